@@ -5,6 +5,7 @@
     reason = "a test that fails should stop there, and one that is skipped should say so"
 )]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::sync::OnceLock;
 
@@ -63,9 +64,28 @@ fn nothing_of_the_source_is_lost() {
 
 #[test]
 fn crates_io_takes_the_features() {
+    let features = features();
+    assert!(features.len() <= 300, "{} features", features.len());
+}
+
+#[test]
+fn features_call_for_features_that_exist() {
+    let features = features();
+    for (feature, needs) in &features {
+        for needed in needs {
+            assert!(features.contains_key(needed), "`{feature}` calls for `{needed}`, which is no feature");
+        }
+    }
+    assert!(features["default"].contains(&"constructs".to_owned()));
+    let unreached: Vec<&String> = features.keys().filter(|it| !features["all"].contains(it)).collect();
+    assert_eq!(unreached, ["all", "default"], "`all` has every feature");
+}
+
+/// The features of the constructs' crate, with those that each turns on.
+fn features() -> BTreeMap<String, Vec<String>> {
     let manifest = fs::read_to_string(workspace().join("xacct-constructs/Cargo.toml")).unwrap();
-    let features = toml::from_str::<toml::Table>(&manifest).unwrap()["features"].as_table().unwrap().len();
-    assert!(features <= 300, "{features} features");
+    let manifest: toml::Table = toml::from_str(&manifest).unwrap();
+    manifest["features"].clone().try_into().unwrap()
 }
 
 #[test]

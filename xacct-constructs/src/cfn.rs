@@ -40,12 +40,14 @@
 #![allow(non_camel_case_types, reason = "names are AWS's")]
 
 #[macro_use]
+#[allow(unused_imports, unused_macros, dead_code, reason = "no selection of services uses all of it")]
 mod support;
 pub mod kind;
 mod services;
 
 use std::marker::PhantomData;
 
+#[allow(unused_imports, unreachable_pub, reason = "there may be no service at all")]
 pub use services::*;
 use support::{Arg, Done as PropertyObject, Expr, Val};
 

@@ -54,26 +54,22 @@ const FAMILIES: [(&str, &[&str]); 28] = [
     ("workspaces", &["workspaces", "workspacesinstances", "workspacesthinclient", "workspacesweb"]),
 ];
 
-/// What a pipeline over several accounts is made of, and what the higher-level constructs use.
-const DEFAULT: [&str; 20] = [
+/// The feature of the higher-level constructs, and what they are made of.
+const CONSTRUCTS: (&str, [&str; 10]) = (
+    "constructs",
+    ["codebuild", "codecommit", "codepipeline", "events", "iam", "kms", "logs", "s3", "secretsmanager", "sns"],
+);
+
+/// What else a program over several accounts is likely to have.
+const DEFAULT: [&str; 10] = [
     "cloudformation",
     "cloudwatch",
-    "codebuild",
-    "codecommit",
     "codeconnections",
-    "codepipeline",
     "codestarconnections",
     "codestarnotifications",
     "dynamodb",
     "ec2",
-    "events",
-    "iam",
-    "kms",
     "lambda",
-    "logs",
-    "s3",
-    "secretsmanager",
-    "sns",
     "sqs",
     "ssm",
 ];
@@ -93,18 +89,22 @@ pub(super) fn splice(manifest: &str, model: &Model) -> Result<String, SourceErro
         features.entry(of(module)).or_default().insert(module);
     }
     let mut text = String::from("\n");
-    text.push_str(&format!("all = [{}]\n", quoted(features.keys().copied())));
+    let (constructs, used) = CONSTRUCTS;
+    text.push_str(&format!("all = [{}]\n", quoted([constructs].into_iter().chain(features.keys().copied()))));
     for (feature, modules) in &features {
         if modules.len() > 1 || !modules.contains(feature) {
             text.push_str(&format!("# {}\n", modules.iter().copied().collect::<Vec<_>>().join(", ")));
         }
         text.push_str(&format!("{feature} = []\n"));
     }
-    if let Some(unknown) = DEFAULT.iter().find(|it| !features.contains_key(*it)) {
-        return Err(fail(&format!("the default feature `{unknown}` is of no service")));
+    if let Some(unknown) = used.iter().chain(&DEFAULT).find(|it| !features.contains_key(*it)) {
+        return Err(fail(&format!("`{unknown}` is wanted, but no service has this feature")));
     }
-    let default = format!("default = [{}]\n", quoted(DEFAULT.into_iter()));
-    Ok(format!("{before}{BEGIN}\n{}{text}{END}{after}", default))
+    let default = quoted([constructs].into_iter().chain(DEFAULT));
+    let used = quoted(used.into_iter());
+    Ok(format!(
+        "{before}{BEGIN}\ndefault = [{default}]\n# The higher-level constructs.\n{constructs} = [{used}]\n{text}{END}{after}"
+    ))
 }
 
 fn quoted<'a>(names: impl Iterator<Item = &'a str>) -> String {

@@ -80,7 +80,7 @@ fn render_resource(text: &mut String, module: &str, resource: &Resource, missing
     for (method, attribute) in &resource.attributes {
         let _ = writeln!(
             text,
-            "    /// The attribute `{0}`: {1}.\n    pub fn {method}(&self) -> Val<{2}> {{ self.0.get_att(\"{0}\") }}",
+            "    /// The attribute `{0}`: {1}. [AWS]({page}#{0}-fn::getatt)\n    pub fn {method}(&self) -> Val<{2}> {{ self.0.get_att(\"{0}\") }}",
             attribute.cfn_name,
             words(&attribute.gives),
             rust(&attribute.gives, module)
@@ -88,7 +88,8 @@ fn render_resource(text: &mut String, module: &str, resource: &Resource, missing
     }
     let _ = writeln!(text, "}}\nimpl Parent for Cfn{name} {{ fn node(&self) -> &Place {{ &self.0 }} }}");
     let _ = writeln!(text, "/// The properties of `{cfn_type}`. [AWS]({})", page);
-    render_properties(text, &props, &resource.properties, module, "required", missing);
+    let anchor = anchor(cfn_type, None);
+    render_properties(text, &props, &resource.properties, &format!("{page}#{anchor}"), module, "required", missing);
     if resource.objects.is_empty() && resource.enums.is_empty() && resource.unions.is_empty() {
         return;
     }
@@ -108,13 +109,15 @@ fn render_resource(text: &mut String, module: &str, resource: &Resource, missing
 fn render_object(text: &mut String, name: &str, object: &Object, cfn_type: &str, missing: &mut BTreeSet<String>) {
     let page = page(cfn_type, Some(&object.cfn_name));
     let _ = writeln!(text, "/// The property type `{}` of `{cfn_type}`. [AWS]({})", object.cfn_name, page);
-    render_properties(text, name, &object.properties, "", "super::required", missing);
+    let anchor = anchor(cfn_type, Some(&object.cfn_name));
+    render_properties(text, name, &object.properties, &format!("{page}#{anchor}"), "", "super::required", missing);
 }
 
 fn render_properties(
     text: &mut String,
     name: &str,
     properties: &BTreeMap<String, Property>,
+    link: &str,
     module: &str,
     markers: &str,
     missing: &mut BTreeSet<String>,
@@ -146,7 +149,7 @@ fn render_properties(
     }
     let phase = if count == 0 { "" } else { ", Phase" };
     for (setter, property) in properties {
-        let _ = writeln!(text, "    /// {}", describe(property));
+        let _ = writeln!(text, "    /// {}", describe(property, link));
         let takes = rust(&property.takes, module);
         let cfn_name = &property.cfn_name;
         match required.iter().position(|it| *it == cfn_name.as_str()) {
@@ -170,7 +173,7 @@ fn render_properties(
     let _ = writeln!(text, "}}\nimpl Done for {name} {{ fn into_props(self) -> Bag {{ self.0 }} }}");
 }
 
-fn describe(property: &Property) -> String {
+fn describe(property: &Property, link: &str) -> String {
     let Property { cfn_name, takes, required, update, deprecated } = property;
     let required = if *required { ", required" } else { "" };
     let deprecated = if *deprecated { " AWS advises against it." } else { "" };
@@ -180,7 +183,8 @@ fn describe(property: &Property) -> String {
         Update::MayReplace => "may replace",
         Update::ByHolder => "as its holder",
     };
-    format!("`{cfn_name}`: {}{required}. Update: {update}.{deprecated}", words(takes))
+    let place = cfn_name.to_ascii_lowercase();
+    format!("`{cfn_name}`: {}{required}. Update: {update}.{deprecated} [AWS]({link}-{place})", words(takes))
 }
 
 fn render_enum(text: &mut String, name: &str, it: &Enum) {
@@ -288,10 +292,17 @@ fn render_kinds(kinds: &Kinds) -> String {
 
 /// The page of AWS's reference for a resource type or one of its nested types.
 fn page(cfn_type: &str, nested: Option<&str>) -> String {
-    let parts: Vec<String> = cfn_type.split("::").skip(1).chain(nested).map(str::to_ascii_lowercase).collect();
     let kind = if nested.is_some() { "properties" } else { "resource" };
-    format!(
-        "https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-{kind}-{}.html",
-        parts.join("-")
-    )
+    let parts = parts(cfn_type, nested);
+    format!("https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-{kind}-{parts}.html")
+}
+
+/// What the anchors of the properties on that page start with; the name of the property follows, in lower case.
+fn anchor(cfn_type: &str, nested: Option<&str>) -> String {
+    format!("cfn-{}", parts(cfn_type, nested))
+}
+
+fn parts(cfn_type: &str, nested: Option<&str>) -> String {
+    let parts: Vec<String> = cfn_type.split("::").skip(1).chain(nested).map(str::to_ascii_lowercase).collect();
+    parts.join("-")
 }

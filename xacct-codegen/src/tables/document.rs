@@ -3,10 +3,12 @@
 use std::fmt::Write as _;
 
 use super::Report;
-use crate::source::{CFN_LINT, IAM_DATA, SERVICE_SPEC};
+use crate::source::{CFN_LINT, IAM_DATA, SERVICE_SPEC, workspace};
 
 /// Where the document is written.
 pub(super) const FILE: &str = "docs/schema.md";
+
+const CORPUS_REPORT: &str = "xacct-schema/tests/corpus/report.md";
 
 const HEAD: &str = "# Schema data
 
@@ -32,8 +34,7 @@ patterns, lengths, ranges, counts, uniqueness; alternatives and properties that 
 references to what does not exist, or only under another condition; cycles; regions; Lambda runtimes; schedules; duplicate names; FIFO
 names; keys of DynamoDB tables; key policies that lock the owner out.
 
-What is only known when a stack is deployed is not judged, and neither is a template with a macro. `xacct-schema/tests/corpus/report.md`
-compares the findings with cfn-lint's on a corpus of right and wrong templates.
+What is only known when a stack is deployed is not judged, and neither is a template with a macro.
 
 Not judged, although cfn-lint does: instance types and engine versions (they differ by region and change weekly), rules that relate
 several resources, documents in other languages (Step Functions, SSM), styles and warnings.
@@ -91,5 +92,23 @@ pub(super) fn write(report: &Report) -> String {
         let _ = writeln!(page, "- `{name}`: {reason}");
     }
     page.push_str(SECTIONS);
+    page.push_str(&corpus());
     page
+}
+
+/// The report of the test that compares the findings with cfn-lint's, without the list of what only this crate catches.
+fn corpus() -> String {
+    let report = std::fs::read_to_string(workspace().join(CORPUS_REPORT)).unwrap_or_default();
+    let mut sections = report.split("\n## ");
+    let numbers = sections.next().and_then(|it| it.split_once('\n')).map_or("", |it| it.1);
+    let mut text = format!(
+        "\n## A corpus of right and wrong templates\n\nFrom `{CORPUS_REPORT}`, which `cargo test -p xacct-schema --test cfn_lint` compares. "
+    );
+    text.push_str(numbers.trim_start());
+    for section in sections.filter(|it| !it.starts_with("Only xacct-schema")) {
+        let (title, list) = section.split_once('\n').unwrap_or((section, ""));
+        let list = if list.trim().is_empty() { "\nNone.\n" } else { list };
+        let _ = write!(text, "\n### {title}\n{list}");
+    }
+    text
 }

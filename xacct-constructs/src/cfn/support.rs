@@ -8,7 +8,6 @@ pub(crate) use xacct_core::value::{
 };
 pub(crate) use xacct_core::{Construct as Parent, Node as Place};
 
-#[allow(unused_imports, reason = "only some services have any")]
 pub(crate) use super::{Finished, Missing, Scalar, Set, kind};
 
 /// Sets a property.

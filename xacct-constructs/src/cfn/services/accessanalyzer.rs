@@ -13,7 +13,7 @@ impl CfnAnalyzer {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAnalyzerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-accessanalyzer-analyzer.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnAnalyzer { fn node(&self) -> &Place { &self.0 } }
@@ -24,15 +24,15 @@ impl CfnAnalyzerProps {
     pub fn new() -> CfnAnalyzerProps<Missing<required::Type>> { CfnAnalyzerProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAnalyzerProps<R0> {
-    /// `AnalyzerConfiguration`: `AnalyzerConfiguration`. Update: in place.
+    /// `AnalyzerConfiguration`: `AnalyzerConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-accessanalyzer-analyzer.html#cfn-accessanalyzer-analyzer-analyzerconfiguration)
     pub fn analyzer_configuration(self, value: impl Arg<analyzer::AnalyzerConfiguration>) -> Self { Self(put(self.0, "AnalyzerConfiguration", value.into_expr()), Phase) }
-    /// `AnalyzerName`: text. Update: replacement.
+    /// `AnalyzerName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-accessanalyzer-analyzer.html#cfn-accessanalyzer-analyzer-analyzername)
     pub fn analyzer_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnalyzerName", value.into_expr()), Phase) }
-    /// `ArchiveRules`: list of `ArchiveRule`. Update: in place.
+    /// `ArchiveRules`: list of `ArchiveRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-accessanalyzer-analyzer.html#cfn-accessanalyzer-analyzer-archiverules)
     pub fn archive_rules(self, value: impl Arg<Arr<analyzer::ArchiveRule>>) -> Self { Self(put(self.0, "ArchiveRules", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-accessanalyzer-analyzer.html#cfn-accessanalyzer-analyzer-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: replacement.
+    /// `Type`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-accessanalyzer-analyzer.html#cfn-accessanalyzer-analyzer-type)
     pub fn type_(self, value: impl Arg<str>) -> CfnAnalyzerProps<Set> { CfnAnalyzerProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnAnalyzerProps { fn into_props(self) -> Bag { self.0 } }
@@ -44,7 +44,7 @@ use crate::cfn::support::*;
 impl AnalysisRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Exclusions`: list of `AnalysisRuleCriteria`. Update: in place.
+    /// `Exclusions`: list of `AnalysisRuleCriteria`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-analysisrule.html#cfn-accessanalyzer-analyzer-analysisrule-exclusions)
     pub fn exclusions(self, value: impl Arg<Arr<AnalysisRuleCriteria>>) -> Self { Self(put(self.0, "Exclusions", value.into_expr())) }
 }
 impl Done for AnalysisRule { fn into_props(self) -> Bag { self.0 } }
@@ -53,9 +53,9 @@ impl Done for AnalysisRule { fn into_props(self) -> Bag { self.0 } }
 impl AnalysisRuleCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AccountIds`: list of text. Update: in place.
+    /// `AccountIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-analysisrulecriteria.html#cfn-accessanalyzer-analyzer-analysisrulecriteria-accountids)
     pub fn account_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AccountIds", value.into_expr())) }
-    /// `ResourceTags`: list of list of tag. Update: in place.
+    /// `ResourceTags`: list of list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-analysisrulecriteria.html#cfn-accessanalyzer-analyzer-analysisrulecriteria-resourcetags)
     pub fn resource_tags(self, value: impl Arg<Arr<Arr<Pair>>>) -> Self { Self(put(self.0, "ResourceTags", value.into_expr())) }
 }
 impl Done for AnalysisRuleCriteria { fn into_props(self) -> Bag { self.0 } }
@@ -64,9 +64,9 @@ impl Done for AnalysisRuleCriteria { fn into_props(self) -> Bag { self.0 } }
 impl AnalyzerConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `InternalAccessConfiguration`: `InternalAccessConfiguration`. Update: in place.
+    /// `InternalAccessConfiguration`: `InternalAccessConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-analyzerconfiguration.html#cfn-accessanalyzer-analyzer-analyzerconfiguration-internalaccessconfiguration)
     pub fn internal_access_configuration(self, value: impl Arg<InternalAccessConfiguration>) -> Self { Self(put(self.0, "InternalAccessConfiguration", value.into_expr())) }
-    /// `UnusedAccessConfiguration`: `UnusedAccessConfiguration`. Update: in place.
+    /// `UnusedAccessConfiguration`: `UnusedAccessConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-analyzerconfiguration.html#cfn-accessanalyzer-analyzer-analyzerconfiguration-unusedaccessconfiguration)
     pub fn unused_access_configuration(self, value: impl Arg<UnusedAccessConfiguration>) -> Self { Self(put(self.0, "UnusedAccessConfiguration", value.into_expr())) }
 }
 impl Done for AnalyzerConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -77,9 +77,9 @@ impl ArchiveRule {
     pub fn new() -> ArchiveRule<Missing<super::required::Filter>, Missing<super::required::RuleName>> { ArchiveRule(Bag::default(), Phase) }
 }
 impl<R0, R1> ArchiveRule<R0, R1> {
-    /// `Filter`: list of `Filter`, required. Update: in place.
+    /// `Filter`: list of `Filter`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-archiverule.html#cfn-accessanalyzer-analyzer-archiverule-filter)
     pub fn filter(self, value: impl Arg<Arr<Filter>>) -> ArchiveRule<Set, R1> { ArchiveRule(put(self.0, "Filter", value.into_expr()), Phase) }
-    /// `RuleName`: text, required. Update: in place.
+    /// `RuleName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-archiverule.html#cfn-accessanalyzer-analyzer-archiverule-rulename)
     pub fn rule_name(self, value: impl Arg<str>) -> ArchiveRule<R0, Set> { ArchiveRule(put(self.0, "RuleName", value.into_expr()), Phase) }
 }
 impl Done for ArchiveRule { fn into_props(self) -> Bag { self.0 } }
@@ -90,15 +90,15 @@ impl Filter {
     pub fn new() -> Filter<Missing<super::required::Property>> { Filter(Bag::default(), Phase) }
 }
 impl<R0> Filter<R0> {
-    /// `Contains`: list of text. Update: in place.
+    /// `Contains`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-filter.html#cfn-accessanalyzer-analyzer-filter-contains)
     pub fn contains(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Contains", value.into_expr()), Phase) }
-    /// `Eq`: list of text. Update: in place.
+    /// `Eq`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-filter.html#cfn-accessanalyzer-analyzer-filter-eq)
     pub fn eq(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Eq", value.into_expr()), Phase) }
-    /// `Exists`: boolean. Update: in place.
+    /// `Exists`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-filter.html#cfn-accessanalyzer-analyzer-filter-exists)
     pub fn exists(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Exists", value.into_expr()), Phase) }
-    /// `Neq`: list of text. Update: in place.
+    /// `Neq`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-filter.html#cfn-accessanalyzer-analyzer-filter-neq)
     pub fn neq(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Neq", value.into_expr()), Phase) }
-    /// `Property`: text, required. Update: in place.
+    /// `Property`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-filter.html#cfn-accessanalyzer-analyzer-filter-property)
     pub fn property(self, value: impl Arg<str>) -> Filter<Set> { Filter(put(self.0, "Property", value.into_expr()), Phase) }
 }
 impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
@@ -107,7 +107,7 @@ impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
 impl InternalAccessAnalysisRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Inclusions`: list of `InternalAccessAnalysisRuleCriteria`. Update: in place.
+    /// `Inclusions`: list of `InternalAccessAnalysisRuleCriteria`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-internalaccessanalysisrule.html#cfn-accessanalyzer-analyzer-internalaccessanalysisrule-inclusions)
     pub fn inclusions(self, value: impl Arg<Arr<InternalAccessAnalysisRuleCriteria>>) -> Self { Self(put(self.0, "Inclusions", value.into_expr())) }
 }
 impl Done for InternalAccessAnalysisRule { fn into_props(self) -> Bag { self.0 } }
@@ -116,11 +116,11 @@ impl Done for InternalAccessAnalysisRule { fn into_props(self) -> Bag { self.0 }
 impl InternalAccessAnalysisRuleCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AccountIds`: list of text. Update: in place.
+    /// `AccountIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-internalaccessanalysisrulecriteria.html#cfn-accessanalyzer-analyzer-internalaccessanalysisrulecriteria-accountids)
     pub fn account_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AccountIds", value.into_expr())) }
-    /// `ResourceArns`: list of text. Update: in place.
+    /// `ResourceArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-internalaccessanalysisrulecriteria.html#cfn-accessanalyzer-analyzer-internalaccessanalysisrulecriteria-resourcearns)
     pub fn resource_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceArns", value.into_expr())) }
-    /// `ResourceTypes`: list of text. Update: in place.
+    /// `ResourceTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-internalaccessanalysisrulecriteria.html#cfn-accessanalyzer-analyzer-internalaccessanalysisrulecriteria-resourcetypes)
     pub fn resource_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceTypes", value.into_expr())) }
 }
 impl Done for InternalAccessAnalysisRuleCriteria { fn into_props(self) -> Bag { self.0 } }
@@ -129,7 +129,7 @@ impl Done for InternalAccessAnalysisRuleCriteria { fn into_props(self) -> Bag { 
 impl InternalAccessConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `InternalAccessAnalysisRule`: `InternalAccessAnalysisRule`. Update: in place.
+    /// `InternalAccessAnalysisRule`: `InternalAccessAnalysisRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-internalaccessconfiguration.html#cfn-accessanalyzer-analyzer-internalaccessconfiguration-internalaccessanalysisrule)
     pub fn internal_access_analysis_rule(self, value: impl Arg<InternalAccessAnalysisRule>) -> Self { Self(put(self.0, "InternalAccessAnalysisRule", value.into_expr())) }
 }
 impl Done for InternalAccessConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -138,9 +138,9 @@ impl Done for InternalAccessConfiguration { fn into_props(self) -> Bag { self.0 
 impl UnusedAccessConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AnalysisRule`: `AnalysisRule`. Update: in place.
+    /// `AnalysisRule`: `AnalysisRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-unusedaccessconfiguration.html#cfn-accessanalyzer-analyzer-unusedaccessconfiguration-analysisrule)
     pub fn analysis_rule(self, value: impl Arg<AnalysisRule>) -> Self { Self(put(self.0, "AnalysisRule", value.into_expr())) }
-    /// `UnusedAccessAge`: integer. Update: in place.
+    /// `UnusedAccessAge`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-unusedaccessconfiguration.html#cfn-accessanalyzer-analyzer-unusedaccessconfiguration-unusedaccessage)
     pub fn unused_access_age(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UnusedAccessAge", value.into_expr())) }
 }
 impl Done for UnusedAccessConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -154,11 +154,11 @@ impl CfnArchiveRule {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnArchiveRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-accessanalyzer-archiverule.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-accessanalyzer-archiverule.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-accessanalyzer-archiverule.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnArchiveRule { fn node(&self) -> &Place { &self.0 } }
@@ -169,11 +169,11 @@ impl CfnArchiveRuleProps {
     pub fn new() -> CfnArchiveRuleProps<Missing<required::AnalyzerName>, Missing<required::Filter>, Missing<required::RuleName>> { CfnArchiveRuleProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnArchiveRuleProps<R0, R1, R2> {
-    /// `AnalyzerName`: text, required. Update: replacement.
+    /// `AnalyzerName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-accessanalyzer-archiverule.html#cfn-accessanalyzer-archiverule-analyzername)
     pub fn analyzer_name(self, value: impl Arg<str>) -> CfnArchiveRuleProps<Set, R1, R2> { CfnArchiveRuleProps(put(self.0, "AnalyzerName", value.into_expr()), Phase) }
-    /// `Filter`: map of `FilterItems`, required. Update: in place.
+    /// `Filter`: map of `FilterItems`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-accessanalyzer-archiverule.html#cfn-accessanalyzer-archiverule-filter)
     pub fn filter(self, value: impl Arg<Dict<archive_rule::FilterItems>>) -> CfnArchiveRuleProps<R0, Set, R2> { CfnArchiveRuleProps(put(self.0, "Filter", value.into_expr()), Phase) }
-    /// `RuleName`: text, required. Update: replacement.
+    /// `RuleName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-accessanalyzer-archiverule.html#cfn-accessanalyzer-archiverule-rulename)
     pub fn rule_name(self, value: impl Arg<str>) -> CfnArchiveRuleProps<R0, R1, Set> { CfnArchiveRuleProps(put(self.0, "RuleName", value.into_expr()), Phase) }
 }
 impl Done for CfnArchiveRuleProps { fn into_props(self) -> Bag { self.0 } }
@@ -185,13 +185,13 @@ use crate::cfn::support::*;
 impl FilterItems {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Contains`: list of text. Update: in place.
+    /// `Contains`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-archiverule-filteritems.html#cfn-accessanalyzer-archiverule-filteritems-contains)
     pub fn contains(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Contains", value.into_expr())) }
-    /// `Eq`: list of text. Update: in place.
+    /// `Eq`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-archiverule-filteritems.html#cfn-accessanalyzer-archiverule-filteritems-eq)
     pub fn eq(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Eq", value.into_expr())) }
-    /// `Exists`: boolean. Update: in place.
+    /// `Exists`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-archiverule-filteritems.html#cfn-accessanalyzer-archiverule-filteritems-exists)
     pub fn exists(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Exists", value.into_expr())) }
-    /// `Neq`: list of text. Update: in place.
+    /// `Neq`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-archiverule-filteritems.html#cfn-accessanalyzer-archiverule-filteritems-neq)
     pub fn neq(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Neq", value.into_expr())) }
 }
 impl Done for FilterItems { fn into_props(self) -> Bag { self.0 } }

@@ -13,17 +13,17 @@ impl CfnApplication {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ApplicationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ApplicationArn`: `OtherArn`.
+    /// The attribute `ApplicationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-accountaccess-application.html#ApplicationArn-fn::getatt)
     pub fn attr_application_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ApplicationArn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-accountaccess-application.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `IdentitySource.IdentityCenter.ApplicationArn`: `OtherArn`.
+    /// The attribute `IdentitySource.IdentityCenter.ApplicationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-accountaccess-application.html#IdentitySource.IdentityCenter.ApplicationArn-fn::getatt)
     pub fn attr_identity_source_identity_center_application_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("IdentitySource.IdentityCenter.ApplicationArn") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-accountaccess-application.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `TenantId`: text.
+    /// The attribute `TenantId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-accountaccess-application.html#TenantId-fn::getatt)
     pub fn attr_tenant_id(&self) -> Val<str> { self.0.get_att("TenantId") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-accountaccess-application.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnApplication { fn node(&self) -> &Place { &self.0 } }
@@ -34,9 +34,9 @@ impl CfnApplicationProps {
     pub fn new() -> CfnApplicationProps<Missing<required::IdentitySource>> { CfnApplicationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnApplicationProps<R0> {
-    /// `IdentitySource`: `IdentitySource`, required. Update: replacement.
+    /// `IdentitySource`: `IdentitySource`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-accountaccess-application.html#cfn-accountaccess-application-identitysource)
     pub fn identity_source(self, value: impl Arg<application::IdentitySource>) -> CfnApplicationProps<Set> { CfnApplicationProps(put(self.0, "IdentitySource", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-accountaccess-application.html#cfn-accountaccess-application-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
@@ -50,9 +50,9 @@ impl IdentityCenter {
     pub fn new() -> IdentityCenter<Missing<super::required::InstanceArn>> { IdentityCenter(Bag::default(), Phase) }
 }
 impl<R0> IdentityCenter<R0> {
-    /// `ApplicationArn`: text. Update: replacement.
+    /// `ApplicationArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accountaccess-application-identitycenter.html#cfn-accountaccess-application-identitycenter-applicationarn)
     pub fn application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationArn", value.into_expr()), Phase) }
-    /// `InstanceArn`: text, required. Update: replacement.
+    /// `InstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accountaccess-application-identitycenter.html#cfn-accountaccess-application-identitycenter-instancearn)
     pub fn instance_arn(self, value: impl Arg<str>) -> IdentityCenter<Set> { IdentityCenter(put(self.0, "InstanceArn", value.into_expr()), Phase) }
 }
 impl Done for IdentityCenter { fn into_props(self) -> Bag { self.0 } }
@@ -63,7 +63,7 @@ impl IdentitySource {
     pub fn new() -> IdentitySource<Missing<super::required::IdentityCenter>> { IdentitySource(Bag::default(), Phase) }
 }
 impl<R0> IdentitySource<R0> {
-    /// `IdentityCenter`: `IdentityCenter`, required. Update: replacement.
+    /// `IdentityCenter`: `IdentityCenter`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accountaccess-application-identitysource.html#cfn-accountaccess-application-identitysource-identitycenter)
     pub fn identity_center(self, value: impl Arg<IdentityCenter>) -> IdentitySource<Set> { IdentitySource(put(self.0, "IdentityCenter", value.into_expr()), Phase) }
 }
 impl Done for IdentitySource { fn into_props(self) -> Bag { self.0 } }
@@ -77,11 +77,11 @@ impl CfnEntitlement {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEntitlementProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-accountaccess-entitlement.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `EntitlementId`: text.
+    /// The attribute `EntitlementId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-accountaccess-entitlement.html#EntitlementId-fn::getatt)
     pub fn attr_entitlement_id(&self) -> Val<str> { self.0.get_att("EntitlementId") }
-    /// The attribute `Entitlement.PrincipalRole.Account`: text.
+    /// The attribute `Entitlement.PrincipalRole.Account`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-accountaccess-entitlement.html#Entitlement.PrincipalRole.Account-fn::getatt)
     pub fn attr_entitlement_principal_role_account(&self) -> Val<str> { self.0.get_att("Entitlement.PrincipalRole.Account") }
 }
 impl Parent for CfnEntitlement { fn node(&self) -> &Place { &self.0 } }
@@ -92,9 +92,9 @@ impl CfnEntitlementProps {
     pub fn new() -> CfnEntitlementProps<Missing<required::ApplicationArn>, Missing<required::Entitlement>> { CfnEntitlementProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnEntitlementProps<R0, R1> {
-    /// `ApplicationArn`: text, required. Update: replacement.
+    /// `ApplicationArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-accountaccess-entitlement.html#cfn-accountaccess-entitlement-applicationarn)
     pub fn application_arn(self, value: impl Arg<str>) -> CfnEntitlementProps<Set, R1> { CfnEntitlementProps(put(self.0, "ApplicationArn", value.into_expr()), Phase) }
-    /// `Entitlement`: `Entitlement`, required. Update: replacement.
+    /// `Entitlement`: `Entitlement`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-accountaccess-entitlement.html#cfn-accountaccess-entitlement-entitlement)
     pub fn entitlement(self, value: impl Arg<entitlement::Entitlement>) -> CfnEntitlementProps<R0, Set> { CfnEntitlementProps(put(self.0, "Entitlement", value.into_expr()), Phase) }
 }
 impl Done for CfnEntitlementProps { fn into_props(self) -> Bag { self.0 } }
@@ -108,7 +108,7 @@ impl Entitlement {
     pub fn new() -> Entitlement<Missing<super::required::PrincipalRole>> { Entitlement(Bag::default(), Phase) }
 }
 impl<R0> Entitlement<R0> {
-    /// `PrincipalRole`: `PrincipalRoleEntitlement`, required. Update: replacement.
+    /// `PrincipalRole`: `PrincipalRoleEntitlement`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accountaccess-entitlement-entitlement.html#cfn-accountaccess-entitlement-entitlement-principalrole)
     pub fn principal_role(self, value: impl Arg<PrincipalRoleEntitlement>) -> Entitlement<Set> { Entitlement(put(self.0, "PrincipalRole", value.into_expr()), Phase) }
 }
 impl Done for Entitlement { fn into_props(self) -> Bag { self.0 } }
@@ -117,9 +117,9 @@ impl Done for Entitlement { fn into_props(self) -> Bag { self.0 } }
 impl IdentityCenterPrincipal {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `GroupId`: text. Update: replacement.
+    /// `GroupId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accountaccess-entitlement-identitycenterprincipal.html#cfn-accountaccess-entitlement-identitycenterprincipal-groupid)
     pub fn group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupId", value.into_expr())) }
-    /// `UserId`: text. Update: replacement.
+    /// `UserId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accountaccess-entitlement-identitycenterprincipal.html#cfn-accountaccess-entitlement-identitycenterprincipal-userid)
     pub fn user_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserId", value.into_expr())) }
 }
 impl Done for IdentityCenterPrincipal { fn into_props(self) -> Bag { self.0 } }
@@ -130,7 +130,7 @@ impl Principal {
     pub fn new() -> Principal<Missing<super::required::IdentityCenter>> { Principal(Bag::default(), Phase) }
 }
 impl<R0> Principal<R0> {
-    /// `IdentityCenter`: `IdentityCenterPrincipal`, required. Update: replacement.
+    /// `IdentityCenter`: `IdentityCenterPrincipal`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accountaccess-entitlement-principal.html#cfn-accountaccess-entitlement-principal-identitycenter)
     pub fn identity_center(self, value: impl Arg<IdentityCenterPrincipal>) -> Principal<Set> { Principal(put(self.0, "IdentityCenter", value.into_expr()), Phase) }
 }
 impl Done for Principal { fn into_props(self) -> Bag { self.0 } }
@@ -141,11 +141,11 @@ impl PrincipalRoleEntitlement {
     pub fn new() -> PrincipalRoleEntitlement<Missing<super::required::Principal>, Missing<super::required::RoleArn>> { PrincipalRoleEntitlement(Bag::default(), Phase) }
 }
 impl<R0, R1> PrincipalRoleEntitlement<R0, R1> {
-    /// `Account`: text. Update: replacement.
+    /// `Account`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accountaccess-entitlement-principalroleentitlement.html#cfn-accountaccess-entitlement-principalroleentitlement-account)
     pub fn account(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Account", value.into_expr()), Phase) }
-    /// `Principal`: `Principal`, required. Update: replacement.
+    /// `Principal`: `Principal`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accountaccess-entitlement-principalroleentitlement.html#cfn-accountaccess-entitlement-principalroleentitlement-principal)
     pub fn principal(self, value: impl Arg<Principal>) -> PrincipalRoleEntitlement<Set, R1> { PrincipalRoleEntitlement(put(self.0, "Principal", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: replacement.
+    /// `RoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accountaccess-entitlement-principalroleentitlement.html#cfn-accountaccess-entitlement-principalroleentitlement-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> PrincipalRoleEntitlement<R0, Set> { PrincipalRoleEntitlement(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for PrincipalRoleEntitlement { fn into_props(self) -> Bag { self.0 } }

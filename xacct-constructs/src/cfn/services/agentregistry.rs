@@ -13,15 +13,15 @@ impl CfnRegistry {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRegistryProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RegistryArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-agentregistry-registry.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `RegistryArn`: `OtherArn`.
+    /// The attribute `RegistryArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-agentregistry-registry.html#RegistryArn-fn::getatt)
     pub fn attr_registry_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RegistryArn") }
-    /// The attribute `RegistryId`: text.
+    /// The attribute `RegistryId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-agentregistry-registry.html#RegistryId-fn::getatt)
     pub fn attr_registry_id(&self) -> Val<str> { self.0.get_att("RegistryId") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-agentregistry-registry.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-agentregistry-registry.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnRegistry { fn node(&self) -> &Place { &self.0 } }
@@ -32,17 +32,17 @@ impl CfnRegistryProps {
     pub fn new() -> CfnRegistryProps<Missing<required::Name>> { CfnRegistryProps(Bag::default(), Phase) }
 }
 impl<R0> CfnRegistryProps<R0> {
-    /// `ApprovalConfiguration`: `ApprovalConfiguration`. Update: in place.
+    /// `ApprovalConfiguration`: `ApprovalConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-agentregistry-registry.html#cfn-agentregistry-registry-approvalconfiguration)
     pub fn approval_configuration(self, value: impl Arg<registry::ApprovalConfiguration>) -> Self { Self(put(self.0, "ApprovalConfiguration", value.into_expr()), Phase) }
-    /// `AuthorizerType`: `AuthorizerType`. Update: replacement.
+    /// `AuthorizerType`: `AuthorizerType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-agentregistry-registry.html#cfn-agentregistry-registry-authorizertype)
     pub fn authorizer_type(self, value: impl Arg<registry::AuthorizerType>) -> Self { Self(put(self.0, "AuthorizerType", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-agentregistry-registry.html#cfn-agentregistry-registry-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DiscoveryConfiguration`: `DiscoveryConfiguration`. Update: in place.
+    /// `DiscoveryConfiguration`: `DiscoveryConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-agentregistry-registry.html#cfn-agentregistry-registry-discoveryconfiguration)
     pub fn discovery_configuration(self, value: impl Arg<registry::DiscoveryConfiguration>) -> Self { Self(put(self.0, "DiscoveryConfiguration", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-agentregistry-registry.html#cfn-agentregistry-registry-name)
     pub fn name(self, value: impl Arg<str>) -> CfnRegistryProps<Set> { CfnRegistryProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-agentregistry-registry.html#cfn-agentregistry-registry-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnRegistryProps { fn into_props(self) -> Bag { self.0 } }
@@ -54,7 +54,7 @@ use crate::cfn::support::*;
 impl ApprovalConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AutoApprovalRules`: list of `AutoApprovalRules`. Update: in place.
+    /// `AutoApprovalRules`: list of `AutoApprovalRules`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registry-approvalconfiguration.html#cfn-agentregistry-registry-approvalconfiguration-autoapprovalrules)
     pub fn auto_approval_rules(self, value: impl Arg<Arr<AutoApprovalRules>>) -> Self { Self(put(self.0, "AutoApprovalRules", value.into_expr())) }
 }
 impl Done for ApprovalConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -65,7 +65,7 @@ impl AuthorizerConfiguration {
     pub fn new() -> AuthorizerConfiguration<Missing<super::required::CustomJWTAuthorizer>> { AuthorizerConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AuthorizerConfiguration<R0> {
-    /// `CustomJWTAuthorizer`: `CustomJWTAuthorizerConfiguration`, required. Update: in place.
+    /// `CustomJWTAuthorizer`: `CustomJWTAuthorizerConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registry-authorizerconfiguration.html#cfn-agentregistry-registry-authorizerconfiguration-customjwtauthorizer)
     pub fn custom_jwt_authorizer(self, value: impl Arg<CustomJWTAuthorizerConfiguration>) -> AuthorizerConfiguration<Set> { AuthorizerConfiguration(put(self.0, "CustomJWTAuthorizer", value.into_expr()), Phase) }
 }
 impl Done for AuthorizerConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -76,9 +76,9 @@ impl AuthorizingClaimMatchValueType {
     pub fn new() -> AuthorizingClaimMatchValueType<Missing<super::required::ClaimMatchOperator>, Missing<super::required::ClaimMatchValue>> { AuthorizingClaimMatchValueType(Bag::default(), Phase) }
 }
 impl<R0, R1> AuthorizingClaimMatchValueType<R0, R1> {
-    /// `ClaimMatchOperator`: `ClaimMatchOperator`, required. Update: in place.
+    /// `ClaimMatchOperator`: `ClaimMatchOperator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registry-authorizingclaimmatchvaluetype.html#cfn-agentregistry-registry-authorizingclaimmatchvaluetype-claimmatchoperator)
     pub fn claim_match_operator(self, value: impl Arg<ClaimMatchOperator>) -> AuthorizingClaimMatchValueType<Set, R1> { AuthorizingClaimMatchValueType(put(self.0, "ClaimMatchOperator", value.into_expr()), Phase) }
-    /// `ClaimMatchValue`: `ClaimMatchValueType`, required. Update: in place.
+    /// `ClaimMatchValue`: `ClaimMatchValueType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registry-authorizingclaimmatchvaluetype.html#cfn-agentregistry-registry-authorizingclaimmatchvaluetype-claimmatchvalue)
     pub fn claim_match_value(self, value: impl Arg<ClaimMatchValueType>) -> AuthorizingClaimMatchValueType<R0, Set> { AuthorizingClaimMatchValueType(put(self.0, "ClaimMatchValue", value.into_expr()), Phase) }
 }
 impl Done for AuthorizingClaimMatchValueType { fn into_props(self) -> Bag { self.0 } }
@@ -87,9 +87,9 @@ impl Done for AuthorizingClaimMatchValueType { fn into_props(self) -> Bag { self
 impl ClaimMatchValueType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MatchValueString`: text. Update: in place.
+    /// `MatchValueString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registry-claimmatchvaluetype.html#cfn-agentregistry-registry-claimmatchvaluetype-matchvaluestring)
     pub fn match_value_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MatchValueString", value.into_expr())) }
-    /// `MatchValueStringList`: list of text. Update: in place.
+    /// `MatchValueStringList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registry-claimmatchvaluetype.html#cfn-agentregistry-registry-claimmatchvaluetype-matchvaluestringlist)
     pub fn match_value_string_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchValueStringList", value.into_expr())) }
 }
 impl Done for ClaimMatchValueType { fn into_props(self) -> Bag { self.0 } }
@@ -100,11 +100,11 @@ impl CustomClaimValidationType {
     pub fn new() -> CustomClaimValidationType<Missing<super::required::AuthorizingClaimMatchValue>, Missing<super::required::InboundTokenClaimName>, Missing<super::required::InboundTokenClaimValueType>> { CustomClaimValidationType(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CustomClaimValidationType<R0, R1, R2> {
-    /// `AuthorizingClaimMatchValue`: `AuthorizingClaimMatchValueType`, required. Update: in place.
+    /// `AuthorizingClaimMatchValue`: `AuthorizingClaimMatchValueType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registry-customclaimvalidationtype.html#cfn-agentregistry-registry-customclaimvalidationtype-authorizingclaimmatchvalue)
     pub fn authorizing_claim_match_value(self, value: impl Arg<AuthorizingClaimMatchValueType>) -> CustomClaimValidationType<Set, R1, R2> { CustomClaimValidationType(put(self.0, "AuthorizingClaimMatchValue", value.into_expr()), Phase) }
-    /// `InboundTokenClaimName`: text, required. Update: in place.
+    /// `InboundTokenClaimName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registry-customclaimvalidationtype.html#cfn-agentregistry-registry-customclaimvalidationtype-inboundtokenclaimname)
     pub fn inbound_token_claim_name(self, value: impl Arg<str>) -> CustomClaimValidationType<R0, Set, R2> { CustomClaimValidationType(put(self.0, "InboundTokenClaimName", value.into_expr()), Phase) }
-    /// `InboundTokenClaimValueType`: `InboundTokenClaimValueType`, required. Update: in place.
+    /// `InboundTokenClaimValueType`: `InboundTokenClaimValueType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registry-customclaimvalidationtype.html#cfn-agentregistry-registry-customclaimvalidationtype-inboundtokenclaimvaluetype)
     pub fn inbound_token_claim_value_type(self, value: impl Arg<InboundTokenClaimValueType>) -> CustomClaimValidationType<R0, R1, Set> { CustomClaimValidationType(put(self.0, "InboundTokenClaimValueType", value.into_expr()), Phase) }
 }
 impl Done for CustomClaimValidationType { fn into_props(self) -> Bag { self.0 } }
@@ -115,15 +115,15 @@ impl CustomJWTAuthorizerConfiguration {
     pub fn new() -> CustomJWTAuthorizerConfiguration<Missing<super::required::DiscoveryUrl>> { CustomJWTAuthorizerConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CustomJWTAuthorizerConfiguration<R0> {
-    /// `AllowedAudience`: list of text. Update: in place.
+    /// `AllowedAudience`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registry-customjwtauthorizerconfiguration.html#cfn-agentregistry-registry-customjwtauthorizerconfiguration-allowedaudience)
     pub fn allowed_audience(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedAudience", value.into_expr()), Phase) }
-    /// `AllowedClients`: list of text. Update: in place.
+    /// `AllowedClients`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registry-customjwtauthorizerconfiguration.html#cfn-agentregistry-registry-customjwtauthorizerconfiguration-allowedclients)
     pub fn allowed_clients(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedClients", value.into_expr()), Phase) }
-    /// `AllowedScopes`: list of text. Update: in place.
+    /// `AllowedScopes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registry-customjwtauthorizerconfiguration.html#cfn-agentregistry-registry-customjwtauthorizerconfiguration-allowedscopes)
     pub fn allowed_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedScopes", value.into_expr()), Phase) }
-    /// `CustomClaims`: list of `CustomClaimValidationType`. Update: in place.
+    /// `CustomClaims`: list of `CustomClaimValidationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registry-customjwtauthorizerconfiguration.html#cfn-agentregistry-registry-customjwtauthorizerconfiguration-customclaims)
     pub fn custom_claims(self, value: impl Arg<Arr<CustomClaimValidationType>>) -> Self { Self(put(self.0, "CustomClaims", value.into_expr()), Phase) }
-    /// `DiscoveryUrl`: text, required. Update: in place.
+    /// `DiscoveryUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registry-customjwtauthorizerconfiguration.html#cfn-agentregistry-registry-customjwtauthorizerconfiguration-discoveryurl)
     pub fn discovery_url(self, value: impl Arg<str>) -> CustomJWTAuthorizerConfiguration<Set> { CustomJWTAuthorizerConfiguration(put(self.0, "DiscoveryUrl", value.into_expr()), Phase) }
 }
 impl Done for CustomJWTAuthorizerConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -132,7 +132,7 @@ impl Done for CustomJWTAuthorizerConfiguration { fn into_props(self) -> Bag { se
 impl DiscoveryConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AuthorizerConfiguration`: `AuthorizerConfiguration`. Update: in place.
+    /// `AuthorizerConfiguration`: `AuthorizerConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registry-discoveryconfiguration.html#cfn-agentregistry-registry-discoveryconfiguration-authorizerconfiguration)
     pub fn authorizer_configuration(self, value: impl Arg<AuthorizerConfiguration>) -> Self { Self(put(self.0, "AuthorizerConfiguration", value.into_expr())) }
 }
 impl Done for DiscoveryConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -154,19 +154,19 @@ impl CfnRegistryRecord {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRegistryRecordProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RecordArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-agentregistry-registryrecord.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `CreatedBy`: text.
+    /// The attribute `CreatedBy`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-agentregistry-registryrecord.html#CreatedBy-fn::getatt)
     pub fn attr_created_by(&self) -> Val<str> { self.0.get_att("CreatedBy") }
-    /// The attribute `RecordArn`: `OtherArn`.
+    /// The attribute `RecordArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-agentregistry-registryrecord.html#RecordArn-fn::getatt)
     pub fn attr_record_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RecordArn") }
-    /// The attribute `RecordId`: text.
+    /// The attribute `RecordId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-agentregistry-registryrecord.html#RecordId-fn::getatt)
     pub fn attr_record_id(&self) -> Val<str> { self.0.get_att("RecordId") }
-    /// The attribute `RegistryArn`: `OtherArn`.
+    /// The attribute `RegistryArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-agentregistry-registryrecord.html#RegistryArn-fn::getatt)
     pub fn attr_registry_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RegistryArn") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-agentregistry-registryrecord.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-agentregistry-registryrecord.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnRegistryRecord { fn node(&self) -> &Place { &self.0 } }
@@ -177,21 +177,21 @@ impl CfnRegistryRecordProps {
     pub fn new() -> CfnRegistryRecordProps<Missing<required::Descriptors>, Missing<required::Name>, Missing<required::RecordType>> { CfnRegistryRecordProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnRegistryRecordProps<R0, R1, R2> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-agentregistry-registryrecord.html#cfn-agentregistry-registryrecord-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Descriptors`: `Descriptors`, required. Update: in place.
+    /// `Descriptors`: `Descriptors`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-agentregistry-registryrecord.html#cfn-agentregistry-registryrecord-descriptors)
     pub fn descriptors(self, value: impl Arg<registry_record::Descriptors>) -> CfnRegistryRecordProps<Set, R1, R2> { CfnRegistryRecordProps(put(self.0, "Descriptors", value.into_expr()), Phase) }
-    /// `DisplayName`: text. Update: in place.
+    /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-agentregistry-registryrecord.html#cfn-agentregistry-registryrecord-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-agentregistry-registryrecord.html#cfn-agentregistry-registryrecord-name)
     pub fn name(self, value: impl Arg<str>) -> CfnRegistryRecordProps<R0, Set, R2> { CfnRegistryRecordProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RecordType`: `RecordType`, required. Update: replacement.
+    /// `RecordType`: `RecordType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-agentregistry-registryrecord.html#cfn-agentregistry-registryrecord-recordtype)
     pub fn record_type(self, value: impl Arg<registry_record::RecordType>) -> CfnRegistryRecordProps<R0, R1, Set> { CfnRegistryRecordProps(put(self.0, "RecordType", value.into_expr()), Phase) }
-    /// `RecordVersion`: text. Update: in place.
+    /// `RecordVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-agentregistry-registryrecord.html#cfn-agentregistry-registryrecord-recordversion)
     pub fn record_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecordVersion", value.into_expr()), Phase) }
-    /// `RegistryId`: text. Update: replacement.
+    /// `RegistryId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-agentregistry-registryrecord.html#cfn-agentregistry-registryrecord-registryid)
     pub fn registry_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegistryId", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-agentregistry-registryrecord.html#cfn-agentregistry-registryrecord-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnRegistryRecordProps { fn into_props(self) -> Bag { self.0 } }
@@ -203,11 +203,11 @@ use crate::cfn::support::*;
 impl A2aAgentCardDescriptor {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Data`: text. Update: in place.
+    /// `Data`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-a2aagentcarddescriptor.html#cfn-agentregistry-registryrecord-a2aagentcarddescriptor-data)
     pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr())) }
-    /// `DataSchemaVersion`: text. Update: in place.
+    /// `DataSchemaVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-a2aagentcarddescriptor.html#cfn-agentregistry-registryrecord-a2aagentcarddescriptor-dataschemaversion)
     pub fn data_schema_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataSchemaVersion", value.into_expr())) }
-    /// `Source`: `DescriptorSource`. Update: in place.
+    /// `Source`: `DescriptorSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-a2aagentcarddescriptor.html#cfn-agentregistry-registryrecord-a2aagentcarddescriptor-source)
     pub fn source(self, value: impl Arg<DescriptorSource>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
 }
 impl Done for A2aAgentCardDescriptor { fn into_props(self) -> Bag { self.0 } }
@@ -216,7 +216,7 @@ impl Done for A2aAgentCardDescriptor { fn into_props(self) -> Bag { self.0 } }
 impl AgUiDescriptor {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Source`: `SourceOnlyDescriptorSource`. Update: in place.
+    /// `Source`: `SourceOnlyDescriptorSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-aguidescriptor.html#cfn-agentregistry-registryrecord-aguidescriptor-source)
     pub fn source(self, value: impl Arg<SourceOnlyDescriptorSource>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
 }
 impl Done for AgUiDescriptor { fn into_props(self) -> Bag { self.0 } }
@@ -225,7 +225,7 @@ impl Done for AgUiDescriptor { fn into_props(self) -> Bag { self.0 } }
 impl AgentSkillsAdditionalData {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SkillMd`: `AgentSkillsMdDescriptor`. Update: in place.
+    /// `SkillMd`: `AgentSkillsMdDescriptor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-agentskillsadditionaldata.html#cfn-agentregistry-registryrecord-agentskillsadditionaldata-skillmd)
     pub fn skill_md(self, value: impl Arg<AgentSkillsMdDescriptor>) -> Self { Self(put(self.0, "SkillMd", value.into_expr())) }
 }
 impl Done for AgentSkillsAdditionalData { fn into_props(self) -> Bag { self.0 } }
@@ -234,11 +234,11 @@ impl Done for AgentSkillsAdditionalData { fn into_props(self) -> Bag { self.0 } 
 impl AgentSkillsDefinitionDescriptor {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AdditionalData`: `AgentSkillsAdditionalData`. Update: in place.
+    /// `AdditionalData`: `AgentSkillsAdditionalData`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-agentskillsdefinitiondescriptor.html#cfn-agentregistry-registryrecord-agentskillsdefinitiondescriptor-additionaldata)
     pub fn additional_data(self, value: impl Arg<AgentSkillsAdditionalData>) -> Self { Self(put(self.0, "AdditionalData", value.into_expr())) }
-    /// `Data`: text. Update: in place.
+    /// `Data`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-agentskillsdefinitiondescriptor.html#cfn-agentregistry-registryrecord-agentskillsdefinitiondescriptor-data)
     pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr())) }
-    /// `DataSchemaVersion`: text. Update: in place.
+    /// `DataSchemaVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-agentskillsdefinitiondescriptor.html#cfn-agentregistry-registryrecord-agentskillsdefinitiondescriptor-dataschemaversion)
     pub fn data_schema_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataSchemaVersion", value.into_expr())) }
 }
 impl Done for AgentSkillsDefinitionDescriptor { fn into_props(self) -> Bag { self.0 } }
@@ -247,11 +247,11 @@ impl Done for AgentSkillsDefinitionDescriptor { fn into_props(self) -> Bag { sel
 impl AgentSkillsMdDescriptor {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Data`: text. Update: in place.
+    /// `Data`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-agentskillsmddescriptor.html#cfn-agentregistry-registryrecord-agentskillsmddescriptor-data)
     pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr())) }
-    /// `DataSchemaVersion`: text. Update: in place.
+    /// `DataSchemaVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-agentskillsmddescriptor.html#cfn-agentregistry-registryrecord-agentskillsmddescriptor-dataschemaversion)
     pub fn data_schema_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataSchemaVersion", value.into_expr())) }
-    /// `Source`: `SkillMdSource`. Update: in place.
+    /// `Source`: `SkillMdSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-agentskillsmddescriptor.html#cfn-agentregistry-registryrecord-agentskillsmddescriptor-source)
     pub fn source(self, value: impl Arg<SkillMdSource>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
 }
 impl Done for AgentSkillsMdDescriptor { fn into_props(self) -> Bag { self.0 } }
@@ -260,7 +260,7 @@ impl Done for AgentSkillsMdDescriptor { fn into_props(self) -> Bag { self.0 } }
 impl CustomDescriptor {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Data`: text. Update: in place.
+    /// `Data`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-customdescriptor.html#cfn-agentregistry-registryrecord-customdescriptor-data)
     pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr())) }
 }
 impl Done for CustomDescriptor { fn into_props(self) -> Bag { self.0 } }
@@ -269,7 +269,7 @@ impl Done for CustomDescriptor { fn into_props(self) -> Bag { self.0 } }
 impl DescriptorSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FromUrl`: `DescriptorSourceFromUrl`. Update: in place.
+    /// `FromUrl`: `DescriptorSourceFromUrl`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-descriptorsource.html#cfn-agentregistry-registryrecord-descriptorsource-fromurl)
     pub fn from_url(self, value: impl Arg<DescriptorSourceFromUrl>) -> Self { Self(put(self.0, "FromUrl", value.into_expr())) }
 }
 impl Done for DescriptorSource { fn into_props(self) -> Bag { self.0 } }
@@ -280,9 +280,9 @@ impl DescriptorSourceFromUrl {
     pub fn new() -> DescriptorSourceFromUrl<Missing<super::required::Url>> { DescriptorSourceFromUrl(Bag::default(), Phase) }
 }
 impl<R0> DescriptorSourceFromUrl<R0> {
-    /// `CredentialProviderConfigurations`: list of `RegistryRecordCredentialProviderConfiguration`. Update: in place.
+    /// `CredentialProviderConfigurations`: list of `RegistryRecordCredentialProviderConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-descriptorsourcefromurl.html#cfn-agentregistry-registryrecord-descriptorsourcefromurl-credentialproviderconfigurations)
     pub fn credential_provider_configurations(self, value: impl Arg<Arr<RegistryRecordCredentialProviderConfiguration>>) -> Self { Self(put(self.0, "CredentialProviderConfigurations", value.into_expr()), Phase) }
-    /// `Url`: text, required. Update: in place.
+    /// `Url`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-descriptorsourcefromurl.html#cfn-agentregistry-registryrecord-descriptorsourcefromurl-url)
     pub fn url(self, value: impl Arg<str>) -> DescriptorSourceFromUrl<Set> { DescriptorSourceFromUrl(put(self.0, "Url", value.into_expr()), Phase) }
 }
 impl Done for DescriptorSourceFromUrl { fn into_props(self) -> Bag { self.0 } }
@@ -291,17 +291,17 @@ impl Done for DescriptorSourceFromUrl { fn into_props(self) -> Bag { self.0 } }
 impl Descriptors {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `A2aAgentCard`: `A2aAgentCardDescriptor`. Update: in place.
+    /// `A2aAgentCard`: `A2aAgentCardDescriptor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-descriptors.html#cfn-agentregistry-registryrecord-descriptors-a2aagentcard)
     pub fn a2a_agent_card(self, value: impl Arg<A2aAgentCardDescriptor>) -> Self { Self(put(self.0, "A2aAgentCard", value.into_expr())) }
-    /// `AgentSkillsDefinition`: `AgentSkillsDefinitionDescriptor`. Update: in place.
+    /// `AgentSkillsDefinition`: `AgentSkillsDefinitionDescriptor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-descriptors.html#cfn-agentregistry-registryrecord-descriptors-agentskillsdefinition)
     pub fn agent_skills_definition(self, value: impl Arg<AgentSkillsDefinitionDescriptor>) -> Self { Self(put(self.0, "AgentSkillsDefinition", value.into_expr())) }
-    /// `Agui`: `AgUiDescriptor`. Update: in place.
+    /// `Agui`: `AgUiDescriptor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-descriptors.html#cfn-agentregistry-registryrecord-descriptors-agui)
     pub fn agui(self, value: impl Arg<AgUiDescriptor>) -> Self { Self(put(self.0, "Agui", value.into_expr())) }
-    /// `Custom`: `CustomDescriptor`. Update: in place.
+    /// `Custom`: `CustomDescriptor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-descriptors.html#cfn-agentregistry-registryrecord-descriptors-custom)
     pub fn custom(self, value: impl Arg<CustomDescriptor>) -> Self { Self(put(self.0, "Custom", value.into_expr())) }
-    /// `Http`: `HttpDescriptor`. Update: in place.
+    /// `Http`: `HttpDescriptor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-descriptors.html#cfn-agentregistry-registryrecord-descriptors-http)
     pub fn http(self, value: impl Arg<HttpDescriptor>) -> Self { Self(put(self.0, "Http", value.into_expr())) }
-    /// `McpServer`: `McpServerDescriptor`. Update: in place.
+    /// `McpServer`: `McpServerDescriptor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-descriptors.html#cfn-agentregistry-registryrecord-descriptors-mcpserver)
     pub fn mcp_server(self, value: impl Arg<McpServerDescriptor>) -> Self { Self(put(self.0, "McpServer", value.into_expr())) }
 }
 impl Done for Descriptors { fn into_props(self) -> Bag { self.0 } }
@@ -310,7 +310,7 @@ impl Done for Descriptors { fn into_props(self) -> Bag { self.0 } }
 impl HttpDescriptor {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Source`: `SourceOnlyDescriptorSource`. Update: in place.
+    /// `Source`: `SourceOnlyDescriptorSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-httpdescriptor.html#cfn-agentregistry-registryrecord-httpdescriptor-source)
     pub fn source(self, value: impl Arg<SourceOnlyDescriptorSource>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
 }
 impl Done for HttpDescriptor { fn into_props(self) -> Bag { self.0 } }
@@ -319,7 +319,7 @@ impl Done for HttpDescriptor { fn into_props(self) -> Bag { self.0 } }
 impl McpServerAdditionalData {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Tools`: `McpToolsDescriptor`. Update: in place.
+    /// `Tools`: `McpToolsDescriptor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-mcpserveradditionaldata.html#cfn-agentregistry-registryrecord-mcpserveradditionaldata-tools)
     pub fn tools(self, value: impl Arg<McpToolsDescriptor>) -> Self { Self(put(self.0, "Tools", value.into_expr())) }
 }
 impl Done for McpServerAdditionalData { fn into_props(self) -> Bag { self.0 } }
@@ -328,13 +328,13 @@ impl Done for McpServerAdditionalData { fn into_props(self) -> Bag { self.0 } }
 impl McpServerDescriptor {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AdditionalData`: `McpServerAdditionalData`. Update: in place.
+    /// `AdditionalData`: `McpServerAdditionalData`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-mcpserverdescriptor.html#cfn-agentregistry-registryrecord-mcpserverdescriptor-additionaldata)
     pub fn additional_data(self, value: impl Arg<McpServerAdditionalData>) -> Self { Self(put(self.0, "AdditionalData", value.into_expr())) }
-    /// `Data`: text. Update: in place.
+    /// `Data`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-mcpserverdescriptor.html#cfn-agentregistry-registryrecord-mcpserverdescriptor-data)
     pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr())) }
-    /// `DataSchemaVersion`: text. Update: in place.
+    /// `DataSchemaVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-mcpserverdescriptor.html#cfn-agentregistry-registryrecord-mcpserverdescriptor-dataschemaversion)
     pub fn data_schema_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataSchemaVersion", value.into_expr())) }
-    /// `Source`: `DescriptorSource`. Update: in place.
+    /// `Source`: `DescriptorSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-mcpserverdescriptor.html#cfn-agentregistry-registryrecord-mcpserverdescriptor-source)
     pub fn source(self, value: impl Arg<DescriptorSource>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
 }
 impl Done for McpServerDescriptor { fn into_props(self) -> Bag { self.0 } }
@@ -343,9 +343,9 @@ impl Done for McpServerDescriptor { fn into_props(self) -> Bag { self.0 } }
 impl McpToolsDescriptor {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Data`: text. Update: in place.
+    /// `Data`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-mcptoolsdescriptor.html#cfn-agentregistry-registryrecord-mcptoolsdescriptor-data)
     pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr())) }
-    /// `DataSchemaVersion`: text. Update: in place.
+    /// `DataSchemaVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-mcptoolsdescriptor.html#cfn-agentregistry-registryrecord-mcptoolsdescriptor-dataschemaversion)
     pub fn data_schema_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataSchemaVersion", value.into_expr())) }
 }
 impl Done for McpToolsDescriptor { fn into_props(self) -> Bag { self.0 } }
@@ -356,9 +356,9 @@ impl RegistryRecordCredentialProviderConfiguration {
     pub fn new() -> RegistryRecordCredentialProviderConfiguration<Missing<super::required::CredentialProvider>, Missing<super::required::CredentialProviderType>> { RegistryRecordCredentialProviderConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> RegistryRecordCredentialProviderConfiguration<R0, R1> {
-    /// `CredentialProvider`: `RegistryRecordCredentialProviderUnion`, required. Update: in place.
+    /// `CredentialProvider`: `RegistryRecordCredentialProviderUnion`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-registryrecordcredentialproviderconfiguration.html#cfn-agentregistry-registryrecord-registryrecordcredentialproviderconfiguration-credentialprovider)
     pub fn credential_provider(self, value: impl Arg<RegistryRecordCredentialProviderUnion>) -> RegistryRecordCredentialProviderConfiguration<Set, R1> { RegistryRecordCredentialProviderConfiguration(put(self.0, "CredentialProvider", value.into_expr()), Phase) }
-    /// `CredentialProviderType`: `CredentialProviderType`, required. Update: in place.
+    /// `CredentialProviderType`: `CredentialProviderType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-registryrecordcredentialproviderconfiguration.html#cfn-agentregistry-registryrecord-registryrecordcredentialproviderconfiguration-credentialprovidertype)
     pub fn credential_provider_type(self, value: impl Arg<CredentialProviderType>) -> RegistryRecordCredentialProviderConfiguration<R0, Set> { RegistryRecordCredentialProviderConfiguration(put(self.0, "CredentialProviderType", value.into_expr()), Phase) }
 }
 impl Done for RegistryRecordCredentialProviderConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -367,9 +367,9 @@ impl Done for RegistryRecordCredentialProviderConfiguration { fn into_props(self
 impl RegistryRecordCredentialProviderUnion {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IamCredentialProvider`: `RegistryRecordIamCredentialProvider`. Update: in place.
+    /// `IamCredentialProvider`: `RegistryRecordIamCredentialProvider`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-registryrecordcredentialproviderunion.html#cfn-agentregistry-registryrecord-registryrecordcredentialproviderunion-iamcredentialprovider)
     pub fn iam_credential_provider(self, value: impl Arg<RegistryRecordIamCredentialProvider>) -> Self { Self(put(self.0, "IamCredentialProvider", value.into_expr())) }
-    /// `OauthCredentialProvider`: `RegistryRecordOAuthCredentialProvider`. Update: in place.
+    /// `OauthCredentialProvider`: `RegistryRecordOAuthCredentialProvider`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-registryrecordcredentialproviderunion.html#cfn-agentregistry-registryrecord-registryrecordcredentialproviderunion-oauthcredentialprovider)
     pub fn oauth_credential_provider(self, value: impl Arg<RegistryRecordOAuthCredentialProvider>) -> Self { Self(put(self.0, "OauthCredentialProvider", value.into_expr())) }
 }
 impl Done for RegistryRecordCredentialProviderUnion { fn into_props(self) -> Bag { self.0 } }
@@ -378,11 +378,11 @@ impl Done for RegistryRecordCredentialProviderUnion { fn into_props(self) -> Bag
 impl RegistryRecordIamCredentialProvider {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Region`: text. Update: in place.
+    /// `Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-registryrecordiamcredentialprovider.html#cfn-agentregistry-registryrecord-registryrecordiamcredentialprovider-region)
     pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
-    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-registryrecordiamcredentialprovider.html#cfn-agentregistry-registryrecord-registryrecordiamcredentialprovider-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
-    /// `Service`: text. Update: in place.
+    /// `Service`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-registryrecordiamcredentialprovider.html#cfn-agentregistry-registryrecord-registryrecordiamcredentialprovider-service)
     pub fn service(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Service", value.into_expr())) }
 }
 impl Done for RegistryRecordIamCredentialProvider { fn into_props(self) -> Bag { self.0 } }
@@ -393,13 +393,13 @@ impl RegistryRecordOAuthCredentialProvider {
     pub fn new() -> RegistryRecordOAuthCredentialProvider<Missing<super::required::ProviderArn>> { RegistryRecordOAuthCredentialProvider(Bag::default(), Phase) }
 }
 impl<R0> RegistryRecordOAuthCredentialProvider<R0> {
-    /// `CustomParameters`: map of text. Update: in place.
+    /// `CustomParameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-registryrecordoauthcredentialprovider.html#cfn-agentregistry-registryrecord-registryrecordoauthcredentialprovider-customparameters)
     pub fn custom_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "CustomParameters", value.into_expr()), Phase) }
-    /// `GrantType`: `GrantType`. Update: in place.
+    /// `GrantType`: `GrantType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-registryrecordoauthcredentialprovider.html#cfn-agentregistry-registryrecord-registryrecordoauthcredentialprovider-granttype)
     pub fn grant_type(self, value: impl Arg<GrantType>) -> Self { Self(put(self.0, "GrantType", value.into_expr()), Phase) }
-    /// `ProviderArn`: text, required. Update: in place.
+    /// `ProviderArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-registryrecordoauthcredentialprovider.html#cfn-agentregistry-registryrecord-registryrecordoauthcredentialprovider-providerarn)
     pub fn provider_arn(self, value: impl Arg<str>) -> RegistryRecordOAuthCredentialProvider<Set> { RegistryRecordOAuthCredentialProvider(put(self.0, "ProviderArn", value.into_expr()), Phase) }
-    /// `Scopes`: list of text. Update: in place.
+    /// `Scopes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-registryrecordoauthcredentialprovider.html#cfn-agentregistry-registryrecord-registryrecordoauthcredentialprovider-scopes)
     pub fn scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Scopes", value.into_expr()), Phase) }
 }
 impl Done for RegistryRecordOAuthCredentialProvider { fn into_props(self) -> Bag { self.0 } }
@@ -408,7 +408,7 @@ impl Done for RegistryRecordOAuthCredentialProvider { fn into_props(self) -> Bag
 impl SkillMdSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FromUrl`: `SkillMdSourceFromUrl`. Update: in place.
+    /// `FromUrl`: `SkillMdSourceFromUrl`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-skillmdsource.html#cfn-agentregistry-registryrecord-skillmdsource-fromurl)
     pub fn from_url(self, value: impl Arg<SkillMdSourceFromUrl>) -> Self { Self(put(self.0, "FromUrl", value.into_expr())) }
 }
 impl Done for SkillMdSource { fn into_props(self) -> Bag { self.0 } }
@@ -419,7 +419,7 @@ impl SkillMdSourceFromUrl {
     pub fn new() -> SkillMdSourceFromUrl<Missing<super::required::Url>> { SkillMdSourceFromUrl(Bag::default(), Phase) }
 }
 impl<R0> SkillMdSourceFromUrl<R0> {
-    /// `Url`: text, required. Update: in place.
+    /// `Url`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-skillmdsourcefromurl.html#cfn-agentregistry-registryrecord-skillmdsourcefromurl-url)
     pub fn url(self, value: impl Arg<str>) -> SkillMdSourceFromUrl<Set> { SkillMdSourceFromUrl(put(self.0, "Url", value.into_expr()), Phase) }
 }
 impl Done for SkillMdSourceFromUrl { fn into_props(self) -> Bag { self.0 } }
@@ -428,7 +428,7 @@ impl Done for SkillMdSourceFromUrl { fn into_props(self) -> Bag { self.0 } }
 impl SourceOnlyDescriptorSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FromUrl`: `SourceOnlyDescriptorSourceFromUrl`. Update: in place.
+    /// `FromUrl`: `SourceOnlyDescriptorSourceFromUrl`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-sourceonlydescriptorsource.html#cfn-agentregistry-registryrecord-sourceonlydescriptorsource-fromurl)
     pub fn from_url(self, value: impl Arg<SourceOnlyDescriptorSourceFromUrl>) -> Self { Self(put(self.0, "FromUrl", value.into_expr())) }
 }
 impl Done for SourceOnlyDescriptorSource { fn into_props(self) -> Bag { self.0 } }
@@ -439,7 +439,7 @@ impl SourceOnlyDescriptorSourceFromUrl {
     pub fn new() -> SourceOnlyDescriptorSourceFromUrl<Missing<super::required::Url>> { SourceOnlyDescriptorSourceFromUrl(Bag::default(), Phase) }
 }
 impl<R0> SourceOnlyDescriptorSourceFromUrl<R0> {
-    /// `Url`: text, required. Update: in place.
+    /// `Url`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-sourceonlydescriptorsourcefromurl.html#cfn-agentregistry-registryrecord-sourceonlydescriptorsourcefromurl-url)
     pub fn url(self, value: impl Arg<str>) -> SourceOnlyDescriptorSourceFromUrl<Set> { SourceOnlyDescriptorSourceFromUrl(put(self.0, "Url", value.into_expr()), Phase) }
 }
 impl Done for SourceOnlyDescriptorSourceFromUrl { fn into_props(self) -> Bag { self.0 } }

@@ -13,15 +13,15 @@ impl CfnInvestigationGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnInvestigationGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aiops-investigationgroup.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aiops-investigationgroup.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `CreatedBy`: text.
+    /// The attribute `CreatedBy`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aiops-investigationgroup.html#CreatedBy-fn::getatt)
     pub fn attr_created_by(&self) -> Val<str> { self.0.get_att("CreatedBy") }
-    /// The attribute `LastModifiedAt`: text.
+    /// The attribute `LastModifiedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aiops-investigationgroup.html#LastModifiedAt-fn::getatt)
     pub fn attr_last_modified_at(&self) -> Val<str> { self.0.get_att("LastModifiedAt") }
-    /// The attribute `LastModifiedBy`: text.
+    /// The attribute `LastModifiedBy`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aiops-investigationgroup.html#LastModifiedBy-fn::getatt)
     pub fn attr_last_modified_by(&self) -> Val<str> { self.0.get_att("LastModifiedBy") }
 }
 impl Parent for CfnInvestigationGroup { fn node(&self) -> &Place { &self.0 } }
@@ -32,25 +32,25 @@ impl CfnInvestigationGroupProps {
     pub fn new() -> CfnInvestigationGroupProps<Missing<required::Name>> { CfnInvestigationGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnInvestigationGroupProps<R0> {
-    /// `ChatbotNotificationChannels`: list of `ChatbotNotificationChannel`. Update: in place.
+    /// `ChatbotNotificationChannels`: list of `ChatbotNotificationChannel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aiops-investigationgroup.html#cfn-aiops-investigationgroup-chatbotnotificationchannels)
     pub fn chatbot_notification_channels(self, value: impl Arg<Arr<investigation_group::ChatbotNotificationChannel>>) -> Self { Self(put(self.0, "ChatbotNotificationChannels", value.into_expr()), Phase) }
-    /// `CrossAccountConfigurations`: list of `CrossAccountConfiguration`. Update: in place.
+    /// `CrossAccountConfigurations`: list of `CrossAccountConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aiops-investigationgroup.html#cfn-aiops-investigationgroup-crossaccountconfigurations)
     pub fn cross_account_configurations(self, value: impl Arg<Arr<investigation_group::CrossAccountConfiguration>>) -> Self { Self(put(self.0, "CrossAccountConfigurations", value.into_expr()), Phase) }
-    /// `EncryptionConfig`: `EncryptionConfigMap`. Update: in place.
+    /// `EncryptionConfig`: `EncryptionConfigMap`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aiops-investigationgroup.html#cfn-aiops-investigationgroup-encryptionconfig)
     pub fn encryption_config(self, value: impl Arg<investigation_group::EncryptionConfigMap>) -> Self { Self(put(self.0, "EncryptionConfig", value.into_expr()), Phase) }
-    /// `InvestigationGroupPolicy`: text. Update: in place.
+    /// `InvestigationGroupPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aiops-investigationgroup.html#cfn-aiops-investigationgroup-investigationgrouppolicy)
     pub fn investigation_group_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InvestigationGroupPolicy", value.into_expr()), Phase) }
-    /// `IsCloudTrailEventHistoryEnabled`: boolean. Update: in place.
+    /// `IsCloudTrailEventHistoryEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aiops-investigationgroup.html#cfn-aiops-investigationgroup-iscloudtraileventhistoryenabled)
     pub fn is_cloud_trail_event_history_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsCloudTrailEventHistoryEnabled", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aiops-investigationgroup.html#cfn-aiops-investigationgroup-name)
     pub fn name(self, value: impl Arg<str>) -> CfnInvestigationGroupProps<Set> { CfnInvestigationGroupProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RetentionInDays`: integer. Update: replacement.
+    /// `RetentionInDays`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aiops-investigationgroup.html#cfn-aiops-investigationgroup-retentionindays)
     pub fn retention_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionInDays", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aiops-investigationgroup.html#cfn-aiops-investigationgroup-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `TagKeyBoundaries`: list of text. Update: in place.
+    /// `TagKeyBoundaries`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aiops-investigationgroup.html#cfn-aiops-investigationgroup-tagkeyboundaries)
     pub fn tag_key_boundaries(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TagKeyBoundaries", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aiops-investigationgroup.html#cfn-aiops-investigationgroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnInvestigationGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -62,9 +62,9 @@ use crate::cfn::support::*;
 impl ChatbotNotificationChannel {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ChatConfigurationArns`: list of text. Update: in place.
+    /// `ChatConfigurationArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aiops-investigationgroup-chatbotnotificationchannel.html#cfn-aiops-investigationgroup-chatbotnotificationchannel-chatconfigurationarns)
     pub fn chat_configuration_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ChatConfigurationArns", value.into_expr())) }
-    /// `SNSTopicArn`: `SnsTopicArn`. Update: in place.
+    /// `SNSTopicArn`: `SnsTopicArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aiops-investigationgroup-chatbotnotificationchannel.html#cfn-aiops-investigationgroup-chatbotnotificationchannel-snstopicarn)
     pub fn sns_topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "SNSTopicArn", value.into_expr())) }
 }
 impl Done for ChatbotNotificationChannel { fn into_props(self) -> Bag { self.0 } }
@@ -73,7 +73,7 @@ impl Done for ChatbotNotificationChannel { fn into_props(self) -> Bag { self.0 }
 impl CrossAccountConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SourceRoleArn`: `IamRoleArn`. Update: in place.
+    /// `SourceRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aiops-investigationgroup-crossaccountconfiguration.html#cfn-aiops-investigationgroup-crossaccountconfiguration-sourcerolearn)
     pub fn source_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SourceRoleArn", value.into_expr())) }
 }
 impl Done for CrossAccountConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -82,9 +82,9 @@ impl Done for CrossAccountConfiguration { fn into_props(self) -> Bag { self.0 } 
 impl EncryptionConfigMap {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EncryptionConfigurationType`: text. Update: in place.
+    /// `EncryptionConfigurationType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aiops-investigationgroup-encryptionconfigmap.html#cfn-aiops-investigationgroup-encryptionconfigmap-encryptionconfigurationtype)
     pub fn encryption_configuration_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionConfigurationType", value.into_expr())) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aiops-investigationgroup-encryptionconfigmap.html#cfn-aiops-investigationgroup-encryptionconfigmap-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
 }
 impl Done for EncryptionConfigMap { fn into_props(self) -> Bag { self.0 } }

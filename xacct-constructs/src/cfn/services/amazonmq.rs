@@ -13,29 +13,29 @@ impl CfnBroker {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBrokerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AmqpEndpoints`: list of text.
+    /// The attribute `AmqpEndpoints`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#AmqpEndpoints-fn::getatt)
     pub fn attr_amqp_endpoints(&self) -> Val<Arr<str>> { self.0.get_att("AmqpEndpoints") }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `ConfigurationId`: text.
+    /// The attribute `ConfigurationId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#ConfigurationId-fn::getatt)
     pub fn attr_configuration_id(&self) -> Val<str> { self.0.get_att("ConfigurationId") }
-    /// The attribute `ConfigurationRevision`: text.
+    /// The attribute `ConfigurationRevision`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#ConfigurationRevision-fn::getatt)
     pub fn attr_configuration_revision(&self) -> Val<str> { self.0.get_att("ConfigurationRevision") }
-    /// The attribute `ConsoleURLs`: list of text.
+    /// The attribute `ConsoleURLs`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#ConsoleURLs-fn::getatt)
     pub fn attr_console_urls(&self) -> Val<Arr<str>> { self.0.get_att("ConsoleURLs") }
-    /// The attribute `EngineVersionCurrent`: text.
+    /// The attribute `EngineVersionCurrent`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#EngineVersionCurrent-fn::getatt)
     pub fn attr_engine_version_current(&self) -> Val<str> { self.0.get_att("EngineVersionCurrent") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `IpAddresses`: list of text.
+    /// The attribute `IpAddresses`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#IpAddresses-fn::getatt)
     pub fn attr_ip_addresses(&self) -> Val<Arr<str>> { self.0.get_att("IpAddresses") }
-    /// The attribute `MqttEndpoints`: list of text.
+    /// The attribute `MqttEndpoints`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#MqttEndpoints-fn::getatt)
     pub fn attr_mqtt_endpoints(&self) -> Val<Arr<str>> { self.0.get_att("MqttEndpoints") }
-    /// The attribute `OpenWireEndpoints`: list of text.
+    /// The attribute `OpenWireEndpoints`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#OpenWireEndpoints-fn::getatt)
     pub fn attr_open_wire_endpoints(&self) -> Val<Arr<str>> { self.0.get_att("OpenWireEndpoints") }
-    /// The attribute `StompEndpoints`: list of text.
+    /// The attribute `StompEndpoints`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#StompEndpoints-fn::getatt)
     pub fn attr_stomp_endpoints(&self) -> Val<Arr<str>> { self.0.get_att("StompEndpoints") }
-    /// The attribute `WssEndpoints`: list of text.
+    /// The attribute `WssEndpoints`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#WssEndpoints-fn::getatt)
     pub fn attr_wss_endpoints(&self) -> Val<Arr<str>> { self.0.get_att("WssEndpoints") }
 }
 impl Parent for CfnBroker { fn node(&self) -> &Place { &self.0 } }
@@ -46,49 +46,49 @@ impl CfnBrokerProps {
     pub fn new() -> CfnBrokerProps<Missing<required::BrokerName>, Missing<required::DeploymentMode>, Missing<required::EngineType>, Missing<required::HostInstanceType>, Missing<required::PubliclyAccessible>> { CfnBrokerProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnBrokerProps<R0, R1, R2, R3, R4> {
-    /// `AuthenticationStrategy`: text. Update: replacement.
+    /// `AuthenticationStrategy`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#cfn-amazonmq-broker-authenticationstrategy)
     pub fn authentication_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthenticationStrategy", value.into_expr()), Phase) }
-    /// `AutoMinorVersionUpgrade`: boolean. Update: in place.
+    /// `AutoMinorVersionUpgrade`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#cfn-amazonmq-broker-autominorversionupgrade)
     pub fn auto_minor_version_upgrade(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoMinorVersionUpgrade", value.into_expr()), Phase) }
-    /// `BrokerName`: text, required. Update: replacement.
+    /// `BrokerName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#cfn-amazonmq-broker-brokername)
     pub fn broker_name(self, value: impl Arg<str>) -> CfnBrokerProps<Set, R1, R2, R3, R4> { CfnBrokerProps(put(self.0, "BrokerName", value.into_expr()), Phase) }
-    /// `Configuration`: `ConfigurationId`. Update: in place.
+    /// `Configuration`: `ConfigurationId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#cfn-amazonmq-broker-configuration)
     pub fn configuration(self, value: impl Arg<broker::ConfigurationId>) -> Self { Self(put(self.0, "Configuration", value.into_expr()), Phase) }
-    /// `DataReplicationMode`: text. Update: in place.
+    /// `DataReplicationMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#cfn-amazonmq-broker-datareplicationmode)
     pub fn data_replication_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataReplicationMode", value.into_expr()), Phase) }
-    /// `DataReplicationPrimaryBrokerArn`: text. Update: in place.
+    /// `DataReplicationPrimaryBrokerArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#cfn-amazonmq-broker-datareplicationprimarybrokerarn)
     pub fn data_replication_primary_broker_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataReplicationPrimaryBrokerArn", value.into_expr()), Phase) }
-    /// `DeploymentMode`: text, required. Update: replacement.
+    /// `DeploymentMode`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#cfn-amazonmq-broker-deploymentmode)
     pub fn deployment_mode(self, value: impl Arg<str>) -> CfnBrokerProps<R0, Set, R2, R3, R4> { CfnBrokerProps(put(self.0, "DeploymentMode", value.into_expr()), Phase) }
-    /// `EncryptionOptions`: `EncryptionOptions`. Update: replacement.
+    /// `EncryptionOptions`: `EncryptionOptions`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#cfn-amazonmq-broker-encryptionoptions)
     pub fn encryption_options(self, value: impl Arg<broker::EncryptionOptions>) -> Self { Self(put(self.0, "EncryptionOptions", value.into_expr()), Phase) }
-    /// `EngineType`: text, required. Update: replacement.
+    /// `EngineType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#cfn-amazonmq-broker-enginetype)
     pub fn engine_type(self, value: impl Arg<str>) -> CfnBrokerProps<R0, R1, Set, R3, R4> { CfnBrokerProps(put(self.0, "EngineType", value.into_expr()), Phase) }
-    /// `EngineVersion`: text. Update: in place.
+    /// `EngineVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#cfn-amazonmq-broker-engineversion)
     pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr()), Phase) }
-    /// `HostInstanceType`: text, required. Update: in place.
+    /// `HostInstanceType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#cfn-amazonmq-broker-hostinstancetype)
     pub fn host_instance_type(self, value: impl Arg<str>) -> CfnBrokerProps<R0, R1, R2, Set, R4> { CfnBrokerProps(put(self.0, "HostInstanceType", value.into_expr()), Phase) }
-    /// `LdapServerMetadata`: `LdapServerMetadata`. Update: in place.
+    /// `LdapServerMetadata`: `LdapServerMetadata`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#cfn-amazonmq-broker-ldapservermetadata)
     pub fn ldap_server_metadata(self, value: impl Arg<broker::LdapServerMetadata>) -> Self { Self(put(self.0, "LdapServerMetadata", value.into_expr()), Phase) }
-    /// `Logs`: `LogList`. Update: in place.
+    /// `Logs`: `LogList`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#cfn-amazonmq-broker-logs)
     pub fn logs(self, value: impl Arg<broker::LogList>) -> Self { Self(put(self.0, "Logs", value.into_expr()), Phase) }
-    /// `MaintenanceWindowStartTime`: `MaintenanceWindow`. Update: in place.
+    /// `MaintenanceWindowStartTime`: `MaintenanceWindow`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#cfn-amazonmq-broker-maintenancewindowstarttime)
     pub fn maintenance_window_start_time(self, value: impl Arg<broker::MaintenanceWindow>) -> Self { Self(put(self.0, "MaintenanceWindowStartTime", value.into_expr()), Phase) }
-    /// `PubliclyAccessible`: boolean, required. Update: replacement.
+    /// `PubliclyAccessible`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#cfn-amazonmq-broker-publiclyaccessible)
     pub fn publicly_accessible(self, value: impl Arg<bool>) -> CfnBrokerProps<R0, R1, R2, R3, Set> { CfnBrokerProps(put(self.0, "PubliclyAccessible", value.into_expr()), Phase) }
-    /// `ResourceShareArns`: list of text. Update: in place.
+    /// `ResourceShareArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#cfn-amazonmq-broker-resourcesharearns)
     pub fn resource_share_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceShareArns", value.into_expr()), Phase) }
-    /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: in place.
+    /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#cfn-amazonmq-broker-securitygroups)
     pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
-    /// `StorageSize`: integer. Update: in place.
+    /// `StorageSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#cfn-amazonmq-broker-storagesize)
     pub fn storage_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StorageSize", value.into_expr()), Phase) }
-    /// `StorageType`: text. Update: replacement.
+    /// `StorageType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#cfn-amazonmq-broker-storagetype)
     pub fn storage_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageType", value.into_expr()), Phase) }
-    /// `SubnetIds`: list of text. Update: replacement.
+    /// `SubnetIds`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#cfn-amazonmq-broker-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr()), Phase) }
-    /// `Tags`: list of `TagsEntry`. Update: in place.
+    /// `Tags`: list of `TagsEntry`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#cfn-amazonmq-broker-tags)
     pub fn tags(self, value: impl Arg<Arr<broker::TagsEntry>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Users`: list of `User`. Update: in place.
+    /// `Users`: list of `User`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html#cfn-amazonmq-broker-users)
     pub fn users(self, value: impl Arg<Arr<broker::User>>) -> Self { Self(put(self.0, "Users", value.into_expr()), Phase) }
 }
 impl Done for CfnBrokerProps { fn into_props(self) -> Bag { self.0 } }
@@ -102,9 +102,9 @@ impl ConfigurationId {
     pub fn new() -> ConfigurationId<Missing<super::required::Id>, Missing<super::required::Revision>> { ConfigurationId(Bag::default(), Phase) }
 }
 impl<R0, R1> ConfigurationId<R0, R1> {
-    /// `Id`: text, required. Update: in place.
+    /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-configurationid.html#cfn-amazonmq-broker-configurationid-id)
     pub fn id(self, value: impl Arg<str>) -> ConfigurationId<Set, R1> { ConfigurationId(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `Revision`: integer, required. Update: in place.
+    /// `Revision`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-configurationid.html#cfn-amazonmq-broker-configurationid-revision)
     pub fn revision(self, value: impl Arg<i64>) -> ConfigurationId<R0, Set> { ConfigurationId(put(self.0, "Revision", value.into_expr()), Phase) }
 }
 impl Done for ConfigurationId { fn into_props(self) -> Bag { self.0 } }
@@ -115,9 +115,9 @@ impl EncryptionOptions {
     pub fn new() -> EncryptionOptions<Missing<super::required::UseAwsOwnedKey>> { EncryptionOptions(Bag::default(), Phase) }
 }
 impl<R0> EncryptionOptions<R0> {
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-encryptionoptions.html#cfn-amazonmq-broker-encryptionoptions-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `UseAwsOwnedKey`: boolean, required. Update: replacement.
+    /// `UseAwsOwnedKey`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-encryptionoptions.html#cfn-amazonmq-broker-encryptionoptions-useawsownedkey)
     pub fn use_aws_owned_key(self, value: impl Arg<bool>) -> EncryptionOptions<Set> { EncryptionOptions(put(self.0, "UseAwsOwnedKey", value.into_expr()), Phase) }
 }
 impl Done for EncryptionOptions { fn into_props(self) -> Bag { self.0 } }
@@ -128,27 +128,27 @@ impl LdapServerMetadata {
     pub fn new() -> LdapServerMetadata<Missing<super::required::Hosts>, Missing<super::required::RoleBase>, Missing<super::required::RoleSearchMatching>, Missing<super::required::ServiceAccountUsername>, Missing<super::required::UserBase>, Missing<super::required::UserSearchMatching>> { LdapServerMetadata(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5> LdapServerMetadata<R0, R1, R2, R3, R4, R5> {
-    /// `Hosts`: list of text, required. Update: in place.
+    /// `Hosts`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-ldapservermetadata.html#cfn-amazonmq-broker-ldapservermetadata-hosts)
     pub fn hosts(self, value: impl Arg<Arr<str>>) -> LdapServerMetadata<Set, R1, R2, R3, R4, R5> { LdapServerMetadata(put(self.0, "Hosts", value.into_expr()), Phase) }
-    /// `RoleBase`: text, required. Update: in place.
+    /// `RoleBase`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-ldapservermetadata.html#cfn-amazonmq-broker-ldapservermetadata-rolebase)
     pub fn role_base(self, value: impl Arg<str>) -> LdapServerMetadata<R0, Set, R2, R3, R4, R5> { LdapServerMetadata(put(self.0, "RoleBase", value.into_expr()), Phase) }
-    /// `RoleName`: text. Update: in place.
+    /// `RoleName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-ldapservermetadata.html#cfn-amazonmq-broker-ldapservermetadata-rolename)
     pub fn role_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoleName", value.into_expr()), Phase) }
-    /// `RoleSearchMatching`: text, required. Update: in place.
+    /// `RoleSearchMatching`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-ldapservermetadata.html#cfn-amazonmq-broker-ldapservermetadata-rolesearchmatching)
     pub fn role_search_matching(self, value: impl Arg<str>) -> LdapServerMetadata<R0, R1, Set, R3, R4, R5> { LdapServerMetadata(put(self.0, "RoleSearchMatching", value.into_expr()), Phase) }
-    /// `RoleSearchSubtree`: boolean. Update: in place.
+    /// `RoleSearchSubtree`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-ldapservermetadata.html#cfn-amazonmq-broker-ldapservermetadata-rolesearchsubtree)
     pub fn role_search_subtree(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RoleSearchSubtree", value.into_expr()), Phase) }
-    /// `ServiceAccountPassword`: text. Update: in place.
+    /// `ServiceAccountPassword`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-ldapservermetadata.html#cfn-amazonmq-broker-ldapservermetadata-serviceaccountpassword)
     pub fn service_account_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceAccountPassword", value.into_expr()), Phase) }
-    /// `ServiceAccountUsername`: text, required. Update: in place.
+    /// `ServiceAccountUsername`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-ldapservermetadata.html#cfn-amazonmq-broker-ldapservermetadata-serviceaccountusername)
     pub fn service_account_username(self, value: impl Arg<str>) -> LdapServerMetadata<R0, R1, R2, Set, R4, R5> { LdapServerMetadata(put(self.0, "ServiceAccountUsername", value.into_expr()), Phase) }
-    /// `UserBase`: text, required. Update: in place.
+    /// `UserBase`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-ldapservermetadata.html#cfn-amazonmq-broker-ldapservermetadata-userbase)
     pub fn user_base(self, value: impl Arg<str>) -> LdapServerMetadata<R0, R1, R2, R3, Set, R5> { LdapServerMetadata(put(self.0, "UserBase", value.into_expr()), Phase) }
-    /// `UserRoleName`: text. Update: in place.
+    /// `UserRoleName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-ldapservermetadata.html#cfn-amazonmq-broker-ldapservermetadata-userrolename)
     pub fn user_role_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserRoleName", value.into_expr()), Phase) }
-    /// `UserSearchMatching`: text, required. Update: in place.
+    /// `UserSearchMatching`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-ldapservermetadata.html#cfn-amazonmq-broker-ldapservermetadata-usersearchmatching)
     pub fn user_search_matching(self, value: impl Arg<str>) -> LdapServerMetadata<R0, R1, R2, R3, R4, Set> { LdapServerMetadata(put(self.0, "UserSearchMatching", value.into_expr()), Phase) }
-    /// `UserSearchSubtree`: boolean. Update: in place.
+    /// `UserSearchSubtree`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-ldapservermetadata.html#cfn-amazonmq-broker-ldapservermetadata-usersearchsubtree)
     pub fn user_search_subtree(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UserSearchSubtree", value.into_expr()), Phase) }
 }
 impl Done for LdapServerMetadata { fn into_props(self) -> Bag { self.0 } }
@@ -157,9 +157,9 @@ impl Done for LdapServerMetadata { fn into_props(self) -> Bag { self.0 } }
 impl LogList {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Audit`: boolean. Update: in place.
+    /// `Audit`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-loglist.html#cfn-amazonmq-broker-loglist-audit)
     pub fn audit(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Audit", value.into_expr())) }
-    /// `General`: boolean. Update: in place.
+    /// `General`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-loglist.html#cfn-amazonmq-broker-loglist-general)
     pub fn general(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "General", value.into_expr())) }
 }
 impl Done for LogList { fn into_props(self) -> Bag { self.0 } }
@@ -170,11 +170,11 @@ impl MaintenanceWindow {
     pub fn new() -> MaintenanceWindow<Missing<super::required::DayOfWeek>, Missing<super::required::TimeOfDay>, Missing<super::required::TimeZone>> { MaintenanceWindow(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MaintenanceWindow<R0, R1, R2> {
-    /// `DayOfWeek`: text, required. Update: in place.
+    /// `DayOfWeek`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-maintenancewindow.html#cfn-amazonmq-broker-maintenancewindow-dayofweek)
     pub fn day_of_week(self, value: impl Arg<str>) -> MaintenanceWindow<Set, R1, R2> { MaintenanceWindow(put(self.0, "DayOfWeek", value.into_expr()), Phase) }
-    /// `TimeOfDay`: text, required. Update: in place.
+    /// `TimeOfDay`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-maintenancewindow.html#cfn-amazonmq-broker-maintenancewindow-timeofday)
     pub fn time_of_day(self, value: impl Arg<str>) -> MaintenanceWindow<R0, Set, R2> { MaintenanceWindow(put(self.0, "TimeOfDay", value.into_expr()), Phase) }
-    /// `TimeZone`: text, required. Update: in place.
+    /// `TimeZone`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-maintenancewindow.html#cfn-amazonmq-broker-maintenancewindow-timezone)
     pub fn time_zone(self, value: impl Arg<str>) -> MaintenanceWindow<R0, R1, Set> { MaintenanceWindow(put(self.0, "TimeZone", value.into_expr()), Phase) }
 }
 impl Done for MaintenanceWindow { fn into_props(self) -> Bag { self.0 } }
@@ -185,9 +185,9 @@ impl TagsEntry {
     pub fn new() -> TagsEntry<Missing<super::required::Key>, Missing<super::required::Value>> { TagsEntry(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsEntry<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-tagsentry.html#cfn-amazonmq-broker-tagsentry-key)
     pub fn key(self, value: impl Arg<str>) -> TagsEntry<Set, R1> { TagsEntry(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-tagsentry.html#cfn-amazonmq-broker-tagsentry-value)
     pub fn value(self, value: impl Arg<str>) -> TagsEntry<R0, Set> { TagsEntry(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsEntry { fn into_props(self) -> Bag { self.0 } }
@@ -198,15 +198,15 @@ impl User {
     pub fn new() -> User<Missing<super::required::Password>, Missing<super::required::Username>> { User(Bag::default(), Phase) }
 }
 impl<R0, R1> User<R0, R1> {
-    /// `ConsoleAccess`: boolean. Update: in place.
+    /// `ConsoleAccess`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-user.html#cfn-amazonmq-broker-user-consoleaccess)
     pub fn console_access(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ConsoleAccess", value.into_expr()), Phase) }
-    /// `Groups`: list of text. Update: in place.
+    /// `Groups`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-user.html#cfn-amazonmq-broker-user-groups)
     pub fn groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Groups", value.into_expr()), Phase) }
-    /// `Password`: text, required. Update: in place.
+    /// `Password`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-user.html#cfn-amazonmq-broker-user-password)
     pub fn password(self, value: impl Arg<str>) -> User<Set, R1> { User(put(self.0, "Password", value.into_expr()), Phase) }
-    /// `ReplicationUser`: boolean. Update: in place.
+    /// `ReplicationUser`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-user.html#cfn-amazonmq-broker-user-replicationuser)
     pub fn replication_user(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReplicationUser", value.into_expr()), Phase) }
-    /// `Username`: text, required. Update: in place.
+    /// `Username`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-user.html#cfn-amazonmq-broker-user-username)
     pub fn username(self, value: impl Arg<str>) -> User<R0, Set> { User(put(self.0, "Username", value.into_expr()), Phase) }
 }
 impl Done for User { fn into_props(self) -> Bag { self.0 } }
@@ -220,11 +220,11 @@ impl CfnConfiguration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-configuration.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-configuration.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `Revision`: text.
+    /// The attribute `Revision`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-configuration.html#Revision-fn::getatt)
     pub fn attr_revision(&self) -> Val<str> { self.0.get_att("Revision") }
 }
 impl Parent for CfnConfiguration { fn node(&self) -> &Place { &self.0 } }
@@ -235,19 +235,19 @@ impl CfnConfigurationProps {
     pub fn new() -> CfnConfigurationProps<Missing<required::EngineType>, Missing<required::Name>> { CfnConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnConfigurationProps<R0, R1> {
-    /// `AuthenticationStrategy`: text. Update: replacement.
+    /// `AuthenticationStrategy`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-configuration.html#cfn-amazonmq-configuration-authenticationstrategy)
     pub fn authentication_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthenticationStrategy", value.into_expr()), Phase) }
-    /// `Data`: text. Update: in place.
+    /// `Data`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-configuration.html#cfn-amazonmq-configuration-data)
     pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-configuration.html#cfn-amazonmq-configuration-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `EngineType`: text, required. Update: replacement.
+    /// `EngineType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-configuration.html#cfn-amazonmq-configuration-enginetype)
     pub fn engine_type(self, value: impl Arg<str>) -> CfnConfigurationProps<Set, R1> { CfnConfigurationProps(put(self.0, "EngineType", value.into_expr()), Phase) }
-    /// `EngineVersion`: text. Update: replacement.
+    /// `EngineVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-configuration.html#cfn-amazonmq-configuration-engineversion)
     pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-configuration.html#cfn-amazonmq-configuration-name)
     pub fn name(self, value: impl Arg<str>) -> CfnConfigurationProps<R0, Set> { CfnConfigurationProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of `TagsEntry`. Update: in place.
+    /// `Tags`: list of `TagsEntry`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-configuration.html#cfn-amazonmq-configuration-tags)
     pub fn tags(self, value: impl Arg<Arr<configuration::TagsEntry>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConfigurationProps { fn into_props(self) -> Bag { self.0 } }
@@ -261,9 +261,9 @@ impl TagsEntry {
     pub fn new() -> TagsEntry<Missing<super::required::Key>, Missing<super::required::Value>> { TagsEntry(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsEntry<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-configuration-tagsentry.html#cfn-amazonmq-configuration-tagsentry-key)
     pub fn key(self, value: impl Arg<str>) -> TagsEntry<Set, R1> { TagsEntry(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-configuration-tagsentry.html#cfn-amazonmq-configuration-tagsentry-value)
     pub fn value(self, value: impl Arg<str>) -> TagsEntry<R0, Set> { TagsEntry(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsEntry { fn into_props(self) -> Bag { self.0 } }
@@ -277,7 +277,7 @@ impl CfnConfigurationAssociation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConfigurationAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-configurationassociation.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnConfigurationAssociation { fn node(&self) -> &Place { &self.0 } }
@@ -288,9 +288,9 @@ impl CfnConfigurationAssociationProps {
     pub fn new() -> CfnConfigurationAssociationProps<Missing<required::Broker>, Missing<required::Configuration>> { CfnConfigurationAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnConfigurationAssociationProps<R0, R1> {
-    /// `Broker`: text, required. Update: replacement.
+    /// `Broker`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-configurationassociation.html#cfn-amazonmq-configurationassociation-broker)
     pub fn broker(self, value: impl Arg<str>) -> CfnConfigurationAssociationProps<Set, R1> { CfnConfigurationAssociationProps(put(self.0, "Broker", value.into_expr()), Phase) }
-    /// `Configuration`: `ConfigurationId`, required. Update: in place.
+    /// `Configuration`: `ConfigurationId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-configurationassociation.html#cfn-amazonmq-configurationassociation-configuration)
     pub fn configuration(self, value: impl Arg<configuration_association::ConfigurationId>) -> CfnConfigurationAssociationProps<R0, Set> { CfnConfigurationAssociationProps(put(self.0, "Configuration", value.into_expr()), Phase) }
 }
 impl Done for CfnConfigurationAssociationProps { fn into_props(self) -> Bag { self.0 } }
@@ -304,9 +304,9 @@ impl ConfigurationId {
     pub fn new() -> ConfigurationId<Missing<super::required::Id>, Missing<super::required::Revision>> { ConfigurationId(Bag::default(), Phase) }
 }
 impl<R0, R1> ConfigurationId<R0, R1> {
-    /// `Id`: text, required. Update: in place.
+    /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-configurationassociation-configurationid.html#cfn-amazonmq-configurationassociation-configurationid-id)
     pub fn id(self, value: impl Arg<str>) -> ConfigurationId<Set, R1> { ConfigurationId(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `Revision`: integer, required. Update: in place.
+    /// `Revision`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-configurationassociation-configurationid.html#cfn-amazonmq-configurationassociation-configurationid-revision)
     pub fn revision(self, value: impl Arg<i64>) -> ConfigurationId<R0, Set> { ConfigurationId(put(self.0, "Revision", value.into_expr()), Phase) }
 }
 impl Done for ConfigurationId { fn into_props(self) -> Bag { self.0 } }

@@ -13,13 +13,13 @@ impl CfnApp {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAppProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AppId`: `AmplifyAppId`.
+    /// The attribute `AppId`: `AmplifyAppId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-app.html#AppId-fn::getatt)
     pub fn attr_app_id(&self) -> Val<kind::AmplifyAppId> { self.0.get_att("AppId") }
-    /// The attribute `AppName`: text.
+    /// The attribute `AppName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-app.html#AppName-fn::getatt)
     pub fn attr_app_name(&self) -> Val<str> { self.0.get_att("AppName") }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-app.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `DefaultDomain`: text.
+    /// The attribute `DefaultDomain`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-app.html#DefaultDomain-fn::getatt)
     pub fn attr_default_domain(&self) -> Val<str> { self.0.get_att("DefaultDomain") }
 }
 impl Parent for CfnApp { fn node(&self) -> &Place { &self.0 } }
@@ -30,41 +30,41 @@ impl CfnAppProps {
     pub fn new() -> CfnAppProps<Missing<required::Name>> { CfnAppProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAppProps<R0> {
-    /// `AccessToken`: text. Update: in place.
+    /// `AccessToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-app.html#cfn-amplify-app-accesstoken)
     pub fn access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessToken", value.into_expr()), Phase) }
-    /// `AutoBranchCreationConfig`: `AutoBranchCreationConfig`. Update: in place.
+    /// `AutoBranchCreationConfig`: `AutoBranchCreationConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-app.html#cfn-amplify-app-autobranchcreationconfig)
     pub fn auto_branch_creation_config(self, value: impl Arg<app::AutoBranchCreationConfig>) -> Self { Self(put(self.0, "AutoBranchCreationConfig", value.into_expr()), Phase) }
-    /// `BasicAuthConfig`: `BasicAuthConfig`. Update: in place.
+    /// `BasicAuthConfig`: `BasicAuthConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-app.html#cfn-amplify-app-basicauthconfig)
     pub fn basic_auth_config(self, value: impl Arg<app::BasicAuthConfig>) -> Self { Self(put(self.0, "BasicAuthConfig", value.into_expr()), Phase) }
-    /// `BuildSpec`: text. Update: in place.
+    /// `BuildSpec`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-app.html#cfn-amplify-app-buildspec)
     pub fn build_spec(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BuildSpec", value.into_expr()), Phase) }
-    /// `CacheConfig`: `CacheConfig`. Update: in place.
+    /// `CacheConfig`: `CacheConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-app.html#cfn-amplify-app-cacheconfig)
     pub fn cache_config(self, value: impl Arg<app::CacheConfig>) -> Self { Self(put(self.0, "CacheConfig", value.into_expr()), Phase) }
-    /// `ComputeRoleArn`: `IamRoleArn`. Update: in place.
+    /// `ComputeRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-app.html#cfn-amplify-app-computerolearn)
     pub fn compute_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ComputeRoleArn", value.into_expr()), Phase) }
-    /// `CustomHeaders`: text. Update: in place.
+    /// `CustomHeaders`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-app.html#cfn-amplify-app-customheaders)
     pub fn custom_headers(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomHeaders", value.into_expr()), Phase) }
-    /// `CustomRules`: list of `CustomRule`. Update: in place.
+    /// `CustomRules`: list of `CustomRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-app.html#cfn-amplify-app-customrules)
     pub fn custom_rules(self, value: impl Arg<Arr<app::CustomRule>>) -> Self { Self(put(self.0, "CustomRules", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-app.html#cfn-amplify-app-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `EnableBranchAutoDeletion`: boolean. Update: in place.
+    /// `EnableBranchAutoDeletion`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-app.html#cfn-amplify-app-enablebranchautodeletion)
     pub fn enable_branch_auto_deletion(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableBranchAutoDeletion", value.into_expr()), Phase) }
-    /// `EnvironmentVariables`: list of `EnvironmentVariable`. Update: in place.
+    /// `EnvironmentVariables`: list of `EnvironmentVariable`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-app.html#cfn-amplify-app-environmentvariables)
     pub fn environment_variables(self, value: impl Arg<Arr<app::EnvironmentVariable>>) -> Self { Self(put(self.0, "EnvironmentVariables", value.into_expr()), Phase) }
-    /// `IAMServiceRole`: `IamRoleArn`. Update: in place.
+    /// `IAMServiceRole`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-app.html#cfn-amplify-app-iamservicerole)
     pub fn iam_service_role(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "IAMServiceRole", value.into_expr()), Phase) }
-    /// `JobConfig`: `JobConfig`. Update: in place.
+    /// `JobConfig`: `JobConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-app.html#cfn-amplify-app-jobconfig)
     pub fn job_config(self, value: impl Arg<app::JobConfig>) -> Self { Self(put(self.0, "JobConfig", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-app.html#cfn-amplify-app-name)
     pub fn name(self, value: impl Arg<str>) -> CfnAppProps<Set> { CfnAppProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `OauthToken`: text. Update: in place.
+    /// `OauthToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-app.html#cfn-amplify-app-oauthtoken)
     pub fn oauth_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OauthToken", value.into_expr()), Phase) }
-    /// `Platform`: `Platform`. Update: in place.
+    /// `Platform`: `Platform`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-app.html#cfn-amplify-app-platform)
     pub fn platform(self, value: impl Arg<app::Platform>) -> Self { Self(put(self.0, "Platform", value.into_expr()), Phase) }
-    /// `Repository`: text. Update: in place.
+    /// `Repository`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-app.html#cfn-amplify-app-repository)
     pub fn repository(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Repository", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-app.html#cfn-amplify-app-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAppProps { fn into_props(self) -> Bag { self.0 } }
@@ -76,27 +76,27 @@ use crate::cfn::support::*;
 impl AutoBranchCreationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AutoBranchCreationPatterns`: list of text. Update: in place.
+    /// `AutoBranchCreationPatterns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-autobranchcreationconfig.html#cfn-amplify-app-autobranchcreationconfig-autobranchcreationpatterns)
     pub fn auto_branch_creation_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AutoBranchCreationPatterns", value.into_expr())) }
-    /// `BasicAuthConfig`: `BasicAuthConfig`. Update: in place.
+    /// `BasicAuthConfig`: `BasicAuthConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-autobranchcreationconfig.html#cfn-amplify-app-autobranchcreationconfig-basicauthconfig)
     pub fn basic_auth_config(self, value: impl Arg<BasicAuthConfig>) -> Self { Self(put(self.0, "BasicAuthConfig", value.into_expr())) }
-    /// `BuildSpec`: text. Update: in place.
+    /// `BuildSpec`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-autobranchcreationconfig.html#cfn-amplify-app-autobranchcreationconfig-buildspec)
     pub fn build_spec(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BuildSpec", value.into_expr())) }
-    /// `EnableAutoBranchCreation`: boolean. Update: in place.
+    /// `EnableAutoBranchCreation`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-autobranchcreationconfig.html#cfn-amplify-app-autobranchcreationconfig-enableautobranchcreation)
     pub fn enable_auto_branch_creation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableAutoBranchCreation", value.into_expr())) }
-    /// `EnableAutoBuild`: boolean. Update: in place.
+    /// `EnableAutoBuild`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-autobranchcreationconfig.html#cfn-amplify-app-autobranchcreationconfig-enableautobuild)
     pub fn enable_auto_build(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableAutoBuild", value.into_expr())) }
-    /// `EnablePerformanceMode`: boolean. Update: in place.
+    /// `EnablePerformanceMode`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-autobranchcreationconfig.html#cfn-amplify-app-autobranchcreationconfig-enableperformancemode)
     pub fn enable_performance_mode(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnablePerformanceMode", value.into_expr())) }
-    /// `EnablePullRequestPreview`: boolean. Update: in place.
+    /// `EnablePullRequestPreview`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-autobranchcreationconfig.html#cfn-amplify-app-autobranchcreationconfig-enablepullrequestpreview)
     pub fn enable_pull_request_preview(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnablePullRequestPreview", value.into_expr())) }
-    /// `EnvironmentVariables`: list of `EnvironmentVariable`. Update: in place.
+    /// `EnvironmentVariables`: list of `EnvironmentVariable`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-autobranchcreationconfig.html#cfn-amplify-app-autobranchcreationconfig-environmentvariables)
     pub fn environment_variables(self, value: impl Arg<Arr<EnvironmentVariable>>) -> Self { Self(put(self.0, "EnvironmentVariables", value.into_expr())) }
-    /// `Framework`: text. Update: in place.
+    /// `Framework`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-autobranchcreationconfig.html#cfn-amplify-app-autobranchcreationconfig-framework)
     pub fn framework(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Framework", value.into_expr())) }
-    /// `PullRequestEnvironmentName`: text. Update: in place.
+    /// `PullRequestEnvironmentName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-autobranchcreationconfig.html#cfn-amplify-app-autobranchcreationconfig-pullrequestenvironmentname)
     pub fn pull_request_environment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PullRequestEnvironmentName", value.into_expr())) }
-    /// `Stage`: `Stage`. Update: in place.
+    /// `Stage`: `Stage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-autobranchcreationconfig.html#cfn-amplify-app-autobranchcreationconfig-stage)
     pub fn stage(self, value: impl Arg<Stage>) -> Self { Self(put(self.0, "Stage", value.into_expr())) }
 }
 impl Done for AutoBranchCreationConfig { fn into_props(self) -> Bag { self.0 } }
@@ -105,11 +105,11 @@ impl Done for AutoBranchCreationConfig { fn into_props(self) -> Bag { self.0 } }
 impl BasicAuthConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EnableBasicAuth`: boolean. Update: in place.
+    /// `EnableBasicAuth`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-basicauthconfig.html#cfn-amplify-app-basicauthconfig-enablebasicauth)
     pub fn enable_basic_auth(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableBasicAuth", value.into_expr())) }
-    /// `Password`: text. Update: in place.
+    /// `Password`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-basicauthconfig.html#cfn-amplify-app-basicauthconfig-password)
     pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr())) }
-    /// `Username`: text. Update: in place.
+    /// `Username`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-basicauthconfig.html#cfn-amplify-app-basicauthconfig-username)
     pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
 }
 impl Done for BasicAuthConfig { fn into_props(self) -> Bag { self.0 } }
@@ -118,7 +118,7 @@ impl Done for BasicAuthConfig { fn into_props(self) -> Bag { self.0 } }
 impl CacheConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Type`: `Type`. Update: in place.
+    /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-cacheconfig.html#cfn-amplify-app-cacheconfig-type)
     pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for CacheConfig { fn into_props(self) -> Bag { self.0 } }
@@ -129,13 +129,13 @@ impl CustomRule {
     pub fn new() -> CustomRule<Missing<super::required::Source>, Missing<super::required::Target>> { CustomRule(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomRule<R0, R1> {
-    /// `Condition`: text. Update: in place.
+    /// `Condition`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-customrule.html#cfn-amplify-app-customrule-condition)
     pub fn condition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Condition", value.into_expr()), Phase) }
-    /// `Source`: text, required. Update: in place.
+    /// `Source`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-customrule.html#cfn-amplify-app-customrule-source)
     pub fn source(self, value: impl Arg<str>) -> CustomRule<Set, R1> { CustomRule(put(self.0, "Source", value.into_expr()), Phase) }
-    /// `Status`: text. Update: in place.
+    /// `Status`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-customrule.html#cfn-amplify-app-customrule-status)
     pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `Target`: text, required. Update: in place.
+    /// `Target`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-customrule.html#cfn-amplify-app-customrule-target)
     pub fn target(self, value: impl Arg<str>) -> CustomRule<R0, Set> { CustomRule(put(self.0, "Target", value.into_expr()), Phase) }
 }
 impl Done for CustomRule { fn into_props(self) -> Bag { self.0 } }
@@ -146,9 +146,9 @@ impl EnvironmentVariable {
     pub fn new() -> EnvironmentVariable<Missing<super::required::Name>, Missing<super::required::Value>> { EnvironmentVariable(Bag::default(), Phase) }
 }
 impl<R0, R1> EnvironmentVariable<R0, R1> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-environmentvariable.html#cfn-amplify-app-environmentvariable-name)
     pub fn name(self, value: impl Arg<str>) -> EnvironmentVariable<Set, R1> { EnvironmentVariable(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-environmentvariable.html#cfn-amplify-app-environmentvariable-value)
     pub fn value(self, value: impl Arg<str>) -> EnvironmentVariable<R0, Set> { EnvironmentVariable(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for EnvironmentVariable { fn into_props(self) -> Bag { self.0 } }
@@ -159,7 +159,7 @@ impl JobConfig {
     pub fn new() -> JobConfig<Missing<super::required::BuildComputeType>> { JobConfig(Bag::default(), Phase) }
 }
 impl<R0> JobConfig<R0> {
-    /// `BuildComputeType`: `BuildComputeType`, required. Update: in place.
+    /// `BuildComputeType`: `BuildComputeType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-jobconfig.html#cfn-amplify-app-jobconfig-buildcomputetype)
     pub fn build_compute_type(self, value: impl Arg<BuildComputeType>) -> JobConfig<Set> { JobConfig(put(self.0, "BuildComputeType", value.into_expr()), Phase) }
 }
 impl Done for JobConfig { fn into_props(self) -> Bag { self.0 } }
@@ -181,9 +181,9 @@ impl CfnBranch {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBranchProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-branch.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `BranchName`: `AmplifyBranchName`.
+    /// The attribute `BranchName`: `AmplifyBranchName`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-branch.html#BranchName-fn::getatt)
     pub fn attr_branch_name(&self) -> Val<kind::AmplifyBranchName> { self.0.get_att("BranchName") }
 }
 impl Parent for CfnBranch { fn node(&self) -> &Place { &self.0 } }
@@ -194,37 +194,37 @@ impl CfnBranchProps {
     pub fn new() -> CfnBranchProps<Missing<required::AppId>, Missing<required::BranchName>> { CfnBranchProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnBranchProps<R0, R1> {
-    /// `AppId`: `AmplifyAppId`, required. Update: replacement.
+    /// `AppId`: `AmplifyAppId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-branch.html#cfn-amplify-branch-appid)
     pub fn app_id(self, value: impl Arg<kind::AmplifyAppId>) -> CfnBranchProps<Set, R1> { CfnBranchProps(put(self.0, "AppId", value.into_expr()), Phase) }
-    /// `Backend`: `Backend`. Update: in place.
+    /// `Backend`: `Backend`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-branch.html#cfn-amplify-branch-backend)
     pub fn backend(self, value: impl Arg<branch::Backend>) -> Self { Self(put(self.0, "Backend", value.into_expr()), Phase) }
-    /// `BasicAuthConfig`: `BasicAuthConfig`. Update: in place.
+    /// `BasicAuthConfig`: `BasicAuthConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-branch.html#cfn-amplify-branch-basicauthconfig)
     pub fn basic_auth_config(self, value: impl Arg<branch::BasicAuthConfig>) -> Self { Self(put(self.0, "BasicAuthConfig", value.into_expr()), Phase) }
-    /// `BranchName`: text, required. Update: replacement.
+    /// `BranchName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-branch.html#cfn-amplify-branch-branchname)
     pub fn branch_name(self, value: impl Arg<str>) -> CfnBranchProps<R0, Set> { CfnBranchProps(put(self.0, "BranchName", value.into_expr()), Phase) }
-    /// `BuildSpec`: text. Update: in place.
+    /// `BuildSpec`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-branch.html#cfn-amplify-branch-buildspec)
     pub fn build_spec(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BuildSpec", value.into_expr()), Phase) }
-    /// `ComputeRoleArn`: `IamRoleArn`. Update: in place.
+    /// `ComputeRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-branch.html#cfn-amplify-branch-computerolearn)
     pub fn compute_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ComputeRoleArn", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-branch.html#cfn-amplify-branch-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `EnableAutoBuild`: boolean. Update: in place.
+    /// `EnableAutoBuild`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-branch.html#cfn-amplify-branch-enableautobuild)
     pub fn enable_auto_build(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableAutoBuild", value.into_expr()), Phase) }
-    /// `EnablePerformanceMode`: boolean. Update: in place.
+    /// `EnablePerformanceMode`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-branch.html#cfn-amplify-branch-enableperformancemode)
     pub fn enable_performance_mode(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnablePerformanceMode", value.into_expr()), Phase) }
-    /// `EnablePullRequestPreview`: boolean. Update: in place.
+    /// `EnablePullRequestPreview`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-branch.html#cfn-amplify-branch-enablepullrequestpreview)
     pub fn enable_pull_request_preview(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnablePullRequestPreview", value.into_expr()), Phase) }
-    /// `EnableSkewProtection`: boolean. Update: in place.
+    /// `EnableSkewProtection`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-branch.html#cfn-amplify-branch-enableskewprotection)
     pub fn enable_skew_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableSkewProtection", value.into_expr()), Phase) }
-    /// `EnvironmentVariables`: list of `EnvironmentVariable`. Update: in place.
+    /// `EnvironmentVariables`: list of `EnvironmentVariable`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-branch.html#cfn-amplify-branch-environmentvariables)
     pub fn environment_variables(self, value: impl Arg<Arr<branch::EnvironmentVariable>>) -> Self { Self(put(self.0, "EnvironmentVariables", value.into_expr()), Phase) }
-    /// `Framework`: text. Update: in place.
+    /// `Framework`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-branch.html#cfn-amplify-branch-framework)
     pub fn framework(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Framework", value.into_expr()), Phase) }
-    /// `PullRequestEnvironmentName`: text. Update: in place.
+    /// `PullRequestEnvironmentName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-branch.html#cfn-amplify-branch-pullrequestenvironmentname)
     pub fn pull_request_environment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PullRequestEnvironmentName", value.into_expr()), Phase) }
-    /// `Stage`: `Stage`. Update: in place.
+    /// `Stage`: `Stage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-branch.html#cfn-amplify-branch-stage)
     pub fn stage(self, value: impl Arg<branch::Stage>) -> Self { Self(put(self.0, "Stage", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-branch.html#cfn-amplify-branch-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnBranchProps { fn into_props(self) -> Bag { self.0 } }
@@ -236,7 +236,7 @@ use crate::cfn::support::*;
 impl Backend {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `StackArn`: text. Update: in place.
+    /// `StackArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-branch-backend.html#cfn-amplify-branch-backend-stackarn)
     pub fn stack_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StackArn", value.into_expr())) }
 }
 impl Done for Backend { fn into_props(self) -> Bag { self.0 } }
@@ -247,11 +247,11 @@ impl BasicAuthConfig {
     pub fn new() -> BasicAuthConfig<Missing<super::required::Password>, Missing<super::required::Username>> { BasicAuthConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> BasicAuthConfig<R0, R1> {
-    /// `EnableBasicAuth`: boolean. Update: in place.
+    /// `EnableBasicAuth`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-branch-basicauthconfig.html#cfn-amplify-branch-basicauthconfig-enablebasicauth)
     pub fn enable_basic_auth(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableBasicAuth", value.into_expr()), Phase) }
-    /// `Password`: text, required. Update: in place.
+    /// `Password`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-branch-basicauthconfig.html#cfn-amplify-branch-basicauthconfig-password)
     pub fn password(self, value: impl Arg<str>) -> BasicAuthConfig<Set, R1> { BasicAuthConfig(put(self.0, "Password", value.into_expr()), Phase) }
-    /// `Username`: text, required. Update: in place.
+    /// `Username`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-branch-basicauthconfig.html#cfn-amplify-branch-basicauthconfig-username)
     pub fn username(self, value: impl Arg<str>) -> BasicAuthConfig<R0, Set> { BasicAuthConfig(put(self.0, "Username", value.into_expr()), Phase) }
 }
 impl Done for BasicAuthConfig { fn into_props(self) -> Bag { self.0 } }
@@ -262,9 +262,9 @@ impl EnvironmentVariable {
     pub fn new() -> EnvironmentVariable<Missing<super::required::Name>, Missing<super::required::Value>> { EnvironmentVariable(Bag::default(), Phase) }
 }
 impl<R0, R1> EnvironmentVariable<R0, R1> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-branch-environmentvariable.html#cfn-amplify-branch-environmentvariable-name)
     pub fn name(self, value: impl Arg<str>) -> EnvironmentVariable<Set, R1> { EnvironmentVariable(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-branch-environmentvariable.html#cfn-amplify-branch-environmentvariable-value)
     pub fn value(self, value: impl Arg<str>) -> EnvironmentVariable<R0, Set> { EnvironmentVariable(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for EnvironmentVariable { fn into_props(self) -> Bag { self.0 } }
@@ -280,25 +280,25 @@ impl CfnDomain {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDomainProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-domain.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `AutoSubDomainCreationPatterns`: list of text.
+    /// The attribute `AutoSubDomainCreationPatterns`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-domain.html#AutoSubDomainCreationPatterns-fn::getatt)
     pub fn attr_auto_sub_domain_creation_patterns(&self) -> Val<Arr<str>> { self.0.get_att("AutoSubDomainCreationPatterns") }
-    /// The attribute `AutoSubDomainIAMRole`: text.
+    /// The attribute `AutoSubDomainIAMRole`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-domain.html#AutoSubDomainIAMRole-fn::getatt)
     pub fn attr_auto_sub_domain_iam_role(&self) -> Val<str> { self.0.get_att("AutoSubDomainIAMRole") }
-    /// The attribute `Certificate`: `Certificate`.
+    /// The attribute `Certificate`: `Certificate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-domain.html#Certificate-fn::getatt)
     pub fn attr_certificate(&self) -> Val<domain::Certificate> { self.0.get_att("Certificate") }
-    /// The attribute `CertificateRecord`: text.
+    /// The attribute `CertificateRecord`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-domain.html#CertificateRecord-fn::getatt)
     pub fn attr_certificate_record(&self) -> Val<str> { self.0.get_att("CertificateRecord") }
-    /// The attribute `DomainName`: text.
+    /// The attribute `DomainName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-domain.html#DomainName-fn::getatt)
     pub fn attr_domain_name(&self) -> Val<str> { self.0.get_att("DomainName") }
-    /// The attribute `DomainStatus`: text.
+    /// The attribute `DomainStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-domain.html#DomainStatus-fn::getatt)
     pub fn attr_domain_status(&self) -> Val<str> { self.0.get_att("DomainStatus") }
-    /// The attribute `EnableAutoSubDomain`: boolean.
+    /// The attribute `EnableAutoSubDomain`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-domain.html#EnableAutoSubDomain-fn::getatt)
     pub fn attr_enable_auto_sub_domain(&self) -> Val<bool> { self.0.get_att("EnableAutoSubDomain") }
-    /// The attribute `StatusReason`: text.
+    /// The attribute `StatusReason`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-domain.html#StatusReason-fn::getatt)
     pub fn attr_status_reason(&self) -> Val<str> { self.0.get_att("StatusReason") }
-    /// The attribute `UpdateStatus`: text.
+    /// The attribute `UpdateStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-domain.html#UpdateStatus-fn::getatt)
     pub fn attr_update_status(&self) -> Val<str> { self.0.get_att("UpdateStatus") }
 }
 impl Parent for CfnDomain { fn node(&self) -> &Place { &self.0 } }
@@ -309,19 +309,19 @@ impl CfnDomainProps {
     pub fn new() -> CfnDomainProps<Missing<required::AppId>, Missing<required::DomainName>, Missing<required::SubDomainSettings>> { CfnDomainProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDomainProps<R0, R1, R2> {
-    /// `AppId`: `AmplifyAppId`, required. Update: replacement.
+    /// `AppId`: `AmplifyAppId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-domain.html#cfn-amplify-domain-appid)
     pub fn app_id(self, value: impl Arg<kind::AmplifyAppId>) -> CfnDomainProps<Set, R1, R2> { CfnDomainProps(put(self.0, "AppId", value.into_expr()), Phase) }
-    /// `AutoSubDomainCreationPatterns`: list of text. Update: in place.
+    /// `AutoSubDomainCreationPatterns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-domain.html#cfn-amplify-domain-autosubdomaincreationpatterns)
     pub fn auto_sub_domain_creation_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AutoSubDomainCreationPatterns", value.into_expr()), Phase) }
-    /// `AutoSubDomainIAMRole`: `IamRoleArn`. Update: in place.
+    /// `AutoSubDomainIAMRole`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-domain.html#cfn-amplify-domain-autosubdomainiamrole)
     pub fn auto_sub_domain_iam_role(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "AutoSubDomainIAMRole", value.into_expr()), Phase) }
-    /// `CertificateSettings`: `CertificateSettings`. Update: in place.
+    /// `CertificateSettings`: `CertificateSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-domain.html#cfn-amplify-domain-certificatesettings)
     pub fn certificate_settings(self, value: impl Arg<domain::CertificateSettings>) -> Self { Self(put(self.0, "CertificateSettings", value.into_expr()), Phase) }
-    /// `DomainName`: text, required. Update: replacement.
+    /// `DomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-domain.html#cfn-amplify-domain-domainname)
     pub fn domain_name(self, value: impl Arg<str>) -> CfnDomainProps<R0, Set, R2> { CfnDomainProps(put(self.0, "DomainName", value.into_expr()), Phase) }
-    /// `EnableAutoSubDomain`: boolean. Update: in place.
+    /// `EnableAutoSubDomain`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-domain.html#cfn-amplify-domain-enableautosubdomain)
     pub fn enable_auto_sub_domain(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableAutoSubDomain", value.into_expr()), Phase) }
-    /// `SubDomainSettings`: list of `SubDomainSetting`, required. Update: in place.
+    /// `SubDomainSettings`: list of `SubDomainSetting`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-domain.html#cfn-amplify-domain-subdomainsettings)
     pub fn sub_domain_settings(self, value: impl Arg<Arr<domain::SubDomainSetting>>) -> CfnDomainProps<R0, R1, Set> { CfnDomainProps(put(self.0, "SubDomainSettings", value.into_expr()), Phase) }
 }
 impl Done for CfnDomainProps { fn into_props(self) -> Bag { self.0 } }
@@ -333,11 +333,11 @@ use crate::cfn::support::*;
 impl Certificate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CertificateArn`: text. Update: in place.
+    /// `CertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-domain-certificate.html#cfn-amplify-domain-certificate-certificatearn)
     pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr())) }
-    /// `CertificateType`: `CertificateType`. Update: in place.
+    /// `CertificateType`: `CertificateType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-domain-certificate.html#cfn-amplify-domain-certificate-certificatetype)
     pub fn certificate_type(self, value: impl Arg<CertificateType>) -> Self { Self(put(self.0, "CertificateType", value.into_expr())) }
-    /// `CertificateVerificationDNSRecord`: text. Update: in place.
+    /// `CertificateVerificationDNSRecord`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-domain-certificate.html#cfn-amplify-domain-certificate-certificateverificationdnsrecord)
     pub fn certificate_verification_dns_record(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateVerificationDNSRecord", value.into_expr())) }
 }
 impl Done for Certificate { fn into_props(self) -> Bag { self.0 } }
@@ -346,9 +346,9 @@ impl Done for Certificate { fn into_props(self) -> Bag { self.0 } }
 impl CertificateSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CertificateType`: `CertificateType`. Update: in place.
+    /// `CertificateType`: `CertificateType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-domain-certificatesettings.html#cfn-amplify-domain-certificatesettings-certificatetype)
     pub fn certificate_type(self, value: impl Arg<CertificateType>) -> Self { Self(put(self.0, "CertificateType", value.into_expr())) }
-    /// `CustomCertificateArn`: text. Update: in place.
+    /// `CustomCertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-domain-certificatesettings.html#cfn-amplify-domain-certificatesettings-customcertificatearn)
     pub fn custom_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomCertificateArn", value.into_expr())) }
 }
 impl Done for CertificateSettings { fn into_props(self) -> Bag { self.0 } }
@@ -359,9 +359,9 @@ impl SubDomainSetting {
     pub fn new() -> SubDomainSetting<Missing<super::required::BranchName>, Missing<super::required::Prefix>> { SubDomainSetting(Bag::default(), Phase) }
 }
 impl<R0, R1> SubDomainSetting<R0, R1> {
-    /// `BranchName`: `AmplifyBranchName`, required. Update: in place.
+    /// `BranchName`: `AmplifyBranchName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-domain-subdomainsetting.html#cfn-amplify-domain-subdomainsetting-branchname)
     pub fn branch_name(self, value: impl Arg<kind::AmplifyBranchName>) -> SubDomainSetting<Set, R1> { SubDomainSetting(put(self.0, "BranchName", value.into_expr()), Phase) }
-    /// `Prefix`: text, required. Update: in place.
+    /// `Prefix`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-domain-subdomainsetting.html#cfn-amplify-domain-subdomainsetting-prefix)
     pub fn prefix(self, value: impl Arg<str>) -> SubDomainSetting<R0, Set> { SubDomainSetting(put(self.0, "Prefix", value.into_expr()), Phase) }
 }
 impl Done for SubDomainSetting { fn into_props(self) -> Bag { self.0 } }
@@ -377,11 +377,11 @@ impl CfnWebhook {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWebhookProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-webhook.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `WebhookId`: text.
+    /// The attribute `WebhookId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-webhook.html#WebhookId-fn::getatt)
     pub fn attr_webhook_id(&self) -> Val<str> { self.0.get_att("WebhookId") }
-    /// The attribute `WebhookUrl`: text.
+    /// The attribute `WebhookUrl`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-webhook.html#WebhookUrl-fn::getatt)
     pub fn attr_webhook_url(&self) -> Val<str> { self.0.get_att("WebhookUrl") }
 }
 impl Parent for CfnWebhook { fn node(&self) -> &Place { &self.0 } }
@@ -392,13 +392,13 @@ impl CfnWebhookProps {
     pub fn new() -> CfnWebhookProps<Missing<required::BranchName>> { CfnWebhookProps(Bag::default(), Phase) }
 }
 impl<R0> CfnWebhookProps<R0> {
-    /// `AppId`: text. Update: replacement.
+    /// `AppId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-webhook.html#cfn-amplify-webhook-appid)
     pub fn app_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AppId", value.into_expr()), Phase) }
-    /// `BranchName`: text, required. Update: in place.
+    /// `BranchName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-webhook.html#cfn-amplify-webhook-branchname)
     pub fn branch_name(self, value: impl Arg<str>) -> CfnWebhookProps<Set> { CfnWebhookProps(put(self.0, "BranchName", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-webhook.html#cfn-amplify-webhook-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-webhook.html#cfn-amplify-webhook-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnWebhookProps { fn into_props(self) -> Bag { self.0 } }

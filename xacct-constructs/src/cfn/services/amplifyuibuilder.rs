@@ -13,11 +13,11 @@ impl CfnComponent {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnComponentProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-component.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-component.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `ModifiedAt`: text.
+    /// The attribute `ModifiedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-component.html#ModifiedAt-fn::getatt)
     pub fn attr_modified_at(&self) -> Val<str> { self.0.get_att("ModifiedAt") }
 }
 impl Parent for CfnComponent { fn node(&self) -> &Place { &self.0 } }
@@ -26,33 +26,33 @@ impl Parent for CfnComponent { fn node(&self) -> &Place { &self.0 } }
 impl CfnComponentProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AppId`: text. Update: replacement.
+    /// `AppId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-component.html#cfn-amplifyuibuilder-component-appid)
     pub fn app_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AppId", value.into_expr())) }
-    /// `BindingProperties`: map of `ComponentBindingPropertiesValue`. Update: in place.
+    /// `BindingProperties`: map of `ComponentBindingPropertiesValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-component.html#cfn-amplifyuibuilder-component-bindingproperties)
     pub fn binding_properties(self, value: impl Arg<Dict<component::ComponentBindingPropertiesValue>>) -> Self { Self(put(self.0, "BindingProperties", value.into_expr())) }
-    /// `Children`: list of `ComponentChild`. Update: in place.
+    /// `Children`: list of `ComponentChild`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-component.html#cfn-amplifyuibuilder-component-children)
     pub fn children(self, value: impl Arg<Arr<component::ComponentChild>>) -> Self { Self(put(self.0, "Children", value.into_expr())) }
-    /// `CollectionProperties`: map of `ComponentDataConfiguration`. Update: in place.
+    /// `CollectionProperties`: map of `ComponentDataConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-component.html#cfn-amplifyuibuilder-component-collectionproperties)
     pub fn collection_properties(self, value: impl Arg<Dict<component::ComponentDataConfiguration>>) -> Self { Self(put(self.0, "CollectionProperties", value.into_expr())) }
-    /// `ComponentType`: text. Update: in place.
+    /// `ComponentType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-component.html#cfn-amplifyuibuilder-component-componenttype)
     pub fn component_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentType", value.into_expr())) }
-    /// `EnvironmentName`: text. Update: replacement.
+    /// `EnvironmentName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-component.html#cfn-amplifyuibuilder-component-environmentname)
     pub fn environment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentName", value.into_expr())) }
-    /// `Events`: map of `ComponentEvent`. Update: in place.
+    /// `Events`: map of `ComponentEvent`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-component.html#cfn-amplifyuibuilder-component-events)
     pub fn events(self, value: impl Arg<Dict<component::ComponentEvent>>) -> Self { Self(put(self.0, "Events", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-component.html#cfn-amplifyuibuilder-component-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Overrides`: map of map of text. Update: in place.
+    /// `Overrides`: map of map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-component.html#cfn-amplifyuibuilder-component-overrides)
     pub fn overrides(self, value: impl Arg<Dict<Dict<str>>>) -> Self { Self(put(self.0, "Overrides", value.into_expr())) }
-    /// `Properties`: map of `ComponentProperty`. Update: in place.
+    /// `Properties`: map of `ComponentProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-component.html#cfn-amplifyuibuilder-component-properties)
     pub fn properties(self, value: impl Arg<Dict<component::ComponentProperty>>) -> Self { Self(put(self.0, "Properties", value.into_expr())) }
-    /// `SchemaVersion`: text. Update: in place.
+    /// `SchemaVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-component.html#cfn-amplifyuibuilder-component-schemaversion)
     pub fn schema_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaVersion", value.into_expr())) }
-    /// `SourceId`: text. Update: in place.
+    /// `SourceId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-component.html#cfn-amplifyuibuilder-component-sourceid)
     pub fn source_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceId", value.into_expr())) }
-    /// `Tags`: map of text. Update: replacement.
+    /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-component.html#cfn-amplifyuibuilder-component-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `Variants`: list of `ComponentVariant`. Update: in place.
+    /// `Variants`: list of `ComponentVariant`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-component.html#cfn-amplifyuibuilder-component-variants)
     pub fn variants(self, value: impl Arg<Arr<component::ComponentVariant>>) -> Self { Self(put(self.0, "Variants", value.into_expr())) }
 }
 impl Done for CfnComponentProps { fn into_props(self) -> Bag { self.0 } }
@@ -64,23 +64,23 @@ use crate::cfn::support::*;
 impl ActionParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Anchor`: `ComponentProperty`. Update: in place.
+    /// `Anchor`: `ComponentProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-actionparameters.html#cfn-amplifyuibuilder-component-actionparameters-anchor)
     pub fn anchor(self, value: impl Arg<ComponentProperty>) -> Self { Self(put(self.0, "Anchor", value.into_expr())) }
-    /// `Fields`: map of `ComponentProperty`. Update: in place.
+    /// `Fields`: map of `ComponentProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-actionparameters.html#cfn-amplifyuibuilder-component-actionparameters-fields)
     pub fn fields(self, value: impl Arg<Dict<ComponentProperty>>) -> Self { Self(put(self.0, "Fields", value.into_expr())) }
-    /// `Global`: `ComponentProperty`. Update: in place.
+    /// `Global`: `ComponentProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-actionparameters.html#cfn-amplifyuibuilder-component-actionparameters-global)
     pub fn global(self, value: impl Arg<ComponentProperty>) -> Self { Self(put(self.0, "Global", value.into_expr())) }
-    /// `Id`: `ComponentProperty`. Update: in place.
+    /// `Id`: `ComponentProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-actionparameters.html#cfn-amplifyuibuilder-component-actionparameters-id)
     pub fn id(self, value: impl Arg<ComponentProperty>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
-    /// `Model`: text. Update: in place.
+    /// `Model`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-actionparameters.html#cfn-amplifyuibuilder-component-actionparameters-model)
     pub fn model(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Model", value.into_expr())) }
-    /// `State`: `MutationActionSetStateParameter`. Update: in place.
+    /// `State`: `MutationActionSetStateParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-actionparameters.html#cfn-amplifyuibuilder-component-actionparameters-state)
     pub fn state(self, value: impl Arg<MutationActionSetStateParameter>) -> Self { Self(put(self.0, "State", value.into_expr())) }
-    /// `Target`: `ComponentProperty`. Update: in place.
+    /// `Target`: `ComponentProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-actionparameters.html#cfn-amplifyuibuilder-component-actionparameters-target)
     pub fn target(self, value: impl Arg<ComponentProperty>) -> Self { Self(put(self.0, "Target", value.into_expr())) }
-    /// `Type`: `ComponentProperty`. Update: in place.
+    /// `Type`: `ComponentProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-actionparameters.html#cfn-amplifyuibuilder-component-actionparameters-type)
     pub fn type_(self, value: impl Arg<ComponentProperty>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
-    /// `Url`: `ComponentProperty`. Update: in place.
+    /// `Url`: `ComponentProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-actionparameters.html#cfn-amplifyuibuilder-component-actionparameters-url)
     pub fn url(self, value: impl Arg<ComponentProperty>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
 }
 impl Done for ActionParameters { fn into_props(self) -> Bag { self.0 } }
@@ -89,11 +89,11 @@ impl Done for ActionParameters { fn into_props(self) -> Bag { self.0 } }
 impl ComponentBindingPropertiesValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BindingProperties`: `ComponentBindingPropertiesValueProperties`. Update: in place.
+    /// `BindingProperties`: `ComponentBindingPropertiesValueProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentbindingpropertiesvalue.html#cfn-amplifyuibuilder-component-componentbindingpropertiesvalue-bindingproperties)
     pub fn binding_properties(self, value: impl Arg<ComponentBindingPropertiesValueProperties>) -> Self { Self(put(self.0, "BindingProperties", value.into_expr())) }
-    /// `DefaultValue`: text. Update: in place.
+    /// `DefaultValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentbindingpropertiesvalue.html#cfn-amplifyuibuilder-component-componentbindingpropertiesvalue-defaultvalue)
     pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr())) }
-    /// `Type`: text. Update: in place.
+    /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentbindingpropertiesvalue.html#cfn-amplifyuibuilder-component-componentbindingpropertiesvalue-type)
     pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for ComponentBindingPropertiesValue { fn into_props(self) -> Bag { self.0 } }
@@ -102,21 +102,21 @@ impl Done for ComponentBindingPropertiesValue { fn into_props(self) -> Bag { sel
 impl ComponentBindingPropertiesValueProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Bucket`: text. Update: in place.
+    /// `Bucket`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentbindingpropertiesvalueproperties.html#cfn-amplifyuibuilder-component-componentbindingpropertiesvalueproperties-bucket)
     pub fn bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Bucket", value.into_expr())) }
-    /// `DefaultValue`: text. Update: in place.
+    /// `DefaultValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentbindingpropertiesvalueproperties.html#cfn-amplifyuibuilder-component-componentbindingpropertiesvalueproperties-defaultvalue)
     pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr())) }
-    /// `Field`: text. Update: in place.
+    /// `Field`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentbindingpropertiesvalueproperties.html#cfn-amplifyuibuilder-component-componentbindingpropertiesvalueproperties-field)
     pub fn field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Field", value.into_expr())) }
-    /// `Key`: text. Update: in place.
+    /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentbindingpropertiesvalueproperties.html#cfn-amplifyuibuilder-component-componentbindingpropertiesvalueproperties-key)
     pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
-    /// `Model`: text. Update: in place.
+    /// `Model`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentbindingpropertiesvalueproperties.html#cfn-amplifyuibuilder-component-componentbindingpropertiesvalueproperties-model)
     pub fn model(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Model", value.into_expr())) }
-    /// `Predicates`: list of `Predicate`. Update: in place.
+    /// `Predicates`: list of `Predicate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentbindingpropertiesvalueproperties.html#cfn-amplifyuibuilder-component-componentbindingpropertiesvalueproperties-predicates)
     pub fn predicates(self, value: impl Arg<Arr<Predicate>>) -> Self { Self(put(self.0, "Predicates", value.into_expr())) }
-    /// `SlotName`: text. Update: in place.
+    /// `SlotName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentbindingpropertiesvalueproperties.html#cfn-amplifyuibuilder-component-componentbindingpropertiesvalueproperties-slotname)
     pub fn slot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SlotName", value.into_expr())) }
-    /// `UserAttribute`: text. Update: in place.
+    /// `UserAttribute`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentbindingpropertiesvalueproperties.html#cfn-amplifyuibuilder-component-componentbindingpropertiesvalueproperties-userattribute)
     pub fn user_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserAttribute", value.into_expr())) }
 }
 impl Done for ComponentBindingPropertiesValueProperties { fn into_props(self) -> Bag { self.0 } }
@@ -127,17 +127,17 @@ impl ComponentChild {
     pub fn new() -> ComponentChild<Missing<super::required::ComponentType>, Missing<super::required::Name>, Missing<super::required::Properties>> { ComponentChild(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ComponentChild<R0, R1, R2> {
-    /// `Children`: list of `ComponentChild`. Update: in place.
+    /// `Children`: list of `ComponentChild`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentchild.html#cfn-amplifyuibuilder-component-componentchild-children)
     pub fn children(self, value: impl Arg<Arr<ComponentChild>>) -> Self { Self(put(self.0, "Children", value.into_expr()), Phase) }
-    /// `ComponentType`: text, required. Update: in place.
+    /// `ComponentType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentchild.html#cfn-amplifyuibuilder-component-componentchild-componenttype)
     pub fn component_type(self, value: impl Arg<str>) -> ComponentChild<Set, R1, R2> { ComponentChild(put(self.0, "ComponentType", value.into_expr()), Phase) }
-    /// `Events`: map of `ComponentEvent`. Update: in place.
+    /// `Events`: map of `ComponentEvent`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentchild.html#cfn-amplifyuibuilder-component-componentchild-events)
     pub fn events(self, value: impl Arg<Dict<ComponentEvent>>) -> Self { Self(put(self.0, "Events", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentchild.html#cfn-amplifyuibuilder-component-componentchild-name)
     pub fn name(self, value: impl Arg<str>) -> ComponentChild<R0, Set, R2> { ComponentChild(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Properties`: map of `ComponentProperty`, required. Update: in place.
+    /// `Properties`: map of `ComponentProperty`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentchild.html#cfn-amplifyuibuilder-component-componentchild-properties)
     pub fn properties(self, value: impl Arg<Dict<ComponentProperty>>) -> ComponentChild<R0, R1, Set> { ComponentChild(put(self.0, "Properties", value.into_expr()), Phase) }
-    /// `SourceId`: text. Update: in place.
+    /// `SourceId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentchild.html#cfn-amplifyuibuilder-component-componentchild-sourceid)
     pub fn source_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceId", value.into_expr()), Phase) }
 }
 impl Done for ComponentChild { fn into_props(self) -> Bag { self.0 } }
@@ -146,19 +146,19 @@ impl Done for ComponentChild { fn into_props(self) -> Bag { self.0 } }
 impl ComponentConditionProperty {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Else`: `ComponentProperty`. Update: in place.
+    /// `Else`: `ComponentProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentconditionproperty.html#cfn-amplifyuibuilder-component-componentconditionproperty-else)
     pub fn else_(self, value: impl Arg<ComponentProperty>) -> Self { Self(put(self.0, "Else", value.into_expr())) }
-    /// `Field`: text. Update: in place.
+    /// `Field`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentconditionproperty.html#cfn-amplifyuibuilder-component-componentconditionproperty-field)
     pub fn field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Field", value.into_expr())) }
-    /// `Operand`: text. Update: in place.
+    /// `Operand`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentconditionproperty.html#cfn-amplifyuibuilder-component-componentconditionproperty-operand)
     pub fn operand(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Operand", value.into_expr())) }
-    /// `OperandType`: text. Update: in place.
+    /// `OperandType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentconditionproperty.html#cfn-amplifyuibuilder-component-componentconditionproperty-operandtype)
     pub fn operand_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OperandType", value.into_expr())) }
-    /// `Operator`: text. Update: in place.
+    /// `Operator`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentconditionproperty.html#cfn-amplifyuibuilder-component-componentconditionproperty-operator)
     pub fn operator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Operator", value.into_expr())) }
-    /// `Property`: text. Update: in place.
+    /// `Property`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentconditionproperty.html#cfn-amplifyuibuilder-component-componentconditionproperty-property)
     pub fn property(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Property", value.into_expr())) }
-    /// `Then`: `ComponentProperty`. Update: in place.
+    /// `Then`: `ComponentProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentconditionproperty.html#cfn-amplifyuibuilder-component-componentconditionproperty-then)
     pub fn then(self, value: impl Arg<ComponentProperty>) -> Self { Self(put(self.0, "Then", value.into_expr())) }
 }
 impl Done for ComponentConditionProperty { fn into_props(self) -> Bag { self.0 } }
@@ -169,13 +169,13 @@ impl ComponentDataConfiguration {
     pub fn new() -> ComponentDataConfiguration<Missing<super::required::Model>> { ComponentDataConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ComponentDataConfiguration<R0> {
-    /// `Identifiers`: list of text. Update: in place.
+    /// `Identifiers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentdataconfiguration.html#cfn-amplifyuibuilder-component-componentdataconfiguration-identifiers)
     pub fn identifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Identifiers", value.into_expr()), Phase) }
-    /// `Model`: text, required. Update: in place.
+    /// `Model`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentdataconfiguration.html#cfn-amplifyuibuilder-component-componentdataconfiguration-model)
     pub fn model(self, value: impl Arg<str>) -> ComponentDataConfiguration<Set> { ComponentDataConfiguration(put(self.0, "Model", value.into_expr()), Phase) }
-    /// `Predicate`: `Predicate`. Update: in place.
+    /// `Predicate`: `Predicate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentdataconfiguration.html#cfn-amplifyuibuilder-component-componentdataconfiguration-predicate)
     pub fn predicate(self, value: impl Arg<Predicate>) -> Self { Self(put(self.0, "Predicate", value.into_expr()), Phase) }
-    /// `Sort`: list of `SortProperty`. Update: in place.
+    /// `Sort`: list of `SortProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentdataconfiguration.html#cfn-amplifyuibuilder-component-componentdataconfiguration-sort)
     pub fn sort(self, value: impl Arg<Arr<SortProperty>>) -> Self { Self(put(self.0, "Sort", value.into_expr()), Phase) }
 }
 impl Done for ComponentDataConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -184,11 +184,11 @@ impl Done for ComponentDataConfiguration { fn into_props(self) -> Bag { self.0 }
 impl ComponentEvent {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Action`: text. Update: in place.
+    /// `Action`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentevent.html#cfn-amplifyuibuilder-component-componentevent-action)
     pub fn action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Action", value.into_expr())) }
-    /// `BindingEvent`: text. Update: in place.
+    /// `BindingEvent`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentevent.html#cfn-amplifyuibuilder-component-componentevent-bindingevent)
     pub fn binding_event(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BindingEvent", value.into_expr())) }
-    /// `Parameters`: `ActionParameters`. Update: in place.
+    /// `Parameters`: `ActionParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentevent.html#cfn-amplifyuibuilder-component-componentevent-parameters)
     pub fn parameters(self, value: impl Arg<ActionParameters>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
 }
 impl Done for ComponentEvent { fn into_props(self) -> Bag { self.0 } }
@@ -197,35 +197,35 @@ impl Done for ComponentEvent { fn into_props(self) -> Bag { self.0 } }
 impl ComponentProperty {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BindingProperties`: `ComponentPropertyBindingProperties`. Update: in place.
+    /// `BindingProperties`: `ComponentPropertyBindingProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentproperty.html#cfn-amplifyuibuilder-component-componentproperty-bindingproperties)
     pub fn binding_properties(self, value: impl Arg<ComponentPropertyBindingProperties>) -> Self { Self(put(self.0, "BindingProperties", value.into_expr())) }
-    /// `Bindings`: map of `FormBindingElement`. Update: in place.
+    /// `Bindings`: map of `FormBindingElement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentproperty.html#cfn-amplifyuibuilder-component-componentproperty-bindings)
     pub fn bindings(self, value: impl Arg<Dict<FormBindingElement>>) -> Self { Self(put(self.0, "Bindings", value.into_expr())) }
-    /// `CollectionBindingProperties`: `ComponentPropertyBindingProperties`. Update: in place.
+    /// `CollectionBindingProperties`: `ComponentPropertyBindingProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentproperty.html#cfn-amplifyuibuilder-component-componentproperty-collectionbindingproperties)
     pub fn collection_binding_properties(self, value: impl Arg<ComponentPropertyBindingProperties>) -> Self { Self(put(self.0, "CollectionBindingProperties", value.into_expr())) }
-    /// `ComponentName`: text. Update: in place.
+    /// `ComponentName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentproperty.html#cfn-amplifyuibuilder-component-componentproperty-componentname)
     pub fn component_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentName", value.into_expr())) }
-    /// `Concat`: list of `ComponentProperty`. Update: in place.
+    /// `Concat`: list of `ComponentProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentproperty.html#cfn-amplifyuibuilder-component-componentproperty-concat)
     pub fn concat(self, value: impl Arg<Arr<ComponentProperty>>) -> Self { Self(put(self.0, "Concat", value.into_expr())) }
-    /// `Condition`: `ComponentConditionProperty`. Update: in place.
+    /// `Condition`: `ComponentConditionProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentproperty.html#cfn-amplifyuibuilder-component-componentproperty-condition)
     pub fn condition(self, value: impl Arg<ComponentConditionProperty>) -> Self { Self(put(self.0, "Condition", value.into_expr())) }
-    /// `Configured`: boolean. Update: in place.
+    /// `Configured`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentproperty.html#cfn-amplifyuibuilder-component-componentproperty-configured)
     pub fn configured(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Configured", value.into_expr())) }
-    /// `DefaultValue`: text. Update: in place.
+    /// `DefaultValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentproperty.html#cfn-amplifyuibuilder-component-componentproperty-defaultvalue)
     pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr())) }
-    /// `Event`: text. Update: in place.
+    /// `Event`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentproperty.html#cfn-amplifyuibuilder-component-componentproperty-event)
     pub fn event(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Event", value.into_expr())) }
-    /// `ImportedValue`: text. Update: in place.
+    /// `ImportedValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentproperty.html#cfn-amplifyuibuilder-component-componentproperty-importedvalue)
     pub fn imported_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImportedValue", value.into_expr())) }
-    /// `Model`: text. Update: in place.
+    /// `Model`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentproperty.html#cfn-amplifyuibuilder-component-componentproperty-model)
     pub fn model(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Model", value.into_expr())) }
-    /// `Property`: text. Update: in place.
+    /// `Property`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentproperty.html#cfn-amplifyuibuilder-component-componentproperty-property)
     pub fn property(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Property", value.into_expr())) }
-    /// `Type`: text. Update: in place.
+    /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentproperty.html#cfn-amplifyuibuilder-component-componentproperty-type)
     pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
-    /// `UserAttribute`: text. Update: in place.
+    /// `UserAttribute`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentproperty.html#cfn-amplifyuibuilder-component-componentproperty-userattribute)
     pub fn user_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserAttribute", value.into_expr())) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentproperty.html#cfn-amplifyuibuilder-component-componentproperty-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for ComponentProperty { fn into_props(self) -> Bag { self.0 } }
@@ -236,9 +236,9 @@ impl ComponentPropertyBindingProperties {
     pub fn new() -> ComponentPropertyBindingProperties<Missing<super::required::Property>> { ComponentPropertyBindingProperties(Bag::default(), Phase) }
 }
 impl<R0> ComponentPropertyBindingProperties<R0> {
-    /// `Field`: text. Update: in place.
+    /// `Field`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentpropertybindingproperties.html#cfn-amplifyuibuilder-component-componentpropertybindingproperties-field)
     pub fn field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Field", value.into_expr()), Phase) }
-    /// `Property`: text, required. Update: in place.
+    /// `Property`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentpropertybindingproperties.html#cfn-amplifyuibuilder-component-componentpropertybindingproperties-property)
     pub fn property(self, value: impl Arg<str>) -> ComponentPropertyBindingProperties<Set> { ComponentPropertyBindingProperties(put(self.0, "Property", value.into_expr()), Phase) }
 }
 impl Done for ComponentPropertyBindingProperties { fn into_props(self) -> Bag { self.0 } }
@@ -247,9 +247,9 @@ impl Done for ComponentPropertyBindingProperties { fn into_props(self) -> Bag { 
 impl ComponentVariant {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Overrides`: map of map of text. Update: in place.
+    /// `Overrides`: map of map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentvariant.html#cfn-amplifyuibuilder-component-componentvariant-overrides)
     pub fn overrides(self, value: impl Arg<Dict<Dict<str>>>) -> Self { Self(put(self.0, "Overrides", value.into_expr())) }
-    /// `VariantValues`: map of text. Update: in place.
+    /// `VariantValues`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentvariant.html#cfn-amplifyuibuilder-component-componentvariant-variantvalues)
     pub fn variant_values(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "VariantValues", value.into_expr())) }
 }
 impl Done for ComponentVariant { fn into_props(self) -> Bag { self.0 } }
@@ -260,9 +260,9 @@ impl FormBindingElement {
     pub fn new() -> FormBindingElement<Missing<super::required::Element>, Missing<super::required::Property>> { FormBindingElement(Bag::default(), Phase) }
 }
 impl<R0, R1> FormBindingElement<R0, R1> {
-    /// `Element`: text, required. Update: in place.
+    /// `Element`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-formbindingelement.html#cfn-amplifyuibuilder-component-formbindingelement-element)
     pub fn element(self, value: impl Arg<str>) -> FormBindingElement<Set, R1> { FormBindingElement(put(self.0, "Element", value.into_expr()), Phase) }
-    /// `Property`: text, required. Update: in place.
+    /// `Property`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-formbindingelement.html#cfn-amplifyuibuilder-component-formbindingelement-property)
     pub fn property(self, value: impl Arg<str>) -> FormBindingElement<R0, Set> { FormBindingElement(put(self.0, "Property", value.into_expr()), Phase) }
 }
 impl Done for FormBindingElement { fn into_props(self) -> Bag { self.0 } }
@@ -273,11 +273,11 @@ impl MutationActionSetStateParameter {
     pub fn new() -> MutationActionSetStateParameter<Missing<super::required::ComponentName>, Missing<super::required::Property>, Missing<super::required::Set>> { MutationActionSetStateParameter(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MutationActionSetStateParameter<R0, R1, R2> {
-    /// `ComponentName`: text, required. Update: in place.
+    /// `ComponentName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-mutationactionsetstateparameter.html#cfn-amplifyuibuilder-component-mutationactionsetstateparameter-componentname)
     pub fn component_name(self, value: impl Arg<str>) -> MutationActionSetStateParameter<Set, R1, R2> { MutationActionSetStateParameter(put(self.0, "ComponentName", value.into_expr()), Phase) }
-    /// `Property`: text, required. Update: in place.
+    /// `Property`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-mutationactionsetstateparameter.html#cfn-amplifyuibuilder-component-mutationactionsetstateparameter-property)
     pub fn property(self, value: impl Arg<str>) -> MutationActionSetStateParameter<R0, Set, R2> { MutationActionSetStateParameter(put(self.0, "Property", value.into_expr()), Phase) }
-    /// `Set`: `ComponentProperty`, required. Update: in place.
+    /// `Set`: `ComponentProperty`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-mutationactionsetstateparameter.html#cfn-amplifyuibuilder-component-mutationactionsetstateparameter-set)
     pub fn set(self, value: impl Arg<ComponentProperty>) -> MutationActionSetStateParameter<R0, R1, Set> { MutationActionSetStateParameter(put(self.0, "Set", value.into_expr()), Phase) }
 }
 impl Done for MutationActionSetStateParameter { fn into_props(self) -> Bag { self.0 } }
@@ -286,17 +286,17 @@ impl Done for MutationActionSetStateParameter { fn into_props(self) -> Bag { sel
 impl Predicate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `And`: list of `Predicate`. Update: in place.
+    /// `And`: list of `Predicate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-predicate.html#cfn-amplifyuibuilder-component-predicate-and)
     pub fn and(self, value: impl Arg<Arr<Predicate>>) -> Self { Self(put(self.0, "And", value.into_expr())) }
-    /// `Field`: text. Update: in place.
+    /// `Field`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-predicate.html#cfn-amplifyuibuilder-component-predicate-field)
     pub fn field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Field", value.into_expr())) }
-    /// `Operand`: text. Update: in place.
+    /// `Operand`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-predicate.html#cfn-amplifyuibuilder-component-predicate-operand)
     pub fn operand(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Operand", value.into_expr())) }
-    /// `OperandType`: text. Update: in place.
+    /// `OperandType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-predicate.html#cfn-amplifyuibuilder-component-predicate-operandtype)
     pub fn operand_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OperandType", value.into_expr())) }
-    /// `Operator`: text. Update: in place.
+    /// `Operator`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-predicate.html#cfn-amplifyuibuilder-component-predicate-operator)
     pub fn operator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Operator", value.into_expr())) }
-    /// `Or`: list of `Predicate`. Update: in place.
+    /// `Or`: list of `Predicate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-predicate.html#cfn-amplifyuibuilder-component-predicate-or)
     pub fn or(self, value: impl Arg<Arr<Predicate>>) -> Self { Self(put(self.0, "Or", value.into_expr())) }
 }
 impl Done for Predicate { fn into_props(self) -> Bag { self.0 } }
@@ -307,9 +307,9 @@ impl SortProperty {
     pub fn new() -> SortProperty<Missing<super::required::Direction>, Missing<super::required::Field>> { SortProperty(Bag::default(), Phase) }
 }
 impl<R0, R1> SortProperty<R0, R1> {
-    /// `Direction`: `Direction`, required. Update: in place.
+    /// `Direction`: `Direction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-sortproperty.html#cfn-amplifyuibuilder-component-sortproperty-direction)
     pub fn direction(self, value: impl Arg<Direction>) -> SortProperty<Set, R1> { SortProperty(put(self.0, "Direction", value.into_expr()), Phase) }
-    /// `Field`: text, required. Update: in place.
+    /// `Field`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-sortproperty.html#cfn-amplifyuibuilder-component-sortproperty-field)
     pub fn field(self, value: impl Arg<str>) -> SortProperty<R0, Set> { SortProperty(put(self.0, "Field", value.into_expr()), Phase) }
 }
 impl Done for SortProperty { fn into_props(self) -> Bag { self.0 } }
@@ -325,7 +325,7 @@ impl CfnForm {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnFormProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-form.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnForm { fn node(&self) -> &Place { &self.0 } }
@@ -334,29 +334,29 @@ impl Parent for CfnForm { fn node(&self) -> &Place { &self.0 } }
 impl CfnFormProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AppId`: text. Update: replacement.
+    /// `AppId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-form.html#cfn-amplifyuibuilder-form-appid)
     pub fn app_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AppId", value.into_expr())) }
-    /// `Cta`: `FormCTA`. Update: in place.
+    /// `Cta`: `FormCTA`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-form.html#cfn-amplifyuibuilder-form-cta)
     pub fn cta(self, value: impl Arg<form::FormCTA>) -> Self { Self(put(self.0, "Cta", value.into_expr())) }
-    /// `DataType`: `FormDataTypeConfig`. Update: in place.
+    /// `DataType`: `FormDataTypeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-form.html#cfn-amplifyuibuilder-form-datatype)
     pub fn data_type(self, value: impl Arg<form::FormDataTypeConfig>) -> Self { Self(put(self.0, "DataType", value.into_expr())) }
-    /// `EnvironmentName`: text. Update: replacement.
+    /// `EnvironmentName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-form.html#cfn-amplifyuibuilder-form-environmentname)
     pub fn environment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentName", value.into_expr())) }
-    /// `Fields`: map of `FieldConfig`. Update: in place.
+    /// `Fields`: map of `FieldConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-form.html#cfn-amplifyuibuilder-form-fields)
     pub fn fields(self, value: impl Arg<Dict<form::FieldConfig>>) -> Self { Self(put(self.0, "Fields", value.into_expr())) }
-    /// `FormActionType`: `FormActionType`. Update: in place.
+    /// `FormActionType`: `FormActionType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-form.html#cfn-amplifyuibuilder-form-formactiontype)
     pub fn form_action_type(self, value: impl Arg<form::FormActionType>) -> Self { Self(put(self.0, "FormActionType", value.into_expr())) }
-    /// `LabelDecorator`: `LabelDecorator`. Update: in place.
+    /// `LabelDecorator`: `LabelDecorator`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-form.html#cfn-amplifyuibuilder-form-labeldecorator)
     pub fn label_decorator(self, value: impl Arg<form::LabelDecorator>) -> Self { Self(put(self.0, "LabelDecorator", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-form.html#cfn-amplifyuibuilder-form-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `SchemaVersion`: text. Update: in place.
+    /// `SchemaVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-form.html#cfn-amplifyuibuilder-form-schemaversion)
     pub fn schema_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaVersion", value.into_expr())) }
-    /// `SectionalElements`: map of `SectionalElement`. Update: in place.
+    /// `SectionalElements`: map of `SectionalElement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-form.html#cfn-amplifyuibuilder-form-sectionalelements)
     pub fn sectional_elements(self, value: impl Arg<Dict<form::SectionalElement>>) -> Self { Self(put(self.0, "SectionalElements", value.into_expr())) }
-    /// `Style`: `FormStyle`. Update: in place.
+    /// `Style`: `FormStyle`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-form.html#cfn-amplifyuibuilder-form-style)
     pub fn style(self, value: impl Arg<form::FormStyle>) -> Self { Self(put(self.0, "Style", value.into_expr())) }
-    /// `Tags`: map of text. Update: replacement.
+    /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-form.html#cfn-amplifyuibuilder-form-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnFormProps { fn into_props(self) -> Bag { self.0 } }
@@ -368,15 +368,15 @@ use crate::cfn::support::*;
 impl FieldConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Excluded`: boolean. Update: in place.
+    /// `Excluded`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldconfig.html#cfn-amplifyuibuilder-form-fieldconfig-excluded)
     pub fn excluded(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Excluded", value.into_expr())) }
-    /// `InputType`: `FieldInputConfig`. Update: in place.
+    /// `InputType`: `FieldInputConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldconfig.html#cfn-amplifyuibuilder-form-fieldconfig-inputtype)
     pub fn input_type(self, value: impl Arg<FieldInputConfig>) -> Self { Self(put(self.0, "InputType", value.into_expr())) }
-    /// `Label`: text. Update: in place.
+    /// `Label`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldconfig.html#cfn-amplifyuibuilder-form-fieldconfig-label)
     pub fn label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Label", value.into_expr())) }
-    /// `Position`: `FieldPosition`. Update: in place.
+    /// `Position`: `FieldPosition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldconfig.html#cfn-amplifyuibuilder-form-fieldconfig-position)
     pub fn position(self, value: impl Arg<FieldPosition>) -> Self { Self(put(self.0, "Position", value.into_expr())) }
-    /// `Validations`: list of `FieldValidationConfiguration`. Update: in place.
+    /// `Validations`: list of `FieldValidationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldconfig.html#cfn-amplifyuibuilder-form-fieldconfig-validations)
     pub fn validations(self, value: impl Arg<Arr<FieldValidationConfiguration>>) -> Self { Self(put(self.0, "Validations", value.into_expr())) }
 }
 impl Done for FieldConfig { fn into_props(self) -> Bag { self.0 } }
@@ -387,37 +387,37 @@ impl FieldInputConfig {
     pub fn new() -> FieldInputConfig<Missing<super::required::Type>> { FieldInputConfig(Bag::default(), Phase) }
 }
 impl<R0> FieldInputConfig<R0> {
-    /// `DefaultChecked`: boolean. Update: in place.
+    /// `DefaultChecked`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldinputconfig.html#cfn-amplifyuibuilder-form-fieldinputconfig-defaultchecked)
     pub fn default_checked(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DefaultChecked", value.into_expr()), Phase) }
-    /// `DefaultCountryCode`: text. Update: in place.
+    /// `DefaultCountryCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldinputconfig.html#cfn-amplifyuibuilder-form-fieldinputconfig-defaultcountrycode)
     pub fn default_country_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultCountryCode", value.into_expr()), Phase) }
-    /// `DefaultValue`: text. Update: in place.
+    /// `DefaultValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldinputconfig.html#cfn-amplifyuibuilder-form-fieldinputconfig-defaultvalue)
     pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr()), Phase) }
-    /// `DescriptiveText`: text. Update: in place.
+    /// `DescriptiveText`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldinputconfig.html#cfn-amplifyuibuilder-form-fieldinputconfig-descriptivetext)
     pub fn descriptive_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DescriptiveText", value.into_expr()), Phase) }
-    /// `FileUploaderConfig`: `FileUploaderFieldConfig`. Update: in place.
+    /// `FileUploaderConfig`: `FileUploaderFieldConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldinputconfig.html#cfn-amplifyuibuilder-form-fieldinputconfig-fileuploaderconfig)
     pub fn file_uploader_config(self, value: impl Arg<FileUploaderFieldConfig>) -> Self { Self(put(self.0, "FileUploaderConfig", value.into_expr()), Phase) }
-    /// `IsArray`: boolean. Update: in place.
+    /// `IsArray`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldinputconfig.html#cfn-amplifyuibuilder-form-fieldinputconfig-isarray)
     pub fn is_array(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsArray", value.into_expr()), Phase) }
-    /// `MaxValue`: number. Update: in place.
+    /// `MaxValue`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldinputconfig.html#cfn-amplifyuibuilder-form-fieldinputconfig-maxvalue)
     pub fn max_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxValue", value.into_expr()), Phase) }
-    /// `MinValue`: number. Update: in place.
+    /// `MinValue`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldinputconfig.html#cfn-amplifyuibuilder-form-fieldinputconfig-minvalue)
     pub fn min_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinValue", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldinputconfig.html#cfn-amplifyuibuilder-form-fieldinputconfig-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Placeholder`: text. Update: in place.
+    /// `Placeholder`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldinputconfig.html#cfn-amplifyuibuilder-form-fieldinputconfig-placeholder)
     pub fn placeholder(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Placeholder", value.into_expr()), Phase) }
-    /// `ReadOnly`: boolean. Update: in place.
+    /// `ReadOnly`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldinputconfig.html#cfn-amplifyuibuilder-form-fieldinputconfig-readonly)
     pub fn read_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadOnly", value.into_expr()), Phase) }
-    /// `Required`: boolean. Update: in place.
+    /// `Required`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldinputconfig.html#cfn-amplifyuibuilder-form-fieldinputconfig-required)
     pub fn required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Required", value.into_expr()), Phase) }
-    /// `Step`: number. Update: in place.
+    /// `Step`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldinputconfig.html#cfn-amplifyuibuilder-form-fieldinputconfig-step)
     pub fn step(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Step", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldinputconfig.html#cfn-amplifyuibuilder-form-fieldinputconfig-type)
     pub fn type_(self, value: impl Arg<str>) -> FieldInputConfig<Set> { FieldInputConfig(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldinputconfig.html#cfn-amplifyuibuilder-form-fieldinputconfig-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
-    /// `ValueMappings`: `ValueMappings`. Update: in place.
+    /// `ValueMappings`: `ValueMappings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldinputconfig.html#cfn-amplifyuibuilder-form-fieldinputconfig-valuemappings)
     pub fn value_mappings(self, value: impl Arg<ValueMappings>) -> Self { Self(put(self.0, "ValueMappings", value.into_expr()), Phase) }
 }
 impl Done for FieldInputConfig { fn into_props(self) -> Bag { self.0 } }
@@ -426,11 +426,11 @@ impl Done for FieldInputConfig { fn into_props(self) -> Bag { self.0 } }
 impl FieldPosition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Below`: text. Update: in place.
+    /// `Below`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldposition.html#cfn-amplifyuibuilder-form-fieldposition-below)
     pub fn below(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Below", value.into_expr())) }
-    /// `Fixed`: `Fixed`. Update: in place.
+    /// `Fixed`: `Fixed`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldposition.html#cfn-amplifyuibuilder-form-fieldposition-fixed)
     pub fn fixed(self, value: impl Arg<Fixed>) -> Self { Self(put(self.0, "Fixed", value.into_expr())) }
-    /// `RightOf`: text. Update: in place.
+    /// `RightOf`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldposition.html#cfn-amplifyuibuilder-form-fieldposition-rightof)
     pub fn right_of(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RightOf", value.into_expr())) }
 }
 impl Done for FieldPosition { fn into_props(self) -> Bag { self.0 } }
@@ -441,13 +441,13 @@ impl FieldValidationConfiguration {
     pub fn new() -> FieldValidationConfiguration<Missing<super::required::Type>> { FieldValidationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> FieldValidationConfiguration<R0> {
-    /// `NumValues`: list of number. Update: in place.
+    /// `NumValues`: list of number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldvalidationconfiguration.html#cfn-amplifyuibuilder-form-fieldvalidationconfiguration-numvalues)
     pub fn num_values(self, value: impl Arg<Arr<f64>>) -> Self { Self(put(self.0, "NumValues", value.into_expr()), Phase) }
-    /// `StrValues`: list of text. Update: in place.
+    /// `StrValues`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldvalidationconfiguration.html#cfn-amplifyuibuilder-form-fieldvalidationconfiguration-strvalues)
     pub fn str_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StrValues", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldvalidationconfiguration.html#cfn-amplifyuibuilder-form-fieldvalidationconfiguration-type)
     pub fn type_(self, value: impl Arg<str>) -> FieldValidationConfiguration<Set> { FieldValidationConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `ValidationMessage`: text. Update: in place.
+    /// `ValidationMessage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldvalidationconfiguration.html#cfn-amplifyuibuilder-form-fieldvalidationconfiguration-validationmessage)
     pub fn validation_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ValidationMessage", value.into_expr()), Phase) }
 }
 impl Done for FieldValidationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -458,17 +458,17 @@ impl FileUploaderFieldConfig {
     pub fn new() -> FileUploaderFieldConfig<Missing<super::required::AcceptedFileTypes>, Missing<super::required::AccessLevel>> { FileUploaderFieldConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> FileUploaderFieldConfig<R0, R1> {
-    /// `AcceptedFileTypes`: list of text, required. Update: in place.
+    /// `AcceptedFileTypes`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fileuploaderfieldconfig.html#cfn-amplifyuibuilder-form-fileuploaderfieldconfig-acceptedfiletypes)
     pub fn accepted_file_types(self, value: impl Arg<Arr<str>>) -> FileUploaderFieldConfig<Set, R1> { FileUploaderFieldConfig(put(self.0, "AcceptedFileTypes", value.into_expr()), Phase) }
-    /// `AccessLevel`: `AccessLevel`, required. Update: in place.
+    /// `AccessLevel`: `AccessLevel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fileuploaderfieldconfig.html#cfn-amplifyuibuilder-form-fileuploaderfieldconfig-accesslevel)
     pub fn access_level(self, value: impl Arg<AccessLevel>) -> FileUploaderFieldConfig<R0, Set> { FileUploaderFieldConfig(put(self.0, "AccessLevel", value.into_expr()), Phase) }
-    /// `IsResumable`: boolean. Update: in place.
+    /// `IsResumable`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fileuploaderfieldconfig.html#cfn-amplifyuibuilder-form-fileuploaderfieldconfig-isresumable)
     pub fn is_resumable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsResumable", value.into_expr()), Phase) }
-    /// `MaxFileCount`: number. Update: in place.
+    /// `MaxFileCount`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fileuploaderfieldconfig.html#cfn-amplifyuibuilder-form-fileuploaderfieldconfig-maxfilecount)
     pub fn max_file_count(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxFileCount", value.into_expr()), Phase) }
-    /// `MaxSize`: number. Update: in place.
+    /// `MaxSize`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fileuploaderfieldconfig.html#cfn-amplifyuibuilder-form-fileuploaderfieldconfig-maxsize)
     pub fn max_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxSize", value.into_expr()), Phase) }
-    /// `ShowThumbnails`: boolean. Update: in place.
+    /// `ShowThumbnails`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fileuploaderfieldconfig.html#cfn-amplifyuibuilder-form-fileuploaderfieldconfig-showthumbnails)
     pub fn show_thumbnails(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ShowThumbnails", value.into_expr()), Phase) }
 }
 impl Done for FileUploaderFieldConfig { fn into_props(self) -> Bag { self.0 } }
@@ -477,11 +477,11 @@ impl Done for FileUploaderFieldConfig { fn into_props(self) -> Bag { self.0 } }
 impl FormButton {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Children`: text. Update: in place.
+    /// `Children`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-formbutton.html#cfn-amplifyuibuilder-form-formbutton-children)
     pub fn children(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Children", value.into_expr())) }
-    /// `Excluded`: boolean. Update: in place.
+    /// `Excluded`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-formbutton.html#cfn-amplifyuibuilder-form-formbutton-excluded)
     pub fn excluded(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Excluded", value.into_expr())) }
-    /// `Position`: `FieldPosition`. Update: in place.
+    /// `Position`: `FieldPosition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-formbutton.html#cfn-amplifyuibuilder-form-formbutton-position)
     pub fn position(self, value: impl Arg<FieldPosition>) -> Self { Self(put(self.0, "Position", value.into_expr())) }
 }
 impl Done for FormButton { fn into_props(self) -> Bag { self.0 } }
@@ -490,13 +490,13 @@ impl Done for FormButton { fn into_props(self) -> Bag { self.0 } }
 impl FormCTA {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Cancel`: `FormButton`. Update: in place.
+    /// `Cancel`: `FormButton`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-formcta.html#cfn-amplifyuibuilder-form-formcta-cancel)
     pub fn cancel(self, value: impl Arg<FormButton>) -> Self { Self(put(self.0, "Cancel", value.into_expr())) }
-    /// `Clear`: `FormButton`. Update: in place.
+    /// `Clear`: `FormButton`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-formcta.html#cfn-amplifyuibuilder-form-formcta-clear)
     pub fn clear(self, value: impl Arg<FormButton>) -> Self { Self(put(self.0, "Clear", value.into_expr())) }
-    /// `Position`: `Position`. Update: in place.
+    /// `Position`: `Position`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-formcta.html#cfn-amplifyuibuilder-form-formcta-position)
     pub fn position(self, value: impl Arg<Position>) -> Self { Self(put(self.0, "Position", value.into_expr())) }
-    /// `Submit`: `FormButton`. Update: in place.
+    /// `Submit`: `FormButton`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-formcta.html#cfn-amplifyuibuilder-form-formcta-submit)
     pub fn submit(self, value: impl Arg<FormButton>) -> Self { Self(put(self.0, "Submit", value.into_expr())) }
 }
 impl Done for FormCTA { fn into_props(self) -> Bag { self.0 } }
@@ -507,9 +507,9 @@ impl FormDataTypeConfig {
     pub fn new() -> FormDataTypeConfig<Missing<super::required::DataSourceType>, Missing<super::required::DataTypeName>> { FormDataTypeConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> FormDataTypeConfig<R0, R1> {
-    /// `DataSourceType`: `DataSourceType`, required. Update: in place.
+    /// `DataSourceType`: `DataSourceType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-formdatatypeconfig.html#cfn-amplifyuibuilder-form-formdatatypeconfig-datasourcetype)
     pub fn data_source_type(self, value: impl Arg<DataSourceType>) -> FormDataTypeConfig<Set, R1> { FormDataTypeConfig(put(self.0, "DataSourceType", value.into_expr()), Phase) }
-    /// `DataTypeName`: text, required. Update: in place.
+    /// `DataTypeName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-formdatatypeconfig.html#cfn-amplifyuibuilder-form-formdatatypeconfig-datatypename)
     pub fn data_type_name(self, value: impl Arg<str>) -> FormDataTypeConfig<R0, Set> { FormDataTypeConfig(put(self.0, "DataTypeName", value.into_expr()), Phase) }
 }
 impl Done for FormDataTypeConfig { fn into_props(self) -> Bag { self.0 } }
@@ -518,9 +518,9 @@ impl Done for FormDataTypeConfig { fn into_props(self) -> Bag { self.0 } }
 impl FormInputBindingPropertiesValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BindingProperties`: `FormInputBindingPropertiesValueProperties`. Update: in place.
+    /// `BindingProperties`: `FormInputBindingPropertiesValueProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-forminputbindingpropertiesvalue.html#cfn-amplifyuibuilder-form-forminputbindingpropertiesvalue-bindingproperties)
     pub fn binding_properties(self, value: impl Arg<FormInputBindingPropertiesValueProperties>) -> Self { Self(put(self.0, "BindingProperties", value.into_expr())) }
-    /// `Type`: text. Update: in place.
+    /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-forminputbindingpropertiesvalue.html#cfn-amplifyuibuilder-form-forminputbindingpropertiesvalue-type)
     pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for FormInputBindingPropertiesValue { fn into_props(self) -> Bag { self.0 } }
@@ -529,7 +529,7 @@ impl Done for FormInputBindingPropertiesValue { fn into_props(self) -> Bag { sel
 impl FormInputBindingPropertiesValueProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Model`: text. Update: in place.
+    /// `Model`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-forminputbindingpropertiesvalueproperties.html#cfn-amplifyuibuilder-form-forminputbindingpropertiesvalueproperties-model)
     pub fn model(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Model", value.into_expr())) }
 }
 impl Done for FormInputBindingPropertiesValueProperties { fn into_props(self) -> Bag { self.0 } }
@@ -538,11 +538,11 @@ impl Done for FormInputBindingPropertiesValueProperties { fn into_props(self) ->
 impl FormInputValueProperty {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BindingProperties`: `FormInputValuePropertyBindingProperties`. Update: in place.
+    /// `BindingProperties`: `FormInputValuePropertyBindingProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-forminputvalueproperty.html#cfn-amplifyuibuilder-form-forminputvalueproperty-bindingproperties)
     pub fn binding_properties(self, value: impl Arg<FormInputValuePropertyBindingProperties>) -> Self { Self(put(self.0, "BindingProperties", value.into_expr())) }
-    /// `Concat`: list of `FormInputValueProperty`. Update: in place.
+    /// `Concat`: list of `FormInputValueProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-forminputvalueproperty.html#cfn-amplifyuibuilder-form-forminputvalueproperty-concat)
     pub fn concat(self, value: impl Arg<Arr<FormInputValueProperty>>) -> Self { Self(put(self.0, "Concat", value.into_expr())) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-forminputvalueproperty.html#cfn-amplifyuibuilder-form-forminputvalueproperty-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for FormInputValueProperty { fn into_props(self) -> Bag { self.0 } }
@@ -553,9 +553,9 @@ impl FormInputValuePropertyBindingProperties {
     pub fn new() -> FormInputValuePropertyBindingProperties<Missing<super::required::Property>> { FormInputValuePropertyBindingProperties(Bag::default(), Phase) }
 }
 impl<R0> FormInputValuePropertyBindingProperties<R0> {
-    /// `Field`: text. Update: in place.
+    /// `Field`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-forminputvaluepropertybindingproperties.html#cfn-amplifyuibuilder-form-forminputvaluepropertybindingproperties-field)
     pub fn field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Field", value.into_expr()), Phase) }
-    /// `Property`: text, required. Update: in place.
+    /// `Property`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-forminputvaluepropertybindingproperties.html#cfn-amplifyuibuilder-form-forminputvaluepropertybindingproperties-property)
     pub fn property(self, value: impl Arg<str>) -> FormInputValuePropertyBindingProperties<Set> { FormInputValuePropertyBindingProperties(put(self.0, "Property", value.into_expr()), Phase) }
 }
 impl Done for FormInputValuePropertyBindingProperties { fn into_props(self) -> Bag { self.0 } }
@@ -564,11 +564,11 @@ impl Done for FormInputValuePropertyBindingProperties { fn into_props(self) -> B
 impl FormStyle {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `HorizontalGap`: `FormStyleConfig`. Update: in place.
+    /// `HorizontalGap`: `FormStyleConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-formstyle.html#cfn-amplifyuibuilder-form-formstyle-horizontalgap)
     pub fn horizontal_gap(self, value: impl Arg<FormStyleConfig>) -> Self { Self(put(self.0, "HorizontalGap", value.into_expr())) }
-    /// `OuterPadding`: `FormStyleConfig`. Update: in place.
+    /// `OuterPadding`: `FormStyleConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-formstyle.html#cfn-amplifyuibuilder-form-formstyle-outerpadding)
     pub fn outer_padding(self, value: impl Arg<FormStyleConfig>) -> Self { Self(put(self.0, "OuterPadding", value.into_expr())) }
-    /// `VerticalGap`: `FormStyleConfig`. Update: in place.
+    /// `VerticalGap`: `FormStyleConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-formstyle.html#cfn-amplifyuibuilder-form-formstyle-verticalgap)
     pub fn vertical_gap(self, value: impl Arg<FormStyleConfig>) -> Self { Self(put(self.0, "VerticalGap", value.into_expr())) }
 }
 impl Done for FormStyle { fn into_props(self) -> Bag { self.0 } }
@@ -577,9 +577,9 @@ impl Done for FormStyle { fn into_props(self) -> Bag { self.0 } }
 impl FormStyleConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TokenReference`: text. Update: in place.
+    /// `TokenReference`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-formstyleconfig.html#cfn-amplifyuibuilder-form-formstyleconfig-tokenreference)
     pub fn token_reference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenReference", value.into_expr())) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-formstyleconfig.html#cfn-amplifyuibuilder-form-formstyleconfig-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for FormStyleConfig { fn into_props(self) -> Bag { self.0 } }
@@ -590,17 +590,17 @@ impl SectionalElement {
     pub fn new() -> SectionalElement<Missing<super::required::Type>> { SectionalElement(Bag::default(), Phase) }
 }
 impl<R0> SectionalElement<R0> {
-    /// `Excluded`: boolean. Update: in place.
+    /// `Excluded`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-sectionalelement.html#cfn-amplifyuibuilder-form-sectionalelement-excluded)
     pub fn excluded(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Excluded", value.into_expr()), Phase) }
-    /// `Level`: number. Update: in place.
+    /// `Level`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-sectionalelement.html#cfn-amplifyuibuilder-form-sectionalelement-level)
     pub fn level(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Level", value.into_expr()), Phase) }
-    /// `Orientation`: text. Update: in place.
+    /// `Orientation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-sectionalelement.html#cfn-amplifyuibuilder-form-sectionalelement-orientation)
     pub fn orientation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Orientation", value.into_expr()), Phase) }
-    /// `Position`: `FieldPosition`. Update: in place.
+    /// `Position`: `FieldPosition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-sectionalelement.html#cfn-amplifyuibuilder-form-sectionalelement-position)
     pub fn position(self, value: impl Arg<FieldPosition>) -> Self { Self(put(self.0, "Position", value.into_expr()), Phase) }
-    /// `Text`: text. Update: in place.
+    /// `Text`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-sectionalelement.html#cfn-amplifyuibuilder-form-sectionalelement-text)
     pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-sectionalelement.html#cfn-amplifyuibuilder-form-sectionalelement-type)
     pub fn type_(self, value: impl Arg<str>) -> SectionalElement<Set> { SectionalElement(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for SectionalElement { fn into_props(self) -> Bag { self.0 } }
@@ -611,9 +611,9 @@ impl ValueMapping {
     pub fn new() -> ValueMapping<Missing<super::required::Value>> { ValueMapping(Bag::default(), Phase) }
 }
 impl<R0> ValueMapping<R0> {
-    /// `DisplayValue`: `FormInputValueProperty`. Update: in place.
+    /// `DisplayValue`: `FormInputValueProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-valuemapping.html#cfn-amplifyuibuilder-form-valuemapping-displayvalue)
     pub fn display_value(self, value: impl Arg<FormInputValueProperty>) -> Self { Self(put(self.0, "DisplayValue", value.into_expr()), Phase) }
-    /// `Value`: `FormInputValueProperty`, required. Update: in place.
+    /// `Value`: `FormInputValueProperty`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-valuemapping.html#cfn-amplifyuibuilder-form-valuemapping-value)
     pub fn value(self, value: impl Arg<FormInputValueProperty>) -> ValueMapping<Set> { ValueMapping(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ValueMapping { fn into_props(self) -> Bag { self.0 } }
@@ -624,9 +624,9 @@ impl ValueMappings {
     pub fn new() -> ValueMappings<Missing<super::required::Values>> { ValueMappings(Bag::default(), Phase) }
 }
 impl<R0> ValueMappings<R0> {
-    /// `BindingProperties`: map of `FormInputBindingPropertiesValue`. Update: in place.
+    /// `BindingProperties`: map of `FormInputBindingPropertiesValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-valuemappings.html#cfn-amplifyuibuilder-form-valuemappings-bindingproperties)
     pub fn binding_properties(self, value: impl Arg<Dict<FormInputBindingPropertiesValue>>) -> Self { Self(put(self.0, "BindingProperties", value.into_expr()), Phase) }
-    /// `Values`: list of `ValueMapping`, required. Update: in place.
+    /// `Values`: list of `ValueMapping`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-valuemappings.html#cfn-amplifyuibuilder-form-valuemappings-values)
     pub fn values(self, value: impl Arg<Arr<ValueMapping>>) -> ValueMappings<Set> { ValueMappings(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for ValueMappings { fn into_props(self) -> Bag { self.0 } }
@@ -652,11 +652,11 @@ impl CfnTheme {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnThemeProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-theme.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-theme.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `ModifiedAt`: text.
+    /// The attribute `ModifiedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-theme.html#ModifiedAt-fn::getatt)
     pub fn attr_modified_at(&self) -> Val<str> { self.0.get_att("ModifiedAt") }
 }
 impl Parent for CfnTheme { fn node(&self) -> &Place { &self.0 } }
@@ -665,17 +665,17 @@ impl Parent for CfnTheme { fn node(&self) -> &Place { &self.0 } }
 impl CfnThemeProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AppId`: text. Update: replacement.
+    /// `AppId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-theme.html#cfn-amplifyuibuilder-theme-appid)
     pub fn app_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AppId", value.into_expr())) }
-    /// `EnvironmentName`: text. Update: replacement.
+    /// `EnvironmentName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-theme.html#cfn-amplifyuibuilder-theme-environmentname)
     pub fn environment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentName", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-theme.html#cfn-amplifyuibuilder-theme-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Overrides`: list of `ThemeValues`. Update: in place.
+    /// `Overrides`: list of `ThemeValues`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-theme.html#cfn-amplifyuibuilder-theme-overrides)
     pub fn overrides(self, value: impl Arg<Arr<theme::ThemeValues>>) -> Self { Self(put(self.0, "Overrides", value.into_expr())) }
-    /// `Tags`: map of text. Update: replacement.
+    /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-theme.html#cfn-amplifyuibuilder-theme-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `Values`: list of `ThemeValues`. Update: in place.
+    /// `Values`: list of `ThemeValues`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-theme.html#cfn-amplifyuibuilder-theme-values)
     pub fn values(self, value: impl Arg<Arr<theme::ThemeValues>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for CfnThemeProps { fn into_props(self) -> Bag { self.0 } }
@@ -687,9 +687,9 @@ use crate::cfn::support::*;
 impl ThemeValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Children`: list of `ThemeValues`. Update: in place.
+    /// `Children`: list of `ThemeValues`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-theme-themevalue.html#cfn-amplifyuibuilder-theme-themevalue-children)
     pub fn children(self, value: impl Arg<Arr<ThemeValues>>) -> Self { Self(put(self.0, "Children", value.into_expr())) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-theme-themevalue.html#cfn-amplifyuibuilder-theme-themevalue-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for ThemeValue { fn into_props(self) -> Bag { self.0 } }
@@ -698,9 +698,9 @@ impl Done for ThemeValue { fn into_props(self) -> Bag { self.0 } }
 impl ThemeValues {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Key`: text. Update: in place.
+    /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-theme-themevalues.html#cfn-amplifyuibuilder-theme-themevalues-key)
     pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
-    /// `Value`: `ThemeValue`. Update: in place.
+    /// `Value`: `ThemeValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-theme-themevalues.html#cfn-amplifyuibuilder-theme-themevalues-value)
     pub fn value(self, value: impl Arg<ThemeValue>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for ThemeValues { fn into_props(self) -> Bag { self.0 } }

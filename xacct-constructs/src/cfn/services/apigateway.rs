@@ -13,7 +13,7 @@ impl CfnAccount {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnAccountProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-account.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnAccount { fn node(&self) -> &Place { &self.0 } }
@@ -22,7 +22,7 @@ impl Parent for CfnAccount { fn node(&self) -> &Place { &self.0 } }
 impl CfnAccountProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CloudWatchRoleArn`: `IamRoleArn`. Update: in place.
+    /// `CloudWatchRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-account.html#cfn-apigateway-account-cloudwatchrolearn)
     pub fn cloud_watch_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "CloudWatchRoleArn", value.into_expr())) }
 }
 impl Done for CfnAccountProps { fn into_props(self) -> Bag { self.0 } }
@@ -35,7 +35,7 @@ impl CfnApiKey {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnApiKeyProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `APIKeyId`.
     pub fn reference(&self) -> Val<kind::ApiGatewayApiKeyId> { self.0.reference() }
-    /// The attribute `APIKeyId`: `ApiGatewayApiKeyId`.
+    /// The attribute `APIKeyId`: `ApiGatewayApiKeyId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-apikey.html#APIKeyId-fn::getatt)
     pub fn attr_api_key_id(&self) -> Val<kind::ApiGatewayApiKeyId> { self.0.get_att("APIKeyId") }
 }
 impl Parent for CfnApiKey { fn node(&self) -> &Place { &self.0 } }
@@ -44,21 +44,21 @@ impl Parent for CfnApiKey { fn node(&self) -> &Place { &self.0 } }
 impl CfnApiKeyProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CustomerId`: text. Update: in place.
+    /// `CustomerId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-apikey.html#cfn-apigateway-apikey-customerid)
     pub fn customer_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerId", value.into_expr())) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-apikey.html#cfn-apigateway-apikey-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-apikey.html#cfn-apigateway-apikey-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
-    /// `GenerateDistinctId`: boolean. Update: replacement.
+    /// `GenerateDistinctId`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-apikey.html#cfn-apigateway-apikey-generatedistinctid)
     pub fn generate_distinct_id(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "GenerateDistinctId", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-apikey.html#cfn-apigateway-apikey-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `StageKeys`: list of `StageKey`. Update: in place.
+    /// `StageKeys`: list of `StageKey`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-apikey.html#cfn-apigateway-apikey-stagekeys)
     pub fn stage_keys(self, value: impl Arg<Arr<api_key::StageKey>>) -> Self { Self(put(self.0, "StageKeys", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-apikey.html#cfn-apigateway-apikey-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `Value`: text. Update: replacement.
+    /// `Value`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-apikey.html#cfn-apigateway-apikey-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for CfnApiKeyProps { fn into_props(self) -> Bag { self.0 } }
@@ -70,9 +70,9 @@ use crate::cfn::support::*;
 impl StageKey {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RestApiId`: `ApiGatewayRestApiId`. Update: in place.
+    /// `RestApiId`: `ApiGatewayRestApiId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-apikey-stagekey.html#cfn-apigateway-apikey-stagekey-restapiid)
     pub fn rest_api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> Self { Self(put(self.0, "RestApiId", value.into_expr())) }
-    /// `StageName`: `ApiGatewayStageName`. Update: in place.
+    /// `StageName`: `ApiGatewayStageName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-apikey-stagekey.html#cfn-apigateway-apikey-stagekey-stagename)
     pub fn stage_name(self, value: impl Arg<kind::ApiGatewayStageName>) -> Self { Self(put(self.0, "StageName", value.into_expr())) }
 }
 impl Done for StageKey { fn into_props(self) -> Bag { self.0 } }
@@ -86,7 +86,7 @@ impl CfnAuthorizer {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAuthorizerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AuthorizerId`.
     pub fn reference(&self) -> Val<kind::ApiGatewayAuthorizerId> { self.0.reference() }
-    /// The attribute `AuthorizerId`: `ApiGatewayAuthorizerId`.
+    /// The attribute `AuthorizerId`: `ApiGatewayAuthorizerId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-authorizer.html#AuthorizerId-fn::getatt)
     pub fn attr_authorizer_id(&self) -> Val<kind::ApiGatewayAuthorizerId> { self.0.get_att("AuthorizerId") }
 }
 impl Parent for CfnAuthorizer { fn node(&self) -> &Place { &self.0 } }
@@ -97,25 +97,25 @@ impl CfnAuthorizerProps {
     pub fn new() -> CfnAuthorizerProps<Missing<required::Name>, Missing<required::RestApiId>, Missing<required::Type>> { CfnAuthorizerProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnAuthorizerProps<R0, R1, R2> {
-    /// `AuthType`: text. Update: in place.
+    /// `AuthType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-authorizer.html#cfn-apigateway-authorizer-authtype)
     pub fn auth_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthType", value.into_expr()), Phase) }
-    /// `AuthorizerCredentials`: `IamRoleArn`. Update: in place.
+    /// `AuthorizerCredentials`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-authorizer.html#cfn-apigateway-authorizer-authorizercredentials)
     pub fn authorizer_credentials(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "AuthorizerCredentials", value.into_expr()), Phase) }
-    /// `AuthorizerResultTtlInSeconds`: integer. Update: in place.
+    /// `AuthorizerResultTtlInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-authorizer.html#cfn-apigateway-authorizer-authorizerresultttlinseconds)
     pub fn authorizer_result_ttl_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AuthorizerResultTtlInSeconds", value.into_expr()), Phase) }
-    /// `AuthorizerUri`: text. Update: in place.
+    /// `AuthorizerUri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-authorizer.html#cfn-apigateway-authorizer-authorizeruri)
     pub fn authorizer_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizerUri", value.into_expr()), Phase) }
-    /// `IdentitySource`: text. Update: in place.
+    /// `IdentitySource`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-authorizer.html#cfn-apigateway-authorizer-identitysource)
     pub fn identity_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentitySource", value.into_expr()), Phase) }
-    /// `IdentityValidationExpression`: text. Update: in place.
+    /// `IdentityValidationExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-authorizer.html#cfn-apigateway-authorizer-identityvalidationexpression)
     pub fn identity_validation_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityValidationExpression", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-authorizer.html#cfn-apigateway-authorizer-name)
     pub fn name(self, value: impl Arg<str>) -> CfnAuthorizerProps<Set, R1, R2> { CfnAuthorizerProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ProviderARNs`: list of `CognitoUserPoolArn`. Update: in place.
+    /// `ProviderARNs`: list of `CognitoUserPoolArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-authorizer.html#cfn-apigateway-authorizer-providerarns)
     pub fn provider_arns(self, value: impl Arg<Arr<kind::CognitoUserPoolArn>>) -> Self { Self(put(self.0, "ProviderARNs", value.into_expr()), Phase) }
-    /// `RestApiId`: `ApiGatewayRestApiId`, required. Update: replacement.
+    /// `RestApiId`: `ApiGatewayRestApiId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-authorizer.html#cfn-apigateway-authorizer-restapiid)
     pub fn rest_api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnAuthorizerProps<R0, Set, R2> { CfnAuthorizerProps(put(self.0, "RestApiId", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-authorizer.html#cfn-apigateway-authorizer-type)
     pub fn type_(self, value: impl Arg<str>) -> CfnAuthorizerProps<R0, R1, Set> { CfnAuthorizerProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnAuthorizerProps { fn into_props(self) -> Bag { self.0 } }
@@ -137,15 +137,15 @@ impl CfnBasePathMappingProps {
     pub fn new() -> CfnBasePathMappingProps<Missing<required::DomainName>> { CfnBasePathMappingProps(Bag::default(), Phase) }
 }
 impl<R0> CfnBasePathMappingProps<R0> {
-    /// `BasePath`: text. Update: replacement.
+    /// `BasePath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-basepathmapping.html#cfn-apigateway-basepathmapping-basepath)
     pub fn base_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BasePath", value.into_expr()), Phase) }
-    /// `DomainName`: `ApiGatewayDomainName`, required. Update: replacement.
+    /// `DomainName`: `ApiGatewayDomainName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-basepathmapping.html#cfn-apigateway-basepathmapping-domainname)
     pub fn domain_name(self, value: impl Arg<kind::ApiGatewayDomainName>) -> CfnBasePathMappingProps<Set> { CfnBasePathMappingProps(put(self.0, "DomainName", value.into_expr()), Phase) }
-    /// `Id`: text. Update: in place.
+    /// `Id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-basepathmapping.html#cfn-apigateway-basepathmapping-id)
     pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `RestApiId`: `ApiGatewayRestApiId`. Update: in place.
+    /// `RestApiId`: `ApiGatewayRestApiId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-basepathmapping.html#cfn-apigateway-basepathmapping-restapiid)
     pub fn rest_api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> Self { Self(put(self.0, "RestApiId", value.into_expr()), Phase) }
-    /// `Stage`: `ApiGatewayStageName`. Update: in place.
+    /// `Stage`: `ApiGatewayStageName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-basepathmapping.html#cfn-apigateway-basepathmapping-stage)
     pub fn stage(self, value: impl Arg<kind::ApiGatewayStageName>) -> Self { Self(put(self.0, "Stage", value.into_expr()), Phase) }
 }
 impl Done for CfnBasePathMappingProps { fn into_props(self) -> Bag { self.0 } }
@@ -158,7 +158,7 @@ impl CfnBasePathMappingV2 {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBasePathMappingV2Props>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `BasePathMappingArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `BasePathMappingArn`: `OtherArn`.
+    /// The attribute `BasePathMappingArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-basepathmappingv2.html#BasePathMappingArn-fn::getatt)
     pub fn attr_base_path_mapping_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("BasePathMappingArn") }
 }
 impl Parent for CfnBasePathMappingV2 { fn node(&self) -> &Place { &self.0 } }
@@ -169,13 +169,13 @@ impl CfnBasePathMappingV2Props {
     pub fn new() -> CfnBasePathMappingV2Props<Missing<required::DomainNameArn>, Missing<required::RestApiId>> { CfnBasePathMappingV2Props(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnBasePathMappingV2Props<R0, R1> {
-    /// `BasePath`: text. Update: replacement.
+    /// `BasePath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-basepathmappingv2.html#cfn-apigateway-basepathmappingv2-basepath)
     pub fn base_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BasePath", value.into_expr()), Phase) }
-    /// `DomainNameArn`: text, required. Update: replacement.
+    /// `DomainNameArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-basepathmappingv2.html#cfn-apigateway-basepathmappingv2-domainnamearn)
     pub fn domain_name_arn(self, value: impl Arg<str>) -> CfnBasePathMappingV2Props<Set, R1> { CfnBasePathMappingV2Props(put(self.0, "DomainNameArn", value.into_expr()), Phase) }
-    /// `RestApiId`: text, required. Update: in place.
+    /// `RestApiId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-basepathmappingv2.html#cfn-apigateway-basepathmappingv2-restapiid)
     pub fn rest_api_id(self, value: impl Arg<str>) -> CfnBasePathMappingV2Props<R0, Set> { CfnBasePathMappingV2Props(put(self.0, "RestApiId", value.into_expr()), Phase) }
-    /// `Stage`: text. Update: in place.
+    /// `Stage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-basepathmappingv2.html#cfn-apigateway-basepathmappingv2-stage)
     pub fn stage(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Stage", value.into_expr()), Phase) }
 }
 impl Done for CfnBasePathMappingV2Props { fn into_props(self) -> Bag { self.0 } }
@@ -188,7 +188,7 @@ impl CfnClientCertificate {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnClientCertificateProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `ClientCertificateId`.
     pub fn reference(&self) -> Val<kind::ApiGatewayClientCertificateId> { self.0.reference() }
-    /// The attribute `ClientCertificateId`: `ApiGatewayClientCertificateId`.
+    /// The attribute `ClientCertificateId`: `ApiGatewayClientCertificateId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-clientcertificate.html#ClientCertificateId-fn::getatt)
     pub fn attr_client_certificate_id(&self) -> Val<kind::ApiGatewayClientCertificateId> { self.0.get_att("ClientCertificateId") }
 }
 impl Parent for CfnClientCertificate { fn node(&self) -> &Place { &self.0 } }
@@ -197,9 +197,9 @@ impl Parent for CfnClientCertificate { fn node(&self) -> &Place { &self.0 } }
 impl CfnClientCertificateProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-clientcertificate.html#cfn-apigateway-clientcertificate-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-clientcertificate.html#cfn-apigateway-clientcertificate-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnClientCertificateProps { fn into_props(self) -> Bag { self.0 } }
@@ -212,7 +212,7 @@ impl CfnDeployment {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDeploymentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DeploymentId`.
     pub fn reference(&self) -> Val<kind::ApiGatewayDeploymentId> { self.0.reference() }
-    /// The attribute `DeploymentId`: `ApiGatewayDeploymentId`.
+    /// The attribute `DeploymentId`: `ApiGatewayDeploymentId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-deployment.html#DeploymentId-fn::getatt)
     pub fn attr_deployment_id(&self) -> Val<kind::ApiGatewayDeploymentId> { self.0.get_att("DeploymentId") }
 }
 impl Parent for CfnDeployment { fn node(&self) -> &Place { &self.0 } }
@@ -223,15 +223,15 @@ impl CfnDeploymentProps {
     pub fn new() -> CfnDeploymentProps<Missing<required::RestApiId>> { CfnDeploymentProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDeploymentProps<R0> {
-    /// `DeploymentCanarySettings`: `DeploymentCanarySettings`. Update: replacement.
+    /// `DeploymentCanarySettings`: `DeploymentCanarySettings`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-deployment.html#cfn-apigateway-deployment-deploymentcanarysettings)
     pub fn deployment_canary_settings(self, value: impl Arg<deployment::DeploymentCanarySettings>) -> Self { Self(put(self.0, "DeploymentCanarySettings", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-deployment.html#cfn-apigateway-deployment-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `RestApiId`: `ApiGatewayRestApiId`, required. Update: replacement.
+    /// `RestApiId`: `ApiGatewayRestApiId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-deployment.html#cfn-apigateway-deployment-restapiid)
     pub fn rest_api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnDeploymentProps<Set> { CfnDeploymentProps(put(self.0, "RestApiId", value.into_expr()), Phase) }
-    /// `StageDescription`: `StageDescription`. Update: in place.
+    /// `StageDescription`: `StageDescription`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-deployment.html#cfn-apigateway-deployment-stagedescription)
     pub fn stage_description(self, value: impl Arg<deployment::StageDescription>) -> Self { Self(put(self.0, "StageDescription", value.into_expr()), Phase) }
-    /// `StageName`: text. Update: in place.
+    /// `StageName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-deployment.html#cfn-apigateway-deployment-stagename)
     pub fn stage_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StageName", value.into_expr()), Phase) }
 }
 impl Done for CfnDeploymentProps { fn into_props(self) -> Bag { self.0 } }
@@ -243,9 +243,9 @@ use crate::cfn::support::*;
 impl AccessLogSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DestinationArn`: text. Update: in place.
+    /// `DestinationArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-accesslogsetting.html#cfn-apigateway-deployment-accesslogsetting-destinationarn)
     pub fn destination_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationArn", value.into_expr())) }
-    /// `Format`: text. Update: in place.
+    /// `Format`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-accesslogsetting.html#cfn-apigateway-deployment-accesslogsetting-format)
     pub fn format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Format", value.into_expr())) }
 }
 impl Done for AccessLogSetting { fn into_props(self) -> Bag { self.0 } }
@@ -254,11 +254,11 @@ impl Done for AccessLogSetting { fn into_props(self) -> Bag { self.0 } }
 impl CanarySetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PercentTraffic`: number. Update: in place.
+    /// `PercentTraffic`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-canarysetting.html#cfn-apigateway-deployment-canarysetting-percenttraffic)
     pub fn percent_traffic(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PercentTraffic", value.into_expr())) }
-    /// `StageVariableOverrides`: map of text. Update: in place.
+    /// `StageVariableOverrides`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-canarysetting.html#cfn-apigateway-deployment-canarysetting-stagevariableoverrides)
     pub fn stage_variable_overrides(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "StageVariableOverrides", value.into_expr())) }
-    /// `UseStageCache`: boolean. Update: in place.
+    /// `UseStageCache`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-canarysetting.html#cfn-apigateway-deployment-canarysetting-usestagecache)
     pub fn use_stage_cache(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseStageCache", value.into_expr())) }
 }
 impl Done for CanarySetting { fn into_props(self) -> Bag { self.0 } }
@@ -267,11 +267,11 @@ impl Done for CanarySetting { fn into_props(self) -> Bag { self.0 } }
 impl DeploymentCanarySettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PercentTraffic`: number. Update: replacement.
+    /// `PercentTraffic`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-deploymentcanarysettings.html#cfn-apigateway-deployment-deploymentcanarysettings-percenttraffic)
     pub fn percent_traffic(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PercentTraffic", value.into_expr())) }
-    /// `StageVariableOverrides`: map of text. Update: replacement.
+    /// `StageVariableOverrides`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-deploymentcanarysettings.html#cfn-apigateway-deployment-deploymentcanarysettings-stagevariableoverrides)
     pub fn stage_variable_overrides(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "StageVariableOverrides", value.into_expr())) }
-    /// `UseStageCache`: boolean. Update: replacement.
+    /// `UseStageCache`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-deploymentcanarysettings.html#cfn-apigateway-deployment-deploymentcanarysettings-usestagecache)
     pub fn use_stage_cache(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseStageCache", value.into_expr())) }
 }
 impl Done for DeploymentCanarySettings { fn into_props(self) -> Bag { self.0 } }
@@ -280,25 +280,25 @@ impl Done for DeploymentCanarySettings { fn into_props(self) -> Bag { self.0 } }
 impl MethodSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CacheDataEncrypted`: boolean. Update: in place.
+    /// `CacheDataEncrypted`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-methodsetting.html#cfn-apigateway-deployment-methodsetting-cachedataencrypted)
     pub fn cache_data_encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CacheDataEncrypted", value.into_expr())) }
-    /// `CacheTtlInSeconds`: integer. Update: in place.
+    /// `CacheTtlInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-methodsetting.html#cfn-apigateway-deployment-methodsetting-cachettlinseconds)
     pub fn cache_ttl_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CacheTtlInSeconds", value.into_expr())) }
-    /// `CachingEnabled`: boolean. Update: in place.
+    /// `CachingEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-methodsetting.html#cfn-apigateway-deployment-methodsetting-cachingenabled)
     pub fn caching_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CachingEnabled", value.into_expr())) }
-    /// `DataTraceEnabled`: boolean. Update: in place.
+    /// `DataTraceEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-methodsetting.html#cfn-apigateway-deployment-methodsetting-datatraceenabled)
     pub fn data_trace_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DataTraceEnabled", value.into_expr())) }
-    /// `HttpMethod`: text. Update: in place.
+    /// `HttpMethod`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-methodsetting.html#cfn-apigateway-deployment-methodsetting-httpmethod)
     pub fn http_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HttpMethod", value.into_expr())) }
-    /// `LoggingLevel`: text. Update: in place.
+    /// `LoggingLevel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-methodsetting.html#cfn-apigateway-deployment-methodsetting-logginglevel)
     pub fn logging_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggingLevel", value.into_expr())) }
-    /// `MetricsEnabled`: boolean. Update: in place.
+    /// `MetricsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-methodsetting.html#cfn-apigateway-deployment-methodsetting-metricsenabled)
     pub fn metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MetricsEnabled", value.into_expr())) }
-    /// `ResourcePath`: text. Update: in place.
+    /// `ResourcePath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-methodsetting.html#cfn-apigateway-deployment-methodsetting-resourcepath)
     pub fn resource_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourcePath", value.into_expr())) }
-    /// `ThrottlingBurstLimit`: integer. Update: in place.
+    /// `ThrottlingBurstLimit`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-methodsetting.html#cfn-apigateway-deployment-methodsetting-throttlingburstlimit)
     pub fn throttling_burst_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThrottlingBurstLimit", value.into_expr())) }
-    /// `ThrottlingRateLimit`: number. Update: in place.
+    /// `ThrottlingRateLimit`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-methodsetting.html#cfn-apigateway-deployment-methodsetting-throttlingratelimit)
     pub fn throttling_rate_limit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ThrottlingRateLimit", value.into_expr())) }
 }
 impl Done for MethodSetting { fn into_props(self) -> Bag { self.0 } }
@@ -307,43 +307,43 @@ impl Done for MethodSetting { fn into_props(self) -> Bag { self.0 } }
 impl StageDescription {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AccessLogSetting`: `AccessLogSetting`. Update: in place.
+    /// `AccessLogSetting`: `AccessLogSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-stagedescription.html#cfn-apigateway-deployment-stagedescription-accesslogsetting)
     pub fn access_log_setting(self, value: impl Arg<AccessLogSetting>) -> Self { Self(put(self.0, "AccessLogSetting", value.into_expr())) }
-    /// `CacheClusterEnabled`: boolean. Update: in place.
+    /// `CacheClusterEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-stagedescription.html#cfn-apigateway-deployment-stagedescription-cacheclusterenabled)
     pub fn cache_cluster_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CacheClusterEnabled", value.into_expr())) }
-    /// `CacheClusterSize`: text. Update: in place.
+    /// `CacheClusterSize`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-stagedescription.html#cfn-apigateway-deployment-stagedescription-cacheclustersize)
     pub fn cache_cluster_size(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheClusterSize", value.into_expr())) }
-    /// `CacheDataEncrypted`: boolean. Update: in place.
+    /// `CacheDataEncrypted`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-stagedescription.html#cfn-apigateway-deployment-stagedescription-cachedataencrypted)
     pub fn cache_data_encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CacheDataEncrypted", value.into_expr())) }
-    /// `CacheTtlInSeconds`: integer. Update: in place.
+    /// `CacheTtlInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-stagedescription.html#cfn-apigateway-deployment-stagedescription-cachettlinseconds)
     pub fn cache_ttl_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CacheTtlInSeconds", value.into_expr())) }
-    /// `CachingEnabled`: boolean. Update: in place.
+    /// `CachingEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-stagedescription.html#cfn-apigateway-deployment-stagedescription-cachingenabled)
     pub fn caching_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CachingEnabled", value.into_expr())) }
-    /// `CanarySetting`: `CanarySetting`. Update: in place.
+    /// `CanarySetting`: `CanarySetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-stagedescription.html#cfn-apigateway-deployment-stagedescription-canarysetting)
     pub fn canary_setting(self, value: impl Arg<CanarySetting>) -> Self { Self(put(self.0, "CanarySetting", value.into_expr())) }
-    /// `ClientCertificateId`: text. Update: in place.
+    /// `ClientCertificateId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-stagedescription.html#cfn-apigateway-deployment-stagedescription-clientcertificateid)
     pub fn client_certificate_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientCertificateId", value.into_expr())) }
-    /// `DataTraceEnabled`: boolean. Update: in place.
+    /// `DataTraceEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-stagedescription.html#cfn-apigateway-deployment-stagedescription-datatraceenabled)
     pub fn data_trace_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DataTraceEnabled", value.into_expr())) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-stagedescription.html#cfn-apigateway-deployment-stagedescription-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `DocumentationVersion`: text. Update: in place.
+    /// `DocumentationVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-stagedescription.html#cfn-apigateway-deployment-stagedescription-documentationversion)
     pub fn documentation_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentationVersion", value.into_expr())) }
-    /// `LoggingLevel`: text. Update: in place.
+    /// `LoggingLevel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-stagedescription.html#cfn-apigateway-deployment-stagedescription-logginglevel)
     pub fn logging_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggingLevel", value.into_expr())) }
-    /// `MethodSettings`: list of `MethodSetting`. Update: in place.
+    /// `MethodSettings`: list of `MethodSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-stagedescription.html#cfn-apigateway-deployment-stagedescription-methodsettings)
     pub fn method_settings(self, value: impl Arg<Arr<MethodSetting>>) -> Self { Self(put(self.0, "MethodSettings", value.into_expr())) }
-    /// `MetricsEnabled`: boolean. Update: in place.
+    /// `MetricsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-stagedescription.html#cfn-apigateway-deployment-stagedescription-metricsenabled)
     pub fn metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MetricsEnabled", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-stagedescription.html#cfn-apigateway-deployment-stagedescription-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `ThrottlingBurstLimit`: integer. Update: in place.
+    /// `ThrottlingBurstLimit`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-stagedescription.html#cfn-apigateway-deployment-stagedescription-throttlingburstlimit)
     pub fn throttling_burst_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThrottlingBurstLimit", value.into_expr())) }
-    /// `ThrottlingRateLimit`: number. Update: in place.
+    /// `ThrottlingRateLimit`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-stagedescription.html#cfn-apigateway-deployment-stagedescription-throttlingratelimit)
     pub fn throttling_rate_limit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ThrottlingRateLimit", value.into_expr())) }
-    /// `TracingEnabled`: boolean. Update: in place.
+    /// `TracingEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-stagedescription.html#cfn-apigateway-deployment-stagedescription-tracingenabled)
     pub fn tracing_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TracingEnabled", value.into_expr())) }
-    /// `Variables`: map of text. Update: in place.
+    /// `Variables`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-stagedescription.html#cfn-apigateway-deployment-stagedescription-variables)
     pub fn variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Variables", value.into_expr())) }
 }
 impl Done for StageDescription { fn into_props(self) -> Bag { self.0 } }
@@ -357,7 +357,7 @@ impl CfnDocumentationPart {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDocumentationPartProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DocumentationPartId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `DocumentationPartId`: text.
+    /// The attribute `DocumentationPartId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-documentationpart.html#DocumentationPartId-fn::getatt)
     pub fn attr_documentation_part_id(&self) -> Val<str> { self.0.get_att("DocumentationPartId") }
 }
 impl Parent for CfnDocumentationPart { fn node(&self) -> &Place { &self.0 } }
@@ -368,11 +368,11 @@ impl CfnDocumentationPartProps {
     pub fn new() -> CfnDocumentationPartProps<Missing<required::Location>, Missing<required::Properties>, Missing<required::RestApiId>> { CfnDocumentationPartProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDocumentationPartProps<R0, R1, R2> {
-    /// `Location`: `Location`, required. Update: replacement.
+    /// `Location`: `Location`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-documentationpart.html#cfn-apigateway-documentationpart-location)
     pub fn location(self, value: impl Arg<documentation_part::Location>) -> CfnDocumentationPartProps<Set, R1, R2> { CfnDocumentationPartProps(put(self.0, "Location", value.into_expr()), Phase) }
-    /// `Properties`: text, required. Update: in place.
+    /// `Properties`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-documentationpart.html#cfn-apigateway-documentationpart-properties)
     pub fn properties(self, value: impl Arg<str>) -> CfnDocumentationPartProps<R0, Set, R2> { CfnDocumentationPartProps(put(self.0, "Properties", value.into_expr()), Phase) }
-    /// `RestApiId`: `ApiGatewayRestApiId`, required. Update: replacement.
+    /// `RestApiId`: `ApiGatewayRestApiId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-documentationpart.html#cfn-apigateway-documentationpart-restapiid)
     pub fn rest_api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnDocumentationPartProps<R0, R1, Set> { CfnDocumentationPartProps(put(self.0, "RestApiId", value.into_expr()), Phase) }
 }
 impl Done for CfnDocumentationPartProps { fn into_props(self) -> Bag { self.0 } }
@@ -384,15 +384,15 @@ use crate::cfn::support::*;
 impl Location {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Method`: text. Update: replacement.
+    /// `Method`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-documentationpart-location.html#cfn-apigateway-documentationpart-location-method)
     pub fn method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Method", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-documentationpart-location.html#cfn-apigateway-documentationpart-location-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Path`: text. Update: replacement.
+    /// `Path`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-documentationpart-location.html#cfn-apigateway-documentationpart-location-path)
     pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
-    /// `StatusCode`: text. Update: replacement.
+    /// `StatusCode`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-documentationpart-location.html#cfn-apigateway-documentationpart-location-statuscode)
     pub fn status_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StatusCode", value.into_expr())) }
-    /// `Type`: `Type`. Update: replacement.
+    /// `Type`: `Type`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-documentationpart-location.html#cfn-apigateway-documentationpart-location-type)
     pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for Location { fn into_props(self) -> Bag { self.0 } }
@@ -417,11 +417,11 @@ impl CfnDocumentationVersionProps {
     pub fn new() -> CfnDocumentationVersionProps<Missing<required::DocumentationVersion>, Missing<required::RestApiId>> { CfnDocumentationVersionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDocumentationVersionProps<R0, R1> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-documentationversion.html#cfn-apigateway-documentationversion-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DocumentationVersion`: text, required. Update: replacement.
+    /// `DocumentationVersion`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-documentationversion.html#cfn-apigateway-documentationversion-documentationversion)
     pub fn documentation_version(self, value: impl Arg<str>) -> CfnDocumentationVersionProps<Set, R1> { CfnDocumentationVersionProps(put(self.0, "DocumentationVersion", value.into_expr()), Phase) }
-    /// `RestApiId`: `ApiGatewayRestApiId`, required. Update: replacement.
+    /// `RestApiId`: `ApiGatewayRestApiId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-documentationversion.html#cfn-apigateway-documentationversion-restapiid)
     pub fn rest_api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnDocumentationVersionProps<R0, Set> { CfnDocumentationVersionProps(put(self.0, "RestApiId", value.into_expr()), Phase) }
 }
 impl Done for CfnDocumentationVersionProps { fn into_props(self) -> Bag { self.0 } }
@@ -434,15 +434,15 @@ impl CfnDomainName {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnDomainNameProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `DomainName`.
     pub fn reference(&self) -> Val<kind::ApiGatewayDomainName> { self.0.reference() }
-    /// The attribute `DistributionDomainName`: text.
+    /// The attribute `DistributionDomainName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainname.html#DistributionDomainName-fn::getatt)
     pub fn attr_distribution_domain_name(&self) -> Val<str> { self.0.get_att("DistributionDomainName") }
-    /// The attribute `DistributionHostedZoneId`: text.
+    /// The attribute `DistributionHostedZoneId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainname.html#DistributionHostedZoneId-fn::getatt)
     pub fn attr_distribution_hosted_zone_id(&self) -> Val<str> { self.0.get_att("DistributionHostedZoneId") }
-    /// The attribute `DomainNameArn`: `OtherArn`.
+    /// The attribute `DomainNameArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainname.html#DomainNameArn-fn::getatt)
     pub fn attr_domain_name_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DomainNameArn") }
-    /// The attribute `RegionalDomainName`: text.
+    /// The attribute `RegionalDomainName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainname.html#RegionalDomainName-fn::getatt)
     pub fn attr_regional_domain_name(&self) -> Val<str> { self.0.get_att("RegionalDomainName") }
-    /// The attribute `RegionalHostedZoneId`: text.
+    /// The attribute `RegionalHostedZoneId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainname.html#RegionalHostedZoneId-fn::getatt)
     pub fn attr_regional_hosted_zone_id(&self) -> Val<str> { self.0.get_att("RegionalHostedZoneId") }
 }
 impl Parent for CfnDomainName { fn node(&self) -> &Place { &self.0 } }
@@ -451,25 +451,25 @@ impl Parent for CfnDomainName { fn node(&self) -> &Place { &self.0 } }
 impl CfnDomainNameProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CertificateArn`: text. Update: in place.
+    /// `CertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainname.html#cfn-apigateway-domainname-certificatearn)
     pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr())) }
-    /// `DomainName`: text. Update: replacement.
+    /// `DomainName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainname.html#cfn-apigateway-domainname-domainname)
     pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
-    /// `EndpointAccessMode`: text. Update: in place.
+    /// `EndpointAccessMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainname.html#cfn-apigateway-domainname-endpointaccessmode)
     pub fn endpoint_access_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointAccessMode", value.into_expr())) }
-    /// `EndpointConfiguration`: `EndpointConfiguration`. Update: in place.
+    /// `EndpointConfiguration`: `EndpointConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainname.html#cfn-apigateway-domainname-endpointconfiguration)
     pub fn endpoint_configuration(self, value: impl Arg<domain_name::EndpointConfiguration>) -> Self { Self(put(self.0, "EndpointConfiguration", value.into_expr())) }
-    /// `MutualTlsAuthentication`: `MutualTlsAuthentication`. Update: in place.
+    /// `MutualTlsAuthentication`: `MutualTlsAuthentication`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainname.html#cfn-apigateway-domainname-mutualtlsauthentication)
     pub fn mutual_tls_authentication(self, value: impl Arg<domain_name::MutualTlsAuthentication>) -> Self { Self(put(self.0, "MutualTlsAuthentication", value.into_expr())) }
-    /// `OwnershipVerificationCertificateArn`: text. Update: in place.
+    /// `OwnershipVerificationCertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainname.html#cfn-apigateway-domainname-ownershipverificationcertificatearn)
     pub fn ownership_verification_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnershipVerificationCertificateArn", value.into_expr())) }
-    /// `RegionalCertificateArn`: text. Update: in place.
+    /// `RegionalCertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainname.html#cfn-apigateway-domainname-regionalcertificatearn)
     pub fn regional_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionalCertificateArn", value.into_expr())) }
-    /// `RoutingMode`: `RoutingMode`. Update: in place.
+    /// `RoutingMode`: `RoutingMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainname.html#cfn-apigateway-domainname-routingmode)
     pub fn routing_mode(self, value: impl Arg<domain_name::RoutingMode>) -> Self { Self(put(self.0, "RoutingMode", value.into_expr())) }
-    /// `SecurityPolicy`: text. Update: in place.
+    /// `SecurityPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainname.html#cfn-apigateway-domainname-securitypolicy)
     pub fn security_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityPolicy", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainname.html#cfn-apigateway-domainname-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnDomainNameProps { fn into_props(self) -> Bag { self.0 } }
@@ -481,9 +481,9 @@ use crate::cfn::support::*;
 impl EndpointConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IpAddressType`: text. Update: in place.
+    /// `IpAddressType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-domainname-endpointconfiguration.html#cfn-apigateway-domainname-endpointconfiguration-ipaddresstype)
     pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr())) }
-    /// `Types`: list of text. Update: in place.
+    /// `Types`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-domainname-endpointconfiguration.html#cfn-apigateway-domainname-endpointconfiguration-types)
     pub fn types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Types", value.into_expr())) }
 }
 impl Done for EndpointConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -492,9 +492,9 @@ impl Done for EndpointConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl MutualTlsAuthentication {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TruststoreUri`: text. Update: in place.
+    /// `TruststoreUri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-domainname-mutualtlsauthentication.html#cfn-apigateway-domainname-mutualtlsauthentication-truststoreuri)
     pub fn truststore_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TruststoreUri", value.into_expr())) }
-    /// `TruststoreVersion`: text. Update: in place.
+    /// `TruststoreVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-domainname-mutualtlsauthentication.html#cfn-apigateway-domainname-mutualtlsauthentication-truststoreversion)
     pub fn truststore_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TruststoreVersion", value.into_expr())) }
 }
 impl Done for MutualTlsAuthentication { fn into_props(self) -> Bag { self.0 } }
@@ -510,7 +510,7 @@ impl CfnDomainNameAccessAssociation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDomainNameAccessAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DomainNameAccessAssociationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `DomainNameAccessAssociationArn`: `OtherArn`.
+    /// The attribute `DomainNameAccessAssociationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainnameaccessassociation.html#DomainNameAccessAssociationArn-fn::getatt)
     pub fn attr_domain_name_access_association_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DomainNameAccessAssociationArn") }
 }
 impl Parent for CfnDomainNameAccessAssociation { fn node(&self) -> &Place { &self.0 } }
@@ -521,13 +521,13 @@ impl CfnDomainNameAccessAssociationProps {
     pub fn new() -> CfnDomainNameAccessAssociationProps<Missing<required::AccessAssociationSource>, Missing<required::AccessAssociationSourceType>, Missing<required::DomainNameArn>> { CfnDomainNameAccessAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDomainNameAccessAssociationProps<R0, R1, R2> {
-    /// `AccessAssociationSource`: text, required. Update: replacement.
+    /// `AccessAssociationSource`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainnameaccessassociation.html#cfn-apigateway-domainnameaccessassociation-accessassociationsource)
     pub fn access_association_source(self, value: impl Arg<str>) -> CfnDomainNameAccessAssociationProps<Set, R1, R2> { CfnDomainNameAccessAssociationProps(put(self.0, "AccessAssociationSource", value.into_expr()), Phase) }
-    /// `AccessAssociationSourceType`: `AccessAssociationSourceType`, required. Update: replacement.
+    /// `AccessAssociationSourceType`: `AccessAssociationSourceType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainnameaccessassociation.html#cfn-apigateway-domainnameaccessassociation-accessassociationsourcetype)
     pub fn access_association_source_type(self, value: impl Arg<domain_name_access_association::AccessAssociationSourceType>) -> CfnDomainNameAccessAssociationProps<R0, Set, R2> { CfnDomainNameAccessAssociationProps(put(self.0, "AccessAssociationSourceType", value.into_expr()), Phase) }
-    /// `DomainNameArn`: text, required. Update: replacement.
+    /// `DomainNameArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainnameaccessassociation.html#cfn-apigateway-domainnameaccessassociation-domainnamearn)
     pub fn domain_name_arn(self, value: impl Arg<str>) -> CfnDomainNameAccessAssociationProps<R0, R1, Set> { CfnDomainNameAccessAssociationProps(put(self.0, "DomainNameArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainnameaccessassociation.html#cfn-apigateway-domainnameaccessassociation-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDomainNameAccessAssociationProps { fn into_props(self) -> Bag { self.0 } }
@@ -546,9 +546,9 @@ impl CfnDomainNameV2 {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnDomainNameV2Props) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `DomainNameArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `DomainNameArn`: `OtherArn`.
+    /// The attribute `DomainNameArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainnamev2.html#DomainNameArn-fn::getatt)
     pub fn attr_domain_name_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DomainNameArn") }
-    /// The attribute `DomainNameId`: text.
+    /// The attribute `DomainNameId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainnamev2.html#DomainNameId-fn::getatt)
     pub fn attr_domain_name_id(&self) -> Val<str> { self.0.get_att("DomainNameId") }
 }
 impl Parent for CfnDomainNameV2 { fn node(&self) -> &Place { &self.0 } }
@@ -557,21 +557,21 @@ impl Parent for CfnDomainNameV2 { fn node(&self) -> &Place { &self.0 } }
 impl CfnDomainNameV2Props {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CertificateArn`: text. Update: in place.
+    /// `CertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainnamev2.html#cfn-apigateway-domainnamev2-certificatearn)
     pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr())) }
-    /// `DomainName`: text. Update: replacement.
+    /// `DomainName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainnamev2.html#cfn-apigateway-domainnamev2-domainname)
     pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
-    /// `EndpointAccessMode`: text. Update: in place.
+    /// `EndpointAccessMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainnamev2.html#cfn-apigateway-domainnamev2-endpointaccessmode)
     pub fn endpoint_access_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointAccessMode", value.into_expr())) }
-    /// `EndpointConfiguration`: `EndpointConfiguration`. Update: replacement.
+    /// `EndpointConfiguration`: `EndpointConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainnamev2.html#cfn-apigateway-domainnamev2-endpointconfiguration)
     pub fn endpoint_configuration(self, value: impl Arg<domain_name_v2::EndpointConfiguration>) -> Self { Self(put(self.0, "EndpointConfiguration", value.into_expr())) }
-    /// `Policy`: JSON. Update: in place.
+    /// `Policy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainnamev2.html#cfn-apigateway-domainnamev2-policy)
     pub fn policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Policy", value.into_expr())) }
-    /// `RoutingMode`: `RoutingMode`. Update: in place.
+    /// `RoutingMode`: `RoutingMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainnamev2.html#cfn-apigateway-domainnamev2-routingmode)
     pub fn routing_mode(self, value: impl Arg<domain_name_v2::RoutingMode>) -> Self { Self(put(self.0, "RoutingMode", value.into_expr())) }
-    /// `SecurityPolicy`: text. Update: replacement.
+    /// `SecurityPolicy`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainnamev2.html#cfn-apigateway-domainnamev2-securitypolicy)
     pub fn security_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityPolicy", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainnamev2.html#cfn-apigateway-domainnamev2-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnDomainNameV2Props { fn into_props(self) -> Bag { self.0 } }
@@ -583,9 +583,9 @@ use crate::cfn::support::*;
 impl EndpointConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IpAddressType`: text. Update: replacement.
+    /// `IpAddressType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-domainnamev2-endpointconfiguration.html#cfn-apigateway-domainnamev2-endpointconfiguration-ipaddresstype)
     pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr())) }
-    /// `Types`: list of text. Update: replacement.
+    /// `Types`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-domainnamev2-endpointconfiguration.html#cfn-apigateway-domainnamev2-endpointconfiguration-types)
     pub fn types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Types", value.into_expr())) }
 }
 impl Done for EndpointConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -601,7 +601,7 @@ impl CfnGatewayResponse {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGatewayResponseProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-gatewayresponse.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnGatewayResponse { fn node(&self) -> &Place { &self.0 } }
@@ -612,15 +612,15 @@ impl CfnGatewayResponseProps {
     pub fn new() -> CfnGatewayResponseProps<Missing<required::ResponseType>, Missing<required::RestApiId>> { CfnGatewayResponseProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnGatewayResponseProps<R0, R1> {
-    /// `ResponseParameters`: map of text. Update: in place.
+    /// `ResponseParameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-gatewayresponse.html#cfn-apigateway-gatewayresponse-responseparameters)
     pub fn response_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ResponseParameters", value.into_expr()), Phase) }
-    /// `ResponseTemplates`: map of text. Update: in place.
+    /// `ResponseTemplates`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-gatewayresponse.html#cfn-apigateway-gatewayresponse-responsetemplates)
     pub fn response_templates(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ResponseTemplates", value.into_expr()), Phase) }
-    /// `ResponseType`: text, required. Update: replacement.
+    /// `ResponseType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-gatewayresponse.html#cfn-apigateway-gatewayresponse-responsetype)
     pub fn response_type(self, value: impl Arg<str>) -> CfnGatewayResponseProps<Set, R1> { CfnGatewayResponseProps(put(self.0, "ResponseType", value.into_expr()), Phase) }
-    /// `RestApiId`: `ApiGatewayRestApiId`, required. Update: replacement.
+    /// `RestApiId`: `ApiGatewayRestApiId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-gatewayresponse.html#cfn-apigateway-gatewayresponse-restapiid)
     pub fn rest_api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnGatewayResponseProps<R0, Set> { CfnGatewayResponseProps(put(self.0, "RestApiId", value.into_expr()), Phase) }
-    /// `StatusCode`: text. Update: in place.
+    /// `StatusCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-gatewayresponse.html#cfn-apigateway-gatewayresponse-statuscode)
     pub fn status_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StatusCode", value.into_expr()), Phase) }
 }
 impl Done for CfnGatewayResponseProps { fn into_props(self) -> Bag { self.0 } }
@@ -642,31 +642,31 @@ impl CfnMethodProps {
     pub fn new() -> CfnMethodProps<Missing<required::HttpMethod>, Missing<required::ResourceId>, Missing<required::RestApiId>> { CfnMethodProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnMethodProps<R0, R1, R2> {
-    /// `ApiKeyRequired`: boolean. Update: in place.
+    /// `ApiKeyRequired`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-method.html#cfn-apigateway-method-apikeyrequired)
     pub fn api_key_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ApiKeyRequired", value.into_expr()), Phase) }
-    /// `AuthorizationScopes`: list of text. Update: in place.
+    /// `AuthorizationScopes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-method.html#cfn-apigateway-method-authorizationscopes)
     pub fn authorization_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AuthorizationScopes", value.into_expr()), Phase) }
-    /// `AuthorizationType`: text. Update: in place.
+    /// `AuthorizationType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-method.html#cfn-apigateway-method-authorizationtype)
     pub fn authorization_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizationType", value.into_expr()), Phase) }
-    /// `AuthorizerId`: `ApiGatewayAuthorizerId`. Update: in place.
+    /// `AuthorizerId`: `ApiGatewayAuthorizerId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-method.html#cfn-apigateway-method-authorizerid)
     pub fn authorizer_id(self, value: impl Arg<kind::ApiGatewayAuthorizerId>) -> Self { Self(put(self.0, "AuthorizerId", value.into_expr()), Phase) }
-    /// `HttpMethod`: text, required. Update: replacement.
+    /// `HttpMethod`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-method.html#cfn-apigateway-method-httpmethod)
     pub fn http_method(self, value: impl Arg<str>) -> CfnMethodProps<Set, R1, R2> { CfnMethodProps(put(self.0, "HttpMethod", value.into_expr()), Phase) }
-    /// `Integration`: `Integration`. Update: in place.
+    /// `Integration`: `Integration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-method.html#cfn-apigateway-method-integration)
     pub fn integration(self, value: impl Arg<method::Integration>) -> Self { Self(put(self.0, "Integration", value.into_expr()), Phase) }
-    /// `MethodResponses`: list of `MethodResponse`. Update: in place.
+    /// `MethodResponses`: list of `MethodResponse`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-method.html#cfn-apigateway-method-methodresponses)
     pub fn method_responses(self, value: impl Arg<Arr<method::MethodResponse>>) -> Self { Self(put(self.0, "MethodResponses", value.into_expr()), Phase) }
-    /// `OperationName`: text. Update: in place.
+    /// `OperationName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-method.html#cfn-apigateway-method-operationname)
     pub fn operation_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OperationName", value.into_expr()), Phase) }
-    /// `RequestModels`: map of text. Update: in place.
+    /// `RequestModels`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-method.html#cfn-apigateway-method-requestmodels)
     pub fn request_models(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "RequestModels", value.into_expr()), Phase) }
-    /// `RequestParameters`: map of text, number or boolean. Update: in place.
+    /// `RequestParameters`: map of text, number or boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-method.html#cfn-apigateway-method-requestparameters)
     pub fn request_parameters(self, value: impl Arg<Dict<Scalar>>) -> Self { Self(put(self.0, "RequestParameters", value.into_expr()), Phase) }
-    /// `RequestValidatorId`: `ApiGatewayRequestValidatorId`. Update: in place.
+    /// `RequestValidatorId`: `ApiGatewayRequestValidatorId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-method.html#cfn-apigateway-method-requestvalidatorid)
     pub fn request_validator_id(self, value: impl Arg<kind::ApiGatewayRequestValidatorId>) -> Self { Self(put(self.0, "RequestValidatorId", value.into_expr()), Phase) }
-    /// `ResourceId`: `ApiGatewayResourceId`, required. Update: replacement.
+    /// `ResourceId`: `ApiGatewayResourceId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-method.html#cfn-apigateway-method-resourceid)
     pub fn resource_id(self, value: impl Arg<kind::ApiGatewayResourceId>) -> CfnMethodProps<R0, Set, R2> { CfnMethodProps(put(self.0, "ResourceId", value.into_expr()), Phase) }
-    /// `RestApiId`: `ApiGatewayRestApiId`, required. Update: replacement.
+    /// `RestApiId`: `ApiGatewayRestApiId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-method.html#cfn-apigateway-method-restapiid)
     pub fn rest_api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnMethodProps<R0, R1, Set> { CfnMethodProps(put(self.0, "RestApiId", value.into_expr()), Phase) }
 }
 impl Done for CfnMethodProps { fn into_props(self) -> Bag { self.0 } }
@@ -680,37 +680,37 @@ impl Integration {
     pub fn new() -> Integration<Missing<super::required::Type>> { Integration(Bag::default(), Phase) }
 }
 impl<R0> Integration<R0> {
-    /// `CacheKeyParameters`: list of text. Update: in place.
+    /// `CacheKeyParameters`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-integration.html#cfn-apigateway-method-integration-cachekeyparameters)
     pub fn cache_key_parameters(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CacheKeyParameters", value.into_expr()), Phase) }
-    /// `CacheNamespace`: text. Update: in place.
+    /// `CacheNamespace`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-integration.html#cfn-apigateway-method-integration-cachenamespace)
     pub fn cache_namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheNamespace", value.into_expr()), Phase) }
-    /// `ConnectionId`: `ApiGatewayVpcLinkId`. Update: in place.
+    /// `ConnectionId`: `ApiGatewayVpcLinkId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-integration.html#cfn-apigateway-method-integration-connectionid)
     pub fn connection_id(self, value: impl Arg<kind::ApiGatewayVpcLinkId>) -> Self { Self(put(self.0, "ConnectionId", value.into_expr()), Phase) }
-    /// `ConnectionType`: `ConnectionType`. Update: in place.
+    /// `ConnectionType`: `ConnectionType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-integration.html#cfn-apigateway-method-integration-connectiontype)
     pub fn connection_type(self, value: impl Arg<ConnectionType>) -> Self { Self(put(self.0, "ConnectionType", value.into_expr()), Phase) }
-    /// `ContentHandling`: `ContentHandling`. Update: in place.
+    /// `ContentHandling`: `ContentHandling`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-integration.html#cfn-apigateway-method-integration-contenthandling)
     pub fn content_handling(self, value: impl Arg<ContentHandling>) -> Self { Self(put(self.0, "ContentHandling", value.into_expr()), Phase) }
-    /// `Credentials`: `IamRoleArn`. Update: in place.
+    /// `Credentials`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-integration.html#cfn-apigateway-method-integration-credentials)
     pub fn credentials(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "Credentials", value.into_expr()), Phase) }
-    /// `IntegrationHttpMethod`: text. Update: in place.
+    /// `IntegrationHttpMethod`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-integration.html#cfn-apigateway-method-integration-integrationhttpmethod)
     pub fn integration_http_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntegrationHttpMethod", value.into_expr()), Phase) }
-    /// `IntegrationResponses`: list of `IntegrationResponse`. Update: in place.
+    /// `IntegrationResponses`: list of `IntegrationResponse`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-integration.html#cfn-apigateway-method-integration-integrationresponses)
     pub fn integration_responses(self, value: impl Arg<Arr<IntegrationResponse>>) -> Self { Self(put(self.0, "IntegrationResponses", value.into_expr()), Phase) }
-    /// `IntegrationTarget`: text. Update: in place.
+    /// `IntegrationTarget`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-integration.html#cfn-apigateway-method-integration-integrationtarget)
     pub fn integration_target(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntegrationTarget", value.into_expr()), Phase) }
-    /// `PassthroughBehavior`: `PassthroughBehavior`. Update: in place.
+    /// `PassthroughBehavior`: `PassthroughBehavior`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-integration.html#cfn-apigateway-method-integration-passthroughbehavior)
     pub fn passthrough_behavior(self, value: impl Arg<PassthroughBehavior>) -> Self { Self(put(self.0, "PassthroughBehavior", value.into_expr()), Phase) }
-    /// `RequestParameters`: map of text. Update: in place.
+    /// `RequestParameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-integration.html#cfn-apigateway-method-integration-requestparameters)
     pub fn request_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "RequestParameters", value.into_expr()), Phase) }
-    /// `RequestTemplates`: map of text. Update: in place.
+    /// `RequestTemplates`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-integration.html#cfn-apigateway-method-integration-requesttemplates)
     pub fn request_templates(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "RequestTemplates", value.into_expr()), Phase) }
-    /// `ResponseTransferMode`: `ResponseTransferMode`. Update: in place.
+    /// `ResponseTransferMode`: `ResponseTransferMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-integration.html#cfn-apigateway-method-integration-responsetransfermode)
     pub fn response_transfer_mode(self, value: impl Arg<ResponseTransferMode>) -> Self { Self(put(self.0, "ResponseTransferMode", value.into_expr()), Phase) }
-    /// `TimeoutInMillis`: integer. Update: in place.
+    /// `TimeoutInMillis`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-integration.html#cfn-apigateway-method-integration-timeoutinmillis)
     pub fn timeout_in_millis(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInMillis", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-integration.html#cfn-apigateway-method-integration-type)
     pub fn type_(self, value: impl Arg<Type>) -> Integration<Set> { Integration(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `Uri`: `LambdaFunctionArn`. Update: in place.
+    /// `Uri`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-integration.html#cfn-apigateway-method-integration-uri)
     pub fn uri(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "Uri", value.into_expr()), Phase) }
 }
 impl Done for Integration { fn into_props(self) -> Bag { self.0 } }
@@ -721,15 +721,15 @@ impl IntegrationResponse {
     pub fn new() -> IntegrationResponse<Missing<super::required::StatusCode>> { IntegrationResponse(Bag::default(), Phase) }
 }
 impl<R0> IntegrationResponse<R0> {
-    /// `ContentHandling`: `ContentHandling`. Update: in place.
+    /// `ContentHandling`: `ContentHandling`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-integrationresponse.html#cfn-apigateway-method-integrationresponse-contenthandling)
     pub fn content_handling(self, value: impl Arg<ContentHandling>) -> Self { Self(put(self.0, "ContentHandling", value.into_expr()), Phase) }
-    /// `ResponseParameters`: map of text. Update: in place.
+    /// `ResponseParameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-integrationresponse.html#cfn-apigateway-method-integrationresponse-responseparameters)
     pub fn response_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ResponseParameters", value.into_expr()), Phase) }
-    /// `ResponseTemplates`: map of text. Update: in place.
+    /// `ResponseTemplates`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-integrationresponse.html#cfn-apigateway-method-integrationresponse-responsetemplates)
     pub fn response_templates(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ResponseTemplates", value.into_expr()), Phase) }
-    /// `SelectionPattern`: text. Update: in place.
+    /// `SelectionPattern`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-integrationresponse.html#cfn-apigateway-method-integrationresponse-selectionpattern)
     pub fn selection_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SelectionPattern", value.into_expr()), Phase) }
-    /// `StatusCode`: text, required. Update: in place.
+    /// `StatusCode`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-integrationresponse.html#cfn-apigateway-method-integrationresponse-statuscode)
     pub fn status_code(self, value: impl Arg<str>) -> IntegrationResponse<Set> { IntegrationResponse(put(self.0, "StatusCode", value.into_expr()), Phase) }
 }
 impl Done for IntegrationResponse { fn into_props(self) -> Bag { self.0 } }
@@ -740,11 +740,11 @@ impl MethodResponse {
     pub fn new() -> MethodResponse<Missing<super::required::StatusCode>> { MethodResponse(Bag::default(), Phase) }
 }
 impl<R0> MethodResponse<R0> {
-    /// `ResponseModels`: map of text. Update: in place.
+    /// `ResponseModels`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-methodresponse.html#cfn-apigateway-method-methodresponse-responsemodels)
     pub fn response_models(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ResponseModels", value.into_expr()), Phase) }
-    /// `ResponseParameters`: map of text, number or boolean. Update: in place.
+    /// `ResponseParameters`: map of text, number or boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-methodresponse.html#cfn-apigateway-method-methodresponse-responseparameters)
     pub fn response_parameters(self, value: impl Arg<Dict<Scalar>>) -> Self { Self(put(self.0, "ResponseParameters", value.into_expr()), Phase) }
-    /// `StatusCode`: text, required. Update: in place.
+    /// `StatusCode`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-methodresponse.html#cfn-apigateway-method-methodresponse-statuscode)
     pub fn status_code(self, value: impl Arg<str>) -> MethodResponse<Set> { MethodResponse(put(self.0, "StatusCode", value.into_expr()), Phase) }
 }
 impl Done for MethodResponse { fn into_props(self) -> Bag { self.0 } }
@@ -777,15 +777,15 @@ impl CfnModelProps {
     pub fn new() -> CfnModelProps<Missing<required::RestApiId>> { CfnModelProps(Bag::default(), Phase) }
 }
 impl<R0> CfnModelProps<R0> {
-    /// `ContentType`: text. Update: replacement.
+    /// `ContentType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-model.html#cfn-apigateway-model-contenttype)
     pub fn content_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentType", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-model.html#cfn-apigateway-model-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-model.html#cfn-apigateway-model-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RestApiId`: `ApiGatewayRestApiId`, required. Update: replacement.
+    /// `RestApiId`: `ApiGatewayRestApiId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-model.html#cfn-apigateway-model-restapiid)
     pub fn rest_api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnModelProps<Set> { CfnModelProps(put(self.0, "RestApiId", value.into_expr()), Phase) }
-    /// `Schema`: JSON. Update: in place.
+    /// `Schema`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-model.html#cfn-apigateway-model-schema)
     pub fn schema(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Schema", value.into_expr()), Phase) }
 }
 impl Done for CfnModelProps { fn into_props(self) -> Bag { self.0 } }
@@ -798,7 +798,7 @@ impl CfnRequestValidator {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRequestValidatorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RequestValidatorId`.
     pub fn reference(&self) -> Val<kind::ApiGatewayRequestValidatorId> { self.0.reference() }
-    /// The attribute `RequestValidatorId`: `ApiGatewayRequestValidatorId`.
+    /// The attribute `RequestValidatorId`: `ApiGatewayRequestValidatorId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-requestvalidator.html#RequestValidatorId-fn::getatt)
     pub fn attr_request_validator_id(&self) -> Val<kind::ApiGatewayRequestValidatorId> { self.0.get_att("RequestValidatorId") }
 }
 impl Parent for CfnRequestValidator { fn node(&self) -> &Place { &self.0 } }
@@ -809,13 +809,13 @@ impl CfnRequestValidatorProps {
     pub fn new() -> CfnRequestValidatorProps<Missing<required::RestApiId>> { CfnRequestValidatorProps(Bag::default(), Phase) }
 }
 impl<R0> CfnRequestValidatorProps<R0> {
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-requestvalidator.html#cfn-apigateway-requestvalidator-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RestApiId`: `ApiGatewayRestApiId`, required. Update: replacement.
+    /// `RestApiId`: `ApiGatewayRestApiId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-requestvalidator.html#cfn-apigateway-requestvalidator-restapiid)
     pub fn rest_api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnRequestValidatorProps<Set> { CfnRequestValidatorProps(put(self.0, "RestApiId", value.into_expr()), Phase) }
-    /// `ValidateRequestBody`: boolean. Update: in place.
+    /// `ValidateRequestBody`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-requestvalidator.html#cfn-apigateway-requestvalidator-validaterequestbody)
     pub fn validate_request_body(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ValidateRequestBody", value.into_expr()), Phase) }
-    /// `ValidateRequestParameters`: boolean. Update: in place.
+    /// `ValidateRequestParameters`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-requestvalidator.html#cfn-apigateway-requestvalidator-validaterequestparameters)
     pub fn validate_request_parameters(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ValidateRequestParameters", value.into_expr()), Phase) }
 }
 impl Done for CfnRequestValidatorProps { fn into_props(self) -> Bag { self.0 } }
@@ -828,7 +828,7 @@ impl CfnResource {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ResourceId`.
     pub fn reference(&self) -> Val<kind::ApiGatewayResourceId> { self.0.reference() }
-    /// The attribute `ResourceId`: `ApiGatewayResourceId`.
+    /// The attribute `ResourceId`: `ApiGatewayResourceId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-resource.html#ResourceId-fn::getatt)
     pub fn attr_resource_id(&self) -> Val<kind::ApiGatewayResourceId> { self.0.get_att("ResourceId") }
 }
 impl Parent for CfnResource { fn node(&self) -> &Place { &self.0 } }
@@ -839,11 +839,11 @@ impl CfnResourceProps {
     pub fn new() -> CfnResourceProps<Missing<required::ParentId>, Missing<required::PathPart>, Missing<required::RestApiId>> { CfnResourceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnResourceProps<R0, R1, R2> {
-    /// `ParentId`: `ApiGatewayResourceId`, required. Update: replacement.
+    /// `ParentId`: `ApiGatewayResourceId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-resource.html#cfn-apigateway-resource-parentid)
     pub fn parent_id(self, value: impl Arg<kind::ApiGatewayResourceId>) -> CfnResourceProps<Set, R1, R2> { CfnResourceProps(put(self.0, "ParentId", value.into_expr()), Phase) }
-    /// `PathPart`: text, required. Update: replacement.
+    /// `PathPart`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-resource.html#cfn-apigateway-resource-pathpart)
     pub fn path_part(self, value: impl Arg<str>) -> CfnResourceProps<R0, Set, R2> { CfnResourceProps(put(self.0, "PathPart", value.into_expr()), Phase) }
-    /// `RestApiId`: `ApiGatewayRestApiId`, required. Update: replacement.
+    /// `RestApiId`: `ApiGatewayRestApiId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-resource.html#cfn-apigateway-resource-restapiid)
     pub fn rest_api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnResourceProps<R0, R1, Set> { CfnResourceProps(put(self.0, "RestApiId", value.into_expr()), Phase) }
 }
 impl Done for CfnResourceProps { fn into_props(self) -> Bag { self.0 } }
@@ -856,9 +856,9 @@ impl CfnRestApi {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnRestApiProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `RestApiId`.
     pub fn reference(&self) -> Val<kind::ApiGatewayRestApiId> { self.0.reference() }
-    /// The attribute `RestApiId`: `ApiGatewayRestApiId`.
+    /// The attribute `RestApiId`: `ApiGatewayRestApiId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-restapi.html#RestApiId-fn::getatt)
     pub fn attr_rest_api_id(&self) -> Val<kind::ApiGatewayRestApiId> { self.0.get_att("RestApiId") }
-    /// The attribute `RootResourceId`: text.
+    /// The attribute `RootResourceId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-restapi.html#RootResourceId-fn::getatt)
     pub fn attr_root_resource_id(&self) -> Val<str> { self.0.get_att("RootResourceId") }
 }
 impl Parent for CfnRestApi { fn node(&self) -> &Place { &self.0 } }
@@ -867,41 +867,41 @@ impl Parent for CfnRestApi { fn node(&self) -> &Place { &self.0 } }
 impl CfnRestApiProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ApiKeySourceType`: text. Update: in place.
+    /// `ApiKeySourceType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-restapi.html#cfn-apigateway-restapi-apikeysourcetype)
     pub fn api_key_source_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiKeySourceType", value.into_expr())) }
-    /// `BinaryMediaTypes`: list of text. Update: in place.
+    /// `BinaryMediaTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-restapi.html#cfn-apigateway-restapi-binarymediatypes)
     pub fn binary_media_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "BinaryMediaTypes", value.into_expr())) }
-    /// `Body`: JSON. Update: in place.
+    /// `Body`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-restapi.html#cfn-apigateway-restapi-body)
     pub fn body(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Body", value.into_expr())) }
-    /// `BodyS3Location`: `S3Location`. Update: in place.
+    /// `BodyS3Location`: `S3Location`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-restapi.html#cfn-apigateway-restapi-bodys3location)
     pub fn body_s3_location(self, value: impl Arg<rest_api::S3Location>) -> Self { Self(put(self.0, "BodyS3Location", value.into_expr())) }
-    /// `CloneFrom`: `ApiGatewayRestApiId`. Update: in place.
+    /// `CloneFrom`: `ApiGatewayRestApiId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-restapi.html#cfn-apigateway-restapi-clonefrom)
     pub fn clone_from(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> Self { Self(put(self.0, "CloneFrom", value.into_expr())) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-restapi.html#cfn-apigateway-restapi-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `DisableExecuteApiEndpoint`: boolean. Update: in place.
+    /// `DisableExecuteApiEndpoint`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-restapi.html#cfn-apigateway-restapi-disableexecuteapiendpoint)
     pub fn disable_execute_api_endpoint(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableExecuteApiEndpoint", value.into_expr())) }
-    /// `EndpointAccessMode`: text. Update: in place.
+    /// `EndpointAccessMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-restapi.html#cfn-apigateway-restapi-endpointaccessmode)
     pub fn endpoint_access_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointAccessMode", value.into_expr())) }
-    /// `EndpointConfiguration`: `EndpointConfiguration`. Update: in place.
+    /// `EndpointConfiguration`: `EndpointConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-restapi.html#cfn-apigateway-restapi-endpointconfiguration)
     pub fn endpoint_configuration(self, value: impl Arg<rest_api::EndpointConfiguration>) -> Self { Self(put(self.0, "EndpointConfiguration", value.into_expr())) }
-    /// `FailOnWarnings`: boolean. Update: in place.
+    /// `FailOnWarnings`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-restapi.html#cfn-apigateway-restapi-failonwarnings)
     pub fn fail_on_warnings(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FailOnWarnings", value.into_expr())) }
-    /// `MinimumCompressionSize`: integer. Update: in place.
+    /// `MinimumCompressionSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-restapi.html#cfn-apigateway-restapi-minimumcompressionsize)
     pub fn minimum_compression_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumCompressionSize", value.into_expr())) }
-    /// `Mode`: text. Update: in place.
+    /// `Mode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-restapi.html#cfn-apigateway-restapi-mode)
     pub fn mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mode", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-restapi.html#cfn-apigateway-restapi-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Parameters`: map of text. Update: in place.
+    /// `Parameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-restapi.html#cfn-apigateway-restapi-parameters)
     pub fn parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
-    /// `Policy`: JSON. Update: in place.
+    /// `Policy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-restapi.html#cfn-apigateway-restapi-policy)
     pub fn policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Policy", value.into_expr())) }
-    /// `SecurityPolicy`: text. Update: in place.
+    /// `SecurityPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-restapi.html#cfn-apigateway-restapi-securitypolicy)
     pub fn security_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityPolicy", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-restapi.html#cfn-apigateway-restapi-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `Version`: text. Update: in place.
+    /// `Version`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-restapi.html#cfn-apigateway-restapi-version)
     pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for CfnRestApiProps { fn into_props(self) -> Bag { self.0 } }
@@ -913,11 +913,11 @@ use crate::cfn::support::*;
 impl EndpointConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IpAddressType`: text. Update: in place.
+    /// `IpAddressType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-restapi-endpointconfiguration.html#cfn-apigateway-restapi-endpointconfiguration-ipaddresstype)
     pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr())) }
-    /// `Types`: list of text. Update: in place.
+    /// `Types`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-restapi-endpointconfiguration.html#cfn-apigateway-restapi-endpointconfiguration-types)
     pub fn types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Types", value.into_expr())) }
-    /// `VpcEndpointIds`: list of `Ec2VPCEndpointId`. Update: in place.
+    /// `VpcEndpointIds`: list of `Ec2VPCEndpointId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-restapi-endpointconfiguration.html#cfn-apigateway-restapi-endpointconfiguration-vpcendpointids)
     pub fn vpc_endpoint_ids(self, value: impl Arg<Arr<kind::Ec2VPCEndpointId>>) -> Self { Self(put(self.0, "VpcEndpointIds", value.into_expr())) }
 }
 impl Done for EndpointConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -926,13 +926,13 @@ impl Done for EndpointConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl S3Location {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Bucket`: `S3BucketName`. Update: in place.
+    /// `Bucket`: `S3BucketName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-restapi-s3location.html#cfn-apigateway-restapi-s3location-bucket)
     pub fn bucket(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "Bucket", value.into_expr())) }
-    /// `ETag`: text. Update: in place.
+    /// `ETag`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-restapi-s3location.html#cfn-apigateway-restapi-s3location-etag)
     pub fn e_tag(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ETag", value.into_expr())) }
-    /// `Key`: text. Update: in place.
+    /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-restapi-s3location.html#cfn-apigateway-restapi-s3location-key)
     pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
-    /// `Version`: text. Update: in place.
+    /// `Version`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-restapi-s3location.html#cfn-apigateway-restapi-s3location-version)
     pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
@@ -955,33 +955,33 @@ impl CfnStageProps {
     pub fn new() -> CfnStageProps<Missing<required::RestApiId>> { CfnStageProps(Bag::default(), Phase) }
 }
 impl<R0> CfnStageProps<R0> {
-    /// `AccessLogSetting`: `AccessLogSetting`. Update: in place.
+    /// `AccessLogSetting`: `AccessLogSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-stage.html#cfn-apigateway-stage-accesslogsetting)
     pub fn access_log_setting(self, value: impl Arg<stage::AccessLogSetting>) -> Self { Self(put(self.0, "AccessLogSetting", value.into_expr()), Phase) }
-    /// `CacheClusterEnabled`: boolean. Update: in place.
+    /// `CacheClusterEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-stage.html#cfn-apigateway-stage-cacheclusterenabled)
     pub fn cache_cluster_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CacheClusterEnabled", value.into_expr()), Phase) }
-    /// `CacheClusterSize`: text. Update: in place.
+    /// `CacheClusterSize`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-stage.html#cfn-apigateway-stage-cacheclustersize)
     pub fn cache_cluster_size(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheClusterSize", value.into_expr()), Phase) }
-    /// `CanarySetting`: `CanarySetting`. Update: in place.
+    /// `CanarySetting`: `CanarySetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-stage.html#cfn-apigateway-stage-canarysetting)
     pub fn canary_setting(self, value: impl Arg<stage::CanarySetting>) -> Self { Self(put(self.0, "CanarySetting", value.into_expr()), Phase) }
-    /// `ClientCertificateId`: `ApiGatewayClientCertificateId`. Update: in place.
+    /// `ClientCertificateId`: `ApiGatewayClientCertificateId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-stage.html#cfn-apigateway-stage-clientcertificateid)
     pub fn client_certificate_id(self, value: impl Arg<kind::ApiGatewayClientCertificateId>) -> Self { Self(put(self.0, "ClientCertificateId", value.into_expr()), Phase) }
-    /// `DeploymentId`: `ApiGatewayDeploymentId`. Update: in place.
+    /// `DeploymentId`: `ApiGatewayDeploymentId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-stage.html#cfn-apigateway-stage-deploymentid)
     pub fn deployment_id(self, value: impl Arg<kind::ApiGatewayDeploymentId>) -> Self { Self(put(self.0, "DeploymentId", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-stage.html#cfn-apigateway-stage-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DocumentationVersion`: text. Update: in place.
+    /// `DocumentationVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-stage.html#cfn-apigateway-stage-documentationversion)
     pub fn documentation_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentationVersion", value.into_expr()), Phase) }
-    /// `MethodSettings`: list of `MethodSetting`. Update: in place.
+    /// `MethodSettings`: list of `MethodSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-stage.html#cfn-apigateway-stage-methodsettings)
     pub fn method_settings(self, value: impl Arg<Arr<stage::MethodSetting>>) -> Self { Self(put(self.0, "MethodSettings", value.into_expr()), Phase) }
-    /// `RestApiId`: `ApiGatewayRestApiId`, required. Update: replacement.
+    /// `RestApiId`: `ApiGatewayRestApiId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-stage.html#cfn-apigateway-stage-restapiid)
     pub fn rest_api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnStageProps<Set> { CfnStageProps(put(self.0, "RestApiId", value.into_expr()), Phase) }
-    /// `StageName`: text. Update: replacement.
+    /// `StageName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-stage.html#cfn-apigateway-stage-stagename)
     pub fn stage_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StageName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-stage.html#cfn-apigateway-stage-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TracingEnabled`: boolean. Update: in place.
+    /// `TracingEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-stage.html#cfn-apigateway-stage-tracingenabled)
     pub fn tracing_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TracingEnabled", value.into_expr()), Phase) }
-    /// `Variables`: map of text. Update: in place.
+    /// `Variables`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-stage.html#cfn-apigateway-stage-variables)
     pub fn variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Variables", value.into_expr()), Phase) }
 }
 impl Done for CfnStageProps { fn into_props(self) -> Bag { self.0 } }
@@ -993,9 +993,9 @@ use crate::cfn::support::*;
 impl AccessLogSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DestinationArn`: `LogsLogGroupArn`. Update: in place.
+    /// `DestinationArn`: `LogsLogGroupArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-stage-accesslogsetting.html#cfn-apigateway-stage-accesslogsetting-destinationarn)
     pub fn destination_arn(self, value: impl Arg<kind::LogsLogGroupArn>) -> Self { Self(put(self.0, "DestinationArn", value.into_expr())) }
-    /// `Format`: text. Update: in place.
+    /// `Format`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-stage-accesslogsetting.html#cfn-apigateway-stage-accesslogsetting-format)
     pub fn format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Format", value.into_expr())) }
 }
 impl Done for AccessLogSetting { fn into_props(self) -> Bag { self.0 } }
@@ -1004,13 +1004,13 @@ impl Done for AccessLogSetting { fn into_props(self) -> Bag { self.0 } }
 impl CanarySetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DeploymentId`: `ApiGatewayDeploymentId`. Update: in place.
+    /// `DeploymentId`: `ApiGatewayDeploymentId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-stage-canarysetting.html#cfn-apigateway-stage-canarysetting-deploymentid)
     pub fn deployment_id(self, value: impl Arg<kind::ApiGatewayDeploymentId>) -> Self { Self(put(self.0, "DeploymentId", value.into_expr())) }
-    /// `PercentTraffic`: number. Update: in place.
+    /// `PercentTraffic`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-stage-canarysetting.html#cfn-apigateway-stage-canarysetting-percenttraffic)
     pub fn percent_traffic(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PercentTraffic", value.into_expr())) }
-    /// `StageVariableOverrides`: map of text. Update: in place.
+    /// `StageVariableOverrides`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-stage-canarysetting.html#cfn-apigateway-stage-canarysetting-stagevariableoverrides)
     pub fn stage_variable_overrides(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "StageVariableOverrides", value.into_expr())) }
-    /// `UseStageCache`: boolean. Update: in place.
+    /// `UseStageCache`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-stage-canarysetting.html#cfn-apigateway-stage-canarysetting-usestagecache)
     pub fn use_stage_cache(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseStageCache", value.into_expr())) }
 }
 impl Done for CanarySetting { fn into_props(self) -> Bag { self.0 } }
@@ -1019,25 +1019,25 @@ impl Done for CanarySetting { fn into_props(self) -> Bag { self.0 } }
 impl MethodSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CacheDataEncrypted`: boolean. Update: in place.
+    /// `CacheDataEncrypted`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-stage-methodsetting.html#cfn-apigateway-stage-methodsetting-cachedataencrypted)
     pub fn cache_data_encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CacheDataEncrypted", value.into_expr())) }
-    /// `CacheTtlInSeconds`: integer. Update: in place.
+    /// `CacheTtlInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-stage-methodsetting.html#cfn-apigateway-stage-methodsetting-cachettlinseconds)
     pub fn cache_ttl_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CacheTtlInSeconds", value.into_expr())) }
-    /// `CachingEnabled`: boolean. Update: in place.
+    /// `CachingEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-stage-methodsetting.html#cfn-apigateway-stage-methodsetting-cachingenabled)
     pub fn caching_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CachingEnabled", value.into_expr())) }
-    /// `DataTraceEnabled`: boolean. Update: in place.
+    /// `DataTraceEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-stage-methodsetting.html#cfn-apigateway-stage-methodsetting-datatraceenabled)
     pub fn data_trace_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DataTraceEnabled", value.into_expr())) }
-    /// `HttpMethod`: text. Update: in place.
+    /// `HttpMethod`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-stage-methodsetting.html#cfn-apigateway-stage-methodsetting-httpmethod)
     pub fn http_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HttpMethod", value.into_expr())) }
-    /// `LoggingLevel`: text. Update: in place.
+    /// `LoggingLevel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-stage-methodsetting.html#cfn-apigateway-stage-methodsetting-logginglevel)
     pub fn logging_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggingLevel", value.into_expr())) }
-    /// `MetricsEnabled`: boolean. Update: in place.
+    /// `MetricsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-stage-methodsetting.html#cfn-apigateway-stage-methodsetting-metricsenabled)
     pub fn metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MetricsEnabled", value.into_expr())) }
-    /// `ResourcePath`: text. Update: in place.
+    /// `ResourcePath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-stage-methodsetting.html#cfn-apigateway-stage-methodsetting-resourcepath)
     pub fn resource_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourcePath", value.into_expr())) }
-    /// `ThrottlingBurstLimit`: integer. Update: in place.
+    /// `ThrottlingBurstLimit`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-stage-methodsetting.html#cfn-apigateway-stage-methodsetting-throttlingburstlimit)
     pub fn throttling_burst_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThrottlingBurstLimit", value.into_expr())) }
-    /// `ThrottlingRateLimit`: number. Update: in place.
+    /// `ThrottlingRateLimit`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-stage-methodsetting.html#cfn-apigateway-stage-methodsetting-throttlingratelimit)
     pub fn throttling_rate_limit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ThrottlingRateLimit", value.into_expr())) }
 }
 impl Done for MethodSetting { fn into_props(self) -> Bag { self.0 } }
@@ -1051,7 +1051,7 @@ impl CfnUsagePlan {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnUsagePlanProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<kind::ApiGatewayUsagePlanId> { self.0.reference() }
-    /// The attribute `Id`: `ApiGatewayUsagePlanId`.
+    /// The attribute `Id`: `ApiGatewayUsagePlanId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-usageplan.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<kind::ApiGatewayUsagePlanId> { self.0.get_att("Id") }
 }
 impl Parent for CfnUsagePlan { fn node(&self) -> &Place { &self.0 } }
@@ -1060,17 +1060,17 @@ impl Parent for CfnUsagePlan { fn node(&self) -> &Place { &self.0 } }
 impl CfnUsagePlanProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ApiStages`: list of `ApiStage`. Update: in place.
+    /// `ApiStages`: list of `ApiStage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-usageplan.html#cfn-apigateway-usageplan-apistages)
     pub fn api_stages(self, value: impl Arg<Arr<usage_plan::ApiStage>>) -> Self { Self(put(self.0, "ApiStages", value.into_expr())) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-usageplan.html#cfn-apigateway-usageplan-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `Quota`: `QuotaSettings`. Update: in place.
+    /// `Quota`: `QuotaSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-usageplan.html#cfn-apigateway-usageplan-quota)
     pub fn quota(self, value: impl Arg<usage_plan::QuotaSettings>) -> Self { Self(put(self.0, "Quota", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-usageplan.html#cfn-apigateway-usageplan-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `Throttle`: `ThrottleSettings`. Update: in place.
+    /// `Throttle`: `ThrottleSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-usageplan.html#cfn-apigateway-usageplan-throttle)
     pub fn throttle(self, value: impl Arg<usage_plan::ThrottleSettings>) -> Self { Self(put(self.0, "Throttle", value.into_expr())) }
-    /// `UsagePlanName`: text. Update: in place.
+    /// `UsagePlanName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-usageplan.html#cfn-apigateway-usageplan-usageplanname)
     pub fn usage_plan_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UsagePlanName", value.into_expr())) }
 }
 impl Done for CfnUsagePlanProps { fn into_props(self) -> Bag { self.0 } }
@@ -1082,11 +1082,11 @@ use crate::cfn::support::*;
 impl ApiStage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ApiId`: `ApiGatewayRestApiId`. Update: in place.
+    /// `ApiId`: `ApiGatewayRestApiId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-usageplan-apistage.html#cfn-apigateway-usageplan-apistage-apiid)
     pub fn api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> Self { Self(put(self.0, "ApiId", value.into_expr())) }
-    /// `Stage`: `ApiGatewayStageName`. Update: in place.
+    /// `Stage`: `ApiGatewayStageName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-usageplan-apistage.html#cfn-apigateway-usageplan-apistage-stage)
     pub fn stage(self, value: impl Arg<kind::ApiGatewayStageName>) -> Self { Self(put(self.0, "Stage", value.into_expr())) }
-    /// `Throttle`: map of `ThrottleSettings`. Update: in place.
+    /// `Throttle`: map of `ThrottleSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-usageplan-apistage.html#cfn-apigateway-usageplan-apistage-throttle)
     pub fn throttle(self, value: impl Arg<Dict<ThrottleSettings>>) -> Self { Self(put(self.0, "Throttle", value.into_expr())) }
 }
 impl Done for ApiStage { fn into_props(self) -> Bag { self.0 } }
@@ -1095,11 +1095,11 @@ impl Done for ApiStage { fn into_props(self) -> Bag { self.0 } }
 impl QuotaSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Limit`: integer. Update: in place.
+    /// `Limit`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-usageplan-quotasettings.html#cfn-apigateway-usageplan-quotasettings-limit)
     pub fn limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Limit", value.into_expr())) }
-    /// `Offset`: integer. Update: in place.
+    /// `Offset`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-usageplan-quotasettings.html#cfn-apigateway-usageplan-quotasettings-offset)
     pub fn offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Offset", value.into_expr())) }
-    /// `Period`: text. Update: in place.
+    /// `Period`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-usageplan-quotasettings.html#cfn-apigateway-usageplan-quotasettings-period)
     pub fn period(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Period", value.into_expr())) }
 }
 impl Done for QuotaSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1108,9 +1108,9 @@ impl Done for QuotaSettings { fn into_props(self) -> Bag { self.0 } }
 impl ThrottleSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BurstLimit`: integer. Update: in place.
+    /// `BurstLimit`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-usageplan-throttlesettings.html#cfn-apigateway-usageplan-throttlesettings-burstlimit)
     pub fn burst_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BurstLimit", value.into_expr())) }
-    /// `RateLimit`: number. Update: in place.
+    /// `RateLimit`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-usageplan-throttlesettings.html#cfn-apigateway-usageplan-throttlesettings-ratelimit)
     pub fn rate_limit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "RateLimit", value.into_expr())) }
 }
 impl Done for ThrottleSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1124,7 +1124,7 @@ impl CfnUsagePlanKey {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUsagePlanKeyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-usageplankey.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnUsagePlanKey { fn node(&self) -> &Place { &self.0 } }
@@ -1135,11 +1135,11 @@ impl CfnUsagePlanKeyProps {
     pub fn new() -> CfnUsagePlanKeyProps<Missing<required::KeyId>, Missing<required::KeyType>, Missing<required::UsagePlanId>> { CfnUsagePlanKeyProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnUsagePlanKeyProps<R0, R1, R2> {
-    /// `KeyId`: `ApiGatewayApiKeyId`, required. Update: replacement.
+    /// `KeyId`: `ApiGatewayApiKeyId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-usageplankey.html#cfn-apigateway-usageplankey-keyid)
     pub fn key_id(self, value: impl Arg<kind::ApiGatewayApiKeyId>) -> CfnUsagePlanKeyProps<Set, R1, R2> { CfnUsagePlanKeyProps(put(self.0, "KeyId", value.into_expr()), Phase) }
-    /// `KeyType`: `KeyType`, required. Update: replacement.
+    /// `KeyType`: `KeyType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-usageplankey.html#cfn-apigateway-usageplankey-keytype)
     pub fn key_type(self, value: impl Arg<usage_plan_key::KeyType>) -> CfnUsagePlanKeyProps<R0, Set, R2> { CfnUsagePlanKeyProps(put(self.0, "KeyType", value.into_expr()), Phase) }
-    /// `UsagePlanId`: `ApiGatewayUsagePlanId`, required. Update: replacement.
+    /// `UsagePlanId`: `ApiGatewayUsagePlanId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-usageplankey.html#cfn-apigateway-usageplankey-usageplanid)
     pub fn usage_plan_id(self, value: impl Arg<kind::ApiGatewayUsagePlanId>) -> CfnUsagePlanKeyProps<R0, R1, Set> { CfnUsagePlanKeyProps(put(self.0, "UsagePlanId", value.into_expr()), Phase) }
 }
 impl Done for CfnUsagePlanKeyProps { fn into_props(self) -> Bag { self.0 } }
@@ -1158,7 +1158,7 @@ impl CfnVpcLink {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVpcLinkProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `VpcLinkId`.
     pub fn reference(&self) -> Val<kind::ApiGatewayVpcLinkId> { self.0.reference() }
-    /// The attribute `VpcLinkId`: `ApiGatewayVpcLinkId`.
+    /// The attribute `VpcLinkId`: `ApiGatewayVpcLinkId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-vpclink.html#VpcLinkId-fn::getatt)
     pub fn attr_vpc_link_id(&self) -> Val<kind::ApiGatewayVpcLinkId> { self.0.get_att("VpcLinkId") }
 }
 impl Parent for CfnVpcLink { fn node(&self) -> &Place { &self.0 } }
@@ -1169,13 +1169,13 @@ impl CfnVpcLinkProps {
     pub fn new() -> CfnVpcLinkProps<Missing<required::Name>, Missing<required::TargetArns>> { CfnVpcLinkProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnVpcLinkProps<R0, R1> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-vpclink.html#cfn-apigateway-vpclink-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-vpclink.html#cfn-apigateway-vpclink-name)
     pub fn name(self, value: impl Arg<str>) -> CfnVpcLinkProps<Set, R1> { CfnVpcLinkProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-vpclink.html#cfn-apigateway-vpclink-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TargetArns`: list of `ElasticLoadBalancingV2LoadBalancerArn`, required. Update: replacement.
+    /// `TargetArns`: list of `ElasticLoadBalancingV2LoadBalancerArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-vpclink.html#cfn-apigateway-vpclink-targetarns)
     pub fn target_arns(self, value: impl Arg<Arr<kind::ElasticLoadBalancingV2LoadBalancerArn>>) -> CfnVpcLinkProps<R0, Set> { CfnVpcLinkProps(put(self.0, "TargetArns", value.into_expr()), Phase) }
 }
 impl Done for CfnVpcLinkProps { fn into_props(self) -> Bag { self.0 } }

@@ -13,11 +13,11 @@ impl CfnApi {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnApiProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `ApiId`.
     pub fn reference(&self) -> Val<kind::ApiGatewayV2ApiId> { self.0.reference() }
-    /// The attribute `ApiEndpoint`: text.
+    /// The attribute `ApiEndpoint`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-api.html#ApiEndpoint-fn::getatt)
     pub fn attr_api_endpoint(&self) -> Val<str> { self.0.get_att("ApiEndpoint") }
-    /// The attribute `ApiId`: `ApiGatewayV2ApiId`.
+    /// The attribute `ApiId`: `ApiGatewayV2ApiId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-api.html#ApiId-fn::getatt)
     pub fn attr_api_id(&self) -> Val<kind::ApiGatewayV2ApiId> { self.0.get_att("ApiId") }
-    /// The attribute `ExecuteApiArn`: `OtherArn`.
+    /// The attribute `ExecuteApiArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-api.html#ExecuteApiArn-fn::getatt)
     pub fn attr_execute_api_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ExecuteApiArn") }
 }
 impl Parent for CfnApi { fn node(&self) -> &Place { &self.0 } }
@@ -26,41 +26,41 @@ impl Parent for CfnApi { fn node(&self) -> &Place { &self.0 } }
 impl CfnApiProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ApiKeySelectionExpression`: text. Update: in place.
+    /// `ApiKeySelectionExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-api.html#cfn-apigatewayv2-api-apikeyselectionexpression)
     pub fn api_key_selection_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiKeySelectionExpression", value.into_expr())) }
-    /// `BasePath`: text. Update: in place.
+    /// `BasePath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-api.html#cfn-apigatewayv2-api-basepath)
     pub fn base_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BasePath", value.into_expr())) }
-    /// `Body`: JSON. Update: in place.
+    /// `Body`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-api.html#cfn-apigatewayv2-api-body)
     pub fn body(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Body", value.into_expr())) }
-    /// `BodyS3Location`: `BodyS3Location`. Update: in place.
+    /// `BodyS3Location`: `BodyS3Location`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-api.html#cfn-apigatewayv2-api-bodys3location)
     pub fn body_s3_location(self, value: impl Arg<api::BodyS3Location>) -> Self { Self(put(self.0, "BodyS3Location", value.into_expr())) }
-    /// `CorsConfiguration`: `Cors`. Update: in place.
+    /// `CorsConfiguration`: `Cors`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-api.html#cfn-apigatewayv2-api-corsconfiguration)
     pub fn cors_configuration(self, value: impl Arg<api::Cors>) -> Self { Self(put(self.0, "CorsConfiguration", value.into_expr())) }
-    /// `CredentialsArn`: text. Update: in place.
+    /// `CredentialsArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-api.html#cfn-apigatewayv2-api-credentialsarn)
     pub fn credentials_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CredentialsArn", value.into_expr())) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-api.html#cfn-apigatewayv2-api-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `DisableExecuteApiEndpoint`: boolean. Update: in place.
+    /// `DisableExecuteApiEndpoint`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-api.html#cfn-apigatewayv2-api-disableexecuteapiendpoint)
     pub fn disable_execute_api_endpoint(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableExecuteApiEndpoint", value.into_expr())) }
-    /// `DisableSchemaValidation`: boolean. Update: in place.
+    /// `DisableSchemaValidation`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-api.html#cfn-apigatewayv2-api-disableschemavalidation)
     pub fn disable_schema_validation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableSchemaValidation", value.into_expr())) }
-    /// `FailOnWarnings`: boolean. Update: in place.
+    /// `FailOnWarnings`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-api.html#cfn-apigatewayv2-api-failonwarnings)
     pub fn fail_on_warnings(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FailOnWarnings", value.into_expr())) }
-    /// `IpAddressType`: text. Update: in place.
+    /// `IpAddressType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-api.html#cfn-apigatewayv2-api-ipaddresstype)
     pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-api.html#cfn-apigatewayv2-api-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `ProtocolType`: text. Update: replacement.
+    /// `ProtocolType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-api.html#cfn-apigatewayv2-api-protocoltype)
     pub fn protocol_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProtocolType", value.into_expr())) }
-    /// `RouteKey`: text. Update: in place.
+    /// `RouteKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-api.html#cfn-apigatewayv2-api-routekey)
     pub fn route_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RouteKey", value.into_expr())) }
-    /// `RouteSelectionExpression`: text. Update: in place.
+    /// `RouteSelectionExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-api.html#cfn-apigatewayv2-api-routeselectionexpression)
     pub fn route_selection_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RouteSelectionExpression", value.into_expr())) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-api.html#cfn-apigatewayv2-api-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `Target`: `LambdaFunctionArn`. Update: in place.
+    /// `Target`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-api.html#cfn-apigatewayv2-api-target)
     pub fn target(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "Target", value.into_expr())) }
-    /// `Version`: text. Update: in place.
+    /// `Version`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-api.html#cfn-apigatewayv2-api-version)
     pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for CfnApiProps { fn into_props(self) -> Bag { self.0 } }
@@ -72,13 +72,13 @@ use crate::cfn::support::*;
 impl BodyS3Location {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Bucket`: text. Update: in place.
+    /// `Bucket`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-api-bodys3location.html#cfn-apigatewayv2-api-bodys3location-bucket)
     pub fn bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Bucket", value.into_expr())) }
-    /// `Etag`: text. Update: in place.
+    /// `Etag`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-api-bodys3location.html#cfn-apigatewayv2-api-bodys3location-etag)
     pub fn etag(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Etag", value.into_expr())) }
-    /// `Key`: text. Update: in place.
+    /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-api-bodys3location.html#cfn-apigatewayv2-api-bodys3location-key)
     pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
-    /// `Version`: text. Update: in place.
+    /// `Version`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-api-bodys3location.html#cfn-apigatewayv2-api-bodys3location-version)
     pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for BodyS3Location { fn into_props(self) -> Bag { self.0 } }
@@ -87,17 +87,17 @@ impl Done for BodyS3Location { fn into_props(self) -> Bag { self.0 } }
 impl Cors {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AllowCredentials`: boolean. Update: in place.
+    /// `AllowCredentials`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-api-cors.html#cfn-apigatewayv2-api-cors-allowcredentials)
     pub fn allow_credentials(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowCredentials", value.into_expr())) }
-    /// `AllowHeaders`: list of text. Update: in place.
+    /// `AllowHeaders`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-api-cors.html#cfn-apigatewayv2-api-cors-allowheaders)
     pub fn allow_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowHeaders", value.into_expr())) }
-    /// `AllowMethods`: list of text. Update: in place.
+    /// `AllowMethods`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-api-cors.html#cfn-apigatewayv2-api-cors-allowmethods)
     pub fn allow_methods(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowMethods", value.into_expr())) }
-    /// `AllowOrigins`: list of text. Update: in place.
+    /// `AllowOrigins`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-api-cors.html#cfn-apigatewayv2-api-cors-alloworigins)
     pub fn allow_origins(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowOrigins", value.into_expr())) }
-    /// `ExposeHeaders`: list of text. Update: in place.
+    /// `ExposeHeaders`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-api-cors.html#cfn-apigatewayv2-api-cors-exposeheaders)
     pub fn expose_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExposeHeaders", value.into_expr())) }
-    /// `MaxAge`: integer. Update: in place.
+    /// `MaxAge`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-api-cors.html#cfn-apigatewayv2-api-cors-maxage)
     pub fn max_age(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxAge", value.into_expr())) }
 }
 impl Done for Cors { fn into_props(self) -> Bag { self.0 } }
@@ -111,7 +111,7 @@ impl CfnApiGatewayManagedOverrides {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApiGatewayManagedOverridesProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ApiId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-apigatewaymanagedoverrides.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnApiGatewayManagedOverrides { fn node(&self) -> &Place { &self.0 } }
@@ -122,13 +122,13 @@ impl CfnApiGatewayManagedOverridesProps {
     pub fn new() -> CfnApiGatewayManagedOverridesProps<Missing<required::ApiId>> { CfnApiGatewayManagedOverridesProps(Bag::default(), Phase) }
 }
 impl<R0> CfnApiGatewayManagedOverridesProps<R0> {
-    /// `ApiId`: text, required. Update: replacement.
+    /// `ApiId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-apigatewaymanagedoverrides.html#cfn-apigatewayv2-apigatewaymanagedoverrides-apiid)
     pub fn api_id(self, value: impl Arg<str>) -> CfnApiGatewayManagedOverridesProps<Set> { CfnApiGatewayManagedOverridesProps(put(self.0, "ApiId", value.into_expr()), Phase) }
-    /// `Integration`: `IntegrationOverrides`. Update: in place.
+    /// `Integration`: `IntegrationOverrides`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-apigatewaymanagedoverrides.html#cfn-apigatewayv2-apigatewaymanagedoverrides-integration)
     pub fn integration(self, value: impl Arg<api_gateway_managed_overrides::IntegrationOverrides>) -> Self { Self(put(self.0, "Integration", value.into_expr()), Phase) }
-    /// `Route`: `RouteOverrides`. Update: in place.
+    /// `Route`: `RouteOverrides`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-apigatewaymanagedoverrides.html#cfn-apigatewayv2-apigatewaymanagedoverrides-route)
     pub fn route(self, value: impl Arg<api_gateway_managed_overrides::RouteOverrides>) -> Self { Self(put(self.0, "Route", value.into_expr()), Phase) }
-    /// `Stage`: `StageOverrides`. Update: in place.
+    /// `Stage`: `StageOverrides`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-apigatewaymanagedoverrides.html#cfn-apigatewayv2-apigatewaymanagedoverrides-stage)
     pub fn stage(self, value: impl Arg<api_gateway_managed_overrides::StageOverrides>) -> Self { Self(put(self.0, "Stage", value.into_expr()), Phase) }
 }
 impl Done for CfnApiGatewayManagedOverridesProps { fn into_props(self) -> Bag { self.0 } }
@@ -140,9 +140,9 @@ use crate::cfn::support::*;
 impl AccessLogSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DestinationArn`: text. Update: in place.
+    /// `DestinationArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-accesslogsettings.html#cfn-apigatewayv2-apigatewaymanagedoverrides-accesslogsettings-destinationarn)
     pub fn destination_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationArn", value.into_expr())) }
-    /// `Format`: text. Update: in place.
+    /// `Format`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-accesslogsettings.html#cfn-apigatewayv2-apigatewaymanagedoverrides-accesslogsettings-format)
     pub fn format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Format", value.into_expr())) }
 }
 impl Done for AccessLogSettings { fn into_props(self) -> Bag { self.0 } }
@@ -151,13 +151,13 @@ impl Done for AccessLogSettings { fn into_props(self) -> Bag { self.0 } }
 impl IntegrationOverrides {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-integrationoverrides.html#cfn-apigatewayv2-apigatewaymanagedoverrides-integrationoverrides-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `IntegrationMethod`: text. Update: in place.
+    /// `IntegrationMethod`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-integrationoverrides.html#cfn-apigatewayv2-apigatewaymanagedoverrides-integrationoverrides-integrationmethod)
     pub fn integration_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntegrationMethod", value.into_expr())) }
-    /// `PayloadFormatVersion`: text. Update: in place.
+    /// `PayloadFormatVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-integrationoverrides.html#cfn-apigatewayv2-apigatewaymanagedoverrides-integrationoverrides-payloadformatversion)
     pub fn payload_format_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PayloadFormatVersion", value.into_expr())) }
-    /// `TimeoutInMillis`: integer. Update: in place.
+    /// `TimeoutInMillis`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-integrationoverrides.html#cfn-apigatewayv2-apigatewaymanagedoverrides-integrationoverrides-timeoutinmillis)
     pub fn timeout_in_millis(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInMillis", value.into_expr())) }
 }
 impl Done for IntegrationOverrides { fn into_props(self) -> Bag { self.0 } }
@@ -166,15 +166,15 @@ impl Done for IntegrationOverrides { fn into_props(self) -> Bag { self.0 } }
 impl RouteOverrides {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AuthorizationScopes`: list of text. Update: in place.
+    /// `AuthorizationScopes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-routeoverrides.html#cfn-apigatewayv2-apigatewaymanagedoverrides-routeoverrides-authorizationscopes)
     pub fn authorization_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AuthorizationScopes", value.into_expr())) }
-    /// `AuthorizationType`: text. Update: in place.
+    /// `AuthorizationType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-routeoverrides.html#cfn-apigatewayv2-apigatewaymanagedoverrides-routeoverrides-authorizationtype)
     pub fn authorization_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizationType", value.into_expr())) }
-    /// `AuthorizerId`: text. Update: in place.
+    /// `AuthorizerId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-routeoverrides.html#cfn-apigatewayv2-apigatewaymanagedoverrides-routeoverrides-authorizerid)
     pub fn authorizer_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizerId", value.into_expr())) }
-    /// `OperationName`: text. Update: in place.
+    /// `OperationName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-routeoverrides.html#cfn-apigatewayv2-apigatewaymanagedoverrides-routeoverrides-operationname)
     pub fn operation_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OperationName", value.into_expr())) }
-    /// `Target`: text. Update: in place.
+    /// `Target`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-routeoverrides.html#cfn-apigatewayv2-apigatewaymanagedoverrides-routeoverrides-target)
     pub fn target(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Target", value.into_expr())) }
 }
 impl Done for RouteOverrides { fn into_props(self) -> Bag { self.0 } }
@@ -183,15 +183,15 @@ impl Done for RouteOverrides { fn into_props(self) -> Bag { self.0 } }
 impl RouteSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DataTraceEnabled`: boolean. Update: in place.
+    /// `DataTraceEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-routesettings.html#cfn-apigatewayv2-apigatewaymanagedoverrides-routesettings-datatraceenabled)
     pub fn data_trace_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DataTraceEnabled", value.into_expr())) }
-    /// `DetailedMetricsEnabled`: boolean. Update: in place.
+    /// `DetailedMetricsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-routesettings.html#cfn-apigatewayv2-apigatewaymanagedoverrides-routesettings-detailedmetricsenabled)
     pub fn detailed_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DetailedMetricsEnabled", value.into_expr())) }
-    /// `LoggingLevel`: text. Update: in place.
+    /// `LoggingLevel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-routesettings.html#cfn-apigatewayv2-apigatewaymanagedoverrides-routesettings-logginglevel)
     pub fn logging_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggingLevel", value.into_expr())) }
-    /// `ThrottlingBurstLimit`: integer. Update: in place.
+    /// `ThrottlingBurstLimit`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-routesettings.html#cfn-apigatewayv2-apigatewaymanagedoverrides-routesettings-throttlingburstlimit)
     pub fn throttling_burst_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThrottlingBurstLimit", value.into_expr())) }
-    /// `ThrottlingRateLimit`: number. Update: in place.
+    /// `ThrottlingRateLimit`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-routesettings.html#cfn-apigatewayv2-apigatewaymanagedoverrides-routesettings-throttlingratelimit)
     pub fn throttling_rate_limit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ThrottlingRateLimit", value.into_expr())) }
 }
 impl Done for RouteSettings { fn into_props(self) -> Bag { self.0 } }
@@ -200,17 +200,17 @@ impl Done for RouteSettings { fn into_props(self) -> Bag { self.0 } }
 impl StageOverrides {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AccessLogSettings`: `AccessLogSettings`. Update: in place.
+    /// `AccessLogSettings`: `AccessLogSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-stageoverrides.html#cfn-apigatewayv2-apigatewaymanagedoverrides-stageoverrides-accesslogsettings)
     pub fn access_log_settings(self, value: impl Arg<AccessLogSettings>) -> Self { Self(put(self.0, "AccessLogSettings", value.into_expr())) }
-    /// `AutoDeploy`: boolean. Update: in place.
+    /// `AutoDeploy`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-stageoverrides.html#cfn-apigatewayv2-apigatewaymanagedoverrides-stageoverrides-autodeploy)
     pub fn auto_deploy(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoDeploy", value.into_expr())) }
-    /// `DefaultRouteSettings`: `RouteSettings`. Update: in place.
+    /// `DefaultRouteSettings`: `RouteSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-stageoverrides.html#cfn-apigatewayv2-apigatewaymanagedoverrides-stageoverrides-defaultroutesettings)
     pub fn default_route_settings(self, value: impl Arg<RouteSettings>) -> Self { Self(put(self.0, "DefaultRouteSettings", value.into_expr())) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-stageoverrides.html#cfn-apigatewayv2-apigatewaymanagedoverrides-stageoverrides-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `RouteSettings`: map of `RouteSettings`. Update: in place.
+    /// `RouteSettings`: map of `RouteSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-stageoverrides.html#cfn-apigatewayv2-apigatewaymanagedoverrides-stageoverrides-routesettings)
     pub fn route_settings(self, value: impl Arg<Dict<RouteSettings>>) -> Self { Self(put(self.0, "RouteSettings", value.into_expr())) }
-    /// `StageVariables`: map of text. Update: in place.
+    /// `StageVariables`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-stageoverrides.html#cfn-apigatewayv2-apigatewaymanagedoverrides-stageoverrides-stagevariables)
     pub fn stage_variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "StageVariables", value.into_expr())) }
 }
 impl Done for StageOverrides { fn into_props(self) -> Bag { self.0 } }
@@ -224,7 +224,7 @@ impl CfnApiMapping {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApiMappingProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ApiMappingId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ApiMappingId`: text.
+    /// The attribute `ApiMappingId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-apimapping.html#ApiMappingId-fn::getatt)
     pub fn attr_api_mapping_id(&self) -> Val<str> { self.0.get_att("ApiMappingId") }
 }
 impl Parent for CfnApiMapping { fn node(&self) -> &Place { &self.0 } }
@@ -235,13 +235,13 @@ impl CfnApiMappingProps {
     pub fn new() -> CfnApiMappingProps<Missing<required::ApiId>, Missing<required::DomainName>, Missing<required::Stage>> { CfnApiMappingProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnApiMappingProps<R0, R1, R2> {
-    /// `ApiId`: text, required. Update: in place.
+    /// `ApiId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-apimapping.html#cfn-apigatewayv2-apimapping-apiid)
     pub fn api_id(self, value: impl Arg<str>) -> CfnApiMappingProps<Set, R1, R2> { CfnApiMappingProps(put(self.0, "ApiId", value.into_expr()), Phase) }
-    /// `ApiMappingKey`: text. Update: in place.
+    /// `ApiMappingKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-apimapping.html#cfn-apigatewayv2-apimapping-apimappingkey)
     pub fn api_mapping_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiMappingKey", value.into_expr()), Phase) }
-    /// `DomainName`: text, required. Update: replacement.
+    /// `DomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-apimapping.html#cfn-apigatewayv2-apimapping-domainname)
     pub fn domain_name(self, value: impl Arg<str>) -> CfnApiMappingProps<R0, Set, R2> { CfnApiMappingProps(put(self.0, "DomainName", value.into_expr()), Phase) }
-    /// `Stage`: text, required. Update: in place.
+    /// `Stage`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-apimapping.html#cfn-apigatewayv2-apimapping-stage)
     pub fn stage(self, value: impl Arg<str>) -> CfnApiMappingProps<R0, R1, Set> { CfnApiMappingProps(put(self.0, "Stage", value.into_expr()), Phase) }
 }
 impl Done for CfnApiMappingProps { fn into_props(self) -> Bag { self.0 } }
@@ -254,7 +254,7 @@ impl CfnAuthorizer {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAuthorizerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AuthorizerId`.
     pub fn reference(&self) -> Val<kind::ApiGatewayV2AuthorizerId> { self.0.reference() }
-    /// The attribute `AuthorizerId`: `ApiGatewayV2AuthorizerId`.
+    /// The attribute `AuthorizerId`: `ApiGatewayV2AuthorizerId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-authorizer.html#AuthorizerId-fn::getatt)
     pub fn attr_authorizer_id(&self) -> Val<kind::ApiGatewayV2AuthorizerId> { self.0.get_att("AuthorizerId") }
 }
 impl Parent for CfnAuthorizer { fn node(&self) -> &Place { &self.0 } }
@@ -265,27 +265,27 @@ impl CfnAuthorizerProps {
     pub fn new() -> CfnAuthorizerProps<Missing<required::ApiId>, Missing<required::AuthorizerType>, Missing<required::Name>> { CfnAuthorizerProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnAuthorizerProps<R0, R1, R2> {
-    /// `ApiId`: `ApiGatewayV2ApiId`, required. Update: replacement.
+    /// `ApiId`: `ApiGatewayV2ApiId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-authorizer.html#cfn-apigatewayv2-authorizer-apiid)
     pub fn api_id(self, value: impl Arg<kind::ApiGatewayV2ApiId>) -> CfnAuthorizerProps<Set, R1, R2> { CfnAuthorizerProps(put(self.0, "ApiId", value.into_expr()), Phase) }
-    /// `AuthorizerCredentialsArn`: text. Update: in place.
+    /// `AuthorizerCredentialsArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-authorizer.html#cfn-apigatewayv2-authorizer-authorizercredentialsarn)
     pub fn authorizer_credentials_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizerCredentialsArn", value.into_expr()), Phase) }
-    /// `AuthorizerPayloadFormatVersion`: text. Update: in place.
+    /// `AuthorizerPayloadFormatVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-authorizer.html#cfn-apigatewayv2-authorizer-authorizerpayloadformatversion)
     pub fn authorizer_payload_format_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizerPayloadFormatVersion", value.into_expr()), Phase) }
-    /// `AuthorizerResultTtlInSeconds`: integer. Update: in place.
+    /// `AuthorizerResultTtlInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-authorizer.html#cfn-apigatewayv2-authorizer-authorizerresultttlinseconds)
     pub fn authorizer_result_ttl_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AuthorizerResultTtlInSeconds", value.into_expr()), Phase) }
-    /// `AuthorizerType`: text, required. Update: in place.
+    /// `AuthorizerType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-authorizer.html#cfn-apigatewayv2-authorizer-authorizertype)
     pub fn authorizer_type(self, value: impl Arg<str>) -> CfnAuthorizerProps<R0, Set, R2> { CfnAuthorizerProps(put(self.0, "AuthorizerType", value.into_expr()), Phase) }
-    /// `AuthorizerUri`: text. Update: in place.
+    /// `AuthorizerUri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-authorizer.html#cfn-apigatewayv2-authorizer-authorizeruri)
     pub fn authorizer_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizerUri", value.into_expr()), Phase) }
-    /// `EnableSimpleResponses`: boolean. Update: in place.
+    /// `EnableSimpleResponses`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-authorizer.html#cfn-apigatewayv2-authorizer-enablesimpleresponses)
     pub fn enable_simple_responses(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableSimpleResponses", value.into_expr()), Phase) }
-    /// `IdentitySource`: list of text. Update: in place.
+    /// `IdentitySource`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-authorizer.html#cfn-apigatewayv2-authorizer-identitysource)
     pub fn identity_source(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IdentitySource", value.into_expr()), Phase) }
-    /// `IdentityValidationExpression`: text. Update: in place.
+    /// `IdentityValidationExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-authorizer.html#cfn-apigatewayv2-authorizer-identityvalidationexpression)
     pub fn identity_validation_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityValidationExpression", value.into_expr()), Phase) }
-    /// `JwtConfiguration`: `JWTConfiguration`. Update: in place.
+    /// `JwtConfiguration`: `JWTConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-authorizer.html#cfn-apigatewayv2-authorizer-jwtconfiguration)
     pub fn jwt_configuration(self, value: impl Arg<authorizer::JWTConfiguration>) -> Self { Self(put(self.0, "JwtConfiguration", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-authorizer.html#cfn-apigatewayv2-authorizer-name)
     pub fn name(self, value: impl Arg<str>) -> CfnAuthorizerProps<R0, R1, Set> { CfnAuthorizerProps(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for CfnAuthorizerProps { fn into_props(self) -> Bag { self.0 } }
@@ -297,9 +297,9 @@ use crate::cfn::support::*;
 impl JWTConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Audience`: list of text. Update: in place.
+    /// `Audience`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-authorizer-jwtconfiguration.html#cfn-apigatewayv2-authorizer-jwtconfiguration-audience)
     pub fn audience(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Audience", value.into_expr())) }
-    /// `Issuer`: text. Update: in place.
+    /// `Issuer`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-authorizer-jwtconfiguration.html#cfn-apigatewayv2-authorizer-jwtconfiguration-issuer)
     pub fn issuer(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Issuer", value.into_expr())) }
 }
 impl Done for JWTConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -313,7 +313,7 @@ impl CfnDeployment {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDeploymentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DeploymentId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `DeploymentId`: text.
+    /// The attribute `DeploymentId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-deployment.html#DeploymentId-fn::getatt)
     pub fn attr_deployment_id(&self) -> Val<str> { self.0.get_att("DeploymentId") }
 }
 impl Parent for CfnDeployment { fn node(&self) -> &Place { &self.0 } }
@@ -324,11 +324,11 @@ impl CfnDeploymentProps {
     pub fn new() -> CfnDeploymentProps<Missing<required::ApiId>> { CfnDeploymentProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDeploymentProps<R0> {
-    /// `ApiId`: `ApiGatewayV2ApiId`, required. Update: replacement.
+    /// `ApiId`: `ApiGatewayV2ApiId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-deployment.html#cfn-apigatewayv2-deployment-apiid)
     pub fn api_id(self, value: impl Arg<kind::ApiGatewayV2ApiId>) -> CfnDeploymentProps<Set> { CfnDeploymentProps(put(self.0, "ApiId", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-deployment.html#cfn-apigatewayv2-deployment-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `StageName`: text. Update: in place.
+    /// `StageName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-deployment.html#cfn-apigatewayv2-deployment-stagename)
     pub fn stage_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StageName", value.into_expr()), Phase) }
 }
 impl Done for CfnDeploymentProps { fn into_props(self) -> Bag { self.0 } }
@@ -341,11 +341,11 @@ impl CfnDomainName {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDomainNameProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DomainName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `DomainNameArn`: `OtherArn`.
+    /// The attribute `DomainNameArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-domainname.html#DomainNameArn-fn::getatt)
     pub fn attr_domain_name_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DomainNameArn") }
-    /// The attribute `RegionalDomainName`: text.
+    /// The attribute `RegionalDomainName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-domainname.html#RegionalDomainName-fn::getatt)
     pub fn attr_regional_domain_name(&self) -> Val<str> { self.0.get_att("RegionalDomainName") }
-    /// The attribute `RegionalHostedZoneId`: text.
+    /// The attribute `RegionalHostedZoneId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-domainname.html#RegionalHostedZoneId-fn::getatt)
     pub fn attr_regional_hosted_zone_id(&self) -> Val<str> { self.0.get_att("RegionalHostedZoneId") }
 }
 impl Parent for CfnDomainName { fn node(&self) -> &Place { &self.0 } }
@@ -356,15 +356,15 @@ impl CfnDomainNameProps {
     pub fn new() -> CfnDomainNameProps<Missing<required::DomainName>> { CfnDomainNameProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDomainNameProps<R0> {
-    /// `DomainName`: text, required. Update: replacement.
+    /// `DomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-domainname.html#cfn-apigatewayv2-domainname-domainname)
     pub fn domain_name(self, value: impl Arg<str>) -> CfnDomainNameProps<Set> { CfnDomainNameProps(put(self.0, "DomainName", value.into_expr()), Phase) }
-    /// `DomainNameConfigurations`: list of `DomainNameConfiguration`. Update: in place.
+    /// `DomainNameConfigurations`: list of `DomainNameConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-domainname.html#cfn-apigatewayv2-domainname-domainnameconfigurations)
     pub fn domain_name_configurations(self, value: impl Arg<Arr<domain_name::DomainNameConfiguration>>) -> Self { Self(put(self.0, "DomainNameConfigurations", value.into_expr()), Phase) }
-    /// `MutualTlsAuthentication`: `MutualTlsAuthentication`. Update: in place.
+    /// `MutualTlsAuthentication`: `MutualTlsAuthentication`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-domainname.html#cfn-apigatewayv2-domainname-mutualtlsauthentication)
     pub fn mutual_tls_authentication(self, value: impl Arg<domain_name::MutualTlsAuthentication>) -> Self { Self(put(self.0, "MutualTlsAuthentication", value.into_expr()), Phase) }
-    /// `RoutingMode`: `RoutingMode`. Update: in place.
+    /// `RoutingMode`: `RoutingMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-domainname.html#cfn-apigatewayv2-domainname-routingmode)
     pub fn routing_mode(self, value: impl Arg<domain_name::RoutingMode>) -> Self { Self(put(self.0, "RoutingMode", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-domainname.html#cfn-apigatewayv2-domainname-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDomainNameProps { fn into_props(self) -> Bag { self.0 } }
@@ -376,17 +376,17 @@ use crate::cfn::support::*;
 impl DomainNameConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CertificateArn`: text. Update: in place.
+    /// `CertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-domainname-domainnameconfiguration.html#cfn-apigatewayv2-domainname-domainnameconfiguration-certificatearn)
     pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr())) }
-    /// `CertificateName`: text. Update: in place.
+    /// `CertificateName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-domainname-domainnameconfiguration.html#cfn-apigatewayv2-domainname-domainnameconfiguration-certificatename)
     pub fn certificate_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateName", value.into_expr())) }
-    /// `EndpointType`: text. Update: in place.
+    /// `EndpointType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-domainname-domainnameconfiguration.html#cfn-apigatewayv2-domainname-domainnameconfiguration-endpointtype)
     pub fn endpoint_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointType", value.into_expr())) }
-    /// `IpAddressType`: text. Update: in place.
+    /// `IpAddressType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-domainname-domainnameconfiguration.html#cfn-apigatewayv2-domainname-domainnameconfiguration-ipaddresstype)
     pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr())) }
-    /// `OwnershipVerificationCertificateArn`: text. Update: in place.
+    /// `OwnershipVerificationCertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-domainname-domainnameconfiguration.html#cfn-apigatewayv2-domainname-domainnameconfiguration-ownershipverificationcertificatearn)
     pub fn ownership_verification_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnershipVerificationCertificateArn", value.into_expr())) }
-    /// `SecurityPolicy`: text. Update: in place.
+    /// `SecurityPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-domainname-domainnameconfiguration.html#cfn-apigatewayv2-domainname-domainnameconfiguration-securitypolicy)
     pub fn security_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityPolicy", value.into_expr())) }
 }
 impl Done for DomainNameConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -395,9 +395,9 @@ impl Done for DomainNameConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl MutualTlsAuthentication {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TruststoreUri`: text. Update: in place.
+    /// `TruststoreUri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-domainname-mutualtlsauthentication.html#cfn-apigatewayv2-domainname-mutualtlsauthentication-truststoreuri)
     pub fn truststore_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TruststoreUri", value.into_expr())) }
-    /// `TruststoreVersion`: text. Update: in place.
+    /// `TruststoreVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-domainname-mutualtlsauthentication.html#cfn-apigatewayv2-domainname-mutualtlsauthentication-truststoreversion)
     pub fn truststore_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TruststoreVersion", value.into_expr())) }
 }
 impl Done for MutualTlsAuthentication { fn into_props(self) -> Bag { self.0 } }
@@ -413,7 +413,7 @@ impl CfnIntegration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIntegrationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `IntegrationId`.
     pub fn reference(&self) -> Val<kind::ApiGatewayV2IntegrationId> { self.0.reference() }
-    /// The attribute `IntegrationId`: `ApiGatewayV2IntegrationId`.
+    /// The attribute `IntegrationId`: `ApiGatewayV2IntegrationId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integration.html#IntegrationId-fn::getatt)
     pub fn attr_integration_id(&self) -> Val<kind::ApiGatewayV2IntegrationId> { self.0.get_att("IntegrationId") }
 }
 impl Parent for CfnIntegration { fn node(&self) -> &Place { &self.0 } }
@@ -424,41 +424,41 @@ impl CfnIntegrationProps {
     pub fn new() -> CfnIntegrationProps<Missing<required::ApiId>, Missing<required::IntegrationType>> { CfnIntegrationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnIntegrationProps<R0, R1> {
-    /// `ApiId`: `ApiGatewayV2ApiId`, required. Update: replacement.
+    /// `ApiId`: `ApiGatewayV2ApiId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integration.html#cfn-apigatewayv2-integration-apiid)
     pub fn api_id(self, value: impl Arg<kind::ApiGatewayV2ApiId>) -> CfnIntegrationProps<Set, R1> { CfnIntegrationProps(put(self.0, "ApiId", value.into_expr()), Phase) }
-    /// `ConnectionId`: text. Update: in place.
+    /// `ConnectionId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integration.html#cfn-apigatewayv2-integration-connectionid)
     pub fn connection_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionId", value.into_expr()), Phase) }
-    /// `ConnectionType`: text. Update: in place.
+    /// `ConnectionType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integration.html#cfn-apigatewayv2-integration-connectiontype)
     pub fn connection_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionType", value.into_expr()), Phase) }
-    /// `ContentHandlingStrategy`: text. Update: in place.
+    /// `ContentHandlingStrategy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integration.html#cfn-apigatewayv2-integration-contenthandlingstrategy)
     pub fn content_handling_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentHandlingStrategy", value.into_expr()), Phase) }
-    /// `CredentialsArn`: text. Update: in place.
+    /// `CredentialsArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integration.html#cfn-apigatewayv2-integration-credentialsarn)
     pub fn credentials_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CredentialsArn", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integration.html#cfn-apigatewayv2-integration-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `IntegrationMethod`: text. Update: in place.
+    /// `IntegrationMethod`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integration.html#cfn-apigatewayv2-integration-integrationmethod)
     pub fn integration_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntegrationMethod", value.into_expr()), Phase) }
-    /// `IntegrationSubtype`: text. Update: in place.
+    /// `IntegrationSubtype`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integration.html#cfn-apigatewayv2-integration-integrationsubtype)
     pub fn integration_subtype(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntegrationSubtype", value.into_expr()), Phase) }
-    /// `IntegrationType`: text, required. Update: in place.
+    /// `IntegrationType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integration.html#cfn-apigatewayv2-integration-integrationtype)
     pub fn integration_type(self, value: impl Arg<str>) -> CfnIntegrationProps<R0, Set> { CfnIntegrationProps(put(self.0, "IntegrationType", value.into_expr()), Phase) }
-    /// `IntegrationUri`: `LambdaFunctionArn`. Update: in place.
+    /// `IntegrationUri`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integration.html#cfn-apigatewayv2-integration-integrationuri)
     pub fn integration_uri(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "IntegrationUri", value.into_expr()), Phase) }
-    /// `PassthroughBehavior`: text. Update: in place.
+    /// `PassthroughBehavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integration.html#cfn-apigatewayv2-integration-passthroughbehavior)
     pub fn passthrough_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PassthroughBehavior", value.into_expr()), Phase) }
-    /// `PayloadFormatVersion`: text. Update: in place.
+    /// `PayloadFormatVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integration.html#cfn-apigatewayv2-integration-payloadformatversion)
     pub fn payload_format_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PayloadFormatVersion", value.into_expr()), Phase) }
-    /// `RequestParameters`: map of text. Update: in place.
+    /// `RequestParameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integration.html#cfn-apigatewayv2-integration-requestparameters)
     pub fn request_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "RequestParameters", value.into_expr()), Phase) }
-    /// `RequestTemplates`: map of text. Update: in place.
+    /// `RequestTemplates`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integration.html#cfn-apigatewayv2-integration-requesttemplates)
     pub fn request_templates(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "RequestTemplates", value.into_expr()), Phase) }
-    /// `ResponseParameters`: map of `ResponseParameterMap`. Update: in place.
+    /// `ResponseParameters`: map of `ResponseParameterMap`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integration.html#cfn-apigatewayv2-integration-responseparameters)
     pub fn response_parameters(self, value: impl Arg<Dict<integration::ResponseParameterMap>>) -> Self { Self(put(self.0, "ResponseParameters", value.into_expr()), Phase) }
-    /// `TemplateSelectionExpression`: text. Update: in place.
+    /// `TemplateSelectionExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integration.html#cfn-apigatewayv2-integration-templateselectionexpression)
     pub fn template_selection_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateSelectionExpression", value.into_expr()), Phase) }
-    /// `TimeoutInMillis`: integer. Update: in place.
+    /// `TimeoutInMillis`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integration.html#cfn-apigatewayv2-integration-timeoutinmillis)
     pub fn timeout_in_millis(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInMillis", value.into_expr()), Phase) }
-    /// `TlsConfig`: `TlsConfig`. Update: in place.
+    /// `TlsConfig`: `TlsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integration.html#cfn-apigatewayv2-integration-tlsconfig)
     pub fn tls_config(self, value: impl Arg<integration::TlsConfig>) -> Self { Self(put(self.0, "TlsConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnIntegrationProps { fn into_props(self) -> Bag { self.0 } }
@@ -470,9 +470,9 @@ use crate::cfn::support::*;
 impl ResponseParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Destination`: text. Update: in place.
+    /// `Destination`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-integration-responseparameter.html#cfn-apigatewayv2-integration-responseparameter-destination)
     pub fn destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
-    /// `Source`: text. Update: in place.
+    /// `Source`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-integration-responseparameter.html#cfn-apigatewayv2-integration-responseparameter-source)
     pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
 }
 impl Done for ResponseParameter { fn into_props(self) -> Bag { self.0 } }
@@ -481,7 +481,7 @@ impl Done for ResponseParameter { fn into_props(self) -> Bag { self.0 } }
 impl ResponseParameterList {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ResponseParameters`: list of `ResponseParameter`. Update: in place.
+    /// `ResponseParameters`: list of `ResponseParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-integration-responseparameterlist.html#cfn-apigatewayv2-integration-responseparameterlist-responseparameters)
     pub fn response_parameters(self, value: impl Arg<Arr<ResponseParameter>>) -> Self { Self(put(self.0, "ResponseParameters", value.into_expr())) }
 }
 impl Done for ResponseParameterList { fn into_props(self) -> Bag { self.0 } }
@@ -490,7 +490,7 @@ impl Done for ResponseParameterList { fn into_props(self) -> Bag { self.0 } }
 impl ResponseParameterMap {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ResponseParameters`: list of `ResponseParameter`. Update: in place.
+    /// `ResponseParameters`: list of `ResponseParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-integration-responseparametermap.html#cfn-apigatewayv2-integration-responseparametermap-responseparameters)
     pub fn response_parameters(self, value: impl Arg<Arr<ResponseParameter>>) -> Self { Self(put(self.0, "ResponseParameters", value.into_expr())) }
 }
 impl Done for ResponseParameterMap { fn into_props(self) -> Bag { self.0 } }
@@ -499,7 +499,7 @@ impl Done for ResponseParameterMap { fn into_props(self) -> Bag { self.0 } }
 impl TlsConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ServerNameToVerify`: text. Update: in place.
+    /// `ServerNameToVerify`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-integration-tlsconfig.html#cfn-apigatewayv2-integration-tlsconfig-servernametoverify)
     pub fn server_name_to_verify(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerNameToVerify", value.into_expr())) }
 }
 impl Done for TlsConfig { fn into_props(self) -> Bag { self.0 } }
@@ -513,7 +513,7 @@ impl CfnIntegrationResponse {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIntegrationResponseProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `IntegrationResponseId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `IntegrationResponseId`: text.
+    /// The attribute `IntegrationResponseId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integrationresponse.html#IntegrationResponseId-fn::getatt)
     pub fn attr_integration_response_id(&self) -> Val<str> { self.0.get_att("IntegrationResponseId") }
 }
 impl Parent for CfnIntegrationResponse { fn node(&self) -> &Place { &self.0 } }
@@ -524,19 +524,19 @@ impl CfnIntegrationResponseProps {
     pub fn new() -> CfnIntegrationResponseProps<Missing<required::ApiId>, Missing<required::IntegrationId>, Missing<required::IntegrationResponseKey>> { CfnIntegrationResponseProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnIntegrationResponseProps<R0, R1, R2> {
-    /// `ApiId`: `ApiGatewayV2ApiId`, required. Update: replacement.
+    /// `ApiId`: `ApiGatewayV2ApiId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integrationresponse.html#cfn-apigatewayv2-integrationresponse-apiid)
     pub fn api_id(self, value: impl Arg<kind::ApiGatewayV2ApiId>) -> CfnIntegrationResponseProps<Set, R1, R2> { CfnIntegrationResponseProps(put(self.0, "ApiId", value.into_expr()), Phase) }
-    /// `ContentHandlingStrategy`: text. Update: in place.
+    /// `ContentHandlingStrategy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integrationresponse.html#cfn-apigatewayv2-integrationresponse-contenthandlingstrategy)
     pub fn content_handling_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentHandlingStrategy", value.into_expr()), Phase) }
-    /// `IntegrationId`: `ApiGatewayV2IntegrationId`, required. Update: replacement.
+    /// `IntegrationId`: `ApiGatewayV2IntegrationId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integrationresponse.html#cfn-apigatewayv2-integrationresponse-integrationid)
     pub fn integration_id(self, value: impl Arg<kind::ApiGatewayV2IntegrationId>) -> CfnIntegrationResponseProps<R0, Set, R2> { CfnIntegrationResponseProps(put(self.0, "IntegrationId", value.into_expr()), Phase) }
-    /// `IntegrationResponseKey`: text, required. Update: in place.
+    /// `IntegrationResponseKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integrationresponse.html#cfn-apigatewayv2-integrationresponse-integrationresponsekey)
     pub fn integration_response_key(self, value: impl Arg<str>) -> CfnIntegrationResponseProps<R0, R1, Set> { CfnIntegrationResponseProps(put(self.0, "IntegrationResponseKey", value.into_expr()), Phase) }
-    /// `ResponseParameters`: JSON. Update: in place.
+    /// `ResponseParameters`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integrationresponse.html#cfn-apigatewayv2-integrationresponse-responseparameters)
     pub fn response_parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ResponseParameters", value.into_expr()), Phase) }
-    /// `ResponseTemplates`: JSON. Update: in place.
+    /// `ResponseTemplates`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integrationresponse.html#cfn-apigatewayv2-integrationresponse-responsetemplates)
     pub fn response_templates(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ResponseTemplates", value.into_expr()), Phase) }
-    /// `TemplateSelectionExpression`: text. Update: in place.
+    /// `TemplateSelectionExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integrationresponse.html#cfn-apigatewayv2-integrationresponse-templateselectionexpression)
     pub fn template_selection_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateSelectionExpression", value.into_expr()), Phase) }
 }
 impl Done for CfnIntegrationResponseProps { fn into_props(self) -> Bag { self.0 } }
@@ -549,7 +549,7 @@ impl CfnModel {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnModelProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ModelId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ModelId`: text.
+    /// The attribute `ModelId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-model.html#ModelId-fn::getatt)
     pub fn attr_model_id(&self) -> Val<str> { self.0.get_att("ModelId") }
 }
 impl Parent for CfnModel { fn node(&self) -> &Place { &self.0 } }
@@ -560,15 +560,15 @@ impl CfnModelProps {
     pub fn new() -> CfnModelProps<Missing<required::ApiId>, Missing<required::Name>, Missing<required::Schema>> { CfnModelProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnModelProps<R0, R1, R2> {
-    /// `ApiId`: `ApiGatewayV2ApiId`, required. Update: replacement.
+    /// `ApiId`: `ApiGatewayV2ApiId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-model.html#cfn-apigatewayv2-model-apiid)
     pub fn api_id(self, value: impl Arg<kind::ApiGatewayV2ApiId>) -> CfnModelProps<Set, R1, R2> { CfnModelProps(put(self.0, "ApiId", value.into_expr()), Phase) }
-    /// `ContentType`: text. Update: in place.
+    /// `ContentType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-model.html#cfn-apigatewayv2-model-contenttype)
     pub fn content_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentType", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-model.html#cfn-apigatewayv2-model-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-model.html#cfn-apigatewayv2-model-name)
     pub fn name(self, value: impl Arg<str>) -> CfnModelProps<R0, Set, R2> { CfnModelProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Schema`: JSON, required. Update: in place.
+    /// `Schema`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-model.html#cfn-apigatewayv2-model-schema)
     pub fn schema(self, value: impl Arg<Any>) -> CfnModelProps<R0, R1, Set> { CfnModelProps(put(self.0, "Schema", value.into_expr()), Phase) }
 }
 impl Done for CfnModelProps { fn into_props(self) -> Bag { self.0 } }
@@ -581,11 +581,11 @@ impl CfnPortalProduct {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPortalProductProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PortalProductArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `LastModified`: text.
+    /// The attribute `LastModified`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-portalproduct.html#LastModified-fn::getatt)
     pub fn attr_last_modified(&self) -> Val<str> { self.0.get_att("LastModified") }
-    /// The attribute `PortalProductArn`: `OtherArn`.
+    /// The attribute `PortalProductArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-portalproduct.html#PortalProductArn-fn::getatt)
     pub fn attr_portal_product_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PortalProductArn") }
-    /// The attribute `PortalProductId`: text.
+    /// The attribute `PortalProductId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-portalproduct.html#PortalProductId-fn::getatt)
     pub fn attr_portal_product_id(&self) -> Val<str> { self.0.get_att("PortalProductId") }
 }
 impl Parent for CfnPortalProduct { fn node(&self) -> &Place { &self.0 } }
@@ -596,11 +596,11 @@ impl CfnPortalProductProps {
     pub fn new() -> CfnPortalProductProps<Missing<required::DisplayName>> { CfnPortalProductProps(Bag::default(), Phase) }
 }
 impl<R0> CfnPortalProductProps<R0> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-portalproduct.html#cfn-apigatewayv2-portalproduct-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DisplayName`: text, required. Update: in place.
+    /// `DisplayName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-portalproduct.html#cfn-apigatewayv2-portalproduct-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> CfnPortalProductProps<Set> { CfnPortalProductProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-portalproduct.html#cfn-apigatewayv2-portalproduct-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPortalProductProps { fn into_props(self) -> Bag { self.0 } }
@@ -613,7 +613,7 @@ impl CfnRoute {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRouteProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RouteId`.
     pub fn reference(&self) -> Val<kind::ApiGatewayV2RouteId> { self.0.reference() }
-    /// The attribute `RouteId`: `ApiGatewayV2RouteId`.
+    /// The attribute `RouteId`: `ApiGatewayV2RouteId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-route.html#RouteId-fn::getatt)
     pub fn attr_route_id(&self) -> Val<kind::ApiGatewayV2RouteId> { self.0.get_att("RouteId") }
 }
 impl Parent for CfnRoute { fn node(&self) -> &Place { &self.0 } }
@@ -624,29 +624,29 @@ impl CfnRouteProps {
     pub fn new() -> CfnRouteProps<Missing<required::ApiId>, Missing<required::RouteKey>> { CfnRouteProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnRouteProps<R0, R1> {
-    /// `ApiId`: `ApiGatewayV2ApiId`, required. Update: replacement.
+    /// `ApiId`: `ApiGatewayV2ApiId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-route.html#cfn-apigatewayv2-route-apiid)
     pub fn api_id(self, value: impl Arg<kind::ApiGatewayV2ApiId>) -> CfnRouteProps<Set, R1> { CfnRouteProps(put(self.0, "ApiId", value.into_expr()), Phase) }
-    /// `ApiKeyRequired`: boolean. Update: in place.
+    /// `ApiKeyRequired`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-route.html#cfn-apigatewayv2-route-apikeyrequired)
     pub fn api_key_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ApiKeyRequired", value.into_expr()), Phase) }
-    /// `AuthorizationScopes`: list of text. Update: in place.
+    /// `AuthorizationScopes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-route.html#cfn-apigatewayv2-route-authorizationscopes)
     pub fn authorization_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AuthorizationScopes", value.into_expr()), Phase) }
-    /// `AuthorizationType`: text. Update: in place.
+    /// `AuthorizationType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-route.html#cfn-apigatewayv2-route-authorizationtype)
     pub fn authorization_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizationType", value.into_expr()), Phase) }
-    /// `AuthorizerId`: `ApiGatewayV2AuthorizerId`. Update: in place.
+    /// `AuthorizerId`: `ApiGatewayV2AuthorizerId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-route.html#cfn-apigatewayv2-route-authorizerid)
     pub fn authorizer_id(self, value: impl Arg<kind::ApiGatewayV2AuthorizerId>) -> Self { Self(put(self.0, "AuthorizerId", value.into_expr()), Phase) }
-    /// `ModelSelectionExpression`: text. Update: in place.
+    /// `ModelSelectionExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-route.html#cfn-apigatewayv2-route-modelselectionexpression)
     pub fn model_selection_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelSelectionExpression", value.into_expr()), Phase) }
-    /// `OperationName`: text. Update: in place.
+    /// `OperationName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-route.html#cfn-apigatewayv2-route-operationname)
     pub fn operation_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OperationName", value.into_expr()), Phase) }
-    /// `RequestModels`: JSON. Update: in place.
+    /// `RequestModels`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-route.html#cfn-apigatewayv2-route-requestmodels)
     pub fn request_models(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "RequestModels", value.into_expr()), Phase) }
-    /// `RequestParameters`: JSON. Update: in place.
+    /// `RequestParameters`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-route.html#cfn-apigatewayv2-route-requestparameters)
     pub fn request_parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "RequestParameters", value.into_expr()), Phase) }
-    /// `RouteKey`: text, required. Update: in place.
+    /// `RouteKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-route.html#cfn-apigatewayv2-route-routekey)
     pub fn route_key(self, value: impl Arg<str>) -> CfnRouteProps<R0, Set> { CfnRouteProps(put(self.0, "RouteKey", value.into_expr()), Phase) }
-    /// `RouteResponseSelectionExpression`: text. Update: in place.
+    /// `RouteResponseSelectionExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-route.html#cfn-apigatewayv2-route-routeresponseselectionexpression)
     pub fn route_response_selection_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RouteResponseSelectionExpression", value.into_expr()), Phase) }
-    /// `Target`: `ApiGatewayV2IntegrationId`. Update: in place.
+    /// `Target`: `ApiGatewayV2IntegrationId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-route.html#cfn-apigatewayv2-route-target)
     pub fn target(self, value: impl Arg<kind::ApiGatewayV2IntegrationId>) -> Self { Self(put(self.0, "Target", value.into_expr()), Phase) }
 }
 impl Done for CfnRouteProps { fn into_props(self) -> Bag { self.0 } }
@@ -660,7 +660,7 @@ impl ParameterConstraints {
     pub fn new() -> ParameterConstraints<Missing<super::required::Required>> { ParameterConstraints(Bag::default(), Phase) }
 }
 impl<R0> ParameterConstraints<R0> {
-    /// `Required`: boolean, required. Update: in place.
+    /// `Required`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-route-parameterconstraints.html#cfn-apigatewayv2-route-parameterconstraints-required)
     pub fn required(self, value: impl Arg<bool>) -> ParameterConstraints<Set> { ParameterConstraints(put(self.0, "Required", value.into_expr()), Phase) }
 }
 impl Done for ParameterConstraints { fn into_props(self) -> Bag { self.0 } }
@@ -674,7 +674,7 @@ impl CfnRouteResponse {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRouteResponseProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RouteResponseId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `RouteResponseId`: text.
+    /// The attribute `RouteResponseId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-routeresponse.html#RouteResponseId-fn::getatt)
     pub fn attr_route_response_id(&self) -> Val<str> { self.0.get_att("RouteResponseId") }
 }
 impl Parent for CfnRouteResponse { fn node(&self) -> &Place { &self.0 } }
@@ -685,17 +685,17 @@ impl CfnRouteResponseProps {
     pub fn new() -> CfnRouteResponseProps<Missing<required::ApiId>, Missing<required::RouteId>, Missing<required::RouteResponseKey>> { CfnRouteResponseProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnRouteResponseProps<R0, R1, R2> {
-    /// `ApiId`: `ApiGatewayV2ApiId`, required. Update: replacement.
+    /// `ApiId`: `ApiGatewayV2ApiId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-routeresponse.html#cfn-apigatewayv2-routeresponse-apiid)
     pub fn api_id(self, value: impl Arg<kind::ApiGatewayV2ApiId>) -> CfnRouteResponseProps<Set, R1, R2> { CfnRouteResponseProps(put(self.0, "ApiId", value.into_expr()), Phase) }
-    /// `ModelSelectionExpression`: text. Update: in place.
+    /// `ModelSelectionExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-routeresponse.html#cfn-apigatewayv2-routeresponse-modelselectionexpression)
     pub fn model_selection_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelSelectionExpression", value.into_expr()), Phase) }
-    /// `ResponseModels`: JSON. Update: in place.
+    /// `ResponseModels`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-routeresponse.html#cfn-apigatewayv2-routeresponse-responsemodels)
     pub fn response_models(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ResponseModels", value.into_expr()), Phase) }
-    /// `ResponseParameters`: map of `ParameterConstraints`. Update: in place.
+    /// `ResponseParameters`: map of `ParameterConstraints`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-routeresponse.html#cfn-apigatewayv2-routeresponse-responseparameters)
     pub fn response_parameters(self, value: impl Arg<Dict<route_response::ParameterConstraints>>) -> Self { Self(put(self.0, "ResponseParameters", value.into_expr()), Phase) }
-    /// `RouteId`: `ApiGatewayV2RouteId`, required. Update: replacement.
+    /// `RouteId`: `ApiGatewayV2RouteId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-routeresponse.html#cfn-apigatewayv2-routeresponse-routeid)
     pub fn route_id(self, value: impl Arg<kind::ApiGatewayV2RouteId>) -> CfnRouteResponseProps<R0, Set, R2> { CfnRouteResponseProps(put(self.0, "RouteId", value.into_expr()), Phase) }
-    /// `RouteResponseKey`: text, required. Update: in place.
+    /// `RouteResponseKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-routeresponse.html#cfn-apigatewayv2-routeresponse-routeresponsekey)
     pub fn route_response_key(self, value: impl Arg<str>) -> CfnRouteResponseProps<R0, R1, Set> { CfnRouteResponseProps(put(self.0, "RouteResponseKey", value.into_expr()), Phase) }
 }
 impl Done for CfnRouteResponseProps { fn into_props(self) -> Bag { self.0 } }
@@ -709,7 +709,7 @@ impl ParameterConstraints {
     pub fn new() -> ParameterConstraints<Missing<super::required::Required>> { ParameterConstraints(Bag::default(), Phase) }
 }
 impl<R0> ParameterConstraints<R0> {
-    /// `Required`: boolean, required. Update: in place.
+    /// `Required`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-routeresponse-parameterconstraints.html#cfn-apigatewayv2-routeresponse-parameterconstraints-required)
     pub fn required(self, value: impl Arg<bool>) -> ParameterConstraints<Set> { ParameterConstraints(put(self.0, "Required", value.into_expr()), Phase) }
 }
 impl Done for ParameterConstraints { fn into_props(self) -> Bag { self.0 } }
@@ -723,9 +723,9 @@ impl CfnRoutingRule {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRoutingRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RoutingRuleArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `RoutingRuleArn`: `OtherArn`.
+    /// The attribute `RoutingRuleArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-routingrule.html#RoutingRuleArn-fn::getatt)
     pub fn attr_routing_rule_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RoutingRuleArn") }
-    /// The attribute `RoutingRuleId`: text.
+    /// The attribute `RoutingRuleId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-routingrule.html#RoutingRuleId-fn::getatt)
     pub fn attr_routing_rule_id(&self) -> Val<str> { self.0.get_att("RoutingRuleId") }
 }
 impl Parent for CfnRoutingRule { fn node(&self) -> &Place { &self.0 } }
@@ -736,13 +736,13 @@ impl CfnRoutingRuleProps {
     pub fn new() -> CfnRoutingRuleProps<Missing<required::Actions>, Missing<required::Conditions>, Missing<required::DomainNameArn>, Missing<required::Priority>> { CfnRoutingRuleProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnRoutingRuleProps<R0, R1, R2, R3> {
-    /// `Actions`: list of `Action`, required. Update: in place.
+    /// `Actions`: list of `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-routingrule.html#cfn-apigatewayv2-routingrule-actions)
     pub fn actions(self, value: impl Arg<Arr<routing_rule::Action>>) -> CfnRoutingRuleProps<Set, R1, R2, R3> { CfnRoutingRuleProps(put(self.0, "Actions", value.into_expr()), Phase) }
-    /// `Conditions`: list of `Condition`, required. Update: in place.
+    /// `Conditions`: list of `Condition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-routingrule.html#cfn-apigatewayv2-routingrule-conditions)
     pub fn conditions(self, value: impl Arg<Arr<routing_rule::Condition>>) -> CfnRoutingRuleProps<R0, Set, R2, R3> { CfnRoutingRuleProps(put(self.0, "Conditions", value.into_expr()), Phase) }
-    /// `DomainNameArn`: text, required. Update: replacement.
+    /// `DomainNameArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-routingrule.html#cfn-apigatewayv2-routingrule-domainnamearn)
     pub fn domain_name_arn(self, value: impl Arg<str>) -> CfnRoutingRuleProps<R0, R1, Set, R3> { CfnRoutingRuleProps(put(self.0, "DomainNameArn", value.into_expr()), Phase) }
-    /// `Priority`: integer, required. Update: in place.
+    /// `Priority`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-routingrule.html#cfn-apigatewayv2-routingrule-priority)
     pub fn priority(self, value: impl Arg<i64>) -> CfnRoutingRuleProps<R0, R1, R2, Set> { CfnRoutingRuleProps(put(self.0, "Priority", value.into_expr()), Phase) }
 }
 impl Done for CfnRoutingRuleProps { fn into_props(self) -> Bag { self.0 } }
@@ -756,7 +756,7 @@ impl Action {
     pub fn new() -> Action<Missing<super::required::InvokeApi>> { Action(Bag::default(), Phase) }
 }
 impl<R0> Action<R0> {
-    /// `InvokeApi`: `ActionInvokeApi`, required. Update: in place.
+    /// `InvokeApi`: `ActionInvokeApi`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-routingrule-action.html#cfn-apigatewayv2-routingrule-action-invokeapi)
     pub fn invoke_api(self, value: impl Arg<ActionInvokeApi>) -> Action<Set> { Action(put(self.0, "InvokeApi", value.into_expr()), Phase) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
@@ -767,11 +767,11 @@ impl ActionInvokeApi {
     pub fn new() -> ActionInvokeApi<Missing<super::required::ApiId>, Missing<super::required::Stage>> { ActionInvokeApi(Bag::default(), Phase) }
 }
 impl<R0, R1> ActionInvokeApi<R0, R1> {
-    /// `ApiId`: text, required. Update: in place.
+    /// `ApiId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-routingrule-actioninvokeapi.html#cfn-apigatewayv2-routingrule-actioninvokeapi-apiid)
     pub fn api_id(self, value: impl Arg<str>) -> ActionInvokeApi<Set, R1> { ActionInvokeApi(put(self.0, "ApiId", value.into_expr()), Phase) }
-    /// `Stage`: text, required. Update: in place.
+    /// `Stage`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-routingrule-actioninvokeapi.html#cfn-apigatewayv2-routingrule-actioninvokeapi-stage)
     pub fn stage(self, value: impl Arg<str>) -> ActionInvokeApi<R0, Set> { ActionInvokeApi(put(self.0, "Stage", value.into_expr()), Phase) }
-    /// `StripBasePath`: boolean. Update: in place.
+    /// `StripBasePath`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-routingrule-actioninvokeapi.html#cfn-apigatewayv2-routingrule-actioninvokeapi-stripbasepath)
     pub fn strip_base_path(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StripBasePath", value.into_expr()), Phase) }
 }
 impl Done for ActionInvokeApi { fn into_props(self) -> Bag { self.0 } }
@@ -780,9 +780,9 @@ impl Done for ActionInvokeApi { fn into_props(self) -> Bag { self.0 } }
 impl Condition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MatchBasePaths`: `MatchBasePaths`. Update: in place.
+    /// `MatchBasePaths`: `MatchBasePaths`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-routingrule-condition.html#cfn-apigatewayv2-routingrule-condition-matchbasepaths)
     pub fn match_base_paths(self, value: impl Arg<MatchBasePaths>) -> Self { Self(put(self.0, "MatchBasePaths", value.into_expr())) }
-    /// `MatchHeaders`: `MatchHeaders`. Update: in place.
+    /// `MatchHeaders`: `MatchHeaders`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-routingrule-condition.html#cfn-apigatewayv2-routingrule-condition-matchheaders)
     pub fn match_headers(self, value: impl Arg<MatchHeaders>) -> Self { Self(put(self.0, "MatchHeaders", value.into_expr())) }
 }
 impl Done for Condition { fn into_props(self) -> Bag { self.0 } }
@@ -793,7 +793,7 @@ impl MatchBasePaths {
     pub fn new() -> MatchBasePaths<Missing<super::required::AnyOf>> { MatchBasePaths(Bag::default(), Phase) }
 }
 impl<R0> MatchBasePaths<R0> {
-    /// `AnyOf`: list of text, required. Update: in place.
+    /// `AnyOf`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-routingrule-matchbasepaths.html#cfn-apigatewayv2-routingrule-matchbasepaths-anyof)
     pub fn any_of(self, value: impl Arg<Arr<str>>) -> MatchBasePaths<Set> { MatchBasePaths(put(self.0, "AnyOf", value.into_expr()), Phase) }
 }
 impl Done for MatchBasePaths { fn into_props(self) -> Bag { self.0 } }
@@ -804,9 +804,9 @@ impl MatchHeaderValue {
     pub fn new() -> MatchHeaderValue<Missing<super::required::Header>, Missing<super::required::ValueGlob>> { MatchHeaderValue(Bag::default(), Phase) }
 }
 impl<R0, R1> MatchHeaderValue<R0, R1> {
-    /// `Header`: text, required. Update: in place.
+    /// `Header`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-routingrule-matchheadervalue.html#cfn-apigatewayv2-routingrule-matchheadervalue-header)
     pub fn header(self, value: impl Arg<str>) -> MatchHeaderValue<Set, R1> { MatchHeaderValue(put(self.0, "Header", value.into_expr()), Phase) }
-    /// `ValueGlob`: text, required. Update: in place.
+    /// `ValueGlob`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-routingrule-matchheadervalue.html#cfn-apigatewayv2-routingrule-matchheadervalue-valueglob)
     pub fn value_glob(self, value: impl Arg<str>) -> MatchHeaderValue<R0, Set> { MatchHeaderValue(put(self.0, "ValueGlob", value.into_expr()), Phase) }
 }
 impl Done for MatchHeaderValue { fn into_props(self) -> Bag { self.0 } }
@@ -817,7 +817,7 @@ impl MatchHeaders {
     pub fn new() -> MatchHeaders<Missing<super::required::AnyOf>> { MatchHeaders(Bag::default(), Phase) }
 }
 impl<R0> MatchHeaders<R0> {
-    /// `AnyOf`: list of `MatchHeaderValue`, required. Update: in place.
+    /// `AnyOf`: list of `MatchHeaderValue`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-routingrule-matchheaders.html#cfn-apigatewayv2-routingrule-matchheaders-anyof)
     pub fn any_of(self, value: impl Arg<Arr<MatchHeaderValue>>) -> MatchHeaders<Set> { MatchHeaders(put(self.0, "AnyOf", value.into_expr()), Phase) }
 }
 impl Done for MatchHeaders { fn into_props(self) -> Bag { self.0 } }
@@ -840,29 +840,29 @@ impl CfnStageProps {
     pub fn new() -> CfnStageProps<Missing<required::ApiId>, Missing<required::StageName>> { CfnStageProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnStageProps<R0, R1> {
-    /// `AccessLogSettings`: `AccessLogSettings`. Update: in place.
+    /// `AccessLogSettings`: `AccessLogSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-stage.html#cfn-apigatewayv2-stage-accesslogsettings)
     pub fn access_log_settings(self, value: impl Arg<stage::AccessLogSettings>) -> Self { Self(put(self.0, "AccessLogSettings", value.into_expr()), Phase) }
-    /// `AccessPolicyId`: text. Update: in place.
+    /// `AccessPolicyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-stage.html#cfn-apigatewayv2-stage-accesspolicyid)
     pub fn access_policy_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessPolicyId", value.into_expr()), Phase) }
-    /// `ApiId`: text, required. Update: replacement.
+    /// `ApiId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-stage.html#cfn-apigatewayv2-stage-apiid)
     pub fn api_id(self, value: impl Arg<str>) -> CfnStageProps<Set, R1> { CfnStageProps(put(self.0, "ApiId", value.into_expr()), Phase) }
-    /// `AutoDeploy`: boolean. Update: in place.
+    /// `AutoDeploy`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-stage.html#cfn-apigatewayv2-stage-autodeploy)
     pub fn auto_deploy(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoDeploy", value.into_expr()), Phase) }
-    /// `ClientCertificateId`: text. Update: in place.
+    /// `ClientCertificateId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-stage.html#cfn-apigatewayv2-stage-clientcertificateid)
     pub fn client_certificate_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientCertificateId", value.into_expr()), Phase) }
-    /// `DefaultRouteSettings`: `RouteSettings`. Update: in place.
+    /// `DefaultRouteSettings`: `RouteSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-stage.html#cfn-apigatewayv2-stage-defaultroutesettings)
     pub fn default_route_settings(self, value: impl Arg<stage::RouteSettings>) -> Self { Self(put(self.0, "DefaultRouteSettings", value.into_expr()), Phase) }
-    /// `DeploymentId`: text. Update: in place.
+    /// `DeploymentId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-stage.html#cfn-apigatewayv2-stage-deploymentid)
     pub fn deployment_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeploymentId", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-stage.html#cfn-apigatewayv2-stage-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `RouteSettings`: JSON. Update: in place.
+    /// `RouteSettings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-stage.html#cfn-apigatewayv2-stage-routesettings)
     pub fn route_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "RouteSettings", value.into_expr()), Phase) }
-    /// `StageName`: text, required. Update: replacement.
+    /// `StageName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-stage.html#cfn-apigatewayv2-stage-stagename)
     pub fn stage_name(self, value: impl Arg<str>) -> CfnStageProps<R0, Set> { CfnStageProps(put(self.0, "StageName", value.into_expr()), Phase) }
-    /// `StageVariables`: JSON. Update: in place.
+    /// `StageVariables`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-stage.html#cfn-apigatewayv2-stage-stagevariables)
     pub fn stage_variables(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "StageVariables", value.into_expr()), Phase) }
-    /// `Tags`: JSON. Update: in place.
+    /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-stage.html#cfn-apigatewayv2-stage-tags)
     pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnStageProps { fn into_props(self) -> Bag { self.0 } }
@@ -874,9 +874,9 @@ use crate::cfn::support::*;
 impl AccessLogSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DestinationArn`: text. Update: in place.
+    /// `DestinationArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-stage-accesslogsettings.html#cfn-apigatewayv2-stage-accesslogsettings-destinationarn)
     pub fn destination_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationArn", value.into_expr())) }
-    /// `Format`: text. Update: in place.
+    /// `Format`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-stage-accesslogsettings.html#cfn-apigatewayv2-stage-accesslogsettings-format)
     pub fn format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Format", value.into_expr())) }
 }
 impl Done for AccessLogSettings { fn into_props(self) -> Bag { self.0 } }
@@ -885,15 +885,15 @@ impl Done for AccessLogSettings { fn into_props(self) -> Bag { self.0 } }
 impl RouteSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DataTraceEnabled`: boolean. Update: in place.
+    /// `DataTraceEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-stage-routesettings.html#cfn-apigatewayv2-stage-routesettings-datatraceenabled)
     pub fn data_trace_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DataTraceEnabled", value.into_expr())) }
-    /// `DetailedMetricsEnabled`: boolean. Update: in place.
+    /// `DetailedMetricsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-stage-routesettings.html#cfn-apigatewayv2-stage-routesettings-detailedmetricsenabled)
     pub fn detailed_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DetailedMetricsEnabled", value.into_expr())) }
-    /// `LoggingLevel`: text. Update: in place.
+    /// `LoggingLevel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-stage-routesettings.html#cfn-apigatewayv2-stage-routesettings-logginglevel)
     pub fn logging_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggingLevel", value.into_expr())) }
-    /// `ThrottlingBurstLimit`: integer. Update: in place.
+    /// `ThrottlingBurstLimit`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-stage-routesettings.html#cfn-apigatewayv2-stage-routesettings-throttlingburstlimit)
     pub fn throttling_burst_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThrottlingBurstLimit", value.into_expr())) }
-    /// `ThrottlingRateLimit`: number. Update: in place.
+    /// `ThrottlingRateLimit`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-stage-routesettings.html#cfn-apigatewayv2-stage-routesettings-throttlingratelimit)
     pub fn throttling_rate_limit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ThrottlingRateLimit", value.into_expr())) }
 }
 impl Done for RouteSettings { fn into_props(self) -> Bag { self.0 } }
@@ -907,7 +907,7 @@ impl CfnVpcLink {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVpcLinkProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `VpcLinkId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `VpcLinkId`: text.
+    /// The attribute `VpcLinkId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-vpclink.html#VpcLinkId-fn::getatt)
     pub fn attr_vpc_link_id(&self) -> Val<str> { self.0.get_att("VpcLinkId") }
 }
 impl Parent for CfnVpcLink { fn node(&self) -> &Place { &self.0 } }
@@ -918,13 +918,13 @@ impl CfnVpcLinkProps {
     pub fn new() -> CfnVpcLinkProps<Missing<required::Name>, Missing<required::SubnetIds>> { CfnVpcLinkProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnVpcLinkProps<R0, R1> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-vpclink.html#cfn-apigatewayv2-vpclink-name)
     pub fn name(self, value: impl Arg<str>) -> CfnVpcLinkProps<Set, R1> { CfnVpcLinkProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-vpclink.html#cfn-apigatewayv2-vpclink-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: replacement.
+    /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-vpclink.html#cfn-apigatewayv2-vpclink-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnVpcLinkProps<R0, Set> { CfnVpcLinkProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-vpclink.html#cfn-apigatewayv2-vpclink-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnVpcLinkProps { fn into_props(self) -> Bag { self.0 } }

@@ -13,7 +13,7 @@ impl CfnApplication {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ApplicationId`.
     pub fn reference(&self) -> Val<kind::AppConfigApplicationId> { self.0.reference() }
-    /// The attribute `ApplicationId`: `AppConfigApplicationId`.
+    /// The attribute `ApplicationId`: `AppConfigApplicationId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-application.html#ApplicationId-fn::getatt)
     pub fn attr_application_id(&self) -> Val<kind::AppConfigApplicationId> { self.0.get_att("ApplicationId") }
 }
 impl Parent for CfnApplication { fn node(&self) -> &Place { &self.0 } }
@@ -24,11 +24,11 @@ impl CfnApplicationProps {
     pub fn new() -> CfnApplicationProps<Missing<required::Name>> { CfnApplicationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnApplicationProps<R0> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-application.html#cfn-appconfig-application-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-application.html#cfn-appconfig-application-name)
     pub fn name(self, value: impl Arg<str>) -> CfnApplicationProps<Set> { CfnApplicationProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-application.html#cfn-appconfig-application-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
@@ -40,9 +40,9 @@ use crate::cfn::support::*;
 impl Tags {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Key`: text. Update: in place.
+    /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-application-tags.html#cfn-appconfig-application-tags-key)
     pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-application-tags.html#cfn-appconfig-application-tags-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for Tags { fn into_props(self) -> Bag { self.0 } }
@@ -56,9 +56,9 @@ impl CfnConfigurationProfile {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConfigurationProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ConfigurationProfileId`.
     pub fn reference(&self) -> Val<kind::AppConfigConfigurationProfileId> { self.0.reference() }
-    /// The attribute `ConfigurationProfileId`: `AppConfigConfigurationProfileId`.
+    /// The attribute `ConfigurationProfileId`: `AppConfigConfigurationProfileId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-configurationprofile.html#ConfigurationProfileId-fn::getatt)
     pub fn attr_configuration_profile_id(&self) -> Val<kind::AppConfigConfigurationProfileId> { self.0.get_att("ConfigurationProfileId") }
-    /// The attribute `KmsKeyArn`: `OtherArn`.
+    /// The attribute `KmsKeyArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-configurationprofile.html#KmsKeyArn-fn::getatt)
     pub fn attr_kms_key_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("KmsKeyArn") }
 }
 impl Parent for CfnConfigurationProfile { fn node(&self) -> &Place { &self.0 } }
@@ -69,25 +69,25 @@ impl CfnConfigurationProfileProps {
     pub fn new() -> CfnConfigurationProfileProps<Missing<required::ApplicationId>, Missing<required::LocationUri>, Missing<required::Name>> { CfnConfigurationProfileProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnConfigurationProfileProps<R0, R1, R2> {
-    /// `ApplicationId`: `AppConfigApplicationId`, required. Update: replacement.
+    /// `ApplicationId`: `AppConfigApplicationId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-configurationprofile.html#cfn-appconfig-configurationprofile-applicationid)
     pub fn application_id(self, value: impl Arg<kind::AppConfigApplicationId>) -> CfnConfigurationProfileProps<Set, R1, R2> { CfnConfigurationProfileProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
-    /// `DeletionProtectionCheck`: `DeletionProtectionCheck`. Update: in place.
+    /// `DeletionProtectionCheck`: `DeletionProtectionCheck`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-configurationprofile.html#cfn-appconfig-configurationprofile-deletionprotectioncheck)
     pub fn deletion_protection_check(self, value: impl Arg<configuration_profile::DeletionProtectionCheck>) -> Self { Self(put(self.0, "DeletionProtectionCheck", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-configurationprofile.html#cfn-appconfig-configurationprofile-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `KmsKeyIdentifier`: text. Update: in place.
+    /// `KmsKeyIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-configurationprofile.html#cfn-appconfig-configurationprofile-kmskeyidentifier)
     pub fn kms_key_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyIdentifier", value.into_expr()), Phase) }
-    /// `LocationUri`: text, required. Update: replacement.
+    /// `LocationUri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-configurationprofile.html#cfn-appconfig-configurationprofile-locationuri)
     pub fn location_uri(self, value: impl Arg<str>) -> CfnConfigurationProfileProps<R0, Set, R2> { CfnConfigurationProfileProps(put(self.0, "LocationUri", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-configurationprofile.html#cfn-appconfig-configurationprofile-name)
     pub fn name(self, value: impl Arg<str>) -> CfnConfigurationProfileProps<R0, R1, Set> { CfnConfigurationProfileProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RetrievalRoleArn`: `IamRoleArn`. Update: in place.
+    /// `RetrievalRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-configurationprofile.html#cfn-appconfig-configurationprofile-retrievalrolearn)
     pub fn retrieval_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RetrievalRoleArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-configurationprofile.html#cfn-appconfig-configurationprofile-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Type`: text. Update: replacement.
+    /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-configurationprofile.html#cfn-appconfig-configurationprofile-type)
     pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `Validators`: list of `Validators`. Update: in place.
+    /// `Validators`: list of `Validators`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-configurationprofile.html#cfn-appconfig-configurationprofile-validators)
     pub fn validators(self, value: impl Arg<Arr<configuration_profile::Validators>>) -> Self { Self(put(self.0, "Validators", value.into_expr()), Phase) }
 }
 impl Done for CfnConfigurationProfileProps { fn into_props(self) -> Bag { self.0 } }
@@ -99,9 +99,9 @@ use crate::cfn::support::*;
 impl Tags {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Key`: text. Update: in place.
+    /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-configurationprofile-tags.html#cfn-appconfig-configurationprofile-tags-key)
     pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-configurationprofile-tags.html#cfn-appconfig-configurationprofile-tags-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for Tags { fn into_props(self) -> Bag { self.0 } }
@@ -110,9 +110,9 @@ impl Done for Tags { fn into_props(self) -> Bag { self.0 } }
 impl Validators {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Content`: `LambdaFunctionArn`. Update: in place.
+    /// `Content`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-configurationprofile-validators.html#cfn-appconfig-configurationprofile-validators-content)
     pub fn content(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "Content", value.into_expr())) }
-    /// `Type`: text. Update: in place.
+    /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-configurationprofile-validators.html#cfn-appconfig-configurationprofile-validators-type)
     pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for Validators { fn into_props(self) -> Bag { self.0 } }
@@ -128,9 +128,9 @@ impl CfnDeployment {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDeploymentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `DeploymentNumber`: text.
+    /// The attribute `DeploymentNumber`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-deployment.html#DeploymentNumber-fn::getatt)
     pub fn attr_deployment_number(&self) -> Val<str> { self.0.get_att("DeploymentNumber") }
-    /// The attribute `State`: text.
+    /// The attribute `State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-deployment.html#State-fn::getatt)
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
 }
 impl Parent for CfnDeployment { fn node(&self) -> &Place { &self.0 } }
@@ -141,23 +141,23 @@ impl CfnDeploymentProps {
     pub fn new() -> CfnDeploymentProps<Missing<required::ApplicationId>, Missing<required::ConfigurationProfileId>, Missing<required::ConfigurationVersion>, Missing<required::DeploymentStrategyId>, Missing<required::EnvironmentId>> { CfnDeploymentProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnDeploymentProps<R0, R1, R2, R3, R4> {
-    /// `ApplicationId`: text, required. Update: replacement.
+    /// `ApplicationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-deployment.html#cfn-appconfig-deployment-applicationid)
     pub fn application_id(self, value: impl Arg<str>) -> CfnDeploymentProps<Set, R1, R2, R3, R4> { CfnDeploymentProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
-    /// `ConfigurationProfileId`: text, required. Update: replacement.
+    /// `ConfigurationProfileId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-deployment.html#cfn-appconfig-deployment-configurationprofileid)
     pub fn configuration_profile_id(self, value: impl Arg<str>) -> CfnDeploymentProps<R0, Set, R2, R3, R4> { CfnDeploymentProps(put(self.0, "ConfigurationProfileId", value.into_expr()), Phase) }
-    /// `ConfigurationVersion`: text, required. Update: replacement.
+    /// `ConfigurationVersion`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-deployment.html#cfn-appconfig-deployment-configurationversion)
     pub fn configuration_version(self, value: impl Arg<str>) -> CfnDeploymentProps<R0, R1, Set, R3, R4> { CfnDeploymentProps(put(self.0, "ConfigurationVersion", value.into_expr()), Phase) }
-    /// `DeploymentStrategyId`: text, required. Update: replacement.
+    /// `DeploymentStrategyId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-deployment.html#cfn-appconfig-deployment-deploymentstrategyid)
     pub fn deployment_strategy_id(self, value: impl Arg<str>) -> CfnDeploymentProps<R0, R1, R2, Set, R4> { CfnDeploymentProps(put(self.0, "DeploymentStrategyId", value.into_expr()), Phase) }
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-deployment.html#cfn-appconfig-deployment-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DynamicExtensionParameters`: list of `DynamicExtensionParameters`. Update: replacement.
+    /// `DynamicExtensionParameters`: list of `DynamicExtensionParameters`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-deployment.html#cfn-appconfig-deployment-dynamicextensionparameters)
     pub fn dynamic_extension_parameters(self, value: impl Arg<Arr<deployment::DynamicExtensionParameters>>) -> Self { Self(put(self.0, "DynamicExtensionParameters", value.into_expr()), Phase) }
-    /// `EnvironmentId`: text, required. Update: replacement.
+    /// `EnvironmentId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-deployment.html#cfn-appconfig-deployment-environmentid)
     pub fn environment_id(self, value: impl Arg<str>) -> CfnDeploymentProps<R0, R1, R2, R3, Set> { CfnDeploymentProps(put(self.0, "EnvironmentId", value.into_expr()), Phase) }
-    /// `KmsKeyIdentifier`: text. Update: replacement.
+    /// `KmsKeyIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-deployment.html#cfn-appconfig-deployment-kmskeyidentifier)
     pub fn kms_key_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyIdentifier", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-deployment.html#cfn-appconfig-deployment-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDeploymentProps { fn into_props(self) -> Bag { self.0 } }
@@ -169,11 +169,11 @@ use crate::cfn::support::*;
 impl DynamicExtensionParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ExtensionReference`: text. Update: replacement.
+    /// `ExtensionReference`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-deployment-dynamicextensionparameters.html#cfn-appconfig-deployment-dynamicextensionparameters-extensionreference)
     pub fn extension_reference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExtensionReference", value.into_expr())) }
-    /// `ParameterName`: text. Update: replacement.
+    /// `ParameterName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-deployment-dynamicextensionparameters.html#cfn-appconfig-deployment-dynamicextensionparameters-parametername)
     pub fn parameter_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterName", value.into_expr())) }
-    /// `ParameterValue`: text. Update: replacement.
+    /// `ParameterValue`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-deployment-dynamicextensionparameters.html#cfn-appconfig-deployment-dynamicextensionparameters-parametervalue)
     pub fn parameter_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterValue", value.into_expr())) }
 }
 impl Done for DynamicExtensionParameters { fn into_props(self) -> Bag { self.0 } }
@@ -182,9 +182,9 @@ impl Done for DynamicExtensionParameters { fn into_props(self) -> Bag { self.0 }
 impl Tags {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Key`: text. Update: in place.
+    /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-deployment-tags.html#cfn-appconfig-deployment-tags-key)
     pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-deployment-tags.html#cfn-appconfig-deployment-tags-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for Tags { fn into_props(self) -> Bag { self.0 } }
@@ -198,7 +198,7 @@ impl CfnDeploymentStrategy {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDeploymentStrategyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-deploymentstrategy.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnDeploymentStrategy { fn node(&self) -> &Place { &self.0 } }
@@ -209,21 +209,21 @@ impl CfnDeploymentStrategyProps {
     pub fn new() -> CfnDeploymentStrategyProps<Missing<required::DeploymentDurationInMinutes>, Missing<required::GrowthFactor>, Missing<required::Name>, Missing<required::ReplicateTo>> { CfnDeploymentStrategyProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnDeploymentStrategyProps<R0, R1, R2, R3> {
-    /// `DeploymentDurationInMinutes`: number, required. Update: in place.
+    /// `DeploymentDurationInMinutes`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-deploymentstrategy.html#cfn-appconfig-deploymentstrategy-deploymentdurationinminutes)
     pub fn deployment_duration_in_minutes(self, value: impl Arg<f64>) -> CfnDeploymentStrategyProps<Set, R1, R2, R3> { CfnDeploymentStrategyProps(put(self.0, "DeploymentDurationInMinutes", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-deploymentstrategy.html#cfn-appconfig-deploymentstrategy-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `FinalBakeTimeInMinutes`: number. Update: in place.
+    /// `FinalBakeTimeInMinutes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-deploymentstrategy.html#cfn-appconfig-deploymentstrategy-finalbaketimeinminutes)
     pub fn final_bake_time_in_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "FinalBakeTimeInMinutes", value.into_expr()), Phase) }
-    /// `GrowthFactor`: number, required. Update: in place.
+    /// `GrowthFactor`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-deploymentstrategy.html#cfn-appconfig-deploymentstrategy-growthfactor)
     pub fn growth_factor(self, value: impl Arg<f64>) -> CfnDeploymentStrategyProps<R0, Set, R2, R3> { CfnDeploymentStrategyProps(put(self.0, "GrowthFactor", value.into_expr()), Phase) }
-    /// `GrowthType`: `GrowthType`. Update: in place.
+    /// `GrowthType`: `GrowthType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-deploymentstrategy.html#cfn-appconfig-deploymentstrategy-growthtype)
     pub fn growth_type(self, value: impl Arg<deployment_strategy::GrowthType>) -> Self { Self(put(self.0, "GrowthType", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-deploymentstrategy.html#cfn-appconfig-deploymentstrategy-name)
     pub fn name(self, value: impl Arg<str>) -> CfnDeploymentStrategyProps<R0, R1, Set, R3> { CfnDeploymentStrategyProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ReplicateTo`: `ReplicateTo`, required. Update: replacement.
+    /// `ReplicateTo`: `ReplicateTo`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-deploymentstrategy.html#cfn-appconfig-deploymentstrategy-replicateto)
     pub fn replicate_to(self, value: impl Arg<deployment_strategy::ReplicateTo>) -> CfnDeploymentStrategyProps<R0, R1, R2, Set> { CfnDeploymentStrategyProps(put(self.0, "ReplicateTo", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-deploymentstrategy.html#cfn-appconfig-deploymentstrategy-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDeploymentStrategyProps { fn into_props(self) -> Bag { self.0 } }
@@ -235,9 +235,9 @@ use crate::cfn::support::*;
 impl Tags {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Key`: text. Update: in place.
+    /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-deploymentstrategy-tags.html#cfn-appconfig-deploymentstrategy-tags-key)
     pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-deploymentstrategy-tags.html#cfn-appconfig-deploymentstrategy-tags-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for Tags { fn into_props(self) -> Bag { self.0 } }
@@ -255,7 +255,7 @@ impl CfnEnvironment {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEnvironmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `EnvironmentId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `EnvironmentId`: text.
+    /// The attribute `EnvironmentId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-environment.html#EnvironmentId-fn::getatt)
     pub fn attr_environment_id(&self) -> Val<str> { self.0.get_att("EnvironmentId") }
 }
 impl Parent for CfnEnvironment { fn node(&self) -> &Place { &self.0 } }
@@ -266,17 +266,17 @@ impl CfnEnvironmentProps {
     pub fn new() -> CfnEnvironmentProps<Missing<required::ApplicationId>, Missing<required::Name>> { CfnEnvironmentProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnEnvironmentProps<R0, R1> {
-    /// `ApplicationId`: `AppConfigApplicationId`, required. Update: replacement.
+    /// `ApplicationId`: `AppConfigApplicationId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-environment.html#cfn-appconfig-environment-applicationid)
     pub fn application_id(self, value: impl Arg<kind::AppConfigApplicationId>) -> CfnEnvironmentProps<Set, R1> { CfnEnvironmentProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
-    /// `DeletionProtectionCheck`: `DeletionProtectionCheck`. Update: in place.
+    /// `DeletionProtectionCheck`: `DeletionProtectionCheck`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-environment.html#cfn-appconfig-environment-deletionprotectioncheck)
     pub fn deletion_protection_check(self, value: impl Arg<environment::DeletionProtectionCheck>) -> Self { Self(put(self.0, "DeletionProtectionCheck", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-environment.html#cfn-appconfig-environment-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Monitors`: list of `Monitor`. Update: in place.
+    /// `Monitors`: list of `Monitor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-environment.html#cfn-appconfig-environment-monitors)
     pub fn monitors(self, value: impl Arg<Arr<environment::Monitor>>) -> Self { Self(put(self.0, "Monitors", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-environment.html#cfn-appconfig-environment-name)
     pub fn name(self, value: impl Arg<str>) -> CfnEnvironmentProps<R0, Set> { CfnEnvironmentProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-environment.html#cfn-appconfig-environment-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnEnvironmentProps { fn into_props(self) -> Bag { self.0 } }
@@ -290,9 +290,9 @@ impl Monitor {
     pub fn new() -> Monitor<Missing<super::required::AlarmArn>> { Monitor(Bag::default(), Phase) }
 }
 impl<R0> Monitor<R0> {
-    /// `AlarmArn`: `CloudWatchAlarmArnOrCompositeAlarmArn`, required. Update: in place.
+    /// `AlarmArn`: `CloudWatchAlarmArnOrCompositeAlarmArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-environment-monitor.html#cfn-appconfig-environment-monitor-alarmarn)
     pub fn alarm_arn(self, value: impl Arg<kind::CloudWatchAlarmArnOrCompositeAlarmArn>) -> Monitor<Set> { Monitor(put(self.0, "AlarmArn", value.into_expr()), Phase) }
-    /// `AlarmRoleArn`: `IamRoleArn`. Update: in place.
+    /// `AlarmRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-environment-monitor.html#cfn-appconfig-environment-monitor-alarmrolearn)
     pub fn alarm_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "AlarmRoleArn", value.into_expr()), Phase) }
 }
 impl Done for Monitor { fn into_props(self) -> Bag { self.0 } }
@@ -301,9 +301,9 @@ impl Done for Monitor { fn into_props(self) -> Bag { self.0 } }
 impl Monitors {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AlarmArn`: `CloudWatchAlarmArnOrCompositeAlarmArn`. Update: in place.
+    /// `AlarmArn`: `CloudWatchAlarmArnOrCompositeAlarmArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-environment-monitors.html#cfn-appconfig-environment-monitors-alarmarn)
     pub fn alarm_arn(self, value: impl Arg<kind::CloudWatchAlarmArnOrCompositeAlarmArn>) -> Self { Self(put(self.0, "AlarmArn", value.into_expr())) }
-    /// `AlarmRoleArn`: `IamRoleArn`. Update: in place.
+    /// `AlarmRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-environment-monitors.html#cfn-appconfig-environment-monitors-alarmrolearn)
     pub fn alarm_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "AlarmRoleArn", value.into_expr())) }
 }
 impl Done for Monitors { fn into_props(self) -> Bag { self.0 } }
@@ -312,9 +312,9 @@ impl Done for Monitors { fn into_props(self) -> Bag { self.0 } }
 impl Tags {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Key`: text. Update: in place.
+    /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-environment-tags.html#cfn-appconfig-environment-tags-key)
     pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-environment-tags.html#cfn-appconfig-environment-tags-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for Tags { fn into_props(self) -> Bag { self.0 } }
@@ -330,17 +330,17 @@ impl CfnExperimentDefinition {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnExperimentDefinitionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ApplicationId`: text.
+    /// The attribute `ApplicationId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentdefinition.html#ApplicationId-fn::getatt)
     pub fn attr_application_id(&self) -> Val<str> { self.0.get_att("ApplicationId") }
-    /// The attribute `Control.Key`: text.
+    /// The attribute `Control.Key`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentdefinition.html#Control.Key-fn::getatt)
     pub fn attr_control_key(&self) -> Val<str> { self.0.get_att("Control.Key") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentdefinition.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentdefinition.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentdefinition.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentdefinition.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnExperimentDefinition { fn node(&self) -> &Place { &self.0 } }
@@ -351,29 +351,29 @@ impl CfnExperimentDefinitionProps {
     pub fn new() -> CfnExperimentDefinitionProps<Missing<required::ApplicationIdentifier>, Missing<required::AudienceRule>, Missing<required::ConfigurationProfileIdentifier>, Missing<required::Control>, Missing<required::EnvironmentIdentifier>, Missing<required::FlagKey>, Missing<required::Name>, Missing<required::Treatments>> { CfnExperimentDefinitionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5, R6, R7> CfnExperimentDefinitionProps<R0, R1, R2, R3, R4, R5, R6, R7> {
-    /// `ApplicationIdentifier`: text, required. Update: replacement.
+    /// `ApplicationIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentdefinition.html#cfn-appconfig-experimentdefinition-applicationidentifier)
     pub fn application_identifier(self, value: impl Arg<str>) -> CfnExperimentDefinitionProps<Set, R1, R2, R3, R4, R5, R6, R7> { CfnExperimentDefinitionProps(put(self.0, "ApplicationIdentifier", value.into_expr()), Phase) }
-    /// `AudienceDescription`: text. Update: in place.
+    /// `AudienceDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentdefinition.html#cfn-appconfig-experimentdefinition-audiencedescription)
     pub fn audience_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudienceDescription", value.into_expr()), Phase) }
-    /// `AudienceRule`: text, required. Update: in place.
+    /// `AudienceRule`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentdefinition.html#cfn-appconfig-experimentdefinition-audiencerule)
     pub fn audience_rule(self, value: impl Arg<str>) -> CfnExperimentDefinitionProps<R0, Set, R2, R3, R4, R5, R6, R7> { CfnExperimentDefinitionProps(put(self.0, "AudienceRule", value.into_expr()), Phase) }
-    /// `ConfigurationProfileIdentifier`: text, required. Update: replacement.
+    /// `ConfigurationProfileIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentdefinition.html#cfn-appconfig-experimentdefinition-configurationprofileidentifier)
     pub fn configuration_profile_identifier(self, value: impl Arg<str>) -> CfnExperimentDefinitionProps<R0, R1, Set, R3, R4, R5, R6, R7> { CfnExperimentDefinitionProps(put(self.0, "ConfigurationProfileIdentifier", value.into_expr()), Phase) }
-    /// `Control`: `Treatment`, required. Update: in place.
+    /// `Control`: `Treatment`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentdefinition.html#cfn-appconfig-experimentdefinition-control)
     pub fn control(self, value: impl Arg<experiment_definition::Treatment>) -> CfnExperimentDefinitionProps<R0, R1, R2, Set, R4, R5, R6, R7> { CfnExperimentDefinitionProps(put(self.0, "Control", value.into_expr()), Phase) }
-    /// `EnvironmentIdentifier`: text, required. Update: replacement.
+    /// `EnvironmentIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentdefinition.html#cfn-appconfig-experimentdefinition-environmentidentifier)
     pub fn environment_identifier(self, value: impl Arg<str>) -> CfnExperimentDefinitionProps<R0, R1, R2, R3, Set, R5, R6, R7> { CfnExperimentDefinitionProps(put(self.0, "EnvironmentIdentifier", value.into_expr()), Phase) }
-    /// `FlagKey`: text, required. Update: replacement.
+    /// `FlagKey`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentdefinition.html#cfn-appconfig-experimentdefinition-flagkey)
     pub fn flag_key(self, value: impl Arg<str>) -> CfnExperimentDefinitionProps<R0, R1, R2, R3, R4, Set, R6, R7> { CfnExperimentDefinitionProps(put(self.0, "FlagKey", value.into_expr()), Phase) }
-    /// `Hypothesis`: text. Update: in place.
+    /// `Hypothesis`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentdefinition.html#cfn-appconfig-experimentdefinition-hypothesis)
     pub fn hypothesis(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Hypothesis", value.into_expr()), Phase) }
-    /// `LaunchCriteria`: text. Update: in place.
+    /// `LaunchCriteria`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentdefinition.html#cfn-appconfig-experimentdefinition-launchcriteria)
     pub fn launch_criteria(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LaunchCriteria", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentdefinition.html#cfn-appconfig-experimentdefinition-name)
     pub fn name(self, value: impl Arg<str>) -> CfnExperimentDefinitionProps<R0, R1, R2, R3, R4, R5, Set, R7> { CfnExperimentDefinitionProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentdefinition.html#cfn-appconfig-experimentdefinition-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Treatments`: list of `Treatment`, required. Update: in place.
+    /// `Treatments`: list of `Treatment`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentdefinition.html#cfn-appconfig-experimentdefinition-treatments)
     pub fn treatments(self, value: impl Arg<Arr<experiment_definition::Treatment>>) -> CfnExperimentDefinitionProps<R0, R1, R2, R3, R4, R5, R6, Set> { CfnExperimentDefinitionProps(put(self.0, "Treatments", value.into_expr()), Phase) }
 }
 impl Done for CfnExperimentDefinitionProps { fn into_props(self) -> Bag { self.0 } }
@@ -385,15 +385,15 @@ use crate::cfn::support::*;
 impl AttributeValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BooleanValue`: boolean. Update: in place.
+    /// `BooleanValue`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-experimentdefinition-attributevalue.html#cfn-appconfig-experimentdefinition-attributevalue-booleanvalue)
     pub fn boolean_value(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BooleanValue", value.into_expr())) }
-    /// `NumberArray`: list of number. Update: in place.
+    /// `NumberArray`: list of number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-experimentdefinition-attributevalue.html#cfn-appconfig-experimentdefinition-attributevalue-numberarray)
     pub fn number_array(self, value: impl Arg<Arr<f64>>) -> Self { Self(put(self.0, "NumberArray", value.into_expr())) }
-    /// `NumberValue`: number. Update: in place.
+    /// `NumberValue`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-experimentdefinition-attributevalue.html#cfn-appconfig-experimentdefinition-attributevalue-numbervalue)
     pub fn number_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "NumberValue", value.into_expr())) }
-    /// `StringArray`: list of text. Update: in place.
+    /// `StringArray`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-experimentdefinition-attributevalue.html#cfn-appconfig-experimentdefinition-attributevalue-stringarray)
     pub fn string_array(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StringArray", value.into_expr())) }
-    /// `StringValue`: text. Update: in place.
+    /// `StringValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-experimentdefinition-attributevalue.html#cfn-appconfig-experimentdefinition-attributevalue-stringvalue)
     pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value.into_expr())) }
 }
 impl Done for AttributeValue { fn into_props(self) -> Bag { self.0 } }
@@ -404,15 +404,15 @@ impl Treatment {
     pub fn new() -> Treatment<Missing<super::required::Enabled>, Missing<super::required::Weight>> { Treatment(Bag::default(), Phase) }
 }
 impl<R0, R1> Treatment<R0, R1> {
-    /// `AttributeValues`: map of `AttributeValue`. Update: in place.
+    /// `AttributeValues`: map of `AttributeValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-experimentdefinition-treatment.html#cfn-appconfig-experimentdefinition-treatment-attributevalues)
     pub fn attribute_values(self, value: impl Arg<Dict<AttributeValue>>) -> Self { Self(put(self.0, "AttributeValues", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-experimentdefinition-treatment.html#cfn-appconfig-experimentdefinition-treatment-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Enabled`: boolean, required. Update: in place.
+    /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-experimentdefinition-treatment.html#cfn-appconfig-experimentdefinition-treatment-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Treatment<Set, R1> { Treatment(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `Key`: text. Update: in place.
+    /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-experimentdefinition-treatment.html#cfn-appconfig-experimentdefinition-treatment-key)
     pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Weight`: number, required. Update: in place.
+    /// `Weight`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-experimentdefinition-treatment.html#cfn-appconfig-experimentdefinition-treatment-weight)
     pub fn weight(self, value: impl Arg<f64>) -> Treatment<R0, Set> { Treatment(put(self.0, "Weight", value.into_expr()), Phase) }
 }
 impl Done for Treatment { fn into_props(self) -> Bag { self.0 } }
@@ -426,17 +426,17 @@ impl CfnExperimentRun {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnExperimentRunProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ApplicationId`: text.
+    /// The attribute `ApplicationId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentrun.html#ApplicationId-fn::getatt)
     pub fn attr_application_id(&self) -> Val<str> { self.0.get_att("ApplicationId") }
-    /// The attribute `ExperimentDefinitionId`: text.
+    /// The attribute `ExperimentDefinitionId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentrun.html#ExperimentDefinitionId-fn::getatt)
     pub fn attr_experiment_definition_id(&self) -> Val<str> { self.0.get_att("ExperimentDefinitionId") }
-    /// The attribute `Run`: text.
+    /// The attribute `Run`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentrun.html#Run-fn::getatt)
     pub fn attr_run(&self) -> Val<str> { self.0.get_att("Run") }
-    /// The attribute `StartedAt`: text.
+    /// The attribute `StartedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentrun.html#StartedAt-fn::getatt)
     pub fn attr_started_at(&self) -> Val<str> { self.0.get_att("StartedAt") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentrun.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentrun.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnExperimentRun { fn node(&self) -> &Place { &self.0 } }
@@ -447,17 +447,17 @@ impl CfnExperimentRunProps {
     pub fn new() -> CfnExperimentRunProps<Missing<required::ApplicationIdentifier>, Missing<required::ExperimentDefinitionIdentifier>, Missing<required::ExposurePercentage>> { CfnExperimentRunProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnExperimentRunProps<R0, R1, R2> {
-    /// `ApplicationIdentifier`: text, required. Update: replacement.
+    /// `ApplicationIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentrun.html#cfn-appconfig-experimentrun-applicationidentifier)
     pub fn application_identifier(self, value: impl Arg<str>) -> CfnExperimentRunProps<Set, R1, R2> { CfnExperimentRunProps(put(self.0, "ApplicationIdentifier", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentrun.html#cfn-appconfig-experimentrun-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `ExperimentDefinitionIdentifier`: text, required. Update: replacement.
+    /// `ExperimentDefinitionIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentrun.html#cfn-appconfig-experimentrun-experimentdefinitionidentifier)
     pub fn experiment_definition_identifier(self, value: impl Arg<str>) -> CfnExperimentRunProps<R0, Set, R2> { CfnExperimentRunProps(put(self.0, "ExperimentDefinitionIdentifier", value.into_expr()), Phase) }
-    /// `ExposurePercentage`: number, required. Update: in place.
+    /// `ExposurePercentage`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentrun.html#cfn-appconfig-experimentrun-exposurepercentage)
     pub fn exposure_percentage(self, value: impl Arg<f64>) -> CfnExperimentRunProps<R0, R1, Set> { CfnExperimentRunProps(put(self.0, "ExposurePercentage", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentrun.html#cfn-appconfig-experimentrun-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TreatmentOverrides`: `TreatmentOverrides`. Update: in place.
+    /// `TreatmentOverrides`: `TreatmentOverrides`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentrun.html#cfn-appconfig-experimentrun-treatmentoverrides)
     pub fn treatment_overrides(self, value: impl Arg<experiment_run::TreatmentOverrides>) -> Self { Self(put(self.0, "TreatmentOverrides", value.into_expr()), Phase) }
 }
 impl Done for CfnExperimentRunProps { fn into_props(self) -> Bag { self.0 } }
@@ -469,7 +469,7 @@ use crate::cfn::support::*;
 impl TreatmentOverrides {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Inline`: map of text. Update: in place.
+    /// `Inline`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-experimentrun-treatmentoverrides.html#cfn-appconfig-experimentrun-treatmentoverrides-inline)
     pub fn inline(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Inline", value.into_expr())) }
 }
 impl Done for TreatmentOverrides { fn into_props(self) -> Bag { self.0 } }
@@ -483,11 +483,11 @@ impl CfnExtension {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnExtensionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-extension.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-extension.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `VersionNumber`: integer.
+    /// The attribute `VersionNumber`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-extension.html#VersionNumber-fn::getatt)
     pub fn attr_version_number(&self) -> Val<i64> { self.0.get_att("VersionNumber") }
 }
 impl Parent for CfnExtension { fn node(&self) -> &Place { &self.0 } }
@@ -498,17 +498,17 @@ impl CfnExtensionProps {
     pub fn new() -> CfnExtensionProps<Missing<required::Actions>, Missing<required::Name>> { CfnExtensionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnExtensionProps<R0, R1> {
-    /// `Actions`: map of list of `Action`, required. Update: in place.
+    /// `Actions`: map of list of `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-extension.html#cfn-appconfig-extension-actions)
     pub fn actions(self, value: impl Arg<Dict<Arr<extension::Action>>>) -> CfnExtensionProps<Set, R1> { CfnExtensionProps(put(self.0, "Actions", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-extension.html#cfn-appconfig-extension-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `LatestVersionNumber`: integer. Update: in place.
+    /// `LatestVersionNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-extension.html#cfn-appconfig-extension-latestversionnumber)
     pub fn latest_version_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LatestVersionNumber", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-extension.html#cfn-appconfig-extension-name)
     pub fn name(self, value: impl Arg<str>) -> CfnExtensionProps<R0, Set> { CfnExtensionProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Parameters`: map of `Parameter`. Update: in place.
+    /// `Parameters`: map of `Parameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-extension.html#cfn-appconfig-extension-parameters)
     pub fn parameters(self, value: impl Arg<Dict<extension::Parameter>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-extension.html#cfn-appconfig-extension-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnExtensionProps { fn into_props(self) -> Bag { self.0 } }
@@ -522,13 +522,13 @@ impl Action {
     pub fn new() -> Action<Missing<super::required::Name>, Missing<super::required::Uri>> { Action(Bag::default(), Phase) }
 }
 impl<R0, R1> Action<R0, R1> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-extension-action.html#cfn-appconfig-extension-action-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-extension-action.html#cfn-appconfig-extension-action-name)
     pub fn name(self, value: impl Arg<str>) -> Action<Set, R1> { Action(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-extension-action.html#cfn-appconfig-extension-action-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `Uri`: text, required. Update: in place.
+    /// `Uri`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-extension-action.html#cfn-appconfig-extension-action-uri)
     pub fn uri(self, value: impl Arg<str>) -> Action<R0, Set> { Action(put(self.0, "Uri", value.into_expr()), Phase) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
@@ -539,11 +539,11 @@ impl Parameter {
     pub fn new() -> Parameter<Missing<super::required::Required>> { Parameter(Bag::default(), Phase) }
 }
 impl<R0> Parameter<R0> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-extension-parameter.html#cfn-appconfig-extension-parameter-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Dynamic`: boolean. Update: in place.
+    /// `Dynamic`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-extension-parameter.html#cfn-appconfig-extension-parameter-dynamic)
     pub fn dynamic(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Dynamic", value.into_expr()), Phase) }
-    /// `Required`: boolean, required. Update: in place.
+    /// `Required`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-extension-parameter.html#cfn-appconfig-extension-parameter-required)
     pub fn required(self, value: impl Arg<bool>) -> Parameter<Set> { Parameter(put(self.0, "Required", value.into_expr()), Phase) }
 }
 impl Done for Parameter { fn into_props(self) -> Bag { self.0 } }
@@ -557,13 +557,13 @@ impl CfnExtensionAssociation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnExtensionAssociationProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-extensionassociation.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `ExtensionArn`: `OtherArn`.
+    /// The attribute `ExtensionArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-extensionassociation.html#ExtensionArn-fn::getatt)
     pub fn attr_extension_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ExtensionArn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-extensionassociation.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `ResourceArn`: `OtherArn`.
+    /// The attribute `ResourceArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-extensionassociation.html#ResourceArn-fn::getatt)
     pub fn attr_resource_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ResourceArn") }
 }
 impl Parent for CfnExtensionAssociation { fn node(&self) -> &Place { &self.0 } }
@@ -572,15 +572,15 @@ impl Parent for CfnExtensionAssociation { fn node(&self) -> &Place { &self.0 } }
 impl CfnExtensionAssociationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ExtensionIdentifier`: text. Update: replacement.
+    /// `ExtensionIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-extensionassociation.html#cfn-appconfig-extensionassociation-extensionidentifier)
     pub fn extension_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExtensionIdentifier", value.into_expr())) }
-    /// `ExtensionVersionNumber`: integer. Update: replacement.
+    /// `ExtensionVersionNumber`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-extensionassociation.html#cfn-appconfig-extensionassociation-extensionversionnumber)
     pub fn extension_version_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ExtensionVersionNumber", value.into_expr())) }
-    /// `Parameters`: map of text. Update: in place.
+    /// `Parameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-extensionassociation.html#cfn-appconfig-extensionassociation-parameters)
     pub fn parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
-    /// `ResourceIdentifier`: text. Update: replacement.
+    /// `ResourceIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-extensionassociation.html#cfn-appconfig-extensionassociation-resourceidentifier)
     pub fn resource_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceIdentifier", value.into_expr())) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-extensionassociation.html#cfn-appconfig-extensionassociation-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnExtensionAssociationProps { fn into_props(self) -> Bag { self.0 } }
@@ -593,7 +593,7 @@ impl CfnHostedConfigurationVersion {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnHostedConfigurationVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `VersionNumber`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `VersionNumber`: text.
+    /// The attribute `VersionNumber`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-hostedconfigurationversion.html#VersionNumber-fn::getatt)
     pub fn attr_version_number(&self) -> Val<str> { self.0.get_att("VersionNumber") }
 }
 impl Parent for CfnHostedConfigurationVersion { fn node(&self) -> &Place { &self.0 } }
@@ -604,19 +604,19 @@ impl CfnHostedConfigurationVersionProps {
     pub fn new() -> CfnHostedConfigurationVersionProps<Missing<required::ApplicationId>, Missing<required::ConfigurationProfileId>, Missing<required::Content>, Missing<required::ContentType>> { CfnHostedConfigurationVersionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnHostedConfigurationVersionProps<R0, R1, R2, R3> {
-    /// `ApplicationId`: `AppConfigApplicationId`, required. Update: replacement.
+    /// `ApplicationId`: `AppConfigApplicationId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-hostedconfigurationversion.html#cfn-appconfig-hostedconfigurationversion-applicationid)
     pub fn application_id(self, value: impl Arg<kind::AppConfigApplicationId>) -> CfnHostedConfigurationVersionProps<Set, R1, R2, R3> { CfnHostedConfigurationVersionProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
-    /// `ConfigurationProfileId`: `AppConfigConfigurationProfileId`, required. Update: replacement.
+    /// `ConfigurationProfileId`: `AppConfigConfigurationProfileId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-hostedconfigurationversion.html#cfn-appconfig-hostedconfigurationversion-configurationprofileid)
     pub fn configuration_profile_id(self, value: impl Arg<kind::AppConfigConfigurationProfileId>) -> CfnHostedConfigurationVersionProps<R0, Set, R2, R3> { CfnHostedConfigurationVersionProps(put(self.0, "ConfigurationProfileId", value.into_expr()), Phase) }
-    /// `Content`: text, required. Update: replacement.
+    /// `Content`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-hostedconfigurationversion.html#cfn-appconfig-hostedconfigurationversion-content)
     pub fn content(self, value: impl Arg<str>) -> CfnHostedConfigurationVersionProps<R0, R1, Set, R3> { CfnHostedConfigurationVersionProps(put(self.0, "Content", value.into_expr()), Phase) }
-    /// `ContentType`: text, required. Update: replacement.
+    /// `ContentType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-hostedconfigurationversion.html#cfn-appconfig-hostedconfigurationversion-contenttype)
     pub fn content_type(self, value: impl Arg<str>) -> CfnHostedConfigurationVersionProps<R0, R1, R2, Set> { CfnHostedConfigurationVersionProps(put(self.0, "ContentType", value.into_expr()), Phase) }
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-hostedconfigurationversion.html#cfn-appconfig-hostedconfigurationversion-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `LatestVersionNumber`: integer. Update: replacement.
+    /// `LatestVersionNumber`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-hostedconfigurationversion.html#cfn-appconfig-hostedconfigurationversion-latestversionnumber)
     pub fn latest_version_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LatestVersionNumber", value.into_expr()), Phase) }
-    /// `VersionLabel`: text. Update: replacement.
+    /// `VersionLabel`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-hostedconfigurationversion.html#cfn-appconfig-hostedconfigurationversion-versionlabel)
     pub fn version_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionLabel", value.into_expr()), Phase) }
 }
 impl Done for CfnHostedConfigurationVersionProps { fn into_props(self) -> Bag { self.0 } }

@@ -13,7 +13,7 @@ impl CfnConnector {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ConnectorLabel`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ConnectorArn`: `OtherArn`.
+    /// The attribute `ConnectorArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appflow-connector.html#ConnectorArn-fn::getatt)
     pub fn attr_connector_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ConnectorArn") }
 }
 impl Parent for CfnConnector { fn node(&self) -> &Place { &self.0 } }
@@ -24,13 +24,13 @@ impl CfnConnectorProps {
     pub fn new() -> CfnConnectorProps<Missing<required::ConnectorProvisioningConfig>, Missing<required::ConnectorProvisioningType>> { CfnConnectorProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnConnectorProps<R0, R1> {
-    /// `ConnectorLabel`: text. Update: replacement.
+    /// `ConnectorLabel`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appflow-connector.html#cfn-appflow-connector-connectorlabel)
     pub fn connector_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectorLabel", value.into_expr()), Phase) }
-    /// `ConnectorProvisioningConfig`: `ConnectorProvisioningConfig`, required. Update: in place.
+    /// `ConnectorProvisioningConfig`: `ConnectorProvisioningConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appflow-connector.html#cfn-appflow-connector-connectorprovisioningconfig)
     pub fn connector_provisioning_config(self, value: impl Arg<connector::ConnectorProvisioningConfig>) -> CfnConnectorProps<Set, R1> { CfnConnectorProps(put(self.0, "ConnectorProvisioningConfig", value.into_expr()), Phase) }
-    /// `ConnectorProvisioningType`: text, required. Update: in place.
+    /// `ConnectorProvisioningType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appflow-connector.html#cfn-appflow-connector-connectorprovisioningtype)
     pub fn connector_provisioning_type(self, value: impl Arg<str>) -> CfnConnectorProps<R0, Set> { CfnConnectorProps(put(self.0, "ConnectorProvisioningType", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appflow-connector.html#cfn-appflow-connector-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectorProps { fn into_props(self) -> Bag { self.0 } }
@@ -42,7 +42,7 @@ use crate::cfn::support::*;
 impl ConnectorProvisioningConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Lambda`: `LambdaConnectorProvisioningConfig`. Update: in place.
+    /// `Lambda`: `LambdaConnectorProvisioningConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connector-connectorprovisioningconfig.html#cfn-appflow-connector-connectorprovisioningconfig-lambda)
     pub fn lambda(self, value: impl Arg<LambdaConnectorProvisioningConfig>) -> Self { Self(put(self.0, "Lambda", value.into_expr())) }
 }
 impl Done for ConnectorProvisioningConfig { fn into_props(self) -> Bag { self.0 } }
@@ -53,7 +53,7 @@ impl LambdaConnectorProvisioningConfig {
     pub fn new() -> LambdaConnectorProvisioningConfig<Missing<super::required::LambdaArn>> { LambdaConnectorProvisioningConfig(Bag::default(), Phase) }
 }
 impl<R0> LambdaConnectorProvisioningConfig<R0> {
-    /// `LambdaArn`: `LambdaFunctionArn`, required. Update: in place.
+    /// `LambdaArn`: `LambdaFunctionArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connector-lambdaconnectorprovisioningconfig.html#cfn-appflow-connector-lambdaconnectorprovisioningconfig-lambdaarn)
     pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> LambdaConnectorProvisioningConfig<Set> { LambdaConnectorProvisioningConfig(put(self.0, "LambdaArn", value.into_expr()), Phase) }
 }
 impl Done for LambdaConnectorProvisioningConfig { fn into_props(self) -> Bag { self.0 } }
@@ -67,9 +67,9 @@ impl CfnConnectorProfile {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectorProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ConnectorProfileName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ConnectorProfileArn`: `OtherArn`.
+    /// The attribute `ConnectorProfileArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appflow-connectorprofile.html#ConnectorProfileArn-fn::getatt)
     pub fn attr_connector_profile_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ConnectorProfileArn") }
-    /// The attribute `CredentialsArn`: `OtherArn`.
+    /// The attribute `CredentialsArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appflow-connectorprofile.html#CredentialsArn-fn::getatt)
     pub fn attr_credentials_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CredentialsArn") }
 }
 impl Parent for CfnConnectorProfile { fn node(&self) -> &Place { &self.0 } }
@@ -80,17 +80,17 @@ impl CfnConnectorProfileProps {
     pub fn new() -> CfnConnectorProfileProps<Missing<required::ConnectionMode>, Missing<required::ConnectorProfileName>, Missing<required::ConnectorType>> { CfnConnectorProfileProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnConnectorProfileProps<R0, R1, R2> {
-    /// `ConnectionMode`: `ConnectionMode`, required. Update: in place.
+    /// `ConnectionMode`: `ConnectionMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appflow-connectorprofile.html#cfn-appflow-connectorprofile-connectionmode)
     pub fn connection_mode(self, value: impl Arg<connector_profile::ConnectionMode>) -> CfnConnectorProfileProps<Set, R1, R2> { CfnConnectorProfileProps(put(self.0, "ConnectionMode", value.into_expr()), Phase) }
-    /// `ConnectorLabel`: text. Update: replacement.
+    /// `ConnectorLabel`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appflow-connectorprofile.html#cfn-appflow-connectorprofile-connectorlabel)
     pub fn connector_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectorLabel", value.into_expr()), Phase) }
-    /// `ConnectorProfileConfig`: `ConnectorProfileConfig`. Update: in place.
+    /// `ConnectorProfileConfig`: `ConnectorProfileConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appflow-connectorprofile.html#cfn-appflow-connectorprofile-connectorprofileconfig)
     pub fn connector_profile_config(self, value: impl Arg<connector_profile::ConnectorProfileConfig>) -> Self { Self(put(self.0, "ConnectorProfileConfig", value.into_expr()), Phase) }
-    /// `ConnectorProfileName`: text, required. Update: replacement.
+    /// `ConnectorProfileName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appflow-connectorprofile.html#cfn-appflow-connectorprofile-connectorprofilename)
     pub fn connector_profile_name(self, value: impl Arg<str>) -> CfnConnectorProfileProps<R0, Set, R2> { CfnConnectorProfileProps(put(self.0, "ConnectorProfileName", value.into_expr()), Phase) }
-    /// `ConnectorType`: `ConnectorType`, required. Update: replacement.
+    /// `ConnectorType`: `ConnectorType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appflow-connectorprofile.html#cfn-appflow-connectorprofile-connectortype)
     pub fn connector_type(self, value: impl Arg<connector_profile::ConnectorType>) -> CfnConnectorProfileProps<R0, R1, Set> { CfnConnectorProfileProps(put(self.0, "ConnectorType", value.into_expr()), Phase) }
-    /// `KMSArn`: `KmsKeyArn`. Update: in place.
+    /// `KMSArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appflow-connectorprofile.html#cfn-appflow-connectorprofile-kmsarn)
     pub fn kms_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KMSArn", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectorProfileProps { fn into_props(self) -> Bag { self.0 } }
@@ -104,9 +104,9 @@ impl AmplitudeConnectorProfileCredentials {
     pub fn new() -> AmplitudeConnectorProfileCredentials<Missing<super::required::ApiKey>, Missing<super::required::SecretKey>> { AmplitudeConnectorProfileCredentials(Bag::default(), Phase) }
 }
 impl<R0, R1> AmplitudeConnectorProfileCredentials<R0, R1> {
-    /// `ApiKey`: text, required. Update: in place.
+    /// `ApiKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-amplitudeconnectorprofilecredentials.html#cfn-appflow-connectorprofile-amplitudeconnectorprofilecredentials-apikey)
     pub fn api_key(self, value: impl Arg<str>) -> AmplitudeConnectorProfileCredentials<Set, R1> { AmplitudeConnectorProfileCredentials(put(self.0, "ApiKey", value.into_expr()), Phase) }
-    /// `SecretKey`: text, required. Update: in place.
+    /// `SecretKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-amplitudeconnectorprofilecredentials.html#cfn-appflow-connectorprofile-amplitudeconnectorprofilecredentials-secretkey)
     pub fn secret_key(self, value: impl Arg<str>) -> AmplitudeConnectorProfileCredentials<R0, Set> { AmplitudeConnectorProfileCredentials(put(self.0, "SecretKey", value.into_expr()), Phase) }
 }
 impl Done for AmplitudeConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
@@ -117,9 +117,9 @@ impl ApiKeyCredentials {
     pub fn new() -> ApiKeyCredentials<Missing<super::required::ApiKey>> { ApiKeyCredentials(Bag::default(), Phase) }
 }
 impl<R0> ApiKeyCredentials<R0> {
-    /// `ApiKey`: text, required. Update: in place.
+    /// `ApiKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-apikeycredentials.html#cfn-appflow-connectorprofile-apikeycredentials-apikey)
     pub fn api_key(self, value: impl Arg<str>) -> ApiKeyCredentials<Set> { ApiKeyCredentials(put(self.0, "ApiKey", value.into_expr()), Phase) }
-    /// `ApiSecretKey`: text. Update: in place.
+    /// `ApiSecretKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-apikeycredentials.html#cfn-appflow-connectorprofile-apikeycredentials-apisecretkey)
     pub fn api_secret_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiSecretKey", value.into_expr()), Phase) }
 }
 impl Done for ApiKeyCredentials { fn into_props(self) -> Bag { self.0 } }
@@ -130,9 +130,9 @@ impl BasicAuthCredentials {
     pub fn new() -> BasicAuthCredentials<Missing<super::required::Password>, Missing<super::required::Username>> { BasicAuthCredentials(Bag::default(), Phase) }
 }
 impl<R0, R1> BasicAuthCredentials<R0, R1> {
-    /// `Password`: text, required. Update: in place.
+    /// `Password`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-basicauthcredentials.html#cfn-appflow-connectorprofile-basicauthcredentials-password)
     pub fn password(self, value: impl Arg<str>) -> BasicAuthCredentials<Set, R1> { BasicAuthCredentials(put(self.0, "Password", value.into_expr()), Phase) }
-    /// `Username`: text, required. Update: in place.
+    /// `Username`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-basicauthcredentials.html#cfn-appflow-connectorprofile-basicauthcredentials-username)
     pub fn username(self, value: impl Arg<str>) -> BasicAuthCredentials<R0, Set> { BasicAuthCredentials(put(self.0, "Username", value.into_expr()), Phase) }
 }
 impl Done for BasicAuthCredentials { fn into_props(self) -> Bag { self.0 } }
@@ -141,9 +141,9 @@ impl Done for BasicAuthCredentials { fn into_props(self) -> Bag { self.0 } }
 impl ConnectorOAuthRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AuthCode`: text. Update: in place.
+    /// `AuthCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectoroauthrequest.html#cfn-appflow-connectorprofile-connectoroauthrequest-authcode)
     pub fn auth_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthCode", value.into_expr())) }
-    /// `RedirectUri`: text. Update: in place.
+    /// `RedirectUri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectoroauthrequest.html#cfn-appflow-connectorprofile-connectoroauthrequest-redirecturi)
     pub fn redirect_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RedirectUri", value.into_expr())) }
 }
 impl Done for ConnectorOAuthRequest { fn into_props(self) -> Bag { self.0 } }
@@ -152,9 +152,9 @@ impl Done for ConnectorOAuthRequest { fn into_props(self) -> Bag { self.0 } }
 impl ConnectorProfileConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ConnectorProfileCredentials`: `ConnectorProfileCredentials`. Update: in place.
+    /// `ConnectorProfileCredentials`: `ConnectorProfileCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofileconfig.html#cfn-appflow-connectorprofile-connectorprofileconfig-connectorprofilecredentials)
     pub fn connector_profile_credentials(self, value: impl Arg<ConnectorProfileCredentials>) -> Self { Self(put(self.0, "ConnectorProfileCredentials", value.into_expr())) }
-    /// `ConnectorProfileProperties`: `ConnectorProfileProperties`. Update: in place.
+    /// `ConnectorProfileProperties`: `ConnectorProfileProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofileconfig.html#cfn-appflow-connectorprofile-connectorprofileconfig-connectorprofileproperties)
     pub fn connector_profile_properties(self, value: impl Arg<ConnectorProfileProperties>) -> Self { Self(put(self.0, "ConnectorProfileProperties", value.into_expr())) }
 }
 impl Done for ConnectorProfileConfig { fn into_props(self) -> Bag { self.0 } }
@@ -163,41 +163,41 @@ impl Done for ConnectorProfileConfig { fn into_props(self) -> Bag { self.0 } }
 impl ConnectorProfileCredentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Amplitude`: `AmplitudeConnectorProfileCredentials`. Update: in place.
+    /// `Amplitude`: `AmplitudeConnectorProfileCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofilecredentials.html#cfn-appflow-connectorprofile-connectorprofilecredentials-amplitude)
     pub fn amplitude(self, value: impl Arg<AmplitudeConnectorProfileCredentials>) -> Self { Self(put(self.0, "Amplitude", value.into_expr())) }
-    /// `CustomConnector`: `CustomConnectorProfileCredentials`. Update: in place.
+    /// `CustomConnector`: `CustomConnectorProfileCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofilecredentials.html#cfn-appflow-connectorprofile-connectorprofilecredentials-customconnector)
     pub fn custom_connector(self, value: impl Arg<CustomConnectorProfileCredentials>) -> Self { Self(put(self.0, "CustomConnector", value.into_expr())) }
-    /// `Datadog`: `DatadogConnectorProfileCredentials`. Update: in place.
+    /// `Datadog`: `DatadogConnectorProfileCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofilecredentials.html#cfn-appflow-connectorprofile-connectorprofilecredentials-datadog)
     pub fn datadog(self, value: impl Arg<DatadogConnectorProfileCredentials>) -> Self { Self(put(self.0, "Datadog", value.into_expr())) }
-    /// `Dynatrace`: `DynatraceConnectorProfileCredentials`. Update: in place.
+    /// `Dynatrace`: `DynatraceConnectorProfileCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofilecredentials.html#cfn-appflow-connectorprofile-connectorprofilecredentials-dynatrace)
     pub fn dynatrace(self, value: impl Arg<DynatraceConnectorProfileCredentials>) -> Self { Self(put(self.0, "Dynatrace", value.into_expr())) }
-    /// `GoogleAnalytics`: `GoogleAnalyticsConnectorProfileCredentials`. Update: in place.
+    /// `GoogleAnalytics`: `GoogleAnalyticsConnectorProfileCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofilecredentials.html#cfn-appflow-connectorprofile-connectorprofilecredentials-googleanalytics)
     pub fn google_analytics(self, value: impl Arg<GoogleAnalyticsConnectorProfileCredentials>) -> Self { Self(put(self.0, "GoogleAnalytics", value.into_expr())) }
-    /// `InforNexus`: `InforNexusConnectorProfileCredentials`. Update: in place.
+    /// `InforNexus`: `InforNexusConnectorProfileCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofilecredentials.html#cfn-appflow-connectorprofile-connectorprofilecredentials-infornexus)
     pub fn infor_nexus(self, value: impl Arg<InforNexusConnectorProfileCredentials>) -> Self { Self(put(self.0, "InforNexus", value.into_expr())) }
-    /// `Marketo`: `MarketoConnectorProfileCredentials`. Update: in place.
+    /// `Marketo`: `MarketoConnectorProfileCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofilecredentials.html#cfn-appflow-connectorprofile-connectorprofilecredentials-marketo)
     pub fn marketo(self, value: impl Arg<MarketoConnectorProfileCredentials>) -> Self { Self(put(self.0, "Marketo", value.into_expr())) }
-    /// `Pardot`: `PardotConnectorProfileCredentials`. Update: in place.
+    /// `Pardot`: `PardotConnectorProfileCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofilecredentials.html#cfn-appflow-connectorprofile-connectorprofilecredentials-pardot)
     pub fn pardot(self, value: impl Arg<PardotConnectorProfileCredentials>) -> Self { Self(put(self.0, "Pardot", value.into_expr())) }
-    /// `Redshift`: `RedshiftConnectorProfileCredentials`. Update: in place.
+    /// `Redshift`: `RedshiftConnectorProfileCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofilecredentials.html#cfn-appflow-connectorprofile-connectorprofilecredentials-redshift)
     pub fn redshift(self, value: impl Arg<RedshiftConnectorProfileCredentials>) -> Self { Self(put(self.0, "Redshift", value.into_expr())) }
-    /// `Salesforce`: `SalesforceConnectorProfileCredentials`. Update: in place.
+    /// `Salesforce`: `SalesforceConnectorProfileCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofilecredentials.html#cfn-appflow-connectorprofile-connectorprofilecredentials-salesforce)
     pub fn salesforce(self, value: impl Arg<SalesforceConnectorProfileCredentials>) -> Self { Self(put(self.0, "Salesforce", value.into_expr())) }
-    /// `SAPOData`: `SAPODataConnectorProfileCredentials`. Update: in place.
+    /// `SAPOData`: `SAPODataConnectorProfileCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofilecredentials.html#cfn-appflow-connectorprofile-connectorprofilecredentials-sapodata)
     pub fn sapo_data(self, value: impl Arg<SAPODataConnectorProfileCredentials>) -> Self { Self(put(self.0, "SAPOData", value.into_expr())) }
-    /// `ServiceNow`: `ServiceNowConnectorProfileCredentials`. Update: in place.
+    /// `ServiceNow`: `ServiceNowConnectorProfileCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofilecredentials.html#cfn-appflow-connectorprofile-connectorprofilecredentials-servicenow)
     pub fn service_now(self, value: impl Arg<ServiceNowConnectorProfileCredentials>) -> Self { Self(put(self.0, "ServiceNow", value.into_expr())) }
-    /// `Singular`: `SingularConnectorProfileCredentials`. Update: in place.
+    /// `Singular`: `SingularConnectorProfileCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofilecredentials.html#cfn-appflow-connectorprofile-connectorprofilecredentials-singular)
     pub fn singular(self, value: impl Arg<SingularConnectorProfileCredentials>) -> Self { Self(put(self.0, "Singular", value.into_expr())) }
-    /// `Slack`: `SlackConnectorProfileCredentials`. Update: in place.
+    /// `Slack`: `SlackConnectorProfileCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofilecredentials.html#cfn-appflow-connectorprofile-connectorprofilecredentials-slack)
     pub fn slack(self, value: impl Arg<SlackConnectorProfileCredentials>) -> Self { Self(put(self.0, "Slack", value.into_expr())) }
-    /// `Snowflake`: `SnowflakeConnectorProfileCredentials`. Update: in place.
+    /// `Snowflake`: `SnowflakeConnectorProfileCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofilecredentials.html#cfn-appflow-connectorprofile-connectorprofilecredentials-snowflake)
     pub fn snowflake(self, value: impl Arg<SnowflakeConnectorProfileCredentials>) -> Self { Self(put(self.0, "Snowflake", value.into_expr())) }
-    /// `Trendmicro`: `TrendmicroConnectorProfileCredentials`. Update: in place.
+    /// `Trendmicro`: `TrendmicroConnectorProfileCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofilecredentials.html#cfn-appflow-connectorprofile-connectorprofilecredentials-trendmicro)
     pub fn trendmicro(self, value: impl Arg<TrendmicroConnectorProfileCredentials>) -> Self { Self(put(self.0, "Trendmicro", value.into_expr())) }
-    /// `Veeva`: `VeevaConnectorProfileCredentials`. Update: in place.
+    /// `Veeva`: `VeevaConnectorProfileCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofilecredentials.html#cfn-appflow-connectorprofile-connectorprofilecredentials-veeva)
     pub fn veeva(self, value: impl Arg<VeevaConnectorProfileCredentials>) -> Self { Self(put(self.0, "Veeva", value.into_expr())) }
-    /// `Zendesk`: `ZendeskConnectorProfileCredentials`. Update: in place.
+    /// `Zendesk`: `ZendeskConnectorProfileCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofilecredentials.html#cfn-appflow-connectorprofile-connectorprofilecredentials-zendesk)
     pub fn zendesk(self, value: impl Arg<ZendeskConnectorProfileCredentials>) -> Self { Self(put(self.0, "Zendesk", value.into_expr())) }
 }
 impl Done for ConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
@@ -206,33 +206,33 @@ impl Done for ConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 
 impl ConnectorProfileProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CustomConnector`: `CustomConnectorProfileProperties`. Update: in place.
+    /// `CustomConnector`: `CustomConnectorProfileProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofileproperties.html#cfn-appflow-connectorprofile-connectorprofileproperties-customconnector)
     pub fn custom_connector(self, value: impl Arg<CustomConnectorProfileProperties>) -> Self { Self(put(self.0, "CustomConnector", value.into_expr())) }
-    /// `Datadog`: `DatadogConnectorProfileProperties`. Update: in place.
+    /// `Datadog`: `DatadogConnectorProfileProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofileproperties.html#cfn-appflow-connectorprofile-connectorprofileproperties-datadog)
     pub fn datadog(self, value: impl Arg<DatadogConnectorProfileProperties>) -> Self { Self(put(self.0, "Datadog", value.into_expr())) }
-    /// `Dynatrace`: `DynatraceConnectorProfileProperties`. Update: in place.
+    /// `Dynatrace`: `DynatraceConnectorProfileProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofileproperties.html#cfn-appflow-connectorprofile-connectorprofileproperties-dynatrace)
     pub fn dynatrace(self, value: impl Arg<DynatraceConnectorProfileProperties>) -> Self { Self(put(self.0, "Dynatrace", value.into_expr())) }
-    /// `InforNexus`: `InforNexusConnectorProfileProperties`. Update: in place.
+    /// `InforNexus`: `InforNexusConnectorProfileProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofileproperties.html#cfn-appflow-connectorprofile-connectorprofileproperties-infornexus)
     pub fn infor_nexus(self, value: impl Arg<InforNexusConnectorProfileProperties>) -> Self { Self(put(self.0, "InforNexus", value.into_expr())) }
-    /// `Marketo`: `MarketoConnectorProfileProperties`. Update: in place.
+    /// `Marketo`: `MarketoConnectorProfileProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofileproperties.html#cfn-appflow-connectorprofile-connectorprofileproperties-marketo)
     pub fn marketo(self, value: impl Arg<MarketoConnectorProfileProperties>) -> Self { Self(put(self.0, "Marketo", value.into_expr())) }
-    /// `Pardot`: `PardotConnectorProfileProperties`. Update: in place.
+    /// `Pardot`: `PardotConnectorProfileProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofileproperties.html#cfn-appflow-connectorprofile-connectorprofileproperties-pardot)
     pub fn pardot(self, value: impl Arg<PardotConnectorProfileProperties>) -> Self { Self(put(self.0, "Pardot", value.into_expr())) }
-    /// `Redshift`: `RedshiftConnectorProfileProperties`. Update: in place.
+    /// `Redshift`: `RedshiftConnectorProfileProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofileproperties.html#cfn-appflow-connectorprofile-connectorprofileproperties-redshift)
     pub fn redshift(self, value: impl Arg<RedshiftConnectorProfileProperties>) -> Self { Self(put(self.0, "Redshift", value.into_expr())) }
-    /// `Salesforce`: `SalesforceConnectorProfileProperties`. Update: in place.
+    /// `Salesforce`: `SalesforceConnectorProfileProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofileproperties.html#cfn-appflow-connectorprofile-connectorprofileproperties-salesforce)
     pub fn salesforce(self, value: impl Arg<SalesforceConnectorProfileProperties>) -> Self { Self(put(self.0, "Salesforce", value.into_expr())) }
-    /// `SAPOData`: `SAPODataConnectorProfileProperties`. Update: in place.
+    /// `SAPOData`: `SAPODataConnectorProfileProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofileproperties.html#cfn-appflow-connectorprofile-connectorprofileproperties-sapodata)
     pub fn sapo_data(self, value: impl Arg<SAPODataConnectorProfileProperties>) -> Self { Self(put(self.0, "SAPOData", value.into_expr())) }
-    /// `ServiceNow`: `ServiceNowConnectorProfileProperties`. Update: in place.
+    /// `ServiceNow`: `ServiceNowConnectorProfileProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofileproperties.html#cfn-appflow-connectorprofile-connectorprofileproperties-servicenow)
     pub fn service_now(self, value: impl Arg<ServiceNowConnectorProfileProperties>) -> Self { Self(put(self.0, "ServiceNow", value.into_expr())) }
-    /// `Slack`: `SlackConnectorProfileProperties`. Update: in place.
+    /// `Slack`: `SlackConnectorProfileProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofileproperties.html#cfn-appflow-connectorprofile-connectorprofileproperties-slack)
     pub fn slack(self, value: impl Arg<SlackConnectorProfileProperties>) -> Self { Self(put(self.0, "Slack", value.into_expr())) }
-    /// `Snowflake`: `SnowflakeConnectorProfileProperties`. Update: in place.
+    /// `Snowflake`: `SnowflakeConnectorProfileProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofileproperties.html#cfn-appflow-connectorprofile-connectorprofileproperties-snowflake)
     pub fn snowflake(self, value: impl Arg<SnowflakeConnectorProfileProperties>) -> Self { Self(put(self.0, "Snowflake", value.into_expr())) }
-    /// `Veeva`: `VeevaConnectorProfileProperties`. Update: in place.
+    /// `Veeva`: `VeevaConnectorProfileProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofileproperties.html#cfn-appflow-connectorprofile-connectorprofileproperties-veeva)
     pub fn veeva(self, value: impl Arg<VeevaConnectorProfileProperties>) -> Self { Self(put(self.0, "Veeva", value.into_expr())) }
-    /// `Zendesk`: `ZendeskConnectorProfileProperties`. Update: in place.
+    /// `Zendesk`: `ZendeskConnectorProfileProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofileproperties.html#cfn-appflow-connectorprofile-connectorprofileproperties-zendesk)
     pub fn zendesk(self, value: impl Arg<ZendeskConnectorProfileProperties>) -> Self { Self(put(self.0, "Zendesk", value.into_expr())) }
 }
 impl Done for ConnectorProfileProperties { fn into_props(self) -> Bag { self.0 } }
@@ -243,9 +243,9 @@ impl CustomAuthCredentials {
     pub fn new() -> CustomAuthCredentials<Missing<super::required::CustomAuthenticationType>> { CustomAuthCredentials(Bag::default(), Phase) }
 }
 impl<R0> CustomAuthCredentials<R0> {
-    /// `CredentialsMap`: map of text. Update: in place.
+    /// `CredentialsMap`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-customauthcredentials.html#cfn-appflow-connectorprofile-customauthcredentials-credentialsmap)
     pub fn credentials_map(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "CredentialsMap", value.into_expr()), Phase) }
-    /// `CustomAuthenticationType`: text, required. Update: in place.
+    /// `CustomAuthenticationType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-customauthcredentials.html#cfn-appflow-connectorprofile-customauthcredentials-customauthenticationtype)
     pub fn custom_authentication_type(self, value: impl Arg<str>) -> CustomAuthCredentials<Set> { CustomAuthCredentials(put(self.0, "CustomAuthenticationType", value.into_expr()), Phase) }
 }
 impl Done for CustomAuthCredentials { fn into_props(self) -> Bag { self.0 } }
@@ -256,15 +256,15 @@ impl CustomConnectorProfileCredentials {
     pub fn new() -> CustomConnectorProfileCredentials<Missing<super::required::AuthenticationType>> { CustomConnectorProfileCredentials(Bag::default(), Phase) }
 }
 impl<R0> CustomConnectorProfileCredentials<R0> {
-    /// `ApiKey`: `ApiKeyCredentials`. Update: in place.
+    /// `ApiKey`: `ApiKeyCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-customconnectorprofilecredentials.html#cfn-appflow-connectorprofile-customconnectorprofilecredentials-apikey)
     pub fn api_key(self, value: impl Arg<ApiKeyCredentials>) -> Self { Self(put(self.0, "ApiKey", value.into_expr()), Phase) }
-    /// `AuthenticationType`: `AuthenticationType`, required. Update: in place.
+    /// `AuthenticationType`: `AuthenticationType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-customconnectorprofilecredentials.html#cfn-appflow-connectorprofile-customconnectorprofilecredentials-authenticationtype)
     pub fn authentication_type(self, value: impl Arg<AuthenticationType>) -> CustomConnectorProfileCredentials<Set> { CustomConnectorProfileCredentials(put(self.0, "AuthenticationType", value.into_expr()), Phase) }
-    /// `Basic`: `BasicAuthCredentials`. Update: in place.
+    /// `Basic`: `BasicAuthCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-customconnectorprofilecredentials.html#cfn-appflow-connectorprofile-customconnectorprofilecredentials-basic)
     pub fn basic(self, value: impl Arg<BasicAuthCredentials>) -> Self { Self(put(self.0, "Basic", value.into_expr()), Phase) }
-    /// `Custom`: `CustomAuthCredentials`. Update: in place.
+    /// `Custom`: `CustomAuthCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-customconnectorprofilecredentials.html#cfn-appflow-connectorprofile-customconnectorprofilecredentials-custom)
     pub fn custom(self, value: impl Arg<CustomAuthCredentials>) -> Self { Self(put(self.0, "Custom", value.into_expr()), Phase) }
-    /// `Oauth2`: `OAuth2Credentials`. Update: in place.
+    /// `Oauth2`: `OAuth2Credentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-customconnectorprofilecredentials.html#cfn-appflow-connectorprofile-customconnectorprofilecredentials-oauth2)
     pub fn oauth2(self, value: impl Arg<OAuth2Credentials>) -> Self { Self(put(self.0, "Oauth2", value.into_expr()), Phase) }
 }
 impl Done for CustomConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
@@ -273,9 +273,9 @@ impl Done for CustomConnectorProfileCredentials { fn into_props(self) -> Bag { s
 impl CustomConnectorProfileProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `OAuth2Properties`: `OAuth2Properties`. Update: in place.
+    /// `OAuth2Properties`: `OAuth2Properties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-customconnectorprofileproperties.html#cfn-appflow-connectorprofile-customconnectorprofileproperties-oauth2properties)
     pub fn oauth2_properties(self, value: impl Arg<OAuth2Properties>) -> Self { Self(put(self.0, "OAuth2Properties", value.into_expr())) }
-    /// `ProfileProperties`: map of text. Update: in place.
+    /// `ProfileProperties`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-customconnectorprofileproperties.html#cfn-appflow-connectorprofile-customconnectorprofileproperties-profileproperties)
     pub fn profile_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ProfileProperties", value.into_expr())) }
 }
 impl Done for CustomConnectorProfileProperties { fn into_props(self) -> Bag { self.0 } }
@@ -286,9 +286,9 @@ impl DatadogConnectorProfileCredentials {
     pub fn new() -> DatadogConnectorProfileCredentials<Missing<super::required::ApiKey>, Missing<super::required::ApplicationKey>> { DatadogConnectorProfileCredentials(Bag::default(), Phase) }
 }
 impl<R0, R1> DatadogConnectorProfileCredentials<R0, R1> {
-    /// `ApiKey`: text, required. Update: in place.
+    /// `ApiKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-datadogconnectorprofilecredentials.html#cfn-appflow-connectorprofile-datadogconnectorprofilecredentials-apikey)
     pub fn api_key(self, value: impl Arg<str>) -> DatadogConnectorProfileCredentials<Set, R1> { DatadogConnectorProfileCredentials(put(self.0, "ApiKey", value.into_expr()), Phase) }
-    /// `ApplicationKey`: text, required. Update: in place.
+    /// `ApplicationKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-datadogconnectorprofilecredentials.html#cfn-appflow-connectorprofile-datadogconnectorprofilecredentials-applicationkey)
     pub fn application_key(self, value: impl Arg<str>) -> DatadogConnectorProfileCredentials<R0, Set> { DatadogConnectorProfileCredentials(put(self.0, "ApplicationKey", value.into_expr()), Phase) }
 }
 impl Done for DatadogConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
@@ -299,7 +299,7 @@ impl DatadogConnectorProfileProperties {
     pub fn new() -> DatadogConnectorProfileProperties<Missing<super::required::InstanceUrl>> { DatadogConnectorProfileProperties(Bag::default(), Phase) }
 }
 impl<R0> DatadogConnectorProfileProperties<R0> {
-    /// `InstanceUrl`: text, required. Update: in place.
+    /// `InstanceUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-datadogconnectorprofileproperties.html#cfn-appflow-connectorprofile-datadogconnectorprofileproperties-instanceurl)
     pub fn instance_url(self, value: impl Arg<str>) -> DatadogConnectorProfileProperties<Set> { DatadogConnectorProfileProperties(put(self.0, "InstanceUrl", value.into_expr()), Phase) }
 }
 impl Done for DatadogConnectorProfileProperties { fn into_props(self) -> Bag { self.0 } }
@@ -310,7 +310,7 @@ impl DynatraceConnectorProfileCredentials {
     pub fn new() -> DynatraceConnectorProfileCredentials<Missing<super::required::ApiToken>> { DynatraceConnectorProfileCredentials(Bag::default(), Phase) }
 }
 impl<R0> DynatraceConnectorProfileCredentials<R0> {
-    /// `ApiToken`: text, required. Update: in place.
+    /// `ApiToken`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-dynatraceconnectorprofilecredentials.html#cfn-appflow-connectorprofile-dynatraceconnectorprofilecredentials-apitoken)
     pub fn api_token(self, value: impl Arg<str>) -> DynatraceConnectorProfileCredentials<Set> { DynatraceConnectorProfileCredentials(put(self.0, "ApiToken", value.into_expr()), Phase) }
 }
 impl Done for DynatraceConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
@@ -321,7 +321,7 @@ impl DynatraceConnectorProfileProperties {
     pub fn new() -> DynatraceConnectorProfileProperties<Missing<super::required::InstanceUrl>> { DynatraceConnectorProfileProperties(Bag::default(), Phase) }
 }
 impl<R0> DynatraceConnectorProfileProperties<R0> {
-    /// `InstanceUrl`: text, required. Update: in place.
+    /// `InstanceUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-dynatraceconnectorprofileproperties.html#cfn-appflow-connectorprofile-dynatraceconnectorprofileproperties-instanceurl)
     pub fn instance_url(self, value: impl Arg<str>) -> DynatraceConnectorProfileProperties<Set> { DynatraceConnectorProfileProperties(put(self.0, "InstanceUrl", value.into_expr()), Phase) }
 }
 impl Done for DynatraceConnectorProfileProperties { fn into_props(self) -> Bag { self.0 } }
@@ -332,15 +332,15 @@ impl GoogleAnalyticsConnectorProfileCredentials {
     pub fn new() -> GoogleAnalyticsConnectorProfileCredentials<Missing<super::required::ClientId>, Missing<super::required::ClientSecret>> { GoogleAnalyticsConnectorProfileCredentials(Bag::default(), Phase) }
 }
 impl<R0, R1> GoogleAnalyticsConnectorProfileCredentials<R0, R1> {
-    /// `AccessToken`: text. Update: in place.
+    /// `AccessToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-googleanalyticsconnectorprofilecredentials.html#cfn-appflow-connectorprofile-googleanalyticsconnectorprofilecredentials-accesstoken)
     pub fn access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessToken", value.into_expr()), Phase) }
-    /// `ClientId`: text, required. Update: in place.
+    /// `ClientId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-googleanalyticsconnectorprofilecredentials.html#cfn-appflow-connectorprofile-googleanalyticsconnectorprofilecredentials-clientid)
     pub fn client_id(self, value: impl Arg<str>) -> GoogleAnalyticsConnectorProfileCredentials<Set, R1> { GoogleAnalyticsConnectorProfileCredentials(put(self.0, "ClientId", value.into_expr()), Phase) }
-    /// `ClientSecret`: text, required. Update: in place.
+    /// `ClientSecret`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-googleanalyticsconnectorprofilecredentials.html#cfn-appflow-connectorprofile-googleanalyticsconnectorprofilecredentials-clientsecret)
     pub fn client_secret(self, value: impl Arg<str>) -> GoogleAnalyticsConnectorProfileCredentials<R0, Set> { GoogleAnalyticsConnectorProfileCredentials(put(self.0, "ClientSecret", value.into_expr()), Phase) }
-    /// `ConnectorOAuthRequest`: `ConnectorOAuthRequest`. Update: in place.
+    /// `ConnectorOAuthRequest`: `ConnectorOAuthRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-googleanalyticsconnectorprofilecredentials.html#cfn-appflow-connectorprofile-googleanalyticsconnectorprofilecredentials-connectoroauthrequest)
     pub fn connector_oauth_request(self, value: impl Arg<ConnectorOAuthRequest>) -> Self { Self(put(self.0, "ConnectorOAuthRequest", value.into_expr()), Phase) }
-    /// `RefreshToken`: text. Update: in place.
+    /// `RefreshToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-googleanalyticsconnectorprofilecredentials.html#cfn-appflow-connectorprofile-googleanalyticsconnectorprofilecredentials-refreshtoken)
     pub fn refresh_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefreshToken", value.into_expr()), Phase) }
 }
 impl Done for GoogleAnalyticsConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
@@ -351,13 +351,13 @@ impl InforNexusConnectorProfileCredentials {
     pub fn new() -> InforNexusConnectorProfileCredentials<Missing<super::required::AccessKeyId>, Missing<super::required::Datakey>, Missing<super::required::SecretAccessKey>, Missing<super::required::UserId>> { InforNexusConnectorProfileCredentials(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> InforNexusConnectorProfileCredentials<R0, R1, R2, R3> {
-    /// `AccessKeyId`: text, required. Update: in place.
+    /// `AccessKeyId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-infornexusconnectorprofilecredentials.html#cfn-appflow-connectorprofile-infornexusconnectorprofilecredentials-accesskeyid)
     pub fn access_key_id(self, value: impl Arg<str>) -> InforNexusConnectorProfileCredentials<Set, R1, R2, R3> { InforNexusConnectorProfileCredentials(put(self.0, "AccessKeyId", value.into_expr()), Phase) }
-    /// `Datakey`: text, required. Update: in place.
+    /// `Datakey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-infornexusconnectorprofilecredentials.html#cfn-appflow-connectorprofile-infornexusconnectorprofilecredentials-datakey)
     pub fn datakey(self, value: impl Arg<str>) -> InforNexusConnectorProfileCredentials<R0, Set, R2, R3> { InforNexusConnectorProfileCredentials(put(self.0, "Datakey", value.into_expr()), Phase) }
-    /// `SecretAccessKey`: text, required. Update: in place.
+    /// `SecretAccessKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-infornexusconnectorprofilecredentials.html#cfn-appflow-connectorprofile-infornexusconnectorprofilecredentials-secretaccesskey)
     pub fn secret_access_key(self, value: impl Arg<str>) -> InforNexusConnectorProfileCredentials<R0, R1, Set, R3> { InforNexusConnectorProfileCredentials(put(self.0, "SecretAccessKey", value.into_expr()), Phase) }
-    /// `UserId`: text, required. Update: in place.
+    /// `UserId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-infornexusconnectorprofilecredentials.html#cfn-appflow-connectorprofile-infornexusconnectorprofilecredentials-userid)
     pub fn user_id(self, value: impl Arg<str>) -> InforNexusConnectorProfileCredentials<R0, R1, R2, Set> { InforNexusConnectorProfileCredentials(put(self.0, "UserId", value.into_expr()), Phase) }
 }
 impl Done for InforNexusConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
@@ -368,7 +368,7 @@ impl InforNexusConnectorProfileProperties {
     pub fn new() -> InforNexusConnectorProfileProperties<Missing<super::required::InstanceUrl>> { InforNexusConnectorProfileProperties(Bag::default(), Phase) }
 }
 impl<R0> InforNexusConnectorProfileProperties<R0> {
-    /// `InstanceUrl`: text, required. Update: in place.
+    /// `InstanceUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-infornexusconnectorprofileproperties.html#cfn-appflow-connectorprofile-infornexusconnectorprofileproperties-instanceurl)
     pub fn instance_url(self, value: impl Arg<str>) -> InforNexusConnectorProfileProperties<Set> { InforNexusConnectorProfileProperties(put(self.0, "InstanceUrl", value.into_expr()), Phase) }
 }
 impl Done for InforNexusConnectorProfileProperties { fn into_props(self) -> Bag { self.0 } }
@@ -379,13 +379,13 @@ impl MarketoConnectorProfileCredentials {
     pub fn new() -> MarketoConnectorProfileCredentials<Missing<super::required::ClientId>, Missing<super::required::ClientSecret>> { MarketoConnectorProfileCredentials(Bag::default(), Phase) }
 }
 impl<R0, R1> MarketoConnectorProfileCredentials<R0, R1> {
-    /// `AccessToken`: text. Update: in place.
+    /// `AccessToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-marketoconnectorprofilecredentials.html#cfn-appflow-connectorprofile-marketoconnectorprofilecredentials-accesstoken)
     pub fn access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessToken", value.into_expr()), Phase) }
-    /// `ClientId`: text, required. Update: in place.
+    /// `ClientId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-marketoconnectorprofilecredentials.html#cfn-appflow-connectorprofile-marketoconnectorprofilecredentials-clientid)
     pub fn client_id(self, value: impl Arg<str>) -> MarketoConnectorProfileCredentials<Set, R1> { MarketoConnectorProfileCredentials(put(self.0, "ClientId", value.into_expr()), Phase) }
-    /// `ClientSecret`: text, required. Update: in place.
+    /// `ClientSecret`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-marketoconnectorprofilecredentials.html#cfn-appflow-connectorprofile-marketoconnectorprofilecredentials-clientsecret)
     pub fn client_secret(self, value: impl Arg<str>) -> MarketoConnectorProfileCredentials<R0, Set> { MarketoConnectorProfileCredentials(put(self.0, "ClientSecret", value.into_expr()), Phase) }
-    /// `ConnectorOAuthRequest`: `ConnectorOAuthRequest`. Update: in place.
+    /// `ConnectorOAuthRequest`: `ConnectorOAuthRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-marketoconnectorprofilecredentials.html#cfn-appflow-connectorprofile-marketoconnectorprofilecredentials-connectoroauthrequest)
     pub fn connector_oauth_request(self, value: impl Arg<ConnectorOAuthRequest>) -> Self { Self(put(self.0, "ConnectorOAuthRequest", value.into_expr()), Phase) }
 }
 impl Done for MarketoConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
@@ -396,7 +396,7 @@ impl MarketoConnectorProfileProperties {
     pub fn new() -> MarketoConnectorProfileProperties<Missing<super::required::InstanceUrl>> { MarketoConnectorProfileProperties(Bag::default(), Phase) }
 }
 impl<R0> MarketoConnectorProfileProperties<R0> {
-    /// `InstanceUrl`: text, required. Update: in place.
+    /// `InstanceUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-marketoconnectorprofileproperties.html#cfn-appflow-connectorprofile-marketoconnectorprofileproperties-instanceurl)
     pub fn instance_url(self, value: impl Arg<str>) -> MarketoConnectorProfileProperties<Set> { MarketoConnectorProfileProperties(put(self.0, "InstanceUrl", value.into_expr()), Phase) }
 }
 impl Done for MarketoConnectorProfileProperties { fn into_props(self) -> Bag { self.0 } }
@@ -405,15 +405,15 @@ impl Done for MarketoConnectorProfileProperties { fn into_props(self) -> Bag { s
 impl OAuth2Credentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AccessToken`: text. Update: in place.
+    /// `AccessToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-oauth2credentials.html#cfn-appflow-connectorprofile-oauth2credentials-accesstoken)
     pub fn access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessToken", value.into_expr())) }
-    /// `ClientId`: text. Update: in place.
+    /// `ClientId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-oauth2credentials.html#cfn-appflow-connectorprofile-oauth2credentials-clientid)
     pub fn client_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientId", value.into_expr())) }
-    /// `ClientSecret`: text. Update: in place.
+    /// `ClientSecret`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-oauth2credentials.html#cfn-appflow-connectorprofile-oauth2credentials-clientsecret)
     pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value.into_expr())) }
-    /// `OAuthRequest`: `ConnectorOAuthRequest`. Update: in place.
+    /// `OAuthRequest`: `ConnectorOAuthRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-oauth2credentials.html#cfn-appflow-connectorprofile-oauth2credentials-oauthrequest)
     pub fn oauth_request(self, value: impl Arg<ConnectorOAuthRequest>) -> Self { Self(put(self.0, "OAuthRequest", value.into_expr())) }
-    /// `RefreshToken`: text. Update: in place.
+    /// `RefreshToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-oauth2credentials.html#cfn-appflow-connectorprofile-oauth2credentials-refreshtoken)
     pub fn refresh_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefreshToken", value.into_expr())) }
 }
 impl Done for OAuth2Credentials { fn into_props(self) -> Bag { self.0 } }
@@ -422,11 +422,11 @@ impl Done for OAuth2Credentials { fn into_props(self) -> Bag { self.0 } }
 impl OAuth2Properties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `OAuth2GrantType`: `OAuth2GrantType`. Update: in place.
+    /// `OAuth2GrantType`: `OAuth2GrantType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-oauth2properties.html#cfn-appflow-connectorprofile-oauth2properties-oauth2granttype)
     pub fn oauth2_grant_type(self, value: impl Arg<OAuth2GrantType>) -> Self { Self(put(self.0, "OAuth2GrantType", value.into_expr())) }
-    /// `TokenUrl`: text. Update: in place.
+    /// `TokenUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-oauth2properties.html#cfn-appflow-connectorprofile-oauth2properties-tokenurl)
     pub fn token_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenUrl", value.into_expr())) }
-    /// `TokenUrlCustomProperties`: map of text. Update: in place.
+    /// `TokenUrlCustomProperties`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-oauth2properties.html#cfn-appflow-connectorprofile-oauth2properties-tokenurlcustomproperties)
     pub fn token_url_custom_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "TokenUrlCustomProperties", value.into_expr())) }
 }
 impl Done for OAuth2Properties { fn into_props(self) -> Bag { self.0 } }
@@ -435,15 +435,15 @@ impl Done for OAuth2Properties { fn into_props(self) -> Bag { self.0 } }
 impl OAuthCredentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AccessToken`: text. Update: in place.
+    /// `AccessToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-oauthcredentials.html#cfn-appflow-connectorprofile-oauthcredentials-accesstoken)
     pub fn access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessToken", value.into_expr())) }
-    /// `ClientId`: text. Update: in place.
+    /// `ClientId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-oauthcredentials.html#cfn-appflow-connectorprofile-oauthcredentials-clientid)
     pub fn client_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientId", value.into_expr())) }
-    /// `ClientSecret`: text. Update: in place.
+    /// `ClientSecret`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-oauthcredentials.html#cfn-appflow-connectorprofile-oauthcredentials-clientsecret)
     pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value.into_expr())) }
-    /// `ConnectorOAuthRequest`: `ConnectorOAuthRequest`. Update: in place.
+    /// `ConnectorOAuthRequest`: `ConnectorOAuthRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-oauthcredentials.html#cfn-appflow-connectorprofile-oauthcredentials-connectoroauthrequest)
     pub fn connector_oauth_request(self, value: impl Arg<ConnectorOAuthRequest>) -> Self { Self(put(self.0, "ConnectorOAuthRequest", value.into_expr())) }
-    /// `RefreshToken`: text. Update: in place.
+    /// `RefreshToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-oauthcredentials.html#cfn-appflow-connectorprofile-oauthcredentials-refreshtoken)
     pub fn refresh_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefreshToken", value.into_expr())) }
 }
 impl Done for OAuthCredentials { fn into_props(self) -> Bag { self.0 } }
@@ -452,11 +452,11 @@ impl Done for OAuthCredentials { fn into_props(self) -> Bag { self.0 } }
 impl OAuthProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AuthCodeUrl`: text. Update: in place.
+    /// `AuthCodeUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-oauthproperties.html#cfn-appflow-connectorprofile-oauthproperties-authcodeurl)
     pub fn auth_code_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthCodeUrl", value.into_expr())) }
-    /// `OAuthScopes`: list of text. Update: in place.
+    /// `OAuthScopes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-oauthproperties.html#cfn-appflow-connectorprofile-oauthproperties-oauthscopes)
     pub fn oauth_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OAuthScopes", value.into_expr())) }
-    /// `TokenUrl`: text. Update: in place.
+    /// `TokenUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-oauthproperties.html#cfn-appflow-connectorprofile-oauthproperties-tokenurl)
     pub fn token_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenUrl", value.into_expr())) }
 }
 impl Done for OAuthProperties { fn into_props(self) -> Bag { self.0 } }
@@ -465,13 +465,13 @@ impl Done for OAuthProperties { fn into_props(self) -> Bag { self.0 } }
 impl PardotConnectorProfileCredentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AccessToken`: text. Update: in place.
+    /// `AccessToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-pardotconnectorprofilecredentials.html#cfn-appflow-connectorprofile-pardotconnectorprofilecredentials-accesstoken)
     pub fn access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessToken", value.into_expr())) }
-    /// `ClientCredentialsArn`: text. Update: in place.
+    /// `ClientCredentialsArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-pardotconnectorprofilecredentials.html#cfn-appflow-connectorprofile-pardotconnectorprofilecredentials-clientcredentialsarn)
     pub fn client_credentials_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientCredentialsArn", value.into_expr())) }
-    /// `ConnectorOAuthRequest`: `ConnectorOAuthRequest`. Update: in place.
+    /// `ConnectorOAuthRequest`: `ConnectorOAuthRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-pardotconnectorprofilecredentials.html#cfn-appflow-connectorprofile-pardotconnectorprofilecredentials-connectoroauthrequest)
     pub fn connector_oauth_request(self, value: impl Arg<ConnectorOAuthRequest>) -> Self { Self(put(self.0, "ConnectorOAuthRequest", value.into_expr())) }
-    /// `RefreshToken`: text. Update: in place.
+    /// `RefreshToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-pardotconnectorprofilecredentials.html#cfn-appflow-connectorprofile-pardotconnectorprofilecredentials-refreshtoken)
     pub fn refresh_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefreshToken", value.into_expr())) }
 }
 impl Done for PardotConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
@@ -482,11 +482,11 @@ impl PardotConnectorProfileProperties {
     pub fn new() -> PardotConnectorProfileProperties<Missing<super::required::BusinessUnitId>> { PardotConnectorProfileProperties(Bag::default(), Phase) }
 }
 impl<R0> PardotConnectorProfileProperties<R0> {
-    /// `BusinessUnitId`: text, required. Update: in place.
+    /// `BusinessUnitId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-pardotconnectorprofileproperties.html#cfn-appflow-connectorprofile-pardotconnectorprofileproperties-businessunitid)
     pub fn business_unit_id(self, value: impl Arg<str>) -> PardotConnectorProfileProperties<Set> { PardotConnectorProfileProperties(put(self.0, "BusinessUnitId", value.into_expr()), Phase) }
-    /// `InstanceUrl`: text. Update: in place.
+    /// `InstanceUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-pardotconnectorprofileproperties.html#cfn-appflow-connectorprofile-pardotconnectorprofileproperties-instanceurl)
     pub fn instance_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceUrl", value.into_expr()), Phase) }
-    /// `IsSandboxEnvironment`: boolean. Update: in place.
+    /// `IsSandboxEnvironment`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-pardotconnectorprofileproperties.html#cfn-appflow-connectorprofile-pardotconnectorprofileproperties-issandboxenvironment)
     pub fn is_sandbox_environment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsSandboxEnvironment", value.into_expr()), Phase) }
 }
 impl Done for PardotConnectorProfileProperties { fn into_props(self) -> Bag { self.0 } }
@@ -495,9 +495,9 @@ impl Done for PardotConnectorProfileProperties { fn into_props(self) -> Bag { se
 impl RedshiftConnectorProfileCredentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Password`: text. Update: in place.
+    /// `Password`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-redshiftconnectorprofilecredentials.html#cfn-appflow-connectorprofile-redshiftconnectorprofilecredentials-password)
     pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr())) }
-    /// `Username`: text. Update: in place.
+    /// `Username`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-redshiftconnectorprofilecredentials.html#cfn-appflow-connectorprofile-redshiftconnectorprofilecredentials-username)
     pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
 }
 impl Done for RedshiftConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
@@ -508,23 +508,23 @@ impl RedshiftConnectorProfileProperties {
     pub fn new() -> RedshiftConnectorProfileProperties<Missing<super::required::BucketName>, Missing<super::required::RoleArn>> { RedshiftConnectorProfileProperties(Bag::default(), Phase) }
 }
 impl<R0, R1> RedshiftConnectorProfileProperties<R0, R1> {
-    /// `BucketName`: `S3BucketName`, required. Update: in place.
+    /// `BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-redshiftconnectorprofileproperties.html#cfn-appflow-connectorprofile-redshiftconnectorprofileproperties-bucketname)
     pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> RedshiftConnectorProfileProperties<Set, R1> { RedshiftConnectorProfileProperties(put(self.0, "BucketName", value.into_expr()), Phase) }
-    /// `BucketPrefix`: text. Update: in place.
+    /// `BucketPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-redshiftconnectorprofileproperties.html#cfn-appflow-connectorprofile-redshiftconnectorprofileproperties-bucketprefix)
     pub fn bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPrefix", value.into_expr()), Phase) }
-    /// `ClusterIdentifier`: text. Update: in place.
+    /// `ClusterIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-redshiftconnectorprofileproperties.html#cfn-appflow-connectorprofile-redshiftconnectorprofileproperties-clusteridentifier)
     pub fn cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterIdentifier", value.into_expr()), Phase) }
-    /// `DataApiRoleArn`: `IamRoleArn`. Update: in place.
+    /// `DataApiRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-redshiftconnectorprofileproperties.html#cfn-appflow-connectorprofile-redshiftconnectorprofileproperties-dataapirolearn)
     pub fn data_api_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "DataApiRoleArn", value.into_expr()), Phase) }
-    /// `DatabaseName`: text. Update: in place.
+    /// `DatabaseName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-redshiftconnectorprofileproperties.html#cfn-appflow-connectorprofile-redshiftconnectorprofileproperties-databasename)
     pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr()), Phase) }
-    /// `DatabaseUrl`: text. Update: in place.
+    /// `DatabaseUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-redshiftconnectorprofileproperties.html#cfn-appflow-connectorprofile-redshiftconnectorprofileproperties-databaseurl)
     pub fn database_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseUrl", value.into_expr()), Phase) }
-    /// `IsRedshiftServerless`: boolean. Update: in place.
+    /// `IsRedshiftServerless`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-redshiftconnectorprofileproperties.html#cfn-appflow-connectorprofile-redshiftconnectorprofileproperties-isredshiftserverless)
     pub fn is_redshift_serverless(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsRedshiftServerless", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-redshiftconnectorprofileproperties.html#cfn-appflow-connectorprofile-redshiftconnectorprofileproperties-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> RedshiftConnectorProfileProperties<R0, Set> { RedshiftConnectorProfileProperties(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `WorkgroupName`: text. Update: in place.
+    /// `WorkgroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-redshiftconnectorprofileproperties.html#cfn-appflow-connectorprofile-redshiftconnectorprofileproperties-workgroupname)
     pub fn workgroup_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkgroupName", value.into_expr()), Phase) }
 }
 impl Done for RedshiftConnectorProfileProperties { fn into_props(self) -> Bag { self.0 } }
@@ -533,9 +533,9 @@ impl Done for RedshiftConnectorProfileProperties { fn into_props(self) -> Bag { 
 impl SAPODataConnectorProfileCredentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BasicAuthCredentials`: `BasicAuthCredentials`. Update: in place.
+    /// `BasicAuthCredentials`: `BasicAuthCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-sapodataconnectorprofilecredentials.html#cfn-appflow-connectorprofile-sapodataconnectorprofilecredentials-basicauthcredentials)
     pub fn basic_auth_credentials(self, value: impl Arg<BasicAuthCredentials>) -> Self { Self(put(self.0, "BasicAuthCredentials", value.into_expr())) }
-    /// `OAuthCredentials`: `OAuthCredentials`. Update: in place.
+    /// `OAuthCredentials`: `OAuthCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-sapodataconnectorprofilecredentials.html#cfn-appflow-connectorprofile-sapodataconnectorprofilecredentials-oauthcredentials)
     pub fn oauth_credentials(self, value: impl Arg<OAuthCredentials>) -> Self { Self(put(self.0, "OAuthCredentials", value.into_expr())) }
 }
 impl Done for SAPODataConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
@@ -544,21 +544,21 @@ impl Done for SAPODataConnectorProfileCredentials { fn into_props(self) -> Bag {
 impl SAPODataConnectorProfileProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ApplicationHostUrl`: text. Update: in place.
+    /// `ApplicationHostUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-sapodataconnectorprofileproperties.html#cfn-appflow-connectorprofile-sapodataconnectorprofileproperties-applicationhosturl)
     pub fn application_host_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationHostUrl", value.into_expr())) }
-    /// `ApplicationServicePath`: text. Update: in place.
+    /// `ApplicationServicePath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-sapodataconnectorprofileproperties.html#cfn-appflow-connectorprofile-sapodataconnectorprofileproperties-applicationservicepath)
     pub fn application_service_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationServicePath", value.into_expr())) }
-    /// `ClientNumber`: text. Update: in place.
+    /// `ClientNumber`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-sapodataconnectorprofileproperties.html#cfn-appflow-connectorprofile-sapodataconnectorprofileproperties-clientnumber)
     pub fn client_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientNumber", value.into_expr())) }
-    /// `DisableSSO`: boolean. Update: in place.
+    /// `DisableSSO`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-sapodataconnectorprofileproperties.html#cfn-appflow-connectorprofile-sapodataconnectorprofileproperties-disablesso)
     pub fn disable_sso(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableSSO", value.into_expr())) }
-    /// `LogonLanguage`: text. Update: in place.
+    /// `LogonLanguage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-sapodataconnectorprofileproperties.html#cfn-appflow-connectorprofile-sapodataconnectorprofileproperties-logonlanguage)
     pub fn logon_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogonLanguage", value.into_expr())) }
-    /// `OAuthProperties`: `OAuthProperties`. Update: in place.
+    /// `OAuthProperties`: `OAuthProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-sapodataconnectorprofileproperties.html#cfn-appflow-connectorprofile-sapodataconnectorprofileproperties-oauthproperties)
     pub fn oauth_properties(self, value: impl Arg<OAuthProperties>) -> Self { Self(put(self.0, "OAuthProperties", value.into_expr())) }
-    /// `PortNumber`: integer. Update: in place.
+    /// `PortNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-sapodataconnectorprofileproperties.html#cfn-appflow-connectorprofile-sapodataconnectorprofileproperties-portnumber)
     pub fn port_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PortNumber", value.into_expr())) }
-    /// `PrivateLinkServiceName`: text. Update: in place.
+    /// `PrivateLinkServiceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-sapodataconnectorprofileproperties.html#cfn-appflow-connectorprofile-sapodataconnectorprofileproperties-privatelinkservicename)
     pub fn private_link_service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateLinkServiceName", value.into_expr())) }
 }
 impl Done for SAPODataConnectorProfileProperties { fn into_props(self) -> Bag { self.0 } }
@@ -567,17 +567,17 @@ impl Done for SAPODataConnectorProfileProperties { fn into_props(self) -> Bag { 
 impl SalesforceConnectorProfileCredentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AccessToken`: text. Update: in place.
+    /// `AccessToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-salesforceconnectorprofilecredentials.html#cfn-appflow-connectorprofile-salesforceconnectorprofilecredentials-accesstoken)
     pub fn access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessToken", value.into_expr())) }
-    /// `ClientCredentialsArn`: text. Update: in place.
+    /// `ClientCredentialsArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-salesforceconnectorprofilecredentials.html#cfn-appflow-connectorprofile-salesforceconnectorprofilecredentials-clientcredentialsarn)
     pub fn client_credentials_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientCredentialsArn", value.into_expr())) }
-    /// `ConnectorOAuthRequest`: `ConnectorOAuthRequest`. Update: in place.
+    /// `ConnectorOAuthRequest`: `ConnectorOAuthRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-salesforceconnectorprofilecredentials.html#cfn-appflow-connectorprofile-salesforceconnectorprofilecredentials-connectoroauthrequest)
     pub fn connector_oauth_request(self, value: impl Arg<ConnectorOAuthRequest>) -> Self { Self(put(self.0, "ConnectorOAuthRequest", value.into_expr())) }
-    /// `JwtToken`: text. Update: in place.
+    /// `JwtToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-salesforceconnectorprofilecredentials.html#cfn-appflow-connectorprofile-salesforceconnectorprofilecredentials-jwttoken)
     pub fn jwt_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JwtToken", value.into_expr())) }
-    /// `OAuth2GrantType`: `OAuth2GrantType`. Update: in place.
+    /// `OAuth2GrantType`: `OAuth2GrantType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-salesforceconnectorprofilecredentials.html#cfn-appflow-connectorprofile-salesforceconnectorprofilecredentials-oauth2granttype)
     pub fn oauth2_grant_type(self, value: impl Arg<OAuth2GrantType>) -> Self { Self(put(self.0, "OAuth2GrantType", value.into_expr())) }
-    /// `RefreshToken`: text. Update: in place.
+    /// `RefreshToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-salesforceconnectorprofilecredentials.html#cfn-appflow-connectorprofile-salesforceconnectorprofilecredentials-refreshtoken)
     pub fn refresh_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefreshToken", value.into_expr())) }
 }
 impl Done for SalesforceConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
@@ -586,11 +586,11 @@ impl Done for SalesforceConnectorProfileCredentials { fn into_props(self) -> Bag
 impl SalesforceConnectorProfileProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `InstanceUrl`: text. Update: in place.
+    /// `InstanceUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-salesforceconnectorprofileproperties.html#cfn-appflow-connectorprofile-salesforceconnectorprofileproperties-instanceurl)
     pub fn instance_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceUrl", value.into_expr())) }
-    /// `isSandboxEnvironment`: boolean. Update: in place.
+    /// `isSandboxEnvironment`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-salesforceconnectorprofileproperties.html#cfn-appflow-connectorprofile-salesforceconnectorprofileproperties-issandboxenvironment)
     pub fn is_sandbox_environment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "isSandboxEnvironment", value.into_expr())) }
-    /// `usePrivateLinkForMetadataAndAuthorization`: boolean. Update: in place.
+    /// `usePrivateLinkForMetadataAndAuthorization`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-salesforceconnectorprofileproperties.html#cfn-appflow-connectorprofile-salesforceconnectorprofileproperties-useprivatelinkformetadataandauthorization)
     pub fn use_private_link_for_metadata_and_authorization(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "usePrivateLinkForMetadataAndAuthorization", value.into_expr())) }
 }
 impl Done for SalesforceConnectorProfileProperties { fn into_props(self) -> Bag { self.0 } }
@@ -599,11 +599,11 @@ impl Done for SalesforceConnectorProfileProperties { fn into_props(self) -> Bag 
 impl ServiceNowConnectorProfileCredentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `OAuth2Credentials`: `OAuth2Credentials`. Update: in place.
+    /// `OAuth2Credentials`: `OAuth2Credentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-servicenowconnectorprofilecredentials.html#cfn-appflow-connectorprofile-servicenowconnectorprofilecredentials-oauth2credentials)
     pub fn oauth2_credentials(self, value: impl Arg<OAuth2Credentials>) -> Self { Self(put(self.0, "OAuth2Credentials", value.into_expr())) }
-    /// `Password`: text. Update: in place.
+    /// `Password`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-servicenowconnectorprofilecredentials.html#cfn-appflow-connectorprofile-servicenowconnectorprofilecredentials-password)
     pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr())) }
-    /// `Username`: text. Update: in place.
+    /// `Username`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-servicenowconnectorprofilecredentials.html#cfn-appflow-connectorprofile-servicenowconnectorprofilecredentials-username)
     pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
 }
 impl Done for ServiceNowConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
@@ -614,7 +614,7 @@ impl ServiceNowConnectorProfileProperties {
     pub fn new() -> ServiceNowConnectorProfileProperties<Missing<super::required::InstanceUrl>> { ServiceNowConnectorProfileProperties(Bag::default(), Phase) }
 }
 impl<R0> ServiceNowConnectorProfileProperties<R0> {
-    /// `InstanceUrl`: text, required. Update: in place.
+    /// `InstanceUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-servicenowconnectorprofileproperties.html#cfn-appflow-connectorprofile-servicenowconnectorprofileproperties-instanceurl)
     pub fn instance_url(self, value: impl Arg<str>) -> ServiceNowConnectorProfileProperties<Set> { ServiceNowConnectorProfileProperties(put(self.0, "InstanceUrl", value.into_expr()), Phase) }
 }
 impl Done for ServiceNowConnectorProfileProperties { fn into_props(self) -> Bag { self.0 } }
@@ -625,7 +625,7 @@ impl SingularConnectorProfileCredentials {
     pub fn new() -> SingularConnectorProfileCredentials<Missing<super::required::ApiKey>> { SingularConnectorProfileCredentials(Bag::default(), Phase) }
 }
 impl<R0> SingularConnectorProfileCredentials<R0> {
-    /// `ApiKey`: text, required. Update: in place.
+    /// `ApiKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-singularconnectorprofilecredentials.html#cfn-appflow-connectorprofile-singularconnectorprofilecredentials-apikey)
     pub fn api_key(self, value: impl Arg<str>) -> SingularConnectorProfileCredentials<Set> { SingularConnectorProfileCredentials(put(self.0, "ApiKey", value.into_expr()), Phase) }
 }
 impl Done for SingularConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
@@ -636,13 +636,13 @@ impl SlackConnectorProfileCredentials {
     pub fn new() -> SlackConnectorProfileCredentials<Missing<super::required::ClientId>, Missing<super::required::ClientSecret>> { SlackConnectorProfileCredentials(Bag::default(), Phase) }
 }
 impl<R0, R1> SlackConnectorProfileCredentials<R0, R1> {
-    /// `AccessToken`: text. Update: in place.
+    /// `AccessToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-slackconnectorprofilecredentials.html#cfn-appflow-connectorprofile-slackconnectorprofilecredentials-accesstoken)
     pub fn access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessToken", value.into_expr()), Phase) }
-    /// `ClientId`: text, required. Update: in place.
+    /// `ClientId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-slackconnectorprofilecredentials.html#cfn-appflow-connectorprofile-slackconnectorprofilecredentials-clientid)
     pub fn client_id(self, value: impl Arg<str>) -> SlackConnectorProfileCredentials<Set, R1> { SlackConnectorProfileCredentials(put(self.0, "ClientId", value.into_expr()), Phase) }
-    /// `ClientSecret`: text, required. Update: in place.
+    /// `ClientSecret`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-slackconnectorprofilecredentials.html#cfn-appflow-connectorprofile-slackconnectorprofilecredentials-clientsecret)
     pub fn client_secret(self, value: impl Arg<str>) -> SlackConnectorProfileCredentials<R0, Set> { SlackConnectorProfileCredentials(put(self.0, "ClientSecret", value.into_expr()), Phase) }
-    /// `ConnectorOAuthRequest`: `ConnectorOAuthRequest`. Update: in place.
+    /// `ConnectorOAuthRequest`: `ConnectorOAuthRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-slackconnectorprofilecredentials.html#cfn-appflow-connectorprofile-slackconnectorprofilecredentials-connectoroauthrequest)
     pub fn connector_oauth_request(self, value: impl Arg<ConnectorOAuthRequest>) -> Self { Self(put(self.0, "ConnectorOAuthRequest", value.into_expr()), Phase) }
 }
 impl Done for SlackConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
@@ -653,7 +653,7 @@ impl SlackConnectorProfileProperties {
     pub fn new() -> SlackConnectorProfileProperties<Missing<super::required::InstanceUrl>> { SlackConnectorProfileProperties(Bag::default(), Phase) }
 }
 impl<R0> SlackConnectorProfileProperties<R0> {
-    /// `InstanceUrl`: text, required. Update: in place.
+    /// `InstanceUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-slackconnectorprofileproperties.html#cfn-appflow-connectorprofile-slackconnectorprofileproperties-instanceurl)
     pub fn instance_url(self, value: impl Arg<str>) -> SlackConnectorProfileProperties<Set> { SlackConnectorProfileProperties(put(self.0, "InstanceUrl", value.into_expr()), Phase) }
 }
 impl Done for SlackConnectorProfileProperties { fn into_props(self) -> Bag { self.0 } }
@@ -664,9 +664,9 @@ impl SnowflakeConnectorProfileCredentials {
     pub fn new() -> SnowflakeConnectorProfileCredentials<Missing<super::required::Password>, Missing<super::required::Username>> { SnowflakeConnectorProfileCredentials(Bag::default(), Phase) }
 }
 impl<R0, R1> SnowflakeConnectorProfileCredentials<R0, R1> {
-    /// `Password`: text, required. Update: in place.
+    /// `Password`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-snowflakeconnectorprofilecredentials.html#cfn-appflow-connectorprofile-snowflakeconnectorprofilecredentials-password)
     pub fn password(self, value: impl Arg<str>) -> SnowflakeConnectorProfileCredentials<Set, R1> { SnowflakeConnectorProfileCredentials(put(self.0, "Password", value.into_expr()), Phase) }
-    /// `Username`: text, required. Update: in place.
+    /// `Username`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-snowflakeconnectorprofilecredentials.html#cfn-appflow-connectorprofile-snowflakeconnectorprofilecredentials-username)
     pub fn username(self, value: impl Arg<str>) -> SnowflakeConnectorProfileCredentials<R0, Set> { SnowflakeConnectorProfileCredentials(put(self.0, "Username", value.into_expr()), Phase) }
 }
 impl Done for SnowflakeConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
@@ -677,19 +677,19 @@ impl SnowflakeConnectorProfileProperties {
     pub fn new() -> SnowflakeConnectorProfileProperties<Missing<super::required::BucketName>, Missing<super::required::Stage>, Missing<super::required::Warehouse>> { SnowflakeConnectorProfileProperties(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SnowflakeConnectorProfileProperties<R0, R1, R2> {
-    /// `AccountName`: text. Update: in place.
+    /// `AccountName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-snowflakeconnectorprofileproperties.html#cfn-appflow-connectorprofile-snowflakeconnectorprofileproperties-accountname)
     pub fn account_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccountName", value.into_expr()), Phase) }
-    /// `BucketName`: `S3BucketName`, required. Update: in place.
+    /// `BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-snowflakeconnectorprofileproperties.html#cfn-appflow-connectorprofile-snowflakeconnectorprofileproperties-bucketname)
     pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> SnowflakeConnectorProfileProperties<Set, R1, R2> { SnowflakeConnectorProfileProperties(put(self.0, "BucketName", value.into_expr()), Phase) }
-    /// `BucketPrefix`: text. Update: in place.
+    /// `BucketPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-snowflakeconnectorprofileproperties.html#cfn-appflow-connectorprofile-snowflakeconnectorprofileproperties-bucketprefix)
     pub fn bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPrefix", value.into_expr()), Phase) }
-    /// `PrivateLinkServiceName`: text. Update: in place.
+    /// `PrivateLinkServiceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-snowflakeconnectorprofileproperties.html#cfn-appflow-connectorprofile-snowflakeconnectorprofileproperties-privatelinkservicename)
     pub fn private_link_service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateLinkServiceName", value.into_expr()), Phase) }
-    /// `Region`: text. Update: in place.
+    /// `Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-snowflakeconnectorprofileproperties.html#cfn-appflow-connectorprofile-snowflakeconnectorprofileproperties-region)
     pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr()), Phase) }
-    /// `Stage`: text, required. Update: in place.
+    /// `Stage`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-snowflakeconnectorprofileproperties.html#cfn-appflow-connectorprofile-snowflakeconnectorprofileproperties-stage)
     pub fn stage(self, value: impl Arg<str>) -> SnowflakeConnectorProfileProperties<R0, Set, R2> { SnowflakeConnectorProfileProperties(put(self.0, "Stage", value.into_expr()), Phase) }
-    /// `Warehouse`: text, required. Update: in place.
+    /// `Warehouse`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-snowflakeconnectorprofileproperties.html#cfn-appflow-connectorprofile-snowflakeconnectorprofileproperties-warehouse)
     pub fn warehouse(self, value: impl Arg<str>) -> SnowflakeConnectorProfileProperties<R0, R1, Set> { SnowflakeConnectorProfileProperties(put(self.0, "Warehouse", value.into_expr()), Phase) }
 }
 impl Done for SnowflakeConnectorProfileProperties { fn into_props(self) -> Bag { self.0 } }
@@ -700,7 +700,7 @@ impl TrendmicroConnectorProfileCredentials {
     pub fn new() -> TrendmicroConnectorProfileCredentials<Missing<super::required::ApiSecretKey>> { TrendmicroConnectorProfileCredentials(Bag::default(), Phase) }
 }
 impl<R0> TrendmicroConnectorProfileCredentials<R0> {
-    /// `ApiSecretKey`: text, required. Update: in place.
+    /// `ApiSecretKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-trendmicroconnectorprofilecredentials.html#cfn-appflow-connectorprofile-trendmicroconnectorprofilecredentials-apisecretkey)
     pub fn api_secret_key(self, value: impl Arg<str>) -> TrendmicroConnectorProfileCredentials<Set> { TrendmicroConnectorProfileCredentials(put(self.0, "ApiSecretKey", value.into_expr()), Phase) }
 }
 impl Done for TrendmicroConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
@@ -711,9 +711,9 @@ impl VeevaConnectorProfileCredentials {
     pub fn new() -> VeevaConnectorProfileCredentials<Missing<super::required::Password>, Missing<super::required::Username>> { VeevaConnectorProfileCredentials(Bag::default(), Phase) }
 }
 impl<R0, R1> VeevaConnectorProfileCredentials<R0, R1> {
-    /// `Password`: text, required. Update: in place.
+    /// `Password`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-veevaconnectorprofilecredentials.html#cfn-appflow-connectorprofile-veevaconnectorprofilecredentials-password)
     pub fn password(self, value: impl Arg<str>) -> VeevaConnectorProfileCredentials<Set, R1> { VeevaConnectorProfileCredentials(put(self.0, "Password", value.into_expr()), Phase) }
-    /// `Username`: text, required. Update: in place.
+    /// `Username`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-veevaconnectorprofilecredentials.html#cfn-appflow-connectorprofile-veevaconnectorprofilecredentials-username)
     pub fn username(self, value: impl Arg<str>) -> VeevaConnectorProfileCredentials<R0, Set> { VeevaConnectorProfileCredentials(put(self.0, "Username", value.into_expr()), Phase) }
 }
 impl Done for VeevaConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
@@ -724,7 +724,7 @@ impl VeevaConnectorProfileProperties {
     pub fn new() -> VeevaConnectorProfileProperties<Missing<super::required::InstanceUrl>> { VeevaConnectorProfileProperties(Bag::default(), Phase) }
 }
 impl<R0> VeevaConnectorProfileProperties<R0> {
-    /// `InstanceUrl`: text, required. Update: in place.
+    /// `InstanceUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-veevaconnectorprofileproperties.html#cfn-appflow-connectorprofile-veevaconnectorprofileproperties-instanceurl)
     pub fn instance_url(self, value: impl Arg<str>) -> VeevaConnectorProfileProperties<Set> { VeevaConnectorProfileProperties(put(self.0, "InstanceUrl", value.into_expr()), Phase) }
 }
 impl Done for VeevaConnectorProfileProperties { fn into_props(self) -> Bag { self.0 } }
@@ -735,13 +735,13 @@ impl ZendeskConnectorProfileCredentials {
     pub fn new() -> ZendeskConnectorProfileCredentials<Missing<super::required::ClientId>, Missing<super::required::ClientSecret>> { ZendeskConnectorProfileCredentials(Bag::default(), Phase) }
 }
 impl<R0, R1> ZendeskConnectorProfileCredentials<R0, R1> {
-    /// `AccessToken`: text. Update: in place.
+    /// `AccessToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-zendeskconnectorprofilecredentials.html#cfn-appflow-connectorprofile-zendeskconnectorprofilecredentials-accesstoken)
     pub fn access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessToken", value.into_expr()), Phase) }
-    /// `ClientId`: text, required. Update: in place.
+    /// `ClientId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-zendeskconnectorprofilecredentials.html#cfn-appflow-connectorprofile-zendeskconnectorprofilecredentials-clientid)
     pub fn client_id(self, value: impl Arg<str>) -> ZendeskConnectorProfileCredentials<Set, R1> { ZendeskConnectorProfileCredentials(put(self.0, "ClientId", value.into_expr()), Phase) }
-    /// `ClientSecret`: text, required. Update: in place.
+    /// `ClientSecret`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-zendeskconnectorprofilecredentials.html#cfn-appflow-connectorprofile-zendeskconnectorprofilecredentials-clientsecret)
     pub fn client_secret(self, value: impl Arg<str>) -> ZendeskConnectorProfileCredentials<R0, Set> { ZendeskConnectorProfileCredentials(put(self.0, "ClientSecret", value.into_expr()), Phase) }
-    /// `ConnectorOAuthRequest`: `ConnectorOAuthRequest`. Update: in place.
+    /// `ConnectorOAuthRequest`: `ConnectorOAuthRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-zendeskconnectorprofilecredentials.html#cfn-appflow-connectorprofile-zendeskconnectorprofilecredentials-connectoroauthrequest)
     pub fn connector_oauth_request(self, value: impl Arg<ConnectorOAuthRequest>) -> Self { Self(put(self.0, "ConnectorOAuthRequest", value.into_expr()), Phase) }
 }
 impl Done for ZendeskConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
@@ -752,7 +752,7 @@ impl ZendeskConnectorProfileProperties {
     pub fn new() -> ZendeskConnectorProfileProperties<Missing<super::required::InstanceUrl>> { ZendeskConnectorProfileProperties(Bag::default(), Phase) }
 }
 impl<R0> ZendeskConnectorProfileProperties<R0> {
-    /// `InstanceUrl`: text, required. Update: in place.
+    /// `InstanceUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-zendeskconnectorprofileproperties.html#cfn-appflow-connectorprofile-zendeskconnectorprofileproperties-instanceurl)
     pub fn instance_url(self, value: impl Arg<str>) -> ZendeskConnectorProfileProperties<Set> { ZendeskConnectorProfileProperties(put(self.0, "InstanceUrl", value.into_expr()), Phase) }
 }
 impl Done for ZendeskConnectorProfileProperties { fn into_props(self) -> Bag { self.0 } }
@@ -774,7 +774,7 @@ impl CfnFlow {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFlowProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `FlowName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `FlowArn`: `OtherArn`.
+    /// The attribute `FlowArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appflow-flow.html#FlowArn-fn::getatt)
     pub fn attr_flow_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("FlowArn") }
 }
 impl Parent for CfnFlow { fn node(&self) -> &Place { &self.0 } }
@@ -785,25 +785,25 @@ impl CfnFlowProps {
     pub fn new() -> CfnFlowProps<Missing<required::DestinationFlowConfigList>, Missing<required::FlowName>, Missing<required::SourceFlowConfig>, Missing<required::Tasks>, Missing<required::TriggerConfig>> { CfnFlowProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnFlowProps<R0, R1, R2, R3, R4> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appflow-flow.html#cfn-appflow-flow-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DestinationFlowConfigList`: list of `DestinationFlowConfig`, required. Update: in place.
+    /// `DestinationFlowConfigList`: list of `DestinationFlowConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appflow-flow.html#cfn-appflow-flow-destinationflowconfiglist)
     pub fn destination_flow_config_list(self, value: impl Arg<Arr<flow::DestinationFlowConfig>>) -> CfnFlowProps<Set, R1, R2, R3, R4> { CfnFlowProps(put(self.0, "DestinationFlowConfigList", value.into_expr()), Phase) }
-    /// `FlowName`: text, required. Update: replacement.
+    /// `FlowName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appflow-flow.html#cfn-appflow-flow-flowname)
     pub fn flow_name(self, value: impl Arg<str>) -> CfnFlowProps<R0, Set, R2, R3, R4> { CfnFlowProps(put(self.0, "FlowName", value.into_expr()), Phase) }
-    /// `FlowStatus`: `FlowStatus`. Update: in place.
+    /// `FlowStatus`: `FlowStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appflow-flow.html#cfn-appflow-flow-flowstatus)
     pub fn flow_status(self, value: impl Arg<flow::FlowStatus>) -> Self { Self(put(self.0, "FlowStatus", value.into_expr()), Phase) }
-    /// `KMSArn`: `KmsKeyArn`. Update: replacement.
+    /// `KMSArn`: `KmsKeyArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appflow-flow.html#cfn-appflow-flow-kmsarn)
     pub fn kms_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KMSArn", value.into_expr()), Phase) }
-    /// `MetadataCatalogConfig`: `MetadataCatalogConfig`. Update: in place.
+    /// `MetadataCatalogConfig`: `MetadataCatalogConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appflow-flow.html#cfn-appflow-flow-metadatacatalogconfig)
     pub fn metadata_catalog_config(self, value: impl Arg<flow::MetadataCatalogConfig>) -> Self { Self(put(self.0, "MetadataCatalogConfig", value.into_expr()), Phase) }
-    /// `SourceFlowConfig`: `SourceFlowConfig`, required. Update: in place.
+    /// `SourceFlowConfig`: `SourceFlowConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appflow-flow.html#cfn-appflow-flow-sourceflowconfig)
     pub fn source_flow_config(self, value: impl Arg<flow::SourceFlowConfig>) -> CfnFlowProps<R0, R1, Set, R3, R4> { CfnFlowProps(put(self.0, "SourceFlowConfig", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appflow-flow.html#cfn-appflow-flow-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Tasks`: list of `Task`, required. Update: in place.
+    /// `Tasks`: list of `Task`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appflow-flow.html#cfn-appflow-flow-tasks)
     pub fn tasks(self, value: impl Arg<Arr<flow::Task>>) -> CfnFlowProps<R0, R1, R2, Set, R4> { CfnFlowProps(put(self.0, "Tasks", value.into_expr()), Phase) }
-    /// `TriggerConfig`: `TriggerConfig`, required. Update: in place.
+    /// `TriggerConfig`: `TriggerConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appflow-flow.html#cfn-appflow-flow-triggerconfig)
     pub fn trigger_config(self, value: impl Arg<flow::TriggerConfig>) -> CfnFlowProps<R0, R1, R2, R3, Set> { CfnFlowProps(put(self.0, "TriggerConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnFlowProps { fn into_props(self) -> Bag { self.0 } }
@@ -815,9 +815,9 @@ use crate::cfn::support::*;
 impl AggregationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AggregationType`: `AggregationType`. Update: in place.
+    /// `AggregationType`: `AggregationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-aggregationconfig.html#cfn-appflow-flow-aggregationconfig-aggregationtype)
     pub fn aggregation_type(self, value: impl Arg<AggregationType>) -> Self { Self(put(self.0, "AggregationType", value.into_expr())) }
-    /// `TargetFileSize`: integer. Update: in place.
+    /// `TargetFileSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-aggregationconfig.html#cfn-appflow-flow-aggregationconfig-targetfilesize)
     pub fn target_file_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetFileSize", value.into_expr())) }
 }
 impl Done for AggregationConfig { fn into_props(self) -> Bag { self.0 } }
@@ -828,7 +828,7 @@ impl AmplitudeSourceProperties {
     pub fn new() -> AmplitudeSourceProperties<Missing<super::required::Object>> { AmplitudeSourceProperties(Bag::default(), Phase) }
 }
 impl<R0> AmplitudeSourceProperties<R0> {
-    /// `Object`: text, required. Update: in place.
+    /// `Object`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-amplitudesourceproperties.html#cfn-appflow-flow-amplitudesourceproperties-object)
     pub fn object(self, value: impl Arg<str>) -> AmplitudeSourceProperties<Set> { AmplitudeSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
 }
 impl Done for AmplitudeSourceProperties { fn into_props(self) -> Bag { self.0 } }
@@ -837,39 +837,39 @@ impl Done for AmplitudeSourceProperties { fn into_props(self) -> Bag { self.0 } 
 impl ConnectorOperator {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Amplitude`: `Amplitude`. Update: in place.
+    /// `Amplitude`: `Amplitude`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-connectoroperator.html#cfn-appflow-flow-connectoroperator-amplitude)
     pub fn amplitude(self, value: impl Arg<Amplitude>) -> Self { Self(put(self.0, "Amplitude", value.into_expr())) }
-    /// `CustomConnector`: `CustomConnector`. Update: in place.
+    /// `CustomConnector`: `CustomConnector`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-connectoroperator.html#cfn-appflow-flow-connectoroperator-customconnector)
     pub fn custom_connector(self, value: impl Arg<CustomConnector>) -> Self { Self(put(self.0, "CustomConnector", value.into_expr())) }
-    /// `Datadog`: `Datadog`. Update: in place.
+    /// `Datadog`: `Datadog`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-connectoroperator.html#cfn-appflow-flow-connectoroperator-datadog)
     pub fn datadog(self, value: impl Arg<Datadog>) -> Self { Self(put(self.0, "Datadog", value.into_expr())) }
-    /// `Dynatrace`: `Dynatrace`. Update: in place.
+    /// `Dynatrace`: `Dynatrace`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-connectoroperator.html#cfn-appflow-flow-connectoroperator-dynatrace)
     pub fn dynatrace(self, value: impl Arg<Dynatrace>) -> Self { Self(put(self.0, "Dynatrace", value.into_expr())) }
-    /// `GoogleAnalytics`: `GoogleAnalytics`. Update: in place.
+    /// `GoogleAnalytics`: `GoogleAnalytics`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-connectoroperator.html#cfn-appflow-flow-connectoroperator-googleanalytics)
     pub fn google_analytics(self, value: impl Arg<GoogleAnalytics>) -> Self { Self(put(self.0, "GoogleAnalytics", value.into_expr())) }
-    /// `InforNexus`: `InforNexus`. Update: in place.
+    /// `InforNexus`: `InforNexus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-connectoroperator.html#cfn-appflow-flow-connectoroperator-infornexus)
     pub fn infor_nexus(self, value: impl Arg<InforNexus>) -> Self { Self(put(self.0, "InforNexus", value.into_expr())) }
-    /// `Marketo`: `Marketo`. Update: in place.
+    /// `Marketo`: `Marketo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-connectoroperator.html#cfn-appflow-flow-connectoroperator-marketo)
     pub fn marketo(self, value: impl Arg<Marketo>) -> Self { Self(put(self.0, "Marketo", value.into_expr())) }
-    /// `Pardot`: `Pardot`. Update: in place.
+    /// `Pardot`: `Pardot`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-connectoroperator.html#cfn-appflow-flow-connectoroperator-pardot)
     pub fn pardot(self, value: impl Arg<Pardot>) -> Self { Self(put(self.0, "Pardot", value.into_expr())) }
-    /// `S3`: `S3`. Update: in place.
+    /// `S3`: `S3`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-connectoroperator.html#cfn-appflow-flow-connectoroperator-s3)
     pub fn s3(self, value: impl Arg<S3>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
-    /// `Salesforce`: `Salesforce`. Update: in place.
+    /// `Salesforce`: `Salesforce`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-connectoroperator.html#cfn-appflow-flow-connectoroperator-salesforce)
     pub fn salesforce(self, value: impl Arg<Salesforce>) -> Self { Self(put(self.0, "Salesforce", value.into_expr())) }
-    /// `SAPOData`: `SAPOData`. Update: in place.
+    /// `SAPOData`: `SAPOData`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-connectoroperator.html#cfn-appflow-flow-connectoroperator-sapodata)
     pub fn sapo_data(self, value: impl Arg<SAPOData>) -> Self { Self(put(self.0, "SAPOData", value.into_expr())) }
-    /// `ServiceNow`: `ServiceNow`. Update: in place.
+    /// `ServiceNow`: `ServiceNow`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-connectoroperator.html#cfn-appflow-flow-connectoroperator-servicenow)
     pub fn service_now(self, value: impl Arg<ServiceNow>) -> Self { Self(put(self.0, "ServiceNow", value.into_expr())) }
-    /// `Singular`: `Singular`. Update: in place.
+    /// `Singular`: `Singular`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-connectoroperator.html#cfn-appflow-flow-connectoroperator-singular)
     pub fn singular(self, value: impl Arg<Singular>) -> Self { Self(put(self.0, "Singular", value.into_expr())) }
-    /// `Slack`: `Slack`. Update: in place.
+    /// `Slack`: `Slack`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-connectoroperator.html#cfn-appflow-flow-connectoroperator-slack)
     pub fn slack(self, value: impl Arg<Slack>) -> Self { Self(put(self.0, "Slack", value.into_expr())) }
-    /// `Trendmicro`: `Trendmicro`. Update: in place.
+    /// `Trendmicro`: `Trendmicro`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-connectoroperator.html#cfn-appflow-flow-connectoroperator-trendmicro)
     pub fn trendmicro(self, value: impl Arg<Trendmicro>) -> Self { Self(put(self.0, "Trendmicro", value.into_expr())) }
-    /// `Veeva`: `Veeva`. Update: in place.
+    /// `Veeva`: `Veeva`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-connectoroperator.html#cfn-appflow-flow-connectoroperator-veeva)
     pub fn veeva(self, value: impl Arg<Veeva>) -> Self { Self(put(self.0, "Veeva", value.into_expr())) }
-    /// `Zendesk`: `Zendesk`. Update: in place.
+    /// `Zendesk`: `Zendesk`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-connectoroperator.html#cfn-appflow-flow-connectoroperator-zendesk)
     pub fn zendesk(self, value: impl Arg<Zendesk>) -> Self { Self(put(self.0, "Zendesk", value.into_expr())) }
 }
 impl Done for ConnectorOperator { fn into_props(self) -> Bag { self.0 } }
@@ -880,15 +880,15 @@ impl CustomConnectorDestinationProperties {
     pub fn new() -> CustomConnectorDestinationProperties<Missing<super::required::EntityName>> { CustomConnectorDestinationProperties(Bag::default(), Phase) }
 }
 impl<R0> CustomConnectorDestinationProperties<R0> {
-    /// `CustomProperties`: map of text. Update: in place.
+    /// `CustomProperties`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-customconnectordestinationproperties.html#cfn-appflow-flow-customconnectordestinationproperties-customproperties)
     pub fn custom_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "CustomProperties", value.into_expr()), Phase) }
-    /// `EntityName`: text, required. Update: in place.
+    /// `EntityName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-customconnectordestinationproperties.html#cfn-appflow-flow-customconnectordestinationproperties-entityname)
     pub fn entity_name(self, value: impl Arg<str>) -> CustomConnectorDestinationProperties<Set> { CustomConnectorDestinationProperties(put(self.0, "EntityName", value.into_expr()), Phase) }
-    /// `ErrorHandlingConfig`: `ErrorHandlingConfig`. Update: in place.
+    /// `ErrorHandlingConfig`: `ErrorHandlingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-customconnectordestinationproperties.html#cfn-appflow-flow-customconnectordestinationproperties-errorhandlingconfig)
     pub fn error_handling_config(self, value: impl Arg<ErrorHandlingConfig>) -> Self { Self(put(self.0, "ErrorHandlingConfig", value.into_expr()), Phase) }
-    /// `IdFieldNames`: list of text. Update: in place.
+    /// `IdFieldNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-customconnectordestinationproperties.html#cfn-appflow-flow-customconnectordestinationproperties-idfieldnames)
     pub fn id_field_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IdFieldNames", value.into_expr()), Phase) }
-    /// `WriteOperationType`: `WriteOperationType`. Update: in place.
+    /// `WriteOperationType`: `WriteOperationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-customconnectordestinationproperties.html#cfn-appflow-flow-customconnectordestinationproperties-writeoperationtype)
     pub fn write_operation_type(self, value: impl Arg<WriteOperationType>) -> Self { Self(put(self.0, "WriteOperationType", value.into_expr()), Phase) }
 }
 impl Done for CustomConnectorDestinationProperties { fn into_props(self) -> Bag { self.0 } }
@@ -899,11 +899,11 @@ impl CustomConnectorSourceProperties {
     pub fn new() -> CustomConnectorSourceProperties<Missing<super::required::EntityName>> { CustomConnectorSourceProperties(Bag::default(), Phase) }
 }
 impl<R0> CustomConnectorSourceProperties<R0> {
-    /// `CustomProperties`: map of text. Update: in place.
+    /// `CustomProperties`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-customconnectorsourceproperties.html#cfn-appflow-flow-customconnectorsourceproperties-customproperties)
     pub fn custom_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "CustomProperties", value.into_expr()), Phase) }
-    /// `DataTransferApi`: `DataTransferApi`. Update: in place.
+    /// `DataTransferApi`: `DataTransferApi`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-customconnectorsourceproperties.html#cfn-appflow-flow-customconnectorsourceproperties-datatransferapi)
     pub fn data_transfer_api(self, value: impl Arg<DataTransferApi>) -> Self { Self(put(self.0, "DataTransferApi", value.into_expr()), Phase) }
-    /// `EntityName`: text, required. Update: in place.
+    /// `EntityName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-customconnectorsourceproperties.html#cfn-appflow-flow-customconnectorsourceproperties-entityname)
     pub fn entity_name(self, value: impl Arg<str>) -> CustomConnectorSourceProperties<Set> { CustomConnectorSourceProperties(put(self.0, "EntityName", value.into_expr()), Phase) }
 }
 impl Done for CustomConnectorSourceProperties { fn into_props(self) -> Bag { self.0 } }
@@ -914,9 +914,9 @@ impl DataTransferApi {
     pub fn new() -> DataTransferApi<Missing<super::required::Name>, Missing<super::required::Type>> { DataTransferApi(Bag::default(), Phase) }
 }
 impl<R0, R1> DataTransferApi<R0, R1> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-datatransferapi.html#cfn-appflow-flow-datatransferapi-name)
     pub fn name(self, value: impl Arg<str>) -> DataTransferApi<Set, R1> { DataTransferApi(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-datatransferapi.html#cfn-appflow-flow-datatransferapi-type)
     pub fn type_(self, value: impl Arg<Type>) -> DataTransferApi<R0, Set> { DataTransferApi(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for DataTransferApi { fn into_props(self) -> Bag { self.0 } }
@@ -927,7 +927,7 @@ impl DatadogSourceProperties {
     pub fn new() -> DatadogSourceProperties<Missing<super::required::Object>> { DatadogSourceProperties(Bag::default(), Phase) }
 }
 impl<R0> DatadogSourceProperties<R0> {
-    /// `Object`: text, required. Update: in place.
+    /// `Object`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-datadogsourceproperties.html#cfn-appflow-flow-datadogsourceproperties-object)
     pub fn object(self, value: impl Arg<str>) -> DatadogSourceProperties<Set> { DatadogSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
 }
 impl Done for DatadogSourceProperties { fn into_props(self) -> Bag { self.0 } }
@@ -936,27 +936,27 @@ impl Done for DatadogSourceProperties { fn into_props(self) -> Bag { self.0 } }
 impl DestinationConnectorProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CustomConnector`: `CustomConnectorDestinationProperties`. Update: in place.
+    /// `CustomConnector`: `CustomConnectorDestinationProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-destinationconnectorproperties.html#cfn-appflow-flow-destinationconnectorproperties-customconnector)
     pub fn custom_connector(self, value: impl Arg<CustomConnectorDestinationProperties>) -> Self { Self(put(self.0, "CustomConnector", value.into_expr())) }
-    /// `EventBridge`: `EventBridgeDestinationProperties`. Update: in place.
+    /// `EventBridge`: `EventBridgeDestinationProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-destinationconnectorproperties.html#cfn-appflow-flow-destinationconnectorproperties-eventbridge)
     pub fn event_bridge(self, value: impl Arg<EventBridgeDestinationProperties>) -> Self { Self(put(self.0, "EventBridge", value.into_expr())) }
-    /// `LookoutMetrics`: `LookoutMetricsDestinationProperties`. Update: in place.
+    /// `LookoutMetrics`: `LookoutMetricsDestinationProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-destinationconnectorproperties.html#cfn-appflow-flow-destinationconnectorproperties-lookoutmetrics)
     pub fn lookout_metrics(self, value: impl Arg<LookoutMetricsDestinationProperties>) -> Self { Self(put(self.0, "LookoutMetrics", value.into_expr())) }
-    /// `Marketo`: `MarketoDestinationProperties`. Update: in place.
+    /// `Marketo`: `MarketoDestinationProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-destinationconnectorproperties.html#cfn-appflow-flow-destinationconnectorproperties-marketo)
     pub fn marketo(self, value: impl Arg<MarketoDestinationProperties>) -> Self { Self(put(self.0, "Marketo", value.into_expr())) }
-    /// `Redshift`: `RedshiftDestinationProperties`. Update: in place.
+    /// `Redshift`: `RedshiftDestinationProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-destinationconnectorproperties.html#cfn-appflow-flow-destinationconnectorproperties-redshift)
     pub fn redshift(self, value: impl Arg<RedshiftDestinationProperties>) -> Self { Self(put(self.0, "Redshift", value.into_expr())) }
-    /// `S3`: `S3DestinationProperties`. Update: in place.
+    /// `S3`: `S3DestinationProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-destinationconnectorproperties.html#cfn-appflow-flow-destinationconnectorproperties-s3)
     pub fn s3(self, value: impl Arg<S3DestinationProperties>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
-    /// `Salesforce`: `SalesforceDestinationProperties`. Update: in place.
+    /// `Salesforce`: `SalesforceDestinationProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-destinationconnectorproperties.html#cfn-appflow-flow-destinationconnectorproperties-salesforce)
     pub fn salesforce(self, value: impl Arg<SalesforceDestinationProperties>) -> Self { Self(put(self.0, "Salesforce", value.into_expr())) }
-    /// `SAPOData`: `SAPODataDestinationProperties`. Update: in place.
+    /// `SAPOData`: `SAPODataDestinationProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-destinationconnectorproperties.html#cfn-appflow-flow-destinationconnectorproperties-sapodata)
     pub fn sapo_data(self, value: impl Arg<SAPODataDestinationProperties>) -> Self { Self(put(self.0, "SAPOData", value.into_expr())) }
-    /// `Snowflake`: `SnowflakeDestinationProperties`. Update: in place.
+    /// `Snowflake`: `SnowflakeDestinationProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-destinationconnectorproperties.html#cfn-appflow-flow-destinationconnectorproperties-snowflake)
     pub fn snowflake(self, value: impl Arg<SnowflakeDestinationProperties>) -> Self { Self(put(self.0, "Snowflake", value.into_expr())) }
-    /// `Upsolver`: `UpsolverDestinationProperties`. Update: in place.
+    /// `Upsolver`: `UpsolverDestinationProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-destinationconnectorproperties.html#cfn-appflow-flow-destinationconnectorproperties-upsolver)
     pub fn upsolver(self, value: impl Arg<UpsolverDestinationProperties>) -> Self { Self(put(self.0, "Upsolver", value.into_expr())) }
-    /// `Zendesk`: `ZendeskDestinationProperties`. Update: in place.
+    /// `Zendesk`: `ZendeskDestinationProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-destinationconnectorproperties.html#cfn-appflow-flow-destinationconnectorproperties-zendesk)
     pub fn zendesk(self, value: impl Arg<ZendeskDestinationProperties>) -> Self { Self(put(self.0, "Zendesk", value.into_expr())) }
 }
 impl Done for DestinationConnectorProperties { fn into_props(self) -> Bag { self.0 } }
@@ -967,13 +967,13 @@ impl DestinationFlowConfig {
     pub fn new() -> DestinationFlowConfig<Missing<super::required::ConnectorType>, Missing<super::required::DestinationConnectorProperties>> { DestinationFlowConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> DestinationFlowConfig<R0, R1> {
-    /// `ApiVersion`: text. Update: in place.
+    /// `ApiVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-destinationflowconfig.html#cfn-appflow-flow-destinationflowconfig-apiversion)
     pub fn api_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiVersion", value.into_expr()), Phase) }
-    /// `ConnectorProfileName`: text. Update: in place.
+    /// `ConnectorProfileName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-destinationflowconfig.html#cfn-appflow-flow-destinationflowconfig-connectorprofilename)
     pub fn connector_profile_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectorProfileName", value.into_expr()), Phase) }
-    /// `ConnectorType`: `ConnectorType`, required. Update: in place.
+    /// `ConnectorType`: `ConnectorType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-destinationflowconfig.html#cfn-appflow-flow-destinationflowconfig-connectortype)
     pub fn connector_type(self, value: impl Arg<ConnectorType>) -> DestinationFlowConfig<Set, R1> { DestinationFlowConfig(put(self.0, "ConnectorType", value.into_expr()), Phase) }
-    /// `DestinationConnectorProperties`: `DestinationConnectorProperties`, required. Update: in place.
+    /// `DestinationConnectorProperties`: `DestinationConnectorProperties`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-destinationflowconfig.html#cfn-appflow-flow-destinationflowconfig-destinationconnectorproperties)
     pub fn destination_connector_properties(self, value: impl Arg<DestinationConnectorProperties>) -> DestinationFlowConfig<R0, Set> { DestinationFlowConfig(put(self.0, "DestinationConnectorProperties", value.into_expr()), Phase) }
 }
 impl Done for DestinationFlowConfig { fn into_props(self) -> Bag { self.0 } }
@@ -984,7 +984,7 @@ impl DynatraceSourceProperties {
     pub fn new() -> DynatraceSourceProperties<Missing<super::required::Object>> { DynatraceSourceProperties(Bag::default(), Phase) }
 }
 impl<R0> DynatraceSourceProperties<R0> {
-    /// `Object`: text, required. Update: in place.
+    /// `Object`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-dynatracesourceproperties.html#cfn-appflow-flow-dynatracesourceproperties-object)
     pub fn object(self, value: impl Arg<str>) -> DynatraceSourceProperties<Set> { DynatraceSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
 }
 impl Done for DynatraceSourceProperties { fn into_props(self) -> Bag { self.0 } }
@@ -993,11 +993,11 @@ impl Done for DynatraceSourceProperties { fn into_props(self) -> Bag { self.0 } 
 impl ErrorHandlingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BucketName`: `S3BucketName`. Update: in place.
+    /// `BucketName`: `S3BucketName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-errorhandlingconfig.html#cfn-appflow-flow-errorhandlingconfig-bucketname)
     pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value.into_expr())) }
-    /// `BucketPrefix`: text. Update: in place.
+    /// `BucketPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-errorhandlingconfig.html#cfn-appflow-flow-errorhandlingconfig-bucketprefix)
     pub fn bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPrefix", value.into_expr())) }
-    /// `FailOnFirstError`: boolean. Update: in place.
+    /// `FailOnFirstError`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-errorhandlingconfig.html#cfn-appflow-flow-errorhandlingconfig-failonfirsterror)
     pub fn fail_on_first_error(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FailOnFirstError", value.into_expr())) }
 }
 impl Done for ErrorHandlingConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1008,9 +1008,9 @@ impl EventBridgeDestinationProperties {
     pub fn new() -> EventBridgeDestinationProperties<Missing<super::required::Object>> { EventBridgeDestinationProperties(Bag::default(), Phase) }
 }
 impl<R0> EventBridgeDestinationProperties<R0> {
-    /// `ErrorHandlingConfig`: `ErrorHandlingConfig`. Update: in place.
+    /// `ErrorHandlingConfig`: `ErrorHandlingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-eventbridgedestinationproperties.html#cfn-appflow-flow-eventbridgedestinationproperties-errorhandlingconfig)
     pub fn error_handling_config(self, value: impl Arg<ErrorHandlingConfig>) -> Self { Self(put(self.0, "ErrorHandlingConfig", value.into_expr()), Phase) }
-    /// `Object`: text, required. Update: in place.
+    /// `Object`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-eventbridgedestinationproperties.html#cfn-appflow-flow-eventbridgedestinationproperties-object)
     pub fn object(self, value: impl Arg<str>) -> EventBridgeDestinationProperties<Set> { EventBridgeDestinationProperties(put(self.0, "Object", value.into_expr()), Phase) }
 }
 impl Done for EventBridgeDestinationProperties { fn into_props(self) -> Bag { self.0 } }
@@ -1021,11 +1021,11 @@ impl GlueDataCatalog {
     pub fn new() -> GlueDataCatalog<Missing<super::required::DatabaseName>, Missing<super::required::RoleArn>, Missing<super::required::TablePrefix>> { GlueDataCatalog(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> GlueDataCatalog<R0, R1, R2> {
-    /// `DatabaseName`: text, required. Update: in place.
+    /// `DatabaseName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-gluedatacatalog.html#cfn-appflow-flow-gluedatacatalog-databasename)
     pub fn database_name(self, value: impl Arg<str>) -> GlueDataCatalog<Set, R1, R2> { GlueDataCatalog(put(self.0, "DatabaseName", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-gluedatacatalog.html#cfn-appflow-flow-gluedatacatalog-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> GlueDataCatalog<R0, Set, R2> { GlueDataCatalog(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `TablePrefix`: text, required. Update: in place.
+    /// `TablePrefix`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-gluedatacatalog.html#cfn-appflow-flow-gluedatacatalog-tableprefix)
     pub fn table_prefix(self, value: impl Arg<str>) -> GlueDataCatalog<R0, R1, Set> { GlueDataCatalog(put(self.0, "TablePrefix", value.into_expr()), Phase) }
 }
 impl Done for GlueDataCatalog { fn into_props(self) -> Bag { self.0 } }
@@ -1036,7 +1036,7 @@ impl GoogleAnalyticsSourceProperties {
     pub fn new() -> GoogleAnalyticsSourceProperties<Missing<super::required::Object>> { GoogleAnalyticsSourceProperties(Bag::default(), Phase) }
 }
 impl<R0> GoogleAnalyticsSourceProperties<R0> {
-    /// `Object`: text, required. Update: in place.
+    /// `Object`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-googleanalyticssourceproperties.html#cfn-appflow-flow-googleanalyticssourceproperties-object)
     pub fn object(self, value: impl Arg<str>) -> GoogleAnalyticsSourceProperties<Set> { GoogleAnalyticsSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
 }
 impl Done for GoogleAnalyticsSourceProperties { fn into_props(self) -> Bag { self.0 } }
@@ -1045,7 +1045,7 @@ impl Done for GoogleAnalyticsSourceProperties { fn into_props(self) -> Bag { sel
 impl IncrementalPullConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DatetimeTypeFieldName`: text. Update: in place.
+    /// `DatetimeTypeFieldName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-incrementalpullconfig.html#cfn-appflow-flow-incrementalpullconfig-datetimetypefieldname)
     pub fn datetime_type_field_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatetimeTypeFieldName", value.into_expr())) }
 }
 impl Done for IncrementalPullConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1056,7 +1056,7 @@ impl InforNexusSourceProperties {
     pub fn new() -> InforNexusSourceProperties<Missing<super::required::Object>> { InforNexusSourceProperties(Bag::default(), Phase) }
 }
 impl<R0> InforNexusSourceProperties<R0> {
-    /// `Object`: text, required. Update: in place.
+    /// `Object`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-infornexussourceproperties.html#cfn-appflow-flow-infornexussourceproperties-object)
     pub fn object(self, value: impl Arg<str>) -> InforNexusSourceProperties<Set> { InforNexusSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
 }
 impl Done for InforNexusSourceProperties { fn into_props(self) -> Bag { self.0 } }
@@ -1065,7 +1065,7 @@ impl Done for InforNexusSourceProperties { fn into_props(self) -> Bag { self.0 }
 impl LookoutMetricsDestinationProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Object`: text. Update: in place.
+    /// `Object`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-lookoutmetricsdestinationproperties.html#cfn-appflow-flow-lookoutmetricsdestinationproperties-object)
     pub fn object(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Object", value.into_expr())) }
 }
 impl Done for LookoutMetricsDestinationProperties { fn into_props(self) -> Bag { self.0 } }
@@ -1076,9 +1076,9 @@ impl MarketoDestinationProperties {
     pub fn new() -> MarketoDestinationProperties<Missing<super::required::Object>> { MarketoDestinationProperties(Bag::default(), Phase) }
 }
 impl<R0> MarketoDestinationProperties<R0> {
-    /// `ErrorHandlingConfig`: `ErrorHandlingConfig`. Update: in place.
+    /// `ErrorHandlingConfig`: `ErrorHandlingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-marketodestinationproperties.html#cfn-appflow-flow-marketodestinationproperties-errorhandlingconfig)
     pub fn error_handling_config(self, value: impl Arg<ErrorHandlingConfig>) -> Self { Self(put(self.0, "ErrorHandlingConfig", value.into_expr()), Phase) }
-    /// `Object`: text, required. Update: in place.
+    /// `Object`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-marketodestinationproperties.html#cfn-appflow-flow-marketodestinationproperties-object)
     pub fn object(self, value: impl Arg<str>) -> MarketoDestinationProperties<Set> { MarketoDestinationProperties(put(self.0, "Object", value.into_expr()), Phase) }
 }
 impl Done for MarketoDestinationProperties { fn into_props(self) -> Bag { self.0 } }
@@ -1089,7 +1089,7 @@ impl MarketoSourceProperties {
     pub fn new() -> MarketoSourceProperties<Missing<super::required::Object>> { MarketoSourceProperties(Bag::default(), Phase) }
 }
 impl<R0> MarketoSourceProperties<R0> {
-    /// `Object`: text, required. Update: in place.
+    /// `Object`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-marketosourceproperties.html#cfn-appflow-flow-marketosourceproperties-object)
     pub fn object(self, value: impl Arg<str>) -> MarketoSourceProperties<Set> { MarketoSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
 }
 impl Done for MarketoSourceProperties { fn into_props(self) -> Bag { self.0 } }
@@ -1098,7 +1098,7 @@ impl Done for MarketoSourceProperties { fn into_props(self) -> Bag { self.0 } }
 impl MetadataCatalogConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `GlueDataCatalog`: `GlueDataCatalog`. Update: in place.
+    /// `GlueDataCatalog`: `GlueDataCatalog`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-metadatacatalogconfig.html#cfn-appflow-flow-metadatacatalogconfig-gluedatacatalog)
     pub fn glue_data_catalog(self, value: impl Arg<GlueDataCatalog>) -> Self { Self(put(self.0, "GlueDataCatalog", value.into_expr())) }
 }
 impl Done for MetadataCatalogConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1109,7 +1109,7 @@ impl PardotSourceProperties {
     pub fn new() -> PardotSourceProperties<Missing<super::required::Object>> { PardotSourceProperties(Bag::default(), Phase) }
 }
 impl<R0> PardotSourceProperties<R0> {
-    /// `Object`: text, required. Update: in place.
+    /// `Object`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-pardotsourceproperties.html#cfn-appflow-flow-pardotsourceproperties-object)
     pub fn object(self, value: impl Arg<str>) -> PardotSourceProperties<Set> { PardotSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
 }
 impl Done for PardotSourceProperties { fn into_props(self) -> Bag { self.0 } }
@@ -1118,11 +1118,11 @@ impl Done for PardotSourceProperties { fn into_props(self) -> Bag { self.0 } }
 impl PrefixConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PathPrefixHierarchy`: list of text. Update: in place.
+    /// `PathPrefixHierarchy`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-prefixconfig.html#cfn-appflow-flow-prefixconfig-pathprefixhierarchy)
     pub fn path_prefix_hierarchy(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PathPrefixHierarchy", value.into_expr())) }
-    /// `PrefixFormat`: `PrefixFormat`. Update: in place.
+    /// `PrefixFormat`: `PrefixFormat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-prefixconfig.html#cfn-appflow-flow-prefixconfig-prefixformat)
     pub fn prefix_format(self, value: impl Arg<PrefixFormat>) -> Self { Self(put(self.0, "PrefixFormat", value.into_expr())) }
-    /// `PrefixType`: `PrefixType`. Update: in place.
+    /// `PrefixType`: `PrefixType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-prefixconfig.html#cfn-appflow-flow-prefixconfig-prefixtype)
     pub fn prefix_type(self, value: impl Arg<PrefixType>) -> Self { Self(put(self.0, "PrefixType", value.into_expr())) }
 }
 impl Done for PrefixConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1133,13 +1133,13 @@ impl RedshiftDestinationProperties {
     pub fn new() -> RedshiftDestinationProperties<Missing<super::required::IntermediateBucketName>, Missing<super::required::Object>> { RedshiftDestinationProperties(Bag::default(), Phase) }
 }
 impl<R0, R1> RedshiftDestinationProperties<R0, R1> {
-    /// `BucketPrefix`: text. Update: in place.
+    /// `BucketPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-redshiftdestinationproperties.html#cfn-appflow-flow-redshiftdestinationproperties-bucketprefix)
     pub fn bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPrefix", value.into_expr()), Phase) }
-    /// `ErrorHandlingConfig`: `ErrorHandlingConfig`. Update: in place.
+    /// `ErrorHandlingConfig`: `ErrorHandlingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-redshiftdestinationproperties.html#cfn-appflow-flow-redshiftdestinationproperties-errorhandlingconfig)
     pub fn error_handling_config(self, value: impl Arg<ErrorHandlingConfig>) -> Self { Self(put(self.0, "ErrorHandlingConfig", value.into_expr()), Phase) }
-    /// `IntermediateBucketName`: `S3BucketName`, required. Update: in place.
+    /// `IntermediateBucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-redshiftdestinationproperties.html#cfn-appflow-flow-redshiftdestinationproperties-intermediatebucketname)
     pub fn intermediate_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> RedshiftDestinationProperties<Set, R1> { RedshiftDestinationProperties(put(self.0, "IntermediateBucketName", value.into_expr()), Phase) }
-    /// `Object`: text, required. Update: in place.
+    /// `Object`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-redshiftdestinationproperties.html#cfn-appflow-flow-redshiftdestinationproperties-object)
     pub fn object(self, value: impl Arg<str>) -> RedshiftDestinationProperties<R0, Set> { RedshiftDestinationProperties(put(self.0, "Object", value.into_expr()), Phase) }
 }
 impl Done for RedshiftDestinationProperties { fn into_props(self) -> Bag { self.0 } }
@@ -1150,11 +1150,11 @@ impl S3DestinationProperties {
     pub fn new() -> S3DestinationProperties<Missing<super::required::BucketName>> { S3DestinationProperties(Bag::default(), Phase) }
 }
 impl<R0> S3DestinationProperties<R0> {
-    /// `BucketName`: `S3BucketName`, required. Update: in place.
+    /// `BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-s3destinationproperties.html#cfn-appflow-flow-s3destinationproperties-bucketname)
     pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3DestinationProperties<Set> { S3DestinationProperties(put(self.0, "BucketName", value.into_expr()), Phase) }
-    /// `BucketPrefix`: text. Update: in place.
+    /// `BucketPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-s3destinationproperties.html#cfn-appflow-flow-s3destinationproperties-bucketprefix)
     pub fn bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPrefix", value.into_expr()), Phase) }
-    /// `S3OutputFormatConfig`: `S3OutputFormatConfig`. Update: in place.
+    /// `S3OutputFormatConfig`: `S3OutputFormatConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-s3destinationproperties.html#cfn-appflow-flow-s3destinationproperties-s3outputformatconfig)
     pub fn s3_output_format_config(self, value: impl Arg<S3OutputFormatConfig>) -> Self { Self(put(self.0, "S3OutputFormatConfig", value.into_expr()), Phase) }
 }
 impl Done for S3DestinationProperties { fn into_props(self) -> Bag { self.0 } }
@@ -1163,7 +1163,7 @@ impl Done for S3DestinationProperties { fn into_props(self) -> Bag { self.0 } }
 impl S3InputFormatConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `S3InputFileType`: `S3InputFileType`. Update: in place.
+    /// `S3InputFileType`: `S3InputFileType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-s3inputformatconfig.html#cfn-appflow-flow-s3inputformatconfig-s3inputfiletype)
     pub fn s3_input_file_type(self, value: impl Arg<S3InputFileType>) -> Self { Self(put(self.0, "S3InputFileType", value.into_expr())) }
 }
 impl Done for S3InputFormatConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1172,13 +1172,13 @@ impl Done for S3InputFormatConfig { fn into_props(self) -> Bag { self.0 } }
 impl S3OutputFormatConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AggregationConfig`: `AggregationConfig`. Update: in place.
+    /// `AggregationConfig`: `AggregationConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-s3outputformatconfig.html#cfn-appflow-flow-s3outputformatconfig-aggregationconfig)
     pub fn aggregation_config(self, value: impl Arg<AggregationConfig>) -> Self { Self(put(self.0, "AggregationConfig", value.into_expr())) }
-    /// `FileType`: `FileType`. Update: in place.
+    /// `FileType`: `FileType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-s3outputformatconfig.html#cfn-appflow-flow-s3outputformatconfig-filetype)
     pub fn file_type(self, value: impl Arg<FileType>) -> Self { Self(put(self.0, "FileType", value.into_expr())) }
-    /// `PrefixConfig`: `PrefixConfig`. Update: in place.
+    /// `PrefixConfig`: `PrefixConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-s3outputformatconfig.html#cfn-appflow-flow-s3outputformatconfig-prefixconfig)
     pub fn prefix_config(self, value: impl Arg<PrefixConfig>) -> Self { Self(put(self.0, "PrefixConfig", value.into_expr())) }
-    /// `PreserveSourceDataTyping`: boolean. Update: in place.
+    /// `PreserveSourceDataTyping`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-s3outputformatconfig.html#cfn-appflow-flow-s3outputformatconfig-preservesourcedatatyping)
     pub fn preserve_source_data_typing(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PreserveSourceDataTyping", value.into_expr())) }
 }
 impl Done for S3OutputFormatConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1189,11 +1189,11 @@ impl S3SourceProperties {
     pub fn new() -> S3SourceProperties<Missing<super::required::BucketName>, Missing<super::required::BucketPrefix>> { S3SourceProperties(Bag::default(), Phase) }
 }
 impl<R0, R1> S3SourceProperties<R0, R1> {
-    /// `BucketName`: `S3BucketName`, required. Update: in place.
+    /// `BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-s3sourceproperties.html#cfn-appflow-flow-s3sourceproperties-bucketname)
     pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3SourceProperties<Set, R1> { S3SourceProperties(put(self.0, "BucketName", value.into_expr()), Phase) }
-    /// `BucketPrefix`: text, required. Update: in place.
+    /// `BucketPrefix`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-s3sourceproperties.html#cfn-appflow-flow-s3sourceproperties-bucketprefix)
     pub fn bucket_prefix(self, value: impl Arg<str>) -> S3SourceProperties<R0, Set> { S3SourceProperties(put(self.0, "BucketPrefix", value.into_expr()), Phase) }
-    /// `S3InputFormatConfig`: `S3InputFormatConfig`. Update: in place.
+    /// `S3InputFormatConfig`: `S3InputFormatConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-s3sourceproperties.html#cfn-appflow-flow-s3sourceproperties-s3inputformatconfig)
     pub fn s3_input_format_config(self, value: impl Arg<S3InputFormatConfig>) -> Self { Self(put(self.0, "S3InputFormatConfig", value.into_expr()), Phase) }
 }
 impl Done for S3SourceProperties { fn into_props(self) -> Bag { self.0 } }
@@ -1204,15 +1204,15 @@ impl SAPODataDestinationProperties {
     pub fn new() -> SAPODataDestinationProperties<Missing<super::required::ObjectPath>> { SAPODataDestinationProperties(Bag::default(), Phase) }
 }
 impl<R0> SAPODataDestinationProperties<R0> {
-    /// `ErrorHandlingConfig`: `ErrorHandlingConfig`. Update: in place.
+    /// `ErrorHandlingConfig`: `ErrorHandlingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sapodatadestinationproperties.html#cfn-appflow-flow-sapodatadestinationproperties-errorhandlingconfig)
     pub fn error_handling_config(self, value: impl Arg<ErrorHandlingConfig>) -> Self { Self(put(self.0, "ErrorHandlingConfig", value.into_expr()), Phase) }
-    /// `IdFieldNames`: list of text. Update: in place.
+    /// `IdFieldNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sapodatadestinationproperties.html#cfn-appflow-flow-sapodatadestinationproperties-idfieldnames)
     pub fn id_field_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IdFieldNames", value.into_expr()), Phase) }
-    /// `ObjectPath`: text, required. Update: in place.
+    /// `ObjectPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sapodatadestinationproperties.html#cfn-appflow-flow-sapodatadestinationproperties-objectpath)
     pub fn object_path(self, value: impl Arg<str>) -> SAPODataDestinationProperties<Set> { SAPODataDestinationProperties(put(self.0, "ObjectPath", value.into_expr()), Phase) }
-    /// `SuccessResponseHandlingConfig`: `SuccessResponseHandlingConfig`. Update: in place.
+    /// `SuccessResponseHandlingConfig`: `SuccessResponseHandlingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sapodatadestinationproperties.html#cfn-appflow-flow-sapodatadestinationproperties-successresponsehandlingconfig)
     pub fn success_response_handling_config(self, value: impl Arg<SuccessResponseHandlingConfig>) -> Self { Self(put(self.0, "SuccessResponseHandlingConfig", value.into_expr()), Phase) }
-    /// `WriteOperationType`: `WriteOperationType`. Update: in place.
+    /// `WriteOperationType`: `WriteOperationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sapodatadestinationproperties.html#cfn-appflow-flow-sapodatadestinationproperties-writeoperationtype)
     pub fn write_operation_type(self, value: impl Arg<WriteOperationType>) -> Self { Self(put(self.0, "WriteOperationType", value.into_expr()), Phase) }
 }
 impl Done for SAPODataDestinationProperties { fn into_props(self) -> Bag { self.0 } }
@@ -1223,7 +1223,7 @@ impl SAPODataPaginationConfig {
     pub fn new() -> SAPODataPaginationConfig<Missing<super::required::MaxPageSize>> { SAPODataPaginationConfig(Bag::default(), Phase) }
 }
 impl<R0> SAPODataPaginationConfig<R0> {
-    /// `maxPageSize`: integer, required. Update: in place.
+    /// `maxPageSize`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sapodatapaginationconfig.html#cfn-appflow-flow-sapodatapaginationconfig-maxpagesize)
     pub fn max_page_size(self, value: impl Arg<i64>) -> SAPODataPaginationConfig<Set> { SAPODataPaginationConfig(put(self.0, "maxPageSize", value.into_expr()), Phase) }
 }
 impl Done for SAPODataPaginationConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1234,7 +1234,7 @@ impl SAPODataParallelismConfig {
     pub fn new() -> SAPODataParallelismConfig<Missing<super::required::MaxParallelism>> { SAPODataParallelismConfig(Bag::default(), Phase) }
 }
 impl<R0> SAPODataParallelismConfig<R0> {
-    /// `maxParallelism`: integer, required. Update: in place.
+    /// `maxParallelism`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sapodataparallelismconfig.html#cfn-appflow-flow-sapodataparallelismconfig-maxparallelism)
     pub fn max_parallelism(self, value: impl Arg<i64>) -> SAPODataParallelismConfig<Set> { SAPODataParallelismConfig(put(self.0, "maxParallelism", value.into_expr()), Phase) }
 }
 impl Done for SAPODataParallelismConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1245,11 +1245,11 @@ impl SAPODataSourceProperties {
     pub fn new() -> SAPODataSourceProperties<Missing<super::required::ObjectPath>> { SAPODataSourceProperties(Bag::default(), Phase) }
 }
 impl<R0> SAPODataSourceProperties<R0> {
-    /// `ObjectPath`: text, required. Update: in place.
+    /// `ObjectPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sapodatasourceproperties.html#cfn-appflow-flow-sapodatasourceproperties-objectpath)
     pub fn object_path(self, value: impl Arg<str>) -> SAPODataSourceProperties<Set> { SAPODataSourceProperties(put(self.0, "ObjectPath", value.into_expr()), Phase) }
-    /// `paginationConfig`: `SAPODataPaginationConfig`. Update: in place.
+    /// `paginationConfig`: `SAPODataPaginationConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sapodatasourceproperties.html#cfn-appflow-flow-sapodatasourceproperties-paginationconfig)
     pub fn pagination_config(self, value: impl Arg<SAPODataPaginationConfig>) -> Self { Self(put(self.0, "paginationConfig", value.into_expr()), Phase) }
-    /// `parallelismConfig`: `SAPODataParallelismConfig`. Update: in place.
+    /// `parallelismConfig`: `SAPODataParallelismConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sapodatasourceproperties.html#cfn-appflow-flow-sapodatasourceproperties-parallelismconfig)
     pub fn parallelism_config(self, value: impl Arg<SAPODataParallelismConfig>) -> Self { Self(put(self.0, "parallelismConfig", value.into_expr()), Phase) }
 }
 impl Done for SAPODataSourceProperties { fn into_props(self) -> Bag { self.0 } }
@@ -1260,15 +1260,15 @@ impl SalesforceDestinationProperties {
     pub fn new() -> SalesforceDestinationProperties<Missing<super::required::Object>> { SalesforceDestinationProperties(Bag::default(), Phase) }
 }
 impl<R0> SalesforceDestinationProperties<R0> {
-    /// `DataTransferApi`: `SalesforceDestinationPropertiesDataTransferApi`. Update: in place.
+    /// `DataTransferApi`: `SalesforceDestinationPropertiesDataTransferApi`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-salesforcedestinationproperties.html#cfn-appflow-flow-salesforcedestinationproperties-datatransferapi)
     pub fn data_transfer_api(self, value: impl Arg<SalesforceDestinationPropertiesDataTransferApi>) -> Self { Self(put(self.0, "DataTransferApi", value.into_expr()), Phase) }
-    /// `ErrorHandlingConfig`: `ErrorHandlingConfig`. Update: in place.
+    /// `ErrorHandlingConfig`: `ErrorHandlingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-salesforcedestinationproperties.html#cfn-appflow-flow-salesforcedestinationproperties-errorhandlingconfig)
     pub fn error_handling_config(self, value: impl Arg<ErrorHandlingConfig>) -> Self { Self(put(self.0, "ErrorHandlingConfig", value.into_expr()), Phase) }
-    /// `IdFieldNames`: list of text. Update: in place.
+    /// `IdFieldNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-salesforcedestinationproperties.html#cfn-appflow-flow-salesforcedestinationproperties-idfieldnames)
     pub fn id_field_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IdFieldNames", value.into_expr()), Phase) }
-    /// `Object`: text, required. Update: in place.
+    /// `Object`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-salesforcedestinationproperties.html#cfn-appflow-flow-salesforcedestinationproperties-object)
     pub fn object(self, value: impl Arg<str>) -> SalesforceDestinationProperties<Set> { SalesforceDestinationProperties(put(self.0, "Object", value.into_expr()), Phase) }
-    /// `WriteOperationType`: `WriteOperationType`. Update: in place.
+    /// `WriteOperationType`: `WriteOperationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-salesforcedestinationproperties.html#cfn-appflow-flow-salesforcedestinationproperties-writeoperationtype)
     pub fn write_operation_type(self, value: impl Arg<WriteOperationType>) -> Self { Self(put(self.0, "WriteOperationType", value.into_expr()), Phase) }
 }
 impl Done for SalesforceDestinationProperties { fn into_props(self) -> Bag { self.0 } }
@@ -1279,13 +1279,13 @@ impl SalesforceSourceProperties {
     pub fn new() -> SalesforceSourceProperties<Missing<super::required::Object>> { SalesforceSourceProperties(Bag::default(), Phase) }
 }
 impl<R0> SalesforceSourceProperties<R0> {
-    /// `DataTransferApi`: `SalesforceSourcePropertiesDataTransferApi`. Update: in place.
+    /// `DataTransferApi`: `SalesforceSourcePropertiesDataTransferApi`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-salesforcesourceproperties.html#cfn-appflow-flow-salesforcesourceproperties-datatransferapi)
     pub fn data_transfer_api(self, value: impl Arg<SalesforceSourcePropertiesDataTransferApi>) -> Self { Self(put(self.0, "DataTransferApi", value.into_expr()), Phase) }
-    /// `EnableDynamicFieldUpdate`: boolean. Update: in place.
+    /// `EnableDynamicFieldUpdate`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-salesforcesourceproperties.html#cfn-appflow-flow-salesforcesourceproperties-enabledynamicfieldupdate)
     pub fn enable_dynamic_field_update(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableDynamicFieldUpdate", value.into_expr()), Phase) }
-    /// `IncludeDeletedRecords`: boolean. Update: in place.
+    /// `IncludeDeletedRecords`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-salesforcesourceproperties.html#cfn-appflow-flow-salesforcesourceproperties-includedeletedrecords)
     pub fn include_deleted_records(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeDeletedRecords", value.into_expr()), Phase) }
-    /// `Object`: text, required. Update: in place.
+    /// `Object`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-salesforcesourceproperties.html#cfn-appflow-flow-salesforcesourceproperties-object)
     pub fn object(self, value: impl Arg<str>) -> SalesforceSourceProperties<Set> { SalesforceSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
 }
 impl Done for SalesforceSourceProperties { fn into_props(self) -> Bag { self.0 } }
@@ -1296,21 +1296,21 @@ impl ScheduledTriggerProperties {
     pub fn new() -> ScheduledTriggerProperties<Missing<super::required::ScheduleExpression>> { ScheduledTriggerProperties(Bag::default(), Phase) }
 }
 impl<R0> ScheduledTriggerProperties<R0> {
-    /// `DataPullMode`: `DataPullMode`. Update: in place.
+    /// `DataPullMode`: `DataPullMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-scheduledtriggerproperties.html#cfn-appflow-flow-scheduledtriggerproperties-datapullmode)
     pub fn data_pull_mode(self, value: impl Arg<DataPullMode>) -> Self { Self(put(self.0, "DataPullMode", value.into_expr()), Phase) }
-    /// `FirstExecutionFrom`: number. Update: in place.
+    /// `FirstExecutionFrom`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-scheduledtriggerproperties.html#cfn-appflow-flow-scheduledtriggerproperties-firstexecutionfrom)
     pub fn first_execution_from(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "FirstExecutionFrom", value.into_expr()), Phase) }
-    /// `FlowErrorDeactivationThreshold`: integer. Update: in place.
+    /// `FlowErrorDeactivationThreshold`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-scheduledtriggerproperties.html#cfn-appflow-flow-scheduledtriggerproperties-flowerrordeactivationthreshold)
     pub fn flow_error_deactivation_threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FlowErrorDeactivationThreshold", value.into_expr()), Phase) }
-    /// `ScheduleEndTime`: number. Update: in place.
+    /// `ScheduleEndTime`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-scheduledtriggerproperties.html#cfn-appflow-flow-scheduledtriggerproperties-scheduleendtime)
     pub fn schedule_end_time(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ScheduleEndTime", value.into_expr()), Phase) }
-    /// `ScheduleExpression`: text, required. Update: in place.
+    /// `ScheduleExpression`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-scheduledtriggerproperties.html#cfn-appflow-flow-scheduledtriggerproperties-scheduleexpression)
     pub fn schedule_expression(self, value: impl Arg<str>) -> ScheduledTriggerProperties<Set> { ScheduledTriggerProperties(put(self.0, "ScheduleExpression", value.into_expr()), Phase) }
-    /// `ScheduleOffset`: number. Update: in place.
+    /// `ScheduleOffset`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-scheduledtriggerproperties.html#cfn-appflow-flow-scheduledtriggerproperties-scheduleoffset)
     pub fn schedule_offset(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ScheduleOffset", value.into_expr()), Phase) }
-    /// `ScheduleStartTime`: number. Update: in place.
+    /// `ScheduleStartTime`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-scheduledtriggerproperties.html#cfn-appflow-flow-scheduledtriggerproperties-schedulestarttime)
     pub fn schedule_start_time(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ScheduleStartTime", value.into_expr()), Phase) }
-    /// `TimeZone`: text. Update: in place.
+    /// `TimeZone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-scheduledtriggerproperties.html#cfn-appflow-flow-scheduledtriggerproperties-timezone)
     pub fn time_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimeZone", value.into_expr()), Phase) }
 }
 impl Done for ScheduledTriggerProperties { fn into_props(self) -> Bag { self.0 } }
@@ -1321,7 +1321,7 @@ impl ServiceNowSourceProperties {
     pub fn new() -> ServiceNowSourceProperties<Missing<super::required::Object>> { ServiceNowSourceProperties(Bag::default(), Phase) }
 }
 impl<R0> ServiceNowSourceProperties<R0> {
-    /// `Object`: text, required. Update: in place.
+    /// `Object`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-servicenowsourceproperties.html#cfn-appflow-flow-servicenowsourceproperties-object)
     pub fn object(self, value: impl Arg<str>) -> ServiceNowSourceProperties<Set> { ServiceNowSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
 }
 impl Done for ServiceNowSourceProperties { fn into_props(self) -> Bag { self.0 } }
@@ -1332,7 +1332,7 @@ impl SingularSourceProperties {
     pub fn new() -> SingularSourceProperties<Missing<super::required::Object>> { SingularSourceProperties(Bag::default(), Phase) }
 }
 impl<R0> SingularSourceProperties<R0> {
-    /// `Object`: text, required. Update: in place.
+    /// `Object`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-singularsourceproperties.html#cfn-appflow-flow-singularsourceproperties-object)
     pub fn object(self, value: impl Arg<str>) -> SingularSourceProperties<Set> { SingularSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
 }
 impl Done for SingularSourceProperties { fn into_props(self) -> Bag { self.0 } }
@@ -1343,7 +1343,7 @@ impl SlackSourceProperties {
     pub fn new() -> SlackSourceProperties<Missing<super::required::Object>> { SlackSourceProperties(Bag::default(), Phase) }
 }
 impl<R0> SlackSourceProperties<R0> {
-    /// `Object`: text, required. Update: in place.
+    /// `Object`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-slacksourceproperties.html#cfn-appflow-flow-slacksourceproperties-object)
     pub fn object(self, value: impl Arg<str>) -> SlackSourceProperties<Set> { SlackSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
 }
 impl Done for SlackSourceProperties { fn into_props(self) -> Bag { self.0 } }
@@ -1354,13 +1354,13 @@ impl SnowflakeDestinationProperties {
     pub fn new() -> SnowflakeDestinationProperties<Missing<super::required::IntermediateBucketName>, Missing<super::required::Object>> { SnowflakeDestinationProperties(Bag::default(), Phase) }
 }
 impl<R0, R1> SnowflakeDestinationProperties<R0, R1> {
-    /// `BucketPrefix`: text. Update: in place.
+    /// `BucketPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-snowflakedestinationproperties.html#cfn-appflow-flow-snowflakedestinationproperties-bucketprefix)
     pub fn bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPrefix", value.into_expr()), Phase) }
-    /// `ErrorHandlingConfig`: `ErrorHandlingConfig`. Update: in place.
+    /// `ErrorHandlingConfig`: `ErrorHandlingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-snowflakedestinationproperties.html#cfn-appflow-flow-snowflakedestinationproperties-errorhandlingconfig)
     pub fn error_handling_config(self, value: impl Arg<ErrorHandlingConfig>) -> Self { Self(put(self.0, "ErrorHandlingConfig", value.into_expr()), Phase) }
-    /// `IntermediateBucketName`: `S3BucketName`, required. Update: in place.
+    /// `IntermediateBucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-snowflakedestinationproperties.html#cfn-appflow-flow-snowflakedestinationproperties-intermediatebucketname)
     pub fn intermediate_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> SnowflakeDestinationProperties<Set, R1> { SnowflakeDestinationProperties(put(self.0, "IntermediateBucketName", value.into_expr()), Phase) }
-    /// `Object`: text, required. Update: in place.
+    /// `Object`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-snowflakedestinationproperties.html#cfn-appflow-flow-snowflakedestinationproperties-object)
     pub fn object(self, value: impl Arg<str>) -> SnowflakeDestinationProperties<R0, Set> { SnowflakeDestinationProperties(put(self.0, "Object", value.into_expr()), Phase) }
 }
 impl Done for SnowflakeDestinationProperties { fn into_props(self) -> Bag { self.0 } }
@@ -1369,39 +1369,39 @@ impl Done for SnowflakeDestinationProperties { fn into_props(self) -> Bag { self
 impl SourceConnectorProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Amplitude`: `AmplitudeSourceProperties`. Update: in place.
+    /// `Amplitude`: `AmplitudeSourceProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sourceconnectorproperties.html#cfn-appflow-flow-sourceconnectorproperties-amplitude)
     pub fn amplitude(self, value: impl Arg<AmplitudeSourceProperties>) -> Self { Self(put(self.0, "Amplitude", value.into_expr())) }
-    /// `CustomConnector`: `CustomConnectorSourceProperties`. Update: in place.
+    /// `CustomConnector`: `CustomConnectorSourceProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sourceconnectorproperties.html#cfn-appflow-flow-sourceconnectorproperties-customconnector)
     pub fn custom_connector(self, value: impl Arg<CustomConnectorSourceProperties>) -> Self { Self(put(self.0, "CustomConnector", value.into_expr())) }
-    /// `Datadog`: `DatadogSourceProperties`. Update: in place.
+    /// `Datadog`: `DatadogSourceProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sourceconnectorproperties.html#cfn-appflow-flow-sourceconnectorproperties-datadog)
     pub fn datadog(self, value: impl Arg<DatadogSourceProperties>) -> Self { Self(put(self.0, "Datadog", value.into_expr())) }
-    /// `Dynatrace`: `DynatraceSourceProperties`. Update: in place.
+    /// `Dynatrace`: `DynatraceSourceProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sourceconnectorproperties.html#cfn-appflow-flow-sourceconnectorproperties-dynatrace)
     pub fn dynatrace(self, value: impl Arg<DynatraceSourceProperties>) -> Self { Self(put(self.0, "Dynatrace", value.into_expr())) }
-    /// `GoogleAnalytics`: `GoogleAnalyticsSourceProperties`. Update: in place.
+    /// `GoogleAnalytics`: `GoogleAnalyticsSourceProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sourceconnectorproperties.html#cfn-appflow-flow-sourceconnectorproperties-googleanalytics)
     pub fn google_analytics(self, value: impl Arg<GoogleAnalyticsSourceProperties>) -> Self { Self(put(self.0, "GoogleAnalytics", value.into_expr())) }
-    /// `InforNexus`: `InforNexusSourceProperties`. Update: in place.
+    /// `InforNexus`: `InforNexusSourceProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sourceconnectorproperties.html#cfn-appflow-flow-sourceconnectorproperties-infornexus)
     pub fn infor_nexus(self, value: impl Arg<InforNexusSourceProperties>) -> Self { Self(put(self.0, "InforNexus", value.into_expr())) }
-    /// `Marketo`: `MarketoSourceProperties`. Update: in place.
+    /// `Marketo`: `MarketoSourceProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sourceconnectorproperties.html#cfn-appflow-flow-sourceconnectorproperties-marketo)
     pub fn marketo(self, value: impl Arg<MarketoSourceProperties>) -> Self { Self(put(self.0, "Marketo", value.into_expr())) }
-    /// `Pardot`: `PardotSourceProperties`. Update: in place.
+    /// `Pardot`: `PardotSourceProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sourceconnectorproperties.html#cfn-appflow-flow-sourceconnectorproperties-pardot)
     pub fn pardot(self, value: impl Arg<PardotSourceProperties>) -> Self { Self(put(self.0, "Pardot", value.into_expr())) }
-    /// `S3`: `S3SourceProperties`. Update: in place.
+    /// `S3`: `S3SourceProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sourceconnectorproperties.html#cfn-appflow-flow-sourceconnectorproperties-s3)
     pub fn s3(self, value: impl Arg<S3SourceProperties>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
-    /// `Salesforce`: `SalesforceSourceProperties`. Update: in place.
+    /// `Salesforce`: `SalesforceSourceProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sourceconnectorproperties.html#cfn-appflow-flow-sourceconnectorproperties-salesforce)
     pub fn salesforce(self, value: impl Arg<SalesforceSourceProperties>) -> Self { Self(put(self.0, "Salesforce", value.into_expr())) }
-    /// `SAPOData`: `SAPODataSourceProperties`. Update: in place.
+    /// `SAPOData`: `SAPODataSourceProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sourceconnectorproperties.html#cfn-appflow-flow-sourceconnectorproperties-sapodata)
     pub fn sapo_data(self, value: impl Arg<SAPODataSourceProperties>) -> Self { Self(put(self.0, "SAPOData", value.into_expr())) }
-    /// `ServiceNow`: `ServiceNowSourceProperties`. Update: in place.
+    /// `ServiceNow`: `ServiceNowSourceProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sourceconnectorproperties.html#cfn-appflow-flow-sourceconnectorproperties-servicenow)
     pub fn service_now(self, value: impl Arg<ServiceNowSourceProperties>) -> Self { Self(put(self.0, "ServiceNow", value.into_expr())) }
-    /// `Singular`: `SingularSourceProperties`. Update: in place.
+    /// `Singular`: `SingularSourceProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sourceconnectorproperties.html#cfn-appflow-flow-sourceconnectorproperties-singular)
     pub fn singular(self, value: impl Arg<SingularSourceProperties>) -> Self { Self(put(self.0, "Singular", value.into_expr())) }
-    /// `Slack`: `SlackSourceProperties`. Update: in place.
+    /// `Slack`: `SlackSourceProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sourceconnectorproperties.html#cfn-appflow-flow-sourceconnectorproperties-slack)
     pub fn slack(self, value: impl Arg<SlackSourceProperties>) -> Self { Self(put(self.0, "Slack", value.into_expr())) }
-    /// `Trendmicro`: `TrendmicroSourceProperties`. Update: in place.
+    /// `Trendmicro`: `TrendmicroSourceProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sourceconnectorproperties.html#cfn-appflow-flow-sourceconnectorproperties-trendmicro)
     pub fn trendmicro(self, value: impl Arg<TrendmicroSourceProperties>) -> Self { Self(put(self.0, "Trendmicro", value.into_expr())) }
-    /// `Veeva`: `VeevaSourceProperties`. Update: in place.
+    /// `Veeva`: `VeevaSourceProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sourceconnectorproperties.html#cfn-appflow-flow-sourceconnectorproperties-veeva)
     pub fn veeva(self, value: impl Arg<VeevaSourceProperties>) -> Self { Self(put(self.0, "Veeva", value.into_expr())) }
-    /// `Zendesk`: `ZendeskSourceProperties`. Update: in place.
+    /// `Zendesk`: `ZendeskSourceProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sourceconnectorproperties.html#cfn-appflow-flow-sourceconnectorproperties-zendesk)
     pub fn zendesk(self, value: impl Arg<ZendeskSourceProperties>) -> Self { Self(put(self.0, "Zendesk", value.into_expr())) }
 }
 impl Done for SourceConnectorProperties { fn into_props(self) -> Bag { self.0 } }
@@ -1412,15 +1412,15 @@ impl SourceFlowConfig {
     pub fn new() -> SourceFlowConfig<Missing<super::required::ConnectorType>, Missing<super::required::SourceConnectorProperties>> { SourceFlowConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> SourceFlowConfig<R0, R1> {
-    /// `ApiVersion`: text. Update: in place.
+    /// `ApiVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sourceflowconfig.html#cfn-appflow-flow-sourceflowconfig-apiversion)
     pub fn api_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiVersion", value.into_expr()), Phase) }
-    /// `ConnectorProfileName`: text. Update: in place.
+    /// `ConnectorProfileName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sourceflowconfig.html#cfn-appflow-flow-sourceflowconfig-connectorprofilename)
     pub fn connector_profile_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectorProfileName", value.into_expr()), Phase) }
-    /// `ConnectorType`: `ConnectorType`, required. Update: in place.
+    /// `ConnectorType`: `ConnectorType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sourceflowconfig.html#cfn-appflow-flow-sourceflowconfig-connectortype)
     pub fn connector_type(self, value: impl Arg<ConnectorType>) -> SourceFlowConfig<Set, R1> { SourceFlowConfig(put(self.0, "ConnectorType", value.into_expr()), Phase) }
-    /// `IncrementalPullConfig`: `IncrementalPullConfig`. Update: in place.
+    /// `IncrementalPullConfig`: `IncrementalPullConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sourceflowconfig.html#cfn-appflow-flow-sourceflowconfig-incrementalpullconfig)
     pub fn incremental_pull_config(self, value: impl Arg<IncrementalPullConfig>) -> Self { Self(put(self.0, "IncrementalPullConfig", value.into_expr()), Phase) }
-    /// `SourceConnectorProperties`: `SourceConnectorProperties`, required. Update: in place.
+    /// `SourceConnectorProperties`: `SourceConnectorProperties`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sourceflowconfig.html#cfn-appflow-flow-sourceflowconfig-sourceconnectorproperties)
     pub fn source_connector_properties(self, value: impl Arg<SourceConnectorProperties>) -> SourceFlowConfig<R0, Set> { SourceFlowConfig(put(self.0, "SourceConnectorProperties", value.into_expr()), Phase) }
 }
 impl Done for SourceFlowConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1429,9 +1429,9 @@ impl Done for SourceFlowConfig { fn into_props(self) -> Bag { self.0 } }
 impl SuccessResponseHandlingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BucketName`: `S3BucketName`. Update: in place.
+    /// `BucketName`: `S3BucketName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-successresponsehandlingconfig.html#cfn-appflow-flow-successresponsehandlingconfig-bucketname)
     pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value.into_expr())) }
-    /// `BucketPrefix`: text. Update: in place.
+    /// `BucketPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-successresponsehandlingconfig.html#cfn-appflow-flow-successresponsehandlingconfig-bucketprefix)
     pub fn bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPrefix", value.into_expr())) }
 }
 impl Done for SuccessResponseHandlingConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1442,15 +1442,15 @@ impl Task {
     pub fn new() -> Task<Missing<super::required::SourceFields>, Missing<super::required::TaskType>> { Task(Bag::default(), Phase) }
 }
 impl<R0, R1> Task<R0, R1> {
-    /// `ConnectorOperator`: `ConnectorOperator`. Update: in place.
+    /// `ConnectorOperator`: `ConnectorOperator`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-task.html#cfn-appflow-flow-task-connectoroperator)
     pub fn connector_operator(self, value: impl Arg<ConnectorOperator>) -> Self { Self(put(self.0, "ConnectorOperator", value.into_expr()), Phase) }
-    /// `DestinationField`: text. Update: in place.
+    /// `DestinationField`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-task.html#cfn-appflow-flow-task-destinationfield)
     pub fn destination_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationField", value.into_expr()), Phase) }
-    /// `SourceFields`: list of text, required. Update: in place.
+    /// `SourceFields`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-task.html#cfn-appflow-flow-task-sourcefields)
     pub fn source_fields(self, value: impl Arg<Arr<str>>) -> Task<Set, R1> { Task(put(self.0, "SourceFields", value.into_expr()), Phase) }
-    /// `TaskProperties`: list of `TaskPropertiesObject`. Update: in place.
+    /// `TaskProperties`: list of `TaskPropertiesObject`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-task.html#cfn-appflow-flow-task-taskproperties)
     pub fn task_properties(self, value: impl Arg<Arr<TaskPropertiesObject>>) -> Self { Self(put(self.0, "TaskProperties", value.into_expr()), Phase) }
-    /// `TaskType`: `TaskType`, required. Update: in place.
+    /// `TaskType`: `TaskType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-task.html#cfn-appflow-flow-task-tasktype)
     pub fn task_type(self, value: impl Arg<TaskType>) -> Task<R0, Set> { Task(put(self.0, "TaskType", value.into_expr()), Phase) }
 }
 impl Done for Task { fn into_props(self) -> Bag { self.0 } }
@@ -1461,9 +1461,9 @@ impl TaskPropertiesObject {
     pub fn new() -> TaskPropertiesObject<Missing<super::required::Key>, Missing<super::required::Value>> { TaskPropertiesObject(Bag::default(), Phase) }
 }
 impl<R0, R1> TaskPropertiesObject<R0, R1> {
-    /// `Key`: `Key`, required. Update: in place.
+    /// `Key`: `Key`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-taskpropertiesobject.html#cfn-appflow-flow-taskpropertiesobject-key)
     pub fn key(self, value: impl Arg<Key>) -> TaskPropertiesObject<Set, R1> { TaskPropertiesObject(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-taskpropertiesobject.html#cfn-appflow-flow-taskpropertiesobject-value)
     pub fn value(self, value: impl Arg<str>) -> TaskPropertiesObject<R0, Set> { TaskPropertiesObject(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TaskPropertiesObject { fn into_props(self) -> Bag { self.0 } }
@@ -1474,7 +1474,7 @@ impl TrendmicroSourceProperties {
     pub fn new() -> TrendmicroSourceProperties<Missing<super::required::Object>> { TrendmicroSourceProperties(Bag::default(), Phase) }
 }
 impl<R0> TrendmicroSourceProperties<R0> {
-    /// `Object`: text, required. Update: in place.
+    /// `Object`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-trendmicrosourceproperties.html#cfn-appflow-flow-trendmicrosourceproperties-object)
     pub fn object(self, value: impl Arg<str>) -> TrendmicroSourceProperties<Set> { TrendmicroSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
 }
 impl Done for TrendmicroSourceProperties { fn into_props(self) -> Bag { self.0 } }
@@ -1485,9 +1485,9 @@ impl TriggerConfig {
     pub fn new() -> TriggerConfig<Missing<super::required::TriggerType>> { TriggerConfig(Bag::default(), Phase) }
 }
 impl<R0> TriggerConfig<R0> {
-    /// `TriggerProperties`: `ScheduledTriggerProperties`. Update: in place.
+    /// `TriggerProperties`: `ScheduledTriggerProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-triggerconfig.html#cfn-appflow-flow-triggerconfig-triggerproperties)
     pub fn trigger_properties(self, value: impl Arg<ScheduledTriggerProperties>) -> Self { Self(put(self.0, "TriggerProperties", value.into_expr()), Phase) }
-    /// `TriggerType`: `TriggerType`, required. Update: in place.
+    /// `TriggerType`: `TriggerType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-triggerconfig.html#cfn-appflow-flow-triggerconfig-triggertype)
     pub fn trigger_type(self, value: impl Arg<TriggerType>) -> TriggerConfig<Set> { TriggerConfig(put(self.0, "TriggerType", value.into_expr()), Phase) }
 }
 impl Done for TriggerConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1498,11 +1498,11 @@ impl UpsolverDestinationProperties {
     pub fn new() -> UpsolverDestinationProperties<Missing<super::required::BucketName>, Missing<super::required::S3OutputFormatConfig>> { UpsolverDestinationProperties(Bag::default(), Phase) }
 }
 impl<R0, R1> UpsolverDestinationProperties<R0, R1> {
-    /// `BucketName`: `S3BucketName`, required. Update: in place.
+    /// `BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-upsolverdestinationproperties.html#cfn-appflow-flow-upsolverdestinationproperties-bucketname)
     pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> UpsolverDestinationProperties<Set, R1> { UpsolverDestinationProperties(put(self.0, "BucketName", value.into_expr()), Phase) }
-    /// `BucketPrefix`: text. Update: in place.
+    /// `BucketPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-upsolverdestinationproperties.html#cfn-appflow-flow-upsolverdestinationproperties-bucketprefix)
     pub fn bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPrefix", value.into_expr()), Phase) }
-    /// `S3OutputFormatConfig`: `UpsolverS3OutputFormatConfig`, required. Update: in place.
+    /// `S3OutputFormatConfig`: `UpsolverS3OutputFormatConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-upsolverdestinationproperties.html#cfn-appflow-flow-upsolverdestinationproperties-s3outputformatconfig)
     pub fn s3_output_format_config(self, value: impl Arg<UpsolverS3OutputFormatConfig>) -> UpsolverDestinationProperties<R0, Set> { UpsolverDestinationProperties(put(self.0, "S3OutputFormatConfig", value.into_expr()), Phase) }
 }
 impl Done for UpsolverDestinationProperties { fn into_props(self) -> Bag { self.0 } }
@@ -1513,11 +1513,11 @@ impl UpsolverS3OutputFormatConfig {
     pub fn new() -> UpsolverS3OutputFormatConfig<Missing<super::required::PrefixConfig>> { UpsolverS3OutputFormatConfig(Bag::default(), Phase) }
 }
 impl<R0> UpsolverS3OutputFormatConfig<R0> {
-    /// `AggregationConfig`: `AggregationConfig`. Update: in place.
+    /// `AggregationConfig`: `AggregationConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-upsolvers3outputformatconfig.html#cfn-appflow-flow-upsolvers3outputformatconfig-aggregationconfig)
     pub fn aggregation_config(self, value: impl Arg<AggregationConfig>) -> Self { Self(put(self.0, "AggregationConfig", value.into_expr()), Phase) }
-    /// `FileType`: `FileType`. Update: in place.
+    /// `FileType`: `FileType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-upsolvers3outputformatconfig.html#cfn-appflow-flow-upsolvers3outputformatconfig-filetype)
     pub fn file_type(self, value: impl Arg<FileType>) -> Self { Self(put(self.0, "FileType", value.into_expr()), Phase) }
-    /// `PrefixConfig`: `PrefixConfig`, required. Update: in place.
+    /// `PrefixConfig`: `PrefixConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-upsolvers3outputformatconfig.html#cfn-appflow-flow-upsolvers3outputformatconfig-prefixconfig)
     pub fn prefix_config(self, value: impl Arg<PrefixConfig>) -> UpsolverS3OutputFormatConfig<Set> { UpsolverS3OutputFormatConfig(put(self.0, "PrefixConfig", value.into_expr()), Phase) }
 }
 impl Done for UpsolverS3OutputFormatConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1528,15 +1528,15 @@ impl VeevaSourceProperties {
     pub fn new() -> VeevaSourceProperties<Missing<super::required::Object>> { VeevaSourceProperties(Bag::default(), Phase) }
 }
 impl<R0> VeevaSourceProperties<R0> {
-    /// `DocumentType`: text. Update: in place.
+    /// `DocumentType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-veevasourceproperties.html#cfn-appflow-flow-veevasourceproperties-documenttype)
     pub fn document_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentType", value.into_expr()), Phase) }
-    /// `IncludeAllVersions`: boolean. Update: in place.
+    /// `IncludeAllVersions`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-veevasourceproperties.html#cfn-appflow-flow-veevasourceproperties-includeallversions)
     pub fn include_all_versions(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeAllVersions", value.into_expr()), Phase) }
-    /// `IncludeRenditions`: boolean. Update: in place.
+    /// `IncludeRenditions`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-veevasourceproperties.html#cfn-appflow-flow-veevasourceproperties-includerenditions)
     pub fn include_renditions(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeRenditions", value.into_expr()), Phase) }
-    /// `IncludeSourceFiles`: boolean. Update: in place.
+    /// `IncludeSourceFiles`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-veevasourceproperties.html#cfn-appflow-flow-veevasourceproperties-includesourcefiles)
     pub fn include_source_files(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeSourceFiles", value.into_expr()), Phase) }
-    /// `Object`: text, required. Update: in place.
+    /// `Object`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-veevasourceproperties.html#cfn-appflow-flow-veevasourceproperties-object)
     pub fn object(self, value: impl Arg<str>) -> VeevaSourceProperties<Set> { VeevaSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
 }
 impl Done for VeevaSourceProperties { fn into_props(self) -> Bag { self.0 } }
@@ -1547,13 +1547,13 @@ impl ZendeskDestinationProperties {
     pub fn new() -> ZendeskDestinationProperties<Missing<super::required::Object>> { ZendeskDestinationProperties(Bag::default(), Phase) }
 }
 impl<R0> ZendeskDestinationProperties<R0> {
-    /// `ErrorHandlingConfig`: `ErrorHandlingConfig`. Update: in place.
+    /// `ErrorHandlingConfig`: `ErrorHandlingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-zendeskdestinationproperties.html#cfn-appflow-flow-zendeskdestinationproperties-errorhandlingconfig)
     pub fn error_handling_config(self, value: impl Arg<ErrorHandlingConfig>) -> Self { Self(put(self.0, "ErrorHandlingConfig", value.into_expr()), Phase) }
-    /// `IdFieldNames`: list of text. Update: in place.
+    /// `IdFieldNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-zendeskdestinationproperties.html#cfn-appflow-flow-zendeskdestinationproperties-idfieldnames)
     pub fn id_field_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IdFieldNames", value.into_expr()), Phase) }
-    /// `Object`: text, required. Update: in place.
+    /// `Object`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-zendeskdestinationproperties.html#cfn-appflow-flow-zendeskdestinationproperties-object)
     pub fn object(self, value: impl Arg<str>) -> ZendeskDestinationProperties<Set> { ZendeskDestinationProperties(put(self.0, "Object", value.into_expr()), Phase) }
-    /// `WriteOperationType`: `WriteOperationType`. Update: in place.
+    /// `WriteOperationType`: `WriteOperationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-zendeskdestinationproperties.html#cfn-appflow-flow-zendeskdestinationproperties-writeoperationtype)
     pub fn write_operation_type(self, value: impl Arg<WriteOperationType>) -> Self { Self(put(self.0, "WriteOperationType", value.into_expr()), Phase) }
 }
 impl Done for ZendeskDestinationProperties { fn into_props(self) -> Bag { self.0 } }
@@ -1564,7 +1564,7 @@ impl ZendeskSourceProperties {
     pub fn new() -> ZendeskSourceProperties<Missing<super::required::Object>> { ZendeskSourceProperties(Bag::default(), Phase) }
 }
 impl<R0> ZendeskSourceProperties<R0> {
-    /// `Object`: text, required. Update: in place.
+    /// `Object`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-zendesksourceproperties.html#cfn-appflow-flow-zendesksourceproperties-object)
     pub fn object(self, value: impl Arg<str>) -> ZendeskSourceProperties<Set> { ZendeskSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
 }
 impl Done for ZendeskSourceProperties { fn into_props(self) -> Bag { self.0 } }

@@ -13,9 +13,9 @@ impl CfnApplication {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ApplicationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ApplicationArn`: `OtherArn`.
+    /// The attribute `ApplicationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-application.html#ApplicationArn-fn::getatt)
     pub fn attr_application_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ApplicationArn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-application.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnApplication { fn node(&self) -> &Place { &self.0 } }
@@ -26,27 +26,27 @@ impl CfnApplicationProps {
     pub fn new() -> CfnApplicationProps<Missing<required::ApplicationSourceConfig>, Missing<required::Name>, Missing<required::Namespace>> { CfnApplicationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnApplicationProps<R0, R1, R2> {
-    /// `ApplicationConfig`: `ApplicationConfig`. Update: in place.
+    /// `ApplicationConfig`: `ApplicationConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-application.html#cfn-appintegrations-application-applicationconfig)
     pub fn application_config(self, value: impl Arg<application::ApplicationConfig>) -> Self { Self(put(self.0, "ApplicationConfig", value.into_expr()), Phase) }
-    /// `ApplicationSourceConfig`: `ApplicationSourceConfig`, required. Update: in place.
+    /// `ApplicationSourceConfig`: `ApplicationSourceConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-application.html#cfn-appintegrations-application-applicationsourceconfig)
     pub fn application_source_config(self, value: impl Arg<application::ApplicationSourceConfig>) -> CfnApplicationProps<Set, R1, R2> { CfnApplicationProps(put(self.0, "ApplicationSourceConfig", value.into_expr()), Phase) }
-    /// `ApplicationType`: `ApplicationType`. Update: in place.
+    /// `ApplicationType`: `ApplicationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-application.html#cfn-appintegrations-application-applicationtype)
     pub fn application_type(self, value: impl Arg<application::ApplicationType>) -> Self { Self(put(self.0, "ApplicationType", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-application.html#cfn-appintegrations-application-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `IframeConfig`: `IframeConfig`. Update: in place.
+    /// `IframeConfig`: `IframeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-application.html#cfn-appintegrations-application-iframeconfig)
     pub fn iframe_config(self, value: impl Arg<application::IframeConfig>) -> Self { Self(put(self.0, "IframeConfig", value.into_expr()), Phase) }
-    /// `InitializationTimeout`: integer. Update: in place.
+    /// `InitializationTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-application.html#cfn-appintegrations-application-initializationtimeout)
     pub fn initialization_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "InitializationTimeout", value.into_expr()), Phase) }
-    /// `IsService`: boolean. Update: in place.
+    /// `IsService`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-application.html#cfn-appintegrations-application-isservice)
     pub fn is_service(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsService", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-application.html#cfn-appintegrations-application-name)
     pub fn name(self, value: impl Arg<str>) -> CfnApplicationProps<R0, Set, R2> { CfnApplicationProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Namespace`: text, required. Update: in place.
+    /// `Namespace`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-application.html#cfn-appintegrations-application-namespace)
     pub fn namespace(self, value: impl Arg<str>) -> CfnApplicationProps<R0, R1, Set> { CfnApplicationProps(put(self.0, "Namespace", value.into_expr()), Phase) }
-    /// `Permissions`: list of text. Update: in place.
+    /// `Permissions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-application.html#cfn-appintegrations-application-permissions)
     pub fn permissions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Permissions", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-application.html#cfn-appintegrations-application-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
@@ -58,7 +58,7 @@ use crate::cfn::support::*;
 impl ApplicationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ContactHandling`: `ContactHandling`. Update: in place.
+    /// `ContactHandling`: `ContactHandling`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appintegrations-application-applicationconfig.html#cfn-appintegrations-application-applicationconfig-contacthandling)
     pub fn contact_handling(self, value: impl Arg<ContactHandling>) -> Self { Self(put(self.0, "ContactHandling", value.into_expr())) }
 }
 impl Done for ApplicationConfig { fn into_props(self) -> Bag { self.0 } }
@@ -69,7 +69,7 @@ impl ApplicationSourceConfig {
     pub fn new() -> ApplicationSourceConfig<Missing<super::required::ExternalUrlConfig>> { ApplicationSourceConfig(Bag::default(), Phase) }
 }
 impl<R0> ApplicationSourceConfig<R0> {
-    /// `ExternalUrlConfig`: `ExternalUrlConfig`, required. Update: in place.
+    /// `ExternalUrlConfig`: `ExternalUrlConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appintegrations-application-applicationsourceconfig.html#cfn-appintegrations-application-applicationsourceconfig-externalurlconfig)
     pub fn external_url_config(self, value: impl Arg<ExternalUrlConfig>) -> ApplicationSourceConfig<Set> { ApplicationSourceConfig(put(self.0, "ExternalUrlConfig", value.into_expr()), Phase) }
 }
 impl Done for ApplicationSourceConfig { fn into_props(self) -> Bag { self.0 } }
@@ -80,7 +80,7 @@ impl ContactHandling {
     pub fn new() -> ContactHandling<Missing<super::required::Scope>> { ContactHandling(Bag::default(), Phase) }
 }
 impl<R0> ContactHandling<R0> {
-    /// `Scope`: `Scope`, required. Update: in place.
+    /// `Scope`: `Scope`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appintegrations-application-contacthandling.html#cfn-appintegrations-application-contacthandling-scope)
     pub fn scope(self, value: impl Arg<Scope>) -> ContactHandling<Set> { ContactHandling(put(self.0, "Scope", value.into_expr()), Phase) }
 }
 impl Done for ContactHandling { fn into_props(self) -> Bag { self.0 } }
@@ -91,9 +91,9 @@ impl ExternalUrlConfig {
     pub fn new() -> ExternalUrlConfig<Missing<super::required::AccessUrl>> { ExternalUrlConfig(Bag::default(), Phase) }
 }
 impl<R0> ExternalUrlConfig<R0> {
-    /// `AccessUrl`: text, required. Update: in place.
+    /// `AccessUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appintegrations-application-externalurlconfig.html#cfn-appintegrations-application-externalurlconfig-accessurl)
     pub fn access_url(self, value: impl Arg<str>) -> ExternalUrlConfig<Set> { ExternalUrlConfig(put(self.0, "AccessUrl", value.into_expr()), Phase) }
-    /// `ApprovedOrigins`: list of text. Update: in place.
+    /// `ApprovedOrigins`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appintegrations-application-externalurlconfig.html#cfn-appintegrations-application-externalurlconfig-approvedorigins)
     pub fn approved_origins(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ApprovedOrigins", value.into_expr()), Phase) }
 }
 impl Done for ExternalUrlConfig { fn into_props(self) -> Bag { self.0 } }
@@ -102,9 +102,9 @@ impl Done for ExternalUrlConfig { fn into_props(self) -> Bag { self.0 } }
 impl IframeConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Allow`: list of text. Update: in place.
+    /// `Allow`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appintegrations-application-iframeconfig.html#cfn-appintegrations-application-iframeconfig-allow)
     pub fn allow(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Allow", value.into_expr())) }
-    /// `Sandbox`: list of text. Update: in place.
+    /// `Sandbox`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appintegrations-application-iframeconfig.html#cfn-appintegrations-application-iframeconfig-sandbox)
     pub fn sandbox(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Sandbox", value.into_expr())) }
 }
 impl Done for IframeConfig { fn into_props(self) -> Bag { self.0 } }
@@ -122,9 +122,9 @@ impl CfnDataIntegration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDataIntegrationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `DataIntegrationArn`: `OtherArn`.
+    /// The attribute `DataIntegrationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-dataintegration.html#DataIntegrationArn-fn::getatt)
     pub fn attr_data_integration_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DataIntegrationArn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-dataintegration.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnDataIntegration { fn node(&self) -> &Place { &self.0 } }
@@ -135,21 +135,21 @@ impl CfnDataIntegrationProps {
     pub fn new() -> CfnDataIntegrationProps<Missing<required::KmsKey>, Missing<required::Name>, Missing<required::SourceURI>> { CfnDataIntegrationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDataIntegrationProps<R0, R1, R2> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-dataintegration.html#cfn-appintegrations-dataintegration-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `FileConfiguration`: `FileConfiguration`. Update: in place.
+    /// `FileConfiguration`: `FileConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-dataintegration.html#cfn-appintegrations-dataintegration-fileconfiguration)
     pub fn file_configuration(self, value: impl Arg<data_integration::FileConfiguration>) -> Self { Self(put(self.0, "FileConfiguration", value.into_expr()), Phase) }
-    /// `KmsKey`: text, required. Update: replacement.
+    /// `KmsKey`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-dataintegration.html#cfn-appintegrations-dataintegration-kmskey)
     pub fn kms_key(self, value: impl Arg<str>) -> CfnDataIntegrationProps<Set, R1, R2> { CfnDataIntegrationProps(put(self.0, "KmsKey", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-dataintegration.html#cfn-appintegrations-dataintegration-name)
     pub fn name(self, value: impl Arg<str>) -> CfnDataIntegrationProps<R0, Set, R2> { CfnDataIntegrationProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ObjectConfiguration`: map of map of list of text. Update: in place.
+    /// `ObjectConfiguration`: map of map of list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-dataintegration.html#cfn-appintegrations-dataintegration-objectconfiguration)
     pub fn object_configuration(self, value: impl Arg<Dict<Dict<Arr<str>>>>) -> Self { Self(put(self.0, "ObjectConfiguration", value.into_expr()), Phase) }
-    /// `ScheduleConfig`: `ScheduleConfig`. Update: replacement.
+    /// `ScheduleConfig`: `ScheduleConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-dataintegration.html#cfn-appintegrations-dataintegration-scheduleconfig)
     pub fn schedule_config(self, value: impl Arg<data_integration::ScheduleConfig>) -> Self { Self(put(self.0, "ScheduleConfig", value.into_expr()), Phase) }
-    /// `SourceURI`: text, required. Update: replacement.
+    /// `SourceURI`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-dataintegration.html#cfn-appintegrations-dataintegration-sourceuri)
     pub fn source_uri(self, value: impl Arg<str>) -> CfnDataIntegrationProps<R0, R1, Set> { CfnDataIntegrationProps(put(self.0, "SourceURI", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-dataintegration.html#cfn-appintegrations-dataintegration-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDataIntegrationProps { fn into_props(self) -> Bag { self.0 } }
@@ -163,9 +163,9 @@ impl FileConfiguration {
     pub fn new() -> FileConfiguration<Missing<super::required::Folders>> { FileConfiguration(Bag::default(), Phase) }
 }
 impl<R0> FileConfiguration<R0> {
-    /// `Filters`: map of list of text. Update: in place.
+    /// `Filters`: map of list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appintegrations-dataintegration-fileconfiguration.html#cfn-appintegrations-dataintegration-fileconfiguration-filters)
     pub fn filters(self, value: impl Arg<Dict<Arr<str>>>) -> Self { Self(put(self.0, "Filters", value.into_expr()), Phase) }
-    /// `Folders`: list of text, required. Update: in place.
+    /// `Folders`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appintegrations-dataintegration-fileconfiguration.html#cfn-appintegrations-dataintegration-fileconfiguration-folders)
     pub fn folders(self, value: impl Arg<Arr<str>>) -> FileConfiguration<Set> { FileConfiguration(put(self.0, "Folders", value.into_expr()), Phase) }
 }
 impl Done for FileConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -176,11 +176,11 @@ impl ScheduleConfig {
     pub fn new() -> ScheduleConfig<Missing<super::required::ScheduleExpression>> { ScheduleConfig(Bag::default(), Phase) }
 }
 impl<R0> ScheduleConfig<R0> {
-    /// `FirstExecutionFrom`: text. Update: replacement.
+    /// `FirstExecutionFrom`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appintegrations-dataintegration-scheduleconfig.html#cfn-appintegrations-dataintegration-scheduleconfig-firstexecutionfrom)
     pub fn first_execution_from(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FirstExecutionFrom", value.into_expr()), Phase) }
-    /// `Object`: text. Update: replacement.
+    /// `Object`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appintegrations-dataintegration-scheduleconfig.html#cfn-appintegrations-dataintegration-scheduleconfig-object)
     pub fn object(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Object", value.into_expr()), Phase) }
-    /// `ScheduleExpression`: text, required. Update: replacement.
+    /// `ScheduleExpression`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appintegrations-dataintegration-scheduleconfig.html#cfn-appintegrations-dataintegration-scheduleconfig-scheduleexpression)
     pub fn schedule_expression(self, value: impl Arg<str>) -> ScheduleConfig<Set> { ScheduleConfig(put(self.0, "ScheduleExpression", value.into_expr()), Phase) }
 }
 impl Done for ScheduleConfig { fn into_props(self) -> Bag { self.0 } }
@@ -194,7 +194,7 @@ impl CfnEventIntegration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEventIntegrationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `EventIntegrationArn`: `OtherArn`.
+    /// The attribute `EventIntegrationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-eventintegration.html#EventIntegrationArn-fn::getatt)
     pub fn attr_event_integration_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("EventIntegrationArn") }
 }
 impl Parent for CfnEventIntegration { fn node(&self) -> &Place { &self.0 } }
@@ -205,15 +205,15 @@ impl CfnEventIntegrationProps {
     pub fn new() -> CfnEventIntegrationProps<Missing<required::EventBridgeBus>, Missing<required::EventFilter>, Missing<required::Name>> { CfnEventIntegrationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnEventIntegrationProps<R0, R1, R2> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-eventintegration.html#cfn-appintegrations-eventintegration-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `EventBridgeBus`: text, required. Update: replacement.
+    /// `EventBridgeBus`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-eventintegration.html#cfn-appintegrations-eventintegration-eventbridgebus)
     pub fn event_bridge_bus(self, value: impl Arg<str>) -> CfnEventIntegrationProps<Set, R1, R2> { CfnEventIntegrationProps(put(self.0, "EventBridgeBus", value.into_expr()), Phase) }
-    /// `EventFilter`: `EventFilter`, required. Update: replacement.
+    /// `EventFilter`: `EventFilter`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-eventintegration.html#cfn-appintegrations-eventintegration-eventfilter)
     pub fn event_filter(self, value: impl Arg<event_integration::EventFilter>) -> CfnEventIntegrationProps<R0, Set, R2> { CfnEventIntegrationProps(put(self.0, "EventFilter", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-eventintegration.html#cfn-appintegrations-eventintegration-name)
     pub fn name(self, value: impl Arg<str>) -> CfnEventIntegrationProps<R0, R1, Set> { CfnEventIntegrationProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-eventintegration.html#cfn-appintegrations-eventintegration-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnEventIntegrationProps { fn into_props(self) -> Bag { self.0 } }
@@ -227,7 +227,7 @@ impl EventFilter {
     pub fn new() -> EventFilter<Missing<super::required::Source>> { EventFilter(Bag::default(), Phase) }
 }
 impl<R0> EventFilter<R0> {
-    /// `Source`: text, required. Update: replacement.
+    /// `Source`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appintegrations-eventintegration-eventfilter.html#cfn-appintegrations-eventintegration-eventfilter-source)
     pub fn source(self, value: impl Arg<str>) -> EventFilter<Set> { EventFilter(put(self.0, "Source", value.into_expr()), Phase) }
 }
 impl Done for EventFilter { fn into_props(self) -> Bag { self.0 } }

@@ -13,7 +13,7 @@ impl CfnScalableTarget {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnScalableTargetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationautoscaling-scalabletarget.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnScalableTarget { fn node(&self) -> &Place { &self.0 } }
@@ -24,23 +24,23 @@ impl CfnScalableTargetProps {
     pub fn new() -> CfnScalableTargetProps<Missing<required::MaxCapacity>, Missing<required::MinCapacity>, Missing<required::ResourceId>, Missing<required::ScalableDimension>, Missing<required::ServiceNamespace>> { CfnScalableTargetProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnScalableTargetProps<R0, R1, R2, R3, R4> {
-    /// `MaxCapacity`: integer, required. Update: in place.
+    /// `MaxCapacity`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationautoscaling-scalabletarget.html#cfn-applicationautoscaling-scalabletarget-maxcapacity)
     pub fn max_capacity(self, value: impl Arg<i64>) -> CfnScalableTargetProps<Set, R1, R2, R3, R4> { CfnScalableTargetProps(put(self.0, "MaxCapacity", value.into_expr()), Phase) }
-    /// `MinCapacity`: integer, required. Update: in place.
+    /// `MinCapacity`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationautoscaling-scalabletarget.html#cfn-applicationautoscaling-scalabletarget-mincapacity)
     pub fn min_capacity(self, value: impl Arg<i64>) -> CfnScalableTargetProps<R0, Set, R2, R3, R4> { CfnScalableTargetProps(put(self.0, "MinCapacity", value.into_expr()), Phase) }
-    /// `ResourceId`: text, required. Update: replacement.
+    /// `ResourceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationautoscaling-scalabletarget.html#cfn-applicationautoscaling-scalabletarget-resourceid)
     pub fn resource_id(self, value: impl Arg<str>) -> CfnScalableTargetProps<R0, R1, Set, R3, R4> { CfnScalableTargetProps(put(self.0, "ResourceId", value.into_expr()), Phase) }
-    /// `RoleARN`: `IamRoleArn`. Update: in place.
+    /// `RoleARN`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationautoscaling-scalabletarget.html#cfn-applicationautoscaling-scalabletarget-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleARN", value.into_expr()), Phase) }
-    /// `ScalableDimension`: text, required. Update: replacement.
+    /// `ScalableDimension`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationautoscaling-scalabletarget.html#cfn-applicationautoscaling-scalabletarget-scalabledimension)
     pub fn scalable_dimension(self, value: impl Arg<str>) -> CfnScalableTargetProps<R0, R1, R2, Set, R4> { CfnScalableTargetProps(put(self.0, "ScalableDimension", value.into_expr()), Phase) }
-    /// `ScheduledActions`: list of `ScheduledAction`. Update: in place.
+    /// `ScheduledActions`: list of `ScheduledAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationautoscaling-scalabletarget.html#cfn-applicationautoscaling-scalabletarget-scheduledactions)
     pub fn scheduled_actions(self, value: impl Arg<Arr<scalable_target::ScheduledAction>>) -> Self { Self(put(self.0, "ScheduledActions", value.into_expr()), Phase) }
-    /// `ServiceNamespace`: text, required. Update: replacement.
+    /// `ServiceNamespace`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationautoscaling-scalabletarget.html#cfn-applicationautoscaling-scalabletarget-servicenamespace)
     pub fn service_namespace(self, value: impl Arg<str>) -> CfnScalableTargetProps<R0, R1, R2, R3, Set> { CfnScalableTargetProps(put(self.0, "ServiceNamespace", value.into_expr()), Phase) }
-    /// `SuspendedState`: `SuspendedState`. Update: in place.
+    /// `SuspendedState`: `SuspendedState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationautoscaling-scalabletarget.html#cfn-applicationautoscaling-scalabletarget-suspendedstate)
     pub fn suspended_state(self, value: impl Arg<scalable_target::SuspendedState>) -> Self { Self(put(self.0, "SuspendedState", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationautoscaling-scalabletarget.html#cfn-applicationautoscaling-scalabletarget-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnScalableTargetProps { fn into_props(self) -> Bag { self.0 } }
@@ -52,9 +52,9 @@ use crate::cfn::support::*;
 impl ScalableTargetAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MaxCapacity`: integer. Update: in place.
+    /// `MaxCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalabletarget-scalabletargetaction.html#cfn-applicationautoscaling-scalabletarget-scalabletargetaction-maxcapacity)
     pub fn max_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCapacity", value.into_expr())) }
-    /// `MinCapacity`: integer. Update: in place.
+    /// `MinCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalabletarget-scalabletargetaction.html#cfn-applicationautoscaling-scalabletarget-scalabletargetaction-mincapacity)
     pub fn min_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinCapacity", value.into_expr())) }
 }
 impl Done for ScalableTargetAction { fn into_props(self) -> Bag { self.0 } }
@@ -65,17 +65,17 @@ impl ScheduledAction {
     pub fn new() -> ScheduledAction<Missing<super::required::Schedule>, Missing<super::required::ScheduledActionName>> { ScheduledAction(Bag::default(), Phase) }
 }
 impl<R0, R1> ScheduledAction<R0, R1> {
-    /// `EndTime`: text. Update: in place.
+    /// `EndTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalabletarget-scheduledaction.html#cfn-applicationautoscaling-scalabletarget-scheduledaction-endtime)
     pub fn end_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndTime", value.into_expr()), Phase) }
-    /// `ScalableTargetAction`: `ScalableTargetAction`. Update: in place.
+    /// `ScalableTargetAction`: `ScalableTargetAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalabletarget-scheduledaction.html#cfn-applicationautoscaling-scalabletarget-scheduledaction-scalabletargetaction)
     pub fn scalable_target_action(self, value: impl Arg<ScalableTargetAction>) -> Self { Self(put(self.0, "ScalableTargetAction", value.into_expr()), Phase) }
-    /// `Schedule`: text, required. Update: in place.
+    /// `Schedule`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalabletarget-scheduledaction.html#cfn-applicationautoscaling-scalabletarget-scheduledaction-schedule)
     pub fn schedule(self, value: impl Arg<str>) -> ScheduledAction<Set, R1> { ScheduledAction(put(self.0, "Schedule", value.into_expr()), Phase) }
-    /// `ScheduledActionName`: text, required. Update: in place.
+    /// `ScheduledActionName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalabletarget-scheduledaction.html#cfn-applicationautoscaling-scalabletarget-scheduledaction-scheduledactionname)
     pub fn scheduled_action_name(self, value: impl Arg<str>) -> ScheduledAction<R0, Set> { ScheduledAction(put(self.0, "ScheduledActionName", value.into_expr()), Phase) }
-    /// `StartTime`: text. Update: in place.
+    /// `StartTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalabletarget-scheduledaction.html#cfn-applicationautoscaling-scalabletarget-scheduledaction-starttime)
     pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value.into_expr()), Phase) }
-    /// `Timezone`: text. Update: in place.
+    /// `Timezone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalabletarget-scheduledaction.html#cfn-applicationautoscaling-scalabletarget-scheduledaction-timezone)
     pub fn timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timezone", value.into_expr()), Phase) }
 }
 impl Done for ScheduledAction { fn into_props(self) -> Bag { self.0 } }
@@ -84,11 +84,11 @@ impl Done for ScheduledAction { fn into_props(self) -> Bag { self.0 } }
 impl SuspendedState {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DynamicScalingInSuspended`: boolean. Update: in place.
+    /// `DynamicScalingInSuspended`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalabletarget-suspendedstate.html#cfn-applicationautoscaling-scalabletarget-suspendedstate-dynamicscalinginsuspended)
     pub fn dynamic_scaling_in_suspended(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DynamicScalingInSuspended", value.into_expr())) }
-    /// `DynamicScalingOutSuspended`: boolean. Update: in place.
+    /// `DynamicScalingOutSuspended`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalabletarget-suspendedstate.html#cfn-applicationautoscaling-scalabletarget-suspendedstate-dynamicscalingoutsuspended)
     pub fn dynamic_scaling_out_suspended(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DynamicScalingOutSuspended", value.into_expr())) }
-    /// `ScheduledScalingSuspended`: boolean. Update: in place.
+    /// `ScheduledScalingSuspended`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalabletarget-suspendedstate.html#cfn-applicationautoscaling-scalabletarget-suspendedstate-scheduledscalingsuspended)
     pub fn scheduled_scaling_suspended(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ScheduledScalingSuspended", value.into_expr())) }
 }
 impl Done for SuspendedState { fn into_props(self) -> Bag { self.0 } }
@@ -102,7 +102,7 @@ impl CfnScalingPolicy {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnScalingPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationautoscaling-scalingpolicy.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnScalingPolicy { fn node(&self) -> &Place { &self.0 } }
@@ -113,23 +113,23 @@ impl CfnScalingPolicyProps {
     pub fn new() -> CfnScalingPolicyProps<Missing<required::PolicyName>, Missing<required::PolicyType>> { CfnScalingPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnScalingPolicyProps<R0, R1> {
-    /// `PolicyName`: text, required. Update: replacement.
+    /// `PolicyName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationautoscaling-scalingpolicy.html#cfn-applicationautoscaling-scalingpolicy-policyname)
     pub fn policy_name(self, value: impl Arg<str>) -> CfnScalingPolicyProps<Set, R1> { CfnScalingPolicyProps(put(self.0, "PolicyName", value.into_expr()), Phase) }
-    /// `PolicyType`: text, required. Update: in place.
+    /// `PolicyType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationautoscaling-scalingpolicy.html#cfn-applicationautoscaling-scalingpolicy-policytype)
     pub fn policy_type(self, value: impl Arg<str>) -> CfnScalingPolicyProps<R0, Set> { CfnScalingPolicyProps(put(self.0, "PolicyType", value.into_expr()), Phase) }
-    /// `PredictiveScalingPolicyConfiguration`: `PredictiveScalingPolicyConfiguration`. Update: in place.
+    /// `PredictiveScalingPolicyConfiguration`: `PredictiveScalingPolicyConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationautoscaling-scalingpolicy.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingpolicyconfiguration)
     pub fn predictive_scaling_policy_configuration(self, value: impl Arg<scaling_policy::PredictiveScalingPolicyConfiguration>) -> Self { Self(put(self.0, "PredictiveScalingPolicyConfiguration", value.into_expr()), Phase) }
-    /// `ResourceId`: text. Update: replacement.
+    /// `ResourceId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationautoscaling-scalingpolicy.html#cfn-applicationautoscaling-scalingpolicy-resourceid)
     pub fn resource_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceId", value.into_expr()), Phase) }
-    /// `ScalableDimension`: text. Update: replacement.
+    /// `ScalableDimension`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationautoscaling-scalingpolicy.html#cfn-applicationautoscaling-scalingpolicy-scalabledimension)
     pub fn scalable_dimension(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScalableDimension", value.into_expr()), Phase) }
-    /// `ScalingTargetId`: `ApplicationAutoScalingScalableTargetResourceId`. Update: replacement.
+    /// `ScalingTargetId`: `ApplicationAutoScalingScalableTargetResourceId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationautoscaling-scalingpolicy.html#cfn-applicationautoscaling-scalingpolicy-scalingtargetid)
     pub fn scaling_target_id(self, value: impl Arg<kind::ApplicationAutoScalingScalableTargetResourceId>) -> Self { Self(put(self.0, "ScalingTargetId", value.into_expr()), Phase) }
-    /// `ServiceNamespace`: text. Update: replacement.
+    /// `ServiceNamespace`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationautoscaling-scalingpolicy.html#cfn-applicationautoscaling-scalingpolicy-servicenamespace)
     pub fn service_namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceNamespace", value.into_expr()), Phase) }
-    /// `StepScalingPolicyConfiguration`: `StepScalingPolicyConfiguration`. Update: in place.
+    /// `StepScalingPolicyConfiguration`: `StepScalingPolicyConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationautoscaling-scalingpolicy.html#cfn-applicationautoscaling-scalingpolicy-stepscalingpolicyconfiguration)
     pub fn step_scaling_policy_configuration(self, value: impl Arg<scaling_policy::StepScalingPolicyConfiguration>) -> Self { Self(put(self.0, "StepScalingPolicyConfiguration", value.into_expr()), Phase) }
-    /// `TargetTrackingScalingPolicyConfiguration`: `TargetTrackingScalingPolicyConfiguration`. Update: in place.
+    /// `TargetTrackingScalingPolicyConfiguration`: `TargetTrackingScalingPolicyConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationautoscaling-scalingpolicy.html#cfn-applicationautoscaling-scalingpolicy-targettrackingscalingpolicyconfiguration)
     pub fn target_tracking_scaling_policy_configuration(self, value: impl Arg<scaling_policy::TargetTrackingScalingPolicyConfiguration>) -> Self { Self(put(self.0, "TargetTrackingScalingPolicyConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnScalingPolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -141,17 +141,17 @@ use crate::cfn::support::*;
 impl CustomizedMetricSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Dimensions`: list of `MetricDimension`. Update: in place.
+    /// `Dimensions`: list of `MetricDimension`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-customizedmetricspecification.html#cfn-applicationautoscaling-scalingpolicy-customizedmetricspecification-dimensions)
     pub fn dimensions(self, value: impl Arg<Arr<MetricDimension>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
-    /// `MetricName`: text. Update: in place.
+    /// `MetricName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-customizedmetricspecification.html#cfn-applicationautoscaling-scalingpolicy-customizedmetricspecification-metricname)
     pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value.into_expr())) }
-    /// `Metrics`: list of `TargetTrackingMetricDataQuery`. Update: in place.
+    /// `Metrics`: list of `TargetTrackingMetricDataQuery`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-customizedmetricspecification.html#cfn-applicationautoscaling-scalingpolicy-customizedmetricspecification-metrics)
     pub fn metrics(self, value: impl Arg<Arr<TargetTrackingMetricDataQuery>>) -> Self { Self(put(self.0, "Metrics", value.into_expr())) }
-    /// `Namespace`: text. Update: in place.
+    /// `Namespace`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-customizedmetricspecification.html#cfn-applicationautoscaling-scalingpolicy-customizedmetricspecification-namespace)
     pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr())) }
-    /// `Statistic`: text. Update: in place.
+    /// `Statistic`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-customizedmetricspecification.html#cfn-applicationautoscaling-scalingpolicy-customizedmetricspecification-statistic)
     pub fn statistic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Statistic", value.into_expr())) }
-    /// `Unit`: text. Update: in place.
+    /// `Unit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-customizedmetricspecification.html#cfn-applicationautoscaling-scalingpolicy-customizedmetricspecification-unit)
     pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr())) }
 }
 impl Done for CustomizedMetricSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -162,9 +162,9 @@ impl MetricDimension {
     pub fn new() -> MetricDimension<Missing<super::required::Name>, Missing<super::required::Value>> { MetricDimension(Bag::default(), Phase) }
 }
 impl<R0, R1> MetricDimension<R0, R1> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-metricdimension.html#cfn-applicationautoscaling-scalingpolicy-metricdimension-name)
     pub fn name(self, value: impl Arg<str>) -> MetricDimension<Set, R1> { MetricDimension(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-metricdimension.html#cfn-applicationautoscaling-scalingpolicy-metricdimension-value)
     pub fn value(self, value: impl Arg<str>) -> MetricDimension<R0, Set> { MetricDimension(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for MetricDimension { fn into_props(self) -> Bag { self.0 } }
@@ -175,9 +175,9 @@ impl PredefinedMetricSpecification {
     pub fn new() -> PredefinedMetricSpecification<Missing<super::required::PredefinedMetricType>> { PredefinedMetricSpecification(Bag::default(), Phase) }
 }
 impl<R0> PredefinedMetricSpecification<R0> {
-    /// `PredefinedMetricType`: text, required. Update: in place.
+    /// `PredefinedMetricType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predefinedmetricspecification.html#cfn-applicationautoscaling-scalingpolicy-predefinedmetricspecification-predefinedmetrictype)
     pub fn predefined_metric_type(self, value: impl Arg<str>) -> PredefinedMetricSpecification<Set> { PredefinedMetricSpecification(put(self.0, "PredefinedMetricType", value.into_expr()), Phase) }
-    /// `ResourceLabel`: text. Update: in place.
+    /// `ResourceLabel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predefinedmetricspecification.html#cfn-applicationautoscaling-scalingpolicy-predefinedmetricspecification-resourcelabel)
     pub fn resource_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceLabel", value.into_expr()), Phase) }
 }
 impl Done for PredefinedMetricSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -188,7 +188,7 @@ impl PredictiveScalingCustomizedCapacityMetric {
     pub fn new() -> PredictiveScalingCustomizedCapacityMetric<Missing<super::required::MetricDataQueries>> { PredictiveScalingCustomizedCapacityMetric(Bag::default(), Phase) }
 }
 impl<R0> PredictiveScalingCustomizedCapacityMetric<R0> {
-    /// `MetricDataQueries`: list of `PredictiveScalingMetricDataQuery`, required. Update: in place.
+    /// `MetricDataQueries`: list of `PredictiveScalingMetricDataQuery`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingcustomizedcapacitymetric.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingcustomizedcapacitymetric-metricdataqueries)
     pub fn metric_data_queries(self, value: impl Arg<Arr<PredictiveScalingMetricDataQuery>>) -> PredictiveScalingCustomizedCapacityMetric<Set> { PredictiveScalingCustomizedCapacityMetric(put(self.0, "MetricDataQueries", value.into_expr()), Phase) }
 }
 impl Done for PredictiveScalingCustomizedCapacityMetric { fn into_props(self) -> Bag { self.0 } }
@@ -199,7 +199,7 @@ impl PredictiveScalingCustomizedLoadMetric {
     pub fn new() -> PredictiveScalingCustomizedLoadMetric<Missing<super::required::MetricDataQueries>> { PredictiveScalingCustomizedLoadMetric(Bag::default(), Phase) }
 }
 impl<R0> PredictiveScalingCustomizedLoadMetric<R0> {
-    /// `MetricDataQueries`: list of `PredictiveScalingMetricDataQuery`, required. Update: in place.
+    /// `MetricDataQueries`: list of `PredictiveScalingMetricDataQuery`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingcustomizedloadmetric.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingcustomizedloadmetric-metricdataqueries)
     pub fn metric_data_queries(self, value: impl Arg<Arr<PredictiveScalingMetricDataQuery>>) -> PredictiveScalingCustomizedLoadMetric<Set> { PredictiveScalingCustomizedLoadMetric(put(self.0, "MetricDataQueries", value.into_expr()), Phase) }
 }
 impl Done for PredictiveScalingCustomizedLoadMetric { fn into_props(self) -> Bag { self.0 } }
@@ -210,7 +210,7 @@ impl PredictiveScalingCustomizedScalingMetric {
     pub fn new() -> PredictiveScalingCustomizedScalingMetric<Missing<super::required::MetricDataQueries>> { PredictiveScalingCustomizedScalingMetric(Bag::default(), Phase) }
 }
 impl<R0> PredictiveScalingCustomizedScalingMetric<R0> {
-    /// `MetricDataQueries`: list of `PredictiveScalingMetricDataQuery`, required. Update: in place.
+    /// `MetricDataQueries`: list of `PredictiveScalingMetricDataQuery`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingcustomizedscalingmetric.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingcustomizedscalingmetric-metricdataqueries)
     pub fn metric_data_queries(self, value: impl Arg<Arr<PredictiveScalingMetricDataQuery>>) -> PredictiveScalingCustomizedScalingMetric<Set> { PredictiveScalingCustomizedScalingMetric(put(self.0, "MetricDataQueries", value.into_expr()), Phase) }
 }
 impl Done for PredictiveScalingCustomizedScalingMetric { fn into_props(self) -> Bag { self.0 } }
@@ -219,11 +219,11 @@ impl Done for PredictiveScalingCustomizedScalingMetric { fn into_props(self) -> 
 impl PredictiveScalingMetric {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Dimensions`: list of `PredictiveScalingMetricDimension`. Update: in place.
+    /// `Dimensions`: list of `PredictiveScalingMetricDimension`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetric.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingmetric-dimensions)
     pub fn dimensions(self, value: impl Arg<Arr<PredictiveScalingMetricDimension>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
-    /// `MetricName`: text. Update: in place.
+    /// `MetricName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetric.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingmetric-metricname)
     pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value.into_expr())) }
-    /// `Namespace`: text. Update: in place.
+    /// `Namespace`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetric.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingmetric-namespace)
     pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr())) }
 }
 impl Done for PredictiveScalingMetric { fn into_props(self) -> Bag { self.0 } }
@@ -232,15 +232,15 @@ impl Done for PredictiveScalingMetric { fn into_props(self) -> Bag { self.0 } }
 impl PredictiveScalingMetricDataQuery {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Expression`: text. Update: in place.
+    /// `Expression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetricdataquery.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingmetricdataquery-expression)
     pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr())) }
-    /// `Id`: text. Update: in place.
+    /// `Id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetricdataquery.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingmetricdataquery-id)
     pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
-    /// `Label`: text. Update: in place.
+    /// `Label`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetricdataquery.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingmetricdataquery-label)
     pub fn label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Label", value.into_expr())) }
-    /// `MetricStat`: `PredictiveScalingMetricStat`. Update: in place.
+    /// `MetricStat`: `PredictiveScalingMetricStat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetricdataquery.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingmetricdataquery-metricstat)
     pub fn metric_stat(self, value: impl Arg<PredictiveScalingMetricStat>) -> Self { Self(put(self.0, "MetricStat", value.into_expr())) }
-    /// `ReturnData`: boolean. Update: in place.
+    /// `ReturnData`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetricdataquery.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingmetricdataquery-returndata)
     pub fn return_data(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReturnData", value.into_expr())) }
 }
 impl Done for PredictiveScalingMetricDataQuery { fn into_props(self) -> Bag { self.0 } }
@@ -249,9 +249,9 @@ impl Done for PredictiveScalingMetricDataQuery { fn into_props(self) -> Bag { se
 impl PredictiveScalingMetricDimension {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetricdimension.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingmetricdimension-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetricdimension.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingmetricdimension-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for PredictiveScalingMetricDimension { fn into_props(self) -> Bag { self.0 } }
@@ -262,19 +262,19 @@ impl PredictiveScalingMetricSpecification {
     pub fn new() -> PredictiveScalingMetricSpecification<Missing<super::required::TargetValue>> { PredictiveScalingMetricSpecification(Bag::default(), Phase) }
 }
 impl<R0> PredictiveScalingMetricSpecification<R0> {
-    /// `CustomizedCapacityMetricSpecification`: `PredictiveScalingCustomizedCapacityMetric`. Update: in place.
+    /// `CustomizedCapacityMetricSpecification`: `PredictiveScalingCustomizedCapacityMetric`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetricspecification.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingmetricspecification-customizedcapacitymetricspecification)
     pub fn customized_capacity_metric_specification(self, value: impl Arg<PredictiveScalingCustomizedCapacityMetric>) -> Self { Self(put(self.0, "CustomizedCapacityMetricSpecification", value.into_expr()), Phase) }
-    /// `CustomizedLoadMetricSpecification`: `PredictiveScalingCustomizedLoadMetric`. Update: in place.
+    /// `CustomizedLoadMetricSpecification`: `PredictiveScalingCustomizedLoadMetric`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetricspecification.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingmetricspecification-customizedloadmetricspecification)
     pub fn customized_load_metric_specification(self, value: impl Arg<PredictiveScalingCustomizedLoadMetric>) -> Self { Self(put(self.0, "CustomizedLoadMetricSpecification", value.into_expr()), Phase) }
-    /// `CustomizedScalingMetricSpecification`: `PredictiveScalingCustomizedScalingMetric`. Update: in place.
+    /// `CustomizedScalingMetricSpecification`: `PredictiveScalingCustomizedScalingMetric`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetricspecification.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingmetricspecification-customizedscalingmetricspecification)
     pub fn customized_scaling_metric_specification(self, value: impl Arg<PredictiveScalingCustomizedScalingMetric>) -> Self { Self(put(self.0, "CustomizedScalingMetricSpecification", value.into_expr()), Phase) }
-    /// `PredefinedLoadMetricSpecification`: `PredictiveScalingPredefinedLoadMetric`. Update: in place.
+    /// `PredefinedLoadMetricSpecification`: `PredictiveScalingPredefinedLoadMetric`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetricspecification.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingmetricspecification-predefinedloadmetricspecification)
     pub fn predefined_load_metric_specification(self, value: impl Arg<PredictiveScalingPredefinedLoadMetric>) -> Self { Self(put(self.0, "PredefinedLoadMetricSpecification", value.into_expr()), Phase) }
-    /// `PredefinedMetricPairSpecification`: `PredictiveScalingPredefinedMetricPair`. Update: in place.
+    /// `PredefinedMetricPairSpecification`: `PredictiveScalingPredefinedMetricPair`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetricspecification.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingmetricspecification-predefinedmetricpairspecification)
     pub fn predefined_metric_pair_specification(self, value: impl Arg<PredictiveScalingPredefinedMetricPair>) -> Self { Self(put(self.0, "PredefinedMetricPairSpecification", value.into_expr()), Phase) }
-    /// `PredefinedScalingMetricSpecification`: `PredictiveScalingPredefinedScalingMetric`. Update: in place.
+    /// `PredefinedScalingMetricSpecification`: `PredictiveScalingPredefinedScalingMetric`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetricspecification.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingmetricspecification-predefinedscalingmetricspecification)
     pub fn predefined_scaling_metric_specification(self, value: impl Arg<PredictiveScalingPredefinedScalingMetric>) -> Self { Self(put(self.0, "PredefinedScalingMetricSpecification", value.into_expr()), Phase) }
-    /// `TargetValue`: number, required. Update: in place.
+    /// `TargetValue`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetricspecification.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingmetricspecification-targetvalue)
     pub fn target_value(self, value: impl Arg<f64>) -> PredictiveScalingMetricSpecification<Set> { PredictiveScalingMetricSpecification(put(self.0, "TargetValue", value.into_expr()), Phase) }
 }
 impl Done for PredictiveScalingMetricSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -283,11 +283,11 @@ impl Done for PredictiveScalingMetricSpecification { fn into_props(self) -> Bag 
 impl PredictiveScalingMetricStat {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Metric`: `PredictiveScalingMetric`. Update: in place.
+    /// `Metric`: `PredictiveScalingMetric`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetricstat.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingmetricstat-metric)
     pub fn metric(self, value: impl Arg<PredictiveScalingMetric>) -> Self { Self(put(self.0, "Metric", value.into_expr())) }
-    /// `Stat`: text. Update: in place.
+    /// `Stat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetricstat.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingmetricstat-stat)
     pub fn stat(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Stat", value.into_expr())) }
-    /// `Unit`: text. Update: in place.
+    /// `Unit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetricstat.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingmetricstat-unit)
     pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr())) }
 }
 impl Done for PredictiveScalingMetricStat { fn into_props(self) -> Bag { self.0 } }
@@ -298,15 +298,15 @@ impl PredictiveScalingPolicyConfiguration {
     pub fn new() -> PredictiveScalingPolicyConfiguration<Missing<super::required::MetricSpecifications>> { PredictiveScalingPolicyConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PredictiveScalingPolicyConfiguration<R0> {
-    /// `MaxCapacityBreachBehavior`: text. Update: in place.
+    /// `MaxCapacityBreachBehavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingpolicyconfiguration.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingpolicyconfiguration-maxcapacitybreachbehavior)
     pub fn max_capacity_breach_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxCapacityBreachBehavior", value.into_expr()), Phase) }
-    /// `MaxCapacityBuffer`: integer. Update: in place.
+    /// `MaxCapacityBuffer`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingpolicyconfiguration.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingpolicyconfiguration-maxcapacitybuffer)
     pub fn max_capacity_buffer(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCapacityBuffer", value.into_expr()), Phase) }
-    /// `MetricSpecifications`: list of `PredictiveScalingMetricSpecification`, required. Update: in place.
+    /// `MetricSpecifications`: list of `PredictiveScalingMetricSpecification`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingpolicyconfiguration.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingpolicyconfiguration-metricspecifications)
     pub fn metric_specifications(self, value: impl Arg<Arr<PredictiveScalingMetricSpecification>>) -> PredictiveScalingPolicyConfiguration<Set> { PredictiveScalingPolicyConfiguration(put(self.0, "MetricSpecifications", value.into_expr()), Phase) }
-    /// `Mode`: text. Update: in place.
+    /// `Mode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingpolicyconfiguration.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingpolicyconfiguration-mode)
     pub fn mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mode", value.into_expr()), Phase) }
-    /// `SchedulingBufferTime`: integer. Update: in place.
+    /// `SchedulingBufferTime`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingpolicyconfiguration.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingpolicyconfiguration-schedulingbuffertime)
     pub fn scheduling_buffer_time(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SchedulingBufferTime", value.into_expr()), Phase) }
 }
 impl Done for PredictiveScalingPolicyConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -317,9 +317,9 @@ impl PredictiveScalingPredefinedLoadMetric {
     pub fn new() -> PredictiveScalingPredefinedLoadMetric<Missing<super::required::PredefinedMetricType>> { PredictiveScalingPredefinedLoadMetric(Bag::default(), Phase) }
 }
 impl<R0> PredictiveScalingPredefinedLoadMetric<R0> {
-    /// `PredefinedMetricType`: text, required. Update: in place.
+    /// `PredefinedMetricType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingpredefinedloadmetric.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingpredefinedloadmetric-predefinedmetrictype)
     pub fn predefined_metric_type(self, value: impl Arg<str>) -> PredictiveScalingPredefinedLoadMetric<Set> { PredictiveScalingPredefinedLoadMetric(put(self.0, "PredefinedMetricType", value.into_expr()), Phase) }
-    /// `ResourceLabel`: text. Update: in place.
+    /// `ResourceLabel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingpredefinedloadmetric.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingpredefinedloadmetric-resourcelabel)
     pub fn resource_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceLabel", value.into_expr()), Phase) }
 }
 impl Done for PredictiveScalingPredefinedLoadMetric { fn into_props(self) -> Bag { self.0 } }
@@ -330,9 +330,9 @@ impl PredictiveScalingPredefinedMetricPair {
     pub fn new() -> PredictiveScalingPredefinedMetricPair<Missing<super::required::PredefinedMetricType>> { PredictiveScalingPredefinedMetricPair(Bag::default(), Phase) }
 }
 impl<R0> PredictiveScalingPredefinedMetricPair<R0> {
-    /// `PredefinedMetricType`: text, required. Update: in place.
+    /// `PredefinedMetricType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingpredefinedmetricpair.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingpredefinedmetricpair-predefinedmetrictype)
     pub fn predefined_metric_type(self, value: impl Arg<str>) -> PredictiveScalingPredefinedMetricPair<Set> { PredictiveScalingPredefinedMetricPair(put(self.0, "PredefinedMetricType", value.into_expr()), Phase) }
-    /// `ResourceLabel`: text. Update: in place.
+    /// `ResourceLabel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingpredefinedmetricpair.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingpredefinedmetricpair-resourcelabel)
     pub fn resource_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceLabel", value.into_expr()), Phase) }
 }
 impl Done for PredictiveScalingPredefinedMetricPair { fn into_props(self) -> Bag { self.0 } }
@@ -343,9 +343,9 @@ impl PredictiveScalingPredefinedScalingMetric {
     pub fn new() -> PredictiveScalingPredefinedScalingMetric<Missing<super::required::PredefinedMetricType>> { PredictiveScalingPredefinedScalingMetric(Bag::default(), Phase) }
 }
 impl<R0> PredictiveScalingPredefinedScalingMetric<R0> {
-    /// `PredefinedMetricType`: text, required. Update: in place.
+    /// `PredefinedMetricType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingpredefinedscalingmetric.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingpredefinedscalingmetric-predefinedmetrictype)
     pub fn predefined_metric_type(self, value: impl Arg<str>) -> PredictiveScalingPredefinedScalingMetric<Set> { PredictiveScalingPredefinedScalingMetric(put(self.0, "PredefinedMetricType", value.into_expr()), Phase) }
-    /// `ResourceLabel`: text. Update: in place.
+    /// `ResourceLabel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingpredefinedscalingmetric.html#cfn-applicationautoscaling-scalingpolicy-predictivescalingpredefinedscalingmetric-resourcelabel)
     pub fn resource_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceLabel", value.into_expr()), Phase) }
 }
 impl Done for PredictiveScalingPredefinedScalingMetric { fn into_props(self) -> Bag { self.0 } }
@@ -356,11 +356,11 @@ impl StepAdjustment {
     pub fn new() -> StepAdjustment<Missing<super::required::ScalingAdjustment>> { StepAdjustment(Bag::default(), Phase) }
 }
 impl<R0> StepAdjustment<R0> {
-    /// `MetricIntervalLowerBound`: number. Update: in place.
+    /// `MetricIntervalLowerBound`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-stepadjustment.html#cfn-applicationautoscaling-scalingpolicy-stepadjustment-metricintervallowerbound)
     pub fn metric_interval_lower_bound(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MetricIntervalLowerBound", value.into_expr()), Phase) }
-    /// `MetricIntervalUpperBound`: number. Update: in place.
+    /// `MetricIntervalUpperBound`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-stepadjustment.html#cfn-applicationautoscaling-scalingpolicy-stepadjustment-metricintervalupperbound)
     pub fn metric_interval_upper_bound(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MetricIntervalUpperBound", value.into_expr()), Phase) }
-    /// `ScalingAdjustment`: integer, required. Update: in place.
+    /// `ScalingAdjustment`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-stepadjustment.html#cfn-applicationautoscaling-scalingpolicy-stepadjustment-scalingadjustment)
     pub fn scaling_adjustment(self, value: impl Arg<i64>) -> StepAdjustment<Set> { StepAdjustment(put(self.0, "ScalingAdjustment", value.into_expr()), Phase) }
 }
 impl Done for StepAdjustment { fn into_props(self) -> Bag { self.0 } }
@@ -369,15 +369,15 @@ impl Done for StepAdjustment { fn into_props(self) -> Bag { self.0 } }
 impl StepScalingPolicyConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AdjustmentType`: text. Update: in place.
+    /// `AdjustmentType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-stepscalingpolicyconfiguration.html#cfn-applicationautoscaling-scalingpolicy-stepscalingpolicyconfiguration-adjustmenttype)
     pub fn adjustment_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdjustmentType", value.into_expr())) }
-    /// `Cooldown`: integer. Update: in place.
+    /// `Cooldown`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-stepscalingpolicyconfiguration.html#cfn-applicationautoscaling-scalingpolicy-stepscalingpolicyconfiguration-cooldown)
     pub fn cooldown(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Cooldown", value.into_expr())) }
-    /// `MetricAggregationType`: text. Update: in place.
+    /// `MetricAggregationType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-stepscalingpolicyconfiguration.html#cfn-applicationautoscaling-scalingpolicy-stepscalingpolicyconfiguration-metricaggregationtype)
     pub fn metric_aggregation_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricAggregationType", value.into_expr())) }
-    /// `MinAdjustmentMagnitude`: integer. Update: in place.
+    /// `MinAdjustmentMagnitude`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-stepscalingpolicyconfiguration.html#cfn-applicationautoscaling-scalingpolicy-stepscalingpolicyconfiguration-minadjustmentmagnitude)
     pub fn min_adjustment_magnitude(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinAdjustmentMagnitude", value.into_expr())) }
-    /// `StepAdjustments`: list of `StepAdjustment`. Update: in place.
+    /// `StepAdjustments`: list of `StepAdjustment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-stepscalingpolicyconfiguration.html#cfn-applicationautoscaling-scalingpolicy-stepscalingpolicyconfiguration-stepadjustments)
     pub fn step_adjustments(self, value: impl Arg<Arr<StepAdjustment>>) -> Self { Self(put(self.0, "StepAdjustments", value.into_expr())) }
 }
 impl Done for StepScalingPolicyConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -386,11 +386,11 @@ impl Done for StepScalingPolicyConfiguration { fn into_props(self) -> Bag { self
 impl TargetTrackingMetric {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Dimensions`: list of `TargetTrackingMetricDimension`. Update: in place.
+    /// `Dimensions`: list of `TargetTrackingMetricDimension`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-targettrackingmetric.html#cfn-applicationautoscaling-scalingpolicy-targettrackingmetric-dimensions)
     pub fn dimensions(self, value: impl Arg<Arr<TargetTrackingMetricDimension>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
-    /// `MetricName`: text. Update: in place.
+    /// `MetricName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-targettrackingmetric.html#cfn-applicationautoscaling-scalingpolicy-targettrackingmetric-metricname)
     pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value.into_expr())) }
-    /// `Namespace`: text. Update: in place.
+    /// `Namespace`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-targettrackingmetric.html#cfn-applicationautoscaling-scalingpolicy-targettrackingmetric-namespace)
     pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr())) }
 }
 impl Done for TargetTrackingMetric { fn into_props(self) -> Bag { self.0 } }
@@ -399,15 +399,15 @@ impl Done for TargetTrackingMetric { fn into_props(self) -> Bag { self.0 } }
 impl TargetTrackingMetricDataQuery {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Expression`: text. Update: in place.
+    /// `Expression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-targettrackingmetricdataquery.html#cfn-applicationautoscaling-scalingpolicy-targettrackingmetricdataquery-expression)
     pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr())) }
-    /// `Id`: text. Update: in place.
+    /// `Id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-targettrackingmetricdataquery.html#cfn-applicationautoscaling-scalingpolicy-targettrackingmetricdataquery-id)
     pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
-    /// `Label`: text. Update: in place.
+    /// `Label`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-targettrackingmetricdataquery.html#cfn-applicationautoscaling-scalingpolicy-targettrackingmetricdataquery-label)
     pub fn label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Label", value.into_expr())) }
-    /// `MetricStat`: `TargetTrackingMetricStat`. Update: in place.
+    /// `MetricStat`: `TargetTrackingMetricStat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-targettrackingmetricdataquery.html#cfn-applicationautoscaling-scalingpolicy-targettrackingmetricdataquery-metricstat)
     pub fn metric_stat(self, value: impl Arg<TargetTrackingMetricStat>) -> Self { Self(put(self.0, "MetricStat", value.into_expr())) }
-    /// `ReturnData`: boolean. Update: in place.
+    /// `ReturnData`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-targettrackingmetricdataquery.html#cfn-applicationautoscaling-scalingpolicy-targettrackingmetricdataquery-returndata)
     pub fn return_data(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReturnData", value.into_expr())) }
 }
 impl Done for TargetTrackingMetricDataQuery { fn into_props(self) -> Bag { self.0 } }
@@ -416,9 +416,9 @@ impl Done for TargetTrackingMetricDataQuery { fn into_props(self) -> Bag { self.
 impl TargetTrackingMetricDimension {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-targettrackingmetricdimension.html#cfn-applicationautoscaling-scalingpolicy-targettrackingmetricdimension-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-targettrackingmetricdimension.html#cfn-applicationautoscaling-scalingpolicy-targettrackingmetricdimension-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for TargetTrackingMetricDimension { fn into_props(self) -> Bag { self.0 } }
@@ -427,11 +427,11 @@ impl Done for TargetTrackingMetricDimension { fn into_props(self) -> Bag { self.
 impl TargetTrackingMetricStat {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Metric`: `TargetTrackingMetric`. Update: in place.
+    /// `Metric`: `TargetTrackingMetric`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-targettrackingmetricstat.html#cfn-applicationautoscaling-scalingpolicy-targettrackingmetricstat-metric)
     pub fn metric(self, value: impl Arg<TargetTrackingMetric>) -> Self { Self(put(self.0, "Metric", value.into_expr())) }
-    /// `Stat`: text. Update: in place.
+    /// `Stat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-targettrackingmetricstat.html#cfn-applicationautoscaling-scalingpolicy-targettrackingmetricstat-stat)
     pub fn stat(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Stat", value.into_expr())) }
-    /// `Unit`: text. Update: in place.
+    /// `Unit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-targettrackingmetricstat.html#cfn-applicationautoscaling-scalingpolicy-targettrackingmetricstat-unit)
     pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr())) }
 }
 impl Done for TargetTrackingMetricStat { fn into_props(self) -> Bag { self.0 } }
@@ -442,17 +442,17 @@ impl TargetTrackingScalingPolicyConfiguration {
     pub fn new() -> TargetTrackingScalingPolicyConfiguration<Missing<super::required::TargetValue>> { TargetTrackingScalingPolicyConfiguration(Bag::default(), Phase) }
 }
 impl<R0> TargetTrackingScalingPolicyConfiguration<R0> {
-    /// `CustomizedMetricSpecification`: `CustomizedMetricSpecification`. Update: in place.
+    /// `CustomizedMetricSpecification`: `CustomizedMetricSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-targettrackingscalingpolicyconfiguration.html#cfn-applicationautoscaling-scalingpolicy-targettrackingscalingpolicyconfiguration-customizedmetricspecification)
     pub fn customized_metric_specification(self, value: impl Arg<CustomizedMetricSpecification>) -> Self { Self(put(self.0, "CustomizedMetricSpecification", value.into_expr()), Phase) }
-    /// `DisableScaleIn`: boolean. Update: in place.
+    /// `DisableScaleIn`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-targettrackingscalingpolicyconfiguration.html#cfn-applicationautoscaling-scalingpolicy-targettrackingscalingpolicyconfiguration-disablescalein)
     pub fn disable_scale_in(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableScaleIn", value.into_expr()), Phase) }
-    /// `PredefinedMetricSpecification`: `PredefinedMetricSpecification`. Update: in place.
+    /// `PredefinedMetricSpecification`: `PredefinedMetricSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-targettrackingscalingpolicyconfiguration.html#cfn-applicationautoscaling-scalingpolicy-targettrackingscalingpolicyconfiguration-predefinedmetricspecification)
     pub fn predefined_metric_specification(self, value: impl Arg<PredefinedMetricSpecification>) -> Self { Self(put(self.0, "PredefinedMetricSpecification", value.into_expr()), Phase) }
-    /// `ScaleInCooldown`: integer. Update: in place.
+    /// `ScaleInCooldown`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-targettrackingscalingpolicyconfiguration.html#cfn-applicationautoscaling-scalingpolicy-targettrackingscalingpolicyconfiguration-scaleincooldown)
     pub fn scale_in_cooldown(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleInCooldown", value.into_expr()), Phase) }
-    /// `ScaleOutCooldown`: integer. Update: in place.
+    /// `ScaleOutCooldown`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-targettrackingscalingpolicyconfiguration.html#cfn-applicationautoscaling-scalingpolicy-targettrackingscalingpolicyconfiguration-scaleoutcooldown)
     pub fn scale_out_cooldown(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleOutCooldown", value.into_expr()), Phase) }
-    /// `TargetValue`: number, required. Update: in place.
+    /// `TargetValue`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-targettrackingscalingpolicyconfiguration.html#cfn-applicationautoscaling-scalingpolicy-targettrackingscalingpolicyconfiguration-targetvalue)
     pub fn target_value(self, value: impl Arg<f64>) -> TargetTrackingScalingPolicyConfiguration<Set> { TargetTrackingScalingPolicyConfiguration(put(self.0, "TargetValue", value.into_expr()), Phase) }
 }
 impl Done for TargetTrackingScalingPolicyConfiguration { fn into_props(self) -> Bag { self.0 } }

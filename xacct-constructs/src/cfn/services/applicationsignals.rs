@@ -13,7 +13,7 @@ impl CfnDiscovery {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnDiscoveryProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `AccountId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AccountId`: text.
+    /// The attribute `AccountId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationsignals-discovery.html#AccountId-fn::getatt)
     pub fn attr_account_id(&self) -> Val<str> { self.0.get_att("AccountId") }
 }
 impl Parent for CfnDiscovery { fn node(&self) -> &Place { &self.0 } }
@@ -33,9 +33,9 @@ impl CfnGroupingConfiguration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGroupingConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AccountId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AccountId`: text.
+    /// The attribute `AccountId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationsignals-groupingconfiguration.html#AccountId-fn::getatt)
     pub fn attr_account_id(&self) -> Val<str> { self.0.get_att("AccountId") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationsignals-groupingconfiguration.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnGroupingConfiguration { fn node(&self) -> &Place { &self.0 } }
@@ -46,7 +46,7 @@ impl CfnGroupingConfigurationProps {
     pub fn new() -> CfnGroupingConfigurationProps<Missing<required::GroupingAttributeDefinitions>> { CfnGroupingConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnGroupingConfigurationProps<R0> {
-    /// `GroupingAttributeDefinitions`: list of `GroupingAttributeDefinition`, required. Update: in place.
+    /// `GroupingAttributeDefinitions`: list of `GroupingAttributeDefinition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationsignals-groupingconfiguration.html#cfn-applicationsignals-groupingconfiguration-groupingattributedefinitions)
     pub fn grouping_attribute_definitions(self, value: impl Arg<Arr<grouping_configuration::GroupingAttributeDefinition>>) -> CfnGroupingConfigurationProps<Set> { CfnGroupingConfigurationProps(put(self.0, "GroupingAttributeDefinitions", value.into_expr()), Phase) }
 }
 impl Done for CfnGroupingConfigurationProps { fn into_props(self) -> Bag { self.0 } }
@@ -60,11 +60,11 @@ impl GroupingAttributeDefinition {
     pub fn new() -> GroupingAttributeDefinition<Missing<super::required::GroupingName>, Missing<super::required::GroupingSourceKeys>> { GroupingAttributeDefinition(Bag::default(), Phase) }
 }
 impl<R0, R1> GroupingAttributeDefinition<R0, R1> {
-    /// `DefaultGroupingValue`: text. Update: in place.
+    /// `DefaultGroupingValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-groupingconfiguration-groupingattributedefinition.html#cfn-applicationsignals-groupingconfiguration-groupingattributedefinition-defaultgroupingvalue)
     pub fn default_grouping_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultGroupingValue", value.into_expr()), Phase) }
-    /// `GroupingName`: text, required. Update: in place.
+    /// `GroupingName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-groupingconfiguration-groupingattributedefinition.html#cfn-applicationsignals-groupingconfiguration-groupingattributedefinition-groupingname)
     pub fn grouping_name(self, value: impl Arg<str>) -> GroupingAttributeDefinition<Set, R1> { GroupingAttributeDefinition(put(self.0, "GroupingName", value.into_expr()), Phase) }
-    /// `GroupingSourceKeys`: list of text, required. Update: in place.
+    /// `GroupingSourceKeys`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-groupingconfiguration-groupingattributedefinition.html#cfn-applicationsignals-groupingconfiguration-groupingattributedefinition-groupingsourcekeys)
     pub fn grouping_source_keys(self, value: impl Arg<Arr<str>>) -> GroupingAttributeDefinition<R0, Set> { GroupingAttributeDefinition(put(self.0, "GroupingSourceKeys", value.into_expr()), Phase) }
 }
 impl Done for GroupingAttributeDefinition { fn into_props(self) -> Bag { self.0 } }
@@ -78,13 +78,13 @@ impl CfnServiceLevelObjective {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnServiceLevelObjectiveProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationsignals-servicelevelobjective.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedTime`: integer.
+    /// The attribute `CreatedTime`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationsignals-servicelevelobjective.html#CreatedTime-fn::getatt)
     pub fn attr_created_time(&self) -> Val<i64> { self.0.get_att("CreatedTime") }
-    /// The attribute `EvaluationType`: text.
+    /// The attribute `EvaluationType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationsignals-servicelevelobjective.html#EvaluationType-fn::getatt)
     pub fn attr_evaluation_type(&self) -> Val<str> { self.0.get_att("EvaluationType") }
-    /// The attribute `LastUpdatedTime`: integer.
+    /// The attribute `LastUpdatedTime`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationsignals-servicelevelobjective.html#LastUpdatedTime-fn::getatt)
     pub fn attr_last_updated_time(&self) -> Val<i64> { self.0.get_att("LastUpdatedTime") }
 }
 impl Parent for CfnServiceLevelObjective { fn node(&self) -> &Place { &self.0 } }
@@ -95,21 +95,21 @@ impl CfnServiceLevelObjectiveProps {
     pub fn new() -> CfnServiceLevelObjectiveProps<Missing<required::Name>> { CfnServiceLevelObjectiveProps(Bag::default(), Phase) }
 }
 impl<R0> CfnServiceLevelObjectiveProps<R0> {
-    /// `BurnRateConfigurations`: list of `BurnRateConfiguration`. Update: in place.
+    /// `BurnRateConfigurations`: list of `BurnRateConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationsignals-servicelevelobjective.html#cfn-applicationsignals-servicelevelobjective-burnrateconfigurations)
     pub fn burn_rate_configurations(self, value: impl Arg<Arr<service_level_objective::BurnRateConfiguration>>) -> Self { Self(put(self.0, "BurnRateConfigurations", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationsignals-servicelevelobjective.html#cfn-applicationsignals-servicelevelobjective-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `ExclusionWindows`: list of `ExclusionWindow`. Update: in place.
+    /// `ExclusionWindows`: list of `ExclusionWindow`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationsignals-servicelevelobjective.html#cfn-applicationsignals-servicelevelobjective-exclusionwindows)
     pub fn exclusion_windows(self, value: impl Arg<Arr<service_level_objective::ExclusionWindow>>) -> Self { Self(put(self.0, "ExclusionWindows", value.into_expr()), Phase) }
-    /// `Goal`: `Goal`. Update: in place.
+    /// `Goal`: `Goal`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationsignals-servicelevelobjective.html#cfn-applicationsignals-servicelevelobjective-goal)
     pub fn goal(self, value: impl Arg<service_level_objective::Goal>) -> Self { Self(put(self.0, "Goal", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationsignals-servicelevelobjective.html#cfn-applicationsignals-servicelevelobjective-name)
     pub fn name(self, value: impl Arg<str>) -> CfnServiceLevelObjectiveProps<Set> { CfnServiceLevelObjectiveProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RequestBasedSli`: `RequestBasedSli`. Update: in place.
+    /// `RequestBasedSli`: `RequestBasedSli`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationsignals-servicelevelobjective.html#cfn-applicationsignals-servicelevelobjective-requestbasedsli)
     pub fn request_based_sli(self, value: impl Arg<service_level_objective::RequestBasedSli>) -> Self { Self(put(self.0, "RequestBasedSli", value.into_expr()), Phase) }
-    /// `Sli`: `Sli`. Update: in place.
+    /// `Sli`: `Sli`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationsignals-servicelevelobjective.html#cfn-applicationsignals-servicelevelobjective-sli)
     pub fn sli(self, value: impl Arg<service_level_objective::Sli>) -> Self { Self(put(self.0, "Sli", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationsignals-servicelevelobjective.html#cfn-applicationsignals-servicelevelobjective-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnServiceLevelObjectiveProps { fn into_props(self) -> Bag { self.0 } }
@@ -123,7 +123,7 @@ impl BurnRateConfiguration {
     pub fn new() -> BurnRateConfiguration<Missing<super::required::LookBackWindowMinutes>> { BurnRateConfiguration(Bag::default(), Phase) }
 }
 impl<R0> BurnRateConfiguration<R0> {
-    /// `LookBackWindowMinutes`: integer, required. Update: in place.
+    /// `LookBackWindowMinutes`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-burnrateconfiguration.html#cfn-applicationsignals-servicelevelobjective-burnrateconfiguration-lookbackwindowminutes)
     pub fn look_back_window_minutes(self, value: impl Arg<i64>) -> BurnRateConfiguration<Set> { BurnRateConfiguration(put(self.0, "LookBackWindowMinutes", value.into_expr()), Phase) }
 }
 impl Done for BurnRateConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -134,11 +134,11 @@ impl CalendarInterval {
     pub fn new() -> CalendarInterval<Missing<super::required::Duration>, Missing<super::required::DurationUnit>, Missing<super::required::StartTime>> { CalendarInterval(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CalendarInterval<R0, R1, R2> {
-    /// `Duration`: integer, required. Update: in place.
+    /// `Duration`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-calendarinterval.html#cfn-applicationsignals-servicelevelobjective-calendarinterval-duration)
     pub fn duration(self, value: impl Arg<i64>) -> CalendarInterval<Set, R1, R2> { CalendarInterval(put(self.0, "Duration", value.into_expr()), Phase) }
-    /// `DurationUnit`: `DurationUnit`, required. Update: in place.
+    /// `DurationUnit`: `DurationUnit`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-calendarinterval.html#cfn-applicationsignals-servicelevelobjective-calendarinterval-durationunit)
     pub fn duration_unit(self, value: impl Arg<DurationUnit>) -> CalendarInterval<R0, Set, R2> { CalendarInterval(put(self.0, "DurationUnit", value.into_expr()), Phase) }
-    /// `StartTime`: integer, required. Update: in place.
+    /// `StartTime`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-calendarinterval.html#cfn-applicationsignals-servicelevelobjective-calendarinterval-starttime)
     pub fn start_time(self, value: impl Arg<i64>) -> CalendarInterval<R0, R1, Set> { CalendarInterval(put(self.0, "StartTime", value.into_expr()), Phase) }
 }
 impl Done for CalendarInterval { fn into_props(self) -> Bag { self.0 } }
@@ -149,7 +149,7 @@ impl CompositeSliComponent {
     pub fn new() -> CompositeSliComponent<Missing<super::required::OperationName>> { CompositeSliComponent(Bag::default(), Phase) }
 }
 impl<R0> CompositeSliComponent<R0> {
-    /// `OperationName`: text, required. Update: in place.
+    /// `OperationName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-compositeslicomponent.html#cfn-applicationsignals-servicelevelobjective-compositeslicomponent-operationname)
     pub fn operation_name(self, value: impl Arg<str>) -> CompositeSliComponent<Set> { CompositeSliComponent(put(self.0, "OperationName", value.into_expr()), Phase) }
 }
 impl Done for CompositeSliComponent { fn into_props(self) -> Bag { self.0 } }
@@ -160,9 +160,9 @@ impl CompositeSliConfig {
     pub fn new() -> CompositeSliConfig<Missing<super::required::SelectionConfig>> { CompositeSliConfig(Bag::default(), Phase) }
 }
 impl<R0> CompositeSliConfig<R0> {
-    /// `CompositeSliComponents`: list of `CompositeSliComponent`. Update: in place.
+    /// `CompositeSliComponents`: list of `CompositeSliComponent`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-compositesliconfig.html#cfn-applicationsignals-servicelevelobjective-compositesliconfig-compositeslicomponents)
     pub fn composite_sli_components(self, value: impl Arg<Arr<CompositeSliComponent>>) -> Self { Self(put(self.0, "CompositeSliComponents", value.into_expr()), Phase) }
-    /// `SelectionConfig`: `SelectionConfig`, required. Update: in place.
+    /// `SelectionConfig`: `SelectionConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-compositesliconfig.html#cfn-applicationsignals-servicelevelobjective-compositesliconfig-selectionconfig)
     pub fn selection_config(self, value: impl Arg<SelectionConfig>) -> CompositeSliConfig<Set> { CompositeSliConfig(put(self.0, "SelectionConfig", value.into_expr()), Phase) }
 }
 impl Done for CompositeSliConfig { fn into_props(self) -> Bag { self.0 } }
@@ -173,9 +173,9 @@ impl DependencyConfig {
     pub fn new() -> DependencyConfig<Missing<super::required::DependencyKeyAttributes>, Missing<super::required::DependencyOperationName>> { DependencyConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> DependencyConfig<R0, R1> {
-    /// `DependencyKeyAttributes`: map of text, required. Update: in place.
+    /// `DependencyKeyAttributes`: map of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-dependencyconfig.html#cfn-applicationsignals-servicelevelobjective-dependencyconfig-dependencykeyattributes)
     pub fn dependency_key_attributes(self, value: impl Arg<Dict<str>>) -> DependencyConfig<Set, R1> { DependencyConfig(put(self.0, "DependencyKeyAttributes", value.into_expr()), Phase) }
-    /// `DependencyOperationName`: text, required. Update: in place.
+    /// `DependencyOperationName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-dependencyconfig.html#cfn-applicationsignals-servicelevelobjective-dependencyconfig-dependencyoperationname)
     pub fn dependency_operation_name(self, value: impl Arg<str>) -> DependencyConfig<R0, Set> { DependencyConfig(put(self.0, "DependencyOperationName", value.into_expr()), Phase) }
 }
 impl Done for DependencyConfig { fn into_props(self) -> Bag { self.0 } }
@@ -186,9 +186,9 @@ impl Dimension {
     pub fn new() -> Dimension<Missing<super::required::Name>, Missing<super::required::Value>> { Dimension(Bag::default(), Phase) }
 }
 impl<R0, R1> Dimension<R0, R1> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-dimension.html#cfn-applicationsignals-servicelevelobjective-dimension-name)
     pub fn name(self, value: impl Arg<str>) -> Dimension<Set, R1> { Dimension(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-dimension.html#cfn-applicationsignals-servicelevelobjective-dimension-value)
     pub fn value(self, value: impl Arg<str>) -> Dimension<R0, Set> { Dimension(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Dimension { fn into_props(self) -> Bag { self.0 } }
@@ -199,13 +199,13 @@ impl ExclusionWindow {
     pub fn new() -> ExclusionWindow<Missing<super::required::Window>> { ExclusionWindow(Bag::default(), Phase) }
 }
 impl<R0> ExclusionWindow<R0> {
-    /// `Reason`: text. Update: in place.
+    /// `Reason`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-exclusionwindow.html#cfn-applicationsignals-servicelevelobjective-exclusionwindow-reason)
     pub fn reason(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Reason", value.into_expr()), Phase) }
-    /// `RecurrenceRule`: `RecurrenceRule`. Update: in place.
+    /// `RecurrenceRule`: `RecurrenceRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-exclusionwindow.html#cfn-applicationsignals-servicelevelobjective-exclusionwindow-recurrencerule)
     pub fn recurrence_rule(self, value: impl Arg<RecurrenceRule>) -> Self { Self(put(self.0, "RecurrenceRule", value.into_expr()), Phase) }
-    /// `StartTime`: text. Update: in place.
+    /// `StartTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-exclusionwindow.html#cfn-applicationsignals-servicelevelobjective-exclusionwindow-starttime)
     pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value.into_expr()), Phase) }
-    /// `Window`: `Window`, required. Update: in place.
+    /// `Window`: `Window`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-exclusionwindow.html#cfn-applicationsignals-servicelevelobjective-exclusionwindow-window)
     pub fn window(self, value: impl Arg<Window>) -> ExclusionWindow<Set> { ExclusionWindow(put(self.0, "Window", value.into_expr()), Phase) }
 }
 impl Done for ExclusionWindow { fn into_props(self) -> Bag { self.0 } }
@@ -214,11 +214,11 @@ impl Done for ExclusionWindow { fn into_props(self) -> Bag { self.0 } }
 impl Goal {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AttainmentGoal`: number. Update: in place.
+    /// `AttainmentGoal`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-goal.html#cfn-applicationsignals-servicelevelobjective-goal-attainmentgoal)
     pub fn attainment_goal(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "AttainmentGoal", value.into_expr())) }
-    /// `Interval`: `Interval`. Update: in place.
+    /// `Interval`: `Interval`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-goal.html#cfn-applicationsignals-servicelevelobjective-goal-interval)
     pub fn interval(self, value: impl Arg<Interval>) -> Self { Self(put(self.0, "Interval", value.into_expr())) }
-    /// `WarningThreshold`: number. Update: in place.
+    /// `WarningThreshold`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-goal.html#cfn-applicationsignals-servicelevelobjective-goal-warningthreshold)
     pub fn warning_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "WarningThreshold", value.into_expr())) }
 }
 impl Done for Goal { fn into_props(self) -> Bag { self.0 } }
@@ -227,9 +227,9 @@ impl Done for Goal { fn into_props(self) -> Bag { self.0 } }
 impl Interval {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CalendarInterval`: `CalendarInterval`. Update: in place.
+    /// `CalendarInterval`: `CalendarInterval`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-interval.html#cfn-applicationsignals-servicelevelobjective-interval-calendarinterval)
     pub fn calendar_interval(self, value: impl Arg<CalendarInterval>) -> Self { Self(put(self.0, "CalendarInterval", value.into_expr())) }
-    /// `RollingInterval`: `RollingInterval`. Update: in place.
+    /// `RollingInterval`: `RollingInterval`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-interval.html#cfn-applicationsignals-servicelevelobjective-interval-rollinginterval)
     pub fn rolling_interval(self, value: impl Arg<RollingInterval>) -> Self { Self(put(self.0, "RollingInterval", value.into_expr())) }
 }
 impl Done for Interval { fn into_props(self) -> Bag { self.0 } }
@@ -238,11 +238,11 @@ impl Done for Interval { fn into_props(self) -> Bag { self.0 } }
 impl Metric {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Dimensions`: list of `Dimension`. Update: in place.
+    /// `Dimensions`: list of `Dimension`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-metric.html#cfn-applicationsignals-servicelevelobjective-metric-dimensions)
     pub fn dimensions(self, value: impl Arg<Arr<Dimension>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
-    /// `MetricName`: text. Update: in place.
+    /// `MetricName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-metric.html#cfn-applicationsignals-servicelevelobjective-metric-metricname)
     pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value.into_expr())) }
-    /// `Namespace`: text. Update: in place.
+    /// `Namespace`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-metric.html#cfn-applicationsignals-servicelevelobjective-metric-namespace)
     pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr())) }
 }
 impl Done for Metric { fn into_props(self) -> Bag { self.0 } }
@@ -253,15 +253,15 @@ impl MetricDataQuery {
     pub fn new() -> MetricDataQuery<Missing<super::required::Id>> { MetricDataQuery(Bag::default(), Phase) }
 }
 impl<R0> MetricDataQuery<R0> {
-    /// `AccountId`: text. Update: in place.
+    /// `AccountId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-metricdataquery.html#cfn-applicationsignals-servicelevelobjective-metricdataquery-accountid)
     pub fn account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccountId", value.into_expr()), Phase) }
-    /// `Expression`: text. Update: in place.
+    /// `Expression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-metricdataquery.html#cfn-applicationsignals-servicelevelobjective-metricdataquery-expression)
     pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr()), Phase) }
-    /// `Id`: text, required. Update: in place.
+    /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-metricdataquery.html#cfn-applicationsignals-servicelevelobjective-metricdataquery-id)
     pub fn id(self, value: impl Arg<str>) -> MetricDataQuery<Set> { MetricDataQuery(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `MetricStat`: `MetricStat`. Update: in place.
+    /// `MetricStat`: `MetricStat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-metricdataquery.html#cfn-applicationsignals-servicelevelobjective-metricdataquery-metricstat)
     pub fn metric_stat(self, value: impl Arg<MetricStat>) -> Self { Self(put(self.0, "MetricStat", value.into_expr()), Phase) }
-    /// `ReturnData`: boolean. Update: in place.
+    /// `ReturnData`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-metricdataquery.html#cfn-applicationsignals-servicelevelobjective-metricdataquery-returndata)
     pub fn return_data(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReturnData", value.into_expr()), Phase) }
 }
 impl Done for MetricDataQuery { fn into_props(self) -> Bag { self.0 } }
@@ -272,9 +272,9 @@ impl MetricSource {
     pub fn new() -> MetricSource<Missing<super::required::MetricSourceKeyAttributes>> { MetricSource(Bag::default(), Phase) }
 }
 impl<R0> MetricSource<R0> {
-    /// `MetricSourceAttributes`: map of text. Update: in place.
+    /// `MetricSourceAttributes`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-metricsource.html#cfn-applicationsignals-servicelevelobjective-metricsource-metricsourceattributes)
     pub fn metric_source_attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "MetricSourceAttributes", value.into_expr()), Phase) }
-    /// `MetricSourceKeyAttributes`: map of text, required. Update: in place.
+    /// `MetricSourceKeyAttributes`: map of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-metricsource.html#cfn-applicationsignals-servicelevelobjective-metricsource-metricsourcekeyattributes)
     pub fn metric_source_key_attributes(self, value: impl Arg<Dict<str>>) -> MetricSource<Set> { MetricSource(put(self.0, "MetricSourceKeyAttributes", value.into_expr()), Phase) }
 }
 impl Done for MetricSource { fn into_props(self) -> Bag { self.0 } }
@@ -285,13 +285,13 @@ impl MetricStat {
     pub fn new() -> MetricStat<Missing<super::required::Metric>, Missing<super::required::Period>, Missing<super::required::Stat>> { MetricStat(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MetricStat<R0, R1, R2> {
-    /// `Metric`: `Metric`, required. Update: in place.
+    /// `Metric`: `Metric`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-metricstat.html#cfn-applicationsignals-servicelevelobjective-metricstat-metric)
     pub fn metric(self, value: impl Arg<Metric>) -> MetricStat<Set, R1, R2> { MetricStat(put(self.0, "Metric", value.into_expr()), Phase) }
-    /// `Period`: integer, required. Update: in place.
+    /// `Period`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-metricstat.html#cfn-applicationsignals-servicelevelobjective-metricstat-period)
     pub fn period(self, value: impl Arg<i64>) -> MetricStat<R0, Set, R2> { MetricStat(put(self.0, "Period", value.into_expr()), Phase) }
-    /// `Stat`: text, required. Update: in place.
+    /// `Stat`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-metricstat.html#cfn-applicationsignals-servicelevelobjective-metricstat-stat)
     pub fn stat(self, value: impl Arg<str>) -> MetricStat<R0, R1, Set> { MetricStat(put(self.0, "Stat", value.into_expr()), Phase) }
-    /// `Unit`: text. Update: in place.
+    /// `Unit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-metricstat.html#cfn-applicationsignals-servicelevelobjective-metricstat-unit)
     pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
 }
 impl Done for MetricStat { fn into_props(self) -> Bag { self.0 } }
@@ -300,9 +300,9 @@ impl Done for MetricStat { fn into_props(self) -> Bag { self.0 } }
 impl MonitoredRequestCountMetric {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BadCountMetric`: list of `MetricDataQuery`. Update: in place.
+    /// `BadCountMetric`: list of `MetricDataQuery`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-monitoredrequestcountmetric.html#cfn-applicationsignals-servicelevelobjective-monitoredrequestcountmetric-badcountmetric)
     pub fn bad_count_metric(self, value: impl Arg<Arr<MetricDataQuery>>) -> Self { Self(put(self.0, "BadCountMetric", value.into_expr())) }
-    /// `GoodCountMetric`: list of `MetricDataQuery`. Update: in place.
+    /// `GoodCountMetric`: list of `MetricDataQuery`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-monitoredrequestcountmetric.html#cfn-applicationsignals-servicelevelobjective-monitoredrequestcountmetric-goodcountmetric)
     pub fn good_count_metric(self, value: impl Arg<Arr<MetricDataQuery>>) -> Self { Self(put(self.0, "GoodCountMetric", value.into_expr())) }
 }
 impl Done for MonitoredRequestCountMetric { fn into_props(self) -> Bag { self.0 } }
@@ -313,7 +313,7 @@ impl RecurrenceRule {
     pub fn new() -> RecurrenceRule<Missing<super::required::Expression>> { RecurrenceRule(Bag::default(), Phase) }
 }
 impl<R0> RecurrenceRule<R0> {
-    /// `Expression`: text, required. Update: in place.
+    /// `Expression`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-recurrencerule.html#cfn-applicationsignals-servicelevelobjective-recurrencerule-expression)
     pub fn expression(self, value: impl Arg<str>) -> RecurrenceRule<Set> { RecurrenceRule(put(self.0, "Expression", value.into_expr()), Phase) }
 }
 impl Done for RecurrenceRule { fn into_props(self) -> Bag { self.0 } }
@@ -324,11 +324,11 @@ impl RequestBasedSli {
     pub fn new() -> RequestBasedSli<Missing<super::required::RequestBasedSliMetric>> { RequestBasedSli(Bag::default(), Phase) }
 }
 impl<R0> RequestBasedSli<R0> {
-    /// `ComparisonOperator`: `ComparisonOperator`. Update: in place.
+    /// `ComparisonOperator`: `ComparisonOperator`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-requestbasedsli.html#cfn-applicationsignals-servicelevelobjective-requestbasedsli-comparisonoperator)
     pub fn comparison_operator(self, value: impl Arg<ComparisonOperator>) -> Self { Self(put(self.0, "ComparisonOperator", value.into_expr()), Phase) }
-    /// `MetricThreshold`: number. Update: in place.
+    /// `MetricThreshold`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-requestbasedsli.html#cfn-applicationsignals-servicelevelobjective-requestbasedsli-metricthreshold)
     pub fn metric_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MetricThreshold", value.into_expr()), Phase) }
-    /// `RequestBasedSliMetric`: `RequestBasedSliMetric`, required. Update: in place.
+    /// `RequestBasedSliMetric`: `RequestBasedSliMetric`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-requestbasedsli.html#cfn-applicationsignals-servicelevelobjective-requestbasedsli-requestbasedslimetric)
     pub fn request_based_sli_metric(self, value: impl Arg<RequestBasedSliMetric>) -> RequestBasedSli<Set> { RequestBasedSli(put(self.0, "RequestBasedSliMetric", value.into_expr()), Phase) }
 }
 impl Done for RequestBasedSli { fn into_props(self) -> Bag { self.0 } }
@@ -337,23 +337,23 @@ impl Done for RequestBasedSli { fn into_props(self) -> Bag { self.0 } }
 impl RequestBasedSliMetric {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CompositeSliConfig`: `CompositeSliConfig`. Update: in place.
+    /// `CompositeSliConfig`: `CompositeSliConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-requestbasedslimetric.html#cfn-applicationsignals-servicelevelobjective-requestbasedslimetric-compositesliconfig)
     pub fn composite_sli_config(self, value: impl Arg<CompositeSliConfig>) -> Self { Self(put(self.0, "CompositeSliConfig", value.into_expr())) }
-    /// `DependencyConfig`: `DependencyConfig`. Update: in place.
+    /// `DependencyConfig`: `DependencyConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-requestbasedslimetric.html#cfn-applicationsignals-servicelevelobjective-requestbasedslimetric-dependencyconfig)
     pub fn dependency_config(self, value: impl Arg<DependencyConfig>) -> Self { Self(put(self.0, "DependencyConfig", value.into_expr())) }
-    /// `KeyAttributes`: map of text. Update: in place.
+    /// `KeyAttributes`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-requestbasedslimetric.html#cfn-applicationsignals-servicelevelobjective-requestbasedslimetric-keyattributes)
     pub fn key_attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "KeyAttributes", value.into_expr())) }
-    /// `MetricName`: text. Update: in place.
+    /// `MetricName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-requestbasedslimetric.html#cfn-applicationsignals-servicelevelobjective-requestbasedslimetric-metricname)
     pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value.into_expr())) }
-    /// `MetricSource`: `MetricSource`. Update: in place.
+    /// `MetricSource`: `MetricSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-requestbasedslimetric.html#cfn-applicationsignals-servicelevelobjective-requestbasedslimetric-metricsource)
     pub fn metric_source(self, value: impl Arg<MetricSource>) -> Self { Self(put(self.0, "MetricSource", value.into_expr())) }
-    /// `MetricType`: `MetricType`. Update: in place.
+    /// `MetricType`: `MetricType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-requestbasedslimetric.html#cfn-applicationsignals-servicelevelobjective-requestbasedslimetric-metrictype)
     pub fn metric_type(self, value: impl Arg<MetricType>) -> Self { Self(put(self.0, "MetricType", value.into_expr())) }
-    /// `MonitoredRequestCountMetric`: `MonitoredRequestCountMetric`. Update: in place.
+    /// `MonitoredRequestCountMetric`: `MonitoredRequestCountMetric`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-requestbasedslimetric.html#cfn-applicationsignals-servicelevelobjective-requestbasedslimetric-monitoredrequestcountmetric)
     pub fn monitored_request_count_metric(self, value: impl Arg<MonitoredRequestCountMetric>) -> Self { Self(put(self.0, "MonitoredRequestCountMetric", value.into_expr())) }
-    /// `OperationName`: text. Update: in place.
+    /// `OperationName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-requestbasedslimetric.html#cfn-applicationsignals-servicelevelobjective-requestbasedslimetric-operationname)
     pub fn operation_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OperationName", value.into_expr())) }
-    /// `TotalRequestCountMetric`: list of `MetricDataQuery`. Update: in place.
+    /// `TotalRequestCountMetric`: list of `MetricDataQuery`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-requestbasedslimetric.html#cfn-applicationsignals-servicelevelobjective-requestbasedslimetric-totalrequestcountmetric)
     pub fn total_request_count_metric(self, value: impl Arg<Arr<MetricDataQuery>>) -> Self { Self(put(self.0, "TotalRequestCountMetric", value.into_expr())) }
 }
 impl Done for RequestBasedSliMetric { fn into_props(self) -> Bag { self.0 } }
@@ -364,9 +364,9 @@ impl RollingInterval {
     pub fn new() -> RollingInterval<Missing<super::required::Duration>, Missing<super::required::DurationUnit>> { RollingInterval(Bag::default(), Phase) }
 }
 impl<R0, R1> RollingInterval<R0, R1> {
-    /// `Duration`: integer, required. Update: in place.
+    /// `Duration`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-rollinginterval.html#cfn-applicationsignals-servicelevelobjective-rollinginterval-duration)
     pub fn duration(self, value: impl Arg<i64>) -> RollingInterval<Set, R1> { RollingInterval(put(self.0, "Duration", value.into_expr()), Phase) }
-    /// `DurationUnit`: `DurationUnit`, required. Update: in place.
+    /// `DurationUnit`: `DurationUnit`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-rollinginterval.html#cfn-applicationsignals-servicelevelobjective-rollinginterval-durationunit)
     pub fn duration_unit(self, value: impl Arg<DurationUnit>) -> RollingInterval<R0, Set> { RollingInterval(put(self.0, "DurationUnit", value.into_expr()), Phase) }
 }
 impl Done for RollingInterval { fn into_props(self) -> Bag { self.0 } }
@@ -377,9 +377,9 @@ impl SelectionConfig {
     pub fn new() -> SelectionConfig<Missing<super::required::Type>> { SelectionConfig(Bag::default(), Phase) }
 }
 impl<R0> SelectionConfig<R0> {
-    /// `Pattern`: text. Update: in place.
+    /// `Pattern`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-selectionconfig.html#cfn-applicationsignals-servicelevelobjective-selectionconfig-pattern)
     pub fn pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Pattern", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-selectionconfig.html#cfn-applicationsignals-servicelevelobjective-selectionconfig-type)
     pub fn type_(self, value: impl Arg<Type>) -> SelectionConfig<Set> { SelectionConfig(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for SelectionConfig { fn into_props(self) -> Bag { self.0 } }
@@ -390,11 +390,11 @@ impl Sli {
     pub fn new() -> Sli<Missing<super::required::ComparisonOperator>, Missing<super::required::MetricThreshold>, Missing<super::required::SliMetric>> { Sli(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Sli<R0, R1, R2> {
-    /// `ComparisonOperator`: `ComparisonOperator`, required. Update: in place.
+    /// `ComparisonOperator`: `ComparisonOperator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-sli.html#cfn-applicationsignals-servicelevelobjective-sli-comparisonoperator)
     pub fn comparison_operator(self, value: impl Arg<ComparisonOperator>) -> Sli<Set, R1, R2> { Sli(put(self.0, "ComparisonOperator", value.into_expr()), Phase) }
-    /// `MetricThreshold`: number, required. Update: in place.
+    /// `MetricThreshold`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-sli.html#cfn-applicationsignals-servicelevelobjective-sli-metricthreshold)
     pub fn metric_threshold(self, value: impl Arg<f64>) -> Sli<R0, Set, R2> { Sli(put(self.0, "MetricThreshold", value.into_expr()), Phase) }
-    /// `SliMetric`: `SliMetric`, required. Update: in place.
+    /// `SliMetric`: `SliMetric`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-sli.html#cfn-applicationsignals-servicelevelobjective-sli-slimetric)
     pub fn sli_metric(self, value: impl Arg<SliMetric>) -> Sli<R0, R1, Set> { Sli(put(self.0, "SliMetric", value.into_expr()), Phase) }
 }
 impl Done for Sli { fn into_props(self) -> Bag { self.0 } }
@@ -403,25 +403,25 @@ impl Done for Sli { fn into_props(self) -> Bag { self.0 } }
 impl SliMetric {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CompositeSliConfig`: `CompositeSliConfig`. Update: in place.
+    /// `CompositeSliConfig`: `CompositeSliConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-slimetric.html#cfn-applicationsignals-servicelevelobjective-slimetric-compositesliconfig)
     pub fn composite_sli_config(self, value: impl Arg<CompositeSliConfig>) -> Self { Self(put(self.0, "CompositeSliConfig", value.into_expr())) }
-    /// `DependencyConfig`: `DependencyConfig`. Update: in place.
+    /// `DependencyConfig`: `DependencyConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-slimetric.html#cfn-applicationsignals-servicelevelobjective-slimetric-dependencyconfig)
     pub fn dependency_config(self, value: impl Arg<DependencyConfig>) -> Self { Self(put(self.0, "DependencyConfig", value.into_expr())) }
-    /// `KeyAttributes`: map of text. Update: in place.
+    /// `KeyAttributes`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-slimetric.html#cfn-applicationsignals-servicelevelobjective-slimetric-keyattributes)
     pub fn key_attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "KeyAttributes", value.into_expr())) }
-    /// `MetricDataQueries`: list of `MetricDataQuery`. Update: in place.
+    /// `MetricDataQueries`: list of `MetricDataQuery`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-slimetric.html#cfn-applicationsignals-servicelevelobjective-slimetric-metricdataqueries)
     pub fn metric_data_queries(self, value: impl Arg<Arr<MetricDataQuery>>) -> Self { Self(put(self.0, "MetricDataQueries", value.into_expr())) }
-    /// `MetricName`: text. Update: in place.
+    /// `MetricName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-slimetric.html#cfn-applicationsignals-servicelevelobjective-slimetric-metricname)
     pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value.into_expr())) }
-    /// `MetricSource`: `MetricSource`. Update: in place.
+    /// `MetricSource`: `MetricSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-slimetric.html#cfn-applicationsignals-servicelevelobjective-slimetric-metricsource)
     pub fn metric_source(self, value: impl Arg<MetricSource>) -> Self { Self(put(self.0, "MetricSource", value.into_expr())) }
-    /// `MetricType`: `MetricType`. Update: in place.
+    /// `MetricType`: `MetricType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-slimetric.html#cfn-applicationsignals-servicelevelobjective-slimetric-metrictype)
     pub fn metric_type(self, value: impl Arg<MetricType>) -> Self { Self(put(self.0, "MetricType", value.into_expr())) }
-    /// `OperationName`: text. Update: in place.
+    /// `OperationName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-slimetric.html#cfn-applicationsignals-servicelevelobjective-slimetric-operationname)
     pub fn operation_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OperationName", value.into_expr())) }
-    /// `PeriodSeconds`: integer. Update: in place.
+    /// `PeriodSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-slimetric.html#cfn-applicationsignals-servicelevelobjective-slimetric-periodseconds)
     pub fn period_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PeriodSeconds", value.into_expr())) }
-    /// `Statistic`: text. Update: in place.
+    /// `Statistic`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-slimetric.html#cfn-applicationsignals-servicelevelobjective-slimetric-statistic)
     pub fn statistic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Statistic", value.into_expr())) }
 }
 impl Done for SliMetric { fn into_props(self) -> Bag { self.0 } }
@@ -432,9 +432,9 @@ impl Window {
     pub fn new() -> Window<Missing<super::required::Duration>, Missing<super::required::DurationUnit>> { Window(Bag::default(), Phase) }
 }
 impl<R0, R1> Window<R0, R1> {
-    /// `Duration`: integer, required. Update: in place.
+    /// `Duration`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-window.html#cfn-applicationsignals-servicelevelobjective-window-duration)
     pub fn duration(self, value: impl Arg<i64>) -> Window<Set, R1> { Window(put(self.0, "Duration", value.into_expr()), Phase) }
-    /// `DurationUnit`: `DurationUnit`, required. Update: in place.
+    /// `DurationUnit`: `DurationUnit`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-window.html#cfn-applicationsignals-servicelevelobjective-window-durationunit)
     pub fn duration_unit(self, value: impl Arg<DurationUnit>) -> Window<R0, Set> { Window(put(self.0, "DurationUnit", value.into_expr()), Phase) }
 }
 impl Done for Window { fn into_props(self) -> Bag { self.0 } }

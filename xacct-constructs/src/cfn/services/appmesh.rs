@@ -13,21 +13,21 @@ impl CfnGatewayRoute {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGatewayRouteProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-gatewayroute.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `GatewayRouteName`: text.
+    /// The attribute `GatewayRouteName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-gatewayroute.html#GatewayRouteName-fn::getatt)
     pub fn attr_gateway_route_name(&self) -> Val<str> { self.0.get_att("GatewayRouteName") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-gatewayroute.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `MeshName`: text.
+    /// The attribute `MeshName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-gatewayroute.html#MeshName-fn::getatt)
     pub fn attr_mesh_name(&self) -> Val<str> { self.0.get_att("MeshName") }
-    /// The attribute `MeshOwner`: text.
+    /// The attribute `MeshOwner`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-gatewayroute.html#MeshOwner-fn::getatt)
     pub fn attr_mesh_owner(&self) -> Val<str> { self.0.get_att("MeshOwner") }
-    /// The attribute `ResourceOwner`: text.
+    /// The attribute `ResourceOwner`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-gatewayroute.html#ResourceOwner-fn::getatt)
     pub fn attr_resource_owner(&self) -> Val<str> { self.0.get_att("ResourceOwner") }
-    /// The attribute `Uid`: text.
+    /// The attribute `Uid`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-gatewayroute.html#Uid-fn::getatt)
     pub fn attr_uid(&self) -> Val<str> { self.0.get_att("Uid") }
-    /// The attribute `VirtualGatewayName`: text.
+    /// The attribute `VirtualGatewayName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-gatewayroute.html#VirtualGatewayName-fn::getatt)
     pub fn attr_virtual_gateway_name(&self) -> Val<str> { self.0.get_att("VirtualGatewayName") }
 }
 impl Parent for CfnGatewayRoute { fn node(&self) -> &Place { &self.0 } }
@@ -38,17 +38,17 @@ impl CfnGatewayRouteProps {
     pub fn new() -> CfnGatewayRouteProps<Missing<required::MeshName>, Missing<required::Spec>, Missing<required::VirtualGatewayName>> { CfnGatewayRouteProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnGatewayRouteProps<R0, R1, R2> {
-    /// `GatewayRouteName`: text. Update: replacement.
+    /// `GatewayRouteName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-gatewayroute.html#cfn-appmesh-gatewayroute-gatewayroutename)
     pub fn gateway_route_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GatewayRouteName", value.into_expr()), Phase) }
-    /// `MeshName`: text, required. Update: replacement.
+    /// `MeshName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-gatewayroute.html#cfn-appmesh-gatewayroute-meshname)
     pub fn mesh_name(self, value: impl Arg<str>) -> CfnGatewayRouteProps<Set, R1, R2> { CfnGatewayRouteProps(put(self.0, "MeshName", value.into_expr()), Phase) }
-    /// `MeshOwner`: text. Update: replacement.
+    /// `MeshOwner`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-gatewayroute.html#cfn-appmesh-gatewayroute-meshowner)
     pub fn mesh_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MeshOwner", value.into_expr()), Phase) }
-    /// `Spec`: `GatewayRouteSpec`, required. Update: in place.
+    /// `Spec`: `GatewayRouteSpec`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-gatewayroute.html#cfn-appmesh-gatewayroute-spec)
     pub fn spec(self, value: impl Arg<gateway_route::GatewayRouteSpec>) -> CfnGatewayRouteProps<R0, Set, R2> { CfnGatewayRouteProps(put(self.0, "Spec", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-gatewayroute.html#cfn-appmesh-gatewayroute-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VirtualGatewayName`: text, required. Update: replacement.
+    /// `VirtualGatewayName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-gatewayroute.html#cfn-appmesh-gatewayroute-virtualgatewayname)
     pub fn virtual_gateway_name(self, value: impl Arg<str>) -> CfnGatewayRouteProps<R0, R1, Set> { CfnGatewayRouteProps(put(self.0, "VirtualGatewayName", value.into_expr()), Phase) }
 }
 impl Done for CfnGatewayRouteProps { fn into_props(self) -> Bag { self.0 } }
@@ -60,9 +60,9 @@ use crate::cfn::support::*;
 impl GatewayRouteHostnameMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Exact`: text. Update: in place.
+    /// `Exact`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-gatewayroutehostnamematch.html#cfn-appmesh-gatewayroute-gatewayroutehostnamematch-exact)
     pub fn exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exact", value.into_expr())) }
-    /// `Suffix`: text. Update: in place.
+    /// `Suffix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-gatewayroutehostnamematch.html#cfn-appmesh-gatewayroute-gatewayroutehostnamematch-suffix)
     pub fn suffix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Suffix", value.into_expr())) }
 }
 impl Done for GatewayRouteHostnameMatch { fn into_props(self) -> Bag { self.0 } }
@@ -71,7 +71,7 @@ impl Done for GatewayRouteHostnameMatch { fn into_props(self) -> Bag { self.0 } 
 impl GatewayRouteHostnameRewrite {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DefaultTargetHostname`: text. Update: in place.
+    /// `DefaultTargetHostname`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-gatewayroutehostnamerewrite.html#cfn-appmesh-gatewayroute-gatewayroutehostnamerewrite-defaulttargethostname)
     pub fn default_target_hostname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultTargetHostname", value.into_expr())) }
 }
 impl Done for GatewayRouteHostnameRewrite { fn into_props(self) -> Bag { self.0 } }
@@ -80,15 +80,15 @@ impl Done for GatewayRouteHostnameRewrite { fn into_props(self) -> Bag { self.0 
 impl GatewayRouteMetadataMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Exact`: text. Update: in place.
+    /// `Exact`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-gatewayroutemetadatamatch.html#cfn-appmesh-gatewayroute-gatewayroutemetadatamatch-exact)
     pub fn exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exact", value.into_expr())) }
-    /// `Prefix`: text. Update: in place.
+    /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-gatewayroutemetadatamatch.html#cfn-appmesh-gatewayroute-gatewayroutemetadatamatch-prefix)
     pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
-    /// `Range`: `GatewayRouteRangeMatch`. Update: in place.
+    /// `Range`: `GatewayRouteRangeMatch`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-gatewayroutemetadatamatch.html#cfn-appmesh-gatewayroute-gatewayroutemetadatamatch-range)
     pub fn range(self, value: impl Arg<GatewayRouteRangeMatch>) -> Self { Self(put(self.0, "Range", value.into_expr())) }
-    /// `Regex`: text. Update: in place.
+    /// `Regex`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-gatewayroutemetadatamatch.html#cfn-appmesh-gatewayroute-gatewayroutemetadatamatch-regex)
     pub fn regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Regex", value.into_expr())) }
-    /// `Suffix`: text. Update: in place.
+    /// `Suffix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-gatewayroutemetadatamatch.html#cfn-appmesh-gatewayroute-gatewayroutemetadatamatch-suffix)
     pub fn suffix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Suffix", value.into_expr())) }
 }
 impl Done for GatewayRouteMetadataMatch { fn into_props(self) -> Bag { self.0 } }
@@ -99,9 +99,9 @@ impl GatewayRouteRangeMatch {
     pub fn new() -> GatewayRouteRangeMatch<Missing<super::required::End>, Missing<super::required::Start>> { GatewayRouteRangeMatch(Bag::default(), Phase) }
 }
 impl<R0, R1> GatewayRouteRangeMatch<R0, R1> {
-    /// `End`: integer, required. Update: in place.
+    /// `End`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-gatewayrouterangematch.html#cfn-appmesh-gatewayroute-gatewayrouterangematch-end)
     pub fn end(self, value: impl Arg<i64>) -> GatewayRouteRangeMatch<Set, R1> { GatewayRouteRangeMatch(put(self.0, "End", value.into_expr()), Phase) }
-    /// `Start`: integer, required. Update: in place.
+    /// `Start`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-gatewayrouterangematch.html#cfn-appmesh-gatewayroute-gatewayrouterangematch-start)
     pub fn start(self, value: impl Arg<i64>) -> GatewayRouteRangeMatch<R0, Set> { GatewayRouteRangeMatch(put(self.0, "Start", value.into_expr()), Phase) }
 }
 impl Done for GatewayRouteRangeMatch { fn into_props(self) -> Bag { self.0 } }
@@ -110,13 +110,13 @@ impl Done for GatewayRouteRangeMatch { fn into_props(self) -> Bag { self.0 } }
 impl GatewayRouteSpec {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `GrpcRoute`: `GrpcGatewayRoute`. Update: in place.
+    /// `GrpcRoute`: `GrpcGatewayRoute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-gatewayroutespec.html#cfn-appmesh-gatewayroute-gatewayroutespec-grpcroute)
     pub fn grpc_route(self, value: impl Arg<GrpcGatewayRoute>) -> Self { Self(put(self.0, "GrpcRoute", value.into_expr())) }
-    /// `Http2Route`: `HttpGatewayRoute`. Update: in place.
+    /// `Http2Route`: `HttpGatewayRoute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-gatewayroutespec.html#cfn-appmesh-gatewayroute-gatewayroutespec-http2route)
     pub fn http2_route(self, value: impl Arg<HttpGatewayRoute>) -> Self { Self(put(self.0, "Http2Route", value.into_expr())) }
-    /// `HttpRoute`: `HttpGatewayRoute`. Update: in place.
+    /// `HttpRoute`: `HttpGatewayRoute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-gatewayroutespec.html#cfn-appmesh-gatewayroute-gatewayroutespec-httproute)
     pub fn http_route(self, value: impl Arg<HttpGatewayRoute>) -> Self { Self(put(self.0, "HttpRoute", value.into_expr())) }
-    /// `Priority`: integer. Update: in place.
+    /// `Priority`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-gatewayroutespec.html#cfn-appmesh-gatewayroute-gatewayroutespec-priority)
     pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value.into_expr())) }
 }
 impl Done for GatewayRouteSpec { fn into_props(self) -> Bag { self.0 } }
@@ -127,9 +127,9 @@ impl GatewayRouteTarget {
     pub fn new() -> GatewayRouteTarget<Missing<super::required::VirtualService>> { GatewayRouteTarget(Bag::default(), Phase) }
 }
 impl<R0> GatewayRouteTarget<R0> {
-    /// `Port`: integer. Update: in place.
+    /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-gatewayroutetarget.html#cfn-appmesh-gatewayroute-gatewayroutetarget-port)
     pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
-    /// `VirtualService`: `GatewayRouteVirtualService`, required. Update: in place.
+    /// `VirtualService`: `GatewayRouteVirtualService`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-gatewayroutetarget.html#cfn-appmesh-gatewayroute-gatewayroutetarget-virtualservice)
     pub fn virtual_service(self, value: impl Arg<GatewayRouteVirtualService>) -> GatewayRouteTarget<Set> { GatewayRouteTarget(put(self.0, "VirtualService", value.into_expr()), Phase) }
 }
 impl Done for GatewayRouteTarget { fn into_props(self) -> Bag { self.0 } }
@@ -140,7 +140,7 @@ impl GatewayRouteVirtualService {
     pub fn new() -> GatewayRouteVirtualService<Missing<super::required::VirtualServiceName>> { GatewayRouteVirtualService(Bag::default(), Phase) }
 }
 impl<R0> GatewayRouteVirtualService<R0> {
-    /// `VirtualServiceName`: text, required. Update: in place.
+    /// `VirtualServiceName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-gatewayroutevirtualservice.html#cfn-appmesh-gatewayroute-gatewayroutevirtualservice-virtualservicename)
     pub fn virtual_service_name(self, value: impl Arg<str>) -> GatewayRouteVirtualService<Set> { GatewayRouteVirtualService(put(self.0, "VirtualServiceName", value.into_expr()), Phase) }
 }
 impl Done for GatewayRouteVirtualService { fn into_props(self) -> Bag { self.0 } }
@@ -151,9 +151,9 @@ impl GrpcGatewayRoute {
     pub fn new() -> GrpcGatewayRoute<Missing<super::required::Action>, Missing<super::required::Match>> { GrpcGatewayRoute(Bag::default(), Phase) }
 }
 impl<R0, R1> GrpcGatewayRoute<R0, R1> {
-    /// `Action`: `GrpcGatewayRouteAction`, required. Update: in place.
+    /// `Action`: `GrpcGatewayRouteAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-grpcgatewayroute.html#cfn-appmesh-gatewayroute-grpcgatewayroute-action)
     pub fn action(self, value: impl Arg<GrpcGatewayRouteAction>) -> GrpcGatewayRoute<Set, R1> { GrpcGatewayRoute(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `Match`: `GrpcGatewayRouteMatch`, required. Update: in place.
+    /// `Match`: `GrpcGatewayRouteMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-grpcgatewayroute.html#cfn-appmesh-gatewayroute-grpcgatewayroute-match)
     pub fn match_(self, value: impl Arg<GrpcGatewayRouteMatch>) -> GrpcGatewayRoute<R0, Set> { GrpcGatewayRoute(put(self.0, "Match", value.into_expr()), Phase) }
 }
 impl Done for GrpcGatewayRoute { fn into_props(self) -> Bag { self.0 } }
@@ -164,9 +164,9 @@ impl GrpcGatewayRouteAction {
     pub fn new() -> GrpcGatewayRouteAction<Missing<super::required::Target>> { GrpcGatewayRouteAction(Bag::default(), Phase) }
 }
 impl<R0> GrpcGatewayRouteAction<R0> {
-    /// `Rewrite`: `GrpcGatewayRouteRewrite`. Update: in place.
+    /// `Rewrite`: `GrpcGatewayRouteRewrite`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-grpcgatewayrouteaction.html#cfn-appmesh-gatewayroute-grpcgatewayrouteaction-rewrite)
     pub fn rewrite(self, value: impl Arg<GrpcGatewayRouteRewrite>) -> Self { Self(put(self.0, "Rewrite", value.into_expr()), Phase) }
-    /// `Target`: `GatewayRouteTarget`, required. Update: in place.
+    /// `Target`: `GatewayRouteTarget`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-grpcgatewayrouteaction.html#cfn-appmesh-gatewayroute-grpcgatewayrouteaction-target)
     pub fn target(self, value: impl Arg<GatewayRouteTarget>) -> GrpcGatewayRouteAction<Set> { GrpcGatewayRouteAction(put(self.0, "Target", value.into_expr()), Phase) }
 }
 impl Done for GrpcGatewayRouteAction { fn into_props(self) -> Bag { self.0 } }
@@ -175,13 +175,13 @@ impl Done for GrpcGatewayRouteAction { fn into_props(self) -> Bag { self.0 } }
 impl GrpcGatewayRouteMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Hostname`: `GatewayRouteHostnameMatch`. Update: in place.
+    /// `Hostname`: `GatewayRouteHostnameMatch`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-grpcgatewayroutematch.html#cfn-appmesh-gatewayroute-grpcgatewayroutematch-hostname)
     pub fn hostname(self, value: impl Arg<GatewayRouteHostnameMatch>) -> Self { Self(put(self.0, "Hostname", value.into_expr())) }
-    /// `Metadata`: list of `GrpcGatewayRouteMetadata`. Update: in place.
+    /// `Metadata`: list of `GrpcGatewayRouteMetadata`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-grpcgatewayroutematch.html#cfn-appmesh-gatewayroute-grpcgatewayroutematch-metadata)
     pub fn metadata(self, value: impl Arg<Arr<GrpcGatewayRouteMetadata>>) -> Self { Self(put(self.0, "Metadata", value.into_expr())) }
-    /// `Port`: integer. Update: in place.
+    /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-grpcgatewayroutematch.html#cfn-appmesh-gatewayroute-grpcgatewayroutematch-port)
     pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
-    /// `ServiceName`: text. Update: in place.
+    /// `ServiceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-grpcgatewayroutematch.html#cfn-appmesh-gatewayroute-grpcgatewayroutematch-servicename)
     pub fn service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceName", value.into_expr())) }
 }
 impl Done for GrpcGatewayRouteMatch { fn into_props(self) -> Bag { self.0 } }
@@ -192,11 +192,11 @@ impl GrpcGatewayRouteMetadata {
     pub fn new() -> GrpcGatewayRouteMetadata<Missing<super::required::Name>> { GrpcGatewayRouteMetadata(Bag::default(), Phase) }
 }
 impl<R0> GrpcGatewayRouteMetadata<R0> {
-    /// `Invert`: boolean. Update: in place.
+    /// `Invert`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-grpcgatewayroutemetadata.html#cfn-appmesh-gatewayroute-grpcgatewayroutemetadata-invert)
     pub fn invert(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Invert", value.into_expr()), Phase) }
-    /// `Match`: `GatewayRouteMetadataMatch`. Update: in place.
+    /// `Match`: `GatewayRouteMetadataMatch`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-grpcgatewayroutemetadata.html#cfn-appmesh-gatewayroute-grpcgatewayroutemetadata-match)
     pub fn match_(self, value: impl Arg<GatewayRouteMetadataMatch>) -> Self { Self(put(self.0, "Match", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-grpcgatewayroutemetadata.html#cfn-appmesh-gatewayroute-grpcgatewayroutemetadata-name)
     pub fn name(self, value: impl Arg<str>) -> GrpcGatewayRouteMetadata<Set> { GrpcGatewayRouteMetadata(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for GrpcGatewayRouteMetadata { fn into_props(self) -> Bag { self.0 } }
@@ -205,7 +205,7 @@ impl Done for GrpcGatewayRouteMetadata { fn into_props(self) -> Bag { self.0 } }
 impl GrpcGatewayRouteRewrite {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Hostname`: `GatewayRouteHostnameRewrite`. Update: in place.
+    /// `Hostname`: `GatewayRouteHostnameRewrite`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-grpcgatewayrouterewrite.html#cfn-appmesh-gatewayroute-grpcgatewayrouterewrite-hostname)
     pub fn hostname(self, value: impl Arg<GatewayRouteHostnameRewrite>) -> Self { Self(put(self.0, "Hostname", value.into_expr())) }
 }
 impl Done for GrpcGatewayRouteRewrite { fn into_props(self) -> Bag { self.0 } }
@@ -216,9 +216,9 @@ impl HttpGatewayRoute {
     pub fn new() -> HttpGatewayRoute<Missing<super::required::Action>, Missing<super::required::Match>> { HttpGatewayRoute(Bag::default(), Phase) }
 }
 impl<R0, R1> HttpGatewayRoute<R0, R1> {
-    /// `Action`: `HttpGatewayRouteAction`, required. Update: in place.
+    /// `Action`: `HttpGatewayRouteAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayroute.html#cfn-appmesh-gatewayroute-httpgatewayroute-action)
     pub fn action(self, value: impl Arg<HttpGatewayRouteAction>) -> HttpGatewayRoute<Set, R1> { HttpGatewayRoute(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `Match`: `HttpGatewayRouteMatch`, required. Update: in place.
+    /// `Match`: `HttpGatewayRouteMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayroute.html#cfn-appmesh-gatewayroute-httpgatewayroute-match)
     pub fn match_(self, value: impl Arg<HttpGatewayRouteMatch>) -> HttpGatewayRoute<R0, Set> { HttpGatewayRoute(put(self.0, "Match", value.into_expr()), Phase) }
 }
 impl Done for HttpGatewayRoute { fn into_props(self) -> Bag { self.0 } }
@@ -229,9 +229,9 @@ impl HttpGatewayRouteAction {
     pub fn new() -> HttpGatewayRouteAction<Missing<super::required::Target>> { HttpGatewayRouteAction(Bag::default(), Phase) }
 }
 impl<R0> HttpGatewayRouteAction<R0> {
-    /// `Rewrite`: `HttpGatewayRouteRewrite`. Update: in place.
+    /// `Rewrite`: `HttpGatewayRouteRewrite`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayrouteaction.html#cfn-appmesh-gatewayroute-httpgatewayrouteaction-rewrite)
     pub fn rewrite(self, value: impl Arg<HttpGatewayRouteRewrite>) -> Self { Self(put(self.0, "Rewrite", value.into_expr()), Phase) }
-    /// `Target`: `GatewayRouteTarget`, required. Update: in place.
+    /// `Target`: `GatewayRouteTarget`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayrouteaction.html#cfn-appmesh-gatewayroute-httpgatewayrouteaction-target)
     pub fn target(self, value: impl Arg<GatewayRouteTarget>) -> HttpGatewayRouteAction<Set> { HttpGatewayRouteAction(put(self.0, "Target", value.into_expr()), Phase) }
 }
 impl Done for HttpGatewayRouteAction { fn into_props(self) -> Bag { self.0 } }
@@ -242,11 +242,11 @@ impl HttpGatewayRouteHeader {
     pub fn new() -> HttpGatewayRouteHeader<Missing<super::required::Name>> { HttpGatewayRouteHeader(Bag::default(), Phase) }
 }
 impl<R0> HttpGatewayRouteHeader<R0> {
-    /// `Invert`: boolean. Update: in place.
+    /// `Invert`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayrouteheader.html#cfn-appmesh-gatewayroute-httpgatewayrouteheader-invert)
     pub fn invert(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Invert", value.into_expr()), Phase) }
-    /// `Match`: `HttpGatewayRouteHeaderMatch`. Update: in place.
+    /// `Match`: `HttpGatewayRouteHeaderMatch`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayrouteheader.html#cfn-appmesh-gatewayroute-httpgatewayrouteheader-match)
     pub fn match_(self, value: impl Arg<HttpGatewayRouteHeaderMatch>) -> Self { Self(put(self.0, "Match", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayrouteheader.html#cfn-appmesh-gatewayroute-httpgatewayrouteheader-name)
     pub fn name(self, value: impl Arg<str>) -> HttpGatewayRouteHeader<Set> { HttpGatewayRouteHeader(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for HttpGatewayRouteHeader { fn into_props(self) -> Bag { self.0 } }
@@ -255,15 +255,15 @@ impl Done for HttpGatewayRouteHeader { fn into_props(self) -> Bag { self.0 } }
 impl HttpGatewayRouteHeaderMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Exact`: text. Update: in place.
+    /// `Exact`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayrouteheadermatch.html#cfn-appmesh-gatewayroute-httpgatewayrouteheadermatch-exact)
     pub fn exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exact", value.into_expr())) }
-    /// `Prefix`: text. Update: in place.
+    /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayrouteheadermatch.html#cfn-appmesh-gatewayroute-httpgatewayrouteheadermatch-prefix)
     pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
-    /// `Range`: `GatewayRouteRangeMatch`. Update: in place.
+    /// `Range`: `GatewayRouteRangeMatch`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayrouteheadermatch.html#cfn-appmesh-gatewayroute-httpgatewayrouteheadermatch-range)
     pub fn range(self, value: impl Arg<GatewayRouteRangeMatch>) -> Self { Self(put(self.0, "Range", value.into_expr())) }
-    /// `Regex`: text. Update: in place.
+    /// `Regex`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayrouteheadermatch.html#cfn-appmesh-gatewayroute-httpgatewayrouteheadermatch-regex)
     pub fn regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Regex", value.into_expr())) }
-    /// `Suffix`: text. Update: in place.
+    /// `Suffix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayrouteheadermatch.html#cfn-appmesh-gatewayroute-httpgatewayrouteheadermatch-suffix)
     pub fn suffix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Suffix", value.into_expr())) }
 }
 impl Done for HttpGatewayRouteHeaderMatch { fn into_props(self) -> Bag { self.0 } }
@@ -272,19 +272,19 @@ impl Done for HttpGatewayRouteHeaderMatch { fn into_props(self) -> Bag { self.0 
 impl HttpGatewayRouteMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Headers`: list of `HttpGatewayRouteHeader`. Update: in place.
+    /// `Headers`: list of `HttpGatewayRouteHeader`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayroutematch.html#cfn-appmesh-gatewayroute-httpgatewayroutematch-headers)
     pub fn headers(self, value: impl Arg<Arr<HttpGatewayRouteHeader>>) -> Self { Self(put(self.0, "Headers", value.into_expr())) }
-    /// `Hostname`: `GatewayRouteHostnameMatch`. Update: in place.
+    /// `Hostname`: `GatewayRouteHostnameMatch`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayroutematch.html#cfn-appmesh-gatewayroute-httpgatewayroutematch-hostname)
     pub fn hostname(self, value: impl Arg<GatewayRouteHostnameMatch>) -> Self { Self(put(self.0, "Hostname", value.into_expr())) }
-    /// `Method`: text. Update: in place.
+    /// `Method`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayroutematch.html#cfn-appmesh-gatewayroute-httpgatewayroutematch-method)
     pub fn method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Method", value.into_expr())) }
-    /// `Path`: `HttpPathMatch`. Update: in place.
+    /// `Path`: `HttpPathMatch`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayroutematch.html#cfn-appmesh-gatewayroute-httpgatewayroutematch-path)
     pub fn path(self, value: impl Arg<HttpPathMatch>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
-    /// `Port`: integer. Update: in place.
+    /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayroutematch.html#cfn-appmesh-gatewayroute-httpgatewayroutematch-port)
     pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
-    /// `Prefix`: text. Update: in place.
+    /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayroutematch.html#cfn-appmesh-gatewayroute-httpgatewayroutematch-prefix)
     pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
-    /// `QueryParameters`: list of `QueryParameter`. Update: in place.
+    /// `QueryParameters`: list of `QueryParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayroutematch.html#cfn-appmesh-gatewayroute-httpgatewayroutematch-queryparameters)
     pub fn query_parameters(self, value: impl Arg<Arr<QueryParameter>>) -> Self { Self(put(self.0, "QueryParameters", value.into_expr())) }
 }
 impl Done for HttpGatewayRouteMatch { fn into_props(self) -> Bag { self.0 } }
@@ -293,7 +293,7 @@ impl Done for HttpGatewayRouteMatch { fn into_props(self) -> Bag { self.0 } }
 impl HttpGatewayRoutePathRewrite {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Exact`: text. Update: in place.
+    /// `Exact`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayroutepathrewrite.html#cfn-appmesh-gatewayroute-httpgatewayroutepathrewrite-exact)
     pub fn exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exact", value.into_expr())) }
 }
 impl Done for HttpGatewayRoutePathRewrite { fn into_props(self) -> Bag { self.0 } }
@@ -302,9 +302,9 @@ impl Done for HttpGatewayRoutePathRewrite { fn into_props(self) -> Bag { self.0 
 impl HttpGatewayRoutePrefixRewrite {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DefaultPrefix`: text. Update: in place.
+    /// `DefaultPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayrouteprefixrewrite.html#cfn-appmesh-gatewayroute-httpgatewayrouteprefixrewrite-defaultprefix)
     pub fn default_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultPrefix", value.into_expr())) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayrouteprefixrewrite.html#cfn-appmesh-gatewayroute-httpgatewayrouteprefixrewrite-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for HttpGatewayRoutePrefixRewrite { fn into_props(self) -> Bag { self.0 } }
@@ -313,11 +313,11 @@ impl Done for HttpGatewayRoutePrefixRewrite { fn into_props(self) -> Bag { self.
 impl HttpGatewayRouteRewrite {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Hostname`: `GatewayRouteHostnameRewrite`. Update: in place.
+    /// `Hostname`: `GatewayRouteHostnameRewrite`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayrouterewrite.html#cfn-appmesh-gatewayroute-httpgatewayrouterewrite-hostname)
     pub fn hostname(self, value: impl Arg<GatewayRouteHostnameRewrite>) -> Self { Self(put(self.0, "Hostname", value.into_expr())) }
-    /// `Path`: `HttpGatewayRoutePathRewrite`. Update: in place.
+    /// `Path`: `HttpGatewayRoutePathRewrite`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayrouterewrite.html#cfn-appmesh-gatewayroute-httpgatewayrouterewrite-path)
     pub fn path(self, value: impl Arg<HttpGatewayRoutePathRewrite>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
-    /// `Prefix`: `HttpGatewayRoutePrefixRewrite`. Update: in place.
+    /// `Prefix`: `HttpGatewayRoutePrefixRewrite`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayrouterewrite.html#cfn-appmesh-gatewayroute-httpgatewayrouterewrite-prefix)
     pub fn prefix(self, value: impl Arg<HttpGatewayRoutePrefixRewrite>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
 }
 impl Done for HttpGatewayRouteRewrite { fn into_props(self) -> Bag { self.0 } }
@@ -326,9 +326,9 @@ impl Done for HttpGatewayRouteRewrite { fn into_props(self) -> Bag { self.0 } }
 impl HttpPathMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Exact`: text. Update: in place.
+    /// `Exact`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httppathmatch.html#cfn-appmesh-gatewayroute-httppathmatch-exact)
     pub fn exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exact", value.into_expr())) }
-    /// `Regex`: text. Update: in place.
+    /// `Regex`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httppathmatch.html#cfn-appmesh-gatewayroute-httppathmatch-regex)
     pub fn regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Regex", value.into_expr())) }
 }
 impl Done for HttpPathMatch { fn into_props(self) -> Bag { self.0 } }
@@ -337,7 +337,7 @@ impl Done for HttpPathMatch { fn into_props(self) -> Bag { self.0 } }
 impl HttpQueryParameterMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Exact`: text. Update: in place.
+    /// `Exact`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpqueryparametermatch.html#cfn-appmesh-gatewayroute-httpqueryparametermatch-exact)
     pub fn exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exact", value.into_expr())) }
 }
 impl Done for HttpQueryParameterMatch { fn into_props(self) -> Bag { self.0 } }
@@ -348,9 +348,9 @@ impl QueryParameter {
     pub fn new() -> QueryParameter<Missing<super::required::Name>> { QueryParameter(Bag::default(), Phase) }
 }
 impl<R0> QueryParameter<R0> {
-    /// `Match`: `HttpQueryParameterMatch`. Update: in place.
+    /// `Match`: `HttpQueryParameterMatch`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-queryparameter.html#cfn-appmesh-gatewayroute-queryparameter-match)
     pub fn match_(self, value: impl Arg<HttpQueryParameterMatch>) -> Self { Self(put(self.0, "Match", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-queryparameter.html#cfn-appmesh-gatewayroute-queryparameter-name)
     pub fn name(self, value: impl Arg<str>) -> QueryParameter<Set> { QueryParameter(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for QueryParameter { fn into_props(self) -> Bag { self.0 } }
@@ -364,17 +364,17 @@ impl CfnMesh {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnMeshProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-mesh.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-mesh.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `MeshName`: text.
+    /// The attribute `MeshName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-mesh.html#MeshName-fn::getatt)
     pub fn attr_mesh_name(&self) -> Val<str> { self.0.get_att("MeshName") }
-    /// The attribute `MeshOwner`: text.
+    /// The attribute `MeshOwner`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-mesh.html#MeshOwner-fn::getatt)
     pub fn attr_mesh_owner(&self) -> Val<str> { self.0.get_att("MeshOwner") }
-    /// The attribute `ResourceOwner`: text.
+    /// The attribute `ResourceOwner`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-mesh.html#ResourceOwner-fn::getatt)
     pub fn attr_resource_owner(&self) -> Val<str> { self.0.get_att("ResourceOwner") }
-    /// The attribute `Uid`: text.
+    /// The attribute `Uid`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-mesh.html#Uid-fn::getatt)
     pub fn attr_uid(&self) -> Val<str> { self.0.get_att("Uid") }
 }
 impl Parent for CfnMesh { fn node(&self) -> &Place { &self.0 } }
@@ -383,11 +383,11 @@ impl Parent for CfnMesh { fn node(&self) -> &Place { &self.0 } }
 impl CfnMeshProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MeshName`: text. Update: replacement.
+    /// `MeshName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-mesh.html#cfn-appmesh-mesh-meshname)
     pub fn mesh_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MeshName", value.into_expr())) }
-    /// `Spec`: `MeshSpec`. Update: in place.
+    /// `Spec`: `MeshSpec`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-mesh.html#cfn-appmesh-mesh-spec)
     pub fn spec(self, value: impl Arg<mesh::MeshSpec>) -> Self { Self(put(self.0, "Spec", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-mesh.html#cfn-appmesh-mesh-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnMeshProps { fn into_props(self) -> Bag { self.0 } }
@@ -401,7 +401,7 @@ impl EgressFilter {
     pub fn new() -> EgressFilter<Missing<super::required::Type>> { EgressFilter(Bag::default(), Phase) }
 }
 impl<R0> EgressFilter<R0> {
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-mesh-egressfilter.html#cfn-appmesh-mesh-egressfilter-type)
     pub fn type_(self, value: impl Arg<str>) -> EgressFilter<Set> { EgressFilter(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for EgressFilter { fn into_props(self) -> Bag { self.0 } }
@@ -410,7 +410,7 @@ impl Done for EgressFilter { fn into_props(self) -> Bag { self.0 } }
 impl MeshServiceDiscovery {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IpPreference`: text. Update: in place.
+    /// `IpPreference`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-mesh-meshservicediscovery.html#cfn-appmesh-mesh-meshservicediscovery-ippreference)
     pub fn ip_preference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpPreference", value.into_expr())) }
 }
 impl Done for MeshServiceDiscovery { fn into_props(self) -> Bag { self.0 } }
@@ -419,9 +419,9 @@ impl Done for MeshServiceDiscovery { fn into_props(self) -> Bag { self.0 } }
 impl MeshSpec {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EgressFilter`: `EgressFilter`. Update: in place.
+    /// `EgressFilter`: `EgressFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-mesh-meshspec.html#cfn-appmesh-mesh-meshspec-egressfilter)
     pub fn egress_filter(self, value: impl Arg<EgressFilter>) -> Self { Self(put(self.0, "EgressFilter", value.into_expr())) }
-    /// `ServiceDiscovery`: `MeshServiceDiscovery`. Update: in place.
+    /// `ServiceDiscovery`: `MeshServiceDiscovery`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-mesh-meshspec.html#cfn-appmesh-mesh-meshspec-servicediscovery)
     pub fn service_discovery(self, value: impl Arg<MeshServiceDiscovery>) -> Self { Self(put(self.0, "ServiceDiscovery", value.into_expr())) }
 }
 impl Done for MeshSpec { fn into_props(self) -> Bag { self.0 } }
@@ -435,21 +435,21 @@ impl CfnRoute {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRouteProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-route.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-route.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `MeshName`: text.
+    /// The attribute `MeshName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-route.html#MeshName-fn::getatt)
     pub fn attr_mesh_name(&self) -> Val<str> { self.0.get_att("MeshName") }
-    /// The attribute `MeshOwner`: text.
+    /// The attribute `MeshOwner`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-route.html#MeshOwner-fn::getatt)
     pub fn attr_mesh_owner(&self) -> Val<str> { self.0.get_att("MeshOwner") }
-    /// The attribute `ResourceOwner`: text.
+    /// The attribute `ResourceOwner`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-route.html#ResourceOwner-fn::getatt)
     pub fn attr_resource_owner(&self) -> Val<str> { self.0.get_att("ResourceOwner") }
-    /// The attribute `RouteName`: text.
+    /// The attribute `RouteName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-route.html#RouteName-fn::getatt)
     pub fn attr_route_name(&self) -> Val<str> { self.0.get_att("RouteName") }
-    /// The attribute `Uid`: text.
+    /// The attribute `Uid`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-route.html#Uid-fn::getatt)
     pub fn attr_uid(&self) -> Val<str> { self.0.get_att("Uid") }
-    /// The attribute `VirtualRouterName`: text.
+    /// The attribute `VirtualRouterName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-route.html#VirtualRouterName-fn::getatt)
     pub fn attr_virtual_router_name(&self) -> Val<str> { self.0.get_att("VirtualRouterName") }
 }
 impl Parent for CfnRoute { fn node(&self) -> &Place { &self.0 } }
@@ -460,17 +460,17 @@ impl CfnRouteProps {
     pub fn new() -> CfnRouteProps<Missing<required::MeshName>, Missing<required::Spec>, Missing<required::VirtualRouterName>> { CfnRouteProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnRouteProps<R0, R1, R2> {
-    /// `MeshName`: text, required. Update: replacement.
+    /// `MeshName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-route.html#cfn-appmesh-route-meshname)
     pub fn mesh_name(self, value: impl Arg<str>) -> CfnRouteProps<Set, R1, R2> { CfnRouteProps(put(self.0, "MeshName", value.into_expr()), Phase) }
-    /// `MeshOwner`: text. Update: replacement.
+    /// `MeshOwner`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-route.html#cfn-appmesh-route-meshowner)
     pub fn mesh_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MeshOwner", value.into_expr()), Phase) }
-    /// `RouteName`: text. Update: replacement.
+    /// `RouteName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-route.html#cfn-appmesh-route-routename)
     pub fn route_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RouteName", value.into_expr()), Phase) }
-    /// `Spec`: `RouteSpec`, required. Update: in place.
+    /// `Spec`: `RouteSpec`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-route.html#cfn-appmesh-route-spec)
     pub fn spec(self, value: impl Arg<route::RouteSpec>) -> CfnRouteProps<R0, Set, R2> { CfnRouteProps(put(self.0, "Spec", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-route.html#cfn-appmesh-route-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VirtualRouterName`: text, required. Update: replacement.
+    /// `VirtualRouterName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-route.html#cfn-appmesh-route-virtualroutername)
     pub fn virtual_router_name(self, value: impl Arg<str>) -> CfnRouteProps<R0, R1, Set> { CfnRouteProps(put(self.0, "VirtualRouterName", value.into_expr()), Phase) }
 }
 impl Done for CfnRouteProps { fn into_props(self) -> Bag { self.0 } }
@@ -484,9 +484,9 @@ impl Duration {
     pub fn new() -> Duration<Missing<super::required::Unit>, Missing<super::required::Value>> { Duration(Bag::default(), Phase) }
 }
 impl<R0, R1> Duration<R0, R1> {
-    /// `Unit`: text, required. Update: in place.
+    /// `Unit`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-duration.html#cfn-appmesh-route-duration-unit)
     pub fn unit(self, value: impl Arg<str>) -> Duration<Set, R1> { Duration(put(self.0, "Unit", value.into_expr()), Phase) }
-    /// `Value`: integer, required. Update: in place.
+    /// `Value`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-duration.html#cfn-appmesh-route-duration-value)
     pub fn value(self, value: impl Arg<i64>) -> Duration<R0, Set> { Duration(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Duration { fn into_props(self) -> Bag { self.0 } }
@@ -497,15 +497,15 @@ impl GrpcRetryPolicy {
     pub fn new() -> GrpcRetryPolicy<Missing<super::required::MaxRetries>, Missing<super::required::PerRetryTimeout>> { GrpcRetryPolicy(Bag::default(), Phase) }
 }
 impl<R0, R1> GrpcRetryPolicy<R0, R1> {
-    /// `GrpcRetryEvents`: list of text. Update: in place.
+    /// `GrpcRetryEvents`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcretrypolicy.html#cfn-appmesh-route-grpcretrypolicy-grpcretryevents)
     pub fn grpc_retry_events(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "GrpcRetryEvents", value.into_expr()), Phase) }
-    /// `HttpRetryEvents`: list of text. Update: in place.
+    /// `HttpRetryEvents`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcretrypolicy.html#cfn-appmesh-route-grpcretrypolicy-httpretryevents)
     pub fn http_retry_events(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "HttpRetryEvents", value.into_expr()), Phase) }
-    /// `MaxRetries`: integer, required. Update: in place.
+    /// `MaxRetries`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcretrypolicy.html#cfn-appmesh-route-grpcretrypolicy-maxretries)
     pub fn max_retries(self, value: impl Arg<i64>) -> GrpcRetryPolicy<Set, R1> { GrpcRetryPolicy(put(self.0, "MaxRetries", value.into_expr()), Phase) }
-    /// `PerRetryTimeout`: `Duration`, required. Update: in place.
+    /// `PerRetryTimeout`: `Duration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcretrypolicy.html#cfn-appmesh-route-grpcretrypolicy-perretrytimeout)
     pub fn per_retry_timeout(self, value: impl Arg<Duration>) -> GrpcRetryPolicy<R0, Set> { GrpcRetryPolicy(put(self.0, "PerRetryTimeout", value.into_expr()), Phase) }
-    /// `TcpRetryEvents`: list of text. Update: in place.
+    /// `TcpRetryEvents`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcretrypolicy.html#cfn-appmesh-route-grpcretrypolicy-tcpretryevents)
     pub fn tcp_retry_events(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TcpRetryEvents", value.into_expr()), Phase) }
 }
 impl Done for GrpcRetryPolicy { fn into_props(self) -> Bag { self.0 } }
@@ -516,13 +516,13 @@ impl GrpcRoute {
     pub fn new() -> GrpcRoute<Missing<super::required::Action>, Missing<super::required::Match>> { GrpcRoute(Bag::default(), Phase) }
 }
 impl<R0, R1> GrpcRoute<R0, R1> {
-    /// `Action`: `GrpcRouteAction`, required. Update: in place.
+    /// `Action`: `GrpcRouteAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcroute.html#cfn-appmesh-route-grpcroute-action)
     pub fn action(self, value: impl Arg<GrpcRouteAction>) -> GrpcRoute<Set, R1> { GrpcRoute(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `Match`: `GrpcRouteMatch`, required. Update: in place.
+    /// `Match`: `GrpcRouteMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcroute.html#cfn-appmesh-route-grpcroute-match)
     pub fn match_(self, value: impl Arg<GrpcRouteMatch>) -> GrpcRoute<R0, Set> { GrpcRoute(put(self.0, "Match", value.into_expr()), Phase) }
-    /// `RetryPolicy`: `GrpcRetryPolicy`. Update: in place.
+    /// `RetryPolicy`: `GrpcRetryPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcroute.html#cfn-appmesh-route-grpcroute-retrypolicy)
     pub fn retry_policy(self, value: impl Arg<GrpcRetryPolicy>) -> Self { Self(put(self.0, "RetryPolicy", value.into_expr()), Phase) }
-    /// `Timeout`: `GrpcTimeout`. Update: in place.
+    /// `Timeout`: `GrpcTimeout`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcroute.html#cfn-appmesh-route-grpcroute-timeout)
     pub fn timeout(self, value: impl Arg<GrpcTimeout>) -> Self { Self(put(self.0, "Timeout", value.into_expr()), Phase) }
 }
 impl Done for GrpcRoute { fn into_props(self) -> Bag { self.0 } }
@@ -533,7 +533,7 @@ impl GrpcRouteAction {
     pub fn new() -> GrpcRouteAction<Missing<super::required::WeightedTargets>> { GrpcRouteAction(Bag::default(), Phase) }
 }
 impl<R0> GrpcRouteAction<R0> {
-    /// `WeightedTargets`: list of `WeightedTarget`, required. Update: in place.
+    /// `WeightedTargets`: list of `WeightedTarget`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcrouteaction.html#cfn-appmesh-route-grpcrouteaction-weightedtargets)
     pub fn weighted_targets(self, value: impl Arg<Arr<WeightedTarget>>) -> GrpcRouteAction<Set> { GrpcRouteAction(put(self.0, "WeightedTargets", value.into_expr()), Phase) }
 }
 impl Done for GrpcRouteAction { fn into_props(self) -> Bag { self.0 } }
@@ -542,13 +542,13 @@ impl Done for GrpcRouteAction { fn into_props(self) -> Bag { self.0 } }
 impl GrpcRouteMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Metadata`: list of `GrpcRouteMetadata`. Update: in place.
+    /// `Metadata`: list of `GrpcRouteMetadata`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcroutematch.html#cfn-appmesh-route-grpcroutematch-metadata)
     pub fn metadata(self, value: impl Arg<Arr<GrpcRouteMetadata>>) -> Self { Self(put(self.0, "Metadata", value.into_expr())) }
-    /// `MethodName`: text. Update: in place.
+    /// `MethodName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcroutematch.html#cfn-appmesh-route-grpcroutematch-methodname)
     pub fn method_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MethodName", value.into_expr())) }
-    /// `Port`: integer. Update: in place.
+    /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcroutematch.html#cfn-appmesh-route-grpcroutematch-port)
     pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
-    /// `ServiceName`: text. Update: in place.
+    /// `ServiceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcroutematch.html#cfn-appmesh-route-grpcroutematch-servicename)
     pub fn service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceName", value.into_expr())) }
 }
 impl Done for GrpcRouteMatch { fn into_props(self) -> Bag { self.0 } }
@@ -559,11 +559,11 @@ impl GrpcRouteMetadata {
     pub fn new() -> GrpcRouteMetadata<Missing<super::required::Name>> { GrpcRouteMetadata(Bag::default(), Phase) }
 }
 impl<R0> GrpcRouteMetadata<R0> {
-    /// `Invert`: boolean. Update: in place.
+    /// `Invert`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcroutemetadata.html#cfn-appmesh-route-grpcroutemetadata-invert)
     pub fn invert(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Invert", value.into_expr()), Phase) }
-    /// `Match`: `GrpcRouteMetadataMatchMethod`. Update: in place.
+    /// `Match`: `GrpcRouteMetadataMatchMethod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcroutemetadata.html#cfn-appmesh-route-grpcroutemetadata-match)
     pub fn match_(self, value: impl Arg<GrpcRouteMetadataMatchMethod>) -> Self { Self(put(self.0, "Match", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcroutemetadata.html#cfn-appmesh-route-grpcroutemetadata-name)
     pub fn name(self, value: impl Arg<str>) -> GrpcRouteMetadata<Set> { GrpcRouteMetadata(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for GrpcRouteMetadata { fn into_props(self) -> Bag { self.0 } }
@@ -572,15 +572,15 @@ impl Done for GrpcRouteMetadata { fn into_props(self) -> Bag { self.0 } }
 impl GrpcRouteMetadataMatchMethod {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Exact`: text. Update: in place.
+    /// `Exact`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcroutemetadatamatchmethod.html#cfn-appmesh-route-grpcroutemetadatamatchmethod-exact)
     pub fn exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exact", value.into_expr())) }
-    /// `Prefix`: text. Update: in place.
+    /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcroutemetadatamatchmethod.html#cfn-appmesh-route-grpcroutemetadatamatchmethod-prefix)
     pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
-    /// `Range`: `MatchRange`. Update: in place.
+    /// `Range`: `MatchRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcroutemetadatamatchmethod.html#cfn-appmesh-route-grpcroutemetadatamatchmethod-range)
     pub fn range(self, value: impl Arg<MatchRange>) -> Self { Self(put(self.0, "Range", value.into_expr())) }
-    /// `Regex`: text. Update: in place.
+    /// `Regex`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcroutemetadatamatchmethod.html#cfn-appmesh-route-grpcroutemetadatamatchmethod-regex)
     pub fn regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Regex", value.into_expr())) }
-    /// `Suffix`: text. Update: in place.
+    /// `Suffix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcroutemetadatamatchmethod.html#cfn-appmesh-route-grpcroutemetadatamatchmethod-suffix)
     pub fn suffix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Suffix", value.into_expr())) }
 }
 impl Done for GrpcRouteMetadataMatchMethod { fn into_props(self) -> Bag { self.0 } }
@@ -589,9 +589,9 @@ impl Done for GrpcRouteMetadataMatchMethod { fn into_props(self) -> Bag { self.0
 impl GrpcTimeout {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Idle`: `Duration`. Update: in place.
+    /// `Idle`: `Duration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpctimeout.html#cfn-appmesh-route-grpctimeout-idle)
     pub fn idle(self, value: impl Arg<Duration>) -> Self { Self(put(self.0, "Idle", value.into_expr())) }
-    /// `PerRequest`: `Duration`. Update: in place.
+    /// `PerRequest`: `Duration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpctimeout.html#cfn-appmesh-route-grpctimeout-perrequest)
     pub fn per_request(self, value: impl Arg<Duration>) -> Self { Self(put(self.0, "PerRequest", value.into_expr())) }
 }
 impl Done for GrpcTimeout { fn into_props(self) -> Bag { self.0 } }
@@ -600,15 +600,15 @@ impl Done for GrpcTimeout { fn into_props(self) -> Bag { self.0 } }
 impl HeaderMatchMethod {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Exact`: text. Update: in place.
+    /// `Exact`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-headermatchmethod.html#cfn-appmesh-route-headermatchmethod-exact)
     pub fn exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exact", value.into_expr())) }
-    /// `Prefix`: text. Update: in place.
+    /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-headermatchmethod.html#cfn-appmesh-route-headermatchmethod-prefix)
     pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
-    /// `Range`: `MatchRange`. Update: in place.
+    /// `Range`: `MatchRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-headermatchmethod.html#cfn-appmesh-route-headermatchmethod-range)
     pub fn range(self, value: impl Arg<MatchRange>) -> Self { Self(put(self.0, "Range", value.into_expr())) }
-    /// `Regex`: text. Update: in place.
+    /// `Regex`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-headermatchmethod.html#cfn-appmesh-route-headermatchmethod-regex)
     pub fn regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Regex", value.into_expr())) }
-    /// `Suffix`: text. Update: in place.
+    /// `Suffix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-headermatchmethod.html#cfn-appmesh-route-headermatchmethod-suffix)
     pub fn suffix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Suffix", value.into_expr())) }
 }
 impl Done for HeaderMatchMethod { fn into_props(self) -> Bag { self.0 } }
@@ -617,9 +617,9 @@ impl Done for HeaderMatchMethod { fn into_props(self) -> Bag { self.0 } }
 impl HttpPathMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Exact`: text. Update: in place.
+    /// `Exact`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httppathmatch.html#cfn-appmesh-route-httppathmatch-exact)
     pub fn exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exact", value.into_expr())) }
-    /// `Regex`: text. Update: in place.
+    /// `Regex`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httppathmatch.html#cfn-appmesh-route-httppathmatch-regex)
     pub fn regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Regex", value.into_expr())) }
 }
 impl Done for HttpPathMatch { fn into_props(self) -> Bag { self.0 } }
@@ -628,7 +628,7 @@ impl Done for HttpPathMatch { fn into_props(self) -> Bag { self.0 } }
 impl HttpQueryParameterMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Exact`: text. Update: in place.
+    /// `Exact`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httpqueryparametermatch.html#cfn-appmesh-route-httpqueryparametermatch-exact)
     pub fn exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exact", value.into_expr())) }
 }
 impl Done for HttpQueryParameterMatch { fn into_props(self) -> Bag { self.0 } }
@@ -639,13 +639,13 @@ impl HttpRetryPolicy {
     pub fn new() -> HttpRetryPolicy<Missing<super::required::MaxRetries>, Missing<super::required::PerRetryTimeout>> { HttpRetryPolicy(Bag::default(), Phase) }
 }
 impl<R0, R1> HttpRetryPolicy<R0, R1> {
-    /// `HttpRetryEvents`: list of text. Update: in place.
+    /// `HttpRetryEvents`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httpretrypolicy.html#cfn-appmesh-route-httpretrypolicy-httpretryevents)
     pub fn http_retry_events(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "HttpRetryEvents", value.into_expr()), Phase) }
-    /// `MaxRetries`: integer, required. Update: in place.
+    /// `MaxRetries`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httpretrypolicy.html#cfn-appmesh-route-httpretrypolicy-maxretries)
     pub fn max_retries(self, value: impl Arg<i64>) -> HttpRetryPolicy<Set, R1> { HttpRetryPolicy(put(self.0, "MaxRetries", value.into_expr()), Phase) }
-    /// `PerRetryTimeout`: `Duration`, required. Update: in place.
+    /// `PerRetryTimeout`: `Duration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httpretrypolicy.html#cfn-appmesh-route-httpretrypolicy-perretrytimeout)
     pub fn per_retry_timeout(self, value: impl Arg<Duration>) -> HttpRetryPolicy<R0, Set> { HttpRetryPolicy(put(self.0, "PerRetryTimeout", value.into_expr()), Phase) }
-    /// `TcpRetryEvents`: list of text. Update: in place.
+    /// `TcpRetryEvents`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httpretrypolicy.html#cfn-appmesh-route-httpretrypolicy-tcpretryevents)
     pub fn tcp_retry_events(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TcpRetryEvents", value.into_expr()), Phase) }
 }
 impl Done for HttpRetryPolicy { fn into_props(self) -> Bag { self.0 } }
@@ -656,13 +656,13 @@ impl HttpRoute {
     pub fn new() -> HttpRoute<Missing<super::required::Action>, Missing<super::required::Match>> { HttpRoute(Bag::default(), Phase) }
 }
 impl<R0, R1> HttpRoute<R0, R1> {
-    /// `Action`: `HttpRouteAction`, required. Update: in place.
+    /// `Action`: `HttpRouteAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httproute.html#cfn-appmesh-route-httproute-action)
     pub fn action(self, value: impl Arg<HttpRouteAction>) -> HttpRoute<Set, R1> { HttpRoute(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `Match`: `HttpRouteMatch`, required. Update: in place.
+    /// `Match`: `HttpRouteMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httproute.html#cfn-appmesh-route-httproute-match)
     pub fn match_(self, value: impl Arg<HttpRouteMatch>) -> HttpRoute<R0, Set> { HttpRoute(put(self.0, "Match", value.into_expr()), Phase) }
-    /// `RetryPolicy`: `HttpRetryPolicy`. Update: in place.
+    /// `RetryPolicy`: `HttpRetryPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httproute.html#cfn-appmesh-route-httproute-retrypolicy)
     pub fn retry_policy(self, value: impl Arg<HttpRetryPolicy>) -> Self { Self(put(self.0, "RetryPolicy", value.into_expr()), Phase) }
-    /// `Timeout`: `HttpTimeout`. Update: in place.
+    /// `Timeout`: `HttpTimeout`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httproute.html#cfn-appmesh-route-httproute-timeout)
     pub fn timeout(self, value: impl Arg<HttpTimeout>) -> Self { Self(put(self.0, "Timeout", value.into_expr()), Phase) }
 }
 impl Done for HttpRoute { fn into_props(self) -> Bag { self.0 } }
@@ -673,7 +673,7 @@ impl HttpRouteAction {
     pub fn new() -> HttpRouteAction<Missing<super::required::WeightedTargets>> { HttpRouteAction(Bag::default(), Phase) }
 }
 impl<R0> HttpRouteAction<R0> {
-    /// `WeightedTargets`: list of `WeightedTarget`, required. Update: in place.
+    /// `WeightedTargets`: list of `WeightedTarget`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httprouteaction.html#cfn-appmesh-route-httprouteaction-weightedtargets)
     pub fn weighted_targets(self, value: impl Arg<Arr<WeightedTarget>>) -> HttpRouteAction<Set> { HttpRouteAction(put(self.0, "WeightedTargets", value.into_expr()), Phase) }
 }
 impl Done for HttpRouteAction { fn into_props(self) -> Bag { self.0 } }
@@ -684,11 +684,11 @@ impl HttpRouteHeader {
     pub fn new() -> HttpRouteHeader<Missing<super::required::Name>> { HttpRouteHeader(Bag::default(), Phase) }
 }
 impl<R0> HttpRouteHeader<R0> {
-    /// `Invert`: boolean. Update: in place.
+    /// `Invert`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httprouteheader.html#cfn-appmesh-route-httprouteheader-invert)
     pub fn invert(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Invert", value.into_expr()), Phase) }
-    /// `Match`: `HeaderMatchMethod`. Update: in place.
+    /// `Match`: `HeaderMatchMethod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httprouteheader.html#cfn-appmesh-route-httprouteheader-match)
     pub fn match_(self, value: impl Arg<HeaderMatchMethod>) -> Self { Self(put(self.0, "Match", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httprouteheader.html#cfn-appmesh-route-httprouteheader-name)
     pub fn name(self, value: impl Arg<str>) -> HttpRouteHeader<Set> { HttpRouteHeader(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for HttpRouteHeader { fn into_props(self) -> Bag { self.0 } }
@@ -697,19 +697,19 @@ impl Done for HttpRouteHeader { fn into_props(self) -> Bag { self.0 } }
 impl HttpRouteMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Headers`: list of `HttpRouteHeader`. Update: in place.
+    /// `Headers`: list of `HttpRouteHeader`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httproutematch.html#cfn-appmesh-route-httproutematch-headers)
     pub fn headers(self, value: impl Arg<Arr<HttpRouteHeader>>) -> Self { Self(put(self.0, "Headers", value.into_expr())) }
-    /// `Method`: text. Update: in place.
+    /// `Method`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httproutematch.html#cfn-appmesh-route-httproutematch-method)
     pub fn method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Method", value.into_expr())) }
-    /// `Path`: `HttpPathMatch`. Update: in place.
+    /// `Path`: `HttpPathMatch`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httproutematch.html#cfn-appmesh-route-httproutematch-path)
     pub fn path(self, value: impl Arg<HttpPathMatch>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
-    /// `Port`: integer. Update: in place.
+    /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httproutematch.html#cfn-appmesh-route-httproutematch-port)
     pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
-    /// `Prefix`: text. Update: in place.
+    /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httproutematch.html#cfn-appmesh-route-httproutematch-prefix)
     pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
-    /// `QueryParameters`: list of `QueryParameter`. Update: in place.
+    /// `QueryParameters`: list of `QueryParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httproutematch.html#cfn-appmesh-route-httproutematch-queryparameters)
     pub fn query_parameters(self, value: impl Arg<Arr<QueryParameter>>) -> Self { Self(put(self.0, "QueryParameters", value.into_expr())) }
-    /// `Scheme`: text. Update: in place.
+    /// `Scheme`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httproutematch.html#cfn-appmesh-route-httproutematch-scheme)
     pub fn scheme(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scheme", value.into_expr())) }
 }
 impl Done for HttpRouteMatch { fn into_props(self) -> Bag { self.0 } }
@@ -718,9 +718,9 @@ impl Done for HttpRouteMatch { fn into_props(self) -> Bag { self.0 } }
 impl HttpTimeout {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Idle`: `Duration`. Update: in place.
+    /// `Idle`: `Duration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httptimeout.html#cfn-appmesh-route-httptimeout-idle)
     pub fn idle(self, value: impl Arg<Duration>) -> Self { Self(put(self.0, "Idle", value.into_expr())) }
-    /// `PerRequest`: `Duration`. Update: in place.
+    /// `PerRequest`: `Duration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httptimeout.html#cfn-appmesh-route-httptimeout-perrequest)
     pub fn per_request(self, value: impl Arg<Duration>) -> Self { Self(put(self.0, "PerRequest", value.into_expr())) }
 }
 impl Done for HttpTimeout { fn into_props(self) -> Bag { self.0 } }
@@ -731,9 +731,9 @@ impl MatchRange {
     pub fn new() -> MatchRange<Missing<super::required::End>, Missing<super::required::Start>> { MatchRange(Bag::default(), Phase) }
 }
 impl<R0, R1> MatchRange<R0, R1> {
-    /// `End`: integer, required. Update: in place.
+    /// `End`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-matchrange.html#cfn-appmesh-route-matchrange-end)
     pub fn end(self, value: impl Arg<i64>) -> MatchRange<Set, R1> { MatchRange(put(self.0, "End", value.into_expr()), Phase) }
-    /// `Start`: integer, required. Update: in place.
+    /// `Start`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-matchrange.html#cfn-appmesh-route-matchrange-start)
     pub fn start(self, value: impl Arg<i64>) -> MatchRange<R0, Set> { MatchRange(put(self.0, "Start", value.into_expr()), Phase) }
 }
 impl Done for MatchRange { fn into_props(self) -> Bag { self.0 } }
@@ -744,9 +744,9 @@ impl QueryParameter {
     pub fn new() -> QueryParameter<Missing<super::required::Name>> { QueryParameter(Bag::default(), Phase) }
 }
 impl<R0> QueryParameter<R0> {
-    /// `Match`: `HttpQueryParameterMatch`. Update: in place.
+    /// `Match`: `HttpQueryParameterMatch`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-queryparameter.html#cfn-appmesh-route-queryparameter-match)
     pub fn match_(self, value: impl Arg<HttpQueryParameterMatch>) -> Self { Self(put(self.0, "Match", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-queryparameter.html#cfn-appmesh-route-queryparameter-name)
     pub fn name(self, value: impl Arg<str>) -> QueryParameter<Set> { QueryParameter(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for QueryParameter { fn into_props(self) -> Bag { self.0 } }
@@ -755,15 +755,15 @@ impl Done for QueryParameter { fn into_props(self) -> Bag { self.0 } }
 impl RouteSpec {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `GrpcRoute`: `GrpcRoute`. Update: in place.
+    /// `GrpcRoute`: `GrpcRoute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-routespec.html#cfn-appmesh-route-routespec-grpcroute)
     pub fn grpc_route(self, value: impl Arg<GrpcRoute>) -> Self { Self(put(self.0, "GrpcRoute", value.into_expr())) }
-    /// `Http2Route`: `HttpRoute`. Update: in place.
+    /// `Http2Route`: `HttpRoute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-routespec.html#cfn-appmesh-route-routespec-http2route)
     pub fn http2_route(self, value: impl Arg<HttpRoute>) -> Self { Self(put(self.0, "Http2Route", value.into_expr())) }
-    /// `HttpRoute`: `HttpRoute`. Update: in place.
+    /// `HttpRoute`: `HttpRoute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-routespec.html#cfn-appmesh-route-routespec-httproute)
     pub fn http_route(self, value: impl Arg<HttpRoute>) -> Self { Self(put(self.0, "HttpRoute", value.into_expr())) }
-    /// `Priority`: integer. Update: in place.
+    /// `Priority`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-routespec.html#cfn-appmesh-route-routespec-priority)
     pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value.into_expr())) }
-    /// `TcpRoute`: `TcpRoute`. Update: in place.
+    /// `TcpRoute`: `TcpRoute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-routespec.html#cfn-appmesh-route-routespec-tcproute)
     pub fn tcp_route(self, value: impl Arg<TcpRoute>) -> Self { Self(put(self.0, "TcpRoute", value.into_expr())) }
 }
 impl Done for RouteSpec { fn into_props(self) -> Bag { self.0 } }
@@ -774,11 +774,11 @@ impl TcpRoute {
     pub fn new() -> TcpRoute<Missing<super::required::Action>> { TcpRoute(Bag::default(), Phase) }
 }
 impl<R0> TcpRoute<R0> {
-    /// `Action`: `TcpRouteAction`, required. Update: in place.
+    /// `Action`: `TcpRouteAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-tcproute.html#cfn-appmesh-route-tcproute-action)
     pub fn action(self, value: impl Arg<TcpRouteAction>) -> TcpRoute<Set> { TcpRoute(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `Match`: `TcpRouteMatch`. Update: in place.
+    /// `Match`: `TcpRouteMatch`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-tcproute.html#cfn-appmesh-route-tcproute-match)
     pub fn match_(self, value: impl Arg<TcpRouteMatch>) -> Self { Self(put(self.0, "Match", value.into_expr()), Phase) }
-    /// `Timeout`: `TcpTimeout`. Update: in place.
+    /// `Timeout`: `TcpTimeout`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-tcproute.html#cfn-appmesh-route-tcproute-timeout)
     pub fn timeout(self, value: impl Arg<TcpTimeout>) -> Self { Self(put(self.0, "Timeout", value.into_expr()), Phase) }
 }
 impl Done for TcpRoute { fn into_props(self) -> Bag { self.0 } }
@@ -789,7 +789,7 @@ impl TcpRouteAction {
     pub fn new() -> TcpRouteAction<Missing<super::required::WeightedTargets>> { TcpRouteAction(Bag::default(), Phase) }
 }
 impl<R0> TcpRouteAction<R0> {
-    /// `WeightedTargets`: list of `WeightedTarget`, required. Update: in place.
+    /// `WeightedTargets`: list of `WeightedTarget`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-tcprouteaction.html#cfn-appmesh-route-tcprouteaction-weightedtargets)
     pub fn weighted_targets(self, value: impl Arg<Arr<WeightedTarget>>) -> TcpRouteAction<Set> { TcpRouteAction(put(self.0, "WeightedTargets", value.into_expr()), Phase) }
 }
 impl Done for TcpRouteAction { fn into_props(self) -> Bag { self.0 } }
@@ -798,7 +798,7 @@ impl Done for TcpRouteAction { fn into_props(self) -> Bag { self.0 } }
 impl TcpRouteMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Port`: integer. Update: in place.
+    /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-tcproutematch.html#cfn-appmesh-route-tcproutematch-port)
     pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
 }
 impl Done for TcpRouteMatch { fn into_props(self) -> Bag { self.0 } }
@@ -807,7 +807,7 @@ impl Done for TcpRouteMatch { fn into_props(self) -> Bag { self.0 } }
 impl TcpTimeout {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Idle`: `Duration`. Update: in place.
+    /// `Idle`: `Duration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-tcptimeout.html#cfn-appmesh-route-tcptimeout-idle)
     pub fn idle(self, value: impl Arg<Duration>) -> Self { Self(put(self.0, "Idle", value.into_expr())) }
 }
 impl Done for TcpTimeout { fn into_props(self) -> Bag { self.0 } }
@@ -818,11 +818,11 @@ impl WeightedTarget {
     pub fn new() -> WeightedTarget<Missing<super::required::VirtualNode>, Missing<super::required::Weight>> { WeightedTarget(Bag::default(), Phase) }
 }
 impl<R0, R1> WeightedTarget<R0, R1> {
-    /// `Port`: integer. Update: in place.
+    /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-weightedtarget.html#cfn-appmesh-route-weightedtarget-port)
     pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
-    /// `VirtualNode`: text, required. Update: in place.
+    /// `VirtualNode`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-weightedtarget.html#cfn-appmesh-route-weightedtarget-virtualnode)
     pub fn virtual_node(self, value: impl Arg<str>) -> WeightedTarget<Set, R1> { WeightedTarget(put(self.0, "VirtualNode", value.into_expr()), Phase) }
-    /// `Weight`: integer, required. Update: in place.
+    /// `Weight`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-weightedtarget.html#cfn-appmesh-route-weightedtarget-weight)
     pub fn weight(self, value: impl Arg<i64>) -> WeightedTarget<R0, Set> { WeightedTarget(put(self.0, "Weight", value.into_expr()), Phase) }
 }
 impl Done for WeightedTarget { fn into_props(self) -> Bag { self.0 } }
@@ -836,19 +836,19 @@ impl CfnVirtualGateway {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVirtualGatewayProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualgateway.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualgateway.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `MeshName`: text.
+    /// The attribute `MeshName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualgateway.html#MeshName-fn::getatt)
     pub fn attr_mesh_name(&self) -> Val<str> { self.0.get_att("MeshName") }
-    /// The attribute `MeshOwner`: text.
+    /// The attribute `MeshOwner`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualgateway.html#MeshOwner-fn::getatt)
     pub fn attr_mesh_owner(&self) -> Val<str> { self.0.get_att("MeshOwner") }
-    /// The attribute `ResourceOwner`: text.
+    /// The attribute `ResourceOwner`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualgateway.html#ResourceOwner-fn::getatt)
     pub fn attr_resource_owner(&self) -> Val<str> { self.0.get_att("ResourceOwner") }
-    /// The attribute `Uid`: text.
+    /// The attribute `Uid`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualgateway.html#Uid-fn::getatt)
     pub fn attr_uid(&self) -> Val<str> { self.0.get_att("Uid") }
-    /// The attribute `VirtualGatewayName`: text.
+    /// The attribute `VirtualGatewayName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualgateway.html#VirtualGatewayName-fn::getatt)
     pub fn attr_virtual_gateway_name(&self) -> Val<str> { self.0.get_att("VirtualGatewayName") }
 }
 impl Parent for CfnVirtualGateway { fn node(&self) -> &Place { &self.0 } }
@@ -859,15 +859,15 @@ impl CfnVirtualGatewayProps {
     pub fn new() -> CfnVirtualGatewayProps<Missing<required::MeshName>, Missing<required::Spec>> { CfnVirtualGatewayProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnVirtualGatewayProps<R0, R1> {
-    /// `MeshName`: text, required. Update: replacement.
+    /// `MeshName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualgateway.html#cfn-appmesh-virtualgateway-meshname)
     pub fn mesh_name(self, value: impl Arg<str>) -> CfnVirtualGatewayProps<Set, R1> { CfnVirtualGatewayProps(put(self.0, "MeshName", value.into_expr()), Phase) }
-    /// `MeshOwner`: text. Update: replacement.
+    /// `MeshOwner`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualgateway.html#cfn-appmesh-virtualgateway-meshowner)
     pub fn mesh_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MeshOwner", value.into_expr()), Phase) }
-    /// `Spec`: `VirtualGatewaySpec`, required. Update: in place.
+    /// `Spec`: `VirtualGatewaySpec`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualgateway.html#cfn-appmesh-virtualgateway-spec)
     pub fn spec(self, value: impl Arg<virtual_gateway::VirtualGatewaySpec>) -> CfnVirtualGatewayProps<R0, Set> { CfnVirtualGatewayProps(put(self.0, "Spec", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualgateway.html#cfn-appmesh-virtualgateway-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VirtualGatewayName`: text. Update: replacement.
+    /// `VirtualGatewayName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualgateway.html#cfn-appmesh-virtualgateway-virtualgatewayname)
     pub fn virtual_gateway_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualGatewayName", value.into_expr()), Phase) }
 }
 impl Done for CfnVirtualGatewayProps { fn into_props(self) -> Bag { self.0 } }
@@ -881,9 +881,9 @@ impl JsonFormatRef {
     pub fn new() -> JsonFormatRef<Missing<super::required::Key>, Missing<super::required::Value>> { JsonFormatRef(Bag::default(), Phase) }
 }
 impl<R0, R1> JsonFormatRef<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-jsonformatref.html#cfn-appmesh-virtualgateway-jsonformatref-key)
     pub fn key(self, value: impl Arg<str>) -> JsonFormatRef<Set, R1> { JsonFormatRef(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-jsonformatref.html#cfn-appmesh-virtualgateway-jsonformatref-value)
     pub fn value(self, value: impl Arg<str>) -> JsonFormatRef<R0, Set> { JsonFormatRef(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for JsonFormatRef { fn into_props(self) -> Bag { self.0 } }
@@ -892,9 +892,9 @@ impl Done for JsonFormatRef { fn into_props(self) -> Bag { self.0 } }
 impl LoggingFormat {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Json`: list of `JsonFormatRef`. Update: in place.
+    /// `Json`: list of `JsonFormatRef`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-loggingformat.html#cfn-appmesh-virtualgateway-loggingformat-json)
     pub fn json(self, value: impl Arg<Arr<JsonFormatRef>>) -> Self { Self(put(self.0, "Json", value.into_expr())) }
-    /// `Text`: text. Update: in place.
+    /// `Text`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-loggingformat.html#cfn-appmesh-virtualgateway-loggingformat-text)
     pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
 }
 impl Done for LoggingFormat { fn into_props(self) -> Bag { self.0 } }
@@ -903,7 +903,7 @@ impl Done for LoggingFormat { fn into_props(self) -> Bag { self.0 } }
 impl SubjectAlternativeNameMatchers {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Exact`: list of text. Update: in place.
+    /// `Exact`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-subjectalternativenamematchers.html#cfn-appmesh-virtualgateway-subjectalternativenamematchers-exact)
     pub fn exact(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exact", value.into_expr())) }
 }
 impl Done for SubjectAlternativeNameMatchers { fn into_props(self) -> Bag { self.0 } }
@@ -914,7 +914,7 @@ impl SubjectAlternativeNames {
     pub fn new() -> SubjectAlternativeNames<Missing<super::required::Match>> { SubjectAlternativeNames(Bag::default(), Phase) }
 }
 impl<R0> SubjectAlternativeNames<R0> {
-    /// `Match`: `SubjectAlternativeNameMatchers`, required. Update: in place.
+    /// `Match`: `SubjectAlternativeNameMatchers`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-subjectalternativenames.html#cfn-appmesh-virtualgateway-subjectalternativenames-match)
     pub fn match_(self, value: impl Arg<SubjectAlternativeNameMatchers>) -> SubjectAlternativeNames<Set> { SubjectAlternativeNames(put(self.0, "Match", value.into_expr()), Phase) }
 }
 impl Done for SubjectAlternativeNames { fn into_props(self) -> Bag { self.0 } }
@@ -923,7 +923,7 @@ impl Done for SubjectAlternativeNames { fn into_props(self) -> Bag { self.0 } }
 impl VirtualGatewayAccessLog {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `File`: `VirtualGatewayFileAccessLog`. Update: in place.
+    /// `File`: `VirtualGatewayFileAccessLog`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayaccesslog.html#cfn-appmesh-virtualgateway-virtualgatewayaccesslog-file)
     pub fn file(self, value: impl Arg<VirtualGatewayFileAccessLog>) -> Self { Self(put(self.0, "File", value.into_expr())) }
 }
 impl Done for VirtualGatewayAccessLog { fn into_props(self) -> Bag { self.0 } }
@@ -932,7 +932,7 @@ impl Done for VirtualGatewayAccessLog { fn into_props(self) -> Bag { self.0 } }
 impl VirtualGatewayBackendDefaults {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ClientPolicy`: `VirtualGatewayClientPolicy`. Update: in place.
+    /// `ClientPolicy`: `VirtualGatewayClientPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaybackenddefaults.html#cfn-appmesh-virtualgateway-virtualgatewaybackenddefaults-clientpolicy)
     pub fn client_policy(self, value: impl Arg<VirtualGatewayClientPolicy>) -> Self { Self(put(self.0, "ClientPolicy", value.into_expr())) }
 }
 impl Done for VirtualGatewayBackendDefaults { fn into_props(self) -> Bag { self.0 } }
@@ -941,7 +941,7 @@ impl Done for VirtualGatewayBackendDefaults { fn into_props(self) -> Bag { self.
 impl VirtualGatewayClientPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TLS`: `VirtualGatewayClientPolicyTls`. Update: in place.
+    /// `TLS`: `VirtualGatewayClientPolicyTls`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayclientpolicy.html#cfn-appmesh-virtualgateway-virtualgatewayclientpolicy-tls)
     pub fn tls(self, value: impl Arg<VirtualGatewayClientPolicyTls>) -> Self { Self(put(self.0, "TLS", value.into_expr())) }
 }
 impl Done for VirtualGatewayClientPolicy { fn into_props(self) -> Bag { self.0 } }
@@ -952,13 +952,13 @@ impl VirtualGatewayClientPolicyTls {
     pub fn new() -> VirtualGatewayClientPolicyTls<Missing<super::required::Validation>> { VirtualGatewayClientPolicyTls(Bag::default(), Phase) }
 }
 impl<R0> VirtualGatewayClientPolicyTls<R0> {
-    /// `Certificate`: `VirtualGatewayClientTlsCertificate`. Update: in place.
+    /// `Certificate`: `VirtualGatewayClientTlsCertificate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayclientpolicytls.html#cfn-appmesh-virtualgateway-virtualgatewayclientpolicytls-certificate)
     pub fn certificate(self, value: impl Arg<VirtualGatewayClientTlsCertificate>) -> Self { Self(put(self.0, "Certificate", value.into_expr()), Phase) }
-    /// `Enforce`: boolean. Update: in place.
+    /// `Enforce`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayclientpolicytls.html#cfn-appmesh-virtualgateway-virtualgatewayclientpolicytls-enforce)
     pub fn enforce(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enforce", value.into_expr()), Phase) }
-    /// `Ports`: list of integer. Update: in place.
+    /// `Ports`: list of integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayclientpolicytls.html#cfn-appmesh-virtualgateway-virtualgatewayclientpolicytls-ports)
     pub fn ports(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "Ports", value.into_expr()), Phase) }
-    /// `Validation`: `VirtualGatewayTlsValidationContext`, required. Update: in place.
+    /// `Validation`: `VirtualGatewayTlsValidationContext`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayclientpolicytls.html#cfn-appmesh-virtualgateway-virtualgatewayclientpolicytls-validation)
     pub fn validation(self, value: impl Arg<VirtualGatewayTlsValidationContext>) -> VirtualGatewayClientPolicyTls<Set> { VirtualGatewayClientPolicyTls(put(self.0, "Validation", value.into_expr()), Phase) }
 }
 impl Done for VirtualGatewayClientPolicyTls { fn into_props(self) -> Bag { self.0 } }
@@ -967,9 +967,9 @@ impl Done for VirtualGatewayClientPolicyTls { fn into_props(self) -> Bag { self.
 impl VirtualGatewayClientTlsCertificate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `File`: `VirtualGatewayListenerTlsFileCertificate`. Update: in place.
+    /// `File`: `VirtualGatewayListenerTlsFileCertificate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayclienttlscertificate.html#cfn-appmesh-virtualgateway-virtualgatewayclienttlscertificate-file)
     pub fn file(self, value: impl Arg<VirtualGatewayListenerTlsFileCertificate>) -> Self { Self(put(self.0, "File", value.into_expr())) }
-    /// `SDS`: `VirtualGatewayListenerTlsSdsCertificate`. Update: in place.
+    /// `SDS`: `VirtualGatewayListenerTlsSdsCertificate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayclienttlscertificate.html#cfn-appmesh-virtualgateway-virtualgatewayclienttlscertificate-sds)
     pub fn sds(self, value: impl Arg<VirtualGatewayListenerTlsSdsCertificate>) -> Self { Self(put(self.0, "SDS", value.into_expr())) }
 }
 impl Done for VirtualGatewayClientTlsCertificate { fn into_props(self) -> Bag { self.0 } }
@@ -978,11 +978,11 @@ impl Done for VirtualGatewayClientTlsCertificate { fn into_props(self) -> Bag { 
 impl VirtualGatewayConnectionPool {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `GRPC`: `VirtualGatewayGrpcConnectionPool`. Update: in place.
+    /// `GRPC`: `VirtualGatewayGrpcConnectionPool`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayconnectionpool.html#cfn-appmesh-virtualgateway-virtualgatewayconnectionpool-grpc)
     pub fn grpc(self, value: impl Arg<VirtualGatewayGrpcConnectionPool>) -> Self { Self(put(self.0, "GRPC", value.into_expr())) }
-    /// `HTTP`: `VirtualGatewayHttpConnectionPool`. Update: in place.
+    /// `HTTP`: `VirtualGatewayHttpConnectionPool`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayconnectionpool.html#cfn-appmesh-virtualgateway-virtualgatewayconnectionpool-http)
     pub fn http(self, value: impl Arg<VirtualGatewayHttpConnectionPool>) -> Self { Self(put(self.0, "HTTP", value.into_expr())) }
-    /// `HTTP2`: `VirtualGatewayHttp2ConnectionPool`. Update: in place.
+    /// `HTTP2`: `VirtualGatewayHttp2ConnectionPool`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayconnectionpool.html#cfn-appmesh-virtualgateway-virtualgatewayconnectionpool-http2)
     pub fn http2(self, value: impl Arg<VirtualGatewayHttp2ConnectionPool>) -> Self { Self(put(self.0, "HTTP2", value.into_expr())) }
 }
 impl Done for VirtualGatewayConnectionPool { fn into_props(self) -> Bag { self.0 } }
@@ -993,9 +993,9 @@ impl VirtualGatewayFileAccessLog {
     pub fn new() -> VirtualGatewayFileAccessLog<Missing<super::required::Path>> { VirtualGatewayFileAccessLog(Bag::default(), Phase) }
 }
 impl<R0> VirtualGatewayFileAccessLog<R0> {
-    /// `Format`: `LoggingFormat`. Update: in place.
+    /// `Format`: `LoggingFormat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayfileaccesslog.html#cfn-appmesh-virtualgateway-virtualgatewayfileaccesslog-format)
     pub fn format(self, value: impl Arg<LoggingFormat>) -> Self { Self(put(self.0, "Format", value.into_expr()), Phase) }
-    /// `Path`: text, required. Update: in place.
+    /// `Path`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayfileaccesslog.html#cfn-appmesh-virtualgateway-virtualgatewayfileaccesslog-path)
     pub fn path(self, value: impl Arg<str>) -> VirtualGatewayFileAccessLog<Set> { VirtualGatewayFileAccessLog(put(self.0, "Path", value.into_expr()), Phase) }
 }
 impl Done for VirtualGatewayFileAccessLog { fn into_props(self) -> Bag { self.0 } }
@@ -1006,7 +1006,7 @@ impl VirtualGatewayGrpcConnectionPool {
     pub fn new() -> VirtualGatewayGrpcConnectionPool<Missing<super::required::MaxRequests>> { VirtualGatewayGrpcConnectionPool(Bag::default(), Phase) }
 }
 impl<R0> VirtualGatewayGrpcConnectionPool<R0> {
-    /// `MaxRequests`: integer, required. Update: in place.
+    /// `MaxRequests`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaygrpcconnectionpool.html#cfn-appmesh-virtualgateway-virtualgatewaygrpcconnectionpool-maxrequests)
     pub fn max_requests(self, value: impl Arg<i64>) -> VirtualGatewayGrpcConnectionPool<Set> { VirtualGatewayGrpcConnectionPool(put(self.0, "MaxRequests", value.into_expr()), Phase) }
 }
 impl Done for VirtualGatewayGrpcConnectionPool { fn into_props(self) -> Bag { self.0 } }
@@ -1017,19 +1017,19 @@ impl VirtualGatewayHealthCheckPolicy {
     pub fn new() -> VirtualGatewayHealthCheckPolicy<Missing<super::required::HealthyThreshold>, Missing<super::required::IntervalMillis>, Missing<super::required::Protocol>, Missing<super::required::TimeoutMillis>, Missing<super::required::UnhealthyThreshold>> { VirtualGatewayHealthCheckPolicy(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> VirtualGatewayHealthCheckPolicy<R0, R1, R2, R3, R4> {
-    /// `HealthyThreshold`: integer, required. Update: in place.
+    /// `HealthyThreshold`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayhealthcheckpolicy.html#cfn-appmesh-virtualgateway-virtualgatewayhealthcheckpolicy-healthythreshold)
     pub fn healthy_threshold(self, value: impl Arg<i64>) -> VirtualGatewayHealthCheckPolicy<Set, R1, R2, R3, R4> { VirtualGatewayHealthCheckPolicy(put(self.0, "HealthyThreshold", value.into_expr()), Phase) }
-    /// `IntervalMillis`: integer, required. Update: in place.
+    /// `IntervalMillis`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayhealthcheckpolicy.html#cfn-appmesh-virtualgateway-virtualgatewayhealthcheckpolicy-intervalmillis)
     pub fn interval_millis(self, value: impl Arg<i64>) -> VirtualGatewayHealthCheckPolicy<R0, Set, R2, R3, R4> { VirtualGatewayHealthCheckPolicy(put(self.0, "IntervalMillis", value.into_expr()), Phase) }
-    /// `Path`: text. Update: in place.
+    /// `Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayhealthcheckpolicy.html#cfn-appmesh-virtualgateway-virtualgatewayhealthcheckpolicy-path)
     pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr()), Phase) }
-    /// `Port`: integer. Update: in place.
+    /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayhealthcheckpolicy.html#cfn-appmesh-virtualgateway-virtualgatewayhealthcheckpolicy-port)
     pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
-    /// `Protocol`: text, required. Update: in place.
+    /// `Protocol`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayhealthcheckpolicy.html#cfn-appmesh-virtualgateway-virtualgatewayhealthcheckpolicy-protocol)
     pub fn protocol(self, value: impl Arg<str>) -> VirtualGatewayHealthCheckPolicy<R0, R1, Set, R3, R4> { VirtualGatewayHealthCheckPolicy(put(self.0, "Protocol", value.into_expr()), Phase) }
-    /// `TimeoutMillis`: integer, required. Update: in place.
+    /// `TimeoutMillis`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayhealthcheckpolicy.html#cfn-appmesh-virtualgateway-virtualgatewayhealthcheckpolicy-timeoutmillis)
     pub fn timeout_millis(self, value: impl Arg<i64>) -> VirtualGatewayHealthCheckPolicy<R0, R1, R2, Set, R4> { VirtualGatewayHealthCheckPolicy(put(self.0, "TimeoutMillis", value.into_expr()), Phase) }
-    /// `UnhealthyThreshold`: integer, required. Update: in place.
+    /// `UnhealthyThreshold`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayhealthcheckpolicy.html#cfn-appmesh-virtualgateway-virtualgatewayhealthcheckpolicy-unhealthythreshold)
     pub fn unhealthy_threshold(self, value: impl Arg<i64>) -> VirtualGatewayHealthCheckPolicy<R0, R1, R2, R3, Set> { VirtualGatewayHealthCheckPolicy(put(self.0, "UnhealthyThreshold", value.into_expr()), Phase) }
 }
 impl Done for VirtualGatewayHealthCheckPolicy { fn into_props(self) -> Bag { self.0 } }
@@ -1040,7 +1040,7 @@ impl VirtualGatewayHttp2ConnectionPool {
     pub fn new() -> VirtualGatewayHttp2ConnectionPool<Missing<super::required::MaxRequests>> { VirtualGatewayHttp2ConnectionPool(Bag::default(), Phase) }
 }
 impl<R0> VirtualGatewayHttp2ConnectionPool<R0> {
-    /// `MaxRequests`: integer, required. Update: in place.
+    /// `MaxRequests`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayhttp2connectionpool.html#cfn-appmesh-virtualgateway-virtualgatewayhttp2connectionpool-maxrequests)
     pub fn max_requests(self, value: impl Arg<i64>) -> VirtualGatewayHttp2ConnectionPool<Set> { VirtualGatewayHttp2ConnectionPool(put(self.0, "MaxRequests", value.into_expr()), Phase) }
 }
 impl Done for VirtualGatewayHttp2ConnectionPool { fn into_props(self) -> Bag { self.0 } }
@@ -1051,9 +1051,9 @@ impl VirtualGatewayHttpConnectionPool {
     pub fn new() -> VirtualGatewayHttpConnectionPool<Missing<super::required::MaxConnections>> { VirtualGatewayHttpConnectionPool(Bag::default(), Phase) }
 }
 impl<R0> VirtualGatewayHttpConnectionPool<R0> {
-    /// `MaxConnections`: integer, required. Update: in place.
+    /// `MaxConnections`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayhttpconnectionpool.html#cfn-appmesh-virtualgateway-virtualgatewayhttpconnectionpool-maxconnections)
     pub fn max_connections(self, value: impl Arg<i64>) -> VirtualGatewayHttpConnectionPool<Set> { VirtualGatewayHttpConnectionPool(put(self.0, "MaxConnections", value.into_expr()), Phase) }
-    /// `MaxPendingRequests`: integer. Update: in place.
+    /// `MaxPendingRequests`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayhttpconnectionpool.html#cfn-appmesh-virtualgateway-virtualgatewayhttpconnectionpool-maxpendingrequests)
     pub fn max_pending_requests(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxPendingRequests", value.into_expr()), Phase) }
 }
 impl Done for VirtualGatewayHttpConnectionPool { fn into_props(self) -> Bag { self.0 } }
@@ -1064,13 +1064,13 @@ impl VirtualGatewayListener {
     pub fn new() -> VirtualGatewayListener<Missing<super::required::PortMapping>> { VirtualGatewayListener(Bag::default(), Phase) }
 }
 impl<R0> VirtualGatewayListener<R0> {
-    /// `ConnectionPool`: `VirtualGatewayConnectionPool`. Update: in place.
+    /// `ConnectionPool`: `VirtualGatewayConnectionPool`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistener.html#cfn-appmesh-virtualgateway-virtualgatewaylistener-connectionpool)
     pub fn connection_pool(self, value: impl Arg<VirtualGatewayConnectionPool>) -> Self { Self(put(self.0, "ConnectionPool", value.into_expr()), Phase) }
-    /// `HealthCheck`: `VirtualGatewayHealthCheckPolicy`. Update: in place.
+    /// `HealthCheck`: `VirtualGatewayHealthCheckPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistener.html#cfn-appmesh-virtualgateway-virtualgatewaylistener-healthcheck)
     pub fn health_check(self, value: impl Arg<VirtualGatewayHealthCheckPolicy>) -> Self { Self(put(self.0, "HealthCheck", value.into_expr()), Phase) }
-    /// `PortMapping`: `VirtualGatewayPortMapping`, required. Update: in place.
+    /// `PortMapping`: `VirtualGatewayPortMapping`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistener.html#cfn-appmesh-virtualgateway-virtualgatewaylistener-portmapping)
     pub fn port_mapping(self, value: impl Arg<VirtualGatewayPortMapping>) -> VirtualGatewayListener<Set> { VirtualGatewayListener(put(self.0, "PortMapping", value.into_expr()), Phase) }
-    /// `TLS`: `VirtualGatewayListenerTls`. Update: in place.
+    /// `TLS`: `VirtualGatewayListenerTls`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistener.html#cfn-appmesh-virtualgateway-virtualgatewaylistener-tls)
     pub fn tls(self, value: impl Arg<VirtualGatewayListenerTls>) -> Self { Self(put(self.0, "TLS", value.into_expr()), Phase) }
 }
 impl Done for VirtualGatewayListener { fn into_props(self) -> Bag { self.0 } }
@@ -1081,11 +1081,11 @@ impl VirtualGatewayListenerTls {
     pub fn new() -> VirtualGatewayListenerTls<Missing<super::required::Certificate>, Missing<super::required::Mode>> { VirtualGatewayListenerTls(Bag::default(), Phase) }
 }
 impl<R0, R1> VirtualGatewayListenerTls<R0, R1> {
-    /// `Certificate`: `VirtualGatewayListenerTlsCertificate`, required. Update: in place.
+    /// `Certificate`: `VirtualGatewayListenerTlsCertificate`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistenertls.html#cfn-appmesh-virtualgateway-virtualgatewaylistenertls-certificate)
     pub fn certificate(self, value: impl Arg<VirtualGatewayListenerTlsCertificate>) -> VirtualGatewayListenerTls<Set, R1> { VirtualGatewayListenerTls(put(self.0, "Certificate", value.into_expr()), Phase) }
-    /// `Mode`: text, required. Update: in place.
+    /// `Mode`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistenertls.html#cfn-appmesh-virtualgateway-virtualgatewaylistenertls-mode)
     pub fn mode(self, value: impl Arg<str>) -> VirtualGatewayListenerTls<R0, Set> { VirtualGatewayListenerTls(put(self.0, "Mode", value.into_expr()), Phase) }
-    /// `Validation`: `VirtualGatewayListenerTlsValidationContext`. Update: in place.
+    /// `Validation`: `VirtualGatewayListenerTlsValidationContext`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistenertls.html#cfn-appmesh-virtualgateway-virtualgatewaylistenertls-validation)
     pub fn validation(self, value: impl Arg<VirtualGatewayListenerTlsValidationContext>) -> Self { Self(put(self.0, "Validation", value.into_expr()), Phase) }
 }
 impl Done for VirtualGatewayListenerTls { fn into_props(self) -> Bag { self.0 } }
@@ -1096,7 +1096,7 @@ impl VirtualGatewayListenerTlsAcmCertificate {
     pub fn new() -> VirtualGatewayListenerTlsAcmCertificate<Missing<super::required::CertificateArn>> { VirtualGatewayListenerTlsAcmCertificate(Bag::default(), Phase) }
 }
 impl<R0> VirtualGatewayListenerTlsAcmCertificate<R0> {
-    /// `CertificateArn`: text, required. Update: in place.
+    /// `CertificateArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistenertlsacmcertificate.html#cfn-appmesh-virtualgateway-virtualgatewaylistenertlsacmcertificate-certificatearn)
     pub fn certificate_arn(self, value: impl Arg<str>) -> VirtualGatewayListenerTlsAcmCertificate<Set> { VirtualGatewayListenerTlsAcmCertificate(put(self.0, "CertificateArn", value.into_expr()), Phase) }
 }
 impl Done for VirtualGatewayListenerTlsAcmCertificate { fn into_props(self) -> Bag { self.0 } }
@@ -1105,11 +1105,11 @@ impl Done for VirtualGatewayListenerTlsAcmCertificate { fn into_props(self) -> B
 impl VirtualGatewayListenerTlsCertificate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ACM`: `VirtualGatewayListenerTlsAcmCertificate`. Update: in place.
+    /// `ACM`: `VirtualGatewayListenerTlsAcmCertificate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistenertlscertificate.html#cfn-appmesh-virtualgateway-virtualgatewaylistenertlscertificate-acm)
     pub fn acm(self, value: impl Arg<VirtualGatewayListenerTlsAcmCertificate>) -> Self { Self(put(self.0, "ACM", value.into_expr())) }
-    /// `File`: `VirtualGatewayListenerTlsFileCertificate`. Update: in place.
+    /// `File`: `VirtualGatewayListenerTlsFileCertificate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistenertlscertificate.html#cfn-appmesh-virtualgateway-virtualgatewaylistenertlscertificate-file)
     pub fn file(self, value: impl Arg<VirtualGatewayListenerTlsFileCertificate>) -> Self { Self(put(self.0, "File", value.into_expr())) }
-    /// `SDS`: `VirtualGatewayListenerTlsSdsCertificate`. Update: in place.
+    /// `SDS`: `VirtualGatewayListenerTlsSdsCertificate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistenertlscertificate.html#cfn-appmesh-virtualgateway-virtualgatewaylistenertlscertificate-sds)
     pub fn sds(self, value: impl Arg<VirtualGatewayListenerTlsSdsCertificate>) -> Self { Self(put(self.0, "SDS", value.into_expr())) }
 }
 impl Done for VirtualGatewayListenerTlsCertificate { fn into_props(self) -> Bag { self.0 } }
@@ -1120,9 +1120,9 @@ impl VirtualGatewayListenerTlsFileCertificate {
     pub fn new() -> VirtualGatewayListenerTlsFileCertificate<Missing<super::required::CertificateChain>, Missing<super::required::PrivateKey>> { VirtualGatewayListenerTlsFileCertificate(Bag::default(), Phase) }
 }
 impl<R0, R1> VirtualGatewayListenerTlsFileCertificate<R0, R1> {
-    /// `CertificateChain`: text, required. Update: in place.
+    /// `CertificateChain`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistenertlsfilecertificate.html#cfn-appmesh-virtualgateway-virtualgatewaylistenertlsfilecertificate-certificatechain)
     pub fn certificate_chain(self, value: impl Arg<str>) -> VirtualGatewayListenerTlsFileCertificate<Set, R1> { VirtualGatewayListenerTlsFileCertificate(put(self.0, "CertificateChain", value.into_expr()), Phase) }
-    /// `PrivateKey`: text, required. Update: in place.
+    /// `PrivateKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistenertlsfilecertificate.html#cfn-appmesh-virtualgateway-virtualgatewaylistenertlsfilecertificate-privatekey)
     pub fn private_key(self, value: impl Arg<str>) -> VirtualGatewayListenerTlsFileCertificate<R0, Set> { VirtualGatewayListenerTlsFileCertificate(put(self.0, "PrivateKey", value.into_expr()), Phase) }
 }
 impl Done for VirtualGatewayListenerTlsFileCertificate { fn into_props(self) -> Bag { self.0 } }
@@ -1133,7 +1133,7 @@ impl VirtualGatewayListenerTlsSdsCertificate {
     pub fn new() -> VirtualGatewayListenerTlsSdsCertificate<Missing<super::required::SecretName>> { VirtualGatewayListenerTlsSdsCertificate(Bag::default(), Phase) }
 }
 impl<R0> VirtualGatewayListenerTlsSdsCertificate<R0> {
-    /// `SecretName`: text, required. Update: in place.
+    /// `SecretName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistenertlssdscertificate.html#cfn-appmesh-virtualgateway-virtualgatewaylistenertlssdscertificate-secretname)
     pub fn secret_name(self, value: impl Arg<str>) -> VirtualGatewayListenerTlsSdsCertificate<Set> { VirtualGatewayListenerTlsSdsCertificate(put(self.0, "SecretName", value.into_expr()), Phase) }
 }
 impl Done for VirtualGatewayListenerTlsSdsCertificate { fn into_props(self) -> Bag { self.0 } }
@@ -1144,9 +1144,9 @@ impl VirtualGatewayListenerTlsValidationContext {
     pub fn new() -> VirtualGatewayListenerTlsValidationContext<Missing<super::required::Trust>> { VirtualGatewayListenerTlsValidationContext(Bag::default(), Phase) }
 }
 impl<R0> VirtualGatewayListenerTlsValidationContext<R0> {
-    /// `SubjectAlternativeNames`: `SubjectAlternativeNames`. Update: in place.
+    /// `SubjectAlternativeNames`: `SubjectAlternativeNames`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistenertlsvalidationcontext.html#cfn-appmesh-virtualgateway-virtualgatewaylistenertlsvalidationcontext-subjectalternativenames)
     pub fn subject_alternative_names(self, value: impl Arg<SubjectAlternativeNames>) -> Self { Self(put(self.0, "SubjectAlternativeNames", value.into_expr()), Phase) }
-    /// `Trust`: `VirtualGatewayListenerTlsValidationContextTrust`, required. Update: in place.
+    /// `Trust`: `VirtualGatewayListenerTlsValidationContextTrust`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistenertlsvalidationcontext.html#cfn-appmesh-virtualgateway-virtualgatewaylistenertlsvalidationcontext-trust)
     pub fn trust(self, value: impl Arg<VirtualGatewayListenerTlsValidationContextTrust>) -> VirtualGatewayListenerTlsValidationContext<Set> { VirtualGatewayListenerTlsValidationContext(put(self.0, "Trust", value.into_expr()), Phase) }
 }
 impl Done for VirtualGatewayListenerTlsValidationContext { fn into_props(self) -> Bag { self.0 } }
@@ -1155,9 +1155,9 @@ impl Done for VirtualGatewayListenerTlsValidationContext { fn into_props(self) -
 impl VirtualGatewayListenerTlsValidationContextTrust {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `File`: `VirtualGatewayTlsValidationContextFileTrust`. Update: in place.
+    /// `File`: `VirtualGatewayTlsValidationContextFileTrust`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistenertlsvalidationcontexttrust.html#cfn-appmesh-virtualgateway-virtualgatewaylistenertlsvalidationcontexttrust-file)
     pub fn file(self, value: impl Arg<VirtualGatewayTlsValidationContextFileTrust>) -> Self { Self(put(self.0, "File", value.into_expr())) }
-    /// `SDS`: `VirtualGatewayTlsValidationContextSdsTrust`. Update: in place.
+    /// `SDS`: `VirtualGatewayTlsValidationContextSdsTrust`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistenertlsvalidationcontexttrust.html#cfn-appmesh-virtualgateway-virtualgatewaylistenertlsvalidationcontexttrust-sds)
     pub fn sds(self, value: impl Arg<VirtualGatewayTlsValidationContextSdsTrust>) -> Self { Self(put(self.0, "SDS", value.into_expr())) }
 }
 impl Done for VirtualGatewayListenerTlsValidationContextTrust { fn into_props(self) -> Bag { self.0 } }
@@ -1166,7 +1166,7 @@ impl Done for VirtualGatewayListenerTlsValidationContextTrust { fn into_props(se
 impl VirtualGatewayLogging {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AccessLog`: `VirtualGatewayAccessLog`. Update: in place.
+    /// `AccessLog`: `VirtualGatewayAccessLog`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylogging.html#cfn-appmesh-virtualgateway-virtualgatewaylogging-accesslog)
     pub fn access_log(self, value: impl Arg<VirtualGatewayAccessLog>) -> Self { Self(put(self.0, "AccessLog", value.into_expr())) }
 }
 impl Done for VirtualGatewayLogging { fn into_props(self) -> Bag { self.0 } }
@@ -1177,9 +1177,9 @@ impl VirtualGatewayPortMapping {
     pub fn new() -> VirtualGatewayPortMapping<Missing<super::required::Port>, Missing<super::required::Protocol>> { VirtualGatewayPortMapping(Bag::default(), Phase) }
 }
 impl<R0, R1> VirtualGatewayPortMapping<R0, R1> {
-    /// `Port`: integer, required. Update: in place.
+    /// `Port`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayportmapping.html#cfn-appmesh-virtualgateway-virtualgatewayportmapping-port)
     pub fn port(self, value: impl Arg<i64>) -> VirtualGatewayPortMapping<Set, R1> { VirtualGatewayPortMapping(put(self.0, "Port", value.into_expr()), Phase) }
-    /// `Protocol`: text, required. Update: in place.
+    /// `Protocol`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayportmapping.html#cfn-appmesh-virtualgateway-virtualgatewayportmapping-protocol)
     pub fn protocol(self, value: impl Arg<str>) -> VirtualGatewayPortMapping<R0, Set> { VirtualGatewayPortMapping(put(self.0, "Protocol", value.into_expr()), Phase) }
 }
 impl Done for VirtualGatewayPortMapping { fn into_props(self) -> Bag { self.0 } }
@@ -1190,11 +1190,11 @@ impl VirtualGatewaySpec {
     pub fn new() -> VirtualGatewaySpec<Missing<super::required::Listeners>> { VirtualGatewaySpec(Bag::default(), Phase) }
 }
 impl<R0> VirtualGatewaySpec<R0> {
-    /// `BackendDefaults`: `VirtualGatewayBackendDefaults`. Update: in place.
+    /// `BackendDefaults`: `VirtualGatewayBackendDefaults`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayspec.html#cfn-appmesh-virtualgateway-virtualgatewayspec-backenddefaults)
     pub fn backend_defaults(self, value: impl Arg<VirtualGatewayBackendDefaults>) -> Self { Self(put(self.0, "BackendDefaults", value.into_expr()), Phase) }
-    /// `Listeners`: list of `VirtualGatewayListener`, required. Update: in place.
+    /// `Listeners`: list of `VirtualGatewayListener`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayspec.html#cfn-appmesh-virtualgateway-virtualgatewayspec-listeners)
     pub fn listeners(self, value: impl Arg<Arr<VirtualGatewayListener>>) -> VirtualGatewaySpec<Set> { VirtualGatewaySpec(put(self.0, "Listeners", value.into_expr()), Phase) }
-    /// `Logging`: `VirtualGatewayLogging`. Update: in place.
+    /// `Logging`: `VirtualGatewayLogging`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayspec.html#cfn-appmesh-virtualgateway-virtualgatewayspec-logging)
     pub fn logging(self, value: impl Arg<VirtualGatewayLogging>) -> Self { Self(put(self.0, "Logging", value.into_expr()), Phase) }
 }
 impl Done for VirtualGatewaySpec { fn into_props(self) -> Bag { self.0 } }
@@ -1205,9 +1205,9 @@ impl VirtualGatewayTlsValidationContext {
     pub fn new() -> VirtualGatewayTlsValidationContext<Missing<super::required::Trust>> { VirtualGatewayTlsValidationContext(Bag::default(), Phase) }
 }
 impl<R0> VirtualGatewayTlsValidationContext<R0> {
-    /// `SubjectAlternativeNames`: `SubjectAlternativeNames`. Update: in place.
+    /// `SubjectAlternativeNames`: `SubjectAlternativeNames`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaytlsvalidationcontext.html#cfn-appmesh-virtualgateway-virtualgatewaytlsvalidationcontext-subjectalternativenames)
     pub fn subject_alternative_names(self, value: impl Arg<SubjectAlternativeNames>) -> Self { Self(put(self.0, "SubjectAlternativeNames", value.into_expr()), Phase) }
-    /// `Trust`: `VirtualGatewayTlsValidationContextTrust`, required. Update: in place.
+    /// `Trust`: `VirtualGatewayTlsValidationContextTrust`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaytlsvalidationcontext.html#cfn-appmesh-virtualgateway-virtualgatewaytlsvalidationcontext-trust)
     pub fn trust(self, value: impl Arg<VirtualGatewayTlsValidationContextTrust>) -> VirtualGatewayTlsValidationContext<Set> { VirtualGatewayTlsValidationContext(put(self.0, "Trust", value.into_expr()), Phase) }
 }
 impl Done for VirtualGatewayTlsValidationContext { fn into_props(self) -> Bag { self.0 } }
@@ -1218,7 +1218,7 @@ impl VirtualGatewayTlsValidationContextAcmTrust {
     pub fn new() -> VirtualGatewayTlsValidationContextAcmTrust<Missing<super::required::CertificateAuthorityArns>> { VirtualGatewayTlsValidationContextAcmTrust(Bag::default(), Phase) }
 }
 impl<R0> VirtualGatewayTlsValidationContextAcmTrust<R0> {
-    /// `CertificateAuthorityArns`: list of text, required. Update: in place.
+    /// `CertificateAuthorityArns`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaytlsvalidationcontextacmtrust.html#cfn-appmesh-virtualgateway-virtualgatewaytlsvalidationcontextacmtrust-certificateauthorityarns)
     pub fn certificate_authority_arns(self, value: impl Arg<Arr<str>>) -> VirtualGatewayTlsValidationContextAcmTrust<Set> { VirtualGatewayTlsValidationContextAcmTrust(put(self.0, "CertificateAuthorityArns", value.into_expr()), Phase) }
 }
 impl Done for VirtualGatewayTlsValidationContextAcmTrust { fn into_props(self) -> Bag { self.0 } }
@@ -1229,7 +1229,7 @@ impl VirtualGatewayTlsValidationContextFileTrust {
     pub fn new() -> VirtualGatewayTlsValidationContextFileTrust<Missing<super::required::CertificateChain>> { VirtualGatewayTlsValidationContextFileTrust(Bag::default(), Phase) }
 }
 impl<R0> VirtualGatewayTlsValidationContextFileTrust<R0> {
-    /// `CertificateChain`: text, required. Update: in place.
+    /// `CertificateChain`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaytlsvalidationcontextfiletrust.html#cfn-appmesh-virtualgateway-virtualgatewaytlsvalidationcontextfiletrust-certificatechain)
     pub fn certificate_chain(self, value: impl Arg<str>) -> VirtualGatewayTlsValidationContextFileTrust<Set> { VirtualGatewayTlsValidationContextFileTrust(put(self.0, "CertificateChain", value.into_expr()), Phase) }
 }
 impl Done for VirtualGatewayTlsValidationContextFileTrust { fn into_props(self) -> Bag { self.0 } }
@@ -1240,7 +1240,7 @@ impl VirtualGatewayTlsValidationContextSdsTrust {
     pub fn new() -> VirtualGatewayTlsValidationContextSdsTrust<Missing<super::required::SecretName>> { VirtualGatewayTlsValidationContextSdsTrust(Bag::default(), Phase) }
 }
 impl<R0> VirtualGatewayTlsValidationContextSdsTrust<R0> {
-    /// `SecretName`: text, required. Update: in place.
+    /// `SecretName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaytlsvalidationcontextsdstrust.html#cfn-appmesh-virtualgateway-virtualgatewaytlsvalidationcontextsdstrust-secretname)
     pub fn secret_name(self, value: impl Arg<str>) -> VirtualGatewayTlsValidationContextSdsTrust<Set> { VirtualGatewayTlsValidationContextSdsTrust(put(self.0, "SecretName", value.into_expr()), Phase) }
 }
 impl Done for VirtualGatewayTlsValidationContextSdsTrust { fn into_props(self) -> Bag { self.0 } }
@@ -1249,11 +1249,11 @@ impl Done for VirtualGatewayTlsValidationContextSdsTrust { fn into_props(self) -
 impl VirtualGatewayTlsValidationContextTrust {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ACM`: `VirtualGatewayTlsValidationContextAcmTrust`. Update: in place.
+    /// `ACM`: `VirtualGatewayTlsValidationContextAcmTrust`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaytlsvalidationcontexttrust.html#cfn-appmesh-virtualgateway-virtualgatewaytlsvalidationcontexttrust-acm)
     pub fn acm(self, value: impl Arg<VirtualGatewayTlsValidationContextAcmTrust>) -> Self { Self(put(self.0, "ACM", value.into_expr())) }
-    /// `File`: `VirtualGatewayTlsValidationContextFileTrust`. Update: in place.
+    /// `File`: `VirtualGatewayTlsValidationContextFileTrust`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaytlsvalidationcontexttrust.html#cfn-appmesh-virtualgateway-virtualgatewaytlsvalidationcontexttrust-file)
     pub fn file(self, value: impl Arg<VirtualGatewayTlsValidationContextFileTrust>) -> Self { Self(put(self.0, "File", value.into_expr())) }
-    /// `SDS`: `VirtualGatewayTlsValidationContextSdsTrust`. Update: in place.
+    /// `SDS`: `VirtualGatewayTlsValidationContextSdsTrust`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaytlsvalidationcontexttrust.html#cfn-appmesh-virtualgateway-virtualgatewaytlsvalidationcontexttrust-sds)
     pub fn sds(self, value: impl Arg<VirtualGatewayTlsValidationContextSdsTrust>) -> Self { Self(put(self.0, "SDS", value.into_expr())) }
 }
 impl Done for VirtualGatewayTlsValidationContextTrust { fn into_props(self) -> Bag { self.0 } }
@@ -1267,19 +1267,19 @@ impl CfnVirtualNode {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVirtualNodeProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualnode.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualnode.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `MeshName`: text.
+    /// The attribute `MeshName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualnode.html#MeshName-fn::getatt)
     pub fn attr_mesh_name(&self) -> Val<str> { self.0.get_att("MeshName") }
-    /// The attribute `MeshOwner`: text.
+    /// The attribute `MeshOwner`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualnode.html#MeshOwner-fn::getatt)
     pub fn attr_mesh_owner(&self) -> Val<str> { self.0.get_att("MeshOwner") }
-    /// The attribute `ResourceOwner`: text.
+    /// The attribute `ResourceOwner`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualnode.html#ResourceOwner-fn::getatt)
     pub fn attr_resource_owner(&self) -> Val<str> { self.0.get_att("ResourceOwner") }
-    /// The attribute `Uid`: text.
+    /// The attribute `Uid`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualnode.html#Uid-fn::getatt)
     pub fn attr_uid(&self) -> Val<str> { self.0.get_att("Uid") }
-    /// The attribute `VirtualNodeName`: text.
+    /// The attribute `VirtualNodeName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualnode.html#VirtualNodeName-fn::getatt)
     pub fn attr_virtual_node_name(&self) -> Val<str> { self.0.get_att("VirtualNodeName") }
 }
 impl Parent for CfnVirtualNode { fn node(&self) -> &Place { &self.0 } }
@@ -1290,15 +1290,15 @@ impl CfnVirtualNodeProps {
     pub fn new() -> CfnVirtualNodeProps<Missing<required::MeshName>, Missing<required::Spec>> { CfnVirtualNodeProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnVirtualNodeProps<R0, R1> {
-    /// `MeshName`: text, required. Update: replacement.
+    /// `MeshName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualnode.html#cfn-appmesh-virtualnode-meshname)
     pub fn mesh_name(self, value: impl Arg<str>) -> CfnVirtualNodeProps<Set, R1> { CfnVirtualNodeProps(put(self.0, "MeshName", value.into_expr()), Phase) }
-    /// `MeshOwner`: text. Update: replacement.
+    /// `MeshOwner`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualnode.html#cfn-appmesh-virtualnode-meshowner)
     pub fn mesh_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MeshOwner", value.into_expr()), Phase) }
-    /// `Spec`: `VirtualNodeSpec`, required. Update: in place.
+    /// `Spec`: `VirtualNodeSpec`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualnode.html#cfn-appmesh-virtualnode-spec)
     pub fn spec(self, value: impl Arg<virtual_node::VirtualNodeSpec>) -> CfnVirtualNodeProps<R0, Set> { CfnVirtualNodeProps(put(self.0, "Spec", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualnode.html#cfn-appmesh-virtualnode-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VirtualNodeName`: text. Update: replacement.
+    /// `VirtualNodeName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualnode.html#cfn-appmesh-virtualnode-virtualnodename)
     pub fn virtual_node_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualNodeName", value.into_expr()), Phase) }
 }
 impl Done for CfnVirtualNodeProps { fn into_props(self) -> Bag { self.0 } }
@@ -1310,7 +1310,7 @@ use crate::cfn::support::*;
 impl AccessLog {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `File`: `FileAccessLog`. Update: in place.
+    /// `File`: `FileAccessLog`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-accesslog.html#cfn-appmesh-virtualnode-accesslog-file)
     pub fn file(self, value: impl Arg<FileAccessLog>) -> Self { Self(put(self.0, "File", value.into_expr())) }
 }
 impl Done for AccessLog { fn into_props(self) -> Bag { self.0 } }
@@ -1321,9 +1321,9 @@ impl AwsCloudMapInstanceAttribute {
     pub fn new() -> AwsCloudMapInstanceAttribute<Missing<super::required::Key>, Missing<super::required::Value>> { AwsCloudMapInstanceAttribute(Bag::default(), Phase) }
 }
 impl<R0, R1> AwsCloudMapInstanceAttribute<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-awscloudmapinstanceattribute.html#cfn-appmesh-virtualnode-awscloudmapinstanceattribute-key)
     pub fn key(self, value: impl Arg<str>) -> AwsCloudMapInstanceAttribute<Set, R1> { AwsCloudMapInstanceAttribute(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-awscloudmapinstanceattribute.html#cfn-appmesh-virtualnode-awscloudmapinstanceattribute-value)
     pub fn value(self, value: impl Arg<str>) -> AwsCloudMapInstanceAttribute<R0, Set> { AwsCloudMapInstanceAttribute(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for AwsCloudMapInstanceAttribute { fn into_props(self) -> Bag { self.0 } }
@@ -1334,13 +1334,13 @@ impl AwsCloudMapServiceDiscovery {
     pub fn new() -> AwsCloudMapServiceDiscovery<Missing<super::required::NamespaceName>, Missing<super::required::ServiceName>> { AwsCloudMapServiceDiscovery(Bag::default(), Phase) }
 }
 impl<R0, R1> AwsCloudMapServiceDiscovery<R0, R1> {
-    /// `Attributes`: list of `AwsCloudMapInstanceAttribute`. Update: in place.
+    /// `Attributes`: list of `AwsCloudMapInstanceAttribute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-awscloudmapservicediscovery.html#cfn-appmesh-virtualnode-awscloudmapservicediscovery-attributes)
     pub fn attributes(self, value: impl Arg<Arr<AwsCloudMapInstanceAttribute>>) -> Self { Self(put(self.0, "Attributes", value.into_expr()), Phase) }
-    /// `IpPreference`: text. Update: in place.
+    /// `IpPreference`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-awscloudmapservicediscovery.html#cfn-appmesh-virtualnode-awscloudmapservicediscovery-ippreference)
     pub fn ip_preference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpPreference", value.into_expr()), Phase) }
-    /// `NamespaceName`: text, required. Update: in place.
+    /// `NamespaceName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-awscloudmapservicediscovery.html#cfn-appmesh-virtualnode-awscloudmapservicediscovery-namespacename)
     pub fn namespace_name(self, value: impl Arg<str>) -> AwsCloudMapServiceDiscovery<Set, R1> { AwsCloudMapServiceDiscovery(put(self.0, "NamespaceName", value.into_expr()), Phase) }
-    /// `ServiceName`: text, required. Update: in place.
+    /// `ServiceName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-awscloudmapservicediscovery.html#cfn-appmesh-virtualnode-awscloudmapservicediscovery-servicename)
     pub fn service_name(self, value: impl Arg<str>) -> AwsCloudMapServiceDiscovery<R0, Set> { AwsCloudMapServiceDiscovery(put(self.0, "ServiceName", value.into_expr()), Phase) }
 }
 impl Done for AwsCloudMapServiceDiscovery { fn into_props(self) -> Bag { self.0 } }
@@ -1349,7 +1349,7 @@ impl Done for AwsCloudMapServiceDiscovery { fn into_props(self) -> Bag { self.0 
 impl Backend {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `VirtualService`: `VirtualServiceBackend`. Update: in place.
+    /// `VirtualService`: `VirtualServiceBackend`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-backend.html#cfn-appmesh-virtualnode-backend-virtualservice)
     pub fn virtual_service(self, value: impl Arg<VirtualServiceBackend>) -> Self { Self(put(self.0, "VirtualService", value.into_expr())) }
 }
 impl Done for Backend { fn into_props(self) -> Bag { self.0 } }
@@ -1358,7 +1358,7 @@ impl Done for Backend { fn into_props(self) -> Bag { self.0 } }
 impl BackendDefaults {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ClientPolicy`: `ClientPolicy`. Update: in place.
+    /// `ClientPolicy`: `ClientPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-backenddefaults.html#cfn-appmesh-virtualnode-backenddefaults-clientpolicy)
     pub fn client_policy(self, value: impl Arg<ClientPolicy>) -> Self { Self(put(self.0, "ClientPolicy", value.into_expr())) }
 }
 impl Done for BackendDefaults { fn into_props(self) -> Bag { self.0 } }
@@ -1367,7 +1367,7 @@ impl Done for BackendDefaults { fn into_props(self) -> Bag { self.0 } }
 impl ClientPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TLS`: `ClientPolicyTls`. Update: in place.
+    /// `TLS`: `ClientPolicyTls`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-clientpolicy.html#cfn-appmesh-virtualnode-clientpolicy-tls)
     pub fn tls(self, value: impl Arg<ClientPolicyTls>) -> Self { Self(put(self.0, "TLS", value.into_expr())) }
 }
 impl Done for ClientPolicy { fn into_props(self) -> Bag { self.0 } }
@@ -1378,13 +1378,13 @@ impl ClientPolicyTls {
     pub fn new() -> ClientPolicyTls<Missing<super::required::Validation>> { ClientPolicyTls(Bag::default(), Phase) }
 }
 impl<R0> ClientPolicyTls<R0> {
-    /// `Certificate`: `ClientTlsCertificate`. Update: in place.
+    /// `Certificate`: `ClientTlsCertificate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-clientpolicytls.html#cfn-appmesh-virtualnode-clientpolicytls-certificate)
     pub fn certificate(self, value: impl Arg<ClientTlsCertificate>) -> Self { Self(put(self.0, "Certificate", value.into_expr()), Phase) }
-    /// `Enforce`: boolean. Update: in place.
+    /// `Enforce`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-clientpolicytls.html#cfn-appmesh-virtualnode-clientpolicytls-enforce)
     pub fn enforce(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enforce", value.into_expr()), Phase) }
-    /// `Ports`: list of integer. Update: in place.
+    /// `Ports`: list of integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-clientpolicytls.html#cfn-appmesh-virtualnode-clientpolicytls-ports)
     pub fn ports(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "Ports", value.into_expr()), Phase) }
-    /// `Validation`: `TlsValidationContext`, required. Update: in place.
+    /// `Validation`: `TlsValidationContext`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-clientpolicytls.html#cfn-appmesh-virtualnode-clientpolicytls-validation)
     pub fn validation(self, value: impl Arg<TlsValidationContext>) -> ClientPolicyTls<Set> { ClientPolicyTls(put(self.0, "Validation", value.into_expr()), Phase) }
 }
 impl Done for ClientPolicyTls { fn into_props(self) -> Bag { self.0 } }
@@ -1393,9 +1393,9 @@ impl Done for ClientPolicyTls { fn into_props(self) -> Bag { self.0 } }
 impl ClientTlsCertificate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `File`: `ListenerTlsFileCertificate`. Update: in place.
+    /// `File`: `ListenerTlsFileCertificate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-clienttlscertificate.html#cfn-appmesh-virtualnode-clienttlscertificate-file)
     pub fn file(self, value: impl Arg<ListenerTlsFileCertificate>) -> Self { Self(put(self.0, "File", value.into_expr())) }
-    /// `SDS`: `ListenerTlsSdsCertificate`. Update: in place.
+    /// `SDS`: `ListenerTlsSdsCertificate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-clienttlscertificate.html#cfn-appmesh-virtualnode-clienttlscertificate-sds)
     pub fn sds(self, value: impl Arg<ListenerTlsSdsCertificate>) -> Self { Self(put(self.0, "SDS", value.into_expr())) }
 }
 impl Done for ClientTlsCertificate { fn into_props(self) -> Bag { self.0 } }
@@ -1406,11 +1406,11 @@ impl DnsServiceDiscovery {
     pub fn new() -> DnsServiceDiscovery<Missing<super::required::Hostname>> { DnsServiceDiscovery(Bag::default(), Phase) }
 }
 impl<R0> DnsServiceDiscovery<R0> {
-    /// `Hostname`: text, required. Update: in place.
+    /// `Hostname`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-dnsservicediscovery.html#cfn-appmesh-virtualnode-dnsservicediscovery-hostname)
     pub fn hostname(self, value: impl Arg<str>) -> DnsServiceDiscovery<Set> { DnsServiceDiscovery(put(self.0, "Hostname", value.into_expr()), Phase) }
-    /// `IpPreference`: text. Update: in place.
+    /// `IpPreference`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-dnsservicediscovery.html#cfn-appmesh-virtualnode-dnsservicediscovery-ippreference)
     pub fn ip_preference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpPreference", value.into_expr()), Phase) }
-    /// `ResponseType`: text. Update: in place.
+    /// `ResponseType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-dnsservicediscovery.html#cfn-appmesh-virtualnode-dnsservicediscovery-responsetype)
     pub fn response_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResponseType", value.into_expr()), Phase) }
 }
 impl Done for DnsServiceDiscovery { fn into_props(self) -> Bag { self.0 } }
@@ -1421,9 +1421,9 @@ impl Duration {
     pub fn new() -> Duration<Missing<super::required::Unit>, Missing<super::required::Value>> { Duration(Bag::default(), Phase) }
 }
 impl<R0, R1> Duration<R0, R1> {
-    /// `Unit`: text, required. Update: in place.
+    /// `Unit`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-duration.html#cfn-appmesh-virtualnode-duration-unit)
     pub fn unit(self, value: impl Arg<str>) -> Duration<Set, R1> { Duration(put(self.0, "Unit", value.into_expr()), Phase) }
-    /// `Value`: integer, required. Update: in place.
+    /// `Value`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-duration.html#cfn-appmesh-virtualnode-duration-value)
     pub fn value(self, value: impl Arg<i64>) -> Duration<R0, Set> { Duration(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Duration { fn into_props(self) -> Bag { self.0 } }
@@ -1434,9 +1434,9 @@ impl FileAccessLog {
     pub fn new() -> FileAccessLog<Missing<super::required::Path>> { FileAccessLog(Bag::default(), Phase) }
 }
 impl<R0> FileAccessLog<R0> {
-    /// `Format`: `LoggingFormat`. Update: in place.
+    /// `Format`: `LoggingFormat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-fileaccesslog.html#cfn-appmesh-virtualnode-fileaccesslog-format)
     pub fn format(self, value: impl Arg<LoggingFormat>) -> Self { Self(put(self.0, "Format", value.into_expr()), Phase) }
-    /// `Path`: text, required. Update: in place.
+    /// `Path`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-fileaccesslog.html#cfn-appmesh-virtualnode-fileaccesslog-path)
     pub fn path(self, value: impl Arg<str>) -> FileAccessLog<Set> { FileAccessLog(put(self.0, "Path", value.into_expr()), Phase) }
 }
 impl Done for FileAccessLog { fn into_props(self) -> Bag { self.0 } }
@@ -1445,9 +1445,9 @@ impl Done for FileAccessLog { fn into_props(self) -> Bag { self.0 } }
 impl GrpcTimeout {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Idle`: `Duration`. Update: in place.
+    /// `Idle`: `Duration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-grpctimeout.html#cfn-appmesh-virtualnode-grpctimeout-idle)
     pub fn idle(self, value: impl Arg<Duration>) -> Self { Self(put(self.0, "Idle", value.into_expr())) }
-    /// `PerRequest`: `Duration`. Update: in place.
+    /// `PerRequest`: `Duration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-grpctimeout.html#cfn-appmesh-virtualnode-grpctimeout-perrequest)
     pub fn per_request(self, value: impl Arg<Duration>) -> Self { Self(put(self.0, "PerRequest", value.into_expr())) }
 }
 impl Done for GrpcTimeout { fn into_props(self) -> Bag { self.0 } }
@@ -1458,19 +1458,19 @@ impl HealthCheck {
     pub fn new() -> HealthCheck<Missing<super::required::HealthyThreshold>, Missing<super::required::IntervalMillis>, Missing<super::required::Protocol>, Missing<super::required::TimeoutMillis>, Missing<super::required::UnhealthyThreshold>> { HealthCheck(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> HealthCheck<R0, R1, R2, R3, R4> {
-    /// `HealthyThreshold`: integer, required. Update: in place.
+    /// `HealthyThreshold`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-healthcheck.html#cfn-appmesh-virtualnode-healthcheck-healthythreshold)
     pub fn healthy_threshold(self, value: impl Arg<i64>) -> HealthCheck<Set, R1, R2, R3, R4> { HealthCheck(put(self.0, "HealthyThreshold", value.into_expr()), Phase) }
-    /// `IntervalMillis`: integer, required. Update: in place.
+    /// `IntervalMillis`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-healthcheck.html#cfn-appmesh-virtualnode-healthcheck-intervalmillis)
     pub fn interval_millis(self, value: impl Arg<i64>) -> HealthCheck<R0, Set, R2, R3, R4> { HealthCheck(put(self.0, "IntervalMillis", value.into_expr()), Phase) }
-    /// `Path`: text. Update: in place.
+    /// `Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-healthcheck.html#cfn-appmesh-virtualnode-healthcheck-path)
     pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr()), Phase) }
-    /// `Port`: integer. Update: in place.
+    /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-healthcheck.html#cfn-appmesh-virtualnode-healthcheck-port)
     pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
-    /// `Protocol`: text, required. Update: in place.
+    /// `Protocol`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-healthcheck.html#cfn-appmesh-virtualnode-healthcheck-protocol)
     pub fn protocol(self, value: impl Arg<str>) -> HealthCheck<R0, R1, Set, R3, R4> { HealthCheck(put(self.0, "Protocol", value.into_expr()), Phase) }
-    /// `TimeoutMillis`: integer, required. Update: in place.
+    /// `TimeoutMillis`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-healthcheck.html#cfn-appmesh-virtualnode-healthcheck-timeoutmillis)
     pub fn timeout_millis(self, value: impl Arg<i64>) -> HealthCheck<R0, R1, R2, Set, R4> { HealthCheck(put(self.0, "TimeoutMillis", value.into_expr()), Phase) }
-    /// `UnhealthyThreshold`: integer, required. Update: in place.
+    /// `UnhealthyThreshold`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-healthcheck.html#cfn-appmesh-virtualnode-healthcheck-unhealthythreshold)
     pub fn unhealthy_threshold(self, value: impl Arg<i64>) -> HealthCheck<R0, R1, R2, R3, Set> { HealthCheck(put(self.0, "UnhealthyThreshold", value.into_expr()), Phase) }
 }
 impl Done for HealthCheck { fn into_props(self) -> Bag { self.0 } }
@@ -1479,9 +1479,9 @@ impl Done for HealthCheck { fn into_props(self) -> Bag { self.0 } }
 impl HttpTimeout {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Idle`: `Duration`. Update: in place.
+    /// `Idle`: `Duration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-httptimeout.html#cfn-appmesh-virtualnode-httptimeout-idle)
     pub fn idle(self, value: impl Arg<Duration>) -> Self { Self(put(self.0, "Idle", value.into_expr())) }
-    /// `PerRequest`: `Duration`. Update: in place.
+    /// `PerRequest`: `Duration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-httptimeout.html#cfn-appmesh-virtualnode-httptimeout-perrequest)
     pub fn per_request(self, value: impl Arg<Duration>) -> Self { Self(put(self.0, "PerRequest", value.into_expr())) }
 }
 impl Done for HttpTimeout { fn into_props(self) -> Bag { self.0 } }
@@ -1492,9 +1492,9 @@ impl JsonFormatRef {
     pub fn new() -> JsonFormatRef<Missing<super::required::Key>, Missing<super::required::Value>> { JsonFormatRef(Bag::default(), Phase) }
 }
 impl<R0, R1> JsonFormatRef<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-jsonformatref.html#cfn-appmesh-virtualnode-jsonformatref-key)
     pub fn key(self, value: impl Arg<str>) -> JsonFormatRef<Set, R1> { JsonFormatRef(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-jsonformatref.html#cfn-appmesh-virtualnode-jsonformatref-value)
     pub fn value(self, value: impl Arg<str>) -> JsonFormatRef<R0, Set> { JsonFormatRef(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for JsonFormatRef { fn into_props(self) -> Bag { self.0 } }
@@ -1505,17 +1505,17 @@ impl Listener {
     pub fn new() -> Listener<Missing<super::required::PortMapping>> { Listener(Bag::default(), Phase) }
 }
 impl<R0> Listener<R0> {
-    /// `ConnectionPool`: `VirtualNodeConnectionPool`. Update: in place.
+    /// `ConnectionPool`: `VirtualNodeConnectionPool`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listener.html#cfn-appmesh-virtualnode-listener-connectionpool)
     pub fn connection_pool(self, value: impl Arg<VirtualNodeConnectionPool>) -> Self { Self(put(self.0, "ConnectionPool", value.into_expr()), Phase) }
-    /// `HealthCheck`: `HealthCheck`. Update: in place.
+    /// `HealthCheck`: `HealthCheck`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listener.html#cfn-appmesh-virtualnode-listener-healthcheck)
     pub fn health_check(self, value: impl Arg<HealthCheck>) -> Self { Self(put(self.0, "HealthCheck", value.into_expr()), Phase) }
-    /// `OutlierDetection`: `OutlierDetection`. Update: in place.
+    /// `OutlierDetection`: `OutlierDetection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listener.html#cfn-appmesh-virtualnode-listener-outlierdetection)
     pub fn outlier_detection(self, value: impl Arg<OutlierDetection>) -> Self { Self(put(self.0, "OutlierDetection", value.into_expr()), Phase) }
-    /// `PortMapping`: `PortMapping`, required. Update: in place.
+    /// `PortMapping`: `PortMapping`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listener.html#cfn-appmesh-virtualnode-listener-portmapping)
     pub fn port_mapping(self, value: impl Arg<PortMapping>) -> Listener<Set> { Listener(put(self.0, "PortMapping", value.into_expr()), Phase) }
-    /// `Timeout`: `ListenerTimeout`. Update: in place.
+    /// `Timeout`: `ListenerTimeout`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listener.html#cfn-appmesh-virtualnode-listener-timeout)
     pub fn timeout(self, value: impl Arg<ListenerTimeout>) -> Self { Self(put(self.0, "Timeout", value.into_expr()), Phase) }
-    /// `TLS`: `ListenerTls`. Update: in place.
+    /// `TLS`: `ListenerTls`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listener.html#cfn-appmesh-virtualnode-listener-tls)
     pub fn tls(self, value: impl Arg<ListenerTls>) -> Self { Self(put(self.0, "TLS", value.into_expr()), Phase) }
 }
 impl Done for Listener { fn into_props(self) -> Bag { self.0 } }
@@ -1524,13 +1524,13 @@ impl Done for Listener { fn into_props(self) -> Bag { self.0 } }
 impl ListenerTimeout {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `GRPC`: `GrpcTimeout`. Update: in place.
+    /// `GRPC`: `GrpcTimeout`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertimeout.html#cfn-appmesh-virtualnode-listenertimeout-grpc)
     pub fn grpc(self, value: impl Arg<GrpcTimeout>) -> Self { Self(put(self.0, "GRPC", value.into_expr())) }
-    /// `HTTP`: `HttpTimeout`. Update: in place.
+    /// `HTTP`: `HttpTimeout`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertimeout.html#cfn-appmesh-virtualnode-listenertimeout-http)
     pub fn http(self, value: impl Arg<HttpTimeout>) -> Self { Self(put(self.0, "HTTP", value.into_expr())) }
-    /// `HTTP2`: `HttpTimeout`. Update: in place.
+    /// `HTTP2`: `HttpTimeout`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertimeout.html#cfn-appmesh-virtualnode-listenertimeout-http2)
     pub fn http2(self, value: impl Arg<HttpTimeout>) -> Self { Self(put(self.0, "HTTP2", value.into_expr())) }
-    /// `TCP`: `TcpTimeout`. Update: in place.
+    /// `TCP`: `TcpTimeout`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertimeout.html#cfn-appmesh-virtualnode-listenertimeout-tcp)
     pub fn tcp(self, value: impl Arg<TcpTimeout>) -> Self { Self(put(self.0, "TCP", value.into_expr())) }
 }
 impl Done for ListenerTimeout { fn into_props(self) -> Bag { self.0 } }
@@ -1541,11 +1541,11 @@ impl ListenerTls {
     pub fn new() -> ListenerTls<Missing<super::required::Certificate>, Missing<super::required::Mode>> { ListenerTls(Bag::default(), Phase) }
 }
 impl<R0, R1> ListenerTls<R0, R1> {
-    /// `Certificate`: `ListenerTlsCertificate`, required. Update: in place.
+    /// `Certificate`: `ListenerTlsCertificate`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertls.html#cfn-appmesh-virtualnode-listenertls-certificate)
     pub fn certificate(self, value: impl Arg<ListenerTlsCertificate>) -> ListenerTls<Set, R1> { ListenerTls(put(self.0, "Certificate", value.into_expr()), Phase) }
-    /// `Mode`: text, required. Update: in place.
+    /// `Mode`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertls.html#cfn-appmesh-virtualnode-listenertls-mode)
     pub fn mode(self, value: impl Arg<str>) -> ListenerTls<R0, Set> { ListenerTls(put(self.0, "Mode", value.into_expr()), Phase) }
-    /// `Validation`: `ListenerTlsValidationContext`. Update: in place.
+    /// `Validation`: `ListenerTlsValidationContext`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertls.html#cfn-appmesh-virtualnode-listenertls-validation)
     pub fn validation(self, value: impl Arg<ListenerTlsValidationContext>) -> Self { Self(put(self.0, "Validation", value.into_expr()), Phase) }
 }
 impl Done for ListenerTls { fn into_props(self) -> Bag { self.0 } }
@@ -1556,7 +1556,7 @@ impl ListenerTlsAcmCertificate {
     pub fn new() -> ListenerTlsAcmCertificate<Missing<super::required::CertificateArn>> { ListenerTlsAcmCertificate(Bag::default(), Phase) }
 }
 impl<R0> ListenerTlsAcmCertificate<R0> {
-    /// `CertificateArn`: text, required. Update: in place.
+    /// `CertificateArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertlsacmcertificate.html#cfn-appmesh-virtualnode-listenertlsacmcertificate-certificatearn)
     pub fn certificate_arn(self, value: impl Arg<str>) -> ListenerTlsAcmCertificate<Set> { ListenerTlsAcmCertificate(put(self.0, "CertificateArn", value.into_expr()), Phase) }
 }
 impl Done for ListenerTlsAcmCertificate { fn into_props(self) -> Bag { self.0 } }
@@ -1565,11 +1565,11 @@ impl Done for ListenerTlsAcmCertificate { fn into_props(self) -> Bag { self.0 } 
 impl ListenerTlsCertificate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ACM`: `ListenerTlsAcmCertificate`. Update: in place.
+    /// `ACM`: `ListenerTlsAcmCertificate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertlscertificate.html#cfn-appmesh-virtualnode-listenertlscertificate-acm)
     pub fn acm(self, value: impl Arg<ListenerTlsAcmCertificate>) -> Self { Self(put(self.0, "ACM", value.into_expr())) }
-    /// `File`: `ListenerTlsFileCertificate`. Update: in place.
+    /// `File`: `ListenerTlsFileCertificate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertlscertificate.html#cfn-appmesh-virtualnode-listenertlscertificate-file)
     pub fn file(self, value: impl Arg<ListenerTlsFileCertificate>) -> Self { Self(put(self.0, "File", value.into_expr())) }
-    /// `SDS`: `ListenerTlsSdsCertificate`. Update: in place.
+    /// `SDS`: `ListenerTlsSdsCertificate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertlscertificate.html#cfn-appmesh-virtualnode-listenertlscertificate-sds)
     pub fn sds(self, value: impl Arg<ListenerTlsSdsCertificate>) -> Self { Self(put(self.0, "SDS", value.into_expr())) }
 }
 impl Done for ListenerTlsCertificate { fn into_props(self) -> Bag { self.0 } }
@@ -1580,9 +1580,9 @@ impl ListenerTlsFileCertificate {
     pub fn new() -> ListenerTlsFileCertificate<Missing<super::required::CertificateChain>, Missing<super::required::PrivateKey>> { ListenerTlsFileCertificate(Bag::default(), Phase) }
 }
 impl<R0, R1> ListenerTlsFileCertificate<R0, R1> {
-    /// `CertificateChain`: text, required. Update: in place.
+    /// `CertificateChain`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertlsfilecertificate.html#cfn-appmesh-virtualnode-listenertlsfilecertificate-certificatechain)
     pub fn certificate_chain(self, value: impl Arg<str>) -> ListenerTlsFileCertificate<Set, R1> { ListenerTlsFileCertificate(put(self.0, "CertificateChain", value.into_expr()), Phase) }
-    /// `PrivateKey`: text, required. Update: in place.
+    /// `PrivateKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertlsfilecertificate.html#cfn-appmesh-virtualnode-listenertlsfilecertificate-privatekey)
     pub fn private_key(self, value: impl Arg<str>) -> ListenerTlsFileCertificate<R0, Set> { ListenerTlsFileCertificate(put(self.0, "PrivateKey", value.into_expr()), Phase) }
 }
 impl Done for ListenerTlsFileCertificate { fn into_props(self) -> Bag { self.0 } }
@@ -1593,7 +1593,7 @@ impl ListenerTlsSdsCertificate {
     pub fn new() -> ListenerTlsSdsCertificate<Missing<super::required::SecretName>> { ListenerTlsSdsCertificate(Bag::default(), Phase) }
 }
 impl<R0> ListenerTlsSdsCertificate<R0> {
-    /// `SecretName`: text, required. Update: in place.
+    /// `SecretName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertlssdscertificate.html#cfn-appmesh-virtualnode-listenertlssdscertificate-secretname)
     pub fn secret_name(self, value: impl Arg<str>) -> ListenerTlsSdsCertificate<Set> { ListenerTlsSdsCertificate(put(self.0, "SecretName", value.into_expr()), Phase) }
 }
 impl Done for ListenerTlsSdsCertificate { fn into_props(self) -> Bag { self.0 } }
@@ -1604,9 +1604,9 @@ impl ListenerTlsValidationContext {
     pub fn new() -> ListenerTlsValidationContext<Missing<super::required::Trust>> { ListenerTlsValidationContext(Bag::default(), Phase) }
 }
 impl<R0> ListenerTlsValidationContext<R0> {
-    /// `SubjectAlternativeNames`: `SubjectAlternativeNames`. Update: in place.
+    /// `SubjectAlternativeNames`: `SubjectAlternativeNames`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertlsvalidationcontext.html#cfn-appmesh-virtualnode-listenertlsvalidationcontext-subjectalternativenames)
     pub fn subject_alternative_names(self, value: impl Arg<SubjectAlternativeNames>) -> Self { Self(put(self.0, "SubjectAlternativeNames", value.into_expr()), Phase) }
-    /// `Trust`: `ListenerTlsValidationContextTrust`, required. Update: in place.
+    /// `Trust`: `ListenerTlsValidationContextTrust`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertlsvalidationcontext.html#cfn-appmesh-virtualnode-listenertlsvalidationcontext-trust)
     pub fn trust(self, value: impl Arg<ListenerTlsValidationContextTrust>) -> ListenerTlsValidationContext<Set> { ListenerTlsValidationContext(put(self.0, "Trust", value.into_expr()), Phase) }
 }
 impl Done for ListenerTlsValidationContext { fn into_props(self) -> Bag { self.0 } }
@@ -1615,9 +1615,9 @@ impl Done for ListenerTlsValidationContext { fn into_props(self) -> Bag { self.0
 impl ListenerTlsValidationContextTrust {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `File`: `TlsValidationContextFileTrust`. Update: in place.
+    /// `File`: `TlsValidationContextFileTrust`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertlsvalidationcontexttrust.html#cfn-appmesh-virtualnode-listenertlsvalidationcontexttrust-file)
     pub fn file(self, value: impl Arg<TlsValidationContextFileTrust>) -> Self { Self(put(self.0, "File", value.into_expr())) }
-    /// `SDS`: `TlsValidationContextSdsTrust`. Update: in place.
+    /// `SDS`: `TlsValidationContextSdsTrust`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertlsvalidationcontexttrust.html#cfn-appmesh-virtualnode-listenertlsvalidationcontexttrust-sds)
     pub fn sds(self, value: impl Arg<TlsValidationContextSdsTrust>) -> Self { Self(put(self.0, "SDS", value.into_expr())) }
 }
 impl Done for ListenerTlsValidationContextTrust { fn into_props(self) -> Bag { self.0 } }
@@ -1626,7 +1626,7 @@ impl Done for ListenerTlsValidationContextTrust { fn into_props(self) -> Bag { s
 impl Logging {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AccessLog`: `AccessLog`. Update: in place.
+    /// `AccessLog`: `AccessLog`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-logging.html#cfn-appmesh-virtualnode-logging-accesslog)
     pub fn access_log(self, value: impl Arg<AccessLog>) -> Self { Self(put(self.0, "AccessLog", value.into_expr())) }
 }
 impl Done for Logging { fn into_props(self) -> Bag { self.0 } }
@@ -1635,9 +1635,9 @@ impl Done for Logging { fn into_props(self) -> Bag { self.0 } }
 impl LoggingFormat {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Json`: list of `JsonFormatRef`. Update: in place.
+    /// `Json`: list of `JsonFormatRef`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-loggingformat.html#cfn-appmesh-virtualnode-loggingformat-json)
     pub fn json(self, value: impl Arg<Arr<JsonFormatRef>>) -> Self { Self(put(self.0, "Json", value.into_expr())) }
-    /// `Text`: text. Update: in place.
+    /// `Text`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-loggingformat.html#cfn-appmesh-virtualnode-loggingformat-text)
     pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
 }
 impl Done for LoggingFormat { fn into_props(self) -> Bag { self.0 } }
@@ -1648,13 +1648,13 @@ impl OutlierDetection {
     pub fn new() -> OutlierDetection<Missing<super::required::BaseEjectionDuration>, Missing<super::required::Interval>, Missing<super::required::MaxEjectionPercent>, Missing<super::required::MaxServerErrors>> { OutlierDetection(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> OutlierDetection<R0, R1, R2, R3> {
-    /// `BaseEjectionDuration`: `Duration`, required. Update: in place.
+    /// `BaseEjectionDuration`: `Duration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-outlierdetection.html#cfn-appmesh-virtualnode-outlierdetection-baseejectionduration)
     pub fn base_ejection_duration(self, value: impl Arg<Duration>) -> OutlierDetection<Set, R1, R2, R3> { OutlierDetection(put(self.0, "BaseEjectionDuration", value.into_expr()), Phase) }
-    /// `Interval`: `Duration`, required. Update: in place.
+    /// `Interval`: `Duration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-outlierdetection.html#cfn-appmesh-virtualnode-outlierdetection-interval)
     pub fn interval(self, value: impl Arg<Duration>) -> OutlierDetection<R0, Set, R2, R3> { OutlierDetection(put(self.0, "Interval", value.into_expr()), Phase) }
-    /// `MaxEjectionPercent`: integer, required. Update: in place.
+    /// `MaxEjectionPercent`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-outlierdetection.html#cfn-appmesh-virtualnode-outlierdetection-maxejectionpercent)
     pub fn max_ejection_percent(self, value: impl Arg<i64>) -> OutlierDetection<R0, R1, Set, R3> { OutlierDetection(put(self.0, "MaxEjectionPercent", value.into_expr()), Phase) }
-    /// `MaxServerErrors`: integer, required. Update: in place.
+    /// `MaxServerErrors`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-outlierdetection.html#cfn-appmesh-virtualnode-outlierdetection-maxservererrors)
     pub fn max_server_errors(self, value: impl Arg<i64>) -> OutlierDetection<R0, R1, R2, Set> { OutlierDetection(put(self.0, "MaxServerErrors", value.into_expr()), Phase) }
 }
 impl Done for OutlierDetection { fn into_props(self) -> Bag { self.0 } }
@@ -1665,9 +1665,9 @@ impl PortMapping {
     pub fn new() -> PortMapping<Missing<super::required::Port>, Missing<super::required::Protocol>> { PortMapping(Bag::default(), Phase) }
 }
 impl<R0, R1> PortMapping<R0, R1> {
-    /// `Port`: integer, required. Update: in place.
+    /// `Port`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-portmapping.html#cfn-appmesh-virtualnode-portmapping-port)
     pub fn port(self, value: impl Arg<i64>) -> PortMapping<Set, R1> { PortMapping(put(self.0, "Port", value.into_expr()), Phase) }
-    /// `Protocol`: text, required. Update: in place.
+    /// `Protocol`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-portmapping.html#cfn-appmesh-virtualnode-portmapping-protocol)
     pub fn protocol(self, value: impl Arg<str>) -> PortMapping<R0, Set> { PortMapping(put(self.0, "Protocol", value.into_expr()), Phase) }
 }
 impl Done for PortMapping { fn into_props(self) -> Bag { self.0 } }
@@ -1676,9 +1676,9 @@ impl Done for PortMapping { fn into_props(self) -> Bag { self.0 } }
 impl ServiceDiscovery {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AWSCloudMap`: `AwsCloudMapServiceDiscovery`. Update: in place.
+    /// `AWSCloudMap`: `AwsCloudMapServiceDiscovery`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-servicediscovery.html#cfn-appmesh-virtualnode-servicediscovery-awscloudmap)
     pub fn aws_cloud_map(self, value: impl Arg<AwsCloudMapServiceDiscovery>) -> Self { Self(put(self.0, "AWSCloudMap", value.into_expr())) }
-    /// `DNS`: `DnsServiceDiscovery`. Update: in place.
+    /// `DNS`: `DnsServiceDiscovery`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-servicediscovery.html#cfn-appmesh-virtualnode-servicediscovery-dns)
     pub fn dns(self, value: impl Arg<DnsServiceDiscovery>) -> Self { Self(put(self.0, "DNS", value.into_expr())) }
 }
 impl Done for ServiceDiscovery { fn into_props(self) -> Bag { self.0 } }
@@ -1687,7 +1687,7 @@ impl Done for ServiceDiscovery { fn into_props(self) -> Bag { self.0 } }
 impl SubjectAlternativeNameMatchers {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Exact`: list of text. Update: in place.
+    /// `Exact`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-subjectalternativenamematchers.html#cfn-appmesh-virtualnode-subjectalternativenamematchers-exact)
     pub fn exact(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exact", value.into_expr())) }
 }
 impl Done for SubjectAlternativeNameMatchers { fn into_props(self) -> Bag { self.0 } }
@@ -1698,7 +1698,7 @@ impl SubjectAlternativeNames {
     pub fn new() -> SubjectAlternativeNames<Missing<super::required::Match>> { SubjectAlternativeNames(Bag::default(), Phase) }
 }
 impl<R0> SubjectAlternativeNames<R0> {
-    /// `Match`: `SubjectAlternativeNameMatchers`, required. Update: in place.
+    /// `Match`: `SubjectAlternativeNameMatchers`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-subjectalternativenames.html#cfn-appmesh-virtualnode-subjectalternativenames-match)
     pub fn match_(self, value: impl Arg<SubjectAlternativeNameMatchers>) -> SubjectAlternativeNames<Set> { SubjectAlternativeNames(put(self.0, "Match", value.into_expr()), Phase) }
 }
 impl Done for SubjectAlternativeNames { fn into_props(self) -> Bag { self.0 } }
@@ -1707,7 +1707,7 @@ impl Done for SubjectAlternativeNames { fn into_props(self) -> Bag { self.0 } }
 impl TcpTimeout {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Idle`: `Duration`. Update: in place.
+    /// `Idle`: `Duration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-tcptimeout.html#cfn-appmesh-virtualnode-tcptimeout-idle)
     pub fn idle(self, value: impl Arg<Duration>) -> Self { Self(put(self.0, "Idle", value.into_expr())) }
 }
 impl Done for TcpTimeout { fn into_props(self) -> Bag { self.0 } }
@@ -1718,9 +1718,9 @@ impl TlsValidationContext {
     pub fn new() -> TlsValidationContext<Missing<super::required::Trust>> { TlsValidationContext(Bag::default(), Phase) }
 }
 impl<R0> TlsValidationContext<R0> {
-    /// `SubjectAlternativeNames`: `SubjectAlternativeNames`. Update: in place.
+    /// `SubjectAlternativeNames`: `SubjectAlternativeNames`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-tlsvalidationcontext.html#cfn-appmesh-virtualnode-tlsvalidationcontext-subjectalternativenames)
     pub fn subject_alternative_names(self, value: impl Arg<SubjectAlternativeNames>) -> Self { Self(put(self.0, "SubjectAlternativeNames", value.into_expr()), Phase) }
-    /// `Trust`: `TlsValidationContextTrust`, required. Update: in place.
+    /// `Trust`: `TlsValidationContextTrust`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-tlsvalidationcontext.html#cfn-appmesh-virtualnode-tlsvalidationcontext-trust)
     pub fn trust(self, value: impl Arg<TlsValidationContextTrust>) -> TlsValidationContext<Set> { TlsValidationContext(put(self.0, "Trust", value.into_expr()), Phase) }
 }
 impl Done for TlsValidationContext { fn into_props(self) -> Bag { self.0 } }
@@ -1731,7 +1731,7 @@ impl TlsValidationContextAcmTrust {
     pub fn new() -> TlsValidationContextAcmTrust<Missing<super::required::CertificateAuthorityArns>> { TlsValidationContextAcmTrust(Bag::default(), Phase) }
 }
 impl<R0> TlsValidationContextAcmTrust<R0> {
-    /// `CertificateAuthorityArns`: list of text, required. Update: in place.
+    /// `CertificateAuthorityArns`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-tlsvalidationcontextacmtrust.html#cfn-appmesh-virtualnode-tlsvalidationcontextacmtrust-certificateauthorityarns)
     pub fn certificate_authority_arns(self, value: impl Arg<Arr<str>>) -> TlsValidationContextAcmTrust<Set> { TlsValidationContextAcmTrust(put(self.0, "CertificateAuthorityArns", value.into_expr()), Phase) }
 }
 impl Done for TlsValidationContextAcmTrust { fn into_props(self) -> Bag { self.0 } }
@@ -1742,7 +1742,7 @@ impl TlsValidationContextFileTrust {
     pub fn new() -> TlsValidationContextFileTrust<Missing<super::required::CertificateChain>> { TlsValidationContextFileTrust(Bag::default(), Phase) }
 }
 impl<R0> TlsValidationContextFileTrust<R0> {
-    /// `CertificateChain`: text, required. Update: in place.
+    /// `CertificateChain`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-tlsvalidationcontextfiletrust.html#cfn-appmesh-virtualnode-tlsvalidationcontextfiletrust-certificatechain)
     pub fn certificate_chain(self, value: impl Arg<str>) -> TlsValidationContextFileTrust<Set> { TlsValidationContextFileTrust(put(self.0, "CertificateChain", value.into_expr()), Phase) }
 }
 impl Done for TlsValidationContextFileTrust { fn into_props(self) -> Bag { self.0 } }
@@ -1753,7 +1753,7 @@ impl TlsValidationContextSdsTrust {
     pub fn new() -> TlsValidationContextSdsTrust<Missing<super::required::SecretName>> { TlsValidationContextSdsTrust(Bag::default(), Phase) }
 }
 impl<R0> TlsValidationContextSdsTrust<R0> {
-    /// `SecretName`: text, required. Update: in place.
+    /// `SecretName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-tlsvalidationcontextsdstrust.html#cfn-appmesh-virtualnode-tlsvalidationcontextsdstrust-secretname)
     pub fn secret_name(self, value: impl Arg<str>) -> TlsValidationContextSdsTrust<Set> { TlsValidationContextSdsTrust(put(self.0, "SecretName", value.into_expr()), Phase) }
 }
 impl Done for TlsValidationContextSdsTrust { fn into_props(self) -> Bag { self.0 } }
@@ -1762,11 +1762,11 @@ impl Done for TlsValidationContextSdsTrust { fn into_props(self) -> Bag { self.0
 impl TlsValidationContextTrust {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ACM`: `TlsValidationContextAcmTrust`. Update: in place.
+    /// `ACM`: `TlsValidationContextAcmTrust`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-tlsvalidationcontexttrust.html#cfn-appmesh-virtualnode-tlsvalidationcontexttrust-acm)
     pub fn acm(self, value: impl Arg<TlsValidationContextAcmTrust>) -> Self { Self(put(self.0, "ACM", value.into_expr())) }
-    /// `File`: `TlsValidationContextFileTrust`. Update: in place.
+    /// `File`: `TlsValidationContextFileTrust`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-tlsvalidationcontexttrust.html#cfn-appmesh-virtualnode-tlsvalidationcontexttrust-file)
     pub fn file(self, value: impl Arg<TlsValidationContextFileTrust>) -> Self { Self(put(self.0, "File", value.into_expr())) }
-    /// `SDS`: `TlsValidationContextSdsTrust`. Update: in place.
+    /// `SDS`: `TlsValidationContextSdsTrust`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-tlsvalidationcontexttrust.html#cfn-appmesh-virtualnode-tlsvalidationcontexttrust-sds)
     pub fn sds(self, value: impl Arg<TlsValidationContextSdsTrust>) -> Self { Self(put(self.0, "SDS", value.into_expr())) }
 }
 impl Done for TlsValidationContextTrust { fn into_props(self) -> Bag { self.0 } }
@@ -1775,13 +1775,13 @@ impl Done for TlsValidationContextTrust { fn into_props(self) -> Bag { self.0 } 
 impl VirtualNodeConnectionPool {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `GRPC`: `VirtualNodeGrpcConnectionPool`. Update: in place.
+    /// `GRPC`: `VirtualNodeGrpcConnectionPool`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-virtualnodeconnectionpool.html#cfn-appmesh-virtualnode-virtualnodeconnectionpool-grpc)
     pub fn grpc(self, value: impl Arg<VirtualNodeGrpcConnectionPool>) -> Self { Self(put(self.0, "GRPC", value.into_expr())) }
-    /// `HTTP`: `VirtualNodeHttpConnectionPool`. Update: in place.
+    /// `HTTP`: `VirtualNodeHttpConnectionPool`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-virtualnodeconnectionpool.html#cfn-appmesh-virtualnode-virtualnodeconnectionpool-http)
     pub fn http(self, value: impl Arg<VirtualNodeHttpConnectionPool>) -> Self { Self(put(self.0, "HTTP", value.into_expr())) }
-    /// `HTTP2`: `VirtualNodeHttp2ConnectionPool`. Update: in place.
+    /// `HTTP2`: `VirtualNodeHttp2ConnectionPool`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-virtualnodeconnectionpool.html#cfn-appmesh-virtualnode-virtualnodeconnectionpool-http2)
     pub fn http2(self, value: impl Arg<VirtualNodeHttp2ConnectionPool>) -> Self { Self(put(self.0, "HTTP2", value.into_expr())) }
-    /// `TCP`: `VirtualNodeTcpConnectionPool`. Update: in place.
+    /// `TCP`: `VirtualNodeTcpConnectionPool`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-virtualnodeconnectionpool.html#cfn-appmesh-virtualnode-virtualnodeconnectionpool-tcp)
     pub fn tcp(self, value: impl Arg<VirtualNodeTcpConnectionPool>) -> Self { Self(put(self.0, "TCP", value.into_expr())) }
 }
 impl Done for VirtualNodeConnectionPool { fn into_props(self) -> Bag { self.0 } }
@@ -1792,7 +1792,7 @@ impl VirtualNodeGrpcConnectionPool {
     pub fn new() -> VirtualNodeGrpcConnectionPool<Missing<super::required::MaxRequests>> { VirtualNodeGrpcConnectionPool(Bag::default(), Phase) }
 }
 impl<R0> VirtualNodeGrpcConnectionPool<R0> {
-    /// `MaxRequests`: integer, required. Update: in place.
+    /// `MaxRequests`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-virtualnodegrpcconnectionpool.html#cfn-appmesh-virtualnode-virtualnodegrpcconnectionpool-maxrequests)
     pub fn max_requests(self, value: impl Arg<i64>) -> VirtualNodeGrpcConnectionPool<Set> { VirtualNodeGrpcConnectionPool(put(self.0, "MaxRequests", value.into_expr()), Phase) }
 }
 impl Done for VirtualNodeGrpcConnectionPool { fn into_props(self) -> Bag { self.0 } }
@@ -1803,7 +1803,7 @@ impl VirtualNodeHttp2ConnectionPool {
     pub fn new() -> VirtualNodeHttp2ConnectionPool<Missing<super::required::MaxRequests>> { VirtualNodeHttp2ConnectionPool(Bag::default(), Phase) }
 }
 impl<R0> VirtualNodeHttp2ConnectionPool<R0> {
-    /// `MaxRequests`: integer, required. Update: in place.
+    /// `MaxRequests`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-virtualnodehttp2connectionpool.html#cfn-appmesh-virtualnode-virtualnodehttp2connectionpool-maxrequests)
     pub fn max_requests(self, value: impl Arg<i64>) -> VirtualNodeHttp2ConnectionPool<Set> { VirtualNodeHttp2ConnectionPool(put(self.0, "MaxRequests", value.into_expr()), Phase) }
 }
 impl Done for VirtualNodeHttp2ConnectionPool { fn into_props(self) -> Bag { self.0 } }
@@ -1814,9 +1814,9 @@ impl VirtualNodeHttpConnectionPool {
     pub fn new() -> VirtualNodeHttpConnectionPool<Missing<super::required::MaxConnections>> { VirtualNodeHttpConnectionPool(Bag::default(), Phase) }
 }
 impl<R0> VirtualNodeHttpConnectionPool<R0> {
-    /// `MaxConnections`: integer, required. Update: in place.
+    /// `MaxConnections`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-virtualnodehttpconnectionpool.html#cfn-appmesh-virtualnode-virtualnodehttpconnectionpool-maxconnections)
     pub fn max_connections(self, value: impl Arg<i64>) -> VirtualNodeHttpConnectionPool<Set> { VirtualNodeHttpConnectionPool(put(self.0, "MaxConnections", value.into_expr()), Phase) }
-    /// `MaxPendingRequests`: integer. Update: in place.
+    /// `MaxPendingRequests`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-virtualnodehttpconnectionpool.html#cfn-appmesh-virtualnode-virtualnodehttpconnectionpool-maxpendingrequests)
     pub fn max_pending_requests(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxPendingRequests", value.into_expr()), Phase) }
 }
 impl Done for VirtualNodeHttpConnectionPool { fn into_props(self) -> Bag { self.0 } }
@@ -1825,15 +1825,15 @@ impl Done for VirtualNodeHttpConnectionPool { fn into_props(self) -> Bag { self.
 impl VirtualNodeSpec {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BackendDefaults`: `BackendDefaults`. Update: in place.
+    /// `BackendDefaults`: `BackendDefaults`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-virtualnodespec.html#cfn-appmesh-virtualnode-virtualnodespec-backenddefaults)
     pub fn backend_defaults(self, value: impl Arg<BackendDefaults>) -> Self { Self(put(self.0, "BackendDefaults", value.into_expr())) }
-    /// `Backends`: list of `Backend`. Update: in place.
+    /// `Backends`: list of `Backend`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-virtualnodespec.html#cfn-appmesh-virtualnode-virtualnodespec-backends)
     pub fn backends(self, value: impl Arg<Arr<Backend>>) -> Self { Self(put(self.0, "Backends", value.into_expr())) }
-    /// `Listeners`: list of `Listener`. Update: in place.
+    /// `Listeners`: list of `Listener`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-virtualnodespec.html#cfn-appmesh-virtualnode-virtualnodespec-listeners)
     pub fn listeners(self, value: impl Arg<Arr<Listener>>) -> Self { Self(put(self.0, "Listeners", value.into_expr())) }
-    /// `Logging`: `Logging`. Update: in place.
+    /// `Logging`: `Logging`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-virtualnodespec.html#cfn-appmesh-virtualnode-virtualnodespec-logging)
     pub fn logging(self, value: impl Arg<Logging>) -> Self { Self(put(self.0, "Logging", value.into_expr())) }
-    /// `ServiceDiscovery`: `ServiceDiscovery`. Update: in place.
+    /// `ServiceDiscovery`: `ServiceDiscovery`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-virtualnodespec.html#cfn-appmesh-virtualnode-virtualnodespec-servicediscovery)
     pub fn service_discovery(self, value: impl Arg<ServiceDiscovery>) -> Self { Self(put(self.0, "ServiceDiscovery", value.into_expr())) }
 }
 impl Done for VirtualNodeSpec { fn into_props(self) -> Bag { self.0 } }
@@ -1844,7 +1844,7 @@ impl VirtualNodeTcpConnectionPool {
     pub fn new() -> VirtualNodeTcpConnectionPool<Missing<super::required::MaxConnections>> { VirtualNodeTcpConnectionPool(Bag::default(), Phase) }
 }
 impl<R0> VirtualNodeTcpConnectionPool<R0> {
-    /// `MaxConnections`: integer, required. Update: in place.
+    /// `MaxConnections`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-virtualnodetcpconnectionpool.html#cfn-appmesh-virtualnode-virtualnodetcpconnectionpool-maxconnections)
     pub fn max_connections(self, value: impl Arg<i64>) -> VirtualNodeTcpConnectionPool<Set> { VirtualNodeTcpConnectionPool(put(self.0, "MaxConnections", value.into_expr()), Phase) }
 }
 impl Done for VirtualNodeTcpConnectionPool { fn into_props(self) -> Bag { self.0 } }
@@ -1855,9 +1855,9 @@ impl VirtualServiceBackend {
     pub fn new() -> VirtualServiceBackend<Missing<super::required::VirtualServiceName>> { VirtualServiceBackend(Bag::default(), Phase) }
 }
 impl<R0> VirtualServiceBackend<R0> {
-    /// `ClientPolicy`: `ClientPolicy`. Update: in place.
+    /// `ClientPolicy`: `ClientPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-virtualservicebackend.html#cfn-appmesh-virtualnode-virtualservicebackend-clientpolicy)
     pub fn client_policy(self, value: impl Arg<ClientPolicy>) -> Self { Self(put(self.0, "ClientPolicy", value.into_expr()), Phase) }
-    /// `VirtualServiceName`: text, required. Update: in place.
+    /// `VirtualServiceName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-virtualservicebackend.html#cfn-appmesh-virtualnode-virtualservicebackend-virtualservicename)
     pub fn virtual_service_name(self, value: impl Arg<str>) -> VirtualServiceBackend<Set> { VirtualServiceBackend(put(self.0, "VirtualServiceName", value.into_expr()), Phase) }
 }
 impl Done for VirtualServiceBackend { fn into_props(self) -> Bag { self.0 } }
@@ -1871,19 +1871,19 @@ impl CfnVirtualRouter {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVirtualRouterProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualrouter.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualrouter.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `MeshName`: text.
+    /// The attribute `MeshName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualrouter.html#MeshName-fn::getatt)
     pub fn attr_mesh_name(&self) -> Val<str> { self.0.get_att("MeshName") }
-    /// The attribute `MeshOwner`: text.
+    /// The attribute `MeshOwner`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualrouter.html#MeshOwner-fn::getatt)
     pub fn attr_mesh_owner(&self) -> Val<str> { self.0.get_att("MeshOwner") }
-    /// The attribute `ResourceOwner`: text.
+    /// The attribute `ResourceOwner`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualrouter.html#ResourceOwner-fn::getatt)
     pub fn attr_resource_owner(&self) -> Val<str> { self.0.get_att("ResourceOwner") }
-    /// The attribute `Uid`: text.
+    /// The attribute `Uid`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualrouter.html#Uid-fn::getatt)
     pub fn attr_uid(&self) -> Val<str> { self.0.get_att("Uid") }
-    /// The attribute `VirtualRouterName`: text.
+    /// The attribute `VirtualRouterName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualrouter.html#VirtualRouterName-fn::getatt)
     pub fn attr_virtual_router_name(&self) -> Val<str> { self.0.get_att("VirtualRouterName") }
 }
 impl Parent for CfnVirtualRouter { fn node(&self) -> &Place { &self.0 } }
@@ -1894,15 +1894,15 @@ impl CfnVirtualRouterProps {
     pub fn new() -> CfnVirtualRouterProps<Missing<required::MeshName>, Missing<required::Spec>> { CfnVirtualRouterProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnVirtualRouterProps<R0, R1> {
-    /// `MeshName`: text, required. Update: replacement.
+    /// `MeshName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualrouter.html#cfn-appmesh-virtualrouter-meshname)
     pub fn mesh_name(self, value: impl Arg<str>) -> CfnVirtualRouterProps<Set, R1> { CfnVirtualRouterProps(put(self.0, "MeshName", value.into_expr()), Phase) }
-    /// `MeshOwner`: text. Update: replacement.
+    /// `MeshOwner`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualrouter.html#cfn-appmesh-virtualrouter-meshowner)
     pub fn mesh_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MeshOwner", value.into_expr()), Phase) }
-    /// `Spec`: `VirtualRouterSpec`, required. Update: in place.
+    /// `Spec`: `VirtualRouterSpec`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualrouter.html#cfn-appmesh-virtualrouter-spec)
     pub fn spec(self, value: impl Arg<virtual_router::VirtualRouterSpec>) -> CfnVirtualRouterProps<R0, Set> { CfnVirtualRouterProps(put(self.0, "Spec", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualrouter.html#cfn-appmesh-virtualrouter-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VirtualRouterName`: text. Update: replacement.
+    /// `VirtualRouterName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualrouter.html#cfn-appmesh-virtualrouter-virtualroutername)
     pub fn virtual_router_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualRouterName", value.into_expr()), Phase) }
 }
 impl Done for CfnVirtualRouterProps { fn into_props(self) -> Bag { self.0 } }
@@ -1916,9 +1916,9 @@ impl PortMapping {
     pub fn new() -> PortMapping<Missing<super::required::Port>, Missing<super::required::Protocol>> { PortMapping(Bag::default(), Phase) }
 }
 impl<R0, R1> PortMapping<R0, R1> {
-    /// `Port`: integer, required. Update: in place.
+    /// `Port`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualrouter-portmapping.html#cfn-appmesh-virtualrouter-portmapping-port)
     pub fn port(self, value: impl Arg<i64>) -> PortMapping<Set, R1> { PortMapping(put(self.0, "Port", value.into_expr()), Phase) }
-    /// `Protocol`: text, required. Update: in place.
+    /// `Protocol`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualrouter-portmapping.html#cfn-appmesh-virtualrouter-portmapping-protocol)
     pub fn protocol(self, value: impl Arg<str>) -> PortMapping<R0, Set> { PortMapping(put(self.0, "Protocol", value.into_expr()), Phase) }
 }
 impl Done for PortMapping { fn into_props(self) -> Bag { self.0 } }
@@ -1929,7 +1929,7 @@ impl VirtualRouterListener {
     pub fn new() -> VirtualRouterListener<Missing<super::required::PortMapping>> { VirtualRouterListener(Bag::default(), Phase) }
 }
 impl<R0> VirtualRouterListener<R0> {
-    /// `PortMapping`: `PortMapping`, required. Update: in place.
+    /// `PortMapping`: `PortMapping`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualrouter-virtualrouterlistener.html#cfn-appmesh-virtualrouter-virtualrouterlistener-portmapping)
     pub fn port_mapping(self, value: impl Arg<PortMapping>) -> VirtualRouterListener<Set> { VirtualRouterListener(put(self.0, "PortMapping", value.into_expr()), Phase) }
 }
 impl Done for VirtualRouterListener { fn into_props(self) -> Bag { self.0 } }
@@ -1940,7 +1940,7 @@ impl VirtualRouterSpec {
     pub fn new() -> VirtualRouterSpec<Missing<super::required::Listeners>> { VirtualRouterSpec(Bag::default(), Phase) }
 }
 impl<R0> VirtualRouterSpec<R0> {
-    /// `Listeners`: list of `VirtualRouterListener`, required. Update: in place.
+    /// `Listeners`: list of `VirtualRouterListener`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualrouter-virtualrouterspec.html#cfn-appmesh-virtualrouter-virtualrouterspec-listeners)
     pub fn listeners(self, value: impl Arg<Arr<VirtualRouterListener>>) -> VirtualRouterSpec<Set> { VirtualRouterSpec(put(self.0, "Listeners", value.into_expr()), Phase) }
 }
 impl Done for VirtualRouterSpec { fn into_props(self) -> Bag { self.0 } }
@@ -1954,19 +1954,19 @@ impl CfnVirtualService {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVirtualServiceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualservice.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualservice.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `MeshName`: text.
+    /// The attribute `MeshName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualservice.html#MeshName-fn::getatt)
     pub fn attr_mesh_name(&self) -> Val<str> { self.0.get_att("MeshName") }
-    /// The attribute `MeshOwner`: text.
+    /// The attribute `MeshOwner`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualservice.html#MeshOwner-fn::getatt)
     pub fn attr_mesh_owner(&self) -> Val<str> { self.0.get_att("MeshOwner") }
-    /// The attribute `ResourceOwner`: text.
+    /// The attribute `ResourceOwner`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualservice.html#ResourceOwner-fn::getatt)
     pub fn attr_resource_owner(&self) -> Val<str> { self.0.get_att("ResourceOwner") }
-    /// The attribute `Uid`: text.
+    /// The attribute `Uid`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualservice.html#Uid-fn::getatt)
     pub fn attr_uid(&self) -> Val<str> { self.0.get_att("Uid") }
-    /// The attribute `VirtualServiceName`: text.
+    /// The attribute `VirtualServiceName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualservice.html#VirtualServiceName-fn::getatt)
     pub fn attr_virtual_service_name(&self) -> Val<str> { self.0.get_att("VirtualServiceName") }
 }
 impl Parent for CfnVirtualService { fn node(&self) -> &Place { &self.0 } }
@@ -1977,15 +1977,15 @@ impl CfnVirtualServiceProps {
     pub fn new() -> CfnVirtualServiceProps<Missing<required::MeshName>, Missing<required::Spec>, Missing<required::VirtualServiceName>> { CfnVirtualServiceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnVirtualServiceProps<R0, R1, R2> {
-    /// `MeshName`: text, required. Update: replacement.
+    /// `MeshName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualservice.html#cfn-appmesh-virtualservice-meshname)
     pub fn mesh_name(self, value: impl Arg<str>) -> CfnVirtualServiceProps<Set, R1, R2> { CfnVirtualServiceProps(put(self.0, "MeshName", value.into_expr()), Phase) }
-    /// `MeshOwner`: text. Update: replacement.
+    /// `MeshOwner`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualservice.html#cfn-appmesh-virtualservice-meshowner)
     pub fn mesh_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MeshOwner", value.into_expr()), Phase) }
-    /// `Spec`: `VirtualServiceSpec`, required. Update: in place.
+    /// `Spec`: `VirtualServiceSpec`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualservice.html#cfn-appmesh-virtualservice-spec)
     pub fn spec(self, value: impl Arg<virtual_service::VirtualServiceSpec>) -> CfnVirtualServiceProps<R0, Set, R2> { CfnVirtualServiceProps(put(self.0, "Spec", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualservice.html#cfn-appmesh-virtualservice-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VirtualServiceName`: text, required. Update: replacement.
+    /// `VirtualServiceName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualservice.html#cfn-appmesh-virtualservice-virtualservicename)
     pub fn virtual_service_name(self, value: impl Arg<str>) -> CfnVirtualServiceProps<R0, R1, Set> { CfnVirtualServiceProps(put(self.0, "VirtualServiceName", value.into_expr()), Phase) }
 }
 impl Done for CfnVirtualServiceProps { fn into_props(self) -> Bag { self.0 } }
@@ -1999,7 +1999,7 @@ impl VirtualNodeServiceProvider {
     pub fn new() -> VirtualNodeServiceProvider<Missing<super::required::VirtualNodeName>> { VirtualNodeServiceProvider(Bag::default(), Phase) }
 }
 impl<R0> VirtualNodeServiceProvider<R0> {
-    /// `VirtualNodeName`: text, required. Update: in place.
+    /// `VirtualNodeName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualservice-virtualnodeserviceprovider.html#cfn-appmesh-virtualservice-virtualnodeserviceprovider-virtualnodename)
     pub fn virtual_node_name(self, value: impl Arg<str>) -> VirtualNodeServiceProvider<Set> { VirtualNodeServiceProvider(put(self.0, "VirtualNodeName", value.into_expr()), Phase) }
 }
 impl Done for VirtualNodeServiceProvider { fn into_props(self) -> Bag { self.0 } }
@@ -2010,7 +2010,7 @@ impl VirtualRouterServiceProvider {
     pub fn new() -> VirtualRouterServiceProvider<Missing<super::required::VirtualRouterName>> { VirtualRouterServiceProvider(Bag::default(), Phase) }
 }
 impl<R0> VirtualRouterServiceProvider<R0> {
-    /// `VirtualRouterName`: text, required. Update: in place.
+    /// `VirtualRouterName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualservice-virtualrouterserviceprovider.html#cfn-appmesh-virtualservice-virtualrouterserviceprovider-virtualroutername)
     pub fn virtual_router_name(self, value: impl Arg<str>) -> VirtualRouterServiceProvider<Set> { VirtualRouterServiceProvider(put(self.0, "VirtualRouterName", value.into_expr()), Phase) }
 }
 impl Done for VirtualRouterServiceProvider { fn into_props(self) -> Bag { self.0 } }
@@ -2019,9 +2019,9 @@ impl Done for VirtualRouterServiceProvider { fn into_props(self) -> Bag { self.0
 impl VirtualServiceProvider {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `VirtualNode`: `VirtualNodeServiceProvider`. Update: in place.
+    /// `VirtualNode`: `VirtualNodeServiceProvider`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualservice-virtualserviceprovider.html#cfn-appmesh-virtualservice-virtualserviceprovider-virtualnode)
     pub fn virtual_node(self, value: impl Arg<VirtualNodeServiceProvider>) -> Self { Self(put(self.0, "VirtualNode", value.into_expr())) }
-    /// `VirtualRouter`: `VirtualRouterServiceProvider`. Update: in place.
+    /// `VirtualRouter`: `VirtualRouterServiceProvider`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualservice-virtualserviceprovider.html#cfn-appmesh-virtualservice-virtualserviceprovider-virtualrouter)
     pub fn virtual_router(self, value: impl Arg<VirtualRouterServiceProvider>) -> Self { Self(put(self.0, "VirtualRouter", value.into_expr())) }
 }
 impl Done for VirtualServiceProvider { fn into_props(self) -> Bag { self.0 } }
@@ -2030,7 +2030,7 @@ impl Done for VirtualServiceProvider { fn into_props(self) -> Bag { self.0 } }
 impl VirtualServiceSpec {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Provider`: `VirtualServiceProvider`. Update: in place.
+    /// `Provider`: `VirtualServiceProvider`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualservice-virtualservicespec.html#cfn-appmesh-virtualservice-virtualservicespec-provider)
     pub fn provider(self, value: impl Arg<VirtualServiceProvider>) -> Self { Self(put(self.0, "Provider", value.into_expr())) }
 }
 impl Done for VirtualServiceSpec { fn into_props(self) -> Bag { self.0 } }

@@ -13,11 +13,11 @@ impl CfnAutoScalingConfiguration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnAutoScalingConfigurationProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `AutoScalingConfigurationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AutoScalingConfigurationArn`: `OtherArn`.
+    /// The attribute `AutoScalingConfigurationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-autoscalingconfiguration.html#AutoScalingConfigurationArn-fn::getatt)
     pub fn attr_auto_scaling_configuration_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AutoScalingConfigurationArn") }
-    /// The attribute `AutoScalingConfigurationRevision`: integer.
+    /// The attribute `AutoScalingConfigurationRevision`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-autoscalingconfiguration.html#AutoScalingConfigurationRevision-fn::getatt)
     pub fn attr_auto_scaling_configuration_revision(&self) -> Val<i64> { self.0.get_att("AutoScalingConfigurationRevision") }
-    /// The attribute `Latest`: boolean.
+    /// The attribute `Latest`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-autoscalingconfiguration.html#Latest-fn::getatt)
     pub fn attr_latest(&self) -> Val<bool> { self.0.get_att("Latest") }
 }
 impl Parent for CfnAutoScalingConfiguration { fn node(&self) -> &Place { &self.0 } }
@@ -26,15 +26,15 @@ impl Parent for CfnAutoScalingConfiguration { fn node(&self) -> &Place { &self.0
 impl CfnAutoScalingConfigurationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AutoScalingConfigurationName`: text. Update: replacement.
+    /// `AutoScalingConfigurationName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-autoscalingconfiguration.html#cfn-apprunner-autoscalingconfiguration-autoscalingconfigurationname)
     pub fn auto_scaling_configuration_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AutoScalingConfigurationName", value.into_expr())) }
-    /// `MaxConcurrency`: integer. Update: replacement.
+    /// `MaxConcurrency`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-autoscalingconfiguration.html#cfn-apprunner-autoscalingconfiguration-maxconcurrency)
     pub fn max_concurrency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxConcurrency", value.into_expr())) }
-    /// `MaxSize`: integer. Update: replacement.
+    /// `MaxSize`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-autoscalingconfiguration.html#cfn-apprunner-autoscalingconfiguration-maxsize)
     pub fn max_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxSize", value.into_expr())) }
-    /// `MinSize`: integer. Update: replacement.
+    /// `MinSize`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-autoscalingconfiguration.html#cfn-apprunner-autoscalingconfiguration-minsize)
     pub fn min_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinSize", value.into_expr())) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-autoscalingconfiguration.html#cfn-apprunner-autoscalingconfiguration-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnAutoScalingConfigurationProps { fn into_props(self) -> Bag { self.0 } }
@@ -47,11 +47,11 @@ impl CfnObservabilityConfiguration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnObservabilityConfigurationProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `ObservabilityConfigurationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Latest`: boolean.
+    /// The attribute `Latest`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-observabilityconfiguration.html#Latest-fn::getatt)
     pub fn attr_latest(&self) -> Val<bool> { self.0.get_att("Latest") }
-    /// The attribute `ObservabilityConfigurationArn`: `OtherArn`.
+    /// The attribute `ObservabilityConfigurationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-observabilityconfiguration.html#ObservabilityConfigurationArn-fn::getatt)
     pub fn attr_observability_configuration_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ObservabilityConfigurationArn") }
-    /// The attribute `ObservabilityConfigurationRevision`: integer.
+    /// The attribute `ObservabilityConfigurationRevision`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-observabilityconfiguration.html#ObservabilityConfigurationRevision-fn::getatt)
     pub fn attr_observability_configuration_revision(&self) -> Val<i64> { self.0.get_att("ObservabilityConfigurationRevision") }
 }
 impl Parent for CfnObservabilityConfiguration { fn node(&self) -> &Place { &self.0 } }
@@ -60,11 +60,11 @@ impl Parent for CfnObservabilityConfiguration { fn node(&self) -> &Place { &self
 impl CfnObservabilityConfigurationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ObservabilityConfigurationName`: text. Update: replacement.
+    /// `ObservabilityConfigurationName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-observabilityconfiguration.html#cfn-apprunner-observabilityconfiguration-observabilityconfigurationname)
     pub fn observability_configuration_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObservabilityConfigurationName", value.into_expr())) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-observabilityconfiguration.html#cfn-apprunner-observabilityconfiguration-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `TraceConfiguration`: `TraceConfiguration`. Update: replacement.
+    /// `TraceConfiguration`: `TraceConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-observabilityconfiguration.html#cfn-apprunner-observabilityconfiguration-traceconfiguration)
     pub fn trace_configuration(self, value: impl Arg<observability_configuration::TraceConfiguration>) -> Self { Self(put(self.0, "TraceConfiguration", value.into_expr())) }
 }
 impl Done for CfnObservabilityConfigurationProps { fn into_props(self) -> Bag { self.0 } }
@@ -78,7 +78,7 @@ impl TraceConfiguration {
     pub fn new() -> TraceConfiguration<Missing<super::required::Vendor>> { TraceConfiguration(Bag::default(), Phase) }
 }
 impl<R0> TraceConfiguration<R0> {
-    /// `Vendor`: `Vendor`, required. Update: replacement.
+    /// `Vendor`: `Vendor`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-observabilityconfiguration-traceconfiguration.html#cfn-apprunner-observabilityconfiguration-traceconfiguration-vendor)
     pub fn vendor(self, value: impl Arg<Vendor>) -> TraceConfiguration<Set> { TraceConfiguration(put(self.0, "Vendor", value.into_expr()), Phase) }
 }
 impl Done for TraceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -94,13 +94,13 @@ impl CfnService {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnServiceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ServiceArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ServiceArn`: `OtherArn`.
+    /// The attribute `ServiceArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-service.html#ServiceArn-fn::getatt)
     pub fn attr_service_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ServiceArn") }
-    /// The attribute `ServiceId`: text.
+    /// The attribute `ServiceId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-service.html#ServiceId-fn::getatt)
     pub fn attr_service_id(&self) -> Val<str> { self.0.get_att("ServiceId") }
-    /// The attribute `ServiceUrl`: text.
+    /// The attribute `ServiceUrl`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-service.html#ServiceUrl-fn::getatt)
     pub fn attr_service_url(&self) -> Val<str> { self.0.get_att("ServiceUrl") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-service.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnService { fn node(&self) -> &Place { &self.0 } }
@@ -111,23 +111,23 @@ impl CfnServiceProps {
     pub fn new() -> CfnServiceProps<Missing<required::SourceConfiguration>> { CfnServiceProps(Bag::default(), Phase) }
 }
 impl<R0> CfnServiceProps<R0> {
-    /// `AutoScalingConfigurationArn`: text. Update: in place.
+    /// `AutoScalingConfigurationArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-service.html#cfn-apprunner-service-autoscalingconfigurationarn)
     pub fn auto_scaling_configuration_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AutoScalingConfigurationArn", value.into_expr()), Phase) }
-    /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: replacement.
+    /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-service.html#cfn-apprunner-service-encryptionconfiguration)
     pub fn encryption_configuration(self, value: impl Arg<service::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
-    /// `HealthCheckConfiguration`: `HealthCheckConfiguration`. Update: in place.
+    /// `HealthCheckConfiguration`: `HealthCheckConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-service.html#cfn-apprunner-service-healthcheckconfiguration)
     pub fn health_check_configuration(self, value: impl Arg<service::HealthCheckConfiguration>) -> Self { Self(put(self.0, "HealthCheckConfiguration", value.into_expr()), Phase) }
-    /// `InstanceConfiguration`: `InstanceConfiguration`. Update: in place.
+    /// `InstanceConfiguration`: `InstanceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-service.html#cfn-apprunner-service-instanceconfiguration)
     pub fn instance_configuration(self, value: impl Arg<service::InstanceConfiguration>) -> Self { Self(put(self.0, "InstanceConfiguration", value.into_expr()), Phase) }
-    /// `NetworkConfiguration`: `NetworkConfiguration`. Update: in place.
+    /// `NetworkConfiguration`: `NetworkConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-service.html#cfn-apprunner-service-networkconfiguration)
     pub fn network_configuration(self, value: impl Arg<service::NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value.into_expr()), Phase) }
-    /// `ObservabilityConfiguration`: `ServiceObservabilityConfiguration`. Update: in place.
+    /// `ObservabilityConfiguration`: `ServiceObservabilityConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-service.html#cfn-apprunner-service-observabilityconfiguration)
     pub fn observability_configuration(self, value: impl Arg<service::ServiceObservabilityConfiguration>) -> Self { Self(put(self.0, "ObservabilityConfiguration", value.into_expr()), Phase) }
-    /// `ServiceName`: text. Update: replacement.
+    /// `ServiceName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-service.html#cfn-apprunner-service-servicename)
     pub fn service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceName", value.into_expr()), Phase) }
-    /// `SourceConfiguration`: `SourceConfiguration`, required. Update: in place.
+    /// `SourceConfiguration`: `SourceConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-service.html#cfn-apprunner-service-sourceconfiguration)
     pub fn source_configuration(self, value: impl Arg<service::SourceConfiguration>) -> CfnServiceProps<Set> { CfnServiceProps(put(self.0, "SourceConfiguration", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-service.html#cfn-apprunner-service-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnServiceProps { fn into_props(self) -> Bag { self.0 } }
@@ -139,9 +139,9 @@ use crate::cfn::support::*;
 impl AuthenticationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AccessRoleArn`: `IamRoleArn`. Update: in place.
+    /// `AccessRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-authenticationconfiguration.html#cfn-apprunner-service-authenticationconfiguration-accessrolearn)
     pub fn access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "AccessRoleArn", value.into_expr())) }
-    /// `ConnectionArn`: text. Update: in place.
+    /// `ConnectionArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-authenticationconfiguration.html#cfn-apprunner-service-authenticationconfiguration-connectionarn)
     pub fn connection_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionArn", value.into_expr())) }
 }
 impl Done for AuthenticationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -152,9 +152,9 @@ impl CodeConfiguration {
     pub fn new() -> CodeConfiguration<Missing<super::required::ConfigurationSource>> { CodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CodeConfiguration<R0> {
-    /// `CodeConfigurationValues`: `CodeConfigurationValues`. Update: in place.
+    /// `CodeConfigurationValues`: `CodeConfigurationValues`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-codeconfiguration.html#cfn-apprunner-service-codeconfiguration-codeconfigurationvalues)
     pub fn code_configuration_values(self, value: impl Arg<CodeConfigurationValues>) -> Self { Self(put(self.0, "CodeConfigurationValues", value.into_expr()), Phase) }
-    /// `ConfigurationSource`: `ConfigurationSource`, required. Update: in place.
+    /// `ConfigurationSource`: `ConfigurationSource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-codeconfiguration.html#cfn-apprunner-service-codeconfiguration-configurationsource)
     pub fn configuration_source(self, value: impl Arg<ConfigurationSource>) -> CodeConfiguration<Set> { CodeConfiguration(put(self.0, "ConfigurationSource", value.into_expr()), Phase) }
 }
 impl Done for CodeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -165,17 +165,17 @@ impl CodeConfigurationValues {
     pub fn new() -> CodeConfigurationValues<Missing<super::required::Runtime>> { CodeConfigurationValues(Bag::default(), Phase) }
 }
 impl<R0> CodeConfigurationValues<R0> {
-    /// `BuildCommand`: text. Update: in place.
+    /// `BuildCommand`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-codeconfigurationvalues.html#cfn-apprunner-service-codeconfigurationvalues-buildcommand)
     pub fn build_command(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BuildCommand", value.into_expr()), Phase) }
-    /// `Port`: text. Update: in place.
+    /// `Port`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-codeconfigurationvalues.html#cfn-apprunner-service-codeconfigurationvalues-port)
     pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
-    /// `Runtime`: `Runtime`, required. Update: in place.
+    /// `Runtime`: `Runtime`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-codeconfigurationvalues.html#cfn-apprunner-service-codeconfigurationvalues-runtime)
     pub fn runtime(self, value: impl Arg<Runtime>) -> CodeConfigurationValues<Set> { CodeConfigurationValues(put(self.0, "Runtime", value.into_expr()), Phase) }
-    /// `RuntimeEnvironmentSecrets`: list of `KeyValuePair`. Update: in place.
+    /// `RuntimeEnvironmentSecrets`: list of `KeyValuePair`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-codeconfigurationvalues.html#cfn-apprunner-service-codeconfigurationvalues-runtimeenvironmentsecrets)
     pub fn runtime_environment_secrets(self, value: impl Arg<Arr<KeyValuePair>>) -> Self { Self(put(self.0, "RuntimeEnvironmentSecrets", value.into_expr()), Phase) }
-    /// `RuntimeEnvironmentVariables`: list of `KeyValuePair`. Update: in place.
+    /// `RuntimeEnvironmentVariables`: list of `KeyValuePair`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-codeconfigurationvalues.html#cfn-apprunner-service-codeconfigurationvalues-runtimeenvironmentvariables)
     pub fn runtime_environment_variables(self, value: impl Arg<Arr<KeyValuePair>>) -> Self { Self(put(self.0, "RuntimeEnvironmentVariables", value.into_expr()), Phase) }
-    /// `StartCommand`: text. Update: in place.
+    /// `StartCommand`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-codeconfigurationvalues.html#cfn-apprunner-service-codeconfigurationvalues-startcommand)
     pub fn start_command(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartCommand", value.into_expr()), Phase) }
 }
 impl Done for CodeConfigurationValues { fn into_props(self) -> Bag { self.0 } }
@@ -186,13 +186,13 @@ impl CodeRepository {
     pub fn new() -> CodeRepository<Missing<super::required::RepositoryUrl>, Missing<super::required::SourceCodeVersion>> { CodeRepository(Bag::default(), Phase) }
 }
 impl<R0, R1> CodeRepository<R0, R1> {
-    /// `CodeConfiguration`: `CodeConfiguration`. Update: in place.
+    /// `CodeConfiguration`: `CodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-coderepository.html#cfn-apprunner-service-coderepository-codeconfiguration)
     pub fn code_configuration(self, value: impl Arg<CodeConfiguration>) -> Self { Self(put(self.0, "CodeConfiguration", value.into_expr()), Phase) }
-    /// `RepositoryUrl`: text, required. Update: in place.
+    /// `RepositoryUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-coderepository.html#cfn-apprunner-service-coderepository-repositoryurl)
     pub fn repository_url(self, value: impl Arg<str>) -> CodeRepository<Set, R1> { CodeRepository(put(self.0, "RepositoryUrl", value.into_expr()), Phase) }
-    /// `SourceCodeVersion`: `SourceCodeVersion`, required. Update: in place.
+    /// `SourceCodeVersion`: `SourceCodeVersion`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-coderepository.html#cfn-apprunner-service-coderepository-sourcecodeversion)
     pub fn source_code_version(self, value: impl Arg<SourceCodeVersion>) -> CodeRepository<R0, Set> { CodeRepository(put(self.0, "SourceCodeVersion", value.into_expr()), Phase) }
-    /// `SourceDirectory`: text. Update: in place.
+    /// `SourceDirectory`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-coderepository.html#cfn-apprunner-service-coderepository-sourcedirectory)
     pub fn source_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceDirectory", value.into_expr()), Phase) }
 }
 impl Done for CodeRepository { fn into_props(self) -> Bag { self.0 } }
@@ -203,9 +203,9 @@ impl EgressConfiguration {
     pub fn new() -> EgressConfiguration<Missing<super::required::EgressType>> { EgressConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EgressConfiguration<R0> {
-    /// `EgressType`: `EgressType`, required. Update: in place.
+    /// `EgressType`: `EgressType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-egressconfiguration.html#cfn-apprunner-service-egressconfiguration-egresstype)
     pub fn egress_type(self, value: impl Arg<EgressType>) -> EgressConfiguration<Set> { EgressConfiguration(put(self.0, "EgressType", value.into_expr()), Phase) }
-    /// `VpcConnectorArn`: `AppRunnerVpcConnectorArn`. Update: in place.
+    /// `VpcConnectorArn`: `AppRunnerVpcConnectorArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-egressconfiguration.html#cfn-apprunner-service-egressconfiguration-vpcconnectorarn)
     pub fn vpc_connector_arn(self, value: impl Arg<kind::AppRunnerVpcConnectorArn>) -> Self { Self(put(self.0, "VpcConnectorArn", value.into_expr()), Phase) }
 }
 impl Done for EgressConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -216,7 +216,7 @@ impl EncryptionConfiguration {
     pub fn new() -> EncryptionConfiguration<Missing<super::required::KmsKey>> { EncryptionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EncryptionConfiguration<R0> {
-    /// `KmsKey`: text, required. Update: replacement.
+    /// `KmsKey`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-encryptionconfiguration.html#cfn-apprunner-service-encryptionconfiguration-kmskey)
     pub fn kms_key(self, value: impl Arg<str>) -> EncryptionConfiguration<Set> { EncryptionConfiguration(put(self.0, "KmsKey", value.into_expr()), Phase) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -225,17 +225,17 @@ impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl HealthCheckConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `HealthyThreshold`: integer. Update: in place.
+    /// `HealthyThreshold`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-healthcheckconfiguration.html#cfn-apprunner-service-healthcheckconfiguration-healthythreshold)
     pub fn healthy_threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthyThreshold", value.into_expr())) }
-    /// `Interval`: integer. Update: in place.
+    /// `Interval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-healthcheckconfiguration.html#cfn-apprunner-service-healthcheckconfiguration-interval)
     pub fn interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Interval", value.into_expr())) }
-    /// `Path`: text. Update: in place.
+    /// `Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-healthcheckconfiguration.html#cfn-apprunner-service-healthcheckconfiguration-path)
     pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
-    /// `Protocol`: `Protocol`. Update: in place.
+    /// `Protocol`: `Protocol`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-healthcheckconfiguration.html#cfn-apprunner-service-healthcheckconfiguration-protocol)
     pub fn protocol(self, value: impl Arg<Protocol>) -> Self { Self(put(self.0, "Protocol", value.into_expr())) }
-    /// `Timeout`: integer. Update: in place.
+    /// `Timeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-healthcheckconfiguration.html#cfn-apprunner-service-healthcheckconfiguration-timeout)
     pub fn timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Timeout", value.into_expr())) }
-    /// `UnhealthyThreshold`: integer. Update: in place.
+    /// `UnhealthyThreshold`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-healthcheckconfiguration.html#cfn-apprunner-service-healthcheckconfiguration-unhealthythreshold)
     pub fn unhealthy_threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UnhealthyThreshold", value.into_expr())) }
 }
 impl Done for HealthCheckConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -244,13 +244,13 @@ impl Done for HealthCheckConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl ImageConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Port`: text. Update: in place.
+    /// `Port`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-imageconfiguration.html#cfn-apprunner-service-imageconfiguration-port)
     pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
-    /// `RuntimeEnvironmentSecrets`: list of `KeyValuePair`. Update: in place.
+    /// `RuntimeEnvironmentSecrets`: list of `KeyValuePair`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-imageconfiguration.html#cfn-apprunner-service-imageconfiguration-runtimeenvironmentsecrets)
     pub fn runtime_environment_secrets(self, value: impl Arg<Arr<KeyValuePair>>) -> Self { Self(put(self.0, "RuntimeEnvironmentSecrets", value.into_expr())) }
-    /// `RuntimeEnvironmentVariables`: list of `KeyValuePair`. Update: in place.
+    /// `RuntimeEnvironmentVariables`: list of `KeyValuePair`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-imageconfiguration.html#cfn-apprunner-service-imageconfiguration-runtimeenvironmentvariables)
     pub fn runtime_environment_variables(self, value: impl Arg<Arr<KeyValuePair>>) -> Self { Self(put(self.0, "RuntimeEnvironmentVariables", value.into_expr())) }
-    /// `StartCommand`: text. Update: in place.
+    /// `StartCommand`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-imageconfiguration.html#cfn-apprunner-service-imageconfiguration-startcommand)
     pub fn start_command(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartCommand", value.into_expr())) }
 }
 impl Done for ImageConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -261,11 +261,11 @@ impl ImageRepository {
     pub fn new() -> ImageRepository<Missing<super::required::ImageIdentifier>, Missing<super::required::ImageRepositoryType>> { ImageRepository(Bag::default(), Phase) }
 }
 impl<R0, R1> ImageRepository<R0, R1> {
-    /// `ImageConfiguration`: `ImageConfiguration`. Update: in place.
+    /// `ImageConfiguration`: `ImageConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-imagerepository.html#cfn-apprunner-service-imagerepository-imageconfiguration)
     pub fn image_configuration(self, value: impl Arg<ImageConfiguration>) -> Self { Self(put(self.0, "ImageConfiguration", value.into_expr()), Phase) }
-    /// `ImageIdentifier`: text, required. Update: in place.
+    /// `ImageIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-imagerepository.html#cfn-apprunner-service-imagerepository-imageidentifier)
     pub fn image_identifier(self, value: impl Arg<str>) -> ImageRepository<Set, R1> { ImageRepository(put(self.0, "ImageIdentifier", value.into_expr()), Phase) }
-    /// `ImageRepositoryType`: `ImageRepositoryType`, required. Update: in place.
+    /// `ImageRepositoryType`: `ImageRepositoryType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-imagerepository.html#cfn-apprunner-service-imagerepository-imagerepositorytype)
     pub fn image_repository_type(self, value: impl Arg<ImageRepositoryType>) -> ImageRepository<R0, Set> { ImageRepository(put(self.0, "ImageRepositoryType", value.into_expr()), Phase) }
 }
 impl Done for ImageRepository { fn into_props(self) -> Bag { self.0 } }
@@ -276,7 +276,7 @@ impl IngressConfiguration {
     pub fn new() -> IngressConfiguration<Missing<super::required::IsPubliclyAccessible>> { IngressConfiguration(Bag::default(), Phase) }
 }
 impl<R0> IngressConfiguration<R0> {
-    /// `IsPubliclyAccessible`: boolean, required. Update: in place.
+    /// `IsPubliclyAccessible`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-ingressconfiguration.html#cfn-apprunner-service-ingressconfiguration-ispubliclyaccessible)
     pub fn is_publicly_accessible(self, value: impl Arg<bool>) -> IngressConfiguration<Set> { IngressConfiguration(put(self.0, "IsPubliclyAccessible", value.into_expr()), Phase) }
 }
 impl Done for IngressConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -285,11 +285,11 @@ impl Done for IngressConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl InstanceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Cpu`: text. Update: in place.
+    /// `Cpu`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-instanceconfiguration.html#cfn-apprunner-service-instanceconfiguration-cpu)
     pub fn cpu(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cpu", value.into_expr())) }
-    /// `InstanceRoleArn`: `IamRoleArn`. Update: in place.
+    /// `InstanceRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-instanceconfiguration.html#cfn-apprunner-service-instanceconfiguration-instancerolearn)
     pub fn instance_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "InstanceRoleArn", value.into_expr())) }
-    /// `Memory`: text. Update: in place.
+    /// `Memory`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-instanceconfiguration.html#cfn-apprunner-service-instanceconfiguration-memory)
     pub fn memory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Memory", value.into_expr())) }
 }
 impl Done for InstanceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -298,9 +298,9 @@ impl Done for InstanceConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl KeyValuePair {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-keyvaluepair.html#cfn-apprunner-service-keyvaluepair-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-keyvaluepair.html#cfn-apprunner-service-keyvaluepair-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for KeyValuePair { fn into_props(self) -> Bag { self.0 } }
@@ -309,11 +309,11 @@ impl Done for KeyValuePair { fn into_props(self) -> Bag { self.0 } }
 impl NetworkConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EgressConfiguration`: `EgressConfiguration`. Update: in place.
+    /// `EgressConfiguration`: `EgressConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-networkconfiguration.html#cfn-apprunner-service-networkconfiguration-egressconfiguration)
     pub fn egress_configuration(self, value: impl Arg<EgressConfiguration>) -> Self { Self(put(self.0, "EgressConfiguration", value.into_expr())) }
-    /// `IngressConfiguration`: `IngressConfiguration`. Update: in place.
+    /// `IngressConfiguration`: `IngressConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-networkconfiguration.html#cfn-apprunner-service-networkconfiguration-ingressconfiguration)
     pub fn ingress_configuration(self, value: impl Arg<IngressConfiguration>) -> Self { Self(put(self.0, "IngressConfiguration", value.into_expr())) }
-    /// `IpAddressType`: `IpAddressType`. Update: in place.
+    /// `IpAddressType`: `IpAddressType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-networkconfiguration.html#cfn-apprunner-service-networkconfiguration-ipaddresstype)
     pub fn ip_address_type(self, value: impl Arg<IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr())) }
 }
 impl Done for NetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -324,9 +324,9 @@ impl ServiceObservabilityConfiguration {
     pub fn new() -> ServiceObservabilityConfiguration<Missing<super::required::ObservabilityEnabled>> { ServiceObservabilityConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ServiceObservabilityConfiguration<R0> {
-    /// `ObservabilityConfigurationArn`: text. Update: in place.
+    /// `ObservabilityConfigurationArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-serviceobservabilityconfiguration.html#cfn-apprunner-service-serviceobservabilityconfiguration-observabilityconfigurationarn)
     pub fn observability_configuration_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObservabilityConfigurationArn", value.into_expr()), Phase) }
-    /// `ObservabilityEnabled`: boolean, required. Update: in place.
+    /// `ObservabilityEnabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-serviceobservabilityconfiguration.html#cfn-apprunner-service-serviceobservabilityconfiguration-observabilityenabled)
     pub fn observability_enabled(self, value: impl Arg<bool>) -> ServiceObservabilityConfiguration<Set> { ServiceObservabilityConfiguration(put(self.0, "ObservabilityEnabled", value.into_expr()), Phase) }
 }
 impl Done for ServiceObservabilityConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -337,9 +337,9 @@ impl SourceCodeVersion {
     pub fn new() -> SourceCodeVersion<Missing<super::required::Type>, Missing<super::required::Value>> { SourceCodeVersion(Bag::default(), Phase) }
 }
 impl<R0, R1> SourceCodeVersion<R0, R1> {
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-sourcecodeversion.html#cfn-apprunner-service-sourcecodeversion-type)
     pub fn type_(self, value: impl Arg<Type>) -> SourceCodeVersion<Set, R1> { SourceCodeVersion(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-sourcecodeversion.html#cfn-apprunner-service-sourcecodeversion-value)
     pub fn value(self, value: impl Arg<str>) -> SourceCodeVersion<R0, Set> { SourceCodeVersion(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for SourceCodeVersion { fn into_props(self) -> Bag { self.0 } }
@@ -348,13 +348,13 @@ impl Done for SourceCodeVersion { fn into_props(self) -> Bag { self.0 } }
 impl SourceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AuthenticationConfiguration`: `AuthenticationConfiguration`. Update: in place.
+    /// `AuthenticationConfiguration`: `AuthenticationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-sourceconfiguration.html#cfn-apprunner-service-sourceconfiguration-authenticationconfiguration)
     pub fn authentication_configuration(self, value: impl Arg<AuthenticationConfiguration>) -> Self { Self(put(self.0, "AuthenticationConfiguration", value.into_expr())) }
-    /// `AutoDeploymentsEnabled`: boolean. Update: in place.
+    /// `AutoDeploymentsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-sourceconfiguration.html#cfn-apprunner-service-sourceconfiguration-autodeploymentsenabled)
     pub fn auto_deployments_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoDeploymentsEnabled", value.into_expr())) }
-    /// `CodeRepository`: `CodeRepository`. Update: in place.
+    /// `CodeRepository`: `CodeRepository`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-sourceconfiguration.html#cfn-apprunner-service-sourceconfiguration-coderepository)
     pub fn code_repository(self, value: impl Arg<CodeRepository>) -> Self { Self(put(self.0, "CodeRepository", value.into_expr())) }
-    /// `ImageRepository`: `ImageRepository`. Update: in place.
+    /// `ImageRepository`: `ImageRepository`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-sourceconfiguration.html#cfn-apprunner-service-sourceconfiguration-imagerepository)
     pub fn image_repository(self, value: impl Arg<ImageRepository>) -> Self { Self(put(self.0, "ImageRepository", value.into_expr())) }
 }
 impl Done for SourceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -382,9 +382,9 @@ impl CfnVpcConnector {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVpcConnectorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `VpcConnectorArn`.
     pub fn reference(&self) -> Val<kind::AppRunnerVpcConnectorArn> { self.0.reference() }
-    /// The attribute `VpcConnectorArn`: `AppRunnerVpcConnectorArn`.
+    /// The attribute `VpcConnectorArn`: `AppRunnerVpcConnectorArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-vpcconnector.html#VpcConnectorArn-fn::getatt)
     pub fn attr_vpc_connector_arn(&self) -> Val<kind::AppRunnerVpcConnectorArn> { self.0.get_att("VpcConnectorArn") }
-    /// The attribute `VpcConnectorRevision`: integer.
+    /// The attribute `VpcConnectorRevision`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-vpcconnector.html#VpcConnectorRevision-fn::getatt)
     pub fn attr_vpc_connector_revision(&self) -> Val<i64> { self.0.get_att("VpcConnectorRevision") }
 }
 impl Parent for CfnVpcConnector { fn node(&self) -> &Place { &self.0 } }
@@ -395,13 +395,13 @@ impl CfnVpcConnectorProps {
     pub fn new() -> CfnVpcConnectorProps<Missing<required::Subnets>> { CfnVpcConnectorProps(Bag::default(), Phase) }
 }
 impl<R0> CfnVpcConnectorProps<R0> {
-    /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: replacement.
+    /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-vpcconnector.html#cfn-apprunner-vpcconnector-securitygroups)
     pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
-    /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement.
+    /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-vpcconnector.html#cfn-apprunner-vpcconnector-subnets)
     pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnVpcConnectorProps<Set> { CfnVpcConnectorProps(put(self.0, "Subnets", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-vpcconnector.html#cfn-apprunner-vpcconnector-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VpcConnectorName`: text. Update: replacement.
+    /// `VpcConnectorName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-vpcconnector.html#cfn-apprunner-vpcconnector-vpcconnectorname)
     pub fn vpc_connector_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcConnectorName", value.into_expr()), Phase) }
 }
 impl Done for CfnVpcConnectorProps { fn into_props(self) -> Bag { self.0 } }
@@ -414,11 +414,11 @@ impl CfnVpcIngressConnection {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVpcIngressConnectionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `VpcIngressConnectionArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `DomainName`: text.
+    /// The attribute `DomainName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-vpcingressconnection.html#DomainName-fn::getatt)
     pub fn attr_domain_name(&self) -> Val<str> { self.0.get_att("DomainName") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-vpcingressconnection.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `VpcIngressConnectionArn`: `OtherArn`.
+    /// The attribute `VpcIngressConnectionArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-vpcingressconnection.html#VpcIngressConnectionArn-fn::getatt)
     pub fn attr_vpc_ingress_connection_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("VpcIngressConnectionArn") }
 }
 impl Parent for CfnVpcIngressConnection { fn node(&self) -> &Place { &self.0 } }
@@ -429,13 +429,13 @@ impl CfnVpcIngressConnectionProps {
     pub fn new() -> CfnVpcIngressConnectionProps<Missing<required::IngressVpcConfiguration>, Missing<required::ServiceArn>> { CfnVpcIngressConnectionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnVpcIngressConnectionProps<R0, R1> {
-    /// `IngressVpcConfiguration`: `IngressVpcConfiguration`, required. Update: in place.
+    /// `IngressVpcConfiguration`: `IngressVpcConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-vpcingressconnection.html#cfn-apprunner-vpcingressconnection-ingressvpcconfiguration)
     pub fn ingress_vpc_configuration(self, value: impl Arg<vpc_ingress_connection::IngressVpcConfiguration>) -> CfnVpcIngressConnectionProps<Set, R1> { CfnVpcIngressConnectionProps(put(self.0, "IngressVpcConfiguration", value.into_expr()), Phase) }
-    /// `ServiceArn`: text, required. Update: replacement.
+    /// `ServiceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-vpcingressconnection.html#cfn-apprunner-vpcingressconnection-servicearn)
     pub fn service_arn(self, value: impl Arg<str>) -> CfnVpcIngressConnectionProps<R0, Set> { CfnVpcIngressConnectionProps(put(self.0, "ServiceArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-vpcingressconnection.html#cfn-apprunner-vpcingressconnection-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VpcIngressConnectionName`: text. Update: replacement.
+    /// `VpcIngressConnectionName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-vpcingressconnection.html#cfn-apprunner-vpcingressconnection-vpcingressconnectionname)
     pub fn vpc_ingress_connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcIngressConnectionName", value.into_expr()), Phase) }
 }
 impl Done for CfnVpcIngressConnectionProps { fn into_props(self) -> Bag { self.0 } }
@@ -449,9 +449,9 @@ impl IngressVpcConfiguration {
     pub fn new() -> IngressVpcConfiguration<Missing<super::required::VpcEndpointId>, Missing<super::required::VpcId>> { IngressVpcConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> IngressVpcConfiguration<R0, R1> {
-    /// `VpcEndpointId`: text, required. Update: in place.
+    /// `VpcEndpointId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-vpcingressconnection-ingressvpcconfiguration.html#cfn-apprunner-vpcingressconnection-ingressvpcconfiguration-vpcendpointid)
     pub fn vpc_endpoint_id(self, value: impl Arg<str>) -> IngressVpcConfiguration<Set, R1> { IngressVpcConfiguration(put(self.0, "VpcEndpointId", value.into_expr()), Phase) }
-    /// `VpcId`: `Ec2VpcId`, required. Update: in place.
+    /// `VpcId`: `Ec2VpcId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-vpcingressconnection-ingressvpcconfiguration.html#cfn-apprunner-vpcingressconnection-ingressvpcconfiguration-vpcid)
     pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> IngressVpcConfiguration<R0, Set> { IngressVpcConfiguration(put(self.0, "VpcId", value.into_expr()), Phase) }
 }
 impl Done for IngressVpcConfiguration { fn into_props(self) -> Bag { self.0 } }

@@ -13,9 +13,9 @@ impl CfnAppBlock {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAppBlockProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-appblock.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedTime`: text.
+    /// The attribute `CreatedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-appblock.html#CreatedTime-fn::getatt)
     pub fn attr_created_time(&self) -> Val<str> { self.0.get_att("CreatedTime") }
 }
 impl Parent for CfnAppBlock { fn node(&self) -> &Place { &self.0 } }
@@ -26,21 +26,21 @@ impl CfnAppBlockProps {
     pub fn new() -> CfnAppBlockProps<Missing<required::Name>, Missing<required::SourceS3Location>> { CfnAppBlockProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAppBlockProps<R0, R1> {
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-appblock.html#cfn-appstream-appblock-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DisplayName`: text. Update: replacement.
+    /// `DisplayName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-appblock.html#cfn-appstream-appblock-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-appblock.html#cfn-appstream-appblock-name)
     pub fn name(self, value: impl Arg<str>) -> CfnAppBlockProps<Set, R1> { CfnAppBlockProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `PackagingType`: text. Update: replacement.
+    /// `PackagingType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-appblock.html#cfn-appstream-appblock-packagingtype)
     pub fn packaging_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PackagingType", value.into_expr()), Phase) }
-    /// `PostSetupScriptDetails`: `ScriptDetails`. Update: replacement.
+    /// `PostSetupScriptDetails`: `ScriptDetails`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-appblock.html#cfn-appstream-appblock-postsetupscriptdetails)
     pub fn post_setup_script_details(self, value: impl Arg<app_block::ScriptDetails>) -> Self { Self(put(self.0, "PostSetupScriptDetails", value.into_expr()), Phase) }
-    /// `SetupScriptDetails`: `ScriptDetails`. Update: replacement.
+    /// `SetupScriptDetails`: `ScriptDetails`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-appblock.html#cfn-appstream-appblock-setupscriptdetails)
     pub fn setup_script_details(self, value: impl Arg<app_block::ScriptDetails>) -> Self { Self(put(self.0, "SetupScriptDetails", value.into_expr()), Phase) }
-    /// `SourceS3Location`: `S3Location`, required. Update: replacement.
+    /// `SourceS3Location`: `S3Location`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-appblock.html#cfn-appstream-appblock-sources3location)
     pub fn source_s3_location(self, value: impl Arg<app_block::S3Location>) -> CfnAppBlockProps<R0, Set> { CfnAppBlockProps(put(self.0, "SourceS3Location", value.into_expr()), Phase) }
-    /// `Tags`: list of `Tag`. Update: in place.
+    /// `Tags`: list of `Tag`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-appblock.html#cfn-appstream-appblock-tags)
     pub fn tags(self, value: impl Arg<Arr<app_block::Tag>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAppBlockProps { fn into_props(self) -> Bag { self.0 } }
@@ -54,9 +54,9 @@ impl S3Location {
     pub fn new() -> S3Location<Missing<super::required::S3Bucket>> { S3Location(Bag::default(), Phase) }
 }
 impl<R0> S3Location<R0> {
-    /// `S3Bucket`: `S3BucketName`, required. Update: replacement.
+    /// `S3Bucket`: `S3BucketName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-appblock-s3location.html#cfn-appstream-appblock-s3location-s3bucket)
     pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> S3Location<Set> { S3Location(put(self.0, "S3Bucket", value.into_expr()), Phase) }
-    /// `S3Key`: text. Update: replacement.
+    /// `S3Key`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-appblock-s3location.html#cfn-appstream-appblock-s3location-s3key)
     pub fn s3_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Key", value.into_expr()), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
@@ -67,13 +67,13 @@ impl ScriptDetails {
     pub fn new() -> ScriptDetails<Missing<super::required::ExecutablePath>, Missing<super::required::ScriptS3Location>, Missing<super::required::TimeoutInSeconds>> { ScriptDetails(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ScriptDetails<R0, R1, R2> {
-    /// `ExecutableParameters`: text. Update: replacement.
+    /// `ExecutableParameters`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-appblock-scriptdetails.html#cfn-appstream-appblock-scriptdetails-executableparameters)
     pub fn executable_parameters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExecutableParameters", value.into_expr()), Phase) }
-    /// `ExecutablePath`: text, required. Update: replacement.
+    /// `ExecutablePath`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-appblock-scriptdetails.html#cfn-appstream-appblock-scriptdetails-executablepath)
     pub fn executable_path(self, value: impl Arg<str>) -> ScriptDetails<Set, R1, R2> { ScriptDetails(put(self.0, "ExecutablePath", value.into_expr()), Phase) }
-    /// `ScriptS3Location`: `S3Location`, required. Update: replacement.
+    /// `ScriptS3Location`: `S3Location`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-appblock-scriptdetails.html#cfn-appstream-appblock-scriptdetails-scripts3location)
     pub fn script_s3_location(self, value: impl Arg<S3Location>) -> ScriptDetails<R0, Set, R2> { ScriptDetails(put(self.0, "ScriptS3Location", value.into_expr()), Phase) }
-    /// `TimeoutInSeconds`: integer, required. Update: replacement.
+    /// `TimeoutInSeconds`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-appblock-scriptdetails.html#cfn-appstream-appblock-scriptdetails-timeoutinseconds)
     pub fn timeout_in_seconds(self, value: impl Arg<i64>) -> ScriptDetails<R0, R1, Set> { ScriptDetails(put(self.0, "TimeoutInSeconds", value.into_expr()), Phase) }
 }
 impl Done for ScriptDetails { fn into_props(self) -> Bag { self.0 } }
@@ -82,13 +82,13 @@ impl Done for ScriptDetails { fn into_props(self) -> Bag { self.0 } }
 impl Tag {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Key`: text. Update: in place.
+    /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-appblock-tag.html#cfn-appstream-appblock-tag-key)
     pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
-    /// `TagKey`: text. Update: in place.
+    /// `TagKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-appblock-tag.html#cfn-appstream-appblock-tag-tagkey)
     pub fn tag_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagKey", value.into_expr())) }
-    /// `TagValue`: text. Update: in place.
+    /// `TagValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-appblock-tag.html#cfn-appstream-appblock-tag-tagvalue)
     pub fn tag_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagValue", value.into_expr())) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-appblock-tag.html#cfn-appstream-appblock-tag-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for Tag { fn into_props(self) -> Bag { self.0 } }
@@ -102,9 +102,9 @@ impl CfnAppBlockBuilder {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAppBlockBuilderProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-appblockbuilder.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedTime`: text.
+    /// The attribute `CreatedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-appblockbuilder.html#CreatedTime-fn::getatt)
     pub fn attr_created_time(&self) -> Val<str> { self.0.get_att("CreatedTime") }
 }
 impl Parent for CfnAppBlockBuilder { fn node(&self) -> &Place { &self.0 } }
@@ -115,27 +115,27 @@ impl CfnAppBlockBuilderProps {
     pub fn new() -> CfnAppBlockBuilderProps<Missing<required::InstanceType>, Missing<required::Name>, Missing<required::Platform>, Missing<required::VpcConfig>> { CfnAppBlockBuilderProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnAppBlockBuilderProps<R0, R1, R2, R3> {
-    /// `AccessEndpoints`: list of `AccessEndpoint`. Update: in place.
+    /// `AccessEndpoints`: list of `AccessEndpoint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-appblockbuilder.html#cfn-appstream-appblockbuilder-accessendpoints)
     pub fn access_endpoints(self, value: impl Arg<Arr<app_block_builder::AccessEndpoint>>) -> Self { Self(put(self.0, "AccessEndpoints", value.into_expr()), Phase) }
-    /// `AppBlockArns`: list of text. Update: in place.
+    /// `AppBlockArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-appblockbuilder.html#cfn-appstream-appblockbuilder-appblockarns)
     pub fn app_block_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AppBlockArns", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-appblockbuilder.html#cfn-appstream-appblockbuilder-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DisplayName`: text. Update: in place.
+    /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-appblockbuilder.html#cfn-appstream-appblockbuilder-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
-    /// `EnableDefaultInternetAccess`: boolean. Update: in place.
+    /// `EnableDefaultInternetAccess`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-appblockbuilder.html#cfn-appstream-appblockbuilder-enabledefaultinternetaccess)
     pub fn enable_default_internet_access(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableDefaultInternetAccess", value.into_expr()), Phase) }
-    /// `IamRoleArn`: `IamRoleArn`. Update: in place.
+    /// `IamRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-appblockbuilder.html#cfn-appstream-appblockbuilder-iamrolearn)
     pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "IamRoleArn", value.into_expr()), Phase) }
-    /// `InstanceType`: text, required. Update: in place.
+    /// `InstanceType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-appblockbuilder.html#cfn-appstream-appblockbuilder-instancetype)
     pub fn instance_type(self, value: impl Arg<str>) -> CfnAppBlockBuilderProps<Set, R1, R2, R3> { CfnAppBlockBuilderProps(put(self.0, "InstanceType", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-appblockbuilder.html#cfn-appstream-appblockbuilder-name)
     pub fn name(self, value: impl Arg<str>) -> CfnAppBlockBuilderProps<R0, Set, R2, R3> { CfnAppBlockBuilderProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Platform`: text, required. Update: in place.
+    /// `Platform`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-appblockbuilder.html#cfn-appstream-appblockbuilder-platform)
     pub fn platform(self, value: impl Arg<str>) -> CfnAppBlockBuilderProps<R0, R1, Set, R3> { CfnAppBlockBuilderProps(put(self.0, "Platform", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-appblockbuilder.html#cfn-appstream-appblockbuilder-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VpcConfig`: `VpcConfig`, required. Update: in place.
+    /// `VpcConfig`: `VpcConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-appblockbuilder.html#cfn-appstream-appblockbuilder-vpcconfig)
     pub fn vpc_config(self, value: impl Arg<app_block_builder::VpcConfig>) -> CfnAppBlockBuilderProps<R0, R1, R2, Set> { CfnAppBlockBuilderProps(put(self.0, "VpcConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnAppBlockBuilderProps { fn into_props(self) -> Bag { self.0 } }
@@ -149,9 +149,9 @@ impl AccessEndpoint {
     pub fn new() -> AccessEndpoint<Missing<super::required::EndpointType>, Missing<super::required::VpceId>> { AccessEndpoint(Bag::default(), Phase) }
 }
 impl<R0, R1> AccessEndpoint<R0, R1> {
-    /// `EndpointType`: text, required. Update: in place.
+    /// `EndpointType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-appblockbuilder-accessendpoint.html#cfn-appstream-appblockbuilder-accessendpoint-endpointtype)
     pub fn endpoint_type(self, value: impl Arg<str>) -> AccessEndpoint<Set, R1> { AccessEndpoint(put(self.0, "EndpointType", value.into_expr()), Phase) }
-    /// `VpceId`: text, required. Update: in place.
+    /// `VpceId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-appblockbuilder-accessendpoint.html#cfn-appstream-appblockbuilder-accessendpoint-vpceid)
     pub fn vpce_id(self, value: impl Arg<str>) -> AccessEndpoint<R0, Set> { AccessEndpoint(put(self.0, "VpceId", value.into_expr()), Phase) }
 }
 impl Done for AccessEndpoint { fn into_props(self) -> Bag { self.0 } }
@@ -160,9 +160,9 @@ impl Done for AccessEndpoint { fn into_props(self) -> Bag { self.0 } }
 impl VpcConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-appblockbuilder-vpcconfig.html#cfn-appstream-appblockbuilder-vpcconfig-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
-    /// `SubnetIds`: list of text. Update: in place.
+    /// `SubnetIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-appblockbuilder-vpcconfig.html#cfn-appstream-appblockbuilder-vpcconfig-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
@@ -176,9 +176,9 @@ impl CfnApplication {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-application.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedTime`: text.
+    /// The attribute `CreatedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-application.html#CreatedTime-fn::getatt)
     pub fn attr_created_time(&self) -> Val<str> { self.0.get_att("CreatedTime") }
 }
 impl Parent for CfnApplication { fn node(&self) -> &Place { &self.0 } }
@@ -189,29 +189,29 @@ impl CfnApplicationProps {
     pub fn new() -> CfnApplicationProps<Missing<required::AppBlockArn>, Missing<required::IconS3Location>, Missing<required::InstanceFamilies>, Missing<required::LaunchPath>, Missing<required::Name>, Missing<required::Platforms>> { CfnApplicationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5> CfnApplicationProps<R0, R1, R2, R3, R4, R5> {
-    /// `AppBlockArn`: text, required. Update: in place.
+    /// `AppBlockArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-application.html#cfn-appstream-application-appblockarn)
     pub fn app_block_arn(self, value: impl Arg<str>) -> CfnApplicationProps<Set, R1, R2, R3, R4, R5> { CfnApplicationProps(put(self.0, "AppBlockArn", value.into_expr()), Phase) }
-    /// `AttributesToDelete`: list of text. Update: in place.
+    /// `AttributesToDelete`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-application.html#cfn-appstream-application-attributestodelete)
     pub fn attributes_to_delete(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AttributesToDelete", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-application.html#cfn-appstream-application-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DisplayName`: text. Update: in place.
+    /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-application.html#cfn-appstream-application-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
-    /// `IconS3Location`: `S3Location`, required. Update: in place.
+    /// `IconS3Location`: `S3Location`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-application.html#cfn-appstream-application-icons3location)
     pub fn icon_s3_location(self, value: impl Arg<application::S3Location>) -> CfnApplicationProps<R0, Set, R2, R3, R4, R5> { CfnApplicationProps(put(self.0, "IconS3Location", value.into_expr()), Phase) }
-    /// `InstanceFamilies`: list of text, required. Update: replacement.
+    /// `InstanceFamilies`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-application.html#cfn-appstream-application-instancefamilies)
     pub fn instance_families(self, value: impl Arg<Arr<str>>) -> CfnApplicationProps<R0, R1, Set, R3, R4, R5> { CfnApplicationProps(put(self.0, "InstanceFamilies", value.into_expr()), Phase) }
-    /// `LaunchParameters`: text. Update: in place.
+    /// `LaunchParameters`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-application.html#cfn-appstream-application-launchparameters)
     pub fn launch_parameters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LaunchParameters", value.into_expr()), Phase) }
-    /// `LaunchPath`: text, required. Update: in place.
+    /// `LaunchPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-application.html#cfn-appstream-application-launchpath)
     pub fn launch_path(self, value: impl Arg<str>) -> CfnApplicationProps<R0, R1, R2, Set, R4, R5> { CfnApplicationProps(put(self.0, "LaunchPath", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-application.html#cfn-appstream-application-name)
     pub fn name(self, value: impl Arg<str>) -> CfnApplicationProps<R0, R1, R2, R3, Set, R5> { CfnApplicationProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Platforms`: list of text, required. Update: replacement.
+    /// `Platforms`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-application.html#cfn-appstream-application-platforms)
     pub fn platforms(self, value: impl Arg<Arr<str>>) -> CfnApplicationProps<R0, R1, R2, R3, R4, Set> { CfnApplicationProps(put(self.0, "Platforms", value.into_expr()), Phase) }
-    /// `Tags`: list of `Tag`. Update: in place.
+    /// `Tags`: list of `Tag`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-application.html#cfn-appstream-application-tags)
     pub fn tags(self, value: impl Arg<Arr<application::Tag>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `WorkingDirectory`: text. Update: in place.
+    /// `WorkingDirectory`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-application.html#cfn-appstream-application-workingdirectory)
     pub fn working_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkingDirectory", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
@@ -225,9 +225,9 @@ impl S3Location {
     pub fn new() -> S3Location<Missing<super::required::S3Bucket>, Missing<super::required::S3Key>> { S3Location(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Location<R0, R1> {
-    /// `S3Bucket`: `S3BucketName`, required. Update: in place.
+    /// `S3Bucket`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-application-s3location.html#cfn-appstream-application-s3location-s3bucket)
     pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> S3Location<Set, R1> { S3Location(put(self.0, "S3Bucket", value.into_expr()), Phase) }
-    /// `S3Key`: text, required. Update: in place.
+    /// `S3Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-application-s3location.html#cfn-appstream-application-s3location-s3key)
     pub fn s3_key(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "S3Key", value.into_expr()), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
@@ -236,13 +236,13 @@ impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 impl Tag {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Key`: text. Update: in place.
+    /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-application-tag.html#cfn-appstream-application-tag-key)
     pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
-    /// `TagKey`: text. Update: in place.
+    /// `TagKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-application-tag.html#cfn-appstream-application-tag-tagkey)
     pub fn tag_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagKey", value.into_expr())) }
-    /// `TagValue`: text. Update: in place.
+    /// `TagValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-application-tag.html#cfn-appstream-application-tag-tagvalue)
     pub fn tag_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagValue", value.into_expr())) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-application-tag.html#cfn-appstream-application-tag-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for Tag { fn into_props(self) -> Bag { self.0 } }
@@ -265,11 +265,11 @@ impl CfnApplicationEntitlementAssociationProps {
     pub fn new() -> CfnApplicationEntitlementAssociationProps<Missing<required::ApplicationIdentifier>, Missing<required::EntitlementName>, Missing<required::StackName>> { CfnApplicationEntitlementAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnApplicationEntitlementAssociationProps<R0, R1, R2> {
-    /// `ApplicationIdentifier`: text, required. Update: replacement.
+    /// `ApplicationIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-applicationentitlementassociation.html#cfn-appstream-applicationentitlementassociation-applicationidentifier)
     pub fn application_identifier(self, value: impl Arg<str>) -> CfnApplicationEntitlementAssociationProps<Set, R1, R2> { CfnApplicationEntitlementAssociationProps(put(self.0, "ApplicationIdentifier", value.into_expr()), Phase) }
-    /// `EntitlementName`: text, required. Update: replacement.
+    /// `EntitlementName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-applicationentitlementassociation.html#cfn-appstream-applicationentitlementassociation-entitlementname)
     pub fn entitlement_name(self, value: impl Arg<str>) -> CfnApplicationEntitlementAssociationProps<R0, Set, R2> { CfnApplicationEntitlementAssociationProps(put(self.0, "EntitlementName", value.into_expr()), Phase) }
-    /// `StackName`: text, required. Update: replacement.
+    /// `StackName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-applicationentitlementassociation.html#cfn-appstream-applicationentitlementassociation-stackname)
     pub fn stack_name(self, value: impl Arg<str>) -> CfnApplicationEntitlementAssociationProps<R0, R1, Set> { CfnApplicationEntitlementAssociationProps(put(self.0, "StackName", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationEntitlementAssociationProps { fn into_props(self) -> Bag { self.0 } }
@@ -291,9 +291,9 @@ impl CfnApplicationFleetAssociationProps {
     pub fn new() -> CfnApplicationFleetAssociationProps<Missing<required::ApplicationArn>, Missing<required::FleetName>> { CfnApplicationFleetAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnApplicationFleetAssociationProps<R0, R1> {
-    /// `ApplicationArn`: text, required. Update: replacement.
+    /// `ApplicationArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-applicationfleetassociation.html#cfn-appstream-applicationfleetassociation-applicationarn)
     pub fn application_arn(self, value: impl Arg<str>) -> CfnApplicationFleetAssociationProps<Set, R1> { CfnApplicationFleetAssociationProps(put(self.0, "ApplicationArn", value.into_expr()), Phase) }
-    /// `FleetName`: text, required. Update: replacement.
+    /// `FleetName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-applicationfleetassociation.html#cfn-appstream-applicationfleetassociation-fleetname)
     pub fn fleet_name(self, value: impl Arg<str>) -> CfnApplicationFleetAssociationProps<R0, Set> { CfnApplicationFleetAssociationProps(put(self.0, "FleetName", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationFleetAssociationProps { fn into_props(self) -> Bag { self.0 } }
@@ -315,13 +315,13 @@ impl CfnDirectoryConfigProps {
     pub fn new() -> CfnDirectoryConfigProps<Missing<required::DirectoryName>, Missing<required::OrganizationalUnitDistinguishedNames>, Missing<required::ServiceAccountCredentials>> { CfnDirectoryConfigProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDirectoryConfigProps<R0, R1, R2> {
-    /// `CertificateBasedAuthProperties`: `CertificateBasedAuthProperties`. Update: in place.
+    /// `CertificateBasedAuthProperties`: `CertificateBasedAuthProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-directoryconfig.html#cfn-appstream-directoryconfig-certificatebasedauthproperties)
     pub fn certificate_based_auth_properties(self, value: impl Arg<directory_config::CertificateBasedAuthProperties>) -> Self { Self(put(self.0, "CertificateBasedAuthProperties", value.into_expr()), Phase) }
-    /// `DirectoryName`: text, required. Update: replacement.
+    /// `DirectoryName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-directoryconfig.html#cfn-appstream-directoryconfig-directoryname)
     pub fn directory_name(self, value: impl Arg<str>) -> CfnDirectoryConfigProps<Set, R1, R2> { CfnDirectoryConfigProps(put(self.0, "DirectoryName", value.into_expr()), Phase) }
-    /// `OrganizationalUnitDistinguishedNames`: list of text, required. Update: in place.
+    /// `OrganizationalUnitDistinguishedNames`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-directoryconfig.html#cfn-appstream-directoryconfig-organizationalunitdistinguishednames)
     pub fn organizational_unit_distinguished_names(self, value: impl Arg<Arr<str>>) -> CfnDirectoryConfigProps<R0, Set, R2> { CfnDirectoryConfigProps(put(self.0, "OrganizationalUnitDistinguishedNames", value.into_expr()), Phase) }
-    /// `ServiceAccountCredentials`: `ServiceAccountCredentials`, required. Update: in place.
+    /// `ServiceAccountCredentials`: `ServiceAccountCredentials`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-directoryconfig.html#cfn-appstream-directoryconfig-serviceaccountcredentials)
     pub fn service_account_credentials(self, value: impl Arg<directory_config::ServiceAccountCredentials>) -> CfnDirectoryConfigProps<R0, R1, Set> { CfnDirectoryConfigProps(put(self.0, "ServiceAccountCredentials", value.into_expr()), Phase) }
 }
 impl Done for CfnDirectoryConfigProps { fn into_props(self) -> Bag { self.0 } }
@@ -333,9 +333,9 @@ use crate::cfn::support::*;
 impl CertificateBasedAuthProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CertificateAuthorityArn`: text. Update: in place.
+    /// `CertificateAuthorityArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-directoryconfig-certificatebasedauthproperties.html#cfn-appstream-directoryconfig-certificatebasedauthproperties-certificateauthorityarn)
     pub fn certificate_authority_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateAuthorityArn", value.into_expr())) }
-    /// `Status`: text. Update: in place.
+    /// `Status`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-directoryconfig-certificatebasedauthproperties.html#cfn-appstream-directoryconfig-certificatebasedauthproperties-status)
     pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for CertificateBasedAuthProperties { fn into_props(self) -> Bag { self.0 } }
@@ -346,9 +346,9 @@ impl ServiceAccountCredentials {
     pub fn new() -> ServiceAccountCredentials<Missing<super::required::AccountName>, Missing<super::required::AccountPassword>> { ServiceAccountCredentials(Bag::default(), Phase) }
 }
 impl<R0, R1> ServiceAccountCredentials<R0, R1> {
-    /// `AccountName`: text, required. Update: in place.
+    /// `AccountName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-directoryconfig-serviceaccountcredentials.html#cfn-appstream-directoryconfig-serviceaccountcredentials-accountname)
     pub fn account_name(self, value: impl Arg<str>) -> ServiceAccountCredentials<Set, R1> { ServiceAccountCredentials(put(self.0, "AccountName", value.into_expr()), Phase) }
-    /// `AccountPassword`: text, required. Update: in place.
+    /// `AccountPassword`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-directoryconfig-serviceaccountcredentials.html#cfn-appstream-directoryconfig-serviceaccountcredentials-accountpassword)
     pub fn account_password(self, value: impl Arg<str>) -> ServiceAccountCredentials<R0, Set> { ServiceAccountCredentials(put(self.0, "AccountPassword", value.into_expr()), Phase) }
 }
 impl Done for ServiceAccountCredentials { fn into_props(self) -> Bag { self.0 } }
@@ -362,9 +362,9 @@ impl CfnEntitlement {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEntitlementProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedTime`: text.
+    /// The attribute `CreatedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-entitlement.html#CreatedTime-fn::getatt)
     pub fn attr_created_time(&self) -> Val<str> { self.0.get_att("CreatedTime") }
-    /// The attribute `LastModifiedTime`: text.
+    /// The attribute `LastModifiedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-entitlement.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
 }
 impl Parent for CfnEntitlement { fn node(&self) -> &Place { &self.0 } }
@@ -375,15 +375,15 @@ impl CfnEntitlementProps {
     pub fn new() -> CfnEntitlementProps<Missing<required::AppVisibility>, Missing<required::Attributes>, Missing<required::Name>, Missing<required::StackName>> { CfnEntitlementProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnEntitlementProps<R0, R1, R2, R3> {
-    /// `AppVisibility`: text, required. Update: in place.
+    /// `AppVisibility`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-entitlement.html#cfn-appstream-entitlement-appvisibility)
     pub fn app_visibility(self, value: impl Arg<str>) -> CfnEntitlementProps<Set, R1, R2, R3> { CfnEntitlementProps(put(self.0, "AppVisibility", value.into_expr()), Phase) }
-    /// `Attributes`: list of `Attribute`, required. Update: in place.
+    /// `Attributes`: list of `Attribute`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-entitlement.html#cfn-appstream-entitlement-attributes)
     pub fn attributes(self, value: impl Arg<Arr<entitlement::Attribute>>) -> CfnEntitlementProps<R0, Set, R2, R3> { CfnEntitlementProps(put(self.0, "Attributes", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-entitlement.html#cfn-appstream-entitlement-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-entitlement.html#cfn-appstream-entitlement-name)
     pub fn name(self, value: impl Arg<str>) -> CfnEntitlementProps<R0, R1, Set, R3> { CfnEntitlementProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `StackName`: text, required. Update: replacement.
+    /// `StackName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-entitlement.html#cfn-appstream-entitlement-stackname)
     pub fn stack_name(self, value: impl Arg<str>) -> CfnEntitlementProps<R0, R1, R2, Set> { CfnEntitlementProps(put(self.0, "StackName", value.into_expr()), Phase) }
 }
 impl Done for CfnEntitlementProps { fn into_props(self) -> Bag { self.0 } }
@@ -397,9 +397,9 @@ impl Attribute {
     pub fn new() -> Attribute<Missing<super::required::Name>, Missing<super::required::Value>> { Attribute(Bag::default(), Phase) }
 }
 impl<R0, R1> Attribute<R0, R1> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-entitlement-attribute.html#cfn-appstream-entitlement-attribute-name)
     pub fn name(self, value: impl Arg<str>) -> Attribute<Set, R1> { Attribute(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-entitlement-attribute.html#cfn-appstream-entitlement-attribute-value)
     pub fn value(self, value: impl Arg<str>) -> Attribute<R0, Set> { Attribute(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Attribute { fn into_props(self) -> Bag { self.0 } }
@@ -413,7 +413,7 @@ impl CfnFleet {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFleetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnFleet { fn node(&self) -> &Place { &self.0 } }
@@ -424,53 +424,53 @@ impl CfnFleetProps {
     pub fn new() -> CfnFleetProps<Missing<required::InstanceType>, Missing<required::Name>> { CfnFleetProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnFleetProps<R0, R1> {
-    /// `ComputeCapacity`: `ComputeCapacity`. Update: in place.
+    /// `ComputeCapacity`: `ComputeCapacity`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html#cfn-appstream-fleet-computecapacity)
     pub fn compute_capacity(self, value: impl Arg<fleet::ComputeCapacity>) -> Self { Self(put(self.0, "ComputeCapacity", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html#cfn-appstream-fleet-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DisableIMDSV1`: boolean. Update: in place.
+    /// `DisableIMDSV1`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html#cfn-appstream-fleet-disableimdsv1)
     pub fn disable_imdsv1(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableIMDSV1", value.into_expr()), Phase) }
-    /// `DisconnectTimeoutInSeconds`: integer. Update: in place.
+    /// `DisconnectTimeoutInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html#cfn-appstream-fleet-disconnecttimeoutinseconds)
     pub fn disconnect_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DisconnectTimeoutInSeconds", value.into_expr()), Phase) }
-    /// `DisplayName`: text. Update: in place.
+    /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html#cfn-appstream-fleet-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
-    /// `DomainJoinInfo`: `DomainJoinInfo`. Update: in place.
+    /// `DomainJoinInfo`: `DomainJoinInfo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html#cfn-appstream-fleet-domainjoininfo)
     pub fn domain_join_info(self, value: impl Arg<fleet::DomainJoinInfo>) -> Self { Self(put(self.0, "DomainJoinInfo", value.into_expr()), Phase) }
-    /// `EnableDefaultInternetAccess`: boolean. Update: in place.
+    /// `EnableDefaultInternetAccess`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html#cfn-appstream-fleet-enabledefaultinternetaccess)
     pub fn enable_default_internet_access(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableDefaultInternetAccess", value.into_expr()), Phase) }
-    /// `FleetType`: text. Update: replacement.
+    /// `FleetType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html#cfn-appstream-fleet-fleettype)
     pub fn fleet_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FleetType", value.into_expr()), Phase) }
-    /// `IamRoleArn`: `IamRoleArn`. Update: in place.
+    /// `IamRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html#cfn-appstream-fleet-iamrolearn)
     pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "IamRoleArn", value.into_expr()), Phase) }
-    /// `IdleDisconnectTimeoutInSeconds`: integer. Update: in place.
+    /// `IdleDisconnectTimeoutInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html#cfn-appstream-fleet-idledisconnecttimeoutinseconds)
     pub fn idle_disconnect_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleDisconnectTimeoutInSeconds", value.into_expr()), Phase) }
-    /// `ImageArn`: text. Update: in place.
+    /// `ImageArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html#cfn-appstream-fleet-imagearn)
     pub fn image_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageArn", value.into_expr()), Phase) }
-    /// `ImageName`: text. Update: in place.
+    /// `ImageName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html#cfn-appstream-fleet-imagename)
     pub fn image_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageName", value.into_expr()), Phase) }
-    /// `InstanceType`: text, required. Update: in place.
+    /// `InstanceType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html#cfn-appstream-fleet-instancetype)
     pub fn instance_type(self, value: impl Arg<str>) -> CfnFleetProps<Set, R1> { CfnFleetProps(put(self.0, "InstanceType", value.into_expr()), Phase) }
-    /// `MaxConcurrentSessions`: integer. Update: in place.
+    /// `MaxConcurrentSessions`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html#cfn-appstream-fleet-maxconcurrentsessions)
     pub fn max_concurrent_sessions(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxConcurrentSessions", value.into_expr()), Phase) }
-    /// `MaxSessionsPerInstance`: integer. Update: in place.
+    /// `MaxSessionsPerInstance`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html#cfn-appstream-fleet-maxsessionsperinstance)
     pub fn max_sessions_per_instance(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxSessionsPerInstance", value.into_expr()), Phase) }
-    /// `MaxUserDurationInSeconds`: integer. Update: in place.
+    /// `MaxUserDurationInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html#cfn-appstream-fleet-maxuserdurationinseconds)
     pub fn max_user_duration_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxUserDurationInSeconds", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html#cfn-appstream-fleet-name)
     pub fn name(self, value: impl Arg<str>) -> CfnFleetProps<R0, Set> { CfnFleetProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Platform`: text. Update: in place.
+    /// `Platform`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html#cfn-appstream-fleet-platform)
     pub fn platform(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Platform", value.into_expr()), Phase) }
-    /// `RootVolumeConfig`: `VolumeConfig`. Update: in place.
+    /// `RootVolumeConfig`: `VolumeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html#cfn-appstream-fleet-rootvolumeconfig)
     pub fn root_volume_config(self, value: impl Arg<fleet::VolumeConfig>) -> Self { Self(put(self.0, "RootVolumeConfig", value.into_expr()), Phase) }
-    /// `SessionScriptS3Location`: `S3Location`. Update: in place.
+    /// `SessionScriptS3Location`: `S3Location`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html#cfn-appstream-fleet-sessionscripts3location)
     pub fn session_script_s3_location(self, value: impl Arg<fleet::S3Location>) -> Self { Self(put(self.0, "SessionScriptS3Location", value.into_expr()), Phase) }
-    /// `StreamView`: text. Update: in place.
+    /// `StreamView`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html#cfn-appstream-fleet-streamview)
     pub fn stream_view(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamView", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html#cfn-appstream-fleet-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `UsbDeviceFilterStrings`: list of text. Update: in place.
+    /// `UsbDeviceFilterStrings`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html#cfn-appstream-fleet-usbdevicefilterstrings)
     pub fn usb_device_filter_strings(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "UsbDeviceFilterStrings", value.into_expr()), Phase) }
-    /// `VpcConfig`: `VpcConfig`. Update: in place.
+    /// `VpcConfig`: `VpcConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html#cfn-appstream-fleet-vpcconfig)
     pub fn vpc_config(self, value: impl Arg<fleet::VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnFleetProps { fn into_props(self) -> Bag { self.0 } }
@@ -482,9 +482,9 @@ use crate::cfn::support::*;
 impl ComputeCapacity {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DesiredInstances`: integer. Update: in place.
+    /// `DesiredInstances`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-fleet-computecapacity.html#cfn-appstream-fleet-computecapacity-desiredinstances)
     pub fn desired_instances(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DesiredInstances", value.into_expr())) }
-    /// `DesiredSessions`: integer. Update: in place.
+    /// `DesiredSessions`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-fleet-computecapacity.html#cfn-appstream-fleet-computecapacity-desiredsessions)
     pub fn desired_sessions(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DesiredSessions", value.into_expr())) }
 }
 impl Done for ComputeCapacity { fn into_props(self) -> Bag { self.0 } }
@@ -493,9 +493,9 @@ impl Done for ComputeCapacity { fn into_props(self) -> Bag { self.0 } }
 impl DomainJoinInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DirectoryName`: text. Update: in place.
+    /// `DirectoryName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-fleet-domainjoininfo.html#cfn-appstream-fleet-domainjoininfo-directoryname)
     pub fn directory_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DirectoryName", value.into_expr())) }
-    /// `OrganizationalUnitDistinguishedName`: text. Update: in place.
+    /// `OrganizationalUnitDistinguishedName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-fleet-domainjoininfo.html#cfn-appstream-fleet-domainjoininfo-organizationalunitdistinguishedname)
     pub fn organizational_unit_distinguished_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OrganizationalUnitDistinguishedName", value.into_expr())) }
 }
 impl Done for DomainJoinInfo { fn into_props(self) -> Bag { self.0 } }
@@ -506,9 +506,9 @@ impl S3Location {
     pub fn new() -> S3Location<Missing<super::required::S3Bucket>, Missing<super::required::S3Key>> { S3Location(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Location<R0, R1> {
-    /// `S3Bucket`: `S3BucketName`, required. Update: in place.
+    /// `S3Bucket`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-fleet-s3location.html#cfn-appstream-fleet-s3location-s3bucket)
     pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> S3Location<Set, R1> { S3Location(put(self.0, "S3Bucket", value.into_expr()), Phase) }
-    /// `S3Key`: text, required. Update: in place.
+    /// `S3Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-fleet-s3location.html#cfn-appstream-fleet-s3location-s3key)
     pub fn s3_key(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "S3Key", value.into_expr()), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
@@ -517,7 +517,7 @@ impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 impl VolumeConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `VolumeSizeInGb`: integer. Update: in place.
+    /// `VolumeSizeInGb`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-fleet-volumeconfig.html#cfn-appstream-fleet-volumeconfig-volumesizeingb)
     pub fn volume_size_in_gb(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeSizeInGb", value.into_expr())) }
 }
 impl Done for VolumeConfig { fn into_props(self) -> Bag { self.0 } }
@@ -526,9 +526,9 @@ impl Done for VolumeConfig { fn into_props(self) -> Bag { self.0 } }
 impl VpcConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-fleet-vpcconfig.html#cfn-appstream-fleet-vpcconfig-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
-    /// `SubnetIds`: list of text. Update: in place.
+    /// `SubnetIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-fleet-vpcconfig.html#cfn-appstream-fleet-vpcconfig-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
@@ -542,7 +542,7 @@ impl CfnImageBuilder {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnImageBuilderProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `StreamingUrl`: text.
+    /// The attribute `StreamingUrl`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-imagebuilder.html#StreamingUrl-fn::getatt)
     pub fn attr_streaming_url(&self) -> Val<str> { self.0.get_att("StreamingUrl") }
 }
 impl Parent for CfnImageBuilder { fn node(&self) -> &Place { &self.0 } }
@@ -553,39 +553,39 @@ impl CfnImageBuilderProps {
     pub fn new() -> CfnImageBuilderProps<Missing<required::InstanceType>, Missing<required::Name>> { CfnImageBuilderProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnImageBuilderProps<R0, R1> {
-    /// `AccessEndpoints`: list of `AccessEndpoint`. Update: in place.
+    /// `AccessEndpoints`: list of `AccessEndpoint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-imagebuilder.html#cfn-appstream-imagebuilder-accessendpoints)
     pub fn access_endpoints(self, value: impl Arg<Arr<image_builder::AccessEndpoint>>) -> Self { Self(put(self.0, "AccessEndpoints", value.into_expr()), Phase) }
-    /// `AppstreamAgentVersion`: text. Update: in place.
+    /// `AppstreamAgentVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-imagebuilder.html#cfn-appstream-imagebuilder-appstreamagentversion)
     pub fn appstream_agent_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AppstreamAgentVersion", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-imagebuilder.html#cfn-appstream-imagebuilder-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DisableIMDSV1`: boolean. Update: in place.
+    /// `DisableIMDSV1`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-imagebuilder.html#cfn-appstream-imagebuilder-disableimdsv1)
     pub fn disable_imdsv1(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableIMDSV1", value.into_expr()), Phase) }
-    /// `DisplayName`: text. Update: in place.
+    /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-imagebuilder.html#cfn-appstream-imagebuilder-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
-    /// `DomainJoinInfo`: `DomainJoinInfo`. Update: in place.
+    /// `DomainJoinInfo`: `DomainJoinInfo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-imagebuilder.html#cfn-appstream-imagebuilder-domainjoininfo)
     pub fn domain_join_info(self, value: impl Arg<image_builder::DomainJoinInfo>) -> Self { Self(put(self.0, "DomainJoinInfo", value.into_expr()), Phase) }
-    /// `EnableDefaultInternetAccess`: boolean. Update: in place.
+    /// `EnableDefaultInternetAccess`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-imagebuilder.html#cfn-appstream-imagebuilder-enabledefaultinternetaccess)
     pub fn enable_default_internet_access(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableDefaultInternetAccess", value.into_expr()), Phase) }
-    /// `IamRoleArn`: `IamRoleArn`. Update: in place.
+    /// `IamRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-imagebuilder.html#cfn-appstream-imagebuilder-iamrolearn)
     pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "IamRoleArn", value.into_expr()), Phase) }
-    /// `ImageArn`: text. Update: in place.
+    /// `ImageArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-imagebuilder.html#cfn-appstream-imagebuilder-imagearn)
     pub fn image_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageArn", value.into_expr()), Phase) }
-    /// `ImageName`: text. Update: in place.
+    /// `ImageName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-imagebuilder.html#cfn-appstream-imagebuilder-imagename)
     pub fn image_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageName", value.into_expr()), Phase) }
-    /// `InstanceType`: text, required. Update: in place.
+    /// `InstanceType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-imagebuilder.html#cfn-appstream-imagebuilder-instancetype)
     pub fn instance_type(self, value: impl Arg<str>) -> CfnImageBuilderProps<Set, R1> { CfnImageBuilderProps(put(self.0, "InstanceType", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-imagebuilder.html#cfn-appstream-imagebuilder-name)
     pub fn name(self, value: impl Arg<str>) -> CfnImageBuilderProps<R0, Set> { CfnImageBuilderProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RootVolumeConfig`: `VolumeConfig`. Update: in place.
+    /// `RootVolumeConfig`: `VolumeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-imagebuilder.html#cfn-appstream-imagebuilder-rootvolumeconfig)
     pub fn root_volume_config(self, value: impl Arg<image_builder::VolumeConfig>) -> Self { Self(put(self.0, "RootVolumeConfig", value.into_expr()), Phase) }
-    /// `SoftwaresToInstall`: list of text. Update: in place.
+    /// `SoftwaresToInstall`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-imagebuilder.html#cfn-appstream-imagebuilder-softwarestoinstall)
     pub fn softwares_to_install(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SoftwaresToInstall", value.into_expr()), Phase) }
-    /// `SoftwaresToUninstall`: list of text. Update: in place.
+    /// `SoftwaresToUninstall`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-imagebuilder.html#cfn-appstream-imagebuilder-softwarestouninstall)
     pub fn softwares_to_uninstall(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SoftwaresToUninstall", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-imagebuilder.html#cfn-appstream-imagebuilder-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VpcConfig`: `VpcConfig`. Update: in place.
+    /// `VpcConfig`: `VpcConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-imagebuilder.html#cfn-appstream-imagebuilder-vpcconfig)
     pub fn vpc_config(self, value: impl Arg<image_builder::VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnImageBuilderProps { fn into_props(self) -> Bag { self.0 } }
@@ -599,9 +599,9 @@ impl AccessEndpoint {
     pub fn new() -> AccessEndpoint<Missing<super::required::EndpointType>, Missing<super::required::VpceId>> { AccessEndpoint(Bag::default(), Phase) }
 }
 impl<R0, R1> AccessEndpoint<R0, R1> {
-    /// `EndpointType`: text, required. Update: in place.
+    /// `EndpointType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-imagebuilder-accessendpoint.html#cfn-appstream-imagebuilder-accessendpoint-endpointtype)
     pub fn endpoint_type(self, value: impl Arg<str>) -> AccessEndpoint<Set, R1> { AccessEndpoint(put(self.0, "EndpointType", value.into_expr()), Phase) }
-    /// `VpceId`: text, required. Update: in place.
+    /// `VpceId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-imagebuilder-accessendpoint.html#cfn-appstream-imagebuilder-accessendpoint-vpceid)
     pub fn vpce_id(self, value: impl Arg<str>) -> AccessEndpoint<R0, Set> { AccessEndpoint(put(self.0, "VpceId", value.into_expr()), Phase) }
 }
 impl Done for AccessEndpoint { fn into_props(self) -> Bag { self.0 } }
@@ -610,9 +610,9 @@ impl Done for AccessEndpoint { fn into_props(self) -> Bag { self.0 } }
 impl DomainJoinInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DirectoryName`: text. Update: in place.
+    /// `DirectoryName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-imagebuilder-domainjoininfo.html#cfn-appstream-imagebuilder-domainjoininfo-directoryname)
     pub fn directory_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DirectoryName", value.into_expr())) }
-    /// `OrganizationalUnitDistinguishedName`: text. Update: in place.
+    /// `OrganizationalUnitDistinguishedName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-imagebuilder-domainjoininfo.html#cfn-appstream-imagebuilder-domainjoininfo-organizationalunitdistinguishedname)
     pub fn organizational_unit_distinguished_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OrganizationalUnitDistinguishedName", value.into_expr())) }
 }
 impl Done for DomainJoinInfo { fn into_props(self) -> Bag { self.0 } }
@@ -621,7 +621,7 @@ impl Done for DomainJoinInfo { fn into_props(self) -> Bag { self.0 } }
 impl VolumeConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `VolumeSizeInGb`: integer. Update: in place.
+    /// `VolumeSizeInGb`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-imagebuilder-volumeconfig.html#cfn-appstream-imagebuilder-volumeconfig-volumesizeingb)
     pub fn volume_size_in_gb(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeSizeInGb", value.into_expr())) }
 }
 impl Done for VolumeConfig { fn into_props(self) -> Bag { self.0 } }
@@ -630,9 +630,9 @@ impl Done for VolumeConfig { fn into_props(self) -> Bag { self.0 } }
 impl VpcConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-imagebuilder-vpcconfig.html#cfn-appstream-imagebuilder-vpcconfig-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
-    /// `SubnetIds`: list of text. Update: in place.
+    /// `SubnetIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-imagebuilder-vpcconfig.html#cfn-appstream-imagebuilder-vpcconfig-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
@@ -653,37 +653,37 @@ impl Parent for CfnStack { fn node(&self) -> &Place { &self.0 } }
 impl CfnStackProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AccessEndpoints`: list of `AccessEndpoint`. Update: in place.
+    /// `AccessEndpoints`: list of `AccessEndpoint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stack.html#cfn-appstream-stack-accessendpoints)
     pub fn access_endpoints(self, value: impl Arg<Arr<stack::AccessEndpoint>>) -> Self { Self(put(self.0, "AccessEndpoints", value.into_expr())) }
-    /// `AgentAccessConfig`: `AgentAccessConfig`. Update: in place.
+    /// `AgentAccessConfig`: `AgentAccessConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stack.html#cfn-appstream-stack-agentaccessconfig)
     pub fn agent_access_config(self, value: impl Arg<stack::AgentAccessConfig>) -> Self { Self(put(self.0, "AgentAccessConfig", value.into_expr())) }
-    /// `ApplicationSettings`: `ApplicationSettings`. Update: in place.
+    /// `ApplicationSettings`: `ApplicationSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stack.html#cfn-appstream-stack-applicationsettings)
     pub fn application_settings(self, value: impl Arg<stack::ApplicationSettings>) -> Self { Self(put(self.0, "ApplicationSettings", value.into_expr())) }
-    /// `AttributesToDelete`: list of text. Update: in place.
+    /// `AttributesToDelete`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stack.html#cfn-appstream-stack-attributestodelete)
     pub fn attributes_to_delete(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AttributesToDelete", value.into_expr())) }
-    /// `ContentRedirection`: `ContentRedirection`. Update: in place.
+    /// `ContentRedirection`: `ContentRedirection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stack.html#cfn-appstream-stack-contentredirection)
     pub fn content_redirection(self, value: impl Arg<stack::ContentRedirection>) -> Self { Self(put(self.0, "ContentRedirection", value.into_expr())) }
-    /// `DeleteStorageConnectors`: boolean. Update: in place.
+    /// `DeleteStorageConnectors`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stack.html#cfn-appstream-stack-deletestorageconnectors)
     pub fn delete_storage_connectors(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteStorageConnectors", value.into_expr())) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stack.html#cfn-appstream-stack-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `DisplayName`: text. Update: in place.
+    /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stack.html#cfn-appstream-stack-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr())) }
-    /// `EmbedHostDomains`: list of text. Update: in place.
+    /// `EmbedHostDomains`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stack.html#cfn-appstream-stack-embedhostdomains)
     pub fn embed_host_domains(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EmbedHostDomains", value.into_expr())) }
-    /// `FeedbackURL`: text. Update: in place.
+    /// `FeedbackURL`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stack.html#cfn-appstream-stack-feedbackurl)
     pub fn feedback_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FeedbackURL", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stack.html#cfn-appstream-stack-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `RedirectURL`: text. Update: in place.
+    /// `RedirectURL`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stack.html#cfn-appstream-stack-redirecturl)
     pub fn redirect_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RedirectURL", value.into_expr())) }
-    /// `StorageConnectors`: list of `StorageConnector`. Update: in place.
+    /// `StorageConnectors`: list of `StorageConnector`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stack.html#cfn-appstream-stack-storageconnectors)
     pub fn storage_connectors(self, value: impl Arg<Arr<stack::StorageConnector>>) -> Self { Self(put(self.0, "StorageConnectors", value.into_expr())) }
-    /// `StreamingExperienceSettings`: `StreamingExperienceSettings`. Update: in place.
+    /// `StreamingExperienceSettings`: `StreamingExperienceSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stack.html#cfn-appstream-stack-streamingexperiencesettings)
     pub fn streaming_experience_settings(self, value: impl Arg<stack::StreamingExperienceSettings>) -> Self { Self(put(self.0, "StreamingExperienceSettings", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stack.html#cfn-appstream-stack-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `UserSettings`: list of `UserSetting`. Update: in place.
+    /// `UserSettings`: list of `UserSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stack.html#cfn-appstream-stack-usersettings)
     pub fn user_settings(self, value: impl Arg<Arr<stack::UserSetting>>) -> Self { Self(put(self.0, "UserSettings", value.into_expr())) }
 }
 impl Done for CfnStackProps { fn into_props(self) -> Bag { self.0 } }
@@ -697,9 +697,9 @@ impl AccessEndpoint {
     pub fn new() -> AccessEndpoint<Missing<super::required::EndpointType>, Missing<super::required::VpceId>> { AccessEndpoint(Bag::default(), Phase) }
 }
 impl<R0, R1> AccessEndpoint<R0, R1> {
-    /// `EndpointType`: text, required. Update: in place.
+    /// `EndpointType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-accessendpoint.html#cfn-appstream-stack-accessendpoint-endpointtype)
     pub fn endpoint_type(self, value: impl Arg<str>) -> AccessEndpoint<Set, R1> { AccessEndpoint(put(self.0, "EndpointType", value.into_expr()), Phase) }
-    /// `VpceId`: text, required. Update: in place.
+    /// `VpceId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-accessendpoint.html#cfn-appstream-stack-accessendpoint-vpceid)
     pub fn vpce_id(self, value: impl Arg<str>) -> AccessEndpoint<R0, Set> { AccessEndpoint(put(self.0, "VpceId", value.into_expr()), Phase) }
 }
 impl Done for AccessEndpoint { fn into_props(self) -> Bag { self.0 } }
@@ -710,17 +710,17 @@ impl AgentAccessConfig {
     pub fn new() -> AgentAccessConfig<Missing<super::required::ScreenImageFormat>, Missing<super::required::ScreenResolution>, Missing<super::required::Settings>> { AgentAccessConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> AgentAccessConfig<R0, R1, R2> {
-    /// `S3BucketArn`: text. Update: in place.
+    /// `S3BucketArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-agentaccessconfig.html#cfn-appstream-stack-agentaccessconfig-s3bucketarn)
     pub fn s3_bucket_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BucketArn", value.into_expr()), Phase) }
-    /// `ScreenImageFormat`: text, required. Update: in place.
+    /// `ScreenImageFormat`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-agentaccessconfig.html#cfn-appstream-stack-agentaccessconfig-screenimageformat)
     pub fn screen_image_format(self, value: impl Arg<str>) -> AgentAccessConfig<Set, R1, R2> { AgentAccessConfig(put(self.0, "ScreenImageFormat", value.into_expr()), Phase) }
-    /// `ScreenResolution`: text, required. Update: in place.
+    /// `ScreenResolution`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-agentaccessconfig.html#cfn-appstream-stack-agentaccessconfig-screenresolution)
     pub fn screen_resolution(self, value: impl Arg<str>) -> AgentAccessConfig<R0, Set, R2> { AgentAccessConfig(put(self.0, "ScreenResolution", value.into_expr()), Phase) }
-    /// `ScreenshotsUploadEnabled`: boolean. Update: in place.
+    /// `ScreenshotsUploadEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-agentaccessconfig.html#cfn-appstream-stack-agentaccessconfig-screenshotsuploadenabled)
     pub fn screenshots_upload_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ScreenshotsUploadEnabled", value.into_expr()), Phase) }
-    /// `Settings`: list of `AgentAccessSetting`, required. Update: in place.
+    /// `Settings`: list of `AgentAccessSetting`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-agentaccessconfig.html#cfn-appstream-stack-agentaccessconfig-settings)
     pub fn settings(self, value: impl Arg<Arr<AgentAccessSetting>>) -> AgentAccessConfig<R0, R1, Set> { AgentAccessConfig(put(self.0, "Settings", value.into_expr()), Phase) }
-    /// `UserControlMode`: text. Update: in place.
+    /// `UserControlMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-agentaccessconfig.html#cfn-appstream-stack-agentaccessconfig-usercontrolmode)
     pub fn user_control_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserControlMode", value.into_expr()), Phase) }
 }
 impl Done for AgentAccessConfig { fn into_props(self) -> Bag { self.0 } }
@@ -731,9 +731,9 @@ impl AgentAccessSetting {
     pub fn new() -> AgentAccessSetting<Missing<super::required::AgentAction>, Missing<super::required::Permission>> { AgentAccessSetting(Bag::default(), Phase) }
 }
 impl<R0, R1> AgentAccessSetting<R0, R1> {
-    /// `AgentAction`: text, required. Update: in place.
+    /// `AgentAction`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-agentaccesssetting.html#cfn-appstream-stack-agentaccesssetting-agentaction)
     pub fn agent_action(self, value: impl Arg<str>) -> AgentAccessSetting<Set, R1> { AgentAccessSetting(put(self.0, "AgentAction", value.into_expr()), Phase) }
-    /// `Permission`: text, required. Update: in place.
+    /// `Permission`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-agentaccesssetting.html#cfn-appstream-stack-agentaccesssetting-permission)
     pub fn permission(self, value: impl Arg<str>) -> AgentAccessSetting<R0, Set> { AgentAccessSetting(put(self.0, "Permission", value.into_expr()), Phase) }
 }
 impl Done for AgentAccessSetting { fn into_props(self) -> Bag { self.0 } }
@@ -744,9 +744,9 @@ impl ApplicationSettings {
     pub fn new() -> ApplicationSettings<Missing<super::required::Enabled>> { ApplicationSettings(Bag::default(), Phase) }
 }
 impl<R0> ApplicationSettings<R0> {
-    /// `Enabled`: boolean, required. Update: in place.
+    /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-applicationsettings.html#cfn-appstream-stack-applicationsettings-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> ApplicationSettings<Set> { ApplicationSettings(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `SettingsGroup`: text. Update: in place.
+    /// `SettingsGroup`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-applicationsettings.html#cfn-appstream-stack-applicationsettings-settingsgroup)
     pub fn settings_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SettingsGroup", value.into_expr()), Phase) }
 }
 impl Done for ApplicationSettings { fn into_props(self) -> Bag { self.0 } }
@@ -755,7 +755,7 @@ impl Done for ApplicationSettings { fn into_props(self) -> Bag { self.0 } }
 impl ContentRedirection {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `HostToClient`: `UrlRedirectionConfig`. Update: in place.
+    /// `HostToClient`: `UrlRedirectionConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-contentredirection.html#cfn-appstream-stack-contentredirection-hosttoclient)
     pub fn host_to_client(self, value: impl Arg<UrlRedirectionConfig>) -> Self { Self(put(self.0, "HostToClient", value.into_expr())) }
 }
 impl Done for ContentRedirection { fn into_props(self) -> Bag { self.0 } }
@@ -766,11 +766,11 @@ impl StorageConnector {
     pub fn new() -> StorageConnector<Missing<super::required::ConnectorType>> { StorageConnector(Bag::default(), Phase) }
 }
 impl<R0> StorageConnector<R0> {
-    /// `ConnectorType`: text, required. Update: in place.
+    /// `ConnectorType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-storageconnector.html#cfn-appstream-stack-storageconnector-connectortype)
     pub fn connector_type(self, value: impl Arg<str>) -> StorageConnector<Set> { StorageConnector(put(self.0, "ConnectorType", value.into_expr()), Phase) }
-    /// `Domains`: list of text. Update: in place.
+    /// `Domains`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-storageconnector.html#cfn-appstream-stack-storageconnector-domains)
     pub fn domains(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Domains", value.into_expr()), Phase) }
-    /// `ResourceIdentifier`: text. Update: in place.
+    /// `ResourceIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-storageconnector.html#cfn-appstream-stack-storageconnector-resourceidentifier)
     pub fn resource_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceIdentifier", value.into_expr()), Phase) }
 }
 impl Done for StorageConnector { fn into_props(self) -> Bag { self.0 } }
@@ -779,7 +779,7 @@ impl Done for StorageConnector { fn into_props(self) -> Bag { self.0 } }
 impl StreamingExperienceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PreferredProtocol`: text. Update: in place.
+    /// `PreferredProtocol`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-streamingexperiencesettings.html#cfn-appstream-stack-streamingexperiencesettings-preferredprotocol)
     pub fn preferred_protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredProtocol", value.into_expr())) }
 }
 impl Done for StreamingExperienceSettings { fn into_props(self) -> Bag { self.0 } }
@@ -790,11 +790,11 @@ impl UrlRedirectionConfig {
     pub fn new() -> UrlRedirectionConfig<Missing<super::required::Enabled>> { UrlRedirectionConfig(Bag::default(), Phase) }
 }
 impl<R0> UrlRedirectionConfig<R0> {
-    /// `AllowedUrls`: list of text. Update: in place.
+    /// `AllowedUrls`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-urlredirectionconfig.html#cfn-appstream-stack-urlredirectionconfig-allowedurls)
     pub fn allowed_urls(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedUrls", value.into_expr()), Phase) }
-    /// `DeniedUrls`: list of text. Update: in place.
+    /// `DeniedUrls`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-urlredirectionconfig.html#cfn-appstream-stack-urlredirectionconfig-deniedurls)
     pub fn denied_urls(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DeniedUrls", value.into_expr()), Phase) }
-    /// `Enabled`: boolean, required. Update: in place.
+    /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-urlredirectionconfig.html#cfn-appstream-stack-urlredirectionconfig-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> UrlRedirectionConfig<Set> { UrlRedirectionConfig(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for UrlRedirectionConfig { fn into_props(self) -> Bag { self.0 } }
@@ -805,11 +805,11 @@ impl UserSetting {
     pub fn new() -> UserSetting<Missing<super::required::Action>, Missing<super::required::Permission>> { UserSetting(Bag::default(), Phase) }
 }
 impl<R0, R1> UserSetting<R0, R1> {
-    /// `Action`: text, required. Update: in place.
+    /// `Action`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-usersetting.html#cfn-appstream-stack-usersetting-action)
     pub fn action(self, value: impl Arg<str>) -> UserSetting<Set, R1> { UserSetting(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `MaximumLength`: integer. Update: in place.
+    /// `MaximumLength`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-usersetting.html#cfn-appstream-stack-usersetting-maximumlength)
     pub fn maximum_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumLength", value.into_expr()), Phase) }
-    /// `Permission`: text, required. Update: in place.
+    /// `Permission`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-usersetting.html#cfn-appstream-stack-usersetting-permission)
     pub fn permission(self, value: impl Arg<str>) -> UserSetting<R0, Set> { UserSetting(put(self.0, "Permission", value.into_expr()), Phase) }
 }
 impl Done for UserSetting { fn into_props(self) -> Bag { self.0 } }
@@ -823,7 +823,7 @@ impl CfnStackFleetAssociation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStackFleetAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stackfleetassociation.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnStackFleetAssociation { fn node(&self) -> &Place { &self.0 } }
@@ -834,9 +834,9 @@ impl CfnStackFleetAssociationProps {
     pub fn new() -> CfnStackFleetAssociationProps<Missing<required::FleetName>, Missing<required::StackName>> { CfnStackFleetAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnStackFleetAssociationProps<R0, R1> {
-    /// `FleetName`: text, required. Update: in place.
+    /// `FleetName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stackfleetassociation.html#cfn-appstream-stackfleetassociation-fleetname)
     pub fn fleet_name(self, value: impl Arg<str>) -> CfnStackFleetAssociationProps<Set, R1> { CfnStackFleetAssociationProps(put(self.0, "FleetName", value.into_expr()), Phase) }
-    /// `StackName`: text, required. Update: in place.
+    /// `StackName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stackfleetassociation.html#cfn-appstream-stackfleetassociation-stackname)
     pub fn stack_name(self, value: impl Arg<str>) -> CfnStackFleetAssociationProps<R0, Set> { CfnStackFleetAssociationProps(put(self.0, "StackName", value.into_expr()), Phase) }
 }
 impl Done for CfnStackFleetAssociationProps { fn into_props(self) -> Bag { self.0 } }
@@ -858,13 +858,13 @@ impl CfnStackUserAssociationProps {
     pub fn new() -> CfnStackUserAssociationProps<Missing<required::AuthenticationType>, Missing<required::StackName>, Missing<required::UserName>> { CfnStackUserAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnStackUserAssociationProps<R0, R1, R2> {
-    /// `AuthenticationType`: text, required. Update: replacement.
+    /// `AuthenticationType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stackuserassociation.html#cfn-appstream-stackuserassociation-authenticationtype)
     pub fn authentication_type(self, value: impl Arg<str>) -> CfnStackUserAssociationProps<Set, R1, R2> { CfnStackUserAssociationProps(put(self.0, "AuthenticationType", value.into_expr()), Phase) }
-    /// `SendEmailNotification`: boolean. Update: replacement.
+    /// `SendEmailNotification`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stackuserassociation.html#cfn-appstream-stackuserassociation-sendemailnotification)
     pub fn send_email_notification(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SendEmailNotification", value.into_expr()), Phase) }
-    /// `StackName`: text, required. Update: replacement.
+    /// `StackName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stackuserassociation.html#cfn-appstream-stackuserassociation-stackname)
     pub fn stack_name(self, value: impl Arg<str>) -> CfnStackUserAssociationProps<R0, Set, R2> { CfnStackUserAssociationProps(put(self.0, "StackName", value.into_expr()), Phase) }
-    /// `UserName`: text, required. Update: replacement.
+    /// `UserName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stackuserassociation.html#cfn-appstream-stackuserassociation-username)
     pub fn user_name(self, value: impl Arg<str>) -> CfnStackUserAssociationProps<R0, R1, Set> { CfnStackUserAssociationProps(put(self.0, "UserName", value.into_expr()), Phase) }
 }
 impl Done for CfnStackUserAssociationProps { fn into_props(self) -> Bag { self.0 } }
@@ -877,7 +877,7 @@ impl CfnUser {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUserProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-user.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnUser { fn node(&self) -> &Place { &self.0 } }
@@ -888,15 +888,15 @@ impl CfnUserProps {
     pub fn new() -> CfnUserProps<Missing<required::AuthenticationType>, Missing<required::UserName>> { CfnUserProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnUserProps<R0, R1> {
-    /// `AuthenticationType`: text, required. Update: replacement.
+    /// `AuthenticationType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-user.html#cfn-appstream-user-authenticationtype)
     pub fn authentication_type(self, value: impl Arg<str>) -> CfnUserProps<Set, R1> { CfnUserProps(put(self.0, "AuthenticationType", value.into_expr()), Phase) }
-    /// `FirstName`: text. Update: replacement.
+    /// `FirstName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-user.html#cfn-appstream-user-firstname)
     pub fn first_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FirstName", value.into_expr()), Phase) }
-    /// `LastName`: text. Update: replacement.
+    /// `LastName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-user.html#cfn-appstream-user-lastname)
     pub fn last_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastName", value.into_expr()), Phase) }
-    /// `MessageAction`: text. Update: replacement.
+    /// `MessageAction`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-user.html#cfn-appstream-user-messageaction)
     pub fn message_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageAction", value.into_expr()), Phase) }
-    /// `UserName`: text, required. Update: replacement.
+    /// `UserName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-user.html#cfn-appstream-user-username)
     pub fn user_name(self, value: impl Arg<str>) -> CfnUserProps<R0, Set> { CfnUserProps(put(self.0, "UserName", value.into_expr()), Phase) }
 }
 impl Done for CfnUserProps { fn into_props(self) -> Bag { self.0 } }

@@ -13,15 +13,15 @@ impl CfnApi {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApiProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ApiArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ApiArn`: `OtherArn`.
+    /// The attribute `ApiArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-api.html#ApiArn-fn::getatt)
     pub fn attr_api_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ApiArn") }
-    /// The attribute `ApiId`: text.
+    /// The attribute `ApiId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-api.html#ApiId-fn::getatt)
     pub fn attr_api_id(&self) -> Val<str> { self.0.get_att("ApiId") }
-    /// The attribute `Dns`: `DnsMap`.
+    /// The attribute `Dns`: `DnsMap`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-api.html#Dns-fn::getatt)
     pub fn attr_dns(&self) -> Val<api::DnsMap> { self.0.get_att("Dns") }
-    /// The attribute `Dns.Http`: text.
+    /// The attribute `Dns.Http`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-api.html#Dns.Http-fn::getatt)
     pub fn attr_dns_http(&self) -> Val<str> { self.0.get_att("Dns.Http") }
-    /// The attribute `Dns.Realtime`: text.
+    /// The attribute `Dns.Realtime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-api.html#Dns.Realtime-fn::getatt)
     pub fn attr_dns_realtime(&self) -> Val<str> { self.0.get_att("Dns.Realtime") }
 }
 impl Parent for CfnApi { fn node(&self) -> &Place { &self.0 } }
@@ -32,13 +32,13 @@ impl CfnApiProps {
     pub fn new() -> CfnApiProps<Missing<required::Name>> { CfnApiProps(Bag::default(), Phase) }
 }
 impl<R0> CfnApiProps<R0> {
-    /// `EventConfig`: `EventConfig`. Update: in place.
+    /// `EventConfig`: `EventConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-api.html#cfn-appsync-api-eventconfig)
     pub fn event_config(self, value: impl Arg<api::EventConfig>) -> Self { Self(put(self.0, "EventConfig", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-api.html#cfn-appsync-api-name)
     pub fn name(self, value: impl Arg<str>) -> CfnApiProps<Set> { CfnApiProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `OwnerContact`: text. Update: in place.
+    /// `OwnerContact`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-api.html#cfn-appsync-api-ownercontact)
     pub fn owner_contact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnerContact", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-api.html#cfn-appsync-api-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnApiProps { fn into_props(self) -> Bag { self.0 } }
@@ -50,7 +50,7 @@ use crate::cfn::support::*;
 impl AuthMode {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AuthType`: `AuthType`. Update: in place.
+    /// `AuthType`: `AuthType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-authmode.html#cfn-appsync-api-authmode-authtype)
     pub fn auth_type(self, value: impl Arg<AuthType>) -> Self { Self(put(self.0, "AuthType", value.into_expr())) }
 }
 impl Done for AuthMode { fn into_props(self) -> Bag { self.0 } }
@@ -61,13 +61,13 @@ impl AuthProvider {
     pub fn new() -> AuthProvider<Missing<super::required::AuthType>> { AuthProvider(Bag::default(), Phase) }
 }
 impl<R0> AuthProvider<R0> {
-    /// `AuthType`: `AuthType`, required. Update: in place.
+    /// `AuthType`: `AuthType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-authprovider.html#cfn-appsync-api-authprovider-authtype)
     pub fn auth_type(self, value: impl Arg<AuthType>) -> AuthProvider<Set> { AuthProvider(put(self.0, "AuthType", value.into_expr()), Phase) }
-    /// `CognitoConfig`: `CognitoConfig`. Update: in place.
+    /// `CognitoConfig`: `CognitoConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-authprovider.html#cfn-appsync-api-authprovider-cognitoconfig)
     pub fn cognito_config(self, value: impl Arg<CognitoConfig>) -> Self { Self(put(self.0, "CognitoConfig", value.into_expr()), Phase) }
-    /// `LambdaAuthorizerConfig`: `LambdaAuthorizerConfig`. Update: in place.
+    /// `LambdaAuthorizerConfig`: `LambdaAuthorizerConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-authprovider.html#cfn-appsync-api-authprovider-lambdaauthorizerconfig)
     pub fn lambda_authorizer_config(self, value: impl Arg<LambdaAuthorizerConfig>) -> Self { Self(put(self.0, "LambdaAuthorizerConfig", value.into_expr()), Phase) }
-    /// `OpenIDConnectConfig`: `OpenIDConnectConfig`. Update: in place.
+    /// `OpenIDConnectConfig`: `OpenIDConnectConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-authprovider.html#cfn-appsync-api-authprovider-openidconnectconfig)
     pub fn open_id_connect_config(self, value: impl Arg<OpenIDConnectConfig>) -> Self { Self(put(self.0, "OpenIDConnectConfig", value.into_expr()), Phase) }
 }
 impl Done for AuthProvider { fn into_props(self) -> Bag { self.0 } }
@@ -78,11 +78,11 @@ impl CognitoConfig {
     pub fn new() -> CognitoConfig<Missing<super::required::AwsRegion>, Missing<super::required::UserPoolId>> { CognitoConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> CognitoConfig<R0, R1> {
-    /// `AppIdClientRegex`: text. Update: in place.
+    /// `AppIdClientRegex`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-cognitoconfig.html#cfn-appsync-api-cognitoconfig-appidclientregex)
     pub fn app_id_client_regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AppIdClientRegex", value.into_expr()), Phase) }
-    /// `AwsRegion`: text, required. Update: in place.
+    /// `AwsRegion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-cognitoconfig.html#cfn-appsync-api-cognitoconfig-awsregion)
     pub fn aws_region(self, value: impl Arg<str>) -> CognitoConfig<Set, R1> { CognitoConfig(put(self.0, "AwsRegion", value.into_expr()), Phase) }
-    /// `UserPoolId`: text, required. Update: in place.
+    /// `UserPoolId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-cognitoconfig.html#cfn-appsync-api-cognitoconfig-userpoolid)
     pub fn user_pool_id(self, value: impl Arg<str>) -> CognitoConfig<R0, Set> { CognitoConfig(put(self.0, "UserPoolId", value.into_expr()), Phase) }
 }
 impl Done for CognitoConfig { fn into_props(self) -> Bag { self.0 } }
@@ -91,9 +91,9 @@ impl Done for CognitoConfig { fn into_props(self) -> Bag { self.0 } }
 impl DnsMap {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Http`: text. Update: in place.
+    /// `Http`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-dnsmap.html#cfn-appsync-api-dnsmap-http)
     pub fn http(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Http", value.into_expr())) }
-    /// `Realtime`: text. Update: in place.
+    /// `Realtime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-dnsmap.html#cfn-appsync-api-dnsmap-realtime)
     pub fn realtime(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Realtime", value.into_expr())) }
 }
 impl Done for DnsMap { fn into_props(self) -> Bag { self.0 } }
@@ -104,15 +104,15 @@ impl EventConfig {
     pub fn new() -> EventConfig<Missing<super::required::AuthProviders>, Missing<super::required::ConnectionAuthModes>, Missing<super::required::DefaultPublishAuthModes>, Missing<super::required::DefaultSubscribeAuthModes>> { EventConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> EventConfig<R0, R1, R2, R3> {
-    /// `AuthProviders`: list of `AuthProvider`, required. Update: in place.
+    /// `AuthProviders`: list of `AuthProvider`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-eventconfig.html#cfn-appsync-api-eventconfig-authproviders)
     pub fn auth_providers(self, value: impl Arg<Arr<AuthProvider>>) -> EventConfig<Set, R1, R2, R3> { EventConfig(put(self.0, "AuthProviders", value.into_expr()), Phase) }
-    /// `ConnectionAuthModes`: list of `AuthMode`, required. Update: in place.
+    /// `ConnectionAuthModes`: list of `AuthMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-eventconfig.html#cfn-appsync-api-eventconfig-connectionauthmodes)
     pub fn connection_auth_modes(self, value: impl Arg<Arr<AuthMode>>) -> EventConfig<R0, Set, R2, R3> { EventConfig(put(self.0, "ConnectionAuthModes", value.into_expr()), Phase) }
-    /// `DefaultPublishAuthModes`: list of `AuthMode`, required. Update: in place.
+    /// `DefaultPublishAuthModes`: list of `AuthMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-eventconfig.html#cfn-appsync-api-eventconfig-defaultpublishauthmodes)
     pub fn default_publish_auth_modes(self, value: impl Arg<Arr<AuthMode>>) -> EventConfig<R0, R1, Set, R3> { EventConfig(put(self.0, "DefaultPublishAuthModes", value.into_expr()), Phase) }
-    /// `DefaultSubscribeAuthModes`: list of `AuthMode`, required. Update: in place.
+    /// `DefaultSubscribeAuthModes`: list of `AuthMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-eventconfig.html#cfn-appsync-api-eventconfig-defaultsubscribeauthmodes)
     pub fn default_subscribe_auth_modes(self, value: impl Arg<Arr<AuthMode>>) -> EventConfig<R0, R1, R2, Set> { EventConfig(put(self.0, "DefaultSubscribeAuthModes", value.into_expr()), Phase) }
-    /// `LogConfig`: `EventLogConfig`. Update: in place.
+    /// `LogConfig`: `EventLogConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-eventconfig.html#cfn-appsync-api-eventconfig-logconfig)
     pub fn log_config(self, value: impl Arg<EventLogConfig>) -> Self { Self(put(self.0, "LogConfig", value.into_expr()), Phase) }
 }
 impl Done for EventConfig { fn into_props(self) -> Bag { self.0 } }
@@ -123,9 +123,9 @@ impl EventLogConfig {
     pub fn new() -> EventLogConfig<Missing<super::required::CloudWatchLogsRoleArn>, Missing<super::required::LogLevel>> { EventLogConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> EventLogConfig<R0, R1> {
-    /// `CloudWatchLogsRoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `CloudWatchLogsRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-eventlogconfig.html#cfn-appsync-api-eventlogconfig-cloudwatchlogsrolearn)
     pub fn cloud_watch_logs_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> EventLogConfig<Set, R1> { EventLogConfig(put(self.0, "CloudWatchLogsRoleArn", value.into_expr()), Phase) }
-    /// `LogLevel`: `LogLevel`, required. Update: in place.
+    /// `LogLevel`: `LogLevel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-eventlogconfig.html#cfn-appsync-api-eventlogconfig-loglevel)
     pub fn log_level(self, value: impl Arg<LogLevel>) -> EventLogConfig<R0, Set> { EventLogConfig(put(self.0, "LogLevel", value.into_expr()), Phase) }
 }
 impl Done for EventLogConfig { fn into_props(self) -> Bag { self.0 } }
@@ -136,11 +136,11 @@ impl LambdaAuthorizerConfig {
     pub fn new() -> LambdaAuthorizerConfig<Missing<super::required::AuthorizerUri>> { LambdaAuthorizerConfig(Bag::default(), Phase) }
 }
 impl<R0> LambdaAuthorizerConfig<R0> {
-    /// `AuthorizerResultTtlInSeconds`: integer. Update: in place.
+    /// `AuthorizerResultTtlInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-lambdaauthorizerconfig.html#cfn-appsync-api-lambdaauthorizerconfig-authorizerresultttlinseconds)
     pub fn authorizer_result_ttl_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AuthorizerResultTtlInSeconds", value.into_expr()), Phase) }
-    /// `AuthorizerUri`: text, required. Update: in place.
+    /// `AuthorizerUri`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-lambdaauthorizerconfig.html#cfn-appsync-api-lambdaauthorizerconfig-authorizeruri)
     pub fn authorizer_uri(self, value: impl Arg<str>) -> LambdaAuthorizerConfig<Set> { LambdaAuthorizerConfig(put(self.0, "AuthorizerUri", value.into_expr()), Phase) }
-    /// `IdentityValidationExpression`: text. Update: in place.
+    /// `IdentityValidationExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-lambdaauthorizerconfig.html#cfn-appsync-api-lambdaauthorizerconfig-identityvalidationexpression)
     pub fn identity_validation_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityValidationExpression", value.into_expr()), Phase) }
 }
 impl Done for LambdaAuthorizerConfig { fn into_props(self) -> Bag { self.0 } }
@@ -151,13 +151,13 @@ impl OpenIDConnectConfig {
     pub fn new() -> OpenIDConnectConfig<Missing<super::required::Issuer>> { OpenIDConnectConfig(Bag::default(), Phase) }
 }
 impl<R0> OpenIDConnectConfig<R0> {
-    /// `AuthTTL`: number. Update: in place.
+    /// `AuthTTL`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-openidconnectconfig.html#cfn-appsync-api-openidconnectconfig-authttl)
     pub fn auth_ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "AuthTTL", value.into_expr()), Phase) }
-    /// `ClientId`: text. Update: in place.
+    /// `ClientId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-openidconnectconfig.html#cfn-appsync-api-openidconnectconfig-clientid)
     pub fn client_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientId", value.into_expr()), Phase) }
-    /// `IatTTL`: number. Update: in place.
+    /// `IatTTL`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-openidconnectconfig.html#cfn-appsync-api-openidconnectconfig-iatttl)
     pub fn iat_ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "IatTTL", value.into_expr()), Phase) }
-    /// `Issuer`: text, required. Update: in place.
+    /// `Issuer`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-openidconnectconfig.html#cfn-appsync-api-openidconnectconfig-issuer)
     pub fn issuer(self, value: impl Arg<str>) -> OpenIDConnectConfig<Set> { OpenIDConnectConfig(put(self.0, "Issuer", value.into_expr()), Phase) }
 }
 impl Done for OpenIDConnectConfig { fn into_props(self) -> Bag { self.0 } }
@@ -175,7 +175,7 @@ impl CfnApiCache {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApiCacheProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-apicache.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnApiCache { fn node(&self) -> &Place { &self.0 } }
@@ -186,19 +186,19 @@ impl CfnApiCacheProps {
     pub fn new() -> CfnApiCacheProps<Missing<required::ApiCachingBehavior>, Missing<required::ApiId>, Missing<required::Ttl>, Missing<required::Type>> { CfnApiCacheProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnApiCacheProps<R0, R1, R2, R3> {
-    /// `ApiCachingBehavior`: text, required. Update: in place.
+    /// `ApiCachingBehavior`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-apicache.html#cfn-appsync-apicache-apicachingbehavior)
     pub fn api_caching_behavior(self, value: impl Arg<str>) -> CfnApiCacheProps<Set, R1, R2, R3> { CfnApiCacheProps(put(self.0, "ApiCachingBehavior", value.into_expr()), Phase) }
-    /// `ApiId`: text, required. Update: replacement.
+    /// `ApiId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-apicache.html#cfn-appsync-apicache-apiid)
     pub fn api_id(self, value: impl Arg<str>) -> CfnApiCacheProps<R0, Set, R2, R3> { CfnApiCacheProps(put(self.0, "ApiId", value.into_expr()), Phase) }
-    /// `AtRestEncryptionEnabled`: boolean. Update: in place.
+    /// `AtRestEncryptionEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-apicache.html#cfn-appsync-apicache-atrestencryptionenabled)
     pub fn at_rest_encryption_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AtRestEncryptionEnabled", value.into_expr()), Phase) }
-    /// `HealthMetricsConfig`: text. Update: in place.
+    /// `HealthMetricsConfig`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-apicache.html#cfn-appsync-apicache-healthmetricsconfig)
     pub fn health_metrics_config(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthMetricsConfig", value.into_expr()), Phase) }
-    /// `TransitEncryptionEnabled`: boolean. Update: in place.
+    /// `TransitEncryptionEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-apicache.html#cfn-appsync-apicache-transitencryptionenabled)
     pub fn transit_encryption_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TransitEncryptionEnabled", value.into_expr()), Phase) }
-    /// `Ttl`: number, required. Update: in place.
+    /// `Ttl`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-apicache.html#cfn-appsync-apicache-ttl)
     pub fn ttl(self, value: impl Arg<f64>) -> CfnApiCacheProps<R0, R1, Set, R3> { CfnApiCacheProps(put(self.0, "Ttl", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-apicache.html#cfn-appsync-apicache-type)
     pub fn type_(self, value: impl Arg<str>) -> CfnApiCacheProps<R0, R1, R2, Set> { CfnApiCacheProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnApiCacheProps { fn into_props(self) -> Bag { self.0 } }
@@ -211,11 +211,11 @@ impl CfnApiKey {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApiKeyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ApiKey`: text.
+    /// The attribute `ApiKey`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-apikey.html#ApiKey-fn::getatt)
     pub fn attr_api_key(&self) -> Val<str> { self.0.get_att("ApiKey") }
-    /// The attribute `ApiKeyId`: text.
+    /// The attribute `ApiKeyId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-apikey.html#ApiKeyId-fn::getatt)
     pub fn attr_api_key_id(&self) -> Val<str> { self.0.get_att("ApiKeyId") }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-apikey.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnApiKey { fn node(&self) -> &Place { &self.0 } }
@@ -226,11 +226,11 @@ impl CfnApiKeyProps {
     pub fn new() -> CfnApiKeyProps<Missing<required::ApiId>> { CfnApiKeyProps(Bag::default(), Phase) }
 }
 impl<R0> CfnApiKeyProps<R0> {
-    /// `ApiId`: text, required. Update: replacement.
+    /// `ApiId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-apikey.html#cfn-appsync-apikey-apiid)
     pub fn api_id(self, value: impl Arg<str>) -> CfnApiKeyProps<Set> { CfnApiKeyProps(put(self.0, "ApiId", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-apikey.html#cfn-appsync-apikey-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Expires`: number. Update: in place.
+    /// `Expires`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-apikey.html#cfn-appsync-apikey-expires)
     pub fn expires(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Expires", value.into_expr()), Phase) }
 }
 impl Done for CfnApiKeyProps { fn into_props(self) -> Bag { self.0 } }
@@ -243,7 +243,7 @@ impl CfnChannelNamespace {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnChannelNamespaceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ChannelNamespaceArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ChannelNamespaceArn`: `OtherArn`.
+    /// The attribute `ChannelNamespaceArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-channelnamespace.html#ChannelNamespaceArn-fn::getatt)
     pub fn attr_channel_namespace_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ChannelNamespaceArn") }
 }
 impl Parent for CfnChannelNamespace { fn node(&self) -> &Place { &self.0 } }
@@ -254,21 +254,21 @@ impl CfnChannelNamespaceProps {
     pub fn new() -> CfnChannelNamespaceProps<Missing<required::ApiId>, Missing<required::Name>> { CfnChannelNamespaceProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnChannelNamespaceProps<R0, R1> {
-    /// `ApiId`: text, required. Update: replacement.
+    /// `ApiId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-channelnamespace.html#cfn-appsync-channelnamespace-apiid)
     pub fn api_id(self, value: impl Arg<str>) -> CfnChannelNamespaceProps<Set, R1> { CfnChannelNamespaceProps(put(self.0, "ApiId", value.into_expr()), Phase) }
-    /// `CodeHandlers`: text. Update: in place.
+    /// `CodeHandlers`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-channelnamespace.html#cfn-appsync-channelnamespace-codehandlers)
     pub fn code_handlers(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodeHandlers", value.into_expr()), Phase) }
-    /// `CodeS3Location`: text. Update: in place.
+    /// `CodeS3Location`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-channelnamespace.html#cfn-appsync-channelnamespace-codes3location)
     pub fn code_s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodeS3Location", value.into_expr()), Phase) }
-    /// `HandlerConfigs`: `HandlerConfigs`. Update: in place.
+    /// `HandlerConfigs`: `HandlerConfigs`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-channelnamespace.html#cfn-appsync-channelnamespace-handlerconfigs)
     pub fn handler_configs(self, value: impl Arg<channel_namespace::HandlerConfigs>) -> Self { Self(put(self.0, "HandlerConfigs", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-channelnamespace.html#cfn-appsync-channelnamespace-name)
     pub fn name(self, value: impl Arg<str>) -> CfnChannelNamespaceProps<R0, Set> { CfnChannelNamespaceProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `PublishAuthModes`: list of `AuthMode`. Update: in place.
+    /// `PublishAuthModes`: list of `AuthMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-channelnamespace.html#cfn-appsync-channelnamespace-publishauthmodes)
     pub fn publish_auth_modes(self, value: impl Arg<Arr<channel_namespace::AuthMode>>) -> Self { Self(put(self.0, "PublishAuthModes", value.into_expr()), Phase) }
-    /// `SubscribeAuthModes`: list of `AuthMode`. Update: in place.
+    /// `SubscribeAuthModes`: list of `AuthMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-channelnamespace.html#cfn-appsync-channelnamespace-subscribeauthmodes)
     pub fn subscribe_auth_modes(self, value: impl Arg<Arr<channel_namespace::AuthMode>>) -> Self { Self(put(self.0, "SubscribeAuthModes", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-channelnamespace.html#cfn-appsync-channelnamespace-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnChannelNamespaceProps { fn into_props(self) -> Bag { self.0 } }
@@ -280,7 +280,7 @@ use crate::cfn::support::*;
 impl AuthMode {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AuthType`: `AuthType`. Update: in place.
+    /// `AuthType`: `AuthType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-channelnamespace-authmode.html#cfn-appsync-channelnamespace-authmode-authtype)
     pub fn auth_type(self, value: impl Arg<AuthType>) -> Self { Self(put(self.0, "AuthType", value.into_expr())) }
 }
 impl Done for AuthMode { fn into_props(self) -> Bag { self.0 } }
@@ -291,9 +291,9 @@ impl HandlerConfig {
     pub fn new() -> HandlerConfig<Missing<super::required::Behavior>, Missing<super::required::Integration>> { HandlerConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> HandlerConfig<R0, R1> {
-    /// `Behavior`: `Behavior`, required. Update: in place.
+    /// `Behavior`: `Behavior`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-channelnamespace-handlerconfig.html#cfn-appsync-channelnamespace-handlerconfig-behavior)
     pub fn behavior(self, value: impl Arg<Behavior>) -> HandlerConfig<Set, R1> { HandlerConfig(put(self.0, "Behavior", value.into_expr()), Phase) }
-    /// `Integration`: `Integration`, required. Update: in place.
+    /// `Integration`: `Integration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-channelnamespace-handlerconfig.html#cfn-appsync-channelnamespace-handlerconfig-integration)
     pub fn integration(self, value: impl Arg<Integration>) -> HandlerConfig<R0, Set> { HandlerConfig(put(self.0, "Integration", value.into_expr()), Phase) }
 }
 impl Done for HandlerConfig { fn into_props(self) -> Bag { self.0 } }
@@ -302,9 +302,9 @@ impl Done for HandlerConfig { fn into_props(self) -> Bag { self.0 } }
 impl HandlerConfigs {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `OnPublish`: `HandlerConfig`. Update: in place.
+    /// `OnPublish`: `HandlerConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-channelnamespace-handlerconfigs.html#cfn-appsync-channelnamespace-handlerconfigs-onpublish)
     pub fn on_publish(self, value: impl Arg<HandlerConfig>) -> Self { Self(put(self.0, "OnPublish", value.into_expr())) }
-    /// `OnSubscribe`: `HandlerConfig`. Update: in place.
+    /// `OnSubscribe`: `HandlerConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-channelnamespace-handlerconfigs.html#cfn-appsync-channelnamespace-handlerconfigs-onsubscribe)
     pub fn on_subscribe(self, value: impl Arg<HandlerConfig>) -> Self { Self(put(self.0, "OnSubscribe", value.into_expr())) }
 }
 impl Done for HandlerConfigs { fn into_props(self) -> Bag { self.0 } }
@@ -315,9 +315,9 @@ impl Integration {
     pub fn new() -> Integration<Missing<super::required::DataSourceName>> { Integration(Bag::default(), Phase) }
 }
 impl<R0> Integration<R0> {
-    /// `DataSourceName`: text, required. Update: in place.
+    /// `DataSourceName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-channelnamespace-integration.html#cfn-appsync-channelnamespace-integration-datasourcename)
     pub fn data_source_name(self, value: impl Arg<str>) -> Integration<Set> { Integration(put(self.0, "DataSourceName", value.into_expr()), Phase) }
-    /// `LambdaConfig`: `LambdaConfig`. Update: in place.
+    /// `LambdaConfig`: `LambdaConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-channelnamespace-integration.html#cfn-appsync-channelnamespace-integration-lambdaconfig)
     pub fn lambda_config(self, value: impl Arg<LambdaConfig>) -> Self { Self(put(self.0, "LambdaConfig", value.into_expr()), Phase) }
 }
 impl Done for Integration { fn into_props(self) -> Bag { self.0 } }
@@ -328,7 +328,7 @@ impl LambdaConfig {
     pub fn new() -> LambdaConfig<Missing<super::required::InvokeType>> { LambdaConfig(Bag::default(), Phase) }
 }
 impl<R0> LambdaConfig<R0> {
-    /// `InvokeType`: `InvokeType`, required. Update: in place.
+    /// `InvokeType`: `InvokeType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-channelnamespace-lambdaconfig.html#cfn-appsync-channelnamespace-lambdaconfig-invoketype)
     pub fn invoke_type(self, value: impl Arg<InvokeType>) -> LambdaConfig<Set> { LambdaConfig(put(self.0, "InvokeType", value.into_expr()), Phase) }
 }
 impl Done for LambdaConfig { fn into_props(self) -> Bag { self.0 } }
@@ -348,9 +348,9 @@ impl CfnDataSource {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDataSourceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DataSourceArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `DataSourceArn`: `OtherArn`.
+    /// The attribute `DataSourceArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-datasource.html#DataSourceArn-fn::getatt)
     pub fn attr_data_source_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DataSourceArn") }
-    /// The attribute `Name`: `AppSyncDataSourceName`.
+    /// The attribute `Name`: `AppSyncDataSourceName`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-datasource.html#Name-fn::getatt)
     pub fn attr_name(&self) -> Val<kind::AppSyncDataSourceName> { self.0.get_att("Name") }
 }
 impl Parent for CfnDataSource { fn node(&self) -> &Place { &self.0 } }
@@ -361,31 +361,31 @@ impl CfnDataSourceProps {
     pub fn new() -> CfnDataSourceProps<Missing<required::ApiId>, Missing<required::Name>, Missing<required::Type>> { CfnDataSourceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDataSourceProps<R0, R1, R2> {
-    /// `ApiId`: `AppSyncGraphQLApiId`, required. Update: replacement.
+    /// `ApiId`: `AppSyncGraphQLApiId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-datasource.html#cfn-appsync-datasource-apiid)
     pub fn api_id(self, value: impl Arg<kind::AppSyncGraphQLApiId>) -> CfnDataSourceProps<Set, R1, R2> { CfnDataSourceProps(put(self.0, "ApiId", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-datasource.html#cfn-appsync-datasource-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DynamoDBConfig`: `DynamoDBConfig`. Update: in place.
+    /// `DynamoDBConfig`: `DynamoDBConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-datasource.html#cfn-appsync-datasource-dynamodbconfig)
     pub fn dynamo_db_config(self, value: impl Arg<data_source::DynamoDBConfig>) -> Self { Self(put(self.0, "DynamoDBConfig", value.into_expr()), Phase) }
-    /// `ElasticsearchConfig`: `ElasticsearchConfig`. Update: in place. AWS advises against it.
+    /// `ElasticsearchConfig`: `ElasticsearchConfig`. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-datasource.html#cfn-appsync-datasource-elasticsearchconfig)
     pub fn elasticsearch_config(self, value: impl Arg<data_source::ElasticsearchConfig>) -> Self { Self(put(self.0, "ElasticsearchConfig", value.into_expr()), Phase) }
-    /// `EventBridgeConfig`: `EventBridgeConfig`. Update: in place.
+    /// `EventBridgeConfig`: `EventBridgeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-datasource.html#cfn-appsync-datasource-eventbridgeconfig)
     pub fn event_bridge_config(self, value: impl Arg<data_source::EventBridgeConfig>) -> Self { Self(put(self.0, "EventBridgeConfig", value.into_expr()), Phase) }
-    /// `HttpConfig`: `HttpConfig`. Update: in place.
+    /// `HttpConfig`: `HttpConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-datasource.html#cfn-appsync-datasource-httpconfig)
     pub fn http_config(self, value: impl Arg<data_source::HttpConfig>) -> Self { Self(put(self.0, "HttpConfig", value.into_expr()), Phase) }
-    /// `LambdaConfig`: `LambdaConfig`. Update: in place.
+    /// `LambdaConfig`: `LambdaConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-datasource.html#cfn-appsync-datasource-lambdaconfig)
     pub fn lambda_config(self, value: impl Arg<data_source::LambdaConfig>) -> Self { Self(put(self.0, "LambdaConfig", value.into_expr()), Phase) }
-    /// `MetricsConfig`: `MetricsConfig`. Update: in place.
+    /// `MetricsConfig`: `MetricsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-datasource.html#cfn-appsync-datasource-metricsconfig)
     pub fn metrics_config(self, value: impl Arg<data_source::MetricsConfig>) -> Self { Self(put(self.0, "MetricsConfig", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-datasource.html#cfn-appsync-datasource-name)
     pub fn name(self, value: impl Arg<str>) -> CfnDataSourceProps<R0, Set, R2> { CfnDataSourceProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `OpenSearchServiceConfig`: `OpenSearchServiceConfig`. Update: in place.
+    /// `OpenSearchServiceConfig`: `OpenSearchServiceConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-datasource.html#cfn-appsync-datasource-opensearchserviceconfig)
     pub fn open_search_service_config(self, value: impl Arg<data_source::OpenSearchServiceConfig>) -> Self { Self(put(self.0, "OpenSearchServiceConfig", value.into_expr()), Phase) }
-    /// `RelationalDatabaseConfig`: `RelationalDatabaseConfig`. Update: in place.
+    /// `RelationalDatabaseConfig`: `RelationalDatabaseConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-datasource.html#cfn-appsync-datasource-relationaldatabaseconfig)
     pub fn relational_database_config(self, value: impl Arg<data_source::RelationalDatabaseConfig>) -> Self { Self(put(self.0, "RelationalDatabaseConfig", value.into_expr()), Phase) }
-    /// `ServiceRoleArn`: `IamRoleArn`. Update: in place.
+    /// `ServiceRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-datasource.html#cfn-appsync-datasource-servicerolearn)
     pub fn service_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ServiceRoleArn", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-datasource.html#cfn-appsync-datasource-type)
     pub fn type_(self, value: impl Arg<str>) -> CfnDataSourceProps<R0, R1, Set> { CfnDataSourceProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnDataSourceProps { fn into_props(self) -> Bag { self.0 } }
@@ -399,9 +399,9 @@ impl AuthorizationConfig {
     pub fn new() -> AuthorizationConfig<Missing<super::required::AuthorizationType>> { AuthorizationConfig(Bag::default(), Phase) }
 }
 impl<R0> AuthorizationConfig<R0> {
-    /// `AuthorizationType`: text, required. Update: in place.
+    /// `AuthorizationType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-authorizationconfig.html#cfn-appsync-datasource-authorizationconfig-authorizationtype)
     pub fn authorization_type(self, value: impl Arg<str>) -> AuthorizationConfig<Set> { AuthorizationConfig(put(self.0, "AuthorizationType", value.into_expr()), Phase) }
-    /// `AwsIamConfig`: `AwsIamConfig`. Update: in place.
+    /// `AwsIamConfig`: `AwsIamConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-authorizationconfig.html#cfn-appsync-datasource-authorizationconfig-awsiamconfig)
     pub fn aws_iam_config(self, value: impl Arg<AwsIamConfig>) -> Self { Self(put(self.0, "AwsIamConfig", value.into_expr()), Phase) }
 }
 impl Done for AuthorizationConfig { fn into_props(self) -> Bag { self.0 } }
@@ -410,9 +410,9 @@ impl Done for AuthorizationConfig { fn into_props(self) -> Bag { self.0 } }
 impl AwsIamConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SigningRegion`: text. Update: in place.
+    /// `SigningRegion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-awsiamconfig.html#cfn-appsync-datasource-awsiamconfig-signingregion)
     pub fn signing_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SigningRegion", value.into_expr())) }
-    /// `SigningServiceName`: text. Update: in place.
+    /// `SigningServiceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-awsiamconfig.html#cfn-appsync-datasource-awsiamconfig-signingservicename)
     pub fn signing_service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SigningServiceName", value.into_expr())) }
 }
 impl Done for AwsIamConfig { fn into_props(self) -> Bag { self.0 } }
@@ -423,11 +423,11 @@ impl DeltaSyncConfig {
     pub fn new() -> DeltaSyncConfig<Missing<super::required::BaseTableTTL>, Missing<super::required::DeltaSyncTableName>, Missing<super::required::DeltaSyncTableTTL>> { DeltaSyncConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> DeltaSyncConfig<R0, R1, R2> {
-    /// `BaseTableTTL`: text, required. Update: in place.
+    /// `BaseTableTTL`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-deltasyncconfig.html#cfn-appsync-datasource-deltasyncconfig-basetablettl)
     pub fn base_table_ttl(self, value: impl Arg<str>) -> DeltaSyncConfig<Set, R1, R2> { DeltaSyncConfig(put(self.0, "BaseTableTTL", value.into_expr()), Phase) }
-    /// `DeltaSyncTableName`: text, required. Update: in place.
+    /// `DeltaSyncTableName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-deltasyncconfig.html#cfn-appsync-datasource-deltasyncconfig-deltasynctablename)
     pub fn delta_sync_table_name(self, value: impl Arg<str>) -> DeltaSyncConfig<R0, Set, R2> { DeltaSyncConfig(put(self.0, "DeltaSyncTableName", value.into_expr()), Phase) }
-    /// `DeltaSyncTableTTL`: text, required. Update: in place.
+    /// `DeltaSyncTableTTL`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-deltasyncconfig.html#cfn-appsync-datasource-deltasyncconfig-deltasynctablettl)
     pub fn delta_sync_table_ttl(self, value: impl Arg<str>) -> DeltaSyncConfig<R0, R1, Set> { DeltaSyncConfig(put(self.0, "DeltaSyncTableTTL", value.into_expr()), Phase) }
 }
 impl Done for DeltaSyncConfig { fn into_props(self) -> Bag { self.0 } }
@@ -438,15 +438,15 @@ impl DynamoDBConfig {
     pub fn new() -> DynamoDBConfig<Missing<super::required::AwsRegion>, Missing<super::required::TableName>> { DynamoDBConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> DynamoDBConfig<R0, R1> {
-    /// `AwsRegion`: text, required. Update: in place.
+    /// `AwsRegion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-dynamodbconfig.html#cfn-appsync-datasource-dynamodbconfig-awsregion)
     pub fn aws_region(self, value: impl Arg<str>) -> DynamoDBConfig<Set, R1> { DynamoDBConfig(put(self.0, "AwsRegion", value.into_expr()), Phase) }
-    /// `DeltaSyncConfig`: `DeltaSyncConfig`. Update: in place.
+    /// `DeltaSyncConfig`: `DeltaSyncConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-dynamodbconfig.html#cfn-appsync-datasource-dynamodbconfig-deltasyncconfig)
     pub fn delta_sync_config(self, value: impl Arg<DeltaSyncConfig>) -> Self { Self(put(self.0, "DeltaSyncConfig", value.into_expr()), Phase) }
-    /// `TableName`: `DynamoDBTableName`, required. Update: in place.
+    /// `TableName`: `DynamoDBTableName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-dynamodbconfig.html#cfn-appsync-datasource-dynamodbconfig-tablename)
     pub fn table_name(self, value: impl Arg<kind::DynamoDBTableName>) -> DynamoDBConfig<R0, Set> { DynamoDBConfig(put(self.0, "TableName", value.into_expr()), Phase) }
-    /// `UseCallerCredentials`: boolean. Update: in place.
+    /// `UseCallerCredentials`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-dynamodbconfig.html#cfn-appsync-datasource-dynamodbconfig-usecallercredentials)
     pub fn use_caller_credentials(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseCallerCredentials", value.into_expr()), Phase) }
-    /// `Versioned`: boolean. Update: in place.
+    /// `Versioned`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-dynamodbconfig.html#cfn-appsync-datasource-dynamodbconfig-versioned)
     pub fn versioned(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Versioned", value.into_expr()), Phase) }
 }
 impl Done for DynamoDBConfig { fn into_props(self) -> Bag { self.0 } }
@@ -457,9 +457,9 @@ impl ElasticsearchConfig {
     pub fn new() -> ElasticsearchConfig<Missing<super::required::AwsRegion>, Missing<super::required::Endpoint>> { ElasticsearchConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> ElasticsearchConfig<R0, R1> {
-    /// `AwsRegion`: text, required. Update: in place.
+    /// `AwsRegion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-elasticsearchconfig.html#cfn-appsync-datasource-elasticsearchconfig-awsregion)
     pub fn aws_region(self, value: impl Arg<str>) -> ElasticsearchConfig<Set, R1> { ElasticsearchConfig(put(self.0, "AwsRegion", value.into_expr()), Phase) }
-    /// `Endpoint`: text, required. Update: in place.
+    /// `Endpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-elasticsearchconfig.html#cfn-appsync-datasource-elasticsearchconfig-endpoint)
     pub fn endpoint(self, value: impl Arg<str>) -> ElasticsearchConfig<R0, Set> { ElasticsearchConfig(put(self.0, "Endpoint", value.into_expr()), Phase) }
 }
 impl Done for ElasticsearchConfig { fn into_props(self) -> Bag { self.0 } }
@@ -470,7 +470,7 @@ impl EventBridgeConfig {
     pub fn new() -> EventBridgeConfig<Missing<super::required::EventBusArn>> { EventBridgeConfig(Bag::default(), Phase) }
 }
 impl<R0> EventBridgeConfig<R0> {
-    /// `EventBusArn`: `EventsEventBusArn`, required. Update: in place.
+    /// `EventBusArn`: `EventsEventBusArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-eventbridgeconfig.html#cfn-appsync-datasource-eventbridgeconfig-eventbusarn)
     pub fn event_bus_arn(self, value: impl Arg<kind::EventsEventBusArn>) -> EventBridgeConfig<Set> { EventBridgeConfig(put(self.0, "EventBusArn", value.into_expr()), Phase) }
 }
 impl Done for EventBridgeConfig { fn into_props(self) -> Bag { self.0 } }
@@ -481,9 +481,9 @@ impl HttpConfig {
     pub fn new() -> HttpConfig<Missing<super::required::Endpoint>> { HttpConfig(Bag::default(), Phase) }
 }
 impl<R0> HttpConfig<R0> {
-    /// `AuthorizationConfig`: `AuthorizationConfig`. Update: in place.
+    /// `AuthorizationConfig`: `AuthorizationConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-httpconfig.html#cfn-appsync-datasource-httpconfig-authorizationconfig)
     pub fn authorization_config(self, value: impl Arg<AuthorizationConfig>) -> Self { Self(put(self.0, "AuthorizationConfig", value.into_expr()), Phase) }
-    /// `Endpoint`: `S3BucketName`, required. Update: in place.
+    /// `Endpoint`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-httpconfig.html#cfn-appsync-datasource-httpconfig-endpoint)
     pub fn endpoint(self, value: impl Arg<kind::S3BucketName>) -> HttpConfig<Set> { HttpConfig(put(self.0, "Endpoint", value.into_expr()), Phase) }
 }
 impl Done for HttpConfig { fn into_props(self) -> Bag { self.0 } }
@@ -494,7 +494,7 @@ impl LambdaConfig {
     pub fn new() -> LambdaConfig<Missing<super::required::LambdaFunctionArn>> { LambdaConfig(Bag::default(), Phase) }
 }
 impl<R0> LambdaConfig<R0> {
-    /// `LambdaFunctionArn`: `LambdaFunctionArn`, required. Update: in place.
+    /// `LambdaFunctionArn`: `LambdaFunctionArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-lambdaconfig.html#cfn-appsync-datasource-lambdaconfig-lambdafunctionarn)
     pub fn lambda_function_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> LambdaConfig<Set> { LambdaConfig(put(self.0, "LambdaFunctionArn", value.into_expr()), Phase) }
 }
 impl Done for LambdaConfig { fn into_props(self) -> Bag { self.0 } }
@@ -505,9 +505,9 @@ impl OpenSearchServiceConfig {
     pub fn new() -> OpenSearchServiceConfig<Missing<super::required::AwsRegion>, Missing<super::required::Endpoint>> { OpenSearchServiceConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> OpenSearchServiceConfig<R0, R1> {
-    /// `AwsRegion`: text, required. Update: in place.
+    /// `AwsRegion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-opensearchserviceconfig.html#cfn-appsync-datasource-opensearchserviceconfig-awsregion)
     pub fn aws_region(self, value: impl Arg<str>) -> OpenSearchServiceConfig<Set, R1> { OpenSearchServiceConfig(put(self.0, "AwsRegion", value.into_expr()), Phase) }
-    /// `Endpoint`: text, required. Update: in place.
+    /// `Endpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-opensearchserviceconfig.html#cfn-appsync-datasource-opensearchserviceconfig-endpoint)
     pub fn endpoint(self, value: impl Arg<str>) -> OpenSearchServiceConfig<R0, Set> { OpenSearchServiceConfig(put(self.0, "Endpoint", value.into_expr()), Phase) }
 }
 impl Done for OpenSearchServiceConfig { fn into_props(self) -> Bag { self.0 } }
@@ -518,15 +518,15 @@ impl RdsHttpEndpointConfig {
     pub fn new() -> RdsHttpEndpointConfig<Missing<super::required::AwsRegion>, Missing<super::required::AwsSecretStoreArn>, Missing<super::required::DbClusterIdentifier>> { RdsHttpEndpointConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> RdsHttpEndpointConfig<R0, R1, R2> {
-    /// `AwsRegion`: text, required. Update: in place.
+    /// `AwsRegion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-rdshttpendpointconfig.html#cfn-appsync-datasource-rdshttpendpointconfig-awsregion)
     pub fn aws_region(self, value: impl Arg<str>) -> RdsHttpEndpointConfig<Set, R1, R2> { RdsHttpEndpointConfig(put(self.0, "AwsRegion", value.into_expr()), Phase) }
-    /// `AwsSecretStoreArn`: `SecretsManagerSecretId`, required. Update: in place.
+    /// `AwsSecretStoreArn`: `SecretsManagerSecretId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-rdshttpendpointconfig.html#cfn-appsync-datasource-rdshttpendpointconfig-awssecretstorearn)
     pub fn aws_secret_store_arn(self, value: impl Arg<kind::SecretsManagerSecretId>) -> RdsHttpEndpointConfig<R0, Set, R2> { RdsHttpEndpointConfig(put(self.0, "AwsSecretStoreArn", value.into_expr()), Phase) }
-    /// `DatabaseName`: text. Update: in place.
+    /// `DatabaseName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-rdshttpendpointconfig.html#cfn-appsync-datasource-rdshttpendpointconfig-databasename)
     pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr()), Phase) }
-    /// `DbClusterIdentifier`: text, required. Update: in place.
+    /// `DbClusterIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-rdshttpendpointconfig.html#cfn-appsync-datasource-rdshttpendpointconfig-dbclusteridentifier)
     pub fn db_cluster_identifier(self, value: impl Arg<str>) -> RdsHttpEndpointConfig<R0, R1, Set> { RdsHttpEndpointConfig(put(self.0, "DbClusterIdentifier", value.into_expr()), Phase) }
-    /// `Schema`: text. Update: in place.
+    /// `Schema`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-rdshttpendpointconfig.html#cfn-appsync-datasource-rdshttpendpointconfig-schema)
     pub fn schema(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Schema", value.into_expr()), Phase) }
 }
 impl Done for RdsHttpEndpointConfig { fn into_props(self) -> Bag { self.0 } }
@@ -537,9 +537,9 @@ impl RelationalDatabaseConfig {
     pub fn new() -> RelationalDatabaseConfig<Missing<super::required::RelationalDatabaseSourceType>> { RelationalDatabaseConfig(Bag::default(), Phase) }
 }
 impl<R0> RelationalDatabaseConfig<R0> {
-    /// `RdsHttpEndpointConfig`: `RdsHttpEndpointConfig`. Update: in place.
+    /// `RdsHttpEndpointConfig`: `RdsHttpEndpointConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-relationaldatabaseconfig.html#cfn-appsync-datasource-relationaldatabaseconfig-rdshttpendpointconfig)
     pub fn rds_http_endpoint_config(self, value: impl Arg<RdsHttpEndpointConfig>) -> Self { Self(put(self.0, "RdsHttpEndpointConfig", value.into_expr()), Phase) }
-    /// `RelationalDatabaseSourceType`: text, required. Update: in place.
+    /// `RelationalDatabaseSourceType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-relationaldatabaseconfig.html#cfn-appsync-datasource-relationaldatabaseconfig-relationaldatabasesourcetype)
     pub fn relational_database_source_type(self, value: impl Arg<str>) -> RelationalDatabaseConfig<Set> { RelationalDatabaseConfig(put(self.0, "RelationalDatabaseSourceType", value.into_expr()), Phase) }
 }
 impl Done for RelationalDatabaseConfig { fn into_props(self) -> Bag { self.0 } }
@@ -555,13 +555,13 @@ impl CfnDomainName {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDomainNameProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DomainName`.
     pub fn reference(&self) -> Val<kind::AppSyncDomainName> { self.0.reference() }
-    /// The attribute `AppSyncDomainName`: text.
+    /// The attribute `AppSyncDomainName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-domainname.html#AppSyncDomainName-fn::getatt)
     pub fn attr_app_sync_domain_name(&self) -> Val<str> { self.0.get_att("AppSyncDomainName") }
-    /// The attribute `DomainName`: `AppSyncDomainName`.
+    /// The attribute `DomainName`: `AppSyncDomainName`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-domainname.html#DomainName-fn::getatt)
     pub fn attr_domain_name(&self) -> Val<kind::AppSyncDomainName> { self.0.get_att("DomainName") }
-    /// The attribute `DomainNameArn`: `OtherArn`.
+    /// The attribute `DomainNameArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-domainname.html#DomainNameArn-fn::getatt)
     pub fn attr_domain_name_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DomainNameArn") }
-    /// The attribute `HostedZoneId`: text.
+    /// The attribute `HostedZoneId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-domainname.html#HostedZoneId-fn::getatt)
     pub fn attr_hosted_zone_id(&self) -> Val<str> { self.0.get_att("HostedZoneId") }
 }
 impl Parent for CfnDomainName { fn node(&self) -> &Place { &self.0 } }
@@ -572,13 +572,13 @@ impl CfnDomainNameProps {
     pub fn new() -> CfnDomainNameProps<Missing<required::CertificateArn>, Missing<required::DomainName>> { CfnDomainNameProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDomainNameProps<R0, R1> {
-    /// `CertificateArn`: text, required. Update: replacement.
+    /// `CertificateArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-domainname.html#cfn-appsync-domainname-certificatearn)
     pub fn certificate_arn(self, value: impl Arg<str>) -> CfnDomainNameProps<Set, R1> { CfnDomainNameProps(put(self.0, "CertificateArn", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-domainname.html#cfn-appsync-domainname-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DomainName`: text, required. Update: replacement.
+    /// `DomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-domainname.html#cfn-appsync-domainname-domainname)
     pub fn domain_name(self, value: impl Arg<str>) -> CfnDomainNameProps<R0, Set> { CfnDomainNameProps(put(self.0, "DomainName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-domainname.html#cfn-appsync-domainname-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDomainNameProps { fn into_props(self) -> Bag { self.0 } }
@@ -591,7 +591,7 @@ impl CfnDomainNameApiAssociation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDomainNameApiAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ApiAssociationIdentifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ApiAssociationIdentifier`: text.
+    /// The attribute `ApiAssociationIdentifier`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-domainnameapiassociation.html#ApiAssociationIdentifier-fn::getatt)
     pub fn attr_api_association_identifier(&self) -> Val<str> { self.0.get_att("ApiAssociationIdentifier") }
 }
 impl Parent for CfnDomainNameApiAssociation { fn node(&self) -> &Place { &self.0 } }
@@ -602,9 +602,9 @@ impl CfnDomainNameApiAssociationProps {
     pub fn new() -> CfnDomainNameApiAssociationProps<Missing<required::ApiId>, Missing<required::DomainName>> { CfnDomainNameApiAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDomainNameApiAssociationProps<R0, R1> {
-    /// `ApiId`: `AppSyncGraphQLApiId`, required. Update: in place.
+    /// `ApiId`: `AppSyncGraphQLApiId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-domainnameapiassociation.html#cfn-appsync-domainnameapiassociation-apiid)
     pub fn api_id(self, value: impl Arg<kind::AppSyncGraphQLApiId>) -> CfnDomainNameApiAssociationProps<Set, R1> { CfnDomainNameApiAssociationProps(put(self.0, "ApiId", value.into_expr()), Phase) }
-    /// `DomainName`: `AppSyncDomainName`, required. Update: replacement.
+    /// `DomainName`: `AppSyncDomainName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-domainnameapiassociation.html#cfn-appsync-domainnameapiassociation-domainname)
     pub fn domain_name(self, value: impl Arg<kind::AppSyncDomainName>) -> CfnDomainNameApiAssociationProps<R0, Set> { CfnDomainNameApiAssociationProps(put(self.0, "DomainName", value.into_expr()), Phase) }
 }
 impl Done for CfnDomainNameApiAssociationProps { fn into_props(self) -> Bag { self.0 } }
@@ -617,13 +617,13 @@ impl CfnFunctionConfiguration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFunctionConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `FunctionArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `DataSourceName`: text.
+    /// The attribute `DataSourceName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-functionconfiguration.html#DataSourceName-fn::getatt)
     pub fn attr_data_source_name(&self) -> Val<str> { self.0.get_att("DataSourceName") }
-    /// The attribute `FunctionArn`: `OtherArn`.
+    /// The attribute `FunctionArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-functionconfiguration.html#FunctionArn-fn::getatt)
     pub fn attr_function_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("FunctionArn") }
-    /// The attribute `FunctionId`: `AppSyncFunctionConfigurationFunctionId`.
+    /// The attribute `FunctionId`: `AppSyncFunctionConfigurationFunctionId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-functionconfiguration.html#FunctionId-fn::getatt)
     pub fn attr_function_id(&self) -> Val<kind::AppSyncFunctionConfigurationFunctionId> { self.0.get_att("FunctionId") }
-    /// The attribute `Name`: text.
+    /// The attribute `Name`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-functionconfiguration.html#Name-fn::getatt)
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
 }
 impl Parent for CfnFunctionConfiguration { fn node(&self) -> &Place { &self.0 } }
@@ -634,33 +634,33 @@ impl CfnFunctionConfigurationProps {
     pub fn new() -> CfnFunctionConfigurationProps<Missing<required::ApiId>, Missing<required::DataSourceName>, Missing<required::Name>> { CfnFunctionConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnFunctionConfigurationProps<R0, R1, R2> {
-    /// `ApiId`: `AppSyncGraphQLApiId`, required. Update: replacement.
+    /// `ApiId`: `AppSyncGraphQLApiId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-functionconfiguration.html#cfn-appsync-functionconfiguration-apiid)
     pub fn api_id(self, value: impl Arg<kind::AppSyncGraphQLApiId>) -> CfnFunctionConfigurationProps<Set, R1, R2> { CfnFunctionConfigurationProps(put(self.0, "ApiId", value.into_expr()), Phase) }
-    /// `Code`: text. Update: in place.
+    /// `Code`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-functionconfiguration.html#cfn-appsync-functionconfiguration-code)
     pub fn code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Code", value.into_expr()), Phase) }
-    /// `CodeS3Location`: text. Update: in place.
+    /// `CodeS3Location`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-functionconfiguration.html#cfn-appsync-functionconfiguration-codes3location)
     pub fn code_s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodeS3Location", value.into_expr()), Phase) }
-    /// `DataSourceName`: `AppSyncDataSourceName`, required. Update: in place.
+    /// `DataSourceName`: `AppSyncDataSourceName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-functionconfiguration.html#cfn-appsync-functionconfiguration-datasourcename)
     pub fn data_source_name(self, value: impl Arg<kind::AppSyncDataSourceName>) -> CfnFunctionConfigurationProps<R0, Set, R2> { CfnFunctionConfigurationProps(put(self.0, "DataSourceName", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-functionconfiguration.html#cfn-appsync-functionconfiguration-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `FunctionVersion`: text. Update: in place.
+    /// `FunctionVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-functionconfiguration.html#cfn-appsync-functionconfiguration-functionversion)
     pub fn function_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FunctionVersion", value.into_expr()), Phase) }
-    /// `MaxBatchSize`: integer. Update: in place.
+    /// `MaxBatchSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-functionconfiguration.html#cfn-appsync-functionconfiguration-maxbatchsize)
     pub fn max_batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBatchSize", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-functionconfiguration.html#cfn-appsync-functionconfiguration-name)
     pub fn name(self, value: impl Arg<str>) -> CfnFunctionConfigurationProps<R0, R1, Set> { CfnFunctionConfigurationProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RequestMappingTemplate`: text. Update: in place.
+    /// `RequestMappingTemplate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-functionconfiguration.html#cfn-appsync-functionconfiguration-requestmappingtemplate)
     pub fn request_mapping_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RequestMappingTemplate", value.into_expr()), Phase) }
-    /// `RequestMappingTemplateS3Location`: text. Update: in place.
+    /// `RequestMappingTemplateS3Location`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-functionconfiguration.html#cfn-appsync-functionconfiguration-requestmappingtemplates3location)
     pub fn request_mapping_template_s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RequestMappingTemplateS3Location", value.into_expr()), Phase) }
-    /// `ResponseMappingTemplate`: text. Update: in place.
+    /// `ResponseMappingTemplate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-functionconfiguration.html#cfn-appsync-functionconfiguration-responsemappingtemplate)
     pub fn response_mapping_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResponseMappingTemplate", value.into_expr()), Phase) }
-    /// `ResponseMappingTemplateS3Location`: text. Update: in place.
+    /// `ResponseMappingTemplateS3Location`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-functionconfiguration.html#cfn-appsync-functionconfiguration-responsemappingtemplates3location)
     pub fn response_mapping_template_s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResponseMappingTemplateS3Location", value.into_expr()), Phase) }
-    /// `Runtime`: `AppSyncRuntime`. Update: in place.
+    /// `Runtime`: `AppSyncRuntime`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-functionconfiguration.html#cfn-appsync-functionconfiguration-runtime)
     pub fn runtime(self, value: impl Arg<function_configuration::AppSyncRuntime>) -> Self { Self(put(self.0, "Runtime", value.into_expr()), Phase) }
-    /// `SyncConfig`: `SyncConfig`. Update: in place.
+    /// `SyncConfig`: `SyncConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-functionconfiguration.html#cfn-appsync-functionconfiguration-syncconfig)
     pub fn sync_config(self, value: impl Arg<function_configuration::SyncConfig>) -> Self { Self(put(self.0, "SyncConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnFunctionConfigurationProps { fn into_props(self) -> Bag { self.0 } }
@@ -674,9 +674,9 @@ impl AppSyncRuntime {
     pub fn new() -> AppSyncRuntime<Missing<super::required::Name>, Missing<super::required::RuntimeVersion>> { AppSyncRuntime(Bag::default(), Phase) }
 }
 impl<R0, R1> AppSyncRuntime<R0, R1> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-functionconfiguration-appsyncruntime.html#cfn-appsync-functionconfiguration-appsyncruntime-name)
     pub fn name(self, value: impl Arg<str>) -> AppSyncRuntime<Set, R1> { AppSyncRuntime(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RuntimeVersion`: text, required. Update: in place.
+    /// `RuntimeVersion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-functionconfiguration-appsyncruntime.html#cfn-appsync-functionconfiguration-appsyncruntime-runtimeversion)
     pub fn runtime_version(self, value: impl Arg<str>) -> AppSyncRuntime<R0, Set> { AppSyncRuntime(put(self.0, "RuntimeVersion", value.into_expr()), Phase) }
 }
 impl Done for AppSyncRuntime { fn into_props(self) -> Bag { self.0 } }
@@ -685,7 +685,7 @@ impl Done for AppSyncRuntime { fn into_props(self) -> Bag { self.0 } }
 impl LambdaConflictHandlerConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LambdaConflictHandlerArn`: text. Update: in place.
+    /// `LambdaConflictHandlerArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-functionconfiguration-lambdaconflicthandlerconfig.html#cfn-appsync-functionconfiguration-lambdaconflicthandlerconfig-lambdaconflicthandlerarn)
     pub fn lambda_conflict_handler_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LambdaConflictHandlerArn", value.into_expr())) }
 }
 impl Done for LambdaConflictHandlerConfig { fn into_props(self) -> Bag { self.0 } }
@@ -696,11 +696,11 @@ impl SyncConfig {
     pub fn new() -> SyncConfig<Missing<super::required::ConflictDetection>> { SyncConfig(Bag::default(), Phase) }
 }
 impl<R0> SyncConfig<R0> {
-    /// `ConflictDetection`: text, required. Update: in place.
+    /// `ConflictDetection`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-functionconfiguration-syncconfig.html#cfn-appsync-functionconfiguration-syncconfig-conflictdetection)
     pub fn conflict_detection(self, value: impl Arg<str>) -> SyncConfig<Set> { SyncConfig(put(self.0, "ConflictDetection", value.into_expr()), Phase) }
-    /// `ConflictHandler`: text. Update: in place.
+    /// `ConflictHandler`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-functionconfiguration-syncconfig.html#cfn-appsync-functionconfiguration-syncconfig-conflicthandler)
     pub fn conflict_handler(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConflictHandler", value.into_expr()), Phase) }
-    /// `LambdaConflictHandlerConfig`: `LambdaConflictHandlerConfig`. Update: in place.
+    /// `LambdaConflictHandlerConfig`: `LambdaConflictHandlerConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-functionconfiguration-syncconfig.html#cfn-appsync-functionconfiguration-syncconfig-lambdaconflicthandlerconfig)
     pub fn lambda_conflict_handler_config(self, value: impl Arg<LambdaConflictHandlerConfig>) -> Self { Self(put(self.0, "LambdaConflictHandlerConfig", value.into_expr()), Phase) }
 }
 impl Done for SyncConfig { fn into_props(self) -> Bag { self.0 } }
@@ -714,19 +714,19 @@ impl CfnGraphQLApi {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGraphQLApiProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ApiId`: `AppSyncGraphQLApiId`.
+    /// The attribute `ApiId`: `AppSyncGraphQLApiId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlapi.html#ApiId-fn::getatt)
     pub fn attr_api_id(&self) -> Val<kind::AppSyncGraphQLApiId> { self.0.get_att("ApiId") }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlapi.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `GraphQLDns`: text.
+    /// The attribute `GraphQLDns`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlapi.html#GraphQLDns-fn::getatt)
     pub fn attr_graph_ql_dns(&self) -> Val<str> { self.0.get_att("GraphQLDns") }
-    /// The attribute `GraphQLEndpointArn`: `OtherArn`.
+    /// The attribute `GraphQLEndpointArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlapi.html#GraphQLEndpointArn-fn::getatt)
     pub fn attr_graph_ql_endpoint_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("GraphQLEndpointArn") }
-    /// The attribute `GraphQLUrl`: text.
+    /// The attribute `GraphQLUrl`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlapi.html#GraphQLUrl-fn::getatt)
     pub fn attr_graph_ql_url(&self) -> Val<str> { self.0.get_att("GraphQLUrl") }
-    /// The attribute `RealtimeDns`: text.
+    /// The attribute `RealtimeDns`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlapi.html#RealtimeDns-fn::getatt)
     pub fn attr_realtime_dns(&self) -> Val<str> { self.0.get_att("RealtimeDns") }
-    /// The attribute `RealtimeUrl`: text.
+    /// The attribute `RealtimeUrl`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlapi.html#RealtimeUrl-fn::getatt)
     pub fn attr_realtime_url(&self) -> Val<str> { self.0.get_att("RealtimeUrl") }
 }
 impl Parent for CfnGraphQLApi { fn node(&self) -> &Place { &self.0 } }
@@ -737,41 +737,41 @@ impl CfnGraphQLApiProps {
     pub fn new() -> CfnGraphQLApiProps<Missing<required::AuthenticationType>, Missing<required::Name>> { CfnGraphQLApiProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnGraphQLApiProps<R0, R1> {
-    /// `AdditionalAuthenticationProviders`: list of `AdditionalAuthenticationProvider`. Update: in place.
+    /// `AdditionalAuthenticationProviders`: list of `AdditionalAuthenticationProvider`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlapi.html#cfn-appsync-graphqlapi-additionalauthenticationproviders)
     pub fn additional_authentication_providers(self, value: impl Arg<Arr<graph_ql_api::AdditionalAuthenticationProvider>>) -> Self { Self(put(self.0, "AdditionalAuthenticationProviders", value.into_expr()), Phase) }
-    /// `ApiType`: text. Update: in place.
+    /// `ApiType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlapi.html#cfn-appsync-graphqlapi-apitype)
     pub fn api_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiType", value.into_expr()), Phase) }
-    /// `AuthenticationType`: text, required. Update: in place.
+    /// `AuthenticationType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlapi.html#cfn-appsync-graphqlapi-authenticationtype)
     pub fn authentication_type(self, value: impl Arg<str>) -> CfnGraphQLApiProps<Set, R1> { CfnGraphQLApiProps(put(self.0, "AuthenticationType", value.into_expr()), Phase) }
-    /// `EnhancedMetricsConfig`: `EnhancedMetricsConfig`. Update: in place.
+    /// `EnhancedMetricsConfig`: `EnhancedMetricsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlapi.html#cfn-appsync-graphqlapi-enhancedmetricsconfig)
     pub fn enhanced_metrics_config(self, value: impl Arg<graph_ql_api::EnhancedMetricsConfig>) -> Self { Self(put(self.0, "EnhancedMetricsConfig", value.into_expr()), Phase) }
-    /// `EnvironmentVariables`: map of text. Update: in place.
+    /// `EnvironmentVariables`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlapi.html#cfn-appsync-graphqlapi-environmentvariables)
     pub fn environment_variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "EnvironmentVariables", value.into_expr()), Phase) }
-    /// `IntrospectionConfig`: text. Update: in place.
+    /// `IntrospectionConfig`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlapi.html#cfn-appsync-graphqlapi-introspectionconfig)
     pub fn introspection_config(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntrospectionConfig", value.into_expr()), Phase) }
-    /// `LambdaAuthorizerConfig`: `LambdaAuthorizerConfig`. Update: in place.
+    /// `LambdaAuthorizerConfig`: `LambdaAuthorizerConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlapi.html#cfn-appsync-graphqlapi-lambdaauthorizerconfig)
     pub fn lambda_authorizer_config(self, value: impl Arg<graph_ql_api::LambdaAuthorizerConfig>) -> Self { Self(put(self.0, "LambdaAuthorizerConfig", value.into_expr()), Phase) }
-    /// `LogConfig`: `LogConfig`. Update: in place.
+    /// `LogConfig`: `LogConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlapi.html#cfn-appsync-graphqlapi-logconfig)
     pub fn log_config(self, value: impl Arg<graph_ql_api::LogConfig>) -> Self { Self(put(self.0, "LogConfig", value.into_expr()), Phase) }
-    /// `MergedApiExecutionRoleArn`: `IamRoleArn`. Update: in place.
+    /// `MergedApiExecutionRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlapi.html#cfn-appsync-graphqlapi-mergedapiexecutionrolearn)
     pub fn merged_api_execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "MergedApiExecutionRoleArn", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlapi.html#cfn-appsync-graphqlapi-name)
     pub fn name(self, value: impl Arg<str>) -> CfnGraphQLApiProps<R0, Set> { CfnGraphQLApiProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `OpenIDConnectConfig`: `OpenIDConnectConfig`. Update: in place.
+    /// `OpenIDConnectConfig`: `OpenIDConnectConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlapi.html#cfn-appsync-graphqlapi-openidconnectconfig)
     pub fn open_id_connect_config(self, value: impl Arg<graph_ql_api::OpenIDConnectConfig>) -> Self { Self(put(self.0, "OpenIDConnectConfig", value.into_expr()), Phase) }
-    /// `OwnerContact`: text. Update: in place.
+    /// `OwnerContact`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlapi.html#cfn-appsync-graphqlapi-ownercontact)
     pub fn owner_contact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnerContact", value.into_expr()), Phase) }
-    /// `QueryDepthLimit`: integer. Update: in place.
+    /// `QueryDepthLimit`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlapi.html#cfn-appsync-graphqlapi-querydepthlimit)
     pub fn query_depth_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "QueryDepthLimit", value.into_expr()), Phase) }
-    /// `ResolverCountLimit`: integer. Update: in place.
+    /// `ResolverCountLimit`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlapi.html#cfn-appsync-graphqlapi-resolvercountlimit)
     pub fn resolver_count_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ResolverCountLimit", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlapi.html#cfn-appsync-graphqlapi-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `UserPoolConfig`: `UserPoolConfig`. Update: in place.
+    /// `UserPoolConfig`: `UserPoolConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlapi.html#cfn-appsync-graphqlapi-userpoolconfig)
     pub fn user_pool_config(self, value: impl Arg<graph_ql_api::UserPoolConfig>) -> Self { Self(put(self.0, "UserPoolConfig", value.into_expr()), Phase) }
-    /// `Visibility`: text. Update: in place.
+    /// `Visibility`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlapi.html#cfn-appsync-graphqlapi-visibility)
     pub fn visibility(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Visibility", value.into_expr()), Phase) }
-    /// `XrayEnabled`: boolean. Update: in place.
+    /// `XrayEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlapi.html#cfn-appsync-graphqlapi-xrayenabled)
     pub fn xray_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "XrayEnabled", value.into_expr()), Phase) }
 }
 impl Done for CfnGraphQLApiProps { fn into_props(self) -> Bag { self.0 } }
@@ -785,13 +785,13 @@ impl AdditionalAuthenticationProvider {
     pub fn new() -> AdditionalAuthenticationProvider<Missing<super::required::AuthenticationType>> { AdditionalAuthenticationProvider(Bag::default(), Phase) }
 }
 impl<R0> AdditionalAuthenticationProvider<R0> {
-    /// `AuthenticationType`: text, required. Update: in place.
+    /// `AuthenticationType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-additionalauthenticationprovider.html#cfn-appsync-graphqlapi-additionalauthenticationprovider-authenticationtype)
     pub fn authentication_type(self, value: impl Arg<str>) -> AdditionalAuthenticationProvider<Set> { AdditionalAuthenticationProvider(put(self.0, "AuthenticationType", value.into_expr()), Phase) }
-    /// `LambdaAuthorizerConfig`: `LambdaAuthorizerConfig`. Update: in place.
+    /// `LambdaAuthorizerConfig`: `LambdaAuthorizerConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-additionalauthenticationprovider.html#cfn-appsync-graphqlapi-additionalauthenticationprovider-lambdaauthorizerconfig)
     pub fn lambda_authorizer_config(self, value: impl Arg<LambdaAuthorizerConfig>) -> Self { Self(put(self.0, "LambdaAuthorizerConfig", value.into_expr()), Phase) }
-    /// `OpenIDConnectConfig`: `OpenIDConnectConfig`. Update: in place.
+    /// `OpenIDConnectConfig`: `OpenIDConnectConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-additionalauthenticationprovider.html#cfn-appsync-graphqlapi-additionalauthenticationprovider-openidconnectconfig)
     pub fn open_id_connect_config(self, value: impl Arg<OpenIDConnectConfig>) -> Self { Self(put(self.0, "OpenIDConnectConfig", value.into_expr()), Phase) }
-    /// `UserPoolConfig`: `CognitoUserPoolConfig`. Update: in place.
+    /// `UserPoolConfig`: `CognitoUserPoolConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-additionalauthenticationprovider.html#cfn-appsync-graphqlapi-additionalauthenticationprovider-userpoolconfig)
     pub fn user_pool_config(self, value: impl Arg<CognitoUserPoolConfig>) -> Self { Self(put(self.0, "UserPoolConfig", value.into_expr()), Phase) }
 }
 impl Done for AdditionalAuthenticationProvider { fn into_props(self) -> Bag { self.0 } }
@@ -800,11 +800,11 @@ impl Done for AdditionalAuthenticationProvider { fn into_props(self) -> Bag { se
 impl CognitoUserPoolConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AppIdClientRegex`: text. Update: in place.
+    /// `AppIdClientRegex`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-cognitouserpoolconfig.html#cfn-appsync-graphqlapi-cognitouserpoolconfig-appidclientregex)
     pub fn app_id_client_regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AppIdClientRegex", value.into_expr())) }
-    /// `AwsRegion`: text. Update: in place.
+    /// `AwsRegion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-cognitouserpoolconfig.html#cfn-appsync-graphqlapi-cognitouserpoolconfig-awsregion)
     pub fn aws_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsRegion", value.into_expr())) }
-    /// `UserPoolId`: `CognitoUserPoolId`. Update: in place.
+    /// `UserPoolId`: `CognitoUserPoolId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-cognitouserpoolconfig.html#cfn-appsync-graphqlapi-cognitouserpoolconfig-userpoolid)
     pub fn user_pool_id(self, value: impl Arg<kind::CognitoUserPoolId>) -> Self { Self(put(self.0, "UserPoolId", value.into_expr())) }
 }
 impl Done for CognitoUserPoolConfig { fn into_props(self) -> Bag { self.0 } }
@@ -815,11 +815,11 @@ impl EnhancedMetricsConfig {
     pub fn new() -> EnhancedMetricsConfig<Missing<super::required::DataSourceLevelMetricsBehavior>, Missing<super::required::OperationLevelMetricsConfig>, Missing<super::required::ResolverLevelMetricsBehavior>> { EnhancedMetricsConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> EnhancedMetricsConfig<R0, R1, R2> {
-    /// `DataSourceLevelMetricsBehavior`: text, required. Update: in place.
+    /// `DataSourceLevelMetricsBehavior`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-enhancedmetricsconfig.html#cfn-appsync-graphqlapi-enhancedmetricsconfig-datasourcelevelmetricsbehavior)
     pub fn data_source_level_metrics_behavior(self, value: impl Arg<str>) -> EnhancedMetricsConfig<Set, R1, R2> { EnhancedMetricsConfig(put(self.0, "DataSourceLevelMetricsBehavior", value.into_expr()), Phase) }
-    /// `OperationLevelMetricsConfig`: text, required. Update: in place.
+    /// `OperationLevelMetricsConfig`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-enhancedmetricsconfig.html#cfn-appsync-graphqlapi-enhancedmetricsconfig-operationlevelmetricsconfig)
     pub fn operation_level_metrics_config(self, value: impl Arg<str>) -> EnhancedMetricsConfig<R0, Set, R2> { EnhancedMetricsConfig(put(self.0, "OperationLevelMetricsConfig", value.into_expr()), Phase) }
-    /// `ResolverLevelMetricsBehavior`: text, required. Update: in place.
+    /// `ResolverLevelMetricsBehavior`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-enhancedmetricsconfig.html#cfn-appsync-graphqlapi-enhancedmetricsconfig-resolverlevelmetricsbehavior)
     pub fn resolver_level_metrics_behavior(self, value: impl Arg<str>) -> EnhancedMetricsConfig<R0, R1, Set> { EnhancedMetricsConfig(put(self.0, "ResolverLevelMetricsBehavior", value.into_expr()), Phase) }
 }
 impl Done for EnhancedMetricsConfig { fn into_props(self) -> Bag { self.0 } }
@@ -828,11 +828,11 @@ impl Done for EnhancedMetricsConfig { fn into_props(self) -> Bag { self.0 } }
 impl LambdaAuthorizerConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AuthorizerResultTtlInSeconds`: integer. Update: in place.
+    /// `AuthorizerResultTtlInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-lambdaauthorizerconfig.html#cfn-appsync-graphqlapi-lambdaauthorizerconfig-authorizerresultttlinseconds)
     pub fn authorizer_result_ttl_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AuthorizerResultTtlInSeconds", value.into_expr())) }
-    /// `AuthorizerUri`: `LambdaFunctionArn`. Update: in place.
+    /// `AuthorizerUri`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-lambdaauthorizerconfig.html#cfn-appsync-graphqlapi-lambdaauthorizerconfig-authorizeruri)
     pub fn authorizer_uri(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "AuthorizerUri", value.into_expr())) }
-    /// `IdentityValidationExpression`: text. Update: in place.
+    /// `IdentityValidationExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-lambdaauthorizerconfig.html#cfn-appsync-graphqlapi-lambdaauthorizerconfig-identityvalidationexpression)
     pub fn identity_validation_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityValidationExpression", value.into_expr())) }
 }
 impl Done for LambdaAuthorizerConfig { fn into_props(self) -> Bag { self.0 } }
@@ -843,11 +843,11 @@ impl LogConfig {
     pub fn new() -> LogConfig<Missing<super::required::CloudWatchLogsRoleArn>, Missing<super::required::FieldLogLevel>> { LogConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> LogConfig<R0, R1> {
-    /// `CloudWatchLogsRoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `CloudWatchLogsRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-logconfig.html#cfn-appsync-graphqlapi-logconfig-cloudwatchlogsrolearn)
     pub fn cloud_watch_logs_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> LogConfig<Set, R1> { LogConfig(put(self.0, "CloudWatchLogsRoleArn", value.into_expr()), Phase) }
-    /// `ExcludeVerboseContent`: boolean. Update: in place.
+    /// `ExcludeVerboseContent`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-logconfig.html#cfn-appsync-graphqlapi-logconfig-excludeverbosecontent)
     pub fn exclude_verbose_content(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExcludeVerboseContent", value.into_expr()), Phase) }
-    /// `FieldLogLevel`: text, required. Update: in place.
+    /// `FieldLogLevel`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-logconfig.html#cfn-appsync-graphqlapi-logconfig-fieldloglevel)
     pub fn field_log_level(self, value: impl Arg<str>) -> LogConfig<R0, Set> { LogConfig(put(self.0, "FieldLogLevel", value.into_expr()), Phase) }
 }
 impl Done for LogConfig { fn into_props(self) -> Bag { self.0 } }
@@ -856,13 +856,13 @@ impl Done for LogConfig { fn into_props(self) -> Bag { self.0 } }
 impl OpenIDConnectConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AuthTTL`: number. Update: in place.
+    /// `AuthTTL`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-openidconnectconfig.html#cfn-appsync-graphqlapi-openidconnectconfig-authttl)
     pub fn auth_ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "AuthTTL", value.into_expr())) }
-    /// `ClientId`: text. Update: in place.
+    /// `ClientId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-openidconnectconfig.html#cfn-appsync-graphqlapi-openidconnectconfig-clientid)
     pub fn client_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientId", value.into_expr())) }
-    /// `IatTTL`: number. Update: in place.
+    /// `IatTTL`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-openidconnectconfig.html#cfn-appsync-graphqlapi-openidconnectconfig-iatttl)
     pub fn iat_ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "IatTTL", value.into_expr())) }
-    /// `Issuer`: text. Update: in place.
+    /// `Issuer`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-openidconnectconfig.html#cfn-appsync-graphqlapi-openidconnectconfig-issuer)
     pub fn issuer(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Issuer", value.into_expr())) }
 }
 impl Done for OpenIDConnectConfig { fn into_props(self) -> Bag { self.0 } }
@@ -871,13 +871,13 @@ impl Done for OpenIDConnectConfig { fn into_props(self) -> Bag { self.0 } }
 impl UserPoolConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AppIdClientRegex`: text. Update: in place.
+    /// `AppIdClientRegex`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-userpoolconfig.html#cfn-appsync-graphqlapi-userpoolconfig-appidclientregex)
     pub fn app_id_client_regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AppIdClientRegex", value.into_expr())) }
-    /// `AwsRegion`: text. Update: in place.
+    /// `AwsRegion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-userpoolconfig.html#cfn-appsync-graphqlapi-userpoolconfig-awsregion)
     pub fn aws_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsRegion", value.into_expr())) }
-    /// `DefaultAction`: text. Update: in place.
+    /// `DefaultAction`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-userpoolconfig.html#cfn-appsync-graphqlapi-userpoolconfig-defaultaction)
     pub fn default_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultAction", value.into_expr())) }
-    /// `UserPoolId`: `CognitoUserPoolId`. Update: in place.
+    /// `UserPoolId`: `CognitoUserPoolId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-userpoolconfig.html#cfn-appsync-graphqlapi-userpoolconfig-userpoolid)
     pub fn user_pool_id(self, value: impl Arg<kind::CognitoUserPoolId>) -> Self { Self(put(self.0, "UserPoolId", value.into_expr())) }
 }
 impl Done for UserPoolConfig { fn into_props(self) -> Bag { self.0 } }
@@ -891,7 +891,7 @@ impl CfnGraphQLSchema {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGraphQLSchemaProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlschema.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnGraphQLSchema { fn node(&self) -> &Place { &self.0 } }
@@ -902,11 +902,11 @@ impl CfnGraphQLSchemaProps {
     pub fn new() -> CfnGraphQLSchemaProps<Missing<required::ApiId>> { CfnGraphQLSchemaProps(Bag::default(), Phase) }
 }
 impl<R0> CfnGraphQLSchemaProps<R0> {
-    /// `ApiId`: text, required. Update: replacement.
+    /// `ApiId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlschema.html#cfn-appsync-graphqlschema-apiid)
     pub fn api_id(self, value: impl Arg<str>) -> CfnGraphQLSchemaProps<Set> { CfnGraphQLSchemaProps(put(self.0, "ApiId", value.into_expr()), Phase) }
-    /// `Definition`: text. Update: in place.
+    /// `Definition`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlschema.html#cfn-appsync-graphqlschema-definition)
     pub fn definition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Definition", value.into_expr()), Phase) }
-    /// `DefinitionS3Location`: text. Update: in place.
+    /// `DefinitionS3Location`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlschema.html#cfn-appsync-graphqlschema-definitions3location)
     pub fn definition_s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefinitionS3Location", value.into_expr()), Phase) }
 }
 impl Done for CfnGraphQLSchemaProps { fn into_props(self) -> Bag { self.0 } }
@@ -919,11 +919,11 @@ impl CfnResolver {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResolverProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ResolverArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `FieldName`: text.
+    /// The attribute `FieldName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-resolver.html#FieldName-fn::getatt)
     pub fn attr_field_name(&self) -> Val<str> { self.0.get_att("FieldName") }
-    /// The attribute `ResolverArn`: `OtherArn`.
+    /// The attribute `ResolverArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-resolver.html#ResolverArn-fn::getatt)
     pub fn attr_resolver_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ResolverArn") }
-    /// The attribute `TypeName`: text.
+    /// The attribute `TypeName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-resolver.html#TypeName-fn::getatt)
     pub fn attr_type_name(&self) -> Val<str> { self.0.get_att("TypeName") }
 }
 impl Parent for CfnResolver { fn node(&self) -> &Place { &self.0 } }
@@ -934,39 +934,39 @@ impl CfnResolverProps {
     pub fn new() -> CfnResolverProps<Missing<required::ApiId>, Missing<required::FieldName>, Missing<required::TypeName>> { CfnResolverProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnResolverProps<R0, R1, R2> {
-    /// `ApiId`: `AppSyncGraphQLApiId`, required. Update: replacement.
+    /// `ApiId`: `AppSyncGraphQLApiId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-resolver.html#cfn-appsync-resolver-apiid)
     pub fn api_id(self, value: impl Arg<kind::AppSyncGraphQLApiId>) -> CfnResolverProps<Set, R1, R2> { CfnResolverProps(put(self.0, "ApiId", value.into_expr()), Phase) }
-    /// `CachingConfig`: `CachingConfig`. Update: in place.
+    /// `CachingConfig`: `CachingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-resolver.html#cfn-appsync-resolver-cachingconfig)
     pub fn caching_config(self, value: impl Arg<resolver::CachingConfig>) -> Self { Self(put(self.0, "CachingConfig", value.into_expr()), Phase) }
-    /// `Code`: text. Update: in place.
+    /// `Code`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-resolver.html#cfn-appsync-resolver-code)
     pub fn code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Code", value.into_expr()), Phase) }
-    /// `CodeS3Location`: text. Update: in place.
+    /// `CodeS3Location`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-resolver.html#cfn-appsync-resolver-codes3location)
     pub fn code_s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodeS3Location", value.into_expr()), Phase) }
-    /// `DataSourceName`: `AppSyncDataSourceName`. Update: in place.
+    /// `DataSourceName`: `AppSyncDataSourceName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-resolver.html#cfn-appsync-resolver-datasourcename)
     pub fn data_source_name(self, value: impl Arg<kind::AppSyncDataSourceName>) -> Self { Self(put(self.0, "DataSourceName", value.into_expr()), Phase) }
-    /// `FieldName`: text, required. Update: replacement.
+    /// `FieldName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-resolver.html#cfn-appsync-resolver-fieldname)
     pub fn field_name(self, value: impl Arg<str>) -> CfnResolverProps<R0, Set, R2> { CfnResolverProps(put(self.0, "FieldName", value.into_expr()), Phase) }
-    /// `Kind`: text. Update: in place.
+    /// `Kind`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-resolver.html#cfn-appsync-resolver-kind)
     pub fn kind(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Kind", value.into_expr()), Phase) }
-    /// `MaxBatchSize`: integer. Update: in place.
+    /// `MaxBatchSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-resolver.html#cfn-appsync-resolver-maxbatchsize)
     pub fn max_batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBatchSize", value.into_expr()), Phase) }
-    /// `MetricsConfig`: `MetricsConfig`. Update: in place.
+    /// `MetricsConfig`: `MetricsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-resolver.html#cfn-appsync-resolver-metricsconfig)
     pub fn metrics_config(self, value: impl Arg<resolver::MetricsConfig>) -> Self { Self(put(self.0, "MetricsConfig", value.into_expr()), Phase) }
-    /// `PipelineConfig`: `PipelineConfig`. Update: in place.
+    /// `PipelineConfig`: `PipelineConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-resolver.html#cfn-appsync-resolver-pipelineconfig)
     pub fn pipeline_config(self, value: impl Arg<resolver::PipelineConfig>) -> Self { Self(put(self.0, "PipelineConfig", value.into_expr()), Phase) }
-    /// `RequestMappingTemplate`: text. Update: in place.
+    /// `RequestMappingTemplate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-resolver.html#cfn-appsync-resolver-requestmappingtemplate)
     pub fn request_mapping_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RequestMappingTemplate", value.into_expr()), Phase) }
-    /// `RequestMappingTemplateS3Location`: text. Update: in place.
+    /// `RequestMappingTemplateS3Location`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-resolver.html#cfn-appsync-resolver-requestmappingtemplates3location)
     pub fn request_mapping_template_s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RequestMappingTemplateS3Location", value.into_expr()), Phase) }
-    /// `ResponseMappingTemplate`: text. Update: in place.
+    /// `ResponseMappingTemplate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-resolver.html#cfn-appsync-resolver-responsemappingtemplate)
     pub fn response_mapping_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResponseMappingTemplate", value.into_expr()), Phase) }
-    /// `ResponseMappingTemplateS3Location`: text. Update: in place.
+    /// `ResponseMappingTemplateS3Location`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-resolver.html#cfn-appsync-resolver-responsemappingtemplates3location)
     pub fn response_mapping_template_s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResponseMappingTemplateS3Location", value.into_expr()), Phase) }
-    /// `Runtime`: `AppSyncRuntime`. Update: in place.
+    /// `Runtime`: `AppSyncRuntime`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-resolver.html#cfn-appsync-resolver-runtime)
     pub fn runtime(self, value: impl Arg<resolver::AppSyncRuntime>) -> Self { Self(put(self.0, "Runtime", value.into_expr()), Phase) }
-    /// `SyncConfig`: `SyncConfig`. Update: in place.
+    /// `SyncConfig`: `SyncConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-resolver.html#cfn-appsync-resolver-syncconfig)
     pub fn sync_config(self, value: impl Arg<resolver::SyncConfig>) -> Self { Self(put(self.0, "SyncConfig", value.into_expr()), Phase) }
-    /// `TypeName`: text, required. Update: replacement.
+    /// `TypeName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-resolver.html#cfn-appsync-resolver-typename)
     pub fn type_name(self, value: impl Arg<str>) -> CfnResolverProps<R0, R1, Set> { CfnResolverProps(put(self.0, "TypeName", value.into_expr()), Phase) }
 }
 impl Done for CfnResolverProps { fn into_props(self) -> Bag { self.0 } }
@@ -980,9 +980,9 @@ impl AppSyncRuntime {
     pub fn new() -> AppSyncRuntime<Missing<super::required::Name>, Missing<super::required::RuntimeVersion>> { AppSyncRuntime(Bag::default(), Phase) }
 }
 impl<R0, R1> AppSyncRuntime<R0, R1> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-resolver-appsyncruntime.html#cfn-appsync-resolver-appsyncruntime-name)
     pub fn name(self, value: impl Arg<str>) -> AppSyncRuntime<Set, R1> { AppSyncRuntime(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RuntimeVersion`: text, required. Update: in place.
+    /// `RuntimeVersion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-resolver-appsyncruntime.html#cfn-appsync-resolver-appsyncruntime-runtimeversion)
     pub fn runtime_version(self, value: impl Arg<str>) -> AppSyncRuntime<R0, Set> { AppSyncRuntime(put(self.0, "RuntimeVersion", value.into_expr()), Phase) }
 }
 impl Done for AppSyncRuntime { fn into_props(self) -> Bag { self.0 } }
@@ -993,9 +993,9 @@ impl CachingConfig {
     pub fn new() -> CachingConfig<Missing<super::required::Ttl>> { CachingConfig(Bag::default(), Phase) }
 }
 impl<R0> CachingConfig<R0> {
-    /// `CachingKeys`: list of text. Update: in place.
+    /// `CachingKeys`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-resolver-cachingconfig.html#cfn-appsync-resolver-cachingconfig-cachingkeys)
     pub fn caching_keys(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CachingKeys", value.into_expr()), Phase) }
-    /// `Ttl`: number, required. Update: in place.
+    /// `Ttl`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-resolver-cachingconfig.html#cfn-appsync-resolver-cachingconfig-ttl)
     pub fn ttl(self, value: impl Arg<f64>) -> CachingConfig<Set> { CachingConfig(put(self.0, "Ttl", value.into_expr()), Phase) }
 }
 impl Done for CachingConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1004,7 +1004,7 @@ impl Done for CachingConfig { fn into_props(self) -> Bag { self.0 } }
 impl LambdaConflictHandlerConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LambdaConflictHandlerArn`: text. Update: in place.
+    /// `LambdaConflictHandlerArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-resolver-lambdaconflicthandlerconfig.html#cfn-appsync-resolver-lambdaconflicthandlerconfig-lambdaconflicthandlerarn)
     pub fn lambda_conflict_handler_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LambdaConflictHandlerArn", value.into_expr())) }
 }
 impl Done for LambdaConflictHandlerConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1013,7 +1013,7 @@ impl Done for LambdaConflictHandlerConfig { fn into_props(self) -> Bag { self.0 
 impl PipelineConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Functions`: list of `AppSyncFunctionConfigurationFunctionId`. Update: in place.
+    /// `Functions`: list of `AppSyncFunctionConfigurationFunctionId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-resolver-pipelineconfig.html#cfn-appsync-resolver-pipelineconfig-functions)
     pub fn functions(self, value: impl Arg<Arr<kind::AppSyncFunctionConfigurationFunctionId>>) -> Self { Self(put(self.0, "Functions", value.into_expr())) }
 }
 impl Done for PipelineConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1024,11 +1024,11 @@ impl SyncConfig {
     pub fn new() -> SyncConfig<Missing<super::required::ConflictDetection>> { SyncConfig(Bag::default(), Phase) }
 }
 impl<R0> SyncConfig<R0> {
-    /// `ConflictDetection`: text, required. Update: in place.
+    /// `ConflictDetection`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-resolver-syncconfig.html#cfn-appsync-resolver-syncconfig-conflictdetection)
     pub fn conflict_detection(self, value: impl Arg<str>) -> SyncConfig<Set> { SyncConfig(put(self.0, "ConflictDetection", value.into_expr()), Phase) }
-    /// `ConflictHandler`: text. Update: in place.
+    /// `ConflictHandler`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-resolver-syncconfig.html#cfn-appsync-resolver-syncconfig-conflicthandler)
     pub fn conflict_handler(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConflictHandler", value.into_expr()), Phase) }
-    /// `LambdaConflictHandlerConfig`: `LambdaConflictHandlerConfig`. Update: in place.
+    /// `LambdaConflictHandlerConfig`: `LambdaConflictHandlerConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-resolver-syncconfig.html#cfn-appsync-resolver-syncconfig-lambdaconflicthandlerconfig)
     pub fn lambda_conflict_handler_config(self, value: impl Arg<LambdaConflictHandlerConfig>) -> Self { Self(put(self.0, "LambdaConflictHandlerConfig", value.into_expr()), Phase) }
 }
 impl Done for SyncConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1044,23 +1044,23 @@ impl CfnSourceApiAssociation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnSourceApiAssociationProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `AssociationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AssociationArn`: `OtherArn`.
+    /// The attribute `AssociationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-sourceapiassociation.html#AssociationArn-fn::getatt)
     pub fn attr_association_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AssociationArn") }
-    /// The attribute `AssociationId`: text.
+    /// The attribute `AssociationId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-sourceapiassociation.html#AssociationId-fn::getatt)
     pub fn attr_association_id(&self) -> Val<str> { self.0.get_att("AssociationId") }
-    /// The attribute `LastSuccessfulMergeDate`: text.
+    /// The attribute `LastSuccessfulMergeDate`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-sourceapiassociation.html#LastSuccessfulMergeDate-fn::getatt)
     pub fn attr_last_successful_merge_date(&self) -> Val<str> { self.0.get_att("LastSuccessfulMergeDate") }
-    /// The attribute `MergedApiArn`: `OtherArn`.
+    /// The attribute `MergedApiArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-sourceapiassociation.html#MergedApiArn-fn::getatt)
     pub fn attr_merged_api_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MergedApiArn") }
-    /// The attribute `MergedApiId`: text.
+    /// The attribute `MergedApiId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-sourceapiassociation.html#MergedApiId-fn::getatt)
     pub fn attr_merged_api_id(&self) -> Val<str> { self.0.get_att("MergedApiId") }
-    /// The attribute `SourceApiArn`: `OtherArn`.
+    /// The attribute `SourceApiArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-sourceapiassociation.html#SourceApiArn-fn::getatt)
     pub fn attr_source_api_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SourceApiArn") }
-    /// The attribute `SourceApiAssociationStatus`: text.
+    /// The attribute `SourceApiAssociationStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-sourceapiassociation.html#SourceApiAssociationStatus-fn::getatt)
     pub fn attr_source_api_association_status(&self) -> Val<str> { self.0.get_att("SourceApiAssociationStatus") }
-    /// The attribute `SourceApiAssociationStatusDetail`: text.
+    /// The attribute `SourceApiAssociationStatusDetail`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-sourceapiassociation.html#SourceApiAssociationStatusDetail-fn::getatt)
     pub fn attr_source_api_association_status_detail(&self) -> Val<str> { self.0.get_att("SourceApiAssociationStatusDetail") }
-    /// The attribute `SourceApiId`: text.
+    /// The attribute `SourceApiId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-sourceapiassociation.html#SourceApiId-fn::getatt)
     pub fn attr_source_api_id(&self) -> Val<str> { self.0.get_att("SourceApiId") }
 }
 impl Parent for CfnSourceApiAssociation { fn node(&self) -> &Place { &self.0 } }
@@ -1069,13 +1069,13 @@ impl Parent for CfnSourceApiAssociation { fn node(&self) -> &Place { &self.0 } }
 impl CfnSourceApiAssociationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-sourceapiassociation.html#cfn-appsync-sourceapiassociation-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `MergedApiIdentifier`: text. Update: replacement.
+    /// `MergedApiIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-sourceapiassociation.html#cfn-appsync-sourceapiassociation-mergedapiidentifier)
     pub fn merged_api_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MergedApiIdentifier", value.into_expr())) }
-    /// `SourceApiAssociationConfig`: `SourceApiAssociationConfig`. Update: in place.
+    /// `SourceApiAssociationConfig`: `SourceApiAssociationConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-sourceapiassociation.html#cfn-appsync-sourceapiassociation-sourceapiassociationconfig)
     pub fn source_api_association_config(self, value: impl Arg<source_api_association::SourceApiAssociationConfig>) -> Self { Self(put(self.0, "SourceApiAssociationConfig", value.into_expr())) }
-    /// `SourceApiIdentifier`: text. Update: replacement.
+    /// `SourceApiIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-sourceapiassociation.html#cfn-appsync-sourceapiassociation-sourceapiidentifier)
     pub fn source_api_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceApiIdentifier", value.into_expr())) }
 }
 impl Done for CfnSourceApiAssociationProps { fn into_props(self) -> Bag { self.0 } }
@@ -1087,7 +1087,7 @@ use crate::cfn::support::*;
 impl SourceApiAssociationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MergeType`: `MergeType`. Update: in place.
+    /// `MergeType`: `MergeType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-sourceapiassociation-sourceapiassociationconfig.html#cfn-appsync-sourceapiassociation-sourceapiassociationconfig-mergetype)
     pub fn merge_type(self, value: impl Arg<MergeType>) -> Self { Self(put(self.0, "MergeType", value.into_expr())) }
 }
 impl Done for SourceApiAssociationConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1103,9 +1103,9 @@ impl CfnType {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTypeProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-type.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Name`: text.
+    /// The attribute `Name`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-type.html#Name-fn::getatt)
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
 }
 impl Parent for CfnType { fn node(&self) -> &Place { &self.0 } }
@@ -1116,11 +1116,11 @@ impl CfnTypeProps {
     pub fn new() -> CfnTypeProps<Missing<required::ApiId>, Missing<required::Definition>, Missing<required::Format>> { CfnTypeProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnTypeProps<R0, R1, R2> {
-    /// `ApiId`: text, required. Update: replacement.
+    /// `ApiId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-type.html#cfn-appsync-type-apiid)
     pub fn api_id(self, value: impl Arg<str>) -> CfnTypeProps<Set, R1, R2> { CfnTypeProps(put(self.0, "ApiId", value.into_expr()), Phase) }
-    /// `Definition`: text, required. Update: in place.
+    /// `Definition`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-type.html#cfn-appsync-type-definition)
     pub fn definition(self, value: impl Arg<str>) -> CfnTypeProps<R0, Set, R2> { CfnTypeProps(put(self.0, "Definition", value.into_expr()), Phase) }
-    /// `Format`: `Format`, required. Update: in place.
+    /// `Format`: `Format`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-type.html#cfn-appsync-type-format)
     pub fn format(self, value: impl Arg<type_::Format>) -> CfnTypeProps<R0, R1, Set> { CfnTypeProps(put(self.0, "Format", value.into_expr()), Phase) }
 }
 impl Done for CfnTypeProps { fn into_props(self) -> Bag { self.0 } }

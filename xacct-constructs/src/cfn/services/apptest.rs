@@ -13,19 +13,19 @@ impl CfnTestCase {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTestCaseProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TestCaseId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apptest-testcase.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `LastUpdateTime`: text.
+    /// The attribute `LastUpdateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apptest-testcase.html#LastUpdateTime-fn::getatt)
     pub fn attr_last_update_time(&self) -> Val<str> { self.0.get_att("LastUpdateTime") }
-    /// The attribute `LatestVersion`: `TestCaseLatestVersion`.
+    /// The attribute `LatestVersion`: `TestCaseLatestVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apptest-testcase.html#LatestVersion-fn::getatt)
     pub fn attr_latest_version(&self) -> Val<test_case::TestCaseLatestVersion> { self.0.get_att("LatestVersion") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apptest-testcase.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `TestCaseArn`: `OtherArn`.
+    /// The attribute `TestCaseArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apptest-testcase.html#TestCaseArn-fn::getatt)
     pub fn attr_test_case_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TestCaseArn") }
-    /// The attribute `TestCaseId`: text.
+    /// The attribute `TestCaseId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apptest-testcase.html#TestCaseId-fn::getatt)
     pub fn attr_test_case_id(&self) -> Val<str> { self.0.get_att("TestCaseId") }
-    /// The attribute `TestCaseVersion`: number.
+    /// The attribute `TestCaseVersion`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apptest-testcase.html#TestCaseVersion-fn::getatt)
     pub fn attr_test_case_version(&self) -> Val<f64> { self.0.get_att("TestCaseVersion") }
 }
 impl Parent for CfnTestCase { fn node(&self) -> &Place { &self.0 } }
@@ -36,13 +36,13 @@ impl CfnTestCaseProps {
     pub fn new() -> CfnTestCaseProps<Missing<required::Name>, Missing<required::Steps>> { CfnTestCaseProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTestCaseProps<R0, R1> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apptest-testcase.html#cfn-apptest-testcase-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apptest-testcase.html#cfn-apptest-testcase-name)
     pub fn name(self, value: impl Arg<str>) -> CfnTestCaseProps<Set, R1> { CfnTestCaseProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Steps`: list of `Step`, required. Update: in place.
+    /// `Steps`: list of `Step`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apptest-testcase.html#cfn-apptest-testcase-steps)
     pub fn steps(self, value: impl Arg<Arr<test_case::Step>>) -> CfnTestCaseProps<R0, Set> { CfnTestCaseProps(put(self.0, "Steps", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apptest-testcase.html#cfn-apptest-testcase-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnTestCaseProps { fn into_props(self) -> Bag { self.0 } }
@@ -56,11 +56,11 @@ impl Batch {
     pub fn new() -> Batch<Missing<super::required::BatchJobName>> { Batch(Bag::default(), Phase) }
 }
 impl<R0> Batch<R0> {
-    /// `BatchJobName`: text, required. Update: in place.
+    /// `BatchJobName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-batch.html#cfn-apptest-testcase-batch-batchjobname)
     pub fn batch_job_name(self, value: impl Arg<str>) -> Batch<Set> { Batch(put(self.0, "BatchJobName", value.into_expr()), Phase) }
-    /// `BatchJobParameters`: map of text. Update: in place.
+    /// `BatchJobParameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-batch.html#cfn-apptest-testcase-batch-batchjobparameters)
     pub fn batch_job_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "BatchJobParameters", value.into_expr()), Phase) }
-    /// `ExportDataSetNames`: list of text. Update: in place.
+    /// `ExportDataSetNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-batch.html#cfn-apptest-testcase-batch-exportdatasetnames)
     pub fn export_data_set_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExportDataSetNames", value.into_expr()), Phase) }
 }
 impl Done for Batch { fn into_props(self) -> Bag { self.0 } }
@@ -71,9 +71,9 @@ impl CloudFormationAction {
     pub fn new() -> CloudFormationAction<Missing<super::required::Resource>> { CloudFormationAction(Bag::default(), Phase) }
 }
 impl<R0> CloudFormationAction<R0> {
-    /// `ActionType`: `CloudFormationActionActionType`. Update: in place.
+    /// `ActionType`: `CloudFormationActionActionType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-cloudformationaction.html#cfn-apptest-testcase-cloudformationaction-actiontype)
     pub fn action_type(self, value: impl Arg<CloudFormationActionActionType>) -> Self { Self(put(self.0, "ActionType", value.into_expr()), Phase) }
-    /// `Resource`: text, required. Update: in place.
+    /// `Resource`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-cloudformationaction.html#cfn-apptest-testcase-cloudformationaction-resource)
     pub fn resource(self, value: impl Arg<str>) -> CloudFormationAction<Set> { CloudFormationAction(put(self.0, "Resource", value.into_expr()), Phase) }
 }
 impl Done for CloudFormationAction { fn into_props(self) -> Bag { self.0 } }
@@ -84,9 +84,9 @@ impl CompareAction {
     pub fn new() -> CompareAction<Missing<super::required::Input>> { CompareAction(Bag::default(), Phase) }
 }
 impl<R0> CompareAction<R0> {
-    /// `Input`: `Input`, required. Update: in place.
+    /// `Input`: `Input`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-compareaction.html#cfn-apptest-testcase-compareaction-input)
     pub fn input(self, value: impl Arg<Input>) -> CompareAction<Set> { CompareAction(put(self.0, "Input", value.into_expr()), Phase) }
-    /// `Output`: `Output`. Update: in place.
+    /// `Output`: `Output`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-compareaction.html#cfn-apptest-testcase-compareaction-output)
     pub fn output(self, value: impl Arg<Output>) -> Self { Self(put(self.0, "Output", value.into_expr()), Phase) }
 }
 impl Done for CompareAction { fn into_props(self) -> Bag { self.0 } }
@@ -97,15 +97,15 @@ impl DataSet {
     pub fn new() -> DataSet<Missing<super::required::Ccsid>, Missing<super::required::Format>, Missing<super::required::Length>, Missing<super::required::Name>, Missing<super::required::Type>> { DataSet(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> DataSet<R0, R1, R2, R3, R4> {
-    /// `Ccsid`: text, required. Update: in place.
+    /// `Ccsid`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-dataset.html#cfn-apptest-testcase-dataset-ccsid)
     pub fn ccsid(self, value: impl Arg<str>) -> DataSet<Set, R1, R2, R3, R4> { DataSet(put(self.0, "Ccsid", value.into_expr()), Phase) }
-    /// `Format`: `Format`, required. Update: in place.
+    /// `Format`: `Format`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-dataset.html#cfn-apptest-testcase-dataset-format)
     pub fn format(self, value: impl Arg<Format>) -> DataSet<R0, Set, R2, R3, R4> { DataSet(put(self.0, "Format", value.into_expr()), Phase) }
-    /// `Length`: number, required. Update: in place.
+    /// `Length`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-dataset.html#cfn-apptest-testcase-dataset-length)
     pub fn length(self, value: impl Arg<f64>) -> DataSet<R0, R1, Set, R3, R4> { DataSet(put(self.0, "Length", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-dataset.html#cfn-apptest-testcase-dataset-name)
     pub fn name(self, value: impl Arg<str>) -> DataSet<R0, R1, R2, Set, R4> { DataSet(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Type`: `DataSetType`, required. Update: in place.
+    /// `Type`: `DataSetType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-dataset.html#cfn-apptest-testcase-dataset-type)
     pub fn type_(self, value: impl Arg<DataSetType>) -> DataSet<R0, R1, R2, R3, Set> { DataSet(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for DataSet { fn into_props(self) -> Bag { self.0 } }
@@ -116,9 +116,9 @@ impl DatabaseCDC {
     pub fn new() -> DatabaseCDC<Missing<super::required::SourceMetadata>, Missing<super::required::TargetMetadata>> { DatabaseCDC(Bag::default(), Phase) }
 }
 impl<R0, R1> DatabaseCDC<R0, R1> {
-    /// `SourceMetadata`: `SourceDatabaseMetadata`, required. Update: in place.
+    /// `SourceMetadata`: `SourceDatabaseMetadata`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-databasecdc.html#cfn-apptest-testcase-databasecdc-sourcemetadata)
     pub fn source_metadata(self, value: impl Arg<SourceDatabaseMetadata>) -> DatabaseCDC<Set, R1> { DatabaseCDC(put(self.0, "SourceMetadata", value.into_expr()), Phase) }
-    /// `TargetMetadata`: `TargetDatabaseMetadata`, required. Update: in place.
+    /// `TargetMetadata`: `TargetDatabaseMetadata`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-databasecdc.html#cfn-apptest-testcase-databasecdc-targetmetadata)
     pub fn target_metadata(self, value: impl Arg<TargetDatabaseMetadata>) -> DatabaseCDC<R0, Set> { DatabaseCDC(put(self.0, "TargetMetadata", value.into_expr()), Phase) }
 }
 impl Done for DatabaseCDC { fn into_props(self) -> Bag { self.0 } }
@@ -127,9 +127,9 @@ impl Done for DatabaseCDC { fn into_props(self) -> Bag { self.0 } }
 impl FileMetadata {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DataSets`: list of `DataSet`. Update: in place.
+    /// `DataSets`: list of `DataSet`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-filemetadata.html#cfn-apptest-testcase-filemetadata-datasets)
     pub fn data_sets(self, value: impl Arg<Arr<DataSet>>) -> Self { Self(put(self.0, "DataSets", value.into_expr())) }
-    /// `DatabaseCDC`: `DatabaseCDC`. Update: in place.
+    /// `DatabaseCDC`: `DatabaseCDC`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-filemetadata.html#cfn-apptest-testcase-filemetadata-databasecdc)
     pub fn database_cdc(self, value: impl Arg<DatabaseCDC>) -> Self { Self(put(self.0, "DatabaseCDC", value.into_expr())) }
 }
 impl Done for FileMetadata { fn into_props(self) -> Bag { self.0 } }
@@ -140,7 +140,7 @@ impl Input {
     pub fn new() -> Input<Missing<super::required::File>> { Input(Bag::default(), Phase) }
 }
 impl<R0> Input<R0> {
-    /// `File`: `InputFile`, required. Update: in place.
+    /// `File`: `InputFile`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-input.html#cfn-apptest-testcase-input-file)
     pub fn file(self, value: impl Arg<InputFile>) -> Input<Set> { Input(put(self.0, "File", value.into_expr()), Phase) }
 }
 impl Done for Input { fn into_props(self) -> Bag { self.0 } }
@@ -151,11 +151,11 @@ impl InputFile {
     pub fn new() -> InputFile<Missing<super::required::FileMetadata>, Missing<super::required::SourceLocation>, Missing<super::required::TargetLocation>> { InputFile(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> InputFile<R0, R1, R2> {
-    /// `FileMetadata`: `FileMetadata`, required. Update: in place.
+    /// `FileMetadata`: `FileMetadata`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-inputfile.html#cfn-apptest-testcase-inputfile-filemetadata)
     pub fn file_metadata(self, value: impl Arg<FileMetadata>) -> InputFile<Set, R1, R2> { InputFile(put(self.0, "FileMetadata", value.into_expr()), Phase) }
-    /// `SourceLocation`: text, required. Update: in place.
+    /// `SourceLocation`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-inputfile.html#cfn-apptest-testcase-inputfile-sourcelocation)
     pub fn source_location(self, value: impl Arg<str>) -> InputFile<R0, Set, R2> { InputFile(put(self.0, "SourceLocation", value.into_expr()), Phase) }
-    /// `TargetLocation`: text, required. Update: in place.
+    /// `TargetLocation`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-inputfile.html#cfn-apptest-testcase-inputfile-targetlocation)
     pub fn target_location(self, value: impl Arg<str>) -> InputFile<R0, R1, Set> { InputFile(put(self.0, "TargetLocation", value.into_expr()), Phase) }
 }
 impl Done for InputFile { fn into_props(self) -> Bag { self.0 } }
@@ -164,9 +164,9 @@ impl Done for InputFile { fn into_props(self) -> Bag { self.0 } }
 impl M2ManagedActionProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ForceStop`: boolean. Update: in place.
+    /// `ForceStop`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-m2managedactionproperties.html#cfn-apptest-testcase-m2managedactionproperties-forcestop)
     pub fn force_stop(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ForceStop", value.into_expr())) }
-    /// `ImportDataSetLocation`: text. Update: in place.
+    /// `ImportDataSetLocation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-m2managedactionproperties.html#cfn-apptest-testcase-m2managedactionproperties-importdatasetlocation)
     pub fn import_data_set_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImportDataSetLocation", value.into_expr())) }
 }
 impl Done for M2ManagedActionProperties { fn into_props(self) -> Bag { self.0 } }
@@ -177,11 +177,11 @@ impl M2ManagedApplicationAction {
     pub fn new() -> M2ManagedApplicationAction<Missing<super::required::ActionType>, Missing<super::required::Resource>> { M2ManagedApplicationAction(Bag::default(), Phase) }
 }
 impl<R0, R1> M2ManagedApplicationAction<R0, R1> {
-    /// `ActionType`: `ActionType`, required. Update: in place.
+    /// `ActionType`: `ActionType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-m2managedapplicationaction.html#cfn-apptest-testcase-m2managedapplicationaction-actiontype)
     pub fn action_type(self, value: impl Arg<ActionType>) -> M2ManagedApplicationAction<Set, R1> { M2ManagedApplicationAction(put(self.0, "ActionType", value.into_expr()), Phase) }
-    /// `Properties`: `M2ManagedActionProperties`. Update: in place.
+    /// `Properties`: `M2ManagedActionProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-m2managedapplicationaction.html#cfn-apptest-testcase-m2managedapplicationaction-properties)
     pub fn properties(self, value: impl Arg<M2ManagedActionProperties>) -> Self { Self(put(self.0, "Properties", value.into_expr()), Phase) }
-    /// `Resource`: text, required. Update: in place.
+    /// `Resource`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-m2managedapplicationaction.html#cfn-apptest-testcase-m2managedapplicationaction-resource)
     pub fn resource(self, value: impl Arg<str>) -> M2ManagedApplicationAction<R0, Set> { M2ManagedApplicationAction(put(self.0, "Resource", value.into_expr()), Phase) }
 }
 impl Done for M2ManagedApplicationAction { fn into_props(self) -> Bag { self.0 } }
@@ -192,9 +192,9 @@ impl M2NonManagedApplicationAction {
     pub fn new() -> M2NonManagedApplicationAction<Missing<super::required::ActionType>, Missing<super::required::Resource>> { M2NonManagedApplicationAction(Bag::default(), Phase) }
 }
 impl<R0, R1> M2NonManagedApplicationAction<R0, R1> {
-    /// `ActionType`: `ActionType`, required. Update: in place.
+    /// `ActionType`: `ActionType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-m2nonmanagedapplicationaction.html#cfn-apptest-testcase-m2nonmanagedapplicationaction-actiontype)
     pub fn action_type(self, value: impl Arg<ActionType>) -> M2NonManagedApplicationAction<Set, R1> { M2NonManagedApplicationAction(put(self.0, "ActionType", value.into_expr()), Phase) }
-    /// `Resource`: text, required. Update: in place.
+    /// `Resource`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-m2nonmanagedapplicationaction.html#cfn-apptest-testcase-m2nonmanagedapplicationaction-resource)
     pub fn resource(self, value: impl Arg<str>) -> M2NonManagedApplicationAction<R0, Set> { M2NonManagedApplicationAction(put(self.0, "Resource", value.into_expr()), Phase) }
 }
 impl Done for M2NonManagedApplicationAction { fn into_props(self) -> Bag { self.0 } }
@@ -205,11 +205,11 @@ impl MainframeAction {
     pub fn new() -> MainframeAction<Missing<super::required::ActionType>, Missing<super::required::Resource>> { MainframeAction(Bag::default(), Phase) }
 }
 impl<R0, R1> MainframeAction<R0, R1> {
-    /// `ActionType`: `MainframeActionType`, required. Update: in place.
+    /// `ActionType`: `MainframeActionType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-mainframeaction.html#cfn-apptest-testcase-mainframeaction-actiontype)
     pub fn action_type(self, value: impl Arg<MainframeActionType>) -> MainframeAction<Set, R1> { MainframeAction(put(self.0, "ActionType", value.into_expr()), Phase) }
-    /// `Properties`: `MainframeActionProperties`. Update: in place.
+    /// `Properties`: `MainframeActionProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-mainframeaction.html#cfn-apptest-testcase-mainframeaction-properties)
     pub fn properties(self, value: impl Arg<MainframeActionProperties>) -> Self { Self(put(self.0, "Properties", value.into_expr()), Phase) }
-    /// `Resource`: text, required. Update: in place.
+    /// `Resource`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-mainframeaction.html#cfn-apptest-testcase-mainframeaction-resource)
     pub fn resource(self, value: impl Arg<str>) -> MainframeAction<R0, Set> { MainframeAction(put(self.0, "Resource", value.into_expr()), Phase) }
 }
 impl Done for MainframeAction { fn into_props(self) -> Bag { self.0 } }
@@ -218,7 +218,7 @@ impl Done for MainframeAction { fn into_props(self) -> Bag { self.0 } }
 impl MainframeActionProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DmsTaskArn`: text. Update: in place.
+    /// `DmsTaskArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-mainframeactionproperties.html#cfn-apptest-testcase-mainframeactionproperties-dmstaskarn)
     pub fn dms_task_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DmsTaskArn", value.into_expr())) }
 }
 impl Done for MainframeActionProperties { fn into_props(self) -> Bag { self.0 } }
@@ -227,9 +227,9 @@ impl Done for MainframeActionProperties { fn into_props(self) -> Bag { self.0 } 
 impl MainframeActionType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Batch`: `Batch`. Update: in place.
+    /// `Batch`: `Batch`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-mainframeactiontype.html#cfn-apptest-testcase-mainframeactiontype-batch)
     pub fn batch(self, value: impl Arg<Batch>) -> Self { Self(put(self.0, "Batch", value.into_expr())) }
-    /// `Tn3270`: `TN3270`. Update: in place.
+    /// `Tn3270`: `TN3270`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-mainframeactiontype.html#cfn-apptest-testcase-mainframeactiontype-tn3270)
     pub fn tn3270(self, value: impl Arg<TN3270>) -> Self { Self(put(self.0, "Tn3270", value.into_expr())) }
 }
 impl Done for MainframeActionType { fn into_props(self) -> Bag { self.0 } }
@@ -240,7 +240,7 @@ impl Output {
     pub fn new() -> Output<Missing<super::required::File>> { Output(Bag::default(), Phase) }
 }
 impl<R0> Output<R0> {
-    /// `File`: `OutputFile`, required. Update: in place.
+    /// `File`: `OutputFile`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-output.html#cfn-apptest-testcase-output-file)
     pub fn file(self, value: impl Arg<OutputFile>) -> Output<Set> { Output(put(self.0, "File", value.into_expr()), Phase) }
 }
 impl Done for Output { fn into_props(self) -> Bag { self.0 } }
@@ -249,7 +249,7 @@ impl Done for Output { fn into_props(self) -> Bag { self.0 } }
 impl OutputFile {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FileLocation`: text. Update: in place.
+    /// `FileLocation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-outputfile.html#cfn-apptest-testcase-outputfile-filelocation)
     pub fn file_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FileLocation", value.into_expr())) }
 }
 impl Done for OutputFile { fn into_props(self) -> Bag { self.0 } }
@@ -258,11 +258,11 @@ impl Done for OutputFile { fn into_props(self) -> Bag { self.0 } }
 impl ResourceAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CloudFormationAction`: `CloudFormationAction`. Update: in place.
+    /// `CloudFormationAction`: `CloudFormationAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-resourceaction.html#cfn-apptest-testcase-resourceaction-cloudformationaction)
     pub fn cloud_formation_action(self, value: impl Arg<CloudFormationAction>) -> Self { Self(put(self.0, "CloudFormationAction", value.into_expr())) }
-    /// `M2ManagedApplicationAction`: `M2ManagedApplicationAction`. Update: in place.
+    /// `M2ManagedApplicationAction`: `M2ManagedApplicationAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-resourceaction.html#cfn-apptest-testcase-resourceaction-m2managedapplicationaction)
     pub fn m2_managed_application_action(self, value: impl Arg<M2ManagedApplicationAction>) -> Self { Self(put(self.0, "M2ManagedApplicationAction", value.into_expr())) }
-    /// `M2NonManagedApplicationAction`: `M2NonManagedApplicationAction`. Update: in place.
+    /// `M2NonManagedApplicationAction`: `M2NonManagedApplicationAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-resourceaction.html#cfn-apptest-testcase-resourceaction-m2nonmanagedapplicationaction)
     pub fn m2_non_managed_application_action(self, value: impl Arg<M2NonManagedApplicationAction>) -> Self { Self(put(self.0, "M2NonManagedApplicationAction", value.into_expr())) }
 }
 impl Done for ResourceAction { fn into_props(self) -> Bag { self.0 } }
@@ -273,9 +273,9 @@ impl Script {
     pub fn new() -> Script<Missing<super::required::ScriptLocation>, Missing<super::required::Type>> { Script(Bag::default(), Phase) }
 }
 impl<R0, R1> Script<R0, R1> {
-    /// `ScriptLocation`: text, required. Update: in place.
+    /// `ScriptLocation`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-script.html#cfn-apptest-testcase-script-scriptlocation)
     pub fn script_location(self, value: impl Arg<str>) -> Script<Set, R1> { Script(put(self.0, "ScriptLocation", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-script.html#cfn-apptest-testcase-script-type)
     pub fn type_(self, value: impl Arg<Type>) -> Script<R0, Set> { Script(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Script { fn into_props(self) -> Bag { self.0 } }
@@ -286,9 +286,9 @@ impl SourceDatabaseMetadata {
     pub fn new() -> SourceDatabaseMetadata<Missing<super::required::CaptureTool>, Missing<super::required::Type>> { SourceDatabaseMetadata(Bag::default(), Phase) }
 }
 impl<R0, R1> SourceDatabaseMetadata<R0, R1> {
-    /// `CaptureTool`: `CaptureTool`, required. Update: in place.
+    /// `CaptureTool`: `CaptureTool`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-sourcedatabasemetadata.html#cfn-apptest-testcase-sourcedatabasemetadata-capturetool)
     pub fn capture_tool(self, value: impl Arg<CaptureTool>) -> SourceDatabaseMetadata<Set, R1> { SourceDatabaseMetadata(put(self.0, "CaptureTool", value.into_expr()), Phase) }
-    /// `Type`: `SourceDatabaseMetadataType`, required. Update: in place.
+    /// `Type`: `SourceDatabaseMetadataType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-sourcedatabasemetadata.html#cfn-apptest-testcase-sourcedatabasemetadata-type)
     pub fn type_(self, value: impl Arg<SourceDatabaseMetadataType>) -> SourceDatabaseMetadata<R0, Set> { SourceDatabaseMetadata(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for SourceDatabaseMetadata { fn into_props(self) -> Bag { self.0 } }
@@ -299,11 +299,11 @@ impl Step {
     pub fn new() -> Step<Missing<super::required::Action>, Missing<super::required::Name>> { Step(Bag::default(), Phase) }
 }
 impl<R0, R1> Step<R0, R1> {
-    /// `Action`: `StepAction`, required. Update: in place.
+    /// `Action`: `StepAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-step.html#cfn-apptest-testcase-step-action)
     pub fn action(self, value: impl Arg<StepAction>) -> Step<Set, R1> { Step(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-step.html#cfn-apptest-testcase-step-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-step.html#cfn-apptest-testcase-step-name)
     pub fn name(self, value: impl Arg<str>) -> Step<R0, Set> { Step(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for Step { fn into_props(self) -> Bag { self.0 } }
@@ -312,11 +312,11 @@ impl Done for Step { fn into_props(self) -> Bag { self.0 } }
 impl StepAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CompareAction`: `CompareAction`. Update: in place.
+    /// `CompareAction`: `CompareAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-stepaction.html#cfn-apptest-testcase-stepaction-compareaction)
     pub fn compare_action(self, value: impl Arg<CompareAction>) -> Self { Self(put(self.0, "CompareAction", value.into_expr())) }
-    /// `MainframeAction`: `MainframeAction`. Update: in place.
+    /// `MainframeAction`: `MainframeAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-stepaction.html#cfn-apptest-testcase-stepaction-mainframeaction)
     pub fn mainframe_action(self, value: impl Arg<MainframeAction>) -> Self { Self(put(self.0, "MainframeAction", value.into_expr())) }
-    /// `ResourceAction`: `ResourceAction`. Update: in place.
+    /// `ResourceAction`: `ResourceAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-stepaction.html#cfn-apptest-testcase-stepaction-resourceaction)
     pub fn resource_action(self, value: impl Arg<ResourceAction>) -> Self { Self(put(self.0, "ResourceAction", value.into_expr())) }
 }
 impl Done for StepAction { fn into_props(self) -> Bag { self.0 } }
@@ -327,9 +327,9 @@ impl TN3270 {
     pub fn new() -> TN3270<Missing<super::required::Script>> { TN3270(Bag::default(), Phase) }
 }
 impl<R0> TN3270<R0> {
-    /// `ExportDataSetNames`: list of text. Update: in place.
+    /// `ExportDataSetNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-tn3270.html#cfn-apptest-testcase-tn3270-exportdatasetnames)
     pub fn export_data_set_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExportDataSetNames", value.into_expr()), Phase) }
-    /// `Script`: `Script`, required. Update: in place.
+    /// `Script`: `Script`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-tn3270.html#cfn-apptest-testcase-tn3270-script)
     pub fn script(self, value: impl Arg<Script>) -> TN3270<Set> { TN3270(put(self.0, "Script", value.into_expr()), Phase) }
 }
 impl Done for TN3270 { fn into_props(self) -> Bag { self.0 } }
@@ -340,9 +340,9 @@ impl TargetDatabaseMetadata {
     pub fn new() -> TargetDatabaseMetadata<Missing<super::required::CaptureTool>, Missing<super::required::Type>> { TargetDatabaseMetadata(Bag::default(), Phase) }
 }
 impl<R0, R1> TargetDatabaseMetadata<R0, R1> {
-    /// `CaptureTool`: `CaptureTool`, required. Update: in place.
+    /// `CaptureTool`: `CaptureTool`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-targetdatabasemetadata.html#cfn-apptest-testcase-targetdatabasemetadata-capturetool)
     pub fn capture_tool(self, value: impl Arg<CaptureTool>) -> TargetDatabaseMetadata<Set, R1> { TargetDatabaseMetadata(put(self.0, "CaptureTool", value.into_expr()), Phase) }
-    /// `Type`: `TargetDatabaseMetadataType`, required. Update: in place.
+    /// `Type`: `TargetDatabaseMetadataType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-targetdatabasemetadata.html#cfn-apptest-testcase-targetdatabasemetadata-type)
     pub fn type_(self, value: impl Arg<TargetDatabaseMetadataType>) -> TargetDatabaseMetadata<R0, Set> { TargetDatabaseMetadata(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for TargetDatabaseMetadata { fn into_props(self) -> Bag { self.0 } }
@@ -353,9 +353,9 @@ impl TestCaseLatestVersion {
     pub fn new() -> TestCaseLatestVersion<Missing<super::required::Status>, Missing<super::required::Version>> { TestCaseLatestVersion(Bag::default(), Phase) }
 }
 impl<R0, R1> TestCaseLatestVersion<R0, R1> {
-    /// `Status`: `Status`, required. Update: in place.
+    /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-testcaselatestversion.html#cfn-apptest-testcase-testcaselatestversion-status)
     pub fn status(self, value: impl Arg<Status>) -> TestCaseLatestVersion<Set, R1> { TestCaseLatestVersion(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `Version`: number, required. Update: in place.
+    /// `Version`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-testcaselatestversion.html#cfn-apptest-testcase-testcaselatestversion-version)
     pub fn version(self, value: impl Arg<f64>) -> TestCaseLatestVersion<R0, Set> { TestCaseLatestVersion(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for TestCaseLatestVersion { fn into_props(self) -> Bag { self.0 } }

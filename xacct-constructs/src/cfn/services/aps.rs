@@ -13,7 +13,7 @@ impl CfnAnomalyDetector {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAnomalyDetectorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-anomalydetector.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnAnomalyDetector { fn node(&self) -> &Place { &self.0 } }
@@ -24,19 +24,19 @@ impl CfnAnomalyDetectorProps {
     pub fn new() -> CfnAnomalyDetectorProps<Missing<required::Alias>, Missing<required::Configuration>, Missing<required::Workspace>> { CfnAnomalyDetectorProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnAnomalyDetectorProps<R0, R1, R2> {
-    /// `Alias`: text, required. Update: replacement.
+    /// `Alias`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-anomalydetector.html#cfn-aps-anomalydetector-alias)
     pub fn alias(self, value: impl Arg<str>) -> CfnAnomalyDetectorProps<Set, R1, R2> { CfnAnomalyDetectorProps(put(self.0, "Alias", value.into_expr()), Phase) }
-    /// `Configuration`: `AnomalyDetectorConfiguration`, required. Update: in place.
+    /// `Configuration`: `AnomalyDetectorConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-anomalydetector.html#cfn-aps-anomalydetector-configuration)
     pub fn configuration(self, value: impl Arg<anomaly_detector::AnomalyDetectorConfiguration>) -> CfnAnomalyDetectorProps<R0, Set, R2> { CfnAnomalyDetectorProps(put(self.0, "Configuration", value.into_expr()), Phase) }
-    /// `EvaluationIntervalInSeconds`: integer. Update: in place.
+    /// `EvaluationIntervalInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-anomalydetector.html#cfn-aps-anomalydetector-evaluationintervalinseconds)
     pub fn evaluation_interval_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EvaluationIntervalInSeconds", value.into_expr()), Phase) }
-    /// `Labels`: list of `Label`. Update: in place.
+    /// `Labels`: list of `Label`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-anomalydetector.html#cfn-aps-anomalydetector-labels)
     pub fn labels(self, value: impl Arg<Arr<anomaly_detector::Label>>) -> Self { Self(put(self.0, "Labels", value.into_expr()), Phase) }
-    /// `MissingDataAction`: `MissingDataAction`. Update: in place.
+    /// `MissingDataAction`: `MissingDataAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-anomalydetector.html#cfn-aps-anomalydetector-missingdataaction)
     pub fn missing_data_action(self, value: impl Arg<anomaly_detector::MissingDataAction>) -> Self { Self(put(self.0, "MissingDataAction", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-anomalydetector.html#cfn-aps-anomalydetector-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Workspace`: text, required. Update: replacement.
+    /// `Workspace`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-anomalydetector.html#cfn-aps-anomalydetector-workspace)
     pub fn workspace(self, value: impl Arg<str>) -> CfnAnomalyDetectorProps<R0, R1, Set> { CfnAnomalyDetectorProps(put(self.0, "Workspace", value.into_expr()), Phase) }
 }
 impl Done for CfnAnomalyDetectorProps { fn into_props(self) -> Bag { self.0 } }
@@ -50,7 +50,7 @@ impl AnomalyDetectorConfiguration {
     pub fn new() -> AnomalyDetectorConfiguration<Missing<super::required::RandomCutForest>> { AnomalyDetectorConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AnomalyDetectorConfiguration<R0> {
-    /// `RandomCutForest`: `RandomCutForestConfiguration`, required. Update: in place.
+    /// `RandomCutForest`: `RandomCutForestConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-anomalydetector-anomalydetectorconfiguration.html#cfn-aps-anomalydetector-anomalydetectorconfiguration-randomcutforest)
     pub fn random_cut_forest(self, value: impl Arg<RandomCutForestConfiguration>) -> AnomalyDetectorConfiguration<Set> { AnomalyDetectorConfiguration(put(self.0, "RandomCutForest", value.into_expr()), Phase) }
 }
 impl Done for AnomalyDetectorConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -59,9 +59,9 @@ impl Done for AnomalyDetectorConfiguration { fn into_props(self) -> Bag { self.0
 impl IgnoreNearExpected {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Amount`: number. Update: in place.
+    /// `Amount`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-anomalydetector-ignorenearexpected.html#cfn-aps-anomalydetector-ignorenearexpected-amount)
     pub fn amount(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Amount", value.into_expr())) }
-    /// `Ratio`: number. Update: in place.
+    /// `Ratio`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-anomalydetector-ignorenearexpected.html#cfn-aps-anomalydetector-ignorenearexpected-ratio)
     pub fn ratio(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Ratio", value.into_expr())) }
 }
 impl Done for IgnoreNearExpected { fn into_props(self) -> Bag { self.0 } }
@@ -72,9 +72,9 @@ impl Label {
     pub fn new() -> Label<Missing<super::required::Key>, Missing<super::required::Value>> { Label(Bag::default(), Phase) }
 }
 impl<R0, R1> Label<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-anomalydetector-label.html#cfn-aps-anomalydetector-label-key)
     pub fn key(self, value: impl Arg<str>) -> Label<Set, R1> { Label(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-anomalydetector-label.html#cfn-aps-anomalydetector-label-value)
     pub fn value(self, value: impl Arg<str>) -> Label<R0, Set> { Label(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Label { fn into_props(self) -> Bag { self.0 } }
@@ -83,9 +83,9 @@ impl Done for Label { fn into_props(self) -> Bag { self.0 } }
 impl MissingDataAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MarkAsAnomaly`: boolean. Update: in place.
+    /// `MarkAsAnomaly`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-anomalydetector-missingdataaction.html#cfn-aps-anomalydetector-missingdataaction-markasanomaly)
     pub fn mark_as_anomaly(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MarkAsAnomaly", value.into_expr())) }
-    /// `Skip`: boolean. Update: in place.
+    /// `Skip`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-anomalydetector-missingdataaction.html#cfn-aps-anomalydetector-missingdataaction-skip)
     pub fn skip(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Skip", value.into_expr())) }
 }
 impl Done for MissingDataAction { fn into_props(self) -> Bag { self.0 } }
@@ -96,15 +96,15 @@ impl RandomCutForestConfiguration {
     pub fn new() -> RandomCutForestConfiguration<Missing<super::required::Query>> { RandomCutForestConfiguration(Bag::default(), Phase) }
 }
 impl<R0> RandomCutForestConfiguration<R0> {
-    /// `IgnoreNearExpectedFromAbove`: `IgnoreNearExpected`. Update: in place.
+    /// `IgnoreNearExpectedFromAbove`: `IgnoreNearExpected`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-anomalydetector-randomcutforestconfiguration.html#cfn-aps-anomalydetector-randomcutforestconfiguration-ignorenearexpectedfromabove)
     pub fn ignore_near_expected_from_above(self, value: impl Arg<IgnoreNearExpected>) -> Self { Self(put(self.0, "IgnoreNearExpectedFromAbove", value.into_expr()), Phase) }
-    /// `IgnoreNearExpectedFromBelow`: `IgnoreNearExpected`. Update: in place.
+    /// `IgnoreNearExpectedFromBelow`: `IgnoreNearExpected`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-anomalydetector-randomcutforestconfiguration.html#cfn-aps-anomalydetector-randomcutforestconfiguration-ignorenearexpectedfrombelow)
     pub fn ignore_near_expected_from_below(self, value: impl Arg<IgnoreNearExpected>) -> Self { Self(put(self.0, "IgnoreNearExpectedFromBelow", value.into_expr()), Phase) }
-    /// `Query`: text, required. Update: in place.
+    /// `Query`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-anomalydetector-randomcutforestconfiguration.html#cfn-aps-anomalydetector-randomcutforestconfiguration-query)
     pub fn query(self, value: impl Arg<str>) -> RandomCutForestConfiguration<Set> { RandomCutForestConfiguration(put(self.0, "Query", value.into_expr()), Phase) }
-    /// `SampleSize`: integer. Update: in place.
+    /// `SampleSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-anomalydetector-randomcutforestconfiguration.html#cfn-aps-anomalydetector-randomcutforestconfiguration-samplesize)
     pub fn sample_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SampleSize", value.into_expr()), Phase) }
-    /// `ShingleSize`: integer. Update: in place.
+    /// `ShingleSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-anomalydetector-randomcutforestconfiguration.html#cfn-aps-anomalydetector-randomcutforestconfiguration-shinglesize)
     pub fn shingle_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ShingleSize", value.into_expr()), Phase) }
 }
 impl Done for RandomCutForestConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -127,9 +127,9 @@ impl CfnResourcePolicyProps {
     pub fn new() -> CfnResourcePolicyProps<Missing<required::PolicyDocument>, Missing<required::WorkspaceArn>> { CfnResourcePolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnResourcePolicyProps<R0, R1> {
-    /// `PolicyDocument`: text, required. Update: in place.
+    /// `PolicyDocument`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-resourcepolicy.html#cfn-aps-resourcepolicy-policydocument)
     pub fn policy_document(self, value: impl Arg<str>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
-    /// `WorkspaceArn`: text, required. Update: replacement.
+    /// `WorkspaceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-resourcepolicy.html#cfn-aps-resourcepolicy-workspacearn)
     pub fn workspace_arn(self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "WorkspaceArn", value.into_expr()), Phase) }
 }
 impl Done for CfnResourcePolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -142,7 +142,7 @@ impl CfnRuleGroupsNamespace {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRuleGroupsNamespaceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-rulegroupsnamespace.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnRuleGroupsNamespace { fn node(&self) -> &Place { &self.0 } }
@@ -153,13 +153,13 @@ impl CfnRuleGroupsNamespaceProps {
     pub fn new() -> CfnRuleGroupsNamespaceProps<Missing<required::Data>, Missing<required::Name>, Missing<required::Workspace>> { CfnRuleGroupsNamespaceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnRuleGroupsNamespaceProps<R0, R1, R2> {
-    /// `Data`: text, required. Update: in place.
+    /// `Data`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-rulegroupsnamespace.html#cfn-aps-rulegroupsnamespace-data)
     pub fn data(self, value: impl Arg<str>) -> CfnRuleGroupsNamespaceProps<Set, R1, R2> { CfnRuleGroupsNamespaceProps(put(self.0, "Data", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-rulegroupsnamespace.html#cfn-aps-rulegroupsnamespace-name)
     pub fn name(self, value: impl Arg<str>) -> CfnRuleGroupsNamespaceProps<R0, Set, R2> { CfnRuleGroupsNamespaceProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-rulegroupsnamespace.html#cfn-aps-rulegroupsnamespace-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Workspace`: text, required. Update: replacement.
+    /// `Workspace`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-rulegroupsnamespace.html#cfn-aps-rulegroupsnamespace-workspace)
     pub fn workspace(self, value: impl Arg<str>) -> CfnRuleGroupsNamespaceProps<R0, R1, Set> { CfnRuleGroupsNamespaceProps(put(self.0, "Workspace", value.into_expr()), Phase) }
 }
 impl Done for CfnRuleGroupsNamespaceProps { fn into_props(self) -> Bag { self.0 } }
@@ -172,11 +172,11 @@ impl CfnScraper {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnScraperProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-scraper.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `RoleArn`: `OtherArn`.
+    /// The attribute `RoleArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-scraper.html#RoleArn-fn::getatt)
     pub fn attr_role_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RoleArn") }
-    /// The attribute `ScraperId`: text.
+    /// The attribute `ScraperId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-scraper.html#ScraperId-fn::getatt)
     pub fn attr_scraper_id(&self) -> Val<str> { self.0.get_att("ScraperId") }
 }
 impl Parent for CfnScraper { fn node(&self) -> &Place { &self.0 } }
@@ -187,19 +187,19 @@ impl CfnScraperProps {
     pub fn new() -> CfnScraperProps<Missing<required::Destination>, Missing<required::ScrapeConfiguration>, Missing<required::Source>> { CfnScraperProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnScraperProps<R0, R1, R2> {
-    /// `Alias`: text. Update: in place.
+    /// `Alias`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-scraper.html#cfn-aps-scraper-alias)
     pub fn alias(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Alias", value.into_expr()), Phase) }
-    /// `Destination`: `Destination`, required. Update: in place.
+    /// `Destination`: `Destination`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-scraper.html#cfn-aps-scraper-destination)
     pub fn destination(self, value: impl Arg<scraper::Destination>) -> CfnScraperProps<Set, R1, R2> { CfnScraperProps(put(self.0, "Destination", value.into_expr()), Phase) }
-    /// `RoleConfiguration`: `RoleConfiguration`. Update: in place.
+    /// `RoleConfiguration`: `RoleConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-scraper.html#cfn-aps-scraper-roleconfiguration)
     pub fn role_configuration(self, value: impl Arg<scraper::RoleConfiguration>) -> Self { Self(put(self.0, "RoleConfiguration", value.into_expr()), Phase) }
-    /// `ScrapeConfiguration`: `ScrapeConfiguration`, required. Update: in place.
+    /// `ScrapeConfiguration`: `ScrapeConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-scraper.html#cfn-aps-scraper-scrapeconfiguration)
     pub fn scrape_configuration(self, value: impl Arg<scraper::ScrapeConfiguration>) -> CfnScraperProps<R0, Set, R2> { CfnScraperProps(put(self.0, "ScrapeConfiguration", value.into_expr()), Phase) }
-    /// `ScraperLoggingConfiguration`: `ScraperLoggingConfiguration`. Update: in place.
+    /// `ScraperLoggingConfiguration`: `ScraperLoggingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-scraper.html#cfn-aps-scraper-scraperloggingconfiguration)
     pub fn scraper_logging_configuration(self, value: impl Arg<scraper::ScraperLoggingConfiguration>) -> Self { Self(put(self.0, "ScraperLoggingConfiguration", value.into_expr()), Phase) }
-    /// `Source`: `Source`, required. Update: replacement.
+    /// `Source`: `Source`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-scraper.html#cfn-aps-scraper-source)
     pub fn source(self, value: impl Arg<scraper::Source>) -> CfnScraperProps<R0, R1, Set> { CfnScraperProps(put(self.0, "Source", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-scraper.html#cfn-aps-scraper-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnScraperProps { fn into_props(self) -> Bag { self.0 } }
@@ -213,7 +213,7 @@ impl AmpConfiguration {
     pub fn new() -> AmpConfiguration<Missing<super::required::WorkspaceArn>> { AmpConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AmpConfiguration<R0> {
-    /// `WorkspaceArn`: text, required. Update: in place.
+    /// `WorkspaceArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-ampconfiguration.html#cfn-aps-scraper-ampconfiguration-workspacearn)
     pub fn workspace_arn(self, value: impl Arg<str>) -> AmpConfiguration<Set> { AmpConfiguration(put(self.0, "WorkspaceArn", value.into_expr()), Phase) }
 }
 impl Done for AmpConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -224,7 +224,7 @@ impl CloudWatchConfiguration {
     pub fn new() -> CloudWatchConfiguration<Missing<super::required::DatasetArn>> { CloudWatchConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CloudWatchConfiguration<R0> {
-    /// `DatasetArn`: text, required. Update: in place.
+    /// `DatasetArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-cloudwatchconfiguration.html#cfn-aps-scraper-cloudwatchconfiguration-datasetarn)
     pub fn dataset_arn(self, value: impl Arg<str>) -> CloudWatchConfiguration<Set> { CloudWatchConfiguration(put(self.0, "DatasetArn", value.into_expr()), Phase) }
 }
 impl Done for CloudWatchConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -233,7 +233,7 @@ impl Done for CloudWatchConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl CloudWatchLogDestination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LogGroupArn`: text. Update: in place.
+    /// `LogGroupArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-cloudwatchlogdestination.html#cfn-aps-scraper-cloudwatchlogdestination-loggrouparn)
     pub fn log_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroupArn", value.into_expr())) }
 }
 impl Done for CloudWatchLogDestination { fn into_props(self) -> Bag { self.0 } }
@@ -242,7 +242,7 @@ impl Done for CloudWatchLogDestination { fn into_props(self) -> Bag { self.0 } }
 impl ComponentConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Options`: map of text. Update: in place.
+    /// `Options`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-componentconfig.html#cfn-aps-scraper-componentconfig-options)
     pub fn options(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Options", value.into_expr())) }
 }
 impl Done for ComponentConfig { fn into_props(self) -> Bag { self.0 } }
@@ -251,9 +251,9 @@ impl Done for ComponentConfig { fn into_props(self) -> Bag { self.0 } }
 impl Destination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AmpConfiguration`: `AmpConfiguration`. Update: in place.
+    /// `AmpConfiguration`: `AmpConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-destination.html#cfn-aps-scraper-destination-ampconfiguration)
     pub fn amp_configuration(self, value: impl Arg<AmpConfiguration>) -> Self { Self(put(self.0, "AmpConfiguration", value.into_expr())) }
-    /// `CloudWatchConfiguration`: `CloudWatchConfiguration`. Update: in place.
+    /// `CloudWatchConfiguration`: `CloudWatchConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-destination.html#cfn-aps-scraper-destination-cloudwatchconfiguration)
     pub fn cloud_watch_configuration(self, value: impl Arg<CloudWatchConfiguration>) -> Self { Self(put(self.0, "CloudWatchConfiguration", value.into_expr())) }
 }
 impl Done for Destination { fn into_props(self) -> Bag { self.0 } }
@@ -264,11 +264,11 @@ impl EksConfiguration {
     pub fn new() -> EksConfiguration<Missing<super::required::ClusterArn>, Missing<super::required::SubnetIds>> { EksConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> EksConfiguration<R0, R1> {
-    /// `ClusterArn`: text, required. Update: replacement.
+    /// `ClusterArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-eksconfiguration.html#cfn-aps-scraper-eksconfiguration-clusterarn)
     pub fn cluster_arn(self, value: impl Arg<str>) -> EksConfiguration<Set, R1> { EksConfiguration(put(self.0, "ClusterArn", value.into_expr()), Phase) }
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-eksconfiguration.html#cfn-aps-scraper-eksconfiguration-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `SubnetIds`: list of text, required. Update: replacement.
+    /// `SubnetIds`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-eksconfiguration.html#cfn-aps-scraper-eksconfiguration-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> EksConfiguration<R0, Set> { EksConfiguration(put(self.0, "SubnetIds", value.into_expr()), Phase) }
 }
 impl Done for EksConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -277,9 +277,9 @@ impl Done for EksConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl RoleConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SourceRoleArn`: `IamRoleArn`. Update: in place.
+    /// `SourceRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-roleconfiguration.html#cfn-aps-scraper-roleconfiguration-sourcerolearn)
     pub fn source_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SourceRoleArn", value.into_expr())) }
-    /// `TargetRoleArn`: `IamRoleArn`. Update: in place.
+    /// `TargetRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-roleconfiguration.html#cfn-aps-scraper-roleconfiguration-targetrolearn)
     pub fn target_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "TargetRoleArn", value.into_expr())) }
 }
 impl Done for RoleConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -288,7 +288,7 @@ impl Done for RoleConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl ScrapeConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ConfigurationBlob`: text. Update: in place.
+    /// `ConfigurationBlob`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-scrapeconfiguration.html#cfn-aps-scraper-scrapeconfiguration-configurationblob)
     pub fn configuration_blob(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConfigurationBlob", value.into_expr())) }
 }
 impl Done for ScrapeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -299,9 +299,9 @@ impl ScraperComponent {
     pub fn new() -> ScraperComponent<Missing<super::required::Type>> { ScraperComponent(Bag::default(), Phase) }
 }
 impl<R0> ScraperComponent<R0> {
-    /// `Config`: `ComponentConfig`. Update: in place.
+    /// `Config`: `ComponentConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-scrapercomponent.html#cfn-aps-scraper-scrapercomponent-config)
     pub fn config(self, value: impl Arg<ComponentConfig>) -> Self { Self(put(self.0, "Config", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-scrapercomponent.html#cfn-aps-scraper-scrapercomponent-type)
     pub fn type_(self, value: impl Arg<Type>) -> ScraperComponent<Set> { ScraperComponent(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ScraperComponent { fn into_props(self) -> Bag { self.0 } }
@@ -312,9 +312,9 @@ impl ScraperLoggingConfiguration {
     pub fn new() -> ScraperLoggingConfiguration<Missing<super::required::LoggingDestination>, Missing<super::required::ScraperComponents>> { ScraperLoggingConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> ScraperLoggingConfiguration<R0, R1> {
-    /// `LoggingDestination`: `ScraperLoggingDestination`, required. Update: in place.
+    /// `LoggingDestination`: `ScraperLoggingDestination`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-scraperloggingconfiguration.html#cfn-aps-scraper-scraperloggingconfiguration-loggingdestination)
     pub fn logging_destination(self, value: impl Arg<ScraperLoggingDestination>) -> ScraperLoggingConfiguration<Set, R1> { ScraperLoggingConfiguration(put(self.0, "LoggingDestination", value.into_expr()), Phase) }
-    /// `ScraperComponents`: list of `ScraperComponent`, required. Update: in place.
+    /// `ScraperComponents`: list of `ScraperComponent`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-scraperloggingconfiguration.html#cfn-aps-scraper-scraperloggingconfiguration-scrapercomponents)
     pub fn scraper_components(self, value: impl Arg<Arr<ScraperComponent>>) -> ScraperLoggingConfiguration<R0, Set> { ScraperLoggingConfiguration(put(self.0, "ScraperComponents", value.into_expr()), Phase) }
 }
 impl Done for ScraperLoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -323,7 +323,7 @@ impl Done for ScraperLoggingConfiguration { fn into_props(self) -> Bag { self.0 
 impl ScraperLoggingDestination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CloudWatchLogs`: `CloudWatchLogDestination`. Update: in place.
+    /// `CloudWatchLogs`: `CloudWatchLogDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-scraperloggingdestination.html#cfn-aps-scraper-scraperloggingdestination-cloudwatchlogs)
     pub fn cloud_watch_logs(self, value: impl Arg<CloudWatchLogDestination>) -> Self { Self(put(self.0, "CloudWatchLogs", value.into_expr())) }
 }
 impl Done for ScraperLoggingDestination { fn into_props(self) -> Bag { self.0 } }
@@ -332,9 +332,9 @@ impl Done for ScraperLoggingDestination { fn into_props(self) -> Bag { self.0 } 
 impl Source {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EksConfiguration`: `EksConfiguration`. Update: replacement.
+    /// `EksConfiguration`: `EksConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-source.html#cfn-aps-scraper-source-eksconfiguration)
     pub fn eks_configuration(self, value: impl Arg<EksConfiguration>) -> Self { Self(put(self.0, "EksConfiguration", value.into_expr())) }
-    /// `VpcConfiguration`: `VpcConfiguration`. Update: replacement.
+    /// `VpcConfiguration`: `VpcConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-source.html#cfn-aps-scraper-source-vpcconfiguration)
     pub fn vpc_configuration(self, value: impl Arg<VpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value.into_expr())) }
 }
 impl Done for Source { fn into_props(self) -> Bag { self.0 } }
@@ -345,9 +345,9 @@ impl VpcConfiguration {
     pub fn new() -> VpcConfiguration<Missing<super::required::SecurityGroupIds>, Missing<super::required::SubnetIds>> { VpcConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> VpcConfiguration<R0, R1> {
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: replacement.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-vpcconfiguration.html#cfn-aps-scraper-vpcconfiguration-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfiguration<Set, R1> { VpcConfiguration(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `SubnetIds`: list of text, required. Update: replacement.
+    /// `SubnetIds`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-vpcconfiguration.html#cfn-aps-scraper-vpcconfiguration-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> VpcConfiguration<R0, Set> { VpcConfiguration(put(self.0, "SubnetIds", value.into_expr()), Phase) }
 }
 impl Done for VpcConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -363,11 +363,11 @@ impl CfnWorkspace {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnWorkspaceProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-workspace.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `PrometheusEndpoint`: text.
+    /// The attribute `PrometheusEndpoint`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-workspace.html#PrometheusEndpoint-fn::getatt)
     pub fn attr_prometheus_endpoint(&self) -> Val<str> { self.0.get_att("PrometheusEndpoint") }
-    /// The attribute `WorkspaceId`: text.
+    /// The attribute `WorkspaceId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-workspace.html#WorkspaceId-fn::getatt)
     pub fn attr_workspace_id(&self) -> Val<str> { self.0.get_att("WorkspaceId") }
 }
 impl Parent for CfnWorkspace { fn node(&self) -> &Place { &self.0 } }
@@ -376,19 +376,19 @@ impl Parent for CfnWorkspace { fn node(&self) -> &Place { &self.0 } }
 impl CfnWorkspaceProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AlertManagerDefinition`: text. Update: in place.
+    /// `AlertManagerDefinition`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-workspace.html#cfn-aps-workspace-alertmanagerdefinition)
     pub fn alert_manager_definition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlertManagerDefinition", value.into_expr())) }
-    /// `Alias`: text. Update: in place.
+    /// `Alias`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-workspace.html#cfn-aps-workspace-alias)
     pub fn alias(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Alias", value.into_expr())) }
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-workspace.html#cfn-aps-workspace-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
-    /// `LoggingConfiguration`: `LoggingConfiguration`. Update: in place.
+    /// `LoggingConfiguration`: `LoggingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-workspace.html#cfn-aps-workspace-loggingconfiguration)
     pub fn logging_configuration(self, value: impl Arg<workspace::LoggingConfiguration>) -> Self { Self(put(self.0, "LoggingConfiguration", value.into_expr())) }
-    /// `QueryLoggingConfiguration`: `QueryLoggingConfiguration`. Update: in place.
+    /// `QueryLoggingConfiguration`: `QueryLoggingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-workspace.html#cfn-aps-workspace-queryloggingconfiguration)
     pub fn query_logging_configuration(self, value: impl Arg<workspace::QueryLoggingConfiguration>) -> Self { Self(put(self.0, "QueryLoggingConfiguration", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-workspace.html#cfn-aps-workspace-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `WorkspaceConfiguration`: `WorkspaceConfiguration`. Update: in place.
+    /// `WorkspaceConfiguration`: `WorkspaceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-workspace.html#cfn-aps-workspace-workspaceconfiguration)
     pub fn workspace_configuration(self, value: impl Arg<workspace::WorkspaceConfiguration>) -> Self { Self(put(self.0, "WorkspaceConfiguration", value.into_expr())) }
 }
 impl Done for CfnWorkspaceProps { fn into_props(self) -> Bag { self.0 } }
@@ -402,7 +402,7 @@ impl CloudWatchLogDestination {
     pub fn new() -> CloudWatchLogDestination<Missing<super::required::LogGroupArn>> { CloudWatchLogDestination(Bag::default(), Phase) }
 }
 impl<R0> CloudWatchLogDestination<R0> {
-    /// `LogGroupArn`: text, required. Update: in place.
+    /// `LogGroupArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-workspace-cloudwatchlogdestination.html#cfn-aps-workspace-cloudwatchlogdestination-loggrouparn)
     pub fn log_group_arn(self, value: impl Arg<str>) -> CloudWatchLogDestination<Set> { CloudWatchLogDestination(put(self.0, "LogGroupArn", value.into_expr()), Phase) }
 }
 impl Done for CloudWatchLogDestination { fn into_props(self) -> Bag { self.0 } }
@@ -413,9 +413,9 @@ impl Label {
     pub fn new() -> Label<Missing<super::required::Name>, Missing<super::required::Value>> { Label(Bag::default(), Phase) }
 }
 impl<R0, R1> Label<R0, R1> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-workspace-label.html#cfn-aps-workspace-label-name)
     pub fn name(self, value: impl Arg<str>) -> Label<Set, R1> { Label(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-workspace-label.html#cfn-aps-workspace-label-value)
     pub fn value(self, value: impl Arg<str>) -> Label<R0, Set> { Label(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Label { fn into_props(self) -> Bag { self.0 } }
@@ -426,9 +426,9 @@ impl LimitsPerLabelSet {
     pub fn new() -> LimitsPerLabelSet<Missing<super::required::LabelSet>, Missing<super::required::Limits>> { LimitsPerLabelSet(Bag::default(), Phase) }
 }
 impl<R0, R1> LimitsPerLabelSet<R0, R1> {
-    /// `LabelSet`: list of `Label`, required. Update: in place.
+    /// `LabelSet`: list of `Label`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-workspace-limitsperlabelset.html#cfn-aps-workspace-limitsperlabelset-labelset)
     pub fn label_set(self, value: impl Arg<Arr<Label>>) -> LimitsPerLabelSet<Set, R1> { LimitsPerLabelSet(put(self.0, "LabelSet", value.into_expr()), Phase) }
-    /// `Limits`: `LimitsPerLabelSetEntry`, required. Update: in place.
+    /// `Limits`: `LimitsPerLabelSetEntry`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-workspace-limitsperlabelset.html#cfn-aps-workspace-limitsperlabelset-limits)
     pub fn limits(self, value: impl Arg<LimitsPerLabelSetEntry>) -> LimitsPerLabelSet<R0, Set> { LimitsPerLabelSet(put(self.0, "Limits", value.into_expr()), Phase) }
 }
 impl Done for LimitsPerLabelSet { fn into_props(self) -> Bag { self.0 } }
@@ -437,7 +437,7 @@ impl Done for LimitsPerLabelSet { fn into_props(self) -> Bag { self.0 } }
 impl LimitsPerLabelSetEntry {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MaxSeries`: integer. Update: in place.
+    /// `MaxSeries`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-workspace-limitsperlabelsetentry.html#cfn-aps-workspace-limitsperlabelsetentry-maxseries)
     pub fn max_series(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxSeries", value.into_expr())) }
 }
 impl Done for LimitsPerLabelSetEntry { fn into_props(self) -> Bag { self.0 } }
@@ -446,7 +446,7 @@ impl Done for LimitsPerLabelSetEntry { fn into_props(self) -> Bag { self.0 } }
 impl LoggingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LogGroupArn`: text. Update: in place.
+    /// `LogGroupArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-workspace-loggingconfiguration.html#cfn-aps-workspace-loggingconfiguration-loggrouparn)
     pub fn log_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroupArn", value.into_expr())) }
 }
 impl Done for LoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -457,9 +457,9 @@ impl LoggingDestination {
     pub fn new() -> LoggingDestination<Missing<super::required::CloudWatchLogs>, Missing<super::required::Filters>> { LoggingDestination(Bag::default(), Phase) }
 }
 impl<R0, R1> LoggingDestination<R0, R1> {
-    /// `CloudWatchLogs`: `CloudWatchLogDestination`, required. Update: in place.
+    /// `CloudWatchLogs`: `CloudWatchLogDestination`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-workspace-loggingdestination.html#cfn-aps-workspace-loggingdestination-cloudwatchlogs)
     pub fn cloud_watch_logs(self, value: impl Arg<CloudWatchLogDestination>) -> LoggingDestination<Set, R1> { LoggingDestination(put(self.0, "CloudWatchLogs", value.into_expr()), Phase) }
-    /// `Filters`: `LoggingFilter`, required. Update: in place.
+    /// `Filters`: `LoggingFilter`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-workspace-loggingdestination.html#cfn-aps-workspace-loggingdestination-filters)
     pub fn filters(self, value: impl Arg<LoggingFilter>) -> LoggingDestination<R0, Set> { LoggingDestination(put(self.0, "Filters", value.into_expr()), Phase) }
 }
 impl Done for LoggingDestination { fn into_props(self) -> Bag { self.0 } }
@@ -470,7 +470,7 @@ impl LoggingFilter {
     pub fn new() -> LoggingFilter<Missing<super::required::QspThreshold>> { LoggingFilter(Bag::default(), Phase) }
 }
 impl<R0> LoggingFilter<R0> {
-    /// `QspThreshold`: integer, required. Update: in place.
+    /// `QspThreshold`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-workspace-loggingfilter.html#cfn-aps-workspace-loggingfilter-qspthreshold)
     pub fn qsp_threshold(self, value: impl Arg<i64>) -> LoggingFilter<Set> { LoggingFilter(put(self.0, "QspThreshold", value.into_expr()), Phase) }
 }
 impl Done for LoggingFilter { fn into_props(self) -> Bag { self.0 } }
@@ -481,7 +481,7 @@ impl QueryLoggingConfiguration {
     pub fn new() -> QueryLoggingConfiguration<Missing<super::required::Destinations>> { QueryLoggingConfiguration(Bag::default(), Phase) }
 }
 impl<R0> QueryLoggingConfiguration<R0> {
-    /// `Destinations`: list of `LoggingDestination`, required. Update: in place.
+    /// `Destinations`: list of `LoggingDestination`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-workspace-queryloggingconfiguration.html#cfn-aps-workspace-queryloggingconfiguration-destinations)
     pub fn destinations(self, value: impl Arg<Arr<LoggingDestination>>) -> QueryLoggingConfiguration<Set> { QueryLoggingConfiguration(put(self.0, "Destinations", value.into_expr()), Phase) }
 }
 impl Done for QueryLoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -490,13 +490,13 @@ impl Done for QueryLoggingConfiguration { fn into_props(self) -> Bag { self.0 } 
 impl WorkspaceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LimitsPerLabelSets`: list of `LimitsPerLabelSet`. Update: in place.
+    /// `LimitsPerLabelSets`: list of `LimitsPerLabelSet`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-workspace-workspaceconfiguration.html#cfn-aps-workspace-workspaceconfiguration-limitsperlabelsets)
     pub fn limits_per_label_sets(self, value: impl Arg<Arr<LimitsPerLabelSet>>) -> Self { Self(put(self.0, "LimitsPerLabelSets", value.into_expr())) }
-    /// `OutOfOrderTimeWindowInSeconds`: integer. Update: in place.
+    /// `OutOfOrderTimeWindowInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-workspace-workspaceconfiguration.html#cfn-aps-workspace-workspaceconfiguration-outofordertimewindowinseconds)
     pub fn out_of_order_time_window_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OutOfOrderTimeWindowInSeconds", value.into_expr())) }
-    /// `RetentionPeriodInDays`: integer. Update: in place.
+    /// `RetentionPeriodInDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-workspace-workspaceconfiguration.html#cfn-aps-workspace-workspaceconfiguration-retentionperiodindays)
     pub fn retention_period_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionPeriodInDays", value.into_expr())) }
-    /// `RuleQueryOffsetInSeconds`: integer. Update: in place.
+    /// `RuleQueryOffsetInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-workspace-workspaceconfiguration.html#cfn-aps-workspace-workspaceconfiguration-rulequeryoffsetinseconds)
     pub fn rule_query_offset_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RuleQueryOffsetInSeconds", value.into_expr())) }
 }
 impl Done for WorkspaceConfiguration { fn into_props(self) -> Bag { self.0 } }

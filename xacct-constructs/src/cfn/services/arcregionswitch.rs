@@ -13,17 +13,17 @@ impl CfnPlan {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPlanProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-arcregionswitch-plan.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `HealthChecksForPlan`: map of list of `HealthCheckState`.
+    /// The attribute `HealthChecksForPlan`: map of list of `HealthCheckState`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-arcregionswitch-plan.html#HealthChecksForPlan-fn::getatt)
     pub fn attr_health_checks_for_plan(&self) -> Val<Dict<Arr<plan::HealthCheckState>>> { self.0.get_att("HealthChecksForPlan") }
-    /// The attribute `Owner`: text.
+    /// The attribute `Owner`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-arcregionswitch-plan.html#Owner-fn::getatt)
     pub fn attr_owner(&self) -> Val<str> { self.0.get_att("Owner") }
-    /// The attribute `PlanHealthChecks`: list of text.
+    /// The attribute `PlanHealthChecks`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-arcregionswitch-plan.html#PlanHealthChecks-fn::getatt)
     pub fn attr_plan_health_checks(&self) -> Val<Arr<str>> { self.0.get_att("PlanHealthChecks") }
-    /// The attribute `Route53HealthChecks`: `Route53HealthChecks`.
+    /// The attribute `Route53HealthChecks`: `Route53HealthChecks`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-arcregionswitch-plan.html#Route53HealthChecks-fn::getatt)
     pub fn attr_route53_health_checks(&self) -> Val<plan::Route53HealthChecks> { self.0.get_att("Route53HealthChecks") }
-    /// The attribute `Version`: text.
+    /// The attribute `Version`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-arcregionswitch-plan.html#Version-fn::getatt)
     pub fn attr_version(&self) -> Val<str> { self.0.get_att("Version") }
 }
 impl Parent for CfnPlan { fn node(&self) -> &Place { &self.0 } }
@@ -34,29 +34,29 @@ impl CfnPlanProps {
     pub fn new() -> CfnPlanProps<Missing<required::ExecutionRole>, Missing<required::Name>, Missing<required::RecoveryApproach>, Missing<required::Regions>, Missing<required::Workflows>> { CfnPlanProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnPlanProps<R0, R1, R2, R3, R4> {
-    /// `AssociatedAlarms`: map of `AssociatedAlarm`. Update: in place.
+    /// `AssociatedAlarms`: map of `AssociatedAlarm`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-arcregionswitch-plan.html#cfn-arcregionswitch-plan-associatedalarms)
     pub fn associated_alarms(self, value: impl Arg<Dict<plan::AssociatedAlarm>>) -> Self { Self(put(self.0, "AssociatedAlarms", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-arcregionswitch-plan.html#cfn-arcregionswitch-plan-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `ExecutionRole`: text, required. Update: in place.
+    /// `ExecutionRole`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-arcregionswitch-plan.html#cfn-arcregionswitch-plan-executionrole)
     pub fn execution_role(self, value: impl Arg<str>) -> CfnPlanProps<Set, R1, R2, R3, R4> { CfnPlanProps(put(self.0, "ExecutionRole", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-arcregionswitch-plan.html#cfn-arcregionswitch-plan-name)
     pub fn name(self, value: impl Arg<str>) -> CfnPlanProps<R0, Set, R2, R3, R4> { CfnPlanProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `PrimaryRegion`: text. Update: replacement.
+    /// `PrimaryRegion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-arcregionswitch-plan.html#cfn-arcregionswitch-plan-primaryregion)
     pub fn primary_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrimaryRegion", value.into_expr()), Phase) }
-    /// `RecoveryApproach`: `RecoveryApproach`, required. Update: replacement.
+    /// `RecoveryApproach`: `RecoveryApproach`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-arcregionswitch-plan.html#cfn-arcregionswitch-plan-recoveryapproach)
     pub fn recovery_approach(self, value: impl Arg<plan::RecoveryApproach>) -> CfnPlanProps<R0, R1, Set, R3, R4> { CfnPlanProps(put(self.0, "RecoveryApproach", value.into_expr()), Phase) }
-    /// `RecoveryTimeObjectiveMinutes`: number. Update: in place.
+    /// `RecoveryTimeObjectiveMinutes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-arcregionswitch-plan.html#cfn-arcregionswitch-plan-recoverytimeobjectiveminutes)
     pub fn recovery_time_objective_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "RecoveryTimeObjectiveMinutes", value.into_expr()), Phase) }
-    /// `Regions`: list of text, required. Update: replacement.
+    /// `Regions`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-arcregionswitch-plan.html#cfn-arcregionswitch-plan-regions)
     pub fn regions(self, value: impl Arg<Arr<str>>) -> CfnPlanProps<R0, R1, R2, Set, R4> { CfnPlanProps(put(self.0, "Regions", value.into_expr()), Phase) }
-    /// `ReportConfiguration`: `ReportConfiguration`. Update: in place.
+    /// `ReportConfiguration`: `ReportConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-arcregionswitch-plan.html#cfn-arcregionswitch-plan-reportconfiguration)
     pub fn report_configuration(self, value: impl Arg<plan::ReportConfiguration>) -> Self { Self(put(self.0, "ReportConfiguration", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-arcregionswitch-plan.html#cfn-arcregionswitch-plan-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Triggers`: list of `Trigger`. Update: in place.
+    /// `Triggers`: list of `Trigger`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-arcregionswitch-plan.html#cfn-arcregionswitch-plan-triggers)
     pub fn triggers(self, value: impl Arg<Arr<plan::Trigger>>) -> Self { Self(put(self.0, "Triggers", value.into_expr()), Phase) }
-    /// `Workflows`: list of `Workflow`, required. Update: in place.
+    /// `Workflows`: list of `Workflow`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-arcregionswitch-plan.html#cfn-arcregionswitch-plan-workflows)
     pub fn workflows(self, value: impl Arg<Arr<plan::Workflow>>) -> CfnPlanProps<R0, R1, R2, R3, Set> { CfnPlanProps(put(self.0, "Workflows", value.into_expr()), Phase) }
 }
 impl Done for CfnPlanProps { fn into_props(self) -> Bag { self.0 } }
@@ -70,13 +70,13 @@ impl ArcRoutingControlConfiguration {
     pub fn new() -> ArcRoutingControlConfiguration<Missing<super::required::RegionAndRoutingControls>> { ArcRoutingControlConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ArcRoutingControlConfiguration<R0> {
-    /// `CrossAccountRole`: text. Update: in place.
+    /// `CrossAccountRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-arcroutingcontrolconfiguration.html#cfn-arcregionswitch-plan-arcroutingcontrolconfiguration-crossaccountrole)
     pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr()), Phase) }
-    /// `ExternalId`: text. Update: in place.
+    /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-arcroutingcontrolconfiguration.html#cfn-arcregionswitch-plan-arcroutingcontrolconfiguration-externalid)
     pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
-    /// `RegionAndRoutingControls`: map of list of `ArcRoutingControlState`, required. Update: in place.
+    /// `RegionAndRoutingControls`: map of list of `ArcRoutingControlState`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-arcroutingcontrolconfiguration.html#cfn-arcregionswitch-plan-arcroutingcontrolconfiguration-regionandroutingcontrols)
     pub fn region_and_routing_controls(self, value: impl Arg<Dict<Arr<ArcRoutingControlState>>>) -> ArcRoutingControlConfiguration<Set> { ArcRoutingControlConfiguration(put(self.0, "RegionAndRoutingControls", value.into_expr()), Phase) }
-    /// `TimeoutMinutes`: number. Update: in place.
+    /// `TimeoutMinutes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-arcroutingcontrolconfiguration.html#cfn-arcregionswitch-plan-arcroutingcontrolconfiguration-timeoutminutes)
     pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr()), Phase) }
 }
 impl Done for ArcRoutingControlConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -87,9 +87,9 @@ impl ArcRoutingControlState {
     pub fn new() -> ArcRoutingControlState<Missing<super::required::RoutingControlArn>, Missing<super::required::State>> { ArcRoutingControlState(Bag::default(), Phase) }
 }
 impl<R0, R1> ArcRoutingControlState<R0, R1> {
-    /// `RoutingControlArn`: text, required. Update: in place.
+    /// `RoutingControlArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-arcroutingcontrolstate.html#cfn-arcregionswitch-plan-arcroutingcontrolstate-routingcontrolarn)
     pub fn routing_control_arn(self, value: impl Arg<str>) -> ArcRoutingControlState<Set, R1> { ArcRoutingControlState(put(self.0, "RoutingControlArn", value.into_expr()), Phase) }
-    /// `State`: `State`, required. Update: in place.
+    /// `State`: `State`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-arcroutingcontrolstate.html#cfn-arcregionswitch-plan-arcroutingcontrolstate-state)
     pub fn state(self, value: impl Arg<State>) -> ArcRoutingControlState<R0, Set> { ArcRoutingControlState(put(self.0, "State", value.into_expr()), Phase) }
 }
 impl Done for ArcRoutingControlState { fn into_props(self) -> Bag { self.0 } }
@@ -98,11 +98,11 @@ impl Done for ArcRoutingControlState { fn into_props(self) -> Bag { self.0 } }
 impl Asg {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Arn`: text. Update: in place.
+    /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-asg.html#cfn-arcregionswitch-plan-asg-arn)
     pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
-    /// `CrossAccountRole`: text. Update: in place.
+    /// `CrossAccountRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-asg.html#cfn-arcregionswitch-plan-asg-crossaccountrole)
     pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr())) }
-    /// `ExternalId`: text. Update: in place.
+    /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-asg.html#cfn-arcregionswitch-plan-asg-externalid)
     pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr())) }
 }
 impl Done for Asg { fn into_props(self) -> Bag { self.0 } }
@@ -113,13 +113,13 @@ impl AssociatedAlarm {
     pub fn new() -> AssociatedAlarm<Missing<super::required::AlarmType>, Missing<super::required::ResourceIdentifier>> { AssociatedAlarm(Bag::default(), Phase) }
 }
 impl<R0, R1> AssociatedAlarm<R0, R1> {
-    /// `AlarmType`: `AlarmType`, required. Update: in place.
+    /// `AlarmType`: `AlarmType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-associatedalarm.html#cfn-arcregionswitch-plan-associatedalarm-alarmtype)
     pub fn alarm_type(self, value: impl Arg<AlarmType>) -> AssociatedAlarm<Set, R1> { AssociatedAlarm(put(self.0, "AlarmType", value.into_expr()), Phase) }
-    /// `CrossAccountRole`: text. Update: in place.
+    /// `CrossAccountRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-associatedalarm.html#cfn-arcregionswitch-plan-associatedalarm-crossaccountrole)
     pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr()), Phase) }
-    /// `ExternalId`: text. Update: in place.
+    /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-associatedalarm.html#cfn-arcregionswitch-plan-associatedalarm-externalid)
     pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
-    /// `ResourceIdentifier`: text, required. Update: in place.
+    /// `ResourceIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-associatedalarm.html#cfn-arcregionswitch-plan-associatedalarm-resourceidentifier)
     pub fn resource_identifier(self, value: impl Arg<str>) -> AssociatedAlarm<R0, Set> { AssociatedAlarm(put(self.0, "ResourceIdentifier", value.into_expr()), Phase) }
 }
 impl Done for AssociatedAlarm { fn into_props(self) -> Bag { self.0 } }
@@ -130,17 +130,17 @@ impl AuroraProvisionedScalingConfiguration {
     pub fn new() -> AuroraProvisionedScalingConfiguration<Missing<super::required::GlobalClusterIdentifier>, Missing<super::required::InstanceArns>, Missing<super::required::RegionDatabaseClusterArns>> { AuroraProvisionedScalingConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> AuroraProvisionedScalingConfiguration<R0, R1, R2> {
-    /// `CrossAccountRole`: text. Update: in place.
+    /// `CrossAccountRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-auroraprovisionedscalingconfiguration.html#cfn-arcregionswitch-plan-auroraprovisionedscalingconfiguration-crossaccountrole)
     pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr()), Phase) }
-    /// `ExternalId`: text. Update: in place.
+    /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-auroraprovisionedscalingconfiguration.html#cfn-arcregionswitch-plan-auroraprovisionedscalingconfiguration-externalid)
     pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
-    /// `GlobalClusterIdentifier`: text, required. Update: in place.
+    /// `GlobalClusterIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-auroraprovisionedscalingconfiguration.html#cfn-arcregionswitch-plan-auroraprovisionedscalingconfiguration-globalclusteridentifier)
     pub fn global_cluster_identifier(self, value: impl Arg<str>) -> AuroraProvisionedScalingConfiguration<Set, R1, R2> { AuroraProvisionedScalingConfiguration(put(self.0, "GlobalClusterIdentifier", value.into_expr()), Phase) }
-    /// `InstanceArns`: map of text, required. Update: in place.
+    /// `InstanceArns`: map of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-auroraprovisionedscalingconfiguration.html#cfn-arcregionswitch-plan-auroraprovisionedscalingconfiguration-instancearns)
     pub fn instance_arns(self, value: impl Arg<Dict<str>>) -> AuroraProvisionedScalingConfiguration<R0, Set, R2> { AuroraProvisionedScalingConfiguration(put(self.0, "InstanceArns", value.into_expr()), Phase) }
-    /// `RegionDatabaseClusterArns`: map of text, required. Update: in place.
+    /// `RegionDatabaseClusterArns`: map of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-auroraprovisionedscalingconfiguration.html#cfn-arcregionswitch-plan-auroraprovisionedscalingconfiguration-regiondatabaseclusterarns)
     pub fn region_database_cluster_arns(self, value: impl Arg<Dict<str>>) -> AuroraProvisionedScalingConfiguration<R0, R1, Set> { AuroraProvisionedScalingConfiguration(put(self.0, "RegionDatabaseClusterArns", value.into_expr()), Phase) }
-    /// `TimeoutMinutes`: number. Update: in place.
+    /// `TimeoutMinutes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-auroraprovisionedscalingconfiguration.html#cfn-arcregionswitch-plan-auroraprovisionedscalingconfiguration-timeoutminutes)
     pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr()), Phase) }
 }
 impl Done for AuroraProvisionedScalingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -151,17 +151,17 @@ impl AuroraServerlessScalingConfiguration {
     pub fn new() -> AuroraServerlessScalingConfiguration<Missing<super::required::GlobalClusterIdentifier>, Missing<super::required::RegionDatabaseClusterArns>> { AuroraServerlessScalingConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> AuroraServerlessScalingConfiguration<R0, R1> {
-    /// `CrossAccountRole`: text. Update: in place.
+    /// `CrossAccountRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-auroraserverlessscalingconfiguration.html#cfn-arcregionswitch-plan-auroraserverlessscalingconfiguration-crossaccountrole)
     pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr()), Phase) }
-    /// `ExternalId`: text. Update: in place.
+    /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-auroraserverlessscalingconfiguration.html#cfn-arcregionswitch-plan-auroraserverlessscalingconfiguration-externalid)
     pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
-    /// `GlobalClusterIdentifier`: text, required. Update: in place.
+    /// `GlobalClusterIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-auroraserverlessscalingconfiguration.html#cfn-arcregionswitch-plan-auroraserverlessscalingconfiguration-globalclusteridentifier)
     pub fn global_cluster_identifier(self, value: impl Arg<str>) -> AuroraServerlessScalingConfiguration<Set, R1> { AuroraServerlessScalingConfiguration(put(self.0, "GlobalClusterIdentifier", value.into_expr()), Phase) }
-    /// `RegionDatabaseClusterArns`: map of text, required. Update: in place.
+    /// `RegionDatabaseClusterArns`: map of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-auroraserverlessscalingconfiguration.html#cfn-arcregionswitch-plan-auroraserverlessscalingconfiguration-regiondatabaseclusterarns)
     pub fn region_database_cluster_arns(self, value: impl Arg<Dict<str>>) -> AuroraServerlessScalingConfiguration<R0, Set> { AuroraServerlessScalingConfiguration(put(self.0, "RegionDatabaseClusterArns", value.into_expr()), Phase) }
-    /// `TargetPercent`: number. Update: in place.
+    /// `TargetPercent`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-auroraserverlessscalingconfiguration.html#cfn-arcregionswitch-plan-auroraserverlessscalingconfiguration-targetpercent)
     pub fn target_percent(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TargetPercent", value.into_expr()), Phase) }
-    /// `TimeoutMinutes`: number. Update: in place.
+    /// `TimeoutMinutes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-auroraserverlessscalingconfiguration.html#cfn-arcregionswitch-plan-auroraserverlessscalingconfiguration-timeoutminutes)
     pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr()), Phase) }
 }
 impl Done for AuroraServerlessScalingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -172,15 +172,15 @@ impl CustomActionLambdaConfiguration {
     pub fn new() -> CustomActionLambdaConfiguration<Missing<super::required::Lambdas>, Missing<super::required::RegionToRun>, Missing<super::required::RetryIntervalMinutes>> { CustomActionLambdaConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CustomActionLambdaConfiguration<R0, R1, R2> {
-    /// `Lambdas`: list of `Lambdas`, required. Update: in place.
+    /// `Lambdas`: list of `Lambdas`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-customactionlambdaconfiguration.html#cfn-arcregionswitch-plan-customactionlambdaconfiguration-lambdas)
     pub fn lambdas(self, value: impl Arg<Arr<Lambdas>>) -> CustomActionLambdaConfiguration<Set, R1, R2> { CustomActionLambdaConfiguration(put(self.0, "Lambdas", value.into_expr()), Phase) }
-    /// `RegionToRun`: `RegionToRun`, required. Update: in place.
+    /// `RegionToRun`: `RegionToRun`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-customactionlambdaconfiguration.html#cfn-arcregionswitch-plan-customactionlambdaconfiguration-regiontorun)
     pub fn region_to_run(self, value: impl Arg<RegionToRun>) -> CustomActionLambdaConfiguration<R0, Set, R2> { CustomActionLambdaConfiguration(put(self.0, "RegionToRun", value.into_expr()), Phase) }
-    /// `RetryIntervalMinutes`: number, required. Update: in place.
+    /// `RetryIntervalMinutes`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-customactionlambdaconfiguration.html#cfn-arcregionswitch-plan-customactionlambdaconfiguration-retryintervalminutes)
     pub fn retry_interval_minutes(self, value: impl Arg<f64>) -> CustomActionLambdaConfiguration<R0, R1, Set> { CustomActionLambdaConfiguration(put(self.0, "RetryIntervalMinutes", value.into_expr()), Phase) }
-    /// `TimeoutMinutes`: number. Update: in place.
+    /// `TimeoutMinutes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-customactionlambdaconfiguration.html#cfn-arcregionswitch-plan-customactionlambdaconfiguration-timeoutminutes)
     pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr()), Phase) }
-    /// `Ungraceful`: `LambdaUngraceful`. Update: in place.
+    /// `Ungraceful`: `LambdaUngraceful`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-customactionlambdaconfiguration.html#cfn-arcregionswitch-plan-customactionlambdaconfiguration-ungraceful)
     pub fn ungraceful(self, value: impl Arg<LambdaUngraceful>) -> Self { Self(put(self.0, "Ungraceful", value.into_expr()), Phase) }
 }
 impl Done for CustomActionLambdaConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -191,19 +191,19 @@ impl DocumentDbConfiguration {
     pub fn new() -> DocumentDbConfiguration<Missing<super::required::Behavior>, Missing<super::required::DatabaseClusterArns>, Missing<super::required::GlobalClusterIdentifier>> { DocumentDbConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> DocumentDbConfiguration<R0, R1, R2> {
-    /// `Behavior`: `DocumentDbConfigurationBehavior`, required. Update: in place.
+    /// `Behavior`: `DocumentDbConfigurationBehavior`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-documentdbconfiguration.html#cfn-arcregionswitch-plan-documentdbconfiguration-behavior)
     pub fn behavior(self, value: impl Arg<DocumentDbConfigurationBehavior>) -> DocumentDbConfiguration<Set, R1, R2> { DocumentDbConfiguration(put(self.0, "Behavior", value.into_expr()), Phase) }
-    /// `CrossAccountRole`: text. Update: in place.
+    /// `CrossAccountRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-documentdbconfiguration.html#cfn-arcregionswitch-plan-documentdbconfiguration-crossaccountrole)
     pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr()), Phase) }
-    /// `DatabaseClusterArns`: list of text, required. Update: in place.
+    /// `DatabaseClusterArns`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-documentdbconfiguration.html#cfn-arcregionswitch-plan-documentdbconfiguration-databaseclusterarns)
     pub fn database_cluster_arns(self, value: impl Arg<Arr<str>>) -> DocumentDbConfiguration<R0, Set, R2> { DocumentDbConfiguration(put(self.0, "DatabaseClusterArns", value.into_expr()), Phase) }
-    /// `ExternalId`: text. Update: in place.
+    /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-documentdbconfiguration.html#cfn-arcregionswitch-plan-documentdbconfiguration-externalid)
     pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
-    /// `GlobalClusterIdentifier`: text, required. Update: in place.
+    /// `GlobalClusterIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-documentdbconfiguration.html#cfn-arcregionswitch-plan-documentdbconfiguration-globalclusteridentifier)
     pub fn global_cluster_identifier(self, value: impl Arg<str>) -> DocumentDbConfiguration<R0, R1, Set> { DocumentDbConfiguration(put(self.0, "GlobalClusterIdentifier", value.into_expr()), Phase) }
-    /// `TimeoutMinutes`: number. Update: in place.
+    /// `TimeoutMinutes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-documentdbconfiguration.html#cfn-arcregionswitch-plan-documentdbconfiguration-timeoutminutes)
     pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr()), Phase) }
-    /// `Ungraceful`: `DocumentDbUngraceful`. Update: in place.
+    /// `Ungraceful`: `DocumentDbUngraceful`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-documentdbconfiguration.html#cfn-arcregionswitch-plan-documentdbconfiguration-ungraceful)
     pub fn ungraceful(self, value: impl Arg<DocumentDbUngraceful>) -> Self { Self(put(self.0, "Ungraceful", value.into_expr()), Phase) }
 }
 impl Done for DocumentDbConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -212,7 +212,7 @@ impl Done for DocumentDbConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl DocumentDbUngraceful {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Ungraceful`: `Ungraceful`. Update: in place.
+    /// `Ungraceful`: `Ungraceful`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-documentdbungraceful.html#cfn-arcregionswitch-plan-documentdbungraceful-ungraceful)
     pub fn ungraceful(self, value: impl Arg<Ungraceful>) -> Self { Self(put(self.0, "Ungraceful", value.into_expr())) }
 }
 impl Done for DocumentDbUngraceful { fn into_props(self) -> Bag { self.0 } }
@@ -223,15 +223,15 @@ impl Ec2AsgCapacityIncreaseConfiguration {
     pub fn new() -> Ec2AsgCapacityIncreaseConfiguration<Missing<super::required::Asgs>> { Ec2AsgCapacityIncreaseConfiguration(Bag::default(), Phase) }
 }
 impl<R0> Ec2AsgCapacityIncreaseConfiguration<R0> {
-    /// `Asgs`: list of `Asg`, required. Update: in place.
+    /// `Asgs`: list of `Asg`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-ec2asgcapacityincreaseconfiguration.html#cfn-arcregionswitch-plan-ec2asgcapacityincreaseconfiguration-asgs)
     pub fn asgs(self, value: impl Arg<Arr<Asg>>) -> Ec2AsgCapacityIncreaseConfiguration<Set> { Ec2AsgCapacityIncreaseConfiguration(put(self.0, "Asgs", value.into_expr()), Phase) }
-    /// `CapacityMonitoringApproach`: `CapacityMonitoringApproach`. Update: in place.
+    /// `CapacityMonitoringApproach`: `CapacityMonitoringApproach`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-ec2asgcapacityincreaseconfiguration.html#cfn-arcregionswitch-plan-ec2asgcapacityincreaseconfiguration-capacitymonitoringapproach)
     pub fn capacity_monitoring_approach(self, value: impl Arg<CapacityMonitoringApproach>) -> Self { Self(put(self.0, "CapacityMonitoringApproach", value.into_expr()), Phase) }
-    /// `TargetPercent`: number. Update: in place.
+    /// `TargetPercent`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-ec2asgcapacityincreaseconfiguration.html#cfn-arcregionswitch-plan-ec2asgcapacityincreaseconfiguration-targetpercent)
     pub fn target_percent(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TargetPercent", value.into_expr()), Phase) }
-    /// `TimeoutMinutes`: number. Update: in place.
+    /// `TimeoutMinutes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-ec2asgcapacityincreaseconfiguration.html#cfn-arcregionswitch-plan-ec2asgcapacityincreaseconfiguration-timeoutminutes)
     pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr()), Phase) }
-    /// `Ungraceful`: `Ec2Ungraceful`. Update: in place.
+    /// `Ungraceful`: `Ec2Ungraceful`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-ec2asgcapacityincreaseconfiguration.html#cfn-arcregionswitch-plan-ec2asgcapacityincreaseconfiguration-ungraceful)
     pub fn ungraceful(self, value: impl Arg<Ec2Ungraceful>) -> Self { Self(put(self.0, "Ungraceful", value.into_expr()), Phase) }
 }
 impl Done for Ec2AsgCapacityIncreaseConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -242,7 +242,7 @@ impl Ec2Ungraceful {
     pub fn new() -> Ec2Ungraceful<Missing<super::required::MinimumSuccessPercentage>> { Ec2Ungraceful(Bag::default(), Phase) }
 }
 impl<R0> Ec2Ungraceful<R0> {
-    /// `MinimumSuccessPercentage`: number, required. Update: in place.
+    /// `MinimumSuccessPercentage`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-ec2ungraceful.html#cfn-arcregionswitch-plan-ec2ungraceful-minimumsuccesspercentage)
     pub fn minimum_success_percentage(self, value: impl Arg<f64>) -> Ec2Ungraceful<Set> { Ec2Ungraceful(put(self.0, "MinimumSuccessPercentage", value.into_expr()), Phase) }
 }
 impl Done for Ec2Ungraceful { fn into_props(self) -> Bag { self.0 } }
@@ -253,15 +253,15 @@ impl EcsCapacityIncreaseConfiguration {
     pub fn new() -> EcsCapacityIncreaseConfiguration<Missing<super::required::Services>> { EcsCapacityIncreaseConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EcsCapacityIncreaseConfiguration<R0> {
-    /// `CapacityMonitoringApproach`: `EcsCapacityIncreaseConfigurationCapacityMonitoringApproach`. Update: in place.
+    /// `CapacityMonitoringApproach`: `EcsCapacityIncreaseConfigurationCapacityMonitoringApproach`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-ecscapacityincreaseconfiguration.html#cfn-arcregionswitch-plan-ecscapacityincreaseconfiguration-capacitymonitoringapproach)
     pub fn capacity_monitoring_approach(self, value: impl Arg<EcsCapacityIncreaseConfigurationCapacityMonitoringApproach>) -> Self { Self(put(self.0, "CapacityMonitoringApproach", value.into_expr()), Phase) }
-    /// `Services`: list of `Service`, required. Update: in place.
+    /// `Services`: list of `Service`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-ecscapacityincreaseconfiguration.html#cfn-arcregionswitch-plan-ecscapacityincreaseconfiguration-services)
     pub fn services(self, value: impl Arg<Arr<Service>>) -> EcsCapacityIncreaseConfiguration<Set> { EcsCapacityIncreaseConfiguration(put(self.0, "Services", value.into_expr()), Phase) }
-    /// `TargetPercent`: number. Update: in place.
+    /// `TargetPercent`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-ecscapacityincreaseconfiguration.html#cfn-arcregionswitch-plan-ecscapacityincreaseconfiguration-targetpercent)
     pub fn target_percent(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TargetPercent", value.into_expr()), Phase) }
-    /// `TimeoutMinutes`: number. Update: in place.
+    /// `TimeoutMinutes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-ecscapacityincreaseconfiguration.html#cfn-arcregionswitch-plan-ecscapacityincreaseconfiguration-timeoutminutes)
     pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr()), Phase) }
-    /// `Ungraceful`: `EcsUngraceful`. Update: in place.
+    /// `Ungraceful`: `EcsUngraceful`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-ecscapacityincreaseconfiguration.html#cfn-arcregionswitch-plan-ecscapacityincreaseconfiguration-ungraceful)
     pub fn ungraceful(self, value: impl Arg<EcsUngraceful>) -> Self { Self(put(self.0, "Ungraceful", value.into_expr()), Phase) }
 }
 impl Done for EcsCapacityIncreaseConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -272,7 +272,7 @@ impl EcsUngraceful {
     pub fn new() -> EcsUngraceful<Missing<super::required::MinimumSuccessPercentage>> { EcsUngraceful(Bag::default(), Phase) }
 }
 impl<R0> EcsUngraceful<R0> {
-    /// `MinimumSuccessPercentage`: number, required. Update: in place.
+    /// `MinimumSuccessPercentage`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-ecsungraceful.html#cfn-arcregionswitch-plan-ecsungraceful-minimumsuccesspercentage)
     pub fn minimum_success_percentage(self, value: impl Arg<f64>) -> EcsUngraceful<Set> { EcsUngraceful(put(self.0, "MinimumSuccessPercentage", value.into_expr()), Phase) }
 }
 impl Done for EcsUngraceful { fn into_props(self) -> Bag { self.0 } }
@@ -283,11 +283,11 @@ impl EksCluster {
     pub fn new() -> EksCluster<Missing<super::required::ClusterArn>> { EksCluster(Bag::default(), Phase) }
 }
 impl<R0> EksCluster<R0> {
-    /// `ClusterArn`: text, required. Update: in place.
+    /// `ClusterArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-ekscluster.html#cfn-arcregionswitch-plan-ekscluster-clusterarn)
     pub fn cluster_arn(self, value: impl Arg<str>) -> EksCluster<Set> { EksCluster(put(self.0, "ClusterArn", value.into_expr()), Phase) }
-    /// `CrossAccountRole`: text. Update: in place.
+    /// `CrossAccountRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-ekscluster.html#cfn-arcregionswitch-plan-ekscluster-crossaccountrole)
     pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr()), Phase) }
-    /// `ExternalId`: text. Update: in place.
+    /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-ekscluster.html#cfn-arcregionswitch-plan-ekscluster-externalid)
     pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
 }
 impl Done for EksCluster { fn into_props(self) -> Bag { self.0 } }
@@ -298,19 +298,19 @@ impl EksResourceScalingConfiguration {
     pub fn new() -> EksResourceScalingConfiguration<Missing<super::required::KubernetesResourceType>> { EksResourceScalingConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EksResourceScalingConfiguration<R0> {
-    /// `CapacityMonitoringApproach`: `EksResourceScalingConfigurationCapacityMonitoringApproach`. Update: in place.
+    /// `CapacityMonitoringApproach`: `EksResourceScalingConfigurationCapacityMonitoringApproach`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-eksresourcescalingconfiguration.html#cfn-arcregionswitch-plan-eksresourcescalingconfiguration-capacitymonitoringapproach)
     pub fn capacity_monitoring_approach(self, value: impl Arg<EksResourceScalingConfigurationCapacityMonitoringApproach>) -> Self { Self(put(self.0, "CapacityMonitoringApproach", value.into_expr()), Phase) }
-    /// `EksClusters`: list of `EksCluster`. Update: in place.
+    /// `EksClusters`: list of `EksCluster`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-eksresourcescalingconfiguration.html#cfn-arcregionswitch-plan-eksresourcescalingconfiguration-eksclusters)
     pub fn eks_clusters(self, value: impl Arg<Arr<EksCluster>>) -> Self { Self(put(self.0, "EksClusters", value.into_expr()), Phase) }
-    /// `KubernetesResourceType`: `KubernetesResourceType`, required. Update: in place.
+    /// `KubernetesResourceType`: `KubernetesResourceType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-eksresourcescalingconfiguration.html#cfn-arcregionswitch-plan-eksresourcescalingconfiguration-kubernetesresourcetype)
     pub fn kubernetes_resource_type(self, value: impl Arg<KubernetesResourceType>) -> EksResourceScalingConfiguration<Set> { EksResourceScalingConfiguration(put(self.0, "KubernetesResourceType", value.into_expr()), Phase) }
-    /// `ScalingResources`: list of map of map of `KubernetesScalingResource`. Update: in place.
+    /// `ScalingResources`: list of map of map of `KubernetesScalingResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-eksresourcescalingconfiguration.html#cfn-arcregionswitch-plan-eksresourcescalingconfiguration-scalingresources)
     pub fn scaling_resources(self, value: impl Arg<Arr<Dict<Dict<KubernetesScalingResource>>>>) -> Self { Self(put(self.0, "ScalingResources", value.into_expr()), Phase) }
-    /// `TargetPercent`: number. Update: in place.
+    /// `TargetPercent`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-eksresourcescalingconfiguration.html#cfn-arcregionswitch-plan-eksresourcescalingconfiguration-targetpercent)
     pub fn target_percent(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TargetPercent", value.into_expr()), Phase) }
-    /// `TimeoutMinutes`: number. Update: in place.
+    /// `TimeoutMinutes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-eksresourcescalingconfiguration.html#cfn-arcregionswitch-plan-eksresourcescalingconfiguration-timeoutminutes)
     pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr()), Phase) }
-    /// `Ungraceful`: `EksResourceScalingUngraceful`. Update: in place.
+    /// `Ungraceful`: `EksResourceScalingUngraceful`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-eksresourcescalingconfiguration.html#cfn-arcregionswitch-plan-eksresourcescalingconfiguration-ungraceful)
     pub fn ungraceful(self, value: impl Arg<EksResourceScalingUngraceful>) -> Self { Self(put(self.0, "Ungraceful", value.into_expr()), Phase) }
 }
 impl Done for EksResourceScalingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -321,7 +321,7 @@ impl EksResourceScalingUngraceful {
     pub fn new() -> EksResourceScalingUngraceful<Missing<super::required::MinimumSuccessPercentage>> { EksResourceScalingUngraceful(Bag::default(), Phase) }
 }
 impl<R0> EksResourceScalingUngraceful<R0> {
-    /// `MinimumSuccessPercentage`: number, required. Update: in place.
+    /// `MinimumSuccessPercentage`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-eksresourcescalingungraceful.html#cfn-arcregionswitch-plan-eksresourcescalingungraceful-minimumsuccesspercentage)
     pub fn minimum_success_percentage(self, value: impl Arg<f64>) -> EksResourceScalingUngraceful<Set> { EksResourceScalingUngraceful(put(self.0, "MinimumSuccessPercentage", value.into_expr()), Phase) }
 }
 impl Done for EksResourceScalingUngraceful { fn into_props(self) -> Bag { self.0 } }
@@ -332,11 +332,11 @@ impl EventSourceMapping {
     pub fn new() -> EventSourceMapping<Missing<super::required::Arn>> { EventSourceMapping(Bag::default(), Phase) }
 }
 impl<R0> EventSourceMapping<R0> {
-    /// `Arn`: text, required. Update: in place.
+    /// `Arn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-eventsourcemapping.html#cfn-arcregionswitch-plan-eventsourcemapping-arn)
     pub fn arn(self, value: impl Arg<str>) -> EventSourceMapping<Set> { EventSourceMapping(put(self.0, "Arn", value.into_expr()), Phase) }
-    /// `CrossAccountRole`: text. Update: in place.
+    /// `CrossAccountRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-eventsourcemapping.html#cfn-arcregionswitch-plan-eventsourcemapping-crossaccountrole)
     pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr()), Phase) }
-    /// `ExternalId`: text. Update: in place.
+    /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-eventsourcemapping.html#cfn-arcregionswitch-plan-eventsourcemapping-externalid)
     pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
 }
 impl Done for EventSourceMapping { fn into_props(self) -> Bag { self.0 } }
@@ -347,9 +347,9 @@ impl ExecutionApprovalConfiguration {
     pub fn new() -> ExecutionApprovalConfiguration<Missing<super::required::ApprovalRole>> { ExecutionApprovalConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ExecutionApprovalConfiguration<R0> {
-    /// `ApprovalRole`: text, required. Update: in place.
+    /// `ApprovalRole`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-executionapprovalconfiguration.html#cfn-arcregionswitch-plan-executionapprovalconfiguration-approvalrole)
     pub fn approval_role(self, value: impl Arg<str>) -> ExecutionApprovalConfiguration<Set> { ExecutionApprovalConfiguration(put(self.0, "ApprovalRole", value.into_expr()), Phase) }
-    /// `TimeoutMinutes`: number. Update: in place.
+    /// `TimeoutMinutes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-executionapprovalconfiguration.html#cfn-arcregionswitch-plan-executionapprovalconfiguration-timeoutminutes)
     pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr()), Phase) }
 }
 impl Done for ExecutionApprovalConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -358,41 +358,41 @@ impl Done for ExecutionApprovalConfiguration { fn into_props(self) -> Bag { self
 impl ExecutionBlockConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ArcRoutingControlConfig`: `ArcRoutingControlConfiguration`. Update: in place.
+    /// `ArcRoutingControlConfig`: `ArcRoutingControlConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-executionblockconfiguration.html#cfn-arcregionswitch-plan-executionblockconfiguration-arcroutingcontrolconfig)
     pub fn arc_routing_control_config(self, value: impl Arg<ArcRoutingControlConfiguration>) -> Self { Self(put(self.0, "ArcRoutingControlConfig", value.into_expr())) }
-    /// `AuroraProvisionedScalingConfig`: `AuroraProvisionedScalingConfiguration`. Update: in place.
+    /// `AuroraProvisionedScalingConfig`: `AuroraProvisionedScalingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-executionblockconfiguration.html#cfn-arcregionswitch-plan-executionblockconfiguration-auroraprovisionedscalingconfig)
     pub fn aurora_provisioned_scaling_config(self, value: impl Arg<AuroraProvisionedScalingConfiguration>) -> Self { Self(put(self.0, "AuroraProvisionedScalingConfig", value.into_expr())) }
-    /// `AuroraServerlessScalingConfig`: `AuroraServerlessScalingConfiguration`. Update: in place.
+    /// `AuroraServerlessScalingConfig`: `AuroraServerlessScalingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-executionblockconfiguration.html#cfn-arcregionswitch-plan-executionblockconfiguration-auroraserverlessscalingconfig)
     pub fn aurora_serverless_scaling_config(self, value: impl Arg<AuroraServerlessScalingConfiguration>) -> Self { Self(put(self.0, "AuroraServerlessScalingConfig", value.into_expr())) }
-    /// `CustomActionLambdaConfig`: `CustomActionLambdaConfiguration`. Update: in place.
+    /// `CustomActionLambdaConfig`: `CustomActionLambdaConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-executionblockconfiguration.html#cfn-arcregionswitch-plan-executionblockconfiguration-customactionlambdaconfig)
     pub fn custom_action_lambda_config(self, value: impl Arg<CustomActionLambdaConfiguration>) -> Self { Self(put(self.0, "CustomActionLambdaConfig", value.into_expr())) }
-    /// `DocumentDbConfig`: `DocumentDbConfiguration`. Update: in place.
+    /// `DocumentDbConfig`: `DocumentDbConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-executionblockconfiguration.html#cfn-arcregionswitch-plan-executionblockconfiguration-documentdbconfig)
     pub fn document_db_config(self, value: impl Arg<DocumentDbConfiguration>) -> Self { Self(put(self.0, "DocumentDbConfig", value.into_expr())) }
-    /// `Ec2AsgCapacityIncreaseConfig`: `Ec2AsgCapacityIncreaseConfiguration`. Update: in place.
+    /// `Ec2AsgCapacityIncreaseConfig`: `Ec2AsgCapacityIncreaseConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-executionblockconfiguration.html#cfn-arcregionswitch-plan-executionblockconfiguration-ec2asgcapacityincreaseconfig)
     pub fn ec2_asg_capacity_increase_config(self, value: impl Arg<Ec2AsgCapacityIncreaseConfiguration>) -> Self { Self(put(self.0, "Ec2AsgCapacityIncreaseConfig", value.into_expr())) }
-    /// `EcsCapacityIncreaseConfig`: `EcsCapacityIncreaseConfiguration`. Update: in place.
+    /// `EcsCapacityIncreaseConfig`: `EcsCapacityIncreaseConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-executionblockconfiguration.html#cfn-arcregionswitch-plan-executionblockconfiguration-ecscapacityincreaseconfig)
     pub fn ecs_capacity_increase_config(self, value: impl Arg<EcsCapacityIncreaseConfiguration>) -> Self { Self(put(self.0, "EcsCapacityIncreaseConfig", value.into_expr())) }
-    /// `EksResourceScalingConfig`: `EksResourceScalingConfiguration`. Update: in place.
+    /// `EksResourceScalingConfig`: `EksResourceScalingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-executionblockconfiguration.html#cfn-arcregionswitch-plan-executionblockconfiguration-eksresourcescalingconfig)
     pub fn eks_resource_scaling_config(self, value: impl Arg<EksResourceScalingConfiguration>) -> Self { Self(put(self.0, "EksResourceScalingConfig", value.into_expr())) }
-    /// `ExecutionApprovalConfig`: `ExecutionApprovalConfiguration`. Update: in place.
+    /// `ExecutionApprovalConfig`: `ExecutionApprovalConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-executionblockconfiguration.html#cfn-arcregionswitch-plan-executionblockconfiguration-executionapprovalconfig)
     pub fn execution_approval_config(self, value: impl Arg<ExecutionApprovalConfiguration>) -> Self { Self(put(self.0, "ExecutionApprovalConfig", value.into_expr())) }
-    /// `GlobalAuroraConfig`: `GlobalAuroraConfiguration`. Update: in place.
+    /// `GlobalAuroraConfig`: `GlobalAuroraConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-executionblockconfiguration.html#cfn-arcregionswitch-plan-executionblockconfiguration-globalauroraconfig)
     pub fn global_aurora_config(self, value: impl Arg<GlobalAuroraConfiguration>) -> Self { Self(put(self.0, "GlobalAuroraConfig", value.into_expr())) }
-    /// `LambdaEventSourceMappingConfig`: `LambdaEventSourceMappingConfiguration`. Update: in place.
+    /// `LambdaEventSourceMappingConfig`: `LambdaEventSourceMappingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-executionblockconfiguration.html#cfn-arcregionswitch-plan-executionblockconfiguration-lambdaeventsourcemappingconfig)
     pub fn lambda_event_source_mapping_config(self, value: impl Arg<LambdaEventSourceMappingConfiguration>) -> Self { Self(put(self.0, "LambdaEventSourceMappingConfig", value.into_expr())) }
-    /// `NeptuneGlobalDatabaseConfig`: `NeptuneGlobalDatabaseConfiguration`. Update: in place.
+    /// `NeptuneGlobalDatabaseConfig`: `NeptuneGlobalDatabaseConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-executionblockconfiguration.html#cfn-arcregionswitch-plan-executionblockconfiguration-neptuneglobaldatabaseconfig)
     pub fn neptune_global_database_config(self, value: impl Arg<NeptuneGlobalDatabaseConfiguration>) -> Self { Self(put(self.0, "NeptuneGlobalDatabaseConfig", value.into_expr())) }
-    /// `ParallelConfig`: `ParallelExecutionBlockConfiguration`. Update: in place.
+    /// `ParallelConfig`: `ParallelExecutionBlockConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-executionblockconfiguration.html#cfn-arcregionswitch-plan-executionblockconfiguration-parallelconfig)
     pub fn parallel_config(self, value: impl Arg<ParallelExecutionBlockConfiguration>) -> Self { Self(put(self.0, "ParallelConfig", value.into_expr())) }
-    /// `RdsCreateCrossRegionReadReplicaConfig`: `RdsCreateCrossRegionReplicaConfiguration`. Update: in place.
+    /// `RdsCreateCrossRegionReadReplicaConfig`: `RdsCreateCrossRegionReplicaConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-executionblockconfiguration.html#cfn-arcregionswitch-plan-executionblockconfiguration-rdscreatecrossregionreadreplicaconfig)
     pub fn rds_create_cross_region_read_replica_config(self, value: impl Arg<RdsCreateCrossRegionReplicaConfiguration>) -> Self { Self(put(self.0, "RdsCreateCrossRegionReadReplicaConfig", value.into_expr())) }
-    /// `RdsPromoteReadReplicaConfig`: `RdsPromoteReadReplicaConfiguration`. Update: in place.
+    /// `RdsPromoteReadReplicaConfig`: `RdsPromoteReadReplicaConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-executionblockconfiguration.html#cfn-arcregionswitch-plan-executionblockconfiguration-rdspromotereadreplicaconfig)
     pub fn rds_promote_read_replica_config(self, value: impl Arg<RdsPromoteReadReplicaConfiguration>) -> Self { Self(put(self.0, "RdsPromoteReadReplicaConfig", value.into_expr())) }
-    /// `RdsSwitchoverReadReplicaConfig`: `RdsSwitchoverReadReplicaConfiguration`. Update: in place.
+    /// `RdsSwitchoverReadReplicaConfig`: `RdsSwitchoverReadReplicaConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-executionblockconfiguration.html#cfn-arcregionswitch-plan-executionblockconfiguration-rdsswitchoverreadreplicaconfig)
     pub fn rds_switchover_read_replica_config(self, value: impl Arg<RdsSwitchoverReadReplicaConfiguration>) -> Self { Self(put(self.0, "RdsSwitchoverReadReplicaConfig", value.into_expr())) }
-    /// `RegionSwitchPlanConfig`: `RegionSwitchPlanConfiguration`. Update: in place.
+    /// `RegionSwitchPlanConfig`: `RegionSwitchPlanConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-executionblockconfiguration.html#cfn-arcregionswitch-plan-executionblockconfiguration-regionswitchplanconfig)
     pub fn region_switch_plan_config(self, value: impl Arg<RegionSwitchPlanConfiguration>) -> Self { Self(put(self.0, "RegionSwitchPlanConfig", value.into_expr())) }
-    /// `Route53HealthCheckConfig`: `Route53HealthCheckConfiguration`. Update: in place.
+    /// `Route53HealthCheckConfig`: `Route53HealthCheckConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-executionblockconfiguration.html#cfn-arcregionswitch-plan-executionblockconfiguration-route53healthcheckconfig)
     pub fn route53_health_check_config(self, value: impl Arg<Route53HealthCheckConfiguration>) -> Self { Self(put(self.0, "Route53HealthCheckConfig", value.into_expr())) }
 }
 impl Done for ExecutionBlockConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -403,19 +403,19 @@ impl GlobalAuroraConfiguration {
     pub fn new() -> GlobalAuroraConfiguration<Missing<super::required::Behavior>, Missing<super::required::DatabaseClusterArns>, Missing<super::required::GlobalClusterIdentifier>> { GlobalAuroraConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> GlobalAuroraConfiguration<R0, R1, R2> {
-    /// `Behavior`: `GlobalAuroraConfigurationBehavior`, required. Update: in place.
+    /// `Behavior`: `GlobalAuroraConfigurationBehavior`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-globalauroraconfiguration.html#cfn-arcregionswitch-plan-globalauroraconfiguration-behavior)
     pub fn behavior(self, value: impl Arg<GlobalAuroraConfigurationBehavior>) -> GlobalAuroraConfiguration<Set, R1, R2> { GlobalAuroraConfiguration(put(self.0, "Behavior", value.into_expr()), Phase) }
-    /// `CrossAccountRole`: text. Update: in place.
+    /// `CrossAccountRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-globalauroraconfiguration.html#cfn-arcregionswitch-plan-globalauroraconfiguration-crossaccountrole)
     pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr()), Phase) }
-    /// `DatabaseClusterArns`: list of text, required. Update: in place.
+    /// `DatabaseClusterArns`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-globalauroraconfiguration.html#cfn-arcregionswitch-plan-globalauroraconfiguration-databaseclusterarns)
     pub fn database_cluster_arns(self, value: impl Arg<Arr<str>>) -> GlobalAuroraConfiguration<R0, Set, R2> { GlobalAuroraConfiguration(put(self.0, "DatabaseClusterArns", value.into_expr()), Phase) }
-    /// `ExternalId`: text. Update: in place.
+    /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-globalauroraconfiguration.html#cfn-arcregionswitch-plan-globalauroraconfiguration-externalid)
     pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
-    /// `GlobalClusterIdentifier`: text, required. Update: in place.
+    /// `GlobalClusterIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-globalauroraconfiguration.html#cfn-arcregionswitch-plan-globalauroraconfiguration-globalclusteridentifier)
     pub fn global_cluster_identifier(self, value: impl Arg<str>) -> GlobalAuroraConfiguration<R0, R1, Set> { GlobalAuroraConfiguration(put(self.0, "GlobalClusterIdentifier", value.into_expr()), Phase) }
-    /// `TimeoutMinutes`: number. Update: in place.
+    /// `TimeoutMinutes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-globalauroraconfiguration.html#cfn-arcregionswitch-plan-globalauroraconfiguration-timeoutminutes)
     pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr()), Phase) }
-    /// `Ungraceful`: `GlobalAuroraUngraceful`. Update: in place.
+    /// `Ungraceful`: `GlobalAuroraUngraceful`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-globalauroraconfiguration.html#cfn-arcregionswitch-plan-globalauroraconfiguration-ungraceful)
     pub fn ungraceful(self, value: impl Arg<GlobalAuroraUngraceful>) -> Self { Self(put(self.0, "Ungraceful", value.into_expr()), Phase) }
 }
 impl Done for GlobalAuroraConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -424,7 +424,7 @@ impl Done for GlobalAuroraConfiguration { fn into_props(self) -> Bag { self.0 } 
 impl GlobalAuroraUngraceful {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Ungraceful`: `Ungraceful`. Update: in place.
+    /// `Ungraceful`: `Ungraceful`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-globalauroraungraceful.html#cfn-arcregionswitch-plan-globalauroraungraceful-ungraceful)
     pub fn ungraceful(self, value: impl Arg<Ungraceful>) -> Self { Self(put(self.0, "Ungraceful", value.into_expr())) }
 }
 impl Done for GlobalAuroraUngraceful { fn into_props(self) -> Bag { self.0 } }
@@ -433,9 +433,9 @@ impl Done for GlobalAuroraUngraceful { fn into_props(self) -> Bag { self.0 } }
 impl HealthCheckState {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `HealthCheckId`: text. Update: in place.
+    /// `HealthCheckId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-healthcheckstate.html#cfn-arcregionswitch-plan-healthcheckstate-healthcheckid)
     pub fn health_check_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthCheckId", value.into_expr())) }
-    /// `Region`: text. Update: in place.
+    /// `Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-healthcheckstate.html#cfn-arcregionswitch-plan-healthcheckstate-region)
     pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
 }
 impl Done for HealthCheckState { fn into_props(self) -> Bag { self.0 } }
@@ -446,9 +446,9 @@ impl KubernetesResourceType {
     pub fn new() -> KubernetesResourceType<Missing<super::required::ApiVersion>, Missing<super::required::Kind>> { KubernetesResourceType(Bag::default(), Phase) }
 }
 impl<R0, R1> KubernetesResourceType<R0, R1> {
-    /// `ApiVersion`: text, required. Update: in place.
+    /// `ApiVersion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-kubernetesresourcetype.html#cfn-arcregionswitch-plan-kubernetesresourcetype-apiversion)
     pub fn api_version(self, value: impl Arg<str>) -> KubernetesResourceType<Set, R1> { KubernetesResourceType(put(self.0, "ApiVersion", value.into_expr()), Phase) }
-    /// `Kind`: text, required. Update: in place.
+    /// `Kind`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-kubernetesresourcetype.html#cfn-arcregionswitch-plan-kubernetesresourcetype-kind)
     pub fn kind(self, value: impl Arg<str>) -> KubernetesResourceType<R0, Set> { KubernetesResourceType(put(self.0, "Kind", value.into_expr()), Phase) }
 }
 impl Done for KubernetesResourceType { fn into_props(self) -> Bag { self.0 } }
@@ -459,11 +459,11 @@ impl KubernetesScalingResource {
     pub fn new() -> KubernetesScalingResource<Missing<super::required::Name>, Missing<super::required::Namespace>> { KubernetesScalingResource(Bag::default(), Phase) }
 }
 impl<R0, R1> KubernetesScalingResource<R0, R1> {
-    /// `HpaName`: text. Update: in place.
+    /// `HpaName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-kubernetesscalingresource.html#cfn-arcregionswitch-plan-kubernetesscalingresource-hpaname)
     pub fn hpa_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HpaName", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-kubernetesscalingresource.html#cfn-arcregionswitch-plan-kubernetesscalingresource-name)
     pub fn name(self, value: impl Arg<str>) -> KubernetesScalingResource<Set, R1> { KubernetesScalingResource(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Namespace`: text, required. Update: in place.
+    /// `Namespace`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-kubernetesscalingresource.html#cfn-arcregionswitch-plan-kubernetesscalingresource-namespace)
     pub fn namespace(self, value: impl Arg<str>) -> KubernetesScalingResource<R0, Set> { KubernetesScalingResource(put(self.0, "Namespace", value.into_expr()), Phase) }
 }
 impl Done for KubernetesScalingResource { fn into_props(self) -> Bag { self.0 } }
@@ -474,13 +474,13 @@ impl LambdaEventSourceMappingConfiguration {
     pub fn new() -> LambdaEventSourceMappingConfiguration<Missing<super::required::Action>, Missing<super::required::RegionEventSourceMappings>> { LambdaEventSourceMappingConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> LambdaEventSourceMappingConfiguration<R0, R1> {
-    /// `Action`: `LambdaEventSourceMappingConfigurationAction`, required. Update: in place.
+    /// `Action`: `LambdaEventSourceMappingConfigurationAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-lambdaeventsourcemappingconfiguration.html#cfn-arcregionswitch-plan-lambdaeventsourcemappingconfiguration-action)
     pub fn action(self, value: impl Arg<LambdaEventSourceMappingConfigurationAction>) -> LambdaEventSourceMappingConfiguration<Set, R1> { LambdaEventSourceMappingConfiguration(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `RegionEventSourceMappings`: map of `EventSourceMapping`, required. Update: in place.
+    /// `RegionEventSourceMappings`: map of `EventSourceMapping`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-lambdaeventsourcemappingconfiguration.html#cfn-arcregionswitch-plan-lambdaeventsourcemappingconfiguration-regioneventsourcemappings)
     pub fn region_event_source_mappings(self, value: impl Arg<Dict<EventSourceMapping>>) -> LambdaEventSourceMappingConfiguration<R0, Set> { LambdaEventSourceMappingConfiguration(put(self.0, "RegionEventSourceMappings", value.into_expr()), Phase) }
-    /// `TimeoutMinutes`: number. Update: in place.
+    /// `TimeoutMinutes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-lambdaeventsourcemappingconfiguration.html#cfn-arcregionswitch-plan-lambdaeventsourcemappingconfiguration-timeoutminutes)
     pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr()), Phase) }
-    /// `Ungraceful`: `LambdaEventSourceMappingUngraceful`. Update: in place.
+    /// `Ungraceful`: `LambdaEventSourceMappingUngraceful`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-lambdaeventsourcemappingconfiguration.html#cfn-arcregionswitch-plan-lambdaeventsourcemappingconfiguration-ungraceful)
     pub fn ungraceful(self, value: impl Arg<LambdaEventSourceMappingUngraceful>) -> Self { Self(put(self.0, "Ungraceful", value.into_expr()), Phase) }
 }
 impl Done for LambdaEventSourceMappingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -489,7 +489,7 @@ impl Done for LambdaEventSourceMappingConfiguration { fn into_props(self) -> Bag
 impl LambdaEventSourceMappingUngraceful {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Behavior`: `Behavior`. Update: in place.
+    /// `Behavior`: `Behavior`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-lambdaeventsourcemappingungraceful.html#cfn-arcregionswitch-plan-lambdaeventsourcemappingungraceful-behavior)
     pub fn behavior(self, value: impl Arg<Behavior>) -> Self { Self(put(self.0, "Behavior", value.into_expr())) }
 }
 impl Done for LambdaEventSourceMappingUngraceful { fn into_props(self) -> Bag { self.0 } }
@@ -498,7 +498,7 @@ impl Done for LambdaEventSourceMappingUngraceful { fn into_props(self) -> Bag { 
 impl LambdaUngraceful {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Behavior`: `Behavior`. Update: in place.
+    /// `Behavior`: `Behavior`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-lambdaungraceful.html#cfn-arcregionswitch-plan-lambdaungraceful-behavior)
     pub fn behavior(self, value: impl Arg<Behavior>) -> Self { Self(put(self.0, "Behavior", value.into_expr())) }
 }
 impl Done for LambdaUngraceful { fn into_props(self) -> Bag { self.0 } }
@@ -507,11 +507,11 @@ impl Done for LambdaUngraceful { fn into_props(self) -> Bag { self.0 } }
 impl Lambdas {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Arn`: text. Update: in place.
+    /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-lambdas.html#cfn-arcregionswitch-plan-lambdas-arn)
     pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
-    /// `CrossAccountRole`: text. Update: in place.
+    /// `CrossAccountRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-lambdas.html#cfn-arcregionswitch-plan-lambdas-crossaccountrole)
     pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr())) }
-    /// `ExternalId`: text. Update: in place.
+    /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-lambdas.html#cfn-arcregionswitch-plan-lambdas-externalid)
     pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr())) }
 }
 impl Done for Lambdas { fn into_props(self) -> Bag { self.0 } }
@@ -522,19 +522,19 @@ impl NeptuneGlobalDatabaseConfiguration {
     pub fn new() -> NeptuneGlobalDatabaseConfiguration<Missing<super::required::Behavior>, Missing<super::required::GlobalClusterIdentifier>, Missing<super::required::RegionDatabaseClusterArns>> { NeptuneGlobalDatabaseConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> NeptuneGlobalDatabaseConfiguration<R0, R1, R2> {
-    /// `Behavior`: `NeptuneGlobalDatabaseConfigurationBehavior`, required. Update: in place.
+    /// `Behavior`: `NeptuneGlobalDatabaseConfigurationBehavior`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-neptuneglobaldatabaseconfiguration.html#cfn-arcregionswitch-plan-neptuneglobaldatabaseconfiguration-behavior)
     pub fn behavior(self, value: impl Arg<NeptuneGlobalDatabaseConfigurationBehavior>) -> NeptuneGlobalDatabaseConfiguration<Set, R1, R2> { NeptuneGlobalDatabaseConfiguration(put(self.0, "Behavior", value.into_expr()), Phase) }
-    /// `CrossAccountRole`: text. Update: in place.
+    /// `CrossAccountRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-neptuneglobaldatabaseconfiguration.html#cfn-arcregionswitch-plan-neptuneglobaldatabaseconfiguration-crossaccountrole)
     pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr()), Phase) }
-    /// `ExternalId`: text. Update: in place.
+    /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-neptuneglobaldatabaseconfiguration.html#cfn-arcregionswitch-plan-neptuneglobaldatabaseconfiguration-externalid)
     pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
-    /// `GlobalClusterIdentifier`: text, required. Update: in place.
+    /// `GlobalClusterIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-neptuneglobaldatabaseconfiguration.html#cfn-arcregionswitch-plan-neptuneglobaldatabaseconfiguration-globalclusteridentifier)
     pub fn global_cluster_identifier(self, value: impl Arg<str>) -> NeptuneGlobalDatabaseConfiguration<R0, Set, R2> { NeptuneGlobalDatabaseConfiguration(put(self.0, "GlobalClusterIdentifier", value.into_expr()), Phase) }
-    /// `RegionDatabaseClusterArns`: map of text, required. Update: in place.
+    /// `RegionDatabaseClusterArns`: map of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-neptuneglobaldatabaseconfiguration.html#cfn-arcregionswitch-plan-neptuneglobaldatabaseconfiguration-regiondatabaseclusterarns)
     pub fn region_database_cluster_arns(self, value: impl Arg<Dict<str>>) -> NeptuneGlobalDatabaseConfiguration<R0, R1, Set> { NeptuneGlobalDatabaseConfiguration(put(self.0, "RegionDatabaseClusterArns", value.into_expr()), Phase) }
-    /// `TimeoutMinutes`: number. Update: in place.
+    /// `TimeoutMinutes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-neptuneglobaldatabaseconfiguration.html#cfn-arcregionswitch-plan-neptuneglobaldatabaseconfiguration-timeoutminutes)
     pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr()), Phase) }
-    /// `Ungraceful`: `NeptuneUngraceful`. Update: in place.
+    /// `Ungraceful`: `NeptuneUngraceful`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-neptuneglobaldatabaseconfiguration.html#cfn-arcregionswitch-plan-neptuneglobaldatabaseconfiguration-ungraceful)
     pub fn ungraceful(self, value: impl Arg<NeptuneUngraceful>) -> Self { Self(put(self.0, "Ungraceful", value.into_expr()), Phase) }
 }
 impl Done for NeptuneGlobalDatabaseConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -543,7 +543,7 @@ impl Done for NeptuneGlobalDatabaseConfiguration { fn into_props(self) -> Bag { 
 impl NeptuneUngraceful {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Ungraceful`: `Ungraceful`. Update: in place.
+    /// `Ungraceful`: `Ungraceful`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-neptuneungraceful.html#cfn-arcregionswitch-plan-neptuneungraceful-ungraceful)
     pub fn ungraceful(self, value: impl Arg<Ungraceful>) -> Self { Self(put(self.0, "Ungraceful", value.into_expr())) }
 }
 impl Done for NeptuneUngraceful { fn into_props(self) -> Bag { self.0 } }
@@ -554,7 +554,7 @@ impl ParallelExecutionBlockConfiguration {
     pub fn new() -> ParallelExecutionBlockConfiguration<Missing<super::required::Steps>> { ParallelExecutionBlockConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ParallelExecutionBlockConfiguration<R0> {
-    /// `Steps`: list of `Step`, required. Update: in place.
+    /// `Steps`: list of `Step`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-parallelexecutionblockconfiguration.html#cfn-arcregionswitch-plan-parallelexecutionblockconfiguration-steps)
     pub fn steps(self, value: impl Arg<Arr<Step>>) -> ParallelExecutionBlockConfiguration<Set> { ParallelExecutionBlockConfiguration(put(self.0, "Steps", value.into_expr()), Phase) }
 }
 impl Done for ParallelExecutionBlockConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -565,13 +565,13 @@ impl RdsCreateCrossRegionReplicaConfiguration {
     pub fn new() -> RdsCreateCrossRegionReplicaConfiguration<Missing<super::required::DbInstanceArnMap>> { RdsCreateCrossRegionReplicaConfiguration(Bag::default(), Phase) }
 }
 impl<R0> RdsCreateCrossRegionReplicaConfiguration<R0> {
-    /// `CrossAccountRole`: text. Update: in place.
+    /// `CrossAccountRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-rdscreatecrossregionreplicaconfiguration.html#cfn-arcregionswitch-plan-rdscreatecrossregionreplicaconfiguration-crossaccountrole)
     pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr()), Phase) }
-    /// `DbInstanceArnMap`: map of text, required. Update: in place.
+    /// `DbInstanceArnMap`: map of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-rdscreatecrossregionreplicaconfiguration.html#cfn-arcregionswitch-plan-rdscreatecrossregionreplicaconfiguration-dbinstancearnmap)
     pub fn db_instance_arn_map(self, value: impl Arg<Dict<str>>) -> RdsCreateCrossRegionReplicaConfiguration<Set> { RdsCreateCrossRegionReplicaConfiguration(put(self.0, "DbInstanceArnMap", value.into_expr()), Phase) }
-    /// `ExternalId`: text. Update: in place.
+    /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-rdscreatecrossregionreplicaconfiguration.html#cfn-arcregionswitch-plan-rdscreatecrossregionreplicaconfiguration-externalid)
     pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
-    /// `TimeoutMinutes`: number. Update: in place.
+    /// `TimeoutMinutes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-rdscreatecrossregionreplicaconfiguration.html#cfn-arcregionswitch-plan-rdscreatecrossregionreplicaconfiguration-timeoutminutes)
     pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr()), Phase) }
 }
 impl Done for RdsCreateCrossRegionReplicaConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -582,13 +582,13 @@ impl RdsPromoteReadReplicaConfiguration {
     pub fn new() -> RdsPromoteReadReplicaConfiguration<Missing<super::required::DbInstanceArnMap>> { RdsPromoteReadReplicaConfiguration(Bag::default(), Phase) }
 }
 impl<R0> RdsPromoteReadReplicaConfiguration<R0> {
-    /// `CrossAccountRole`: text. Update: in place.
+    /// `CrossAccountRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-rdspromotereadreplicaconfiguration.html#cfn-arcregionswitch-plan-rdspromotereadreplicaconfiguration-crossaccountrole)
     pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr()), Phase) }
-    /// `DbInstanceArnMap`: map of text, required. Update: in place.
+    /// `DbInstanceArnMap`: map of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-rdspromotereadreplicaconfiguration.html#cfn-arcregionswitch-plan-rdspromotereadreplicaconfiguration-dbinstancearnmap)
     pub fn db_instance_arn_map(self, value: impl Arg<Dict<str>>) -> RdsPromoteReadReplicaConfiguration<Set> { RdsPromoteReadReplicaConfiguration(put(self.0, "DbInstanceArnMap", value.into_expr()), Phase) }
-    /// `ExternalId`: text. Update: in place.
+    /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-rdspromotereadreplicaconfiguration.html#cfn-arcregionswitch-plan-rdspromotereadreplicaconfiguration-externalid)
     pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
-    /// `TimeoutMinutes`: number. Update: in place.
+    /// `TimeoutMinutes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-rdspromotereadreplicaconfiguration.html#cfn-arcregionswitch-plan-rdspromotereadreplicaconfiguration-timeoutminutes)
     pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr()), Phase) }
 }
 impl Done for RdsPromoteReadReplicaConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -599,15 +599,15 @@ impl RdsSwitchoverReadReplicaConfiguration {
     pub fn new() -> RdsSwitchoverReadReplicaConfiguration<Missing<super::required::DbInstanceArnMap>> { RdsSwitchoverReadReplicaConfiguration(Bag::default(), Phase) }
 }
 impl<R0> RdsSwitchoverReadReplicaConfiguration<R0> {
-    /// `CrossAccountRole`: text. Update: in place.
+    /// `CrossAccountRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-rdsswitchoverreadreplicaconfiguration.html#cfn-arcregionswitch-plan-rdsswitchoverreadreplicaconfiguration-crossaccountrole)
     pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr()), Phase) }
-    /// `DbInstanceArnMap`: map of text, required. Update: in place.
+    /// `DbInstanceArnMap`: map of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-rdsswitchoverreadreplicaconfiguration.html#cfn-arcregionswitch-plan-rdsswitchoverreadreplicaconfiguration-dbinstancearnmap)
     pub fn db_instance_arn_map(self, value: impl Arg<Dict<str>>) -> RdsSwitchoverReadReplicaConfiguration<Set> { RdsSwitchoverReadReplicaConfiguration(put(self.0, "DbInstanceArnMap", value.into_expr()), Phase) }
-    /// `ExternalId`: text. Update: in place.
+    /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-rdsswitchoverreadreplicaconfiguration.html#cfn-arcregionswitch-plan-rdsswitchoverreadreplicaconfiguration-externalid)
     pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
-    /// `TimeoutMinutes`: number. Update: in place.
+    /// `TimeoutMinutes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-rdsswitchoverreadreplicaconfiguration.html#cfn-arcregionswitch-plan-rdsswitchoverreadreplicaconfiguration-timeoutminutes)
     pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr()), Phase) }
-    /// `Ungraceful`: `RdsUngraceful`. Update: in place.
+    /// `Ungraceful`: `RdsUngraceful`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-rdsswitchoverreadreplicaconfiguration.html#cfn-arcregionswitch-plan-rdsswitchoverreadreplicaconfiguration-ungraceful)
     pub fn ungraceful(self, value: impl Arg<RdsUngraceful>) -> Self { Self(put(self.0, "Ungraceful", value.into_expr()), Phase) }
 }
 impl Done for RdsSwitchoverReadReplicaConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -616,7 +616,7 @@ impl Done for RdsSwitchoverReadReplicaConfiguration { fn into_props(self) -> Bag
 impl RdsUngraceful {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Ungraceful`: `RdsUngracefulUngraceful`. Update: in place.
+    /// `Ungraceful`: `RdsUngracefulUngraceful`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-rdsungraceful.html#cfn-arcregionswitch-plan-rdsungraceful-ungraceful)
     pub fn ungraceful(self, value: impl Arg<RdsUngracefulUngraceful>) -> Self { Self(put(self.0, "Ungraceful", value.into_expr())) }
 }
 impl Done for RdsUngraceful { fn into_props(self) -> Bag { self.0 } }
@@ -627,11 +627,11 @@ impl RegionSwitchPlanConfiguration {
     pub fn new() -> RegionSwitchPlanConfiguration<Missing<super::required::Arn>> { RegionSwitchPlanConfiguration(Bag::default(), Phase) }
 }
 impl<R0> RegionSwitchPlanConfiguration<R0> {
-    /// `Arn`: text, required. Update: in place.
+    /// `Arn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-regionswitchplanconfiguration.html#cfn-arcregionswitch-plan-regionswitchplanconfiguration-arn)
     pub fn arn(self, value: impl Arg<str>) -> RegionSwitchPlanConfiguration<Set> { RegionSwitchPlanConfiguration(put(self.0, "Arn", value.into_expr()), Phase) }
-    /// `CrossAccountRole`: text. Update: in place.
+    /// `CrossAccountRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-regionswitchplanconfiguration.html#cfn-arcregionswitch-plan-regionswitchplanconfiguration-crossaccountrole)
     pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr()), Phase) }
-    /// `ExternalId`: text. Update: in place.
+    /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-regionswitchplanconfiguration.html#cfn-arcregionswitch-plan-regionswitchplanconfiguration-externalid)
     pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
 }
 impl Done for RegionSwitchPlanConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -640,7 +640,7 @@ impl Done for RegionSwitchPlanConfiguration { fn into_props(self) -> Bag { self.
 impl ReportConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ReportOutput`: list of `ReportOutputConfiguration`. Update: in place.
+    /// `ReportOutput`: list of `ReportOutputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-reportconfiguration.html#cfn-arcregionswitch-plan-reportconfiguration-reportoutput)
     pub fn report_output(self, value: impl Arg<Arr<ReportOutputConfiguration>>) -> Self { Self(put(self.0, "ReportOutput", value.into_expr())) }
 }
 impl Done for ReportConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -649,7 +649,7 @@ impl Done for ReportConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl ReportOutputConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `S3Configuration`: `S3ReportOutputConfiguration`. Update: in place.
+    /// `S3Configuration`: `S3ReportOutputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-reportoutputconfiguration.html#cfn-arcregionswitch-plan-reportoutputconfiguration-s3configuration)
     pub fn s3_configuration(self, value: impl Arg<S3ReportOutputConfiguration>) -> Self { Self(put(self.0, "S3Configuration", value.into_expr())) }
 }
 impl Done for ReportOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -660,17 +660,17 @@ impl Route53HealthCheckConfiguration {
     pub fn new() -> Route53HealthCheckConfiguration<Missing<super::required::HostedZoneId>, Missing<super::required::RecordName>> { Route53HealthCheckConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> Route53HealthCheckConfiguration<R0, R1> {
-    /// `CrossAccountRole`: text. Update: in place.
+    /// `CrossAccountRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-route53healthcheckconfiguration.html#cfn-arcregionswitch-plan-route53healthcheckconfiguration-crossaccountrole)
     pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr()), Phase) }
-    /// `ExternalId`: text. Update: in place.
+    /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-route53healthcheckconfiguration.html#cfn-arcregionswitch-plan-route53healthcheckconfiguration-externalid)
     pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
-    /// `HostedZoneId`: text, required. Update: in place.
+    /// `HostedZoneId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-route53healthcheckconfiguration.html#cfn-arcregionswitch-plan-route53healthcheckconfiguration-hostedzoneid)
     pub fn hosted_zone_id(self, value: impl Arg<str>) -> Route53HealthCheckConfiguration<Set, R1> { Route53HealthCheckConfiguration(put(self.0, "HostedZoneId", value.into_expr()), Phase) }
-    /// `RecordName`: text, required. Update: in place.
+    /// `RecordName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-route53healthcheckconfiguration.html#cfn-arcregionswitch-plan-route53healthcheckconfiguration-recordname)
     pub fn record_name(self, value: impl Arg<str>) -> Route53HealthCheckConfiguration<R0, Set> { Route53HealthCheckConfiguration(put(self.0, "RecordName", value.into_expr()), Phase) }
-    /// `RecordSets`: list of `Route53ResourceRecordSet`. Update: in place.
+    /// `RecordSets`: list of `Route53ResourceRecordSet`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-route53healthcheckconfiguration.html#cfn-arcregionswitch-plan-route53healthcheckconfiguration-recordsets)
     pub fn record_sets(self, value: impl Arg<Arr<Route53ResourceRecordSet>>) -> Self { Self(put(self.0, "RecordSets", value.into_expr()), Phase) }
-    /// `TimeoutMinutes`: number. Update: in place.
+    /// `TimeoutMinutes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-route53healthcheckconfiguration.html#cfn-arcregionswitch-plan-route53healthcheckconfiguration-timeoutminutes)
     pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr()), Phase) }
 }
 impl Done for Route53HealthCheckConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -679,13 +679,13 @@ impl Done for Route53HealthCheckConfiguration { fn into_props(self) -> Bag { sel
 impl Route53HealthChecks {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `HealthCheckIds`: list of text. Update: in place.
+    /// `HealthCheckIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-route53healthchecks.html#cfn-arcregionswitch-plan-route53healthchecks-healthcheckids)
     pub fn health_check_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "HealthCheckIds", value.into_expr())) }
-    /// `HostedZoneIds`: list of text. Update: in place.
+    /// `HostedZoneIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-route53healthchecks.html#cfn-arcregionswitch-plan-route53healthchecks-hostedzoneids)
     pub fn hosted_zone_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "HostedZoneIds", value.into_expr())) }
-    /// `RecordNames`: list of text. Update: in place.
+    /// `RecordNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-route53healthchecks.html#cfn-arcregionswitch-plan-route53healthchecks-recordnames)
     pub fn record_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RecordNames", value.into_expr())) }
-    /// `Regions`: list of text. Update: in place.
+    /// `Regions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-route53healthchecks.html#cfn-arcregionswitch-plan-route53healthchecks-regions)
     pub fn regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Regions", value.into_expr())) }
 }
 impl Done for Route53HealthChecks { fn into_props(self) -> Bag { self.0 } }
@@ -694,9 +694,9 @@ impl Done for Route53HealthChecks { fn into_props(self) -> Bag { self.0 } }
 impl Route53ResourceRecordSet {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RecordSetIdentifier`: text. Update: in place.
+    /// `RecordSetIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-route53resourcerecordset.html#cfn-arcregionswitch-plan-route53resourcerecordset-recordsetidentifier)
     pub fn record_set_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecordSetIdentifier", value.into_expr())) }
-    /// `Region`: text. Update: in place.
+    /// `Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-route53resourcerecordset.html#cfn-arcregionswitch-plan-route53resourcerecordset-region)
     pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
 }
 impl Done for Route53ResourceRecordSet { fn into_props(self) -> Bag { self.0 } }
@@ -705,9 +705,9 @@ impl Done for Route53ResourceRecordSet { fn into_props(self) -> Bag { self.0 } }
 impl S3ReportOutputConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BucketOwner`: text. Update: in place.
+    /// `BucketOwner`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-s3reportoutputconfiguration.html#cfn-arcregionswitch-plan-s3reportoutputconfiguration-bucketowner)
     pub fn bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketOwner", value.into_expr())) }
-    /// `BucketPath`: text. Update: in place.
+    /// `BucketPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-s3reportoutputconfiguration.html#cfn-arcregionswitch-plan-s3reportoutputconfiguration-bucketpath)
     pub fn bucket_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPath", value.into_expr())) }
 }
 impl Done for S3ReportOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -716,13 +716,13 @@ impl Done for S3ReportOutputConfiguration { fn into_props(self) -> Bag { self.0 
 impl Service {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ClusterArn`: text. Update: in place.
+    /// `ClusterArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-service.html#cfn-arcregionswitch-plan-service-clusterarn)
     pub fn cluster_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterArn", value.into_expr())) }
-    /// `CrossAccountRole`: text. Update: in place.
+    /// `CrossAccountRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-service.html#cfn-arcregionswitch-plan-service-crossaccountrole)
     pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr())) }
-    /// `ExternalId`: text. Update: in place.
+    /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-service.html#cfn-arcregionswitch-plan-service-externalid)
     pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr())) }
-    /// `ServiceArn`: text. Update: in place.
+    /// `ServiceArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-service.html#cfn-arcregionswitch-plan-service-servicearn)
     pub fn service_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceArn", value.into_expr())) }
 }
 impl Done for Service { fn into_props(self) -> Bag { self.0 } }
@@ -733,13 +733,13 @@ impl Step {
     pub fn new() -> Step<Missing<super::required::ExecutionBlockConfiguration>, Missing<super::required::ExecutionBlockType>, Missing<super::required::Name>> { Step(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Step<R0, R1, R2> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-step.html#cfn-arcregionswitch-plan-step-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `ExecutionBlockConfiguration`: `ExecutionBlockConfiguration`, required. Update: in place.
+    /// `ExecutionBlockConfiguration`: `ExecutionBlockConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-step.html#cfn-arcregionswitch-plan-step-executionblockconfiguration)
     pub fn execution_block_configuration(self, value: impl Arg<ExecutionBlockConfiguration>) -> Step<Set, R1, R2> { Step(put(self.0, "ExecutionBlockConfiguration", value.into_expr()), Phase) }
-    /// `ExecutionBlockType`: `ExecutionBlockType`, required. Update: in place.
+    /// `ExecutionBlockType`: `ExecutionBlockType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-step.html#cfn-arcregionswitch-plan-step-executionblocktype)
     pub fn execution_block_type(self, value: impl Arg<ExecutionBlockType>) -> Step<R0, Set, R2> { Step(put(self.0, "ExecutionBlockType", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-step.html#cfn-arcregionswitch-plan-step-name)
     pub fn name(self, value: impl Arg<str>) -> Step<R0, R1, Set> { Step(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for Step { fn into_props(self) -> Bag { self.0 } }
@@ -750,15 +750,15 @@ impl Trigger {
     pub fn new() -> Trigger<Missing<super::required::Action>, Missing<super::required::Conditions>, Missing<super::required::MinDelayMinutesBetweenExecutions>, Missing<super::required::TargetRegion>> { Trigger(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> Trigger<R0, R1, R2, R3> {
-    /// `Action`: `Action`, required. Update: in place.
+    /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-trigger.html#cfn-arcregionswitch-plan-trigger-action)
     pub fn action(self, value: impl Arg<Action>) -> Trigger<Set, R1, R2, R3> { Trigger(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `Conditions`: list of `TriggerCondition`, required. Update: in place.
+    /// `Conditions`: list of `TriggerCondition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-trigger.html#cfn-arcregionswitch-plan-trigger-conditions)
     pub fn conditions(self, value: impl Arg<Arr<TriggerCondition>>) -> Trigger<R0, Set, R2, R3> { Trigger(put(self.0, "Conditions", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-trigger.html#cfn-arcregionswitch-plan-trigger-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `MinDelayMinutesBetweenExecutions`: number, required. Update: in place.
+    /// `MinDelayMinutesBetweenExecutions`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-trigger.html#cfn-arcregionswitch-plan-trigger-mindelayminutesbetweenexecutions)
     pub fn min_delay_minutes_between_executions(self, value: impl Arg<f64>) -> Trigger<R0, R1, Set, R3> { Trigger(put(self.0, "MinDelayMinutesBetweenExecutions", value.into_expr()), Phase) }
-    /// `TargetRegion`: text, required. Update: in place.
+    /// `TargetRegion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-trigger.html#cfn-arcregionswitch-plan-trigger-targetregion)
     pub fn target_region(self, value: impl Arg<str>) -> Trigger<R0, R1, R2, Set> { Trigger(put(self.0, "TargetRegion", value.into_expr()), Phase) }
 }
 impl Done for Trigger { fn into_props(self) -> Bag { self.0 } }
@@ -769,9 +769,9 @@ impl TriggerCondition {
     pub fn new() -> TriggerCondition<Missing<super::required::AssociatedAlarmName>, Missing<super::required::Condition>> { TriggerCondition(Bag::default(), Phase) }
 }
 impl<R0, R1> TriggerCondition<R0, R1> {
-    /// `AssociatedAlarmName`: text, required. Update: in place.
+    /// `AssociatedAlarmName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-triggercondition.html#cfn-arcregionswitch-plan-triggercondition-associatedalarmname)
     pub fn associated_alarm_name(self, value: impl Arg<str>) -> TriggerCondition<Set, R1> { TriggerCondition(put(self.0, "AssociatedAlarmName", value.into_expr()), Phase) }
-    /// `Condition`: `Condition`, required. Update: in place.
+    /// `Condition`: `Condition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-triggercondition.html#cfn-arcregionswitch-plan-triggercondition-condition)
     pub fn condition(self, value: impl Arg<Condition>) -> TriggerCondition<R0, Set> { TriggerCondition(put(self.0, "Condition", value.into_expr()), Phase) }
 }
 impl Done for TriggerCondition { fn into_props(self) -> Bag { self.0 } }
@@ -782,13 +782,13 @@ impl Workflow {
     pub fn new() -> Workflow<Missing<super::required::WorkflowTargetAction>> { Workflow(Bag::default(), Phase) }
 }
 impl<R0> Workflow<R0> {
-    /// `Steps`: list of `Step`. Update: in place.
+    /// `Steps`: list of `Step`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-workflow.html#cfn-arcregionswitch-plan-workflow-steps)
     pub fn steps(self, value: impl Arg<Arr<Step>>) -> Self { Self(put(self.0, "Steps", value.into_expr()), Phase) }
-    /// `WorkflowDescription`: text. Update: in place.
+    /// `WorkflowDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-workflow.html#cfn-arcregionswitch-plan-workflow-workflowdescription)
     pub fn workflow_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkflowDescription", value.into_expr()), Phase) }
-    /// `WorkflowTargetAction`: `WorkflowTargetAction`, required. Update: in place.
+    /// `WorkflowTargetAction`: `WorkflowTargetAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-workflow.html#cfn-arcregionswitch-plan-workflow-workflowtargetaction)
     pub fn workflow_target_action(self, value: impl Arg<WorkflowTargetAction>) -> Workflow<Set> { Workflow(put(self.0, "WorkflowTargetAction", value.into_expr()), Phase) }
-    /// `WorkflowTargetRegion`: text. Update: in place.
+    /// `WorkflowTargetRegion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-workflow.html#cfn-arcregionswitch-plan-workflow-workflowtargetregion)
     pub fn workflow_target_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkflowTargetRegion", value.into_expr()), Phase) }
 }
 impl Done for Workflow { fn into_props(self) -> Bag { self.0 } }

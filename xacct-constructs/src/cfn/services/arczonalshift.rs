@@ -13,9 +13,9 @@ impl CfnAutoshiftObserverNotificationStatus {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAutoshiftObserverNotificationStatusProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AccountId`: text.
+    /// The attribute `AccountId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-arczonalshift-autoshiftobservernotificationstatus.html#AccountId-fn::getatt)
     pub fn attr_account_id(&self) -> Val<str> { self.0.get_att("AccountId") }
-    /// The attribute `Region`: text.
+    /// The attribute `Region`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-arczonalshift-autoshiftobservernotificationstatus.html#Region-fn::getatt)
     pub fn attr_region(&self) -> Val<str> { self.0.get_att("Region") }
 }
 impl Parent for CfnAutoshiftObserverNotificationStatus { fn node(&self) -> &Place { &self.0 } }
@@ -26,7 +26,7 @@ impl CfnAutoshiftObserverNotificationStatusProps {
     pub fn new() -> CfnAutoshiftObserverNotificationStatusProps<Missing<required::Status>> { CfnAutoshiftObserverNotificationStatusProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAutoshiftObserverNotificationStatusProps<R0> {
-    /// `Status`: `Status`, required. Update: replacement.
+    /// `Status`: `Status`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-arczonalshift-autoshiftobservernotificationstatus.html#cfn-arczonalshift-autoshiftobservernotificationstatus-status)
     pub fn status(self, value: impl Arg<autoshift_observer_notification_status::Status>) -> CfnAutoshiftObserverNotificationStatusProps<Set> { CfnAutoshiftObserverNotificationStatusProps(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for CfnAutoshiftObserverNotificationStatusProps { fn into_props(self) -> Bag { self.0 } }
@@ -52,11 +52,11 @@ impl Parent for CfnZonalAutoshiftConfiguration { fn node(&self) -> &Place { &sel
 impl CfnZonalAutoshiftConfigurationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PracticeRunConfiguration`: `PracticeRunConfiguration`. Update: in place.
+    /// `PracticeRunConfiguration`: `PracticeRunConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-arczonalshift-zonalautoshiftconfiguration.html#cfn-arczonalshift-zonalautoshiftconfiguration-practicerunconfiguration)
     pub fn practice_run_configuration(self, value: impl Arg<zonal_autoshift_configuration::PracticeRunConfiguration>) -> Self { Self(put(self.0, "PracticeRunConfiguration", value.into_expr())) }
-    /// `ResourceIdentifier`: text. Update: replacement.
+    /// `ResourceIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-arczonalshift-zonalautoshiftconfiguration.html#cfn-arczonalshift-zonalautoshiftconfiguration-resourceidentifier)
     pub fn resource_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceIdentifier", value.into_expr())) }
-    /// `ZonalAutoshiftStatus`: `ZonalAutoshiftStatus`. Update: in place.
+    /// `ZonalAutoshiftStatus`: `ZonalAutoshiftStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-arczonalshift-zonalautoshiftconfiguration.html#cfn-arczonalshift-zonalautoshiftconfiguration-zonalautoshiftstatus)
     pub fn zonal_autoshift_status(self, value: impl Arg<zonal_autoshift_configuration::ZonalAutoshiftStatus>) -> Self { Self(put(self.0, "ZonalAutoshiftStatus", value.into_expr())) }
 }
 impl Done for CfnZonalAutoshiftConfigurationProps { fn into_props(self) -> Bag { self.0 } }
@@ -70,9 +70,9 @@ impl ControlCondition {
     pub fn new() -> ControlCondition<Missing<super::required::AlarmIdentifier>, Missing<super::required::Type>> { ControlCondition(Bag::default(), Phase) }
 }
 impl<R0, R1> ControlCondition<R0, R1> {
-    /// `AlarmIdentifier`: text, required. Update: in place.
+    /// `AlarmIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arczonalshift-zonalautoshiftconfiguration-controlcondition.html#cfn-arczonalshift-zonalautoshiftconfiguration-controlcondition-alarmidentifier)
     pub fn alarm_identifier(self, value: impl Arg<str>) -> ControlCondition<Set, R1> { ControlCondition(put(self.0, "AlarmIdentifier", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arczonalshift-zonalautoshiftconfiguration-controlcondition.html#cfn-arczonalshift-zonalautoshiftconfiguration-controlcondition-type)
     pub fn type_(self, value: impl Arg<str>) -> ControlCondition<R0, Set> { ControlCondition(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ControlCondition { fn into_props(self) -> Bag { self.0 } }
@@ -83,13 +83,13 @@ impl PracticeRunConfiguration {
     pub fn new() -> PracticeRunConfiguration<Missing<super::required::OutcomeAlarms>> { PracticeRunConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PracticeRunConfiguration<R0> {
-    /// `BlockedDates`: list of text. Update: in place.
+    /// `BlockedDates`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arczonalshift-zonalautoshiftconfiguration-practicerunconfiguration.html#cfn-arczonalshift-zonalautoshiftconfiguration-practicerunconfiguration-blockeddates)
     pub fn blocked_dates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "BlockedDates", value.into_expr()), Phase) }
-    /// `BlockedWindows`: list of text. Update: in place.
+    /// `BlockedWindows`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arczonalshift-zonalautoshiftconfiguration-practicerunconfiguration.html#cfn-arczonalshift-zonalautoshiftconfiguration-practicerunconfiguration-blockedwindows)
     pub fn blocked_windows(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "BlockedWindows", value.into_expr()), Phase) }
-    /// `BlockingAlarms`: list of `ControlCondition`. Update: in place.
+    /// `BlockingAlarms`: list of `ControlCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arczonalshift-zonalautoshiftconfiguration-practicerunconfiguration.html#cfn-arczonalshift-zonalautoshiftconfiguration-practicerunconfiguration-blockingalarms)
     pub fn blocking_alarms(self, value: impl Arg<Arr<ControlCondition>>) -> Self { Self(put(self.0, "BlockingAlarms", value.into_expr()), Phase) }
-    /// `OutcomeAlarms`: list of `ControlCondition`, required. Update: in place.
+    /// `OutcomeAlarms`: list of `ControlCondition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arczonalshift-zonalautoshiftconfiguration-practicerunconfiguration.html#cfn-arczonalshift-zonalautoshiftconfiguration-practicerunconfiguration-outcomealarms)
     pub fn outcome_alarms(self, value: impl Arg<Arr<ControlCondition>>) -> PracticeRunConfiguration<Set> { PracticeRunConfiguration(put(self.0, "OutcomeAlarms", value.into_expr()), Phase) }
 }
 impl Done for PracticeRunConfiguration { fn into_props(self) -> Bag { self.0 } }

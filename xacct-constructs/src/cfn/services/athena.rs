@@ -13,15 +13,15 @@ impl CfnCapacityReservation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCapacityReservationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AllocatedDpus`: integer.
+    /// The attribute `AllocatedDpus`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-capacityreservation.html#AllocatedDpus-fn::getatt)
     pub fn attr_allocated_dpus(&self) -> Val<i64> { self.0.get_att("AllocatedDpus") }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-capacityreservation.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-capacityreservation.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `LastSuccessfulAllocationTime`: text.
+    /// The attribute `LastSuccessfulAllocationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-capacityreservation.html#LastSuccessfulAllocationTime-fn::getatt)
     pub fn attr_last_successful_allocation_time(&self) -> Val<str> { self.0.get_att("LastSuccessfulAllocationTime") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-capacityreservation.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnCapacityReservation { fn node(&self) -> &Place { &self.0 } }
@@ -32,13 +32,13 @@ impl CfnCapacityReservationProps {
     pub fn new() -> CfnCapacityReservationProps<Missing<required::Name>, Missing<required::TargetDpus>> { CfnCapacityReservationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnCapacityReservationProps<R0, R1> {
-    /// `CapacityAssignmentConfiguration`: `CapacityAssignmentConfiguration`. Update: in place.
+    /// `CapacityAssignmentConfiguration`: `CapacityAssignmentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-capacityreservation.html#cfn-athena-capacityreservation-capacityassignmentconfiguration)
     pub fn capacity_assignment_configuration(self, value: impl Arg<capacity_reservation::CapacityAssignmentConfiguration>) -> Self { Self(put(self.0, "CapacityAssignmentConfiguration", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-capacityreservation.html#cfn-athena-capacityreservation-name)
     pub fn name(self, value: impl Arg<str>) -> CfnCapacityReservationProps<Set, R1> { CfnCapacityReservationProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-capacityreservation.html#cfn-athena-capacityreservation-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TargetDpus`: integer, required. Update: in place.
+    /// `TargetDpus`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-capacityreservation.html#cfn-athena-capacityreservation-targetdpus)
     pub fn target_dpus(self, value: impl Arg<i64>) -> CfnCapacityReservationProps<R0, Set> { CfnCapacityReservationProps(put(self.0, "TargetDpus", value.into_expr()), Phase) }
 }
 impl Done for CfnCapacityReservationProps { fn into_props(self) -> Bag { self.0 } }
@@ -52,7 +52,7 @@ impl CapacityAssignment {
     pub fn new() -> CapacityAssignment<Missing<super::required::WorkgroupNames>> { CapacityAssignment(Bag::default(), Phase) }
 }
 impl<R0> CapacityAssignment<R0> {
-    /// `WorkgroupNames`: list of text, required. Update: in place.
+    /// `WorkgroupNames`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-capacityreservation-capacityassignment.html#cfn-athena-capacityreservation-capacityassignment-workgroupnames)
     pub fn workgroup_names(self, value: impl Arg<Arr<str>>) -> CapacityAssignment<Set> { CapacityAssignment(put(self.0, "WorkgroupNames", value.into_expr()), Phase) }
 }
 impl Done for CapacityAssignment { fn into_props(self) -> Bag { self.0 } }
@@ -63,7 +63,7 @@ impl CapacityAssignmentConfiguration {
     pub fn new() -> CapacityAssignmentConfiguration<Missing<super::required::CapacityAssignments>> { CapacityAssignmentConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CapacityAssignmentConfiguration<R0> {
-    /// `CapacityAssignments`: list of `CapacityAssignment`, required. Update: in place.
+    /// `CapacityAssignments`: list of `CapacityAssignment`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-capacityreservation-capacityassignmentconfiguration.html#cfn-athena-capacityreservation-capacityassignmentconfiguration-capacityassignments)
     pub fn capacity_assignments(self, value: impl Arg<Arr<CapacityAssignment>>) -> CapacityAssignmentConfiguration<Set> { CapacityAssignmentConfiguration(put(self.0, "CapacityAssignments", value.into_expr()), Phase) }
 }
 impl Done for CapacityAssignmentConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -86,21 +86,21 @@ impl CfnDataCatalogProps {
     pub fn new() -> CfnDataCatalogProps<Missing<required::Name>, Missing<required::Type>> { CfnDataCatalogProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDataCatalogProps<R0, R1> {
-    /// `ConnectionType`: text. Update: in place.
+    /// `ConnectionType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-datacatalog.html#cfn-athena-datacatalog-connectiontype)
     pub fn connection_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionType", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-datacatalog.html#cfn-athena-datacatalog-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Error`: text. Update: in place.
+    /// `Error`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-datacatalog.html#cfn-athena-datacatalog-error)
     pub fn error(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Error", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-datacatalog.html#cfn-athena-datacatalog-name)
     pub fn name(self, value: impl Arg<str>) -> CfnDataCatalogProps<Set, R1> { CfnDataCatalogProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Parameters`: map of text. Update: in place.
+    /// `Parameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-datacatalog.html#cfn-athena-datacatalog-parameters)
     pub fn parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-datacatalog.html#cfn-athena-datacatalog-status)
     pub fn status(self, value: impl Arg<data_catalog::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-datacatalog.html#cfn-athena-datacatalog-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-datacatalog.html#cfn-athena-datacatalog-type)
     pub fn type_(self, value: impl Arg<data_catalog::Type>) -> CfnDataCatalogProps<R0, Set> { CfnDataCatalogProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnDataCatalogProps { fn into_props(self) -> Bag { self.0 } }
@@ -121,7 +121,7 @@ impl CfnNamedQuery {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnNamedQueryProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `NamedQueryId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `NamedQueryId`: text.
+    /// The attribute `NamedQueryId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-namedquery.html#NamedQueryId-fn::getatt)
     pub fn attr_named_query_id(&self) -> Val<str> { self.0.get_att("NamedQueryId") }
 }
 impl Parent for CfnNamedQuery { fn node(&self) -> &Place { &self.0 } }
@@ -132,15 +132,15 @@ impl CfnNamedQueryProps {
     pub fn new() -> CfnNamedQueryProps<Missing<required::Database>, Missing<required::QueryString>> { CfnNamedQueryProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnNamedQueryProps<R0, R1> {
-    /// `Database`: `GlueDatabaseName`, required. Update: replacement.
+    /// `Database`: `GlueDatabaseName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-namedquery.html#cfn-athena-namedquery-database)
     pub fn database(self, value: impl Arg<kind::GlueDatabaseName>) -> CfnNamedQueryProps<Set, R1> { CfnNamedQueryProps(put(self.0, "Database", value.into_expr()), Phase) }
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-namedquery.html#cfn-athena-namedquery-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-namedquery.html#cfn-athena-namedquery-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `QueryString`: text, required. Update: replacement.
+    /// `QueryString`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-namedquery.html#cfn-athena-namedquery-querystring)
     pub fn query_string(self, value: impl Arg<str>) -> CfnNamedQueryProps<R0, Set> { CfnNamedQueryProps(put(self.0, "QueryString", value.into_expr()), Phase) }
-    /// `WorkGroup`: `AthenaWorkGroupName`. Update: replacement.
+    /// `WorkGroup`: `AthenaWorkGroupName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-namedquery.html#cfn-athena-namedquery-workgroup)
     pub fn work_group(self, value: impl Arg<kind::AthenaWorkGroupName>) -> Self { Self(put(self.0, "WorkGroup", value.into_expr()), Phase) }
 }
 impl Done for CfnNamedQueryProps { fn into_props(self) -> Bag { self.0 } }
@@ -162,13 +162,13 @@ impl CfnPreparedStatementProps {
     pub fn new() -> CfnPreparedStatementProps<Missing<required::QueryStatement>, Missing<required::StatementName>, Missing<required::WorkGroup>> { CfnPreparedStatementProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnPreparedStatementProps<R0, R1, R2> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-preparedstatement.html#cfn-athena-preparedstatement-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `QueryStatement`: text, required. Update: in place.
+    /// `QueryStatement`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-preparedstatement.html#cfn-athena-preparedstatement-querystatement)
     pub fn query_statement(self, value: impl Arg<str>) -> CfnPreparedStatementProps<Set, R1, R2> { CfnPreparedStatementProps(put(self.0, "QueryStatement", value.into_expr()), Phase) }
-    /// `StatementName`: text, required. Update: replacement.
+    /// `StatementName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-preparedstatement.html#cfn-athena-preparedstatement-statementname)
     pub fn statement_name(self, value: impl Arg<str>) -> CfnPreparedStatementProps<R0, Set, R2> { CfnPreparedStatementProps(put(self.0, "StatementName", value.into_expr()), Phase) }
-    /// `WorkGroup`: `AthenaWorkGroupName`, required. Update: replacement.
+    /// `WorkGroup`: `AthenaWorkGroupName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-preparedstatement.html#cfn-athena-preparedstatement-workgroup)
     pub fn work_group(self, value: impl Arg<kind::AthenaWorkGroupName>) -> CfnPreparedStatementProps<R0, R1, Set> { CfnPreparedStatementProps(put(self.0, "WorkGroup", value.into_expr()), Phase) }
 }
 impl Done for CfnPreparedStatementProps { fn into_props(self) -> Bag { self.0 } }
@@ -181,11 +181,11 @@ impl CfnWorkGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWorkGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<kind::AthenaWorkGroupName> { self.0.reference() }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-workgroup.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `WorkGroupConfiguration.EngineVersion.EffectiveEngineVersion`: text.
+    /// The attribute `WorkGroupConfiguration.EngineVersion.EffectiveEngineVersion`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-workgroup.html#WorkGroupConfiguration.EngineVersion.EffectiveEngineVersion-fn::getatt)
     pub fn attr_work_group_configuration_engine_version_effective_engine_version(&self) -> Val<str> { self.0.get_att("WorkGroupConfiguration.EngineVersion.EffectiveEngineVersion") }
-    /// The attribute `WorkGroupConfigurationUpdates.EngineVersion.EffectiveEngineVersion`: text.
+    /// The attribute `WorkGroupConfigurationUpdates.EngineVersion.EffectiveEngineVersion`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-workgroup.html#WorkGroupConfigurationUpdates.EngineVersion.EffectiveEngineVersion-fn::getatt)
     pub fn attr_work_group_configuration_updates_engine_version_effective_engine_version(&self) -> Val<str> { self.0.get_att("WorkGroupConfigurationUpdates.EngineVersion.EffectiveEngineVersion") }
 }
 impl Parent for CfnWorkGroup { fn node(&self) -> &Place { &self.0 } }
@@ -196,19 +196,19 @@ impl CfnWorkGroupProps {
     pub fn new() -> CfnWorkGroupProps<Missing<required::Name>> { CfnWorkGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnWorkGroupProps<R0> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-workgroup.html#cfn-athena-workgroup-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-workgroup.html#cfn-athena-workgroup-name)
     pub fn name(self, value: impl Arg<str>) -> CfnWorkGroupProps<Set> { CfnWorkGroupProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RecursiveDeleteOption`: boolean. Update: in place.
+    /// `RecursiveDeleteOption`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-workgroup.html#cfn-athena-workgroup-recursivedeleteoption)
     pub fn recursive_delete_option(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RecursiveDeleteOption", value.into_expr()), Phase) }
-    /// `State`: `State`. Update: in place.
+    /// `State`: `State`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-workgroup.html#cfn-athena-workgroup-state)
     pub fn state(self, value: impl Arg<work_group::State>) -> Self { Self(put(self.0, "State", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-workgroup.html#cfn-athena-workgroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `WorkGroupConfiguration`: `WorkGroupConfiguration`. Update: in place.
+    /// `WorkGroupConfiguration`: `WorkGroupConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-workgroup.html#cfn-athena-workgroup-workgroupconfiguration)
     pub fn work_group_configuration(self, value: impl Arg<work_group::WorkGroupConfiguration>) -> Self { Self(put(self.0, "WorkGroupConfiguration", value.into_expr()), Phase) }
-    /// `WorkGroupConfigurationUpdates`: `WorkGroupConfigurationUpdates`. Update: in place. AWS advises against it.
+    /// `WorkGroupConfigurationUpdates`: `WorkGroupConfigurationUpdates`. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-workgroup.html#cfn-athena-workgroup-workgroupconfigurationupdates)
     pub fn work_group_configuration_updates(self, value: impl Arg<work_group::WorkGroupConfigurationUpdates>) -> Self { Self(put(self.0, "WorkGroupConfigurationUpdates", value.into_expr()), Phase) }
 }
 impl Done for CfnWorkGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -222,7 +222,7 @@ impl AclConfiguration {
     pub fn new() -> AclConfiguration<Missing<super::required::S3AclOption>> { AclConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AclConfiguration<R0> {
-    /// `S3AclOption`: `S3AclOption`, required. Update: in place.
+    /// `S3AclOption`: `S3AclOption`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-aclconfiguration.html#cfn-athena-workgroup-aclconfiguration-s3acloption)
     pub fn s3_acl_option(self, value: impl Arg<S3AclOption>) -> AclConfiguration<Set> { AclConfiguration(put(self.0, "S3AclOption", value.into_expr()), Phase) }
 }
 impl Done for AclConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -231,9 +231,9 @@ impl Done for AclConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl Classification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-classification.html#cfn-athena-workgroup-classification-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Properties`: map of text. Update: in place.
+    /// `Properties`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-classification.html#cfn-athena-workgroup-classification-properties)
     pub fn properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Properties", value.into_expr())) }
 }
 impl Done for Classification { fn into_props(self) -> Bag { self.0 } }
@@ -242,13 +242,13 @@ impl Done for Classification { fn into_props(self) -> Bag { self.0 } }
 impl CloudWatchLoggingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-cloudwatchloggingconfiguration.html#cfn-athena-workgroup-cloudwatchloggingconfiguration-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
-    /// `LogGroup`: text. Update: in place.
+    /// `LogGroup`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-cloudwatchloggingconfiguration.html#cfn-athena-workgroup-cloudwatchloggingconfiguration-loggroup)
     pub fn log_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroup", value.into_expr())) }
-    /// `LogStreamNamePrefix`: text. Update: in place.
+    /// `LogStreamNamePrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-cloudwatchloggingconfiguration.html#cfn-athena-workgroup-cloudwatchloggingconfiguration-logstreamnameprefix)
     pub fn log_stream_name_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogStreamNamePrefix", value.into_expr())) }
-    /// `LogTypes`: map of list of text. Update: in place.
+    /// `LogTypes`: map of list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-cloudwatchloggingconfiguration.html#cfn-athena-workgroup-cloudwatchloggingconfiguration-logtypes)
     pub fn log_types(self, value: impl Arg<Dict<Arr<str>>>) -> Self { Self(put(self.0, "LogTypes", value.into_expr())) }
 }
 impl Done for CloudWatchLoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -259,7 +259,7 @@ impl CustomerContentEncryptionConfiguration {
     pub fn new() -> CustomerContentEncryptionConfiguration<Missing<super::required::KmsKey>> { CustomerContentEncryptionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CustomerContentEncryptionConfiguration<R0> {
-    /// `KmsKey`: `KmsKeyArnOrKeyId`, required. Update: in place.
+    /// `KmsKey`: `KmsKeyArnOrKeyId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-customercontentencryptionconfiguration.html#cfn-athena-workgroup-customercontentencryptionconfiguration-kmskey)
     pub fn kms_key(self, value: impl Arg<kind::KmsKeyArnOrKeyId>) -> CustomerContentEncryptionConfiguration<Set> { CustomerContentEncryptionConfiguration(put(self.0, "KmsKey", value.into_expr()), Phase) }
 }
 impl Done for CustomerContentEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -270,9 +270,9 @@ impl EncryptionConfiguration {
     pub fn new() -> EncryptionConfiguration<Missing<super::required::EncryptionOption>> { EncryptionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EncryptionConfiguration<R0> {
-    /// `EncryptionOption`: `EncryptionOption`, required. Update: in place.
+    /// `EncryptionOption`: `EncryptionOption`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-encryptionconfiguration.html#cfn-athena-workgroup-encryptionconfiguration-encryptionoption)
     pub fn encryption_option(self, value: impl Arg<EncryptionOption>) -> EncryptionConfiguration<Set> { EncryptionConfiguration(put(self.0, "EncryptionOption", value.into_expr()), Phase) }
-    /// `KmsKey`: `KmsKeyArnOrKeyId`. Update: in place.
+    /// `KmsKey`: `KmsKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-encryptionconfiguration.html#cfn-athena-workgroup-encryptionconfiguration-kmskey)
     pub fn kms_key(self, value: impl Arg<kind::KmsKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKey", value.into_expr()), Phase) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -281,17 +281,17 @@ impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl EngineConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AdditionalConfigs`: map of text. Update: in place.
+    /// `AdditionalConfigs`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-engineconfiguration.html#cfn-athena-workgroup-engineconfiguration-additionalconfigs)
     pub fn additional_configs(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalConfigs", value.into_expr())) }
-    /// `Classifications`: list of `Classification`. Update: in place.
+    /// `Classifications`: list of `Classification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-engineconfiguration.html#cfn-athena-workgroup-engineconfiguration-classifications)
     pub fn classifications(self, value: impl Arg<Arr<Classification>>) -> Self { Self(put(self.0, "Classifications", value.into_expr())) }
-    /// `CoordinatorDpuSize`: integer. Update: in place.
+    /// `CoordinatorDpuSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-engineconfiguration.html#cfn-athena-workgroup-engineconfiguration-coordinatordpusize)
     pub fn coordinator_dpu_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CoordinatorDpuSize", value.into_expr())) }
-    /// `DefaultExecutorDpuSize`: integer. Update: in place.
+    /// `DefaultExecutorDpuSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-engineconfiguration.html#cfn-athena-workgroup-engineconfiguration-defaultexecutordpusize)
     pub fn default_executor_dpu_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DefaultExecutorDpuSize", value.into_expr())) }
-    /// `MaxConcurrentDpus`: integer. Update: in place.
+    /// `MaxConcurrentDpus`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-engineconfiguration.html#cfn-athena-workgroup-engineconfiguration-maxconcurrentdpus)
     pub fn max_concurrent_dpus(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxConcurrentDpus", value.into_expr())) }
-    /// `SparkProperties`: map of text. Update: in place.
+    /// `SparkProperties`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-engineconfiguration.html#cfn-athena-workgroup-engineconfiguration-sparkproperties)
     pub fn spark_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "SparkProperties", value.into_expr())) }
 }
 impl Done for EngineConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -300,9 +300,9 @@ impl Done for EngineConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl EngineVersion {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EffectiveEngineVersion`: text. Update: in place.
+    /// `EffectiveEngineVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-engineversion.html#cfn-athena-workgroup-engineversion-effectiveengineversion)
     pub fn effective_engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EffectiveEngineVersion", value.into_expr())) }
-    /// `SelectedEngineVersion`: text. Update: in place.
+    /// `SelectedEngineVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-engineversion.html#cfn-athena-workgroup-engineversion-selectedengineversion)
     pub fn selected_engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SelectedEngineVersion", value.into_expr())) }
 }
 impl Done for EngineVersion { fn into_props(self) -> Bag { self.0 } }
@@ -311,9 +311,9 @@ impl Done for EngineVersion { fn into_props(self) -> Bag { self.0 } }
 impl ManagedLoggingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-managedloggingconfiguration.html#cfn-athena-workgroup-managedloggingconfiguration-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
-    /// `KmsKey`: text. Update: in place.
+    /// `KmsKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-managedloggingconfiguration.html#cfn-athena-workgroup-managedloggingconfiguration-kmskey)
     pub fn kms_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKey", value.into_expr())) }
 }
 impl Done for ManagedLoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -322,9 +322,9 @@ impl Done for ManagedLoggingConfiguration { fn into_props(self) -> Bag { self.0 
 impl ManagedQueryResultsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-managedqueryresultsconfiguration.html#cfn-athena-workgroup-managedqueryresultsconfiguration-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
-    /// `EncryptionConfiguration`: `ManagedStorageEncryptionConfiguration`. Update: in place.
+    /// `EncryptionConfiguration`: `ManagedStorageEncryptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-managedqueryresultsconfiguration.html#cfn-athena-workgroup-managedqueryresultsconfiguration-encryptionconfiguration)
     pub fn encryption_configuration(self, value: impl Arg<ManagedStorageEncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr())) }
 }
 impl Done for ManagedQueryResultsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -333,7 +333,7 @@ impl Done for ManagedQueryResultsConfiguration { fn into_props(self) -> Bag { se
 impl ManagedStorageEncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKey`: text. Update: in place.
+    /// `KmsKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-managedstorageencryptionconfiguration.html#cfn-athena-workgroup-managedstorageencryptionconfiguration-kmskey)
     pub fn kms_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKey", value.into_expr())) }
 }
 impl Done for ManagedStorageEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -342,11 +342,11 @@ impl Done for ManagedStorageEncryptionConfiguration { fn into_props(self) -> Bag
 impl MonitoringConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CloudWatchLoggingConfiguration`: `CloudWatchLoggingConfiguration`. Update: in place.
+    /// `CloudWatchLoggingConfiguration`: `CloudWatchLoggingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-monitoringconfiguration.html#cfn-athena-workgroup-monitoringconfiguration-cloudwatchloggingconfiguration)
     pub fn cloud_watch_logging_configuration(self, value: impl Arg<CloudWatchLoggingConfiguration>) -> Self { Self(put(self.0, "CloudWatchLoggingConfiguration", value.into_expr())) }
-    /// `ManagedLoggingConfiguration`: `ManagedLoggingConfiguration`. Update: in place.
+    /// `ManagedLoggingConfiguration`: `ManagedLoggingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-monitoringconfiguration.html#cfn-athena-workgroup-monitoringconfiguration-managedloggingconfiguration)
     pub fn managed_logging_configuration(self, value: impl Arg<ManagedLoggingConfiguration>) -> Self { Self(put(self.0, "ManagedLoggingConfiguration", value.into_expr())) }
-    /// `S3LoggingConfiguration`: `S3LoggingConfiguration`. Update: in place.
+    /// `S3LoggingConfiguration`: `S3LoggingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-monitoringconfiguration.html#cfn-athena-workgroup-monitoringconfiguration-s3loggingconfiguration)
     pub fn s3_logging_configuration(self, value: impl Arg<S3LoggingConfiguration>) -> Self { Self(put(self.0, "S3LoggingConfiguration", value.into_expr())) }
 }
 impl Done for MonitoringConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -355,13 +355,13 @@ impl Done for MonitoringConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl ResultConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AclConfiguration`: `AclConfiguration`. Update: in place.
+    /// `AclConfiguration`: `AclConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-resultconfiguration.html#cfn-athena-workgroup-resultconfiguration-aclconfiguration)
     pub fn acl_configuration(self, value: impl Arg<AclConfiguration>) -> Self { Self(put(self.0, "AclConfiguration", value.into_expr())) }
-    /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: in place.
+    /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-resultconfiguration.html#cfn-athena-workgroup-resultconfiguration-encryptionconfiguration)
     pub fn encryption_configuration(self, value: impl Arg<EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr())) }
-    /// `ExpectedBucketOwner`: text. Update: in place.
+    /// `ExpectedBucketOwner`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-resultconfiguration.html#cfn-athena-workgroup-resultconfiguration-expectedbucketowner)
     pub fn expected_bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpectedBucketOwner", value.into_expr())) }
-    /// `OutputLocation`: text. Update: in place.
+    /// `OutputLocation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-resultconfiguration.html#cfn-athena-workgroup-resultconfiguration-outputlocation)
     pub fn output_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputLocation", value.into_expr())) }
 }
 impl Done for ResultConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -370,21 +370,21 @@ impl Done for ResultConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl ResultConfigurationUpdates {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AclConfiguration`: `AclConfiguration`. Update: in place.
+    /// `AclConfiguration`: `AclConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-resultconfigurationupdates.html#cfn-athena-workgroup-resultconfigurationupdates-aclconfiguration)
     pub fn acl_configuration(self, value: impl Arg<AclConfiguration>) -> Self { Self(put(self.0, "AclConfiguration", value.into_expr())) }
-    /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: in place.
+    /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-resultconfigurationupdates.html#cfn-athena-workgroup-resultconfigurationupdates-encryptionconfiguration)
     pub fn encryption_configuration(self, value: impl Arg<EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr())) }
-    /// `ExpectedBucketOwner`: text. Update: in place.
+    /// `ExpectedBucketOwner`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-resultconfigurationupdates.html#cfn-athena-workgroup-resultconfigurationupdates-expectedbucketowner)
     pub fn expected_bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpectedBucketOwner", value.into_expr())) }
-    /// `OutputLocation`: text. Update: in place.
+    /// `OutputLocation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-resultconfigurationupdates.html#cfn-athena-workgroup-resultconfigurationupdates-outputlocation)
     pub fn output_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputLocation", value.into_expr())) }
-    /// `RemoveAclConfiguration`: boolean. Update: in place.
+    /// `RemoveAclConfiguration`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-resultconfigurationupdates.html#cfn-athena-workgroup-resultconfigurationupdates-removeaclconfiguration)
     pub fn remove_acl_configuration(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RemoveAclConfiguration", value.into_expr())) }
-    /// `RemoveEncryptionConfiguration`: boolean. Update: in place.
+    /// `RemoveEncryptionConfiguration`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-resultconfigurationupdates.html#cfn-athena-workgroup-resultconfigurationupdates-removeencryptionconfiguration)
     pub fn remove_encryption_configuration(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RemoveEncryptionConfiguration", value.into_expr())) }
-    /// `RemoveExpectedBucketOwner`: boolean. Update: in place.
+    /// `RemoveExpectedBucketOwner`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-resultconfigurationupdates.html#cfn-athena-workgroup-resultconfigurationupdates-removeexpectedbucketowner)
     pub fn remove_expected_bucket_owner(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RemoveExpectedBucketOwner", value.into_expr())) }
-    /// `RemoveOutputLocation`: boolean. Update: in place.
+    /// `RemoveOutputLocation`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-resultconfigurationupdates.html#cfn-athena-workgroup-resultconfigurationupdates-removeoutputlocation)
     pub fn remove_output_location(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RemoveOutputLocation", value.into_expr())) }
 }
 impl Done for ResultConfigurationUpdates { fn into_props(self) -> Bag { self.0 } }
@@ -393,11 +393,11 @@ impl Done for ResultConfigurationUpdates { fn into_props(self) -> Bag { self.0 }
 impl S3LoggingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-s3loggingconfiguration.html#cfn-athena-workgroup-s3loggingconfiguration-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
-    /// `KmsKey`: text. Update: in place.
+    /// `KmsKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-s3loggingconfiguration.html#cfn-athena-workgroup-s3loggingconfiguration-kmskey)
     pub fn kms_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKey", value.into_expr())) }
-    /// `LogLocation`: text. Update: in place.
+    /// `LogLocation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-s3loggingconfiguration.html#cfn-athena-workgroup-s3loggingconfiguration-loglocation)
     pub fn log_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogLocation", value.into_expr())) }
 }
 impl Done for S3LoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -406,29 +406,29 @@ impl Done for S3LoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl WorkGroupConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AdditionalConfiguration`: text. Update: in place.
+    /// `AdditionalConfiguration`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfiguration.html#cfn-athena-workgroup-workgroupconfiguration-additionalconfiguration)
     pub fn additional_configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdditionalConfiguration", value.into_expr())) }
-    /// `BytesScannedCutoffPerQuery`: integer. Update: in place.
+    /// `BytesScannedCutoffPerQuery`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfiguration.html#cfn-athena-workgroup-workgroupconfiguration-bytesscannedcutoffperquery)
     pub fn bytes_scanned_cutoff_per_query(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BytesScannedCutoffPerQuery", value.into_expr())) }
-    /// `CustomerContentEncryptionConfiguration`: `CustomerContentEncryptionConfiguration`. Update: in place.
+    /// `CustomerContentEncryptionConfiguration`: `CustomerContentEncryptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfiguration.html#cfn-athena-workgroup-workgroupconfiguration-customercontentencryptionconfiguration)
     pub fn customer_content_encryption_configuration(self, value: impl Arg<CustomerContentEncryptionConfiguration>) -> Self { Self(put(self.0, "CustomerContentEncryptionConfiguration", value.into_expr())) }
-    /// `EnforceWorkGroupConfiguration`: boolean. Update: in place.
+    /// `EnforceWorkGroupConfiguration`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfiguration.html#cfn-athena-workgroup-workgroupconfiguration-enforceworkgroupconfiguration)
     pub fn enforce_work_group_configuration(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnforceWorkGroupConfiguration", value.into_expr())) }
-    /// `EngineConfiguration`: `EngineConfiguration`. Update: in place.
+    /// `EngineConfiguration`: `EngineConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfiguration.html#cfn-athena-workgroup-workgroupconfiguration-engineconfiguration)
     pub fn engine_configuration(self, value: impl Arg<EngineConfiguration>) -> Self { Self(put(self.0, "EngineConfiguration", value.into_expr())) }
-    /// `EngineVersion`: `EngineVersion`. Update: in place.
+    /// `EngineVersion`: `EngineVersion`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfiguration.html#cfn-athena-workgroup-workgroupconfiguration-engineversion)
     pub fn engine_version(self, value: impl Arg<EngineVersion>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr())) }
-    /// `ExecutionRole`: `IamRoleArn`. Update: in place.
+    /// `ExecutionRole`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfiguration.html#cfn-athena-workgroup-workgroupconfiguration-executionrole)
     pub fn execution_role(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRole", value.into_expr())) }
-    /// `ManagedQueryResultsConfiguration`: `ManagedQueryResultsConfiguration`. Update: in place.
+    /// `ManagedQueryResultsConfiguration`: `ManagedQueryResultsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfiguration.html#cfn-athena-workgroup-workgroupconfiguration-managedqueryresultsconfiguration)
     pub fn managed_query_results_configuration(self, value: impl Arg<ManagedQueryResultsConfiguration>) -> Self { Self(put(self.0, "ManagedQueryResultsConfiguration", value.into_expr())) }
-    /// `MonitoringConfiguration`: `MonitoringConfiguration`. Update: in place.
+    /// `MonitoringConfiguration`: `MonitoringConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfiguration.html#cfn-athena-workgroup-workgroupconfiguration-monitoringconfiguration)
     pub fn monitoring_configuration(self, value: impl Arg<MonitoringConfiguration>) -> Self { Self(put(self.0, "MonitoringConfiguration", value.into_expr())) }
-    /// `PublishCloudWatchMetricsEnabled`: boolean. Update: in place.
+    /// `PublishCloudWatchMetricsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfiguration.html#cfn-athena-workgroup-workgroupconfiguration-publishcloudwatchmetricsenabled)
     pub fn publish_cloud_watch_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PublishCloudWatchMetricsEnabled", value.into_expr())) }
-    /// `RequesterPaysEnabled`: boolean. Update: in place.
+    /// `RequesterPaysEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfiguration.html#cfn-athena-workgroup-workgroupconfiguration-requesterpaysenabled)
     pub fn requester_pays_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequesterPaysEnabled", value.into_expr())) }
-    /// `ResultConfiguration`: `ResultConfiguration`. Update: in place.
+    /// `ResultConfiguration`: `ResultConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfiguration.html#cfn-athena-workgroup-workgroupconfiguration-resultconfiguration)
     pub fn result_configuration(self, value: impl Arg<ResultConfiguration>) -> Self { Self(put(self.0, "ResultConfiguration", value.into_expr())) }
 }
 impl Done for WorkGroupConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -437,33 +437,33 @@ impl Done for WorkGroupConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl WorkGroupConfigurationUpdates {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AdditionalConfiguration`: text. Update: in place.
+    /// `AdditionalConfiguration`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfigurationupdates.html#cfn-athena-workgroup-workgroupconfigurationupdates-additionalconfiguration)
     pub fn additional_configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdditionalConfiguration", value.into_expr())) }
-    /// `BytesScannedCutoffPerQuery`: integer. Update: in place.
+    /// `BytesScannedCutoffPerQuery`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfigurationupdates.html#cfn-athena-workgroup-workgroupconfigurationupdates-bytesscannedcutoffperquery)
     pub fn bytes_scanned_cutoff_per_query(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BytesScannedCutoffPerQuery", value.into_expr())) }
-    /// `CustomerContentEncryptionConfiguration`: `CustomerContentEncryptionConfiguration`. Update: in place.
+    /// `CustomerContentEncryptionConfiguration`: `CustomerContentEncryptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfigurationupdates.html#cfn-athena-workgroup-workgroupconfigurationupdates-customercontentencryptionconfiguration)
     pub fn customer_content_encryption_configuration(self, value: impl Arg<CustomerContentEncryptionConfiguration>) -> Self { Self(put(self.0, "CustomerContentEncryptionConfiguration", value.into_expr())) }
-    /// `EnforceWorkGroupConfiguration`: boolean. Update: in place.
+    /// `EnforceWorkGroupConfiguration`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfigurationupdates.html#cfn-athena-workgroup-workgroupconfigurationupdates-enforceworkgroupconfiguration)
     pub fn enforce_work_group_configuration(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnforceWorkGroupConfiguration", value.into_expr())) }
-    /// `EngineConfiguration`: `EngineConfiguration`. Update: in place.
+    /// `EngineConfiguration`: `EngineConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfigurationupdates.html#cfn-athena-workgroup-workgroupconfigurationupdates-engineconfiguration)
     pub fn engine_configuration(self, value: impl Arg<EngineConfiguration>) -> Self { Self(put(self.0, "EngineConfiguration", value.into_expr())) }
-    /// `EngineVersion`: `EngineVersion`. Update: in place.
+    /// `EngineVersion`: `EngineVersion`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfigurationupdates.html#cfn-athena-workgroup-workgroupconfigurationupdates-engineversion)
     pub fn engine_version(self, value: impl Arg<EngineVersion>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr())) }
-    /// `ExecutionRole`: `IamRoleArn`. Update: in place.
+    /// `ExecutionRole`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfigurationupdates.html#cfn-athena-workgroup-workgroupconfigurationupdates-executionrole)
     pub fn execution_role(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRole", value.into_expr())) }
-    /// `ManagedQueryResultsConfiguration`: `ManagedQueryResultsConfiguration`. Update: in place.
+    /// `ManagedQueryResultsConfiguration`: `ManagedQueryResultsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfigurationupdates.html#cfn-athena-workgroup-workgroupconfigurationupdates-managedqueryresultsconfiguration)
     pub fn managed_query_results_configuration(self, value: impl Arg<ManagedQueryResultsConfiguration>) -> Self { Self(put(self.0, "ManagedQueryResultsConfiguration", value.into_expr())) }
-    /// `MonitoringConfiguration`: `MonitoringConfiguration`. Update: in place.
+    /// `MonitoringConfiguration`: `MonitoringConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfigurationupdates.html#cfn-athena-workgroup-workgroupconfigurationupdates-monitoringconfiguration)
     pub fn monitoring_configuration(self, value: impl Arg<MonitoringConfiguration>) -> Self { Self(put(self.0, "MonitoringConfiguration", value.into_expr())) }
-    /// `PublishCloudWatchMetricsEnabled`: boolean. Update: in place.
+    /// `PublishCloudWatchMetricsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfigurationupdates.html#cfn-athena-workgroup-workgroupconfigurationupdates-publishcloudwatchmetricsenabled)
     pub fn publish_cloud_watch_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PublishCloudWatchMetricsEnabled", value.into_expr())) }
-    /// `RemoveBytesScannedCutoffPerQuery`: boolean. Update: in place.
+    /// `RemoveBytesScannedCutoffPerQuery`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfigurationupdates.html#cfn-athena-workgroup-workgroupconfigurationupdates-removebytesscannedcutoffperquery)
     pub fn remove_bytes_scanned_cutoff_per_query(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RemoveBytesScannedCutoffPerQuery", value.into_expr())) }
-    /// `RemoveCustomerContentEncryptionConfiguration`: boolean. Update: in place.
+    /// `RemoveCustomerContentEncryptionConfiguration`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfigurationupdates.html#cfn-athena-workgroup-workgroupconfigurationupdates-removecustomercontentencryptionconfiguration)
     pub fn remove_customer_content_encryption_configuration(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RemoveCustomerContentEncryptionConfiguration", value.into_expr())) }
-    /// `RequesterPaysEnabled`: boolean. Update: in place.
+    /// `RequesterPaysEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfigurationupdates.html#cfn-athena-workgroup-workgroupconfigurationupdates-requesterpaysenabled)
     pub fn requester_pays_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequesterPaysEnabled", value.into_expr())) }
-    /// `ResultConfigurationUpdates`: `ResultConfigurationUpdates`. Update: in place.
+    /// `ResultConfigurationUpdates`: `ResultConfigurationUpdates`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfigurationupdates.html#cfn-athena-workgroup-workgroupconfigurationupdates-resultconfigurationupdates)
     pub fn result_configuration_updates(self, value: impl Arg<ResultConfigurationUpdates>) -> Self { Self(put(self.0, "ResultConfigurationUpdates", value.into_expr())) }
 }
 impl Done for WorkGroupConfigurationUpdates { fn into_props(self) -> Bag { self.0 } }

@@ -13,11 +13,11 @@ impl CfnAssessment {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnAssessmentProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `AssessmentId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-auditmanager-assessment.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `AssessmentId`: text.
+    /// The attribute `AssessmentId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-auditmanager-assessment.html#AssessmentId-fn::getatt)
     pub fn attr_assessment_id(&self) -> Val<str> { self.0.get_att("AssessmentId") }
-    /// The attribute `CreationTime`: number.
+    /// The attribute `CreationTime`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-auditmanager-assessment.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<f64> { self.0.get_att("CreationTime") }
 }
 impl Parent for CfnAssessment { fn node(&self) -> &Place { &self.0 } }
@@ -26,25 +26,25 @@ impl Parent for CfnAssessment { fn node(&self) -> &Place { &self.0 } }
 impl CfnAssessmentProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AssessmentReportsDestination`: `AssessmentReportsDestination`. Update: in place.
+    /// `AssessmentReportsDestination`: `AssessmentReportsDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-auditmanager-assessment.html#cfn-auditmanager-assessment-assessmentreportsdestination)
     pub fn assessment_reports_destination(self, value: impl Arg<assessment::AssessmentReportsDestination>) -> Self { Self(put(self.0, "AssessmentReportsDestination", value.into_expr())) }
-    /// `AwsAccount`: `AWSAccount`. Update: replacement.
+    /// `AwsAccount`: `AWSAccount`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-auditmanager-assessment.html#cfn-auditmanager-assessment-awsaccount)
     pub fn aws_account(self, value: impl Arg<assessment::AWSAccount>) -> Self { Self(put(self.0, "AwsAccount", value.into_expr())) }
-    /// `Delegations`: list of `Delegation`. Update: in place.
+    /// `Delegations`: list of `Delegation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-auditmanager-assessment.html#cfn-auditmanager-assessment-delegations)
     pub fn delegations(self, value: impl Arg<Arr<assessment::Delegation>>) -> Self { Self(put(self.0, "Delegations", value.into_expr())) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-auditmanager-assessment.html#cfn-auditmanager-assessment-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `FrameworkId`: text. Update: replacement.
+    /// `FrameworkId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-auditmanager-assessment.html#cfn-auditmanager-assessment-frameworkid)
     pub fn framework_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FrameworkId", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-auditmanager-assessment.html#cfn-auditmanager-assessment-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Roles`: list of `Role`. Update: in place.
+    /// `Roles`: list of `Role`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-auditmanager-assessment.html#cfn-auditmanager-assessment-roles)
     pub fn roles(self, value: impl Arg<Arr<assessment::Role>>) -> Self { Self(put(self.0, "Roles", value.into_expr())) }
-    /// `Scope`: `Scope`. Update: in place.
+    /// `Scope`: `Scope`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-auditmanager-assessment.html#cfn-auditmanager-assessment-scope)
     pub fn scope(self, value: impl Arg<assessment::Scope>) -> Self { Self(put(self.0, "Scope", value.into_expr())) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-auditmanager-assessment.html#cfn-auditmanager-assessment-status)
     pub fn status(self, value: impl Arg<assessment::Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-auditmanager-assessment.html#cfn-auditmanager-assessment-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnAssessmentProps { fn into_props(self) -> Bag { self.0 } }
@@ -56,11 +56,11 @@ use crate::cfn::support::*;
 impl AWSAccount {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EmailAddress`: text. Update: may replace.
+    /// `EmailAddress`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-awsaccount.html#cfn-auditmanager-assessment-awsaccount-emailaddress)
     pub fn email_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailAddress", value.into_expr())) }
-    /// `Id`: text. Update: may replace.
+    /// `Id`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-awsaccount.html#cfn-auditmanager-assessment-awsaccount-id)
     pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
-    /// `Name`: text. Update: may replace.
+    /// `Name`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-awsaccount.html#cfn-auditmanager-assessment-awsaccount-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for AWSAccount { fn into_props(self) -> Bag { self.0 } }
@@ -69,7 +69,7 @@ impl Done for AWSAccount { fn into_props(self) -> Bag { self.0 } }
 impl AWSService {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ServiceName`: text. Update: in place.
+    /// `ServiceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-awsservice.html#cfn-auditmanager-assessment-awsservice-servicename)
     pub fn service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceName", value.into_expr())) }
 }
 impl Done for AWSService { fn into_props(self) -> Bag { self.0 } }
@@ -78,9 +78,9 @@ impl Done for AWSService { fn into_props(self) -> Bag { self.0 } }
 impl AssessmentReportsDestination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Destination`: text. Update: in place.
+    /// `Destination`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-assessmentreportsdestination.html#cfn-auditmanager-assessment-assessmentreportsdestination-destination)
     pub fn destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
-    /// `DestinationType`: `DestinationType`. Update: in place.
+    /// `DestinationType`: `DestinationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-assessmentreportsdestination.html#cfn-auditmanager-assessment-assessmentreportsdestination-destinationtype)
     pub fn destination_type(self, value: impl Arg<DestinationType>) -> Self { Self(put(self.0, "DestinationType", value.into_expr())) }
 }
 impl Done for AssessmentReportsDestination { fn into_props(self) -> Bag { self.0 } }
@@ -89,27 +89,27 @@ impl Done for AssessmentReportsDestination { fn into_props(self) -> Bag { self.0
 impl Delegation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AssessmentId`: text. Update: in place.
+    /// `AssessmentId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-delegation.html#cfn-auditmanager-assessment-delegation-assessmentid)
     pub fn assessment_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssessmentId", value.into_expr())) }
-    /// `AssessmentName`: text. Update: in place.
+    /// `AssessmentName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-delegation.html#cfn-auditmanager-assessment-delegation-assessmentname)
     pub fn assessment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssessmentName", value.into_expr())) }
-    /// `Comment`: text. Update: in place.
+    /// `Comment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-delegation.html#cfn-auditmanager-assessment-delegation-comment)
     pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr())) }
-    /// `ControlSetId`: text. Update: in place.
+    /// `ControlSetId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-delegation.html#cfn-auditmanager-assessment-delegation-controlsetid)
     pub fn control_set_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ControlSetId", value.into_expr())) }
-    /// `CreatedBy`: text. Update: in place.
+    /// `CreatedBy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-delegation.html#cfn-auditmanager-assessment-delegation-createdby)
     pub fn created_by(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedBy", value.into_expr())) }
-    /// `CreationTime`: number. Update: in place.
+    /// `CreationTime`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-delegation.html#cfn-auditmanager-assessment-delegation-creationtime)
     pub fn creation_time(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "CreationTime", value.into_expr())) }
-    /// `Id`: text. Update: in place.
+    /// `Id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-delegation.html#cfn-auditmanager-assessment-delegation-id)
     pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
-    /// `LastUpdated`: number. Update: in place.
+    /// `LastUpdated`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-delegation.html#cfn-auditmanager-assessment-delegation-lastupdated)
     pub fn last_updated(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LastUpdated", value.into_expr())) }
-    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-delegation.html#cfn-auditmanager-assessment-delegation-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
-    /// `RoleType`: `RoleType`. Update: in place.
+    /// `RoleType`: `RoleType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-delegation.html#cfn-auditmanager-assessment-delegation-roletype)
     pub fn role_type(self, value: impl Arg<RoleType>) -> Self { Self(put(self.0, "RoleType", value.into_expr())) }
-    /// `Status`: `DelegationStatus`. Update: in place.
+    /// `Status`: `DelegationStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-delegation.html#cfn-auditmanager-assessment-delegation-status)
     pub fn status(self, value: impl Arg<DelegationStatus>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for Delegation { fn into_props(self) -> Bag { self.0 } }
@@ -118,9 +118,9 @@ impl Done for Delegation { fn into_props(self) -> Bag { self.0 } }
 impl Role {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-role.html#cfn-auditmanager-assessment-role-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
-    /// `RoleType`: `RoleType`. Update: in place.
+    /// `RoleType`: `RoleType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-role.html#cfn-auditmanager-assessment-role-roletype)
     pub fn role_type(self, value: impl Arg<RoleType>) -> Self { Self(put(self.0, "RoleType", value.into_expr())) }
 }
 impl Done for Role { fn into_props(self) -> Bag { self.0 } }
@@ -129,9 +129,9 @@ impl Done for Role { fn into_props(self) -> Bag { self.0 } }
 impl Scope {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AwsAccounts`: list of `AWSAccount`. Update: in place.
+    /// `AwsAccounts`: list of `AWSAccount`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-scope.html#cfn-auditmanager-assessment-scope-awsaccounts)
     pub fn aws_accounts(self, value: impl Arg<Arr<AWSAccount>>) -> Self { Self(put(self.0, "AwsAccounts", value.into_expr())) }
-    /// `AwsServices`: list of `AWSService`. Update: in place.
+    /// `AwsServices`: list of `AWSService`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-scope.html#cfn-auditmanager-assessment-scope-awsservices)
     pub fn aws_services(self, value: impl Arg<Arr<AWSService>>) -> Self { Self(put(self.0, "AwsServices", value.into_expr())) }
 }
 impl Done for Scope { fn into_props(self) -> Bag { self.0 } }
@@ -153,19 +153,19 @@ impl CfnAssessmentFramework {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAssessmentFrameworkProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-auditmanager-assessmentframework.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-auditmanager-assessmentframework.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `CreatedBy`: text.
+    /// The attribute `CreatedBy`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-auditmanager-assessmentframework.html#CreatedBy-fn::getatt)
     pub fn attr_created_by(&self) -> Val<str> { self.0.get_att("CreatedBy") }
-    /// The attribute `FrameworkId`: text.
+    /// The attribute `FrameworkId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-auditmanager-assessmentframework.html#FrameworkId-fn::getatt)
     pub fn attr_framework_id(&self) -> Val<str> { self.0.get_att("FrameworkId") }
-    /// The attribute `LastUpdatedAt`: text.
+    /// The attribute `LastUpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-auditmanager-assessmentframework.html#LastUpdatedAt-fn::getatt)
     pub fn attr_last_updated_at(&self) -> Val<str> { self.0.get_att("LastUpdatedAt") }
-    /// The attribute `LastUpdatedBy`: text.
+    /// The attribute `LastUpdatedBy`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-auditmanager-assessmentframework.html#LastUpdatedBy-fn::getatt)
     pub fn attr_last_updated_by(&self) -> Val<str> { self.0.get_att("LastUpdatedBy") }
-    /// The attribute `Type`: text.
+    /// The attribute `Type`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-auditmanager-assessmentframework.html#Type-fn::getatt)
     pub fn attr_type_(&self) -> Val<str> { self.0.get_att("Type") }
 }
 impl Parent for CfnAssessmentFramework { fn node(&self) -> &Place { &self.0 } }
@@ -176,15 +176,15 @@ impl CfnAssessmentFrameworkProps {
     pub fn new() -> CfnAssessmentFrameworkProps<Missing<required::ControlSets>, Missing<required::Name>> { CfnAssessmentFrameworkProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAssessmentFrameworkProps<R0, R1> {
-    /// `ComplianceType`: text. Update: in place.
+    /// `ComplianceType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-auditmanager-assessmentframework.html#cfn-auditmanager-assessmentframework-compliancetype)
     pub fn compliance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComplianceType", value.into_expr()), Phase) }
-    /// `ControlSets`: list of `ControlSet`, required. Update: in place.
+    /// `ControlSets`: list of `ControlSet`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-auditmanager-assessmentframework.html#cfn-auditmanager-assessmentframework-controlsets)
     pub fn control_sets(self, value: impl Arg<Arr<assessment_framework::ControlSet>>) -> CfnAssessmentFrameworkProps<Set, R1> { CfnAssessmentFrameworkProps(put(self.0, "ControlSets", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-auditmanager-assessmentframework.html#cfn-auditmanager-assessmentframework-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-auditmanager-assessmentframework.html#cfn-auditmanager-assessmentframework-name)
     pub fn name(self, value: impl Arg<str>) -> CfnAssessmentFrameworkProps<R0, Set> { CfnAssessmentFrameworkProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-auditmanager-assessmentframework.html#cfn-auditmanager-assessmentframework-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAssessmentFrameworkProps { fn into_props(self) -> Bag { self.0 } }
@@ -198,9 +198,9 @@ impl ControlSet {
     pub fn new() -> ControlSet<Missing<super::required::Controls>, Missing<super::required::Name>> { ControlSet(Bag::default(), Phase) }
 }
 impl<R0, R1> ControlSet<R0, R1> {
-    /// `Controls`: list of `ControlSetControl`, required. Update: in place.
+    /// `Controls`: list of `ControlSetControl`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessmentframework-controlset.html#cfn-auditmanager-assessmentframework-controlset-controls)
     pub fn controls(self, value: impl Arg<Arr<ControlSetControl>>) -> ControlSet<Set, R1> { ControlSet(put(self.0, "Controls", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessmentframework-controlset.html#cfn-auditmanager-assessmentframework-controlset-name)
     pub fn name(self, value: impl Arg<str>) -> ControlSet<R0, Set> { ControlSet(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for ControlSet { fn into_props(self) -> Bag { self.0 } }
@@ -211,7 +211,7 @@ impl ControlSetControl {
     pub fn new() -> ControlSetControl<Missing<super::required::Id>> { ControlSetControl(Bag::default(), Phase) }
 }
 impl<R0> ControlSetControl<R0> {
-    /// `Id`: text, required. Update: in place.
+    /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessmentframework-controlsetcontrol.html#cfn-auditmanager-assessmentframework-controlsetcontrol-id)
     pub fn id(self, value: impl Arg<str>) -> ControlSetControl<Set> { ControlSetControl(put(self.0, "Id", value.into_expr()), Phase) }
 }
 impl Done for ControlSetControl { fn into_props(self) -> Bag { self.0 } }

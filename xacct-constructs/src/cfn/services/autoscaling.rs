@@ -13,7 +13,7 @@ impl CfnAutoScalingGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAutoScalingGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AutoScalingGroupName`.
     pub fn reference(&self) -> Val<kind::AutoScalingAutoScalingGroupName> { self.0.reference() }
-    /// The attribute `AutoScalingGroupARN`: text.
+    /// The attribute `AutoScalingGroupARN`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#AutoScalingGroupARN-fn::getatt)
     pub fn attr_auto_scaling_group_arn(&self) -> Val<str> { self.0.get_att("AutoScalingGroupARN") }
 }
 impl Parent for CfnAutoScalingGroup { fn node(&self) -> &Place { &self.0 } }
@@ -24,81 +24,81 @@ impl CfnAutoScalingGroupProps {
     pub fn new() -> CfnAutoScalingGroupProps<Missing<required::MaxSize>, Missing<required::MinSize>> { CfnAutoScalingGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAutoScalingGroupProps<R0, R1> {
-    /// `AutoScalingGroupName`: text. Update: replacement.
+    /// `AutoScalingGroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-autoscalinggroupname)
     pub fn auto_scaling_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AutoScalingGroupName", value.into_expr()), Phase) }
-    /// `AvailabilityZoneDistribution`: `AvailabilityZoneDistribution`. Update: in place.
+    /// `AvailabilityZoneDistribution`: `AvailabilityZoneDistribution`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-availabilityzonedistribution)
     pub fn availability_zone_distribution(self, value: impl Arg<auto_scaling_group::AvailabilityZoneDistribution>) -> Self { Self(put(self.0, "AvailabilityZoneDistribution", value.into_expr()), Phase) }
-    /// `AvailabilityZoneIds`: list of text. Update: in place.
+    /// `AvailabilityZoneIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-availabilityzoneids)
     pub fn availability_zone_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AvailabilityZoneIds", value.into_expr()), Phase) }
-    /// `AvailabilityZoneImpairmentPolicy`: `AvailabilityZoneImpairmentPolicy`. Update: in place.
+    /// `AvailabilityZoneImpairmentPolicy`: `AvailabilityZoneImpairmentPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-availabilityzoneimpairmentpolicy)
     pub fn availability_zone_impairment_policy(self, value: impl Arg<auto_scaling_group::AvailabilityZoneImpairmentPolicy>) -> Self { Self(put(self.0, "AvailabilityZoneImpairmentPolicy", value.into_expr()), Phase) }
-    /// `AvailabilityZones`: list of text. Update: in place.
+    /// `AvailabilityZones`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-availabilityzones)
     pub fn availability_zones(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AvailabilityZones", value.into_expr()), Phase) }
-    /// `CapacityRebalance`: boolean. Update: in place.
+    /// `CapacityRebalance`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-capacityrebalance)
     pub fn capacity_rebalance(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CapacityRebalance", value.into_expr()), Phase) }
-    /// `CapacityReservationSpecification`: `CapacityReservationSpecification`. Update: in place.
+    /// `CapacityReservationSpecification`: `CapacityReservationSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-capacityreservationspecification)
     pub fn capacity_reservation_specification(self, value: impl Arg<auto_scaling_group::CapacityReservationSpecification>) -> Self { Self(put(self.0, "CapacityReservationSpecification", value.into_expr()), Phase) }
-    /// `Context`: text. Update: in place.
+    /// `Context`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-context)
     pub fn context(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Context", value.into_expr()), Phase) }
-    /// `Cooldown`: text. Update: in place.
+    /// `Cooldown`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-cooldown)
     pub fn cooldown(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cooldown", value.into_expr()), Phase) }
-    /// `DefaultInstanceWarmup`: integer. Update: in place.
+    /// `DefaultInstanceWarmup`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-defaultinstancewarmup)
     pub fn default_instance_warmup(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DefaultInstanceWarmup", value.into_expr()), Phase) }
-    /// `DeletionProtection`: text. Update: in place.
+    /// `DeletionProtection`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-deletionprotection)
     pub fn deletion_protection(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeletionProtection", value.into_expr()), Phase) }
-    /// `DesiredCapacity`: text. Update: in place.
+    /// `DesiredCapacity`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-desiredcapacity)
     pub fn desired_capacity(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DesiredCapacity", value.into_expr()), Phase) }
-    /// `DesiredCapacityType`: text. Update: in place.
+    /// `DesiredCapacityType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-desiredcapacitytype)
     pub fn desired_capacity_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DesiredCapacityType", value.into_expr()), Phase) }
-    /// `HealthCheckGracePeriod`: integer. Update: in place.
+    /// `HealthCheckGracePeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-healthcheckgraceperiod)
     pub fn health_check_grace_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthCheckGracePeriod", value.into_expr()), Phase) }
-    /// `HealthCheckType`: text. Update: in place.
+    /// `HealthCheckType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-healthchecktype)
     pub fn health_check_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthCheckType", value.into_expr()), Phase) }
-    /// `InstanceId`: text. Update: replacement.
+    /// `InstanceId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-instanceid)
     pub fn instance_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceId", value.into_expr()), Phase) }
-    /// `InstanceLifecyclePolicy`: `InstanceLifecyclePolicy`. Update: in place.
+    /// `InstanceLifecyclePolicy`: `InstanceLifecyclePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-instancelifecyclepolicy)
     pub fn instance_lifecycle_policy(self, value: impl Arg<auto_scaling_group::InstanceLifecyclePolicy>) -> Self { Self(put(self.0, "InstanceLifecyclePolicy", value.into_expr()), Phase) }
-    /// `InstanceMaintenancePolicy`: `InstanceMaintenancePolicy`. Update: in place.
+    /// `InstanceMaintenancePolicy`: `InstanceMaintenancePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-instancemaintenancepolicy)
     pub fn instance_maintenance_policy(self, value: impl Arg<auto_scaling_group::InstanceMaintenancePolicy>) -> Self { Self(put(self.0, "InstanceMaintenancePolicy", value.into_expr()), Phase) }
-    /// `LaunchConfigurationName`: `AutoScalingLaunchConfigurationName`. Update: in place.
+    /// `LaunchConfigurationName`: `AutoScalingLaunchConfigurationName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-launchconfigurationname)
     pub fn launch_configuration_name(self, value: impl Arg<kind::AutoScalingLaunchConfigurationName>) -> Self { Self(put(self.0, "LaunchConfigurationName", value.into_expr()), Phase) }
-    /// `LaunchTemplate`: `LaunchTemplateSpecification`. Update: in place.
+    /// `LaunchTemplate`: `LaunchTemplateSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-launchtemplate)
     pub fn launch_template(self, value: impl Arg<auto_scaling_group::LaunchTemplateSpecification>) -> Self { Self(put(self.0, "LaunchTemplate", value.into_expr()), Phase) }
-    /// `LifecycleHookSpecificationList`: list of `LifecycleHookSpecification`. Update: in place.
+    /// `LifecycleHookSpecificationList`: list of `LifecycleHookSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-lifecyclehookspecificationlist)
     pub fn lifecycle_hook_specification_list(self, value: impl Arg<Arr<auto_scaling_group::LifecycleHookSpecification>>) -> Self { Self(put(self.0, "LifecycleHookSpecificationList", value.into_expr()), Phase) }
-    /// `LoadBalancerNames`: list of `ElasticLoadBalancingLoadBalancerName`. Update: in place.
+    /// `LoadBalancerNames`: list of `ElasticLoadBalancingLoadBalancerName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-loadbalancernames)
     pub fn load_balancer_names(self, value: impl Arg<Arr<kind::ElasticLoadBalancingLoadBalancerName>>) -> Self { Self(put(self.0, "LoadBalancerNames", value.into_expr()), Phase) }
-    /// `MaxInstanceLifetime`: integer. Update: in place.
+    /// `MaxInstanceLifetime`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-maxinstancelifetime)
     pub fn max_instance_lifetime(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxInstanceLifetime", value.into_expr()), Phase) }
-    /// `MaxSize`: text, required. Update: in place.
+    /// `MaxSize`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-maxsize)
     pub fn max_size(self, value: impl Arg<str>) -> CfnAutoScalingGroupProps<Set, R1> { CfnAutoScalingGroupProps(put(self.0, "MaxSize", value.into_expr()), Phase) }
-    /// `MetricsCollection`: list of `MetricsCollection`. Update: in place.
+    /// `MetricsCollection`: list of `MetricsCollection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-metricscollection)
     pub fn metrics_collection(self, value: impl Arg<Arr<auto_scaling_group::MetricsCollection>>) -> Self { Self(put(self.0, "MetricsCollection", value.into_expr()), Phase) }
-    /// `MinSize`: text, required. Update: in place.
+    /// `MinSize`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-minsize)
     pub fn min_size(self, value: impl Arg<str>) -> CfnAutoScalingGroupProps<R0, Set> { CfnAutoScalingGroupProps(put(self.0, "MinSize", value.into_expr()), Phase) }
-    /// `MixedInstancesPolicy`: `MixedInstancesPolicy`. Update: in place.
+    /// `MixedInstancesPolicy`: `MixedInstancesPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-mixedinstancespolicy)
     pub fn mixed_instances_policy(self, value: impl Arg<auto_scaling_group::MixedInstancesPolicy>) -> Self { Self(put(self.0, "MixedInstancesPolicy", value.into_expr()), Phase) }
-    /// `NewInstancesProtectedFromScaleIn`: boolean. Update: in place.
+    /// `NewInstancesProtectedFromScaleIn`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-newinstancesprotectedfromscalein)
     pub fn new_instances_protected_from_scale_in(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NewInstancesProtectedFromScaleIn", value.into_expr()), Phase) }
-    /// `NotificationConfiguration`: `NotificationConfiguration`. Update: in place. AWS advises against it.
+    /// `NotificationConfiguration`: `NotificationConfiguration`. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-notificationconfiguration)
     pub fn notification_configuration(self, value: impl Arg<auto_scaling_group::NotificationConfiguration>) -> Self { Self(put(self.0, "NotificationConfiguration", value.into_expr()), Phase) }
-    /// `NotificationConfigurations`: list of `NotificationConfiguration`. Update: in place.
+    /// `NotificationConfigurations`: list of `NotificationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-notificationconfigurations)
     pub fn notification_configurations(self, value: impl Arg<Arr<auto_scaling_group::NotificationConfiguration>>) -> Self { Self(put(self.0, "NotificationConfigurations", value.into_expr()), Phase) }
-    /// `PlacementGroup`: text. Update: in place.
+    /// `PlacementGroup`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-placementgroup)
     pub fn placement_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlacementGroup", value.into_expr()), Phase) }
-    /// `ServiceLinkedRoleARN`: `IamRoleArn`. Update: in place.
+    /// `ServiceLinkedRoleARN`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-servicelinkedrolearn)
     pub fn service_linked_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ServiceLinkedRoleARN", value.into_expr()), Phase) }
-    /// `SkipZonalShiftValidation`: boolean. Update: in place.
+    /// `SkipZonalShiftValidation`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-skipzonalshiftvalidation)
     pub fn skip_zonal_shift_validation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SkipZonalShiftValidation", value.into_expr()), Phase) }
-    /// `Tags`: list of `TagProperty`. Update: in place.
+    /// `Tags`: list of `TagProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-tags)
     pub fn tags(self, value: impl Arg<Arr<auto_scaling_group::TagProperty>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TargetGroupARNs`: list of `ElasticLoadBalancingV2TargetGroupArn`. Update: in place.
+    /// `TargetGroupARNs`: list of `ElasticLoadBalancingV2TargetGroupArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-targetgrouparns)
     pub fn target_group_arns(self, value: impl Arg<Arr<kind::ElasticLoadBalancingV2TargetGroupArn>>) -> Self { Self(put(self.0, "TargetGroupARNs", value.into_expr()), Phase) }
-    /// `TerminationPolicies`: list of text. Update: in place.
+    /// `TerminationPolicies`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-terminationpolicies)
     pub fn termination_policies(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TerminationPolicies", value.into_expr()), Phase) }
-    /// `TrafficSources`: list of `TrafficSourceIdentifier`. Update: in place.
+    /// `TrafficSources`: list of `TrafficSourceIdentifier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-trafficsources)
     pub fn traffic_sources(self, value: impl Arg<Arr<auto_scaling_group::TrafficSourceIdentifier>>) -> Self { Self(put(self.0, "TrafficSources", value.into_expr()), Phase) }
-    /// `VPCZoneIdentifier`: list of `Ec2SubnetId`. Update: in place.
+    /// `VPCZoneIdentifier`: list of `Ec2SubnetId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html#cfn-autoscaling-autoscalinggroup-vpczoneidentifier)
     pub fn vpc_zone_identifier(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "VPCZoneIdentifier", value.into_expr()), Phase) }
 }
 impl Done for CfnAutoScalingGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -110,9 +110,9 @@ use crate::cfn::support::*;
 impl AcceleratorCountRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Max`: integer. Update: in place.
+    /// `Max`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-acceleratorcountrequest.html#cfn-autoscaling-autoscalinggroup-acceleratorcountrequest-max)
     pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value.into_expr())) }
-    /// `Min`: integer. Update: in place.
+    /// `Min`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-acceleratorcountrequest.html#cfn-autoscaling-autoscalinggroup-acceleratorcountrequest-min)
     pub fn min(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Min", value.into_expr())) }
 }
 impl Done for AcceleratorCountRequest { fn into_props(self) -> Bag { self.0 } }
@@ -121,9 +121,9 @@ impl Done for AcceleratorCountRequest { fn into_props(self) -> Bag { self.0 } }
 impl AcceleratorTotalMemoryMiBRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Max`: integer. Update: in place.
+    /// `Max`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-acceleratortotalmemorymibrequest.html#cfn-autoscaling-autoscalinggroup-acceleratortotalmemorymibrequest-max)
     pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value.into_expr())) }
-    /// `Min`: integer. Update: in place.
+    /// `Min`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-acceleratortotalmemorymibrequest.html#cfn-autoscaling-autoscalinggroup-acceleratortotalmemorymibrequest-min)
     pub fn min(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Min", value.into_expr())) }
 }
 impl Done for AcceleratorTotalMemoryMiBRequest { fn into_props(self) -> Bag { self.0 } }
@@ -132,7 +132,7 @@ impl Done for AcceleratorTotalMemoryMiBRequest { fn into_props(self) -> Bag { se
 impl AvailabilityZoneDistribution {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CapacityDistributionStrategy`: `CapacityDistributionStrategy`. Update: in place.
+    /// `CapacityDistributionStrategy`: `CapacityDistributionStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-availabilityzonedistribution.html#cfn-autoscaling-autoscalinggroup-availabilityzonedistribution-capacitydistributionstrategy)
     pub fn capacity_distribution_strategy(self, value: impl Arg<CapacityDistributionStrategy>) -> Self { Self(put(self.0, "CapacityDistributionStrategy", value.into_expr())) }
 }
 impl Done for AvailabilityZoneDistribution { fn into_props(self) -> Bag { self.0 } }
@@ -143,9 +143,9 @@ impl AvailabilityZoneImpairmentPolicy {
     pub fn new() -> AvailabilityZoneImpairmentPolicy<Missing<super::required::ImpairedZoneHealthCheckBehavior>, Missing<super::required::ZonalShiftEnabled>> { AvailabilityZoneImpairmentPolicy(Bag::default(), Phase) }
 }
 impl<R0, R1> AvailabilityZoneImpairmentPolicy<R0, R1> {
-    /// `ImpairedZoneHealthCheckBehavior`: `ImpairedZoneHealthCheckBehavior`, required. Update: in place.
+    /// `ImpairedZoneHealthCheckBehavior`: `ImpairedZoneHealthCheckBehavior`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-availabilityzoneimpairmentpolicy.html#cfn-autoscaling-autoscalinggroup-availabilityzoneimpairmentpolicy-impairedzonehealthcheckbehavior)
     pub fn impaired_zone_health_check_behavior(self, value: impl Arg<ImpairedZoneHealthCheckBehavior>) -> AvailabilityZoneImpairmentPolicy<Set, R1> { AvailabilityZoneImpairmentPolicy(put(self.0, "ImpairedZoneHealthCheckBehavior", value.into_expr()), Phase) }
-    /// `ZonalShiftEnabled`: boolean, required. Update: in place.
+    /// `ZonalShiftEnabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-availabilityzoneimpairmentpolicy.html#cfn-autoscaling-autoscalinggroup-availabilityzoneimpairmentpolicy-zonalshiftenabled)
     pub fn zonal_shift_enabled(self, value: impl Arg<bool>) -> AvailabilityZoneImpairmentPolicy<R0, Set> { AvailabilityZoneImpairmentPolicy(put(self.0, "ZonalShiftEnabled", value.into_expr()), Phase) }
 }
 impl Done for AvailabilityZoneImpairmentPolicy { fn into_props(self) -> Bag { self.0 } }
@@ -154,9 +154,9 @@ impl Done for AvailabilityZoneImpairmentPolicy { fn into_props(self) -> Bag { se
 impl BaselineEbsBandwidthMbpsRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Max`: integer. Update: in place.
+    /// `Max`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-baselineebsbandwidthmbpsrequest.html#cfn-autoscaling-autoscalinggroup-baselineebsbandwidthmbpsrequest-max)
     pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value.into_expr())) }
-    /// `Min`: integer. Update: in place.
+    /// `Min`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-baselineebsbandwidthmbpsrequest.html#cfn-autoscaling-autoscalinggroup-baselineebsbandwidthmbpsrequest-min)
     pub fn min(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Min", value.into_expr())) }
 }
 impl Done for BaselineEbsBandwidthMbpsRequest { fn into_props(self) -> Bag { self.0 } }
@@ -165,7 +165,7 @@ impl Done for BaselineEbsBandwidthMbpsRequest { fn into_props(self) -> Bag { sel
 impl BaselinePerformanceFactorsRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Cpu`: `CpuPerformanceFactorRequest`. Update: in place.
+    /// `Cpu`: `CpuPerformanceFactorRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-baselineperformancefactorsrequest.html#cfn-autoscaling-autoscalinggroup-baselineperformancefactorsrequest-cpu)
     pub fn cpu(self, value: impl Arg<CpuPerformanceFactorRequest>) -> Self { Self(put(self.0, "Cpu", value.into_expr())) }
 }
 impl Done for BaselinePerformanceFactorsRequest { fn into_props(self) -> Bag { self.0 } }
@@ -176,9 +176,9 @@ impl CapacityReservationSpecification {
     pub fn new() -> CapacityReservationSpecification<Missing<super::required::CapacityReservationPreference>> { CapacityReservationSpecification(Bag::default(), Phase) }
 }
 impl<R0> CapacityReservationSpecification<R0> {
-    /// `CapacityReservationPreference`: text, required. Update: in place.
+    /// `CapacityReservationPreference`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-capacityreservationspecification.html#cfn-autoscaling-autoscalinggroup-capacityreservationspecification-capacityreservationpreference)
     pub fn capacity_reservation_preference(self, value: impl Arg<str>) -> CapacityReservationSpecification<Set> { CapacityReservationSpecification(put(self.0, "CapacityReservationPreference", value.into_expr()), Phase) }
-    /// `CapacityReservationTarget`: `CapacityReservationTarget`. Update: in place.
+    /// `CapacityReservationTarget`: `CapacityReservationTarget`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-capacityreservationspecification.html#cfn-autoscaling-autoscalinggroup-capacityreservationspecification-capacityreservationtarget)
     pub fn capacity_reservation_target(self, value: impl Arg<CapacityReservationTarget>) -> Self { Self(put(self.0, "CapacityReservationTarget", value.into_expr()), Phase) }
 }
 impl Done for CapacityReservationSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -187,9 +187,9 @@ impl Done for CapacityReservationSpecification { fn into_props(self) -> Bag { se
 impl CapacityReservationTarget {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CapacityReservationIds`: list of text. Update: in place.
+    /// `CapacityReservationIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-capacityreservationtarget.html#cfn-autoscaling-autoscalinggroup-capacityreservationtarget-capacityreservationids)
     pub fn capacity_reservation_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CapacityReservationIds", value.into_expr())) }
-    /// `CapacityReservationResourceGroupArns`: list of text. Update: in place.
+    /// `CapacityReservationResourceGroupArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-capacityreservationtarget.html#cfn-autoscaling-autoscalinggroup-capacityreservationtarget-capacityreservationresourcegrouparns)
     pub fn capacity_reservation_resource_group_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CapacityReservationResourceGroupArns", value.into_expr())) }
 }
 impl Done for CapacityReservationTarget { fn into_props(self) -> Bag { self.0 } }
@@ -198,7 +198,7 @@ impl Done for CapacityReservationTarget { fn into_props(self) -> Bag { self.0 } 
 impl CpuPerformanceFactorRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `References`: list of `PerformanceFactorReferenceRequest`. Update: in place.
+    /// `References`: list of `PerformanceFactorReferenceRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-cpuperformancefactorrequest.html#cfn-autoscaling-autoscalinggroup-cpuperformancefactorrequest-references)
     pub fn references(self, value: impl Arg<Arr<PerformanceFactorReferenceRequest>>) -> Self { Self(put(self.0, "References", value.into_expr())) }
 }
 impl Done for CpuPerformanceFactorRequest { fn into_props(self) -> Bag { self.0 } }
@@ -209,7 +209,7 @@ impl DistributionSegment {
     pub fn new() -> DistributionSegment<Missing<super::required::TargetCapacityTypes>> { DistributionSegment(Bag::default(), Phase) }
 }
 impl<R0> DistributionSegment<R0> {
-    /// `TargetCapacityTypes`: list of `TargetCapacityTypes`, required. Update: in place.
+    /// `TargetCapacityTypes`: list of `TargetCapacityTypes`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-distributionsegment.html#cfn-autoscaling-autoscalinggroup-distributionsegment-targetcapacitytypes)
     pub fn target_capacity_types(self, value: impl Arg<Arr<TargetCapacityTypes>>) -> DistributionSegment<Set> { DistributionSegment(put(self.0, "TargetCapacityTypes", value.into_expr()), Phase) }
 }
 impl Done for DistributionSegment { fn into_props(self) -> Bag { self.0 } }
@@ -218,7 +218,7 @@ impl Done for DistributionSegment { fn into_props(self) -> Bag { self.0 } }
 impl InstanceLifecyclePolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RetentionTriggers`: `RetentionTriggers`. Update: in place.
+    /// `RetentionTriggers`: `RetentionTriggers`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancelifecyclepolicy.html#cfn-autoscaling-autoscalinggroup-instancelifecyclepolicy-retentiontriggers)
     pub fn retention_triggers(self, value: impl Arg<RetentionTriggers>) -> Self { Self(put(self.0, "RetentionTriggers", value.into_expr())) }
 }
 impl Done for InstanceLifecyclePolicy { fn into_props(self) -> Bag { self.0 } }
@@ -227,9 +227,9 @@ impl Done for InstanceLifecyclePolicy { fn into_props(self) -> Bag { self.0 } }
 impl InstanceMaintenancePolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MaxHealthyPercentage`: integer. Update: in place.
+    /// `MaxHealthyPercentage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancemaintenancepolicy.html#cfn-autoscaling-autoscalinggroup-instancemaintenancepolicy-maxhealthypercentage)
     pub fn max_healthy_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxHealthyPercentage", value.into_expr())) }
-    /// `MinHealthyPercentage`: integer. Update: in place.
+    /// `MinHealthyPercentage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancemaintenancepolicy.html#cfn-autoscaling-autoscalinggroup-instancemaintenancepolicy-minhealthypercentage)
     pub fn min_healthy_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinHealthyPercentage", value.into_expr())) }
 }
 impl Done for InstanceMaintenancePolicy { fn into_props(self) -> Bag { self.0 } }
@@ -240,55 +240,55 @@ impl InstanceRequirements {
     pub fn new() -> InstanceRequirements<Missing<super::required::MemoryMiB>, Missing<super::required::VCpuCount>> { InstanceRequirements(Bag::default(), Phase) }
 }
 impl<R0, R1> InstanceRequirements<R0, R1> {
-    /// `AcceleratorCount`: `AcceleratorCountRequest`. Update: in place.
+    /// `AcceleratorCount`: `AcceleratorCountRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-acceleratorcount)
     pub fn accelerator_count(self, value: impl Arg<AcceleratorCountRequest>) -> Self { Self(put(self.0, "AcceleratorCount", value.into_expr()), Phase) }
-    /// `AcceleratorManufacturers`: list of text. Update: in place.
+    /// `AcceleratorManufacturers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-acceleratormanufacturers)
     pub fn accelerator_manufacturers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AcceleratorManufacturers", value.into_expr()), Phase) }
-    /// `AcceleratorNames`: list of text. Update: in place.
+    /// `AcceleratorNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-acceleratornames)
     pub fn accelerator_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AcceleratorNames", value.into_expr()), Phase) }
-    /// `AcceleratorTotalMemoryMiB`: `AcceleratorTotalMemoryMiBRequest`. Update: in place.
+    /// `AcceleratorTotalMemoryMiB`: `AcceleratorTotalMemoryMiBRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-acceleratortotalmemorymib)
     pub fn accelerator_total_memory_mi_b(self, value: impl Arg<AcceleratorTotalMemoryMiBRequest>) -> Self { Self(put(self.0, "AcceleratorTotalMemoryMiB", value.into_expr()), Phase) }
-    /// `AcceleratorTypes`: list of text. Update: in place.
+    /// `AcceleratorTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-acceleratortypes)
     pub fn accelerator_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AcceleratorTypes", value.into_expr()), Phase) }
-    /// `AllowedInstanceTypes`: list of text. Update: in place.
+    /// `AllowedInstanceTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-allowedinstancetypes)
     pub fn allowed_instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedInstanceTypes", value.into_expr()), Phase) }
-    /// `BareMetal`: text. Update: in place.
+    /// `BareMetal`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-baremetal)
     pub fn bare_metal(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BareMetal", value.into_expr()), Phase) }
-    /// `BaselineEbsBandwidthMbps`: `BaselineEbsBandwidthMbpsRequest`. Update: in place.
+    /// `BaselineEbsBandwidthMbps`: `BaselineEbsBandwidthMbpsRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-baselineebsbandwidthmbps)
     pub fn baseline_ebs_bandwidth_mbps(self, value: impl Arg<BaselineEbsBandwidthMbpsRequest>) -> Self { Self(put(self.0, "BaselineEbsBandwidthMbps", value.into_expr()), Phase) }
-    /// `BaselinePerformanceFactors`: `BaselinePerformanceFactorsRequest`. Update: in place.
+    /// `BaselinePerformanceFactors`: `BaselinePerformanceFactorsRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-baselineperformancefactors)
     pub fn baseline_performance_factors(self, value: impl Arg<BaselinePerformanceFactorsRequest>) -> Self { Self(put(self.0, "BaselinePerformanceFactors", value.into_expr()), Phase) }
-    /// `BurstablePerformance`: text. Update: in place.
+    /// `BurstablePerformance`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-burstableperformance)
     pub fn burstable_performance(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BurstablePerformance", value.into_expr()), Phase) }
-    /// `CpuManufacturers`: list of text. Update: in place.
+    /// `CpuManufacturers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-cpumanufacturers)
     pub fn cpu_manufacturers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CpuManufacturers", value.into_expr()), Phase) }
-    /// `ExcludedInstanceTypes`: list of text. Update: in place.
+    /// `ExcludedInstanceTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-excludedinstancetypes)
     pub fn excluded_instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedInstanceTypes", value.into_expr()), Phase) }
-    /// `InstanceGenerations`: list of text. Update: in place.
+    /// `InstanceGenerations`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-instancegenerations)
     pub fn instance_generations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InstanceGenerations", value.into_expr()), Phase) }
-    /// `LocalStorage`: text. Update: in place.
+    /// `LocalStorage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-localstorage)
     pub fn local_storage(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LocalStorage", value.into_expr()), Phase) }
-    /// `LocalStorageTypes`: list of text. Update: in place.
+    /// `LocalStorageTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-localstoragetypes)
     pub fn local_storage_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LocalStorageTypes", value.into_expr()), Phase) }
-    /// `MaxSpotPriceAsPercentageOfOptimalOnDemandPrice`: integer. Update: in place.
+    /// `MaxSpotPriceAsPercentageOfOptimalOnDemandPrice`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-maxspotpriceaspercentageofoptimalondemandprice)
     pub fn max_spot_price_as_percentage_of_optimal_on_demand_price(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxSpotPriceAsPercentageOfOptimalOnDemandPrice", value.into_expr()), Phase) }
-    /// `MemoryGiBPerVCpu`: `MemoryGiBPerVCpuRequest`. Update: in place.
+    /// `MemoryGiBPerVCpu`: `MemoryGiBPerVCpuRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-memorygibpervcpu)
     pub fn memory_gi_b_per_v_cpu(self, value: impl Arg<MemoryGiBPerVCpuRequest>) -> Self { Self(put(self.0, "MemoryGiBPerVCpu", value.into_expr()), Phase) }
-    /// `MemoryMiB`: `MemoryMiBRequest`, required. Update: in place.
+    /// `MemoryMiB`: `MemoryMiBRequest`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-memorymib)
     pub fn memory_mi_b(self, value: impl Arg<MemoryMiBRequest>) -> InstanceRequirements<Set, R1> { InstanceRequirements(put(self.0, "MemoryMiB", value.into_expr()), Phase) }
-    /// `NetworkBandwidthGbps`: `NetworkBandwidthGbpsRequest`. Update: in place.
+    /// `NetworkBandwidthGbps`: `NetworkBandwidthGbpsRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-networkbandwidthgbps)
     pub fn network_bandwidth_gbps(self, value: impl Arg<NetworkBandwidthGbpsRequest>) -> Self { Self(put(self.0, "NetworkBandwidthGbps", value.into_expr()), Phase) }
-    /// `NetworkInterfaceCount`: `NetworkInterfaceCountRequest`. Update: in place.
+    /// `NetworkInterfaceCount`: `NetworkInterfaceCountRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-networkinterfacecount)
     pub fn network_interface_count(self, value: impl Arg<NetworkInterfaceCountRequest>) -> Self { Self(put(self.0, "NetworkInterfaceCount", value.into_expr()), Phase) }
-    /// `OnDemandMaxPricePercentageOverLowestPrice`: integer. Update: in place.
+    /// `OnDemandMaxPricePercentageOverLowestPrice`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-ondemandmaxpricepercentageoverlowestprice)
     pub fn on_demand_max_price_percentage_over_lowest_price(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OnDemandMaxPricePercentageOverLowestPrice", value.into_expr()), Phase) }
-    /// `RequireHibernateSupport`: boolean. Update: in place.
+    /// `RequireHibernateSupport`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-requirehibernatesupport)
     pub fn require_hibernate_support(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireHibernateSupport", value.into_expr()), Phase) }
-    /// `SpotMaxPricePercentageOverLowestPrice`: integer. Update: in place.
+    /// `SpotMaxPricePercentageOverLowestPrice`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-spotmaxpricepercentageoverlowestprice)
     pub fn spot_max_price_percentage_over_lowest_price(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SpotMaxPricePercentageOverLowestPrice", value.into_expr()), Phase) }
-    /// `TotalLocalStorageGB`: `TotalLocalStorageGBRequest`. Update: in place.
+    /// `TotalLocalStorageGB`: `TotalLocalStorageGBRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-totallocalstoragegb)
     pub fn total_local_storage_gb(self, value: impl Arg<TotalLocalStorageGBRequest>) -> Self { Self(put(self.0, "TotalLocalStorageGB", value.into_expr()), Phase) }
-    /// `VCpuCount`: `VCpuCountRequest`, required. Update: in place.
+    /// `VCpuCount`: `VCpuCountRequest`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html#cfn-autoscaling-autoscalinggroup-instancerequirements-vcpucount)
     pub fn v_cpu_count(self, value: impl Arg<VCpuCountRequest>) -> InstanceRequirements<R0, Set> { InstanceRequirements(put(self.0, "VCpuCount", value.into_expr()), Phase) }
 }
 impl Done for InstanceRequirements { fn into_props(self) -> Bag { self.0 } }
@@ -297,19 +297,19 @@ impl Done for InstanceRequirements { fn into_props(self) -> Bag { self.0 } }
 impl InstancesDistribution {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DistributionSegments`: list of `DistributionSegment`. Update: in place.
+    /// `DistributionSegments`: list of `DistributionSegment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancesdistribution.html#cfn-autoscaling-autoscalinggroup-instancesdistribution-distributionsegments)
     pub fn distribution_segments(self, value: impl Arg<Arr<DistributionSegment>>) -> Self { Self(put(self.0, "DistributionSegments", value.into_expr())) }
-    /// `OnDemandAllocationStrategy`: text. Update: in place.
+    /// `OnDemandAllocationStrategy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancesdistribution.html#cfn-autoscaling-autoscalinggroup-instancesdistribution-ondemandallocationstrategy)
     pub fn on_demand_allocation_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OnDemandAllocationStrategy", value.into_expr())) }
-    /// `OnDemandBaseCapacity`: integer. Update: in place.
+    /// `OnDemandBaseCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancesdistribution.html#cfn-autoscaling-autoscalinggroup-instancesdistribution-ondemandbasecapacity)
     pub fn on_demand_base_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OnDemandBaseCapacity", value.into_expr())) }
-    /// `OnDemandPercentageAboveBaseCapacity`: integer. Update: in place.
+    /// `OnDemandPercentageAboveBaseCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancesdistribution.html#cfn-autoscaling-autoscalinggroup-instancesdistribution-ondemandpercentageabovebasecapacity)
     pub fn on_demand_percentage_above_base_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OnDemandPercentageAboveBaseCapacity", value.into_expr())) }
-    /// `SpotAllocationStrategy`: text. Update: in place.
+    /// `SpotAllocationStrategy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancesdistribution.html#cfn-autoscaling-autoscalinggroup-instancesdistribution-spotallocationstrategy)
     pub fn spot_allocation_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SpotAllocationStrategy", value.into_expr())) }
-    /// `SpotInstancePools`: integer. Update: in place.
+    /// `SpotInstancePools`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancesdistribution.html#cfn-autoscaling-autoscalinggroup-instancesdistribution-spotinstancepools)
     pub fn spot_instance_pools(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SpotInstancePools", value.into_expr())) }
-    /// `SpotMaxPrice`: text. Update: in place.
+    /// `SpotMaxPrice`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancesdistribution.html#cfn-autoscaling-autoscalinggroup-instancesdistribution-spotmaxprice)
     pub fn spot_max_price(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SpotMaxPrice", value.into_expr())) }
 }
 impl Done for InstancesDistribution { fn into_props(self) -> Bag { self.0 } }
@@ -320,9 +320,9 @@ impl LaunchTemplate {
     pub fn new() -> LaunchTemplate<Missing<super::required::LaunchTemplateSpecification>> { LaunchTemplate(Bag::default(), Phase) }
 }
 impl<R0> LaunchTemplate<R0> {
-    /// `LaunchTemplateSpecification`: `LaunchTemplateSpecification`, required. Update: in place.
+    /// `LaunchTemplateSpecification`: `LaunchTemplateSpecification`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-launchtemplate.html#cfn-autoscaling-autoscalinggroup-launchtemplate-launchtemplatespecification)
     pub fn launch_template_specification(self, value: impl Arg<LaunchTemplateSpecification>) -> LaunchTemplate<Set> { LaunchTemplate(put(self.0, "LaunchTemplateSpecification", value.into_expr()), Phase) }
-    /// `Overrides`: list of `LaunchTemplateOverrides`. Update: in place.
+    /// `Overrides`: list of `LaunchTemplateOverrides`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-launchtemplate.html#cfn-autoscaling-autoscalinggroup-launchtemplate-overrides)
     pub fn overrides(self, value: impl Arg<Arr<LaunchTemplateOverrides>>) -> Self { Self(put(self.0, "Overrides", value.into_expr()), Phase) }
 }
 impl Done for LaunchTemplate { fn into_props(self) -> Bag { self.0 } }
@@ -331,15 +331,15 @@ impl Done for LaunchTemplate { fn into_props(self) -> Bag { self.0 } }
 impl LaunchTemplateOverrides {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ImageId`: text. Update: in place.
+    /// `ImageId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-launchtemplateoverrides.html#cfn-autoscaling-autoscalinggroup-launchtemplateoverrides-imageid)
     pub fn image_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageId", value.into_expr())) }
-    /// `InstanceRequirements`: `InstanceRequirements`. Update: in place.
+    /// `InstanceRequirements`: `InstanceRequirements`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-launchtemplateoverrides.html#cfn-autoscaling-autoscalinggroup-launchtemplateoverrides-instancerequirements)
     pub fn instance_requirements(self, value: impl Arg<InstanceRequirements>) -> Self { Self(put(self.0, "InstanceRequirements", value.into_expr())) }
-    /// `InstanceType`: text. Update: in place.
+    /// `InstanceType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-launchtemplateoverrides.html#cfn-autoscaling-autoscalinggroup-launchtemplateoverrides-instancetype)
     pub fn instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceType", value.into_expr())) }
-    /// `LaunchTemplateSpecification`: `LaunchTemplateSpecification`. Update: in place.
+    /// `LaunchTemplateSpecification`: `LaunchTemplateSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-launchtemplateoverrides.html#cfn-autoscaling-autoscalinggroup-launchtemplateoverrides-launchtemplatespecification)
     pub fn launch_template_specification(self, value: impl Arg<LaunchTemplateSpecification>) -> Self { Self(put(self.0, "LaunchTemplateSpecification", value.into_expr())) }
-    /// `WeightedCapacity`: text. Update: in place.
+    /// `WeightedCapacity`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-launchtemplateoverrides.html#cfn-autoscaling-autoscalinggroup-launchtemplateoverrides-weightedcapacity)
     pub fn weighted_capacity(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WeightedCapacity", value.into_expr())) }
 }
 impl Done for LaunchTemplateOverrides { fn into_props(self) -> Bag { self.0 } }
@@ -350,11 +350,11 @@ impl LaunchTemplateSpecification {
     pub fn new() -> LaunchTemplateSpecification<Missing<super::required::Version>> { LaunchTemplateSpecification(Bag::default(), Phase) }
 }
 impl<R0> LaunchTemplateSpecification<R0> {
-    /// `LaunchTemplateId`: `Ec2LaunchTemplateId`. Update: in place.
+    /// `LaunchTemplateId`: `Ec2LaunchTemplateId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-launchtemplatespecification.html#cfn-autoscaling-autoscalinggroup-launchtemplatespecification-launchtemplateid)
     pub fn launch_template_id(self, value: impl Arg<kind::Ec2LaunchTemplateId>) -> Self { Self(put(self.0, "LaunchTemplateId", value.into_expr()), Phase) }
-    /// `LaunchTemplateName`: text. Update: in place.
+    /// `LaunchTemplateName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-launchtemplatespecification.html#cfn-autoscaling-autoscalinggroup-launchtemplatespecification-launchtemplatename)
     pub fn launch_template_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LaunchTemplateName", value.into_expr()), Phase) }
-    /// `Version`: text, required. Update: in place.
+    /// `Version`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-launchtemplatespecification.html#cfn-autoscaling-autoscalinggroup-launchtemplatespecification-version)
     pub fn version(self, value: impl Arg<str>) -> LaunchTemplateSpecification<Set> { LaunchTemplateSpecification(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for LaunchTemplateSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -365,19 +365,19 @@ impl LifecycleHookSpecification {
     pub fn new() -> LifecycleHookSpecification<Missing<super::required::LifecycleHookName>, Missing<super::required::LifecycleTransition>> { LifecycleHookSpecification(Bag::default(), Phase) }
 }
 impl<R0, R1> LifecycleHookSpecification<R0, R1> {
-    /// `DefaultResult`: text. Update: in place.
+    /// `DefaultResult`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-lifecyclehookspecification.html#cfn-autoscaling-autoscalinggroup-lifecyclehookspecification-defaultresult)
     pub fn default_result(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultResult", value.into_expr()), Phase) }
-    /// `HeartbeatTimeout`: integer. Update: in place.
+    /// `HeartbeatTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-lifecyclehookspecification.html#cfn-autoscaling-autoscalinggroup-lifecyclehookspecification-heartbeattimeout)
     pub fn heartbeat_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HeartbeatTimeout", value.into_expr()), Phase) }
-    /// `LifecycleHookName`: text, required. Update: in place.
+    /// `LifecycleHookName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-lifecyclehookspecification.html#cfn-autoscaling-autoscalinggroup-lifecyclehookspecification-lifecyclehookname)
     pub fn lifecycle_hook_name(self, value: impl Arg<str>) -> LifecycleHookSpecification<Set, R1> { LifecycleHookSpecification(put(self.0, "LifecycleHookName", value.into_expr()), Phase) }
-    /// `LifecycleTransition`: text, required. Update: in place.
+    /// `LifecycleTransition`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-lifecyclehookspecification.html#cfn-autoscaling-autoscalinggroup-lifecyclehookspecification-lifecycletransition)
     pub fn lifecycle_transition(self, value: impl Arg<str>) -> LifecycleHookSpecification<R0, Set> { LifecycleHookSpecification(put(self.0, "LifecycleTransition", value.into_expr()), Phase) }
-    /// `NotificationMetadata`: text. Update: in place.
+    /// `NotificationMetadata`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-lifecyclehookspecification.html#cfn-autoscaling-autoscalinggroup-lifecyclehookspecification-notificationmetadata)
     pub fn notification_metadata(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotificationMetadata", value.into_expr()), Phase) }
-    /// `NotificationTargetARN`: text. Update: in place.
+    /// `NotificationTargetARN`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-lifecyclehookspecification.html#cfn-autoscaling-autoscalinggroup-lifecyclehookspecification-notificationtargetarn)
     pub fn notification_target_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotificationTargetARN", value.into_expr()), Phase) }
-    /// `RoleARN`: `IamRoleArn`. Update: in place.
+    /// `RoleARN`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-lifecyclehookspecification.html#cfn-autoscaling-autoscalinggroup-lifecyclehookspecification-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleARN", value.into_expr()), Phase) }
 }
 impl Done for LifecycleHookSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -386,9 +386,9 @@ impl Done for LifecycleHookSpecification { fn into_props(self) -> Bag { self.0 }
 impl MemoryGiBPerVCpuRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Max`: number. Update: in place.
+    /// `Max`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-memorygibpervcpurequest.html#cfn-autoscaling-autoscalinggroup-memorygibpervcpurequest-max)
     pub fn max(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Max", value.into_expr())) }
-    /// `Min`: number. Update: in place.
+    /// `Min`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-memorygibpervcpurequest.html#cfn-autoscaling-autoscalinggroup-memorygibpervcpurequest-min)
     pub fn min(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Min", value.into_expr())) }
 }
 impl Done for MemoryGiBPerVCpuRequest { fn into_props(self) -> Bag { self.0 } }
@@ -397,9 +397,9 @@ impl Done for MemoryGiBPerVCpuRequest { fn into_props(self) -> Bag { self.0 } }
 impl MemoryMiBRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Max`: integer. Update: in place.
+    /// `Max`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-memorymibrequest.html#cfn-autoscaling-autoscalinggroup-memorymibrequest-max)
     pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value.into_expr())) }
-    /// `Min`: integer. Update: in place.
+    /// `Min`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-memorymibrequest.html#cfn-autoscaling-autoscalinggroup-memorymibrequest-min)
     pub fn min(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Min", value.into_expr())) }
 }
 impl Done for MemoryMiBRequest { fn into_props(self) -> Bag { self.0 } }
@@ -410,9 +410,9 @@ impl MetricsCollection {
     pub fn new() -> MetricsCollection<Missing<super::required::Granularity>> { MetricsCollection(Bag::default(), Phase) }
 }
 impl<R0> MetricsCollection<R0> {
-    /// `Granularity`: text, required. Update: in place.
+    /// `Granularity`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-metricscollection.html#cfn-autoscaling-autoscalinggroup-metricscollection-granularity)
     pub fn granularity(self, value: impl Arg<str>) -> MetricsCollection<Set> { MetricsCollection(put(self.0, "Granularity", value.into_expr()), Phase) }
-    /// `Metrics`: list of text. Update: in place.
+    /// `Metrics`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-metricscollection.html#cfn-autoscaling-autoscalinggroup-metricscollection-metrics)
     pub fn metrics(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Metrics", value.into_expr()), Phase) }
 }
 impl Done for MetricsCollection { fn into_props(self) -> Bag { self.0 } }
@@ -423,9 +423,9 @@ impl MixedInstancesPolicy {
     pub fn new() -> MixedInstancesPolicy<Missing<super::required::LaunchTemplate>> { MixedInstancesPolicy(Bag::default(), Phase) }
 }
 impl<R0> MixedInstancesPolicy<R0> {
-    /// `InstancesDistribution`: `InstancesDistribution`. Update: in place.
+    /// `InstancesDistribution`: `InstancesDistribution`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-mixedinstancespolicy.html#cfn-autoscaling-autoscalinggroup-mixedinstancespolicy-instancesdistribution)
     pub fn instances_distribution(self, value: impl Arg<InstancesDistribution>) -> Self { Self(put(self.0, "InstancesDistribution", value.into_expr()), Phase) }
-    /// `LaunchTemplate`: `LaunchTemplate`, required. Update: in place.
+    /// `LaunchTemplate`: `LaunchTemplate`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-mixedinstancespolicy.html#cfn-autoscaling-autoscalinggroup-mixedinstancespolicy-launchtemplate)
     pub fn launch_template(self, value: impl Arg<LaunchTemplate>) -> MixedInstancesPolicy<Set> { MixedInstancesPolicy(put(self.0, "LaunchTemplate", value.into_expr()), Phase) }
 }
 impl Done for MixedInstancesPolicy { fn into_props(self) -> Bag { self.0 } }
@@ -434,9 +434,9 @@ impl Done for MixedInstancesPolicy { fn into_props(self) -> Bag { self.0 } }
 impl NetworkBandwidthGbpsRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Max`: number. Update: in place.
+    /// `Max`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-networkbandwidthgbpsrequest.html#cfn-autoscaling-autoscalinggroup-networkbandwidthgbpsrequest-max)
     pub fn max(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Max", value.into_expr())) }
-    /// `Min`: number. Update: in place.
+    /// `Min`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-networkbandwidthgbpsrequest.html#cfn-autoscaling-autoscalinggroup-networkbandwidthgbpsrequest-min)
     pub fn min(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Min", value.into_expr())) }
 }
 impl Done for NetworkBandwidthGbpsRequest { fn into_props(self) -> Bag { self.0 } }
@@ -445,9 +445,9 @@ impl Done for NetworkBandwidthGbpsRequest { fn into_props(self) -> Bag { self.0 
 impl NetworkInterfaceCountRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Max`: integer. Update: in place.
+    /// `Max`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-networkinterfacecountrequest.html#cfn-autoscaling-autoscalinggroup-networkinterfacecountrequest-max)
     pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value.into_expr())) }
-    /// `Min`: integer. Update: in place.
+    /// `Min`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-networkinterfacecountrequest.html#cfn-autoscaling-autoscalinggroup-networkinterfacecountrequest-min)
     pub fn min(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Min", value.into_expr())) }
 }
 impl Done for NetworkInterfaceCountRequest { fn into_props(self) -> Bag { self.0 } }
@@ -458,9 +458,9 @@ impl NotificationConfiguration {
     pub fn new() -> NotificationConfiguration<Missing<super::required::TopicARN>> { NotificationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> NotificationConfiguration<R0> {
-    /// `NotificationTypes`: list of text. Update: in place.
+    /// `NotificationTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-notificationconfiguration.html#cfn-autoscaling-autoscalinggroup-notificationconfiguration-notificationtypes)
     pub fn notification_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotificationTypes", value.into_expr()), Phase) }
-    /// `TopicARN`: `TopicARNChoice`, required. Update: in place.
+    /// `TopicARN`: `TopicARNChoice`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-notificationconfiguration.html#cfn-autoscaling-autoscalinggroup-notificationconfiguration-topicarn)
     pub fn topic_arn(self, value: impl Arg<TopicARNChoice>) -> NotificationConfiguration<Set> { NotificationConfiguration(put(self.0, "TopicARN", value.into_expr()), Phase) }
 }
 impl Done for NotificationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -469,7 +469,7 @@ impl Done for NotificationConfiguration { fn into_props(self) -> Bag { self.0 } 
 impl PerformanceFactorReferenceRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `InstanceFamily`: text. Update: in place.
+    /// `InstanceFamily`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-performancefactorreferencerequest.html#cfn-autoscaling-autoscalinggroup-performancefactorreferencerequest-instancefamily)
     pub fn instance_family(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceFamily", value.into_expr())) }
 }
 impl Done for PerformanceFactorReferenceRequest { fn into_props(self) -> Bag { self.0 } }
@@ -478,7 +478,7 @@ impl Done for PerformanceFactorReferenceRequest { fn into_props(self) -> Bag { s
 impl RetentionTriggers {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TerminateHookAbandon`: text. Update: in place.
+    /// `TerminateHookAbandon`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-retentiontriggers.html#cfn-autoscaling-autoscalinggroup-retentiontriggers-terminatehookabandon)
     pub fn terminate_hook_abandon(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TerminateHookAbandon", value.into_expr())) }
 }
 impl Done for RetentionTriggers { fn into_props(self) -> Bag { self.0 } }
@@ -489,11 +489,11 @@ impl TagProperty {
     pub fn new() -> TagProperty<Missing<super::required::Key>, Missing<super::required::PropagateAtLaunch>, Missing<super::required::Value>> { TagProperty(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> TagProperty<R0, R1, R2> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-tagproperty.html#cfn-autoscaling-autoscalinggroup-tagproperty-key)
     pub fn key(self, value: impl Arg<str>) -> TagProperty<Set, R1, R2> { TagProperty(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `PropagateAtLaunch`: boolean, required. Update: in place.
+    /// `PropagateAtLaunch`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-tagproperty.html#cfn-autoscaling-autoscalinggroup-tagproperty-propagateatlaunch)
     pub fn propagate_at_launch(self, value: impl Arg<bool>) -> TagProperty<R0, Set, R2> { TagProperty(put(self.0, "PropagateAtLaunch", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-tagproperty.html#cfn-autoscaling-autoscalinggroup-tagproperty-value)
     pub fn value(self, value: impl Arg<str>) -> TagProperty<R0, R1, Set> { TagProperty(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagProperty { fn into_props(self) -> Bag { self.0 } }
@@ -502,9 +502,9 @@ impl Done for TagProperty { fn into_props(self) -> Bag { self.0 } }
 impl TotalLocalStorageGBRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Max`: number. Update: in place.
+    /// `Max`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-totallocalstoragegbrequest.html#cfn-autoscaling-autoscalinggroup-totallocalstoragegbrequest-max)
     pub fn max(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Max", value.into_expr())) }
-    /// `Min`: number. Update: in place.
+    /// `Min`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-totallocalstoragegbrequest.html#cfn-autoscaling-autoscalinggroup-totallocalstoragegbrequest-min)
     pub fn min(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Min", value.into_expr())) }
 }
 impl Done for TotalLocalStorageGBRequest { fn into_props(self) -> Bag { self.0 } }
@@ -515,9 +515,9 @@ impl TrafficSourceIdentifier {
     pub fn new() -> TrafficSourceIdentifier<Missing<super::required::Identifier>, Missing<super::required::Type>> { TrafficSourceIdentifier(Bag::default(), Phase) }
 }
 impl<R0, R1> TrafficSourceIdentifier<R0, R1> {
-    /// `Identifier`: text, required. Update: in place.
+    /// `Identifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-trafficsourceidentifier.html#cfn-autoscaling-autoscalinggroup-trafficsourceidentifier-identifier)
     pub fn identifier(self, value: impl Arg<str>) -> TrafficSourceIdentifier<Set, R1> { TrafficSourceIdentifier(put(self.0, "Identifier", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-trafficsourceidentifier.html#cfn-autoscaling-autoscalinggroup-trafficsourceidentifier-type)
     pub fn type_(self, value: impl Arg<str>) -> TrafficSourceIdentifier<R0, Set> { TrafficSourceIdentifier(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for TrafficSourceIdentifier { fn into_props(self) -> Bag { self.0 } }
@@ -526,9 +526,9 @@ impl Done for TrafficSourceIdentifier { fn into_props(self) -> Bag { self.0 } }
 impl VCpuCountRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Max`: integer. Update: in place.
+    /// `Max`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-vcpucountrequest.html#cfn-autoscaling-autoscalinggroup-vcpucountrequest-max)
     pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value.into_expr())) }
-    /// `Min`: integer. Update: in place.
+    /// `Min`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-vcpucountrequest.html#cfn-autoscaling-autoscalinggroup-vcpucountrequest-min)
     pub fn min(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Min", value.into_expr())) }
 }
 impl Done for VCpuCountRequest { fn into_props(self) -> Bag { self.0 } }
@@ -566,43 +566,43 @@ impl CfnLaunchConfigurationProps {
     pub fn new() -> CfnLaunchConfigurationProps<Missing<required::ImageId>, Missing<required::InstanceType>> { CfnLaunchConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnLaunchConfigurationProps<R0, R1> {
-    /// `AssociatePublicIpAddress`: boolean. Update: replacement.
+    /// `AssociatePublicIpAddress`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-launchconfiguration.html#cfn-autoscaling-launchconfiguration-associatepublicipaddress)
     pub fn associate_public_ip_address(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AssociatePublicIpAddress", value.into_expr()), Phase) }
-    /// `BlockDeviceMappings`: list of `BlockDeviceMapping`. Update: replacement.
+    /// `BlockDeviceMappings`: list of `BlockDeviceMapping`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-launchconfiguration.html#cfn-autoscaling-launchconfiguration-blockdevicemappings)
     pub fn block_device_mappings(self, value: impl Arg<Arr<launch_configuration::BlockDeviceMapping>>) -> Self { Self(put(self.0, "BlockDeviceMappings", value.into_expr()), Phase) }
-    /// `ClassicLinkVPCId`: text. Update: replacement.
+    /// `ClassicLinkVPCId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-launchconfiguration.html#cfn-autoscaling-launchconfiguration-classiclinkvpcid)
     pub fn classic_link_vpc_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClassicLinkVPCId", value.into_expr()), Phase) }
-    /// `ClassicLinkVPCSecurityGroups`: list of text. Update: replacement.
+    /// `ClassicLinkVPCSecurityGroups`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-launchconfiguration.html#cfn-autoscaling-launchconfiguration-classiclinkvpcsecuritygroups)
     pub fn classic_link_vpc_security_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ClassicLinkVPCSecurityGroups", value.into_expr()), Phase) }
-    /// `EbsOptimized`: boolean. Update: replacement.
+    /// `EbsOptimized`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-launchconfiguration.html#cfn-autoscaling-launchconfiguration-ebsoptimized)
     pub fn ebs_optimized(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EbsOptimized", value.into_expr()), Phase) }
-    /// `IamInstanceProfile`: `IamInstanceProfileName`. Update: replacement.
+    /// `IamInstanceProfile`: `IamInstanceProfileName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-launchconfiguration.html#cfn-autoscaling-launchconfiguration-iaminstanceprofile)
     pub fn iam_instance_profile(self, value: impl Arg<kind::IamInstanceProfileName>) -> Self { Self(put(self.0, "IamInstanceProfile", value.into_expr()), Phase) }
-    /// `ImageId`: text, required. Update: replacement.
+    /// `ImageId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-launchconfiguration.html#cfn-autoscaling-launchconfiguration-imageid)
     pub fn image_id(self, value: impl Arg<str>) -> CfnLaunchConfigurationProps<Set, R1> { CfnLaunchConfigurationProps(put(self.0, "ImageId", value.into_expr()), Phase) }
-    /// `InstanceId`: text. Update: replacement.
+    /// `InstanceId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-launchconfiguration.html#cfn-autoscaling-launchconfiguration-instanceid)
     pub fn instance_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceId", value.into_expr()), Phase) }
-    /// `InstanceMonitoring`: boolean. Update: replacement.
+    /// `InstanceMonitoring`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-launchconfiguration.html#cfn-autoscaling-launchconfiguration-instancemonitoring)
     pub fn instance_monitoring(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InstanceMonitoring", value.into_expr()), Phase) }
-    /// `InstanceType`: text, required. Update: replacement.
+    /// `InstanceType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-launchconfiguration.html#cfn-autoscaling-launchconfiguration-instancetype)
     pub fn instance_type(self, value: impl Arg<str>) -> CfnLaunchConfigurationProps<R0, Set> { CfnLaunchConfigurationProps(put(self.0, "InstanceType", value.into_expr()), Phase) }
-    /// `KernelId`: text. Update: replacement.
+    /// `KernelId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-launchconfiguration.html#cfn-autoscaling-launchconfiguration-kernelid)
     pub fn kernel_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KernelId", value.into_expr()), Phase) }
-    /// `KeyName`: text. Update: replacement.
+    /// `KeyName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-launchconfiguration.html#cfn-autoscaling-launchconfiguration-keyname)
     pub fn key_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyName", value.into_expr()), Phase) }
-    /// `LaunchConfigurationName`: text. Update: replacement.
+    /// `LaunchConfigurationName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-launchconfiguration.html#cfn-autoscaling-launchconfiguration-launchconfigurationname)
     pub fn launch_configuration_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LaunchConfigurationName", value.into_expr()), Phase) }
-    /// `MetadataOptions`: `MetadataOptions`. Update: replacement.
+    /// `MetadataOptions`: `MetadataOptions`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-launchconfiguration.html#cfn-autoscaling-launchconfiguration-metadataoptions)
     pub fn metadata_options(self, value: impl Arg<launch_configuration::MetadataOptions>) -> Self { Self(put(self.0, "MetadataOptions", value.into_expr()), Phase) }
-    /// `PlacementTenancy`: text. Update: replacement.
+    /// `PlacementTenancy`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-launchconfiguration.html#cfn-autoscaling-launchconfiguration-placementtenancy)
     pub fn placement_tenancy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlacementTenancy", value.into_expr()), Phase) }
-    /// `RamDiskId`: text. Update: replacement.
+    /// `RamDiskId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-launchconfiguration.html#cfn-autoscaling-launchconfiguration-ramdiskid)
     pub fn ram_disk_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RamDiskId", value.into_expr()), Phase) }
-    /// `SecurityGroups`: list of text. Update: replacement.
+    /// `SecurityGroups`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-launchconfiguration.html#cfn-autoscaling-launchconfiguration-securitygroups)
     pub fn security_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
-    /// `SpotPrice`: text. Update: replacement.
+    /// `SpotPrice`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-launchconfiguration.html#cfn-autoscaling-launchconfiguration-spotprice)
     pub fn spot_price(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SpotPrice", value.into_expr()), Phase) }
-    /// `UserData`: text. Update: replacement.
+    /// `UserData`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-launchconfiguration.html#cfn-autoscaling-launchconfiguration-userdata)
     pub fn user_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserData", value.into_expr()), Phase) }
 }
 impl Done for CfnLaunchConfigurationProps { fn into_props(self) -> Bag { self.0 } }
@@ -614,19 +614,19 @@ use crate::cfn::support::*;
 impl BlockDevice {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DeleteOnTermination`: boolean. Update: replacement.
+    /// `DeleteOnTermination`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-launchconfiguration-blockdevice.html#cfn-autoscaling-launchconfiguration-blockdevice-deleteontermination)
     pub fn delete_on_termination(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteOnTermination", value.into_expr())) }
-    /// `Encrypted`: boolean. Update: replacement.
+    /// `Encrypted`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-launchconfiguration-blockdevice.html#cfn-autoscaling-launchconfiguration-blockdevice-encrypted)
     pub fn encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypted", value.into_expr())) }
-    /// `Iops`: integer. Update: replacement.
+    /// `Iops`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-launchconfiguration-blockdevice.html#cfn-autoscaling-launchconfiguration-blockdevice-iops)
     pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr())) }
-    /// `SnapshotId`: text. Update: replacement.
+    /// `SnapshotId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-launchconfiguration-blockdevice.html#cfn-autoscaling-launchconfiguration-blockdevice-snapshotid)
     pub fn snapshot_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotId", value.into_expr())) }
-    /// `Throughput`: integer. Update: replacement.
+    /// `Throughput`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-launchconfiguration-blockdevice.html#cfn-autoscaling-launchconfiguration-blockdevice-throughput)
     pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value.into_expr())) }
-    /// `VolumeSize`: integer. Update: replacement.
+    /// `VolumeSize`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-launchconfiguration-blockdevice.html#cfn-autoscaling-launchconfiguration-blockdevice-volumesize)
     pub fn volume_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeSize", value.into_expr())) }
-    /// `VolumeType`: text. Update: replacement.
+    /// `VolumeType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-launchconfiguration-blockdevice.html#cfn-autoscaling-launchconfiguration-blockdevice-volumetype)
     pub fn volume_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeType", value.into_expr())) }
 }
 impl Done for BlockDevice { fn into_props(self) -> Bag { self.0 } }
@@ -637,13 +637,13 @@ impl BlockDeviceMapping {
     pub fn new() -> BlockDeviceMapping<Missing<super::required::DeviceName>> { BlockDeviceMapping(Bag::default(), Phase) }
 }
 impl<R0> BlockDeviceMapping<R0> {
-    /// `DeviceName`: text, required. Update: replacement.
+    /// `DeviceName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-launchconfiguration-blockdevicemapping.html#cfn-autoscaling-launchconfiguration-blockdevicemapping-devicename)
     pub fn device_name(self, value: impl Arg<str>) -> BlockDeviceMapping<Set> { BlockDeviceMapping(put(self.0, "DeviceName", value.into_expr()), Phase) }
-    /// `Ebs`: `BlockDevice`. Update: replacement.
+    /// `Ebs`: `BlockDevice`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-launchconfiguration-blockdevicemapping.html#cfn-autoscaling-launchconfiguration-blockdevicemapping-ebs)
     pub fn ebs(self, value: impl Arg<BlockDevice>) -> Self { Self(put(self.0, "Ebs", value.into_expr()), Phase) }
-    /// `NoDevice`: boolean. Update: replacement.
+    /// `NoDevice`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-launchconfiguration-blockdevicemapping.html#cfn-autoscaling-launchconfiguration-blockdevicemapping-nodevice)
     pub fn no_device(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NoDevice", value.into_expr()), Phase) }
-    /// `VirtualName`: text. Update: replacement.
+    /// `VirtualName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-launchconfiguration-blockdevicemapping.html#cfn-autoscaling-launchconfiguration-blockdevicemapping-virtualname)
     pub fn virtual_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualName", value.into_expr()), Phase) }
 }
 impl Done for BlockDeviceMapping { fn into_props(self) -> Bag { self.0 } }
@@ -652,11 +652,11 @@ impl Done for BlockDeviceMapping { fn into_props(self) -> Bag { self.0 } }
 impl MetadataOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `HttpEndpoint`: text. Update: replacement.
+    /// `HttpEndpoint`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-launchconfiguration-metadataoptions.html#cfn-autoscaling-launchconfiguration-metadataoptions-httpendpoint)
     pub fn http_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HttpEndpoint", value.into_expr())) }
-    /// `HttpPutResponseHopLimit`: integer. Update: replacement.
+    /// `HttpPutResponseHopLimit`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-launchconfiguration-metadataoptions.html#cfn-autoscaling-launchconfiguration-metadataoptions-httpputresponsehoplimit)
     pub fn http_put_response_hop_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HttpPutResponseHopLimit", value.into_expr())) }
-    /// `HttpTokens`: text. Update: replacement.
+    /// `HttpTokens`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-launchconfiguration-metadataoptions.html#cfn-autoscaling-launchconfiguration-metadataoptions-httptokens)
     pub fn http_tokens(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HttpTokens", value.into_expr())) }
 }
 impl Done for MetadataOptions { fn into_props(self) -> Bag { self.0 } }
@@ -679,21 +679,21 @@ impl CfnLifecycleHookProps {
     pub fn new() -> CfnLifecycleHookProps<Missing<required::AutoScalingGroupName>, Missing<required::LifecycleTransition>> { CfnLifecycleHookProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnLifecycleHookProps<R0, R1> {
-    /// `AutoScalingGroupName`: `AutoScalingAutoScalingGroupName`, required. Update: replacement.
+    /// `AutoScalingGroupName`: `AutoScalingAutoScalingGroupName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-lifecyclehook.html#cfn-autoscaling-lifecyclehook-autoscalinggroupname)
     pub fn auto_scaling_group_name(self, value: impl Arg<kind::AutoScalingAutoScalingGroupName>) -> CfnLifecycleHookProps<Set, R1> { CfnLifecycleHookProps(put(self.0, "AutoScalingGroupName", value.into_expr()), Phase) }
-    /// `DefaultResult`: text. Update: in place.
+    /// `DefaultResult`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-lifecyclehook.html#cfn-autoscaling-lifecyclehook-defaultresult)
     pub fn default_result(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultResult", value.into_expr()), Phase) }
-    /// `HeartbeatTimeout`: integer. Update: in place.
+    /// `HeartbeatTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-lifecyclehook.html#cfn-autoscaling-lifecyclehook-heartbeattimeout)
     pub fn heartbeat_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HeartbeatTimeout", value.into_expr()), Phase) }
-    /// `LifecycleHookName`: text. Update: replacement.
+    /// `LifecycleHookName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-lifecyclehook.html#cfn-autoscaling-lifecyclehook-lifecyclehookname)
     pub fn lifecycle_hook_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LifecycleHookName", value.into_expr()), Phase) }
-    /// `LifecycleTransition`: text, required. Update: in place.
+    /// `LifecycleTransition`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-lifecyclehook.html#cfn-autoscaling-lifecyclehook-lifecycletransition)
     pub fn lifecycle_transition(self, value: impl Arg<str>) -> CfnLifecycleHookProps<R0, Set> { CfnLifecycleHookProps(put(self.0, "LifecycleTransition", value.into_expr()), Phase) }
-    /// `NotificationMetadata`: text. Update: in place.
+    /// `NotificationMetadata`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-lifecyclehook.html#cfn-autoscaling-lifecyclehook-notificationmetadata)
     pub fn notification_metadata(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotificationMetadata", value.into_expr()), Phase) }
-    /// `NotificationTargetARN`: text. Update: in place.
+    /// `NotificationTargetARN`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-lifecyclehook.html#cfn-autoscaling-lifecyclehook-notificationtargetarn)
     pub fn notification_target_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotificationTargetARN", value.into_expr()), Phase) }
-    /// `RoleARN`: `IamRoleArn`. Update: in place.
+    /// `RoleARN`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-lifecyclehook.html#cfn-autoscaling-lifecyclehook-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleARN", value.into_expr()), Phase) }
 }
 impl Done for CfnLifecycleHookProps { fn into_props(self) -> Bag { self.0 } }
@@ -706,9 +706,9 @@ impl CfnScalingPolicy {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnScalingPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-scalingpolicy.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `PolicyName`: text.
+    /// The attribute `PolicyName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-scalingpolicy.html#PolicyName-fn::getatt)
     pub fn attr_policy_name(&self) -> Val<str> { self.0.get_att("PolicyName") }
 }
 impl Parent for CfnScalingPolicy { fn node(&self) -> &Place { &self.0 } }
@@ -719,27 +719,27 @@ impl CfnScalingPolicyProps {
     pub fn new() -> CfnScalingPolicyProps<Missing<required::AutoScalingGroupName>> { CfnScalingPolicyProps(Bag::default(), Phase) }
 }
 impl<R0> CfnScalingPolicyProps<R0> {
-    /// `AdjustmentType`: text. Update: in place.
+    /// `AdjustmentType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-scalingpolicy.html#cfn-autoscaling-scalingpolicy-adjustmenttype)
     pub fn adjustment_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdjustmentType", value.into_expr()), Phase) }
-    /// `AutoScalingGroupName`: `AutoScalingAutoScalingGroupName`, required. Update: replacement.
+    /// `AutoScalingGroupName`: `AutoScalingAutoScalingGroupName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-scalingpolicy.html#cfn-autoscaling-scalingpolicy-autoscalinggroupname)
     pub fn auto_scaling_group_name(self, value: impl Arg<kind::AutoScalingAutoScalingGroupName>) -> CfnScalingPolicyProps<Set> { CfnScalingPolicyProps(put(self.0, "AutoScalingGroupName", value.into_expr()), Phase) }
-    /// `Cooldown`: text. Update: in place.
+    /// `Cooldown`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-scalingpolicy.html#cfn-autoscaling-scalingpolicy-cooldown)
     pub fn cooldown(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cooldown", value.into_expr()), Phase) }
-    /// `EstimatedInstanceWarmup`: integer. Update: in place.
+    /// `EstimatedInstanceWarmup`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-scalingpolicy.html#cfn-autoscaling-scalingpolicy-estimatedinstancewarmup)
     pub fn estimated_instance_warmup(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EstimatedInstanceWarmup", value.into_expr()), Phase) }
-    /// `MetricAggregationType`: text. Update: in place.
+    /// `MetricAggregationType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-scalingpolicy.html#cfn-autoscaling-scalingpolicy-metricaggregationtype)
     pub fn metric_aggregation_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricAggregationType", value.into_expr()), Phase) }
-    /// `MinAdjustmentMagnitude`: integer. Update: in place.
+    /// `MinAdjustmentMagnitude`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-scalingpolicy.html#cfn-autoscaling-scalingpolicy-minadjustmentmagnitude)
     pub fn min_adjustment_magnitude(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinAdjustmentMagnitude", value.into_expr()), Phase) }
-    /// `PolicyType`: text. Update: in place.
+    /// `PolicyType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-scalingpolicy.html#cfn-autoscaling-scalingpolicy-policytype)
     pub fn policy_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyType", value.into_expr()), Phase) }
-    /// `PredictiveScalingConfiguration`: `PredictiveScalingConfiguration`. Update: in place.
+    /// `PredictiveScalingConfiguration`: `PredictiveScalingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-scalingpolicy.html#cfn-autoscaling-scalingpolicy-predictivescalingconfiguration)
     pub fn predictive_scaling_configuration(self, value: impl Arg<scaling_policy::PredictiveScalingConfiguration>) -> Self { Self(put(self.0, "PredictiveScalingConfiguration", value.into_expr()), Phase) }
-    /// `ScalingAdjustment`: integer. Update: in place.
+    /// `ScalingAdjustment`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-scalingpolicy.html#cfn-autoscaling-scalingpolicy-scalingadjustment)
     pub fn scaling_adjustment(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScalingAdjustment", value.into_expr()), Phase) }
-    /// `StepAdjustments`: list of `StepAdjustment`. Update: in place.
+    /// `StepAdjustments`: list of `StepAdjustment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-scalingpolicy.html#cfn-autoscaling-scalingpolicy-stepadjustments)
     pub fn step_adjustments(self, value: impl Arg<Arr<scaling_policy::StepAdjustment>>) -> Self { Self(put(self.0, "StepAdjustments", value.into_expr()), Phase) }
-    /// `TargetTrackingConfiguration`: `TargetTrackingConfiguration`. Update: in place.
+    /// `TargetTrackingConfiguration`: `TargetTrackingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-scalingpolicy.html#cfn-autoscaling-scalingpolicy-targettrackingconfiguration)
     pub fn target_tracking_configuration(self, value: impl Arg<scaling_policy::TargetTrackingConfiguration>) -> Self { Self(put(self.0, "TargetTrackingConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnScalingPolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -751,19 +751,19 @@ use crate::cfn::support::*;
 impl CustomizedMetricSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Dimensions`: list of `MetricDimension`. Update: in place.
+    /// `Dimensions`: list of `MetricDimension`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-customizedmetricspecification.html#cfn-autoscaling-scalingpolicy-customizedmetricspecification-dimensions)
     pub fn dimensions(self, value: impl Arg<Arr<MetricDimension>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
-    /// `MetricName`: text. Update: in place.
+    /// `MetricName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-customizedmetricspecification.html#cfn-autoscaling-scalingpolicy-customizedmetricspecification-metricname)
     pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value.into_expr())) }
-    /// `Metrics`: list of `TargetTrackingMetricDataQuery`. Update: in place.
+    /// `Metrics`: list of `TargetTrackingMetricDataQuery`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-customizedmetricspecification.html#cfn-autoscaling-scalingpolicy-customizedmetricspecification-metrics)
     pub fn metrics(self, value: impl Arg<Arr<TargetTrackingMetricDataQuery>>) -> Self { Self(put(self.0, "Metrics", value.into_expr())) }
-    /// `Namespace`: text. Update: in place.
+    /// `Namespace`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-customizedmetricspecification.html#cfn-autoscaling-scalingpolicy-customizedmetricspecification-namespace)
     pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr())) }
-    /// `Period`: integer. Update: in place.
+    /// `Period`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-customizedmetricspecification.html#cfn-autoscaling-scalingpolicy-customizedmetricspecification-period)
     pub fn period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Period", value.into_expr())) }
-    /// `Statistic`: text. Update: in place.
+    /// `Statistic`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-customizedmetricspecification.html#cfn-autoscaling-scalingpolicy-customizedmetricspecification-statistic)
     pub fn statistic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Statistic", value.into_expr())) }
-    /// `Unit`: text. Update: in place.
+    /// `Unit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-customizedmetricspecification.html#cfn-autoscaling-scalingpolicy-customizedmetricspecification-unit)
     pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr())) }
 }
 impl Done for CustomizedMetricSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -774,11 +774,11 @@ impl Metric {
     pub fn new() -> Metric<Missing<super::required::MetricName>, Missing<super::required::Namespace>> { Metric(Bag::default(), Phase) }
 }
 impl<R0, R1> Metric<R0, R1> {
-    /// `Dimensions`: list of `MetricDimension`. Update: in place.
+    /// `Dimensions`: list of `MetricDimension`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-metric.html#cfn-autoscaling-scalingpolicy-metric-dimensions)
     pub fn dimensions(self, value: impl Arg<Arr<MetricDimension>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr()), Phase) }
-    /// `MetricName`: text, required. Update: in place.
+    /// `MetricName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-metric.html#cfn-autoscaling-scalingpolicy-metric-metricname)
     pub fn metric_name(self, value: impl Arg<str>) -> Metric<Set, R1> { Metric(put(self.0, "MetricName", value.into_expr()), Phase) }
-    /// `Namespace`: text, required. Update: in place.
+    /// `Namespace`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-metric.html#cfn-autoscaling-scalingpolicy-metric-namespace)
     pub fn namespace(self, value: impl Arg<str>) -> Metric<R0, Set> { Metric(put(self.0, "Namespace", value.into_expr()), Phase) }
 }
 impl Done for Metric { fn into_props(self) -> Bag { self.0 } }
@@ -789,15 +789,15 @@ impl MetricDataQuery {
     pub fn new() -> MetricDataQuery<Missing<super::required::Id>> { MetricDataQuery(Bag::default(), Phase) }
 }
 impl<R0> MetricDataQuery<R0> {
-    /// `Expression`: text. Update: in place.
+    /// `Expression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-metricdataquery.html#cfn-autoscaling-scalingpolicy-metricdataquery-expression)
     pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr()), Phase) }
-    /// `Id`: text, required. Update: in place.
+    /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-metricdataquery.html#cfn-autoscaling-scalingpolicy-metricdataquery-id)
     pub fn id(self, value: impl Arg<str>) -> MetricDataQuery<Set> { MetricDataQuery(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `Label`: text. Update: in place.
+    /// `Label`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-metricdataquery.html#cfn-autoscaling-scalingpolicy-metricdataquery-label)
     pub fn label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Label", value.into_expr()), Phase) }
-    /// `MetricStat`: `MetricStat`. Update: in place.
+    /// `MetricStat`: `MetricStat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-metricdataquery.html#cfn-autoscaling-scalingpolicy-metricdataquery-metricstat)
     pub fn metric_stat(self, value: impl Arg<MetricStat>) -> Self { Self(put(self.0, "MetricStat", value.into_expr()), Phase) }
-    /// `ReturnData`: boolean. Update: in place.
+    /// `ReturnData`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-metricdataquery.html#cfn-autoscaling-scalingpolicy-metricdataquery-returndata)
     pub fn return_data(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReturnData", value.into_expr()), Phase) }
 }
 impl Done for MetricDataQuery { fn into_props(self) -> Bag { self.0 } }
@@ -808,9 +808,9 @@ impl MetricDimension {
     pub fn new() -> MetricDimension<Missing<super::required::Name>, Missing<super::required::Value>> { MetricDimension(Bag::default(), Phase) }
 }
 impl<R0, R1> MetricDimension<R0, R1> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-metricdimension.html#cfn-autoscaling-scalingpolicy-metricdimension-name)
     pub fn name(self, value: impl Arg<str>) -> MetricDimension<Set, R1> { MetricDimension(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-metricdimension.html#cfn-autoscaling-scalingpolicy-metricdimension-value)
     pub fn value(self, value: impl Arg<str>) -> MetricDimension<R0, Set> { MetricDimension(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for MetricDimension { fn into_props(self) -> Bag { self.0 } }
@@ -821,11 +821,11 @@ impl MetricStat {
     pub fn new() -> MetricStat<Missing<super::required::Metric>, Missing<super::required::Stat>> { MetricStat(Bag::default(), Phase) }
 }
 impl<R0, R1> MetricStat<R0, R1> {
-    /// `Metric`: `Metric`, required. Update: in place.
+    /// `Metric`: `Metric`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-metricstat.html#cfn-autoscaling-scalingpolicy-metricstat-metric)
     pub fn metric(self, value: impl Arg<Metric>) -> MetricStat<Set, R1> { MetricStat(put(self.0, "Metric", value.into_expr()), Phase) }
-    /// `Stat`: text, required. Update: in place.
+    /// `Stat`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-metricstat.html#cfn-autoscaling-scalingpolicy-metricstat-stat)
     pub fn stat(self, value: impl Arg<str>) -> MetricStat<R0, Set> { MetricStat(put(self.0, "Stat", value.into_expr()), Phase) }
-    /// `Unit`: text. Update: in place.
+    /// `Unit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-metricstat.html#cfn-autoscaling-scalingpolicy-metricstat-unit)
     pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
 }
 impl Done for MetricStat { fn into_props(self) -> Bag { self.0 } }
@@ -836,9 +836,9 @@ impl PredefinedMetricSpecification {
     pub fn new() -> PredefinedMetricSpecification<Missing<super::required::PredefinedMetricType>> { PredefinedMetricSpecification(Bag::default(), Phase) }
 }
 impl<R0> PredefinedMetricSpecification<R0> {
-    /// `PredefinedMetricType`: text, required. Update: in place.
+    /// `PredefinedMetricType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predefinedmetricspecification.html#cfn-autoscaling-scalingpolicy-predefinedmetricspecification-predefinedmetrictype)
     pub fn predefined_metric_type(self, value: impl Arg<str>) -> PredefinedMetricSpecification<Set> { PredefinedMetricSpecification(put(self.0, "PredefinedMetricType", value.into_expr()), Phase) }
-    /// `ResourceLabel`: text. Update: in place.
+    /// `ResourceLabel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predefinedmetricspecification.html#cfn-autoscaling-scalingpolicy-predefinedmetricspecification-resourcelabel)
     pub fn resource_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceLabel", value.into_expr()), Phase) }
 }
 impl Done for PredefinedMetricSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -849,15 +849,15 @@ impl PredictiveScalingConfiguration {
     pub fn new() -> PredictiveScalingConfiguration<Missing<super::required::MetricSpecifications>> { PredictiveScalingConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PredictiveScalingConfiguration<R0> {
-    /// `MaxCapacityBreachBehavior`: text. Update: in place.
+    /// `MaxCapacityBreachBehavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingconfiguration.html#cfn-autoscaling-scalingpolicy-predictivescalingconfiguration-maxcapacitybreachbehavior)
     pub fn max_capacity_breach_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxCapacityBreachBehavior", value.into_expr()), Phase) }
-    /// `MaxCapacityBuffer`: integer. Update: in place.
+    /// `MaxCapacityBuffer`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingconfiguration.html#cfn-autoscaling-scalingpolicy-predictivescalingconfiguration-maxcapacitybuffer)
     pub fn max_capacity_buffer(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCapacityBuffer", value.into_expr()), Phase) }
-    /// `MetricSpecifications`: list of `PredictiveScalingMetricSpecification`, required. Update: in place.
+    /// `MetricSpecifications`: list of `PredictiveScalingMetricSpecification`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingconfiguration.html#cfn-autoscaling-scalingpolicy-predictivescalingconfiguration-metricspecifications)
     pub fn metric_specifications(self, value: impl Arg<Arr<PredictiveScalingMetricSpecification>>) -> PredictiveScalingConfiguration<Set> { PredictiveScalingConfiguration(put(self.0, "MetricSpecifications", value.into_expr()), Phase) }
-    /// `Mode`: text. Update: in place.
+    /// `Mode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingconfiguration.html#cfn-autoscaling-scalingpolicy-predictivescalingconfiguration-mode)
     pub fn mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mode", value.into_expr()), Phase) }
-    /// `SchedulingBufferTime`: integer. Update: in place.
+    /// `SchedulingBufferTime`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingconfiguration.html#cfn-autoscaling-scalingpolicy-predictivescalingconfiguration-schedulingbuffertime)
     pub fn scheduling_buffer_time(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SchedulingBufferTime", value.into_expr()), Phase) }
 }
 impl Done for PredictiveScalingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -868,7 +868,7 @@ impl PredictiveScalingCustomizedCapacityMetric {
     pub fn new() -> PredictiveScalingCustomizedCapacityMetric<Missing<super::required::MetricDataQueries>> { PredictiveScalingCustomizedCapacityMetric(Bag::default(), Phase) }
 }
 impl<R0> PredictiveScalingCustomizedCapacityMetric<R0> {
-    /// `MetricDataQueries`: list of `MetricDataQuery`, required. Update: in place.
+    /// `MetricDataQueries`: list of `MetricDataQuery`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingcustomizedcapacitymetric.html#cfn-autoscaling-scalingpolicy-predictivescalingcustomizedcapacitymetric-metricdataqueries)
     pub fn metric_data_queries(self, value: impl Arg<Arr<MetricDataQuery>>) -> PredictiveScalingCustomizedCapacityMetric<Set> { PredictiveScalingCustomizedCapacityMetric(put(self.0, "MetricDataQueries", value.into_expr()), Phase) }
 }
 impl Done for PredictiveScalingCustomizedCapacityMetric { fn into_props(self) -> Bag { self.0 } }
@@ -879,7 +879,7 @@ impl PredictiveScalingCustomizedLoadMetric {
     pub fn new() -> PredictiveScalingCustomizedLoadMetric<Missing<super::required::MetricDataQueries>> { PredictiveScalingCustomizedLoadMetric(Bag::default(), Phase) }
 }
 impl<R0> PredictiveScalingCustomizedLoadMetric<R0> {
-    /// `MetricDataQueries`: list of `MetricDataQuery`, required. Update: in place.
+    /// `MetricDataQueries`: list of `MetricDataQuery`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingcustomizedloadmetric.html#cfn-autoscaling-scalingpolicy-predictivescalingcustomizedloadmetric-metricdataqueries)
     pub fn metric_data_queries(self, value: impl Arg<Arr<MetricDataQuery>>) -> PredictiveScalingCustomizedLoadMetric<Set> { PredictiveScalingCustomizedLoadMetric(put(self.0, "MetricDataQueries", value.into_expr()), Phase) }
 }
 impl Done for PredictiveScalingCustomizedLoadMetric { fn into_props(self) -> Bag { self.0 } }
@@ -890,7 +890,7 @@ impl PredictiveScalingCustomizedScalingMetric {
     pub fn new() -> PredictiveScalingCustomizedScalingMetric<Missing<super::required::MetricDataQueries>> { PredictiveScalingCustomizedScalingMetric(Bag::default(), Phase) }
 }
 impl<R0> PredictiveScalingCustomizedScalingMetric<R0> {
-    /// `MetricDataQueries`: list of `MetricDataQuery`, required. Update: in place.
+    /// `MetricDataQueries`: list of `MetricDataQuery`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingcustomizedscalingmetric.html#cfn-autoscaling-scalingpolicy-predictivescalingcustomizedscalingmetric-metricdataqueries)
     pub fn metric_data_queries(self, value: impl Arg<Arr<MetricDataQuery>>) -> PredictiveScalingCustomizedScalingMetric<Set> { PredictiveScalingCustomizedScalingMetric(put(self.0, "MetricDataQueries", value.into_expr()), Phase) }
 }
 impl Done for PredictiveScalingCustomizedScalingMetric { fn into_props(self) -> Bag { self.0 } }
@@ -901,19 +901,19 @@ impl PredictiveScalingMetricSpecification {
     pub fn new() -> PredictiveScalingMetricSpecification<Missing<super::required::TargetValue>> { PredictiveScalingMetricSpecification(Bag::default(), Phase) }
 }
 impl<R0> PredictiveScalingMetricSpecification<R0> {
-    /// `CustomizedCapacityMetricSpecification`: `PredictiveScalingCustomizedCapacityMetric`. Update: in place.
+    /// `CustomizedCapacityMetricSpecification`: `PredictiveScalingCustomizedCapacityMetric`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingmetricspecification.html#cfn-autoscaling-scalingpolicy-predictivescalingmetricspecification-customizedcapacitymetricspecification)
     pub fn customized_capacity_metric_specification(self, value: impl Arg<PredictiveScalingCustomizedCapacityMetric>) -> Self { Self(put(self.0, "CustomizedCapacityMetricSpecification", value.into_expr()), Phase) }
-    /// `CustomizedLoadMetricSpecification`: `PredictiveScalingCustomizedLoadMetric`. Update: in place.
+    /// `CustomizedLoadMetricSpecification`: `PredictiveScalingCustomizedLoadMetric`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingmetricspecification.html#cfn-autoscaling-scalingpolicy-predictivescalingmetricspecification-customizedloadmetricspecification)
     pub fn customized_load_metric_specification(self, value: impl Arg<PredictiveScalingCustomizedLoadMetric>) -> Self { Self(put(self.0, "CustomizedLoadMetricSpecification", value.into_expr()), Phase) }
-    /// `CustomizedScalingMetricSpecification`: `PredictiveScalingCustomizedScalingMetric`. Update: in place.
+    /// `CustomizedScalingMetricSpecification`: `PredictiveScalingCustomizedScalingMetric`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingmetricspecification.html#cfn-autoscaling-scalingpolicy-predictivescalingmetricspecification-customizedscalingmetricspecification)
     pub fn customized_scaling_metric_specification(self, value: impl Arg<PredictiveScalingCustomizedScalingMetric>) -> Self { Self(put(self.0, "CustomizedScalingMetricSpecification", value.into_expr()), Phase) }
-    /// `PredefinedLoadMetricSpecification`: `PredictiveScalingPredefinedLoadMetric`. Update: in place.
+    /// `PredefinedLoadMetricSpecification`: `PredictiveScalingPredefinedLoadMetric`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingmetricspecification.html#cfn-autoscaling-scalingpolicy-predictivescalingmetricspecification-predefinedloadmetricspecification)
     pub fn predefined_load_metric_specification(self, value: impl Arg<PredictiveScalingPredefinedLoadMetric>) -> Self { Self(put(self.0, "PredefinedLoadMetricSpecification", value.into_expr()), Phase) }
-    /// `PredefinedMetricPairSpecification`: `PredictiveScalingPredefinedMetricPair`. Update: in place.
+    /// `PredefinedMetricPairSpecification`: `PredictiveScalingPredefinedMetricPair`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingmetricspecification.html#cfn-autoscaling-scalingpolicy-predictivescalingmetricspecification-predefinedmetricpairspecification)
     pub fn predefined_metric_pair_specification(self, value: impl Arg<PredictiveScalingPredefinedMetricPair>) -> Self { Self(put(self.0, "PredefinedMetricPairSpecification", value.into_expr()), Phase) }
-    /// `PredefinedScalingMetricSpecification`: `PredictiveScalingPredefinedScalingMetric`. Update: in place.
+    /// `PredefinedScalingMetricSpecification`: `PredictiveScalingPredefinedScalingMetric`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingmetricspecification.html#cfn-autoscaling-scalingpolicy-predictivescalingmetricspecification-predefinedscalingmetricspecification)
     pub fn predefined_scaling_metric_specification(self, value: impl Arg<PredictiveScalingPredefinedScalingMetric>) -> Self { Self(put(self.0, "PredefinedScalingMetricSpecification", value.into_expr()), Phase) }
-    /// `TargetValue`: number, required. Update: in place.
+    /// `TargetValue`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingmetricspecification.html#cfn-autoscaling-scalingpolicy-predictivescalingmetricspecification-targetvalue)
     pub fn target_value(self, value: impl Arg<f64>) -> PredictiveScalingMetricSpecification<Set> { PredictiveScalingMetricSpecification(put(self.0, "TargetValue", value.into_expr()), Phase) }
 }
 impl Done for PredictiveScalingMetricSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -924,9 +924,9 @@ impl PredictiveScalingPredefinedLoadMetric {
     pub fn new() -> PredictiveScalingPredefinedLoadMetric<Missing<super::required::PredefinedMetricType>> { PredictiveScalingPredefinedLoadMetric(Bag::default(), Phase) }
 }
 impl<R0> PredictiveScalingPredefinedLoadMetric<R0> {
-    /// `PredefinedMetricType`: text, required. Update: in place.
+    /// `PredefinedMetricType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingpredefinedloadmetric.html#cfn-autoscaling-scalingpolicy-predictivescalingpredefinedloadmetric-predefinedmetrictype)
     pub fn predefined_metric_type(self, value: impl Arg<str>) -> PredictiveScalingPredefinedLoadMetric<Set> { PredictiveScalingPredefinedLoadMetric(put(self.0, "PredefinedMetricType", value.into_expr()), Phase) }
-    /// `ResourceLabel`: text. Update: in place.
+    /// `ResourceLabel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingpredefinedloadmetric.html#cfn-autoscaling-scalingpolicy-predictivescalingpredefinedloadmetric-resourcelabel)
     pub fn resource_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceLabel", value.into_expr()), Phase) }
 }
 impl Done for PredictiveScalingPredefinedLoadMetric { fn into_props(self) -> Bag { self.0 } }
@@ -937,9 +937,9 @@ impl PredictiveScalingPredefinedMetricPair {
     pub fn new() -> PredictiveScalingPredefinedMetricPair<Missing<super::required::PredefinedMetricType>> { PredictiveScalingPredefinedMetricPair(Bag::default(), Phase) }
 }
 impl<R0> PredictiveScalingPredefinedMetricPair<R0> {
-    /// `PredefinedMetricType`: text, required. Update: in place.
+    /// `PredefinedMetricType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingpredefinedmetricpair.html#cfn-autoscaling-scalingpolicy-predictivescalingpredefinedmetricpair-predefinedmetrictype)
     pub fn predefined_metric_type(self, value: impl Arg<str>) -> PredictiveScalingPredefinedMetricPair<Set> { PredictiveScalingPredefinedMetricPair(put(self.0, "PredefinedMetricType", value.into_expr()), Phase) }
-    /// `ResourceLabel`: text. Update: in place.
+    /// `ResourceLabel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingpredefinedmetricpair.html#cfn-autoscaling-scalingpolicy-predictivescalingpredefinedmetricpair-resourcelabel)
     pub fn resource_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceLabel", value.into_expr()), Phase) }
 }
 impl Done for PredictiveScalingPredefinedMetricPair { fn into_props(self) -> Bag { self.0 } }
@@ -950,9 +950,9 @@ impl PredictiveScalingPredefinedScalingMetric {
     pub fn new() -> PredictiveScalingPredefinedScalingMetric<Missing<super::required::PredefinedMetricType>> { PredictiveScalingPredefinedScalingMetric(Bag::default(), Phase) }
 }
 impl<R0> PredictiveScalingPredefinedScalingMetric<R0> {
-    /// `PredefinedMetricType`: text, required. Update: in place.
+    /// `PredefinedMetricType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingpredefinedscalingmetric.html#cfn-autoscaling-scalingpolicy-predictivescalingpredefinedscalingmetric-predefinedmetrictype)
     pub fn predefined_metric_type(self, value: impl Arg<str>) -> PredictiveScalingPredefinedScalingMetric<Set> { PredictiveScalingPredefinedScalingMetric(put(self.0, "PredefinedMetricType", value.into_expr()), Phase) }
-    /// `ResourceLabel`: text. Update: in place.
+    /// `ResourceLabel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingpredefinedscalingmetric.html#cfn-autoscaling-scalingpolicy-predictivescalingpredefinedscalingmetric-resourcelabel)
     pub fn resource_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceLabel", value.into_expr()), Phase) }
 }
 impl Done for PredictiveScalingPredefinedScalingMetric { fn into_props(self) -> Bag { self.0 } }
@@ -963,11 +963,11 @@ impl StepAdjustment {
     pub fn new() -> StepAdjustment<Missing<super::required::ScalingAdjustment>> { StepAdjustment(Bag::default(), Phase) }
 }
 impl<R0> StepAdjustment<R0> {
-    /// `MetricIntervalLowerBound`: number. Update: in place.
+    /// `MetricIntervalLowerBound`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-stepadjustment.html#cfn-autoscaling-scalingpolicy-stepadjustment-metricintervallowerbound)
     pub fn metric_interval_lower_bound(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MetricIntervalLowerBound", value.into_expr()), Phase) }
-    /// `MetricIntervalUpperBound`: number. Update: in place.
+    /// `MetricIntervalUpperBound`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-stepadjustment.html#cfn-autoscaling-scalingpolicy-stepadjustment-metricintervalupperbound)
     pub fn metric_interval_upper_bound(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MetricIntervalUpperBound", value.into_expr()), Phase) }
-    /// `ScalingAdjustment`: integer, required. Update: in place.
+    /// `ScalingAdjustment`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-stepadjustment.html#cfn-autoscaling-scalingpolicy-stepadjustment-scalingadjustment)
     pub fn scaling_adjustment(self, value: impl Arg<i64>) -> StepAdjustment<Set> { StepAdjustment(put(self.0, "ScalingAdjustment", value.into_expr()), Phase) }
 }
 impl Done for StepAdjustment { fn into_props(self) -> Bag { self.0 } }
@@ -978,13 +978,13 @@ impl TargetTrackingConfiguration {
     pub fn new() -> TargetTrackingConfiguration<Missing<super::required::TargetValue>> { TargetTrackingConfiguration(Bag::default(), Phase) }
 }
 impl<R0> TargetTrackingConfiguration<R0> {
-    /// `CustomizedMetricSpecification`: `CustomizedMetricSpecification`. Update: in place.
+    /// `CustomizedMetricSpecification`: `CustomizedMetricSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-targettrackingconfiguration.html#cfn-autoscaling-scalingpolicy-targettrackingconfiguration-customizedmetricspecification)
     pub fn customized_metric_specification(self, value: impl Arg<CustomizedMetricSpecification>) -> Self { Self(put(self.0, "CustomizedMetricSpecification", value.into_expr()), Phase) }
-    /// `DisableScaleIn`: boolean. Update: in place.
+    /// `DisableScaleIn`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-targettrackingconfiguration.html#cfn-autoscaling-scalingpolicy-targettrackingconfiguration-disablescalein)
     pub fn disable_scale_in(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableScaleIn", value.into_expr()), Phase) }
-    /// `PredefinedMetricSpecification`: `PredefinedMetricSpecification`. Update: in place.
+    /// `PredefinedMetricSpecification`: `PredefinedMetricSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-targettrackingconfiguration.html#cfn-autoscaling-scalingpolicy-targettrackingconfiguration-predefinedmetricspecification)
     pub fn predefined_metric_specification(self, value: impl Arg<PredefinedMetricSpecification>) -> Self { Self(put(self.0, "PredefinedMetricSpecification", value.into_expr()), Phase) }
-    /// `TargetValue`: number, required. Update: in place.
+    /// `TargetValue`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-targettrackingconfiguration.html#cfn-autoscaling-scalingpolicy-targettrackingconfiguration-targetvalue)
     pub fn target_value(self, value: impl Arg<f64>) -> TargetTrackingConfiguration<Set> { TargetTrackingConfiguration(put(self.0, "TargetValue", value.into_expr()), Phase) }
 }
 impl Done for TargetTrackingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -995,17 +995,17 @@ impl TargetTrackingMetricDataQuery {
     pub fn new() -> TargetTrackingMetricDataQuery<Missing<super::required::Id>> { TargetTrackingMetricDataQuery(Bag::default(), Phase) }
 }
 impl<R0> TargetTrackingMetricDataQuery<R0> {
-    /// `Expression`: text. Update: in place.
+    /// `Expression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-targettrackingmetricdataquery.html#cfn-autoscaling-scalingpolicy-targettrackingmetricdataquery-expression)
     pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr()), Phase) }
-    /// `Id`: text, required. Update: in place.
+    /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-targettrackingmetricdataquery.html#cfn-autoscaling-scalingpolicy-targettrackingmetricdataquery-id)
     pub fn id(self, value: impl Arg<str>) -> TargetTrackingMetricDataQuery<Set> { TargetTrackingMetricDataQuery(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `Label`: text. Update: in place.
+    /// `Label`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-targettrackingmetricdataquery.html#cfn-autoscaling-scalingpolicy-targettrackingmetricdataquery-label)
     pub fn label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Label", value.into_expr()), Phase) }
-    /// `MetricStat`: `TargetTrackingMetricStat`. Update: in place.
+    /// `MetricStat`: `TargetTrackingMetricStat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-targettrackingmetricdataquery.html#cfn-autoscaling-scalingpolicy-targettrackingmetricdataquery-metricstat)
     pub fn metric_stat(self, value: impl Arg<TargetTrackingMetricStat>) -> Self { Self(put(self.0, "MetricStat", value.into_expr()), Phase) }
-    /// `Period`: integer. Update: in place.
+    /// `Period`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-targettrackingmetricdataquery.html#cfn-autoscaling-scalingpolicy-targettrackingmetricdataquery-period)
     pub fn period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Period", value.into_expr()), Phase) }
-    /// `ReturnData`: boolean. Update: in place.
+    /// `ReturnData`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-targettrackingmetricdataquery.html#cfn-autoscaling-scalingpolicy-targettrackingmetricdataquery-returndata)
     pub fn return_data(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReturnData", value.into_expr()), Phase) }
 }
 impl Done for TargetTrackingMetricDataQuery { fn into_props(self) -> Bag { self.0 } }
@@ -1016,13 +1016,13 @@ impl TargetTrackingMetricStat {
     pub fn new() -> TargetTrackingMetricStat<Missing<super::required::Metric>, Missing<super::required::Stat>> { TargetTrackingMetricStat(Bag::default(), Phase) }
 }
 impl<R0, R1> TargetTrackingMetricStat<R0, R1> {
-    /// `Metric`: `Metric`, required. Update: in place.
+    /// `Metric`: `Metric`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-targettrackingmetricstat.html#cfn-autoscaling-scalingpolicy-targettrackingmetricstat-metric)
     pub fn metric(self, value: impl Arg<Metric>) -> TargetTrackingMetricStat<Set, R1> { TargetTrackingMetricStat(put(self.0, "Metric", value.into_expr()), Phase) }
-    /// `Period`: integer. Update: in place.
+    /// `Period`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-targettrackingmetricstat.html#cfn-autoscaling-scalingpolicy-targettrackingmetricstat-period)
     pub fn period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Period", value.into_expr()), Phase) }
-    /// `Stat`: text, required. Update: in place.
+    /// `Stat`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-targettrackingmetricstat.html#cfn-autoscaling-scalingpolicy-targettrackingmetricstat-stat)
     pub fn stat(self, value: impl Arg<str>) -> TargetTrackingMetricStat<R0, Set> { TargetTrackingMetricStat(put(self.0, "Stat", value.into_expr()), Phase) }
-    /// `Unit`: text. Update: in place.
+    /// `Unit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-targettrackingmetricstat.html#cfn-autoscaling-scalingpolicy-targettrackingmetricstat-unit)
     pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
 }
 impl Done for TargetTrackingMetricStat { fn into_props(self) -> Bag { self.0 } }
@@ -1036,7 +1036,7 @@ impl CfnScheduledAction {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnScheduledActionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ScheduledActionName`: text.
+    /// The attribute `ScheduledActionName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-scheduledaction.html#ScheduledActionName-fn::getatt)
     pub fn attr_scheduled_action_name(&self) -> Val<str> { self.0.get_att("ScheduledActionName") }
 }
 impl Parent for CfnScheduledAction { fn node(&self) -> &Place { &self.0 } }
@@ -1047,21 +1047,21 @@ impl CfnScheduledActionProps {
     pub fn new() -> CfnScheduledActionProps<Missing<required::AutoScalingGroupName>> { CfnScheduledActionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnScheduledActionProps<R0> {
-    /// `AutoScalingGroupName`: `AutoScalingAutoScalingGroupName`, required. Update: replacement.
+    /// `AutoScalingGroupName`: `AutoScalingAutoScalingGroupName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-scheduledaction.html#cfn-autoscaling-scheduledaction-autoscalinggroupname)
     pub fn auto_scaling_group_name(self, value: impl Arg<kind::AutoScalingAutoScalingGroupName>) -> CfnScheduledActionProps<Set> { CfnScheduledActionProps(put(self.0, "AutoScalingGroupName", value.into_expr()), Phase) }
-    /// `DesiredCapacity`: integer. Update: in place.
+    /// `DesiredCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-scheduledaction.html#cfn-autoscaling-scheduledaction-desiredcapacity)
     pub fn desired_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DesiredCapacity", value.into_expr()), Phase) }
-    /// `EndTime`: text. Update: in place.
+    /// `EndTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-scheduledaction.html#cfn-autoscaling-scheduledaction-endtime)
     pub fn end_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndTime", value.into_expr()), Phase) }
-    /// `MaxSize`: integer. Update: in place.
+    /// `MaxSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-scheduledaction.html#cfn-autoscaling-scheduledaction-maxsize)
     pub fn max_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxSize", value.into_expr()), Phase) }
-    /// `MinSize`: integer. Update: in place.
+    /// `MinSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-scheduledaction.html#cfn-autoscaling-scheduledaction-minsize)
     pub fn min_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinSize", value.into_expr()), Phase) }
-    /// `Recurrence`: text. Update: in place.
+    /// `Recurrence`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-scheduledaction.html#cfn-autoscaling-scheduledaction-recurrence)
     pub fn recurrence(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Recurrence", value.into_expr()), Phase) }
-    /// `StartTime`: text. Update: in place.
+    /// `StartTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-scheduledaction.html#cfn-autoscaling-scheduledaction-starttime)
     pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value.into_expr()), Phase) }
-    /// `TimeZone`: text. Update: in place.
+    /// `TimeZone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-scheduledaction.html#cfn-autoscaling-scheduledaction-timezone)
     pub fn time_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimeZone", value.into_expr()), Phase) }
 }
 impl Done for CfnScheduledActionProps { fn into_props(self) -> Bag { self.0 } }
@@ -1083,15 +1083,15 @@ impl CfnWarmPoolProps {
     pub fn new() -> CfnWarmPoolProps<Missing<required::AutoScalingGroupName>> { CfnWarmPoolProps(Bag::default(), Phase) }
 }
 impl<R0> CfnWarmPoolProps<R0> {
-    /// `AutoScalingGroupName`: `AutoScalingAutoScalingGroupName`, required. Update: replacement.
+    /// `AutoScalingGroupName`: `AutoScalingAutoScalingGroupName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-warmpool.html#cfn-autoscaling-warmpool-autoscalinggroupname)
     pub fn auto_scaling_group_name(self, value: impl Arg<kind::AutoScalingAutoScalingGroupName>) -> CfnWarmPoolProps<Set> { CfnWarmPoolProps(put(self.0, "AutoScalingGroupName", value.into_expr()), Phase) }
-    /// `InstanceReusePolicy`: `InstanceReusePolicy`. Update: in place.
+    /// `InstanceReusePolicy`: `InstanceReusePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-warmpool.html#cfn-autoscaling-warmpool-instancereusepolicy)
     pub fn instance_reuse_policy(self, value: impl Arg<warm_pool::InstanceReusePolicy>) -> Self { Self(put(self.0, "InstanceReusePolicy", value.into_expr()), Phase) }
-    /// `MaxGroupPreparedCapacity`: integer. Update: in place.
+    /// `MaxGroupPreparedCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-warmpool.html#cfn-autoscaling-warmpool-maxgrouppreparedcapacity)
     pub fn max_group_prepared_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxGroupPreparedCapacity", value.into_expr()), Phase) }
-    /// `MinSize`: integer. Update: in place.
+    /// `MinSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-warmpool.html#cfn-autoscaling-warmpool-minsize)
     pub fn min_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinSize", value.into_expr()), Phase) }
-    /// `PoolState`: text. Update: in place.
+    /// `PoolState`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-warmpool.html#cfn-autoscaling-warmpool-poolstate)
     pub fn pool_state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PoolState", value.into_expr()), Phase) }
 }
 impl Done for CfnWarmPoolProps { fn into_props(self) -> Bag { self.0 } }
@@ -1103,7 +1103,7 @@ use crate::cfn::support::*;
 impl InstanceReusePolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ReuseOnScaleIn`: boolean. Update: in place.
+    /// `ReuseOnScaleIn`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-warmpool-instancereusepolicy.html#cfn-autoscaling-warmpool-instancereusepolicy-reuseonscalein)
     pub fn reuse_on_scale_in(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReuseOnScaleIn", value.into_expr())) }
 }
 impl Done for InstanceReusePolicy { fn into_props(self) -> Bag { self.0 } }

@@ -13,11 +13,11 @@ impl CfnScalingPlan {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnScalingPlanProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscalingplans-scalingplan.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `ScalingPlanName`: text.
+    /// The attribute `ScalingPlanName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscalingplans-scalingplan.html#ScalingPlanName-fn::getatt)
     pub fn attr_scaling_plan_name(&self) -> Val<str> { self.0.get_att("ScalingPlanName") }
-    /// The attribute `ScalingPlanVersion`: text.
+    /// The attribute `ScalingPlanVersion`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscalingplans-scalingplan.html#ScalingPlanVersion-fn::getatt)
     pub fn attr_scaling_plan_version(&self) -> Val<str> { self.0.get_att("ScalingPlanVersion") }
 }
 impl Parent for CfnScalingPlan { fn node(&self) -> &Place { &self.0 } }
@@ -28,9 +28,9 @@ impl CfnScalingPlanProps {
     pub fn new() -> CfnScalingPlanProps<Missing<required::ApplicationSource>, Missing<required::ScalingInstructions>> { CfnScalingPlanProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnScalingPlanProps<R0, R1> {
-    /// `ApplicationSource`: `ApplicationSource`, required. Update: in place.
+    /// `ApplicationSource`: `ApplicationSource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscalingplans-scalingplan.html#cfn-autoscalingplans-scalingplan-applicationsource)
     pub fn application_source(self, value: impl Arg<scaling_plan::ApplicationSource>) -> CfnScalingPlanProps<Set, R1> { CfnScalingPlanProps(put(self.0, "ApplicationSource", value.into_expr()), Phase) }
-    /// `ScalingInstructions`: list of `ScalingInstruction`, required. Update: in place.
+    /// `ScalingInstructions`: list of `ScalingInstruction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscalingplans-scalingplan.html#cfn-autoscalingplans-scalingplan-scalinginstructions)
     pub fn scaling_instructions(self, value: impl Arg<Arr<scaling_plan::ScalingInstruction>>) -> CfnScalingPlanProps<R0, Set> { CfnScalingPlanProps(put(self.0, "ScalingInstructions", value.into_expr()), Phase) }
 }
 impl Done for CfnScalingPlanProps { fn into_props(self) -> Bag { self.0 } }
@@ -42,9 +42,9 @@ use crate::cfn::support::*;
 impl ApplicationSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CloudFormationStackARN`: text. Update: in place.
+    /// `CloudFormationStackARN`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-applicationsource.html#cfn-autoscalingplans-scalingplan-applicationsource-cloudformationstackarn)
     pub fn cloud_formation_stack_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CloudFormationStackARN", value.into_expr())) }
-    /// `TagFilters`: list of `TagFilter`. Update: in place.
+    /// `TagFilters`: list of `TagFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-applicationsource.html#cfn-autoscalingplans-scalingplan-applicationsource-tagfilters)
     pub fn tag_filters(self, value: impl Arg<Arr<TagFilter>>) -> Self { Self(put(self.0, "TagFilters", value.into_expr())) }
 }
 impl Done for ApplicationSource { fn into_props(self) -> Bag { self.0 } }
@@ -55,15 +55,15 @@ impl CustomizedLoadMetricSpecification {
     pub fn new() -> CustomizedLoadMetricSpecification<Missing<super::required::MetricName>, Missing<super::required::Namespace>, Missing<super::required::Statistic>> { CustomizedLoadMetricSpecification(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CustomizedLoadMetricSpecification<R0, R1, R2> {
-    /// `Dimensions`: list of `MetricDimension`. Update: in place.
+    /// `Dimensions`: list of `MetricDimension`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-customizedloadmetricspecification.html#cfn-autoscalingplans-scalingplan-customizedloadmetricspecification-dimensions)
     pub fn dimensions(self, value: impl Arg<Arr<MetricDimension>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr()), Phase) }
-    /// `MetricName`: text, required. Update: in place.
+    /// `MetricName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-customizedloadmetricspecification.html#cfn-autoscalingplans-scalingplan-customizedloadmetricspecification-metricname)
     pub fn metric_name(self, value: impl Arg<str>) -> CustomizedLoadMetricSpecification<Set, R1, R2> { CustomizedLoadMetricSpecification(put(self.0, "MetricName", value.into_expr()), Phase) }
-    /// `Namespace`: text, required. Update: in place.
+    /// `Namespace`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-customizedloadmetricspecification.html#cfn-autoscalingplans-scalingplan-customizedloadmetricspecification-namespace)
     pub fn namespace(self, value: impl Arg<str>) -> CustomizedLoadMetricSpecification<R0, Set, R2> { CustomizedLoadMetricSpecification(put(self.0, "Namespace", value.into_expr()), Phase) }
-    /// `Statistic`: text, required. Update: in place.
+    /// `Statistic`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-customizedloadmetricspecification.html#cfn-autoscalingplans-scalingplan-customizedloadmetricspecification-statistic)
     pub fn statistic(self, value: impl Arg<str>) -> CustomizedLoadMetricSpecification<R0, R1, Set> { CustomizedLoadMetricSpecification(put(self.0, "Statistic", value.into_expr()), Phase) }
-    /// `Unit`: text. Update: in place.
+    /// `Unit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-customizedloadmetricspecification.html#cfn-autoscalingplans-scalingplan-customizedloadmetricspecification-unit)
     pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
 }
 impl Done for CustomizedLoadMetricSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -74,15 +74,15 @@ impl CustomizedScalingMetricSpecification {
     pub fn new() -> CustomizedScalingMetricSpecification<Missing<super::required::MetricName>, Missing<super::required::Namespace>, Missing<super::required::Statistic>> { CustomizedScalingMetricSpecification(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CustomizedScalingMetricSpecification<R0, R1, R2> {
-    /// `Dimensions`: list of `MetricDimension`. Update: in place.
+    /// `Dimensions`: list of `MetricDimension`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-customizedscalingmetricspecification.html#cfn-autoscalingplans-scalingplan-customizedscalingmetricspecification-dimensions)
     pub fn dimensions(self, value: impl Arg<Arr<MetricDimension>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr()), Phase) }
-    /// `MetricName`: text, required. Update: in place.
+    /// `MetricName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-customizedscalingmetricspecification.html#cfn-autoscalingplans-scalingplan-customizedscalingmetricspecification-metricname)
     pub fn metric_name(self, value: impl Arg<str>) -> CustomizedScalingMetricSpecification<Set, R1, R2> { CustomizedScalingMetricSpecification(put(self.0, "MetricName", value.into_expr()), Phase) }
-    /// `Namespace`: text, required. Update: in place.
+    /// `Namespace`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-customizedscalingmetricspecification.html#cfn-autoscalingplans-scalingplan-customizedscalingmetricspecification-namespace)
     pub fn namespace(self, value: impl Arg<str>) -> CustomizedScalingMetricSpecification<R0, Set, R2> { CustomizedScalingMetricSpecification(put(self.0, "Namespace", value.into_expr()), Phase) }
-    /// `Statistic`: text, required. Update: in place.
+    /// `Statistic`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-customizedscalingmetricspecification.html#cfn-autoscalingplans-scalingplan-customizedscalingmetricspecification-statistic)
     pub fn statistic(self, value: impl Arg<str>) -> CustomizedScalingMetricSpecification<R0, R1, Set> { CustomizedScalingMetricSpecification(put(self.0, "Statistic", value.into_expr()), Phase) }
-    /// `Unit`: text. Update: in place.
+    /// `Unit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-customizedscalingmetricspecification.html#cfn-autoscalingplans-scalingplan-customizedscalingmetricspecification-unit)
     pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
 }
 impl Done for CustomizedScalingMetricSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -93,9 +93,9 @@ impl MetricDimension {
     pub fn new() -> MetricDimension<Missing<super::required::Name>, Missing<super::required::Value>> { MetricDimension(Bag::default(), Phase) }
 }
 impl<R0, R1> MetricDimension<R0, R1> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-metricdimension.html#cfn-autoscalingplans-scalingplan-metricdimension-name)
     pub fn name(self, value: impl Arg<str>) -> MetricDimension<Set, R1> { MetricDimension(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-metricdimension.html#cfn-autoscalingplans-scalingplan-metricdimension-value)
     pub fn value(self, value: impl Arg<str>) -> MetricDimension<R0, Set> { MetricDimension(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for MetricDimension { fn into_props(self) -> Bag { self.0 } }
@@ -106,9 +106,9 @@ impl PredefinedLoadMetricSpecification {
     pub fn new() -> PredefinedLoadMetricSpecification<Missing<super::required::PredefinedLoadMetricType>> { PredefinedLoadMetricSpecification(Bag::default(), Phase) }
 }
 impl<R0> PredefinedLoadMetricSpecification<R0> {
-    /// `PredefinedLoadMetricType`: text, required. Update: in place.
+    /// `PredefinedLoadMetricType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-predefinedloadmetricspecification.html#cfn-autoscalingplans-scalingplan-predefinedloadmetricspecification-predefinedloadmetrictype)
     pub fn predefined_load_metric_type(self, value: impl Arg<str>) -> PredefinedLoadMetricSpecification<Set> { PredefinedLoadMetricSpecification(put(self.0, "PredefinedLoadMetricType", value.into_expr()), Phase) }
-    /// `ResourceLabel`: text. Update: in place.
+    /// `ResourceLabel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-predefinedloadmetricspecification.html#cfn-autoscalingplans-scalingplan-predefinedloadmetricspecification-resourcelabel)
     pub fn resource_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceLabel", value.into_expr()), Phase) }
 }
 impl Done for PredefinedLoadMetricSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -119,9 +119,9 @@ impl PredefinedScalingMetricSpecification {
     pub fn new() -> PredefinedScalingMetricSpecification<Missing<super::required::PredefinedScalingMetricType>> { PredefinedScalingMetricSpecification(Bag::default(), Phase) }
 }
 impl<R0> PredefinedScalingMetricSpecification<R0> {
-    /// `PredefinedScalingMetricType`: text, required. Update: in place.
+    /// `PredefinedScalingMetricType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-predefinedscalingmetricspecification.html#cfn-autoscalingplans-scalingplan-predefinedscalingmetricspecification-predefinedscalingmetrictype)
     pub fn predefined_scaling_metric_type(self, value: impl Arg<str>) -> PredefinedScalingMetricSpecification<Set> { PredefinedScalingMetricSpecification(put(self.0, "PredefinedScalingMetricType", value.into_expr()), Phase) }
-    /// `ResourceLabel`: text. Update: in place.
+    /// `ResourceLabel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-predefinedscalingmetricspecification.html#cfn-autoscalingplans-scalingplan-predefinedscalingmetricspecification-resourcelabel)
     pub fn resource_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceLabel", value.into_expr()), Phase) }
 }
 impl Done for PredefinedScalingMetricSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -132,33 +132,33 @@ impl ScalingInstruction {
     pub fn new() -> ScalingInstruction<Missing<super::required::MaxCapacity>, Missing<super::required::MinCapacity>, Missing<super::required::ResourceId>, Missing<super::required::ScalableDimension>, Missing<super::required::ServiceNamespace>, Missing<super::required::TargetTrackingConfigurations>> { ScalingInstruction(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5> ScalingInstruction<R0, R1, R2, R3, R4, R5> {
-    /// `CustomizedLoadMetricSpecification`: `CustomizedLoadMetricSpecification`. Update: in place.
+    /// `CustomizedLoadMetricSpecification`: `CustomizedLoadMetricSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-scalinginstruction.html#cfn-autoscalingplans-scalingplan-scalinginstruction-customizedloadmetricspecification)
     pub fn customized_load_metric_specification(self, value: impl Arg<CustomizedLoadMetricSpecification>) -> Self { Self(put(self.0, "CustomizedLoadMetricSpecification", value.into_expr()), Phase) }
-    /// `DisableDynamicScaling`: boolean. Update: in place.
+    /// `DisableDynamicScaling`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-scalinginstruction.html#cfn-autoscalingplans-scalingplan-scalinginstruction-disabledynamicscaling)
     pub fn disable_dynamic_scaling(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableDynamicScaling", value.into_expr()), Phase) }
-    /// `MaxCapacity`: integer, required. Update: in place.
+    /// `MaxCapacity`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-scalinginstruction.html#cfn-autoscalingplans-scalingplan-scalinginstruction-maxcapacity)
     pub fn max_capacity(self, value: impl Arg<i64>) -> ScalingInstruction<Set, R1, R2, R3, R4, R5> { ScalingInstruction(put(self.0, "MaxCapacity", value.into_expr()), Phase) }
-    /// `MinCapacity`: integer, required. Update: in place.
+    /// `MinCapacity`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-scalinginstruction.html#cfn-autoscalingplans-scalingplan-scalinginstruction-mincapacity)
     pub fn min_capacity(self, value: impl Arg<i64>) -> ScalingInstruction<R0, Set, R2, R3, R4, R5> { ScalingInstruction(put(self.0, "MinCapacity", value.into_expr()), Phase) }
-    /// `PredefinedLoadMetricSpecification`: `PredefinedLoadMetricSpecification`. Update: in place.
+    /// `PredefinedLoadMetricSpecification`: `PredefinedLoadMetricSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-scalinginstruction.html#cfn-autoscalingplans-scalingplan-scalinginstruction-predefinedloadmetricspecification)
     pub fn predefined_load_metric_specification(self, value: impl Arg<PredefinedLoadMetricSpecification>) -> Self { Self(put(self.0, "PredefinedLoadMetricSpecification", value.into_expr()), Phase) }
-    /// `PredictiveScalingMaxCapacityBehavior`: text. Update: in place.
+    /// `PredictiveScalingMaxCapacityBehavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-scalinginstruction.html#cfn-autoscalingplans-scalingplan-scalinginstruction-predictivescalingmaxcapacitybehavior)
     pub fn predictive_scaling_max_capacity_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PredictiveScalingMaxCapacityBehavior", value.into_expr()), Phase) }
-    /// `PredictiveScalingMaxCapacityBuffer`: integer. Update: in place.
+    /// `PredictiveScalingMaxCapacityBuffer`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-scalinginstruction.html#cfn-autoscalingplans-scalingplan-scalinginstruction-predictivescalingmaxcapacitybuffer)
     pub fn predictive_scaling_max_capacity_buffer(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PredictiveScalingMaxCapacityBuffer", value.into_expr()), Phase) }
-    /// `PredictiveScalingMode`: text. Update: in place.
+    /// `PredictiveScalingMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-scalinginstruction.html#cfn-autoscalingplans-scalingplan-scalinginstruction-predictivescalingmode)
     pub fn predictive_scaling_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PredictiveScalingMode", value.into_expr()), Phase) }
-    /// `ResourceId`: text, required. Update: in place.
+    /// `ResourceId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-scalinginstruction.html#cfn-autoscalingplans-scalingplan-scalinginstruction-resourceid)
     pub fn resource_id(self, value: impl Arg<str>) -> ScalingInstruction<R0, R1, Set, R3, R4, R5> { ScalingInstruction(put(self.0, "ResourceId", value.into_expr()), Phase) }
-    /// `ScalableDimension`: text, required. Update: in place.
+    /// `ScalableDimension`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-scalinginstruction.html#cfn-autoscalingplans-scalingplan-scalinginstruction-scalabledimension)
     pub fn scalable_dimension(self, value: impl Arg<str>) -> ScalingInstruction<R0, R1, R2, Set, R4, R5> { ScalingInstruction(put(self.0, "ScalableDimension", value.into_expr()), Phase) }
-    /// `ScalingPolicyUpdateBehavior`: text. Update: in place.
+    /// `ScalingPolicyUpdateBehavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-scalinginstruction.html#cfn-autoscalingplans-scalingplan-scalinginstruction-scalingpolicyupdatebehavior)
     pub fn scaling_policy_update_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScalingPolicyUpdateBehavior", value.into_expr()), Phase) }
-    /// `ScheduledActionBufferTime`: integer. Update: in place.
+    /// `ScheduledActionBufferTime`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-scalinginstruction.html#cfn-autoscalingplans-scalingplan-scalinginstruction-scheduledactionbuffertime)
     pub fn scheduled_action_buffer_time(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScheduledActionBufferTime", value.into_expr()), Phase) }
-    /// `ServiceNamespace`: text, required. Update: in place.
+    /// `ServiceNamespace`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-scalinginstruction.html#cfn-autoscalingplans-scalingplan-scalinginstruction-servicenamespace)
     pub fn service_namespace(self, value: impl Arg<str>) -> ScalingInstruction<R0, R1, R2, R3, Set, R5> { ScalingInstruction(put(self.0, "ServiceNamespace", value.into_expr()), Phase) }
-    /// `TargetTrackingConfigurations`: list of `TargetTrackingConfiguration`, required. Update: in place.
+    /// `TargetTrackingConfigurations`: list of `TargetTrackingConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-scalinginstruction.html#cfn-autoscalingplans-scalingplan-scalinginstruction-targettrackingconfigurations)
     pub fn target_tracking_configurations(self, value: impl Arg<Arr<TargetTrackingConfiguration>>) -> ScalingInstruction<R0, R1, R2, R3, R4, Set> { ScalingInstruction(put(self.0, "TargetTrackingConfigurations", value.into_expr()), Phase) }
 }
 impl Done for ScalingInstruction { fn into_props(self) -> Bag { self.0 } }
@@ -169,9 +169,9 @@ impl TagFilter {
     pub fn new() -> TagFilter<Missing<super::required::Key>> { TagFilter(Bag::default(), Phase) }
 }
 impl<R0> TagFilter<R0> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-tagfilter.html#cfn-autoscalingplans-scalingplan-tagfilter-key)
     pub fn key(self, value: impl Arg<str>) -> TagFilter<Set> { TagFilter(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Values`: list of text. Update: in place.
+    /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-tagfilter.html#cfn-autoscalingplans-scalingplan-tagfilter-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for TagFilter { fn into_props(self) -> Bag { self.0 } }
@@ -182,19 +182,19 @@ impl TargetTrackingConfiguration {
     pub fn new() -> TargetTrackingConfiguration<Missing<super::required::TargetValue>> { TargetTrackingConfiguration(Bag::default(), Phase) }
 }
 impl<R0> TargetTrackingConfiguration<R0> {
-    /// `CustomizedScalingMetricSpecification`: `CustomizedScalingMetricSpecification`. Update: in place.
+    /// `CustomizedScalingMetricSpecification`: `CustomizedScalingMetricSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-targettrackingconfiguration.html#cfn-autoscalingplans-scalingplan-targettrackingconfiguration-customizedscalingmetricspecification)
     pub fn customized_scaling_metric_specification(self, value: impl Arg<CustomizedScalingMetricSpecification>) -> Self { Self(put(self.0, "CustomizedScalingMetricSpecification", value.into_expr()), Phase) }
-    /// `DisableScaleIn`: boolean. Update: in place.
+    /// `DisableScaleIn`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-targettrackingconfiguration.html#cfn-autoscalingplans-scalingplan-targettrackingconfiguration-disablescalein)
     pub fn disable_scale_in(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableScaleIn", value.into_expr()), Phase) }
-    /// `EstimatedInstanceWarmup`: integer. Update: in place.
+    /// `EstimatedInstanceWarmup`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-targettrackingconfiguration.html#cfn-autoscalingplans-scalingplan-targettrackingconfiguration-estimatedinstancewarmup)
     pub fn estimated_instance_warmup(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EstimatedInstanceWarmup", value.into_expr()), Phase) }
-    /// `PredefinedScalingMetricSpecification`: `PredefinedScalingMetricSpecification`. Update: in place.
+    /// `PredefinedScalingMetricSpecification`: `PredefinedScalingMetricSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-targettrackingconfiguration.html#cfn-autoscalingplans-scalingplan-targettrackingconfiguration-predefinedscalingmetricspecification)
     pub fn predefined_scaling_metric_specification(self, value: impl Arg<PredefinedScalingMetricSpecification>) -> Self { Self(put(self.0, "PredefinedScalingMetricSpecification", value.into_expr()), Phase) }
-    /// `ScaleInCooldown`: integer. Update: in place.
+    /// `ScaleInCooldown`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-targettrackingconfiguration.html#cfn-autoscalingplans-scalingplan-targettrackingconfiguration-scaleincooldown)
     pub fn scale_in_cooldown(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleInCooldown", value.into_expr()), Phase) }
-    /// `ScaleOutCooldown`: integer. Update: in place.
+    /// `ScaleOutCooldown`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-targettrackingconfiguration.html#cfn-autoscalingplans-scalingplan-targettrackingconfiguration-scaleoutcooldown)
     pub fn scale_out_cooldown(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleOutCooldown", value.into_expr()), Phase) }
-    /// `TargetValue`: number, required. Update: in place.
+    /// `TargetValue`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-targettrackingconfiguration.html#cfn-autoscalingplans-scalingplan-targettrackingconfiguration-targetvalue)
     pub fn target_value(self, value: impl Arg<f64>) -> TargetTrackingConfiguration<Set> { TargetTrackingConfiguration(put(self.0, "TargetValue", value.into_expr()), Phase) }
 }
 impl Done for TargetTrackingConfiguration { fn into_props(self) -> Bag { self.0 } }

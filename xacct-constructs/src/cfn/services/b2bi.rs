@@ -13,13 +13,13 @@ impl CfnCapability {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCapabilityProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CapabilityId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CapabilityArn`: `OtherArn`.
+    /// The attribute `CapabilityArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-capability.html#CapabilityArn-fn::getatt)
     pub fn attr_capability_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CapabilityArn") }
-    /// The attribute `CapabilityId`: text.
+    /// The attribute `CapabilityId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-capability.html#CapabilityId-fn::getatt)
     pub fn attr_capability_id(&self) -> Val<str> { self.0.get_att("CapabilityId") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-capability.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `ModifiedAt`: text.
+    /// The attribute `ModifiedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-capability.html#ModifiedAt-fn::getatt)
     pub fn attr_modified_at(&self) -> Val<str> { self.0.get_att("ModifiedAt") }
 }
 impl Parent for CfnCapability { fn node(&self) -> &Place { &self.0 } }
@@ -30,15 +30,15 @@ impl CfnCapabilityProps {
     pub fn new() -> CfnCapabilityProps<Missing<required::Configuration>, Missing<required::Name>, Missing<required::Type>> { CfnCapabilityProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnCapabilityProps<R0, R1, R2> {
-    /// `Configuration`: `CapabilityConfiguration`, required. Update: in place.
+    /// `Configuration`: `CapabilityConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-capability.html#cfn-b2bi-capability-configuration)
     pub fn configuration(self, value: impl Arg<capability::CapabilityConfiguration>) -> CfnCapabilityProps<Set, R1, R2> { CfnCapabilityProps(put(self.0, "Configuration", value.into_expr()), Phase) }
-    /// `InstructionsDocuments`: list of `S3Location`. Update: in place.
+    /// `InstructionsDocuments`: list of `S3Location`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-capability.html#cfn-b2bi-capability-instructionsdocuments)
     pub fn instructions_documents(self, value: impl Arg<Arr<capability::S3Location>>) -> Self { Self(put(self.0, "InstructionsDocuments", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-capability.html#cfn-b2bi-capability-name)
     pub fn name(self, value: impl Arg<str>) -> CfnCapabilityProps<R0, Set, R2> { CfnCapabilityProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-capability.html#cfn-b2bi-capability-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: replacement.
+    /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-capability.html#cfn-b2bi-capability-type)
     pub fn type_(self, value: impl Arg<capability::Type>) -> CfnCapabilityProps<R0, R1, Set> { CfnCapabilityProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnCapabilityProps { fn into_props(self) -> Bag { self.0 } }
@@ -50,7 +50,7 @@ use crate::cfn::support::*;
 impl CapabilityConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Edi`: `EdiConfiguration`. Update: in place.
+    /// `Edi`: `EdiConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-capability-capabilityconfiguration.html#cfn-b2bi-capability-capabilityconfiguration-edi)
     pub fn edi(self, value: impl Arg<EdiConfiguration>) -> Self { Self(put(self.0, "Edi", value.into_expr())) }
 }
 impl Done for CapabilityConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -61,15 +61,15 @@ impl EdiConfiguration {
     pub fn new() -> EdiConfiguration<Missing<super::required::InputLocation>, Missing<super::required::OutputLocation>, Missing<super::required::TransformerId>, Missing<super::required::Type>> { EdiConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> EdiConfiguration<R0, R1, R2, R3> {
-    /// `CapabilityDirection`: `CapabilityDirection`. Update: in place.
+    /// `CapabilityDirection`: `CapabilityDirection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-capability-ediconfiguration.html#cfn-b2bi-capability-ediconfiguration-capabilitydirection)
     pub fn capability_direction(self, value: impl Arg<CapabilityDirection>) -> Self { Self(put(self.0, "CapabilityDirection", value.into_expr()), Phase) }
-    /// `InputLocation`: `S3Location`, required. Update: in place.
+    /// `InputLocation`: `S3Location`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-capability-ediconfiguration.html#cfn-b2bi-capability-ediconfiguration-inputlocation)
     pub fn input_location(self, value: impl Arg<S3Location>) -> EdiConfiguration<Set, R1, R2, R3> { EdiConfiguration(put(self.0, "InputLocation", value.into_expr()), Phase) }
-    /// `OutputLocation`: `S3Location`, required. Update: in place.
+    /// `OutputLocation`: `S3Location`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-capability-ediconfiguration.html#cfn-b2bi-capability-ediconfiguration-outputlocation)
     pub fn output_location(self, value: impl Arg<S3Location>) -> EdiConfiguration<R0, Set, R2, R3> { EdiConfiguration(put(self.0, "OutputLocation", value.into_expr()), Phase) }
-    /// `TransformerId`: text, required. Update: in place.
+    /// `TransformerId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-capability-ediconfiguration.html#cfn-b2bi-capability-ediconfiguration-transformerid)
     pub fn transformer_id(self, value: impl Arg<str>) -> EdiConfiguration<R0, R1, Set, R3> { EdiConfiguration(put(self.0, "TransformerId", value.into_expr()), Phase) }
-    /// `Type`: `EdiType`, required. Update: in place.
+    /// `Type`: `EdiType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-capability-ediconfiguration.html#cfn-b2bi-capability-ediconfiguration-type)
     pub fn type_(self, value: impl Arg<EdiType>) -> EdiConfiguration<R0, R1, R2, Set> { EdiConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for EdiConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -80,7 +80,7 @@ impl EdiType {
     pub fn new() -> EdiType<Missing<super::required::X12Details>> { EdiType(Bag::default(), Phase) }
 }
 impl<R0> EdiType<R0> {
-    /// `X12Details`: `X12Details`, required. Update: in place.
+    /// `X12Details`: `X12Details`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-capability-editype.html#cfn-b2bi-capability-editype-x12details)
     pub fn x12_details(self, value: impl Arg<X12Details>) -> EdiType<Set> { EdiType(put(self.0, "X12Details", value.into_expr()), Phase) }
 }
 impl Done for EdiType { fn into_props(self) -> Bag { self.0 } }
@@ -89,9 +89,9 @@ impl Done for EdiType { fn into_props(self) -> Bag { self.0 } }
 impl S3Location {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BucketName`: `S3BucketName`. Update: in place.
+    /// `BucketName`: `S3BucketName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-capability-s3location.html#cfn-b2bi-capability-s3location-bucketname)
     pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value.into_expr())) }
-    /// `Key`: text. Update: in place.
+    /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-capability-s3location.html#cfn-b2bi-capability-s3location-key)
     pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
@@ -100,9 +100,9 @@ impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 impl X12Details {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TransactionSet`: text. Update: in place.
+    /// `TransactionSet`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-capability-x12details.html#cfn-b2bi-capability-x12details-transactionset)
     pub fn transaction_set(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TransactionSet", value.into_expr())) }
-    /// `Version`: `Version`. Update: in place.
+    /// `Version`: `Version`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-capability-x12details.html#cfn-b2bi-capability-x12details-version)
     pub fn version(self, value: impl Arg<Version>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for X12Details { fn into_props(self) -> Bag { self.0 } }
@@ -122,15 +122,15 @@ impl CfnPartnership {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPartnershipProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PartnershipId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-partnership.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `ModifiedAt`: text.
+    /// The attribute `ModifiedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-partnership.html#ModifiedAt-fn::getatt)
     pub fn attr_modified_at(&self) -> Val<str> { self.0.get_att("ModifiedAt") }
-    /// The attribute `PartnershipArn`: `OtherArn`.
+    /// The attribute `PartnershipArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-partnership.html#PartnershipArn-fn::getatt)
     pub fn attr_partnership_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PartnershipArn") }
-    /// The attribute `PartnershipId`: text.
+    /// The attribute `PartnershipId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-partnership.html#PartnershipId-fn::getatt)
     pub fn attr_partnership_id(&self) -> Val<str> { self.0.get_att("PartnershipId") }
-    /// The attribute `TradingPartnerId`: text.
+    /// The attribute `TradingPartnerId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-partnership.html#TradingPartnerId-fn::getatt)
     pub fn attr_trading_partner_id(&self) -> Val<str> { self.0.get_att("TradingPartnerId") }
 }
 impl Parent for CfnPartnership { fn node(&self) -> &Place { &self.0 } }
@@ -141,19 +141,19 @@ impl CfnPartnershipProps {
     pub fn new() -> CfnPartnershipProps<Missing<required::Capabilities>, Missing<required::Email>, Missing<required::Name>, Missing<required::ProfileId>> { CfnPartnershipProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnPartnershipProps<R0, R1, R2, R3> {
-    /// `Capabilities`: list of text, required. Update: in place.
+    /// `Capabilities`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-partnership.html#cfn-b2bi-partnership-capabilities)
     pub fn capabilities(self, value: impl Arg<Arr<str>>) -> CfnPartnershipProps<Set, R1, R2, R3> { CfnPartnershipProps(put(self.0, "Capabilities", value.into_expr()), Phase) }
-    /// `CapabilityOptions`: `CapabilityOptions`. Update: in place.
+    /// `CapabilityOptions`: `CapabilityOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-partnership.html#cfn-b2bi-partnership-capabilityoptions)
     pub fn capability_options(self, value: impl Arg<partnership::CapabilityOptions>) -> Self { Self(put(self.0, "CapabilityOptions", value.into_expr()), Phase) }
-    /// `Email`: text, required. Update: replacement.
+    /// `Email`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-partnership.html#cfn-b2bi-partnership-email)
     pub fn email(self, value: impl Arg<str>) -> CfnPartnershipProps<R0, Set, R2, R3> { CfnPartnershipProps(put(self.0, "Email", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-partnership.html#cfn-b2bi-partnership-name)
     pub fn name(self, value: impl Arg<str>) -> CfnPartnershipProps<R0, R1, Set, R3> { CfnPartnershipProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Phone`: text. Update: replacement.
+    /// `Phone`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-partnership.html#cfn-b2bi-partnership-phone)
     pub fn phone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Phone", value.into_expr()), Phase) }
-    /// `ProfileId`: text, required. Update: replacement.
+    /// `ProfileId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-partnership.html#cfn-b2bi-partnership-profileid)
     pub fn profile_id(self, value: impl Arg<str>) -> CfnPartnershipProps<R0, R1, R2, Set> { CfnPartnershipProps(put(self.0, "ProfileId", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-partnership.html#cfn-b2bi-partnership-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPartnershipProps { fn into_props(self) -> Bag { self.0 } }
@@ -165,9 +165,9 @@ use crate::cfn::support::*;
 impl CapabilityOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `InboundEdi`: `InboundEdiOptions`. Update: in place.
+    /// `InboundEdi`: `InboundEdiOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-capabilityoptions.html#cfn-b2bi-partnership-capabilityoptions-inboundedi)
     pub fn inbound_edi(self, value: impl Arg<InboundEdiOptions>) -> Self { Self(put(self.0, "InboundEdi", value.into_expr())) }
-    /// `OutboundEdi`: `OutboundEdiOptions`. Update: in place.
+    /// `OutboundEdi`: `OutboundEdiOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-capabilityoptions.html#cfn-b2bi-partnership-capabilityoptions-outboundedi)
     pub fn outbound_edi(self, value: impl Arg<OutboundEdiOptions>) -> Self { Self(put(self.0, "OutboundEdi", value.into_expr())) }
 }
 impl Done for CapabilityOptions { fn into_props(self) -> Bag { self.0 } }
@@ -176,7 +176,7 @@ impl Done for CapabilityOptions { fn into_props(self) -> Bag { self.0 } }
 impl InboundEdiOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `X12`: `X12InboundEdiOptions`. Update: in place.
+    /// `X12`: `X12InboundEdiOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-inboundedioptions.html#cfn-b2bi-partnership-inboundedioptions-x12)
     pub fn x12(self, value: impl Arg<X12InboundEdiOptions>) -> Self { Self(put(self.0, "X12", value.into_expr())) }
 }
 impl Done for InboundEdiOptions { fn into_props(self) -> Bag { self.0 } }
@@ -185,7 +185,7 @@ impl Done for InboundEdiOptions { fn into_props(self) -> Bag { self.0 } }
 impl OutboundEdiOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `X12`: `X12Envelope`. Update: in place.
+    /// `X12`: `X12Envelope`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-outboundedioptions.html#cfn-b2bi-partnership-outboundedioptions-x12)
     pub fn x12(self, value: impl Arg<X12Envelope>) -> Self { Self(put(self.0, "X12", value.into_expr())) }
 }
 impl Done for OutboundEdiOptions { fn into_props(self) -> Bag { self.0 } }
@@ -194,11 +194,11 @@ impl Done for OutboundEdiOptions { fn into_props(self) -> Bag { self.0 } }
 impl WrapOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LineLength`: number. Update: in place.
+    /// `LineLength`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-wrapoptions.html#cfn-b2bi-partnership-wrapoptions-linelength)
     pub fn line_length(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LineLength", value.into_expr())) }
-    /// `LineTerminator`: `LineTerminator`. Update: in place.
+    /// `LineTerminator`: `LineTerminator`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-wrapoptions.html#cfn-b2bi-partnership-wrapoptions-lineterminator)
     pub fn line_terminator(self, value: impl Arg<LineTerminator>) -> Self { Self(put(self.0, "LineTerminator", value.into_expr())) }
-    /// `WrapBy`: `WrapBy`. Update: in place.
+    /// `WrapBy`: `WrapBy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-wrapoptions.html#cfn-b2bi-partnership-wrapoptions-wrapby)
     pub fn wrap_by(self, value: impl Arg<WrapBy>) -> Self { Self(put(self.0, "WrapBy", value.into_expr())) }
 }
 impl Done for WrapOptions { fn into_props(self) -> Bag { self.0 } }
@@ -209,9 +209,9 @@ impl X12AcknowledgmentOptions {
     pub fn new() -> X12AcknowledgmentOptions<Missing<super::required::FunctionalAcknowledgment>, Missing<super::required::TechnicalAcknowledgment>> { X12AcknowledgmentOptions(Bag::default(), Phase) }
 }
 impl<R0, R1> X12AcknowledgmentOptions<R0, R1> {
-    /// `FunctionalAcknowledgment`: `FunctionalAcknowledgment`, required. Update: in place.
+    /// `FunctionalAcknowledgment`: `FunctionalAcknowledgment`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12acknowledgmentoptions.html#cfn-b2bi-partnership-x12acknowledgmentoptions-functionalacknowledgment)
     pub fn functional_acknowledgment(self, value: impl Arg<FunctionalAcknowledgment>) -> X12AcknowledgmentOptions<Set, R1> { X12AcknowledgmentOptions(put(self.0, "FunctionalAcknowledgment", value.into_expr()), Phase) }
-    /// `TechnicalAcknowledgment`: `TechnicalAcknowledgment`, required. Update: in place.
+    /// `TechnicalAcknowledgment`: `TechnicalAcknowledgment`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12acknowledgmentoptions.html#cfn-b2bi-partnership-x12acknowledgmentoptions-technicalacknowledgment)
     pub fn technical_acknowledgment(self, value: impl Arg<TechnicalAcknowledgment>) -> X12AcknowledgmentOptions<R0, Set> { X12AcknowledgmentOptions(put(self.0, "TechnicalAcknowledgment", value.into_expr()), Phase) }
 }
 impl Done for X12AcknowledgmentOptions { fn into_props(self) -> Bag { self.0 } }
@@ -220,11 +220,11 @@ impl Done for X12AcknowledgmentOptions { fn into_props(self) -> Bag { self.0 } }
 impl X12ControlNumbers {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `StartingFunctionalGroupControlNumber`: number. Update: in place.
+    /// `StartingFunctionalGroupControlNumber`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12controlnumbers.html#cfn-b2bi-partnership-x12controlnumbers-startingfunctionalgroupcontrolnumber)
     pub fn starting_functional_group_control_number(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "StartingFunctionalGroupControlNumber", value.into_expr())) }
-    /// `StartingInterchangeControlNumber`: number. Update: in place.
+    /// `StartingInterchangeControlNumber`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12controlnumbers.html#cfn-b2bi-partnership-x12controlnumbers-startinginterchangecontrolnumber)
     pub fn starting_interchange_control_number(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "StartingInterchangeControlNumber", value.into_expr())) }
-    /// `StartingTransactionSetControlNumber`: number. Update: in place.
+    /// `StartingTransactionSetControlNumber`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12controlnumbers.html#cfn-b2bi-partnership-x12controlnumbers-startingtransactionsetcontrolnumber)
     pub fn starting_transaction_set_control_number(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "StartingTransactionSetControlNumber", value.into_expr())) }
 }
 impl Done for X12ControlNumbers { fn into_props(self) -> Bag { self.0 } }
@@ -233,11 +233,11 @@ impl Done for X12ControlNumbers { fn into_props(self) -> Bag { self.0 } }
 impl X12Delimiters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ComponentSeparator`: text. Update: in place.
+    /// `ComponentSeparator`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12delimiters.html#cfn-b2bi-partnership-x12delimiters-componentseparator)
     pub fn component_separator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentSeparator", value.into_expr())) }
-    /// `DataElementSeparator`: text. Update: in place.
+    /// `DataElementSeparator`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12delimiters.html#cfn-b2bi-partnership-x12delimiters-dataelementseparator)
     pub fn data_element_separator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataElementSeparator", value.into_expr())) }
-    /// `SegmentTerminator`: text. Update: in place.
+    /// `SegmentTerminator`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12delimiters.html#cfn-b2bi-partnership-x12delimiters-segmentterminator)
     pub fn segment_terminator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentTerminator", value.into_expr())) }
 }
 impl Done for X12Delimiters { fn into_props(self) -> Bag { self.0 } }
@@ -246,9 +246,9 @@ impl Done for X12Delimiters { fn into_props(self) -> Bag { self.0 } }
 impl X12Envelope {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Common`: `X12OutboundEdiHeaders`. Update: in place.
+    /// `Common`: `X12OutboundEdiHeaders`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12envelope.html#cfn-b2bi-partnership-x12envelope-common)
     pub fn common(self, value: impl Arg<X12OutboundEdiHeaders>) -> Self { Self(put(self.0, "Common", value.into_expr())) }
-    /// `WrapOptions`: `WrapOptions`. Update: in place.
+    /// `WrapOptions`: `WrapOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12envelope.html#cfn-b2bi-partnership-x12envelope-wrapoptions)
     pub fn wrap_options(self, value: impl Arg<WrapOptions>) -> Self { Self(put(self.0, "WrapOptions", value.into_expr())) }
 }
 impl Done for X12Envelope { fn into_props(self) -> Bag { self.0 } }
@@ -257,11 +257,11 @@ impl Done for X12Envelope { fn into_props(self) -> Bag { self.0 } }
 impl X12FunctionalGroupHeaders {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ApplicationReceiverCode`: text. Update: in place.
+    /// `ApplicationReceiverCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12functionalgroupheaders.html#cfn-b2bi-partnership-x12functionalgroupheaders-applicationreceivercode)
     pub fn application_receiver_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationReceiverCode", value.into_expr())) }
-    /// `ApplicationSenderCode`: text. Update: in place.
+    /// `ApplicationSenderCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12functionalgroupheaders.html#cfn-b2bi-partnership-x12functionalgroupheaders-applicationsendercode)
     pub fn application_sender_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationSenderCode", value.into_expr())) }
-    /// `ResponsibleAgencyCode`: text. Update: in place.
+    /// `ResponsibleAgencyCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12functionalgroupheaders.html#cfn-b2bi-partnership-x12functionalgroupheaders-responsibleagencycode)
     pub fn responsible_agency_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResponsibleAgencyCode", value.into_expr())) }
 }
 impl Done for X12FunctionalGroupHeaders { fn into_props(self) -> Bag { self.0 } }
@@ -270,7 +270,7 @@ impl Done for X12FunctionalGroupHeaders { fn into_props(self) -> Bag { self.0 } 
 impl X12InboundEdiOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AcknowledgmentOptions`: `X12AcknowledgmentOptions`. Update: in place.
+    /// `AcknowledgmentOptions`: `X12AcknowledgmentOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12inboundedioptions.html#cfn-b2bi-partnership-x12inboundedioptions-acknowledgmentoptions)
     pub fn acknowledgment_options(self, value: impl Arg<X12AcknowledgmentOptions>) -> Self { Self(put(self.0, "AcknowledgmentOptions", value.into_expr())) }
 }
 impl Done for X12InboundEdiOptions { fn into_props(self) -> Bag { self.0 } }
@@ -279,19 +279,19 @@ impl Done for X12InboundEdiOptions { fn into_props(self) -> Bag { self.0 } }
 impl X12InterchangeControlHeaders {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AcknowledgmentRequestedCode`: text. Update: in place.
+    /// `AcknowledgmentRequestedCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12interchangecontrolheaders.html#cfn-b2bi-partnership-x12interchangecontrolheaders-acknowledgmentrequestedcode)
     pub fn acknowledgment_requested_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcknowledgmentRequestedCode", value.into_expr())) }
-    /// `ReceiverId`: text. Update: in place.
+    /// `ReceiverId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12interchangecontrolheaders.html#cfn-b2bi-partnership-x12interchangecontrolheaders-receiverid)
     pub fn receiver_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReceiverId", value.into_expr())) }
-    /// `ReceiverIdQualifier`: text. Update: in place.
+    /// `ReceiverIdQualifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12interchangecontrolheaders.html#cfn-b2bi-partnership-x12interchangecontrolheaders-receiveridqualifier)
     pub fn receiver_id_qualifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReceiverIdQualifier", value.into_expr())) }
-    /// `RepetitionSeparator`: text. Update: in place.
+    /// `RepetitionSeparator`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12interchangecontrolheaders.html#cfn-b2bi-partnership-x12interchangecontrolheaders-repetitionseparator)
     pub fn repetition_separator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RepetitionSeparator", value.into_expr())) }
-    /// `SenderId`: text. Update: in place.
+    /// `SenderId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12interchangecontrolheaders.html#cfn-b2bi-partnership-x12interchangecontrolheaders-senderid)
     pub fn sender_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SenderId", value.into_expr())) }
-    /// `SenderIdQualifier`: text. Update: in place.
+    /// `SenderIdQualifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12interchangecontrolheaders.html#cfn-b2bi-partnership-x12interchangecontrolheaders-senderidqualifier)
     pub fn sender_id_qualifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SenderIdQualifier", value.into_expr())) }
-    /// `UsageIndicatorCode`: text. Update: in place.
+    /// `UsageIndicatorCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12interchangecontrolheaders.html#cfn-b2bi-partnership-x12interchangecontrolheaders-usageindicatorcode)
     pub fn usage_indicator_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UsageIndicatorCode", value.into_expr())) }
 }
 impl Done for X12InterchangeControlHeaders { fn into_props(self) -> Bag { self.0 } }
@@ -300,17 +300,17 @@ impl Done for X12InterchangeControlHeaders { fn into_props(self) -> Bag { self.0
 impl X12OutboundEdiHeaders {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ControlNumbers`: `X12ControlNumbers`. Update: in place.
+    /// `ControlNumbers`: `X12ControlNumbers`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12outboundediheaders.html#cfn-b2bi-partnership-x12outboundediheaders-controlnumbers)
     pub fn control_numbers(self, value: impl Arg<X12ControlNumbers>) -> Self { Self(put(self.0, "ControlNumbers", value.into_expr())) }
-    /// `Delimiters`: `X12Delimiters`. Update: in place.
+    /// `Delimiters`: `X12Delimiters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12outboundediheaders.html#cfn-b2bi-partnership-x12outboundediheaders-delimiters)
     pub fn delimiters(self, value: impl Arg<X12Delimiters>) -> Self { Self(put(self.0, "Delimiters", value.into_expr())) }
-    /// `FunctionalGroupHeaders`: `X12FunctionalGroupHeaders`. Update: in place.
+    /// `FunctionalGroupHeaders`: `X12FunctionalGroupHeaders`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12outboundediheaders.html#cfn-b2bi-partnership-x12outboundediheaders-functionalgroupheaders)
     pub fn functional_group_headers(self, value: impl Arg<X12FunctionalGroupHeaders>) -> Self { Self(put(self.0, "FunctionalGroupHeaders", value.into_expr())) }
-    /// `Gs05TimeFormat`: `Gs05TimeFormat`. Update: in place.
+    /// `Gs05TimeFormat`: `Gs05TimeFormat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12outboundediheaders.html#cfn-b2bi-partnership-x12outboundediheaders-gs05timeformat)
     pub fn gs05_time_format(self, value: impl Arg<Gs05TimeFormat>) -> Self { Self(put(self.0, "Gs05TimeFormat", value.into_expr())) }
-    /// `InterchangeControlHeaders`: `X12InterchangeControlHeaders`. Update: in place.
+    /// `InterchangeControlHeaders`: `X12InterchangeControlHeaders`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12outboundediheaders.html#cfn-b2bi-partnership-x12outboundediheaders-interchangecontrolheaders)
     pub fn interchange_control_headers(self, value: impl Arg<X12InterchangeControlHeaders>) -> Self { Self(put(self.0, "InterchangeControlHeaders", value.into_expr())) }
-    /// `ValidateEdi`: boolean. Update: in place.
+    /// `ValidateEdi`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12outboundediheaders.html#cfn-b2bi-partnership-x12outboundediheaders-validateedi)
     pub fn validate_edi(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ValidateEdi", value.into_expr())) }
 }
 impl Done for X12OutboundEdiHeaders { fn into_props(self) -> Bag { self.0 } }
@@ -334,15 +334,15 @@ impl CfnProfile {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ProfileId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-profile.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `LogGroupName`: text.
+    /// The attribute `LogGroupName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-profile.html#LogGroupName-fn::getatt)
     pub fn attr_log_group_name(&self) -> Val<str> { self.0.get_att("LogGroupName") }
-    /// The attribute `ModifiedAt`: text.
+    /// The attribute `ModifiedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-profile.html#ModifiedAt-fn::getatt)
     pub fn attr_modified_at(&self) -> Val<str> { self.0.get_att("ModifiedAt") }
-    /// The attribute `ProfileArn`: `OtherArn`.
+    /// The attribute `ProfileArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-profile.html#ProfileArn-fn::getatt)
     pub fn attr_profile_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ProfileArn") }
-    /// The attribute `ProfileId`: text.
+    /// The attribute `ProfileId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-profile.html#ProfileId-fn::getatt)
     pub fn attr_profile_id(&self) -> Val<str> { self.0.get_att("ProfileId") }
 }
 impl Parent for CfnProfile { fn node(&self) -> &Place { &self.0 } }
@@ -353,17 +353,17 @@ impl CfnProfileProps {
     pub fn new() -> CfnProfileProps<Missing<required::BusinessName>, Missing<required::Logging>, Missing<required::Name>, Missing<required::Phone>> { CfnProfileProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnProfileProps<R0, R1, R2, R3> {
-    /// `BusinessName`: text, required. Update: in place.
+    /// `BusinessName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-profile.html#cfn-b2bi-profile-businessname)
     pub fn business_name(self, value: impl Arg<str>) -> CfnProfileProps<Set, R1, R2, R3> { CfnProfileProps(put(self.0, "BusinessName", value.into_expr()), Phase) }
-    /// `Email`: text. Update: in place.
+    /// `Email`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-profile.html#cfn-b2bi-profile-email)
     pub fn email(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Email", value.into_expr()), Phase) }
-    /// `Logging`: `Logging`, required. Update: replacement.
+    /// `Logging`: `Logging`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-profile.html#cfn-b2bi-profile-logging)
     pub fn logging(self, value: impl Arg<profile::Logging>) -> CfnProfileProps<R0, Set, R2, R3> { CfnProfileProps(put(self.0, "Logging", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-profile.html#cfn-b2bi-profile-name)
     pub fn name(self, value: impl Arg<str>) -> CfnProfileProps<R0, R1, Set, R3> { CfnProfileProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Phone`: text, required. Update: in place.
+    /// `Phone`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-profile.html#cfn-b2bi-profile-phone)
     pub fn phone(self, value: impl Arg<str>) -> CfnProfileProps<R0, R1, R2, Set> { CfnProfileProps(put(self.0, "Phone", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-profile.html#cfn-b2bi-profile-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnProfileProps { fn into_props(self) -> Bag { self.0 } }
@@ -382,13 +382,13 @@ impl CfnTransformer {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTransformerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TransformerId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-transformer.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `ModifiedAt`: text.
+    /// The attribute `ModifiedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-transformer.html#ModifiedAt-fn::getatt)
     pub fn attr_modified_at(&self) -> Val<str> { self.0.get_att("ModifiedAt") }
-    /// The attribute `TransformerArn`: `OtherArn`.
+    /// The attribute `TransformerArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-transformer.html#TransformerArn-fn::getatt)
     pub fn attr_transformer_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TransformerArn") }
-    /// The attribute `TransformerId`: text.
+    /// The attribute `TransformerId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-transformer.html#TransformerId-fn::getatt)
     pub fn attr_transformer_id(&self) -> Val<str> { self.0.get_att("TransformerId") }
 }
 impl Parent for CfnTransformer { fn node(&self) -> &Place { &self.0 } }
@@ -399,27 +399,27 @@ impl CfnTransformerProps {
     pub fn new() -> CfnTransformerProps<Missing<required::Name>, Missing<required::Status>> { CfnTransformerProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTransformerProps<R0, R1> {
-    /// `EdiType`: `EdiType`. Update: in place. AWS advises against it.
+    /// `EdiType`: `EdiType`. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-transformer.html#cfn-b2bi-transformer-editype)
     pub fn edi_type(self, value: impl Arg<transformer::EdiType>) -> Self { Self(put(self.0, "EdiType", value.into_expr()), Phase) }
-    /// `FileFormat`: `FileFormat`. Update: in place. AWS advises against it.
+    /// `FileFormat`: `FileFormat`. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-transformer.html#cfn-b2bi-transformer-fileformat)
     pub fn file_format(self, value: impl Arg<transformer::FileFormat>) -> Self { Self(put(self.0, "FileFormat", value.into_expr()), Phase) }
-    /// `InputConversion`: `InputConversion`. Update: in place.
+    /// `InputConversion`: `InputConversion`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-transformer.html#cfn-b2bi-transformer-inputconversion)
     pub fn input_conversion(self, value: impl Arg<transformer::InputConversion>) -> Self { Self(put(self.0, "InputConversion", value.into_expr()), Phase) }
-    /// `Mapping`: `Mapping`. Update: in place.
+    /// `Mapping`: `Mapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-transformer.html#cfn-b2bi-transformer-mapping)
     pub fn mapping(self, value: impl Arg<transformer::Mapping>) -> Self { Self(put(self.0, "Mapping", value.into_expr()), Phase) }
-    /// `MappingTemplate`: text. Update: in place. AWS advises against it.
+    /// `MappingTemplate`: text. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-transformer.html#cfn-b2bi-transformer-mappingtemplate)
     pub fn mapping_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MappingTemplate", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-transformer.html#cfn-b2bi-transformer-name)
     pub fn name(self, value: impl Arg<str>) -> CfnTransformerProps<Set, R1> { CfnTransformerProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `OutputConversion`: `OutputConversion`. Update: in place.
+    /// `OutputConversion`: `OutputConversion`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-transformer.html#cfn-b2bi-transformer-outputconversion)
     pub fn output_conversion(self, value: impl Arg<transformer::OutputConversion>) -> Self { Self(put(self.0, "OutputConversion", value.into_expr()), Phase) }
-    /// `SampleDocument`: text. Update: in place. AWS advises against it.
+    /// `SampleDocument`: text. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-transformer.html#cfn-b2bi-transformer-sampledocument)
     pub fn sample_document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SampleDocument", value.into_expr()), Phase) }
-    /// `SampleDocuments`: `SampleDocuments`. Update: in place.
+    /// `SampleDocuments`: `SampleDocuments`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-transformer.html#cfn-b2bi-transformer-sampledocuments)
     pub fn sample_documents(self, value: impl Arg<transformer::SampleDocuments>) -> Self { Self(put(self.0, "SampleDocuments", value.into_expr()), Phase) }
-    /// `Status`: `Status`, required. Update: in place.
+    /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-transformer.html#cfn-b2bi-transformer-status)
     pub fn status(self, value: impl Arg<transformer::Status>) -> CfnTransformerProps<R0, Set> { CfnTransformerProps(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-transformer.html#cfn-b2bi-transformer-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnTransformerProps { fn into_props(self) -> Bag { self.0 } }
@@ -431,7 +431,7 @@ use crate::cfn::support::*;
 impl AdvancedOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `X12`: `X12AdvancedOptions`. Update: in place.
+    /// `X12`: `X12AdvancedOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-advancedoptions.html#cfn-b2bi-transformer-advancedoptions-x12)
     pub fn x12(self, value: impl Arg<X12AdvancedOptions>) -> Self { Self(put(self.0, "X12", value.into_expr())) }
 }
 impl Done for AdvancedOptions { fn into_props(self) -> Bag { self.0 } }
@@ -440,7 +440,7 @@ impl Done for AdvancedOptions { fn into_props(self) -> Bag { self.0 } }
 impl EdiType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `X12Details`: `X12Details`. Update: in place.
+    /// `X12Details`: `X12Details`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-editype.html#cfn-b2bi-transformer-editype-x12details)
     pub fn x12_details(self, value: impl Arg<X12Details>) -> Self { Self(put(self.0, "X12Details", value.into_expr())) }
 }
 impl Done for EdiType { fn into_props(self) -> Bag { self.0 } }
@@ -449,7 +449,7 @@ impl Done for EdiType { fn into_props(self) -> Bag { self.0 } }
 impl FormatOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `X12`: `X12Details`. Update: in place.
+    /// `X12`: `X12Details`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-formatoptions.html#cfn-b2bi-transformer-formatoptions-x12)
     pub fn x12(self, value: impl Arg<X12Details>) -> Self { Self(put(self.0, "X12", value.into_expr())) }
 }
 impl Done for FormatOptions { fn into_props(self) -> Bag { self.0 } }
@@ -460,11 +460,11 @@ impl InputConversion {
     pub fn new() -> InputConversion<Missing<super::required::FromFormat>> { InputConversion(Bag::default(), Phase) }
 }
 impl<R0> InputConversion<R0> {
-    /// `AdvancedOptions`: `AdvancedOptions`. Update: in place.
+    /// `AdvancedOptions`: `AdvancedOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-inputconversion.html#cfn-b2bi-transformer-inputconversion-advancedoptions)
     pub fn advanced_options(self, value: impl Arg<AdvancedOptions>) -> Self { Self(put(self.0, "AdvancedOptions", value.into_expr()), Phase) }
-    /// `FormatOptions`: `FormatOptions`. Update: in place.
+    /// `FormatOptions`: `FormatOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-inputconversion.html#cfn-b2bi-transformer-inputconversion-formatoptions)
     pub fn format_options(self, value: impl Arg<FormatOptions>) -> Self { Self(put(self.0, "FormatOptions", value.into_expr()), Phase) }
-    /// `FromFormat`: `FromFormat`, required. Update: in place.
+    /// `FromFormat`: `FromFormat`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-inputconversion.html#cfn-b2bi-transformer-inputconversion-fromformat)
     pub fn from_format(self, value: impl Arg<FromFormat>) -> InputConversion<Set> { InputConversion(put(self.0, "FromFormat", value.into_expr()), Phase) }
 }
 impl Done for InputConversion { fn into_props(self) -> Bag { self.0 } }
@@ -475,9 +475,9 @@ impl Mapping {
     pub fn new() -> Mapping<Missing<super::required::TemplateLanguage>> { Mapping(Bag::default(), Phase) }
 }
 impl<R0> Mapping<R0> {
-    /// `Template`: text. Update: in place.
+    /// `Template`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-mapping.html#cfn-b2bi-transformer-mapping-template)
     pub fn template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Template", value.into_expr()), Phase) }
-    /// `TemplateLanguage`: `TemplateLanguage`, required. Update: in place.
+    /// `TemplateLanguage`: `TemplateLanguage`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-mapping.html#cfn-b2bi-transformer-mapping-templatelanguage)
     pub fn template_language(self, value: impl Arg<TemplateLanguage>) -> Mapping<Set> { Mapping(put(self.0, "TemplateLanguage", value.into_expr()), Phase) }
 }
 impl Done for Mapping { fn into_props(self) -> Bag { self.0 } }
@@ -488,11 +488,11 @@ impl OutputConversion {
     pub fn new() -> OutputConversion<Missing<super::required::ToFormat>> { OutputConversion(Bag::default(), Phase) }
 }
 impl<R0> OutputConversion<R0> {
-    /// `AdvancedOptions`: `AdvancedOptions`. Update: in place.
+    /// `AdvancedOptions`: `AdvancedOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-outputconversion.html#cfn-b2bi-transformer-outputconversion-advancedoptions)
     pub fn advanced_options(self, value: impl Arg<AdvancedOptions>) -> Self { Self(put(self.0, "AdvancedOptions", value.into_expr()), Phase) }
-    /// `FormatOptions`: `FormatOptions`. Update: in place.
+    /// `FormatOptions`: `FormatOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-outputconversion.html#cfn-b2bi-transformer-outputconversion-formatoptions)
     pub fn format_options(self, value: impl Arg<FormatOptions>) -> Self { Self(put(self.0, "FormatOptions", value.into_expr()), Phase) }
-    /// `ToFormat`: `ToFormat`, required. Update: in place.
+    /// `ToFormat`: `ToFormat`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-outputconversion.html#cfn-b2bi-transformer-outputconversion-toformat)
     pub fn to_format(self, value: impl Arg<ToFormat>) -> OutputConversion<Set> { OutputConversion(put(self.0, "ToFormat", value.into_expr()), Phase) }
 }
 impl Done for OutputConversion { fn into_props(self) -> Bag { self.0 } }
@@ -501,9 +501,9 @@ impl Done for OutputConversion { fn into_props(self) -> Bag { self.0 } }
 impl SampleDocumentKeys {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Input`: text. Update: in place.
+    /// `Input`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-sampledocumentkeys.html#cfn-b2bi-transformer-sampledocumentkeys-input)
     pub fn input(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Input", value.into_expr())) }
-    /// `Output`: text. Update: in place.
+    /// `Output`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-sampledocumentkeys.html#cfn-b2bi-transformer-sampledocumentkeys-output)
     pub fn output(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Output", value.into_expr())) }
 }
 impl Done for SampleDocumentKeys { fn into_props(self) -> Bag { self.0 } }
@@ -514,9 +514,9 @@ impl SampleDocuments {
     pub fn new() -> SampleDocuments<Missing<super::required::BucketName>, Missing<super::required::Keys>> { SampleDocuments(Bag::default(), Phase) }
 }
 impl<R0, R1> SampleDocuments<R0, R1> {
-    /// `BucketName`: `S3BucketName`, required. Update: in place.
+    /// `BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-sampledocuments.html#cfn-b2bi-transformer-sampledocuments-bucketname)
     pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> SampleDocuments<Set, R1> { SampleDocuments(put(self.0, "BucketName", value.into_expr()), Phase) }
-    /// `Keys`: list of `SampleDocumentKeys`, required. Update: in place.
+    /// `Keys`: list of `SampleDocumentKeys`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-sampledocuments.html#cfn-b2bi-transformer-sampledocuments-keys)
     pub fn keys(self, value: impl Arg<Arr<SampleDocumentKeys>>) -> SampleDocuments<R0, Set> { SampleDocuments(put(self.0, "Keys", value.into_expr()), Phase) }
 }
 impl Done for SampleDocuments { fn into_props(self) -> Bag { self.0 } }
@@ -525,9 +525,9 @@ impl Done for SampleDocuments { fn into_props(self) -> Bag { self.0 } }
 impl X12AdvancedOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SplitOptions`: `X12SplitOptions`. Update: in place.
+    /// `SplitOptions`: `X12SplitOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12advancedoptions.html#cfn-b2bi-transformer-x12advancedoptions-splitoptions)
     pub fn split_options(self, value: impl Arg<X12SplitOptions>) -> Self { Self(put(self.0, "SplitOptions", value.into_expr())) }
-    /// `ValidationOptions`: `X12ValidationOptions`. Update: in place.
+    /// `ValidationOptions`: `X12ValidationOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12advancedoptions.html#cfn-b2bi-transformer-x12advancedoptions-validationoptions)
     pub fn validation_options(self, value: impl Arg<X12ValidationOptions>) -> Self { Self(put(self.0, "ValidationOptions", value.into_expr())) }
 }
 impl Done for X12AdvancedOptions { fn into_props(self) -> Bag { self.0 } }
@@ -538,11 +538,11 @@ impl X12CodeListValidationRule {
     pub fn new() -> X12CodeListValidationRule<Missing<super::required::ElementId>> { X12CodeListValidationRule(Bag::default(), Phase) }
 }
 impl<R0> X12CodeListValidationRule<R0> {
-    /// `CodesToAdd`: list of text. Update: in place.
+    /// `CodesToAdd`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12codelistvalidationrule.html#cfn-b2bi-transformer-x12codelistvalidationrule-codestoadd)
     pub fn codes_to_add(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CodesToAdd", value.into_expr()), Phase) }
-    /// `CodesToRemove`: list of text. Update: in place.
+    /// `CodesToRemove`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12codelistvalidationrule.html#cfn-b2bi-transformer-x12codelistvalidationrule-codestoremove)
     pub fn codes_to_remove(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CodesToRemove", value.into_expr()), Phase) }
-    /// `ElementId`: text, required. Update: in place.
+    /// `ElementId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12codelistvalidationrule.html#cfn-b2bi-transformer-x12codelistvalidationrule-elementid)
     pub fn element_id(self, value: impl Arg<str>) -> X12CodeListValidationRule<Set> { X12CodeListValidationRule(put(self.0, "ElementId", value.into_expr()), Phase) }
 }
 impl Done for X12CodeListValidationRule { fn into_props(self) -> Bag { self.0 } }
@@ -551,9 +551,9 @@ impl Done for X12CodeListValidationRule { fn into_props(self) -> Bag { self.0 } 
 impl X12Details {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TransactionSet`: text. Update: in place.
+    /// `TransactionSet`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12details.html#cfn-b2bi-transformer-x12details-transactionset)
     pub fn transaction_set(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TransactionSet", value.into_expr())) }
-    /// `Version`: `Version`. Update: in place.
+    /// `Version`: `Version`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12details.html#cfn-b2bi-transformer-x12details-version)
     pub fn version(self, value: impl Arg<Version>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for X12Details { fn into_props(self) -> Bag { self.0 } }
@@ -564,11 +564,11 @@ impl X12ElementLengthValidationRule {
     pub fn new() -> X12ElementLengthValidationRule<Missing<super::required::ElementId>, Missing<super::required::MaxLength>, Missing<super::required::MinLength>> { X12ElementLengthValidationRule(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> X12ElementLengthValidationRule<R0, R1, R2> {
-    /// `ElementId`: text, required. Update: in place.
+    /// `ElementId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12elementlengthvalidationrule.html#cfn-b2bi-transformer-x12elementlengthvalidationrule-elementid)
     pub fn element_id(self, value: impl Arg<str>) -> X12ElementLengthValidationRule<Set, R1, R2> { X12ElementLengthValidationRule(put(self.0, "ElementId", value.into_expr()), Phase) }
-    /// `MaxLength`: number, required. Update: in place.
+    /// `MaxLength`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12elementlengthvalidationrule.html#cfn-b2bi-transformer-x12elementlengthvalidationrule-maxlength)
     pub fn max_length(self, value: impl Arg<f64>) -> X12ElementLengthValidationRule<R0, Set, R2> { X12ElementLengthValidationRule(put(self.0, "MaxLength", value.into_expr()), Phase) }
-    /// `MinLength`: number, required. Update: in place.
+    /// `MinLength`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12elementlengthvalidationrule.html#cfn-b2bi-transformer-x12elementlengthvalidationrule-minlength)
     pub fn min_length(self, value: impl Arg<f64>) -> X12ElementLengthValidationRule<R0, R1, Set> { X12ElementLengthValidationRule(put(self.0, "MinLength", value.into_expr()), Phase) }
 }
 impl Done for X12ElementLengthValidationRule { fn into_props(self) -> Bag { self.0 } }
@@ -579,9 +579,9 @@ impl X12ElementRequirementValidationRule {
     pub fn new() -> X12ElementRequirementValidationRule<Missing<super::required::ElementPosition>, Missing<super::required::Requirement>> { X12ElementRequirementValidationRule(Bag::default(), Phase) }
 }
 impl<R0, R1> X12ElementRequirementValidationRule<R0, R1> {
-    /// `ElementPosition`: text, required. Update: in place.
+    /// `ElementPosition`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12elementrequirementvalidationrule.html#cfn-b2bi-transformer-x12elementrequirementvalidationrule-elementposition)
     pub fn element_position(self, value: impl Arg<str>) -> X12ElementRequirementValidationRule<Set, R1> { X12ElementRequirementValidationRule(put(self.0, "ElementPosition", value.into_expr()), Phase) }
-    /// `Requirement`: `Requirement`, required. Update: in place.
+    /// `Requirement`: `Requirement`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12elementrequirementvalidationrule.html#cfn-b2bi-transformer-x12elementrequirementvalidationrule-requirement)
     pub fn requirement(self, value: impl Arg<Requirement>) -> X12ElementRequirementValidationRule<R0, Set> { X12ElementRequirementValidationRule(put(self.0, "Requirement", value.into_expr()), Phase) }
 }
 impl Done for X12ElementRequirementValidationRule { fn into_props(self) -> Bag { self.0 } }
@@ -590,7 +590,7 @@ impl Done for X12ElementRequirementValidationRule { fn into_props(self) -> Bag {
 impl X12SplitOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SplitBy`: `SplitBy`. Update: in place.
+    /// `SplitBy`: `SplitBy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12splitoptions.html#cfn-b2bi-transformer-x12splitoptions-splitby)
     pub fn split_by(self, value: impl Arg<SplitBy>) -> Self { Self(put(self.0, "SplitBy", value.into_expr())) }
 }
 impl Done for X12SplitOptions { fn into_props(self) -> Bag { self.0 } }
@@ -599,7 +599,7 @@ impl Done for X12SplitOptions { fn into_props(self) -> Bag { self.0 } }
 impl X12ValidationOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ValidationRules`: list of `X12ValidationRule`. Update: in place.
+    /// `ValidationRules`: list of `X12ValidationRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12validationoptions.html#cfn-b2bi-transformer-x12validationoptions-validationrules)
     pub fn validation_rules(self, value: impl Arg<Arr<X12ValidationRule>>) -> Self { Self(put(self.0, "ValidationRules", value.into_expr())) }
 }
 impl Done for X12ValidationOptions { fn into_props(self) -> Bag { self.0 } }
@@ -608,11 +608,11 @@ impl Done for X12ValidationOptions { fn into_props(self) -> Bag { self.0 } }
 impl X12ValidationRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CodeListValidationRule`: `X12CodeListValidationRule`. Update: in place.
+    /// `CodeListValidationRule`: `X12CodeListValidationRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12validationrule.html#cfn-b2bi-transformer-x12validationrule-codelistvalidationrule)
     pub fn code_list_validation_rule(self, value: impl Arg<X12CodeListValidationRule>) -> Self { Self(put(self.0, "CodeListValidationRule", value.into_expr())) }
-    /// `ElementLengthValidationRule`: `X12ElementLengthValidationRule`. Update: in place.
+    /// `ElementLengthValidationRule`: `X12ElementLengthValidationRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12validationrule.html#cfn-b2bi-transformer-x12validationrule-elementlengthvalidationrule)
     pub fn element_length_validation_rule(self, value: impl Arg<X12ElementLengthValidationRule>) -> Self { Self(put(self.0, "ElementLengthValidationRule", value.into_expr())) }
-    /// `ElementRequirementValidationRule`: `X12ElementRequirementValidationRule`. Update: in place.
+    /// `ElementRequirementValidationRule`: `X12ElementRequirementValidationRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12validationrule.html#cfn-b2bi-transformer-x12validationrule-elementrequirementvalidationrule)
     pub fn element_requirement_validation_rule(self, value: impl Arg<X12ElementRequirementValidationRule>) -> Self { Self(put(self.0, "ElementRequirementValidationRule", value.into_expr())) }
 }
 impl Done for X12ValidationRule { fn into_props(self) -> Bag { self.0 } }

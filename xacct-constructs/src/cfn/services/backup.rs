@@ -13,11 +13,11 @@ impl CfnBackupPlan {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBackupPlanProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `BackupPlanId`.
     pub fn reference(&self) -> Val<kind::BackupBackupPlanId> { self.0.reference() }
-    /// The attribute `BackupPlanArn`: `OtherArn`.
+    /// The attribute `BackupPlanArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-backupplan.html#BackupPlanArn-fn::getatt)
     pub fn attr_backup_plan_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("BackupPlanArn") }
-    /// The attribute `BackupPlanId`: `BackupBackupPlanId`.
+    /// The attribute `BackupPlanId`: `BackupBackupPlanId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-backupplan.html#BackupPlanId-fn::getatt)
     pub fn attr_backup_plan_id(&self) -> Val<kind::BackupBackupPlanId> { self.0.get_att("BackupPlanId") }
-    /// The attribute `VersionId`: text.
+    /// The attribute `VersionId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-backupplan.html#VersionId-fn::getatt)
     pub fn attr_version_id(&self) -> Val<str> { self.0.get_att("VersionId") }
 }
 impl Parent for CfnBackupPlan { fn node(&self) -> &Place { &self.0 } }
@@ -28,9 +28,9 @@ impl CfnBackupPlanProps {
     pub fn new() -> CfnBackupPlanProps<Missing<required::BackupPlan>> { CfnBackupPlanProps(Bag::default(), Phase) }
 }
 impl<R0> CfnBackupPlanProps<R0> {
-    /// `BackupPlan`: `BackupPlanResourceType`, required. Update: in place.
+    /// `BackupPlan`: `BackupPlanResourceType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-backupplan.html#cfn-backup-backupplan-backupplan)
     pub fn backup_plan(self, value: impl Arg<backup_plan::BackupPlanResourceType>) -> CfnBackupPlanProps<Set> { CfnBackupPlanProps(put(self.0, "BackupPlan", value.into_expr()), Phase) }
-    /// `BackupPlanTags`: map of text. Update: in place.
+    /// `BackupPlanTags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-backupplan.html#cfn-backup-backupplan-backupplantags)
     pub fn backup_plan_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "BackupPlanTags", value.into_expr()), Phase) }
 }
 impl Done for CfnBackupPlanProps { fn into_props(self) -> Bag { self.0 } }
@@ -44,9 +44,9 @@ impl AdvancedBackupSettingResourceType {
     pub fn new() -> AdvancedBackupSettingResourceType<Missing<super::required::BackupOptions>, Missing<super::required::ResourceType>> { AdvancedBackupSettingResourceType(Bag::default(), Phase) }
 }
 impl<R0, R1> AdvancedBackupSettingResourceType<R0, R1> {
-    /// `BackupOptions`: JSON, required. Update: in place.
+    /// `BackupOptions`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-advancedbackupsettingresourcetype.html#cfn-backup-backupplan-advancedbackupsettingresourcetype-backupoptions)
     pub fn backup_options(self, value: impl Arg<Any>) -> AdvancedBackupSettingResourceType<Set, R1> { AdvancedBackupSettingResourceType(put(self.0, "BackupOptions", value.into_expr()), Phase) }
-    /// `ResourceType`: text, required. Update: in place.
+    /// `ResourceType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-advancedbackupsettingresourcetype.html#cfn-backup-backupplan-advancedbackupsettingresourcetype-resourcetype)
     pub fn resource_type(self, value: impl Arg<str>) -> AdvancedBackupSettingResourceType<R0, Set> { AdvancedBackupSettingResourceType(put(self.0, "ResourceType", value.into_expr()), Phase) }
 }
 impl Done for AdvancedBackupSettingResourceType { fn into_props(self) -> Bag { self.0 } }
@@ -57,13 +57,13 @@ impl BackupPlanResourceType {
     pub fn new() -> BackupPlanResourceType<Missing<super::required::BackupPlanName>, Missing<super::required::BackupPlanRule>> { BackupPlanResourceType(Bag::default(), Phase) }
 }
 impl<R0, R1> BackupPlanResourceType<R0, R1> {
-    /// `AdvancedBackupSettings`: list of `AdvancedBackupSettingResourceType`. Update: in place.
+    /// `AdvancedBackupSettings`: list of `AdvancedBackupSettingResourceType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-backupplanresourcetype.html#cfn-backup-backupplan-backupplanresourcetype-advancedbackupsettings)
     pub fn advanced_backup_settings(self, value: impl Arg<Arr<AdvancedBackupSettingResourceType>>) -> Self { Self(put(self.0, "AdvancedBackupSettings", value.into_expr()), Phase) }
-    /// `BackupPlanName`: text, required. Update: in place.
+    /// `BackupPlanName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-backupplanresourcetype.html#cfn-backup-backupplan-backupplanresourcetype-backupplanname)
     pub fn backup_plan_name(self, value: impl Arg<str>) -> BackupPlanResourceType<Set, R1> { BackupPlanResourceType(put(self.0, "BackupPlanName", value.into_expr()), Phase) }
-    /// `BackupPlanRule`: list of `BackupRuleResourceType`, required. Update: in place.
+    /// `BackupPlanRule`: list of `BackupRuleResourceType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-backupplanresourcetype.html#cfn-backup-backupplan-backupplanresourcetype-backupplanrule)
     pub fn backup_plan_rule(self, value: impl Arg<Arr<BackupRuleResourceType>>) -> BackupPlanResourceType<R0, Set> { BackupPlanResourceType(put(self.0, "BackupPlanRule", value.into_expr()), Phase) }
-    /// `ScanSettings`: list of `ScanSettingResourceType`. Update: in place.
+    /// `ScanSettings`: list of `ScanSettingResourceType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-backupplanresourcetype.html#cfn-backup-backupplan-backupplanresourcetype-scansettings)
     pub fn scan_settings(self, value: impl Arg<Arr<ScanSettingResourceType>>) -> Self { Self(put(self.0, "ScanSettings", value.into_expr()), Phase) }
 }
 impl Done for BackupPlanResourceType { fn into_props(self) -> Bag { self.0 } }
@@ -74,31 +74,31 @@ impl BackupRuleResourceType {
     pub fn new() -> BackupRuleResourceType<Missing<super::required::RuleName>, Missing<super::required::TargetBackupVault>> { BackupRuleResourceType(Bag::default(), Phase) }
 }
 impl<R0, R1> BackupRuleResourceType<R0, R1> {
-    /// `CompletionWindowMinutes`: number. Update: in place.
+    /// `CompletionWindowMinutes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-backupruleresourcetype.html#cfn-backup-backupplan-backupruleresourcetype-completionwindowminutes)
     pub fn completion_window_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "CompletionWindowMinutes", value.into_expr()), Phase) }
-    /// `CopyActions`: list of `CopyActionResourceType`. Update: in place.
+    /// `CopyActions`: list of `CopyActionResourceType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-backupruleresourcetype.html#cfn-backup-backupplan-backupruleresourcetype-copyactions)
     pub fn copy_actions(self, value: impl Arg<Arr<CopyActionResourceType>>) -> Self { Self(put(self.0, "CopyActions", value.into_expr()), Phase) }
-    /// `EnableContinuousBackup`: boolean. Update: in place.
+    /// `EnableContinuousBackup`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-backupruleresourcetype.html#cfn-backup-backupplan-backupruleresourcetype-enablecontinuousbackup)
     pub fn enable_continuous_backup(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableContinuousBackup", value.into_expr()), Phase) }
-    /// `IndexActions`: list of `IndexActionsResourceType`. Update: in place.
+    /// `IndexActions`: list of `IndexActionsResourceType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-backupruleresourcetype.html#cfn-backup-backupplan-backupruleresourcetype-indexactions)
     pub fn index_actions(self, value: impl Arg<Arr<IndexActionsResourceType>>) -> Self { Self(put(self.0, "IndexActions", value.into_expr()), Phase) }
-    /// `Lifecycle`: `LifecycleResourceType`. Update: in place.
+    /// `Lifecycle`: `LifecycleResourceType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-backupruleresourcetype.html#cfn-backup-backupplan-backupruleresourcetype-lifecycle)
     pub fn lifecycle(self, value: impl Arg<LifecycleResourceType>) -> Self { Self(put(self.0, "Lifecycle", value.into_expr()), Phase) }
-    /// `RecoveryPointTags`: map of text. Update: in place.
+    /// `RecoveryPointTags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-backupruleresourcetype.html#cfn-backup-backupplan-backupruleresourcetype-recoverypointtags)
     pub fn recovery_point_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "RecoveryPointTags", value.into_expr()), Phase) }
-    /// `RuleName`: text, required. Update: in place.
+    /// `RuleName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-backupruleresourcetype.html#cfn-backup-backupplan-backupruleresourcetype-rulename)
     pub fn rule_name(self, value: impl Arg<str>) -> BackupRuleResourceType<Set, R1> { BackupRuleResourceType(put(self.0, "RuleName", value.into_expr()), Phase) }
-    /// `ScanActions`: list of `ScanActionResourceType`. Update: in place.
+    /// `ScanActions`: list of `ScanActionResourceType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-backupruleresourcetype.html#cfn-backup-backupplan-backupruleresourcetype-scanactions)
     pub fn scan_actions(self, value: impl Arg<Arr<ScanActionResourceType>>) -> Self { Self(put(self.0, "ScanActions", value.into_expr()), Phase) }
-    /// `ScheduleExpression`: text. Update: in place.
+    /// `ScheduleExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-backupruleresourcetype.html#cfn-backup-backupplan-backupruleresourcetype-scheduleexpression)
     pub fn schedule_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpression", value.into_expr()), Phase) }
-    /// `ScheduleExpressionTimezone`: text. Update: in place.
+    /// `ScheduleExpressionTimezone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-backupruleresourcetype.html#cfn-backup-backupplan-backupruleresourcetype-scheduleexpressiontimezone)
     pub fn schedule_expression_timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpressionTimezone", value.into_expr()), Phase) }
-    /// `StartWindowMinutes`: number. Update: in place.
+    /// `StartWindowMinutes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-backupruleresourcetype.html#cfn-backup-backupplan-backupruleresourcetype-startwindowminutes)
     pub fn start_window_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "StartWindowMinutes", value.into_expr()), Phase) }
-    /// `TargetBackupVault`: `BackupBackupVaultName`, required. Update: in place.
+    /// `TargetBackupVault`: `BackupBackupVaultName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-backupruleresourcetype.html#cfn-backup-backupplan-backupruleresourcetype-targetbackupvault)
     pub fn target_backup_vault(self, value: impl Arg<kind::BackupBackupVaultName>) -> BackupRuleResourceType<R0, Set> { BackupRuleResourceType(put(self.0, "TargetBackupVault", value.into_expr()), Phase) }
-    /// `TargetLogicallyAirGappedBackupVaultArn`: text. Update: in place.
+    /// `TargetLogicallyAirGappedBackupVaultArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-backupruleresourcetype.html#cfn-backup-backupplan-backupruleresourcetype-targetlogicallyairgappedbackupvaultarn)
     pub fn target_logically_air_gapped_backup_vault_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetLogicallyAirGappedBackupVaultArn", value.into_expr()), Phase) }
 }
 impl Done for BackupRuleResourceType { fn into_props(self) -> Bag { self.0 } }
@@ -109,9 +109,9 @@ impl CopyActionResourceType {
     pub fn new() -> CopyActionResourceType<Missing<super::required::DestinationBackupVaultArn>> { CopyActionResourceType(Bag::default(), Phase) }
 }
 impl<R0> CopyActionResourceType<R0> {
-    /// `DestinationBackupVaultArn`: `BackupBackupVaultArn`, required. Update: in place.
+    /// `DestinationBackupVaultArn`: `BackupBackupVaultArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-copyactionresourcetype.html#cfn-backup-backupplan-copyactionresourcetype-destinationbackupvaultarn)
     pub fn destination_backup_vault_arn(self, value: impl Arg<kind::BackupBackupVaultArn>) -> CopyActionResourceType<Set> { CopyActionResourceType(put(self.0, "DestinationBackupVaultArn", value.into_expr()), Phase) }
-    /// `Lifecycle`: `LifecycleResourceType`. Update: in place.
+    /// `Lifecycle`: `LifecycleResourceType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-copyactionresourcetype.html#cfn-backup-backupplan-copyactionresourcetype-lifecycle)
     pub fn lifecycle(self, value: impl Arg<LifecycleResourceType>) -> Self { Self(put(self.0, "Lifecycle", value.into_expr()), Phase) }
 }
 impl Done for CopyActionResourceType { fn into_props(self) -> Bag { self.0 } }
@@ -120,7 +120,7 @@ impl Done for CopyActionResourceType { fn into_props(self) -> Bag { self.0 } }
 impl IndexActionsResourceType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ResourceTypes`: list of text. Update: in place.
+    /// `ResourceTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-indexactionsresourcetype.html#cfn-backup-backupplan-indexactionsresourcetype-resourcetypes)
     pub fn resource_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceTypes", value.into_expr())) }
 }
 impl Done for IndexActionsResourceType { fn into_props(self) -> Bag { self.0 } }
@@ -129,11 +129,11 @@ impl Done for IndexActionsResourceType { fn into_props(self) -> Bag { self.0 } }
 impl LifecycleResourceType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DeleteAfterDays`: number. Update: in place.
+    /// `DeleteAfterDays`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-lifecycleresourcetype.html#cfn-backup-backupplan-lifecycleresourcetype-deleteafterdays)
     pub fn delete_after_days(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DeleteAfterDays", value.into_expr())) }
-    /// `MoveToColdStorageAfterDays`: number. Update: in place.
+    /// `MoveToColdStorageAfterDays`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-lifecycleresourcetype.html#cfn-backup-backupplan-lifecycleresourcetype-movetocoldstorageafterdays)
     pub fn move_to_cold_storage_after_days(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MoveToColdStorageAfterDays", value.into_expr())) }
-    /// `OptInToArchiveForSupportedResources`: boolean. Update: in place.
+    /// `OptInToArchiveForSupportedResources`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-lifecycleresourcetype.html#cfn-backup-backupplan-lifecycleresourcetype-optintoarchiveforsupportedresources)
     pub fn opt_in_to_archive_for_supported_resources(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OptInToArchiveForSupportedResources", value.into_expr())) }
 }
 impl Done for LifecycleResourceType { fn into_props(self) -> Bag { self.0 } }
@@ -142,9 +142,9 @@ impl Done for LifecycleResourceType { fn into_props(self) -> Bag { self.0 } }
 impl ScanActionResourceType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MalwareScanner`: `MalwareScanner`. Update: in place.
+    /// `MalwareScanner`: `MalwareScanner`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-scanactionresourcetype.html#cfn-backup-backupplan-scanactionresourcetype-malwarescanner)
     pub fn malware_scanner(self, value: impl Arg<MalwareScanner>) -> Self { Self(put(self.0, "MalwareScanner", value.into_expr())) }
-    /// `ScanMode`: `ScanMode`. Update: in place.
+    /// `ScanMode`: `ScanMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-scanactionresourcetype.html#cfn-backup-backupplan-scanactionresourcetype-scanmode)
     pub fn scan_mode(self, value: impl Arg<ScanMode>) -> Self { Self(put(self.0, "ScanMode", value.into_expr())) }
 }
 impl Done for ScanActionResourceType { fn into_props(self) -> Bag { self.0 } }
@@ -153,11 +153,11 @@ impl Done for ScanActionResourceType { fn into_props(self) -> Bag { self.0 } }
 impl ScanSettingResourceType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MalwareScanner`: `MalwareScanner`. Update: in place.
+    /// `MalwareScanner`: `MalwareScanner`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-scansettingresourcetype.html#cfn-backup-backupplan-scansettingresourcetype-malwarescanner)
     pub fn malware_scanner(self, value: impl Arg<MalwareScanner>) -> Self { Self(put(self.0, "MalwareScanner", value.into_expr())) }
-    /// `ResourceTypes`: list of text. Update: in place.
+    /// `ResourceTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-scansettingresourcetype.html#cfn-backup-backupplan-scansettingresourcetype-resourcetypes)
     pub fn resource_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceTypes", value.into_expr())) }
-    /// `ScannerRoleArn`: `IamRoleArn`. Update: in place.
+    /// `ScannerRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-scansettingresourcetype.html#cfn-backup-backupplan-scansettingresourcetype-scannerrolearn)
     pub fn scanner_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ScannerRoleArn", value.into_expr())) }
 }
 impl Done for ScanSettingResourceType { fn into_props(self) -> Bag { self.0 } }
@@ -175,11 +175,11 @@ impl CfnBackupSelection {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBackupSelectionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `BackupPlanId`: text.
+    /// The attribute `BackupPlanId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-backupselection.html#BackupPlanId-fn::getatt)
     pub fn attr_backup_plan_id(&self) -> Val<str> { self.0.get_att("BackupPlanId") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-backupselection.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `SelectionId`: text.
+    /// The attribute `SelectionId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-backupselection.html#SelectionId-fn::getatt)
     pub fn attr_selection_id(&self) -> Val<str> { self.0.get_att("SelectionId") }
 }
 impl Parent for CfnBackupSelection { fn node(&self) -> &Place { &self.0 } }
@@ -190,9 +190,9 @@ impl CfnBackupSelectionProps {
     pub fn new() -> CfnBackupSelectionProps<Missing<required::BackupPlanId>, Missing<required::BackupSelection>> { CfnBackupSelectionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnBackupSelectionProps<R0, R1> {
-    /// `BackupPlanId`: `BackupBackupPlanId`, required. Update: replacement.
+    /// `BackupPlanId`: `BackupBackupPlanId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-backupselection.html#cfn-backup-backupselection-backupplanid)
     pub fn backup_plan_id(self, value: impl Arg<kind::BackupBackupPlanId>) -> CfnBackupSelectionProps<Set, R1> { CfnBackupSelectionProps(put(self.0, "BackupPlanId", value.into_expr()), Phase) }
-    /// `BackupSelection`: `BackupSelectionResourceType`, required. Update: replacement.
+    /// `BackupSelection`: `BackupSelectionResourceType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-backupselection.html#cfn-backup-backupselection-backupselection)
     pub fn backup_selection(self, value: impl Arg<backup_selection::BackupSelectionResourceType>) -> CfnBackupSelectionProps<R0, Set> { CfnBackupSelectionProps(put(self.0, "BackupSelection", value.into_expr()), Phase) }
 }
 impl Done for CfnBackupSelectionProps { fn into_props(self) -> Bag { self.0 } }
@@ -206,17 +206,17 @@ impl BackupSelectionResourceType {
     pub fn new() -> BackupSelectionResourceType<Missing<super::required::IamRoleArn>, Missing<super::required::SelectionName>> { BackupSelectionResourceType(Bag::default(), Phase) }
 }
 impl<R0, R1> BackupSelectionResourceType<R0, R1> {
-    /// `Conditions`: `Conditions`. Update: replacement.
+    /// `Conditions`: `Conditions`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupselection-backupselectionresourcetype.html#cfn-backup-backupselection-backupselectionresourcetype-conditions)
     pub fn conditions(self, value: impl Arg<Conditions>) -> Self { Self(put(self.0, "Conditions", value.into_expr()), Phase) }
-    /// `IamRoleArn`: `IamRoleArn`, required. Update: replacement.
+    /// `IamRoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupselection-backupselectionresourcetype.html#cfn-backup-backupselection-backupselectionresourcetype-iamrolearn)
     pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> BackupSelectionResourceType<Set, R1> { BackupSelectionResourceType(put(self.0, "IamRoleArn", value.into_expr()), Phase) }
-    /// `ListOfTags`: list of `ConditionResourceType`. Update: replacement.
+    /// `ListOfTags`: list of `ConditionResourceType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupselection-backupselectionresourcetype.html#cfn-backup-backupselection-backupselectionresourcetype-listoftags)
     pub fn list_of_tags(self, value: impl Arg<Arr<ConditionResourceType>>) -> Self { Self(put(self.0, "ListOfTags", value.into_expr()), Phase) }
-    /// `NotResources`: list of text. Update: replacement.
+    /// `NotResources`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupselection-backupselectionresourcetype.html#cfn-backup-backupselection-backupselectionresourcetype-notresources)
     pub fn not_resources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotResources", value.into_expr()), Phase) }
-    /// `Resources`: list of text. Update: replacement.
+    /// `Resources`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupselection-backupselectionresourcetype.html#cfn-backup-backupselection-backupselectionresourcetype-resources)
     pub fn resources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Resources", value.into_expr()), Phase) }
-    /// `SelectionName`: text, required. Update: replacement.
+    /// `SelectionName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupselection-backupselectionresourcetype.html#cfn-backup-backupselection-backupselectionresourcetype-selectionname)
     pub fn selection_name(self, value: impl Arg<str>) -> BackupSelectionResourceType<R0, Set> { BackupSelectionResourceType(put(self.0, "SelectionName", value.into_expr()), Phase) }
 }
 impl Done for BackupSelectionResourceType { fn into_props(self) -> Bag { self.0 } }
@@ -225,9 +225,9 @@ impl Done for BackupSelectionResourceType { fn into_props(self) -> Bag { self.0 
 impl ConditionParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ConditionKey`: text. Update: replacement.
+    /// `ConditionKey`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupselection-conditionparameter.html#cfn-backup-backupselection-conditionparameter-conditionkey)
     pub fn condition_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConditionKey", value.into_expr())) }
-    /// `ConditionValue`: text. Update: replacement.
+    /// `ConditionValue`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupselection-conditionparameter.html#cfn-backup-backupselection-conditionparameter-conditionvalue)
     pub fn condition_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConditionValue", value.into_expr())) }
 }
 impl Done for ConditionParameter { fn into_props(self) -> Bag { self.0 } }
@@ -238,11 +238,11 @@ impl ConditionResourceType {
     pub fn new() -> ConditionResourceType<Missing<super::required::ConditionKey>, Missing<super::required::ConditionType>, Missing<super::required::ConditionValue>> { ConditionResourceType(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ConditionResourceType<R0, R1, R2> {
-    /// `ConditionKey`: text, required. Update: replacement.
+    /// `ConditionKey`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupselection-conditionresourcetype.html#cfn-backup-backupselection-conditionresourcetype-conditionkey)
     pub fn condition_key(self, value: impl Arg<str>) -> ConditionResourceType<Set, R1, R2> { ConditionResourceType(put(self.0, "ConditionKey", value.into_expr()), Phase) }
-    /// `ConditionType`: text, required. Update: replacement.
+    /// `ConditionType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupselection-conditionresourcetype.html#cfn-backup-backupselection-conditionresourcetype-conditiontype)
     pub fn condition_type(self, value: impl Arg<str>) -> ConditionResourceType<R0, Set, R2> { ConditionResourceType(put(self.0, "ConditionType", value.into_expr()), Phase) }
-    /// `ConditionValue`: text, required. Update: replacement.
+    /// `ConditionValue`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupselection-conditionresourcetype.html#cfn-backup-backupselection-conditionresourcetype-conditionvalue)
     pub fn condition_value(self, value: impl Arg<str>) -> ConditionResourceType<R0, R1, Set> { ConditionResourceType(put(self.0, "ConditionValue", value.into_expr()), Phase) }
 }
 impl Done for ConditionResourceType { fn into_props(self) -> Bag { self.0 } }
@@ -251,13 +251,13 @@ impl Done for ConditionResourceType { fn into_props(self) -> Bag { self.0 } }
 impl Conditions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `StringEquals`: list of `ConditionParameter`. Update: replacement.
+    /// `StringEquals`: list of `ConditionParameter`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupselection-conditions.html#cfn-backup-backupselection-conditions-stringequals)
     pub fn string_equals(self, value: impl Arg<Arr<ConditionParameter>>) -> Self { Self(put(self.0, "StringEquals", value.into_expr())) }
-    /// `StringLike`: list of `ConditionParameter`. Update: replacement.
+    /// `StringLike`: list of `ConditionParameter`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupselection-conditions.html#cfn-backup-backupselection-conditions-stringlike)
     pub fn string_like(self, value: impl Arg<Arr<ConditionParameter>>) -> Self { Self(put(self.0, "StringLike", value.into_expr())) }
-    /// `StringNotEquals`: list of `ConditionParameter`. Update: replacement.
+    /// `StringNotEquals`: list of `ConditionParameter`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupselection-conditions.html#cfn-backup-backupselection-conditions-stringnotequals)
     pub fn string_not_equals(self, value: impl Arg<Arr<ConditionParameter>>) -> Self { Self(put(self.0, "StringNotEquals", value.into_expr())) }
-    /// `StringNotLike`: list of `ConditionParameter`. Update: replacement.
+    /// `StringNotLike`: list of `ConditionParameter`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupselection-conditions.html#cfn-backup-backupselection-conditions-stringnotlike)
     pub fn string_not_like(self, value: impl Arg<Arr<ConditionParameter>>) -> Self { Self(put(self.0, "StringNotLike", value.into_expr())) }
 }
 impl Done for Conditions { fn into_props(self) -> Bag { self.0 } }
@@ -271,9 +271,9 @@ impl CfnBackupVault {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBackupVaultProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `BackupVaultName`.
     pub fn reference(&self) -> Val<kind::BackupBackupVaultName> { self.0.reference() }
-    /// The attribute `BackupVaultArn`: `BackupBackupVaultArn`.
+    /// The attribute `BackupVaultArn`: `BackupBackupVaultArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-backupvault.html#BackupVaultArn-fn::getatt)
     pub fn attr_backup_vault_arn(&self) -> Val<kind::BackupBackupVaultArn> { self.0.get_att("BackupVaultArn") }
-    /// The attribute `BackupVaultName`: `BackupBackupVaultName`.
+    /// The attribute `BackupVaultName`: `BackupBackupVaultName`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-backupvault.html#BackupVaultName-fn::getatt)
     pub fn attr_backup_vault_name(&self) -> Val<kind::BackupBackupVaultName> { self.0.get_att("BackupVaultName") }
 }
 impl Parent for CfnBackupVault { fn node(&self) -> &Place { &self.0 } }
@@ -284,17 +284,17 @@ impl CfnBackupVaultProps {
     pub fn new() -> CfnBackupVaultProps<Missing<required::BackupVaultName>> { CfnBackupVaultProps(Bag::default(), Phase) }
 }
 impl<R0> CfnBackupVaultProps<R0> {
-    /// `AccessPolicy`: JSON. Update: in place.
+    /// `AccessPolicy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-backupvault.html#cfn-backup-backupvault-accesspolicy)
     pub fn access_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AccessPolicy", value.into_expr()), Phase) }
-    /// `BackupVaultName`: text, required. Update: replacement.
+    /// `BackupVaultName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-backupvault.html#cfn-backup-backupvault-backupvaultname)
     pub fn backup_vault_name(self, value: impl Arg<str>) -> CfnBackupVaultProps<Set> { CfnBackupVaultProps(put(self.0, "BackupVaultName", value.into_expr()), Phase) }
-    /// `BackupVaultTags`: map of text. Update: in place.
+    /// `BackupVaultTags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-backupvault.html#cfn-backup-backupvault-backupvaulttags)
     pub fn backup_vault_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "BackupVaultTags", value.into_expr()), Phase) }
-    /// `EncryptionKeyArn`: `KmsKeyArn`. Update: replacement.
+    /// `EncryptionKeyArn`: `KmsKeyArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-backupvault.html#cfn-backup-backupvault-encryptionkeyarn)
     pub fn encryption_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "EncryptionKeyArn", value.into_expr()), Phase) }
-    /// `LockConfiguration`: `LockConfigurationType`. Update: in place.
+    /// `LockConfiguration`: `LockConfigurationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-backupvault.html#cfn-backup-backupvault-lockconfiguration)
     pub fn lock_configuration(self, value: impl Arg<backup_vault::LockConfigurationType>) -> Self { Self(put(self.0, "LockConfiguration", value.into_expr()), Phase) }
-    /// `Notifications`: `NotificationObjectType`. Update: in place.
+    /// `Notifications`: `NotificationObjectType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-backupvault.html#cfn-backup-backupvault-notifications)
     pub fn notifications(self, value: impl Arg<backup_vault::NotificationObjectType>) -> Self { Self(put(self.0, "Notifications", value.into_expr()), Phase) }
 }
 impl Done for CfnBackupVaultProps { fn into_props(self) -> Bag { self.0 } }
@@ -308,11 +308,11 @@ impl LockConfigurationType {
     pub fn new() -> LockConfigurationType<Missing<super::required::MinRetentionDays>> { LockConfigurationType(Bag::default(), Phase) }
 }
 impl<R0> LockConfigurationType<R0> {
-    /// `ChangeableForDays`: integer. Update: in place.
+    /// `ChangeableForDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupvault-lockconfigurationtype.html#cfn-backup-backupvault-lockconfigurationtype-changeablefordays)
     pub fn changeable_for_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ChangeableForDays", value.into_expr()), Phase) }
-    /// `MaxRetentionDays`: integer. Update: in place.
+    /// `MaxRetentionDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupvault-lockconfigurationtype.html#cfn-backup-backupvault-lockconfigurationtype-maxretentiondays)
     pub fn max_retention_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxRetentionDays", value.into_expr()), Phase) }
-    /// `MinRetentionDays`: integer, required. Update: in place.
+    /// `MinRetentionDays`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupvault-lockconfigurationtype.html#cfn-backup-backupvault-lockconfigurationtype-minretentiondays)
     pub fn min_retention_days(self, value: impl Arg<i64>) -> LockConfigurationType<Set> { LockConfigurationType(put(self.0, "MinRetentionDays", value.into_expr()), Phase) }
 }
 impl Done for LockConfigurationType { fn into_props(self) -> Bag { self.0 } }
@@ -323,9 +323,9 @@ impl NotificationObjectType {
     pub fn new() -> NotificationObjectType<Missing<super::required::BackupVaultEvents>, Missing<super::required::SNSTopicArn>> { NotificationObjectType(Bag::default(), Phase) }
 }
 impl<R0, R1> NotificationObjectType<R0, R1> {
-    /// `BackupVaultEvents`: list of text, required. Update: in place.
+    /// `BackupVaultEvents`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupvault-notificationobjecttype.html#cfn-backup-backupvault-notificationobjecttype-backupvaultevents)
     pub fn backup_vault_events(self, value: impl Arg<Arr<str>>) -> NotificationObjectType<Set, R1> { NotificationObjectType(put(self.0, "BackupVaultEvents", value.into_expr()), Phase) }
-    /// `SNSTopicArn`: `SnsTopicArn`, required. Update: in place.
+    /// `SNSTopicArn`: `SnsTopicArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupvault-notificationobjecttype.html#cfn-backup-backupvault-notificationobjecttype-snstopicarn)
     pub fn sns_topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> NotificationObjectType<R0, Set> { NotificationObjectType(put(self.0, "SNSTopicArn", value.into_expr()), Phase) }
 }
 impl Done for NotificationObjectType { fn into_props(self) -> Bag { self.0 } }
@@ -339,13 +339,13 @@ impl CfnFramework {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFrameworkProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `FrameworkArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-framework.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `DeploymentStatus`: text.
+    /// The attribute `DeploymentStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-framework.html#DeploymentStatus-fn::getatt)
     pub fn attr_deployment_status(&self) -> Val<str> { self.0.get_att("DeploymentStatus") }
-    /// The attribute `FrameworkArn`: `OtherArn`.
+    /// The attribute `FrameworkArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-framework.html#FrameworkArn-fn::getatt)
     pub fn attr_framework_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("FrameworkArn") }
-    /// The attribute `FrameworkStatus`: text.
+    /// The attribute `FrameworkStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-framework.html#FrameworkStatus-fn::getatt)
     pub fn attr_framework_status(&self) -> Val<str> { self.0.get_att("FrameworkStatus") }
 }
 impl Parent for CfnFramework { fn node(&self) -> &Place { &self.0 } }
@@ -356,13 +356,13 @@ impl CfnFrameworkProps {
     pub fn new() -> CfnFrameworkProps<Missing<required::FrameworkControls>> { CfnFrameworkProps(Bag::default(), Phase) }
 }
 impl<R0> CfnFrameworkProps<R0> {
-    /// `FrameworkControls`: list of `FrameworkControl`, required. Update: in place.
+    /// `FrameworkControls`: list of `FrameworkControl`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-framework.html#cfn-backup-framework-frameworkcontrols)
     pub fn framework_controls(self, value: impl Arg<Arr<framework::FrameworkControl>>) -> CfnFrameworkProps<Set> { CfnFrameworkProps(put(self.0, "FrameworkControls", value.into_expr()), Phase) }
-    /// `FrameworkDescription`: text. Update: in place.
+    /// `FrameworkDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-framework.html#cfn-backup-framework-frameworkdescription)
     pub fn framework_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FrameworkDescription", value.into_expr()), Phase) }
-    /// `FrameworkName`: text. Update: replacement.
+    /// `FrameworkName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-framework.html#cfn-backup-framework-frameworkname)
     pub fn framework_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FrameworkName", value.into_expr()), Phase) }
-    /// `FrameworkTags`: list of tag. Update: in place.
+    /// `FrameworkTags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-framework.html#cfn-backup-framework-frameworktags)
     pub fn framework_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "FrameworkTags", value.into_expr()), Phase) }
 }
 impl Done for CfnFrameworkProps { fn into_props(self) -> Bag { self.0 } }
@@ -376,9 +376,9 @@ impl ControlInputParameter {
     pub fn new() -> ControlInputParameter<Missing<super::required::ParameterName>, Missing<super::required::ParameterValue>> { ControlInputParameter(Bag::default(), Phase) }
 }
 impl<R0, R1> ControlInputParameter<R0, R1> {
-    /// `ParameterName`: text, required. Update: in place.
+    /// `ParameterName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-framework-controlinputparameter.html#cfn-backup-framework-controlinputparameter-parametername)
     pub fn parameter_name(self, value: impl Arg<str>) -> ControlInputParameter<Set, R1> { ControlInputParameter(put(self.0, "ParameterName", value.into_expr()), Phase) }
-    /// `ParameterValue`: text, required. Update: in place.
+    /// `ParameterValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-framework-controlinputparameter.html#cfn-backup-framework-controlinputparameter-parametervalue)
     pub fn parameter_value(self, value: impl Arg<str>) -> ControlInputParameter<R0, Set> { ControlInputParameter(put(self.0, "ParameterValue", value.into_expr()), Phase) }
 }
 impl Done for ControlInputParameter { fn into_props(self) -> Bag { self.0 } }
@@ -387,11 +387,11 @@ impl Done for ControlInputParameter { fn into_props(self) -> Bag { self.0 } }
 impl ControlScope {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ComplianceResourceIds`: list of text. Update: in place.
+    /// `ComplianceResourceIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-framework-controlscope.html#cfn-backup-framework-controlscope-complianceresourceids)
     pub fn compliance_resource_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ComplianceResourceIds", value.into_expr())) }
-    /// `ComplianceResourceTypes`: list of text. Update: in place.
+    /// `ComplianceResourceTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-framework-controlscope.html#cfn-backup-framework-controlscope-complianceresourcetypes)
     pub fn compliance_resource_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ComplianceResourceTypes", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-framework-controlscope.html#cfn-backup-framework-controlscope-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for ControlScope { fn into_props(self) -> Bag { self.0 } }
@@ -402,11 +402,11 @@ impl FrameworkControl {
     pub fn new() -> FrameworkControl<Missing<super::required::ControlName>> { FrameworkControl(Bag::default(), Phase) }
 }
 impl<R0> FrameworkControl<R0> {
-    /// `ControlInputParameters`: list of `ControlInputParameter`. Update: in place.
+    /// `ControlInputParameters`: list of `ControlInputParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-framework-frameworkcontrol.html#cfn-backup-framework-frameworkcontrol-controlinputparameters)
     pub fn control_input_parameters(self, value: impl Arg<Arr<ControlInputParameter>>) -> Self { Self(put(self.0, "ControlInputParameters", value.into_expr()), Phase) }
-    /// `ControlName`: text, required. Update: in place.
+    /// `ControlName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-framework-frameworkcontrol.html#cfn-backup-framework-frameworkcontrol-controlname)
     pub fn control_name(self, value: impl Arg<str>) -> FrameworkControl<Set> { FrameworkControl(put(self.0, "ControlName", value.into_expr()), Phase) }
-    /// `ControlScope`: `ControlScope`. Update: in place.
+    /// `ControlScope`: `ControlScope`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-framework-frameworkcontrol.html#cfn-backup-framework-frameworkcontrol-controlscope)
     pub fn control_scope(self, value: impl Arg<ControlScope>) -> Self { Self(put(self.0, "ControlScope", value.into_expr()), Phase) }
 }
 impl Done for FrameworkControl { fn into_props(self) -> Bag { self.0 } }
@@ -420,13 +420,13 @@ impl CfnLegalHold {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLegalHoldProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-legalhold.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreationDate`: text.
+    /// The attribute `CreationDate`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-legalhold.html#CreationDate-fn::getatt)
     pub fn attr_creation_date(&self) -> Val<str> { self.0.get_att("CreationDate") }
-    /// The attribute `LegalHoldId`: text.
+    /// The attribute `LegalHoldId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-legalhold.html#LegalHoldId-fn::getatt)
     pub fn attr_legal_hold_id(&self) -> Val<str> { self.0.get_att("LegalHoldId") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-legalhold.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnLegalHold { fn node(&self) -> &Place { &self.0 } }
@@ -437,13 +437,13 @@ impl CfnLegalHoldProps {
     pub fn new() -> CfnLegalHoldProps<Missing<required::Description>, Missing<required::RecoveryPointSelection>, Missing<required::Title>> { CfnLegalHoldProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnLegalHoldProps<R0, R1, R2> {
-    /// `Description`: text, required. Update: replacement.
+    /// `Description`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-legalhold.html#cfn-backup-legalhold-description)
     pub fn description(self, value: impl Arg<str>) -> CfnLegalHoldProps<Set, R1, R2> { CfnLegalHoldProps(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `RecoveryPointSelection`: `RecoveryPointSelection`, required. Update: replacement.
+    /// `RecoveryPointSelection`: `RecoveryPointSelection`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-legalhold.html#cfn-backup-legalhold-recoverypointselection)
     pub fn recovery_point_selection(self, value: impl Arg<legal_hold::RecoveryPointSelection>) -> CfnLegalHoldProps<R0, Set, R2> { CfnLegalHoldProps(put(self.0, "RecoveryPointSelection", value.into_expr()), Phase) }
-    /// `Tags`: list of `TagsItems`. Update: in place.
+    /// `Tags`: list of `TagsItems`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-legalhold.html#cfn-backup-legalhold-tags)
     pub fn tags(self, value: impl Arg<Arr<legal_hold::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Title`: text, required. Update: replacement.
+    /// `Title`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-legalhold.html#cfn-backup-legalhold-title)
     pub fn title(self, value: impl Arg<str>) -> CfnLegalHoldProps<R0, R1, Set> { CfnLegalHoldProps(put(self.0, "Title", value.into_expr()), Phase) }
 }
 impl Done for CfnLegalHoldProps { fn into_props(self) -> Bag { self.0 } }
@@ -457,9 +457,9 @@ impl DateRange {
     pub fn new() -> DateRange<Missing<super::required::FromDate>, Missing<super::required::ToDate>> { DateRange(Bag::default(), Phase) }
 }
 impl<R0, R1> DateRange<R0, R1> {
-    /// `FromDate`: text, required. Update: replacement.
+    /// `FromDate`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-legalhold-daterange.html#cfn-backup-legalhold-daterange-fromdate)
     pub fn from_date(self, value: impl Arg<str>) -> DateRange<Set, R1> { DateRange(put(self.0, "FromDate", value.into_expr()), Phase) }
-    /// `ToDate`: text, required. Update: replacement.
+    /// `ToDate`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-legalhold-daterange.html#cfn-backup-legalhold-daterange-todate)
     pub fn to_date(self, value: impl Arg<str>) -> DateRange<R0, Set> { DateRange(put(self.0, "ToDate", value.into_expr()), Phase) }
 }
 impl Done for DateRange { fn into_props(self) -> Bag { self.0 } }
@@ -468,11 +468,11 @@ impl Done for DateRange { fn into_props(self) -> Bag { self.0 } }
 impl RecoveryPointSelection {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DateRange`: `DateRange`. Update: replacement.
+    /// `DateRange`: `DateRange`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-legalhold-recoverypointselection.html#cfn-backup-legalhold-recoverypointselection-daterange)
     pub fn date_range(self, value: impl Arg<DateRange>) -> Self { Self(put(self.0, "DateRange", value.into_expr())) }
-    /// `ResourceIdentifiers`: list of text. Update: replacement.
+    /// `ResourceIdentifiers`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-legalhold-recoverypointselection.html#cfn-backup-legalhold-recoverypointselection-resourceidentifiers)
     pub fn resource_identifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceIdentifiers", value.into_expr())) }
-    /// `VaultNames`: list of text. Update: replacement.
+    /// `VaultNames`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-legalhold-recoverypointselection.html#cfn-backup-legalhold-recoverypointselection-vaultnames)
     pub fn vault_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "VaultNames", value.into_expr())) }
 }
 impl Done for RecoveryPointSelection { fn into_props(self) -> Bag { self.0 } }
@@ -483,9 +483,9 @@ impl TagsItems {
     pub fn new() -> TagsItems<Missing<super::required::Key>, Missing<super::required::Value>> { TagsItems(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsItems<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-legalhold-tagsitems.html#cfn-backup-legalhold-tagsitems-key)
     pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-legalhold-tagsitems.html#cfn-backup-legalhold-tagsitems-value)
     pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }
@@ -499,11 +499,11 @@ impl CfnLogicallyAirGappedBackupVault {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLogicallyAirGappedBackupVaultProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `BackupVaultName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `BackupVaultArn`: `OtherArn`.
+    /// The attribute `BackupVaultArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-logicallyairgappedbackupvault.html#BackupVaultArn-fn::getatt)
     pub fn attr_backup_vault_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("BackupVaultArn") }
-    /// The attribute `VaultState`: text.
+    /// The attribute `VaultState`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-logicallyairgappedbackupvault.html#VaultState-fn::getatt)
     pub fn attr_vault_state(&self) -> Val<str> { self.0.get_att("VaultState") }
-    /// The attribute `VaultType`: text.
+    /// The attribute `VaultType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-logicallyairgappedbackupvault.html#VaultType-fn::getatt)
     pub fn attr_vault_type(&self) -> Val<str> { self.0.get_att("VaultType") }
 }
 impl Parent for CfnLogicallyAirGappedBackupVault { fn node(&self) -> &Place { &self.0 } }
@@ -514,21 +514,21 @@ impl CfnLogicallyAirGappedBackupVaultProps {
     pub fn new() -> CfnLogicallyAirGappedBackupVaultProps<Missing<required::BackupVaultName>, Missing<required::MaxRetentionDays>, Missing<required::MinRetentionDays>> { CfnLogicallyAirGappedBackupVaultProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnLogicallyAirGappedBackupVaultProps<R0, R1, R2> {
-    /// `AccessPolicy`: JSON. Update: in place.
+    /// `AccessPolicy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-logicallyairgappedbackupvault.html#cfn-backup-logicallyairgappedbackupvault-accesspolicy)
     pub fn access_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AccessPolicy", value.into_expr()), Phase) }
-    /// `BackupVaultName`: text, required. Update: replacement.
+    /// `BackupVaultName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-logicallyairgappedbackupvault.html#cfn-backup-logicallyairgappedbackupvault-backupvaultname)
     pub fn backup_vault_name(self, value: impl Arg<str>) -> CfnLogicallyAirGappedBackupVaultProps<Set, R1, R2> { CfnLogicallyAirGappedBackupVaultProps(put(self.0, "BackupVaultName", value.into_expr()), Phase) }
-    /// `BackupVaultTags`: map of text. Update: in place.
+    /// `BackupVaultTags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-logicallyairgappedbackupvault.html#cfn-backup-logicallyairgappedbackupvault-backupvaulttags)
     pub fn backup_vault_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "BackupVaultTags", value.into_expr()), Phase) }
-    /// `EncryptionKeyArn`: text. Update: replacement.
+    /// `EncryptionKeyArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-logicallyairgappedbackupvault.html#cfn-backup-logicallyairgappedbackupvault-encryptionkeyarn)
     pub fn encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKeyArn", value.into_expr()), Phase) }
-    /// `MaxRetentionDays`: integer, required. Update: replacement.
+    /// `MaxRetentionDays`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-logicallyairgappedbackupvault.html#cfn-backup-logicallyairgappedbackupvault-maxretentiondays)
     pub fn max_retention_days(self, value: impl Arg<i64>) -> CfnLogicallyAirGappedBackupVaultProps<R0, Set, R2> { CfnLogicallyAirGappedBackupVaultProps(put(self.0, "MaxRetentionDays", value.into_expr()), Phase) }
-    /// `MinRetentionDays`: integer, required. Update: replacement.
+    /// `MinRetentionDays`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-logicallyairgappedbackupvault.html#cfn-backup-logicallyairgappedbackupvault-minretentiondays)
     pub fn min_retention_days(self, value: impl Arg<i64>) -> CfnLogicallyAirGappedBackupVaultProps<R0, R1, Set> { CfnLogicallyAirGappedBackupVaultProps(put(self.0, "MinRetentionDays", value.into_expr()), Phase) }
-    /// `MpaApprovalTeamArn`: text. Update: in place.
+    /// `MpaApprovalTeamArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-logicallyairgappedbackupvault.html#cfn-backup-logicallyairgappedbackupvault-mpaapprovalteamarn)
     pub fn mpa_approval_team_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MpaApprovalTeamArn", value.into_expr()), Phase) }
-    /// `Notifications`: `NotificationObjectType`. Update: in place.
+    /// `Notifications`: `NotificationObjectType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-logicallyairgappedbackupvault.html#cfn-backup-logicallyairgappedbackupvault-notifications)
     pub fn notifications(self, value: impl Arg<logically_air_gapped_backup_vault::NotificationObjectType>) -> Self { Self(put(self.0, "Notifications", value.into_expr()), Phase) }
 }
 impl Done for CfnLogicallyAirGappedBackupVaultProps { fn into_props(self) -> Bag { self.0 } }
@@ -542,9 +542,9 @@ impl NotificationObjectType {
     pub fn new() -> NotificationObjectType<Missing<super::required::BackupVaultEvents>, Missing<super::required::SNSTopicArn>> { NotificationObjectType(Bag::default(), Phase) }
 }
 impl<R0, R1> NotificationObjectType<R0, R1> {
-    /// `BackupVaultEvents`: list of text, required. Update: in place.
+    /// `BackupVaultEvents`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-logicallyairgappedbackupvault-notificationobjecttype.html#cfn-backup-logicallyairgappedbackupvault-notificationobjecttype-backupvaultevents)
     pub fn backup_vault_events(self, value: impl Arg<Arr<str>>) -> NotificationObjectType<Set, R1> { NotificationObjectType(put(self.0, "BackupVaultEvents", value.into_expr()), Phase) }
-    /// `SNSTopicArn`: `SnsTopicArn`, required. Update: in place.
+    /// `SNSTopicArn`: `SnsTopicArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-logicallyairgappedbackupvault-notificationobjecttype.html#cfn-backup-logicallyairgappedbackupvault-notificationobjecttype-snstopicarn)
     pub fn sns_topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> NotificationObjectType<R0, Set> { NotificationObjectType(put(self.0, "SNSTopicArn", value.into_expr()), Phase) }
 }
 impl Done for NotificationObjectType { fn into_props(self) -> Bag { self.0 } }
@@ -558,7 +558,7 @@ impl CfnReportPlan {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnReportPlanProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ReportPlanArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ReportPlanArn`: `OtherArn`.
+    /// The attribute `ReportPlanArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-reportplan.html#ReportPlanArn-fn::getatt)
     pub fn attr_report_plan_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ReportPlanArn") }
 }
 impl Parent for CfnReportPlan { fn node(&self) -> &Place { &self.0 } }
@@ -569,15 +569,15 @@ impl CfnReportPlanProps {
     pub fn new() -> CfnReportPlanProps<Missing<required::ReportDeliveryChannel>, Missing<required::ReportSetting>> { CfnReportPlanProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnReportPlanProps<R0, R1> {
-    /// `ReportDeliveryChannel`: `ReportDeliveryChannel`, required. Update: in place.
+    /// `ReportDeliveryChannel`: `ReportDeliveryChannel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-reportplan.html#cfn-backup-reportplan-reportdeliverychannel)
     pub fn report_delivery_channel(self, value: impl Arg<report_plan::ReportDeliveryChannel>) -> CfnReportPlanProps<Set, R1> { CfnReportPlanProps(put(self.0, "ReportDeliveryChannel", value.into_expr()), Phase) }
-    /// `ReportPlanDescription`: text. Update: in place.
+    /// `ReportPlanDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-reportplan.html#cfn-backup-reportplan-reportplandescription)
     pub fn report_plan_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReportPlanDescription", value.into_expr()), Phase) }
-    /// `ReportPlanName`: text. Update: replacement.
+    /// `ReportPlanName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-reportplan.html#cfn-backup-reportplan-reportplanname)
     pub fn report_plan_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReportPlanName", value.into_expr()), Phase) }
-    /// `ReportPlanTags`: list of tag. Update: in place.
+    /// `ReportPlanTags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-reportplan.html#cfn-backup-reportplan-reportplantags)
     pub fn report_plan_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "ReportPlanTags", value.into_expr()), Phase) }
-    /// `ReportSetting`: `ReportSetting`, required. Update: in place.
+    /// `ReportSetting`: `ReportSetting`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-reportplan.html#cfn-backup-reportplan-reportsetting)
     pub fn report_setting(self, value: impl Arg<report_plan::ReportSetting>) -> CfnReportPlanProps<R0, Set> { CfnReportPlanProps(put(self.0, "ReportSetting", value.into_expr()), Phase) }
 }
 impl Done for CfnReportPlanProps { fn into_props(self) -> Bag { self.0 } }
@@ -591,11 +591,11 @@ impl ReportDeliveryChannel {
     pub fn new() -> ReportDeliveryChannel<Missing<super::required::S3BucketName>> { ReportDeliveryChannel(Bag::default(), Phase) }
 }
 impl<R0> ReportDeliveryChannel<R0> {
-    /// `Formats`: list of text. Update: in place.
+    /// `Formats`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-reportplan-reportdeliverychannel.html#cfn-backup-reportplan-reportdeliverychannel-formats)
     pub fn formats(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Formats", value.into_expr()), Phase) }
-    /// `S3BucketName`: `S3BucketName`, required. Update: in place.
+    /// `S3BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-reportplan-reportdeliverychannel.html#cfn-backup-reportplan-reportdeliverychannel-s3bucketname)
     pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> ReportDeliveryChannel<Set> { ReportDeliveryChannel(put(self.0, "S3BucketName", value.into_expr()), Phase) }
-    /// `S3KeyPrefix`: text. Update: in place.
+    /// `S3KeyPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-reportplan-reportdeliverychannel.html#cfn-backup-reportplan-reportdeliverychannel-s3keyprefix)
     pub fn s3_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3KeyPrefix", value.into_expr()), Phase) }
 }
 impl Done for ReportDeliveryChannel { fn into_props(self) -> Bag { self.0 } }
@@ -606,15 +606,15 @@ impl ReportSetting {
     pub fn new() -> ReportSetting<Missing<super::required::ReportTemplate>> { ReportSetting(Bag::default(), Phase) }
 }
 impl<R0> ReportSetting<R0> {
-    /// `Accounts`: list of text. Update: in place.
+    /// `Accounts`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-reportplan-reportsetting.html#cfn-backup-reportplan-reportsetting-accounts)
     pub fn accounts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Accounts", value.into_expr()), Phase) }
-    /// `FrameworkArns`: list of text. Update: in place.
+    /// `FrameworkArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-reportplan-reportsetting.html#cfn-backup-reportplan-reportsetting-frameworkarns)
     pub fn framework_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "FrameworkArns", value.into_expr()), Phase) }
-    /// `OrganizationUnits`: list of text. Update: in place.
+    /// `OrganizationUnits`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-reportplan-reportsetting.html#cfn-backup-reportplan-reportsetting-organizationunits)
     pub fn organization_units(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OrganizationUnits", value.into_expr()), Phase) }
-    /// `Regions`: list of text. Update: in place.
+    /// `Regions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-reportplan-reportsetting.html#cfn-backup-reportplan-reportsetting-regions)
     pub fn regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Regions", value.into_expr()), Phase) }
-    /// `ReportTemplate`: text, required. Update: in place.
+    /// `ReportTemplate`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-reportplan-reportsetting.html#cfn-backup-reportplan-reportsetting-reporttemplate)
     pub fn report_template(self, value: impl Arg<str>) -> ReportSetting<Set> { ReportSetting(put(self.0, "ReportTemplate", value.into_expr()), Phase) }
 }
 impl Done for ReportSetting { fn into_props(self) -> Bag { self.0 } }
@@ -628,7 +628,7 @@ impl CfnRestoreTestingPlan {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRestoreTestingPlanProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RestoreTestingPlanName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `RestoreTestingPlanArn`: `OtherArn`.
+    /// The attribute `RestoreTestingPlanArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-restoretestingplan.html#RestoreTestingPlanArn-fn::getatt)
     pub fn attr_restore_testing_plan_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RestoreTestingPlanArn") }
 }
 impl Parent for CfnRestoreTestingPlan { fn node(&self) -> &Place { &self.0 } }
@@ -639,17 +639,17 @@ impl CfnRestoreTestingPlanProps {
     pub fn new() -> CfnRestoreTestingPlanProps<Missing<required::RecoveryPointSelection>, Missing<required::RestoreTestingPlanName>, Missing<required::ScheduleExpression>> { CfnRestoreTestingPlanProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnRestoreTestingPlanProps<R0, R1, R2> {
-    /// `RecoveryPointSelection`: `RestoreTestingRecoveryPointSelection`, required. Update: in place.
+    /// `RecoveryPointSelection`: `RestoreTestingRecoveryPointSelection`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-restoretestingplan.html#cfn-backup-restoretestingplan-recoverypointselection)
     pub fn recovery_point_selection(self, value: impl Arg<restore_testing_plan::RestoreTestingRecoveryPointSelection>) -> CfnRestoreTestingPlanProps<Set, R1, R2> { CfnRestoreTestingPlanProps(put(self.0, "RecoveryPointSelection", value.into_expr()), Phase) }
-    /// `RestoreTestingPlanName`: text, required. Update: replacement.
+    /// `RestoreTestingPlanName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-restoretestingplan.html#cfn-backup-restoretestingplan-restoretestingplanname)
     pub fn restore_testing_plan_name(self, value: impl Arg<str>) -> CfnRestoreTestingPlanProps<R0, Set, R2> { CfnRestoreTestingPlanProps(put(self.0, "RestoreTestingPlanName", value.into_expr()), Phase) }
-    /// `ScheduleExpression`: text, required. Update: in place.
+    /// `ScheduleExpression`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-restoretestingplan.html#cfn-backup-restoretestingplan-scheduleexpression)
     pub fn schedule_expression(self, value: impl Arg<str>) -> CfnRestoreTestingPlanProps<R0, R1, Set> { CfnRestoreTestingPlanProps(put(self.0, "ScheduleExpression", value.into_expr()), Phase) }
-    /// `ScheduleExpressionTimezone`: text. Update: in place.
+    /// `ScheduleExpressionTimezone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-restoretestingplan.html#cfn-backup-restoretestingplan-scheduleexpressiontimezone)
     pub fn schedule_expression_timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpressionTimezone", value.into_expr()), Phase) }
-    /// `StartWindowHours`: integer. Update: in place.
+    /// `StartWindowHours`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-restoretestingplan.html#cfn-backup-restoretestingplan-startwindowhours)
     pub fn start_window_hours(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartWindowHours", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-restoretestingplan.html#cfn-backup-restoretestingplan-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnRestoreTestingPlanProps { fn into_props(self) -> Bag { self.0 } }
@@ -663,15 +663,15 @@ impl RestoreTestingRecoveryPointSelection {
     pub fn new() -> RestoreTestingRecoveryPointSelection<Missing<super::required::Algorithm>, Missing<super::required::IncludeVaults>, Missing<super::required::RecoveryPointTypes>> { RestoreTestingRecoveryPointSelection(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> RestoreTestingRecoveryPointSelection<R0, R1, R2> {
-    /// `Algorithm`: `Algorithm`, required. Update: in place.
+    /// `Algorithm`: `Algorithm`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-restoretestingplan-restoretestingrecoverypointselection.html#cfn-backup-restoretestingplan-restoretestingrecoverypointselection-algorithm)
     pub fn algorithm(self, value: impl Arg<Algorithm>) -> RestoreTestingRecoveryPointSelection<Set, R1, R2> { RestoreTestingRecoveryPointSelection(put(self.0, "Algorithm", value.into_expr()), Phase) }
-    /// `ExcludeVaults`: list of text. Update: in place.
+    /// `ExcludeVaults`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-restoretestingplan-restoretestingrecoverypointselection.html#cfn-backup-restoretestingplan-restoretestingrecoverypointselection-excludevaults)
     pub fn exclude_vaults(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeVaults", value.into_expr()), Phase) }
-    /// `IncludeVaults`: list of text, required. Update: in place.
+    /// `IncludeVaults`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-restoretestingplan-restoretestingrecoverypointselection.html#cfn-backup-restoretestingplan-restoretestingrecoverypointselection-includevaults)
     pub fn include_vaults(self, value: impl Arg<Arr<str>>) -> RestoreTestingRecoveryPointSelection<R0, Set, R2> { RestoreTestingRecoveryPointSelection(put(self.0, "IncludeVaults", value.into_expr()), Phase) }
-    /// `RecoveryPointTypes`: list of `RecoveryPointTypes`, required. Update: in place.
+    /// `RecoveryPointTypes`: list of `RecoveryPointTypes`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-restoretestingplan-restoretestingrecoverypointselection.html#cfn-backup-restoretestingplan-restoretestingrecoverypointselection-recoverypointtypes)
     pub fn recovery_point_types(self, value: impl Arg<Arr<RecoveryPointTypes>>) -> RestoreTestingRecoveryPointSelection<R0, R1, Set> { RestoreTestingRecoveryPointSelection(put(self.0, "RecoveryPointTypes", value.into_expr()), Phase) }
-    /// `SelectionWindowDays`: integer. Update: in place.
+    /// `SelectionWindowDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-restoretestingplan-restoretestingrecoverypointselection.html#cfn-backup-restoretestingplan-restoretestingrecoverypointselection-selectionwindowdays)
     pub fn selection_window_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SelectionWindowDays", value.into_expr()), Phase) }
 }
 impl Done for RestoreTestingRecoveryPointSelection { fn into_props(self) -> Bag { self.0 } }
@@ -698,21 +698,21 @@ impl CfnRestoreTestingSelectionProps {
     pub fn new() -> CfnRestoreTestingSelectionProps<Missing<required::IamRoleArn>, Missing<required::ProtectedResourceType>, Missing<required::RestoreTestingPlanName>, Missing<required::RestoreTestingSelectionName>> { CfnRestoreTestingSelectionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnRestoreTestingSelectionProps<R0, R1, R2, R3> {
-    /// `IamRoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `IamRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-restoretestingselection.html#cfn-backup-restoretestingselection-iamrolearn)
     pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnRestoreTestingSelectionProps<Set, R1, R2, R3> { CfnRestoreTestingSelectionProps(put(self.0, "IamRoleArn", value.into_expr()), Phase) }
-    /// `ProtectedResourceArns`: list of text. Update: in place.
+    /// `ProtectedResourceArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-restoretestingselection.html#cfn-backup-restoretestingselection-protectedresourcearns)
     pub fn protected_resource_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ProtectedResourceArns", value.into_expr()), Phase) }
-    /// `ProtectedResourceConditions`: `ProtectedResourceConditions`. Update: in place.
+    /// `ProtectedResourceConditions`: `ProtectedResourceConditions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-restoretestingselection.html#cfn-backup-restoretestingselection-protectedresourceconditions)
     pub fn protected_resource_conditions(self, value: impl Arg<restore_testing_selection::ProtectedResourceConditions>) -> Self { Self(put(self.0, "ProtectedResourceConditions", value.into_expr()), Phase) }
-    /// `ProtectedResourceType`: text, required. Update: replacement.
+    /// `ProtectedResourceType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-restoretestingselection.html#cfn-backup-restoretestingselection-protectedresourcetype)
     pub fn protected_resource_type(self, value: impl Arg<str>) -> CfnRestoreTestingSelectionProps<R0, Set, R2, R3> { CfnRestoreTestingSelectionProps(put(self.0, "ProtectedResourceType", value.into_expr()), Phase) }
-    /// `RestoreMetadataOverrides`: map of text. Update: in place.
+    /// `RestoreMetadataOverrides`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-restoretestingselection.html#cfn-backup-restoretestingselection-restoremetadataoverrides)
     pub fn restore_metadata_overrides(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "RestoreMetadataOverrides", value.into_expr()), Phase) }
-    /// `RestoreTestingPlanName`: text, required. Update: replacement.
+    /// `RestoreTestingPlanName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-restoretestingselection.html#cfn-backup-restoretestingselection-restoretestingplanname)
     pub fn restore_testing_plan_name(self, value: impl Arg<str>) -> CfnRestoreTestingSelectionProps<R0, R1, Set, R3> { CfnRestoreTestingSelectionProps(put(self.0, "RestoreTestingPlanName", value.into_expr()), Phase) }
-    /// `RestoreTestingSelectionName`: text, required. Update: replacement.
+    /// `RestoreTestingSelectionName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-restoretestingselection.html#cfn-backup-restoretestingselection-restoretestingselectionname)
     pub fn restore_testing_selection_name(self, value: impl Arg<str>) -> CfnRestoreTestingSelectionProps<R0, R1, R2, Set> { CfnRestoreTestingSelectionProps(put(self.0, "RestoreTestingSelectionName", value.into_expr()), Phase) }
-    /// `ValidationWindowHours`: integer. Update: in place.
+    /// `ValidationWindowHours`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-restoretestingselection.html#cfn-backup-restoretestingselection-validationwindowhours)
     pub fn validation_window_hours(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ValidationWindowHours", value.into_expr()), Phase) }
 }
 impl Done for CfnRestoreTestingSelectionProps { fn into_props(self) -> Bag { self.0 } }
@@ -726,9 +726,9 @@ impl KeyValue {
     pub fn new() -> KeyValue<Missing<super::required::Key>, Missing<super::required::Value>> { KeyValue(Bag::default(), Phase) }
 }
 impl<R0, R1> KeyValue<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-restoretestingselection-keyvalue.html#cfn-backup-restoretestingselection-keyvalue-key)
     pub fn key(self, value: impl Arg<str>) -> KeyValue<Set, R1> { KeyValue(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-restoretestingselection-keyvalue.html#cfn-backup-restoretestingselection-keyvalue-value)
     pub fn value(self, value: impl Arg<str>) -> KeyValue<R0, Set> { KeyValue(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for KeyValue { fn into_props(self) -> Bag { self.0 } }
@@ -737,9 +737,9 @@ impl Done for KeyValue { fn into_props(self) -> Bag { self.0 } }
 impl ProtectedResourceConditions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `StringEquals`: list of `KeyValue`. Update: in place.
+    /// `StringEquals`: list of `KeyValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-restoretestingselection-protectedresourceconditions.html#cfn-backup-restoretestingselection-protectedresourceconditions-stringequals)
     pub fn string_equals(self, value: impl Arg<Arr<KeyValue>>) -> Self { Self(put(self.0, "StringEquals", value.into_expr())) }
-    /// `StringNotEquals`: list of `KeyValue`. Update: in place.
+    /// `StringNotEquals`: list of `KeyValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-restoretestingselection-protectedresourceconditions.html#cfn-backup-restoretestingselection-protectedresourceconditions-stringnotequals)
     pub fn string_not_equals(self, value: impl Arg<Arr<KeyValue>>) -> Self { Self(put(self.0, "StringNotEquals", value.into_expr())) }
 }
 impl Done for ProtectedResourceConditions { fn into_props(self) -> Bag { self.0 } }
@@ -753,11 +753,11 @@ impl CfnTieringConfiguration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTieringConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TieringConfigurationName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-tieringconfiguration.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `LastUpdatedTime`: text.
+    /// The attribute `LastUpdatedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-tieringconfiguration.html#LastUpdatedTime-fn::getatt)
     pub fn attr_last_updated_time(&self) -> Val<str> { self.0.get_att("LastUpdatedTime") }
-    /// The attribute `TieringConfigurationArn`: `OtherArn`.
+    /// The attribute `TieringConfigurationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-tieringconfiguration.html#TieringConfigurationArn-fn::getatt)
     pub fn attr_tiering_configuration_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TieringConfigurationArn") }
 }
 impl Parent for CfnTieringConfiguration { fn node(&self) -> &Place { &self.0 } }
@@ -768,13 +768,13 @@ impl CfnTieringConfigurationProps {
     pub fn new() -> CfnTieringConfigurationProps<Missing<required::BackupVaultName>, Missing<required::ResourceSelection>, Missing<required::TieringConfigurationName>> { CfnTieringConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnTieringConfigurationProps<R0, R1, R2> {
-    /// `BackupVaultName`: text, required. Update: in place.
+    /// `BackupVaultName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-tieringconfiguration.html#cfn-backup-tieringconfiguration-backupvaultname)
     pub fn backup_vault_name(self, value: impl Arg<str>) -> CfnTieringConfigurationProps<Set, R1, R2> { CfnTieringConfigurationProps(put(self.0, "BackupVaultName", value.into_expr()), Phase) }
-    /// `ResourceSelection`: list of `ResourceSelection`, required. Update: in place.
+    /// `ResourceSelection`: list of `ResourceSelection`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-tieringconfiguration.html#cfn-backup-tieringconfiguration-resourceselection)
     pub fn resource_selection(self, value: impl Arg<Arr<tiering_configuration::ResourceSelection>>) -> CfnTieringConfigurationProps<R0, Set, R2> { CfnTieringConfigurationProps(put(self.0, "ResourceSelection", value.into_expr()), Phase) }
-    /// `TieringConfigurationName`: text, required. Update: replacement.
+    /// `TieringConfigurationName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-tieringconfiguration.html#cfn-backup-tieringconfiguration-tieringconfigurationname)
     pub fn tiering_configuration_name(self, value: impl Arg<str>) -> CfnTieringConfigurationProps<R0, R1, Set> { CfnTieringConfigurationProps(put(self.0, "TieringConfigurationName", value.into_expr()), Phase) }
-    /// `TieringConfigurationTags`: map of text. Update: in place.
+    /// `TieringConfigurationTags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-tieringconfiguration.html#cfn-backup-tieringconfiguration-tieringconfigurationtags)
     pub fn tiering_configuration_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "TieringConfigurationTags", value.into_expr()), Phase) }
 }
 impl Done for CfnTieringConfigurationProps { fn into_props(self) -> Bag { self.0 } }
@@ -788,11 +788,11 @@ impl ResourceSelection {
     pub fn new() -> ResourceSelection<Missing<super::required::ResourceType>, Missing<super::required::Resources>, Missing<super::required::TieringDownSettingsInDays>> { ResourceSelection(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ResourceSelection<R0, R1, R2> {
-    /// `ResourceType`: text, required. Update: in place.
+    /// `ResourceType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-tieringconfiguration-resourceselection.html#cfn-backup-tieringconfiguration-resourceselection-resourcetype)
     pub fn resource_type(self, value: impl Arg<str>) -> ResourceSelection<Set, R1, R2> { ResourceSelection(put(self.0, "ResourceType", value.into_expr()), Phase) }
-    /// `Resources`: list of text, required. Update: in place.
+    /// `Resources`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-tieringconfiguration-resourceselection.html#cfn-backup-tieringconfiguration-resourceselection-resources)
     pub fn resources(self, value: impl Arg<Arr<str>>) -> ResourceSelection<R0, Set, R2> { ResourceSelection(put(self.0, "Resources", value.into_expr()), Phase) }
-    /// `TieringDownSettingsInDays`: integer, required. Update: in place.
+    /// `TieringDownSettingsInDays`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-tieringconfiguration-resourceselection.html#cfn-backup-tieringconfiguration-resourceselection-tieringdownsettingsindays)
     pub fn tiering_down_settings_in_days(self, value: impl Arg<i64>) -> ResourceSelection<R0, R1, Set> { ResourceSelection(put(self.0, "TieringDownSettingsInDays", value.into_expr()), Phase) }
 }
 impl Done for ResourceSelection { fn into_props(self) -> Bag { self.0 } }

@@ -13,13 +13,13 @@ impl CfnDashboard {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDashboardProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcm-dashboard.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcm-dashboard.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `Type`: text.
+    /// The attribute `Type`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcm-dashboard.html#Type-fn::getatt)
     pub fn attr_type_(&self) -> Val<str> { self.0.get_att("Type") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcm-dashboard.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnDashboard { fn node(&self) -> &Place { &self.0 } }
@@ -30,13 +30,13 @@ impl CfnDashboardProps {
     pub fn new() -> CfnDashboardProps<Missing<required::Name>, Missing<required::Widgets>> { CfnDashboardProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDashboardProps<R0, R1> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcm-dashboard.html#cfn-bcm-dashboard-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcm-dashboard.html#cfn-bcm-dashboard-name)
     pub fn name(self, value: impl Arg<str>) -> CfnDashboardProps<Set, R1> { CfnDashboardProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcm-dashboard.html#cfn-bcm-dashboard-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Widgets`: list of `Widget`, required. Update: in place.
+    /// `Widgets`: list of `Widget`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcm-dashboard.html#cfn-bcm-dashboard-widgets)
     pub fn widgets(self, value: impl Arg<Arr<dashboard::Widget>>) -> CfnDashboardProps<R0, Set> { CfnDashboardProps(put(self.0, "Widgets", value.into_expr()), Phase) }
 }
 impl Done for CfnDashboardProps { fn into_props(self) -> Bag { self.0 } }
@@ -48,17 +48,17 @@ use crate::cfn::support::*;
 impl CostAndUsageExpression {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `And`: list of `CostAndUsageExpression`. Update: in place.
+    /// `And`: list of `CostAndUsageExpression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-costandusageexpression.html#cfn-bcm-dashboard-costandusageexpression-and)
     pub fn and(self, value: impl Arg<Arr<CostAndUsageExpression>>) -> Self { Self(put(self.0, "And", value.into_expr())) }
-    /// `CostCategories`: `CostCategoryValues`. Update: in place.
+    /// `CostCategories`: `CostCategoryValues`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-costandusageexpression.html#cfn-bcm-dashboard-costandusageexpression-costcategories)
     pub fn cost_categories(self, value: impl Arg<CostCategoryValues>) -> Self { Self(put(self.0, "CostCategories", value.into_expr())) }
-    /// `Dimensions`: `DimensionValues`. Update: in place.
+    /// `Dimensions`: `DimensionValues`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-costandusageexpression.html#cfn-bcm-dashboard-costandusageexpression-dimensions)
     pub fn dimensions(self, value: impl Arg<DimensionValues>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
-    /// `Not`: `CostAndUsageExpression`. Update: in place.
+    /// `Not`: `CostAndUsageExpression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-costandusageexpression.html#cfn-bcm-dashboard-costandusageexpression-not)
     pub fn not(self, value: impl Arg<CostAndUsageExpression>) -> Self { Self(put(self.0, "Not", value.into_expr())) }
-    /// `Or`: list of `CostAndUsageExpression`. Update: in place.
+    /// `Or`: list of `CostAndUsageExpression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-costandusageexpression.html#cfn-bcm-dashboard-costandusageexpression-or)
     pub fn or(self, value: impl Arg<Arr<CostAndUsageExpression>>) -> Self { Self(put(self.0, "Or", value.into_expr())) }
-    /// `Tags`: `TagValues`. Update: in place.
+    /// `Tags`: `TagValues`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-costandusageexpression.html#cfn-bcm-dashboard-costandusageexpression-tags)
     pub fn tags(self, value: impl Arg<TagValues>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CostAndUsageExpression { fn into_props(self) -> Bag { self.0 } }
@@ -69,15 +69,15 @@ impl CostAndUsageQuery {
     pub fn new() -> CostAndUsageQuery<Missing<super::required::Granularity>, Missing<super::required::Metrics>, Missing<super::required::TimeRange>> { CostAndUsageQuery(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CostAndUsageQuery<R0, R1, R2> {
-    /// `Filter`: `CostAndUsageExpression`. Update: in place.
+    /// `Filter`: `CostAndUsageExpression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-costandusagequery.html#cfn-bcm-dashboard-costandusagequery-filter)
     pub fn filter(self, value: impl Arg<CostAndUsageExpression>) -> Self { Self(put(self.0, "Filter", value.into_expr()), Phase) }
-    /// `Granularity`: `Granularity`, required. Update: in place.
+    /// `Granularity`: `Granularity`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-costandusagequery.html#cfn-bcm-dashboard-costandusagequery-granularity)
     pub fn granularity(self, value: impl Arg<Granularity>) -> CostAndUsageQuery<Set, R1, R2> { CostAndUsageQuery(put(self.0, "Granularity", value.into_expr()), Phase) }
-    /// `GroupBy`: list of `GroupDefinition`. Update: in place.
+    /// `GroupBy`: list of `GroupDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-costandusagequery.html#cfn-bcm-dashboard-costandusagequery-groupby)
     pub fn group_by(self, value: impl Arg<Arr<GroupDefinition>>) -> Self { Self(put(self.0, "GroupBy", value.into_expr()), Phase) }
-    /// `Metrics`: list of `Metrics`, required. Update: in place.
+    /// `Metrics`: list of `Metrics`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-costandusagequery.html#cfn-bcm-dashboard-costandusagequery-metrics)
     pub fn metrics(self, value: impl Arg<Arr<Metrics>>) -> CostAndUsageQuery<R0, Set, R2> { CostAndUsageQuery(put(self.0, "Metrics", value.into_expr()), Phase) }
-    /// `TimeRange`: `DateTimeRange`, required. Update: in place.
+    /// `TimeRange`: `DateTimeRange`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-costandusagequery.html#cfn-bcm-dashboard-costandusagequery-timerange)
     pub fn time_range(self, value: impl Arg<DateTimeRange>) -> CostAndUsageQuery<R0, R1, Set> { CostAndUsageQuery(put(self.0, "TimeRange", value.into_expr()), Phase) }
 }
 impl Done for CostAndUsageQuery { fn into_props(self) -> Bag { self.0 } }
@@ -88,11 +88,11 @@ impl CostCategoryValues {
     pub fn new() -> CostCategoryValues<Missing<super::required::Key>, Missing<super::required::Values>> { CostCategoryValues(Bag::default(), Phase) }
 }
 impl<R0, R1> CostCategoryValues<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-costcategoryvalues.html#cfn-bcm-dashboard-costcategoryvalues-key)
     pub fn key(self, value: impl Arg<str>) -> CostCategoryValues<Set, R1> { CostCategoryValues(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `MatchOptions`: list of `MatchOptions`. Update: in place.
+    /// `MatchOptions`: list of `MatchOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-costcategoryvalues.html#cfn-bcm-dashboard-costcategoryvalues-matchoptions)
     pub fn match_options(self, value: impl Arg<Arr<MatchOptions>>) -> Self { Self(put(self.0, "MatchOptions", value.into_expr()), Phase) }
-    /// `Values`: list of text, required. Update: in place.
+    /// `Values`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-costcategoryvalues.html#cfn-bcm-dashboard-costcategoryvalues-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> CostCategoryValues<R0, Set> { CostCategoryValues(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for CostCategoryValues { fn into_props(self) -> Bag { self.0 } }
@@ -103,9 +103,9 @@ impl DateTimeRange {
     pub fn new() -> DateTimeRange<Missing<super::required::EndTime>, Missing<super::required::StartTime>> { DateTimeRange(Bag::default(), Phase) }
 }
 impl<R0, R1> DateTimeRange<R0, R1> {
-    /// `EndTime`: `DateTimeValue`, required. Update: in place.
+    /// `EndTime`: `DateTimeValue`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-datetimerange.html#cfn-bcm-dashboard-datetimerange-endtime)
     pub fn end_time(self, value: impl Arg<DateTimeValue>) -> DateTimeRange<Set, R1> { DateTimeRange(put(self.0, "EndTime", value.into_expr()), Phase) }
-    /// `StartTime`: `DateTimeValue`, required. Update: in place.
+    /// `StartTime`: `DateTimeValue`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-datetimerange.html#cfn-bcm-dashboard-datetimerange-starttime)
     pub fn start_time(self, value: impl Arg<DateTimeValue>) -> DateTimeRange<R0, Set> { DateTimeRange(put(self.0, "StartTime", value.into_expr()), Phase) }
 }
 impl Done for DateTimeRange { fn into_props(self) -> Bag { self.0 } }
@@ -116,9 +116,9 @@ impl DateTimeValue {
     pub fn new() -> DateTimeValue<Missing<super::required::Type>, Missing<super::required::Value>> { DateTimeValue(Bag::default(), Phase) }
 }
 impl<R0, R1> DateTimeValue<R0, R1> {
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-datetimevalue.html#cfn-bcm-dashboard-datetimevalue-type)
     pub fn type_(self, value: impl Arg<Type>) -> DateTimeValue<Set, R1> { DateTimeValue(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-datetimevalue.html#cfn-bcm-dashboard-datetimevalue-value)
     pub fn value(self, value: impl Arg<str>) -> DateTimeValue<R0, Set> { DateTimeValue(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for DateTimeValue { fn into_props(self) -> Bag { self.0 } }
@@ -129,11 +129,11 @@ impl DimensionValues {
     pub fn new() -> DimensionValues<Missing<super::required::Key>, Missing<super::required::Values>> { DimensionValues(Bag::default(), Phase) }
 }
 impl<R0, R1> DimensionValues<R0, R1> {
-    /// `Key`: `Key`, required. Update: in place.
+    /// `Key`: `Key`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-dimensionvalues.html#cfn-bcm-dashboard-dimensionvalues-key)
     pub fn key(self, value: impl Arg<Key>) -> DimensionValues<Set, R1> { DimensionValues(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `MatchOptions`: list of `MatchOptions`. Update: in place.
+    /// `MatchOptions`: list of `MatchOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-dimensionvalues.html#cfn-bcm-dashboard-dimensionvalues-matchoptions)
     pub fn match_options(self, value: impl Arg<Arr<MatchOptions>>) -> Self { Self(put(self.0, "MatchOptions", value.into_expr()), Phase) }
-    /// `Values`: list of text, required. Update: in place.
+    /// `Values`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-dimensionvalues.html#cfn-bcm-dashboard-dimensionvalues-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> DimensionValues<R0, Set> { DimensionValues(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for DimensionValues { fn into_props(self) -> Bag { self.0 } }
@@ -142,9 +142,9 @@ impl Done for DimensionValues { fn into_props(self) -> Bag { self.0 } }
 impl DisplayConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Graph`: map of `GraphDisplayConfig`. Update: in place.
+    /// `Graph`: map of `GraphDisplayConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-displayconfig.html#cfn-bcm-dashboard-displayconfig-graph)
     pub fn graph(self, value: impl Arg<Dict<GraphDisplayConfig>>) -> Self { Self(put(self.0, "Graph", value.into_expr())) }
-    /// `Table`: JSON. Update: in place.
+    /// `Table`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-displayconfig.html#cfn-bcm-dashboard-displayconfig-table)
     pub fn table(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Table", value.into_expr())) }
 }
 impl Done for DisplayConfig { fn into_props(self) -> Bag { self.0 } }
@@ -153,15 +153,15 @@ impl Done for DisplayConfig { fn into_props(self) -> Bag { self.0 } }
 impl Expression {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `And`: list of `Expression`. Update: in place.
+    /// `And`: list of `Expression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-expression.html#cfn-bcm-dashboard-expression-and)
     pub fn and(self, value: impl Arg<Arr<Expression>>) -> Self { Self(put(self.0, "And", value.into_expr())) }
-    /// `CostCategories`: `CostCategoryValues`. Update: in place.
+    /// `CostCategories`: `CostCategoryValues`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-expression.html#cfn-bcm-dashboard-expression-costcategories)
     pub fn cost_categories(self, value: impl Arg<CostCategoryValues>) -> Self { Self(put(self.0, "CostCategories", value.into_expr())) }
-    /// `Dimensions`: `DimensionValues`. Update: in place.
+    /// `Dimensions`: `DimensionValues`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-expression.html#cfn-bcm-dashboard-expression-dimensions)
     pub fn dimensions(self, value: impl Arg<DimensionValues>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
-    /// `Not`: `Expression`. Update: in place.
+    /// `Not`: `Expression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-expression.html#cfn-bcm-dashboard-expression-not)
     pub fn not(self, value: impl Arg<Expression>) -> Self { Self(put(self.0, "Not", value.into_expr())) }
-    /// `Tags`: `TagValues`. Update: in place.
+    /// `Tags`: `TagValues`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-expression.html#cfn-bcm-dashboard-expression-tags)
     pub fn tags(self, value: impl Arg<TagValues>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for Expression { fn into_props(self) -> Bag { self.0 } }
@@ -172,7 +172,7 @@ impl GraphDisplayConfig {
     pub fn new() -> GraphDisplayConfig<Missing<super::required::VisualType>> { GraphDisplayConfig(Bag::default(), Phase) }
 }
 impl<R0> GraphDisplayConfig<R0> {
-    /// `VisualType`: `VisualType`, required. Update: in place.
+    /// `VisualType`: `VisualType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-graphdisplayconfig.html#cfn-bcm-dashboard-graphdisplayconfig-visualtype)
     pub fn visual_type(self, value: impl Arg<VisualType>) -> GraphDisplayConfig<Set> { GraphDisplayConfig(put(self.0, "VisualType", value.into_expr()), Phase) }
 }
 impl Done for GraphDisplayConfig { fn into_props(self) -> Bag { self.0 } }
@@ -183,9 +183,9 @@ impl GroupDefinition {
     pub fn new() -> GroupDefinition<Missing<super::required::Key>> { GroupDefinition(Bag::default(), Phase) }
 }
 impl<R0> GroupDefinition<R0> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-groupdefinition.html#cfn-bcm-dashboard-groupdefinition-key)
     pub fn key(self, value: impl Arg<str>) -> GroupDefinition<Set> { GroupDefinition(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Type`: `GroupDefinitionType`. Update: in place.
+    /// `Type`: `GroupDefinitionType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-groupdefinition.html#cfn-bcm-dashboard-groupdefinition-type)
     pub fn type_(self, value: impl Arg<GroupDefinitionType>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for GroupDefinition { fn into_props(self) -> Bag { self.0 } }
@@ -194,15 +194,15 @@ impl Done for GroupDefinition { fn into_props(self) -> Bag { self.0 } }
 impl QueryParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CostAndUsage`: `CostAndUsageQuery`. Update: in place.
+    /// `CostAndUsage`: `CostAndUsageQuery`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-queryparameters.html#cfn-bcm-dashboard-queryparameters-costandusage)
     pub fn cost_and_usage(self, value: impl Arg<CostAndUsageQuery>) -> Self { Self(put(self.0, "CostAndUsage", value.into_expr())) }
-    /// `ReservationCoverage`: `ReservationCoverageQuery`. Update: in place.
+    /// `ReservationCoverage`: `ReservationCoverageQuery`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-queryparameters.html#cfn-bcm-dashboard-queryparameters-reservationcoverage)
     pub fn reservation_coverage(self, value: impl Arg<ReservationCoverageQuery>) -> Self { Self(put(self.0, "ReservationCoverage", value.into_expr())) }
-    /// `ReservationUtilization`: `ReservationUtilizationQuery`. Update: in place.
+    /// `ReservationUtilization`: `ReservationUtilizationQuery`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-queryparameters.html#cfn-bcm-dashboard-queryparameters-reservationutilization)
     pub fn reservation_utilization(self, value: impl Arg<ReservationUtilizationQuery>) -> Self { Self(put(self.0, "ReservationUtilization", value.into_expr())) }
-    /// `SavingsPlansCoverage`: `SavingsPlansCoverageQuery`. Update: in place.
+    /// `SavingsPlansCoverage`: `SavingsPlansCoverageQuery`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-queryparameters.html#cfn-bcm-dashboard-queryparameters-savingsplanscoverage)
     pub fn savings_plans_coverage(self, value: impl Arg<SavingsPlansCoverageQuery>) -> Self { Self(put(self.0, "SavingsPlansCoverage", value.into_expr())) }
-    /// `SavingsPlansUtilization`: `SavingsPlansUtilizationQuery`. Update: in place.
+    /// `SavingsPlansUtilization`: `SavingsPlansUtilizationQuery`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-queryparameters.html#cfn-bcm-dashboard-queryparameters-savingsplansutilization)
     pub fn savings_plans_utilization(self, value: impl Arg<SavingsPlansUtilizationQuery>) -> Self { Self(put(self.0, "SavingsPlansUtilization", value.into_expr())) }
 }
 impl Done for QueryParameters { fn into_props(self) -> Bag { self.0 } }
@@ -213,15 +213,15 @@ impl ReservationCoverageQuery {
     pub fn new() -> ReservationCoverageQuery<Missing<super::required::TimeRange>> { ReservationCoverageQuery(Bag::default(), Phase) }
 }
 impl<R0> ReservationCoverageQuery<R0> {
-    /// `Filter`: `Expression`. Update: in place.
+    /// `Filter`: `Expression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-reservationcoveragequery.html#cfn-bcm-dashboard-reservationcoveragequery-filter)
     pub fn filter(self, value: impl Arg<Expression>) -> Self { Self(put(self.0, "Filter", value.into_expr()), Phase) }
-    /// `Granularity`: `Granularity`. Update: in place.
+    /// `Granularity`: `Granularity`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-reservationcoveragequery.html#cfn-bcm-dashboard-reservationcoveragequery-granularity)
     pub fn granularity(self, value: impl Arg<Granularity>) -> Self { Self(put(self.0, "Granularity", value.into_expr()), Phase) }
-    /// `GroupBy`: list of `GroupDefinition`. Update: in place.
+    /// `GroupBy`: list of `GroupDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-reservationcoveragequery.html#cfn-bcm-dashboard-reservationcoveragequery-groupby)
     pub fn group_by(self, value: impl Arg<Arr<GroupDefinition>>) -> Self { Self(put(self.0, "GroupBy", value.into_expr()), Phase) }
-    /// `Metrics`: list of `Metrics`. Update: in place.
+    /// `Metrics`: list of `Metrics`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-reservationcoveragequery.html#cfn-bcm-dashboard-reservationcoveragequery-metrics)
     pub fn metrics(self, value: impl Arg<Arr<Metrics>>) -> Self { Self(put(self.0, "Metrics", value.into_expr()), Phase) }
-    /// `TimeRange`: `DateTimeRange`, required. Update: in place.
+    /// `TimeRange`: `DateTimeRange`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-reservationcoveragequery.html#cfn-bcm-dashboard-reservationcoveragequery-timerange)
     pub fn time_range(self, value: impl Arg<DateTimeRange>) -> ReservationCoverageQuery<Set> { ReservationCoverageQuery(put(self.0, "TimeRange", value.into_expr()), Phase) }
 }
 impl Done for ReservationCoverageQuery { fn into_props(self) -> Bag { self.0 } }
@@ -232,13 +232,13 @@ impl ReservationUtilizationQuery {
     pub fn new() -> ReservationUtilizationQuery<Missing<super::required::TimeRange>> { ReservationUtilizationQuery(Bag::default(), Phase) }
 }
 impl<R0> ReservationUtilizationQuery<R0> {
-    /// `Filter`: `Expression`. Update: in place.
+    /// `Filter`: `Expression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-reservationutilizationquery.html#cfn-bcm-dashboard-reservationutilizationquery-filter)
     pub fn filter(self, value: impl Arg<Expression>) -> Self { Self(put(self.0, "Filter", value.into_expr()), Phase) }
-    /// `Granularity`: `Granularity`. Update: in place.
+    /// `Granularity`: `Granularity`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-reservationutilizationquery.html#cfn-bcm-dashboard-reservationutilizationquery-granularity)
     pub fn granularity(self, value: impl Arg<Granularity>) -> Self { Self(put(self.0, "Granularity", value.into_expr()), Phase) }
-    /// `GroupBy`: list of `GroupDefinition`. Update: in place.
+    /// `GroupBy`: list of `GroupDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-reservationutilizationquery.html#cfn-bcm-dashboard-reservationutilizationquery-groupby)
     pub fn group_by(self, value: impl Arg<Arr<GroupDefinition>>) -> Self { Self(put(self.0, "GroupBy", value.into_expr()), Phase) }
-    /// `TimeRange`: `DateTimeRange`, required. Update: in place.
+    /// `TimeRange`: `DateTimeRange`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-reservationutilizationquery.html#cfn-bcm-dashboard-reservationutilizationquery-timerange)
     pub fn time_range(self, value: impl Arg<DateTimeRange>) -> ReservationUtilizationQuery<Set> { ReservationUtilizationQuery(put(self.0, "TimeRange", value.into_expr()), Phase) }
 }
 impl Done for ReservationUtilizationQuery { fn into_props(self) -> Bag { self.0 } }
@@ -249,15 +249,15 @@ impl SavingsPlansCoverageQuery {
     pub fn new() -> SavingsPlansCoverageQuery<Missing<super::required::TimeRange>> { SavingsPlansCoverageQuery(Bag::default(), Phase) }
 }
 impl<R0> SavingsPlansCoverageQuery<R0> {
-    /// `Filter`: `Expression`. Update: in place.
+    /// `Filter`: `Expression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-savingsplanscoveragequery.html#cfn-bcm-dashboard-savingsplanscoveragequery-filter)
     pub fn filter(self, value: impl Arg<Expression>) -> Self { Self(put(self.0, "Filter", value.into_expr()), Phase) }
-    /// `Granularity`: `Granularity`. Update: in place.
+    /// `Granularity`: `Granularity`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-savingsplanscoveragequery.html#cfn-bcm-dashboard-savingsplanscoveragequery-granularity)
     pub fn granularity(self, value: impl Arg<Granularity>) -> Self { Self(put(self.0, "Granularity", value.into_expr()), Phase) }
-    /// `GroupBy`: list of `GroupDefinition`. Update: in place.
+    /// `GroupBy`: list of `GroupDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-savingsplanscoveragequery.html#cfn-bcm-dashboard-savingsplanscoveragequery-groupby)
     pub fn group_by(self, value: impl Arg<Arr<GroupDefinition>>) -> Self { Self(put(self.0, "GroupBy", value.into_expr()), Phase) }
-    /// `Metrics`: list of `Metrics`. Update: in place.
+    /// `Metrics`: list of `Metrics`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-savingsplanscoveragequery.html#cfn-bcm-dashboard-savingsplanscoveragequery-metrics)
     pub fn metrics(self, value: impl Arg<Arr<Metrics>>) -> Self { Self(put(self.0, "Metrics", value.into_expr()), Phase) }
-    /// `TimeRange`: `DateTimeRange`, required. Update: in place.
+    /// `TimeRange`: `DateTimeRange`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-savingsplanscoveragequery.html#cfn-bcm-dashboard-savingsplanscoveragequery-timerange)
     pub fn time_range(self, value: impl Arg<DateTimeRange>) -> SavingsPlansCoverageQuery<Set> { SavingsPlansCoverageQuery(put(self.0, "TimeRange", value.into_expr()), Phase) }
 }
 impl Done for SavingsPlansCoverageQuery { fn into_props(self) -> Bag { self.0 } }
@@ -268,11 +268,11 @@ impl SavingsPlansUtilizationQuery {
     pub fn new() -> SavingsPlansUtilizationQuery<Missing<super::required::TimeRange>> { SavingsPlansUtilizationQuery(Bag::default(), Phase) }
 }
 impl<R0> SavingsPlansUtilizationQuery<R0> {
-    /// `Filter`: `Expression`. Update: in place.
+    /// `Filter`: `Expression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-savingsplansutilizationquery.html#cfn-bcm-dashboard-savingsplansutilizationquery-filter)
     pub fn filter(self, value: impl Arg<Expression>) -> Self { Self(put(self.0, "Filter", value.into_expr()), Phase) }
-    /// `Granularity`: `Granularity`. Update: in place.
+    /// `Granularity`: `Granularity`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-savingsplansutilizationquery.html#cfn-bcm-dashboard-savingsplansutilizationquery-granularity)
     pub fn granularity(self, value: impl Arg<Granularity>) -> Self { Self(put(self.0, "Granularity", value.into_expr()), Phase) }
-    /// `TimeRange`: `DateTimeRange`, required. Update: in place.
+    /// `TimeRange`: `DateTimeRange`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-savingsplansutilizationquery.html#cfn-bcm-dashboard-savingsplansutilizationquery-timerange)
     pub fn time_range(self, value: impl Arg<DateTimeRange>) -> SavingsPlansUtilizationQuery<Set> { SavingsPlansUtilizationQuery(put(self.0, "TimeRange", value.into_expr()), Phase) }
 }
 impl Done for SavingsPlansUtilizationQuery { fn into_props(self) -> Bag { self.0 } }
@@ -283,11 +283,11 @@ impl TagValues {
     pub fn new() -> TagValues<Missing<super::required::Key>, Missing<super::required::Values>> { TagValues(Bag::default(), Phase) }
 }
 impl<R0, R1> TagValues<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-tagvalues.html#cfn-bcm-dashboard-tagvalues-key)
     pub fn key(self, value: impl Arg<str>) -> TagValues<Set, R1> { TagValues(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `MatchOptions`: list of `MatchOptions`. Update: in place.
+    /// `MatchOptions`: list of `MatchOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-tagvalues.html#cfn-bcm-dashboard-tagvalues-matchoptions)
     pub fn match_options(self, value: impl Arg<Arr<MatchOptions>>) -> Self { Self(put(self.0, "MatchOptions", value.into_expr()), Phase) }
-    /// `Values`: list of text, required. Update: in place.
+    /// `Values`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-tagvalues.html#cfn-bcm-dashboard-tagvalues-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> TagValues<R0, Set> { TagValues(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for TagValues { fn into_props(self) -> Bag { self.0 } }
@@ -298,17 +298,17 @@ impl Widget {
     pub fn new() -> Widget<Missing<super::required::Configs>, Missing<super::required::Title>> { Widget(Bag::default(), Phase) }
 }
 impl<R0, R1> Widget<R0, R1> {
-    /// `Configs`: list of `WidgetConfig`, required. Update: in place.
+    /// `Configs`: list of `WidgetConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-widget.html#cfn-bcm-dashboard-widget-configs)
     pub fn configs(self, value: impl Arg<Arr<WidgetConfig>>) -> Widget<Set, R1> { Widget(put(self.0, "Configs", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-widget.html#cfn-bcm-dashboard-widget-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Height`: integer. Update: in place.
+    /// `Height`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-widget.html#cfn-bcm-dashboard-widget-height)
     pub fn height(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Height", value.into_expr()), Phase) }
-    /// `HorizontalOffset`: integer. Update: in place.
+    /// `HorizontalOffset`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-widget.html#cfn-bcm-dashboard-widget-horizontaloffset)
     pub fn horizontal_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HorizontalOffset", value.into_expr()), Phase) }
-    /// `Title`: text, required. Update: in place.
+    /// `Title`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-widget.html#cfn-bcm-dashboard-widget-title)
     pub fn title(self, value: impl Arg<str>) -> Widget<R0, Set> { Widget(put(self.0, "Title", value.into_expr()), Phase) }
-    /// `Width`: integer. Update: in place.
+    /// `Width`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-widget.html#cfn-bcm-dashboard-widget-width)
     pub fn width(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Width", value.into_expr()), Phase) }
 }
 impl Done for Widget { fn into_props(self) -> Bag { self.0 } }
@@ -319,9 +319,9 @@ impl WidgetConfig {
     pub fn new() -> WidgetConfig<Missing<super::required::DisplayConfig>, Missing<super::required::QueryParameters>> { WidgetConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> WidgetConfig<R0, R1> {
-    /// `DisplayConfig`: `DisplayConfig`, required. Update: in place.
+    /// `DisplayConfig`: `DisplayConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-widgetconfig.html#cfn-bcm-dashboard-widgetconfig-displayconfig)
     pub fn display_config(self, value: impl Arg<DisplayConfig>) -> WidgetConfig<Set, R1> { WidgetConfig(put(self.0, "DisplayConfig", value.into_expr()), Phase) }
-    /// `QueryParameters`: `QueryParameters`, required. Update: in place.
+    /// `QueryParameters`: `QueryParameters`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-widgetconfig.html#cfn-bcm-dashboard-widgetconfig-queryparameters)
     pub fn query_parameters(self, value: impl Arg<QueryParameters>) -> WidgetConfig<R0, Set> { WidgetConfig(put(self.0, "QueryParameters", value.into_expr()), Phase) }
 }
 impl Done for WidgetConfig { fn into_props(self) -> Bag { self.0 } }
@@ -349,13 +349,13 @@ impl CfnScheduledReport {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnScheduledReportProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcm-scheduledreport.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcm-scheduledreport.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `HealthStatus`: `HealthStatus`.
+    /// The attribute `HealthStatus`: `HealthStatus`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcm-scheduledreport.html#HealthStatus-fn::getatt)
     pub fn attr_health_status(&self) -> Val<scheduled_report::HealthStatus> { self.0.get_att("HealthStatus") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcm-scheduledreport.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnScheduledReport { fn node(&self) -> &Place { &self.0 } }
@@ -366,21 +366,21 @@ impl CfnScheduledReportProps {
     pub fn new() -> CfnScheduledReportProps<Missing<required::DashboardArn>, Missing<required::Name>, Missing<required::ScheduleConfig>, Missing<required::ScheduledReportExecutionRoleArn>> { CfnScheduledReportProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnScheduledReportProps<R0, R1, R2, R3> {
-    /// `DashboardArn`: text, required. Update: in place.
+    /// `DashboardArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcm-scheduledreport.html#cfn-bcm-scheduledreport-dashboardarn)
     pub fn dashboard_arn(self, value: impl Arg<str>) -> CfnScheduledReportProps<Set, R1, R2, R3> { CfnScheduledReportProps(put(self.0, "DashboardArn", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcm-scheduledreport.html#cfn-bcm-scheduledreport-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcm-scheduledreport.html#cfn-bcm-scheduledreport-name)
     pub fn name(self, value: impl Arg<str>) -> CfnScheduledReportProps<R0, Set, R2, R3> { CfnScheduledReportProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ScheduleConfig`: `ScheduleConfig`, required. Update: in place.
+    /// `ScheduleConfig`: `ScheduleConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcm-scheduledreport.html#cfn-bcm-scheduledreport-scheduleconfig)
     pub fn schedule_config(self, value: impl Arg<scheduled_report::ScheduleConfig>) -> CfnScheduledReportProps<R0, R1, Set, R3> { CfnScheduledReportProps(put(self.0, "ScheduleConfig", value.into_expr()), Phase) }
-    /// `ScheduledReportExecutionRoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `ScheduledReportExecutionRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcm-scheduledreport.html#cfn-bcm-scheduledreport-scheduledreportexecutionrolearn)
     pub fn scheduled_report_execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnScheduledReportProps<R0, R1, R2, Set> { CfnScheduledReportProps(put(self.0, "ScheduledReportExecutionRoleArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcm-scheduledreport.html#cfn-bcm-scheduledreport-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `WidgetDateRangeOverride`: `DateTimeRange`. Update: in place.
+    /// `WidgetDateRangeOverride`: `DateTimeRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcm-scheduledreport.html#cfn-bcm-scheduledreport-widgetdaterangeoverride)
     pub fn widget_date_range_override(self, value: impl Arg<scheduled_report::DateTimeRange>) -> Self { Self(put(self.0, "WidgetDateRangeOverride", value.into_expr()), Phase) }
-    /// `WidgetIds`: list of text. Update: in place.
+    /// `WidgetIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcm-scheduledreport.html#cfn-bcm-scheduledreport-widgetids)
     pub fn widget_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "WidgetIds", value.into_expr()), Phase) }
 }
 impl Done for CfnScheduledReportProps { fn into_props(self) -> Bag { self.0 } }
@@ -394,9 +394,9 @@ impl DateTimeRange {
     pub fn new() -> DateTimeRange<Missing<super::required::EndTime>, Missing<super::required::StartTime>> { DateTimeRange(Bag::default(), Phase) }
 }
 impl<R0, R1> DateTimeRange<R0, R1> {
-    /// `EndTime`: `DateTimeValue`, required. Update: in place.
+    /// `EndTime`: `DateTimeValue`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-scheduledreport-datetimerange.html#cfn-bcm-scheduledreport-datetimerange-endtime)
     pub fn end_time(self, value: impl Arg<DateTimeValue>) -> DateTimeRange<Set, R1> { DateTimeRange(put(self.0, "EndTime", value.into_expr()), Phase) }
-    /// `StartTime`: `DateTimeValue`, required. Update: in place.
+    /// `StartTime`: `DateTimeValue`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-scheduledreport-datetimerange.html#cfn-bcm-scheduledreport-datetimerange-starttime)
     pub fn start_time(self, value: impl Arg<DateTimeValue>) -> DateTimeRange<R0, Set> { DateTimeRange(put(self.0, "StartTime", value.into_expr()), Phase) }
 }
 impl Done for DateTimeRange { fn into_props(self) -> Bag { self.0 } }
@@ -407,9 +407,9 @@ impl DateTimeValue {
     pub fn new() -> DateTimeValue<Missing<super::required::Type>, Missing<super::required::Value>> { DateTimeValue(Bag::default(), Phase) }
 }
 impl<R0, R1> DateTimeValue<R0, R1> {
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-scheduledreport-datetimevalue.html#cfn-bcm-scheduledreport-datetimevalue-type)
     pub fn type_(self, value: impl Arg<Type>) -> DateTimeValue<Set, R1> { DateTimeValue(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-scheduledreport-datetimevalue.html#cfn-bcm-scheduledreport-datetimevalue-value)
     pub fn value(self, value: impl Arg<str>) -> DateTimeValue<R0, Set> { DateTimeValue(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for DateTimeValue { fn into_props(self) -> Bag { self.0 } }
@@ -420,9 +420,9 @@ impl HealthStatus {
     pub fn new() -> HealthStatus<Missing<super::required::StatusCode>> { HealthStatus(Bag::default(), Phase) }
 }
 impl<R0> HealthStatus<R0> {
-    /// `LastRefreshedAt`: text. Update: in place.
+    /// `LastRefreshedAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-scheduledreport-healthstatus.html#cfn-bcm-scheduledreport-healthstatus-lastrefreshedat)
     pub fn last_refreshed_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastRefreshedAt", value.into_expr()), Phase) }
-    /// `StatusCode`: `StatusCode`, required. Update: in place.
+    /// `StatusCode`: `StatusCode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-scheduledreport-healthstatus.html#cfn-bcm-scheduledreport-healthstatus-statuscode)
     pub fn status_code(self, value: impl Arg<StatusCode>) -> HealthStatus<Set> { HealthStatus(put(self.0, "StatusCode", value.into_expr()), Phase) }
 }
 impl Done for HealthStatus { fn into_props(self) -> Bag { self.0 } }
@@ -431,13 +431,13 @@ impl Done for HealthStatus { fn into_props(self) -> Bag { self.0 } }
 impl ScheduleConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ScheduleExpression`: text. Update: in place.
+    /// `ScheduleExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-scheduledreport-scheduleconfig.html#cfn-bcm-scheduledreport-scheduleconfig-scheduleexpression)
     pub fn schedule_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpression", value.into_expr())) }
-    /// `ScheduleExpressionTimeZone`: text. Update: in place.
+    /// `ScheduleExpressionTimeZone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-scheduledreport-scheduleconfig.html#cfn-bcm-scheduledreport-scheduleconfig-scheduleexpressiontimezone)
     pub fn schedule_expression_time_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpressionTimeZone", value.into_expr())) }
-    /// `SchedulePeriod`: `SchedulePeriod`. Update: in place.
+    /// `SchedulePeriod`: `SchedulePeriod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-scheduledreport-scheduleconfig.html#cfn-bcm-scheduledreport-scheduleconfig-scheduleperiod)
     pub fn schedule_period(self, value: impl Arg<SchedulePeriod>) -> Self { Self(put(self.0, "SchedulePeriod", value.into_expr())) }
-    /// `State`: `State`. Update: in place.
+    /// `State`: `State`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-scheduledreport-scheduleconfig.html#cfn-bcm-scheduledreport-scheduleconfig-state)
     pub fn state(self, value: impl Arg<State>) -> Self { Self(put(self.0, "State", value.into_expr())) }
 }
 impl Done for ScheduleConfig { fn into_props(self) -> Bag { self.0 } }
@@ -446,9 +446,9 @@ impl Done for ScheduleConfig { fn into_props(self) -> Bag { self.0 } }
 impl SchedulePeriod {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EndTime`: text. Update: in place.
+    /// `EndTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-scheduledreport-scheduleperiod.html#cfn-bcm-scheduledreport-scheduleperiod-endtime)
     pub fn end_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndTime", value.into_expr())) }
-    /// `StartTime`: text. Update: in place.
+    /// `StartTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-scheduledreport-scheduleperiod.html#cfn-bcm-scheduledreport-scheduleperiod-starttime)
     pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value.into_expr())) }
 }
 impl Done for SchedulePeriod { fn into_props(self) -> Bag { self.0 } }

@@ -13,9 +13,9 @@ impl CfnExport {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnExportProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ExportArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ExportArn`: `OtherArn`.
+    /// The attribute `ExportArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcmdataexports-export.html#ExportArn-fn::getatt)
     pub fn attr_export_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ExportArn") }
-    /// The attribute `Export.ExportArn`: `OtherArn`.
+    /// The attribute `Export.ExportArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcmdataexports-export.html#Export.ExportArn-fn::getatt)
     pub fn attr_export_export_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Export.ExportArn") }
 }
 impl Parent for CfnExport { fn node(&self) -> &Place { &self.0 } }
@@ -26,9 +26,9 @@ impl CfnExportProps {
     pub fn new() -> CfnExportProps<Missing<required::Export>> { CfnExportProps(Bag::default(), Phase) }
 }
 impl<R0> CfnExportProps<R0> {
-    /// `Export`: `Export`, required. Update: in place.
+    /// `Export`: `Export`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcmdataexports-export.html#cfn-bcmdataexports-export-export)
     pub fn export(self, value: impl Arg<export::Export>) -> CfnExportProps<Set> { CfnExportProps(put(self.0, "Export", value.into_expr()), Phase) }
-    /// `Tags`: list of `ResourceTag`. Update: in place.
+    /// `Tags`: list of `ResourceTag`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcmdataexports-export.html#cfn-bcmdataexports-export-tags)
     pub fn tags(self, value: impl Arg<Arr<export::ResourceTag>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnExportProps { fn into_props(self) -> Bag { self.0 } }
@@ -42,9 +42,9 @@ impl DataQuery {
     pub fn new() -> DataQuery<Missing<super::required::QueryStatement>> { DataQuery(Bag::default(), Phase) }
 }
 impl<R0> DataQuery<R0> {
-    /// `QueryStatement`: text, required. Update: in place.
+    /// `QueryStatement`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-dataquery.html#cfn-bcmdataexports-export-dataquery-querystatement)
     pub fn query_statement(self, value: impl Arg<str>) -> DataQuery<Set> { DataQuery(put(self.0, "QueryStatement", value.into_expr()), Phase) }
-    /// `TableConfigurations`: map of map of text. Update: in place.
+    /// `TableConfigurations`: map of map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-dataquery.html#cfn-bcmdataexports-export-dataquery-tableconfigurations)
     pub fn table_configurations(self, value: impl Arg<Dict<Dict<str>>>) -> Self { Self(put(self.0, "TableConfigurations", value.into_expr()), Phase) }
 }
 impl Done for DataQuery { fn into_props(self) -> Bag { self.0 } }
@@ -55,7 +55,7 @@ impl DestinationConfigurations {
     pub fn new() -> DestinationConfigurations<Missing<super::required::S3Destination>> { DestinationConfigurations(Bag::default(), Phase) }
 }
 impl<R0> DestinationConfigurations<R0> {
-    /// `S3Destination`: `S3Destination`, required. Update: in place.
+    /// `S3Destination`: `S3Destination`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-destinationconfigurations.html#cfn-bcmdataexports-export-destinationconfigurations-s3destination)
     pub fn s3_destination(self, value: impl Arg<S3Destination>) -> DestinationConfigurations<Set> { DestinationConfigurations(put(self.0, "S3Destination", value.into_expr()), Phase) }
 }
 impl Done for DestinationConfigurations { fn into_props(self) -> Bag { self.0 } }
@@ -66,17 +66,17 @@ impl Export {
     pub fn new() -> Export<Missing<super::required::DataQuery>, Missing<super::required::DestinationConfigurations>, Missing<super::required::Name>, Missing<super::required::RefreshCadence>> { Export(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> Export<R0, R1, R2, R3> {
-    /// `DataQuery`: `DataQuery`, required. Update: in place.
+    /// `DataQuery`: `DataQuery`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-export.html#cfn-bcmdataexports-export-export-dataquery)
     pub fn data_query(self, value: impl Arg<DataQuery>) -> Export<Set, R1, R2, R3> { Export(put(self.0, "DataQuery", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-export.html#cfn-bcmdataexports-export-export-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DestinationConfigurations`: `DestinationConfigurations`, required. Update: in place.
+    /// `DestinationConfigurations`: `DestinationConfigurations`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-export.html#cfn-bcmdataexports-export-export-destinationconfigurations)
     pub fn destination_configurations(self, value: impl Arg<DestinationConfigurations>) -> Export<R0, Set, R2, R3> { Export(put(self.0, "DestinationConfigurations", value.into_expr()), Phase) }
-    /// `ExportArn`: text. Update: in place.
+    /// `ExportArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-export.html#cfn-bcmdataexports-export-export-exportarn)
     pub fn export_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExportArn", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-export.html#cfn-bcmdataexports-export-export-name)
     pub fn name(self, value: impl Arg<str>) -> Export<R0, R1, Set, R3> { Export(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RefreshCadence`: `RefreshCadence`, required. Update: replacement.
+    /// `RefreshCadence`: `RefreshCadence`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-export.html#cfn-bcmdataexports-export-export-refreshcadence)
     pub fn refresh_cadence(self, value: impl Arg<RefreshCadence>) -> Export<R0, R1, R2, Set> { Export(put(self.0, "RefreshCadence", value.into_expr()), Phase) }
 }
 impl Done for Export { fn into_props(self) -> Bag { self.0 } }
@@ -87,7 +87,7 @@ impl RefreshCadence {
     pub fn new() -> RefreshCadence<Missing<super::required::Frequency>> { RefreshCadence(Bag::default(), Phase) }
 }
 impl<R0> RefreshCadence<R0> {
-    /// `Frequency`: `Frequency`, required. Update: replacement.
+    /// `Frequency`: `Frequency`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-refreshcadence.html#cfn-bcmdataexports-export-refreshcadence-frequency)
     pub fn frequency(self, value: impl Arg<Frequency>) -> RefreshCadence<Set> { RefreshCadence(put(self.0, "Frequency", value.into_expr()), Phase) }
 }
 impl Done for RefreshCadence { fn into_props(self) -> Bag { self.0 } }
@@ -98,9 +98,9 @@ impl ResourceTag {
     pub fn new() -> ResourceTag<Missing<super::required::Key>, Missing<super::required::Value>> { ResourceTag(Bag::default(), Phase) }
 }
 impl<R0, R1> ResourceTag<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-resourcetag.html#cfn-bcmdataexports-export-resourcetag-key)
     pub fn key(self, value: impl Arg<str>) -> ResourceTag<Set, R1> { ResourceTag(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-resourcetag.html#cfn-bcmdataexports-export-resourcetag-value)
     pub fn value(self, value: impl Arg<str>) -> ResourceTag<R0, Set> { ResourceTag(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ResourceTag { fn into_props(self) -> Bag { self.0 } }
@@ -111,15 +111,15 @@ impl S3Destination {
     pub fn new() -> S3Destination<Missing<super::required::S3Bucket>, Missing<super::required::S3OutputConfigurations>, Missing<super::required::S3Prefix>, Missing<super::required::S3Region>> { S3Destination(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> S3Destination<R0, R1, R2, R3> {
-    /// `S3Bucket`: `S3BucketName`, required. Update: in place.
+    /// `S3Bucket`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-s3destination.html#cfn-bcmdataexports-export-s3destination-s3bucket)
     pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> S3Destination<Set, R1, R2, R3> { S3Destination(put(self.0, "S3Bucket", value.into_expr()), Phase) }
-    /// `S3BucketOwner`: text. Update: in place.
+    /// `S3BucketOwner`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-s3destination.html#cfn-bcmdataexports-export-s3destination-s3bucketowner)
     pub fn s3_bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BucketOwner", value.into_expr()), Phase) }
-    /// `S3OutputConfigurations`: `S3OutputConfigurations`, required. Update: in place.
+    /// `S3OutputConfigurations`: `S3OutputConfigurations`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-s3destination.html#cfn-bcmdataexports-export-s3destination-s3outputconfigurations)
     pub fn s3_output_configurations(self, value: impl Arg<S3OutputConfigurations>) -> S3Destination<R0, Set, R2, R3> { S3Destination(put(self.0, "S3OutputConfigurations", value.into_expr()), Phase) }
-    /// `S3Prefix`: text, required. Update: in place.
+    /// `S3Prefix`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-s3destination.html#cfn-bcmdataexports-export-s3destination-s3prefix)
     pub fn s3_prefix(self, value: impl Arg<str>) -> S3Destination<R0, R1, Set, R3> { S3Destination(put(self.0, "S3Prefix", value.into_expr()), Phase) }
-    /// `S3Region`: text, required. Update: in place.
+    /// `S3Region`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-s3destination.html#cfn-bcmdataexports-export-s3destination-s3region)
     pub fn s3_region(self, value: impl Arg<str>) -> S3Destination<R0, R1, R2, Set> { S3Destination(put(self.0, "S3Region", value.into_expr()), Phase) }
 }
 impl Done for S3Destination { fn into_props(self) -> Bag { self.0 } }
@@ -130,13 +130,13 @@ impl S3OutputConfigurations {
     pub fn new() -> S3OutputConfigurations<Missing<super::required::Compression>, Missing<super::required::Format>, Missing<super::required::OutputType>, Missing<super::required::Overwrite>> { S3OutputConfigurations(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> S3OutputConfigurations<R0, R1, R2, R3> {
-    /// `Compression`: `Compression`, required. Update: in place.
+    /// `Compression`: `Compression`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-s3outputconfigurations.html#cfn-bcmdataexports-export-s3outputconfigurations-compression)
     pub fn compression(self, value: impl Arg<Compression>) -> S3OutputConfigurations<Set, R1, R2, R3> { S3OutputConfigurations(put(self.0, "Compression", value.into_expr()), Phase) }
-    /// `Format`: `Format`, required. Update: in place.
+    /// `Format`: `Format`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-s3outputconfigurations.html#cfn-bcmdataexports-export-s3outputconfigurations-format)
     pub fn format(self, value: impl Arg<Format>) -> S3OutputConfigurations<R0, Set, R2, R3> { S3OutputConfigurations(put(self.0, "Format", value.into_expr()), Phase) }
-    /// `OutputType`: `OutputType`, required. Update: in place.
+    /// `OutputType`: `OutputType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-s3outputconfigurations.html#cfn-bcmdataexports-export-s3outputconfigurations-outputtype)
     pub fn output_type(self, value: impl Arg<OutputType>) -> S3OutputConfigurations<R0, R1, Set, R3> { S3OutputConfigurations(put(self.0, "OutputType", value.into_expr()), Phase) }
-    /// `Overwrite`: `Overwrite`, required. Update: in place.
+    /// `Overwrite`: `Overwrite`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-s3outputconfigurations.html#cfn-bcmdataexports-export-s3outputconfigurations-overwrite)
     pub fn overwrite(self, value: impl Arg<Overwrite>) -> S3OutputConfigurations<R0, R1, R2, Set> { S3OutputConfigurations(put(self.0, "Overwrite", value.into_expr()), Phase) }
 }
 impl Done for S3OutputConfigurations { fn into_props(self) -> Bag { self.0 } }

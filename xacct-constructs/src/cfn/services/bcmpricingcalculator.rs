@@ -13,17 +13,17 @@ impl CfnBillScenario {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnBillScenarioProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcmpricingcalculator-billscenario.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `BillInterval`: `BillInterval`.
+    /// The attribute `BillInterval`: `BillInterval`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcmpricingcalculator-billscenario.html#BillInterval-fn::getatt)
     pub fn attr_bill_interval(&self) -> Val<bill_scenario::BillInterval> { self.0.get_att("BillInterval") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcmpricingcalculator-billscenario.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `FailureMessage`: text.
+    /// The attribute `FailureMessage`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcmpricingcalculator-billscenario.html#FailureMessage-fn::getatt)
     pub fn attr_failure_message(&self) -> Val<str> { self.0.get_att("FailureMessage") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcmpricingcalculator-billscenario.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcmpricingcalculator-billscenario.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnBillScenario { fn node(&self) -> &Place { &self.0 } }
@@ -32,15 +32,15 @@ impl Parent for CfnBillScenario { fn node(&self) -> &Place { &self.0 } }
 impl CfnBillScenarioProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CostCategoryGroupSharingPreferenceArn`: text. Update: in place.
+    /// `CostCategoryGroupSharingPreferenceArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcmpricingcalculator-billscenario.html#cfn-bcmpricingcalculator-billscenario-costcategorygroupsharingpreferencearn)
     pub fn cost_category_group_sharing_preference_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CostCategoryGroupSharingPreferenceArn", value.into_expr())) }
-    /// `ExpiresAt`: text. Update: in place.
+    /// `ExpiresAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcmpricingcalculator-billscenario.html#cfn-bcmpricingcalculator-billscenario-expiresat)
     pub fn expires_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpiresAt", value.into_expr())) }
-    /// `GroupSharingPreference`: `GroupSharingPreference`. Update: in place.
+    /// `GroupSharingPreference`: `GroupSharingPreference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcmpricingcalculator-billscenario.html#cfn-bcmpricingcalculator-billscenario-groupsharingpreference)
     pub fn group_sharing_preference(self, value: impl Arg<bill_scenario::GroupSharingPreference>) -> Self { Self(put(self.0, "GroupSharingPreference", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcmpricingcalculator-billscenario.html#cfn-bcmpricingcalculator-billscenario-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcmpricingcalculator-billscenario.html#cfn-bcmpricingcalculator-billscenario-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnBillScenarioProps { fn into_props(self) -> Bag { self.0 } }
@@ -52,9 +52,9 @@ use crate::cfn::support::*;
 impl BillInterval {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `End`: text. Update: in place.
+    /// `End`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmpricingcalculator-billscenario-billinterval.html#cfn-bcmpricingcalculator-billscenario-billinterval-end)
     pub fn end(self, value: impl Arg<str>) -> Self { Self(put(self.0, "End", value.into_expr())) }
-    /// `Start`: text. Update: in place.
+    /// `Start`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmpricingcalculator-billscenario-billinterval.html#cfn-bcmpricingcalculator-billscenario-billinterval-start)
     pub fn start(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Start", value.into_expr())) }
 }
 impl Done for BillInterval { fn into_props(self) -> Bag { self.0 } }
@@ -70,21 +70,21 @@ impl CfnWorkloadEstimate {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWorkloadEstimateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcmpricingcalculator-workloadestimate.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CostCurrency`: text.
+    /// The attribute `CostCurrency`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcmpricingcalculator-workloadestimate.html#CostCurrency-fn::getatt)
     pub fn attr_cost_currency(&self) -> Val<str> { self.0.get_att("CostCurrency") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcmpricingcalculator-workloadestimate.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `FailureMessage`: text.
+    /// The attribute `FailureMessage`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcmpricingcalculator-workloadestimate.html#FailureMessage-fn::getatt)
     pub fn attr_failure_message(&self) -> Val<str> { self.0.get_att("FailureMessage") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcmpricingcalculator-workloadestimate.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `RateTimestamp`: text.
+    /// The attribute `RateTimestamp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcmpricingcalculator-workloadestimate.html#RateTimestamp-fn::getatt)
     pub fn attr_rate_timestamp(&self) -> Val<str> { self.0.get_att("RateTimestamp") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcmpricingcalculator-workloadestimate.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `TotalCost`: number.
+    /// The attribute `TotalCost`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcmpricingcalculator-workloadestimate.html#TotalCost-fn::getatt)
     pub fn attr_total_cost(&self) -> Val<f64> { self.0.get_att("TotalCost") }
 }
 impl Parent for CfnWorkloadEstimate { fn node(&self) -> &Place { &self.0 } }
@@ -95,13 +95,13 @@ impl CfnWorkloadEstimateProps {
     pub fn new() -> CfnWorkloadEstimateProps<Missing<required::Name>> { CfnWorkloadEstimateProps(Bag::default(), Phase) }
 }
 impl<R0> CfnWorkloadEstimateProps<R0> {
-    /// `ExpiresAt`: text. Update: in place.
+    /// `ExpiresAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcmpricingcalculator-workloadestimate.html#cfn-bcmpricingcalculator-workloadestimate-expiresat)
     pub fn expires_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpiresAt", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcmpricingcalculator-workloadestimate.html#cfn-bcmpricingcalculator-workloadestimate-name)
     pub fn name(self, value: impl Arg<str>) -> CfnWorkloadEstimateProps<Set> { CfnWorkloadEstimateProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RateType`: `RateType`. Update: replacement.
+    /// `RateType`: `RateType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcmpricingcalculator-workloadestimate.html#cfn-bcmpricingcalculator-workloadestimate-ratetype)
     pub fn rate_type(self, value: impl Arg<workload_estimate::RateType>) -> Self { Self(put(self.0, "RateType", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcmpricingcalculator-workloadestimate.html#cfn-bcmpricingcalculator-workloadestimate-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnWorkloadEstimateProps { fn into_props(self) -> Bag { self.0 } }

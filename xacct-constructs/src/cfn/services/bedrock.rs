@@ -13,23 +13,23 @@ impl CfnAgent {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAgentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AgentId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AgentArn`: `OtherArn`.
+    /// The attribute `AgentArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html#AgentArn-fn::getatt)
     pub fn attr_agent_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AgentArn") }
-    /// The attribute `AgentId`: text.
+    /// The attribute `AgentId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html#AgentId-fn::getatt)
     pub fn attr_agent_id(&self) -> Val<str> { self.0.get_att("AgentId") }
-    /// The attribute `AgentStatus`: text.
+    /// The attribute `AgentStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html#AgentStatus-fn::getatt)
     pub fn attr_agent_status(&self) -> Val<str> { self.0.get_att("AgentStatus") }
-    /// The attribute `AgentVersion`: text.
+    /// The attribute `AgentVersion`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html#AgentVersion-fn::getatt)
     pub fn attr_agent_version(&self) -> Val<str> { self.0.get_att("AgentVersion") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `FailureReasons`: list of text.
+    /// The attribute `FailureReasons`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html#FailureReasons-fn::getatt)
     pub fn attr_failure_reasons(&self) -> Val<Arr<str>> { self.0.get_att("FailureReasons") }
-    /// The attribute `PreparedAt`: text.
+    /// The attribute `PreparedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html#PreparedAt-fn::getatt)
     pub fn attr_prepared_at(&self) -> Val<str> { self.0.get_att("PreparedAt") }
-    /// The attribute `RecommendedActions`: list of text.
+    /// The attribute `RecommendedActions`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html#RecommendedActions-fn::getatt)
     pub fn attr_recommended_actions(&self) -> Val<Arr<str>> { self.0.get_att("RecommendedActions") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnAgent { fn node(&self) -> &Place { &self.0 } }
@@ -40,45 +40,45 @@ impl CfnAgentProps {
     pub fn new() -> CfnAgentProps<Missing<required::AgentName>> { CfnAgentProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAgentProps<R0> {
-    /// `ActionGroups`: list of `AgentActionGroup`. Update: in place.
+    /// `ActionGroups`: list of `AgentActionGroup`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html#cfn-bedrock-agent-actiongroups)
     pub fn action_groups(self, value: impl Arg<Arr<agent::AgentActionGroup>>) -> Self { Self(put(self.0, "ActionGroups", value.into_expr()), Phase) }
-    /// `AgentCollaboration`: `AgentCollaboration`. Update: in place.
+    /// `AgentCollaboration`: `AgentCollaboration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html#cfn-bedrock-agent-agentcollaboration)
     pub fn agent_collaboration(self, value: impl Arg<agent::AgentCollaboration>) -> Self { Self(put(self.0, "AgentCollaboration", value.into_expr()), Phase) }
-    /// `AgentCollaborators`: list of `AgentCollaborator`. Update: in place.
+    /// `AgentCollaborators`: list of `AgentCollaborator`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html#cfn-bedrock-agent-agentcollaborators)
     pub fn agent_collaborators(self, value: impl Arg<Arr<agent::AgentCollaborator>>) -> Self { Self(put(self.0, "AgentCollaborators", value.into_expr()), Phase) }
-    /// `AgentName`: text, required. Update: in place.
+    /// `AgentName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html#cfn-bedrock-agent-agentname)
     pub fn agent_name(self, value: impl Arg<str>) -> CfnAgentProps<Set> { CfnAgentProps(put(self.0, "AgentName", value.into_expr()), Phase) }
-    /// `AgentResourceRoleArn`: `IamRoleArn`. Update: in place.
+    /// `AgentResourceRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html#cfn-bedrock-agent-agentresourcerolearn)
     pub fn agent_resource_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "AgentResourceRoleArn", value.into_expr()), Phase) }
-    /// `AutoPrepare`: boolean. Update: in place.
+    /// `AutoPrepare`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html#cfn-bedrock-agent-autoprepare)
     pub fn auto_prepare(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoPrepare", value.into_expr()), Phase) }
-    /// `CustomOrchestration`: `CustomOrchestration`. Update: in place.
+    /// `CustomOrchestration`: `CustomOrchestration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html#cfn-bedrock-agent-customorchestration)
     pub fn custom_orchestration(self, value: impl Arg<agent::CustomOrchestration>) -> Self { Self(put(self.0, "CustomOrchestration", value.into_expr()), Phase) }
-    /// `CustomerEncryptionKeyArn`: text. Update: in place.
+    /// `CustomerEncryptionKeyArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html#cfn-bedrock-agent-customerencryptionkeyarn)
     pub fn customer_encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerEncryptionKeyArn", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html#cfn-bedrock-agent-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `FoundationModel`: text. Update: in place.
+    /// `FoundationModel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html#cfn-bedrock-agent-foundationmodel)
     pub fn foundation_model(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FoundationModel", value.into_expr()), Phase) }
-    /// `GuardrailConfiguration`: `GuardrailConfiguration`. Update: in place.
+    /// `GuardrailConfiguration`: `GuardrailConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html#cfn-bedrock-agent-guardrailconfiguration)
     pub fn guardrail_configuration(self, value: impl Arg<agent::GuardrailConfiguration>) -> Self { Self(put(self.0, "GuardrailConfiguration", value.into_expr()), Phase) }
-    /// `IdleSessionTTLInSeconds`: number. Update: in place.
+    /// `IdleSessionTTLInSeconds`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html#cfn-bedrock-agent-idlesessionttlinseconds)
     pub fn idle_session_ttl_in_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "IdleSessionTTLInSeconds", value.into_expr()), Phase) }
-    /// `Instruction`: text. Update: in place.
+    /// `Instruction`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html#cfn-bedrock-agent-instruction)
     pub fn instruction(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Instruction", value.into_expr()), Phase) }
-    /// `KnowledgeBases`: list of `AgentKnowledgeBase`. Update: in place.
+    /// `KnowledgeBases`: list of `AgentKnowledgeBase`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html#cfn-bedrock-agent-knowledgebases)
     pub fn knowledge_bases(self, value: impl Arg<Arr<agent::AgentKnowledgeBase>>) -> Self { Self(put(self.0, "KnowledgeBases", value.into_expr()), Phase) }
-    /// `MemoryConfiguration`: `MemoryConfiguration`. Update: in place.
+    /// `MemoryConfiguration`: `MemoryConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html#cfn-bedrock-agent-memoryconfiguration)
     pub fn memory_configuration(self, value: impl Arg<agent::MemoryConfiguration>) -> Self { Self(put(self.0, "MemoryConfiguration", value.into_expr()), Phase) }
-    /// `OrchestrationType`: `OrchestrationType`. Update: in place.
+    /// `OrchestrationType`: `OrchestrationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html#cfn-bedrock-agent-orchestrationtype)
     pub fn orchestration_type(self, value: impl Arg<agent::OrchestrationType>) -> Self { Self(put(self.0, "OrchestrationType", value.into_expr()), Phase) }
-    /// `PromptOverrideConfiguration`: `PromptOverrideConfiguration`. Update: in place.
+    /// `PromptOverrideConfiguration`: `PromptOverrideConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html#cfn-bedrock-agent-promptoverrideconfiguration)
     pub fn prompt_override_configuration(self, value: impl Arg<agent::PromptOverrideConfiguration>) -> Self { Self(put(self.0, "PromptOverrideConfiguration", value.into_expr()), Phase) }
-    /// `SkipResourceInUseCheckOnDelete`: boolean. Update: in place.
+    /// `SkipResourceInUseCheckOnDelete`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html#cfn-bedrock-agent-skipresourceinusecheckondelete)
     pub fn skip_resource_in_use_check_on_delete(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SkipResourceInUseCheckOnDelete", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html#cfn-bedrock-agent-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TestAliasTags`: map of text. Update: in place.
+    /// `TestAliasTags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html#cfn-bedrock-agent-testaliastags)
     pub fn test_alias_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "TestAliasTags", value.into_expr()), Phase) }
 }
 impl Done for CfnAgentProps { fn into_props(self) -> Bag { self.0 } }
@@ -90,9 +90,9 @@ use crate::cfn::support::*;
 impl APISchema {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Payload`: text. Update: in place.
+    /// `Payload`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-apischema.html#cfn-bedrock-agent-apischema-payload)
     pub fn payload(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Payload", value.into_expr())) }
-    /// `S3`: `S3Identifier`. Update: in place.
+    /// `S3`: `S3Identifier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-apischema.html#cfn-bedrock-agent-apischema-s3)
     pub fn s3(self, value: impl Arg<S3Identifier>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
 }
 impl Done for APISchema { fn into_props(self) -> Bag { self.0 } }
@@ -101,9 +101,9 @@ impl Done for APISchema { fn into_props(self) -> Bag { self.0 } }
 impl ActionGroupExecutor {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CustomControl`: `CustomControl`. Update: in place.
+    /// `CustomControl`: `CustomControl`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-actiongroupexecutor.html#cfn-bedrock-agent-actiongroupexecutor-customcontrol)
     pub fn custom_control(self, value: impl Arg<CustomControl>) -> Self { Self(put(self.0, "CustomControl", value.into_expr())) }
-    /// `Lambda`: text. Update: in place.
+    /// `Lambda`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-actiongroupexecutor.html#cfn-bedrock-agent-actiongroupexecutor-lambda)
     pub fn lambda(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Lambda", value.into_expr())) }
 }
 impl Done for ActionGroupExecutor { fn into_props(self) -> Bag { self.0 } }
@@ -114,21 +114,21 @@ impl AgentActionGroup {
     pub fn new() -> AgentActionGroup<Missing<super::required::ActionGroupName>> { AgentActionGroup(Bag::default(), Phase) }
 }
 impl<R0> AgentActionGroup<R0> {
-    /// `ActionGroupExecutor`: `ActionGroupExecutor`. Update: in place.
+    /// `ActionGroupExecutor`: `ActionGroupExecutor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-agentactiongroup.html#cfn-bedrock-agent-agentactiongroup-actiongroupexecutor)
     pub fn action_group_executor(self, value: impl Arg<ActionGroupExecutor>) -> Self { Self(put(self.0, "ActionGroupExecutor", value.into_expr()), Phase) }
-    /// `ActionGroupName`: text, required. Update: in place.
+    /// `ActionGroupName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-agentactiongroup.html#cfn-bedrock-agent-agentactiongroup-actiongroupname)
     pub fn action_group_name(self, value: impl Arg<str>) -> AgentActionGroup<Set> { AgentActionGroup(put(self.0, "ActionGroupName", value.into_expr()), Phase) }
-    /// `ActionGroupState`: `ActionGroupState`. Update: in place.
+    /// `ActionGroupState`: `ActionGroupState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-agentactiongroup.html#cfn-bedrock-agent-agentactiongroup-actiongroupstate)
     pub fn action_group_state(self, value: impl Arg<ActionGroupState>) -> Self { Self(put(self.0, "ActionGroupState", value.into_expr()), Phase) }
-    /// `ApiSchema`: `APISchema`. Update: in place.
+    /// `ApiSchema`: `APISchema`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-agentactiongroup.html#cfn-bedrock-agent-agentactiongroup-apischema)
     pub fn api_schema(self, value: impl Arg<APISchema>) -> Self { Self(put(self.0, "ApiSchema", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-agentactiongroup.html#cfn-bedrock-agent-agentactiongroup-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `FunctionSchema`: `FunctionSchema`. Update: in place.
+    /// `FunctionSchema`: `FunctionSchema`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-agentactiongroup.html#cfn-bedrock-agent-agentactiongroup-functionschema)
     pub fn function_schema(self, value: impl Arg<FunctionSchema>) -> Self { Self(put(self.0, "FunctionSchema", value.into_expr()), Phase) }
-    /// `ParentActionGroupSignature`: `ParentActionGroupSignature`. Update: in place.
+    /// `ParentActionGroupSignature`: `ParentActionGroupSignature`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-agentactiongroup.html#cfn-bedrock-agent-agentactiongroup-parentactiongroupsignature)
     pub fn parent_action_group_signature(self, value: impl Arg<ParentActionGroupSignature>) -> Self { Self(put(self.0, "ParentActionGroupSignature", value.into_expr()), Phase) }
-    /// `SkipResourceInUseCheckOnDelete`: boolean. Update: in place.
+    /// `SkipResourceInUseCheckOnDelete`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-agentactiongroup.html#cfn-bedrock-agent-agentactiongroup-skipresourceinusecheckondelete)
     pub fn skip_resource_in_use_check_on_delete(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SkipResourceInUseCheckOnDelete", value.into_expr()), Phase) }
 }
 impl Done for AgentActionGroup { fn into_props(self) -> Bag { self.0 } }
@@ -139,13 +139,13 @@ impl AgentCollaborator {
     pub fn new() -> AgentCollaborator<Missing<super::required::AgentDescriptor>, Missing<super::required::CollaborationInstruction>, Missing<super::required::CollaboratorName>> { AgentCollaborator(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> AgentCollaborator<R0, R1, R2> {
-    /// `AgentDescriptor`: `AgentDescriptor`, required. Update: in place.
+    /// `AgentDescriptor`: `AgentDescriptor`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-agentcollaborator.html#cfn-bedrock-agent-agentcollaborator-agentdescriptor)
     pub fn agent_descriptor(self, value: impl Arg<AgentDescriptor>) -> AgentCollaborator<Set, R1, R2> { AgentCollaborator(put(self.0, "AgentDescriptor", value.into_expr()), Phase) }
-    /// `CollaborationInstruction`: text, required. Update: in place.
+    /// `CollaborationInstruction`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-agentcollaborator.html#cfn-bedrock-agent-agentcollaborator-collaborationinstruction)
     pub fn collaboration_instruction(self, value: impl Arg<str>) -> AgentCollaborator<R0, Set, R2> { AgentCollaborator(put(self.0, "CollaborationInstruction", value.into_expr()), Phase) }
-    /// `CollaboratorName`: text, required. Update: in place.
+    /// `CollaboratorName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-agentcollaborator.html#cfn-bedrock-agent-agentcollaborator-collaboratorname)
     pub fn collaborator_name(self, value: impl Arg<str>) -> AgentCollaborator<R0, R1, Set> { AgentCollaborator(put(self.0, "CollaboratorName", value.into_expr()), Phase) }
-    /// `RelayConversationHistory`: `RelayConversationHistory`. Update: in place.
+    /// `RelayConversationHistory`: `RelayConversationHistory`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-agentcollaborator.html#cfn-bedrock-agent-agentcollaborator-relayconversationhistory)
     pub fn relay_conversation_history(self, value: impl Arg<RelayConversationHistory>) -> Self { Self(put(self.0, "RelayConversationHistory", value.into_expr()), Phase) }
 }
 impl Done for AgentCollaborator { fn into_props(self) -> Bag { self.0 } }
@@ -154,7 +154,7 @@ impl Done for AgentCollaborator { fn into_props(self) -> Bag { self.0 } }
 impl AgentDescriptor {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AliasArn`: text. Update: in place.
+    /// `AliasArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-agentdescriptor.html#cfn-bedrock-agent-agentdescriptor-aliasarn)
     pub fn alias_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AliasArn", value.into_expr())) }
 }
 impl Done for AgentDescriptor { fn into_props(self) -> Bag { self.0 } }
@@ -165,11 +165,11 @@ impl AgentKnowledgeBase {
     pub fn new() -> AgentKnowledgeBase<Missing<super::required::Description>, Missing<super::required::KnowledgeBaseId>> { AgentKnowledgeBase(Bag::default(), Phase) }
 }
 impl<R0, R1> AgentKnowledgeBase<R0, R1> {
-    /// `Description`: text, required. Update: in place.
+    /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-agentknowledgebase.html#cfn-bedrock-agent-agentknowledgebase-description)
     pub fn description(self, value: impl Arg<str>) -> AgentKnowledgeBase<Set, R1> { AgentKnowledgeBase(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `KnowledgeBaseId`: text, required. Update: in place.
+    /// `KnowledgeBaseId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-agentknowledgebase.html#cfn-bedrock-agent-agentknowledgebase-knowledgebaseid)
     pub fn knowledge_base_id(self, value: impl Arg<str>) -> AgentKnowledgeBase<R0, Set> { AgentKnowledgeBase(put(self.0, "KnowledgeBaseId", value.into_expr()), Phase) }
-    /// `KnowledgeBaseState`: `KnowledgeBaseState`. Update: in place.
+    /// `KnowledgeBaseState`: `KnowledgeBaseState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-agentknowledgebase.html#cfn-bedrock-agent-agentknowledgebase-knowledgebasestate)
     pub fn knowledge_base_state(self, value: impl Arg<KnowledgeBaseState>) -> Self { Self(put(self.0, "KnowledgeBaseState", value.into_expr()), Phase) }
 }
 impl Done for AgentKnowledgeBase { fn into_props(self) -> Bag { self.0 } }
@@ -178,7 +178,7 @@ impl Done for AgentKnowledgeBase { fn into_props(self) -> Bag { self.0 } }
 impl CustomOrchestration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Executor`: `OrchestrationExecutor`. Update: in place.
+    /// `Executor`: `OrchestrationExecutor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-customorchestration.html#cfn-bedrock-agent-customorchestration-executor)
     pub fn executor(self, value: impl Arg<OrchestrationExecutor>) -> Self { Self(put(self.0, "Executor", value.into_expr())) }
 }
 impl Done for CustomOrchestration { fn into_props(self) -> Bag { self.0 } }
@@ -189,13 +189,13 @@ impl Function {
     pub fn new() -> Function<Missing<super::required::Name>> { Function(Bag::default(), Phase) }
 }
 impl<R0> Function<R0> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-function.html#cfn-bedrock-agent-function-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-function.html#cfn-bedrock-agent-function-name)
     pub fn name(self, value: impl Arg<str>) -> Function<Set> { Function(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Parameters`: map of `ParameterDetail`. Update: in place.
+    /// `Parameters`: map of `ParameterDetail`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-function.html#cfn-bedrock-agent-function-parameters)
     pub fn parameters(self, value: impl Arg<Dict<ParameterDetail>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
-    /// `RequireConfirmation`: `RequireConfirmation`. Update: in place.
+    /// `RequireConfirmation`: `RequireConfirmation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-function.html#cfn-bedrock-agent-function-requireconfirmation)
     pub fn require_confirmation(self, value: impl Arg<RequireConfirmation>) -> Self { Self(put(self.0, "RequireConfirmation", value.into_expr()), Phase) }
 }
 impl Done for Function { fn into_props(self) -> Bag { self.0 } }
@@ -206,7 +206,7 @@ impl FunctionSchema {
     pub fn new() -> FunctionSchema<Missing<super::required::Functions>> { FunctionSchema(Bag::default(), Phase) }
 }
 impl<R0> FunctionSchema<R0> {
-    /// `Functions`: list of `Function`, required. Update: in place.
+    /// `Functions`: list of `Function`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-functionschema.html#cfn-bedrock-agent-functionschema-functions)
     pub fn functions(self, value: impl Arg<Arr<Function>>) -> FunctionSchema<Set> { FunctionSchema(put(self.0, "Functions", value.into_expr()), Phase) }
 }
 impl Done for FunctionSchema { fn into_props(self) -> Bag { self.0 } }
@@ -215,9 +215,9 @@ impl Done for FunctionSchema { fn into_props(self) -> Bag { self.0 } }
 impl GuardrailConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `GuardrailIdentifier`: text. Update: in place.
+    /// `GuardrailIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-guardrailconfiguration.html#cfn-bedrock-agent-guardrailconfiguration-guardrailidentifier)
     pub fn guardrail_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GuardrailIdentifier", value.into_expr())) }
-    /// `GuardrailVersion`: text. Update: in place.
+    /// `GuardrailVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-guardrailconfiguration.html#cfn-bedrock-agent-guardrailconfiguration-guardrailversion)
     pub fn guardrail_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GuardrailVersion", value.into_expr())) }
 }
 impl Done for GuardrailConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -226,15 +226,15 @@ impl Done for GuardrailConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl InferenceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MaximumLength`: number. Update: in place.
+    /// `MaximumLength`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-inferenceconfiguration.html#cfn-bedrock-agent-inferenceconfiguration-maximumlength)
     pub fn maximum_length(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaximumLength", value.into_expr())) }
-    /// `StopSequences`: list of text. Update: in place.
+    /// `StopSequences`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-inferenceconfiguration.html#cfn-bedrock-agent-inferenceconfiguration-stopsequences)
     pub fn stop_sequences(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StopSequences", value.into_expr())) }
-    /// `Temperature`: number. Update: in place.
+    /// `Temperature`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-inferenceconfiguration.html#cfn-bedrock-agent-inferenceconfiguration-temperature)
     pub fn temperature(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Temperature", value.into_expr())) }
-    /// `TopK`: number. Update: in place.
+    /// `TopK`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-inferenceconfiguration.html#cfn-bedrock-agent-inferenceconfiguration-topk)
     pub fn top_k(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopK", value.into_expr())) }
-    /// `TopP`: number. Update: in place.
+    /// `TopP`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-inferenceconfiguration.html#cfn-bedrock-agent-inferenceconfiguration-topp)
     pub fn top_p(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopP", value.into_expr())) }
 }
 impl Done for InferenceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -243,11 +243,11 @@ impl Done for InferenceConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl MemoryConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EnabledMemoryTypes`: list of `EnabledMemoryTypes`. Update: in place.
+    /// `EnabledMemoryTypes`: list of `EnabledMemoryTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-memoryconfiguration.html#cfn-bedrock-agent-memoryconfiguration-enabledmemorytypes)
     pub fn enabled_memory_types(self, value: impl Arg<Arr<EnabledMemoryTypes>>) -> Self { Self(put(self.0, "EnabledMemoryTypes", value.into_expr())) }
-    /// `SessionSummaryConfiguration`: `SessionSummaryConfiguration`. Update: in place.
+    /// `SessionSummaryConfiguration`: `SessionSummaryConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-memoryconfiguration.html#cfn-bedrock-agent-memoryconfiguration-sessionsummaryconfiguration)
     pub fn session_summary_configuration(self, value: impl Arg<SessionSummaryConfiguration>) -> Self { Self(put(self.0, "SessionSummaryConfiguration", value.into_expr())) }
-    /// `StorageDays`: number. Update: in place.
+    /// `StorageDays`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-memoryconfiguration.html#cfn-bedrock-agent-memoryconfiguration-storagedays)
     pub fn storage_days(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "StorageDays", value.into_expr())) }
 }
 impl Done for MemoryConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -258,7 +258,7 @@ impl OrchestrationExecutor {
     pub fn new() -> OrchestrationExecutor<Missing<super::required::Lambda>> { OrchestrationExecutor(Bag::default(), Phase) }
 }
 impl<R0> OrchestrationExecutor<R0> {
-    /// `Lambda`: text, required. Update: in place.
+    /// `Lambda`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-orchestrationexecutor.html#cfn-bedrock-agent-orchestrationexecutor-lambda)
     pub fn lambda(self, value: impl Arg<str>) -> OrchestrationExecutor<Set> { OrchestrationExecutor(put(self.0, "Lambda", value.into_expr()), Phase) }
 }
 impl Done for OrchestrationExecutor { fn into_props(self) -> Bag { self.0 } }
@@ -269,11 +269,11 @@ impl ParameterDetail {
     pub fn new() -> ParameterDetail<Missing<super::required::Type>> { ParameterDetail(Bag::default(), Phase) }
 }
 impl<R0> ParameterDetail<R0> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-parameterdetail.html#cfn-bedrock-agent-parameterdetail-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Required`: boolean. Update: in place.
+    /// `Required`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-parameterdetail.html#cfn-bedrock-agent-parameterdetail-required)
     pub fn required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Required", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-parameterdetail.html#cfn-bedrock-agent-parameterdetail-type)
     pub fn type_(self, value: impl Arg<Type>) -> ParameterDetail<Set> { ParameterDetail(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ParameterDetail { fn into_props(self) -> Bag { self.0 } }
@@ -282,21 +282,21 @@ impl Done for ParameterDetail { fn into_props(self) -> Bag { self.0 } }
 impl PromptConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AdditionalModelRequestFields`: JSON. Update: in place.
+    /// `AdditionalModelRequestFields`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-promptconfiguration.html#cfn-bedrock-agent-promptconfiguration-additionalmodelrequestfields)
     pub fn additional_model_request_fields(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AdditionalModelRequestFields", value.into_expr())) }
-    /// `BasePromptTemplate`: text. Update: in place.
+    /// `BasePromptTemplate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-promptconfiguration.html#cfn-bedrock-agent-promptconfiguration-baseprompttemplate)
     pub fn base_prompt_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BasePromptTemplate", value.into_expr())) }
-    /// `FoundationModel`: text. Update: in place.
+    /// `FoundationModel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-promptconfiguration.html#cfn-bedrock-agent-promptconfiguration-foundationmodel)
     pub fn foundation_model(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FoundationModel", value.into_expr())) }
-    /// `InferenceConfiguration`: `InferenceConfiguration`. Update: in place.
+    /// `InferenceConfiguration`: `InferenceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-promptconfiguration.html#cfn-bedrock-agent-promptconfiguration-inferenceconfiguration)
     pub fn inference_configuration(self, value: impl Arg<InferenceConfiguration>) -> Self { Self(put(self.0, "InferenceConfiguration", value.into_expr())) }
-    /// `ParserMode`: `ParserMode`. Update: in place.
+    /// `ParserMode`: `ParserMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-promptconfiguration.html#cfn-bedrock-agent-promptconfiguration-parsermode)
     pub fn parser_mode(self, value: impl Arg<ParserMode>) -> Self { Self(put(self.0, "ParserMode", value.into_expr())) }
-    /// `PromptCreationMode`: `PromptCreationMode`. Update: in place.
+    /// `PromptCreationMode`: `PromptCreationMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-promptconfiguration.html#cfn-bedrock-agent-promptconfiguration-promptcreationmode)
     pub fn prompt_creation_mode(self, value: impl Arg<PromptCreationMode>) -> Self { Self(put(self.0, "PromptCreationMode", value.into_expr())) }
-    /// `PromptState`: `PromptState`. Update: in place.
+    /// `PromptState`: `PromptState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-promptconfiguration.html#cfn-bedrock-agent-promptconfiguration-promptstate)
     pub fn prompt_state(self, value: impl Arg<PromptState>) -> Self { Self(put(self.0, "PromptState", value.into_expr())) }
-    /// `PromptType`: `PromptType`. Update: in place.
+    /// `PromptType`: `PromptType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-promptconfiguration.html#cfn-bedrock-agent-promptconfiguration-prompttype)
     pub fn prompt_type(self, value: impl Arg<PromptType>) -> Self { Self(put(self.0, "PromptType", value.into_expr())) }
 }
 impl Done for PromptConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -307,9 +307,9 @@ impl PromptOverrideConfiguration {
     pub fn new() -> PromptOverrideConfiguration<Missing<super::required::PromptConfigurations>> { PromptOverrideConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PromptOverrideConfiguration<R0> {
-    /// `OverrideLambda`: text. Update: in place.
+    /// `OverrideLambda`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-promptoverrideconfiguration.html#cfn-bedrock-agent-promptoverrideconfiguration-overridelambda)
     pub fn override_lambda(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OverrideLambda", value.into_expr()), Phase) }
-    /// `PromptConfigurations`: list of `PromptConfiguration`, required. Update: in place.
+    /// `PromptConfigurations`: list of `PromptConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-promptoverrideconfiguration.html#cfn-bedrock-agent-promptoverrideconfiguration-promptconfigurations)
     pub fn prompt_configurations(self, value: impl Arg<Arr<PromptConfiguration>>) -> PromptOverrideConfiguration<Set> { PromptOverrideConfiguration(put(self.0, "PromptConfigurations", value.into_expr()), Phase) }
 }
 impl Done for PromptOverrideConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -318,9 +318,9 @@ impl Done for PromptOverrideConfiguration { fn into_props(self) -> Bag { self.0 
 impl S3Identifier {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `S3BucketName`: text. Update: in place.
+    /// `S3BucketName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-s3identifier.html#cfn-bedrock-agent-s3identifier-s3bucketname)
     pub fn s3_bucket_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BucketName", value.into_expr())) }
-    /// `S3ObjectKey`: text. Update: in place.
+    /// `S3ObjectKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-s3identifier.html#cfn-bedrock-agent-s3identifier-s3objectkey)
     pub fn s3_object_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3ObjectKey", value.into_expr())) }
 }
 impl Done for S3Identifier { fn into_props(self) -> Bag { self.0 } }
@@ -329,7 +329,7 @@ impl Done for S3Identifier { fn into_props(self) -> Bag { self.0 } }
 impl SessionSummaryConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MaxRecentSessions`: number. Update: in place.
+    /// `MaxRecentSessions`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-sessionsummaryconfiguration.html#cfn-bedrock-agent-sessionsummaryconfiguration-maxrecentsessions)
     pub fn max_recent_sessions(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxRecentSessions", value.into_expr())) }
 }
 impl Done for SessionSummaryConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -371,17 +371,17 @@ impl CfnAgentAlias {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAgentAliasProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AgentAliasArn`: `OtherArn`.
+    /// The attribute `AgentAliasArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agentalias.html#AgentAliasArn-fn::getatt)
     pub fn attr_agent_alias_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AgentAliasArn") }
-    /// The attribute `AgentAliasHistoryEvents`: list of `AgentAliasHistoryEvent`.
+    /// The attribute `AgentAliasHistoryEvents`: list of `AgentAliasHistoryEvent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agentalias.html#AgentAliasHistoryEvents-fn::getatt)
     pub fn attr_agent_alias_history_events(&self) -> Val<Arr<agent_alias::AgentAliasHistoryEvent>> { self.0.get_att("AgentAliasHistoryEvents") }
-    /// The attribute `AgentAliasId`: text.
+    /// The attribute `AgentAliasId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agentalias.html#AgentAliasId-fn::getatt)
     pub fn attr_agent_alias_id(&self) -> Val<str> { self.0.get_att("AgentAliasId") }
-    /// The attribute `AgentAliasStatus`: text.
+    /// The attribute `AgentAliasStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agentalias.html#AgentAliasStatus-fn::getatt)
     pub fn attr_agent_alias_status(&self) -> Val<str> { self.0.get_att("AgentAliasStatus") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agentalias.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agentalias.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnAgentAlias { fn node(&self) -> &Place { &self.0 } }
@@ -392,15 +392,15 @@ impl CfnAgentAliasProps {
     pub fn new() -> CfnAgentAliasProps<Missing<required::AgentAliasName>, Missing<required::AgentId>> { CfnAgentAliasProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAgentAliasProps<R0, R1> {
-    /// `AgentAliasName`: text, required. Update: in place.
+    /// `AgentAliasName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agentalias.html#cfn-bedrock-agentalias-agentaliasname)
     pub fn agent_alias_name(self, value: impl Arg<str>) -> CfnAgentAliasProps<Set, R1> { CfnAgentAliasProps(put(self.0, "AgentAliasName", value.into_expr()), Phase) }
-    /// `AgentId`: text, required. Update: replacement.
+    /// `AgentId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agentalias.html#cfn-bedrock-agentalias-agentid)
     pub fn agent_id(self, value: impl Arg<str>) -> CfnAgentAliasProps<R0, Set> { CfnAgentAliasProps(put(self.0, "AgentId", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agentalias.html#cfn-bedrock-agentalias-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `RoutingConfiguration`: list of `AgentAliasRoutingConfigurationListItem`. Update: in place.
+    /// `RoutingConfiguration`: list of `AgentAliasRoutingConfigurationListItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agentalias.html#cfn-bedrock-agentalias-routingconfiguration)
     pub fn routing_configuration(self, value: impl Arg<Arr<agent_alias::AgentAliasRoutingConfigurationListItem>>) -> Self { Self(put(self.0, "RoutingConfiguration", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agentalias.html#cfn-bedrock-agentalias-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAgentAliasProps { fn into_props(self) -> Bag { self.0 } }
@@ -412,11 +412,11 @@ use crate::cfn::support::*;
 impl AgentAliasHistoryEvent {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EndDate`: text. Update: in place.
+    /// `EndDate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agentalias-agentaliashistoryevent.html#cfn-bedrock-agentalias-agentaliashistoryevent-enddate)
     pub fn end_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndDate", value.into_expr())) }
-    /// `RoutingConfiguration`: list of `AgentAliasRoutingConfigurationListItem`. Update: in place.
+    /// `RoutingConfiguration`: list of `AgentAliasRoutingConfigurationListItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agentalias-agentaliashistoryevent.html#cfn-bedrock-agentalias-agentaliashistoryevent-routingconfiguration)
     pub fn routing_configuration(self, value: impl Arg<Arr<AgentAliasRoutingConfigurationListItem>>) -> Self { Self(put(self.0, "RoutingConfiguration", value.into_expr())) }
-    /// `StartDate`: text. Update: in place.
+    /// `StartDate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agentalias-agentaliashistoryevent.html#cfn-bedrock-agentalias-agentaliashistoryevent-startdate)
     pub fn start_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartDate", value.into_expr())) }
 }
 impl Done for AgentAliasHistoryEvent { fn into_props(self) -> Bag { self.0 } }
@@ -427,7 +427,7 @@ impl AgentAliasRoutingConfigurationListItem {
     pub fn new() -> AgentAliasRoutingConfigurationListItem<Missing<super::required::AgentVersion>> { AgentAliasRoutingConfigurationListItem(Bag::default(), Phase) }
 }
 impl<R0> AgentAliasRoutingConfigurationListItem<R0> {
-    /// `AgentVersion`: text, required. Update: in place.
+    /// `AgentVersion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agentalias-agentaliasroutingconfigurationlistitem.html#cfn-bedrock-agentalias-agentaliasroutingconfigurationlistitem-agentversion)
     pub fn agent_version(self, value: impl Arg<str>) -> AgentAliasRoutingConfigurationListItem<Set> { AgentAliasRoutingConfigurationListItem(put(self.0, "AgentVersion", value.into_expr()), Phase) }
 }
 impl Done for AgentAliasRoutingConfigurationListItem { fn into_props(self) -> Bag { self.0 } }
@@ -441,21 +441,21 @@ impl CfnApplicationInferenceProfile {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationInferenceProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `InferenceProfileIdentifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-applicationinferenceprofile.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `InferenceProfileArn`: `OtherArn`.
+    /// The attribute `InferenceProfileArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-applicationinferenceprofile.html#InferenceProfileArn-fn::getatt)
     pub fn attr_inference_profile_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("InferenceProfileArn") }
-    /// The attribute `InferenceProfileId`: text.
+    /// The attribute `InferenceProfileId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-applicationinferenceprofile.html#InferenceProfileId-fn::getatt)
     pub fn attr_inference_profile_id(&self) -> Val<str> { self.0.get_att("InferenceProfileId") }
-    /// The attribute `InferenceProfileIdentifier`: text.
+    /// The attribute `InferenceProfileIdentifier`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-applicationinferenceprofile.html#InferenceProfileIdentifier-fn::getatt)
     pub fn attr_inference_profile_identifier(&self) -> Val<str> { self.0.get_att("InferenceProfileIdentifier") }
-    /// The attribute `Models`: list of `InferenceProfileModel`.
+    /// The attribute `Models`: list of `InferenceProfileModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-applicationinferenceprofile.html#Models-fn::getatt)
     pub fn attr_models(&self) -> Val<Arr<application_inference_profile::InferenceProfileModel>> { self.0.get_att("Models") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-applicationinferenceprofile.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `Type`: text.
+    /// The attribute `Type`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-applicationinferenceprofile.html#Type-fn::getatt)
     pub fn attr_type_(&self) -> Val<str> { self.0.get_att("Type") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-applicationinferenceprofile.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnApplicationInferenceProfile { fn node(&self) -> &Place { &self.0 } }
@@ -466,13 +466,13 @@ impl CfnApplicationInferenceProfileProps {
     pub fn new() -> CfnApplicationInferenceProfileProps<Missing<required::InferenceProfileName>> { CfnApplicationInferenceProfileProps(Bag::default(), Phase) }
 }
 impl<R0> CfnApplicationInferenceProfileProps<R0> {
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-applicationinferenceprofile.html#cfn-bedrock-applicationinferenceprofile-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `InferenceProfileName`: text, required. Update: replacement.
+    /// `InferenceProfileName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-applicationinferenceprofile.html#cfn-bedrock-applicationinferenceprofile-inferenceprofilename)
     pub fn inference_profile_name(self, value: impl Arg<str>) -> CfnApplicationInferenceProfileProps<Set> { CfnApplicationInferenceProfileProps(put(self.0, "InferenceProfileName", value.into_expr()), Phase) }
-    /// `ModelSource`: `InferenceProfileModelSource`. Update: replacement.
+    /// `ModelSource`: `InferenceProfileModelSource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-applicationinferenceprofile.html#cfn-bedrock-applicationinferenceprofile-modelsource)
     pub fn model_source(self, value: impl Arg<application_inference_profile::InferenceProfileModelSource>) -> Self { Self(put(self.0, "ModelSource", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-applicationinferenceprofile.html#cfn-bedrock-applicationinferenceprofile-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationInferenceProfileProps { fn into_props(self) -> Bag { self.0 } }
@@ -484,7 +484,7 @@ use crate::cfn::support::*;
 impl InferenceProfileModel {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ModelArn`: text. Update: in place.
+    /// `ModelArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-applicationinferenceprofile-inferenceprofilemodel.html#cfn-bedrock-applicationinferenceprofile-inferenceprofilemodel-modelarn)
     pub fn model_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelArn", value.into_expr())) }
 }
 impl Done for InferenceProfileModel { fn into_props(self) -> Bag { self.0 } }
@@ -493,7 +493,7 @@ impl Done for InferenceProfileModel { fn into_props(self) -> Bag { self.0 } }
 impl InferenceProfileModelSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CopyFrom`: text. Update: replacement.
+    /// `CopyFrom`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-applicationinferenceprofile-inferenceprofilemodelsource.html#cfn-bedrock-applicationinferenceprofile-inferenceprofilemodelsource-copyfrom)
     pub fn copy_from(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CopyFrom", value.into_expr())) }
 }
 impl Done for InferenceProfileModelSource { fn into_props(self) -> Bag { self.0 } }
@@ -507,19 +507,19 @@ impl CfnAutomatedReasoningPolicy {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAutomatedReasoningPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PolicyArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-automatedreasoningpolicy.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `DefinitionHash`: text.
+    /// The attribute `DefinitionHash`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-automatedreasoningpolicy.html#DefinitionHash-fn::getatt)
     pub fn attr_definition_hash(&self) -> Val<str> { self.0.get_att("DefinitionHash") }
-    /// The attribute `KmsKeyArn`: `OtherArn`.
+    /// The attribute `KmsKeyArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-automatedreasoningpolicy.html#KmsKeyArn-fn::getatt)
     pub fn attr_kms_key_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("KmsKeyArn") }
-    /// The attribute `PolicyArn`: `OtherArn`.
+    /// The attribute `PolicyArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-automatedreasoningpolicy.html#PolicyArn-fn::getatt)
     pub fn attr_policy_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PolicyArn") }
-    /// The attribute `PolicyId`: text.
+    /// The attribute `PolicyId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-automatedreasoningpolicy.html#PolicyId-fn::getatt)
     pub fn attr_policy_id(&self) -> Val<str> { self.0.get_att("PolicyId") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-automatedreasoningpolicy.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
-    /// The attribute `Version`: text.
+    /// The attribute `Version`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-automatedreasoningpolicy.html#Version-fn::getatt)
     pub fn attr_version(&self) -> Val<str> { self.0.get_att("Version") }
 }
 impl Parent for CfnAutomatedReasoningPolicy { fn node(&self) -> &Place { &self.0 } }
@@ -530,17 +530,17 @@ impl CfnAutomatedReasoningPolicyProps {
     pub fn new() -> CfnAutomatedReasoningPolicyProps<Missing<required::Name>> { CfnAutomatedReasoningPolicyProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAutomatedReasoningPolicyProps<R0> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-automatedreasoningpolicy.html#cfn-bedrock-automatedreasoningpolicy-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `ForceDelete`: boolean. Update: in place.
+    /// `ForceDelete`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-automatedreasoningpolicy.html#cfn-bedrock-automatedreasoningpolicy-forcedelete)
     pub fn force_delete(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ForceDelete", value.into_expr()), Phase) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-automatedreasoningpolicy.html#cfn-bedrock-automatedreasoningpolicy-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-automatedreasoningpolicy.html#cfn-bedrock-automatedreasoningpolicy-name)
     pub fn name(self, value: impl Arg<str>) -> CfnAutomatedReasoningPolicyProps<Set> { CfnAutomatedReasoningPolicyProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `PolicyDefinition`: `PolicyDefinition`. Update: in place.
+    /// `PolicyDefinition`: `PolicyDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-automatedreasoningpolicy.html#cfn-bedrock-automatedreasoningpolicy-policydefinition)
     pub fn policy_definition(self, value: impl Arg<automated_reasoning_policy::PolicyDefinition>) -> Self { Self(put(self.0, "PolicyDefinition", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-automatedreasoningpolicy.html#cfn-bedrock-automatedreasoningpolicy-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAutomatedReasoningPolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -552,13 +552,13 @@ use crate::cfn::support::*;
 impl PolicyDefinition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Rules`: list of `PolicyDefinitionRule`. Update: in place.
+    /// `Rules`: list of `PolicyDefinitionRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-automatedreasoningpolicy-policydefinition.html#cfn-bedrock-automatedreasoningpolicy-policydefinition-rules)
     pub fn rules(self, value: impl Arg<Arr<PolicyDefinitionRule>>) -> Self { Self(put(self.0, "Rules", value.into_expr())) }
-    /// `Types`: list of `PolicyDefinitionType`. Update: in place.
+    /// `Types`: list of `PolicyDefinitionType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-automatedreasoningpolicy-policydefinition.html#cfn-bedrock-automatedreasoningpolicy-policydefinition-types)
     pub fn types(self, value: impl Arg<Arr<PolicyDefinitionType>>) -> Self { Self(put(self.0, "Types", value.into_expr())) }
-    /// `Variables`: list of `PolicyDefinitionVariable`. Update: in place.
+    /// `Variables`: list of `PolicyDefinitionVariable`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-automatedreasoningpolicy-policydefinition.html#cfn-bedrock-automatedreasoningpolicy-policydefinition-variables)
     pub fn variables(self, value: impl Arg<Arr<PolicyDefinitionVariable>>) -> Self { Self(put(self.0, "Variables", value.into_expr())) }
-    /// `Version`: text. Update: in place.
+    /// `Version`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-automatedreasoningpolicy-policydefinition.html#cfn-bedrock-automatedreasoningpolicy-policydefinition-version)
     pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for PolicyDefinition { fn into_props(self) -> Bag { self.0 } }
@@ -569,11 +569,11 @@ impl PolicyDefinitionRule {
     pub fn new() -> PolicyDefinitionRule<Missing<super::required::Expression>, Missing<super::required::Id>> { PolicyDefinitionRule(Bag::default(), Phase) }
 }
 impl<R0, R1> PolicyDefinitionRule<R0, R1> {
-    /// `AlternateExpression`: text. Update: in place.
+    /// `AlternateExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-automatedreasoningpolicy-policydefinitionrule.html#cfn-bedrock-automatedreasoningpolicy-policydefinitionrule-alternateexpression)
     pub fn alternate_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlternateExpression", value.into_expr()), Phase) }
-    /// `Expression`: text, required. Update: in place.
+    /// `Expression`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-automatedreasoningpolicy-policydefinitionrule.html#cfn-bedrock-automatedreasoningpolicy-policydefinitionrule-expression)
     pub fn expression(self, value: impl Arg<str>) -> PolicyDefinitionRule<Set, R1> { PolicyDefinitionRule(put(self.0, "Expression", value.into_expr()), Phase) }
-    /// `Id`: text, required. Update: in place.
+    /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-automatedreasoningpolicy-policydefinitionrule.html#cfn-bedrock-automatedreasoningpolicy-policydefinitionrule-id)
     pub fn id(self, value: impl Arg<str>) -> PolicyDefinitionRule<R0, Set> { PolicyDefinitionRule(put(self.0, "Id", value.into_expr()), Phase) }
 }
 impl Done for PolicyDefinitionRule { fn into_props(self) -> Bag { self.0 } }
@@ -584,11 +584,11 @@ impl PolicyDefinitionType {
     pub fn new() -> PolicyDefinitionType<Missing<super::required::Name>, Missing<super::required::Values>> { PolicyDefinitionType(Bag::default(), Phase) }
 }
 impl<R0, R1> PolicyDefinitionType<R0, R1> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-automatedreasoningpolicy-policydefinitiontype.html#cfn-bedrock-automatedreasoningpolicy-policydefinitiontype-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-automatedreasoningpolicy-policydefinitiontype.html#cfn-bedrock-automatedreasoningpolicy-policydefinitiontype-name)
     pub fn name(self, value: impl Arg<str>) -> PolicyDefinitionType<Set, R1> { PolicyDefinitionType(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Values`: list of `PolicyDefinitionTypeValue`, required. Update: in place.
+    /// `Values`: list of `PolicyDefinitionTypeValue`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-automatedreasoningpolicy-policydefinitiontype.html#cfn-bedrock-automatedreasoningpolicy-policydefinitiontype-values)
     pub fn values(self, value: impl Arg<Arr<PolicyDefinitionTypeValue>>) -> PolicyDefinitionType<R0, Set> { PolicyDefinitionType(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for PolicyDefinitionType { fn into_props(self) -> Bag { self.0 } }
@@ -599,9 +599,9 @@ impl PolicyDefinitionTypeValue {
     pub fn new() -> PolicyDefinitionTypeValue<Missing<super::required::Value>> { PolicyDefinitionTypeValue(Bag::default(), Phase) }
 }
 impl<R0> PolicyDefinitionTypeValue<R0> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-automatedreasoningpolicy-policydefinitiontypevalue.html#cfn-bedrock-automatedreasoningpolicy-policydefinitiontypevalue-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-automatedreasoningpolicy-policydefinitiontypevalue.html#cfn-bedrock-automatedreasoningpolicy-policydefinitiontypevalue-value)
     pub fn value(self, value: impl Arg<str>) -> PolicyDefinitionTypeValue<Set> { PolicyDefinitionTypeValue(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for PolicyDefinitionTypeValue { fn into_props(self) -> Bag { self.0 } }
@@ -612,11 +612,11 @@ impl PolicyDefinitionVariable {
     pub fn new() -> PolicyDefinitionVariable<Missing<super::required::Description>, Missing<super::required::Name>, Missing<super::required::Type>> { PolicyDefinitionVariable(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> PolicyDefinitionVariable<R0, R1, R2> {
-    /// `Description`: text, required. Update: in place.
+    /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-automatedreasoningpolicy-policydefinitionvariable.html#cfn-bedrock-automatedreasoningpolicy-policydefinitionvariable-description)
     pub fn description(self, value: impl Arg<str>) -> PolicyDefinitionVariable<Set, R1, R2> { PolicyDefinitionVariable(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-automatedreasoningpolicy-policydefinitionvariable.html#cfn-bedrock-automatedreasoningpolicy-policydefinitionvariable-name)
     pub fn name(self, value: impl Arg<str>) -> PolicyDefinitionVariable<R0, Set, R2> { PolicyDefinitionVariable(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-automatedreasoningpolicy-policydefinitionvariable.html#cfn-bedrock-automatedreasoningpolicy-policydefinitionvariable-type)
     pub fn type_(self, value: impl Arg<str>) -> PolicyDefinitionVariable<R0, R1, Set> { PolicyDefinitionVariable(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for PolicyDefinitionVariable { fn into_props(self) -> Bag { self.0 } }
@@ -630,19 +630,19 @@ impl CfnAutomatedReasoningPolicyVersion {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAutomatedReasoningPolicyVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-automatedreasoningpolicyversion.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `DefinitionHash`: text.
+    /// The attribute `DefinitionHash`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-automatedreasoningpolicyversion.html#DefinitionHash-fn::getatt)
     pub fn attr_definition_hash(&self) -> Val<str> { self.0.get_att("DefinitionHash") }
-    /// The attribute `Description`: text.
+    /// The attribute `Description`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-automatedreasoningpolicyversion.html#Description-fn::getatt)
     pub fn attr_description(&self) -> Val<str> { self.0.get_att("Description") }
-    /// The attribute `Name`: text.
+    /// The attribute `Name`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-automatedreasoningpolicyversion.html#Name-fn::getatt)
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
-    /// The attribute `PolicyId`: text.
+    /// The attribute `PolicyId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-automatedreasoningpolicyversion.html#PolicyId-fn::getatt)
     pub fn attr_policy_id(&self) -> Val<str> { self.0.get_att("PolicyId") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-automatedreasoningpolicyversion.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
-    /// The attribute `Version`: text.
+    /// The attribute `Version`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-automatedreasoningpolicyversion.html#Version-fn::getatt)
     pub fn attr_version(&self) -> Val<str> { self.0.get_att("Version") }
 }
 impl Parent for CfnAutomatedReasoningPolicyVersion { fn node(&self) -> &Place { &self.0 } }
@@ -653,11 +653,11 @@ impl CfnAutomatedReasoningPolicyVersionProps {
     pub fn new() -> CfnAutomatedReasoningPolicyVersionProps<Missing<required::PolicyArn>> { CfnAutomatedReasoningPolicyVersionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAutomatedReasoningPolicyVersionProps<R0> {
-    /// `LastUpdatedDefinitionHash`: text. Update: replacement.
+    /// `LastUpdatedDefinitionHash`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-automatedreasoningpolicyversion.html#cfn-bedrock-automatedreasoningpolicyversion-lastupdateddefinitionhash)
     pub fn last_updated_definition_hash(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUpdatedDefinitionHash", value.into_expr()), Phase) }
-    /// `PolicyArn`: text, required. Update: replacement.
+    /// `PolicyArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-automatedreasoningpolicyversion.html#cfn-bedrock-automatedreasoningpolicyversion-policyarn)
     pub fn policy_arn(self, value: impl Arg<str>) -> CfnAutomatedReasoningPolicyVersionProps<Set> { CfnAutomatedReasoningPolicyVersionProps(put(self.0, "PolicyArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-automatedreasoningpolicyversion.html#cfn-bedrock-automatedreasoningpolicyversion-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAutomatedReasoningPolicyVersionProps { fn into_props(self) -> Bag { self.0 } }
@@ -670,13 +670,13 @@ impl CfnBlueprint {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBlueprintProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `BlueprintArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `BlueprintArn`: `OtherArn`.
+    /// The attribute `BlueprintArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-blueprint.html#BlueprintArn-fn::getatt)
     pub fn attr_blueprint_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("BlueprintArn") }
-    /// The attribute `BlueprintStage`: text.
+    /// The attribute `BlueprintStage`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-blueprint.html#BlueprintStage-fn::getatt)
     pub fn attr_blueprint_stage(&self) -> Val<str> { self.0.get_att("BlueprintStage") }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-blueprint.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `LastModifiedTime`: text.
+    /// The attribute `LastModifiedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-blueprint.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
 }
 impl Parent for CfnBlueprint { fn node(&self) -> &Place { &self.0 } }
@@ -687,17 +687,17 @@ impl CfnBlueprintProps {
     pub fn new() -> CfnBlueprintProps<Missing<required::BlueprintName>, Missing<required::Schema>, Missing<required::Type>> { CfnBlueprintProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnBlueprintProps<R0, R1, R2> {
-    /// `BlueprintName`: text, required. Update: replacement.
+    /// `BlueprintName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-blueprint.html#cfn-bedrock-blueprint-blueprintname)
     pub fn blueprint_name(self, value: impl Arg<str>) -> CfnBlueprintProps<Set, R1, R2> { CfnBlueprintProps(put(self.0, "BlueprintName", value.into_expr()), Phase) }
-    /// `KmsEncryptionContext`: map of text. Update: in place.
+    /// `KmsEncryptionContext`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-blueprint.html#cfn-bedrock-blueprint-kmsencryptioncontext)
     pub fn kms_encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "KmsEncryptionContext", value.into_expr()), Phase) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-blueprint.html#cfn-bedrock-blueprint-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `Schema`: JSON, required. Update: in place.
+    /// `Schema`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-blueprint.html#cfn-bedrock-blueprint-schema)
     pub fn schema(self, value: impl Arg<Any>) -> CfnBlueprintProps<R0, Set, R2> { CfnBlueprintProps(put(self.0, "Schema", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-blueprint.html#cfn-bedrock-blueprint-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: replacement.
+    /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-blueprint.html#cfn-bedrock-blueprint-type)
     pub fn type_(self, value: impl Arg<blueprint::Type>) -> CfnBlueprintProps<R0, R1, Set> { CfnBlueprintProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnBlueprintProps { fn into_props(self) -> Bag { self.0 } }
@@ -716,13 +716,13 @@ impl CfnDataAutomationLibrary {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDataAutomationLibraryProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `LibraryArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-dataautomationlibrary.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `EntityTypes`: list of `EntityTypeInfo`.
+    /// The attribute `EntityTypes`: list of `EntityTypeInfo`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-dataautomationlibrary.html#EntityTypes-fn::getatt)
     pub fn attr_entity_types(&self) -> Val<Arr<data_automation_library::EntityTypeInfo>> { self.0.get_att("EntityTypes") }
-    /// The attribute `LibraryArn`: `OtherArn`.
+    /// The attribute `LibraryArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-dataautomationlibrary.html#LibraryArn-fn::getatt)
     pub fn attr_library_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LibraryArn") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-dataautomationlibrary.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnDataAutomationLibrary { fn node(&self) -> &Place { &self.0 } }
@@ -733,13 +733,13 @@ impl CfnDataAutomationLibraryProps {
     pub fn new() -> CfnDataAutomationLibraryProps<Missing<required::LibraryName>> { CfnDataAutomationLibraryProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDataAutomationLibraryProps<R0> {
-    /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: replacement.
+    /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-dataautomationlibrary.html#cfn-bedrock-dataautomationlibrary-encryptionconfiguration)
     pub fn encryption_configuration(self, value: impl Arg<data_automation_library::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
-    /// `LibraryDescription`: text. Update: in place.
+    /// `LibraryDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-dataautomationlibrary.html#cfn-bedrock-dataautomationlibrary-librarydescription)
     pub fn library_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LibraryDescription", value.into_expr()), Phase) }
-    /// `LibraryName`: text, required. Update: replacement.
+    /// `LibraryName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-dataautomationlibrary.html#cfn-bedrock-dataautomationlibrary-libraryname)
     pub fn library_name(self, value: impl Arg<str>) -> CfnDataAutomationLibraryProps<Set> { CfnDataAutomationLibraryProps(put(self.0, "LibraryName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-dataautomationlibrary.html#cfn-bedrock-dataautomationlibrary-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDataAutomationLibraryProps { fn into_props(self) -> Bag { self.0 } }
@@ -753,9 +753,9 @@ impl EncryptionConfiguration {
     pub fn new() -> EncryptionConfiguration<Missing<super::required::KmsKeyId>> { EncryptionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EncryptionConfiguration<R0> {
-    /// `KmsEncryptionContext`: map of text. Update: replacement.
+    /// `KmsEncryptionContext`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationlibrary-encryptionconfiguration.html#cfn-bedrock-dataautomationlibrary-encryptionconfiguration-kmsencryptioncontext)
     pub fn kms_encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "KmsEncryptionContext", value.into_expr()), Phase) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`, required. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationlibrary-encryptionconfiguration.html#cfn-bedrock-dataautomationlibrary-encryptionconfiguration-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> EncryptionConfiguration<Set> { EncryptionConfiguration(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -766,9 +766,9 @@ impl EntityTypeInfo {
     pub fn new() -> EntityTypeInfo<Missing<super::required::EntityType>> { EntityTypeInfo(Bag::default(), Phase) }
 }
 impl<R0> EntityTypeInfo<R0> {
-    /// `EntityMetadata`: text. Update: in place.
+    /// `EntityMetadata`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationlibrary-entitytypeinfo.html#cfn-bedrock-dataautomationlibrary-entitytypeinfo-entitymetadata)
     pub fn entity_metadata(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntityMetadata", value.into_expr()), Phase) }
-    /// `EntityType`: `EntityType`, required. Update: in place.
+    /// `EntityType`: `EntityType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationlibrary-entitytypeinfo.html#cfn-bedrock-dataautomationlibrary-entitytypeinfo-entitytype)
     pub fn entity_type(self, value: impl Arg<EntityType>) -> EntityTypeInfo<Set> { EntityTypeInfo(put(self.0, "EntityType", value.into_expr()), Phase) }
 }
 impl Done for EntityTypeInfo { fn into_props(self) -> Bag { self.0 } }
@@ -784,15 +784,15 @@ impl CfnDataAutomationProject {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDataAutomationProjectProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ProjectArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-dataautomationproject.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `LastModifiedTime`: text.
+    /// The attribute `LastModifiedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-dataautomationproject.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
-    /// The attribute `ProjectArn`: `OtherArn`.
+    /// The attribute `ProjectArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-dataautomationproject.html#ProjectArn-fn::getatt)
     pub fn attr_project_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ProjectArn") }
-    /// The attribute `ProjectStage`: text.
+    /// The attribute `ProjectStage`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-dataautomationproject.html#ProjectStage-fn::getatt)
     pub fn attr_project_stage(&self) -> Val<str> { self.0.get_att("ProjectStage") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-dataautomationproject.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnDataAutomationProject { fn node(&self) -> &Place { &self.0 } }
@@ -803,23 +803,23 @@ impl CfnDataAutomationProjectProps {
     pub fn new() -> CfnDataAutomationProjectProps<Missing<required::ProjectName>> { CfnDataAutomationProjectProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDataAutomationProjectProps<R0> {
-    /// `CustomOutputConfiguration`: `CustomOutputConfiguration`. Update: in place.
+    /// `CustomOutputConfiguration`: `CustomOutputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-dataautomationproject.html#cfn-bedrock-dataautomationproject-customoutputconfiguration)
     pub fn custom_output_configuration(self, value: impl Arg<data_automation_project::CustomOutputConfiguration>) -> Self { Self(put(self.0, "CustomOutputConfiguration", value.into_expr()), Phase) }
-    /// `KmsEncryptionContext`: map of text. Update: in place.
+    /// `KmsEncryptionContext`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-dataautomationproject.html#cfn-bedrock-dataautomationproject-kmsencryptioncontext)
     pub fn kms_encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "KmsEncryptionContext", value.into_expr()), Phase) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-dataautomationproject.html#cfn-bedrock-dataautomationproject-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `OverrideConfiguration`: `OverrideConfiguration`. Update: in place.
+    /// `OverrideConfiguration`: `OverrideConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-dataautomationproject.html#cfn-bedrock-dataautomationproject-overrideconfiguration)
     pub fn override_configuration(self, value: impl Arg<data_automation_project::OverrideConfiguration>) -> Self { Self(put(self.0, "OverrideConfiguration", value.into_expr()), Phase) }
-    /// `ProjectDescription`: text. Update: in place.
+    /// `ProjectDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-dataautomationproject.html#cfn-bedrock-dataautomationproject-projectdescription)
     pub fn project_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectDescription", value.into_expr()), Phase) }
-    /// `ProjectName`: text, required. Update: replacement.
+    /// `ProjectName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-dataautomationproject.html#cfn-bedrock-dataautomationproject-projectname)
     pub fn project_name(self, value: impl Arg<str>) -> CfnDataAutomationProjectProps<Set> { CfnDataAutomationProjectProps(put(self.0, "ProjectName", value.into_expr()), Phase) }
-    /// `ProjectType`: `ProjectType`. Update: replacement.
+    /// `ProjectType`: `ProjectType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-dataautomationproject.html#cfn-bedrock-dataautomationproject-projecttype)
     pub fn project_type(self, value: impl Arg<data_automation_project::ProjectType>) -> Self { Self(put(self.0, "ProjectType", value.into_expr()), Phase) }
-    /// `StandardOutputConfiguration`: `StandardOutputConfiguration`. Update: in place.
+    /// `StandardOutputConfiguration`: `StandardOutputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-dataautomationproject.html#cfn-bedrock-dataautomationproject-standardoutputconfiguration)
     pub fn standard_output_configuration(self, value: impl Arg<data_automation_project::StandardOutputConfiguration>) -> Self { Self(put(self.0, "StandardOutputConfiguration", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-dataautomationproject.html#cfn-bedrock-dataautomationproject-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDataAutomationProjectProps { fn into_props(self) -> Bag { self.0 } }
@@ -833,11 +833,11 @@ impl AudioExtractionCategory {
     pub fn new() -> AudioExtractionCategory<Missing<super::required::State>> { AudioExtractionCategory(Bag::default(), Phase) }
 }
 impl<R0> AudioExtractionCategory<R0> {
-    /// `State`: `State`, required. Update: in place.
+    /// `State`: `State`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-audioextractioncategory.html#cfn-bedrock-dataautomationproject-audioextractioncategory-state)
     pub fn state(self, value: impl Arg<State>) -> AudioExtractionCategory<Set> { AudioExtractionCategory(put(self.0, "State", value.into_expr()), Phase) }
-    /// `TypeConfiguration`: `AudioExtractionCategoryTypeConfiguration`. Update: in place.
+    /// `TypeConfiguration`: `AudioExtractionCategoryTypeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-audioextractioncategory.html#cfn-bedrock-dataautomationproject-audioextractioncategory-typeconfiguration)
     pub fn type_configuration(self, value: impl Arg<AudioExtractionCategoryTypeConfiguration>) -> Self { Self(put(self.0, "TypeConfiguration", value.into_expr()), Phase) }
-    /// `Types`: list of `AudioExtractionCategoryTypes`. Update: in place.
+    /// `Types`: list of `AudioExtractionCategoryTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-audioextractioncategory.html#cfn-bedrock-dataautomationproject-audioextractioncategory-types)
     pub fn types(self, value: impl Arg<Arr<AudioExtractionCategoryTypes>>) -> Self { Self(put(self.0, "Types", value.into_expr()), Phase) }
 }
 impl Done for AudioExtractionCategory { fn into_props(self) -> Bag { self.0 } }
@@ -846,7 +846,7 @@ impl Done for AudioExtractionCategory { fn into_props(self) -> Bag { self.0 } }
 impl AudioExtractionCategoryTypeConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Transcript`: `TranscriptConfiguration`. Update: in place.
+    /// `Transcript`: `TranscriptConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-audioextractioncategorytypeconfiguration.html#cfn-bedrock-dataautomationproject-audioextractioncategorytypeconfiguration-transcript)
     pub fn transcript(self, value: impl Arg<TranscriptConfiguration>) -> Self { Self(put(self.0, "Transcript", value.into_expr())) }
 }
 impl Done for AudioExtractionCategoryTypeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -855,11 +855,11 @@ impl Done for AudioExtractionCategoryTypeConfiguration { fn into_props(self) -> 
 impl AudioLanguageConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `GenerativeOutputLanguage`: `GenerativeOutputLanguage`. Update: in place.
+    /// `GenerativeOutputLanguage`: `GenerativeOutputLanguage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-audiolanguageconfiguration.html#cfn-bedrock-dataautomationproject-audiolanguageconfiguration-generativeoutputlanguage)
     pub fn generative_output_language(self, value: impl Arg<GenerativeOutputLanguage>) -> Self { Self(put(self.0, "GenerativeOutputLanguage", value.into_expr())) }
-    /// `IdentifyMultipleLanguages`: boolean. Update: in place.
+    /// `IdentifyMultipleLanguages`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-audiolanguageconfiguration.html#cfn-bedrock-dataautomationproject-audiolanguageconfiguration-identifymultiplelanguages)
     pub fn identify_multiple_languages(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IdentifyMultipleLanguages", value.into_expr())) }
-    /// `InputLanguages`: list of `InputLanguages`. Update: in place.
+    /// `InputLanguages`: list of `InputLanguages`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-audiolanguageconfiguration.html#cfn-bedrock-dataautomationproject-audiolanguageconfiguration-inputlanguages)
     pub fn input_languages(self, value: impl Arg<Arr<InputLanguages>>) -> Self { Self(put(self.0, "InputLanguages", value.into_expr())) }
 }
 impl Done for AudioLanguageConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -868,11 +868,11 @@ impl Done for AudioLanguageConfiguration { fn into_props(self) -> Bag { self.0 }
 impl AudioOverrideConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LanguageConfiguration`: `AudioLanguageConfiguration`. Update: in place.
+    /// `LanguageConfiguration`: `AudioLanguageConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-audiooverrideconfiguration.html#cfn-bedrock-dataautomationproject-audiooverrideconfiguration-languageconfiguration)
     pub fn language_configuration(self, value: impl Arg<AudioLanguageConfiguration>) -> Self { Self(put(self.0, "LanguageConfiguration", value.into_expr())) }
-    /// `ModalityProcessing`: `ModalityProcessingConfiguration`. Update: in place.
+    /// `ModalityProcessing`: `ModalityProcessingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-audiooverrideconfiguration.html#cfn-bedrock-dataautomationproject-audiooverrideconfiguration-modalityprocessing)
     pub fn modality_processing(self, value: impl Arg<ModalityProcessingConfiguration>) -> Self { Self(put(self.0, "ModalityProcessing", value.into_expr())) }
-    /// `SensitiveDataConfiguration`: `SensitiveDataConfiguration`. Update: in place.
+    /// `SensitiveDataConfiguration`: `SensitiveDataConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-audiooverrideconfiguration.html#cfn-bedrock-dataautomationproject-audiooverrideconfiguration-sensitivedataconfiguration)
     pub fn sensitive_data_configuration(self, value: impl Arg<SensitiveDataConfiguration>) -> Self { Self(put(self.0, "SensitiveDataConfiguration", value.into_expr())) }
 }
 impl Done for AudioOverrideConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -883,7 +883,7 @@ impl AudioStandardExtraction {
     pub fn new() -> AudioStandardExtraction<Missing<super::required::Category>> { AudioStandardExtraction(Bag::default(), Phase) }
 }
 impl<R0> AudioStandardExtraction<R0> {
-    /// `Category`: `AudioExtractionCategory`, required. Update: in place.
+    /// `Category`: `AudioExtractionCategory`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-audiostandardextraction.html#cfn-bedrock-dataautomationproject-audiostandardextraction-category)
     pub fn category(self, value: impl Arg<AudioExtractionCategory>) -> AudioStandardExtraction<Set> { AudioStandardExtraction(put(self.0, "Category", value.into_expr()), Phase) }
 }
 impl Done for AudioStandardExtraction { fn into_props(self) -> Bag { self.0 } }
@@ -894,9 +894,9 @@ impl AudioStandardGenerativeField {
     pub fn new() -> AudioStandardGenerativeField<Missing<super::required::State>> { AudioStandardGenerativeField(Bag::default(), Phase) }
 }
 impl<R0> AudioStandardGenerativeField<R0> {
-    /// `State`: `State`, required. Update: in place.
+    /// `State`: `State`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-audiostandardgenerativefield.html#cfn-bedrock-dataautomationproject-audiostandardgenerativefield-state)
     pub fn state(self, value: impl Arg<State>) -> AudioStandardGenerativeField<Set> { AudioStandardGenerativeField(put(self.0, "State", value.into_expr()), Phase) }
-    /// `Types`: list of `AudioStandardGenerativeFieldTypes`. Update: in place.
+    /// `Types`: list of `AudioStandardGenerativeFieldTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-audiostandardgenerativefield.html#cfn-bedrock-dataautomationproject-audiostandardgenerativefield-types)
     pub fn types(self, value: impl Arg<Arr<AudioStandardGenerativeFieldTypes>>) -> Self { Self(put(self.0, "Types", value.into_expr()), Phase) }
 }
 impl Done for AudioStandardGenerativeField { fn into_props(self) -> Bag { self.0 } }
@@ -905,9 +905,9 @@ impl Done for AudioStandardGenerativeField { fn into_props(self) -> Bag { self.0
 impl AudioStandardOutputConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Extraction`: `AudioStandardExtraction`. Update: in place.
+    /// `Extraction`: `AudioStandardExtraction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-audiostandardoutputconfiguration.html#cfn-bedrock-dataautomationproject-audiostandardoutputconfiguration-extraction)
     pub fn extraction(self, value: impl Arg<AudioStandardExtraction>) -> Self { Self(put(self.0, "Extraction", value.into_expr())) }
-    /// `GenerativeField`: `AudioStandardGenerativeField`. Update: in place.
+    /// `GenerativeField`: `AudioStandardGenerativeField`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-audiostandardoutputconfiguration.html#cfn-bedrock-dataautomationproject-audiostandardoutputconfiguration-generativefield)
     pub fn generative_field(self, value: impl Arg<AudioStandardGenerativeField>) -> Self { Self(put(self.0, "GenerativeField", value.into_expr())) }
 }
 impl Done for AudioStandardOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -918,11 +918,11 @@ impl BlueprintItem {
     pub fn new() -> BlueprintItem<Missing<super::required::BlueprintArn>> { BlueprintItem(Bag::default(), Phase) }
 }
 impl<R0> BlueprintItem<R0> {
-    /// `BlueprintArn`: text, required. Update: in place.
+    /// `BlueprintArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-blueprintitem.html#cfn-bedrock-dataautomationproject-blueprintitem-blueprintarn)
     pub fn blueprint_arn(self, value: impl Arg<str>) -> BlueprintItem<Set> { BlueprintItem(put(self.0, "BlueprintArn", value.into_expr()), Phase) }
-    /// `BlueprintStage`: `BlueprintStage`. Update: in place.
+    /// `BlueprintStage`: `BlueprintStage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-blueprintitem.html#cfn-bedrock-dataautomationproject-blueprintitem-blueprintstage)
     pub fn blueprint_stage(self, value: impl Arg<BlueprintStage>) -> Self { Self(put(self.0, "BlueprintStage", value.into_expr()), Phase) }
-    /// `BlueprintVersion`: text. Update: in place.
+    /// `BlueprintVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-blueprintitem.html#cfn-bedrock-dataautomationproject-blueprintitem-blueprintversion)
     pub fn blueprint_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BlueprintVersion", value.into_expr()), Phase) }
 }
 impl Done for BlueprintItem { fn into_props(self) -> Bag { self.0 } }
@@ -933,7 +933,7 @@ impl ChannelLabelingConfiguration {
     pub fn new() -> ChannelLabelingConfiguration<Missing<super::required::State>> { ChannelLabelingConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ChannelLabelingConfiguration<R0> {
-    /// `State`: `State`, required. Update: in place.
+    /// `State`: `State`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-channellabelingconfiguration.html#cfn-bedrock-dataautomationproject-channellabelingconfiguration-state)
     pub fn state(self, value: impl Arg<State>) -> ChannelLabelingConfiguration<Set> { ChannelLabelingConfiguration(put(self.0, "State", value.into_expr()), Phase) }
 }
 impl Done for ChannelLabelingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -942,7 +942,7 @@ impl Done for ChannelLabelingConfiguration { fn into_props(self) -> Bag { self.0
 impl CustomOutputConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Blueprints`: list of `BlueprintItem`. Update: in place.
+    /// `Blueprints`: list of `BlueprintItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-customoutputconfiguration.html#cfn-bedrock-dataautomationproject-customoutputconfiguration-blueprints)
     pub fn blueprints(self, value: impl Arg<Arr<BlueprintItem>>) -> Self { Self(put(self.0, "Blueprints", value.into_expr())) }
 }
 impl Done for CustomOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -953,7 +953,7 @@ impl DocumentBoundingBox {
     pub fn new() -> DocumentBoundingBox<Missing<super::required::State>> { DocumentBoundingBox(Bag::default(), Phase) }
 }
 impl<R0> DocumentBoundingBox<R0> {
-    /// `State`: `State`, required. Update: in place.
+    /// `State`: `State`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-documentboundingbox.html#cfn-bedrock-dataautomationproject-documentboundingbox-state)
     pub fn state(self, value: impl Arg<State>) -> DocumentBoundingBox<Set> { DocumentBoundingBox(put(self.0, "State", value.into_expr()), Phase) }
 }
 impl Done for DocumentBoundingBox { fn into_props(self) -> Bag { self.0 } }
@@ -962,7 +962,7 @@ impl Done for DocumentBoundingBox { fn into_props(self) -> Bag { self.0 } }
 impl DocumentExtractionGranularity {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Types`: list of `Types`. Update: in place.
+    /// `Types`: list of `Types`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-documentextractiongranularity.html#cfn-bedrock-dataautomationproject-documentextractiongranularity-types)
     pub fn types(self, value: impl Arg<Arr<Types>>) -> Self { Self(put(self.0, "Types", value.into_expr())) }
 }
 impl Done for DocumentExtractionGranularity { fn into_props(self) -> Bag { self.0 } }
@@ -973,7 +973,7 @@ impl DocumentOutputAdditionalFileFormat {
     pub fn new() -> DocumentOutputAdditionalFileFormat<Missing<super::required::State>> { DocumentOutputAdditionalFileFormat(Bag::default(), Phase) }
 }
 impl<R0> DocumentOutputAdditionalFileFormat<R0> {
-    /// `State`: `State`, required. Update: in place.
+    /// `State`: `State`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-documentoutputadditionalfileformat.html#cfn-bedrock-dataautomationproject-documentoutputadditionalfileformat-state)
     pub fn state(self, value: impl Arg<State>) -> DocumentOutputAdditionalFileFormat<Set> { DocumentOutputAdditionalFileFormat(put(self.0, "State", value.into_expr()), Phase) }
 }
 impl Done for DocumentOutputAdditionalFileFormat { fn into_props(self) -> Bag { self.0 } }
@@ -984,9 +984,9 @@ impl DocumentOutputFormat {
     pub fn new() -> DocumentOutputFormat<Missing<super::required::AdditionalFileFormat>, Missing<super::required::TextFormat>> { DocumentOutputFormat(Bag::default(), Phase) }
 }
 impl<R0, R1> DocumentOutputFormat<R0, R1> {
-    /// `AdditionalFileFormat`: `DocumentOutputAdditionalFileFormat`, required. Update: in place.
+    /// `AdditionalFileFormat`: `DocumentOutputAdditionalFileFormat`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-documentoutputformat.html#cfn-bedrock-dataautomationproject-documentoutputformat-additionalfileformat)
     pub fn additional_file_format(self, value: impl Arg<DocumentOutputAdditionalFileFormat>) -> DocumentOutputFormat<Set, R1> { DocumentOutputFormat(put(self.0, "AdditionalFileFormat", value.into_expr()), Phase) }
-    /// `TextFormat`: `DocumentOutputTextFormat`, required. Update: in place.
+    /// `TextFormat`: `DocumentOutputTextFormat`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-documentoutputformat.html#cfn-bedrock-dataautomationproject-documentoutputformat-textformat)
     pub fn text_format(self, value: impl Arg<DocumentOutputTextFormat>) -> DocumentOutputFormat<R0, Set> { DocumentOutputFormat(put(self.0, "TextFormat", value.into_expr()), Phase) }
 }
 impl Done for DocumentOutputFormat { fn into_props(self) -> Bag { self.0 } }
@@ -995,7 +995,7 @@ impl Done for DocumentOutputFormat { fn into_props(self) -> Bag { self.0 } }
 impl DocumentOutputTextFormat {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Types`: list of `DocumentOutputTextFormatTypes`. Update: in place.
+    /// `Types`: list of `DocumentOutputTextFormatTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-documentoutputtextformat.html#cfn-bedrock-dataautomationproject-documentoutputtextformat-types)
     pub fn types(self, value: impl Arg<Arr<DocumentOutputTextFormatTypes>>) -> Self { Self(put(self.0, "Types", value.into_expr())) }
 }
 impl Done for DocumentOutputTextFormat { fn into_props(self) -> Bag { self.0 } }
@@ -1004,11 +1004,11 @@ impl Done for DocumentOutputTextFormat { fn into_props(self) -> Bag { self.0 } }
 impl DocumentOverrideConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ModalityProcessing`: `ModalityProcessingConfiguration`. Update: in place.
+    /// `ModalityProcessing`: `ModalityProcessingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-documentoverrideconfiguration.html#cfn-bedrock-dataautomationproject-documentoverrideconfiguration-modalityprocessing)
     pub fn modality_processing(self, value: impl Arg<ModalityProcessingConfiguration>) -> Self { Self(put(self.0, "ModalityProcessing", value.into_expr())) }
-    /// `SensitiveDataConfiguration`: `SensitiveDataConfiguration`. Update: in place.
+    /// `SensitiveDataConfiguration`: `SensitiveDataConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-documentoverrideconfiguration.html#cfn-bedrock-dataautomationproject-documentoverrideconfiguration-sensitivedataconfiguration)
     pub fn sensitive_data_configuration(self, value: impl Arg<SensitiveDataConfiguration>) -> Self { Self(put(self.0, "SensitiveDataConfiguration", value.into_expr())) }
-    /// `Splitter`: `SplitterConfiguration`. Update: in place.
+    /// `Splitter`: `SplitterConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-documentoverrideconfiguration.html#cfn-bedrock-dataautomationproject-documentoverrideconfiguration-splitter)
     pub fn splitter(self, value: impl Arg<SplitterConfiguration>) -> Self { Self(put(self.0, "Splitter", value.into_expr())) }
 }
 impl Done for DocumentOverrideConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1019,9 +1019,9 @@ impl DocumentStandardExtraction {
     pub fn new() -> DocumentStandardExtraction<Missing<super::required::BoundingBox>, Missing<super::required::Granularity>> { DocumentStandardExtraction(Bag::default(), Phase) }
 }
 impl<R0, R1> DocumentStandardExtraction<R0, R1> {
-    /// `BoundingBox`: `DocumentBoundingBox`, required. Update: in place.
+    /// `BoundingBox`: `DocumentBoundingBox`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-documentstandardextraction.html#cfn-bedrock-dataautomationproject-documentstandardextraction-boundingbox)
     pub fn bounding_box(self, value: impl Arg<DocumentBoundingBox>) -> DocumentStandardExtraction<Set, R1> { DocumentStandardExtraction(put(self.0, "BoundingBox", value.into_expr()), Phase) }
-    /// `Granularity`: `DocumentExtractionGranularity`, required. Update: in place.
+    /// `Granularity`: `DocumentExtractionGranularity`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-documentstandardextraction.html#cfn-bedrock-dataautomationproject-documentstandardextraction-granularity)
     pub fn granularity(self, value: impl Arg<DocumentExtractionGranularity>) -> DocumentStandardExtraction<R0, Set> { DocumentStandardExtraction(put(self.0, "Granularity", value.into_expr()), Phase) }
 }
 impl Done for DocumentStandardExtraction { fn into_props(self) -> Bag { self.0 } }
@@ -1032,7 +1032,7 @@ impl DocumentStandardGenerativeField {
     pub fn new() -> DocumentStandardGenerativeField<Missing<super::required::State>> { DocumentStandardGenerativeField(Bag::default(), Phase) }
 }
 impl<R0> DocumentStandardGenerativeField<R0> {
-    /// `State`: `State`, required. Update: in place.
+    /// `State`: `State`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-documentstandardgenerativefield.html#cfn-bedrock-dataautomationproject-documentstandardgenerativefield-state)
     pub fn state(self, value: impl Arg<State>) -> DocumentStandardGenerativeField<Set> { DocumentStandardGenerativeField(put(self.0, "State", value.into_expr()), Phase) }
 }
 impl Done for DocumentStandardGenerativeField { fn into_props(self) -> Bag { self.0 } }
@@ -1041,11 +1041,11 @@ impl Done for DocumentStandardGenerativeField { fn into_props(self) -> Bag { sel
 impl DocumentStandardOutputConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Extraction`: `DocumentStandardExtraction`. Update: in place.
+    /// `Extraction`: `DocumentStandardExtraction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-documentstandardoutputconfiguration.html#cfn-bedrock-dataautomationproject-documentstandardoutputconfiguration-extraction)
     pub fn extraction(self, value: impl Arg<DocumentStandardExtraction>) -> Self { Self(put(self.0, "Extraction", value.into_expr())) }
-    /// `GenerativeField`: `DocumentStandardGenerativeField`. Update: in place.
+    /// `GenerativeField`: `DocumentStandardGenerativeField`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-documentstandardoutputconfiguration.html#cfn-bedrock-dataautomationproject-documentstandardoutputconfiguration-generativefield)
     pub fn generative_field(self, value: impl Arg<DocumentStandardGenerativeField>) -> Self { Self(put(self.0, "GenerativeField", value.into_expr())) }
-    /// `OutputFormat`: `DocumentOutputFormat`. Update: in place.
+    /// `OutputFormat`: `DocumentOutputFormat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-documentstandardoutputconfiguration.html#cfn-bedrock-dataautomationproject-documentstandardoutputconfiguration-outputformat)
     pub fn output_format(self, value: impl Arg<DocumentOutputFormat>) -> Self { Self(put(self.0, "OutputFormat", value.into_expr())) }
 }
 impl Done for DocumentStandardOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1056,7 +1056,7 @@ impl ImageBoundingBox {
     pub fn new() -> ImageBoundingBox<Missing<super::required::State>> { ImageBoundingBox(Bag::default(), Phase) }
 }
 impl<R0> ImageBoundingBox<R0> {
-    /// `State`: `State`, required. Update: in place.
+    /// `State`: `State`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-imageboundingbox.html#cfn-bedrock-dataautomationproject-imageboundingbox-state)
     pub fn state(self, value: impl Arg<State>) -> ImageBoundingBox<Set> { ImageBoundingBox(put(self.0, "State", value.into_expr()), Phase) }
 }
 impl Done for ImageBoundingBox { fn into_props(self) -> Bag { self.0 } }
@@ -1067,9 +1067,9 @@ impl ImageExtractionCategory {
     pub fn new() -> ImageExtractionCategory<Missing<super::required::State>> { ImageExtractionCategory(Bag::default(), Phase) }
 }
 impl<R0> ImageExtractionCategory<R0> {
-    /// `State`: `State`, required. Update: in place.
+    /// `State`: `State`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-imageextractioncategory.html#cfn-bedrock-dataautomationproject-imageextractioncategory-state)
     pub fn state(self, value: impl Arg<State>) -> ImageExtractionCategory<Set> { ImageExtractionCategory(put(self.0, "State", value.into_expr()), Phase) }
-    /// `Types`: list of `ImageExtractionCategoryTypes`. Update: in place.
+    /// `Types`: list of `ImageExtractionCategoryTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-imageextractioncategory.html#cfn-bedrock-dataautomationproject-imageextractioncategory-types)
     pub fn types(self, value: impl Arg<Arr<ImageExtractionCategoryTypes>>) -> Self { Self(put(self.0, "Types", value.into_expr()), Phase) }
 }
 impl Done for ImageExtractionCategory { fn into_props(self) -> Bag { self.0 } }
@@ -1078,9 +1078,9 @@ impl Done for ImageExtractionCategory { fn into_props(self) -> Bag { self.0 } }
 impl ImageOverrideConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ModalityProcessing`: `ModalityProcessingConfiguration`. Update: in place.
+    /// `ModalityProcessing`: `ModalityProcessingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-imageoverrideconfiguration.html#cfn-bedrock-dataautomationproject-imageoverrideconfiguration-modalityprocessing)
     pub fn modality_processing(self, value: impl Arg<ModalityProcessingConfiguration>) -> Self { Self(put(self.0, "ModalityProcessing", value.into_expr())) }
-    /// `SensitiveDataConfiguration`: `SensitiveDataConfiguration`. Update: in place.
+    /// `SensitiveDataConfiguration`: `SensitiveDataConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-imageoverrideconfiguration.html#cfn-bedrock-dataautomationproject-imageoverrideconfiguration-sensitivedataconfiguration)
     pub fn sensitive_data_configuration(self, value: impl Arg<SensitiveDataConfiguration>) -> Self { Self(put(self.0, "SensitiveDataConfiguration", value.into_expr())) }
 }
 impl Done for ImageOverrideConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1091,9 +1091,9 @@ impl ImageStandardExtraction {
     pub fn new() -> ImageStandardExtraction<Missing<super::required::BoundingBox>, Missing<super::required::Category>> { ImageStandardExtraction(Bag::default(), Phase) }
 }
 impl<R0, R1> ImageStandardExtraction<R0, R1> {
-    /// `BoundingBox`: `ImageBoundingBox`, required. Update: in place.
+    /// `BoundingBox`: `ImageBoundingBox`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-imagestandardextraction.html#cfn-bedrock-dataautomationproject-imagestandardextraction-boundingbox)
     pub fn bounding_box(self, value: impl Arg<ImageBoundingBox>) -> ImageStandardExtraction<Set, R1> { ImageStandardExtraction(put(self.0, "BoundingBox", value.into_expr()), Phase) }
-    /// `Category`: `ImageExtractionCategory`, required. Update: in place.
+    /// `Category`: `ImageExtractionCategory`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-imagestandardextraction.html#cfn-bedrock-dataautomationproject-imagestandardextraction-category)
     pub fn category(self, value: impl Arg<ImageExtractionCategory>) -> ImageStandardExtraction<R0, Set> { ImageStandardExtraction(put(self.0, "Category", value.into_expr()), Phase) }
 }
 impl Done for ImageStandardExtraction { fn into_props(self) -> Bag { self.0 } }
@@ -1104,9 +1104,9 @@ impl ImageStandardGenerativeField {
     pub fn new() -> ImageStandardGenerativeField<Missing<super::required::State>> { ImageStandardGenerativeField(Bag::default(), Phase) }
 }
 impl<R0> ImageStandardGenerativeField<R0> {
-    /// `State`: `State`, required. Update: in place.
+    /// `State`: `State`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-imagestandardgenerativefield.html#cfn-bedrock-dataautomationproject-imagestandardgenerativefield-state)
     pub fn state(self, value: impl Arg<State>) -> ImageStandardGenerativeField<Set> { ImageStandardGenerativeField(put(self.0, "State", value.into_expr()), Phase) }
-    /// `Types`: list of `ImageStandardGenerativeFieldTypes`. Update: in place.
+    /// `Types`: list of `ImageStandardGenerativeFieldTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-imagestandardgenerativefield.html#cfn-bedrock-dataautomationproject-imagestandardgenerativefield-types)
     pub fn types(self, value: impl Arg<Arr<ImageStandardGenerativeFieldTypes>>) -> Self { Self(put(self.0, "Types", value.into_expr()), Phase) }
 }
 impl Done for ImageStandardGenerativeField { fn into_props(self) -> Bag { self.0 } }
@@ -1115,9 +1115,9 @@ impl Done for ImageStandardGenerativeField { fn into_props(self) -> Bag { self.0
 impl ImageStandardOutputConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Extraction`: `ImageStandardExtraction`. Update: in place.
+    /// `Extraction`: `ImageStandardExtraction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-imagestandardoutputconfiguration.html#cfn-bedrock-dataautomationproject-imagestandardoutputconfiguration-extraction)
     pub fn extraction(self, value: impl Arg<ImageStandardExtraction>) -> Self { Self(put(self.0, "Extraction", value.into_expr())) }
-    /// `GenerativeField`: `ImageStandardGenerativeField`. Update: in place.
+    /// `GenerativeField`: `ImageStandardGenerativeField`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-imagestandardoutputconfiguration.html#cfn-bedrock-dataautomationproject-imagestandardoutputconfiguration-generativefield)
     pub fn generative_field(self, value: impl Arg<ImageStandardGenerativeField>) -> Self { Self(put(self.0, "GenerativeField", value.into_expr())) }
 }
 impl Done for ImageStandardOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1126,7 +1126,7 @@ impl Done for ImageStandardOutputConfiguration { fn into_props(self) -> Bag { se
 impl ModalityProcessingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `State`: `State`. Update: in place.
+    /// `State`: `State`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-modalityprocessingconfiguration.html#cfn-bedrock-dataautomationproject-modalityprocessingconfiguration-state)
     pub fn state(self, value: impl Arg<State>) -> Self { Self(put(self.0, "State", value.into_expr())) }
 }
 impl Done for ModalityProcessingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1135,13 +1135,13 @@ impl Done for ModalityProcessingConfiguration { fn into_props(self) -> Bag { sel
 impl ModalityRoutingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `jpeg`: `Jpeg`. Update: in place.
+    /// `jpeg`: `Jpeg`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-modalityroutingconfiguration.html#cfn-bedrock-dataautomationproject-modalityroutingconfiguration-jpeg)
     pub fn jpeg(self, value: impl Arg<Jpeg>) -> Self { Self(put(self.0, "jpeg", value.into_expr())) }
-    /// `mov`: `Mov`. Update: in place.
+    /// `mov`: `Mov`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-modalityroutingconfiguration.html#cfn-bedrock-dataautomationproject-modalityroutingconfiguration-mov)
     pub fn mov(self, value: impl Arg<Mov>) -> Self { Self(put(self.0, "mov", value.into_expr())) }
-    /// `mp4`: `Mp4`. Update: in place.
+    /// `mp4`: `Mp4`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-modalityroutingconfiguration.html#cfn-bedrock-dataautomationproject-modalityroutingconfiguration-mp4)
     pub fn mp4(self, value: impl Arg<Mp4>) -> Self { Self(put(self.0, "mp4", value.into_expr())) }
-    /// `png`: `Png`. Update: in place.
+    /// `png`: `Png`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-modalityroutingconfiguration.html#cfn-bedrock-dataautomationproject-modalityroutingconfiguration-png)
     pub fn png(self, value: impl Arg<Png>) -> Self { Self(put(self.0, "png", value.into_expr())) }
 }
 impl Done for ModalityRoutingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1150,15 +1150,15 @@ impl Done for ModalityRoutingConfiguration { fn into_props(self) -> Bag { self.0
 impl OverrideConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Audio`: `AudioOverrideConfiguration`. Update: in place.
+    /// `Audio`: `AudioOverrideConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-overrideconfiguration.html#cfn-bedrock-dataautomationproject-overrideconfiguration-audio)
     pub fn audio(self, value: impl Arg<AudioOverrideConfiguration>) -> Self { Self(put(self.0, "Audio", value.into_expr())) }
-    /// `Document`: `DocumentOverrideConfiguration`. Update: in place.
+    /// `Document`: `DocumentOverrideConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-overrideconfiguration.html#cfn-bedrock-dataautomationproject-overrideconfiguration-document)
     pub fn document(self, value: impl Arg<DocumentOverrideConfiguration>) -> Self { Self(put(self.0, "Document", value.into_expr())) }
-    /// `Image`: `ImageOverrideConfiguration`. Update: in place.
+    /// `Image`: `ImageOverrideConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-overrideconfiguration.html#cfn-bedrock-dataautomationproject-overrideconfiguration-image)
     pub fn image(self, value: impl Arg<ImageOverrideConfiguration>) -> Self { Self(put(self.0, "Image", value.into_expr())) }
-    /// `ModalityRouting`: `ModalityRoutingConfiguration`. Update: in place.
+    /// `ModalityRouting`: `ModalityRoutingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-overrideconfiguration.html#cfn-bedrock-dataautomationproject-overrideconfiguration-modalityrouting)
     pub fn modality_routing(self, value: impl Arg<ModalityRoutingConfiguration>) -> Self { Self(put(self.0, "ModalityRouting", value.into_expr())) }
-    /// `Video`: `VideoOverrideConfiguration`. Update: in place.
+    /// `Video`: `VideoOverrideConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-overrideconfiguration.html#cfn-bedrock-dataautomationproject-overrideconfiguration-video)
     pub fn video(self, value: impl Arg<VideoOverrideConfiguration>) -> Self { Self(put(self.0, "Video", value.into_expr())) }
 }
 impl Done for OverrideConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1167,9 +1167,9 @@ impl Done for OverrideConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl PIIEntitiesConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PiiEntityTypes`: list of `PiiEntityTypes`. Update: in place.
+    /// `PiiEntityTypes`: list of `PiiEntityTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-piientitiesconfiguration.html#cfn-bedrock-dataautomationproject-piientitiesconfiguration-piientitytypes)
     pub fn pii_entity_types(self, value: impl Arg<Arr<PiiEntityTypes>>) -> Self { Self(put(self.0, "PiiEntityTypes", value.into_expr())) }
-    /// `RedactionMaskMode`: `RedactionMaskMode`. Update: in place.
+    /// `RedactionMaskMode`: `RedactionMaskMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-piientitiesconfiguration.html#cfn-bedrock-dataautomationproject-piientitiesconfiguration-redactionmaskmode)
     pub fn redaction_mask_mode(self, value: impl Arg<RedactionMaskMode>) -> Self { Self(put(self.0, "RedactionMaskMode", value.into_expr())) }
 }
 impl Done for PIIEntitiesConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1178,11 +1178,11 @@ impl Done for PIIEntitiesConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl SensitiveDataConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DetectionMode`: `DetectionMode`. Update: in place.
+    /// `DetectionMode`: `DetectionMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-sensitivedataconfiguration.html#cfn-bedrock-dataautomationproject-sensitivedataconfiguration-detectionmode)
     pub fn detection_mode(self, value: impl Arg<DetectionMode>) -> Self { Self(put(self.0, "DetectionMode", value.into_expr())) }
-    /// `DetectionScope`: list of `DetectionScope`. Update: in place.
+    /// `DetectionScope`: list of `DetectionScope`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-sensitivedataconfiguration.html#cfn-bedrock-dataautomationproject-sensitivedataconfiguration-detectionscope)
     pub fn detection_scope(self, value: impl Arg<Arr<DetectionScope>>) -> Self { Self(put(self.0, "DetectionScope", value.into_expr())) }
-    /// `PiiEntitiesConfiguration`: `PIIEntitiesConfiguration`. Update: in place.
+    /// `PiiEntitiesConfiguration`: `PIIEntitiesConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-sensitivedataconfiguration.html#cfn-bedrock-dataautomationproject-sensitivedataconfiguration-piientitiesconfiguration)
     pub fn pii_entities_configuration(self, value: impl Arg<PIIEntitiesConfiguration>) -> Self { Self(put(self.0, "PiiEntitiesConfiguration", value.into_expr())) }
 }
 impl Done for SensitiveDataConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1193,7 +1193,7 @@ impl SpeakerLabelingConfiguration {
     pub fn new() -> SpeakerLabelingConfiguration<Missing<super::required::State>> { SpeakerLabelingConfiguration(Bag::default(), Phase) }
 }
 impl<R0> SpeakerLabelingConfiguration<R0> {
-    /// `State`: `State`, required. Update: in place.
+    /// `State`: `State`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-speakerlabelingconfiguration.html#cfn-bedrock-dataautomationproject-speakerlabelingconfiguration-state)
     pub fn state(self, value: impl Arg<State>) -> SpeakerLabelingConfiguration<Set> { SpeakerLabelingConfiguration(put(self.0, "State", value.into_expr()), Phase) }
 }
 impl Done for SpeakerLabelingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1202,7 +1202,7 @@ impl Done for SpeakerLabelingConfiguration { fn into_props(self) -> Bag { self.0
 impl SplitterConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `State`: `State`. Update: in place.
+    /// `State`: `State`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-splitterconfiguration.html#cfn-bedrock-dataautomationproject-splitterconfiguration-state)
     pub fn state(self, value: impl Arg<State>) -> Self { Self(put(self.0, "State", value.into_expr())) }
 }
 impl Done for SplitterConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1211,13 +1211,13 @@ impl Done for SplitterConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl StandardOutputConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Audio`: `AudioStandardOutputConfiguration`. Update: in place.
+    /// `Audio`: `AudioStandardOutputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-standardoutputconfiguration.html#cfn-bedrock-dataautomationproject-standardoutputconfiguration-audio)
     pub fn audio(self, value: impl Arg<AudioStandardOutputConfiguration>) -> Self { Self(put(self.0, "Audio", value.into_expr())) }
-    /// `Document`: `DocumentStandardOutputConfiguration`. Update: in place.
+    /// `Document`: `DocumentStandardOutputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-standardoutputconfiguration.html#cfn-bedrock-dataautomationproject-standardoutputconfiguration-document)
     pub fn document(self, value: impl Arg<DocumentStandardOutputConfiguration>) -> Self { Self(put(self.0, "Document", value.into_expr())) }
-    /// `Image`: `ImageStandardOutputConfiguration`. Update: in place.
+    /// `Image`: `ImageStandardOutputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-standardoutputconfiguration.html#cfn-bedrock-dataautomationproject-standardoutputconfiguration-image)
     pub fn image(self, value: impl Arg<ImageStandardOutputConfiguration>) -> Self { Self(put(self.0, "Image", value.into_expr())) }
-    /// `Video`: `VideoStandardOutputConfiguration`. Update: in place.
+    /// `Video`: `VideoStandardOutputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-standardoutputconfiguration.html#cfn-bedrock-dataautomationproject-standardoutputconfiguration-video)
     pub fn video(self, value: impl Arg<VideoStandardOutputConfiguration>) -> Self { Self(put(self.0, "Video", value.into_expr())) }
 }
 impl Done for StandardOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1226,9 +1226,9 @@ impl Done for StandardOutputConfiguration { fn into_props(self) -> Bag { self.0 
 impl TranscriptConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ChannelLabeling`: `ChannelLabelingConfiguration`. Update: in place.
+    /// `ChannelLabeling`: `ChannelLabelingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-transcriptconfiguration.html#cfn-bedrock-dataautomationproject-transcriptconfiguration-channellabeling)
     pub fn channel_labeling(self, value: impl Arg<ChannelLabelingConfiguration>) -> Self { Self(put(self.0, "ChannelLabeling", value.into_expr())) }
-    /// `SpeakerLabeling`: `SpeakerLabelingConfiguration`. Update: in place.
+    /// `SpeakerLabeling`: `SpeakerLabelingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-transcriptconfiguration.html#cfn-bedrock-dataautomationproject-transcriptconfiguration-speakerlabeling)
     pub fn speaker_labeling(self, value: impl Arg<SpeakerLabelingConfiguration>) -> Self { Self(put(self.0, "SpeakerLabeling", value.into_expr())) }
 }
 impl Done for TranscriptConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1239,7 +1239,7 @@ impl VideoBoundingBox {
     pub fn new() -> VideoBoundingBox<Missing<super::required::State>> { VideoBoundingBox(Bag::default(), Phase) }
 }
 impl<R0> VideoBoundingBox<R0> {
-    /// `State`: `State`, required. Update: in place.
+    /// `State`: `State`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-videoboundingbox.html#cfn-bedrock-dataautomationproject-videoboundingbox-state)
     pub fn state(self, value: impl Arg<State>) -> VideoBoundingBox<Set> { VideoBoundingBox(put(self.0, "State", value.into_expr()), Phase) }
 }
 impl Done for VideoBoundingBox { fn into_props(self) -> Bag { self.0 } }
@@ -1250,9 +1250,9 @@ impl VideoExtractionCategory {
     pub fn new() -> VideoExtractionCategory<Missing<super::required::State>> { VideoExtractionCategory(Bag::default(), Phase) }
 }
 impl<R0> VideoExtractionCategory<R0> {
-    /// `State`: `State`, required. Update: in place.
+    /// `State`: `State`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-videoextractioncategory.html#cfn-bedrock-dataautomationproject-videoextractioncategory-state)
     pub fn state(self, value: impl Arg<State>) -> VideoExtractionCategory<Set> { VideoExtractionCategory(put(self.0, "State", value.into_expr()), Phase) }
-    /// `Types`: list of `VideoExtractionCategoryTypes`. Update: in place.
+    /// `Types`: list of `VideoExtractionCategoryTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-videoextractioncategory.html#cfn-bedrock-dataautomationproject-videoextractioncategory-types)
     pub fn types(self, value: impl Arg<Arr<VideoExtractionCategoryTypes>>) -> Self { Self(put(self.0, "Types", value.into_expr()), Phase) }
 }
 impl Done for VideoExtractionCategory { fn into_props(self) -> Bag { self.0 } }
@@ -1261,9 +1261,9 @@ impl Done for VideoExtractionCategory { fn into_props(self) -> Bag { self.0 } }
 impl VideoOverrideConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ModalityProcessing`: `ModalityProcessingConfiguration`. Update: in place.
+    /// `ModalityProcessing`: `ModalityProcessingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-videooverrideconfiguration.html#cfn-bedrock-dataautomationproject-videooverrideconfiguration-modalityprocessing)
     pub fn modality_processing(self, value: impl Arg<ModalityProcessingConfiguration>) -> Self { Self(put(self.0, "ModalityProcessing", value.into_expr())) }
-    /// `SensitiveDataConfiguration`: `SensitiveDataConfiguration`. Update: in place.
+    /// `SensitiveDataConfiguration`: `SensitiveDataConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-videooverrideconfiguration.html#cfn-bedrock-dataautomationproject-videooverrideconfiguration-sensitivedataconfiguration)
     pub fn sensitive_data_configuration(self, value: impl Arg<SensitiveDataConfiguration>) -> Self { Self(put(self.0, "SensitiveDataConfiguration", value.into_expr())) }
 }
 impl Done for VideoOverrideConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1274,9 +1274,9 @@ impl VideoStandardExtraction {
     pub fn new() -> VideoStandardExtraction<Missing<super::required::BoundingBox>, Missing<super::required::Category>> { VideoStandardExtraction(Bag::default(), Phase) }
 }
 impl<R0, R1> VideoStandardExtraction<R0, R1> {
-    /// `BoundingBox`: `VideoBoundingBox`, required. Update: in place.
+    /// `BoundingBox`: `VideoBoundingBox`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-videostandardextraction.html#cfn-bedrock-dataautomationproject-videostandardextraction-boundingbox)
     pub fn bounding_box(self, value: impl Arg<VideoBoundingBox>) -> VideoStandardExtraction<Set, R1> { VideoStandardExtraction(put(self.0, "BoundingBox", value.into_expr()), Phase) }
-    /// `Category`: `VideoExtractionCategory`, required. Update: in place.
+    /// `Category`: `VideoExtractionCategory`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-videostandardextraction.html#cfn-bedrock-dataautomationproject-videostandardextraction-category)
     pub fn category(self, value: impl Arg<VideoExtractionCategory>) -> VideoStandardExtraction<R0, Set> { VideoStandardExtraction(put(self.0, "Category", value.into_expr()), Phase) }
 }
 impl Done for VideoStandardExtraction { fn into_props(self) -> Bag { self.0 } }
@@ -1287,9 +1287,9 @@ impl VideoStandardGenerativeField {
     pub fn new() -> VideoStandardGenerativeField<Missing<super::required::State>> { VideoStandardGenerativeField(Bag::default(), Phase) }
 }
 impl<R0> VideoStandardGenerativeField<R0> {
-    /// `State`: `State`, required. Update: in place.
+    /// `State`: `State`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-videostandardgenerativefield.html#cfn-bedrock-dataautomationproject-videostandardgenerativefield-state)
     pub fn state(self, value: impl Arg<State>) -> VideoStandardGenerativeField<Set> { VideoStandardGenerativeField(put(self.0, "State", value.into_expr()), Phase) }
-    /// `Types`: list of `VideoStandardGenerativeFieldTypes`. Update: in place.
+    /// `Types`: list of `VideoStandardGenerativeFieldTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-videostandardgenerativefield.html#cfn-bedrock-dataautomationproject-videostandardgenerativefield-types)
     pub fn types(self, value: impl Arg<Arr<VideoStandardGenerativeFieldTypes>>) -> Self { Self(put(self.0, "Types", value.into_expr()), Phase) }
 }
 impl Done for VideoStandardGenerativeField { fn into_props(self) -> Bag { self.0 } }
@@ -1298,9 +1298,9 @@ impl Done for VideoStandardGenerativeField { fn into_props(self) -> Bag { self.0
 impl VideoStandardOutputConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Extraction`: `VideoStandardExtraction`. Update: in place.
+    /// `Extraction`: `VideoStandardExtraction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-videostandardoutputconfiguration.html#cfn-bedrock-dataautomationproject-videostandardoutputconfiguration-extraction)
     pub fn extraction(self, value: impl Arg<VideoStandardExtraction>) -> Self { Self(put(self.0, "Extraction", value.into_expr())) }
-    /// `GenerativeField`: `VideoStandardGenerativeField`. Update: in place.
+    /// `GenerativeField`: `VideoStandardGenerativeField`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-videostandardoutputconfiguration.html#cfn-bedrock-dataautomationproject-videostandardoutputconfiguration-generativefield)
     pub fn generative_field(self, value: impl Arg<VideoStandardGenerativeField>) -> Self { Self(put(self.0, "GenerativeField", value.into_expr())) }
 }
 impl Done for VideoStandardOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1356,17 +1356,17 @@ impl CfnDataSource {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDataSourceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-datasource.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `DataSourceConfiguration.WebConfiguration.CrawlerConfiguration.UserAgentHeader`: text.
+    /// The attribute `DataSourceConfiguration.WebConfiguration.CrawlerConfiguration.UserAgentHeader`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-datasource.html#DataSourceConfiguration.WebConfiguration.CrawlerConfiguration.UserAgentHeader-fn::getatt)
     pub fn attr_data_source_configuration_web_configuration_crawler_configuration_user_agent_header(&self) -> Val<str> { self.0.get_att("DataSourceConfiguration.WebConfiguration.CrawlerConfiguration.UserAgentHeader") }
-    /// The attribute `DataSourceId`: text.
+    /// The attribute `DataSourceId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-datasource.html#DataSourceId-fn::getatt)
     pub fn attr_data_source_id(&self) -> Val<str> { self.0.get_att("DataSourceId") }
-    /// The attribute `DataSourceStatus`: text.
+    /// The attribute `DataSourceStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-datasource.html#DataSourceStatus-fn::getatt)
     pub fn attr_data_source_status(&self) -> Val<str> { self.0.get_att("DataSourceStatus") }
-    /// The attribute `FailureReasons`: list of text.
+    /// The attribute `FailureReasons`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-datasource.html#FailureReasons-fn::getatt)
     pub fn attr_failure_reasons(&self) -> Val<Arr<str>> { self.0.get_att("FailureReasons") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-datasource.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnDataSource { fn node(&self) -> &Place { &self.0 } }
@@ -1377,19 +1377,19 @@ impl CfnDataSourceProps {
     pub fn new() -> CfnDataSourceProps<Missing<required::DataSourceConfiguration>, Missing<required::KnowledgeBaseId>, Missing<required::Name>> { CfnDataSourceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDataSourceProps<R0, R1, R2> {
-    /// `DataDeletionPolicy`: `DataDeletionPolicy`. Update: in place.
+    /// `DataDeletionPolicy`: `DataDeletionPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-datasource.html#cfn-bedrock-datasource-datadeletionpolicy)
     pub fn data_deletion_policy(self, value: impl Arg<data_source::DataDeletionPolicy>) -> Self { Self(put(self.0, "DataDeletionPolicy", value.into_expr()), Phase) }
-    /// `DataSourceConfiguration`: `DataSourceConfiguration`, required. Update: in place.
+    /// `DataSourceConfiguration`: `DataSourceConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-datasource.html#cfn-bedrock-datasource-datasourceconfiguration)
     pub fn data_source_configuration(self, value: impl Arg<data_source::DataSourceConfiguration>) -> CfnDataSourceProps<Set, R1, R2> { CfnDataSourceProps(put(self.0, "DataSourceConfiguration", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-datasource.html#cfn-bedrock-datasource-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `KnowledgeBaseId`: text, required. Update: replacement.
+    /// `KnowledgeBaseId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-datasource.html#cfn-bedrock-datasource-knowledgebaseid)
     pub fn knowledge_base_id(self, value: impl Arg<str>) -> CfnDataSourceProps<R0, Set, R2> { CfnDataSourceProps(put(self.0, "KnowledgeBaseId", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-datasource.html#cfn-bedrock-datasource-name)
     pub fn name(self, value: impl Arg<str>) -> CfnDataSourceProps<R0, R1, Set> { CfnDataSourceProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ServerSideEncryptionConfiguration`: `ServerSideEncryptionConfiguration`. Update: in place.
+    /// `ServerSideEncryptionConfiguration`: `ServerSideEncryptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-datasource.html#cfn-bedrock-datasource-serversideencryptionconfiguration)
     pub fn server_side_encryption_configuration(self, value: impl Arg<data_source::ServerSideEncryptionConfiguration>) -> Self { Self(put(self.0, "ServerSideEncryptionConfiguration", value.into_expr()), Phase) }
-    /// `VectorIngestionConfiguration`: `VectorIngestionConfiguration`. Update: in place.
+    /// `VectorIngestionConfiguration`: `VectorIngestionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-datasource.html#cfn-bedrock-datasource-vectoringestionconfiguration)
     pub fn vector_ingestion_configuration(self, value: impl Arg<data_source::VectorIngestionConfiguration>) -> Self { Self(put(self.0, "VectorIngestionConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnDataSourceProps { fn into_props(self) -> Bag { self.0 } }
@@ -1403,7 +1403,7 @@ impl AudioExtractionConfiguration {
     pub fn new() -> AudioExtractionConfiguration<Missing<super::required::AudioExtractionStatus>> { AudioExtractionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AudioExtractionConfiguration<R0> {
-    /// `AudioExtractionStatus`: `AudioExtractionStatus`, required. Update: in place.
+    /// `AudioExtractionStatus`: `AudioExtractionStatus`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-audioextractionconfiguration.html#cfn-bedrock-datasource-audioextractionconfiguration-audioextractionstatus)
     pub fn audio_extraction_status(self, value: impl Arg<AudioExtractionStatus>) -> AudioExtractionConfiguration<Set> { AudioExtractionConfiguration(put(self.0, "AudioExtractionStatus", value.into_expr()), Phase) }
 }
 impl Done for AudioExtractionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1412,7 +1412,7 @@ impl Done for AudioExtractionConfiguration { fn into_props(self) -> Bag { self.0
 impl BedrockDataAutomationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ParsingModality`: `ParsingModality`. Update: replacement.
+    /// `ParsingModality`: `ParsingModality`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-bedrockdataautomationconfiguration.html#cfn-bedrock-datasource-bedrockdataautomationconfiguration-parsingmodality)
     pub fn parsing_modality(self, value: impl Arg<ParsingModality>) -> Self { Self(put(self.0, "ParsingModality", value.into_expr())) }
 }
 impl Done for BedrockDataAutomationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1423,11 +1423,11 @@ impl BedrockFoundationModelConfiguration {
     pub fn new() -> BedrockFoundationModelConfiguration<Missing<super::required::ModelArn>> { BedrockFoundationModelConfiguration(Bag::default(), Phase) }
 }
 impl<R0> BedrockFoundationModelConfiguration<R0> {
-    /// `ModelArn`: text, required. Update: replacement.
+    /// `ModelArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-bedrockfoundationmodelconfiguration.html#cfn-bedrock-datasource-bedrockfoundationmodelconfiguration-modelarn)
     pub fn model_arn(self, value: impl Arg<str>) -> BedrockFoundationModelConfiguration<Set> { BedrockFoundationModelConfiguration(put(self.0, "ModelArn", value.into_expr()), Phase) }
-    /// `ParsingModality`: `ParsingModality`. Update: replacement.
+    /// `ParsingModality`: `ParsingModality`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-bedrockfoundationmodelconfiguration.html#cfn-bedrock-datasource-bedrockfoundationmodelconfiguration-parsingmodality)
     pub fn parsing_modality(self, value: impl Arg<ParsingModality>) -> Self { Self(put(self.0, "ParsingModality", value.into_expr()), Phase) }
-    /// `ParsingPrompt`: `ParsingPrompt`. Update: replacement.
+    /// `ParsingPrompt`: `ParsingPrompt`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-bedrockfoundationmodelconfiguration.html#cfn-bedrock-datasource-bedrockfoundationmodelconfiguration-parsingprompt)
     pub fn parsing_prompt(self, value: impl Arg<ParsingPrompt>) -> Self { Self(put(self.0, "ParsingPrompt", value.into_expr()), Phase) }
 }
 impl Done for BedrockFoundationModelConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1438,9 +1438,9 @@ impl BedrockFoundationModelContextEnrichmentConfiguration {
     pub fn new() -> BedrockFoundationModelContextEnrichmentConfiguration<Missing<super::required::EnrichmentStrategyConfiguration>, Missing<super::required::ModelArn>> { BedrockFoundationModelContextEnrichmentConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> BedrockFoundationModelContextEnrichmentConfiguration<R0, R1> {
-    /// `EnrichmentStrategyConfiguration`: `EnrichmentStrategyConfiguration`, required. Update: in place.
+    /// `EnrichmentStrategyConfiguration`: `EnrichmentStrategyConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-bedrockfoundationmodelcontextenrichmentconfiguration.html#cfn-bedrock-datasource-bedrockfoundationmodelcontextenrichmentconfiguration-enrichmentstrategyconfiguration)
     pub fn enrichment_strategy_configuration(self, value: impl Arg<EnrichmentStrategyConfiguration>) -> BedrockFoundationModelContextEnrichmentConfiguration<Set, R1> { BedrockFoundationModelContextEnrichmentConfiguration(put(self.0, "EnrichmentStrategyConfiguration", value.into_expr()), Phase) }
-    /// `ModelArn`: text, required. Update: in place.
+    /// `ModelArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-bedrockfoundationmodelcontextenrichmentconfiguration.html#cfn-bedrock-datasource-bedrockfoundationmodelcontextenrichmentconfiguration-modelarn)
     pub fn model_arn(self, value: impl Arg<str>) -> BedrockFoundationModelContextEnrichmentConfiguration<R0, Set> { BedrockFoundationModelContextEnrichmentConfiguration(put(self.0, "ModelArn", value.into_expr()), Phase) }
 }
 impl Done for BedrockFoundationModelContextEnrichmentConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1451,13 +1451,13 @@ impl ChunkingConfiguration {
     pub fn new() -> ChunkingConfiguration<Missing<super::required::ChunkingStrategy>> { ChunkingConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ChunkingConfiguration<R0> {
-    /// `ChunkingStrategy`: `ChunkingStrategy`, required. Update: replacement.
+    /// `ChunkingStrategy`: `ChunkingStrategy`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-chunkingconfiguration.html#cfn-bedrock-datasource-chunkingconfiguration-chunkingstrategy)
     pub fn chunking_strategy(self, value: impl Arg<ChunkingStrategy>) -> ChunkingConfiguration<Set> { ChunkingConfiguration(put(self.0, "ChunkingStrategy", value.into_expr()), Phase) }
-    /// `FixedSizeChunkingConfiguration`: `FixedSizeChunkingConfiguration`. Update: replacement.
+    /// `FixedSizeChunkingConfiguration`: `FixedSizeChunkingConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-chunkingconfiguration.html#cfn-bedrock-datasource-chunkingconfiguration-fixedsizechunkingconfiguration)
     pub fn fixed_size_chunking_configuration(self, value: impl Arg<FixedSizeChunkingConfiguration>) -> Self { Self(put(self.0, "FixedSizeChunkingConfiguration", value.into_expr()), Phase) }
-    /// `HierarchicalChunkingConfiguration`: `HierarchicalChunkingConfiguration`. Update: replacement.
+    /// `HierarchicalChunkingConfiguration`: `HierarchicalChunkingConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-chunkingconfiguration.html#cfn-bedrock-datasource-chunkingconfiguration-hierarchicalchunkingconfiguration)
     pub fn hierarchical_chunking_configuration(self, value: impl Arg<HierarchicalChunkingConfiguration>) -> Self { Self(put(self.0, "HierarchicalChunkingConfiguration", value.into_expr()), Phase) }
-    /// `SemanticChunkingConfiguration`: `SemanticChunkingConfiguration`. Update: replacement.
+    /// `SemanticChunkingConfiguration`: `SemanticChunkingConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-chunkingconfiguration.html#cfn-bedrock-datasource-chunkingconfiguration-semanticchunkingconfiguration)
     pub fn semantic_chunking_configuration(self, value: impl Arg<SemanticChunkingConfiguration>) -> Self { Self(put(self.0, "SemanticChunkingConfiguration", value.into_expr()), Phase) }
 }
 impl Done for ChunkingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1466,7 +1466,7 @@ impl Done for ChunkingConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl ConfluenceCrawlerConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FilterConfiguration`: `CrawlFilterConfiguration`. Update: in place.
+    /// `FilterConfiguration`: `CrawlFilterConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-confluencecrawlerconfiguration.html#cfn-bedrock-datasource-confluencecrawlerconfiguration-filterconfiguration)
     pub fn filter_configuration(self, value: impl Arg<CrawlFilterConfiguration>) -> Self { Self(put(self.0, "FilterConfiguration", value.into_expr())) }
 }
 impl Done for ConfluenceCrawlerConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1477,9 +1477,9 @@ impl ConfluenceDataSourceConfiguration {
     pub fn new() -> ConfluenceDataSourceConfiguration<Missing<super::required::SourceConfiguration>> { ConfluenceDataSourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ConfluenceDataSourceConfiguration<R0> {
-    /// `CrawlerConfiguration`: `ConfluenceCrawlerConfiguration`. Update: in place.
+    /// `CrawlerConfiguration`: `ConfluenceCrawlerConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-confluencedatasourceconfiguration.html#cfn-bedrock-datasource-confluencedatasourceconfiguration-crawlerconfiguration)
     pub fn crawler_configuration(self, value: impl Arg<ConfluenceCrawlerConfiguration>) -> Self { Self(put(self.0, "CrawlerConfiguration", value.into_expr()), Phase) }
-    /// `SourceConfiguration`: `ConfluenceSourceConfiguration`, required. Update: in place.
+    /// `SourceConfiguration`: `ConfluenceSourceConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-confluencedatasourceconfiguration.html#cfn-bedrock-datasource-confluencedatasourceconfiguration-sourceconfiguration)
     pub fn source_configuration(self, value: impl Arg<ConfluenceSourceConfiguration>) -> ConfluenceDataSourceConfiguration<Set> { ConfluenceDataSourceConfiguration(put(self.0, "SourceConfiguration", value.into_expr()), Phase) }
 }
 impl Done for ConfluenceDataSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1490,13 +1490,13 @@ impl ConfluenceSourceConfiguration {
     pub fn new() -> ConfluenceSourceConfiguration<Missing<super::required::AuthType>, Missing<super::required::CredentialsSecretArn>, Missing<super::required::HostType>, Missing<super::required::HostUrl>> { ConfluenceSourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> ConfluenceSourceConfiguration<R0, R1, R2, R3> {
-    /// `AuthType`: `AuthType`, required. Update: in place.
+    /// `AuthType`: `AuthType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-confluencesourceconfiguration.html#cfn-bedrock-datasource-confluencesourceconfiguration-authtype)
     pub fn auth_type(self, value: impl Arg<AuthType>) -> ConfluenceSourceConfiguration<Set, R1, R2, R3> { ConfluenceSourceConfiguration(put(self.0, "AuthType", value.into_expr()), Phase) }
-    /// `CredentialsSecretArn`: text, required. Update: in place.
+    /// `CredentialsSecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-confluencesourceconfiguration.html#cfn-bedrock-datasource-confluencesourceconfiguration-credentialssecretarn)
     pub fn credentials_secret_arn(self, value: impl Arg<str>) -> ConfluenceSourceConfiguration<R0, Set, R2, R3> { ConfluenceSourceConfiguration(put(self.0, "CredentialsSecretArn", value.into_expr()), Phase) }
-    /// `HostType`: `HostType`, required. Update: in place.
+    /// `HostType`: `HostType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-confluencesourceconfiguration.html#cfn-bedrock-datasource-confluencesourceconfiguration-hosttype)
     pub fn host_type(self, value: impl Arg<HostType>) -> ConfluenceSourceConfiguration<R0, R1, Set, R3> { ConfluenceSourceConfiguration(put(self.0, "HostType", value.into_expr()), Phase) }
-    /// `HostUrl`: text, required. Update: in place.
+    /// `HostUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-confluencesourceconfiguration.html#cfn-bedrock-datasource-confluencesourceconfiguration-hosturl)
     pub fn host_url(self, value: impl Arg<str>) -> ConfluenceSourceConfiguration<R0, R1, R2, Set> { ConfluenceSourceConfiguration(put(self.0, "HostUrl", value.into_expr()), Phase) }
 }
 impl Done for ConfluenceSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1507,9 +1507,9 @@ impl ContextEnrichmentConfiguration {
     pub fn new() -> ContextEnrichmentConfiguration<Missing<super::required::Type>> { ContextEnrichmentConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ContextEnrichmentConfiguration<R0> {
-    /// `BedrockFoundationModelConfiguration`: `BedrockFoundationModelContextEnrichmentConfiguration`. Update: in place.
+    /// `BedrockFoundationModelConfiguration`: `BedrockFoundationModelContextEnrichmentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-contextenrichmentconfiguration.html#cfn-bedrock-datasource-contextenrichmentconfiguration-bedrockfoundationmodelconfiguration)
     pub fn bedrock_foundation_model_configuration(self, value: impl Arg<BedrockFoundationModelContextEnrichmentConfiguration>) -> Self { Self(put(self.0, "BedrockFoundationModelConfiguration", value.into_expr()), Phase) }
-    /// `Type`: `ContextEnrichmentConfigurationType`, required. Update: in place.
+    /// `Type`: `ContextEnrichmentConfigurationType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-contextenrichmentconfiguration.html#cfn-bedrock-datasource-contextenrichmentconfiguration-type)
     pub fn type_(self, value: impl Arg<ContextEnrichmentConfigurationType>) -> ContextEnrichmentConfiguration<Set> { ContextEnrichmentConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ContextEnrichmentConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1520,9 +1520,9 @@ impl CrawlFilterConfiguration {
     pub fn new() -> CrawlFilterConfiguration<Missing<super::required::Type>> { CrawlFilterConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CrawlFilterConfiguration<R0> {
-    /// `PatternObjectFilter`: `PatternObjectFilterConfiguration`. Update: in place.
+    /// `PatternObjectFilter`: `PatternObjectFilterConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-crawlfilterconfiguration.html#cfn-bedrock-datasource-crawlfilterconfiguration-patternobjectfilter)
     pub fn pattern_object_filter(self, value: impl Arg<PatternObjectFilterConfiguration>) -> Self { Self(put(self.0, "PatternObjectFilter", value.into_expr()), Phase) }
-    /// `Type`: `CrawlFilterConfigurationType`, required. Update: in place.
+    /// `Type`: `CrawlFilterConfigurationType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-crawlfilterconfiguration.html#cfn-bedrock-datasource-crawlfilterconfiguration-type)
     pub fn type_(self, value: impl Arg<CrawlFilterConfigurationType>) -> CrawlFilterConfiguration<Set> { CrawlFilterConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CrawlFilterConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1533,9 +1533,9 @@ impl CustomTransformationConfiguration {
     pub fn new() -> CustomTransformationConfiguration<Missing<super::required::IntermediateStorage>, Missing<super::required::Transformations>> { CustomTransformationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomTransformationConfiguration<R0, R1> {
-    /// `IntermediateStorage`: `IntermediateStorage`, required. Update: in place.
+    /// `IntermediateStorage`: `IntermediateStorage`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-customtransformationconfiguration.html#cfn-bedrock-datasource-customtransformationconfiguration-intermediatestorage)
     pub fn intermediate_storage(self, value: impl Arg<IntermediateStorage>) -> CustomTransformationConfiguration<Set, R1> { CustomTransformationConfiguration(put(self.0, "IntermediateStorage", value.into_expr()), Phase) }
-    /// `Transformations`: list of `Transformation`, required. Update: in place.
+    /// `Transformations`: list of `Transformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-customtransformationconfiguration.html#cfn-bedrock-datasource-customtransformationconfiguration-transformations)
     pub fn transformations(self, value: impl Arg<Arr<Transformation>>) -> CustomTransformationConfiguration<R0, Set> { CustomTransformationConfiguration(put(self.0, "Transformations", value.into_expr()), Phase) }
 }
 impl Done for CustomTransformationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1546,19 +1546,19 @@ impl DataSourceConfiguration {
     pub fn new() -> DataSourceConfiguration<Missing<super::required::Type>> { DataSourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0> DataSourceConfiguration<R0> {
-    /// `ConfluenceConfiguration`: `ConfluenceDataSourceConfiguration`. Update: in place.
+    /// `ConfluenceConfiguration`: `ConfluenceDataSourceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-datasourceconfiguration.html#cfn-bedrock-datasource-datasourceconfiguration-confluenceconfiguration)
     pub fn confluence_configuration(self, value: impl Arg<ConfluenceDataSourceConfiguration>) -> Self { Self(put(self.0, "ConfluenceConfiguration", value.into_expr()), Phase) }
-    /// `ManagedKnowledgeBaseConnectorConfiguration`: `ManagedKnowledgeBaseConnectorConfiguration`. Update: in place.
+    /// `ManagedKnowledgeBaseConnectorConfiguration`: `ManagedKnowledgeBaseConnectorConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-datasourceconfiguration.html#cfn-bedrock-datasource-datasourceconfiguration-managedknowledgebaseconnectorconfiguration)
     pub fn managed_knowledge_base_connector_configuration(self, value: impl Arg<ManagedKnowledgeBaseConnectorConfiguration>) -> Self { Self(put(self.0, "ManagedKnowledgeBaseConnectorConfiguration", value.into_expr()), Phase) }
-    /// `S3Configuration`: `S3DataSourceConfiguration`. Update: in place.
+    /// `S3Configuration`: `S3DataSourceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-datasourceconfiguration.html#cfn-bedrock-datasource-datasourceconfiguration-s3configuration)
     pub fn s3_configuration(self, value: impl Arg<S3DataSourceConfiguration>) -> Self { Self(put(self.0, "S3Configuration", value.into_expr()), Phase) }
-    /// `SalesforceConfiguration`: `SalesforceDataSourceConfiguration`. Update: in place.
+    /// `SalesforceConfiguration`: `SalesforceDataSourceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-datasourceconfiguration.html#cfn-bedrock-datasource-datasourceconfiguration-salesforceconfiguration)
     pub fn salesforce_configuration(self, value: impl Arg<SalesforceDataSourceConfiguration>) -> Self { Self(put(self.0, "SalesforceConfiguration", value.into_expr()), Phase) }
-    /// `SharePointConfiguration`: `SharePointDataSourceConfiguration`. Update: in place.
+    /// `SharePointConfiguration`: `SharePointDataSourceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-datasourceconfiguration.html#cfn-bedrock-datasource-datasourceconfiguration-sharepointconfiguration)
     pub fn share_point_configuration(self, value: impl Arg<SharePointDataSourceConfiguration>) -> Self { Self(put(self.0, "SharePointConfiguration", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: replacement.
+    /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-datasourceconfiguration.html#cfn-bedrock-datasource-datasourceconfiguration-type)
     pub fn type_(self, value: impl Arg<Type>) -> DataSourceConfiguration<Set> { DataSourceConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `WebConfiguration`: `WebDataSourceConfiguration`. Update: in place.
+    /// `WebConfiguration`: `WebDataSourceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-datasourceconfiguration.html#cfn-bedrock-datasource-datasourceconfiguration-webconfiguration)
     pub fn web_configuration(self, value: impl Arg<WebDataSourceConfiguration>) -> Self { Self(put(self.0, "WebConfiguration", value.into_expr()), Phase) }
 }
 impl Done for DataSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1567,9 +1567,9 @@ impl Done for DataSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl DayOfMonth {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DayNumber`: integer. Update: in place.
+    /// `DayNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-dayofmonth.html#cfn-bedrock-datasource-dayofmonth-daynumber)
     pub fn day_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DayNumber", value.into_expr())) }
-    /// `LastDayOfMonth`: JSON. Update: in place.
+    /// `LastDayOfMonth`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-dayofmonth.html#cfn-bedrock-datasource-dayofmonth-lastdayofmonth)
     pub fn last_day_of_month(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "LastDayOfMonth", value.into_expr())) }
 }
 impl Done for DayOfMonth { fn into_props(self) -> Bag { self.0 } }
@@ -1580,9 +1580,9 @@ impl DeletionProtectionConfiguration {
     pub fn new() -> DeletionProtectionConfiguration<Missing<super::required::DeletionProtectionStatus>> { DeletionProtectionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> DeletionProtectionConfiguration<R0> {
-    /// `DeletionProtectionStatus`: `DeletionProtectionStatus`, required. Update: in place.
+    /// `DeletionProtectionStatus`: `DeletionProtectionStatus`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-deletionprotectionconfiguration.html#cfn-bedrock-datasource-deletionprotectionconfiguration-deletionprotectionstatus)
     pub fn deletion_protection_status(self, value: impl Arg<DeletionProtectionStatus>) -> DeletionProtectionConfiguration<Set> { DeletionProtectionConfiguration(put(self.0, "DeletionProtectionStatus", value.into_expr()), Phase) }
-    /// `DeletionProtectionThreshold`: integer. Update: in place.
+    /// `DeletionProtectionThreshold`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-deletionprotectionconfiguration.html#cfn-bedrock-datasource-deletionprotectionconfiguration-deletionprotectionthreshold)
     pub fn deletion_protection_threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DeletionProtectionThreshold", value.into_expr()), Phase) }
 }
 impl Done for DeletionProtectionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1593,7 +1593,7 @@ impl EnrichmentStrategyConfiguration {
     pub fn new() -> EnrichmentStrategyConfiguration<Missing<super::required::Method>> { EnrichmentStrategyConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EnrichmentStrategyConfiguration<R0> {
-    /// `Method`: `Method`, required. Update: in place.
+    /// `Method`: `Method`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-enrichmentstrategyconfiguration.html#cfn-bedrock-datasource-enrichmentstrategyconfiguration-method)
     pub fn method(self, value: impl Arg<Method>) -> EnrichmentStrategyConfiguration<Set> { EnrichmentStrategyConfiguration(put(self.0, "Method", value.into_expr()), Phase) }
 }
 impl Done for EnrichmentStrategyConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1604,9 +1604,9 @@ impl FixedSizeChunkingConfiguration {
     pub fn new() -> FixedSizeChunkingConfiguration<Missing<super::required::MaxTokens>, Missing<super::required::OverlapPercentage>> { FixedSizeChunkingConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> FixedSizeChunkingConfiguration<R0, R1> {
-    /// `MaxTokens`: integer, required. Update: replacement.
+    /// `MaxTokens`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-fixedsizechunkingconfiguration.html#cfn-bedrock-datasource-fixedsizechunkingconfiguration-maxtokens)
     pub fn max_tokens(self, value: impl Arg<i64>) -> FixedSizeChunkingConfiguration<Set, R1> { FixedSizeChunkingConfiguration(put(self.0, "MaxTokens", value.into_expr()), Phase) }
-    /// `OverlapPercentage`: integer, required. Update: replacement.
+    /// `OverlapPercentage`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-fixedsizechunkingconfiguration.html#cfn-bedrock-datasource-fixedsizechunkingconfiguration-overlappercentage)
     pub fn overlap_percentage(self, value: impl Arg<i64>) -> FixedSizeChunkingConfiguration<R0, Set> { FixedSizeChunkingConfiguration(put(self.0, "OverlapPercentage", value.into_expr()), Phase) }
 }
 impl Done for FixedSizeChunkingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1617,9 +1617,9 @@ impl HierarchicalChunkingConfiguration {
     pub fn new() -> HierarchicalChunkingConfiguration<Missing<super::required::LevelConfigurations>, Missing<super::required::OverlapTokens>> { HierarchicalChunkingConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> HierarchicalChunkingConfiguration<R0, R1> {
-    /// `LevelConfigurations`: list of `HierarchicalChunkingLevelConfiguration`, required. Update: replacement.
+    /// `LevelConfigurations`: list of `HierarchicalChunkingLevelConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-hierarchicalchunkingconfiguration.html#cfn-bedrock-datasource-hierarchicalchunkingconfiguration-levelconfigurations)
     pub fn level_configurations(self, value: impl Arg<Arr<HierarchicalChunkingLevelConfiguration>>) -> HierarchicalChunkingConfiguration<Set, R1> { HierarchicalChunkingConfiguration(put(self.0, "LevelConfigurations", value.into_expr()), Phase) }
-    /// `OverlapTokens`: integer, required. Update: replacement.
+    /// `OverlapTokens`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-hierarchicalchunkingconfiguration.html#cfn-bedrock-datasource-hierarchicalchunkingconfiguration-overlaptokens)
     pub fn overlap_tokens(self, value: impl Arg<i64>) -> HierarchicalChunkingConfiguration<R0, Set> { HierarchicalChunkingConfiguration(put(self.0, "OverlapTokens", value.into_expr()), Phase) }
 }
 impl Done for HierarchicalChunkingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1630,7 +1630,7 @@ impl HierarchicalChunkingLevelConfiguration {
     pub fn new() -> HierarchicalChunkingLevelConfiguration<Missing<super::required::MaxTokens>> { HierarchicalChunkingLevelConfiguration(Bag::default(), Phase) }
 }
 impl<R0> HierarchicalChunkingLevelConfiguration<R0> {
-    /// `MaxTokens`: integer, required. Update: replacement.
+    /// `MaxTokens`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-hierarchicalchunkinglevelconfiguration.html#cfn-bedrock-datasource-hierarchicalchunkinglevelconfiguration-maxtokens)
     pub fn max_tokens(self, value: impl Arg<i64>) -> HierarchicalChunkingLevelConfiguration<Set> { HierarchicalChunkingLevelConfiguration(put(self.0, "MaxTokens", value.into_expr()), Phase) }
 }
 impl Done for HierarchicalChunkingLevelConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1641,7 +1641,7 @@ impl ImageExtractionConfiguration {
     pub fn new() -> ImageExtractionConfiguration<Missing<super::required::ImageExtractionStatus>> { ImageExtractionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ImageExtractionConfiguration<R0> {
-    /// `ImageExtractionStatus`: `ImageExtractionStatus`, required. Update: in place.
+    /// `ImageExtractionStatus`: `ImageExtractionStatus`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-imageextractionconfiguration.html#cfn-bedrock-datasource-imageextractionconfiguration-imageextractionstatus)
     pub fn image_extraction_status(self, value: impl Arg<ImageExtractionStatus>) -> ImageExtractionConfiguration<Set> { ImageExtractionConfiguration(put(self.0, "ImageExtractionStatus", value.into_expr()), Phase) }
 }
 impl Done for ImageExtractionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1652,7 +1652,7 @@ impl IntermediateStorage {
     pub fn new() -> IntermediateStorage<Missing<super::required::S3Location>> { IntermediateStorage(Bag::default(), Phase) }
 }
 impl<R0> IntermediateStorage<R0> {
-    /// `S3Location`: `S3Location`, required. Update: in place.
+    /// `S3Location`: `S3Location`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-intermediatestorage.html#cfn-bedrock-datasource-intermediatestorage-s3location)
     pub fn s3_location(self, value: impl Arg<S3Location>) -> IntermediateStorage<Set> { IntermediateStorage(put(self.0, "S3Location", value.into_expr()), Phase) }
 }
 impl Done for IntermediateStorage { fn into_props(self) -> Bag { self.0 } }
@@ -1661,13 +1661,13 @@ impl Done for IntermediateStorage { fn into_props(self) -> Bag { self.0 } }
 impl ManagedKnowledgeBaseConnectorConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ConnectorParameters`: JSON. Update: in place.
+    /// `ConnectorParameters`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-managedknowledgebaseconnectorconfiguration.html#cfn-bedrock-datasource-managedknowledgebaseconnectorconfiguration-connectorparameters)
     pub fn connector_parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ConnectorParameters", value.into_expr())) }
-    /// `DeletionProtectionConfiguration`: `DeletionProtectionConfiguration`. Update: in place.
+    /// `DeletionProtectionConfiguration`: `DeletionProtectionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-managedknowledgebaseconnectorconfiguration.html#cfn-bedrock-datasource-managedknowledgebaseconnectorconfiguration-deletionprotectionconfiguration)
     pub fn deletion_protection_configuration(self, value: impl Arg<DeletionProtectionConfiguration>) -> Self { Self(put(self.0, "DeletionProtectionConfiguration", value.into_expr())) }
-    /// `MediaExtractionConfiguration`: `MediaExtractionConfiguration`. Update: in place.
+    /// `MediaExtractionConfiguration`: `MediaExtractionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-managedknowledgebaseconnectorconfiguration.html#cfn-bedrock-datasource-managedknowledgebaseconnectorconfiguration-mediaextractionconfiguration)
     pub fn media_extraction_configuration(self, value: impl Arg<MediaExtractionConfiguration>) -> Self { Self(put(self.0, "MediaExtractionConfiguration", value.into_expr())) }
-    /// `SyncSchedule`: `SyncSchedule`. Update: in place.
+    /// `SyncSchedule`: `SyncSchedule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-managedknowledgebaseconnectorconfiguration.html#cfn-bedrock-datasource-managedknowledgebaseconnectorconfiguration-syncschedule)
     pub fn sync_schedule(self, value: impl Arg<SyncSchedule>) -> Self { Self(put(self.0, "SyncSchedule", value.into_expr())) }
 }
 impl Done for ManagedKnowledgeBaseConnectorConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1676,11 +1676,11 @@ impl Done for ManagedKnowledgeBaseConnectorConfiguration { fn into_props(self) -
 impl MediaExtractionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AudioExtractionConfiguration`: `AudioExtractionConfiguration`. Update: in place.
+    /// `AudioExtractionConfiguration`: `AudioExtractionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-mediaextractionconfiguration.html#cfn-bedrock-datasource-mediaextractionconfiguration-audioextractionconfiguration)
     pub fn audio_extraction_configuration(self, value: impl Arg<AudioExtractionConfiguration>) -> Self { Self(put(self.0, "AudioExtractionConfiguration", value.into_expr())) }
-    /// `ImageExtractionConfiguration`: `ImageExtractionConfiguration`. Update: in place.
+    /// `ImageExtractionConfiguration`: `ImageExtractionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-mediaextractionconfiguration.html#cfn-bedrock-datasource-mediaextractionconfiguration-imageextractionconfiguration)
     pub fn image_extraction_configuration(self, value: impl Arg<ImageExtractionConfiguration>) -> Self { Self(put(self.0, "ImageExtractionConfiguration", value.into_expr())) }
-    /// `VideoExtractionConfiguration`: `VideoExtractionConfiguration`. Update: in place.
+    /// `VideoExtractionConfiguration`: `VideoExtractionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-mediaextractionconfiguration.html#cfn-bedrock-datasource-mediaextractionconfiguration-videoextractionconfiguration)
     pub fn video_extraction_configuration(self, value: impl Arg<VideoExtractionConfiguration>) -> Self { Self(put(self.0, "VideoExtractionConfiguration", value.into_expr())) }
 }
 impl Done for MediaExtractionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1691,7 +1691,7 @@ impl MonthlySchedule {
     pub fn new() -> MonthlySchedule<Missing<super::required::DayOfMonth>> { MonthlySchedule(Bag::default(), Phase) }
 }
 impl<R0> MonthlySchedule<R0> {
-    /// `DayOfMonth`: `DayOfMonth`, required. Update: in place.
+    /// `DayOfMonth`: `DayOfMonth`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-monthlyschedule.html#cfn-bedrock-datasource-monthlyschedule-dayofmonth)
     pub fn day_of_month(self, value: impl Arg<DayOfMonth>) -> MonthlySchedule<Set> { MonthlySchedule(put(self.0, "DayOfMonth", value.into_expr()), Phase) }
 }
 impl Done for MonthlySchedule { fn into_props(self) -> Bag { self.0 } }
@@ -1702,11 +1702,11 @@ impl ParsingConfiguration {
     pub fn new() -> ParsingConfiguration<Missing<super::required::ParsingStrategy>> { ParsingConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ParsingConfiguration<R0> {
-    /// `BedrockDataAutomationConfiguration`: `BedrockDataAutomationConfiguration`. Update: replacement.
+    /// `BedrockDataAutomationConfiguration`: `BedrockDataAutomationConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-parsingconfiguration.html#cfn-bedrock-datasource-parsingconfiguration-bedrockdataautomationconfiguration)
     pub fn bedrock_data_automation_configuration(self, value: impl Arg<BedrockDataAutomationConfiguration>) -> Self { Self(put(self.0, "BedrockDataAutomationConfiguration", value.into_expr()), Phase) }
-    /// `BedrockFoundationModelConfiguration`: `BedrockFoundationModelConfiguration`. Update: replacement.
+    /// `BedrockFoundationModelConfiguration`: `BedrockFoundationModelConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-parsingconfiguration.html#cfn-bedrock-datasource-parsingconfiguration-bedrockfoundationmodelconfiguration)
     pub fn bedrock_foundation_model_configuration(self, value: impl Arg<BedrockFoundationModelConfiguration>) -> Self { Self(put(self.0, "BedrockFoundationModelConfiguration", value.into_expr()), Phase) }
-    /// `ParsingStrategy`: `ParsingStrategy`, required. Update: replacement.
+    /// `ParsingStrategy`: `ParsingStrategy`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-parsingconfiguration.html#cfn-bedrock-datasource-parsingconfiguration-parsingstrategy)
     pub fn parsing_strategy(self, value: impl Arg<ParsingStrategy>) -> ParsingConfiguration<Set> { ParsingConfiguration(put(self.0, "ParsingStrategy", value.into_expr()), Phase) }
 }
 impl Done for ParsingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1717,7 +1717,7 @@ impl ParsingPrompt {
     pub fn new() -> ParsingPrompt<Missing<super::required::ParsingPromptText>> { ParsingPrompt(Bag::default(), Phase) }
 }
 impl<R0> ParsingPrompt<R0> {
-    /// `ParsingPromptText`: text, required. Update: replacement.
+    /// `ParsingPromptText`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-parsingprompt.html#cfn-bedrock-datasource-parsingprompt-parsingprompttext)
     pub fn parsing_prompt_text(self, value: impl Arg<str>) -> ParsingPrompt<Set> { ParsingPrompt(put(self.0, "ParsingPromptText", value.into_expr()), Phase) }
 }
 impl Done for ParsingPrompt { fn into_props(self) -> Bag { self.0 } }
@@ -1728,11 +1728,11 @@ impl PatternObjectFilter {
     pub fn new() -> PatternObjectFilter<Missing<super::required::ObjectType>> { PatternObjectFilter(Bag::default(), Phase) }
 }
 impl<R0> PatternObjectFilter<R0> {
-    /// `ExclusionFilters`: list of text. Update: in place.
+    /// `ExclusionFilters`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-patternobjectfilter.html#cfn-bedrock-datasource-patternobjectfilter-exclusionfilters)
     pub fn exclusion_filters(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExclusionFilters", value.into_expr()), Phase) }
-    /// `InclusionFilters`: list of text. Update: in place.
+    /// `InclusionFilters`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-patternobjectfilter.html#cfn-bedrock-datasource-patternobjectfilter-inclusionfilters)
     pub fn inclusion_filters(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InclusionFilters", value.into_expr()), Phase) }
-    /// `ObjectType`: text, required. Update: in place.
+    /// `ObjectType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-patternobjectfilter.html#cfn-bedrock-datasource-patternobjectfilter-objecttype)
     pub fn object_type(self, value: impl Arg<str>) -> PatternObjectFilter<Set> { PatternObjectFilter(put(self.0, "ObjectType", value.into_expr()), Phase) }
 }
 impl Done for PatternObjectFilter { fn into_props(self) -> Bag { self.0 } }
@@ -1743,7 +1743,7 @@ impl PatternObjectFilterConfiguration {
     pub fn new() -> PatternObjectFilterConfiguration<Missing<super::required::Filters>> { PatternObjectFilterConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PatternObjectFilterConfiguration<R0> {
-    /// `Filters`: list of `PatternObjectFilter`, required. Update: in place.
+    /// `Filters`: list of `PatternObjectFilter`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-patternobjectfilterconfiguration.html#cfn-bedrock-datasource-patternobjectfilterconfiguration-filters)
     pub fn filters(self, value: impl Arg<Arr<PatternObjectFilter>>) -> PatternObjectFilterConfiguration<Set> { PatternObjectFilterConfiguration(put(self.0, "Filters", value.into_expr()), Phase) }
 }
 impl Done for PatternObjectFilterConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1754,11 +1754,11 @@ impl S3DataSourceConfiguration {
     pub fn new() -> S3DataSourceConfiguration<Missing<super::required::BucketArn>> { S3DataSourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0> S3DataSourceConfiguration<R0> {
-    /// `BucketArn`: text, required. Update: in place.
+    /// `BucketArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-s3datasourceconfiguration.html#cfn-bedrock-datasource-s3datasourceconfiguration-bucketarn)
     pub fn bucket_arn(self, value: impl Arg<str>) -> S3DataSourceConfiguration<Set> { S3DataSourceConfiguration(put(self.0, "BucketArn", value.into_expr()), Phase) }
-    /// `BucketOwnerAccountId`: text. Update: in place.
+    /// `BucketOwnerAccountId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-s3datasourceconfiguration.html#cfn-bedrock-datasource-s3datasourceconfiguration-bucketowneraccountid)
     pub fn bucket_owner_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketOwnerAccountId", value.into_expr()), Phase) }
-    /// `InclusionPrefixes`: list of text. Update: in place.
+    /// `InclusionPrefixes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-s3datasourceconfiguration.html#cfn-bedrock-datasource-s3datasourceconfiguration-inclusionprefixes)
     pub fn inclusion_prefixes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InclusionPrefixes", value.into_expr()), Phase) }
 }
 impl Done for S3DataSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1769,7 +1769,7 @@ impl S3Location {
     pub fn new() -> S3Location<Missing<super::required::URI>> { S3Location(Bag::default(), Phase) }
 }
 impl<R0> S3Location<R0> {
-    /// `URI`: text, required. Update: in place.
+    /// `URI`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-s3location.html#cfn-bedrock-datasource-s3location-uri)
     pub fn uri(self, value: impl Arg<str>) -> S3Location<Set> { S3Location(put(self.0, "URI", value.into_expr()), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
@@ -1778,7 +1778,7 @@ impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 impl SalesforceCrawlerConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FilterConfiguration`: `CrawlFilterConfiguration`. Update: in place.
+    /// `FilterConfiguration`: `CrawlFilterConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-salesforcecrawlerconfiguration.html#cfn-bedrock-datasource-salesforcecrawlerconfiguration-filterconfiguration)
     pub fn filter_configuration(self, value: impl Arg<CrawlFilterConfiguration>) -> Self { Self(put(self.0, "FilterConfiguration", value.into_expr())) }
 }
 impl Done for SalesforceCrawlerConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1789,9 +1789,9 @@ impl SalesforceDataSourceConfiguration {
     pub fn new() -> SalesforceDataSourceConfiguration<Missing<super::required::SourceConfiguration>> { SalesforceDataSourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0> SalesforceDataSourceConfiguration<R0> {
-    /// `CrawlerConfiguration`: `SalesforceCrawlerConfiguration`. Update: in place.
+    /// `CrawlerConfiguration`: `SalesforceCrawlerConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-salesforcedatasourceconfiguration.html#cfn-bedrock-datasource-salesforcedatasourceconfiguration-crawlerconfiguration)
     pub fn crawler_configuration(self, value: impl Arg<SalesforceCrawlerConfiguration>) -> Self { Self(put(self.0, "CrawlerConfiguration", value.into_expr()), Phase) }
-    /// `SourceConfiguration`: `SalesforceSourceConfiguration`, required. Update: in place.
+    /// `SourceConfiguration`: `SalesforceSourceConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-salesforcedatasourceconfiguration.html#cfn-bedrock-datasource-salesforcedatasourceconfiguration-sourceconfiguration)
     pub fn source_configuration(self, value: impl Arg<SalesforceSourceConfiguration>) -> SalesforceDataSourceConfiguration<Set> { SalesforceDataSourceConfiguration(put(self.0, "SourceConfiguration", value.into_expr()), Phase) }
 }
 impl Done for SalesforceDataSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1802,11 +1802,11 @@ impl SalesforceSourceConfiguration {
     pub fn new() -> SalesforceSourceConfiguration<Missing<super::required::AuthType>, Missing<super::required::CredentialsSecretArn>, Missing<super::required::HostUrl>> { SalesforceSourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SalesforceSourceConfiguration<R0, R1, R2> {
-    /// `AuthType`: `SalesforceSourceConfigurationAuthType`, required. Update: in place.
+    /// `AuthType`: `SalesforceSourceConfigurationAuthType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-salesforcesourceconfiguration.html#cfn-bedrock-datasource-salesforcesourceconfiguration-authtype)
     pub fn auth_type(self, value: impl Arg<SalesforceSourceConfigurationAuthType>) -> SalesforceSourceConfiguration<Set, R1, R2> { SalesforceSourceConfiguration(put(self.0, "AuthType", value.into_expr()), Phase) }
-    /// `CredentialsSecretArn`: text, required. Update: in place.
+    /// `CredentialsSecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-salesforcesourceconfiguration.html#cfn-bedrock-datasource-salesforcesourceconfiguration-credentialssecretarn)
     pub fn credentials_secret_arn(self, value: impl Arg<str>) -> SalesforceSourceConfiguration<R0, Set, R2> { SalesforceSourceConfiguration(put(self.0, "CredentialsSecretArn", value.into_expr()), Phase) }
-    /// `HostUrl`: text, required. Update: in place.
+    /// `HostUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-salesforcesourceconfiguration.html#cfn-bedrock-datasource-salesforcesourceconfiguration-hosturl)
     pub fn host_url(self, value: impl Arg<str>) -> SalesforceSourceConfiguration<R0, R1, Set> { SalesforceSourceConfiguration(put(self.0, "HostUrl", value.into_expr()), Phase) }
 }
 impl Done for SalesforceSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1817,7 +1817,7 @@ impl SeedUrl {
     pub fn new() -> SeedUrl<Missing<super::required::Url>> { SeedUrl(Bag::default(), Phase) }
 }
 impl<R0> SeedUrl<R0> {
-    /// `Url`: text, required. Update: in place.
+    /// `Url`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-seedurl.html#cfn-bedrock-datasource-seedurl-url)
     pub fn url(self, value: impl Arg<str>) -> SeedUrl<Set> { SeedUrl(put(self.0, "Url", value.into_expr()), Phase) }
 }
 impl Done for SeedUrl { fn into_props(self) -> Bag { self.0 } }
@@ -1828,11 +1828,11 @@ impl SemanticChunkingConfiguration {
     pub fn new() -> SemanticChunkingConfiguration<Missing<super::required::BreakpointPercentileThreshold>, Missing<super::required::BufferSize>, Missing<super::required::MaxTokens>> { SemanticChunkingConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SemanticChunkingConfiguration<R0, R1, R2> {
-    /// `BreakpointPercentileThreshold`: integer, required. Update: replacement.
+    /// `BreakpointPercentileThreshold`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-semanticchunkingconfiguration.html#cfn-bedrock-datasource-semanticchunkingconfiguration-breakpointpercentilethreshold)
     pub fn breakpoint_percentile_threshold(self, value: impl Arg<i64>) -> SemanticChunkingConfiguration<Set, R1, R2> { SemanticChunkingConfiguration(put(self.0, "BreakpointPercentileThreshold", value.into_expr()), Phase) }
-    /// `BufferSize`: integer, required. Update: replacement.
+    /// `BufferSize`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-semanticchunkingconfiguration.html#cfn-bedrock-datasource-semanticchunkingconfiguration-buffersize)
     pub fn buffer_size(self, value: impl Arg<i64>) -> SemanticChunkingConfiguration<R0, Set, R2> { SemanticChunkingConfiguration(put(self.0, "BufferSize", value.into_expr()), Phase) }
-    /// `MaxTokens`: integer, required. Update: replacement.
+    /// `MaxTokens`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-semanticchunkingconfiguration.html#cfn-bedrock-datasource-semanticchunkingconfiguration-maxtokens)
     pub fn max_tokens(self, value: impl Arg<i64>) -> SemanticChunkingConfiguration<R0, R1, Set> { SemanticChunkingConfiguration(put(self.0, "MaxTokens", value.into_expr()), Phase) }
 }
 impl Done for SemanticChunkingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1841,7 +1841,7 @@ impl Done for SemanticChunkingConfiguration { fn into_props(self) -> Bag { self.
 impl ServerSideEncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-serversideencryptionconfiguration.html#cfn-bedrock-datasource-serversideencryptionconfiguration-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
 }
 impl Done for ServerSideEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1850,7 +1850,7 @@ impl Done for ServerSideEncryptionConfiguration { fn into_props(self) -> Bag { s
 impl SharePointCrawlerConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FilterConfiguration`: `CrawlFilterConfiguration`. Update: in place.
+    /// `FilterConfiguration`: `CrawlFilterConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-sharepointcrawlerconfiguration.html#cfn-bedrock-datasource-sharepointcrawlerconfiguration-filterconfiguration)
     pub fn filter_configuration(self, value: impl Arg<CrawlFilterConfiguration>) -> Self { Self(put(self.0, "FilterConfiguration", value.into_expr())) }
 }
 impl Done for SharePointCrawlerConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1861,9 +1861,9 @@ impl SharePointDataSourceConfiguration {
     pub fn new() -> SharePointDataSourceConfiguration<Missing<super::required::SourceConfiguration>> { SharePointDataSourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0> SharePointDataSourceConfiguration<R0> {
-    /// `CrawlerConfiguration`: `SharePointCrawlerConfiguration`. Update: in place.
+    /// `CrawlerConfiguration`: `SharePointCrawlerConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-sharepointdatasourceconfiguration.html#cfn-bedrock-datasource-sharepointdatasourceconfiguration-crawlerconfiguration)
     pub fn crawler_configuration(self, value: impl Arg<SharePointCrawlerConfiguration>) -> Self { Self(put(self.0, "CrawlerConfiguration", value.into_expr()), Phase) }
-    /// `SourceConfiguration`: `SharePointSourceConfiguration`, required. Update: in place.
+    /// `SourceConfiguration`: `SharePointSourceConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-sharepointdatasourceconfiguration.html#cfn-bedrock-datasource-sharepointdatasourceconfiguration-sourceconfiguration)
     pub fn source_configuration(self, value: impl Arg<SharePointSourceConfiguration>) -> SharePointDataSourceConfiguration<Set> { SharePointDataSourceConfiguration(put(self.0, "SourceConfiguration", value.into_expr()), Phase) }
 }
 impl Done for SharePointDataSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1874,17 +1874,17 @@ impl SharePointSourceConfiguration {
     pub fn new() -> SharePointSourceConfiguration<Missing<super::required::AuthType>, Missing<super::required::CredentialsSecretArn>, Missing<super::required::Domain>, Missing<super::required::HostType>, Missing<super::required::SiteUrls>> { SharePointSourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> SharePointSourceConfiguration<R0, R1, R2, R3, R4> {
-    /// `AuthType`: `SharePointSourceConfigurationAuthType`, required. Update: in place.
+    /// `AuthType`: `SharePointSourceConfigurationAuthType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-sharepointsourceconfiguration.html#cfn-bedrock-datasource-sharepointsourceconfiguration-authtype)
     pub fn auth_type(self, value: impl Arg<SharePointSourceConfigurationAuthType>) -> SharePointSourceConfiguration<Set, R1, R2, R3, R4> { SharePointSourceConfiguration(put(self.0, "AuthType", value.into_expr()), Phase) }
-    /// `CredentialsSecretArn`: text, required. Update: in place.
+    /// `CredentialsSecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-sharepointsourceconfiguration.html#cfn-bedrock-datasource-sharepointsourceconfiguration-credentialssecretarn)
     pub fn credentials_secret_arn(self, value: impl Arg<str>) -> SharePointSourceConfiguration<R0, Set, R2, R3, R4> { SharePointSourceConfiguration(put(self.0, "CredentialsSecretArn", value.into_expr()), Phase) }
-    /// `Domain`: text, required. Update: in place.
+    /// `Domain`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-sharepointsourceconfiguration.html#cfn-bedrock-datasource-sharepointsourceconfiguration-domain)
     pub fn domain(self, value: impl Arg<str>) -> SharePointSourceConfiguration<R0, R1, Set, R3, R4> { SharePointSourceConfiguration(put(self.0, "Domain", value.into_expr()), Phase) }
-    /// `HostType`: `SharePointSourceConfigurationHostType`, required. Update: in place.
+    /// `HostType`: `SharePointSourceConfigurationHostType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-sharepointsourceconfiguration.html#cfn-bedrock-datasource-sharepointsourceconfiguration-hosttype)
     pub fn host_type(self, value: impl Arg<SharePointSourceConfigurationHostType>) -> SharePointSourceConfiguration<R0, R1, R2, Set, R4> { SharePointSourceConfiguration(put(self.0, "HostType", value.into_expr()), Phase) }
-    /// `SiteUrls`: list of text, required. Update: in place.
+    /// `SiteUrls`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-sharepointsourceconfiguration.html#cfn-bedrock-datasource-sharepointsourceconfiguration-siteurls)
     pub fn site_urls(self, value: impl Arg<Arr<str>>) -> SharePointSourceConfiguration<R0, R1, R2, R3, Set> { SharePointSourceConfiguration(put(self.0, "SiteUrls", value.into_expr()), Phase) }
-    /// `TenantId`: text. Update: in place.
+    /// `TenantId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-sharepointsourceconfiguration.html#cfn-bedrock-datasource-sharepointsourceconfiguration-tenantid)
     pub fn tenant_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TenantId", value.into_expr()), Phase) }
 }
 impl Done for SharePointSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1893,11 +1893,11 @@ impl Done for SharePointSourceConfiguration { fn into_props(self) -> Bag { self.
 impl SyncSchedule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Daily`: JSON. Update: in place.
+    /// `Daily`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-syncschedule.html#cfn-bedrock-datasource-syncschedule-daily)
     pub fn daily(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Daily", value.into_expr())) }
-    /// `Monthly`: `MonthlySchedule`. Update: in place.
+    /// `Monthly`: `MonthlySchedule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-syncschedule.html#cfn-bedrock-datasource-syncschedule-monthly)
     pub fn monthly(self, value: impl Arg<MonthlySchedule>) -> Self { Self(put(self.0, "Monthly", value.into_expr())) }
-    /// `Weekly`: `WeeklySchedule`. Update: in place.
+    /// `Weekly`: `WeeklySchedule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-syncschedule.html#cfn-bedrock-datasource-syncschedule-weekly)
     pub fn weekly(self, value: impl Arg<WeeklySchedule>) -> Self { Self(put(self.0, "Weekly", value.into_expr())) }
 }
 impl Done for SyncSchedule { fn into_props(self) -> Bag { self.0 } }
@@ -1908,9 +1908,9 @@ impl Transformation {
     pub fn new() -> Transformation<Missing<super::required::StepToApply>, Missing<super::required::TransformationFunction>> { Transformation(Bag::default(), Phase) }
 }
 impl<R0, R1> Transformation<R0, R1> {
-    /// `StepToApply`: `StepToApply`, required. Update: in place.
+    /// `StepToApply`: `StepToApply`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-transformation.html#cfn-bedrock-datasource-transformation-steptoapply)
     pub fn step_to_apply(self, value: impl Arg<StepToApply>) -> Transformation<Set, R1> { Transformation(put(self.0, "StepToApply", value.into_expr()), Phase) }
-    /// `TransformationFunction`: `TransformationFunction`, required. Update: in place.
+    /// `TransformationFunction`: `TransformationFunction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-transformation.html#cfn-bedrock-datasource-transformation-transformationfunction)
     pub fn transformation_function(self, value: impl Arg<TransformationFunction>) -> Transformation<R0, Set> { Transformation(put(self.0, "TransformationFunction", value.into_expr()), Phase) }
 }
 impl Done for Transformation { fn into_props(self) -> Bag { self.0 } }
@@ -1921,7 +1921,7 @@ impl TransformationFunction {
     pub fn new() -> TransformationFunction<Missing<super::required::TransformationLambdaConfiguration>> { TransformationFunction(Bag::default(), Phase) }
 }
 impl<R0> TransformationFunction<R0> {
-    /// `TransformationLambdaConfiguration`: `TransformationLambdaConfiguration`, required. Update: in place.
+    /// `TransformationLambdaConfiguration`: `TransformationLambdaConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-transformationfunction.html#cfn-bedrock-datasource-transformationfunction-transformationlambdaconfiguration)
     pub fn transformation_lambda_configuration(self, value: impl Arg<TransformationLambdaConfiguration>) -> TransformationFunction<Set> { TransformationFunction(put(self.0, "TransformationLambdaConfiguration", value.into_expr()), Phase) }
 }
 impl Done for TransformationFunction { fn into_props(self) -> Bag { self.0 } }
@@ -1932,7 +1932,7 @@ impl TransformationLambdaConfiguration {
     pub fn new() -> TransformationLambdaConfiguration<Missing<super::required::LambdaArn>> { TransformationLambdaConfiguration(Bag::default(), Phase) }
 }
 impl<R0> TransformationLambdaConfiguration<R0> {
-    /// `LambdaArn`: `LambdaFunctionArn`, required. Update: in place.
+    /// `LambdaArn`: `LambdaFunctionArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-transformationlambdaconfiguration.html#cfn-bedrock-datasource-transformationlambdaconfiguration-lambdaarn)
     pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> TransformationLambdaConfiguration<Set> { TransformationLambdaConfiguration(put(self.0, "LambdaArn", value.into_expr()), Phase) }
 }
 impl Done for TransformationLambdaConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1943,7 +1943,7 @@ impl UrlConfiguration {
     pub fn new() -> UrlConfiguration<Missing<super::required::SeedUrls>> { UrlConfiguration(Bag::default(), Phase) }
 }
 impl<R0> UrlConfiguration<R0> {
-    /// `SeedUrls`: list of `SeedUrl`, required. Update: in place.
+    /// `SeedUrls`: list of `SeedUrl`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-urlconfiguration.html#cfn-bedrock-datasource-urlconfiguration-seedurls)
     pub fn seed_urls(self, value: impl Arg<Arr<SeedUrl>>) -> UrlConfiguration<Set> { UrlConfiguration(put(self.0, "SeedUrls", value.into_expr()), Phase) }
 }
 impl Done for UrlConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1952,13 +1952,13 @@ impl Done for UrlConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl VectorIngestionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ChunkingConfiguration`: `ChunkingConfiguration`. Update: replacement.
+    /// `ChunkingConfiguration`: `ChunkingConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-vectoringestionconfiguration.html#cfn-bedrock-datasource-vectoringestionconfiguration-chunkingconfiguration)
     pub fn chunking_configuration(self, value: impl Arg<ChunkingConfiguration>) -> Self { Self(put(self.0, "ChunkingConfiguration", value.into_expr())) }
-    /// `ContextEnrichmentConfiguration`: `ContextEnrichmentConfiguration`. Update: in place.
+    /// `ContextEnrichmentConfiguration`: `ContextEnrichmentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-vectoringestionconfiguration.html#cfn-bedrock-datasource-vectoringestionconfiguration-contextenrichmentconfiguration)
     pub fn context_enrichment_configuration(self, value: impl Arg<ContextEnrichmentConfiguration>) -> Self { Self(put(self.0, "ContextEnrichmentConfiguration", value.into_expr())) }
-    /// `CustomTransformationConfiguration`: `CustomTransformationConfiguration`. Update: in place.
+    /// `CustomTransformationConfiguration`: `CustomTransformationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-vectoringestionconfiguration.html#cfn-bedrock-datasource-vectoringestionconfiguration-customtransformationconfiguration)
     pub fn custom_transformation_configuration(self, value: impl Arg<CustomTransformationConfiguration>) -> Self { Self(put(self.0, "CustomTransformationConfiguration", value.into_expr())) }
-    /// `ParsingConfiguration`: `ParsingConfiguration`. Update: replacement.
+    /// `ParsingConfiguration`: `ParsingConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-vectoringestionconfiguration.html#cfn-bedrock-datasource-vectoringestionconfiguration-parsingconfiguration)
     pub fn parsing_configuration(self, value: impl Arg<ParsingConfiguration>) -> Self { Self(put(self.0, "ParsingConfiguration", value.into_expr())) }
 }
 impl Done for VectorIngestionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1969,7 +1969,7 @@ impl VideoExtractionConfiguration {
     pub fn new() -> VideoExtractionConfiguration<Missing<super::required::VideoExtractionStatus>> { VideoExtractionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> VideoExtractionConfiguration<R0> {
-    /// `VideoExtractionStatus`: `VideoExtractionStatus`, required. Update: in place.
+    /// `VideoExtractionStatus`: `VideoExtractionStatus`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-videoextractionconfiguration.html#cfn-bedrock-datasource-videoextractionconfiguration-videoextractionstatus)
     pub fn video_extraction_status(self, value: impl Arg<VideoExtractionStatus>) -> VideoExtractionConfiguration<Set> { VideoExtractionConfiguration(put(self.0, "VideoExtractionStatus", value.into_expr()), Phase) }
 }
 impl Done for VideoExtractionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1978,17 +1978,17 @@ impl Done for VideoExtractionConfiguration { fn into_props(self) -> Bag { self.0
 impl WebCrawlerConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CrawlerLimits`: `WebCrawlerLimits`. Update: in place.
+    /// `CrawlerLimits`: `WebCrawlerLimits`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-webcrawlerconfiguration.html#cfn-bedrock-datasource-webcrawlerconfiguration-crawlerlimits)
     pub fn crawler_limits(self, value: impl Arg<WebCrawlerLimits>) -> Self { Self(put(self.0, "CrawlerLimits", value.into_expr())) }
-    /// `ExclusionFilters`: list of text. Update: in place.
+    /// `ExclusionFilters`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-webcrawlerconfiguration.html#cfn-bedrock-datasource-webcrawlerconfiguration-exclusionfilters)
     pub fn exclusion_filters(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExclusionFilters", value.into_expr())) }
-    /// `InclusionFilters`: list of text. Update: in place.
+    /// `InclusionFilters`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-webcrawlerconfiguration.html#cfn-bedrock-datasource-webcrawlerconfiguration-inclusionfilters)
     pub fn inclusion_filters(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InclusionFilters", value.into_expr())) }
-    /// `Scope`: `Scope`. Update: in place.
+    /// `Scope`: `Scope`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-webcrawlerconfiguration.html#cfn-bedrock-datasource-webcrawlerconfiguration-scope)
     pub fn scope(self, value: impl Arg<Scope>) -> Self { Self(put(self.0, "Scope", value.into_expr())) }
-    /// `UserAgent`: text. Update: in place.
+    /// `UserAgent`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-webcrawlerconfiguration.html#cfn-bedrock-datasource-webcrawlerconfiguration-useragent)
     pub fn user_agent(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserAgent", value.into_expr())) }
-    /// `UserAgentHeader`: text. Update: in place.
+    /// `UserAgentHeader`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-webcrawlerconfiguration.html#cfn-bedrock-datasource-webcrawlerconfiguration-useragentheader)
     pub fn user_agent_header(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserAgentHeader", value.into_expr())) }
 }
 impl Done for WebCrawlerConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1997,9 +1997,9 @@ impl Done for WebCrawlerConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl WebCrawlerLimits {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MaxPages`: integer. Update: in place.
+    /// `MaxPages`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-webcrawlerlimits.html#cfn-bedrock-datasource-webcrawlerlimits-maxpages)
     pub fn max_pages(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxPages", value.into_expr())) }
-    /// `RateLimit`: integer. Update: in place.
+    /// `RateLimit`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-webcrawlerlimits.html#cfn-bedrock-datasource-webcrawlerlimits-ratelimit)
     pub fn rate_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RateLimit", value.into_expr())) }
 }
 impl Done for WebCrawlerLimits { fn into_props(self) -> Bag { self.0 } }
@@ -2010,9 +2010,9 @@ impl WebDataSourceConfiguration {
     pub fn new() -> WebDataSourceConfiguration<Missing<super::required::SourceConfiguration>> { WebDataSourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0> WebDataSourceConfiguration<R0> {
-    /// `CrawlerConfiguration`: `WebCrawlerConfiguration`. Update: in place.
+    /// `CrawlerConfiguration`: `WebCrawlerConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-webdatasourceconfiguration.html#cfn-bedrock-datasource-webdatasourceconfiguration-crawlerconfiguration)
     pub fn crawler_configuration(self, value: impl Arg<WebCrawlerConfiguration>) -> Self { Self(put(self.0, "CrawlerConfiguration", value.into_expr()), Phase) }
-    /// `SourceConfiguration`: `WebSourceConfiguration`, required. Update: in place.
+    /// `SourceConfiguration`: `WebSourceConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-webdatasourceconfiguration.html#cfn-bedrock-datasource-webdatasourceconfiguration-sourceconfiguration)
     pub fn source_configuration(self, value: impl Arg<WebSourceConfiguration>) -> WebDataSourceConfiguration<Set> { WebDataSourceConfiguration(put(self.0, "SourceConfiguration", value.into_expr()), Phase) }
 }
 impl Done for WebDataSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2023,7 +2023,7 @@ impl WebSourceConfiguration {
     pub fn new() -> WebSourceConfiguration<Missing<super::required::UrlConfiguration>> { WebSourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0> WebSourceConfiguration<R0> {
-    /// `UrlConfiguration`: `UrlConfiguration`, required. Update: in place.
+    /// `UrlConfiguration`: `UrlConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-websourceconfiguration.html#cfn-bedrock-datasource-websourceconfiguration-urlconfiguration)
     pub fn url_configuration(self, value: impl Arg<UrlConfiguration>) -> WebSourceConfiguration<Set> { WebSourceConfiguration(put(self.0, "UrlConfiguration", value.into_expr()), Phase) }
 }
 impl Done for WebSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2034,7 +2034,7 @@ impl WeeklySchedule {
     pub fn new() -> WeeklySchedule<Missing<super::required::DayOfWeek>> { WeeklySchedule(Bag::default(), Phase) }
 }
 impl<R0> WeeklySchedule<R0> {
-    /// `DayOfWeek`: `DayOfWeek`, required. Update: in place.
+    /// `DayOfWeek`: `DayOfWeek`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-weeklyschedule.html#cfn-bedrock-datasource-weeklyschedule-dayofweek)
     pub fn day_of_week(self, value: impl Arg<DayOfWeek>) -> WeeklySchedule<Set> { WeeklySchedule(put(self.0, "DayOfWeek", value.into_expr()), Phase) }
 }
 impl Done for WeeklySchedule { fn into_props(self) -> Bag { self.0 } }
@@ -2088,21 +2088,21 @@ impl CfnEnforcedGuardrailConfiguration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEnforcedGuardrailConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ConfigId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ConfigId`: text.
+    /// The attribute `ConfigId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-enforcedguardrailconfiguration.html#ConfigId-fn::getatt)
     pub fn attr_config_id(&self) -> Val<str> { self.0.get_att("ConfigId") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-enforcedguardrailconfiguration.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `CreatedBy`: text.
+    /// The attribute `CreatedBy`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-enforcedguardrailconfiguration.html#CreatedBy-fn::getatt)
     pub fn attr_created_by(&self) -> Val<str> { self.0.get_att("CreatedBy") }
-    /// The attribute `GuardrailArn`: `OtherArn`.
+    /// The attribute `GuardrailArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-enforcedguardrailconfiguration.html#GuardrailArn-fn::getatt)
     pub fn attr_guardrail_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("GuardrailArn") }
-    /// The attribute `GuardrailId`: text.
+    /// The attribute `GuardrailId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-enforcedguardrailconfiguration.html#GuardrailId-fn::getatt)
     pub fn attr_guardrail_id(&self) -> Val<str> { self.0.get_att("GuardrailId") }
-    /// The attribute `Owner`: text.
+    /// The attribute `Owner`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-enforcedguardrailconfiguration.html#Owner-fn::getatt)
     pub fn attr_owner(&self) -> Val<str> { self.0.get_att("Owner") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-enforcedguardrailconfiguration.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
-    /// The attribute `UpdatedBy`: text.
+    /// The attribute `UpdatedBy`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-enforcedguardrailconfiguration.html#UpdatedBy-fn::getatt)
     pub fn attr_updated_by(&self) -> Val<str> { self.0.get_att("UpdatedBy") }
 }
 impl Parent for CfnEnforcedGuardrailConfiguration { fn node(&self) -> &Place { &self.0 } }
@@ -2113,13 +2113,13 @@ impl CfnEnforcedGuardrailConfigurationProps {
     pub fn new() -> CfnEnforcedGuardrailConfigurationProps<Missing<required::GuardrailIdentifier>, Missing<required::GuardrailVersion>> { CfnEnforcedGuardrailConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnEnforcedGuardrailConfigurationProps<R0, R1> {
-    /// `GuardrailIdentifier`: text, required. Update: in place.
+    /// `GuardrailIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-enforcedguardrailconfiguration.html#cfn-bedrock-enforcedguardrailconfiguration-guardrailidentifier)
     pub fn guardrail_identifier(self, value: impl Arg<str>) -> CfnEnforcedGuardrailConfigurationProps<Set, R1> { CfnEnforcedGuardrailConfigurationProps(put(self.0, "GuardrailIdentifier", value.into_expr()), Phase) }
-    /// `GuardrailVersion`: text, required. Update: in place.
+    /// `GuardrailVersion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-enforcedguardrailconfiguration.html#cfn-bedrock-enforcedguardrailconfiguration-guardrailversion)
     pub fn guardrail_version(self, value: impl Arg<str>) -> CfnEnforcedGuardrailConfigurationProps<R0, Set> { CfnEnforcedGuardrailConfigurationProps(put(self.0, "GuardrailVersion", value.into_expr()), Phase) }
-    /// `ModelEnforcement`: `ModelEnforcement`. Update: in place.
+    /// `ModelEnforcement`: `ModelEnforcement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-enforcedguardrailconfiguration.html#cfn-bedrock-enforcedguardrailconfiguration-modelenforcement)
     pub fn model_enforcement(self, value: impl Arg<enforced_guardrail_configuration::ModelEnforcement>) -> Self { Self(put(self.0, "ModelEnforcement", value.into_expr()), Phase) }
-    /// `SelectiveContentGuarding`: `SelectiveContentGuarding`. Update: in place.
+    /// `SelectiveContentGuarding`: `SelectiveContentGuarding`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-enforcedguardrailconfiguration.html#cfn-bedrock-enforcedguardrailconfiguration-selectivecontentguarding)
     pub fn selective_content_guarding(self, value: impl Arg<enforced_guardrail_configuration::SelectiveContentGuarding>) -> Self { Self(put(self.0, "SelectiveContentGuarding", value.into_expr()), Phase) }
 }
 impl Done for CfnEnforcedGuardrailConfigurationProps { fn into_props(self) -> Bag { self.0 } }
@@ -2133,9 +2133,9 @@ impl ModelEnforcement {
     pub fn new() -> ModelEnforcement<Missing<super::required::ExcludedModels>, Missing<super::required::IncludedModels>> { ModelEnforcement(Bag::default(), Phase) }
 }
 impl<R0, R1> ModelEnforcement<R0, R1> {
-    /// `ExcludedModels`: list of text, required. Update: in place.
+    /// `ExcludedModels`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-enforcedguardrailconfiguration-modelenforcement.html#cfn-bedrock-enforcedguardrailconfiguration-modelenforcement-excludedmodels)
     pub fn excluded_models(self, value: impl Arg<Arr<str>>) -> ModelEnforcement<Set, R1> { ModelEnforcement(put(self.0, "ExcludedModels", value.into_expr()), Phase) }
-    /// `IncludedModels`: list of text, required. Update: in place.
+    /// `IncludedModels`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-enforcedguardrailconfiguration-modelenforcement.html#cfn-bedrock-enforcedguardrailconfiguration-modelenforcement-includedmodels)
     pub fn included_models(self, value: impl Arg<Arr<str>>) -> ModelEnforcement<R0, Set> { ModelEnforcement(put(self.0, "IncludedModels", value.into_expr()), Phase) }
 }
 impl Done for ModelEnforcement { fn into_props(self) -> Bag { self.0 } }
@@ -2144,9 +2144,9 @@ impl Done for ModelEnforcement { fn into_props(self) -> Bag { self.0 } }
 impl SelectiveContentGuarding {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Messages`: `Messages`. Update: in place.
+    /// `Messages`: `Messages`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-enforcedguardrailconfiguration-selectivecontentguarding.html#cfn-bedrock-enforcedguardrailconfiguration-selectivecontentguarding-messages)
     pub fn messages(self, value: impl Arg<Messages>) -> Self { Self(put(self.0, "Messages", value.into_expr())) }
-    /// `System`: `System`. Update: in place.
+    /// `System`: `System`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-enforcedguardrailconfiguration-selectivecontentguarding.html#cfn-bedrock-enforcedguardrailconfiguration-selectivecontentguarding-system)
     pub fn system(self, value: impl Arg<System>) -> Self { Self(put(self.0, "System", value.into_expr())) }
 }
 impl Done for SelectiveContentGuarding { fn into_props(self) -> Bag { self.0 } }
@@ -2164,19 +2164,19 @@ impl CfnFlow {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFlowProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flow.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flow.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flow.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flow.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flow.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
-    /// The attribute `Validations`: list of `FlowValidation`.
+    /// The attribute `Validations`: list of `FlowValidation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flow.html#Validations-fn::getatt)
     pub fn attr_validations(&self) -> Val<Arr<flow::FlowValidation>> { self.0.get_att("Validations") }
-    /// The attribute `Version`: text.
+    /// The attribute `Version`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flow.html#Version-fn::getatt)
     pub fn attr_version(&self) -> Val<str> { self.0.get_att("Version") }
 }
 impl Parent for CfnFlow { fn node(&self) -> &Place { &self.0 } }
@@ -2187,25 +2187,25 @@ impl CfnFlowProps {
     pub fn new() -> CfnFlowProps<Missing<required::ExecutionRoleArn>, Missing<required::Name>> { CfnFlowProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnFlowProps<R0, R1> {
-    /// `CustomerEncryptionKeyArn`: text. Update: in place.
+    /// `CustomerEncryptionKeyArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flow.html#cfn-bedrock-flow-customerencryptionkeyarn)
     pub fn customer_encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerEncryptionKeyArn", value.into_expr()), Phase) }
-    /// `Definition`: `FlowDefinition`. Update: in place.
+    /// `Definition`: `FlowDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flow.html#cfn-bedrock-flow-definition)
     pub fn definition(self, value: impl Arg<flow::FlowDefinition>) -> Self { Self(put(self.0, "Definition", value.into_expr()), Phase) }
-    /// `DefinitionS3Location`: `S3Location`. Update: in place.
+    /// `DefinitionS3Location`: `S3Location`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flow.html#cfn-bedrock-flow-definitions3location)
     pub fn definition_s3_location(self, value: impl Arg<flow::S3Location>) -> Self { Self(put(self.0, "DefinitionS3Location", value.into_expr()), Phase) }
-    /// `DefinitionString`: text. Update: in place.
+    /// `DefinitionString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flow.html#cfn-bedrock-flow-definitionstring)
     pub fn definition_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefinitionString", value.into_expr()), Phase) }
-    /// `DefinitionSubstitutions`: map of text, number or boolean. Update: in place.
+    /// `DefinitionSubstitutions`: map of text, number or boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flow.html#cfn-bedrock-flow-definitionsubstitutions)
     pub fn definition_substitutions(self, value: impl Arg<Dict<Scalar>>) -> Self { Self(put(self.0, "DefinitionSubstitutions", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flow.html#cfn-bedrock-flow-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `ExecutionRoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `ExecutionRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flow.html#cfn-bedrock-flow-executionrolearn)
     pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnFlowProps<Set, R1> { CfnFlowProps(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flow.html#cfn-bedrock-flow-name)
     pub fn name(self, value: impl Arg<str>) -> CfnFlowProps<R0, Set> { CfnFlowProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flow.html#cfn-bedrock-flow-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TestAliasTags`: map of text. Update: in place.
+    /// `TestAliasTags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flow.html#cfn-bedrock-flow-testaliastags)
     pub fn test_alias_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "TestAliasTags", value.into_expr()), Phase) }
 }
 impl Done for CfnFlowProps { fn into_props(self) -> Bag { self.0 } }
@@ -2219,7 +2219,7 @@ impl AgentFlowNodeConfiguration {
     pub fn new() -> AgentFlowNodeConfiguration<Missing<super::required::AgentAliasArn>> { AgentFlowNodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AgentFlowNodeConfiguration<R0> {
-    /// `AgentAliasArn`: text, required. Update: in place.
+    /// `AgentAliasArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-agentflownodeconfiguration.html#cfn-bedrock-flow-agentflownodeconfiguration-agentaliasarn)
     pub fn agent_alias_arn(self, value: impl Arg<str>) -> AgentFlowNodeConfiguration<Set> { AgentFlowNodeConfiguration(put(self.0, "AgentAliasArn", value.into_expr()), Phase) }
 }
 impl Done for AgentFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2230,7 +2230,7 @@ impl ConditionFlowNodeConfiguration {
     pub fn new() -> ConditionFlowNodeConfiguration<Missing<super::required::Conditions>> { ConditionFlowNodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ConditionFlowNodeConfiguration<R0> {
-    /// `Conditions`: list of `FlowCondition`, required. Update: in place.
+    /// `Conditions`: list of `FlowCondition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-conditionflownodeconfiguration.html#cfn-bedrock-flow-conditionflownodeconfiguration-conditions)
     pub fn conditions(self, value: impl Arg<Arr<FlowCondition>>) -> ConditionFlowNodeConfiguration<Set> { ConditionFlowNodeConfiguration(put(self.0, "Conditions", value.into_expr()), Phase) }
 }
 impl Done for ConditionFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2241,7 +2241,7 @@ impl FieldForReranking {
     pub fn new() -> FieldForReranking<Missing<super::required::FieldName>> { FieldForReranking(Bag::default(), Phase) }
 }
 impl<R0> FieldForReranking<R0> {
-    /// `FieldName`: text, required. Update: in place.
+    /// `FieldName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-fieldforreranking.html#cfn-bedrock-flow-fieldforreranking-fieldname)
     pub fn field_name(self, value: impl Arg<str>) -> FieldForReranking<Set> { FieldForReranking(put(self.0, "FieldName", value.into_expr()), Phase) }
 }
 impl Done for FieldForReranking { fn into_props(self) -> Bag { self.0 } }
@@ -2252,9 +2252,9 @@ impl FlowCondition {
     pub fn new() -> FlowCondition<Missing<super::required::Name>> { FlowCondition(Bag::default(), Phase) }
 }
 impl<R0> FlowCondition<R0> {
-    /// `Expression`: text. Update: in place.
+    /// `Expression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flowcondition.html#cfn-bedrock-flow-flowcondition-expression)
     pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flowcondition.html#cfn-bedrock-flow-flowcondition-name)
     pub fn name(self, value: impl Arg<str>) -> FlowCondition<Set> { FlowCondition(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for FlowCondition { fn into_props(self) -> Bag { self.0 } }
@@ -2265,7 +2265,7 @@ impl FlowConditionalConnectionConfiguration {
     pub fn new() -> FlowConditionalConnectionConfiguration<Missing<super::required::Condition>> { FlowConditionalConnectionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> FlowConditionalConnectionConfiguration<R0> {
-    /// `Condition`: text, required. Update: in place.
+    /// `Condition`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flowconditionalconnectionconfiguration.html#cfn-bedrock-flow-flowconditionalconnectionconfiguration-condition)
     pub fn condition(self, value: impl Arg<str>) -> FlowConditionalConnectionConfiguration<Set> { FlowConditionalConnectionConfiguration(put(self.0, "Condition", value.into_expr()), Phase) }
 }
 impl Done for FlowConditionalConnectionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2276,15 +2276,15 @@ impl FlowConnection {
     pub fn new() -> FlowConnection<Missing<super::required::Name>, Missing<super::required::Source>, Missing<super::required::Target>, Missing<super::required::Type>> { FlowConnection(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> FlowConnection<R0, R1, R2, R3> {
-    /// `Configuration`: `FlowConnectionConfiguration`. Update: in place.
+    /// `Configuration`: `FlowConnectionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flowconnection.html#cfn-bedrock-flow-flowconnection-configuration)
     pub fn configuration(self, value: impl Arg<FlowConnectionConfiguration>) -> Self { Self(put(self.0, "Configuration", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flowconnection.html#cfn-bedrock-flow-flowconnection-name)
     pub fn name(self, value: impl Arg<str>) -> FlowConnection<Set, R1, R2, R3> { FlowConnection(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Source`: text, required. Update: in place.
+    /// `Source`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flowconnection.html#cfn-bedrock-flow-flowconnection-source)
     pub fn source(self, value: impl Arg<str>) -> FlowConnection<R0, Set, R2, R3> { FlowConnection(put(self.0, "Source", value.into_expr()), Phase) }
-    /// `Target`: text, required. Update: in place.
+    /// `Target`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flowconnection.html#cfn-bedrock-flow-flowconnection-target)
     pub fn target(self, value: impl Arg<str>) -> FlowConnection<R0, R1, Set, R3> { FlowConnection(put(self.0, "Target", value.into_expr()), Phase) }
-    /// `Type`: `FlowConnectionType`, required. Update: in place.
+    /// `Type`: `FlowConnectionType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flowconnection.html#cfn-bedrock-flow-flowconnection-type)
     pub fn type_(self, value: impl Arg<FlowConnectionType>) -> FlowConnection<R0, R1, R2, Set> { FlowConnection(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for FlowConnection { fn into_props(self) -> Bag { self.0 } }
@@ -2293,9 +2293,9 @@ impl Done for FlowConnection { fn into_props(self) -> Bag { self.0 } }
 impl FlowConnectionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Conditional`: `FlowConditionalConnectionConfiguration`. Update: in place.
+    /// `Conditional`: `FlowConditionalConnectionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flowconnectionconfiguration.html#cfn-bedrock-flow-flowconnectionconfiguration-conditional)
     pub fn conditional(self, value: impl Arg<FlowConditionalConnectionConfiguration>) -> Self { Self(put(self.0, "Conditional", value.into_expr())) }
-    /// `Data`: `FlowDataConnectionConfiguration`. Update: in place.
+    /// `Data`: `FlowDataConnectionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flowconnectionconfiguration.html#cfn-bedrock-flow-flowconnectionconfiguration-data)
     pub fn data(self, value: impl Arg<FlowDataConnectionConfiguration>) -> Self { Self(put(self.0, "Data", value.into_expr())) }
 }
 impl Done for FlowConnectionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2306,9 +2306,9 @@ impl FlowDataConnectionConfiguration {
     pub fn new() -> FlowDataConnectionConfiguration<Missing<super::required::SourceOutput>, Missing<super::required::TargetInput>> { FlowDataConnectionConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> FlowDataConnectionConfiguration<R0, R1> {
-    /// `SourceOutput`: text, required. Update: in place.
+    /// `SourceOutput`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flowdataconnectionconfiguration.html#cfn-bedrock-flow-flowdataconnectionconfiguration-sourceoutput)
     pub fn source_output(self, value: impl Arg<str>) -> FlowDataConnectionConfiguration<Set, R1> { FlowDataConnectionConfiguration(put(self.0, "SourceOutput", value.into_expr()), Phase) }
-    /// `TargetInput`: text, required. Update: in place.
+    /// `TargetInput`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flowdataconnectionconfiguration.html#cfn-bedrock-flow-flowdataconnectionconfiguration-targetinput)
     pub fn target_input(self, value: impl Arg<str>) -> FlowDataConnectionConfiguration<R0, Set> { FlowDataConnectionConfiguration(put(self.0, "TargetInput", value.into_expr()), Phase) }
 }
 impl Done for FlowDataConnectionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2317,9 +2317,9 @@ impl Done for FlowDataConnectionConfiguration { fn into_props(self) -> Bag { sel
 impl FlowDefinition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Connections`: list of `FlowConnection`. Update: in place.
+    /// `Connections`: list of `FlowConnection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flowdefinition.html#cfn-bedrock-flow-flowdefinition-connections)
     pub fn connections(self, value: impl Arg<Arr<FlowConnection>>) -> Self { Self(put(self.0, "Connections", value.into_expr())) }
-    /// `Nodes`: list of `FlowNode`. Update: in place.
+    /// `Nodes`: list of `FlowNode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flowdefinition.html#cfn-bedrock-flow-flowdefinition-nodes)
     pub fn nodes(self, value: impl Arg<Arr<FlowNode>>) -> Self { Self(put(self.0, "Nodes", value.into_expr())) }
 }
 impl Done for FlowDefinition { fn into_props(self) -> Bag { self.0 } }
@@ -2330,15 +2330,15 @@ impl FlowNode {
     pub fn new() -> FlowNode<Missing<super::required::Name>, Missing<super::required::Type>> { FlowNode(Bag::default(), Phase) }
 }
 impl<R0, R1> FlowNode<R0, R1> {
-    /// `Configuration`: `FlowNodeConfiguration`. Update: in place.
+    /// `Configuration`: `FlowNodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownode.html#cfn-bedrock-flow-flownode-configuration)
     pub fn configuration(self, value: impl Arg<FlowNodeConfiguration>) -> Self { Self(put(self.0, "Configuration", value.into_expr()), Phase) }
-    /// `Inputs`: list of `FlowNodeInput`. Update: in place.
+    /// `Inputs`: list of `FlowNodeInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownode.html#cfn-bedrock-flow-flownode-inputs)
     pub fn inputs(self, value: impl Arg<Arr<FlowNodeInput>>) -> Self { Self(put(self.0, "Inputs", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownode.html#cfn-bedrock-flow-flownode-name)
     pub fn name(self, value: impl Arg<str>) -> FlowNode<Set, R1> { FlowNode(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Outputs`: list of `FlowNodeOutput`. Update: in place.
+    /// `Outputs`: list of `FlowNodeOutput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownode.html#cfn-bedrock-flow-flownode-outputs)
     pub fn outputs(self, value: impl Arg<Arr<FlowNodeOutput>>) -> Self { Self(put(self.0, "Outputs", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownode.html#cfn-bedrock-flow-flownode-type)
     pub fn type_(self, value: impl Arg<Type>) -> FlowNode<R0, Set> { FlowNode(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for FlowNode { fn into_props(self) -> Bag { self.0 } }
@@ -2347,37 +2347,37 @@ impl Done for FlowNode { fn into_props(self) -> Bag { self.0 } }
 impl FlowNodeConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Agent`: `AgentFlowNodeConfiguration`. Update: in place.
+    /// `Agent`: `AgentFlowNodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeconfiguration.html#cfn-bedrock-flow-flownodeconfiguration-agent)
     pub fn agent(self, value: impl Arg<AgentFlowNodeConfiguration>) -> Self { Self(put(self.0, "Agent", value.into_expr())) }
-    /// `Collector`: JSON. Update: in place.
+    /// `Collector`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeconfiguration.html#cfn-bedrock-flow-flownodeconfiguration-collector)
     pub fn collector(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Collector", value.into_expr())) }
-    /// `Condition`: `ConditionFlowNodeConfiguration`. Update: in place.
+    /// `Condition`: `ConditionFlowNodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeconfiguration.html#cfn-bedrock-flow-flownodeconfiguration-condition)
     pub fn condition(self, value: impl Arg<ConditionFlowNodeConfiguration>) -> Self { Self(put(self.0, "Condition", value.into_expr())) }
-    /// `InlineCode`: `InlineCodeFlowNodeConfiguration`. Update: in place.
+    /// `InlineCode`: `InlineCodeFlowNodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeconfiguration.html#cfn-bedrock-flow-flownodeconfiguration-inlinecode)
     pub fn inline_code(self, value: impl Arg<InlineCodeFlowNodeConfiguration>) -> Self { Self(put(self.0, "InlineCode", value.into_expr())) }
-    /// `Input`: JSON. Update: in place.
+    /// `Input`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeconfiguration.html#cfn-bedrock-flow-flownodeconfiguration-input)
     pub fn input(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Input", value.into_expr())) }
-    /// `Iterator`: JSON. Update: in place.
+    /// `Iterator`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeconfiguration.html#cfn-bedrock-flow-flownodeconfiguration-iterator)
     pub fn iterator(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Iterator", value.into_expr())) }
-    /// `KnowledgeBase`: `KnowledgeBaseFlowNodeConfiguration`. Update: in place.
+    /// `KnowledgeBase`: `KnowledgeBaseFlowNodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeconfiguration.html#cfn-bedrock-flow-flownodeconfiguration-knowledgebase)
     pub fn knowledge_base(self, value: impl Arg<KnowledgeBaseFlowNodeConfiguration>) -> Self { Self(put(self.0, "KnowledgeBase", value.into_expr())) }
-    /// `LambdaFunction`: `LambdaFunctionFlowNodeConfiguration`. Update: in place.
+    /// `LambdaFunction`: `LambdaFunctionFlowNodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeconfiguration.html#cfn-bedrock-flow-flownodeconfiguration-lambdafunction)
     pub fn lambda_function(self, value: impl Arg<LambdaFunctionFlowNodeConfiguration>) -> Self { Self(put(self.0, "LambdaFunction", value.into_expr())) }
-    /// `Lex`: `LexFlowNodeConfiguration`. Update: in place.
+    /// `Lex`: `LexFlowNodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeconfiguration.html#cfn-bedrock-flow-flownodeconfiguration-lex)
     pub fn lex(self, value: impl Arg<LexFlowNodeConfiguration>) -> Self { Self(put(self.0, "Lex", value.into_expr())) }
-    /// `Loop`: `LoopFlowNodeConfiguration`. Update: in place.
+    /// `Loop`: `LoopFlowNodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeconfiguration.html#cfn-bedrock-flow-flownodeconfiguration-loop)
     pub fn loop_(self, value: impl Arg<LoopFlowNodeConfiguration>) -> Self { Self(put(self.0, "Loop", value.into_expr())) }
-    /// `LoopController`: `LoopControllerFlowNodeConfiguration`. Update: in place.
+    /// `LoopController`: `LoopControllerFlowNodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeconfiguration.html#cfn-bedrock-flow-flownodeconfiguration-loopcontroller)
     pub fn loop_controller(self, value: impl Arg<LoopControllerFlowNodeConfiguration>) -> Self { Self(put(self.0, "LoopController", value.into_expr())) }
-    /// `LoopInput`: JSON. Update: in place.
+    /// `LoopInput`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeconfiguration.html#cfn-bedrock-flow-flownodeconfiguration-loopinput)
     pub fn loop_input(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "LoopInput", value.into_expr())) }
-    /// `Output`: JSON. Update: in place.
+    /// `Output`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeconfiguration.html#cfn-bedrock-flow-flownodeconfiguration-output)
     pub fn output(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Output", value.into_expr())) }
-    /// `Prompt`: `PromptFlowNodeConfiguration`. Update: in place.
+    /// `Prompt`: `PromptFlowNodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeconfiguration.html#cfn-bedrock-flow-flownodeconfiguration-prompt)
     pub fn prompt(self, value: impl Arg<PromptFlowNodeConfiguration>) -> Self { Self(put(self.0, "Prompt", value.into_expr())) }
-    /// `Retrieval`: `RetrievalFlowNodeConfiguration`. Update: in place.
+    /// `Retrieval`: `RetrievalFlowNodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeconfiguration.html#cfn-bedrock-flow-flownodeconfiguration-retrieval)
     pub fn retrieval(self, value: impl Arg<RetrievalFlowNodeConfiguration>) -> Self { Self(put(self.0, "Retrieval", value.into_expr())) }
-    /// `Storage`: `StorageFlowNodeConfiguration`. Update: in place.
+    /// `Storage`: `StorageFlowNodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeconfiguration.html#cfn-bedrock-flow-flownodeconfiguration-storage)
     pub fn storage(self, value: impl Arg<StorageFlowNodeConfiguration>) -> Self { Self(put(self.0, "Storage", value.into_expr())) }
 }
 impl Done for FlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2388,13 +2388,13 @@ impl FlowNodeInput {
     pub fn new() -> FlowNodeInput<Missing<super::required::Expression>, Missing<super::required::Name>, Missing<super::required::Type>> { FlowNodeInput(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> FlowNodeInput<R0, R1, R2> {
-    /// `Category`: `Category`. Update: in place.
+    /// `Category`: `Category`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeinput.html#cfn-bedrock-flow-flownodeinput-category)
     pub fn category(self, value: impl Arg<Category>) -> Self { Self(put(self.0, "Category", value.into_expr()), Phase) }
-    /// `Expression`: text, required. Update: in place.
+    /// `Expression`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeinput.html#cfn-bedrock-flow-flownodeinput-expression)
     pub fn expression(self, value: impl Arg<str>) -> FlowNodeInput<Set, R1, R2> { FlowNodeInput(put(self.0, "Expression", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeinput.html#cfn-bedrock-flow-flownodeinput-name)
     pub fn name(self, value: impl Arg<str>) -> FlowNodeInput<R0, Set, R2> { FlowNodeInput(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Type`: `FlowNodeInputType`, required. Update: in place.
+    /// `Type`: `FlowNodeInputType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeinput.html#cfn-bedrock-flow-flownodeinput-type)
     pub fn type_(self, value: impl Arg<FlowNodeInputType>) -> FlowNodeInput<R0, R1, Set> { FlowNodeInput(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for FlowNodeInput { fn into_props(self) -> Bag { self.0 } }
@@ -2405,9 +2405,9 @@ impl FlowNodeOutput {
     pub fn new() -> FlowNodeOutput<Missing<super::required::Name>, Missing<super::required::Type>> { FlowNodeOutput(Bag::default(), Phase) }
 }
 impl<R0, R1> FlowNodeOutput<R0, R1> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeoutput.html#cfn-bedrock-flow-flownodeoutput-name)
     pub fn name(self, value: impl Arg<str>) -> FlowNodeOutput<Set, R1> { FlowNodeOutput(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Type`: `FlowNodeOutputType`, required. Update: in place.
+    /// `Type`: `FlowNodeOutputType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeoutput.html#cfn-bedrock-flow-flownodeoutput-type)
     pub fn type_(self, value: impl Arg<FlowNodeOutputType>) -> FlowNodeOutput<R0, Set> { FlowNodeOutput(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for FlowNodeOutput { fn into_props(self) -> Bag { self.0 } }
@@ -2418,7 +2418,7 @@ impl FlowValidation {
     pub fn new() -> FlowValidation<Missing<super::required::Message>> { FlowValidation(Bag::default(), Phase) }
 }
 impl<R0> FlowValidation<R0> {
-    /// `Message`: text, required. Update: in place.
+    /// `Message`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flowvalidation.html#cfn-bedrock-flow-flowvalidation-message)
     pub fn message(self, value: impl Arg<str>) -> FlowValidation<Set> { FlowValidation(put(self.0, "Message", value.into_expr()), Phase) }
 }
 impl Done for FlowValidation { fn into_props(self) -> Bag { self.0 } }
@@ -2427,9 +2427,9 @@ impl Done for FlowValidation { fn into_props(self) -> Bag { self.0 } }
 impl GuardrailConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `GuardrailIdentifier`: text. Update: in place.
+    /// `GuardrailIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-guardrailconfiguration.html#cfn-bedrock-flow-guardrailconfiguration-guardrailidentifier)
     pub fn guardrail_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GuardrailIdentifier", value.into_expr())) }
-    /// `GuardrailVersion`: text. Update: in place.
+    /// `GuardrailVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-guardrailconfiguration.html#cfn-bedrock-flow-guardrailconfiguration-guardrailversion)
     pub fn guardrail_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GuardrailVersion", value.into_expr())) }
 }
 impl Done for GuardrailConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2440,9 +2440,9 @@ impl InlineCodeFlowNodeConfiguration {
     pub fn new() -> InlineCodeFlowNodeConfiguration<Missing<super::required::Code>, Missing<super::required::Language>> { InlineCodeFlowNodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> InlineCodeFlowNodeConfiguration<R0, R1> {
-    /// `Code`: text, required. Update: in place.
+    /// `Code`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-inlinecodeflownodeconfiguration.html#cfn-bedrock-flow-inlinecodeflownodeconfiguration-code)
     pub fn code(self, value: impl Arg<str>) -> InlineCodeFlowNodeConfiguration<Set, R1> { InlineCodeFlowNodeConfiguration(put(self.0, "Code", value.into_expr()), Phase) }
-    /// `Language`: `Language`, required. Update: in place.
+    /// `Language`: `Language`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-inlinecodeflownodeconfiguration.html#cfn-bedrock-flow-inlinecodeflownodeconfiguration-language)
     pub fn language(self, value: impl Arg<Language>) -> InlineCodeFlowNodeConfiguration<R0, Set> { InlineCodeFlowNodeConfiguration(put(self.0, "Language", value.into_expr()), Phase) }
 }
 impl Done for InlineCodeFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2453,21 +2453,21 @@ impl KnowledgeBaseFlowNodeConfiguration {
     pub fn new() -> KnowledgeBaseFlowNodeConfiguration<Missing<super::required::KnowledgeBaseId>> { KnowledgeBaseFlowNodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> KnowledgeBaseFlowNodeConfiguration<R0> {
-    /// `GuardrailConfiguration`: `GuardrailConfiguration`. Update: in place.
+    /// `GuardrailConfiguration`: `GuardrailConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-knowledgebaseflownodeconfiguration.html#cfn-bedrock-flow-knowledgebaseflownodeconfiguration-guardrailconfiguration)
     pub fn guardrail_configuration(self, value: impl Arg<GuardrailConfiguration>) -> Self { Self(put(self.0, "GuardrailConfiguration", value.into_expr()), Phase) }
-    /// `InferenceConfiguration`: `PromptInferenceConfiguration`. Update: in place.
+    /// `InferenceConfiguration`: `PromptInferenceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-knowledgebaseflownodeconfiguration.html#cfn-bedrock-flow-knowledgebaseflownodeconfiguration-inferenceconfiguration)
     pub fn inference_configuration(self, value: impl Arg<PromptInferenceConfiguration>) -> Self { Self(put(self.0, "InferenceConfiguration", value.into_expr()), Phase) }
-    /// `KnowledgeBaseId`: text, required. Update: in place.
+    /// `KnowledgeBaseId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-knowledgebaseflownodeconfiguration.html#cfn-bedrock-flow-knowledgebaseflownodeconfiguration-knowledgebaseid)
     pub fn knowledge_base_id(self, value: impl Arg<str>) -> KnowledgeBaseFlowNodeConfiguration<Set> { KnowledgeBaseFlowNodeConfiguration(put(self.0, "KnowledgeBaseId", value.into_expr()), Phase) }
-    /// `ModelId`: text. Update: in place.
+    /// `ModelId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-knowledgebaseflownodeconfiguration.html#cfn-bedrock-flow-knowledgebaseflownodeconfiguration-modelid)
     pub fn model_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelId", value.into_expr()), Phase) }
-    /// `NumberOfResults`: number. Update: in place.
+    /// `NumberOfResults`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-knowledgebaseflownodeconfiguration.html#cfn-bedrock-flow-knowledgebaseflownodeconfiguration-numberofresults)
     pub fn number_of_results(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "NumberOfResults", value.into_expr()), Phase) }
-    /// `OrchestrationConfiguration`: `KnowledgeBaseOrchestrationConfiguration`. Update: in place.
+    /// `OrchestrationConfiguration`: `KnowledgeBaseOrchestrationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-knowledgebaseflownodeconfiguration.html#cfn-bedrock-flow-knowledgebaseflownodeconfiguration-orchestrationconfiguration)
     pub fn orchestration_configuration(self, value: impl Arg<KnowledgeBaseOrchestrationConfiguration>) -> Self { Self(put(self.0, "OrchestrationConfiguration", value.into_expr()), Phase) }
-    /// `PromptTemplate`: `KnowledgeBasePromptTemplate`. Update: in place.
+    /// `PromptTemplate`: `KnowledgeBasePromptTemplate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-knowledgebaseflownodeconfiguration.html#cfn-bedrock-flow-knowledgebaseflownodeconfiguration-prompttemplate)
     pub fn prompt_template(self, value: impl Arg<KnowledgeBasePromptTemplate>) -> Self { Self(put(self.0, "PromptTemplate", value.into_expr()), Phase) }
-    /// `RerankingConfiguration`: `VectorSearchRerankingConfiguration`. Update: in place.
+    /// `RerankingConfiguration`: `VectorSearchRerankingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-knowledgebaseflownodeconfiguration.html#cfn-bedrock-flow-knowledgebaseflownodeconfiguration-rerankingconfiguration)
     pub fn reranking_configuration(self, value: impl Arg<VectorSearchRerankingConfiguration>) -> Self { Self(put(self.0, "RerankingConfiguration", value.into_expr()), Phase) }
 }
 impl Done for KnowledgeBaseFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2476,13 +2476,13 @@ impl Done for KnowledgeBaseFlowNodeConfiguration { fn into_props(self) -> Bag { 
 impl KnowledgeBaseOrchestrationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AdditionalModelRequestFields`: JSON. Update: in place.
+    /// `AdditionalModelRequestFields`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-knowledgebaseorchestrationconfiguration.html#cfn-bedrock-flow-knowledgebaseorchestrationconfiguration-additionalmodelrequestfields)
     pub fn additional_model_request_fields(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AdditionalModelRequestFields", value.into_expr())) }
-    /// `InferenceConfig`: `PromptInferenceConfiguration`. Update: in place.
+    /// `InferenceConfig`: `PromptInferenceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-knowledgebaseorchestrationconfiguration.html#cfn-bedrock-flow-knowledgebaseorchestrationconfiguration-inferenceconfig)
     pub fn inference_config(self, value: impl Arg<PromptInferenceConfiguration>) -> Self { Self(put(self.0, "InferenceConfig", value.into_expr())) }
-    /// `PerformanceConfig`: `PerformanceConfiguration`. Update: in place.
+    /// `PerformanceConfig`: `PerformanceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-knowledgebaseorchestrationconfiguration.html#cfn-bedrock-flow-knowledgebaseorchestrationconfiguration-performanceconfig)
     pub fn performance_config(self, value: impl Arg<PerformanceConfiguration>) -> Self { Self(put(self.0, "PerformanceConfig", value.into_expr())) }
-    /// `PromptTemplate`: `KnowledgeBasePromptTemplate`. Update: in place.
+    /// `PromptTemplate`: `KnowledgeBasePromptTemplate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-knowledgebaseorchestrationconfiguration.html#cfn-bedrock-flow-knowledgebaseorchestrationconfiguration-prompttemplate)
     pub fn prompt_template(self, value: impl Arg<KnowledgeBasePromptTemplate>) -> Self { Self(put(self.0, "PromptTemplate", value.into_expr())) }
 }
 impl Done for KnowledgeBaseOrchestrationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2493,7 +2493,7 @@ impl KnowledgeBasePromptTemplate {
     pub fn new() -> KnowledgeBasePromptTemplate<Missing<super::required::TextPromptTemplate>> { KnowledgeBasePromptTemplate(Bag::default(), Phase) }
 }
 impl<R0> KnowledgeBasePromptTemplate<R0> {
-    /// `TextPromptTemplate`: text, required. Update: in place.
+    /// `TextPromptTemplate`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-knowledgebaseprompttemplate.html#cfn-bedrock-flow-knowledgebaseprompttemplate-textprompttemplate)
     pub fn text_prompt_template(self, value: impl Arg<str>) -> KnowledgeBasePromptTemplate<Set> { KnowledgeBasePromptTemplate(put(self.0, "TextPromptTemplate", value.into_expr()), Phase) }
 }
 impl Done for KnowledgeBasePromptTemplate { fn into_props(self) -> Bag { self.0 } }
@@ -2504,7 +2504,7 @@ impl LambdaFunctionFlowNodeConfiguration {
     pub fn new() -> LambdaFunctionFlowNodeConfiguration<Missing<super::required::LambdaArn>> { LambdaFunctionFlowNodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LambdaFunctionFlowNodeConfiguration<R0> {
-    /// `LambdaArn`: text, required. Update: in place.
+    /// `LambdaArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-lambdafunctionflownodeconfiguration.html#cfn-bedrock-flow-lambdafunctionflownodeconfiguration-lambdaarn)
     pub fn lambda_arn(self, value: impl Arg<str>) -> LambdaFunctionFlowNodeConfiguration<Set> { LambdaFunctionFlowNodeConfiguration(put(self.0, "LambdaArn", value.into_expr()), Phase) }
 }
 impl Done for LambdaFunctionFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2515,9 +2515,9 @@ impl LexFlowNodeConfiguration {
     pub fn new() -> LexFlowNodeConfiguration<Missing<super::required::BotAliasArn>, Missing<super::required::LocaleId>> { LexFlowNodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> LexFlowNodeConfiguration<R0, R1> {
-    /// `BotAliasArn`: text, required. Update: in place.
+    /// `BotAliasArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-lexflownodeconfiguration.html#cfn-bedrock-flow-lexflownodeconfiguration-botaliasarn)
     pub fn bot_alias_arn(self, value: impl Arg<str>) -> LexFlowNodeConfiguration<Set, R1> { LexFlowNodeConfiguration(put(self.0, "BotAliasArn", value.into_expr()), Phase) }
-    /// `LocaleId`: text, required. Update: in place.
+    /// `LocaleId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-lexflownodeconfiguration.html#cfn-bedrock-flow-lexflownodeconfiguration-localeid)
     pub fn locale_id(self, value: impl Arg<str>) -> LexFlowNodeConfiguration<R0, Set> { LexFlowNodeConfiguration(put(self.0, "LocaleId", value.into_expr()), Phase) }
 }
 impl Done for LexFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2528,9 +2528,9 @@ impl LoopControllerFlowNodeConfiguration {
     pub fn new() -> LoopControllerFlowNodeConfiguration<Missing<super::required::ContinueCondition>> { LoopControllerFlowNodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LoopControllerFlowNodeConfiguration<R0> {
-    /// `ContinueCondition`: `FlowCondition`, required. Update: in place.
+    /// `ContinueCondition`: `FlowCondition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-loopcontrollerflownodeconfiguration.html#cfn-bedrock-flow-loopcontrollerflownodeconfiguration-continuecondition)
     pub fn continue_condition(self, value: impl Arg<FlowCondition>) -> LoopControllerFlowNodeConfiguration<Set> { LoopControllerFlowNodeConfiguration(put(self.0, "ContinueCondition", value.into_expr()), Phase) }
-    /// `MaxIterations`: number. Update: in place.
+    /// `MaxIterations`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-loopcontrollerflownodeconfiguration.html#cfn-bedrock-flow-loopcontrollerflownodeconfiguration-maxiterations)
     pub fn max_iterations(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxIterations", value.into_expr()), Phase) }
 }
 impl Done for LoopControllerFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2541,7 +2541,7 @@ impl LoopFlowNodeConfiguration {
     pub fn new() -> LoopFlowNodeConfiguration<Missing<super::required::Definition>> { LoopFlowNodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LoopFlowNodeConfiguration<R0> {
-    /// `Definition`: `FlowDefinition`, required. Update: in place.
+    /// `Definition`: `FlowDefinition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-loopflownodeconfiguration.html#cfn-bedrock-flow-loopflownodeconfiguration-definition)
     pub fn definition(self, value: impl Arg<FlowDefinition>) -> LoopFlowNodeConfiguration<Set> { LoopFlowNodeConfiguration(put(self.0, "Definition", value.into_expr()), Phase) }
 }
 impl Done for LoopFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2552,9 +2552,9 @@ impl MetadataConfigurationForReranking {
     pub fn new() -> MetadataConfigurationForReranking<Missing<super::required::SelectionMode>> { MetadataConfigurationForReranking(Bag::default(), Phase) }
 }
 impl<R0> MetadataConfigurationForReranking<R0> {
-    /// `SelectionMode`: `SelectionMode`, required. Update: in place.
+    /// `SelectionMode`: `SelectionMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-metadataconfigurationforreranking.html#cfn-bedrock-flow-metadataconfigurationforreranking-selectionmode)
     pub fn selection_mode(self, value: impl Arg<SelectionMode>) -> MetadataConfigurationForReranking<Set> { MetadataConfigurationForReranking(put(self.0, "SelectionMode", value.into_expr()), Phase) }
-    /// `SelectiveModeConfiguration`: `RerankingMetadataSelectiveModeConfiguration`. Update: in place.
+    /// `SelectiveModeConfiguration`: `RerankingMetadataSelectiveModeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-metadataconfigurationforreranking.html#cfn-bedrock-flow-metadataconfigurationforreranking-selectivemodeconfiguration)
     pub fn selective_mode_configuration(self, value: impl Arg<RerankingMetadataSelectiveModeConfiguration>) -> Self { Self(put(self.0, "SelectiveModeConfiguration", value.into_expr()), Phase) }
 }
 impl Done for MetadataConfigurationForReranking { fn into_props(self) -> Bag { self.0 } }
@@ -2563,7 +2563,7 @@ impl Done for MetadataConfigurationForReranking { fn into_props(self) -> Bag { s
 impl PerformanceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Latency`: `Latency`. Update: in place.
+    /// `Latency`: `Latency`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-performanceconfiguration.html#cfn-bedrock-flow-performanceconfiguration-latency)
     pub fn latency(self, value: impl Arg<Latency>) -> Self { Self(put(self.0, "Latency", value.into_expr())) }
 }
 impl Done for PerformanceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2574,9 +2574,9 @@ impl PromptFlowNodeConfiguration {
     pub fn new() -> PromptFlowNodeConfiguration<Missing<super::required::SourceConfiguration>> { PromptFlowNodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PromptFlowNodeConfiguration<R0> {
-    /// `GuardrailConfiguration`: `GuardrailConfiguration`. Update: in place.
+    /// `GuardrailConfiguration`: `GuardrailConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-promptflownodeconfiguration.html#cfn-bedrock-flow-promptflownodeconfiguration-guardrailconfiguration)
     pub fn guardrail_configuration(self, value: impl Arg<GuardrailConfiguration>) -> Self { Self(put(self.0, "GuardrailConfiguration", value.into_expr()), Phase) }
-    /// `SourceConfiguration`: `PromptFlowNodeSourceConfiguration`, required. Update: in place.
+    /// `SourceConfiguration`: `PromptFlowNodeSourceConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-promptflownodeconfiguration.html#cfn-bedrock-flow-promptflownodeconfiguration-sourceconfiguration)
     pub fn source_configuration(self, value: impl Arg<PromptFlowNodeSourceConfiguration>) -> PromptFlowNodeConfiguration<Set> { PromptFlowNodeConfiguration(put(self.0, "SourceConfiguration", value.into_expr()), Phase) }
 }
 impl Done for PromptFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2587,13 +2587,13 @@ impl PromptFlowNodeInlineConfiguration {
     pub fn new() -> PromptFlowNodeInlineConfiguration<Missing<super::required::ModelId>, Missing<super::required::TemplateConfiguration>, Missing<super::required::TemplateType>> { PromptFlowNodeInlineConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> PromptFlowNodeInlineConfiguration<R0, R1, R2> {
-    /// `InferenceConfiguration`: `PromptInferenceConfiguration`. Update: in place.
+    /// `InferenceConfiguration`: `PromptInferenceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-promptflownodeinlineconfiguration.html#cfn-bedrock-flow-promptflownodeinlineconfiguration-inferenceconfiguration)
     pub fn inference_configuration(self, value: impl Arg<PromptInferenceConfiguration>) -> Self { Self(put(self.0, "InferenceConfiguration", value.into_expr()), Phase) }
-    /// `ModelId`: text, required. Update: in place.
+    /// `ModelId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-promptflownodeinlineconfiguration.html#cfn-bedrock-flow-promptflownodeinlineconfiguration-modelid)
     pub fn model_id(self, value: impl Arg<str>) -> PromptFlowNodeInlineConfiguration<Set, R1, R2> { PromptFlowNodeInlineConfiguration(put(self.0, "ModelId", value.into_expr()), Phase) }
-    /// `TemplateConfiguration`: `PromptTemplateConfiguration`, required. Update: in place.
+    /// `TemplateConfiguration`: `PromptTemplateConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-promptflownodeinlineconfiguration.html#cfn-bedrock-flow-promptflownodeinlineconfiguration-templateconfiguration)
     pub fn template_configuration(self, value: impl Arg<PromptTemplateConfiguration>) -> PromptFlowNodeInlineConfiguration<R0, Set, R2> { PromptFlowNodeInlineConfiguration(put(self.0, "TemplateConfiguration", value.into_expr()), Phase) }
-    /// `TemplateType`: `TemplateType`, required. Update: in place.
+    /// `TemplateType`: `TemplateType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-promptflownodeinlineconfiguration.html#cfn-bedrock-flow-promptflownodeinlineconfiguration-templatetype)
     pub fn template_type(self, value: impl Arg<TemplateType>) -> PromptFlowNodeInlineConfiguration<R0, R1, Set> { PromptFlowNodeInlineConfiguration(put(self.0, "TemplateType", value.into_expr()), Phase) }
 }
 impl Done for PromptFlowNodeInlineConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2604,7 +2604,7 @@ impl PromptFlowNodeResourceConfiguration {
     pub fn new() -> PromptFlowNodeResourceConfiguration<Missing<super::required::PromptArn>> { PromptFlowNodeResourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PromptFlowNodeResourceConfiguration<R0> {
-    /// `PromptArn`: text, required. Update: in place.
+    /// `PromptArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-promptflownoderesourceconfiguration.html#cfn-bedrock-flow-promptflownoderesourceconfiguration-promptarn)
     pub fn prompt_arn(self, value: impl Arg<str>) -> PromptFlowNodeResourceConfiguration<Set> { PromptFlowNodeResourceConfiguration(put(self.0, "PromptArn", value.into_expr()), Phase) }
 }
 impl Done for PromptFlowNodeResourceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2613,9 +2613,9 @@ impl Done for PromptFlowNodeResourceConfiguration { fn into_props(self) -> Bag {
 impl PromptFlowNodeSourceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Inline`: `PromptFlowNodeInlineConfiguration`. Update: in place.
+    /// `Inline`: `PromptFlowNodeInlineConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-promptflownodesourceconfiguration.html#cfn-bedrock-flow-promptflownodesourceconfiguration-inline)
     pub fn inline(self, value: impl Arg<PromptFlowNodeInlineConfiguration>) -> Self { Self(put(self.0, "Inline", value.into_expr())) }
-    /// `Resource`: `PromptFlowNodeResourceConfiguration`. Update: in place.
+    /// `Resource`: `PromptFlowNodeResourceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-promptflownodesourceconfiguration.html#cfn-bedrock-flow-promptflownodesourceconfiguration-resource)
     pub fn resource(self, value: impl Arg<PromptFlowNodeResourceConfiguration>) -> Self { Self(put(self.0, "Resource", value.into_expr())) }
 }
 impl Done for PromptFlowNodeSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2626,7 +2626,7 @@ impl PromptInferenceConfiguration {
     pub fn new() -> PromptInferenceConfiguration<Missing<super::required::Text>> { PromptInferenceConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PromptInferenceConfiguration<R0> {
-    /// `Text`: `PromptModelInferenceConfiguration`, required. Update: in place.
+    /// `Text`: `PromptModelInferenceConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-promptinferenceconfiguration.html#cfn-bedrock-flow-promptinferenceconfiguration-text)
     pub fn text(self, value: impl Arg<PromptModelInferenceConfiguration>) -> PromptInferenceConfiguration<Set> { PromptInferenceConfiguration(put(self.0, "Text", value.into_expr()), Phase) }
 }
 impl Done for PromptInferenceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2635,7 +2635,7 @@ impl Done for PromptInferenceConfiguration { fn into_props(self) -> Bag { self.0
 impl PromptInputVariable {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-promptinputvariable.html#cfn-bedrock-flow-promptinputvariable-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for PromptInputVariable { fn into_props(self) -> Bag { self.0 } }
@@ -2644,13 +2644,13 @@ impl Done for PromptInputVariable { fn into_props(self) -> Bag { self.0 } }
 impl PromptModelInferenceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MaxTokens`: number. Update: in place.
+    /// `MaxTokens`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-promptmodelinferenceconfiguration.html#cfn-bedrock-flow-promptmodelinferenceconfiguration-maxtokens)
     pub fn max_tokens(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxTokens", value.into_expr())) }
-    /// `StopSequences`: list of text. Update: in place.
+    /// `StopSequences`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-promptmodelinferenceconfiguration.html#cfn-bedrock-flow-promptmodelinferenceconfiguration-stopsequences)
     pub fn stop_sequences(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StopSequences", value.into_expr())) }
-    /// `Temperature`: number. Update: in place.
+    /// `Temperature`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-promptmodelinferenceconfiguration.html#cfn-bedrock-flow-promptmodelinferenceconfiguration-temperature)
     pub fn temperature(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Temperature", value.into_expr())) }
-    /// `TopP`: number. Update: in place.
+    /// `TopP`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-promptmodelinferenceconfiguration.html#cfn-bedrock-flow-promptmodelinferenceconfiguration-topp)
     pub fn top_p(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopP", value.into_expr())) }
 }
 impl Done for PromptModelInferenceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2661,7 +2661,7 @@ impl PromptTemplateConfiguration {
     pub fn new() -> PromptTemplateConfiguration<Missing<super::required::Text>> { PromptTemplateConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PromptTemplateConfiguration<R0> {
-    /// `Text`: `TextPromptTemplateConfiguration`, required. Update: in place.
+    /// `Text`: `TextPromptTemplateConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-prompttemplateconfiguration.html#cfn-bedrock-flow-prompttemplateconfiguration-text)
     pub fn text(self, value: impl Arg<TextPromptTemplateConfiguration>) -> PromptTemplateConfiguration<Set> { PromptTemplateConfiguration(put(self.0, "Text", value.into_expr()), Phase) }
 }
 impl Done for PromptTemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2670,9 +2670,9 @@ impl Done for PromptTemplateConfiguration { fn into_props(self) -> Bag { self.0 
 impl RerankingMetadataSelectiveModeConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FieldsToExclude`: list of `FieldForReranking`. Update: in place.
+    /// `FieldsToExclude`: list of `FieldForReranking`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-rerankingmetadataselectivemodeconfiguration.html#cfn-bedrock-flow-rerankingmetadataselectivemodeconfiguration-fieldstoexclude)
     pub fn fields_to_exclude(self, value: impl Arg<Arr<FieldForReranking>>) -> Self { Self(put(self.0, "FieldsToExclude", value.into_expr())) }
-    /// `FieldsToInclude`: list of `FieldForReranking`. Update: in place.
+    /// `FieldsToInclude`: list of `FieldForReranking`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-rerankingmetadataselectivemodeconfiguration.html#cfn-bedrock-flow-rerankingmetadataselectivemodeconfiguration-fieldstoinclude)
     pub fn fields_to_include(self, value: impl Arg<Arr<FieldForReranking>>) -> Self { Self(put(self.0, "FieldsToInclude", value.into_expr())) }
 }
 impl Done for RerankingMetadataSelectiveModeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2683,7 +2683,7 @@ impl RetrievalFlowNodeConfiguration {
     pub fn new() -> RetrievalFlowNodeConfiguration<Missing<super::required::ServiceConfiguration>> { RetrievalFlowNodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> RetrievalFlowNodeConfiguration<R0> {
-    /// `ServiceConfiguration`: `RetrievalFlowNodeServiceConfiguration`, required. Update: in place.
+    /// `ServiceConfiguration`: `RetrievalFlowNodeServiceConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-retrievalflownodeconfiguration.html#cfn-bedrock-flow-retrievalflownodeconfiguration-serviceconfiguration)
     pub fn service_configuration(self, value: impl Arg<RetrievalFlowNodeServiceConfiguration>) -> RetrievalFlowNodeConfiguration<Set> { RetrievalFlowNodeConfiguration(put(self.0, "ServiceConfiguration", value.into_expr()), Phase) }
 }
 impl Done for RetrievalFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2694,7 +2694,7 @@ impl RetrievalFlowNodeS3Configuration {
     pub fn new() -> RetrievalFlowNodeS3Configuration<Missing<super::required::BucketName>> { RetrievalFlowNodeS3Configuration(Bag::default(), Phase) }
 }
 impl<R0> RetrievalFlowNodeS3Configuration<R0> {
-    /// `BucketName`: text, required. Update: in place.
+    /// `BucketName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-retrievalflownodes3configuration.html#cfn-bedrock-flow-retrievalflownodes3configuration-bucketname)
     pub fn bucket_name(self, value: impl Arg<str>) -> RetrievalFlowNodeS3Configuration<Set> { RetrievalFlowNodeS3Configuration(put(self.0, "BucketName", value.into_expr()), Phase) }
 }
 impl Done for RetrievalFlowNodeS3Configuration { fn into_props(self) -> Bag { self.0 } }
@@ -2703,7 +2703,7 @@ impl Done for RetrievalFlowNodeS3Configuration { fn into_props(self) -> Bag { se
 impl RetrievalFlowNodeServiceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `S3`: `RetrievalFlowNodeS3Configuration`. Update: in place.
+    /// `S3`: `RetrievalFlowNodeS3Configuration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-retrievalflownodeserviceconfiguration.html#cfn-bedrock-flow-retrievalflownodeserviceconfiguration-s3)
     pub fn s3(self, value: impl Arg<RetrievalFlowNodeS3Configuration>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
 }
 impl Done for RetrievalFlowNodeServiceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2714,11 +2714,11 @@ impl S3Location {
     pub fn new() -> S3Location<Missing<super::required::Bucket>, Missing<super::required::Key>> { S3Location(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Location<R0, R1> {
-    /// `Bucket`: text, required. Update: in place.
+    /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-s3location.html#cfn-bedrock-flow-s3location-bucket)
     pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1> { S3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-s3location.html#cfn-bedrock-flow-s3location-key)
     pub fn key(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Version`: text. Update: in place.
+    /// `Version`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-s3location.html#cfn-bedrock-flow-s3location-version)
     pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
@@ -2729,7 +2729,7 @@ impl StorageFlowNodeConfiguration {
     pub fn new() -> StorageFlowNodeConfiguration<Missing<super::required::ServiceConfiguration>> { StorageFlowNodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> StorageFlowNodeConfiguration<R0> {
-    /// `ServiceConfiguration`: `StorageFlowNodeServiceConfiguration`, required. Update: in place.
+    /// `ServiceConfiguration`: `StorageFlowNodeServiceConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-storageflownodeconfiguration.html#cfn-bedrock-flow-storageflownodeconfiguration-serviceconfiguration)
     pub fn service_configuration(self, value: impl Arg<StorageFlowNodeServiceConfiguration>) -> StorageFlowNodeConfiguration<Set> { StorageFlowNodeConfiguration(put(self.0, "ServiceConfiguration", value.into_expr()), Phase) }
 }
 impl Done for StorageFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2740,7 +2740,7 @@ impl StorageFlowNodeS3Configuration {
     pub fn new() -> StorageFlowNodeS3Configuration<Missing<super::required::BucketName>> { StorageFlowNodeS3Configuration(Bag::default(), Phase) }
 }
 impl<R0> StorageFlowNodeS3Configuration<R0> {
-    /// `BucketName`: text, required. Update: in place.
+    /// `BucketName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-storageflownodes3configuration.html#cfn-bedrock-flow-storageflownodes3configuration-bucketname)
     pub fn bucket_name(self, value: impl Arg<str>) -> StorageFlowNodeS3Configuration<Set> { StorageFlowNodeS3Configuration(put(self.0, "BucketName", value.into_expr()), Phase) }
 }
 impl Done for StorageFlowNodeS3Configuration { fn into_props(self) -> Bag { self.0 } }
@@ -2749,7 +2749,7 @@ impl Done for StorageFlowNodeS3Configuration { fn into_props(self) -> Bag { self
 impl StorageFlowNodeServiceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `S3`: `StorageFlowNodeS3Configuration`. Update: in place.
+    /// `S3`: `StorageFlowNodeS3Configuration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-storageflownodeserviceconfiguration.html#cfn-bedrock-flow-storageflownodeserviceconfiguration-s3)
     pub fn s3(self, value: impl Arg<StorageFlowNodeS3Configuration>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
 }
 impl Done for StorageFlowNodeServiceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2760,9 +2760,9 @@ impl TextPromptTemplateConfiguration {
     pub fn new() -> TextPromptTemplateConfiguration<Missing<super::required::Text>> { TextPromptTemplateConfiguration(Bag::default(), Phase) }
 }
 impl<R0> TextPromptTemplateConfiguration<R0> {
-    /// `InputVariables`: list of `PromptInputVariable`. Update: in place.
+    /// `InputVariables`: list of `PromptInputVariable`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-textprompttemplateconfiguration.html#cfn-bedrock-flow-textprompttemplateconfiguration-inputvariables)
     pub fn input_variables(self, value: impl Arg<Arr<PromptInputVariable>>) -> Self { Self(put(self.0, "InputVariables", value.into_expr()), Phase) }
-    /// `Text`: text, required. Update: in place.
+    /// `Text`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-textprompttemplateconfiguration.html#cfn-bedrock-flow-textprompttemplateconfiguration-text)
     pub fn text(self, value: impl Arg<str>) -> TextPromptTemplateConfiguration<Set> { TextPromptTemplateConfiguration(put(self.0, "Text", value.into_expr()), Phase) }
 }
 impl Done for TextPromptTemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2773,11 +2773,11 @@ impl VectorSearchBedrockRerankingConfiguration {
     pub fn new() -> VectorSearchBedrockRerankingConfiguration<Missing<super::required::ModelConfiguration>> { VectorSearchBedrockRerankingConfiguration(Bag::default(), Phase) }
 }
 impl<R0> VectorSearchBedrockRerankingConfiguration<R0> {
-    /// `MetadataConfiguration`: `MetadataConfigurationForReranking`. Update: in place.
+    /// `MetadataConfiguration`: `MetadataConfigurationForReranking`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-vectorsearchbedrockrerankingconfiguration.html#cfn-bedrock-flow-vectorsearchbedrockrerankingconfiguration-metadataconfiguration)
     pub fn metadata_configuration(self, value: impl Arg<MetadataConfigurationForReranking>) -> Self { Self(put(self.0, "MetadataConfiguration", value.into_expr()), Phase) }
-    /// `ModelConfiguration`: `VectorSearchBedrockRerankingModelConfiguration`, required. Update: in place.
+    /// `ModelConfiguration`: `VectorSearchBedrockRerankingModelConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-vectorsearchbedrockrerankingconfiguration.html#cfn-bedrock-flow-vectorsearchbedrockrerankingconfiguration-modelconfiguration)
     pub fn model_configuration(self, value: impl Arg<VectorSearchBedrockRerankingModelConfiguration>) -> VectorSearchBedrockRerankingConfiguration<Set> { VectorSearchBedrockRerankingConfiguration(put(self.0, "ModelConfiguration", value.into_expr()), Phase) }
-    /// `NumberOfRerankedResults`: number. Update: in place.
+    /// `NumberOfRerankedResults`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-vectorsearchbedrockrerankingconfiguration.html#cfn-bedrock-flow-vectorsearchbedrockrerankingconfiguration-numberofrerankedresults)
     pub fn number_of_reranked_results(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "NumberOfRerankedResults", value.into_expr()), Phase) }
 }
 impl Done for VectorSearchBedrockRerankingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2788,9 +2788,9 @@ impl VectorSearchBedrockRerankingModelConfiguration {
     pub fn new() -> VectorSearchBedrockRerankingModelConfiguration<Missing<super::required::ModelArn>> { VectorSearchBedrockRerankingModelConfiguration(Bag::default(), Phase) }
 }
 impl<R0> VectorSearchBedrockRerankingModelConfiguration<R0> {
-    /// `AdditionalModelRequestFields`: JSON. Update: in place.
+    /// `AdditionalModelRequestFields`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-vectorsearchbedrockrerankingmodelconfiguration.html#cfn-bedrock-flow-vectorsearchbedrockrerankingmodelconfiguration-additionalmodelrequestfields)
     pub fn additional_model_request_fields(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AdditionalModelRequestFields", value.into_expr()), Phase) }
-    /// `ModelArn`: text, required. Update: in place.
+    /// `ModelArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-vectorsearchbedrockrerankingmodelconfiguration.html#cfn-bedrock-flow-vectorsearchbedrockrerankingmodelconfiguration-modelarn)
     pub fn model_arn(self, value: impl Arg<str>) -> VectorSearchBedrockRerankingModelConfiguration<Set> { VectorSearchBedrockRerankingModelConfiguration(put(self.0, "ModelArn", value.into_expr()), Phase) }
 }
 impl Done for VectorSearchBedrockRerankingModelConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2801,9 +2801,9 @@ impl VectorSearchRerankingConfiguration {
     pub fn new() -> VectorSearchRerankingConfiguration<Missing<super::required::Type>> { VectorSearchRerankingConfiguration(Bag::default(), Phase) }
 }
 impl<R0> VectorSearchRerankingConfiguration<R0> {
-    /// `BedrockRerankingConfiguration`: `VectorSearchBedrockRerankingConfiguration`. Update: in place.
+    /// `BedrockRerankingConfiguration`: `VectorSearchBedrockRerankingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-vectorsearchrerankingconfiguration.html#cfn-bedrock-flow-vectorsearchrerankingconfiguration-bedrockrerankingconfiguration)
     pub fn bedrock_reranking_configuration(self, value: impl Arg<VectorSearchBedrockRerankingConfiguration>) -> Self { Self(put(self.0, "BedrockRerankingConfiguration", value.into_expr()), Phase) }
-    /// `Type`: `VectorSearchRerankingConfigurationType`, required. Update: in place.
+    /// `Type`: `VectorSearchRerankingConfigurationType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-vectorsearchrerankingconfiguration.html#cfn-bedrock-flow-vectorsearchrerankingconfiguration-type)
     pub fn type_(self, value: impl Arg<VectorSearchRerankingConfigurationType>) -> VectorSearchRerankingConfiguration<Set> { VectorSearchRerankingConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for VectorSearchRerankingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2837,15 +2837,15 @@ impl CfnFlowAlias {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFlowAliasProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flowalias.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flowalias.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `FlowId`: text.
+    /// The attribute `FlowId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flowalias.html#FlowId-fn::getatt)
     pub fn attr_flow_id(&self) -> Val<str> { self.0.get_att("FlowId") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flowalias.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flowalias.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnFlowAlias { fn node(&self) -> &Place { &self.0 } }
@@ -2856,17 +2856,17 @@ impl CfnFlowAliasProps {
     pub fn new() -> CfnFlowAliasProps<Missing<required::FlowArn>, Missing<required::Name>, Missing<required::RoutingConfiguration>> { CfnFlowAliasProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnFlowAliasProps<R0, R1, R2> {
-    /// `ConcurrencyConfiguration`: `FlowAliasConcurrencyConfiguration`. Update: in place.
+    /// `ConcurrencyConfiguration`: `FlowAliasConcurrencyConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flowalias.html#cfn-bedrock-flowalias-concurrencyconfiguration)
     pub fn concurrency_configuration(self, value: impl Arg<flow_alias::FlowAliasConcurrencyConfiguration>) -> Self { Self(put(self.0, "ConcurrencyConfiguration", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flowalias.html#cfn-bedrock-flowalias-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `FlowArn`: text, required. Update: replacement.
+    /// `FlowArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flowalias.html#cfn-bedrock-flowalias-flowarn)
     pub fn flow_arn(self, value: impl Arg<str>) -> CfnFlowAliasProps<Set, R1, R2> { CfnFlowAliasProps(put(self.0, "FlowArn", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flowalias.html#cfn-bedrock-flowalias-name)
     pub fn name(self, value: impl Arg<str>) -> CfnFlowAliasProps<R0, Set, R2> { CfnFlowAliasProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RoutingConfiguration`: list of `FlowAliasRoutingConfigurationListItem`, required. Update: in place.
+    /// `RoutingConfiguration`: list of `FlowAliasRoutingConfigurationListItem`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flowalias.html#cfn-bedrock-flowalias-routingconfiguration)
     pub fn routing_configuration(self, value: impl Arg<Arr<flow_alias::FlowAliasRoutingConfigurationListItem>>) -> CfnFlowAliasProps<R0, R1, Set> { CfnFlowAliasProps(put(self.0, "RoutingConfiguration", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flowalias.html#cfn-bedrock-flowalias-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnFlowAliasProps { fn into_props(self) -> Bag { self.0 } }
@@ -2880,9 +2880,9 @@ impl FlowAliasConcurrencyConfiguration {
     pub fn new() -> FlowAliasConcurrencyConfiguration<Missing<super::required::Type>> { FlowAliasConcurrencyConfiguration(Bag::default(), Phase) }
 }
 impl<R0> FlowAliasConcurrencyConfiguration<R0> {
-    /// `MaxConcurrency`: number. Update: in place.
+    /// `MaxConcurrency`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowalias-flowaliasconcurrencyconfiguration.html#cfn-bedrock-flowalias-flowaliasconcurrencyconfiguration-maxconcurrency)
     pub fn max_concurrency(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxConcurrency", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowalias-flowaliasconcurrencyconfiguration.html#cfn-bedrock-flowalias-flowaliasconcurrencyconfiguration-type)
     pub fn type_(self, value: impl Arg<Type>) -> FlowAliasConcurrencyConfiguration<Set> { FlowAliasConcurrencyConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for FlowAliasConcurrencyConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2891,7 +2891,7 @@ impl Done for FlowAliasConcurrencyConfiguration { fn into_props(self) -> Bag { s
 impl FlowAliasRoutingConfigurationListItem {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FlowVersion`: text. Update: in place.
+    /// `FlowVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowalias-flowaliasroutingconfigurationlistitem.html#cfn-bedrock-flowalias-flowaliasroutingconfigurationlistitem-flowversion)
     pub fn flow_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlowVersion", value.into_expr())) }
 }
 impl Done for FlowAliasRoutingConfigurationListItem { fn into_props(self) -> Bag { self.0 } }
@@ -2907,21 +2907,21 @@ impl CfnFlowVersion {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFlowVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flowversion.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `CustomerEncryptionKeyArn`: `OtherArn`.
+    /// The attribute `CustomerEncryptionKeyArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flowversion.html#CustomerEncryptionKeyArn-fn::getatt)
     pub fn attr_customer_encryption_key_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CustomerEncryptionKeyArn") }
-    /// The attribute `Definition`: `FlowDefinition`.
+    /// The attribute `Definition`: `FlowDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flowversion.html#Definition-fn::getatt)
     pub fn attr_definition(&self) -> Val<flow_version::FlowDefinition> { self.0.get_att("Definition") }
-    /// The attribute `ExecutionRoleArn`: `OtherArn`.
+    /// The attribute `ExecutionRoleArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flowversion.html#ExecutionRoleArn-fn::getatt)
     pub fn attr_execution_role_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ExecutionRoleArn") }
-    /// The attribute `FlowId`: text.
+    /// The attribute `FlowId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flowversion.html#FlowId-fn::getatt)
     pub fn attr_flow_id(&self) -> Val<str> { self.0.get_att("FlowId") }
-    /// The attribute `Name`: text.
+    /// The attribute `Name`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flowversion.html#Name-fn::getatt)
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flowversion.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `Version`: text.
+    /// The attribute `Version`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flowversion.html#Version-fn::getatt)
     pub fn attr_version(&self) -> Val<str> { self.0.get_att("Version") }
 }
 impl Parent for CfnFlowVersion { fn node(&self) -> &Place { &self.0 } }
@@ -2932,9 +2932,9 @@ impl CfnFlowVersionProps {
     pub fn new() -> CfnFlowVersionProps<Missing<required::FlowArn>> { CfnFlowVersionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnFlowVersionProps<R0> {
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flowversion.html#cfn-bedrock-flowversion-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `FlowArn`: text, required. Update: replacement.
+    /// `FlowArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flowversion.html#cfn-bedrock-flowversion-flowarn)
     pub fn flow_arn(self, value: impl Arg<str>) -> CfnFlowVersionProps<Set> { CfnFlowVersionProps(put(self.0, "FlowArn", value.into_expr()), Phase) }
 }
 impl Done for CfnFlowVersionProps { fn into_props(self) -> Bag { self.0 } }
@@ -2948,7 +2948,7 @@ impl AgentFlowNodeConfiguration {
     pub fn new() -> AgentFlowNodeConfiguration<Missing<super::required::AgentAliasArn>> { AgentFlowNodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AgentFlowNodeConfiguration<R0> {
-    /// `AgentAliasArn`: text, required. Update: in place.
+    /// `AgentAliasArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-agentflownodeconfiguration.html#cfn-bedrock-flowversion-agentflownodeconfiguration-agentaliasarn)
     pub fn agent_alias_arn(self, value: impl Arg<str>) -> AgentFlowNodeConfiguration<Set> { AgentFlowNodeConfiguration(put(self.0, "AgentAliasArn", value.into_expr()), Phase) }
 }
 impl Done for AgentFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2959,7 +2959,7 @@ impl ConditionFlowNodeConfiguration {
     pub fn new() -> ConditionFlowNodeConfiguration<Missing<super::required::Conditions>> { ConditionFlowNodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ConditionFlowNodeConfiguration<R0> {
-    /// `Conditions`: list of `FlowCondition`, required. Update: in place.
+    /// `Conditions`: list of `FlowCondition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-conditionflownodeconfiguration.html#cfn-bedrock-flowversion-conditionflownodeconfiguration-conditions)
     pub fn conditions(self, value: impl Arg<Arr<FlowCondition>>) -> ConditionFlowNodeConfiguration<Set> { ConditionFlowNodeConfiguration(put(self.0, "Conditions", value.into_expr()), Phase) }
 }
 impl Done for ConditionFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2970,7 +2970,7 @@ impl FieldForReranking {
     pub fn new() -> FieldForReranking<Missing<super::required::FieldName>> { FieldForReranking(Bag::default(), Phase) }
 }
 impl<R0> FieldForReranking<R0> {
-    /// `FieldName`: text, required. Update: in place.
+    /// `FieldName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-fieldforreranking.html#cfn-bedrock-flowversion-fieldforreranking-fieldname)
     pub fn field_name(self, value: impl Arg<str>) -> FieldForReranking<Set> { FieldForReranking(put(self.0, "FieldName", value.into_expr()), Phase) }
 }
 impl Done for FieldForReranking { fn into_props(self) -> Bag { self.0 } }
@@ -2981,9 +2981,9 @@ impl FlowCondition {
     pub fn new() -> FlowCondition<Missing<super::required::Name>> { FlowCondition(Bag::default(), Phase) }
 }
 impl<R0> FlowCondition<R0> {
-    /// `Expression`: text. Update: in place.
+    /// `Expression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flowcondition.html#cfn-bedrock-flowversion-flowcondition-expression)
     pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flowcondition.html#cfn-bedrock-flowversion-flowcondition-name)
     pub fn name(self, value: impl Arg<str>) -> FlowCondition<Set> { FlowCondition(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for FlowCondition { fn into_props(self) -> Bag { self.0 } }
@@ -2994,7 +2994,7 @@ impl FlowConditionalConnectionConfiguration {
     pub fn new() -> FlowConditionalConnectionConfiguration<Missing<super::required::Condition>> { FlowConditionalConnectionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> FlowConditionalConnectionConfiguration<R0> {
-    /// `Condition`: text, required. Update: in place.
+    /// `Condition`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flowconditionalconnectionconfiguration.html#cfn-bedrock-flowversion-flowconditionalconnectionconfiguration-condition)
     pub fn condition(self, value: impl Arg<str>) -> FlowConditionalConnectionConfiguration<Set> { FlowConditionalConnectionConfiguration(put(self.0, "Condition", value.into_expr()), Phase) }
 }
 impl Done for FlowConditionalConnectionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -3005,15 +3005,15 @@ impl FlowConnection {
     pub fn new() -> FlowConnection<Missing<super::required::Name>, Missing<super::required::Source>, Missing<super::required::Target>, Missing<super::required::Type>> { FlowConnection(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> FlowConnection<R0, R1, R2, R3> {
-    /// `Configuration`: `FlowConnectionConfiguration`. Update: in place.
+    /// `Configuration`: `FlowConnectionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flowconnection.html#cfn-bedrock-flowversion-flowconnection-configuration)
     pub fn configuration(self, value: impl Arg<FlowConnectionConfiguration>) -> Self { Self(put(self.0, "Configuration", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flowconnection.html#cfn-bedrock-flowversion-flowconnection-name)
     pub fn name(self, value: impl Arg<str>) -> FlowConnection<Set, R1, R2, R3> { FlowConnection(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Source`: text, required. Update: in place.
+    /// `Source`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flowconnection.html#cfn-bedrock-flowversion-flowconnection-source)
     pub fn source(self, value: impl Arg<str>) -> FlowConnection<R0, Set, R2, R3> { FlowConnection(put(self.0, "Source", value.into_expr()), Phase) }
-    /// `Target`: text, required. Update: in place.
+    /// `Target`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flowconnection.html#cfn-bedrock-flowversion-flowconnection-target)
     pub fn target(self, value: impl Arg<str>) -> FlowConnection<R0, R1, Set, R3> { FlowConnection(put(self.0, "Target", value.into_expr()), Phase) }
-    /// `Type`: `FlowConnectionType`, required. Update: in place.
+    /// `Type`: `FlowConnectionType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flowconnection.html#cfn-bedrock-flowversion-flowconnection-type)
     pub fn type_(self, value: impl Arg<FlowConnectionType>) -> FlowConnection<R0, R1, R2, Set> { FlowConnection(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for FlowConnection { fn into_props(self) -> Bag { self.0 } }
@@ -3022,9 +3022,9 @@ impl Done for FlowConnection { fn into_props(self) -> Bag { self.0 } }
 impl FlowConnectionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Conditional`: `FlowConditionalConnectionConfiguration`. Update: in place.
+    /// `Conditional`: `FlowConditionalConnectionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flowconnectionconfiguration.html#cfn-bedrock-flowversion-flowconnectionconfiguration-conditional)
     pub fn conditional(self, value: impl Arg<FlowConditionalConnectionConfiguration>) -> Self { Self(put(self.0, "Conditional", value.into_expr())) }
-    /// `Data`: `FlowDataConnectionConfiguration`. Update: in place.
+    /// `Data`: `FlowDataConnectionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flowconnectionconfiguration.html#cfn-bedrock-flowversion-flowconnectionconfiguration-data)
     pub fn data(self, value: impl Arg<FlowDataConnectionConfiguration>) -> Self { Self(put(self.0, "Data", value.into_expr())) }
 }
 impl Done for FlowConnectionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -3035,9 +3035,9 @@ impl FlowDataConnectionConfiguration {
     pub fn new() -> FlowDataConnectionConfiguration<Missing<super::required::SourceOutput>, Missing<super::required::TargetInput>> { FlowDataConnectionConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> FlowDataConnectionConfiguration<R0, R1> {
-    /// `SourceOutput`: text, required. Update: in place.
+    /// `SourceOutput`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flowdataconnectionconfiguration.html#cfn-bedrock-flowversion-flowdataconnectionconfiguration-sourceoutput)
     pub fn source_output(self, value: impl Arg<str>) -> FlowDataConnectionConfiguration<Set, R1> { FlowDataConnectionConfiguration(put(self.0, "SourceOutput", value.into_expr()), Phase) }
-    /// `TargetInput`: text, required. Update: in place.
+    /// `TargetInput`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flowdataconnectionconfiguration.html#cfn-bedrock-flowversion-flowdataconnectionconfiguration-targetinput)
     pub fn target_input(self, value: impl Arg<str>) -> FlowDataConnectionConfiguration<R0, Set> { FlowDataConnectionConfiguration(put(self.0, "TargetInput", value.into_expr()), Phase) }
 }
 impl Done for FlowDataConnectionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -3046,9 +3046,9 @@ impl Done for FlowDataConnectionConfiguration { fn into_props(self) -> Bag { sel
 impl FlowDefinition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Connections`: list of `FlowConnection`. Update: in place.
+    /// `Connections`: list of `FlowConnection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flowdefinition.html#cfn-bedrock-flowversion-flowdefinition-connections)
     pub fn connections(self, value: impl Arg<Arr<FlowConnection>>) -> Self { Self(put(self.0, "Connections", value.into_expr())) }
-    /// `Nodes`: list of `FlowNode`. Update: in place.
+    /// `Nodes`: list of `FlowNode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flowdefinition.html#cfn-bedrock-flowversion-flowdefinition-nodes)
     pub fn nodes(self, value: impl Arg<Arr<FlowNode>>) -> Self { Self(put(self.0, "Nodes", value.into_expr())) }
 }
 impl Done for FlowDefinition { fn into_props(self) -> Bag { self.0 } }
@@ -3059,15 +3059,15 @@ impl FlowNode {
     pub fn new() -> FlowNode<Missing<super::required::Name>, Missing<super::required::Type>> { FlowNode(Bag::default(), Phase) }
 }
 impl<R0, R1> FlowNode<R0, R1> {
-    /// `Configuration`: `FlowNodeConfiguration`. Update: in place.
+    /// `Configuration`: `FlowNodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownode.html#cfn-bedrock-flowversion-flownode-configuration)
     pub fn configuration(self, value: impl Arg<FlowNodeConfiguration>) -> Self { Self(put(self.0, "Configuration", value.into_expr()), Phase) }
-    /// `Inputs`: list of `FlowNodeInput`. Update: in place.
+    /// `Inputs`: list of `FlowNodeInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownode.html#cfn-bedrock-flowversion-flownode-inputs)
     pub fn inputs(self, value: impl Arg<Arr<FlowNodeInput>>) -> Self { Self(put(self.0, "Inputs", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownode.html#cfn-bedrock-flowversion-flownode-name)
     pub fn name(self, value: impl Arg<str>) -> FlowNode<Set, R1> { FlowNode(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Outputs`: list of `FlowNodeOutput`. Update: in place.
+    /// `Outputs`: list of `FlowNodeOutput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownode.html#cfn-bedrock-flowversion-flownode-outputs)
     pub fn outputs(self, value: impl Arg<Arr<FlowNodeOutput>>) -> Self { Self(put(self.0, "Outputs", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownode.html#cfn-bedrock-flowversion-flownode-type)
     pub fn type_(self, value: impl Arg<Type>) -> FlowNode<R0, Set> { FlowNode(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for FlowNode { fn into_props(self) -> Bag { self.0 } }
@@ -3076,37 +3076,37 @@ impl Done for FlowNode { fn into_props(self) -> Bag { self.0 } }
 impl FlowNodeConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Agent`: `AgentFlowNodeConfiguration`. Update: in place.
+    /// `Agent`: `AgentFlowNodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownodeconfiguration.html#cfn-bedrock-flowversion-flownodeconfiguration-agent)
     pub fn agent(self, value: impl Arg<AgentFlowNodeConfiguration>) -> Self { Self(put(self.0, "Agent", value.into_expr())) }
-    /// `Collector`: JSON. Update: in place.
+    /// `Collector`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownodeconfiguration.html#cfn-bedrock-flowversion-flownodeconfiguration-collector)
     pub fn collector(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Collector", value.into_expr())) }
-    /// `Condition`: `ConditionFlowNodeConfiguration`. Update: in place.
+    /// `Condition`: `ConditionFlowNodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownodeconfiguration.html#cfn-bedrock-flowversion-flownodeconfiguration-condition)
     pub fn condition(self, value: impl Arg<ConditionFlowNodeConfiguration>) -> Self { Self(put(self.0, "Condition", value.into_expr())) }
-    /// `InlineCode`: `InlineCodeFlowNodeConfiguration`. Update: in place.
+    /// `InlineCode`: `InlineCodeFlowNodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownodeconfiguration.html#cfn-bedrock-flowversion-flownodeconfiguration-inlinecode)
     pub fn inline_code(self, value: impl Arg<InlineCodeFlowNodeConfiguration>) -> Self { Self(put(self.0, "InlineCode", value.into_expr())) }
-    /// `Input`: JSON. Update: in place.
+    /// `Input`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownodeconfiguration.html#cfn-bedrock-flowversion-flownodeconfiguration-input)
     pub fn input(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Input", value.into_expr())) }
-    /// `Iterator`: JSON. Update: in place.
+    /// `Iterator`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownodeconfiguration.html#cfn-bedrock-flowversion-flownodeconfiguration-iterator)
     pub fn iterator(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Iterator", value.into_expr())) }
-    /// `KnowledgeBase`: `KnowledgeBaseFlowNodeConfiguration`. Update: in place.
+    /// `KnowledgeBase`: `KnowledgeBaseFlowNodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownodeconfiguration.html#cfn-bedrock-flowversion-flownodeconfiguration-knowledgebase)
     pub fn knowledge_base(self, value: impl Arg<KnowledgeBaseFlowNodeConfiguration>) -> Self { Self(put(self.0, "KnowledgeBase", value.into_expr())) }
-    /// `LambdaFunction`: `LambdaFunctionFlowNodeConfiguration`. Update: in place.
+    /// `LambdaFunction`: `LambdaFunctionFlowNodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownodeconfiguration.html#cfn-bedrock-flowversion-flownodeconfiguration-lambdafunction)
     pub fn lambda_function(self, value: impl Arg<LambdaFunctionFlowNodeConfiguration>) -> Self { Self(put(self.0, "LambdaFunction", value.into_expr())) }
-    /// `Lex`: `LexFlowNodeConfiguration`. Update: in place.
+    /// `Lex`: `LexFlowNodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownodeconfiguration.html#cfn-bedrock-flowversion-flownodeconfiguration-lex)
     pub fn lex(self, value: impl Arg<LexFlowNodeConfiguration>) -> Self { Self(put(self.0, "Lex", value.into_expr())) }
-    /// `Loop`: `LoopFlowNodeConfiguration`. Update: in place.
+    /// `Loop`: `LoopFlowNodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownodeconfiguration.html#cfn-bedrock-flowversion-flownodeconfiguration-loop)
     pub fn loop_(self, value: impl Arg<LoopFlowNodeConfiguration>) -> Self { Self(put(self.0, "Loop", value.into_expr())) }
-    /// `LoopController`: `LoopControllerFlowNodeConfiguration`. Update: in place.
+    /// `LoopController`: `LoopControllerFlowNodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownodeconfiguration.html#cfn-bedrock-flowversion-flownodeconfiguration-loopcontroller)
     pub fn loop_controller(self, value: impl Arg<LoopControllerFlowNodeConfiguration>) -> Self { Self(put(self.0, "LoopController", value.into_expr())) }
-    /// `LoopInput`: JSON. Update: in place.
+    /// `LoopInput`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownodeconfiguration.html#cfn-bedrock-flowversion-flownodeconfiguration-loopinput)
     pub fn loop_input(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "LoopInput", value.into_expr())) }
-    /// `Output`: JSON. Update: in place.
+    /// `Output`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownodeconfiguration.html#cfn-bedrock-flowversion-flownodeconfiguration-output)
     pub fn output(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Output", value.into_expr())) }
-    /// `Prompt`: `PromptFlowNodeConfiguration`. Update: in place.
+    /// `Prompt`: `PromptFlowNodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownodeconfiguration.html#cfn-bedrock-flowversion-flownodeconfiguration-prompt)
     pub fn prompt(self, value: impl Arg<PromptFlowNodeConfiguration>) -> Self { Self(put(self.0, "Prompt", value.into_expr())) }
-    /// `Retrieval`: `RetrievalFlowNodeConfiguration`. Update: in place.
+    /// `Retrieval`: `RetrievalFlowNodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownodeconfiguration.html#cfn-bedrock-flowversion-flownodeconfiguration-retrieval)
     pub fn retrieval(self, value: impl Arg<RetrievalFlowNodeConfiguration>) -> Self { Self(put(self.0, "Retrieval", value.into_expr())) }
-    /// `Storage`: `StorageFlowNodeConfiguration`. Update: in place.
+    /// `Storage`: `StorageFlowNodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownodeconfiguration.html#cfn-bedrock-flowversion-flownodeconfiguration-storage)
     pub fn storage(self, value: impl Arg<StorageFlowNodeConfiguration>) -> Self { Self(put(self.0, "Storage", value.into_expr())) }
 }
 impl Done for FlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -3117,11 +3117,11 @@ impl FlowNodeInput {
     pub fn new() -> FlowNodeInput<Missing<super::required::Expression>, Missing<super::required::Name>, Missing<super::required::Type>> { FlowNodeInput(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> FlowNodeInput<R0, R1, R2> {
-    /// `Expression`: text, required. Update: in place.
+    /// `Expression`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownodeinput.html#cfn-bedrock-flowversion-flownodeinput-expression)
     pub fn expression(self, value: impl Arg<str>) -> FlowNodeInput<Set, R1, R2> { FlowNodeInput(put(self.0, "Expression", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownodeinput.html#cfn-bedrock-flowversion-flownodeinput-name)
     pub fn name(self, value: impl Arg<str>) -> FlowNodeInput<R0, Set, R2> { FlowNodeInput(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Type`: `FlowNodeInputType`, required. Update: in place.
+    /// `Type`: `FlowNodeInputType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownodeinput.html#cfn-bedrock-flowversion-flownodeinput-type)
     pub fn type_(self, value: impl Arg<FlowNodeInputType>) -> FlowNodeInput<R0, R1, Set> { FlowNodeInput(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for FlowNodeInput { fn into_props(self) -> Bag { self.0 } }
@@ -3132,9 +3132,9 @@ impl FlowNodeOutput {
     pub fn new() -> FlowNodeOutput<Missing<super::required::Name>, Missing<super::required::Type>> { FlowNodeOutput(Bag::default(), Phase) }
 }
 impl<R0, R1> FlowNodeOutput<R0, R1> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownodeoutput.html#cfn-bedrock-flowversion-flownodeoutput-name)
     pub fn name(self, value: impl Arg<str>) -> FlowNodeOutput<Set, R1> { FlowNodeOutput(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Type`: `FlowNodeOutputType`, required. Update: in place.
+    /// `Type`: `FlowNodeOutputType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownodeoutput.html#cfn-bedrock-flowversion-flownodeoutput-type)
     pub fn type_(self, value: impl Arg<FlowNodeOutputType>) -> FlowNodeOutput<R0, Set> { FlowNodeOutput(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for FlowNodeOutput { fn into_props(self) -> Bag { self.0 } }
@@ -3143,9 +3143,9 @@ impl Done for FlowNodeOutput { fn into_props(self) -> Bag { self.0 } }
 impl GuardrailConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `GuardrailIdentifier`: text. Update: in place.
+    /// `GuardrailIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-guardrailconfiguration.html#cfn-bedrock-flowversion-guardrailconfiguration-guardrailidentifier)
     pub fn guardrail_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GuardrailIdentifier", value.into_expr())) }
-    /// `GuardrailVersion`: text. Update: in place.
+    /// `GuardrailVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-guardrailconfiguration.html#cfn-bedrock-flowversion-guardrailconfiguration-guardrailversion)
     pub fn guardrail_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GuardrailVersion", value.into_expr())) }
 }
 impl Done for GuardrailConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -3156,9 +3156,9 @@ impl InlineCodeFlowNodeConfiguration {
     pub fn new() -> InlineCodeFlowNodeConfiguration<Missing<super::required::Code>, Missing<super::required::Language>> { InlineCodeFlowNodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> InlineCodeFlowNodeConfiguration<R0, R1> {
-    /// `Code`: text, required. Update: in place.
+    /// `Code`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-inlinecodeflownodeconfiguration.html#cfn-bedrock-flowversion-inlinecodeflownodeconfiguration-code)
     pub fn code(self, value: impl Arg<str>) -> InlineCodeFlowNodeConfiguration<Set, R1> { InlineCodeFlowNodeConfiguration(put(self.0, "Code", value.into_expr()), Phase) }
-    /// `Language`: `Language`, required. Update: in place.
+    /// `Language`: `Language`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-inlinecodeflownodeconfiguration.html#cfn-bedrock-flowversion-inlinecodeflownodeconfiguration-language)
     pub fn language(self, value: impl Arg<Language>) -> InlineCodeFlowNodeConfiguration<R0, Set> { InlineCodeFlowNodeConfiguration(put(self.0, "Language", value.into_expr()), Phase) }
 }
 impl Done for InlineCodeFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -3169,21 +3169,21 @@ impl KnowledgeBaseFlowNodeConfiguration {
     pub fn new() -> KnowledgeBaseFlowNodeConfiguration<Missing<super::required::KnowledgeBaseId>> { KnowledgeBaseFlowNodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> KnowledgeBaseFlowNodeConfiguration<R0> {
-    /// `GuardrailConfiguration`: `GuardrailConfiguration`. Update: in place.
+    /// `GuardrailConfiguration`: `GuardrailConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-knowledgebaseflownodeconfiguration.html#cfn-bedrock-flowversion-knowledgebaseflownodeconfiguration-guardrailconfiguration)
     pub fn guardrail_configuration(self, value: impl Arg<GuardrailConfiguration>) -> Self { Self(put(self.0, "GuardrailConfiguration", value.into_expr()), Phase) }
-    /// `InferenceConfiguration`: `PromptInferenceConfiguration`. Update: in place.
+    /// `InferenceConfiguration`: `PromptInferenceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-knowledgebaseflownodeconfiguration.html#cfn-bedrock-flowversion-knowledgebaseflownodeconfiguration-inferenceconfiguration)
     pub fn inference_configuration(self, value: impl Arg<PromptInferenceConfiguration>) -> Self { Self(put(self.0, "InferenceConfiguration", value.into_expr()), Phase) }
-    /// `KnowledgeBaseId`: text, required. Update: in place.
+    /// `KnowledgeBaseId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-knowledgebaseflownodeconfiguration.html#cfn-bedrock-flowversion-knowledgebaseflownodeconfiguration-knowledgebaseid)
     pub fn knowledge_base_id(self, value: impl Arg<str>) -> KnowledgeBaseFlowNodeConfiguration<Set> { KnowledgeBaseFlowNodeConfiguration(put(self.0, "KnowledgeBaseId", value.into_expr()), Phase) }
-    /// `ModelId`: text. Update: in place.
+    /// `ModelId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-knowledgebaseflownodeconfiguration.html#cfn-bedrock-flowversion-knowledgebaseflownodeconfiguration-modelid)
     pub fn model_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelId", value.into_expr()), Phase) }
-    /// `NumberOfResults`: number. Update: in place.
+    /// `NumberOfResults`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-knowledgebaseflownodeconfiguration.html#cfn-bedrock-flowversion-knowledgebaseflownodeconfiguration-numberofresults)
     pub fn number_of_results(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "NumberOfResults", value.into_expr()), Phase) }
-    /// `OrchestrationConfiguration`: `KnowledgeBaseOrchestrationConfiguration`. Update: in place.
+    /// `OrchestrationConfiguration`: `KnowledgeBaseOrchestrationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-knowledgebaseflownodeconfiguration.html#cfn-bedrock-flowversion-knowledgebaseflownodeconfiguration-orchestrationconfiguration)
     pub fn orchestration_configuration(self, value: impl Arg<KnowledgeBaseOrchestrationConfiguration>) -> Self { Self(put(self.0, "OrchestrationConfiguration", value.into_expr()), Phase) }
-    /// `PromptTemplate`: `KnowledgeBasePromptTemplate`. Update: in place.
+    /// `PromptTemplate`: `KnowledgeBasePromptTemplate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-knowledgebaseflownodeconfiguration.html#cfn-bedrock-flowversion-knowledgebaseflownodeconfiguration-prompttemplate)
     pub fn prompt_template(self, value: impl Arg<KnowledgeBasePromptTemplate>) -> Self { Self(put(self.0, "PromptTemplate", value.into_expr()), Phase) }
-    /// `RerankingConfiguration`: `VectorSearchRerankingConfiguration`. Update: in place.
+    /// `RerankingConfiguration`: `VectorSearchRerankingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-knowledgebaseflownodeconfiguration.html#cfn-bedrock-flowversion-knowledgebaseflownodeconfiguration-rerankingconfiguration)
     pub fn reranking_configuration(self, value: impl Arg<VectorSearchRerankingConfiguration>) -> Self { Self(put(self.0, "RerankingConfiguration", value.into_expr()), Phase) }
 }
 impl Done for KnowledgeBaseFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -3192,13 +3192,13 @@ impl Done for KnowledgeBaseFlowNodeConfiguration { fn into_props(self) -> Bag { 
 impl KnowledgeBaseOrchestrationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AdditionalModelRequestFields`: JSON. Update: in place.
+    /// `AdditionalModelRequestFields`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-knowledgebaseorchestrationconfiguration.html#cfn-bedrock-flowversion-knowledgebaseorchestrationconfiguration-additionalmodelrequestfields)
     pub fn additional_model_request_fields(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AdditionalModelRequestFields", value.into_expr())) }
-    /// `InferenceConfig`: `PromptInferenceConfiguration`. Update: in place.
+    /// `InferenceConfig`: `PromptInferenceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-knowledgebaseorchestrationconfiguration.html#cfn-bedrock-flowversion-knowledgebaseorchestrationconfiguration-inferenceconfig)
     pub fn inference_config(self, value: impl Arg<PromptInferenceConfiguration>) -> Self { Self(put(self.0, "InferenceConfig", value.into_expr())) }
-    /// `PerformanceConfig`: `PerformanceConfiguration`. Update: in place.
+    /// `PerformanceConfig`: `PerformanceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-knowledgebaseorchestrationconfiguration.html#cfn-bedrock-flowversion-knowledgebaseorchestrationconfiguration-performanceconfig)
     pub fn performance_config(self, value: impl Arg<PerformanceConfiguration>) -> Self { Self(put(self.0, "PerformanceConfig", value.into_expr())) }
-    /// `PromptTemplate`: `KnowledgeBasePromptTemplate`. Update: in place.
+    /// `PromptTemplate`: `KnowledgeBasePromptTemplate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-knowledgebaseorchestrationconfiguration.html#cfn-bedrock-flowversion-knowledgebaseorchestrationconfiguration-prompttemplate)
     pub fn prompt_template(self, value: impl Arg<KnowledgeBasePromptTemplate>) -> Self { Self(put(self.0, "PromptTemplate", value.into_expr())) }
 }
 impl Done for KnowledgeBaseOrchestrationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -3209,7 +3209,7 @@ impl KnowledgeBasePromptTemplate {
     pub fn new() -> KnowledgeBasePromptTemplate<Missing<super::required::TextPromptTemplate>> { KnowledgeBasePromptTemplate(Bag::default(), Phase) }
 }
 impl<R0> KnowledgeBasePromptTemplate<R0> {
-    /// `TextPromptTemplate`: text, required. Update: in place.
+    /// `TextPromptTemplate`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-knowledgebaseprompttemplate.html#cfn-bedrock-flowversion-knowledgebaseprompttemplate-textprompttemplate)
     pub fn text_prompt_template(self, value: impl Arg<str>) -> KnowledgeBasePromptTemplate<Set> { KnowledgeBasePromptTemplate(put(self.0, "TextPromptTemplate", value.into_expr()), Phase) }
 }
 impl Done for KnowledgeBasePromptTemplate { fn into_props(self) -> Bag { self.0 } }
@@ -3220,7 +3220,7 @@ impl LambdaFunctionFlowNodeConfiguration {
     pub fn new() -> LambdaFunctionFlowNodeConfiguration<Missing<super::required::LambdaArn>> { LambdaFunctionFlowNodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LambdaFunctionFlowNodeConfiguration<R0> {
-    /// `LambdaArn`: text, required. Update: in place.
+    /// `LambdaArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-lambdafunctionflownodeconfiguration.html#cfn-bedrock-flowversion-lambdafunctionflownodeconfiguration-lambdaarn)
     pub fn lambda_arn(self, value: impl Arg<str>) -> LambdaFunctionFlowNodeConfiguration<Set> { LambdaFunctionFlowNodeConfiguration(put(self.0, "LambdaArn", value.into_expr()), Phase) }
 }
 impl Done for LambdaFunctionFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -3231,9 +3231,9 @@ impl LexFlowNodeConfiguration {
     pub fn new() -> LexFlowNodeConfiguration<Missing<super::required::BotAliasArn>, Missing<super::required::LocaleId>> { LexFlowNodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> LexFlowNodeConfiguration<R0, R1> {
-    /// `BotAliasArn`: text, required. Update: in place.
+    /// `BotAliasArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-lexflownodeconfiguration.html#cfn-bedrock-flowversion-lexflownodeconfiguration-botaliasarn)
     pub fn bot_alias_arn(self, value: impl Arg<str>) -> LexFlowNodeConfiguration<Set, R1> { LexFlowNodeConfiguration(put(self.0, "BotAliasArn", value.into_expr()), Phase) }
-    /// `LocaleId`: text, required. Update: in place.
+    /// `LocaleId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-lexflownodeconfiguration.html#cfn-bedrock-flowversion-lexflownodeconfiguration-localeid)
     pub fn locale_id(self, value: impl Arg<str>) -> LexFlowNodeConfiguration<R0, Set> { LexFlowNodeConfiguration(put(self.0, "LocaleId", value.into_expr()), Phase) }
 }
 impl Done for LexFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -3244,9 +3244,9 @@ impl LoopControllerFlowNodeConfiguration {
     pub fn new() -> LoopControllerFlowNodeConfiguration<Missing<super::required::ContinueCondition>> { LoopControllerFlowNodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LoopControllerFlowNodeConfiguration<R0> {
-    /// `ContinueCondition`: `FlowCondition`, required. Update: in place.
+    /// `ContinueCondition`: `FlowCondition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-loopcontrollerflownodeconfiguration.html#cfn-bedrock-flowversion-loopcontrollerflownodeconfiguration-continuecondition)
     pub fn continue_condition(self, value: impl Arg<FlowCondition>) -> LoopControllerFlowNodeConfiguration<Set> { LoopControllerFlowNodeConfiguration(put(self.0, "ContinueCondition", value.into_expr()), Phase) }
-    /// `MaxIterations`: number. Update: in place.
+    /// `MaxIterations`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-loopcontrollerflownodeconfiguration.html#cfn-bedrock-flowversion-loopcontrollerflownodeconfiguration-maxiterations)
     pub fn max_iterations(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxIterations", value.into_expr()), Phase) }
 }
 impl Done for LoopControllerFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -3257,7 +3257,7 @@ impl LoopFlowNodeConfiguration {
     pub fn new() -> LoopFlowNodeConfiguration<Missing<super::required::Definition>> { LoopFlowNodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LoopFlowNodeConfiguration<R0> {
-    /// `Definition`: `FlowDefinition`, required. Update: in place.
+    /// `Definition`: `FlowDefinition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-loopflownodeconfiguration.html#cfn-bedrock-flowversion-loopflownodeconfiguration-definition)
     pub fn definition(self, value: impl Arg<FlowDefinition>) -> LoopFlowNodeConfiguration<Set> { LoopFlowNodeConfiguration(put(self.0, "Definition", value.into_expr()), Phase) }
 }
 impl Done for LoopFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -3268,9 +3268,9 @@ impl MetadataConfigurationForReranking {
     pub fn new() -> MetadataConfigurationForReranking<Missing<super::required::SelectionMode>> { MetadataConfigurationForReranking(Bag::default(), Phase) }
 }
 impl<R0> MetadataConfigurationForReranking<R0> {
-    /// `SelectionMode`: `SelectionMode`, required. Update: in place.
+    /// `SelectionMode`: `SelectionMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-metadataconfigurationforreranking.html#cfn-bedrock-flowversion-metadataconfigurationforreranking-selectionmode)
     pub fn selection_mode(self, value: impl Arg<SelectionMode>) -> MetadataConfigurationForReranking<Set> { MetadataConfigurationForReranking(put(self.0, "SelectionMode", value.into_expr()), Phase) }
-    /// `SelectiveModeConfiguration`: `RerankingMetadataSelectiveModeConfiguration`. Update: in place.
+    /// `SelectiveModeConfiguration`: `RerankingMetadataSelectiveModeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-metadataconfigurationforreranking.html#cfn-bedrock-flowversion-metadataconfigurationforreranking-selectivemodeconfiguration)
     pub fn selective_mode_configuration(self, value: impl Arg<RerankingMetadataSelectiveModeConfiguration>) -> Self { Self(put(self.0, "SelectiveModeConfiguration", value.into_expr()), Phase) }
 }
 impl Done for MetadataConfigurationForReranking { fn into_props(self) -> Bag { self.0 } }
@@ -3279,7 +3279,7 @@ impl Done for MetadataConfigurationForReranking { fn into_props(self) -> Bag { s
 impl PerformanceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Latency`: `Latency`. Update: in place.
+    /// `Latency`: `Latency`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-performanceconfiguration.html#cfn-bedrock-flowversion-performanceconfiguration-latency)
     pub fn latency(self, value: impl Arg<Latency>) -> Self { Self(put(self.0, "Latency", value.into_expr())) }
 }
 impl Done for PerformanceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -3290,9 +3290,9 @@ impl PromptFlowNodeConfiguration {
     pub fn new() -> PromptFlowNodeConfiguration<Missing<super::required::SourceConfiguration>> { PromptFlowNodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PromptFlowNodeConfiguration<R0> {
-    /// `GuardrailConfiguration`: `GuardrailConfiguration`. Update: in place.
+    /// `GuardrailConfiguration`: `GuardrailConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-promptflownodeconfiguration.html#cfn-bedrock-flowversion-promptflownodeconfiguration-guardrailconfiguration)
     pub fn guardrail_configuration(self, value: impl Arg<GuardrailConfiguration>) -> Self { Self(put(self.0, "GuardrailConfiguration", value.into_expr()), Phase) }
-    /// `SourceConfiguration`: `PromptFlowNodeSourceConfiguration`, required. Update: in place.
+    /// `SourceConfiguration`: `PromptFlowNodeSourceConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-promptflownodeconfiguration.html#cfn-bedrock-flowversion-promptflownodeconfiguration-sourceconfiguration)
     pub fn source_configuration(self, value: impl Arg<PromptFlowNodeSourceConfiguration>) -> PromptFlowNodeConfiguration<Set> { PromptFlowNodeConfiguration(put(self.0, "SourceConfiguration", value.into_expr()), Phase) }
 }
 impl Done for PromptFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -3303,13 +3303,13 @@ impl PromptFlowNodeInlineConfiguration {
     pub fn new() -> PromptFlowNodeInlineConfiguration<Missing<super::required::ModelId>, Missing<super::required::TemplateConfiguration>, Missing<super::required::TemplateType>> { PromptFlowNodeInlineConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> PromptFlowNodeInlineConfiguration<R0, R1, R2> {
-    /// `InferenceConfiguration`: `PromptInferenceConfiguration`. Update: in place.
+    /// `InferenceConfiguration`: `PromptInferenceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-promptflownodeinlineconfiguration.html#cfn-bedrock-flowversion-promptflownodeinlineconfiguration-inferenceconfiguration)
     pub fn inference_configuration(self, value: impl Arg<PromptInferenceConfiguration>) -> Self { Self(put(self.0, "InferenceConfiguration", value.into_expr()), Phase) }
-    /// `ModelId`: text, required. Update: in place.
+    /// `ModelId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-promptflownodeinlineconfiguration.html#cfn-bedrock-flowversion-promptflownodeinlineconfiguration-modelid)
     pub fn model_id(self, value: impl Arg<str>) -> PromptFlowNodeInlineConfiguration<Set, R1, R2> { PromptFlowNodeInlineConfiguration(put(self.0, "ModelId", value.into_expr()), Phase) }
-    /// `TemplateConfiguration`: `PromptTemplateConfiguration`, required. Update: in place.
+    /// `TemplateConfiguration`: `PromptTemplateConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-promptflownodeinlineconfiguration.html#cfn-bedrock-flowversion-promptflownodeinlineconfiguration-templateconfiguration)
     pub fn template_configuration(self, value: impl Arg<PromptTemplateConfiguration>) -> PromptFlowNodeInlineConfiguration<R0, Set, R2> { PromptFlowNodeInlineConfiguration(put(self.0, "TemplateConfiguration", value.into_expr()), Phase) }
-    /// `TemplateType`: `TemplateType`, required. Update: in place.
+    /// `TemplateType`: `TemplateType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-promptflownodeinlineconfiguration.html#cfn-bedrock-flowversion-promptflownodeinlineconfiguration-templatetype)
     pub fn template_type(self, value: impl Arg<TemplateType>) -> PromptFlowNodeInlineConfiguration<R0, R1, Set> { PromptFlowNodeInlineConfiguration(put(self.0, "TemplateType", value.into_expr()), Phase) }
 }
 impl Done for PromptFlowNodeInlineConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -3320,7 +3320,7 @@ impl PromptFlowNodeResourceConfiguration {
     pub fn new() -> PromptFlowNodeResourceConfiguration<Missing<super::required::PromptArn>> { PromptFlowNodeResourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PromptFlowNodeResourceConfiguration<R0> {
-    /// `PromptArn`: text, required. Update: in place.
+    /// `PromptArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-promptflownoderesourceconfiguration.html#cfn-bedrock-flowversion-promptflownoderesourceconfiguration-promptarn)
     pub fn prompt_arn(self, value: impl Arg<str>) -> PromptFlowNodeResourceConfiguration<Set> { PromptFlowNodeResourceConfiguration(put(self.0, "PromptArn", value.into_expr()), Phase) }
 }
 impl Done for PromptFlowNodeResourceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -3329,9 +3329,9 @@ impl Done for PromptFlowNodeResourceConfiguration { fn into_props(self) -> Bag {
 impl PromptFlowNodeSourceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Inline`: `PromptFlowNodeInlineConfiguration`. Update: in place.
+    /// `Inline`: `PromptFlowNodeInlineConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-promptflownodesourceconfiguration.html#cfn-bedrock-flowversion-promptflownodesourceconfiguration-inline)
     pub fn inline(self, value: impl Arg<PromptFlowNodeInlineConfiguration>) -> Self { Self(put(self.0, "Inline", value.into_expr())) }
-    /// `Resource`: `PromptFlowNodeResourceConfiguration`. Update: in place.
+    /// `Resource`: `PromptFlowNodeResourceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-promptflownodesourceconfiguration.html#cfn-bedrock-flowversion-promptflownodesourceconfiguration-resource)
     pub fn resource(self, value: impl Arg<PromptFlowNodeResourceConfiguration>) -> Self { Self(put(self.0, "Resource", value.into_expr())) }
 }
 impl Done for PromptFlowNodeSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -3342,7 +3342,7 @@ impl PromptInferenceConfiguration {
     pub fn new() -> PromptInferenceConfiguration<Missing<super::required::Text>> { PromptInferenceConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PromptInferenceConfiguration<R0> {
-    /// `Text`: `PromptModelInferenceConfiguration`, required. Update: in place.
+    /// `Text`: `PromptModelInferenceConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-promptinferenceconfiguration.html#cfn-bedrock-flowversion-promptinferenceconfiguration-text)
     pub fn text(self, value: impl Arg<PromptModelInferenceConfiguration>) -> PromptInferenceConfiguration<Set> { PromptInferenceConfiguration(put(self.0, "Text", value.into_expr()), Phase) }
 }
 impl Done for PromptInferenceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -3351,7 +3351,7 @@ impl Done for PromptInferenceConfiguration { fn into_props(self) -> Bag { self.0
 impl PromptInputVariable {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-promptinputvariable.html#cfn-bedrock-flowversion-promptinputvariable-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for PromptInputVariable { fn into_props(self) -> Bag { self.0 } }
@@ -3360,13 +3360,13 @@ impl Done for PromptInputVariable { fn into_props(self) -> Bag { self.0 } }
 impl PromptModelInferenceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MaxTokens`: number. Update: in place.
+    /// `MaxTokens`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-promptmodelinferenceconfiguration.html#cfn-bedrock-flowversion-promptmodelinferenceconfiguration-maxtokens)
     pub fn max_tokens(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxTokens", value.into_expr())) }
-    /// `StopSequences`: list of text. Update: in place.
+    /// `StopSequences`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-promptmodelinferenceconfiguration.html#cfn-bedrock-flowversion-promptmodelinferenceconfiguration-stopsequences)
     pub fn stop_sequences(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StopSequences", value.into_expr())) }
-    /// `Temperature`: number. Update: in place.
+    /// `Temperature`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-promptmodelinferenceconfiguration.html#cfn-bedrock-flowversion-promptmodelinferenceconfiguration-temperature)
     pub fn temperature(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Temperature", value.into_expr())) }
-    /// `TopP`: number. Update: in place.
+    /// `TopP`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-promptmodelinferenceconfiguration.html#cfn-bedrock-flowversion-promptmodelinferenceconfiguration-topp)
     pub fn top_p(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopP", value.into_expr())) }
 }
 impl Done for PromptModelInferenceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -3377,7 +3377,7 @@ impl PromptTemplateConfiguration {
     pub fn new() -> PromptTemplateConfiguration<Missing<super::required::Text>> { PromptTemplateConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PromptTemplateConfiguration<R0> {
-    /// `Text`: `TextPromptTemplateConfiguration`, required. Update: in place.
+    /// `Text`: `TextPromptTemplateConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-prompttemplateconfiguration.html#cfn-bedrock-flowversion-prompttemplateconfiguration-text)
     pub fn text(self, value: impl Arg<TextPromptTemplateConfiguration>) -> PromptTemplateConfiguration<Set> { PromptTemplateConfiguration(put(self.0, "Text", value.into_expr()), Phase) }
 }
 impl Done for PromptTemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -3386,9 +3386,9 @@ impl Done for PromptTemplateConfiguration { fn into_props(self) -> Bag { self.0 
 impl RerankingMetadataSelectiveModeConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FieldsToExclude`: list of `FieldForReranking`. Update: in place.
+    /// `FieldsToExclude`: list of `FieldForReranking`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-rerankingmetadataselectivemodeconfiguration.html#cfn-bedrock-flowversion-rerankingmetadataselectivemodeconfiguration-fieldstoexclude)
     pub fn fields_to_exclude(self, value: impl Arg<Arr<FieldForReranking>>) -> Self { Self(put(self.0, "FieldsToExclude", value.into_expr())) }
-    /// `FieldsToInclude`: list of `FieldForReranking`. Update: in place.
+    /// `FieldsToInclude`: list of `FieldForReranking`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-rerankingmetadataselectivemodeconfiguration.html#cfn-bedrock-flowversion-rerankingmetadataselectivemodeconfiguration-fieldstoinclude)
     pub fn fields_to_include(self, value: impl Arg<Arr<FieldForReranking>>) -> Self { Self(put(self.0, "FieldsToInclude", value.into_expr())) }
 }
 impl Done for RerankingMetadataSelectiveModeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -3399,7 +3399,7 @@ impl RetrievalFlowNodeConfiguration {
     pub fn new() -> RetrievalFlowNodeConfiguration<Missing<super::required::ServiceConfiguration>> { RetrievalFlowNodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> RetrievalFlowNodeConfiguration<R0> {
-    /// `ServiceConfiguration`: `RetrievalFlowNodeServiceConfiguration`, required. Update: in place.
+    /// `ServiceConfiguration`: `RetrievalFlowNodeServiceConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-retrievalflownodeconfiguration.html#cfn-bedrock-flowversion-retrievalflownodeconfiguration-serviceconfiguration)
     pub fn service_configuration(self, value: impl Arg<RetrievalFlowNodeServiceConfiguration>) -> RetrievalFlowNodeConfiguration<Set> { RetrievalFlowNodeConfiguration(put(self.0, "ServiceConfiguration", value.into_expr()), Phase) }
 }
 impl Done for RetrievalFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -3410,7 +3410,7 @@ impl RetrievalFlowNodeS3Configuration {
     pub fn new() -> RetrievalFlowNodeS3Configuration<Missing<super::required::BucketName>> { RetrievalFlowNodeS3Configuration(Bag::default(), Phase) }
 }
 impl<R0> RetrievalFlowNodeS3Configuration<R0> {
-    /// `BucketName`: text, required. Update: in place.
+    /// `BucketName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-retrievalflownodes3configuration.html#cfn-bedrock-flowversion-retrievalflownodes3configuration-bucketname)
     pub fn bucket_name(self, value: impl Arg<str>) -> RetrievalFlowNodeS3Configuration<Set> { RetrievalFlowNodeS3Configuration(put(self.0, "BucketName", value.into_expr()), Phase) }
 }
 impl Done for RetrievalFlowNodeS3Configuration { fn into_props(self) -> Bag { self.0 } }
@@ -3419,7 +3419,7 @@ impl Done for RetrievalFlowNodeS3Configuration { fn into_props(self) -> Bag { se
 impl RetrievalFlowNodeServiceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `S3`: `RetrievalFlowNodeS3Configuration`. Update: in place.
+    /// `S3`: `RetrievalFlowNodeS3Configuration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-retrievalflownodeserviceconfiguration.html#cfn-bedrock-flowversion-retrievalflownodeserviceconfiguration-s3)
     pub fn s3(self, value: impl Arg<RetrievalFlowNodeS3Configuration>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
 }
 impl Done for RetrievalFlowNodeServiceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -3430,7 +3430,7 @@ impl StorageFlowNodeConfiguration {
     pub fn new() -> StorageFlowNodeConfiguration<Missing<super::required::ServiceConfiguration>> { StorageFlowNodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> StorageFlowNodeConfiguration<R0> {
-    /// `ServiceConfiguration`: `StorageFlowNodeServiceConfiguration`, required. Update: in place.
+    /// `ServiceConfiguration`: `StorageFlowNodeServiceConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-storageflownodeconfiguration.html#cfn-bedrock-flowversion-storageflownodeconfiguration-serviceconfiguration)
     pub fn service_configuration(self, value: impl Arg<StorageFlowNodeServiceConfiguration>) -> StorageFlowNodeConfiguration<Set> { StorageFlowNodeConfiguration(put(self.0, "ServiceConfiguration", value.into_expr()), Phase) }
 }
 impl Done for StorageFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -3441,7 +3441,7 @@ impl StorageFlowNodeS3Configuration {
     pub fn new() -> StorageFlowNodeS3Configuration<Missing<super::required::BucketName>> { StorageFlowNodeS3Configuration(Bag::default(), Phase) }
 }
 impl<R0> StorageFlowNodeS3Configuration<R0> {
-    /// `BucketName`: text, required. Update: in place.
+    /// `BucketName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-storageflownodes3configuration.html#cfn-bedrock-flowversion-storageflownodes3configuration-bucketname)
     pub fn bucket_name(self, value: impl Arg<str>) -> StorageFlowNodeS3Configuration<Set> { StorageFlowNodeS3Configuration(put(self.0, "BucketName", value.into_expr()), Phase) }
 }
 impl Done for StorageFlowNodeS3Configuration { fn into_props(self) -> Bag { self.0 } }
@@ -3450,7 +3450,7 @@ impl Done for StorageFlowNodeS3Configuration { fn into_props(self) -> Bag { self
 impl StorageFlowNodeServiceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `S3`: `StorageFlowNodeS3Configuration`. Update: in place.
+    /// `S3`: `StorageFlowNodeS3Configuration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-storageflownodeserviceconfiguration.html#cfn-bedrock-flowversion-storageflownodeserviceconfiguration-s3)
     pub fn s3(self, value: impl Arg<StorageFlowNodeS3Configuration>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
 }
 impl Done for StorageFlowNodeServiceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -3461,9 +3461,9 @@ impl TextPromptTemplateConfiguration {
     pub fn new() -> TextPromptTemplateConfiguration<Missing<super::required::Text>> { TextPromptTemplateConfiguration(Bag::default(), Phase) }
 }
 impl<R0> TextPromptTemplateConfiguration<R0> {
-    /// `InputVariables`: list of `PromptInputVariable`. Update: in place.
+    /// `InputVariables`: list of `PromptInputVariable`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-textprompttemplateconfiguration.html#cfn-bedrock-flowversion-textprompttemplateconfiguration-inputvariables)
     pub fn input_variables(self, value: impl Arg<Arr<PromptInputVariable>>) -> Self { Self(put(self.0, "InputVariables", value.into_expr()), Phase) }
-    /// `Text`: text, required. Update: in place.
+    /// `Text`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-textprompttemplateconfiguration.html#cfn-bedrock-flowversion-textprompttemplateconfiguration-text)
     pub fn text(self, value: impl Arg<str>) -> TextPromptTemplateConfiguration<Set> { TextPromptTemplateConfiguration(put(self.0, "Text", value.into_expr()), Phase) }
 }
 impl Done for TextPromptTemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -3474,11 +3474,11 @@ impl VectorSearchBedrockRerankingConfiguration {
     pub fn new() -> VectorSearchBedrockRerankingConfiguration<Missing<super::required::ModelConfiguration>> { VectorSearchBedrockRerankingConfiguration(Bag::default(), Phase) }
 }
 impl<R0> VectorSearchBedrockRerankingConfiguration<R0> {
-    /// `MetadataConfiguration`: `MetadataConfigurationForReranking`. Update: in place.
+    /// `MetadataConfiguration`: `MetadataConfigurationForReranking`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-vectorsearchbedrockrerankingconfiguration.html#cfn-bedrock-flowversion-vectorsearchbedrockrerankingconfiguration-metadataconfiguration)
     pub fn metadata_configuration(self, value: impl Arg<MetadataConfigurationForReranking>) -> Self { Self(put(self.0, "MetadataConfiguration", value.into_expr()), Phase) }
-    /// `ModelConfiguration`: `VectorSearchBedrockRerankingModelConfiguration`, required. Update: in place.
+    /// `ModelConfiguration`: `VectorSearchBedrockRerankingModelConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-vectorsearchbedrockrerankingconfiguration.html#cfn-bedrock-flowversion-vectorsearchbedrockrerankingconfiguration-modelconfiguration)
     pub fn model_configuration(self, value: impl Arg<VectorSearchBedrockRerankingModelConfiguration>) -> VectorSearchBedrockRerankingConfiguration<Set> { VectorSearchBedrockRerankingConfiguration(put(self.0, "ModelConfiguration", value.into_expr()), Phase) }
-    /// `NumberOfRerankedResults`: number. Update: in place.
+    /// `NumberOfRerankedResults`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-vectorsearchbedrockrerankingconfiguration.html#cfn-bedrock-flowversion-vectorsearchbedrockrerankingconfiguration-numberofrerankedresults)
     pub fn number_of_reranked_results(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "NumberOfRerankedResults", value.into_expr()), Phase) }
 }
 impl Done for VectorSearchBedrockRerankingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -3489,9 +3489,9 @@ impl VectorSearchBedrockRerankingModelConfiguration {
     pub fn new() -> VectorSearchBedrockRerankingModelConfiguration<Missing<super::required::ModelArn>> { VectorSearchBedrockRerankingModelConfiguration(Bag::default(), Phase) }
 }
 impl<R0> VectorSearchBedrockRerankingModelConfiguration<R0> {
-    /// `AdditionalModelRequestFields`: JSON. Update: in place.
+    /// `AdditionalModelRequestFields`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-vectorsearchbedrockrerankingmodelconfiguration.html#cfn-bedrock-flowversion-vectorsearchbedrockrerankingmodelconfiguration-additionalmodelrequestfields)
     pub fn additional_model_request_fields(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AdditionalModelRequestFields", value.into_expr()), Phase) }
-    /// `ModelArn`: text, required. Update: in place.
+    /// `ModelArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-vectorsearchbedrockrerankingmodelconfiguration.html#cfn-bedrock-flowversion-vectorsearchbedrockrerankingmodelconfiguration-modelarn)
     pub fn model_arn(self, value: impl Arg<str>) -> VectorSearchBedrockRerankingModelConfiguration<Set> { VectorSearchBedrockRerankingModelConfiguration(put(self.0, "ModelArn", value.into_expr()), Phase) }
 }
 impl Done for VectorSearchBedrockRerankingModelConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -3502,9 +3502,9 @@ impl VectorSearchRerankingConfiguration {
     pub fn new() -> VectorSearchRerankingConfiguration<Missing<super::required::Type>> { VectorSearchRerankingConfiguration(Bag::default(), Phase) }
 }
 impl<R0> VectorSearchRerankingConfiguration<R0> {
-    /// `BedrockRerankingConfiguration`: `VectorSearchBedrockRerankingConfiguration`. Update: in place.
+    /// `BedrockRerankingConfiguration`: `VectorSearchBedrockRerankingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-vectorsearchrerankingconfiguration.html#cfn-bedrock-flowversion-vectorsearchrerankingconfiguration-bedrockrerankingconfiguration)
     pub fn bedrock_reranking_configuration(self, value: impl Arg<VectorSearchBedrockRerankingConfiguration>) -> Self { Self(put(self.0, "BedrockRerankingConfiguration", value.into_expr()), Phase) }
-    /// `Type`: `VectorSearchRerankingConfigurationType`, required. Update: in place.
+    /// `Type`: `VectorSearchRerankingConfigurationType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-vectorsearchrerankingconfiguration.html#cfn-bedrock-flowversion-vectorsearchrerankingconfiguration-type)
     pub fn type_(self, value: impl Arg<VectorSearchRerankingConfigurationType>) -> VectorSearchRerankingConfiguration<Set> { VectorSearchRerankingConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for VectorSearchRerankingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -3536,21 +3536,21 @@ impl CfnGuardrail {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGuardrailProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `GuardrailArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-guardrail.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `FailureRecommendations`: list of text.
+    /// The attribute `FailureRecommendations`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-guardrail.html#FailureRecommendations-fn::getatt)
     pub fn attr_failure_recommendations(&self) -> Val<Arr<str>> { self.0.get_att("FailureRecommendations") }
-    /// The attribute `GuardrailArn`: `OtherArn`.
+    /// The attribute `GuardrailArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-guardrail.html#GuardrailArn-fn::getatt)
     pub fn attr_guardrail_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("GuardrailArn") }
-    /// The attribute `GuardrailId`: text.
+    /// The attribute `GuardrailId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-guardrail.html#GuardrailId-fn::getatt)
     pub fn attr_guardrail_id(&self) -> Val<str> { self.0.get_att("GuardrailId") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-guardrail.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `StatusReasons`: list of text.
+    /// The attribute `StatusReasons`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-guardrail.html#StatusReasons-fn::getatt)
     pub fn attr_status_reasons(&self) -> Val<Arr<str>> { self.0.get_att("StatusReasons") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-guardrail.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
-    /// The attribute `Version`: text.
+    /// The attribute `Version`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-guardrail.html#Version-fn::getatt)
     pub fn attr_version(&self) -> Val<str> { self.0.get_att("Version") }
 }
 impl Parent for CfnGuardrail { fn node(&self) -> &Place { &self.0 } }
@@ -3561,31 +3561,31 @@ impl CfnGuardrailProps {
     pub fn new() -> CfnGuardrailProps<Missing<required::BlockedInputMessaging>, Missing<required::BlockedOutputsMessaging>, Missing<required::Name>> { CfnGuardrailProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnGuardrailProps<R0, R1, R2> {
-    /// `AutomatedReasoningPolicyConfig`: `AutomatedReasoningPolicyConfig`. Update: in place.
+    /// `AutomatedReasoningPolicyConfig`: `AutomatedReasoningPolicyConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-guardrail.html#cfn-bedrock-guardrail-automatedreasoningpolicyconfig)
     pub fn automated_reasoning_policy_config(self, value: impl Arg<guardrail::AutomatedReasoningPolicyConfig>) -> Self { Self(put(self.0, "AutomatedReasoningPolicyConfig", value.into_expr()), Phase) }
-    /// `BlockedInputMessaging`: text, required. Update: in place.
+    /// `BlockedInputMessaging`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-guardrail.html#cfn-bedrock-guardrail-blockedinputmessaging)
     pub fn blocked_input_messaging(self, value: impl Arg<str>) -> CfnGuardrailProps<Set, R1, R2> { CfnGuardrailProps(put(self.0, "BlockedInputMessaging", value.into_expr()), Phase) }
-    /// `BlockedOutputsMessaging`: text, required. Update: in place.
+    /// `BlockedOutputsMessaging`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-guardrail.html#cfn-bedrock-guardrail-blockedoutputsmessaging)
     pub fn blocked_outputs_messaging(self, value: impl Arg<str>) -> CfnGuardrailProps<R0, Set, R2> { CfnGuardrailProps(put(self.0, "BlockedOutputsMessaging", value.into_expr()), Phase) }
-    /// `ContentPolicyConfig`: `ContentPolicyConfig`. Update: in place.
+    /// `ContentPolicyConfig`: `ContentPolicyConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-guardrail.html#cfn-bedrock-guardrail-contentpolicyconfig)
     pub fn content_policy_config(self, value: impl Arg<guardrail::ContentPolicyConfig>) -> Self { Self(put(self.0, "ContentPolicyConfig", value.into_expr()), Phase) }
-    /// `ContextualGroundingPolicyConfig`: `ContextualGroundingPolicyConfig`. Update: in place.
+    /// `ContextualGroundingPolicyConfig`: `ContextualGroundingPolicyConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-guardrail.html#cfn-bedrock-guardrail-contextualgroundingpolicyconfig)
     pub fn contextual_grounding_policy_config(self, value: impl Arg<guardrail::ContextualGroundingPolicyConfig>) -> Self { Self(put(self.0, "ContextualGroundingPolicyConfig", value.into_expr()), Phase) }
-    /// `CrossRegionConfig`: `GuardrailCrossRegionConfig`. Update: in place.
+    /// `CrossRegionConfig`: `GuardrailCrossRegionConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-guardrail.html#cfn-bedrock-guardrail-crossregionconfig)
     pub fn cross_region_config(self, value: impl Arg<guardrail::GuardrailCrossRegionConfig>) -> Self { Self(put(self.0, "CrossRegionConfig", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-guardrail.html#cfn-bedrock-guardrail-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-guardrail.html#cfn-bedrock-guardrail-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-guardrail.html#cfn-bedrock-guardrail-name)
     pub fn name(self, value: impl Arg<str>) -> CfnGuardrailProps<R0, R1, Set> { CfnGuardrailProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `SensitiveInformationPolicyConfig`: `SensitiveInformationPolicyConfig`. Update: in place.
+    /// `SensitiveInformationPolicyConfig`: `SensitiveInformationPolicyConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-guardrail.html#cfn-bedrock-guardrail-sensitiveinformationpolicyconfig)
     pub fn sensitive_information_policy_config(self, value: impl Arg<guardrail::SensitiveInformationPolicyConfig>) -> Self { Self(put(self.0, "SensitiveInformationPolicyConfig", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-guardrail.html#cfn-bedrock-guardrail-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TopicPolicyConfig`: `TopicPolicyConfig`. Update: in place.
+    /// `TopicPolicyConfig`: `TopicPolicyConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-guardrail.html#cfn-bedrock-guardrail-topicpolicyconfig)
     pub fn topic_policy_config(self, value: impl Arg<guardrail::TopicPolicyConfig>) -> Self { Self(put(self.0, "TopicPolicyConfig", value.into_expr()), Phase) }
-    /// `WordPolicyConfig`: `WordPolicyConfig`. Update: in place.
+    /// `WordPolicyConfig`: `WordPolicyConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-guardrail.html#cfn-bedrock-guardrail-wordpolicyconfig)
     pub fn word_policy_config(self, value: impl Arg<guardrail::WordPolicyConfig>) -> Self { Self(put(self.0, "WordPolicyConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnGuardrailProps { fn into_props(self) -> Bag { self.0 } }
@@ -3599,9 +3599,9 @@ impl AutomatedReasoningPolicyConfig {
     pub fn new() -> AutomatedReasoningPolicyConfig<Missing<super::required::Policies>> { AutomatedReasoningPolicyConfig(Bag::default(), Phase) }
 }
 impl<R0> AutomatedReasoningPolicyConfig<R0> {
-    /// `ConfidenceThreshold`: number. Update: in place.
+    /// `ConfidenceThreshold`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-automatedreasoningpolicyconfig.html#cfn-bedrock-guardrail-automatedreasoningpolicyconfig-confidencethreshold)
     pub fn confidence_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ConfidenceThreshold", value.into_expr()), Phase) }
-    /// `Policies`: list of text, required. Update: in place.
+    /// `Policies`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-automatedreasoningpolicyconfig.html#cfn-bedrock-guardrail-automatedreasoningpolicyconfig-policies)
     pub fn policies(self, value: impl Arg<Arr<str>>) -> AutomatedReasoningPolicyConfig<Set> { AutomatedReasoningPolicyConfig(put(self.0, "Policies", value.into_expr()), Phase) }
 }
 impl Done for AutomatedReasoningPolicyConfig { fn into_props(self) -> Bag { self.0 } }
@@ -3612,23 +3612,23 @@ impl ContentFilterConfig {
     pub fn new() -> ContentFilterConfig<Missing<super::required::InputStrength>, Missing<super::required::OutputStrength>, Missing<super::required::Type>> { ContentFilterConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ContentFilterConfig<R0, R1, R2> {
-    /// `InputAction`: `InputAction`. Update: in place.
+    /// `InputAction`: `InputAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-contentfilterconfig.html#cfn-bedrock-guardrail-contentfilterconfig-inputaction)
     pub fn input_action(self, value: impl Arg<InputAction>) -> Self { Self(put(self.0, "InputAction", value.into_expr()), Phase) }
-    /// `InputEnabled`: boolean. Update: in place.
+    /// `InputEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-contentfilterconfig.html#cfn-bedrock-guardrail-contentfilterconfig-inputenabled)
     pub fn input_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InputEnabled", value.into_expr()), Phase) }
-    /// `InputModalities`: list of `InputModalities`. Update: in place.
+    /// `InputModalities`: list of `InputModalities`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-contentfilterconfig.html#cfn-bedrock-guardrail-contentfilterconfig-inputmodalities)
     pub fn input_modalities(self, value: impl Arg<Arr<InputModalities>>) -> Self { Self(put(self.0, "InputModalities", value.into_expr()), Phase) }
-    /// `InputStrength`: `InputStrength`, required. Update: in place.
+    /// `InputStrength`: `InputStrength`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-contentfilterconfig.html#cfn-bedrock-guardrail-contentfilterconfig-inputstrength)
     pub fn input_strength(self, value: impl Arg<InputStrength>) -> ContentFilterConfig<Set, R1, R2> { ContentFilterConfig(put(self.0, "InputStrength", value.into_expr()), Phase) }
-    /// `OutputAction`: `OutputAction`. Update: in place.
+    /// `OutputAction`: `OutputAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-contentfilterconfig.html#cfn-bedrock-guardrail-contentfilterconfig-outputaction)
     pub fn output_action(self, value: impl Arg<OutputAction>) -> Self { Self(put(self.0, "OutputAction", value.into_expr()), Phase) }
-    /// `OutputEnabled`: boolean. Update: in place.
+    /// `OutputEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-contentfilterconfig.html#cfn-bedrock-guardrail-contentfilterconfig-outputenabled)
     pub fn output_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OutputEnabled", value.into_expr()), Phase) }
-    /// `OutputModalities`: list of `OutputModalities`. Update: in place.
+    /// `OutputModalities`: list of `OutputModalities`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-contentfilterconfig.html#cfn-bedrock-guardrail-contentfilterconfig-outputmodalities)
     pub fn output_modalities(self, value: impl Arg<Arr<OutputModalities>>) -> Self { Self(put(self.0, "OutputModalities", value.into_expr()), Phase) }
-    /// `OutputStrength`: `OutputStrength`, required. Update: in place.
+    /// `OutputStrength`: `OutputStrength`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-contentfilterconfig.html#cfn-bedrock-guardrail-contentfilterconfig-outputstrength)
     pub fn output_strength(self, value: impl Arg<OutputStrength>) -> ContentFilterConfig<R0, Set, R2> { ContentFilterConfig(put(self.0, "OutputStrength", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-contentfilterconfig.html#cfn-bedrock-guardrail-contentfilterconfig-type)
     pub fn type_(self, value: impl Arg<Type>) -> ContentFilterConfig<R0, R1, Set> { ContentFilterConfig(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ContentFilterConfig { fn into_props(self) -> Bag { self.0 } }
@@ -3639,7 +3639,7 @@ impl ContentFiltersTierConfig {
     pub fn new() -> ContentFiltersTierConfig<Missing<super::required::TierName>> { ContentFiltersTierConfig(Bag::default(), Phase) }
 }
 impl<R0> ContentFiltersTierConfig<R0> {
-    /// `TierName`: `TierName`, required. Update: in place.
+    /// `TierName`: `TierName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-contentfilterstierconfig.html#cfn-bedrock-guardrail-contentfilterstierconfig-tiername)
     pub fn tier_name(self, value: impl Arg<TierName>) -> ContentFiltersTierConfig<Set> { ContentFiltersTierConfig(put(self.0, "TierName", value.into_expr()), Phase) }
 }
 impl Done for ContentFiltersTierConfig { fn into_props(self) -> Bag { self.0 } }
@@ -3650,9 +3650,9 @@ impl ContentPolicyConfig {
     pub fn new() -> ContentPolicyConfig<Missing<super::required::FiltersConfig>> { ContentPolicyConfig(Bag::default(), Phase) }
 }
 impl<R0> ContentPolicyConfig<R0> {
-    /// `ContentFiltersTierConfig`: `ContentFiltersTierConfig`. Update: in place.
+    /// `ContentFiltersTierConfig`: `ContentFiltersTierConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-contentpolicyconfig.html#cfn-bedrock-guardrail-contentpolicyconfig-contentfilterstierconfig)
     pub fn content_filters_tier_config(self, value: impl Arg<ContentFiltersTierConfig>) -> Self { Self(put(self.0, "ContentFiltersTierConfig", value.into_expr()), Phase) }
-    /// `FiltersConfig`: list of `ContentFilterConfig`, required. Update: in place.
+    /// `FiltersConfig`: list of `ContentFilterConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-contentpolicyconfig.html#cfn-bedrock-guardrail-contentpolicyconfig-filtersconfig)
     pub fn filters_config(self, value: impl Arg<Arr<ContentFilterConfig>>) -> ContentPolicyConfig<Set> { ContentPolicyConfig(put(self.0, "FiltersConfig", value.into_expr()), Phase) }
 }
 impl Done for ContentPolicyConfig { fn into_props(self) -> Bag { self.0 } }
@@ -3663,13 +3663,13 @@ impl ContextualGroundingFilterConfig {
     pub fn new() -> ContextualGroundingFilterConfig<Missing<super::required::Threshold>, Missing<super::required::Type>> { ContextualGroundingFilterConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> ContextualGroundingFilterConfig<R0, R1> {
-    /// `Action`: `Action`. Update: in place.
+    /// `Action`: `Action`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-contextualgroundingfilterconfig.html#cfn-bedrock-guardrail-contextualgroundingfilterconfig-action)
     pub fn action(self, value: impl Arg<Action>) -> Self { Self(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-contextualgroundingfilterconfig.html#cfn-bedrock-guardrail-contextualgroundingfilterconfig-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `Threshold`: number, required. Update: in place.
+    /// `Threshold`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-contextualgroundingfilterconfig.html#cfn-bedrock-guardrail-contextualgroundingfilterconfig-threshold)
     pub fn threshold(self, value: impl Arg<f64>) -> ContextualGroundingFilterConfig<Set, R1> { ContextualGroundingFilterConfig(put(self.0, "Threshold", value.into_expr()), Phase) }
-    /// `Type`: `ContextualGroundingFilterConfigType`, required. Update: in place.
+    /// `Type`: `ContextualGroundingFilterConfigType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-contextualgroundingfilterconfig.html#cfn-bedrock-guardrail-contextualgroundingfilterconfig-type)
     pub fn type_(self, value: impl Arg<ContextualGroundingFilterConfigType>) -> ContextualGroundingFilterConfig<R0, Set> { ContextualGroundingFilterConfig(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ContextualGroundingFilterConfig { fn into_props(self) -> Bag { self.0 } }
@@ -3680,7 +3680,7 @@ impl ContextualGroundingPolicyConfig {
     pub fn new() -> ContextualGroundingPolicyConfig<Missing<super::required::FiltersConfig>> { ContextualGroundingPolicyConfig(Bag::default(), Phase) }
 }
 impl<R0> ContextualGroundingPolicyConfig<R0> {
-    /// `FiltersConfig`: list of `ContextualGroundingFilterConfig`, required. Update: in place.
+    /// `FiltersConfig`: list of `ContextualGroundingFilterConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-contextualgroundingpolicyconfig.html#cfn-bedrock-guardrail-contextualgroundingpolicyconfig-filtersconfig)
     pub fn filters_config(self, value: impl Arg<Arr<ContextualGroundingFilterConfig>>) -> ContextualGroundingPolicyConfig<Set> { ContextualGroundingPolicyConfig(put(self.0, "FiltersConfig", value.into_expr()), Phase) }
 }
 impl Done for ContextualGroundingPolicyConfig { fn into_props(self) -> Bag { self.0 } }
@@ -3691,7 +3691,7 @@ impl GuardrailCrossRegionConfig {
     pub fn new() -> GuardrailCrossRegionConfig<Missing<super::required::GuardrailProfileArn>> { GuardrailCrossRegionConfig(Bag::default(), Phase) }
 }
 impl<R0> GuardrailCrossRegionConfig<R0> {
-    /// `GuardrailProfileArn`: text, required. Update: in place.
+    /// `GuardrailProfileArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-guardrailcrossregionconfig.html#cfn-bedrock-guardrail-guardrailcrossregionconfig-guardrailprofilearn)
     pub fn guardrail_profile_arn(self, value: impl Arg<str>) -> GuardrailCrossRegionConfig<Set> { GuardrailCrossRegionConfig(put(self.0, "GuardrailProfileArn", value.into_expr()), Phase) }
 }
 impl Done for GuardrailCrossRegionConfig { fn into_props(self) -> Bag { self.0 } }
@@ -3702,15 +3702,15 @@ impl ManagedWordsConfig {
     pub fn new() -> ManagedWordsConfig<Missing<super::required::Type>> { ManagedWordsConfig(Bag::default(), Phase) }
 }
 impl<R0> ManagedWordsConfig<R0> {
-    /// `InputAction`: `InputAction`. Update: in place.
+    /// `InputAction`: `InputAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-managedwordsconfig.html#cfn-bedrock-guardrail-managedwordsconfig-inputaction)
     pub fn input_action(self, value: impl Arg<InputAction>) -> Self { Self(put(self.0, "InputAction", value.into_expr()), Phase) }
-    /// `InputEnabled`: boolean. Update: in place.
+    /// `InputEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-managedwordsconfig.html#cfn-bedrock-guardrail-managedwordsconfig-inputenabled)
     pub fn input_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InputEnabled", value.into_expr()), Phase) }
-    /// `OutputAction`: `OutputAction`. Update: in place.
+    /// `OutputAction`: `OutputAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-managedwordsconfig.html#cfn-bedrock-guardrail-managedwordsconfig-outputaction)
     pub fn output_action(self, value: impl Arg<OutputAction>) -> Self { Self(put(self.0, "OutputAction", value.into_expr()), Phase) }
-    /// `OutputEnabled`: boolean. Update: in place.
+    /// `OutputEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-managedwordsconfig.html#cfn-bedrock-guardrail-managedwordsconfig-outputenabled)
     pub fn output_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OutputEnabled", value.into_expr()), Phase) }
-    /// `Type`: `ManagedWordsConfigType`, required. Update: in place.
+    /// `Type`: `ManagedWordsConfigType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-managedwordsconfig.html#cfn-bedrock-guardrail-managedwordsconfig-type)
     pub fn type_(self, value: impl Arg<ManagedWordsConfigType>) -> ManagedWordsConfig<Set> { ManagedWordsConfig(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ManagedWordsConfig { fn into_props(self) -> Bag { self.0 } }
@@ -3721,17 +3721,17 @@ impl PiiEntityConfig {
     pub fn new() -> PiiEntityConfig<Missing<super::required::Action>, Missing<super::required::Type>> { PiiEntityConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> PiiEntityConfig<R0, R1> {
-    /// `Action`: `PiiEntityConfigAction`, required. Update: in place.
+    /// `Action`: `PiiEntityConfigAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-piientityconfig.html#cfn-bedrock-guardrail-piientityconfig-action)
     pub fn action(self, value: impl Arg<PiiEntityConfigAction>) -> PiiEntityConfig<Set, R1> { PiiEntityConfig(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `InputAction`: `PiiEntityConfigInputAction`. Update: in place.
+    /// `InputAction`: `PiiEntityConfigInputAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-piientityconfig.html#cfn-bedrock-guardrail-piientityconfig-inputaction)
     pub fn input_action(self, value: impl Arg<PiiEntityConfigInputAction>) -> Self { Self(put(self.0, "InputAction", value.into_expr()), Phase) }
-    /// `InputEnabled`: boolean. Update: in place.
+    /// `InputEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-piientityconfig.html#cfn-bedrock-guardrail-piientityconfig-inputenabled)
     pub fn input_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InputEnabled", value.into_expr()), Phase) }
-    /// `OutputAction`: `PiiEntityConfigOutputAction`. Update: in place.
+    /// `OutputAction`: `PiiEntityConfigOutputAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-piientityconfig.html#cfn-bedrock-guardrail-piientityconfig-outputaction)
     pub fn output_action(self, value: impl Arg<PiiEntityConfigOutputAction>) -> Self { Self(put(self.0, "OutputAction", value.into_expr()), Phase) }
-    /// `OutputEnabled`: boolean. Update: in place.
+    /// `OutputEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-piientityconfig.html#cfn-bedrock-guardrail-piientityconfig-outputenabled)
     pub fn output_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OutputEnabled", value.into_expr()), Phase) }
-    /// `Type`: `PiiEntityConfigType`, required. Update: in place.
+    /// `Type`: `PiiEntityConfigType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-piientityconfig.html#cfn-bedrock-guardrail-piientityconfig-type)
     pub fn type_(self, value: impl Arg<PiiEntityConfigType>) -> PiiEntityConfig<R0, Set> { PiiEntityConfig(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for PiiEntityConfig { fn into_props(self) -> Bag { self.0 } }
@@ -3742,21 +3742,21 @@ impl RegexConfig {
     pub fn new() -> RegexConfig<Missing<super::required::Action>, Missing<super::required::Name>, Missing<super::required::Pattern>> { RegexConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> RegexConfig<R0, R1, R2> {
-    /// `Action`: `RegexConfigAction`, required. Update: in place.
+    /// `Action`: `RegexConfigAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-regexconfig.html#cfn-bedrock-guardrail-regexconfig-action)
     pub fn action(self, value: impl Arg<RegexConfigAction>) -> RegexConfig<Set, R1, R2> { RegexConfig(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-regexconfig.html#cfn-bedrock-guardrail-regexconfig-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `InputAction`: `RegexConfigInputAction`. Update: in place.
+    /// `InputAction`: `RegexConfigInputAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-regexconfig.html#cfn-bedrock-guardrail-regexconfig-inputaction)
     pub fn input_action(self, value: impl Arg<RegexConfigInputAction>) -> Self { Self(put(self.0, "InputAction", value.into_expr()), Phase) }
-    /// `InputEnabled`: boolean. Update: in place.
+    /// `InputEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-regexconfig.html#cfn-bedrock-guardrail-regexconfig-inputenabled)
     pub fn input_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InputEnabled", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-regexconfig.html#cfn-bedrock-guardrail-regexconfig-name)
     pub fn name(self, value: impl Arg<str>) -> RegexConfig<R0, Set, R2> { RegexConfig(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `OutputAction`: `RegexConfigOutputAction`. Update: in place.
+    /// `OutputAction`: `RegexConfigOutputAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-regexconfig.html#cfn-bedrock-guardrail-regexconfig-outputaction)
     pub fn output_action(self, value: impl Arg<RegexConfigOutputAction>) -> Self { Self(put(self.0, "OutputAction", value.into_expr()), Phase) }
-    /// `OutputEnabled`: boolean. Update: in place.
+    /// `OutputEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-regexconfig.html#cfn-bedrock-guardrail-regexconfig-outputenabled)
     pub fn output_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OutputEnabled", value.into_expr()), Phase) }
-    /// `Pattern`: text, required. Update: in place.
+    /// `Pattern`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-regexconfig.html#cfn-bedrock-guardrail-regexconfig-pattern)
     pub fn pattern(self, value: impl Arg<str>) -> RegexConfig<R0, R1, Set> { RegexConfig(put(self.0, "Pattern", value.into_expr()), Phase) }
 }
 impl Done for RegexConfig { fn into_props(self) -> Bag { self.0 } }
@@ -3765,9 +3765,9 @@ impl Done for RegexConfig { fn into_props(self) -> Bag { self.0 } }
 impl SensitiveInformationPolicyConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PiiEntitiesConfig`: list of `PiiEntityConfig`. Update: in place.
+    /// `PiiEntitiesConfig`: list of `PiiEntityConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-sensitiveinformationpolicyconfig.html#cfn-bedrock-guardrail-sensitiveinformationpolicyconfig-piientitiesconfig)
     pub fn pii_entities_config(self, value: impl Arg<Arr<PiiEntityConfig>>) -> Self { Self(put(self.0, "PiiEntitiesConfig", value.into_expr())) }
-    /// `RegexesConfig`: list of `RegexConfig`. Update: in place.
+    /// `RegexesConfig`: list of `RegexConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-sensitiveinformationpolicyconfig.html#cfn-bedrock-guardrail-sensitiveinformationpolicyconfig-regexesconfig)
     pub fn regexes_config(self, value: impl Arg<Arr<RegexConfig>>) -> Self { Self(put(self.0, "RegexesConfig", value.into_expr())) }
 }
 impl Done for SensitiveInformationPolicyConfig { fn into_props(self) -> Bag { self.0 } }
@@ -3778,21 +3778,21 @@ impl TopicConfig {
     pub fn new() -> TopicConfig<Missing<super::required::Definition>, Missing<super::required::Name>, Missing<super::required::Type>> { TopicConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> TopicConfig<R0, R1, R2> {
-    /// `Definition`: text, required. Update: in place.
+    /// `Definition`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-topicconfig.html#cfn-bedrock-guardrail-topicconfig-definition)
     pub fn definition(self, value: impl Arg<str>) -> TopicConfig<Set, R1, R2> { TopicConfig(put(self.0, "Definition", value.into_expr()), Phase) }
-    /// `Examples`: list of text. Update: in place.
+    /// `Examples`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-topicconfig.html#cfn-bedrock-guardrail-topicconfig-examples)
     pub fn examples(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Examples", value.into_expr()), Phase) }
-    /// `InputAction`: `InputAction`. Update: in place.
+    /// `InputAction`: `InputAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-topicconfig.html#cfn-bedrock-guardrail-topicconfig-inputaction)
     pub fn input_action(self, value: impl Arg<InputAction>) -> Self { Self(put(self.0, "InputAction", value.into_expr()), Phase) }
-    /// `InputEnabled`: boolean. Update: in place.
+    /// `InputEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-topicconfig.html#cfn-bedrock-guardrail-topicconfig-inputenabled)
     pub fn input_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InputEnabled", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-topicconfig.html#cfn-bedrock-guardrail-topicconfig-name)
     pub fn name(self, value: impl Arg<str>) -> TopicConfig<R0, Set, R2> { TopicConfig(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `OutputAction`: `OutputAction`. Update: in place.
+    /// `OutputAction`: `OutputAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-topicconfig.html#cfn-bedrock-guardrail-topicconfig-outputaction)
     pub fn output_action(self, value: impl Arg<OutputAction>) -> Self { Self(put(self.0, "OutputAction", value.into_expr()), Phase) }
-    /// `OutputEnabled`: boolean. Update: in place.
+    /// `OutputEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-topicconfig.html#cfn-bedrock-guardrail-topicconfig-outputenabled)
     pub fn output_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OutputEnabled", value.into_expr()), Phase) }
-    /// `Type`: `TopicConfigType`, required. Update: in place.
+    /// `Type`: `TopicConfigType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-topicconfig.html#cfn-bedrock-guardrail-topicconfig-type)
     pub fn type_(self, value: impl Arg<TopicConfigType>) -> TopicConfig<R0, R1, Set> { TopicConfig(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for TopicConfig { fn into_props(self) -> Bag { self.0 } }
@@ -3803,9 +3803,9 @@ impl TopicPolicyConfig {
     pub fn new() -> TopicPolicyConfig<Missing<super::required::TopicsConfig>> { TopicPolicyConfig(Bag::default(), Phase) }
 }
 impl<R0> TopicPolicyConfig<R0> {
-    /// `TopicsConfig`: list of `TopicConfig`, required. Update: in place.
+    /// `TopicsConfig`: list of `TopicConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-topicpolicyconfig.html#cfn-bedrock-guardrail-topicpolicyconfig-topicsconfig)
     pub fn topics_config(self, value: impl Arg<Arr<TopicConfig>>) -> TopicPolicyConfig<Set> { TopicPolicyConfig(put(self.0, "TopicsConfig", value.into_expr()), Phase) }
-    /// `TopicsTierConfig`: `TopicsTierConfig`. Update: in place.
+    /// `TopicsTierConfig`: `TopicsTierConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-topicpolicyconfig.html#cfn-bedrock-guardrail-topicpolicyconfig-topicstierconfig)
     pub fn topics_tier_config(self, value: impl Arg<TopicsTierConfig>) -> Self { Self(put(self.0, "TopicsTierConfig", value.into_expr()), Phase) }
 }
 impl Done for TopicPolicyConfig { fn into_props(self) -> Bag { self.0 } }
@@ -3816,7 +3816,7 @@ impl TopicsTierConfig {
     pub fn new() -> TopicsTierConfig<Missing<super::required::TierName>> { TopicsTierConfig(Bag::default(), Phase) }
 }
 impl<R0> TopicsTierConfig<R0> {
-    /// `TierName`: `TierName`, required. Update: in place.
+    /// `TierName`: `TierName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-topicstierconfig.html#cfn-bedrock-guardrail-topicstierconfig-tiername)
     pub fn tier_name(self, value: impl Arg<TierName>) -> TopicsTierConfig<Set> { TopicsTierConfig(put(self.0, "TierName", value.into_expr()), Phase) }
 }
 impl Done for TopicsTierConfig { fn into_props(self) -> Bag { self.0 } }
@@ -3827,15 +3827,15 @@ impl WordConfig {
     pub fn new() -> WordConfig<Missing<super::required::Text>> { WordConfig(Bag::default(), Phase) }
 }
 impl<R0> WordConfig<R0> {
-    /// `InputAction`: `InputAction`. Update: in place.
+    /// `InputAction`: `InputAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-wordconfig.html#cfn-bedrock-guardrail-wordconfig-inputaction)
     pub fn input_action(self, value: impl Arg<InputAction>) -> Self { Self(put(self.0, "InputAction", value.into_expr()), Phase) }
-    /// `InputEnabled`: boolean. Update: in place.
+    /// `InputEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-wordconfig.html#cfn-bedrock-guardrail-wordconfig-inputenabled)
     pub fn input_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InputEnabled", value.into_expr()), Phase) }
-    /// `OutputAction`: `OutputAction`. Update: in place.
+    /// `OutputAction`: `OutputAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-wordconfig.html#cfn-bedrock-guardrail-wordconfig-outputaction)
     pub fn output_action(self, value: impl Arg<OutputAction>) -> Self { Self(put(self.0, "OutputAction", value.into_expr()), Phase) }
-    /// `OutputEnabled`: boolean. Update: in place.
+    /// `OutputEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-wordconfig.html#cfn-bedrock-guardrail-wordconfig-outputenabled)
     pub fn output_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OutputEnabled", value.into_expr()), Phase) }
-    /// `Text`: text, required. Update: in place.
+    /// `Text`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-wordconfig.html#cfn-bedrock-guardrail-wordconfig-text)
     pub fn text(self, value: impl Arg<str>) -> WordConfig<Set> { WordConfig(put(self.0, "Text", value.into_expr()), Phase) }
 }
 impl Done for WordConfig { fn into_props(self) -> Bag { self.0 } }
@@ -3844,9 +3844,9 @@ impl Done for WordConfig { fn into_props(self) -> Bag { self.0 } }
 impl WordPolicyConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ManagedWordListsConfig`: list of `ManagedWordsConfig`. Update: in place.
+    /// `ManagedWordListsConfig`: list of `ManagedWordsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-wordpolicyconfig.html#cfn-bedrock-guardrail-wordpolicyconfig-managedwordlistsconfig)
     pub fn managed_word_lists_config(self, value: impl Arg<Arr<ManagedWordsConfig>>) -> Self { Self(put(self.0, "ManagedWordListsConfig", value.into_expr())) }
-    /// `WordsConfig`: list of `WordConfig`. Update: in place.
+    /// `WordsConfig`: list of `WordConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-wordpolicyconfig.html#cfn-bedrock-guardrail-wordpolicyconfig-wordsconfig)
     pub fn words_config(self, value: impl Arg<Arr<WordConfig>>) -> Self { Self(put(self.0, "WordsConfig", value.into_expr())) }
 }
 impl Done for WordPolicyConfig { fn into_props(self) -> Bag { self.0 } }
@@ -3898,11 +3898,11 @@ impl CfnGuardrailVersion {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGuardrailVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `GuardrailArn`: `OtherArn`.
+    /// The attribute `GuardrailArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-guardrailversion.html#GuardrailArn-fn::getatt)
     pub fn attr_guardrail_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("GuardrailArn") }
-    /// The attribute `GuardrailId`: text.
+    /// The attribute `GuardrailId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-guardrailversion.html#GuardrailId-fn::getatt)
     pub fn attr_guardrail_id(&self) -> Val<str> { self.0.get_att("GuardrailId") }
-    /// The attribute `Version`: text.
+    /// The attribute `Version`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-guardrailversion.html#Version-fn::getatt)
     pub fn attr_version(&self) -> Val<str> { self.0.get_att("Version") }
 }
 impl Parent for CfnGuardrailVersion { fn node(&self) -> &Place { &self.0 } }
@@ -3913,9 +3913,9 @@ impl CfnGuardrailVersionProps {
     pub fn new() -> CfnGuardrailVersionProps<Missing<required::GuardrailIdentifier>> { CfnGuardrailVersionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnGuardrailVersionProps<R0> {
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-guardrailversion.html#cfn-bedrock-guardrailversion-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `GuardrailIdentifier`: text, required. Update: replacement.
+    /// `GuardrailIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-guardrailversion.html#cfn-bedrock-guardrailversion-guardrailidentifier)
     pub fn guardrail_identifier(self, value: impl Arg<str>) -> CfnGuardrailVersionProps<Set> { CfnGuardrailVersionProps(put(self.0, "GuardrailIdentifier", value.into_expr()), Phase) }
 }
 impl Done for CfnGuardrailVersionProps { fn into_props(self) -> Bag { self.0 } }
@@ -3928,15 +3928,15 @@ impl CfnIntelligentPromptRouter {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIntelligentPromptRouterProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PromptRouterArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-intelligentpromptrouter.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `PromptRouterArn`: `OtherArn`.
+    /// The attribute `PromptRouterArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-intelligentpromptrouter.html#PromptRouterArn-fn::getatt)
     pub fn attr_prompt_router_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PromptRouterArn") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-intelligentpromptrouter.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `Type`: text.
+    /// The attribute `Type`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-intelligentpromptrouter.html#Type-fn::getatt)
     pub fn attr_type_(&self) -> Val<str> { self.0.get_att("Type") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-intelligentpromptrouter.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnIntelligentPromptRouter { fn node(&self) -> &Place { &self.0 } }
@@ -3947,17 +3947,17 @@ impl CfnIntelligentPromptRouterProps {
     pub fn new() -> CfnIntelligentPromptRouterProps<Missing<required::FallbackModel>, Missing<required::Models>, Missing<required::PromptRouterName>, Missing<required::RoutingCriteria>> { CfnIntelligentPromptRouterProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnIntelligentPromptRouterProps<R0, R1, R2, R3> {
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-intelligentpromptrouter.html#cfn-bedrock-intelligentpromptrouter-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `FallbackModel`: `PromptRouterTargetModel`, required. Update: replacement.
+    /// `FallbackModel`: `PromptRouterTargetModel`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-intelligentpromptrouter.html#cfn-bedrock-intelligentpromptrouter-fallbackmodel)
     pub fn fallback_model(self, value: impl Arg<intelligent_prompt_router::PromptRouterTargetModel>) -> CfnIntelligentPromptRouterProps<Set, R1, R2, R3> { CfnIntelligentPromptRouterProps(put(self.0, "FallbackModel", value.into_expr()), Phase) }
-    /// `Models`: list of `PromptRouterTargetModel`, required. Update: replacement.
+    /// `Models`: list of `PromptRouterTargetModel`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-intelligentpromptrouter.html#cfn-bedrock-intelligentpromptrouter-models)
     pub fn models(self, value: impl Arg<Arr<intelligent_prompt_router::PromptRouterTargetModel>>) -> CfnIntelligentPromptRouterProps<R0, Set, R2, R3> { CfnIntelligentPromptRouterProps(put(self.0, "Models", value.into_expr()), Phase) }
-    /// `PromptRouterName`: text, required. Update: replacement.
+    /// `PromptRouterName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-intelligentpromptrouter.html#cfn-bedrock-intelligentpromptrouter-promptroutername)
     pub fn prompt_router_name(self, value: impl Arg<str>) -> CfnIntelligentPromptRouterProps<R0, R1, Set, R3> { CfnIntelligentPromptRouterProps(put(self.0, "PromptRouterName", value.into_expr()), Phase) }
-    /// `RoutingCriteria`: `RoutingCriteria`, required. Update: replacement.
+    /// `RoutingCriteria`: `RoutingCriteria`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-intelligentpromptrouter.html#cfn-bedrock-intelligentpromptrouter-routingcriteria)
     pub fn routing_criteria(self, value: impl Arg<intelligent_prompt_router::RoutingCriteria>) -> CfnIntelligentPromptRouterProps<R0, R1, R2, Set> { CfnIntelligentPromptRouterProps(put(self.0, "RoutingCriteria", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-intelligentpromptrouter.html#cfn-bedrock-intelligentpromptrouter-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnIntelligentPromptRouterProps { fn into_props(self) -> Bag { self.0 } }
@@ -3971,7 +3971,7 @@ impl PromptRouterTargetModel {
     pub fn new() -> PromptRouterTargetModel<Missing<super::required::ModelArn>> { PromptRouterTargetModel(Bag::default(), Phase) }
 }
 impl<R0> PromptRouterTargetModel<R0> {
-    /// `ModelArn`: text, required. Update: replacement.
+    /// `ModelArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-intelligentpromptrouter-promptroutertargetmodel.html#cfn-bedrock-intelligentpromptrouter-promptroutertargetmodel-modelarn)
     pub fn model_arn(self, value: impl Arg<str>) -> PromptRouterTargetModel<Set> { PromptRouterTargetModel(put(self.0, "ModelArn", value.into_expr()), Phase) }
 }
 impl Done for PromptRouterTargetModel { fn into_props(self) -> Bag { self.0 } }
@@ -3982,7 +3982,7 @@ impl RoutingCriteria {
     pub fn new() -> RoutingCriteria<Missing<super::required::ResponseQualityDifference>> { RoutingCriteria(Bag::default(), Phase) }
 }
 impl<R0> RoutingCriteria<R0> {
-    /// `ResponseQualityDifference`: number, required. Update: replacement.
+    /// `ResponseQualityDifference`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-intelligentpromptrouter-routingcriteria.html#cfn-bedrock-intelligentpromptrouter-routingcriteria-responsequalitydifference)
     pub fn response_quality_difference(self, value: impl Arg<f64>) -> RoutingCriteria<Set> { RoutingCriteria(put(self.0, "ResponseQualityDifference", value.into_expr()), Phase) }
 }
 impl Done for RoutingCriteria { fn into_props(self) -> Bag { self.0 } }
@@ -3996,17 +3996,17 @@ impl CfnKnowledgeBase {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnKnowledgeBaseProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `KnowledgeBaseId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-knowledgebase.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `FailureReasons`: list of text.
+    /// The attribute `FailureReasons`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-knowledgebase.html#FailureReasons-fn::getatt)
     pub fn attr_failure_reasons(&self) -> Val<Arr<str>> { self.0.get_att("FailureReasons") }
-    /// The attribute `KnowledgeBaseArn`: `OtherArn`.
+    /// The attribute `KnowledgeBaseArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-knowledgebase.html#KnowledgeBaseArn-fn::getatt)
     pub fn attr_knowledge_base_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("KnowledgeBaseArn") }
-    /// The attribute `KnowledgeBaseId`: text.
+    /// The attribute `KnowledgeBaseId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-knowledgebase.html#KnowledgeBaseId-fn::getatt)
     pub fn attr_knowledge_base_id(&self) -> Val<str> { self.0.get_att("KnowledgeBaseId") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-knowledgebase.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-knowledgebase.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnKnowledgeBase { fn node(&self) -> &Place { &self.0 } }
@@ -4017,17 +4017,17 @@ impl CfnKnowledgeBaseProps {
     pub fn new() -> CfnKnowledgeBaseProps<Missing<required::KnowledgeBaseConfiguration>, Missing<required::Name>, Missing<required::RoleArn>> { CfnKnowledgeBaseProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnKnowledgeBaseProps<R0, R1, R2> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-knowledgebase.html#cfn-bedrock-knowledgebase-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `KnowledgeBaseConfiguration`: `KnowledgeBaseConfiguration`, required. Update: in place.
+    /// `KnowledgeBaseConfiguration`: `KnowledgeBaseConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-knowledgebase.html#cfn-bedrock-knowledgebase-knowledgebaseconfiguration)
     pub fn knowledge_base_configuration(self, value: impl Arg<knowledge_base::KnowledgeBaseConfiguration>) -> CfnKnowledgeBaseProps<Set, R1, R2> { CfnKnowledgeBaseProps(put(self.0, "KnowledgeBaseConfiguration", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-knowledgebase.html#cfn-bedrock-knowledgebase-name)
     pub fn name(self, value: impl Arg<str>) -> CfnKnowledgeBaseProps<R0, Set, R2> { CfnKnowledgeBaseProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-knowledgebase.html#cfn-bedrock-knowledgebase-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnKnowledgeBaseProps<R0, R1, Set> { CfnKnowledgeBaseProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `StorageConfiguration`: `StorageConfiguration`. Update: replacement.
+    /// `StorageConfiguration`: `StorageConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-knowledgebase.html#cfn-bedrock-knowledgebase-storageconfiguration)
     pub fn storage_configuration(self, value: impl Arg<knowledge_base::StorageConfiguration>) -> Self { Self(put(self.0, "StorageConfiguration", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-knowledgebase.html#cfn-bedrock-knowledgebase-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnKnowledgeBaseProps { fn into_props(self) -> Bag { self.0 } }
@@ -4041,7 +4041,7 @@ impl AudioConfiguration {
     pub fn new() -> AudioConfiguration<Missing<super::required::SegmentationConfiguration>> { AudioConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AudioConfiguration<R0> {
-    /// `SegmentationConfiguration`: `AudioSegmentationConfiguration`, required. Update: replacement.
+    /// `SegmentationConfiguration`: `AudioSegmentationConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-audioconfiguration.html#cfn-bedrock-knowledgebase-audioconfiguration-segmentationconfiguration)
     pub fn segmentation_configuration(self, value: impl Arg<AudioSegmentationConfiguration>) -> AudioConfiguration<Set> { AudioConfiguration(put(self.0, "SegmentationConfiguration", value.into_expr()), Phase) }
 }
 impl Done for AudioConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -4052,7 +4052,7 @@ impl AudioSegmentationConfiguration {
     pub fn new() -> AudioSegmentationConfiguration<Missing<super::required::FixedLengthDuration>> { AudioSegmentationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AudioSegmentationConfiguration<R0> {
-    /// `FixedLengthDuration`: integer, required. Update: replacement.
+    /// `FixedLengthDuration`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-audiosegmentationconfiguration.html#cfn-bedrock-knowledgebase-audiosegmentationconfiguration-fixedlengthduration)
     pub fn fixed_length_duration(self, value: impl Arg<i64>) -> AudioSegmentationConfiguration<Set> { AudioSegmentationConfiguration(put(self.0, "FixedLengthDuration", value.into_expr()), Phase) }
 }
 impl Done for AudioSegmentationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -4061,15 +4061,15 @@ impl Done for AudioSegmentationConfiguration { fn into_props(self) -> Bag { self
 impl BedrockEmbeddingModelConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Audio`: list of `AudioConfiguration`. Update: replacement.
+    /// `Audio`: list of `AudioConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-bedrockembeddingmodelconfiguration.html#cfn-bedrock-knowledgebase-bedrockembeddingmodelconfiguration-audio)
     pub fn audio(self, value: impl Arg<Arr<AudioConfiguration>>) -> Self { Self(put(self.0, "Audio", value.into_expr())) }
-    /// `Dimensions`: integer. Update: replacement.
+    /// `Dimensions`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-bedrockembeddingmodelconfiguration.html#cfn-bedrock-knowledgebase-bedrockembeddingmodelconfiguration-dimensions)
     pub fn dimensions(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
-    /// `EmbeddingDataType`: `EmbeddingDataType`. Update: replacement.
+    /// `EmbeddingDataType`: `EmbeddingDataType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-bedrockembeddingmodelconfiguration.html#cfn-bedrock-knowledgebase-bedrockembeddingmodelconfiguration-embeddingdatatype)
     pub fn embedding_data_type(self, value: impl Arg<EmbeddingDataType>) -> Self { Self(put(self.0, "EmbeddingDataType", value.into_expr())) }
-    /// `ModelConfiguration`: JSON. Update: replacement.
+    /// `ModelConfiguration`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-bedrockembeddingmodelconfiguration.html#cfn-bedrock-knowledgebase-bedrockembeddingmodelconfiguration-modelconfiguration)
     pub fn model_configuration(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ModelConfiguration", value.into_expr())) }
-    /// `Video`: list of `VideoConfiguration`. Update: replacement.
+    /// `Video`: list of `VideoConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-bedrockembeddingmodelconfiguration.html#cfn-bedrock-knowledgebase-bedrockembeddingmodelconfiguration-video)
     pub fn video(self, value: impl Arg<Arr<VideoConfiguration>>) -> Self { Self(put(self.0, "Video", value.into_expr())) }
 }
 impl Done for BedrockEmbeddingModelConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -4080,9 +4080,9 @@ impl CuratedQuery {
     pub fn new() -> CuratedQuery<Missing<super::required::NaturalLanguage>, Missing<super::required::Sql>> { CuratedQuery(Bag::default(), Phase) }
 }
 impl<R0, R1> CuratedQuery<R0, R1> {
-    /// `NaturalLanguage`: text, required. Update: in place.
+    /// `NaturalLanguage`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-curatedquery.html#cfn-bedrock-knowledgebase-curatedquery-naturallanguage)
     pub fn natural_language(self, value: impl Arg<str>) -> CuratedQuery<Set, R1> { CuratedQuery(put(self.0, "NaturalLanguage", value.into_expr()), Phase) }
-    /// `Sql`: text, required. Update: in place.
+    /// `Sql`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-curatedquery.html#cfn-bedrock-knowledgebase-curatedquery-sql)
     pub fn sql(self, value: impl Arg<str>) -> CuratedQuery<R0, Set> { CuratedQuery(put(self.0, "Sql", value.into_expr()), Phase) }
 }
 impl Done for CuratedQuery { fn into_props(self) -> Bag { self.0 } }
@@ -4091,7 +4091,7 @@ impl Done for CuratedQuery { fn into_props(self) -> Bag { self.0 } }
 impl EmbeddingModelConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BedrockEmbeddingModelConfiguration`: `BedrockEmbeddingModelConfiguration`. Update: replacement.
+    /// `BedrockEmbeddingModelConfiguration`: `BedrockEmbeddingModelConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-embeddingmodelconfiguration.html#cfn-bedrock-knowledgebase-embeddingmodelconfiguration-bedrockembeddingmodelconfiguration)
     pub fn bedrock_embedding_model_configuration(self, value: impl Arg<BedrockEmbeddingModelConfiguration>) -> Self { Self(put(self.0, "BedrockEmbeddingModelConfiguration", value.into_expr())) }
 }
 impl Done for EmbeddingModelConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -4102,7 +4102,7 @@ impl KendraKnowledgeBaseConfiguration {
     pub fn new() -> KendraKnowledgeBaseConfiguration<Missing<super::required::KendraIndexArn>> { KendraKnowledgeBaseConfiguration(Bag::default(), Phase) }
 }
 impl<R0> KendraKnowledgeBaseConfiguration<R0> {
-    /// `KendraIndexArn`: text, required. Update: replacement.
+    /// `KendraIndexArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-kendraknowledgebaseconfiguration.html#cfn-bedrock-knowledgebase-kendraknowledgebaseconfiguration-kendraindexarn)
     pub fn kendra_index_arn(self, value: impl Arg<str>) -> KendraKnowledgeBaseConfiguration<Set> { KendraKnowledgeBaseConfiguration(put(self.0, "KendraIndexArn", value.into_expr()), Phase) }
 }
 impl Done for KendraKnowledgeBaseConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -4113,15 +4113,15 @@ impl KnowledgeBaseConfiguration {
     pub fn new() -> KnowledgeBaseConfiguration<Missing<super::required::Type>> { KnowledgeBaseConfiguration(Bag::default(), Phase) }
 }
 impl<R0> KnowledgeBaseConfiguration<R0> {
-    /// `KendraKnowledgeBaseConfiguration`: `KendraKnowledgeBaseConfiguration`. Update: replacement.
+    /// `KendraKnowledgeBaseConfiguration`: `KendraKnowledgeBaseConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-knowledgebaseconfiguration.html#cfn-bedrock-knowledgebase-knowledgebaseconfiguration-kendraknowledgebaseconfiguration)
     pub fn kendra_knowledge_base_configuration(self, value: impl Arg<KendraKnowledgeBaseConfiguration>) -> Self { Self(put(self.0, "KendraKnowledgeBaseConfiguration", value.into_expr()), Phase) }
-    /// `ManagedKnowledgeBaseConfiguration`: `ManagedKnowledgeBaseConfiguration`. Update: replacement.
+    /// `ManagedKnowledgeBaseConfiguration`: `ManagedKnowledgeBaseConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-knowledgebaseconfiguration.html#cfn-bedrock-knowledgebase-knowledgebaseconfiguration-managedknowledgebaseconfiguration)
     pub fn managed_knowledge_base_configuration(self, value: impl Arg<ManagedKnowledgeBaseConfiguration>) -> Self { Self(put(self.0, "ManagedKnowledgeBaseConfiguration", value.into_expr()), Phase) }
-    /// `SqlKnowledgeBaseConfiguration`: `SqlKnowledgeBaseConfiguration`. Update: in place.
+    /// `SqlKnowledgeBaseConfiguration`: `SqlKnowledgeBaseConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-knowledgebaseconfiguration.html#cfn-bedrock-knowledgebase-knowledgebaseconfiguration-sqlknowledgebaseconfiguration)
     pub fn sql_knowledge_base_configuration(self, value: impl Arg<SqlKnowledgeBaseConfiguration>) -> Self { Self(put(self.0, "SqlKnowledgeBaseConfiguration", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: replacement.
+    /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-knowledgebaseconfiguration.html#cfn-bedrock-knowledgebase-knowledgebaseconfiguration-type)
     pub fn type_(self, value: impl Arg<Type>) -> KnowledgeBaseConfiguration<Set> { KnowledgeBaseConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `VectorKnowledgeBaseConfiguration`: `VectorKnowledgeBaseConfiguration`. Update: replacement.
+    /// `VectorKnowledgeBaseConfiguration`: `VectorKnowledgeBaseConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-knowledgebaseconfiguration.html#cfn-bedrock-knowledgebase-knowledgebaseconfiguration-vectorknowledgebaseconfiguration)
     pub fn vector_knowledge_base_configuration(self, value: impl Arg<VectorKnowledgeBaseConfiguration>) -> Self { Self(put(self.0, "VectorKnowledgeBaseConfiguration", value.into_expr()), Phase) }
 }
 impl Done for KnowledgeBaseConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -4130,15 +4130,15 @@ impl Done for KnowledgeBaseConfiguration { fn into_props(self) -> Bag { self.0 }
 impl ManagedKnowledgeBaseConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EmbeddingModelArn`: text. Update: replacement.
+    /// `EmbeddingModelArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-managedknowledgebaseconfiguration.html#cfn-bedrock-knowledgebase-managedknowledgebaseconfiguration-embeddingmodelarn)
     pub fn embedding_model_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmbeddingModelArn", value.into_expr())) }
-    /// `EmbeddingModelConfiguration`: `EmbeddingModelConfiguration`. Update: replacement.
+    /// `EmbeddingModelConfiguration`: `EmbeddingModelConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-managedknowledgebaseconfiguration.html#cfn-bedrock-knowledgebase-managedknowledgebaseconfiguration-embeddingmodelconfiguration)
     pub fn embedding_model_configuration(self, value: impl Arg<EmbeddingModelConfiguration>) -> Self { Self(put(self.0, "EmbeddingModelConfiguration", value.into_expr())) }
-    /// `EmbeddingModelType`: `EmbeddingModelType`. Update: replacement.
+    /// `EmbeddingModelType`: `EmbeddingModelType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-managedknowledgebaseconfiguration.html#cfn-bedrock-knowledgebase-managedknowledgebaseconfiguration-embeddingmodeltype)
     pub fn embedding_model_type(self, value: impl Arg<EmbeddingModelType>) -> Self { Self(put(self.0, "EmbeddingModelType", value.into_expr())) }
-    /// `ServerSideEncryptionConfiguration`: `ManagedKnowledgeBaseServerSideEncryptionConfiguration`. Update: replacement.
+    /// `ServerSideEncryptionConfiguration`: `ManagedKnowledgeBaseServerSideEncryptionConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-managedknowledgebaseconfiguration.html#cfn-bedrock-knowledgebase-managedknowledgebaseconfiguration-serversideencryptionconfiguration)
     pub fn server_side_encryption_configuration(self, value: impl Arg<ManagedKnowledgeBaseServerSideEncryptionConfiguration>) -> Self { Self(put(self.0, "ServerSideEncryptionConfiguration", value.into_expr())) }
-    /// `SupplementalDataStorageConfiguration`: `SupplementalDataStorageConfiguration`. Update: replacement.
+    /// `SupplementalDataStorageConfiguration`: `SupplementalDataStorageConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-managedknowledgebaseconfiguration.html#cfn-bedrock-knowledgebase-managedknowledgebaseconfiguration-supplementaldatastorageconfiguration)
     pub fn supplemental_data_storage_configuration(self, value: impl Arg<SupplementalDataStorageConfiguration>) -> Self { Self(put(self.0, "SupplementalDataStorageConfiguration", value.into_expr())) }
 }
 impl Done for ManagedKnowledgeBaseConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -4147,7 +4147,7 @@ impl Done for ManagedKnowledgeBaseConfiguration { fn into_props(self) -> Bag { s
 impl ManagedKnowledgeBaseServerSideEncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-managedknowledgebaseserversideencryptionconfiguration.html#cfn-bedrock-knowledgebase-managedknowledgebaseserversideencryptionconfiguration-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
 }
 impl Done for ManagedKnowledgeBaseServerSideEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -4158,21 +4158,21 @@ impl MongoDbAtlasConfiguration {
     pub fn new() -> MongoDbAtlasConfiguration<Missing<super::required::CollectionName>, Missing<super::required::CredentialsSecretArn>, Missing<super::required::DatabaseName>, Missing<super::required::Endpoint>, Missing<super::required::FieldMapping>, Missing<super::required::VectorIndexName>> { MongoDbAtlasConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5> MongoDbAtlasConfiguration<R0, R1, R2, R3, R4, R5> {
-    /// `CollectionName`: text, required. Update: replacement.
+    /// `CollectionName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-mongodbatlasconfiguration.html#cfn-bedrock-knowledgebase-mongodbatlasconfiguration-collectionname)
     pub fn collection_name(self, value: impl Arg<str>) -> MongoDbAtlasConfiguration<Set, R1, R2, R3, R4, R5> { MongoDbAtlasConfiguration(put(self.0, "CollectionName", value.into_expr()), Phase) }
-    /// `CredentialsSecretArn`: text, required. Update: replacement.
+    /// `CredentialsSecretArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-mongodbatlasconfiguration.html#cfn-bedrock-knowledgebase-mongodbatlasconfiguration-credentialssecretarn)
     pub fn credentials_secret_arn(self, value: impl Arg<str>) -> MongoDbAtlasConfiguration<R0, Set, R2, R3, R4, R5> { MongoDbAtlasConfiguration(put(self.0, "CredentialsSecretArn", value.into_expr()), Phase) }
-    /// `DatabaseName`: text, required. Update: replacement.
+    /// `DatabaseName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-mongodbatlasconfiguration.html#cfn-bedrock-knowledgebase-mongodbatlasconfiguration-databasename)
     pub fn database_name(self, value: impl Arg<str>) -> MongoDbAtlasConfiguration<R0, R1, Set, R3, R4, R5> { MongoDbAtlasConfiguration(put(self.0, "DatabaseName", value.into_expr()), Phase) }
-    /// `Endpoint`: text, required. Update: replacement.
+    /// `Endpoint`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-mongodbatlasconfiguration.html#cfn-bedrock-knowledgebase-mongodbatlasconfiguration-endpoint)
     pub fn endpoint(self, value: impl Arg<str>) -> MongoDbAtlasConfiguration<R0, R1, R2, Set, R4, R5> { MongoDbAtlasConfiguration(put(self.0, "Endpoint", value.into_expr()), Phase) }
-    /// `EndpointServiceName`: text. Update: replacement.
+    /// `EndpointServiceName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-mongodbatlasconfiguration.html#cfn-bedrock-knowledgebase-mongodbatlasconfiguration-endpointservicename)
     pub fn endpoint_service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointServiceName", value.into_expr()), Phase) }
-    /// `FieldMapping`: `MongoDbAtlasFieldMapping`, required. Update: replacement.
+    /// `FieldMapping`: `MongoDbAtlasFieldMapping`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-mongodbatlasconfiguration.html#cfn-bedrock-knowledgebase-mongodbatlasconfiguration-fieldmapping)
     pub fn field_mapping(self, value: impl Arg<MongoDbAtlasFieldMapping>) -> MongoDbAtlasConfiguration<R0, R1, R2, R3, Set, R5> { MongoDbAtlasConfiguration(put(self.0, "FieldMapping", value.into_expr()), Phase) }
-    /// `TextIndexName`: text. Update: replacement.
+    /// `TextIndexName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-mongodbatlasconfiguration.html#cfn-bedrock-knowledgebase-mongodbatlasconfiguration-textindexname)
     pub fn text_index_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextIndexName", value.into_expr()), Phase) }
-    /// `VectorIndexName`: text, required. Update: replacement.
+    /// `VectorIndexName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-mongodbatlasconfiguration.html#cfn-bedrock-knowledgebase-mongodbatlasconfiguration-vectorindexname)
     pub fn vector_index_name(self, value: impl Arg<str>) -> MongoDbAtlasConfiguration<R0, R1, R2, R3, R4, Set> { MongoDbAtlasConfiguration(put(self.0, "VectorIndexName", value.into_expr()), Phase) }
 }
 impl Done for MongoDbAtlasConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -4183,11 +4183,11 @@ impl MongoDbAtlasFieldMapping {
     pub fn new() -> MongoDbAtlasFieldMapping<Missing<super::required::MetadataField>, Missing<super::required::TextField>, Missing<super::required::VectorField>> { MongoDbAtlasFieldMapping(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MongoDbAtlasFieldMapping<R0, R1, R2> {
-    /// `MetadataField`: text, required. Update: replacement.
+    /// `MetadataField`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-mongodbatlasfieldmapping.html#cfn-bedrock-knowledgebase-mongodbatlasfieldmapping-metadatafield)
     pub fn metadata_field(self, value: impl Arg<str>) -> MongoDbAtlasFieldMapping<Set, R1, R2> { MongoDbAtlasFieldMapping(put(self.0, "MetadataField", value.into_expr()), Phase) }
-    /// `TextField`: text, required. Update: replacement.
+    /// `TextField`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-mongodbatlasfieldmapping.html#cfn-bedrock-knowledgebase-mongodbatlasfieldmapping-textfield)
     pub fn text_field(self, value: impl Arg<str>) -> MongoDbAtlasFieldMapping<R0, Set, R2> { MongoDbAtlasFieldMapping(put(self.0, "TextField", value.into_expr()), Phase) }
-    /// `VectorField`: text, required. Update: replacement.
+    /// `VectorField`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-mongodbatlasfieldmapping.html#cfn-bedrock-knowledgebase-mongodbatlasfieldmapping-vectorfield)
     pub fn vector_field(self, value: impl Arg<str>) -> MongoDbAtlasFieldMapping<R0, R1, Set> { MongoDbAtlasFieldMapping(put(self.0, "VectorField", value.into_expr()), Phase) }
 }
 impl Done for MongoDbAtlasFieldMapping { fn into_props(self) -> Bag { self.0 } }
@@ -4198,9 +4198,9 @@ impl NeptuneAnalyticsConfiguration {
     pub fn new() -> NeptuneAnalyticsConfiguration<Missing<super::required::FieldMapping>, Missing<super::required::GraphArn>> { NeptuneAnalyticsConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> NeptuneAnalyticsConfiguration<R0, R1> {
-    /// `FieldMapping`: `NeptuneAnalyticsFieldMapping`, required. Update: replacement.
+    /// `FieldMapping`: `NeptuneAnalyticsFieldMapping`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-neptuneanalyticsconfiguration.html#cfn-bedrock-knowledgebase-neptuneanalyticsconfiguration-fieldmapping)
     pub fn field_mapping(self, value: impl Arg<NeptuneAnalyticsFieldMapping>) -> NeptuneAnalyticsConfiguration<Set, R1> { NeptuneAnalyticsConfiguration(put(self.0, "FieldMapping", value.into_expr()), Phase) }
-    /// `GraphArn`: text, required. Update: replacement.
+    /// `GraphArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-neptuneanalyticsconfiguration.html#cfn-bedrock-knowledgebase-neptuneanalyticsconfiguration-grapharn)
     pub fn graph_arn(self, value: impl Arg<str>) -> NeptuneAnalyticsConfiguration<R0, Set> { NeptuneAnalyticsConfiguration(put(self.0, "GraphArn", value.into_expr()), Phase) }
 }
 impl Done for NeptuneAnalyticsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -4211,9 +4211,9 @@ impl NeptuneAnalyticsFieldMapping {
     pub fn new() -> NeptuneAnalyticsFieldMapping<Missing<super::required::MetadataField>, Missing<super::required::TextField>> { NeptuneAnalyticsFieldMapping(Bag::default(), Phase) }
 }
 impl<R0, R1> NeptuneAnalyticsFieldMapping<R0, R1> {
-    /// `MetadataField`: text, required. Update: replacement.
+    /// `MetadataField`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-neptuneanalyticsfieldmapping.html#cfn-bedrock-knowledgebase-neptuneanalyticsfieldmapping-metadatafield)
     pub fn metadata_field(self, value: impl Arg<str>) -> NeptuneAnalyticsFieldMapping<Set, R1> { NeptuneAnalyticsFieldMapping(put(self.0, "MetadataField", value.into_expr()), Phase) }
-    /// `TextField`: text, required. Update: replacement.
+    /// `TextField`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-neptuneanalyticsfieldmapping.html#cfn-bedrock-knowledgebase-neptuneanalyticsfieldmapping-textfield)
     pub fn text_field(self, value: impl Arg<str>) -> NeptuneAnalyticsFieldMapping<R0, Set> { NeptuneAnalyticsFieldMapping(put(self.0, "TextField", value.into_expr()), Phase) }
 }
 impl Done for NeptuneAnalyticsFieldMapping { fn into_props(self) -> Bag { self.0 } }
@@ -4224,13 +4224,13 @@ impl OpenSearchManagedClusterConfiguration {
     pub fn new() -> OpenSearchManagedClusterConfiguration<Missing<super::required::DomainArn>, Missing<super::required::DomainEndpoint>, Missing<super::required::FieldMapping>, Missing<super::required::VectorIndexName>> { OpenSearchManagedClusterConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> OpenSearchManagedClusterConfiguration<R0, R1, R2, R3> {
-    /// `DomainArn`: text, required. Update: replacement.
+    /// `DomainArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-opensearchmanagedclusterconfiguration.html#cfn-bedrock-knowledgebase-opensearchmanagedclusterconfiguration-domainarn)
     pub fn domain_arn(self, value: impl Arg<str>) -> OpenSearchManagedClusterConfiguration<Set, R1, R2, R3> { OpenSearchManagedClusterConfiguration(put(self.0, "DomainArn", value.into_expr()), Phase) }
-    /// `DomainEndpoint`: text, required. Update: replacement.
+    /// `DomainEndpoint`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-opensearchmanagedclusterconfiguration.html#cfn-bedrock-knowledgebase-opensearchmanagedclusterconfiguration-domainendpoint)
     pub fn domain_endpoint(self, value: impl Arg<str>) -> OpenSearchManagedClusterConfiguration<R0, Set, R2, R3> { OpenSearchManagedClusterConfiguration(put(self.0, "DomainEndpoint", value.into_expr()), Phase) }
-    /// `FieldMapping`: `OpenSearchManagedClusterFieldMapping`, required. Update: replacement.
+    /// `FieldMapping`: `OpenSearchManagedClusterFieldMapping`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-opensearchmanagedclusterconfiguration.html#cfn-bedrock-knowledgebase-opensearchmanagedclusterconfiguration-fieldmapping)
     pub fn field_mapping(self, value: impl Arg<OpenSearchManagedClusterFieldMapping>) -> OpenSearchManagedClusterConfiguration<R0, R1, Set, R3> { OpenSearchManagedClusterConfiguration(put(self.0, "FieldMapping", value.into_expr()), Phase) }
-    /// `VectorIndexName`: text, required. Update: replacement.
+    /// `VectorIndexName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-opensearchmanagedclusterconfiguration.html#cfn-bedrock-knowledgebase-opensearchmanagedclusterconfiguration-vectorindexname)
     pub fn vector_index_name(self, value: impl Arg<str>) -> OpenSearchManagedClusterConfiguration<R0, R1, R2, Set> { OpenSearchManagedClusterConfiguration(put(self.0, "VectorIndexName", value.into_expr()), Phase) }
 }
 impl Done for OpenSearchManagedClusterConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -4241,11 +4241,11 @@ impl OpenSearchManagedClusterFieldMapping {
     pub fn new() -> OpenSearchManagedClusterFieldMapping<Missing<super::required::MetadataField>, Missing<super::required::TextField>, Missing<super::required::VectorField>> { OpenSearchManagedClusterFieldMapping(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> OpenSearchManagedClusterFieldMapping<R0, R1, R2> {
-    /// `MetadataField`: text, required. Update: replacement.
+    /// `MetadataField`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-opensearchmanagedclusterfieldmapping.html#cfn-bedrock-knowledgebase-opensearchmanagedclusterfieldmapping-metadatafield)
     pub fn metadata_field(self, value: impl Arg<str>) -> OpenSearchManagedClusterFieldMapping<Set, R1, R2> { OpenSearchManagedClusterFieldMapping(put(self.0, "MetadataField", value.into_expr()), Phase) }
-    /// `TextField`: text, required. Update: replacement.
+    /// `TextField`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-opensearchmanagedclusterfieldmapping.html#cfn-bedrock-knowledgebase-opensearchmanagedclusterfieldmapping-textfield)
     pub fn text_field(self, value: impl Arg<str>) -> OpenSearchManagedClusterFieldMapping<R0, Set, R2> { OpenSearchManagedClusterFieldMapping(put(self.0, "TextField", value.into_expr()), Phase) }
-    /// `VectorField`: text, required. Update: replacement.
+    /// `VectorField`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-opensearchmanagedclusterfieldmapping.html#cfn-bedrock-knowledgebase-opensearchmanagedclusterfieldmapping-vectorfield)
     pub fn vector_field(self, value: impl Arg<str>) -> OpenSearchManagedClusterFieldMapping<R0, R1, Set> { OpenSearchManagedClusterFieldMapping(put(self.0, "VectorField", value.into_expr()), Phase) }
 }
 impl Done for OpenSearchManagedClusterFieldMapping { fn into_props(self) -> Bag { self.0 } }
@@ -4256,11 +4256,11 @@ impl OpenSearchServerlessConfiguration {
     pub fn new() -> OpenSearchServerlessConfiguration<Missing<super::required::CollectionArn>, Missing<super::required::FieldMapping>, Missing<super::required::VectorIndexName>> { OpenSearchServerlessConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> OpenSearchServerlessConfiguration<R0, R1, R2> {
-    /// `CollectionArn`: text, required. Update: replacement.
+    /// `CollectionArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-opensearchserverlessconfiguration.html#cfn-bedrock-knowledgebase-opensearchserverlessconfiguration-collectionarn)
     pub fn collection_arn(self, value: impl Arg<str>) -> OpenSearchServerlessConfiguration<Set, R1, R2> { OpenSearchServerlessConfiguration(put(self.0, "CollectionArn", value.into_expr()), Phase) }
-    /// `FieldMapping`: `OpenSearchServerlessFieldMapping`, required. Update: replacement.
+    /// `FieldMapping`: `OpenSearchServerlessFieldMapping`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-opensearchserverlessconfiguration.html#cfn-bedrock-knowledgebase-opensearchserverlessconfiguration-fieldmapping)
     pub fn field_mapping(self, value: impl Arg<OpenSearchServerlessFieldMapping>) -> OpenSearchServerlessConfiguration<R0, Set, R2> { OpenSearchServerlessConfiguration(put(self.0, "FieldMapping", value.into_expr()), Phase) }
-    /// `VectorIndexName`: text, required. Update: replacement.
+    /// `VectorIndexName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-opensearchserverlessconfiguration.html#cfn-bedrock-knowledgebase-opensearchserverlessconfiguration-vectorindexname)
     pub fn vector_index_name(self, value: impl Arg<str>) -> OpenSearchServerlessConfiguration<R0, R1, Set> { OpenSearchServerlessConfiguration(put(self.0, "VectorIndexName", value.into_expr()), Phase) }
 }
 impl Done for OpenSearchServerlessConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -4271,11 +4271,11 @@ impl OpenSearchServerlessFieldMapping {
     pub fn new() -> OpenSearchServerlessFieldMapping<Missing<super::required::MetadataField>, Missing<super::required::TextField>, Missing<super::required::VectorField>> { OpenSearchServerlessFieldMapping(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> OpenSearchServerlessFieldMapping<R0, R1, R2> {
-    /// `MetadataField`: text, required. Update: replacement.
+    /// `MetadataField`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-opensearchserverlessfieldmapping.html#cfn-bedrock-knowledgebase-opensearchserverlessfieldmapping-metadatafield)
     pub fn metadata_field(self, value: impl Arg<str>) -> OpenSearchServerlessFieldMapping<Set, R1, R2> { OpenSearchServerlessFieldMapping(put(self.0, "MetadataField", value.into_expr()), Phase) }
-    /// `TextField`: text, required. Update: replacement.
+    /// `TextField`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-opensearchserverlessfieldmapping.html#cfn-bedrock-knowledgebase-opensearchserverlessfieldmapping-textfield)
     pub fn text_field(self, value: impl Arg<str>) -> OpenSearchServerlessFieldMapping<R0, Set, R2> { OpenSearchServerlessFieldMapping(put(self.0, "TextField", value.into_expr()), Phase) }
-    /// `VectorField`: text, required. Update: replacement.
+    /// `VectorField`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-opensearchserverlessfieldmapping.html#cfn-bedrock-knowledgebase-opensearchserverlessfieldmapping-vectorfield)
     pub fn vector_field(self, value: impl Arg<str>) -> OpenSearchServerlessFieldMapping<R0, R1, Set> { OpenSearchServerlessFieldMapping(put(self.0, "VectorField", value.into_expr()), Phase) }
 }
 impl Done for OpenSearchServerlessFieldMapping { fn into_props(self) -> Bag { self.0 } }
@@ -4286,13 +4286,13 @@ impl PineconeConfiguration {
     pub fn new() -> PineconeConfiguration<Missing<super::required::ConnectionString>, Missing<super::required::CredentialsSecretArn>, Missing<super::required::FieldMapping>> { PineconeConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> PineconeConfiguration<R0, R1, R2> {
-    /// `ConnectionString`: text, required. Update: replacement.
+    /// `ConnectionString`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-pineconeconfiguration.html#cfn-bedrock-knowledgebase-pineconeconfiguration-connectionstring)
     pub fn connection_string(self, value: impl Arg<str>) -> PineconeConfiguration<Set, R1, R2> { PineconeConfiguration(put(self.0, "ConnectionString", value.into_expr()), Phase) }
-    /// `CredentialsSecretArn`: text, required. Update: replacement.
+    /// `CredentialsSecretArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-pineconeconfiguration.html#cfn-bedrock-knowledgebase-pineconeconfiguration-credentialssecretarn)
     pub fn credentials_secret_arn(self, value: impl Arg<str>) -> PineconeConfiguration<R0, Set, R2> { PineconeConfiguration(put(self.0, "CredentialsSecretArn", value.into_expr()), Phase) }
-    /// `FieldMapping`: `PineconeFieldMapping`, required. Update: replacement.
+    /// `FieldMapping`: `PineconeFieldMapping`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-pineconeconfiguration.html#cfn-bedrock-knowledgebase-pineconeconfiguration-fieldmapping)
     pub fn field_mapping(self, value: impl Arg<PineconeFieldMapping>) -> PineconeConfiguration<R0, R1, Set> { PineconeConfiguration(put(self.0, "FieldMapping", value.into_expr()), Phase) }
-    /// `Namespace`: text. Update: replacement.
+    /// `Namespace`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-pineconeconfiguration.html#cfn-bedrock-knowledgebase-pineconeconfiguration-namespace)
     pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr()), Phase) }
 }
 impl Done for PineconeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -4303,9 +4303,9 @@ impl PineconeFieldMapping {
     pub fn new() -> PineconeFieldMapping<Missing<super::required::MetadataField>, Missing<super::required::TextField>> { PineconeFieldMapping(Bag::default(), Phase) }
 }
 impl<R0, R1> PineconeFieldMapping<R0, R1> {
-    /// `MetadataField`: text, required. Update: replacement.
+    /// `MetadataField`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-pineconefieldmapping.html#cfn-bedrock-knowledgebase-pineconefieldmapping-metadatafield)
     pub fn metadata_field(self, value: impl Arg<str>) -> PineconeFieldMapping<Set, R1> { PineconeFieldMapping(put(self.0, "MetadataField", value.into_expr()), Phase) }
-    /// `TextField`: text, required. Update: replacement.
+    /// `TextField`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-pineconefieldmapping.html#cfn-bedrock-knowledgebase-pineconefieldmapping-textfield)
     pub fn text_field(self, value: impl Arg<str>) -> PineconeFieldMapping<R0, Set> { PineconeFieldMapping(put(self.0, "TextField", value.into_expr()), Phase) }
 }
 impl Done for PineconeFieldMapping { fn into_props(self) -> Bag { self.0 } }
@@ -4314,11 +4314,11 @@ impl Done for PineconeFieldMapping { fn into_props(self) -> Bag { self.0 } }
 impl QueryGenerationColumn {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-querygenerationcolumn.html#cfn-bedrock-knowledgebase-querygenerationcolumn-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `Inclusion`: `Inclusion`. Update: in place.
+    /// `Inclusion`: `Inclusion`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-querygenerationcolumn.html#cfn-bedrock-knowledgebase-querygenerationcolumn-inclusion)
     pub fn inclusion(self, value: impl Arg<Inclusion>) -> Self { Self(put(self.0, "Inclusion", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-querygenerationcolumn.html#cfn-bedrock-knowledgebase-querygenerationcolumn-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for QueryGenerationColumn { fn into_props(self) -> Bag { self.0 } }
@@ -4327,9 +4327,9 @@ impl Done for QueryGenerationColumn { fn into_props(self) -> Bag { self.0 } }
 impl QueryGenerationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ExecutionTimeoutSeconds`: integer. Update: in place.
+    /// `ExecutionTimeoutSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-querygenerationconfiguration.html#cfn-bedrock-knowledgebase-querygenerationconfiguration-executiontimeoutseconds)
     pub fn execution_timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ExecutionTimeoutSeconds", value.into_expr())) }
-    /// `GenerationContext`: `QueryGenerationContext`. Update: in place.
+    /// `GenerationContext`: `QueryGenerationContext`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-querygenerationconfiguration.html#cfn-bedrock-knowledgebase-querygenerationconfiguration-generationcontext)
     pub fn generation_context(self, value: impl Arg<QueryGenerationContext>) -> Self { Self(put(self.0, "GenerationContext", value.into_expr())) }
 }
 impl Done for QueryGenerationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -4338,9 +4338,9 @@ impl Done for QueryGenerationConfiguration { fn into_props(self) -> Bag { self.0
 impl QueryGenerationContext {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CuratedQueries`: list of `CuratedQuery`. Update: in place.
+    /// `CuratedQueries`: list of `CuratedQuery`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-querygenerationcontext.html#cfn-bedrock-knowledgebase-querygenerationcontext-curatedqueries)
     pub fn curated_queries(self, value: impl Arg<Arr<CuratedQuery>>) -> Self { Self(put(self.0, "CuratedQueries", value.into_expr())) }
-    /// `Tables`: list of `QueryGenerationTable`. Update: in place.
+    /// `Tables`: list of `QueryGenerationTable`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-querygenerationcontext.html#cfn-bedrock-knowledgebase-querygenerationcontext-tables)
     pub fn tables(self, value: impl Arg<Arr<QueryGenerationTable>>) -> Self { Self(put(self.0, "Tables", value.into_expr())) }
 }
 impl Done for QueryGenerationContext { fn into_props(self) -> Bag { self.0 } }
@@ -4351,13 +4351,13 @@ impl QueryGenerationTable {
     pub fn new() -> QueryGenerationTable<Missing<super::required::Name>> { QueryGenerationTable(Bag::default(), Phase) }
 }
 impl<R0> QueryGenerationTable<R0> {
-    /// `Columns`: list of `QueryGenerationColumn`. Update: in place.
+    /// `Columns`: list of `QueryGenerationColumn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-querygenerationtable.html#cfn-bedrock-knowledgebase-querygenerationtable-columns)
     pub fn columns(self, value: impl Arg<Arr<QueryGenerationColumn>>) -> Self { Self(put(self.0, "Columns", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-querygenerationtable.html#cfn-bedrock-knowledgebase-querygenerationtable-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Inclusion`: `Inclusion`. Update: in place.
+    /// `Inclusion`: `Inclusion`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-querygenerationtable.html#cfn-bedrock-knowledgebase-querygenerationtable-inclusion)
     pub fn inclusion(self, value: impl Arg<Inclusion>) -> Self { Self(put(self.0, "Inclusion", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-querygenerationtable.html#cfn-bedrock-knowledgebase-querygenerationtable-name)
     pub fn name(self, value: impl Arg<str>) -> QueryGenerationTable<Set> { QueryGenerationTable(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for QueryGenerationTable { fn into_props(self) -> Bag { self.0 } }
@@ -4368,15 +4368,15 @@ impl RdsConfiguration {
     pub fn new() -> RdsConfiguration<Missing<super::required::CredentialsSecretArn>, Missing<super::required::DatabaseName>, Missing<super::required::FieldMapping>, Missing<super::required::ResourceArn>, Missing<super::required::TableName>> { RdsConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> RdsConfiguration<R0, R1, R2, R3, R4> {
-    /// `CredentialsSecretArn`: text, required. Update: replacement.
+    /// `CredentialsSecretArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-rdsconfiguration.html#cfn-bedrock-knowledgebase-rdsconfiguration-credentialssecretarn)
     pub fn credentials_secret_arn(self, value: impl Arg<str>) -> RdsConfiguration<Set, R1, R2, R3, R4> { RdsConfiguration(put(self.0, "CredentialsSecretArn", value.into_expr()), Phase) }
-    /// `DatabaseName`: text, required. Update: replacement.
+    /// `DatabaseName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-rdsconfiguration.html#cfn-bedrock-knowledgebase-rdsconfiguration-databasename)
     pub fn database_name(self, value: impl Arg<str>) -> RdsConfiguration<R0, Set, R2, R3, R4> { RdsConfiguration(put(self.0, "DatabaseName", value.into_expr()), Phase) }
-    /// `FieldMapping`: `RdsFieldMapping`, required. Update: replacement.
+    /// `FieldMapping`: `RdsFieldMapping`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-rdsconfiguration.html#cfn-bedrock-knowledgebase-rdsconfiguration-fieldmapping)
     pub fn field_mapping(self, value: impl Arg<RdsFieldMapping>) -> RdsConfiguration<R0, R1, Set, R3, R4> { RdsConfiguration(put(self.0, "FieldMapping", value.into_expr()), Phase) }
-    /// `ResourceArn`: text, required. Update: replacement.
+    /// `ResourceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-rdsconfiguration.html#cfn-bedrock-knowledgebase-rdsconfiguration-resourcearn)
     pub fn resource_arn(self, value: impl Arg<str>) -> RdsConfiguration<R0, R1, R2, Set, R4> { RdsConfiguration(put(self.0, "ResourceArn", value.into_expr()), Phase) }
-    /// `TableName`: text, required. Update: replacement.
+    /// `TableName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-rdsconfiguration.html#cfn-bedrock-knowledgebase-rdsconfiguration-tablename)
     pub fn table_name(self, value: impl Arg<str>) -> RdsConfiguration<R0, R1, R2, R3, Set> { RdsConfiguration(put(self.0, "TableName", value.into_expr()), Phase) }
 }
 impl Done for RdsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -4387,15 +4387,15 @@ impl RdsFieldMapping {
     pub fn new() -> RdsFieldMapping<Missing<super::required::MetadataField>, Missing<super::required::PrimaryKeyField>, Missing<super::required::TextField>, Missing<super::required::VectorField>> { RdsFieldMapping(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> RdsFieldMapping<R0, R1, R2, R3> {
-    /// `CustomMetadataField`: text. Update: replacement.
+    /// `CustomMetadataField`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-rdsfieldmapping.html#cfn-bedrock-knowledgebase-rdsfieldmapping-custommetadatafield)
     pub fn custom_metadata_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomMetadataField", value.into_expr()), Phase) }
-    /// `MetadataField`: text, required. Update: replacement.
+    /// `MetadataField`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-rdsfieldmapping.html#cfn-bedrock-knowledgebase-rdsfieldmapping-metadatafield)
     pub fn metadata_field(self, value: impl Arg<str>) -> RdsFieldMapping<Set, R1, R2, R3> { RdsFieldMapping(put(self.0, "MetadataField", value.into_expr()), Phase) }
-    /// `PrimaryKeyField`: text, required. Update: replacement.
+    /// `PrimaryKeyField`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-rdsfieldmapping.html#cfn-bedrock-knowledgebase-rdsfieldmapping-primarykeyfield)
     pub fn primary_key_field(self, value: impl Arg<str>) -> RdsFieldMapping<R0, Set, R2, R3> { RdsFieldMapping(put(self.0, "PrimaryKeyField", value.into_expr()), Phase) }
-    /// `TextField`: text, required. Update: replacement.
+    /// `TextField`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-rdsfieldmapping.html#cfn-bedrock-knowledgebase-rdsfieldmapping-textfield)
     pub fn text_field(self, value: impl Arg<str>) -> RdsFieldMapping<R0, R1, Set, R3> { RdsFieldMapping(put(self.0, "TextField", value.into_expr()), Phase) }
-    /// `VectorField`: text, required. Update: replacement.
+    /// `VectorField`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-rdsfieldmapping.html#cfn-bedrock-knowledgebase-rdsfieldmapping-vectorfield)
     pub fn vector_field(self, value: impl Arg<str>) -> RdsFieldMapping<R0, R1, R2, Set> { RdsFieldMapping(put(self.0, "VectorField", value.into_expr()), Phase) }
 }
 impl Done for RdsFieldMapping { fn into_props(self) -> Bag { self.0 } }
@@ -4406,11 +4406,11 @@ impl RedshiftConfiguration {
     pub fn new() -> RedshiftConfiguration<Missing<super::required::QueryEngineConfiguration>, Missing<super::required::StorageConfigurations>> { RedshiftConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> RedshiftConfiguration<R0, R1> {
-    /// `QueryEngineConfiguration`: `RedshiftQueryEngineConfiguration`, required. Update: replacement.
+    /// `QueryEngineConfiguration`: `RedshiftQueryEngineConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftconfiguration.html#cfn-bedrock-knowledgebase-redshiftconfiguration-queryengineconfiguration)
     pub fn query_engine_configuration(self, value: impl Arg<RedshiftQueryEngineConfiguration>) -> RedshiftConfiguration<Set, R1> { RedshiftConfiguration(put(self.0, "QueryEngineConfiguration", value.into_expr()), Phase) }
-    /// `QueryGenerationConfiguration`: `QueryGenerationConfiguration`. Update: in place.
+    /// `QueryGenerationConfiguration`: `QueryGenerationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftconfiguration.html#cfn-bedrock-knowledgebase-redshiftconfiguration-querygenerationconfiguration)
     pub fn query_generation_configuration(self, value: impl Arg<QueryGenerationConfiguration>) -> Self { Self(put(self.0, "QueryGenerationConfiguration", value.into_expr()), Phase) }
-    /// `StorageConfigurations`: list of `RedshiftQueryEngineStorageConfiguration`, required. Update: replacement.
+    /// `StorageConfigurations`: list of `RedshiftQueryEngineStorageConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftconfiguration.html#cfn-bedrock-knowledgebase-redshiftconfiguration-storageconfigurations)
     pub fn storage_configurations(self, value: impl Arg<Arr<RedshiftQueryEngineStorageConfiguration>>) -> RedshiftConfiguration<R0, Set> { RedshiftConfiguration(put(self.0, "StorageConfigurations", value.into_expr()), Phase) }
 }
 impl Done for RedshiftConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -4421,11 +4421,11 @@ impl RedshiftProvisionedAuthConfiguration {
     pub fn new() -> RedshiftProvisionedAuthConfiguration<Missing<super::required::Type>> { RedshiftProvisionedAuthConfiguration(Bag::default(), Phase) }
 }
 impl<R0> RedshiftProvisionedAuthConfiguration<R0> {
-    /// `DatabaseUser`: text. Update: replacement.
+    /// `DatabaseUser`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftprovisionedauthconfiguration.html#cfn-bedrock-knowledgebase-redshiftprovisionedauthconfiguration-databaseuser)
     pub fn database_user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseUser", value.into_expr()), Phase) }
-    /// `Type`: `RedshiftProvisionedAuthConfigurationType`, required. Update: replacement.
+    /// `Type`: `RedshiftProvisionedAuthConfigurationType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftprovisionedauthconfiguration.html#cfn-bedrock-knowledgebase-redshiftprovisionedauthconfiguration-type)
     pub fn type_(self, value: impl Arg<RedshiftProvisionedAuthConfigurationType>) -> RedshiftProvisionedAuthConfiguration<Set> { RedshiftProvisionedAuthConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `UsernamePasswordSecretArn`: text. Update: replacement.
+    /// `UsernamePasswordSecretArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftprovisionedauthconfiguration.html#cfn-bedrock-knowledgebase-redshiftprovisionedauthconfiguration-usernamepasswordsecretarn)
     pub fn username_password_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UsernamePasswordSecretArn", value.into_expr()), Phase) }
 }
 impl Done for RedshiftProvisionedAuthConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -4436,9 +4436,9 @@ impl RedshiftProvisionedConfiguration {
     pub fn new() -> RedshiftProvisionedConfiguration<Missing<super::required::AuthConfiguration>, Missing<super::required::ClusterIdentifier>> { RedshiftProvisionedConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> RedshiftProvisionedConfiguration<R0, R1> {
-    /// `AuthConfiguration`: `RedshiftProvisionedAuthConfiguration`, required. Update: replacement.
+    /// `AuthConfiguration`: `RedshiftProvisionedAuthConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftprovisionedconfiguration.html#cfn-bedrock-knowledgebase-redshiftprovisionedconfiguration-authconfiguration)
     pub fn auth_configuration(self, value: impl Arg<RedshiftProvisionedAuthConfiguration>) -> RedshiftProvisionedConfiguration<Set, R1> { RedshiftProvisionedConfiguration(put(self.0, "AuthConfiguration", value.into_expr()), Phase) }
-    /// `ClusterIdentifier`: text, required. Update: replacement.
+    /// `ClusterIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftprovisionedconfiguration.html#cfn-bedrock-knowledgebase-redshiftprovisionedconfiguration-clusteridentifier)
     pub fn cluster_identifier(self, value: impl Arg<str>) -> RedshiftProvisionedConfiguration<R0, Set> { RedshiftProvisionedConfiguration(put(self.0, "ClusterIdentifier", value.into_expr()), Phase) }
 }
 impl Done for RedshiftProvisionedConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -4449,7 +4449,7 @@ impl RedshiftQueryEngineAwsDataCatalogStorageConfiguration {
     pub fn new() -> RedshiftQueryEngineAwsDataCatalogStorageConfiguration<Missing<super::required::TableNames>> { RedshiftQueryEngineAwsDataCatalogStorageConfiguration(Bag::default(), Phase) }
 }
 impl<R0> RedshiftQueryEngineAwsDataCatalogStorageConfiguration<R0> {
-    /// `TableNames`: list of text, required. Update: replacement.
+    /// `TableNames`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftqueryengineawsdatacatalogstorageconfiguration.html#cfn-bedrock-knowledgebase-redshiftqueryengineawsdatacatalogstorageconfiguration-tablenames)
     pub fn table_names(self, value: impl Arg<Arr<str>>) -> RedshiftQueryEngineAwsDataCatalogStorageConfiguration<Set> { RedshiftQueryEngineAwsDataCatalogStorageConfiguration(put(self.0, "TableNames", value.into_expr()), Phase) }
 }
 impl Done for RedshiftQueryEngineAwsDataCatalogStorageConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -4460,11 +4460,11 @@ impl RedshiftQueryEngineConfiguration {
     pub fn new() -> RedshiftQueryEngineConfiguration<Missing<super::required::Type>> { RedshiftQueryEngineConfiguration(Bag::default(), Phase) }
 }
 impl<R0> RedshiftQueryEngineConfiguration<R0> {
-    /// `ProvisionedConfiguration`: `RedshiftProvisionedConfiguration`. Update: replacement.
+    /// `ProvisionedConfiguration`: `RedshiftProvisionedConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftqueryengineconfiguration.html#cfn-bedrock-knowledgebase-redshiftqueryengineconfiguration-provisionedconfiguration)
     pub fn provisioned_configuration(self, value: impl Arg<RedshiftProvisionedConfiguration>) -> Self { Self(put(self.0, "ProvisionedConfiguration", value.into_expr()), Phase) }
-    /// `ServerlessConfiguration`: `RedshiftServerlessConfiguration`. Update: replacement.
+    /// `ServerlessConfiguration`: `RedshiftServerlessConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftqueryengineconfiguration.html#cfn-bedrock-knowledgebase-redshiftqueryengineconfiguration-serverlessconfiguration)
     pub fn serverless_configuration(self, value: impl Arg<RedshiftServerlessConfiguration>) -> Self { Self(put(self.0, "ServerlessConfiguration", value.into_expr()), Phase) }
-    /// `Type`: `RedshiftQueryEngineConfigurationType`, required. Update: replacement.
+    /// `Type`: `RedshiftQueryEngineConfigurationType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftqueryengineconfiguration.html#cfn-bedrock-knowledgebase-redshiftqueryengineconfiguration-type)
     pub fn type_(self, value: impl Arg<RedshiftQueryEngineConfigurationType>) -> RedshiftQueryEngineConfiguration<Set> { RedshiftQueryEngineConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for RedshiftQueryEngineConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -4475,7 +4475,7 @@ impl RedshiftQueryEngineRedshiftStorageConfiguration {
     pub fn new() -> RedshiftQueryEngineRedshiftStorageConfiguration<Missing<super::required::DatabaseName>> { RedshiftQueryEngineRedshiftStorageConfiguration(Bag::default(), Phase) }
 }
 impl<R0> RedshiftQueryEngineRedshiftStorageConfiguration<R0> {
-    /// `DatabaseName`: text, required. Update: replacement.
+    /// `DatabaseName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftqueryengineredshiftstorageconfiguration.html#cfn-bedrock-knowledgebase-redshiftqueryengineredshiftstorageconfiguration-databasename)
     pub fn database_name(self, value: impl Arg<str>) -> RedshiftQueryEngineRedshiftStorageConfiguration<Set> { RedshiftQueryEngineRedshiftStorageConfiguration(put(self.0, "DatabaseName", value.into_expr()), Phase) }
 }
 impl Done for RedshiftQueryEngineRedshiftStorageConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -4486,11 +4486,11 @@ impl RedshiftQueryEngineStorageConfiguration {
     pub fn new() -> RedshiftQueryEngineStorageConfiguration<Missing<super::required::Type>> { RedshiftQueryEngineStorageConfiguration(Bag::default(), Phase) }
 }
 impl<R0> RedshiftQueryEngineStorageConfiguration<R0> {
-    /// `AwsDataCatalogConfiguration`: `RedshiftQueryEngineAwsDataCatalogStorageConfiguration`. Update: replacement.
+    /// `AwsDataCatalogConfiguration`: `RedshiftQueryEngineAwsDataCatalogStorageConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftqueryenginestorageconfiguration.html#cfn-bedrock-knowledgebase-redshiftqueryenginestorageconfiguration-awsdatacatalogconfiguration)
     pub fn aws_data_catalog_configuration(self, value: impl Arg<RedshiftQueryEngineAwsDataCatalogStorageConfiguration>) -> Self { Self(put(self.0, "AwsDataCatalogConfiguration", value.into_expr()), Phase) }
-    /// `RedshiftConfiguration`: `RedshiftQueryEngineRedshiftStorageConfiguration`. Update: replacement.
+    /// `RedshiftConfiguration`: `RedshiftQueryEngineRedshiftStorageConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftqueryenginestorageconfiguration.html#cfn-bedrock-knowledgebase-redshiftqueryenginestorageconfiguration-redshiftconfiguration)
     pub fn redshift_configuration(self, value: impl Arg<RedshiftQueryEngineRedshiftStorageConfiguration>) -> Self { Self(put(self.0, "RedshiftConfiguration", value.into_expr()), Phase) }
-    /// `Type`: `RedshiftQueryEngineStorageConfigurationType`, required. Update: replacement.
+    /// `Type`: `RedshiftQueryEngineStorageConfigurationType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftqueryenginestorageconfiguration.html#cfn-bedrock-knowledgebase-redshiftqueryenginestorageconfiguration-type)
     pub fn type_(self, value: impl Arg<RedshiftQueryEngineStorageConfigurationType>) -> RedshiftQueryEngineStorageConfiguration<Set> { RedshiftQueryEngineStorageConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for RedshiftQueryEngineStorageConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -4501,9 +4501,9 @@ impl RedshiftServerlessAuthConfiguration {
     pub fn new() -> RedshiftServerlessAuthConfiguration<Missing<super::required::Type>> { RedshiftServerlessAuthConfiguration(Bag::default(), Phase) }
 }
 impl<R0> RedshiftServerlessAuthConfiguration<R0> {
-    /// `Type`: `RedshiftServerlessAuthConfigurationType`, required. Update: replacement.
+    /// `Type`: `RedshiftServerlessAuthConfigurationType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftserverlessauthconfiguration.html#cfn-bedrock-knowledgebase-redshiftserverlessauthconfiguration-type)
     pub fn type_(self, value: impl Arg<RedshiftServerlessAuthConfigurationType>) -> RedshiftServerlessAuthConfiguration<Set> { RedshiftServerlessAuthConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `UsernamePasswordSecretArn`: text. Update: replacement.
+    /// `UsernamePasswordSecretArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftserverlessauthconfiguration.html#cfn-bedrock-knowledgebase-redshiftserverlessauthconfiguration-usernamepasswordsecretarn)
     pub fn username_password_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UsernamePasswordSecretArn", value.into_expr()), Phase) }
 }
 impl Done for RedshiftServerlessAuthConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -4514,9 +4514,9 @@ impl RedshiftServerlessConfiguration {
     pub fn new() -> RedshiftServerlessConfiguration<Missing<super::required::AuthConfiguration>, Missing<super::required::WorkgroupArn>> { RedshiftServerlessConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> RedshiftServerlessConfiguration<R0, R1> {
-    /// `AuthConfiguration`: `RedshiftServerlessAuthConfiguration`, required. Update: replacement.
+    /// `AuthConfiguration`: `RedshiftServerlessAuthConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftserverlessconfiguration.html#cfn-bedrock-knowledgebase-redshiftserverlessconfiguration-authconfiguration)
     pub fn auth_configuration(self, value: impl Arg<RedshiftServerlessAuthConfiguration>) -> RedshiftServerlessConfiguration<Set, R1> { RedshiftServerlessConfiguration(put(self.0, "AuthConfiguration", value.into_expr()), Phase) }
-    /// `WorkgroupArn`: text, required. Update: replacement.
+    /// `WorkgroupArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftserverlessconfiguration.html#cfn-bedrock-knowledgebase-redshiftserverlessconfiguration-workgrouparn)
     pub fn workgroup_arn(self, value: impl Arg<str>) -> RedshiftServerlessConfiguration<R0, Set> { RedshiftServerlessConfiguration(put(self.0, "WorkgroupArn", value.into_expr()), Phase) }
 }
 impl Done for RedshiftServerlessConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -4527,7 +4527,7 @@ impl S3Location {
     pub fn new() -> S3Location<Missing<super::required::URI>> { S3Location(Bag::default(), Phase) }
 }
 impl<R0> S3Location<R0> {
-    /// `URI`: text, required. Update: replacement.
+    /// `URI`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-s3location.html#cfn-bedrock-knowledgebase-s3location-uri)
     pub fn uri(self, value: impl Arg<str>) -> S3Location<Set> { S3Location(put(self.0, "URI", value.into_expr()), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
@@ -4536,11 +4536,11 @@ impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 impl S3VectorsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IndexArn`: text. Update: replacement.
+    /// `IndexArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-s3vectorsconfiguration.html#cfn-bedrock-knowledgebase-s3vectorsconfiguration-indexarn)
     pub fn index_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IndexArn", value.into_expr())) }
-    /// `IndexName`: text. Update: replacement.
+    /// `IndexName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-s3vectorsconfiguration.html#cfn-bedrock-knowledgebase-s3vectorsconfiguration-indexname)
     pub fn index_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IndexName", value.into_expr())) }
-    /// `VectorBucketArn`: text. Update: replacement.
+    /// `VectorBucketArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-s3vectorsconfiguration.html#cfn-bedrock-knowledgebase-s3vectorsconfiguration-vectorbucketarn)
     pub fn vector_bucket_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VectorBucketArn", value.into_expr())) }
 }
 impl Done for S3VectorsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -4551,9 +4551,9 @@ impl SqlKnowledgeBaseConfiguration {
     pub fn new() -> SqlKnowledgeBaseConfiguration<Missing<super::required::Type>> { SqlKnowledgeBaseConfiguration(Bag::default(), Phase) }
 }
 impl<R0> SqlKnowledgeBaseConfiguration<R0> {
-    /// `RedshiftConfiguration`: `RedshiftConfiguration`. Update: in place.
+    /// `RedshiftConfiguration`: `RedshiftConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-sqlknowledgebaseconfiguration.html#cfn-bedrock-knowledgebase-sqlknowledgebaseconfiguration-redshiftconfiguration)
     pub fn redshift_configuration(self, value: impl Arg<RedshiftConfiguration>) -> Self { Self(put(self.0, "RedshiftConfiguration", value.into_expr()), Phase) }
-    /// `Type`: `SqlKnowledgeBaseConfigurationType`, required. Update: replacement.
+    /// `Type`: `SqlKnowledgeBaseConfigurationType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-sqlknowledgebaseconfiguration.html#cfn-bedrock-knowledgebase-sqlknowledgebaseconfiguration-type)
     pub fn type_(self, value: impl Arg<SqlKnowledgeBaseConfigurationType>) -> SqlKnowledgeBaseConfiguration<Set> { SqlKnowledgeBaseConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for SqlKnowledgeBaseConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -4564,21 +4564,21 @@ impl StorageConfiguration {
     pub fn new() -> StorageConfiguration<Missing<super::required::Type>> { StorageConfiguration(Bag::default(), Phase) }
 }
 impl<R0> StorageConfiguration<R0> {
-    /// `MongoDbAtlasConfiguration`: `MongoDbAtlasConfiguration`. Update: replacement.
+    /// `MongoDbAtlasConfiguration`: `MongoDbAtlasConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-storageconfiguration.html#cfn-bedrock-knowledgebase-storageconfiguration-mongodbatlasconfiguration)
     pub fn mongo_db_atlas_configuration(self, value: impl Arg<MongoDbAtlasConfiguration>) -> Self { Self(put(self.0, "MongoDbAtlasConfiguration", value.into_expr()), Phase) }
-    /// `NeptuneAnalyticsConfiguration`: `NeptuneAnalyticsConfiguration`. Update: replacement.
+    /// `NeptuneAnalyticsConfiguration`: `NeptuneAnalyticsConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-storageconfiguration.html#cfn-bedrock-knowledgebase-storageconfiguration-neptuneanalyticsconfiguration)
     pub fn neptune_analytics_configuration(self, value: impl Arg<NeptuneAnalyticsConfiguration>) -> Self { Self(put(self.0, "NeptuneAnalyticsConfiguration", value.into_expr()), Phase) }
-    /// `OpensearchManagedClusterConfiguration`: `OpenSearchManagedClusterConfiguration`. Update: replacement.
+    /// `OpensearchManagedClusterConfiguration`: `OpenSearchManagedClusterConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-storageconfiguration.html#cfn-bedrock-knowledgebase-storageconfiguration-opensearchmanagedclusterconfiguration)
     pub fn opensearch_managed_cluster_configuration(self, value: impl Arg<OpenSearchManagedClusterConfiguration>) -> Self { Self(put(self.0, "OpensearchManagedClusterConfiguration", value.into_expr()), Phase) }
-    /// `OpensearchServerlessConfiguration`: `OpenSearchServerlessConfiguration`. Update: replacement.
+    /// `OpensearchServerlessConfiguration`: `OpenSearchServerlessConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-storageconfiguration.html#cfn-bedrock-knowledgebase-storageconfiguration-opensearchserverlessconfiguration)
     pub fn opensearch_serverless_configuration(self, value: impl Arg<OpenSearchServerlessConfiguration>) -> Self { Self(put(self.0, "OpensearchServerlessConfiguration", value.into_expr()), Phase) }
-    /// `PineconeConfiguration`: `PineconeConfiguration`. Update: replacement.
+    /// `PineconeConfiguration`: `PineconeConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-storageconfiguration.html#cfn-bedrock-knowledgebase-storageconfiguration-pineconeconfiguration)
     pub fn pinecone_configuration(self, value: impl Arg<PineconeConfiguration>) -> Self { Self(put(self.0, "PineconeConfiguration", value.into_expr()), Phase) }
-    /// `RdsConfiguration`: `RdsConfiguration`. Update: replacement.
+    /// `RdsConfiguration`: `RdsConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-storageconfiguration.html#cfn-bedrock-knowledgebase-storageconfiguration-rdsconfiguration)
     pub fn rds_configuration(self, value: impl Arg<RdsConfiguration>) -> Self { Self(put(self.0, "RdsConfiguration", value.into_expr()), Phase) }
-    /// `S3VectorsConfiguration`: `S3VectorsConfiguration`. Update: replacement.
+    /// `S3VectorsConfiguration`: `S3VectorsConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-storageconfiguration.html#cfn-bedrock-knowledgebase-storageconfiguration-s3vectorsconfiguration)
     pub fn s3_vectors_configuration(self, value: impl Arg<S3VectorsConfiguration>) -> Self { Self(put(self.0, "S3VectorsConfiguration", value.into_expr()), Phase) }
-    /// `Type`: `StorageConfigurationType`, required. Update: replacement.
+    /// `Type`: `StorageConfigurationType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-storageconfiguration.html#cfn-bedrock-knowledgebase-storageconfiguration-type)
     pub fn type_(self, value: impl Arg<StorageConfigurationType>) -> StorageConfiguration<Set> { StorageConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for StorageConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -4589,7 +4589,7 @@ impl SupplementalDataStorageConfiguration {
     pub fn new() -> SupplementalDataStorageConfiguration<Missing<super::required::SupplementalDataStorageLocations>> { SupplementalDataStorageConfiguration(Bag::default(), Phase) }
 }
 impl<R0> SupplementalDataStorageConfiguration<R0> {
-    /// `SupplementalDataStorageLocations`: list of `SupplementalDataStorageLocation`, required. Update: replacement.
+    /// `SupplementalDataStorageLocations`: list of `SupplementalDataStorageLocation`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-supplementaldatastorageconfiguration.html#cfn-bedrock-knowledgebase-supplementaldatastorageconfiguration-supplementaldatastoragelocations)
     pub fn supplemental_data_storage_locations(self, value: impl Arg<Arr<SupplementalDataStorageLocation>>) -> SupplementalDataStorageConfiguration<Set> { SupplementalDataStorageConfiguration(put(self.0, "SupplementalDataStorageLocations", value.into_expr()), Phase) }
 }
 impl Done for SupplementalDataStorageConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -4600,9 +4600,9 @@ impl SupplementalDataStorageLocation {
     pub fn new() -> SupplementalDataStorageLocation<Missing<super::required::SupplementalDataStorageLocationType>> { SupplementalDataStorageLocation(Bag::default(), Phase) }
 }
 impl<R0> SupplementalDataStorageLocation<R0> {
-    /// `S3Location`: `S3Location`. Update: replacement.
+    /// `S3Location`: `S3Location`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-supplementaldatastoragelocation.html#cfn-bedrock-knowledgebase-supplementaldatastoragelocation-s3location)
     pub fn s3_location(self, value: impl Arg<S3Location>) -> Self { Self(put(self.0, "S3Location", value.into_expr()), Phase) }
-    /// `SupplementalDataStorageLocationType`: `SupplementalDataStorageLocationType`, required. Update: replacement.
+    /// `SupplementalDataStorageLocationType`: `SupplementalDataStorageLocationType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-supplementaldatastoragelocation.html#cfn-bedrock-knowledgebase-supplementaldatastoragelocation-supplementaldatastoragelocationtype)
     pub fn supplemental_data_storage_location_type(self, value: impl Arg<SupplementalDataStorageLocationType>) -> SupplementalDataStorageLocation<Set> { SupplementalDataStorageLocation(put(self.0, "SupplementalDataStorageLocationType", value.into_expr()), Phase) }
 }
 impl Done for SupplementalDataStorageLocation { fn into_props(self) -> Bag { self.0 } }
@@ -4613,11 +4613,11 @@ impl VectorKnowledgeBaseConfiguration {
     pub fn new() -> VectorKnowledgeBaseConfiguration<Missing<super::required::EmbeddingModelArn>> { VectorKnowledgeBaseConfiguration(Bag::default(), Phase) }
 }
 impl<R0> VectorKnowledgeBaseConfiguration<R0> {
-    /// `EmbeddingModelArn`: text, required. Update: replacement.
+    /// `EmbeddingModelArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-vectorknowledgebaseconfiguration.html#cfn-bedrock-knowledgebase-vectorknowledgebaseconfiguration-embeddingmodelarn)
     pub fn embedding_model_arn(self, value: impl Arg<str>) -> VectorKnowledgeBaseConfiguration<Set> { VectorKnowledgeBaseConfiguration(put(self.0, "EmbeddingModelArn", value.into_expr()), Phase) }
-    /// `EmbeddingModelConfiguration`: `EmbeddingModelConfiguration`. Update: replacement.
+    /// `EmbeddingModelConfiguration`: `EmbeddingModelConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-vectorknowledgebaseconfiguration.html#cfn-bedrock-knowledgebase-vectorknowledgebaseconfiguration-embeddingmodelconfiguration)
     pub fn embedding_model_configuration(self, value: impl Arg<EmbeddingModelConfiguration>) -> Self { Self(put(self.0, "EmbeddingModelConfiguration", value.into_expr()), Phase) }
-    /// `SupplementalDataStorageConfiguration`: `SupplementalDataStorageConfiguration`. Update: replacement.
+    /// `SupplementalDataStorageConfiguration`: `SupplementalDataStorageConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-vectorknowledgebaseconfiguration.html#cfn-bedrock-knowledgebase-vectorknowledgebaseconfiguration-supplementaldatastorageconfiguration)
     pub fn supplemental_data_storage_configuration(self, value: impl Arg<SupplementalDataStorageConfiguration>) -> Self { Self(put(self.0, "SupplementalDataStorageConfiguration", value.into_expr()), Phase) }
 }
 impl Done for VectorKnowledgeBaseConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -4628,7 +4628,7 @@ impl VideoConfiguration {
     pub fn new() -> VideoConfiguration<Missing<super::required::SegmentationConfiguration>> { VideoConfiguration(Bag::default(), Phase) }
 }
 impl<R0> VideoConfiguration<R0> {
-    /// `SegmentationConfiguration`: `VideoSegmentationConfiguration`, required. Update: replacement.
+    /// `SegmentationConfiguration`: `VideoSegmentationConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-videoconfiguration.html#cfn-bedrock-knowledgebase-videoconfiguration-segmentationconfiguration)
     pub fn segmentation_configuration(self, value: impl Arg<VideoSegmentationConfiguration>) -> VideoConfiguration<Set> { VideoConfiguration(put(self.0, "SegmentationConfiguration", value.into_expr()), Phase) }
 }
 impl Done for VideoConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -4639,7 +4639,7 @@ impl VideoSegmentationConfiguration {
     pub fn new() -> VideoSegmentationConfiguration<Missing<super::required::FixedLengthDuration>> { VideoSegmentationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> VideoSegmentationConfiguration<R0> {
-    /// `FixedLengthDuration`: integer, required. Update: replacement.
+    /// `FixedLengthDuration`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-videosegmentationconfiguration.html#cfn-bedrock-knowledgebase-videosegmentationconfiguration-fixedlengthduration)
     pub fn fixed_length_duration(self, value: impl Arg<i64>) -> VideoSegmentationConfiguration<Set> { VideoSegmentationConfiguration(put(self.0, "FixedLengthDuration", value.into_expr()), Phase) }
 }
 impl Done for VideoSegmentationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -4675,7 +4675,7 @@ impl CfnKnowledgeBasePolicy {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnKnowledgeBasePolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `KnowledgeBaseId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `RevisionId`: text.
+    /// The attribute `RevisionId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-knowledgebasepolicy.html#RevisionId-fn::getatt)
     pub fn attr_revision_id(&self) -> Val<str> { self.0.get_att("RevisionId") }
 }
 impl Parent for CfnKnowledgeBasePolicy { fn node(&self) -> &Place { &self.0 } }
@@ -4686,9 +4686,9 @@ impl CfnKnowledgeBasePolicyProps {
     pub fn new() -> CfnKnowledgeBasePolicyProps<Missing<required::KnowledgeBaseId>, Missing<required::PolicyDocument>> { CfnKnowledgeBasePolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnKnowledgeBasePolicyProps<R0, R1> {
-    /// `KnowledgeBaseId`: text, required. Update: replacement.
+    /// `KnowledgeBaseId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-knowledgebasepolicy.html#cfn-bedrock-knowledgebasepolicy-knowledgebaseid)
     pub fn knowledge_base_id(self, value: impl Arg<str>) -> CfnKnowledgeBasePolicyProps<Set, R1> { CfnKnowledgeBasePolicyProps(put(self.0, "KnowledgeBaseId", value.into_expr()), Phase) }
-    /// `PolicyDocument`: JSON, required. Update: in place.
+    /// `PolicyDocument`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-knowledgebasepolicy.html#cfn-bedrock-knowledgebasepolicy-policydocument)
     pub fn policy_document(self, value: impl Arg<Any>) -> CfnKnowledgeBasePolicyProps<R0, Set> { CfnKnowledgeBasePolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
 }
 impl Done for CfnKnowledgeBasePolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -4701,15 +4701,15 @@ impl CfnPrompt {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPromptProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-prompt.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-prompt.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-prompt.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-prompt.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
-    /// The attribute `Version`: text.
+    /// The attribute `Version`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-prompt.html#Version-fn::getatt)
     pub fn attr_version(&self) -> Val<str> { self.0.get_att("Version") }
 }
 impl Parent for CfnPrompt { fn node(&self) -> &Place { &self.0 } }
@@ -4720,17 +4720,17 @@ impl CfnPromptProps {
     pub fn new() -> CfnPromptProps<Missing<required::Name>> { CfnPromptProps(Bag::default(), Phase) }
 }
 impl<R0> CfnPromptProps<R0> {
-    /// `CustomerEncryptionKeyArn`: text. Update: in place.
+    /// `CustomerEncryptionKeyArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-prompt.html#cfn-bedrock-prompt-customerencryptionkeyarn)
     pub fn customer_encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerEncryptionKeyArn", value.into_expr()), Phase) }
-    /// `DefaultVariant`: text. Update: in place.
+    /// `DefaultVariant`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-prompt.html#cfn-bedrock-prompt-defaultvariant)
     pub fn default_variant(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultVariant", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-prompt.html#cfn-bedrock-prompt-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-prompt.html#cfn-bedrock-prompt-name)
     pub fn name(self, value: impl Arg<str>) -> CfnPromptProps<Set> { CfnPromptProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-prompt.html#cfn-bedrock-prompt-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Variants`: list of `PromptVariant`. Update: in place.
+    /// `Variants`: list of `PromptVariant`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-prompt.html#cfn-bedrock-prompt-variants)
     pub fn variants(self, value: impl Arg<Arr<prompt::PromptVariant>>) -> Self { Self(put(self.0, "Variants", value.into_expr()), Phase) }
 }
 impl Done for CfnPromptProps { fn into_props(self) -> Bag { self.0 } }
@@ -4744,7 +4744,7 @@ impl CachePointBlock {
     pub fn new() -> CachePointBlock<Missing<super::required::Type>> { CachePointBlock(Bag::default(), Phase) }
 }
 impl<R0> CachePointBlock<R0> {
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-cachepointblock.html#cfn-bedrock-prompt-cachepointblock-type)
     pub fn type_(self, value: impl Arg<Type>) -> CachePointBlock<Set> { CachePointBlock(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CachePointBlock { fn into_props(self) -> Bag { self.0 } }
@@ -4755,13 +4755,13 @@ impl ChatPromptTemplateConfiguration {
     pub fn new() -> ChatPromptTemplateConfiguration<Missing<super::required::Messages>> { ChatPromptTemplateConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ChatPromptTemplateConfiguration<R0> {
-    /// `InputVariables`: list of `PromptInputVariable`. Update: in place.
+    /// `InputVariables`: list of `PromptInputVariable`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-chatprompttemplateconfiguration.html#cfn-bedrock-prompt-chatprompttemplateconfiguration-inputvariables)
     pub fn input_variables(self, value: impl Arg<Arr<PromptInputVariable>>) -> Self { Self(put(self.0, "InputVariables", value.into_expr()), Phase) }
-    /// `Messages`: list of `Message`, required. Update: in place.
+    /// `Messages`: list of `Message`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-chatprompttemplateconfiguration.html#cfn-bedrock-prompt-chatprompttemplateconfiguration-messages)
     pub fn messages(self, value: impl Arg<Arr<Message>>) -> ChatPromptTemplateConfiguration<Set> { ChatPromptTemplateConfiguration(put(self.0, "Messages", value.into_expr()), Phase) }
-    /// `System`: list of `SystemContentBlock`. Update: in place.
+    /// `System`: list of `SystemContentBlock`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-chatprompttemplateconfiguration.html#cfn-bedrock-prompt-chatprompttemplateconfiguration-system)
     pub fn system(self, value: impl Arg<Arr<SystemContentBlock>>) -> Self { Self(put(self.0, "System", value.into_expr()), Phase) }
-    /// `ToolConfiguration`: `ToolConfiguration`. Update: in place.
+    /// `ToolConfiguration`: `ToolConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-chatprompttemplateconfiguration.html#cfn-bedrock-prompt-chatprompttemplateconfiguration-toolconfiguration)
     pub fn tool_configuration(self, value: impl Arg<ToolConfiguration>) -> Self { Self(put(self.0, "ToolConfiguration", value.into_expr()), Phase) }
 }
 impl Done for ChatPromptTemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -4770,9 +4770,9 @@ impl Done for ChatPromptTemplateConfiguration { fn into_props(self) -> Bag { sel
 impl ContentBlock {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CachePoint`: `CachePointBlock`. Update: in place.
+    /// `CachePoint`: `CachePointBlock`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-contentblock.html#cfn-bedrock-prompt-contentblock-cachepoint)
     pub fn cache_point(self, value: impl Arg<CachePointBlock>) -> Self { Self(put(self.0, "CachePoint", value.into_expr())) }
-    /// `Text`: text. Update: in place.
+    /// `Text`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-contentblock.html#cfn-bedrock-prompt-contentblock-text)
     pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
 }
 impl Done for ContentBlock { fn into_props(self) -> Bag { self.0 } }
@@ -4783,9 +4783,9 @@ impl Message {
     pub fn new() -> Message<Missing<super::required::Content>, Missing<super::required::Role>> { Message(Bag::default(), Phase) }
 }
 impl<R0, R1> Message<R0, R1> {
-    /// `Content`: list of `ContentBlock`, required. Update: in place.
+    /// `Content`: list of `ContentBlock`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-message.html#cfn-bedrock-prompt-message-content)
     pub fn content(self, value: impl Arg<Arr<ContentBlock>>) -> Message<Set, R1> { Message(put(self.0, "Content", value.into_expr()), Phase) }
-    /// `Role`: `Role`, required. Update: in place.
+    /// `Role`: `Role`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-message.html#cfn-bedrock-prompt-message-role)
     pub fn role(self, value: impl Arg<Role>) -> Message<R0, Set> { Message(put(self.0, "Role", value.into_expr()), Phase) }
 }
 impl Done for Message { fn into_props(self) -> Bag { self.0 } }
@@ -4796,7 +4796,7 @@ impl PromptAgentResource {
     pub fn new() -> PromptAgentResource<Missing<super::required::AgentIdentifier>> { PromptAgentResource(Bag::default(), Phase) }
 }
 impl<R0> PromptAgentResource<R0> {
-    /// `AgentIdentifier`: text, required. Update: in place.
+    /// `AgentIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptagentresource.html#cfn-bedrock-prompt-promptagentresource-agentidentifier)
     pub fn agent_identifier(self, value: impl Arg<str>) -> PromptAgentResource<Set> { PromptAgentResource(put(self.0, "AgentIdentifier", value.into_expr()), Phase) }
 }
 impl Done for PromptAgentResource { fn into_props(self) -> Bag { self.0 } }
@@ -4805,7 +4805,7 @@ impl Done for PromptAgentResource { fn into_props(self) -> Bag { self.0 } }
 impl PromptGenAiResource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Agent`: `PromptAgentResource`. Update: in place.
+    /// `Agent`: `PromptAgentResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptgenairesource.html#cfn-bedrock-prompt-promptgenairesource-agent)
     pub fn agent(self, value: impl Arg<PromptAgentResource>) -> Self { Self(put(self.0, "Agent", value.into_expr())) }
 }
 impl Done for PromptGenAiResource { fn into_props(self) -> Bag { self.0 } }
@@ -4814,7 +4814,7 @@ impl Done for PromptGenAiResource { fn into_props(self) -> Bag { self.0 } }
 impl PromptInferenceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Text`: `PromptModelInferenceConfiguration`. Update: in place.
+    /// `Text`: `PromptModelInferenceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptinferenceconfiguration.html#cfn-bedrock-prompt-promptinferenceconfiguration-text)
     pub fn text(self, value: impl Arg<PromptModelInferenceConfiguration>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
 }
 impl Done for PromptInferenceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -4823,7 +4823,7 @@ impl Done for PromptInferenceConfiguration { fn into_props(self) -> Bag { self.0
 impl PromptInputVariable {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptinputvariable.html#cfn-bedrock-prompt-promptinputvariable-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for PromptInputVariable { fn into_props(self) -> Bag { self.0 } }
@@ -4834,9 +4834,9 @@ impl PromptMetadataEntry {
     pub fn new() -> PromptMetadataEntry<Missing<super::required::Key>, Missing<super::required::Value>> { PromptMetadataEntry(Bag::default(), Phase) }
 }
 impl<R0, R1> PromptMetadataEntry<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptmetadataentry.html#cfn-bedrock-prompt-promptmetadataentry-key)
     pub fn key(self, value: impl Arg<str>) -> PromptMetadataEntry<Set, R1> { PromptMetadataEntry(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptmetadataentry.html#cfn-bedrock-prompt-promptmetadataentry-value)
     pub fn value(self, value: impl Arg<str>) -> PromptMetadataEntry<R0, Set> { PromptMetadataEntry(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for PromptMetadataEntry { fn into_props(self) -> Bag { self.0 } }
@@ -4845,13 +4845,13 @@ impl Done for PromptMetadataEntry { fn into_props(self) -> Bag { self.0 } }
 impl PromptModelInferenceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MaxTokens`: number. Update: in place.
+    /// `MaxTokens`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptmodelinferenceconfiguration.html#cfn-bedrock-prompt-promptmodelinferenceconfiguration-maxtokens)
     pub fn max_tokens(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxTokens", value.into_expr())) }
-    /// `StopSequences`: list of text. Update: in place.
+    /// `StopSequences`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptmodelinferenceconfiguration.html#cfn-bedrock-prompt-promptmodelinferenceconfiguration-stopsequences)
     pub fn stop_sequences(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StopSequences", value.into_expr())) }
-    /// `Temperature`: number. Update: in place.
+    /// `Temperature`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptmodelinferenceconfiguration.html#cfn-bedrock-prompt-promptmodelinferenceconfiguration-temperature)
     pub fn temperature(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Temperature", value.into_expr())) }
-    /// `TopP`: number. Update: in place.
+    /// `TopP`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptmodelinferenceconfiguration.html#cfn-bedrock-prompt-promptmodelinferenceconfiguration-topp)
     pub fn top_p(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopP", value.into_expr())) }
 }
 impl Done for PromptModelInferenceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -4860,9 +4860,9 @@ impl Done for PromptModelInferenceConfiguration { fn into_props(self) -> Bag { s
 impl PromptTemplateConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Chat`: `ChatPromptTemplateConfiguration`. Update: in place.
+    /// `Chat`: `ChatPromptTemplateConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-prompttemplateconfiguration.html#cfn-bedrock-prompt-prompttemplateconfiguration-chat)
     pub fn chat(self, value: impl Arg<ChatPromptTemplateConfiguration>) -> Self { Self(put(self.0, "Chat", value.into_expr())) }
-    /// `Text`: `TextPromptTemplateConfiguration`. Update: in place.
+    /// `Text`: `TextPromptTemplateConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-prompttemplateconfiguration.html#cfn-bedrock-prompt-prompttemplateconfiguration-text)
     pub fn text(self, value: impl Arg<TextPromptTemplateConfiguration>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
 }
 impl Done for PromptTemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -4873,21 +4873,21 @@ impl PromptVariant {
     pub fn new() -> PromptVariant<Missing<super::required::Name>, Missing<super::required::TemplateConfiguration>, Missing<super::required::TemplateType>> { PromptVariant(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> PromptVariant<R0, R1, R2> {
-    /// `AdditionalModelRequestFields`: JSON. Update: in place.
+    /// `AdditionalModelRequestFields`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptvariant.html#cfn-bedrock-prompt-promptvariant-additionalmodelrequestfields)
     pub fn additional_model_request_fields(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AdditionalModelRequestFields", value.into_expr()), Phase) }
-    /// `GenAiResource`: `PromptGenAiResource`. Update: in place.
+    /// `GenAiResource`: `PromptGenAiResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptvariant.html#cfn-bedrock-prompt-promptvariant-genairesource)
     pub fn gen_ai_resource(self, value: impl Arg<PromptGenAiResource>) -> Self { Self(put(self.0, "GenAiResource", value.into_expr()), Phase) }
-    /// `InferenceConfiguration`: `PromptInferenceConfiguration`. Update: in place.
+    /// `InferenceConfiguration`: `PromptInferenceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptvariant.html#cfn-bedrock-prompt-promptvariant-inferenceconfiguration)
     pub fn inference_configuration(self, value: impl Arg<PromptInferenceConfiguration>) -> Self { Self(put(self.0, "InferenceConfiguration", value.into_expr()), Phase) }
-    /// `Metadata`: list of `PromptMetadataEntry`. Update: in place.
+    /// `Metadata`: list of `PromptMetadataEntry`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptvariant.html#cfn-bedrock-prompt-promptvariant-metadata)
     pub fn metadata(self, value: impl Arg<Arr<PromptMetadataEntry>>) -> Self { Self(put(self.0, "Metadata", value.into_expr()), Phase) }
-    /// `ModelId`: text. Update: in place.
+    /// `ModelId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptvariant.html#cfn-bedrock-prompt-promptvariant-modelid)
     pub fn model_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelId", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptvariant.html#cfn-bedrock-prompt-promptvariant-name)
     pub fn name(self, value: impl Arg<str>) -> PromptVariant<Set, R1, R2> { PromptVariant(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `TemplateConfiguration`: `PromptTemplateConfiguration`, required. Update: in place.
+    /// `TemplateConfiguration`: `PromptTemplateConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptvariant.html#cfn-bedrock-prompt-promptvariant-templateconfiguration)
     pub fn template_configuration(self, value: impl Arg<PromptTemplateConfiguration>) -> PromptVariant<R0, Set, R2> { PromptVariant(put(self.0, "TemplateConfiguration", value.into_expr()), Phase) }
-    /// `TemplateType`: `TemplateType`, required. Update: in place.
+    /// `TemplateType`: `TemplateType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptvariant.html#cfn-bedrock-prompt-promptvariant-templatetype)
     pub fn template_type(self, value: impl Arg<TemplateType>) -> PromptVariant<R0, R1, Set> { PromptVariant(put(self.0, "TemplateType", value.into_expr()), Phase) }
 }
 impl Done for PromptVariant { fn into_props(self) -> Bag { self.0 } }
@@ -4898,7 +4898,7 @@ impl SpecificToolChoice {
     pub fn new() -> SpecificToolChoice<Missing<super::required::Name>> { SpecificToolChoice(Bag::default(), Phase) }
 }
 impl<R0> SpecificToolChoice<R0> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-specifictoolchoice.html#cfn-bedrock-prompt-specifictoolchoice-name)
     pub fn name(self, value: impl Arg<str>) -> SpecificToolChoice<Set> { SpecificToolChoice(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for SpecificToolChoice { fn into_props(self) -> Bag { self.0 } }
@@ -4907,9 +4907,9 @@ impl Done for SpecificToolChoice { fn into_props(self) -> Bag { self.0 } }
 impl SystemContentBlock {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CachePoint`: `CachePointBlock`. Update: in place.
+    /// `CachePoint`: `CachePointBlock`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-systemcontentblock.html#cfn-bedrock-prompt-systemcontentblock-cachepoint)
     pub fn cache_point(self, value: impl Arg<CachePointBlock>) -> Self { Self(put(self.0, "CachePoint", value.into_expr())) }
-    /// `Text`: text. Update: in place.
+    /// `Text`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-systemcontentblock.html#cfn-bedrock-prompt-systemcontentblock-text)
     pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
 }
 impl Done for SystemContentBlock { fn into_props(self) -> Bag { self.0 } }
@@ -4918,13 +4918,13 @@ impl Done for SystemContentBlock { fn into_props(self) -> Bag { self.0 } }
 impl TextPromptTemplateConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CachePoint`: `CachePointBlock`. Update: in place.
+    /// `CachePoint`: `CachePointBlock`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-textprompttemplateconfiguration.html#cfn-bedrock-prompt-textprompttemplateconfiguration-cachepoint)
     pub fn cache_point(self, value: impl Arg<CachePointBlock>) -> Self { Self(put(self.0, "CachePoint", value.into_expr())) }
-    /// `InputVariables`: list of `PromptInputVariable`. Update: in place.
+    /// `InputVariables`: list of `PromptInputVariable`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-textprompttemplateconfiguration.html#cfn-bedrock-prompt-textprompttemplateconfiguration-inputvariables)
     pub fn input_variables(self, value: impl Arg<Arr<PromptInputVariable>>) -> Self { Self(put(self.0, "InputVariables", value.into_expr())) }
-    /// `Text`: text. Update: in place.
+    /// `Text`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-textprompttemplateconfiguration.html#cfn-bedrock-prompt-textprompttemplateconfiguration-text)
     pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
-    /// `TextS3Location`: `TextS3Location`. Update: in place.
+    /// `TextS3Location`: `TextS3Location`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-textprompttemplateconfiguration.html#cfn-bedrock-prompt-textprompttemplateconfiguration-texts3location)
     pub fn text_s3_location(self, value: impl Arg<TextS3Location>) -> Self { Self(put(self.0, "TextS3Location", value.into_expr())) }
 }
 impl Done for TextPromptTemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -4935,11 +4935,11 @@ impl TextS3Location {
     pub fn new() -> TextS3Location<Missing<super::required::Bucket>, Missing<super::required::Key>> { TextS3Location(Bag::default(), Phase) }
 }
 impl<R0, R1> TextS3Location<R0, R1> {
-    /// `Bucket`: text, required. Update: in place.
+    /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-texts3location.html#cfn-bedrock-prompt-texts3location-bucket)
     pub fn bucket(self, value: impl Arg<str>) -> TextS3Location<Set, R1> { TextS3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-texts3location.html#cfn-bedrock-prompt-texts3location-key)
     pub fn key(self, value: impl Arg<str>) -> TextS3Location<R0, Set> { TextS3Location(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Version`: text. Update: in place.
+    /// `Version`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-texts3location.html#cfn-bedrock-prompt-texts3location-version)
     pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for TextS3Location { fn into_props(self) -> Bag { self.0 } }
@@ -4948,9 +4948,9 @@ impl Done for TextS3Location { fn into_props(self) -> Bag { self.0 } }
 impl Tool {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CachePoint`: `CachePointBlock`. Update: in place.
+    /// `CachePoint`: `CachePointBlock`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-tool.html#cfn-bedrock-prompt-tool-cachepoint)
     pub fn cache_point(self, value: impl Arg<CachePointBlock>) -> Self { Self(put(self.0, "CachePoint", value.into_expr())) }
-    /// `ToolSpec`: `ToolSpecification`. Update: in place.
+    /// `ToolSpec`: `ToolSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-tool.html#cfn-bedrock-prompt-tool-toolspec)
     pub fn tool_spec(self, value: impl Arg<ToolSpecification>) -> Self { Self(put(self.0, "ToolSpec", value.into_expr())) }
 }
 impl Done for Tool { fn into_props(self) -> Bag { self.0 } }
@@ -4959,11 +4959,11 @@ impl Done for Tool { fn into_props(self) -> Bag { self.0 } }
 impl ToolChoice {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Any`: JSON. Update: in place.
+    /// `Any`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-toolchoice.html#cfn-bedrock-prompt-toolchoice-any)
     pub fn any(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Any", value.into_expr())) }
-    /// `Auto`: JSON. Update: in place.
+    /// `Auto`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-toolchoice.html#cfn-bedrock-prompt-toolchoice-auto)
     pub fn auto(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Auto", value.into_expr())) }
-    /// `Tool`: `SpecificToolChoice`. Update: in place.
+    /// `Tool`: `SpecificToolChoice`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-toolchoice.html#cfn-bedrock-prompt-toolchoice-tool)
     pub fn tool(self, value: impl Arg<SpecificToolChoice>) -> Self { Self(put(self.0, "Tool", value.into_expr())) }
 }
 impl Done for ToolChoice { fn into_props(self) -> Bag { self.0 } }
@@ -4974,9 +4974,9 @@ impl ToolConfiguration {
     pub fn new() -> ToolConfiguration<Missing<super::required::Tools>> { ToolConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ToolConfiguration<R0> {
-    /// `ToolChoice`: `ToolChoice`. Update: in place.
+    /// `ToolChoice`: `ToolChoice`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-toolconfiguration.html#cfn-bedrock-prompt-toolconfiguration-toolchoice)
     pub fn tool_choice(self, value: impl Arg<ToolChoice>) -> Self { Self(put(self.0, "ToolChoice", value.into_expr()), Phase) }
-    /// `Tools`: list of `Tool`, required. Update: in place.
+    /// `Tools`: list of `Tool`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-toolconfiguration.html#cfn-bedrock-prompt-toolconfiguration-tools)
     pub fn tools(self, value: impl Arg<Arr<Tool>>) -> ToolConfiguration<Set> { ToolConfiguration(put(self.0, "Tools", value.into_expr()), Phase) }
 }
 impl Done for ToolConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -4987,7 +4987,7 @@ impl ToolInputSchema {
     pub fn new() -> ToolInputSchema<Missing<super::required::Json>> { ToolInputSchema(Bag::default(), Phase) }
 }
 impl<R0> ToolInputSchema<R0> {
-    /// `Json`: JSON, required. Update: in place.
+    /// `Json`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-toolinputschema.html#cfn-bedrock-prompt-toolinputschema-json)
     pub fn json(self, value: impl Arg<Any>) -> ToolInputSchema<Set> { ToolInputSchema(put(self.0, "Json", value.into_expr()), Phase) }
 }
 impl Done for ToolInputSchema { fn into_props(self) -> Bag { self.0 } }
@@ -4998,11 +4998,11 @@ impl ToolSpecification {
     pub fn new() -> ToolSpecification<Missing<super::required::InputSchema>, Missing<super::required::Name>> { ToolSpecification(Bag::default(), Phase) }
 }
 impl<R0, R1> ToolSpecification<R0, R1> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-toolspecification.html#cfn-bedrock-prompt-toolspecification-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `InputSchema`: `ToolInputSchema`, required. Update: in place.
+    /// `InputSchema`: `ToolInputSchema`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-toolspecification.html#cfn-bedrock-prompt-toolspecification-inputschema)
     pub fn input_schema(self, value: impl Arg<ToolInputSchema>) -> ToolSpecification<Set, R1> { ToolSpecification(put(self.0, "InputSchema", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-toolspecification.html#cfn-bedrock-prompt-toolspecification-name)
     pub fn name(self, value: impl Arg<str>) -> ToolSpecification<R0, Set> { ToolSpecification(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for ToolSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -5022,23 +5022,23 @@ impl CfnPromptVersion {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPromptVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-promptversion.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-promptversion.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `CustomerEncryptionKeyArn`: `OtherArn`.
+    /// The attribute `CustomerEncryptionKeyArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-promptversion.html#CustomerEncryptionKeyArn-fn::getatt)
     pub fn attr_customer_encryption_key_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CustomerEncryptionKeyArn") }
-    /// The attribute `DefaultVariant`: text.
+    /// The attribute `DefaultVariant`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-promptversion.html#DefaultVariant-fn::getatt)
     pub fn attr_default_variant(&self) -> Val<str> { self.0.get_att("DefaultVariant") }
-    /// The attribute `Name`: text.
+    /// The attribute `Name`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-promptversion.html#Name-fn::getatt)
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
-    /// The attribute `PromptId`: text.
+    /// The attribute `PromptId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-promptversion.html#PromptId-fn::getatt)
     pub fn attr_prompt_id(&self) -> Val<str> { self.0.get_att("PromptId") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-promptversion.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
-    /// The attribute `Variants`: list of `PromptVariant`.
+    /// The attribute `Variants`: list of `PromptVariant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-promptversion.html#Variants-fn::getatt)
     pub fn attr_variants(&self) -> Val<Arr<prompt_version::PromptVariant>> { self.0.get_att("Variants") }
-    /// The attribute `Version`: text.
+    /// The attribute `Version`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-promptversion.html#Version-fn::getatt)
     pub fn attr_version(&self) -> Val<str> { self.0.get_att("Version") }
 }
 impl Parent for CfnPromptVersion { fn node(&self) -> &Place { &self.0 } }
@@ -5049,11 +5049,11 @@ impl CfnPromptVersionProps {
     pub fn new() -> CfnPromptVersionProps<Missing<required::PromptArn>> { CfnPromptVersionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnPromptVersionProps<R0> {
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-promptversion.html#cfn-bedrock-promptversion-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `PromptArn`: text, required. Update: replacement.
+    /// `PromptArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-promptversion.html#cfn-bedrock-promptversion-promptarn)
     pub fn prompt_arn(self, value: impl Arg<str>) -> CfnPromptVersionProps<Set> { CfnPromptVersionProps(put(self.0, "PromptArn", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: replacement.
+    /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-promptversion.html#cfn-bedrock-promptversion-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPromptVersionProps { fn into_props(self) -> Bag { self.0 } }
@@ -5067,7 +5067,7 @@ impl CachePointBlock {
     pub fn new() -> CachePointBlock<Missing<super::required::Type>> { CachePointBlock(Bag::default(), Phase) }
 }
 impl<R0> CachePointBlock<R0> {
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-cachepointblock.html#cfn-bedrock-promptversion-cachepointblock-type)
     pub fn type_(self, value: impl Arg<Type>) -> CachePointBlock<Set> { CachePointBlock(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CachePointBlock { fn into_props(self) -> Bag { self.0 } }
@@ -5078,13 +5078,13 @@ impl ChatPromptTemplateConfiguration {
     pub fn new() -> ChatPromptTemplateConfiguration<Missing<super::required::Messages>> { ChatPromptTemplateConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ChatPromptTemplateConfiguration<R0> {
-    /// `InputVariables`: list of `PromptInputVariable`. Update: in place.
+    /// `InputVariables`: list of `PromptInputVariable`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-chatprompttemplateconfiguration.html#cfn-bedrock-promptversion-chatprompttemplateconfiguration-inputvariables)
     pub fn input_variables(self, value: impl Arg<Arr<PromptInputVariable>>) -> Self { Self(put(self.0, "InputVariables", value.into_expr()), Phase) }
-    /// `Messages`: list of `Message`, required. Update: in place.
+    /// `Messages`: list of `Message`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-chatprompttemplateconfiguration.html#cfn-bedrock-promptversion-chatprompttemplateconfiguration-messages)
     pub fn messages(self, value: impl Arg<Arr<Message>>) -> ChatPromptTemplateConfiguration<Set> { ChatPromptTemplateConfiguration(put(self.0, "Messages", value.into_expr()), Phase) }
-    /// `System`: list of `SystemContentBlock`. Update: in place.
+    /// `System`: list of `SystemContentBlock`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-chatprompttemplateconfiguration.html#cfn-bedrock-promptversion-chatprompttemplateconfiguration-system)
     pub fn system(self, value: impl Arg<Arr<SystemContentBlock>>) -> Self { Self(put(self.0, "System", value.into_expr()), Phase) }
-    /// `ToolConfiguration`: `ToolConfiguration`. Update: in place.
+    /// `ToolConfiguration`: `ToolConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-chatprompttemplateconfiguration.html#cfn-bedrock-promptversion-chatprompttemplateconfiguration-toolconfiguration)
     pub fn tool_configuration(self, value: impl Arg<ToolConfiguration>) -> Self { Self(put(self.0, "ToolConfiguration", value.into_expr()), Phase) }
 }
 impl Done for ChatPromptTemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -5093,9 +5093,9 @@ impl Done for ChatPromptTemplateConfiguration { fn into_props(self) -> Bag { sel
 impl ContentBlock {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CachePoint`: `CachePointBlock`. Update: in place.
+    /// `CachePoint`: `CachePointBlock`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-contentblock.html#cfn-bedrock-promptversion-contentblock-cachepoint)
     pub fn cache_point(self, value: impl Arg<CachePointBlock>) -> Self { Self(put(self.0, "CachePoint", value.into_expr())) }
-    /// `Text`: text. Update: in place.
+    /// `Text`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-contentblock.html#cfn-bedrock-promptversion-contentblock-text)
     pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
 }
 impl Done for ContentBlock { fn into_props(self) -> Bag { self.0 } }
@@ -5106,9 +5106,9 @@ impl Message {
     pub fn new() -> Message<Missing<super::required::Content>, Missing<super::required::Role>> { Message(Bag::default(), Phase) }
 }
 impl<R0, R1> Message<R0, R1> {
-    /// `Content`: list of `ContentBlock`, required. Update: in place.
+    /// `Content`: list of `ContentBlock`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-message.html#cfn-bedrock-promptversion-message-content)
     pub fn content(self, value: impl Arg<Arr<ContentBlock>>) -> Message<Set, R1> { Message(put(self.0, "Content", value.into_expr()), Phase) }
-    /// `Role`: `Role`, required. Update: in place.
+    /// `Role`: `Role`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-message.html#cfn-bedrock-promptversion-message-role)
     pub fn role(self, value: impl Arg<Role>) -> Message<R0, Set> { Message(put(self.0, "Role", value.into_expr()), Phase) }
 }
 impl Done for Message { fn into_props(self) -> Bag { self.0 } }
@@ -5119,7 +5119,7 @@ impl PromptAgentResource {
     pub fn new() -> PromptAgentResource<Missing<super::required::AgentIdentifier>> { PromptAgentResource(Bag::default(), Phase) }
 }
 impl<R0> PromptAgentResource<R0> {
-    /// `AgentIdentifier`: text, required. Update: in place.
+    /// `AgentIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptagentresource.html#cfn-bedrock-promptversion-promptagentresource-agentidentifier)
     pub fn agent_identifier(self, value: impl Arg<str>) -> PromptAgentResource<Set> { PromptAgentResource(put(self.0, "AgentIdentifier", value.into_expr()), Phase) }
 }
 impl Done for PromptAgentResource { fn into_props(self) -> Bag { self.0 } }
@@ -5130,7 +5130,7 @@ impl PromptGenAiResource {
     pub fn new() -> PromptGenAiResource<Missing<super::required::Agent>> { PromptGenAiResource(Bag::default(), Phase) }
 }
 impl<R0> PromptGenAiResource<R0> {
-    /// `Agent`: `PromptAgentResource`, required. Update: in place.
+    /// `Agent`: `PromptAgentResource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptgenairesource.html#cfn-bedrock-promptversion-promptgenairesource-agent)
     pub fn agent(self, value: impl Arg<PromptAgentResource>) -> PromptGenAiResource<Set> { PromptGenAiResource(put(self.0, "Agent", value.into_expr()), Phase) }
 }
 impl Done for PromptGenAiResource { fn into_props(self) -> Bag { self.0 } }
@@ -5141,7 +5141,7 @@ impl PromptInferenceConfiguration {
     pub fn new() -> PromptInferenceConfiguration<Missing<super::required::Text>> { PromptInferenceConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PromptInferenceConfiguration<R0> {
-    /// `Text`: `PromptModelInferenceConfiguration`, required. Update: in place.
+    /// `Text`: `PromptModelInferenceConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptinferenceconfiguration.html#cfn-bedrock-promptversion-promptinferenceconfiguration-text)
     pub fn text(self, value: impl Arg<PromptModelInferenceConfiguration>) -> PromptInferenceConfiguration<Set> { PromptInferenceConfiguration(put(self.0, "Text", value.into_expr()), Phase) }
 }
 impl Done for PromptInferenceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -5150,7 +5150,7 @@ impl Done for PromptInferenceConfiguration { fn into_props(self) -> Bag { self.0
 impl PromptInputVariable {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptinputvariable.html#cfn-bedrock-promptversion-promptinputvariable-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for PromptInputVariable { fn into_props(self) -> Bag { self.0 } }
@@ -5161,9 +5161,9 @@ impl PromptMetadataEntry {
     pub fn new() -> PromptMetadataEntry<Missing<super::required::Key>, Missing<super::required::Value>> { PromptMetadataEntry(Bag::default(), Phase) }
 }
 impl<R0, R1> PromptMetadataEntry<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptmetadataentry.html#cfn-bedrock-promptversion-promptmetadataentry-key)
     pub fn key(self, value: impl Arg<str>) -> PromptMetadataEntry<Set, R1> { PromptMetadataEntry(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptmetadataentry.html#cfn-bedrock-promptversion-promptmetadataentry-value)
     pub fn value(self, value: impl Arg<str>) -> PromptMetadataEntry<R0, Set> { PromptMetadataEntry(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for PromptMetadataEntry { fn into_props(self) -> Bag { self.0 } }
@@ -5172,13 +5172,13 @@ impl Done for PromptMetadataEntry { fn into_props(self) -> Bag { self.0 } }
 impl PromptModelInferenceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MaxTokens`: number. Update: in place.
+    /// `MaxTokens`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptmodelinferenceconfiguration.html#cfn-bedrock-promptversion-promptmodelinferenceconfiguration-maxtokens)
     pub fn max_tokens(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxTokens", value.into_expr())) }
-    /// `StopSequences`: list of text. Update: in place.
+    /// `StopSequences`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptmodelinferenceconfiguration.html#cfn-bedrock-promptversion-promptmodelinferenceconfiguration-stopsequences)
     pub fn stop_sequences(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StopSequences", value.into_expr())) }
-    /// `Temperature`: number. Update: in place.
+    /// `Temperature`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptmodelinferenceconfiguration.html#cfn-bedrock-promptversion-promptmodelinferenceconfiguration-temperature)
     pub fn temperature(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Temperature", value.into_expr())) }
-    /// `TopP`: number. Update: in place.
+    /// `TopP`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptmodelinferenceconfiguration.html#cfn-bedrock-promptversion-promptmodelinferenceconfiguration-topp)
     pub fn top_p(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopP", value.into_expr())) }
 }
 impl Done for PromptModelInferenceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -5187,9 +5187,9 @@ impl Done for PromptModelInferenceConfiguration { fn into_props(self) -> Bag { s
 impl PromptTemplateConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Chat`: `ChatPromptTemplateConfiguration`. Update: in place.
+    /// `Chat`: `ChatPromptTemplateConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-prompttemplateconfiguration.html#cfn-bedrock-promptversion-prompttemplateconfiguration-chat)
     pub fn chat(self, value: impl Arg<ChatPromptTemplateConfiguration>) -> Self { Self(put(self.0, "Chat", value.into_expr())) }
-    /// `Text`: `TextPromptTemplateConfiguration`. Update: in place.
+    /// `Text`: `TextPromptTemplateConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-prompttemplateconfiguration.html#cfn-bedrock-promptversion-prompttemplateconfiguration-text)
     pub fn text(self, value: impl Arg<TextPromptTemplateConfiguration>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
 }
 impl Done for PromptTemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -5200,21 +5200,21 @@ impl PromptVariant {
     pub fn new() -> PromptVariant<Missing<super::required::Name>, Missing<super::required::TemplateConfiguration>, Missing<super::required::TemplateType>> { PromptVariant(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> PromptVariant<R0, R1, R2> {
-    /// `AdditionalModelRequestFields`: JSON. Update: in place.
+    /// `AdditionalModelRequestFields`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptvariant.html#cfn-bedrock-promptversion-promptvariant-additionalmodelrequestfields)
     pub fn additional_model_request_fields(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AdditionalModelRequestFields", value.into_expr()), Phase) }
-    /// `GenAiResource`: `PromptGenAiResource`. Update: in place.
+    /// `GenAiResource`: `PromptGenAiResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptvariant.html#cfn-bedrock-promptversion-promptvariant-genairesource)
     pub fn gen_ai_resource(self, value: impl Arg<PromptGenAiResource>) -> Self { Self(put(self.0, "GenAiResource", value.into_expr()), Phase) }
-    /// `InferenceConfiguration`: `PromptInferenceConfiguration`. Update: in place.
+    /// `InferenceConfiguration`: `PromptInferenceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptvariant.html#cfn-bedrock-promptversion-promptvariant-inferenceconfiguration)
     pub fn inference_configuration(self, value: impl Arg<PromptInferenceConfiguration>) -> Self { Self(put(self.0, "InferenceConfiguration", value.into_expr()), Phase) }
-    /// `Metadata`: list of `PromptMetadataEntry`. Update: in place.
+    /// `Metadata`: list of `PromptMetadataEntry`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptvariant.html#cfn-bedrock-promptversion-promptvariant-metadata)
     pub fn metadata(self, value: impl Arg<Arr<PromptMetadataEntry>>) -> Self { Self(put(self.0, "Metadata", value.into_expr()), Phase) }
-    /// `ModelId`: text. Update: in place.
+    /// `ModelId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptvariant.html#cfn-bedrock-promptversion-promptvariant-modelid)
     pub fn model_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelId", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptvariant.html#cfn-bedrock-promptversion-promptvariant-name)
     pub fn name(self, value: impl Arg<str>) -> PromptVariant<Set, R1, R2> { PromptVariant(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `TemplateConfiguration`: `PromptTemplateConfiguration`, required. Update: in place.
+    /// `TemplateConfiguration`: `PromptTemplateConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptvariant.html#cfn-bedrock-promptversion-promptvariant-templateconfiguration)
     pub fn template_configuration(self, value: impl Arg<PromptTemplateConfiguration>) -> PromptVariant<R0, Set, R2> { PromptVariant(put(self.0, "TemplateConfiguration", value.into_expr()), Phase) }
-    /// `TemplateType`: `TemplateType`, required. Update: in place.
+    /// `TemplateType`: `TemplateType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptvariant.html#cfn-bedrock-promptversion-promptvariant-templatetype)
     pub fn template_type(self, value: impl Arg<TemplateType>) -> PromptVariant<R0, R1, Set> { PromptVariant(put(self.0, "TemplateType", value.into_expr()), Phase) }
 }
 impl Done for PromptVariant { fn into_props(self) -> Bag { self.0 } }
@@ -5225,7 +5225,7 @@ impl SpecificToolChoice {
     pub fn new() -> SpecificToolChoice<Missing<super::required::Name>> { SpecificToolChoice(Bag::default(), Phase) }
 }
 impl<R0> SpecificToolChoice<R0> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-specifictoolchoice.html#cfn-bedrock-promptversion-specifictoolchoice-name)
     pub fn name(self, value: impl Arg<str>) -> SpecificToolChoice<Set> { SpecificToolChoice(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for SpecificToolChoice { fn into_props(self) -> Bag { self.0 } }
@@ -5234,9 +5234,9 @@ impl Done for SpecificToolChoice { fn into_props(self) -> Bag { self.0 } }
 impl SystemContentBlock {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CachePoint`: `CachePointBlock`. Update: in place.
+    /// `CachePoint`: `CachePointBlock`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-systemcontentblock.html#cfn-bedrock-promptversion-systemcontentblock-cachepoint)
     pub fn cache_point(self, value: impl Arg<CachePointBlock>) -> Self { Self(put(self.0, "CachePoint", value.into_expr())) }
-    /// `Text`: text. Update: in place.
+    /// `Text`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-systemcontentblock.html#cfn-bedrock-promptversion-systemcontentblock-text)
     pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
 }
 impl Done for SystemContentBlock { fn into_props(self) -> Bag { self.0 } }
@@ -5247,11 +5247,11 @@ impl TextPromptTemplateConfiguration {
     pub fn new() -> TextPromptTemplateConfiguration<Missing<super::required::Text>> { TextPromptTemplateConfiguration(Bag::default(), Phase) }
 }
 impl<R0> TextPromptTemplateConfiguration<R0> {
-    /// `CachePoint`: `CachePointBlock`. Update: in place.
+    /// `CachePoint`: `CachePointBlock`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-textprompttemplateconfiguration.html#cfn-bedrock-promptversion-textprompttemplateconfiguration-cachepoint)
     pub fn cache_point(self, value: impl Arg<CachePointBlock>) -> Self { Self(put(self.0, "CachePoint", value.into_expr()), Phase) }
-    /// `InputVariables`: list of `PromptInputVariable`. Update: in place.
+    /// `InputVariables`: list of `PromptInputVariable`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-textprompttemplateconfiguration.html#cfn-bedrock-promptversion-textprompttemplateconfiguration-inputvariables)
     pub fn input_variables(self, value: impl Arg<Arr<PromptInputVariable>>) -> Self { Self(put(self.0, "InputVariables", value.into_expr()), Phase) }
-    /// `Text`: text, required. Update: in place.
+    /// `Text`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-textprompttemplateconfiguration.html#cfn-bedrock-promptversion-textprompttemplateconfiguration-text)
     pub fn text(self, value: impl Arg<str>) -> TextPromptTemplateConfiguration<Set> { TextPromptTemplateConfiguration(put(self.0, "Text", value.into_expr()), Phase) }
 }
 impl Done for TextPromptTemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -5260,9 +5260,9 @@ impl Done for TextPromptTemplateConfiguration { fn into_props(self) -> Bag { sel
 impl Tool {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CachePoint`: `CachePointBlock`. Update: in place.
+    /// `CachePoint`: `CachePointBlock`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-tool.html#cfn-bedrock-promptversion-tool-cachepoint)
     pub fn cache_point(self, value: impl Arg<CachePointBlock>) -> Self { Self(put(self.0, "CachePoint", value.into_expr())) }
-    /// `ToolSpec`: `ToolSpecification`. Update: in place.
+    /// `ToolSpec`: `ToolSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-tool.html#cfn-bedrock-promptversion-tool-toolspec)
     pub fn tool_spec(self, value: impl Arg<ToolSpecification>) -> Self { Self(put(self.0, "ToolSpec", value.into_expr())) }
 }
 impl Done for Tool { fn into_props(self) -> Bag { self.0 } }
@@ -5271,11 +5271,11 @@ impl Done for Tool { fn into_props(self) -> Bag { self.0 } }
 impl ToolChoice {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Any`: JSON. Update: in place.
+    /// `Any`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-toolchoice.html#cfn-bedrock-promptversion-toolchoice-any)
     pub fn any(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Any", value.into_expr())) }
-    /// `Auto`: JSON. Update: in place.
+    /// `Auto`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-toolchoice.html#cfn-bedrock-promptversion-toolchoice-auto)
     pub fn auto(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Auto", value.into_expr())) }
-    /// `Tool`: `SpecificToolChoice`. Update: in place.
+    /// `Tool`: `SpecificToolChoice`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-toolchoice.html#cfn-bedrock-promptversion-toolchoice-tool)
     pub fn tool(self, value: impl Arg<SpecificToolChoice>) -> Self { Self(put(self.0, "Tool", value.into_expr())) }
 }
 impl Done for ToolChoice { fn into_props(self) -> Bag { self.0 } }
@@ -5286,9 +5286,9 @@ impl ToolConfiguration {
     pub fn new() -> ToolConfiguration<Missing<super::required::Tools>> { ToolConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ToolConfiguration<R0> {
-    /// `ToolChoice`: `ToolChoice`. Update: in place.
+    /// `ToolChoice`: `ToolChoice`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-toolconfiguration.html#cfn-bedrock-promptversion-toolconfiguration-toolchoice)
     pub fn tool_choice(self, value: impl Arg<ToolChoice>) -> Self { Self(put(self.0, "ToolChoice", value.into_expr()), Phase) }
-    /// `Tools`: list of `Tool`, required. Update: in place.
+    /// `Tools`: list of `Tool`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-toolconfiguration.html#cfn-bedrock-promptversion-toolconfiguration-tools)
     pub fn tools(self, value: impl Arg<Arr<Tool>>) -> ToolConfiguration<Set> { ToolConfiguration(put(self.0, "Tools", value.into_expr()), Phase) }
 }
 impl Done for ToolConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -5299,7 +5299,7 @@ impl ToolInputSchema {
     pub fn new() -> ToolInputSchema<Missing<super::required::Json>> { ToolInputSchema(Bag::default(), Phase) }
 }
 impl<R0> ToolInputSchema<R0> {
-    /// `Json`: JSON, required. Update: in place.
+    /// `Json`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-toolinputschema.html#cfn-bedrock-promptversion-toolinputschema-json)
     pub fn json(self, value: impl Arg<Any>) -> ToolInputSchema<Set> { ToolInputSchema(put(self.0, "Json", value.into_expr()), Phase) }
 }
 impl Done for ToolInputSchema { fn into_props(self) -> Bag { self.0 } }
@@ -5310,11 +5310,11 @@ impl ToolSpecification {
     pub fn new() -> ToolSpecification<Missing<super::required::InputSchema>, Missing<super::required::Name>> { ToolSpecification(Bag::default(), Phase) }
 }
 impl<R0, R1> ToolSpecification<R0, R1> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-toolspecification.html#cfn-bedrock-promptversion-toolspecification-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `InputSchema`: `ToolInputSchema`, required. Update: in place.
+    /// `InputSchema`: `ToolInputSchema`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-toolspecification.html#cfn-bedrock-promptversion-toolspecification-inputschema)
     pub fn input_schema(self, value: impl Arg<ToolInputSchema>) -> ToolSpecification<Set, R1> { ToolSpecification(put(self.0, "InputSchema", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-toolspecification.html#cfn-bedrock-promptversion-toolspecification-name)
     pub fn name(self, value: impl Arg<str>) -> ToolSpecification<R0, Set> { ToolSpecification(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for ToolSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -5343,9 +5343,9 @@ impl CfnResourcePolicyProps {
     pub fn new() -> CfnResourcePolicyProps<Missing<required::PolicyDocument>, Missing<required::ResourceArn>> { CfnResourcePolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnResourcePolicyProps<R0, R1> {
-    /// `PolicyDocument`: JSON, required. Update: in place.
+    /// `PolicyDocument`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-resourcepolicy.html#cfn-bedrock-resourcepolicy-policydocument)
     pub fn policy_document(self, value: impl Arg<Any>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
-    /// `ResourceArn`: text, required. Update: replacement.
+    /// `ResourceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-resourcepolicy.html#cfn-bedrock-resourcepolicy-resourcearn)
     pub fn resource_arn(self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
 }
 impl Done for CfnResourcePolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -5358,15 +5358,15 @@ impl CfnSession {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnSessionProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `SessionArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-session.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `LastUpdatedAt`: text.
+    /// The attribute `LastUpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-session.html#LastUpdatedAt-fn::getatt)
     pub fn attr_last_updated_at(&self) -> Val<str> { self.0.get_att("LastUpdatedAt") }
-    /// The attribute `SessionArn`: `OtherArn`.
+    /// The attribute `SessionArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-session.html#SessionArn-fn::getatt)
     pub fn attr_session_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SessionArn") }
-    /// The attribute `SessionId`: text.
+    /// The attribute `SessionId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-session.html#SessionId-fn::getatt)
     pub fn attr_session_id(&self) -> Val<str> { self.0.get_att("SessionId") }
-    /// The attribute `SessionStatus`: text.
+    /// The attribute `SessionStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-session.html#SessionStatus-fn::getatt)
     pub fn attr_session_status(&self) -> Val<str> { self.0.get_att("SessionStatus") }
 }
 impl Parent for CfnSession { fn node(&self) -> &Place { &self.0 } }
@@ -5375,11 +5375,11 @@ impl Parent for CfnSession { fn node(&self) -> &Place { &self.0 } }
 impl CfnSessionProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EncryptionKeyArn`: text. Update: replacement.
+    /// `EncryptionKeyArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-session.html#cfn-bedrock-session-encryptionkeyarn)
     pub fn encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKeyArn", value.into_expr())) }
-    /// `SessionMetadata`: map of text. Update: in place.
+    /// `SessionMetadata`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-session.html#cfn-bedrock-session-sessionmetadata)
     pub fn session_metadata(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "SessionMetadata", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-session.html#cfn-bedrock-session-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnSessionProps { fn into_props(self) -> Bag { self.0 } }

@@ -13,15 +13,15 @@ impl CfnApiKeyCredentialProvider {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApiKeyCredentialProviderProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CredentialProviderArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ApiKeySecretArn`: `ApiKeySecretArn`.
+    /// The attribute `ApiKeySecretArn`: `ApiKeySecretArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-apikeycredentialprovider.html#ApiKeySecretArn-fn::getatt)
     pub fn attr_api_key_secret_arn(&self) -> Val<api_key_credential_provider::ApiKeySecretArn> { self.0.get_att("ApiKeySecretArn") }
-    /// The attribute `ApiKeySecretJsonKey`: text.
+    /// The attribute `ApiKeySecretJsonKey`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-apikeycredentialprovider.html#ApiKeySecretJsonKey-fn::getatt)
     pub fn attr_api_key_secret_json_key(&self) -> Val<str> { self.0.get_att("ApiKeySecretJsonKey") }
-    /// The attribute `CreatedTime`: text.
+    /// The attribute `CreatedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-apikeycredentialprovider.html#CreatedTime-fn::getatt)
     pub fn attr_created_time(&self) -> Val<str> { self.0.get_att("CreatedTime") }
-    /// The attribute `CredentialProviderArn`: `OtherArn`.
+    /// The attribute `CredentialProviderArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-apikeycredentialprovider.html#CredentialProviderArn-fn::getatt)
     pub fn attr_credential_provider_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CredentialProviderArn") }
-    /// The attribute `LastUpdatedTime`: text.
+    /// The attribute `LastUpdatedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-apikeycredentialprovider.html#LastUpdatedTime-fn::getatt)
     pub fn attr_last_updated_time(&self) -> Val<str> { self.0.get_att("LastUpdatedTime") }
 }
 impl Parent for CfnApiKeyCredentialProvider { fn node(&self) -> &Place { &self.0 } }
@@ -32,15 +32,15 @@ impl CfnApiKeyCredentialProviderProps {
     pub fn new() -> CfnApiKeyCredentialProviderProps<Missing<required::Name>> { CfnApiKeyCredentialProviderProps(Bag::default(), Phase) }
 }
 impl<R0> CfnApiKeyCredentialProviderProps<R0> {
-    /// `ApiKey`: text. Update: in place.
+    /// `ApiKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-apikeycredentialprovider.html#cfn-bedrockagentcore-apikeycredentialprovider-apikey)
     pub fn api_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiKey", value.into_expr()), Phase) }
-    /// `ApiKeySecretConfig`: `SecretReference`. Update: in place.
+    /// `ApiKeySecretConfig`: `SecretReference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-apikeycredentialprovider.html#cfn-bedrockagentcore-apikeycredentialprovider-apikeysecretconfig)
     pub fn api_key_secret_config(self, value: impl Arg<api_key_credential_provider::SecretReference>) -> Self { Self(put(self.0, "ApiKeySecretConfig", value.into_expr()), Phase) }
-    /// `ApiKeySecretSource`: `ApiKeySecretSource`. Update: in place.
+    /// `ApiKeySecretSource`: `ApiKeySecretSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-apikeycredentialprovider.html#cfn-bedrockagentcore-apikeycredentialprovider-apikeysecretsource)
     pub fn api_key_secret_source(self, value: impl Arg<api_key_credential_provider::ApiKeySecretSource>) -> Self { Self(put(self.0, "ApiKeySecretSource", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-apikeycredentialprovider.html#cfn-bedrockagentcore-apikeycredentialprovider-name)
     pub fn name(self, value: impl Arg<str>) -> CfnApiKeyCredentialProviderProps<Set> { CfnApiKeyCredentialProviderProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-apikeycredentialprovider.html#cfn-bedrockagentcore-apikeycredentialprovider-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnApiKeyCredentialProviderProps { fn into_props(self) -> Bag { self.0 } }
@@ -54,7 +54,7 @@ impl ApiKeySecretArn {
     pub fn new() -> ApiKeySecretArn<Missing<super::required::SecretArn>> { ApiKeySecretArn(Bag::default(), Phase) }
 }
 impl<R0> ApiKeySecretArn<R0> {
-    /// `SecretArn`: text, required. Update: in place.
+    /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-apikeycredentialprovider-apikeysecretarn.html#cfn-bedrockagentcore-apikeycredentialprovider-apikeysecretarn-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> ApiKeySecretArn<Set> { ApiKeySecretArn(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for ApiKeySecretArn { fn into_props(self) -> Bag { self.0 } }
@@ -65,9 +65,9 @@ impl SecretReference {
     pub fn new() -> SecretReference<Missing<super::required::JsonKey>, Missing<super::required::SecretId>> { SecretReference(Bag::default(), Phase) }
 }
 impl<R0, R1> SecretReference<R0, R1> {
-    /// `JsonKey`: text, required. Update: in place.
+    /// `JsonKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-apikeycredentialprovider-secretreference.html#cfn-bedrockagentcore-apikeycredentialprovider-secretreference-jsonkey)
     pub fn json_key(self, value: impl Arg<str>) -> SecretReference<Set, R1> { SecretReference(put(self.0, "JsonKey", value.into_expr()), Phase) }
-    /// `SecretId`: text, required. Update: in place.
+    /// `SecretId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-apikeycredentialprovider-secretreference.html#cfn-bedrockagentcore-apikeycredentialprovider-secretreference-secretid)
     pub fn secret_id(self, value: impl Arg<str>) -> SecretReference<R0, Set> { SecretReference(put(self.0, "SecretId", value.into_expr()), Phase) }
 }
 impl Done for SecretReference { fn into_props(self) -> Bag { self.0 } }
@@ -83,17 +83,17 @@ impl CfnBrowserCustom {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBrowserCustomProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `BrowserId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `BrowserArn`: `OtherArn`.
+    /// The attribute `BrowserArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-browsercustom.html#BrowserArn-fn::getatt)
     pub fn attr_browser_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("BrowserArn") }
-    /// The attribute `BrowserId`: text.
+    /// The attribute `BrowserId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-browsercustom.html#BrowserId-fn::getatt)
     pub fn attr_browser_id(&self) -> Val<str> { self.0.get_att("BrowserId") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-browsercustom.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `FailureReason`: text.
+    /// The attribute `FailureReason`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-browsercustom.html#FailureReason-fn::getatt)
     pub fn attr_failure_reason(&self) -> Val<str> { self.0.get_att("FailureReason") }
-    /// The attribute `LastUpdatedAt`: text.
+    /// The attribute `LastUpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-browsercustom.html#LastUpdatedAt-fn::getatt)
     pub fn attr_last_updated_at(&self) -> Val<str> { self.0.get_att("LastUpdatedAt") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-browsercustom.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnBrowserCustom { fn node(&self) -> &Place { &self.0 } }
@@ -104,23 +104,23 @@ impl CfnBrowserCustomProps {
     pub fn new() -> CfnBrowserCustomProps<Missing<required::Name>, Missing<required::NetworkConfiguration>> { CfnBrowserCustomProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnBrowserCustomProps<R0, R1> {
-    /// `BrowserSigning`: `BrowserSigning`. Update: replacement.
+    /// `BrowserSigning`: `BrowserSigning`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-browsercustom.html#cfn-bedrockagentcore-browsercustom-browsersigning)
     pub fn browser_signing(self, value: impl Arg<browser_custom::BrowserSigning>) -> Self { Self(put(self.0, "BrowserSigning", value.into_expr()), Phase) }
-    /// `Certificates`: list of `Certificate`. Update: replacement.
+    /// `Certificates`: list of `Certificate`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-browsercustom.html#cfn-bedrockagentcore-browsercustom-certificates)
     pub fn certificates(self, value: impl Arg<Arr<browser_custom::Certificate>>) -> Self { Self(put(self.0, "Certificates", value.into_expr()), Phase) }
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-browsercustom.html#cfn-bedrockagentcore-browsercustom-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `EnterprisePolicies`: list of `BrowserEnterprisePolicy`. Update: replacement.
+    /// `EnterprisePolicies`: list of `BrowserEnterprisePolicy`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-browsercustom.html#cfn-bedrockagentcore-browsercustom-enterprisepolicies)
     pub fn enterprise_policies(self, value: impl Arg<Arr<browser_custom::BrowserEnterprisePolicy>>) -> Self { Self(put(self.0, "EnterprisePolicies", value.into_expr()), Phase) }
-    /// `ExecutionRoleArn`: `IamRoleArn`. Update: replacement.
+    /// `ExecutionRoleArn`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-browsercustom.html#cfn-bedrockagentcore-browsercustom-executionrolearn)
     pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-browsercustom.html#cfn-bedrockagentcore-browsercustom-name)
     pub fn name(self, value: impl Arg<str>) -> CfnBrowserCustomProps<Set, R1> { CfnBrowserCustomProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `NetworkConfiguration`: `BrowserNetworkConfiguration`, required. Update: replacement.
+    /// `NetworkConfiguration`: `BrowserNetworkConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-browsercustom.html#cfn-bedrockagentcore-browsercustom-networkconfiguration)
     pub fn network_configuration(self, value: impl Arg<browser_custom::BrowserNetworkConfiguration>) -> CfnBrowserCustomProps<R0, Set> { CfnBrowserCustomProps(put(self.0, "NetworkConfiguration", value.into_expr()), Phase) }
-    /// `RecordingConfig`: `RecordingConfig`. Update: replacement.
+    /// `RecordingConfig`: `RecordingConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-browsercustom.html#cfn-bedrockagentcore-browsercustom-recordingconfig)
     pub fn recording_config(self, value: impl Arg<browser_custom::RecordingConfig>) -> Self { Self(put(self.0, "RecordingConfig", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-browsercustom.html#cfn-bedrockagentcore-browsercustom-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnBrowserCustomProps { fn into_props(self) -> Bag { self.0 } }
@@ -134,9 +134,9 @@ impl BrowserEnterprisePolicy {
     pub fn new() -> BrowserEnterprisePolicy<Missing<super::required::Location>, Missing<super::required::Type>> { BrowserEnterprisePolicy(Bag::default(), Phase) }
 }
 impl<R0, R1> BrowserEnterprisePolicy<R0, R1> {
-    /// `Location`: `S3Location`, required. Update: replacement.
+    /// `Location`: `S3Location`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-browsercustom-browserenterprisepolicy.html#cfn-bedrockagentcore-browsercustom-browserenterprisepolicy-location)
     pub fn location(self, value: impl Arg<S3Location>) -> BrowserEnterprisePolicy<Set, R1> { BrowserEnterprisePolicy(put(self.0, "Location", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: replacement.
+    /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-browsercustom-browserenterprisepolicy.html#cfn-bedrockagentcore-browsercustom-browserenterprisepolicy-type)
     pub fn type_(self, value: impl Arg<Type>) -> BrowserEnterprisePolicy<R0, Set> { BrowserEnterprisePolicy(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for BrowserEnterprisePolicy { fn into_props(self) -> Bag { self.0 } }
@@ -147,9 +147,9 @@ impl BrowserNetworkConfiguration {
     pub fn new() -> BrowserNetworkConfiguration<Missing<super::required::NetworkMode>> { BrowserNetworkConfiguration(Bag::default(), Phase) }
 }
 impl<R0> BrowserNetworkConfiguration<R0> {
-    /// `NetworkMode`: `NetworkMode`, required. Update: replacement.
+    /// `NetworkMode`: `NetworkMode`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-browsercustom-browsernetworkconfiguration.html#cfn-bedrockagentcore-browsercustom-browsernetworkconfiguration-networkmode)
     pub fn network_mode(self, value: impl Arg<NetworkMode>) -> BrowserNetworkConfiguration<Set> { BrowserNetworkConfiguration(put(self.0, "NetworkMode", value.into_expr()), Phase) }
-    /// `VpcConfig`: `VpcConfig`. Update: replacement.
+    /// `VpcConfig`: `VpcConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-browsercustom-browsernetworkconfiguration.html#cfn-bedrockagentcore-browsercustom-browsernetworkconfiguration-vpcconfig)
     pub fn vpc_config(self, value: impl Arg<VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr()), Phase) }
 }
 impl Done for BrowserNetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -158,7 +158,7 @@ impl Done for BrowserNetworkConfiguration { fn into_props(self) -> Bag { self.0 
 impl BrowserSigning {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Enabled`: boolean. Update: replacement.
+    /// `Enabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-browsercustom-browsersigning.html#cfn-bedrockagentcore-browsercustom-browsersigning-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for BrowserSigning { fn into_props(self) -> Bag { self.0 } }
@@ -169,7 +169,7 @@ impl Certificate {
     pub fn new() -> Certificate<Missing<super::required::CertificateLocation>> { Certificate(Bag::default(), Phase) }
 }
 impl<R0> Certificate<R0> {
-    /// `CertificateLocation`: `CertificateLocation`, required. Update: replacement.
+    /// `CertificateLocation`: `CertificateLocation`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-browsercustom-certificate.html#cfn-bedrockagentcore-browsercustom-certificate-certificatelocation)
     pub fn certificate_location(self, value: impl Arg<CertificateLocation>) -> Certificate<Set> { Certificate(put(self.0, "CertificateLocation", value.into_expr()), Phase) }
 }
 impl Done for Certificate { fn into_props(self) -> Bag { self.0 } }
@@ -180,7 +180,7 @@ impl CertificateLocation {
     pub fn new() -> CertificateLocation<Missing<super::required::SecretArn>> { CertificateLocation(Bag::default(), Phase) }
 }
 impl<R0> CertificateLocation<R0> {
-    /// `SecretArn`: text, required. Update: replacement.
+    /// `SecretArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-browsercustom-certificatelocation.html#cfn-bedrockagentcore-browsercustom-certificatelocation-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> CertificateLocation<Set> { CertificateLocation(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for CertificateLocation { fn into_props(self) -> Bag { self.0 } }
@@ -189,9 +189,9 @@ impl Done for CertificateLocation { fn into_props(self) -> Bag { self.0 } }
 impl RecordingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Enabled`: boolean. Update: replacement.
+    /// `Enabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-browsercustom-recordingconfig.html#cfn-bedrockagentcore-browsercustom-recordingconfig-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
-    /// `S3Location`: `S3Location`. Update: replacement.
+    /// `S3Location`: `S3Location`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-browsercustom-recordingconfig.html#cfn-bedrockagentcore-browsercustom-recordingconfig-s3location)
     pub fn s3_location(self, value: impl Arg<S3Location>) -> Self { Self(put(self.0, "S3Location", value.into_expr())) }
 }
 impl Done for RecordingConfig { fn into_props(self) -> Bag { self.0 } }
@@ -202,9 +202,9 @@ impl S3Location {
     pub fn new() -> S3Location<Missing<super::required::Bucket>, Missing<super::required::Prefix>> { S3Location(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Location<R0, R1> {
-    /// `Bucket`: text, required. Update: replacement.
+    /// `Bucket`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-browsercustom-s3location.html#cfn-bedrockagentcore-browsercustom-s3location-bucket)
     pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1> { S3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
-    /// `Prefix`: text, required. Update: replacement.
+    /// `Prefix`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-browsercustom-s3location.html#cfn-bedrockagentcore-browsercustom-s3location-prefix)
     pub fn prefix(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "Prefix", value.into_expr()), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
@@ -215,9 +215,9 @@ impl VpcConfig {
     pub fn new() -> VpcConfig<Missing<super::required::SecurityGroups>, Missing<super::required::Subnets>> { VpcConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> VpcConfig<R0, R1> {
-    /// `SecurityGroups`: list of `Ec2SecurityGroupId`, required. Update: replacement.
+    /// `SecurityGroups`: list of `Ec2SecurityGroupId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-browsercustom-vpcconfig.html#cfn-bedrockagentcore-browsercustom-vpcconfig-securitygroups)
     pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfig<Set, R1> { VpcConfig(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
-    /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement.
+    /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-browsercustom-vpcconfig.html#cfn-bedrockagentcore-browsercustom-vpcconfig-subnets)
     pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfig<R0, Set> { VpcConfig(put(self.0, "Subnets", value.into_expr()), Phase) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
@@ -235,21 +235,21 @@ impl CfnBrowserProfile {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBrowserProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ProfileId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-browserprofile.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `LastSavedAt`: text.
+    /// The attribute `LastSavedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-browserprofile.html#LastSavedAt-fn::getatt)
     pub fn attr_last_saved_at(&self) -> Val<str> { self.0.get_att("LastSavedAt") }
-    /// The attribute `LastSavedBrowserId`: text.
+    /// The attribute `LastSavedBrowserId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-browserprofile.html#LastSavedBrowserId-fn::getatt)
     pub fn attr_last_saved_browser_id(&self) -> Val<str> { self.0.get_att("LastSavedBrowserId") }
-    /// The attribute `LastSavedBrowserSessionId`: text.
+    /// The attribute `LastSavedBrowserSessionId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-browserprofile.html#LastSavedBrowserSessionId-fn::getatt)
     pub fn attr_last_saved_browser_session_id(&self) -> Val<str> { self.0.get_att("LastSavedBrowserSessionId") }
-    /// The attribute `LastUpdatedAt`: text.
+    /// The attribute `LastUpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-browserprofile.html#LastUpdatedAt-fn::getatt)
     pub fn attr_last_updated_at(&self) -> Val<str> { self.0.get_att("LastUpdatedAt") }
-    /// The attribute `ProfileArn`: `OtherArn`.
+    /// The attribute `ProfileArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-browserprofile.html#ProfileArn-fn::getatt)
     pub fn attr_profile_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ProfileArn") }
-    /// The attribute `ProfileId`: text.
+    /// The attribute `ProfileId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-browserprofile.html#ProfileId-fn::getatt)
     pub fn attr_profile_id(&self) -> Val<str> { self.0.get_att("ProfileId") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-browserprofile.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnBrowserProfile { fn node(&self) -> &Place { &self.0 } }
@@ -260,11 +260,11 @@ impl CfnBrowserProfileProps {
     pub fn new() -> CfnBrowserProfileProps<Missing<required::Name>> { CfnBrowserProfileProps(Bag::default(), Phase) }
 }
 impl<R0> CfnBrowserProfileProps<R0> {
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-browserprofile.html#cfn-bedrockagentcore-browserprofile-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-browserprofile.html#cfn-bedrockagentcore-browserprofile-name)
     pub fn name(self, value: impl Arg<str>) -> CfnBrowserProfileProps<Set> { CfnBrowserProfileProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-browserprofile.html#cfn-bedrockagentcore-browserprofile-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnBrowserProfileProps { fn into_props(self) -> Bag { self.0 } }
@@ -277,15 +277,15 @@ impl CfnCapacityProvider {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCapacityProviderProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-capacityprovider.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CapacityProviderId`: text.
+    /// The attribute `CapacityProviderId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-capacityprovider.html#CapacityProviderId-fn::getatt)
     pub fn attr_capacity_provider_id(&self) -> Val<str> { self.0.get_att("CapacityProviderId") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-capacityprovider.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `LastUpdatedAt`: text.
+    /// The attribute `LastUpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-capacityprovider.html#LastUpdatedAt-fn::getatt)
     pub fn attr_last_updated_at(&self) -> Val<str> { self.0.get_att("LastUpdatedAt") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-capacityprovider.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnCapacityProvider { fn node(&self) -> &Place { &self.0 } }
@@ -296,15 +296,15 @@ impl CfnCapacityProviderProps {
     pub fn new() -> CfnCapacityProviderProps<Missing<required::ComputeConfiguration>, Missing<required::Name>, Missing<required::PermissionsConfiguration>> { CfnCapacityProviderProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnCapacityProviderProps<R0, R1, R2> {
-    /// `ComputeConfiguration`: `ComputeConfiguration`, required. Update: replacement.
+    /// `ComputeConfiguration`: `ComputeConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-capacityprovider.html#cfn-bedrockagentcore-capacityprovider-computeconfiguration)
     pub fn compute_configuration(self, value: impl Arg<capacity_provider::ComputeConfiguration>) -> CfnCapacityProviderProps<Set, R1, R2> { CfnCapacityProviderProps(put(self.0, "ComputeConfiguration", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-capacityprovider.html#cfn-bedrockagentcore-capacityprovider-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-capacityprovider.html#cfn-bedrockagentcore-capacityprovider-name)
     pub fn name(self, value: impl Arg<str>) -> CfnCapacityProviderProps<R0, Set, R2> { CfnCapacityProviderProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `PermissionsConfiguration`: `PermissionsConfiguration`, required. Update: replacement.
+    /// `PermissionsConfiguration`: `PermissionsConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-capacityprovider.html#cfn-bedrockagentcore-capacityprovider-permissionsconfiguration)
     pub fn permissions_configuration(self, value: impl Arg<capacity_provider::PermissionsConfiguration>) -> CfnCapacityProviderProps<R0, R1, Set> { CfnCapacityProviderProps(put(self.0, "PermissionsConfiguration", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-capacityprovider.html#cfn-bedrockagentcore-capacityprovider-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCapacityProviderProps { fn into_props(self) -> Bag { self.0 } }
@@ -316,9 +316,9 @@ use crate::cfn::support::*;
 impl CapacityReservationSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CapacityReservationPreference`: `CapacityReservationPreference`. Update: replacement.
+    /// `CapacityReservationPreference`: `CapacityReservationPreference`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-capacityreservationspecification.html#cfn-bedrockagentcore-capacityprovider-capacityreservationspecification-capacityreservationpreference)
     pub fn capacity_reservation_preference(self, value: impl Arg<CapacityReservationPreference>) -> Self { Self(put(self.0, "CapacityReservationPreference", value.into_expr())) }
-    /// `CapacityReservationTarget`: `CapacityReservationTarget`. Update: replacement.
+    /// `CapacityReservationTarget`: `CapacityReservationTarget`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-capacityreservationspecification.html#cfn-bedrockagentcore-capacityprovider-capacityreservationspecification-capacityreservationtarget)
     pub fn capacity_reservation_target(self, value: impl Arg<CapacityReservationTarget>) -> Self { Self(put(self.0, "CapacityReservationTarget", value.into_expr())) }
 }
 impl Done for CapacityReservationSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -327,9 +327,9 @@ impl Done for CapacityReservationSpecification { fn into_props(self) -> Bag { se
 impl CapacityReservationTarget {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CapacityReservationId`: text. Update: replacement.
+    /// `CapacityReservationId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-capacityreservationtarget.html#cfn-bedrockagentcore-capacityprovider-capacityreservationtarget-capacityreservationid)
     pub fn capacity_reservation_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapacityReservationId", value.into_expr())) }
-    /// `CapacityReservationResourceGroupArn`: text. Update: replacement.
+    /// `CapacityReservationResourceGroupArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-capacityreservationtarget.html#cfn-bedrockagentcore-capacityprovider-capacityreservationtarget-capacityreservationresourcegrouparn)
     pub fn capacity_reservation_resource_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapacityReservationResourceGroupArn", value.into_expr())) }
 }
 impl Done for CapacityReservationTarget { fn into_props(self) -> Bag { self.0 } }
@@ -340,7 +340,7 @@ impl ComputeConfiguration {
     pub fn new() -> ComputeConfiguration<Missing<super::required::Ec2Configuration>> { ComputeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ComputeConfiguration<R0> {
-    /// `Ec2Configuration`: `Ec2Configuration`, required. Update: replacement.
+    /// `Ec2Configuration`: `Ec2Configuration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-computeconfiguration.html#cfn-bedrockagentcore-capacityprovider-computeconfiguration-ec2configuration)
     pub fn ec2_configuration(self, value: impl Arg<Ec2Configuration>) -> ComputeConfiguration<Set> { ComputeConfiguration(put(self.0, "Ec2Configuration", value.into_expr()), Phase) }
 }
 impl Done for ComputeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -351,21 +351,21 @@ impl EbsVolumeConfiguration {
     pub fn new() -> EbsVolumeConfiguration<Missing<super::required::Name>, Missing<super::required::SizeGiB>> { EbsVolumeConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> EbsVolumeConfiguration<R0, R1> {
-    /// `Encrypted`: boolean. Update: replacement.
+    /// `Encrypted`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ebsvolumeconfiguration.html#cfn-bedrockagentcore-capacityprovider-ebsvolumeconfiguration-encrypted)
     pub fn encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypted", value.into_expr()), Phase) }
-    /// `Iops`: integer. Update: replacement.
+    /// `Iops`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ebsvolumeconfiguration.html#cfn-bedrockagentcore-capacityprovider-ebsvolumeconfiguration-iops)
     pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr()), Phase) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ebsvolumeconfiguration.html#cfn-bedrockagentcore-capacityprovider-ebsvolumeconfiguration-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ebsvolumeconfiguration.html#cfn-bedrockagentcore-capacityprovider-ebsvolumeconfiguration-name)
     pub fn name(self, value: impl Arg<str>) -> EbsVolumeConfiguration<Set, R1> { EbsVolumeConfiguration(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `SizeGiB`: integer, required. Update: replacement.
+    /// `SizeGiB`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ebsvolumeconfiguration.html#cfn-bedrockagentcore-capacityprovider-ebsvolumeconfiguration-sizegib)
     pub fn size_gi_b(self, value: impl Arg<i64>) -> EbsVolumeConfiguration<R0, Set> { EbsVolumeConfiguration(put(self.0, "SizeGiB", value.into_expr()), Phase) }
-    /// `SnapshotId`: text. Update: replacement.
+    /// `SnapshotId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ebsvolumeconfiguration.html#cfn-bedrockagentcore-capacityprovider-ebsvolumeconfiguration-snapshotid)
     pub fn snapshot_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotId", value.into_expr()), Phase) }
-    /// `Throughput`: integer. Update: replacement.
+    /// `Throughput`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ebsvolumeconfiguration.html#cfn-bedrockagentcore-capacityprovider-ebsvolumeconfiguration-throughput)
     pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value.into_expr()), Phase) }
-    /// `VolumeType`: `VolumeType`. Update: replacement.
+    /// `VolumeType`: `VolumeType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ebsvolumeconfiguration.html#cfn-bedrockagentcore-capacityprovider-ebsvolumeconfiguration-volumetype)
     pub fn volume_type(self, value: impl Arg<VolumeType>) -> Self { Self(put(self.0, "VolumeType", value.into_expr()), Phase) }
 }
 impl Done for EbsVolumeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -376,15 +376,15 @@ impl Ec2Configuration {
     pub fn new() -> Ec2Configuration<Missing<super::required::LaunchTemplateSource>, Missing<super::required::VpcConfiguration>> { Ec2Configuration(Bag::default(), Phase) }
 }
 impl<R0, R1> Ec2Configuration<R0, R1> {
-    /// `LaunchTemplateSource`: `LaunchTemplateSource`, required. Update: replacement.
+    /// `LaunchTemplateSource`: `LaunchTemplateSource`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ec2configuration.html#cfn-bedrockagentcore-capacityprovider-ec2configuration-launchtemplatesource)
     pub fn launch_template_source(self, value: impl Arg<LaunchTemplateSource>) -> Ec2Configuration<Set, R1> { Ec2Configuration(put(self.0, "LaunchTemplateSource", value.into_expr()), Phase) }
-    /// `LifecycleConfiguration`: `InstanceLifecycleConfiguration`. Update: replacement.
+    /// `LifecycleConfiguration`: `InstanceLifecycleConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ec2configuration.html#cfn-bedrockagentcore-capacityprovider-ec2configuration-lifecycleconfiguration)
     pub fn lifecycle_configuration(self, value: impl Arg<InstanceLifecycleConfiguration>) -> Self { Self(put(self.0, "LifecycleConfiguration", value.into_expr()), Phase) }
-    /// `RootVolume`: `RootVolumeConfiguration`. Update: replacement.
+    /// `RootVolume`: `RootVolumeConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ec2configuration.html#cfn-bedrockagentcore-capacityprovider-ec2configuration-rootvolume)
     pub fn root_volume(self, value: impl Arg<RootVolumeConfiguration>) -> Self { Self(put(self.0, "RootVolume", value.into_expr()), Phase) }
-    /// `Volumes`: list of `VolumeConfiguration`. Update: replacement.
+    /// `Volumes`: list of `VolumeConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ec2configuration.html#cfn-bedrockagentcore-capacityprovider-ec2configuration-volumes)
     pub fn volumes(self, value: impl Arg<Arr<VolumeConfiguration>>) -> Self { Self(put(self.0, "Volumes", value.into_expr()), Phase) }
-    /// `VpcConfiguration`: `VpcConfiguration`, required. Update: replacement.
+    /// `VpcConfiguration`: `VpcConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ec2configuration.html#cfn-bedrockagentcore-capacityprovider-ec2configuration-vpcconfiguration)
     pub fn vpc_configuration(self, value: impl Arg<VpcConfiguration>) -> Ec2Configuration<R0, Set> { Ec2Configuration(put(self.0, "VpcConfiguration", value.into_expr()), Phase) }
 }
 impl Done for Ec2Configuration { fn into_props(self) -> Bag { self.0 } }
@@ -393,11 +393,11 @@ impl Done for Ec2Configuration { fn into_props(self) -> Bag { self.0 } }
 impl EphemeralBlockDeviceMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DeviceName`: text. Update: replacement.
+    /// `DeviceName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ephemeralblockdevicemapping.html#cfn-bedrockagentcore-capacityprovider-ephemeralblockdevicemapping-devicename)
     pub fn device_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceName", value.into_expr())) }
-    /// `Ebs`: `EphemeralEBSVolumeConfiguration`. Update: replacement.
+    /// `Ebs`: `EphemeralEBSVolumeConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ephemeralblockdevicemapping.html#cfn-bedrockagentcore-capacityprovider-ephemeralblockdevicemapping-ebs)
     pub fn ebs(self, value: impl Arg<EphemeralEBSVolumeConfiguration>) -> Self { Self(put(self.0, "Ebs", value.into_expr())) }
-    /// `VirtualName`: text. Update: replacement.
+    /// `VirtualName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ephemeralblockdevicemapping.html#cfn-bedrockagentcore-capacityprovider-ephemeralblockdevicemapping-virtualname)
     pub fn virtual_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualName", value.into_expr())) }
 }
 impl Done for EphemeralBlockDeviceMapping { fn into_props(self) -> Bag { self.0 } }
@@ -406,23 +406,23 @@ impl Done for EphemeralBlockDeviceMapping { fn into_props(self) -> Bag { self.0 
 impl EphemeralEBSVolumeConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EbsCardIndex`: integer. Update: replacement.
+    /// `EbsCardIndex`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ephemeralebsvolumeconfiguration.html#cfn-bedrockagentcore-capacityprovider-ephemeralebsvolumeconfiguration-ebscardindex)
     pub fn ebs_card_index(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EbsCardIndex", value.into_expr())) }
-    /// `Encrypted`: boolean. Update: replacement.
+    /// `Encrypted`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ephemeralebsvolumeconfiguration.html#cfn-bedrockagentcore-capacityprovider-ephemeralebsvolumeconfiguration-encrypted)
     pub fn encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypted", value.into_expr())) }
-    /// `Iops`: integer. Update: replacement.
+    /// `Iops`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ephemeralebsvolumeconfiguration.html#cfn-bedrockagentcore-capacityprovider-ephemeralebsvolumeconfiguration-iops)
     pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr())) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ephemeralebsvolumeconfiguration.html#cfn-bedrockagentcore-capacityprovider-ephemeralebsvolumeconfiguration-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
-    /// `SnapshotId`: text. Update: replacement.
+    /// `SnapshotId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ephemeralebsvolumeconfiguration.html#cfn-bedrockagentcore-capacityprovider-ephemeralebsvolumeconfiguration-snapshotid)
     pub fn snapshot_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotId", value.into_expr())) }
-    /// `Throughput`: integer. Update: replacement.
+    /// `Throughput`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ephemeralebsvolumeconfiguration.html#cfn-bedrockagentcore-capacityprovider-ephemeralebsvolumeconfiguration-throughput)
     pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value.into_expr())) }
-    /// `VolumeInitializationRate`: integer. Update: replacement.
+    /// `VolumeInitializationRate`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ephemeralebsvolumeconfiguration.html#cfn-bedrockagentcore-capacityprovider-ephemeralebsvolumeconfiguration-volumeinitializationrate)
     pub fn volume_initialization_rate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeInitializationRate", value.into_expr())) }
-    /// `VolumeSize`: integer. Update: replacement.
+    /// `VolumeSize`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ephemeralebsvolumeconfiguration.html#cfn-bedrockagentcore-capacityprovider-ephemeralebsvolumeconfiguration-volumesize)
     pub fn volume_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeSize", value.into_expr())) }
-    /// `VolumeType`: `VolumeType`. Update: replacement.
+    /// `VolumeType`: `VolumeType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ephemeralebsvolumeconfiguration.html#cfn-bedrockagentcore-capacityprovider-ephemeralebsvolumeconfiguration-volumetype)
     pub fn volume_type(self, value: impl Arg<VolumeType>) -> Self { Self(put(self.0, "VolumeType", value.into_expr())) }
 }
 impl Done for EphemeralEBSVolumeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -431,9 +431,9 @@ impl Done for EphemeralEBSVolumeConfiguration { fn into_props(self) -> Bag { sel
 impl InstanceLifecycleConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IdleInstanceTimeout`: integer. Update: replacement.
+    /// `IdleInstanceTimeout`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-instancelifecycleconfiguration.html#cfn-bedrockagentcore-capacityprovider-instancelifecycleconfiguration-idleinstancetimeout)
     pub fn idle_instance_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleInstanceTimeout", value.into_expr())) }
-    /// `MaxLifetime`: integer. Update: replacement.
+    /// `MaxLifetime`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-instancelifecycleconfiguration.html#cfn-bedrockagentcore-capacityprovider-instancelifecycleconfiguration-maxlifetime)
     pub fn max_lifetime(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxLifetime", value.into_expr())) }
 }
 impl Done for InstanceLifecycleConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -444,7 +444,7 @@ impl InstanceRequirements {
     pub fn new() -> InstanceRequirements<Missing<super::required::AllowedInstanceTypes>> { InstanceRequirements(Bag::default(), Phase) }
 }
 impl<R0> InstanceRequirements<R0> {
-    /// `AllowedInstanceTypes`: list of text, required. Update: replacement.
+    /// `AllowedInstanceTypes`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-instancerequirements.html#cfn-bedrockagentcore-capacityprovider-instancerequirements-allowedinstancetypes)
     pub fn allowed_instance_types(self, value: impl Arg<Arr<str>>) -> InstanceRequirements<Set> { InstanceRequirements(put(self.0, "AllowedInstanceTypes", value.into_expr()), Phase) }
 }
 impl Done for InstanceRequirements { fn into_props(self) -> Bag { self.0 } }
@@ -455,23 +455,23 @@ impl LaunchParameters {
     pub fn new() -> LaunchParameters<Missing<super::required::InstanceRequirements>, Missing<super::required::OperatingSystem>> { LaunchParameters(Bag::default(), Phase) }
 }
 impl<R0, R1> LaunchParameters<R0, R1> {
-    /// `CapacityReservationSpecification`: `CapacityReservationSpecification`. Update: replacement.
+    /// `CapacityReservationSpecification`: `CapacityReservationSpecification`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-launchparameters.html#cfn-bedrockagentcore-capacityprovider-launchparameters-capacityreservationspecification)
     pub fn capacity_reservation_specification(self, value: impl Arg<CapacityReservationSpecification>) -> Self { Self(put(self.0, "CapacityReservationSpecification", value.into_expr()), Phase) }
-    /// `EphemeralVolumes`: list of `EphemeralBlockDeviceMapping`. Update: replacement.
+    /// `EphemeralVolumes`: list of `EphemeralBlockDeviceMapping`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-launchparameters.html#cfn-bedrockagentcore-capacityprovider-launchparameters-ephemeralvolumes)
     pub fn ephemeral_volumes(self, value: impl Arg<Arr<EphemeralBlockDeviceMapping>>) -> Self { Self(put(self.0, "EphemeralVolumes", value.into_expr()), Phase) }
-    /// `InstanceProfileArn`: text. Update: replacement.
+    /// `InstanceProfileArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-launchparameters.html#cfn-bedrockagentcore-capacityprovider-launchparameters-instanceprofilearn)
     pub fn instance_profile_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceProfileArn", value.into_expr()), Phase) }
-    /// `InstanceRequirements`: `InstanceRequirements`, required. Update: replacement.
+    /// `InstanceRequirements`: `InstanceRequirements`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-launchparameters.html#cfn-bedrockagentcore-capacityprovider-launchparameters-instancerequirements)
     pub fn instance_requirements(self, value: impl Arg<InstanceRequirements>) -> LaunchParameters<Set, R1> { LaunchParameters(put(self.0, "InstanceRequirements", value.into_expr()), Phase) }
-    /// `LicenseSpecifications`: list of `LicenseSpecification`. Update: replacement.
+    /// `LicenseSpecifications`: list of `LicenseSpecification`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-launchparameters.html#cfn-bedrockagentcore-capacityprovider-launchparameters-licensespecifications)
     pub fn license_specifications(self, value: impl Arg<Arr<LicenseSpecification>>) -> Self { Self(put(self.0, "LicenseSpecifications", value.into_expr()), Phase) }
-    /// `Monitoring`: `Monitoring`. Update: replacement.
+    /// `Monitoring`: `Monitoring`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-launchparameters.html#cfn-bedrockagentcore-capacityprovider-launchparameters-monitoring)
     pub fn monitoring(self, value: impl Arg<Monitoring>) -> Self { Self(put(self.0, "Monitoring", value.into_expr()), Phase) }
-    /// `OperatingSystem`: `OperatingSystem`, required. Update: replacement.
+    /// `OperatingSystem`: `OperatingSystem`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-launchparameters.html#cfn-bedrockagentcore-capacityprovider-launchparameters-operatingsystem)
     pub fn operating_system(self, value: impl Arg<OperatingSystem>) -> LaunchParameters<R0, Set> { LaunchParameters(put(self.0, "OperatingSystem", value.into_expr()), Phase) }
-    /// `PropagatedTags`: map of text. Update: replacement.
+    /// `PropagatedTags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-launchparameters.html#cfn-bedrockagentcore-capacityprovider-launchparameters-propagatedtags)
     pub fn propagated_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "PropagatedTags", value.into_expr()), Phase) }
-    /// `SshKeyName`: text. Update: replacement.
+    /// `SshKeyName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-launchparameters.html#cfn-bedrockagentcore-capacityprovider-launchparameters-sshkeyname)
     pub fn ssh_key_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SshKeyName", value.into_expr()), Phase) }
 }
 impl Done for LaunchParameters { fn into_props(self) -> Bag { self.0 } }
@@ -482,7 +482,7 @@ impl LaunchTemplateSource {
     pub fn new() -> LaunchTemplateSource<Missing<super::required::LaunchParameters>> { LaunchTemplateSource(Bag::default(), Phase) }
 }
 impl<R0> LaunchTemplateSource<R0> {
-    /// `LaunchParameters`: `LaunchParameters`, required. Update: replacement.
+    /// `LaunchParameters`: `LaunchParameters`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-launchtemplatesource.html#cfn-bedrockagentcore-capacityprovider-launchtemplatesource-launchparameters)
     pub fn launch_parameters(self, value: impl Arg<LaunchParameters>) -> LaunchTemplateSource<Set> { LaunchTemplateSource(put(self.0, "LaunchParameters", value.into_expr()), Phase) }
 }
 impl Done for LaunchTemplateSource { fn into_props(self) -> Bag { self.0 } }
@@ -493,7 +493,7 @@ impl LicenseSpecification {
     pub fn new() -> LicenseSpecification<Missing<super::required::LicenseConfigurationArn>> { LicenseSpecification(Bag::default(), Phase) }
 }
 impl<R0> LicenseSpecification<R0> {
-    /// `LicenseConfigurationArn`: text, required. Update: replacement.
+    /// `LicenseConfigurationArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-licensespecification.html#cfn-bedrockagentcore-capacityprovider-licensespecification-licenseconfigurationarn)
     pub fn license_configuration_arn(self, value: impl Arg<str>) -> LicenseSpecification<Set> { LicenseSpecification(put(self.0, "LicenseConfigurationArn", value.into_expr()), Phase) }
 }
 impl Done for LicenseSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -504,7 +504,7 @@ impl PermissionsConfiguration {
     pub fn new() -> PermissionsConfiguration<Missing<super::required::CapacityProviderOperatorRoleArn>> { PermissionsConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PermissionsConfiguration<R0> {
-    /// `CapacityProviderOperatorRoleArn`: `IamRoleArn`, required. Update: replacement.
+    /// `CapacityProviderOperatorRoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-permissionsconfiguration.html#cfn-bedrockagentcore-capacityprovider-permissionsconfiguration-capacityprovideroperatorrolearn)
     pub fn capacity_provider_operator_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> PermissionsConfiguration<Set> { PermissionsConfiguration(put(self.0, "CapacityProviderOperatorRoleArn", value.into_expr()), Phase) }
 }
 impl Done for PermissionsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -513,17 +513,17 @@ impl Done for PermissionsConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl RootVolumeConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Encrypted`: boolean. Update: replacement.
+    /// `Encrypted`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-rootvolumeconfiguration.html#cfn-bedrockagentcore-capacityprovider-rootvolumeconfiguration-encrypted)
     pub fn encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypted", value.into_expr())) }
-    /// `FreeSpaceGiB`: integer. Update: replacement.
+    /// `FreeSpaceGiB`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-rootvolumeconfiguration.html#cfn-bedrockagentcore-capacityprovider-rootvolumeconfiguration-freespacegib)
     pub fn free_space_gi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FreeSpaceGiB", value.into_expr())) }
-    /// `Iops`: integer. Update: replacement.
+    /// `Iops`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-rootvolumeconfiguration.html#cfn-bedrockagentcore-capacityprovider-rootvolumeconfiguration-iops)
     pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr())) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-rootvolumeconfiguration.html#cfn-bedrockagentcore-capacityprovider-rootvolumeconfiguration-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
-    /// `Throughput`: integer. Update: replacement.
+    /// `Throughput`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-rootvolumeconfiguration.html#cfn-bedrockagentcore-capacityprovider-rootvolumeconfiguration-throughput)
     pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value.into_expr())) }
-    /// `VolumeType`: `VolumeType`. Update: replacement.
+    /// `VolumeType`: `VolumeType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-rootvolumeconfiguration.html#cfn-bedrockagentcore-capacityprovider-rootvolumeconfiguration-volumetype)
     pub fn volume_type(self, value: impl Arg<VolumeType>) -> Self { Self(put(self.0, "VolumeType", value.into_expr())) }
 }
 impl Done for RootVolumeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -534,7 +534,7 @@ impl VolumeConfiguration {
     pub fn new() -> VolumeConfiguration<Missing<super::required::EbsConfiguration>> { VolumeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> VolumeConfiguration<R0> {
-    /// `EbsConfiguration`: `EbsVolumeConfiguration`, required. Update: replacement.
+    /// `EbsConfiguration`: `EbsVolumeConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-volumeconfiguration.html#cfn-bedrockagentcore-capacityprovider-volumeconfiguration-ebsconfiguration)
     pub fn ebs_configuration(self, value: impl Arg<EbsVolumeConfiguration>) -> VolumeConfiguration<Set> { VolumeConfiguration(put(self.0, "EbsConfiguration", value.into_expr()), Phase) }
 }
 impl Done for VolumeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -545,9 +545,9 @@ impl VpcConfiguration {
     pub fn new() -> VpcConfiguration<Missing<super::required::SecurityGroups>, Missing<super::required::Subnets>> { VpcConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> VpcConfiguration<R0, R1> {
-    /// `SecurityGroups`: list of `Ec2SecurityGroupId`, required. Update: replacement.
+    /// `SecurityGroups`: list of `Ec2SecurityGroupId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-vpcconfiguration.html#cfn-bedrockagentcore-capacityprovider-vpcconfiguration-securitygroups)
     pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfiguration<Set, R1> { VpcConfiguration(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
-    /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement.
+    /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-vpcconfiguration.html#cfn-bedrockagentcore-capacityprovider-vpcconfiguration-subnets)
     pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfiguration<R0, Set> { VpcConfiguration(put(self.0, "Subnets", value.into_expr()), Phase) }
 }
 impl Done for VpcConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -569,17 +569,17 @@ impl CfnCodeInterpreterCustom {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCodeInterpreterCustomProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CodeInterpreterId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CodeInterpreterArn`: `OtherArn`.
+    /// The attribute `CodeInterpreterArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-codeinterpretercustom.html#CodeInterpreterArn-fn::getatt)
     pub fn attr_code_interpreter_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CodeInterpreterArn") }
-    /// The attribute `CodeInterpreterId`: text.
+    /// The attribute `CodeInterpreterId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-codeinterpretercustom.html#CodeInterpreterId-fn::getatt)
     pub fn attr_code_interpreter_id(&self) -> Val<str> { self.0.get_att("CodeInterpreterId") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-codeinterpretercustom.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `FailureReason`: text.
+    /// The attribute `FailureReason`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-codeinterpretercustom.html#FailureReason-fn::getatt)
     pub fn attr_failure_reason(&self) -> Val<str> { self.0.get_att("FailureReason") }
-    /// The attribute `LastUpdatedAt`: text.
+    /// The attribute `LastUpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-codeinterpretercustom.html#LastUpdatedAt-fn::getatt)
     pub fn attr_last_updated_at(&self) -> Val<str> { self.0.get_att("LastUpdatedAt") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-codeinterpretercustom.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnCodeInterpreterCustom { fn node(&self) -> &Place { &self.0 } }
@@ -590,17 +590,17 @@ impl CfnCodeInterpreterCustomProps {
     pub fn new() -> CfnCodeInterpreterCustomProps<Missing<required::Name>, Missing<required::NetworkConfiguration>> { CfnCodeInterpreterCustomProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnCodeInterpreterCustomProps<R0, R1> {
-    /// `Certificates`: list of `Certificate`. Update: replacement.
+    /// `Certificates`: list of `Certificate`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-codeinterpretercustom.html#cfn-bedrockagentcore-codeinterpretercustom-certificates)
     pub fn certificates(self, value: impl Arg<Arr<code_interpreter_custom::Certificate>>) -> Self { Self(put(self.0, "Certificates", value.into_expr()), Phase) }
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-codeinterpretercustom.html#cfn-bedrockagentcore-codeinterpretercustom-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `ExecutionRoleArn`: `IamRoleArn`. Update: replacement.
+    /// `ExecutionRoleArn`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-codeinterpretercustom.html#cfn-bedrockagentcore-codeinterpretercustom-executionrolearn)
     pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-codeinterpretercustom.html#cfn-bedrockagentcore-codeinterpretercustom-name)
     pub fn name(self, value: impl Arg<str>) -> CfnCodeInterpreterCustomProps<Set, R1> { CfnCodeInterpreterCustomProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `NetworkConfiguration`: `CodeInterpreterNetworkConfiguration`, required. Update: replacement.
+    /// `NetworkConfiguration`: `CodeInterpreterNetworkConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-codeinterpretercustom.html#cfn-bedrockagentcore-codeinterpretercustom-networkconfiguration)
     pub fn network_configuration(self, value: impl Arg<code_interpreter_custom::CodeInterpreterNetworkConfiguration>) -> CfnCodeInterpreterCustomProps<R0, Set> { CfnCodeInterpreterCustomProps(put(self.0, "NetworkConfiguration", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-codeinterpretercustom.html#cfn-bedrockagentcore-codeinterpretercustom-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCodeInterpreterCustomProps { fn into_props(self) -> Bag { self.0 } }
@@ -614,7 +614,7 @@ impl Certificate {
     pub fn new() -> Certificate<Missing<super::required::CertificateLocation>> { Certificate(Bag::default(), Phase) }
 }
 impl<R0> Certificate<R0> {
-    /// `CertificateLocation`: `CertificateLocation`, required. Update: replacement.
+    /// `CertificateLocation`: `CertificateLocation`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-codeinterpretercustom-certificate.html#cfn-bedrockagentcore-codeinterpretercustom-certificate-certificatelocation)
     pub fn certificate_location(self, value: impl Arg<CertificateLocation>) -> Certificate<Set> { Certificate(put(self.0, "CertificateLocation", value.into_expr()), Phase) }
 }
 impl Done for Certificate { fn into_props(self) -> Bag { self.0 } }
@@ -625,7 +625,7 @@ impl CertificateLocation {
     pub fn new() -> CertificateLocation<Missing<super::required::SecretArn>> { CertificateLocation(Bag::default(), Phase) }
 }
 impl<R0> CertificateLocation<R0> {
-    /// `SecretArn`: text, required. Update: replacement.
+    /// `SecretArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-codeinterpretercustom-certificatelocation.html#cfn-bedrockagentcore-codeinterpretercustom-certificatelocation-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> CertificateLocation<Set> { CertificateLocation(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for CertificateLocation { fn into_props(self) -> Bag { self.0 } }
@@ -636,9 +636,9 @@ impl CodeInterpreterNetworkConfiguration {
     pub fn new() -> CodeInterpreterNetworkConfiguration<Missing<super::required::NetworkMode>> { CodeInterpreterNetworkConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CodeInterpreterNetworkConfiguration<R0> {
-    /// `NetworkMode`: `NetworkMode`, required. Update: replacement.
+    /// `NetworkMode`: `NetworkMode`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-codeinterpretercustom-codeinterpreternetworkconfiguration.html#cfn-bedrockagentcore-codeinterpretercustom-codeinterpreternetworkconfiguration-networkmode)
     pub fn network_mode(self, value: impl Arg<NetworkMode>) -> CodeInterpreterNetworkConfiguration<Set> { CodeInterpreterNetworkConfiguration(put(self.0, "NetworkMode", value.into_expr()), Phase) }
-    /// `VpcConfig`: `VpcConfig`. Update: replacement.
+    /// `VpcConfig`: `VpcConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-codeinterpretercustom-codeinterpreternetworkconfiguration.html#cfn-bedrockagentcore-codeinterpretercustom-codeinterpreternetworkconfiguration-vpcconfig)
     pub fn vpc_config(self, value: impl Arg<VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr()), Phase) }
 }
 impl Done for CodeInterpreterNetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -649,9 +649,9 @@ impl VpcConfig {
     pub fn new() -> VpcConfig<Missing<super::required::SecurityGroups>, Missing<super::required::Subnets>> { VpcConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> VpcConfig<R0, R1> {
-    /// `SecurityGroups`: list of `Ec2SecurityGroupId`, required. Update: replacement.
+    /// `SecurityGroups`: list of `Ec2SecurityGroupId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-codeinterpretercustom-vpcconfig.html#cfn-bedrockagentcore-codeinterpretercustom-vpcconfig-securitygroups)
     pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfig<Set, R1> { VpcConfig(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
-    /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement.
+    /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-codeinterpretercustom-vpcconfig.html#cfn-bedrockagentcore-codeinterpretercustom-vpcconfig-subnets)
     pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfig<R0, Set> { VpcConfig(put(self.0, "Subnets", value.into_expr()), Phase) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
@@ -667,17 +667,17 @@ impl CfnConfigurationBundle {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConfigurationBundleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `BundleArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `BundleArn`: `OtherArn`.
+    /// The attribute `BundleArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-configurationbundle.html#BundleArn-fn::getatt)
     pub fn attr_bundle_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("BundleArn") }
-    /// The attribute `BundleId`: text.
+    /// The attribute `BundleId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-configurationbundle.html#BundleId-fn::getatt)
     pub fn attr_bundle_id(&self) -> Val<str> { self.0.get_att("BundleId") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-configurationbundle.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `LineageMetadata`: `VersionLineageMetadata`.
+    /// The attribute `LineageMetadata`: `VersionLineageMetadata`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-configurationbundle.html#LineageMetadata-fn::getatt)
     pub fn attr_lineage_metadata(&self) -> Val<configuration_bundle::VersionLineageMetadata> { self.0.get_att("LineageMetadata") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-configurationbundle.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
-    /// The attribute `VersionId`: text.
+    /// The attribute `VersionId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-configurationbundle.html#VersionId-fn::getatt)
     pub fn attr_version_id(&self) -> Val<str> { self.0.get_att("VersionId") }
 }
 impl Parent for CfnConfigurationBundle { fn node(&self) -> &Place { &self.0 } }
@@ -688,21 +688,21 @@ impl CfnConfigurationBundleProps {
     pub fn new() -> CfnConfigurationBundleProps<Missing<required::BundleName>, Missing<required::Components>> { CfnConfigurationBundleProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnConfigurationBundleProps<R0, R1> {
-    /// `BranchName`: text. Update: in place.
+    /// `BranchName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-configurationbundle.html#cfn-bedrockagentcore-configurationbundle-branchname)
     pub fn branch_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BranchName", value.into_expr()), Phase) }
-    /// `BundleName`: text, required. Update: replacement.
+    /// `BundleName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-configurationbundle.html#cfn-bedrockagentcore-configurationbundle-bundlename)
     pub fn bundle_name(self, value: impl Arg<str>) -> CfnConfigurationBundleProps<Set, R1> { CfnConfigurationBundleProps(put(self.0, "BundleName", value.into_expr()), Phase) }
-    /// `CommitMessage`: text. Update: in place.
+    /// `CommitMessage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-configurationbundle.html#cfn-bedrockagentcore-configurationbundle-commitmessage)
     pub fn commit_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CommitMessage", value.into_expr()), Phase) }
-    /// `Components`: map of `ComponentConfiguration`, required. Update: in place.
+    /// `Components`: map of `ComponentConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-configurationbundle.html#cfn-bedrockagentcore-configurationbundle-components)
     pub fn components(self, value: impl Arg<Dict<configuration_bundle::ComponentConfiguration>>) -> CfnConfigurationBundleProps<R0, Set> { CfnConfigurationBundleProps(put(self.0, "Components", value.into_expr()), Phase) }
-    /// `CreatedBy`: `VersionCreatedBySource`. Update: in place.
+    /// `CreatedBy`: `VersionCreatedBySource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-configurationbundle.html#cfn-bedrockagentcore-configurationbundle-createdby)
     pub fn created_by(self, value: impl Arg<configuration_bundle::VersionCreatedBySource>) -> Self { Self(put(self.0, "CreatedBy", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-configurationbundle.html#cfn-bedrockagentcore-configurationbundle-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-configurationbundle.html#cfn-bedrockagentcore-configurationbundle-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-configurationbundle.html#cfn-bedrockagentcore-configurationbundle-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConfigurationBundleProps { fn into_props(self) -> Bag { self.0 } }
@@ -716,7 +716,7 @@ impl ComponentConfiguration {
     pub fn new() -> ComponentConfiguration<Missing<super::required::Configuration>> { ComponentConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ComponentConfiguration<R0> {
-    /// `Configuration`: JSON, required. Update: in place.
+    /// `Configuration`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-configurationbundle-componentconfiguration.html#cfn-bedrockagentcore-configurationbundle-componentconfiguration-configuration)
     pub fn configuration(self, value: impl Arg<Any>) -> ComponentConfiguration<Set> { ComponentConfiguration(put(self.0, "Configuration", value.into_expr()), Phase) }
 }
 impl Done for ComponentConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -727,9 +727,9 @@ impl VersionCreatedBySource {
     pub fn new() -> VersionCreatedBySource<Missing<super::required::Name>> { VersionCreatedBySource(Bag::default(), Phase) }
 }
 impl<R0> VersionCreatedBySource<R0> {
-    /// `Arn`: text. Update: in place.
+    /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-configurationbundle-versioncreatedbysource.html#cfn-bedrockagentcore-configurationbundle-versioncreatedbysource-arn)
     pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-configurationbundle-versioncreatedbysource.html#cfn-bedrockagentcore-configurationbundle-versioncreatedbysource-name)
     pub fn name(self, value: impl Arg<str>) -> VersionCreatedBySource<Set> { VersionCreatedBySource(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for VersionCreatedBySource { fn into_props(self) -> Bag { self.0 } }
@@ -738,13 +738,13 @@ impl Done for VersionCreatedBySource { fn into_props(self) -> Bag { self.0 } }
 impl VersionLineageMetadata {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BranchName`: text. Update: in place.
+    /// `BranchName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-configurationbundle-versionlineagemetadata.html#cfn-bedrockagentcore-configurationbundle-versionlineagemetadata-branchname)
     pub fn branch_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BranchName", value.into_expr())) }
-    /// `CommitMessage`: text. Update: in place.
+    /// `CommitMessage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-configurationbundle-versionlineagemetadata.html#cfn-bedrockagentcore-configurationbundle-versionlineagemetadata-commitmessage)
     pub fn commit_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CommitMessage", value.into_expr())) }
-    /// `CreatedBy`: `VersionCreatedBySource`. Update: in place.
+    /// `CreatedBy`: `VersionCreatedBySource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-configurationbundle-versionlineagemetadata.html#cfn-bedrockagentcore-configurationbundle-versionlineagemetadata-createdby)
     pub fn created_by(self, value: impl Arg<VersionCreatedBySource>) -> Self { Self(put(self.0, "CreatedBy", value.into_expr())) }
-    /// `ParentVersionIds`: list of text. Update: in place.
+    /// `ParentVersionIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-configurationbundle-versionlineagemetadata.html#cfn-bedrockagentcore-configurationbundle-versionlineagemetadata-parentversionids)
     pub fn parent_version_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ParentVersionIds", value.into_expr())) }
 }
 impl Done for VersionLineageMetadata { fn into_props(self) -> Bag { self.0 } }
@@ -758,17 +758,17 @@ impl CfnDataset {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDatasetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DatasetArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-dataset.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `DatasetArn`: `OtherArn`.
+    /// The attribute `DatasetArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-dataset.html#DatasetArn-fn::getatt)
     pub fn attr_dataset_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DatasetArn") }
-    /// The attribute `DatasetId`: text.
+    /// The attribute `DatasetId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-dataset.html#DatasetId-fn::getatt)
     pub fn attr_dataset_id(&self) -> Val<str> { self.0.get_att("DatasetId") }
-    /// The attribute `ExampleCount`: integer.
+    /// The attribute `ExampleCount`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-dataset.html#ExampleCount-fn::getatt)
     pub fn attr_example_count(&self) -> Val<i64> { self.0.get_att("ExampleCount") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-dataset.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-dataset.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnDataset { fn node(&self) -> &Place { &self.0 } }
@@ -779,17 +779,17 @@ impl CfnDatasetProps {
     pub fn new() -> CfnDatasetProps<Missing<required::DatasetName>, Missing<required::SchemaType>> { CfnDatasetProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDatasetProps<R0, R1> {
-    /// `DatasetName`: text, required. Update: replacement.
+    /// `DatasetName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-dataset.html#cfn-bedrockagentcore-dataset-datasetname)
     pub fn dataset_name(self, value: impl Arg<str>) -> CfnDatasetProps<Set, R1> { CfnDatasetProps(put(self.0, "DatasetName", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-dataset.html#cfn-bedrockagentcore-dataset-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-dataset.html#cfn-bedrockagentcore-dataset-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
-    /// `SchemaType`: `SchemaType`, required. Update: replacement.
+    /// `SchemaType`: `SchemaType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-dataset.html#cfn-bedrockagentcore-dataset-schematype)
     pub fn schema_type(self, value: impl Arg<dataset::SchemaType>) -> CfnDatasetProps<R0, Set> { CfnDatasetProps(put(self.0, "SchemaType", value.into_expr()), Phase) }
-    /// `Source`: `DataSourceType`. Update: replacement.
+    /// `Source`: `DataSourceType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-dataset.html#cfn-bedrockagentcore-dataset-source)
     pub fn source(self, value: impl Arg<dataset::DataSourceType>) -> Self { Self(put(self.0, "Source", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-dataset.html#cfn-bedrockagentcore-dataset-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDatasetProps { fn into_props(self) -> Bag { self.0 } }
@@ -801,9 +801,9 @@ use crate::cfn::support::*;
 impl DataSourceType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `InlineExamples`: `InlineExamplesSource`. Update: replacement.
+    /// `InlineExamples`: `InlineExamplesSource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-dataset-datasourcetype.html#cfn-bedrockagentcore-dataset-datasourcetype-inlineexamples)
     pub fn inline_examples(self, value: impl Arg<InlineExamplesSource>) -> Self { Self(put(self.0, "InlineExamples", value.into_expr())) }
-    /// `S3Source`: `S3Source`. Update: replacement.
+    /// `S3Source`: `S3Source`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-dataset-datasourcetype.html#cfn-bedrockagentcore-dataset-datasourcetype-s3source)
     pub fn s3_source(self, value: impl Arg<S3Source>) -> Self { Self(put(self.0, "S3Source", value.into_expr())) }
 }
 impl Done for DataSourceType { fn into_props(self) -> Bag { self.0 } }
@@ -814,7 +814,7 @@ impl InlineExamplesSource {
     pub fn new() -> InlineExamplesSource<Missing<super::required::Examples>> { InlineExamplesSource(Bag::default(), Phase) }
 }
 impl<R0> InlineExamplesSource<R0> {
-    /// `Examples`: list of JSON, required. Update: replacement.
+    /// `Examples`: list of JSON, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-dataset-inlineexamplessource.html#cfn-bedrockagentcore-dataset-inlineexamplessource-examples)
     pub fn examples(self, value: impl Arg<Arr<Any>>) -> InlineExamplesSource<Set> { InlineExamplesSource(put(self.0, "Examples", value.into_expr()), Phase) }
 }
 impl Done for InlineExamplesSource { fn into_props(self) -> Bag { self.0 } }
@@ -825,7 +825,7 @@ impl S3Source {
     pub fn new() -> S3Source<Missing<super::required::S3Uri>> { S3Source(Bag::default(), Phase) }
 }
 impl<R0> S3Source<R0> {
-    /// `S3Uri`: text, required. Update: replacement.
+    /// `S3Uri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-dataset-s3source.html#cfn-bedrockagentcore-dataset-s3source-s3uri)
     pub fn s3_uri(self, value: impl Arg<str>) -> S3Source<Set> { S3Source(put(self.0, "S3Uri", value.into_expr()), Phase) }
 }
 impl Done for S3Source { fn into_props(self) -> Bag { self.0 } }
@@ -841,15 +841,15 @@ impl CfnEvaluator {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEvaluatorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `EvaluatorArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-evaluator.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `EvaluatorArn`: `OtherArn`.
+    /// The attribute `EvaluatorArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-evaluator.html#EvaluatorArn-fn::getatt)
     pub fn attr_evaluator_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("EvaluatorArn") }
-    /// The attribute `EvaluatorId`: text.
+    /// The attribute `EvaluatorId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-evaluator.html#EvaluatorId-fn::getatt)
     pub fn attr_evaluator_id(&self) -> Val<str> { self.0.get_att("EvaluatorId") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-evaluator.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-evaluator.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnEvaluator { fn node(&self) -> &Place { &self.0 } }
@@ -860,17 +860,17 @@ impl CfnEvaluatorProps {
     pub fn new() -> CfnEvaluatorProps<Missing<required::EvaluatorConfig>, Missing<required::EvaluatorName>, Missing<required::Level>> { CfnEvaluatorProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnEvaluatorProps<R0, R1, R2> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-evaluator.html#cfn-bedrockagentcore-evaluator-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `EvaluatorConfig`: `EvaluatorConfig`, required. Update: in place.
+    /// `EvaluatorConfig`: `EvaluatorConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-evaluator.html#cfn-bedrockagentcore-evaluator-evaluatorconfig)
     pub fn evaluator_config(self, value: impl Arg<evaluator::EvaluatorConfig>) -> CfnEvaluatorProps<Set, R1, R2> { CfnEvaluatorProps(put(self.0, "EvaluatorConfig", value.into_expr()), Phase) }
-    /// `EvaluatorName`: text, required. Update: replacement.
+    /// `EvaluatorName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-evaluator.html#cfn-bedrockagentcore-evaluator-evaluatorname)
     pub fn evaluator_name(self, value: impl Arg<str>) -> CfnEvaluatorProps<R0, Set, R2> { CfnEvaluatorProps(put(self.0, "EvaluatorName", value.into_expr()), Phase) }
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-evaluator.html#cfn-bedrockagentcore-evaluator-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
-    /// `Level`: `Level`, required. Update: in place.
+    /// `Level`: `Level`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-evaluator.html#cfn-bedrockagentcore-evaluator-level)
     pub fn level(self, value: impl Arg<evaluator::Level>) -> CfnEvaluatorProps<R0, R1, Set> { CfnEvaluatorProps(put(self.0, "Level", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-evaluator.html#cfn-bedrockagentcore-evaluator-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnEvaluatorProps { fn into_props(self) -> Bag { self.0 } }
@@ -884,11 +884,11 @@ impl BedrockEvaluatorModelConfig {
     pub fn new() -> BedrockEvaluatorModelConfig<Missing<super::required::ModelId>> { BedrockEvaluatorModelConfig(Bag::default(), Phase) }
 }
 impl<R0> BedrockEvaluatorModelConfig<R0> {
-    /// `AdditionalModelRequestFields`: JSON. Update: in place.
+    /// `AdditionalModelRequestFields`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-bedrockevaluatormodelconfig.html#cfn-bedrockagentcore-evaluator-bedrockevaluatormodelconfig-additionalmodelrequestfields)
     pub fn additional_model_request_fields(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AdditionalModelRequestFields", value.into_expr()), Phase) }
-    /// `InferenceConfig`: `InferenceConfiguration`. Update: in place.
+    /// `InferenceConfig`: `InferenceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-bedrockevaluatormodelconfig.html#cfn-bedrockagentcore-evaluator-bedrockevaluatormodelconfig-inferenceconfig)
     pub fn inference_config(self, value: impl Arg<InferenceConfiguration>) -> Self { Self(put(self.0, "InferenceConfig", value.into_expr()), Phase) }
-    /// `ModelId`: text, required. Update: in place.
+    /// `ModelId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-bedrockevaluatormodelconfig.html#cfn-bedrockagentcore-evaluator-bedrockevaluatormodelconfig-modelid)
     pub fn model_id(self, value: impl Arg<str>) -> BedrockEvaluatorModelConfig<Set> { BedrockEvaluatorModelConfig(put(self.0, "ModelId", value.into_expr()), Phase) }
 }
 impl Done for BedrockEvaluatorModelConfig { fn into_props(self) -> Bag { self.0 } }
@@ -899,9 +899,9 @@ impl CategoricalScaleDefinition {
     pub fn new() -> CategoricalScaleDefinition<Missing<super::required::Definition>, Missing<super::required::Label>> { CategoricalScaleDefinition(Bag::default(), Phase) }
 }
 impl<R0, R1> CategoricalScaleDefinition<R0, R1> {
-    /// `Definition`: text, required. Update: in place.
+    /// `Definition`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-categoricalscaledefinition.html#cfn-bedrockagentcore-evaluator-categoricalscaledefinition-definition)
     pub fn definition(self, value: impl Arg<str>) -> CategoricalScaleDefinition<Set, R1> { CategoricalScaleDefinition(put(self.0, "Definition", value.into_expr()), Phase) }
-    /// `Label`: text, required. Update: in place.
+    /// `Label`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-categoricalscaledefinition.html#cfn-bedrockagentcore-evaluator-categoricalscaledefinition-label)
     pub fn label(self, value: impl Arg<str>) -> CategoricalScaleDefinition<R0, Set> { CategoricalScaleDefinition(put(self.0, "Label", value.into_expr()), Phase) }
 }
 impl Done for CategoricalScaleDefinition { fn into_props(self) -> Bag { self.0 } }
@@ -912,7 +912,7 @@ impl CodeBasedEvaluatorConfig {
     pub fn new() -> CodeBasedEvaluatorConfig<Missing<super::required::LambdaConfig>> { CodeBasedEvaluatorConfig(Bag::default(), Phase) }
 }
 impl<R0> CodeBasedEvaluatorConfig<R0> {
-    /// `LambdaConfig`: `LambdaEvaluatorConfig`, required. Update: in place.
+    /// `LambdaConfig`: `LambdaEvaluatorConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-codebasedevaluatorconfig.html#cfn-bedrockagentcore-evaluator-codebasedevaluatorconfig-lambdaconfig)
     pub fn lambda_config(self, value: impl Arg<LambdaEvaluatorConfig>) -> CodeBasedEvaluatorConfig<Set> { CodeBasedEvaluatorConfig(put(self.0, "LambdaConfig", value.into_expr()), Phase) }
 }
 impl Done for CodeBasedEvaluatorConfig { fn into_props(self) -> Bag { self.0 } }
@@ -921,9 +921,9 @@ impl Done for CodeBasedEvaluatorConfig { fn into_props(self) -> Bag { self.0 } }
 impl EvaluatorConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CodeBased`: `CodeBasedEvaluatorConfig`. Update: in place.
+    /// `CodeBased`: `CodeBasedEvaluatorConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-evaluatorconfig.html#cfn-bedrockagentcore-evaluator-evaluatorconfig-codebased)
     pub fn code_based(self, value: impl Arg<CodeBasedEvaluatorConfig>) -> Self { Self(put(self.0, "CodeBased", value.into_expr())) }
-    /// `LlmAsAJudge`: `LlmAsAJudgeEvaluatorConfig`. Update: in place.
+    /// `LlmAsAJudge`: `LlmAsAJudgeEvaluatorConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-evaluatorconfig.html#cfn-bedrockagentcore-evaluator-evaluatorconfig-llmasajudge)
     pub fn llm_as_a_judge(self, value: impl Arg<LlmAsAJudgeEvaluatorConfig>) -> Self { Self(put(self.0, "LlmAsAJudge", value.into_expr())) }
 }
 impl Done for EvaluatorConfig { fn into_props(self) -> Bag { self.0 } }
@@ -932,9 +932,9 @@ impl Done for EvaluatorConfig { fn into_props(self) -> Bag { self.0 } }
 impl EvaluatorModelConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BedrockEvaluatorModelConfig`: `BedrockEvaluatorModelConfig`. Update: in place.
+    /// `BedrockEvaluatorModelConfig`: `BedrockEvaluatorModelConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-evaluatormodelconfig.html#cfn-bedrockagentcore-evaluator-evaluatormodelconfig-bedrockevaluatormodelconfig)
     pub fn bedrock_evaluator_model_config(self, value: impl Arg<BedrockEvaluatorModelConfig>) -> Self { Self(put(self.0, "BedrockEvaluatorModelConfig", value.into_expr())) }
-    /// `ResponsesEvaluatorModelConfig`: `OpenResponsesEvaluatorModelConfig`. Update: in place.
+    /// `ResponsesEvaluatorModelConfig`: `OpenResponsesEvaluatorModelConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-evaluatormodelconfig.html#cfn-bedrockagentcore-evaluator-evaluatormodelconfig-responsesevaluatormodelconfig)
     pub fn responses_evaluator_model_config(self, value: impl Arg<OpenResponsesEvaluatorModelConfig>) -> Self { Self(put(self.0, "ResponsesEvaluatorModelConfig", value.into_expr())) }
 }
 impl Done for EvaluatorModelConfig { fn into_props(self) -> Bag { self.0 } }
@@ -943,11 +943,11 @@ impl Done for EvaluatorModelConfig { fn into_props(self) -> Bag { self.0 } }
 impl InferenceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MaxTokens`: integer. Update: in place.
+    /// `MaxTokens`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-inferenceconfiguration.html#cfn-bedrockagentcore-evaluator-inferenceconfiguration-maxtokens)
     pub fn max_tokens(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxTokens", value.into_expr())) }
-    /// `Temperature`: number. Update: in place.
+    /// `Temperature`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-inferenceconfiguration.html#cfn-bedrockagentcore-evaluator-inferenceconfiguration-temperature)
     pub fn temperature(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Temperature", value.into_expr())) }
-    /// `TopP`: number. Update: in place.
+    /// `TopP`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-inferenceconfiguration.html#cfn-bedrockagentcore-evaluator-inferenceconfiguration-topp)
     pub fn top_p(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopP", value.into_expr())) }
 }
 impl Done for InferenceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -958,9 +958,9 @@ impl LambdaEvaluatorConfig {
     pub fn new() -> LambdaEvaluatorConfig<Missing<super::required::LambdaArn>> { LambdaEvaluatorConfig(Bag::default(), Phase) }
 }
 impl<R0> LambdaEvaluatorConfig<R0> {
-    /// `LambdaArn`: `LambdaFunctionArn`, required. Update: in place.
+    /// `LambdaArn`: `LambdaFunctionArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-lambdaevaluatorconfig.html#cfn-bedrockagentcore-evaluator-lambdaevaluatorconfig-lambdaarn)
     pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> LambdaEvaluatorConfig<Set> { LambdaEvaluatorConfig(put(self.0, "LambdaArn", value.into_expr()), Phase) }
-    /// `LambdaTimeoutInSeconds`: integer. Update: in place.
+    /// `LambdaTimeoutInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-lambdaevaluatorconfig.html#cfn-bedrockagentcore-evaluator-lambdaevaluatorconfig-lambdatimeoutinseconds)
     pub fn lambda_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LambdaTimeoutInSeconds", value.into_expr()), Phase) }
 }
 impl Done for LambdaEvaluatorConfig { fn into_props(self) -> Bag { self.0 } }
@@ -971,11 +971,11 @@ impl LlmAsAJudgeEvaluatorConfig {
     pub fn new() -> LlmAsAJudgeEvaluatorConfig<Missing<super::required::Instructions>, Missing<super::required::ModelConfig>, Missing<super::required::RatingScale>> { LlmAsAJudgeEvaluatorConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> LlmAsAJudgeEvaluatorConfig<R0, R1, R2> {
-    /// `Instructions`: text, required. Update: in place.
+    /// `Instructions`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-llmasajudgeevaluatorconfig.html#cfn-bedrockagentcore-evaluator-llmasajudgeevaluatorconfig-instructions)
     pub fn instructions(self, value: impl Arg<str>) -> LlmAsAJudgeEvaluatorConfig<Set, R1, R2> { LlmAsAJudgeEvaluatorConfig(put(self.0, "Instructions", value.into_expr()), Phase) }
-    /// `ModelConfig`: `EvaluatorModelConfig`, required. Update: in place.
+    /// `ModelConfig`: `EvaluatorModelConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-llmasajudgeevaluatorconfig.html#cfn-bedrockagentcore-evaluator-llmasajudgeevaluatorconfig-modelconfig)
     pub fn model_config(self, value: impl Arg<EvaluatorModelConfig>) -> LlmAsAJudgeEvaluatorConfig<R0, Set, R2> { LlmAsAJudgeEvaluatorConfig(put(self.0, "ModelConfig", value.into_expr()), Phase) }
-    /// `RatingScale`: `RatingScale`, required. Update: in place.
+    /// `RatingScale`: `RatingScale`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-llmasajudgeevaluatorconfig.html#cfn-bedrockagentcore-evaluator-llmasajudgeevaluatorconfig-ratingscale)
     pub fn rating_scale(self, value: impl Arg<RatingScale>) -> LlmAsAJudgeEvaluatorConfig<R0, R1, Set> { LlmAsAJudgeEvaluatorConfig(put(self.0, "RatingScale", value.into_expr()), Phase) }
 }
 impl Done for LlmAsAJudgeEvaluatorConfig { fn into_props(self) -> Bag { self.0 } }
@@ -986,11 +986,11 @@ impl NumericalScaleDefinition {
     pub fn new() -> NumericalScaleDefinition<Missing<super::required::Definition>, Missing<super::required::Label>, Missing<super::required::Value>> { NumericalScaleDefinition(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> NumericalScaleDefinition<R0, R1, R2> {
-    /// `Definition`: text, required. Update: in place.
+    /// `Definition`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-numericalscaledefinition.html#cfn-bedrockagentcore-evaluator-numericalscaledefinition-definition)
     pub fn definition(self, value: impl Arg<str>) -> NumericalScaleDefinition<Set, R1, R2> { NumericalScaleDefinition(put(self.0, "Definition", value.into_expr()), Phase) }
-    /// `Label`: text, required. Update: in place.
+    /// `Label`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-numericalscaledefinition.html#cfn-bedrockagentcore-evaluator-numericalscaledefinition-label)
     pub fn label(self, value: impl Arg<str>) -> NumericalScaleDefinition<R0, Set, R2> { NumericalScaleDefinition(put(self.0, "Label", value.into_expr()), Phase) }
-    /// `Value`: number, required. Update: in place.
+    /// `Value`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-numericalscaledefinition.html#cfn-bedrockagentcore-evaluator-numericalscaledefinition-value)
     pub fn value(self, value: impl Arg<f64>) -> NumericalScaleDefinition<R0, R1, Set> { NumericalScaleDefinition(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for NumericalScaleDefinition { fn into_props(self) -> Bag { self.0 } }
@@ -1001,15 +1001,15 @@ impl OpenResponsesEvaluatorModelConfig {
     pub fn new() -> OpenResponsesEvaluatorModelConfig<Missing<super::required::ModelId>> { OpenResponsesEvaluatorModelConfig(Bag::default(), Phase) }
 }
 impl<R0> OpenResponsesEvaluatorModelConfig<R0> {
-    /// `MaxOutputTokens`: integer. Update: in place.
+    /// `MaxOutputTokens`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-openresponsesevaluatormodelconfig.html#cfn-bedrockagentcore-evaluator-openresponsesevaluatormodelconfig-maxoutputtokens)
     pub fn max_output_tokens(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxOutputTokens", value.into_expr()), Phase) }
-    /// `ModelId`: text, required. Update: in place.
+    /// `ModelId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-openresponsesevaluatormodelconfig.html#cfn-bedrockagentcore-evaluator-openresponsesevaluatormodelconfig-modelid)
     pub fn model_id(self, value: impl Arg<str>) -> OpenResponsesEvaluatorModelConfig<Set> { OpenResponsesEvaluatorModelConfig(put(self.0, "ModelId", value.into_expr()), Phase) }
-    /// `Reasoning`: `ReasoningConfiguration`. Update: in place.
+    /// `Reasoning`: `ReasoningConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-openresponsesevaluatormodelconfig.html#cfn-bedrockagentcore-evaluator-openresponsesevaluatormodelconfig-reasoning)
     pub fn reasoning(self, value: impl Arg<ReasoningConfiguration>) -> Self { Self(put(self.0, "Reasoning", value.into_expr()), Phase) }
-    /// `Temperature`: number. Update: in place.
+    /// `Temperature`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-openresponsesevaluatormodelconfig.html#cfn-bedrockagentcore-evaluator-openresponsesevaluatormodelconfig-temperature)
     pub fn temperature(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Temperature", value.into_expr()), Phase) }
-    /// `TopP`: number. Update: in place.
+    /// `TopP`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-openresponsesevaluatormodelconfig.html#cfn-bedrockagentcore-evaluator-openresponsesevaluatormodelconfig-topp)
     pub fn top_p(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopP", value.into_expr()), Phase) }
 }
 impl Done for OpenResponsesEvaluatorModelConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1018,9 +1018,9 @@ impl Done for OpenResponsesEvaluatorModelConfig { fn into_props(self) -> Bag { s
 impl RatingScale {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Categorical`: list of `CategoricalScaleDefinition`. Update: in place.
+    /// `Categorical`: list of `CategoricalScaleDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-ratingscale.html#cfn-bedrockagentcore-evaluator-ratingscale-categorical)
     pub fn categorical(self, value: impl Arg<Arr<CategoricalScaleDefinition>>) -> Self { Self(put(self.0, "Categorical", value.into_expr())) }
-    /// `Numerical`: list of `NumericalScaleDefinition`. Update: in place.
+    /// `Numerical`: list of `NumericalScaleDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-ratingscale.html#cfn-bedrockagentcore-evaluator-ratingscale-numerical)
     pub fn numerical(self, value: impl Arg<Arr<NumericalScaleDefinition>>) -> Self { Self(put(self.0, "Numerical", value.into_expr())) }
 }
 impl Done for RatingScale { fn into_props(self) -> Bag { self.0 } }
@@ -1029,7 +1029,7 @@ impl Done for RatingScale { fn into_props(self) -> Bag { self.0 } }
 impl ReasoningConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Effort`: text. Update: in place.
+    /// `Effort`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-reasoningconfiguration.html#cfn-bedrockagentcore-evaluator-reasoningconfiguration-effort)
     pub fn effort(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Effort", value.into_expr())) }
 }
 impl Done for ReasoningConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1045,23 +1045,23 @@ impl CfnGateway {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGatewayProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `GatewayIdentifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gateway.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `GatewayArn`: `OtherArn`.
+    /// The attribute `GatewayArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gateway.html#GatewayArn-fn::getatt)
     pub fn attr_gateway_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("GatewayArn") }
-    /// The attribute `GatewayIdentifier`: text.
+    /// The attribute `GatewayIdentifier`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gateway.html#GatewayIdentifier-fn::getatt)
     pub fn attr_gateway_identifier(&self) -> Val<str> { self.0.get_att("GatewayIdentifier") }
-    /// The attribute `GatewayUrl`: text.
+    /// The attribute `GatewayUrl`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gateway.html#GatewayUrl-fn::getatt)
     pub fn attr_gateway_url(&self) -> Val<str> { self.0.get_att("GatewayUrl") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gateway.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `StatusReasons`: list of text.
+    /// The attribute `StatusReasons`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gateway.html#StatusReasons-fn::getatt)
     pub fn attr_status_reasons(&self) -> Val<Arr<str>> { self.0.get_att("StatusReasons") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gateway.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
-    /// The attribute `WebAclArn`: `OtherArn`.
+    /// The attribute `WebAclArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gateway.html#WebAclArn-fn::getatt)
     pub fn attr_web_acl_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("WebAclArn") }
-    /// The attribute `WorkloadIdentityDetails`: `WorkloadIdentityDetails`.
+    /// The attribute `WorkloadIdentityDetails`: `WorkloadIdentityDetails`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gateway.html#WorkloadIdentityDetails-fn::getatt)
     pub fn attr_workload_identity_details(&self) -> Val<gateway::WorkloadIdentityDetails> { self.0.get_att("WorkloadIdentityDetails") }
 }
 impl Parent for CfnGateway { fn node(&self) -> &Place { &self.0 } }
@@ -1072,31 +1072,31 @@ impl CfnGatewayProps {
     pub fn new() -> CfnGatewayProps<Missing<required::AuthorizerType>, Missing<required::Name>, Missing<required::RoleArn>> { CfnGatewayProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnGatewayProps<R0, R1, R2> {
-    /// `AuthorizerConfiguration`: `AuthorizerConfiguration`. Update: in place.
+    /// `AuthorizerConfiguration`: `AuthorizerConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gateway.html#cfn-bedrockagentcore-gateway-authorizerconfiguration)
     pub fn authorizer_configuration(self, value: impl Arg<gateway::AuthorizerConfiguration>) -> Self { Self(put(self.0, "AuthorizerConfiguration", value.into_expr()), Phase) }
-    /// `AuthorizerType`: `AuthorizerType`, required. Update: in place.
+    /// `AuthorizerType`: `AuthorizerType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gateway.html#cfn-bedrockagentcore-gateway-authorizertype)
     pub fn authorizer_type(self, value: impl Arg<gateway::AuthorizerType>) -> CfnGatewayProps<Set, R1, R2> { CfnGatewayProps(put(self.0, "AuthorizerType", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gateway.html#cfn-bedrockagentcore-gateway-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `ExceptionLevel`: `ExceptionLevel`. Update: in place.
+    /// `ExceptionLevel`: `ExceptionLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gateway.html#cfn-bedrockagentcore-gateway-exceptionlevel)
     pub fn exception_level(self, value: impl Arg<gateway::ExceptionLevel>) -> Self { Self(put(self.0, "ExceptionLevel", value.into_expr()), Phase) }
-    /// `InterceptorConfigurations`: list of `GatewayInterceptorConfiguration`. Update: in place.
+    /// `InterceptorConfigurations`: list of `GatewayInterceptorConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gateway.html#cfn-bedrockagentcore-gateway-interceptorconfigurations)
     pub fn interceptor_configurations(self, value: impl Arg<Arr<gateway::GatewayInterceptorConfiguration>>) -> Self { Self(put(self.0, "InterceptorConfigurations", value.into_expr()), Phase) }
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gateway.html#cfn-bedrockagentcore-gateway-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gateway.html#cfn-bedrockagentcore-gateway-name)
     pub fn name(self, value: impl Arg<str>) -> CfnGatewayProps<R0, Set, R2> { CfnGatewayProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `PolicyEngineConfiguration`: `GatewayPolicyEngineConfiguration`. Update: in place.
+    /// `PolicyEngineConfiguration`: `GatewayPolicyEngineConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gateway.html#cfn-bedrockagentcore-gateway-policyengineconfiguration)
     pub fn policy_engine_configuration(self, value: impl Arg<gateway::GatewayPolicyEngineConfiguration>) -> Self { Self(put(self.0, "PolicyEngineConfiguration", value.into_expr()), Phase) }
-    /// `ProtocolConfiguration`: `GatewayProtocolConfiguration`. Update: in place.
+    /// `ProtocolConfiguration`: `GatewayProtocolConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gateway.html#cfn-bedrockagentcore-gateway-protocolconfiguration)
     pub fn protocol_configuration(self, value: impl Arg<gateway::GatewayProtocolConfiguration>) -> Self { Self(put(self.0, "ProtocolConfiguration", value.into_expr()), Phase) }
-    /// `ProtocolType`: `ProtocolType`. Update: in place.
+    /// `ProtocolType`: `ProtocolType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gateway.html#cfn-bedrockagentcore-gateway-protocoltype)
     pub fn protocol_type(self, value: impl Arg<gateway::ProtocolType>) -> Self { Self(put(self.0, "ProtocolType", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gateway.html#cfn-bedrockagentcore-gateway-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnGatewayProps<R0, R1, Set> { CfnGatewayProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gateway.html#cfn-bedrockagentcore-gateway-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `WafConfiguration`: `WafConfiguration`. Update: in place.
+    /// `WafConfiguration`: `WafConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gateway.html#cfn-bedrockagentcore-gateway-wafconfiguration)
     pub fn waf_configuration(self, value: impl Arg<gateway::WafConfiguration>) -> Self { Self(put(self.0, "WafConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnGatewayProps { fn into_props(self) -> Bag { self.0 } }
@@ -1108,7 +1108,7 @@ use crate::cfn::support::*;
 impl AuthorizerConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CustomJWTAuthorizer`: `CustomJWTAuthorizerConfiguration`. Update: in place.
+    /// `CustomJWTAuthorizer`: `CustomJWTAuthorizerConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-authorizerconfiguration.html#cfn-bedrockagentcore-gateway-authorizerconfiguration-customjwtauthorizer)
     pub fn custom_jwt_authorizer(self, value: impl Arg<CustomJWTAuthorizerConfiguration>) -> Self { Self(put(self.0, "CustomJWTAuthorizer", value.into_expr())) }
 }
 impl Done for AuthorizerConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1119,9 +1119,9 @@ impl AuthorizingClaimMatchValueType {
     pub fn new() -> AuthorizingClaimMatchValueType<Missing<super::required::ClaimMatchOperator>, Missing<super::required::ClaimMatchValue>> { AuthorizingClaimMatchValueType(Bag::default(), Phase) }
 }
 impl<R0, R1> AuthorizingClaimMatchValueType<R0, R1> {
-    /// `ClaimMatchOperator`: `ClaimMatchOperator`, required. Update: in place.
+    /// `ClaimMatchOperator`: `ClaimMatchOperator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-authorizingclaimmatchvaluetype.html#cfn-bedrockagentcore-gateway-authorizingclaimmatchvaluetype-claimmatchoperator)
     pub fn claim_match_operator(self, value: impl Arg<ClaimMatchOperator>) -> AuthorizingClaimMatchValueType<Set, R1> { AuthorizingClaimMatchValueType(put(self.0, "ClaimMatchOperator", value.into_expr()), Phase) }
-    /// `ClaimMatchValue`: `ClaimMatchValueType`, required. Update: in place.
+    /// `ClaimMatchValue`: `ClaimMatchValueType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-authorizingclaimmatchvaluetype.html#cfn-bedrockagentcore-gateway-authorizingclaimmatchvaluetype-claimmatchvalue)
     pub fn claim_match_value(self, value: impl Arg<ClaimMatchValueType>) -> AuthorizingClaimMatchValueType<R0, Set> { AuthorizingClaimMatchValueType(put(self.0, "ClaimMatchValue", value.into_expr()), Phase) }
 }
 impl Done for AuthorizingClaimMatchValueType { fn into_props(self) -> Bag { self.0 } }
@@ -1130,9 +1130,9 @@ impl Done for AuthorizingClaimMatchValueType { fn into_props(self) -> Bag { self
 impl ClaimMatchValueType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MatchValueString`: text. Update: in place.
+    /// `MatchValueString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-claimmatchvaluetype.html#cfn-bedrockagentcore-gateway-claimmatchvaluetype-matchvaluestring)
     pub fn match_value_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MatchValueString", value.into_expr())) }
-    /// `MatchValueStringList`: list of text. Update: in place.
+    /// `MatchValueStringList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-claimmatchvaluetype.html#cfn-bedrockagentcore-gateway-claimmatchvaluetype-matchvaluestringlist)
     pub fn match_value_string_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchValueStringList", value.into_expr())) }
 }
 impl Done for ClaimMatchValueType { fn into_props(self) -> Bag { self.0 } }
@@ -1143,11 +1143,11 @@ impl CustomClaimValidationType {
     pub fn new() -> CustomClaimValidationType<Missing<super::required::AuthorizingClaimMatchValue>, Missing<super::required::InboundTokenClaimName>, Missing<super::required::InboundTokenClaimValueType>> { CustomClaimValidationType(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CustomClaimValidationType<R0, R1, R2> {
-    /// `AuthorizingClaimMatchValue`: `AuthorizingClaimMatchValueType`, required. Update: in place.
+    /// `AuthorizingClaimMatchValue`: `AuthorizingClaimMatchValueType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-customclaimvalidationtype.html#cfn-bedrockagentcore-gateway-customclaimvalidationtype-authorizingclaimmatchvalue)
     pub fn authorizing_claim_match_value(self, value: impl Arg<AuthorizingClaimMatchValueType>) -> CustomClaimValidationType<Set, R1, R2> { CustomClaimValidationType(put(self.0, "AuthorizingClaimMatchValue", value.into_expr()), Phase) }
-    /// `InboundTokenClaimName`: text, required. Update: in place.
+    /// `InboundTokenClaimName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-customclaimvalidationtype.html#cfn-bedrockagentcore-gateway-customclaimvalidationtype-inboundtokenclaimname)
     pub fn inbound_token_claim_name(self, value: impl Arg<str>) -> CustomClaimValidationType<R0, Set, R2> { CustomClaimValidationType(put(self.0, "InboundTokenClaimName", value.into_expr()), Phase) }
-    /// `InboundTokenClaimValueType`: `InboundTokenClaimValueType`, required. Update: in place.
+    /// `InboundTokenClaimValueType`: `InboundTokenClaimValueType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-customclaimvalidationtype.html#cfn-bedrockagentcore-gateway-customclaimvalidationtype-inboundtokenclaimvaluetype)
     pub fn inbound_token_claim_value_type(self, value: impl Arg<InboundTokenClaimValueType>) -> CustomClaimValidationType<R0, R1, Set> { CustomClaimValidationType(put(self.0, "InboundTokenClaimValueType", value.into_expr()), Phase) }
 }
 impl Done for CustomClaimValidationType { fn into_props(self) -> Bag { self.0 } }
@@ -1158,19 +1158,19 @@ impl CustomJWTAuthorizerConfiguration {
     pub fn new() -> CustomJWTAuthorizerConfiguration<Missing<super::required::DiscoveryUrl>> { CustomJWTAuthorizerConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CustomJWTAuthorizerConfiguration<R0> {
-    /// `AdvertisedScopeMapping`: map of text. Update: in place.
+    /// `AdvertisedScopeMapping`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-gateway-customjwtauthorizerconfiguration-advertisedscopemapping)
     pub fn advertised_scope_mapping(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdvertisedScopeMapping", value.into_expr()), Phase) }
-    /// `AllowedAudience`: list of text. Update: in place.
+    /// `AllowedAudience`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-gateway-customjwtauthorizerconfiguration-allowedaudience)
     pub fn allowed_audience(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedAudience", value.into_expr()), Phase) }
-    /// `AllowedClients`: list of text. Update: in place.
+    /// `AllowedClients`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-gateway-customjwtauthorizerconfiguration-allowedclients)
     pub fn allowed_clients(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedClients", value.into_expr()), Phase) }
-    /// `AllowedScopes`: list of text. Update: in place.
+    /// `AllowedScopes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-gateway-customjwtauthorizerconfiguration-allowedscopes)
     pub fn allowed_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedScopes", value.into_expr()), Phase) }
-    /// `CustomClaims`: list of `CustomClaimValidationType`. Update: in place.
+    /// `CustomClaims`: list of `CustomClaimValidationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-gateway-customjwtauthorizerconfiguration-customclaims)
     pub fn custom_claims(self, value: impl Arg<Arr<CustomClaimValidationType>>) -> Self { Self(put(self.0, "CustomClaims", value.into_expr()), Phase) }
-    /// `DiscoveryUrl`: text, required. Update: in place.
+    /// `DiscoveryUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-gateway-customjwtauthorizerconfiguration-discoveryurl)
     pub fn discovery_url(self, value: impl Arg<str>) -> CustomJWTAuthorizerConfiguration<Set> { CustomJWTAuthorizerConfiguration(put(self.0, "DiscoveryUrl", value.into_expr()), Phase) }
-    /// `PrivateEndpoint`: `PrivateEndpoint`. Update: in place.
+    /// `PrivateEndpoint`: `PrivateEndpoint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-gateway-customjwtauthorizerconfiguration-privateendpoint)
     pub fn private_endpoint(self, value: impl Arg<PrivateEndpoint>) -> Self { Self(put(self.0, "PrivateEndpoint", value.into_expr()), Phase) }
 }
 impl Done for CustomJWTAuthorizerConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1181,11 +1181,11 @@ impl GatewayInterceptorConfiguration {
     pub fn new() -> GatewayInterceptorConfiguration<Missing<super::required::InterceptionPoints>, Missing<super::required::Interceptor>> { GatewayInterceptorConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> GatewayInterceptorConfiguration<R0, R1> {
-    /// `InputConfiguration`: `InterceptorInputConfiguration`. Update: in place.
+    /// `InputConfiguration`: `InterceptorInputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-gatewayinterceptorconfiguration.html#cfn-bedrockagentcore-gateway-gatewayinterceptorconfiguration-inputconfiguration)
     pub fn input_configuration(self, value: impl Arg<InterceptorInputConfiguration>) -> Self { Self(put(self.0, "InputConfiguration", value.into_expr()), Phase) }
-    /// `InterceptionPoints`: list of `InterceptionPoints`, required. Update: in place.
+    /// `InterceptionPoints`: list of `InterceptionPoints`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-gatewayinterceptorconfiguration.html#cfn-bedrockagentcore-gateway-gatewayinterceptorconfiguration-interceptionpoints)
     pub fn interception_points(self, value: impl Arg<Arr<InterceptionPoints>>) -> GatewayInterceptorConfiguration<Set, R1> { GatewayInterceptorConfiguration(put(self.0, "InterceptionPoints", value.into_expr()), Phase) }
-    /// `Interceptor`: `InterceptorConfiguration`, required. Update: in place.
+    /// `Interceptor`: `InterceptorConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-gatewayinterceptorconfiguration.html#cfn-bedrockagentcore-gateway-gatewayinterceptorconfiguration-interceptor)
     pub fn interceptor(self, value: impl Arg<InterceptorConfiguration>) -> GatewayInterceptorConfiguration<R0, Set> { GatewayInterceptorConfiguration(put(self.0, "Interceptor", value.into_expr()), Phase) }
 }
 impl Done for GatewayInterceptorConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1196,9 +1196,9 @@ impl GatewayPolicyEngineConfiguration {
     pub fn new() -> GatewayPolicyEngineConfiguration<Missing<super::required::Arn>, Missing<super::required::Mode>> { GatewayPolicyEngineConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> GatewayPolicyEngineConfiguration<R0, R1> {
-    /// `Arn`: text, required. Update: in place.
+    /// `Arn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-gatewaypolicyengineconfiguration.html#cfn-bedrockagentcore-gateway-gatewaypolicyengineconfiguration-arn)
     pub fn arn(self, value: impl Arg<str>) -> GatewayPolicyEngineConfiguration<Set, R1> { GatewayPolicyEngineConfiguration(put(self.0, "Arn", value.into_expr()), Phase) }
-    /// `Mode`: `Mode`, required. Update: in place.
+    /// `Mode`: `Mode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-gatewaypolicyengineconfiguration.html#cfn-bedrockagentcore-gateway-gatewaypolicyengineconfiguration-mode)
     pub fn mode(self, value: impl Arg<Mode>) -> GatewayPolicyEngineConfiguration<R0, Set> { GatewayPolicyEngineConfiguration(put(self.0, "Mode", value.into_expr()), Phase) }
 }
 impl Done for GatewayPolicyEngineConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1207,7 +1207,7 @@ impl Done for GatewayPolicyEngineConfiguration { fn into_props(self) -> Bag { se
 impl GatewayProtocolConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Mcp`: `MCPGatewayConfiguration`. Update: in place.
+    /// `Mcp`: `MCPGatewayConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-gatewayprotocolconfiguration.html#cfn-bedrockagentcore-gateway-gatewayprotocolconfiguration-mcp)
     pub fn mcp(self, value: impl Arg<MCPGatewayConfiguration>) -> Self { Self(put(self.0, "Mcp", value.into_expr())) }
 }
 impl Done for GatewayProtocolConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1216,7 +1216,7 @@ impl Done for GatewayProtocolConfiguration { fn into_props(self) -> Bag { self.0
 impl InterceptorConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Lambda`: `LambdaInterceptorConfiguration`. Update: in place.
+    /// `Lambda`: `LambdaInterceptorConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-interceptorconfiguration.html#cfn-bedrockagentcore-gateway-interceptorconfiguration-lambda)
     pub fn lambda(self, value: impl Arg<LambdaInterceptorConfiguration>) -> Self { Self(put(self.0, "Lambda", value.into_expr())) }
 }
 impl Done for InterceptorConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1227,9 +1227,9 @@ impl InterceptorInputConfiguration {
     pub fn new() -> InterceptorInputConfiguration<Missing<super::required::PassRequestHeaders>> { InterceptorInputConfiguration(Bag::default(), Phase) }
 }
 impl<R0> InterceptorInputConfiguration<R0> {
-    /// `PassRequestHeaders`: boolean, required. Update: in place.
+    /// `PassRequestHeaders`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-interceptorinputconfiguration.html#cfn-bedrockagentcore-gateway-interceptorinputconfiguration-passrequestheaders)
     pub fn pass_request_headers(self, value: impl Arg<bool>) -> InterceptorInputConfiguration<Set> { InterceptorInputConfiguration(put(self.0, "PassRequestHeaders", value.into_expr()), Phase) }
-    /// `PayloadFilter`: `InterceptorPayloadFilter`. Update: in place.
+    /// `PayloadFilter`: `InterceptorPayloadFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-interceptorinputconfiguration.html#cfn-bedrockagentcore-gateway-interceptorinputconfiguration-payloadfilter)
     pub fn payload_filter(self, value: impl Arg<InterceptorPayloadFilter>) -> Self { Self(put(self.0, "PayloadFilter", value.into_expr()), Phase) }
 }
 impl Done for InterceptorInputConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1238,7 +1238,7 @@ impl Done for InterceptorInputConfiguration { fn into_props(self) -> Bag { self.
 impl InterceptorPayloadExclusionSelector {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Field`: `Field`. Update: in place.
+    /// `Field`: `Field`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-interceptorpayloadexclusionselector.html#cfn-bedrockagentcore-gateway-interceptorpayloadexclusionselector-field)
     pub fn field(self, value: impl Arg<Field>) -> Self { Self(put(self.0, "Field", value.into_expr())) }
 }
 impl Done for InterceptorPayloadExclusionSelector { fn into_props(self) -> Bag { self.0 } }
@@ -1249,7 +1249,7 @@ impl InterceptorPayloadFilter {
     pub fn new() -> InterceptorPayloadFilter<Missing<super::required::Exclude>> { InterceptorPayloadFilter(Bag::default(), Phase) }
 }
 impl<R0> InterceptorPayloadFilter<R0> {
-    /// `Exclude`: list of `InterceptorPayloadExclusionSelector`, required. Update: in place.
+    /// `Exclude`: list of `InterceptorPayloadExclusionSelector`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-interceptorpayloadfilter.html#cfn-bedrockagentcore-gateway-interceptorpayloadfilter-exclude)
     pub fn exclude(self, value: impl Arg<Arr<InterceptorPayloadExclusionSelector>>) -> InterceptorPayloadFilter<Set> { InterceptorPayloadFilter(put(self.0, "Exclude", value.into_expr()), Phase) }
 }
 impl Done for InterceptorPayloadFilter { fn into_props(self) -> Bag { self.0 } }
@@ -1260,7 +1260,7 @@ impl LambdaInterceptorConfiguration {
     pub fn new() -> LambdaInterceptorConfiguration<Missing<super::required::Arn>> { LambdaInterceptorConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LambdaInterceptorConfiguration<R0> {
-    /// `Arn`: text, required. Update: in place.
+    /// `Arn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-lambdainterceptorconfiguration.html#cfn-bedrockagentcore-gateway-lambdainterceptorconfiguration-arn)
     pub fn arn(self, value: impl Arg<str>) -> LambdaInterceptorConfiguration<Set> { LambdaInterceptorConfiguration(put(self.0, "Arn", value.into_expr()), Phase) }
 }
 impl Done for LambdaInterceptorConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1269,15 +1269,15 @@ impl Done for LambdaInterceptorConfiguration { fn into_props(self) -> Bag { self
 impl MCPGatewayConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Instructions`: text. Update: in place.
+    /// `Instructions`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-mcpgatewayconfiguration.html#cfn-bedrockagentcore-gateway-mcpgatewayconfiguration-instructions)
     pub fn instructions(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Instructions", value.into_expr())) }
-    /// `SearchType`: `SearchType`. Update: in place.
+    /// `SearchType`: `SearchType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-mcpgatewayconfiguration.html#cfn-bedrockagentcore-gateway-mcpgatewayconfiguration-searchtype)
     pub fn search_type(self, value: impl Arg<SearchType>) -> Self { Self(put(self.0, "SearchType", value.into_expr())) }
-    /// `SessionConfiguration`: `SessionConfiguration`. Update: in place.
+    /// `SessionConfiguration`: `SessionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-mcpgatewayconfiguration.html#cfn-bedrockagentcore-gateway-mcpgatewayconfiguration-sessionconfiguration)
     pub fn session_configuration(self, value: impl Arg<SessionConfiguration>) -> Self { Self(put(self.0, "SessionConfiguration", value.into_expr())) }
-    /// `StreamingConfiguration`: `StreamingConfiguration`. Update: in place.
+    /// `StreamingConfiguration`: `StreamingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-mcpgatewayconfiguration.html#cfn-bedrockagentcore-gateway-mcpgatewayconfiguration-streamingconfiguration)
     pub fn streaming_configuration(self, value: impl Arg<StreamingConfiguration>) -> Self { Self(put(self.0, "StreamingConfiguration", value.into_expr())) }
-    /// `SupportedVersions`: list of text. Update: in place.
+    /// `SupportedVersions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-mcpgatewayconfiguration.html#cfn-bedrockagentcore-gateway-mcpgatewayconfiguration-supportedversions)
     pub fn supported_versions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SupportedVersions", value.into_expr())) }
 }
 impl Done for MCPGatewayConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1288,17 +1288,17 @@ impl ManagedVpcResource {
     pub fn new() -> ManagedVpcResource<Missing<super::required::EndpointIpAddressType>, Missing<super::required::SubnetIds>, Missing<super::required::VpcIdentifier>> { ManagedVpcResource(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ManagedVpcResource<R0, R1, R2> {
-    /// `EndpointIpAddressType`: `EndpointIpAddressType`, required. Update: in place.
+    /// `EndpointIpAddressType`: `EndpointIpAddressType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-managedvpcresource.html#cfn-bedrockagentcore-gateway-managedvpcresource-endpointipaddresstype)
     pub fn endpoint_ip_address_type(self, value: impl Arg<EndpointIpAddressType>) -> ManagedVpcResource<Set, R1, R2> { ManagedVpcResource(put(self.0, "EndpointIpAddressType", value.into_expr()), Phase) }
-    /// `RoutingDomain`: text. Update: in place.
+    /// `RoutingDomain`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-managedvpcresource.html#cfn-bedrockagentcore-gateway-managedvpcresource-routingdomain)
     pub fn routing_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoutingDomain", value.into_expr()), Phase) }
-    /// `SecurityGroupIds`: list of text. Update: in place.
+    /// `SecurityGroupIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-managedvpcresource.html#cfn-bedrockagentcore-gateway-managedvpcresource-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `SubnetIds`: list of text, required. Update: in place.
+    /// `SubnetIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-managedvpcresource.html#cfn-bedrockagentcore-gateway-managedvpcresource-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> ManagedVpcResource<R0, Set, R2> { ManagedVpcResource(put(self.0, "SubnetIds", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-managedvpcresource.html#cfn-bedrockagentcore-gateway-managedvpcresource-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VpcIdentifier`: text, required. Update: in place.
+    /// `VpcIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-managedvpcresource.html#cfn-bedrockagentcore-gateway-managedvpcresource-vpcidentifier)
     pub fn vpc_identifier(self, value: impl Arg<str>) -> ManagedVpcResource<R0, R1, Set> { ManagedVpcResource(put(self.0, "VpcIdentifier", value.into_expr()), Phase) }
 }
 impl Done for ManagedVpcResource { fn into_props(self) -> Bag { self.0 } }
@@ -1307,9 +1307,9 @@ impl Done for ManagedVpcResource { fn into_props(self) -> Bag { self.0 } }
 impl PrivateEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ManagedVpcResource`: `ManagedVpcResource`. Update: in place.
+    /// `ManagedVpcResource`: `ManagedVpcResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-privateendpoint.html#cfn-bedrockagentcore-gateway-privateendpoint-managedvpcresource)
     pub fn managed_vpc_resource(self, value: impl Arg<ManagedVpcResource>) -> Self { Self(put(self.0, "ManagedVpcResource", value.into_expr())) }
-    /// `SelfManagedLatticeResource`: `SelfManagedLatticeResource`. Update: in place.
+    /// `SelfManagedLatticeResource`: `SelfManagedLatticeResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-privateendpoint.html#cfn-bedrockagentcore-gateway-privateendpoint-selfmanagedlatticeresource)
     pub fn self_managed_lattice_resource(self, value: impl Arg<SelfManagedLatticeResource>) -> Self { Self(put(self.0, "SelfManagedLatticeResource", value.into_expr())) }
 }
 impl Done for PrivateEndpoint { fn into_props(self) -> Bag { self.0 } }
@@ -1320,7 +1320,7 @@ impl SelfManagedLatticeResource {
     pub fn new() -> SelfManagedLatticeResource<Missing<super::required::ResourceConfigurationIdentifier>> { SelfManagedLatticeResource(Bag::default(), Phase) }
 }
 impl<R0> SelfManagedLatticeResource<R0> {
-    /// `ResourceConfigurationIdentifier`: text, required. Update: in place.
+    /// `ResourceConfigurationIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-selfmanagedlatticeresource.html#cfn-bedrockagentcore-gateway-selfmanagedlatticeresource-resourceconfigurationidentifier)
     pub fn resource_configuration_identifier(self, value: impl Arg<str>) -> SelfManagedLatticeResource<Set> { SelfManagedLatticeResource(put(self.0, "ResourceConfigurationIdentifier", value.into_expr()), Phase) }
 }
 impl Done for SelfManagedLatticeResource { fn into_props(self) -> Bag { self.0 } }
@@ -1329,7 +1329,7 @@ impl Done for SelfManagedLatticeResource { fn into_props(self) -> Bag { self.0 }
 impl SessionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SessionTimeoutInSeconds`: number. Update: in place.
+    /// `SessionTimeoutInSeconds`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-sessionconfiguration.html#cfn-bedrockagentcore-gateway-sessionconfiguration-sessiontimeoutinseconds)
     pub fn session_timeout_in_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "SessionTimeoutInSeconds", value.into_expr())) }
 }
 impl Done for SessionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1338,7 +1338,7 @@ impl Done for SessionConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl StreamingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EnableResponseStreaming`: boolean. Update: in place.
+    /// `EnableResponseStreaming`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-streamingconfiguration.html#cfn-bedrockagentcore-gateway-streamingconfiguration-enableresponsestreaming)
     pub fn enable_response_streaming(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableResponseStreaming", value.into_expr())) }
 }
 impl Done for StreamingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1347,7 +1347,7 @@ impl Done for StreamingConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl WafConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FailureMode`: `FailureMode`. Update: in place.
+    /// `FailureMode`: `FailureMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-wafconfiguration.html#cfn-bedrockagentcore-gateway-wafconfiguration-failuremode)
     pub fn failure_mode(self, value: impl Arg<FailureMode>) -> Self { Self(put(self.0, "FailureMode", value.into_expr())) }
 }
 impl Done for WafConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1358,7 +1358,7 @@ impl WorkloadIdentityDetails {
     pub fn new() -> WorkloadIdentityDetails<Missing<super::required::WorkloadIdentityArn>> { WorkloadIdentityDetails(Bag::default(), Phase) }
 }
 impl<R0> WorkloadIdentityDetails<R0> {
-    /// `WorkloadIdentityArn`: text, required. Update: in place.
+    /// `WorkloadIdentityArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-workloadidentitydetails.html#cfn-bedrockagentcore-gateway-workloadidentitydetails-workloadidentityarn)
     pub fn workload_identity_arn(self, value: impl Arg<str>) -> WorkloadIdentityDetails<Set> { WorkloadIdentityDetails(put(self.0, "WorkloadIdentityArn", value.into_expr()), Phase) }
 }
 impl Done for WorkloadIdentityDetails { fn into_props(self) -> Bag { self.0 } }
@@ -1394,11 +1394,11 @@ impl CfnGatewayRateLimit {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGatewayRateLimitProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewayratelimit.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewayratelimit.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewayratelimit.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnGatewayRateLimit { fn node(&self) -> &Place { &self.0 } }
@@ -1409,15 +1409,15 @@ impl CfnGatewayRateLimitProps {
     pub fn new() -> CfnGatewayRateLimitProps<Missing<required::DimensionKeys>, Missing<required::Entries>> { CfnGatewayRateLimitProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnGatewayRateLimitProps<R0, R1> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewayratelimit.html#cfn-bedrockagentcore-gatewayratelimit-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DimensionKeys`: list of text, required. Update: replacement.
+    /// `DimensionKeys`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewayratelimit.html#cfn-bedrockagentcore-gatewayratelimit-dimensionkeys)
     pub fn dimension_keys(self, value: impl Arg<Arr<str>>) -> CfnGatewayRateLimitProps<Set, R1> { CfnGatewayRateLimitProps(put(self.0, "DimensionKeys", value.into_expr()), Phase) }
-    /// `Entries`: list of `LimitEntry`, required. Update: in place.
+    /// `Entries`: list of `LimitEntry`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewayratelimit.html#cfn-bedrockagentcore-gatewayratelimit-entries)
     pub fn entries(self, value: impl Arg<Arr<gateway_rate_limit::LimitEntry>>) -> CfnGatewayRateLimitProps<R0, Set> { CfnGatewayRateLimitProps(put(self.0, "Entries", value.into_expr()), Phase) }
-    /// `GatewayIdentifier`: text. Update: replacement.
+    /// `GatewayIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewayratelimit.html#cfn-bedrockagentcore-gatewayratelimit-gatewayidentifier)
     pub fn gateway_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GatewayIdentifier", value.into_expr()), Phase) }
-    /// `RateLimitId`: text. Update: replacement.
+    /// `RateLimitId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewayratelimit.html#cfn-bedrockagentcore-gatewayratelimit-ratelimitid)
     pub fn rate_limit_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RateLimitId", value.into_expr()), Phase) }
 }
 impl Done for CfnGatewayRateLimitProps { fn into_props(self) -> Bag { self.0 } }
@@ -1431,13 +1431,13 @@ impl LimitEntry {
     pub fn new() -> LimitEntry<Missing<super::required::Dimensions>> { LimitEntry(Bag::default(), Phase) }
 }
 impl<R0> LimitEntry<R0> {
-    /// `Connections`: list of `RateConfig`. Update: in place.
+    /// `Connections`: list of `RateConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayratelimit-limitentry.html#cfn-bedrockagentcore-gatewayratelimit-limitentry-connections)
     pub fn connections(self, value: impl Arg<Arr<RateConfig>>) -> Self { Self(put(self.0, "Connections", value.into_expr()), Phase) }
-    /// `Dimensions`: map of text, required. Update: in place.
+    /// `Dimensions`: map of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayratelimit-limitentry.html#cfn-bedrockagentcore-gatewayratelimit-limitentry-dimensions)
     pub fn dimensions(self, value: impl Arg<Dict<str>>) -> LimitEntry<Set> { LimitEntry(put(self.0, "Dimensions", value.into_expr()), Phase) }
-    /// `Requests`: list of `RateConfig`. Update: in place.
+    /// `Requests`: list of `RateConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayratelimit-limitentry.html#cfn-bedrockagentcore-gatewayratelimit-limitentry-requests)
     pub fn requests(self, value: impl Arg<Arr<RateConfig>>) -> Self { Self(put(self.0, "Requests", value.into_expr()), Phase) }
-    /// `Tokens`: list of `RateConfig`. Update: in place.
+    /// `Tokens`: list of `RateConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayratelimit-limitentry.html#cfn-bedrockagentcore-gatewayratelimit-limitentry-tokens)
     pub fn tokens(self, value: impl Arg<Arr<RateConfig>>) -> Self { Self(put(self.0, "Tokens", value.into_expr()), Phase) }
 }
 impl Done for LimitEntry { fn into_props(self) -> Bag { self.0 } }
@@ -1448,9 +1448,9 @@ impl RateConfig {
     pub fn new() -> RateConfig<Missing<super::required::Period>, Missing<super::required::Rate>> { RateConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> RateConfig<R0, R1> {
-    /// `Period`: `Period`, required. Update: in place.
+    /// `Period`: `Period`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayratelimit-rateconfig.html#cfn-bedrockagentcore-gatewayratelimit-rateconfig-period)
     pub fn period(self, value: impl Arg<Period>) -> RateConfig<Set, R1> { RateConfig(put(self.0, "Period", value.into_expr()), Phase) }
-    /// `Rate`: number, required. Update: in place.
+    /// `Rate`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayratelimit-rateconfig.html#cfn-bedrockagentcore-gatewayratelimit-rateconfig-rate)
     pub fn rate(self, value: impl Arg<f64>) -> RateConfig<R0, Set> { RateConfig(put(self.0, "Rate", value.into_expr()), Phase) }
 }
 impl Done for RateConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1466,17 +1466,17 @@ impl CfnGatewayRule {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGatewayRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewayrule.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `GatewayArn`: `OtherArn`.
+    /// The attribute `GatewayArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewayrule.html#GatewayArn-fn::getatt)
     pub fn attr_gateway_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("GatewayArn") }
-    /// The attribute `RuleId`: text.
+    /// The attribute `RuleId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewayrule.html#RuleId-fn::getatt)
     pub fn attr_rule_id(&self) -> Val<str> { self.0.get_att("RuleId") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewayrule.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `System`: `SystemManagedBlock`.
+    /// The attribute `System`: `SystemManagedBlock`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewayrule.html#System-fn::getatt)
     pub fn attr_system(&self) -> Val<gateway_rule::SystemManagedBlock> { self.0.get_att("System") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewayrule.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnGatewayRule { fn node(&self) -> &Place { &self.0 } }
@@ -1487,15 +1487,15 @@ impl CfnGatewayRuleProps {
     pub fn new() -> CfnGatewayRuleProps<Missing<required::Actions>, Missing<required::Priority>> { CfnGatewayRuleProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnGatewayRuleProps<R0, R1> {
-    /// `Actions`: list of `Action`, required. Update: in place.
+    /// `Actions`: list of `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewayrule.html#cfn-bedrockagentcore-gatewayrule-actions)
     pub fn actions(self, value: impl Arg<Arr<gateway_rule::Action>>) -> CfnGatewayRuleProps<Set, R1> { CfnGatewayRuleProps(put(self.0, "Actions", value.into_expr()), Phase) }
-    /// `Conditions`: list of `Condition`. Update: in place.
+    /// `Conditions`: list of `Condition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewayrule.html#cfn-bedrockagentcore-gatewayrule-conditions)
     pub fn conditions(self, value: impl Arg<Arr<gateway_rule::Condition>>) -> Self { Self(put(self.0, "Conditions", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewayrule.html#cfn-bedrockagentcore-gatewayrule-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `GatewayIdentifier`: text. Update: replacement.
+    /// `GatewayIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewayrule.html#cfn-bedrockagentcore-gatewayrule-gatewayidentifier)
     pub fn gateway_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GatewayIdentifier", value.into_expr()), Phase) }
-    /// `Priority`: number, required. Update: in place.
+    /// `Priority`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewayrule.html#cfn-bedrockagentcore-gatewayrule-priority)
     pub fn priority(self, value: impl Arg<f64>) -> CfnGatewayRuleProps<R0, Set> { CfnGatewayRuleProps(put(self.0, "Priority", value.into_expr()), Phase) }
 }
 impl Done for CfnGatewayRuleProps { fn into_props(self) -> Bag { self.0 } }
@@ -1507,9 +1507,9 @@ use crate::cfn::support::*;
 impl Action {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ConfigurationBundle`: `ConfigurationBundleAction`. Update: in place.
+    /// `ConfigurationBundle`: `ConfigurationBundleAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-action.html#cfn-bedrockagentcore-gatewayrule-action-configurationbundle)
     pub fn configuration_bundle(self, value: impl Arg<ConfigurationBundleAction>) -> Self { Self(put(self.0, "ConfigurationBundle", value.into_expr())) }
-    /// `RouteToTarget`: `RouteToTargetAction`. Update: in place.
+    /// `RouteToTarget`: `RouteToTargetAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-action.html#cfn-bedrockagentcore-gatewayrule-action-routetotarget)
     pub fn route_to_target(self, value: impl Arg<RouteToTargetAction>) -> Self { Self(put(self.0, "RouteToTarget", value.into_expr())) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
@@ -1518,9 +1518,9 @@ impl Done for Action { fn into_props(self) -> Bag { self.0 } }
 impl Condition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MatchPaths`: `MatchPaths`. Update: in place.
+    /// `MatchPaths`: `MatchPaths`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-condition.html#cfn-bedrockagentcore-gatewayrule-condition-matchpaths)
     pub fn match_paths(self, value: impl Arg<MatchPaths>) -> Self { Self(put(self.0, "MatchPaths", value.into_expr())) }
-    /// `MatchPrincipals`: `MatchPrincipals`. Update: in place.
+    /// `MatchPrincipals`: `MatchPrincipals`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-condition.html#cfn-bedrockagentcore-gatewayrule-condition-matchprincipals)
     pub fn match_principals(self, value: impl Arg<MatchPrincipals>) -> Self { Self(put(self.0, "MatchPrincipals", value.into_expr())) }
 }
 impl Done for Condition { fn into_props(self) -> Bag { self.0 } }
@@ -1529,9 +1529,9 @@ impl Done for Condition { fn into_props(self) -> Bag { self.0 } }
 impl ConfigurationBundleAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `StaticOverride`: `StaticOverride`. Update: in place.
+    /// `StaticOverride`: `StaticOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-configurationbundleaction.html#cfn-bedrockagentcore-gatewayrule-configurationbundleaction-staticoverride)
     pub fn static_override(self, value: impl Arg<StaticOverride>) -> Self { Self(put(self.0, "StaticOverride", value.into_expr())) }
-    /// `WeightedOverride`: `WeightedOverride`. Update: in place.
+    /// `WeightedOverride`: `WeightedOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-configurationbundleaction.html#cfn-bedrockagentcore-gatewayrule-configurationbundleaction-weightedoverride)
     pub fn weighted_override(self, value: impl Arg<WeightedOverride>) -> Self { Self(put(self.0, "WeightedOverride", value.into_expr())) }
 }
 impl Done for ConfigurationBundleAction { fn into_props(self) -> Bag { self.0 } }
@@ -1542,9 +1542,9 @@ impl ConfigurationBundleReference {
     pub fn new() -> ConfigurationBundleReference<Missing<super::required::BundleArn>, Missing<super::required::BundleVersion>> { ConfigurationBundleReference(Bag::default(), Phase) }
 }
 impl<R0, R1> ConfigurationBundleReference<R0, R1> {
-    /// `BundleArn`: text, required. Update: in place.
+    /// `BundleArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-configurationbundlereference.html#cfn-bedrockagentcore-gatewayrule-configurationbundlereference-bundlearn)
     pub fn bundle_arn(self, value: impl Arg<str>) -> ConfigurationBundleReference<Set, R1> { ConfigurationBundleReference(put(self.0, "BundleArn", value.into_expr()), Phase) }
-    /// `BundleVersion`: text, required. Update: in place.
+    /// `BundleVersion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-configurationbundlereference.html#cfn-bedrockagentcore-gatewayrule-configurationbundlereference-bundleversion)
     pub fn bundle_version(self, value: impl Arg<str>) -> ConfigurationBundleReference<R0, Set> { ConfigurationBundleReference(put(self.0, "BundleVersion", value.into_expr()), Phase) }
 }
 impl Done for ConfigurationBundleReference { fn into_props(self) -> Bag { self.0 } }
@@ -1555,9 +1555,9 @@ impl IamPrincipal {
     pub fn new() -> IamPrincipal<Missing<super::required::Arn>> { IamPrincipal(Bag::default(), Phase) }
 }
 impl<R0> IamPrincipal<R0> {
-    /// `Arn`: text, required. Update: in place.
+    /// `Arn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-iamprincipal.html#cfn-bedrockagentcore-gatewayrule-iamprincipal-arn)
     pub fn arn(self, value: impl Arg<str>) -> IamPrincipal<Set> { IamPrincipal(put(self.0, "Arn", value.into_expr()), Phase) }
-    /// `Operator`: `Operator`. Update: in place.
+    /// `Operator`: `Operator`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-iamprincipal.html#cfn-bedrockagentcore-gatewayrule-iamprincipal-operator)
     pub fn operator(self, value: impl Arg<Operator>) -> Self { Self(put(self.0, "Operator", value.into_expr()), Phase) }
 }
 impl Done for IamPrincipal { fn into_props(self) -> Bag { self.0 } }
@@ -1568,7 +1568,7 @@ impl MatchPaths {
     pub fn new() -> MatchPaths<Missing<super::required::AnyOf>> { MatchPaths(Bag::default(), Phase) }
 }
 impl<R0> MatchPaths<R0> {
-    /// `AnyOf`: list of text, required. Update: in place.
+    /// `AnyOf`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-matchpaths.html#cfn-bedrockagentcore-gatewayrule-matchpaths-anyof)
     pub fn any_of(self, value: impl Arg<Arr<str>>) -> MatchPaths<Set> { MatchPaths(put(self.0, "AnyOf", value.into_expr()), Phase) }
 }
 impl Done for MatchPaths { fn into_props(self) -> Bag { self.0 } }
@@ -1579,7 +1579,7 @@ impl MatchPrincipalEntry {
     pub fn new() -> MatchPrincipalEntry<Missing<super::required::IamPrincipal>> { MatchPrincipalEntry(Bag::default(), Phase) }
 }
 impl<R0> MatchPrincipalEntry<R0> {
-    /// `IamPrincipal`: `IamPrincipal`, required. Update: in place.
+    /// `IamPrincipal`: `IamPrincipal`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-matchprincipalentry.html#cfn-bedrockagentcore-gatewayrule-matchprincipalentry-iamprincipal)
     pub fn iam_principal(self, value: impl Arg<IamPrincipal>) -> MatchPrincipalEntry<Set> { MatchPrincipalEntry(put(self.0, "IamPrincipal", value.into_expr()), Phase) }
 }
 impl Done for MatchPrincipalEntry { fn into_props(self) -> Bag { self.0 } }
@@ -1590,7 +1590,7 @@ impl MatchPrincipals {
     pub fn new() -> MatchPrincipals<Missing<super::required::AnyOf>> { MatchPrincipals(Bag::default(), Phase) }
 }
 impl<R0> MatchPrincipals<R0> {
-    /// `AnyOf`: list of `MatchPrincipalEntry`, required. Update: in place.
+    /// `AnyOf`: list of `MatchPrincipalEntry`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-matchprincipals.html#cfn-bedrockagentcore-gatewayrule-matchprincipals-anyof)
     pub fn any_of(self, value: impl Arg<Arr<MatchPrincipalEntry>>) -> MatchPrincipals<Set> { MatchPrincipals(put(self.0, "AnyOf", value.into_expr()), Phase) }
 }
 impl Done for MatchPrincipals { fn into_props(self) -> Bag { self.0 } }
@@ -1599,9 +1599,9 @@ impl Done for MatchPrincipals { fn into_props(self) -> Bag { self.0 } }
 impl RouteToTargetAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `StaticRoute`: `StaticRoute`. Update: in place.
+    /// `StaticRoute`: `StaticRoute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-routetotargetaction.html#cfn-bedrockagentcore-gatewayrule-routetotargetaction-staticroute)
     pub fn static_route(self, value: impl Arg<StaticRoute>) -> Self { Self(put(self.0, "StaticRoute", value.into_expr())) }
-    /// `WeightedRoute`: `WeightedRoute`. Update: in place.
+    /// `WeightedRoute`: `WeightedRoute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-routetotargetaction.html#cfn-bedrockagentcore-gatewayrule-routetotargetaction-weightedroute)
     pub fn weighted_route(self, value: impl Arg<WeightedRoute>) -> Self { Self(put(self.0, "WeightedRoute", value.into_expr())) }
 }
 impl Done for RouteToTargetAction { fn into_props(self) -> Bag { self.0 } }
@@ -1612,9 +1612,9 @@ impl StaticOverride {
     pub fn new() -> StaticOverride<Missing<super::required::BundleArn>, Missing<super::required::BundleVersion>> { StaticOverride(Bag::default(), Phase) }
 }
 impl<R0, R1> StaticOverride<R0, R1> {
-    /// `BundleArn`: text, required. Update: in place.
+    /// `BundleArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-staticoverride.html#cfn-bedrockagentcore-gatewayrule-staticoverride-bundlearn)
     pub fn bundle_arn(self, value: impl Arg<str>) -> StaticOverride<Set, R1> { StaticOverride(put(self.0, "BundleArn", value.into_expr()), Phase) }
-    /// `BundleVersion`: text, required. Update: in place.
+    /// `BundleVersion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-staticoverride.html#cfn-bedrockagentcore-gatewayrule-staticoverride-bundleversion)
     pub fn bundle_version(self, value: impl Arg<str>) -> StaticOverride<R0, Set> { StaticOverride(put(self.0, "BundleVersion", value.into_expr()), Phase) }
 }
 impl Done for StaticOverride { fn into_props(self) -> Bag { self.0 } }
@@ -1625,7 +1625,7 @@ impl StaticRoute {
     pub fn new() -> StaticRoute<Missing<super::required::TargetName>> { StaticRoute(Bag::default(), Phase) }
 }
 impl<R0> StaticRoute<R0> {
-    /// `TargetName`: text, required. Update: in place.
+    /// `TargetName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-staticroute.html#cfn-bedrockagentcore-gatewayrule-staticroute-targetname)
     pub fn target_name(self, value: impl Arg<str>) -> StaticRoute<Set> { StaticRoute(put(self.0, "TargetName", value.into_expr()), Phase) }
 }
 impl Done for StaticRoute { fn into_props(self) -> Bag { self.0 } }
@@ -1636,7 +1636,7 @@ impl SystemManagedBlock {
     pub fn new() -> SystemManagedBlock<Missing<super::required::ManagedBy>> { SystemManagedBlock(Bag::default(), Phase) }
 }
 impl<R0> SystemManagedBlock<R0> {
-    /// `ManagedBy`: text, required. Update: in place.
+    /// `ManagedBy`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-systemmanagedblock.html#cfn-bedrockagentcore-gatewayrule-systemmanagedblock-managedby)
     pub fn managed_by(self, value: impl Arg<str>) -> SystemManagedBlock<Set> { SystemManagedBlock(put(self.0, "ManagedBy", value.into_expr()), Phase) }
 }
 impl Done for SystemManagedBlock { fn into_props(self) -> Bag { self.0 } }
@@ -1647,15 +1647,15 @@ impl TargetTrafficSplitEntry {
     pub fn new() -> TargetTrafficSplitEntry<Missing<super::required::Name>, Missing<super::required::TargetName>, Missing<super::required::Weight>> { TargetTrafficSplitEntry(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> TargetTrafficSplitEntry<R0, R1, R2> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-targettrafficsplitentry.html#cfn-bedrockagentcore-gatewayrule-targettrafficsplitentry-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Metadata`: map of text. Update: in place.
+    /// `Metadata`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-targettrafficsplitentry.html#cfn-bedrockagentcore-gatewayrule-targettrafficsplitentry-metadata)
     pub fn metadata(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Metadata", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-targettrafficsplitentry.html#cfn-bedrockagentcore-gatewayrule-targettrafficsplitentry-name)
     pub fn name(self, value: impl Arg<str>) -> TargetTrafficSplitEntry<Set, R1, R2> { TargetTrafficSplitEntry(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `TargetName`: text, required. Update: in place.
+    /// `TargetName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-targettrafficsplitentry.html#cfn-bedrockagentcore-gatewayrule-targettrafficsplitentry-targetname)
     pub fn target_name(self, value: impl Arg<str>) -> TargetTrafficSplitEntry<R0, Set, R2> { TargetTrafficSplitEntry(put(self.0, "TargetName", value.into_expr()), Phase) }
-    /// `Weight`: number, required. Update: in place.
+    /// `Weight`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-targettrafficsplitentry.html#cfn-bedrockagentcore-gatewayrule-targettrafficsplitentry-weight)
     pub fn weight(self, value: impl Arg<f64>) -> TargetTrafficSplitEntry<R0, R1, Set> { TargetTrafficSplitEntry(put(self.0, "Weight", value.into_expr()), Phase) }
 }
 impl Done for TargetTrafficSplitEntry { fn into_props(self) -> Bag { self.0 } }
@@ -1666,15 +1666,15 @@ impl TrafficSplitEntry {
     pub fn new() -> TrafficSplitEntry<Missing<super::required::ConfigurationBundle>, Missing<super::required::Name>, Missing<super::required::Weight>> { TrafficSplitEntry(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> TrafficSplitEntry<R0, R1, R2> {
-    /// `ConfigurationBundle`: `ConfigurationBundleReference`, required. Update: in place.
+    /// `ConfigurationBundle`: `ConfigurationBundleReference`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-trafficsplitentry.html#cfn-bedrockagentcore-gatewayrule-trafficsplitentry-configurationbundle)
     pub fn configuration_bundle(self, value: impl Arg<ConfigurationBundleReference>) -> TrafficSplitEntry<Set, R1, R2> { TrafficSplitEntry(put(self.0, "ConfigurationBundle", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-trafficsplitentry.html#cfn-bedrockagentcore-gatewayrule-trafficsplitentry-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Metadata`: map of text. Update: in place.
+    /// `Metadata`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-trafficsplitentry.html#cfn-bedrockagentcore-gatewayrule-trafficsplitentry-metadata)
     pub fn metadata(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Metadata", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-trafficsplitentry.html#cfn-bedrockagentcore-gatewayrule-trafficsplitentry-name)
     pub fn name(self, value: impl Arg<str>) -> TrafficSplitEntry<R0, Set, R2> { TrafficSplitEntry(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Weight`: number, required. Update: in place.
+    /// `Weight`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-trafficsplitentry.html#cfn-bedrockagentcore-gatewayrule-trafficsplitentry-weight)
     pub fn weight(self, value: impl Arg<f64>) -> TrafficSplitEntry<R0, R1, Set> { TrafficSplitEntry(put(self.0, "Weight", value.into_expr()), Phase) }
 }
 impl Done for TrafficSplitEntry { fn into_props(self) -> Bag { self.0 } }
@@ -1685,7 +1685,7 @@ impl WeightedOverride {
     pub fn new() -> WeightedOverride<Missing<super::required::TrafficSplit>> { WeightedOverride(Bag::default(), Phase) }
 }
 impl<R0> WeightedOverride<R0> {
-    /// `TrafficSplit`: list of `TrafficSplitEntry`, required. Update: in place.
+    /// `TrafficSplit`: list of `TrafficSplitEntry`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-weightedoverride.html#cfn-bedrockagentcore-gatewayrule-weightedoverride-trafficsplit)
     pub fn traffic_split(self, value: impl Arg<Arr<TrafficSplitEntry>>) -> WeightedOverride<Set> { WeightedOverride(put(self.0, "TrafficSplit", value.into_expr()), Phase) }
 }
 impl Done for WeightedOverride { fn into_props(self) -> Bag { self.0 } }
@@ -1696,7 +1696,7 @@ impl WeightedRoute {
     pub fn new() -> WeightedRoute<Missing<super::required::TrafficSplit>> { WeightedRoute(Bag::default(), Phase) }
 }
 impl<R0> WeightedRoute<R0> {
-    /// `TrafficSplit`: list of `TargetTrafficSplitEntry`, required. Update: in place.
+    /// `TrafficSplit`: list of `TargetTrafficSplitEntry`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-weightedroute.html#cfn-bedrockagentcore-gatewayrule-weightedroute-trafficsplit)
     pub fn traffic_split(self, value: impl Arg<Arr<TargetTrafficSplitEntry>>) -> WeightedRoute<Set> { WeightedRoute(put(self.0, "TrafficSplit", value.into_expr()), Phase) }
 }
 impl Done for WeightedRoute { fn into_props(self) -> Bag { self.0 } }
@@ -1712,25 +1712,25 @@ impl CfnGatewayTarget {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGatewayTargetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AuthorizationData`: `AuthorizationData`.
+    /// The attribute `AuthorizationData`: `AuthorizationData`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewaytarget.html#AuthorizationData-fn::getatt)
     pub fn attr_authorization_data(&self) -> Val<gateway_target::AuthorizationData> { self.0.get_att("AuthorizationData") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewaytarget.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `GatewayArn`: `OtherArn`.
+    /// The attribute `GatewayArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewaytarget.html#GatewayArn-fn::getatt)
     pub fn attr_gateway_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("GatewayArn") }
-    /// The attribute `LastSynchronizedAt`: text.
+    /// The attribute `LastSynchronizedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewaytarget.html#LastSynchronizedAt-fn::getatt)
     pub fn attr_last_synchronized_at(&self) -> Val<str> { self.0.get_att("LastSynchronizedAt") }
-    /// The attribute `PrivateEndpointManagedResources`: list of `ManagedResourceDetails`.
+    /// The attribute `PrivateEndpointManagedResources`: list of `ManagedResourceDetails`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewaytarget.html#PrivateEndpointManagedResources-fn::getatt)
     pub fn attr_private_endpoint_managed_resources(&self) -> Val<Arr<gateway_target::ManagedResourceDetails>> { self.0.get_att("PrivateEndpointManagedResources") }
-    /// The attribute `ProtocolType`: text.
+    /// The attribute `ProtocolType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewaytarget.html#ProtocolType-fn::getatt)
     pub fn attr_protocol_type(&self) -> Val<str> { self.0.get_att("ProtocolType") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewaytarget.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `StatusReasons`: list of text.
+    /// The attribute `StatusReasons`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewaytarget.html#StatusReasons-fn::getatt)
     pub fn attr_status_reasons(&self) -> Val<Arr<str>> { self.0.get_att("StatusReasons") }
-    /// The attribute `TargetId`: text.
+    /// The attribute `TargetId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewaytarget.html#TargetId-fn::getatt)
     pub fn attr_target_id(&self) -> Val<str> { self.0.get_att("TargetId") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewaytarget.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnGatewayTarget { fn node(&self) -> &Place { &self.0 } }
@@ -1741,19 +1741,19 @@ impl CfnGatewayTargetProps {
     pub fn new() -> CfnGatewayTargetProps<Missing<required::TargetConfiguration>> { CfnGatewayTargetProps(Bag::default(), Phase) }
 }
 impl<R0> CfnGatewayTargetProps<R0> {
-    /// `CredentialProviderConfigurations`: list of `CredentialProviderConfiguration`. Update: in place.
+    /// `CredentialProviderConfigurations`: list of `CredentialProviderConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewaytarget.html#cfn-bedrockagentcore-gatewaytarget-credentialproviderconfigurations)
     pub fn credential_provider_configurations(self, value: impl Arg<Arr<gateway_target::CredentialProviderConfiguration>>) -> Self { Self(put(self.0, "CredentialProviderConfigurations", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewaytarget.html#cfn-bedrockagentcore-gatewaytarget-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `GatewayIdentifier`: text. Update: replacement.
+    /// `GatewayIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewaytarget.html#cfn-bedrockagentcore-gatewaytarget-gatewayidentifier)
     pub fn gateway_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GatewayIdentifier", value.into_expr()), Phase) }
-    /// `MetadataConfiguration`: `MetadataConfiguration`. Update: in place.
+    /// `MetadataConfiguration`: `MetadataConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewaytarget.html#cfn-bedrockagentcore-gatewaytarget-metadataconfiguration)
     pub fn metadata_configuration(self, value: impl Arg<gateway_target::MetadataConfiguration>) -> Self { Self(put(self.0, "MetadataConfiguration", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewaytarget.html#cfn-bedrockagentcore-gatewaytarget-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `PrivateEndpoint`: `PrivateEndpoint`. Update: in place.
+    /// `PrivateEndpoint`: `PrivateEndpoint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewaytarget.html#cfn-bedrockagentcore-gatewaytarget-privateendpoint)
     pub fn private_endpoint(self, value: impl Arg<gateway_target::PrivateEndpoint>) -> Self { Self(put(self.0, "PrivateEndpoint", value.into_expr()), Phase) }
-    /// `TargetConfiguration`: `TargetConfiguration`, required. Update: in place.
+    /// `TargetConfiguration`: `TargetConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewaytarget.html#cfn-bedrockagentcore-gatewaytarget-targetconfiguration)
     pub fn target_configuration(self, value: impl Arg<gateway_target::TargetConfiguration>) -> CfnGatewayTargetProps<Set> { CfnGatewayTargetProps(put(self.0, "TargetConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnGatewayTargetProps { fn into_props(self) -> Bag { self.0 } }
@@ -1767,11 +1767,11 @@ impl ApiGatewayTargetConfiguration {
     pub fn new() -> ApiGatewayTargetConfiguration<Missing<super::required::ApiGatewayToolConfiguration>, Missing<super::required::RestApiId>, Missing<super::required::Stage>> { ApiGatewayTargetConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ApiGatewayTargetConfiguration<R0, R1, R2> {
-    /// `ApiGatewayToolConfiguration`: `ApiGatewayToolConfiguration`, required. Update: in place.
+    /// `ApiGatewayToolConfiguration`: `ApiGatewayToolConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-apigatewaytargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-apigatewaytargetconfiguration-apigatewaytoolconfiguration)
     pub fn api_gateway_tool_configuration(self, value: impl Arg<ApiGatewayToolConfiguration>) -> ApiGatewayTargetConfiguration<Set, R1, R2> { ApiGatewayTargetConfiguration(put(self.0, "ApiGatewayToolConfiguration", value.into_expr()), Phase) }
-    /// `RestApiId`: text, required. Update: in place.
+    /// `RestApiId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-apigatewaytargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-apigatewaytargetconfiguration-restapiid)
     pub fn rest_api_id(self, value: impl Arg<str>) -> ApiGatewayTargetConfiguration<R0, Set, R2> { ApiGatewayTargetConfiguration(put(self.0, "RestApiId", value.into_expr()), Phase) }
-    /// `Stage`: text, required. Update: in place.
+    /// `Stage`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-apigatewaytargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-apigatewaytargetconfiguration-stage)
     pub fn stage(self, value: impl Arg<str>) -> ApiGatewayTargetConfiguration<R0, R1, Set> { ApiGatewayTargetConfiguration(put(self.0, "Stage", value.into_expr()), Phase) }
 }
 impl Done for ApiGatewayTargetConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1782,9 +1782,9 @@ impl ApiGatewayToolConfiguration {
     pub fn new() -> ApiGatewayToolConfiguration<Missing<super::required::ToolFilters>> { ApiGatewayToolConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ApiGatewayToolConfiguration<R0> {
-    /// `ToolFilters`: list of `ApiGatewayToolFilter`, required. Update: in place.
+    /// `ToolFilters`: list of `ApiGatewayToolFilter`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-apigatewaytoolconfiguration.html#cfn-bedrockagentcore-gatewaytarget-apigatewaytoolconfiguration-toolfilters)
     pub fn tool_filters(self, value: impl Arg<Arr<ApiGatewayToolFilter>>) -> ApiGatewayToolConfiguration<Set> { ApiGatewayToolConfiguration(put(self.0, "ToolFilters", value.into_expr()), Phase) }
-    /// `ToolOverrides`: list of `ApiGatewayToolOverride`. Update: in place.
+    /// `ToolOverrides`: list of `ApiGatewayToolOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-apigatewaytoolconfiguration.html#cfn-bedrockagentcore-gatewaytarget-apigatewaytoolconfiguration-tooloverrides)
     pub fn tool_overrides(self, value: impl Arg<Arr<ApiGatewayToolOverride>>) -> Self { Self(put(self.0, "ToolOverrides", value.into_expr()), Phase) }
 }
 impl Done for ApiGatewayToolConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1795,9 +1795,9 @@ impl ApiGatewayToolFilter {
     pub fn new() -> ApiGatewayToolFilter<Missing<super::required::FilterPath>, Missing<super::required::Methods>> { ApiGatewayToolFilter(Bag::default(), Phase) }
 }
 impl<R0, R1> ApiGatewayToolFilter<R0, R1> {
-    /// `FilterPath`: text, required. Update: in place.
+    /// `FilterPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-apigatewaytoolfilter.html#cfn-bedrockagentcore-gatewaytarget-apigatewaytoolfilter-filterpath)
     pub fn filter_path(self, value: impl Arg<str>) -> ApiGatewayToolFilter<Set, R1> { ApiGatewayToolFilter(put(self.0, "FilterPath", value.into_expr()), Phase) }
-    /// `Methods`: list of `Methods`, required. Update: in place.
+    /// `Methods`: list of `Methods`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-apigatewaytoolfilter.html#cfn-bedrockagentcore-gatewaytarget-apigatewaytoolfilter-methods)
     pub fn methods(self, value: impl Arg<Arr<Methods>>) -> ApiGatewayToolFilter<R0, Set> { ApiGatewayToolFilter(put(self.0, "Methods", value.into_expr()), Phase) }
 }
 impl Done for ApiGatewayToolFilter { fn into_props(self) -> Bag { self.0 } }
@@ -1808,13 +1808,13 @@ impl ApiGatewayToolOverride {
     pub fn new() -> ApiGatewayToolOverride<Missing<super::required::Method>, Missing<super::required::Name>, Missing<super::required::Path>> { ApiGatewayToolOverride(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ApiGatewayToolOverride<R0, R1, R2> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-apigatewaytooloverride.html#cfn-bedrockagentcore-gatewaytarget-apigatewaytooloverride-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Method`: `Method`, required. Update: in place.
+    /// `Method`: `Method`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-apigatewaytooloverride.html#cfn-bedrockagentcore-gatewaytarget-apigatewaytooloverride-method)
     pub fn method(self, value: impl Arg<Method>) -> ApiGatewayToolOverride<Set, R1, R2> { ApiGatewayToolOverride(put(self.0, "Method", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-apigatewaytooloverride.html#cfn-bedrockagentcore-gatewaytarget-apigatewaytooloverride-name)
     pub fn name(self, value: impl Arg<str>) -> ApiGatewayToolOverride<R0, Set, R2> { ApiGatewayToolOverride(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Path`: text, required. Update: in place.
+    /// `Path`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-apigatewaytooloverride.html#cfn-bedrockagentcore-gatewaytarget-apigatewaytooloverride-path)
     pub fn path(self, value: impl Arg<str>) -> ApiGatewayToolOverride<R0, R1, Set> { ApiGatewayToolOverride(put(self.0, "Path", value.into_expr()), Phase) }
 }
 impl Done for ApiGatewayToolOverride { fn into_props(self) -> Bag { self.0 } }
@@ -1825,13 +1825,13 @@ impl ApiKeyCredentialProvider {
     pub fn new() -> ApiKeyCredentialProvider<Missing<super::required::ProviderArn>> { ApiKeyCredentialProvider(Bag::default(), Phase) }
 }
 impl<R0> ApiKeyCredentialProvider<R0> {
-    /// `CredentialLocation`: `CredentialLocation`. Update: in place.
+    /// `CredentialLocation`: `CredentialLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-apikeycredentialprovider.html#cfn-bedrockagentcore-gatewaytarget-apikeycredentialprovider-credentiallocation)
     pub fn credential_location(self, value: impl Arg<CredentialLocation>) -> Self { Self(put(self.0, "CredentialLocation", value.into_expr()), Phase) }
-    /// `CredentialParameterName`: text. Update: in place.
+    /// `CredentialParameterName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-apikeycredentialprovider.html#cfn-bedrockagentcore-gatewaytarget-apikeycredentialprovider-credentialparametername)
     pub fn credential_parameter_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CredentialParameterName", value.into_expr()), Phase) }
-    /// `CredentialPrefix`: text. Update: in place.
+    /// `CredentialPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-apikeycredentialprovider.html#cfn-bedrockagentcore-gatewaytarget-apikeycredentialprovider-credentialprefix)
     pub fn credential_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CredentialPrefix", value.into_expr()), Phase) }
-    /// `ProviderArn`: text, required. Update: in place.
+    /// `ProviderArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-apikeycredentialprovider.html#cfn-bedrockagentcore-gatewaytarget-apikeycredentialprovider-providerarn)
     pub fn provider_arn(self, value: impl Arg<str>) -> ApiKeyCredentialProvider<Set> { ApiKeyCredentialProvider(put(self.0, "ProviderArn", value.into_expr()), Phase) }
 }
 impl Done for ApiKeyCredentialProvider { fn into_props(self) -> Bag { self.0 } }
@@ -1840,9 +1840,9 @@ impl Done for ApiKeyCredentialProvider { fn into_props(self) -> Bag { self.0 } }
 impl ApiSchemaConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `InlinePayload`: text. Update: in place.
+    /// `InlinePayload`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-apischemaconfiguration.html#cfn-bedrockagentcore-gatewaytarget-apischemaconfiguration-inlinepayload)
     pub fn inline_payload(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InlinePayload", value.into_expr())) }
-    /// `S3`: `S3Configuration`. Update: in place.
+    /// `S3`: `S3Configuration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-apischemaconfiguration.html#cfn-bedrockagentcore-gatewaytarget-apischemaconfiguration-s3)
     pub fn s3(self, value: impl Arg<S3Configuration>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
 }
 impl Done for ApiSchemaConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1853,7 +1853,7 @@ impl AuthorizationData {
     pub fn new() -> AuthorizationData<Missing<super::required::Oauth2>> { AuthorizationData(Bag::default(), Phase) }
 }
 impl<R0> AuthorizationData<R0> {
-    /// `Oauth2`: `OAuth2AuthorizationData`, required. Update: in place.
+    /// `Oauth2`: `OAuth2AuthorizationData`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-authorizationdata.html#cfn-bedrockagentcore-gatewaytarget-authorizationdata-oauth2)
     pub fn oauth2(self, value: impl Arg<OAuth2AuthorizationData>) -> AuthorizationData<Set> { AuthorizationData(put(self.0, "Oauth2", value.into_expr()), Phase) }
 }
 impl Done for AuthorizationData { fn into_props(self) -> Bag { self.0 } }
@@ -1864,13 +1864,13 @@ impl ConnectorConfiguration {
     pub fn new() -> ConnectorConfiguration<Missing<super::required::Name>> { ConnectorConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ConnectorConfiguration<R0> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-connectorconfiguration.html#cfn-bedrockagentcore-gatewaytarget-connectorconfiguration-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-connectorconfiguration.html#cfn-bedrockagentcore-gatewaytarget-connectorconfiguration-name)
     pub fn name(self, value: impl Arg<str>) -> ConnectorConfiguration<Set> { ConnectorConfiguration(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ParameterOverrides`: list of `ConnectorParameterOverride`. Update: in place.
+    /// `ParameterOverrides`: list of `ConnectorParameterOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-connectorconfiguration.html#cfn-bedrockagentcore-gatewaytarget-connectorconfiguration-parameteroverrides)
     pub fn parameter_overrides(self, value: impl Arg<Arr<ConnectorParameterOverride>>) -> Self { Self(put(self.0, "ParameterOverrides", value.into_expr()), Phase) }
-    /// `ParameterValues`: JSON. Update: in place.
+    /// `ParameterValues`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-connectorconfiguration.html#cfn-bedrockagentcore-gatewaytarget-connectorconfiguration-parametervalues)
     pub fn parameter_values(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ParameterValues", value.into_expr()), Phase) }
 }
 impl Done for ConnectorConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1881,11 +1881,11 @@ impl ConnectorParameterOverride {
     pub fn new() -> ConnectorParameterOverride<Missing<super::required::Path>> { ConnectorParameterOverride(Bag::default(), Phase) }
 }
 impl<R0> ConnectorParameterOverride<R0> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-connectorparameteroverride.html#cfn-bedrockagentcore-gatewaytarget-connectorparameteroverride-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Path`: text, required. Update: in place.
+    /// `Path`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-connectorparameteroverride.html#cfn-bedrockagentcore-gatewaytarget-connectorparameteroverride-path)
     pub fn path(self, value: impl Arg<str>) -> ConnectorParameterOverride<Set> { ConnectorParameterOverride(put(self.0, "Path", value.into_expr()), Phase) }
-    /// `Visible`: boolean. Update: in place.
+    /// `Visible`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-connectorparameteroverride.html#cfn-bedrockagentcore-gatewaytarget-connectorparameteroverride-visible)
     pub fn visible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Visible", value.into_expr()), Phase) }
 }
 impl Done for ConnectorParameterOverride { fn into_props(self) -> Bag { self.0 } }
@@ -1896,7 +1896,7 @@ impl ConnectorSource {
     pub fn new() -> ConnectorSource<Missing<super::required::ConnectorId>> { ConnectorSource(Bag::default(), Phase) }
 }
 impl<R0> ConnectorSource<R0> {
-    /// `ConnectorId`: text, required. Update: in place.
+    /// `ConnectorId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-connectorsource.html#cfn-bedrockagentcore-gatewaytarget-connectorsource-connectorid)
     pub fn connector_id(self, value: impl Arg<str>) -> ConnectorSource<Set> { ConnectorSource(put(self.0, "ConnectorId", value.into_expr()), Phase) }
 }
 impl Done for ConnectorSource { fn into_props(self) -> Bag { self.0 } }
@@ -1907,11 +1907,11 @@ impl ConnectorTargetConfiguration {
     pub fn new() -> ConnectorTargetConfiguration<Missing<super::required::Source>> { ConnectorTargetConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ConnectorTargetConfiguration<R0> {
-    /// `Configurations`: list of `ConnectorConfiguration`. Update: in place.
+    /// `Configurations`: list of `ConnectorConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-connectortargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-connectortargetconfiguration-configurations)
     pub fn configurations(self, value: impl Arg<Arr<ConnectorConfiguration>>) -> Self { Self(put(self.0, "Configurations", value.into_expr()), Phase) }
-    /// `Enabled`: list of text. Update: in place.
+    /// `Enabled`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-connectortargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-connectortargetconfiguration-enabled)
     pub fn enabled(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `Source`: `ConnectorSource`, required. Update: in place.
+    /// `Source`: `ConnectorSource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-connectortargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-connectortargetconfiguration-source)
     pub fn source(self, value: impl Arg<ConnectorSource>) -> ConnectorTargetConfiguration<Set> { ConnectorTargetConfiguration(put(self.0, "Source", value.into_expr()), Phase) }
 }
 impl Done for ConnectorTargetConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1920,11 +1920,11 @@ impl Done for ConnectorTargetConfiguration { fn into_props(self) -> Bag { self.0
 impl CredentialProvider {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ApiKeyCredentialProvider`: `ApiKeyCredentialProvider`. Update: in place.
+    /// `ApiKeyCredentialProvider`: `ApiKeyCredentialProvider`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-credentialprovider.html#cfn-bedrockagentcore-gatewaytarget-credentialprovider-apikeycredentialprovider)
     pub fn api_key_credential_provider(self, value: impl Arg<ApiKeyCredentialProvider>) -> Self { Self(put(self.0, "ApiKeyCredentialProvider", value.into_expr())) }
-    /// `IamCredentialProvider`: `IamCredentialProvider`. Update: in place.
+    /// `IamCredentialProvider`: `IamCredentialProvider`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-credentialprovider.html#cfn-bedrockagentcore-gatewaytarget-credentialprovider-iamcredentialprovider)
     pub fn iam_credential_provider(self, value: impl Arg<IamCredentialProvider>) -> Self { Self(put(self.0, "IamCredentialProvider", value.into_expr())) }
-    /// `OauthCredentialProvider`: `OAuthCredentialProvider`. Update: in place.
+    /// `OauthCredentialProvider`: `OAuthCredentialProvider`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-credentialprovider.html#cfn-bedrockagentcore-gatewaytarget-credentialprovider-oauthcredentialprovider)
     pub fn oauth_credential_provider(self, value: impl Arg<OAuthCredentialProvider>) -> Self { Self(put(self.0, "OauthCredentialProvider", value.into_expr())) }
 }
 impl Done for CredentialProvider { fn into_props(self) -> Bag { self.0 } }
@@ -1935,9 +1935,9 @@ impl CredentialProviderConfiguration {
     pub fn new() -> CredentialProviderConfiguration<Missing<super::required::CredentialProviderType>> { CredentialProviderConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CredentialProviderConfiguration<R0> {
-    /// `CredentialProvider`: `CredentialProvider`. Update: in place.
+    /// `CredentialProvider`: `CredentialProvider`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-credentialproviderconfiguration.html#cfn-bedrockagentcore-gatewaytarget-credentialproviderconfiguration-credentialprovider)
     pub fn credential_provider(self, value: impl Arg<CredentialProvider>) -> Self { Self(put(self.0, "CredentialProvider", value.into_expr()), Phase) }
-    /// `CredentialProviderType`: `CredentialProviderType`, required. Update: in place.
+    /// `CredentialProviderType`: `CredentialProviderType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-credentialproviderconfiguration.html#cfn-bedrockagentcore-gatewaytarget-credentialproviderconfiguration-credentialprovidertype)
     pub fn credential_provider_type(self, value: impl Arg<CredentialProviderType>) -> CredentialProviderConfiguration<Set> { CredentialProviderConfiguration(put(self.0, "CredentialProviderType", value.into_expr()), Phase) }
 }
 impl Done for CredentialProviderConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1948,7 +1948,7 @@ impl HttpApiSchemaConfiguration {
     pub fn new() -> HttpApiSchemaConfiguration<Missing<super::required::Source>> { HttpApiSchemaConfiguration(Bag::default(), Phase) }
 }
 impl<R0> HttpApiSchemaConfiguration<R0> {
-    /// `Source`: `ApiSchemaConfiguration`, required. Update: in place.
+    /// `Source`: `ApiSchemaConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-httpapischemaconfiguration.html#cfn-bedrockagentcore-gatewaytarget-httpapischemaconfiguration-source)
     pub fn source(self, value: impl Arg<ApiSchemaConfiguration>) -> HttpApiSchemaConfiguration<Set> { HttpApiSchemaConfiguration(put(self.0, "Source", value.into_expr()), Phase) }
 }
 impl Done for HttpApiSchemaConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1959,7 +1959,7 @@ impl HttpConnectorSource {
     pub fn new() -> HttpConnectorSource<Missing<super::required::ConnectorId>> { HttpConnectorSource(Bag::default(), Phase) }
 }
 impl<R0> HttpConnectorSource<R0> {
-    /// `ConnectorId`: text, required. Update: in place.
+    /// `ConnectorId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-httpconnectorsource.html#cfn-bedrockagentcore-gatewaytarget-httpconnectorsource-connectorid)
     pub fn connector_id(self, value: impl Arg<str>) -> HttpConnectorSource<Set> { HttpConnectorSource(put(self.0, "ConnectorId", value.into_expr()), Phase) }
 }
 impl Done for HttpConnectorSource { fn into_props(self) -> Bag { self.0 } }
@@ -1970,9 +1970,9 @@ impl HttpConnectorTargetConfiguration {
     pub fn new() -> HttpConnectorTargetConfiguration<Missing<super::required::Source>> { HttpConnectorTargetConfiguration(Bag::default(), Phase) }
 }
 impl<R0> HttpConnectorTargetConfiguration<R0> {
-    /// `Parameters`: map of text. Update: in place.
+    /// `Parameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-httpconnectortargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-httpconnectortargetconfiguration-parameters)
     pub fn parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
-    /// `Source`: `HttpConnectorSource`, required. Update: in place.
+    /// `Source`: `HttpConnectorSource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-httpconnectortargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-httpconnectortargetconfiguration-source)
     pub fn source(self, value: impl Arg<HttpConnectorSource>) -> HttpConnectorTargetConfiguration<Set> { HttpConnectorTargetConfiguration(put(self.0, "Source", value.into_expr()), Phase) }
 }
 impl Done for HttpConnectorTargetConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1981,11 +1981,11 @@ impl Done for HttpConnectorTargetConfiguration { fn into_props(self) -> Bag { se
 impl HttpTargetConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AgentcoreRuntime`: `RuntimeTargetConfiguration`. Update: in place.
+    /// `AgentcoreRuntime`: `RuntimeTargetConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-httptargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-httptargetconfiguration-agentcoreruntime)
     pub fn agentcore_runtime(self, value: impl Arg<RuntimeTargetConfiguration>) -> Self { Self(put(self.0, "AgentcoreRuntime", value.into_expr())) }
-    /// `Connector`: `HttpConnectorTargetConfiguration`. Update: in place.
+    /// `Connector`: `HttpConnectorTargetConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-httptargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-httptargetconfiguration-connector)
     pub fn connector(self, value: impl Arg<HttpConnectorTargetConfiguration>) -> Self { Self(put(self.0, "Connector", value.into_expr())) }
-    /// `Passthrough`: `PassthroughTargetConfiguration`. Update: in place.
+    /// `Passthrough`: `PassthroughTargetConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-httptargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-httptargetconfiguration-passthrough)
     pub fn passthrough(self, value: impl Arg<PassthroughTargetConfiguration>) -> Self { Self(put(self.0, "Passthrough", value.into_expr())) }
 }
 impl Done for HttpTargetConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1996,9 +1996,9 @@ impl IamCredentialProvider {
     pub fn new() -> IamCredentialProvider<Missing<super::required::Service>> { IamCredentialProvider(Bag::default(), Phase) }
 }
 impl<R0> IamCredentialProvider<R0> {
-    /// `Region`: text. Update: in place.
+    /// `Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-iamcredentialprovider.html#cfn-bedrockagentcore-gatewaytarget-iamcredentialprovider-region)
     pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr()), Phase) }
-    /// `Service`: text, required. Update: in place.
+    /// `Service`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-iamcredentialprovider.html#cfn-bedrockagentcore-gatewaytarget-iamcredentialprovider-service)
     pub fn service(self, value: impl Arg<str>) -> IamCredentialProvider<Set> { IamCredentialProvider(put(self.0, "Service", value.into_expr()), Phase) }
 }
 impl Done for IamCredentialProvider { fn into_props(self) -> Bag { self.0 } }
@@ -2009,7 +2009,7 @@ impl InferenceConnectorSource {
     pub fn new() -> InferenceConnectorSource<Missing<super::required::ConnectorId>> { InferenceConnectorSource(Bag::default(), Phase) }
 }
 impl<R0> InferenceConnectorSource<R0> {
-    /// `ConnectorId`: text, required. Update: in place.
+    /// `ConnectorId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-inferenceconnectorsource.html#cfn-bedrockagentcore-gatewaytarget-inferenceconnectorsource-connectorid)
     pub fn connector_id(self, value: impl Arg<str>) -> InferenceConnectorSource<Set> { InferenceConnectorSource(put(self.0, "ConnectorId", value.into_expr()), Phase) }
 }
 impl Done for InferenceConnectorSource { fn into_props(self) -> Bag { self.0 } }
@@ -2020,7 +2020,7 @@ impl InferenceConnectorTargetConfiguration {
     pub fn new() -> InferenceConnectorTargetConfiguration<Missing<super::required::Source>> { InferenceConnectorTargetConfiguration(Bag::default(), Phase) }
 }
 impl<R0> InferenceConnectorTargetConfiguration<R0> {
-    /// `Source`: `InferenceConnectorSource`, required. Update: in place.
+    /// `Source`: `InferenceConnectorSource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-inferenceconnectortargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-inferenceconnectortargetconfiguration-source)
     pub fn source(self, value: impl Arg<InferenceConnectorSource>) -> InferenceConnectorTargetConfiguration<Set> { InferenceConnectorTargetConfiguration(put(self.0, "Source", value.into_expr()), Phase) }
 }
 impl Done for InferenceConnectorTargetConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2031,11 +2031,11 @@ impl InferenceOperationConfiguration {
     pub fn new() -> InferenceOperationConfiguration<Missing<super::required::Path>> { InferenceOperationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> InferenceOperationConfiguration<R0> {
-    /// `Models`: list of `ModelEntry`. Update: in place.
+    /// `Models`: list of `ModelEntry`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-inferenceoperationconfiguration.html#cfn-bedrockagentcore-gatewaytarget-inferenceoperationconfiguration-models)
     pub fn models(self, value: impl Arg<Arr<ModelEntry>>) -> Self { Self(put(self.0, "Models", value.into_expr()), Phase) }
-    /// `Path`: text, required. Update: in place.
+    /// `Path`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-inferenceoperationconfiguration.html#cfn-bedrockagentcore-gatewaytarget-inferenceoperationconfiguration-path)
     pub fn path(self, value: impl Arg<str>) -> InferenceOperationConfiguration<Set> { InferenceOperationConfiguration(put(self.0, "Path", value.into_expr()), Phase) }
-    /// `ProviderPath`: text. Update: in place.
+    /// `ProviderPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-inferenceoperationconfiguration.html#cfn-bedrockagentcore-gatewaytarget-inferenceoperationconfiguration-providerpath)
     pub fn provider_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProviderPath", value.into_expr()), Phase) }
 }
 impl Done for InferenceOperationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2046,11 +2046,11 @@ impl InferenceProviderTargetConfiguration {
     pub fn new() -> InferenceProviderTargetConfiguration<Missing<super::required::Endpoint>> { InferenceProviderTargetConfiguration(Bag::default(), Phase) }
 }
 impl<R0> InferenceProviderTargetConfiguration<R0> {
-    /// `Endpoint`: text, required. Update: in place.
+    /// `Endpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-inferenceprovidertargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-inferenceprovidertargetconfiguration-endpoint)
     pub fn endpoint(self, value: impl Arg<str>) -> InferenceProviderTargetConfiguration<Set> { InferenceProviderTargetConfiguration(put(self.0, "Endpoint", value.into_expr()), Phase) }
-    /// `ModelMapping`: `ModelMapping`. Update: in place.
+    /// `ModelMapping`: `ModelMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-inferenceprovidertargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-inferenceprovidertargetconfiguration-modelmapping)
     pub fn model_mapping(self, value: impl Arg<ModelMapping>) -> Self { Self(put(self.0, "ModelMapping", value.into_expr()), Phase) }
-    /// `Operations`: list of `InferenceOperationConfiguration`. Update: in place.
+    /// `Operations`: list of `InferenceOperationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-inferenceprovidertargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-inferenceprovidertargetconfiguration-operations)
     pub fn operations(self, value: impl Arg<Arr<InferenceOperationConfiguration>>) -> Self { Self(put(self.0, "Operations", value.into_expr()), Phase) }
 }
 impl Done for InferenceProviderTargetConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2059,9 +2059,9 @@ impl Done for InferenceProviderTargetConfiguration { fn into_props(self) -> Bag 
 impl InferenceTargetConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Connector`: `InferenceConnectorTargetConfiguration`. Update: in place.
+    /// `Connector`: `InferenceConnectorTargetConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-inferencetargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-inferencetargetconfiguration-connector)
     pub fn connector(self, value: impl Arg<InferenceConnectorTargetConfiguration>) -> Self { Self(put(self.0, "Connector", value.into_expr())) }
-    /// `Provider`: `InferenceProviderTargetConfiguration`. Update: in place.
+    /// `Provider`: `InferenceProviderTargetConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-inferencetargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-inferencetargetconfiguration-provider)
     pub fn provider(self, value: impl Arg<InferenceProviderTargetConfiguration>) -> Self { Self(put(self.0, "Provider", value.into_expr())) }
 }
 impl Done for InferenceTargetConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2070,11 +2070,11 @@ impl Done for InferenceTargetConfiguration { fn into_props(self) -> Bag { self.0
 impl ManagedResourceDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Domain`: text. Update: in place.
+    /// `Domain`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-managedresourcedetails.html#cfn-bedrockagentcore-gatewaytarget-managedresourcedetails-domain)
     pub fn domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Domain", value.into_expr())) }
-    /// `ResourceAssociationArn`: text. Update: in place.
+    /// `ResourceAssociationArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-managedresourcedetails.html#cfn-bedrockagentcore-gatewaytarget-managedresourcedetails-resourceassociationarn)
     pub fn resource_association_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceAssociationArn", value.into_expr())) }
-    /// `ResourceGatewayArn`: text. Update: in place.
+    /// `ResourceGatewayArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-managedresourcedetails.html#cfn-bedrockagentcore-gatewaytarget-managedresourcedetails-resourcegatewayarn)
     pub fn resource_gateway_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceGatewayArn", value.into_expr())) }
 }
 impl Done for ManagedResourceDetails { fn into_props(self) -> Bag { self.0 } }
@@ -2085,17 +2085,17 @@ impl ManagedVpcResource {
     pub fn new() -> ManagedVpcResource<Missing<super::required::EndpointIpAddressType>, Missing<super::required::SubnetIds>, Missing<super::required::VpcIdentifier>> { ManagedVpcResource(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ManagedVpcResource<R0, R1, R2> {
-    /// `EndpointIpAddressType`: `EndpointIpAddressType`, required. Update: in place.
+    /// `EndpointIpAddressType`: `EndpointIpAddressType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-managedvpcresource.html#cfn-bedrockagentcore-gatewaytarget-managedvpcresource-endpointipaddresstype)
     pub fn endpoint_ip_address_type(self, value: impl Arg<EndpointIpAddressType>) -> ManagedVpcResource<Set, R1, R2> { ManagedVpcResource(put(self.0, "EndpointIpAddressType", value.into_expr()), Phase) }
-    /// `RoutingDomain`: text. Update: in place.
+    /// `RoutingDomain`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-managedvpcresource.html#cfn-bedrockagentcore-gatewaytarget-managedvpcresource-routingdomain)
     pub fn routing_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoutingDomain", value.into_expr()), Phase) }
-    /// `SecurityGroupIds`: list of text. Update: in place.
+    /// `SecurityGroupIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-managedvpcresource.html#cfn-bedrockagentcore-gatewaytarget-managedvpcresource-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `SubnetIds`: list of text, required. Update: in place.
+    /// `SubnetIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-managedvpcresource.html#cfn-bedrockagentcore-gatewaytarget-managedvpcresource-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> ManagedVpcResource<R0, Set, R2> { ManagedVpcResource(put(self.0, "SubnetIds", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-managedvpcresource.html#cfn-bedrockagentcore-gatewaytarget-managedvpcresource-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VpcIdentifier`: text, required. Update: in place.
+    /// `VpcIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-managedvpcresource.html#cfn-bedrockagentcore-gatewaytarget-managedvpcresource-vpcidentifier)
     pub fn vpc_identifier(self, value: impl Arg<str>) -> ManagedVpcResource<R0, R1, Set> { ManagedVpcResource(put(self.0, "VpcIdentifier", value.into_expr()), Phase) }
 }
 impl Done for ManagedVpcResource { fn into_props(self) -> Bag { self.0 } }
@@ -2106,9 +2106,9 @@ impl McpLambdaTargetConfiguration {
     pub fn new() -> McpLambdaTargetConfiguration<Missing<super::required::LambdaArn>, Missing<super::required::ToolSchema>> { McpLambdaTargetConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> McpLambdaTargetConfiguration<R0, R1> {
-    /// `LambdaArn`: text, required. Update: in place.
+    /// `LambdaArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-mcplambdatargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-mcplambdatargetconfiguration-lambdaarn)
     pub fn lambda_arn(self, value: impl Arg<str>) -> McpLambdaTargetConfiguration<Set, R1> { McpLambdaTargetConfiguration(put(self.0, "LambdaArn", value.into_expr()), Phase) }
-    /// `ToolSchema`: `ToolSchema`, required. Update: in place.
+    /// `ToolSchema`: `ToolSchema`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-mcplambdatargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-mcplambdatargetconfiguration-toolschema)
     pub fn tool_schema(self, value: impl Arg<ToolSchema>) -> McpLambdaTargetConfiguration<R0, Set> { McpLambdaTargetConfiguration(put(self.0, "ToolSchema", value.into_expr()), Phase) }
 }
 impl Done for McpLambdaTargetConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2119,13 +2119,13 @@ impl McpServerTargetConfiguration {
     pub fn new() -> McpServerTargetConfiguration<Missing<super::required::Endpoint>> { McpServerTargetConfiguration(Bag::default(), Phase) }
 }
 impl<R0> McpServerTargetConfiguration<R0> {
-    /// `Endpoint`: text, required. Update: in place.
+    /// `Endpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-mcpservertargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-mcpservertargetconfiguration-endpoint)
     pub fn endpoint(self, value: impl Arg<str>) -> McpServerTargetConfiguration<Set> { McpServerTargetConfiguration(put(self.0, "Endpoint", value.into_expr()), Phase) }
-    /// `ListingMode`: `ListingMode`. Update: in place.
+    /// `ListingMode`: `ListingMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-mcpservertargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-mcpservertargetconfiguration-listingmode)
     pub fn listing_mode(self, value: impl Arg<ListingMode>) -> Self { Self(put(self.0, "ListingMode", value.into_expr()), Phase) }
-    /// `McpToolSchema`: `McpToolSchemaConfiguration`. Update: in place.
+    /// `McpToolSchema`: `McpToolSchemaConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-mcpservertargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-mcpservertargetconfiguration-mcptoolschema)
     pub fn mcp_tool_schema(self, value: impl Arg<McpToolSchemaConfiguration>) -> Self { Self(put(self.0, "McpToolSchema", value.into_expr()), Phase) }
-    /// `ResourcePriority`: number. Update: in place.
+    /// `ResourcePriority`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-mcpservertargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-mcpservertargetconfiguration-resourcepriority)
     pub fn resource_priority(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ResourcePriority", value.into_expr()), Phase) }
 }
 impl Done for McpServerTargetConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2134,17 +2134,17 @@ impl Done for McpServerTargetConfiguration { fn into_props(self) -> Bag { self.0
 impl McpTargetConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ApiGateway`: `ApiGatewayTargetConfiguration`. Update: in place.
+    /// `ApiGateway`: `ApiGatewayTargetConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-mcptargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-mcptargetconfiguration-apigateway)
     pub fn api_gateway(self, value: impl Arg<ApiGatewayTargetConfiguration>) -> Self { Self(put(self.0, "ApiGateway", value.into_expr())) }
-    /// `Connector`: `ConnectorTargetConfiguration`. Update: in place.
+    /// `Connector`: `ConnectorTargetConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-mcptargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-mcptargetconfiguration-connector)
     pub fn connector(self, value: impl Arg<ConnectorTargetConfiguration>) -> Self { Self(put(self.0, "Connector", value.into_expr())) }
-    /// `Lambda`: `McpLambdaTargetConfiguration`. Update: in place.
+    /// `Lambda`: `McpLambdaTargetConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-mcptargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-mcptargetconfiguration-lambda)
     pub fn lambda(self, value: impl Arg<McpLambdaTargetConfiguration>) -> Self { Self(put(self.0, "Lambda", value.into_expr())) }
-    /// `McpServer`: `McpServerTargetConfiguration`. Update: in place.
+    /// `McpServer`: `McpServerTargetConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-mcptargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-mcptargetconfiguration-mcpserver)
     pub fn mcp_server(self, value: impl Arg<McpServerTargetConfiguration>) -> Self { Self(put(self.0, "McpServer", value.into_expr())) }
-    /// `OpenApiSchema`: `ApiSchemaConfiguration`. Update: in place.
+    /// `OpenApiSchema`: `ApiSchemaConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-mcptargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-mcptargetconfiguration-openapischema)
     pub fn open_api_schema(self, value: impl Arg<ApiSchemaConfiguration>) -> Self { Self(put(self.0, "OpenApiSchema", value.into_expr())) }
-    /// `SmithyModel`: `ApiSchemaConfiguration`. Update: in place.
+    /// `SmithyModel`: `ApiSchemaConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-mcptargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-mcptargetconfiguration-smithymodel)
     pub fn smithy_model(self, value: impl Arg<ApiSchemaConfiguration>) -> Self { Self(put(self.0, "SmithyModel", value.into_expr())) }
 }
 impl Done for McpTargetConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2153,9 +2153,9 @@ impl Done for McpTargetConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl McpToolSchemaConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `InlinePayload`: text. Update: in place.
+    /// `InlinePayload`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-mcptoolschemaconfiguration.html#cfn-bedrockagentcore-gatewaytarget-mcptoolschemaconfiguration-inlinepayload)
     pub fn inline_payload(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InlinePayload", value.into_expr())) }
-    /// `S3`: `S3Configuration`. Update: in place.
+    /// `S3`: `S3Configuration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-mcptoolschemaconfiguration.html#cfn-bedrockagentcore-gatewaytarget-mcptoolschemaconfiguration-s3)
     pub fn s3(self, value: impl Arg<S3Configuration>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
 }
 impl Done for McpToolSchemaConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2164,11 +2164,11 @@ impl Done for McpToolSchemaConfiguration { fn into_props(self) -> Bag { self.0 }
 impl MetadataConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AllowedQueryParameters`: list of text. Update: in place.
+    /// `AllowedQueryParameters`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-metadataconfiguration.html#cfn-bedrockagentcore-gatewaytarget-metadataconfiguration-allowedqueryparameters)
     pub fn allowed_query_parameters(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedQueryParameters", value.into_expr())) }
-    /// `AllowedRequestHeaders`: list of text. Update: in place.
+    /// `AllowedRequestHeaders`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-metadataconfiguration.html#cfn-bedrockagentcore-gatewaytarget-metadataconfiguration-allowedrequestheaders)
     pub fn allowed_request_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedRequestHeaders", value.into_expr())) }
-    /// `AllowedResponseHeaders`: list of text. Update: in place.
+    /// `AllowedResponseHeaders`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-metadataconfiguration.html#cfn-bedrockagentcore-gatewaytarget-metadataconfiguration-allowedresponseheaders)
     pub fn allowed_response_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedResponseHeaders", value.into_expr())) }
 }
 impl Done for MetadataConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2179,7 +2179,7 @@ impl ModelEntry {
     pub fn new() -> ModelEntry<Missing<super::required::Model>> { ModelEntry(Bag::default(), Phase) }
 }
 impl<R0> ModelEntry<R0> {
-    /// `Model`: text, required. Update: in place.
+    /// `Model`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-modelentry.html#cfn-bedrockagentcore-gatewaytarget-modelentry-model)
     pub fn model(self, value: impl Arg<str>) -> ModelEntry<Set> { ModelEntry(put(self.0, "Model", value.into_expr()), Phase) }
 }
 impl Done for ModelEntry { fn into_props(self) -> Bag { self.0 } }
@@ -2188,7 +2188,7 @@ impl Done for ModelEntry { fn into_props(self) -> Bag { self.0 } }
 impl ModelMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ProviderPrefix`: `ProviderPrefix`. Update: in place.
+    /// `ProviderPrefix`: `ProviderPrefix`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-modelmapping.html#cfn-bedrockagentcore-gatewaytarget-modelmapping-providerprefix)
     pub fn provider_prefix(self, value: impl Arg<ProviderPrefix>) -> Self { Self(put(self.0, "ProviderPrefix", value.into_expr())) }
 }
 impl Done for ModelMapping { fn into_props(self) -> Bag { self.0 } }
@@ -2199,9 +2199,9 @@ impl OAuth2AuthorizationData {
     pub fn new() -> OAuth2AuthorizationData<Missing<super::required::AuthorizationUrl>> { OAuth2AuthorizationData(Bag::default(), Phase) }
 }
 impl<R0> OAuth2AuthorizationData<R0> {
-    /// `AuthorizationUrl`: text, required. Update: in place.
+    /// `AuthorizationUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-oauth2authorizationdata.html#cfn-bedrockagentcore-gatewaytarget-oauth2authorizationdata-authorizationurl)
     pub fn authorization_url(self, value: impl Arg<str>) -> OAuth2AuthorizationData<Set> { OAuth2AuthorizationData(put(self.0, "AuthorizationUrl", value.into_expr()), Phase) }
-    /// `UserId`: text. Update: in place.
+    /// `UserId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-oauth2authorizationdata.html#cfn-bedrockagentcore-gatewaytarget-oauth2authorizationdata-userid)
     pub fn user_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserId", value.into_expr()), Phase) }
 }
 impl Done for OAuth2AuthorizationData { fn into_props(self) -> Bag { self.0 } }
@@ -2212,15 +2212,15 @@ impl OAuthCredentialProvider {
     pub fn new() -> OAuthCredentialProvider<Missing<super::required::ProviderArn>, Missing<super::required::Scopes>> { OAuthCredentialProvider(Bag::default(), Phase) }
 }
 impl<R0, R1> OAuthCredentialProvider<R0, R1> {
-    /// `CustomParameters`: map of text. Update: in place.
+    /// `CustomParameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-oauthcredentialprovider.html#cfn-bedrockagentcore-gatewaytarget-oauthcredentialprovider-customparameters)
     pub fn custom_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "CustomParameters", value.into_expr()), Phase) }
-    /// `DefaultReturnUrl`: text. Update: in place.
+    /// `DefaultReturnUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-oauthcredentialprovider.html#cfn-bedrockagentcore-gatewaytarget-oauthcredentialprovider-defaultreturnurl)
     pub fn default_return_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultReturnUrl", value.into_expr()), Phase) }
-    /// `GrantType`: `GrantType`. Update: in place.
+    /// `GrantType`: `GrantType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-oauthcredentialprovider.html#cfn-bedrockagentcore-gatewaytarget-oauthcredentialprovider-granttype)
     pub fn grant_type(self, value: impl Arg<GrantType>) -> Self { Self(put(self.0, "GrantType", value.into_expr()), Phase) }
-    /// `ProviderArn`: text, required. Update: in place.
+    /// `ProviderArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-oauthcredentialprovider.html#cfn-bedrockagentcore-gatewaytarget-oauthcredentialprovider-providerarn)
     pub fn provider_arn(self, value: impl Arg<str>) -> OAuthCredentialProvider<Set, R1> { OAuthCredentialProvider(put(self.0, "ProviderArn", value.into_expr()), Phase) }
-    /// `Scopes`: list of text, required. Update: in place.
+    /// `Scopes`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-oauthcredentialprovider.html#cfn-bedrockagentcore-gatewaytarget-oauthcredentialprovider-scopes)
     pub fn scopes(self, value: impl Arg<Arr<str>>) -> OAuthCredentialProvider<R0, Set> { OAuthCredentialProvider(put(self.0, "Scopes", value.into_expr()), Phase) }
 }
 impl Done for OAuthCredentialProvider { fn into_props(self) -> Bag { self.0 } }
@@ -2231,13 +2231,13 @@ impl PassthroughTargetConfiguration {
     pub fn new() -> PassthroughTargetConfiguration<Missing<super::required::Endpoint>, Missing<super::required::ProtocolType>> { PassthroughTargetConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> PassthroughTargetConfiguration<R0, R1> {
-    /// `Endpoint`: text, required. Update: in place.
+    /// `Endpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-passthroughtargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-passthroughtargetconfiguration-endpoint)
     pub fn endpoint(self, value: impl Arg<str>) -> PassthroughTargetConfiguration<Set, R1> { PassthroughTargetConfiguration(put(self.0, "Endpoint", value.into_expr()), Phase) }
-    /// `ProtocolType`: `ProtocolType`, required. Update: in place.
+    /// `ProtocolType`: `ProtocolType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-passthroughtargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-passthroughtargetconfiguration-protocoltype)
     pub fn protocol_type(self, value: impl Arg<ProtocolType>) -> PassthroughTargetConfiguration<R0, Set> { PassthroughTargetConfiguration(put(self.0, "ProtocolType", value.into_expr()), Phase) }
-    /// `Schema`: `HttpApiSchemaConfiguration`. Update: in place.
+    /// `Schema`: `HttpApiSchemaConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-passthroughtargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-passthroughtargetconfiguration-schema)
     pub fn schema(self, value: impl Arg<HttpApiSchemaConfiguration>) -> Self { Self(put(self.0, "Schema", value.into_expr()), Phase) }
-    /// `StickinessConfiguration`: `StickinessConfiguration`. Update: in place.
+    /// `StickinessConfiguration`: `StickinessConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-passthroughtargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-passthroughtargetconfiguration-stickinessconfiguration)
     pub fn stickiness_configuration(self, value: impl Arg<StickinessConfiguration>) -> Self { Self(put(self.0, "StickinessConfiguration", value.into_expr()), Phase) }
 }
 impl Done for PassthroughTargetConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2246,9 +2246,9 @@ impl Done for PassthroughTargetConfiguration { fn into_props(self) -> Bag { self
 impl PrivateEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ManagedVpcResource`: `ManagedVpcResource`. Update: in place.
+    /// `ManagedVpcResource`: `ManagedVpcResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-privateendpoint.html#cfn-bedrockagentcore-gatewaytarget-privateendpoint-managedvpcresource)
     pub fn managed_vpc_resource(self, value: impl Arg<ManagedVpcResource>) -> Self { Self(put(self.0, "ManagedVpcResource", value.into_expr())) }
-    /// `SelfManagedLatticeResource`: `SelfManagedLatticeResource`. Update: in place.
+    /// `SelfManagedLatticeResource`: `SelfManagedLatticeResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-privateendpoint.html#cfn-bedrockagentcore-gatewaytarget-privateendpoint-selfmanagedlatticeresource)
     pub fn self_managed_lattice_resource(self, value: impl Arg<SelfManagedLatticeResource>) -> Self { Self(put(self.0, "SelfManagedLatticeResource", value.into_expr())) }
 }
 impl Done for PrivateEndpoint { fn into_props(self) -> Bag { self.0 } }
@@ -2257,9 +2257,9 @@ impl Done for PrivateEndpoint { fn into_props(self) -> Bag { self.0 } }
 impl ProviderPrefix {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Separator`: text. Update: in place.
+    /// `Separator`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-providerprefix.html#cfn-bedrockagentcore-gatewaytarget-providerprefix-separator)
     pub fn separator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Separator", value.into_expr())) }
-    /// `Strip`: boolean. Update: in place.
+    /// `Strip`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-providerprefix.html#cfn-bedrockagentcore-gatewaytarget-providerprefix-strip)
     pub fn strip(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Strip", value.into_expr())) }
 }
 impl Done for ProviderPrefix { fn into_props(self) -> Bag { self.0 } }
@@ -2270,11 +2270,11 @@ impl RuntimeTargetConfiguration {
     pub fn new() -> RuntimeTargetConfiguration<Missing<super::required::Arn>> { RuntimeTargetConfiguration(Bag::default(), Phase) }
 }
 impl<R0> RuntimeTargetConfiguration<R0> {
-    /// `Arn`: text, required. Update: in place.
+    /// `Arn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-runtimetargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-runtimetargetconfiguration-arn)
     pub fn arn(self, value: impl Arg<str>) -> RuntimeTargetConfiguration<Set> { RuntimeTargetConfiguration(put(self.0, "Arn", value.into_expr()), Phase) }
-    /// `Qualifier`: text. Update: in place.
+    /// `Qualifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-runtimetargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-runtimetargetconfiguration-qualifier)
     pub fn qualifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Qualifier", value.into_expr()), Phase) }
-    /// `Schema`: `HttpApiSchemaConfiguration`. Update: in place.
+    /// `Schema`: `HttpApiSchemaConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-runtimetargetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-runtimetargetconfiguration-schema)
     pub fn schema(self, value: impl Arg<HttpApiSchemaConfiguration>) -> Self { Self(put(self.0, "Schema", value.into_expr()), Phase) }
 }
 impl Done for RuntimeTargetConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2283,9 +2283,9 @@ impl Done for RuntimeTargetConfiguration { fn into_props(self) -> Bag { self.0 }
 impl S3Configuration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BucketOwnerAccountId`: text. Update: in place.
+    /// `BucketOwnerAccountId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-s3configuration.html#cfn-bedrockagentcore-gatewaytarget-s3configuration-bucketowneraccountid)
     pub fn bucket_owner_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketOwnerAccountId", value.into_expr())) }
-    /// `Uri`: text. Update: in place.
+    /// `Uri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-s3configuration.html#cfn-bedrockagentcore-gatewaytarget-s3configuration-uri)
     pub fn uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Uri", value.into_expr())) }
 }
 impl Done for S3Configuration { fn into_props(self) -> Bag { self.0 } }
@@ -2296,15 +2296,15 @@ impl SchemaDefinition {
     pub fn new() -> SchemaDefinition<Missing<super::required::Type>> { SchemaDefinition(Bag::default(), Phase) }
 }
 impl<R0> SchemaDefinition<R0> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-schemadefinition.html#cfn-bedrockagentcore-gatewaytarget-schemadefinition-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Items`: `SchemaDefinition`. Update: in place.
+    /// `Items`: `SchemaDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-schemadefinition.html#cfn-bedrockagentcore-gatewaytarget-schemadefinition-items)
     pub fn items(self, value: impl Arg<SchemaDefinition>) -> Self { Self(put(self.0, "Items", value.into_expr()), Phase) }
-    /// `Properties`: map of `SchemaDefinition`. Update: in place.
+    /// `Properties`: map of `SchemaDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-schemadefinition.html#cfn-bedrockagentcore-gatewaytarget-schemadefinition-properties)
     pub fn properties(self, value: impl Arg<Dict<SchemaDefinition>>) -> Self { Self(put(self.0, "Properties", value.into_expr()), Phase) }
-    /// `Required`: list of text. Update: in place.
+    /// `Required`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-schemadefinition.html#cfn-bedrockagentcore-gatewaytarget-schemadefinition-required)
     pub fn required(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Required", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-schemadefinition.html#cfn-bedrockagentcore-gatewaytarget-schemadefinition-type)
     pub fn type_(self, value: impl Arg<Type>) -> SchemaDefinition<Set> { SchemaDefinition(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for SchemaDefinition { fn into_props(self) -> Bag { self.0 } }
@@ -2315,7 +2315,7 @@ impl SelfManagedLatticeResource {
     pub fn new() -> SelfManagedLatticeResource<Missing<super::required::ResourceConfigurationIdentifier>> { SelfManagedLatticeResource(Bag::default(), Phase) }
 }
 impl<R0> SelfManagedLatticeResource<R0> {
-    /// `ResourceConfigurationIdentifier`: text, required. Update: in place.
+    /// `ResourceConfigurationIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-selfmanagedlatticeresource.html#cfn-bedrockagentcore-gatewaytarget-selfmanagedlatticeresource-resourceconfigurationidentifier)
     pub fn resource_configuration_identifier(self, value: impl Arg<str>) -> SelfManagedLatticeResource<Set> { SelfManagedLatticeResource(put(self.0, "ResourceConfigurationIdentifier", value.into_expr()), Phase) }
 }
 impl Done for SelfManagedLatticeResource { fn into_props(self) -> Bag { self.0 } }
@@ -2326,9 +2326,9 @@ impl StickinessConfiguration {
     pub fn new() -> StickinessConfiguration<Missing<super::required::Identifier>> { StickinessConfiguration(Bag::default(), Phase) }
 }
 impl<R0> StickinessConfiguration<R0> {
-    /// `Identifier`: text, required. Update: in place.
+    /// `Identifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-stickinessconfiguration.html#cfn-bedrockagentcore-gatewaytarget-stickinessconfiguration-identifier)
     pub fn identifier(self, value: impl Arg<str>) -> StickinessConfiguration<Set> { StickinessConfiguration(put(self.0, "Identifier", value.into_expr()), Phase) }
-    /// `Timeout`: number. Update: in place.
+    /// `Timeout`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-stickinessconfiguration.html#cfn-bedrockagentcore-gatewaytarget-stickinessconfiguration-timeout)
     pub fn timeout(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Timeout", value.into_expr()), Phase) }
 }
 impl Done for StickinessConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2337,11 +2337,11 @@ impl Done for StickinessConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl TargetConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Http`: `HttpTargetConfiguration`. Update: in place.
+    /// `Http`: `HttpTargetConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-targetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-targetconfiguration-http)
     pub fn http(self, value: impl Arg<HttpTargetConfiguration>) -> Self { Self(put(self.0, "Http", value.into_expr())) }
-    /// `Inference`: `InferenceTargetConfiguration`. Update: in place.
+    /// `Inference`: `InferenceTargetConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-targetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-targetconfiguration-inference)
     pub fn inference(self, value: impl Arg<InferenceTargetConfiguration>) -> Self { Self(put(self.0, "Inference", value.into_expr())) }
-    /// `Mcp`: `McpTargetConfiguration`. Update: in place.
+    /// `Mcp`: `McpTargetConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-targetconfiguration.html#cfn-bedrockagentcore-gatewaytarget-targetconfiguration-mcp)
     pub fn mcp(self, value: impl Arg<McpTargetConfiguration>) -> Self { Self(put(self.0, "Mcp", value.into_expr())) }
 }
 impl Done for TargetConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2352,13 +2352,13 @@ impl ToolDefinition {
     pub fn new() -> ToolDefinition<Missing<super::required::Description>, Missing<super::required::InputSchema>, Missing<super::required::Name>> { ToolDefinition(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ToolDefinition<R0, R1, R2> {
-    /// `Description`: text, required. Update: in place.
+    /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-tooldefinition.html#cfn-bedrockagentcore-gatewaytarget-tooldefinition-description)
     pub fn description(self, value: impl Arg<str>) -> ToolDefinition<Set, R1, R2> { ToolDefinition(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `InputSchema`: `SchemaDefinition`, required. Update: in place.
+    /// `InputSchema`: `SchemaDefinition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-tooldefinition.html#cfn-bedrockagentcore-gatewaytarget-tooldefinition-inputschema)
     pub fn input_schema(self, value: impl Arg<SchemaDefinition>) -> ToolDefinition<R0, Set, R2> { ToolDefinition(put(self.0, "InputSchema", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-tooldefinition.html#cfn-bedrockagentcore-gatewaytarget-tooldefinition-name)
     pub fn name(self, value: impl Arg<str>) -> ToolDefinition<R0, R1, Set> { ToolDefinition(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `OutputSchema`: `SchemaDefinition`. Update: in place.
+    /// `OutputSchema`: `SchemaDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-tooldefinition.html#cfn-bedrockagentcore-gatewaytarget-tooldefinition-outputschema)
     pub fn output_schema(self, value: impl Arg<SchemaDefinition>) -> Self { Self(put(self.0, "OutputSchema", value.into_expr()), Phase) }
 }
 impl Done for ToolDefinition { fn into_props(self) -> Bag { self.0 } }
@@ -2367,9 +2367,9 @@ impl Done for ToolDefinition { fn into_props(self) -> Bag { self.0 } }
 impl ToolSchema {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `InlinePayload`: list of `ToolDefinition`. Update: in place.
+    /// `InlinePayload`: list of `ToolDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-toolschema.html#cfn-bedrockagentcore-gatewaytarget-toolschema-inlinepayload)
     pub fn inline_payload(self, value: impl Arg<Arr<ToolDefinition>>) -> Self { Self(put(self.0, "InlinePayload", value.into_expr())) }
-    /// `S3`: `S3Configuration`. Update: in place.
+    /// `S3`: `S3Configuration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-toolschema.html#cfn-bedrockagentcore-gatewaytarget-toolschema-s3)
     pub fn s3(self, value: impl Arg<S3Configuration>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
 }
 impl Done for ToolSchema { fn into_props(self) -> Bag { self.0 } }
@@ -2401,25 +2401,25 @@ impl CfnHarness {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnHarnessProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harness.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harness.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `Environment.AgentCoreRuntimeEnvironment.AgentRuntimeArn`: `OtherArn`.
+    /// The attribute `Environment.AgentCoreRuntimeEnvironment.AgentRuntimeArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harness.html#Environment.AgentCoreRuntimeEnvironment.AgentRuntimeArn-fn::getatt)
     pub fn attr_environment_agent_core_runtime_environment_agent_runtime_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Environment.AgentCoreRuntimeEnvironment.AgentRuntimeArn") }
-    /// The attribute `Environment.AgentCoreRuntimeEnvironment.AgentRuntimeId`: text.
+    /// The attribute `Environment.AgentCoreRuntimeEnvironment.AgentRuntimeId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harness.html#Environment.AgentCoreRuntimeEnvironment.AgentRuntimeId-fn::getatt)
     pub fn attr_environment_agent_core_runtime_environment_agent_runtime_id(&self) -> Val<str> { self.0.get_att("Environment.AgentCoreRuntimeEnvironment.AgentRuntimeId") }
-    /// The attribute `Environment.AgentCoreRuntimeEnvironment.AgentRuntimeName`: text.
+    /// The attribute `Environment.AgentCoreRuntimeEnvironment.AgentRuntimeName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harness.html#Environment.AgentCoreRuntimeEnvironment.AgentRuntimeName-fn::getatt)
     pub fn attr_environment_agent_core_runtime_environment_agent_runtime_name(&self) -> Val<str> { self.0.get_att("Environment.AgentCoreRuntimeEnvironment.AgentRuntimeName") }
-    /// The attribute `HarnessId`: text.
+    /// The attribute `HarnessId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harness.html#HarnessId-fn::getatt)
     pub fn attr_harness_id(&self) -> Val<str> { self.0.get_att("HarnessId") }
-    /// The attribute `Memory.ManagedMemoryConfiguration.Arn`: `OtherArn`.
+    /// The attribute `Memory.ManagedMemoryConfiguration.Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harness.html#Memory.ManagedMemoryConfiguration.Arn-fn::getatt)
     pub fn attr_memory_managed_memory_configuration_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Memory.ManagedMemoryConfiguration.Arn") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harness.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harness.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
-    /// The attribute `Version`: text.
+    /// The attribute `Version`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harness.html#Version-fn::getatt)
     pub fn attr_version(&self) -> Val<str> { self.0.get_att("Version") }
 }
 impl Parent for CfnHarness { fn node(&self) -> &Place { &self.0 } }
@@ -2430,39 +2430,39 @@ impl CfnHarnessProps {
     pub fn new() -> CfnHarnessProps<Missing<required::ExecutionRoleArn>, Missing<required::HarnessName>, Missing<required::Model>> { CfnHarnessProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnHarnessProps<R0, R1, R2> {
-    /// `AllowedTools`: list of text. Update: in place.
+    /// `AllowedTools`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harness.html#cfn-bedrockagentcore-harness-allowedtools)
     pub fn allowed_tools(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedTools", value.into_expr()), Phase) }
-    /// `AuthorizerConfiguration`: `AuthorizerConfiguration`. Update: in place.
+    /// `AuthorizerConfiguration`: `AuthorizerConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harness.html#cfn-bedrockagentcore-harness-authorizerconfiguration)
     pub fn authorizer_configuration(self, value: impl Arg<harness::AuthorizerConfiguration>) -> Self { Self(put(self.0, "AuthorizerConfiguration", value.into_expr()), Phase) }
-    /// `Environment`: `HarnessEnvironmentProvider`. Update: in place.
+    /// `Environment`: `HarnessEnvironmentProvider`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harness.html#cfn-bedrockagentcore-harness-environment)
     pub fn environment(self, value: impl Arg<harness::HarnessEnvironmentProvider>) -> Self { Self(put(self.0, "Environment", value.into_expr()), Phase) }
-    /// `EnvironmentArtifact`: `HarnessEnvironmentArtifact`. Update: in place.
+    /// `EnvironmentArtifact`: `HarnessEnvironmentArtifact`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harness.html#cfn-bedrockagentcore-harness-environmentartifact)
     pub fn environment_artifact(self, value: impl Arg<harness::HarnessEnvironmentArtifact>) -> Self { Self(put(self.0, "EnvironmentArtifact", value.into_expr()), Phase) }
-    /// `EnvironmentVariables`: map of text. Update: in place.
+    /// `EnvironmentVariables`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harness.html#cfn-bedrockagentcore-harness-environmentvariables)
     pub fn environment_variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "EnvironmentVariables", value.into_expr()), Phase) }
-    /// `ExecutionRoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `ExecutionRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harness.html#cfn-bedrockagentcore-harness-executionrolearn)
     pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnHarnessProps<Set, R1, R2> { CfnHarnessProps(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
-    /// `HarnessName`: text, required. Update: replacement.
+    /// `HarnessName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harness.html#cfn-bedrockagentcore-harness-harnessname)
     pub fn harness_name(self, value: impl Arg<str>) -> CfnHarnessProps<R0, Set, R2> { CfnHarnessProps(put(self.0, "HarnessName", value.into_expr()), Phase) }
-    /// `MaxIterations`: integer. Update: in place.
+    /// `MaxIterations`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harness.html#cfn-bedrockagentcore-harness-maxiterations)
     pub fn max_iterations(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxIterations", value.into_expr()), Phase) }
-    /// `MaxTokens`: integer. Update: in place.
+    /// `MaxTokens`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harness.html#cfn-bedrockagentcore-harness-maxtokens)
     pub fn max_tokens(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxTokens", value.into_expr()), Phase) }
-    /// `Memory`: `HarnessMemoryConfiguration`. Update: in place.
+    /// `Memory`: `HarnessMemoryConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harness.html#cfn-bedrockagentcore-harness-memory)
     pub fn memory(self, value: impl Arg<harness::HarnessMemoryConfiguration>) -> Self { Self(put(self.0, "Memory", value.into_expr()), Phase) }
-    /// `Model`: `HarnessModelConfiguration`, required. Update: in place.
+    /// `Model`: `HarnessModelConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harness.html#cfn-bedrockagentcore-harness-model)
     pub fn model(self, value: impl Arg<harness::HarnessModelConfiguration>) -> CfnHarnessProps<R0, R1, Set> { CfnHarnessProps(put(self.0, "Model", value.into_expr()), Phase) }
-    /// `Skills`: list of `HarnessSkill`. Update: in place.
+    /// `Skills`: list of `HarnessSkill`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harness.html#cfn-bedrockagentcore-harness-skills)
     pub fn skills(self, value: impl Arg<Arr<harness::HarnessSkill>>) -> Self { Self(put(self.0, "Skills", value.into_expr()), Phase) }
-    /// `SystemPrompt`: list of `HarnessSystemContentBlock`. Update: in place.
+    /// `SystemPrompt`: list of `HarnessSystemContentBlock`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harness.html#cfn-bedrockagentcore-harness-systemprompt)
     pub fn system_prompt(self, value: impl Arg<Arr<harness::HarnessSystemContentBlock>>) -> Self { Self(put(self.0, "SystemPrompt", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harness.html#cfn-bedrockagentcore-harness-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TimeoutSeconds`: integer. Update: in place.
+    /// `TimeoutSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harness.html#cfn-bedrockagentcore-harness-timeoutseconds)
     pub fn timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutSeconds", value.into_expr()), Phase) }
-    /// `Tools`: list of `HarnessTool`. Update: in place.
+    /// `Tools`: list of `HarnessTool`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harness.html#cfn-bedrockagentcore-harness-tools)
     pub fn tools(self, value: impl Arg<Arr<harness::HarnessTool>>) -> Self { Self(put(self.0, "Tools", value.into_expr()), Phase) }
-    /// `Truncation`: `HarnessTruncationConfiguration`. Update: in place.
+    /// `Truncation`: `HarnessTruncationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harness.html#cfn-bedrockagentcore-harness-truncation)
     pub fn truncation(self, value: impl Arg<harness::HarnessTruncationConfiguration>) -> Self { Self(put(self.0, "Truncation", value.into_expr()), Phase) }
 }
 impl Done for CfnHarnessProps { fn into_props(self) -> Bag { self.0 } }
@@ -2474,7 +2474,7 @@ use crate::cfn::support::*;
 impl AuthorizerConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CustomJWTAuthorizer`: `CustomJWTAuthorizerConfiguration`. Update: in place.
+    /// `CustomJWTAuthorizer`: `CustomJWTAuthorizerConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-authorizerconfiguration.html#cfn-bedrockagentcore-harness-authorizerconfiguration-customjwtauthorizer)
     pub fn custom_jwt_authorizer(self, value: impl Arg<CustomJWTAuthorizerConfiguration>) -> Self { Self(put(self.0, "CustomJWTAuthorizer", value.into_expr())) }
 }
 impl Done for AuthorizerConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2485,9 +2485,9 @@ impl AuthorizingClaimMatchValueType {
     pub fn new() -> AuthorizingClaimMatchValueType<Missing<super::required::ClaimMatchOperator>, Missing<super::required::ClaimMatchValue>> { AuthorizingClaimMatchValueType(Bag::default(), Phase) }
 }
 impl<R0, R1> AuthorizingClaimMatchValueType<R0, R1> {
-    /// `ClaimMatchOperator`: `ClaimMatchOperator`, required. Update: in place.
+    /// `ClaimMatchOperator`: `ClaimMatchOperator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-authorizingclaimmatchvaluetype.html#cfn-bedrockagentcore-harness-authorizingclaimmatchvaluetype-claimmatchoperator)
     pub fn claim_match_operator(self, value: impl Arg<ClaimMatchOperator>) -> AuthorizingClaimMatchValueType<Set, R1> { AuthorizingClaimMatchValueType(put(self.0, "ClaimMatchOperator", value.into_expr()), Phase) }
-    /// `ClaimMatchValue`: `ClaimMatchValueType`, required. Update: in place.
+    /// `ClaimMatchValue`: `ClaimMatchValueType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-authorizingclaimmatchvaluetype.html#cfn-bedrockagentcore-harness-authorizingclaimmatchvaluetype-claimmatchvalue)
     pub fn claim_match_value(self, value: impl Arg<ClaimMatchValueType>) -> AuthorizingClaimMatchValueType<R0, Set> { AuthorizingClaimMatchValueType(put(self.0, "ClaimMatchValue", value.into_expr()), Phase) }
 }
 impl Done for AuthorizingClaimMatchValueType { fn into_props(self) -> Bag { self.0 } }
@@ -2496,9 +2496,9 @@ impl Done for AuthorizingClaimMatchValueType { fn into_props(self) -> Bag { self
 impl ClaimMatchValueType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MatchValueString`: text. Update: in place.
+    /// `MatchValueString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-claimmatchvaluetype.html#cfn-bedrockagentcore-harness-claimmatchvaluetype-matchvaluestring)
     pub fn match_value_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MatchValueString", value.into_expr())) }
-    /// `MatchValueStringList`: list of text. Update: in place.
+    /// `MatchValueStringList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-claimmatchvaluetype.html#cfn-bedrockagentcore-harness-claimmatchvaluetype-matchvaluestringlist)
     pub fn match_value_string_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchValueStringList", value.into_expr())) }
 }
 impl Done for ClaimMatchValueType { fn into_props(self) -> Bag { self.0 } }
@@ -2509,7 +2509,7 @@ impl ContainerConfiguration {
     pub fn new() -> ContainerConfiguration<Missing<super::required::ContainerUri>> { ContainerConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ContainerConfiguration<R0> {
-    /// `ContainerUri`: text, required. Update: in place.
+    /// `ContainerUri`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-containerconfiguration.html#cfn-bedrockagentcore-harness-containerconfiguration-containeruri)
     pub fn container_uri(self, value: impl Arg<str>) -> ContainerConfiguration<Set> { ContainerConfiguration(put(self.0, "ContainerUri", value.into_expr()), Phase) }
 }
 impl Done for ContainerConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2520,11 +2520,11 @@ impl CustomClaimValidationType {
     pub fn new() -> CustomClaimValidationType<Missing<super::required::AuthorizingClaimMatchValue>, Missing<super::required::InboundTokenClaimName>, Missing<super::required::InboundTokenClaimValueType>> { CustomClaimValidationType(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CustomClaimValidationType<R0, R1, R2> {
-    /// `AuthorizingClaimMatchValue`: `AuthorizingClaimMatchValueType`, required. Update: in place.
+    /// `AuthorizingClaimMatchValue`: `AuthorizingClaimMatchValueType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-customclaimvalidationtype.html#cfn-bedrockagentcore-harness-customclaimvalidationtype-authorizingclaimmatchvalue)
     pub fn authorizing_claim_match_value(self, value: impl Arg<AuthorizingClaimMatchValueType>) -> CustomClaimValidationType<Set, R1, R2> { CustomClaimValidationType(put(self.0, "AuthorizingClaimMatchValue", value.into_expr()), Phase) }
-    /// `InboundTokenClaimName`: text, required. Update: in place.
+    /// `InboundTokenClaimName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-customclaimvalidationtype.html#cfn-bedrockagentcore-harness-customclaimvalidationtype-inboundtokenclaimname)
     pub fn inbound_token_claim_name(self, value: impl Arg<str>) -> CustomClaimValidationType<R0, Set, R2> { CustomClaimValidationType(put(self.0, "InboundTokenClaimName", value.into_expr()), Phase) }
-    /// `InboundTokenClaimValueType`: `InboundTokenClaimValueType`, required. Update: in place.
+    /// `InboundTokenClaimValueType`: `InboundTokenClaimValueType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-customclaimvalidationtype.html#cfn-bedrockagentcore-harness-customclaimvalidationtype-inboundtokenclaimvaluetype)
     pub fn inbound_token_claim_value_type(self, value: impl Arg<InboundTokenClaimValueType>) -> CustomClaimValidationType<R0, R1, Set> { CustomClaimValidationType(put(self.0, "InboundTokenClaimValueType", value.into_expr()), Phase) }
 }
 impl Done for CustomClaimValidationType { fn into_props(self) -> Bag { self.0 } }
@@ -2535,19 +2535,19 @@ impl CustomJWTAuthorizerConfiguration {
     pub fn new() -> CustomJWTAuthorizerConfiguration<Missing<super::required::DiscoveryUrl>> { CustomJWTAuthorizerConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CustomJWTAuthorizerConfiguration<R0> {
-    /// `AllowedAudience`: list of text. Update: in place.
+    /// `AllowedAudience`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-harness-customjwtauthorizerconfiguration-allowedaudience)
     pub fn allowed_audience(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedAudience", value.into_expr()), Phase) }
-    /// `AllowedClients`: list of text. Update: in place.
+    /// `AllowedClients`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-harness-customjwtauthorizerconfiguration-allowedclients)
     pub fn allowed_clients(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedClients", value.into_expr()), Phase) }
-    /// `AllowedScopes`: list of text. Update: in place.
+    /// `AllowedScopes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-harness-customjwtauthorizerconfiguration-allowedscopes)
     pub fn allowed_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedScopes", value.into_expr()), Phase) }
-    /// `CustomClaims`: list of `CustomClaimValidationType`. Update: in place.
+    /// `CustomClaims`: list of `CustomClaimValidationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-harness-customjwtauthorizerconfiguration-customclaims)
     pub fn custom_claims(self, value: impl Arg<Arr<CustomClaimValidationType>>) -> Self { Self(put(self.0, "CustomClaims", value.into_expr()), Phase) }
-    /// `DiscoveryUrl`: text, required. Update: in place.
+    /// `DiscoveryUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-harness-customjwtauthorizerconfiguration-discoveryurl)
     pub fn discovery_url(self, value: impl Arg<str>) -> CustomJWTAuthorizerConfiguration<Set> { CustomJWTAuthorizerConfiguration(put(self.0, "DiscoveryUrl", value.into_expr()), Phase) }
-    /// `PrivateEndpoint`: `PrivateEndpoint`. Update: in place.
+    /// `PrivateEndpoint`: `PrivateEndpoint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-harness-customjwtauthorizerconfiguration-privateendpoint)
     pub fn private_endpoint(self, value: impl Arg<PrivateEndpoint>) -> Self { Self(put(self.0, "PrivateEndpoint", value.into_expr()), Phase) }
-    /// `PrivateEndpointOverrides`: list of `PrivateEndpointOverride`. Update: in place.
+    /// `PrivateEndpointOverrides`: list of `PrivateEndpointOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-harness-customjwtauthorizerconfiguration-privateendpointoverrides)
     pub fn private_endpoint_overrides(self, value: impl Arg<Arr<PrivateEndpointOverride>>) -> Self { Self(put(self.0, "PrivateEndpointOverrides", value.into_expr()), Phase) }
 }
 impl Done for CustomJWTAuthorizerConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2558,9 +2558,9 @@ impl EfsAccessPointConfiguration {
     pub fn new() -> EfsAccessPointConfiguration<Missing<super::required::AccessPointArn>, Missing<super::required::MountPath>> { EfsAccessPointConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> EfsAccessPointConfiguration<R0, R1> {
-    /// `AccessPointArn`: text, required. Update: in place.
+    /// `AccessPointArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-efsaccesspointconfiguration.html#cfn-bedrockagentcore-harness-efsaccesspointconfiguration-accesspointarn)
     pub fn access_point_arn(self, value: impl Arg<str>) -> EfsAccessPointConfiguration<Set, R1> { EfsAccessPointConfiguration(put(self.0, "AccessPointArn", value.into_expr()), Phase) }
-    /// `MountPath`: text, required. Update: in place.
+    /// `MountPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-efsaccesspointconfiguration.html#cfn-bedrockagentcore-harness-efsaccesspointconfiguration-mountpath)
     pub fn mount_path(self, value: impl Arg<str>) -> EfsAccessPointConfiguration<R0, Set> { EfsAccessPointConfiguration(put(self.0, "MountPath", value.into_expr()), Phase) }
 }
 impl Done for EfsAccessPointConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2569,11 +2569,11 @@ impl Done for EfsAccessPointConfiguration { fn into_props(self) -> Bag { self.0 
 impl FilesystemConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EfsAccessPoint`: `EfsAccessPointConfiguration`. Update: in place.
+    /// `EfsAccessPoint`: `EfsAccessPointConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-filesystemconfiguration.html#cfn-bedrockagentcore-harness-filesystemconfiguration-efsaccesspoint)
     pub fn efs_access_point(self, value: impl Arg<EfsAccessPointConfiguration>) -> Self { Self(put(self.0, "EfsAccessPoint", value.into_expr())) }
-    /// `S3FilesAccessPoint`: `S3FilesAccessPointConfiguration`. Update: in place.
+    /// `S3FilesAccessPoint`: `S3FilesAccessPointConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-filesystemconfiguration.html#cfn-bedrockagentcore-harness-filesystemconfiguration-s3filesaccesspoint)
     pub fn s3_files_access_point(self, value: impl Arg<S3FilesAccessPointConfiguration>) -> Self { Self(put(self.0, "S3FilesAccessPoint", value.into_expr())) }
-    /// `SessionStorage`: `SessionStorageConfiguration`. Update: in place.
+    /// `SessionStorage`: `SessionStorageConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-filesystemconfiguration.html#cfn-bedrockagentcore-harness-filesystemconfiguration-sessionstorage)
     pub fn session_storage(self, value: impl Arg<SessionStorageConfiguration>) -> Self { Self(put(self.0, "SessionStorage", value.into_expr())) }
 }
 impl Done for FilesystemConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2582,7 +2582,7 @@ impl Done for FilesystemConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl HarnessAgentCoreBrowserConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BrowserArn`: text. Update: in place.
+    /// `BrowserArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessagentcorebrowserconfig.html#cfn-bedrockagentcore-harness-harnessagentcorebrowserconfig-browserarn)
     pub fn browser_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BrowserArn", value.into_expr())) }
 }
 impl Done for HarnessAgentCoreBrowserConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2591,7 +2591,7 @@ impl Done for HarnessAgentCoreBrowserConfig { fn into_props(self) -> Bag { self.
 impl HarnessAgentCoreCodeInterpreterConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CodeInterpreterArn`: text. Update: in place.
+    /// `CodeInterpreterArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessagentcorecodeinterpreterconfig.html#cfn-bedrockagentcore-harness-harnessagentcorecodeinterpreterconfig-codeinterpreterarn)
     pub fn code_interpreter_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodeInterpreterArn", value.into_expr())) }
 }
 impl Done for HarnessAgentCoreCodeInterpreterConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2602,9 +2602,9 @@ impl HarnessAgentCoreGatewayConfig {
     pub fn new() -> HarnessAgentCoreGatewayConfig<Missing<super::required::GatewayArn>> { HarnessAgentCoreGatewayConfig(Bag::default(), Phase) }
 }
 impl<R0> HarnessAgentCoreGatewayConfig<R0> {
-    /// `GatewayArn`: text, required. Update: in place.
+    /// `GatewayArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessagentcoregatewayconfig.html#cfn-bedrockagentcore-harness-harnessagentcoregatewayconfig-gatewayarn)
     pub fn gateway_arn(self, value: impl Arg<str>) -> HarnessAgentCoreGatewayConfig<Set> { HarnessAgentCoreGatewayConfig(put(self.0, "GatewayArn", value.into_expr()), Phase) }
-    /// `OutboundAuth`: `HarnessGatewayOutboundAuth`. Update: in place.
+    /// `OutboundAuth`: `HarnessGatewayOutboundAuth`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessagentcoregatewayconfig.html#cfn-bedrockagentcore-harness-harnessagentcoregatewayconfig-outboundauth)
     pub fn outbound_auth(self, value: impl Arg<HarnessGatewayOutboundAuth>) -> Self { Self(put(self.0, "OutboundAuth", value.into_expr()), Phase) }
 }
 impl Done for HarnessAgentCoreGatewayConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2615,13 +2615,13 @@ impl HarnessAgentCoreMemoryConfiguration {
     pub fn new() -> HarnessAgentCoreMemoryConfiguration<Missing<super::required::Arn>> { HarnessAgentCoreMemoryConfiguration(Bag::default(), Phase) }
 }
 impl<R0> HarnessAgentCoreMemoryConfiguration<R0> {
-    /// `ActorId`: text. Update: in place.
+    /// `ActorId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessagentcorememoryconfiguration.html#cfn-bedrockagentcore-harness-harnessagentcorememoryconfiguration-actorid)
     pub fn actor_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActorId", value.into_expr()), Phase) }
-    /// `Arn`: text, required. Update: in place.
+    /// `Arn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessagentcorememoryconfiguration.html#cfn-bedrockagentcore-harness-harnessagentcorememoryconfiguration-arn)
     pub fn arn(self, value: impl Arg<str>) -> HarnessAgentCoreMemoryConfiguration<Set> { HarnessAgentCoreMemoryConfiguration(put(self.0, "Arn", value.into_expr()), Phase) }
-    /// `MessagesCount`: integer. Update: in place.
+    /// `MessagesCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessagentcorememoryconfiguration.html#cfn-bedrockagentcore-harness-harnessagentcorememoryconfiguration-messagescount)
     pub fn messages_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MessagesCount", value.into_expr()), Phase) }
-    /// `RetrievalConfig`: map of `HarnessAgentCoreMemoryRetrievalConfig`. Update: in place.
+    /// `RetrievalConfig`: map of `HarnessAgentCoreMemoryRetrievalConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessagentcorememoryconfiguration.html#cfn-bedrockagentcore-harness-harnessagentcorememoryconfiguration-retrievalconfig)
     pub fn retrieval_config(self, value: impl Arg<Dict<HarnessAgentCoreMemoryRetrievalConfig>>) -> Self { Self(put(self.0, "RetrievalConfig", value.into_expr()), Phase) }
 }
 impl Done for HarnessAgentCoreMemoryConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2630,11 +2630,11 @@ impl Done for HarnessAgentCoreMemoryConfiguration { fn into_props(self) -> Bag {
 impl HarnessAgentCoreMemoryRetrievalConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RelevanceScore`: text, number or boolean. Update: in place.
+    /// `RelevanceScore`: text, number or boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessagentcorememoryretrievalconfig.html#cfn-bedrockagentcore-harness-harnessagentcorememoryretrievalconfig-relevancescore)
     pub fn relevance_score(self, value: impl Arg<Scalar>) -> Self { Self(put(self.0, "RelevanceScore", value.into_expr())) }
-    /// `StrategyId`: text. Update: in place.
+    /// `StrategyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessagentcorememoryretrievalconfig.html#cfn-bedrockagentcore-harness-harnessagentcorememoryretrievalconfig-strategyid)
     pub fn strategy_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StrategyId", value.into_expr())) }
-    /// `TopK`: text, number or boolean. Update: in place.
+    /// `TopK`: text, number or boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessagentcorememoryretrievalconfig.html#cfn-bedrockagentcore-harness-harnessagentcorememoryretrievalconfig-topk)
     pub fn top_k(self, value: impl Arg<Scalar>) -> Self { Self(put(self.0, "TopK", value.into_expr())) }
 }
 impl Done for HarnessAgentCoreMemoryRetrievalConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2643,17 +2643,17 @@ impl Done for HarnessAgentCoreMemoryRetrievalConfig { fn into_props(self) -> Bag
 impl HarnessAgentCoreRuntimeEnvironment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AgentRuntimeArn`: text. Update: in place.
+    /// `AgentRuntimeArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessagentcoreruntimeenvironment.html#cfn-bedrockagentcore-harness-harnessagentcoreruntimeenvironment-agentruntimearn)
     pub fn agent_runtime_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AgentRuntimeArn", value.into_expr())) }
-    /// `AgentRuntimeId`: text. Update: in place.
+    /// `AgentRuntimeId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessagentcoreruntimeenvironment.html#cfn-bedrockagentcore-harness-harnessagentcoreruntimeenvironment-agentruntimeid)
     pub fn agent_runtime_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AgentRuntimeId", value.into_expr())) }
-    /// `AgentRuntimeName`: text. Update: in place.
+    /// `AgentRuntimeName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessagentcoreruntimeenvironment.html#cfn-bedrockagentcore-harness-harnessagentcoreruntimeenvironment-agentruntimename)
     pub fn agent_runtime_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AgentRuntimeName", value.into_expr())) }
-    /// `FilesystemConfigurations`: list of `FilesystemConfiguration`. Update: in place.
+    /// `FilesystemConfigurations`: list of `FilesystemConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessagentcoreruntimeenvironment.html#cfn-bedrockagentcore-harness-harnessagentcoreruntimeenvironment-filesystemconfigurations)
     pub fn filesystem_configurations(self, value: impl Arg<Arr<FilesystemConfiguration>>) -> Self { Self(put(self.0, "FilesystemConfigurations", value.into_expr())) }
-    /// `LifecycleConfiguration`: `LifecycleConfiguration`. Update: in place.
+    /// `LifecycleConfiguration`: `LifecycleConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessagentcoreruntimeenvironment.html#cfn-bedrockagentcore-harness-harnessagentcoreruntimeenvironment-lifecycleconfiguration)
     pub fn lifecycle_configuration(self, value: impl Arg<LifecycleConfiguration>) -> Self { Self(put(self.0, "LifecycleConfiguration", value.into_expr())) }
-    /// `NetworkConfiguration`: `NetworkConfiguration`. Update: in place.
+    /// `NetworkConfiguration`: `NetworkConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessagentcoreruntimeenvironment.html#cfn-bedrockagentcore-harness-harnessagentcoreruntimeenvironment-networkconfiguration)
     pub fn network_configuration(self, value: impl Arg<NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value.into_expr())) }
 }
 impl Done for HarnessAgentCoreRuntimeEnvironment { fn into_props(self) -> Bag { self.0 } }
@@ -2664,15 +2664,15 @@ impl HarnessBedrockModelConfig {
     pub fn new() -> HarnessBedrockModelConfig<Missing<super::required::ModelId>> { HarnessBedrockModelConfig(Bag::default(), Phase) }
 }
 impl<R0> HarnessBedrockModelConfig<R0> {
-    /// `ApiFormat`: `ApiFormat`. Update: in place.
+    /// `ApiFormat`: `ApiFormat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessbedrockmodelconfig.html#cfn-bedrockagentcore-harness-harnessbedrockmodelconfig-apiformat)
     pub fn api_format(self, value: impl Arg<ApiFormat>) -> Self { Self(put(self.0, "ApiFormat", value.into_expr()), Phase) }
-    /// `MaxTokens`: integer. Update: in place.
+    /// `MaxTokens`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessbedrockmodelconfig.html#cfn-bedrockagentcore-harness-harnessbedrockmodelconfig-maxtokens)
     pub fn max_tokens(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxTokens", value.into_expr()), Phase) }
-    /// `ModelId`: text, required. Update: in place.
+    /// `ModelId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessbedrockmodelconfig.html#cfn-bedrockagentcore-harness-harnessbedrockmodelconfig-modelid)
     pub fn model_id(self, value: impl Arg<str>) -> HarnessBedrockModelConfig<Set> { HarnessBedrockModelConfig(put(self.0, "ModelId", value.into_expr()), Phase) }
-    /// `Temperature`: number. Update: in place.
+    /// `Temperature`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessbedrockmodelconfig.html#cfn-bedrockagentcore-harness-harnessbedrockmodelconfig-temperature)
     pub fn temperature(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Temperature", value.into_expr()), Phase) }
-    /// `TopP`: number. Update: in place.
+    /// `TopP`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessbedrockmodelconfig.html#cfn-bedrockagentcore-harness-harnessbedrockmodelconfig-topp)
     pub fn top_p(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopP", value.into_expr()), Phase) }
 }
 impl Done for HarnessBedrockModelConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2681,7 +2681,7 @@ impl Done for HarnessBedrockModelConfig { fn into_props(self) -> Bag { self.0 } 
 impl HarnessEnvironmentArtifact {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ContainerConfiguration`: `ContainerConfiguration`. Update: in place.
+    /// `ContainerConfiguration`: `ContainerConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessenvironmentartifact.html#cfn-bedrockagentcore-harness-harnessenvironmentartifact-containerconfiguration)
     pub fn container_configuration(self, value: impl Arg<ContainerConfiguration>) -> Self { Self(put(self.0, "ContainerConfiguration", value.into_expr())) }
 }
 impl Done for HarnessEnvironmentArtifact { fn into_props(self) -> Bag { self.0 } }
@@ -2690,7 +2690,7 @@ impl Done for HarnessEnvironmentArtifact { fn into_props(self) -> Bag { self.0 }
 impl HarnessEnvironmentProvider {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AgentCoreRuntimeEnvironment`: `HarnessAgentCoreRuntimeEnvironment`. Update: in place.
+    /// `AgentCoreRuntimeEnvironment`: `HarnessAgentCoreRuntimeEnvironment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessenvironmentprovider.html#cfn-bedrockagentcore-harness-harnessenvironmentprovider-agentcoreruntimeenvironment)
     pub fn agent_core_runtime_environment(self, value: impl Arg<HarnessAgentCoreRuntimeEnvironment>) -> Self { Self(put(self.0, "AgentCoreRuntimeEnvironment", value.into_expr())) }
 }
 impl Done for HarnessEnvironmentProvider { fn into_props(self) -> Bag { self.0 } }
@@ -2699,11 +2699,11 @@ impl Done for HarnessEnvironmentProvider { fn into_props(self) -> Bag { self.0 }
 impl HarnessGatewayOutboundAuth {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AwsIam`: JSON. Update: in place.
+    /// `AwsIam`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessgatewayoutboundauth.html#cfn-bedrockagentcore-harness-harnessgatewayoutboundauth-awsiam)
     pub fn aws_iam(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AwsIam", value.into_expr())) }
-    /// `None`: JSON. Update: in place.
+    /// `None`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessgatewayoutboundauth.html#cfn-bedrockagentcore-harness-harnessgatewayoutboundauth-none)
     pub fn none(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "None", value.into_expr())) }
-    /// `Oauth`: `OAuthCredentialProvider`. Update: in place.
+    /// `Oauth`: `OAuthCredentialProvider`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessgatewayoutboundauth.html#cfn-bedrockagentcore-harness-harnessgatewayoutboundauth-oauth)
     pub fn oauth(self, value: impl Arg<OAuthCredentialProvider>) -> Self { Self(put(self.0, "Oauth", value.into_expr())) }
 }
 impl Done for HarnessGatewayOutboundAuth { fn into_props(self) -> Bag { self.0 } }
@@ -2714,17 +2714,17 @@ impl HarnessGeminiModelConfig {
     pub fn new() -> HarnessGeminiModelConfig<Missing<super::required::ApiKeyArn>, Missing<super::required::ModelId>> { HarnessGeminiModelConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> HarnessGeminiModelConfig<R0, R1> {
-    /// `ApiKeyArn`: text, required. Update: in place.
+    /// `ApiKeyArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessgeminimodelconfig.html#cfn-bedrockagentcore-harness-harnessgeminimodelconfig-apikeyarn)
     pub fn api_key_arn(self, value: impl Arg<str>) -> HarnessGeminiModelConfig<Set, R1> { HarnessGeminiModelConfig(put(self.0, "ApiKeyArn", value.into_expr()), Phase) }
-    /// `MaxTokens`: integer. Update: in place.
+    /// `MaxTokens`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessgeminimodelconfig.html#cfn-bedrockagentcore-harness-harnessgeminimodelconfig-maxtokens)
     pub fn max_tokens(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxTokens", value.into_expr()), Phase) }
-    /// `ModelId`: text, required. Update: in place.
+    /// `ModelId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessgeminimodelconfig.html#cfn-bedrockagentcore-harness-harnessgeminimodelconfig-modelid)
     pub fn model_id(self, value: impl Arg<str>) -> HarnessGeminiModelConfig<R0, Set> { HarnessGeminiModelConfig(put(self.0, "ModelId", value.into_expr()), Phase) }
-    /// `Temperature`: number. Update: in place.
+    /// `Temperature`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessgeminimodelconfig.html#cfn-bedrockagentcore-harness-harnessgeminimodelconfig-temperature)
     pub fn temperature(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Temperature", value.into_expr()), Phase) }
-    /// `TopK`: integer. Update: in place.
+    /// `TopK`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessgeminimodelconfig.html#cfn-bedrockagentcore-harness-harnessgeminimodelconfig-topk)
     pub fn top_k(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TopK", value.into_expr()), Phase) }
-    /// `TopP`: number. Update: in place.
+    /// `TopP`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessgeminimodelconfig.html#cfn-bedrockagentcore-harness-harnessgeminimodelconfig-topp)
     pub fn top_p(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopP", value.into_expr()), Phase) }
 }
 impl Done for HarnessGeminiModelConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2735,9 +2735,9 @@ impl HarnessInlineFunctionConfig {
     pub fn new() -> HarnessInlineFunctionConfig<Missing<super::required::Description>, Missing<super::required::InputSchema>> { HarnessInlineFunctionConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> HarnessInlineFunctionConfig<R0, R1> {
-    /// `Description`: text, required. Update: in place.
+    /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessinlinefunctionconfig.html#cfn-bedrockagentcore-harness-harnessinlinefunctionconfig-description)
     pub fn description(self, value: impl Arg<str>) -> HarnessInlineFunctionConfig<Set, R1> { HarnessInlineFunctionConfig(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `InputSchema`: JSON, required. Update: in place.
+    /// `InputSchema`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessinlinefunctionconfig.html#cfn-bedrockagentcore-harness-harnessinlinefunctionconfig-inputschema)
     pub fn input_schema(self, value: impl Arg<Any>) -> HarnessInlineFunctionConfig<R0, Set> { HarnessInlineFunctionConfig(put(self.0, "InputSchema", value.into_expr()), Phase) }
 }
 impl Done for HarnessInlineFunctionConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2748,17 +2748,17 @@ impl HarnessLiteLlmModelConfig {
     pub fn new() -> HarnessLiteLlmModelConfig<Missing<super::required::ModelId>> { HarnessLiteLlmModelConfig(Bag::default(), Phase) }
 }
 impl<R0> HarnessLiteLlmModelConfig<R0> {
-    /// `ApiBase`: text. Update: in place.
+    /// `ApiBase`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesslitellmmodelconfig.html#cfn-bedrockagentcore-harness-harnesslitellmmodelconfig-apibase)
     pub fn api_base(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiBase", value.into_expr()), Phase) }
-    /// `ApiKeyArn`: text. Update: in place.
+    /// `ApiKeyArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesslitellmmodelconfig.html#cfn-bedrockagentcore-harness-harnesslitellmmodelconfig-apikeyarn)
     pub fn api_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiKeyArn", value.into_expr()), Phase) }
-    /// `MaxTokens`: integer. Update: in place.
+    /// `MaxTokens`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesslitellmmodelconfig.html#cfn-bedrockagentcore-harness-harnesslitellmmodelconfig-maxtokens)
     pub fn max_tokens(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxTokens", value.into_expr()), Phase) }
-    /// `ModelId`: text, required. Update: in place.
+    /// `ModelId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesslitellmmodelconfig.html#cfn-bedrockagentcore-harness-harnesslitellmmodelconfig-modelid)
     pub fn model_id(self, value: impl Arg<str>) -> HarnessLiteLlmModelConfig<Set> { HarnessLiteLlmModelConfig(put(self.0, "ModelId", value.into_expr()), Phase) }
-    /// `Temperature`: number. Update: in place.
+    /// `Temperature`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesslitellmmodelconfig.html#cfn-bedrockagentcore-harness-harnesslitellmmodelconfig-temperature)
     pub fn temperature(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Temperature", value.into_expr()), Phase) }
-    /// `TopP`: number. Update: in place.
+    /// `TopP`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesslitellmmodelconfig.html#cfn-bedrockagentcore-harness-harnesslitellmmodelconfig-topp)
     pub fn top_p(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopP", value.into_expr()), Phase) }
 }
 impl Done for HarnessLiteLlmModelConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2767,13 +2767,13 @@ impl Done for HarnessLiteLlmModelConfig { fn into_props(self) -> Bag { self.0 } 
 impl HarnessManagedMemoryConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Arn`: text. Update: in place.
+    /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessmanagedmemoryconfiguration.html#cfn-bedrockagentcore-harness-harnessmanagedmemoryconfiguration-arn)
     pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
-    /// `EncryptionKeyArn`: text. Update: replacement.
+    /// `EncryptionKeyArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessmanagedmemoryconfiguration.html#cfn-bedrockagentcore-harness-harnessmanagedmemoryconfiguration-encryptionkeyarn)
     pub fn encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKeyArn", value.into_expr())) }
-    /// `EventExpiryDuration`: integer. Update: in place.
+    /// `EventExpiryDuration`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessmanagedmemoryconfiguration.html#cfn-bedrockagentcore-harness-harnessmanagedmemoryconfiguration-eventexpiryduration)
     pub fn event_expiry_duration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EventExpiryDuration", value.into_expr())) }
-    /// `Strategies`: list of `Strategies`. Update: in place.
+    /// `Strategies`: list of `Strategies`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessmanagedmemoryconfiguration.html#cfn-bedrockagentcore-harness-harnessmanagedmemoryconfiguration-strategies)
     pub fn strategies(self, value: impl Arg<Arr<Strategies>>) -> Self { Self(put(self.0, "Strategies", value.into_expr())) }
 }
 impl Done for HarnessManagedMemoryConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2782,11 +2782,11 @@ impl Done for HarnessManagedMemoryConfiguration { fn into_props(self) -> Bag { s
 impl HarnessMemoryConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AgentCoreMemoryConfiguration`: `HarnessAgentCoreMemoryConfiguration`. Update: in place.
+    /// `AgentCoreMemoryConfiguration`: `HarnessAgentCoreMemoryConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessmemoryconfiguration.html#cfn-bedrockagentcore-harness-harnessmemoryconfiguration-agentcorememoryconfiguration)
     pub fn agent_core_memory_configuration(self, value: impl Arg<HarnessAgentCoreMemoryConfiguration>) -> Self { Self(put(self.0, "AgentCoreMemoryConfiguration", value.into_expr())) }
-    /// `Disabled`: JSON. Update: in place.
+    /// `Disabled`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessmemoryconfiguration.html#cfn-bedrockagentcore-harness-harnessmemoryconfiguration-disabled)
     pub fn disabled(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Disabled", value.into_expr())) }
-    /// `ManagedMemoryConfiguration`: `HarnessManagedMemoryConfiguration`. Update: in place.
+    /// `ManagedMemoryConfiguration`: `HarnessManagedMemoryConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessmemoryconfiguration.html#cfn-bedrockagentcore-harness-harnessmemoryconfiguration-managedmemoryconfiguration)
     pub fn managed_memory_configuration(self, value: impl Arg<HarnessManagedMemoryConfiguration>) -> Self { Self(put(self.0, "ManagedMemoryConfiguration", value.into_expr())) }
 }
 impl Done for HarnessMemoryConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2795,13 +2795,13 @@ impl Done for HarnessMemoryConfiguration { fn into_props(self) -> Bag { self.0 }
 impl HarnessModelConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BedrockModelConfig`: `HarnessBedrockModelConfig`. Update: in place.
+    /// `BedrockModelConfig`: `HarnessBedrockModelConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessmodelconfiguration.html#cfn-bedrockagentcore-harness-harnessmodelconfiguration-bedrockmodelconfig)
     pub fn bedrock_model_config(self, value: impl Arg<HarnessBedrockModelConfig>) -> Self { Self(put(self.0, "BedrockModelConfig", value.into_expr())) }
-    /// `GeminiModelConfig`: `HarnessGeminiModelConfig`. Update: in place.
+    /// `GeminiModelConfig`: `HarnessGeminiModelConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessmodelconfiguration.html#cfn-bedrockagentcore-harness-harnessmodelconfiguration-geminimodelconfig)
     pub fn gemini_model_config(self, value: impl Arg<HarnessGeminiModelConfig>) -> Self { Self(put(self.0, "GeminiModelConfig", value.into_expr())) }
-    /// `LiteLlmModelConfig`: `HarnessLiteLlmModelConfig`. Update: in place.
+    /// `LiteLlmModelConfig`: `HarnessLiteLlmModelConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessmodelconfiguration.html#cfn-bedrockagentcore-harness-harnessmodelconfiguration-litellmmodelconfig)
     pub fn lite_llm_model_config(self, value: impl Arg<HarnessLiteLlmModelConfig>) -> Self { Self(put(self.0, "LiteLlmModelConfig", value.into_expr())) }
-    /// `OpenAiModelConfig`: `HarnessOpenAiModelConfig`. Update: in place.
+    /// `OpenAiModelConfig`: `HarnessOpenAiModelConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessmodelconfiguration.html#cfn-bedrockagentcore-harness-harnessmodelconfiguration-openaimodelconfig)
     pub fn open_ai_model_config(self, value: impl Arg<HarnessOpenAiModelConfig>) -> Self { Self(put(self.0, "OpenAiModelConfig", value.into_expr())) }
 }
 impl Done for HarnessModelConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2812,17 +2812,17 @@ impl HarnessOpenAiModelConfig {
     pub fn new() -> HarnessOpenAiModelConfig<Missing<super::required::ApiKeyArn>, Missing<super::required::ModelId>> { HarnessOpenAiModelConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> HarnessOpenAiModelConfig<R0, R1> {
-    /// `ApiFormat`: `HarnessOpenAiModelConfigApiFormat`. Update: in place.
+    /// `ApiFormat`: `HarnessOpenAiModelConfigApiFormat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessopenaimodelconfig.html#cfn-bedrockagentcore-harness-harnessopenaimodelconfig-apiformat)
     pub fn api_format(self, value: impl Arg<HarnessOpenAiModelConfigApiFormat>) -> Self { Self(put(self.0, "ApiFormat", value.into_expr()), Phase) }
-    /// `ApiKeyArn`: text, required. Update: in place.
+    /// `ApiKeyArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessopenaimodelconfig.html#cfn-bedrockagentcore-harness-harnessopenaimodelconfig-apikeyarn)
     pub fn api_key_arn(self, value: impl Arg<str>) -> HarnessOpenAiModelConfig<Set, R1> { HarnessOpenAiModelConfig(put(self.0, "ApiKeyArn", value.into_expr()), Phase) }
-    /// `MaxTokens`: integer. Update: in place.
+    /// `MaxTokens`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessopenaimodelconfig.html#cfn-bedrockagentcore-harness-harnessopenaimodelconfig-maxtokens)
     pub fn max_tokens(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxTokens", value.into_expr()), Phase) }
-    /// `ModelId`: text, required. Update: in place.
+    /// `ModelId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessopenaimodelconfig.html#cfn-bedrockagentcore-harness-harnessopenaimodelconfig-modelid)
     pub fn model_id(self, value: impl Arg<str>) -> HarnessOpenAiModelConfig<R0, Set> { HarnessOpenAiModelConfig(put(self.0, "ModelId", value.into_expr()), Phase) }
-    /// `Temperature`: number. Update: in place.
+    /// `Temperature`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessopenaimodelconfig.html#cfn-bedrockagentcore-harness-harnessopenaimodelconfig-temperature)
     pub fn temperature(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Temperature", value.into_expr()), Phase) }
-    /// `TopP`: number. Update: in place.
+    /// `TopP`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessopenaimodelconfig.html#cfn-bedrockagentcore-harness-harnessopenaimodelconfig-topp)
     pub fn top_p(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopP", value.into_expr()), Phase) }
 }
 impl Done for HarnessOpenAiModelConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2833,9 +2833,9 @@ impl HarnessRemoteMcpConfig {
     pub fn new() -> HarnessRemoteMcpConfig<Missing<super::required::Url>> { HarnessRemoteMcpConfig(Bag::default(), Phase) }
 }
 impl<R0> HarnessRemoteMcpConfig<R0> {
-    /// `Headers`: map of text. Update: in place.
+    /// `Headers`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessremotemcpconfig.html#cfn-bedrockagentcore-harness-harnessremotemcpconfig-headers)
     pub fn headers(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Headers", value.into_expr()), Phase) }
-    /// `Url`: text, required. Update: in place.
+    /// `Url`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessremotemcpconfig.html#cfn-bedrockagentcore-harness-harnessremotemcpconfig-url)
     pub fn url(self, value: impl Arg<str>) -> HarnessRemoteMcpConfig<Set> { HarnessRemoteMcpConfig(put(self.0, "Url", value.into_expr()), Phase) }
 }
 impl Done for HarnessRemoteMcpConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2844,13 +2844,13 @@ impl Done for HarnessRemoteMcpConfig { fn into_props(self) -> Bag { self.0 } }
 impl HarnessSkill {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AwsSkills`: `HarnessSkillAwsSkillsSource`. Update: in place.
+    /// `AwsSkills`: `HarnessSkillAwsSkillsSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessskill.html#cfn-bedrockagentcore-harness-harnessskill-awsskills)
     pub fn aws_skills(self, value: impl Arg<HarnessSkillAwsSkillsSource>) -> Self { Self(put(self.0, "AwsSkills", value.into_expr())) }
-    /// `Git`: `HarnessSkillGitSource`. Update: in place.
+    /// `Git`: `HarnessSkillGitSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessskill.html#cfn-bedrockagentcore-harness-harnessskill-git)
     pub fn git(self, value: impl Arg<HarnessSkillGitSource>) -> Self { Self(put(self.0, "Git", value.into_expr())) }
-    /// `Path`: text. Update: in place.
+    /// `Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessskill.html#cfn-bedrockagentcore-harness-harnessskill-path)
     pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
-    /// `S3`: `HarnessSkillS3Source`. Update: in place.
+    /// `S3`: `HarnessSkillS3Source`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessskill.html#cfn-bedrockagentcore-harness-harnessskill-s3)
     pub fn s3(self, value: impl Arg<HarnessSkillS3Source>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
 }
 impl Done for HarnessSkill { fn into_props(self) -> Bag { self.0 } }
@@ -2859,7 +2859,7 @@ impl Done for HarnessSkill { fn into_props(self) -> Bag { self.0 } }
 impl HarnessSkillAwsSkillsSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Paths`: list of text. Update: in place.
+    /// `Paths`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessskillawsskillssource.html#cfn-bedrockagentcore-harness-harnessskillawsskillssource-paths)
     pub fn paths(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Paths", value.into_expr())) }
 }
 impl Done for HarnessSkillAwsSkillsSource { fn into_props(self) -> Bag { self.0 } }
@@ -2870,9 +2870,9 @@ impl HarnessSkillGitAuth {
     pub fn new() -> HarnessSkillGitAuth<Missing<super::required::CredentialArn>> { HarnessSkillGitAuth(Bag::default(), Phase) }
 }
 impl<R0> HarnessSkillGitAuth<R0> {
-    /// `CredentialArn`: text, required. Update: in place.
+    /// `CredentialArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessskillgitauth.html#cfn-bedrockagentcore-harness-harnessskillgitauth-credentialarn)
     pub fn credential_arn(self, value: impl Arg<str>) -> HarnessSkillGitAuth<Set> { HarnessSkillGitAuth(put(self.0, "CredentialArn", value.into_expr()), Phase) }
-    /// `Username`: text. Update: in place.
+    /// `Username`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessskillgitauth.html#cfn-bedrockagentcore-harness-harnessskillgitauth-username)
     pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr()), Phase) }
 }
 impl Done for HarnessSkillGitAuth { fn into_props(self) -> Bag { self.0 } }
@@ -2883,11 +2883,11 @@ impl HarnessSkillGitSource {
     pub fn new() -> HarnessSkillGitSource<Missing<super::required::Url>> { HarnessSkillGitSource(Bag::default(), Phase) }
 }
 impl<R0> HarnessSkillGitSource<R0> {
-    /// `Auth`: `HarnessSkillGitAuth`. Update: in place.
+    /// `Auth`: `HarnessSkillGitAuth`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessskillgitsource.html#cfn-bedrockagentcore-harness-harnessskillgitsource-auth)
     pub fn auth(self, value: impl Arg<HarnessSkillGitAuth>) -> Self { Self(put(self.0, "Auth", value.into_expr()), Phase) }
-    /// `Path`: text. Update: in place.
+    /// `Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessskillgitsource.html#cfn-bedrockagentcore-harness-harnessskillgitsource-path)
     pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr()), Phase) }
-    /// `Url`: text, required. Update: in place.
+    /// `Url`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessskillgitsource.html#cfn-bedrockagentcore-harness-harnessskillgitsource-url)
     pub fn url(self, value: impl Arg<str>) -> HarnessSkillGitSource<Set> { HarnessSkillGitSource(put(self.0, "Url", value.into_expr()), Phase) }
 }
 impl Done for HarnessSkillGitSource { fn into_props(self) -> Bag { self.0 } }
@@ -2898,7 +2898,7 @@ impl HarnessSkillS3Source {
     pub fn new() -> HarnessSkillS3Source<Missing<super::required::Uri>> { HarnessSkillS3Source(Bag::default(), Phase) }
 }
 impl<R0> HarnessSkillS3Source<R0> {
-    /// `Uri`: text, required. Update: in place.
+    /// `Uri`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessskills3source.html#cfn-bedrockagentcore-harness-harnessskills3source-uri)
     pub fn uri(self, value: impl Arg<str>) -> HarnessSkillS3Source<Set> { HarnessSkillS3Source(put(self.0, "Uri", value.into_expr()), Phase) }
 }
 impl Done for HarnessSkillS3Source { fn into_props(self) -> Bag { self.0 } }
@@ -2907,7 +2907,7 @@ impl Done for HarnessSkillS3Source { fn into_props(self) -> Bag { self.0 } }
 impl HarnessSlidingWindowConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MessagesCount`: integer. Update: in place.
+    /// `MessagesCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessslidingwindowconfiguration.html#cfn-bedrockagentcore-harness-harnessslidingwindowconfiguration-messagescount)
     pub fn messages_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MessagesCount", value.into_expr())) }
 }
 impl Done for HarnessSlidingWindowConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2916,11 +2916,11 @@ impl Done for HarnessSlidingWindowConfiguration { fn into_props(self) -> Bag { s
 impl HarnessSummarizationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PreserveRecentMessages`: integer. Update: in place.
+    /// `PreserveRecentMessages`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesssummarizationconfiguration.html#cfn-bedrockagentcore-harness-harnesssummarizationconfiguration-preserverecentmessages)
     pub fn preserve_recent_messages(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PreserveRecentMessages", value.into_expr())) }
-    /// `SummarizationSystemPrompt`: text. Update: in place.
+    /// `SummarizationSystemPrompt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesssummarizationconfiguration.html#cfn-bedrockagentcore-harness-harnesssummarizationconfiguration-summarizationsystemprompt)
     pub fn summarization_system_prompt(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SummarizationSystemPrompt", value.into_expr())) }
-    /// `SummaryRatio`: number. Update: in place.
+    /// `SummaryRatio`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesssummarizationconfiguration.html#cfn-bedrockagentcore-harness-harnesssummarizationconfiguration-summaryratio)
     pub fn summary_ratio(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "SummaryRatio", value.into_expr())) }
 }
 impl Done for HarnessSummarizationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2931,7 +2931,7 @@ impl HarnessSystemContentBlock {
     pub fn new() -> HarnessSystemContentBlock<Missing<super::required::Text>> { HarnessSystemContentBlock(Bag::default(), Phase) }
 }
 impl<R0> HarnessSystemContentBlock<R0> {
-    /// `Text`: text, required. Update: in place.
+    /// `Text`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesssystemcontentblock.html#cfn-bedrockagentcore-harness-harnesssystemcontentblock-text)
     pub fn text(self, value: impl Arg<str>) -> HarnessSystemContentBlock<Set> { HarnessSystemContentBlock(put(self.0, "Text", value.into_expr()), Phase) }
 }
 impl Done for HarnessSystemContentBlock { fn into_props(self) -> Bag { self.0 } }
@@ -2942,11 +2942,11 @@ impl HarnessTool {
     pub fn new() -> HarnessTool<Missing<super::required::Type>> { HarnessTool(Bag::default(), Phase) }
 }
 impl<R0> HarnessTool<R0> {
-    /// `Config`: `HarnessToolConfiguration`. Update: in place.
+    /// `Config`: `HarnessToolConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesstool.html#cfn-bedrockagentcore-harness-harnesstool-config)
     pub fn config(self, value: impl Arg<HarnessToolConfiguration>) -> Self { Self(put(self.0, "Config", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesstool.html#cfn-bedrockagentcore-harness-harnesstool-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesstool.html#cfn-bedrockagentcore-harness-harnesstool-type)
     pub fn type_(self, value: impl Arg<Type>) -> HarnessTool<Set> { HarnessTool(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for HarnessTool { fn into_props(self) -> Bag { self.0 } }
@@ -2955,15 +2955,15 @@ impl Done for HarnessTool { fn into_props(self) -> Bag { self.0 } }
 impl HarnessToolConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AgentCoreBrowser`: `HarnessAgentCoreBrowserConfig`. Update: in place.
+    /// `AgentCoreBrowser`: `HarnessAgentCoreBrowserConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesstoolconfiguration.html#cfn-bedrockagentcore-harness-harnesstoolconfiguration-agentcorebrowser)
     pub fn agent_core_browser(self, value: impl Arg<HarnessAgentCoreBrowserConfig>) -> Self { Self(put(self.0, "AgentCoreBrowser", value.into_expr())) }
-    /// `AgentCoreCodeInterpreter`: `HarnessAgentCoreCodeInterpreterConfig`. Update: in place.
+    /// `AgentCoreCodeInterpreter`: `HarnessAgentCoreCodeInterpreterConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesstoolconfiguration.html#cfn-bedrockagentcore-harness-harnesstoolconfiguration-agentcorecodeinterpreter)
     pub fn agent_core_code_interpreter(self, value: impl Arg<HarnessAgentCoreCodeInterpreterConfig>) -> Self { Self(put(self.0, "AgentCoreCodeInterpreter", value.into_expr())) }
-    /// `AgentCoreGateway`: `HarnessAgentCoreGatewayConfig`. Update: in place.
+    /// `AgentCoreGateway`: `HarnessAgentCoreGatewayConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesstoolconfiguration.html#cfn-bedrockagentcore-harness-harnesstoolconfiguration-agentcoregateway)
     pub fn agent_core_gateway(self, value: impl Arg<HarnessAgentCoreGatewayConfig>) -> Self { Self(put(self.0, "AgentCoreGateway", value.into_expr())) }
-    /// `InlineFunction`: `HarnessInlineFunctionConfig`. Update: in place.
+    /// `InlineFunction`: `HarnessInlineFunctionConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesstoolconfiguration.html#cfn-bedrockagentcore-harness-harnesstoolconfiguration-inlinefunction)
     pub fn inline_function(self, value: impl Arg<HarnessInlineFunctionConfig>) -> Self { Self(put(self.0, "InlineFunction", value.into_expr())) }
-    /// `RemoteMcp`: `HarnessRemoteMcpConfig`. Update: in place.
+    /// `RemoteMcp`: `HarnessRemoteMcpConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesstoolconfiguration.html#cfn-bedrockagentcore-harness-harnesstoolconfiguration-remotemcp)
     pub fn remote_mcp(self, value: impl Arg<HarnessRemoteMcpConfig>) -> Self { Self(put(self.0, "RemoteMcp", value.into_expr())) }
 }
 impl Done for HarnessToolConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2974,9 +2974,9 @@ impl HarnessTruncationConfiguration {
     pub fn new() -> HarnessTruncationConfiguration<Missing<super::required::Strategy>> { HarnessTruncationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> HarnessTruncationConfiguration<R0> {
-    /// `Config`: `HarnessTruncationStrategyConfiguration`. Update: in place.
+    /// `Config`: `HarnessTruncationStrategyConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesstruncationconfiguration.html#cfn-bedrockagentcore-harness-harnesstruncationconfiguration-config)
     pub fn config(self, value: impl Arg<HarnessTruncationStrategyConfiguration>) -> Self { Self(put(self.0, "Config", value.into_expr()), Phase) }
-    /// `Strategy`: `Strategy`, required. Update: in place.
+    /// `Strategy`: `Strategy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesstruncationconfiguration.html#cfn-bedrockagentcore-harness-harnesstruncationconfiguration-strategy)
     pub fn strategy(self, value: impl Arg<Strategy>) -> HarnessTruncationConfiguration<Set> { HarnessTruncationConfiguration(put(self.0, "Strategy", value.into_expr()), Phase) }
 }
 impl Done for HarnessTruncationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2985,9 +2985,9 @@ impl Done for HarnessTruncationConfiguration { fn into_props(self) -> Bag { self
 impl HarnessTruncationStrategyConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SlidingWindow`: `HarnessSlidingWindowConfiguration`. Update: in place.
+    /// `SlidingWindow`: `HarnessSlidingWindowConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesstruncationstrategyconfiguration.html#cfn-bedrockagentcore-harness-harnesstruncationstrategyconfiguration-slidingwindow)
     pub fn sliding_window(self, value: impl Arg<HarnessSlidingWindowConfiguration>) -> Self { Self(put(self.0, "SlidingWindow", value.into_expr())) }
-    /// `Summarization`: `HarnessSummarizationConfiguration`. Update: in place.
+    /// `Summarization`: `HarnessSummarizationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesstruncationstrategyconfiguration.html#cfn-bedrockagentcore-harness-harnesstruncationstrategyconfiguration-summarization)
     pub fn summarization(self, value: impl Arg<HarnessSummarizationConfiguration>) -> Self { Self(put(self.0, "Summarization", value.into_expr())) }
 }
 impl Done for HarnessTruncationStrategyConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2996,9 +2996,9 @@ impl Done for HarnessTruncationStrategyConfiguration { fn into_props(self) -> Ba
 impl LifecycleConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IdleRuntimeSessionTimeout`: integer. Update: in place.
+    /// `IdleRuntimeSessionTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-lifecycleconfiguration.html#cfn-bedrockagentcore-harness-lifecycleconfiguration-idleruntimesessiontimeout)
     pub fn idle_runtime_session_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleRuntimeSessionTimeout", value.into_expr())) }
-    /// `MaxLifetime`: integer. Update: in place.
+    /// `MaxLifetime`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-lifecycleconfiguration.html#cfn-bedrockagentcore-harness-lifecycleconfiguration-maxlifetime)
     pub fn max_lifetime(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxLifetime", value.into_expr())) }
 }
 impl Done for LifecycleConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -3009,17 +3009,17 @@ impl ManagedVpcResource {
     pub fn new() -> ManagedVpcResource<Missing<super::required::EndpointIpAddressType>, Missing<super::required::SubnetIds>, Missing<super::required::VpcIdentifier>> { ManagedVpcResource(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ManagedVpcResource<R0, R1, R2> {
-    /// `EndpointIpAddressType`: `EndpointIpAddressType`, required. Update: in place.
+    /// `EndpointIpAddressType`: `EndpointIpAddressType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-managedvpcresource.html#cfn-bedrockagentcore-harness-managedvpcresource-endpointipaddresstype)
     pub fn endpoint_ip_address_type(self, value: impl Arg<EndpointIpAddressType>) -> ManagedVpcResource<Set, R1, R2> { ManagedVpcResource(put(self.0, "EndpointIpAddressType", value.into_expr()), Phase) }
-    /// `RoutingDomain`: text. Update: in place.
+    /// `RoutingDomain`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-managedvpcresource.html#cfn-bedrockagentcore-harness-managedvpcresource-routingdomain)
     pub fn routing_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoutingDomain", value.into_expr()), Phase) }
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-managedvpcresource.html#cfn-bedrockagentcore-harness-managedvpcresource-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `SubnetIds`: list of text, required. Update: in place.
+    /// `SubnetIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-managedvpcresource.html#cfn-bedrockagentcore-harness-managedvpcresource-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> ManagedVpcResource<R0, Set, R2> { ManagedVpcResource(put(self.0, "SubnetIds", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-managedvpcresource.html#cfn-bedrockagentcore-harness-managedvpcresource-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VpcIdentifier`: text, required. Update: in place.
+    /// `VpcIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-managedvpcresource.html#cfn-bedrockagentcore-harness-managedvpcresource-vpcidentifier)
     pub fn vpc_identifier(self, value: impl Arg<str>) -> ManagedVpcResource<R0, R1, Set> { ManagedVpcResource(put(self.0, "VpcIdentifier", value.into_expr()), Phase) }
 }
 impl Done for ManagedVpcResource { fn into_props(self) -> Bag { self.0 } }
@@ -3030,9 +3030,9 @@ impl NetworkConfiguration {
     pub fn new() -> NetworkConfiguration<Missing<super::required::NetworkMode>> { NetworkConfiguration(Bag::default(), Phase) }
 }
 impl<R0> NetworkConfiguration<R0> {
-    /// `NetworkMode`: `NetworkMode`, required. Update: in place.
+    /// `NetworkMode`: `NetworkMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-networkconfiguration.html#cfn-bedrockagentcore-harness-networkconfiguration-networkmode)
     pub fn network_mode(self, value: impl Arg<NetworkMode>) -> NetworkConfiguration<Set> { NetworkConfiguration(put(self.0, "NetworkMode", value.into_expr()), Phase) }
-    /// `NetworkModeConfig`: `VpcConfig`. Update: in place.
+    /// `NetworkModeConfig`: `VpcConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-networkconfiguration.html#cfn-bedrockagentcore-harness-networkconfiguration-networkmodeconfig)
     pub fn network_mode_config(self, value: impl Arg<VpcConfig>) -> Self { Self(put(self.0, "NetworkModeConfig", value.into_expr()), Phase) }
 }
 impl Done for NetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -3043,15 +3043,15 @@ impl OAuthCredentialProvider {
     pub fn new() -> OAuthCredentialProvider<Missing<super::required::ProviderArn>, Missing<super::required::Scopes>> { OAuthCredentialProvider(Bag::default(), Phase) }
 }
 impl<R0, R1> OAuthCredentialProvider<R0, R1> {
-    /// `CustomParameters`: map of text. Update: in place.
+    /// `CustomParameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-oauthcredentialprovider.html#cfn-bedrockagentcore-harness-oauthcredentialprovider-customparameters)
     pub fn custom_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "CustomParameters", value.into_expr()), Phase) }
-    /// `DefaultReturnUrl`: text. Update: in place.
+    /// `DefaultReturnUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-oauthcredentialprovider.html#cfn-bedrockagentcore-harness-oauthcredentialprovider-defaultreturnurl)
     pub fn default_return_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultReturnUrl", value.into_expr()), Phase) }
-    /// `GrantType`: `GrantType`. Update: in place.
+    /// `GrantType`: `GrantType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-oauthcredentialprovider.html#cfn-bedrockagentcore-harness-oauthcredentialprovider-granttype)
     pub fn grant_type(self, value: impl Arg<GrantType>) -> Self { Self(put(self.0, "GrantType", value.into_expr()), Phase) }
-    /// `ProviderArn`: text, required. Update: in place.
+    /// `ProviderArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-oauthcredentialprovider.html#cfn-bedrockagentcore-harness-oauthcredentialprovider-providerarn)
     pub fn provider_arn(self, value: impl Arg<str>) -> OAuthCredentialProvider<Set, R1> { OAuthCredentialProvider(put(self.0, "ProviderArn", value.into_expr()), Phase) }
-    /// `Scopes`: list of text, required. Update: in place.
+    /// `Scopes`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-oauthcredentialprovider.html#cfn-bedrockagentcore-harness-oauthcredentialprovider-scopes)
     pub fn scopes(self, value: impl Arg<Arr<str>>) -> OAuthCredentialProvider<R0, Set> { OAuthCredentialProvider(put(self.0, "Scopes", value.into_expr()), Phase) }
 }
 impl Done for OAuthCredentialProvider { fn into_props(self) -> Bag { self.0 } }
@@ -3060,9 +3060,9 @@ impl Done for OAuthCredentialProvider { fn into_props(self) -> Bag { self.0 } }
 impl PrivateEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ManagedVpcResource`: `ManagedVpcResource`. Update: in place.
+    /// `ManagedVpcResource`: `ManagedVpcResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-privateendpoint.html#cfn-bedrockagentcore-harness-privateendpoint-managedvpcresource)
     pub fn managed_vpc_resource(self, value: impl Arg<ManagedVpcResource>) -> Self { Self(put(self.0, "ManagedVpcResource", value.into_expr())) }
-    /// `SelfManagedLatticeResource`: `SelfManagedLatticeResource`. Update: in place.
+    /// `SelfManagedLatticeResource`: `SelfManagedLatticeResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-privateendpoint.html#cfn-bedrockagentcore-harness-privateendpoint-selfmanagedlatticeresource)
     pub fn self_managed_lattice_resource(self, value: impl Arg<SelfManagedLatticeResource>) -> Self { Self(put(self.0, "SelfManagedLatticeResource", value.into_expr())) }
 }
 impl Done for PrivateEndpoint { fn into_props(self) -> Bag { self.0 } }
@@ -3073,9 +3073,9 @@ impl PrivateEndpointOverride {
     pub fn new() -> PrivateEndpointOverride<Missing<super::required::Domain>, Missing<super::required::PrivateEndpoint>> { PrivateEndpointOverride(Bag::default(), Phase) }
 }
 impl<R0, R1> PrivateEndpointOverride<R0, R1> {
-    /// `Domain`: text, required. Update: in place.
+    /// `Domain`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-privateendpointoverride.html#cfn-bedrockagentcore-harness-privateendpointoverride-domain)
     pub fn domain(self, value: impl Arg<str>) -> PrivateEndpointOverride<Set, R1> { PrivateEndpointOverride(put(self.0, "Domain", value.into_expr()), Phase) }
-    /// `PrivateEndpoint`: `PrivateEndpoint`, required. Update: in place.
+    /// `PrivateEndpoint`: `PrivateEndpoint`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-privateendpointoverride.html#cfn-bedrockagentcore-harness-privateendpointoverride-privateendpoint)
     pub fn private_endpoint(self, value: impl Arg<PrivateEndpoint>) -> PrivateEndpointOverride<R0, Set> { PrivateEndpointOverride(put(self.0, "PrivateEndpoint", value.into_expr()), Phase) }
 }
 impl Done for PrivateEndpointOverride { fn into_props(self) -> Bag { self.0 } }
@@ -3086,9 +3086,9 @@ impl S3FilesAccessPointConfiguration {
     pub fn new() -> S3FilesAccessPointConfiguration<Missing<super::required::AccessPointArn>, Missing<super::required::MountPath>> { S3FilesAccessPointConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> S3FilesAccessPointConfiguration<R0, R1> {
-    /// `AccessPointArn`: text, required. Update: in place.
+    /// `AccessPointArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-s3filesaccesspointconfiguration.html#cfn-bedrockagentcore-harness-s3filesaccesspointconfiguration-accesspointarn)
     pub fn access_point_arn(self, value: impl Arg<str>) -> S3FilesAccessPointConfiguration<Set, R1> { S3FilesAccessPointConfiguration(put(self.0, "AccessPointArn", value.into_expr()), Phase) }
-    /// `MountPath`: text, required. Update: in place.
+    /// `MountPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-s3filesaccesspointconfiguration.html#cfn-bedrockagentcore-harness-s3filesaccesspointconfiguration-mountpath)
     pub fn mount_path(self, value: impl Arg<str>) -> S3FilesAccessPointConfiguration<R0, Set> { S3FilesAccessPointConfiguration(put(self.0, "MountPath", value.into_expr()), Phase) }
 }
 impl Done for S3FilesAccessPointConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -3099,7 +3099,7 @@ impl SelfManagedLatticeResource {
     pub fn new() -> SelfManagedLatticeResource<Missing<super::required::ResourceConfigurationIdentifier>> { SelfManagedLatticeResource(Bag::default(), Phase) }
 }
 impl<R0> SelfManagedLatticeResource<R0> {
-    /// `ResourceConfigurationIdentifier`: text, required. Update: in place.
+    /// `ResourceConfigurationIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-selfmanagedlatticeresource.html#cfn-bedrockagentcore-harness-selfmanagedlatticeresource-resourceconfigurationidentifier)
     pub fn resource_configuration_identifier(self, value: impl Arg<str>) -> SelfManagedLatticeResource<Set> { SelfManagedLatticeResource(put(self.0, "ResourceConfigurationIdentifier", value.into_expr()), Phase) }
 }
 impl Done for SelfManagedLatticeResource { fn into_props(self) -> Bag { self.0 } }
@@ -3110,7 +3110,7 @@ impl SessionStorageConfiguration {
     pub fn new() -> SessionStorageConfiguration<Missing<super::required::MountPath>> { SessionStorageConfiguration(Bag::default(), Phase) }
 }
 impl<R0> SessionStorageConfiguration<R0> {
-    /// `MountPath`: text, required. Update: in place.
+    /// `MountPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-sessionstorageconfiguration.html#cfn-bedrockagentcore-harness-sessionstorageconfiguration-mountpath)
     pub fn mount_path(self, value: impl Arg<str>) -> SessionStorageConfiguration<Set> { SessionStorageConfiguration(put(self.0, "MountPath", value.into_expr()), Phase) }
 }
 impl Done for SessionStorageConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -3121,9 +3121,9 @@ impl VpcConfig {
     pub fn new() -> VpcConfig<Missing<super::required::SecurityGroups>, Missing<super::required::Subnets>> { VpcConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> VpcConfig<R0, R1> {
-    /// `SecurityGroups`: list of `Ec2SecurityGroupId`, required. Update: in place.
+    /// `SecurityGroups`: list of `Ec2SecurityGroupId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-vpcconfig.html#cfn-bedrockagentcore-harness-vpcconfig-securitygroups)
     pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfig<Set, R1> { VpcConfig(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
-    /// `Subnets`: list of `Ec2SubnetId`, required. Update: in place.
+    /// `Subnets`: list of `Ec2SubnetId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-vpcconfig.html#cfn-bedrockagentcore-harness-vpcconfig-subnets)
     pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfig<R0, Set> { VpcConfig(put(self.0, "Subnets", value.into_expr()), Phase) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
@@ -3157,17 +3157,17 @@ impl CfnHarnessEndpoint {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnHarnessEndpointProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harnessendpoint.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harnessendpoint.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `HarnessName`: text.
+    /// The attribute `HarnessName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harnessendpoint.html#HarnessName-fn::getatt)
     pub fn attr_harness_name(&self) -> Val<str> { self.0.get_att("HarnessName") }
-    /// The attribute `LiveVersion`: text.
+    /// The attribute `LiveVersion`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harnessendpoint.html#LiveVersion-fn::getatt)
     pub fn attr_live_version(&self) -> Val<str> { self.0.get_att("LiveVersion") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harnessendpoint.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harnessendpoint.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnHarnessEndpoint { fn node(&self) -> &Place { &self.0 } }
@@ -3178,15 +3178,15 @@ impl CfnHarnessEndpointProps {
     pub fn new() -> CfnHarnessEndpointProps<Missing<required::EndpointName>, Missing<required::HarnessId>> { CfnHarnessEndpointProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnHarnessEndpointProps<R0, R1> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harnessendpoint.html#cfn-bedrockagentcore-harnessendpoint-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `EndpointName`: text, required. Update: replacement.
+    /// `EndpointName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harnessendpoint.html#cfn-bedrockagentcore-harnessendpoint-endpointname)
     pub fn endpoint_name(self, value: impl Arg<str>) -> CfnHarnessEndpointProps<Set, R1> { CfnHarnessEndpointProps(put(self.0, "EndpointName", value.into_expr()), Phase) }
-    /// `HarnessId`: text, required. Update: replacement.
+    /// `HarnessId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harnessendpoint.html#cfn-bedrockagentcore-harnessendpoint-harnessid)
     pub fn harness_id(self, value: impl Arg<str>) -> CfnHarnessEndpointProps<R0, Set> { CfnHarnessEndpointProps(put(self.0, "HarnessId", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harnessendpoint.html#cfn-bedrockagentcore-harnessendpoint-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TargetVersion`: text. Update: in place.
+    /// `TargetVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harnessendpoint.html#cfn-bedrockagentcore-harnessendpoint-targetversion)
     pub fn target_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetVersion", value.into_expr()), Phase) }
 }
 impl Done for CfnHarnessEndpointProps { fn into_props(self) -> Bag { self.0 } }
@@ -3199,17 +3199,17 @@ impl CfnMemory {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMemoryProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `MemoryArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-memory.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `FailureReason`: text.
+    /// The attribute `FailureReason`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-memory.html#FailureReason-fn::getatt)
     pub fn attr_failure_reason(&self) -> Val<str> { self.0.get_att("FailureReason") }
-    /// The attribute `MemoryArn`: `OtherArn`.
+    /// The attribute `MemoryArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-memory.html#MemoryArn-fn::getatt)
     pub fn attr_memory_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MemoryArn") }
-    /// The attribute `MemoryId`: text.
+    /// The attribute `MemoryId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-memory.html#MemoryId-fn::getatt)
     pub fn attr_memory_id(&self) -> Val<str> { self.0.get_att("MemoryId") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-memory.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-memory.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnMemory { fn node(&self) -> &Place { &self.0 } }
@@ -3220,25 +3220,25 @@ impl CfnMemoryProps {
     pub fn new() -> CfnMemoryProps<Missing<required::EventExpiryDuration>, Missing<required::Name>> { CfnMemoryProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnMemoryProps<R0, R1> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-memory.html#cfn-bedrockagentcore-memory-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `EncryptionKeyArn`: text. Update: replacement.
+    /// `EncryptionKeyArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-memory.html#cfn-bedrockagentcore-memory-encryptionkeyarn)
     pub fn encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKeyArn", value.into_expr()), Phase) }
-    /// `EventExpiryDuration`: integer, required. Update: in place.
+    /// `EventExpiryDuration`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-memory.html#cfn-bedrockagentcore-memory-eventexpiryduration)
     pub fn event_expiry_duration(self, value: impl Arg<i64>) -> CfnMemoryProps<Set, R1> { CfnMemoryProps(put(self.0, "EventExpiryDuration", value.into_expr()), Phase) }
-    /// `IndexedKeys`: list of `IndexedKey`. Update: in place.
+    /// `IndexedKeys`: list of `IndexedKey`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-memory.html#cfn-bedrockagentcore-memory-indexedkeys)
     pub fn indexed_keys(self, value: impl Arg<Arr<memory::IndexedKey>>) -> Self { Self(put(self.0, "IndexedKeys", value.into_expr()), Phase) }
-    /// `MemoryExecutionRoleArn`: text. Update: in place.
+    /// `MemoryExecutionRoleArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-memory.html#cfn-bedrockagentcore-memory-memoryexecutionrolearn)
     pub fn memory_execution_role_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MemoryExecutionRoleArn", value.into_expr()), Phase) }
-    /// `MemoryStrategies`: list of `MemoryStrategy`. Update: in place.
+    /// `MemoryStrategies`: list of `MemoryStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-memory.html#cfn-bedrockagentcore-memory-memorystrategies)
     pub fn memory_strategies(self, value: impl Arg<Arr<memory::MemoryStrategy>>) -> Self { Self(put(self.0, "MemoryStrategies", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-memory.html#cfn-bedrockagentcore-memory-name)
     pub fn name(self, value: impl Arg<str>) -> CfnMemoryProps<R0, Set> { CfnMemoryProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `NamespaceKeys`: list of `NamespaceKeyEntry`. Update: in place.
+    /// `NamespaceKeys`: list of `NamespaceKeyEntry`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-memory.html#cfn-bedrockagentcore-memory-namespacekeys)
     pub fn namespace_keys(self, value: impl Arg<Arr<memory::NamespaceKeyEntry>>) -> Self { Self(put(self.0, "NamespaceKeys", value.into_expr()), Phase) }
-    /// `StreamDeliveryResources`: `StreamDeliveryResources`. Update: in place.
+    /// `StreamDeliveryResources`: `StreamDeliveryResources`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-memory.html#cfn-bedrockagentcore-memory-streamdeliveryresources)
     pub fn stream_delivery_resources(self, value: impl Arg<memory::StreamDeliveryResources>) -> Self { Self(put(self.0, "StreamDeliveryResources", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-memory.html#cfn-bedrockagentcore-memory-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnMemoryProps { fn into_props(self) -> Bag { self.0 } }
@@ -3252,9 +3252,9 @@ impl ContentConfiguration {
     pub fn new() -> ContentConfiguration<Missing<super::required::Type>> { ContentConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ContentConfiguration<R0> {
-    /// `Level`: `Level`. Update: in place.
+    /// `Level`: `Level`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-contentconfiguration.html#cfn-bedrockagentcore-memory-contentconfiguration-level)
     pub fn level(self, value: impl Arg<Level>) -> Self { Self(put(self.0, "Level", value.into_expr()), Phase) }
-    /// `Type`: `ContentConfigurationType`, required. Update: in place.
+    /// `Type`: `ContentConfigurationType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-contentconfiguration.html#cfn-bedrockagentcore-memory-contentconfiguration-type)
     pub fn type_(self, value: impl Arg<ContentConfigurationType>) -> ContentConfiguration<Set> { ContentConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ContentConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -3263,15 +3263,15 @@ impl Done for ContentConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl CustomConfigurationInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EpisodicOverride`: `EpisodicOverride`. Update: in place.
+    /// `EpisodicOverride`: `EpisodicOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-customconfigurationinput.html#cfn-bedrockagentcore-memory-customconfigurationinput-episodicoverride)
     pub fn episodic_override(self, value: impl Arg<EpisodicOverride>) -> Self { Self(put(self.0, "EpisodicOverride", value.into_expr())) }
-    /// `SelfManagedConfiguration`: `SelfManagedConfiguration`. Update: in place.
+    /// `SelfManagedConfiguration`: `SelfManagedConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-customconfigurationinput.html#cfn-bedrockagentcore-memory-customconfigurationinput-selfmanagedconfiguration)
     pub fn self_managed_configuration(self, value: impl Arg<SelfManagedConfiguration>) -> Self { Self(put(self.0, "SelfManagedConfiguration", value.into_expr())) }
-    /// `SemanticOverride`: `SemanticOverride`. Update: in place.
+    /// `SemanticOverride`: `SemanticOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-customconfigurationinput.html#cfn-bedrockagentcore-memory-customconfigurationinput-semanticoverride)
     pub fn semantic_override(self, value: impl Arg<SemanticOverride>) -> Self { Self(put(self.0, "SemanticOverride", value.into_expr())) }
-    /// `SummaryOverride`: `SummaryOverride`. Update: in place.
+    /// `SummaryOverride`: `SummaryOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-customconfigurationinput.html#cfn-bedrockagentcore-memory-customconfigurationinput-summaryoverride)
     pub fn summary_override(self, value: impl Arg<SummaryOverride>) -> Self { Self(put(self.0, "SummaryOverride", value.into_expr())) }
-    /// `UserPreferenceOverride`: `UserPreferenceOverride`. Update: in place.
+    /// `UserPreferenceOverride`: `UserPreferenceOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-customconfigurationinput.html#cfn-bedrockagentcore-memory-customconfigurationinput-userpreferenceoverride)
     pub fn user_preference_override(self, value: impl Arg<UserPreferenceOverride>) -> Self { Self(put(self.0, "UserPreferenceOverride", value.into_expr())) }
 }
 impl Done for CustomConfigurationInput { fn into_props(self) -> Bag { self.0 } }
@@ -3282,27 +3282,27 @@ impl CustomMemoryStrategy {
     pub fn new() -> CustomMemoryStrategy<Missing<super::required::Name>> { CustomMemoryStrategy(Bag::default(), Phase) }
 }
 impl<R0> CustomMemoryStrategy<R0> {
-    /// `Configuration`: `CustomConfigurationInput`. Update: in place.
+    /// `Configuration`: `CustomConfigurationInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-custommemorystrategy.html#cfn-bedrockagentcore-memory-custommemorystrategy-configuration)
     pub fn configuration(self, value: impl Arg<CustomConfigurationInput>) -> Self { Self(put(self.0, "Configuration", value.into_expr()), Phase) }
-    /// `CreatedAt`: text. Update: in place.
+    /// `CreatedAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-custommemorystrategy.html#cfn-bedrockagentcore-memory-custommemorystrategy-createdat)
     pub fn created_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedAt", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-custommemorystrategy.html#cfn-bedrockagentcore-memory-custommemorystrategy-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `MemoryRecordSchema`: `MemoryRecordSchema`. Update: in place.
+    /// `MemoryRecordSchema`: `MemoryRecordSchema`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-custommemorystrategy.html#cfn-bedrockagentcore-memory-custommemorystrategy-memoryrecordschema)
     pub fn memory_record_schema(self, value: impl Arg<MemoryRecordSchema>) -> Self { Self(put(self.0, "MemoryRecordSchema", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-custommemorystrategy.html#cfn-bedrockagentcore-memory-custommemorystrategy-name)
     pub fn name(self, value: impl Arg<str>) -> CustomMemoryStrategy<Set> { CustomMemoryStrategy(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `NamespaceTemplates`: list of text. Update: in place.
+    /// `NamespaceTemplates`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-custommemorystrategy.html#cfn-bedrockagentcore-memory-custommemorystrategy-namespacetemplates)
     pub fn namespace_templates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NamespaceTemplates", value.into_expr()), Phase) }
-    /// `Namespaces`: list of text. Update: in place.
+    /// `Namespaces`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-custommemorystrategy.html#cfn-bedrockagentcore-memory-custommemorystrategy-namespaces)
     pub fn namespaces(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Namespaces", value.into_expr()), Phase) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-custommemorystrategy.html#cfn-bedrockagentcore-memory-custommemorystrategy-status)
     pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `StrategyId`: text. Update: in place.
+    /// `StrategyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-custommemorystrategy.html#cfn-bedrockagentcore-memory-custommemorystrategy-strategyid)
     pub fn strategy_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StrategyId", value.into_expr()), Phase) }
-    /// `Type`: `Type`. Update: in place.
+    /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-custommemorystrategy.html#cfn-bedrockagentcore-memory-custommemorystrategy-type)
     pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `UpdatedAt`: text. Update: in place.
+    /// `UpdatedAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-custommemorystrategy.html#cfn-bedrockagentcore-memory-custommemorystrategy-updatedat)
     pub fn updated_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdatedAt", value.into_expr()), Phase) }
 }
 impl Done for CustomMemoryStrategy { fn into_props(self) -> Bag { self.0 } }
@@ -3313,27 +3313,27 @@ impl EpisodicMemoryStrategy {
     pub fn new() -> EpisodicMemoryStrategy<Missing<super::required::Name>> { EpisodicMemoryStrategy(Bag::default(), Phase) }
 }
 impl<R0> EpisodicMemoryStrategy<R0> {
-    /// `CreatedAt`: text. Update: in place.
+    /// `CreatedAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicmemorystrategy.html#cfn-bedrockagentcore-memory-episodicmemorystrategy-createdat)
     pub fn created_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedAt", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicmemorystrategy.html#cfn-bedrockagentcore-memory-episodicmemorystrategy-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `MemoryRecordSchema`: `MemoryRecordSchema`. Update: in place.
+    /// `MemoryRecordSchema`: `MemoryRecordSchema`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicmemorystrategy.html#cfn-bedrockagentcore-memory-episodicmemorystrategy-memoryrecordschema)
     pub fn memory_record_schema(self, value: impl Arg<MemoryRecordSchema>) -> Self { Self(put(self.0, "MemoryRecordSchema", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicmemorystrategy.html#cfn-bedrockagentcore-memory-episodicmemorystrategy-name)
     pub fn name(self, value: impl Arg<str>) -> EpisodicMemoryStrategy<Set> { EpisodicMemoryStrategy(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `NamespaceTemplates`: list of text. Update: in place.
+    /// `NamespaceTemplates`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicmemorystrategy.html#cfn-bedrockagentcore-memory-episodicmemorystrategy-namespacetemplates)
     pub fn namespace_templates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NamespaceTemplates", value.into_expr()), Phase) }
-    /// `Namespaces`: list of text. Update: in place.
+    /// `Namespaces`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicmemorystrategy.html#cfn-bedrockagentcore-memory-episodicmemorystrategy-namespaces)
     pub fn namespaces(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Namespaces", value.into_expr()), Phase) }
-    /// `ReflectionConfiguration`: `EpisodicReflectionConfigurationInput`. Update: in place.
+    /// `ReflectionConfiguration`: `EpisodicReflectionConfigurationInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicmemorystrategy.html#cfn-bedrockagentcore-memory-episodicmemorystrategy-reflectionconfiguration)
     pub fn reflection_configuration(self, value: impl Arg<EpisodicReflectionConfigurationInput>) -> Self { Self(put(self.0, "ReflectionConfiguration", value.into_expr()), Phase) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicmemorystrategy.html#cfn-bedrockagentcore-memory-episodicmemorystrategy-status)
     pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `StrategyId`: text. Update: in place.
+    /// `StrategyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicmemorystrategy.html#cfn-bedrockagentcore-memory-episodicmemorystrategy-strategyid)
     pub fn strategy_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StrategyId", value.into_expr()), Phase) }
-    /// `Type`: `Type`. Update: in place.
+    /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicmemorystrategy.html#cfn-bedrockagentcore-memory-episodicmemorystrategy-type)
     pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `UpdatedAt`: text. Update: in place.
+    /// `UpdatedAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicmemorystrategy.html#cfn-bedrockagentcore-memory-episodicmemorystrategy-updatedat)
     pub fn updated_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdatedAt", value.into_expr()), Phase) }
 }
 impl Done for EpisodicMemoryStrategy { fn into_props(self) -> Bag { self.0 } }
@@ -3342,11 +3342,11 @@ impl Done for EpisodicMemoryStrategy { fn into_props(self) -> Bag { self.0 } }
 impl EpisodicOverride {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Consolidation`: `EpisodicOverrideConsolidationConfigurationInput`. Update: in place.
+    /// `Consolidation`: `EpisodicOverrideConsolidationConfigurationInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicoverride.html#cfn-bedrockagentcore-memory-episodicoverride-consolidation)
     pub fn consolidation(self, value: impl Arg<EpisodicOverrideConsolidationConfigurationInput>) -> Self { Self(put(self.0, "Consolidation", value.into_expr())) }
-    /// `Extraction`: `EpisodicOverrideExtractionConfigurationInput`. Update: in place.
+    /// `Extraction`: `EpisodicOverrideExtractionConfigurationInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicoverride.html#cfn-bedrockagentcore-memory-episodicoverride-extraction)
     pub fn extraction(self, value: impl Arg<EpisodicOverrideExtractionConfigurationInput>) -> Self { Self(put(self.0, "Extraction", value.into_expr())) }
-    /// `Reflection`: `EpisodicOverrideReflectionConfigurationInput`. Update: in place.
+    /// `Reflection`: `EpisodicOverrideReflectionConfigurationInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicoverride.html#cfn-bedrockagentcore-memory-episodicoverride-reflection)
     pub fn reflection(self, value: impl Arg<EpisodicOverrideReflectionConfigurationInput>) -> Self { Self(put(self.0, "Reflection", value.into_expr())) }
 }
 impl Done for EpisodicOverride { fn into_props(self) -> Bag { self.0 } }
@@ -3357,9 +3357,9 @@ impl EpisodicOverrideConsolidationConfigurationInput {
     pub fn new() -> EpisodicOverrideConsolidationConfigurationInput<Missing<super::required::AppendToPrompt>, Missing<super::required::ModelId>> { EpisodicOverrideConsolidationConfigurationInput(Bag::default(), Phase) }
 }
 impl<R0, R1> EpisodicOverrideConsolidationConfigurationInput<R0, R1> {
-    /// `AppendToPrompt`: text, required. Update: in place.
+    /// `AppendToPrompt`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicoverrideconsolidationconfigurationinput.html#cfn-bedrockagentcore-memory-episodicoverrideconsolidationconfigurationinput-appendtoprompt)
     pub fn append_to_prompt(self, value: impl Arg<str>) -> EpisodicOverrideConsolidationConfigurationInput<Set, R1> { EpisodicOverrideConsolidationConfigurationInput(put(self.0, "AppendToPrompt", value.into_expr()), Phase) }
-    /// `ModelId`: text, required. Update: in place.
+    /// `ModelId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicoverrideconsolidationconfigurationinput.html#cfn-bedrockagentcore-memory-episodicoverrideconsolidationconfigurationinput-modelid)
     pub fn model_id(self, value: impl Arg<str>) -> EpisodicOverrideConsolidationConfigurationInput<R0, Set> { EpisodicOverrideConsolidationConfigurationInput(put(self.0, "ModelId", value.into_expr()), Phase) }
 }
 impl Done for EpisodicOverrideConsolidationConfigurationInput { fn into_props(self) -> Bag { self.0 } }
@@ -3370,9 +3370,9 @@ impl EpisodicOverrideExtractionConfigurationInput {
     pub fn new() -> EpisodicOverrideExtractionConfigurationInput<Missing<super::required::AppendToPrompt>, Missing<super::required::ModelId>> { EpisodicOverrideExtractionConfigurationInput(Bag::default(), Phase) }
 }
 impl<R0, R1> EpisodicOverrideExtractionConfigurationInput<R0, R1> {
-    /// `AppendToPrompt`: text, required. Update: in place.
+    /// `AppendToPrompt`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicoverrideextractionconfigurationinput.html#cfn-bedrockagentcore-memory-episodicoverrideextractionconfigurationinput-appendtoprompt)
     pub fn append_to_prompt(self, value: impl Arg<str>) -> EpisodicOverrideExtractionConfigurationInput<Set, R1> { EpisodicOverrideExtractionConfigurationInput(put(self.0, "AppendToPrompt", value.into_expr()), Phase) }
-    /// `ModelId`: text, required. Update: in place.
+    /// `ModelId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicoverrideextractionconfigurationinput.html#cfn-bedrockagentcore-memory-episodicoverrideextractionconfigurationinput-modelid)
     pub fn model_id(self, value: impl Arg<str>) -> EpisodicOverrideExtractionConfigurationInput<R0, Set> { EpisodicOverrideExtractionConfigurationInput(put(self.0, "ModelId", value.into_expr()), Phase) }
 }
 impl Done for EpisodicOverrideExtractionConfigurationInput { fn into_props(self) -> Bag { self.0 } }
@@ -3383,15 +3383,15 @@ impl EpisodicOverrideReflectionConfigurationInput {
     pub fn new() -> EpisodicOverrideReflectionConfigurationInput<Missing<super::required::AppendToPrompt>, Missing<super::required::ModelId>> { EpisodicOverrideReflectionConfigurationInput(Bag::default(), Phase) }
 }
 impl<R0, R1> EpisodicOverrideReflectionConfigurationInput<R0, R1> {
-    /// `AppendToPrompt`: text, required. Update: in place.
+    /// `AppendToPrompt`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicoverridereflectionconfigurationinput.html#cfn-bedrockagentcore-memory-episodicoverridereflectionconfigurationinput-appendtoprompt)
     pub fn append_to_prompt(self, value: impl Arg<str>) -> EpisodicOverrideReflectionConfigurationInput<Set, R1> { EpisodicOverrideReflectionConfigurationInput(put(self.0, "AppendToPrompt", value.into_expr()), Phase) }
-    /// `MemoryRecordSchema`: `MemoryRecordSchema`. Update: in place.
+    /// `MemoryRecordSchema`: `MemoryRecordSchema`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicoverridereflectionconfigurationinput.html#cfn-bedrockagentcore-memory-episodicoverridereflectionconfigurationinput-memoryrecordschema)
     pub fn memory_record_schema(self, value: impl Arg<MemoryRecordSchema>) -> Self { Self(put(self.0, "MemoryRecordSchema", value.into_expr()), Phase) }
-    /// `ModelId`: text, required. Update: in place.
+    /// `ModelId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicoverridereflectionconfigurationinput.html#cfn-bedrockagentcore-memory-episodicoverridereflectionconfigurationinput-modelid)
     pub fn model_id(self, value: impl Arg<str>) -> EpisodicOverrideReflectionConfigurationInput<R0, Set> { EpisodicOverrideReflectionConfigurationInput(put(self.0, "ModelId", value.into_expr()), Phase) }
-    /// `NamespaceTemplates`: list of text. Update: in place.
+    /// `NamespaceTemplates`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicoverridereflectionconfigurationinput.html#cfn-bedrockagentcore-memory-episodicoverridereflectionconfigurationinput-namespacetemplates)
     pub fn namespace_templates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NamespaceTemplates", value.into_expr()), Phase) }
-    /// `Namespaces`: list of text. Update: in place.
+    /// `Namespaces`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicoverridereflectionconfigurationinput.html#cfn-bedrockagentcore-memory-episodicoverridereflectionconfigurationinput-namespaces)
     pub fn namespaces(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Namespaces", value.into_expr()), Phase) }
 }
 impl Done for EpisodicOverrideReflectionConfigurationInput { fn into_props(self) -> Bag { self.0 } }
@@ -3400,11 +3400,11 @@ impl Done for EpisodicOverrideReflectionConfigurationInput { fn into_props(self)
 impl EpisodicReflectionConfigurationInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MemoryRecordSchema`: `MemoryRecordSchema`. Update: in place.
+    /// `MemoryRecordSchema`: `MemoryRecordSchema`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicreflectionconfigurationinput.html#cfn-bedrockagentcore-memory-episodicreflectionconfigurationinput-memoryrecordschema)
     pub fn memory_record_schema(self, value: impl Arg<MemoryRecordSchema>) -> Self { Self(put(self.0, "MemoryRecordSchema", value.into_expr())) }
-    /// `NamespaceTemplates`: list of text. Update: in place.
+    /// `NamespaceTemplates`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicreflectionconfigurationinput.html#cfn-bedrockagentcore-memory-episodicreflectionconfigurationinput-namespacetemplates)
     pub fn namespace_templates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NamespaceTemplates", value.into_expr())) }
-    /// `Namespaces`: list of text. Update: in place.
+    /// `Namespaces`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicreflectionconfigurationinput.html#cfn-bedrockagentcore-memory-episodicreflectionconfigurationinput-namespaces)
     pub fn namespaces(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Namespaces", value.into_expr())) }
 }
 impl Done for EpisodicReflectionConfigurationInput { fn into_props(self) -> Bag { self.0 } }
@@ -3413,7 +3413,7 @@ impl Done for EpisodicReflectionConfigurationInput { fn into_props(self) -> Bag 
 impl ExtractionConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LlmExtractionConfig`: `LlmExtractionConfig`. Update: in place.
+    /// `LlmExtractionConfig`: `LlmExtractionConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-extractionconfig.html#cfn-bedrockagentcore-memory-extractionconfig-llmextractionconfig)
     pub fn llm_extraction_config(self, value: impl Arg<LlmExtractionConfig>) -> Self { Self(put(self.0, "LlmExtractionConfig", value.into_expr())) }
 }
 impl Done for ExtractionConfig { fn into_props(self) -> Bag { self.0 } }
@@ -3424,9 +3424,9 @@ impl IndexedKey {
     pub fn new() -> IndexedKey<Missing<super::required::Key>, Missing<super::required::Type>> { IndexedKey(Bag::default(), Phase) }
 }
 impl<R0, R1> IndexedKey<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-indexedkey.html#cfn-bedrockagentcore-memory-indexedkey-key)
     pub fn key(self, value: impl Arg<str>) -> IndexedKey<Set, R1> { IndexedKey(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Type`: `IndexedKeyType`, required. Update: in place.
+    /// `Type`: `IndexedKeyType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-indexedkey.html#cfn-bedrockagentcore-memory-indexedkey-type)
     pub fn type_(self, value: impl Arg<IndexedKeyType>) -> IndexedKey<R0, Set> { IndexedKey(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for IndexedKey { fn into_props(self) -> Bag { self.0 } }
@@ -3435,9 +3435,9 @@ impl Done for IndexedKey { fn into_props(self) -> Bag { self.0 } }
 impl InvocationConfigurationInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PayloadDeliveryBucketName`: text. Update: in place.
+    /// `PayloadDeliveryBucketName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-invocationconfigurationinput.html#cfn-bedrockagentcore-memory-invocationconfigurationinput-payloaddeliverybucketname)
     pub fn payload_delivery_bucket_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PayloadDeliveryBucketName", value.into_expr())) }
-    /// `TopicArn`: text. Update: in place.
+    /// `TopicArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-invocationconfigurationinput.html#cfn-bedrockagentcore-memory-invocationconfigurationinput-topicarn)
     pub fn topic_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TopicArn", value.into_expr())) }
 }
 impl Done for InvocationConfigurationInput { fn into_props(self) -> Bag { self.0 } }
@@ -3448,9 +3448,9 @@ impl KinesisResource {
     pub fn new() -> KinesisResource<Missing<super::required::ContentConfigurations>, Missing<super::required::DataStreamArn>> { KinesisResource(Bag::default(), Phase) }
 }
 impl<R0, R1> KinesisResource<R0, R1> {
-    /// `ContentConfigurations`: list of `ContentConfiguration`, required. Update: in place.
+    /// `ContentConfigurations`: list of `ContentConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-kinesisresource.html#cfn-bedrockagentcore-memory-kinesisresource-contentconfigurations)
     pub fn content_configurations(self, value: impl Arg<Arr<ContentConfiguration>>) -> KinesisResource<Set, R1> { KinesisResource(put(self.0, "ContentConfigurations", value.into_expr()), Phase) }
-    /// `DataStreamArn`: text, required. Update: in place.
+    /// `DataStreamArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-kinesisresource.html#cfn-bedrockagentcore-memory-kinesisresource-datastreamarn)
     pub fn data_stream_arn(self, value: impl Arg<str>) -> KinesisResource<R0, Set> { KinesisResource(put(self.0, "DataStreamArn", value.into_expr()), Phase) }
 }
 impl Done for KinesisResource { fn into_props(self) -> Bag { self.0 } }
@@ -3461,11 +3461,11 @@ impl LlmExtractionConfig {
     pub fn new() -> LlmExtractionConfig<Missing<super::required::Definition>> { LlmExtractionConfig(Bag::default(), Phase) }
 }
 impl<R0> LlmExtractionConfig<R0> {
-    /// `Definition`: text, required. Update: in place.
+    /// `Definition`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-llmextractionconfig.html#cfn-bedrockagentcore-memory-llmextractionconfig-definition)
     pub fn definition(self, value: impl Arg<str>) -> LlmExtractionConfig<Set> { LlmExtractionConfig(put(self.0, "Definition", value.into_expr()), Phase) }
-    /// `LlmExtractionInstruction`: text. Update: in place.
+    /// `LlmExtractionInstruction`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-llmextractionconfig.html#cfn-bedrockagentcore-memory-llmextractionconfig-llmextractioninstruction)
     pub fn llm_extraction_instruction(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LlmExtractionInstruction", value.into_expr()), Phase) }
-    /// `Validation`: `Validation`. Update: in place.
+    /// `Validation`: `Validation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-llmextractionconfig.html#cfn-bedrockagentcore-memory-llmextractionconfig-validation)
     pub fn validation(self, value: impl Arg<Validation>) -> Self { Self(put(self.0, "Validation", value.into_expr()), Phase) }
 }
 impl Done for LlmExtractionConfig { fn into_props(self) -> Bag { self.0 } }
@@ -3474,7 +3474,7 @@ impl Done for LlmExtractionConfig { fn into_props(self) -> Bag { self.0 } }
 impl MemoryRecordSchema {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MetadataSchema`: list of `MetadataSchemaEntry`. Update: in place.
+    /// `MetadataSchema`: list of `MetadataSchemaEntry`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-memoryrecordschema.html#cfn-bedrockagentcore-memory-memoryrecordschema-metadataschema)
     pub fn metadata_schema(self, value: impl Arg<Arr<MetadataSchemaEntry>>) -> Self { Self(put(self.0, "MetadataSchema", value.into_expr())) }
 }
 impl Done for MemoryRecordSchema { fn into_props(self) -> Bag { self.0 } }
@@ -3483,15 +3483,15 @@ impl Done for MemoryRecordSchema { fn into_props(self) -> Bag { self.0 } }
 impl MemoryStrategy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CustomMemoryStrategy`: `CustomMemoryStrategy`. Update: in place.
+    /// `CustomMemoryStrategy`: `CustomMemoryStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-memorystrategy.html#cfn-bedrockagentcore-memory-memorystrategy-custommemorystrategy)
     pub fn custom_memory_strategy(self, value: impl Arg<CustomMemoryStrategy>) -> Self { Self(put(self.0, "CustomMemoryStrategy", value.into_expr())) }
-    /// `EpisodicMemoryStrategy`: `EpisodicMemoryStrategy`. Update: in place.
+    /// `EpisodicMemoryStrategy`: `EpisodicMemoryStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-memorystrategy.html#cfn-bedrockagentcore-memory-memorystrategy-episodicmemorystrategy)
     pub fn episodic_memory_strategy(self, value: impl Arg<EpisodicMemoryStrategy>) -> Self { Self(put(self.0, "EpisodicMemoryStrategy", value.into_expr())) }
-    /// `SemanticMemoryStrategy`: `SemanticMemoryStrategy`. Update: in place.
+    /// `SemanticMemoryStrategy`: `SemanticMemoryStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-memorystrategy.html#cfn-bedrockagentcore-memory-memorystrategy-semanticmemorystrategy)
     pub fn semantic_memory_strategy(self, value: impl Arg<SemanticMemoryStrategy>) -> Self { Self(put(self.0, "SemanticMemoryStrategy", value.into_expr())) }
-    /// `SummaryMemoryStrategy`: `SummaryMemoryStrategy`. Update: in place.
+    /// `SummaryMemoryStrategy`: `SummaryMemoryStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-memorystrategy.html#cfn-bedrockagentcore-memory-memorystrategy-summarymemorystrategy)
     pub fn summary_memory_strategy(self, value: impl Arg<SummaryMemoryStrategy>) -> Self { Self(put(self.0, "SummaryMemoryStrategy", value.into_expr())) }
-    /// `UserPreferenceMemoryStrategy`: `UserPreferenceMemoryStrategy`. Update: in place.
+    /// `UserPreferenceMemoryStrategy`: `UserPreferenceMemoryStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-memorystrategy.html#cfn-bedrockagentcore-memory-memorystrategy-userpreferencememorystrategy)
     pub fn user_preference_memory_strategy(self, value: impl Arg<UserPreferenceMemoryStrategy>) -> Self { Self(put(self.0, "UserPreferenceMemoryStrategy", value.into_expr())) }
 }
 impl Done for MemoryStrategy { fn into_props(self) -> Bag { self.0 } }
@@ -3500,7 +3500,7 @@ impl Done for MemoryStrategy { fn into_props(self) -> Bag { self.0 } }
 impl MessageBasedTriggerInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MessageCount`: integer. Update: in place.
+    /// `MessageCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-messagebasedtriggerinput.html#cfn-bedrockagentcore-memory-messagebasedtriggerinput-messagecount)
     pub fn message_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MessageCount", value.into_expr())) }
 }
 impl Done for MessageBasedTriggerInput { fn into_props(self) -> Bag { self.0 } }
@@ -3511,13 +3511,13 @@ impl MetadataSchemaEntry {
     pub fn new() -> MetadataSchemaEntry<Missing<super::required::Key>> { MetadataSchemaEntry(Bag::default(), Phase) }
 }
 impl<R0> MetadataSchemaEntry<R0> {
-    /// `ExtractionConfig`: `ExtractionConfig`. Update: in place.
+    /// `ExtractionConfig`: `ExtractionConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-metadataschemaentry.html#cfn-bedrockagentcore-memory-metadataschemaentry-extractionconfig)
     pub fn extraction_config(self, value: impl Arg<ExtractionConfig>) -> Self { Self(put(self.0, "ExtractionConfig", value.into_expr()), Phase) }
-    /// `ExtractionType`: `ExtractionType`. Update: in place.
+    /// `ExtractionType`: `ExtractionType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-metadataschemaentry.html#cfn-bedrockagentcore-memory-metadataschemaentry-extractiontype)
     pub fn extraction_type(self, value: impl Arg<ExtractionType>) -> Self { Self(put(self.0, "ExtractionType", value.into_expr()), Phase) }
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-metadataschemaentry.html#cfn-bedrockagentcore-memory-metadataschemaentry-key)
     pub fn key(self, value: impl Arg<str>) -> MetadataSchemaEntry<Set> { MetadataSchemaEntry(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Type`: `MetadataSchemaEntryType`. Update: in place.
+    /// `Type`: `MetadataSchemaEntryType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-metadataschemaentry.html#cfn-bedrockagentcore-memory-metadataschemaentry-type)
     pub fn type_(self, value: impl Arg<MetadataSchemaEntryType>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for MetadataSchemaEntry { fn into_props(self) -> Bag { self.0 } }
@@ -3528,9 +3528,9 @@ impl NamespaceKeyEntry {
     pub fn new() -> NamespaceKeyEntry<Missing<super::required::Key>> { NamespaceKeyEntry(Bag::default(), Phase) }
 }
 impl<R0> NamespaceKeyEntry<R0> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-namespacekeyentry.html#cfn-bedrockagentcore-memory-namespacekeyentry-key)
     pub fn key(self, value: impl Arg<str>) -> NamespaceKeyEntry<Set> { NamespaceKeyEntry(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Validation`: `NamespaceKeyValidation`. Update: in place.
+    /// `Validation`: `NamespaceKeyValidation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-namespacekeyentry.html#cfn-bedrockagentcore-memory-namespacekeyentry-validation)
     pub fn validation(self, value: impl Arg<NamespaceKeyValidation>) -> Self { Self(put(self.0, "Validation", value.into_expr()), Phase) }
 }
 impl Done for NamespaceKeyEntry { fn into_props(self) -> Bag { self.0 } }
@@ -3539,9 +3539,9 @@ impl Done for NamespaceKeyEntry { fn into_props(self) -> Bag { self.0 } }
 impl NamespaceKeyValidation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AllowedValues`: list of text. Update: in place.
+    /// `AllowedValues`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-namespacekeyvalidation.html#cfn-bedrockagentcore-memory-namespacekeyvalidation-allowedvalues)
     pub fn allowed_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedValues", value.into_expr())) }
-    /// `RegexPattern`: text. Update: in place.
+    /// `RegexPattern`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-namespacekeyvalidation.html#cfn-bedrockagentcore-memory-namespacekeyvalidation-regexpattern)
     pub fn regex_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegexPattern", value.into_expr())) }
 }
 impl Done for NamespaceKeyValidation { fn into_props(self) -> Bag { self.0 } }
@@ -3550,9 +3550,9 @@ impl Done for NamespaceKeyValidation { fn into_props(self) -> Bag { self.0 } }
 impl NumberValidation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MaxValue`: number. Update: in place.
+    /// `MaxValue`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-numbervalidation.html#cfn-bedrockagentcore-memory-numbervalidation-maxvalue)
     pub fn max_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxValue", value.into_expr())) }
-    /// `MinValue`: number. Update: in place.
+    /// `MinValue`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-numbervalidation.html#cfn-bedrockagentcore-memory-numbervalidation-minvalue)
     pub fn min_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinValue", value.into_expr())) }
 }
 impl Done for NumberValidation { fn into_props(self) -> Bag { self.0 } }
@@ -3561,11 +3561,11 @@ impl Done for NumberValidation { fn into_props(self) -> Bag { self.0 } }
 impl SelfManagedConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `HistoricalContextWindowSize`: integer. Update: in place.
+    /// `HistoricalContextWindowSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-selfmanagedconfiguration.html#cfn-bedrockagentcore-memory-selfmanagedconfiguration-historicalcontextwindowsize)
     pub fn historical_context_window_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HistoricalContextWindowSize", value.into_expr())) }
-    /// `InvocationConfiguration`: `InvocationConfigurationInput`. Update: in place.
+    /// `InvocationConfiguration`: `InvocationConfigurationInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-selfmanagedconfiguration.html#cfn-bedrockagentcore-memory-selfmanagedconfiguration-invocationconfiguration)
     pub fn invocation_configuration(self, value: impl Arg<InvocationConfigurationInput>) -> Self { Self(put(self.0, "InvocationConfiguration", value.into_expr())) }
-    /// `TriggerConditions`: list of `TriggerConditionInput`. Update: in place.
+    /// `TriggerConditions`: list of `TriggerConditionInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-selfmanagedconfiguration.html#cfn-bedrockagentcore-memory-selfmanagedconfiguration-triggerconditions)
     pub fn trigger_conditions(self, value: impl Arg<Arr<TriggerConditionInput>>) -> Self { Self(put(self.0, "TriggerConditions", value.into_expr())) }
 }
 impl Done for SelfManagedConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -3576,25 +3576,25 @@ impl SemanticMemoryStrategy {
     pub fn new() -> SemanticMemoryStrategy<Missing<super::required::Name>> { SemanticMemoryStrategy(Bag::default(), Phase) }
 }
 impl<R0> SemanticMemoryStrategy<R0> {
-    /// `CreatedAt`: text. Update: in place.
+    /// `CreatedAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-semanticmemorystrategy.html#cfn-bedrockagentcore-memory-semanticmemorystrategy-createdat)
     pub fn created_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedAt", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-semanticmemorystrategy.html#cfn-bedrockagentcore-memory-semanticmemorystrategy-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `MemoryRecordSchema`: `MemoryRecordSchema`. Update: in place.
+    /// `MemoryRecordSchema`: `MemoryRecordSchema`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-semanticmemorystrategy.html#cfn-bedrockagentcore-memory-semanticmemorystrategy-memoryrecordschema)
     pub fn memory_record_schema(self, value: impl Arg<MemoryRecordSchema>) -> Self { Self(put(self.0, "MemoryRecordSchema", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-semanticmemorystrategy.html#cfn-bedrockagentcore-memory-semanticmemorystrategy-name)
     pub fn name(self, value: impl Arg<str>) -> SemanticMemoryStrategy<Set> { SemanticMemoryStrategy(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `NamespaceTemplates`: list of text. Update: in place.
+    /// `NamespaceTemplates`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-semanticmemorystrategy.html#cfn-bedrockagentcore-memory-semanticmemorystrategy-namespacetemplates)
     pub fn namespace_templates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NamespaceTemplates", value.into_expr()), Phase) }
-    /// `Namespaces`: list of text. Update: in place.
+    /// `Namespaces`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-semanticmemorystrategy.html#cfn-bedrockagentcore-memory-semanticmemorystrategy-namespaces)
     pub fn namespaces(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Namespaces", value.into_expr()), Phase) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-semanticmemorystrategy.html#cfn-bedrockagentcore-memory-semanticmemorystrategy-status)
     pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `StrategyId`: text. Update: in place.
+    /// `StrategyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-semanticmemorystrategy.html#cfn-bedrockagentcore-memory-semanticmemorystrategy-strategyid)
     pub fn strategy_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StrategyId", value.into_expr()), Phase) }
-    /// `Type`: `Type`. Update: in place.
+    /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-semanticmemorystrategy.html#cfn-bedrockagentcore-memory-semanticmemorystrategy-type)
     pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `UpdatedAt`: text. Update: in place.
+    /// `UpdatedAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-semanticmemorystrategy.html#cfn-bedrockagentcore-memory-semanticmemorystrategy-updatedat)
     pub fn updated_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdatedAt", value.into_expr()), Phase) }
 }
 impl Done for SemanticMemoryStrategy { fn into_props(self) -> Bag { self.0 } }
@@ -3603,9 +3603,9 @@ impl Done for SemanticMemoryStrategy { fn into_props(self) -> Bag { self.0 } }
 impl SemanticOverride {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Consolidation`: `SemanticOverrideConsolidationConfigurationInput`. Update: in place.
+    /// `Consolidation`: `SemanticOverrideConsolidationConfigurationInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-semanticoverride.html#cfn-bedrockagentcore-memory-semanticoverride-consolidation)
     pub fn consolidation(self, value: impl Arg<SemanticOverrideConsolidationConfigurationInput>) -> Self { Self(put(self.0, "Consolidation", value.into_expr())) }
-    /// `Extraction`: `SemanticOverrideExtractionConfigurationInput`. Update: in place.
+    /// `Extraction`: `SemanticOverrideExtractionConfigurationInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-semanticoverride.html#cfn-bedrockagentcore-memory-semanticoverride-extraction)
     pub fn extraction(self, value: impl Arg<SemanticOverrideExtractionConfigurationInput>) -> Self { Self(put(self.0, "Extraction", value.into_expr())) }
 }
 impl Done for SemanticOverride { fn into_props(self) -> Bag { self.0 } }
@@ -3616,9 +3616,9 @@ impl SemanticOverrideConsolidationConfigurationInput {
     pub fn new() -> SemanticOverrideConsolidationConfigurationInput<Missing<super::required::AppendToPrompt>, Missing<super::required::ModelId>> { SemanticOverrideConsolidationConfigurationInput(Bag::default(), Phase) }
 }
 impl<R0, R1> SemanticOverrideConsolidationConfigurationInput<R0, R1> {
-    /// `AppendToPrompt`: text, required. Update: in place.
+    /// `AppendToPrompt`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-semanticoverrideconsolidationconfigurationinput.html#cfn-bedrockagentcore-memory-semanticoverrideconsolidationconfigurationinput-appendtoprompt)
     pub fn append_to_prompt(self, value: impl Arg<str>) -> SemanticOverrideConsolidationConfigurationInput<Set, R1> { SemanticOverrideConsolidationConfigurationInput(put(self.0, "AppendToPrompt", value.into_expr()), Phase) }
-    /// `ModelId`: text, required. Update: in place.
+    /// `ModelId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-semanticoverrideconsolidationconfigurationinput.html#cfn-bedrockagentcore-memory-semanticoverrideconsolidationconfigurationinput-modelid)
     pub fn model_id(self, value: impl Arg<str>) -> SemanticOverrideConsolidationConfigurationInput<R0, Set> { SemanticOverrideConsolidationConfigurationInput(put(self.0, "ModelId", value.into_expr()), Phase) }
 }
 impl Done for SemanticOverrideConsolidationConfigurationInput { fn into_props(self) -> Bag { self.0 } }
@@ -3629,9 +3629,9 @@ impl SemanticOverrideExtractionConfigurationInput {
     pub fn new() -> SemanticOverrideExtractionConfigurationInput<Missing<super::required::AppendToPrompt>, Missing<super::required::ModelId>> { SemanticOverrideExtractionConfigurationInput(Bag::default(), Phase) }
 }
 impl<R0, R1> SemanticOverrideExtractionConfigurationInput<R0, R1> {
-    /// `AppendToPrompt`: text, required. Update: in place.
+    /// `AppendToPrompt`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-semanticoverrideextractionconfigurationinput.html#cfn-bedrockagentcore-memory-semanticoverrideextractionconfigurationinput-appendtoprompt)
     pub fn append_to_prompt(self, value: impl Arg<str>) -> SemanticOverrideExtractionConfigurationInput<Set, R1> { SemanticOverrideExtractionConfigurationInput(put(self.0, "AppendToPrompt", value.into_expr()), Phase) }
-    /// `ModelId`: text, required. Update: in place.
+    /// `ModelId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-semanticoverrideextractionconfigurationinput.html#cfn-bedrockagentcore-memory-semanticoverrideextractionconfigurationinput-modelid)
     pub fn model_id(self, value: impl Arg<str>) -> SemanticOverrideExtractionConfigurationInput<R0, Set> { SemanticOverrideExtractionConfigurationInput(put(self.0, "ModelId", value.into_expr()), Phase) }
 }
 impl Done for SemanticOverrideExtractionConfigurationInput { fn into_props(self) -> Bag { self.0 } }
@@ -3640,7 +3640,7 @@ impl Done for SemanticOverrideExtractionConfigurationInput { fn into_props(self)
 impl StreamDeliveryResource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Kinesis`: `KinesisResource`. Update: in place.
+    /// `Kinesis`: `KinesisResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-streamdeliveryresource.html#cfn-bedrockagentcore-memory-streamdeliveryresource-kinesis)
     pub fn kinesis(self, value: impl Arg<KinesisResource>) -> Self { Self(put(self.0, "Kinesis", value.into_expr())) }
 }
 impl Done for StreamDeliveryResource { fn into_props(self) -> Bag { self.0 } }
@@ -3651,7 +3651,7 @@ impl StreamDeliveryResources {
     pub fn new() -> StreamDeliveryResources<Missing<super::required::Resources>> { StreamDeliveryResources(Bag::default(), Phase) }
 }
 impl<R0> StreamDeliveryResources<R0> {
-    /// `Resources`: list of `StreamDeliveryResource`, required. Update: in place.
+    /// `Resources`: list of `StreamDeliveryResource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-streamdeliveryresources.html#cfn-bedrockagentcore-memory-streamdeliveryresources-resources)
     pub fn resources(self, value: impl Arg<Arr<StreamDeliveryResource>>) -> StreamDeliveryResources<Set> { StreamDeliveryResources(put(self.0, "Resources", value.into_expr()), Phase) }
 }
 impl Done for StreamDeliveryResources { fn into_props(self) -> Bag { self.0 } }
@@ -3660,9 +3660,9 @@ impl Done for StreamDeliveryResources { fn into_props(self) -> Bag { self.0 } }
 impl StringListValidation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AllowedValues`: list of text. Update: in place.
+    /// `AllowedValues`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-stringlistvalidation.html#cfn-bedrockagentcore-memory-stringlistvalidation-allowedvalues)
     pub fn allowed_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedValues", value.into_expr())) }
-    /// `MaxItems`: integer. Update: in place.
+    /// `MaxItems`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-stringlistvalidation.html#cfn-bedrockagentcore-memory-stringlistvalidation-maxitems)
     pub fn max_items(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxItems", value.into_expr())) }
 }
 impl Done for StringListValidation { fn into_props(self) -> Bag { self.0 } }
@@ -3673,7 +3673,7 @@ impl StringValidation {
     pub fn new() -> StringValidation<Missing<super::required::AllowedValues>> { StringValidation(Bag::default(), Phase) }
 }
 impl<R0> StringValidation<R0> {
-    /// `AllowedValues`: list of text, required. Update: in place.
+    /// `AllowedValues`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-stringvalidation.html#cfn-bedrockagentcore-memory-stringvalidation-allowedvalues)
     pub fn allowed_values(self, value: impl Arg<Arr<str>>) -> StringValidation<Set> { StringValidation(put(self.0, "AllowedValues", value.into_expr()), Phase) }
 }
 impl Done for StringValidation { fn into_props(self) -> Bag { self.0 } }
@@ -3684,25 +3684,25 @@ impl SummaryMemoryStrategy {
     pub fn new() -> SummaryMemoryStrategy<Missing<super::required::Name>> { SummaryMemoryStrategy(Bag::default(), Phase) }
 }
 impl<R0> SummaryMemoryStrategy<R0> {
-    /// `CreatedAt`: text. Update: in place.
+    /// `CreatedAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-summarymemorystrategy.html#cfn-bedrockagentcore-memory-summarymemorystrategy-createdat)
     pub fn created_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedAt", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-summarymemorystrategy.html#cfn-bedrockagentcore-memory-summarymemorystrategy-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `MemoryRecordSchema`: `MemoryRecordSchema`. Update: in place.
+    /// `MemoryRecordSchema`: `MemoryRecordSchema`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-summarymemorystrategy.html#cfn-bedrockagentcore-memory-summarymemorystrategy-memoryrecordschema)
     pub fn memory_record_schema(self, value: impl Arg<MemoryRecordSchema>) -> Self { Self(put(self.0, "MemoryRecordSchema", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-summarymemorystrategy.html#cfn-bedrockagentcore-memory-summarymemorystrategy-name)
     pub fn name(self, value: impl Arg<str>) -> SummaryMemoryStrategy<Set> { SummaryMemoryStrategy(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `NamespaceTemplates`: list of text. Update: in place.
+    /// `NamespaceTemplates`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-summarymemorystrategy.html#cfn-bedrockagentcore-memory-summarymemorystrategy-namespacetemplates)
     pub fn namespace_templates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NamespaceTemplates", value.into_expr()), Phase) }
-    /// `Namespaces`: list of text. Update: in place.
+    /// `Namespaces`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-summarymemorystrategy.html#cfn-bedrockagentcore-memory-summarymemorystrategy-namespaces)
     pub fn namespaces(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Namespaces", value.into_expr()), Phase) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-summarymemorystrategy.html#cfn-bedrockagentcore-memory-summarymemorystrategy-status)
     pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `StrategyId`: text. Update: in place.
+    /// `StrategyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-summarymemorystrategy.html#cfn-bedrockagentcore-memory-summarymemorystrategy-strategyid)
     pub fn strategy_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StrategyId", value.into_expr()), Phase) }
-    /// `Type`: `Type`. Update: in place.
+    /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-summarymemorystrategy.html#cfn-bedrockagentcore-memory-summarymemorystrategy-type)
     pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `UpdatedAt`: text. Update: in place.
+    /// `UpdatedAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-summarymemorystrategy.html#cfn-bedrockagentcore-memory-summarymemorystrategy-updatedat)
     pub fn updated_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdatedAt", value.into_expr()), Phase) }
 }
 impl Done for SummaryMemoryStrategy { fn into_props(self) -> Bag { self.0 } }
@@ -3711,7 +3711,7 @@ impl Done for SummaryMemoryStrategy { fn into_props(self) -> Bag { self.0 } }
 impl SummaryOverride {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Consolidation`: `SummaryOverrideConsolidationConfigurationInput`. Update: in place.
+    /// `Consolidation`: `SummaryOverrideConsolidationConfigurationInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-summaryoverride.html#cfn-bedrockagentcore-memory-summaryoverride-consolidation)
     pub fn consolidation(self, value: impl Arg<SummaryOverrideConsolidationConfigurationInput>) -> Self { Self(put(self.0, "Consolidation", value.into_expr())) }
 }
 impl Done for SummaryOverride { fn into_props(self) -> Bag { self.0 } }
@@ -3722,9 +3722,9 @@ impl SummaryOverrideConsolidationConfigurationInput {
     pub fn new() -> SummaryOverrideConsolidationConfigurationInput<Missing<super::required::AppendToPrompt>, Missing<super::required::ModelId>> { SummaryOverrideConsolidationConfigurationInput(Bag::default(), Phase) }
 }
 impl<R0, R1> SummaryOverrideConsolidationConfigurationInput<R0, R1> {
-    /// `AppendToPrompt`: text, required. Update: in place.
+    /// `AppendToPrompt`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-summaryoverrideconsolidationconfigurationinput.html#cfn-bedrockagentcore-memory-summaryoverrideconsolidationconfigurationinput-appendtoprompt)
     pub fn append_to_prompt(self, value: impl Arg<str>) -> SummaryOverrideConsolidationConfigurationInput<Set, R1> { SummaryOverrideConsolidationConfigurationInput(put(self.0, "AppendToPrompt", value.into_expr()), Phase) }
-    /// `ModelId`: text, required. Update: in place.
+    /// `ModelId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-summaryoverrideconsolidationconfigurationinput.html#cfn-bedrockagentcore-memory-summaryoverrideconsolidationconfigurationinput-modelid)
     pub fn model_id(self, value: impl Arg<str>) -> SummaryOverrideConsolidationConfigurationInput<R0, Set> { SummaryOverrideConsolidationConfigurationInput(put(self.0, "ModelId", value.into_expr()), Phase) }
 }
 impl Done for SummaryOverrideConsolidationConfigurationInput { fn into_props(self) -> Bag { self.0 } }
@@ -3733,7 +3733,7 @@ impl Done for SummaryOverrideConsolidationConfigurationInput { fn into_props(sel
 impl TimeBasedTriggerInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IdleSessionTimeout`: integer. Update: in place.
+    /// `IdleSessionTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-timebasedtriggerinput.html#cfn-bedrockagentcore-memory-timebasedtriggerinput-idlesessiontimeout)
     pub fn idle_session_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleSessionTimeout", value.into_expr())) }
 }
 impl Done for TimeBasedTriggerInput { fn into_props(self) -> Bag { self.0 } }
@@ -3742,7 +3742,7 @@ impl Done for TimeBasedTriggerInput { fn into_props(self) -> Bag { self.0 } }
 impl TokenBasedTriggerInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TokenCount`: integer. Update: in place.
+    /// `TokenCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-tokenbasedtriggerinput.html#cfn-bedrockagentcore-memory-tokenbasedtriggerinput-tokencount)
     pub fn token_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TokenCount", value.into_expr())) }
 }
 impl Done for TokenBasedTriggerInput { fn into_props(self) -> Bag { self.0 } }
@@ -3751,11 +3751,11 @@ impl Done for TokenBasedTriggerInput { fn into_props(self) -> Bag { self.0 } }
 impl TriggerConditionInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MessageBasedTrigger`: `MessageBasedTriggerInput`. Update: in place.
+    /// `MessageBasedTrigger`: `MessageBasedTriggerInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-triggerconditioninput.html#cfn-bedrockagentcore-memory-triggerconditioninput-messagebasedtrigger)
     pub fn message_based_trigger(self, value: impl Arg<MessageBasedTriggerInput>) -> Self { Self(put(self.0, "MessageBasedTrigger", value.into_expr())) }
-    /// `TimeBasedTrigger`: `TimeBasedTriggerInput`. Update: in place.
+    /// `TimeBasedTrigger`: `TimeBasedTriggerInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-triggerconditioninput.html#cfn-bedrockagentcore-memory-triggerconditioninput-timebasedtrigger)
     pub fn time_based_trigger(self, value: impl Arg<TimeBasedTriggerInput>) -> Self { Self(put(self.0, "TimeBasedTrigger", value.into_expr())) }
-    /// `TokenBasedTrigger`: `TokenBasedTriggerInput`. Update: in place.
+    /// `TokenBasedTrigger`: `TokenBasedTriggerInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-triggerconditioninput.html#cfn-bedrockagentcore-memory-triggerconditioninput-tokenbasedtrigger)
     pub fn token_based_trigger(self, value: impl Arg<TokenBasedTriggerInput>) -> Self { Self(put(self.0, "TokenBasedTrigger", value.into_expr())) }
 }
 impl Done for TriggerConditionInput { fn into_props(self) -> Bag { self.0 } }
@@ -3766,25 +3766,25 @@ impl UserPreferenceMemoryStrategy {
     pub fn new() -> UserPreferenceMemoryStrategy<Missing<super::required::Name>> { UserPreferenceMemoryStrategy(Bag::default(), Phase) }
 }
 impl<R0> UserPreferenceMemoryStrategy<R0> {
-    /// `CreatedAt`: text. Update: in place.
+    /// `CreatedAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-userpreferencememorystrategy.html#cfn-bedrockagentcore-memory-userpreferencememorystrategy-createdat)
     pub fn created_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedAt", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-userpreferencememorystrategy.html#cfn-bedrockagentcore-memory-userpreferencememorystrategy-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `MemoryRecordSchema`: `MemoryRecordSchema`. Update: in place.
+    /// `MemoryRecordSchema`: `MemoryRecordSchema`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-userpreferencememorystrategy.html#cfn-bedrockagentcore-memory-userpreferencememorystrategy-memoryrecordschema)
     pub fn memory_record_schema(self, value: impl Arg<MemoryRecordSchema>) -> Self { Self(put(self.0, "MemoryRecordSchema", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-userpreferencememorystrategy.html#cfn-bedrockagentcore-memory-userpreferencememorystrategy-name)
     pub fn name(self, value: impl Arg<str>) -> UserPreferenceMemoryStrategy<Set> { UserPreferenceMemoryStrategy(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `NamespaceTemplates`: list of text. Update: in place.
+    /// `NamespaceTemplates`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-userpreferencememorystrategy.html#cfn-bedrockagentcore-memory-userpreferencememorystrategy-namespacetemplates)
     pub fn namespace_templates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NamespaceTemplates", value.into_expr()), Phase) }
-    /// `Namespaces`: list of text. Update: in place.
+    /// `Namespaces`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-userpreferencememorystrategy.html#cfn-bedrockagentcore-memory-userpreferencememorystrategy-namespaces)
     pub fn namespaces(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Namespaces", value.into_expr()), Phase) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-userpreferencememorystrategy.html#cfn-bedrockagentcore-memory-userpreferencememorystrategy-status)
     pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `StrategyId`: text. Update: in place.
+    /// `StrategyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-userpreferencememorystrategy.html#cfn-bedrockagentcore-memory-userpreferencememorystrategy-strategyid)
     pub fn strategy_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StrategyId", value.into_expr()), Phase) }
-    /// `Type`: `Type`. Update: in place.
+    /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-userpreferencememorystrategy.html#cfn-bedrockagentcore-memory-userpreferencememorystrategy-type)
     pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `UpdatedAt`: text. Update: in place.
+    /// `UpdatedAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-userpreferencememorystrategy.html#cfn-bedrockagentcore-memory-userpreferencememorystrategy-updatedat)
     pub fn updated_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdatedAt", value.into_expr()), Phase) }
 }
 impl Done for UserPreferenceMemoryStrategy { fn into_props(self) -> Bag { self.0 } }
@@ -3793,9 +3793,9 @@ impl Done for UserPreferenceMemoryStrategy { fn into_props(self) -> Bag { self.0
 impl UserPreferenceOverride {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Consolidation`: `UserPreferenceOverrideConsolidationConfigurationInput`. Update: in place.
+    /// `Consolidation`: `UserPreferenceOverrideConsolidationConfigurationInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-userpreferenceoverride.html#cfn-bedrockagentcore-memory-userpreferenceoverride-consolidation)
     pub fn consolidation(self, value: impl Arg<UserPreferenceOverrideConsolidationConfigurationInput>) -> Self { Self(put(self.0, "Consolidation", value.into_expr())) }
-    /// `Extraction`: `UserPreferenceOverrideExtractionConfigurationInput`. Update: in place.
+    /// `Extraction`: `UserPreferenceOverrideExtractionConfigurationInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-userpreferenceoverride.html#cfn-bedrockagentcore-memory-userpreferenceoverride-extraction)
     pub fn extraction(self, value: impl Arg<UserPreferenceOverrideExtractionConfigurationInput>) -> Self { Self(put(self.0, "Extraction", value.into_expr())) }
 }
 impl Done for UserPreferenceOverride { fn into_props(self) -> Bag { self.0 } }
@@ -3806,9 +3806,9 @@ impl UserPreferenceOverrideConsolidationConfigurationInput {
     pub fn new() -> UserPreferenceOverrideConsolidationConfigurationInput<Missing<super::required::AppendToPrompt>, Missing<super::required::ModelId>> { UserPreferenceOverrideConsolidationConfigurationInput(Bag::default(), Phase) }
 }
 impl<R0, R1> UserPreferenceOverrideConsolidationConfigurationInput<R0, R1> {
-    /// `AppendToPrompt`: text, required. Update: in place.
+    /// `AppendToPrompt`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-userpreferenceoverrideconsolidationconfigurationinput.html#cfn-bedrockagentcore-memory-userpreferenceoverrideconsolidationconfigurationinput-appendtoprompt)
     pub fn append_to_prompt(self, value: impl Arg<str>) -> UserPreferenceOverrideConsolidationConfigurationInput<Set, R1> { UserPreferenceOverrideConsolidationConfigurationInput(put(self.0, "AppendToPrompt", value.into_expr()), Phase) }
-    /// `ModelId`: text, required. Update: in place.
+    /// `ModelId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-userpreferenceoverrideconsolidationconfigurationinput.html#cfn-bedrockagentcore-memory-userpreferenceoverrideconsolidationconfigurationinput-modelid)
     pub fn model_id(self, value: impl Arg<str>) -> UserPreferenceOverrideConsolidationConfigurationInput<R0, Set> { UserPreferenceOverrideConsolidationConfigurationInput(put(self.0, "ModelId", value.into_expr()), Phase) }
 }
 impl Done for UserPreferenceOverrideConsolidationConfigurationInput { fn into_props(self) -> Bag { self.0 } }
@@ -3819,9 +3819,9 @@ impl UserPreferenceOverrideExtractionConfigurationInput {
     pub fn new() -> UserPreferenceOverrideExtractionConfigurationInput<Missing<super::required::AppendToPrompt>, Missing<super::required::ModelId>> { UserPreferenceOverrideExtractionConfigurationInput(Bag::default(), Phase) }
 }
 impl<R0, R1> UserPreferenceOverrideExtractionConfigurationInput<R0, R1> {
-    /// `AppendToPrompt`: text, required. Update: in place.
+    /// `AppendToPrompt`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-userpreferenceoverrideextractionconfigurationinput.html#cfn-bedrockagentcore-memory-userpreferenceoverrideextractionconfigurationinput-appendtoprompt)
     pub fn append_to_prompt(self, value: impl Arg<str>) -> UserPreferenceOverrideExtractionConfigurationInput<Set, R1> { UserPreferenceOverrideExtractionConfigurationInput(put(self.0, "AppendToPrompt", value.into_expr()), Phase) }
-    /// `ModelId`: text, required. Update: in place.
+    /// `ModelId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-userpreferenceoverrideextractionconfigurationinput.html#cfn-bedrockagentcore-memory-userpreferenceoverrideextractionconfigurationinput-modelid)
     pub fn model_id(self, value: impl Arg<str>) -> UserPreferenceOverrideExtractionConfigurationInput<R0, Set> { UserPreferenceOverrideExtractionConfigurationInput(put(self.0, "ModelId", value.into_expr()), Phase) }
 }
 impl Done for UserPreferenceOverrideExtractionConfigurationInput { fn into_props(self) -> Bag { self.0 } }
@@ -3830,11 +3830,11 @@ impl Done for UserPreferenceOverrideExtractionConfigurationInput { fn into_props
 impl Validation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `NumberValidation`: `NumberValidation`. Update: in place.
+    /// `NumberValidation`: `NumberValidation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-validation.html#cfn-bedrockagentcore-memory-validation-numbervalidation)
     pub fn number_validation(self, value: impl Arg<NumberValidation>) -> Self { Self(put(self.0, "NumberValidation", value.into_expr())) }
-    /// `StringListValidation`: `StringListValidation`. Update: in place.
+    /// `StringListValidation`: `StringListValidation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-validation.html#cfn-bedrockagentcore-memory-validation-stringlistvalidation)
     pub fn string_list_validation(self, value: impl Arg<StringListValidation>) -> Self { Self(put(self.0, "StringListValidation", value.into_expr())) }
-    /// `StringValidation`: `StringValidation`. Update: in place.
+    /// `StringValidation`: `StringValidation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-validation.html#cfn-bedrockagentcore-memory-validation-stringvalidation)
     pub fn string_validation(self, value: impl Arg<StringValidation>) -> Self { Self(put(self.0, "StringValidation", value.into_expr())) }
 }
 impl Done for Validation { fn into_props(self) -> Bag { self.0 } }
@@ -3862,23 +3862,23 @@ impl CfnOAuth2CredentialProvider {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnOAuth2CredentialProviderProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CredentialProviderArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CallbackUrl`: text.
+    /// The attribute `CallbackUrl`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-oauth2credentialprovider.html#CallbackUrl-fn::getatt)
     pub fn attr_callback_url(&self) -> Val<str> { self.0.get_att("CallbackUrl") }
-    /// The attribute `ClientSecretArn`: `ClientSecretArn`.
+    /// The attribute `ClientSecretArn`: `ClientSecretArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-oauth2credentialprovider.html#ClientSecretArn-fn::getatt)
     pub fn attr_client_secret_arn(&self) -> Val<oauth2_credential_provider::ClientSecretArn> { self.0.get_att("ClientSecretArn") }
-    /// The attribute `ClientSecretJsonKey`: text.
+    /// The attribute `ClientSecretJsonKey`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-oauth2credentialprovider.html#ClientSecretJsonKey-fn::getatt)
     pub fn attr_client_secret_json_key(&self) -> Val<str> { self.0.get_att("ClientSecretJsonKey") }
-    /// The attribute `ClientSecretSource`: text.
+    /// The attribute `ClientSecretSource`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-oauth2credentialprovider.html#ClientSecretSource-fn::getatt)
     pub fn attr_client_secret_source(&self) -> Val<str> { self.0.get_att("ClientSecretSource") }
-    /// The attribute `CreatedTime`: text.
+    /// The attribute `CreatedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-oauth2credentialprovider.html#CreatedTime-fn::getatt)
     pub fn attr_created_time(&self) -> Val<str> { self.0.get_att("CreatedTime") }
-    /// The attribute `CredentialProviderArn`: `OtherArn`.
+    /// The attribute `CredentialProviderArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-oauth2credentialprovider.html#CredentialProviderArn-fn::getatt)
     pub fn attr_credential_provider_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CredentialProviderArn") }
-    /// The attribute `LastUpdatedTime`: text.
+    /// The attribute `LastUpdatedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-oauth2credentialprovider.html#LastUpdatedTime-fn::getatt)
     pub fn attr_last_updated_time(&self) -> Val<str> { self.0.get_att("LastUpdatedTime") }
-    /// The attribute `Oauth2ProviderConfigOutput`: `Oauth2ProviderConfigOutput`.
+    /// The attribute `Oauth2ProviderConfigOutput`: `Oauth2ProviderConfigOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-oauth2credentialprovider.html#Oauth2ProviderConfigOutput-fn::getatt)
     pub fn attr_oauth2_provider_config_output(&self) -> Val<oauth2_credential_provider::Oauth2ProviderConfigOutput> { self.0.get_att("Oauth2ProviderConfigOutput") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-oauth2credentialprovider.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnOAuth2CredentialProvider { fn node(&self) -> &Place { &self.0 } }
@@ -3889,13 +3889,13 @@ impl CfnOAuth2CredentialProviderProps {
     pub fn new() -> CfnOAuth2CredentialProviderProps<Missing<required::CredentialProviderVendor>, Missing<required::Name>> { CfnOAuth2CredentialProviderProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnOAuth2CredentialProviderProps<R0, R1> {
-    /// `CredentialProviderVendor`: `CredentialProviderVendor`, required. Update: replacement.
+    /// `CredentialProviderVendor`: `CredentialProviderVendor`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-oauth2credentialprovider.html#cfn-bedrockagentcore-oauth2credentialprovider-credentialprovidervendor)
     pub fn credential_provider_vendor(self, value: impl Arg<oauth2_credential_provider::CredentialProviderVendor>) -> CfnOAuth2CredentialProviderProps<Set, R1> { CfnOAuth2CredentialProviderProps(put(self.0, "CredentialProviderVendor", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-oauth2credentialprovider.html#cfn-bedrockagentcore-oauth2credentialprovider-name)
     pub fn name(self, value: impl Arg<str>) -> CfnOAuth2CredentialProviderProps<R0, Set> { CfnOAuth2CredentialProviderProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Oauth2ProviderConfigInput`: `Oauth2ProviderConfigInput`. Update: in place.
+    /// `Oauth2ProviderConfigInput`: `Oauth2ProviderConfigInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-oauth2credentialprovider.html#cfn-bedrockagentcore-oauth2credentialprovider-oauth2providerconfiginput)
     pub fn oauth2_provider_config_input(self, value: impl Arg<oauth2_credential_provider::Oauth2ProviderConfigInput>) -> Self { Self(put(self.0, "Oauth2ProviderConfigInput", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-oauth2credentialprovider.html#cfn-bedrockagentcore-oauth2credentialprovider-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnOAuth2CredentialProviderProps { fn into_props(self) -> Bag { self.0 } }
@@ -3909,13 +3909,13 @@ impl AtlassianOauth2ProviderConfigInput {
     pub fn new() -> AtlassianOauth2ProviderConfigInput<Missing<super::required::ClientId>> { AtlassianOauth2ProviderConfigInput(Bag::default(), Phase) }
 }
 impl<R0> AtlassianOauth2ProviderConfigInput<R0> {
-    /// `ClientId`: text, required. Update: in place.
+    /// `ClientId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-atlassianoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-atlassianoauth2providerconfiginput-clientid)
     pub fn client_id(self, value: impl Arg<str>) -> AtlassianOauth2ProviderConfigInput<Set> { AtlassianOauth2ProviderConfigInput(put(self.0, "ClientId", value.into_expr()), Phase) }
-    /// `ClientSecret`: text. Update: in place.
+    /// `ClientSecret`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-atlassianoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-atlassianoauth2providerconfiginput-clientsecret)
     pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value.into_expr()), Phase) }
-    /// `ClientSecretConfig`: `SecretReference`. Update: in place.
+    /// `ClientSecretConfig`: `SecretReference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-atlassianoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-atlassianoauth2providerconfiginput-clientsecretconfig)
     pub fn client_secret_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "ClientSecretConfig", value.into_expr()), Phase) }
-    /// `ClientSecretSource`: `ClientSecretSource`. Update: in place.
+    /// `ClientSecretSource`: `ClientSecretSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-atlassianoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-atlassianoauth2providerconfiginput-clientsecretsource)
     pub fn client_secret_source(self, value: impl Arg<ClientSecretSource>) -> Self { Self(put(self.0, "ClientSecretSource", value.into_expr()), Phase) }
 }
 impl Done for AtlassianOauth2ProviderConfigInput { fn into_props(self) -> Bag { self.0 } }
@@ -3926,7 +3926,7 @@ impl ClientSecretArn {
     pub fn new() -> ClientSecretArn<Missing<super::required::SecretArn>> { ClientSecretArn(Bag::default(), Phase) }
 }
 impl<R0> ClientSecretArn<R0> {
-    /// `SecretArn`: text, required. Update: in place.
+    /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-clientsecretarn.html#cfn-bedrockagentcore-oauth2credentialprovider-clientsecretarn-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> ClientSecretArn<Set> { ClientSecretArn(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for ClientSecretArn { fn into_props(self) -> Bag { self.0 } }
@@ -3937,25 +3937,25 @@ impl CustomOauth2ProviderConfigInput {
     pub fn new() -> CustomOauth2ProviderConfigInput<Missing<super::required::OauthDiscovery>> { CustomOauth2ProviderConfigInput(Bag::default(), Phase) }
 }
 impl<R0> CustomOauth2ProviderConfigInput<R0> {
-    /// `ClientAuthenticationMethod`: `ClientAuthenticationMethod`. Update: in place.
+    /// `ClientAuthenticationMethod`: `ClientAuthenticationMethod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-customoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-customoauth2providerconfiginput-clientauthenticationmethod)
     pub fn client_authentication_method(self, value: impl Arg<ClientAuthenticationMethod>) -> Self { Self(put(self.0, "ClientAuthenticationMethod", value.into_expr()), Phase) }
-    /// `ClientId`: text. Update: in place.
+    /// `ClientId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-customoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-customoauth2providerconfiginput-clientid)
     pub fn client_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientId", value.into_expr()), Phase) }
-    /// `ClientSecret`: text. Update: in place.
+    /// `ClientSecret`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-customoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-customoauth2providerconfiginput-clientsecret)
     pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value.into_expr()), Phase) }
-    /// `ClientSecretConfig`: `SecretReference`. Update: in place.
+    /// `ClientSecretConfig`: `SecretReference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-customoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-customoauth2providerconfiginput-clientsecretconfig)
     pub fn client_secret_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "ClientSecretConfig", value.into_expr()), Phase) }
-    /// `ClientSecretSource`: `ClientSecretSource`. Update: in place.
+    /// `ClientSecretSource`: `ClientSecretSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-customoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-customoauth2providerconfiginput-clientsecretsource)
     pub fn client_secret_source(self, value: impl Arg<ClientSecretSource>) -> Self { Self(put(self.0, "ClientSecretSource", value.into_expr()), Phase) }
-    /// `OauthDiscovery`: `Oauth2Discovery`, required. Update: in place.
+    /// `OauthDiscovery`: `Oauth2Discovery`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-customoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-customoauth2providerconfiginput-oauthdiscovery)
     pub fn oauth_discovery(self, value: impl Arg<Oauth2Discovery>) -> CustomOauth2ProviderConfigInput<Set> { CustomOauth2ProviderConfigInput(put(self.0, "OauthDiscovery", value.into_expr()), Phase) }
-    /// `OnBehalfOfTokenExchangeConfig`: `OnBehalfOfTokenExchangeConfig`. Update: in place.
+    /// `OnBehalfOfTokenExchangeConfig`: `OnBehalfOfTokenExchangeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-customoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-customoauth2providerconfiginput-onbehalfoftokenexchangeconfig)
     pub fn on_behalf_of_token_exchange_config(self, value: impl Arg<OnBehalfOfTokenExchangeConfig>) -> Self { Self(put(self.0, "OnBehalfOfTokenExchangeConfig", value.into_expr()), Phase) }
-    /// `PrivateEndpoint`: `PrivateEndpoint`. Update: in place.
+    /// `PrivateEndpoint`: `PrivateEndpoint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-customoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-customoauth2providerconfiginput-privateendpoint)
     pub fn private_endpoint(self, value: impl Arg<PrivateEndpoint>) -> Self { Self(put(self.0, "PrivateEndpoint", value.into_expr()), Phase) }
-    /// `PrivateEndpointOverrides`: list of `PrivateEndpointOverride`. Update: in place.
+    /// `PrivateEndpointOverrides`: list of `PrivateEndpointOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-customoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-customoauth2providerconfiginput-privateendpointoverrides)
     pub fn private_endpoint_overrides(self, value: impl Arg<Arr<PrivateEndpointOverride>>) -> Self { Self(put(self.0, "PrivateEndpointOverrides", value.into_expr()), Phase) }
-    /// `PrivateKeyJwtConfig`: `PrivateKeyJwtConfig`. Update: in place.
+    /// `PrivateKeyJwtConfig`: `PrivateKeyJwtConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-customoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-customoauth2providerconfiginput-privatekeyjwtconfig)
     pub fn private_key_jwt_config(self, value: impl Arg<PrivateKeyJwtConfig>) -> Self { Self(put(self.0, "PrivateKeyJwtConfig", value.into_expr()), Phase) }
 }
 impl Done for CustomOauth2ProviderConfigInput { fn into_props(self) -> Bag { self.0 } }
@@ -3966,13 +3966,13 @@ impl GithubOauth2ProviderConfigInput {
     pub fn new() -> GithubOauth2ProviderConfigInput<Missing<super::required::ClientId>> { GithubOauth2ProviderConfigInput(Bag::default(), Phase) }
 }
 impl<R0> GithubOauth2ProviderConfigInput<R0> {
-    /// `ClientId`: text, required. Update: in place.
+    /// `ClientId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-githuboauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-githuboauth2providerconfiginput-clientid)
     pub fn client_id(self, value: impl Arg<str>) -> GithubOauth2ProviderConfigInput<Set> { GithubOauth2ProviderConfigInput(put(self.0, "ClientId", value.into_expr()), Phase) }
-    /// `ClientSecret`: text. Update: in place.
+    /// `ClientSecret`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-githuboauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-githuboauth2providerconfiginput-clientsecret)
     pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value.into_expr()), Phase) }
-    /// `ClientSecretConfig`: `SecretReference`. Update: in place.
+    /// `ClientSecretConfig`: `SecretReference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-githuboauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-githuboauth2providerconfiginput-clientsecretconfig)
     pub fn client_secret_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "ClientSecretConfig", value.into_expr()), Phase) }
-    /// `ClientSecretSource`: `ClientSecretSource`. Update: in place.
+    /// `ClientSecretSource`: `ClientSecretSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-githuboauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-githuboauth2providerconfiginput-clientsecretsource)
     pub fn client_secret_source(self, value: impl Arg<ClientSecretSource>) -> Self { Self(put(self.0, "ClientSecretSource", value.into_expr()), Phase) }
 }
 impl Done for GithubOauth2ProviderConfigInput { fn into_props(self) -> Bag { self.0 } }
@@ -3983,13 +3983,13 @@ impl GoogleOauth2ProviderConfigInput {
     pub fn new() -> GoogleOauth2ProviderConfigInput<Missing<super::required::ClientId>> { GoogleOauth2ProviderConfigInput(Bag::default(), Phase) }
 }
 impl<R0> GoogleOauth2ProviderConfigInput<R0> {
-    /// `ClientId`: text, required. Update: in place.
+    /// `ClientId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-googleoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-googleoauth2providerconfiginput-clientid)
     pub fn client_id(self, value: impl Arg<str>) -> GoogleOauth2ProviderConfigInput<Set> { GoogleOauth2ProviderConfigInput(put(self.0, "ClientId", value.into_expr()), Phase) }
-    /// `ClientSecret`: text. Update: in place.
+    /// `ClientSecret`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-googleoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-googleoauth2providerconfiginput-clientsecret)
     pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value.into_expr()), Phase) }
-    /// `ClientSecretConfig`: `SecretReference`. Update: in place.
+    /// `ClientSecretConfig`: `SecretReference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-googleoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-googleoauth2providerconfiginput-clientsecretconfig)
     pub fn client_secret_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "ClientSecretConfig", value.into_expr()), Phase) }
-    /// `ClientSecretSource`: `ClientSecretSource`. Update: in place.
+    /// `ClientSecretSource`: `ClientSecretSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-googleoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-googleoauth2providerconfiginput-clientsecretsource)
     pub fn client_secret_source(self, value: impl Arg<ClientSecretSource>) -> Self { Self(put(self.0, "ClientSecretSource", value.into_expr()), Phase) }
 }
 impl Done for GoogleOauth2ProviderConfigInput { fn into_props(self) -> Bag { self.0 } }
@@ -4000,19 +4000,19 @@ impl IncludedOauth2ProviderConfigInput {
     pub fn new() -> IncludedOauth2ProviderConfigInput<Missing<super::required::ClientId>> { IncludedOauth2ProviderConfigInput(Bag::default(), Phase) }
 }
 impl<R0> IncludedOauth2ProviderConfigInput<R0> {
-    /// `AuthorizationEndpoint`: text. Update: in place.
+    /// `AuthorizationEndpoint`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-includedoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-includedoauth2providerconfiginput-authorizationendpoint)
     pub fn authorization_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizationEndpoint", value.into_expr()), Phase) }
-    /// `ClientId`: text, required. Update: in place.
+    /// `ClientId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-includedoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-includedoauth2providerconfiginput-clientid)
     pub fn client_id(self, value: impl Arg<str>) -> IncludedOauth2ProviderConfigInput<Set> { IncludedOauth2ProviderConfigInput(put(self.0, "ClientId", value.into_expr()), Phase) }
-    /// `ClientSecret`: text. Update: in place.
+    /// `ClientSecret`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-includedoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-includedoauth2providerconfiginput-clientsecret)
     pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value.into_expr()), Phase) }
-    /// `ClientSecretConfig`: `SecretReference`. Update: in place.
+    /// `ClientSecretConfig`: `SecretReference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-includedoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-includedoauth2providerconfiginput-clientsecretconfig)
     pub fn client_secret_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "ClientSecretConfig", value.into_expr()), Phase) }
-    /// `ClientSecretSource`: `ClientSecretSource`. Update: in place.
+    /// `ClientSecretSource`: `ClientSecretSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-includedoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-includedoauth2providerconfiginput-clientsecretsource)
     pub fn client_secret_source(self, value: impl Arg<ClientSecretSource>) -> Self { Self(put(self.0, "ClientSecretSource", value.into_expr()), Phase) }
-    /// `Issuer`: text. Update: in place.
+    /// `Issuer`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-includedoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-includedoauth2providerconfiginput-issuer)
     pub fn issuer(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Issuer", value.into_expr()), Phase) }
-    /// `TokenEndpoint`: text. Update: in place.
+    /// `TokenEndpoint`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-includedoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-includedoauth2providerconfiginput-tokenendpoint)
     pub fn token_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenEndpoint", value.into_expr()), Phase) }
 }
 impl Done for IncludedOauth2ProviderConfigInput { fn into_props(self) -> Bag { self.0 } }
@@ -4023,7 +4023,7 @@ impl KmsKeySourceType {
     pub fn new() -> KmsKeySourceType<Missing<super::required::KmsKeyArn>> { KmsKeySourceType(Bag::default(), Phase) }
 }
 impl<R0> KmsKeySourceType<R0> {
-    /// `KmsKeyArn`: `KmsKeyArn`, required. Update: in place.
+    /// `KmsKeyArn`: `KmsKeyArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-kmskeysourcetype.html#cfn-bedrockagentcore-oauth2credentialprovider-kmskeysourcetype-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> KmsKeySourceType<Set> { KmsKeySourceType(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
 }
 impl Done for KmsKeySourceType { fn into_props(self) -> Bag { self.0 } }
@@ -4034,13 +4034,13 @@ impl LinkedinOauth2ProviderConfigInput {
     pub fn new() -> LinkedinOauth2ProviderConfigInput<Missing<super::required::ClientId>> { LinkedinOauth2ProviderConfigInput(Bag::default(), Phase) }
 }
 impl<R0> LinkedinOauth2ProviderConfigInput<R0> {
-    /// `ClientId`: text, required. Update: in place.
+    /// `ClientId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-linkedinoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-linkedinoauth2providerconfiginput-clientid)
     pub fn client_id(self, value: impl Arg<str>) -> LinkedinOauth2ProviderConfigInput<Set> { LinkedinOauth2ProviderConfigInput(put(self.0, "ClientId", value.into_expr()), Phase) }
-    /// `ClientSecret`: text. Update: in place.
+    /// `ClientSecret`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-linkedinoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-linkedinoauth2providerconfiginput-clientsecret)
     pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value.into_expr()), Phase) }
-    /// `ClientSecretConfig`: `SecretReference`. Update: in place.
+    /// `ClientSecretConfig`: `SecretReference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-linkedinoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-linkedinoauth2providerconfiginput-clientsecretconfig)
     pub fn client_secret_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "ClientSecretConfig", value.into_expr()), Phase) }
-    /// `ClientSecretSource`: `ClientSecretSource`. Update: in place.
+    /// `ClientSecretSource`: `ClientSecretSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-linkedinoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-linkedinoauth2providerconfiginput-clientsecretsource)
     pub fn client_secret_source(self, value: impl Arg<ClientSecretSource>) -> Self { Self(put(self.0, "ClientSecretSource", value.into_expr()), Phase) }
 }
 impl Done for LinkedinOauth2ProviderConfigInput { fn into_props(self) -> Bag { self.0 } }
@@ -4051,17 +4051,17 @@ impl ManagedVpcResource {
     pub fn new() -> ManagedVpcResource<Missing<super::required::EndpointIpAddressType>, Missing<super::required::SubnetIds>, Missing<super::required::VpcIdentifier>> { ManagedVpcResource(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ManagedVpcResource<R0, R1, R2> {
-    /// `EndpointIpAddressType`: `EndpointIpAddressType`, required. Update: in place.
+    /// `EndpointIpAddressType`: `EndpointIpAddressType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-managedvpcresource.html#cfn-bedrockagentcore-oauth2credentialprovider-managedvpcresource-endpointipaddresstype)
     pub fn endpoint_ip_address_type(self, value: impl Arg<EndpointIpAddressType>) -> ManagedVpcResource<Set, R1, R2> { ManagedVpcResource(put(self.0, "EndpointIpAddressType", value.into_expr()), Phase) }
-    /// `RoutingDomain`: text. Update: in place.
+    /// `RoutingDomain`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-managedvpcresource.html#cfn-bedrockagentcore-oauth2credentialprovider-managedvpcresource-routingdomain)
     pub fn routing_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoutingDomain", value.into_expr()), Phase) }
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-managedvpcresource.html#cfn-bedrockagentcore-oauth2credentialprovider-managedvpcresource-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `SubnetIds`: list of text, required. Update: in place.
+    /// `SubnetIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-managedvpcresource.html#cfn-bedrockagentcore-oauth2credentialprovider-managedvpcresource-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> ManagedVpcResource<R0, Set, R2> { ManagedVpcResource(put(self.0, "SubnetIds", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-managedvpcresource.html#cfn-bedrockagentcore-oauth2credentialprovider-managedvpcresource-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VpcIdentifier`: text, required. Update: in place.
+    /// `VpcIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-managedvpcresource.html#cfn-bedrockagentcore-oauth2credentialprovider-managedvpcresource-vpcidentifier)
     pub fn vpc_identifier(self, value: impl Arg<str>) -> ManagedVpcResource<R0, R1, Set> { ManagedVpcResource(put(self.0, "VpcIdentifier", value.into_expr()), Phase) }
 }
 impl Done for ManagedVpcResource { fn into_props(self) -> Bag { self.0 } }
@@ -4072,15 +4072,15 @@ impl MicrosoftOauth2ProviderConfigInput {
     pub fn new() -> MicrosoftOauth2ProviderConfigInput<Missing<super::required::ClientId>> { MicrosoftOauth2ProviderConfigInput(Bag::default(), Phase) }
 }
 impl<R0> MicrosoftOauth2ProviderConfigInput<R0> {
-    /// `ClientId`: text, required. Update: in place.
+    /// `ClientId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-microsoftoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-microsoftoauth2providerconfiginput-clientid)
     pub fn client_id(self, value: impl Arg<str>) -> MicrosoftOauth2ProviderConfigInput<Set> { MicrosoftOauth2ProviderConfigInput(put(self.0, "ClientId", value.into_expr()), Phase) }
-    /// `ClientSecret`: text. Update: in place.
+    /// `ClientSecret`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-microsoftoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-microsoftoauth2providerconfiginput-clientsecret)
     pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value.into_expr()), Phase) }
-    /// `ClientSecretConfig`: `SecretReference`. Update: in place.
+    /// `ClientSecretConfig`: `SecretReference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-microsoftoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-microsoftoauth2providerconfiginput-clientsecretconfig)
     pub fn client_secret_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "ClientSecretConfig", value.into_expr()), Phase) }
-    /// `ClientSecretSource`: `ClientSecretSource`. Update: in place.
+    /// `ClientSecretSource`: `ClientSecretSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-microsoftoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-microsoftoauth2providerconfiginput-clientsecretsource)
     pub fn client_secret_source(self, value: impl Arg<ClientSecretSource>) -> Self { Self(put(self.0, "ClientSecretSource", value.into_expr()), Phase) }
-    /// `TenantId`: text. Update: in place.
+    /// `TenantId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-microsoftoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-microsoftoauth2providerconfiginput-tenantid)
     pub fn tenant_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TenantId", value.into_expr()), Phase) }
 }
 impl Done for MicrosoftOauth2ProviderConfigInput { fn into_props(self) -> Bag { self.0 } }
@@ -4091,13 +4091,13 @@ impl Oauth2AuthorizationServerMetadata {
     pub fn new() -> Oauth2AuthorizationServerMetadata<Missing<super::required::AuthorizationEndpoint>, Missing<super::required::Issuer>, Missing<super::required::TokenEndpoint>> { Oauth2AuthorizationServerMetadata(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Oauth2AuthorizationServerMetadata<R0, R1, R2> {
-    /// `AuthorizationEndpoint`: text, required. Update: in place.
+    /// `AuthorizationEndpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2authorizationservermetadata.html#cfn-bedrockagentcore-oauth2credentialprovider-oauth2authorizationservermetadata-authorizationendpoint)
     pub fn authorization_endpoint(self, value: impl Arg<str>) -> Oauth2AuthorizationServerMetadata<Set, R1, R2> { Oauth2AuthorizationServerMetadata(put(self.0, "AuthorizationEndpoint", value.into_expr()), Phase) }
-    /// `Issuer`: text, required. Update: in place.
+    /// `Issuer`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2authorizationservermetadata.html#cfn-bedrockagentcore-oauth2credentialprovider-oauth2authorizationservermetadata-issuer)
     pub fn issuer(self, value: impl Arg<str>) -> Oauth2AuthorizationServerMetadata<R0, Set, R2> { Oauth2AuthorizationServerMetadata(put(self.0, "Issuer", value.into_expr()), Phase) }
-    /// `ResponseTypes`: list of text. Update: in place.
+    /// `ResponseTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2authorizationservermetadata.html#cfn-bedrockagentcore-oauth2credentialprovider-oauth2authorizationservermetadata-responsetypes)
     pub fn response_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResponseTypes", value.into_expr()), Phase) }
-    /// `TokenEndpoint`: text, required. Update: in place.
+    /// `TokenEndpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2authorizationservermetadata.html#cfn-bedrockagentcore-oauth2credentialprovider-oauth2authorizationservermetadata-tokenendpoint)
     pub fn token_endpoint(self, value: impl Arg<str>) -> Oauth2AuthorizationServerMetadata<R0, R1, Set> { Oauth2AuthorizationServerMetadata(put(self.0, "TokenEndpoint", value.into_expr()), Phase) }
 }
 impl Done for Oauth2AuthorizationServerMetadata { fn into_props(self) -> Bag { self.0 } }
@@ -4106,9 +4106,9 @@ impl Done for Oauth2AuthorizationServerMetadata { fn into_props(self) -> Bag { s
 impl Oauth2Discovery {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AuthorizationServerMetadata`: `Oauth2AuthorizationServerMetadata`. Update: in place.
+    /// `AuthorizationServerMetadata`: `Oauth2AuthorizationServerMetadata`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2discovery.html#cfn-bedrockagentcore-oauth2credentialprovider-oauth2discovery-authorizationservermetadata)
     pub fn authorization_server_metadata(self, value: impl Arg<Oauth2AuthorizationServerMetadata>) -> Self { Self(put(self.0, "AuthorizationServerMetadata", value.into_expr())) }
-    /// `DiscoveryUrl`: text. Update: in place.
+    /// `DiscoveryUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2discovery.html#cfn-bedrockagentcore-oauth2credentialprovider-oauth2discovery-discoveryurl)
     pub fn discovery_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DiscoveryUrl", value.into_expr())) }
 }
 impl Done for Oauth2Discovery { fn into_props(self) -> Bag { self.0 } }
@@ -4117,23 +4117,23 @@ impl Done for Oauth2Discovery { fn into_props(self) -> Bag { self.0 } }
 impl Oauth2ProviderConfigInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AtlassianOauth2ProviderConfig`: `AtlassianOauth2ProviderConfigInput`. Update: in place.
+    /// `AtlassianOauth2ProviderConfig`: `AtlassianOauth2ProviderConfigInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-oauth2providerconfiginput-atlassianoauth2providerconfig)
     pub fn atlassian_oauth2_provider_config(self, value: impl Arg<AtlassianOauth2ProviderConfigInput>) -> Self { Self(put(self.0, "AtlassianOauth2ProviderConfig", value.into_expr())) }
-    /// `CustomOauth2ProviderConfig`: `CustomOauth2ProviderConfigInput`. Update: in place.
+    /// `CustomOauth2ProviderConfig`: `CustomOauth2ProviderConfigInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-oauth2providerconfiginput-customoauth2providerconfig)
     pub fn custom_oauth2_provider_config(self, value: impl Arg<CustomOauth2ProviderConfigInput>) -> Self { Self(put(self.0, "CustomOauth2ProviderConfig", value.into_expr())) }
-    /// `GithubOauth2ProviderConfig`: `GithubOauth2ProviderConfigInput`. Update: in place.
+    /// `GithubOauth2ProviderConfig`: `GithubOauth2ProviderConfigInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-oauth2providerconfiginput-githuboauth2providerconfig)
     pub fn github_oauth2_provider_config(self, value: impl Arg<GithubOauth2ProviderConfigInput>) -> Self { Self(put(self.0, "GithubOauth2ProviderConfig", value.into_expr())) }
-    /// `GoogleOauth2ProviderConfig`: `GoogleOauth2ProviderConfigInput`. Update: in place.
+    /// `GoogleOauth2ProviderConfig`: `GoogleOauth2ProviderConfigInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-oauth2providerconfiginput-googleoauth2providerconfig)
     pub fn google_oauth2_provider_config(self, value: impl Arg<GoogleOauth2ProviderConfigInput>) -> Self { Self(put(self.0, "GoogleOauth2ProviderConfig", value.into_expr())) }
-    /// `IncludedOauth2ProviderConfig`: `IncludedOauth2ProviderConfigInput`. Update: in place.
+    /// `IncludedOauth2ProviderConfig`: `IncludedOauth2ProviderConfigInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-oauth2providerconfiginput-includedoauth2providerconfig)
     pub fn included_oauth2_provider_config(self, value: impl Arg<IncludedOauth2ProviderConfigInput>) -> Self { Self(put(self.0, "IncludedOauth2ProviderConfig", value.into_expr())) }
-    /// `LinkedinOauth2ProviderConfig`: `LinkedinOauth2ProviderConfigInput`. Update: in place.
+    /// `LinkedinOauth2ProviderConfig`: `LinkedinOauth2ProviderConfigInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-oauth2providerconfiginput-linkedinoauth2providerconfig)
     pub fn linkedin_oauth2_provider_config(self, value: impl Arg<LinkedinOauth2ProviderConfigInput>) -> Self { Self(put(self.0, "LinkedinOauth2ProviderConfig", value.into_expr())) }
-    /// `MicrosoftOauth2ProviderConfig`: `MicrosoftOauth2ProviderConfigInput`. Update: in place.
+    /// `MicrosoftOauth2ProviderConfig`: `MicrosoftOauth2ProviderConfigInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-oauth2providerconfiginput-microsoftoauth2providerconfig)
     pub fn microsoft_oauth2_provider_config(self, value: impl Arg<MicrosoftOauth2ProviderConfigInput>) -> Self { Self(put(self.0, "MicrosoftOauth2ProviderConfig", value.into_expr())) }
-    /// `SalesforceOauth2ProviderConfig`: `SalesforceOauth2ProviderConfigInput`. Update: in place.
+    /// `SalesforceOauth2ProviderConfig`: `SalesforceOauth2ProviderConfigInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-oauth2providerconfiginput-salesforceoauth2providerconfig)
     pub fn salesforce_oauth2_provider_config(self, value: impl Arg<SalesforceOauth2ProviderConfigInput>) -> Self { Self(put(self.0, "SalesforceOauth2ProviderConfig", value.into_expr())) }
-    /// `SlackOauth2ProviderConfig`: `SlackOauth2ProviderConfigInput`. Update: in place.
+    /// `SlackOauth2ProviderConfig`: `SlackOauth2ProviderConfigInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-oauth2providerconfiginput-slackoauth2providerconfig)
     pub fn slack_oauth2_provider_config(self, value: impl Arg<SlackOauth2ProviderConfigInput>) -> Self { Self(put(self.0, "SlackOauth2ProviderConfig", value.into_expr())) }
 }
 impl Done for Oauth2ProviderConfigInput { fn into_props(self) -> Bag { self.0 } }
@@ -4142,19 +4142,19 @@ impl Done for Oauth2ProviderConfigInput { fn into_props(self) -> Bag { self.0 } 
 impl Oauth2ProviderConfigOutput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ClientAuthenticationMethod`: `ClientAuthenticationMethod`. Update: in place.
+    /// `ClientAuthenticationMethod`: `ClientAuthenticationMethod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2providerconfigoutput.html#cfn-bedrockagentcore-oauth2credentialprovider-oauth2providerconfigoutput-clientauthenticationmethod)
     pub fn client_authentication_method(self, value: impl Arg<ClientAuthenticationMethod>) -> Self { Self(put(self.0, "ClientAuthenticationMethod", value.into_expr())) }
-    /// `ClientId`: text. Update: in place.
+    /// `ClientId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2providerconfigoutput.html#cfn-bedrockagentcore-oauth2credentialprovider-oauth2providerconfigoutput-clientid)
     pub fn client_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientId", value.into_expr())) }
-    /// `OauthDiscovery`: `Oauth2Discovery`. Update: in place.
+    /// `OauthDiscovery`: `Oauth2Discovery`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2providerconfigoutput.html#cfn-bedrockagentcore-oauth2credentialprovider-oauth2providerconfigoutput-oauthdiscovery)
     pub fn oauth_discovery(self, value: impl Arg<Oauth2Discovery>) -> Self { Self(put(self.0, "OauthDiscovery", value.into_expr())) }
-    /// `OnBehalfOfTokenExchangeConfig`: `OnBehalfOfTokenExchangeConfig`. Update: in place.
+    /// `OnBehalfOfTokenExchangeConfig`: `OnBehalfOfTokenExchangeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2providerconfigoutput.html#cfn-bedrockagentcore-oauth2credentialprovider-oauth2providerconfigoutput-onbehalfoftokenexchangeconfig)
     pub fn on_behalf_of_token_exchange_config(self, value: impl Arg<OnBehalfOfTokenExchangeConfig>) -> Self { Self(put(self.0, "OnBehalfOfTokenExchangeConfig", value.into_expr())) }
-    /// `PrivateEndpoint`: `PrivateEndpoint`. Update: in place.
+    /// `PrivateEndpoint`: `PrivateEndpoint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2providerconfigoutput.html#cfn-bedrockagentcore-oauth2credentialprovider-oauth2providerconfigoutput-privateendpoint)
     pub fn private_endpoint(self, value: impl Arg<PrivateEndpoint>) -> Self { Self(put(self.0, "PrivateEndpoint", value.into_expr())) }
-    /// `PrivateEndpointOverrides`: list of `PrivateEndpointOverride`. Update: in place.
+    /// `PrivateEndpointOverrides`: list of `PrivateEndpointOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2providerconfigoutput.html#cfn-bedrockagentcore-oauth2credentialprovider-oauth2providerconfigoutput-privateendpointoverrides)
     pub fn private_endpoint_overrides(self, value: impl Arg<Arr<PrivateEndpointOverride>>) -> Self { Self(put(self.0, "PrivateEndpointOverrides", value.into_expr())) }
-    /// `PrivateKeyJwtConfig`: `PrivateKeyJwtConfig`. Update: in place.
+    /// `PrivateKeyJwtConfig`: `PrivateKeyJwtConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2providerconfigoutput.html#cfn-bedrockagentcore-oauth2credentialprovider-oauth2providerconfigoutput-privatekeyjwtconfig)
     pub fn private_key_jwt_config(self, value: impl Arg<PrivateKeyJwtConfig>) -> Self { Self(put(self.0, "PrivateKeyJwtConfig", value.into_expr())) }
 }
 impl Done for Oauth2ProviderConfigOutput { fn into_props(self) -> Bag { self.0 } }
@@ -4165,9 +4165,9 @@ impl OnBehalfOfTokenExchangeConfig {
     pub fn new() -> OnBehalfOfTokenExchangeConfig<Missing<super::required::GrantType>> { OnBehalfOfTokenExchangeConfig(Bag::default(), Phase) }
 }
 impl<R0> OnBehalfOfTokenExchangeConfig<R0> {
-    /// `GrantType`: `GrantType`, required. Update: in place.
+    /// `GrantType`: `GrantType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-onbehalfoftokenexchangeconfig.html#cfn-bedrockagentcore-oauth2credentialprovider-onbehalfoftokenexchangeconfig-granttype)
     pub fn grant_type(self, value: impl Arg<GrantType>) -> OnBehalfOfTokenExchangeConfig<Set> { OnBehalfOfTokenExchangeConfig(put(self.0, "GrantType", value.into_expr()), Phase) }
-    /// `TokenExchangeGrantTypeConfig`: `TokenExchangeGrantTypeConfig`. Update: in place.
+    /// `TokenExchangeGrantTypeConfig`: `TokenExchangeGrantTypeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-onbehalfoftokenexchangeconfig.html#cfn-bedrockagentcore-oauth2credentialprovider-onbehalfoftokenexchangeconfig-tokenexchangegranttypeconfig)
     pub fn token_exchange_grant_type_config(self, value: impl Arg<TokenExchangeGrantTypeConfig>) -> Self { Self(put(self.0, "TokenExchangeGrantTypeConfig", value.into_expr()), Phase) }
 }
 impl Done for OnBehalfOfTokenExchangeConfig { fn into_props(self) -> Bag { self.0 } }
@@ -4176,9 +4176,9 @@ impl Done for OnBehalfOfTokenExchangeConfig { fn into_props(self) -> Bag { self.
 impl PrivateEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ManagedVpcResource`: `ManagedVpcResource`. Update: in place.
+    /// `ManagedVpcResource`: `ManagedVpcResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-privateendpoint.html#cfn-bedrockagentcore-oauth2credentialprovider-privateendpoint-managedvpcresource)
     pub fn managed_vpc_resource(self, value: impl Arg<ManagedVpcResource>) -> Self { Self(put(self.0, "ManagedVpcResource", value.into_expr())) }
-    /// `SelfManagedLatticeResource`: `SelfManagedLatticeResource`. Update: in place.
+    /// `SelfManagedLatticeResource`: `SelfManagedLatticeResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-privateendpoint.html#cfn-bedrockagentcore-oauth2credentialprovider-privateendpoint-selfmanagedlatticeresource)
     pub fn self_managed_lattice_resource(self, value: impl Arg<SelfManagedLatticeResource>) -> Self { Self(put(self.0, "SelfManagedLatticeResource", value.into_expr())) }
 }
 impl Done for PrivateEndpoint { fn into_props(self) -> Bag { self.0 } }
@@ -4189,9 +4189,9 @@ impl PrivateEndpointOverride {
     pub fn new() -> PrivateEndpointOverride<Missing<super::required::Domain>, Missing<super::required::PrivateEndpoint>> { PrivateEndpointOverride(Bag::default(), Phase) }
 }
 impl<R0, R1> PrivateEndpointOverride<R0, R1> {
-    /// `Domain`: text, required. Update: in place.
+    /// `Domain`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-privateendpointoverride.html#cfn-bedrockagentcore-oauth2credentialprovider-privateendpointoverride-domain)
     pub fn domain(self, value: impl Arg<str>) -> PrivateEndpointOverride<Set, R1> { PrivateEndpointOverride(put(self.0, "Domain", value.into_expr()), Phase) }
-    /// `PrivateEndpoint`: `PrivateEndpoint`, required. Update: in place.
+    /// `PrivateEndpoint`: `PrivateEndpoint`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-privateendpointoverride.html#cfn-bedrockagentcore-oauth2credentialprovider-privateendpointoverride-privateendpoint)
     pub fn private_endpoint(self, value: impl Arg<PrivateEndpoint>) -> PrivateEndpointOverride<R0, Set> { PrivateEndpointOverride(put(self.0, "PrivateEndpoint", value.into_expr()), Phase) }
 }
 impl Done for PrivateEndpointOverride { fn into_props(self) -> Bag { self.0 } }
@@ -4200,13 +4200,13 @@ impl Done for PrivateEndpointOverride { fn into_props(self) -> Bag { self.0 } }
 impl PrivateKeyJwtConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AdditionalHeaderClaims`: map of text. Update: in place.
+    /// `AdditionalHeaderClaims`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-privatekeyjwtconfig.html#cfn-bedrockagentcore-oauth2credentialprovider-privatekeyjwtconfig-additionalheaderclaims)
     pub fn additional_header_claims(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalHeaderClaims", value.into_expr())) }
-    /// `AdditionalPayloadClaims`: map of text. Update: in place.
+    /// `AdditionalPayloadClaims`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-privatekeyjwtconfig.html#cfn-bedrockagentcore-oauth2credentialprovider-privatekeyjwtconfig-additionalpayloadclaims)
     pub fn additional_payload_claims(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalPayloadClaims", value.into_expr())) }
-    /// `PrivateKeySource`: `PrivateKeySource`. Update: in place.
+    /// `PrivateKeySource`: `PrivateKeySource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-privatekeyjwtconfig.html#cfn-bedrockagentcore-oauth2credentialprovider-privatekeyjwtconfig-privatekeysource)
     pub fn private_key_source(self, value: impl Arg<PrivateKeySource>) -> Self { Self(put(self.0, "PrivateKeySource", value.into_expr())) }
-    /// `SigningAlgorithm`: `SigningAlgorithm`. Update: in place.
+    /// `SigningAlgorithm`: `SigningAlgorithm`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-privatekeyjwtconfig.html#cfn-bedrockagentcore-oauth2credentialprovider-privatekeyjwtconfig-signingalgorithm)
     pub fn signing_algorithm(self, value: impl Arg<SigningAlgorithm>) -> Self { Self(put(self.0, "SigningAlgorithm", value.into_expr())) }
 }
 impl Done for PrivateKeyJwtConfig { fn into_props(self) -> Bag { self.0 } }
@@ -4215,7 +4215,7 @@ impl Done for PrivateKeyJwtConfig { fn into_props(self) -> Bag { self.0 } }
 impl PrivateKeySource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKeySource`: `KmsKeySourceType`. Update: in place.
+    /// `KmsKeySource`: `KmsKeySourceType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-privatekeysource.html#cfn-bedrockagentcore-oauth2credentialprovider-privatekeysource-kmskeysource)
     pub fn kms_key_source(self, value: impl Arg<KmsKeySourceType>) -> Self { Self(put(self.0, "KmsKeySource", value.into_expr())) }
 }
 impl Done for PrivateKeySource { fn into_props(self) -> Bag { self.0 } }
@@ -4226,13 +4226,13 @@ impl SalesforceOauth2ProviderConfigInput {
     pub fn new() -> SalesforceOauth2ProviderConfigInput<Missing<super::required::ClientId>> { SalesforceOauth2ProviderConfigInput(Bag::default(), Phase) }
 }
 impl<R0> SalesforceOauth2ProviderConfigInput<R0> {
-    /// `ClientId`: text, required. Update: in place.
+    /// `ClientId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-salesforceoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-salesforceoauth2providerconfiginput-clientid)
     pub fn client_id(self, value: impl Arg<str>) -> SalesforceOauth2ProviderConfigInput<Set> { SalesforceOauth2ProviderConfigInput(put(self.0, "ClientId", value.into_expr()), Phase) }
-    /// `ClientSecret`: text. Update: in place.
+    /// `ClientSecret`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-salesforceoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-salesforceoauth2providerconfiginput-clientsecret)
     pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value.into_expr()), Phase) }
-    /// `ClientSecretConfig`: `SecretReference`. Update: in place.
+    /// `ClientSecretConfig`: `SecretReference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-salesforceoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-salesforceoauth2providerconfiginput-clientsecretconfig)
     pub fn client_secret_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "ClientSecretConfig", value.into_expr()), Phase) }
-    /// `ClientSecretSource`: `ClientSecretSource`. Update: in place.
+    /// `ClientSecretSource`: `ClientSecretSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-salesforceoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-salesforceoauth2providerconfiginput-clientsecretsource)
     pub fn client_secret_source(self, value: impl Arg<ClientSecretSource>) -> Self { Self(put(self.0, "ClientSecretSource", value.into_expr()), Phase) }
 }
 impl Done for SalesforceOauth2ProviderConfigInput { fn into_props(self) -> Bag { self.0 } }
@@ -4243,9 +4243,9 @@ impl SecretReference {
     pub fn new() -> SecretReference<Missing<super::required::JsonKey>, Missing<super::required::SecretId>> { SecretReference(Bag::default(), Phase) }
 }
 impl<R0, R1> SecretReference<R0, R1> {
-    /// `JsonKey`: text, required. Update: in place.
+    /// `JsonKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-secretreference.html#cfn-bedrockagentcore-oauth2credentialprovider-secretreference-jsonkey)
     pub fn json_key(self, value: impl Arg<str>) -> SecretReference<Set, R1> { SecretReference(put(self.0, "JsonKey", value.into_expr()), Phase) }
-    /// `SecretId`: text, required. Update: in place.
+    /// `SecretId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-secretreference.html#cfn-bedrockagentcore-oauth2credentialprovider-secretreference-secretid)
     pub fn secret_id(self, value: impl Arg<str>) -> SecretReference<R0, Set> { SecretReference(put(self.0, "SecretId", value.into_expr()), Phase) }
 }
 impl Done for SecretReference { fn into_props(self) -> Bag { self.0 } }
@@ -4256,7 +4256,7 @@ impl SelfManagedLatticeResource {
     pub fn new() -> SelfManagedLatticeResource<Missing<super::required::ResourceConfigurationIdentifier>> { SelfManagedLatticeResource(Bag::default(), Phase) }
 }
 impl<R0> SelfManagedLatticeResource<R0> {
-    /// `ResourceConfigurationIdentifier`: text, required. Update: in place.
+    /// `ResourceConfigurationIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-selfmanagedlatticeresource.html#cfn-bedrockagentcore-oauth2credentialprovider-selfmanagedlatticeresource-resourceconfigurationidentifier)
     pub fn resource_configuration_identifier(self, value: impl Arg<str>) -> SelfManagedLatticeResource<Set> { SelfManagedLatticeResource(put(self.0, "ResourceConfigurationIdentifier", value.into_expr()), Phase) }
 }
 impl Done for SelfManagedLatticeResource { fn into_props(self) -> Bag { self.0 } }
@@ -4267,13 +4267,13 @@ impl SlackOauth2ProviderConfigInput {
     pub fn new() -> SlackOauth2ProviderConfigInput<Missing<super::required::ClientId>> { SlackOauth2ProviderConfigInput(Bag::default(), Phase) }
 }
 impl<R0> SlackOauth2ProviderConfigInput<R0> {
-    /// `ClientId`: text, required. Update: in place.
+    /// `ClientId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-slackoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-slackoauth2providerconfiginput-clientid)
     pub fn client_id(self, value: impl Arg<str>) -> SlackOauth2ProviderConfigInput<Set> { SlackOauth2ProviderConfigInput(put(self.0, "ClientId", value.into_expr()), Phase) }
-    /// `ClientSecret`: text. Update: in place.
+    /// `ClientSecret`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-slackoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-slackoauth2providerconfiginput-clientsecret)
     pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value.into_expr()), Phase) }
-    /// `ClientSecretConfig`: `SecretReference`. Update: in place.
+    /// `ClientSecretConfig`: `SecretReference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-slackoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-slackoauth2providerconfiginput-clientsecretconfig)
     pub fn client_secret_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "ClientSecretConfig", value.into_expr()), Phase) }
-    /// `ClientSecretSource`: `ClientSecretSource`. Update: in place.
+    /// `ClientSecretSource`: `ClientSecretSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-slackoauth2providerconfiginput.html#cfn-bedrockagentcore-oauth2credentialprovider-slackoauth2providerconfiginput-clientsecretsource)
     pub fn client_secret_source(self, value: impl Arg<ClientSecretSource>) -> Self { Self(put(self.0, "ClientSecretSource", value.into_expr()), Phase) }
 }
 impl Done for SlackOauth2ProviderConfigInput { fn into_props(self) -> Bag { self.0 } }
@@ -4284,9 +4284,9 @@ impl TokenExchangeGrantTypeConfig {
     pub fn new() -> TokenExchangeGrantTypeConfig<Missing<super::required::ActorTokenContent>> { TokenExchangeGrantTypeConfig(Bag::default(), Phase) }
 }
 impl<R0> TokenExchangeGrantTypeConfig<R0> {
-    /// `ActorTokenContent`: `ActorTokenContent`, required. Update: in place.
+    /// `ActorTokenContent`: `ActorTokenContent`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-tokenexchangegranttypeconfig.html#cfn-bedrockagentcore-oauth2credentialprovider-tokenexchangegranttypeconfig-actortokencontent)
     pub fn actor_token_content(self, value: impl Arg<ActorTokenContent>) -> TokenExchangeGrantTypeConfig<Set> { TokenExchangeGrantTypeConfig(put(self.0, "ActorTokenContent", value.into_expr()), Phase) }
-    /// `ActorTokenScopes`: list of text. Update: in place.
+    /// `ActorTokenScopes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-tokenexchangegranttypeconfig.html#cfn-bedrockagentcore-oauth2credentialprovider-tokenexchangegranttypeconfig-actortokenscopes)
     pub fn actor_token_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ActorTokenScopes", value.into_expr()), Phase) }
 }
 impl Done for TokenExchangeGrantTypeConfig { fn into_props(self) -> Bag { self.0 } }
@@ -4314,17 +4314,17 @@ impl CfnOnlineEvaluationConfig {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnOnlineEvaluationConfigProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `OnlineEvaluationConfigArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-onlineevaluationconfig.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `OnlineEvaluationConfigArn`: `OtherArn`.
+    /// The attribute `OnlineEvaluationConfigArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-onlineevaluationconfig.html#OnlineEvaluationConfigArn-fn::getatt)
     pub fn attr_online_evaluation_config_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("OnlineEvaluationConfigArn") }
-    /// The attribute `OnlineEvaluationConfigId`: text.
+    /// The attribute `OnlineEvaluationConfigId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-onlineevaluationconfig.html#OnlineEvaluationConfigId-fn::getatt)
     pub fn attr_online_evaluation_config_id(&self) -> Val<str> { self.0.get_att("OnlineEvaluationConfigId") }
-    /// The attribute `OutputConfig`: `OutputConfig`.
+    /// The attribute `OutputConfig`: `OutputConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-onlineevaluationconfig.html#OutputConfig-fn::getatt)
     pub fn attr_output_config(&self) -> Val<online_evaluation_config::OutputConfig> { self.0.get_att("OutputConfig") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-onlineevaluationconfig.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-onlineevaluationconfig.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnOnlineEvaluationConfig { fn node(&self) -> &Place { &self.0 } }
@@ -4335,25 +4335,25 @@ impl CfnOnlineEvaluationConfigProps {
     pub fn new() -> CfnOnlineEvaluationConfigProps<Missing<required::DataSourceConfig>, Missing<required::EvaluationExecutionRoleArn>, Missing<required::OnlineEvaluationConfigName>, Missing<required::Rule>> { CfnOnlineEvaluationConfigProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnOnlineEvaluationConfigProps<R0, R1, R2, R3> {
-    /// `ClusteringConfig`: `ClusteringConfig`. Update: in place.
+    /// `ClusteringConfig`: `ClusteringConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-onlineevaluationconfig.html#cfn-bedrockagentcore-onlineevaluationconfig-clusteringconfig)
     pub fn clustering_config(self, value: impl Arg<online_evaluation_config::ClusteringConfig>) -> Self { Self(put(self.0, "ClusteringConfig", value.into_expr()), Phase) }
-    /// `DataSourceConfig`: `DataSourceConfig`, required. Update: in place.
+    /// `DataSourceConfig`: `DataSourceConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-onlineevaluationconfig.html#cfn-bedrockagentcore-onlineevaluationconfig-datasourceconfig)
     pub fn data_source_config(self, value: impl Arg<online_evaluation_config::DataSourceConfig>) -> CfnOnlineEvaluationConfigProps<Set, R1, R2, R3> { CfnOnlineEvaluationConfigProps(put(self.0, "DataSourceConfig", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-onlineevaluationconfig.html#cfn-bedrockagentcore-onlineevaluationconfig-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `EvaluationExecutionRoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `EvaluationExecutionRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-onlineevaluationconfig.html#cfn-bedrockagentcore-onlineevaluationconfig-evaluationexecutionrolearn)
     pub fn evaluation_execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnOnlineEvaluationConfigProps<R0, Set, R2, R3> { CfnOnlineEvaluationConfigProps(put(self.0, "EvaluationExecutionRoleArn", value.into_expr()), Phase) }
-    /// `Evaluators`: list of `EvaluatorReference`. Update: in place.
+    /// `Evaluators`: list of `EvaluatorReference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-onlineevaluationconfig.html#cfn-bedrockagentcore-onlineevaluationconfig-evaluators)
     pub fn evaluators(self, value: impl Arg<Arr<online_evaluation_config::EvaluatorReference>>) -> Self { Self(put(self.0, "Evaluators", value.into_expr()), Phase) }
-    /// `ExecutionStatus`: `ExecutionStatus`. Update: in place.
+    /// `ExecutionStatus`: `ExecutionStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-onlineevaluationconfig.html#cfn-bedrockagentcore-onlineevaluationconfig-executionstatus)
     pub fn execution_status(self, value: impl Arg<online_evaluation_config::ExecutionStatus>) -> Self { Self(put(self.0, "ExecutionStatus", value.into_expr()), Phase) }
-    /// `Insights`: list of `Insight`. Update: in place.
+    /// `Insights`: list of `Insight`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-onlineevaluationconfig.html#cfn-bedrockagentcore-onlineevaluationconfig-insights)
     pub fn insights(self, value: impl Arg<Arr<online_evaluation_config::Insight>>) -> Self { Self(put(self.0, "Insights", value.into_expr()), Phase) }
-    /// `OnlineEvaluationConfigName`: text, required. Update: replacement.
+    /// `OnlineEvaluationConfigName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-onlineevaluationconfig.html#cfn-bedrockagentcore-onlineevaluationconfig-onlineevaluationconfigname)
     pub fn online_evaluation_config_name(self, value: impl Arg<str>) -> CfnOnlineEvaluationConfigProps<R0, R1, Set, R3> { CfnOnlineEvaluationConfigProps(put(self.0, "OnlineEvaluationConfigName", value.into_expr()), Phase) }
-    /// `Rule`: `Rule`, required. Update: in place.
+    /// `Rule`: `Rule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-onlineevaluationconfig.html#cfn-bedrockagentcore-onlineevaluationconfig-rule)
     pub fn rule(self, value: impl Arg<online_evaluation_config::Rule>) -> CfnOnlineEvaluationConfigProps<R0, R1, R2, Set> { CfnOnlineEvaluationConfigProps(put(self.0, "Rule", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-onlineevaluationconfig.html#cfn-bedrockagentcore-onlineevaluationconfig-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnOnlineEvaluationConfigProps { fn into_props(self) -> Bag { self.0 } }
@@ -4367,9 +4367,9 @@ impl CloudWatchLogsInputConfig {
     pub fn new() -> CloudWatchLogsInputConfig<Missing<super::required::ServiceNames>> { CloudWatchLogsInputConfig(Bag::default(), Phase) }
 }
 impl<R0> CloudWatchLogsInputConfig<R0> {
-    /// `LogGroupNames`: list of text. Update: in place.
+    /// `LogGroupNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-cloudwatchlogsinputconfig.html#cfn-bedrockagentcore-onlineevaluationconfig-cloudwatchlogsinputconfig-loggroupnames)
     pub fn log_group_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogGroupNames", value.into_expr()), Phase) }
-    /// `ServiceNames`: list of text, required. Update: in place.
+    /// `ServiceNames`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-cloudwatchlogsinputconfig.html#cfn-bedrockagentcore-onlineevaluationconfig-cloudwatchlogsinputconfig-servicenames)
     pub fn service_names(self, value: impl Arg<Arr<str>>) -> CloudWatchLogsInputConfig<Set> { CloudWatchLogsInputConfig(put(self.0, "ServiceNames", value.into_expr()), Phase) }
 }
 impl Done for CloudWatchLogsInputConfig { fn into_props(self) -> Bag { self.0 } }
@@ -4378,7 +4378,7 @@ impl Done for CloudWatchLogsInputConfig { fn into_props(self) -> Bag { self.0 } 
 impl CloudWatchOutputConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LogGroupName`: text. Update: in place.
+    /// `LogGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-cloudwatchoutputconfig.html#cfn-bedrockagentcore-onlineevaluationconfig-cloudwatchoutputconfig-loggroupname)
     pub fn log_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroupName", value.into_expr())) }
 }
 impl Done for CloudWatchOutputConfig { fn into_props(self) -> Bag { self.0 } }
@@ -4389,7 +4389,7 @@ impl ClusteringConfig {
     pub fn new() -> ClusteringConfig<Missing<super::required::Frequencies>> { ClusteringConfig(Bag::default(), Phase) }
 }
 impl<R0> ClusteringConfig<R0> {
-    /// `Frequencies`: list of `Frequencies`, required. Update: in place.
+    /// `Frequencies`: list of `Frequencies`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-clusteringconfig.html#cfn-bedrockagentcore-onlineevaluationconfig-clusteringconfig-frequencies)
     pub fn frequencies(self, value: impl Arg<Arr<Frequencies>>) -> ClusteringConfig<Set> { ClusteringConfig(put(self.0, "Frequencies", value.into_expr()), Phase) }
 }
 impl Done for ClusteringConfig { fn into_props(self) -> Bag { self.0 } }
@@ -4400,7 +4400,7 @@ impl DataSourceConfig {
     pub fn new() -> DataSourceConfig<Missing<super::required::CloudWatchLogs>> { DataSourceConfig(Bag::default(), Phase) }
 }
 impl<R0> DataSourceConfig<R0> {
-    /// `CloudWatchLogs`: `CloudWatchLogsInputConfig`, required. Update: in place.
+    /// `CloudWatchLogs`: `CloudWatchLogsInputConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-datasourceconfig.html#cfn-bedrockagentcore-onlineevaluationconfig-datasourceconfig-cloudwatchlogs)
     pub fn cloud_watch_logs(self, value: impl Arg<CloudWatchLogsInputConfig>) -> DataSourceConfig<Set> { DataSourceConfig(put(self.0, "CloudWatchLogs", value.into_expr()), Phase) }
 }
 impl Done for DataSourceConfig { fn into_props(self) -> Bag { self.0 } }
@@ -4411,7 +4411,7 @@ impl EvaluatorReference {
     pub fn new() -> EvaluatorReference<Missing<super::required::EvaluatorId>> { EvaluatorReference(Bag::default(), Phase) }
 }
 impl<R0> EvaluatorReference<R0> {
-    /// `EvaluatorId`: text, required. Update: in place.
+    /// `EvaluatorId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-evaluatorreference.html#cfn-bedrockagentcore-onlineevaluationconfig-evaluatorreference-evaluatorid)
     pub fn evaluator_id(self, value: impl Arg<str>) -> EvaluatorReference<Set> { EvaluatorReference(put(self.0, "EvaluatorId", value.into_expr()), Phase) }
 }
 impl Done for EvaluatorReference { fn into_props(self) -> Bag { self.0 } }
@@ -4422,11 +4422,11 @@ impl Filter {
     pub fn new() -> Filter<Missing<super::required::Key>, Missing<super::required::Operator>, Missing<super::required::Value>> { Filter(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Filter<R0, R1, R2> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-filter.html#cfn-bedrockagentcore-onlineevaluationconfig-filter-key)
     pub fn key(self, value: impl Arg<str>) -> Filter<Set, R1, R2> { Filter(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Operator`: `Operator`, required. Update: in place.
+    /// `Operator`: `Operator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-filter.html#cfn-bedrockagentcore-onlineevaluationconfig-filter-operator)
     pub fn operator(self, value: impl Arg<Operator>) -> Filter<R0, Set, R2> { Filter(put(self.0, "Operator", value.into_expr()), Phase) }
-    /// `Value`: `FilterValue`, required. Update: in place.
+    /// `Value`: `FilterValue`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-filter.html#cfn-bedrockagentcore-onlineevaluationconfig-filter-value)
     pub fn value(self, value: impl Arg<FilterValue>) -> Filter<R0, R1, Set> { Filter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
@@ -4435,11 +4435,11 @@ impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
 impl FilterValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BooleanValue`: boolean. Update: in place.
+    /// `BooleanValue`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-filtervalue.html#cfn-bedrockagentcore-onlineevaluationconfig-filtervalue-booleanvalue)
     pub fn boolean_value(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BooleanValue", value.into_expr())) }
-    /// `DoubleValue`: number. Update: in place.
+    /// `DoubleValue`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-filtervalue.html#cfn-bedrockagentcore-onlineevaluationconfig-filtervalue-doublevalue)
     pub fn double_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DoubleValue", value.into_expr())) }
-    /// `StringValue`: text. Update: in place.
+    /// `StringValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-filtervalue.html#cfn-bedrockagentcore-onlineevaluationconfig-filtervalue-stringvalue)
     pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value.into_expr())) }
 }
 impl Done for FilterValue { fn into_props(self) -> Bag { self.0 } }
@@ -4450,7 +4450,7 @@ impl Insight {
     pub fn new() -> Insight<Missing<super::required::InsightId>> { Insight(Bag::default(), Phase) }
 }
 impl<R0> Insight<R0> {
-    /// `InsightId`: text, required. Update: in place.
+    /// `InsightId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-insight.html#cfn-bedrockagentcore-onlineevaluationconfig-insight-insightid)
     pub fn insight_id(self, value: impl Arg<str>) -> Insight<Set> { Insight(put(self.0, "InsightId", value.into_expr()), Phase) }
 }
 impl Done for Insight { fn into_props(self) -> Bag { self.0 } }
@@ -4459,7 +4459,7 @@ impl Done for Insight { fn into_props(self) -> Bag { self.0 } }
 impl OutputConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CloudWatchConfig`: `CloudWatchOutputConfig`. Update: in place.
+    /// `CloudWatchConfig`: `CloudWatchOutputConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-outputconfig.html#cfn-bedrockagentcore-onlineevaluationconfig-outputconfig-cloudwatchconfig)
     pub fn cloud_watch_config(self, value: impl Arg<CloudWatchOutputConfig>) -> Self { Self(put(self.0, "CloudWatchConfig", value.into_expr())) }
 }
 impl Done for OutputConfig { fn into_props(self) -> Bag { self.0 } }
@@ -4470,11 +4470,11 @@ impl Rule {
     pub fn new() -> Rule<Missing<super::required::SamplingConfig>> { Rule(Bag::default(), Phase) }
 }
 impl<R0> Rule<R0> {
-    /// `Filters`: list of `Filter`. Update: in place.
+    /// `Filters`: list of `Filter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-rule.html#cfn-bedrockagentcore-onlineevaluationconfig-rule-filters)
     pub fn filters(self, value: impl Arg<Arr<Filter>>) -> Self { Self(put(self.0, "Filters", value.into_expr()), Phase) }
-    /// `SamplingConfig`: `SamplingConfig`, required. Update: in place.
+    /// `SamplingConfig`: `SamplingConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-rule.html#cfn-bedrockagentcore-onlineevaluationconfig-rule-samplingconfig)
     pub fn sampling_config(self, value: impl Arg<SamplingConfig>) -> Rule<Set> { Rule(put(self.0, "SamplingConfig", value.into_expr()), Phase) }
-    /// `SessionConfig`: `SessionConfig`. Update: in place.
+    /// `SessionConfig`: `SessionConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-rule.html#cfn-bedrockagentcore-onlineevaluationconfig-rule-sessionconfig)
     pub fn session_config(self, value: impl Arg<SessionConfig>) -> Self { Self(put(self.0, "SessionConfig", value.into_expr()), Phase) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
@@ -4485,7 +4485,7 @@ impl SamplingConfig {
     pub fn new() -> SamplingConfig<Missing<super::required::SamplingPercentage>> { SamplingConfig(Bag::default(), Phase) }
 }
 impl<R0> SamplingConfig<R0> {
-    /// `SamplingPercentage`: number, required. Update: in place.
+    /// `SamplingPercentage`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-samplingconfig.html#cfn-bedrockagentcore-onlineevaluationconfig-samplingconfig-samplingpercentage)
     pub fn sampling_percentage(self, value: impl Arg<f64>) -> SamplingConfig<Set> { SamplingConfig(put(self.0, "SamplingPercentage", value.into_expr()), Phase) }
 }
 impl Done for SamplingConfig { fn into_props(self) -> Bag { self.0 } }
@@ -4496,7 +4496,7 @@ impl SessionConfig {
     pub fn new() -> SessionConfig<Missing<super::required::SessionTimeoutMinutes>> { SessionConfig(Bag::default(), Phase) }
 }
 impl<R0> SessionConfig<R0> {
-    /// `SessionTimeoutMinutes`: integer, required. Update: in place.
+    /// `SessionTimeoutMinutes`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-sessionconfig.html#cfn-bedrockagentcore-onlineevaluationconfig-sessionconfig-sessiontimeoutminutes)
     pub fn session_timeout_minutes(self, value: impl Arg<i64>) -> SessionConfig<Set> { SessionConfig(put(self.0, "SessionTimeoutMinutes", value.into_expr()), Phase) }
 }
 impl Done for SessionConfig { fn into_props(self) -> Bag { self.0 } }
@@ -4516,17 +4516,17 @@ impl CfnPaymentConnector {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPaymentConnectorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PaymentConnectorArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AuthorizationUrl`: text.
+    /// The attribute `AuthorizationUrl`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentconnector.html#AuthorizationUrl-fn::getatt)
     pub fn attr_authorization_url(&self) -> Val<str> { self.0.get_att("AuthorizationUrl") }
-    /// The attribute `ConnectorCreatedAt`: text.
+    /// The attribute `ConnectorCreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentconnector.html#ConnectorCreatedAt-fn::getatt)
     pub fn attr_connector_created_at(&self) -> Val<str> { self.0.get_att("ConnectorCreatedAt") }
-    /// The attribute `ConnectorLastUpdatedAt`: text.
+    /// The attribute `ConnectorLastUpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentconnector.html#ConnectorLastUpdatedAt-fn::getatt)
     pub fn attr_connector_last_updated_at(&self) -> Val<str> { self.0.get_att("ConnectorLastUpdatedAt") }
-    /// The attribute `ConnectorStatus`: text.
+    /// The attribute `ConnectorStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentconnector.html#ConnectorStatus-fn::getatt)
     pub fn attr_connector_status(&self) -> Val<str> { self.0.get_att("ConnectorStatus") }
-    /// The attribute `PaymentConnectorArn`: `OtherArn`.
+    /// The attribute `PaymentConnectorArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentconnector.html#PaymentConnectorArn-fn::getatt)
     pub fn attr_payment_connector_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PaymentConnectorArn") }
-    /// The attribute `PaymentConnectorId`: text.
+    /// The attribute `PaymentConnectorId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentconnector.html#PaymentConnectorId-fn::getatt)
     pub fn attr_payment_connector_id(&self) -> Val<str> { self.0.get_att("PaymentConnectorId") }
 }
 impl Parent for CfnPaymentConnector { fn node(&self) -> &Place { &self.0 } }
@@ -4537,17 +4537,17 @@ impl CfnPaymentConnectorProps {
     pub fn new() -> CfnPaymentConnectorProps<Missing<required::ConnectorName>, Missing<required::ConnectorType>, Missing<required::PaymentManagerId>> { CfnPaymentConnectorProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnPaymentConnectorProps<R0, R1, R2> {
-    /// `ConnectorName`: text, required. Update: replacement.
+    /// `ConnectorName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentconnector.html#cfn-bedrockagentcore-paymentconnector-connectorname)
     pub fn connector_name(self, value: impl Arg<str>) -> CfnPaymentConnectorProps<Set, R1, R2> { CfnPaymentConnectorProps(put(self.0, "ConnectorName", value.into_expr()), Phase) }
-    /// `ConnectorType`: `ConnectorType`, required. Update: replacement.
+    /// `ConnectorType`: `ConnectorType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentconnector.html#cfn-bedrockagentcore-paymentconnector-connectortype)
     pub fn connector_type(self, value: impl Arg<payment_connector::ConnectorType>) -> CfnPaymentConnectorProps<R0, Set, R2> { CfnPaymentConnectorProps(put(self.0, "ConnectorType", value.into_expr()), Phase) }
-    /// `CredentialProviderConfigurations`: list of `CredentialsProviderConfiguration`. Update: in place.
+    /// `CredentialProviderConfigurations`: list of `CredentialsProviderConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentconnector.html#cfn-bedrockagentcore-paymentconnector-credentialproviderconfigurations)
     pub fn credential_provider_configurations(self, value: impl Arg<Arr<payment_connector::CredentialsProviderConfiguration>>) -> Self { Self(put(self.0, "CredentialProviderConfigurations", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentconnector.html#cfn-bedrockagentcore-paymentconnector-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `PaymentManagerId`: text, required. Update: replacement.
+    /// `PaymentManagerId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentconnector.html#cfn-bedrockagentcore-paymentconnector-paymentmanagerid)
     pub fn payment_manager_id(self, value: impl Arg<str>) -> CfnPaymentConnectorProps<R0, R1, Set> { CfnPaymentConnectorProps(put(self.0, "PaymentManagerId", value.into_expr()), Phase) }
-    /// `ProvisionMode`: `ProvisionMode`. Update: replacement.
+    /// `ProvisionMode`: `ProvisionMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentconnector.html#cfn-bedrockagentcore-paymentconnector-provisionmode)
     pub fn provision_mode(self, value: impl Arg<payment_connector::ProvisionMode>) -> Self { Self(put(self.0, "ProvisionMode", value.into_expr()), Phase) }
 }
 impl Done for CfnPaymentConnectorProps { fn into_props(self) -> Bag { self.0 } }
@@ -4559,9 +4559,9 @@ use crate::cfn::support::*;
 impl CredentialsProviderConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CoinbaseCDP`: `PaymentCredentialProviderConfiguration`. Update: in place.
+    /// `CoinbaseCDP`: `PaymentCredentialProviderConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentconnector-credentialsproviderconfiguration.html#cfn-bedrockagentcore-paymentconnector-credentialsproviderconfiguration-coinbasecdp)
     pub fn coinbase_cdp(self, value: impl Arg<PaymentCredentialProviderConfiguration>) -> Self { Self(put(self.0, "CoinbaseCDP", value.into_expr())) }
-    /// `StripePrivy`: `PaymentCredentialProviderConfiguration`. Update: in place.
+    /// `StripePrivy`: `PaymentCredentialProviderConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentconnector-credentialsproviderconfiguration.html#cfn-bedrockagentcore-paymentconnector-credentialsproviderconfiguration-stripeprivy)
     pub fn stripe_privy(self, value: impl Arg<PaymentCredentialProviderConfiguration>) -> Self { Self(put(self.0, "StripePrivy", value.into_expr())) }
 }
 impl Done for CredentialsProviderConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -4572,7 +4572,7 @@ impl PaymentCredentialProviderConfiguration {
     pub fn new() -> PaymentCredentialProviderConfiguration<Missing<super::required::CredentialProviderArn>> { PaymentCredentialProviderConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PaymentCredentialProviderConfiguration<R0> {
-    /// `CredentialProviderArn`: text, required. Update: in place.
+    /// `CredentialProviderArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentconnector-paymentcredentialproviderconfiguration.html#cfn-bedrockagentcore-paymentconnector-paymentcredentialproviderconfiguration-credentialproviderarn)
     pub fn credential_provider_arn(self, value: impl Arg<str>) -> PaymentCredentialProviderConfiguration<Set> { PaymentCredentialProviderConfiguration(put(self.0, "CredentialProviderArn", value.into_expr()), Phase) }
 }
 impl Done for PaymentCredentialProviderConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -4590,13 +4590,13 @@ impl CfnPaymentCredentialProvider {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPaymentCredentialProviderProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CredentialProviderArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreatedTime`: text.
+    /// The attribute `CreatedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentcredentialprovider.html#CreatedTime-fn::getatt)
     pub fn attr_created_time(&self) -> Val<str> { self.0.get_att("CreatedTime") }
-    /// The attribute `CredentialProviderArn`: `OtherArn`.
+    /// The attribute `CredentialProviderArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentcredentialprovider.html#CredentialProviderArn-fn::getatt)
     pub fn attr_credential_provider_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CredentialProviderArn") }
-    /// The attribute `LastUpdatedTime`: text.
+    /// The attribute `LastUpdatedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentcredentialprovider.html#LastUpdatedTime-fn::getatt)
     pub fn attr_last_updated_time(&self) -> Val<str> { self.0.get_att("LastUpdatedTime") }
-    /// The attribute `ProviderConfigurationOutput`: `PaymentProviderConfigurationOutput`.
+    /// The attribute `ProviderConfigurationOutput`: `PaymentProviderConfigurationOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentcredentialprovider.html#ProviderConfigurationOutput-fn::getatt)
     pub fn attr_provider_configuration_output(&self) -> Val<payment_credential_provider::PaymentProviderConfigurationOutput> { self.0.get_att("ProviderConfigurationOutput") }
 }
 impl Parent for CfnPaymentCredentialProvider { fn node(&self) -> &Place { &self.0 } }
@@ -4607,13 +4607,13 @@ impl CfnPaymentCredentialProviderProps {
     pub fn new() -> CfnPaymentCredentialProviderProps<Missing<required::CredentialProviderVendor>, Missing<required::Name>> { CfnPaymentCredentialProviderProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnPaymentCredentialProviderProps<R0, R1> {
-    /// `CredentialProviderVendor`: `CredentialProviderVendor`, required. Update: replacement.
+    /// `CredentialProviderVendor`: `CredentialProviderVendor`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentcredentialprovider.html#cfn-bedrockagentcore-paymentcredentialprovider-credentialprovidervendor)
     pub fn credential_provider_vendor(self, value: impl Arg<payment_credential_provider::CredentialProviderVendor>) -> CfnPaymentCredentialProviderProps<Set, R1> { CfnPaymentCredentialProviderProps(put(self.0, "CredentialProviderVendor", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentcredentialprovider.html#cfn-bedrockagentcore-paymentcredentialprovider-name)
     pub fn name(self, value: impl Arg<str>) -> CfnPaymentCredentialProviderProps<R0, Set> { CfnPaymentCredentialProviderProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ProviderConfigurationInput`: `PaymentProviderConfigurationInput`. Update: in place.
+    /// `ProviderConfigurationInput`: `PaymentProviderConfigurationInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentcredentialprovider.html#cfn-bedrockagentcore-paymentcredentialprovider-providerconfigurationinput)
     pub fn provider_configuration_input(self, value: impl Arg<payment_credential_provider::PaymentProviderConfigurationInput>) -> Self { Self(put(self.0, "ProviderConfigurationInput", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentcredentialprovider.html#cfn-bedrockagentcore-paymentcredentialprovider-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPaymentCredentialProviderProps { fn into_props(self) -> Bag { self.0 } }
@@ -4627,19 +4627,19 @@ impl CoinbaseCdpConfigurationInput {
     pub fn new() -> CoinbaseCdpConfigurationInput<Missing<super::required::ApiKeyId>> { CoinbaseCdpConfigurationInput(Bag::default(), Phase) }
 }
 impl<R0> CoinbaseCdpConfigurationInput<R0> {
-    /// `ApiKeyId`: text, required. Update: in place.
+    /// `ApiKeyId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationinput.html#cfn-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationinput-apikeyid)
     pub fn api_key_id(self, value: impl Arg<str>) -> CoinbaseCdpConfigurationInput<Set> { CoinbaseCdpConfigurationInput(put(self.0, "ApiKeyId", value.into_expr()), Phase) }
-    /// `ApiKeySecret`: text. Update: in place.
+    /// `ApiKeySecret`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationinput.html#cfn-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationinput-apikeysecret)
     pub fn api_key_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiKeySecret", value.into_expr()), Phase) }
-    /// `ApiKeySecretConfig`: `SecretReference`. Update: in place.
+    /// `ApiKeySecretConfig`: `SecretReference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationinput.html#cfn-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationinput-apikeysecretconfig)
     pub fn api_key_secret_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "ApiKeySecretConfig", value.into_expr()), Phase) }
-    /// `ApiKeySecretSource`: `ApiKeySecretSource`. Update: in place.
+    /// `ApiKeySecretSource`: `ApiKeySecretSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationinput.html#cfn-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationinput-apikeysecretsource)
     pub fn api_key_secret_source(self, value: impl Arg<ApiKeySecretSource>) -> Self { Self(put(self.0, "ApiKeySecretSource", value.into_expr()), Phase) }
-    /// `WalletSecret`: text. Update: in place.
+    /// `WalletSecret`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationinput.html#cfn-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationinput-walletsecret)
     pub fn wallet_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WalletSecret", value.into_expr()), Phase) }
-    /// `WalletSecretConfig`: `SecretReference`. Update: in place.
+    /// `WalletSecretConfig`: `SecretReference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationinput.html#cfn-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationinput-walletsecretconfig)
     pub fn wallet_secret_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "WalletSecretConfig", value.into_expr()), Phase) }
-    /// `WalletSecretSource`: `WalletSecretSource`. Update: in place.
+    /// `WalletSecretSource`: `WalletSecretSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationinput.html#cfn-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationinput-walletsecretsource)
     pub fn wallet_secret_source(self, value: impl Arg<WalletSecretSource>) -> Self { Self(put(self.0, "WalletSecretSource", value.into_expr()), Phase) }
 }
 impl Done for CoinbaseCdpConfigurationInput { fn into_props(self) -> Bag { self.0 } }
@@ -4650,19 +4650,19 @@ impl CoinbaseCdpConfigurationOutput {
     pub fn new() -> CoinbaseCdpConfigurationOutput<Missing<super::required::ApiKeyId>, Missing<super::required::ApiKeySecretArn>> { CoinbaseCdpConfigurationOutput(Bag::default(), Phase) }
 }
 impl<R0, R1> CoinbaseCdpConfigurationOutput<R0, R1> {
-    /// `ApiKeyId`: text, required. Update: in place.
+    /// `ApiKeyId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationoutput.html#cfn-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationoutput-apikeyid)
     pub fn api_key_id(self, value: impl Arg<str>) -> CoinbaseCdpConfigurationOutput<Set, R1> { CoinbaseCdpConfigurationOutput(put(self.0, "ApiKeyId", value.into_expr()), Phase) }
-    /// `ApiKeySecretArn`: `SecretInfo`, required. Update: in place.
+    /// `ApiKeySecretArn`: `SecretInfo`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationoutput.html#cfn-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationoutput-apikeysecretarn)
     pub fn api_key_secret_arn(self, value: impl Arg<SecretInfo>) -> CoinbaseCdpConfigurationOutput<R0, Set> { CoinbaseCdpConfigurationOutput(put(self.0, "ApiKeySecretArn", value.into_expr()), Phase) }
-    /// `ApiKeySecretJsonKey`: text. Update: in place.
+    /// `ApiKeySecretJsonKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationoutput.html#cfn-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationoutput-apikeysecretjsonkey)
     pub fn api_key_secret_json_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiKeySecretJsonKey", value.into_expr()), Phase) }
-    /// `ApiKeySecretSource`: `ApiKeySecretSource`. Update: in place.
+    /// `ApiKeySecretSource`: `ApiKeySecretSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationoutput.html#cfn-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationoutput-apikeysecretsource)
     pub fn api_key_secret_source(self, value: impl Arg<ApiKeySecretSource>) -> Self { Self(put(self.0, "ApiKeySecretSource", value.into_expr()), Phase) }
-    /// `WalletSecretArn`: `SecretInfo`. Update: in place.
+    /// `WalletSecretArn`: `SecretInfo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationoutput.html#cfn-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationoutput-walletsecretarn)
     pub fn wallet_secret_arn(self, value: impl Arg<SecretInfo>) -> Self { Self(put(self.0, "WalletSecretArn", value.into_expr()), Phase) }
-    /// `WalletSecretJsonKey`: text. Update: in place.
+    /// `WalletSecretJsonKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationoutput.html#cfn-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationoutput-walletsecretjsonkey)
     pub fn wallet_secret_json_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WalletSecretJsonKey", value.into_expr()), Phase) }
-    /// `WalletSecretSource`: `WalletSecretSource`. Update: in place.
+    /// `WalletSecretSource`: `WalletSecretSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationoutput.html#cfn-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationoutput-walletsecretsource)
     pub fn wallet_secret_source(self, value: impl Arg<WalletSecretSource>) -> Self { Self(put(self.0, "WalletSecretSource", value.into_expr()), Phase) }
 }
 impl Done for CoinbaseCdpConfigurationOutput { fn into_props(self) -> Bag { self.0 } }
@@ -4671,9 +4671,9 @@ impl Done for CoinbaseCdpConfigurationOutput { fn into_props(self) -> Bag { self
 impl PaymentProviderConfigurationInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CoinbaseCdpConfiguration`: `CoinbaseCdpConfigurationInput`. Update: in place.
+    /// `CoinbaseCdpConfiguration`: `CoinbaseCdpConfigurationInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-paymentproviderconfigurationinput.html#cfn-bedrockagentcore-paymentcredentialprovider-paymentproviderconfigurationinput-coinbasecdpconfiguration)
     pub fn coinbase_cdp_configuration(self, value: impl Arg<CoinbaseCdpConfigurationInput>) -> Self { Self(put(self.0, "CoinbaseCdpConfiguration", value.into_expr())) }
-    /// `StripePrivyConfiguration`: `StripePrivyConfigurationInput`. Update: in place.
+    /// `StripePrivyConfiguration`: `StripePrivyConfigurationInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-paymentproviderconfigurationinput.html#cfn-bedrockagentcore-paymentcredentialprovider-paymentproviderconfigurationinput-stripeprivyconfiguration)
     pub fn stripe_privy_configuration(self, value: impl Arg<StripePrivyConfigurationInput>) -> Self { Self(put(self.0, "StripePrivyConfiguration", value.into_expr())) }
 }
 impl Done for PaymentProviderConfigurationInput { fn into_props(self) -> Bag { self.0 } }
@@ -4682,9 +4682,9 @@ impl Done for PaymentProviderConfigurationInput { fn into_props(self) -> Bag { s
 impl PaymentProviderConfigurationOutput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CoinbaseCdpConfiguration`: `CoinbaseCdpConfigurationOutput`. Update: in place.
+    /// `CoinbaseCdpConfiguration`: `CoinbaseCdpConfigurationOutput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-paymentproviderconfigurationoutput.html#cfn-bedrockagentcore-paymentcredentialprovider-paymentproviderconfigurationoutput-coinbasecdpconfiguration)
     pub fn coinbase_cdp_configuration(self, value: impl Arg<CoinbaseCdpConfigurationOutput>) -> Self { Self(put(self.0, "CoinbaseCdpConfiguration", value.into_expr())) }
-    /// `StripePrivyConfiguration`: `StripePrivyConfigurationOutput`. Update: in place.
+    /// `StripePrivyConfiguration`: `StripePrivyConfigurationOutput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-paymentproviderconfigurationoutput.html#cfn-bedrockagentcore-paymentcredentialprovider-paymentproviderconfigurationoutput-stripeprivyconfiguration)
     pub fn stripe_privy_configuration(self, value: impl Arg<StripePrivyConfigurationOutput>) -> Self { Self(put(self.0, "StripePrivyConfiguration", value.into_expr())) }
 }
 impl Done for PaymentProviderConfigurationOutput { fn into_props(self) -> Bag { self.0 } }
@@ -4695,7 +4695,7 @@ impl SecretInfo {
     pub fn new() -> SecretInfo<Missing<super::required::SecretArn>> { SecretInfo(Bag::default(), Phase) }
 }
 impl<R0> SecretInfo<R0> {
-    /// `SecretArn`: text, required. Update: in place.
+    /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-secretinfo.html#cfn-bedrockagentcore-paymentcredentialprovider-secretinfo-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> SecretInfo<Set> { SecretInfo(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for SecretInfo { fn into_props(self) -> Bag { self.0 } }
@@ -4706,9 +4706,9 @@ impl SecretReference {
     pub fn new() -> SecretReference<Missing<super::required::JsonKey>, Missing<super::required::SecretId>> { SecretReference(Bag::default(), Phase) }
 }
 impl<R0, R1> SecretReference<R0, R1> {
-    /// `JsonKey`: text, required. Update: in place.
+    /// `JsonKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-secretreference.html#cfn-bedrockagentcore-paymentcredentialprovider-secretreference-jsonkey)
     pub fn json_key(self, value: impl Arg<str>) -> SecretReference<Set, R1> { SecretReference(put(self.0, "JsonKey", value.into_expr()), Phase) }
-    /// `SecretId`: text, required. Update: in place.
+    /// `SecretId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-secretreference.html#cfn-bedrockagentcore-paymentcredentialprovider-secretreference-secretid)
     pub fn secret_id(self, value: impl Arg<str>) -> SecretReference<R0, Set> { SecretReference(put(self.0, "SecretId", value.into_expr()), Phase) }
 }
 impl Done for SecretReference { fn into_props(self) -> Bag { self.0 } }
@@ -4719,21 +4719,21 @@ impl StripePrivyConfigurationInput {
     pub fn new() -> StripePrivyConfigurationInput<Missing<super::required::AppId>, Missing<super::required::AuthorizationId>> { StripePrivyConfigurationInput(Bag::default(), Phase) }
 }
 impl<R0, R1> StripePrivyConfigurationInput<R0, R1> {
-    /// `AppId`: text, required. Update: in place.
+    /// `AppId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationinput.html#cfn-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationinput-appid)
     pub fn app_id(self, value: impl Arg<str>) -> StripePrivyConfigurationInput<Set, R1> { StripePrivyConfigurationInput(put(self.0, "AppId", value.into_expr()), Phase) }
-    /// `AppSecret`: text. Update: in place.
+    /// `AppSecret`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationinput.html#cfn-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationinput-appsecret)
     pub fn app_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AppSecret", value.into_expr()), Phase) }
-    /// `AppSecretConfig`: `SecretReference`. Update: in place.
+    /// `AppSecretConfig`: `SecretReference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationinput.html#cfn-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationinput-appsecretconfig)
     pub fn app_secret_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "AppSecretConfig", value.into_expr()), Phase) }
-    /// `AppSecretSource`: `AppSecretSource`. Update: in place.
+    /// `AppSecretSource`: `AppSecretSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationinput.html#cfn-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationinput-appsecretsource)
     pub fn app_secret_source(self, value: impl Arg<AppSecretSource>) -> Self { Self(put(self.0, "AppSecretSource", value.into_expr()), Phase) }
-    /// `AuthorizationId`: text, required. Update: in place.
+    /// `AuthorizationId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationinput.html#cfn-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationinput-authorizationid)
     pub fn authorization_id(self, value: impl Arg<str>) -> StripePrivyConfigurationInput<R0, Set> { StripePrivyConfigurationInput(put(self.0, "AuthorizationId", value.into_expr()), Phase) }
-    /// `AuthorizationPrivateKey`: text. Update: in place.
+    /// `AuthorizationPrivateKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationinput.html#cfn-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationinput-authorizationprivatekey)
     pub fn authorization_private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizationPrivateKey", value.into_expr()), Phase) }
-    /// `AuthorizationPrivateKeyConfig`: `SecretReference`. Update: in place.
+    /// `AuthorizationPrivateKeyConfig`: `SecretReference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationinput.html#cfn-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationinput-authorizationprivatekeyconfig)
     pub fn authorization_private_key_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "AuthorizationPrivateKeyConfig", value.into_expr()), Phase) }
-    /// `AuthorizationPrivateKeySource`: `AuthorizationPrivateKeySource`. Update: in place.
+    /// `AuthorizationPrivateKeySource`: `AuthorizationPrivateKeySource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationinput.html#cfn-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationinput-authorizationprivatekeysource)
     pub fn authorization_private_key_source(self, value: impl Arg<AuthorizationPrivateKeySource>) -> Self { Self(put(self.0, "AuthorizationPrivateKeySource", value.into_expr()), Phase) }
 }
 impl Done for StripePrivyConfigurationInput { fn into_props(self) -> Bag { self.0 } }
@@ -4744,21 +4744,21 @@ impl StripePrivyConfigurationOutput {
     pub fn new() -> StripePrivyConfigurationOutput<Missing<super::required::AppId>, Missing<super::required::AppSecretArn>, Missing<super::required::AuthorizationId>, Missing<super::required::AuthorizationPrivateKeyArn>> { StripePrivyConfigurationOutput(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> StripePrivyConfigurationOutput<R0, R1, R2, R3> {
-    /// `AppId`: text, required. Update: in place.
+    /// `AppId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationoutput.html#cfn-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationoutput-appid)
     pub fn app_id(self, value: impl Arg<str>) -> StripePrivyConfigurationOutput<Set, R1, R2, R3> { StripePrivyConfigurationOutput(put(self.0, "AppId", value.into_expr()), Phase) }
-    /// `AppSecretArn`: `SecretInfo`, required. Update: in place.
+    /// `AppSecretArn`: `SecretInfo`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationoutput.html#cfn-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationoutput-appsecretarn)
     pub fn app_secret_arn(self, value: impl Arg<SecretInfo>) -> StripePrivyConfigurationOutput<R0, Set, R2, R3> { StripePrivyConfigurationOutput(put(self.0, "AppSecretArn", value.into_expr()), Phase) }
-    /// `AppSecretJsonKey`: text. Update: in place.
+    /// `AppSecretJsonKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationoutput.html#cfn-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationoutput-appsecretjsonkey)
     pub fn app_secret_json_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AppSecretJsonKey", value.into_expr()), Phase) }
-    /// `AppSecretSource`: `AppSecretSource`. Update: in place.
+    /// `AppSecretSource`: `AppSecretSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationoutput.html#cfn-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationoutput-appsecretsource)
     pub fn app_secret_source(self, value: impl Arg<AppSecretSource>) -> Self { Self(put(self.0, "AppSecretSource", value.into_expr()), Phase) }
-    /// `AuthorizationId`: text, required. Update: in place.
+    /// `AuthorizationId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationoutput.html#cfn-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationoutput-authorizationid)
     pub fn authorization_id(self, value: impl Arg<str>) -> StripePrivyConfigurationOutput<R0, R1, Set, R3> { StripePrivyConfigurationOutput(put(self.0, "AuthorizationId", value.into_expr()), Phase) }
-    /// `AuthorizationPrivateKeyArn`: `SecretInfo`, required. Update: in place.
+    /// `AuthorizationPrivateKeyArn`: `SecretInfo`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationoutput.html#cfn-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationoutput-authorizationprivatekeyarn)
     pub fn authorization_private_key_arn(self, value: impl Arg<SecretInfo>) -> StripePrivyConfigurationOutput<R0, R1, R2, Set> { StripePrivyConfigurationOutput(put(self.0, "AuthorizationPrivateKeyArn", value.into_expr()), Phase) }
-    /// `AuthorizationPrivateKeyJsonKey`: text. Update: in place.
+    /// `AuthorizationPrivateKeyJsonKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationoutput.html#cfn-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationoutput-authorizationprivatekeyjsonkey)
     pub fn authorization_private_key_json_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizationPrivateKeyJsonKey", value.into_expr()), Phase) }
-    /// `AuthorizationPrivateKeySource`: `AuthorizationPrivateKeySource`. Update: in place.
+    /// `AuthorizationPrivateKeySource`: `AuthorizationPrivateKeySource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationoutput.html#cfn-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationoutput-authorizationprivatekeysource)
     pub fn authorization_private_key_source(self, value: impl Arg<AuthorizationPrivateKeySource>) -> Self { Self(put(self.0, "AuthorizationPrivateKeySource", value.into_expr()), Phase) }
 }
 impl Done for StripePrivyConfigurationOutput { fn into_props(self) -> Bag { self.0 } }
@@ -4782,17 +4782,17 @@ impl CfnPaymentManager {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPaymentManagerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PaymentManagerArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentmanager.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `LastUpdatedAt`: text.
+    /// The attribute `LastUpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentmanager.html#LastUpdatedAt-fn::getatt)
     pub fn attr_last_updated_at(&self) -> Val<str> { self.0.get_att("LastUpdatedAt") }
-    /// The attribute `PaymentManagerArn`: `OtherArn`.
+    /// The attribute `PaymentManagerArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentmanager.html#PaymentManagerArn-fn::getatt)
     pub fn attr_payment_manager_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PaymentManagerArn") }
-    /// The attribute `PaymentManagerId`: text.
+    /// The attribute `PaymentManagerId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentmanager.html#PaymentManagerId-fn::getatt)
     pub fn attr_payment_manager_id(&self) -> Val<str> { self.0.get_att("PaymentManagerId") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentmanager.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `WorkloadIdentityDetails`: `WorkloadIdentityDetails`.
+    /// The attribute `WorkloadIdentityDetails`: `WorkloadIdentityDetails`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentmanager.html#WorkloadIdentityDetails-fn::getatt)
     pub fn attr_workload_identity_details(&self) -> Val<payment_manager::WorkloadIdentityDetails> { self.0.get_att("WorkloadIdentityDetails") }
 }
 impl Parent for CfnPaymentManager { fn node(&self) -> &Place { &self.0 } }
@@ -4803,17 +4803,17 @@ impl CfnPaymentManagerProps {
     pub fn new() -> CfnPaymentManagerProps<Missing<required::AuthorizerType>, Missing<required::Name>, Missing<required::RoleArn>> { CfnPaymentManagerProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnPaymentManagerProps<R0, R1, R2> {
-    /// `AuthorizerConfiguration`: `AuthorizerConfiguration`. Update: replacement.
+    /// `AuthorizerConfiguration`: `AuthorizerConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentmanager.html#cfn-bedrockagentcore-paymentmanager-authorizerconfiguration)
     pub fn authorizer_configuration(self, value: impl Arg<payment_manager::AuthorizerConfiguration>) -> Self { Self(put(self.0, "AuthorizerConfiguration", value.into_expr()), Phase) }
-    /// `AuthorizerType`: `AuthorizerType`, required. Update: replacement.
+    /// `AuthorizerType`: `AuthorizerType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentmanager.html#cfn-bedrockagentcore-paymentmanager-authorizertype)
     pub fn authorizer_type(self, value: impl Arg<payment_manager::AuthorizerType>) -> CfnPaymentManagerProps<Set, R1, R2> { CfnPaymentManagerProps(put(self.0, "AuthorizerType", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentmanager.html#cfn-bedrockagentcore-paymentmanager-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentmanager.html#cfn-bedrockagentcore-paymentmanager-name)
     pub fn name(self, value: impl Arg<str>) -> CfnPaymentManagerProps<R0, Set, R2> { CfnPaymentManagerProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentmanager.html#cfn-bedrockagentcore-paymentmanager-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnPaymentManagerProps<R0, R1, Set> { CfnPaymentManagerProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentmanager.html#cfn-bedrockagentcore-paymentmanager-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPaymentManagerProps { fn into_props(self) -> Bag { self.0 } }
@@ -4827,7 +4827,7 @@ impl AuthorizerConfiguration {
     pub fn new() -> AuthorizerConfiguration<Missing<super::required::CustomJWTAuthorizer>> { AuthorizerConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AuthorizerConfiguration<R0> {
-    /// `CustomJWTAuthorizer`: `CustomJWTAuthorizerConfiguration`, required. Update: replacement.
+    /// `CustomJWTAuthorizer`: `CustomJWTAuthorizerConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentmanager-authorizerconfiguration.html#cfn-bedrockagentcore-paymentmanager-authorizerconfiguration-customjwtauthorizer)
     pub fn custom_jwt_authorizer(self, value: impl Arg<CustomJWTAuthorizerConfiguration>) -> AuthorizerConfiguration<Set> { AuthorizerConfiguration(put(self.0, "CustomJWTAuthorizer", value.into_expr()), Phase) }
 }
 impl Done for AuthorizerConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -4838,9 +4838,9 @@ impl AuthorizingClaimMatchValueType {
     pub fn new() -> AuthorizingClaimMatchValueType<Missing<super::required::ClaimMatchOperator>, Missing<super::required::ClaimMatchValue>> { AuthorizingClaimMatchValueType(Bag::default(), Phase) }
 }
 impl<R0, R1> AuthorizingClaimMatchValueType<R0, R1> {
-    /// `ClaimMatchOperator`: `ClaimMatchOperator`, required. Update: replacement.
+    /// `ClaimMatchOperator`: `ClaimMatchOperator`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentmanager-authorizingclaimmatchvaluetype.html#cfn-bedrockagentcore-paymentmanager-authorizingclaimmatchvaluetype-claimmatchoperator)
     pub fn claim_match_operator(self, value: impl Arg<ClaimMatchOperator>) -> AuthorizingClaimMatchValueType<Set, R1> { AuthorizingClaimMatchValueType(put(self.0, "ClaimMatchOperator", value.into_expr()), Phase) }
-    /// `ClaimMatchValue`: `ClaimMatchValueType`, required. Update: replacement.
+    /// `ClaimMatchValue`: `ClaimMatchValueType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentmanager-authorizingclaimmatchvaluetype.html#cfn-bedrockagentcore-paymentmanager-authorizingclaimmatchvaluetype-claimmatchvalue)
     pub fn claim_match_value(self, value: impl Arg<ClaimMatchValueType>) -> AuthorizingClaimMatchValueType<R0, Set> { AuthorizingClaimMatchValueType(put(self.0, "ClaimMatchValue", value.into_expr()), Phase) }
 }
 impl Done for AuthorizingClaimMatchValueType { fn into_props(self) -> Bag { self.0 } }
@@ -4849,9 +4849,9 @@ impl Done for AuthorizingClaimMatchValueType { fn into_props(self) -> Bag { self
 impl ClaimMatchValueType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MatchValueString`: text. Update: replacement.
+    /// `MatchValueString`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentmanager-claimmatchvaluetype.html#cfn-bedrockagentcore-paymentmanager-claimmatchvaluetype-matchvaluestring)
     pub fn match_value_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MatchValueString", value.into_expr())) }
-    /// `MatchValueStringList`: list of text. Update: replacement.
+    /// `MatchValueStringList`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentmanager-claimmatchvaluetype.html#cfn-bedrockagentcore-paymentmanager-claimmatchvaluetype-matchvaluestringlist)
     pub fn match_value_string_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchValueStringList", value.into_expr())) }
 }
 impl Done for ClaimMatchValueType { fn into_props(self) -> Bag { self.0 } }
@@ -4862,11 +4862,11 @@ impl CustomClaimValidationType {
     pub fn new() -> CustomClaimValidationType<Missing<super::required::AuthorizingClaimMatchValue>, Missing<super::required::InboundTokenClaimName>, Missing<super::required::InboundTokenClaimValueType>> { CustomClaimValidationType(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CustomClaimValidationType<R0, R1, R2> {
-    /// `AuthorizingClaimMatchValue`: `AuthorizingClaimMatchValueType`, required. Update: replacement.
+    /// `AuthorizingClaimMatchValue`: `AuthorizingClaimMatchValueType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentmanager-customclaimvalidationtype.html#cfn-bedrockagentcore-paymentmanager-customclaimvalidationtype-authorizingclaimmatchvalue)
     pub fn authorizing_claim_match_value(self, value: impl Arg<AuthorizingClaimMatchValueType>) -> CustomClaimValidationType<Set, R1, R2> { CustomClaimValidationType(put(self.0, "AuthorizingClaimMatchValue", value.into_expr()), Phase) }
-    /// `InboundTokenClaimName`: text, required. Update: replacement.
+    /// `InboundTokenClaimName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentmanager-customclaimvalidationtype.html#cfn-bedrockagentcore-paymentmanager-customclaimvalidationtype-inboundtokenclaimname)
     pub fn inbound_token_claim_name(self, value: impl Arg<str>) -> CustomClaimValidationType<R0, Set, R2> { CustomClaimValidationType(put(self.0, "InboundTokenClaimName", value.into_expr()), Phase) }
-    /// `InboundTokenClaimValueType`: `InboundTokenClaimValueType`, required. Update: replacement.
+    /// `InboundTokenClaimValueType`: `InboundTokenClaimValueType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentmanager-customclaimvalidationtype.html#cfn-bedrockagentcore-paymentmanager-customclaimvalidationtype-inboundtokenclaimvaluetype)
     pub fn inbound_token_claim_value_type(self, value: impl Arg<InboundTokenClaimValueType>) -> CustomClaimValidationType<R0, R1, Set> { CustomClaimValidationType(put(self.0, "InboundTokenClaimValueType", value.into_expr()), Phase) }
 }
 impl Done for CustomClaimValidationType { fn into_props(self) -> Bag { self.0 } }
@@ -4877,15 +4877,15 @@ impl CustomJWTAuthorizerConfiguration {
     pub fn new() -> CustomJWTAuthorizerConfiguration<Missing<super::required::DiscoveryUrl>> { CustomJWTAuthorizerConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CustomJWTAuthorizerConfiguration<R0> {
-    /// `AllowedAudience`: list of text. Update: replacement.
+    /// `AllowedAudience`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentmanager-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-paymentmanager-customjwtauthorizerconfiguration-allowedaudience)
     pub fn allowed_audience(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedAudience", value.into_expr()), Phase) }
-    /// `AllowedClients`: list of text. Update: replacement.
+    /// `AllowedClients`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentmanager-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-paymentmanager-customjwtauthorizerconfiguration-allowedclients)
     pub fn allowed_clients(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedClients", value.into_expr()), Phase) }
-    /// `AllowedScopes`: list of text. Update: replacement.
+    /// `AllowedScopes`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentmanager-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-paymentmanager-customjwtauthorizerconfiguration-allowedscopes)
     pub fn allowed_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedScopes", value.into_expr()), Phase) }
-    /// `CustomClaims`: list of `CustomClaimValidationType`. Update: replacement.
+    /// `CustomClaims`: list of `CustomClaimValidationType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentmanager-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-paymentmanager-customjwtauthorizerconfiguration-customclaims)
     pub fn custom_claims(self, value: impl Arg<Arr<CustomClaimValidationType>>) -> Self { Self(put(self.0, "CustomClaims", value.into_expr()), Phase) }
-    /// `DiscoveryUrl`: text, required. Update: replacement.
+    /// `DiscoveryUrl`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentmanager-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-paymentmanager-customjwtauthorizerconfiguration-discoveryurl)
     pub fn discovery_url(self, value: impl Arg<str>) -> CustomJWTAuthorizerConfiguration<Set> { CustomJWTAuthorizerConfiguration(put(self.0, "DiscoveryUrl", value.into_expr()), Phase) }
 }
 impl Done for CustomJWTAuthorizerConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -4896,7 +4896,7 @@ impl WorkloadIdentityDetails {
     pub fn new() -> WorkloadIdentityDetails<Missing<super::required::WorkloadIdentityArn>> { WorkloadIdentityDetails(Bag::default(), Phase) }
 }
 impl<R0> WorkloadIdentityDetails<R0> {
-    /// `WorkloadIdentityArn`: text, required. Update: in place.
+    /// `WorkloadIdentityArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentmanager-workloadidentitydetails.html#cfn-bedrockagentcore-paymentmanager-workloadidentitydetails-workloadidentityarn)
     pub fn workload_identity_arn(self, value: impl Arg<str>) -> WorkloadIdentityDetails<Set> { WorkloadIdentityDetails(put(self.0, "WorkloadIdentityArn", value.into_expr()), Phase) }
 }
 impl Done for WorkloadIdentityDetails { fn into_props(self) -> Bag { self.0 } }
@@ -4916,17 +4916,17 @@ impl CfnPolicy {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PolicyArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-policy.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `PolicyArn`: `OtherArn`.
+    /// The attribute `PolicyArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-policy.html#PolicyArn-fn::getatt)
     pub fn attr_policy_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PolicyArn") }
-    /// The attribute `PolicyId`: text.
+    /// The attribute `PolicyId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-policy.html#PolicyId-fn::getatt)
     pub fn attr_policy_id(&self) -> Val<str> { self.0.get_att("PolicyId") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-policy.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `StatusReasons`: list of text.
+    /// The attribute `StatusReasons`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-policy.html#StatusReasons-fn::getatt)
     pub fn attr_status_reasons(&self) -> Val<Arr<str>> { self.0.get_att("StatusReasons") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-policy.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnPolicy { fn node(&self) -> &Place { &self.0 } }
@@ -4937,17 +4937,17 @@ impl CfnPolicyProps {
     pub fn new() -> CfnPolicyProps<Missing<required::Definition>, Missing<required::Name>, Missing<required::PolicyEngineId>> { CfnPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnPolicyProps<R0, R1, R2> {
-    /// `Definition`: `PolicyDefinition`, required. Update: in place.
+    /// `Definition`: `PolicyDefinition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-policy.html#cfn-bedrockagentcore-policy-definition)
     pub fn definition(self, value: impl Arg<policy::PolicyDefinition>) -> CfnPolicyProps<Set, R1, R2> { CfnPolicyProps(put(self.0, "Definition", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-policy.html#cfn-bedrockagentcore-policy-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `EnforcementMode`: `EnforcementMode`. Update: in place.
+    /// `EnforcementMode`: `EnforcementMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-policy.html#cfn-bedrockagentcore-policy-enforcementmode)
     pub fn enforcement_mode(self, value: impl Arg<policy::EnforcementMode>) -> Self { Self(put(self.0, "EnforcementMode", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-policy.html#cfn-bedrockagentcore-policy-name)
     pub fn name(self, value: impl Arg<str>) -> CfnPolicyProps<R0, Set, R2> { CfnPolicyProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `PolicyEngineId`: text, required. Update: replacement.
+    /// `PolicyEngineId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-policy.html#cfn-bedrockagentcore-policy-policyengineid)
     pub fn policy_engine_id(self, value: impl Arg<str>) -> CfnPolicyProps<R0, R1, Set> { CfnPolicyProps(put(self.0, "PolicyEngineId", value.into_expr()), Phase) }
-    /// `ValidationMode`: `ValidationMode`. Update: in place.
+    /// `ValidationMode`: `ValidationMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-policy.html#cfn-bedrockagentcore-policy-validationmode)
     pub fn validation_mode(self, value: impl Arg<policy::ValidationMode>) -> Self { Self(put(self.0, "ValidationMode", value.into_expr()), Phase) }
 }
 impl Done for CfnPolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -4961,7 +4961,7 @@ impl CedarPolicy {
     pub fn new() -> CedarPolicy<Missing<super::required::Statement>> { CedarPolicy(Bag::default(), Phase) }
 }
 impl<R0> CedarPolicy<R0> {
-    /// `Statement`: text, required. Update: in place.
+    /// `Statement`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-policy-cedarpolicy.html#cfn-bedrockagentcore-policy-cedarpolicy-statement)
     pub fn statement(self, value: impl Arg<str>) -> CedarPolicy<Set> { CedarPolicy(put(self.0, "Statement", value.into_expr()), Phase) }
 }
 impl Done for CedarPolicy { fn into_props(self) -> Bag { self.0 } }
@@ -4970,9 +4970,9 @@ impl Done for CedarPolicy { fn into_props(self) -> Bag { self.0 } }
 impl PolicyDefinition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Cedar`: `CedarPolicy`. Update: in place.
+    /// `Cedar`: `CedarPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-policy-policydefinition.html#cfn-bedrockagentcore-policy-policydefinition-cedar)
     pub fn cedar(self, value: impl Arg<CedarPolicy>) -> Self { Self(put(self.0, "Cedar", value.into_expr())) }
-    /// `Policy`: `PolicyStatement`. Update: in place.
+    /// `Policy`: `PolicyStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-policy-policydefinition.html#cfn-bedrockagentcore-policy-policydefinition-policy)
     pub fn policy(self, value: impl Arg<PolicyStatement>) -> Self { Self(put(self.0, "Policy", value.into_expr())) }
 }
 impl Done for PolicyDefinition { fn into_props(self) -> Bag { self.0 } }
@@ -4983,7 +4983,7 @@ impl PolicyStatement {
     pub fn new() -> PolicyStatement<Missing<super::required::Statement>> { PolicyStatement(Bag::default(), Phase) }
 }
 impl<R0> PolicyStatement<R0> {
-    /// `Statement`: text, required. Update: in place.
+    /// `Statement`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-policy-policystatement.html#cfn-bedrockagentcore-policy-policystatement-statement)
     pub fn statement(self, value: impl Arg<str>) -> PolicyStatement<Set> { PolicyStatement(put(self.0, "Statement", value.into_expr()), Phase) }
 }
 impl Done for PolicyStatement { fn into_props(self) -> Bag { self.0 } }
@@ -5001,17 +5001,17 @@ impl CfnPolicyEngine {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPolicyEngineProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PolicyEngineArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-policyengine.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `PolicyEngineArn`: `OtherArn`.
+    /// The attribute `PolicyEngineArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-policyengine.html#PolicyEngineArn-fn::getatt)
     pub fn attr_policy_engine_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PolicyEngineArn") }
-    /// The attribute `PolicyEngineId`: text.
+    /// The attribute `PolicyEngineId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-policyengine.html#PolicyEngineId-fn::getatt)
     pub fn attr_policy_engine_id(&self) -> Val<str> { self.0.get_att("PolicyEngineId") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-policyengine.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `StatusReasons`: list of text.
+    /// The attribute `StatusReasons`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-policyengine.html#StatusReasons-fn::getatt)
     pub fn attr_status_reasons(&self) -> Val<Arr<str>> { self.0.get_att("StatusReasons") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-policyengine.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnPolicyEngine { fn node(&self) -> &Place { &self.0 } }
@@ -5022,13 +5022,13 @@ impl CfnPolicyEngineProps {
     pub fn new() -> CfnPolicyEngineProps<Missing<required::Name>> { CfnPolicyEngineProps(Bag::default(), Phase) }
 }
 impl<R0> CfnPolicyEngineProps<R0> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-policyengine.html#cfn-bedrockagentcore-policyengine-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `EncryptionKeyArn`: text. Update: replacement.
+    /// `EncryptionKeyArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-policyengine.html#cfn-bedrockagentcore-policyengine-encryptionkeyarn)
     pub fn encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKeyArn", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-policyengine.html#cfn-bedrockagentcore-policyengine-name)
     pub fn name(self, value: impl Arg<str>) -> CfnPolicyEngineProps<Set> { CfnPolicyEngineProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-policyengine.html#cfn-bedrockagentcore-policyengine-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPolicyEngineProps { fn into_props(self) -> Bag { self.0 } }
@@ -5050,9 +5050,9 @@ impl CfnResourcePolicyProps {
     pub fn new() -> CfnResourcePolicyProps<Missing<required::Policy>, Missing<required::ResourceArn>> { CfnResourcePolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnResourcePolicyProps<R0, R1> {
-    /// `Policy`: text, required. Update: in place.
+    /// `Policy`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-resourcepolicy.html#cfn-bedrockagentcore-resourcepolicy-policy)
     pub fn policy(self, value: impl Arg<str>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "Policy", value.into_expr()), Phase) }
-    /// `ResourceArn`: text, required. Update: replacement.
+    /// `ResourceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-resourcepolicy.html#cfn-bedrockagentcore-resourcepolicy-resourcearn)
     pub fn resource_arn(self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
 }
 impl Done for CfnResourcePolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -5065,21 +5065,21 @@ impl CfnRuntime {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRuntimeProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AgentRuntimeId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AgentRuntimeArn`: `OtherArn`.
+    /// The attribute `AgentRuntimeArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtime.html#AgentRuntimeArn-fn::getatt)
     pub fn attr_agent_runtime_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AgentRuntimeArn") }
-    /// The attribute `AgentRuntimeId`: text.
+    /// The attribute `AgentRuntimeId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtime.html#AgentRuntimeId-fn::getatt)
     pub fn attr_agent_runtime_id(&self) -> Val<str> { self.0.get_att("AgentRuntimeId") }
-    /// The attribute `AgentRuntimeVersion`: text.
+    /// The attribute `AgentRuntimeVersion`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtime.html#AgentRuntimeVersion-fn::getatt)
     pub fn attr_agent_runtime_version(&self) -> Val<str> { self.0.get_att("AgentRuntimeVersion") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtime.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `FailureReason`: text.
+    /// The attribute `FailureReason`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtime.html#FailureReason-fn::getatt)
     pub fn attr_failure_reason(&self) -> Val<str> { self.0.get_att("FailureReason") }
-    /// The attribute `LastUpdatedAt`: text.
+    /// The attribute `LastUpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtime.html#LastUpdatedAt-fn::getatt)
     pub fn attr_last_updated_at(&self) -> Val<str> { self.0.get_att("LastUpdatedAt") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtime.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `WorkloadIdentityDetails`: `WorkloadIdentityDetails`.
+    /// The attribute `WorkloadIdentityDetails`: `WorkloadIdentityDetails`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtime.html#WorkloadIdentityDetails-fn::getatt)
     pub fn attr_workload_identity_details(&self) -> Val<runtime::WorkloadIdentityDetails> { self.0.get_att("WorkloadIdentityDetails") }
 }
 impl Parent for CfnRuntime { fn node(&self) -> &Place { &self.0 } }
@@ -5090,33 +5090,33 @@ impl CfnRuntimeProps {
     pub fn new() -> CfnRuntimeProps<Missing<required::AgentRuntimeArtifact>, Missing<required::AgentRuntimeName>, Missing<required::RoleArn>> { CfnRuntimeProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnRuntimeProps<R0, R1, R2> {
-    /// `AgentRuntimeArtifact`: `AgentRuntimeArtifact`, required. Update: in place.
+    /// `AgentRuntimeArtifact`: `AgentRuntimeArtifact`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtime.html#cfn-bedrockagentcore-runtime-agentruntimeartifact)
     pub fn agent_runtime_artifact(self, value: impl Arg<runtime::AgentRuntimeArtifact>) -> CfnRuntimeProps<Set, R1, R2> { CfnRuntimeProps(put(self.0, "AgentRuntimeArtifact", value.into_expr()), Phase) }
-    /// `AgentRuntimeName`: text, required. Update: replacement.
+    /// `AgentRuntimeName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtime.html#cfn-bedrockagentcore-runtime-agentruntimename)
     pub fn agent_runtime_name(self, value: impl Arg<str>) -> CfnRuntimeProps<R0, Set, R2> { CfnRuntimeProps(put(self.0, "AgentRuntimeName", value.into_expr()), Phase) }
-    /// `AuthorizerConfiguration`: `AuthorizerConfiguration`. Update: in place.
+    /// `AuthorizerConfiguration`: `AuthorizerConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtime.html#cfn-bedrockagentcore-runtime-authorizerconfiguration)
     pub fn authorizer_configuration(self, value: impl Arg<runtime::AuthorizerConfiguration>) -> Self { Self(put(self.0, "AuthorizerConfiguration", value.into_expr()), Phase) }
-    /// `CapacityProviderConfiguration`: `CapacityProviderConfiguration`. Update: in place.
+    /// `CapacityProviderConfiguration`: `CapacityProviderConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtime.html#cfn-bedrockagentcore-runtime-capacityproviderconfiguration)
     pub fn capacity_provider_configuration(self, value: impl Arg<runtime::CapacityProviderConfiguration>) -> Self { Self(put(self.0, "CapacityProviderConfiguration", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtime.html#cfn-bedrockagentcore-runtime-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `EnvironmentVariables`: map of text. Update: in place.
+    /// `EnvironmentVariables`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtime.html#cfn-bedrockagentcore-runtime-environmentvariables)
     pub fn environment_variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "EnvironmentVariables", value.into_expr()), Phase) }
-    /// `FilesystemConfigurations`: list of `FilesystemConfiguration`. Update: in place.
+    /// `FilesystemConfigurations`: list of `FilesystemConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtime.html#cfn-bedrockagentcore-runtime-filesystemconfigurations)
     pub fn filesystem_configurations(self, value: impl Arg<Arr<runtime::FilesystemConfiguration>>) -> Self { Self(put(self.0, "FilesystemConfigurations", value.into_expr()), Phase) }
-    /// `LifecycleConfiguration`: `LifecycleConfiguration`. Update: in place.
+    /// `LifecycleConfiguration`: `LifecycleConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtime.html#cfn-bedrockagentcore-runtime-lifecycleconfiguration)
     pub fn lifecycle_configuration(self, value: impl Arg<runtime::LifecycleConfiguration>) -> Self { Self(put(self.0, "LifecycleConfiguration", value.into_expr()), Phase) }
-    /// `NetworkConfiguration`: `NetworkConfiguration`. Update: in place.
+    /// `NetworkConfiguration`: `NetworkConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtime.html#cfn-bedrockagentcore-runtime-networkconfiguration)
     pub fn network_configuration(self, value: impl Arg<runtime::NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value.into_expr()), Phase) }
-    /// `PlatformVersion`: text. Update: in place.
+    /// `PlatformVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtime.html#cfn-bedrockagentcore-runtime-platformversion)
     pub fn platform_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlatformVersion", value.into_expr()), Phase) }
-    /// `ProtocolConfiguration`: `ProtocolConfiguration`. Update: in place.
+    /// `ProtocolConfiguration`: `ProtocolConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtime.html#cfn-bedrockagentcore-runtime-protocolconfiguration)
     pub fn protocol_configuration(self, value: impl Arg<runtime::ProtocolConfiguration>) -> Self { Self(put(self.0, "ProtocolConfiguration", value.into_expr()), Phase) }
-    /// `RequestHeaderConfiguration`: `RequestHeaderConfiguration`. Update: in place.
+    /// `RequestHeaderConfiguration`: `RequestHeaderConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtime.html#cfn-bedrockagentcore-runtime-requestheaderconfiguration)
     pub fn request_header_configuration(self, value: impl Arg<runtime::RequestHeaderConfiguration>) -> Self { Self(put(self.0, "RequestHeaderConfiguration", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtime.html#cfn-bedrockagentcore-runtime-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnRuntimeProps<R0, R1, Set> { CfnRuntimeProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtime.html#cfn-bedrockagentcore-runtime-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnRuntimeProps { fn into_props(self) -> Bag { self.0 } }
@@ -5128,9 +5128,9 @@ use crate::cfn::support::*;
 impl AgentRuntimeArtifact {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CodeConfiguration`: `CodeConfiguration`. Update: in place.
+    /// `CodeConfiguration`: `CodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-agentruntimeartifact.html#cfn-bedrockagentcore-runtime-agentruntimeartifact-codeconfiguration)
     pub fn code_configuration(self, value: impl Arg<CodeConfiguration>) -> Self { Self(put(self.0, "CodeConfiguration", value.into_expr())) }
-    /// `ContainerConfiguration`: `ContainerConfiguration`. Update: in place.
+    /// `ContainerConfiguration`: `ContainerConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-agentruntimeartifact.html#cfn-bedrockagentcore-runtime-agentruntimeartifact-containerconfiguration)
     pub fn container_configuration(self, value: impl Arg<ContainerConfiguration>) -> Self { Self(put(self.0, "ContainerConfiguration", value.into_expr())) }
 }
 impl Done for AgentRuntimeArtifact { fn into_props(self) -> Bag { self.0 } }
@@ -5139,9 +5139,9 @@ impl Done for AgentRuntimeArtifact { fn into_props(self) -> Bag { self.0 } }
 impl AllowedWorkloadConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `HostingEnvironments`: list of `HostingEnvironment`. Update: in place.
+    /// `HostingEnvironments`: list of `HostingEnvironment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-allowedworkloadconfiguration.html#cfn-bedrockagentcore-runtime-allowedworkloadconfiguration-hostingenvironments)
     pub fn hosting_environments(self, value: impl Arg<Arr<HostingEnvironment>>) -> Self { Self(put(self.0, "HostingEnvironments", value.into_expr())) }
-    /// `WorkloadIdentities`: list of text. Update: in place.
+    /// `WorkloadIdentities`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-allowedworkloadconfiguration.html#cfn-bedrockagentcore-runtime-allowedworkloadconfiguration-workloadidentities)
     pub fn workload_identities(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "WorkloadIdentities", value.into_expr())) }
 }
 impl Done for AllowedWorkloadConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -5150,7 +5150,7 @@ impl Done for AllowedWorkloadConfiguration { fn into_props(self) -> Bag { self.0
 impl AuthorizerConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CustomJWTAuthorizer`: `CustomJWTAuthorizerConfiguration`. Update: in place.
+    /// `CustomJWTAuthorizer`: `CustomJWTAuthorizerConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-authorizerconfiguration.html#cfn-bedrockagentcore-runtime-authorizerconfiguration-customjwtauthorizer)
     pub fn custom_jwt_authorizer(self, value: impl Arg<CustomJWTAuthorizerConfiguration>) -> Self { Self(put(self.0, "CustomJWTAuthorizer", value.into_expr())) }
 }
 impl Done for AuthorizerConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -5161,9 +5161,9 @@ impl AuthorizingClaimMatchValueType {
     pub fn new() -> AuthorizingClaimMatchValueType<Missing<super::required::ClaimMatchOperator>, Missing<super::required::ClaimMatchValue>> { AuthorizingClaimMatchValueType(Bag::default(), Phase) }
 }
 impl<R0, R1> AuthorizingClaimMatchValueType<R0, R1> {
-    /// `ClaimMatchOperator`: `ClaimMatchOperator`, required. Update: in place.
+    /// `ClaimMatchOperator`: `ClaimMatchOperator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-authorizingclaimmatchvaluetype.html#cfn-bedrockagentcore-runtime-authorizingclaimmatchvaluetype-claimmatchoperator)
     pub fn claim_match_operator(self, value: impl Arg<ClaimMatchOperator>) -> AuthorizingClaimMatchValueType<Set, R1> { AuthorizingClaimMatchValueType(put(self.0, "ClaimMatchOperator", value.into_expr()), Phase) }
-    /// `ClaimMatchValue`: `ClaimMatchValueType`, required. Update: in place.
+    /// `ClaimMatchValue`: `ClaimMatchValueType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-authorizingclaimmatchvaluetype.html#cfn-bedrockagentcore-runtime-authorizingclaimmatchvaluetype-claimmatchvalue)
     pub fn claim_match_value(self, value: impl Arg<ClaimMatchValueType>) -> AuthorizingClaimMatchValueType<R0, Set> { AuthorizingClaimMatchValueType(put(self.0, "ClaimMatchValue", value.into_expr()), Phase) }
 }
 impl Done for AuthorizingClaimMatchValueType { fn into_props(self) -> Bag { self.0 } }
@@ -5174,7 +5174,7 @@ impl CapacityProviderConfiguration {
     pub fn new() -> CapacityProviderConfiguration<Missing<super::required::CapacityProviderArn>> { CapacityProviderConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CapacityProviderConfiguration<R0> {
-    /// `CapacityProviderArn`: text, required. Update: in place.
+    /// `CapacityProviderArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-capacityproviderconfiguration.html#cfn-bedrockagentcore-runtime-capacityproviderconfiguration-capacityproviderarn)
     pub fn capacity_provider_arn(self, value: impl Arg<str>) -> CapacityProviderConfiguration<Set> { CapacityProviderConfiguration(put(self.0, "CapacityProviderArn", value.into_expr()), Phase) }
 }
 impl Done for CapacityProviderConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -5185,9 +5185,9 @@ impl CapacityProviderVolumeConfiguration {
     pub fn new() -> CapacityProviderVolumeConfiguration<Missing<super::required::MountPath>, Missing<super::required::VolumeName>> { CapacityProviderVolumeConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> CapacityProviderVolumeConfiguration<R0, R1> {
-    /// `MountPath`: text, required. Update: in place.
+    /// `MountPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-capacityprovidervolumeconfiguration.html#cfn-bedrockagentcore-runtime-capacityprovidervolumeconfiguration-mountpath)
     pub fn mount_path(self, value: impl Arg<str>) -> CapacityProviderVolumeConfiguration<Set, R1> { CapacityProviderVolumeConfiguration(put(self.0, "MountPath", value.into_expr()), Phase) }
-    /// `VolumeName`: text, required. Update: in place.
+    /// `VolumeName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-capacityprovidervolumeconfiguration.html#cfn-bedrockagentcore-runtime-capacityprovidervolumeconfiguration-volumename)
     pub fn volume_name(self, value: impl Arg<str>) -> CapacityProviderVolumeConfiguration<R0, Set> { CapacityProviderVolumeConfiguration(put(self.0, "VolumeName", value.into_expr()), Phase) }
 }
 impl Done for CapacityProviderVolumeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -5196,9 +5196,9 @@ impl Done for CapacityProviderVolumeConfiguration { fn into_props(self) -> Bag {
 impl ClaimMatchValueType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MatchValueString`: text. Update: in place.
+    /// `MatchValueString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-claimmatchvaluetype.html#cfn-bedrockagentcore-runtime-claimmatchvaluetype-matchvaluestring)
     pub fn match_value_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MatchValueString", value.into_expr())) }
-    /// `MatchValueStringList`: list of text. Update: in place.
+    /// `MatchValueStringList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-claimmatchvaluetype.html#cfn-bedrockagentcore-runtime-claimmatchvaluetype-matchvaluestringlist)
     pub fn match_value_string_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchValueStringList", value.into_expr())) }
 }
 impl Done for ClaimMatchValueType { fn into_props(self) -> Bag { self.0 } }
@@ -5207,7 +5207,7 @@ impl Done for ClaimMatchValueType { fn into_props(self) -> Bag { self.0 } }
 impl Code {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `S3`: `S3Location`. Update: in place.
+    /// `S3`: `S3Location`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-code.html#cfn-bedrockagentcore-runtime-code-s3)
     pub fn s3(self, value: impl Arg<S3Location>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
 }
 impl Done for Code { fn into_props(self) -> Bag { self.0 } }
@@ -5218,11 +5218,11 @@ impl CodeConfiguration {
     pub fn new() -> CodeConfiguration<Missing<super::required::Code>, Missing<super::required::EntryPoint>, Missing<super::required::Runtime>> { CodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CodeConfiguration<R0, R1, R2> {
-    /// `Code`: `Code`, required. Update: in place.
+    /// `Code`: `Code`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-codeconfiguration.html#cfn-bedrockagentcore-runtime-codeconfiguration-code)
     pub fn code(self, value: impl Arg<Code>) -> CodeConfiguration<Set, R1, R2> { CodeConfiguration(put(self.0, "Code", value.into_expr()), Phase) }
-    /// `EntryPoint`: list of text, required. Update: in place.
+    /// `EntryPoint`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-codeconfiguration.html#cfn-bedrockagentcore-runtime-codeconfiguration-entrypoint)
     pub fn entry_point(self, value: impl Arg<Arr<str>>) -> CodeConfiguration<R0, Set, R2> { CodeConfiguration(put(self.0, "EntryPoint", value.into_expr()), Phase) }
-    /// `Runtime`: `Runtime`, required. Update: in place.
+    /// `Runtime`: `Runtime`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-codeconfiguration.html#cfn-bedrockagentcore-runtime-codeconfiguration-runtime)
     pub fn runtime(self, value: impl Arg<Runtime>) -> CodeConfiguration<R0, R1, Set> { CodeConfiguration(put(self.0, "Runtime", value.into_expr()), Phase) }
 }
 impl Done for CodeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -5233,7 +5233,7 @@ impl ContainerConfiguration {
     pub fn new() -> ContainerConfiguration<Missing<super::required::ContainerUri>> { ContainerConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ContainerConfiguration<R0> {
-    /// `ContainerUri`: text, required. Update: in place.
+    /// `ContainerUri`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-containerconfiguration.html#cfn-bedrockagentcore-runtime-containerconfiguration-containeruri)
     pub fn container_uri(self, value: impl Arg<str>) -> ContainerConfiguration<Set> { ContainerConfiguration(put(self.0, "ContainerUri", value.into_expr()), Phase) }
 }
 impl Done for ContainerConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -5244,11 +5244,11 @@ impl CustomClaimValidationType {
     pub fn new() -> CustomClaimValidationType<Missing<super::required::AuthorizingClaimMatchValue>, Missing<super::required::InboundTokenClaimName>, Missing<super::required::InboundTokenClaimValueType>> { CustomClaimValidationType(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CustomClaimValidationType<R0, R1, R2> {
-    /// `AuthorizingClaimMatchValue`: `AuthorizingClaimMatchValueType`, required. Update: in place.
+    /// `AuthorizingClaimMatchValue`: `AuthorizingClaimMatchValueType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-customclaimvalidationtype.html#cfn-bedrockagentcore-runtime-customclaimvalidationtype-authorizingclaimmatchvalue)
     pub fn authorizing_claim_match_value(self, value: impl Arg<AuthorizingClaimMatchValueType>) -> CustomClaimValidationType<Set, R1, R2> { CustomClaimValidationType(put(self.0, "AuthorizingClaimMatchValue", value.into_expr()), Phase) }
-    /// `InboundTokenClaimName`: text, required. Update: in place.
+    /// `InboundTokenClaimName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-customclaimvalidationtype.html#cfn-bedrockagentcore-runtime-customclaimvalidationtype-inboundtokenclaimname)
     pub fn inbound_token_claim_name(self, value: impl Arg<str>) -> CustomClaimValidationType<R0, Set, R2> { CustomClaimValidationType(put(self.0, "InboundTokenClaimName", value.into_expr()), Phase) }
-    /// `InboundTokenClaimValueType`: `InboundTokenClaimValueType`, required. Update: in place.
+    /// `InboundTokenClaimValueType`: `InboundTokenClaimValueType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-customclaimvalidationtype.html#cfn-bedrockagentcore-runtime-customclaimvalidationtype-inboundtokenclaimvaluetype)
     pub fn inbound_token_claim_value_type(self, value: impl Arg<InboundTokenClaimValueType>) -> CustomClaimValidationType<R0, R1, Set> { CustomClaimValidationType(put(self.0, "InboundTokenClaimValueType", value.into_expr()), Phase) }
 }
 impl Done for CustomClaimValidationType { fn into_props(self) -> Bag { self.0 } }
@@ -5259,21 +5259,21 @@ impl CustomJWTAuthorizerConfiguration {
     pub fn new() -> CustomJWTAuthorizerConfiguration<Missing<super::required::DiscoveryUrl>> { CustomJWTAuthorizerConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CustomJWTAuthorizerConfiguration<R0> {
-    /// `AllowedAudience`: list of text. Update: in place.
+    /// `AllowedAudience`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-runtime-customjwtauthorizerconfiguration-allowedaudience)
     pub fn allowed_audience(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedAudience", value.into_expr()), Phase) }
-    /// `AllowedClients`: list of text. Update: in place.
+    /// `AllowedClients`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-runtime-customjwtauthorizerconfiguration-allowedclients)
     pub fn allowed_clients(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedClients", value.into_expr()), Phase) }
-    /// `AllowedScopes`: list of text. Update: in place.
+    /// `AllowedScopes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-runtime-customjwtauthorizerconfiguration-allowedscopes)
     pub fn allowed_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedScopes", value.into_expr()), Phase) }
-    /// `AllowedWorkloadConfiguration`: `AllowedWorkloadConfiguration`. Update: in place.
+    /// `AllowedWorkloadConfiguration`: `AllowedWorkloadConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-runtime-customjwtauthorizerconfiguration-allowedworkloadconfiguration)
     pub fn allowed_workload_configuration(self, value: impl Arg<AllowedWorkloadConfiguration>) -> Self { Self(put(self.0, "AllowedWorkloadConfiguration", value.into_expr()), Phase) }
-    /// `CustomClaims`: list of `CustomClaimValidationType`. Update: in place.
+    /// `CustomClaims`: list of `CustomClaimValidationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-runtime-customjwtauthorizerconfiguration-customclaims)
     pub fn custom_claims(self, value: impl Arg<Arr<CustomClaimValidationType>>) -> Self { Self(put(self.0, "CustomClaims", value.into_expr()), Phase) }
-    /// `DiscoveryUrl`: text, required. Update: in place.
+    /// `DiscoveryUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-runtime-customjwtauthorizerconfiguration-discoveryurl)
     pub fn discovery_url(self, value: impl Arg<str>) -> CustomJWTAuthorizerConfiguration<Set> { CustomJWTAuthorizerConfiguration(put(self.0, "DiscoveryUrl", value.into_expr()), Phase) }
-    /// `PrivateEndpoint`: `PrivateEndpoint`. Update: in place.
+    /// `PrivateEndpoint`: `PrivateEndpoint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-runtime-customjwtauthorizerconfiguration-privateendpoint)
     pub fn private_endpoint(self, value: impl Arg<PrivateEndpoint>) -> Self { Self(put(self.0, "PrivateEndpoint", value.into_expr()), Phase) }
-    /// `PrivateEndpointOverrides`: list of `PrivateEndpointOverride`. Update: in place.
+    /// `PrivateEndpointOverrides`: list of `PrivateEndpointOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-customjwtauthorizerconfiguration.html#cfn-bedrockagentcore-runtime-customjwtauthorizerconfiguration-privateendpointoverrides)
     pub fn private_endpoint_overrides(self, value: impl Arg<Arr<PrivateEndpointOverride>>) -> Self { Self(put(self.0, "PrivateEndpointOverrides", value.into_expr()), Phase) }
 }
 impl Done for CustomJWTAuthorizerConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -5284,9 +5284,9 @@ impl EfsAccessPointConfiguration {
     pub fn new() -> EfsAccessPointConfiguration<Missing<super::required::AccessPointArn>, Missing<super::required::MountPath>> { EfsAccessPointConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> EfsAccessPointConfiguration<R0, R1> {
-    /// `AccessPointArn`: text, required. Update: in place.
+    /// `AccessPointArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-efsaccesspointconfiguration.html#cfn-bedrockagentcore-runtime-efsaccesspointconfiguration-accesspointarn)
     pub fn access_point_arn(self, value: impl Arg<str>) -> EfsAccessPointConfiguration<Set, R1> { EfsAccessPointConfiguration(put(self.0, "AccessPointArn", value.into_expr()), Phase) }
-    /// `MountPath`: text, required. Update: in place.
+    /// `MountPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-efsaccesspointconfiguration.html#cfn-bedrockagentcore-runtime-efsaccesspointconfiguration-mountpath)
     pub fn mount_path(self, value: impl Arg<str>) -> EfsAccessPointConfiguration<R0, Set> { EfsAccessPointConfiguration(put(self.0, "MountPath", value.into_expr()), Phase) }
 }
 impl Done for EfsAccessPointConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -5295,13 +5295,13 @@ impl Done for EfsAccessPointConfiguration { fn into_props(self) -> Bag { self.0 
 impl FilesystemConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CapacityProviderVolume`: `CapacityProviderVolumeConfiguration`. Update: in place.
+    /// `CapacityProviderVolume`: `CapacityProviderVolumeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-filesystemconfiguration.html#cfn-bedrockagentcore-runtime-filesystemconfiguration-capacityprovidervolume)
     pub fn capacity_provider_volume(self, value: impl Arg<CapacityProviderVolumeConfiguration>) -> Self { Self(put(self.0, "CapacityProviderVolume", value.into_expr())) }
-    /// `EfsAccessPoint`: `EfsAccessPointConfiguration`. Update: in place.
+    /// `EfsAccessPoint`: `EfsAccessPointConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-filesystemconfiguration.html#cfn-bedrockagentcore-runtime-filesystemconfiguration-efsaccesspoint)
     pub fn efs_access_point(self, value: impl Arg<EfsAccessPointConfiguration>) -> Self { Self(put(self.0, "EfsAccessPoint", value.into_expr())) }
-    /// `S3FilesAccessPoint`: `S3FilesAccessPointConfiguration`. Update: in place.
+    /// `S3FilesAccessPoint`: `S3FilesAccessPointConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-filesystemconfiguration.html#cfn-bedrockagentcore-runtime-filesystemconfiguration-s3filesaccesspoint)
     pub fn s3_files_access_point(self, value: impl Arg<S3FilesAccessPointConfiguration>) -> Self { Self(put(self.0, "S3FilesAccessPoint", value.into_expr())) }
-    /// `SessionStorage`: `SessionStorageConfiguration`. Update: in place.
+    /// `SessionStorage`: `SessionStorageConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-filesystemconfiguration.html#cfn-bedrockagentcore-runtime-filesystemconfiguration-sessionstorage)
     pub fn session_storage(self, value: impl Arg<SessionStorageConfiguration>) -> Self { Self(put(self.0, "SessionStorage", value.into_expr())) }
 }
 impl Done for FilesystemConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -5312,7 +5312,7 @@ impl HostingEnvironment {
     pub fn new() -> HostingEnvironment<Missing<super::required::Arn>> { HostingEnvironment(Bag::default(), Phase) }
 }
 impl<R0> HostingEnvironment<R0> {
-    /// `Arn`: text, required. Update: in place.
+    /// `Arn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-hostingenvironment.html#cfn-bedrockagentcore-runtime-hostingenvironment-arn)
     pub fn arn(self, value: impl Arg<str>) -> HostingEnvironment<Set> { HostingEnvironment(put(self.0, "Arn", value.into_expr()), Phase) }
 }
 impl Done for HostingEnvironment { fn into_props(self) -> Bag { self.0 } }
@@ -5321,9 +5321,9 @@ impl Done for HostingEnvironment { fn into_props(self) -> Bag { self.0 } }
 impl LifecycleConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IdleRuntimeSessionTimeout`: integer. Update: in place.
+    /// `IdleRuntimeSessionTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-lifecycleconfiguration.html#cfn-bedrockagentcore-runtime-lifecycleconfiguration-idleruntimesessiontimeout)
     pub fn idle_runtime_session_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleRuntimeSessionTimeout", value.into_expr())) }
-    /// `MaxLifetime`: integer. Update: in place.
+    /// `MaxLifetime`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-lifecycleconfiguration.html#cfn-bedrockagentcore-runtime-lifecycleconfiguration-maxlifetime)
     pub fn max_lifetime(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxLifetime", value.into_expr())) }
 }
 impl Done for LifecycleConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -5334,17 +5334,17 @@ impl ManagedVpcResource {
     pub fn new() -> ManagedVpcResource<Missing<super::required::EndpointIpAddressType>, Missing<super::required::SubnetIds>, Missing<super::required::VpcIdentifier>> { ManagedVpcResource(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ManagedVpcResource<R0, R1, R2> {
-    /// `EndpointIpAddressType`: `EndpointIpAddressType`, required. Update: in place.
+    /// `EndpointIpAddressType`: `EndpointIpAddressType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-managedvpcresource.html#cfn-bedrockagentcore-runtime-managedvpcresource-endpointipaddresstype)
     pub fn endpoint_ip_address_type(self, value: impl Arg<EndpointIpAddressType>) -> ManagedVpcResource<Set, R1, R2> { ManagedVpcResource(put(self.0, "EndpointIpAddressType", value.into_expr()), Phase) }
-    /// `RoutingDomain`: text. Update: in place.
+    /// `RoutingDomain`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-managedvpcresource.html#cfn-bedrockagentcore-runtime-managedvpcresource-routingdomain)
     pub fn routing_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoutingDomain", value.into_expr()), Phase) }
-    /// `SecurityGroupIds`: list of text. Update: in place.
+    /// `SecurityGroupIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-managedvpcresource.html#cfn-bedrockagentcore-runtime-managedvpcresource-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `SubnetIds`: list of text, required. Update: in place.
+    /// `SubnetIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-managedvpcresource.html#cfn-bedrockagentcore-runtime-managedvpcresource-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> ManagedVpcResource<R0, Set, R2> { ManagedVpcResource(put(self.0, "SubnetIds", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-managedvpcresource.html#cfn-bedrockagentcore-runtime-managedvpcresource-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VpcIdentifier`: text, required. Update: in place.
+    /// `VpcIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-managedvpcresource.html#cfn-bedrockagentcore-runtime-managedvpcresource-vpcidentifier)
     pub fn vpc_identifier(self, value: impl Arg<str>) -> ManagedVpcResource<R0, R1, Set> { ManagedVpcResource(put(self.0, "VpcIdentifier", value.into_expr()), Phase) }
 }
 impl Done for ManagedVpcResource { fn into_props(self) -> Bag { self.0 } }
@@ -5355,9 +5355,9 @@ impl NetworkConfiguration {
     pub fn new() -> NetworkConfiguration<Missing<super::required::NetworkMode>> { NetworkConfiguration(Bag::default(), Phase) }
 }
 impl<R0> NetworkConfiguration<R0> {
-    /// `NetworkMode`: `NetworkMode`, required. Update: in place.
+    /// `NetworkMode`: `NetworkMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-networkconfiguration.html#cfn-bedrockagentcore-runtime-networkconfiguration-networkmode)
     pub fn network_mode(self, value: impl Arg<NetworkMode>) -> NetworkConfiguration<Set> { NetworkConfiguration(put(self.0, "NetworkMode", value.into_expr()), Phase) }
-    /// `NetworkModeConfig`: `VpcConfig`. Update: in place.
+    /// `NetworkModeConfig`: `VpcConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-networkconfiguration.html#cfn-bedrockagentcore-runtime-networkconfiguration-networkmodeconfig)
     pub fn network_mode_config(self, value: impl Arg<VpcConfig>) -> Self { Self(put(self.0, "NetworkModeConfig", value.into_expr()), Phase) }
 }
 impl Done for NetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -5366,9 +5366,9 @@ impl Done for NetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl PrivateEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ManagedVpcResource`: `ManagedVpcResource`. Update: in place.
+    /// `ManagedVpcResource`: `ManagedVpcResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-privateendpoint.html#cfn-bedrockagentcore-runtime-privateendpoint-managedvpcresource)
     pub fn managed_vpc_resource(self, value: impl Arg<ManagedVpcResource>) -> Self { Self(put(self.0, "ManagedVpcResource", value.into_expr())) }
-    /// `SelfManagedLatticeResource`: `SelfManagedLatticeResource`. Update: in place.
+    /// `SelfManagedLatticeResource`: `SelfManagedLatticeResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-privateendpoint.html#cfn-bedrockagentcore-runtime-privateendpoint-selfmanagedlatticeresource)
     pub fn self_managed_lattice_resource(self, value: impl Arg<SelfManagedLatticeResource>) -> Self { Self(put(self.0, "SelfManagedLatticeResource", value.into_expr())) }
 }
 impl Done for PrivateEndpoint { fn into_props(self) -> Bag { self.0 } }
@@ -5379,9 +5379,9 @@ impl PrivateEndpointOverride {
     pub fn new() -> PrivateEndpointOverride<Missing<super::required::Domain>, Missing<super::required::PrivateEndpoint>> { PrivateEndpointOverride(Bag::default(), Phase) }
 }
 impl<R0, R1> PrivateEndpointOverride<R0, R1> {
-    /// `Domain`: text, required. Update: in place.
+    /// `Domain`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-privateendpointoverride.html#cfn-bedrockagentcore-runtime-privateendpointoverride-domain)
     pub fn domain(self, value: impl Arg<str>) -> PrivateEndpointOverride<Set, R1> { PrivateEndpointOverride(put(self.0, "Domain", value.into_expr()), Phase) }
-    /// `PrivateEndpoint`: `PrivateEndpoint`, required. Update: in place.
+    /// `PrivateEndpoint`: `PrivateEndpoint`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-privateendpointoverride.html#cfn-bedrockagentcore-runtime-privateendpointoverride-privateendpoint)
     pub fn private_endpoint(self, value: impl Arg<PrivateEndpoint>) -> PrivateEndpointOverride<R0, Set> { PrivateEndpointOverride(put(self.0, "PrivateEndpoint", value.into_expr()), Phase) }
 }
 impl Done for PrivateEndpointOverride { fn into_props(self) -> Bag { self.0 } }
@@ -5390,7 +5390,7 @@ impl Done for PrivateEndpointOverride { fn into_props(self) -> Bag { self.0 } }
 impl RequestHeaderConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RequestHeaderAllowlist`: list of text. Update: in place.
+    /// `RequestHeaderAllowlist`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-requestheaderconfiguration.html#cfn-bedrockagentcore-runtime-requestheaderconfiguration-requestheaderallowlist)
     pub fn request_header_allowlist(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RequestHeaderAllowlist", value.into_expr())) }
 }
 impl Done for RequestHeaderConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -5401,9 +5401,9 @@ impl S3FilesAccessPointConfiguration {
     pub fn new() -> S3FilesAccessPointConfiguration<Missing<super::required::AccessPointArn>, Missing<super::required::MountPath>> { S3FilesAccessPointConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> S3FilesAccessPointConfiguration<R0, R1> {
-    /// `AccessPointArn`: text, required. Update: in place.
+    /// `AccessPointArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-s3filesaccesspointconfiguration.html#cfn-bedrockagentcore-runtime-s3filesaccesspointconfiguration-accesspointarn)
     pub fn access_point_arn(self, value: impl Arg<str>) -> S3FilesAccessPointConfiguration<Set, R1> { S3FilesAccessPointConfiguration(put(self.0, "AccessPointArn", value.into_expr()), Phase) }
-    /// `MountPath`: text, required. Update: in place.
+    /// `MountPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-s3filesaccesspointconfiguration.html#cfn-bedrockagentcore-runtime-s3filesaccesspointconfiguration-mountpath)
     pub fn mount_path(self, value: impl Arg<str>) -> S3FilesAccessPointConfiguration<R0, Set> { S3FilesAccessPointConfiguration(put(self.0, "MountPath", value.into_expr()), Phase) }
 }
 impl Done for S3FilesAccessPointConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -5414,11 +5414,11 @@ impl S3Location {
     pub fn new() -> S3Location<Missing<super::required::Bucket>, Missing<super::required::Prefix>> { S3Location(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Location<R0, R1> {
-    /// `Bucket`: text, required. Update: in place.
+    /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-s3location.html#cfn-bedrockagentcore-runtime-s3location-bucket)
     pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1> { S3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
-    /// `Prefix`: text, required. Update: in place.
+    /// `Prefix`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-s3location.html#cfn-bedrockagentcore-runtime-s3location-prefix)
     pub fn prefix(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "Prefix", value.into_expr()), Phase) }
-    /// `VersionId`: text. Update: in place.
+    /// `VersionId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-s3location.html#cfn-bedrockagentcore-runtime-s3location-versionid)
     pub fn version_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionId", value.into_expr()), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
@@ -5429,7 +5429,7 @@ impl SelfManagedLatticeResource {
     pub fn new() -> SelfManagedLatticeResource<Missing<super::required::ResourceConfigurationIdentifier>> { SelfManagedLatticeResource(Bag::default(), Phase) }
 }
 impl<R0> SelfManagedLatticeResource<R0> {
-    /// `ResourceConfigurationIdentifier`: text, required. Update: in place.
+    /// `ResourceConfigurationIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-selfmanagedlatticeresource.html#cfn-bedrockagentcore-runtime-selfmanagedlatticeresource-resourceconfigurationidentifier)
     pub fn resource_configuration_identifier(self, value: impl Arg<str>) -> SelfManagedLatticeResource<Set> { SelfManagedLatticeResource(put(self.0, "ResourceConfigurationIdentifier", value.into_expr()), Phase) }
 }
 impl Done for SelfManagedLatticeResource { fn into_props(self) -> Bag { self.0 } }
@@ -5440,7 +5440,7 @@ impl SessionStorageConfiguration {
     pub fn new() -> SessionStorageConfiguration<Missing<super::required::MountPath>> { SessionStorageConfiguration(Bag::default(), Phase) }
 }
 impl<R0> SessionStorageConfiguration<R0> {
-    /// `MountPath`: text, required. Update: in place.
+    /// `MountPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-sessionstorageconfiguration.html#cfn-bedrockagentcore-runtime-sessionstorageconfiguration-mountpath)
     pub fn mount_path(self, value: impl Arg<str>) -> SessionStorageConfiguration<Set> { SessionStorageConfiguration(put(self.0, "MountPath", value.into_expr()), Phase) }
 }
 impl Done for SessionStorageConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -5451,9 +5451,9 @@ impl VpcConfig {
     pub fn new() -> VpcConfig<Missing<super::required::SecurityGroups>, Missing<super::required::Subnets>> { VpcConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> VpcConfig<R0, R1> {
-    /// `SecurityGroups`: list of `Ec2SecurityGroupId`, required. Update: in place.
+    /// `SecurityGroups`: list of `Ec2SecurityGroupId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-vpcconfig.html#cfn-bedrockagentcore-runtime-vpcconfig-securitygroups)
     pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfig<Set, R1> { VpcConfig(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
-    /// `Subnets`: list of `Ec2SubnetId`, required. Update: in place.
+    /// `Subnets`: list of `Ec2SubnetId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-vpcconfig.html#cfn-bedrockagentcore-runtime-vpcconfig-subnets)
     pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfig<R0, Set> { VpcConfig(put(self.0, "Subnets", value.into_expr()), Phase) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
@@ -5464,7 +5464,7 @@ impl WorkloadIdentityDetails {
     pub fn new() -> WorkloadIdentityDetails<Missing<super::required::WorkloadIdentityArn>> { WorkloadIdentityDetails(Bag::default(), Phase) }
 }
 impl<R0> WorkloadIdentityDetails<R0> {
-    /// `WorkloadIdentityArn`: text, required. Update: in place.
+    /// `WorkloadIdentityArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-workloadidentitydetails.html#cfn-bedrockagentcore-runtime-workloadidentitydetails-workloadidentityarn)
     pub fn workload_identity_arn(self, value: impl Arg<str>) -> WorkloadIdentityDetails<Set> { WorkloadIdentityDetails(put(self.0, "WorkloadIdentityArn", value.into_expr()), Phase) }
 }
 impl Done for WorkloadIdentityDetails { fn into_props(self) -> Bag { self.0 } }
@@ -5490,23 +5490,23 @@ impl CfnRuntimeEndpoint {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRuntimeEndpointProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AgentRuntimeEndpointArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AgentRuntimeArn`: `OtherArn`.
+    /// The attribute `AgentRuntimeArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtimeendpoint.html#AgentRuntimeArn-fn::getatt)
     pub fn attr_agent_runtime_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AgentRuntimeArn") }
-    /// The attribute `AgentRuntimeEndpointArn`: `OtherArn`.
+    /// The attribute `AgentRuntimeEndpointArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtimeendpoint.html#AgentRuntimeEndpointArn-fn::getatt)
     pub fn attr_agent_runtime_endpoint_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AgentRuntimeEndpointArn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtimeendpoint.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `FailureReason`: text.
+    /// The attribute `FailureReason`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtimeendpoint.html#FailureReason-fn::getatt)
     pub fn attr_failure_reason(&self) -> Val<str> { self.0.get_att("FailureReason") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtimeendpoint.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `LastUpdatedAt`: text.
+    /// The attribute `LastUpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtimeendpoint.html#LastUpdatedAt-fn::getatt)
     pub fn attr_last_updated_at(&self) -> Val<str> { self.0.get_att("LastUpdatedAt") }
-    /// The attribute `LiveVersion`: text.
+    /// The attribute `LiveVersion`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtimeendpoint.html#LiveVersion-fn::getatt)
     pub fn attr_live_version(&self) -> Val<str> { self.0.get_att("LiveVersion") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtimeendpoint.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `TargetVersion`: text.
+    /// The attribute `TargetVersion`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtimeendpoint.html#TargetVersion-fn::getatt)
     pub fn attr_target_version(&self) -> Val<str> { self.0.get_att("TargetVersion") }
 }
 impl Parent for CfnRuntimeEndpoint { fn node(&self) -> &Place { &self.0 } }
@@ -5517,15 +5517,15 @@ impl CfnRuntimeEndpointProps {
     pub fn new() -> CfnRuntimeEndpointProps<Missing<required::AgentRuntimeId>, Missing<required::Name>> { CfnRuntimeEndpointProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnRuntimeEndpointProps<R0, R1> {
-    /// `AgentRuntimeId`: text, required. Update: replacement.
+    /// `AgentRuntimeId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtimeendpoint.html#cfn-bedrockagentcore-runtimeendpoint-agentruntimeid)
     pub fn agent_runtime_id(self, value: impl Arg<str>) -> CfnRuntimeEndpointProps<Set, R1> { CfnRuntimeEndpointProps(put(self.0, "AgentRuntimeId", value.into_expr()), Phase) }
-    /// `AgentRuntimeVersion`: text. Update: in place.
+    /// `AgentRuntimeVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtimeendpoint.html#cfn-bedrockagentcore-runtimeendpoint-agentruntimeversion)
     pub fn agent_runtime_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AgentRuntimeVersion", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtimeendpoint.html#cfn-bedrockagentcore-runtimeendpoint-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtimeendpoint.html#cfn-bedrockagentcore-runtimeendpoint-name)
     pub fn name(self, value: impl Arg<str>) -> CfnRuntimeEndpointProps<R0, Set> { CfnRuntimeEndpointProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtimeendpoint.html#cfn-bedrockagentcore-runtimeendpoint-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnRuntimeEndpointProps { fn into_props(self) -> Bag { self.0 } }
@@ -5538,11 +5538,11 @@ impl CfnWorkloadIdentity {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWorkloadIdentityProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedTime`: number.
+    /// The attribute `CreatedTime`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-workloadidentity.html#CreatedTime-fn::getatt)
     pub fn attr_created_time(&self) -> Val<f64> { self.0.get_att("CreatedTime") }
-    /// The attribute `LastUpdatedTime`: number.
+    /// The attribute `LastUpdatedTime`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-workloadidentity.html#LastUpdatedTime-fn::getatt)
     pub fn attr_last_updated_time(&self) -> Val<f64> { self.0.get_att("LastUpdatedTime") }
-    /// The attribute `WorkloadIdentityArn`: `OtherArn`.
+    /// The attribute `WorkloadIdentityArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-workloadidentity.html#WorkloadIdentityArn-fn::getatt)
     pub fn attr_workload_identity_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("WorkloadIdentityArn") }
 }
 impl Parent for CfnWorkloadIdentity { fn node(&self) -> &Place { &self.0 } }
@@ -5553,11 +5553,11 @@ impl CfnWorkloadIdentityProps {
     pub fn new() -> CfnWorkloadIdentityProps<Missing<required::Name>> { CfnWorkloadIdentityProps(Bag::default(), Phase) }
 }
 impl<R0> CfnWorkloadIdentityProps<R0> {
-    /// `AllowedResourceOauth2ReturnUrls`: list of text. Update: in place.
+    /// `AllowedResourceOauth2ReturnUrls`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-workloadidentity.html#cfn-bedrockagentcore-workloadidentity-allowedresourceoauth2returnurls)
     pub fn allowed_resource_oauth2_return_urls(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedResourceOauth2ReturnUrls", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-workloadidentity.html#cfn-bedrockagentcore-workloadidentity-name)
     pub fn name(self, value: impl Arg<str>) -> CfnWorkloadIdentityProps<Set> { CfnWorkloadIdentityProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-workloadidentity.html#cfn-bedrockagentcore-workloadidentity-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnWorkloadIdentityProps { fn into_props(self) -> Bag { self.0 } }

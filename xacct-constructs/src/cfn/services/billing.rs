@@ -13,15 +13,15 @@ impl CfnBillingView {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBillingViewProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billing-billingview.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `BillingViewType`: text.
+    /// The attribute `BillingViewType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billing-billingview.html#BillingViewType-fn::getatt)
     pub fn attr_billing_view_type(&self) -> Val<str> { self.0.get_att("BillingViewType") }
-    /// The attribute `CreatedAt`: number.
+    /// The attribute `CreatedAt`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billing-billingview.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<f64> { self.0.get_att("CreatedAt") }
-    /// The attribute `OwnerAccountId`: text.
+    /// The attribute `OwnerAccountId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billing-billingview.html#OwnerAccountId-fn::getatt)
     pub fn attr_owner_account_id(&self) -> Val<str> { self.0.get_att("OwnerAccountId") }
-    /// The attribute `UpdatedAt`: number.
+    /// The attribute `UpdatedAt`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billing-billingview.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<f64> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnBillingView { fn node(&self) -> &Place { &self.0 } }
@@ -32,15 +32,15 @@ impl CfnBillingViewProps {
     pub fn new() -> CfnBillingViewProps<Missing<required::Name>, Missing<required::SourceViews>> { CfnBillingViewProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnBillingViewProps<R0, R1> {
-    /// `DataFilterExpression`: `DataFilterExpression`. Update: in place.
+    /// `DataFilterExpression`: `DataFilterExpression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billing-billingview.html#cfn-billing-billingview-datafilterexpression)
     pub fn data_filter_expression(self, value: impl Arg<billing_view::DataFilterExpression>) -> Self { Self(put(self.0, "DataFilterExpression", value.into_expr()), Phase) }
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billing-billingview.html#cfn-billing-billingview-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billing-billingview.html#cfn-billing-billingview-name)
     pub fn name(self, value: impl Arg<str>) -> CfnBillingViewProps<Set, R1> { CfnBillingViewProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `SourceViews`: list of text, required. Update: in place.
+    /// `SourceViews`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billing-billingview.html#cfn-billing-billingview-sourceviews)
     pub fn source_views(self, value: impl Arg<Arr<str>>) -> CfnBillingViewProps<R0, Set> { CfnBillingViewProps(put(self.0, "SourceViews", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billing-billingview.html#cfn-billing-billingview-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnBillingViewProps { fn into_props(self) -> Bag { self.0 } }
@@ -52,11 +52,11 @@ use crate::cfn::support::*;
 impl DataFilterExpression {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Dimensions`: `Dimensions`. Update: in place.
+    /// `Dimensions`: `Dimensions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billing-billingview-datafilterexpression.html#cfn-billing-billingview-datafilterexpression-dimensions)
     pub fn dimensions(self, value: impl Arg<Dimensions>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
-    /// `Tags`: `Tags`. Update: in place.
+    /// `Tags`: `Tags`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billing-billingview-datafilterexpression.html#cfn-billing-billingview-datafilterexpression-tags)
     pub fn tags(self, value: impl Arg<Tags>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `TimeRange`: `TimeRange`. Update: in place.
+    /// `TimeRange`: `TimeRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billing-billingview-datafilterexpression.html#cfn-billing-billingview-datafilterexpression-timerange)
     pub fn time_range(self, value: impl Arg<TimeRange>) -> Self { Self(put(self.0, "TimeRange", value.into_expr())) }
 }
 impl Done for DataFilterExpression { fn into_props(self) -> Bag { self.0 } }
@@ -65,9 +65,9 @@ impl Done for DataFilterExpression { fn into_props(self) -> Bag { self.0 } }
 impl Dimensions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Key`: `Key`. Update: in place.
+    /// `Key`: `Key`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billing-billingview-dimensions.html#cfn-billing-billingview-dimensions-key)
     pub fn key(self, value: impl Arg<Key>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
-    /// `Values`: list of text. Update: in place.
+    /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billing-billingview-dimensions.html#cfn-billing-billingview-dimensions-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for Dimensions { fn into_props(self) -> Bag { self.0 } }
@@ -76,9 +76,9 @@ impl Done for Dimensions { fn into_props(self) -> Bag { self.0 } }
 impl Tags {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Key`: text. Update: in place.
+    /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billing-billingview-tags.html#cfn-billing-billingview-tags-key)
     pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
-    /// `Values`: list of text. Update: in place.
+    /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billing-billingview-tags.html#cfn-billing-billingview-tags-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for Tags { fn into_props(self) -> Bag { self.0 } }
@@ -87,9 +87,9 @@ impl Done for Tags { fn into_props(self) -> Bag { self.0 } }
 impl TimeRange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BeginDateInclusive`: text. Update: in place.
+    /// `BeginDateInclusive`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billing-billingview-timerange.html#cfn-billing-billingview-timerange-begindateinclusive)
     pub fn begin_date_inclusive(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BeginDateInclusive", value.into_expr())) }
-    /// `EndDateInclusive`: text. Update: in place.
+    /// `EndDateInclusive`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billing-billingview-timerange.html#cfn-billing-billingview-timerange-enddateinclusive)
     pub fn end_date_inclusive(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndDateInclusive", value.into_expr())) }
 }
 impl Done for TimeRange { fn into_props(self) -> Bag { self.0 } }

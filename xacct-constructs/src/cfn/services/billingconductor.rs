@@ -13,17 +13,17 @@ impl CfnBillingGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBillingGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-billinggroup.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreationTime`: integer.
+    /// The attribute `CreationTime`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-billinggroup.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<i64> { self.0.get_att("CreationTime") }
-    /// The attribute `LastModifiedTime`: integer.
+    /// The attribute `LastModifiedTime`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-billinggroup.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<i64> { self.0.get_att("LastModifiedTime") }
-    /// The attribute `Size`: integer.
+    /// The attribute `Size`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-billinggroup.html#Size-fn::getatt)
     pub fn attr_size(&self) -> Val<i64> { self.0.get_att("Size") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-billinggroup.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `StatusReason`: text.
+    /// The attribute `StatusReason`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-billinggroup.html#StatusReason-fn::getatt)
     pub fn attr_status_reason(&self) -> Val<str> { self.0.get_att("StatusReason") }
 }
 impl Parent for CfnBillingGroup { fn node(&self) -> &Place { &self.0 } }
@@ -34,17 +34,17 @@ impl CfnBillingGroupProps {
     pub fn new() -> CfnBillingGroupProps<Missing<required::AccountGrouping>, Missing<required::ComputationPreference>, Missing<required::Name>> { CfnBillingGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnBillingGroupProps<R0, R1, R2> {
-    /// `AccountGrouping`: `AccountGrouping`, required. Update: in place.
+    /// `AccountGrouping`: `AccountGrouping`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-billinggroup.html#cfn-billingconductor-billinggroup-accountgrouping)
     pub fn account_grouping(self, value: impl Arg<billing_group::AccountGrouping>) -> CfnBillingGroupProps<Set, R1, R2> { CfnBillingGroupProps(put(self.0, "AccountGrouping", value.into_expr()), Phase) }
-    /// `ComputationPreference`: `ComputationPreference`, required. Update: in place.
+    /// `ComputationPreference`: `ComputationPreference`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-billinggroup.html#cfn-billingconductor-billinggroup-computationpreference)
     pub fn computation_preference(self, value: impl Arg<billing_group::ComputationPreference>) -> CfnBillingGroupProps<R0, Set, R2> { CfnBillingGroupProps(put(self.0, "ComputationPreference", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-billinggroup.html#cfn-billingconductor-billinggroup-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-billinggroup.html#cfn-billingconductor-billinggroup-name)
     pub fn name(self, value: impl Arg<str>) -> CfnBillingGroupProps<R0, R1, Set> { CfnBillingGroupProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `PrimaryAccountId`: text. Update: replacement.
+    /// `PrimaryAccountId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-billinggroup.html#cfn-billingconductor-billinggroup-primaryaccountid)
     pub fn primary_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrimaryAccountId", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-billinggroup.html#cfn-billingconductor-billinggroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnBillingGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -56,11 +56,11 @@ use crate::cfn::support::*;
 impl AccountGrouping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AutoAssociate`: boolean. Update: in place.
+    /// `AutoAssociate`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-billinggroup-accountgrouping.html#cfn-billingconductor-billinggroup-accountgrouping-autoassociate)
     pub fn auto_associate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoAssociate", value.into_expr())) }
-    /// `LinkedAccountIds`: list of text. Update: in place.
+    /// `LinkedAccountIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-billinggroup-accountgrouping.html#cfn-billingconductor-billinggroup-accountgrouping-linkedaccountids)
     pub fn linked_account_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LinkedAccountIds", value.into_expr())) }
-    /// `ResponsibilityTransferArn`: text. Update: in place.
+    /// `ResponsibilityTransferArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-billinggroup-accountgrouping.html#cfn-billingconductor-billinggroup-accountgrouping-responsibilitytransferarn)
     pub fn responsibility_transfer_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResponsibilityTransferArn", value.into_expr())) }
 }
 impl Done for AccountGrouping { fn into_props(self) -> Bag { self.0 } }
@@ -71,7 +71,7 @@ impl ComputationPreference {
     pub fn new() -> ComputationPreference<Missing<super::required::PricingPlanArn>> { ComputationPreference(Bag::default(), Phase) }
 }
 impl<R0> ComputationPreference<R0> {
-    /// `PricingPlanArn`: text, required. Update: in place.
+    /// `PricingPlanArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-billinggroup-computationpreference.html#cfn-billingconductor-billinggroup-computationpreference-pricingplanarn)
     pub fn pricing_plan_arn(self, value: impl Arg<str>) -> ComputationPreference<Set> { ComputationPreference(put(self.0, "PricingPlanArn", value.into_expr()), Phase) }
 }
 impl Done for ComputationPreference { fn into_props(self) -> Bag { self.0 } }
@@ -85,17 +85,17 @@ impl CfnCustomLineItem {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCustomLineItemProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-customlineitem.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `AssociationSize`: integer.
+    /// The attribute `AssociationSize`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-customlineitem.html#AssociationSize-fn::getatt)
     pub fn attr_association_size(&self) -> Val<i64> { self.0.get_att("AssociationSize") }
-    /// The attribute `CreationTime`: integer.
+    /// The attribute `CreationTime`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-customlineitem.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<i64> { self.0.get_att("CreationTime") }
-    /// The attribute `CurrencyCode`: text.
+    /// The attribute `CurrencyCode`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-customlineitem.html#CurrencyCode-fn::getatt)
     pub fn attr_currency_code(&self) -> Val<str> { self.0.get_att("CurrencyCode") }
-    /// The attribute `LastModifiedTime`: integer.
+    /// The attribute `LastModifiedTime`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-customlineitem.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<i64> { self.0.get_att("LastModifiedTime") }
-    /// The attribute `ProductCode`: text.
+    /// The attribute `ProductCode`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-customlineitem.html#ProductCode-fn::getatt)
     pub fn attr_product_code(&self) -> Val<str> { self.0.get_att("ProductCode") }
 }
 impl Parent for CfnCustomLineItem { fn node(&self) -> &Place { &self.0 } }
@@ -106,23 +106,23 @@ impl CfnCustomLineItemProps {
     pub fn new() -> CfnCustomLineItemProps<Missing<required::BillingGroupArn>, Missing<required::Name>> { CfnCustomLineItemProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnCustomLineItemProps<R0, R1> {
-    /// `AccountId`: text. Update: replacement.
+    /// `AccountId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-customlineitem.html#cfn-billingconductor-customlineitem-accountid)
     pub fn account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccountId", value.into_expr()), Phase) }
-    /// `BillingGroupArn`: text, required. Update: replacement.
+    /// `BillingGroupArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-customlineitem.html#cfn-billingconductor-customlineitem-billinggrouparn)
     pub fn billing_group_arn(self, value: impl Arg<str>) -> CfnCustomLineItemProps<Set, R1> { CfnCustomLineItemProps(put(self.0, "BillingGroupArn", value.into_expr()), Phase) }
-    /// `BillingPeriodRange`: `BillingPeriodRange`. Update: in place.
+    /// `BillingPeriodRange`: `BillingPeriodRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-customlineitem.html#cfn-billingconductor-customlineitem-billingperiodrange)
     pub fn billing_period_range(self, value: impl Arg<custom_line_item::BillingPeriodRange>) -> Self { Self(put(self.0, "BillingPeriodRange", value.into_expr()), Phase) }
-    /// `ComputationRule`: `ComputationRule`. Update: replacement.
+    /// `ComputationRule`: `ComputationRule`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-customlineitem.html#cfn-billingconductor-customlineitem-computationrule)
     pub fn computation_rule(self, value: impl Arg<custom_line_item::ComputationRule>) -> Self { Self(put(self.0, "ComputationRule", value.into_expr()), Phase) }
-    /// `CustomLineItemChargeDetails`: `CustomLineItemChargeDetails`. Update: in place.
+    /// `CustomLineItemChargeDetails`: `CustomLineItemChargeDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-customlineitem.html#cfn-billingconductor-customlineitem-customlineitemchargedetails)
     pub fn custom_line_item_charge_details(self, value: impl Arg<custom_line_item::CustomLineItemChargeDetails>) -> Self { Self(put(self.0, "CustomLineItemChargeDetails", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-customlineitem.html#cfn-billingconductor-customlineitem-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-customlineitem.html#cfn-billingconductor-customlineitem-name)
     pub fn name(self, value: impl Arg<str>) -> CfnCustomLineItemProps<R0, Set> { CfnCustomLineItemProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `PresentationDetails`: `PresentationDetails`. Update: replacement.
+    /// `PresentationDetails`: `PresentationDetails`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-customlineitem.html#cfn-billingconductor-customlineitem-presentationdetails)
     pub fn presentation_details(self, value: impl Arg<custom_line_item::PresentationDetails>) -> Self { Self(put(self.0, "PresentationDetails", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-customlineitem.html#cfn-billingconductor-customlineitem-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCustomLineItemProps { fn into_props(self) -> Bag { self.0 } }
@@ -134,9 +134,9 @@ use crate::cfn::support::*;
 impl BillingPeriodRange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ExclusiveEndBillingPeriod`: text. Update: replacement.
+    /// `ExclusiveEndBillingPeriod`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-customlineitem-billingperiodrange.html#cfn-billingconductor-customlineitem-billingperiodrange-exclusiveendbillingperiod)
     pub fn exclusive_end_billing_period(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExclusiveEndBillingPeriod", value.into_expr())) }
-    /// `InclusiveStartBillingPeriod`: text. Update: replacement.
+    /// `InclusiveStartBillingPeriod`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-customlineitem-billingperiodrange.html#cfn-billingconductor-customlineitem-billingperiodrange-inclusivestartbillingperiod)
     pub fn inclusive_start_billing_period(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InclusiveStartBillingPeriod", value.into_expr())) }
 }
 impl Done for BillingPeriodRange { fn into_props(self) -> Bag { self.0 } }
@@ -147,13 +147,13 @@ impl CustomLineItemChargeDetails {
     pub fn new() -> CustomLineItemChargeDetails<Missing<super::required::Type>> { CustomLineItemChargeDetails(Bag::default(), Phase) }
 }
 impl<R0> CustomLineItemChargeDetails<R0> {
-    /// `Flat`: `CustomLineItemFlatChargeDetails`. Update: in place.
+    /// `Flat`: `CustomLineItemFlatChargeDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-customlineitem-customlineitemchargedetails.html#cfn-billingconductor-customlineitem-customlineitemchargedetails-flat)
     pub fn flat(self, value: impl Arg<CustomLineItemFlatChargeDetails>) -> Self { Self(put(self.0, "Flat", value.into_expr()), Phase) }
-    /// `LineItemFilters`: list of `LineItemFilter`. Update: in place.
+    /// `LineItemFilters`: list of `LineItemFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-customlineitem-customlineitemchargedetails.html#cfn-billingconductor-customlineitem-customlineitemchargedetails-lineitemfilters)
     pub fn line_item_filters(self, value: impl Arg<Arr<LineItemFilter>>) -> Self { Self(put(self.0, "LineItemFilters", value.into_expr()), Phase) }
-    /// `Percentage`: `CustomLineItemPercentageChargeDetails`. Update: in place.
+    /// `Percentage`: `CustomLineItemPercentageChargeDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-customlineitem-customlineitemchargedetails.html#cfn-billingconductor-customlineitem-customlineitemchargedetails-percentage)
     pub fn percentage(self, value: impl Arg<CustomLineItemPercentageChargeDetails>) -> Self { Self(put(self.0, "Percentage", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: replacement.
+    /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-customlineitem-customlineitemchargedetails.html#cfn-billingconductor-customlineitem-customlineitemchargedetails-type)
     pub fn type_(self, value: impl Arg<Type>) -> CustomLineItemChargeDetails<Set> { CustomLineItemChargeDetails(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CustomLineItemChargeDetails { fn into_props(self) -> Bag { self.0 } }
@@ -164,7 +164,7 @@ impl CustomLineItemFlatChargeDetails {
     pub fn new() -> CustomLineItemFlatChargeDetails<Missing<super::required::ChargeValue>> { CustomLineItemFlatChargeDetails(Bag::default(), Phase) }
 }
 impl<R0> CustomLineItemFlatChargeDetails<R0> {
-    /// `ChargeValue`: number, required. Update: in place.
+    /// `ChargeValue`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-customlineitem-customlineitemflatchargedetails.html#cfn-billingconductor-customlineitem-customlineitemflatchargedetails-chargevalue)
     pub fn charge_value(self, value: impl Arg<f64>) -> CustomLineItemFlatChargeDetails<Set> { CustomLineItemFlatChargeDetails(put(self.0, "ChargeValue", value.into_expr()), Phase) }
 }
 impl Done for CustomLineItemFlatChargeDetails { fn into_props(self) -> Bag { self.0 } }
@@ -175,9 +175,9 @@ impl CustomLineItemPercentageChargeDetails {
     pub fn new() -> CustomLineItemPercentageChargeDetails<Missing<super::required::PercentageValue>> { CustomLineItemPercentageChargeDetails(Bag::default(), Phase) }
 }
 impl<R0> CustomLineItemPercentageChargeDetails<R0> {
-    /// `ChildAssociatedResources`: list of text. Update: in place.
+    /// `ChildAssociatedResources`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-customlineitem-customlineitempercentagechargedetails.html#cfn-billingconductor-customlineitem-customlineitempercentagechargedetails-childassociatedresources)
     pub fn child_associated_resources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ChildAssociatedResources", value.into_expr()), Phase) }
-    /// `PercentageValue`: number, required. Update: in place.
+    /// `PercentageValue`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-customlineitem-customlineitempercentagechargedetails.html#cfn-billingconductor-customlineitem-customlineitempercentagechargedetails-percentagevalue)
     pub fn percentage_value(self, value: impl Arg<f64>) -> CustomLineItemPercentageChargeDetails<Set> { CustomLineItemPercentageChargeDetails(put(self.0, "PercentageValue", value.into_expr()), Phase) }
 }
 impl Done for CustomLineItemPercentageChargeDetails { fn into_props(self) -> Bag { self.0 } }
@@ -188,13 +188,13 @@ impl LineItemFilter {
     pub fn new() -> LineItemFilter<Missing<super::required::Attribute>, Missing<super::required::MatchOption>> { LineItemFilter(Bag::default(), Phase) }
 }
 impl<R0, R1> LineItemFilter<R0, R1> {
-    /// `Attribute`: `Attribute`, required. Update: in place.
+    /// `Attribute`: `Attribute`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-customlineitem-lineitemfilter.html#cfn-billingconductor-customlineitem-lineitemfilter-attribute)
     pub fn attribute(self, value: impl Arg<Attribute>) -> LineItemFilter<Set, R1> { LineItemFilter(put(self.0, "Attribute", value.into_expr()), Phase) }
-    /// `AttributeValues`: list of text. Update: in place.
+    /// `AttributeValues`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-customlineitem-lineitemfilter.html#cfn-billingconductor-customlineitem-lineitemfilter-attributevalues)
     pub fn attribute_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AttributeValues", value.into_expr()), Phase) }
-    /// `MatchOption`: `MatchOption`, required. Update: in place.
+    /// `MatchOption`: `MatchOption`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-customlineitem-lineitemfilter.html#cfn-billingconductor-customlineitem-lineitemfilter-matchoption)
     pub fn match_option(self, value: impl Arg<MatchOption>) -> LineItemFilter<R0, Set> { LineItemFilter(put(self.0, "MatchOption", value.into_expr()), Phase) }
-    /// `Values`: list of text. Update: in place.
+    /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-customlineitem-lineitemfilter.html#cfn-billingconductor-customlineitem-lineitemfilter-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for LineItemFilter { fn into_props(self) -> Bag { self.0 } }
@@ -205,7 +205,7 @@ impl PresentationDetails {
     pub fn new() -> PresentationDetails<Missing<super::required::Service>> { PresentationDetails(Bag::default(), Phase) }
 }
 impl<R0> PresentationDetails<R0> {
-    /// `Service`: text, required. Update: replacement.
+    /// `Service`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-customlineitem-presentationdetails.html#cfn-billingconductor-customlineitem-presentationdetails-service)
     pub fn service(self, value: impl Arg<str>) -> PresentationDetails<Set> { PresentationDetails(put(self.0, "Service", value.into_expr()), Phase) }
 }
 impl Done for PresentationDetails { fn into_props(self) -> Bag { self.0 } }
@@ -227,13 +227,13 @@ impl CfnPricingPlan {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPricingPlanProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-pricingplan.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreationTime`: integer.
+    /// The attribute `CreationTime`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-pricingplan.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<i64> { self.0.get_att("CreationTime") }
-    /// The attribute `LastModifiedTime`: integer.
+    /// The attribute `LastModifiedTime`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-pricingplan.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<i64> { self.0.get_att("LastModifiedTime") }
-    /// The attribute `Size`: integer.
+    /// The attribute `Size`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-pricingplan.html#Size-fn::getatt)
     pub fn attr_size(&self) -> Val<i64> { self.0.get_att("Size") }
 }
 impl Parent for CfnPricingPlan { fn node(&self) -> &Place { &self.0 } }
@@ -244,13 +244,13 @@ impl CfnPricingPlanProps {
     pub fn new() -> CfnPricingPlanProps<Missing<required::Name>> { CfnPricingPlanProps(Bag::default(), Phase) }
 }
 impl<R0> CfnPricingPlanProps<R0> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-pricingplan.html#cfn-billingconductor-pricingplan-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-pricingplan.html#cfn-billingconductor-pricingplan-name)
     pub fn name(self, value: impl Arg<str>) -> CfnPricingPlanProps<Set> { CfnPricingPlanProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `PricingRuleArns`: list of text. Update: in place.
+    /// `PricingRuleArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-pricingplan.html#cfn-billingconductor-pricingplan-pricingrulearns)
     pub fn pricing_rule_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PricingRuleArns", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-pricingplan.html#cfn-billingconductor-pricingplan-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPricingPlanProps { fn into_props(self) -> Bag { self.0 } }
@@ -263,13 +263,13 @@ impl CfnPricingRule {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPricingRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-pricingrule.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `AssociatedPricingPlanCount`: integer.
+    /// The attribute `AssociatedPricingPlanCount`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-pricingrule.html#AssociatedPricingPlanCount-fn::getatt)
     pub fn attr_associated_pricing_plan_count(&self) -> Val<i64> { self.0.get_att("AssociatedPricingPlanCount") }
-    /// The attribute `CreationTime`: integer.
+    /// The attribute `CreationTime`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-pricingrule.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<i64> { self.0.get_att("CreationTime") }
-    /// The attribute `LastModifiedTime`: integer.
+    /// The attribute `LastModifiedTime`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-pricingrule.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<i64> { self.0.get_att("LastModifiedTime") }
 }
 impl Parent for CfnPricingRule { fn node(&self) -> &Place { &self.0 } }
@@ -280,27 +280,27 @@ impl CfnPricingRuleProps {
     pub fn new() -> CfnPricingRuleProps<Missing<required::Name>, Missing<required::Scope>, Missing<required::Type>> { CfnPricingRuleProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnPricingRuleProps<R0, R1, R2> {
-    /// `BillingEntity`: `BillingEntity`. Update: replacement.
+    /// `BillingEntity`: `BillingEntity`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-pricingrule.html#cfn-billingconductor-pricingrule-billingentity)
     pub fn billing_entity(self, value: impl Arg<pricing_rule::BillingEntity>) -> Self { Self(put(self.0, "BillingEntity", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-pricingrule.html#cfn-billingconductor-pricingrule-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `ModifierPercentage`: number. Update: in place.
+    /// `ModifierPercentage`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-pricingrule.html#cfn-billingconductor-pricingrule-modifierpercentage)
     pub fn modifier_percentage(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ModifierPercentage", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-pricingrule.html#cfn-billingconductor-pricingrule-name)
     pub fn name(self, value: impl Arg<str>) -> CfnPricingRuleProps<Set, R1, R2> { CfnPricingRuleProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Operation`: text. Update: replacement.
+    /// `Operation`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-pricingrule.html#cfn-billingconductor-pricingrule-operation)
     pub fn operation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Operation", value.into_expr()), Phase) }
-    /// `Scope`: `Scope`, required. Update: replacement.
+    /// `Scope`: `Scope`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-pricingrule.html#cfn-billingconductor-pricingrule-scope)
     pub fn scope(self, value: impl Arg<pricing_rule::Scope>) -> CfnPricingRuleProps<R0, Set, R2> { CfnPricingRuleProps(put(self.0, "Scope", value.into_expr()), Phase) }
-    /// `Service`: text. Update: replacement.
+    /// `Service`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-pricingrule.html#cfn-billingconductor-pricingrule-service)
     pub fn service(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Service", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-pricingrule.html#cfn-billingconductor-pricingrule-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Tiering`: `Tiering`. Update: in place.
+    /// `Tiering`: `Tiering`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-pricingrule.html#cfn-billingconductor-pricingrule-tiering)
     pub fn tiering(self, value: impl Arg<pricing_rule::Tiering>) -> Self { Self(put(self.0, "Tiering", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-pricingrule.html#cfn-billingconductor-pricingrule-type)
     pub fn type_(self, value: impl Arg<pricing_rule::Type>) -> CfnPricingRuleProps<R0, R1, Set> { CfnPricingRuleProps(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `UsageType`: text. Update: replacement.
+    /// `UsageType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-pricingrule.html#cfn-billingconductor-pricingrule-usagetype)
     pub fn usage_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UsageType", value.into_expr()), Phase) }
 }
 impl Done for CfnPricingRuleProps { fn into_props(self) -> Bag { self.0 } }
@@ -314,11 +314,11 @@ impl CustomTier {
     pub fn new() -> CustomTier<Missing<super::required::BeginRangeInclusive>, Missing<super::required::RateValue>> { CustomTier(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomTier<R0, R1> {
-    /// `BeginRangeInclusive`: number, required. Update: in place.
+    /// `BeginRangeInclusive`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-pricingrule-customtier.html#cfn-billingconductor-pricingrule-customtier-beginrangeinclusive)
     pub fn begin_range_inclusive(self, value: impl Arg<f64>) -> CustomTier<Set, R1> { CustomTier(put(self.0, "BeginRangeInclusive", value.into_expr()), Phase) }
-    /// `EndRangeExclusive`: number. Update: in place.
+    /// `EndRangeExclusive`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-pricingrule-customtier.html#cfn-billingconductor-pricingrule-customtier-endrangeexclusive)
     pub fn end_range_exclusive(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "EndRangeExclusive", value.into_expr()), Phase) }
-    /// `RateValue`: number, required. Update: in place.
+    /// `RateValue`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-pricingrule-customtier.html#cfn-billingconductor-pricingrule-customtier-ratevalue)
     pub fn rate_value(self, value: impl Arg<f64>) -> CustomTier<R0, Set> { CustomTier(put(self.0, "RateValue", value.into_expr()), Phase) }
 }
 impl Done for CustomTier { fn into_props(self) -> Bag { self.0 } }
@@ -329,7 +329,7 @@ impl FreeTier {
     pub fn new() -> FreeTier<Missing<super::required::Activated>> { FreeTier(Bag::default(), Phase) }
 }
 impl<R0> FreeTier<R0> {
-    /// `Activated`: boolean, required. Update: in place.
+    /// `Activated`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-pricingrule-freetier.html#cfn-billingconductor-pricingrule-freetier-activated)
     pub fn activated(self, value: impl Arg<bool>) -> FreeTier<Set> { FreeTier(put(self.0, "Activated", value.into_expr()), Phase) }
 }
 impl Done for FreeTier { fn into_props(self) -> Bag { self.0 } }
@@ -338,9 +338,9 @@ impl Done for FreeTier { fn into_props(self) -> Bag { self.0 } }
 impl Tiering {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CustomTiers`: list of `CustomTier`. Update: in place.
+    /// `CustomTiers`: list of `CustomTier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-pricingrule-tiering.html#cfn-billingconductor-pricingrule-tiering-customtiers)
     pub fn custom_tiers(self, value: impl Arg<Arr<CustomTier>>) -> Self { Self(put(self.0, "CustomTiers", value.into_expr())) }
-    /// `FreeTier`: `FreeTier`. Update: in place.
+    /// `FreeTier`: `FreeTier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-pricingrule-tiering.html#cfn-billingconductor-pricingrule-tiering-freetier)
     pub fn free_tier(self, value: impl Arg<FreeTier>) -> Self { Self(put(self.0, "FreeTier", value.into_expr())) }
 }
 impl Done for Tiering { fn into_props(self) -> Bag { self.0 } }

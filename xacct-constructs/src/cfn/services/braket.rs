@@ -13,15 +13,15 @@ impl CfnSpendingLimit {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSpendingLimitProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SpendingLimitArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-braket-spendinglimit.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `QueuedSpend`: text.
+    /// The attribute `QueuedSpend`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-braket-spendinglimit.html#QueuedSpend-fn::getatt)
     pub fn attr_queued_spend(&self) -> Val<str> { self.0.get_att("QueuedSpend") }
-    /// The attribute `SpendingLimitArn`: `OtherArn`.
+    /// The attribute `SpendingLimitArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-braket-spendinglimit.html#SpendingLimitArn-fn::getatt)
     pub fn attr_spending_limit_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SpendingLimitArn") }
-    /// The attribute `TotalSpend`: text.
+    /// The attribute `TotalSpend`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-braket-spendinglimit.html#TotalSpend-fn::getatt)
     pub fn attr_total_spend(&self) -> Val<str> { self.0.get_att("TotalSpend") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-braket-spendinglimit.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnSpendingLimit { fn node(&self) -> &Place { &self.0 } }
@@ -32,13 +32,13 @@ impl CfnSpendingLimitProps {
     pub fn new() -> CfnSpendingLimitProps<Missing<required::DeviceArn>, Missing<required::SpendingLimit>> { CfnSpendingLimitProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSpendingLimitProps<R0, R1> {
-    /// `DeviceArn`: text, required. Update: replacement.
+    /// `DeviceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-braket-spendinglimit.html#cfn-braket-spendinglimit-devicearn)
     pub fn device_arn(self, value: impl Arg<str>) -> CfnSpendingLimitProps<Set, R1> { CfnSpendingLimitProps(put(self.0, "DeviceArn", value.into_expr()), Phase) }
-    /// `SpendingLimit`: text, required. Update: in place.
+    /// `SpendingLimit`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-braket-spendinglimit.html#cfn-braket-spendinglimit-spendinglimit)
     pub fn spending_limit(self, value: impl Arg<str>) -> CfnSpendingLimitProps<R0, Set> { CfnSpendingLimitProps(put(self.0, "SpendingLimit", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-braket-spendinglimit.html#cfn-braket-spendinglimit-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TimePeriod`: `TimePeriod`. Update: in place.
+    /// `TimePeriod`: `TimePeriod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-braket-spendinglimit.html#cfn-braket-spendinglimit-timeperiod)
     pub fn time_period(self, value: impl Arg<spending_limit::TimePeriod>) -> Self { Self(put(self.0, "TimePeriod", value.into_expr()), Phase) }
 }
 impl Done for CfnSpendingLimitProps { fn into_props(self) -> Bag { self.0 } }
@@ -52,9 +52,9 @@ impl TimePeriod {
     pub fn new() -> TimePeriod<Missing<super::required::EndAt>, Missing<super::required::StartAt>> { TimePeriod(Bag::default(), Phase) }
 }
 impl<R0, R1> TimePeriod<R0, R1> {
-    /// `EndAt`: text, required. Update: in place.
+    /// `EndAt`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-braket-spendinglimit-timeperiod.html#cfn-braket-spendinglimit-timeperiod-endat)
     pub fn end_at(self, value: impl Arg<str>) -> TimePeriod<Set, R1> { TimePeriod(put(self.0, "EndAt", value.into_expr()), Phase) }
-    /// `StartAt`: text, required. Update: in place.
+    /// `StartAt`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-braket-spendinglimit-timeperiod.html#cfn-braket-spendinglimit-timeperiod-startat)
     pub fn start_at(self, value: impl Arg<str>) -> TimePeriod<R0, Set> { TimePeriod(put(self.0, "StartAt", value.into_expr()), Phase) }
 }
 impl Done for TimePeriod { fn into_props(self) -> Bag { self.0 } }

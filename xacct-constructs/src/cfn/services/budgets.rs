@@ -13,7 +13,7 @@ impl CfnBudget {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBudgetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-budgets-budget.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnBudget { fn node(&self) -> &Place { &self.0 } }
@@ -24,11 +24,11 @@ impl CfnBudgetProps {
     pub fn new() -> CfnBudgetProps<Missing<required::Budget>> { CfnBudgetProps(Bag::default(), Phase) }
 }
 impl<R0> CfnBudgetProps<R0> {
-    /// `Budget`: `BudgetData`, required. Update: in place.
+    /// `Budget`: `BudgetData`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-budgets-budget.html#cfn-budgets-budget-budget)
     pub fn budget(self, value: impl Arg<budget::BudgetData>) -> CfnBudgetProps<Set> { CfnBudgetProps(put(self.0, "Budget", value.into_expr()), Phase) }
-    /// `NotificationsWithSubscribers`: list of `NotificationWithSubscribers`. Update: replacement.
+    /// `NotificationsWithSubscribers`: list of `NotificationWithSubscribers`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-budgets-budget.html#cfn-budgets-budget-notificationswithsubscribers)
     pub fn notifications_with_subscribers(self, value: impl Arg<Arr<budget::NotificationWithSubscribers>>) -> Self { Self(put(self.0, "NotificationsWithSubscribers", value.into_expr()), Phase) }
-    /// `ResourceTags`: list of `ResourceTag`. Update: in place.
+    /// `ResourceTags`: list of `ResourceTag`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-budgets-budget.html#cfn-budgets-budget-resourcetags)
     pub fn resource_tags(self, value: impl Arg<Arr<budget::ResourceTag>>) -> Self { Self(put(self.0, "ResourceTags", value.into_expr()), Phase) }
 }
 impl Done for CfnBudgetProps { fn into_props(self) -> Bag { self.0 } }
@@ -42,9 +42,9 @@ impl AutoAdjustData {
     pub fn new() -> AutoAdjustData<Missing<super::required::AutoAdjustType>> { AutoAdjustData(Bag::default(), Phase) }
 }
 impl<R0> AutoAdjustData<R0> {
-    /// `AutoAdjustType`: text, required. Update: replacement.
+    /// `AutoAdjustType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-autoadjustdata.html#cfn-budgets-budget-autoadjustdata-autoadjusttype)
     pub fn auto_adjust_type(self, value: impl Arg<str>) -> AutoAdjustData<Set> { AutoAdjustData(put(self.0, "AutoAdjustType", value.into_expr()), Phase) }
-    /// `HistoricalOptions`: `HistoricalOptions`. Update: replacement.
+    /// `HistoricalOptions`: `HistoricalOptions`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-autoadjustdata.html#cfn-budgets-budget-autoadjustdata-historicaloptions)
     pub fn historical_options(self, value: impl Arg<HistoricalOptions>) -> Self { Self(put(self.0, "HistoricalOptions", value.into_expr()), Phase) }
 }
 impl Done for AutoAdjustData { fn into_props(self) -> Bag { self.0 } }
@@ -55,29 +55,29 @@ impl BudgetData {
     pub fn new() -> BudgetData<Missing<super::required::BudgetType>, Missing<super::required::TimeUnit>> { BudgetData(Bag::default(), Phase) }
 }
 impl<R0, R1> BudgetData<R0, R1> {
-    /// `AutoAdjustData`: `AutoAdjustData`. Update: replacement.
+    /// `AutoAdjustData`: `AutoAdjustData`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-budgetdata.html#cfn-budgets-budget-budgetdata-autoadjustdata)
     pub fn auto_adjust_data(self, value: impl Arg<AutoAdjustData>) -> Self { Self(put(self.0, "AutoAdjustData", value.into_expr()), Phase) }
-    /// `BillingViewArn`: text. Update: in place.
+    /// `BillingViewArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-budgetdata.html#cfn-budgets-budget-budgetdata-billingviewarn)
     pub fn billing_view_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingViewArn", value.into_expr()), Phase) }
-    /// `BudgetLimit`: `Spend`. Update: in place.
+    /// `BudgetLimit`: `Spend`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-budgetdata.html#cfn-budgets-budget-budgetdata-budgetlimit)
     pub fn budget_limit(self, value: impl Arg<Spend>) -> Self { Self(put(self.0, "BudgetLimit", value.into_expr()), Phase) }
-    /// `BudgetName`: text. Update: replacement.
+    /// `BudgetName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-budgetdata.html#cfn-budgets-budget-budgetdata-budgetname)
     pub fn budget_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BudgetName", value.into_expr()), Phase) }
-    /// `BudgetType`: text, required. Update: in place.
+    /// `BudgetType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-budgetdata.html#cfn-budgets-budget-budgetdata-budgettype)
     pub fn budget_type(self, value: impl Arg<str>) -> BudgetData<Set, R1> { BudgetData(put(self.0, "BudgetType", value.into_expr()), Phase) }
-    /// `CostFilters`: JSON. Update: in place.
+    /// `CostFilters`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-budgetdata.html#cfn-budgets-budget-budgetdata-costfilters)
     pub fn cost_filters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "CostFilters", value.into_expr()), Phase) }
-    /// `CostTypes`: `CostTypes`. Update: in place.
+    /// `CostTypes`: `CostTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-budgetdata.html#cfn-budgets-budget-budgetdata-costtypes)
     pub fn cost_types(self, value: impl Arg<CostTypes>) -> Self { Self(put(self.0, "CostTypes", value.into_expr()), Phase) }
-    /// `FilterExpression`: `Expression`. Update: in place.
+    /// `FilterExpression`: `Expression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-budgetdata.html#cfn-budgets-budget-budgetdata-filterexpression)
     pub fn filter_expression(self, value: impl Arg<Expression>) -> Self { Self(put(self.0, "FilterExpression", value.into_expr()), Phase) }
-    /// `Metrics`: list of text. Update: in place.
+    /// `Metrics`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-budgetdata.html#cfn-budgets-budget-budgetdata-metrics)
     pub fn metrics(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Metrics", value.into_expr()), Phase) }
-    /// `PlannedBudgetLimits`: JSON. Update: replacement.
+    /// `PlannedBudgetLimits`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-budgetdata.html#cfn-budgets-budget-budgetdata-plannedbudgetlimits)
     pub fn planned_budget_limits(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "PlannedBudgetLimits", value.into_expr()), Phase) }
-    /// `TimePeriod`: `TimePeriod`. Update: in place.
+    /// `TimePeriod`: `TimePeriod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-budgetdata.html#cfn-budgets-budget-budgetdata-timeperiod)
     pub fn time_period(self, value: impl Arg<TimePeriod>) -> Self { Self(put(self.0, "TimePeriod", value.into_expr()), Phase) }
-    /// `TimeUnit`: text, required. Update: in place.
+    /// `TimeUnit`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-budgetdata.html#cfn-budgets-budget-budgetdata-timeunit)
     pub fn time_unit(self, value: impl Arg<str>) -> BudgetData<R0, Set> { BudgetData(put(self.0, "TimeUnit", value.into_expr()), Phase) }
 }
 impl Done for BudgetData { fn into_props(self) -> Bag { self.0 } }
@@ -86,11 +86,11 @@ impl Done for BudgetData { fn into_props(self) -> Bag { self.0 } }
 impl CostCategoryValues {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Key`: text. Update: in place.
+    /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-costcategoryvalues.html#cfn-budgets-budget-costcategoryvalues-key)
     pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
-    /// `MatchOptions`: list of text. Update: in place.
+    /// `MatchOptions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-costcategoryvalues.html#cfn-budgets-budget-costcategoryvalues-matchoptions)
     pub fn match_options(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchOptions", value.into_expr())) }
-    /// `Values`: list of text. Update: in place.
+    /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-costcategoryvalues.html#cfn-budgets-budget-costcategoryvalues-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for CostCategoryValues { fn into_props(self) -> Bag { self.0 } }
@@ -99,27 +99,27 @@ impl Done for CostCategoryValues { fn into_props(self) -> Bag { self.0 } }
 impl CostTypes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IncludeCredit`: boolean. Update: in place.
+    /// `IncludeCredit`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-costtypes.html#cfn-budgets-budget-costtypes-includecredit)
     pub fn include_credit(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeCredit", value.into_expr())) }
-    /// `IncludeDiscount`: boolean. Update: in place.
+    /// `IncludeDiscount`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-costtypes.html#cfn-budgets-budget-costtypes-includediscount)
     pub fn include_discount(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeDiscount", value.into_expr())) }
-    /// `IncludeOtherSubscription`: boolean. Update: in place.
+    /// `IncludeOtherSubscription`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-costtypes.html#cfn-budgets-budget-costtypes-includeothersubscription)
     pub fn include_other_subscription(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeOtherSubscription", value.into_expr())) }
-    /// `IncludeRecurring`: boolean. Update: in place.
+    /// `IncludeRecurring`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-costtypes.html#cfn-budgets-budget-costtypes-includerecurring)
     pub fn include_recurring(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeRecurring", value.into_expr())) }
-    /// `IncludeRefund`: boolean. Update: in place.
+    /// `IncludeRefund`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-costtypes.html#cfn-budgets-budget-costtypes-includerefund)
     pub fn include_refund(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeRefund", value.into_expr())) }
-    /// `IncludeSubscription`: boolean. Update: in place.
+    /// `IncludeSubscription`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-costtypes.html#cfn-budgets-budget-costtypes-includesubscription)
     pub fn include_subscription(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeSubscription", value.into_expr())) }
-    /// `IncludeSupport`: boolean. Update: in place.
+    /// `IncludeSupport`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-costtypes.html#cfn-budgets-budget-costtypes-includesupport)
     pub fn include_support(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeSupport", value.into_expr())) }
-    /// `IncludeTax`: boolean. Update: in place.
+    /// `IncludeTax`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-costtypes.html#cfn-budgets-budget-costtypes-includetax)
     pub fn include_tax(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeTax", value.into_expr())) }
-    /// `IncludeUpfront`: boolean. Update: in place.
+    /// `IncludeUpfront`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-costtypes.html#cfn-budgets-budget-costtypes-includeupfront)
     pub fn include_upfront(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeUpfront", value.into_expr())) }
-    /// `UseAmortized`: boolean. Update: in place.
+    /// `UseAmortized`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-costtypes.html#cfn-budgets-budget-costtypes-useamortized)
     pub fn use_amortized(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseAmortized", value.into_expr())) }
-    /// `UseBlended`: boolean. Update: in place.
+    /// `UseBlended`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-costtypes.html#cfn-budgets-budget-costtypes-useblended)
     pub fn use_blended(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseBlended", value.into_expr())) }
 }
 impl Done for CostTypes { fn into_props(self) -> Bag { self.0 } }
@@ -128,17 +128,17 @@ impl Done for CostTypes { fn into_props(self) -> Bag { self.0 } }
 impl Expression {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `And`: list of `Expression`. Update: in place.
+    /// `And`: list of `Expression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-expression.html#cfn-budgets-budget-expression-and)
     pub fn and(self, value: impl Arg<Arr<Expression>>) -> Self { Self(put(self.0, "And", value.into_expr())) }
-    /// `CostCategories`: `CostCategoryValues`. Update: in place.
+    /// `CostCategories`: `CostCategoryValues`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-expression.html#cfn-budgets-budget-expression-costcategories)
     pub fn cost_categories(self, value: impl Arg<CostCategoryValues>) -> Self { Self(put(self.0, "CostCategories", value.into_expr())) }
-    /// `Dimensions`: `ExpressionDimensionValues`. Update: in place.
+    /// `Dimensions`: `ExpressionDimensionValues`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-expression.html#cfn-budgets-budget-expression-dimensions)
     pub fn dimensions(self, value: impl Arg<ExpressionDimensionValues>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
-    /// `Not`: `Expression`. Update: in place.
+    /// `Not`: `Expression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-expression.html#cfn-budgets-budget-expression-not)
     pub fn not(self, value: impl Arg<Expression>) -> Self { Self(put(self.0, "Not", value.into_expr())) }
-    /// `Or`: list of `Expression`. Update: in place.
+    /// `Or`: list of `Expression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-expression.html#cfn-budgets-budget-expression-or)
     pub fn or(self, value: impl Arg<Arr<Expression>>) -> Self { Self(put(self.0, "Or", value.into_expr())) }
-    /// `Tags`: `TagValues`. Update: in place.
+    /// `Tags`: `TagValues`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-expression.html#cfn-budgets-budget-expression-tags)
     pub fn tags(self, value: impl Arg<TagValues>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for Expression { fn into_props(self) -> Bag { self.0 } }
@@ -147,11 +147,11 @@ impl Done for Expression { fn into_props(self) -> Bag { self.0 } }
 impl ExpressionDimensionValues {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Key`: text. Update: in place.
+    /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-expressiondimensionvalues.html#cfn-budgets-budget-expressiondimensionvalues-key)
     pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
-    /// `MatchOptions`: list of text. Update: in place.
+    /// `MatchOptions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-expressiondimensionvalues.html#cfn-budgets-budget-expressiondimensionvalues-matchoptions)
     pub fn match_options(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchOptions", value.into_expr())) }
-    /// `Values`: list of text. Update: in place.
+    /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-expressiondimensionvalues.html#cfn-budgets-budget-expressiondimensionvalues-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for ExpressionDimensionValues { fn into_props(self) -> Bag { self.0 } }
@@ -162,7 +162,7 @@ impl HistoricalOptions {
     pub fn new() -> HistoricalOptions<Missing<super::required::BudgetAdjustmentPeriod>> { HistoricalOptions(Bag::default(), Phase) }
 }
 impl<R0> HistoricalOptions<R0> {
-    /// `BudgetAdjustmentPeriod`: integer, required. Update: replacement.
+    /// `BudgetAdjustmentPeriod`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-historicaloptions.html#cfn-budgets-budget-historicaloptions-budgetadjustmentperiod)
     pub fn budget_adjustment_period(self, value: impl Arg<i64>) -> HistoricalOptions<Set> { HistoricalOptions(put(self.0, "BudgetAdjustmentPeriod", value.into_expr()), Phase) }
 }
 impl Done for HistoricalOptions { fn into_props(self) -> Bag { self.0 } }
@@ -173,13 +173,13 @@ impl Notification {
     pub fn new() -> Notification<Missing<super::required::ComparisonOperator>, Missing<super::required::NotificationType>, Missing<super::required::Threshold>> { Notification(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Notification<R0, R1, R2> {
-    /// `ComparisonOperator`: text, required. Update: replacement.
+    /// `ComparisonOperator`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-notification.html#cfn-budgets-budget-notification-comparisonoperator)
     pub fn comparison_operator(self, value: impl Arg<str>) -> Notification<Set, R1, R2> { Notification(put(self.0, "ComparisonOperator", value.into_expr()), Phase) }
-    /// `NotificationType`: text, required. Update: replacement.
+    /// `NotificationType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-notification.html#cfn-budgets-budget-notification-notificationtype)
     pub fn notification_type(self, value: impl Arg<str>) -> Notification<R0, Set, R2> { Notification(put(self.0, "NotificationType", value.into_expr()), Phase) }
-    /// `Threshold`: number, required. Update: replacement.
+    /// `Threshold`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-notification.html#cfn-budgets-budget-notification-threshold)
     pub fn threshold(self, value: impl Arg<f64>) -> Notification<R0, R1, Set> { Notification(put(self.0, "Threshold", value.into_expr()), Phase) }
-    /// `ThresholdType`: text. Update: replacement.
+    /// `ThresholdType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-notification.html#cfn-budgets-budget-notification-thresholdtype)
     pub fn threshold_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThresholdType", value.into_expr()), Phase) }
 }
 impl Done for Notification { fn into_props(self) -> Bag { self.0 } }
@@ -190,9 +190,9 @@ impl NotificationWithSubscribers {
     pub fn new() -> NotificationWithSubscribers<Missing<super::required::Notification>, Missing<super::required::Subscribers>> { NotificationWithSubscribers(Bag::default(), Phase) }
 }
 impl<R0, R1> NotificationWithSubscribers<R0, R1> {
-    /// `Notification`: `Notification`, required. Update: replacement.
+    /// `Notification`: `Notification`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-notificationwithsubscribers.html#cfn-budgets-budget-notificationwithsubscribers-notification)
     pub fn notification(self, value: impl Arg<Notification>) -> NotificationWithSubscribers<Set, R1> { NotificationWithSubscribers(put(self.0, "Notification", value.into_expr()), Phase) }
-    /// `Subscribers`: list of `Subscriber`, required. Update: replacement.
+    /// `Subscribers`: list of `Subscriber`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-notificationwithsubscribers.html#cfn-budgets-budget-notificationwithsubscribers-subscribers)
     pub fn subscribers(self, value: impl Arg<Arr<Subscriber>>) -> NotificationWithSubscribers<R0, Set> { NotificationWithSubscribers(put(self.0, "Subscribers", value.into_expr()), Phase) }
 }
 impl Done for NotificationWithSubscribers { fn into_props(self) -> Bag { self.0 } }
@@ -203,9 +203,9 @@ impl ResourceTag {
     pub fn new() -> ResourceTag<Missing<super::required::Key>> { ResourceTag(Bag::default(), Phase) }
 }
 impl<R0> ResourceTag<R0> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-resourcetag.html#cfn-budgets-budget-resourcetag-key)
     pub fn key(self, value: impl Arg<str>) -> ResourceTag<Set> { ResourceTag(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-resourcetag.html#cfn-budgets-budget-resourcetag-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ResourceTag { fn into_props(self) -> Bag { self.0 } }
@@ -216,9 +216,9 @@ impl Spend {
     pub fn new() -> Spend<Missing<super::required::Amount>, Missing<super::required::Unit>> { Spend(Bag::default(), Phase) }
 }
 impl<R0, R1> Spend<R0, R1> {
-    /// `Amount`: number, required. Update: in place.
+    /// `Amount`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-spend.html#cfn-budgets-budget-spend-amount)
     pub fn amount(self, value: impl Arg<f64>) -> Spend<Set, R1> { Spend(put(self.0, "Amount", value.into_expr()), Phase) }
-    /// `Unit`: text, required. Update: in place.
+    /// `Unit`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-spend.html#cfn-budgets-budget-spend-unit)
     pub fn unit(self, value: impl Arg<str>) -> Spend<R0, Set> { Spend(put(self.0, "Unit", value.into_expr()), Phase) }
 }
 impl Done for Spend { fn into_props(self) -> Bag { self.0 } }
@@ -229,9 +229,9 @@ impl Subscriber {
     pub fn new() -> Subscriber<Missing<super::required::Address>, Missing<super::required::SubscriptionType>> { Subscriber(Bag::default(), Phase) }
 }
 impl<R0, R1> Subscriber<R0, R1> {
-    /// `Address`: text, required. Update: replacement.
+    /// `Address`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-subscriber.html#cfn-budgets-budget-subscriber-address)
     pub fn address(self, value: impl Arg<str>) -> Subscriber<Set, R1> { Subscriber(put(self.0, "Address", value.into_expr()), Phase) }
-    /// `SubscriptionType`: text, required. Update: replacement.
+    /// `SubscriptionType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-subscriber.html#cfn-budgets-budget-subscriber-subscriptiontype)
     pub fn subscription_type(self, value: impl Arg<str>) -> Subscriber<R0, Set> { Subscriber(put(self.0, "SubscriptionType", value.into_expr()), Phase) }
 }
 impl Done for Subscriber { fn into_props(self) -> Bag { self.0 } }
@@ -240,11 +240,11 @@ impl Done for Subscriber { fn into_props(self) -> Bag { self.0 } }
 impl TagValues {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Key`: text. Update: in place.
+    /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-tagvalues.html#cfn-budgets-budget-tagvalues-key)
     pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
-    /// `MatchOptions`: list of text. Update: in place.
+    /// `MatchOptions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-tagvalues.html#cfn-budgets-budget-tagvalues-matchoptions)
     pub fn match_options(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchOptions", value.into_expr())) }
-    /// `Values`: list of text. Update: in place.
+    /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-tagvalues.html#cfn-budgets-budget-tagvalues-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for TagValues { fn into_props(self) -> Bag { self.0 } }
@@ -253,9 +253,9 @@ impl Done for TagValues { fn into_props(self) -> Bag { self.0 } }
 impl TimePeriod {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `End`: text. Update: in place.
+    /// `End`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-timeperiod.html#cfn-budgets-budget-timeperiod-end)
     pub fn end(self, value: impl Arg<str>) -> Self { Self(put(self.0, "End", value.into_expr())) }
-    /// `Start`: text. Update: in place.
+    /// `Start`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-timeperiod.html#cfn-budgets-budget-timeperiod-start)
     pub fn start(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Start", value.into_expr())) }
 }
 impl Done for TimePeriod { fn into_props(self) -> Bag { self.0 } }
@@ -269,7 +269,7 @@ impl CfnBudgetsAction {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBudgetsActionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ActionId`: text.
+    /// The attribute `ActionId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-budgets-budgetsaction.html#ActionId-fn::getatt)
     pub fn attr_action_id(&self) -> Val<str> { self.0.get_att("ActionId") }
 }
 impl Parent for CfnBudgetsAction { fn node(&self) -> &Place { &self.0 } }
@@ -280,23 +280,23 @@ impl CfnBudgetsActionProps {
     pub fn new() -> CfnBudgetsActionProps<Missing<required::ActionThreshold>, Missing<required::ActionType>, Missing<required::BudgetName>, Missing<required::Definition>, Missing<required::ExecutionRoleArn>, Missing<required::NotificationType>, Missing<required::Subscribers>> { CfnBudgetsActionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5, R6> CfnBudgetsActionProps<R0, R1, R2, R3, R4, R5, R6> {
-    /// `ActionThreshold`: `ActionThreshold`, required. Update: in place.
+    /// `ActionThreshold`: `ActionThreshold`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-budgets-budgetsaction.html#cfn-budgets-budgetsaction-actionthreshold)
     pub fn action_threshold(self, value: impl Arg<budgets_action::ActionThreshold>) -> CfnBudgetsActionProps<Set, R1, R2, R3, R4, R5, R6> { CfnBudgetsActionProps(put(self.0, "ActionThreshold", value.into_expr()), Phase) }
-    /// `ActionType`: `ActionType`, required. Update: replacement.
+    /// `ActionType`: `ActionType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-budgets-budgetsaction.html#cfn-budgets-budgetsaction-actiontype)
     pub fn action_type(self, value: impl Arg<budgets_action::ActionType>) -> CfnBudgetsActionProps<R0, Set, R2, R3, R4, R5, R6> { CfnBudgetsActionProps(put(self.0, "ActionType", value.into_expr()), Phase) }
-    /// `ApprovalModel`: `ApprovalModel`. Update: in place.
+    /// `ApprovalModel`: `ApprovalModel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-budgets-budgetsaction.html#cfn-budgets-budgetsaction-approvalmodel)
     pub fn approval_model(self, value: impl Arg<budgets_action::ApprovalModel>) -> Self { Self(put(self.0, "ApprovalModel", value.into_expr()), Phase) }
-    /// `BudgetName`: text, required. Update: replacement.
+    /// `BudgetName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-budgets-budgetsaction.html#cfn-budgets-budgetsaction-budgetname)
     pub fn budget_name(self, value: impl Arg<str>) -> CfnBudgetsActionProps<R0, R1, Set, R3, R4, R5, R6> { CfnBudgetsActionProps(put(self.0, "BudgetName", value.into_expr()), Phase) }
-    /// `Definition`: `Definition`, required. Update: in place.
+    /// `Definition`: `Definition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-budgets-budgetsaction.html#cfn-budgets-budgetsaction-definition)
     pub fn definition(self, value: impl Arg<budgets_action::Definition>) -> CfnBudgetsActionProps<R0, R1, R2, Set, R4, R5, R6> { CfnBudgetsActionProps(put(self.0, "Definition", value.into_expr()), Phase) }
-    /// `ExecutionRoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `ExecutionRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-budgets-budgetsaction.html#cfn-budgets-budgetsaction-executionrolearn)
     pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnBudgetsActionProps<R0, R1, R2, R3, Set, R5, R6> { CfnBudgetsActionProps(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
-    /// `NotificationType`: `NotificationType`, required. Update: in place.
+    /// `NotificationType`: `NotificationType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-budgets-budgetsaction.html#cfn-budgets-budgetsaction-notificationtype)
     pub fn notification_type(self, value: impl Arg<budgets_action::NotificationType>) -> CfnBudgetsActionProps<R0, R1, R2, R3, R4, Set, R6> { CfnBudgetsActionProps(put(self.0, "NotificationType", value.into_expr()), Phase) }
-    /// `ResourceTags`: list of `ResourceTag`. Update: in place.
+    /// `ResourceTags`: list of `ResourceTag`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-budgets-budgetsaction.html#cfn-budgets-budgetsaction-resourcetags)
     pub fn resource_tags(self, value: impl Arg<Arr<budgets_action::ResourceTag>>) -> Self { Self(put(self.0, "ResourceTags", value.into_expr()), Phase) }
-    /// `Subscribers`: list of `Subscriber`, required. Update: in place.
+    /// `Subscribers`: list of `Subscriber`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-budgets-budgetsaction.html#cfn-budgets-budgetsaction-subscribers)
     pub fn subscribers(self, value: impl Arg<Arr<budgets_action::Subscriber>>) -> CfnBudgetsActionProps<R0, R1, R2, R3, R4, R5, Set> { CfnBudgetsActionProps(put(self.0, "Subscribers", value.into_expr()), Phase) }
 }
 impl Done for CfnBudgetsActionProps { fn into_props(self) -> Bag { self.0 } }
@@ -310,9 +310,9 @@ impl ActionThreshold {
     pub fn new() -> ActionThreshold<Missing<super::required::Type>, Missing<super::required::Value>> { ActionThreshold(Bag::default(), Phase) }
 }
 impl<R0, R1> ActionThreshold<R0, R1> {
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budgetsaction-actionthreshold.html#cfn-budgets-budgetsaction-actionthreshold-type)
     pub fn type_(self, value: impl Arg<Type>) -> ActionThreshold<Set, R1> { ActionThreshold(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `Value`: number, required. Update: in place.
+    /// `Value`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budgetsaction-actionthreshold.html#cfn-budgets-budgetsaction-actionthreshold-value)
     pub fn value(self, value: impl Arg<f64>) -> ActionThreshold<R0, Set> { ActionThreshold(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ActionThreshold { fn into_props(self) -> Bag { self.0 } }
@@ -321,11 +321,11 @@ impl Done for ActionThreshold { fn into_props(self) -> Bag { self.0 } }
 impl Definition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IamActionDefinition`: `IamActionDefinition`. Update: in place.
+    /// `IamActionDefinition`: `IamActionDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budgetsaction-definition.html#cfn-budgets-budgetsaction-definition-iamactiondefinition)
     pub fn iam_action_definition(self, value: impl Arg<IamActionDefinition>) -> Self { Self(put(self.0, "IamActionDefinition", value.into_expr())) }
-    /// `ScpActionDefinition`: `ScpActionDefinition`. Update: in place.
+    /// `ScpActionDefinition`: `ScpActionDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budgetsaction-definition.html#cfn-budgets-budgetsaction-definition-scpactiondefinition)
     pub fn scp_action_definition(self, value: impl Arg<ScpActionDefinition>) -> Self { Self(put(self.0, "ScpActionDefinition", value.into_expr())) }
-    /// `SsmActionDefinition`: `SsmActionDefinition`. Update: in place.
+    /// `SsmActionDefinition`: `SsmActionDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budgetsaction-definition.html#cfn-budgets-budgetsaction-definition-ssmactiondefinition)
     pub fn ssm_action_definition(self, value: impl Arg<SsmActionDefinition>) -> Self { Self(put(self.0, "SsmActionDefinition", value.into_expr())) }
 }
 impl Done for Definition { fn into_props(self) -> Bag { self.0 } }
@@ -336,13 +336,13 @@ impl IamActionDefinition {
     pub fn new() -> IamActionDefinition<Missing<super::required::PolicyArn>> { IamActionDefinition(Bag::default(), Phase) }
 }
 impl<R0> IamActionDefinition<R0> {
-    /// `Groups`: list of text. Update: in place.
+    /// `Groups`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budgetsaction-iamactiondefinition.html#cfn-budgets-budgetsaction-iamactiondefinition-groups)
     pub fn groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Groups", value.into_expr()), Phase) }
-    /// `PolicyArn`: text, required. Update: in place.
+    /// `PolicyArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budgetsaction-iamactiondefinition.html#cfn-budgets-budgetsaction-iamactiondefinition-policyarn)
     pub fn policy_arn(self, value: impl Arg<str>) -> IamActionDefinition<Set> { IamActionDefinition(put(self.0, "PolicyArn", value.into_expr()), Phase) }
-    /// `Roles`: list of text. Update: in place.
+    /// `Roles`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budgetsaction-iamactiondefinition.html#cfn-budgets-budgetsaction-iamactiondefinition-roles)
     pub fn roles(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Roles", value.into_expr()), Phase) }
-    /// `Users`: list of text. Update: in place.
+    /// `Users`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budgetsaction-iamactiondefinition.html#cfn-budgets-budgetsaction-iamactiondefinition-users)
     pub fn users(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Users", value.into_expr()), Phase) }
 }
 impl Done for IamActionDefinition { fn into_props(self) -> Bag { self.0 } }
@@ -353,9 +353,9 @@ impl ResourceTag {
     pub fn new() -> ResourceTag<Missing<super::required::Key>, Missing<super::required::Value>> { ResourceTag(Bag::default(), Phase) }
 }
 impl<R0, R1> ResourceTag<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budgetsaction-resourcetag.html#cfn-budgets-budgetsaction-resourcetag-key)
     pub fn key(self, value: impl Arg<str>) -> ResourceTag<Set, R1> { ResourceTag(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budgetsaction-resourcetag.html#cfn-budgets-budgetsaction-resourcetag-value)
     pub fn value(self, value: impl Arg<str>) -> ResourceTag<R0, Set> { ResourceTag(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ResourceTag { fn into_props(self) -> Bag { self.0 } }
@@ -366,9 +366,9 @@ impl ScpActionDefinition {
     pub fn new() -> ScpActionDefinition<Missing<super::required::PolicyId>, Missing<super::required::TargetIds>> { ScpActionDefinition(Bag::default(), Phase) }
 }
 impl<R0, R1> ScpActionDefinition<R0, R1> {
-    /// `PolicyId`: text, required. Update: in place.
+    /// `PolicyId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budgetsaction-scpactiondefinition.html#cfn-budgets-budgetsaction-scpactiondefinition-policyid)
     pub fn policy_id(self, value: impl Arg<str>) -> ScpActionDefinition<Set, R1> { ScpActionDefinition(put(self.0, "PolicyId", value.into_expr()), Phase) }
-    /// `TargetIds`: list of text, required. Update: in place.
+    /// `TargetIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budgetsaction-scpactiondefinition.html#cfn-budgets-budgetsaction-scpactiondefinition-targetids)
     pub fn target_ids(self, value: impl Arg<Arr<str>>) -> ScpActionDefinition<R0, Set> { ScpActionDefinition(put(self.0, "TargetIds", value.into_expr()), Phase) }
 }
 impl Done for ScpActionDefinition { fn into_props(self) -> Bag { self.0 } }
@@ -379,11 +379,11 @@ impl SsmActionDefinition {
     pub fn new() -> SsmActionDefinition<Missing<super::required::InstanceIds>, Missing<super::required::Region>, Missing<super::required::Subtype>> { SsmActionDefinition(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SsmActionDefinition<R0, R1, R2> {
-    /// `InstanceIds`: list of text, required. Update: in place.
+    /// `InstanceIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budgetsaction-ssmactiondefinition.html#cfn-budgets-budgetsaction-ssmactiondefinition-instanceids)
     pub fn instance_ids(self, value: impl Arg<Arr<str>>) -> SsmActionDefinition<Set, R1, R2> { SsmActionDefinition(put(self.0, "InstanceIds", value.into_expr()), Phase) }
-    /// `Region`: text, required. Update: in place.
+    /// `Region`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budgetsaction-ssmactiondefinition.html#cfn-budgets-budgetsaction-ssmactiondefinition-region)
     pub fn region(self, value: impl Arg<str>) -> SsmActionDefinition<R0, Set, R2> { SsmActionDefinition(put(self.0, "Region", value.into_expr()), Phase) }
-    /// `Subtype`: `Subtype`, required. Update: in place.
+    /// `Subtype`: `Subtype`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budgetsaction-ssmactiondefinition.html#cfn-budgets-budgetsaction-ssmactiondefinition-subtype)
     pub fn subtype(self, value: impl Arg<Subtype>) -> SsmActionDefinition<R0, R1, Set> { SsmActionDefinition(put(self.0, "Subtype", value.into_expr()), Phase) }
 }
 impl Done for SsmActionDefinition { fn into_props(self) -> Bag { self.0 } }
@@ -394,9 +394,9 @@ impl Subscriber {
     pub fn new() -> Subscriber<Missing<super::required::Address>, Missing<super::required::Type>> { Subscriber(Bag::default(), Phase) }
 }
 impl<R0, R1> Subscriber<R0, R1> {
-    /// `Address`: text, required. Update: in place.
+    /// `Address`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budgetsaction-subscriber.html#cfn-budgets-budgetsaction-subscriber-address)
     pub fn address(self, value: impl Arg<str>) -> Subscriber<Set, R1> { Subscriber(put(self.0, "Address", value.into_expr()), Phase) }
-    /// `Type`: `SubscriberType`, required. Update: in place.
+    /// `Type`: `SubscriberType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budgetsaction-subscriber.html#cfn-budgets-budgetsaction-subscriber-type)
     pub fn type_(self, value: impl Arg<SubscriberType>) -> Subscriber<R0, Set> { Subscriber(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Subscriber { fn into_props(self) -> Bag { self.0 } }

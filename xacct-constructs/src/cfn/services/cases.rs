@@ -13,9 +13,9 @@ impl CfnCase {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCaseProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-case.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CaseId`: text.
+    /// The attribute `CaseId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-case.html#CaseId-fn::getatt)
     pub fn attr_case_id(&self) -> Val<str> { self.0.get_att("CaseId") }
 }
 impl Parent for CfnCase { fn node(&self) -> &Place { &self.0 } }
@@ -26,15 +26,15 @@ impl CfnCaseProps {
     pub fn new() -> CfnCaseProps<Missing<required::CustomerId>, Missing<required::DomainId>, Missing<required::TemplateId>, Missing<required::Title>> { CfnCaseProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnCaseProps<R0, R1, R2, R3> {
-    /// `CustomerId`: text, required. Update: replacement.
+    /// `CustomerId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-case.html#cfn-cases-case-customerid)
     pub fn customer_id(self, value: impl Arg<str>) -> CfnCaseProps<Set, R1, R2, R3> { CfnCaseProps(put(self.0, "CustomerId", value.into_expr()), Phase) }
-    /// `DomainId`: text, required. Update: replacement.
+    /// `DomainId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-case.html#cfn-cases-case-domainid)
     pub fn domain_id(self, value: impl Arg<str>) -> CfnCaseProps<R0, Set, R2, R3> { CfnCaseProps(put(self.0, "DomainId", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-case.html#cfn-cases-case-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TemplateId`: text, required. Update: replacement.
+    /// `TemplateId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-case.html#cfn-cases-case-templateid)
     pub fn template_id(self, value: impl Arg<str>) -> CfnCaseProps<R0, R1, Set, R3> { CfnCaseProps(put(self.0, "TemplateId", value.into_expr()), Phase) }
-    /// `Title`: text, required. Update: in place.
+    /// `Title`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-case.html#cfn-cases-case-title)
     pub fn title(self, value: impl Arg<str>) -> CfnCaseProps<R0, R1, R2, Set> { CfnCaseProps(put(self.0, "Title", value.into_expr()), Phase) }
 }
 impl Done for CfnCaseProps { fn into_props(self) -> Bag { self.0 } }
@@ -47,13 +47,13 @@ impl CfnCaseRule {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCaseRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CaseRuleArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CaseRuleArn`: `OtherArn`.
+    /// The attribute `CaseRuleArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-caserule.html#CaseRuleArn-fn::getatt)
     pub fn attr_case_rule_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CaseRuleArn") }
-    /// The attribute `CaseRuleId`: text.
+    /// The attribute `CaseRuleId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-caserule.html#CaseRuleId-fn::getatt)
     pub fn attr_case_rule_id(&self) -> Val<str> { self.0.get_att("CaseRuleId") }
-    /// The attribute `CreatedTime`: text.
+    /// The attribute `CreatedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-caserule.html#CreatedTime-fn::getatt)
     pub fn attr_created_time(&self) -> Val<str> { self.0.get_att("CreatedTime") }
-    /// The attribute `LastModifiedTime`: text.
+    /// The attribute `LastModifiedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-caserule.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
 }
 impl Parent for CfnCaseRule { fn node(&self) -> &Place { &self.0 } }
@@ -64,15 +64,15 @@ impl CfnCaseRuleProps {
     pub fn new() -> CfnCaseRuleProps<Missing<required::Name>, Missing<required::Rule>> { CfnCaseRuleProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnCaseRuleProps<R0, R1> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-caserule.html#cfn-cases-caserule-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DomainId`: text. Update: replacement.
+    /// `DomainId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-caserule.html#cfn-cases-caserule-domainid)
     pub fn domain_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainId", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-caserule.html#cfn-cases-caserule-name)
     pub fn name(self, value: impl Arg<str>) -> CfnCaseRuleProps<Set, R1> { CfnCaseRuleProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Rule`: `CaseRuleDetails`, required. Update: in place.
+    /// `Rule`: `CaseRuleDetails`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-caserule.html#cfn-cases-caserule-rule)
     pub fn rule(self, value: impl Arg<case_rule::CaseRuleDetails>) -> CfnCaseRuleProps<R0, Set> { CfnCaseRuleProps(put(self.0, "Rule", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-caserule.html#cfn-cases-caserule-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCaseRuleProps { fn into_props(self) -> Bag { self.0 } }
@@ -84,9 +84,9 @@ use crate::cfn::support::*;
 impl BooleanCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EqualTo`: `BooleanOperands`. Update: in place.
+    /// `EqualTo`: `BooleanOperands`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-caserule-booleancondition.html#cfn-cases-caserule-booleancondition-equalto)
     pub fn equal_to(self, value: impl Arg<BooleanOperands>) -> Self { Self(put(self.0, "EqualTo", value.into_expr())) }
-    /// `NotEqualTo`: `BooleanOperands`. Update: in place.
+    /// `NotEqualTo`: `BooleanOperands`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-caserule-booleancondition.html#cfn-cases-caserule-booleancondition-notequalto)
     pub fn not_equal_to(self, value: impl Arg<BooleanOperands>) -> Self { Self(put(self.0, "NotEqualTo", value.into_expr())) }
 }
 impl Done for BooleanCondition { fn into_props(self) -> Bag { self.0 } }
@@ -97,11 +97,11 @@ impl BooleanOperands {
     pub fn new() -> BooleanOperands<Missing<super::required::OperandOne>, Missing<super::required::OperandTwo>, Missing<super::required::Result>> { BooleanOperands(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> BooleanOperands<R0, R1, R2> {
-    /// `OperandOne`: `OperandOne`, required. Update: in place.
+    /// `OperandOne`: `OperandOne`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-caserule-booleanoperands.html#cfn-cases-caserule-booleanoperands-operandone)
     pub fn operand_one(self, value: impl Arg<OperandOne>) -> BooleanOperands<Set, R1, R2> { BooleanOperands(put(self.0, "OperandOne", value.into_expr()), Phase) }
-    /// `OperandTwo`: `OperandTwo`, required. Update: in place.
+    /// `OperandTwo`: `OperandTwo`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-caserule-booleanoperands.html#cfn-cases-caserule-booleanoperands-operandtwo)
     pub fn operand_two(self, value: impl Arg<OperandTwo>) -> BooleanOperands<R0, Set, R2> { BooleanOperands(put(self.0, "OperandTwo", value.into_expr()), Phase) }
-    /// `Result`: boolean, required. Update: in place.
+    /// `Result`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-caserule-booleanoperands.html#cfn-cases-caserule-booleanoperands-result)
     pub fn result(self, value: impl Arg<bool>) -> BooleanOperands<R0, R1, Set> { BooleanOperands(put(self.0, "Result", value.into_expr()), Phase) }
 }
 impl Done for BooleanOperands { fn into_props(self) -> Bag { self.0 } }
@@ -110,9 +110,9 @@ impl Done for BooleanOperands { fn into_props(self) -> Bag { self.0 } }
 impl CaseRuleDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Hidden`: `HiddenCaseRule`. Update: in place.
+    /// `Hidden`: `HiddenCaseRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-caserule-caseruledetails.html#cfn-cases-caserule-caseruledetails-hidden)
     pub fn hidden(self, value: impl Arg<HiddenCaseRule>) -> Self { Self(put(self.0, "Hidden", value.into_expr())) }
-    /// `Required`: `RequiredCaseRule`. Update: in place.
+    /// `Required`: `RequiredCaseRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-caserule-caseruledetails.html#cfn-cases-caserule-caseruledetails-required)
     pub fn required(self, value: impl Arg<RequiredCaseRule>) -> Self { Self(put(self.0, "Required", value.into_expr())) }
 }
 impl Done for CaseRuleDetails { fn into_props(self) -> Bag { self.0 } }
@@ -123,9 +123,9 @@ impl HiddenCaseRule {
     pub fn new() -> HiddenCaseRule<Missing<super::required::Conditions>, Missing<super::required::DefaultValue>> { HiddenCaseRule(Bag::default(), Phase) }
 }
 impl<R0, R1> HiddenCaseRule<R0, R1> {
-    /// `Conditions`: list of `BooleanCondition`, required. Update: in place.
+    /// `Conditions`: list of `BooleanCondition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-caserule-hiddencaserule.html#cfn-cases-caserule-hiddencaserule-conditions)
     pub fn conditions(self, value: impl Arg<Arr<BooleanCondition>>) -> HiddenCaseRule<Set, R1> { HiddenCaseRule(put(self.0, "Conditions", value.into_expr()), Phase) }
-    /// `DefaultValue`: boolean, required. Update: in place.
+    /// `DefaultValue`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-caserule-hiddencaserule.html#cfn-cases-caserule-hiddencaserule-defaultvalue)
     pub fn default_value(self, value: impl Arg<bool>) -> HiddenCaseRule<R0, Set> { HiddenCaseRule(put(self.0, "DefaultValue", value.into_expr()), Phase) }
 }
 impl Done for HiddenCaseRule { fn into_props(self) -> Bag { self.0 } }
@@ -136,7 +136,7 @@ impl OperandOne {
     pub fn new() -> OperandOne<Missing<super::required::FieldId>> { OperandOne(Bag::default(), Phase) }
 }
 impl<R0> OperandOne<R0> {
-    /// `FieldId`: text, required. Update: in place.
+    /// `FieldId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-caserule-operandone.html#cfn-cases-caserule-operandone-fieldid)
     pub fn field_id(self, value: impl Arg<str>) -> OperandOne<Set> { OperandOne(put(self.0, "FieldId", value.into_expr()), Phase) }
 }
 impl Done for OperandOne { fn into_props(self) -> Bag { self.0 } }
@@ -145,13 +145,13 @@ impl Done for OperandOne { fn into_props(self) -> Bag { self.0 } }
 impl OperandTwo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BooleanValue`: boolean. Update: in place.
+    /// `BooleanValue`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-caserule-operandtwo.html#cfn-cases-caserule-operandtwo-booleanvalue)
     pub fn boolean_value(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BooleanValue", value.into_expr())) }
-    /// `DoubleValue`: number. Update: in place.
+    /// `DoubleValue`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-caserule-operandtwo.html#cfn-cases-caserule-operandtwo-doublevalue)
     pub fn double_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DoubleValue", value.into_expr())) }
-    /// `EmptyValue`: JSON. Update: in place.
+    /// `EmptyValue`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-caserule-operandtwo.html#cfn-cases-caserule-operandtwo-emptyvalue)
     pub fn empty_value(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "EmptyValue", value.into_expr())) }
-    /// `StringValue`: text. Update: in place.
+    /// `StringValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-caserule-operandtwo.html#cfn-cases-caserule-operandtwo-stringvalue)
     pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value.into_expr())) }
 }
 impl Done for OperandTwo { fn into_props(self) -> Bag { self.0 } }
@@ -162,9 +162,9 @@ impl RequiredCaseRule {
     pub fn new() -> RequiredCaseRule<Missing<super::required::Conditions>, Missing<super::required::DefaultValue>> { RequiredCaseRule(Bag::default(), Phase) }
 }
 impl<R0, R1> RequiredCaseRule<R0, R1> {
-    /// `Conditions`: list of `BooleanCondition`, required. Update: in place.
+    /// `Conditions`: list of `BooleanCondition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-caserule-requiredcaserule.html#cfn-cases-caserule-requiredcaserule-conditions)
     pub fn conditions(self, value: impl Arg<Arr<BooleanCondition>>) -> RequiredCaseRule<Set, R1> { RequiredCaseRule(put(self.0, "Conditions", value.into_expr()), Phase) }
-    /// `DefaultValue`: boolean, required. Update: in place.
+    /// `DefaultValue`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-caserule-requiredcaserule.html#cfn-cases-caserule-requiredcaserule-defaultvalue)
     pub fn default_value(self, value: impl Arg<bool>) -> RequiredCaseRule<R0, Set> { RequiredCaseRule(put(self.0, "DefaultValue", value.into_expr()), Phase) }
 }
 impl Done for RequiredCaseRule { fn into_props(self) -> Bag { self.0 } }
@@ -178,13 +178,13 @@ impl CfnDomain {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDomainProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DomainArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreatedTime`: text.
+    /// The attribute `CreatedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-domain.html#CreatedTime-fn::getatt)
     pub fn attr_created_time(&self) -> Val<str> { self.0.get_att("CreatedTime") }
-    /// The attribute `DomainArn`: `OtherArn`.
+    /// The attribute `DomainArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-domain.html#DomainArn-fn::getatt)
     pub fn attr_domain_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DomainArn") }
-    /// The attribute `DomainId`: text.
+    /// The attribute `DomainId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-domain.html#DomainId-fn::getatt)
     pub fn attr_domain_id(&self) -> Val<str> { self.0.get_att("DomainId") }
-    /// The attribute `DomainStatus`: text.
+    /// The attribute `DomainStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-domain.html#DomainStatus-fn::getatt)
     pub fn attr_domain_status(&self) -> Val<str> { self.0.get_att("DomainStatus") }
 }
 impl Parent for CfnDomain { fn node(&self) -> &Place { &self.0 } }
@@ -195,9 +195,9 @@ impl CfnDomainProps {
     pub fn new() -> CfnDomainProps<Missing<required::Name>> { CfnDomainProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDomainProps<R0> {
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-domain.html#cfn-cases-domain-name)
     pub fn name(self, value: impl Arg<str>) -> CfnDomainProps<Set> { CfnDomainProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-domain.html#cfn-cases-domain-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDomainProps { fn into_props(self) -> Bag { self.0 } }
@@ -210,15 +210,15 @@ impl CfnField {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFieldProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `FieldArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreatedTime`: text.
+    /// The attribute `CreatedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-field.html#CreatedTime-fn::getatt)
     pub fn attr_created_time(&self) -> Val<str> { self.0.get_att("CreatedTime") }
-    /// The attribute `FieldArn`: `OtherArn`.
+    /// The attribute `FieldArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-field.html#FieldArn-fn::getatt)
     pub fn attr_field_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("FieldArn") }
-    /// The attribute `FieldId`: text.
+    /// The attribute `FieldId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-field.html#FieldId-fn::getatt)
     pub fn attr_field_id(&self) -> Val<str> { self.0.get_att("FieldId") }
-    /// The attribute `LastModifiedTime`: text.
+    /// The attribute `LastModifiedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-field.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
-    /// The attribute `Namespace`: text.
+    /// The attribute `Namespace`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-field.html#Namespace-fn::getatt)
     pub fn attr_namespace(&self) -> Val<str> { self.0.get_att("Namespace") }
 }
 impl Parent for CfnField { fn node(&self) -> &Place { &self.0 } }
@@ -229,17 +229,17 @@ impl CfnFieldProps {
     pub fn new() -> CfnFieldProps<Missing<required::Name>, Missing<required::Type>> { CfnFieldProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnFieldProps<R0, R1> {
-    /// `Attributes`: `FieldAttributes`. Update: in place.
+    /// `Attributes`: `FieldAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-field.html#cfn-cases-field-attributes)
     pub fn attributes(self, value: impl Arg<field::FieldAttributes>) -> Self { Self(put(self.0, "Attributes", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-field.html#cfn-cases-field-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DomainId`: text. Update: replacement.
+    /// `DomainId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-field.html#cfn-cases-field-domainid)
     pub fn domain_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainId", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-field.html#cfn-cases-field-name)
     pub fn name(self, value: impl Arg<str>) -> CfnFieldProps<Set, R1> { CfnFieldProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-field.html#cfn-cases-field-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: replacement.
+    /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-field.html#cfn-cases-field-type)
     pub fn type_(self, value: impl Arg<field::Type>) -> CfnFieldProps<R0, Set> { CfnFieldProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnFieldProps { fn into_props(self) -> Bag { self.0 } }
@@ -251,7 +251,7 @@ use crate::cfn::support::*;
 impl FieldAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Text`: `TextAttributes`. Update: in place.
+    /// `Text`: `TextAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-field-fieldattributes.html#cfn-cases-field-fieldattributes-text)
     pub fn text(self, value: impl Arg<TextAttributes>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
 }
 impl Done for FieldAttributes { fn into_props(self) -> Bag { self.0 } }
@@ -262,7 +262,7 @@ impl TextAttributes {
     pub fn new() -> TextAttributes<Missing<super::required::IsMultiline>> { TextAttributes(Bag::default(), Phase) }
 }
 impl<R0> TextAttributes<R0> {
-    /// `IsMultiline`: boolean, required. Update: in place.
+    /// `IsMultiline`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-field-textattributes.html#cfn-cases-field-textattributes-ismultiline)
     pub fn is_multiline(self, value: impl Arg<bool>) -> TextAttributes<Set> { TextAttributes(put(self.0, "IsMultiline", value.into_expr()), Phase) }
 }
 impl Done for TextAttributes { fn into_props(self) -> Bag { self.0 } }
@@ -278,13 +278,13 @@ impl CfnLayout {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLayoutProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `LayoutArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreatedTime`: text.
+    /// The attribute `CreatedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-layout.html#CreatedTime-fn::getatt)
     pub fn attr_created_time(&self) -> Val<str> { self.0.get_att("CreatedTime") }
-    /// The attribute `LastModifiedTime`: text.
+    /// The attribute `LastModifiedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-layout.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
-    /// The attribute `LayoutArn`: `OtherArn`.
+    /// The attribute `LayoutArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-layout.html#LayoutArn-fn::getatt)
     pub fn attr_layout_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LayoutArn") }
-    /// The attribute `LayoutId`: text.
+    /// The attribute `LayoutId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-layout.html#LayoutId-fn::getatt)
     pub fn attr_layout_id(&self) -> Val<str> { self.0.get_att("LayoutId") }
 }
 impl Parent for CfnLayout { fn node(&self) -> &Place { &self.0 } }
@@ -295,13 +295,13 @@ impl CfnLayoutProps {
     pub fn new() -> CfnLayoutProps<Missing<required::Content>, Missing<required::Name>> { CfnLayoutProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnLayoutProps<R0, R1> {
-    /// `Content`: `LayoutContent`, required. Update: in place.
+    /// `Content`: `LayoutContent`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-layout.html#cfn-cases-layout-content)
     pub fn content(self, value: impl Arg<layout::LayoutContent>) -> CfnLayoutProps<Set, R1> { CfnLayoutProps(put(self.0, "Content", value.into_expr()), Phase) }
-    /// `DomainId`: text. Update: replacement.
+    /// `DomainId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-layout.html#cfn-cases-layout-domainid)
     pub fn domain_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainId", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-layout.html#cfn-cases-layout-name)
     pub fn name(self, value: impl Arg<str>) -> CfnLayoutProps<R0, Set> { CfnLayoutProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-layout.html#cfn-cases-layout-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnLayoutProps { fn into_props(self) -> Bag { self.0 } }
@@ -313,9 +313,9 @@ use crate::cfn::support::*;
 impl BasicLayout {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MoreInfo`: `LayoutSections`. Update: in place.
+    /// `MoreInfo`: `LayoutSections`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-layout-basiclayout.html#cfn-cases-layout-basiclayout-moreinfo)
     pub fn more_info(self, value: impl Arg<LayoutSections>) -> Self { Self(put(self.0, "MoreInfo", value.into_expr())) }
-    /// `TopPanel`: `LayoutSections`. Update: in place.
+    /// `TopPanel`: `LayoutSections`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-layout-basiclayout.html#cfn-cases-layout-basiclayout-toppanel)
     pub fn top_panel(self, value: impl Arg<LayoutSections>) -> Self { Self(put(self.0, "TopPanel", value.into_expr())) }
 }
 impl Done for BasicLayout { fn into_props(self) -> Bag { self.0 } }
@@ -326,9 +326,9 @@ impl FieldGroup {
     pub fn new() -> FieldGroup<Missing<super::required::Fields>> { FieldGroup(Bag::default(), Phase) }
 }
 impl<R0> FieldGroup<R0> {
-    /// `Fields`: list of `FieldItem`, required. Update: in place.
+    /// `Fields`: list of `FieldItem`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-layout-fieldgroup.html#cfn-cases-layout-fieldgroup-fields)
     pub fn fields(self, value: impl Arg<Arr<FieldItem>>) -> FieldGroup<Set> { FieldGroup(put(self.0, "Fields", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-layout-fieldgroup.html#cfn-cases-layout-fieldgroup-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for FieldGroup { fn into_props(self) -> Bag { self.0 } }
@@ -339,7 +339,7 @@ impl FieldItem {
     pub fn new() -> FieldItem<Missing<super::required::Id>> { FieldItem(Bag::default(), Phase) }
 }
 impl<R0> FieldItem<R0> {
-    /// `Id`: text, required. Update: in place.
+    /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-layout-fielditem.html#cfn-cases-layout-fielditem-id)
     pub fn id(self, value: impl Arg<str>) -> FieldItem<Set> { FieldItem(put(self.0, "Id", value.into_expr()), Phase) }
 }
 impl Done for FieldItem { fn into_props(self) -> Bag { self.0 } }
@@ -348,7 +348,7 @@ impl Done for FieldItem { fn into_props(self) -> Bag { self.0 } }
 impl LayoutContent {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Basic`: `BasicLayout`. Update: in place.
+    /// `Basic`: `BasicLayout`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-layout-layoutcontent.html#cfn-cases-layout-layoutcontent-basic)
     pub fn basic(self, value: impl Arg<BasicLayout>) -> Self { Self(put(self.0, "Basic", value.into_expr())) }
 }
 impl Done for LayoutContent { fn into_props(self) -> Bag { self.0 } }
@@ -357,7 +357,7 @@ impl Done for LayoutContent { fn into_props(self) -> Bag { self.0 } }
 impl LayoutSections {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Sections`: list of `Section`. Update: in place.
+    /// `Sections`: list of `Section`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-layout-layoutsections.html#cfn-cases-layout-layoutsections-sections)
     pub fn sections(self, value: impl Arg<Arr<Section>>) -> Self { Self(put(self.0, "Sections", value.into_expr())) }
 }
 impl Done for LayoutSections { fn into_props(self) -> Bag { self.0 } }
@@ -368,7 +368,7 @@ impl Section {
     pub fn new() -> Section<Missing<super::required::FieldGroup>> { Section(Bag::default(), Phase) }
 }
 impl<R0> Section<R0> {
-    /// `FieldGroup`: `FieldGroup`, required. Update: in place.
+    /// `FieldGroup`: `FieldGroup`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-layout-section.html#cfn-cases-layout-section-fieldgroup)
     pub fn field_group(self, value: impl Arg<FieldGroup>) -> Section<Set> { Section(put(self.0, "FieldGroup", value.into_expr()), Phase) }
 }
 impl Done for Section { fn into_props(self) -> Bag { self.0 } }
@@ -382,9 +382,9 @@ impl CfnRelatedItem {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRelatedItemProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RelatedItemArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `RelatedItemArn`: `OtherArn`.
+    /// The attribute `RelatedItemArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-relateditem.html#RelatedItemArn-fn::getatt)
     pub fn attr_related_item_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RelatedItemArn") }
-    /// The attribute `RelatedItemId`: text.
+    /// The attribute `RelatedItemId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-relateditem.html#RelatedItemId-fn::getatt)
     pub fn attr_related_item_id(&self) -> Val<str> { self.0.get_att("RelatedItemId") }
 }
 impl Parent for CfnRelatedItem { fn node(&self) -> &Place { &self.0 } }
@@ -395,15 +395,15 @@ impl CfnRelatedItemProps {
     pub fn new() -> CfnRelatedItemProps<Missing<required::CaseId>, Missing<required::Content>, Missing<required::DomainId>, Missing<required::Type>> { CfnRelatedItemProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnRelatedItemProps<R0, R1, R2, R3> {
-    /// `CaseId`: text, required. Update: replacement.
+    /// `CaseId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-relateditem.html#cfn-cases-relateditem-caseid)
     pub fn case_id(self, value: impl Arg<str>) -> CfnRelatedItemProps<Set, R1, R2, R3> { CfnRelatedItemProps(put(self.0, "CaseId", value.into_expr()), Phase) }
-    /// `Content`: `RelatedItemContent`, required. Update: replacement.
+    /// `Content`: `RelatedItemContent`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-relateditem.html#cfn-cases-relateditem-content)
     pub fn content(self, value: impl Arg<related_item::RelatedItemContent>) -> CfnRelatedItemProps<R0, Set, R2, R3> { CfnRelatedItemProps(put(self.0, "Content", value.into_expr()), Phase) }
-    /// `DomainId`: text, required. Update: replacement.
+    /// `DomainId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-relateditem.html#cfn-cases-relateditem-domainid)
     pub fn domain_id(self, value: impl Arg<str>) -> CfnRelatedItemProps<R0, R1, Set, R3> { CfnRelatedItemProps(put(self.0, "DomainId", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-relateditem.html#cfn-cases-relateditem-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: replacement.
+    /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-relateditem.html#cfn-cases-relateditem-type)
     pub fn type_(self, value: impl Arg<related_item::Type>) -> CfnRelatedItemProps<R0, R1, R2, Set> { CfnRelatedItemProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnRelatedItemProps { fn into_props(self) -> Bag { self.0 } }
@@ -417,9 +417,9 @@ impl CommentContent {
     pub fn new() -> CommentContent<Missing<super::required::Body>, Missing<super::required::ContentType>> { CommentContent(Bag::default(), Phase) }
 }
 impl<R0, R1> CommentContent<R0, R1> {
-    /// `Body`: text, required. Update: replacement.
+    /// `Body`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-relateditem-commentcontent.html#cfn-cases-relateditem-commentcontent-body)
     pub fn body(self, value: impl Arg<str>) -> CommentContent<Set, R1> { CommentContent(put(self.0, "Body", value.into_expr()), Phase) }
-    /// `ContentType`: `ContentType`, required. Update: replacement.
+    /// `ContentType`: `ContentType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-relateditem-commentcontent.html#cfn-cases-relateditem-commentcontent-contenttype)
     pub fn content_type(self, value: impl Arg<ContentType>) -> CommentContent<R0, Set> { CommentContent(put(self.0, "ContentType", value.into_expr()), Phase) }
 }
 impl Done for CommentContent { fn into_props(self) -> Bag { self.0 } }
@@ -428,7 +428,7 @@ impl Done for CommentContent { fn into_props(self) -> Bag { self.0 } }
 impl RelatedItemContent {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Comment`: `CommentContent`. Update: replacement.
+    /// `Comment`: `CommentContent`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-relateditem-relateditemcontent.html#cfn-cases-relateditem-relateditemcontent-comment)
     pub fn comment(self, value: impl Arg<CommentContent>) -> Self { Self(put(self.0, "Comment", value.into_expr())) }
 }
 impl Done for RelatedItemContent { fn into_props(self) -> Bag { self.0 } }
@@ -446,13 +446,13 @@ impl CfnTemplate {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TemplateArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreatedTime`: text.
+    /// The attribute `CreatedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-template.html#CreatedTime-fn::getatt)
     pub fn attr_created_time(&self) -> Val<str> { self.0.get_att("CreatedTime") }
-    /// The attribute `LastModifiedTime`: text.
+    /// The attribute `LastModifiedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-template.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
-    /// The attribute `TemplateArn`: `OtherArn`.
+    /// The attribute `TemplateArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-template.html#TemplateArn-fn::getatt)
     pub fn attr_template_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TemplateArn") }
-    /// The attribute `TemplateId`: text.
+    /// The attribute `TemplateId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-template.html#TemplateId-fn::getatt)
     pub fn attr_template_id(&self) -> Val<str> { self.0.get_att("TemplateId") }
 }
 impl Parent for CfnTemplate { fn node(&self) -> &Place { &self.0 } }
@@ -463,21 +463,21 @@ impl CfnTemplateProps {
     pub fn new() -> CfnTemplateProps<Missing<required::Name>> { CfnTemplateProps(Bag::default(), Phase) }
 }
 impl<R0> CfnTemplateProps<R0> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-template.html#cfn-cases-template-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DomainId`: text. Update: replacement.
+    /// `DomainId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-template.html#cfn-cases-template-domainid)
     pub fn domain_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainId", value.into_expr()), Phase) }
-    /// `LayoutConfiguration`: `LayoutConfiguration`. Update: in place.
+    /// `LayoutConfiguration`: `LayoutConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-template.html#cfn-cases-template-layoutconfiguration)
     pub fn layout_configuration(self, value: impl Arg<template::LayoutConfiguration>) -> Self { Self(put(self.0, "LayoutConfiguration", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-template.html#cfn-cases-template-name)
     pub fn name(self, value: impl Arg<str>) -> CfnTemplateProps<Set> { CfnTemplateProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RequiredFields`: list of `RequiredField`. Update: in place.
+    /// `RequiredFields`: list of `RequiredField`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-template.html#cfn-cases-template-requiredfields)
     pub fn required_fields(self, value: impl Arg<Arr<template::RequiredField>>) -> Self { Self(put(self.0, "RequiredFields", value.into_expr()), Phase) }
-    /// `Rules`: list of `TemplateRule`. Update: in place.
+    /// `Rules`: list of `TemplateRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-template.html#cfn-cases-template-rules)
     pub fn rules(self, value: impl Arg<Arr<template::TemplateRule>>) -> Self { Self(put(self.0, "Rules", value.into_expr()), Phase) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-template.html#cfn-cases-template-status)
     pub fn status(self, value: impl Arg<template::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-template.html#cfn-cases-template-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnTemplateProps { fn into_props(self) -> Bag { self.0 } }
@@ -489,7 +489,7 @@ use crate::cfn::support::*;
 impl LayoutConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DefaultLayout`: text. Update: in place.
+    /// `DefaultLayout`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-template-layoutconfiguration.html#cfn-cases-template-layoutconfiguration-defaultlayout)
     pub fn default_layout(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultLayout", value.into_expr())) }
 }
 impl Done for LayoutConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -500,7 +500,7 @@ impl RequiredField {
     pub fn new() -> RequiredField<Missing<super::required::FieldId>> { RequiredField(Bag::default(), Phase) }
 }
 impl<R0> RequiredField<R0> {
-    /// `FieldId`: text, required. Update: in place.
+    /// `FieldId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-template-requiredfield.html#cfn-cases-template-requiredfield-fieldid)
     pub fn field_id(self, value: impl Arg<str>) -> RequiredField<Set> { RequiredField(put(self.0, "FieldId", value.into_expr()), Phase) }
 }
 impl Done for RequiredField { fn into_props(self) -> Bag { self.0 } }
@@ -511,9 +511,9 @@ impl TemplateRule {
     pub fn new() -> TemplateRule<Missing<super::required::CaseRuleId>> { TemplateRule(Bag::default(), Phase) }
 }
 impl<R0> TemplateRule<R0> {
-    /// `CaseRuleId`: text, required. Update: in place.
+    /// `CaseRuleId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-template-templaterule.html#cfn-cases-template-templaterule-caseruleid)
     pub fn case_rule_id(self, value: impl Arg<str>) -> TemplateRule<Set> { TemplateRule(put(self.0, "CaseRuleId", value.into_expr()), Phase) }
-    /// `FieldId`: text. Update: in place.
+    /// `FieldId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-template-templaterule.html#cfn-cases-template-templaterule-fieldid)
     pub fn field_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FieldId", value.into_expr()), Phase) }
 }
 impl Done for TemplateRule { fn into_props(self) -> Bag { self.0 } }

@@ -20,13 +20,13 @@ impl Parent for CfnKeyspace { fn node(&self) -> &Place { &self.0 } }
 impl CfnKeyspaceProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ClientSideTimestampsEnabled`: boolean. Update: in place.
+    /// `ClientSideTimestampsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-keyspace.html#cfn-cassandra-keyspace-clientsidetimestampsenabled)
     pub fn client_side_timestamps_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ClientSideTimestampsEnabled", value.into_expr())) }
-    /// `KeyspaceName`: text. Update: replacement.
+    /// `KeyspaceName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-keyspace.html#cfn-cassandra-keyspace-keyspacename)
     pub fn keyspace_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyspaceName", value.into_expr())) }
-    /// `ReplicationSpecification`: `ReplicationSpecification`. Update: replacement.
+    /// `ReplicationSpecification`: `ReplicationSpecification`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-keyspace.html#cfn-cassandra-keyspace-replicationspecification)
     pub fn replication_specification(self, value: impl Arg<keyspace::ReplicationSpecification>) -> Self { Self(put(self.0, "ReplicationSpecification", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-keyspace.html#cfn-cassandra-keyspace-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnKeyspaceProps { fn into_props(self) -> Bag { self.0 } }
@@ -38,9 +38,9 @@ use crate::cfn::support::*;
 impl ReplicationSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RegionList`: list of text. Update: replacement.
+    /// `RegionList`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-keyspace-replicationspecification.html#cfn-cassandra-keyspace-replicationspecification-regionlist)
     pub fn region_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RegionList", value.into_expr())) }
-    /// `ReplicationStrategy`: `ReplicationStrategy`. Update: replacement.
+    /// `ReplicationStrategy`: `ReplicationStrategy`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-keyspace-replicationspecification.html#cfn-cassandra-keyspace-replicationspecification-replicationstrategy)
     pub fn replication_strategy(self, value: impl Arg<ReplicationStrategy>) -> Self { Self(put(self.0, "ReplicationStrategy", value.into_expr())) }
 }
 impl Done for ReplicationSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -65,35 +65,35 @@ impl CfnTableProps {
     pub fn new() -> CfnTableProps<Missing<required::KeyspaceName>, Missing<required::PartitionKeyColumns>> { CfnTableProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTableProps<R0, R1> {
-    /// `AutoScalingSpecifications`: `AutoScalingSpecification`. Update: in place.
+    /// `AutoScalingSpecifications`: `AutoScalingSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-table.html#cfn-cassandra-table-autoscalingspecifications)
     pub fn auto_scaling_specifications(self, value: impl Arg<table::AutoScalingSpecification>) -> Self { Self(put(self.0, "AutoScalingSpecifications", value.into_expr()), Phase) }
-    /// `BillingMode`: `BillingMode`. Update: in place.
+    /// `BillingMode`: `BillingMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-table.html#cfn-cassandra-table-billingmode)
     pub fn billing_mode(self, value: impl Arg<table::BillingMode>) -> Self { Self(put(self.0, "BillingMode", value.into_expr()), Phase) }
-    /// `CdcSpecification`: `CdcSpecification`. Update: in place.
+    /// `CdcSpecification`: `CdcSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-table.html#cfn-cassandra-table-cdcspecification)
     pub fn cdc_specification(self, value: impl Arg<table::CdcSpecification>) -> Self { Self(put(self.0, "CdcSpecification", value.into_expr()), Phase) }
-    /// `ClientSideTimestampsEnabled`: boolean. Update: replacement.
+    /// `ClientSideTimestampsEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-table.html#cfn-cassandra-table-clientsidetimestampsenabled)
     pub fn client_side_timestamps_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ClientSideTimestampsEnabled", value.into_expr()), Phase) }
-    /// `ClusteringKeyColumns`: list of `ClusteringKeyColumn`. Update: replacement.
+    /// `ClusteringKeyColumns`: list of `ClusteringKeyColumn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-table.html#cfn-cassandra-table-clusteringkeycolumns)
     pub fn clustering_key_columns(self, value: impl Arg<Arr<table::ClusteringKeyColumn>>) -> Self { Self(put(self.0, "ClusteringKeyColumns", value.into_expr()), Phase) }
-    /// `DefaultTimeToLive`: integer. Update: in place.
+    /// `DefaultTimeToLive`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-table.html#cfn-cassandra-table-defaulttimetolive)
     pub fn default_time_to_live(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DefaultTimeToLive", value.into_expr()), Phase) }
-    /// `EncryptionSpecification`: `EncryptionSpecification`. Update: in place.
+    /// `EncryptionSpecification`: `EncryptionSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-table.html#cfn-cassandra-table-encryptionspecification)
     pub fn encryption_specification(self, value: impl Arg<table::EncryptionSpecification>) -> Self { Self(put(self.0, "EncryptionSpecification", value.into_expr()), Phase) }
-    /// `KeyspaceName`: text, required. Update: replacement.
+    /// `KeyspaceName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-table.html#cfn-cassandra-table-keyspacename)
     pub fn keyspace_name(self, value: impl Arg<str>) -> CfnTableProps<Set, R1> { CfnTableProps(put(self.0, "KeyspaceName", value.into_expr()), Phase) }
-    /// `PartitionKeyColumns`: list of `Column`, required. Update: replacement.
+    /// `PartitionKeyColumns`: list of `Column`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-table.html#cfn-cassandra-table-partitionkeycolumns)
     pub fn partition_key_columns(self, value: impl Arg<Arr<table::Column>>) -> CfnTableProps<R0, Set> { CfnTableProps(put(self.0, "PartitionKeyColumns", value.into_expr()), Phase) }
-    /// `PointInTimeRecoveryEnabled`: boolean. Update: in place.
+    /// `PointInTimeRecoveryEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-table.html#cfn-cassandra-table-pointintimerecoveryenabled)
     pub fn point_in_time_recovery_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PointInTimeRecoveryEnabled", value.into_expr()), Phase) }
-    /// `RegularColumns`: list of `Column`. Update: in place.
+    /// `RegularColumns`: list of `Column`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-table.html#cfn-cassandra-table-regularcolumns)
     pub fn regular_columns(self, value: impl Arg<Arr<table::Column>>) -> Self { Self(put(self.0, "RegularColumns", value.into_expr()), Phase) }
-    /// `ReplicaSpecifications`: list of `ReplicaSpecification`. Update: in place.
+    /// `ReplicaSpecifications`: list of `ReplicaSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-table.html#cfn-cassandra-table-replicaspecifications)
     pub fn replica_specifications(self, value: impl Arg<Arr<table::ReplicaSpecification>>) -> Self { Self(put(self.0, "ReplicaSpecifications", value.into_expr()), Phase) }
-    /// `TableName`: text. Update: replacement.
+    /// `TableName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-table.html#cfn-cassandra-table-tablename)
     pub fn table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-table.html#cfn-cassandra-table-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `WarmThroughput`: `WarmThroughput`. Update: in place.
+    /// `WarmThroughput`: `WarmThroughput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-table.html#cfn-cassandra-table-warmthroughput)
     pub fn warm_throughput(self, value: impl Arg<table::WarmThroughput>) -> Self { Self(put(self.0, "WarmThroughput", value.into_expr()), Phase) }
 }
 impl Done for CfnTableProps { fn into_props(self) -> Bag { self.0 } }
@@ -105,13 +105,13 @@ use crate::cfn::support::*;
 impl AutoScalingSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AutoScalingDisabled`: boolean. Update: in place.
+    /// `AutoScalingDisabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-autoscalingsetting.html#cfn-cassandra-table-autoscalingsetting-autoscalingdisabled)
     pub fn auto_scaling_disabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoScalingDisabled", value.into_expr())) }
-    /// `MaximumUnits`: integer. Update: in place.
+    /// `MaximumUnits`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-autoscalingsetting.html#cfn-cassandra-table-autoscalingsetting-maximumunits)
     pub fn maximum_units(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumUnits", value.into_expr())) }
-    /// `MinimumUnits`: integer. Update: in place.
+    /// `MinimumUnits`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-autoscalingsetting.html#cfn-cassandra-table-autoscalingsetting-minimumunits)
     pub fn minimum_units(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumUnits", value.into_expr())) }
-    /// `ScalingPolicy`: `ScalingPolicy`. Update: in place.
+    /// `ScalingPolicy`: `ScalingPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-autoscalingsetting.html#cfn-cassandra-table-autoscalingsetting-scalingpolicy)
     pub fn scaling_policy(self, value: impl Arg<ScalingPolicy>) -> Self { Self(put(self.0, "ScalingPolicy", value.into_expr())) }
 }
 impl Done for AutoScalingSetting { fn into_props(self) -> Bag { self.0 } }
@@ -120,9 +120,9 @@ impl Done for AutoScalingSetting { fn into_props(self) -> Bag { self.0 } }
 impl AutoScalingSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ReadCapacityAutoScaling`: `AutoScalingSetting`. Update: in place.
+    /// `ReadCapacityAutoScaling`: `AutoScalingSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-autoscalingspecification.html#cfn-cassandra-table-autoscalingspecification-readcapacityautoscaling)
     pub fn read_capacity_auto_scaling(self, value: impl Arg<AutoScalingSetting>) -> Self { Self(put(self.0, "ReadCapacityAutoScaling", value.into_expr())) }
-    /// `WriteCapacityAutoScaling`: `AutoScalingSetting`. Update: in place.
+    /// `WriteCapacityAutoScaling`: `AutoScalingSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-autoscalingspecification.html#cfn-cassandra-table-autoscalingspecification-writecapacityautoscaling)
     pub fn write_capacity_auto_scaling(self, value: impl Arg<AutoScalingSetting>) -> Self { Self(put(self.0, "WriteCapacityAutoScaling", value.into_expr())) }
 }
 impl Done for AutoScalingSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -133,9 +133,9 @@ impl BillingMode {
     pub fn new() -> BillingMode<Missing<super::required::Mode>> { BillingMode(Bag::default(), Phase) }
 }
 impl<R0> BillingMode<R0> {
-    /// `Mode`: `Mode`, required. Update: in place.
+    /// `Mode`: `Mode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-billingmode.html#cfn-cassandra-table-billingmode-mode)
     pub fn mode(self, value: impl Arg<Mode>) -> BillingMode<Set> { BillingMode(put(self.0, "Mode", value.into_expr()), Phase) }
-    /// `ProvisionedThroughput`: `ProvisionedThroughput`. Update: in place.
+    /// `ProvisionedThroughput`: `ProvisionedThroughput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-billingmode.html#cfn-cassandra-table-billingmode-provisionedthroughput)
     pub fn provisioned_throughput(self, value: impl Arg<ProvisionedThroughput>) -> Self { Self(put(self.0, "ProvisionedThroughput", value.into_expr()), Phase) }
 }
 impl Done for BillingMode { fn into_props(self) -> Bag { self.0 } }
@@ -146,11 +146,11 @@ impl CdcSpecification {
     pub fn new() -> CdcSpecification<Missing<super::required::Status>> { CdcSpecification(Bag::default(), Phase) }
 }
 impl<R0> CdcSpecification<R0> {
-    /// `Status`: `Status`, required. Update: in place.
+    /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-cdcspecification.html#cfn-cassandra-table-cdcspecification-status)
     pub fn status(self, value: impl Arg<Status>) -> CdcSpecification<Set> { CdcSpecification(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-cdcspecification.html#cfn-cassandra-table-cdcspecification-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `ViewType`: `ViewType`. Update: in place.
+    /// `ViewType`: `ViewType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-cdcspecification.html#cfn-cassandra-table-cdcspecification-viewtype)
     pub fn view_type(self, value: impl Arg<ViewType>) -> Self { Self(put(self.0, "ViewType", value.into_expr()), Phase) }
 }
 impl Done for CdcSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -161,9 +161,9 @@ impl ClusteringKeyColumn {
     pub fn new() -> ClusteringKeyColumn<Missing<super::required::Column>> { ClusteringKeyColumn(Bag::default(), Phase) }
 }
 impl<R0> ClusteringKeyColumn<R0> {
-    /// `Column`: `Column`, required. Update: replacement.
+    /// `Column`: `Column`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-clusteringkeycolumn.html#cfn-cassandra-table-clusteringkeycolumn-column)
     pub fn column(self, value: impl Arg<Column>) -> ClusteringKeyColumn<Set> { ClusteringKeyColumn(put(self.0, "Column", value.into_expr()), Phase) }
-    /// `OrderBy`: `OrderBy`. Update: replacement.
+    /// `OrderBy`: `OrderBy`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-clusteringkeycolumn.html#cfn-cassandra-table-clusteringkeycolumn-orderby)
     pub fn order_by(self, value: impl Arg<OrderBy>) -> Self { Self(put(self.0, "OrderBy", value.into_expr()), Phase) }
 }
 impl Done for ClusteringKeyColumn { fn into_props(self) -> Bag { self.0 } }
@@ -174,9 +174,9 @@ impl Column {
     pub fn new() -> Column<Missing<super::required::ColumnName>, Missing<super::required::ColumnType>> { Column(Bag::default(), Phase) }
 }
 impl<R0, R1> Column<R0, R1> {
-    /// `ColumnName`: text, required. Update: may replace.
+    /// `ColumnName`: text, required. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-column.html#cfn-cassandra-table-column-columnname)
     pub fn column_name(self, value: impl Arg<str>) -> Column<Set, R1> { Column(put(self.0, "ColumnName", value.into_expr()), Phase) }
-    /// `ColumnType`: text, required. Update: may replace.
+    /// `ColumnType`: text, required. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-column.html#cfn-cassandra-table-column-columntype)
     pub fn column_type(self, value: impl Arg<str>) -> Column<R0, Set> { Column(put(self.0, "ColumnType", value.into_expr()), Phase) }
 }
 impl Done for Column { fn into_props(self) -> Bag { self.0 } }
@@ -187,9 +187,9 @@ impl EncryptionSpecification {
     pub fn new() -> EncryptionSpecification<Missing<super::required::EncryptionType>> { EncryptionSpecification(Bag::default(), Phase) }
 }
 impl<R0> EncryptionSpecification<R0> {
-    /// `EncryptionType`: `EncryptionType`, required. Update: in place.
+    /// `EncryptionType`: `EncryptionType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-encryptionspecification.html#cfn-cassandra-table-encryptionspecification-encryptiontype)
     pub fn encryption_type(self, value: impl Arg<EncryptionType>) -> EncryptionSpecification<Set> { EncryptionSpecification(put(self.0, "EncryptionType", value.into_expr()), Phase) }
-    /// `KmsKeyIdentifier`: text. Update: in place.
+    /// `KmsKeyIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-encryptionspecification.html#cfn-cassandra-table-encryptionspecification-kmskeyidentifier)
     pub fn kms_key_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyIdentifier", value.into_expr()), Phase) }
 }
 impl Done for EncryptionSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -200,9 +200,9 @@ impl ProvisionedThroughput {
     pub fn new() -> ProvisionedThroughput<Missing<super::required::ReadCapacityUnits>, Missing<super::required::WriteCapacityUnits>> { ProvisionedThroughput(Bag::default(), Phase) }
 }
 impl<R0, R1> ProvisionedThroughput<R0, R1> {
-    /// `ReadCapacityUnits`: integer, required. Update: in place.
+    /// `ReadCapacityUnits`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-provisionedthroughput.html#cfn-cassandra-table-provisionedthroughput-readcapacityunits)
     pub fn read_capacity_units(self, value: impl Arg<i64>) -> ProvisionedThroughput<Set, R1> { ProvisionedThroughput(put(self.0, "ReadCapacityUnits", value.into_expr()), Phase) }
-    /// `WriteCapacityUnits`: integer, required. Update: in place.
+    /// `WriteCapacityUnits`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-provisionedthroughput.html#cfn-cassandra-table-provisionedthroughput-writecapacityunits)
     pub fn write_capacity_units(self, value: impl Arg<i64>) -> ProvisionedThroughput<R0, Set> { ProvisionedThroughput(put(self.0, "WriteCapacityUnits", value.into_expr()), Phase) }
 }
 impl Done for ProvisionedThroughput { fn into_props(self) -> Bag { self.0 } }
@@ -213,11 +213,11 @@ impl ReplicaSpecification {
     pub fn new() -> ReplicaSpecification<Missing<super::required::Region>> { ReplicaSpecification(Bag::default(), Phase) }
 }
 impl<R0> ReplicaSpecification<R0> {
-    /// `ReadCapacityAutoScaling`: `AutoScalingSetting`. Update: in place.
+    /// `ReadCapacityAutoScaling`: `AutoScalingSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-replicaspecification.html#cfn-cassandra-table-replicaspecification-readcapacityautoscaling)
     pub fn read_capacity_auto_scaling(self, value: impl Arg<AutoScalingSetting>) -> Self { Self(put(self.0, "ReadCapacityAutoScaling", value.into_expr()), Phase) }
-    /// `ReadCapacityUnits`: integer. Update: in place.
+    /// `ReadCapacityUnits`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-replicaspecification.html#cfn-cassandra-table-replicaspecification-readcapacityunits)
     pub fn read_capacity_units(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReadCapacityUnits", value.into_expr()), Phase) }
-    /// `Region`: text, required. Update: in place.
+    /// `Region`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-replicaspecification.html#cfn-cassandra-table-replicaspecification-region)
     pub fn region(self, value: impl Arg<str>) -> ReplicaSpecification<Set> { ReplicaSpecification(put(self.0, "Region", value.into_expr()), Phase) }
 }
 impl Done for ReplicaSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -226,7 +226,7 @@ impl Done for ReplicaSpecification { fn into_props(self) -> Bag { self.0 } }
 impl ScalingPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TargetTrackingScalingPolicyConfiguration`: `TargetTrackingScalingPolicyConfiguration`. Update: in place.
+    /// `TargetTrackingScalingPolicyConfiguration`: `TargetTrackingScalingPolicyConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-scalingpolicy.html#cfn-cassandra-table-scalingpolicy-targettrackingscalingpolicyconfiguration)
     pub fn target_tracking_scaling_policy_configuration(self, value: impl Arg<TargetTrackingScalingPolicyConfiguration>) -> Self { Self(put(self.0, "TargetTrackingScalingPolicyConfiguration", value.into_expr())) }
 }
 impl Done for ScalingPolicy { fn into_props(self) -> Bag { self.0 } }
@@ -237,13 +237,13 @@ impl TargetTrackingScalingPolicyConfiguration {
     pub fn new() -> TargetTrackingScalingPolicyConfiguration<Missing<super::required::TargetValue>> { TargetTrackingScalingPolicyConfiguration(Bag::default(), Phase) }
 }
 impl<R0> TargetTrackingScalingPolicyConfiguration<R0> {
-    /// `DisableScaleIn`: boolean. Update: in place.
+    /// `DisableScaleIn`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-targettrackingscalingpolicyconfiguration.html#cfn-cassandra-table-targettrackingscalingpolicyconfiguration-disablescalein)
     pub fn disable_scale_in(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableScaleIn", value.into_expr()), Phase) }
-    /// `ScaleInCooldown`: integer. Update: in place.
+    /// `ScaleInCooldown`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-targettrackingscalingpolicyconfiguration.html#cfn-cassandra-table-targettrackingscalingpolicyconfiguration-scaleincooldown)
     pub fn scale_in_cooldown(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleInCooldown", value.into_expr()), Phase) }
-    /// `ScaleOutCooldown`: integer. Update: in place.
+    /// `ScaleOutCooldown`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-targettrackingscalingpolicyconfiguration.html#cfn-cassandra-table-targettrackingscalingpolicyconfiguration-scaleoutcooldown)
     pub fn scale_out_cooldown(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleOutCooldown", value.into_expr()), Phase) }
-    /// `TargetValue`: integer, required. Update: in place.
+    /// `TargetValue`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-targettrackingscalingpolicyconfiguration.html#cfn-cassandra-table-targettrackingscalingpolicyconfiguration-targetvalue)
     pub fn target_value(self, value: impl Arg<i64>) -> TargetTrackingScalingPolicyConfiguration<Set> { TargetTrackingScalingPolicyConfiguration(put(self.0, "TargetValue", value.into_expr()), Phase) }
 }
 impl Done for TargetTrackingScalingPolicyConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -252,9 +252,9 @@ impl Done for TargetTrackingScalingPolicyConfiguration { fn into_props(self) -> 
 impl WarmThroughput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ReadUnitsPerSecond`: integer. Update: in place.
+    /// `ReadUnitsPerSecond`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-warmthroughput.html#cfn-cassandra-table-warmthroughput-readunitspersecond)
     pub fn read_units_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReadUnitsPerSecond", value.into_expr())) }
-    /// `WriteUnitsPerSecond`: integer. Update: in place.
+    /// `WriteUnitsPerSecond`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-warmthroughput.html#cfn-cassandra-table-warmthroughput-writeunitspersecond)
     pub fn write_units_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WriteUnitsPerSecond", value.into_expr())) }
 }
 impl Done for WarmThroughput { fn into_props(self) -> Bag { self.0 } }
@@ -278,15 +278,15 @@ impl CfnType {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTypeProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `DirectParentTypes`: list of text.
+    /// The attribute `DirectParentTypes`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-type.html#DirectParentTypes-fn::getatt)
     pub fn attr_direct_parent_types(&self) -> Val<Arr<str>> { self.0.get_att("DirectParentTypes") }
-    /// The attribute `DirectReferringTables`: list of text.
+    /// The attribute `DirectReferringTables`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-type.html#DirectReferringTables-fn::getatt)
     pub fn attr_direct_referring_tables(&self) -> Val<Arr<str>> { self.0.get_att("DirectReferringTables") }
-    /// The attribute `KeyspaceArn`: `OtherArn`.
+    /// The attribute `KeyspaceArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-type.html#KeyspaceArn-fn::getatt)
     pub fn attr_keyspace_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("KeyspaceArn") }
-    /// The attribute `LastModifiedTimestamp`: number.
+    /// The attribute `LastModifiedTimestamp`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-type.html#LastModifiedTimestamp-fn::getatt)
     pub fn attr_last_modified_timestamp(&self) -> Val<f64> { self.0.get_att("LastModifiedTimestamp") }
-    /// The attribute `MaxNestingDepth`: integer.
+    /// The attribute `MaxNestingDepth`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-type.html#MaxNestingDepth-fn::getatt)
     pub fn attr_max_nesting_depth(&self) -> Val<i64> { self.0.get_att("MaxNestingDepth") }
 }
 impl Parent for CfnType { fn node(&self) -> &Place { &self.0 } }
@@ -297,11 +297,11 @@ impl CfnTypeProps {
     pub fn new() -> CfnTypeProps<Missing<required::Fields>, Missing<required::KeyspaceName>, Missing<required::TypeName>> { CfnTypeProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnTypeProps<R0, R1, R2> {
-    /// `Fields`: list of `Field`, required. Update: replacement.
+    /// `Fields`: list of `Field`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-type.html#cfn-cassandra-type-fields)
     pub fn fields(self, value: impl Arg<Arr<type_::Field>>) -> CfnTypeProps<Set, R1, R2> { CfnTypeProps(put(self.0, "Fields", value.into_expr()), Phase) }
-    /// `KeyspaceName`: text, required. Update: replacement.
+    /// `KeyspaceName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-type.html#cfn-cassandra-type-keyspacename)
     pub fn keyspace_name(self, value: impl Arg<str>) -> CfnTypeProps<R0, Set, R2> { CfnTypeProps(put(self.0, "KeyspaceName", value.into_expr()), Phase) }
-    /// `TypeName`: text, required. Update: replacement.
+    /// `TypeName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-type.html#cfn-cassandra-type-typename)
     pub fn type_name(self, value: impl Arg<str>) -> CfnTypeProps<R0, R1, Set> { CfnTypeProps(put(self.0, "TypeName", value.into_expr()), Phase) }
 }
 impl Done for CfnTypeProps { fn into_props(self) -> Bag { self.0 } }
@@ -315,9 +315,9 @@ impl Field {
     pub fn new() -> Field<Missing<super::required::FieldName>, Missing<super::required::FieldType>> { Field(Bag::default(), Phase) }
 }
 impl<R0, R1> Field<R0, R1> {
-    /// `FieldName`: text, required. Update: replacement.
+    /// `FieldName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-type-field.html#cfn-cassandra-type-field-fieldname)
     pub fn field_name(self, value: impl Arg<str>) -> Field<Set, R1> { Field(put(self.0, "FieldName", value.into_expr()), Phase) }
-    /// `FieldType`: text, required. Update: replacement.
+    /// `FieldType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-type-field.html#cfn-cassandra-type-field-fieldtype)
     pub fn field_type(self, value: impl Arg<str>) -> Field<R0, Set> { Field(put(self.0, "FieldType", value.into_expr()), Phase) }
 }
 impl Done for Field { fn into_props(self) -> Bag { self.0 } }

@@ -13,15 +13,15 @@ impl CfnAnomalyMonitor {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAnomalyMonitorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `MonitorArn`.
     pub fn reference(&self) -> Val<kind::CeAnomalyMonitorArn> { self.0.reference() }
-    /// The attribute `CreationDate`: text.
+    /// The attribute `CreationDate`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ce-anomalymonitor.html#CreationDate-fn::getatt)
     pub fn attr_creation_date(&self) -> Val<str> { self.0.get_att("CreationDate") }
-    /// The attribute `DimensionalValueCount`: integer.
+    /// The attribute `DimensionalValueCount`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ce-anomalymonitor.html#DimensionalValueCount-fn::getatt)
     pub fn attr_dimensional_value_count(&self) -> Val<i64> { self.0.get_att("DimensionalValueCount") }
-    /// The attribute `LastEvaluatedDate`: text.
+    /// The attribute `LastEvaluatedDate`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ce-anomalymonitor.html#LastEvaluatedDate-fn::getatt)
     pub fn attr_last_evaluated_date(&self) -> Val<str> { self.0.get_att("LastEvaluatedDate") }
-    /// The attribute `LastUpdatedDate`: text.
+    /// The attribute `LastUpdatedDate`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ce-anomalymonitor.html#LastUpdatedDate-fn::getatt)
     pub fn attr_last_updated_date(&self) -> Val<str> { self.0.get_att("LastUpdatedDate") }
-    /// The attribute `MonitorArn`: `CeAnomalyMonitorArn`.
+    /// The attribute `MonitorArn`: `CeAnomalyMonitorArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ce-anomalymonitor.html#MonitorArn-fn::getatt)
     pub fn attr_monitor_arn(&self) -> Val<kind::CeAnomalyMonitorArn> { self.0.get_att("MonitorArn") }
 }
 impl Parent for CfnAnomalyMonitor { fn node(&self) -> &Place { &self.0 } }
@@ -32,15 +32,15 @@ impl CfnAnomalyMonitorProps {
     pub fn new() -> CfnAnomalyMonitorProps<Missing<required::MonitorName>, Missing<required::MonitorType>> { CfnAnomalyMonitorProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAnomalyMonitorProps<R0, R1> {
-    /// `MonitorDimension`: `MonitorDimension`. Update: replacement.
+    /// `MonitorDimension`: `MonitorDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ce-anomalymonitor.html#cfn-ce-anomalymonitor-monitordimension)
     pub fn monitor_dimension(self, value: impl Arg<anomaly_monitor::MonitorDimension>) -> Self { Self(put(self.0, "MonitorDimension", value.into_expr()), Phase) }
-    /// `MonitorName`: text, required. Update: in place.
+    /// `MonitorName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ce-anomalymonitor.html#cfn-ce-anomalymonitor-monitorname)
     pub fn monitor_name(self, value: impl Arg<str>) -> CfnAnomalyMonitorProps<Set, R1> { CfnAnomalyMonitorProps(put(self.0, "MonitorName", value.into_expr()), Phase) }
-    /// `MonitorSpecification`: text. Update: replacement.
+    /// `MonitorSpecification`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ce-anomalymonitor.html#cfn-ce-anomalymonitor-monitorspecification)
     pub fn monitor_specification(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MonitorSpecification", value.into_expr()), Phase) }
-    /// `MonitorType`: `MonitorType`, required. Update: replacement.
+    /// `MonitorType`: `MonitorType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ce-anomalymonitor.html#cfn-ce-anomalymonitor-monitortype)
     pub fn monitor_type(self, value: impl Arg<anomaly_monitor::MonitorType>) -> CfnAnomalyMonitorProps<R0, Set> { CfnAnomalyMonitorProps(put(self.0, "MonitorType", value.into_expr()), Phase) }
-    /// `ResourceTags`: list of `ResourceTag`. Update: replacement.
+    /// `ResourceTags`: list of `ResourceTag`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ce-anomalymonitor.html#cfn-ce-anomalymonitor-resourcetags)
     pub fn resource_tags(self, value: impl Arg<Arr<anomaly_monitor::ResourceTag>>) -> Self { Self(put(self.0, "ResourceTags", value.into_expr()), Phase) }
 }
 impl Done for CfnAnomalyMonitorProps { fn into_props(self) -> Bag { self.0 } }
@@ -54,9 +54,9 @@ impl ResourceTag {
     pub fn new() -> ResourceTag<Missing<super::required::Key>, Missing<super::required::Value>> { ResourceTag(Bag::default(), Phase) }
 }
 impl<R0, R1> ResourceTag<R0, R1> {
-    /// `Key`: text, required. Update: replacement.
+    /// `Key`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ce-anomalymonitor-resourcetag.html#cfn-ce-anomalymonitor-resourcetag-key)
     pub fn key(self, value: impl Arg<str>) -> ResourceTag<Set, R1> { ResourceTag(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: replacement.
+    /// `Value`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ce-anomalymonitor-resourcetag.html#cfn-ce-anomalymonitor-resourcetag-value)
     pub fn value(self, value: impl Arg<str>) -> ResourceTag<R0, Set> { ResourceTag(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ResourceTag { fn into_props(self) -> Bag { self.0 } }
@@ -74,9 +74,9 @@ impl CfnAnomalySubscription {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAnomalySubscriptionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SubscriptionArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AccountId`: text.
+    /// The attribute `AccountId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ce-anomalysubscription.html#AccountId-fn::getatt)
     pub fn attr_account_id(&self) -> Val<str> { self.0.get_att("AccountId") }
-    /// The attribute `SubscriptionArn`: `OtherArn`.
+    /// The attribute `SubscriptionArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ce-anomalysubscription.html#SubscriptionArn-fn::getatt)
     pub fn attr_subscription_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SubscriptionArn") }
 }
 impl Parent for CfnAnomalySubscription { fn node(&self) -> &Place { &self.0 } }
@@ -87,19 +87,19 @@ impl CfnAnomalySubscriptionProps {
     pub fn new() -> CfnAnomalySubscriptionProps<Missing<required::Frequency>, Missing<required::MonitorArnList>, Missing<required::Subscribers>, Missing<required::SubscriptionName>> { CfnAnomalySubscriptionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnAnomalySubscriptionProps<R0, R1, R2, R3> {
-    /// `Frequency`: `Frequency`, required. Update: in place.
+    /// `Frequency`: `Frequency`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ce-anomalysubscription.html#cfn-ce-anomalysubscription-frequency)
     pub fn frequency(self, value: impl Arg<anomaly_subscription::Frequency>) -> CfnAnomalySubscriptionProps<Set, R1, R2, R3> { CfnAnomalySubscriptionProps(put(self.0, "Frequency", value.into_expr()), Phase) }
-    /// `MonitorArnList`: list of `CeAnomalyMonitorArn`, required. Update: in place.
+    /// `MonitorArnList`: list of `CeAnomalyMonitorArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ce-anomalysubscription.html#cfn-ce-anomalysubscription-monitorarnlist)
     pub fn monitor_arn_list(self, value: impl Arg<Arr<kind::CeAnomalyMonitorArn>>) -> CfnAnomalySubscriptionProps<R0, Set, R2, R3> { CfnAnomalySubscriptionProps(put(self.0, "MonitorArnList", value.into_expr()), Phase) }
-    /// `ResourceTags`: list of `ResourceTag`. Update: replacement.
+    /// `ResourceTags`: list of `ResourceTag`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ce-anomalysubscription.html#cfn-ce-anomalysubscription-resourcetags)
     pub fn resource_tags(self, value: impl Arg<Arr<anomaly_subscription::ResourceTag>>) -> Self { Self(put(self.0, "ResourceTags", value.into_expr()), Phase) }
-    /// `Subscribers`: list of `Subscriber`, required. Update: in place.
+    /// `Subscribers`: list of `Subscriber`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ce-anomalysubscription.html#cfn-ce-anomalysubscription-subscribers)
     pub fn subscribers(self, value: impl Arg<Arr<anomaly_subscription::Subscriber>>) -> CfnAnomalySubscriptionProps<R0, R1, Set, R3> { CfnAnomalySubscriptionProps(put(self.0, "Subscribers", value.into_expr()), Phase) }
-    /// `SubscriptionName`: text, required. Update: in place.
+    /// `SubscriptionName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ce-anomalysubscription.html#cfn-ce-anomalysubscription-subscriptionname)
     pub fn subscription_name(self, value: impl Arg<str>) -> CfnAnomalySubscriptionProps<R0, R1, R2, Set> { CfnAnomalySubscriptionProps(put(self.0, "SubscriptionName", value.into_expr()), Phase) }
-    /// `Threshold`: number. Update: in place.
+    /// `Threshold`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ce-anomalysubscription.html#cfn-ce-anomalysubscription-threshold)
     pub fn threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Threshold", value.into_expr()), Phase) }
-    /// `ThresholdExpression`: text. Update: in place.
+    /// `ThresholdExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ce-anomalysubscription.html#cfn-ce-anomalysubscription-thresholdexpression)
     pub fn threshold_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThresholdExpression", value.into_expr()), Phase) }
 }
 impl Done for CfnAnomalySubscriptionProps { fn into_props(self) -> Bag { self.0 } }
@@ -113,9 +113,9 @@ impl ResourceTag {
     pub fn new() -> ResourceTag<Missing<super::required::Key>, Missing<super::required::Value>> { ResourceTag(Bag::default(), Phase) }
 }
 impl<R0, R1> ResourceTag<R0, R1> {
-    /// `Key`: text, required. Update: replacement.
+    /// `Key`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ce-anomalysubscription-resourcetag.html#cfn-ce-anomalysubscription-resourcetag-key)
     pub fn key(self, value: impl Arg<str>) -> ResourceTag<Set, R1> { ResourceTag(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: replacement.
+    /// `Value`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ce-anomalysubscription-resourcetag.html#cfn-ce-anomalysubscription-resourcetag-value)
     pub fn value(self, value: impl Arg<str>) -> ResourceTag<R0, Set> { ResourceTag(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ResourceTag { fn into_props(self) -> Bag { self.0 } }
@@ -126,11 +126,11 @@ impl Subscriber {
     pub fn new() -> Subscriber<Missing<super::required::Address>, Missing<super::required::Type>> { Subscriber(Bag::default(), Phase) }
 }
 impl<R0, R1> Subscriber<R0, R1> {
-    /// `Address`: `SnsTopicArn`, required. Update: in place.
+    /// `Address`: `SnsTopicArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ce-anomalysubscription-subscriber.html#cfn-ce-anomalysubscription-subscriber-address)
     pub fn address(self, value: impl Arg<kind::SnsTopicArn>) -> Subscriber<Set, R1> { Subscriber(put(self.0, "Address", value.into_expr()), Phase) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ce-anomalysubscription-subscriber.html#cfn-ce-anomalysubscription-subscriber-status)
     pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ce-anomalysubscription-subscriber.html#cfn-ce-anomalysubscription-subscriber-type)
     pub fn type_(self, value: impl Arg<Type>) -> Subscriber<R0, Set> { Subscriber(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Subscriber { fn into_props(self) -> Bag { self.0 } }
@@ -150,9 +150,9 @@ impl CfnCostCategory {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCostCategoryProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ce-costcategory.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `EffectiveStart`: text.
+    /// The attribute `EffectiveStart`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ce-costcategory.html#EffectiveStart-fn::getatt)
     pub fn attr_effective_start(&self) -> Val<str> { self.0.get_att("EffectiveStart") }
 }
 impl Parent for CfnCostCategory { fn node(&self) -> &Place { &self.0 } }
@@ -163,17 +163,17 @@ impl CfnCostCategoryProps {
     pub fn new() -> CfnCostCategoryProps<Missing<required::Name>, Missing<required::RuleVersion>, Missing<required::Rules>> { CfnCostCategoryProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnCostCategoryProps<R0, R1, R2> {
-    /// `DefaultValue`: text. Update: in place.
+    /// `DefaultValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ce-costcategory.html#cfn-ce-costcategory-defaultvalue)
     pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ce-costcategory.html#cfn-ce-costcategory-name)
     pub fn name(self, value: impl Arg<str>) -> CfnCostCategoryProps<Set, R1, R2> { CfnCostCategoryProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RuleVersion`: `RuleVersion`, required. Update: in place.
+    /// `RuleVersion`: `RuleVersion`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ce-costcategory.html#cfn-ce-costcategory-ruleversion)
     pub fn rule_version(self, value: impl Arg<cost_category::RuleVersion>) -> CfnCostCategoryProps<R0, Set, R2> { CfnCostCategoryProps(put(self.0, "RuleVersion", value.into_expr()), Phase) }
-    /// `Rules`: text, required. Update: in place.
+    /// `Rules`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ce-costcategory.html#cfn-ce-costcategory-rules)
     pub fn rules(self, value: impl Arg<str>) -> CfnCostCategoryProps<R0, R1, Set> { CfnCostCategoryProps(put(self.0, "Rules", value.into_expr()), Phase) }
-    /// `SplitChargeRules`: text. Update: in place.
+    /// `SplitChargeRules`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ce-costcategory.html#cfn-ce-costcategory-splitchargerules)
     pub fn split_charge_rules(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SplitChargeRules", value.into_expr()), Phase) }
-    /// `Tags`: list of `ResourceTag`. Update: in place.
+    /// `Tags`: list of `ResourceTag`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ce-costcategory.html#cfn-ce-costcategory-tags)
     pub fn tags(self, value: impl Arg<Arr<cost_category::ResourceTag>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCostCategoryProps { fn into_props(self) -> Bag { self.0 } }
@@ -187,9 +187,9 @@ impl ResourceTag {
     pub fn new() -> ResourceTag<Missing<super::required::Key>, Missing<super::required::Value>> { ResourceTag(Bag::default(), Phase) }
 }
 impl<R0, R1> ResourceTag<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ce-costcategory-resourcetag.html#cfn-ce-costcategory-resourcetag-key)
     pub fn key(self, value: impl Arg<str>) -> ResourceTag<Set, R1> { ResourceTag(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ce-costcategory-resourcetag.html#cfn-ce-costcategory-resourcetag-value)
     pub fn value(self, value: impl Arg<str>) -> ResourceTag<R0, Set> { ResourceTag(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ResourceTag { fn into_props(self) -> Bag { self.0 } }

@@ -13,7 +13,7 @@ impl CfnAccount {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAccountProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AccountId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AccountId`: text.
+    /// The attribute `AccountId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-account.html#AccountId-fn::getatt)
     pub fn attr_account_id(&self) -> Val<str> { self.0.get_att("AccountId") }
 }
 impl Parent for CfnAccount { fn node(&self) -> &Place { &self.0 } }
@@ -24,7 +24,7 @@ impl CfnAccountProps {
     pub fn new() -> CfnAccountProps<Missing<required::ExpiryEventsConfiguration>> { CfnAccountProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAccountProps<R0> {
-    /// `ExpiryEventsConfiguration`: `ExpiryEventsConfiguration`, required. Update: in place.
+    /// `ExpiryEventsConfiguration`: `ExpiryEventsConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-account.html#cfn-certificatemanager-account-expiryeventsconfiguration)
     pub fn expiry_events_configuration(self, value: impl Arg<account::ExpiryEventsConfiguration>) -> CfnAccountProps<Set> { CfnAccountProps(put(self.0, "ExpiryEventsConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnAccountProps { fn into_props(self) -> Bag { self.0 } }
@@ -36,7 +36,7 @@ use crate::cfn::support::*;
 impl ExpiryEventsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DaysBeforeExpiry`: integer. Update: in place.
+    /// `DaysBeforeExpiry`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-account-expiryeventsconfiguration.html#cfn-certificatemanager-account-expiryeventsconfiguration-daysbeforeexpiry)
     pub fn days_before_expiry(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DaysBeforeExpiry", value.into_expr())) }
 }
 impl Done for ExpiryEventsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -50,7 +50,7 @@ impl CfnAcmeDomainValidation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAcmeDomainValidationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-acmedomainvalidation.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnAcmeDomainValidation { fn node(&self) -> &Place { &self.0 } }
@@ -61,13 +61,13 @@ impl CfnAcmeDomainValidationProps {
     pub fn new() -> CfnAcmeDomainValidationProps<Missing<required::AcmeEndpointArn>, Missing<required::DomainName>, Missing<required::PrevalidationOptions>> { CfnAcmeDomainValidationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnAcmeDomainValidationProps<R0, R1, R2> {
-    /// `AcmeEndpointArn`: text, required. Update: replacement.
+    /// `AcmeEndpointArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-acmedomainvalidation.html#cfn-certificatemanager-acmedomainvalidation-acmeendpointarn)
     pub fn acme_endpoint_arn(self, value: impl Arg<str>) -> CfnAcmeDomainValidationProps<Set, R1, R2> { CfnAcmeDomainValidationProps(put(self.0, "AcmeEndpointArn", value.into_expr()), Phase) }
-    /// `DomainName`: text, required. Update: replacement.
+    /// `DomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-acmedomainvalidation.html#cfn-certificatemanager-acmedomainvalidation-domainname)
     pub fn domain_name(self, value: impl Arg<str>) -> CfnAcmeDomainValidationProps<R0, Set, R2> { CfnAcmeDomainValidationProps(put(self.0, "DomainName", value.into_expr()), Phase) }
-    /// `PrevalidationOptions`: `PrevalidationOptions`, required. Update: in place.
+    /// `PrevalidationOptions`: `PrevalidationOptions`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-acmedomainvalidation.html#cfn-certificatemanager-acmedomainvalidation-prevalidationoptions)
     pub fn prevalidation_options(self, value: impl Arg<acme_domain_validation::PrevalidationOptions>) -> CfnAcmeDomainValidationProps<R0, R1, Set> { CfnAcmeDomainValidationProps(put(self.0, "PrevalidationOptions", value.into_expr()), Phase) }
-    /// `Tags`: list of `TagsItems`. Update: in place.
+    /// `Tags`: list of `TagsItems`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-acmedomainvalidation.html#cfn-certificatemanager-acmedomainvalidation-tags)
     pub fn tags(self, value: impl Arg<Arr<acme_domain_validation::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAcmeDomainValidationProps { fn into_props(self) -> Bag { self.0 } }
@@ -79,9 +79,9 @@ use crate::cfn::support::*;
 impl DnsPrevalidationOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DomainScope`: `DomainScope`. Update: in place.
+    /// `DomainScope`: `DomainScope`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-acmedomainvalidation-dnsprevalidationoptions.html#cfn-certificatemanager-acmedomainvalidation-dnsprevalidationoptions-domainscope)
     pub fn domain_scope(self, value: impl Arg<DomainScope>) -> Self { Self(put(self.0, "DomainScope", value.into_expr())) }
-    /// `HostedZoneId`: text. Update: replacement.
+    /// `HostedZoneId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-acmedomainvalidation-dnsprevalidationoptions.html#cfn-certificatemanager-acmedomainvalidation-dnsprevalidationoptions-hostedzoneid)
     pub fn hosted_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneId", value.into_expr())) }
 }
 impl Done for DnsPrevalidationOptions { fn into_props(self) -> Bag { self.0 } }
@@ -90,11 +90,11 @@ impl Done for DnsPrevalidationOptions { fn into_props(self) -> Bag { self.0 } }
 impl DomainScope {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ExactDomain`: text. Update: in place.
+    /// `ExactDomain`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-acmedomainvalidation-domainscope.html#cfn-certificatemanager-acmedomainvalidation-domainscope-exactdomain)
     pub fn exact_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExactDomain", value.into_expr())) }
-    /// `Subdomains`: text. Update: in place.
+    /// `Subdomains`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-acmedomainvalidation-domainscope.html#cfn-certificatemanager-acmedomainvalidation-domainscope-subdomains)
     pub fn subdomains(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdomains", value.into_expr())) }
-    /// `Wildcards`: text. Update: in place.
+    /// `Wildcards`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-acmedomainvalidation-domainscope.html#cfn-certificatemanager-acmedomainvalidation-domainscope-wildcards)
     pub fn wildcards(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Wildcards", value.into_expr())) }
 }
 impl Done for DomainScope { fn into_props(self) -> Bag { self.0 } }
@@ -105,7 +105,7 @@ impl PrevalidationOptions {
     pub fn new() -> PrevalidationOptions<Missing<super::required::DnsPrevalidation>> { PrevalidationOptions(Bag::default(), Phase) }
 }
 impl<R0> PrevalidationOptions<R0> {
-    /// `DnsPrevalidation`: `DnsPrevalidationOptions`, required. Update: in place.
+    /// `DnsPrevalidation`: `DnsPrevalidationOptions`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-acmedomainvalidation-prevalidationoptions.html#cfn-certificatemanager-acmedomainvalidation-prevalidationoptions-dnsprevalidation)
     pub fn dns_prevalidation(self, value: impl Arg<DnsPrevalidationOptions>) -> PrevalidationOptions<Set> { PrevalidationOptions(put(self.0, "DnsPrevalidation", value.into_expr()), Phase) }
 }
 impl Done for PrevalidationOptions { fn into_props(self) -> Bag { self.0 } }
@@ -116,9 +116,9 @@ impl TagsItems {
     pub fn new() -> TagsItems<Missing<super::required::Key>, Missing<super::required::Value>> { TagsItems(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsItems<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-acmedomainvalidation-tagsitems.html#cfn-certificatemanager-acmedomainvalidation-tagsitems-key)
     pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-acmedomainvalidation-tagsitems.html#cfn-certificatemanager-acmedomainvalidation-tagsitems-value)
     pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }
@@ -132,9 +132,9 @@ impl CfnAcmeEndpoint {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAcmeEndpointProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AcmeEndpointArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AcmeEndpointArn`: `OtherArn`.
+    /// The attribute `AcmeEndpointArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-acmeendpoint.html#AcmeEndpointArn-fn::getatt)
     pub fn attr_acme_endpoint_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AcmeEndpointArn") }
-    /// The attribute `EndpointUrl`: text.
+    /// The attribute `EndpointUrl`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-acmeendpoint.html#EndpointUrl-fn::getatt)
     pub fn attr_endpoint_url(&self) -> Val<str> { self.0.get_att("EndpointUrl") }
 }
 impl Parent for CfnAcmeEndpoint { fn node(&self) -> &Place { &self.0 } }
@@ -145,15 +145,15 @@ impl CfnAcmeEndpointProps {
     pub fn new() -> CfnAcmeEndpointProps<Missing<required::AuthorizationBehavior>, Missing<required::CertificateAuthority>> { CfnAcmeEndpointProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAcmeEndpointProps<R0, R1> {
-    /// `AuthorizationBehavior`: text, required. Update: replacement.
+    /// `AuthorizationBehavior`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-acmeendpoint.html#cfn-certificatemanager-acmeendpoint-authorizationbehavior)
     pub fn authorization_behavior(self, value: impl Arg<str>) -> CfnAcmeEndpointProps<Set, R1> { CfnAcmeEndpointProps(put(self.0, "AuthorizationBehavior", value.into_expr()), Phase) }
-    /// `CertificateAuthority`: `CertificateAuthority`, required. Update: in place.
+    /// `CertificateAuthority`: `CertificateAuthority`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-acmeendpoint.html#cfn-certificatemanager-acmeendpoint-certificateauthority)
     pub fn certificate_authority(self, value: impl Arg<acme_endpoint::CertificateAuthority>) -> CfnAcmeEndpointProps<R0, Set> { CfnAcmeEndpointProps(put(self.0, "CertificateAuthority", value.into_expr()), Phase) }
-    /// `CertificateTags`: list of tag. Update: replacement.
+    /// `CertificateTags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-acmeendpoint.html#cfn-certificatemanager-acmeendpoint-certificatetags)
     pub fn certificate_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "CertificateTags", value.into_expr()), Phase) }
-    /// `Contact`: text. Update: in place.
+    /// `Contact`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-acmeendpoint.html#cfn-certificatemanager-acmeendpoint-contact)
     pub fn contact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Contact", value.into_expr()), Phase) }
-    /// `Tags`: list of `TagsItems`. Update: in place.
+    /// `Tags`: list of `TagsItems`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-acmeendpoint.html#cfn-certificatemanager-acmeendpoint-tags)
     pub fn tags(self, value: impl Arg<Arr<acme_endpoint::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAcmeEndpointProps { fn into_props(self) -> Bag { self.0 } }
@@ -167,7 +167,7 @@ impl CertificateAuthority {
     pub fn new() -> CertificateAuthority<Missing<super::required::PublicCertificateAuthority>> { CertificateAuthority(Bag::default(), Phase) }
 }
 impl<R0> CertificateAuthority<R0> {
-    /// `PublicCertificateAuthority`: `PublicCertificateAuthority`, required. Update: in place.
+    /// `PublicCertificateAuthority`: `PublicCertificateAuthority`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-acmeendpoint-certificateauthority.html#cfn-certificatemanager-acmeendpoint-certificateauthority-publiccertificateauthority)
     pub fn public_certificate_authority(self, value: impl Arg<PublicCertificateAuthority>) -> CertificateAuthority<Set> { CertificateAuthority(put(self.0, "PublicCertificateAuthority", value.into_expr()), Phase) }
 }
 impl Done for CertificateAuthority { fn into_props(self) -> Bag { self.0 } }
@@ -176,7 +176,7 @@ impl Done for CertificateAuthority { fn into_props(self) -> Bag { self.0 } }
 impl PublicCertificateAuthority {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AllowedKeyAlgorithms`: list of text. Update: in place.
+    /// `AllowedKeyAlgorithms`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-acmeendpoint-publiccertificateauthority.html#cfn-certificatemanager-acmeendpoint-publiccertificateauthority-allowedkeyalgorithms)
     pub fn allowed_key_algorithms(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedKeyAlgorithms", value.into_expr())) }
 }
 impl Done for PublicCertificateAuthority { fn into_props(self) -> Bag { self.0 } }
@@ -187,9 +187,9 @@ impl TagsItems {
     pub fn new() -> TagsItems<Missing<super::required::Key>, Missing<super::required::Value>> { TagsItems(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsItems<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-acmeendpoint-tagsitems.html#cfn-certificatemanager-acmeendpoint-tagsitems-key)
     pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-acmeendpoint-tagsitems.html#cfn-certificatemanager-acmeendpoint-tagsitems-value)
     pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }
@@ -203,7 +203,7 @@ impl CfnAcmeExternalAccountBinding {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAcmeExternalAccountBindingProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AcmeExternalAccountBindingArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AcmeExternalAccountBindingArn`: `OtherArn`.
+    /// The attribute `AcmeExternalAccountBindingArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-acmeexternalaccountbinding.html#AcmeExternalAccountBindingArn-fn::getatt)
     pub fn attr_acme_external_account_binding_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AcmeExternalAccountBindingArn") }
 }
 impl Parent for CfnAcmeExternalAccountBinding { fn node(&self) -> &Place { &self.0 } }
@@ -214,13 +214,13 @@ impl CfnAcmeExternalAccountBindingProps {
     pub fn new() -> CfnAcmeExternalAccountBindingProps<Missing<required::AcmeEndpointArn>, Missing<required::RoleArn>> { CfnAcmeExternalAccountBindingProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAcmeExternalAccountBindingProps<R0, R1> {
-    /// `AcmeEndpointArn`: text, required. Update: replacement.
+    /// `AcmeEndpointArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-acmeexternalaccountbinding.html#cfn-certificatemanager-acmeexternalaccountbinding-acmeendpointarn)
     pub fn acme_endpoint_arn(self, value: impl Arg<str>) -> CfnAcmeExternalAccountBindingProps<Set, R1> { CfnAcmeExternalAccountBindingProps(put(self.0, "AcmeEndpointArn", value.into_expr()), Phase) }
-    /// `Expiration`: `Expiration`. Update: replacement.
+    /// `Expiration`: `Expiration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-acmeexternalaccountbinding.html#cfn-certificatemanager-acmeexternalaccountbinding-expiration)
     pub fn expiration(self, value: impl Arg<acme_external_account_binding::Expiration>) -> Self { Self(put(self.0, "Expiration", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: replacement.
+    /// `RoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-acmeexternalaccountbinding.html#cfn-certificatemanager-acmeexternalaccountbinding-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnAcmeExternalAccountBindingProps<R0, Set> { CfnAcmeExternalAccountBindingProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `Tags`: list of `TagsItems`. Update: in place.
+    /// `Tags`: list of `TagsItems`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-acmeexternalaccountbinding.html#cfn-certificatemanager-acmeexternalaccountbinding-tags)
     pub fn tags(self, value: impl Arg<Arr<acme_external_account_binding::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAcmeExternalAccountBindingProps { fn into_props(self) -> Bag { self.0 } }
@@ -234,9 +234,9 @@ impl Expiration {
     pub fn new() -> Expiration<Missing<super::required::Type>, Missing<super::required::Value>> { Expiration(Bag::default(), Phase) }
 }
 impl<R0, R1> Expiration<R0, R1> {
-    /// `Type`: text, required. Update: replacement.
+    /// `Type`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-acmeexternalaccountbinding-expiration.html#cfn-certificatemanager-acmeexternalaccountbinding-expiration-type)
     pub fn type_(self, value: impl Arg<str>) -> Expiration<Set, R1> { Expiration(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `Value`: integer, required. Update: replacement.
+    /// `Value`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-acmeexternalaccountbinding-expiration.html#cfn-certificatemanager-acmeexternalaccountbinding-expiration-value)
     pub fn value(self, value: impl Arg<i64>) -> Expiration<R0, Set> { Expiration(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Expiration { fn into_props(self) -> Bag { self.0 } }
@@ -247,9 +247,9 @@ impl TagsItems {
     pub fn new() -> TagsItems<Missing<super::required::Key>, Missing<super::required::Value>> { TagsItems(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsItems<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-acmeexternalaccountbinding-tagsitems.html#cfn-certificatemanager-acmeexternalaccountbinding-tagsitems-key)
     pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-acmeexternalaccountbinding-tagsitems.html#cfn-certificatemanager-acmeexternalaccountbinding-tagsitems-value)
     pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }
@@ -263,7 +263,7 @@ impl CfnCertificate {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCertificateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CertificateArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CertificateArn`: `OtherArn`.
+    /// The attribute `CertificateArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-certificate.html#CertificateArn-fn::getatt)
     pub fn attr_certificate_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CertificateArn") }
 }
 impl Parent for CfnCertificate { fn node(&self) -> &Place { &self.0 } }
@@ -274,23 +274,23 @@ impl CfnCertificateProps {
     pub fn new() -> CfnCertificateProps<Missing<required::DomainName>> { CfnCertificateProps(Bag::default(), Phase) }
 }
 impl<R0> CfnCertificateProps<R0> {
-    /// `CertificateAuthorityArn`: text. Update: replacement.
+    /// `CertificateAuthorityArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-certificate.html#cfn-certificatemanager-certificate-certificateauthorityarn)
     pub fn certificate_authority_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateAuthorityArn", value.into_expr()), Phase) }
-    /// `CertificateExport`: `CertificateExport`. Update: replacement.
+    /// `CertificateExport`: `CertificateExport`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-certificate.html#cfn-certificatemanager-certificate-certificateexport)
     pub fn certificate_export(self, value: impl Arg<certificate::CertificateExport>) -> Self { Self(put(self.0, "CertificateExport", value.into_expr()), Phase) }
-    /// `CertificateTransparencyLoggingPreference`: `CertificateTransparencyLoggingPreference`. Update: in place.
+    /// `CertificateTransparencyLoggingPreference`: `CertificateTransparencyLoggingPreference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-certificate.html#cfn-certificatemanager-certificate-certificatetransparencyloggingpreference)
     pub fn certificate_transparency_logging_preference(self, value: impl Arg<certificate::CertificateTransparencyLoggingPreference>) -> Self { Self(put(self.0, "CertificateTransparencyLoggingPreference", value.into_expr()), Phase) }
-    /// `DomainName`: text, required. Update: replacement.
+    /// `DomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-certificate.html#cfn-certificatemanager-certificate-domainname)
     pub fn domain_name(self, value: impl Arg<str>) -> CfnCertificateProps<Set> { CfnCertificateProps(put(self.0, "DomainName", value.into_expr()), Phase) }
-    /// `DomainValidationOptions`: list of `DomainValidationOption`. Update: replacement.
+    /// `DomainValidationOptions`: list of `DomainValidationOption`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-certificate.html#cfn-certificatemanager-certificate-domainvalidationoptions)
     pub fn domain_validation_options(self, value: impl Arg<Arr<certificate::DomainValidationOption>>) -> Self { Self(put(self.0, "DomainValidationOptions", value.into_expr()), Phase) }
-    /// `KeyAlgorithm`: text. Update: replacement.
+    /// `KeyAlgorithm`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-certificate.html#cfn-certificatemanager-certificate-keyalgorithm)
     pub fn key_algorithm(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyAlgorithm", value.into_expr()), Phase) }
-    /// `SubjectAlternativeNames`: list of text. Update: replacement.
+    /// `SubjectAlternativeNames`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-certificate.html#cfn-certificatemanager-certificate-subjectalternativenames)
     pub fn subject_alternative_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubjectAlternativeNames", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-certificate.html#cfn-certificatemanager-certificate-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `ValidationMethod`: text. Update: replacement.
+    /// `ValidationMethod`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-certificate.html#cfn-certificatemanager-certificate-validationmethod)
     pub fn validation_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ValidationMethod", value.into_expr()), Phase) }
 }
 impl Done for CfnCertificateProps { fn into_props(self) -> Bag { self.0 } }
@@ -302,11 +302,11 @@ use crate::cfn::support::*;
 impl DomainValidationOption {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DomainName`: text. Update: replacement.
+    /// `DomainName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-certificate-domainvalidationoption.html#cfn-certificatemanager-certificate-domainvalidationoption-domainname)
     pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
-    /// `HostedZoneId`: text. Update: replacement.
+    /// `HostedZoneId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-certificate-domainvalidationoption.html#cfn-certificatemanager-certificate-domainvalidationoption-hostedzoneid)
     pub fn hosted_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneId", value.into_expr())) }
-    /// `ValidationDomain`: text. Update: replacement.
+    /// `ValidationDomain`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-certificate-domainvalidationoption.html#cfn-certificatemanager-certificate-domainvalidationoption-validationdomain)
     pub fn validation_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ValidationDomain", value.into_expr())) }
 }
 impl Done for DomainValidationOption { fn into_props(self) -> Bag { self.0 } }

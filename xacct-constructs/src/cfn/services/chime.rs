@@ -13,11 +13,11 @@ impl CfnAppInstance {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAppInstanceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AppInstanceArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AppInstanceArn`: `OtherArn`.
+    /// The attribute `AppInstanceArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-appinstance.html#AppInstanceArn-fn::getatt)
     pub fn attr_app_instance_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AppInstanceArn") }
-    /// The attribute `CreatedTimestamp`: text.
+    /// The attribute `CreatedTimestamp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-appinstance.html#CreatedTimestamp-fn::getatt)
     pub fn attr_created_timestamp(&self) -> Val<str> { self.0.get_att("CreatedTimestamp") }
-    /// The attribute `LastUpdatedTimestamp`: text.
+    /// The attribute `LastUpdatedTimestamp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-appinstance.html#LastUpdatedTimestamp-fn::getatt)
     pub fn attr_last_updated_timestamp(&self) -> Val<str> { self.0.get_att("LastUpdatedTimestamp") }
 }
 impl Parent for CfnAppInstance { fn node(&self) -> &Place { &self.0 } }
@@ -28,11 +28,11 @@ impl CfnAppInstanceProps {
     pub fn new() -> CfnAppInstanceProps<Missing<required::Name>> { CfnAppInstanceProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAppInstanceProps<R0> {
-    /// `Metadata`: text. Update: in place.
+    /// `Metadata`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-appinstance.html#cfn-chime-appinstance-metadata)
     pub fn metadata(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Metadata", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-appinstance.html#cfn-chime-appinstance-name)
     pub fn name(self, value: impl Arg<str>) -> CfnAppInstanceProps<Set> { CfnAppInstanceProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-appinstance.html#cfn-chime-appinstance-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAppInstanceProps { fn into_props(self) -> Bag { self.0 } }
@@ -45,11 +45,11 @@ impl CfnAppInstanceBot {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAppInstanceBotProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AppInstanceBotArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AppInstanceBotArn`: `OtherArn`.
+    /// The attribute `AppInstanceBotArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-appinstancebot.html#AppInstanceBotArn-fn::getatt)
     pub fn attr_app_instance_bot_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AppInstanceBotArn") }
-    /// The attribute `CreatedTimestamp`: text.
+    /// The attribute `CreatedTimestamp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-appinstancebot.html#CreatedTimestamp-fn::getatt)
     pub fn attr_created_timestamp(&self) -> Val<str> { self.0.get_att("CreatedTimestamp") }
-    /// The attribute `LastUpdatedTimestamp`: text.
+    /// The attribute `LastUpdatedTimestamp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-appinstancebot.html#LastUpdatedTimestamp-fn::getatt)
     pub fn attr_last_updated_timestamp(&self) -> Val<str> { self.0.get_att("LastUpdatedTimestamp") }
 }
 impl Parent for CfnAppInstanceBot { fn node(&self) -> &Place { &self.0 } }
@@ -60,15 +60,15 @@ impl CfnAppInstanceBotProps {
     pub fn new() -> CfnAppInstanceBotProps<Missing<required::AppInstanceArn>, Missing<required::Configuration>> { CfnAppInstanceBotProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAppInstanceBotProps<R0, R1> {
-    /// `AppInstanceArn`: text, required. Update: replacement.
+    /// `AppInstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-appinstancebot.html#cfn-chime-appinstancebot-appinstancearn)
     pub fn app_instance_arn(self, value: impl Arg<str>) -> CfnAppInstanceBotProps<Set, R1> { CfnAppInstanceBotProps(put(self.0, "AppInstanceArn", value.into_expr()), Phase) }
-    /// `Configuration`: `Configuration`, required. Update: in place.
+    /// `Configuration`: `Configuration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-appinstancebot.html#cfn-chime-appinstancebot-configuration)
     pub fn configuration(self, value: impl Arg<app_instance_bot::Configuration>) -> CfnAppInstanceBotProps<R0, Set> { CfnAppInstanceBotProps(put(self.0, "Configuration", value.into_expr()), Phase) }
-    /// `Metadata`: text. Update: in place.
+    /// `Metadata`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-appinstancebot.html#cfn-chime-appinstancebot-metadata)
     pub fn metadata(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Metadata", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-appinstancebot.html#cfn-chime-appinstancebot-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-appinstancebot.html#cfn-chime-appinstancebot-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAppInstanceBotProps { fn into_props(self) -> Bag { self.0 } }
@@ -82,7 +82,7 @@ impl Configuration {
     pub fn new() -> Configuration<Missing<super::required::Lex>> { Configuration(Bag::default(), Phase) }
 }
 impl<R0> Configuration<R0> {
-    /// `Lex`: `LexConfiguration`, required. Update: in place.
+    /// `Lex`: `LexConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-appinstancebot-configuration.html#cfn-chime-appinstancebot-configuration-lex)
     pub fn lex(self, value: impl Arg<LexConfiguration>) -> Configuration<Set> { Configuration(put(self.0, "Lex", value.into_expr()), Phase) }
 }
 impl Done for Configuration { fn into_props(self) -> Bag { self.0 } }
@@ -93,9 +93,9 @@ impl InvokedBy {
     pub fn new() -> InvokedBy<Missing<super::required::StandardMessages>, Missing<super::required::TargetedMessages>> { InvokedBy(Bag::default(), Phase) }
 }
 impl<R0, R1> InvokedBy<R0, R1> {
-    /// `StandardMessages`: `StandardMessages`, required. Update: in place.
+    /// `StandardMessages`: `StandardMessages`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-appinstancebot-invokedby.html#cfn-chime-appinstancebot-invokedby-standardmessages)
     pub fn standard_messages(self, value: impl Arg<StandardMessages>) -> InvokedBy<Set, R1> { InvokedBy(put(self.0, "StandardMessages", value.into_expr()), Phase) }
-    /// `TargetedMessages`: `TargetedMessages`, required. Update: in place.
+    /// `TargetedMessages`: `TargetedMessages`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-appinstancebot-invokedby.html#cfn-chime-appinstancebot-invokedby-targetedmessages)
     pub fn targeted_messages(self, value: impl Arg<TargetedMessages>) -> InvokedBy<R0, Set> { InvokedBy(put(self.0, "TargetedMessages", value.into_expr()), Phase) }
 }
 impl Done for InvokedBy { fn into_props(self) -> Bag { self.0 } }
@@ -106,15 +106,15 @@ impl LexConfiguration {
     pub fn new() -> LexConfiguration<Missing<super::required::LexBotAliasArn>, Missing<super::required::LocaleId>> { LexConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> LexConfiguration<R0, R1> {
-    /// `InvokedBy`: `InvokedBy`. Update: in place.
+    /// `InvokedBy`: `InvokedBy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-appinstancebot-lexconfiguration.html#cfn-chime-appinstancebot-lexconfiguration-invokedby)
     pub fn invoked_by(self, value: impl Arg<InvokedBy>) -> Self { Self(put(self.0, "InvokedBy", value.into_expr()), Phase) }
-    /// `LexBotAliasArn`: text, required. Update: in place.
+    /// `LexBotAliasArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-appinstancebot-lexconfiguration.html#cfn-chime-appinstancebot-lexconfiguration-lexbotaliasarn)
     pub fn lex_bot_alias_arn(self, value: impl Arg<str>) -> LexConfiguration<Set, R1> { LexConfiguration(put(self.0, "LexBotAliasArn", value.into_expr()), Phase) }
-    /// `LocaleId`: text, required. Update: in place.
+    /// `LocaleId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-appinstancebot-lexconfiguration.html#cfn-chime-appinstancebot-lexconfiguration-localeid)
     pub fn locale_id(self, value: impl Arg<str>) -> LexConfiguration<R0, Set> { LexConfiguration(put(self.0, "LocaleId", value.into_expr()), Phase) }
-    /// `RespondsTo`: `RespondsTo`. Update: in place.
+    /// `RespondsTo`: `RespondsTo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-appinstancebot-lexconfiguration.html#cfn-chime-appinstancebot-lexconfiguration-respondsto)
     pub fn responds_to(self, value: impl Arg<RespondsTo>) -> Self { Self(put(self.0, "RespondsTo", value.into_expr()), Phase) }
-    /// `WelcomeIntent`: text. Update: in place.
+    /// `WelcomeIntent`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-appinstancebot-lexconfiguration.html#cfn-chime-appinstancebot-lexconfiguration-welcomeintent)
     pub fn welcome_intent(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WelcomeIntent", value.into_expr()), Phase) }
 }
 impl Done for LexConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -134,7 +134,7 @@ impl CfnAppInstanceUser {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAppInstanceUserProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AppInstanceUserArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AppInstanceUserArn`: `OtherArn`.
+    /// The attribute `AppInstanceUserArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-appinstanceuser.html#AppInstanceUserArn-fn::getatt)
     pub fn attr_app_instance_user_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AppInstanceUserArn") }
 }
 impl Parent for CfnAppInstanceUser { fn node(&self) -> &Place { &self.0 } }
@@ -145,17 +145,17 @@ impl CfnAppInstanceUserProps {
     pub fn new() -> CfnAppInstanceUserProps<Missing<required::AppInstanceArn>, Missing<required::AppInstanceUserId>> { CfnAppInstanceUserProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAppInstanceUserProps<R0, R1> {
-    /// `AppInstanceArn`: text, required. Update: replacement.
+    /// `AppInstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-appinstanceuser.html#cfn-chime-appinstanceuser-appinstancearn)
     pub fn app_instance_arn(self, value: impl Arg<str>) -> CfnAppInstanceUserProps<Set, R1> { CfnAppInstanceUserProps(put(self.0, "AppInstanceArn", value.into_expr()), Phase) }
-    /// `AppInstanceUserId`: text, required. Update: replacement.
+    /// `AppInstanceUserId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-appinstanceuser.html#cfn-chime-appinstanceuser-appinstanceuserid)
     pub fn app_instance_user_id(self, value: impl Arg<str>) -> CfnAppInstanceUserProps<R0, Set> { CfnAppInstanceUserProps(put(self.0, "AppInstanceUserId", value.into_expr()), Phase) }
-    /// `ExpirationSettings`: `ExpirationSettings`. Update: in place.
+    /// `ExpirationSettings`: `ExpirationSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-appinstanceuser.html#cfn-chime-appinstanceuser-expirationsettings)
     pub fn expiration_settings(self, value: impl Arg<app_instance_user::ExpirationSettings>) -> Self { Self(put(self.0, "ExpirationSettings", value.into_expr()), Phase) }
-    /// `Metadata`: text. Update: in place.
+    /// `Metadata`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-appinstanceuser.html#cfn-chime-appinstanceuser-metadata)
     pub fn metadata(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Metadata", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-appinstanceuser.html#cfn-chime-appinstanceuser-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-appinstanceuser.html#cfn-chime-appinstanceuser-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAppInstanceUserProps { fn into_props(self) -> Bag { self.0 } }
@@ -169,9 +169,9 @@ impl ExpirationSettings {
     pub fn new() -> ExpirationSettings<Missing<super::required::ExpirationCriterion>, Missing<super::required::ExpirationDays>> { ExpirationSettings(Bag::default(), Phase) }
 }
 impl<R0, R1> ExpirationSettings<R0, R1> {
-    /// `ExpirationCriterion`: `ExpirationCriterion`, required. Update: in place.
+    /// `ExpirationCriterion`: `ExpirationCriterion`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-appinstanceuser-expirationsettings.html#cfn-chime-appinstanceuser-expirationsettings-expirationcriterion)
     pub fn expiration_criterion(self, value: impl Arg<ExpirationCriterion>) -> ExpirationSettings<Set, R1> { ExpirationSettings(put(self.0, "ExpirationCriterion", value.into_expr()), Phase) }
-    /// `ExpirationDays`: integer, required. Update: in place.
+    /// `ExpirationDays`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-appinstanceuser-expirationsettings.html#cfn-chime-appinstanceuser-expirationsettings-expirationdays)
     pub fn expiration_days(self, value: impl Arg<i64>) -> ExpirationSettings<R0, Set> { ExpirationSettings(put(self.0, "ExpirationDays", value.into_expr()), Phase) }
 }
 impl Done for ExpirationSettings { fn into_props(self) -> Bag { self.0 } }
@@ -187,17 +187,17 @@ impl CfnChannel {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnChannelProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-channel.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `ChannelFlowArn`: `OtherArn`.
+    /// The attribute `ChannelFlowArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-channel.html#ChannelFlowArn-fn::getatt)
     pub fn attr_channel_flow_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ChannelFlowArn") }
-    /// The attribute `CreatedBy`: `Identity`.
+    /// The attribute `CreatedBy`: `Identity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-channel.html#CreatedBy-fn::getatt)
     pub fn attr_created_by(&self) -> Val<channel::Identity> { self.0.get_att("CreatedBy") }
-    /// The attribute `CreatedTimestamp`: text.
+    /// The attribute `CreatedTimestamp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-channel.html#CreatedTimestamp-fn::getatt)
     pub fn attr_created_timestamp(&self) -> Val<str> { self.0.get_att("CreatedTimestamp") }
-    /// The attribute `LastMessageTimestamp`: text.
+    /// The attribute `LastMessageTimestamp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-channel.html#LastMessageTimestamp-fn::getatt)
     pub fn attr_last_message_timestamp(&self) -> Val<str> { self.0.get_att("LastMessageTimestamp") }
-    /// The attribute `LastUpdatedTimestamp`: text.
+    /// The attribute `LastUpdatedTimestamp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-channel.html#LastUpdatedTimestamp-fn::getatt)
     pub fn attr_last_updated_timestamp(&self) -> Val<str> { self.0.get_att("LastUpdatedTimestamp") }
 }
 impl Parent for CfnChannel { fn node(&self) -> &Place { &self.0 } }
@@ -208,29 +208,29 @@ impl CfnChannelProps {
     pub fn new() -> CfnChannelProps<Missing<required::AppInstanceArn>, Missing<required::ChimeBearer>, Missing<required::Name>> { CfnChannelProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnChannelProps<R0, R1, R2> {
-    /// `AppInstanceArn`: text, required. Update: replacement.
+    /// `AppInstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-channel.html#cfn-chime-channel-appinstancearn)
     pub fn app_instance_arn(self, value: impl Arg<str>) -> CfnChannelProps<Set, R1, R2> { CfnChannelProps(put(self.0, "AppInstanceArn", value.into_expr()), Phase) }
-    /// `ChannelId`: text. Update: replacement.
+    /// `ChannelId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-channel.html#cfn-chime-channel-channelid)
     pub fn channel_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelId", value.into_expr()), Phase) }
-    /// `ChimeBearer`: text, required. Update: replacement.
+    /// `ChimeBearer`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-channel.html#cfn-chime-channel-chimebearer)
     pub fn chime_bearer(self, value: impl Arg<str>) -> CfnChannelProps<R0, Set, R2> { CfnChannelProps(put(self.0, "ChimeBearer", value.into_expr()), Phase) }
-    /// `ElasticChannelConfiguration`: `ElasticChannelConfiguration`. Update: replacement.
+    /// `ElasticChannelConfiguration`: `ElasticChannelConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-channel.html#cfn-chime-channel-elasticchannelconfiguration)
     pub fn elastic_channel_configuration(self, value: impl Arg<channel::ElasticChannelConfiguration>) -> Self { Self(put(self.0, "ElasticChannelConfiguration", value.into_expr()), Phase) }
-    /// `ExpirationSettings`: `ExpirationSettings`. Update: in place.
+    /// `ExpirationSettings`: `ExpirationSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-channel.html#cfn-chime-channel-expirationsettings)
     pub fn expiration_settings(self, value: impl Arg<channel::ExpirationSettings>) -> Self { Self(put(self.0, "ExpirationSettings", value.into_expr()), Phase) }
-    /// `MemberArns`: list of text. Update: replacement.
+    /// `MemberArns`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-channel.html#cfn-chime-channel-memberarns)
     pub fn member_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MemberArns", value.into_expr()), Phase) }
-    /// `Metadata`: text. Update: in place.
+    /// `Metadata`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-channel.html#cfn-chime-channel-metadata)
     pub fn metadata(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Metadata", value.into_expr()), Phase) }
-    /// `Mode`: `Mode`. Update: in place.
+    /// `Mode`: `Mode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-channel.html#cfn-chime-channel-mode)
     pub fn mode(self, value: impl Arg<channel::Mode>) -> Self { Self(put(self.0, "Mode", value.into_expr()), Phase) }
-    /// `ModeratorArns`: list of text. Update: replacement.
+    /// `ModeratorArns`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-channel.html#cfn-chime-channel-moderatorarns)
     pub fn moderator_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ModeratorArns", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-channel.html#cfn-chime-channel-name)
     pub fn name(self, value: impl Arg<str>) -> CfnChannelProps<R0, R1, Set> { CfnChannelProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Privacy`: `Privacy`. Update: replacement.
+    /// `Privacy`: `Privacy`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-channel.html#cfn-chime-channel-privacy)
     pub fn privacy(self, value: impl Arg<channel::Privacy>) -> Self { Self(put(self.0, "Privacy", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-channel.html#cfn-chime-channel-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnChannelProps { fn into_props(self) -> Bag { self.0 } }
@@ -244,11 +244,11 @@ impl ElasticChannelConfiguration {
     pub fn new() -> ElasticChannelConfiguration<Missing<super::required::MaximumSubChannels>, Missing<super::required::MinimumMembershipPercentage>, Missing<super::required::TargetMembershipsPerSubChannel>> { ElasticChannelConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ElasticChannelConfiguration<R0, R1, R2> {
-    /// `MaximumSubChannels`: integer, required. Update: replacement.
+    /// `MaximumSubChannels`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-channel-elasticchannelconfiguration.html#cfn-chime-channel-elasticchannelconfiguration-maximumsubchannels)
     pub fn maximum_sub_channels(self, value: impl Arg<i64>) -> ElasticChannelConfiguration<Set, R1, R2> { ElasticChannelConfiguration(put(self.0, "MaximumSubChannels", value.into_expr()), Phase) }
-    /// `MinimumMembershipPercentage`: integer, required. Update: replacement.
+    /// `MinimumMembershipPercentage`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-channel-elasticchannelconfiguration.html#cfn-chime-channel-elasticchannelconfiguration-minimummembershippercentage)
     pub fn minimum_membership_percentage(self, value: impl Arg<i64>) -> ElasticChannelConfiguration<R0, Set, R2> { ElasticChannelConfiguration(put(self.0, "MinimumMembershipPercentage", value.into_expr()), Phase) }
-    /// `TargetMembershipsPerSubChannel`: integer, required. Update: replacement.
+    /// `TargetMembershipsPerSubChannel`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-channel-elasticchannelconfiguration.html#cfn-chime-channel-elasticchannelconfiguration-targetmembershipspersubchannel)
     pub fn target_memberships_per_sub_channel(self, value: impl Arg<i64>) -> ElasticChannelConfiguration<R0, R1, Set> { ElasticChannelConfiguration(put(self.0, "TargetMembershipsPerSubChannel", value.into_expr()), Phase) }
 }
 impl Done for ElasticChannelConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -259,9 +259,9 @@ impl ExpirationSettings {
     pub fn new() -> ExpirationSettings<Missing<super::required::ExpirationCriterion>, Missing<super::required::ExpirationDays>> { ExpirationSettings(Bag::default(), Phase) }
 }
 impl<R0, R1> ExpirationSettings<R0, R1> {
-    /// `ExpirationCriterion`: `ExpirationCriterion`, required. Update: in place.
+    /// `ExpirationCriterion`: `ExpirationCriterion`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-channel-expirationsettings.html#cfn-chime-channel-expirationsettings-expirationcriterion)
     pub fn expiration_criterion(self, value: impl Arg<ExpirationCriterion>) -> ExpirationSettings<Set, R1> { ExpirationSettings(put(self.0, "ExpirationCriterion", value.into_expr()), Phase) }
-    /// `ExpirationDays`: integer, required. Update: in place.
+    /// `ExpirationDays`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-channel-expirationsettings.html#cfn-chime-channel-expirationsettings-expirationdays)
     pub fn expiration_days(self, value: impl Arg<i64>) -> ExpirationSettings<R0, Set> { ExpirationSettings(put(self.0, "ExpirationDays", value.into_expr()), Phase) }
 }
 impl Done for ExpirationSettings { fn into_props(self) -> Bag { self.0 } }
@@ -270,9 +270,9 @@ impl Done for ExpirationSettings { fn into_props(self) -> Bag { self.0 } }
 impl Identity {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Arn`: text. Update: in place.
+    /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-channel-identity.html#cfn-chime-channel-identity-arn)
     pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-channel-identity.html#cfn-chime-channel-identity-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for Identity { fn into_props(self) -> Bag { self.0 } }
@@ -292,15 +292,15 @@ impl CfnChannelFlow {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnChannelFlowProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AppInstanceId`: text.
+    /// The attribute `AppInstanceId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-channelflow.html#AppInstanceId-fn::getatt)
     pub fn attr_app_instance_id(&self) -> Val<str> { self.0.get_att("AppInstanceId") }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-channelflow.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `ChannelFlowId`: text.
+    /// The attribute `ChannelFlowId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-channelflow.html#ChannelFlowId-fn::getatt)
     pub fn attr_channel_flow_id(&self) -> Val<str> { self.0.get_att("ChannelFlowId") }
-    /// The attribute `CreatedTimestamp`: text.
+    /// The attribute `CreatedTimestamp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-channelflow.html#CreatedTimestamp-fn::getatt)
     pub fn attr_created_timestamp(&self) -> Val<str> { self.0.get_att("CreatedTimestamp") }
-    /// The attribute `LastUpdatedTimestamp`: text.
+    /// The attribute `LastUpdatedTimestamp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-channelflow.html#LastUpdatedTimestamp-fn::getatt)
     pub fn attr_last_updated_timestamp(&self) -> Val<str> { self.0.get_att("LastUpdatedTimestamp") }
 }
 impl Parent for CfnChannelFlow { fn node(&self) -> &Place { &self.0 } }
@@ -311,13 +311,13 @@ impl CfnChannelFlowProps {
     pub fn new() -> CfnChannelFlowProps<Missing<required::AppInstanceArn>, Missing<required::Name>, Missing<required::Processors>> { CfnChannelFlowProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnChannelFlowProps<R0, R1, R2> {
-    /// `AppInstanceArn`: text, required. Update: replacement.
+    /// `AppInstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-channelflow.html#cfn-chime-channelflow-appinstancearn)
     pub fn app_instance_arn(self, value: impl Arg<str>) -> CfnChannelFlowProps<Set, R1, R2> { CfnChannelFlowProps(put(self.0, "AppInstanceArn", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-channelflow.html#cfn-chime-channelflow-name)
     pub fn name(self, value: impl Arg<str>) -> CfnChannelFlowProps<R0, Set, R2> { CfnChannelFlowProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Processors`: list of `Processor`, required. Update: in place.
+    /// `Processors`: list of `Processor`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-channelflow.html#cfn-chime-channelflow-processors)
     pub fn processors(self, value: impl Arg<Arr<channel_flow::Processor>>) -> CfnChannelFlowProps<R0, R1, Set> { CfnChannelFlowProps(put(self.0, "Processors", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-channelflow.html#cfn-chime-channelflow-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnChannelFlowProps { fn into_props(self) -> Bag { self.0 } }
@@ -331,9 +331,9 @@ impl LambdaConfiguration {
     pub fn new() -> LambdaConfiguration<Missing<super::required::InvocationType>, Missing<super::required::ResourceArn>> { LambdaConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> LambdaConfiguration<R0, R1> {
-    /// `InvocationType`: `InvocationType`, required. Update: in place.
+    /// `InvocationType`: `InvocationType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-channelflow-lambdaconfiguration.html#cfn-chime-channelflow-lambdaconfiguration-invocationtype)
     pub fn invocation_type(self, value: impl Arg<InvocationType>) -> LambdaConfiguration<Set, R1> { LambdaConfiguration(put(self.0, "InvocationType", value.into_expr()), Phase) }
-    /// `ResourceArn`: text, required. Update: in place.
+    /// `ResourceArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-channelflow-lambdaconfiguration.html#cfn-chime-channelflow-lambdaconfiguration-resourcearn)
     pub fn resource_arn(self, value: impl Arg<str>) -> LambdaConfiguration<R0, Set> { LambdaConfiguration(put(self.0, "ResourceArn", value.into_expr()), Phase) }
 }
 impl Done for LambdaConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -344,13 +344,13 @@ impl Processor {
     pub fn new() -> Processor<Missing<super::required::Configuration>, Missing<super::required::ExecutionOrder>, Missing<super::required::FallbackAction>, Missing<super::required::Name>> { Processor(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> Processor<R0, R1, R2, R3> {
-    /// `Configuration`: `ProcessorConfiguration`, required. Update: in place.
+    /// `Configuration`: `ProcessorConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-channelflow-processor.html#cfn-chime-channelflow-processor-configuration)
     pub fn configuration(self, value: impl Arg<ProcessorConfiguration>) -> Processor<Set, R1, R2, R3> { Processor(put(self.0, "Configuration", value.into_expr()), Phase) }
-    /// `ExecutionOrder`: integer, required. Update: in place.
+    /// `ExecutionOrder`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-channelflow-processor.html#cfn-chime-channelflow-processor-executionorder)
     pub fn execution_order(self, value: impl Arg<i64>) -> Processor<R0, Set, R2, R3> { Processor(put(self.0, "ExecutionOrder", value.into_expr()), Phase) }
-    /// `FallbackAction`: `FallbackAction`, required. Update: in place.
+    /// `FallbackAction`: `FallbackAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-channelflow-processor.html#cfn-chime-channelflow-processor-fallbackaction)
     pub fn fallback_action(self, value: impl Arg<FallbackAction>) -> Processor<R0, R1, Set, R3> { Processor(put(self.0, "FallbackAction", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-channelflow-processor.html#cfn-chime-channelflow-processor-name)
     pub fn name(self, value: impl Arg<str>) -> Processor<R0, R1, R2, Set> { Processor(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for Processor { fn into_props(self) -> Bag { self.0 } }
@@ -361,7 +361,7 @@ impl ProcessorConfiguration {
     pub fn new() -> ProcessorConfiguration<Missing<super::required::Lambda>> { ProcessorConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ProcessorConfiguration<R0> {
-    /// `Lambda`: `LambdaConfiguration`, required. Update: in place.
+    /// `Lambda`: `LambdaConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-channelflow-processorconfiguration.html#cfn-chime-channelflow-processorconfiguration-lambda)
     pub fn lambda(self, value: impl Arg<LambdaConfiguration>) -> ProcessorConfiguration<Set> { ProcessorConfiguration(put(self.0, "Lambda", value.into_expr()), Phase) }
 }
 impl Done for ProcessorConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -379,13 +379,13 @@ impl CfnMediaInsightsPipelineConfiguration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMediaInsightsPipelineConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `MediaInsightsPipelineConfigurationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreatedTimestamp`: text.
+    /// The attribute `CreatedTimestamp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-mediainsightspipelineconfiguration.html#CreatedTimestamp-fn::getatt)
     pub fn attr_created_timestamp(&self) -> Val<str> { self.0.get_att("CreatedTimestamp") }
-    /// The attribute `MediaInsightsPipelineConfigurationArn`: `OtherArn`.
+    /// The attribute `MediaInsightsPipelineConfigurationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-mediainsightspipelineconfiguration.html#MediaInsightsPipelineConfigurationArn-fn::getatt)
     pub fn attr_media_insights_pipeline_configuration_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MediaInsightsPipelineConfigurationArn") }
-    /// The attribute `MediaInsightsPipelineConfigurationId`: text.
+    /// The attribute `MediaInsightsPipelineConfigurationId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-mediainsightspipelineconfiguration.html#MediaInsightsPipelineConfigurationId-fn::getatt)
     pub fn attr_media_insights_pipeline_configuration_id(&self) -> Val<str> { self.0.get_att("MediaInsightsPipelineConfigurationId") }
-    /// The attribute `UpdatedTimestamp`: text.
+    /// The attribute `UpdatedTimestamp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-mediainsightspipelineconfiguration.html#UpdatedTimestamp-fn::getatt)
     pub fn attr_updated_timestamp(&self) -> Val<str> { self.0.get_att("UpdatedTimestamp") }
 }
 impl Parent for CfnMediaInsightsPipelineConfiguration { fn node(&self) -> &Place { &self.0 } }
@@ -396,15 +396,15 @@ impl CfnMediaInsightsPipelineConfigurationProps {
     pub fn new() -> CfnMediaInsightsPipelineConfigurationProps<Missing<required::Elements>, Missing<required::MediaInsightsPipelineConfigurationName>, Missing<required::ResourceAccessRoleArn>> { CfnMediaInsightsPipelineConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnMediaInsightsPipelineConfigurationProps<R0, R1, R2> {
-    /// `Elements`: list of `MediaInsightsPipelineConfigurationElement`, required. Update: in place.
+    /// `Elements`: list of `MediaInsightsPipelineConfigurationElement`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-mediainsightspipelineconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-elements)
     pub fn elements(self, value: impl Arg<Arr<media_insights_pipeline_configuration::MediaInsightsPipelineConfigurationElement>>) -> CfnMediaInsightsPipelineConfigurationProps<Set, R1, R2> { CfnMediaInsightsPipelineConfigurationProps(put(self.0, "Elements", value.into_expr()), Phase) }
-    /// `MediaInsightsPipelineConfigurationName`: text, required. Update: replacement.
+    /// `MediaInsightsPipelineConfigurationName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-mediainsightspipelineconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-mediainsightspipelineconfigurationname)
     pub fn media_insights_pipeline_configuration_name(self, value: impl Arg<str>) -> CfnMediaInsightsPipelineConfigurationProps<R0, Set, R2> { CfnMediaInsightsPipelineConfigurationProps(put(self.0, "MediaInsightsPipelineConfigurationName", value.into_expr()), Phase) }
-    /// `RealTimeAlertConfiguration`: `RealTimeAlertConfiguration`. Update: in place.
+    /// `RealTimeAlertConfiguration`: `RealTimeAlertConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-mediainsightspipelineconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-realtimealertconfiguration)
     pub fn real_time_alert_configuration(self, value: impl Arg<media_insights_pipeline_configuration::RealTimeAlertConfiguration>) -> Self { Self(put(self.0, "RealTimeAlertConfiguration", value.into_expr()), Phase) }
-    /// `ResourceAccessRoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `ResourceAccessRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-mediainsightspipelineconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-resourceaccessrolearn)
     pub fn resource_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnMediaInsightsPipelineConfigurationProps<R0, R1, Set> { CfnMediaInsightsPipelineConfigurationProps(put(self.0, "ResourceAccessRoleArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-mediainsightspipelineconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnMediaInsightsPipelineConfigurationProps { fn into_props(self) -> Bag { self.0 } }
@@ -418,31 +418,31 @@ impl AmazonTranscribeCallAnalyticsProcessorConfiguration {
     pub fn new() -> AmazonTranscribeCallAnalyticsProcessorConfiguration<Missing<super::required::LanguageCode>> { AmazonTranscribeCallAnalyticsProcessorConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AmazonTranscribeCallAnalyticsProcessorConfiguration<R0> {
-    /// `CallAnalyticsStreamCategories`: list of text. Update: in place.
+    /// `CallAnalyticsStreamCategories`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration-callanalyticsstreamcategories)
     pub fn call_analytics_stream_categories(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CallAnalyticsStreamCategories", value.into_expr()), Phase) }
-    /// `ContentIdentificationType`: `ContentIdentificationType`. Update: in place.
+    /// `ContentIdentificationType`: `ContentIdentificationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration-contentidentificationtype)
     pub fn content_identification_type(self, value: impl Arg<ContentIdentificationType>) -> Self { Self(put(self.0, "ContentIdentificationType", value.into_expr()), Phase) }
-    /// `ContentRedactionType`: `ContentRedactionType`. Update: in place.
+    /// `ContentRedactionType`: `ContentRedactionType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration-contentredactiontype)
     pub fn content_redaction_type(self, value: impl Arg<ContentRedactionType>) -> Self { Self(put(self.0, "ContentRedactionType", value.into_expr()), Phase) }
-    /// `EnablePartialResultsStabilization`: boolean. Update: in place.
+    /// `EnablePartialResultsStabilization`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration-enablepartialresultsstabilization)
     pub fn enable_partial_results_stabilization(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnablePartialResultsStabilization", value.into_expr()), Phase) }
-    /// `FilterPartialResults`: boolean. Update: in place.
+    /// `FilterPartialResults`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration-filterpartialresults)
     pub fn filter_partial_results(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FilterPartialResults", value.into_expr()), Phase) }
-    /// `LanguageCode`: `LanguageCode`, required. Update: in place.
+    /// `LanguageCode`: `LanguageCode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration-languagecode)
     pub fn language_code(self, value: impl Arg<LanguageCode>) -> AmazonTranscribeCallAnalyticsProcessorConfiguration<Set> { AmazonTranscribeCallAnalyticsProcessorConfiguration(put(self.0, "LanguageCode", value.into_expr()), Phase) }
-    /// `LanguageModelName`: text. Update: in place.
+    /// `LanguageModelName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration-languagemodelname)
     pub fn language_model_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageModelName", value.into_expr()), Phase) }
-    /// `PartialResultsStability`: `PartialResultsStability`. Update: in place.
+    /// `PartialResultsStability`: `PartialResultsStability`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration-partialresultsstability)
     pub fn partial_results_stability(self, value: impl Arg<PartialResultsStability>) -> Self { Self(put(self.0, "PartialResultsStability", value.into_expr()), Phase) }
-    /// `PiiEntityTypes`: text. Update: in place.
+    /// `PiiEntityTypes`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration-piientitytypes)
     pub fn pii_entity_types(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PiiEntityTypes", value.into_expr()), Phase) }
-    /// `PostCallAnalyticsSettings`: `PostCallAnalyticsSettings`. Update: in place.
+    /// `PostCallAnalyticsSettings`: `PostCallAnalyticsSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration-postcallanalyticssettings)
     pub fn post_call_analytics_settings(self, value: impl Arg<PostCallAnalyticsSettings>) -> Self { Self(put(self.0, "PostCallAnalyticsSettings", value.into_expr()), Phase) }
-    /// `VocabularyFilterMethod`: `VocabularyFilterMethod`. Update: in place.
+    /// `VocabularyFilterMethod`: `VocabularyFilterMethod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration-vocabularyfiltermethod)
     pub fn vocabulary_filter_method(self, value: impl Arg<VocabularyFilterMethod>) -> Self { Self(put(self.0, "VocabularyFilterMethod", value.into_expr()), Phase) }
-    /// `VocabularyFilterName`: text. Update: in place.
+    /// `VocabularyFilterName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration-vocabularyfiltername)
     pub fn vocabulary_filter_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VocabularyFilterName", value.into_expr()), Phase) }
-    /// `VocabularyName`: text. Update: in place.
+    /// `VocabularyName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration-vocabularyname)
     pub fn vocabulary_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VocabularyName", value.into_expr()), Phase) }
 }
 impl Done for AmazonTranscribeCallAnalyticsProcessorConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -451,41 +451,41 @@ impl Done for AmazonTranscribeCallAnalyticsProcessorConfiguration { fn into_prop
 impl AmazonTranscribeProcessorConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ContentIdentificationType`: `ContentIdentificationType`. Update: in place.
+    /// `ContentIdentificationType`: `ContentIdentificationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration-contentidentificationtype)
     pub fn content_identification_type(self, value: impl Arg<ContentIdentificationType>) -> Self { Self(put(self.0, "ContentIdentificationType", value.into_expr())) }
-    /// `ContentRedactionType`: `ContentRedactionType`. Update: in place.
+    /// `ContentRedactionType`: `ContentRedactionType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration-contentredactiontype)
     pub fn content_redaction_type(self, value: impl Arg<ContentRedactionType>) -> Self { Self(put(self.0, "ContentRedactionType", value.into_expr())) }
-    /// `EnablePartialResultsStabilization`: boolean. Update: in place.
+    /// `EnablePartialResultsStabilization`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration-enablepartialresultsstabilization)
     pub fn enable_partial_results_stabilization(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnablePartialResultsStabilization", value.into_expr())) }
-    /// `FilterPartialResults`: boolean. Update: in place.
+    /// `FilterPartialResults`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration-filterpartialresults)
     pub fn filter_partial_results(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FilterPartialResults", value.into_expr())) }
-    /// `IdentifyLanguage`: boolean. Update: in place.
+    /// `IdentifyLanguage`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration-identifylanguage)
     pub fn identify_language(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IdentifyLanguage", value.into_expr())) }
-    /// `IdentifyMultipleLanguages`: boolean. Update: in place.
+    /// `IdentifyMultipleLanguages`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration-identifymultiplelanguages)
     pub fn identify_multiple_languages(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IdentifyMultipleLanguages", value.into_expr())) }
-    /// `LanguageCode`: `LanguageCode`. Update: in place.
+    /// `LanguageCode`: `LanguageCode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration-languagecode)
     pub fn language_code(self, value: impl Arg<LanguageCode>) -> Self { Self(put(self.0, "LanguageCode", value.into_expr())) }
-    /// `LanguageModelName`: text. Update: in place.
+    /// `LanguageModelName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration-languagemodelname)
     pub fn language_model_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageModelName", value.into_expr())) }
-    /// `LanguageOptions`: text. Update: in place.
+    /// `LanguageOptions`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration-languageoptions)
     pub fn language_options(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageOptions", value.into_expr())) }
-    /// `PartialResultsStability`: `PartialResultsStability`. Update: in place.
+    /// `PartialResultsStability`: `PartialResultsStability`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration-partialresultsstability)
     pub fn partial_results_stability(self, value: impl Arg<PartialResultsStability>) -> Self { Self(put(self.0, "PartialResultsStability", value.into_expr())) }
-    /// `PiiEntityTypes`: text. Update: in place.
+    /// `PiiEntityTypes`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration-piientitytypes)
     pub fn pii_entity_types(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PiiEntityTypes", value.into_expr())) }
-    /// `PreferredLanguage`: `PreferredLanguage`. Update: in place.
+    /// `PreferredLanguage`: `PreferredLanguage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration-preferredlanguage)
     pub fn preferred_language(self, value: impl Arg<PreferredLanguage>) -> Self { Self(put(self.0, "PreferredLanguage", value.into_expr())) }
-    /// `ShowSpeakerLabel`: boolean. Update: in place.
+    /// `ShowSpeakerLabel`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration-showspeakerlabel)
     pub fn show_speaker_label(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ShowSpeakerLabel", value.into_expr())) }
-    /// `VocabularyFilterMethod`: `VocabularyFilterMethod`. Update: in place.
+    /// `VocabularyFilterMethod`: `VocabularyFilterMethod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration-vocabularyfiltermethod)
     pub fn vocabulary_filter_method(self, value: impl Arg<VocabularyFilterMethod>) -> Self { Self(put(self.0, "VocabularyFilterMethod", value.into_expr())) }
-    /// `VocabularyFilterName`: text. Update: in place.
+    /// `VocabularyFilterName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration-vocabularyfiltername)
     pub fn vocabulary_filter_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VocabularyFilterName", value.into_expr())) }
-    /// `VocabularyFilterNames`: text. Update: in place.
+    /// `VocabularyFilterNames`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration-vocabularyfilternames)
     pub fn vocabulary_filter_names(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VocabularyFilterNames", value.into_expr())) }
-    /// `VocabularyName`: text. Update: in place.
+    /// `VocabularyName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration-vocabularyname)
     pub fn vocabulary_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VocabularyName", value.into_expr())) }
-    /// `VocabularyNames`: text. Update: in place.
+    /// `VocabularyNames`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration-vocabularynames)
     pub fn vocabulary_names(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VocabularyNames", value.into_expr())) }
 }
 impl Done for AmazonTranscribeProcessorConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -496,7 +496,7 @@ impl IssueDetectionConfiguration {
     pub fn new() -> IssueDetectionConfiguration<Missing<super::required::RuleName>> { IssueDetectionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> IssueDetectionConfiguration<R0> {
-    /// `RuleName`: text, required. Update: in place.
+    /// `RuleName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-issuedetectionconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-issuedetectionconfiguration-rulename)
     pub fn rule_name(self, value: impl Arg<str>) -> IssueDetectionConfiguration<Set> { IssueDetectionConfiguration(put(self.0, "RuleName", value.into_expr()), Phase) }
 }
 impl Done for IssueDetectionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -507,11 +507,11 @@ impl KeywordMatchConfiguration {
     pub fn new() -> KeywordMatchConfiguration<Missing<super::required::Keywords>, Missing<super::required::RuleName>> { KeywordMatchConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> KeywordMatchConfiguration<R0, R1> {
-    /// `Keywords`: list of text, required. Update: in place.
+    /// `Keywords`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-keywordmatchconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-keywordmatchconfiguration-keywords)
     pub fn keywords(self, value: impl Arg<Arr<str>>) -> KeywordMatchConfiguration<Set, R1> { KeywordMatchConfiguration(put(self.0, "Keywords", value.into_expr()), Phase) }
-    /// `Negate`: boolean. Update: in place.
+    /// `Negate`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-keywordmatchconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-keywordmatchconfiguration-negate)
     pub fn negate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Negate", value.into_expr()), Phase) }
-    /// `RuleName`: text, required. Update: in place.
+    /// `RuleName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-keywordmatchconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-keywordmatchconfiguration-rulename)
     pub fn rule_name(self, value: impl Arg<str>) -> KeywordMatchConfiguration<R0, Set> { KeywordMatchConfiguration(put(self.0, "RuleName", value.into_expr()), Phase) }
 }
 impl Done for KeywordMatchConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -520,7 +520,7 @@ impl Done for KeywordMatchConfiguration { fn into_props(self) -> Bag { self.0 } 
 impl KinesisDataStreamSinkConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `InsightsTarget`: text. Update: in place.
+    /// `InsightsTarget`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-kinesisdatastreamsinkconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-kinesisdatastreamsinkconfiguration-insightstarget)
     pub fn insights_target(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InsightsTarget", value.into_expr())) }
 }
 impl Done for KinesisDataStreamSinkConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -531,15 +531,15 @@ impl MediaInsightsPipelineConfigurationElement {
     pub fn new() -> MediaInsightsPipelineConfigurationElement<Missing<super::required::Type>> { MediaInsightsPipelineConfigurationElement(Bag::default(), Phase) }
 }
 impl<R0> MediaInsightsPipelineConfigurationElement<R0> {
-    /// `AmazonTranscribeCallAnalyticsProcessorConfiguration`: `AmazonTranscribeCallAnalyticsProcessorConfiguration`. Update: in place.
+    /// `AmazonTranscribeCallAnalyticsProcessorConfiguration`: `AmazonTranscribeCallAnalyticsProcessorConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-mediainsightspipelineconfigurationelement.html#cfn-chime-mediainsightspipelineconfiguration-mediainsightspipelineconfigurationelement-amazontranscribecallanalyticsprocessorconfiguration)
     pub fn amazon_transcribe_call_analytics_processor_configuration(self, value: impl Arg<AmazonTranscribeCallAnalyticsProcessorConfiguration>) -> Self { Self(put(self.0, "AmazonTranscribeCallAnalyticsProcessorConfiguration", value.into_expr()), Phase) }
-    /// `AmazonTranscribeProcessorConfiguration`: `AmazonTranscribeProcessorConfiguration`. Update: in place.
+    /// `AmazonTranscribeProcessorConfiguration`: `AmazonTranscribeProcessorConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-mediainsightspipelineconfigurationelement.html#cfn-chime-mediainsightspipelineconfiguration-mediainsightspipelineconfigurationelement-amazontranscribeprocessorconfiguration)
     pub fn amazon_transcribe_processor_configuration(self, value: impl Arg<AmazonTranscribeProcessorConfiguration>) -> Self { Self(put(self.0, "AmazonTranscribeProcessorConfiguration", value.into_expr()), Phase) }
-    /// `KinesisDataStreamSinkConfiguration`: `KinesisDataStreamSinkConfiguration`. Update: in place.
+    /// `KinesisDataStreamSinkConfiguration`: `KinesisDataStreamSinkConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-mediainsightspipelineconfigurationelement.html#cfn-chime-mediainsightspipelineconfiguration-mediainsightspipelineconfigurationelement-kinesisdatastreamsinkconfiguration)
     pub fn kinesis_data_stream_sink_configuration(self, value: impl Arg<KinesisDataStreamSinkConfiguration>) -> Self { Self(put(self.0, "KinesisDataStreamSinkConfiguration", value.into_expr()), Phase) }
-    /// `S3RecordingSinkConfiguration`: `S3RecordingSinkConfiguration`. Update: in place.
+    /// `S3RecordingSinkConfiguration`: `S3RecordingSinkConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-mediainsightspipelineconfigurationelement.html#cfn-chime-mediainsightspipelineconfiguration-mediainsightspipelineconfigurationelement-s3recordingsinkconfiguration)
     pub fn s3_recording_sink_configuration(self, value: impl Arg<S3RecordingSinkConfiguration>) -> Self { Self(put(self.0, "S3RecordingSinkConfiguration", value.into_expr()), Phase) }
-    /// `Type`: `MediaInsightsPipelineConfigurationElementType`, required. Update: in place.
+    /// `Type`: `MediaInsightsPipelineConfigurationElementType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-mediainsightspipelineconfigurationelement.html#cfn-chime-mediainsightspipelineconfiguration-mediainsightspipelineconfigurationelement-type)
     pub fn type_(self, value: impl Arg<MediaInsightsPipelineConfigurationElementType>) -> MediaInsightsPipelineConfigurationElement<Set> { MediaInsightsPipelineConfigurationElement(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for MediaInsightsPipelineConfigurationElement { fn into_props(self) -> Bag { self.0 } }
@@ -550,13 +550,13 @@ impl PostCallAnalyticsSettings {
     pub fn new() -> PostCallAnalyticsSettings<Missing<super::required::DataAccessRoleArn>, Missing<super::required::OutputLocation>> { PostCallAnalyticsSettings(Bag::default(), Phase) }
 }
 impl<R0, R1> PostCallAnalyticsSettings<R0, R1> {
-    /// `ContentRedactionOutput`: `ContentRedactionOutput`. Update: in place.
+    /// `ContentRedactionOutput`: `ContentRedactionOutput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-postcallanalyticssettings.html#cfn-chime-mediainsightspipelineconfiguration-postcallanalyticssettings-contentredactionoutput)
     pub fn content_redaction_output(self, value: impl Arg<ContentRedactionOutput>) -> Self { Self(put(self.0, "ContentRedactionOutput", value.into_expr()), Phase) }
-    /// `DataAccessRoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `DataAccessRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-postcallanalyticssettings.html#cfn-chime-mediainsightspipelineconfiguration-postcallanalyticssettings-dataaccessrolearn)
     pub fn data_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> PostCallAnalyticsSettings<Set, R1> { PostCallAnalyticsSettings(put(self.0, "DataAccessRoleArn", value.into_expr()), Phase) }
-    /// `OutputEncryptionKMSKeyId`: text. Update: in place.
+    /// `OutputEncryptionKMSKeyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-postcallanalyticssettings.html#cfn-chime-mediainsightspipelineconfiguration-postcallanalyticssettings-outputencryptionkmskeyid)
     pub fn output_encryption_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputEncryptionKMSKeyId", value.into_expr()), Phase) }
-    /// `OutputLocation`: text, required. Update: in place.
+    /// `OutputLocation`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-postcallanalyticssettings.html#cfn-chime-mediainsightspipelineconfiguration-postcallanalyticssettings-outputlocation)
     pub fn output_location(self, value: impl Arg<str>) -> PostCallAnalyticsSettings<R0, Set> { PostCallAnalyticsSettings(put(self.0, "OutputLocation", value.into_expr()), Phase) }
 }
 impl Done for PostCallAnalyticsSettings { fn into_props(self) -> Bag { self.0 } }
@@ -565,9 +565,9 @@ impl Done for PostCallAnalyticsSettings { fn into_props(self) -> Bag { self.0 } 
 impl RealTimeAlertConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Disabled`: boolean. Update: in place.
+    /// `Disabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-realtimealertconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-realtimealertconfiguration-disabled)
     pub fn disabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Disabled", value.into_expr())) }
-    /// `Rules`: list of `RealTimeAlertRule`. Update: in place.
+    /// `Rules`: list of `RealTimeAlertRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-realtimealertconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-realtimealertconfiguration-rules)
     pub fn rules(self, value: impl Arg<Arr<RealTimeAlertRule>>) -> Self { Self(put(self.0, "Rules", value.into_expr())) }
 }
 impl Done for RealTimeAlertConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -578,13 +578,13 @@ impl RealTimeAlertRule {
     pub fn new() -> RealTimeAlertRule<Missing<super::required::Type>> { RealTimeAlertRule(Bag::default(), Phase) }
 }
 impl<R0> RealTimeAlertRule<R0> {
-    /// `IssueDetectionConfiguration`: `IssueDetectionConfiguration`. Update: in place.
+    /// `IssueDetectionConfiguration`: `IssueDetectionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-realtimealertrule.html#cfn-chime-mediainsightspipelineconfiguration-realtimealertrule-issuedetectionconfiguration)
     pub fn issue_detection_configuration(self, value: impl Arg<IssueDetectionConfiguration>) -> Self { Self(put(self.0, "IssueDetectionConfiguration", value.into_expr()), Phase) }
-    /// `KeywordMatchConfiguration`: `KeywordMatchConfiguration`. Update: in place.
+    /// `KeywordMatchConfiguration`: `KeywordMatchConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-realtimealertrule.html#cfn-chime-mediainsightspipelineconfiguration-realtimealertrule-keywordmatchconfiguration)
     pub fn keyword_match_configuration(self, value: impl Arg<KeywordMatchConfiguration>) -> Self { Self(put(self.0, "KeywordMatchConfiguration", value.into_expr()), Phase) }
-    /// `SentimentConfiguration`: `SentimentConfiguration`. Update: in place.
+    /// `SentimentConfiguration`: `SentimentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-realtimealertrule.html#cfn-chime-mediainsightspipelineconfiguration-realtimealertrule-sentimentconfiguration)
     pub fn sentiment_configuration(self, value: impl Arg<SentimentConfiguration>) -> Self { Self(put(self.0, "SentimentConfiguration", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-realtimealertrule.html#cfn-chime-mediainsightspipelineconfiguration-realtimealertrule-type)
     pub fn type_(self, value: impl Arg<Type>) -> RealTimeAlertRule<Set> { RealTimeAlertRule(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for RealTimeAlertRule { fn into_props(self) -> Bag { self.0 } }
@@ -593,9 +593,9 @@ impl Done for RealTimeAlertRule { fn into_props(self) -> Bag { self.0 } }
 impl S3RecordingSinkConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Destination`: text. Update: in place.
+    /// `Destination`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-s3recordingsinkconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-s3recordingsinkconfiguration-destination)
     pub fn destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
-    /// `RecordingFileFormat`: `RecordingFileFormat`. Update: in place.
+    /// `RecordingFileFormat`: `RecordingFileFormat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-s3recordingsinkconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-s3recordingsinkconfiguration-recordingfileformat)
     pub fn recording_file_format(self, value: impl Arg<RecordingFileFormat>) -> Self { Self(put(self.0, "RecordingFileFormat", value.into_expr())) }
 }
 impl Done for S3RecordingSinkConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -606,11 +606,11 @@ impl SentimentConfiguration {
     pub fn new() -> SentimentConfiguration<Missing<super::required::RuleName>, Missing<super::required::SentimentType>, Missing<super::required::TimePeriod>> { SentimentConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SentimentConfiguration<R0, R1, R2> {
-    /// `RuleName`: text, required. Update: in place.
+    /// `RuleName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-sentimentconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-sentimentconfiguration-rulename)
     pub fn rule_name(self, value: impl Arg<str>) -> SentimentConfiguration<Set, R1, R2> { SentimentConfiguration(put(self.0, "RuleName", value.into_expr()), Phase) }
-    /// `SentimentType`: `SentimentType`, required. Update: in place.
+    /// `SentimentType`: `SentimentType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-sentimentconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-sentimentconfiguration-sentimenttype)
     pub fn sentiment_type(self, value: impl Arg<SentimentType>) -> SentimentConfiguration<R0, Set, R2> { SentimentConfiguration(put(self.0, "SentimentType", value.into_expr()), Phase) }
-    /// `TimePeriod`: integer, required. Update: in place.
+    /// `TimePeriod`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-sentimentconfiguration.html#cfn-chime-mediainsightspipelineconfiguration-sentimentconfiguration-timeperiod)
     pub fn time_period(self, value: impl Arg<i64>) -> SentimentConfiguration<R0, R1, Set> { SentimentConfiguration(put(self.0, "TimePeriod", value.into_expr()), Phase) }
 }
 impl Done for SentimentConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -646,15 +646,15 @@ impl CfnMediaPipelineKinesisVideoStreamPool {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMediaPipelineKinesisVideoStreamPoolProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-mediapipelinekinesisvideostreampool.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedTimestamp`: text.
+    /// The attribute `CreatedTimestamp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-mediapipelinekinesisvideostreampool.html#CreatedTimestamp-fn::getatt)
     pub fn attr_created_timestamp(&self) -> Val<str> { self.0.get_att("CreatedTimestamp") }
-    /// The attribute `PoolId`: text.
+    /// The attribute `PoolId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-mediapipelinekinesisvideostreampool.html#PoolId-fn::getatt)
     pub fn attr_pool_id(&self) -> Val<str> { self.0.get_att("PoolId") }
-    /// The attribute `PoolStatus`: text.
+    /// The attribute `PoolStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-mediapipelinekinesisvideostreampool.html#PoolStatus-fn::getatt)
     pub fn attr_pool_status(&self) -> Val<str> { self.0.get_att("PoolStatus") }
-    /// The attribute `UpdatedTimestamp`: text.
+    /// The attribute `UpdatedTimestamp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-mediapipelinekinesisvideostreampool.html#UpdatedTimestamp-fn::getatt)
     pub fn attr_updated_timestamp(&self) -> Val<str> { self.0.get_att("UpdatedTimestamp") }
 }
 impl Parent for CfnMediaPipelineKinesisVideoStreamPool { fn node(&self) -> &Place { &self.0 } }
@@ -665,11 +665,11 @@ impl CfnMediaPipelineKinesisVideoStreamPoolProps {
     pub fn new() -> CfnMediaPipelineKinesisVideoStreamPoolProps<Missing<required::PoolName>, Missing<required::StreamConfiguration>> { CfnMediaPipelineKinesisVideoStreamPoolProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnMediaPipelineKinesisVideoStreamPoolProps<R0, R1> {
-    /// `PoolName`: text, required. Update: replacement.
+    /// `PoolName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-mediapipelinekinesisvideostreampool.html#cfn-chime-mediapipelinekinesisvideostreampool-poolname)
     pub fn pool_name(self, value: impl Arg<str>) -> CfnMediaPipelineKinesisVideoStreamPoolProps<Set, R1> { CfnMediaPipelineKinesisVideoStreamPoolProps(put(self.0, "PoolName", value.into_expr()), Phase) }
-    /// `StreamConfiguration`: `StreamConfiguration`, required. Update: in place.
+    /// `StreamConfiguration`: `StreamConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-mediapipelinekinesisvideostreampool.html#cfn-chime-mediapipelinekinesisvideostreampool-streamconfiguration)
     pub fn stream_configuration(self, value: impl Arg<media_pipeline_kinesis_video_stream_pool::StreamConfiguration>) -> CfnMediaPipelineKinesisVideoStreamPoolProps<R0, Set> { CfnMediaPipelineKinesisVideoStreamPoolProps(put(self.0, "StreamConfiguration", value.into_expr()), Phase) }
-    /// `Tags`: list of `TagsItems`. Update: in place.
+    /// `Tags`: list of `TagsItems`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-mediapipelinekinesisvideostreampool.html#cfn-chime-mediapipelinekinesisvideostreampool-tags)
     pub fn tags(self, value: impl Arg<Arr<media_pipeline_kinesis_video_stream_pool::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnMediaPipelineKinesisVideoStreamPoolProps { fn into_props(self) -> Bag { self.0 } }
@@ -683,9 +683,9 @@ impl StreamConfiguration {
     pub fn new() -> StreamConfiguration<Missing<super::required::Region>> { StreamConfiguration(Bag::default(), Phase) }
 }
 impl<R0> StreamConfiguration<R0> {
-    /// `DataRetentionInHours`: integer. Update: in place.
+    /// `DataRetentionInHours`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediapipelinekinesisvideostreampool-streamconfiguration.html#cfn-chime-mediapipelinekinesisvideostreampool-streamconfiguration-dataretentioninhours)
     pub fn data_retention_in_hours(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DataRetentionInHours", value.into_expr()), Phase) }
-    /// `Region`: text, required. Update: replacement.
+    /// `Region`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediapipelinekinesisvideostreampool-streamconfiguration.html#cfn-chime-mediapipelinekinesisvideostreampool-streamconfiguration-region)
     pub fn region(self, value: impl Arg<str>) -> StreamConfiguration<Set> { StreamConfiguration(put(self.0, "Region", value.into_expr()), Phase) }
 }
 impl Done for StreamConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -696,9 +696,9 @@ impl TagsItems {
     pub fn new() -> TagsItems<Missing<super::required::Key>, Missing<super::required::Value>> { TagsItems(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsItems<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediapipelinekinesisvideostreampool-tagsitems.html#cfn-chime-mediapipelinekinesisvideostreampool-tagsitems-key)
     pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediapipelinekinesisvideostreampool-tagsitems.html#cfn-chime-mediapipelinekinesisvideostreampool-tagsitems-value)
     pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }
@@ -712,13 +712,13 @@ impl CfnSipMediaApplication {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSipMediaApplicationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SipMediaApplicationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreatedTimestamp`: text.
+    /// The attribute `CreatedTimestamp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-sipmediaapplication.html#CreatedTimestamp-fn::getatt)
     pub fn attr_created_timestamp(&self) -> Val<str> { self.0.get_att("CreatedTimestamp") }
-    /// The attribute `SipMediaApplicationArn`: `OtherArn`.
+    /// The attribute `SipMediaApplicationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-sipmediaapplication.html#SipMediaApplicationArn-fn::getatt)
     pub fn attr_sip_media_application_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SipMediaApplicationArn") }
-    /// The attribute `SipMediaApplicationId`: text.
+    /// The attribute `SipMediaApplicationId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-sipmediaapplication.html#SipMediaApplicationId-fn::getatt)
     pub fn attr_sip_media_application_id(&self) -> Val<str> { self.0.get_att("SipMediaApplicationId") }
-    /// The attribute `UpdatedTimestamp`: text.
+    /// The attribute `UpdatedTimestamp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-sipmediaapplication.html#UpdatedTimestamp-fn::getatt)
     pub fn attr_updated_timestamp(&self) -> Val<str> { self.0.get_att("UpdatedTimestamp") }
 }
 impl Parent for CfnSipMediaApplication { fn node(&self) -> &Place { &self.0 } }
@@ -729,13 +729,13 @@ impl CfnSipMediaApplicationProps {
     pub fn new() -> CfnSipMediaApplicationProps<Missing<required::AwsRegion>, Missing<required::Endpoints>, Missing<required::Name>> { CfnSipMediaApplicationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnSipMediaApplicationProps<R0, R1, R2> {
-    /// `AwsRegion`: text, required. Update: replacement.
+    /// `AwsRegion`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-sipmediaapplication.html#cfn-chime-sipmediaapplication-awsregion)
     pub fn aws_region(self, value: impl Arg<str>) -> CfnSipMediaApplicationProps<Set, R1, R2> { CfnSipMediaApplicationProps(put(self.0, "AwsRegion", value.into_expr()), Phase) }
-    /// `Endpoints`: list of `SipMediaApplicationEndpoint`, required. Update: in place.
+    /// `Endpoints`: list of `SipMediaApplicationEndpoint`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-sipmediaapplication.html#cfn-chime-sipmediaapplication-endpoints)
     pub fn endpoints(self, value: impl Arg<Arr<sip_media_application::SipMediaApplicationEndpoint>>) -> CfnSipMediaApplicationProps<R0, Set, R2> { CfnSipMediaApplicationProps(put(self.0, "Endpoints", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-sipmediaapplication.html#cfn-chime-sipmediaapplication-name)
     pub fn name(self, value: impl Arg<str>) -> CfnSipMediaApplicationProps<R0, R1, Set> { CfnSipMediaApplicationProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-sipmediaapplication.html#cfn-chime-sipmediaapplication-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSipMediaApplicationProps { fn into_props(self) -> Bag { self.0 } }
@@ -749,7 +749,7 @@ impl SipMediaApplicationEndpoint {
     pub fn new() -> SipMediaApplicationEndpoint<Missing<super::required::LambdaArn>> { SipMediaApplicationEndpoint(Bag::default(), Phase) }
 }
 impl<R0> SipMediaApplicationEndpoint<R0> {
-    /// `LambdaArn`: `LambdaFunctionArn`, required. Update: in place.
+    /// `LambdaArn`: `LambdaFunctionArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-sipmediaapplication-sipmediaapplicationendpoint.html#cfn-chime-sipmediaapplication-sipmediaapplicationendpoint-lambdaarn)
     pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> SipMediaApplicationEndpoint<Set> { SipMediaApplicationEndpoint(put(self.0, "LambdaArn", value.into_expr()), Phase) }
 }
 impl Done for SipMediaApplicationEndpoint { fn into_props(self) -> Bag { self.0 } }
@@ -763,15 +763,15 @@ impl CfnVoiceConnector {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVoiceConnectorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `VoiceConnectorArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreatedTimestamp`: text.
+    /// The attribute `CreatedTimestamp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-voiceconnector.html#CreatedTimestamp-fn::getatt)
     pub fn attr_created_timestamp(&self) -> Val<str> { self.0.get_att("CreatedTimestamp") }
-    /// The attribute `OutboundHostName`: text.
+    /// The attribute `OutboundHostName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-voiceconnector.html#OutboundHostName-fn::getatt)
     pub fn attr_outbound_host_name(&self) -> Val<str> { self.0.get_att("OutboundHostName") }
-    /// The attribute `UpdatedTimestamp`: text.
+    /// The attribute `UpdatedTimestamp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-voiceconnector.html#UpdatedTimestamp-fn::getatt)
     pub fn attr_updated_timestamp(&self) -> Val<str> { self.0.get_att("UpdatedTimestamp") }
-    /// The attribute `VoiceConnectorArn`: `OtherArn`.
+    /// The attribute `VoiceConnectorArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-voiceconnector.html#VoiceConnectorArn-fn::getatt)
     pub fn attr_voice_connector_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("VoiceConnectorArn") }
-    /// The attribute `VoiceConnectorId`: text.
+    /// The attribute `VoiceConnectorId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-voiceconnector.html#VoiceConnectorId-fn::getatt)
     pub fn attr_voice_connector_id(&self) -> Val<str> { self.0.get_att("VoiceConnectorId") }
 }
 impl Parent for CfnVoiceConnector { fn node(&self) -> &Place { &self.0 } }
@@ -782,15 +782,15 @@ impl CfnVoiceConnectorProps {
     pub fn new() -> CfnVoiceConnectorProps<Missing<required::Name>, Missing<required::RequireEncryption>> { CfnVoiceConnectorProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnVoiceConnectorProps<R0, R1> {
-    /// `AwsRegion`: `AwsRegion`. Update: replacement.
+    /// `AwsRegion`: `AwsRegion`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-voiceconnector.html#cfn-chime-voiceconnector-awsregion)
     pub fn aws_region(self, value: impl Arg<voice_connector::AwsRegion>) -> Self { Self(put(self.0, "AwsRegion", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-voiceconnector.html#cfn-chime-voiceconnector-name)
     pub fn name(self, value: impl Arg<str>) -> CfnVoiceConnectorProps<Set, R1> { CfnVoiceConnectorProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `NetworkType`: `NetworkType`. Update: replacement.
+    /// `NetworkType`: `NetworkType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-voiceconnector.html#cfn-chime-voiceconnector-networktype)
     pub fn network_type(self, value: impl Arg<voice_connector::NetworkType>) -> Self { Self(put(self.0, "NetworkType", value.into_expr()), Phase) }
-    /// `RequireEncryption`: boolean, required. Update: in place.
+    /// `RequireEncryption`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-voiceconnector.html#cfn-chime-voiceconnector-requireencryption)
     pub fn require_encryption(self, value: impl Arg<bool>) -> CfnVoiceConnectorProps<R0, Set> { CfnVoiceConnectorProps(put(self.0, "RequireEncryption", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-voiceconnector.html#cfn-chime-voiceconnector-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnVoiceConnectorProps { fn into_props(self) -> Bag { self.0 } }

@@ -13,19 +13,19 @@ impl CfnAnalysisTemplate {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAnalysisTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AnalysisTemplateIdentifier`: text.
+    /// The attribute `AnalysisTemplateIdentifier`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-analysistemplate.html#AnalysisTemplateIdentifier-fn::getatt)
     pub fn attr_analysis_template_identifier(&self) -> Val<str> { self.0.get_att("AnalysisTemplateIdentifier") }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-analysistemplate.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CollaborationArn`: `OtherArn`.
+    /// The attribute `CollaborationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-analysistemplate.html#CollaborationArn-fn::getatt)
     pub fn attr_collaboration_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CollaborationArn") }
-    /// The attribute `CollaborationIdentifier`: text.
+    /// The attribute `CollaborationIdentifier`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-analysistemplate.html#CollaborationIdentifier-fn::getatt)
     pub fn attr_collaboration_identifier(&self) -> Val<str> { self.0.get_att("CollaborationIdentifier") }
-    /// The attribute `MembershipArn`: `OtherArn`.
+    /// The attribute `MembershipArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-analysistemplate.html#MembershipArn-fn::getatt)
     pub fn attr_membership_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MembershipArn") }
-    /// The attribute `Schema`: `AnalysisSchema`.
+    /// The attribute `Schema`: `AnalysisSchema`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-analysistemplate.html#Schema-fn::getatt)
     pub fn attr_schema(&self) -> Val<analysis_template::AnalysisSchema> { self.0.get_att("Schema") }
-    /// The attribute `Schema.ReferencedTables`: list of text.
+    /// The attribute `Schema.ReferencedTables`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-analysistemplate.html#Schema.ReferencedTables-fn::getatt)
     pub fn attr_schema_referenced_tables(&self) -> Val<Arr<str>> { self.0.get_att("Schema.ReferencedTables") }
 }
 impl Parent for CfnAnalysisTemplate { fn node(&self) -> &Place { &self.0 } }
@@ -36,27 +36,27 @@ impl CfnAnalysisTemplateProps {
     pub fn new() -> CfnAnalysisTemplateProps<Missing<required::Format>, Missing<required::MembershipIdentifier>, Missing<required::Name>, Missing<required::Source>> { CfnAnalysisTemplateProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnAnalysisTemplateProps<R0, R1, R2, R3> {
-    /// `AnalysisParameters`: list of `AnalysisParameter`. Update: replacement.
+    /// `AnalysisParameters`: list of `AnalysisParameter`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-analysistemplate.html#cfn-cleanrooms-analysistemplate-analysisparameters)
     pub fn analysis_parameters(self, value: impl Arg<Arr<analysis_template::AnalysisParameter>>) -> Self { Self(put(self.0, "AnalysisParameters", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-analysistemplate.html#cfn-cleanrooms-analysistemplate-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `ErrorMessageConfiguration`: `ErrorMessageConfiguration`. Update: replacement.
+    /// `ErrorMessageConfiguration`: `ErrorMessageConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-analysistemplate.html#cfn-cleanrooms-analysistemplate-errormessageconfiguration)
     pub fn error_message_configuration(self, value: impl Arg<analysis_template::ErrorMessageConfiguration>) -> Self { Self(put(self.0, "ErrorMessageConfiguration", value.into_expr()), Phase) }
-    /// `Format`: `Format`, required. Update: replacement.
+    /// `Format`: `Format`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-analysistemplate.html#cfn-cleanrooms-analysistemplate-format)
     pub fn format(self, value: impl Arg<analysis_template::Format>) -> CfnAnalysisTemplateProps<Set, R1, R2, R3> { CfnAnalysisTemplateProps(put(self.0, "Format", value.into_expr()), Phase) }
-    /// `MembershipIdentifier`: text, required. Update: replacement.
+    /// `MembershipIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-analysistemplate.html#cfn-cleanrooms-analysistemplate-membershipidentifier)
     pub fn membership_identifier(self, value: impl Arg<str>) -> CfnAnalysisTemplateProps<R0, Set, R2, R3> { CfnAnalysisTemplateProps(put(self.0, "MembershipIdentifier", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-analysistemplate.html#cfn-cleanrooms-analysistemplate-name)
     pub fn name(self, value: impl Arg<str>) -> CfnAnalysisTemplateProps<R0, R1, Set, R3> { CfnAnalysisTemplateProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Schema`: `AnalysisSchema`. Update: replacement.
+    /// `Schema`: `AnalysisSchema`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-analysistemplate.html#cfn-cleanrooms-analysistemplate-schema)
     pub fn schema(self, value: impl Arg<analysis_template::AnalysisSchema>) -> Self { Self(put(self.0, "Schema", value.into_expr()), Phase) }
-    /// `Source`: `AnalysisSource`, required. Update: replacement.
+    /// `Source`: `AnalysisSource`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-analysistemplate.html#cfn-cleanrooms-analysistemplate-source)
     pub fn source(self, value: impl Arg<analysis_template::AnalysisSource>) -> CfnAnalysisTemplateProps<R0, R1, R2, Set> { CfnAnalysisTemplateProps(put(self.0, "Source", value.into_expr()), Phase) }
-    /// `SourceMetadata`: `AnalysisSourceMetadata`. Update: in place.
+    /// `SourceMetadata`: `AnalysisSourceMetadata`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-analysistemplate.html#cfn-cleanrooms-analysistemplate-sourcemetadata)
     pub fn source_metadata(self, value: impl Arg<analysis_template::AnalysisSourceMetadata>) -> Self { Self(put(self.0, "SourceMetadata", value.into_expr()), Phase) }
-    /// `SyntheticDataParameters`: `SyntheticDataParameters`. Update: replacement.
+    /// `SyntheticDataParameters`: `SyntheticDataParameters`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-analysistemplate.html#cfn-cleanrooms-analysistemplate-syntheticdataparameters)
     pub fn synthetic_data_parameters(self, value: impl Arg<analysis_template::SyntheticDataParameters>) -> Self { Self(put(self.0, "SyntheticDataParameters", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-analysistemplate.html#cfn-cleanrooms-analysistemplate-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAnalysisTemplateProps { fn into_props(self) -> Bag { self.0 } }
@@ -70,11 +70,11 @@ impl AnalysisParameter {
     pub fn new() -> AnalysisParameter<Missing<super::required::Name>, Missing<super::required::Type>> { AnalysisParameter(Bag::default(), Phase) }
 }
 impl<R0, R1> AnalysisParameter<R0, R1> {
-    /// `DefaultValue`: text. Update: replacement.
+    /// `DefaultValue`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-analysisparameter.html#cfn-cleanrooms-analysistemplate-analysisparameter-defaultvalue)
     pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-analysisparameter.html#cfn-cleanrooms-analysistemplate-analysisparameter-name)
     pub fn name(self, value: impl Arg<str>) -> AnalysisParameter<Set, R1> { AnalysisParameter(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: replacement.
+    /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-analysisparameter.html#cfn-cleanrooms-analysistemplate-analysisparameter-type)
     pub fn type_(self, value: impl Arg<Type>) -> AnalysisParameter<R0, Set> { AnalysisParameter(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for AnalysisParameter { fn into_props(self) -> Bag { self.0 } }
@@ -85,7 +85,7 @@ impl AnalysisSchema {
     pub fn new() -> AnalysisSchema<Missing<super::required::ReferencedTables>> { AnalysisSchema(Bag::default(), Phase) }
 }
 impl<R0> AnalysisSchema<R0> {
-    /// `ReferencedTables`: list of text, required. Update: replacement.
+    /// `ReferencedTables`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-analysisschema.html#cfn-cleanrooms-analysistemplate-analysisschema-referencedtables)
     pub fn referenced_tables(self, value: impl Arg<Arr<str>>) -> AnalysisSchema<Set> { AnalysisSchema(put(self.0, "ReferencedTables", value.into_expr()), Phase) }
 }
 impl Done for AnalysisSchema { fn into_props(self) -> Bag { self.0 } }
@@ -94,9 +94,9 @@ impl Done for AnalysisSchema { fn into_props(self) -> Bag { self.0 } }
 impl AnalysisSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Artifacts`: `AnalysisTemplateArtifacts`. Update: replacement.
+    /// `Artifacts`: `AnalysisTemplateArtifacts`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-analysissource.html#cfn-cleanrooms-analysistemplate-analysissource-artifacts)
     pub fn artifacts(self, value: impl Arg<AnalysisTemplateArtifacts>) -> Self { Self(put(self.0, "Artifacts", value.into_expr())) }
-    /// `Text`: text. Update: replacement.
+    /// `Text`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-analysissource.html#cfn-cleanrooms-analysistemplate-analysissource-text)
     pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
 }
 impl Done for AnalysisSource { fn into_props(self) -> Bag { self.0 } }
@@ -105,7 +105,7 @@ impl Done for AnalysisSource { fn into_props(self) -> Bag { self.0 } }
 impl AnalysisSourceMetadata {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Artifacts`: `AnalysisTemplateArtifactMetadata`. Update: in place.
+    /// `Artifacts`: `AnalysisTemplateArtifactMetadata`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-analysissourcemetadata.html#cfn-cleanrooms-analysistemplate-analysissourcemetadata-artifacts)
     pub fn artifacts(self, value: impl Arg<AnalysisTemplateArtifactMetadata>) -> Self { Self(put(self.0, "Artifacts", value.into_expr())) }
 }
 impl Done for AnalysisSourceMetadata { fn into_props(self) -> Bag { self.0 } }
@@ -116,7 +116,7 @@ impl AnalysisTemplateArtifact {
     pub fn new() -> AnalysisTemplateArtifact<Missing<super::required::Location>> { AnalysisTemplateArtifact(Bag::default(), Phase) }
 }
 impl<R0> AnalysisTemplateArtifact<R0> {
-    /// `Location`: `S3Location`, required. Update: replacement.
+    /// `Location`: `S3Location`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-analysistemplateartifact.html#cfn-cleanrooms-analysistemplate-analysistemplateartifact-location)
     pub fn location(self, value: impl Arg<S3Location>) -> AnalysisTemplateArtifact<Set> { AnalysisTemplateArtifact(put(self.0, "Location", value.into_expr()), Phase) }
 }
 impl Done for AnalysisTemplateArtifact { fn into_props(self) -> Bag { self.0 } }
@@ -127,9 +127,9 @@ impl AnalysisTemplateArtifactMetadata {
     pub fn new() -> AnalysisTemplateArtifactMetadata<Missing<super::required::EntryPointHash>> { AnalysisTemplateArtifactMetadata(Bag::default(), Phase) }
 }
 impl<R0> AnalysisTemplateArtifactMetadata<R0> {
-    /// `AdditionalArtifactHashes`: list of `Hash`. Update: in place.
+    /// `AdditionalArtifactHashes`: list of `Hash`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-analysistemplateartifactmetadata.html#cfn-cleanrooms-analysistemplate-analysistemplateartifactmetadata-additionalartifacthashes)
     pub fn additional_artifact_hashes(self, value: impl Arg<Arr<Hash>>) -> Self { Self(put(self.0, "AdditionalArtifactHashes", value.into_expr()), Phase) }
-    /// `EntryPointHash`: `Hash`, required. Update: in place.
+    /// `EntryPointHash`: `Hash`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-analysistemplateartifactmetadata.html#cfn-cleanrooms-analysistemplate-analysistemplateartifactmetadata-entrypointhash)
     pub fn entry_point_hash(self, value: impl Arg<Hash>) -> AnalysisTemplateArtifactMetadata<Set> { AnalysisTemplateArtifactMetadata(put(self.0, "EntryPointHash", value.into_expr()), Phase) }
 }
 impl Done for AnalysisTemplateArtifactMetadata { fn into_props(self) -> Bag { self.0 } }
@@ -140,11 +140,11 @@ impl AnalysisTemplateArtifacts {
     pub fn new() -> AnalysisTemplateArtifacts<Missing<super::required::EntryPoint>, Missing<super::required::RoleArn>> { AnalysisTemplateArtifacts(Bag::default(), Phase) }
 }
 impl<R0, R1> AnalysisTemplateArtifacts<R0, R1> {
-    /// `AdditionalArtifacts`: list of `AnalysisTemplateArtifact`. Update: replacement.
+    /// `AdditionalArtifacts`: list of `AnalysisTemplateArtifact`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-analysistemplateartifacts.html#cfn-cleanrooms-analysistemplate-analysistemplateartifacts-additionalartifacts)
     pub fn additional_artifacts(self, value: impl Arg<Arr<AnalysisTemplateArtifact>>) -> Self { Self(put(self.0, "AdditionalArtifacts", value.into_expr()), Phase) }
-    /// `EntryPoint`: `AnalysisTemplateArtifact`, required. Update: replacement.
+    /// `EntryPoint`: `AnalysisTemplateArtifact`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-analysistemplateartifacts.html#cfn-cleanrooms-analysistemplate-analysistemplateartifacts-entrypoint)
     pub fn entry_point(self, value: impl Arg<AnalysisTemplateArtifact>) -> AnalysisTemplateArtifacts<Set, R1> { AnalysisTemplateArtifacts(put(self.0, "EntryPoint", value.into_expr()), Phase) }
-    /// `RoleArn`: text, required. Update: replacement.
+    /// `RoleArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-analysistemplateartifacts.html#cfn-cleanrooms-analysistemplate-analysistemplateartifacts-rolearn)
     pub fn role_arn(self, value: impl Arg<str>) -> AnalysisTemplateArtifacts<R0, Set> { AnalysisTemplateArtifacts(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for AnalysisTemplateArtifacts { fn into_props(self) -> Bag { self.0 } }
@@ -155,7 +155,7 @@ impl ColumnClassificationDetails {
     pub fn new() -> ColumnClassificationDetails<Missing<super::required::ColumnMapping>> { ColumnClassificationDetails(Bag::default(), Phase) }
 }
 impl<R0> ColumnClassificationDetails<R0> {
-    /// `ColumnMapping`: list of `SyntheticDataColumnProperties`, required. Update: replacement.
+    /// `ColumnMapping`: list of `SyntheticDataColumnProperties`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-columnclassificationdetails.html#cfn-cleanrooms-analysistemplate-columnclassificationdetails-columnmapping)
     pub fn column_mapping(self, value: impl Arg<Arr<SyntheticDataColumnProperties>>) -> ColumnClassificationDetails<Set> { ColumnClassificationDetails(put(self.0, "ColumnMapping", value.into_expr()), Phase) }
 }
 impl Done for ColumnClassificationDetails { fn into_props(self) -> Bag { self.0 } }
@@ -166,7 +166,7 @@ impl ErrorMessageConfiguration {
     pub fn new() -> ErrorMessageConfiguration<Missing<super::required::Type>> { ErrorMessageConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ErrorMessageConfiguration<R0> {
-    /// `Type`: `ErrorMessageConfigurationType`, required. Update: replacement.
+    /// `Type`: `ErrorMessageConfigurationType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-errormessageconfiguration.html#cfn-cleanrooms-analysistemplate-errormessageconfiguration-type)
     pub fn type_(self, value: impl Arg<ErrorMessageConfigurationType>) -> ErrorMessageConfiguration<Set> { ErrorMessageConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ErrorMessageConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -175,7 +175,7 @@ impl Done for ErrorMessageConfiguration { fn into_props(self) -> Bag { self.0 } 
 impl Hash {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Sha256`: text. Update: in place.
+    /// `Sha256`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-hash.html#cfn-cleanrooms-analysistemplate-hash-sha256)
     pub fn sha256(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Sha256", value.into_expr())) }
 }
 impl Done for Hash { fn into_props(self) -> Bag { self.0 } }
@@ -186,11 +186,11 @@ impl MLSyntheticDataParameters {
     pub fn new() -> MLSyntheticDataParameters<Missing<super::required::ColumnClassification>, Missing<super::required::Epsilon>, Missing<super::required::MaxMembershipInferenceAttackScore>> { MLSyntheticDataParameters(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MLSyntheticDataParameters<R0, R1, R2> {
-    /// `ColumnClassification`: `ColumnClassificationDetails`, required. Update: replacement.
+    /// `ColumnClassification`: `ColumnClassificationDetails`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-mlsyntheticdataparameters.html#cfn-cleanrooms-analysistemplate-mlsyntheticdataparameters-columnclassification)
     pub fn column_classification(self, value: impl Arg<ColumnClassificationDetails>) -> MLSyntheticDataParameters<Set, R1, R2> { MLSyntheticDataParameters(put(self.0, "ColumnClassification", value.into_expr()), Phase) }
-    /// `Epsilon`: number, required. Update: replacement.
+    /// `Epsilon`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-mlsyntheticdataparameters.html#cfn-cleanrooms-analysistemplate-mlsyntheticdataparameters-epsilon)
     pub fn epsilon(self, value: impl Arg<f64>) -> MLSyntheticDataParameters<R0, Set, R2> { MLSyntheticDataParameters(put(self.0, "Epsilon", value.into_expr()), Phase) }
-    /// `MaxMembershipInferenceAttackScore`: number, required. Update: replacement.
+    /// `MaxMembershipInferenceAttackScore`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-mlsyntheticdataparameters.html#cfn-cleanrooms-analysistemplate-mlsyntheticdataparameters-maxmembershipinferenceattackscore)
     pub fn max_membership_inference_attack_score(self, value: impl Arg<f64>) -> MLSyntheticDataParameters<R0, R1, Set> { MLSyntheticDataParameters(put(self.0, "MaxMembershipInferenceAttackScore", value.into_expr()), Phase) }
 }
 impl Done for MLSyntheticDataParameters { fn into_props(self) -> Bag { self.0 } }
@@ -201,9 +201,9 @@ impl S3Location {
     pub fn new() -> S3Location<Missing<super::required::Bucket>, Missing<super::required::Key>> { S3Location(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Location<R0, R1> {
-    /// `Bucket`: text, required. Update: replacement.
+    /// `Bucket`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-s3location.html#cfn-cleanrooms-analysistemplate-s3location-bucket)
     pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1> { S3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
-    /// `Key`: text, required. Update: replacement.
+    /// `Key`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-s3location.html#cfn-cleanrooms-analysistemplate-s3location-key)
     pub fn key(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "Key", value.into_expr()), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
@@ -214,11 +214,11 @@ impl SyntheticDataColumnProperties {
     pub fn new() -> SyntheticDataColumnProperties<Missing<super::required::ColumnName>, Missing<super::required::ColumnType>, Missing<super::required::IsPredictiveValue>> { SyntheticDataColumnProperties(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SyntheticDataColumnProperties<R0, R1, R2> {
-    /// `ColumnName`: text, required. Update: replacement.
+    /// `ColumnName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-syntheticdatacolumnproperties.html#cfn-cleanrooms-analysistemplate-syntheticdatacolumnproperties-columnname)
     pub fn column_name(self, value: impl Arg<str>) -> SyntheticDataColumnProperties<Set, R1, R2> { SyntheticDataColumnProperties(put(self.0, "ColumnName", value.into_expr()), Phase) }
-    /// `ColumnType`: `ColumnType`, required. Update: replacement.
+    /// `ColumnType`: `ColumnType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-syntheticdatacolumnproperties.html#cfn-cleanrooms-analysistemplate-syntheticdatacolumnproperties-columntype)
     pub fn column_type(self, value: impl Arg<ColumnType>) -> SyntheticDataColumnProperties<R0, Set, R2> { SyntheticDataColumnProperties(put(self.0, "ColumnType", value.into_expr()), Phase) }
-    /// `IsPredictiveValue`: boolean, required. Update: replacement.
+    /// `IsPredictiveValue`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-syntheticdatacolumnproperties.html#cfn-cleanrooms-analysistemplate-syntheticdatacolumnproperties-ispredictivevalue)
     pub fn is_predictive_value(self, value: impl Arg<bool>) -> SyntheticDataColumnProperties<R0, R1, Set> { SyntheticDataColumnProperties(put(self.0, "IsPredictiveValue", value.into_expr()), Phase) }
 }
 impl Done for SyntheticDataColumnProperties { fn into_props(self) -> Bag { self.0 } }
@@ -227,7 +227,7 @@ impl Done for SyntheticDataColumnProperties { fn into_props(self) -> Bag { self.
 impl SyntheticDataParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MlSyntheticDataParameters`: `MLSyntheticDataParameters`. Update: replacement.
+    /// `MlSyntheticDataParameters`: `MLSyntheticDataParameters`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-syntheticdataparameters.html#cfn-cleanrooms-analysistemplate-syntheticdataparameters-mlsyntheticdataparameters)
     pub fn ml_synthetic_data_parameters(self, value: impl Arg<MLSyntheticDataParameters>) -> Self { Self(put(self.0, "MlSyntheticDataParameters", value.into_expr())) }
 }
 impl Done for SyntheticDataParameters { fn into_props(self) -> Bag { self.0 } }
@@ -249,9 +249,9 @@ impl CfnCollaboration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCollaborationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CollaborationIdentifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-collaboration.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CollaborationIdentifier`: text.
+    /// The attribute `CollaborationIdentifier`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-collaboration.html#CollaborationIdentifier-fn::getatt)
     pub fn attr_collaboration_identifier(&self) -> Val<str> { self.0.get_att("CollaborationIdentifier") }
 }
 impl Parent for CfnCollaboration { fn node(&self) -> &Place { &self.0 } }
@@ -262,35 +262,35 @@ impl CfnCollaborationProps {
     pub fn new() -> CfnCollaborationProps<Missing<required::CreatorDisplayName>, Missing<required::Description>, Missing<required::Name>, Missing<required::QueryLogStatus>> { CfnCollaborationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnCollaborationProps<R0, R1, R2, R3> {
-    /// `AllowedResultRegions`: list of `AllowedResultRegions`. Update: replacement.
+    /// `AllowedResultRegions`: list of `AllowedResultRegions`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-collaboration.html#cfn-cleanrooms-collaboration-allowedresultregions)
     pub fn allowed_result_regions(self, value: impl Arg<Arr<collaboration::AllowedResultRegions>>) -> Self { Self(put(self.0, "AllowedResultRegions", value.into_expr()), Phase) }
-    /// `AnalyticsEngine`: `AnalyticsEngine`. Update: in place.
+    /// `AnalyticsEngine`: `AnalyticsEngine`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-collaboration.html#cfn-cleanrooms-collaboration-analyticsengine)
     pub fn analytics_engine(self, value: impl Arg<collaboration::AnalyticsEngine>) -> Self { Self(put(self.0, "AnalyticsEngine", value.into_expr()), Phase) }
-    /// `AutoApprovedChangeTypes`: list of `AutoApprovedChangeTypes`. Update: replacement.
+    /// `AutoApprovedChangeTypes`: list of `AutoApprovedChangeTypes`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-collaboration.html#cfn-cleanrooms-collaboration-autoapprovedchangetypes)
     pub fn auto_approved_change_types(self, value: impl Arg<Arr<collaboration::AutoApprovedChangeTypes>>) -> Self { Self(put(self.0, "AutoApprovedChangeTypes", value.into_expr()), Phase) }
-    /// `CreatorDisplayName`: text, required. Update: replacement.
+    /// `CreatorDisplayName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-collaboration.html#cfn-cleanrooms-collaboration-creatordisplayname)
     pub fn creator_display_name(self, value: impl Arg<str>) -> CfnCollaborationProps<Set, R1, R2, R3> { CfnCollaborationProps(put(self.0, "CreatorDisplayName", value.into_expr()), Phase) }
-    /// `CreatorMemberAbilities`: list of text. Update: replacement.
+    /// `CreatorMemberAbilities`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-collaboration.html#cfn-cleanrooms-collaboration-creatormemberabilities)
     pub fn creator_member_abilities(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CreatorMemberAbilities", value.into_expr()), Phase) }
-    /// `CreatorMLMemberAbilities`: `MLMemberAbilities`. Update: replacement.
+    /// `CreatorMLMemberAbilities`: `MLMemberAbilities`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-collaboration.html#cfn-cleanrooms-collaboration-creatormlmemberabilities)
     pub fn creator_ml_member_abilities(self, value: impl Arg<collaboration::MLMemberAbilities>) -> Self { Self(put(self.0, "CreatorMLMemberAbilities", value.into_expr()), Phase) }
-    /// `CreatorPaymentConfiguration`: `PaymentConfiguration`. Update: replacement.
+    /// `CreatorPaymentConfiguration`: `PaymentConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-collaboration.html#cfn-cleanrooms-collaboration-creatorpaymentconfiguration)
     pub fn creator_payment_configuration(self, value: impl Arg<collaboration::PaymentConfiguration>) -> Self { Self(put(self.0, "CreatorPaymentConfiguration", value.into_expr()), Phase) }
-    /// `DataEncryptionMetadata`: `DataEncryptionMetadata`. Update: replacement.
+    /// `DataEncryptionMetadata`: `DataEncryptionMetadata`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-collaboration.html#cfn-cleanrooms-collaboration-dataencryptionmetadata)
     pub fn data_encryption_metadata(self, value: impl Arg<collaboration::DataEncryptionMetadata>) -> Self { Self(put(self.0, "DataEncryptionMetadata", value.into_expr()), Phase) }
-    /// `Description`: text, required. Update: in place.
+    /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-collaboration.html#cfn-cleanrooms-collaboration-description)
     pub fn description(self, value: impl Arg<str>) -> CfnCollaborationProps<R0, Set, R2, R3> { CfnCollaborationProps(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `IsMetricsEnabled`: boolean. Update: in place.
+    /// `IsMetricsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-collaboration.html#cfn-cleanrooms-collaboration-ismetricsenabled)
     pub fn is_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsMetricsEnabled", value.into_expr()), Phase) }
-    /// `JobLogStatus`: `JobLogStatus`. Update: replacement.
+    /// `JobLogStatus`: `JobLogStatus`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-collaboration.html#cfn-cleanrooms-collaboration-joblogstatus)
     pub fn job_log_status(self, value: impl Arg<collaboration::JobLogStatus>) -> Self { Self(put(self.0, "JobLogStatus", value.into_expr()), Phase) }
-    /// `Members`: list of `MemberSpecification`. Update: replacement.
+    /// `Members`: list of `MemberSpecification`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-collaboration.html#cfn-cleanrooms-collaboration-members)
     pub fn members(self, value: impl Arg<Arr<collaboration::MemberSpecification>>) -> Self { Self(put(self.0, "Members", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-collaboration.html#cfn-cleanrooms-collaboration-name)
     pub fn name(self, value: impl Arg<str>) -> CfnCollaborationProps<R0, R1, Set, R3> { CfnCollaborationProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `QueryLogStatus`: `QueryLogStatus`, required. Update: replacement.
+    /// `QueryLogStatus`: `QueryLogStatus`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-collaboration.html#cfn-cleanrooms-collaboration-querylogstatus)
     pub fn query_log_status(self, value: impl Arg<collaboration::QueryLogStatus>) -> CfnCollaborationProps<R0, R1, R2, Set> { CfnCollaborationProps(put(self.0, "QueryLogStatus", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-collaboration.html#cfn-cleanrooms-collaboration-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCollaborationProps { fn into_props(self) -> Bag { self.0 } }
@@ -304,13 +304,13 @@ impl DataEncryptionMetadata {
     pub fn new() -> DataEncryptionMetadata<Missing<super::required::AllowCleartext>, Missing<super::required::AllowDuplicates>, Missing<super::required::AllowJoinsOnColumnsWithDifferentNames>, Missing<super::required::PreserveNulls>> { DataEncryptionMetadata(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> DataEncryptionMetadata<R0, R1, R2, R3> {
-    /// `AllowCleartext`: boolean, required. Update: replacement.
+    /// `AllowCleartext`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-dataencryptionmetadata.html#cfn-cleanrooms-collaboration-dataencryptionmetadata-allowcleartext)
     pub fn allow_cleartext(self, value: impl Arg<bool>) -> DataEncryptionMetadata<Set, R1, R2, R3> { DataEncryptionMetadata(put(self.0, "AllowCleartext", value.into_expr()), Phase) }
-    /// `AllowDuplicates`: boolean, required. Update: replacement.
+    /// `AllowDuplicates`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-dataencryptionmetadata.html#cfn-cleanrooms-collaboration-dataencryptionmetadata-allowduplicates)
     pub fn allow_duplicates(self, value: impl Arg<bool>) -> DataEncryptionMetadata<R0, Set, R2, R3> { DataEncryptionMetadata(put(self.0, "AllowDuplicates", value.into_expr()), Phase) }
-    /// `AllowJoinsOnColumnsWithDifferentNames`: boolean, required. Update: replacement.
+    /// `AllowJoinsOnColumnsWithDifferentNames`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-dataencryptionmetadata.html#cfn-cleanrooms-collaboration-dataencryptionmetadata-allowjoinsoncolumnswithdifferentnames)
     pub fn allow_joins_on_columns_with_different_names(self, value: impl Arg<bool>) -> DataEncryptionMetadata<R0, R1, Set, R3> { DataEncryptionMetadata(put(self.0, "AllowJoinsOnColumnsWithDifferentNames", value.into_expr()), Phase) }
-    /// `PreserveNulls`: boolean, required. Update: replacement.
+    /// `PreserveNulls`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-dataencryptionmetadata.html#cfn-cleanrooms-collaboration-dataencryptionmetadata-preservenulls)
     pub fn preserve_nulls(self, value: impl Arg<bool>) -> DataEncryptionMetadata<R0, R1, R2, Set> { DataEncryptionMetadata(put(self.0, "PreserveNulls", value.into_expr()), Phase) }
 }
 impl Done for DataEncryptionMetadata { fn into_props(self) -> Bag { self.0 } }
@@ -321,7 +321,7 @@ impl JobComputePaymentConfig {
     pub fn new() -> JobComputePaymentConfig<Missing<super::required::IsResponsible>> { JobComputePaymentConfig(Bag::default(), Phase) }
 }
 impl<R0> JobComputePaymentConfig<R0> {
-    /// `IsResponsible`: boolean, required. Update: replacement.
+    /// `IsResponsible`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-jobcomputepaymentconfig.html#cfn-cleanrooms-collaboration-jobcomputepaymentconfig-isresponsible)
     pub fn is_responsible(self, value: impl Arg<bool>) -> JobComputePaymentConfig<Set> { JobComputePaymentConfig(put(self.0, "IsResponsible", value.into_expr()), Phase) }
 }
 impl Done for JobComputePaymentConfig { fn into_props(self) -> Bag { self.0 } }
@@ -332,7 +332,7 @@ impl MLMemberAbilities {
     pub fn new() -> MLMemberAbilities<Missing<super::required::CustomMLMemberAbilities>> { MLMemberAbilities(Bag::default(), Phase) }
 }
 impl<R0> MLMemberAbilities<R0> {
-    /// `CustomMLMemberAbilities`: list of `CustomMLMemberAbilities`, required. Update: replacement.
+    /// `CustomMLMemberAbilities`: list of `CustomMLMemberAbilities`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-mlmemberabilities.html#cfn-cleanrooms-collaboration-mlmemberabilities-custommlmemberabilities)
     pub fn custom_ml_member_abilities(self, value: impl Arg<Arr<CustomMLMemberAbilities>>) -> MLMemberAbilities<Set> { MLMemberAbilities(put(self.0, "CustomMLMemberAbilities", value.into_expr()), Phase) }
 }
 impl Done for MLMemberAbilities { fn into_props(self) -> Bag { self.0 } }
@@ -341,11 +341,11 @@ impl Done for MLMemberAbilities { fn into_props(self) -> Bag { self.0 } }
 impl MLPaymentConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ModelInference`: `ModelInferencePaymentConfig`. Update: replacement.
+    /// `ModelInference`: `ModelInferencePaymentConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-mlpaymentconfig.html#cfn-cleanrooms-collaboration-mlpaymentconfig-modelinference)
     pub fn model_inference(self, value: impl Arg<ModelInferencePaymentConfig>) -> Self { Self(put(self.0, "ModelInference", value.into_expr())) }
-    /// `ModelTraining`: `ModelTrainingPaymentConfig`. Update: replacement.
+    /// `ModelTraining`: `ModelTrainingPaymentConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-mlpaymentconfig.html#cfn-cleanrooms-collaboration-mlpaymentconfig-modeltraining)
     pub fn model_training(self, value: impl Arg<ModelTrainingPaymentConfig>) -> Self { Self(put(self.0, "ModelTraining", value.into_expr())) }
-    /// `SyntheticDataGeneration`: `SyntheticDataGenerationPaymentConfig`. Update: replacement.
+    /// `SyntheticDataGeneration`: `SyntheticDataGenerationPaymentConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-mlpaymentconfig.html#cfn-cleanrooms-collaboration-mlpaymentconfig-syntheticdatageneration)
     pub fn synthetic_data_generation(self, value: impl Arg<SyntheticDataGenerationPaymentConfig>) -> Self { Self(put(self.0, "SyntheticDataGeneration", value.into_expr())) }
 }
 impl Done for MLPaymentConfig { fn into_props(self) -> Bag { self.0 } }
@@ -356,15 +356,15 @@ impl MemberSpecification {
     pub fn new() -> MemberSpecification<Missing<super::required::AccountId>, Missing<super::required::DisplayName>> { MemberSpecification(Bag::default(), Phase) }
 }
 impl<R0, R1> MemberSpecification<R0, R1> {
-    /// `AccountId`: text, required. Update: replacement.
+    /// `AccountId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-memberspecification.html#cfn-cleanrooms-collaboration-memberspecification-accountid)
     pub fn account_id(self, value: impl Arg<str>) -> MemberSpecification<Set, R1> { MemberSpecification(put(self.0, "AccountId", value.into_expr()), Phase) }
-    /// `DisplayName`: text, required. Update: replacement.
+    /// `DisplayName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-memberspecification.html#cfn-cleanrooms-collaboration-memberspecification-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> MemberSpecification<R0, Set> { MemberSpecification(put(self.0, "DisplayName", value.into_expr()), Phase) }
-    /// `MemberAbilities`: list of text. Update: replacement.
+    /// `MemberAbilities`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-memberspecification.html#cfn-cleanrooms-collaboration-memberspecification-memberabilities)
     pub fn member_abilities(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MemberAbilities", value.into_expr()), Phase) }
-    /// `MLMemberAbilities`: `MLMemberAbilities`. Update: replacement.
+    /// `MLMemberAbilities`: `MLMemberAbilities`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-memberspecification.html#cfn-cleanrooms-collaboration-memberspecification-mlmemberabilities)
     pub fn ml_member_abilities(self, value: impl Arg<MLMemberAbilities>) -> Self { Self(put(self.0, "MLMemberAbilities", value.into_expr()), Phase) }
-    /// `PaymentConfiguration`: `PaymentConfiguration`. Update: replacement.
+    /// `PaymentConfiguration`: `PaymentConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-memberspecification.html#cfn-cleanrooms-collaboration-memberspecification-paymentconfiguration)
     pub fn payment_configuration(self, value: impl Arg<PaymentConfiguration>) -> Self { Self(put(self.0, "PaymentConfiguration", value.into_expr()), Phase) }
 }
 impl Done for MemberSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -375,7 +375,7 @@ impl ModelInferencePaymentConfig {
     pub fn new() -> ModelInferencePaymentConfig<Missing<super::required::IsResponsible>> { ModelInferencePaymentConfig(Bag::default(), Phase) }
 }
 impl<R0> ModelInferencePaymentConfig<R0> {
-    /// `IsResponsible`: boolean, required. Update: replacement.
+    /// `IsResponsible`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-modelinferencepaymentconfig.html#cfn-cleanrooms-collaboration-modelinferencepaymentconfig-isresponsible)
     pub fn is_responsible(self, value: impl Arg<bool>) -> ModelInferencePaymentConfig<Set> { ModelInferencePaymentConfig(put(self.0, "IsResponsible", value.into_expr()), Phase) }
 }
 impl Done for ModelInferencePaymentConfig { fn into_props(self) -> Bag { self.0 } }
@@ -386,7 +386,7 @@ impl ModelTrainingPaymentConfig {
     pub fn new() -> ModelTrainingPaymentConfig<Missing<super::required::IsResponsible>> { ModelTrainingPaymentConfig(Bag::default(), Phase) }
 }
 impl<R0> ModelTrainingPaymentConfig<R0> {
-    /// `IsResponsible`: boolean, required. Update: replacement.
+    /// `IsResponsible`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-modeltrainingpaymentconfig.html#cfn-cleanrooms-collaboration-modeltrainingpaymentconfig-isresponsible)
     pub fn is_responsible(self, value: impl Arg<bool>) -> ModelTrainingPaymentConfig<Set> { ModelTrainingPaymentConfig(put(self.0, "IsResponsible", value.into_expr()), Phase) }
 }
 impl Done for ModelTrainingPaymentConfig { fn into_props(self) -> Bag { self.0 } }
@@ -397,11 +397,11 @@ impl PaymentConfiguration {
     pub fn new() -> PaymentConfiguration<Missing<super::required::QueryCompute>> { PaymentConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PaymentConfiguration<R0> {
-    /// `JobCompute`: `JobComputePaymentConfig`. Update: replacement.
+    /// `JobCompute`: `JobComputePaymentConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-paymentconfiguration.html#cfn-cleanrooms-collaboration-paymentconfiguration-jobcompute)
     pub fn job_compute(self, value: impl Arg<JobComputePaymentConfig>) -> Self { Self(put(self.0, "JobCompute", value.into_expr()), Phase) }
-    /// `MachineLearning`: `MLPaymentConfig`. Update: replacement.
+    /// `MachineLearning`: `MLPaymentConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-paymentconfiguration.html#cfn-cleanrooms-collaboration-paymentconfiguration-machinelearning)
     pub fn machine_learning(self, value: impl Arg<MLPaymentConfig>) -> Self { Self(put(self.0, "MachineLearning", value.into_expr()), Phase) }
-    /// `QueryCompute`: `QueryComputePaymentConfig`, required. Update: replacement.
+    /// `QueryCompute`: `QueryComputePaymentConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-paymentconfiguration.html#cfn-cleanrooms-collaboration-paymentconfiguration-querycompute)
     pub fn query_compute(self, value: impl Arg<QueryComputePaymentConfig>) -> PaymentConfiguration<Set> { PaymentConfiguration(put(self.0, "QueryCompute", value.into_expr()), Phase) }
 }
 impl Done for PaymentConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -412,7 +412,7 @@ impl QueryComputePaymentConfig {
     pub fn new() -> QueryComputePaymentConfig<Missing<super::required::IsResponsible>> { QueryComputePaymentConfig(Bag::default(), Phase) }
 }
 impl<R0> QueryComputePaymentConfig<R0> {
-    /// `IsResponsible`: boolean, required. Update: replacement.
+    /// `IsResponsible`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-querycomputepaymentconfig.html#cfn-cleanrooms-collaboration-querycomputepaymentconfig-isresponsible)
     pub fn is_responsible(self, value: impl Arg<bool>) -> QueryComputePaymentConfig<Set> { QueryComputePaymentConfig(put(self.0, "IsResponsible", value.into_expr()), Phase) }
 }
 impl Done for QueryComputePaymentConfig { fn into_props(self) -> Bag { self.0 } }
@@ -423,7 +423,7 @@ impl SyntheticDataGenerationPaymentConfig {
     pub fn new() -> SyntheticDataGenerationPaymentConfig<Missing<super::required::IsResponsible>> { SyntheticDataGenerationPaymentConfig(Bag::default(), Phase) }
 }
 impl<R0> SyntheticDataGenerationPaymentConfig<R0> {
-    /// `IsResponsible`: boolean, required. Update: replacement.
+    /// `IsResponsible`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-syntheticdatagenerationpaymentconfig.html#cfn-cleanrooms-collaboration-syntheticdatagenerationpaymentconfig-isresponsible)
     pub fn is_responsible(self, value: impl Arg<bool>) -> SyntheticDataGenerationPaymentConfig<Set> { SyntheticDataGenerationPaymentConfig(put(self.0, "IsResponsible", value.into_expr()), Phase) }
 }
 impl Done for SyntheticDataGenerationPaymentConfig { fn into_props(self) -> Bag { self.0 } }
@@ -449,9 +449,9 @@ impl CfnConfiguredTable {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConfiguredTableProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ConfiguredTableIdentifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-configuredtable.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `ConfiguredTableIdentifier`: text.
+    /// The attribute `ConfiguredTableIdentifier`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-configuredtable.html#ConfiguredTableIdentifier-fn::getatt)
     pub fn attr_configured_table_identifier(&self) -> Val<str> { self.0.get_att("ConfiguredTableIdentifier") }
 }
 impl Parent for CfnConfiguredTable { fn node(&self) -> &Place { &self.0 } }
@@ -462,21 +462,21 @@ impl CfnConfiguredTableProps {
     pub fn new() -> CfnConfiguredTableProps<Missing<required::AllowedColumns>, Missing<required::AnalysisMethod>, Missing<required::Name>, Missing<required::TableReference>> { CfnConfiguredTableProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnConfiguredTableProps<R0, R1, R2, R3> {
-    /// `AllowedColumns`: list of text, required. Update: replacement.
+    /// `AllowedColumns`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-configuredtable.html#cfn-cleanrooms-configuredtable-allowedcolumns)
     pub fn allowed_columns(self, value: impl Arg<Arr<str>>) -> CfnConfiguredTableProps<Set, R1, R2, R3> { CfnConfiguredTableProps(put(self.0, "AllowedColumns", value.into_expr()), Phase) }
-    /// `AnalysisMethod`: `AnalysisMethod`, required. Update: replacement.
+    /// `AnalysisMethod`: `AnalysisMethod`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-configuredtable.html#cfn-cleanrooms-configuredtable-analysismethod)
     pub fn analysis_method(self, value: impl Arg<configured_table::AnalysisMethod>) -> CfnConfiguredTableProps<R0, Set, R2, R3> { CfnConfiguredTableProps(put(self.0, "AnalysisMethod", value.into_expr()), Phase) }
-    /// `AnalysisRules`: list of `AnalysisRule`. Update: in place.
+    /// `AnalysisRules`: list of `AnalysisRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-configuredtable.html#cfn-cleanrooms-configuredtable-analysisrules)
     pub fn analysis_rules(self, value: impl Arg<Arr<configured_table::AnalysisRule>>) -> Self { Self(put(self.0, "AnalysisRules", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-configuredtable.html#cfn-cleanrooms-configuredtable-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-configuredtable.html#cfn-cleanrooms-configuredtable-name)
     pub fn name(self, value: impl Arg<str>) -> CfnConfiguredTableProps<R0, R1, Set, R3> { CfnConfiguredTableProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `SelectedAnalysisMethods`: list of `SelectedAnalysisMethods`. Update: in place.
+    /// `SelectedAnalysisMethods`: list of `SelectedAnalysisMethods`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-configuredtable.html#cfn-cleanrooms-configuredtable-selectedanalysismethods)
     pub fn selected_analysis_methods(self, value: impl Arg<Arr<configured_table::SelectedAnalysisMethods>>) -> Self { Self(put(self.0, "SelectedAnalysisMethods", value.into_expr()), Phase) }
-    /// `TableReference`: `TableReference`, required. Update: replacement.
+    /// `TableReference`: `TableReference`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-configuredtable.html#cfn-cleanrooms-configuredtable-tablereference)
     pub fn table_reference(self, value: impl Arg<configured_table::TableReference>) -> CfnConfiguredTableProps<R0, R1, R2, Set> { CfnConfiguredTableProps(put(self.0, "TableReference", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-configuredtable.html#cfn-cleanrooms-configuredtable-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConfiguredTableProps { fn into_props(self) -> Bag { self.0 } }
@@ -490,9 +490,9 @@ impl AggregateColumn {
     pub fn new() -> AggregateColumn<Missing<super::required::ColumnNames>, Missing<super::required::Function>> { AggregateColumn(Bag::default(), Phase) }
 }
 impl<R0, R1> AggregateColumn<R0, R1> {
-    /// `ColumnNames`: list of text, required. Update: in place.
+    /// `ColumnNames`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-aggregatecolumn.html#cfn-cleanrooms-configuredtable-aggregatecolumn-columnnames)
     pub fn column_names(self, value: impl Arg<Arr<str>>) -> AggregateColumn<Set, R1> { AggregateColumn(put(self.0, "ColumnNames", value.into_expr()), Phase) }
-    /// `Function`: `Function`, required. Update: in place.
+    /// `Function`: `Function`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-aggregatecolumn.html#cfn-cleanrooms-configuredtable-aggregatecolumn-function)
     pub fn function(self, value: impl Arg<Function>) -> AggregateColumn<R0, Set> { AggregateColumn(put(self.0, "Function", value.into_expr()), Phase) }
 }
 impl Done for AggregateColumn { fn into_props(self) -> Bag { self.0 } }
@@ -503,11 +503,11 @@ impl AggregationConstraint {
     pub fn new() -> AggregationConstraint<Missing<super::required::ColumnName>, Missing<super::required::Minimum>, Missing<super::required::Type>> { AggregationConstraint(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> AggregationConstraint<R0, R1, R2> {
-    /// `ColumnName`: text, required. Update: in place.
+    /// `ColumnName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-aggregationconstraint.html#cfn-cleanrooms-configuredtable-aggregationconstraint-columnname)
     pub fn column_name(self, value: impl Arg<str>) -> AggregationConstraint<Set, R1, R2> { AggregationConstraint(put(self.0, "ColumnName", value.into_expr()), Phase) }
-    /// `Minimum`: number, required. Update: in place.
+    /// `Minimum`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-aggregationconstraint.html#cfn-cleanrooms-configuredtable-aggregationconstraint-minimum)
     pub fn minimum(self, value: impl Arg<f64>) -> AggregationConstraint<R0, Set, R2> { AggregationConstraint(put(self.0, "Minimum", value.into_expr()), Phase) }
-    /// `Type`: `AggregationConstraintType`, required. Update: in place.
+    /// `Type`: `AggregationConstraintType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-aggregationconstraint.html#cfn-cleanrooms-configuredtable-aggregationconstraint-type)
     pub fn type_(self, value: impl Arg<AggregationConstraintType>) -> AggregationConstraint<R0, R1, Set> { AggregationConstraint(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for AggregationConstraint { fn into_props(self) -> Bag { self.0 } }
@@ -518,15 +518,15 @@ impl AggregationThreshold {
     pub fn new() -> AggregationThreshold<Missing<super::required::AllowedAggregateExpressionType>, Missing<super::required::IdentityColumns>, Missing<super::required::MinimumIdentityCount>, Missing<super::required::Type>> { AggregationThreshold(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> AggregationThreshold<R0, R1, R2, R3> {
-    /// `AllowedAggregateExpressionType`: `AllowedAggregateExpressionType`, required. Update: in place.
+    /// `AllowedAggregateExpressionType`: `AllowedAggregateExpressionType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-aggregationthreshold.html#cfn-cleanrooms-configuredtable-aggregationthreshold-allowedaggregateexpressiontype)
     pub fn allowed_aggregate_expression_type(self, value: impl Arg<AllowedAggregateExpressionType>) -> AggregationThreshold<Set, R1, R2, R3> { AggregationThreshold(put(self.0, "AllowedAggregateExpressionType", value.into_expr()), Phase) }
-    /// `IdentityColumns`: list of text, required. Update: in place.
+    /// `IdentityColumns`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-aggregationthreshold.html#cfn-cleanrooms-configuredtable-aggregationthreshold-identitycolumns)
     pub fn identity_columns(self, value: impl Arg<Arr<str>>) -> AggregationThreshold<R0, Set, R2, R3> { AggregationThreshold(put(self.0, "IdentityColumns", value.into_expr()), Phase) }
-    /// `MinimumIdentityCount`: integer, required. Update: in place.
+    /// `MinimumIdentityCount`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-aggregationthreshold.html#cfn-cleanrooms-configuredtable-aggregationthreshold-minimumidentitycount)
     pub fn minimum_identity_count(self, value: impl Arg<i64>) -> AggregationThreshold<R0, R1, Set, R3> { AggregationThreshold(put(self.0, "MinimumIdentityCount", value.into_expr()), Phase) }
-    /// `OutputColumnThresholds`: list of `OutputColumnThreshold`. Update: in place.
+    /// `OutputColumnThresholds`: list of `OutputColumnThreshold`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-aggregationthreshold.html#cfn-cleanrooms-configuredtable-aggregationthreshold-outputcolumnthresholds)
     pub fn output_column_thresholds(self, value: impl Arg<Arr<OutputColumnThreshold>>) -> Self { Self(put(self.0, "OutputColumnThresholds", value.into_expr()), Phase) }
-    /// `Type`: `AggregationThresholdType`, required. Update: in place.
+    /// `Type`: `AggregationThresholdType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-aggregationthreshold.html#cfn-cleanrooms-configuredtable-aggregationthreshold-type)
     pub fn type_(self, value: impl Arg<AggregationThresholdType>) -> AggregationThreshold<R0, R1, R2, Set> { AggregationThreshold(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for AggregationThreshold { fn into_props(self) -> Bag { self.0 } }
@@ -537,9 +537,9 @@ impl AnalysisRule {
     pub fn new() -> AnalysisRule<Missing<super::required::Policy>, Missing<super::required::Type>> { AnalysisRule(Bag::default(), Phase) }
 }
 impl<R0, R1> AnalysisRule<R0, R1> {
-    /// `Policy`: `ConfiguredTableAnalysisRulePolicy`, required. Update: in place.
+    /// `Policy`: `ConfiguredTableAnalysisRulePolicy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisrule.html#cfn-cleanrooms-configuredtable-analysisrule-policy)
     pub fn policy(self, value: impl Arg<ConfiguredTableAnalysisRulePolicy>) -> AnalysisRule<Set, R1> { AnalysisRule(put(self.0, "Policy", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisrule.html#cfn-cleanrooms-configuredtable-analysisrule-type)
     pub fn type_(self, value: impl Arg<Type>) -> AnalysisRule<R0, Set> { AnalysisRule(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for AnalysisRule { fn into_props(self) -> Bag { self.0 } }
@@ -550,21 +550,21 @@ impl AnalysisRuleAggregation {
     pub fn new() -> AnalysisRuleAggregation<Missing<super::required::AggregateColumns>, Missing<super::required::DimensionColumns>, Missing<super::required::JoinColumns>, Missing<super::required::OutputConstraints>, Missing<super::required::ScalarFunctions>> { AnalysisRuleAggregation(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> AnalysisRuleAggregation<R0, R1, R2, R3, R4> {
-    /// `AdditionalAnalyses`: `AdditionalAnalyses`. Update: in place.
+    /// `AdditionalAnalyses`: `AdditionalAnalyses`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisruleaggregation.html#cfn-cleanrooms-configuredtable-analysisruleaggregation-additionalanalyses)
     pub fn additional_analyses(self, value: impl Arg<AdditionalAnalyses>) -> Self { Self(put(self.0, "AdditionalAnalyses", value.into_expr()), Phase) }
-    /// `AggregateColumns`: list of `AggregateColumn`, required. Update: in place.
+    /// `AggregateColumns`: list of `AggregateColumn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisruleaggregation.html#cfn-cleanrooms-configuredtable-analysisruleaggregation-aggregatecolumns)
     pub fn aggregate_columns(self, value: impl Arg<Arr<AggregateColumn>>) -> AnalysisRuleAggregation<Set, R1, R2, R3, R4> { AnalysisRuleAggregation(put(self.0, "AggregateColumns", value.into_expr()), Phase) }
-    /// `AllowedJoinOperators`: list of text. Update: in place.
+    /// `AllowedJoinOperators`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisruleaggregation.html#cfn-cleanrooms-configuredtable-analysisruleaggregation-allowedjoinoperators)
     pub fn allowed_join_operators(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedJoinOperators", value.into_expr()), Phase) }
-    /// `DimensionColumns`: list of text, required. Update: in place.
+    /// `DimensionColumns`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisruleaggregation.html#cfn-cleanrooms-configuredtable-analysisruleaggregation-dimensioncolumns)
     pub fn dimension_columns(self, value: impl Arg<Arr<str>>) -> AnalysisRuleAggregation<R0, Set, R2, R3, R4> { AnalysisRuleAggregation(put(self.0, "DimensionColumns", value.into_expr()), Phase) }
-    /// `JoinColumns`: list of text, required. Update: in place.
+    /// `JoinColumns`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisruleaggregation.html#cfn-cleanrooms-configuredtable-analysisruleaggregation-joincolumns)
     pub fn join_columns(self, value: impl Arg<Arr<str>>) -> AnalysisRuleAggregation<R0, R1, Set, R3, R4> { AnalysisRuleAggregation(put(self.0, "JoinColumns", value.into_expr()), Phase) }
-    /// `JoinRequired`: `JoinRequired`. Update: in place.
+    /// `JoinRequired`: `JoinRequired`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisruleaggregation.html#cfn-cleanrooms-configuredtable-analysisruleaggregation-joinrequired)
     pub fn join_required(self, value: impl Arg<JoinRequired>) -> Self { Self(put(self.0, "JoinRequired", value.into_expr()), Phase) }
-    /// `OutputConstraints`: list of `AggregationConstraint`, required. Update: in place.
+    /// `OutputConstraints`: list of `AggregationConstraint`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisruleaggregation.html#cfn-cleanrooms-configuredtable-analysisruleaggregation-outputconstraints)
     pub fn output_constraints(self, value: impl Arg<Arr<AggregationConstraint>>) -> AnalysisRuleAggregation<R0, R1, R2, Set, R4> { AnalysisRuleAggregation(put(self.0, "OutputConstraints", value.into_expr()), Phase) }
-    /// `ScalarFunctions`: list of text, required. Update: in place.
+    /// `ScalarFunctions`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisruleaggregation.html#cfn-cleanrooms-configuredtable-analysisruleaggregation-scalarfunctions)
     pub fn scalar_functions(self, value: impl Arg<Arr<str>>) -> AnalysisRuleAggregation<R0, R1, R2, R3, Set> { AnalysisRuleAggregation(put(self.0, "ScalarFunctions", value.into_expr()), Phase) }
 }
 impl Done for AnalysisRuleAggregation { fn into_props(self) -> Bag { self.0 } }
@@ -575,19 +575,19 @@ impl AnalysisRuleCustom {
     pub fn new() -> AnalysisRuleCustom<Missing<super::required::AllowedAnalyses>> { AnalysisRuleCustom(Bag::default(), Phase) }
 }
 impl<R0> AnalysisRuleCustom<R0> {
-    /// `AdditionalAnalyses`: `AdditionalAnalyses`. Update: in place.
+    /// `AdditionalAnalyses`: `AdditionalAnalyses`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisrulecustom.html#cfn-cleanrooms-configuredtable-analysisrulecustom-additionalanalyses)
     pub fn additional_analyses(self, value: impl Arg<AdditionalAnalyses>) -> Self { Self(put(self.0, "AdditionalAnalyses", value.into_expr()), Phase) }
-    /// `AggregationThresholds`: list of `AggregationThreshold`. Update: in place.
+    /// `AggregationThresholds`: list of `AggregationThreshold`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisrulecustom.html#cfn-cleanrooms-configuredtable-analysisrulecustom-aggregationthresholds)
     pub fn aggregation_thresholds(self, value: impl Arg<Arr<AggregationThreshold>>) -> Self { Self(put(self.0, "AggregationThresholds", value.into_expr()), Phase) }
-    /// `AllowedAnalyses`: list of text, required. Update: in place.
+    /// `AllowedAnalyses`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisrulecustom.html#cfn-cleanrooms-configuredtable-analysisrulecustom-allowedanalyses)
     pub fn allowed_analyses(self, value: impl Arg<Arr<str>>) -> AnalysisRuleCustom<Set> { AnalysisRuleCustom(put(self.0, "AllowedAnalyses", value.into_expr()), Phase) }
-    /// `AllowedAnalysisProviders`: list of text. Update: in place.
+    /// `AllowedAnalysisProviders`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisrulecustom.html#cfn-cleanrooms-configuredtable-analysisrulecustom-allowedanalysisproviders)
     pub fn allowed_analysis_providers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedAnalysisProviders", value.into_expr()), Phase) }
-    /// `ComparisonControls`: `ComparisonControls`. Update: in place.
+    /// `ComparisonControls`: `ComparisonControls`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisrulecustom.html#cfn-cleanrooms-configuredtable-analysisrulecustom-comparisoncontrols)
     pub fn comparison_controls(self, value: impl Arg<ComparisonControls>) -> Self { Self(put(self.0, "ComparisonControls", value.into_expr()), Phase) }
-    /// `DifferentialPrivacy`: `DifferentialPrivacy`. Update: in place.
+    /// `DifferentialPrivacy`: `DifferentialPrivacy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisrulecustom.html#cfn-cleanrooms-configuredtable-analysisrulecustom-differentialprivacy)
     pub fn differential_privacy(self, value: impl Arg<DifferentialPrivacy>) -> Self { Self(put(self.0, "DifferentialPrivacy", value.into_expr()), Phase) }
-    /// `DisallowedOutputColumns`: list of text. Update: in place.
+    /// `DisallowedOutputColumns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisrulecustom.html#cfn-cleanrooms-configuredtable-analysisrulecustom-disallowedoutputcolumns)
     pub fn disallowed_output_columns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DisallowedOutputColumns", value.into_expr()), Phase) }
 }
 impl Done for AnalysisRuleCustom { fn into_props(self) -> Bag { self.0 } }
@@ -598,13 +598,13 @@ impl AnalysisRuleList {
     pub fn new() -> AnalysisRuleList<Missing<super::required::JoinColumns>, Missing<super::required::ListColumns>> { AnalysisRuleList(Bag::default(), Phase) }
 }
 impl<R0, R1> AnalysisRuleList<R0, R1> {
-    /// `AdditionalAnalyses`: `AdditionalAnalyses`. Update: in place.
+    /// `AdditionalAnalyses`: `AdditionalAnalyses`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisrulelist.html#cfn-cleanrooms-configuredtable-analysisrulelist-additionalanalyses)
     pub fn additional_analyses(self, value: impl Arg<AdditionalAnalyses>) -> Self { Self(put(self.0, "AdditionalAnalyses", value.into_expr()), Phase) }
-    /// `AllowedJoinOperators`: list of text. Update: in place.
+    /// `AllowedJoinOperators`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisrulelist.html#cfn-cleanrooms-configuredtable-analysisrulelist-allowedjoinoperators)
     pub fn allowed_join_operators(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedJoinOperators", value.into_expr()), Phase) }
-    /// `JoinColumns`: list of text, required. Update: in place.
+    /// `JoinColumns`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisrulelist.html#cfn-cleanrooms-configuredtable-analysisrulelist-joincolumns)
     pub fn join_columns(self, value: impl Arg<Arr<str>>) -> AnalysisRuleList<Set, R1> { AnalysisRuleList(put(self.0, "JoinColumns", value.into_expr()), Phase) }
-    /// `ListColumns`: list of text, required. Update: in place.
+    /// `ListColumns`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisrulelist.html#cfn-cleanrooms-configuredtable-analysisrulelist-listcolumns)
     pub fn list_columns(self, value: impl Arg<Arr<str>>) -> AnalysisRuleList<R0, Set> { AnalysisRuleList(put(self.0, "ListColumns", value.into_expr()), Phase) }
 }
 impl Done for AnalysisRuleList { fn into_props(self) -> Bag { self.0 } }
@@ -615,17 +615,17 @@ impl AthenaTableReference {
     pub fn new() -> AthenaTableReference<Missing<super::required::DatabaseName>, Missing<super::required::TableName>, Missing<super::required::WorkGroup>> { AthenaTableReference(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> AthenaTableReference<R0, R1, R2> {
-    /// `CatalogName`: text. Update: replacement.
+    /// `CatalogName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-athenatablereference.html#cfn-cleanrooms-configuredtable-athenatablereference-catalogname)
     pub fn catalog_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogName", value.into_expr()), Phase) }
-    /// `DatabaseName`: text, required. Update: replacement.
+    /// `DatabaseName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-athenatablereference.html#cfn-cleanrooms-configuredtable-athenatablereference-databasename)
     pub fn database_name(self, value: impl Arg<str>) -> AthenaTableReference<Set, R1, R2> { AthenaTableReference(put(self.0, "DatabaseName", value.into_expr()), Phase) }
-    /// `OutputLocation`: text. Update: replacement.
+    /// `OutputLocation`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-athenatablereference.html#cfn-cleanrooms-configuredtable-athenatablereference-outputlocation)
     pub fn output_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputLocation", value.into_expr()), Phase) }
-    /// `Region`: `Region`. Update: replacement.
+    /// `Region`: `Region`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-athenatablereference.html#cfn-cleanrooms-configuredtable-athenatablereference-region)
     pub fn region(self, value: impl Arg<Region>) -> Self { Self(put(self.0, "Region", value.into_expr()), Phase) }
-    /// `TableName`: text, required. Update: replacement.
+    /// `TableName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-athenatablereference.html#cfn-cleanrooms-configuredtable-athenatablereference-tablename)
     pub fn table_name(self, value: impl Arg<str>) -> AthenaTableReference<R0, Set, R2> { AthenaTableReference(put(self.0, "TableName", value.into_expr()), Phase) }
-    /// `WorkGroup`: text, required. Update: replacement.
+    /// `WorkGroup`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-athenatablereference.html#cfn-cleanrooms-configuredtable-athenatablereference-workgroup)
     pub fn work_group(self, value: impl Arg<str>) -> AthenaTableReference<R0, R1, Set> { AthenaTableReference(put(self.0, "WorkGroup", value.into_expr()), Phase) }
 }
 impl Done for AthenaTableReference { fn into_props(self) -> Bag { self.0 } }
@@ -636,9 +636,9 @@ impl ComparisonControls {
     pub fn new() -> ComparisonControls<Missing<super::required::AllowedColumnComparisonColumns>, Missing<super::required::AllowedLiteralComparisonColumns>> { ComparisonControls(Bag::default(), Phase) }
 }
 impl<R0, R1> ComparisonControls<R0, R1> {
-    /// `AllowedColumnComparisonColumns`: list of text, required. Update: in place.
+    /// `AllowedColumnComparisonColumns`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-comparisoncontrols.html#cfn-cleanrooms-configuredtable-comparisoncontrols-allowedcolumncomparisoncolumns)
     pub fn allowed_column_comparison_columns(self, value: impl Arg<Arr<str>>) -> ComparisonControls<Set, R1> { ComparisonControls(put(self.0, "AllowedColumnComparisonColumns", value.into_expr()), Phase) }
-    /// `AllowedLiteralComparisonColumns`: list of text, required. Update: in place.
+    /// `AllowedLiteralComparisonColumns`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-comparisoncontrols.html#cfn-cleanrooms-configuredtable-comparisoncontrols-allowedliteralcomparisoncolumns)
     pub fn allowed_literal_comparison_columns(self, value: impl Arg<Arr<str>>) -> ComparisonControls<R0, Set> { ComparisonControls(put(self.0, "AllowedLiteralComparisonColumns", value.into_expr()), Phase) }
 }
 impl Done for ComparisonControls { fn into_props(self) -> Bag { self.0 } }
@@ -649,7 +649,7 @@ impl ConfiguredTableAnalysisRulePolicy {
     pub fn new() -> ConfiguredTableAnalysisRulePolicy<Missing<super::required::V1>> { ConfiguredTableAnalysisRulePolicy(Bag::default(), Phase) }
 }
 impl<R0> ConfiguredTableAnalysisRulePolicy<R0> {
-    /// `V1`: `ConfiguredTableAnalysisRulePolicyV1`, required. Update: in place.
+    /// `V1`: `ConfiguredTableAnalysisRulePolicyV1`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-configuredtableanalysisrulepolicy.html#cfn-cleanrooms-configuredtable-configuredtableanalysisrulepolicy-v1)
     pub fn v1(self, value: impl Arg<ConfiguredTableAnalysisRulePolicyV1>) -> ConfiguredTableAnalysisRulePolicy<Set> { ConfiguredTableAnalysisRulePolicy(put(self.0, "V1", value.into_expr()), Phase) }
 }
 impl Done for ConfiguredTableAnalysisRulePolicy { fn into_props(self) -> Bag { self.0 } }
@@ -658,11 +658,11 @@ impl Done for ConfiguredTableAnalysisRulePolicy { fn into_props(self) -> Bag { s
 impl ConfiguredTableAnalysisRulePolicyV1 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Aggregation`: `AnalysisRuleAggregation`. Update: in place.
+    /// `Aggregation`: `AnalysisRuleAggregation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-configuredtableanalysisrulepolicyv1.html#cfn-cleanrooms-configuredtable-configuredtableanalysisrulepolicyv1-aggregation)
     pub fn aggregation(self, value: impl Arg<AnalysisRuleAggregation>) -> Self { Self(put(self.0, "Aggregation", value.into_expr())) }
-    /// `Custom`: `AnalysisRuleCustom`. Update: in place.
+    /// `Custom`: `AnalysisRuleCustom`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-configuredtableanalysisrulepolicyv1.html#cfn-cleanrooms-configuredtable-configuredtableanalysisrulepolicyv1-custom)
     pub fn custom(self, value: impl Arg<AnalysisRuleCustom>) -> Self { Self(put(self.0, "Custom", value.into_expr())) }
-    /// `List`: `AnalysisRuleList`. Update: in place.
+    /// `List`: `AnalysisRuleList`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-configuredtableanalysisrulepolicyv1.html#cfn-cleanrooms-configuredtable-configuredtableanalysisrulepolicyv1-list)
     pub fn list(self, value: impl Arg<AnalysisRuleList>) -> Self { Self(put(self.0, "List", value.into_expr())) }
 }
 impl Done for ConfiguredTableAnalysisRulePolicyV1 { fn into_props(self) -> Bag { self.0 } }
@@ -673,7 +673,7 @@ impl DifferentialPrivacy {
     pub fn new() -> DifferentialPrivacy<Missing<super::required::Columns>> { DifferentialPrivacy(Bag::default(), Phase) }
 }
 impl<R0> DifferentialPrivacy<R0> {
-    /// `Columns`: list of `DifferentialPrivacyColumn`, required. Update: in place.
+    /// `Columns`: list of `DifferentialPrivacyColumn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-differentialprivacy.html#cfn-cleanrooms-configuredtable-differentialprivacy-columns)
     pub fn columns(self, value: impl Arg<Arr<DifferentialPrivacyColumn>>) -> DifferentialPrivacy<Set> { DifferentialPrivacy(put(self.0, "Columns", value.into_expr()), Phase) }
 }
 impl Done for DifferentialPrivacy { fn into_props(self) -> Bag { self.0 } }
@@ -684,7 +684,7 @@ impl DifferentialPrivacyColumn {
     pub fn new() -> DifferentialPrivacyColumn<Missing<super::required::Name>> { DifferentialPrivacyColumn(Bag::default(), Phase) }
 }
 impl<R0> DifferentialPrivacyColumn<R0> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-differentialprivacycolumn.html#cfn-cleanrooms-configuredtable-differentialprivacycolumn-name)
     pub fn name(self, value: impl Arg<str>) -> DifferentialPrivacyColumn<Set> { DifferentialPrivacyColumn(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for DifferentialPrivacyColumn { fn into_props(self) -> Bag { self.0 } }
@@ -695,11 +695,11 @@ impl GlueTableReference {
     pub fn new() -> GlueTableReference<Missing<super::required::DatabaseName>, Missing<super::required::TableName>> { GlueTableReference(Bag::default(), Phase) }
 }
 impl<R0, R1> GlueTableReference<R0, R1> {
-    /// `DatabaseName`: text, required. Update: replacement.
+    /// `DatabaseName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-gluetablereference.html#cfn-cleanrooms-configuredtable-gluetablereference-databasename)
     pub fn database_name(self, value: impl Arg<str>) -> GlueTableReference<Set, R1> { GlueTableReference(put(self.0, "DatabaseName", value.into_expr()), Phase) }
-    /// `Region`: `Region`. Update: replacement.
+    /// `Region`: `Region`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-gluetablereference.html#cfn-cleanrooms-configuredtable-gluetablereference-region)
     pub fn region(self, value: impl Arg<Region>) -> Self { Self(put(self.0, "Region", value.into_expr()), Phase) }
-    /// `TableName`: text, required. Update: replacement.
+    /// `TableName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-gluetablereference.html#cfn-cleanrooms-configuredtable-gluetablereference-tablename)
     pub fn table_name(self, value: impl Arg<str>) -> GlueTableReference<R0, Set> { GlueTableReference(put(self.0, "TableName", value.into_expr()), Phase) }
 }
 impl Done for GlueTableReference { fn into_props(self) -> Bag { self.0 } }
@@ -710,9 +710,9 @@ impl OutputColumnThreshold {
     pub fn new() -> OutputColumnThreshold<Missing<super::required::MinimumIdentityCount>, Missing<super::required::OutputColumnName>> { OutputColumnThreshold(Bag::default(), Phase) }
 }
 impl<R0, R1> OutputColumnThreshold<R0, R1> {
-    /// `MinimumIdentityCount`: integer, required. Update: in place.
+    /// `MinimumIdentityCount`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-outputcolumnthreshold.html#cfn-cleanrooms-configuredtable-outputcolumnthreshold-minimumidentitycount)
     pub fn minimum_identity_count(self, value: impl Arg<i64>) -> OutputColumnThreshold<Set, R1> { OutputColumnThreshold(put(self.0, "MinimumIdentityCount", value.into_expr()), Phase) }
-    /// `OutputColumnName`: text, required. Update: in place.
+    /// `OutputColumnName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-outputcolumnthreshold.html#cfn-cleanrooms-configuredtable-outputcolumnthreshold-outputcolumnname)
     pub fn output_column_name(self, value: impl Arg<str>) -> OutputColumnThreshold<R0, Set> { OutputColumnThreshold(put(self.0, "OutputColumnName", value.into_expr()), Phase) }
 }
 impl Done for OutputColumnThreshold { fn into_props(self) -> Bag { self.0 } }
@@ -723,17 +723,17 @@ impl SnowflakeTableReference {
     pub fn new() -> SnowflakeTableReference<Missing<super::required::AccountIdentifier>, Missing<super::required::DatabaseName>, Missing<super::required::SchemaName>, Missing<super::required::SecretArn>, Missing<super::required::TableName>, Missing<super::required::TableSchema>> { SnowflakeTableReference(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5> SnowflakeTableReference<R0, R1, R2, R3, R4, R5> {
-    /// `AccountIdentifier`: text, required. Update: replacement.
+    /// `AccountIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-snowflaketablereference.html#cfn-cleanrooms-configuredtable-snowflaketablereference-accountidentifier)
     pub fn account_identifier(self, value: impl Arg<str>) -> SnowflakeTableReference<Set, R1, R2, R3, R4, R5> { SnowflakeTableReference(put(self.0, "AccountIdentifier", value.into_expr()), Phase) }
-    /// `DatabaseName`: text, required. Update: replacement.
+    /// `DatabaseName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-snowflaketablereference.html#cfn-cleanrooms-configuredtable-snowflaketablereference-databasename)
     pub fn database_name(self, value: impl Arg<str>) -> SnowflakeTableReference<R0, Set, R2, R3, R4, R5> { SnowflakeTableReference(put(self.0, "DatabaseName", value.into_expr()), Phase) }
-    /// `SchemaName`: text, required. Update: replacement.
+    /// `SchemaName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-snowflaketablereference.html#cfn-cleanrooms-configuredtable-snowflaketablereference-schemaname)
     pub fn schema_name(self, value: impl Arg<str>) -> SnowflakeTableReference<R0, R1, Set, R3, R4, R5> { SnowflakeTableReference(put(self.0, "SchemaName", value.into_expr()), Phase) }
-    /// `SecretArn`: text, required. Update: replacement.
+    /// `SecretArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-snowflaketablereference.html#cfn-cleanrooms-configuredtable-snowflaketablereference-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> SnowflakeTableReference<R0, R1, R2, Set, R4, R5> { SnowflakeTableReference(put(self.0, "SecretArn", value.into_expr()), Phase) }
-    /// `TableName`: text, required. Update: replacement.
+    /// `TableName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-snowflaketablereference.html#cfn-cleanrooms-configuredtable-snowflaketablereference-tablename)
     pub fn table_name(self, value: impl Arg<str>) -> SnowflakeTableReference<R0, R1, R2, R3, Set, R5> { SnowflakeTableReference(put(self.0, "TableName", value.into_expr()), Phase) }
-    /// `TableSchema`: `SnowflakeTableSchema`, required. Update: replacement.
+    /// `TableSchema`: `SnowflakeTableSchema`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-snowflaketablereference.html#cfn-cleanrooms-configuredtable-snowflaketablereference-tableschema)
     pub fn table_schema(self, value: impl Arg<SnowflakeTableSchema>) -> SnowflakeTableReference<R0, R1, R2, R3, R4, Set> { SnowflakeTableReference(put(self.0, "TableSchema", value.into_expr()), Phase) }
 }
 impl Done for SnowflakeTableReference { fn into_props(self) -> Bag { self.0 } }
@@ -744,7 +744,7 @@ impl SnowflakeTableSchema {
     pub fn new() -> SnowflakeTableSchema<Missing<super::required::V1>> { SnowflakeTableSchema(Bag::default(), Phase) }
 }
 impl<R0> SnowflakeTableSchema<R0> {
-    /// `V1`: list of `SnowflakeTableSchemaV1`, required. Update: replacement.
+    /// `V1`: list of `SnowflakeTableSchemaV1`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-snowflaketableschema.html#cfn-cleanrooms-configuredtable-snowflaketableschema-v1)
     pub fn v1(self, value: impl Arg<Arr<SnowflakeTableSchemaV1>>) -> SnowflakeTableSchema<Set> { SnowflakeTableSchema(put(self.0, "V1", value.into_expr()), Phase) }
 }
 impl Done for SnowflakeTableSchema { fn into_props(self) -> Bag { self.0 } }
@@ -755,9 +755,9 @@ impl SnowflakeTableSchemaV1 {
     pub fn new() -> SnowflakeTableSchemaV1<Missing<super::required::ColumnName>, Missing<super::required::ColumnType>> { SnowflakeTableSchemaV1(Bag::default(), Phase) }
 }
 impl<R0, R1> SnowflakeTableSchemaV1<R0, R1> {
-    /// `ColumnName`: text, required. Update: replacement.
+    /// `ColumnName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-snowflaketableschemav1.html#cfn-cleanrooms-configuredtable-snowflaketableschemav1-columnname)
     pub fn column_name(self, value: impl Arg<str>) -> SnowflakeTableSchemaV1<Set, R1> { SnowflakeTableSchemaV1(put(self.0, "ColumnName", value.into_expr()), Phase) }
-    /// `ColumnType`: text, required. Update: replacement.
+    /// `ColumnType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-snowflaketableschemav1.html#cfn-cleanrooms-configuredtable-snowflaketableschemav1-columntype)
     pub fn column_type(self, value: impl Arg<str>) -> SnowflakeTableSchemaV1<R0, Set> { SnowflakeTableSchemaV1(put(self.0, "ColumnType", value.into_expr()), Phase) }
 }
 impl Done for SnowflakeTableSchemaV1 { fn into_props(self) -> Bag { self.0 } }
@@ -766,11 +766,11 @@ impl Done for SnowflakeTableSchemaV1 { fn into_props(self) -> Bag { self.0 } }
 impl TableReference {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Athena`: `AthenaTableReference`. Update: replacement.
+    /// `Athena`: `AthenaTableReference`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-tablereference.html#cfn-cleanrooms-configuredtable-tablereference-athena)
     pub fn athena(self, value: impl Arg<AthenaTableReference>) -> Self { Self(put(self.0, "Athena", value.into_expr())) }
-    /// `Glue`: `GlueTableReference`. Update: replacement.
+    /// `Glue`: `GlueTableReference`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-tablereference.html#cfn-cleanrooms-configuredtable-tablereference-glue)
     pub fn glue(self, value: impl Arg<GlueTableReference>) -> Self { Self(put(self.0, "Glue", value.into_expr())) }
-    /// `Snowflake`: `SnowflakeTableReference`. Update: replacement.
+    /// `Snowflake`: `SnowflakeTableReference`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-tablereference.html#cfn-cleanrooms-configuredtable-tablereference-snowflake)
     pub fn snowflake(self, value: impl Arg<SnowflakeTableReference>) -> Self { Self(put(self.0, "Snowflake", value.into_expr())) }
 }
 impl Done for TableReference { fn into_props(self) -> Bag { self.0 } }
@@ -804,9 +804,9 @@ impl CfnConfiguredTableAssociation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConfiguredTableAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-configuredtableassociation.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `ConfiguredTableAssociationIdentifier`: text.
+    /// The attribute `ConfiguredTableAssociationIdentifier`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-configuredtableassociation.html#ConfiguredTableAssociationIdentifier-fn::getatt)
     pub fn attr_configured_table_association_identifier(&self) -> Val<str> { self.0.get_att("ConfiguredTableAssociationIdentifier") }
 }
 impl Parent for CfnConfiguredTableAssociation { fn node(&self) -> &Place { &self.0 } }
@@ -817,19 +817,19 @@ impl CfnConfiguredTableAssociationProps {
     pub fn new() -> CfnConfiguredTableAssociationProps<Missing<required::ConfiguredTableIdentifier>, Missing<required::MembershipIdentifier>, Missing<required::Name>, Missing<required::RoleArn>> { CfnConfiguredTableAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnConfiguredTableAssociationProps<R0, R1, R2, R3> {
-    /// `ConfiguredTableAssociationAnalysisRules`: list of `ConfiguredTableAssociationAnalysisRule`. Update: in place.
+    /// `ConfiguredTableAssociationAnalysisRules`: list of `ConfiguredTableAssociationAnalysisRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-configuredtableassociation.html#cfn-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrules)
     pub fn configured_table_association_analysis_rules(self, value: impl Arg<Arr<configured_table_association::ConfiguredTableAssociationAnalysisRule>>) -> Self { Self(put(self.0, "ConfiguredTableAssociationAnalysisRules", value.into_expr()), Phase) }
-    /// `ConfiguredTableIdentifier`: text, required. Update: replacement.
+    /// `ConfiguredTableIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-configuredtableassociation.html#cfn-cleanrooms-configuredtableassociation-configuredtableidentifier)
     pub fn configured_table_identifier(self, value: impl Arg<str>) -> CfnConfiguredTableAssociationProps<Set, R1, R2, R3> { CfnConfiguredTableAssociationProps(put(self.0, "ConfiguredTableIdentifier", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-configuredtableassociation.html#cfn-cleanrooms-configuredtableassociation-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `MembershipIdentifier`: text, required. Update: replacement.
+    /// `MembershipIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-configuredtableassociation.html#cfn-cleanrooms-configuredtableassociation-membershipidentifier)
     pub fn membership_identifier(self, value: impl Arg<str>) -> CfnConfiguredTableAssociationProps<R0, Set, R2, R3> { CfnConfiguredTableAssociationProps(put(self.0, "MembershipIdentifier", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-configuredtableassociation.html#cfn-cleanrooms-configuredtableassociation-name)
     pub fn name(self, value: impl Arg<str>) -> CfnConfiguredTableAssociationProps<R0, R1, Set, R3> { CfnConfiguredTableAssociationProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-configuredtableassociation.html#cfn-cleanrooms-configuredtableassociation-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnConfiguredTableAssociationProps<R0, R1, R2, Set> { CfnConfiguredTableAssociationProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-configuredtableassociation.html#cfn-cleanrooms-configuredtableassociation-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConfiguredTableAssociationProps { fn into_props(self) -> Bag { self.0 } }
@@ -843,9 +843,9 @@ impl ConfiguredTableAssociationAnalysisRule {
     pub fn new() -> ConfiguredTableAssociationAnalysisRule<Missing<super::required::Policy>, Missing<super::required::Type>> { ConfiguredTableAssociationAnalysisRule(Bag::default(), Phase) }
 }
 impl<R0, R1> ConfiguredTableAssociationAnalysisRule<R0, R1> {
-    /// `Policy`: `ConfiguredTableAssociationAnalysisRulePolicy`, required. Update: in place.
+    /// `Policy`: `ConfiguredTableAssociationAnalysisRulePolicy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrule.html#cfn-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrule-policy)
     pub fn policy(self, value: impl Arg<ConfiguredTableAssociationAnalysisRulePolicy>) -> ConfiguredTableAssociationAnalysisRule<Set, R1> { ConfiguredTableAssociationAnalysisRule(put(self.0, "Policy", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrule.html#cfn-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrule-type)
     pub fn type_(self, value: impl Arg<Type>) -> ConfiguredTableAssociationAnalysisRule<R0, Set> { ConfiguredTableAssociationAnalysisRule(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ConfiguredTableAssociationAnalysisRule { fn into_props(self) -> Bag { self.0 } }
@@ -854,9 +854,9 @@ impl Done for ConfiguredTableAssociationAnalysisRule { fn into_props(self) -> Ba
 impl ConfiguredTableAssociationAnalysisRuleAggregation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AllowedAdditionalAnalyses`: list of text. Update: in place.
+    /// `AllowedAdditionalAnalyses`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtableassociation-configuredtableassociationanalysisruleaggregation.html#cfn-cleanrooms-configuredtableassociation-configuredtableassociationanalysisruleaggregation-allowedadditionalanalyses)
     pub fn allowed_additional_analyses(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedAdditionalAnalyses", value.into_expr())) }
-    /// `AllowedResultReceivers`: list of text. Update: in place.
+    /// `AllowedResultReceivers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtableassociation-configuredtableassociationanalysisruleaggregation.html#cfn-cleanrooms-configuredtableassociation-configuredtableassociationanalysisruleaggregation-allowedresultreceivers)
     pub fn allowed_result_receivers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedResultReceivers", value.into_expr())) }
 }
 impl Done for ConfiguredTableAssociationAnalysisRuleAggregation { fn into_props(self) -> Bag { self.0 } }
@@ -865,9 +865,9 @@ impl Done for ConfiguredTableAssociationAnalysisRuleAggregation { fn into_props(
 impl ConfiguredTableAssociationAnalysisRuleCustom {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AllowedAdditionalAnalyses`: list of text. Update: in place.
+    /// `AllowedAdditionalAnalyses`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrulecustom.html#cfn-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrulecustom-allowedadditionalanalyses)
     pub fn allowed_additional_analyses(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedAdditionalAnalyses", value.into_expr())) }
-    /// `AllowedResultReceivers`: list of text. Update: in place.
+    /// `AllowedResultReceivers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrulecustom.html#cfn-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrulecustom-allowedresultreceivers)
     pub fn allowed_result_receivers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedResultReceivers", value.into_expr())) }
 }
 impl Done for ConfiguredTableAssociationAnalysisRuleCustom { fn into_props(self) -> Bag { self.0 } }
@@ -876,9 +876,9 @@ impl Done for ConfiguredTableAssociationAnalysisRuleCustom { fn into_props(self)
 impl ConfiguredTableAssociationAnalysisRuleList {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AllowedAdditionalAnalyses`: list of text. Update: in place.
+    /// `AllowedAdditionalAnalyses`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrulelist.html#cfn-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrulelist-allowedadditionalanalyses)
     pub fn allowed_additional_analyses(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedAdditionalAnalyses", value.into_expr())) }
-    /// `AllowedResultReceivers`: list of text. Update: in place.
+    /// `AllowedResultReceivers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrulelist.html#cfn-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrulelist-allowedresultreceivers)
     pub fn allowed_result_receivers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedResultReceivers", value.into_expr())) }
 }
 impl Done for ConfiguredTableAssociationAnalysisRuleList { fn into_props(self) -> Bag { self.0 } }
@@ -889,7 +889,7 @@ impl ConfiguredTableAssociationAnalysisRulePolicy {
     pub fn new() -> ConfiguredTableAssociationAnalysisRulePolicy<Missing<super::required::V1>> { ConfiguredTableAssociationAnalysisRulePolicy(Bag::default(), Phase) }
 }
 impl<R0> ConfiguredTableAssociationAnalysisRulePolicy<R0> {
-    /// `V1`: `ConfiguredTableAssociationAnalysisRulePolicyV1`, required. Update: in place.
+    /// `V1`: `ConfiguredTableAssociationAnalysisRulePolicyV1`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrulepolicy.html#cfn-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrulepolicy-v1)
     pub fn v1(self, value: impl Arg<ConfiguredTableAssociationAnalysisRulePolicyV1>) -> ConfiguredTableAssociationAnalysisRulePolicy<Set> { ConfiguredTableAssociationAnalysisRulePolicy(put(self.0, "V1", value.into_expr()), Phase) }
 }
 impl Done for ConfiguredTableAssociationAnalysisRulePolicy { fn into_props(self) -> Bag { self.0 } }
@@ -898,11 +898,11 @@ impl Done for ConfiguredTableAssociationAnalysisRulePolicy { fn into_props(self)
 impl ConfiguredTableAssociationAnalysisRulePolicyV1 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Aggregation`: `ConfiguredTableAssociationAnalysisRuleAggregation`. Update: in place.
+    /// `Aggregation`: `ConfiguredTableAssociationAnalysisRuleAggregation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrulepolicyv1.html#cfn-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrulepolicyv1-aggregation)
     pub fn aggregation(self, value: impl Arg<ConfiguredTableAssociationAnalysisRuleAggregation>) -> Self { Self(put(self.0, "Aggregation", value.into_expr())) }
-    /// `Custom`: `ConfiguredTableAssociationAnalysisRuleCustom`. Update: in place.
+    /// `Custom`: `ConfiguredTableAssociationAnalysisRuleCustom`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrulepolicyv1.html#cfn-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrulepolicyv1-custom)
     pub fn custom(self, value: impl Arg<ConfiguredTableAssociationAnalysisRuleCustom>) -> Self { Self(put(self.0, "Custom", value.into_expr())) }
-    /// `List`: `ConfiguredTableAssociationAnalysisRuleList`. Update: in place.
+    /// `List`: `ConfiguredTableAssociationAnalysisRuleList`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrulepolicyv1.html#cfn-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrulepolicyv1-list)
     pub fn list(self, value: impl Arg<ConfiguredTableAssociationAnalysisRuleList>) -> Self { Self(put(self.0, "List", value.into_expr())) }
 }
 impl Done for ConfiguredTableAssociationAnalysisRulePolicyV1 { fn into_props(self) -> Bag { self.0 } }
@@ -918,17 +918,17 @@ impl CfnIdMappingTable {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIdMappingTableProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-idmappingtable.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CollaborationArn`: `OtherArn`.
+    /// The attribute `CollaborationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-idmappingtable.html#CollaborationArn-fn::getatt)
     pub fn attr_collaboration_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CollaborationArn") }
-    /// The attribute `CollaborationIdentifier`: text.
+    /// The attribute `CollaborationIdentifier`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-idmappingtable.html#CollaborationIdentifier-fn::getatt)
     pub fn attr_collaboration_identifier(&self) -> Val<str> { self.0.get_att("CollaborationIdentifier") }
-    /// The attribute `IdMappingTableIdentifier`: text.
+    /// The attribute `IdMappingTableIdentifier`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-idmappingtable.html#IdMappingTableIdentifier-fn::getatt)
     pub fn attr_id_mapping_table_identifier(&self) -> Val<str> { self.0.get_att("IdMappingTableIdentifier") }
-    /// The attribute `InputReferenceProperties`: `IdMappingTableInputReferenceProperties`.
+    /// The attribute `InputReferenceProperties`: `IdMappingTableInputReferenceProperties`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-idmappingtable.html#InputReferenceProperties-fn::getatt)
     pub fn attr_input_reference_properties(&self) -> Val<id_mapping_table::IdMappingTableInputReferenceProperties> { self.0.get_att("InputReferenceProperties") }
-    /// The attribute `MembershipArn`: `OtherArn`.
+    /// The attribute `MembershipArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-idmappingtable.html#MembershipArn-fn::getatt)
     pub fn attr_membership_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MembershipArn") }
 }
 impl Parent for CfnIdMappingTable { fn node(&self) -> &Place { &self.0 } }
@@ -939,17 +939,17 @@ impl CfnIdMappingTableProps {
     pub fn new() -> CfnIdMappingTableProps<Missing<required::InputReferenceConfig>, Missing<required::MembershipIdentifier>, Missing<required::Name>> { CfnIdMappingTableProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnIdMappingTableProps<R0, R1, R2> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-idmappingtable.html#cfn-cleanrooms-idmappingtable-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `InputReferenceConfig`: `IdMappingTableInputReferenceConfig`, required. Update: replacement.
+    /// `InputReferenceConfig`: `IdMappingTableInputReferenceConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-idmappingtable.html#cfn-cleanrooms-idmappingtable-inputreferenceconfig)
     pub fn input_reference_config(self, value: impl Arg<id_mapping_table::IdMappingTableInputReferenceConfig>) -> CfnIdMappingTableProps<Set, R1, R2> { CfnIdMappingTableProps(put(self.0, "InputReferenceConfig", value.into_expr()), Phase) }
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-idmappingtable.html#cfn-cleanrooms-idmappingtable-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
-    /// `MembershipIdentifier`: text, required. Update: replacement.
+    /// `MembershipIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-idmappingtable.html#cfn-cleanrooms-idmappingtable-membershipidentifier)
     pub fn membership_identifier(self, value: impl Arg<str>) -> CfnIdMappingTableProps<R0, Set, R2> { CfnIdMappingTableProps(put(self.0, "MembershipIdentifier", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-idmappingtable.html#cfn-cleanrooms-idmappingtable-name)
     pub fn name(self, value: impl Arg<str>) -> CfnIdMappingTableProps<R0, R1, Set> { CfnIdMappingTableProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-idmappingtable.html#cfn-cleanrooms-idmappingtable-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnIdMappingTableProps { fn into_props(self) -> Bag { self.0 } }
@@ -963,9 +963,9 @@ impl IdMappingTableInputReferenceConfig {
     pub fn new() -> IdMappingTableInputReferenceConfig<Missing<super::required::InputReferenceArn>, Missing<super::required::ManageResourcePolicies>> { IdMappingTableInputReferenceConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> IdMappingTableInputReferenceConfig<R0, R1> {
-    /// `InputReferenceArn`: text, required. Update: replacement.
+    /// `InputReferenceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-idmappingtable-idmappingtableinputreferenceconfig.html#cfn-cleanrooms-idmappingtable-idmappingtableinputreferenceconfig-inputreferencearn)
     pub fn input_reference_arn(self, value: impl Arg<str>) -> IdMappingTableInputReferenceConfig<Set, R1> { IdMappingTableInputReferenceConfig(put(self.0, "InputReferenceArn", value.into_expr()), Phase) }
-    /// `ManageResourcePolicies`: boolean, required. Update: replacement.
+    /// `ManageResourcePolicies`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-idmappingtable-idmappingtableinputreferenceconfig.html#cfn-cleanrooms-idmappingtable-idmappingtableinputreferenceconfig-manageresourcepolicies)
     pub fn manage_resource_policies(self, value: impl Arg<bool>) -> IdMappingTableInputReferenceConfig<R0, Set> { IdMappingTableInputReferenceConfig(put(self.0, "ManageResourcePolicies", value.into_expr()), Phase) }
 }
 impl Done for IdMappingTableInputReferenceConfig { fn into_props(self) -> Bag { self.0 } }
@@ -976,7 +976,7 @@ impl IdMappingTableInputReferenceProperties {
     pub fn new() -> IdMappingTableInputReferenceProperties<Missing<super::required::IdMappingTableInputSource>> { IdMappingTableInputReferenceProperties(Bag::default(), Phase) }
 }
 impl<R0> IdMappingTableInputReferenceProperties<R0> {
-    /// `IdMappingTableInputSource`: list of `IdMappingTableInputSource`, required. Update: in place.
+    /// `IdMappingTableInputSource`: list of `IdMappingTableInputSource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-idmappingtable-idmappingtableinputreferenceproperties.html#cfn-cleanrooms-idmappingtable-idmappingtableinputreferenceproperties-idmappingtableinputsource)
     pub fn id_mapping_table_input_source(self, value: impl Arg<Arr<IdMappingTableInputSource>>) -> IdMappingTableInputReferenceProperties<Set> { IdMappingTableInputReferenceProperties(put(self.0, "IdMappingTableInputSource", value.into_expr()), Phase) }
 }
 impl Done for IdMappingTableInputReferenceProperties { fn into_props(self) -> Bag { self.0 } }
@@ -987,9 +987,9 @@ impl IdMappingTableInputSource {
     pub fn new() -> IdMappingTableInputSource<Missing<super::required::IdNamespaceAssociationId>, Missing<super::required::Type>> { IdMappingTableInputSource(Bag::default(), Phase) }
 }
 impl<R0, R1> IdMappingTableInputSource<R0, R1> {
-    /// `IdNamespaceAssociationId`: text, required. Update: in place.
+    /// `IdNamespaceAssociationId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-idmappingtable-idmappingtableinputsource.html#cfn-cleanrooms-idmappingtable-idmappingtableinputsource-idnamespaceassociationid)
     pub fn id_namespace_association_id(self, value: impl Arg<str>) -> IdMappingTableInputSource<Set, R1> { IdMappingTableInputSource(put(self.0, "IdNamespaceAssociationId", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-idmappingtable-idmappingtableinputsource.html#cfn-cleanrooms-idmappingtable-idmappingtableinputsource-type)
     pub fn type_(self, value: impl Arg<Type>) -> IdMappingTableInputSource<R0, Set> { IdMappingTableInputSource(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for IdMappingTableInputSource { fn into_props(self) -> Bag { self.0 } }
@@ -1005,17 +1005,17 @@ impl CfnIdNamespaceAssociation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIdNamespaceAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-idnamespaceassociation.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CollaborationArn`: `OtherArn`.
+    /// The attribute `CollaborationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-idnamespaceassociation.html#CollaborationArn-fn::getatt)
     pub fn attr_collaboration_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CollaborationArn") }
-    /// The attribute `CollaborationIdentifier`: text.
+    /// The attribute `CollaborationIdentifier`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-idnamespaceassociation.html#CollaborationIdentifier-fn::getatt)
     pub fn attr_collaboration_identifier(&self) -> Val<str> { self.0.get_att("CollaborationIdentifier") }
-    /// The attribute `IdNamespaceAssociationIdentifier`: text.
+    /// The attribute `IdNamespaceAssociationIdentifier`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-idnamespaceassociation.html#IdNamespaceAssociationIdentifier-fn::getatt)
     pub fn attr_id_namespace_association_identifier(&self) -> Val<str> { self.0.get_att("IdNamespaceAssociationIdentifier") }
-    /// The attribute `InputReferenceProperties`: `IdNamespaceAssociationInputReferenceProperties`.
+    /// The attribute `InputReferenceProperties`: `IdNamespaceAssociationInputReferenceProperties`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-idnamespaceassociation.html#InputReferenceProperties-fn::getatt)
     pub fn attr_input_reference_properties(&self) -> Val<id_namespace_association::IdNamespaceAssociationInputReferenceProperties> { self.0.get_att("InputReferenceProperties") }
-    /// The attribute `MembershipArn`: `OtherArn`.
+    /// The attribute `MembershipArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-idnamespaceassociation.html#MembershipArn-fn::getatt)
     pub fn attr_membership_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MembershipArn") }
 }
 impl Parent for CfnIdNamespaceAssociation { fn node(&self) -> &Place { &self.0 } }
@@ -1026,17 +1026,17 @@ impl CfnIdNamespaceAssociationProps {
     pub fn new() -> CfnIdNamespaceAssociationProps<Missing<required::InputReferenceConfig>, Missing<required::MembershipIdentifier>, Missing<required::Name>> { CfnIdNamespaceAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnIdNamespaceAssociationProps<R0, R1, R2> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-idnamespaceassociation.html#cfn-cleanrooms-idnamespaceassociation-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `IdMappingConfig`: `IdMappingConfig`. Update: in place.
+    /// `IdMappingConfig`: `IdMappingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-idnamespaceassociation.html#cfn-cleanrooms-idnamespaceassociation-idmappingconfig)
     pub fn id_mapping_config(self, value: impl Arg<id_namespace_association::IdMappingConfig>) -> Self { Self(put(self.0, "IdMappingConfig", value.into_expr()), Phase) }
-    /// `InputReferenceConfig`: `IdNamespaceAssociationInputReferenceConfig`, required. Update: replacement.
+    /// `InputReferenceConfig`: `IdNamespaceAssociationInputReferenceConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-idnamespaceassociation.html#cfn-cleanrooms-idnamespaceassociation-inputreferenceconfig)
     pub fn input_reference_config(self, value: impl Arg<id_namespace_association::IdNamespaceAssociationInputReferenceConfig>) -> CfnIdNamespaceAssociationProps<Set, R1, R2> { CfnIdNamespaceAssociationProps(put(self.0, "InputReferenceConfig", value.into_expr()), Phase) }
-    /// `MembershipIdentifier`: text, required. Update: replacement.
+    /// `MembershipIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-idnamespaceassociation.html#cfn-cleanrooms-idnamespaceassociation-membershipidentifier)
     pub fn membership_identifier(self, value: impl Arg<str>) -> CfnIdNamespaceAssociationProps<R0, Set, R2> { CfnIdNamespaceAssociationProps(put(self.0, "MembershipIdentifier", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-idnamespaceassociation.html#cfn-cleanrooms-idnamespaceassociation-name)
     pub fn name(self, value: impl Arg<str>) -> CfnIdNamespaceAssociationProps<R0, R1, Set> { CfnIdNamespaceAssociationProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-idnamespaceassociation.html#cfn-cleanrooms-idnamespaceassociation-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnIdNamespaceAssociationProps { fn into_props(self) -> Bag { self.0 } }
@@ -1050,7 +1050,7 @@ impl IdMappingConfig {
     pub fn new() -> IdMappingConfig<Missing<super::required::AllowUseAsDimensionColumn>> { IdMappingConfig(Bag::default(), Phase) }
 }
 impl<R0> IdMappingConfig<R0> {
-    /// `AllowUseAsDimensionColumn`: boolean, required. Update: in place.
+    /// `AllowUseAsDimensionColumn`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-idnamespaceassociation-idmappingconfig.html#cfn-cleanrooms-idnamespaceassociation-idmappingconfig-allowuseasdimensioncolumn)
     pub fn allow_use_as_dimension_column(self, value: impl Arg<bool>) -> IdMappingConfig<Set> { IdMappingConfig(put(self.0, "AllowUseAsDimensionColumn", value.into_expr()), Phase) }
 }
 impl Done for IdMappingConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1061,9 +1061,9 @@ impl IdNamespaceAssociationInputReferenceConfig {
     pub fn new() -> IdNamespaceAssociationInputReferenceConfig<Missing<super::required::InputReferenceArn>, Missing<super::required::ManageResourcePolicies>> { IdNamespaceAssociationInputReferenceConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> IdNamespaceAssociationInputReferenceConfig<R0, R1> {
-    /// `InputReferenceArn`: text, required. Update: replacement.
+    /// `InputReferenceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-idnamespaceassociation-idnamespaceassociationinputreferenceconfig.html#cfn-cleanrooms-idnamespaceassociation-idnamespaceassociationinputreferenceconfig-inputreferencearn)
     pub fn input_reference_arn(self, value: impl Arg<str>) -> IdNamespaceAssociationInputReferenceConfig<Set, R1> { IdNamespaceAssociationInputReferenceConfig(put(self.0, "InputReferenceArn", value.into_expr()), Phase) }
-    /// `ManageResourcePolicies`: boolean, required. Update: replacement.
+    /// `ManageResourcePolicies`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-idnamespaceassociation-idnamespaceassociationinputreferenceconfig.html#cfn-cleanrooms-idnamespaceassociation-idnamespaceassociationinputreferenceconfig-manageresourcepolicies)
     pub fn manage_resource_policies(self, value: impl Arg<bool>) -> IdNamespaceAssociationInputReferenceConfig<R0, Set> { IdNamespaceAssociationInputReferenceConfig(put(self.0, "ManageResourcePolicies", value.into_expr()), Phase) }
 }
 impl Done for IdNamespaceAssociationInputReferenceConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1072,9 +1072,9 @@ impl Done for IdNamespaceAssociationInputReferenceConfig { fn into_props(self) -
 impl IdNamespaceAssociationInputReferenceProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IdMappingWorkflowsSupported`: list of JSON. Update: in place.
+    /// `IdMappingWorkflowsSupported`: list of JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-idnamespaceassociation-idnamespaceassociationinputreferenceproperties.html#cfn-cleanrooms-idnamespaceassociation-idnamespaceassociationinputreferenceproperties-idmappingworkflowssupported)
     pub fn id_mapping_workflows_supported(self, value: impl Arg<Arr<Any>>) -> Self { Self(put(self.0, "IdMappingWorkflowsSupported", value.into_expr())) }
-    /// `IdNamespaceType`: `IdNamespaceType`. Update: in place.
+    /// `IdNamespaceType`: `IdNamespaceType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-idnamespaceassociation-idnamespaceassociationinputreferenceproperties.html#cfn-cleanrooms-idnamespaceassociation-idnamespaceassociationinputreferenceproperties-idnamespacetype)
     pub fn id_namespace_type(self, value: impl Arg<IdNamespaceType>) -> Self { Self(put(self.0, "IdNamespaceType", value.into_expr())) }
 }
 impl Done for IdNamespaceAssociationInputReferenceProperties { fn into_props(self) -> Bag { self.0 } }
@@ -1090,17 +1090,17 @@ impl CfnIntermediateTable {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIntermediateTableProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-intermediatetable.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CollaborationArn`: `OtherArn`.
+    /// The attribute `CollaborationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-intermediatetable.html#CollaborationArn-fn::getatt)
     pub fn attr_collaboration_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CollaborationArn") }
-    /// The attribute `CollaborationIdentifier`: text.
+    /// The attribute `CollaborationIdentifier`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-intermediatetable.html#CollaborationIdentifier-fn::getatt)
     pub fn attr_collaboration_identifier(&self) -> Val<str> { self.0.get_att("CollaborationIdentifier") }
-    /// The attribute `IntermediateTableIdentifier`: text.
+    /// The attribute `IntermediateTableIdentifier`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-intermediatetable.html#IntermediateTableIdentifier-fn::getatt)
     pub fn attr_intermediate_table_identifier(&self) -> Val<str> { self.0.get_att("IntermediateTableIdentifier") }
-    /// The attribute `MembershipArn`: `OtherArn`.
+    /// The attribute `MembershipArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-intermediatetable.html#MembershipArn-fn::getatt)
     pub fn attr_membership_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MembershipArn") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-intermediatetable.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnIntermediateTable { fn node(&self) -> &Place { &self.0 } }
@@ -1111,19 +1111,19 @@ impl CfnIntermediateTableProps {
     pub fn new() -> CfnIntermediateTableProps<Missing<required::MembershipIdentifier>, Missing<required::Name>, Missing<required::PopulationAnalysisConfiguration>> { CfnIntermediateTableProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnIntermediateTableProps<R0, R1, R2> {
-    /// `AnalysisRules`: list of `IntermediateTableAnalysisRule`. Update: in place.
+    /// `AnalysisRules`: list of `IntermediateTableAnalysisRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-intermediatetable.html#cfn-cleanrooms-intermediatetable-analysisrules)
     pub fn analysis_rules(self, value: impl Arg<Arr<intermediate_table::IntermediateTableAnalysisRule>>) -> Self { Self(put(self.0, "AnalysisRules", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-intermediatetable.html#cfn-cleanrooms-intermediatetable-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-intermediatetable.html#cfn-cleanrooms-intermediatetable-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
-    /// `MembershipIdentifier`: text, required. Update: replacement.
+    /// `MembershipIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-intermediatetable.html#cfn-cleanrooms-intermediatetable-membershipidentifier)
     pub fn membership_identifier(self, value: impl Arg<str>) -> CfnIntermediateTableProps<Set, R1, R2> { CfnIntermediateTableProps(put(self.0, "MembershipIdentifier", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-intermediatetable.html#cfn-cleanrooms-intermediatetable-name)
     pub fn name(self, value: impl Arg<str>) -> CfnIntermediateTableProps<R0, Set, R2> { CfnIntermediateTableProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `PopulationAnalysisConfiguration`: `PopulationAnalysisConfiguration`, required. Update: replacement.
+    /// `PopulationAnalysisConfiguration`: `PopulationAnalysisConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-intermediatetable.html#cfn-cleanrooms-intermediatetable-populationanalysisconfiguration)
     pub fn population_analysis_configuration(self, value: impl Arg<intermediate_table::PopulationAnalysisConfiguration>) -> CfnIntermediateTableProps<R0, R1, Set> { CfnIntermediateTableProps(put(self.0, "PopulationAnalysisConfiguration", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-intermediatetable.html#cfn-cleanrooms-intermediatetable-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnIntermediateTableProps { fn into_props(self) -> Bag { self.0 } }
@@ -1137,15 +1137,15 @@ impl AggregationThreshold {
     pub fn new() -> AggregationThreshold<Missing<super::required::AllowedAggregateExpressionType>, Missing<super::required::IdentityColumns>, Missing<super::required::MinimumIdentityCount>, Missing<super::required::Type>> { AggregationThreshold(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> AggregationThreshold<R0, R1, R2, R3> {
-    /// `AllowedAggregateExpressionType`: `AllowedAggregateExpressionType`, required. Update: in place.
+    /// `AllowedAggregateExpressionType`: `AllowedAggregateExpressionType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-aggregationthreshold.html#cfn-cleanrooms-intermediatetable-aggregationthreshold-allowedaggregateexpressiontype)
     pub fn allowed_aggregate_expression_type(self, value: impl Arg<AllowedAggregateExpressionType>) -> AggregationThreshold<Set, R1, R2, R3> { AggregationThreshold(put(self.0, "AllowedAggregateExpressionType", value.into_expr()), Phase) }
-    /// `IdentityColumns`: list of text, required. Update: in place.
+    /// `IdentityColumns`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-aggregationthreshold.html#cfn-cleanrooms-intermediatetable-aggregationthreshold-identitycolumns)
     pub fn identity_columns(self, value: impl Arg<Arr<str>>) -> AggregationThreshold<R0, Set, R2, R3> { AggregationThreshold(put(self.0, "IdentityColumns", value.into_expr()), Phase) }
-    /// `MinimumIdentityCount`: integer, required. Update: in place.
+    /// `MinimumIdentityCount`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-aggregationthreshold.html#cfn-cleanrooms-intermediatetable-aggregationthreshold-minimumidentitycount)
     pub fn minimum_identity_count(self, value: impl Arg<i64>) -> AggregationThreshold<R0, R1, Set, R3> { AggregationThreshold(put(self.0, "MinimumIdentityCount", value.into_expr()), Phase) }
-    /// `OutputColumnThresholds`: list of `OutputColumnThreshold`. Update: in place.
+    /// `OutputColumnThresholds`: list of `OutputColumnThreshold`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-aggregationthreshold.html#cfn-cleanrooms-intermediatetable-aggregationthreshold-outputcolumnthresholds)
     pub fn output_column_thresholds(self, value: impl Arg<Arr<OutputColumnThreshold>>) -> Self { Self(put(self.0, "OutputColumnThresholds", value.into_expr()), Phase) }
-    /// `Type`: `AggregationThresholdType`, required. Update: in place.
+    /// `Type`: `AggregationThresholdType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-aggregationthreshold.html#cfn-cleanrooms-intermediatetable-aggregationthreshold-type)
     pub fn type_(self, value: impl Arg<AggregationThresholdType>) -> AggregationThreshold<R0, R1, R2, Set> { AggregationThreshold(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for AggregationThreshold { fn into_props(self) -> Bag { self.0 } }
@@ -1156,9 +1156,9 @@ impl ComparisonControls {
     pub fn new() -> ComparisonControls<Missing<super::required::AllowedColumnComparisonColumns>, Missing<super::required::AllowedLiteralComparisonColumns>> { ComparisonControls(Bag::default(), Phase) }
 }
 impl<R0, R1> ComparisonControls<R0, R1> {
-    /// `AllowedColumnComparisonColumns`: list of text, required. Update: in place.
+    /// `AllowedColumnComparisonColumns`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-comparisoncontrols.html#cfn-cleanrooms-intermediatetable-comparisoncontrols-allowedcolumncomparisoncolumns)
     pub fn allowed_column_comparison_columns(self, value: impl Arg<Arr<str>>) -> ComparisonControls<Set, R1> { ComparisonControls(put(self.0, "AllowedColumnComparisonColumns", value.into_expr()), Phase) }
-    /// `AllowedLiteralComparisonColumns`: list of text, required. Update: in place.
+    /// `AllowedLiteralComparisonColumns`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-comparisoncontrols.html#cfn-cleanrooms-intermediatetable-comparisoncontrols-allowedliteralcomparisoncolumns)
     pub fn allowed_literal_comparison_columns(self, value: impl Arg<Arr<str>>) -> ComparisonControls<R0, Set> { ComparisonControls(put(self.0, "AllowedLiteralComparisonColumns", value.into_expr()), Phase) }
 }
 impl Done for ComparisonControls { fn into_props(self) -> Bag { self.0 } }
@@ -1169,7 +1169,7 @@ impl DifferentialPrivacy {
     pub fn new() -> DifferentialPrivacy<Missing<super::required::Columns>> { DifferentialPrivacy(Bag::default(), Phase) }
 }
 impl<R0> DifferentialPrivacy<R0> {
-    /// `Columns`: list of `DifferentialPrivacyColumn`, required. Update: in place.
+    /// `Columns`: list of `DifferentialPrivacyColumn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-differentialprivacy.html#cfn-cleanrooms-intermediatetable-differentialprivacy-columns)
     pub fn columns(self, value: impl Arg<Arr<DifferentialPrivacyColumn>>) -> DifferentialPrivacy<Set> { DifferentialPrivacy(put(self.0, "Columns", value.into_expr()), Phase) }
 }
 impl Done for DifferentialPrivacy { fn into_props(self) -> Bag { self.0 } }
@@ -1180,7 +1180,7 @@ impl DifferentialPrivacyColumn {
     pub fn new() -> DifferentialPrivacyColumn<Missing<super::required::Name>> { DifferentialPrivacyColumn(Bag::default(), Phase) }
 }
 impl<R0> DifferentialPrivacyColumn<R0> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-differentialprivacycolumn.html#cfn-cleanrooms-intermediatetable-differentialprivacycolumn-name)
     pub fn name(self, value: impl Arg<str>) -> DifferentialPrivacyColumn<Set> { DifferentialPrivacyColumn(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for DifferentialPrivacyColumn { fn into_props(self) -> Bag { self.0 } }
@@ -1191,9 +1191,9 @@ impl IntermediateTableAnalysisRule {
     pub fn new() -> IntermediateTableAnalysisRule<Missing<super::required::Policy>, Missing<super::required::Type>> { IntermediateTableAnalysisRule(Bag::default(), Phase) }
 }
 impl<R0, R1> IntermediateTableAnalysisRule<R0, R1> {
-    /// `Policy`: `IntermediateTableAnalysisRulePolicy`, required. Update: in place.
+    /// `Policy`: `IntermediateTableAnalysisRulePolicy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-intermediatetableanalysisrule.html#cfn-cleanrooms-intermediatetable-intermediatetableanalysisrule-policy)
     pub fn policy(self, value: impl Arg<IntermediateTableAnalysisRulePolicy>) -> IntermediateTableAnalysisRule<Set, R1> { IntermediateTableAnalysisRule(put(self.0, "Policy", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-intermediatetableanalysisrule.html#cfn-cleanrooms-intermediatetable-intermediatetableanalysisrule-type)
     pub fn type_(self, value: impl Arg<Type>) -> IntermediateTableAnalysisRule<R0, Set> { IntermediateTableAnalysisRule(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for IntermediateTableAnalysisRule { fn into_props(self) -> Bag { self.0 } }
@@ -1204,21 +1204,21 @@ impl IntermediateTableAnalysisRuleCustom {
     pub fn new() -> IntermediateTableAnalysisRuleCustom<Missing<super::required::AllowedAnalyses>> { IntermediateTableAnalysisRuleCustom(Bag::default(), Phase) }
 }
 impl<R0> IntermediateTableAnalysisRuleCustom<R0> {
-    /// `AdditionalAnalyses`: `AdditionalAnalyses`. Update: in place.
+    /// `AdditionalAnalyses`: `AdditionalAnalyses`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-intermediatetableanalysisrulecustom.html#cfn-cleanrooms-intermediatetable-intermediatetableanalysisrulecustom-additionalanalyses)
     pub fn additional_analyses(self, value: impl Arg<AdditionalAnalyses>) -> Self { Self(put(self.0, "AdditionalAnalyses", value.into_expr()), Phase) }
-    /// `AggregationThresholds`: list of `AggregationThreshold`. Update: in place.
+    /// `AggregationThresholds`: list of `AggregationThreshold`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-intermediatetableanalysisrulecustom.html#cfn-cleanrooms-intermediatetable-intermediatetableanalysisrulecustom-aggregationthresholds)
     pub fn aggregation_thresholds(self, value: impl Arg<Arr<AggregationThreshold>>) -> Self { Self(put(self.0, "AggregationThresholds", value.into_expr()), Phase) }
-    /// `AllowedAnalyses`: list of text, required. Update: in place.
+    /// `AllowedAnalyses`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-intermediatetableanalysisrulecustom.html#cfn-cleanrooms-intermediatetable-intermediatetableanalysisrulecustom-allowedanalyses)
     pub fn allowed_analyses(self, value: impl Arg<Arr<str>>) -> IntermediateTableAnalysisRuleCustom<Set> { IntermediateTableAnalysisRuleCustom(put(self.0, "AllowedAnalyses", value.into_expr()), Phase) }
-    /// `AllowedAnalysisProviders`: list of text. Update: in place.
+    /// `AllowedAnalysisProviders`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-intermediatetableanalysisrulecustom.html#cfn-cleanrooms-intermediatetable-intermediatetableanalysisrulecustom-allowedanalysisproviders)
     pub fn allowed_analysis_providers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedAnalysisProviders", value.into_expr()), Phase) }
-    /// `AllowedResultReceivers`: list of text. Update: in place.
+    /// `AllowedResultReceivers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-intermediatetableanalysisrulecustom.html#cfn-cleanrooms-intermediatetable-intermediatetableanalysisrulecustom-allowedresultreceivers)
     pub fn allowed_result_receivers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedResultReceivers", value.into_expr()), Phase) }
-    /// `ComparisonControls`: `ComparisonControls`. Update: in place.
+    /// `ComparisonControls`: `ComparisonControls`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-intermediatetableanalysisrulecustom.html#cfn-cleanrooms-intermediatetable-intermediatetableanalysisrulecustom-comparisoncontrols)
     pub fn comparison_controls(self, value: impl Arg<ComparisonControls>) -> Self { Self(put(self.0, "ComparisonControls", value.into_expr()), Phase) }
-    /// `DifferentialPrivacy`: `DifferentialPrivacy`. Update: in place.
+    /// `DifferentialPrivacy`: `DifferentialPrivacy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-intermediatetableanalysisrulecustom.html#cfn-cleanrooms-intermediatetable-intermediatetableanalysisrulecustom-differentialprivacy)
     pub fn differential_privacy(self, value: impl Arg<DifferentialPrivacy>) -> Self { Self(put(self.0, "DifferentialPrivacy", value.into_expr()), Phase) }
-    /// `DisallowedOutputColumns`: list of text. Update: in place.
+    /// `DisallowedOutputColumns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-intermediatetableanalysisrulecustom.html#cfn-cleanrooms-intermediatetable-intermediatetableanalysisrulecustom-disallowedoutputcolumns)
     pub fn disallowed_output_columns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DisallowedOutputColumns", value.into_expr()), Phase) }
 }
 impl Done for IntermediateTableAnalysisRuleCustom { fn into_props(self) -> Bag { self.0 } }
@@ -1229,7 +1229,7 @@ impl IntermediateTableAnalysisRulePolicy {
     pub fn new() -> IntermediateTableAnalysisRulePolicy<Missing<super::required::V1>> { IntermediateTableAnalysisRulePolicy(Bag::default(), Phase) }
 }
 impl<R0> IntermediateTableAnalysisRulePolicy<R0> {
-    /// `V1`: `IntermediateTableAnalysisRulePolicyV1`, required. Update: in place.
+    /// `V1`: `IntermediateTableAnalysisRulePolicyV1`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-intermediatetableanalysisrulepolicy.html#cfn-cleanrooms-intermediatetable-intermediatetableanalysisrulepolicy-v1)
     pub fn v1(self, value: impl Arg<IntermediateTableAnalysisRulePolicyV1>) -> IntermediateTableAnalysisRulePolicy<Set> { IntermediateTableAnalysisRulePolicy(put(self.0, "V1", value.into_expr()), Phase) }
 }
 impl Done for IntermediateTableAnalysisRulePolicy { fn into_props(self) -> Bag { self.0 } }
@@ -1238,7 +1238,7 @@ impl Done for IntermediateTableAnalysisRulePolicy { fn into_props(self) -> Bag {
 impl IntermediateTableAnalysisRulePolicyV1 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Custom`: `IntermediateTableAnalysisRuleCustom`. Update: in place.
+    /// `Custom`: `IntermediateTableAnalysisRuleCustom`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-intermediatetableanalysisrulepolicyv1.html#cfn-cleanrooms-intermediatetable-intermediatetableanalysisrulepolicyv1-custom)
     pub fn custom(self, value: impl Arg<IntermediateTableAnalysisRuleCustom>) -> Self { Self(put(self.0, "Custom", value.into_expr())) }
 }
 impl Done for IntermediateTableAnalysisRulePolicyV1 { fn into_props(self) -> Bag { self.0 } }
@@ -1249,9 +1249,9 @@ impl OutputColumnThreshold {
     pub fn new() -> OutputColumnThreshold<Missing<super::required::MinimumIdentityCount>, Missing<super::required::OutputColumnName>> { OutputColumnThreshold(Bag::default(), Phase) }
 }
 impl<R0, R1> OutputColumnThreshold<R0, R1> {
-    /// `MinimumIdentityCount`: integer, required. Update: in place.
+    /// `MinimumIdentityCount`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-outputcolumnthreshold.html#cfn-cleanrooms-intermediatetable-outputcolumnthreshold-minimumidentitycount)
     pub fn minimum_identity_count(self, value: impl Arg<i64>) -> OutputColumnThreshold<Set, R1> { OutputColumnThreshold(put(self.0, "MinimumIdentityCount", value.into_expr()), Phase) }
-    /// `OutputColumnName`: text, required. Update: in place.
+    /// `OutputColumnName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-outputcolumnthreshold.html#cfn-cleanrooms-intermediatetable-outputcolumnthreshold-outputcolumnname)
     pub fn output_column_name(self, value: impl Arg<str>) -> OutputColumnThreshold<R0, Set> { OutputColumnThreshold(put(self.0, "OutputColumnName", value.into_expr()), Phase) }
 }
 impl Done for OutputColumnThreshold { fn into_props(self) -> Bag { self.0 } }
@@ -1260,7 +1260,7 @@ impl Done for OutputColumnThreshold { fn into_props(self) -> Bag { self.0 } }
 impl PopulationAnalysisConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SqlParameters`: `PopulationAnalysisSqlParameters`. Update: replacement.
+    /// `SqlParameters`: `PopulationAnalysisSqlParameters`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-populationanalysisconfiguration.html#cfn-cleanrooms-intermediatetable-populationanalysisconfiguration-sqlparameters)
     pub fn sql_parameters(self, value: impl Arg<PopulationAnalysisSqlParameters>) -> Self { Self(put(self.0, "SqlParameters", value.into_expr())) }
 }
 impl Done for PopulationAnalysisConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1269,9 +1269,9 @@ impl Done for PopulationAnalysisConfiguration { fn into_props(self) -> Bag { sel
 impl PopulationAnalysisSqlParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AnalysisTemplateArn`: text. Update: replacement.
+    /// `AnalysisTemplateArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-populationanalysissqlparameters.html#cfn-cleanrooms-intermediatetable-populationanalysissqlparameters-analysistemplatearn)
     pub fn analysis_template_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnalysisTemplateArn", value.into_expr())) }
-    /// `QueryString`: text. Update: replacement.
+    /// `QueryString`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-populationanalysissqlparameters.html#cfn-cleanrooms-intermediatetable-populationanalysissqlparameters-querystring)
     pub fn query_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueryString", value.into_expr())) }
 }
 impl Done for PopulationAnalysisSqlParameters { fn into_props(self) -> Bag { self.0 } }
@@ -1293,13 +1293,13 @@ impl CfnMembership {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMembershipProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `MembershipIdentifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-membership.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CollaborationArn`: `OtherArn`.
+    /// The attribute `CollaborationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-membership.html#CollaborationArn-fn::getatt)
     pub fn attr_collaboration_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CollaborationArn") }
-    /// The attribute `CollaborationCreatorAccountId`: text.
+    /// The attribute `CollaborationCreatorAccountId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-membership.html#CollaborationCreatorAccountId-fn::getatt)
     pub fn attr_collaboration_creator_account_id(&self) -> Val<str> { self.0.get_att("CollaborationCreatorAccountId") }
-    /// The attribute `MembershipIdentifier`: text.
+    /// The attribute `MembershipIdentifier`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-membership.html#MembershipIdentifier-fn::getatt)
     pub fn attr_membership_identifier(&self) -> Val<str> { self.0.get_att("MembershipIdentifier") }
 }
 impl Parent for CfnMembership { fn node(&self) -> &Place { &self.0 } }
@@ -1310,21 +1310,21 @@ impl CfnMembershipProps {
     pub fn new() -> CfnMembershipProps<Missing<required::CollaborationIdentifier>, Missing<required::QueryLogStatus>> { CfnMembershipProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnMembershipProps<R0, R1> {
-    /// `CollaborationIdentifier`: text, required. Update: replacement.
+    /// `CollaborationIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-membership.html#cfn-cleanrooms-membership-collaborationidentifier)
     pub fn collaboration_identifier(self, value: impl Arg<str>) -> CfnMembershipProps<Set, R1> { CfnMembershipProps(put(self.0, "CollaborationIdentifier", value.into_expr()), Phase) }
-    /// `DefaultJobResultConfiguration`: `MembershipProtectedJobResultConfiguration`. Update: in place.
+    /// `DefaultJobResultConfiguration`: `MembershipProtectedJobResultConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-membership.html#cfn-cleanrooms-membership-defaultjobresultconfiguration)
     pub fn default_job_result_configuration(self, value: impl Arg<membership::MembershipProtectedJobResultConfiguration>) -> Self { Self(put(self.0, "DefaultJobResultConfiguration", value.into_expr()), Phase) }
-    /// `DefaultResultConfiguration`: `MembershipProtectedQueryResultConfiguration`. Update: in place.
+    /// `DefaultResultConfiguration`: `MembershipProtectedQueryResultConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-membership.html#cfn-cleanrooms-membership-defaultresultconfiguration)
     pub fn default_result_configuration(self, value: impl Arg<membership::MembershipProtectedQueryResultConfiguration>) -> Self { Self(put(self.0, "DefaultResultConfiguration", value.into_expr()), Phase) }
-    /// `IsMetricsEnabled`: boolean. Update: in place.
+    /// `IsMetricsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-membership.html#cfn-cleanrooms-membership-ismetricsenabled)
     pub fn is_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsMetricsEnabled", value.into_expr()), Phase) }
-    /// `JobLogStatus`: `JobLogStatus`. Update: in place.
+    /// `JobLogStatus`: `JobLogStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-membership.html#cfn-cleanrooms-membership-joblogstatus)
     pub fn job_log_status(self, value: impl Arg<membership::JobLogStatus>) -> Self { Self(put(self.0, "JobLogStatus", value.into_expr()), Phase) }
-    /// `PaymentConfiguration`: `MembershipPaymentConfiguration`. Update: in place.
+    /// `PaymentConfiguration`: `MembershipPaymentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-membership.html#cfn-cleanrooms-membership-paymentconfiguration)
     pub fn payment_configuration(self, value: impl Arg<membership::MembershipPaymentConfiguration>) -> Self { Self(put(self.0, "PaymentConfiguration", value.into_expr()), Phase) }
-    /// `QueryLogStatus`: `QueryLogStatus`, required. Update: in place.
+    /// `QueryLogStatus`: `QueryLogStatus`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-membership.html#cfn-cleanrooms-membership-querylogstatus)
     pub fn query_log_status(self, value: impl Arg<membership::QueryLogStatus>) -> CfnMembershipProps<R0, Set> { CfnMembershipProps(put(self.0, "QueryLogStatus", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-membership.html#cfn-cleanrooms-membership-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnMembershipProps { fn into_props(self) -> Bag { self.0 } }
@@ -1338,7 +1338,7 @@ impl MembershipJobComputePaymentConfig {
     pub fn new() -> MembershipJobComputePaymentConfig<Missing<super::required::IsResponsible>> { MembershipJobComputePaymentConfig(Bag::default(), Phase) }
 }
 impl<R0> MembershipJobComputePaymentConfig<R0> {
-    /// `IsResponsible`: boolean, required. Update: in place.
+    /// `IsResponsible`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershipjobcomputepaymentconfig.html#cfn-cleanrooms-membership-membershipjobcomputepaymentconfig-isresponsible)
     pub fn is_responsible(self, value: impl Arg<bool>) -> MembershipJobComputePaymentConfig<Set> { MembershipJobComputePaymentConfig(put(self.0, "IsResponsible", value.into_expr()), Phase) }
 }
 impl Done for MembershipJobComputePaymentConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1347,11 +1347,11 @@ impl Done for MembershipJobComputePaymentConfig { fn into_props(self) -> Bag { s
 impl MembershipMLPaymentConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ModelInference`: `MembershipModelInferencePaymentConfig`. Update: in place.
+    /// `ModelInference`: `MembershipModelInferencePaymentConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershipmlpaymentconfig.html#cfn-cleanrooms-membership-membershipmlpaymentconfig-modelinference)
     pub fn model_inference(self, value: impl Arg<MembershipModelInferencePaymentConfig>) -> Self { Self(put(self.0, "ModelInference", value.into_expr())) }
-    /// `ModelTraining`: `MembershipModelTrainingPaymentConfig`. Update: in place.
+    /// `ModelTraining`: `MembershipModelTrainingPaymentConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershipmlpaymentconfig.html#cfn-cleanrooms-membership-membershipmlpaymentconfig-modeltraining)
     pub fn model_training(self, value: impl Arg<MembershipModelTrainingPaymentConfig>) -> Self { Self(put(self.0, "ModelTraining", value.into_expr())) }
-    /// `SyntheticDataGeneration`: `MembershipSyntheticDataGenerationPaymentConfig`. Update: in place.
+    /// `SyntheticDataGeneration`: `MembershipSyntheticDataGenerationPaymentConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershipmlpaymentconfig.html#cfn-cleanrooms-membership-membershipmlpaymentconfig-syntheticdatageneration)
     pub fn synthetic_data_generation(self, value: impl Arg<MembershipSyntheticDataGenerationPaymentConfig>) -> Self { Self(put(self.0, "SyntheticDataGeneration", value.into_expr())) }
 }
 impl Done for MembershipMLPaymentConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1362,7 +1362,7 @@ impl MembershipModelInferencePaymentConfig {
     pub fn new() -> MembershipModelInferencePaymentConfig<Missing<super::required::IsResponsible>> { MembershipModelInferencePaymentConfig(Bag::default(), Phase) }
 }
 impl<R0> MembershipModelInferencePaymentConfig<R0> {
-    /// `IsResponsible`: boolean, required. Update: in place.
+    /// `IsResponsible`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershipmodelinferencepaymentconfig.html#cfn-cleanrooms-membership-membershipmodelinferencepaymentconfig-isresponsible)
     pub fn is_responsible(self, value: impl Arg<bool>) -> MembershipModelInferencePaymentConfig<Set> { MembershipModelInferencePaymentConfig(put(self.0, "IsResponsible", value.into_expr()), Phase) }
 }
 impl Done for MembershipModelInferencePaymentConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1373,7 +1373,7 @@ impl MembershipModelTrainingPaymentConfig {
     pub fn new() -> MembershipModelTrainingPaymentConfig<Missing<super::required::IsResponsible>> { MembershipModelTrainingPaymentConfig(Bag::default(), Phase) }
 }
 impl<R0> MembershipModelTrainingPaymentConfig<R0> {
-    /// `IsResponsible`: boolean, required. Update: in place.
+    /// `IsResponsible`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershipmodeltrainingpaymentconfig.html#cfn-cleanrooms-membership-membershipmodeltrainingpaymentconfig-isresponsible)
     pub fn is_responsible(self, value: impl Arg<bool>) -> MembershipModelTrainingPaymentConfig<Set> { MembershipModelTrainingPaymentConfig(put(self.0, "IsResponsible", value.into_expr()), Phase) }
 }
 impl Done for MembershipModelTrainingPaymentConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1384,11 +1384,11 @@ impl MembershipPaymentConfiguration {
     pub fn new() -> MembershipPaymentConfiguration<Missing<super::required::QueryCompute>> { MembershipPaymentConfiguration(Bag::default(), Phase) }
 }
 impl<R0> MembershipPaymentConfiguration<R0> {
-    /// `JobCompute`: `MembershipJobComputePaymentConfig`. Update: in place.
+    /// `JobCompute`: `MembershipJobComputePaymentConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershippaymentconfiguration.html#cfn-cleanrooms-membership-membershippaymentconfiguration-jobcompute)
     pub fn job_compute(self, value: impl Arg<MembershipJobComputePaymentConfig>) -> Self { Self(put(self.0, "JobCompute", value.into_expr()), Phase) }
-    /// `MachineLearning`: `MembershipMLPaymentConfig`. Update: in place.
+    /// `MachineLearning`: `MembershipMLPaymentConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershippaymentconfiguration.html#cfn-cleanrooms-membership-membershippaymentconfiguration-machinelearning)
     pub fn machine_learning(self, value: impl Arg<MembershipMLPaymentConfig>) -> Self { Self(put(self.0, "MachineLearning", value.into_expr()), Phase) }
-    /// `QueryCompute`: `MembershipQueryComputePaymentConfig`, required. Update: in place.
+    /// `QueryCompute`: `MembershipQueryComputePaymentConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershippaymentconfiguration.html#cfn-cleanrooms-membership-membershippaymentconfiguration-querycompute)
     pub fn query_compute(self, value: impl Arg<MembershipQueryComputePaymentConfig>) -> MembershipPaymentConfiguration<Set> { MembershipPaymentConfiguration(put(self.0, "QueryCompute", value.into_expr()), Phase) }
 }
 impl Done for MembershipPaymentConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1399,7 +1399,7 @@ impl MembershipProtectedJobOutputConfiguration {
     pub fn new() -> MembershipProtectedJobOutputConfiguration<Missing<super::required::S3>> { MembershipProtectedJobOutputConfiguration(Bag::default(), Phase) }
 }
 impl<R0> MembershipProtectedJobOutputConfiguration<R0> {
-    /// `S3`: `ProtectedJobS3OutputConfigurationInput`, required. Update: in place.
+    /// `S3`: `ProtectedJobS3OutputConfigurationInput`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershipprotectedjoboutputconfiguration.html#cfn-cleanrooms-membership-membershipprotectedjoboutputconfiguration-s3)
     pub fn s3(self, value: impl Arg<ProtectedJobS3OutputConfigurationInput>) -> MembershipProtectedJobOutputConfiguration<Set> { MembershipProtectedJobOutputConfiguration(put(self.0, "S3", value.into_expr()), Phase) }
 }
 impl Done for MembershipProtectedJobOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1410,9 +1410,9 @@ impl MembershipProtectedJobResultConfiguration {
     pub fn new() -> MembershipProtectedJobResultConfiguration<Missing<super::required::OutputConfiguration>, Missing<super::required::RoleArn>> { MembershipProtectedJobResultConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> MembershipProtectedJobResultConfiguration<R0, R1> {
-    /// `OutputConfiguration`: `MembershipProtectedJobOutputConfiguration`, required. Update: in place.
+    /// `OutputConfiguration`: `MembershipProtectedJobOutputConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershipprotectedjobresultconfiguration.html#cfn-cleanrooms-membership-membershipprotectedjobresultconfiguration-outputconfiguration)
     pub fn output_configuration(self, value: impl Arg<MembershipProtectedJobOutputConfiguration>) -> MembershipProtectedJobResultConfiguration<Set, R1> { MembershipProtectedJobResultConfiguration(put(self.0, "OutputConfiguration", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershipprotectedjobresultconfiguration.html#cfn-cleanrooms-membership-membershipprotectedjobresultconfiguration-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> MembershipProtectedJobResultConfiguration<R0, Set> { MembershipProtectedJobResultConfiguration(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for MembershipProtectedJobResultConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1423,7 +1423,7 @@ impl MembershipProtectedQueryOutputConfiguration {
     pub fn new() -> MembershipProtectedQueryOutputConfiguration<Missing<super::required::S3>> { MembershipProtectedQueryOutputConfiguration(Bag::default(), Phase) }
 }
 impl<R0> MembershipProtectedQueryOutputConfiguration<R0> {
-    /// `S3`: `ProtectedQueryS3OutputConfiguration`, required. Update: in place.
+    /// `S3`: `ProtectedQueryS3OutputConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershipprotectedqueryoutputconfiguration.html#cfn-cleanrooms-membership-membershipprotectedqueryoutputconfiguration-s3)
     pub fn s3(self, value: impl Arg<ProtectedQueryS3OutputConfiguration>) -> MembershipProtectedQueryOutputConfiguration<Set> { MembershipProtectedQueryOutputConfiguration(put(self.0, "S3", value.into_expr()), Phase) }
 }
 impl Done for MembershipProtectedQueryOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1434,9 +1434,9 @@ impl MembershipProtectedQueryResultConfiguration {
     pub fn new() -> MembershipProtectedQueryResultConfiguration<Missing<super::required::OutputConfiguration>> { MembershipProtectedQueryResultConfiguration(Bag::default(), Phase) }
 }
 impl<R0> MembershipProtectedQueryResultConfiguration<R0> {
-    /// `OutputConfiguration`: `MembershipProtectedQueryOutputConfiguration`, required. Update: in place.
+    /// `OutputConfiguration`: `MembershipProtectedQueryOutputConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershipprotectedqueryresultconfiguration.html#cfn-cleanrooms-membership-membershipprotectedqueryresultconfiguration-outputconfiguration)
     pub fn output_configuration(self, value: impl Arg<MembershipProtectedQueryOutputConfiguration>) -> MembershipProtectedQueryResultConfiguration<Set> { MembershipProtectedQueryResultConfiguration(put(self.0, "OutputConfiguration", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershipprotectedqueryresultconfiguration.html#cfn-cleanrooms-membership-membershipprotectedqueryresultconfiguration-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for MembershipProtectedQueryResultConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1447,7 +1447,7 @@ impl MembershipQueryComputePaymentConfig {
     pub fn new() -> MembershipQueryComputePaymentConfig<Missing<super::required::IsResponsible>> { MembershipQueryComputePaymentConfig(Bag::default(), Phase) }
 }
 impl<R0> MembershipQueryComputePaymentConfig<R0> {
-    /// `IsResponsible`: boolean, required. Update: in place.
+    /// `IsResponsible`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershipquerycomputepaymentconfig.html#cfn-cleanrooms-membership-membershipquerycomputepaymentconfig-isresponsible)
     pub fn is_responsible(self, value: impl Arg<bool>) -> MembershipQueryComputePaymentConfig<Set> { MembershipQueryComputePaymentConfig(put(self.0, "IsResponsible", value.into_expr()), Phase) }
 }
 impl Done for MembershipQueryComputePaymentConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1458,7 +1458,7 @@ impl MembershipSyntheticDataGenerationPaymentConfig {
     pub fn new() -> MembershipSyntheticDataGenerationPaymentConfig<Missing<super::required::IsResponsible>> { MembershipSyntheticDataGenerationPaymentConfig(Bag::default(), Phase) }
 }
 impl<R0> MembershipSyntheticDataGenerationPaymentConfig<R0> {
-    /// `IsResponsible`: boolean, required. Update: in place.
+    /// `IsResponsible`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershipsyntheticdatagenerationpaymentconfig.html#cfn-cleanrooms-membership-membershipsyntheticdatagenerationpaymentconfig-isresponsible)
     pub fn is_responsible(self, value: impl Arg<bool>) -> MembershipSyntheticDataGenerationPaymentConfig<Set> { MembershipSyntheticDataGenerationPaymentConfig(put(self.0, "IsResponsible", value.into_expr()), Phase) }
 }
 impl Done for MembershipSyntheticDataGenerationPaymentConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1469,9 +1469,9 @@ impl ProtectedJobS3OutputConfigurationInput {
     pub fn new() -> ProtectedJobS3OutputConfigurationInput<Missing<super::required::Bucket>> { ProtectedJobS3OutputConfigurationInput(Bag::default(), Phase) }
 }
 impl<R0> ProtectedJobS3OutputConfigurationInput<R0> {
-    /// `Bucket`: text, required. Update: in place.
+    /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-protectedjobs3outputconfigurationinput.html#cfn-cleanrooms-membership-protectedjobs3outputconfigurationinput-bucket)
     pub fn bucket(self, value: impl Arg<str>) -> ProtectedJobS3OutputConfigurationInput<Set> { ProtectedJobS3OutputConfigurationInput(put(self.0, "Bucket", value.into_expr()), Phase) }
-    /// `KeyPrefix`: text. Update: in place.
+    /// `KeyPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-protectedjobs3outputconfigurationinput.html#cfn-cleanrooms-membership-protectedjobs3outputconfigurationinput-keyprefix)
     pub fn key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPrefix", value.into_expr()), Phase) }
 }
 impl Done for ProtectedJobS3OutputConfigurationInput { fn into_props(self) -> Bag { self.0 } }
@@ -1482,13 +1482,13 @@ impl ProtectedQueryS3OutputConfiguration {
     pub fn new() -> ProtectedQueryS3OutputConfiguration<Missing<super::required::Bucket>, Missing<super::required::ResultFormat>> { ProtectedQueryS3OutputConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> ProtectedQueryS3OutputConfiguration<R0, R1> {
-    /// `Bucket`: text, required. Update: in place.
+    /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-protectedquerys3outputconfiguration.html#cfn-cleanrooms-membership-protectedquerys3outputconfiguration-bucket)
     pub fn bucket(self, value: impl Arg<str>) -> ProtectedQueryS3OutputConfiguration<Set, R1> { ProtectedQueryS3OutputConfiguration(put(self.0, "Bucket", value.into_expr()), Phase) }
-    /// `KeyPrefix`: text. Update: in place.
+    /// `KeyPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-protectedquerys3outputconfiguration.html#cfn-cleanrooms-membership-protectedquerys3outputconfiguration-keyprefix)
     pub fn key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPrefix", value.into_expr()), Phase) }
-    /// `ResultFormat`: `ResultFormat`, required. Update: in place.
+    /// `ResultFormat`: `ResultFormat`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-protectedquerys3outputconfiguration.html#cfn-cleanrooms-membership-protectedquerys3outputconfiguration-resultformat)
     pub fn result_format(self, value: impl Arg<ResultFormat>) -> ProtectedQueryS3OutputConfiguration<R0, Set> { ProtectedQueryS3OutputConfiguration(put(self.0, "ResultFormat", value.into_expr()), Phase) }
-    /// `SingleFileOutput`: boolean. Update: in place.
+    /// `SingleFileOutput`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-protectedquerys3outputconfiguration.html#cfn-cleanrooms-membership-protectedquerys3outputconfiguration-singlefileoutput)
     pub fn single_file_output(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SingleFileOutput", value.into_expr()), Phase) }
 }
 impl Done for ProtectedQueryS3OutputConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1508,15 +1508,15 @@ impl CfnPrivacyBudgetTemplate {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPrivacyBudgetTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-privacybudgettemplate.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CollaborationArn`: `OtherArn`.
+    /// The attribute `CollaborationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-privacybudgettemplate.html#CollaborationArn-fn::getatt)
     pub fn attr_collaboration_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CollaborationArn") }
-    /// The attribute `CollaborationIdentifier`: text.
+    /// The attribute `CollaborationIdentifier`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-privacybudgettemplate.html#CollaborationIdentifier-fn::getatt)
     pub fn attr_collaboration_identifier(&self) -> Val<str> { self.0.get_att("CollaborationIdentifier") }
-    /// The attribute `MembershipArn`: `OtherArn`.
+    /// The attribute `MembershipArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-privacybudgettemplate.html#MembershipArn-fn::getatt)
     pub fn attr_membership_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MembershipArn") }
-    /// The attribute `PrivacyBudgetTemplateIdentifier`: text.
+    /// The attribute `PrivacyBudgetTemplateIdentifier`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-privacybudgettemplate.html#PrivacyBudgetTemplateIdentifier-fn::getatt)
     pub fn attr_privacy_budget_template_identifier(&self) -> Val<str> { self.0.get_att("PrivacyBudgetTemplateIdentifier") }
 }
 impl Parent for CfnPrivacyBudgetTemplate { fn node(&self) -> &Place { &self.0 } }
@@ -1527,15 +1527,15 @@ impl CfnPrivacyBudgetTemplateProps {
     pub fn new() -> CfnPrivacyBudgetTemplateProps<Missing<required::AutoRefresh>, Missing<required::MembershipIdentifier>, Missing<required::Parameters>, Missing<required::PrivacyBudgetType>> { CfnPrivacyBudgetTemplateProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnPrivacyBudgetTemplateProps<R0, R1, R2, R3> {
-    /// `AutoRefresh`: `AutoRefresh`, required. Update: replacement.
+    /// `AutoRefresh`: `AutoRefresh`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-privacybudgettemplate.html#cfn-cleanrooms-privacybudgettemplate-autorefresh)
     pub fn auto_refresh(self, value: impl Arg<privacy_budget_template::AutoRefresh>) -> CfnPrivacyBudgetTemplateProps<Set, R1, R2, R3> { CfnPrivacyBudgetTemplateProps(put(self.0, "AutoRefresh", value.into_expr()), Phase) }
-    /// `MembershipIdentifier`: text, required. Update: replacement.
+    /// `MembershipIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-privacybudgettemplate.html#cfn-cleanrooms-privacybudgettemplate-membershipidentifier)
     pub fn membership_identifier(self, value: impl Arg<str>) -> CfnPrivacyBudgetTemplateProps<R0, Set, R2, R3> { CfnPrivacyBudgetTemplateProps(put(self.0, "MembershipIdentifier", value.into_expr()), Phase) }
-    /// `Parameters`: `Parameters`, required. Update: in place.
+    /// `Parameters`: `Parameters`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-privacybudgettemplate.html#cfn-cleanrooms-privacybudgettemplate-parameters)
     pub fn parameters(self, value: impl Arg<privacy_budget_template::Parameters>) -> CfnPrivacyBudgetTemplateProps<R0, R1, Set, R3> { CfnPrivacyBudgetTemplateProps(put(self.0, "Parameters", value.into_expr()), Phase) }
-    /// `PrivacyBudgetType`: `PrivacyBudgetType`, required. Update: replacement.
+    /// `PrivacyBudgetType`: `PrivacyBudgetType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-privacybudgettemplate.html#cfn-cleanrooms-privacybudgettemplate-privacybudgettype)
     pub fn privacy_budget_type(self, value: impl Arg<privacy_budget_template::PrivacyBudgetType>) -> CfnPrivacyBudgetTemplateProps<R0, R1, R2, Set> { CfnPrivacyBudgetTemplateProps(put(self.0, "PrivacyBudgetType", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-privacybudgettemplate.html#cfn-cleanrooms-privacybudgettemplate-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPrivacyBudgetTemplateProps { fn into_props(self) -> Bag { self.0 } }
@@ -1549,11 +1549,11 @@ impl BudgetParameter {
     pub fn new() -> BudgetParameter<Missing<super::required::Budget>, Missing<super::required::Type>> { BudgetParameter(Bag::default(), Phase) }
 }
 impl<R0, R1> BudgetParameter<R0, R1> {
-    /// `AutoRefresh`: `BudgetParameterAutoRefresh`. Update: in place.
+    /// `AutoRefresh`: `BudgetParameterAutoRefresh`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-privacybudgettemplate-budgetparameter.html#cfn-cleanrooms-privacybudgettemplate-budgetparameter-autorefresh)
     pub fn auto_refresh(self, value: impl Arg<BudgetParameterAutoRefresh>) -> Self { Self(put(self.0, "AutoRefresh", value.into_expr()), Phase) }
-    /// `Budget`: integer, required. Update: in place.
+    /// `Budget`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-privacybudgettemplate-budgetparameter.html#cfn-cleanrooms-privacybudgettemplate-budgetparameter-budget)
     pub fn budget(self, value: impl Arg<i64>) -> BudgetParameter<Set, R1> { BudgetParameter(put(self.0, "Budget", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-privacybudgettemplate-budgetparameter.html#cfn-cleanrooms-privacybudgettemplate-budgetparameter-type)
     pub fn type_(self, value: impl Arg<Type>) -> BudgetParameter<R0, Set> { BudgetParameter(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for BudgetParameter { fn into_props(self) -> Bag { self.0 } }
@@ -1562,13 +1562,13 @@ impl Done for BudgetParameter { fn into_props(self) -> Bag { self.0 } }
 impl Parameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BudgetParameters`: list of `BudgetParameter`. Update: in place.
+    /// `BudgetParameters`: list of `BudgetParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-privacybudgettemplate-parameters.html#cfn-cleanrooms-privacybudgettemplate-parameters-budgetparameters)
     pub fn budget_parameters(self, value: impl Arg<Arr<BudgetParameter>>) -> Self { Self(put(self.0, "BudgetParameters", value.into_expr())) }
-    /// `Epsilon`: integer. Update: in place.
+    /// `Epsilon`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-privacybudgettemplate-parameters.html#cfn-cleanrooms-privacybudgettemplate-parameters-epsilon)
     pub fn epsilon(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Epsilon", value.into_expr())) }
-    /// `ResourceArn`: text. Update: replacement.
+    /// `ResourceArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-privacybudgettemplate-parameters.html#cfn-cleanrooms-privacybudgettemplate-parameters-resourcearn)
     pub fn resource_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceArn", value.into_expr())) }
-    /// `UsersNoisePerQuery`: integer. Update: in place.
+    /// `UsersNoisePerQuery`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-privacybudgettemplate-parameters.html#cfn-cleanrooms-privacybudgettemplate-parameters-usersnoiseperquery)
     pub fn users_noise_per_query(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UsersNoisePerQuery", value.into_expr())) }
 }
 impl Done for Parameters { fn into_props(self) -> Bag { self.0 } }

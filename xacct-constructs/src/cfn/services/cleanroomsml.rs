@@ -13,7 +13,7 @@ impl CfnConfiguredModelAlgorithm {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConfiguredModelAlgorithmProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ConfiguredModelAlgorithmArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ConfiguredModelAlgorithmArn`: `OtherArn`.
+    /// The attribute `ConfiguredModelAlgorithmArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanroomsml-configuredmodelalgorithm.html#ConfiguredModelAlgorithmArn-fn::getatt)
     pub fn attr_configured_model_algorithm_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ConfiguredModelAlgorithmArn") }
 }
 impl Parent for CfnConfiguredModelAlgorithm { fn node(&self) -> &Place { &self.0 } }
@@ -24,19 +24,19 @@ impl CfnConfiguredModelAlgorithmProps {
     pub fn new() -> CfnConfiguredModelAlgorithmProps<Missing<required::Name>, Missing<required::RoleArn>> { CfnConfiguredModelAlgorithmProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnConfiguredModelAlgorithmProps<R0, R1> {
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanroomsml-configuredmodelalgorithm.html#cfn-cleanroomsml-configuredmodelalgorithm-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `InferenceContainerConfig`: `InferenceContainerConfig`. Update: replacement.
+    /// `InferenceContainerConfig`: `InferenceContainerConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanroomsml-configuredmodelalgorithm.html#cfn-cleanroomsml-configuredmodelalgorithm-inferencecontainerconfig)
     pub fn inference_container_config(self, value: impl Arg<configured_model_algorithm::InferenceContainerConfig>) -> Self { Self(put(self.0, "InferenceContainerConfig", value.into_expr()), Phase) }
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanroomsml-configuredmodelalgorithm.html#cfn-cleanroomsml-configuredmodelalgorithm-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanroomsml-configuredmodelalgorithm.html#cfn-cleanroomsml-configuredmodelalgorithm-name)
     pub fn name(self, value: impl Arg<str>) -> CfnConfiguredModelAlgorithmProps<Set, R1> { CfnConfiguredModelAlgorithmProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: replacement.
+    /// `RoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanroomsml-configuredmodelalgorithm.html#cfn-cleanroomsml-configuredmodelalgorithm-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnConfiguredModelAlgorithmProps<R0, Set> { CfnConfiguredModelAlgorithmProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanroomsml-configuredmodelalgorithm.html#cfn-cleanroomsml-configuredmodelalgorithm-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TrainingContainerConfig`: `ContainerConfig`. Update: replacement.
+    /// `TrainingContainerConfig`: `ContainerConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanroomsml-configuredmodelalgorithm.html#cfn-cleanroomsml-configuredmodelalgorithm-trainingcontainerconfig)
     pub fn training_container_config(self, value: impl Arg<configured_model_algorithm::ContainerConfig>) -> Self { Self(put(self.0, "TrainingContainerConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnConfiguredModelAlgorithmProps { fn into_props(self) -> Bag { self.0 } }
@@ -50,13 +50,13 @@ impl ContainerConfig {
     pub fn new() -> ContainerConfig<Missing<super::required::ImageUri>> { ContainerConfig(Bag::default(), Phase) }
 }
 impl<R0> ContainerConfig<R0> {
-    /// `Arguments`: list of text. Update: replacement.
+    /// `Arguments`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithm-containerconfig.html#cfn-cleanroomsml-configuredmodelalgorithm-containerconfig-arguments)
     pub fn arguments(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Arguments", value.into_expr()), Phase) }
-    /// `Entrypoint`: list of text. Update: replacement.
+    /// `Entrypoint`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithm-containerconfig.html#cfn-cleanroomsml-configuredmodelalgorithm-containerconfig-entrypoint)
     pub fn entrypoint(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Entrypoint", value.into_expr()), Phase) }
-    /// `ImageUri`: text, required. Update: replacement.
+    /// `ImageUri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithm-containerconfig.html#cfn-cleanroomsml-configuredmodelalgorithm-containerconfig-imageuri)
     pub fn image_uri(self, value: impl Arg<str>) -> ContainerConfig<Set> { ContainerConfig(put(self.0, "ImageUri", value.into_expr()), Phase) }
-    /// `MetricDefinitions`: list of `MetricDefinition`. Update: replacement.
+    /// `MetricDefinitions`: list of `MetricDefinition`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithm-containerconfig.html#cfn-cleanroomsml-configuredmodelalgorithm-containerconfig-metricdefinitions)
     pub fn metric_definitions(self, value: impl Arg<Arr<MetricDefinition>>) -> Self { Self(put(self.0, "MetricDefinitions", value.into_expr()), Phase) }
 }
 impl Done for ContainerConfig { fn into_props(self) -> Bag { self.0 } }
@@ -67,7 +67,7 @@ impl InferenceContainerConfig {
     pub fn new() -> InferenceContainerConfig<Missing<super::required::ImageUri>> { InferenceContainerConfig(Bag::default(), Phase) }
 }
 impl<R0> InferenceContainerConfig<R0> {
-    /// `ImageUri`: text, required. Update: replacement.
+    /// `ImageUri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithm-inferencecontainerconfig.html#cfn-cleanroomsml-configuredmodelalgorithm-inferencecontainerconfig-imageuri)
     pub fn image_uri(self, value: impl Arg<str>) -> InferenceContainerConfig<Set> { InferenceContainerConfig(put(self.0, "ImageUri", value.into_expr()), Phase) }
 }
 impl Done for InferenceContainerConfig { fn into_props(self) -> Bag { self.0 } }
@@ -78,9 +78,9 @@ impl MetricDefinition {
     pub fn new() -> MetricDefinition<Missing<super::required::Name>, Missing<super::required::Regex>> { MetricDefinition(Bag::default(), Phase) }
 }
 impl<R0, R1> MetricDefinition<R0, R1> {
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithm-metricdefinition.html#cfn-cleanroomsml-configuredmodelalgorithm-metricdefinition-name)
     pub fn name(self, value: impl Arg<str>) -> MetricDefinition<Set, R1> { MetricDefinition(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Regex`: text, required. Update: replacement.
+    /// `Regex`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithm-metricdefinition.html#cfn-cleanroomsml-configuredmodelalgorithm-metricdefinition-regex)
     pub fn regex(self, value: impl Arg<str>) -> MetricDefinition<R0, Set> { MetricDefinition(put(self.0, "Regex", value.into_expr()), Phase) }
 }
 impl Done for MetricDefinition { fn into_props(self) -> Bag { self.0 } }
@@ -94,9 +94,9 @@ impl CfnConfiguredModelAlgorithmAssociation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConfiguredModelAlgorithmAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ConfiguredModelAlgorithmAssociationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CollaborationIdentifier`: text.
+    /// The attribute `CollaborationIdentifier`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanroomsml-configuredmodelalgorithmassociation.html#CollaborationIdentifier-fn::getatt)
     pub fn attr_collaboration_identifier(&self) -> Val<str> { self.0.get_att("CollaborationIdentifier") }
-    /// The attribute `ConfiguredModelAlgorithmAssociationArn`: `OtherArn`.
+    /// The attribute `ConfiguredModelAlgorithmAssociationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanroomsml-configuredmodelalgorithmassociation.html#ConfiguredModelAlgorithmAssociationArn-fn::getatt)
     pub fn attr_configured_model_algorithm_association_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ConfiguredModelAlgorithmAssociationArn") }
 }
 impl Parent for CfnConfiguredModelAlgorithmAssociation { fn node(&self) -> &Place { &self.0 } }
@@ -107,17 +107,17 @@ impl CfnConfiguredModelAlgorithmAssociationProps {
     pub fn new() -> CfnConfiguredModelAlgorithmAssociationProps<Missing<required::ConfiguredModelAlgorithmArn>, Missing<required::MembershipIdentifier>, Missing<required::Name>> { CfnConfiguredModelAlgorithmAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnConfiguredModelAlgorithmAssociationProps<R0, R1, R2> {
-    /// `ConfiguredModelAlgorithmArn`: text, required. Update: replacement.
+    /// `ConfiguredModelAlgorithmArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanroomsml-configuredmodelalgorithmassociation.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-configuredmodelalgorithmarn)
     pub fn configured_model_algorithm_arn(self, value: impl Arg<str>) -> CfnConfiguredModelAlgorithmAssociationProps<Set, R1, R2> { CfnConfiguredModelAlgorithmAssociationProps(put(self.0, "ConfiguredModelAlgorithmArn", value.into_expr()), Phase) }
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanroomsml-configuredmodelalgorithmassociation.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `MembershipIdentifier`: text, required. Update: replacement.
+    /// `MembershipIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanroomsml-configuredmodelalgorithmassociation.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-membershipidentifier)
     pub fn membership_identifier(self, value: impl Arg<str>) -> CfnConfiguredModelAlgorithmAssociationProps<R0, Set, R2> { CfnConfiguredModelAlgorithmAssociationProps(put(self.0, "MembershipIdentifier", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanroomsml-configuredmodelalgorithmassociation.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-name)
     pub fn name(self, value: impl Arg<str>) -> CfnConfiguredModelAlgorithmAssociationProps<R0, R1, Set> { CfnConfiguredModelAlgorithmAssociationProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `PrivacyConfiguration`: `PrivacyConfiguration`. Update: replacement.
+    /// `PrivacyConfiguration`: `PrivacyConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanroomsml-configuredmodelalgorithmassociation.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-privacyconfiguration)
     pub fn privacy_configuration(self, value: impl Arg<configured_model_algorithm_association::PrivacyConfiguration>) -> Self { Self(put(self.0, "PrivacyConfiguration", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanroomsml-configuredmodelalgorithmassociation.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConfiguredModelAlgorithmAssociationProps { fn into_props(self) -> Bag { self.0 } }
@@ -131,7 +131,7 @@ impl CustomEntityConfig {
     pub fn new() -> CustomEntityConfig<Missing<super::required::CustomDataIdentifiers>> { CustomEntityConfig(Bag::default(), Phase) }
 }
 impl<R0> CustomEntityConfig<R0> {
-    /// `CustomDataIdentifiers`: list of text, required. Update: replacement.
+    /// `CustomDataIdentifiers`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-customentityconfig.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-customentityconfig-customdataidentifiers)
     pub fn custom_data_identifiers(self, value: impl Arg<Arr<str>>) -> CustomEntityConfig<Set> { CustomEntityConfig(put(self.0, "CustomDataIdentifiers", value.into_expr()), Phase) }
 }
 impl Done for CustomEntityConfig { fn into_props(self) -> Bag { self.0 } }
@@ -142,9 +142,9 @@ impl LogRedactionConfiguration {
     pub fn new() -> LogRedactionConfiguration<Missing<super::required::EntitiesToRedact>> { LogRedactionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LogRedactionConfiguration<R0> {
-    /// `CustomEntityConfig`: `CustomEntityConfig`. Update: replacement.
+    /// `CustomEntityConfig`: `CustomEntityConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-logredactionconfiguration.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-logredactionconfiguration-customentityconfig)
     pub fn custom_entity_config(self, value: impl Arg<CustomEntityConfig>) -> Self { Self(put(self.0, "CustomEntityConfig", value.into_expr()), Phase) }
-    /// `EntitiesToRedact`: list of `EntitiesToRedact`, required. Update: replacement.
+    /// `EntitiesToRedact`: list of `EntitiesToRedact`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-logredactionconfiguration.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-logredactionconfiguration-entitiestoredact)
     pub fn entities_to_redact(self, value: impl Arg<Arr<EntitiesToRedact>>) -> LogRedactionConfiguration<Set> { LogRedactionConfiguration(put(self.0, "EntitiesToRedact", value.into_expr()), Phase) }
 }
 impl Done for LogRedactionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -155,13 +155,13 @@ impl LogsConfigurationPolicy {
     pub fn new() -> LogsConfigurationPolicy<Missing<super::required::AllowedAccountIds>> { LogsConfigurationPolicy(Bag::default(), Phase) }
 }
 impl<R0> LogsConfigurationPolicy<R0> {
-    /// `AllowedAccountIds`: list of text, required. Update: replacement.
+    /// `AllowedAccountIds`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-logsconfigurationpolicy.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-logsconfigurationpolicy-allowedaccountids)
     pub fn allowed_account_ids(self, value: impl Arg<Arr<str>>) -> LogsConfigurationPolicy<Set> { LogsConfigurationPolicy(put(self.0, "AllowedAccountIds", value.into_expr()), Phase) }
-    /// `FilterPattern`: text. Update: replacement.
+    /// `FilterPattern`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-logsconfigurationpolicy.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-logsconfigurationpolicy-filterpattern)
     pub fn filter_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FilterPattern", value.into_expr()), Phase) }
-    /// `LogRedactionConfiguration`: `LogRedactionConfiguration`. Update: replacement.
+    /// `LogRedactionConfiguration`: `LogRedactionConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-logsconfigurationpolicy.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-logsconfigurationpolicy-logredactionconfiguration)
     pub fn log_redaction_configuration(self, value: impl Arg<LogRedactionConfiguration>) -> Self { Self(put(self.0, "LogRedactionConfiguration", value.into_expr()), Phase) }
-    /// `LogType`: `LogType`. Update: replacement.
+    /// `LogType`: `LogType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-logsconfigurationpolicy.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-logsconfigurationpolicy-logtype)
     pub fn log_type(self, value: impl Arg<LogType>) -> Self { Self(put(self.0, "LogType", value.into_expr()), Phase) }
 }
 impl Done for LogsConfigurationPolicy { fn into_props(self) -> Bag { self.0 } }
@@ -172,7 +172,7 @@ impl MetricsConfigurationPolicy {
     pub fn new() -> MetricsConfigurationPolicy<Missing<super::required::NoiseLevel>> { MetricsConfigurationPolicy(Bag::default(), Phase) }
 }
 impl<R0> MetricsConfigurationPolicy<R0> {
-    /// `NoiseLevel`: `NoiseLevel`, required. Update: replacement.
+    /// `NoiseLevel`: `NoiseLevel`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-metricsconfigurationpolicy.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-metricsconfigurationpolicy-noiselevel)
     pub fn noise_level(self, value: impl Arg<NoiseLevel>) -> MetricsConfigurationPolicy<Set> { MetricsConfigurationPolicy(put(self.0, "NoiseLevel", value.into_expr()), Phase) }
 }
 impl Done for MetricsConfigurationPolicy { fn into_props(self) -> Bag { self.0 } }
@@ -183,7 +183,7 @@ impl PrivacyConfiguration {
     pub fn new() -> PrivacyConfiguration<Missing<super::required::Policies>> { PrivacyConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PrivacyConfiguration<R0> {
-    /// `Policies`: `PrivacyConfigurationPolicies`, required. Update: replacement.
+    /// `Policies`: `PrivacyConfigurationPolicies`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-privacyconfiguration.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-privacyconfiguration-policies)
     pub fn policies(self, value: impl Arg<PrivacyConfigurationPolicies>) -> PrivacyConfiguration<Set> { PrivacyConfiguration(put(self.0, "Policies", value.into_expr()), Phase) }
 }
 impl Done for PrivacyConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -192,11 +192,11 @@ impl Done for PrivacyConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl PrivacyConfigurationPolicies {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TrainedModelExports`: `TrainedModelExportsConfigurationPolicy`. Update: replacement.
+    /// `TrainedModelExports`: `TrainedModelExportsConfigurationPolicy`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-privacyconfigurationpolicies.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-privacyconfigurationpolicies-trainedmodelexports)
     pub fn trained_model_exports(self, value: impl Arg<TrainedModelExportsConfigurationPolicy>) -> Self { Self(put(self.0, "TrainedModelExports", value.into_expr())) }
-    /// `TrainedModelInferenceJobs`: `TrainedModelInferenceJobsConfigurationPolicy`. Update: replacement.
+    /// `TrainedModelInferenceJobs`: `TrainedModelInferenceJobsConfigurationPolicy`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-privacyconfigurationpolicies.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-privacyconfigurationpolicies-trainedmodelinferencejobs)
     pub fn trained_model_inference_jobs(self, value: impl Arg<TrainedModelInferenceJobsConfigurationPolicy>) -> Self { Self(put(self.0, "TrainedModelInferenceJobs", value.into_expr())) }
-    /// `TrainedModels`: `TrainedModelsConfigurationPolicy`. Update: replacement.
+    /// `TrainedModels`: `TrainedModelsConfigurationPolicy`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-privacyconfigurationpolicies.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-privacyconfigurationpolicies-trainedmodels)
     pub fn trained_models(self, value: impl Arg<TrainedModelsConfigurationPolicy>) -> Self { Self(put(self.0, "TrainedModels", value.into_expr())) }
 }
 impl Done for PrivacyConfigurationPolicies { fn into_props(self) -> Bag { self.0 } }
@@ -207,9 +207,9 @@ impl TrainedModelArtifactMaxSize {
     pub fn new() -> TrainedModelArtifactMaxSize<Missing<super::required::Unit>, Missing<super::required::Value>> { TrainedModelArtifactMaxSize(Bag::default(), Phase) }
 }
 impl<R0, R1> TrainedModelArtifactMaxSize<R0, R1> {
-    /// `Unit`: `Unit`, required. Update: replacement.
+    /// `Unit`: `Unit`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelartifactmaxsize.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelartifactmaxsize-unit)
     pub fn unit(self, value: impl Arg<Unit>) -> TrainedModelArtifactMaxSize<Set, R1> { TrainedModelArtifactMaxSize(put(self.0, "Unit", value.into_expr()), Phase) }
-    /// `Value`: number, required. Update: replacement.
+    /// `Value`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelartifactmaxsize.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelartifactmaxsize-value)
     pub fn value(self, value: impl Arg<f64>) -> TrainedModelArtifactMaxSize<R0, Set> { TrainedModelArtifactMaxSize(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TrainedModelArtifactMaxSize { fn into_props(self) -> Bag { self.0 } }
@@ -220,9 +220,9 @@ impl TrainedModelExportsConfigurationPolicy {
     pub fn new() -> TrainedModelExportsConfigurationPolicy<Missing<super::required::FilesToExport>, Missing<super::required::MaxSize>> { TrainedModelExportsConfigurationPolicy(Bag::default(), Phase) }
 }
 impl<R0, R1> TrainedModelExportsConfigurationPolicy<R0, R1> {
-    /// `FilesToExport`: list of `FilesToExport`, required. Update: replacement.
+    /// `FilesToExport`: list of `FilesToExport`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelexportsconfigurationpolicy.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelexportsconfigurationpolicy-filestoexport)
     pub fn files_to_export(self, value: impl Arg<Arr<FilesToExport>>) -> TrainedModelExportsConfigurationPolicy<Set, R1> { TrainedModelExportsConfigurationPolicy(put(self.0, "FilesToExport", value.into_expr()), Phase) }
-    /// `MaxSize`: `TrainedModelExportsMaxSize`, required. Update: replacement.
+    /// `MaxSize`: `TrainedModelExportsMaxSize`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelexportsconfigurationpolicy.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelexportsconfigurationpolicy-maxsize)
     pub fn max_size(self, value: impl Arg<TrainedModelExportsMaxSize>) -> TrainedModelExportsConfigurationPolicy<R0, Set> { TrainedModelExportsConfigurationPolicy(put(self.0, "MaxSize", value.into_expr()), Phase) }
 }
 impl Done for TrainedModelExportsConfigurationPolicy { fn into_props(self) -> Bag { self.0 } }
@@ -233,9 +233,9 @@ impl TrainedModelExportsMaxSize {
     pub fn new() -> TrainedModelExportsMaxSize<Missing<super::required::Unit>, Missing<super::required::Value>> { TrainedModelExportsMaxSize(Bag::default(), Phase) }
 }
 impl<R0, R1> TrainedModelExportsMaxSize<R0, R1> {
-    /// `Unit`: `Unit`, required. Update: replacement.
+    /// `Unit`: `Unit`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelexportsmaxsize.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelexportsmaxsize-unit)
     pub fn unit(self, value: impl Arg<Unit>) -> TrainedModelExportsMaxSize<Set, R1> { TrainedModelExportsMaxSize(put(self.0, "Unit", value.into_expr()), Phase) }
-    /// `Value`: number, required. Update: replacement.
+    /// `Value`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelexportsmaxsize.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelexportsmaxsize-value)
     pub fn value(self, value: impl Arg<f64>) -> TrainedModelExportsMaxSize<R0, Set> { TrainedModelExportsMaxSize(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TrainedModelExportsMaxSize { fn into_props(self) -> Bag { self.0 } }
@@ -244,9 +244,9 @@ impl Done for TrainedModelExportsMaxSize { fn into_props(self) -> Bag { self.0 }
 impl TrainedModelInferenceJobsConfigurationPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ContainerLogs`: list of `LogsConfigurationPolicy`. Update: replacement.
+    /// `ContainerLogs`: list of `LogsConfigurationPolicy`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelinferencejobsconfigurationpolicy.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelinferencejobsconfigurationpolicy-containerlogs)
     pub fn container_logs(self, value: impl Arg<Arr<LogsConfigurationPolicy>>) -> Self { Self(put(self.0, "ContainerLogs", value.into_expr())) }
-    /// `MaxOutputSize`: `TrainedModelInferenceMaxOutputSize`. Update: replacement.
+    /// `MaxOutputSize`: `TrainedModelInferenceMaxOutputSize`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelinferencejobsconfigurationpolicy.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelinferencejobsconfigurationpolicy-maxoutputsize)
     pub fn max_output_size(self, value: impl Arg<TrainedModelInferenceMaxOutputSize>) -> Self { Self(put(self.0, "MaxOutputSize", value.into_expr())) }
 }
 impl Done for TrainedModelInferenceJobsConfigurationPolicy { fn into_props(self) -> Bag { self.0 } }
@@ -257,9 +257,9 @@ impl TrainedModelInferenceMaxOutputSize {
     pub fn new() -> TrainedModelInferenceMaxOutputSize<Missing<super::required::Unit>, Missing<super::required::Value>> { TrainedModelInferenceMaxOutputSize(Bag::default(), Phase) }
 }
 impl<R0, R1> TrainedModelInferenceMaxOutputSize<R0, R1> {
-    /// `Unit`: `Unit`, required. Update: replacement.
+    /// `Unit`: `Unit`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelinferencemaxoutputsize.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelinferencemaxoutputsize-unit)
     pub fn unit(self, value: impl Arg<Unit>) -> TrainedModelInferenceMaxOutputSize<Set, R1> { TrainedModelInferenceMaxOutputSize(put(self.0, "Unit", value.into_expr()), Phase) }
-    /// `Value`: number, required. Update: replacement.
+    /// `Value`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelinferencemaxoutputsize.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelinferencemaxoutputsize-value)
     pub fn value(self, value: impl Arg<f64>) -> TrainedModelInferenceMaxOutputSize<R0, Set> { TrainedModelInferenceMaxOutputSize(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TrainedModelInferenceMaxOutputSize { fn into_props(self) -> Bag { self.0 } }
@@ -268,11 +268,11 @@ impl Done for TrainedModelInferenceMaxOutputSize { fn into_props(self) -> Bag { 
 impl TrainedModelsConfigurationPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ContainerLogs`: list of `LogsConfigurationPolicy`. Update: replacement.
+    /// `ContainerLogs`: list of `LogsConfigurationPolicy`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelsconfigurationpolicy.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelsconfigurationpolicy-containerlogs)
     pub fn container_logs(self, value: impl Arg<Arr<LogsConfigurationPolicy>>) -> Self { Self(put(self.0, "ContainerLogs", value.into_expr())) }
-    /// `ContainerMetrics`: `MetricsConfigurationPolicy`. Update: replacement.
+    /// `ContainerMetrics`: `MetricsConfigurationPolicy`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelsconfigurationpolicy.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelsconfigurationpolicy-containermetrics)
     pub fn container_metrics(self, value: impl Arg<MetricsConfigurationPolicy>) -> Self { Self(put(self.0, "ContainerMetrics", value.into_expr())) }
-    /// `MaxArtifactSize`: `TrainedModelArtifactMaxSize`. Update: replacement.
+    /// `MaxArtifactSize`: `TrainedModelArtifactMaxSize`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelsconfigurationpolicy.html#cfn-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelsconfigurationpolicy-maxartifactsize)
     pub fn max_artifact_size(self, value: impl Arg<TrainedModelArtifactMaxSize>) -> Self { Self(put(self.0, "MaxArtifactSize", value.into_expr())) }
 }
 impl Done for TrainedModelsConfigurationPolicy { fn into_props(self) -> Bag { self.0 } }
@@ -296,9 +296,9 @@ impl CfnTrainingDataset {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTrainingDatasetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TrainingDatasetArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanroomsml-trainingdataset.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `TrainingDatasetArn`: `OtherArn`.
+    /// The attribute `TrainingDatasetArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanroomsml-trainingdataset.html#TrainingDatasetArn-fn::getatt)
     pub fn attr_training_dataset_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TrainingDatasetArn") }
 }
 impl Parent for CfnTrainingDataset { fn node(&self) -> &Place { &self.0 } }
@@ -309,15 +309,15 @@ impl CfnTrainingDatasetProps {
     pub fn new() -> CfnTrainingDatasetProps<Missing<required::Name>, Missing<required::RoleArn>, Missing<required::TrainingData>> { CfnTrainingDatasetProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnTrainingDatasetProps<R0, R1, R2> {
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanroomsml-trainingdataset.html#cfn-cleanroomsml-trainingdataset-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanroomsml-trainingdataset.html#cfn-cleanroomsml-trainingdataset-name)
     pub fn name(self, value: impl Arg<str>) -> CfnTrainingDatasetProps<Set, R1, R2> { CfnTrainingDatasetProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: replacement.
+    /// `RoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanroomsml-trainingdataset.html#cfn-cleanroomsml-trainingdataset-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnTrainingDatasetProps<R0, Set, R2> { CfnTrainingDatasetProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanroomsml-trainingdataset.html#cfn-cleanroomsml-trainingdataset-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TrainingData`: list of `Dataset`, required. Update: replacement.
+    /// `TrainingData`: list of `Dataset`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanroomsml-trainingdataset.html#cfn-cleanroomsml-trainingdataset-trainingdata)
     pub fn training_data(self, value: impl Arg<Arr<training_dataset::Dataset>>) -> CfnTrainingDatasetProps<R0, R1, Set> { CfnTrainingDatasetProps(put(self.0, "TrainingData", value.into_expr()), Phase) }
 }
 impl Done for CfnTrainingDatasetProps { fn into_props(self) -> Bag { self.0 } }
@@ -331,9 +331,9 @@ impl ColumnSchema {
     pub fn new() -> ColumnSchema<Missing<super::required::ColumnName>, Missing<super::required::ColumnTypes>> { ColumnSchema(Bag::default(), Phase) }
 }
 impl<R0, R1> ColumnSchema<R0, R1> {
-    /// `ColumnName`: text, required. Update: replacement.
+    /// `ColumnName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-trainingdataset-columnschema.html#cfn-cleanroomsml-trainingdataset-columnschema-columnname)
     pub fn column_name(self, value: impl Arg<str>) -> ColumnSchema<Set, R1> { ColumnSchema(put(self.0, "ColumnName", value.into_expr()), Phase) }
-    /// `ColumnTypes`: list of `ColumnTypes`, required. Update: replacement.
+    /// `ColumnTypes`: list of `ColumnTypes`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-trainingdataset-columnschema.html#cfn-cleanroomsml-trainingdataset-columnschema-columntypes)
     pub fn column_types(self, value: impl Arg<Arr<ColumnTypes>>) -> ColumnSchema<R0, Set> { ColumnSchema(put(self.0, "ColumnTypes", value.into_expr()), Phase) }
 }
 impl Done for ColumnSchema { fn into_props(self) -> Bag { self.0 } }
@@ -344,7 +344,7 @@ impl DataSource {
     pub fn new() -> DataSource<Missing<super::required::GlueDataSource>> { DataSource(Bag::default(), Phase) }
 }
 impl<R0> DataSource<R0> {
-    /// `GlueDataSource`: `GlueDataSource`, required. Update: replacement.
+    /// `GlueDataSource`: `GlueDataSource`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-trainingdataset-datasource.html#cfn-cleanroomsml-trainingdataset-datasource-gluedatasource)
     pub fn glue_data_source(self, value: impl Arg<GlueDataSource>) -> DataSource<Set> { DataSource(put(self.0, "GlueDataSource", value.into_expr()), Phase) }
 }
 impl Done for DataSource { fn into_props(self) -> Bag { self.0 } }
@@ -355,9 +355,9 @@ impl Dataset {
     pub fn new() -> Dataset<Missing<super::required::InputConfig>, Missing<super::required::Type>> { Dataset(Bag::default(), Phase) }
 }
 impl<R0, R1> Dataset<R0, R1> {
-    /// `InputConfig`: `DatasetInputConfig`, required. Update: replacement.
+    /// `InputConfig`: `DatasetInputConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-trainingdataset-dataset.html#cfn-cleanroomsml-trainingdataset-dataset-inputconfig)
     pub fn input_config(self, value: impl Arg<DatasetInputConfig>) -> Dataset<Set, R1> { Dataset(put(self.0, "InputConfig", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: replacement.
+    /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-trainingdataset-dataset.html#cfn-cleanroomsml-trainingdataset-dataset-type)
     pub fn type_(self, value: impl Arg<Type>) -> Dataset<R0, Set> { Dataset(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Dataset { fn into_props(self) -> Bag { self.0 } }
@@ -368,9 +368,9 @@ impl DatasetInputConfig {
     pub fn new() -> DatasetInputConfig<Missing<super::required::DataSource>, Missing<super::required::Schema>> { DatasetInputConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> DatasetInputConfig<R0, R1> {
-    /// `DataSource`: `DataSource`, required. Update: replacement.
+    /// `DataSource`: `DataSource`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-trainingdataset-datasetinputconfig.html#cfn-cleanroomsml-trainingdataset-datasetinputconfig-datasource)
     pub fn data_source(self, value: impl Arg<DataSource>) -> DatasetInputConfig<Set, R1> { DatasetInputConfig(put(self.0, "DataSource", value.into_expr()), Phase) }
-    /// `Schema`: list of `ColumnSchema`, required. Update: replacement.
+    /// `Schema`: list of `ColumnSchema`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-trainingdataset-datasetinputconfig.html#cfn-cleanroomsml-trainingdataset-datasetinputconfig-schema)
     pub fn schema(self, value: impl Arg<Arr<ColumnSchema>>) -> DatasetInputConfig<R0, Set> { DatasetInputConfig(put(self.0, "Schema", value.into_expr()), Phase) }
 }
 impl Done for DatasetInputConfig { fn into_props(self) -> Bag { self.0 } }
@@ -381,11 +381,11 @@ impl GlueDataSource {
     pub fn new() -> GlueDataSource<Missing<super::required::DatabaseName>, Missing<super::required::TableName>> { GlueDataSource(Bag::default(), Phase) }
 }
 impl<R0, R1> GlueDataSource<R0, R1> {
-    /// `CatalogId`: text. Update: replacement.
+    /// `CatalogId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-trainingdataset-gluedatasource.html#cfn-cleanroomsml-trainingdataset-gluedatasource-catalogid)
     pub fn catalog_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogId", value.into_expr()), Phase) }
-    /// `DatabaseName`: text, required. Update: replacement.
+    /// `DatabaseName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-trainingdataset-gluedatasource.html#cfn-cleanroomsml-trainingdataset-gluedatasource-databasename)
     pub fn database_name(self, value: impl Arg<str>) -> GlueDataSource<Set, R1> { GlueDataSource(put(self.0, "DatabaseName", value.into_expr()), Phase) }
-    /// `TableName`: text, required. Update: replacement.
+    /// `TableName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-trainingdataset-gluedatasource.html#cfn-cleanroomsml-trainingdataset-gluedatasource-tablename)
     pub fn table_name(self, value: impl Arg<str>) -> GlueDataSource<R0, Set> { GlueDataSource(put(self.0, "TableName", value.into_expr()), Phase) }
 }
 impl Done for GlueDataSource { fn into_props(self) -> Bag { self.0 } }

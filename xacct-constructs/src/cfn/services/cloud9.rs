@@ -13,11 +13,11 @@ impl CfnEnvironmentEC2 {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnEnvironmentEC2Props) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloud9-environmentec2.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloud9-environmentec2.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `Name`: text.
+    /// The attribute `Name`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloud9-environmentec2.html#Name-fn::getatt)
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
 }
 impl Parent for CfnEnvironmentEC2 { fn node(&self) -> &Place { &self.0 } }
@@ -26,25 +26,25 @@ impl Parent for CfnEnvironmentEC2 { fn node(&self) -> &Place { &self.0 } }
 impl CfnEnvironmentEC2Props {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AutomaticStopTimeMinutes`: integer. Update: replacement.
+    /// `AutomaticStopTimeMinutes`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloud9-environmentec2.html#cfn-cloud9-environmentec2-automaticstoptimeminutes)
     pub fn automatic_stop_time_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AutomaticStopTimeMinutes", value.into_expr())) }
-    /// `ConnectionType`: text. Update: replacement.
+    /// `ConnectionType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloud9-environmentec2.html#cfn-cloud9-environmentec2-connectiontype)
     pub fn connection_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionType", value.into_expr())) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloud9-environmentec2.html#cfn-cloud9-environmentec2-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `ImageId`: text. Update: replacement.
+    /// `ImageId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloud9-environmentec2.html#cfn-cloud9-environmentec2-imageid)
     pub fn image_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageId", value.into_expr())) }
-    /// `InstanceType`: text. Update: replacement.
+    /// `InstanceType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloud9-environmentec2.html#cfn-cloud9-environmentec2-instancetype)
     pub fn instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceType", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloud9-environmentec2.html#cfn-cloud9-environmentec2-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `OwnerArn`: text. Update: replacement.
+    /// `OwnerArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloud9-environmentec2.html#cfn-cloud9-environmentec2-ownerarn)
     pub fn owner_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnerArn", value.into_expr())) }
-    /// `Repositories`: list of `Repository`. Update: replacement.
+    /// `Repositories`: list of `Repository`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloud9-environmentec2.html#cfn-cloud9-environmentec2-repositories)
     pub fn repositories(self, value: impl Arg<Arr<environment_ec2::Repository>>) -> Self { Self(put(self.0, "Repositories", value.into_expr())) }
-    /// `SubnetId`: `Ec2SubnetId`. Update: replacement.
+    /// `SubnetId`: `Ec2SubnetId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloud9-environmentec2.html#cfn-cloud9-environmentec2-subnetid)
     pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> Self { Self(put(self.0, "SubnetId", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloud9-environmentec2.html#cfn-cloud9-environmentec2-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnEnvironmentEC2Props { fn into_props(self) -> Bag { self.0 } }
@@ -58,9 +58,9 @@ impl Repository {
     pub fn new() -> Repository<Missing<super::required::PathComponent>, Missing<super::required::RepositoryUrl>> { Repository(Bag::default(), Phase) }
 }
 impl<R0, R1> Repository<R0, R1> {
-    /// `PathComponent`: text, required. Update: replacement.
+    /// `PathComponent`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloud9-environmentec2-repository.html#cfn-cloud9-environmentec2-repository-pathcomponent)
     pub fn path_component(self, value: impl Arg<str>) -> Repository<Set, R1> { Repository(put(self.0, "PathComponent", value.into_expr()), Phase) }
-    /// `RepositoryUrl`: text, required. Update: replacement.
+    /// `RepositoryUrl`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloud9-environmentec2-repository.html#cfn-cloud9-environmentec2-repository-repositoryurl)
     pub fn repository_url(self, value: impl Arg<str>) -> Repository<R0, Set> { Repository(put(self.0, "RepositoryUrl", value.into_expr()), Phase) }
 }
 impl Done for Repository { fn into_props(self) -> Bag { self.0 } }

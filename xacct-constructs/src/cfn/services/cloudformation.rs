@@ -13,11 +13,11 @@ impl CfnChangeSet {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnChangeSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ChangeSetId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ChangeSetId`: text.
+    /// The attribute `ChangeSetId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-changeset.html#ChangeSetId-fn::getatt)
     pub fn attr_change_set_id(&self) -> Val<str> { self.0.get_att("ChangeSetId") }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-changeset.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `StackId`: text.
+    /// The attribute `StackId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-changeset.html#StackId-fn::getatt)
     pub fn attr_stack_id(&self) -> Val<str> { self.0.get_att("StackId") }
 }
 impl Parent for CfnChangeSet { fn node(&self) -> &Place { &self.0 } }
@@ -28,35 +28,35 @@ impl CfnChangeSetProps {
     pub fn new() -> CfnChangeSetProps<Missing<required::ChangeSetName>, Missing<required::StackName>> { CfnChangeSetProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnChangeSetProps<R0, R1> {
-    /// `Capabilities`: list of `Capabilities`. Update: replacement.
+    /// `Capabilities`: list of `Capabilities`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-changeset.html#cfn-cloudformation-changeset-capabilities)
     pub fn capabilities(self, value: impl Arg<Arr<change_set::Capabilities>>) -> Self { Self(put(self.0, "Capabilities", value.into_expr()), Phase) }
-    /// `ChangeSetName`: text, required. Update: replacement.
+    /// `ChangeSetName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-changeset.html#cfn-cloudformation-changeset-changesetname)
     pub fn change_set_name(self, value: impl Arg<str>) -> CfnChangeSetProps<Set, R1> { CfnChangeSetProps(put(self.0, "ChangeSetName", value.into_expr()), Phase) }
-    /// `ChangeSetType`: `ChangeSetType`. Update: replacement.
+    /// `ChangeSetType`: `ChangeSetType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-changeset.html#cfn-cloudformation-changeset-changesettype)
     pub fn change_set_type(self, value: impl Arg<change_set::ChangeSetType>) -> Self { Self(put(self.0, "ChangeSetType", value.into_expr()), Phase) }
-    /// `DeploymentMode`: `DeploymentMode`. Update: replacement.
+    /// `DeploymentMode`: `DeploymentMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-changeset.html#cfn-cloudformation-changeset-deploymentmode)
     pub fn deployment_mode(self, value: impl Arg<change_set::DeploymentMode>) -> Self { Self(put(self.0, "DeploymentMode", value.into_expr()), Phase) }
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-changeset.html#cfn-cloudformation-changeset-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `ImportExistingResources`: boolean. Update: replacement.
+    /// `ImportExistingResources`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-changeset.html#cfn-cloudformation-changeset-importexistingresources)
     pub fn import_existing_resources(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ImportExistingResources", value.into_expr()), Phase) }
-    /// `IncludeNestedStacks`: boolean. Update: replacement.
+    /// `IncludeNestedStacks`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-changeset.html#cfn-cloudformation-changeset-includenestedstacks)
     pub fn include_nested_stacks(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeNestedStacks", value.into_expr()), Phase) }
-    /// `NotificationARNs`: list of text. Update: replacement.
+    /// `NotificationARNs`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-changeset.html#cfn-cloudformation-changeset-notificationarns)
     pub fn notification_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotificationARNs", value.into_expr()), Phase) }
-    /// `OnStackFailure`: `OnStackFailure`. Update: replacement.
+    /// `OnStackFailure`: `OnStackFailure`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-changeset.html#cfn-cloudformation-changeset-onstackfailure)
     pub fn on_stack_failure(self, value: impl Arg<change_set::OnStackFailure>) -> Self { Self(put(self.0, "OnStackFailure", value.into_expr()), Phase) }
-    /// `RoleARN`: `IamRoleArn`. Update: replacement.
+    /// `RoleARN`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-changeset.html#cfn-cloudformation-changeset-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleARN", value.into_expr()), Phase) }
-    /// `StackName`: text, required. Update: replacement.
+    /// `StackName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-changeset.html#cfn-cloudformation-changeset-stackname)
     pub fn stack_name(self, value: impl Arg<str>) -> CfnChangeSetProps<R0, Set> { CfnChangeSetProps(put(self.0, "StackName", value.into_expr()), Phase) }
-    /// `Tags`: list of `TagsItems`. Update: replacement.
+    /// `Tags`: list of `TagsItems`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-changeset.html#cfn-cloudformation-changeset-tags)
     pub fn tags(self, value: impl Arg<Arr<change_set::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TemplateBody`: text. Update: replacement.
+    /// `TemplateBody`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-changeset.html#cfn-cloudformation-changeset-templatebody)
     pub fn template_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateBody", value.into_expr()), Phase) }
-    /// `TemplateURL`: text. Update: replacement.
+    /// `TemplateURL`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-changeset.html#cfn-cloudformation-changeset-templateurl)
     pub fn template_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateURL", value.into_expr()), Phase) }
-    /// `UsePreviousTemplate`: boolean. Update: replacement.
+    /// `UsePreviousTemplate`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-changeset.html#cfn-cloudformation-changeset-useprevioustemplate)
     pub fn use_previous_template(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UsePreviousTemplate", value.into_expr()), Phase) }
 }
 impl Done for CfnChangeSetProps { fn into_props(self) -> Bag { self.0 } }
@@ -70,9 +70,9 @@ impl TagsItems {
     pub fn new() -> TagsItems<Missing<super::required::Key>, Missing<super::required::Value>> { TagsItems(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsItems<R0, R1> {
-    /// `Key`: text, required. Update: replacement.
+    /// `Key`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-changeset-tagsitems.html#cfn-cloudformation-changeset-tagsitems-key)
     pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: replacement.
+    /// `Value`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-changeset-tagsitems.html#cfn-cloudformation-changeset-tagsitems-value)
     pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }
@@ -94,7 +94,7 @@ impl CfnCustomResource {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCustomResourceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-customresource.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnCustomResource { fn node(&self) -> &Place { &self.0 } }
@@ -105,9 +105,9 @@ impl CfnCustomResourceProps {
     pub fn new() -> CfnCustomResourceProps<Missing<required::ServiceToken>> { CfnCustomResourceProps(Bag::default(), Phase) }
 }
 impl<R0> CfnCustomResourceProps<R0> {
-    /// `ServiceTimeout`: integer. Update: in place.
+    /// `ServiceTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-customresource.html#cfn-cloudformation-customresource-servicetimeout)
     pub fn service_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ServiceTimeout", value.into_expr()), Phase) }
-    /// `ServiceToken`: text, required. Update: replacement.
+    /// `ServiceToken`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-customresource.html#cfn-cloudformation-customresource-servicetoken)
     pub fn service_token(self, value: impl Arg<str>) -> CfnCustomResourceProps<Set> { CfnCustomResourceProps(put(self.0, "ServiceToken", value.into_expr()), Phase) }
 }
 impl Done for CfnCustomResourceProps { fn into_props(self) -> Bag { self.0 } }
@@ -120,17 +120,17 @@ impl CfnGeneratedTemplate {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGeneratedTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `GeneratedTemplateId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-generatedtemplate.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `GeneratedTemplateId`: text.
+    /// The attribute `GeneratedTemplateId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-generatedtemplate.html#GeneratedTemplateId-fn::getatt)
     pub fn attr_generated_template_id(&self) -> Val<str> { self.0.get_att("GeneratedTemplateId") }
-    /// The attribute `LastUpdatedTime`: text.
+    /// The attribute `LastUpdatedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-generatedtemplate.html#LastUpdatedTime-fn::getatt)
     pub fn attr_last_updated_time(&self) -> Val<str> { self.0.get_att("LastUpdatedTime") }
-    /// The attribute `Progress`: `TemplateProgress`.
+    /// The attribute `Progress`: `TemplateProgress`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-generatedtemplate.html#Progress-fn::getatt)
     pub fn attr_progress(&self) -> Val<generated_template::TemplateProgress> { self.0.get_att("Progress") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-generatedtemplate.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `TotalWarnings`: integer.
+    /// The attribute `TotalWarnings`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-generatedtemplate.html#TotalWarnings-fn::getatt)
     pub fn attr_total_warnings(&self) -> Val<i64> { self.0.get_att("TotalWarnings") }
 }
 impl Parent for CfnGeneratedTemplate { fn node(&self) -> &Place { &self.0 } }
@@ -141,9 +141,9 @@ impl CfnGeneratedTemplateProps {
     pub fn new() -> CfnGeneratedTemplateProps<Missing<required::GeneratedTemplateName>> { CfnGeneratedTemplateProps(Bag::default(), Phase) }
 }
 impl<R0> CfnGeneratedTemplateProps<R0> {
-    /// `GeneratedTemplateName`: text, required. Update: in place.
+    /// `GeneratedTemplateName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-generatedtemplate.html#cfn-cloudformation-generatedtemplate-generatedtemplatename)
     pub fn generated_template_name(self, value: impl Arg<str>) -> CfnGeneratedTemplateProps<Set> { CfnGeneratedTemplateProps(put(self.0, "GeneratedTemplateName", value.into_expr()), Phase) }
-    /// `TemplateConfiguration`: `TemplateConfiguration`. Update: in place.
+    /// `TemplateConfiguration`: `TemplateConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-generatedtemplate.html#cfn-cloudformation-generatedtemplate-templateconfiguration)
     pub fn template_configuration(self, value: impl Arg<generated_template::TemplateConfiguration>) -> Self { Self(put(self.0, "TemplateConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnGeneratedTemplateProps { fn into_props(self) -> Bag { self.0 } }
@@ -155,9 +155,9 @@ use crate::cfn::support::*;
 impl TemplateConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DeletionPolicy`: `DeletionPolicy`. Update: in place.
+    /// `DeletionPolicy`: `DeletionPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-generatedtemplate-templateconfiguration.html#cfn-cloudformation-generatedtemplate-templateconfiguration-deletionpolicy)
     pub fn deletion_policy(self, value: impl Arg<DeletionPolicy>) -> Self { Self(put(self.0, "DeletionPolicy", value.into_expr())) }
-    /// `UpdateReplacePolicy`: `UpdateReplacePolicy`. Update: in place.
+    /// `UpdateReplacePolicy`: `UpdateReplacePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-generatedtemplate-templateconfiguration.html#cfn-cloudformation-generatedtemplate-templateconfiguration-updatereplacepolicy)
     pub fn update_replace_policy(self, value: impl Arg<UpdateReplacePolicy>) -> Self { Self(put(self.0, "UpdateReplacePolicy", value.into_expr())) }
 }
 impl Done for TemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -166,13 +166,13 @@ impl Done for TemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl TemplateProgress {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ResourcesFailed`: integer. Update: in place.
+    /// `ResourcesFailed`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-generatedtemplate-templateprogress.html#cfn-cloudformation-generatedtemplate-templateprogress-resourcesfailed)
     pub fn resources_failed(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ResourcesFailed", value.into_expr())) }
-    /// `ResourcesPending`: integer. Update: in place.
+    /// `ResourcesPending`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-generatedtemplate-templateprogress.html#cfn-cloudformation-generatedtemplate-templateprogress-resourcespending)
     pub fn resources_pending(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ResourcesPending", value.into_expr())) }
-    /// `ResourcesProcessing`: integer. Update: in place.
+    /// `ResourcesProcessing`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-generatedtemplate-templateprogress.html#cfn-cloudformation-generatedtemplate-templateprogress-resourcesprocessing)
     pub fn resources_processing(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ResourcesProcessing", value.into_expr())) }
-    /// `ResourcesSucceeded`: integer. Update: in place.
+    /// `ResourcesSucceeded`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-generatedtemplate-templateprogress.html#cfn-cloudformation-generatedtemplate-templateprogress-resourcessucceeded)
     pub fn resources_succeeded(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ResourcesSucceeded", value.into_expr())) }
 }
 impl Done for TemplateProgress { fn into_props(self) -> Bag { self.0 } }
@@ -190,7 +190,7 @@ impl CfnGuardHook {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGuardHookProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `HookArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `HookArn`: `OtherArn`.
+    /// The attribute `HookArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-guardhook.html#HookArn-fn::getatt)
     pub fn attr_hook_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("HookArn") }
 }
 impl Parent for CfnGuardHook { fn node(&self) -> &Place { &self.0 } }
@@ -201,25 +201,25 @@ impl CfnGuardHookProps {
     pub fn new() -> CfnGuardHookProps<Missing<required::Alias>, Missing<required::ExecutionRole>, Missing<required::FailureMode>, Missing<required::HookStatus>, Missing<required::RuleLocation>, Missing<required::TargetOperations>> { CfnGuardHookProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5> CfnGuardHookProps<R0, R1, R2, R3, R4, R5> {
-    /// `Alias`: text, required. Update: replacement.
+    /// `Alias`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-guardhook.html#cfn-cloudformation-guardhook-alias)
     pub fn alias(self, value: impl Arg<str>) -> CfnGuardHookProps<Set, R1, R2, R3, R4, R5> { CfnGuardHookProps(put(self.0, "Alias", value.into_expr()), Phase) }
-    /// `ExecutionRole`: text, required. Update: replacement.
+    /// `ExecutionRole`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-guardhook.html#cfn-cloudformation-guardhook-executionrole)
     pub fn execution_role(self, value: impl Arg<str>) -> CfnGuardHookProps<R0, Set, R2, R3, R4, R5> { CfnGuardHookProps(put(self.0, "ExecutionRole", value.into_expr()), Phase) }
-    /// `FailureMode`: `FailureMode`, required. Update: in place.
+    /// `FailureMode`: `FailureMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-guardhook.html#cfn-cloudformation-guardhook-failuremode)
     pub fn failure_mode(self, value: impl Arg<guard_hook::FailureMode>) -> CfnGuardHookProps<R0, R1, Set, R3, R4, R5> { CfnGuardHookProps(put(self.0, "FailureMode", value.into_expr()), Phase) }
-    /// `HookStatus`: `HookStatus`, required. Update: in place.
+    /// `HookStatus`: `HookStatus`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-guardhook.html#cfn-cloudformation-guardhook-hookstatus)
     pub fn hook_status(self, value: impl Arg<guard_hook::HookStatus>) -> CfnGuardHookProps<R0, R1, R2, Set, R4, R5> { CfnGuardHookProps(put(self.0, "HookStatus", value.into_expr()), Phase) }
-    /// `LogBucket`: text. Update: in place.
+    /// `LogBucket`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-guardhook.html#cfn-cloudformation-guardhook-logbucket)
     pub fn log_bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogBucket", value.into_expr()), Phase) }
-    /// `Options`: `Options`. Update: in place.
+    /// `Options`: `Options`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-guardhook.html#cfn-cloudformation-guardhook-options)
     pub fn options(self, value: impl Arg<guard_hook::Options>) -> Self { Self(put(self.0, "Options", value.into_expr()), Phase) }
-    /// `RuleLocation`: `S3Location`, required. Update: in place.
+    /// `RuleLocation`: `S3Location`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-guardhook.html#cfn-cloudformation-guardhook-rulelocation)
     pub fn rule_location(self, value: impl Arg<guard_hook::S3Location>) -> CfnGuardHookProps<R0, R1, R2, R3, Set, R5> { CfnGuardHookProps(put(self.0, "RuleLocation", value.into_expr()), Phase) }
-    /// `StackFilters`: `StackFilters`. Update: in place.
+    /// `StackFilters`: `StackFilters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-guardhook.html#cfn-cloudformation-guardhook-stackfilters)
     pub fn stack_filters(self, value: impl Arg<guard_hook::StackFilters>) -> Self { Self(put(self.0, "StackFilters", value.into_expr()), Phase) }
-    /// `TargetFilters`: `TargetFilters`. Update: in place.
+    /// `TargetFilters`: `TargetFilters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-guardhook.html#cfn-cloudformation-guardhook-targetfilters)
     pub fn target_filters(self, value: impl Arg<guard_hook::TargetFilters>) -> Self { Self(put(self.0, "TargetFilters", value.into_expr()), Phase) }
-    /// `TargetOperations`: list of `TargetOperations`, required. Update: in place.
+    /// `TargetOperations`: list of `TargetOperations`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-guardhook.html#cfn-cloudformation-guardhook-targetoperations)
     pub fn target_operations(self, value: impl Arg<Arr<guard_hook::TargetOperations>>) -> CfnGuardHookProps<R0, R1, R2, R3, R4, Set> { CfnGuardHookProps(put(self.0, "TargetOperations", value.into_expr()), Phase) }
 }
 impl Done for CfnGuardHookProps { fn into_props(self) -> Bag { self.0 } }
@@ -233,11 +233,11 @@ impl HookTarget {
     pub fn new() -> HookTarget<Missing<super::required::Action>, Missing<super::required::InvocationPoint>, Missing<super::required::TargetName>> { HookTarget(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> HookTarget<R0, R1, R2> {
-    /// `Action`: `Action`, required. Update: in place.
+    /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-guardhook-hooktarget.html#cfn-cloudformation-guardhook-hooktarget-action)
     pub fn action(self, value: impl Arg<Action>) -> HookTarget<Set, R1, R2> { HookTarget(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `InvocationPoint`: `InvocationPoint`, required. Update: in place.
+    /// `InvocationPoint`: `InvocationPoint`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-guardhook-hooktarget.html#cfn-cloudformation-guardhook-hooktarget-invocationpoint)
     pub fn invocation_point(self, value: impl Arg<InvocationPoint>) -> HookTarget<R0, Set, R2> { HookTarget(put(self.0, "InvocationPoint", value.into_expr()), Phase) }
-    /// `TargetName`: text, required. Update: in place.
+    /// `TargetName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-guardhook-hooktarget.html#cfn-cloudformation-guardhook-hooktarget-targetname)
     pub fn target_name(self, value: impl Arg<str>) -> HookTarget<R0, R1, Set> { HookTarget(put(self.0, "TargetName", value.into_expr()), Phase) }
 }
 impl Done for HookTarget { fn into_props(self) -> Bag { self.0 } }
@@ -246,7 +246,7 @@ impl Done for HookTarget { fn into_props(self) -> Bag { self.0 } }
 impl Options {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `InputParams`: `InputParamsChoice`. Update: in place.
+    /// `InputParams`: `InputParamsChoice`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-guardhook-options.html#cfn-cloudformation-guardhook-options-inputparams)
     pub fn input_params(self, value: impl Arg<InputParamsChoice>) -> Self { Self(put(self.0, "InputParams", value.into_expr())) }
 }
 impl Done for Options { fn into_props(self) -> Bag { self.0 } }
@@ -257,9 +257,9 @@ impl S3Location {
     pub fn new() -> S3Location<Missing<super::required::Uri>> { S3Location(Bag::default(), Phase) }
 }
 impl<R0> S3Location<R0> {
-    /// `Uri`: text, required. Update: in place.
+    /// `Uri`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-guardhook-s3location.html#cfn-cloudformation-guardhook-s3location-uri)
     pub fn uri(self, value: impl Arg<str>) -> S3Location<Set> { S3Location(put(self.0, "Uri", value.into_expr()), Phase) }
-    /// `VersionId`: text. Update: in place.
+    /// `VersionId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-guardhook-s3location.html#cfn-cloudformation-guardhook-s3location-versionid)
     pub fn version_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionId", value.into_expr()), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
@@ -270,11 +270,11 @@ impl StackFilters {
     pub fn new() -> StackFilters<Missing<super::required::FilteringCriteria>> { StackFilters(Bag::default(), Phase) }
 }
 impl<R0> StackFilters<R0> {
-    /// `FilteringCriteria`: `FilteringCriteria`, required. Update: in place.
+    /// `FilteringCriteria`: `FilteringCriteria`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-guardhook-stackfilters.html#cfn-cloudformation-guardhook-stackfilters-filteringcriteria)
     pub fn filtering_criteria(self, value: impl Arg<FilteringCriteria>) -> StackFilters<Set> { StackFilters(put(self.0, "FilteringCriteria", value.into_expr()), Phase) }
-    /// `StackNames`: `StackNames`. Update: in place.
+    /// `StackNames`: `StackNames`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-guardhook-stackfilters.html#cfn-cloudformation-guardhook-stackfilters-stacknames)
     pub fn stack_names(self, value: impl Arg<StackNames>) -> Self { Self(put(self.0, "StackNames", value.into_expr()), Phase) }
-    /// `StackRoles`: `StackRoles`. Update: in place.
+    /// `StackRoles`: `StackRoles`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-guardhook-stackfilters.html#cfn-cloudformation-guardhook-stackfilters-stackroles)
     pub fn stack_roles(self, value: impl Arg<StackRoles>) -> Self { Self(put(self.0, "StackRoles", value.into_expr()), Phase) }
 }
 impl Done for StackFilters { fn into_props(self) -> Bag { self.0 } }
@@ -283,9 +283,9 @@ impl Done for StackFilters { fn into_props(self) -> Bag { self.0 } }
 impl StackNames {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Exclude`: list of text. Update: in place.
+    /// `Exclude`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-guardhook-stacknames.html#cfn-cloudformation-guardhook-stacknames-exclude)
     pub fn exclude(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exclude", value.into_expr())) }
-    /// `Include`: list of text. Update: in place.
+    /// `Include`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-guardhook-stacknames.html#cfn-cloudformation-guardhook-stacknames-include)
     pub fn include(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Include", value.into_expr())) }
 }
 impl Done for StackNames { fn into_props(self) -> Bag { self.0 } }
@@ -294,9 +294,9 @@ impl Done for StackNames { fn into_props(self) -> Bag { self.0 } }
 impl StackRoles {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Exclude`: list of text. Update: in place.
+    /// `Exclude`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-guardhook-stackroles.html#cfn-cloudformation-guardhook-stackroles-exclude)
     pub fn exclude(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exclude", value.into_expr())) }
-    /// `Include`: list of text. Update: in place.
+    /// `Include`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-guardhook-stackroles.html#cfn-cloudformation-guardhook-stackroles-include)
     pub fn include(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Include", value.into_expr())) }
 }
 impl Done for StackRoles { fn into_props(self) -> Bag { self.0 } }
@@ -305,13 +305,13 @@ impl Done for StackRoles { fn into_props(self) -> Bag { self.0 } }
 impl TargetFilters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Actions`: list of `Actions`. Update: in place.
+    /// `Actions`: list of `Actions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-guardhook-targetfilters.html#cfn-cloudformation-guardhook-targetfilters-actions)
     pub fn actions(self, value: impl Arg<Arr<Actions>>) -> Self { Self(put(self.0, "Actions", value.into_expr())) }
-    /// `InvocationPoints`: list of `InvocationPoints`. Update: in place.
+    /// `InvocationPoints`: list of `InvocationPoints`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-guardhook-targetfilters.html#cfn-cloudformation-guardhook-targetfilters-invocationpoints)
     pub fn invocation_points(self, value: impl Arg<Arr<InvocationPoints>>) -> Self { Self(put(self.0, "InvocationPoints", value.into_expr())) }
-    /// `TargetNames`: list of text. Update: in place.
+    /// `TargetNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-guardhook-targetfilters.html#cfn-cloudformation-guardhook-targetfilters-targetnames)
     pub fn target_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TargetNames", value.into_expr())) }
-    /// `Targets`: list of `HookTarget`. Update: in place.
+    /// `Targets`: list of `HookTarget`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-guardhook-targetfilters.html#cfn-cloudformation-guardhook-targetfilters-targets)
     pub fn targets(self, value: impl Arg<Arr<HookTarget>>) -> Self { Self(put(self.0, "Targets", value.into_expr())) }
 }
 impl Done for TargetFilters { fn into_props(self) -> Bag { self.0 } }
@@ -348,7 +348,7 @@ impl CfnHookDefaultVersion {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnHookDefaultVersionProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-hookdefaultversion.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnHookDefaultVersion { fn node(&self) -> &Place { &self.0 } }
@@ -357,11 +357,11 @@ impl Parent for CfnHookDefaultVersion { fn node(&self) -> &Place { &self.0 } }
 impl CfnHookDefaultVersionProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TypeName`: text. Update: in place.
+    /// `TypeName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-hookdefaultversion.html#cfn-cloudformation-hookdefaultversion-typename)
     pub fn type_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeName", value.into_expr())) }
-    /// `TypeVersionArn`: text. Update: in place.
+    /// `TypeVersionArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-hookdefaultversion.html#cfn-cloudformation-hookdefaultversion-typeversionarn)
     pub fn type_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeVersionArn", value.into_expr())) }
-    /// `VersionId`: text. Update: in place.
+    /// `VersionId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-hookdefaultversion.html#cfn-cloudformation-hookdefaultversion-versionid)
     pub fn version_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionId", value.into_expr())) }
 }
 impl Done for CfnHookDefaultVersionProps { fn into_props(self) -> Bag { self.0 } }
@@ -374,7 +374,7 @@ impl CfnHookTypeConfig {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnHookTypeConfigProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `ConfigurationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ConfigurationArn`: `OtherArn`.
+    /// The attribute `ConfigurationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-hooktypeconfig.html#ConfigurationArn-fn::getatt)
     pub fn attr_configuration_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ConfigurationArn") }
 }
 impl Parent for CfnHookTypeConfig { fn node(&self) -> &Place { &self.0 } }
@@ -383,13 +383,13 @@ impl Parent for CfnHookTypeConfig { fn node(&self) -> &Place { &self.0 } }
 impl CfnHookTypeConfigProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Configuration`: text. Update: in place.
+    /// `Configuration`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-hooktypeconfig.html#cfn-cloudformation-hooktypeconfig-configuration)
     pub fn configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Configuration", value.into_expr())) }
-    /// `ConfigurationAlias`: `ConfigurationAlias`. Update: replacement.
+    /// `ConfigurationAlias`: `ConfigurationAlias`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-hooktypeconfig.html#cfn-cloudformation-hooktypeconfig-configurationalias)
     pub fn configuration_alias(self, value: impl Arg<hook_type_config::ConfigurationAlias>) -> Self { Self(put(self.0, "ConfigurationAlias", value.into_expr())) }
-    /// `TypeArn`: text. Update: in place.
+    /// `TypeArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-hooktypeconfig.html#cfn-cloudformation-hooktypeconfig-typearn)
     pub fn type_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeArn", value.into_expr())) }
-    /// `TypeName`: text. Update: in place.
+    /// `TypeName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-hooktypeconfig.html#cfn-cloudformation-hooktypeconfig-typename)
     pub fn type_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeName", value.into_expr())) }
 }
 impl Done for CfnHookTypeConfigProps { fn into_props(self) -> Bag { self.0 } }
@@ -408,15 +408,15 @@ impl CfnHookVersion {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnHookVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-hookversion.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `IsDefaultVersion`: boolean.
+    /// The attribute `IsDefaultVersion`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-hookversion.html#IsDefaultVersion-fn::getatt)
     pub fn attr_is_default_version(&self) -> Val<bool> { self.0.get_att("IsDefaultVersion") }
-    /// The attribute `TypeArn`: `OtherArn`.
+    /// The attribute `TypeArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-hookversion.html#TypeArn-fn::getatt)
     pub fn attr_type_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TypeArn") }
-    /// The attribute `VersionId`: text.
+    /// The attribute `VersionId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-hookversion.html#VersionId-fn::getatt)
     pub fn attr_version_id(&self) -> Val<str> { self.0.get_att("VersionId") }
-    /// The attribute `Visibility`: text.
+    /// The attribute `Visibility`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-hookversion.html#Visibility-fn::getatt)
     pub fn attr_visibility(&self) -> Val<str> { self.0.get_att("Visibility") }
 }
 impl Parent for CfnHookVersion { fn node(&self) -> &Place { &self.0 } }
@@ -427,13 +427,13 @@ impl CfnHookVersionProps {
     pub fn new() -> CfnHookVersionProps<Missing<required::SchemaHandlerPackage>, Missing<required::TypeName>> { CfnHookVersionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnHookVersionProps<R0, R1> {
-    /// `ExecutionRoleArn`: `IamRoleArn`. Update: replacement.
+    /// `ExecutionRoleArn`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-hookversion.html#cfn-cloudformation-hookversion-executionrolearn)
     pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
-    /// `LoggingConfig`: `LoggingConfig`. Update: replacement.
+    /// `LoggingConfig`: `LoggingConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-hookversion.html#cfn-cloudformation-hookversion-loggingconfig)
     pub fn logging_config(self, value: impl Arg<hook_version::LoggingConfig>) -> Self { Self(put(self.0, "LoggingConfig", value.into_expr()), Phase) }
-    /// `SchemaHandlerPackage`: text, required. Update: replacement.
+    /// `SchemaHandlerPackage`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-hookversion.html#cfn-cloudformation-hookversion-schemahandlerpackage)
     pub fn schema_handler_package(self, value: impl Arg<str>) -> CfnHookVersionProps<Set, R1> { CfnHookVersionProps(put(self.0, "SchemaHandlerPackage", value.into_expr()), Phase) }
-    /// `TypeName`: text, required. Update: replacement.
+    /// `TypeName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-hookversion.html#cfn-cloudformation-hookversion-typename)
     pub fn type_name(self, value: impl Arg<str>) -> CfnHookVersionProps<R0, Set> { CfnHookVersionProps(put(self.0, "TypeName", value.into_expr()), Phase) }
 }
 impl Done for CfnHookVersionProps { fn into_props(self) -> Bag { self.0 } }
@@ -445,9 +445,9 @@ use crate::cfn::support::*;
 impl LoggingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LogGroupName`: `LogsLogGroupName`. Update: replacement.
+    /// `LogGroupName`: `LogsLogGroupName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-hookversion-loggingconfig.html#cfn-cloudformation-hookversion-loggingconfig-loggroupname)
     pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroupName", value.into_expr())) }
-    /// `LogRoleArn`: `IamRoleArn`. Update: replacement.
+    /// `LogRoleArn`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-hookversion-loggingconfig.html#cfn-cloudformation-hookversion-loggingconfig-logrolearn)
     pub fn log_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "LogRoleArn", value.into_expr())) }
 }
 impl Done for LoggingConfig { fn into_props(self) -> Bag { self.0 } }
@@ -461,7 +461,7 @@ impl CfnLambdaHook {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLambdaHookProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `HookArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `HookArn`: `OtherArn`.
+    /// The attribute `HookArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-lambdahook.html#HookArn-fn::getatt)
     pub fn attr_hook_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("HookArn") }
 }
 impl Parent for CfnLambdaHook { fn node(&self) -> &Place { &self.0 } }
@@ -472,25 +472,25 @@ impl CfnLambdaHookProps {
     pub fn new() -> CfnLambdaHookProps<Missing<required::Alias>, Missing<required::ExecutionRole>, Missing<required::FailureMode>, Missing<required::HookStatus>, Missing<required::LambdaFunction>, Missing<required::TargetOperations>> { CfnLambdaHookProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5> CfnLambdaHookProps<R0, R1, R2, R3, R4, R5> {
-    /// `Alias`: text, required. Update: replacement.
+    /// `Alias`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-lambdahook.html#cfn-cloudformation-lambdahook-alias)
     pub fn alias(self, value: impl Arg<str>) -> CfnLambdaHookProps<Set, R1, R2, R3, R4, R5> { CfnLambdaHookProps(put(self.0, "Alias", value.into_expr()), Phase) }
-    /// `AutoUpdate`: boolean. Update: replacement.
+    /// `AutoUpdate`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-lambdahook.html#cfn-cloudformation-lambdahook-autoupdate)
     pub fn auto_update(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoUpdate", value.into_expr()), Phase) }
-    /// `ExecutionRole`: text, required. Update: in place.
+    /// `ExecutionRole`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-lambdahook.html#cfn-cloudformation-lambdahook-executionrole)
     pub fn execution_role(self, value: impl Arg<str>) -> CfnLambdaHookProps<R0, Set, R2, R3, R4, R5> { CfnLambdaHookProps(put(self.0, "ExecutionRole", value.into_expr()), Phase) }
-    /// `FailureMode`: `FailureMode`, required. Update: in place.
+    /// `FailureMode`: `FailureMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-lambdahook.html#cfn-cloudformation-lambdahook-failuremode)
     pub fn failure_mode(self, value: impl Arg<lambda_hook::FailureMode>) -> CfnLambdaHookProps<R0, R1, Set, R3, R4, R5> { CfnLambdaHookProps(put(self.0, "FailureMode", value.into_expr()), Phase) }
-    /// `HookStatus`: `HookStatus`, required. Update: in place.
+    /// `HookStatus`: `HookStatus`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-lambdahook.html#cfn-cloudformation-lambdahook-hookstatus)
     pub fn hook_status(self, value: impl Arg<lambda_hook::HookStatus>) -> CfnLambdaHookProps<R0, R1, R2, Set, R4, R5> { CfnLambdaHookProps(put(self.0, "HookStatus", value.into_expr()), Phase) }
-    /// `LambdaFunction`: text, required. Update: in place.
+    /// `LambdaFunction`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-lambdahook.html#cfn-cloudformation-lambdahook-lambdafunction)
     pub fn lambda_function(self, value: impl Arg<str>) -> CfnLambdaHookProps<R0, R1, R2, R3, Set, R5> { CfnLambdaHookProps(put(self.0, "LambdaFunction", value.into_expr()), Phase) }
-    /// `LoggingConfig`: `LoggingConfig`. Update: replacement.
+    /// `LoggingConfig`: `LoggingConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-lambdahook.html#cfn-cloudformation-lambdahook-loggingconfig)
     pub fn logging_config(self, value: impl Arg<lambda_hook::LoggingConfig>) -> Self { Self(put(self.0, "LoggingConfig", value.into_expr()), Phase) }
-    /// `StackFilters`: `StackFilters`. Update: in place.
+    /// `StackFilters`: `StackFilters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-lambdahook.html#cfn-cloudformation-lambdahook-stackfilters)
     pub fn stack_filters(self, value: impl Arg<lambda_hook::StackFilters>) -> Self { Self(put(self.0, "StackFilters", value.into_expr()), Phase) }
-    /// `TargetFilters`: `TargetFilters`. Update: in place.
+    /// `TargetFilters`: `TargetFilters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-lambdahook.html#cfn-cloudformation-lambdahook-targetfilters)
     pub fn target_filters(self, value: impl Arg<lambda_hook::TargetFilters>) -> Self { Self(put(self.0, "TargetFilters", value.into_expr()), Phase) }
-    /// `TargetOperations`: list of `TargetOperations`, required. Update: in place.
+    /// `TargetOperations`: list of `TargetOperations`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-lambdahook.html#cfn-cloudformation-lambdahook-targetoperations)
     pub fn target_operations(self, value: impl Arg<Arr<lambda_hook::TargetOperations>>) -> CfnLambdaHookProps<R0, R1, R2, R3, R4, Set> { CfnLambdaHookProps(put(self.0, "TargetOperations", value.into_expr()), Phase) }
 }
 impl Done for CfnLambdaHookProps { fn into_props(self) -> Bag { self.0 } }
@@ -504,11 +504,11 @@ impl HookTarget {
     pub fn new() -> HookTarget<Missing<super::required::Action>, Missing<super::required::InvocationPoint>, Missing<super::required::TargetName>> { HookTarget(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> HookTarget<R0, R1, R2> {
-    /// `Action`: `Action`, required. Update: in place.
+    /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-lambdahook-hooktarget.html#cfn-cloudformation-lambdahook-hooktarget-action)
     pub fn action(self, value: impl Arg<Action>) -> HookTarget<Set, R1, R2> { HookTarget(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `InvocationPoint`: `InvocationPoint`, required. Update: in place.
+    /// `InvocationPoint`: `InvocationPoint`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-lambdahook-hooktarget.html#cfn-cloudformation-lambdahook-hooktarget-invocationpoint)
     pub fn invocation_point(self, value: impl Arg<InvocationPoint>) -> HookTarget<R0, Set, R2> { HookTarget(put(self.0, "InvocationPoint", value.into_expr()), Phase) }
-    /// `TargetName`: text, required. Update: in place.
+    /// `TargetName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-lambdahook-hooktarget.html#cfn-cloudformation-lambdahook-hooktarget-targetname)
     pub fn target_name(self, value: impl Arg<str>) -> HookTarget<R0, R1, Set> { HookTarget(put(self.0, "TargetName", value.into_expr()), Phase) }
 }
 impl Done for HookTarget { fn into_props(self) -> Bag { self.0 } }
@@ -519,9 +519,9 @@ impl LoggingConfig {
     pub fn new() -> LoggingConfig<Missing<super::required::LogGroupName>, Missing<super::required::LogRoleArn>> { LoggingConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> LoggingConfig<R0, R1> {
-    /// `LogGroupName`: `LogsLogGroupName`, required. Update: replacement.
+    /// `LogGroupName`: `LogsLogGroupName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-lambdahook-loggingconfig.html#cfn-cloudformation-lambdahook-loggingconfig-loggroupname)
     pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> LoggingConfig<Set, R1> { LoggingConfig(put(self.0, "LogGroupName", value.into_expr()), Phase) }
-    /// `LogRoleArn`: `IamRoleArn`, required. Update: replacement.
+    /// `LogRoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-lambdahook-loggingconfig.html#cfn-cloudformation-lambdahook-loggingconfig-logrolearn)
     pub fn log_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> LoggingConfig<R0, Set> { LoggingConfig(put(self.0, "LogRoleArn", value.into_expr()), Phase) }
 }
 impl Done for LoggingConfig { fn into_props(self) -> Bag { self.0 } }
@@ -532,11 +532,11 @@ impl StackFilters {
     pub fn new() -> StackFilters<Missing<super::required::FilteringCriteria>> { StackFilters(Bag::default(), Phase) }
 }
 impl<R0> StackFilters<R0> {
-    /// `FilteringCriteria`: `FilteringCriteria`, required. Update: in place.
+    /// `FilteringCriteria`: `FilteringCriteria`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-lambdahook-stackfilters.html#cfn-cloudformation-lambdahook-stackfilters-filteringcriteria)
     pub fn filtering_criteria(self, value: impl Arg<FilteringCriteria>) -> StackFilters<Set> { StackFilters(put(self.0, "FilteringCriteria", value.into_expr()), Phase) }
-    /// `StackNames`: `StackNames`. Update: in place.
+    /// `StackNames`: `StackNames`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-lambdahook-stackfilters.html#cfn-cloudformation-lambdahook-stackfilters-stacknames)
     pub fn stack_names(self, value: impl Arg<StackNames>) -> Self { Self(put(self.0, "StackNames", value.into_expr()), Phase) }
-    /// `StackRoles`: `StackRoles`. Update: in place.
+    /// `StackRoles`: `StackRoles`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-lambdahook-stackfilters.html#cfn-cloudformation-lambdahook-stackfilters-stackroles)
     pub fn stack_roles(self, value: impl Arg<StackRoles>) -> Self { Self(put(self.0, "StackRoles", value.into_expr()), Phase) }
 }
 impl Done for StackFilters { fn into_props(self) -> Bag { self.0 } }
@@ -545,9 +545,9 @@ impl Done for StackFilters { fn into_props(self) -> Bag { self.0 } }
 impl StackNames {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Exclude`: list of text. Update: in place.
+    /// `Exclude`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-lambdahook-stacknames.html#cfn-cloudformation-lambdahook-stacknames-exclude)
     pub fn exclude(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exclude", value.into_expr())) }
-    /// `Include`: list of text. Update: in place.
+    /// `Include`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-lambdahook-stacknames.html#cfn-cloudformation-lambdahook-stacknames-include)
     pub fn include(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Include", value.into_expr())) }
 }
 impl Done for StackNames { fn into_props(self) -> Bag { self.0 } }
@@ -556,9 +556,9 @@ impl Done for StackNames { fn into_props(self) -> Bag { self.0 } }
 impl StackRoles {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Exclude`: list of text. Update: in place.
+    /// `Exclude`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-lambdahook-stackroles.html#cfn-cloudformation-lambdahook-stackroles-exclude)
     pub fn exclude(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exclude", value.into_expr())) }
-    /// `Include`: list of text. Update: in place.
+    /// `Include`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-lambdahook-stackroles.html#cfn-cloudformation-lambdahook-stackroles-include)
     pub fn include(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Include", value.into_expr())) }
 }
 impl Done for StackRoles { fn into_props(self) -> Bag { self.0 } }
@@ -567,13 +567,13 @@ impl Done for StackRoles { fn into_props(self) -> Bag { self.0 } }
 impl TargetFilters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Actions`: list of `Actions`. Update: in place.
+    /// `Actions`: list of `Actions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-lambdahook-targetfilters.html#cfn-cloudformation-lambdahook-targetfilters-actions)
     pub fn actions(self, value: impl Arg<Arr<Actions>>) -> Self { Self(put(self.0, "Actions", value.into_expr())) }
-    /// `InvocationPoints`: list of `InvocationPoints`. Update: in place.
+    /// `InvocationPoints`: list of `InvocationPoints`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-lambdahook-targetfilters.html#cfn-cloudformation-lambdahook-targetfilters-invocationpoints)
     pub fn invocation_points(self, value: impl Arg<Arr<InvocationPoints>>) -> Self { Self(put(self.0, "InvocationPoints", value.into_expr())) }
-    /// `TargetNames`: list of text. Update: in place.
+    /// `TargetNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-lambdahook-targetfilters.html#cfn-cloudformation-lambdahook-targetfilters-targetnames)
     pub fn target_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TargetNames", value.into_expr())) }
-    /// `Targets`: list of `HookTarget`. Update: in place.
+    /// `Targets`: list of `HookTarget`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-lambdahook-targetfilters.html#cfn-cloudformation-lambdahook-targetfilters-targets)
     pub fn targets(self, value: impl Arg<Arr<HookTarget>>) -> Self { Self(put(self.0, "Targets", value.into_expr())) }
 }
 impl Done for TargetFilters { fn into_props(self) -> Bag { self.0 } }
@@ -603,7 +603,7 @@ impl CfnMacro {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMacroProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-macro.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnMacro { fn node(&self) -> &Place { &self.0 } }
@@ -614,15 +614,15 @@ impl CfnMacroProps {
     pub fn new() -> CfnMacroProps<Missing<required::FunctionName>, Missing<required::Name>> { CfnMacroProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnMacroProps<R0, R1> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-macro.html#cfn-cloudformation-macro-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `FunctionName`: text, required. Update: in place.
+    /// `FunctionName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-macro.html#cfn-cloudformation-macro-functionname)
     pub fn function_name(self, value: impl Arg<str>) -> CfnMacroProps<Set, R1> { CfnMacroProps(put(self.0, "FunctionName", value.into_expr()), Phase) }
-    /// `LogGroupName`: `LogsLogGroupName`. Update: in place.
+    /// `LogGroupName`: `LogsLogGroupName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-macro.html#cfn-cloudformation-macro-loggroupname)
     pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroupName", value.into_expr()), Phase) }
-    /// `LogRoleARN`: `IamRoleArn`. Update: in place.
+    /// `LogRoleARN`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-macro.html#cfn-cloudformation-macro-logrolearn)
     pub fn log_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "LogRoleARN", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-macro.html#cfn-cloudformation-macro-name)
     pub fn name(self, value: impl Arg<str>) -> CfnMacroProps<R0, Set> { CfnMacroProps(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for CfnMacroProps { fn into_props(self) -> Bag { self.0 } }
@@ -642,11 +642,11 @@ impl Parent for CfnModuleDefaultVersion { fn node(&self) -> &Place { &self.0 } }
 impl CfnModuleDefaultVersionProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Arn`: `CloudFormationModuleVersionArn`. Update: replacement.
+    /// `Arn`: `CloudFormationModuleVersionArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-moduledefaultversion.html#cfn-cloudformation-moduledefaultversion-arn)
     pub fn arn(self, value: impl Arg<kind::CloudFormationModuleVersionArn>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
-    /// `ModuleName`: text. Update: replacement.
+    /// `ModuleName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-moduledefaultversion.html#cfn-cloudformation-moduledefaultversion-modulename)
     pub fn module_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModuleName", value.into_expr())) }
-    /// `VersionId`: text. Update: replacement.
+    /// `VersionId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-moduledefaultversion.html#cfn-cloudformation-moduledefaultversion-versionid)
     pub fn version_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionId", value.into_expr())) }
 }
 impl Done for CfnModuleDefaultVersionProps { fn into_props(self) -> Bag { self.0 } }
@@ -659,21 +659,21 @@ impl CfnModuleVersion {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnModuleVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::CloudFormationModuleVersionArn> { self.0.reference() }
-    /// The attribute `Arn`: `CloudFormationModuleVersionArn`.
+    /// The attribute `Arn`: `CloudFormationModuleVersionArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-moduleversion.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::CloudFormationModuleVersionArn> { self.0.get_att("Arn") }
-    /// The attribute `Description`: text.
+    /// The attribute `Description`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-moduleversion.html#Description-fn::getatt)
     pub fn attr_description(&self) -> Val<str> { self.0.get_att("Description") }
-    /// The attribute `DocumentationUrl`: text.
+    /// The attribute `DocumentationUrl`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-moduleversion.html#DocumentationUrl-fn::getatt)
     pub fn attr_documentation_url(&self) -> Val<str> { self.0.get_att("DocumentationUrl") }
-    /// The attribute `IsDefaultVersion`: boolean.
+    /// The attribute `IsDefaultVersion`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-moduleversion.html#IsDefaultVersion-fn::getatt)
     pub fn attr_is_default_version(&self) -> Val<bool> { self.0.get_att("IsDefaultVersion") }
-    /// The attribute `Schema`: text.
+    /// The attribute `Schema`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-moduleversion.html#Schema-fn::getatt)
     pub fn attr_schema(&self) -> Val<str> { self.0.get_att("Schema") }
-    /// The attribute `TimeCreated`: text.
+    /// The attribute `TimeCreated`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-moduleversion.html#TimeCreated-fn::getatt)
     pub fn attr_time_created(&self) -> Val<str> { self.0.get_att("TimeCreated") }
-    /// The attribute `VersionId`: text.
+    /// The attribute `VersionId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-moduleversion.html#VersionId-fn::getatt)
     pub fn attr_version_id(&self) -> Val<str> { self.0.get_att("VersionId") }
-    /// The attribute `Visibility`: text.
+    /// The attribute `Visibility`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-moduleversion.html#Visibility-fn::getatt)
     pub fn attr_visibility(&self) -> Val<str> { self.0.get_att("Visibility") }
 }
 impl Parent for CfnModuleVersion { fn node(&self) -> &Place { &self.0 } }
@@ -684,9 +684,9 @@ impl CfnModuleVersionProps {
     pub fn new() -> CfnModuleVersionProps<Missing<required::ModuleName>, Missing<required::ModulePackage>> { CfnModuleVersionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnModuleVersionProps<R0, R1> {
-    /// `ModuleName`: text, required. Update: replacement.
+    /// `ModuleName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-moduleversion.html#cfn-cloudformation-moduleversion-modulename)
     pub fn module_name(self, value: impl Arg<str>) -> CfnModuleVersionProps<Set, R1> { CfnModuleVersionProps(put(self.0, "ModuleName", value.into_expr()), Phase) }
-    /// `ModulePackage`: text, required. Update: replacement.
+    /// `ModulePackage`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-moduleversion.html#cfn-cloudformation-moduleversion-modulepackage)
     pub fn module_package(self, value: impl Arg<str>) -> CfnModuleVersionProps<R0, Set> { CfnModuleVersionProps(put(self.0, "ModulePackage", value.into_expr()), Phase) }
 }
 impl Done for CfnModuleVersionProps { fn into_props(self) -> Bag { self.0 } }
@@ -699,11 +699,11 @@ impl CfnPublicTypeVersion {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnPublicTypeVersionProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `PublicTypeArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `PublicTypeArn`: `OtherArn`.
+    /// The attribute `PublicTypeArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-publictypeversion.html#PublicTypeArn-fn::getatt)
     pub fn attr_public_type_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PublicTypeArn") }
-    /// The attribute `PublisherId`: text.
+    /// The attribute `PublisherId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-publictypeversion.html#PublisherId-fn::getatt)
     pub fn attr_publisher_id(&self) -> Val<str> { self.0.get_att("PublisherId") }
-    /// The attribute `TypeVersionArn`: `OtherArn`.
+    /// The attribute `TypeVersionArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-publictypeversion.html#TypeVersionArn-fn::getatt)
     pub fn attr_type_version_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TypeVersionArn") }
 }
 impl Parent for CfnPublicTypeVersion { fn node(&self) -> &Place { &self.0 } }
@@ -712,15 +712,15 @@ impl Parent for CfnPublicTypeVersion { fn node(&self) -> &Place { &self.0 } }
 impl CfnPublicTypeVersionProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Arn`: text. Update: replacement.
+    /// `Arn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-publictypeversion.html#cfn-cloudformation-publictypeversion-arn)
     pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
-    /// `LogDeliveryBucket`: text. Update: replacement.
+    /// `LogDeliveryBucket`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-publictypeversion.html#cfn-cloudformation-publictypeversion-logdeliverybucket)
     pub fn log_delivery_bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogDeliveryBucket", value.into_expr())) }
-    /// `PublicVersionNumber`: text. Update: replacement.
+    /// `PublicVersionNumber`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-publictypeversion.html#cfn-cloudformation-publictypeversion-publicversionnumber)
     pub fn public_version_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PublicVersionNumber", value.into_expr())) }
-    /// `Type`: `Type`. Update: replacement.
+    /// `Type`: `Type`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-publictypeversion.html#cfn-cloudformation-publictypeversion-type)
     pub fn type_(self, value: impl Arg<public_type_version::Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
-    /// `TypeName`: text. Update: replacement.
+    /// `TypeName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-publictypeversion.html#cfn-cloudformation-publictypeversion-typename)
     pub fn type_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeName", value.into_expr())) }
 }
 impl Done for CfnPublicTypeVersionProps { fn into_props(self) -> Bag { self.0 } }
@@ -739,13 +739,13 @@ impl CfnPublisher {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPublisherProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PublisherId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `IdentityProvider`: text.
+    /// The attribute `IdentityProvider`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-publisher.html#IdentityProvider-fn::getatt)
     pub fn attr_identity_provider(&self) -> Val<str> { self.0.get_att("IdentityProvider") }
-    /// The attribute `PublisherId`: text.
+    /// The attribute `PublisherId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-publisher.html#PublisherId-fn::getatt)
     pub fn attr_publisher_id(&self) -> Val<str> { self.0.get_att("PublisherId") }
-    /// The attribute `PublisherProfile`: text.
+    /// The attribute `PublisherProfile`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-publisher.html#PublisherProfile-fn::getatt)
     pub fn attr_publisher_profile(&self) -> Val<str> { self.0.get_att("PublisherProfile") }
-    /// The attribute `PublisherStatus`: text.
+    /// The attribute `PublisherStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-publisher.html#PublisherStatus-fn::getatt)
     pub fn attr_publisher_status(&self) -> Val<str> { self.0.get_att("PublisherStatus") }
 }
 impl Parent for CfnPublisher { fn node(&self) -> &Place { &self.0 } }
@@ -756,9 +756,9 @@ impl CfnPublisherProps {
     pub fn new() -> CfnPublisherProps<Missing<required::AcceptTermsAndConditions>> { CfnPublisherProps(Bag::default(), Phase) }
 }
 impl<R0> CfnPublisherProps<R0> {
-    /// `AcceptTermsAndConditions`: boolean, required. Update: replacement.
+    /// `AcceptTermsAndConditions`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-publisher.html#cfn-cloudformation-publisher-accepttermsandconditions)
     pub fn accept_terms_and_conditions(self, value: impl Arg<bool>) -> CfnPublisherProps<Set> { CfnPublisherProps(put(self.0, "AcceptTermsAndConditions", value.into_expr()), Phase) }
-    /// `ConnectionArn`: text. Update: replacement.
+    /// `ConnectionArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-publisher.html#cfn-cloudformation-publisher-connectionarn)
     pub fn connection_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionArn", value.into_expr()), Phase) }
 }
 impl Done for CfnPublisherProps { fn into_props(self) -> Bag { self.0 } }
@@ -771,7 +771,7 @@ impl CfnResourceDefaultVersion {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnResourceDefaultVersionProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-resourcedefaultversion.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnResourceDefaultVersion { fn node(&self) -> &Place { &self.0 } }
@@ -780,11 +780,11 @@ impl Parent for CfnResourceDefaultVersion { fn node(&self) -> &Place { &self.0 }
 impl CfnResourceDefaultVersionProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TypeName`: text. Update: in place.
+    /// `TypeName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-resourcedefaultversion.html#cfn-cloudformation-resourcedefaultversion-typename)
     pub fn type_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeName", value.into_expr())) }
-    /// `TypeVersionArn`: `CloudFormationResourceVersionArn`. Update: in place.
+    /// `TypeVersionArn`: `CloudFormationResourceVersionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-resourcedefaultversion.html#cfn-cloudformation-resourcedefaultversion-typeversionarn)
     pub fn type_version_arn(self, value: impl Arg<kind::CloudFormationResourceVersionArn>) -> Self { Self(put(self.0, "TypeVersionArn", value.into_expr())) }
-    /// `VersionId`: text. Update: in place.
+    /// `VersionId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-resourcedefaultversion.html#cfn-cloudformation-resourcedefaultversion-versionid)
     pub fn version_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionId", value.into_expr())) }
 }
 impl Done for CfnResourceDefaultVersionProps { fn into_props(self) -> Bag { self.0 } }
@@ -797,17 +797,17 @@ impl CfnResourceVersion {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourceVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::CloudFormationResourceVersionArn> { self.0.reference() }
-    /// The attribute `Arn`: `CloudFormationResourceVersionArn`.
+    /// The attribute `Arn`: `CloudFormationResourceVersionArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-resourceversion.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::CloudFormationResourceVersionArn> { self.0.get_att("Arn") }
-    /// The attribute `IsDefaultVersion`: boolean.
+    /// The attribute `IsDefaultVersion`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-resourceversion.html#IsDefaultVersion-fn::getatt)
     pub fn attr_is_default_version(&self) -> Val<bool> { self.0.get_att("IsDefaultVersion") }
-    /// The attribute `ProvisioningType`: text.
+    /// The attribute `ProvisioningType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-resourceversion.html#ProvisioningType-fn::getatt)
     pub fn attr_provisioning_type(&self) -> Val<str> { self.0.get_att("ProvisioningType") }
-    /// The attribute `TypeArn`: `OtherArn`.
+    /// The attribute `TypeArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-resourceversion.html#TypeArn-fn::getatt)
     pub fn attr_type_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TypeArn") }
-    /// The attribute `VersionId`: text.
+    /// The attribute `VersionId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-resourceversion.html#VersionId-fn::getatt)
     pub fn attr_version_id(&self) -> Val<str> { self.0.get_att("VersionId") }
-    /// The attribute `Visibility`: text.
+    /// The attribute `Visibility`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-resourceversion.html#Visibility-fn::getatt)
     pub fn attr_visibility(&self) -> Val<str> { self.0.get_att("Visibility") }
 }
 impl Parent for CfnResourceVersion { fn node(&self) -> &Place { &self.0 } }
@@ -818,13 +818,13 @@ impl CfnResourceVersionProps {
     pub fn new() -> CfnResourceVersionProps<Missing<required::SchemaHandlerPackage>, Missing<required::TypeName>> { CfnResourceVersionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnResourceVersionProps<R0, R1> {
-    /// `ExecutionRoleArn`: `IamRoleArn`. Update: replacement.
+    /// `ExecutionRoleArn`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-resourceversion.html#cfn-cloudformation-resourceversion-executionrolearn)
     pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
-    /// `LoggingConfig`: `LoggingConfig`. Update: replacement.
+    /// `LoggingConfig`: `LoggingConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-resourceversion.html#cfn-cloudformation-resourceversion-loggingconfig)
     pub fn logging_config(self, value: impl Arg<resource_version::LoggingConfig>) -> Self { Self(put(self.0, "LoggingConfig", value.into_expr()), Phase) }
-    /// `SchemaHandlerPackage`: text, required. Update: replacement.
+    /// `SchemaHandlerPackage`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-resourceversion.html#cfn-cloudformation-resourceversion-schemahandlerpackage)
     pub fn schema_handler_package(self, value: impl Arg<str>) -> CfnResourceVersionProps<Set, R1> { CfnResourceVersionProps(put(self.0, "SchemaHandlerPackage", value.into_expr()), Phase) }
-    /// `TypeName`: text, required. Update: replacement.
+    /// `TypeName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-resourceversion.html#cfn-cloudformation-resourceversion-typename)
     pub fn type_name(self, value: impl Arg<str>) -> CfnResourceVersionProps<R0, Set> { CfnResourceVersionProps(put(self.0, "TypeName", value.into_expr()), Phase) }
 }
 impl Done for CfnResourceVersionProps { fn into_props(self) -> Bag { self.0 } }
@@ -836,9 +836,9 @@ use crate::cfn::support::*;
 impl LoggingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LogGroupName`: `LogsLogGroupName`. Update: replacement.
+    /// `LogGroupName`: `LogsLogGroupName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-resourceversion-loggingconfig.html#cfn-cloudformation-resourceversion-loggingconfig-loggroupname)
     pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroupName", value.into_expr())) }
-    /// `LogRoleArn`: `IamRoleArn`. Update: replacement.
+    /// `LogRoleArn`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-resourceversion-loggingconfig.html#cfn-cloudformation-resourceversion-loggingconfig-logrolearn)
     pub fn log_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "LogRoleArn", value.into_expr())) }
 }
 impl Done for LoggingConfig { fn into_props(self) -> Bag { self.0 } }
@@ -852,21 +852,21 @@ impl CfnStack {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnStackProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `StackId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ChangeSetId`: text.
+    /// The attribute `ChangeSetId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stack.html#ChangeSetId-fn::getatt)
     pub fn attr_change_set_id(&self) -> Val<str> { self.0.get_att("ChangeSetId") }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stack.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `LastUpdateTime`: text.
+    /// The attribute `LastUpdateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stack.html#LastUpdateTime-fn::getatt)
     pub fn attr_last_update_time(&self) -> Val<str> { self.0.get_att("LastUpdateTime") }
-    /// The attribute `Outputs`: list of `Output`.
+    /// The attribute `Outputs`: list of `Output`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stack.html#Outputs-fn::getatt)
     pub fn attr_outputs(&self) -> Val<Arr<stack::Output>> { self.0.get_att("Outputs") }
-    /// The attribute `ParentId`: text.
+    /// The attribute `ParentId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stack.html#ParentId-fn::getatt)
     pub fn attr_parent_id(&self) -> Val<str> { self.0.get_att("ParentId") }
-    /// The attribute `RootId`: text.
+    /// The attribute `RootId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stack.html#RootId-fn::getatt)
     pub fn attr_root_id(&self) -> Val<str> { self.0.get_att("RootId") }
-    /// The attribute `StackId`: text.
+    /// The attribute `StackId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stack.html#StackId-fn::getatt)
     pub fn attr_stack_id(&self) -> Val<str> { self.0.get_att("StackId") }
-    /// The attribute `StackStatus`: text.
+    /// The attribute `StackStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stack.html#StackStatus-fn::getatt)
     pub fn attr_stack_status(&self) -> Val<str> { self.0.get_att("StackStatus") }
 }
 impl Parent for CfnStack { fn node(&self) -> &Place { &self.0 } }
@@ -875,15 +875,15 @@ impl Parent for CfnStack { fn node(&self) -> &Place { &self.0 } }
 impl CfnStackProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `NotificationARNs`: list of text. Update: in place.
+    /// `NotificationARNs`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stack.html#cfn-cloudformation-stack-notificationarns)
     pub fn notification_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotificationARNs", value.into_expr())) }
-    /// `Parameters`: map of text. Update: in place.
+    /// `Parameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stack.html#cfn-cloudformation-stack-parameters)
     pub fn parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stack.html#cfn-cloudformation-stack-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `TemplateURL`: text. Update: in place.
+    /// `TemplateURL`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stack.html#cfn-cloudformation-stack-templateurl)
     pub fn template_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateURL", value.into_expr())) }
-    /// `TimeoutInMinutes`: integer. Update: in place.
+    /// `TimeoutInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stack.html#cfn-cloudformation-stack-timeoutinminutes)
     pub fn timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInMinutes", value.into_expr())) }
 }
 impl Done for CfnStackProps { fn into_props(self) -> Bag { self.0 } }
@@ -895,13 +895,13 @@ use crate::cfn::support::*;
 impl Output {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stack-output.html#cfn-cloudformation-stack-output-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `ExportName`: text. Update: in place.
+    /// `ExportName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stack-output.html#cfn-cloudformation-stack-output-exportname)
     pub fn export_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExportName", value.into_expr())) }
-    /// `OutputKey`: text. Update: in place.
+    /// `OutputKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stack-output.html#cfn-cloudformation-stack-output-outputkey)
     pub fn output_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputKey", value.into_expr())) }
-    /// `OutputValue`: text. Update: in place.
+    /// `OutputValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stack-output.html#cfn-cloudformation-stack-output-outputvalue)
     pub fn output_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputValue", value.into_expr())) }
 }
 impl Done for Output { fn into_props(self) -> Bag { self.0 } }
@@ -915,7 +915,7 @@ impl CfnStackSet {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStackSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `StackSetId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `StackSetId`: text.
+    /// The attribute `StackSetId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stackset.html#StackSetId-fn::getatt)
     pub fn attr_stack_set_id(&self) -> Val<str> { self.0.get_att("StackSetId") }
 }
 impl Parent for CfnStackSet { fn node(&self) -> &Place { &self.0 } }
@@ -926,35 +926,35 @@ impl CfnStackSetProps {
     pub fn new() -> CfnStackSetProps<Missing<required::PermissionModel>, Missing<required::StackSetName>> { CfnStackSetProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnStackSetProps<R0, R1> {
-    /// `AdministrationRoleARN`: `IamRoleArn`. Update: in place.
+    /// `AdministrationRoleARN`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stackset.html#cfn-cloudformation-stackset-administrationrolearn)
     pub fn administration_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "AdministrationRoleARN", value.into_expr()), Phase) }
-    /// `AutoDeployment`: `AutoDeployment`. Update: in place.
+    /// `AutoDeployment`: `AutoDeployment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stackset.html#cfn-cloudformation-stackset-autodeployment)
     pub fn auto_deployment(self, value: impl Arg<stack_set::AutoDeployment>) -> Self { Self(put(self.0, "AutoDeployment", value.into_expr()), Phase) }
-    /// `CallAs`: `CallAs`. Update: in place.
+    /// `CallAs`: `CallAs`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stackset.html#cfn-cloudformation-stackset-callas)
     pub fn call_as(self, value: impl Arg<stack_set::CallAs>) -> Self { Self(put(self.0, "CallAs", value.into_expr()), Phase) }
-    /// `Capabilities`: list of text. Update: in place.
+    /// `Capabilities`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stackset.html#cfn-cloudformation-stackset-capabilities)
     pub fn capabilities(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Capabilities", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stackset.html#cfn-cloudformation-stackset-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `ExecutionRoleName`: `IamRoleName`. Update: in place.
+    /// `ExecutionRoleName`: `IamRoleName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stackset.html#cfn-cloudformation-stackset-executionrolename)
     pub fn execution_role_name(self, value: impl Arg<kind::IamRoleName>) -> Self { Self(put(self.0, "ExecutionRoleName", value.into_expr()), Phase) }
-    /// `ManagedExecution`: `ManagedExecution`. Update: in place.
+    /// `ManagedExecution`: `ManagedExecution`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stackset.html#cfn-cloudformation-stackset-managedexecution)
     pub fn managed_execution(self, value: impl Arg<stack_set::ManagedExecution>) -> Self { Self(put(self.0, "ManagedExecution", value.into_expr()), Phase) }
-    /// `OperationPreferences`: `OperationPreferences`. Update: in place.
+    /// `OperationPreferences`: `OperationPreferences`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stackset.html#cfn-cloudformation-stackset-operationpreferences)
     pub fn operation_preferences(self, value: impl Arg<stack_set::OperationPreferences>) -> Self { Self(put(self.0, "OperationPreferences", value.into_expr()), Phase) }
-    /// `Parameters`: list of `Parameter`. Update: in place.
+    /// `Parameters`: list of `Parameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stackset.html#cfn-cloudformation-stackset-parameters)
     pub fn parameters(self, value: impl Arg<Arr<stack_set::Parameter>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
-    /// `PermissionModel`: `PermissionModel`, required. Update: replacement.
+    /// `PermissionModel`: `PermissionModel`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stackset.html#cfn-cloudformation-stackset-permissionmodel)
     pub fn permission_model(self, value: impl Arg<stack_set::PermissionModel>) -> CfnStackSetProps<Set, R1> { CfnStackSetProps(put(self.0, "PermissionModel", value.into_expr()), Phase) }
-    /// `StackInstancesGroup`: list of `StackInstances`. Update: in place.
+    /// `StackInstancesGroup`: list of `StackInstances`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stackset.html#cfn-cloudformation-stackset-stackinstancesgroup)
     pub fn stack_instances_group(self, value: impl Arg<Arr<stack_set::StackInstances>>) -> Self { Self(put(self.0, "StackInstancesGroup", value.into_expr()), Phase) }
-    /// `StackSetName`: text, required. Update: replacement.
+    /// `StackSetName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stackset.html#cfn-cloudformation-stackset-stacksetname)
     pub fn stack_set_name(self, value: impl Arg<str>) -> CfnStackSetProps<R0, Set> { CfnStackSetProps(put(self.0, "StackSetName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stackset.html#cfn-cloudformation-stackset-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TemplateBody`: text. Update: in place.
+    /// `TemplateBody`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stackset.html#cfn-cloudformation-stackset-templatebody)
     pub fn template_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateBody", value.into_expr()), Phase) }
-    /// `TemplateURL`: text. Update: in place.
+    /// `TemplateURL`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stackset.html#cfn-cloudformation-stackset-templateurl)
     pub fn template_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateURL", value.into_expr()), Phase) }
 }
 impl Done for CfnStackSetProps { fn into_props(self) -> Bag { self.0 } }
@@ -966,11 +966,11 @@ use crate::cfn::support::*;
 impl AutoDeployment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DependsOn`: list of text. Update: in place.
+    /// `DependsOn`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-autodeployment.html#cfn-cloudformation-stackset-autodeployment-dependson)
     pub fn depends_on(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DependsOn", value.into_expr())) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-autodeployment.html#cfn-cloudformation-stackset-autodeployment-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
-    /// `RetainStacksOnAccountRemoval`: boolean. Update: in place.
+    /// `RetainStacksOnAccountRemoval`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-autodeployment.html#cfn-cloudformation-stackset-autodeployment-retainstacksonaccountremoval)
     pub fn retain_stacks_on_account_removal(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RetainStacksOnAccountRemoval", value.into_expr())) }
 }
 impl Done for AutoDeployment { fn into_props(self) -> Bag { self.0 } }
@@ -979,13 +979,13 @@ impl Done for AutoDeployment { fn into_props(self) -> Bag { self.0 } }
 impl DeploymentTargets {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AccountFilterType`: `AccountFilterType`. Update: in place.
+    /// `AccountFilterType`: `AccountFilterType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-deploymenttargets.html#cfn-cloudformation-stackset-deploymenttargets-accountfiltertype)
     pub fn account_filter_type(self, value: impl Arg<AccountFilterType>) -> Self { Self(put(self.0, "AccountFilterType", value.into_expr())) }
-    /// `Accounts`: list of text. Update: in place.
+    /// `Accounts`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-deploymenttargets.html#cfn-cloudformation-stackset-deploymenttargets-accounts)
     pub fn accounts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Accounts", value.into_expr())) }
-    /// `AccountsUrl`: text. Update: in place.
+    /// `AccountsUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-deploymenttargets.html#cfn-cloudformation-stackset-deploymenttargets-accountsurl)
     pub fn accounts_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccountsUrl", value.into_expr())) }
-    /// `OrganizationalUnitIds`: list of text. Update: in place.
+    /// `OrganizationalUnitIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-deploymenttargets.html#cfn-cloudformation-stackset-deploymenttargets-organizationalunitids)
     pub fn organizational_unit_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OrganizationalUnitIds", value.into_expr())) }
 }
 impl Done for DeploymentTargets { fn into_props(self) -> Bag { self.0 } }
@@ -994,7 +994,7 @@ impl Done for DeploymentTargets { fn into_props(self) -> Bag { self.0 } }
 impl ManagedExecution {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Active`: boolean. Update: in place.
+    /// `Active`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-managedexecution.html#cfn-cloudformation-stackset-managedexecution-active)
     pub fn active(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Active", value.into_expr())) }
 }
 impl Done for ManagedExecution { fn into_props(self) -> Bag { self.0 } }
@@ -1003,19 +1003,19 @@ impl Done for ManagedExecution { fn into_props(self) -> Bag { self.0 } }
 impl OperationPreferences {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ConcurrencyMode`: `ConcurrencyMode`. Update: in place.
+    /// `ConcurrencyMode`: `ConcurrencyMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-operationpreferences.html#cfn-cloudformation-stackset-operationpreferences-concurrencymode)
     pub fn concurrency_mode(self, value: impl Arg<ConcurrencyMode>) -> Self { Self(put(self.0, "ConcurrencyMode", value.into_expr())) }
-    /// `FailureToleranceCount`: integer. Update: in place.
+    /// `FailureToleranceCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-operationpreferences.html#cfn-cloudformation-stackset-operationpreferences-failuretolerancecount)
     pub fn failure_tolerance_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FailureToleranceCount", value.into_expr())) }
-    /// `FailureTolerancePercentage`: integer. Update: in place.
+    /// `FailureTolerancePercentage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-operationpreferences.html#cfn-cloudformation-stackset-operationpreferences-failuretolerancepercentage)
     pub fn failure_tolerance_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FailureTolerancePercentage", value.into_expr())) }
-    /// `MaxConcurrentCount`: integer. Update: in place.
+    /// `MaxConcurrentCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-operationpreferences.html#cfn-cloudformation-stackset-operationpreferences-maxconcurrentcount)
     pub fn max_concurrent_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxConcurrentCount", value.into_expr())) }
-    /// `MaxConcurrentPercentage`: integer. Update: in place.
+    /// `MaxConcurrentPercentage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-operationpreferences.html#cfn-cloudformation-stackset-operationpreferences-maxconcurrentpercentage)
     pub fn max_concurrent_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxConcurrentPercentage", value.into_expr())) }
-    /// `RegionConcurrencyType`: `RegionConcurrencyType`. Update: in place.
+    /// `RegionConcurrencyType`: `RegionConcurrencyType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-operationpreferences.html#cfn-cloudformation-stackset-operationpreferences-regionconcurrencytype)
     pub fn region_concurrency_type(self, value: impl Arg<RegionConcurrencyType>) -> Self { Self(put(self.0, "RegionConcurrencyType", value.into_expr())) }
-    /// `RegionOrder`: list of text. Update: in place.
+    /// `RegionOrder`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-operationpreferences.html#cfn-cloudformation-stackset-operationpreferences-regionorder)
     pub fn region_order(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RegionOrder", value.into_expr())) }
 }
 impl Done for OperationPreferences { fn into_props(self) -> Bag { self.0 } }
@@ -1026,9 +1026,9 @@ impl Parameter {
     pub fn new() -> Parameter<Missing<super::required::ParameterKey>, Missing<super::required::ParameterValue>> { Parameter(Bag::default(), Phase) }
 }
 impl<R0, R1> Parameter<R0, R1> {
-    /// `ParameterKey`: text, required. Update: in place.
+    /// `ParameterKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-parameter.html#cfn-cloudformation-stackset-parameter-parameterkey)
     pub fn parameter_key(self, value: impl Arg<str>) -> Parameter<Set, R1> { Parameter(put(self.0, "ParameterKey", value.into_expr()), Phase) }
-    /// `ParameterValue`: text, required. Update: in place.
+    /// `ParameterValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-parameter.html#cfn-cloudformation-stackset-parameter-parametervalue)
     pub fn parameter_value(self, value: impl Arg<str>) -> Parameter<R0, Set> { Parameter(put(self.0, "ParameterValue", value.into_expr()), Phase) }
 }
 impl Done for Parameter { fn into_props(self) -> Bag { self.0 } }
@@ -1039,11 +1039,11 @@ impl StackInstances {
     pub fn new() -> StackInstances<Missing<super::required::DeploymentTargets>, Missing<super::required::Regions>> { StackInstances(Bag::default(), Phase) }
 }
 impl<R0, R1> StackInstances<R0, R1> {
-    /// `DeploymentTargets`: `DeploymentTargets`, required. Update: in place.
+    /// `DeploymentTargets`: `DeploymentTargets`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-stackinstances.html#cfn-cloudformation-stackset-stackinstances-deploymenttargets)
     pub fn deployment_targets(self, value: impl Arg<DeploymentTargets>) -> StackInstances<Set, R1> { StackInstances(put(self.0, "DeploymentTargets", value.into_expr()), Phase) }
-    /// `ParameterOverrides`: list of `Parameter`. Update: in place.
+    /// `ParameterOverrides`: list of `Parameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-stackinstances.html#cfn-cloudformation-stackset-stackinstances-parameteroverrides)
     pub fn parameter_overrides(self, value: impl Arg<Arr<Parameter>>) -> Self { Self(put(self.0, "ParameterOverrides", value.into_expr()), Phase) }
-    /// `Regions`: list of text, required. Update: in place.
+    /// `Regions`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-stackinstances.html#cfn-cloudformation-stackset-stackinstances-regions)
     pub fn regions(self, value: impl Arg<Arr<str>>) -> StackInstances<R0, Set> { StackInstances(put(self.0, "Regions", value.into_expr()), Phase) }
 }
 impl Done for StackInstances { fn into_props(self) -> Bag { self.0 } }
@@ -1067,7 +1067,7 @@ impl CfnTypeActivation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnTypeActivationProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-typeactivation.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnTypeActivation { fn node(&self) -> &Place { &self.0 } }
@@ -1076,25 +1076,25 @@ impl Parent for CfnTypeActivation { fn node(&self) -> &Place { &self.0 } }
 impl CfnTypeActivationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AutoUpdate`: boolean. Update: in place.
+    /// `AutoUpdate`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-typeactivation.html#cfn-cloudformation-typeactivation-autoupdate)
     pub fn auto_update(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoUpdate", value.into_expr())) }
-    /// `ExecutionRoleArn`: `IamRoleArn`. Update: in place.
+    /// `ExecutionRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-typeactivation.html#cfn-cloudformation-typeactivation-executionrolearn)
     pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value.into_expr())) }
-    /// `LoggingConfig`: `LoggingConfig`. Update: replacement.
+    /// `LoggingConfig`: `LoggingConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-typeactivation.html#cfn-cloudformation-typeactivation-loggingconfig)
     pub fn logging_config(self, value: impl Arg<type_activation::LoggingConfig>) -> Self { Self(put(self.0, "LoggingConfig", value.into_expr())) }
-    /// `MajorVersion`: text. Update: in place.
+    /// `MajorVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-typeactivation.html#cfn-cloudformation-typeactivation-majorversion)
     pub fn major_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MajorVersion", value.into_expr())) }
-    /// `PublicTypeArn`: text. Update: in place.
+    /// `PublicTypeArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-typeactivation.html#cfn-cloudformation-typeactivation-publictypearn)
     pub fn public_type_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PublicTypeArn", value.into_expr())) }
-    /// `PublisherId`: text. Update: in place.
+    /// `PublisherId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-typeactivation.html#cfn-cloudformation-typeactivation-publisherid)
     pub fn publisher_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PublisherId", value.into_expr())) }
-    /// `Type`: `Type`. Update: in place.
+    /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-typeactivation.html#cfn-cloudformation-typeactivation-type)
     pub fn type_(self, value: impl Arg<type_activation::Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
-    /// `TypeName`: text. Update: in place.
+    /// `TypeName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-typeactivation.html#cfn-cloudformation-typeactivation-typename)
     pub fn type_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeName", value.into_expr())) }
-    /// `TypeNameAlias`: text. Update: in place.
+    /// `TypeNameAlias`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-typeactivation.html#cfn-cloudformation-typeactivation-typenamealias)
     pub fn type_name_alias(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeNameAlias", value.into_expr())) }
-    /// `VersionBump`: `VersionBump`. Update: in place.
+    /// `VersionBump`: `VersionBump`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-typeactivation.html#cfn-cloudformation-typeactivation-versionbump)
     pub fn version_bump(self, value: impl Arg<type_activation::VersionBump>) -> Self { Self(put(self.0, "VersionBump", value.into_expr())) }
 }
 impl Done for CfnTypeActivationProps { fn into_props(self) -> Bag { self.0 } }
@@ -1106,9 +1106,9 @@ use crate::cfn::support::*;
 impl LoggingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LogGroupName`: `LogsLogGroupName`. Update: replacement.
+    /// `LogGroupName`: `LogsLogGroupName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-typeactivation-loggingconfig.html#cfn-cloudformation-typeactivation-loggingconfig-loggroupname)
     pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroupName", value.into_expr())) }
-    /// `LogRoleArn`: `IamRoleArn`. Update: replacement.
+    /// `LogRoleArn`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-typeactivation-loggingconfig.html#cfn-cloudformation-typeactivation-loggingconfig-logrolearn)
     pub fn log_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "LogRoleArn", value.into_expr())) }
 }
 impl Done for LoggingConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1126,9 +1126,9 @@ impl CfnWaitCondition {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnWaitConditionProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Data`: JSON.
+    /// The attribute `Data`: JSON. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-waitcondition.html#Data-fn::getatt)
     pub fn attr_data(&self) -> Val<Any> { self.0.get_att("Data") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-waitcondition.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnWaitCondition { fn node(&self) -> &Place { &self.0 } }
@@ -1137,11 +1137,11 @@ impl Parent for CfnWaitCondition { fn node(&self) -> &Place { &self.0 } }
 impl CfnWaitConditionProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Count`: integer. Update: in place.
+    /// `Count`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-waitcondition.html#cfn-cloudformation-waitcondition-count)
     pub fn count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Count", value.into_expr())) }
-    /// `Handle`: text. Update: in place.
+    /// `Handle`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-waitcondition.html#cfn-cloudformation-waitcondition-handle)
     pub fn handle(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Handle", value.into_expr())) }
-    /// `Timeout`: text. Update: in place.
+    /// `Timeout`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-waitcondition.html#cfn-cloudformation-waitcondition-timeout)
     pub fn timeout(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timeout", value.into_expr())) }
 }
 impl Done for CfnWaitConditionProps { fn into_props(self) -> Bag { self.0 } }
@@ -1154,7 +1154,7 @@ impl CfnWaitConditionHandle {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnWaitConditionHandleProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-waitconditionhandle.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnWaitConditionHandle { fn node(&self) -> &Place { &self.0 } }

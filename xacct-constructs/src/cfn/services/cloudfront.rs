@@ -13,13 +13,13 @@ impl CfnAnycastIpList {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAnycastIpListProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AnycastIpList`: `AnycastIpList`.
+    /// The attribute `AnycastIpList`: `AnycastIpList`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-anycastiplist.html#AnycastIpList-fn::getatt)
     pub fn attr_anycast_ip_list(&self) -> Val<anycast_ip_list::AnycastIpList> { self.0.get_att("AnycastIpList") }
-    /// The attribute `ETag`: text.
+    /// The attribute `ETag`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-anycastiplist.html#ETag-fn::getatt)
     pub fn attr_e_tag(&self) -> Val<str> { self.0.get_att("ETag") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-anycastiplist.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `IpamCidrConfigResults`: list of `IpamCidrConfigResult`.
+    /// The attribute `IpamCidrConfigResults`: list of `IpamCidrConfigResult`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-anycastiplist.html#IpamCidrConfigResults-fn::getatt)
     pub fn attr_ipam_cidr_config_results(&self) -> Val<Arr<anycast_ip_list::IpamCidrConfigResult>> { self.0.get_att("IpamCidrConfigResults") }
 }
 impl Parent for CfnAnycastIpList { fn node(&self) -> &Place { &self.0 } }
@@ -30,15 +30,15 @@ impl CfnAnycastIpListProps {
     pub fn new() -> CfnAnycastIpListProps<Missing<required::IpCount>, Missing<required::Name>> { CfnAnycastIpListProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAnycastIpListProps<R0, R1> {
-    /// `IpAddressType`: `IpAddressType`. Update: in place.
+    /// `IpAddressType`: `IpAddressType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-anycastiplist.html#cfn-cloudfront-anycastiplist-ipaddresstype)
     pub fn ip_address_type(self, value: impl Arg<anycast_ip_list::IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr()), Phase) }
-    /// `IpCount`: integer, required. Update: replacement.
+    /// `IpCount`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-anycastiplist.html#cfn-cloudfront-anycastiplist-ipcount)
     pub fn ip_count(self, value: impl Arg<i64>) -> CfnAnycastIpListProps<Set, R1> { CfnAnycastIpListProps(put(self.0, "IpCount", value.into_expr()), Phase) }
-    /// `IpamCidrConfigs`: list of `IpamCidrConfig`. Update: in place.
+    /// `IpamCidrConfigs`: list of `IpamCidrConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-anycastiplist.html#cfn-cloudfront-anycastiplist-ipamcidrconfigs)
     pub fn ipam_cidr_configs(self, value: impl Arg<Arr<anycast_ip_list::IpamCidrConfig>>) -> Self { Self(put(self.0, "IpamCidrConfigs", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-anycastiplist.html#cfn-cloudfront-anycastiplist-name)
     pub fn name(self, value: impl Arg<str>) -> CfnAnycastIpListProps<R0, Set> { CfnAnycastIpListProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: `Tags`. Update: replacement.
+    /// `Tags`: `Tags`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-anycastiplist.html#cfn-cloudfront-anycastiplist-tags)
     pub fn tags(self, value: impl Arg<anycast_ip_list::Tags>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAnycastIpListProps { fn into_props(self) -> Bag { self.0 } }
@@ -52,23 +52,23 @@ impl AnycastIpList {
     pub fn new() -> AnycastIpList<Missing<super::required::AnycastIps>, Missing<super::required::Arn>, Missing<super::required::Id>, Missing<super::required::IpCount>, Missing<super::required::LastModifiedTime>, Missing<super::required::Name>, Missing<super::required::Status>> { AnycastIpList(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5, R6> AnycastIpList<R0, R1, R2, R3, R4, R5, R6> {
-    /// `AnycastIps`: list of text, required. Update: in place.
+    /// `AnycastIps`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-anycastiplist-anycastiplist.html#cfn-cloudfront-anycastiplist-anycastiplist-anycastips)
     pub fn anycast_ips(self, value: impl Arg<Arr<str>>) -> AnycastIpList<Set, R1, R2, R3, R4, R5, R6> { AnycastIpList(put(self.0, "AnycastIps", value.into_expr()), Phase) }
-    /// `Arn`: text, required. Update: in place.
+    /// `Arn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-anycastiplist-anycastiplist.html#cfn-cloudfront-anycastiplist-anycastiplist-arn)
     pub fn arn(self, value: impl Arg<str>) -> AnycastIpList<R0, Set, R2, R3, R4, R5, R6> { AnycastIpList(put(self.0, "Arn", value.into_expr()), Phase) }
-    /// `Id`: text, required. Update: in place.
+    /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-anycastiplist-anycastiplist.html#cfn-cloudfront-anycastiplist-anycastiplist-id)
     pub fn id(self, value: impl Arg<str>) -> AnycastIpList<R0, R1, Set, R3, R4, R5, R6> { AnycastIpList(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `IpAddressType`: `IpAddressType`. Update: in place.
+    /// `IpAddressType`: `IpAddressType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-anycastiplist-anycastiplist.html#cfn-cloudfront-anycastiplist-anycastiplist-ipaddresstype)
     pub fn ip_address_type(self, value: impl Arg<IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr()), Phase) }
-    /// `IpCount`: integer, required. Update: in place.
+    /// `IpCount`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-anycastiplist-anycastiplist.html#cfn-cloudfront-anycastiplist-anycastiplist-ipcount)
     pub fn ip_count(self, value: impl Arg<i64>) -> AnycastIpList<R0, R1, R2, Set, R4, R5, R6> { AnycastIpList(put(self.0, "IpCount", value.into_expr()), Phase) }
-    /// `IpamCidrConfigResults`: list of `IpamCidrConfigResult`. Update: in place.
+    /// `IpamCidrConfigResults`: list of `IpamCidrConfigResult`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-anycastiplist-anycastiplist.html#cfn-cloudfront-anycastiplist-anycastiplist-ipamcidrconfigresults)
     pub fn ipam_cidr_config_results(self, value: impl Arg<Arr<IpamCidrConfigResult>>) -> Self { Self(put(self.0, "IpamCidrConfigResults", value.into_expr()), Phase) }
-    /// `LastModifiedTime`: text, required. Update: in place.
+    /// `LastModifiedTime`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-anycastiplist-anycastiplist.html#cfn-cloudfront-anycastiplist-anycastiplist-lastmodifiedtime)
     pub fn last_modified_time(self, value: impl Arg<str>) -> AnycastIpList<R0, R1, R2, R3, Set, R5, R6> { AnycastIpList(put(self.0, "LastModifiedTime", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-anycastiplist-anycastiplist.html#cfn-cloudfront-anycastiplist-anycastiplist-name)
     pub fn name(self, value: impl Arg<str>) -> AnycastIpList<R0, R1, R2, R3, R4, Set, R6> { AnycastIpList(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Status`: text, required. Update: in place.
+    /// `Status`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-anycastiplist-anycastiplist.html#cfn-cloudfront-anycastiplist-anycastiplist-status)
     pub fn status(self, value: impl Arg<str>) -> AnycastIpList<R0, R1, R2, R3, R4, R5, Set> { AnycastIpList(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for AnycastIpList { fn into_props(self) -> Bag { self.0 } }
@@ -79,9 +79,9 @@ impl IpamCidrConfig {
     pub fn new() -> IpamCidrConfig<Missing<super::required::Cidr>, Missing<super::required::IpamPoolArn>> { IpamCidrConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> IpamCidrConfig<R0, R1> {
-    /// `Cidr`: text, required. Update: in place.
+    /// `Cidr`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-anycastiplist-ipamcidrconfig.html#cfn-cloudfront-anycastiplist-ipamcidrconfig-cidr)
     pub fn cidr(self, value: impl Arg<str>) -> IpamCidrConfig<Set, R1> { IpamCidrConfig(put(self.0, "Cidr", value.into_expr()), Phase) }
-    /// `IpamPoolArn`: text, required. Update: in place.
+    /// `IpamPoolArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-anycastiplist-ipamcidrconfig.html#cfn-cloudfront-anycastiplist-ipamcidrconfig-ipampoolarn)
     pub fn ipam_pool_arn(self, value: impl Arg<str>) -> IpamCidrConfig<R0, Set> { IpamCidrConfig(put(self.0, "IpamPoolArn", value.into_expr()), Phase) }
 }
 impl Done for IpamCidrConfig { fn into_props(self) -> Bag { self.0 } }
@@ -90,13 +90,13 @@ impl Done for IpamCidrConfig { fn into_props(self) -> Bag { self.0 } }
 impl IpamCidrConfigResult {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AnycastIp`: text. Update: in place.
+    /// `AnycastIp`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-anycastiplist-ipamcidrconfigresult.html#cfn-cloudfront-anycastiplist-ipamcidrconfigresult-anycastip)
     pub fn anycast_ip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnycastIp", value.into_expr())) }
-    /// `Cidr`: text. Update: in place.
+    /// `Cidr`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-anycastiplist-ipamcidrconfigresult.html#cfn-cloudfront-anycastiplist-ipamcidrconfigresult-cidr)
     pub fn cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cidr", value.into_expr())) }
-    /// `IpamPoolArn`: text. Update: in place.
+    /// `IpamPoolArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-anycastiplist-ipamcidrconfigresult.html#cfn-cloudfront-anycastiplist-ipamcidrconfigresult-ipampoolarn)
     pub fn ipam_pool_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpamPoolArn", value.into_expr())) }
-    /// `Status`: text. Update: in place.
+    /// `Status`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-anycastiplist-ipamcidrconfigresult.html#cfn-cloudfront-anycastiplist-ipamcidrconfigresult-status)
     pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for IpamCidrConfigResult { fn into_props(self) -> Bag { self.0 } }
@@ -105,7 +105,7 @@ impl Done for IpamCidrConfigResult { fn into_props(self) -> Bag { self.0 } }
 impl Tags {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Items`: list of tag. Update: replacement.
+    /// `Items`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-anycastiplist-tags.html#cfn-cloudfront-anycastiplist-tags-items)
     pub fn items(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Items", value.into_expr())) }
 }
 impl Done for Tags { fn into_props(self) -> Bag { self.0 } }
@@ -121,9 +121,9 @@ impl CfnCachePolicy {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCachePolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<kind::CloudFrontCachePolicyId> { self.0.reference() }
-    /// The attribute `Id`: `CloudFrontCachePolicyId`.
+    /// The attribute `Id`: `CloudFrontCachePolicyId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-cachepolicy.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<kind::CloudFrontCachePolicyId> { self.0.get_att("Id") }
-    /// The attribute `LastModifiedTime`: text.
+    /// The attribute `LastModifiedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-cachepolicy.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
 }
 impl Parent for CfnCachePolicy { fn node(&self) -> &Place { &self.0 } }
@@ -134,7 +134,7 @@ impl CfnCachePolicyProps {
     pub fn new() -> CfnCachePolicyProps<Missing<required::CachePolicyConfig>> { CfnCachePolicyProps(Bag::default(), Phase) }
 }
 impl<R0> CfnCachePolicyProps<R0> {
-    /// `CachePolicyConfig`: `CachePolicyConfig`, required. Update: in place.
+    /// `CachePolicyConfig`: `CachePolicyConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-cachepolicy.html#cfn-cloudfront-cachepolicy-cachepolicyconfig)
     pub fn cache_policy_config(self, value: impl Arg<cache_policy::CachePolicyConfig>) -> CfnCachePolicyProps<Set> { CfnCachePolicyProps(put(self.0, "CachePolicyConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnCachePolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -148,17 +148,17 @@ impl CachePolicyConfig {
     pub fn new() -> CachePolicyConfig<Missing<super::required::DefaultTTL>, Missing<super::required::MaxTTL>, Missing<super::required::MinTTL>, Missing<super::required::Name>, Missing<super::required::ParametersInCacheKeyAndForwardedToOrigin>> { CachePolicyConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CachePolicyConfig<R0, R1, R2, R3, R4> {
-    /// `Comment`: text. Update: in place.
+    /// `Comment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-cachepolicy-cachepolicyconfig.html#cfn-cloudfront-cachepolicy-cachepolicyconfig-comment)
     pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr()), Phase) }
-    /// `DefaultTTL`: number, required. Update: in place.
+    /// `DefaultTTL`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-cachepolicy-cachepolicyconfig.html#cfn-cloudfront-cachepolicy-cachepolicyconfig-defaultttl)
     pub fn default_ttl(self, value: impl Arg<f64>) -> CachePolicyConfig<Set, R1, R2, R3, R4> { CachePolicyConfig(put(self.0, "DefaultTTL", value.into_expr()), Phase) }
-    /// `MaxTTL`: number, required. Update: in place.
+    /// `MaxTTL`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-cachepolicy-cachepolicyconfig.html#cfn-cloudfront-cachepolicy-cachepolicyconfig-maxttl)
     pub fn max_ttl(self, value: impl Arg<f64>) -> CachePolicyConfig<R0, Set, R2, R3, R4> { CachePolicyConfig(put(self.0, "MaxTTL", value.into_expr()), Phase) }
-    /// `MinTTL`: number, required. Update: in place.
+    /// `MinTTL`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-cachepolicy-cachepolicyconfig.html#cfn-cloudfront-cachepolicy-cachepolicyconfig-minttl)
     pub fn min_ttl(self, value: impl Arg<f64>) -> CachePolicyConfig<R0, R1, Set, R3, R4> { CachePolicyConfig(put(self.0, "MinTTL", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-cachepolicy-cachepolicyconfig.html#cfn-cloudfront-cachepolicy-cachepolicyconfig-name)
     pub fn name(self, value: impl Arg<str>) -> CachePolicyConfig<R0, R1, R2, Set, R4> { CachePolicyConfig(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ParametersInCacheKeyAndForwardedToOrigin`: `ParametersInCacheKeyAndForwardedToOrigin`, required. Update: in place.
+    /// `ParametersInCacheKeyAndForwardedToOrigin`: `ParametersInCacheKeyAndForwardedToOrigin`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-cachepolicy-cachepolicyconfig.html#cfn-cloudfront-cachepolicy-cachepolicyconfig-parametersincachekeyandforwardedtoorigin)
     pub fn parameters_in_cache_key_and_forwarded_to_origin(self, value: impl Arg<ParametersInCacheKeyAndForwardedToOrigin>) -> CachePolicyConfig<R0, R1, R2, R3, Set> { CachePolicyConfig(put(self.0, "ParametersInCacheKeyAndForwardedToOrigin", value.into_expr()), Phase) }
 }
 impl Done for CachePolicyConfig { fn into_props(self) -> Bag { self.0 } }
@@ -169,9 +169,9 @@ impl CookiesConfig {
     pub fn new() -> CookiesConfig<Missing<super::required::CookieBehavior>> { CookiesConfig(Bag::default(), Phase) }
 }
 impl<R0> CookiesConfig<R0> {
-    /// `CookieBehavior`: text, required. Update: in place.
+    /// `CookieBehavior`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-cachepolicy-cookiesconfig.html#cfn-cloudfront-cachepolicy-cookiesconfig-cookiebehavior)
     pub fn cookie_behavior(self, value: impl Arg<str>) -> CookiesConfig<Set> { CookiesConfig(put(self.0, "CookieBehavior", value.into_expr()), Phase) }
-    /// `Cookies`: list of text. Update: in place.
+    /// `Cookies`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-cachepolicy-cookiesconfig.html#cfn-cloudfront-cachepolicy-cookiesconfig-cookies)
     pub fn cookies(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Cookies", value.into_expr()), Phase) }
 }
 impl Done for CookiesConfig { fn into_props(self) -> Bag { self.0 } }
@@ -182,9 +182,9 @@ impl HeadersConfig {
     pub fn new() -> HeadersConfig<Missing<super::required::HeaderBehavior>> { HeadersConfig(Bag::default(), Phase) }
 }
 impl<R0> HeadersConfig<R0> {
-    /// `HeaderBehavior`: text, required. Update: in place.
+    /// `HeaderBehavior`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-cachepolicy-headersconfig.html#cfn-cloudfront-cachepolicy-headersconfig-headerbehavior)
     pub fn header_behavior(self, value: impl Arg<str>) -> HeadersConfig<Set> { HeadersConfig(put(self.0, "HeaderBehavior", value.into_expr()), Phase) }
-    /// `Headers`: list of text. Update: in place.
+    /// `Headers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-cachepolicy-headersconfig.html#cfn-cloudfront-cachepolicy-headersconfig-headers)
     pub fn headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Headers", value.into_expr()), Phase) }
 }
 impl Done for HeadersConfig { fn into_props(self) -> Bag { self.0 } }
@@ -195,15 +195,15 @@ impl ParametersInCacheKeyAndForwardedToOrigin {
     pub fn new() -> ParametersInCacheKeyAndForwardedToOrigin<Missing<super::required::CookiesConfig>, Missing<super::required::EnableAcceptEncodingGzip>, Missing<super::required::HeadersConfig>, Missing<super::required::QueryStringsConfig>> { ParametersInCacheKeyAndForwardedToOrigin(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> ParametersInCacheKeyAndForwardedToOrigin<R0, R1, R2, R3> {
-    /// `CookiesConfig`: `CookiesConfig`, required. Update: in place.
+    /// `CookiesConfig`: `CookiesConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-cachepolicy-parametersincachekeyandforwardedtoorigin.html#cfn-cloudfront-cachepolicy-parametersincachekeyandforwardedtoorigin-cookiesconfig)
     pub fn cookies_config(self, value: impl Arg<CookiesConfig>) -> ParametersInCacheKeyAndForwardedToOrigin<Set, R1, R2, R3> { ParametersInCacheKeyAndForwardedToOrigin(put(self.0, "CookiesConfig", value.into_expr()), Phase) }
-    /// `EnableAcceptEncodingBrotli`: boolean. Update: in place.
+    /// `EnableAcceptEncodingBrotli`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-cachepolicy-parametersincachekeyandforwardedtoorigin.html#cfn-cloudfront-cachepolicy-parametersincachekeyandforwardedtoorigin-enableacceptencodingbrotli)
     pub fn enable_accept_encoding_brotli(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableAcceptEncodingBrotli", value.into_expr()), Phase) }
-    /// `EnableAcceptEncodingGzip`: boolean, required. Update: in place.
+    /// `EnableAcceptEncodingGzip`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-cachepolicy-parametersincachekeyandforwardedtoorigin.html#cfn-cloudfront-cachepolicy-parametersincachekeyandforwardedtoorigin-enableacceptencodinggzip)
     pub fn enable_accept_encoding_gzip(self, value: impl Arg<bool>) -> ParametersInCacheKeyAndForwardedToOrigin<R0, Set, R2, R3> { ParametersInCacheKeyAndForwardedToOrigin(put(self.0, "EnableAcceptEncodingGzip", value.into_expr()), Phase) }
-    /// `HeadersConfig`: `HeadersConfig`, required. Update: in place.
+    /// `HeadersConfig`: `HeadersConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-cachepolicy-parametersincachekeyandforwardedtoorigin.html#cfn-cloudfront-cachepolicy-parametersincachekeyandforwardedtoorigin-headersconfig)
     pub fn headers_config(self, value: impl Arg<HeadersConfig>) -> ParametersInCacheKeyAndForwardedToOrigin<R0, R1, Set, R3> { ParametersInCacheKeyAndForwardedToOrigin(put(self.0, "HeadersConfig", value.into_expr()), Phase) }
-    /// `QueryStringsConfig`: `QueryStringsConfig`, required. Update: in place.
+    /// `QueryStringsConfig`: `QueryStringsConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-cachepolicy-parametersincachekeyandforwardedtoorigin.html#cfn-cloudfront-cachepolicy-parametersincachekeyandforwardedtoorigin-querystringsconfig)
     pub fn query_strings_config(self, value: impl Arg<QueryStringsConfig>) -> ParametersInCacheKeyAndForwardedToOrigin<R0, R1, R2, Set> { ParametersInCacheKeyAndForwardedToOrigin(put(self.0, "QueryStringsConfig", value.into_expr()), Phase) }
 }
 impl Done for ParametersInCacheKeyAndForwardedToOrigin { fn into_props(self) -> Bag { self.0 } }
@@ -214,9 +214,9 @@ impl QueryStringsConfig {
     pub fn new() -> QueryStringsConfig<Missing<super::required::QueryStringBehavior>> { QueryStringsConfig(Bag::default(), Phase) }
 }
 impl<R0> QueryStringsConfig<R0> {
-    /// `QueryStringBehavior`: text, required. Update: in place.
+    /// `QueryStringBehavior`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-cachepolicy-querystringsconfig.html#cfn-cloudfront-cachepolicy-querystringsconfig-querystringbehavior)
     pub fn query_string_behavior(self, value: impl Arg<str>) -> QueryStringsConfig<Set> { QueryStringsConfig(put(self.0, "QueryStringBehavior", value.into_expr()), Phase) }
-    /// `QueryStrings`: list of text. Update: in place.
+    /// `QueryStrings`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-cachepolicy-querystringsconfig.html#cfn-cloudfront-cachepolicy-querystringsconfig-querystrings)
     pub fn query_strings(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "QueryStrings", value.into_expr()), Phase) }
 }
 impl Done for QueryStringsConfig { fn into_props(self) -> Bag { self.0 } }
@@ -230,9 +230,9 @@ impl CfnCloudFrontOriginAccessIdentity {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCloudFrontOriginAccessIdentityProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-cloudfrontoriginaccessidentity.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `S3CanonicalUserId`: text.
+    /// The attribute `S3CanonicalUserId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-cloudfrontoriginaccessidentity.html#S3CanonicalUserId-fn::getatt)
     pub fn attr_s3_canonical_user_id(&self) -> Val<str> { self.0.get_att("S3CanonicalUserId") }
 }
 impl Parent for CfnCloudFrontOriginAccessIdentity { fn node(&self) -> &Place { &self.0 } }
@@ -243,7 +243,7 @@ impl CfnCloudFrontOriginAccessIdentityProps {
     pub fn new() -> CfnCloudFrontOriginAccessIdentityProps<Missing<required::CloudFrontOriginAccessIdentityConfig>> { CfnCloudFrontOriginAccessIdentityProps(Bag::default(), Phase) }
 }
 impl<R0> CfnCloudFrontOriginAccessIdentityProps<R0> {
-    /// `CloudFrontOriginAccessIdentityConfig`: `CloudFrontOriginAccessIdentityConfig`, required. Update: in place.
+    /// `CloudFrontOriginAccessIdentityConfig`: `CloudFrontOriginAccessIdentityConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-cloudfrontoriginaccessidentity.html#cfn-cloudfront-cloudfrontoriginaccessidentity-cloudfrontoriginaccessidentityconfig)
     pub fn cloud_front_origin_access_identity_config(self, value: impl Arg<cloud_front_origin_access_identity::CloudFrontOriginAccessIdentityConfig>) -> CfnCloudFrontOriginAccessIdentityProps<Set> { CfnCloudFrontOriginAccessIdentityProps(put(self.0, "CloudFrontOriginAccessIdentityConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnCloudFrontOriginAccessIdentityProps { fn into_props(self) -> Bag { self.0 } }
@@ -257,7 +257,7 @@ impl CloudFrontOriginAccessIdentityConfig {
     pub fn new() -> CloudFrontOriginAccessIdentityConfig<Missing<super::required::Comment>> { CloudFrontOriginAccessIdentityConfig(Bag::default(), Phase) }
 }
 impl<R0> CloudFrontOriginAccessIdentityConfig<R0> {
-    /// `Comment`: text, required. Update: in place.
+    /// `Comment`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-cloudfrontoriginaccessidentity-cloudfrontoriginaccessidentityconfig.html#cfn-cloudfront-cloudfrontoriginaccessidentity-cloudfrontoriginaccessidentityconfig-comment)
     pub fn comment(self, value: impl Arg<str>) -> CloudFrontOriginAccessIdentityConfig<Set> { CloudFrontOriginAccessIdentityConfig(put(self.0, "Comment", value.into_expr()), Phase) }
 }
 impl Done for CloudFrontOriginAccessIdentityConfig { fn into_props(self) -> Bag { self.0 } }
@@ -271,19 +271,19 @@ impl CfnConnectionFunction {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectionFunctionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ConnectionFunctionArn`: `OtherArn`.
+    /// The attribute `ConnectionFunctionArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-connectionfunction.html#ConnectionFunctionArn-fn::getatt)
     pub fn attr_connection_function_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ConnectionFunctionArn") }
-    /// The attribute `CreatedTime`: text.
+    /// The attribute `CreatedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-connectionfunction.html#CreatedTime-fn::getatt)
     pub fn attr_created_time(&self) -> Val<str> { self.0.get_att("CreatedTime") }
-    /// The attribute `ETag`: text.
+    /// The attribute `ETag`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-connectionfunction.html#ETag-fn::getatt)
     pub fn attr_e_tag(&self) -> Val<str> { self.0.get_att("ETag") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-connectionfunction.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `LastModifiedTime`: text.
+    /// The attribute `LastModifiedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-connectionfunction.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
-    /// The attribute `Stage`: text.
+    /// The attribute `Stage`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-connectionfunction.html#Stage-fn::getatt)
     pub fn attr_stage(&self) -> Val<str> { self.0.get_att("Stage") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-connectionfunction.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnConnectionFunction { fn node(&self) -> &Place { &self.0 } }
@@ -294,15 +294,15 @@ impl CfnConnectionFunctionProps {
     pub fn new() -> CfnConnectionFunctionProps<Missing<required::ConnectionFunctionCode>, Missing<required::ConnectionFunctionConfig>, Missing<required::Name>> { CfnConnectionFunctionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnConnectionFunctionProps<R0, R1, R2> {
-    /// `AutoPublish`: boolean. Update: in place.
+    /// `AutoPublish`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-connectionfunction.html#cfn-cloudfront-connectionfunction-autopublish)
     pub fn auto_publish(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoPublish", value.into_expr()), Phase) }
-    /// `ConnectionFunctionCode`: text, required. Update: in place.
+    /// `ConnectionFunctionCode`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-connectionfunction.html#cfn-cloudfront-connectionfunction-connectionfunctioncode)
     pub fn connection_function_code(self, value: impl Arg<str>) -> CfnConnectionFunctionProps<Set, R1, R2> { CfnConnectionFunctionProps(put(self.0, "ConnectionFunctionCode", value.into_expr()), Phase) }
-    /// `ConnectionFunctionConfig`: `ConnectionFunctionConfig`, required. Update: in place.
+    /// `ConnectionFunctionConfig`: `ConnectionFunctionConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-connectionfunction.html#cfn-cloudfront-connectionfunction-connectionfunctionconfig)
     pub fn connection_function_config(self, value: impl Arg<connection_function::ConnectionFunctionConfig>) -> CfnConnectionFunctionProps<R0, Set, R2> { CfnConnectionFunctionProps(put(self.0, "ConnectionFunctionConfig", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-connectionfunction.html#cfn-cloudfront-connectionfunction-name)
     pub fn name(self, value: impl Arg<str>) -> CfnConnectionFunctionProps<R0, R1, Set> { CfnConnectionFunctionProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-connectionfunction.html#cfn-cloudfront-connectionfunction-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectionFunctionProps { fn into_props(self) -> Bag { self.0 } }
@@ -316,11 +316,11 @@ impl ConnectionFunctionConfig {
     pub fn new() -> ConnectionFunctionConfig<Missing<super::required::Comment>, Missing<super::required::Runtime>> { ConnectionFunctionConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> ConnectionFunctionConfig<R0, R1> {
-    /// `Comment`: text, required. Update: in place.
+    /// `Comment`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-connectionfunction-connectionfunctionconfig.html#cfn-cloudfront-connectionfunction-connectionfunctionconfig-comment)
     pub fn comment(self, value: impl Arg<str>) -> ConnectionFunctionConfig<Set, R1> { ConnectionFunctionConfig(put(self.0, "Comment", value.into_expr()), Phase) }
-    /// `KeyValueStoreAssociations`: list of `KeyValueStoreAssociation`. Update: in place.
+    /// `KeyValueStoreAssociations`: list of `KeyValueStoreAssociation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-connectionfunction-connectionfunctionconfig.html#cfn-cloudfront-connectionfunction-connectionfunctionconfig-keyvaluestoreassociations)
     pub fn key_value_store_associations(self, value: impl Arg<Arr<KeyValueStoreAssociation>>) -> Self { Self(put(self.0, "KeyValueStoreAssociations", value.into_expr()), Phase) }
-    /// `Runtime`: `Runtime`, required. Update: replacement.
+    /// `Runtime`: `Runtime`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-connectionfunction-connectionfunctionconfig.html#cfn-cloudfront-connectionfunction-connectionfunctionconfig-runtime)
     pub fn runtime(self, value: impl Arg<Runtime>) -> ConnectionFunctionConfig<R0, Set> { ConnectionFunctionConfig(put(self.0, "Runtime", value.into_expr()), Phase) }
 }
 impl Done for ConnectionFunctionConfig { fn into_props(self) -> Bag { self.0 } }
@@ -331,7 +331,7 @@ impl KeyValueStoreAssociation {
     pub fn new() -> KeyValueStoreAssociation<Missing<super::required::KeyValueStoreARN>> { KeyValueStoreAssociation(Bag::default(), Phase) }
 }
 impl<R0> KeyValueStoreAssociation<R0> {
-    /// `KeyValueStoreARN`: text, required. Update: in place.
+    /// `KeyValueStoreARN`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-connectionfunction-keyvaluestoreassociation.html#cfn-cloudfront-connectionfunction-keyvaluestoreassociation-keyvaluestorearn)
     pub fn key_value_store_arn(self, value: impl Arg<str>) -> KeyValueStoreAssociation<Set> { KeyValueStoreAssociation(put(self.0, "KeyValueStoreARN", value.into_expr()), Phase) }
 }
 impl Done for KeyValueStoreAssociation { fn into_props(self) -> Bag { self.0 } }
@@ -347,21 +347,21 @@ impl CfnConnectionGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectionGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-connectiongroup.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedTime`: text.
+    /// The attribute `CreatedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-connectiongroup.html#CreatedTime-fn::getatt)
     pub fn attr_created_time(&self) -> Val<str> { self.0.get_att("CreatedTime") }
-    /// The attribute `ETag`: text.
+    /// The attribute `ETag`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-connectiongroup.html#ETag-fn::getatt)
     pub fn attr_e_tag(&self) -> Val<str> { self.0.get_att("ETag") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-connectiongroup.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `IsDefault`: boolean.
+    /// The attribute `IsDefault`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-connectiongroup.html#IsDefault-fn::getatt)
     pub fn attr_is_default(&self) -> Val<bool> { self.0.get_att("IsDefault") }
-    /// The attribute `LastModifiedTime`: text.
+    /// The attribute `LastModifiedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-connectiongroup.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
-    /// The attribute `RoutingEndpoint`: text.
+    /// The attribute `RoutingEndpoint`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-connectiongroup.html#RoutingEndpoint-fn::getatt)
     pub fn attr_routing_endpoint(&self) -> Val<str> { self.0.get_att("RoutingEndpoint") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-connectiongroup.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnConnectionGroup { fn node(&self) -> &Place { &self.0 } }
@@ -372,15 +372,15 @@ impl CfnConnectionGroupProps {
     pub fn new() -> CfnConnectionGroupProps<Missing<required::Name>> { CfnConnectionGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnConnectionGroupProps<R0> {
-    /// `AnycastIpListId`: text. Update: in place.
+    /// `AnycastIpListId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-connectiongroup.html#cfn-cloudfront-connectiongroup-anycastiplistid)
     pub fn anycast_ip_list_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnycastIpListId", value.into_expr()), Phase) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-connectiongroup.html#cfn-cloudfront-connectiongroup-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `Ipv6Enabled`: boolean. Update: in place.
+    /// `Ipv6Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-connectiongroup.html#cfn-cloudfront-connectiongroup-ipv6enabled)
     pub fn ipv6_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Ipv6Enabled", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-connectiongroup.html#cfn-cloudfront-connectiongroup-name)
     pub fn name(self, value: impl Arg<str>) -> CfnConnectionGroupProps<Set> { CfnConnectionGroupProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-connectiongroup.html#cfn-cloudfront-connectiongroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectionGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -393,9 +393,9 @@ impl CfnContinuousDeploymentPolicy {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnContinuousDeploymentPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-continuousdeploymentpolicy.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `LastModifiedTime`: text.
+    /// The attribute `LastModifiedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-continuousdeploymentpolicy.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
 }
 impl Parent for CfnContinuousDeploymentPolicy { fn node(&self) -> &Place { &self.0 } }
@@ -406,7 +406,7 @@ impl CfnContinuousDeploymentPolicyProps {
     pub fn new() -> CfnContinuousDeploymentPolicyProps<Missing<required::ContinuousDeploymentPolicyConfig>> { CfnContinuousDeploymentPolicyProps(Bag::default(), Phase) }
 }
 impl<R0> CfnContinuousDeploymentPolicyProps<R0> {
-    /// `ContinuousDeploymentPolicyConfig`: `ContinuousDeploymentPolicyConfig`, required. Update: in place.
+    /// `ContinuousDeploymentPolicyConfig`: `ContinuousDeploymentPolicyConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-continuousdeploymentpolicy.html#cfn-cloudfront-continuousdeploymentpolicy-continuousdeploymentpolicyconfig)
     pub fn continuous_deployment_policy_config(self, value: impl Arg<continuous_deployment_policy::ContinuousDeploymentPolicyConfig>) -> CfnContinuousDeploymentPolicyProps<Set> { CfnContinuousDeploymentPolicyProps(put(self.0, "ContinuousDeploymentPolicyConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnContinuousDeploymentPolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -420,17 +420,17 @@ impl ContinuousDeploymentPolicyConfig {
     pub fn new() -> ContinuousDeploymentPolicyConfig<Missing<super::required::Enabled>, Missing<super::required::StagingDistributionDnsNames>> { ContinuousDeploymentPolicyConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> ContinuousDeploymentPolicyConfig<R0, R1> {
-    /// `Enabled`: boolean, required. Update: in place.
+    /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-continuousdeploymentpolicyconfig.html#cfn-cloudfront-continuousdeploymentpolicy-continuousdeploymentpolicyconfig-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> ContinuousDeploymentPolicyConfig<Set, R1> { ContinuousDeploymentPolicyConfig(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `SingleHeaderPolicyConfig`: `SingleHeaderPolicyConfig`. Update: in place.
+    /// `SingleHeaderPolicyConfig`: `SingleHeaderPolicyConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-continuousdeploymentpolicyconfig.html#cfn-cloudfront-continuousdeploymentpolicy-continuousdeploymentpolicyconfig-singleheaderpolicyconfig)
     pub fn single_header_policy_config(self, value: impl Arg<SingleHeaderPolicyConfig>) -> Self { Self(put(self.0, "SingleHeaderPolicyConfig", value.into_expr()), Phase) }
-    /// `SingleWeightPolicyConfig`: `SingleWeightPolicyConfig`. Update: in place.
+    /// `SingleWeightPolicyConfig`: `SingleWeightPolicyConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-continuousdeploymentpolicyconfig.html#cfn-cloudfront-continuousdeploymentpolicy-continuousdeploymentpolicyconfig-singleweightpolicyconfig)
     pub fn single_weight_policy_config(self, value: impl Arg<SingleWeightPolicyConfig>) -> Self { Self(put(self.0, "SingleWeightPolicyConfig", value.into_expr()), Phase) }
-    /// `StagingDistributionDnsNames`: list of text, required. Update: in place.
+    /// `StagingDistributionDnsNames`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-continuousdeploymentpolicyconfig.html#cfn-cloudfront-continuousdeploymentpolicy-continuousdeploymentpolicyconfig-stagingdistributiondnsnames)
     pub fn staging_distribution_dns_names(self, value: impl Arg<Arr<str>>) -> ContinuousDeploymentPolicyConfig<R0, Set> { ContinuousDeploymentPolicyConfig(put(self.0, "StagingDistributionDnsNames", value.into_expr()), Phase) }
-    /// `TrafficConfig`: `TrafficConfig`. Update: in place.
+    /// `TrafficConfig`: `TrafficConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-continuousdeploymentpolicyconfig.html#cfn-cloudfront-continuousdeploymentpolicy-continuousdeploymentpolicyconfig-trafficconfig)
     pub fn traffic_config(self, value: impl Arg<TrafficConfig>) -> Self { Self(put(self.0, "TrafficConfig", value.into_expr()), Phase) }
-    /// `Type`: `Type`. Update: in place.
+    /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-continuousdeploymentpolicyconfig.html#cfn-cloudfront-continuousdeploymentpolicy-continuousdeploymentpolicyconfig-type)
     pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ContinuousDeploymentPolicyConfig { fn into_props(self) -> Bag { self.0 } }
@@ -441,9 +441,9 @@ impl SessionStickinessConfig {
     pub fn new() -> SessionStickinessConfig<Missing<super::required::IdleTTL>, Missing<super::required::MaximumTTL>> { SessionStickinessConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> SessionStickinessConfig<R0, R1> {
-    /// `IdleTTL`: integer, required. Update: in place.
+    /// `IdleTTL`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-sessionstickinessconfig.html#cfn-cloudfront-continuousdeploymentpolicy-sessionstickinessconfig-idlettl)
     pub fn idle_ttl(self, value: impl Arg<i64>) -> SessionStickinessConfig<Set, R1> { SessionStickinessConfig(put(self.0, "IdleTTL", value.into_expr()), Phase) }
-    /// `MaximumTTL`: integer, required. Update: in place.
+    /// `MaximumTTL`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-sessionstickinessconfig.html#cfn-cloudfront-continuousdeploymentpolicy-sessionstickinessconfig-maximumttl)
     pub fn maximum_ttl(self, value: impl Arg<i64>) -> SessionStickinessConfig<R0, Set> { SessionStickinessConfig(put(self.0, "MaximumTTL", value.into_expr()), Phase) }
 }
 impl Done for SessionStickinessConfig { fn into_props(self) -> Bag { self.0 } }
@@ -454,9 +454,9 @@ impl SingleHeaderConfig {
     pub fn new() -> SingleHeaderConfig<Missing<super::required::Header>, Missing<super::required::Value>> { SingleHeaderConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> SingleHeaderConfig<R0, R1> {
-    /// `Header`: text, required. Update: in place.
+    /// `Header`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-singleheaderconfig.html#cfn-cloudfront-continuousdeploymentpolicy-singleheaderconfig-header)
     pub fn header(self, value: impl Arg<str>) -> SingleHeaderConfig<Set, R1> { SingleHeaderConfig(put(self.0, "Header", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-singleheaderconfig.html#cfn-cloudfront-continuousdeploymentpolicy-singleheaderconfig-value)
     pub fn value(self, value: impl Arg<str>) -> SingleHeaderConfig<R0, Set> { SingleHeaderConfig(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for SingleHeaderConfig { fn into_props(self) -> Bag { self.0 } }
@@ -467,9 +467,9 @@ impl SingleHeaderPolicyConfig {
     pub fn new() -> SingleHeaderPolicyConfig<Missing<super::required::Header>, Missing<super::required::Value>> { SingleHeaderPolicyConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> SingleHeaderPolicyConfig<R0, R1> {
-    /// `Header`: text, required. Update: in place.
+    /// `Header`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-singleheaderpolicyconfig.html#cfn-cloudfront-continuousdeploymentpolicy-singleheaderpolicyconfig-header)
     pub fn header(self, value: impl Arg<str>) -> SingleHeaderPolicyConfig<Set, R1> { SingleHeaderPolicyConfig(put(self.0, "Header", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-singleheaderpolicyconfig.html#cfn-cloudfront-continuousdeploymentpolicy-singleheaderpolicyconfig-value)
     pub fn value(self, value: impl Arg<str>) -> SingleHeaderPolicyConfig<R0, Set> { SingleHeaderPolicyConfig(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for SingleHeaderPolicyConfig { fn into_props(self) -> Bag { self.0 } }
@@ -480,9 +480,9 @@ impl SingleWeightConfig {
     pub fn new() -> SingleWeightConfig<Missing<super::required::Weight>> { SingleWeightConfig(Bag::default(), Phase) }
 }
 impl<R0> SingleWeightConfig<R0> {
-    /// `SessionStickinessConfig`: `SessionStickinessConfig`. Update: in place.
+    /// `SessionStickinessConfig`: `SessionStickinessConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-singleweightconfig.html#cfn-cloudfront-continuousdeploymentpolicy-singleweightconfig-sessionstickinessconfig)
     pub fn session_stickiness_config(self, value: impl Arg<SessionStickinessConfig>) -> Self { Self(put(self.0, "SessionStickinessConfig", value.into_expr()), Phase) }
-    /// `Weight`: number, required. Update: in place.
+    /// `Weight`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-singleweightconfig.html#cfn-cloudfront-continuousdeploymentpolicy-singleweightconfig-weight)
     pub fn weight(self, value: impl Arg<f64>) -> SingleWeightConfig<Set> { SingleWeightConfig(put(self.0, "Weight", value.into_expr()), Phase) }
 }
 impl Done for SingleWeightConfig { fn into_props(self) -> Bag { self.0 } }
@@ -493,9 +493,9 @@ impl SingleWeightPolicyConfig {
     pub fn new() -> SingleWeightPolicyConfig<Missing<super::required::Weight>> { SingleWeightPolicyConfig(Bag::default(), Phase) }
 }
 impl<R0> SingleWeightPolicyConfig<R0> {
-    /// `SessionStickinessConfig`: `SessionStickinessConfig`. Update: in place.
+    /// `SessionStickinessConfig`: `SessionStickinessConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-singleweightpolicyconfig.html#cfn-cloudfront-continuousdeploymentpolicy-singleweightpolicyconfig-sessionstickinessconfig)
     pub fn session_stickiness_config(self, value: impl Arg<SessionStickinessConfig>) -> Self { Self(put(self.0, "SessionStickinessConfig", value.into_expr()), Phase) }
-    /// `Weight`: number, required. Update: in place.
+    /// `Weight`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-singleweightpolicyconfig.html#cfn-cloudfront-continuousdeploymentpolicy-singleweightpolicyconfig-weight)
     pub fn weight(self, value: impl Arg<f64>) -> SingleWeightPolicyConfig<Set> { SingleWeightPolicyConfig(put(self.0, "Weight", value.into_expr()), Phase) }
 }
 impl Done for SingleWeightPolicyConfig { fn into_props(self) -> Bag { self.0 } }
@@ -506,11 +506,11 @@ impl TrafficConfig {
     pub fn new() -> TrafficConfig<Missing<super::required::Type>> { TrafficConfig(Bag::default(), Phase) }
 }
 impl<R0> TrafficConfig<R0> {
-    /// `SingleHeaderConfig`: `SingleHeaderConfig`. Update: in place.
+    /// `SingleHeaderConfig`: `SingleHeaderConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-trafficconfig.html#cfn-cloudfront-continuousdeploymentpolicy-trafficconfig-singleheaderconfig)
     pub fn single_header_config(self, value: impl Arg<SingleHeaderConfig>) -> Self { Self(put(self.0, "SingleHeaderConfig", value.into_expr()), Phase) }
-    /// `SingleWeightConfig`: `SingleWeightConfig`. Update: in place.
+    /// `SingleWeightConfig`: `SingleWeightConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-trafficconfig.html#cfn-cloudfront-continuousdeploymentpolicy-trafficconfig-singleweightconfig)
     pub fn single_weight_config(self, value: impl Arg<SingleWeightConfig>) -> Self { Self(put(self.0, "SingleWeightConfig", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-trafficconfig.html#cfn-cloudfront-continuousdeploymentpolicy-trafficconfig-type)
     pub fn type_(self, value: impl Arg<Type>) -> TrafficConfig<Set> { TrafficConfig(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for TrafficConfig { fn into_props(self) -> Bag { self.0 } }
@@ -526,9 +526,9 @@ impl CfnDistribution {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDistributionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<kind::CloudFrontDistributionId> { self.0.reference() }
-    /// The attribute `DomainName`: text.
+    /// The attribute `DomainName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-distribution.html#DomainName-fn::getatt)
     pub fn attr_domain_name(&self) -> Val<str> { self.0.get_att("DomainName") }
-    /// The attribute `Id`: `CloudFrontDistributionId`.
+    /// The attribute `Id`: `CloudFrontDistributionId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-distribution.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<kind::CloudFrontDistributionId> { self.0.get_att("Id") }
 }
 impl Parent for CfnDistribution { fn node(&self) -> &Place { &self.0 } }
@@ -539,9 +539,9 @@ impl CfnDistributionProps {
     pub fn new() -> CfnDistributionProps<Missing<required::DistributionConfig>> { CfnDistributionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDistributionProps<R0> {
-    /// `DistributionConfig`: `DistributionConfig`, required. Update: in place.
+    /// `DistributionConfig`: `DistributionConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-distribution.html#cfn-cloudfront-distribution-distributionconfig)
     pub fn distribution_config(self, value: impl Arg<distribution::DistributionConfig>) -> CfnDistributionProps<Set> { CfnDistributionProps(put(self.0, "DistributionConfig", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-distribution.html#cfn-cloudfront-distribution-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDistributionProps { fn into_props(self) -> Bag { self.0 } }
@@ -555,47 +555,47 @@ impl CacheBehavior {
     pub fn new() -> CacheBehavior<Missing<super::required::PathPattern>, Missing<super::required::TargetOriginId>, Missing<super::required::ViewerProtocolPolicy>> { CacheBehavior(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CacheBehavior<R0, R1, R2> {
-    /// `AllowedMethods`: list of text. Update: in place.
+    /// `AllowedMethods`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cachebehavior.html#cfn-cloudfront-distribution-cachebehavior-allowedmethods)
     pub fn allowed_methods(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedMethods", value.into_expr()), Phase) }
-    /// `CachePolicyId`: `CloudFrontCachePolicyId`. Update: in place.
+    /// `CachePolicyId`: `CloudFrontCachePolicyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cachebehavior.html#cfn-cloudfront-distribution-cachebehavior-cachepolicyid)
     pub fn cache_policy_id(self, value: impl Arg<kind::CloudFrontCachePolicyId>) -> Self { Self(put(self.0, "CachePolicyId", value.into_expr()), Phase) }
-    /// `CachedMethods`: list of text. Update: in place.
+    /// `CachedMethods`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cachebehavior.html#cfn-cloudfront-distribution-cachebehavior-cachedmethods)
     pub fn cached_methods(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CachedMethods", value.into_expr()), Phase) }
-    /// `Compress`: boolean. Update: in place.
+    /// `Compress`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cachebehavior.html#cfn-cloudfront-distribution-cachebehavior-compress)
     pub fn compress(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Compress", value.into_expr()), Phase) }
-    /// `DefaultTTL`: number. Update: in place.
+    /// `DefaultTTL`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cachebehavior.html#cfn-cloudfront-distribution-cachebehavior-defaultttl)
     pub fn default_ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DefaultTTL", value.into_expr()), Phase) }
-    /// `FieldLevelEncryptionId`: text. Update: in place.
+    /// `FieldLevelEncryptionId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cachebehavior.html#cfn-cloudfront-distribution-cachebehavior-fieldlevelencryptionid)
     pub fn field_level_encryption_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FieldLevelEncryptionId", value.into_expr()), Phase) }
-    /// `ForwardedValues`: `ForwardedValues`. Update: in place.
+    /// `ForwardedValues`: `ForwardedValues`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cachebehavior.html#cfn-cloudfront-distribution-cachebehavior-forwardedvalues)
     pub fn forwarded_values(self, value: impl Arg<ForwardedValues>) -> Self { Self(put(self.0, "ForwardedValues", value.into_expr()), Phase) }
-    /// `FunctionAssociations`: list of `FunctionAssociation`. Update: in place.
+    /// `FunctionAssociations`: list of `FunctionAssociation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cachebehavior.html#cfn-cloudfront-distribution-cachebehavior-functionassociations)
     pub fn function_associations(self, value: impl Arg<Arr<FunctionAssociation>>) -> Self { Self(put(self.0, "FunctionAssociations", value.into_expr()), Phase) }
-    /// `GrpcConfig`: `GrpcConfig`. Update: in place.
+    /// `GrpcConfig`: `GrpcConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cachebehavior.html#cfn-cloudfront-distribution-cachebehavior-grpcconfig)
     pub fn grpc_config(self, value: impl Arg<GrpcConfig>) -> Self { Self(put(self.0, "GrpcConfig", value.into_expr()), Phase) }
-    /// `LambdaFunctionAssociations`: list of `LambdaFunctionAssociation`. Update: in place.
+    /// `LambdaFunctionAssociations`: list of `LambdaFunctionAssociation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cachebehavior.html#cfn-cloudfront-distribution-cachebehavior-lambdafunctionassociations)
     pub fn lambda_function_associations(self, value: impl Arg<Arr<LambdaFunctionAssociation>>) -> Self { Self(put(self.0, "LambdaFunctionAssociations", value.into_expr()), Phase) }
-    /// `MaxTTL`: number. Update: in place.
+    /// `MaxTTL`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cachebehavior.html#cfn-cloudfront-distribution-cachebehavior-maxttl)
     pub fn max_ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxTTL", value.into_expr()), Phase) }
-    /// `MinTTL`: number. Update: in place.
+    /// `MinTTL`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cachebehavior.html#cfn-cloudfront-distribution-cachebehavior-minttl)
     pub fn min_ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinTTL", value.into_expr()), Phase) }
-    /// `OriginRequestPolicyId`: `CloudFrontOriginRequestPolicyId`. Update: in place.
+    /// `OriginRequestPolicyId`: `CloudFrontOriginRequestPolicyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cachebehavior.html#cfn-cloudfront-distribution-cachebehavior-originrequestpolicyid)
     pub fn origin_request_policy_id(self, value: impl Arg<kind::CloudFrontOriginRequestPolicyId>) -> Self { Self(put(self.0, "OriginRequestPolicyId", value.into_expr()), Phase) }
-    /// `PathPattern`: text, required. Update: in place.
+    /// `PathPattern`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cachebehavior.html#cfn-cloudfront-distribution-cachebehavior-pathpattern)
     pub fn path_pattern(self, value: impl Arg<str>) -> CacheBehavior<Set, R1, R2> { CacheBehavior(put(self.0, "PathPattern", value.into_expr()), Phase) }
-    /// `RealtimeLogConfigArn`: text. Update: in place.
+    /// `RealtimeLogConfigArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cachebehavior.html#cfn-cloudfront-distribution-cachebehavior-realtimelogconfigarn)
     pub fn realtime_log_config_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RealtimeLogConfigArn", value.into_expr()), Phase) }
-    /// `ResponseHeadersPolicyId`: `CloudFrontResponseHeadersPolicyId`. Update: in place.
+    /// `ResponseHeadersPolicyId`: `CloudFrontResponseHeadersPolicyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cachebehavior.html#cfn-cloudfront-distribution-cachebehavior-responseheaderspolicyid)
     pub fn response_headers_policy_id(self, value: impl Arg<kind::CloudFrontResponseHeadersPolicyId>) -> Self { Self(put(self.0, "ResponseHeadersPolicyId", value.into_expr()), Phase) }
-    /// `SmoothStreaming`: boolean. Update: in place.
+    /// `SmoothStreaming`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cachebehavior.html#cfn-cloudfront-distribution-cachebehavior-smoothstreaming)
     pub fn smooth_streaming(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SmoothStreaming", value.into_expr()), Phase) }
-    /// `TargetOriginId`: text, required. Update: in place.
+    /// `TargetOriginId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cachebehavior.html#cfn-cloudfront-distribution-cachebehavior-targetoriginid)
     pub fn target_origin_id(self, value: impl Arg<str>) -> CacheBehavior<R0, Set, R2> { CacheBehavior(put(self.0, "TargetOriginId", value.into_expr()), Phase) }
-    /// `TrustedKeyGroups`: list of `CloudFrontKeyGroupId`. Update: in place.
+    /// `TrustedKeyGroups`: list of `CloudFrontKeyGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cachebehavior.html#cfn-cloudfront-distribution-cachebehavior-trustedkeygroups)
     pub fn trusted_key_groups(self, value: impl Arg<Arr<kind::CloudFrontKeyGroupId>>) -> Self { Self(put(self.0, "TrustedKeyGroups", value.into_expr()), Phase) }
-    /// `TrustedSigners`: list of text. Update: in place.
+    /// `TrustedSigners`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cachebehavior.html#cfn-cloudfront-distribution-cachebehavior-trustedsigners)
     pub fn trusted_signers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TrustedSigners", value.into_expr()), Phase) }
-    /// `ViewerProtocolPolicy`: text, required. Update: in place.
+    /// `ViewerProtocolPolicy`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cachebehavior.html#cfn-cloudfront-distribution-cachebehavior-viewerprotocolpolicy)
     pub fn viewer_protocol_policy(self, value: impl Arg<str>) -> CacheBehavior<R0, R1, Set> { CacheBehavior(put(self.0, "ViewerProtocolPolicy", value.into_expr()), Phase) }
 }
 impl Done for CacheBehavior { fn into_props(self) -> Bag { self.0 } }
@@ -606,7 +606,7 @@ impl CacheTagConfig {
     pub fn new() -> CacheTagConfig<Missing<super::required::HeaderName>> { CacheTagConfig(Bag::default(), Phase) }
 }
 impl<R0> CacheTagConfig<R0> {
-    /// `HeaderName`: text, required. Update: in place.
+    /// `HeaderName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cachetagconfig.html#cfn-cloudfront-distribution-cachetagconfig-headername)
     pub fn header_name(self, value: impl Arg<str>) -> CacheTagConfig<Set> { CacheTagConfig(put(self.0, "HeaderName", value.into_expr()), Phase) }
 }
 impl Done for CacheTagConfig { fn into_props(self) -> Bag { self.0 } }
@@ -617,7 +617,7 @@ impl ConnectionFunctionAssociation {
     pub fn new() -> ConnectionFunctionAssociation<Missing<super::required::Id>> { ConnectionFunctionAssociation(Bag::default(), Phase) }
 }
 impl<R0> ConnectionFunctionAssociation<R0> {
-    /// `Id`: text, required. Update: in place.
+    /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-connectionfunctionassociation.html#cfn-cloudfront-distribution-connectionfunctionassociation-id)
     pub fn id(self, value: impl Arg<str>) -> ConnectionFunctionAssociation<Set> { ConnectionFunctionAssociation(put(self.0, "Id", value.into_expr()), Phase) }
 }
 impl Done for ConnectionFunctionAssociation { fn into_props(self) -> Bag { self.0 } }
@@ -628,9 +628,9 @@ impl Cookies {
     pub fn new() -> Cookies<Missing<super::required::Forward>> { Cookies(Bag::default(), Phase) }
 }
 impl<R0> Cookies<R0> {
-    /// `Forward`: text, required. Update: in place.
+    /// `Forward`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cookies.html#cfn-cloudfront-distribution-cookies-forward)
     pub fn forward(self, value: impl Arg<str>) -> Cookies<Set> { Cookies(put(self.0, "Forward", value.into_expr()), Phase) }
-    /// `WhitelistedNames`: list of text. Update: in place.
+    /// `WhitelistedNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cookies.html#cfn-cloudfront-distribution-cookies-whitelistednames)
     pub fn whitelisted_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "WhitelistedNames", value.into_expr()), Phase) }
 }
 impl Done for Cookies { fn into_props(self) -> Bag { self.0 } }
@@ -641,13 +641,13 @@ impl CustomErrorResponse {
     pub fn new() -> CustomErrorResponse<Missing<super::required::ErrorCode>> { CustomErrorResponse(Bag::default(), Phase) }
 }
 impl<R0> CustomErrorResponse<R0> {
-    /// `ErrorCachingMinTTL`: number. Update: in place.
+    /// `ErrorCachingMinTTL`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-customerrorresponse.html#cfn-cloudfront-distribution-customerrorresponse-errorcachingminttl)
     pub fn error_caching_min_ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ErrorCachingMinTTL", value.into_expr()), Phase) }
-    /// `ErrorCode`: integer, required. Update: in place.
+    /// `ErrorCode`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-customerrorresponse.html#cfn-cloudfront-distribution-customerrorresponse-errorcode)
     pub fn error_code(self, value: impl Arg<i64>) -> CustomErrorResponse<Set> { CustomErrorResponse(put(self.0, "ErrorCode", value.into_expr()), Phase) }
-    /// `ResponseCode`: integer. Update: in place.
+    /// `ResponseCode`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-customerrorresponse.html#cfn-cloudfront-distribution-customerrorresponse-responsecode)
     pub fn response_code(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ResponseCode", value.into_expr()), Phase) }
-    /// `ResponsePagePath`: text. Update: in place.
+    /// `ResponsePagePath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-customerrorresponse.html#cfn-cloudfront-distribution-customerrorresponse-responsepagepath)
     pub fn response_page_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResponsePagePath", value.into_expr()), Phase) }
 }
 impl Done for CustomErrorResponse { fn into_props(self) -> Bag { self.0 } }
@@ -658,21 +658,21 @@ impl CustomOriginConfig {
     pub fn new() -> CustomOriginConfig<Missing<super::required::OriginProtocolPolicy>> { CustomOriginConfig(Bag::default(), Phase) }
 }
 impl<R0> CustomOriginConfig<R0> {
-    /// `HTTPPort`: integer. Update: in place.
+    /// `HTTPPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-customoriginconfig.html#cfn-cloudfront-distribution-customoriginconfig-httpport)
     pub fn http_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HTTPPort", value.into_expr()), Phase) }
-    /// `HTTPSPort`: integer. Update: in place.
+    /// `HTTPSPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-customoriginconfig.html#cfn-cloudfront-distribution-customoriginconfig-httpsport)
     pub fn https_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HTTPSPort", value.into_expr()), Phase) }
-    /// `IpAddressType`: `IpAddressType`. Update: in place.
+    /// `IpAddressType`: `IpAddressType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-customoriginconfig.html#cfn-cloudfront-distribution-customoriginconfig-ipaddresstype)
     pub fn ip_address_type(self, value: impl Arg<IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr()), Phase) }
-    /// `OriginKeepaliveTimeout`: integer. Update: in place.
+    /// `OriginKeepaliveTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-customoriginconfig.html#cfn-cloudfront-distribution-customoriginconfig-originkeepalivetimeout)
     pub fn origin_keepalive_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OriginKeepaliveTimeout", value.into_expr()), Phase) }
-    /// `OriginMtlsConfig`: `OriginMtlsConfig`. Update: in place.
+    /// `OriginMtlsConfig`: `OriginMtlsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-customoriginconfig.html#cfn-cloudfront-distribution-customoriginconfig-originmtlsconfig)
     pub fn origin_mtls_config(self, value: impl Arg<OriginMtlsConfig>) -> Self { Self(put(self.0, "OriginMtlsConfig", value.into_expr()), Phase) }
-    /// `OriginProtocolPolicy`: text, required. Update: in place.
+    /// `OriginProtocolPolicy`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-customoriginconfig.html#cfn-cloudfront-distribution-customoriginconfig-originprotocolpolicy)
     pub fn origin_protocol_policy(self, value: impl Arg<str>) -> CustomOriginConfig<Set> { CustomOriginConfig(put(self.0, "OriginProtocolPolicy", value.into_expr()), Phase) }
-    /// `OriginReadTimeout`: integer. Update: in place.
+    /// `OriginReadTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-customoriginconfig.html#cfn-cloudfront-distribution-customoriginconfig-originreadtimeout)
     pub fn origin_read_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OriginReadTimeout", value.into_expr()), Phase) }
-    /// `OriginSSLProtocols`: list of text. Update: in place.
+    /// `OriginSSLProtocols`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-customoriginconfig.html#cfn-cloudfront-distribution-customoriginconfig-originsslprotocols)
     pub fn origin_ssl_protocols(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OriginSSLProtocols", value.into_expr()), Phase) }
 }
 impl Done for CustomOriginConfig { fn into_props(self) -> Bag { self.0 } }
@@ -683,45 +683,45 @@ impl DefaultCacheBehavior {
     pub fn new() -> DefaultCacheBehavior<Missing<super::required::TargetOriginId>, Missing<super::required::ViewerProtocolPolicy>> { DefaultCacheBehavior(Bag::default(), Phase) }
 }
 impl<R0, R1> DefaultCacheBehavior<R0, R1> {
-    /// `AllowedMethods`: list of text. Update: in place.
+    /// `AllowedMethods`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-defaultcachebehavior.html#cfn-cloudfront-distribution-defaultcachebehavior-allowedmethods)
     pub fn allowed_methods(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedMethods", value.into_expr()), Phase) }
-    /// `CachePolicyId`: `CloudFrontCachePolicyId`. Update: in place.
+    /// `CachePolicyId`: `CloudFrontCachePolicyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-defaultcachebehavior.html#cfn-cloudfront-distribution-defaultcachebehavior-cachepolicyid)
     pub fn cache_policy_id(self, value: impl Arg<kind::CloudFrontCachePolicyId>) -> Self { Self(put(self.0, "CachePolicyId", value.into_expr()), Phase) }
-    /// `CachedMethods`: list of text. Update: in place.
+    /// `CachedMethods`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-defaultcachebehavior.html#cfn-cloudfront-distribution-defaultcachebehavior-cachedmethods)
     pub fn cached_methods(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CachedMethods", value.into_expr()), Phase) }
-    /// `Compress`: boolean. Update: in place.
+    /// `Compress`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-defaultcachebehavior.html#cfn-cloudfront-distribution-defaultcachebehavior-compress)
     pub fn compress(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Compress", value.into_expr()), Phase) }
-    /// `DefaultTTL`: number. Update: in place.
+    /// `DefaultTTL`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-defaultcachebehavior.html#cfn-cloudfront-distribution-defaultcachebehavior-defaultttl)
     pub fn default_ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DefaultTTL", value.into_expr()), Phase) }
-    /// `FieldLevelEncryptionId`: text. Update: in place.
+    /// `FieldLevelEncryptionId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-defaultcachebehavior.html#cfn-cloudfront-distribution-defaultcachebehavior-fieldlevelencryptionid)
     pub fn field_level_encryption_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FieldLevelEncryptionId", value.into_expr()), Phase) }
-    /// `ForwardedValues`: `ForwardedValues`. Update: in place.
+    /// `ForwardedValues`: `ForwardedValues`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-defaultcachebehavior.html#cfn-cloudfront-distribution-defaultcachebehavior-forwardedvalues)
     pub fn forwarded_values(self, value: impl Arg<ForwardedValues>) -> Self { Self(put(self.0, "ForwardedValues", value.into_expr()), Phase) }
-    /// `FunctionAssociations`: list of `FunctionAssociation`. Update: in place.
+    /// `FunctionAssociations`: list of `FunctionAssociation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-defaultcachebehavior.html#cfn-cloudfront-distribution-defaultcachebehavior-functionassociations)
     pub fn function_associations(self, value: impl Arg<Arr<FunctionAssociation>>) -> Self { Self(put(self.0, "FunctionAssociations", value.into_expr()), Phase) }
-    /// `GrpcConfig`: `GrpcConfig`. Update: in place.
+    /// `GrpcConfig`: `GrpcConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-defaultcachebehavior.html#cfn-cloudfront-distribution-defaultcachebehavior-grpcconfig)
     pub fn grpc_config(self, value: impl Arg<GrpcConfig>) -> Self { Self(put(self.0, "GrpcConfig", value.into_expr()), Phase) }
-    /// `LambdaFunctionAssociations`: list of `LambdaFunctionAssociation`. Update: in place.
+    /// `LambdaFunctionAssociations`: list of `LambdaFunctionAssociation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-defaultcachebehavior.html#cfn-cloudfront-distribution-defaultcachebehavior-lambdafunctionassociations)
     pub fn lambda_function_associations(self, value: impl Arg<Arr<LambdaFunctionAssociation>>) -> Self { Self(put(self.0, "LambdaFunctionAssociations", value.into_expr()), Phase) }
-    /// `MaxTTL`: number. Update: in place.
+    /// `MaxTTL`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-defaultcachebehavior.html#cfn-cloudfront-distribution-defaultcachebehavior-maxttl)
     pub fn max_ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxTTL", value.into_expr()), Phase) }
-    /// `MinTTL`: number. Update: in place.
+    /// `MinTTL`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-defaultcachebehavior.html#cfn-cloudfront-distribution-defaultcachebehavior-minttl)
     pub fn min_ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinTTL", value.into_expr()), Phase) }
-    /// `OriginRequestPolicyId`: `CloudFrontOriginRequestPolicyId`. Update: in place.
+    /// `OriginRequestPolicyId`: `CloudFrontOriginRequestPolicyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-defaultcachebehavior.html#cfn-cloudfront-distribution-defaultcachebehavior-originrequestpolicyid)
     pub fn origin_request_policy_id(self, value: impl Arg<kind::CloudFrontOriginRequestPolicyId>) -> Self { Self(put(self.0, "OriginRequestPolicyId", value.into_expr()), Phase) }
-    /// `RealtimeLogConfigArn`: `CloudFrontRealtimeLogConfigArn`. Update: in place.
+    /// `RealtimeLogConfigArn`: `CloudFrontRealtimeLogConfigArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-defaultcachebehavior.html#cfn-cloudfront-distribution-defaultcachebehavior-realtimelogconfigarn)
     pub fn realtime_log_config_arn(self, value: impl Arg<kind::CloudFrontRealtimeLogConfigArn>) -> Self { Self(put(self.0, "RealtimeLogConfigArn", value.into_expr()), Phase) }
-    /// `ResponseHeadersPolicyId`: `CloudFrontResponseHeadersPolicyId`. Update: in place.
+    /// `ResponseHeadersPolicyId`: `CloudFrontResponseHeadersPolicyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-defaultcachebehavior.html#cfn-cloudfront-distribution-defaultcachebehavior-responseheaderspolicyid)
     pub fn response_headers_policy_id(self, value: impl Arg<kind::CloudFrontResponseHeadersPolicyId>) -> Self { Self(put(self.0, "ResponseHeadersPolicyId", value.into_expr()), Phase) }
-    /// `SmoothStreaming`: boolean. Update: in place.
+    /// `SmoothStreaming`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-defaultcachebehavior.html#cfn-cloudfront-distribution-defaultcachebehavior-smoothstreaming)
     pub fn smooth_streaming(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SmoothStreaming", value.into_expr()), Phase) }
-    /// `TargetOriginId`: text, required. Update: in place.
+    /// `TargetOriginId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-defaultcachebehavior.html#cfn-cloudfront-distribution-defaultcachebehavior-targetoriginid)
     pub fn target_origin_id(self, value: impl Arg<str>) -> DefaultCacheBehavior<Set, R1> { DefaultCacheBehavior(put(self.0, "TargetOriginId", value.into_expr()), Phase) }
-    /// `TrustedKeyGroups`: list of `CloudFrontKeyGroupId`. Update: in place.
+    /// `TrustedKeyGroups`: list of `CloudFrontKeyGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-defaultcachebehavior.html#cfn-cloudfront-distribution-defaultcachebehavior-trustedkeygroups)
     pub fn trusted_key_groups(self, value: impl Arg<Arr<kind::CloudFrontKeyGroupId>>) -> Self { Self(put(self.0, "TrustedKeyGroups", value.into_expr()), Phase) }
-    /// `TrustedSigners`: list of text. Update: in place.
+    /// `TrustedSigners`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-defaultcachebehavior.html#cfn-cloudfront-distribution-defaultcachebehavior-trustedsigners)
     pub fn trusted_signers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TrustedSigners", value.into_expr()), Phase) }
-    /// `ViewerProtocolPolicy`: text, required. Update: in place.
+    /// `ViewerProtocolPolicy`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-defaultcachebehavior.html#cfn-cloudfront-distribution-defaultcachebehavior-viewerprotocolpolicy)
     pub fn viewer_protocol_policy(self, value: impl Arg<str>) -> DefaultCacheBehavior<R0, Set> { DefaultCacheBehavior(put(self.0, "ViewerProtocolPolicy", value.into_expr()), Phase) }
 }
 impl Done for DefaultCacheBehavior { fn into_props(self) -> Bag { self.0 } }
@@ -730,7 +730,7 @@ impl Done for DefaultCacheBehavior { fn into_props(self) -> Bag { self.0 } }
 impl Definition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `StringSchema`: `StringSchema`. Update: in place.
+    /// `StringSchema`: `StringSchema`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-definition.html#cfn-cloudfront-distribution-definition-stringschema)
     pub fn string_schema(self, value: impl Arg<StringSchema>) -> Self { Self(put(self.0, "StringSchema", value.into_expr())) }
 }
 impl Done for Definition { fn into_props(self) -> Bag { self.0 } }
@@ -741,59 +741,59 @@ impl DistributionConfig {
     pub fn new() -> DistributionConfig<Missing<super::required::DefaultCacheBehavior>, Missing<super::required::Enabled>> { DistributionConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> DistributionConfig<R0, R1> {
-    /// `Aliases`: list of text. Update: in place.
+    /// `Aliases`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-aliases)
     pub fn aliases(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Aliases", value.into_expr()), Phase) }
-    /// `AnycastIpListId`: text. Update: in place.
+    /// `AnycastIpListId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-anycastiplistid)
     pub fn anycast_ip_list_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnycastIpListId", value.into_expr()), Phase) }
-    /// `CacheBehaviors`: list of `CacheBehavior`. Update: in place.
+    /// `CacheBehaviors`: list of `CacheBehavior`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-cachebehaviors)
     pub fn cache_behaviors(self, value: impl Arg<Arr<CacheBehavior>>) -> Self { Self(put(self.0, "CacheBehaviors", value.into_expr()), Phase) }
-    /// `CacheTagConfig`: `CacheTagConfig`. Update: in place.
+    /// `CacheTagConfig`: `CacheTagConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-cachetagconfig)
     pub fn cache_tag_config(self, value: impl Arg<CacheTagConfig>) -> Self { Self(put(self.0, "CacheTagConfig", value.into_expr()), Phase) }
-    /// `CNAMEs`: list of text. Update: in place.
+    /// `CNAMEs`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-cnames)
     pub fn cnames(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CNAMEs", value.into_expr()), Phase) }
-    /// `Comment`: text. Update: in place.
+    /// `Comment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-comment)
     pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr()), Phase) }
-    /// `ConnectionFunctionAssociation`: `ConnectionFunctionAssociation`. Update: in place.
+    /// `ConnectionFunctionAssociation`: `ConnectionFunctionAssociation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-connectionfunctionassociation)
     pub fn connection_function_association(self, value: impl Arg<ConnectionFunctionAssociation>) -> Self { Self(put(self.0, "ConnectionFunctionAssociation", value.into_expr()), Phase) }
-    /// `ConnectionMode`: `ConnectionMode`. Update: in place.
+    /// `ConnectionMode`: `ConnectionMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-connectionmode)
     pub fn connection_mode(self, value: impl Arg<ConnectionMode>) -> Self { Self(put(self.0, "ConnectionMode", value.into_expr()), Phase) }
-    /// `ContinuousDeploymentPolicyId`: text. Update: in place.
+    /// `ContinuousDeploymentPolicyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-continuousdeploymentpolicyid)
     pub fn continuous_deployment_policy_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContinuousDeploymentPolicyId", value.into_expr()), Phase) }
-    /// `CustomErrorResponses`: list of `CustomErrorResponse`. Update: in place.
+    /// `CustomErrorResponses`: list of `CustomErrorResponse`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-customerrorresponses)
     pub fn custom_error_responses(self, value: impl Arg<Arr<CustomErrorResponse>>) -> Self { Self(put(self.0, "CustomErrorResponses", value.into_expr()), Phase) }
-    /// `CustomOrigin`: `LegacyCustomOrigin`. Update: in place.
+    /// `CustomOrigin`: `LegacyCustomOrigin`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-customorigin)
     pub fn custom_origin(self, value: impl Arg<LegacyCustomOrigin>) -> Self { Self(put(self.0, "CustomOrigin", value.into_expr()), Phase) }
-    /// `DefaultCacheBehavior`: `DefaultCacheBehavior`, required. Update: in place.
+    /// `DefaultCacheBehavior`: `DefaultCacheBehavior`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-defaultcachebehavior)
     pub fn default_cache_behavior(self, value: impl Arg<DefaultCacheBehavior>) -> DistributionConfig<Set, R1> { DistributionConfig(put(self.0, "DefaultCacheBehavior", value.into_expr()), Phase) }
-    /// `DefaultRootObject`: text. Update: in place.
+    /// `DefaultRootObject`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-defaultrootobject)
     pub fn default_root_object(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultRootObject", value.into_expr()), Phase) }
-    /// `Enabled`: boolean, required. Update: in place.
+    /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> DistributionConfig<R0, Set> { DistributionConfig(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `HttpVersion`: text. Update: in place.
+    /// `HttpVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-httpversion)
     pub fn http_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HttpVersion", value.into_expr()), Phase) }
-    /// `IPV6Enabled`: boolean. Update: in place.
+    /// `IPV6Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-ipv6enabled)
     pub fn ipv6_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IPV6Enabled", value.into_expr()), Phase) }
-    /// `Logging`: `Logging`. Update: in place.
+    /// `Logging`: `Logging`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-logging)
     pub fn logging(self, value: impl Arg<Logging>) -> Self { Self(put(self.0, "Logging", value.into_expr()), Phase) }
-    /// `OriginGroups`: `OriginGroups`. Update: in place.
+    /// `OriginGroups`: `OriginGroups`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-origingroups)
     pub fn origin_groups(self, value: impl Arg<OriginGroups>) -> Self { Self(put(self.0, "OriginGroups", value.into_expr()), Phase) }
-    /// `Origins`: list of `Origin`. Update: in place.
+    /// `Origins`: list of `Origin`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-origins)
     pub fn origins(self, value: impl Arg<Arr<Origin>>) -> Self { Self(put(self.0, "Origins", value.into_expr()), Phase) }
-    /// `PriceClass`: text. Update: in place.
+    /// `PriceClass`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-priceclass)
     pub fn price_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PriceClass", value.into_expr()), Phase) }
-    /// `Restrictions`: `Restrictions`. Update: in place.
+    /// `Restrictions`: `Restrictions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-restrictions)
     pub fn restrictions(self, value: impl Arg<Restrictions>) -> Self { Self(put(self.0, "Restrictions", value.into_expr()), Phase) }
-    /// `S3Origin`: `LegacyS3Origin`. Update: in place.
+    /// `S3Origin`: `LegacyS3Origin`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-s3origin)
     pub fn s3_origin(self, value: impl Arg<LegacyS3Origin>) -> Self { Self(put(self.0, "S3Origin", value.into_expr()), Phase) }
-    /// `Staging`: boolean. Update: in place.
+    /// `Staging`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-staging)
     pub fn staging(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Staging", value.into_expr()), Phase) }
-    /// `TenantConfig`: `TenantConfig`. Update: in place.
+    /// `TenantConfig`: `TenantConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-tenantconfig)
     pub fn tenant_config(self, value: impl Arg<TenantConfig>) -> Self { Self(put(self.0, "TenantConfig", value.into_expr()), Phase) }
-    /// `ViewerCertificate`: `ViewerCertificate`. Update: in place.
+    /// `ViewerCertificate`: `ViewerCertificate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-viewercertificate)
     pub fn viewer_certificate(self, value: impl Arg<ViewerCertificate>) -> Self { Self(put(self.0, "ViewerCertificate", value.into_expr()), Phase) }
-    /// `ViewerMtlsConfig`: `ViewerMtlsConfig`. Update: in place.
+    /// `ViewerMtlsConfig`: `ViewerMtlsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-viewermtlsconfig)
     pub fn viewer_mtls_config(self, value: impl Arg<ViewerMtlsConfig>) -> Self { Self(put(self.0, "ViewerMtlsConfig", value.into_expr()), Phase) }
-    /// `WebACLId`: text. Update: in place.
+    /// `WebACLId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html#cfn-cloudfront-distribution-distributionconfig-webaclid)
     pub fn web_acl_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WebACLId", value.into_expr()), Phase) }
 }
 impl Done for DistributionConfig { fn into_props(self) -> Bag { self.0 } }
@@ -804,13 +804,13 @@ impl ForwardedValues {
     pub fn new() -> ForwardedValues<Missing<super::required::QueryString>> { ForwardedValues(Bag::default(), Phase) }
 }
 impl<R0> ForwardedValues<R0> {
-    /// `Cookies`: `Cookies`. Update: in place.
+    /// `Cookies`: `Cookies`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-forwardedvalues.html#cfn-cloudfront-distribution-forwardedvalues-cookies)
     pub fn cookies(self, value: impl Arg<Cookies>) -> Self { Self(put(self.0, "Cookies", value.into_expr()), Phase) }
-    /// `Headers`: list of text. Update: in place.
+    /// `Headers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-forwardedvalues.html#cfn-cloudfront-distribution-forwardedvalues-headers)
     pub fn headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Headers", value.into_expr()), Phase) }
-    /// `QueryString`: boolean, required. Update: in place.
+    /// `QueryString`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-forwardedvalues.html#cfn-cloudfront-distribution-forwardedvalues-querystring)
     pub fn query_string(self, value: impl Arg<bool>) -> ForwardedValues<Set> { ForwardedValues(put(self.0, "QueryString", value.into_expr()), Phase) }
-    /// `QueryStringCacheKeys`: list of text. Update: in place.
+    /// `QueryStringCacheKeys`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-forwardedvalues.html#cfn-cloudfront-distribution-forwardedvalues-querystringcachekeys)
     pub fn query_string_cache_keys(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "QueryStringCacheKeys", value.into_expr()), Phase) }
 }
 impl Done for ForwardedValues { fn into_props(self) -> Bag { self.0 } }
@@ -819,9 +819,9 @@ impl Done for ForwardedValues { fn into_props(self) -> Bag { self.0 } }
 impl FunctionAssociation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EventType`: text. Update: in place.
+    /// `EventType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-functionassociation.html#cfn-cloudfront-distribution-functionassociation-eventtype)
     pub fn event_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventType", value.into_expr())) }
-    /// `FunctionARN`: `CloudFrontFunctionARN`. Update: in place.
+    /// `FunctionARN`: `CloudFrontFunctionARN`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-functionassociation.html#cfn-cloudfront-distribution-functionassociation-functionarn)
     pub fn function_arn(self, value: impl Arg<kind::CloudFrontFunctionARN>) -> Self { Self(put(self.0, "FunctionARN", value.into_expr())) }
 }
 impl Done for FunctionAssociation { fn into_props(self) -> Bag { self.0 } }
@@ -832,9 +832,9 @@ impl GeoRestriction {
     pub fn new() -> GeoRestriction<Missing<super::required::RestrictionType>> { GeoRestriction(Bag::default(), Phase) }
 }
 impl<R0> GeoRestriction<R0> {
-    /// `Locations`: list of text. Update: in place.
+    /// `Locations`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-georestriction.html#cfn-cloudfront-distribution-georestriction-locations)
     pub fn locations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Locations", value.into_expr()), Phase) }
-    /// `RestrictionType`: text, required. Update: in place.
+    /// `RestrictionType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-georestriction.html#cfn-cloudfront-distribution-georestriction-restrictiontype)
     pub fn restriction_type(self, value: impl Arg<str>) -> GeoRestriction<Set> { GeoRestriction(put(self.0, "RestrictionType", value.into_expr()), Phase) }
 }
 impl Done for GeoRestriction { fn into_props(self) -> Bag { self.0 } }
@@ -845,7 +845,7 @@ impl GrpcConfig {
     pub fn new() -> GrpcConfig<Missing<super::required::Enabled>> { GrpcConfig(Bag::default(), Phase) }
 }
 impl<R0> GrpcConfig<R0> {
-    /// `Enabled`: boolean, required. Update: in place.
+    /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-grpcconfig.html#cfn-cloudfront-distribution-grpcconfig-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> GrpcConfig<Set> { GrpcConfig(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for GrpcConfig { fn into_props(self) -> Bag { self.0 } }
@@ -854,11 +854,11 @@ impl Done for GrpcConfig { fn into_props(self) -> Bag { self.0 } }
 impl LambdaFunctionAssociation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EventType`: text. Update: in place.
+    /// `EventType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-lambdafunctionassociation.html#cfn-cloudfront-distribution-lambdafunctionassociation-eventtype)
     pub fn event_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventType", value.into_expr())) }
-    /// `IncludeBody`: boolean. Update: in place.
+    /// `IncludeBody`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-lambdafunctionassociation.html#cfn-cloudfront-distribution-lambdafunctionassociation-includebody)
     pub fn include_body(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeBody", value.into_expr())) }
-    /// `LambdaFunctionARN`: `LambdaFunctionArn`. Update: in place.
+    /// `LambdaFunctionARN`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-lambdafunctionassociation.html#cfn-cloudfront-distribution-lambdafunctionassociation-lambdafunctionarn)
     pub fn lambda_function_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "LambdaFunctionARN", value.into_expr())) }
 }
 impl Done for LambdaFunctionAssociation { fn into_props(self) -> Bag { self.0 } }
@@ -869,15 +869,15 @@ impl LegacyCustomOrigin {
     pub fn new() -> LegacyCustomOrigin<Missing<super::required::DNSName>, Missing<super::required::OriginProtocolPolicy>, Missing<super::required::OriginSSLProtocols>> { LegacyCustomOrigin(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> LegacyCustomOrigin<R0, R1, R2> {
-    /// `DNSName`: text, required. Update: in place.
+    /// `DNSName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-legacycustomorigin.html#cfn-cloudfront-distribution-legacycustomorigin-dnsname)
     pub fn dns_name(self, value: impl Arg<str>) -> LegacyCustomOrigin<Set, R1, R2> { LegacyCustomOrigin(put(self.0, "DNSName", value.into_expr()), Phase) }
-    /// `HTTPPort`: integer. Update: in place.
+    /// `HTTPPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-legacycustomorigin.html#cfn-cloudfront-distribution-legacycustomorigin-httpport)
     pub fn http_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HTTPPort", value.into_expr()), Phase) }
-    /// `HTTPSPort`: integer. Update: in place.
+    /// `HTTPSPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-legacycustomorigin.html#cfn-cloudfront-distribution-legacycustomorigin-httpsport)
     pub fn https_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HTTPSPort", value.into_expr()), Phase) }
-    /// `OriginProtocolPolicy`: text, required. Update: in place.
+    /// `OriginProtocolPolicy`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-legacycustomorigin.html#cfn-cloudfront-distribution-legacycustomorigin-originprotocolpolicy)
     pub fn origin_protocol_policy(self, value: impl Arg<str>) -> LegacyCustomOrigin<R0, Set, R2> { LegacyCustomOrigin(put(self.0, "OriginProtocolPolicy", value.into_expr()), Phase) }
-    /// `OriginSSLProtocols`: list of text, required. Update: in place.
+    /// `OriginSSLProtocols`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-legacycustomorigin.html#cfn-cloudfront-distribution-legacycustomorigin-originsslprotocols)
     pub fn origin_ssl_protocols(self, value: impl Arg<Arr<str>>) -> LegacyCustomOrigin<R0, R1, Set> { LegacyCustomOrigin(put(self.0, "OriginSSLProtocols", value.into_expr()), Phase) }
 }
 impl Done for LegacyCustomOrigin { fn into_props(self) -> Bag { self.0 } }
@@ -888,9 +888,9 @@ impl LegacyS3Origin {
     pub fn new() -> LegacyS3Origin<Missing<super::required::DNSName>> { LegacyS3Origin(Bag::default(), Phase) }
 }
 impl<R0> LegacyS3Origin<R0> {
-    /// `DNSName`: text, required. Update: in place.
+    /// `DNSName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-legacys3origin.html#cfn-cloudfront-distribution-legacys3origin-dnsname)
     pub fn dns_name(self, value: impl Arg<str>) -> LegacyS3Origin<Set> { LegacyS3Origin(put(self.0, "DNSName", value.into_expr()), Phase) }
-    /// `OriginAccessIdentity`: text. Update: in place.
+    /// `OriginAccessIdentity`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-legacys3origin.html#cfn-cloudfront-distribution-legacys3origin-originaccessidentity)
     pub fn origin_access_identity(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OriginAccessIdentity", value.into_expr()), Phase) }
 }
 impl Done for LegacyS3Origin { fn into_props(self) -> Bag { self.0 } }
@@ -899,11 +899,11 @@ impl Done for LegacyS3Origin { fn into_props(self) -> Bag { self.0 } }
 impl Logging {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Bucket`: `S3BucketDomainNameOrBucketRegionalDomainName`. Update: in place.
+    /// `Bucket`: `S3BucketDomainNameOrBucketRegionalDomainName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-logging.html#cfn-cloudfront-distribution-logging-bucket)
     pub fn bucket(self, value: impl Arg<kind::S3BucketDomainNameOrBucketRegionalDomainName>) -> Self { Self(put(self.0, "Bucket", value.into_expr())) }
-    /// `IncludeCookies`: boolean. Update: in place.
+    /// `IncludeCookies`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-logging.html#cfn-cloudfront-distribution-logging-includecookies)
     pub fn include_cookies(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeCookies", value.into_expr())) }
-    /// `Prefix`: text. Update: in place.
+    /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-logging.html#cfn-cloudfront-distribution-logging-prefix)
     pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
 }
 impl Done for Logging { fn into_props(self) -> Bag { self.0 } }
@@ -914,29 +914,29 @@ impl Origin {
     pub fn new() -> Origin<Missing<super::required::DomainName>, Missing<super::required::Id>> { Origin(Bag::default(), Phase) }
 }
 impl<R0, R1> Origin<R0, R1> {
-    /// `ConnectionAttempts`: integer. Update: in place.
+    /// `ConnectionAttempts`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origin.html#cfn-cloudfront-distribution-origin-connectionattempts)
     pub fn connection_attempts(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConnectionAttempts", value.into_expr()), Phase) }
-    /// `ConnectionTimeout`: integer. Update: in place.
+    /// `ConnectionTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origin.html#cfn-cloudfront-distribution-origin-connectiontimeout)
     pub fn connection_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConnectionTimeout", value.into_expr()), Phase) }
-    /// `CustomOriginConfig`: `CustomOriginConfig`. Update: in place.
+    /// `CustomOriginConfig`: `CustomOriginConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origin.html#cfn-cloudfront-distribution-origin-customoriginconfig)
     pub fn custom_origin_config(self, value: impl Arg<CustomOriginConfig>) -> Self { Self(put(self.0, "CustomOriginConfig", value.into_expr()), Phase) }
-    /// `DomainName`: text, required. Update: in place.
+    /// `DomainName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origin.html#cfn-cloudfront-distribution-origin-domainname)
     pub fn domain_name(self, value: impl Arg<str>) -> Origin<Set, R1> { Origin(put(self.0, "DomainName", value.into_expr()), Phase) }
-    /// `Id`: text, required. Update: in place.
+    /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origin.html#cfn-cloudfront-distribution-origin-id)
     pub fn id(self, value: impl Arg<str>) -> Origin<R0, Set> { Origin(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `OriginAccessControlId`: `CloudFrontOriginAccessControlId`. Update: in place.
+    /// `OriginAccessControlId`: `CloudFrontOriginAccessControlId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origin.html#cfn-cloudfront-distribution-origin-originaccesscontrolid)
     pub fn origin_access_control_id(self, value: impl Arg<kind::CloudFrontOriginAccessControlId>) -> Self { Self(put(self.0, "OriginAccessControlId", value.into_expr()), Phase) }
-    /// `OriginCustomHeaders`: list of `OriginCustomHeader`. Update: in place.
+    /// `OriginCustomHeaders`: list of `OriginCustomHeader`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origin.html#cfn-cloudfront-distribution-origin-origincustomheaders)
     pub fn origin_custom_headers(self, value: impl Arg<Arr<OriginCustomHeader>>) -> Self { Self(put(self.0, "OriginCustomHeaders", value.into_expr()), Phase) }
-    /// `OriginPath`: text. Update: in place.
+    /// `OriginPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origin.html#cfn-cloudfront-distribution-origin-originpath)
     pub fn origin_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OriginPath", value.into_expr()), Phase) }
-    /// `OriginShield`: `OriginShield`. Update: in place.
+    /// `OriginShield`: `OriginShield`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origin.html#cfn-cloudfront-distribution-origin-originshield)
     pub fn origin_shield(self, value: impl Arg<OriginShield>) -> Self { Self(put(self.0, "OriginShield", value.into_expr()), Phase) }
-    /// `ResponseCompletionTimeout`: integer. Update: in place.
+    /// `ResponseCompletionTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origin.html#cfn-cloudfront-distribution-origin-responsecompletiontimeout)
     pub fn response_completion_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ResponseCompletionTimeout", value.into_expr()), Phase) }
-    /// `S3OriginConfig`: `S3OriginConfig`. Update: in place.
+    /// `S3OriginConfig`: `S3OriginConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origin.html#cfn-cloudfront-distribution-origin-s3originconfig)
     pub fn s3_origin_config(self, value: impl Arg<S3OriginConfig>) -> Self { Self(put(self.0, "S3OriginConfig", value.into_expr()), Phase) }
-    /// `VpcOriginConfig`: `VpcOriginConfig`. Update: in place.
+    /// `VpcOriginConfig`: `VpcOriginConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origin.html#cfn-cloudfront-distribution-origin-vpcoriginconfig)
     pub fn vpc_origin_config(self, value: impl Arg<VpcOriginConfig>) -> Self { Self(put(self.0, "VpcOriginConfig", value.into_expr()), Phase) }
 }
 impl Done for Origin { fn into_props(self) -> Bag { self.0 } }
@@ -947,9 +947,9 @@ impl OriginCustomHeader {
     pub fn new() -> OriginCustomHeader<Missing<super::required::HeaderName>, Missing<super::required::HeaderValue>> { OriginCustomHeader(Bag::default(), Phase) }
 }
 impl<R0, R1> OriginCustomHeader<R0, R1> {
-    /// `HeaderName`: text, required. Update: in place.
+    /// `HeaderName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origincustomheader.html#cfn-cloudfront-distribution-origincustomheader-headername)
     pub fn header_name(self, value: impl Arg<str>) -> OriginCustomHeader<Set, R1> { OriginCustomHeader(put(self.0, "HeaderName", value.into_expr()), Phase) }
-    /// `HeaderValue`: text, required. Update: in place.
+    /// `HeaderValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origincustomheader.html#cfn-cloudfront-distribution-origincustomheader-headervalue)
     pub fn header_value(self, value: impl Arg<str>) -> OriginCustomHeader<R0, Set> { OriginCustomHeader(put(self.0, "HeaderValue", value.into_expr()), Phase) }
 }
 impl Done for OriginCustomHeader { fn into_props(self) -> Bag { self.0 } }
@@ -960,13 +960,13 @@ impl OriginGroup {
     pub fn new() -> OriginGroup<Missing<super::required::FailoverCriteria>, Missing<super::required::Id>, Missing<super::required::Members>> { OriginGroup(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> OriginGroup<R0, R1, R2> {
-    /// `FailoverCriteria`: `OriginGroupFailoverCriteria`, required. Update: in place.
+    /// `FailoverCriteria`: `OriginGroupFailoverCriteria`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origingroup.html#cfn-cloudfront-distribution-origingroup-failovercriteria)
     pub fn failover_criteria(self, value: impl Arg<OriginGroupFailoverCriteria>) -> OriginGroup<Set, R1, R2> { OriginGroup(put(self.0, "FailoverCriteria", value.into_expr()), Phase) }
-    /// `Id`: text, required. Update: in place.
+    /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origingroup.html#cfn-cloudfront-distribution-origingroup-id)
     pub fn id(self, value: impl Arg<str>) -> OriginGroup<R0, Set, R2> { OriginGroup(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `Members`: `OriginGroupMembers`, required. Update: in place.
+    /// `Members`: `OriginGroupMembers`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origingroup.html#cfn-cloudfront-distribution-origingroup-members)
     pub fn members(self, value: impl Arg<OriginGroupMembers>) -> OriginGroup<R0, R1, Set> { OriginGroup(put(self.0, "Members", value.into_expr()), Phase) }
-    /// `SelectionCriteria`: `SelectionCriteria`. Update: in place.
+    /// `SelectionCriteria`: `SelectionCriteria`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origingroup.html#cfn-cloudfront-distribution-origingroup-selectioncriteria)
     pub fn selection_criteria(self, value: impl Arg<SelectionCriteria>) -> Self { Self(put(self.0, "SelectionCriteria", value.into_expr()), Phase) }
 }
 impl Done for OriginGroup { fn into_props(self) -> Bag { self.0 } }
@@ -977,7 +977,7 @@ impl OriginGroupFailoverCriteria {
     pub fn new() -> OriginGroupFailoverCriteria<Missing<super::required::StatusCodes>> { OriginGroupFailoverCriteria(Bag::default(), Phase) }
 }
 impl<R0> OriginGroupFailoverCriteria<R0> {
-    /// `StatusCodes`: `StatusCodes`, required. Update: in place.
+    /// `StatusCodes`: `StatusCodes`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origingroupfailovercriteria.html#cfn-cloudfront-distribution-origingroupfailovercriteria-statuscodes)
     pub fn status_codes(self, value: impl Arg<StatusCodes>) -> OriginGroupFailoverCriteria<Set> { OriginGroupFailoverCriteria(put(self.0, "StatusCodes", value.into_expr()), Phase) }
 }
 impl Done for OriginGroupFailoverCriteria { fn into_props(self) -> Bag { self.0 } }
@@ -988,7 +988,7 @@ impl OriginGroupMember {
     pub fn new() -> OriginGroupMember<Missing<super::required::OriginId>> { OriginGroupMember(Bag::default(), Phase) }
 }
 impl<R0> OriginGroupMember<R0> {
-    /// `OriginId`: text, required. Update: in place.
+    /// `OriginId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origingroupmember.html#cfn-cloudfront-distribution-origingroupmember-originid)
     pub fn origin_id(self, value: impl Arg<str>) -> OriginGroupMember<Set> { OriginGroupMember(put(self.0, "OriginId", value.into_expr()), Phase) }
 }
 impl Done for OriginGroupMember { fn into_props(self) -> Bag { self.0 } }
@@ -999,9 +999,9 @@ impl OriginGroupMembers {
     pub fn new() -> OriginGroupMembers<Missing<super::required::Items>, Missing<super::required::Quantity>> { OriginGroupMembers(Bag::default(), Phase) }
 }
 impl<R0, R1> OriginGroupMembers<R0, R1> {
-    /// `Items`: list of `OriginGroupMember`, required. Update: in place.
+    /// `Items`: list of `OriginGroupMember`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origingroupmembers.html#cfn-cloudfront-distribution-origingroupmembers-items)
     pub fn items(self, value: impl Arg<Arr<OriginGroupMember>>) -> OriginGroupMembers<Set, R1> { OriginGroupMembers(put(self.0, "Items", value.into_expr()), Phase) }
-    /// `Quantity`: integer, required. Update: in place.
+    /// `Quantity`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origingroupmembers.html#cfn-cloudfront-distribution-origingroupmembers-quantity)
     pub fn quantity(self, value: impl Arg<i64>) -> OriginGroupMembers<R0, Set> { OriginGroupMembers(put(self.0, "Quantity", value.into_expr()), Phase) }
 }
 impl Done for OriginGroupMembers { fn into_props(self) -> Bag { self.0 } }
@@ -1012,9 +1012,9 @@ impl OriginGroups {
     pub fn new() -> OriginGroups<Missing<super::required::Quantity>> { OriginGroups(Bag::default(), Phase) }
 }
 impl<R0> OriginGroups<R0> {
-    /// `Items`: list of `OriginGroup`. Update: in place.
+    /// `Items`: list of `OriginGroup`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origingroups.html#cfn-cloudfront-distribution-origingroups-items)
     pub fn items(self, value: impl Arg<Arr<OriginGroup>>) -> Self { Self(put(self.0, "Items", value.into_expr()), Phase) }
-    /// `Quantity`: integer, required. Update: in place.
+    /// `Quantity`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origingroups.html#cfn-cloudfront-distribution-origingroups-quantity)
     pub fn quantity(self, value: impl Arg<i64>) -> OriginGroups<Set> { OriginGroups(put(self.0, "Quantity", value.into_expr()), Phase) }
 }
 impl Done for OriginGroups { fn into_props(self) -> Bag { self.0 } }
@@ -1025,7 +1025,7 @@ impl OriginMtlsConfig {
     pub fn new() -> OriginMtlsConfig<Missing<super::required::ClientCertificateArn>> { OriginMtlsConfig(Bag::default(), Phase) }
 }
 impl<R0> OriginMtlsConfig<R0> {
-    /// `ClientCertificateArn`: text, required. Update: in place.
+    /// `ClientCertificateArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-originmtlsconfig.html#cfn-cloudfront-distribution-originmtlsconfig-clientcertificatearn)
     pub fn client_certificate_arn(self, value: impl Arg<str>) -> OriginMtlsConfig<Set> { OriginMtlsConfig(put(self.0, "ClientCertificateArn", value.into_expr()), Phase) }
 }
 impl Done for OriginMtlsConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1034,9 +1034,9 @@ impl Done for OriginMtlsConfig { fn into_props(self) -> Bag { self.0 } }
 impl OriginShield {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-originshield.html#cfn-cloudfront-distribution-originshield-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
-    /// `OriginShieldRegion`: text. Update: in place.
+    /// `OriginShieldRegion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-originshield.html#cfn-cloudfront-distribution-originshield-originshieldregion)
     pub fn origin_shield_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OriginShieldRegion", value.into_expr())) }
 }
 impl Done for OriginShield { fn into_props(self) -> Bag { self.0 } }
@@ -1047,9 +1047,9 @@ impl ParameterDefinition {
     pub fn new() -> ParameterDefinition<Missing<super::required::Definition>, Missing<super::required::Name>> { ParameterDefinition(Bag::default(), Phase) }
 }
 impl<R0, R1> ParameterDefinition<R0, R1> {
-    /// `Definition`: `Definition`, required. Update: in place.
+    /// `Definition`: `Definition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-parameterdefinition.html#cfn-cloudfront-distribution-parameterdefinition-definition)
     pub fn definition(self, value: impl Arg<Definition>) -> ParameterDefinition<Set, R1> { ParameterDefinition(put(self.0, "Definition", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-parameterdefinition.html#cfn-cloudfront-distribution-parameterdefinition-name)
     pub fn name(self, value: impl Arg<str>) -> ParameterDefinition<R0, Set> { ParameterDefinition(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for ParameterDefinition { fn into_props(self) -> Bag { self.0 } }
@@ -1060,7 +1060,7 @@ impl Restrictions {
     pub fn new() -> Restrictions<Missing<super::required::GeoRestriction>> { Restrictions(Bag::default(), Phase) }
 }
 impl<R0> Restrictions<R0> {
-    /// `GeoRestriction`: `GeoRestriction`, required. Update: in place.
+    /// `GeoRestriction`: `GeoRestriction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-restrictions.html#cfn-cloudfront-distribution-restrictions-georestriction)
     pub fn geo_restriction(self, value: impl Arg<GeoRestriction>) -> Restrictions<Set> { Restrictions(put(self.0, "GeoRestriction", value.into_expr()), Phase) }
 }
 impl Done for Restrictions { fn into_props(self) -> Bag { self.0 } }
@@ -1069,9 +1069,9 @@ impl Done for Restrictions { fn into_props(self) -> Bag { self.0 } }
 impl S3OriginConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `OriginAccessIdentity`: text. Update: in place.
+    /// `OriginAccessIdentity`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-s3originconfig.html#cfn-cloudfront-distribution-s3originconfig-originaccessidentity)
     pub fn origin_access_identity(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OriginAccessIdentity", value.into_expr())) }
-    /// `OriginReadTimeout`: integer. Update: in place.
+    /// `OriginReadTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-s3originconfig.html#cfn-cloudfront-distribution-s3originconfig-originreadtimeout)
     pub fn origin_read_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OriginReadTimeout", value.into_expr())) }
 }
 impl Done for S3OriginConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1082,9 +1082,9 @@ impl StatusCodes {
     pub fn new() -> StatusCodes<Missing<super::required::Items>, Missing<super::required::Quantity>> { StatusCodes(Bag::default(), Phase) }
 }
 impl<R0, R1> StatusCodes<R0, R1> {
-    /// `Items`: list of integer, required. Update: in place.
+    /// `Items`: list of integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-statuscodes.html#cfn-cloudfront-distribution-statuscodes-items)
     pub fn items(self, value: impl Arg<Arr<i64>>) -> StatusCodes<Set, R1> { StatusCodes(put(self.0, "Items", value.into_expr()), Phase) }
-    /// `Quantity`: integer, required. Update: in place.
+    /// `Quantity`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-statuscodes.html#cfn-cloudfront-distribution-statuscodes-quantity)
     pub fn quantity(self, value: impl Arg<i64>) -> StatusCodes<R0, Set> { StatusCodes(put(self.0, "Quantity", value.into_expr()), Phase) }
 }
 impl Done for StatusCodes { fn into_props(self) -> Bag { self.0 } }
@@ -1095,11 +1095,11 @@ impl StringSchema {
     pub fn new() -> StringSchema<Missing<super::required::Required>> { StringSchema(Bag::default(), Phase) }
 }
 impl<R0> StringSchema<R0> {
-    /// `Comment`: text. Update: in place.
+    /// `Comment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-stringschema.html#cfn-cloudfront-distribution-stringschema-comment)
     pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr()), Phase) }
-    /// `DefaultValue`: text. Update: in place.
+    /// `DefaultValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-stringschema.html#cfn-cloudfront-distribution-stringschema-defaultvalue)
     pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr()), Phase) }
-    /// `Required`: boolean, required. Update: in place.
+    /// `Required`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-stringschema.html#cfn-cloudfront-distribution-stringschema-required)
     pub fn required(self, value: impl Arg<bool>) -> StringSchema<Set> { StringSchema(put(self.0, "Required", value.into_expr()), Phase) }
 }
 impl Done for StringSchema { fn into_props(self) -> Bag { self.0 } }
@@ -1108,7 +1108,7 @@ impl Done for StringSchema { fn into_props(self) -> Bag { self.0 } }
 impl TenantConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ParameterDefinitions`: list of `ParameterDefinition`. Update: in place.
+    /// `ParameterDefinitions`: list of `ParameterDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-tenantconfig.html#cfn-cloudfront-distribution-tenantconfig-parameterdefinitions)
     pub fn parameter_definitions(self, value: impl Arg<Arr<ParameterDefinition>>) -> Self { Self(put(self.0, "ParameterDefinitions", value.into_expr())) }
 }
 impl Done for TenantConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1119,11 +1119,11 @@ impl TrustStoreConfig {
     pub fn new() -> TrustStoreConfig<Missing<super::required::TrustStoreId>> { TrustStoreConfig(Bag::default(), Phase) }
 }
 impl<R0> TrustStoreConfig<R0> {
-    /// `AdvertiseTrustStoreCaNames`: boolean. Update: in place.
+    /// `AdvertiseTrustStoreCaNames`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-truststoreconfig.html#cfn-cloudfront-distribution-truststoreconfig-advertisetruststorecanames)
     pub fn advertise_trust_store_ca_names(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AdvertiseTrustStoreCaNames", value.into_expr()), Phase) }
-    /// `IgnoreCertificateExpiry`: boolean. Update: in place.
+    /// `IgnoreCertificateExpiry`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-truststoreconfig.html#cfn-cloudfront-distribution-truststoreconfig-ignorecertificateexpiry)
     pub fn ignore_certificate_expiry(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IgnoreCertificateExpiry", value.into_expr()), Phase) }
-    /// `TrustStoreId`: text, required. Update: in place.
+    /// `TrustStoreId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-truststoreconfig.html#cfn-cloudfront-distribution-truststoreconfig-truststoreid)
     pub fn trust_store_id(self, value: impl Arg<str>) -> TrustStoreConfig<Set> { TrustStoreConfig(put(self.0, "TrustStoreId", value.into_expr()), Phase) }
 }
 impl Done for TrustStoreConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1132,15 +1132,15 @@ impl Done for TrustStoreConfig { fn into_props(self) -> Bag { self.0 } }
 impl ViewerCertificate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AcmCertificateArn`: text. Update: in place.
+    /// `AcmCertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-viewercertificate.html#cfn-cloudfront-distribution-viewercertificate-acmcertificatearn)
     pub fn acm_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcmCertificateArn", value.into_expr())) }
-    /// `CloudFrontDefaultCertificate`: boolean. Update: in place.
+    /// `CloudFrontDefaultCertificate`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-viewercertificate.html#cfn-cloudfront-distribution-viewercertificate-cloudfrontdefaultcertificate)
     pub fn cloud_front_default_certificate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CloudFrontDefaultCertificate", value.into_expr())) }
-    /// `IamCertificateId`: text. Update: in place.
+    /// `IamCertificateId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-viewercertificate.html#cfn-cloudfront-distribution-viewercertificate-iamcertificateid)
     pub fn iam_certificate_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IamCertificateId", value.into_expr())) }
-    /// `MinimumProtocolVersion`: text. Update: in place.
+    /// `MinimumProtocolVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-viewercertificate.html#cfn-cloudfront-distribution-viewercertificate-minimumprotocolversion)
     pub fn minimum_protocol_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MinimumProtocolVersion", value.into_expr())) }
-    /// `SslSupportMethod`: text. Update: in place.
+    /// `SslSupportMethod`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-viewercertificate.html#cfn-cloudfront-distribution-viewercertificate-sslsupportmethod)
     pub fn ssl_support_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SslSupportMethod", value.into_expr())) }
 }
 impl Done for ViewerCertificate { fn into_props(self) -> Bag { self.0 } }
@@ -1149,9 +1149,9 @@ impl Done for ViewerCertificate { fn into_props(self) -> Bag { self.0 } }
 impl ViewerMtlsConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Mode`: `Mode`. Update: in place.
+    /// `Mode`: `Mode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-viewermtlsconfig.html#cfn-cloudfront-distribution-viewermtlsconfig-mode)
     pub fn mode(self, value: impl Arg<Mode>) -> Self { Self(put(self.0, "Mode", value.into_expr())) }
-    /// `TrustStoreConfig`: `TrustStoreConfig`. Update: in place.
+    /// `TrustStoreConfig`: `TrustStoreConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-viewermtlsconfig.html#cfn-cloudfront-distribution-viewermtlsconfig-truststoreconfig)
     pub fn trust_store_config(self, value: impl Arg<TrustStoreConfig>) -> Self { Self(put(self.0, "TrustStoreConfig", value.into_expr())) }
 }
 impl Done for ViewerMtlsConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1162,13 +1162,13 @@ impl VpcOriginConfig {
     pub fn new() -> VpcOriginConfig<Missing<super::required::VpcOriginId>> { VpcOriginConfig(Bag::default(), Phase) }
 }
 impl<R0> VpcOriginConfig<R0> {
-    /// `OriginKeepaliveTimeout`: integer. Update: in place.
+    /// `OriginKeepaliveTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-vpcoriginconfig.html#cfn-cloudfront-distribution-vpcoriginconfig-originkeepalivetimeout)
     pub fn origin_keepalive_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OriginKeepaliveTimeout", value.into_expr()), Phase) }
-    /// `OriginReadTimeout`: integer. Update: in place.
+    /// `OriginReadTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-vpcoriginconfig.html#cfn-cloudfront-distribution-vpcoriginconfig-originreadtimeout)
     pub fn origin_read_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OriginReadTimeout", value.into_expr()), Phase) }
-    /// `OwnerAccountId`: text. Update: in place.
+    /// `OwnerAccountId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-vpcoriginconfig.html#cfn-cloudfront-distribution-vpcoriginconfig-owneraccountid)
     pub fn owner_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnerAccountId", value.into_expr()), Phase) }
-    /// `VpcOriginId`: text, required. Update: in place.
+    /// `VpcOriginId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-vpcoriginconfig.html#cfn-cloudfront-distribution-vpcoriginconfig-vpcoriginid)
     pub fn vpc_origin_id(self, value: impl Arg<str>) -> VpcOriginConfig<Set> { VpcOriginConfig(put(self.0, "VpcOriginId", value.into_expr()), Phase) }
 }
 impl Done for VpcOriginConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1190,19 +1190,19 @@ impl CfnDistributionTenant {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDistributionTenantProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-distributiontenant.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedTime`: text.
+    /// The attribute `CreatedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-distributiontenant.html#CreatedTime-fn::getatt)
     pub fn attr_created_time(&self) -> Val<str> { self.0.get_att("CreatedTime") }
-    /// The attribute `DomainResults`: list of `DomainResult`.
+    /// The attribute `DomainResults`: list of `DomainResult`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-distributiontenant.html#DomainResults-fn::getatt)
     pub fn attr_domain_results(&self) -> Val<Arr<distribution_tenant::DomainResult>> { self.0.get_att("DomainResults") }
-    /// The attribute `ETag`: text.
+    /// The attribute `ETag`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-distributiontenant.html#ETag-fn::getatt)
     pub fn attr_e_tag(&self) -> Val<str> { self.0.get_att("ETag") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-distributiontenant.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `LastModifiedTime`: text.
+    /// The attribute `LastModifiedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-distributiontenant.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-distributiontenant.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnDistributionTenant { fn node(&self) -> &Place { &self.0 } }
@@ -1213,23 +1213,23 @@ impl CfnDistributionTenantProps {
     pub fn new() -> CfnDistributionTenantProps<Missing<required::DistributionId>, Missing<required::Domains>, Missing<required::Name>> { CfnDistributionTenantProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDistributionTenantProps<R0, R1, R2> {
-    /// `ConnectionGroupId`: text. Update: in place.
+    /// `ConnectionGroupId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-distributiontenant.html#cfn-cloudfront-distributiontenant-connectiongroupid)
     pub fn connection_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionGroupId", value.into_expr()), Phase) }
-    /// `Customizations`: `Customizations`. Update: in place.
+    /// `Customizations`: `Customizations`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-distributiontenant.html#cfn-cloudfront-distributiontenant-customizations)
     pub fn customizations(self, value: impl Arg<distribution_tenant::Customizations>) -> Self { Self(put(self.0, "Customizations", value.into_expr()), Phase) }
-    /// `DistributionId`: text, required. Update: in place.
+    /// `DistributionId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-distributiontenant.html#cfn-cloudfront-distributiontenant-distributionid)
     pub fn distribution_id(self, value: impl Arg<str>) -> CfnDistributionTenantProps<Set, R1, R2> { CfnDistributionTenantProps(put(self.0, "DistributionId", value.into_expr()), Phase) }
-    /// `Domains`: list of text, required. Update: in place.
+    /// `Domains`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-distributiontenant.html#cfn-cloudfront-distributiontenant-domains)
     pub fn domains(self, value: impl Arg<Arr<str>>) -> CfnDistributionTenantProps<R0, Set, R2> { CfnDistributionTenantProps(put(self.0, "Domains", value.into_expr()), Phase) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-distributiontenant.html#cfn-cloudfront-distributiontenant-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `ManagedCertificateRequest`: `ManagedCertificateRequest`. Update: in place.
+    /// `ManagedCertificateRequest`: `ManagedCertificateRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-distributiontenant.html#cfn-cloudfront-distributiontenant-managedcertificaterequest)
     pub fn managed_certificate_request(self, value: impl Arg<distribution_tenant::ManagedCertificateRequest>) -> Self { Self(put(self.0, "ManagedCertificateRequest", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-distributiontenant.html#cfn-cloudfront-distributiontenant-name)
     pub fn name(self, value: impl Arg<str>) -> CfnDistributionTenantProps<R0, R1, Set> { CfnDistributionTenantProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Parameters`: list of `Parameter`. Update: in place.
+    /// `Parameters`: list of `Parameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-distributiontenant.html#cfn-cloudfront-distributiontenant-parameters)
     pub fn parameters(self, value: impl Arg<Arr<distribution_tenant::Parameter>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-distributiontenant.html#cfn-cloudfront-distributiontenant-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDistributionTenantProps { fn into_props(self) -> Bag { self.0 } }
@@ -1241,7 +1241,7 @@ use crate::cfn::support::*;
 impl Certificate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Arn`: text. Update: in place.
+    /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distributiontenant-certificate.html#cfn-cloudfront-distributiontenant-certificate-arn)
     pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
 }
 impl Done for Certificate { fn into_props(self) -> Bag { self.0 } }
@@ -1250,11 +1250,11 @@ impl Done for Certificate { fn into_props(self) -> Bag { self.0 } }
 impl Customizations {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Certificate`: `Certificate`. Update: in place.
+    /// `Certificate`: `Certificate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distributiontenant-customizations.html#cfn-cloudfront-distributiontenant-customizations-certificate)
     pub fn certificate(self, value: impl Arg<Certificate>) -> Self { Self(put(self.0, "Certificate", value.into_expr())) }
-    /// `GeoRestrictions`: `GeoRestrictionCustomization`. Update: in place.
+    /// `GeoRestrictions`: `GeoRestrictionCustomization`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distributiontenant-customizations.html#cfn-cloudfront-distributiontenant-customizations-georestrictions)
     pub fn geo_restrictions(self, value: impl Arg<GeoRestrictionCustomization>) -> Self { Self(put(self.0, "GeoRestrictions", value.into_expr())) }
-    /// `WebAcl`: `WebAclCustomization`. Update: in place.
+    /// `WebAcl`: `WebAclCustomization`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distributiontenant-customizations.html#cfn-cloudfront-distributiontenant-customizations-webacl)
     pub fn web_acl(self, value: impl Arg<WebAclCustomization>) -> Self { Self(put(self.0, "WebAcl", value.into_expr())) }
 }
 impl Done for Customizations { fn into_props(self) -> Bag { self.0 } }
@@ -1263,9 +1263,9 @@ impl Done for Customizations { fn into_props(self) -> Bag { self.0 } }
 impl DomainResult {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Domain`: text. Update: in place.
+    /// `Domain`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distributiontenant-domainresult.html#cfn-cloudfront-distributiontenant-domainresult-domain)
     pub fn domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Domain", value.into_expr())) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distributiontenant-domainresult.html#cfn-cloudfront-distributiontenant-domainresult-status)
     pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for DomainResult { fn into_props(self) -> Bag { self.0 } }
@@ -1274,9 +1274,9 @@ impl Done for DomainResult { fn into_props(self) -> Bag { self.0 } }
 impl GeoRestrictionCustomization {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Locations`: list of text. Update: in place.
+    /// `Locations`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distributiontenant-georestrictioncustomization.html#cfn-cloudfront-distributiontenant-georestrictioncustomization-locations)
     pub fn locations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Locations", value.into_expr())) }
-    /// `RestrictionType`: `RestrictionType`. Update: in place.
+    /// `RestrictionType`: `RestrictionType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distributiontenant-georestrictioncustomization.html#cfn-cloudfront-distributiontenant-georestrictioncustomization-restrictiontype)
     pub fn restriction_type(self, value: impl Arg<RestrictionType>) -> Self { Self(put(self.0, "RestrictionType", value.into_expr())) }
 }
 impl Done for GeoRestrictionCustomization { fn into_props(self) -> Bag { self.0 } }
@@ -1285,11 +1285,11 @@ impl Done for GeoRestrictionCustomization { fn into_props(self) -> Bag { self.0 
 impl ManagedCertificateRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CertificateTransparencyLoggingPreference`: `CertificateTransparencyLoggingPreference`. Update: in place.
+    /// `CertificateTransparencyLoggingPreference`: `CertificateTransparencyLoggingPreference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distributiontenant-managedcertificaterequest.html#cfn-cloudfront-distributiontenant-managedcertificaterequest-certificatetransparencyloggingpreference)
     pub fn certificate_transparency_logging_preference(self, value: impl Arg<CertificateTransparencyLoggingPreference>) -> Self { Self(put(self.0, "CertificateTransparencyLoggingPreference", value.into_expr())) }
-    /// `PrimaryDomainName`: text. Update: in place.
+    /// `PrimaryDomainName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distributiontenant-managedcertificaterequest.html#cfn-cloudfront-distributiontenant-managedcertificaterequest-primarydomainname)
     pub fn primary_domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrimaryDomainName", value.into_expr())) }
-    /// `ValidationTokenHost`: `ValidationTokenHost`. Update: in place.
+    /// `ValidationTokenHost`: `ValidationTokenHost`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distributiontenant-managedcertificaterequest.html#cfn-cloudfront-distributiontenant-managedcertificaterequest-validationtokenhost)
     pub fn validation_token_host(self, value: impl Arg<ValidationTokenHost>) -> Self { Self(put(self.0, "ValidationTokenHost", value.into_expr())) }
 }
 impl Done for ManagedCertificateRequest { fn into_props(self) -> Bag { self.0 } }
@@ -1298,9 +1298,9 @@ impl Done for ManagedCertificateRequest { fn into_props(self) -> Bag { self.0 } 
 impl Parameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distributiontenant-parameter.html#cfn-cloudfront-distributiontenant-parameter-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distributiontenant-parameter.html#cfn-cloudfront-distributiontenant-parameter-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for Parameter { fn into_props(self) -> Bag { self.0 } }
@@ -1309,9 +1309,9 @@ impl Done for Parameter { fn into_props(self) -> Bag { self.0 } }
 impl WebAclCustomization {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Action`: `Action`. Update: in place.
+    /// `Action`: `Action`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distributiontenant-webaclcustomization.html#cfn-cloudfront-distributiontenant-webaclcustomization-action)
     pub fn action(self, value: impl Arg<Action>) -> Self { Self(put(self.0, "Action", value.into_expr())) }
-    /// `Arn`: text. Update: in place.
+    /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distributiontenant-webaclcustomization.html#cfn-cloudfront-distributiontenant-webaclcustomization-arn)
     pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
 }
 impl Done for WebAclCustomization { fn into_props(self) -> Bag { self.0 } }
@@ -1335,11 +1335,11 @@ impl CfnFieldLevelEncryptionProfile {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFieldLevelEncryptionProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-fieldlevelencryptionprofile.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-fieldlevelencryptionprofile.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `LastModifiedTime`: text.
+    /// The attribute `LastModifiedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-fieldlevelencryptionprofile.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
 }
 impl Parent for CfnFieldLevelEncryptionProfile { fn node(&self) -> &Place { &self.0 } }
@@ -1350,7 +1350,7 @@ impl CfnFieldLevelEncryptionProfileProps {
     pub fn new() -> CfnFieldLevelEncryptionProfileProps<Missing<required::FieldLevelEncryptionProfileConfig>> { CfnFieldLevelEncryptionProfileProps(Bag::default(), Phase) }
 }
 impl<R0> CfnFieldLevelEncryptionProfileProps<R0> {
-    /// `FieldLevelEncryptionProfileConfig`: `FieldLevelEncryptionProfileConfig`, required. Update: in place.
+    /// `FieldLevelEncryptionProfileConfig`: `FieldLevelEncryptionProfileConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-fieldlevelencryptionprofile.html#cfn-cloudfront-fieldlevelencryptionprofile-fieldlevelencryptionprofileconfig)
     pub fn field_level_encryption_profile_config(self, value: impl Arg<field_level_encryption_profile::FieldLevelEncryptionProfileConfig>) -> CfnFieldLevelEncryptionProfileProps<Set> { CfnFieldLevelEncryptionProfileProps(put(self.0, "FieldLevelEncryptionProfileConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnFieldLevelEncryptionProfileProps { fn into_props(self) -> Bag { self.0 } }
@@ -1364,11 +1364,11 @@ impl EncryptionEntity {
     pub fn new() -> EncryptionEntity<Missing<super::required::FieldPatterns>, Missing<super::required::ProviderId>, Missing<super::required::PublicKeyId>> { EncryptionEntity(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> EncryptionEntity<R0, R1, R2> {
-    /// `FieldPatterns`: list of text, required. Update: in place.
+    /// `FieldPatterns`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-fieldlevelencryptionprofile-encryptionentity.html#cfn-cloudfront-fieldlevelencryptionprofile-encryptionentity-fieldpatterns)
     pub fn field_patterns(self, value: impl Arg<Arr<str>>) -> EncryptionEntity<Set, R1, R2> { EncryptionEntity(put(self.0, "FieldPatterns", value.into_expr()), Phase) }
-    /// `ProviderId`: text, required. Update: in place.
+    /// `ProviderId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-fieldlevelencryptionprofile-encryptionentity.html#cfn-cloudfront-fieldlevelencryptionprofile-encryptionentity-providerid)
     pub fn provider_id(self, value: impl Arg<str>) -> EncryptionEntity<R0, Set, R2> { EncryptionEntity(put(self.0, "ProviderId", value.into_expr()), Phase) }
-    /// `PublicKeyId`: text, required. Update: in place.
+    /// `PublicKeyId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-fieldlevelencryptionprofile-encryptionentity.html#cfn-cloudfront-fieldlevelencryptionprofile-encryptionentity-publickeyid)
     pub fn public_key_id(self, value: impl Arg<str>) -> EncryptionEntity<R0, R1, Set> { EncryptionEntity(put(self.0, "PublicKeyId", value.into_expr()), Phase) }
 }
 impl Done for EncryptionEntity { fn into_props(self) -> Bag { self.0 } }
@@ -1379,13 +1379,13 @@ impl FieldLevelEncryptionProfileConfig {
     pub fn new() -> FieldLevelEncryptionProfileConfig<Missing<super::required::CallerReference>, Missing<super::required::EncryptionEntities>, Missing<super::required::Name>> { FieldLevelEncryptionProfileConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> FieldLevelEncryptionProfileConfig<R0, R1, R2> {
-    /// `CallerReference`: text, required. Update: replacement.
+    /// `CallerReference`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-fieldlevelencryptionprofile-fieldlevelencryptionprofileconfig.html#cfn-cloudfront-fieldlevelencryptionprofile-fieldlevelencryptionprofileconfig-callerreference)
     pub fn caller_reference(self, value: impl Arg<str>) -> FieldLevelEncryptionProfileConfig<Set, R1, R2> { FieldLevelEncryptionProfileConfig(put(self.0, "CallerReference", value.into_expr()), Phase) }
-    /// `Comment`: text. Update: in place.
+    /// `Comment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-fieldlevelencryptionprofile-fieldlevelencryptionprofileconfig.html#cfn-cloudfront-fieldlevelencryptionprofile-fieldlevelencryptionprofileconfig-comment)
     pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr()), Phase) }
-    /// `EncryptionEntities`: list of `EncryptionEntity`, required. Update: in place.
+    /// `EncryptionEntities`: list of `EncryptionEntity`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-fieldlevelencryptionprofile-fieldlevelencryptionprofileconfig.html#cfn-cloudfront-fieldlevelencryptionprofile-fieldlevelencryptionprofileconfig-encryptionentities)
     pub fn encryption_entities(self, value: impl Arg<Arr<EncryptionEntity>>) -> FieldLevelEncryptionProfileConfig<R0, Set, R2> { FieldLevelEncryptionProfileConfig(put(self.0, "EncryptionEntities", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-fieldlevelencryptionprofile-fieldlevelencryptionprofileconfig.html#cfn-cloudfront-fieldlevelencryptionprofile-fieldlevelencryptionprofileconfig-name)
     pub fn name(self, value: impl Arg<str>) -> FieldLevelEncryptionProfileConfig<R0, R1, Set> { FieldLevelEncryptionProfileConfig(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for FieldLevelEncryptionProfileConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1399,11 +1399,11 @@ impl CfnFunction {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFunctionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `FunctionARN`.
     pub fn reference(&self) -> Val<kind::CloudFrontFunctionARN> { self.0.reference() }
-    /// The attribute `FunctionARN`: `CloudFrontFunctionARN`.
+    /// The attribute `FunctionARN`: `CloudFrontFunctionARN`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-function.html#FunctionARN-fn::getatt)
     pub fn attr_function_arn(&self) -> Val<kind::CloudFrontFunctionARN> { self.0.get_att("FunctionARN") }
-    /// The attribute `FunctionMetadata.FunctionARN`: text.
+    /// The attribute `FunctionMetadata.FunctionARN`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-function.html#FunctionMetadata.FunctionARN-fn::getatt)
     pub fn attr_function_metadata_function_arn(&self) -> Val<str> { self.0.get_att("FunctionMetadata.FunctionARN") }
-    /// The attribute `Stage`: text.
+    /// The attribute `Stage`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-function.html#Stage-fn::getatt)
     pub fn attr_stage(&self) -> Val<str> { self.0.get_att("Stage") }
 }
 impl Parent for CfnFunction { fn node(&self) -> &Place { &self.0 } }
@@ -1414,17 +1414,17 @@ impl CfnFunctionProps {
     pub fn new() -> CfnFunctionProps<Missing<required::FunctionCode>, Missing<required::FunctionConfig>, Missing<required::Name>> { CfnFunctionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnFunctionProps<R0, R1, R2> {
-    /// `AutoPublish`: boolean. Update: in place.
+    /// `AutoPublish`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-function.html#cfn-cloudfront-function-autopublish)
     pub fn auto_publish(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoPublish", value.into_expr()), Phase) }
-    /// `FunctionCode`: text, required. Update: in place.
+    /// `FunctionCode`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-function.html#cfn-cloudfront-function-functioncode)
     pub fn function_code(self, value: impl Arg<str>) -> CfnFunctionProps<Set, R1, R2> { CfnFunctionProps(put(self.0, "FunctionCode", value.into_expr()), Phase) }
-    /// `FunctionConfig`: `FunctionConfig`, required. Update: in place.
+    /// `FunctionConfig`: `FunctionConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-function.html#cfn-cloudfront-function-functionconfig)
     pub fn function_config(self, value: impl Arg<function::FunctionConfig>) -> CfnFunctionProps<R0, Set, R2> { CfnFunctionProps(put(self.0, "FunctionConfig", value.into_expr()), Phase) }
-    /// `FunctionMetadata`: `FunctionMetadata`. Update: in place.
+    /// `FunctionMetadata`: `FunctionMetadata`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-function.html#cfn-cloudfront-function-functionmetadata)
     pub fn function_metadata(self, value: impl Arg<function::FunctionMetadata>) -> Self { Self(put(self.0, "FunctionMetadata", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-function.html#cfn-cloudfront-function-name)
     pub fn name(self, value: impl Arg<str>) -> CfnFunctionProps<R0, R1, Set> { CfnFunctionProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-function.html#cfn-cloudfront-function-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnFunctionProps { fn into_props(self) -> Bag { self.0 } }
@@ -1438,11 +1438,11 @@ impl FunctionConfig {
     pub fn new() -> FunctionConfig<Missing<super::required::Comment>, Missing<super::required::Runtime>> { FunctionConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> FunctionConfig<R0, R1> {
-    /// `Comment`: text, required. Update: in place.
+    /// `Comment`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-function-functionconfig.html#cfn-cloudfront-function-functionconfig-comment)
     pub fn comment(self, value: impl Arg<str>) -> FunctionConfig<Set, R1> { FunctionConfig(put(self.0, "Comment", value.into_expr()), Phase) }
-    /// `KeyValueStoreAssociations`: list of `KeyValueStoreAssociation`. Update: in place.
+    /// `KeyValueStoreAssociations`: list of `KeyValueStoreAssociation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-function-functionconfig.html#cfn-cloudfront-function-functionconfig-keyvaluestoreassociations)
     pub fn key_value_store_associations(self, value: impl Arg<Arr<KeyValueStoreAssociation>>) -> Self { Self(put(self.0, "KeyValueStoreAssociations", value.into_expr()), Phase) }
-    /// `Runtime`: text, required. Update: in place.
+    /// `Runtime`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-function-functionconfig.html#cfn-cloudfront-function-functionconfig-runtime)
     pub fn runtime(self, value: impl Arg<str>) -> FunctionConfig<R0, Set> { FunctionConfig(put(self.0, "Runtime", value.into_expr()), Phase) }
 }
 impl Done for FunctionConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1451,7 +1451,7 @@ impl Done for FunctionConfig { fn into_props(self) -> Bag { self.0 } }
 impl FunctionMetadata {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FunctionARN`: text. Update: in place.
+    /// `FunctionARN`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-function-functionmetadata.html#cfn-cloudfront-function-functionmetadata-functionarn)
     pub fn function_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FunctionARN", value.into_expr())) }
 }
 impl Done for FunctionMetadata { fn into_props(self) -> Bag { self.0 } }
@@ -1462,7 +1462,7 @@ impl KeyValueStoreAssociation {
     pub fn new() -> KeyValueStoreAssociation<Missing<super::required::KeyValueStoreARN>> { KeyValueStoreAssociation(Bag::default(), Phase) }
 }
 impl<R0> KeyValueStoreAssociation<R0> {
-    /// `KeyValueStoreARN`: text, required. Update: in place.
+    /// `KeyValueStoreARN`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-function-keyvaluestoreassociation.html#cfn-cloudfront-function-keyvaluestoreassociation-keyvaluestorearn)
     pub fn key_value_store_arn(self, value: impl Arg<str>) -> KeyValueStoreAssociation<Set> { KeyValueStoreAssociation(put(self.0, "KeyValueStoreARN", value.into_expr()), Phase) }
 }
 impl Done for KeyValueStoreAssociation { fn into_props(self) -> Bag { self.0 } }
@@ -1476,9 +1476,9 @@ impl CfnKeyGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnKeyGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<kind::CloudFrontKeyGroupId> { self.0.reference() }
-    /// The attribute `Id`: `CloudFrontKeyGroupId`.
+    /// The attribute `Id`: `CloudFrontKeyGroupId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-keygroup.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<kind::CloudFrontKeyGroupId> { self.0.get_att("Id") }
-    /// The attribute `LastModifiedTime`: text.
+    /// The attribute `LastModifiedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-keygroup.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
 }
 impl Parent for CfnKeyGroup { fn node(&self) -> &Place { &self.0 } }
@@ -1489,7 +1489,7 @@ impl CfnKeyGroupProps {
     pub fn new() -> CfnKeyGroupProps<Missing<required::KeyGroupConfig>> { CfnKeyGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnKeyGroupProps<R0> {
-    /// `KeyGroupConfig`: `KeyGroupConfig`, required. Update: in place.
+    /// `KeyGroupConfig`: `KeyGroupConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-keygroup.html#cfn-cloudfront-keygroup-keygroupconfig)
     pub fn key_group_config(self, value: impl Arg<key_group::KeyGroupConfig>) -> CfnKeyGroupProps<Set> { CfnKeyGroupProps(put(self.0, "KeyGroupConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnKeyGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -1503,11 +1503,11 @@ impl KeyGroupConfig {
     pub fn new() -> KeyGroupConfig<Missing<super::required::Items>, Missing<super::required::Name>> { KeyGroupConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> KeyGroupConfig<R0, R1> {
-    /// `Comment`: text. Update: in place.
+    /// `Comment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-keygroup-keygroupconfig.html#cfn-cloudfront-keygroup-keygroupconfig-comment)
     pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr()), Phase) }
-    /// `Items`: list of `CloudFrontPublicKeyId`, required. Update: in place.
+    /// `Items`: list of `CloudFrontPublicKeyId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-keygroup-keygroupconfig.html#cfn-cloudfront-keygroup-keygroupconfig-items)
     pub fn items(self, value: impl Arg<Arr<kind::CloudFrontPublicKeyId>>) -> KeyGroupConfig<Set, R1> { KeyGroupConfig(put(self.0, "Items", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-keygroup-keygroupconfig.html#cfn-cloudfront-keygroup-keygroupconfig-name)
     pub fn name(self, value: impl Arg<str>) -> KeyGroupConfig<R0, Set> { KeyGroupConfig(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for KeyGroupConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1521,11 +1521,11 @@ impl CfnKeyValueStore {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnKeyValueStoreProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-keyvaluestore.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-keyvaluestore.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-keyvaluestore.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnKeyValueStore { fn node(&self) -> &Place { &self.0 } }
@@ -1536,13 +1536,13 @@ impl CfnKeyValueStoreProps {
     pub fn new() -> CfnKeyValueStoreProps<Missing<required::Name>> { CfnKeyValueStoreProps(Bag::default(), Phase) }
 }
 impl<R0> CfnKeyValueStoreProps<R0> {
-    /// `Comment`: text. Update: in place.
+    /// `Comment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-keyvaluestore.html#cfn-cloudfront-keyvaluestore-comment)
     pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr()), Phase) }
-    /// `ImportSource`: `ImportSource`. Update: in place.
+    /// `ImportSource`: `ImportSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-keyvaluestore.html#cfn-cloudfront-keyvaluestore-importsource)
     pub fn import_source(self, value: impl Arg<key_value_store::ImportSource>) -> Self { Self(put(self.0, "ImportSource", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-keyvaluestore.html#cfn-cloudfront-keyvaluestore-name)
     pub fn name(self, value: impl Arg<str>) -> CfnKeyValueStoreProps<Set> { CfnKeyValueStoreProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-keyvaluestore.html#cfn-cloudfront-keyvaluestore-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnKeyValueStoreProps { fn into_props(self) -> Bag { self.0 } }
@@ -1556,9 +1556,9 @@ impl ImportSource {
     pub fn new() -> ImportSource<Missing<super::required::SourceArn>, Missing<super::required::SourceType>> { ImportSource(Bag::default(), Phase) }
 }
 impl<R0, R1> ImportSource<R0, R1> {
-    /// `SourceArn`: text, required. Update: in place.
+    /// `SourceArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-keyvaluestore-importsource.html#cfn-cloudfront-keyvaluestore-importsource-sourcearn)
     pub fn source_arn(self, value: impl Arg<str>) -> ImportSource<Set, R1> { ImportSource(put(self.0, "SourceArn", value.into_expr()), Phase) }
-    /// `SourceType`: text, required. Update: in place.
+    /// `SourceType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-keyvaluestore-importsource.html#cfn-cloudfront-keyvaluestore-importsource-sourcetype)
     pub fn source_type(self, value: impl Arg<str>) -> ImportSource<R0, Set> { ImportSource(put(self.0, "SourceType", value.into_expr()), Phase) }
 }
 impl Done for ImportSource { fn into_props(self) -> Bag { self.0 } }
@@ -1581,9 +1581,9 @@ impl CfnMonitoringSubscriptionProps {
     pub fn new() -> CfnMonitoringSubscriptionProps<Missing<required::DistributionId>, Missing<required::MonitoringSubscription>> { CfnMonitoringSubscriptionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnMonitoringSubscriptionProps<R0, R1> {
-    /// `DistributionId`: `CloudFrontDistributionId`, required. Update: replacement.
+    /// `DistributionId`: `CloudFrontDistributionId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-monitoringsubscription.html#cfn-cloudfront-monitoringsubscription-distributionid)
     pub fn distribution_id(self, value: impl Arg<kind::CloudFrontDistributionId>) -> CfnMonitoringSubscriptionProps<Set, R1> { CfnMonitoringSubscriptionProps(put(self.0, "DistributionId", value.into_expr()), Phase) }
-    /// `MonitoringSubscription`: `MonitoringSubscription`, required. Update: in place.
+    /// `MonitoringSubscription`: `MonitoringSubscription`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-monitoringsubscription.html#cfn-cloudfront-monitoringsubscription-monitoringsubscription)
     pub fn monitoring_subscription(self, value: impl Arg<monitoring_subscription::MonitoringSubscription>) -> CfnMonitoringSubscriptionProps<R0, Set> { CfnMonitoringSubscriptionProps(put(self.0, "MonitoringSubscription", value.into_expr()), Phase) }
 }
 impl Done for CfnMonitoringSubscriptionProps { fn into_props(self) -> Bag { self.0 } }
@@ -1595,7 +1595,7 @@ use crate::cfn::support::*;
 impl MonitoringSubscription {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RealtimeMetricsSubscriptionConfig`: `RealtimeMetricsSubscriptionConfig`. Update: in place.
+    /// `RealtimeMetricsSubscriptionConfig`: `RealtimeMetricsSubscriptionConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-monitoringsubscription-monitoringsubscription.html#cfn-cloudfront-monitoringsubscription-monitoringsubscription-realtimemetricssubscriptionconfig)
     pub fn realtime_metrics_subscription_config(self, value: impl Arg<RealtimeMetricsSubscriptionConfig>) -> Self { Self(put(self.0, "RealtimeMetricsSubscriptionConfig", value.into_expr())) }
 }
 impl Done for MonitoringSubscription { fn into_props(self) -> Bag { self.0 } }
@@ -1606,7 +1606,7 @@ impl RealtimeMetricsSubscriptionConfig {
     pub fn new() -> RealtimeMetricsSubscriptionConfig<Missing<super::required::RealtimeMetricsSubscriptionStatus>> { RealtimeMetricsSubscriptionConfig(Bag::default(), Phase) }
 }
 impl<R0> RealtimeMetricsSubscriptionConfig<R0> {
-    /// `RealtimeMetricsSubscriptionStatus`: `RealtimeMetricsSubscriptionStatus`, required. Update: in place.
+    /// `RealtimeMetricsSubscriptionStatus`: `RealtimeMetricsSubscriptionStatus`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-monitoringsubscription-realtimemetricssubscriptionconfig.html#cfn-cloudfront-monitoringsubscription-realtimemetricssubscriptionconfig-realtimemetricssubscriptionstatus)
     pub fn realtime_metrics_subscription_status(self, value: impl Arg<RealtimeMetricsSubscriptionStatus>) -> RealtimeMetricsSubscriptionConfig<Set> { RealtimeMetricsSubscriptionConfig(put(self.0, "RealtimeMetricsSubscriptionStatus", value.into_expr()), Phase) }
 }
 impl Done for RealtimeMetricsSubscriptionConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1622,7 +1622,7 @@ impl CfnOriginAccessControl {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnOriginAccessControlProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<kind::CloudFrontOriginAccessControlId> { self.0.reference() }
-    /// The attribute `Id`: `CloudFrontOriginAccessControlId`.
+    /// The attribute `Id`: `CloudFrontOriginAccessControlId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-originaccesscontrol.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<kind::CloudFrontOriginAccessControlId> { self.0.get_att("Id") }
 }
 impl Parent for CfnOriginAccessControl { fn node(&self) -> &Place { &self.0 } }
@@ -1633,7 +1633,7 @@ impl CfnOriginAccessControlProps {
     pub fn new() -> CfnOriginAccessControlProps<Missing<required::OriginAccessControlConfig>> { CfnOriginAccessControlProps(Bag::default(), Phase) }
 }
 impl<R0> CfnOriginAccessControlProps<R0> {
-    /// `OriginAccessControlConfig`: `OriginAccessControlConfig`, required. Update: in place.
+    /// `OriginAccessControlConfig`: `OriginAccessControlConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-originaccesscontrol.html#cfn-cloudfront-originaccesscontrol-originaccesscontrolconfig)
     pub fn origin_access_control_config(self, value: impl Arg<origin_access_control::OriginAccessControlConfig>) -> CfnOriginAccessControlProps<Set> { CfnOriginAccessControlProps(put(self.0, "OriginAccessControlConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnOriginAccessControlProps { fn into_props(self) -> Bag { self.0 } }
@@ -1647,15 +1647,15 @@ impl OriginAccessControlConfig {
     pub fn new() -> OriginAccessControlConfig<Missing<super::required::Name>, Missing<super::required::OriginAccessControlOriginType>, Missing<super::required::SigningBehavior>, Missing<super::required::SigningProtocol>> { OriginAccessControlConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> OriginAccessControlConfig<R0, R1, R2, R3> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-originaccesscontrol-originaccesscontrolconfig.html#cfn-cloudfront-originaccesscontrol-originaccesscontrolconfig-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-originaccesscontrol-originaccesscontrolconfig.html#cfn-cloudfront-originaccesscontrol-originaccesscontrolconfig-name)
     pub fn name(self, value: impl Arg<str>) -> OriginAccessControlConfig<Set, R1, R2, R3> { OriginAccessControlConfig(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `OriginAccessControlOriginType`: text, required. Update: in place.
+    /// `OriginAccessControlOriginType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-originaccesscontrol-originaccesscontrolconfig.html#cfn-cloudfront-originaccesscontrol-originaccesscontrolconfig-originaccesscontrolorigintype)
     pub fn origin_access_control_origin_type(self, value: impl Arg<str>) -> OriginAccessControlConfig<R0, Set, R2, R3> { OriginAccessControlConfig(put(self.0, "OriginAccessControlOriginType", value.into_expr()), Phase) }
-    /// `SigningBehavior`: text, required. Update: in place.
+    /// `SigningBehavior`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-originaccesscontrol-originaccesscontrolconfig.html#cfn-cloudfront-originaccesscontrol-originaccesscontrolconfig-signingbehavior)
     pub fn signing_behavior(self, value: impl Arg<str>) -> OriginAccessControlConfig<R0, R1, Set, R3> { OriginAccessControlConfig(put(self.0, "SigningBehavior", value.into_expr()), Phase) }
-    /// `SigningProtocol`: text, required. Update: in place.
+    /// `SigningProtocol`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-originaccesscontrol-originaccesscontrolconfig.html#cfn-cloudfront-originaccesscontrol-originaccesscontrolconfig-signingprotocol)
     pub fn signing_protocol(self, value: impl Arg<str>) -> OriginAccessControlConfig<R0, R1, R2, Set> { OriginAccessControlConfig(put(self.0, "SigningProtocol", value.into_expr()), Phase) }
 }
 impl Done for OriginAccessControlConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1669,9 +1669,9 @@ impl CfnOriginRequestPolicy {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnOriginRequestPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<kind::CloudFrontOriginRequestPolicyId> { self.0.reference() }
-    /// The attribute `Id`: `CloudFrontOriginRequestPolicyId`.
+    /// The attribute `Id`: `CloudFrontOriginRequestPolicyId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-originrequestpolicy.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<kind::CloudFrontOriginRequestPolicyId> { self.0.get_att("Id") }
-    /// The attribute `LastModifiedTime`: text.
+    /// The attribute `LastModifiedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-originrequestpolicy.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
 }
 impl Parent for CfnOriginRequestPolicy { fn node(&self) -> &Place { &self.0 } }
@@ -1682,7 +1682,7 @@ impl CfnOriginRequestPolicyProps {
     pub fn new() -> CfnOriginRequestPolicyProps<Missing<required::OriginRequestPolicyConfig>> { CfnOriginRequestPolicyProps(Bag::default(), Phase) }
 }
 impl<R0> CfnOriginRequestPolicyProps<R0> {
-    /// `OriginRequestPolicyConfig`: `OriginRequestPolicyConfig`, required. Update: in place.
+    /// `OriginRequestPolicyConfig`: `OriginRequestPolicyConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-originrequestpolicy.html#cfn-cloudfront-originrequestpolicy-originrequestpolicyconfig)
     pub fn origin_request_policy_config(self, value: impl Arg<origin_request_policy::OriginRequestPolicyConfig>) -> CfnOriginRequestPolicyProps<Set> { CfnOriginRequestPolicyProps(put(self.0, "OriginRequestPolicyConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnOriginRequestPolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -1696,9 +1696,9 @@ impl CookiesConfig {
     pub fn new() -> CookiesConfig<Missing<super::required::CookieBehavior>> { CookiesConfig(Bag::default(), Phase) }
 }
 impl<R0> CookiesConfig<R0> {
-    /// `CookieBehavior`: text, required. Update: in place.
+    /// `CookieBehavior`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-originrequestpolicy-cookiesconfig.html#cfn-cloudfront-originrequestpolicy-cookiesconfig-cookiebehavior)
     pub fn cookie_behavior(self, value: impl Arg<str>) -> CookiesConfig<Set> { CookiesConfig(put(self.0, "CookieBehavior", value.into_expr()), Phase) }
-    /// `Cookies`: list of text. Update: in place.
+    /// `Cookies`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-originrequestpolicy-cookiesconfig.html#cfn-cloudfront-originrequestpolicy-cookiesconfig-cookies)
     pub fn cookies(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Cookies", value.into_expr()), Phase) }
 }
 impl Done for CookiesConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1709,9 +1709,9 @@ impl HeadersConfig {
     pub fn new() -> HeadersConfig<Missing<super::required::HeaderBehavior>> { HeadersConfig(Bag::default(), Phase) }
 }
 impl<R0> HeadersConfig<R0> {
-    /// `HeaderBehavior`: text, required. Update: in place.
+    /// `HeaderBehavior`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-originrequestpolicy-headersconfig.html#cfn-cloudfront-originrequestpolicy-headersconfig-headerbehavior)
     pub fn header_behavior(self, value: impl Arg<str>) -> HeadersConfig<Set> { HeadersConfig(put(self.0, "HeaderBehavior", value.into_expr()), Phase) }
-    /// `Headers`: list of text. Update: in place.
+    /// `Headers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-originrequestpolicy-headersconfig.html#cfn-cloudfront-originrequestpolicy-headersconfig-headers)
     pub fn headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Headers", value.into_expr()), Phase) }
 }
 impl Done for HeadersConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1722,15 +1722,15 @@ impl OriginRequestPolicyConfig {
     pub fn new() -> OriginRequestPolicyConfig<Missing<super::required::CookiesConfig>, Missing<super::required::HeadersConfig>, Missing<super::required::Name>, Missing<super::required::QueryStringsConfig>> { OriginRequestPolicyConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> OriginRequestPolicyConfig<R0, R1, R2, R3> {
-    /// `Comment`: text. Update: in place.
+    /// `Comment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-originrequestpolicy-originrequestpolicyconfig.html#cfn-cloudfront-originrequestpolicy-originrequestpolicyconfig-comment)
     pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr()), Phase) }
-    /// `CookiesConfig`: `CookiesConfig`, required. Update: in place.
+    /// `CookiesConfig`: `CookiesConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-originrequestpolicy-originrequestpolicyconfig.html#cfn-cloudfront-originrequestpolicy-originrequestpolicyconfig-cookiesconfig)
     pub fn cookies_config(self, value: impl Arg<CookiesConfig>) -> OriginRequestPolicyConfig<Set, R1, R2, R3> { OriginRequestPolicyConfig(put(self.0, "CookiesConfig", value.into_expr()), Phase) }
-    /// `HeadersConfig`: `HeadersConfig`, required. Update: in place.
+    /// `HeadersConfig`: `HeadersConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-originrequestpolicy-originrequestpolicyconfig.html#cfn-cloudfront-originrequestpolicy-originrequestpolicyconfig-headersconfig)
     pub fn headers_config(self, value: impl Arg<HeadersConfig>) -> OriginRequestPolicyConfig<R0, Set, R2, R3> { OriginRequestPolicyConfig(put(self.0, "HeadersConfig", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-originrequestpolicy-originrequestpolicyconfig.html#cfn-cloudfront-originrequestpolicy-originrequestpolicyconfig-name)
     pub fn name(self, value: impl Arg<str>) -> OriginRequestPolicyConfig<R0, R1, Set, R3> { OriginRequestPolicyConfig(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `QueryStringsConfig`: `QueryStringsConfig`, required. Update: in place.
+    /// `QueryStringsConfig`: `QueryStringsConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-originrequestpolicy-originrequestpolicyconfig.html#cfn-cloudfront-originrequestpolicy-originrequestpolicyconfig-querystringsconfig)
     pub fn query_strings_config(self, value: impl Arg<QueryStringsConfig>) -> OriginRequestPolicyConfig<R0, R1, R2, Set> { OriginRequestPolicyConfig(put(self.0, "QueryStringsConfig", value.into_expr()), Phase) }
 }
 impl Done for OriginRequestPolicyConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1741,9 +1741,9 @@ impl QueryStringsConfig {
     pub fn new() -> QueryStringsConfig<Missing<super::required::QueryStringBehavior>> { QueryStringsConfig(Bag::default(), Phase) }
 }
 impl<R0> QueryStringsConfig<R0> {
-    /// `QueryStringBehavior`: text, required. Update: in place.
+    /// `QueryStringBehavior`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-originrequestpolicy-querystringsconfig.html#cfn-cloudfront-originrequestpolicy-querystringsconfig-querystringbehavior)
     pub fn query_string_behavior(self, value: impl Arg<str>) -> QueryStringsConfig<Set> { QueryStringsConfig(put(self.0, "QueryStringBehavior", value.into_expr()), Phase) }
-    /// `QueryStrings`: list of text. Update: in place.
+    /// `QueryStrings`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-originrequestpolicy-querystringsconfig.html#cfn-cloudfront-originrequestpolicy-querystringsconfig-querystrings)
     pub fn query_strings(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "QueryStrings", value.into_expr()), Phase) }
 }
 impl Done for QueryStringsConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1757,9 +1757,9 @@ impl CfnPublicKey {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPublicKeyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<kind::CloudFrontPublicKeyId> { self.0.reference() }
-    /// The attribute `CreatedTime`: text.
+    /// The attribute `CreatedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-publickey.html#CreatedTime-fn::getatt)
     pub fn attr_created_time(&self) -> Val<str> { self.0.get_att("CreatedTime") }
-    /// The attribute `Id`: `CloudFrontPublicKeyId`.
+    /// The attribute `Id`: `CloudFrontPublicKeyId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-publickey.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<kind::CloudFrontPublicKeyId> { self.0.get_att("Id") }
 }
 impl Parent for CfnPublicKey { fn node(&self) -> &Place { &self.0 } }
@@ -1770,7 +1770,7 @@ impl CfnPublicKeyProps {
     pub fn new() -> CfnPublicKeyProps<Missing<required::PublicKeyConfig>> { CfnPublicKeyProps(Bag::default(), Phase) }
 }
 impl<R0> CfnPublicKeyProps<R0> {
-    /// `PublicKeyConfig`: `PublicKeyConfig`, required. Update: in place.
+    /// `PublicKeyConfig`: `PublicKeyConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-publickey.html#cfn-cloudfront-publickey-publickeyconfig)
     pub fn public_key_config(self, value: impl Arg<public_key::PublicKeyConfig>) -> CfnPublicKeyProps<Set> { CfnPublicKeyProps(put(self.0, "PublicKeyConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnPublicKeyProps { fn into_props(self) -> Bag { self.0 } }
@@ -1784,13 +1784,13 @@ impl PublicKeyConfig {
     pub fn new() -> PublicKeyConfig<Missing<super::required::CallerReference>, Missing<super::required::EncodedKey>, Missing<super::required::Name>> { PublicKeyConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> PublicKeyConfig<R0, R1, R2> {
-    /// `CallerReference`: text, required. Update: in place.
+    /// `CallerReference`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-publickey-publickeyconfig.html#cfn-cloudfront-publickey-publickeyconfig-callerreference)
     pub fn caller_reference(self, value: impl Arg<str>) -> PublicKeyConfig<Set, R1, R2> { PublicKeyConfig(put(self.0, "CallerReference", value.into_expr()), Phase) }
-    /// `Comment`: text. Update: in place.
+    /// `Comment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-publickey-publickeyconfig.html#cfn-cloudfront-publickey-publickeyconfig-comment)
     pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr()), Phase) }
-    /// `EncodedKey`: text, required. Update: in place.
+    /// `EncodedKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-publickey-publickeyconfig.html#cfn-cloudfront-publickey-publickeyconfig-encodedkey)
     pub fn encoded_key(self, value: impl Arg<str>) -> PublicKeyConfig<R0, Set, R2> { PublicKeyConfig(put(self.0, "EncodedKey", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-publickey-publickeyconfig.html#cfn-cloudfront-publickey-publickeyconfig-name)
     pub fn name(self, value: impl Arg<str>) -> PublicKeyConfig<R0, R1, Set> { PublicKeyConfig(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for PublicKeyConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1804,7 +1804,7 @@ impl CfnRealtimeLogConfig {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRealtimeLogConfigProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::CloudFrontRealtimeLogConfigArn> { self.0.reference() }
-    /// The attribute `Arn`: `CloudFrontRealtimeLogConfigArn`.
+    /// The attribute `Arn`: `CloudFrontRealtimeLogConfigArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-realtimelogconfig.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::CloudFrontRealtimeLogConfigArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnRealtimeLogConfig { fn node(&self) -> &Place { &self.0 } }
@@ -1815,13 +1815,13 @@ impl CfnRealtimeLogConfigProps {
     pub fn new() -> CfnRealtimeLogConfigProps<Missing<required::EndPoints>, Missing<required::Fields>, Missing<required::Name>, Missing<required::SamplingRate>> { CfnRealtimeLogConfigProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnRealtimeLogConfigProps<R0, R1, R2, R3> {
-    /// `EndPoints`: list of `EndPoint`, required. Update: in place.
+    /// `EndPoints`: list of `EndPoint`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-realtimelogconfig.html#cfn-cloudfront-realtimelogconfig-endpoints)
     pub fn end_points(self, value: impl Arg<Arr<realtime_log_config::EndPoint>>) -> CfnRealtimeLogConfigProps<Set, R1, R2, R3> { CfnRealtimeLogConfigProps(put(self.0, "EndPoints", value.into_expr()), Phase) }
-    /// `Fields`: list of text, required. Update: in place.
+    /// `Fields`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-realtimelogconfig.html#cfn-cloudfront-realtimelogconfig-fields)
     pub fn fields(self, value: impl Arg<Arr<str>>) -> CfnRealtimeLogConfigProps<R0, Set, R2, R3> { CfnRealtimeLogConfigProps(put(self.0, "Fields", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-realtimelogconfig.html#cfn-cloudfront-realtimelogconfig-name)
     pub fn name(self, value: impl Arg<str>) -> CfnRealtimeLogConfigProps<R0, R1, Set, R3> { CfnRealtimeLogConfigProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `SamplingRate`: number, required. Update: in place.
+    /// `SamplingRate`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-realtimelogconfig.html#cfn-cloudfront-realtimelogconfig-samplingrate)
     pub fn sampling_rate(self, value: impl Arg<f64>) -> CfnRealtimeLogConfigProps<R0, R1, R2, Set> { CfnRealtimeLogConfigProps(put(self.0, "SamplingRate", value.into_expr()), Phase) }
 }
 impl Done for CfnRealtimeLogConfigProps { fn into_props(self) -> Bag { self.0 } }
@@ -1835,9 +1835,9 @@ impl EndPoint {
     pub fn new() -> EndPoint<Missing<super::required::KinesisStreamConfig>, Missing<super::required::StreamType>> { EndPoint(Bag::default(), Phase) }
 }
 impl<R0, R1> EndPoint<R0, R1> {
-    /// `KinesisStreamConfig`: `KinesisStreamConfig`, required. Update: in place.
+    /// `KinesisStreamConfig`: `KinesisStreamConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-realtimelogconfig-endpoint.html#cfn-cloudfront-realtimelogconfig-endpoint-kinesisstreamconfig)
     pub fn kinesis_stream_config(self, value: impl Arg<KinesisStreamConfig>) -> EndPoint<Set, R1> { EndPoint(put(self.0, "KinesisStreamConfig", value.into_expr()), Phase) }
-    /// `StreamType`: text, required. Update: in place.
+    /// `StreamType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-realtimelogconfig-endpoint.html#cfn-cloudfront-realtimelogconfig-endpoint-streamtype)
     pub fn stream_type(self, value: impl Arg<str>) -> EndPoint<R0, Set> { EndPoint(put(self.0, "StreamType", value.into_expr()), Phase) }
 }
 impl Done for EndPoint { fn into_props(self) -> Bag { self.0 } }
@@ -1848,9 +1848,9 @@ impl KinesisStreamConfig {
     pub fn new() -> KinesisStreamConfig<Missing<super::required::RoleArn>, Missing<super::required::StreamArn>> { KinesisStreamConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> KinesisStreamConfig<R0, R1> {
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-realtimelogconfig-kinesisstreamconfig.html#cfn-cloudfront-realtimelogconfig-kinesisstreamconfig-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> KinesisStreamConfig<Set, R1> { KinesisStreamConfig(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `StreamArn`: `KinesisStreamArn`, required. Update: in place.
+    /// `StreamArn`: `KinesisStreamArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-realtimelogconfig-kinesisstreamconfig.html#cfn-cloudfront-realtimelogconfig-kinesisstreamconfig-streamarn)
     pub fn stream_arn(self, value: impl Arg<kind::KinesisStreamArn>) -> KinesisStreamConfig<R0, Set> { KinesisStreamConfig(put(self.0, "StreamArn", value.into_expr()), Phase) }
 }
 impl Done for KinesisStreamConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1864,9 +1864,9 @@ impl CfnResponseHeadersPolicy {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResponseHeadersPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<kind::CloudFrontResponseHeadersPolicyId> { self.0.reference() }
-    /// The attribute `Id`: `CloudFrontResponseHeadersPolicyId`.
+    /// The attribute `Id`: `CloudFrontResponseHeadersPolicyId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-responseheaderspolicy.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<kind::CloudFrontResponseHeadersPolicyId> { self.0.get_att("Id") }
-    /// The attribute `LastModifiedTime`: text.
+    /// The attribute `LastModifiedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-responseheaderspolicy.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
 }
 impl Parent for CfnResponseHeadersPolicy { fn node(&self) -> &Place { &self.0 } }
@@ -1877,7 +1877,7 @@ impl CfnResponseHeadersPolicyProps {
     pub fn new() -> CfnResponseHeadersPolicyProps<Missing<required::ResponseHeadersPolicyConfig>> { CfnResponseHeadersPolicyProps(Bag::default(), Phase) }
 }
 impl<R0> CfnResponseHeadersPolicyProps<R0> {
-    /// `ResponseHeadersPolicyConfig`: `ResponseHeadersPolicyConfig`, required. Update: in place.
+    /// `ResponseHeadersPolicyConfig`: `ResponseHeadersPolicyConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-responseheaderspolicy.html#cfn-cloudfront-responseheaderspolicy-responseheaderspolicyconfig)
     pub fn response_headers_policy_config(self, value: impl Arg<response_headers_policy::ResponseHeadersPolicyConfig>) -> CfnResponseHeadersPolicyProps<Set> { CfnResponseHeadersPolicyProps(put(self.0, "ResponseHeadersPolicyConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnResponseHeadersPolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -1891,7 +1891,7 @@ impl AccessControlAllowHeaders {
     pub fn new() -> AccessControlAllowHeaders<Missing<super::required::Items>> { AccessControlAllowHeaders(Bag::default(), Phase) }
 }
 impl<R0> AccessControlAllowHeaders<R0> {
-    /// `Items`: list of text, required. Update: in place.
+    /// `Items`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-accesscontrolallowheaders.html#cfn-cloudfront-responseheaderspolicy-accesscontrolallowheaders-items)
     pub fn items(self, value: impl Arg<Arr<str>>) -> AccessControlAllowHeaders<Set> { AccessControlAllowHeaders(put(self.0, "Items", value.into_expr()), Phase) }
 }
 impl Done for AccessControlAllowHeaders { fn into_props(self) -> Bag { self.0 } }
@@ -1902,7 +1902,7 @@ impl AccessControlAllowMethods {
     pub fn new() -> AccessControlAllowMethods<Missing<super::required::Items>> { AccessControlAllowMethods(Bag::default(), Phase) }
 }
 impl<R0> AccessControlAllowMethods<R0> {
-    /// `Items`: list of text, required. Update: in place.
+    /// `Items`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-accesscontrolallowmethods.html#cfn-cloudfront-responseheaderspolicy-accesscontrolallowmethods-items)
     pub fn items(self, value: impl Arg<Arr<str>>) -> AccessControlAllowMethods<Set> { AccessControlAllowMethods(put(self.0, "Items", value.into_expr()), Phase) }
 }
 impl Done for AccessControlAllowMethods { fn into_props(self) -> Bag { self.0 } }
@@ -1913,7 +1913,7 @@ impl AccessControlAllowOrigins {
     pub fn new() -> AccessControlAllowOrigins<Missing<super::required::Items>> { AccessControlAllowOrigins(Bag::default(), Phase) }
 }
 impl<R0> AccessControlAllowOrigins<R0> {
-    /// `Items`: list of text, required. Update: in place.
+    /// `Items`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-accesscontrolalloworigins.html#cfn-cloudfront-responseheaderspolicy-accesscontrolalloworigins-items)
     pub fn items(self, value: impl Arg<Arr<str>>) -> AccessControlAllowOrigins<Set> { AccessControlAllowOrigins(put(self.0, "Items", value.into_expr()), Phase) }
 }
 impl Done for AccessControlAllowOrigins { fn into_props(self) -> Bag { self.0 } }
@@ -1924,7 +1924,7 @@ impl AccessControlExposeHeaders {
     pub fn new() -> AccessControlExposeHeaders<Missing<super::required::Items>> { AccessControlExposeHeaders(Bag::default(), Phase) }
 }
 impl<R0> AccessControlExposeHeaders<R0> {
-    /// `Items`: list of text, required. Update: in place.
+    /// `Items`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-accesscontrolexposeheaders.html#cfn-cloudfront-responseheaderspolicy-accesscontrolexposeheaders-items)
     pub fn items(self, value: impl Arg<Arr<str>>) -> AccessControlExposeHeaders<Set> { AccessControlExposeHeaders(put(self.0, "Items", value.into_expr()), Phase) }
 }
 impl Done for AccessControlExposeHeaders { fn into_props(self) -> Bag { self.0 } }
@@ -1935,9 +1935,9 @@ impl ContentSecurityPolicy {
     pub fn new() -> ContentSecurityPolicy<Missing<super::required::ContentSecurityPolicy>, Missing<super::required::Override>> { ContentSecurityPolicy(Bag::default(), Phase) }
 }
 impl<R0, R1> ContentSecurityPolicy<R0, R1> {
-    /// `ContentSecurityPolicy`: text, required. Update: in place.
+    /// `ContentSecurityPolicy`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-contentsecuritypolicy.html#cfn-cloudfront-responseheaderspolicy-contentsecuritypolicy-contentsecuritypolicy)
     pub fn content_security_policy(self, value: impl Arg<str>) -> ContentSecurityPolicy<Set, R1> { ContentSecurityPolicy(put(self.0, "ContentSecurityPolicy", value.into_expr()), Phase) }
-    /// `Override`: boolean, required. Update: in place.
+    /// `Override`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-contentsecuritypolicy.html#cfn-cloudfront-responseheaderspolicy-contentsecuritypolicy-override)
     pub fn override_(self, value: impl Arg<bool>) -> ContentSecurityPolicy<R0, Set> { ContentSecurityPolicy(put(self.0, "Override", value.into_expr()), Phase) }
 }
 impl Done for ContentSecurityPolicy { fn into_props(self) -> Bag { self.0 } }
@@ -1948,7 +1948,7 @@ impl ContentTypeOptions {
     pub fn new() -> ContentTypeOptions<Missing<super::required::Override>> { ContentTypeOptions(Bag::default(), Phase) }
 }
 impl<R0> ContentTypeOptions<R0> {
-    /// `Override`: boolean, required. Update: in place.
+    /// `Override`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-contenttypeoptions.html#cfn-cloudfront-responseheaderspolicy-contenttypeoptions-override)
     pub fn override_(self, value: impl Arg<bool>) -> ContentTypeOptions<Set> { ContentTypeOptions(put(self.0, "Override", value.into_expr()), Phase) }
 }
 impl Done for ContentTypeOptions { fn into_props(self) -> Bag { self.0 } }
@@ -1959,19 +1959,19 @@ impl CorsConfig {
     pub fn new() -> CorsConfig<Missing<super::required::AccessControlAllowCredentials>, Missing<super::required::AccessControlAllowHeaders>, Missing<super::required::AccessControlAllowMethods>, Missing<super::required::AccessControlAllowOrigins>, Missing<super::required::OriginOverride>> { CorsConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CorsConfig<R0, R1, R2, R3, R4> {
-    /// `AccessControlAllowCredentials`: boolean, required. Update: in place.
+    /// `AccessControlAllowCredentials`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-corsconfig.html#cfn-cloudfront-responseheaderspolicy-corsconfig-accesscontrolallowcredentials)
     pub fn access_control_allow_credentials(self, value: impl Arg<bool>) -> CorsConfig<Set, R1, R2, R3, R4> { CorsConfig(put(self.0, "AccessControlAllowCredentials", value.into_expr()), Phase) }
-    /// `AccessControlAllowHeaders`: `AccessControlAllowHeaders`, required. Update: in place.
+    /// `AccessControlAllowHeaders`: `AccessControlAllowHeaders`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-corsconfig.html#cfn-cloudfront-responseheaderspolicy-corsconfig-accesscontrolallowheaders)
     pub fn access_control_allow_headers(self, value: impl Arg<AccessControlAllowHeaders>) -> CorsConfig<R0, Set, R2, R3, R4> { CorsConfig(put(self.0, "AccessControlAllowHeaders", value.into_expr()), Phase) }
-    /// `AccessControlAllowMethods`: `AccessControlAllowMethods`, required. Update: in place.
+    /// `AccessControlAllowMethods`: `AccessControlAllowMethods`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-corsconfig.html#cfn-cloudfront-responseheaderspolicy-corsconfig-accesscontrolallowmethods)
     pub fn access_control_allow_methods(self, value: impl Arg<AccessControlAllowMethods>) -> CorsConfig<R0, R1, Set, R3, R4> { CorsConfig(put(self.0, "AccessControlAllowMethods", value.into_expr()), Phase) }
-    /// `AccessControlAllowOrigins`: `AccessControlAllowOrigins`, required. Update: in place.
+    /// `AccessControlAllowOrigins`: `AccessControlAllowOrigins`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-corsconfig.html#cfn-cloudfront-responseheaderspolicy-corsconfig-accesscontrolalloworigins)
     pub fn access_control_allow_origins(self, value: impl Arg<AccessControlAllowOrigins>) -> CorsConfig<R0, R1, R2, Set, R4> { CorsConfig(put(self.0, "AccessControlAllowOrigins", value.into_expr()), Phase) }
-    /// `AccessControlExposeHeaders`: `AccessControlExposeHeaders`. Update: in place.
+    /// `AccessControlExposeHeaders`: `AccessControlExposeHeaders`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-corsconfig.html#cfn-cloudfront-responseheaderspolicy-corsconfig-accesscontrolexposeheaders)
     pub fn access_control_expose_headers(self, value: impl Arg<AccessControlExposeHeaders>) -> Self { Self(put(self.0, "AccessControlExposeHeaders", value.into_expr()), Phase) }
-    /// `AccessControlMaxAgeSec`: integer. Update: in place.
+    /// `AccessControlMaxAgeSec`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-corsconfig.html#cfn-cloudfront-responseheaderspolicy-corsconfig-accesscontrolmaxagesec)
     pub fn access_control_max_age_sec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AccessControlMaxAgeSec", value.into_expr()), Phase) }
-    /// `OriginOverride`: boolean, required. Update: in place.
+    /// `OriginOverride`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-corsconfig.html#cfn-cloudfront-responseheaderspolicy-corsconfig-originoverride)
     pub fn origin_override(self, value: impl Arg<bool>) -> CorsConfig<R0, R1, R2, R3, Set> { CorsConfig(put(self.0, "OriginOverride", value.into_expr()), Phase) }
 }
 impl Done for CorsConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1982,11 +1982,11 @@ impl CustomHeader {
     pub fn new() -> CustomHeader<Missing<super::required::Header>, Missing<super::required::Override>, Missing<super::required::Value>> { CustomHeader(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CustomHeader<R0, R1, R2> {
-    /// `Header`: text, required. Update: in place.
+    /// `Header`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-customheader.html#cfn-cloudfront-responseheaderspolicy-customheader-header)
     pub fn header(self, value: impl Arg<str>) -> CustomHeader<Set, R1, R2> { CustomHeader(put(self.0, "Header", value.into_expr()), Phase) }
-    /// `Override`: boolean, required. Update: in place.
+    /// `Override`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-customheader.html#cfn-cloudfront-responseheaderspolicy-customheader-override)
     pub fn override_(self, value: impl Arg<bool>) -> CustomHeader<R0, Set, R2> { CustomHeader(put(self.0, "Override", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-customheader.html#cfn-cloudfront-responseheaderspolicy-customheader-value)
     pub fn value(self, value: impl Arg<str>) -> CustomHeader<R0, R1, Set> { CustomHeader(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for CustomHeader { fn into_props(self) -> Bag { self.0 } }
@@ -1997,7 +1997,7 @@ impl CustomHeadersConfig {
     pub fn new() -> CustomHeadersConfig<Missing<super::required::Items>> { CustomHeadersConfig(Bag::default(), Phase) }
 }
 impl<R0> CustomHeadersConfig<R0> {
-    /// `Items`: list of `CustomHeader`, required. Update: in place.
+    /// `Items`: list of `CustomHeader`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-customheadersconfig.html#cfn-cloudfront-responseheaderspolicy-customheadersconfig-items)
     pub fn items(self, value: impl Arg<Arr<CustomHeader>>) -> CustomHeadersConfig<Set> { CustomHeadersConfig(put(self.0, "Items", value.into_expr()), Phase) }
 }
 impl Done for CustomHeadersConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2008,9 +2008,9 @@ impl FrameOptions {
     pub fn new() -> FrameOptions<Missing<super::required::FrameOption>, Missing<super::required::Override>> { FrameOptions(Bag::default(), Phase) }
 }
 impl<R0, R1> FrameOptions<R0, R1> {
-    /// `FrameOption`: text, required. Update: in place.
+    /// `FrameOption`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-frameoptions.html#cfn-cloudfront-responseheaderspolicy-frameoptions-frameoption)
     pub fn frame_option(self, value: impl Arg<str>) -> FrameOptions<Set, R1> { FrameOptions(put(self.0, "FrameOption", value.into_expr()), Phase) }
-    /// `Override`: boolean, required. Update: in place.
+    /// `Override`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-frameoptions.html#cfn-cloudfront-responseheaderspolicy-frameoptions-override)
     pub fn override_(self, value: impl Arg<bool>) -> FrameOptions<R0, Set> { FrameOptions(put(self.0, "Override", value.into_expr()), Phase) }
 }
 impl Done for FrameOptions { fn into_props(self) -> Bag { self.0 } }
@@ -2021,9 +2021,9 @@ impl ReferrerPolicy {
     pub fn new() -> ReferrerPolicy<Missing<super::required::Override>, Missing<super::required::ReferrerPolicy>> { ReferrerPolicy(Bag::default(), Phase) }
 }
 impl<R0, R1> ReferrerPolicy<R0, R1> {
-    /// `Override`: boolean, required. Update: in place.
+    /// `Override`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-referrerpolicy.html#cfn-cloudfront-responseheaderspolicy-referrerpolicy-override)
     pub fn override_(self, value: impl Arg<bool>) -> ReferrerPolicy<Set, R1> { ReferrerPolicy(put(self.0, "Override", value.into_expr()), Phase) }
-    /// `ReferrerPolicy`: text, required. Update: in place.
+    /// `ReferrerPolicy`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-referrerpolicy.html#cfn-cloudfront-responseheaderspolicy-referrerpolicy-referrerpolicy)
     pub fn referrer_policy(self, value: impl Arg<str>) -> ReferrerPolicy<R0, Set> { ReferrerPolicy(put(self.0, "ReferrerPolicy", value.into_expr()), Phase) }
 }
 impl Done for ReferrerPolicy { fn into_props(self) -> Bag { self.0 } }
@@ -2034,7 +2034,7 @@ impl RemoveHeader {
     pub fn new() -> RemoveHeader<Missing<super::required::Header>> { RemoveHeader(Bag::default(), Phase) }
 }
 impl<R0> RemoveHeader<R0> {
-    /// `Header`: text, required. Update: in place.
+    /// `Header`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-removeheader.html#cfn-cloudfront-responseheaderspolicy-removeheader-header)
     pub fn header(self, value: impl Arg<str>) -> RemoveHeader<Set> { RemoveHeader(put(self.0, "Header", value.into_expr()), Phase) }
 }
 impl Done for RemoveHeader { fn into_props(self) -> Bag { self.0 } }
@@ -2045,7 +2045,7 @@ impl RemoveHeadersConfig {
     pub fn new() -> RemoveHeadersConfig<Missing<super::required::Items>> { RemoveHeadersConfig(Bag::default(), Phase) }
 }
 impl<R0> RemoveHeadersConfig<R0> {
-    /// `Items`: list of `RemoveHeader`, required. Update: in place.
+    /// `Items`: list of `RemoveHeader`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-removeheadersconfig.html#cfn-cloudfront-responseheaderspolicy-removeheadersconfig-items)
     pub fn items(self, value: impl Arg<Arr<RemoveHeader>>) -> RemoveHeadersConfig<Set> { RemoveHeadersConfig(put(self.0, "Items", value.into_expr()), Phase) }
 }
 impl Done for RemoveHeadersConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2056,19 +2056,19 @@ impl ResponseHeadersPolicyConfig {
     pub fn new() -> ResponseHeadersPolicyConfig<Missing<super::required::Name>> { ResponseHeadersPolicyConfig(Bag::default(), Phase) }
 }
 impl<R0> ResponseHeadersPolicyConfig<R0> {
-    /// `Comment`: text. Update: in place.
+    /// `Comment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-responseheaderspolicyconfig.html#cfn-cloudfront-responseheaderspolicy-responseheaderspolicyconfig-comment)
     pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr()), Phase) }
-    /// `CorsConfig`: `CorsConfig`. Update: in place.
+    /// `CorsConfig`: `CorsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-responseheaderspolicyconfig.html#cfn-cloudfront-responseheaderspolicy-responseheaderspolicyconfig-corsconfig)
     pub fn cors_config(self, value: impl Arg<CorsConfig>) -> Self { Self(put(self.0, "CorsConfig", value.into_expr()), Phase) }
-    /// `CustomHeadersConfig`: `CustomHeadersConfig`. Update: in place.
+    /// `CustomHeadersConfig`: `CustomHeadersConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-responseheaderspolicyconfig.html#cfn-cloudfront-responseheaderspolicy-responseheaderspolicyconfig-customheadersconfig)
     pub fn custom_headers_config(self, value: impl Arg<CustomHeadersConfig>) -> Self { Self(put(self.0, "CustomHeadersConfig", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-responseheaderspolicyconfig.html#cfn-cloudfront-responseheaderspolicy-responseheaderspolicyconfig-name)
     pub fn name(self, value: impl Arg<str>) -> ResponseHeadersPolicyConfig<Set> { ResponseHeadersPolicyConfig(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RemoveHeadersConfig`: `RemoveHeadersConfig`. Update: in place.
+    /// `RemoveHeadersConfig`: `RemoveHeadersConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-responseheaderspolicyconfig.html#cfn-cloudfront-responseheaderspolicy-responseheaderspolicyconfig-removeheadersconfig)
     pub fn remove_headers_config(self, value: impl Arg<RemoveHeadersConfig>) -> Self { Self(put(self.0, "RemoveHeadersConfig", value.into_expr()), Phase) }
-    /// `SecurityHeadersConfig`: `SecurityHeadersConfig`. Update: in place.
+    /// `SecurityHeadersConfig`: `SecurityHeadersConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-responseheaderspolicyconfig.html#cfn-cloudfront-responseheaderspolicy-responseheaderspolicyconfig-securityheadersconfig)
     pub fn security_headers_config(self, value: impl Arg<SecurityHeadersConfig>) -> Self { Self(put(self.0, "SecurityHeadersConfig", value.into_expr()), Phase) }
-    /// `ServerTimingHeadersConfig`: `ServerTimingHeadersConfig`. Update: in place.
+    /// `ServerTimingHeadersConfig`: `ServerTimingHeadersConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-responseheaderspolicyconfig.html#cfn-cloudfront-responseheaderspolicy-responseheaderspolicyconfig-servertimingheadersconfig)
     pub fn server_timing_headers_config(self, value: impl Arg<ServerTimingHeadersConfig>) -> Self { Self(put(self.0, "ServerTimingHeadersConfig", value.into_expr()), Phase) }
 }
 impl Done for ResponseHeadersPolicyConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2077,17 +2077,17 @@ impl Done for ResponseHeadersPolicyConfig { fn into_props(self) -> Bag { self.0 
 impl SecurityHeadersConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ContentSecurityPolicy`: `ContentSecurityPolicy`. Update: in place.
+    /// `ContentSecurityPolicy`: `ContentSecurityPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-securityheadersconfig.html#cfn-cloudfront-responseheaderspolicy-securityheadersconfig-contentsecuritypolicy)
     pub fn content_security_policy(self, value: impl Arg<ContentSecurityPolicy>) -> Self { Self(put(self.0, "ContentSecurityPolicy", value.into_expr())) }
-    /// `ContentTypeOptions`: `ContentTypeOptions`. Update: in place.
+    /// `ContentTypeOptions`: `ContentTypeOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-securityheadersconfig.html#cfn-cloudfront-responseheaderspolicy-securityheadersconfig-contenttypeoptions)
     pub fn content_type_options(self, value: impl Arg<ContentTypeOptions>) -> Self { Self(put(self.0, "ContentTypeOptions", value.into_expr())) }
-    /// `FrameOptions`: `FrameOptions`. Update: in place.
+    /// `FrameOptions`: `FrameOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-securityheadersconfig.html#cfn-cloudfront-responseheaderspolicy-securityheadersconfig-frameoptions)
     pub fn frame_options(self, value: impl Arg<FrameOptions>) -> Self { Self(put(self.0, "FrameOptions", value.into_expr())) }
-    /// `ReferrerPolicy`: `ReferrerPolicy`. Update: in place.
+    /// `ReferrerPolicy`: `ReferrerPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-securityheadersconfig.html#cfn-cloudfront-responseheaderspolicy-securityheadersconfig-referrerpolicy)
     pub fn referrer_policy(self, value: impl Arg<ReferrerPolicy>) -> Self { Self(put(self.0, "ReferrerPolicy", value.into_expr())) }
-    /// `StrictTransportSecurity`: `StrictTransportSecurity`. Update: in place.
+    /// `StrictTransportSecurity`: `StrictTransportSecurity`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-securityheadersconfig.html#cfn-cloudfront-responseheaderspolicy-securityheadersconfig-stricttransportsecurity)
     pub fn strict_transport_security(self, value: impl Arg<StrictTransportSecurity>) -> Self { Self(put(self.0, "StrictTransportSecurity", value.into_expr())) }
-    /// `XSSProtection`: `XSSProtection`. Update: in place.
+    /// `XSSProtection`: `XSSProtection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-securityheadersconfig.html#cfn-cloudfront-responseheaderspolicy-securityheadersconfig-xssprotection)
     pub fn xss_protection(self, value: impl Arg<XSSProtection>) -> Self { Self(put(self.0, "XSSProtection", value.into_expr())) }
 }
 impl Done for SecurityHeadersConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2098,9 +2098,9 @@ impl ServerTimingHeadersConfig {
     pub fn new() -> ServerTimingHeadersConfig<Missing<super::required::Enabled>> { ServerTimingHeadersConfig(Bag::default(), Phase) }
 }
 impl<R0> ServerTimingHeadersConfig<R0> {
-    /// `Enabled`: boolean, required. Update: in place.
+    /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-servertimingheadersconfig.html#cfn-cloudfront-responseheaderspolicy-servertimingheadersconfig-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> ServerTimingHeadersConfig<Set> { ServerTimingHeadersConfig(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `SamplingRate`: number. Update: in place.
+    /// `SamplingRate`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-servertimingheadersconfig.html#cfn-cloudfront-responseheaderspolicy-servertimingheadersconfig-samplingrate)
     pub fn sampling_rate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "SamplingRate", value.into_expr()), Phase) }
 }
 impl Done for ServerTimingHeadersConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2111,13 +2111,13 @@ impl StrictTransportSecurity {
     pub fn new() -> StrictTransportSecurity<Missing<super::required::AccessControlMaxAgeSec>, Missing<super::required::Override>> { StrictTransportSecurity(Bag::default(), Phase) }
 }
 impl<R0, R1> StrictTransportSecurity<R0, R1> {
-    /// `AccessControlMaxAgeSec`: integer, required. Update: in place.
+    /// `AccessControlMaxAgeSec`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-stricttransportsecurity.html#cfn-cloudfront-responseheaderspolicy-stricttransportsecurity-accesscontrolmaxagesec)
     pub fn access_control_max_age_sec(self, value: impl Arg<i64>) -> StrictTransportSecurity<Set, R1> { StrictTransportSecurity(put(self.0, "AccessControlMaxAgeSec", value.into_expr()), Phase) }
-    /// `IncludeSubdomains`: boolean. Update: in place.
+    /// `IncludeSubdomains`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-stricttransportsecurity.html#cfn-cloudfront-responseheaderspolicy-stricttransportsecurity-includesubdomains)
     pub fn include_subdomains(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeSubdomains", value.into_expr()), Phase) }
-    /// `Override`: boolean, required. Update: in place.
+    /// `Override`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-stricttransportsecurity.html#cfn-cloudfront-responseheaderspolicy-stricttransportsecurity-override)
     pub fn override_(self, value: impl Arg<bool>) -> StrictTransportSecurity<R0, Set> { StrictTransportSecurity(put(self.0, "Override", value.into_expr()), Phase) }
-    /// `Preload`: boolean. Update: in place.
+    /// `Preload`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-stricttransportsecurity.html#cfn-cloudfront-responseheaderspolicy-stricttransportsecurity-preload)
     pub fn preload(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Preload", value.into_expr()), Phase) }
 }
 impl Done for StrictTransportSecurity { fn into_props(self) -> Bag { self.0 } }
@@ -2128,13 +2128,13 @@ impl XSSProtection {
     pub fn new() -> XSSProtection<Missing<super::required::Override>, Missing<super::required::Protection>> { XSSProtection(Bag::default(), Phase) }
 }
 impl<R0, R1> XSSProtection<R0, R1> {
-    /// `ModeBlock`: boolean. Update: in place.
+    /// `ModeBlock`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-xssprotection.html#cfn-cloudfront-responseheaderspolicy-xssprotection-modeblock)
     pub fn mode_block(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ModeBlock", value.into_expr()), Phase) }
-    /// `Override`: boolean, required. Update: in place.
+    /// `Override`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-xssprotection.html#cfn-cloudfront-responseheaderspolicy-xssprotection-override)
     pub fn override_(self, value: impl Arg<bool>) -> XSSProtection<Set, R1> { XSSProtection(put(self.0, "Override", value.into_expr()), Phase) }
-    /// `Protection`: boolean, required. Update: in place.
+    /// `Protection`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-xssprotection.html#cfn-cloudfront-responseheaderspolicy-xssprotection-protection)
     pub fn protection(self, value: impl Arg<bool>) -> XSSProtection<R0, Set> { XSSProtection(put(self.0, "Protection", value.into_expr()), Phase) }
-    /// `ReportUri`: text. Update: in place.
+    /// `ReportUri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-xssprotection.html#cfn-cloudfront-responseheaderspolicy-xssprotection-reporturi)
     pub fn report_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReportUri", value.into_expr()), Phase) }
 }
 impl Done for XSSProtection { fn into_props(self) -> Bag { self.0 } }
@@ -2148,9 +2148,9 @@ impl CfnStreamingDistribution {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStreamingDistributionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `DomainName`: text.
+    /// The attribute `DomainName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-streamingdistribution.html#DomainName-fn::getatt)
     pub fn attr_domain_name(&self) -> Val<str> { self.0.get_att("DomainName") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-streamingdistribution.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnStreamingDistribution { fn node(&self) -> &Place { &self.0 } }
@@ -2161,9 +2161,9 @@ impl CfnStreamingDistributionProps {
     pub fn new() -> CfnStreamingDistributionProps<Missing<required::StreamingDistributionConfig>, Missing<required::Tags>> { CfnStreamingDistributionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnStreamingDistributionProps<R0, R1> {
-    /// `StreamingDistributionConfig`: `StreamingDistributionConfig`, required. Update: in place.
+    /// `StreamingDistributionConfig`: `StreamingDistributionConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-streamingdistribution.html#cfn-cloudfront-streamingdistribution-streamingdistributionconfig)
     pub fn streaming_distribution_config(self, value: impl Arg<streaming_distribution::StreamingDistributionConfig>) -> CfnStreamingDistributionProps<Set, R1> { CfnStreamingDistributionProps(put(self.0, "StreamingDistributionConfig", value.into_expr()), Phase) }
-    /// `Tags`: list of tag, required. Update: in place.
+    /// `Tags`: list of tag, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-streamingdistribution.html#cfn-cloudfront-streamingdistribution-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> CfnStreamingDistributionProps<R0, Set> { CfnStreamingDistributionProps(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnStreamingDistributionProps { fn into_props(self) -> Bag { self.0 } }
@@ -2177,11 +2177,11 @@ impl Logging {
     pub fn new() -> Logging<Missing<super::required::Bucket>, Missing<super::required::Enabled>, Missing<super::required::Prefix>> { Logging(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Logging<R0, R1, R2> {
-    /// `Bucket`: text, required. Update: in place.
+    /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-streamingdistribution-logging.html#cfn-cloudfront-streamingdistribution-logging-bucket)
     pub fn bucket(self, value: impl Arg<str>) -> Logging<Set, R1, R2> { Logging(put(self.0, "Bucket", value.into_expr()), Phase) }
-    /// `Enabled`: boolean, required. Update: in place.
+    /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-streamingdistribution-logging.html#cfn-cloudfront-streamingdistribution-logging-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Logging<R0, Set, R2> { Logging(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `Prefix`: text, required. Update: in place.
+    /// `Prefix`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-streamingdistribution-logging.html#cfn-cloudfront-streamingdistribution-logging-prefix)
     pub fn prefix(self, value: impl Arg<str>) -> Logging<R0, R1, Set> { Logging(put(self.0, "Prefix", value.into_expr()), Phase) }
 }
 impl Done for Logging { fn into_props(self) -> Bag { self.0 } }
@@ -2192,9 +2192,9 @@ impl S3Origin {
     pub fn new() -> S3Origin<Missing<super::required::DomainName>, Missing<super::required::OriginAccessIdentity>> { S3Origin(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Origin<R0, R1> {
-    /// `DomainName`: text, required. Update: in place.
+    /// `DomainName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-streamingdistribution-s3origin.html#cfn-cloudfront-streamingdistribution-s3origin-domainname)
     pub fn domain_name(self, value: impl Arg<str>) -> S3Origin<Set, R1> { S3Origin(put(self.0, "DomainName", value.into_expr()), Phase) }
-    /// `OriginAccessIdentity`: text, required. Update: in place.
+    /// `OriginAccessIdentity`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-streamingdistribution-s3origin.html#cfn-cloudfront-streamingdistribution-s3origin-originaccessidentity)
     pub fn origin_access_identity(self, value: impl Arg<str>) -> S3Origin<R0, Set> { S3Origin(put(self.0, "OriginAccessIdentity", value.into_expr()), Phase) }
 }
 impl Done for S3Origin { fn into_props(self) -> Bag { self.0 } }
@@ -2205,19 +2205,19 @@ impl StreamingDistributionConfig {
     pub fn new() -> StreamingDistributionConfig<Missing<super::required::Comment>, Missing<super::required::Enabled>, Missing<super::required::S3Origin>, Missing<super::required::TrustedSigners>> { StreamingDistributionConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> StreamingDistributionConfig<R0, R1, R2, R3> {
-    /// `Aliases`: list of text. Update: in place.
+    /// `Aliases`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-streamingdistribution-streamingdistributionconfig.html#cfn-cloudfront-streamingdistribution-streamingdistributionconfig-aliases)
     pub fn aliases(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Aliases", value.into_expr()), Phase) }
-    /// `Comment`: text, required. Update: in place.
+    /// `Comment`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-streamingdistribution-streamingdistributionconfig.html#cfn-cloudfront-streamingdistribution-streamingdistributionconfig-comment)
     pub fn comment(self, value: impl Arg<str>) -> StreamingDistributionConfig<Set, R1, R2, R3> { StreamingDistributionConfig(put(self.0, "Comment", value.into_expr()), Phase) }
-    /// `Enabled`: boolean, required. Update: in place.
+    /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-streamingdistribution-streamingdistributionconfig.html#cfn-cloudfront-streamingdistribution-streamingdistributionconfig-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> StreamingDistributionConfig<R0, Set, R2, R3> { StreamingDistributionConfig(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `Logging`: `Logging`. Update: in place.
+    /// `Logging`: `Logging`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-streamingdistribution-streamingdistributionconfig.html#cfn-cloudfront-streamingdistribution-streamingdistributionconfig-logging)
     pub fn logging(self, value: impl Arg<Logging>) -> Self { Self(put(self.0, "Logging", value.into_expr()), Phase) }
-    /// `PriceClass`: text. Update: in place.
+    /// `PriceClass`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-streamingdistribution-streamingdistributionconfig.html#cfn-cloudfront-streamingdistribution-streamingdistributionconfig-priceclass)
     pub fn price_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PriceClass", value.into_expr()), Phase) }
-    /// `S3Origin`: `S3Origin`, required. Update: in place.
+    /// `S3Origin`: `S3Origin`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-streamingdistribution-streamingdistributionconfig.html#cfn-cloudfront-streamingdistribution-streamingdistributionconfig-s3origin)
     pub fn s3_origin(self, value: impl Arg<S3Origin>) -> StreamingDistributionConfig<R0, R1, Set, R3> { StreamingDistributionConfig(put(self.0, "S3Origin", value.into_expr()), Phase) }
-    /// `TrustedSigners`: `TrustedSigners`, required. Update: in place.
+    /// `TrustedSigners`: `TrustedSigners`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-streamingdistribution-streamingdistributionconfig.html#cfn-cloudfront-streamingdistribution-streamingdistributionconfig-trustedsigners)
     pub fn trusted_signers(self, value: impl Arg<TrustedSigners>) -> StreamingDistributionConfig<R0, R1, R2, Set> { StreamingDistributionConfig(put(self.0, "TrustedSigners", value.into_expr()), Phase) }
 }
 impl Done for StreamingDistributionConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2228,9 +2228,9 @@ impl TrustedSigners {
     pub fn new() -> TrustedSigners<Missing<super::required::Enabled>> { TrustedSigners(Bag::default(), Phase) }
 }
 impl<R0> TrustedSigners<R0> {
-    /// `AwsAccountNumbers`: list of text. Update: in place.
+    /// `AwsAccountNumbers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-streamingdistribution-trustedsigners.html#cfn-cloudfront-streamingdistribution-trustedsigners-awsaccountnumbers)
     pub fn aws_account_numbers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AwsAccountNumbers", value.into_expr()), Phase) }
-    /// `Enabled`: boolean, required. Update: in place.
+    /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-streamingdistribution-trustedsigners.html#cfn-cloudfront-streamingdistribution-trustedsigners-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> TrustedSigners<Set> { TrustedSigners(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for TrustedSigners { fn into_props(self) -> Bag { self.0 } }
@@ -2244,17 +2244,17 @@ impl CfnTrustStore {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTrustStoreProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-truststore.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `ETag`: text.
+    /// The attribute `ETag`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-truststore.html#ETag-fn::getatt)
     pub fn attr_e_tag(&self) -> Val<str> { self.0.get_att("ETag") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-truststore.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `LastModifiedTime`: text.
+    /// The attribute `LastModifiedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-truststore.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
-    /// The attribute `NumberOfCaCertificates`: integer.
+    /// The attribute `NumberOfCaCertificates`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-truststore.html#NumberOfCaCertificates-fn::getatt)
     pub fn attr_number_of_ca_certificates(&self) -> Val<i64> { self.0.get_att("NumberOfCaCertificates") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-truststore.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnTrustStore { fn node(&self) -> &Place { &self.0 } }
@@ -2265,13 +2265,13 @@ impl CfnTrustStoreProps {
     pub fn new() -> CfnTrustStoreProps<Missing<required::Name>> { CfnTrustStoreProps(Bag::default(), Phase) }
 }
 impl<R0> CfnTrustStoreProps<R0> {
-    /// `CaCertificatesBundleSource`: `CaCertificatesBundleSource`. Update: in place.
+    /// `CaCertificatesBundleSource`: `CaCertificatesBundleSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-truststore.html#cfn-cloudfront-truststore-cacertificatesbundlesource)
     pub fn ca_certificates_bundle_source(self, value: impl Arg<trust_store::CaCertificatesBundleSource>) -> Self { Self(put(self.0, "CaCertificatesBundleSource", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-truststore.html#cfn-cloudfront-truststore-name)
     pub fn name(self, value: impl Arg<str>) -> CfnTrustStoreProps<Set> { CfnTrustStoreProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-truststore.html#cfn-cloudfront-truststore-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `UseClientCertificateOCSPEndpoint`: boolean. Update: in place.
+    /// `UseClientCertificateOCSPEndpoint`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-truststore.html#cfn-cloudfront-truststore-useclientcertificateocspendpoint)
     pub fn use_client_certificate_ocsp_endpoint(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseClientCertificateOCSPEndpoint", value.into_expr()), Phase) }
 }
 impl Done for CfnTrustStoreProps { fn into_props(self) -> Bag { self.0 } }
@@ -2285,13 +2285,13 @@ impl CaCertificatesBundleS3Location {
     pub fn new() -> CaCertificatesBundleS3Location<Missing<super::required::Bucket>, Missing<super::required::Key>, Missing<super::required::Region>> { CaCertificatesBundleS3Location(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CaCertificatesBundleS3Location<R0, R1, R2> {
-    /// `Bucket`: text, required. Update: in place.
+    /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-truststore-cacertificatesbundles3location.html#cfn-cloudfront-truststore-cacertificatesbundles3location-bucket)
     pub fn bucket(self, value: impl Arg<str>) -> CaCertificatesBundleS3Location<Set, R1, R2> { CaCertificatesBundleS3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-truststore-cacertificatesbundles3location.html#cfn-cloudfront-truststore-cacertificatesbundles3location-key)
     pub fn key(self, value: impl Arg<str>) -> CaCertificatesBundleS3Location<R0, Set, R2> { CaCertificatesBundleS3Location(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Region`: text, required. Update: in place.
+    /// `Region`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-truststore-cacertificatesbundles3location.html#cfn-cloudfront-truststore-cacertificatesbundles3location-region)
     pub fn region(self, value: impl Arg<str>) -> CaCertificatesBundleS3Location<R0, R1, Set> { CaCertificatesBundleS3Location(put(self.0, "Region", value.into_expr()), Phase) }
-    /// `Version`: text. Update: in place.
+    /// `Version`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-truststore-cacertificatesbundles3location.html#cfn-cloudfront-truststore-cacertificatesbundles3location-version)
     pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for CaCertificatesBundleS3Location { fn into_props(self) -> Bag { self.0 } }
@@ -2302,7 +2302,7 @@ impl CaCertificatesBundleSource {
     pub fn new() -> CaCertificatesBundleSource<Missing<super::required::CaCertificatesBundleS3Location>> { CaCertificatesBundleSource(Bag::default(), Phase) }
 }
 impl<R0> CaCertificatesBundleSource<R0> {
-    /// `CaCertificatesBundleS3Location`: `CaCertificatesBundleS3Location`, required. Update: in place.
+    /// `CaCertificatesBundleS3Location`: `CaCertificatesBundleS3Location`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-truststore-cacertificatesbundlesource.html#cfn-cloudfront-truststore-cacertificatesbundlesource-cacertificatesbundles3location)
     pub fn ca_certificates_bundle_s3_location(self, value: impl Arg<CaCertificatesBundleS3Location>) -> CaCertificatesBundleSource<Set> { CaCertificatesBundleSource(put(self.0, "CaCertificatesBundleS3Location", value.into_expr()), Phase) }
 }
 impl Done for CaCertificatesBundleSource { fn into_props(self) -> Bag { self.0 } }
@@ -2316,17 +2316,17 @@ impl CfnVpcOrigin {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVpcOriginProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AccountId`: text.
+    /// The attribute `AccountId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-vpcorigin.html#AccountId-fn::getatt)
     pub fn attr_account_id(&self) -> Val<str> { self.0.get_att("AccountId") }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-vpcorigin.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedTime`: text.
+    /// The attribute `CreatedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-vpcorigin.html#CreatedTime-fn::getatt)
     pub fn attr_created_time(&self) -> Val<str> { self.0.get_att("CreatedTime") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-vpcorigin.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `LastModifiedTime`: text.
+    /// The attribute `LastModifiedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-vpcorigin.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-vpcorigin.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnVpcOrigin { fn node(&self) -> &Place { &self.0 } }
@@ -2337,9 +2337,9 @@ impl CfnVpcOriginProps {
     pub fn new() -> CfnVpcOriginProps<Missing<required::VpcOriginEndpointConfig>> { CfnVpcOriginProps(Bag::default(), Phase) }
 }
 impl<R0> CfnVpcOriginProps<R0> {
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-vpcorigin.html#cfn-cloudfront-vpcorigin-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VpcOriginEndpointConfig`: `VpcOriginEndpointConfig`, required. Update: in place.
+    /// `VpcOriginEndpointConfig`: `VpcOriginEndpointConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-vpcorigin.html#cfn-cloudfront-vpcorigin-vpcoriginendpointconfig)
     pub fn vpc_origin_endpoint_config(self, value: impl Arg<vpc_origin::VpcOriginEndpointConfig>) -> CfnVpcOriginProps<Set> { CfnVpcOriginProps(put(self.0, "VpcOriginEndpointConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnVpcOriginProps { fn into_props(self) -> Bag { self.0 } }
@@ -2353,19 +2353,19 @@ impl VpcOriginEndpointConfig {
     pub fn new() -> VpcOriginEndpointConfig<Missing<super::required::Arn>, Missing<super::required::Name>> { VpcOriginEndpointConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> VpcOriginEndpointConfig<R0, R1> {
-    /// `Arn`: text, required. Update: in place.
+    /// `Arn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-vpcorigin-vpcoriginendpointconfig.html#cfn-cloudfront-vpcorigin-vpcoriginendpointconfig-arn)
     pub fn arn(self, value: impl Arg<str>) -> VpcOriginEndpointConfig<Set, R1> { VpcOriginEndpointConfig(put(self.0, "Arn", value.into_expr()), Phase) }
-    /// `HTTPPort`: integer. Update: in place.
+    /// `HTTPPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-vpcorigin-vpcoriginendpointconfig.html#cfn-cloudfront-vpcorigin-vpcoriginendpointconfig-httpport)
     pub fn http_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HTTPPort", value.into_expr()), Phase) }
-    /// `HTTPSPort`: integer. Update: in place.
+    /// `HTTPSPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-vpcorigin-vpcoriginendpointconfig.html#cfn-cloudfront-vpcorigin-vpcoriginendpointconfig-httpsport)
     pub fn https_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HTTPSPort", value.into_expr()), Phase) }
-    /// `IpAddressType`: `IpAddressType`. Update: in place.
+    /// `IpAddressType`: `IpAddressType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-vpcorigin-vpcoriginendpointconfig.html#cfn-cloudfront-vpcorigin-vpcoriginendpointconfig-ipaddresstype)
     pub fn ip_address_type(self, value: impl Arg<IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-vpcorigin-vpcoriginendpointconfig.html#cfn-cloudfront-vpcorigin-vpcoriginendpointconfig-name)
     pub fn name(self, value: impl Arg<str>) -> VpcOriginEndpointConfig<R0, Set> { VpcOriginEndpointConfig(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `OriginProtocolPolicy`: text. Update: in place.
+    /// `OriginProtocolPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-vpcorigin-vpcoriginendpointconfig.html#cfn-cloudfront-vpcorigin-vpcoriginendpointconfig-originprotocolpolicy)
     pub fn origin_protocol_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OriginProtocolPolicy", value.into_expr()), Phase) }
-    /// `OriginSSLProtocols`: list of text. Update: in place.
+    /// `OriginSSLProtocols`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-vpcorigin-vpcoriginendpointconfig.html#cfn-cloudfront-vpcorigin-vpcoriginendpointconfig-originsslprotocols)
     pub fn origin_ssl_protocols(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OriginSSLProtocols", value.into_expr()), Phase) }
 }
 impl Done for VpcOriginEndpointConfig { fn into_props(self) -> Bag { self.0 } }

@@ -13,7 +13,7 @@ impl CfnChannel {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnChannelProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `ChannelArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ChannelArn`: `OtherArn`.
+    /// The attribute `ChannelArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-channel.html#ChannelArn-fn::getatt)
     pub fn attr_channel_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ChannelArn") }
 }
 impl Parent for CfnChannel { fn node(&self) -> &Place { &self.0 } }
@@ -22,13 +22,13 @@ impl Parent for CfnChannel { fn node(&self) -> &Place { &self.0 } }
 impl CfnChannelProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Destinations`: list of `Destination`. Update: in place.
+    /// `Destinations`: list of `Destination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-channel.html#cfn-cloudtrail-channel-destinations)
     pub fn destinations(self, value: impl Arg<Arr<channel::Destination>>) -> Self { Self(put(self.0, "Destinations", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-channel.html#cfn-cloudtrail-channel-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Source`: text. Update: replacement.
+    /// `Source`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-channel.html#cfn-cloudtrail-channel-source)
     pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-channel.html#cfn-cloudtrail-channel-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnChannelProps { fn into_props(self) -> Bag { self.0 } }
@@ -42,9 +42,9 @@ impl Destination {
     pub fn new() -> Destination<Missing<super::required::Location>, Missing<super::required::Type>> { Destination(Bag::default(), Phase) }
 }
 impl<R0, R1> Destination<R0, R1> {
-    /// `Location`: text, required. Update: in place.
+    /// `Location`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-channel-destination.html#cfn-cloudtrail-channel-destination-location)
     pub fn location(self, value: impl Arg<str>) -> Destination<Set, R1> { Destination(put(self.0, "Location", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-channel-destination.html#cfn-cloudtrail-channel-destination-type)
     pub fn type_(self, value: impl Arg<Type>) -> Destination<R0, Set> { Destination(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Destination { fn into_props(self) -> Bag { self.0 } }
@@ -60,15 +60,15 @@ impl CfnDashboard {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnDashboardProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `DashboardArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreatedTimestamp`: text.
+    /// The attribute `CreatedTimestamp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-dashboard.html#CreatedTimestamp-fn::getatt)
     pub fn attr_created_timestamp(&self) -> Val<str> { self.0.get_att("CreatedTimestamp") }
-    /// The attribute `DashboardArn`: `OtherArn`.
+    /// The attribute `DashboardArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-dashboard.html#DashboardArn-fn::getatt)
     pub fn attr_dashboard_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DashboardArn") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-dashboard.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `Type`: text.
+    /// The attribute `Type`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-dashboard.html#Type-fn::getatt)
     pub fn attr_type_(&self) -> Val<str> { self.0.get_att("Type") }
-    /// The attribute `UpdatedTimestamp`: text.
+    /// The attribute `UpdatedTimestamp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-dashboard.html#UpdatedTimestamp-fn::getatt)
     pub fn attr_updated_timestamp(&self) -> Val<str> { self.0.get_att("UpdatedTimestamp") }
 }
 impl Parent for CfnDashboard { fn node(&self) -> &Place { &self.0 } }
@@ -77,15 +77,15 @@ impl Parent for CfnDashboard { fn node(&self) -> &Place { &self.0 } }
 impl CfnDashboardProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-dashboard.html#cfn-cloudtrail-dashboard-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `RefreshSchedule`: `RefreshSchedule`. Update: in place.
+    /// `RefreshSchedule`: `RefreshSchedule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-dashboard.html#cfn-cloudtrail-dashboard-refreshschedule)
     pub fn refresh_schedule(self, value: impl Arg<dashboard::RefreshSchedule>) -> Self { Self(put(self.0, "RefreshSchedule", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-dashboard.html#cfn-cloudtrail-dashboard-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `TerminationProtectionEnabled`: boolean. Update: in place.
+    /// `TerminationProtectionEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-dashboard.html#cfn-cloudtrail-dashboard-terminationprotectionenabled)
     pub fn termination_protection_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TerminationProtectionEnabled", value.into_expr())) }
-    /// `Widgets`: list of `Widget`. Update: in place.
+    /// `Widgets`: list of `Widget`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-dashboard.html#cfn-cloudtrail-dashboard-widgets)
     pub fn widgets(self, value: impl Arg<Arr<dashboard::Widget>>) -> Self { Self(put(self.0, "Widgets", value.into_expr())) }
 }
 impl Done for CfnDashboardProps { fn into_props(self) -> Bag { self.0 } }
@@ -99,9 +99,9 @@ impl Frequency {
     pub fn new() -> Frequency<Missing<super::required::Unit>, Missing<super::required::Value>> { Frequency(Bag::default(), Phase) }
 }
 impl<R0, R1> Frequency<R0, R1> {
-    /// `Unit`: `Unit`, required. Update: in place.
+    /// `Unit`: `Unit`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-dashboard-frequency.html#cfn-cloudtrail-dashboard-frequency-unit)
     pub fn unit(self, value: impl Arg<Unit>) -> Frequency<Set, R1> { Frequency(put(self.0, "Unit", value.into_expr()), Phase) }
-    /// `Value`: integer, required. Update: in place.
+    /// `Value`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-dashboard-frequency.html#cfn-cloudtrail-dashboard-frequency-value)
     pub fn value(self, value: impl Arg<i64>) -> Frequency<R0, Set> { Frequency(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Frequency { fn into_props(self) -> Bag { self.0 } }
@@ -110,11 +110,11 @@ impl Done for Frequency { fn into_props(self) -> Bag { self.0 } }
 impl RefreshSchedule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Frequency`: `Frequency`. Update: in place.
+    /// `Frequency`: `Frequency`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-dashboard-refreshschedule.html#cfn-cloudtrail-dashboard-refreshschedule-frequency)
     pub fn frequency(self, value: impl Arg<Frequency>) -> Self { Self(put(self.0, "Frequency", value.into_expr())) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-dashboard-refreshschedule.html#cfn-cloudtrail-dashboard-refreshschedule-status)
     pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
-    /// `TimeOfDay`: text. Update: in place.
+    /// `TimeOfDay`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-dashboard-refreshschedule.html#cfn-cloudtrail-dashboard-refreshschedule-timeofday)
     pub fn time_of_day(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimeOfDay", value.into_expr())) }
 }
 impl Done for RefreshSchedule { fn into_props(self) -> Bag { self.0 } }
@@ -125,11 +125,11 @@ impl Widget {
     pub fn new() -> Widget<Missing<super::required::QueryStatement>> { Widget(Bag::default(), Phase) }
 }
 impl<R0> Widget<R0> {
-    /// `QueryParameters`: list of text. Update: in place.
+    /// `QueryParameters`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-dashboard-widget.html#cfn-cloudtrail-dashboard-widget-queryparameters)
     pub fn query_parameters(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "QueryParameters", value.into_expr()), Phase) }
-    /// `QueryStatement`: text, required. Update: in place.
+    /// `QueryStatement`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-dashboard-widget.html#cfn-cloudtrail-dashboard-widget-querystatement)
     pub fn query_statement(self, value: impl Arg<str>) -> Widget<Set> { Widget(put(self.0, "QueryStatement", value.into_expr()), Phase) }
-    /// `ViewProperties`: map of text. Update: in place.
+    /// `ViewProperties`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-dashboard-widget.html#cfn-cloudtrail-dashboard-widget-viewproperties)
     pub fn view_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ViewProperties", value.into_expr()), Phase) }
 }
 impl Done for Widget { fn into_props(self) -> Bag { self.0 } }
@@ -147,13 +147,13 @@ impl CfnEventDataStore {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnEventDataStoreProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `EventDataStoreArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreatedTimestamp`: text.
+    /// The attribute `CreatedTimestamp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-eventdatastore.html#CreatedTimestamp-fn::getatt)
     pub fn attr_created_timestamp(&self) -> Val<str> { self.0.get_att("CreatedTimestamp") }
-    /// The attribute `EventDataStoreArn`: `OtherArn`.
+    /// The attribute `EventDataStoreArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-eventdatastore.html#EventDataStoreArn-fn::getatt)
     pub fn attr_event_data_store_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("EventDataStoreArn") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-eventdatastore.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `UpdatedTimestamp`: text.
+    /// The attribute `UpdatedTimestamp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-eventdatastore.html#UpdatedTimestamp-fn::getatt)
     pub fn attr_updated_timestamp(&self) -> Val<str> { self.0.get_att("UpdatedTimestamp") }
 }
 impl Parent for CfnEventDataStore { fn node(&self) -> &Place { &self.0 } }
@@ -162,37 +162,37 @@ impl Parent for CfnEventDataStore { fn node(&self) -> &Place { &self.0 } }
 impl CfnEventDataStoreProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AdvancedEventSelectors`: list of `AdvancedEventSelector`. Update: in place.
+    /// `AdvancedEventSelectors`: list of `AdvancedEventSelector`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-eventdatastore.html#cfn-cloudtrail-eventdatastore-advancedeventselectors)
     pub fn advanced_event_selectors(self, value: impl Arg<Arr<event_data_store::AdvancedEventSelector>>) -> Self { Self(put(self.0, "AdvancedEventSelectors", value.into_expr())) }
-    /// `BillingMode`: text. Update: in place.
+    /// `BillingMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-eventdatastore.html#cfn-cloudtrail-eventdatastore-billingmode)
     pub fn billing_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingMode", value.into_expr())) }
-    /// `ContextKeySelectors`: list of `ContextKeySelector`. Update: in place.
+    /// `ContextKeySelectors`: list of `ContextKeySelector`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-eventdatastore.html#cfn-cloudtrail-eventdatastore-contextkeyselectors)
     pub fn context_key_selectors(self, value: impl Arg<Arr<event_data_store::ContextKeySelector>>) -> Self { Self(put(self.0, "ContextKeySelectors", value.into_expr())) }
-    /// `FederationEnabled`: boolean. Update: in place.
+    /// `FederationEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-eventdatastore.html#cfn-cloudtrail-eventdatastore-federationenabled)
     pub fn federation_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FederationEnabled", value.into_expr())) }
-    /// `FederationRoleArn`: `IamRoleArn`. Update: in place.
+    /// `FederationRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-eventdatastore.html#cfn-cloudtrail-eventdatastore-federationrolearn)
     pub fn federation_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "FederationRoleArn", value.into_expr())) }
-    /// `IngestionEnabled`: boolean. Update: in place.
+    /// `IngestionEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-eventdatastore.html#cfn-cloudtrail-eventdatastore-ingestionenabled)
     pub fn ingestion_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IngestionEnabled", value.into_expr())) }
-    /// `InsightSelectors`: list of `InsightSelector`. Update: in place.
+    /// `InsightSelectors`: list of `InsightSelector`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-eventdatastore.html#cfn-cloudtrail-eventdatastore-insightselectors)
     pub fn insight_selectors(self, value: impl Arg<Arr<event_data_store::InsightSelector>>) -> Self { Self(put(self.0, "InsightSelectors", value.into_expr())) }
-    /// `InsightsDestination`: text. Update: in place.
+    /// `InsightsDestination`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-eventdatastore.html#cfn-cloudtrail-eventdatastore-insightsdestination)
     pub fn insights_destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InsightsDestination", value.into_expr())) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-eventdatastore.html#cfn-cloudtrail-eventdatastore-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
-    /// `MaxEventSize`: `MaxEventSize`. Update: in place.
+    /// `MaxEventSize`: `MaxEventSize`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-eventdatastore.html#cfn-cloudtrail-eventdatastore-maxeventsize)
     pub fn max_event_size(self, value: impl Arg<event_data_store::MaxEventSize>) -> Self { Self(put(self.0, "MaxEventSize", value.into_expr())) }
-    /// `MultiRegionEnabled`: boolean. Update: in place.
+    /// `MultiRegionEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-eventdatastore.html#cfn-cloudtrail-eventdatastore-multiregionenabled)
     pub fn multi_region_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiRegionEnabled", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-eventdatastore.html#cfn-cloudtrail-eventdatastore-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `OrganizationEnabled`: boolean. Update: in place.
+    /// `OrganizationEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-eventdatastore.html#cfn-cloudtrail-eventdatastore-organizationenabled)
     pub fn organization_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OrganizationEnabled", value.into_expr())) }
-    /// `RetentionPeriod`: integer. Update: in place.
+    /// `RetentionPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-eventdatastore.html#cfn-cloudtrail-eventdatastore-retentionperiod)
     pub fn retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionPeriod", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-eventdatastore.html#cfn-cloudtrail-eventdatastore-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `TerminationProtectionEnabled`: boolean. Update: in place.
+    /// `TerminationProtectionEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-eventdatastore.html#cfn-cloudtrail-eventdatastore-terminationprotectionenabled)
     pub fn termination_protection_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TerminationProtectionEnabled", value.into_expr())) }
 }
 impl Done for CfnEventDataStoreProps { fn into_props(self) -> Bag { self.0 } }
@@ -206,9 +206,9 @@ impl AdvancedEventSelector {
     pub fn new() -> AdvancedEventSelector<Missing<super::required::FieldSelectors>> { AdvancedEventSelector(Bag::default(), Phase) }
 }
 impl<R0> AdvancedEventSelector<R0> {
-    /// `FieldSelectors`: list of `AdvancedFieldSelector`, required. Update: in place.
+    /// `FieldSelectors`: list of `AdvancedFieldSelector`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-eventdatastore-advancedeventselector.html#cfn-cloudtrail-eventdatastore-advancedeventselector-fieldselectors)
     pub fn field_selectors(self, value: impl Arg<Arr<AdvancedFieldSelector>>) -> AdvancedEventSelector<Set> { AdvancedEventSelector(put(self.0, "FieldSelectors", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-eventdatastore-advancedeventselector.html#cfn-cloudtrail-eventdatastore-advancedeventselector-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for AdvancedEventSelector { fn into_props(self) -> Bag { self.0 } }
@@ -219,19 +219,19 @@ impl AdvancedFieldSelector {
     pub fn new() -> AdvancedFieldSelector<Missing<super::required::Field>> { AdvancedFieldSelector(Bag::default(), Phase) }
 }
 impl<R0> AdvancedFieldSelector<R0> {
-    /// `EndsWith`: list of text. Update: in place.
+    /// `EndsWith`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-eventdatastore-advancedfieldselector.html#cfn-cloudtrail-eventdatastore-advancedfieldselector-endswith)
     pub fn ends_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EndsWith", value.into_expr()), Phase) }
-    /// `Equals`: list of text. Update: in place.
+    /// `Equals`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-eventdatastore-advancedfieldselector.html#cfn-cloudtrail-eventdatastore-advancedfieldselector-equals)
     pub fn equals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Equals", value.into_expr()), Phase) }
-    /// `Field`: text, required. Update: in place.
+    /// `Field`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-eventdatastore-advancedfieldselector.html#cfn-cloudtrail-eventdatastore-advancedfieldselector-field)
     pub fn field(self, value: impl Arg<str>) -> AdvancedFieldSelector<Set> { AdvancedFieldSelector(put(self.0, "Field", value.into_expr()), Phase) }
-    /// `NotEndsWith`: list of text. Update: in place.
+    /// `NotEndsWith`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-eventdatastore-advancedfieldselector.html#cfn-cloudtrail-eventdatastore-advancedfieldselector-notendswith)
     pub fn not_ends_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotEndsWith", value.into_expr()), Phase) }
-    /// `NotEquals`: list of text. Update: in place.
+    /// `NotEquals`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-eventdatastore-advancedfieldselector.html#cfn-cloudtrail-eventdatastore-advancedfieldselector-notequals)
     pub fn not_equals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotEquals", value.into_expr()), Phase) }
-    /// `NotStartsWith`: list of text. Update: in place.
+    /// `NotStartsWith`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-eventdatastore-advancedfieldselector.html#cfn-cloudtrail-eventdatastore-advancedfieldselector-notstartswith)
     pub fn not_starts_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotStartsWith", value.into_expr()), Phase) }
-    /// `StartsWith`: list of text. Update: in place.
+    /// `StartsWith`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-eventdatastore-advancedfieldselector.html#cfn-cloudtrail-eventdatastore-advancedfieldselector-startswith)
     pub fn starts_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StartsWith", value.into_expr()), Phase) }
 }
 impl Done for AdvancedFieldSelector { fn into_props(self) -> Bag { self.0 } }
@@ -242,9 +242,9 @@ impl ContextKeySelector {
     pub fn new() -> ContextKeySelector<Missing<super::required::Equals>, Missing<super::required::Type>> { ContextKeySelector(Bag::default(), Phase) }
 }
 impl<R0, R1> ContextKeySelector<R0, R1> {
-    /// `Equals`: list of text, required. Update: in place.
+    /// `Equals`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-eventdatastore-contextkeyselector.html#cfn-cloudtrail-eventdatastore-contextkeyselector-equals)
     pub fn equals(self, value: impl Arg<Arr<str>>) -> ContextKeySelector<Set, R1> { ContextKeySelector(put(self.0, "Equals", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-eventdatastore-contextkeyselector.html#cfn-cloudtrail-eventdatastore-contextkeyselector-type)
     pub fn type_(self, value: impl Arg<Type>) -> ContextKeySelector<R0, Set> { ContextKeySelector(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ContextKeySelector { fn into_props(self) -> Bag { self.0 } }
@@ -253,7 +253,7 @@ impl Done for ContextKeySelector { fn into_props(self) -> Bag { self.0 } }
 impl InsightSelector {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `InsightType`: text. Update: in place.
+    /// `InsightType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-eventdatastore-insightselector.html#cfn-cloudtrail-eventdatastore-insightselector-insighttype)
     pub fn insight_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InsightType", value.into_expr())) }
 }
 impl Done for InsightSelector { fn into_props(self) -> Bag { self.0 } }
@@ -280,9 +280,9 @@ impl CfnResourcePolicyProps {
     pub fn new() -> CfnResourcePolicyProps<Missing<required::ResourceArn>, Missing<required::ResourcePolicy>> { CfnResourcePolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnResourcePolicyProps<R0, R1> {
-    /// `ResourceArn`: text, required. Update: replacement.
+    /// `ResourceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-resourcepolicy.html#cfn-cloudtrail-resourcepolicy-resourcearn)
     pub fn resource_arn(self, value: impl Arg<str>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
-    /// `ResourcePolicy`: JSON, required. Update: in place.
+    /// `ResourcePolicy`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-resourcepolicy.html#cfn-cloudtrail-resourcepolicy-resourcepolicy)
     pub fn resource_policy(self, value: impl Arg<Any>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "ResourcePolicy", value.into_expr()), Phase) }
 }
 impl Done for CfnResourcePolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -295,9 +295,9 @@ impl CfnTrail {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTrailProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TrailName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-trail.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `SnsTopicArn`: `OtherArn`.
+    /// The attribute `SnsTopicArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-trail.html#SnsTopicArn-fn::getatt)
     pub fn attr_sns_topic_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SnsTopicArn") }
 }
 impl Parent for CfnTrail { fn node(&self) -> &Place { &self.0 } }
@@ -308,39 +308,39 @@ impl CfnTrailProps {
     pub fn new() -> CfnTrailProps<Missing<required::IsLogging>, Missing<required::S3BucketName>> { CfnTrailProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTrailProps<R0, R1> {
-    /// `AdvancedEventSelectors`: list of `AdvancedEventSelector`. Update: in place.
+    /// `AdvancedEventSelectors`: list of `AdvancedEventSelector`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-trail.html#cfn-cloudtrail-trail-advancedeventselectors)
     pub fn advanced_event_selectors(self, value: impl Arg<Arr<trail::AdvancedEventSelector>>) -> Self { Self(put(self.0, "AdvancedEventSelectors", value.into_expr()), Phase) }
-    /// `AggregationConfigurations`: list of `AggregationConfiguration`. Update: in place.
+    /// `AggregationConfigurations`: list of `AggregationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-trail.html#cfn-cloudtrail-trail-aggregationconfigurations)
     pub fn aggregation_configurations(self, value: impl Arg<Arr<trail::AggregationConfiguration>>) -> Self { Self(put(self.0, "AggregationConfigurations", value.into_expr()), Phase) }
-    /// `CloudWatchLogsLogGroupArn`: `LogsLogGroupArn`. Update: in place.
+    /// `CloudWatchLogsLogGroupArn`: `LogsLogGroupArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-trail.html#cfn-cloudtrail-trail-cloudwatchlogsloggrouparn)
     pub fn cloud_watch_logs_log_group_arn(self, value: impl Arg<kind::LogsLogGroupArn>) -> Self { Self(put(self.0, "CloudWatchLogsLogGroupArn", value.into_expr()), Phase) }
-    /// `CloudWatchLogsRoleArn`: `IamRoleArn`. Update: in place.
+    /// `CloudWatchLogsRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-trail.html#cfn-cloudtrail-trail-cloudwatchlogsrolearn)
     pub fn cloud_watch_logs_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "CloudWatchLogsRoleArn", value.into_expr()), Phase) }
-    /// `EnableLogFileValidation`: boolean. Update: in place.
+    /// `EnableLogFileValidation`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-trail.html#cfn-cloudtrail-trail-enablelogfilevalidation)
     pub fn enable_log_file_validation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableLogFileValidation", value.into_expr()), Phase) }
-    /// `EventSelectors`: list of `EventSelector`. Update: in place.
+    /// `EventSelectors`: list of `EventSelector`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-trail.html#cfn-cloudtrail-trail-eventselectors)
     pub fn event_selectors(self, value: impl Arg<Arr<trail::EventSelector>>) -> Self { Self(put(self.0, "EventSelectors", value.into_expr()), Phase) }
-    /// `IncludeGlobalServiceEvents`: boolean. Update: in place.
+    /// `IncludeGlobalServiceEvents`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-trail.html#cfn-cloudtrail-trail-includeglobalserviceevents)
     pub fn include_global_service_events(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeGlobalServiceEvents", value.into_expr()), Phase) }
-    /// `InsightSelectors`: list of `InsightSelector`. Update: in place.
+    /// `InsightSelectors`: list of `InsightSelector`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-trail.html#cfn-cloudtrail-trail-insightselectors)
     pub fn insight_selectors(self, value: impl Arg<Arr<trail::InsightSelector>>) -> Self { Self(put(self.0, "InsightSelectors", value.into_expr()), Phase) }
-    /// `IsLogging`: boolean, required. Update: in place.
+    /// `IsLogging`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-trail.html#cfn-cloudtrail-trail-islogging)
     pub fn is_logging(self, value: impl Arg<bool>) -> CfnTrailProps<Set, R1> { CfnTrailProps(put(self.0, "IsLogging", value.into_expr()), Phase) }
-    /// `IsMultiRegionTrail`: boolean. Update: in place.
+    /// `IsMultiRegionTrail`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-trail.html#cfn-cloudtrail-trail-ismultiregiontrail)
     pub fn is_multi_region_trail(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsMultiRegionTrail", value.into_expr()), Phase) }
-    /// `IsOrganizationTrail`: boolean. Update: in place.
+    /// `IsOrganizationTrail`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-trail.html#cfn-cloudtrail-trail-isorganizationtrail)
     pub fn is_organization_trail(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsOrganizationTrail", value.into_expr()), Phase) }
-    /// `KMSKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    /// `KMSKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-trail.html#cfn-cloudtrail-trail-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KMSKeyId", value.into_expr()), Phase) }
-    /// `S3BucketName`: `S3BucketName`, required. Update: in place.
+    /// `S3BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-trail.html#cfn-cloudtrail-trail-s3bucketname)
     pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> CfnTrailProps<R0, Set> { CfnTrailProps(put(self.0, "S3BucketName", value.into_expr()), Phase) }
-    /// `S3KeyPrefix`: text. Update: in place.
+    /// `S3KeyPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-trail.html#cfn-cloudtrail-trail-s3keyprefix)
     pub fn s3_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3KeyPrefix", value.into_expr()), Phase) }
-    /// `SnsTopicName`: `SnsTopicName`. Update: in place.
+    /// `SnsTopicName`: `SnsTopicName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-trail.html#cfn-cloudtrail-trail-snstopicname)
     pub fn sns_topic_name(self, value: impl Arg<kind::SnsTopicName>) -> Self { Self(put(self.0, "SnsTopicName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-trail.html#cfn-cloudtrail-trail-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TrailName`: text. Update: replacement.
+    /// `TrailName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-trail.html#cfn-cloudtrail-trail-trailname)
     pub fn trail_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrailName", value.into_expr()), Phase) }
 }
 impl Done for CfnTrailProps { fn into_props(self) -> Bag { self.0 } }
@@ -354,9 +354,9 @@ impl AdvancedEventSelector {
     pub fn new() -> AdvancedEventSelector<Missing<super::required::FieldSelectors>> { AdvancedEventSelector(Bag::default(), Phase) }
 }
 impl<R0> AdvancedEventSelector<R0> {
-    /// `FieldSelectors`: list of `AdvancedFieldSelector`, required. Update: in place.
+    /// `FieldSelectors`: list of `AdvancedFieldSelector`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-trail-advancedeventselector.html#cfn-cloudtrail-trail-advancedeventselector-fieldselectors)
     pub fn field_selectors(self, value: impl Arg<Arr<AdvancedFieldSelector>>) -> AdvancedEventSelector<Set> { AdvancedEventSelector(put(self.0, "FieldSelectors", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-trail-advancedeventselector.html#cfn-cloudtrail-trail-advancedeventselector-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for AdvancedEventSelector { fn into_props(self) -> Bag { self.0 } }
@@ -367,19 +367,19 @@ impl AdvancedFieldSelector {
     pub fn new() -> AdvancedFieldSelector<Missing<super::required::Field>> { AdvancedFieldSelector(Bag::default(), Phase) }
 }
 impl<R0> AdvancedFieldSelector<R0> {
-    /// `EndsWith`: list of text. Update: in place.
+    /// `EndsWith`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-trail-advancedfieldselector.html#cfn-cloudtrail-trail-advancedfieldselector-endswith)
     pub fn ends_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EndsWith", value.into_expr()), Phase) }
-    /// `Equals`: list of text. Update: in place.
+    /// `Equals`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-trail-advancedfieldselector.html#cfn-cloudtrail-trail-advancedfieldselector-equals)
     pub fn equals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Equals", value.into_expr()), Phase) }
-    /// `Field`: text, required. Update: in place.
+    /// `Field`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-trail-advancedfieldselector.html#cfn-cloudtrail-trail-advancedfieldselector-field)
     pub fn field(self, value: impl Arg<str>) -> AdvancedFieldSelector<Set> { AdvancedFieldSelector(put(self.0, "Field", value.into_expr()), Phase) }
-    /// `NotEndsWith`: list of text. Update: in place.
+    /// `NotEndsWith`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-trail-advancedfieldselector.html#cfn-cloudtrail-trail-advancedfieldselector-notendswith)
     pub fn not_ends_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotEndsWith", value.into_expr()), Phase) }
-    /// `NotEquals`: list of text. Update: in place.
+    /// `NotEquals`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-trail-advancedfieldselector.html#cfn-cloudtrail-trail-advancedfieldselector-notequals)
     pub fn not_equals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotEquals", value.into_expr()), Phase) }
-    /// `NotStartsWith`: list of text. Update: in place.
+    /// `NotStartsWith`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-trail-advancedfieldselector.html#cfn-cloudtrail-trail-advancedfieldselector-notstartswith)
     pub fn not_starts_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotStartsWith", value.into_expr()), Phase) }
-    /// `StartsWith`: list of text. Update: in place.
+    /// `StartsWith`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-trail-advancedfieldselector.html#cfn-cloudtrail-trail-advancedfieldselector-startswith)
     pub fn starts_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StartsWith", value.into_expr()), Phase) }
 }
 impl Done for AdvancedFieldSelector { fn into_props(self) -> Bag { self.0 } }
@@ -390,9 +390,9 @@ impl AggregationConfiguration {
     pub fn new() -> AggregationConfiguration<Missing<super::required::EventCategory>, Missing<super::required::Templates>> { AggregationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> AggregationConfiguration<R0, R1> {
-    /// `EventCategory`: `EventCategory`, required. Update: in place.
+    /// `EventCategory`: `EventCategory`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-trail-aggregationconfiguration.html#cfn-cloudtrail-trail-aggregationconfiguration-eventcategory)
     pub fn event_category(self, value: impl Arg<EventCategory>) -> AggregationConfiguration<Set, R1> { AggregationConfiguration(put(self.0, "EventCategory", value.into_expr()), Phase) }
-    /// `Templates`: list of `Templates`, required. Update: in place.
+    /// `Templates`: list of `Templates`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-trail-aggregationconfiguration.html#cfn-cloudtrail-trail-aggregationconfiguration-templates)
     pub fn templates(self, value: impl Arg<Arr<Templates>>) -> AggregationConfiguration<R0, Set> { AggregationConfiguration(put(self.0, "Templates", value.into_expr()), Phase) }
 }
 impl Done for AggregationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -403,9 +403,9 @@ impl DataResource {
     pub fn new() -> DataResource<Missing<super::required::Type>> { DataResource(Bag::default(), Phase) }
 }
 impl<R0> DataResource<R0> {
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-trail-dataresource.html#cfn-cloudtrail-trail-dataresource-type)
     pub fn type_(self, value: impl Arg<str>) -> DataResource<Set> { DataResource(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `Values`: list of `LambdaFunctionArn`. Update: in place.
+    /// `Values`: list of `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-trail-dataresource.html#cfn-cloudtrail-trail-dataresource-values)
     pub fn values(self, value: impl Arg<Arr<kind::LambdaFunctionArn>>) -> Self { Self(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for DataResource { fn into_props(self) -> Bag { self.0 } }
@@ -414,13 +414,13 @@ impl Done for DataResource { fn into_props(self) -> Bag { self.0 } }
 impl EventSelector {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DataResources`: list of `DataResource`. Update: in place.
+    /// `DataResources`: list of `DataResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-trail-eventselector.html#cfn-cloudtrail-trail-eventselector-dataresources)
     pub fn data_resources(self, value: impl Arg<Arr<DataResource>>) -> Self { Self(put(self.0, "DataResources", value.into_expr())) }
-    /// `ExcludeManagementEventSources`: list of text. Update: in place.
+    /// `ExcludeManagementEventSources`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-trail-eventselector.html#cfn-cloudtrail-trail-eventselector-excludemanagementeventsources)
     pub fn exclude_management_event_sources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeManagementEventSources", value.into_expr())) }
-    /// `IncludeManagementEvents`: boolean. Update: in place.
+    /// `IncludeManagementEvents`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-trail-eventselector.html#cfn-cloudtrail-trail-eventselector-includemanagementevents)
     pub fn include_management_events(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeManagementEvents", value.into_expr())) }
-    /// `ReadWriteType`: `ReadWriteType`. Update: in place.
+    /// `ReadWriteType`: `ReadWriteType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-trail-eventselector.html#cfn-cloudtrail-trail-eventselector-readwritetype)
     pub fn read_write_type(self, value: impl Arg<ReadWriteType>) -> Self { Self(put(self.0, "ReadWriteType", value.into_expr())) }
 }
 impl Done for EventSelector { fn into_props(self) -> Bag { self.0 } }
@@ -429,9 +429,9 @@ impl Done for EventSelector { fn into_props(self) -> Bag { self.0 } }
 impl InsightSelector {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EventCategories`: list of `EventCategories`. Update: in place.
+    /// `EventCategories`: list of `EventCategories`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-trail-insightselector.html#cfn-cloudtrail-trail-insightselector-eventcategories)
     pub fn event_categories(self, value: impl Arg<Arr<EventCategories>>) -> Self { Self(put(self.0, "EventCategories", value.into_expr())) }
-    /// `InsightType`: text. Update: in place.
+    /// `InsightType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-trail-insightselector.html#cfn-cloudtrail-trail-insightselector-insighttype)
     pub fn insight_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InsightType", value.into_expr())) }
 }
 impl Done for InsightSelector { fn into_props(self) -> Bag { self.0 } }

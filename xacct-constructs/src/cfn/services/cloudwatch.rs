@@ -13,7 +13,7 @@ impl CfnAlarm {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnAlarmProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `AlarmName`.
     pub fn reference(&self) -> Val<kind::CloudWatchAlarmName> { self.0.reference() }
-    /// The attribute `Arn`: `CloudWatchAlarmArn`.
+    /// The attribute `Arn`: `CloudWatchAlarmArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::CloudWatchAlarmArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnAlarm { fn node(&self) -> &Place { &self.0 } }
@@ -22,57 +22,57 @@ impl Parent for CfnAlarm { fn node(&self) -> &Place { &self.0 } }
 impl CfnAlarmProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ActionsEnabled`: boolean. Update: in place.
+    /// `ActionsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-actionsenabled)
     pub fn actions_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ActionsEnabled", value.into_expr())) }
-    /// `AlarmActions`: list of text. Update: in place.
+    /// `AlarmActions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-alarmactions)
     pub fn alarm_actions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AlarmActions", value.into_expr())) }
-    /// `AlarmDescription`: text. Update: in place.
+    /// `AlarmDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-alarmdescription)
     pub fn alarm_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlarmDescription", value.into_expr())) }
-    /// `AlarmName`: text. Update: replacement.
+    /// `AlarmName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-alarmname)
     pub fn alarm_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlarmName", value.into_expr())) }
-    /// `ComparisonOperator`: text. Update: in place.
+    /// `ComparisonOperator`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-comparisonoperator)
     pub fn comparison_operator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComparisonOperator", value.into_expr())) }
-    /// `DatapointsToAlarm`: integer. Update: in place.
+    /// `DatapointsToAlarm`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-datapointstoalarm)
     pub fn datapoints_to_alarm(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DatapointsToAlarm", value.into_expr())) }
-    /// `Dimensions`: list of `Dimension`. Update: in place.
+    /// `Dimensions`: list of `Dimension`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-dimensions)
     pub fn dimensions(self, value: impl Arg<Arr<alarm::Dimension>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
-    /// `EvaluateLowSampleCountPercentile`: text. Update: in place.
+    /// `EvaluateLowSampleCountPercentile`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-evaluatelowsamplecountpercentile)
     pub fn evaluate_low_sample_count_percentile(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EvaluateLowSampleCountPercentile", value.into_expr())) }
-    /// `EvaluationCriteria`: `EvaluationCriteria`. Update: in place.
+    /// `EvaluationCriteria`: `EvaluationCriteria`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-evaluationcriteria)
     pub fn evaluation_criteria(self, value: impl Arg<alarm::EvaluationCriteria>) -> Self { Self(put(self.0, "EvaluationCriteria", value.into_expr())) }
-    /// `EvaluationInterval`: integer. Update: in place.
+    /// `EvaluationInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-evaluationinterval)
     pub fn evaluation_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EvaluationInterval", value.into_expr())) }
-    /// `EvaluationPeriods`: integer. Update: in place.
+    /// `EvaluationPeriods`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-evaluationperiods)
     pub fn evaluation_periods(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EvaluationPeriods", value.into_expr())) }
-    /// `EvaluationWindow`: `EvaluationWindow`. Update: in place.
+    /// `EvaluationWindow`: `EvaluationWindow`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-evaluationwindow)
     pub fn evaluation_window(self, value: impl Arg<alarm::EvaluationWindow>) -> Self { Self(put(self.0, "EvaluationWindow", value.into_expr())) }
-    /// `ExtendedStatistic`: text. Update: in place.
+    /// `ExtendedStatistic`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-extendedstatistic)
     pub fn extended_statistic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExtendedStatistic", value.into_expr())) }
-    /// `InsufficientDataActions`: list of `SnsTopicArn`. Update: in place.
+    /// `InsufficientDataActions`: list of `SnsTopicArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-insufficientdataactions)
     pub fn insufficient_data_actions(self, value: impl Arg<Arr<kind::SnsTopicArn>>) -> Self { Self(put(self.0, "InsufficientDataActions", value.into_expr())) }
-    /// `MetricName`: text. Update: in place.
+    /// `MetricName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-metricname)
     pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value.into_expr())) }
-    /// `Metrics`: list of `MetricDataQuery`. Update: in place.
+    /// `Metrics`: list of `MetricDataQuery`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-metrics)
     pub fn metrics(self, value: impl Arg<Arr<alarm::MetricDataQuery>>) -> Self { Self(put(self.0, "Metrics", value.into_expr())) }
-    /// `Namespace`: text. Update: in place.
+    /// `Namespace`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-namespace)
     pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr())) }
-    /// `OKActions`: list of `SnsTopicArn`. Update: in place.
+    /// `OKActions`: list of `SnsTopicArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-okactions)
     pub fn ok_actions(self, value: impl Arg<Arr<kind::SnsTopicArn>>) -> Self { Self(put(self.0, "OKActions", value.into_expr())) }
-    /// `Period`: integer. Update: in place.
+    /// `Period`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-period)
     pub fn period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Period", value.into_expr())) }
-    /// `Statistic`: text. Update: in place.
+    /// `Statistic`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-statistic)
     pub fn statistic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Statistic", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `Threshold`: number. Update: in place.
+    /// `Threshold`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-threshold)
     pub fn threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Threshold", value.into_expr())) }
-    /// `ThresholdMetricId`: text. Update: in place.
+    /// `ThresholdMetricId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-thresholdmetricid)
     pub fn threshold_metric_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThresholdMetricId", value.into_expr())) }
-    /// `TreatMissingData`: text. Update: in place.
+    /// `TreatMissingData`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-treatmissingdata)
     pub fn treat_missing_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TreatMissingData", value.into_expr())) }
-    /// `Unit`: text. Update: in place.
+    /// `Unit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-unit)
     pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr())) }
-    /// `WarmUpConfiguration`: `WarmUpConfiguration`. Update: in place.
+    /// `WarmUpConfiguration`: `WarmUpConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html#cfn-cloudwatch-alarm-warmupconfiguration)
     pub fn warm_up_configuration(self, value: impl Arg<alarm::WarmUpConfiguration>) -> Self { Self(put(self.0, "WarmUpConfiguration", value.into_expr())) }
 }
 impl Done for CfnAlarmProps { fn into_props(self) -> Bag { self.0 } }
@@ -84,11 +84,11 @@ use crate::cfn::support::*;
 impl AlarmPromQLCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PendingPeriod`: integer. Update: in place.
+    /// `PendingPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-alarmpromqlcriteria.html#cfn-cloudwatch-alarm-alarmpromqlcriteria-pendingperiod)
     pub fn pending_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PendingPeriod", value.into_expr())) }
-    /// `Query`: text. Update: in place.
+    /// `Query`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-alarmpromqlcriteria.html#cfn-cloudwatch-alarm-alarmpromqlcriteria-query)
     pub fn query(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Query", value.into_expr())) }
-    /// `RecoveryPeriod`: integer. Update: in place.
+    /// `RecoveryPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-alarmpromqlcriteria.html#cfn-cloudwatch-alarm-alarmpromqlcriteria-recoveryperiod)
     pub fn recovery_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RecoveryPeriod", value.into_expr())) }
 }
 impl Done for AlarmPromQLCriteria { fn into_props(self) -> Bag { self.0 } }
@@ -99,9 +99,9 @@ impl Dimension {
     pub fn new() -> Dimension<Missing<super::required::Name>, Missing<super::required::Value>> { Dimension(Bag::default(), Phase) }
 }
 impl<R0, R1> Dimension<R0, R1> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-dimension.html#cfn-cloudwatch-alarm-dimension-name)
     pub fn name(self, value: impl Arg<str>) -> Dimension<Set, R1> { Dimension(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-dimension.html#cfn-cloudwatch-alarm-dimension-value)
     pub fn value(self, value: impl Arg<str>) -> Dimension<R0, Set> { Dimension(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Dimension { fn into_props(self) -> Bag { self.0 } }
@@ -110,7 +110,7 @@ impl Done for Dimension { fn into_props(self) -> Bag { self.0 } }
 impl EvaluationCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PromQLCriteria`: `AlarmPromQLCriteria`. Update: in place.
+    /// `PromQLCriteria`: `AlarmPromQLCriteria`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-evaluationcriteria.html#cfn-cloudwatch-alarm-evaluationcriteria-promqlcriteria)
     pub fn prom_ql_criteria(self, value: impl Arg<AlarmPromQLCriteria>) -> Self { Self(put(self.0, "PromQLCriteria", value.into_expr())) }
 }
 impl Done for EvaluationCriteria { fn into_props(self) -> Bag { self.0 } }
@@ -119,9 +119,9 @@ impl Done for EvaluationCriteria { fn into_props(self) -> Bag { self.0 } }
 impl EvaluationWindow {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SlidingWindow`: JSON. Update: in place.
+    /// `SlidingWindow`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-evaluationwindow.html#cfn-cloudwatch-alarm-evaluationwindow-slidingwindow)
     pub fn sliding_window(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "SlidingWindow", value.into_expr())) }
-    /// `WallClockWindow`: `WallClockWindow`. Update: in place.
+    /// `WallClockWindow`: `WallClockWindow`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-evaluationwindow.html#cfn-cloudwatch-alarm-evaluationwindow-wallclockwindow)
     pub fn wall_clock_window(self, value: impl Arg<WallClockWindow>) -> Self { Self(put(self.0, "WallClockWindow", value.into_expr())) }
 }
 impl Done for EvaluationWindow { fn into_props(self) -> Bag { self.0 } }
@@ -130,11 +130,11 @@ impl Done for EvaluationWindow { fn into_props(self) -> Bag { self.0 } }
 impl Metric {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Dimensions`: list of `Dimension`. Update: in place.
+    /// `Dimensions`: list of `Dimension`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-metric.html#cfn-cloudwatch-alarm-metric-dimensions)
     pub fn dimensions(self, value: impl Arg<Arr<Dimension>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
-    /// `MetricName`: text. Update: in place.
+    /// `MetricName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-metric.html#cfn-cloudwatch-alarm-metric-metricname)
     pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value.into_expr())) }
-    /// `Namespace`: text. Update: in place.
+    /// `Namespace`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-metric.html#cfn-cloudwatch-alarm-metric-namespace)
     pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr())) }
 }
 impl Done for Metric { fn into_props(self) -> Bag { self.0 } }
@@ -145,19 +145,19 @@ impl MetricDataQuery {
     pub fn new() -> MetricDataQuery<Missing<super::required::Id>> { MetricDataQuery(Bag::default(), Phase) }
 }
 impl<R0> MetricDataQuery<R0> {
-    /// `AccountId`: text. Update: in place.
+    /// `AccountId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-metricdataquery.html#cfn-cloudwatch-alarm-metricdataquery-accountid)
     pub fn account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccountId", value.into_expr()), Phase) }
-    /// `Expression`: text. Update: in place.
+    /// `Expression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-metricdataquery.html#cfn-cloudwatch-alarm-metricdataquery-expression)
     pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr()), Phase) }
-    /// `Id`: text, required. Update: in place.
+    /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-metricdataquery.html#cfn-cloudwatch-alarm-metricdataquery-id)
     pub fn id(self, value: impl Arg<str>) -> MetricDataQuery<Set> { MetricDataQuery(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `Label`: text. Update: in place.
+    /// `Label`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-metricdataquery.html#cfn-cloudwatch-alarm-metricdataquery-label)
     pub fn label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Label", value.into_expr()), Phase) }
-    /// `MetricStat`: `MetricStat`. Update: in place.
+    /// `MetricStat`: `MetricStat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-metricdataquery.html#cfn-cloudwatch-alarm-metricdataquery-metricstat)
     pub fn metric_stat(self, value: impl Arg<MetricStat>) -> Self { Self(put(self.0, "MetricStat", value.into_expr()), Phase) }
-    /// `Period`: integer. Update: in place.
+    /// `Period`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-metricdataquery.html#cfn-cloudwatch-alarm-metricdataquery-period)
     pub fn period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Period", value.into_expr()), Phase) }
-    /// `ReturnData`: boolean. Update: in place.
+    /// `ReturnData`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-metricdataquery.html#cfn-cloudwatch-alarm-metricdataquery-returndata)
     pub fn return_data(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReturnData", value.into_expr()), Phase) }
 }
 impl Done for MetricDataQuery { fn into_props(self) -> Bag { self.0 } }
@@ -168,13 +168,13 @@ impl MetricStat {
     pub fn new() -> MetricStat<Missing<super::required::Metric>, Missing<super::required::Period>, Missing<super::required::Stat>> { MetricStat(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MetricStat<R0, R1, R2> {
-    /// `Metric`: `Metric`, required. Update: in place.
+    /// `Metric`: `Metric`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-metricstat.html#cfn-cloudwatch-alarm-metricstat-metric)
     pub fn metric(self, value: impl Arg<Metric>) -> MetricStat<Set, R1, R2> { MetricStat(put(self.0, "Metric", value.into_expr()), Phase) }
-    /// `Period`: integer, required. Update: in place.
+    /// `Period`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-metricstat.html#cfn-cloudwatch-alarm-metricstat-period)
     pub fn period(self, value: impl Arg<i64>) -> MetricStat<R0, Set, R2> { MetricStat(put(self.0, "Period", value.into_expr()), Phase) }
-    /// `Stat`: text, required. Update: in place.
+    /// `Stat`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-metricstat.html#cfn-cloudwatch-alarm-metricstat-stat)
     pub fn stat(self, value: impl Arg<str>) -> MetricStat<R0, R1, Set> { MetricStat(put(self.0, "Stat", value.into_expr()), Phase) }
-    /// `Unit`: text. Update: in place.
+    /// `Unit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-metricstat.html#cfn-cloudwatch-alarm-metricstat-unit)
     pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
 }
 impl Done for MetricStat { fn into_props(self) -> Bag { self.0 } }
@@ -183,7 +183,7 @@ impl Done for MetricStat { fn into_props(self) -> Bag { self.0 } }
 impl WallClockWindow {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Timezone`: text. Update: in place.
+    /// `Timezone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-wallclockwindow.html#cfn-cloudwatch-alarm-wallclockwindow-timezone)
     pub fn timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timezone", value.into_expr())) }
 }
 impl Done for WallClockWindow { fn into_props(self) -> Bag { self.0 } }
@@ -192,9 +192,9 @@ impl Done for WallClockWindow { fn into_props(self) -> Bag { self.0 } }
 impl WarmUpConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `OnlyStartEvaluatingAfterWarmUpPeriodEnds`: boolean. Update: in place.
+    /// `OnlyStartEvaluatingAfterWarmUpPeriodEnds`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-warmupconfiguration.html#cfn-cloudwatch-alarm-warmupconfiguration-onlystartevaluatingafterwarmupperiodends)
     pub fn only_start_evaluating_after_warm_up_period_ends(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OnlyStartEvaluatingAfterWarmUpPeriodEnds", value.into_expr())) }
-    /// `WarmUpPeriodDurationInMinutes`: integer. Update: in place.
+    /// `WarmUpPeriodDurationInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-warmupconfiguration.html#cfn-cloudwatch-alarm-warmupconfiguration-warmupperioddurationinminutes)
     pub fn warm_up_period_duration_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WarmUpPeriodDurationInMinutes", value.into_expr())) }
 }
 impl Done for WarmUpConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -208,13 +208,13 @@ impl CfnAlarmMuteRule {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAlarmMuteRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarmmuterule.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `LastUpdatedTimestamp`: text.
+    /// The attribute `LastUpdatedTimestamp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarmmuterule.html#LastUpdatedTimestamp-fn::getatt)
     pub fn attr_last_updated_timestamp(&self) -> Val<str> { self.0.get_att("LastUpdatedTimestamp") }
-    /// The attribute `MuteType`: text.
+    /// The attribute `MuteType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarmmuterule.html#MuteType-fn::getatt)
     pub fn attr_mute_type(&self) -> Val<str> { self.0.get_att("MuteType") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarmmuterule.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnAlarmMuteRule { fn node(&self) -> &Place { &self.0 } }
@@ -225,19 +225,19 @@ impl CfnAlarmMuteRuleProps {
     pub fn new() -> CfnAlarmMuteRuleProps<Missing<required::Rule>> { CfnAlarmMuteRuleProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAlarmMuteRuleProps<R0> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarmmuterule.html#cfn-cloudwatch-alarmmuterule-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `ExpireDate`: text. Update: in place.
+    /// `ExpireDate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarmmuterule.html#cfn-cloudwatch-alarmmuterule-expiredate)
     pub fn expire_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpireDate", value.into_expr()), Phase) }
-    /// `MuteTargets`: `MuteTargets`. Update: in place.
+    /// `MuteTargets`: `MuteTargets`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarmmuterule.html#cfn-cloudwatch-alarmmuterule-mutetargets)
     pub fn mute_targets(self, value: impl Arg<alarm_mute_rule::MuteTargets>) -> Self { Self(put(self.0, "MuteTargets", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarmmuterule.html#cfn-cloudwatch-alarmmuterule-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Rule`: `Rule`, required. Update: in place.
+    /// `Rule`: `Rule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarmmuterule.html#cfn-cloudwatch-alarmmuterule-rule)
     pub fn rule(self, value: impl Arg<alarm_mute_rule::Rule>) -> CfnAlarmMuteRuleProps<Set> { CfnAlarmMuteRuleProps(put(self.0, "Rule", value.into_expr()), Phase) }
-    /// `StartDate`: text. Update: in place.
+    /// `StartDate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarmmuterule.html#cfn-cloudwatch-alarmmuterule-startdate)
     pub fn start_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartDate", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarmmuterule.html#cfn-cloudwatch-alarmmuterule-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAlarmMuteRuleProps { fn into_props(self) -> Bag { self.0 } }
@@ -251,7 +251,7 @@ impl MuteTargets {
     pub fn new() -> MuteTargets<Missing<super::required::AlarmNames>> { MuteTargets(Bag::default(), Phase) }
 }
 impl<R0> MuteTargets<R0> {
-    /// `AlarmNames`: list of text, required. Update: in place.
+    /// `AlarmNames`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarmmuterule-mutetargets.html#cfn-cloudwatch-alarmmuterule-mutetargets-alarmnames)
     pub fn alarm_names(self, value: impl Arg<Arr<str>>) -> MuteTargets<Set> { MuteTargets(put(self.0, "AlarmNames", value.into_expr()), Phase) }
 }
 impl Done for MuteTargets { fn into_props(self) -> Bag { self.0 } }
@@ -262,7 +262,7 @@ impl Rule {
     pub fn new() -> Rule<Missing<super::required::Schedule>> { Rule(Bag::default(), Phase) }
 }
 impl<R0> Rule<R0> {
-    /// `Schedule`: `Schedule`, required. Update: in place.
+    /// `Schedule`: `Schedule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarmmuterule-rule.html#cfn-cloudwatch-alarmmuterule-rule-schedule)
     pub fn schedule(self, value: impl Arg<Schedule>) -> Rule<Set> { Rule(put(self.0, "Schedule", value.into_expr()), Phase) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
@@ -273,11 +273,11 @@ impl Schedule {
     pub fn new() -> Schedule<Missing<super::required::Duration>, Missing<super::required::Expression>> { Schedule(Bag::default(), Phase) }
 }
 impl<R0, R1> Schedule<R0, R1> {
-    /// `Duration`: text, required. Update: in place.
+    /// `Duration`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarmmuterule-schedule.html#cfn-cloudwatch-alarmmuterule-schedule-duration)
     pub fn duration(self, value: impl Arg<str>) -> Schedule<Set, R1> { Schedule(put(self.0, "Duration", value.into_expr()), Phase) }
-    /// `Expression`: text, required. Update: in place.
+    /// `Expression`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarmmuterule-schedule.html#cfn-cloudwatch-alarmmuterule-schedule-expression)
     pub fn expression(self, value: impl Arg<str>) -> Schedule<R0, Set> { Schedule(put(self.0, "Expression", value.into_expr()), Phase) }
-    /// `Timezone`: text. Update: in place.
+    /// `Timezone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarmmuterule-schedule.html#cfn-cloudwatch-alarmmuterule-schedule-timezone)
     pub fn timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timezone", value.into_expr()), Phase) }
 }
 impl Done for Schedule { fn into_props(self) -> Bag { self.0 } }
@@ -291,7 +291,7 @@ impl CfnAnomalyDetector {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnAnomalyDetectorProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-anomalydetector.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnAnomalyDetector { fn node(&self) -> &Place { &self.0 } }
@@ -300,21 +300,21 @@ impl Parent for CfnAnomalyDetector { fn node(&self) -> &Place { &self.0 } }
 impl CfnAnomalyDetectorProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Configuration`: `Configuration`. Update: in place.
+    /// `Configuration`: `Configuration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-anomalydetector.html#cfn-cloudwatch-anomalydetector-configuration)
     pub fn configuration(self, value: impl Arg<anomaly_detector::Configuration>) -> Self { Self(put(self.0, "Configuration", value.into_expr())) }
-    /// `Dimensions`: list of `Dimension`. Update: replacement.
+    /// `Dimensions`: list of `Dimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-anomalydetector.html#cfn-cloudwatch-anomalydetector-dimensions)
     pub fn dimensions(self, value: impl Arg<Arr<anomaly_detector::Dimension>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
-    /// `MetricCharacteristics`: `MetricCharacteristics`. Update: replacement.
+    /// `MetricCharacteristics`: `MetricCharacteristics`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-anomalydetector.html#cfn-cloudwatch-anomalydetector-metriccharacteristics)
     pub fn metric_characteristics(self, value: impl Arg<anomaly_detector::MetricCharacteristics>) -> Self { Self(put(self.0, "MetricCharacteristics", value.into_expr())) }
-    /// `MetricMathAnomalyDetector`: `MetricMathAnomalyDetector`. Update: replacement.
+    /// `MetricMathAnomalyDetector`: `MetricMathAnomalyDetector`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-anomalydetector.html#cfn-cloudwatch-anomalydetector-metricmathanomalydetector)
     pub fn metric_math_anomaly_detector(self, value: impl Arg<anomaly_detector::MetricMathAnomalyDetector>) -> Self { Self(put(self.0, "MetricMathAnomalyDetector", value.into_expr())) }
-    /// `MetricName`: text. Update: replacement.
+    /// `MetricName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-anomalydetector.html#cfn-cloudwatch-anomalydetector-metricname)
     pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value.into_expr())) }
-    /// `Namespace`: text. Update: replacement.
+    /// `Namespace`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-anomalydetector.html#cfn-cloudwatch-anomalydetector-namespace)
     pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr())) }
-    /// `SingleMetricAnomalyDetector`: `SingleMetricAnomalyDetector`. Update: replacement.
+    /// `SingleMetricAnomalyDetector`: `SingleMetricAnomalyDetector`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-anomalydetector.html#cfn-cloudwatch-anomalydetector-singlemetricanomalydetector)
     pub fn single_metric_anomaly_detector(self, value: impl Arg<anomaly_detector::SingleMetricAnomalyDetector>) -> Self { Self(put(self.0, "SingleMetricAnomalyDetector", value.into_expr())) }
-    /// `Stat`: text. Update: replacement.
+    /// `Stat`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-anomalydetector.html#cfn-cloudwatch-anomalydetector-stat)
     pub fn stat(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Stat", value.into_expr())) }
 }
 impl Done for CfnAnomalyDetectorProps { fn into_props(self) -> Bag { self.0 } }
@@ -326,9 +326,9 @@ use crate::cfn::support::*;
 impl Configuration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ExcludedTimeRanges`: list of `Range`. Update: in place.
+    /// `ExcludedTimeRanges`: list of `Range`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-configuration.html#cfn-cloudwatch-anomalydetector-configuration-excludedtimeranges)
     pub fn excluded_time_ranges(self, value: impl Arg<Arr<Range>>) -> Self { Self(put(self.0, "ExcludedTimeRanges", value.into_expr())) }
-    /// `MetricTimeZone`: text. Update: in place.
+    /// `MetricTimeZone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-configuration.html#cfn-cloudwatch-anomalydetector-configuration-metrictimezone)
     pub fn metric_time_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricTimeZone", value.into_expr())) }
 }
 impl Done for Configuration { fn into_props(self) -> Bag { self.0 } }
@@ -339,9 +339,9 @@ impl Dimension {
     pub fn new() -> Dimension<Missing<super::required::Name>, Missing<super::required::Value>> { Dimension(Bag::default(), Phase) }
 }
 impl<R0, R1> Dimension<R0, R1> {
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-dimension.html#cfn-cloudwatch-anomalydetector-dimension-name)
     pub fn name(self, value: impl Arg<str>) -> Dimension<Set, R1> { Dimension(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: replacement.
+    /// `Value`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-dimension.html#cfn-cloudwatch-anomalydetector-dimension-value)
     pub fn value(self, value: impl Arg<str>) -> Dimension<R0, Set> { Dimension(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Dimension { fn into_props(self) -> Bag { self.0 } }
@@ -352,11 +352,11 @@ impl Metric {
     pub fn new() -> Metric<Missing<super::required::MetricName>, Missing<super::required::Namespace>> { Metric(Bag::default(), Phase) }
 }
 impl<R0, R1> Metric<R0, R1> {
-    /// `Dimensions`: list of `Dimension`. Update: replacement.
+    /// `Dimensions`: list of `Dimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-metric.html#cfn-cloudwatch-anomalydetector-metric-dimensions)
     pub fn dimensions(self, value: impl Arg<Arr<Dimension>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr()), Phase) }
-    /// `MetricName`: text, required. Update: replacement.
+    /// `MetricName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-metric.html#cfn-cloudwatch-anomalydetector-metric-metricname)
     pub fn metric_name(self, value: impl Arg<str>) -> Metric<Set, R1> { Metric(put(self.0, "MetricName", value.into_expr()), Phase) }
-    /// `Namespace`: text, required. Update: replacement.
+    /// `Namespace`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-metric.html#cfn-cloudwatch-anomalydetector-metric-namespace)
     pub fn namespace(self, value: impl Arg<str>) -> Metric<R0, Set> { Metric(put(self.0, "Namespace", value.into_expr()), Phase) }
 }
 impl Done for Metric { fn into_props(self) -> Bag { self.0 } }
@@ -365,7 +365,7 @@ impl Done for Metric { fn into_props(self) -> Bag { self.0 } }
 impl MetricCharacteristics {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PeriodicSpikes`: boolean. Update: replacement.
+    /// `PeriodicSpikes`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-metriccharacteristics.html#cfn-cloudwatch-anomalydetector-metriccharacteristics-periodicspikes)
     pub fn periodic_spikes(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PeriodicSpikes", value.into_expr())) }
 }
 impl Done for MetricCharacteristics { fn into_props(self) -> Bag { self.0 } }
@@ -376,19 +376,19 @@ impl MetricDataQuery {
     pub fn new() -> MetricDataQuery<Missing<super::required::Id>> { MetricDataQuery(Bag::default(), Phase) }
 }
 impl<R0> MetricDataQuery<R0> {
-    /// `AccountId`: text. Update: replacement.
+    /// `AccountId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-metricdataquery.html#cfn-cloudwatch-anomalydetector-metricdataquery-accountid)
     pub fn account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccountId", value.into_expr()), Phase) }
-    /// `Expression`: text. Update: replacement.
+    /// `Expression`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-metricdataquery.html#cfn-cloudwatch-anomalydetector-metricdataquery-expression)
     pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr()), Phase) }
-    /// `Id`: text, required. Update: replacement.
+    /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-metricdataquery.html#cfn-cloudwatch-anomalydetector-metricdataquery-id)
     pub fn id(self, value: impl Arg<str>) -> MetricDataQuery<Set> { MetricDataQuery(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `Label`: text. Update: replacement.
+    /// `Label`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-metricdataquery.html#cfn-cloudwatch-anomalydetector-metricdataquery-label)
     pub fn label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Label", value.into_expr()), Phase) }
-    /// `MetricStat`: `MetricStat`. Update: replacement.
+    /// `MetricStat`: `MetricStat`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-metricdataquery.html#cfn-cloudwatch-anomalydetector-metricdataquery-metricstat)
     pub fn metric_stat(self, value: impl Arg<MetricStat>) -> Self { Self(put(self.0, "MetricStat", value.into_expr()), Phase) }
-    /// `Period`: integer. Update: replacement.
+    /// `Period`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-metricdataquery.html#cfn-cloudwatch-anomalydetector-metricdataquery-period)
     pub fn period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Period", value.into_expr()), Phase) }
-    /// `ReturnData`: boolean. Update: replacement.
+    /// `ReturnData`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-metricdataquery.html#cfn-cloudwatch-anomalydetector-metricdataquery-returndata)
     pub fn return_data(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReturnData", value.into_expr()), Phase) }
 }
 impl Done for MetricDataQuery { fn into_props(self) -> Bag { self.0 } }
@@ -397,7 +397,7 @@ impl Done for MetricDataQuery { fn into_props(self) -> Bag { self.0 } }
 impl MetricMathAnomalyDetector {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MetricDataQueries`: list of `MetricDataQuery`. Update: replacement.
+    /// `MetricDataQueries`: list of `MetricDataQuery`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-metricmathanomalydetector.html#cfn-cloudwatch-anomalydetector-metricmathanomalydetector-metricdataqueries)
     pub fn metric_data_queries(self, value: impl Arg<Arr<MetricDataQuery>>) -> Self { Self(put(self.0, "MetricDataQueries", value.into_expr())) }
 }
 impl Done for MetricMathAnomalyDetector { fn into_props(self) -> Bag { self.0 } }
@@ -408,13 +408,13 @@ impl MetricStat {
     pub fn new() -> MetricStat<Missing<super::required::Metric>, Missing<super::required::Period>, Missing<super::required::Stat>> { MetricStat(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MetricStat<R0, R1, R2> {
-    /// `Metric`: `Metric`, required. Update: replacement.
+    /// `Metric`: `Metric`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-metricstat.html#cfn-cloudwatch-anomalydetector-metricstat-metric)
     pub fn metric(self, value: impl Arg<Metric>) -> MetricStat<Set, R1, R2> { MetricStat(put(self.0, "Metric", value.into_expr()), Phase) }
-    /// `Period`: integer, required. Update: replacement.
+    /// `Period`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-metricstat.html#cfn-cloudwatch-anomalydetector-metricstat-period)
     pub fn period(self, value: impl Arg<i64>) -> MetricStat<R0, Set, R2> { MetricStat(put(self.0, "Period", value.into_expr()), Phase) }
-    /// `Stat`: text, required. Update: replacement.
+    /// `Stat`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-metricstat.html#cfn-cloudwatch-anomalydetector-metricstat-stat)
     pub fn stat(self, value: impl Arg<str>) -> MetricStat<R0, R1, Set> { MetricStat(put(self.0, "Stat", value.into_expr()), Phase) }
-    /// `Unit`: text. Update: replacement.
+    /// `Unit`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-metricstat.html#cfn-cloudwatch-anomalydetector-metricstat-unit)
     pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
 }
 impl Done for MetricStat { fn into_props(self) -> Bag { self.0 } }
@@ -425,9 +425,9 @@ impl Range {
     pub fn new() -> Range<Missing<super::required::EndTime>, Missing<super::required::StartTime>> { Range(Bag::default(), Phase) }
 }
 impl<R0, R1> Range<R0, R1> {
-    /// `EndTime`: text, required. Update: in place.
+    /// `EndTime`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-range.html#cfn-cloudwatch-anomalydetector-range-endtime)
     pub fn end_time(self, value: impl Arg<str>) -> Range<Set, R1> { Range(put(self.0, "EndTime", value.into_expr()), Phase) }
-    /// `StartTime`: text, required. Update: in place.
+    /// `StartTime`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-range.html#cfn-cloudwatch-anomalydetector-range-starttime)
     pub fn start_time(self, value: impl Arg<str>) -> Range<R0, Set> { Range(put(self.0, "StartTime", value.into_expr()), Phase) }
 }
 impl Done for Range { fn into_props(self) -> Bag { self.0 } }
@@ -436,15 +436,15 @@ impl Done for Range { fn into_props(self) -> Bag { self.0 } }
 impl SingleMetricAnomalyDetector {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AccountId`: text. Update: replacement.
+    /// `AccountId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-singlemetricanomalydetector.html#cfn-cloudwatch-anomalydetector-singlemetricanomalydetector-accountid)
     pub fn account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccountId", value.into_expr())) }
-    /// `Dimensions`: list of `Dimension`. Update: replacement.
+    /// `Dimensions`: list of `Dimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-singlemetricanomalydetector.html#cfn-cloudwatch-anomalydetector-singlemetricanomalydetector-dimensions)
     pub fn dimensions(self, value: impl Arg<Arr<Dimension>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
-    /// `MetricName`: text. Update: replacement.
+    /// `MetricName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-singlemetricanomalydetector.html#cfn-cloudwatch-anomalydetector-singlemetricanomalydetector-metricname)
     pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value.into_expr())) }
-    /// `Namespace`: text. Update: replacement.
+    /// `Namespace`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-singlemetricanomalydetector.html#cfn-cloudwatch-anomalydetector-singlemetricanomalydetector-namespace)
     pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr())) }
-    /// `Stat`: text. Update: replacement.
+    /// `Stat`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-singlemetricanomalydetector.html#cfn-cloudwatch-anomalydetector-singlemetricanomalydetector-stat)
     pub fn stat(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Stat", value.into_expr())) }
 }
 impl Done for SingleMetricAnomalyDetector { fn into_props(self) -> Bag { self.0 } }
@@ -458,7 +458,7 @@ impl CfnCompositeAlarm {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCompositeAlarmProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AlarmName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `CloudWatchCompositeAlarmArn`.
+    /// The attribute `Arn`: `CloudWatchCompositeAlarmArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-compositealarm.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::CloudWatchCompositeAlarmArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnCompositeAlarm { fn node(&self) -> &Place { &self.0 } }
@@ -469,27 +469,27 @@ impl CfnCompositeAlarmProps {
     pub fn new() -> CfnCompositeAlarmProps<Missing<required::AlarmRule>> { CfnCompositeAlarmProps(Bag::default(), Phase) }
 }
 impl<R0> CfnCompositeAlarmProps<R0> {
-    /// `ActionsEnabled`: boolean. Update: in place.
+    /// `ActionsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-compositealarm.html#cfn-cloudwatch-compositealarm-actionsenabled)
     pub fn actions_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ActionsEnabled", value.into_expr()), Phase) }
-    /// `ActionsSuppressor`: `CloudWatchAlarmArnOrCompositeAlarmArn`. Update: in place.
+    /// `ActionsSuppressor`: `CloudWatchAlarmArnOrCompositeAlarmArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-compositealarm.html#cfn-cloudwatch-compositealarm-actionssuppressor)
     pub fn actions_suppressor(self, value: impl Arg<kind::CloudWatchAlarmArnOrCompositeAlarmArn>) -> Self { Self(put(self.0, "ActionsSuppressor", value.into_expr()), Phase) }
-    /// `ActionsSuppressorExtensionPeriod`: integer. Update: in place.
+    /// `ActionsSuppressorExtensionPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-compositealarm.html#cfn-cloudwatch-compositealarm-actionssuppressorextensionperiod)
     pub fn actions_suppressor_extension_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ActionsSuppressorExtensionPeriod", value.into_expr()), Phase) }
-    /// `ActionsSuppressorWaitPeriod`: integer. Update: in place.
+    /// `ActionsSuppressorWaitPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-compositealarm.html#cfn-cloudwatch-compositealarm-actionssuppressorwaitperiod)
     pub fn actions_suppressor_wait_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ActionsSuppressorWaitPeriod", value.into_expr()), Phase) }
-    /// `AlarmActions`: list of `SnsTopicArn`. Update: in place.
+    /// `AlarmActions`: list of `SnsTopicArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-compositealarm.html#cfn-cloudwatch-compositealarm-alarmactions)
     pub fn alarm_actions(self, value: impl Arg<Arr<kind::SnsTopicArn>>) -> Self { Self(put(self.0, "AlarmActions", value.into_expr()), Phase) }
-    /// `AlarmDescription`: text. Update: in place.
+    /// `AlarmDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-compositealarm.html#cfn-cloudwatch-compositealarm-alarmdescription)
     pub fn alarm_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlarmDescription", value.into_expr()), Phase) }
-    /// `AlarmName`: text. Update: replacement.
+    /// `AlarmName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-compositealarm.html#cfn-cloudwatch-compositealarm-alarmname)
     pub fn alarm_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlarmName", value.into_expr()), Phase) }
-    /// `AlarmRule`: text, required. Update: in place.
+    /// `AlarmRule`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-compositealarm.html#cfn-cloudwatch-compositealarm-alarmrule)
     pub fn alarm_rule(self, value: impl Arg<str>) -> CfnCompositeAlarmProps<Set> { CfnCompositeAlarmProps(put(self.0, "AlarmRule", value.into_expr()), Phase) }
-    /// `InsufficientDataActions`: list of text. Update: in place.
+    /// `InsufficientDataActions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-compositealarm.html#cfn-cloudwatch-compositealarm-insufficientdataactions)
     pub fn insufficient_data_actions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InsufficientDataActions", value.into_expr()), Phase) }
-    /// `OKActions`: list of `SnsTopicArn`. Update: in place.
+    /// `OKActions`: list of `SnsTopicArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-compositealarm.html#cfn-cloudwatch-compositealarm-okactions)
     pub fn ok_actions(self, value: impl Arg<Arr<kind::SnsTopicArn>>) -> Self { Self(put(self.0, "OKActions", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-compositealarm.html#cfn-cloudwatch-compositealarm-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCompositeAlarmProps { fn into_props(self) -> Bag { self.0 } }
@@ -511,11 +511,11 @@ impl CfnDashboardProps {
     pub fn new() -> CfnDashboardProps<Missing<required::DashboardBody>> { CfnDashboardProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDashboardProps<R0> {
-    /// `DashboardBody`: text, required. Update: in place.
+    /// `DashboardBody`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-dashboard.html#cfn-cloudwatch-dashboard-dashboardbody)
     pub fn dashboard_body(self, value: impl Arg<str>) -> CfnDashboardProps<Set> { CfnDashboardProps(put(self.0, "DashboardBody", value.into_expr()), Phase) }
-    /// `DashboardName`: text. Update: replacement.
+    /// `DashboardName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-dashboard.html#cfn-cloudwatch-dashboard-dashboardname)
     pub fn dashboard_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DashboardName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-dashboard.html#cfn-cloudwatch-dashboard-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDashboardProps { fn into_props(self) -> Bag { self.0 } }
@@ -528,9 +528,9 @@ impl CfnInsightRule {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnInsightRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-insightrule.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `RuleName`: text.
+    /// The attribute `RuleName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-insightrule.html#RuleName-fn::getatt)
     pub fn attr_rule_name(&self) -> Val<str> { self.0.get_att("RuleName") }
 }
 impl Parent for CfnInsightRule { fn node(&self) -> &Place { &self.0 } }
@@ -541,15 +541,15 @@ impl CfnInsightRuleProps {
     pub fn new() -> CfnInsightRuleProps<Missing<required::RuleBody>, Missing<required::RuleName>, Missing<required::RuleState>> { CfnInsightRuleProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnInsightRuleProps<R0, R1, R2> {
-    /// `ApplyOnTransformedLogs`: boolean. Update: in place.
+    /// `ApplyOnTransformedLogs`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-insightrule.html#cfn-cloudwatch-insightrule-applyontransformedlogs)
     pub fn apply_on_transformed_logs(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ApplyOnTransformedLogs", value.into_expr()), Phase) }
-    /// `RuleBody`: text, required. Update: in place.
+    /// `RuleBody`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-insightrule.html#cfn-cloudwatch-insightrule-rulebody)
     pub fn rule_body(self, value: impl Arg<str>) -> CfnInsightRuleProps<Set, R1, R2> { CfnInsightRuleProps(put(self.0, "RuleBody", value.into_expr()), Phase) }
-    /// `RuleName`: text, required. Update: replacement.
+    /// `RuleName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-insightrule.html#cfn-cloudwatch-insightrule-rulename)
     pub fn rule_name(self, value: impl Arg<str>) -> CfnInsightRuleProps<R0, Set, R2> { CfnInsightRuleProps(put(self.0, "RuleName", value.into_expr()), Phase) }
-    /// `RuleState`: `RuleState`, required. Update: in place.
+    /// `RuleState`: `RuleState`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-insightrule.html#cfn-cloudwatch-insightrule-rulestate)
     pub fn rule_state(self, value: impl Arg<insight_rule::RuleState>) -> CfnInsightRuleProps<R0, R1, Set> { CfnInsightRuleProps(put(self.0, "RuleState", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-insightrule.html#cfn-cloudwatch-insightrule-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnInsightRuleProps { fn into_props(self) -> Bag { self.0 } }
@@ -568,7 +568,7 @@ impl CfnLogAlarm {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLogAlarmProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AlarmName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-logalarm.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnLogAlarm { fn node(&self) -> &Place { &self.0 } }
@@ -579,37 +579,37 @@ impl CfnLogAlarmProps {
     pub fn new() -> CfnLogAlarmProps<Missing<required::ComparisonOperator>, Missing<required::QueryResultsToAlarm>, Missing<required::QueryResultsToEvaluate>, Missing<required::ScheduledQueryConfiguration>, Missing<required::Threshold>> { CfnLogAlarmProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnLogAlarmProps<R0, R1, R2, R3, R4> {
-    /// `ActionLogLineCount`: integer. Update: in place.
+    /// `ActionLogLineCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-logalarm.html#cfn-cloudwatch-logalarm-actionloglinecount)
     pub fn action_log_line_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ActionLogLineCount", value.into_expr()), Phase) }
-    /// `ActionLogLineRoleArn`: `IamRoleArn`. Update: in place.
+    /// `ActionLogLineRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-logalarm.html#cfn-cloudwatch-logalarm-actionloglinerolearn)
     pub fn action_log_line_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ActionLogLineRoleArn", value.into_expr()), Phase) }
-    /// `ActionsEnabled`: boolean. Update: in place.
+    /// `ActionsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-logalarm.html#cfn-cloudwatch-logalarm-actionsenabled)
     pub fn actions_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ActionsEnabled", value.into_expr()), Phase) }
-    /// `AlarmActions`: list of text. Update: in place.
+    /// `AlarmActions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-logalarm.html#cfn-cloudwatch-logalarm-alarmactions)
     pub fn alarm_actions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AlarmActions", value.into_expr()), Phase) }
-    /// `AlarmDescription`: text. Update: in place.
+    /// `AlarmDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-logalarm.html#cfn-cloudwatch-logalarm-alarmdescription)
     pub fn alarm_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlarmDescription", value.into_expr()), Phase) }
-    /// `AlarmName`: text. Update: replacement.
+    /// `AlarmName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-logalarm.html#cfn-cloudwatch-logalarm-alarmname)
     pub fn alarm_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlarmName", value.into_expr()), Phase) }
-    /// `ComparisonOperator`: text, required. Update: in place.
+    /// `ComparisonOperator`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-logalarm.html#cfn-cloudwatch-logalarm-comparisonoperator)
     pub fn comparison_operator(self, value: impl Arg<str>) -> CfnLogAlarmProps<Set, R1, R2, R3, R4> { CfnLogAlarmProps(put(self.0, "ComparisonOperator", value.into_expr()), Phase) }
-    /// `InsufficientDataActions`: list of text. Update: in place.
+    /// `InsufficientDataActions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-logalarm.html#cfn-cloudwatch-logalarm-insufficientdataactions)
     pub fn insufficient_data_actions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InsufficientDataActions", value.into_expr()), Phase) }
-    /// `OKActions`: list of text. Update: in place.
+    /// `OKActions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-logalarm.html#cfn-cloudwatch-logalarm-okactions)
     pub fn ok_actions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OKActions", value.into_expr()), Phase) }
-    /// `QueryResultsToAlarm`: integer, required. Update: in place.
+    /// `QueryResultsToAlarm`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-logalarm.html#cfn-cloudwatch-logalarm-queryresultstoalarm)
     pub fn query_results_to_alarm(self, value: impl Arg<i64>) -> CfnLogAlarmProps<R0, Set, R2, R3, R4> { CfnLogAlarmProps(put(self.0, "QueryResultsToAlarm", value.into_expr()), Phase) }
-    /// `QueryResultsToEvaluate`: integer, required. Update: in place.
+    /// `QueryResultsToEvaluate`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-logalarm.html#cfn-cloudwatch-logalarm-queryresultstoevaluate)
     pub fn query_results_to_evaluate(self, value: impl Arg<i64>) -> CfnLogAlarmProps<R0, R1, Set, R3, R4> { CfnLogAlarmProps(put(self.0, "QueryResultsToEvaluate", value.into_expr()), Phase) }
-    /// `ScheduledQueryConfiguration`: `ScheduledQueryConfiguration`, required. Update: in place.
+    /// `ScheduledQueryConfiguration`: `ScheduledQueryConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-logalarm.html#cfn-cloudwatch-logalarm-scheduledqueryconfiguration)
     pub fn scheduled_query_configuration(self, value: impl Arg<log_alarm::ScheduledQueryConfiguration>) -> CfnLogAlarmProps<R0, R1, R2, Set, R4> { CfnLogAlarmProps(put(self.0, "ScheduledQueryConfiguration", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-logalarm.html#cfn-cloudwatch-logalarm-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Threshold`: number, required. Update: in place.
+    /// `Threshold`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-logalarm.html#cfn-cloudwatch-logalarm-threshold)
     pub fn threshold(self, value: impl Arg<f64>) -> CfnLogAlarmProps<R0, R1, R2, R3, Set> { CfnLogAlarmProps(put(self.0, "Threshold", value.into_expr()), Phase) }
-    /// `TreatMissingData`: text. Update: in place.
+    /// `TreatMissingData`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-logalarm.html#cfn-cloudwatch-logalarm-treatmissingdata)
     pub fn treat_missing_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TreatMissingData", value.into_expr()), Phase) }
-    /// `WarmUpConfiguration`: `WarmUpConfiguration`. Update: in place.
+    /// `WarmUpConfiguration`: `WarmUpConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-logalarm.html#cfn-cloudwatch-logalarm-warmupconfiguration)
     pub fn warm_up_configuration(self, value: impl Arg<log_alarm::WarmUpConfiguration>) -> Self { Self(put(self.0, "WarmUpConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnLogAlarmProps { fn into_props(self) -> Bag { self.0 } }
@@ -623,11 +623,11 @@ impl ScheduleConfiguration {
     pub fn new() -> ScheduleConfiguration<Missing<super::required::ScheduleExpression>, Missing<super::required::StartTimeOffset>> { ScheduleConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> ScheduleConfiguration<R0, R1> {
-    /// `EndTimeOffset`: integer. Update: in place.
+    /// `EndTimeOffset`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-logalarm-scheduleconfiguration.html#cfn-cloudwatch-logalarm-scheduleconfiguration-endtimeoffset)
     pub fn end_time_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EndTimeOffset", value.into_expr()), Phase) }
-    /// `ScheduleExpression`: text, required. Update: in place.
+    /// `ScheduleExpression`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-logalarm-scheduleconfiguration.html#cfn-cloudwatch-logalarm-scheduleconfiguration-scheduleexpression)
     pub fn schedule_expression(self, value: impl Arg<str>) -> ScheduleConfiguration<Set, R1> { ScheduleConfiguration(put(self.0, "ScheduleExpression", value.into_expr()), Phase) }
-    /// `StartTimeOffset`: integer, required. Update: in place.
+    /// `StartTimeOffset`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-logalarm-scheduleconfiguration.html#cfn-cloudwatch-logalarm-scheduleconfiguration-starttimeoffset)
     pub fn start_time_offset(self, value: impl Arg<i64>) -> ScheduleConfiguration<R0, Set> { ScheduleConfiguration(put(self.0, "StartTimeOffset", value.into_expr()), Phase) }
 }
 impl Done for ScheduleConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -638,17 +638,17 @@ impl ScheduledQueryConfiguration {
     pub fn new() -> ScheduledQueryConfiguration<Missing<super::required::AggregationExpression>, Missing<super::required::QueryString>, Missing<super::required::ScheduleConfiguration>, Missing<super::required::ScheduledQueryRoleARN>> { ScheduledQueryConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> ScheduledQueryConfiguration<R0, R1, R2, R3> {
-    /// `AggregationExpression`: text, required. Update: in place.
+    /// `AggregationExpression`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-logalarm-scheduledqueryconfiguration.html#cfn-cloudwatch-logalarm-scheduledqueryconfiguration-aggregationexpression)
     pub fn aggregation_expression(self, value: impl Arg<str>) -> ScheduledQueryConfiguration<Set, R1, R2, R3> { ScheduledQueryConfiguration(put(self.0, "AggregationExpression", value.into_expr()), Phase) }
-    /// `LogGroupIdentifiers`: list of text. Update: in place.
+    /// `LogGroupIdentifiers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-logalarm-scheduledqueryconfiguration.html#cfn-cloudwatch-logalarm-scheduledqueryconfiguration-loggroupidentifiers)
     pub fn log_group_identifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogGroupIdentifiers", value.into_expr()), Phase) }
-    /// `QueryString`: text, required. Update: in place.
+    /// `QueryString`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-logalarm-scheduledqueryconfiguration.html#cfn-cloudwatch-logalarm-scheduledqueryconfiguration-querystring)
     pub fn query_string(self, value: impl Arg<str>) -> ScheduledQueryConfiguration<R0, Set, R2, R3> { ScheduledQueryConfiguration(put(self.0, "QueryString", value.into_expr()), Phase) }
-    /// `ScheduleConfiguration`: `ScheduleConfiguration`, required. Update: in place.
+    /// `ScheduleConfiguration`: `ScheduleConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-logalarm-scheduledqueryconfiguration.html#cfn-cloudwatch-logalarm-scheduledqueryconfiguration-scheduleconfiguration)
     pub fn schedule_configuration(self, value: impl Arg<ScheduleConfiguration>) -> ScheduledQueryConfiguration<R0, R1, Set, R3> { ScheduledQueryConfiguration(put(self.0, "ScheduleConfiguration", value.into_expr()), Phase) }
-    /// `ScheduledQueryRoleARN`: `IamRoleArn`, required. Update: in place.
+    /// `ScheduledQueryRoleARN`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-logalarm-scheduledqueryconfiguration.html#cfn-cloudwatch-logalarm-scheduledqueryconfiguration-scheduledqueryrolearn)
     pub fn scheduled_query_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> ScheduledQueryConfiguration<R0, R1, R2, Set> { ScheduledQueryConfiguration(put(self.0, "ScheduledQueryRoleARN", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-logalarm-scheduledqueryconfiguration.html#cfn-cloudwatch-logalarm-scheduledqueryconfiguration-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for ScheduledQueryConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -657,9 +657,9 @@ impl Done for ScheduledQueryConfiguration { fn into_props(self) -> Bag { self.0 
 impl WarmUpConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `OnlyStartEvaluatingAfterWarmUpPeriodEnds`: boolean. Update: in place.
+    /// `OnlyStartEvaluatingAfterWarmUpPeriodEnds`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-logalarm-warmupconfiguration.html#cfn-cloudwatch-logalarm-warmupconfiguration-onlystartevaluatingafterwarmupperiodends)
     pub fn only_start_evaluating_after_warm_up_period_ends(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OnlyStartEvaluatingAfterWarmUpPeriodEnds", value.into_expr())) }
-    /// `WarmUpPeriodDurationInMinutes`: integer. Update: in place.
+    /// `WarmUpPeriodDurationInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-logalarm-warmupconfiguration.html#cfn-cloudwatch-logalarm-warmupconfiguration-warmupperioddurationinminutes)
     pub fn warm_up_period_duration_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WarmUpPeriodDurationInMinutes", value.into_expr())) }
 }
 impl Done for WarmUpConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -673,13 +673,13 @@ impl CfnMetricStream {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnMetricStreamProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-metricstream.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreationDate`: text.
+    /// The attribute `CreationDate`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-metricstream.html#CreationDate-fn::getatt)
     pub fn attr_creation_date(&self) -> Val<str> { self.0.get_att("CreationDate") }
-    /// The attribute `LastUpdateDate`: text.
+    /// The attribute `LastUpdateDate`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-metricstream.html#LastUpdateDate-fn::getatt)
     pub fn attr_last_update_date(&self) -> Val<str> { self.0.get_att("LastUpdateDate") }
-    /// The attribute `State`: text.
+    /// The attribute `State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-metricstream.html#State-fn::getatt)
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
 }
 impl Parent for CfnMetricStream { fn node(&self) -> &Place { &self.0 } }
@@ -688,23 +688,23 @@ impl Parent for CfnMetricStream { fn node(&self) -> &Place { &self.0 } }
 impl CfnMetricStreamProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ExcludeFilters`: list of `MetricStreamFilter`. Update: in place.
+    /// `ExcludeFilters`: list of `MetricStreamFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-metricstream.html#cfn-cloudwatch-metricstream-excludefilters)
     pub fn exclude_filters(self, value: impl Arg<Arr<metric_stream::MetricStreamFilter>>) -> Self { Self(put(self.0, "ExcludeFilters", value.into_expr())) }
-    /// `FirehoseArn`: `KinesisFirehoseDeliveryStreamArn`. Update: in place.
+    /// `FirehoseArn`: `KinesisFirehoseDeliveryStreamArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-metricstream.html#cfn-cloudwatch-metricstream-firehosearn)
     pub fn firehose_arn(self, value: impl Arg<kind::KinesisFirehoseDeliveryStreamArn>) -> Self { Self(put(self.0, "FirehoseArn", value.into_expr())) }
-    /// `IncludeFilters`: list of `MetricStreamFilter`. Update: in place.
+    /// `IncludeFilters`: list of `MetricStreamFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-metricstream.html#cfn-cloudwatch-metricstream-includefilters)
     pub fn include_filters(self, value: impl Arg<Arr<metric_stream::MetricStreamFilter>>) -> Self { Self(put(self.0, "IncludeFilters", value.into_expr())) }
-    /// `IncludeLinkedAccountsMetrics`: boolean. Update: in place.
+    /// `IncludeLinkedAccountsMetrics`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-metricstream.html#cfn-cloudwatch-metricstream-includelinkedaccountsmetrics)
     pub fn include_linked_accounts_metrics(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeLinkedAccountsMetrics", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-metricstream.html#cfn-cloudwatch-metricstream-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `OutputFormat`: text. Update: in place.
+    /// `OutputFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-metricstream.html#cfn-cloudwatch-metricstream-outputformat)
     pub fn output_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputFormat", value.into_expr())) }
-    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-metricstream.html#cfn-cloudwatch-metricstream-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
-    /// `StatisticsConfigurations`: list of `MetricStreamStatisticsConfiguration`. Update: in place.
+    /// `StatisticsConfigurations`: list of `MetricStreamStatisticsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-metricstream.html#cfn-cloudwatch-metricstream-statisticsconfigurations)
     pub fn statistics_configurations(self, value: impl Arg<Arr<metric_stream::MetricStreamStatisticsConfiguration>>) -> Self { Self(put(self.0, "StatisticsConfigurations", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-metricstream.html#cfn-cloudwatch-metricstream-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnMetricStreamProps { fn into_props(self) -> Bag { self.0 } }
@@ -718,9 +718,9 @@ impl MetricStreamFilter {
     pub fn new() -> MetricStreamFilter<Missing<super::required::Namespace>> { MetricStreamFilter(Bag::default(), Phase) }
 }
 impl<R0> MetricStreamFilter<R0> {
-    /// `MetricNames`: list of text. Update: in place.
+    /// `MetricNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-metricstream-metricstreamfilter.html#cfn-cloudwatch-metricstream-metricstreamfilter-metricnames)
     pub fn metric_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MetricNames", value.into_expr()), Phase) }
-    /// `Namespace`: text, required. Update: in place.
+    /// `Namespace`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-metricstream-metricstreamfilter.html#cfn-cloudwatch-metricstream-metricstreamfilter-namespace)
     pub fn namespace(self, value: impl Arg<str>) -> MetricStreamFilter<Set> { MetricStreamFilter(put(self.0, "Namespace", value.into_expr()), Phase) }
 }
 impl Done for MetricStreamFilter { fn into_props(self) -> Bag { self.0 } }
@@ -731,9 +731,9 @@ impl MetricStreamStatisticsConfiguration {
     pub fn new() -> MetricStreamStatisticsConfiguration<Missing<super::required::AdditionalStatistics>, Missing<super::required::IncludeMetrics>> { MetricStreamStatisticsConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> MetricStreamStatisticsConfiguration<R0, R1> {
-    /// `AdditionalStatistics`: list of text, required. Update: in place.
+    /// `AdditionalStatistics`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-metricstream-metricstreamstatisticsconfiguration.html#cfn-cloudwatch-metricstream-metricstreamstatisticsconfiguration-additionalstatistics)
     pub fn additional_statistics(self, value: impl Arg<Arr<str>>) -> MetricStreamStatisticsConfiguration<Set, R1> { MetricStreamStatisticsConfiguration(put(self.0, "AdditionalStatistics", value.into_expr()), Phase) }
-    /// `IncludeMetrics`: list of `MetricStreamStatisticsMetric`, required. Update: in place.
+    /// `IncludeMetrics`: list of `MetricStreamStatisticsMetric`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-metricstream-metricstreamstatisticsconfiguration.html#cfn-cloudwatch-metricstream-metricstreamstatisticsconfiguration-includemetrics)
     pub fn include_metrics(self, value: impl Arg<Arr<MetricStreamStatisticsMetric>>) -> MetricStreamStatisticsConfiguration<R0, Set> { MetricStreamStatisticsConfiguration(put(self.0, "IncludeMetrics", value.into_expr()), Phase) }
 }
 impl Done for MetricStreamStatisticsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -744,9 +744,9 @@ impl MetricStreamStatisticsMetric {
     pub fn new() -> MetricStreamStatisticsMetric<Missing<super::required::MetricName>, Missing<super::required::Namespace>> { MetricStreamStatisticsMetric(Bag::default(), Phase) }
 }
 impl<R0, R1> MetricStreamStatisticsMetric<R0, R1> {
-    /// `MetricName`: text, required. Update: in place.
+    /// `MetricName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-metricstream-metricstreamstatisticsmetric.html#cfn-cloudwatch-metricstream-metricstreamstatisticsmetric-metricname)
     pub fn metric_name(self, value: impl Arg<str>) -> MetricStreamStatisticsMetric<Set, R1> { MetricStreamStatisticsMetric(put(self.0, "MetricName", value.into_expr()), Phase) }
-    /// `Namespace`: text, required. Update: in place.
+    /// `Namespace`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-metricstream-metricstreamstatisticsmetric.html#cfn-cloudwatch-metricstream-metricstreamstatisticsmetric-namespace)
     pub fn namespace(self, value: impl Arg<str>) -> MetricStreamStatisticsMetric<R0, Set> { MetricStreamStatisticsMetric(put(self.0, "Namespace", value.into_expr()), Phase) }
 }
 impl Done for MetricStreamStatisticsMetric { fn into_props(self) -> Bag { self.0 } }
@@ -760,9 +760,9 @@ impl CfnOTelEnrichment {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnOTelEnrichmentProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `AccountId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AccountId`: text.
+    /// The attribute `AccountId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-otelenrichment.html#AccountId-fn::getatt)
     pub fn attr_account_id(&self) -> Val<str> { self.0.get_att("AccountId") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-otelenrichment.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnOTelEnrichment { fn node(&self) -> &Place { &self.0 } }

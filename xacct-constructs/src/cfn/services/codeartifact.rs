@@ -13,13 +13,13 @@ impl CfnDomain {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDomainProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-domain.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `EncryptionKey`: text.
+    /// The attribute `EncryptionKey`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-domain.html#EncryptionKey-fn::getatt)
     pub fn attr_encryption_key(&self) -> Val<str> { self.0.get_att("EncryptionKey") }
-    /// The attribute `Name`: `CodeArtifactDomainName`.
+    /// The attribute `Name`: `CodeArtifactDomainName`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-domain.html#Name-fn::getatt)
     pub fn attr_name(&self) -> Val<kind::CodeArtifactDomainName> { self.0.get_att("Name") }
-    /// The attribute `Owner`: text.
+    /// The attribute `Owner`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-domain.html#Owner-fn::getatt)
     pub fn attr_owner(&self) -> Val<str> { self.0.get_att("Owner") }
 }
 impl Parent for CfnDomain { fn node(&self) -> &Place { &self.0 } }
@@ -30,13 +30,13 @@ impl CfnDomainProps {
     pub fn new() -> CfnDomainProps<Missing<required::DomainName>> { CfnDomainProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDomainProps<R0> {
-    /// `DomainName`: text, required. Update: replacement.
+    /// `DomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-domain.html#cfn-codeartifact-domain-domainname)
     pub fn domain_name(self, value: impl Arg<str>) -> CfnDomainProps<Set> { CfnDomainProps(put(self.0, "DomainName", value.into_expr()), Phase) }
-    /// `EncryptionKey`: text. Update: replacement.
+    /// `EncryptionKey`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-domain.html#cfn-codeartifact-domain-encryptionkey)
     pub fn encryption_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKey", value.into_expr()), Phase) }
-    /// `PermissionsPolicyDocument`: JSON. Update: in place.
+    /// `PermissionsPolicyDocument`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-domain.html#cfn-codeartifact-domain-permissionspolicydocument)
     pub fn permissions_policy_document(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "PermissionsPolicyDocument", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-domain.html#cfn-codeartifact-domain-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDomainProps { fn into_props(self) -> Bag { self.0 } }
@@ -49,7 +49,7 @@ impl CfnPackageGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPackageGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-packagegroup.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnPackageGroup { fn node(&self) -> &Place { &self.0 } }
@@ -60,19 +60,19 @@ impl CfnPackageGroupProps {
     pub fn new() -> CfnPackageGroupProps<Missing<required::DomainName>, Missing<required::Pattern>> { CfnPackageGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnPackageGroupProps<R0, R1> {
-    /// `ContactInfo`: text. Update: in place.
+    /// `ContactInfo`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-packagegroup.html#cfn-codeartifact-packagegroup-contactinfo)
     pub fn contact_info(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContactInfo", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-packagegroup.html#cfn-codeartifact-packagegroup-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DomainName`: text, required. Update: replacement.
+    /// `DomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-packagegroup.html#cfn-codeartifact-packagegroup-domainname)
     pub fn domain_name(self, value: impl Arg<str>) -> CfnPackageGroupProps<Set, R1> { CfnPackageGroupProps(put(self.0, "DomainName", value.into_expr()), Phase) }
-    /// `DomainOwner`: text. Update: in place.
+    /// `DomainOwner`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-packagegroup.html#cfn-codeartifact-packagegroup-domainowner)
     pub fn domain_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainOwner", value.into_expr()), Phase) }
-    /// `OriginConfiguration`: `OriginConfiguration`. Update: in place.
+    /// `OriginConfiguration`: `OriginConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-packagegroup.html#cfn-codeartifact-packagegroup-originconfiguration)
     pub fn origin_configuration(self, value: impl Arg<package_group::OriginConfiguration>) -> Self { Self(put(self.0, "OriginConfiguration", value.into_expr()), Phase) }
-    /// `Pattern`: text, required. Update: replacement.
+    /// `Pattern`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-packagegroup.html#cfn-codeartifact-packagegroup-pattern)
     pub fn pattern(self, value: impl Arg<str>) -> CfnPackageGroupProps<R0, Set> { CfnPackageGroupProps(put(self.0, "Pattern", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-packagegroup.html#cfn-codeartifact-packagegroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPackageGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -86,7 +86,7 @@ impl OriginConfiguration {
     pub fn new() -> OriginConfiguration<Missing<super::required::Restrictions>> { OriginConfiguration(Bag::default(), Phase) }
 }
 impl<R0> OriginConfiguration<R0> {
-    /// `Restrictions`: `Restrictions`, required. Update: in place.
+    /// `Restrictions`: `Restrictions`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codeartifact-packagegroup-originconfiguration.html#cfn-codeartifact-packagegroup-originconfiguration-restrictions)
     pub fn restrictions(self, value: impl Arg<Restrictions>) -> OriginConfiguration<Set> { OriginConfiguration(put(self.0, "Restrictions", value.into_expr()), Phase) }
 }
 impl Done for OriginConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -97,9 +97,9 @@ impl RestrictionType {
     pub fn new() -> RestrictionType<Missing<super::required::RestrictionMode>> { RestrictionType(Bag::default(), Phase) }
 }
 impl<R0> RestrictionType<R0> {
-    /// `Repositories`: list of text. Update: in place.
+    /// `Repositories`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codeartifact-packagegroup-restrictiontype.html#cfn-codeartifact-packagegroup-restrictiontype-repositories)
     pub fn repositories(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Repositories", value.into_expr()), Phase) }
-    /// `RestrictionMode`: `RestrictionMode`, required. Update: in place.
+    /// `RestrictionMode`: `RestrictionMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codeartifact-packagegroup-restrictiontype.html#cfn-codeartifact-packagegroup-restrictiontype-restrictionmode)
     pub fn restriction_mode(self, value: impl Arg<RestrictionMode>) -> RestrictionType<Set> { RestrictionType(put(self.0, "RestrictionMode", value.into_expr()), Phase) }
 }
 impl Done for RestrictionType { fn into_props(self) -> Bag { self.0 } }
@@ -108,11 +108,11 @@ impl Done for RestrictionType { fn into_props(self) -> Bag { self.0 } }
 impl Restrictions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ExternalUpstream`: `RestrictionType`. Update: in place.
+    /// `ExternalUpstream`: `RestrictionType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codeartifact-packagegroup-restrictions.html#cfn-codeartifact-packagegroup-restrictions-externalupstream)
     pub fn external_upstream(self, value: impl Arg<RestrictionType>) -> Self { Self(put(self.0, "ExternalUpstream", value.into_expr())) }
-    /// `InternalUpstream`: `RestrictionType`. Update: in place.
+    /// `InternalUpstream`: `RestrictionType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codeartifact-packagegroup-restrictions.html#cfn-codeartifact-packagegroup-restrictions-internalupstream)
     pub fn internal_upstream(self, value: impl Arg<RestrictionType>) -> Self { Self(put(self.0, "InternalUpstream", value.into_expr())) }
-    /// `Publish`: `RestrictionType`. Update: in place.
+    /// `Publish`: `RestrictionType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codeartifact-packagegroup-restrictions.html#cfn-codeartifact-packagegroup-restrictions-publish)
     pub fn publish(self, value: impl Arg<RestrictionType>) -> Self { Self(put(self.0, "Publish", value.into_expr())) }
 }
 impl Done for Restrictions { fn into_props(self) -> Bag { self.0 } }
@@ -128,13 +128,13 @@ impl CfnRepository {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRepositoryProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-repository.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `DomainName`: text.
+    /// The attribute `DomainName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-repository.html#DomainName-fn::getatt)
     pub fn attr_domain_name(&self) -> Val<str> { self.0.get_att("DomainName") }
-    /// The attribute `DomainOwner`: text.
+    /// The attribute `DomainOwner`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-repository.html#DomainOwner-fn::getatt)
     pub fn attr_domain_owner(&self) -> Val<str> { self.0.get_att("DomainOwner") }
-    /// The attribute `Name`: text.
+    /// The attribute `Name`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-repository.html#Name-fn::getatt)
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
 }
 impl Parent for CfnRepository { fn node(&self) -> &Place { &self.0 } }
@@ -145,21 +145,21 @@ impl CfnRepositoryProps {
     pub fn new() -> CfnRepositoryProps<Missing<required::DomainName>, Missing<required::RepositoryName>> { CfnRepositoryProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnRepositoryProps<R0, R1> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-repository.html#cfn-codeartifact-repository-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DomainName`: `CodeArtifactDomainName`, required. Update: replacement.
+    /// `DomainName`: `CodeArtifactDomainName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-repository.html#cfn-codeartifact-repository-domainname)
     pub fn domain_name(self, value: impl Arg<kind::CodeArtifactDomainName>) -> CfnRepositoryProps<Set, R1> { CfnRepositoryProps(put(self.0, "DomainName", value.into_expr()), Phase) }
-    /// `DomainOwner`: text. Update: replacement.
+    /// `DomainOwner`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-repository.html#cfn-codeartifact-repository-domainowner)
     pub fn domain_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainOwner", value.into_expr()), Phase) }
-    /// `ExternalConnections`: list of text. Update: in place.
+    /// `ExternalConnections`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-repository.html#cfn-codeartifact-repository-externalconnections)
     pub fn external_connections(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExternalConnections", value.into_expr()), Phase) }
-    /// `PermissionsPolicyDocument`: JSON. Update: in place.
+    /// `PermissionsPolicyDocument`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-repository.html#cfn-codeartifact-repository-permissionspolicydocument)
     pub fn permissions_policy_document(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "PermissionsPolicyDocument", value.into_expr()), Phase) }
-    /// `RepositoryName`: text, required. Update: replacement.
+    /// `RepositoryName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-repository.html#cfn-codeartifact-repository-repositoryname)
     pub fn repository_name(self, value: impl Arg<str>) -> CfnRepositoryProps<R0, Set> { CfnRepositoryProps(put(self.0, "RepositoryName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-repository.html#cfn-codeartifact-repository-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Upstreams`: list of `CodeArtifactRepositoryName`. Update: in place.
+    /// `Upstreams`: list of `CodeArtifactRepositoryName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-repository.html#cfn-codeartifact-repository-upstreams)
     pub fn upstreams(self, value: impl Arg<Arr<kind::CodeArtifactRepositoryName>>) -> Self { Self(put(self.0, "Upstreams", value.into_expr()), Phase) }
 }
 impl Done for CfnRepositoryProps { fn into_props(self) -> Bag { self.0 } }

@@ -13,7 +13,7 @@ impl CfnFleet {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnFleetProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-fleet.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnFleet { fn node(&self) -> &Place { &self.0 } }
@@ -22,29 +22,29 @@ impl Parent for CfnFleet { fn node(&self) -> &Place { &self.0 } }
 impl CfnFleetProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BaseCapacity`: integer. Update: in place.
+    /// `BaseCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-fleet.html#cfn-codebuild-fleet-basecapacity)
     pub fn base_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BaseCapacity", value.into_expr())) }
-    /// `ComputeConfiguration`: `ComputeConfiguration`. Update: in place.
+    /// `ComputeConfiguration`: `ComputeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-fleet.html#cfn-codebuild-fleet-computeconfiguration)
     pub fn compute_configuration(self, value: impl Arg<fleet::ComputeConfiguration>) -> Self { Self(put(self.0, "ComputeConfiguration", value.into_expr())) }
-    /// `ComputeType`: `ComputeType`. Update: in place.
+    /// `ComputeType`: `ComputeType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-fleet.html#cfn-codebuild-fleet-computetype)
     pub fn compute_type(self, value: impl Arg<fleet::ComputeType>) -> Self { Self(put(self.0, "ComputeType", value.into_expr())) }
-    /// `EnvironmentType`: `EnvironmentType`. Update: in place.
+    /// `EnvironmentType`: `EnvironmentType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-fleet.html#cfn-codebuild-fleet-environmenttype)
     pub fn environment_type(self, value: impl Arg<fleet::EnvironmentType>) -> Self { Self(put(self.0, "EnvironmentType", value.into_expr())) }
-    /// `FleetProxyConfiguration`: `ProxyConfiguration`. Update: in place.
+    /// `FleetProxyConfiguration`: `ProxyConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-fleet.html#cfn-codebuild-fleet-fleetproxyconfiguration)
     pub fn fleet_proxy_configuration(self, value: impl Arg<fleet::ProxyConfiguration>) -> Self { Self(put(self.0, "FleetProxyConfiguration", value.into_expr())) }
-    /// `FleetServiceRole`: text. Update: in place.
+    /// `FleetServiceRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-fleet.html#cfn-codebuild-fleet-fleetservicerole)
     pub fn fleet_service_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FleetServiceRole", value.into_expr())) }
-    /// `FleetVpcConfig`: `VpcConfig`. Update: in place.
+    /// `FleetVpcConfig`: `VpcConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-fleet.html#cfn-codebuild-fleet-fleetvpcconfig)
     pub fn fleet_vpc_config(self, value: impl Arg<fleet::VpcConfig>) -> Self { Self(put(self.0, "FleetVpcConfig", value.into_expr())) }
-    /// `ImageId`: text. Update: in place.
+    /// `ImageId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-fleet.html#cfn-codebuild-fleet-imageid)
     pub fn image_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageId", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-fleet.html#cfn-codebuild-fleet-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `OverflowBehavior`: `OverflowBehavior`. Update: in place.
+    /// `OverflowBehavior`: `OverflowBehavior`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-fleet.html#cfn-codebuild-fleet-overflowbehavior)
     pub fn overflow_behavior(self, value: impl Arg<fleet::OverflowBehavior>) -> Self { Self(put(self.0, "OverflowBehavior", value.into_expr())) }
-    /// `ScalingConfiguration`: `ScalingConfigurationInput`. Update: in place.
+    /// `ScalingConfiguration`: `ScalingConfigurationInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-fleet.html#cfn-codebuild-fleet-scalingconfiguration)
     pub fn scaling_configuration(self, value: impl Arg<fleet::ScalingConfigurationInput>) -> Self { Self(put(self.0, "ScalingConfiguration", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-fleet.html#cfn-codebuild-fleet-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnFleetProps { fn into_props(self) -> Bag { self.0 } }
@@ -56,15 +56,15 @@ use crate::cfn::support::*;
 impl ComputeConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `disk`: integer. Update: in place.
+    /// `disk`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-fleet-computeconfiguration.html#cfn-codebuild-fleet-computeconfiguration-disk)
     pub fn disk(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "disk", value.into_expr())) }
-    /// `instanceType`: text. Update: in place.
+    /// `instanceType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-fleet-computeconfiguration.html#cfn-codebuild-fleet-computeconfiguration-instancetype)
     pub fn instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "instanceType", value.into_expr())) }
-    /// `machineType`: `MachineType`. Update: in place.
+    /// `machineType`: `MachineType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-fleet-computeconfiguration.html#cfn-codebuild-fleet-computeconfiguration-machinetype)
     pub fn machine_type(self, value: impl Arg<MachineType>) -> Self { Self(put(self.0, "machineType", value.into_expr())) }
-    /// `memory`: integer. Update: in place.
+    /// `memory`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-fleet-computeconfiguration.html#cfn-codebuild-fleet-computeconfiguration-memory)
     pub fn memory(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "memory", value.into_expr())) }
-    /// `vCpu`: integer. Update: in place.
+    /// `vCpu`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-fleet-computeconfiguration.html#cfn-codebuild-fleet-computeconfiguration-vcpu)
     pub fn v_cpu(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "vCpu", value.into_expr())) }
 }
 impl Done for ComputeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -73,11 +73,11 @@ impl Done for ComputeConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl FleetProxyRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Effect`: `Effect`. Update: in place.
+    /// `Effect`: `Effect`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-fleet-fleetproxyrule.html#cfn-codebuild-fleet-fleetproxyrule-effect)
     pub fn effect(self, value: impl Arg<Effect>) -> Self { Self(put(self.0, "Effect", value.into_expr())) }
-    /// `Entities`: list of text. Update: in place.
+    /// `Entities`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-fleet-fleetproxyrule.html#cfn-codebuild-fleet-fleetproxyrule-entities)
     pub fn entities(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Entities", value.into_expr())) }
-    /// `Type`: `Type`. Update: in place.
+    /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-fleet-fleetproxyrule.html#cfn-codebuild-fleet-fleetproxyrule-type)
     pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for FleetProxyRule { fn into_props(self) -> Bag { self.0 } }
@@ -86,9 +86,9 @@ impl Done for FleetProxyRule { fn into_props(self) -> Bag { self.0 } }
 impl ProxyConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DefaultBehavior`: `DefaultBehavior`. Update: in place.
+    /// `DefaultBehavior`: `DefaultBehavior`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-fleet-proxyconfiguration.html#cfn-codebuild-fleet-proxyconfiguration-defaultbehavior)
     pub fn default_behavior(self, value: impl Arg<DefaultBehavior>) -> Self { Self(put(self.0, "DefaultBehavior", value.into_expr())) }
-    /// `OrderedProxyRules`: list of `FleetProxyRule`. Update: in place.
+    /// `OrderedProxyRules`: list of `FleetProxyRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-fleet-proxyconfiguration.html#cfn-codebuild-fleet-proxyconfiguration-orderedproxyrules)
     pub fn ordered_proxy_rules(self, value: impl Arg<Arr<FleetProxyRule>>) -> Self { Self(put(self.0, "OrderedProxyRules", value.into_expr())) }
 }
 impl Done for ProxyConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -97,11 +97,11 @@ impl Done for ProxyConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl ScalingConfigurationInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MaxCapacity`: integer. Update: in place.
+    /// `MaxCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-fleet-scalingconfigurationinput.html#cfn-codebuild-fleet-scalingconfigurationinput-maxcapacity)
     pub fn max_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCapacity", value.into_expr())) }
-    /// `ScalingType`: `ScalingType`. Update: in place.
+    /// `ScalingType`: `ScalingType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-fleet-scalingconfigurationinput.html#cfn-codebuild-fleet-scalingconfigurationinput-scalingtype)
     pub fn scaling_type(self, value: impl Arg<ScalingType>) -> Self { Self(put(self.0, "ScalingType", value.into_expr())) }
-    /// `TargetTrackingScalingConfigs`: list of `TargetTrackingScalingConfiguration`. Update: in place.
+    /// `TargetTrackingScalingConfigs`: list of `TargetTrackingScalingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-fleet-scalingconfigurationinput.html#cfn-codebuild-fleet-scalingconfigurationinput-targettrackingscalingconfigs)
     pub fn target_tracking_scaling_configs(self, value: impl Arg<Arr<TargetTrackingScalingConfiguration>>) -> Self { Self(put(self.0, "TargetTrackingScalingConfigs", value.into_expr())) }
 }
 impl Done for ScalingConfigurationInput { fn into_props(self) -> Bag { self.0 } }
@@ -110,9 +110,9 @@ impl Done for ScalingConfigurationInput { fn into_props(self) -> Bag { self.0 } 
 impl TargetTrackingScalingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MetricType`: `MetricType`. Update: in place.
+    /// `MetricType`: `MetricType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-fleet-targettrackingscalingconfiguration.html#cfn-codebuild-fleet-targettrackingscalingconfiguration-metrictype)
     pub fn metric_type(self, value: impl Arg<MetricType>) -> Self { Self(put(self.0, "MetricType", value.into_expr())) }
-    /// `TargetValue`: number. Update: in place.
+    /// `TargetValue`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-fleet-targettrackingscalingconfiguration.html#cfn-codebuild-fleet-targettrackingscalingconfiguration-targetvalue)
     pub fn target_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TargetValue", value.into_expr())) }
 }
 impl Done for TargetTrackingScalingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -121,11 +121,11 @@ impl Done for TargetTrackingScalingConfiguration { fn into_props(self) -> Bag { 
 impl VpcConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-fleet-vpcconfig.html#cfn-codebuild-fleet-vpcconfig-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
-    /// `Subnets`: list of `Ec2SubnetId`. Update: in place.
+    /// `Subnets`: list of `Ec2SubnetId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-fleet-vpcconfig.html#cfn-codebuild-fleet-vpcconfig-subnets)
     pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "Subnets", value.into_expr())) }
-    /// `VpcId`: `Ec2VpcId`. Update: in place.
+    /// `VpcId`: `Ec2VpcId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-fleet-vpcconfig.html#cfn-codebuild-fleet-vpcconfig-vpcid)
     pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value.into_expr())) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
@@ -157,9 +157,9 @@ impl CfnProject {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProjectProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnProject { fn node(&self) -> &Place { &self.0 } }
@@ -170,55 +170,55 @@ impl CfnProjectProps {
     pub fn new() -> CfnProjectProps<Missing<required::Artifacts>, Missing<required::Environment>, Missing<required::ServiceRole>, Missing<required::Source>> { CfnProjectProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnProjectProps<R0, R1, R2, R3> {
-    /// `Artifacts`: `Artifacts`, required. Update: in place.
+    /// `Artifacts`: `Artifacts`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-artifacts)
     pub fn artifacts(self, value: impl Arg<project::Artifacts>) -> CfnProjectProps<Set, R1, R2, R3> { CfnProjectProps(put(self.0, "Artifacts", value.into_expr()), Phase) }
-    /// `AutoRetryLimit`: integer. Update: in place.
+    /// `AutoRetryLimit`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-autoretrylimit)
     pub fn auto_retry_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AutoRetryLimit", value.into_expr()), Phase) }
-    /// `BadgeEnabled`: boolean. Update: in place.
+    /// `BadgeEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-badgeenabled)
     pub fn badge_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BadgeEnabled", value.into_expr()), Phase) }
-    /// `BuildBatchConfig`: `ProjectBuildBatchConfig`. Update: in place.
+    /// `BuildBatchConfig`: `ProjectBuildBatchConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-buildbatchconfig)
     pub fn build_batch_config(self, value: impl Arg<project::ProjectBuildBatchConfig>) -> Self { Self(put(self.0, "BuildBatchConfig", value.into_expr()), Phase) }
-    /// `Cache`: `ProjectCache`. Update: in place.
+    /// `Cache`: `ProjectCache`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-cache)
     pub fn cache(self, value: impl Arg<project::ProjectCache>) -> Self { Self(put(self.0, "Cache", value.into_expr()), Phase) }
-    /// `ConcurrentBuildLimit`: integer. Update: in place.
+    /// `ConcurrentBuildLimit`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-concurrentbuildlimit)
     pub fn concurrent_build_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConcurrentBuildLimit", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `EncryptionKey`: text. Update: in place.
+    /// `EncryptionKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-encryptionkey)
     pub fn encryption_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKey", value.into_expr()), Phase) }
-    /// `Environment`: `Environment`, required. Update: in place.
+    /// `Environment`: `Environment`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-environment)
     pub fn environment(self, value: impl Arg<project::Environment>) -> CfnProjectProps<R0, Set, R2, R3> { CfnProjectProps(put(self.0, "Environment", value.into_expr()), Phase) }
-    /// `FileSystemLocations`: list of `ProjectFileSystemLocation`. Update: in place.
+    /// `FileSystemLocations`: list of `ProjectFileSystemLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-filesystemlocations)
     pub fn file_system_locations(self, value: impl Arg<Arr<project::ProjectFileSystemLocation>>) -> Self { Self(put(self.0, "FileSystemLocations", value.into_expr()), Phase) }
-    /// `LogsConfig`: `LogsConfig`. Update: in place.
+    /// `LogsConfig`: `LogsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-logsconfig)
     pub fn logs_config(self, value: impl Arg<project::LogsConfig>) -> Self { Self(put(self.0, "LogsConfig", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `QueuedTimeoutInMinutes`: integer. Update: in place.
+    /// `QueuedTimeoutInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-queuedtimeoutinminutes)
     pub fn queued_timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "QueuedTimeoutInMinutes", value.into_expr()), Phase) }
-    /// `ResourceAccessRole`: text. Update: in place.
+    /// `ResourceAccessRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-resourceaccessrole)
     pub fn resource_access_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceAccessRole", value.into_expr()), Phase) }
-    /// `SecondaryArtifacts`: list of `Artifacts`. Update: in place.
+    /// `SecondaryArtifacts`: list of `Artifacts`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-secondaryartifacts)
     pub fn secondary_artifacts(self, value: impl Arg<Arr<project::Artifacts>>) -> Self { Self(put(self.0, "SecondaryArtifacts", value.into_expr()), Phase) }
-    /// `SecondarySourceVersions`: list of `ProjectSourceVersion`. Update: in place.
+    /// `SecondarySourceVersions`: list of `ProjectSourceVersion`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-secondarysourceversions)
     pub fn secondary_source_versions(self, value: impl Arg<Arr<project::ProjectSourceVersion>>) -> Self { Self(put(self.0, "SecondarySourceVersions", value.into_expr()), Phase) }
-    /// `SecondarySources`: list of `Source`. Update: in place.
+    /// `SecondarySources`: list of `Source`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-secondarysources)
     pub fn secondary_sources(self, value: impl Arg<Arr<project::Source>>) -> Self { Self(put(self.0, "SecondarySources", value.into_expr()), Phase) }
-    /// `ServiceRole`: text, required. Update: in place.
+    /// `ServiceRole`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-servicerole)
     pub fn service_role(self, value: impl Arg<str>) -> CfnProjectProps<R0, R1, Set, R3> { CfnProjectProps(put(self.0, "ServiceRole", value.into_expr()), Phase) }
-    /// `Source`: `Source`, required. Update: in place.
+    /// `Source`: `Source`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-source)
     pub fn source(self, value: impl Arg<project::Source>) -> CfnProjectProps<R0, R1, R2, Set> { CfnProjectProps(put(self.0, "Source", value.into_expr()), Phase) }
-    /// `SourceVersion`: text. Update: in place.
+    /// `SourceVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-sourceversion)
     pub fn source_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceVersion", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TimeoutInMinutes`: integer. Update: in place.
+    /// `TimeoutInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-timeoutinminutes)
     pub fn timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInMinutes", value.into_expr()), Phase) }
-    /// `Triggers`: `ProjectTriggers`. Update: in place.
+    /// `Triggers`: `ProjectTriggers`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-triggers)
     pub fn triggers(self, value: impl Arg<project::ProjectTriggers>) -> Self { Self(put(self.0, "Triggers", value.into_expr()), Phase) }
-    /// `Visibility`: text. Update: in place.
+    /// `Visibility`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-visibility)
     pub fn visibility(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Visibility", value.into_expr()), Phase) }
-    /// `VpcConfig`: `VpcConfig`. Update: in place.
+    /// `VpcConfig`: `VpcConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html#cfn-codebuild-project-vpcconfig)
     pub fn vpc_config(self, value: impl Arg<project::VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnProjectProps { fn into_props(self) -> Bag { self.0 } }
@@ -232,23 +232,23 @@ impl Artifacts {
     pub fn new() -> Artifacts<Missing<super::required::Type>> { Artifacts(Bag::default(), Phase) }
 }
 impl<R0> Artifacts<R0> {
-    /// `ArtifactIdentifier`: text. Update: in place.
+    /// `ArtifactIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-artifacts.html#cfn-codebuild-project-artifacts-artifactidentifier)
     pub fn artifact_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ArtifactIdentifier", value.into_expr()), Phase) }
-    /// `EncryptionDisabled`: boolean. Update: in place.
+    /// `EncryptionDisabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-artifacts.html#cfn-codebuild-project-artifacts-encryptiondisabled)
     pub fn encryption_disabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EncryptionDisabled", value.into_expr()), Phase) }
-    /// `Location`: text. Update: in place.
+    /// `Location`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-artifacts.html#cfn-codebuild-project-artifacts-location)
     pub fn location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Location", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-artifacts.html#cfn-codebuild-project-artifacts-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `NamespaceType`: text. Update: in place.
+    /// `NamespaceType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-artifacts.html#cfn-codebuild-project-artifacts-namespacetype)
     pub fn namespace_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NamespaceType", value.into_expr()), Phase) }
-    /// `OverrideArtifactName`: boolean. Update: in place.
+    /// `OverrideArtifactName`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-artifacts.html#cfn-codebuild-project-artifacts-overrideartifactname)
     pub fn override_artifact_name(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OverrideArtifactName", value.into_expr()), Phase) }
-    /// `Packaging`: text. Update: in place.
+    /// `Packaging`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-artifacts.html#cfn-codebuild-project-artifacts-packaging)
     pub fn packaging(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Packaging", value.into_expr()), Phase) }
-    /// `Path`: text. Update: in place.
+    /// `Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-artifacts.html#cfn-codebuild-project-artifacts-path)
     pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-artifacts.html#cfn-codebuild-project-artifacts-type)
     pub fn type_(self, value: impl Arg<str>) -> Artifacts<Set> { Artifacts(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Artifacts { fn into_props(self) -> Bag { self.0 } }
@@ -257,9 +257,9 @@ impl Done for Artifacts { fn into_props(self) -> Bag { self.0 } }
 impl BatchRestrictions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ComputeTypesAllowed`: list of text. Update: in place.
+    /// `ComputeTypesAllowed`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-batchrestrictions.html#cfn-codebuild-project-batchrestrictions-computetypesallowed)
     pub fn compute_types_allowed(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ComputeTypesAllowed", value.into_expr())) }
-    /// `MaximumBuildsAllowed`: integer. Update: in place.
+    /// `MaximumBuildsAllowed`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-batchrestrictions.html#cfn-codebuild-project-batchrestrictions-maximumbuildsallowed)
     pub fn maximum_builds_allowed(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumBuildsAllowed", value.into_expr())) }
 }
 impl Done for BatchRestrictions { fn into_props(self) -> Bag { self.0 } }
@@ -268,9 +268,9 @@ impl Done for BatchRestrictions { fn into_props(self) -> Bag { self.0 } }
 impl BuildStatusConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Context`: text. Update: in place.
+    /// `Context`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-buildstatusconfig.html#cfn-codebuild-project-buildstatusconfig-context)
     pub fn context(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Context", value.into_expr())) }
-    /// `TargetUrl`: text. Update: in place.
+    /// `TargetUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-buildstatusconfig.html#cfn-codebuild-project-buildstatusconfig-targeturl)
     pub fn target_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetUrl", value.into_expr())) }
 }
 impl Done for BuildStatusConfig { fn into_props(self) -> Bag { self.0 } }
@@ -281,11 +281,11 @@ impl CloudWatchLogsConfig {
     pub fn new() -> CloudWatchLogsConfig<Missing<super::required::Status>> { CloudWatchLogsConfig(Bag::default(), Phase) }
 }
 impl<R0> CloudWatchLogsConfig<R0> {
-    /// `GroupName`: text. Update: in place.
+    /// `GroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-cloudwatchlogsconfig.html#cfn-codebuild-project-cloudwatchlogsconfig-groupname)
     pub fn group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupName", value.into_expr()), Phase) }
-    /// `Status`: text, required. Update: in place.
+    /// `Status`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-cloudwatchlogsconfig.html#cfn-codebuild-project-cloudwatchlogsconfig-status)
     pub fn status(self, value: impl Arg<str>) -> CloudWatchLogsConfig<Set> { CloudWatchLogsConfig(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `StreamName`: text. Update: in place.
+    /// `StreamName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-cloudwatchlogsconfig.html#cfn-codebuild-project-cloudwatchlogsconfig-streamname)
     pub fn stream_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamName", value.into_expr()), Phase) }
 }
 impl Done for CloudWatchLogsConfig { fn into_props(self) -> Bag { self.0 } }
@@ -296,9 +296,9 @@ impl DockerServer {
     pub fn new() -> DockerServer<Missing<super::required::ComputeType>> { DockerServer(Bag::default(), Phase) }
 }
 impl<R0> DockerServer<R0> {
-    /// `ComputeType`: text, required. Update: in place.
+    /// `ComputeType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-dockerserver.html#cfn-codebuild-project-dockerserver-computetype)
     pub fn compute_type(self, value: impl Arg<str>) -> DockerServer<Set> { DockerServer(put(self.0, "ComputeType", value.into_expr()), Phase) }
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-dockerserver.html#cfn-codebuild-project-dockerserver-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
 }
 impl Done for DockerServer { fn into_props(self) -> Bag { self.0 } }
@@ -309,27 +309,27 @@ impl Environment {
     pub fn new() -> Environment<Missing<super::required::ComputeType>, Missing<super::required::Image>, Missing<super::required::Type>> { Environment(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Environment<R0, R1, R2> {
-    /// `Certificate`: text. Update: in place.
+    /// `Certificate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-environment.html#cfn-codebuild-project-environment-certificate)
     pub fn certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Certificate", value.into_expr()), Phase) }
-    /// `ComputeType`: text, required. Update: in place.
+    /// `ComputeType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-environment.html#cfn-codebuild-project-environment-computetype)
     pub fn compute_type(self, value: impl Arg<str>) -> Environment<Set, R1, R2> { Environment(put(self.0, "ComputeType", value.into_expr()), Phase) }
-    /// `DockerServer`: `DockerServer`. Update: in place.
+    /// `DockerServer`: `DockerServer`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-environment.html#cfn-codebuild-project-environment-dockerserver)
     pub fn docker_server(self, value: impl Arg<DockerServer>) -> Self { Self(put(self.0, "DockerServer", value.into_expr()), Phase) }
-    /// `EnvironmentVariables`: list of `EnvironmentVariable`. Update: in place.
+    /// `EnvironmentVariables`: list of `EnvironmentVariable`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-environment.html#cfn-codebuild-project-environment-environmentvariables)
     pub fn environment_variables(self, value: impl Arg<Arr<EnvironmentVariable>>) -> Self { Self(put(self.0, "EnvironmentVariables", value.into_expr()), Phase) }
-    /// `Fleet`: `ProjectFleet`. Update: in place.
+    /// `Fleet`: `ProjectFleet`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-environment.html#cfn-codebuild-project-environment-fleet)
     pub fn fleet(self, value: impl Arg<ProjectFleet>) -> Self { Self(put(self.0, "Fleet", value.into_expr()), Phase) }
-    /// `HostKernel`: text. Update: in place.
+    /// `HostKernel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-environment.html#cfn-codebuild-project-environment-hostkernel)
     pub fn host_kernel(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostKernel", value.into_expr()), Phase) }
-    /// `Image`: text, required. Update: in place.
+    /// `Image`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-environment.html#cfn-codebuild-project-environment-image)
     pub fn image(self, value: impl Arg<str>) -> Environment<R0, Set, R2> { Environment(put(self.0, "Image", value.into_expr()), Phase) }
-    /// `ImagePullCredentialsType`: text. Update: in place.
+    /// `ImagePullCredentialsType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-environment.html#cfn-codebuild-project-environment-imagepullcredentialstype)
     pub fn image_pull_credentials_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImagePullCredentialsType", value.into_expr()), Phase) }
-    /// `PrivilegedMode`: boolean. Update: in place.
+    /// `PrivilegedMode`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-environment.html#cfn-codebuild-project-environment-privilegedmode)
     pub fn privileged_mode(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PrivilegedMode", value.into_expr()), Phase) }
-    /// `RegistryCredential`: `RegistryCredential`. Update: in place.
+    /// `RegistryCredential`: `RegistryCredential`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-environment.html#cfn-codebuild-project-environment-registrycredential)
     pub fn registry_credential(self, value: impl Arg<RegistryCredential>) -> Self { Self(put(self.0, "RegistryCredential", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-environment.html#cfn-codebuild-project-environment-type)
     pub fn type_(self, value: impl Arg<str>) -> Environment<R0, R1, Set> { Environment(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Environment { fn into_props(self) -> Bag { self.0 } }
@@ -340,11 +340,11 @@ impl EnvironmentVariable {
     pub fn new() -> EnvironmentVariable<Missing<super::required::Name>, Missing<super::required::Value>> { EnvironmentVariable(Bag::default(), Phase) }
 }
 impl<R0, R1> EnvironmentVariable<R0, R1> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-environmentvariable.html#cfn-codebuild-project-environmentvariable-name)
     pub fn name(self, value: impl Arg<str>) -> EnvironmentVariable<Set, R1> { EnvironmentVariable(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Type`: text. Update: in place.
+    /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-environmentvariable.html#cfn-codebuild-project-environmentvariable-type)
     pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-environmentvariable.html#cfn-codebuild-project-environmentvariable-value)
     pub fn value(self, value: impl Arg<str>) -> EnvironmentVariable<R0, Set> { EnvironmentVariable(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for EnvironmentVariable { fn into_props(self) -> Bag { self.0 } }
@@ -355,7 +355,7 @@ impl GitSubmodulesConfig {
     pub fn new() -> GitSubmodulesConfig<Missing<super::required::FetchSubmodules>> { GitSubmodulesConfig(Bag::default(), Phase) }
 }
 impl<R0> GitSubmodulesConfig<R0> {
-    /// `FetchSubmodules`: boolean, required. Update: in place.
+    /// `FetchSubmodules`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-gitsubmodulesconfig.html#cfn-codebuild-project-gitsubmodulesconfig-fetchsubmodules)
     pub fn fetch_submodules(self, value: impl Arg<bool>) -> GitSubmodulesConfig<Set> { GitSubmodulesConfig(put(self.0, "FetchSubmodules", value.into_expr()), Phase) }
 }
 impl Done for GitSubmodulesConfig { fn into_props(self) -> Bag { self.0 } }
@@ -364,9 +364,9 @@ impl Done for GitSubmodulesConfig { fn into_props(self) -> Bag { self.0 } }
 impl LogsConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CloudWatchLogs`: `CloudWatchLogsConfig`. Update: in place.
+    /// `CloudWatchLogs`: `CloudWatchLogsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-logsconfig.html#cfn-codebuild-project-logsconfig-cloudwatchlogs)
     pub fn cloud_watch_logs(self, value: impl Arg<CloudWatchLogsConfig>) -> Self { Self(put(self.0, "CloudWatchLogs", value.into_expr())) }
-    /// `S3Logs`: `S3LogsConfig`. Update: in place.
+    /// `S3Logs`: `S3LogsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-logsconfig.html#cfn-codebuild-project-logsconfig-s3logs)
     pub fn s3_logs(self, value: impl Arg<S3LogsConfig>) -> Self { Self(put(self.0, "S3Logs", value.into_expr())) }
 }
 impl Done for LogsConfig { fn into_props(self) -> Bag { self.0 } }
@@ -375,15 +375,15 @@ impl Done for LogsConfig { fn into_props(self) -> Bag { self.0 } }
 impl ProjectBuildBatchConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BatchReportMode`: text. Update: in place.
+    /// `BatchReportMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projectbuildbatchconfig.html#cfn-codebuild-project-projectbuildbatchconfig-batchreportmode)
     pub fn batch_report_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BatchReportMode", value.into_expr())) }
-    /// `CombineArtifacts`: boolean. Update: in place.
+    /// `CombineArtifacts`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projectbuildbatchconfig.html#cfn-codebuild-project-projectbuildbatchconfig-combineartifacts)
     pub fn combine_artifacts(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CombineArtifacts", value.into_expr())) }
-    /// `Restrictions`: `BatchRestrictions`. Update: in place.
+    /// `Restrictions`: `BatchRestrictions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projectbuildbatchconfig.html#cfn-codebuild-project-projectbuildbatchconfig-restrictions)
     pub fn restrictions(self, value: impl Arg<BatchRestrictions>) -> Self { Self(put(self.0, "Restrictions", value.into_expr())) }
-    /// `ServiceRole`: text. Update: in place.
+    /// `ServiceRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projectbuildbatchconfig.html#cfn-codebuild-project-projectbuildbatchconfig-servicerole)
     pub fn service_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceRole", value.into_expr())) }
-    /// `TimeoutInMins`: integer. Update: in place.
+    /// `TimeoutInMins`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projectbuildbatchconfig.html#cfn-codebuild-project-projectbuildbatchconfig-timeoutinmins)
     pub fn timeout_in_mins(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInMins", value.into_expr())) }
 }
 impl Done for ProjectBuildBatchConfig { fn into_props(self) -> Bag { self.0 } }
@@ -394,13 +394,13 @@ impl ProjectCache {
     pub fn new() -> ProjectCache<Missing<super::required::Type>> { ProjectCache(Bag::default(), Phase) }
 }
 impl<R0> ProjectCache<R0> {
-    /// `CacheNamespace`: text. Update: in place.
+    /// `CacheNamespace`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projectcache.html#cfn-codebuild-project-projectcache-cachenamespace)
     pub fn cache_namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheNamespace", value.into_expr()), Phase) }
-    /// `Location`: text. Update: in place.
+    /// `Location`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projectcache.html#cfn-codebuild-project-projectcache-location)
     pub fn location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Location", value.into_expr()), Phase) }
-    /// `Modes`: list of text. Update: in place.
+    /// `Modes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projectcache.html#cfn-codebuild-project-projectcache-modes)
     pub fn modes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Modes", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projectcache.html#cfn-codebuild-project-projectcache-type)
     pub fn type_(self, value: impl Arg<str>) -> ProjectCache<Set> { ProjectCache(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ProjectCache { fn into_props(self) -> Bag { self.0 } }
@@ -411,15 +411,15 @@ impl ProjectFileSystemLocation {
     pub fn new() -> ProjectFileSystemLocation<Missing<super::required::Identifier>, Missing<super::required::Location>, Missing<super::required::MountPoint>, Missing<super::required::Type>> { ProjectFileSystemLocation(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> ProjectFileSystemLocation<R0, R1, R2, R3> {
-    /// `Identifier`: text, required. Update: in place.
+    /// `Identifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projectfilesystemlocation.html#cfn-codebuild-project-projectfilesystemlocation-identifier)
     pub fn identifier(self, value: impl Arg<str>) -> ProjectFileSystemLocation<Set, R1, R2, R3> { ProjectFileSystemLocation(put(self.0, "Identifier", value.into_expr()), Phase) }
-    /// `Location`: text, required. Update: in place.
+    /// `Location`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projectfilesystemlocation.html#cfn-codebuild-project-projectfilesystemlocation-location)
     pub fn location(self, value: impl Arg<str>) -> ProjectFileSystemLocation<R0, Set, R2, R3> { ProjectFileSystemLocation(put(self.0, "Location", value.into_expr()), Phase) }
-    /// `MountOptions`: text. Update: in place.
+    /// `MountOptions`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projectfilesystemlocation.html#cfn-codebuild-project-projectfilesystemlocation-mountoptions)
     pub fn mount_options(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MountOptions", value.into_expr()), Phase) }
-    /// `MountPoint`: text, required. Update: in place.
+    /// `MountPoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projectfilesystemlocation.html#cfn-codebuild-project-projectfilesystemlocation-mountpoint)
     pub fn mount_point(self, value: impl Arg<str>) -> ProjectFileSystemLocation<R0, R1, Set, R3> { ProjectFileSystemLocation(put(self.0, "MountPoint", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projectfilesystemlocation.html#cfn-codebuild-project-projectfilesystemlocation-type)
     pub fn type_(self, value: impl Arg<str>) -> ProjectFileSystemLocation<R0, R1, R2, Set> { ProjectFileSystemLocation(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ProjectFileSystemLocation { fn into_props(self) -> Bag { self.0 } }
@@ -428,7 +428,7 @@ impl Done for ProjectFileSystemLocation { fn into_props(self) -> Bag { self.0 } 
 impl ProjectFleet {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FleetArn`: text. Update: in place.
+    /// `FleetArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projectfleet.html#cfn-codebuild-project-projectfleet-fleetarn)
     pub fn fleet_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FleetArn", value.into_expr())) }
 }
 impl Done for ProjectFleet { fn into_props(self) -> Bag { self.0 } }
@@ -439,9 +439,9 @@ impl ProjectSourceVersion {
     pub fn new() -> ProjectSourceVersion<Missing<super::required::SourceIdentifier>> { ProjectSourceVersion(Bag::default(), Phase) }
 }
 impl<R0> ProjectSourceVersion<R0> {
-    /// `SourceIdentifier`: text, required. Update: in place.
+    /// `SourceIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projectsourceversion.html#cfn-codebuild-project-projectsourceversion-sourceidentifier)
     pub fn source_identifier(self, value: impl Arg<str>) -> ProjectSourceVersion<Set> { ProjectSourceVersion(put(self.0, "SourceIdentifier", value.into_expr()), Phase) }
-    /// `SourceVersion`: text. Update: in place.
+    /// `SourceVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projectsourceversion.html#cfn-codebuild-project-projectsourceversion-sourceversion)
     pub fn source_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceVersion", value.into_expr()), Phase) }
 }
 impl Done for ProjectSourceVersion { fn into_props(self) -> Bag { self.0 } }
@@ -450,15 +450,15 @@ impl Done for ProjectSourceVersion { fn into_props(self) -> Bag { self.0 } }
 impl ProjectTriggers {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BuildType`: text. Update: in place.
+    /// `BuildType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projecttriggers.html#cfn-codebuild-project-projecttriggers-buildtype)
     pub fn build_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BuildType", value.into_expr())) }
-    /// `FilterGroups`: list of list of `WebhookFilter`. Update: in place.
+    /// `FilterGroups`: list of list of `WebhookFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projecttriggers.html#cfn-codebuild-project-projecttriggers-filtergroups)
     pub fn filter_groups(self, value: impl Arg<Arr<Arr<WebhookFilter>>>) -> Self { Self(put(self.0, "FilterGroups", value.into_expr())) }
-    /// `PullRequestBuildPolicy`: `PullRequestBuildPolicy`. Update: in place.
+    /// `PullRequestBuildPolicy`: `PullRequestBuildPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projecttriggers.html#cfn-codebuild-project-projecttriggers-pullrequestbuildpolicy)
     pub fn pull_request_build_policy(self, value: impl Arg<PullRequestBuildPolicy>) -> Self { Self(put(self.0, "PullRequestBuildPolicy", value.into_expr())) }
-    /// `ScopeConfiguration`: `ScopeConfiguration`. Update: in place.
+    /// `ScopeConfiguration`: `ScopeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projecttriggers.html#cfn-codebuild-project-projecttriggers-scopeconfiguration)
     pub fn scope_configuration(self, value: impl Arg<ScopeConfiguration>) -> Self { Self(put(self.0, "ScopeConfiguration", value.into_expr())) }
-    /// `Webhook`: boolean. Update: in place.
+    /// `Webhook`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projecttriggers.html#cfn-codebuild-project-projecttriggers-webhook)
     pub fn webhook(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Webhook", value.into_expr())) }
 }
 impl Done for ProjectTriggers { fn into_props(self) -> Bag { self.0 } }
@@ -469,9 +469,9 @@ impl PullRequestBuildPolicy {
     pub fn new() -> PullRequestBuildPolicy<Missing<super::required::RequiresCommentApproval>> { PullRequestBuildPolicy(Bag::default(), Phase) }
 }
 impl<R0> PullRequestBuildPolicy<R0> {
-    /// `ApproverRoles`: list of text. Update: in place.
+    /// `ApproverRoles`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-pullrequestbuildpolicy.html#cfn-codebuild-project-pullrequestbuildpolicy-approverroles)
     pub fn approver_roles(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ApproverRoles", value.into_expr()), Phase) }
-    /// `RequiresCommentApproval`: text, required. Update: in place.
+    /// `RequiresCommentApproval`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-pullrequestbuildpolicy.html#cfn-codebuild-project-pullrequestbuildpolicy-requirescommentapproval)
     pub fn requires_comment_approval(self, value: impl Arg<str>) -> PullRequestBuildPolicy<Set> { PullRequestBuildPolicy(put(self.0, "RequiresCommentApproval", value.into_expr()), Phase) }
 }
 impl Done for PullRequestBuildPolicy { fn into_props(self) -> Bag { self.0 } }
@@ -482,9 +482,9 @@ impl RegistryCredential {
     pub fn new() -> RegistryCredential<Missing<super::required::Credential>, Missing<super::required::CredentialProvider>> { RegistryCredential(Bag::default(), Phase) }
 }
 impl<R0, R1> RegistryCredential<R0, R1> {
-    /// `Credential`: text, required. Update: in place.
+    /// `Credential`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-registrycredential.html#cfn-codebuild-project-registrycredential-credential)
     pub fn credential(self, value: impl Arg<str>) -> RegistryCredential<Set, R1> { RegistryCredential(put(self.0, "Credential", value.into_expr()), Phase) }
-    /// `CredentialProvider`: text, required. Update: in place.
+    /// `CredentialProvider`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-registrycredential.html#cfn-codebuild-project-registrycredential-credentialprovider)
     pub fn credential_provider(self, value: impl Arg<str>) -> RegistryCredential<R0, Set> { RegistryCredential(put(self.0, "CredentialProvider", value.into_expr()), Phase) }
 }
 impl Done for RegistryCredential { fn into_props(self) -> Bag { self.0 } }
@@ -495,11 +495,11 @@ impl S3LogsConfig {
     pub fn new() -> S3LogsConfig<Missing<super::required::Status>> { S3LogsConfig(Bag::default(), Phase) }
 }
 impl<R0> S3LogsConfig<R0> {
-    /// `EncryptionDisabled`: boolean. Update: in place.
+    /// `EncryptionDisabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-s3logsconfig.html#cfn-codebuild-project-s3logsconfig-encryptiondisabled)
     pub fn encryption_disabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EncryptionDisabled", value.into_expr()), Phase) }
-    /// `Location`: text. Update: in place.
+    /// `Location`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-s3logsconfig.html#cfn-codebuild-project-s3logsconfig-location)
     pub fn location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Location", value.into_expr()), Phase) }
-    /// `Status`: text, required. Update: in place.
+    /// `Status`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-s3logsconfig.html#cfn-codebuild-project-s3logsconfig-status)
     pub fn status(self, value: impl Arg<str>) -> S3LogsConfig<Set> { S3LogsConfig(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for S3LogsConfig { fn into_props(self) -> Bag { self.0 } }
@@ -510,11 +510,11 @@ impl ScopeConfiguration {
     pub fn new() -> ScopeConfiguration<Missing<super::required::Name>> { ScopeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ScopeConfiguration<R0> {
-    /// `Domain`: text. Update: in place.
+    /// `Domain`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-scopeconfiguration.html#cfn-codebuild-project-scopeconfiguration-domain)
     pub fn domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Domain", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-scopeconfiguration.html#cfn-codebuild-project-scopeconfiguration-name)
     pub fn name(self, value: impl Arg<str>) -> ScopeConfiguration<Set> { ScopeConfiguration(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Scope`: text. Update: in place.
+    /// `Scope`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-scopeconfiguration.html#cfn-codebuild-project-scopeconfiguration-scope)
     pub fn scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scope", value.into_expr()), Phase) }
 }
 impl Done for ScopeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -525,25 +525,25 @@ impl Source {
     pub fn new() -> Source<Missing<super::required::Type>> { Source(Bag::default(), Phase) }
 }
 impl<R0> Source<R0> {
-    /// `Auth`: `SourceAuth`. Update: in place.
+    /// `Auth`: `SourceAuth`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-source.html#cfn-codebuild-project-source-auth)
     pub fn auth(self, value: impl Arg<SourceAuth>) -> Self { Self(put(self.0, "Auth", value.into_expr()), Phase) }
-    /// `BuildSpec`: text. Update: in place.
+    /// `BuildSpec`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-source.html#cfn-codebuild-project-source-buildspec)
     pub fn build_spec(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BuildSpec", value.into_expr()), Phase) }
-    /// `BuildStatusConfig`: `BuildStatusConfig`. Update: in place.
+    /// `BuildStatusConfig`: `BuildStatusConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-source.html#cfn-codebuild-project-source-buildstatusconfig)
     pub fn build_status_config(self, value: impl Arg<BuildStatusConfig>) -> Self { Self(put(self.0, "BuildStatusConfig", value.into_expr()), Phase) }
-    /// `GitCloneDepth`: integer. Update: in place.
+    /// `GitCloneDepth`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-source.html#cfn-codebuild-project-source-gitclonedepth)
     pub fn git_clone_depth(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "GitCloneDepth", value.into_expr()), Phase) }
-    /// `GitSubmodulesConfig`: `GitSubmodulesConfig`. Update: in place.
+    /// `GitSubmodulesConfig`: `GitSubmodulesConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-source.html#cfn-codebuild-project-source-gitsubmodulesconfig)
     pub fn git_submodules_config(self, value: impl Arg<GitSubmodulesConfig>) -> Self { Self(put(self.0, "GitSubmodulesConfig", value.into_expr()), Phase) }
-    /// `InsecureSsl`: boolean. Update: in place.
+    /// `InsecureSsl`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-source.html#cfn-codebuild-project-source-insecuressl)
     pub fn insecure_ssl(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InsecureSsl", value.into_expr()), Phase) }
-    /// `Location`: text. Update: in place.
+    /// `Location`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-source.html#cfn-codebuild-project-source-location)
     pub fn location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Location", value.into_expr()), Phase) }
-    /// `ReportBuildStatus`: boolean. Update: in place.
+    /// `ReportBuildStatus`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-source.html#cfn-codebuild-project-source-reportbuildstatus)
     pub fn report_build_status(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReportBuildStatus", value.into_expr()), Phase) }
-    /// `SourceIdentifier`: text. Update: in place.
+    /// `SourceIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-source.html#cfn-codebuild-project-source-sourceidentifier)
     pub fn source_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceIdentifier", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-source.html#cfn-codebuild-project-source-type)
     pub fn type_(self, value: impl Arg<str>) -> Source<Set> { Source(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Source { fn into_props(self) -> Bag { self.0 } }
@@ -554,9 +554,9 @@ impl SourceAuth {
     pub fn new() -> SourceAuth<Missing<super::required::Type>> { SourceAuth(Bag::default(), Phase) }
 }
 impl<R0> SourceAuth<R0> {
-    /// `Resource`: text. Update: in place.
+    /// `Resource`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-sourceauth.html#cfn-codebuild-project-sourceauth-resource)
     pub fn resource(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Resource", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-sourceauth.html#cfn-codebuild-project-sourceauth-type)
     pub fn type_(self, value: impl Arg<str>) -> SourceAuth<Set> { SourceAuth(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for SourceAuth { fn into_props(self) -> Bag { self.0 } }
@@ -565,11 +565,11 @@ impl Done for SourceAuth { fn into_props(self) -> Bag { self.0 } }
 impl VpcConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-vpcconfig.html#cfn-codebuild-project-vpcconfig-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
-    /// `Subnets`: list of `Ec2SubnetId`. Update: in place.
+    /// `Subnets`: list of `Ec2SubnetId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-vpcconfig.html#cfn-codebuild-project-vpcconfig-subnets)
     pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "Subnets", value.into_expr())) }
-    /// `VpcId`: `Ec2VpcId`. Update: in place.
+    /// `VpcId`: `Ec2VpcId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-vpcconfig.html#cfn-codebuild-project-vpcconfig-vpcid)
     pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value.into_expr())) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
@@ -580,11 +580,11 @@ impl WebhookFilter {
     pub fn new() -> WebhookFilter<Missing<super::required::Pattern>, Missing<super::required::Type>> { WebhookFilter(Bag::default(), Phase) }
 }
 impl<R0, R1> WebhookFilter<R0, R1> {
-    /// `ExcludeMatchedPattern`: boolean. Update: in place.
+    /// `ExcludeMatchedPattern`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-webhookfilter.html#cfn-codebuild-project-webhookfilter-excludematchedpattern)
     pub fn exclude_matched_pattern(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExcludeMatchedPattern", value.into_expr()), Phase) }
-    /// `Pattern`: text, required. Update: in place.
+    /// `Pattern`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-webhookfilter.html#cfn-codebuild-project-webhookfilter-pattern)
     pub fn pattern(self, value: impl Arg<str>) -> WebhookFilter<Set, R1> { WebhookFilter(put(self.0, "Pattern", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-webhookfilter.html#cfn-codebuild-project-webhookfilter-type)
     pub fn type_(self, value: impl Arg<str>) -> WebhookFilter<R0, Set> { WebhookFilter(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for WebhookFilter { fn into_props(self) -> Bag { self.0 } }
@@ -598,9 +598,9 @@ impl CfnReportGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnReportGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-reportgroup.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-reportgroup.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnReportGroup { fn node(&self) -> &Place { &self.0 } }
@@ -611,15 +611,15 @@ impl CfnReportGroupProps {
     pub fn new() -> CfnReportGroupProps<Missing<required::ExportConfig>, Missing<required::Type>> { CfnReportGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnReportGroupProps<R0, R1> {
-    /// `DeleteReports`: boolean. Update: in place.
+    /// `DeleteReports`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-reportgroup.html#cfn-codebuild-reportgroup-deletereports)
     pub fn delete_reports(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteReports", value.into_expr()), Phase) }
-    /// `ExportConfig`: `ReportExportConfig`, required. Update: in place.
+    /// `ExportConfig`: `ReportExportConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-reportgroup.html#cfn-codebuild-reportgroup-exportconfig)
     pub fn export_config(self, value: impl Arg<report_group::ReportExportConfig>) -> CfnReportGroupProps<Set, R1> { CfnReportGroupProps(put(self.0, "ExportConfig", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-reportgroup.html#cfn-codebuild-reportgroup-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-reportgroup.html#cfn-codebuild-reportgroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: replacement.
+    /// `Type`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-reportgroup.html#cfn-codebuild-reportgroup-type)
     pub fn type_(self, value: impl Arg<str>) -> CfnReportGroupProps<R0, Set> { CfnReportGroupProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnReportGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -633,9 +633,9 @@ impl ReportExportConfig {
     pub fn new() -> ReportExportConfig<Missing<super::required::ExportConfigType>> { ReportExportConfig(Bag::default(), Phase) }
 }
 impl<R0> ReportExportConfig<R0> {
-    /// `ExportConfigType`: text, required. Update: in place.
+    /// `ExportConfigType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-reportgroup-reportexportconfig.html#cfn-codebuild-reportgroup-reportexportconfig-exportconfigtype)
     pub fn export_config_type(self, value: impl Arg<str>) -> ReportExportConfig<Set> { ReportExportConfig(put(self.0, "ExportConfigType", value.into_expr()), Phase) }
-    /// `S3Destination`: `S3ReportExportConfig`. Update: in place.
+    /// `S3Destination`: `S3ReportExportConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-reportgroup-reportexportconfig.html#cfn-codebuild-reportgroup-reportexportconfig-s3destination)
     pub fn s3_destination(self, value: impl Arg<S3ReportExportConfig>) -> Self { Self(put(self.0, "S3Destination", value.into_expr()), Phase) }
 }
 impl Done for ReportExportConfig { fn into_props(self) -> Bag { self.0 } }
@@ -646,17 +646,17 @@ impl S3ReportExportConfig {
     pub fn new() -> S3ReportExportConfig<Missing<super::required::Bucket>> { S3ReportExportConfig(Bag::default(), Phase) }
 }
 impl<R0> S3ReportExportConfig<R0> {
-    /// `Bucket`: text, required. Update: in place.
+    /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-reportgroup-s3reportexportconfig.html#cfn-codebuild-reportgroup-s3reportexportconfig-bucket)
     pub fn bucket(self, value: impl Arg<str>) -> S3ReportExportConfig<Set> { S3ReportExportConfig(put(self.0, "Bucket", value.into_expr()), Phase) }
-    /// `BucketOwner`: text. Update: in place.
+    /// `BucketOwner`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-reportgroup-s3reportexportconfig.html#cfn-codebuild-reportgroup-s3reportexportconfig-bucketowner)
     pub fn bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketOwner", value.into_expr()), Phase) }
-    /// `EncryptionDisabled`: boolean. Update: in place.
+    /// `EncryptionDisabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-reportgroup-s3reportexportconfig.html#cfn-codebuild-reportgroup-s3reportexportconfig-encryptiondisabled)
     pub fn encryption_disabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EncryptionDisabled", value.into_expr()), Phase) }
-    /// `EncryptionKey`: text. Update: in place.
+    /// `EncryptionKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-reportgroup-s3reportexportconfig.html#cfn-codebuild-reportgroup-s3reportexportconfig-encryptionkey)
     pub fn encryption_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKey", value.into_expr()), Phase) }
-    /// `Packaging`: text. Update: in place.
+    /// `Packaging`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-reportgroup-s3reportexportconfig.html#cfn-codebuild-reportgroup-s3reportexportconfig-packaging)
     pub fn packaging(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Packaging", value.into_expr()), Phase) }
-    /// `Path`: text. Update: in place.
+    /// `Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-reportgroup-s3reportexportconfig.html#cfn-codebuild-reportgroup-s3reportexportconfig-path)
     pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr()), Phase) }
 }
 impl Done for S3ReportExportConfig { fn into_props(self) -> Bag { self.0 } }
@@ -670,7 +670,7 @@ impl CfnSourceCredential {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSourceCredentialProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-sourcecredential.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnSourceCredential { fn node(&self) -> &Place { &self.0 } }
@@ -681,13 +681,13 @@ impl CfnSourceCredentialProps {
     pub fn new() -> CfnSourceCredentialProps<Missing<required::AuthType>, Missing<required::ServerType>, Missing<required::Token>> { CfnSourceCredentialProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnSourceCredentialProps<R0, R1, R2> {
-    /// `AuthType`: text, required. Update: in place.
+    /// `AuthType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-sourcecredential.html#cfn-codebuild-sourcecredential-authtype)
     pub fn auth_type(self, value: impl Arg<str>) -> CfnSourceCredentialProps<Set, R1, R2> { CfnSourceCredentialProps(put(self.0, "AuthType", value.into_expr()), Phase) }
-    /// `ServerType`: text, required. Update: replacement.
+    /// `ServerType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-sourcecredential.html#cfn-codebuild-sourcecredential-servertype)
     pub fn server_type(self, value: impl Arg<str>) -> CfnSourceCredentialProps<R0, Set, R2> { CfnSourceCredentialProps(put(self.0, "ServerType", value.into_expr()), Phase) }
-    /// `Token`: text, required. Update: in place.
+    /// `Token`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-sourcecredential.html#cfn-codebuild-sourcecredential-token)
     pub fn token(self, value: impl Arg<str>) -> CfnSourceCredentialProps<R0, R1, Set> { CfnSourceCredentialProps(put(self.0, "Token", value.into_expr()), Phase) }
-    /// `Username`: text. Update: in place.
+    /// `Username`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-sourcecredential.html#cfn-codebuild-sourcecredential-username)
     pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr()), Phase) }
 }
 impl Done for CfnSourceCredentialProps { fn into_props(self) -> Bag { self.0 } }

@@ -13,15 +13,15 @@ impl CfnRepository {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRepositoryProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RepositoryId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codecommit-repository.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CloneUrlHttp`: text.
+    /// The attribute `CloneUrlHttp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codecommit-repository.html#CloneUrlHttp-fn::getatt)
     pub fn attr_clone_url_http(&self) -> Val<str> { self.0.get_att("CloneUrlHttp") }
-    /// The attribute `CloneUrlSsh`: text.
+    /// The attribute `CloneUrlSsh`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codecommit-repository.html#CloneUrlSsh-fn::getatt)
     pub fn attr_clone_url_ssh(&self) -> Val<str> { self.0.get_att("CloneUrlSsh") }
-    /// The attribute `Name`: text.
+    /// The attribute `Name`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codecommit-repository.html#Name-fn::getatt)
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
-    /// The attribute `RepositoryId`: text.
+    /// The attribute `RepositoryId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codecommit-repository.html#RepositoryId-fn::getatt)
     pub fn attr_repository_id(&self) -> Val<str> { self.0.get_att("RepositoryId") }
 }
 impl Parent for CfnRepository { fn node(&self) -> &Place { &self.0 } }
@@ -32,17 +32,17 @@ impl CfnRepositoryProps {
     pub fn new() -> CfnRepositoryProps<Missing<required::RepositoryName>> { CfnRepositoryProps(Bag::default(), Phase) }
 }
 impl<R0> CfnRepositoryProps<R0> {
-    /// `Code`: `Code`. Update: in place.
+    /// `Code`: `Code`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codecommit-repository.html#cfn-codecommit-repository-code)
     pub fn code(self, value: impl Arg<repository::Code>) -> Self { Self(put(self.0, "Code", value.into_expr()), Phase) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codecommit-repository.html#cfn-codecommit-repository-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `RepositoryDescription`: text. Update: in place.
+    /// `RepositoryDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codecommit-repository.html#cfn-codecommit-repository-repositorydescription)
     pub fn repository_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RepositoryDescription", value.into_expr()), Phase) }
-    /// `RepositoryName`: text, required. Update: in place.
+    /// `RepositoryName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codecommit-repository.html#cfn-codecommit-repository-repositoryname)
     pub fn repository_name(self, value: impl Arg<str>) -> CfnRepositoryProps<Set> { CfnRepositoryProps(put(self.0, "RepositoryName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codecommit-repository.html#cfn-codecommit-repository-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Triggers`: list of `RepositoryTrigger`. Update: may replace.
+    /// `Triggers`: list of `RepositoryTrigger`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codecommit-repository.html#cfn-codecommit-repository-triggers)
     pub fn triggers(self, value: impl Arg<Arr<repository::RepositoryTrigger>>) -> Self { Self(put(self.0, "Triggers", value.into_expr()), Phase) }
 }
 impl Done for CfnRepositoryProps { fn into_props(self) -> Bag { self.0 } }
@@ -56,9 +56,9 @@ impl Code {
     pub fn new() -> Code<Missing<super::required::S3>> { Code(Bag::default(), Phase) }
 }
 impl<R0> Code<R0> {
-    /// `BranchName`: text. Update: in place.
+    /// `BranchName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codecommit-repository-code.html#cfn-codecommit-repository-code-branchname)
     pub fn branch_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BranchName", value.into_expr()), Phase) }
-    /// `S3`: `S3`, required. Update: in place.
+    /// `S3`: `S3`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codecommit-repository-code.html#cfn-codecommit-repository-code-s3)
     pub fn s3(self, value: impl Arg<S3>) -> Code<Set> { Code(put(self.0, "S3", value.into_expr()), Phase) }
 }
 impl Done for Code { fn into_props(self) -> Bag { self.0 } }
@@ -69,15 +69,15 @@ impl RepositoryTrigger {
     pub fn new() -> RepositoryTrigger<Missing<super::required::DestinationArn>, Missing<super::required::Events>, Missing<super::required::Name>> { RepositoryTrigger(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> RepositoryTrigger<R0, R1, R2> {
-    /// `Branches`: list of text. Update: may replace.
+    /// `Branches`: list of text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codecommit-repository-repositorytrigger.html#cfn-codecommit-repository-repositorytrigger-branches)
     pub fn branches(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Branches", value.into_expr()), Phase) }
-    /// `CustomData`: text. Update: may replace.
+    /// `CustomData`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codecommit-repository-repositorytrigger.html#cfn-codecommit-repository-repositorytrigger-customdata)
     pub fn custom_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomData", value.into_expr()), Phase) }
-    /// `DestinationArn`: text, required. Update: may replace.
+    /// `DestinationArn`: text, required. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codecommit-repository-repositorytrigger.html#cfn-codecommit-repository-repositorytrigger-destinationarn)
     pub fn destination_arn(self, value: impl Arg<str>) -> RepositoryTrigger<Set, R1, R2> { RepositoryTrigger(put(self.0, "DestinationArn", value.into_expr()), Phase) }
-    /// `Events`: list of text, required. Update: may replace.
+    /// `Events`: list of text, required. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codecommit-repository-repositorytrigger.html#cfn-codecommit-repository-repositorytrigger-events)
     pub fn events(self, value: impl Arg<Arr<str>>) -> RepositoryTrigger<R0, Set, R2> { RepositoryTrigger(put(self.0, "Events", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: may replace.
+    /// `Name`: text, required. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codecommit-repository-repositorytrigger.html#cfn-codecommit-repository-repositorytrigger-name)
     pub fn name(self, value: impl Arg<str>) -> RepositoryTrigger<R0, R1, Set> { RepositoryTrigger(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for RepositoryTrigger { fn into_props(self) -> Bag { self.0 } }
@@ -88,11 +88,11 @@ impl S3 {
     pub fn new() -> S3<Missing<super::required::Bucket>, Missing<super::required::Key>> { S3(Bag::default(), Phase) }
 }
 impl<R0, R1> S3<R0, R1> {
-    /// `Bucket`: text, required. Update: in place.
+    /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codecommit-repository-s3.html#cfn-codecommit-repository-s3-bucket)
     pub fn bucket(self, value: impl Arg<str>) -> S3<Set, R1> { S3(put(self.0, "Bucket", value.into_expr()), Phase) }
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codecommit-repository-s3.html#cfn-codecommit-repository-s3-key)
     pub fn key(self, value: impl Arg<str>) -> S3<R0, Set> { S3(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `ObjectVersion`: text. Update: in place.
+    /// `ObjectVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codecommit-repository-s3.html#cfn-codecommit-repository-s3-objectversion)
     pub fn object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectVersion", value.into_expr()), Phase) }
 }
 impl Done for S3 { fn into_props(self) -> Bag { self.0 } }

@@ -13,11 +13,11 @@ impl CfnConnection {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ConnectionArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ConnectionArn`: `OtherArn`.
+    /// The attribute `ConnectionArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeconnections-connection.html#ConnectionArn-fn::getatt)
     pub fn attr_connection_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ConnectionArn") }
-    /// The attribute `ConnectionStatus`: text.
+    /// The attribute `ConnectionStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeconnections-connection.html#ConnectionStatus-fn::getatt)
     pub fn attr_connection_status(&self) -> Val<str> { self.0.get_att("ConnectionStatus") }
-    /// The attribute `OwnerAccountId`: text.
+    /// The attribute `OwnerAccountId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeconnections-connection.html#OwnerAccountId-fn::getatt)
     pub fn attr_owner_account_id(&self) -> Val<str> { self.0.get_att("OwnerAccountId") }
 }
 impl Parent for CfnConnection { fn node(&self) -> &Place { &self.0 } }
@@ -28,13 +28,13 @@ impl CfnConnectionProps {
     pub fn new() -> CfnConnectionProps<Missing<required::ConnectionName>> { CfnConnectionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnConnectionProps<R0> {
-    /// `ConnectionName`: text, required. Update: replacement.
+    /// `ConnectionName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeconnections-connection.html#cfn-codeconnections-connection-connectionname)
     pub fn connection_name(self, value: impl Arg<str>) -> CfnConnectionProps<Set> { CfnConnectionProps(put(self.0, "ConnectionName", value.into_expr()), Phase) }
-    /// `HostArn`: text. Update: replacement.
+    /// `HostArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeconnections-connection.html#cfn-codeconnections-connection-hostarn)
     pub fn host_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostArn", value.into_expr()), Phase) }
-    /// `ProviderType`: text. Update: replacement.
+    /// `ProviderType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeconnections-connection.html#cfn-codeconnections-connection-providertype)
     pub fn provider_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProviderType", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeconnections-connection.html#cfn-codeconnections-connection-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectionProps { fn into_props(self) -> Bag { self.0 } }
@@ -47,11 +47,11 @@ impl CfnHost {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnHostProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `HostArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `HostArn`: `OtherArn`.
+    /// The attribute `HostArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeconnections-host.html#HostArn-fn::getatt)
     pub fn attr_host_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("HostArn") }
-    /// The attribute `HostId`: text.
+    /// The attribute `HostId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeconnections-host.html#HostId-fn::getatt)
     pub fn attr_host_id(&self) -> Val<str> { self.0.get_att("HostId") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeconnections-host.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnHost { fn node(&self) -> &Place { &self.0 } }
@@ -62,15 +62,15 @@ impl CfnHostProps {
     pub fn new() -> CfnHostProps<Missing<required::Name>, Missing<required::ProviderEndpoint>, Missing<required::ProviderType>> { CfnHostProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnHostProps<R0, R1, R2> {
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeconnections-host.html#cfn-codeconnections-host-name)
     pub fn name(self, value: impl Arg<str>) -> CfnHostProps<Set, R1, R2> { CfnHostProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ProviderEndpoint`: text, required. Update: in place.
+    /// `ProviderEndpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeconnections-host.html#cfn-codeconnections-host-providerendpoint)
     pub fn provider_endpoint(self, value: impl Arg<str>) -> CfnHostProps<R0, Set, R2> { CfnHostProps(put(self.0, "ProviderEndpoint", value.into_expr()), Phase) }
-    /// `ProviderType`: `ProviderType`, required. Update: replacement.
+    /// `ProviderType`: `ProviderType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeconnections-host.html#cfn-codeconnections-host-providertype)
     pub fn provider_type(self, value: impl Arg<host::ProviderType>) -> CfnHostProps<R0, R1, Set> { CfnHostProps(put(self.0, "ProviderType", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeconnections-host.html#cfn-codeconnections-host-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VpcConfiguration`: `VpcConfiguration`. Update: in place.
+    /// `VpcConfiguration`: `VpcConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeconnections-host.html#cfn-codeconnections-host-vpcconfiguration)
     pub fn vpc_configuration(self, value: impl Arg<host::VpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnHostProps { fn into_props(self) -> Bag { self.0 } }
@@ -84,13 +84,13 @@ impl VpcConfiguration {
     pub fn new() -> VpcConfiguration<Missing<super::required::SecurityGroupIds>, Missing<super::required::SubnetIds>, Missing<super::required::VpcId>> { VpcConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> VpcConfiguration<R0, R1, R2> {
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codeconnections-host-vpcconfiguration.html#cfn-codeconnections-host-vpcconfiguration-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfiguration<Set, R1, R2> { VpcConfiguration(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `SubnetIds`: list of text, required. Update: in place.
+    /// `SubnetIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codeconnections-host-vpcconfiguration.html#cfn-codeconnections-host-vpcconfiguration-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> VpcConfiguration<R0, Set, R2> { VpcConfiguration(put(self.0, "SubnetIds", value.into_expr()), Phase) }
-    /// `TlsCertificate`: text. Update: in place.
+    /// `TlsCertificate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codeconnections-host-vpcconfiguration.html#cfn-codeconnections-host-vpcconfiguration-tlscertificate)
     pub fn tls_certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TlsCertificate", value.into_expr()), Phase) }
-    /// `VpcId`: `Ec2VpcId`, required. Update: in place.
+    /// `VpcId`: `Ec2VpcId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codeconnections-host-vpcconfiguration.html#cfn-codeconnections-host-vpcconfiguration-vpcid)
     pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> VpcConfiguration<R0, R1, Set> { VpcConfiguration(put(self.0, "VpcId", value.into_expr()), Phase) }
 }
 impl Done for VpcConfiguration { fn into_props(self) -> Bag { self.0 } }

@@ -13,7 +13,7 @@ impl CfnProfilingGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProfilingGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ProfilingGroupName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeguruprofiler-profilinggroup.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnProfilingGroup { fn node(&self) -> &Place { &self.0 } }
@@ -24,15 +24,15 @@ impl CfnProfilingGroupProps {
     pub fn new() -> CfnProfilingGroupProps<Missing<required::ProfilingGroupName>> { CfnProfilingGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnProfilingGroupProps<R0> {
-    /// `AgentPermissions`: `AgentPermissions`. Update: in place.
+    /// `AgentPermissions`: `AgentPermissions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeguruprofiler-profilinggroup.html#cfn-codeguruprofiler-profilinggroup-agentpermissions)
     pub fn agent_permissions(self, value: impl Arg<profiling_group::AgentPermissions>) -> Self { Self(put(self.0, "AgentPermissions", value.into_expr()), Phase) }
-    /// `AnomalyDetectionNotificationConfiguration`: list of `Channel`. Update: in place.
+    /// `AnomalyDetectionNotificationConfiguration`: list of `Channel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeguruprofiler-profilinggroup.html#cfn-codeguruprofiler-profilinggroup-anomalydetectionnotificationconfiguration)
     pub fn anomaly_detection_notification_configuration(self, value: impl Arg<Arr<profiling_group::Channel>>) -> Self { Self(put(self.0, "AnomalyDetectionNotificationConfiguration", value.into_expr()), Phase) }
-    /// `ComputePlatform`: `ComputePlatform`. Update: replacement.
+    /// `ComputePlatform`: `ComputePlatform`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeguruprofiler-profilinggroup.html#cfn-codeguruprofiler-profilinggroup-computeplatform)
     pub fn compute_platform(self, value: impl Arg<profiling_group::ComputePlatform>) -> Self { Self(put(self.0, "ComputePlatform", value.into_expr()), Phase) }
-    /// `ProfilingGroupName`: `LambdaFunctionName`, required. Update: replacement.
+    /// `ProfilingGroupName`: `LambdaFunctionName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeguruprofiler-profilinggroup.html#cfn-codeguruprofiler-profilinggroup-profilinggroupname)
     pub fn profiling_group_name(self, value: impl Arg<kind::LambdaFunctionName>) -> CfnProfilingGroupProps<Set> { CfnProfilingGroupProps(put(self.0, "ProfilingGroupName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeguruprofiler-profilinggroup.html#cfn-codeguruprofiler-profilinggroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnProfilingGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -46,7 +46,7 @@ impl AgentPermissions {
     pub fn new() -> AgentPermissions<Missing<super::required::Principals>> { AgentPermissions(Bag::default(), Phase) }
 }
 impl<R0> AgentPermissions<R0> {
-    /// `Principals`: list of `IamRoleArn`, required. Update: in place.
+    /// `Principals`: list of `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codeguruprofiler-profilinggroup-agentpermissions.html#cfn-codeguruprofiler-profilinggroup-agentpermissions-principals)
     pub fn principals(self, value: impl Arg<Arr<kind::IamRoleArn>>) -> AgentPermissions<Set> { AgentPermissions(put(self.0, "Principals", value.into_expr()), Phase) }
 }
 impl Done for AgentPermissions { fn into_props(self) -> Bag { self.0 } }
@@ -57,9 +57,9 @@ impl Channel {
     pub fn new() -> Channel<Missing<super::required::ChannelUri>> { Channel(Bag::default(), Phase) }
 }
 impl<R0> Channel<R0> {
-    /// `channelId`: text. Update: in place.
+    /// `channelId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codeguruprofiler-profilinggroup-channel.html#cfn-codeguruprofiler-profilinggroup-channel-channelid)
     pub fn channel_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "channelId", value.into_expr()), Phase) }
-    /// `channelUri`: text, required. Update: in place.
+    /// `channelUri`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codeguruprofiler-profilinggroup-channel.html#cfn-codeguruprofiler-profilinggroup-channel-channeluri)
     pub fn channel_uri(self, value: impl Arg<str>) -> Channel<Set> { Channel(put(self.0, "channelUri", value.into_expr()), Phase) }
 }
 impl Done for Channel { fn into_props(self) -> Bag { self.0 } }

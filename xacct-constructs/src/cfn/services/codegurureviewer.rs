@@ -13,7 +13,7 @@ impl CfnRepositoryAssociation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRepositoryAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AssociationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AssociationArn`: `OtherArn`.
+    /// The attribute `AssociationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codegurureviewer-repositoryassociation.html#AssociationArn-fn::getatt)
     pub fn attr_association_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AssociationArn") }
 }
 impl Parent for CfnRepositoryAssociation { fn node(&self) -> &Place { &self.0 } }
@@ -24,17 +24,17 @@ impl CfnRepositoryAssociationProps {
     pub fn new() -> CfnRepositoryAssociationProps<Missing<required::Name>, Missing<required::Type>> { CfnRepositoryAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnRepositoryAssociationProps<R0, R1> {
-    /// `BucketName`: `S3BucketName`. Update: replacement.
+    /// `BucketName`: `S3BucketName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codegurureviewer-repositoryassociation.html#cfn-codegurureviewer-repositoryassociation-bucketname)
     pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value.into_expr()), Phase) }
-    /// `ConnectionArn`: text. Update: replacement.
+    /// `ConnectionArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codegurureviewer-repositoryassociation.html#cfn-codegurureviewer-repositoryassociation-connectionarn)
     pub fn connection_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionArn", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codegurureviewer-repositoryassociation.html#cfn-codegurureviewer-repositoryassociation-name)
     pub fn name(self, value: impl Arg<str>) -> CfnRepositoryAssociationProps<Set, R1> { CfnRepositoryAssociationProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Owner`: text. Update: replacement.
+    /// `Owner`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codegurureviewer-repositoryassociation.html#cfn-codegurureviewer-repositoryassociation-owner)
     pub fn owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Owner", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codegurureviewer-repositoryassociation.html#cfn-codegurureviewer-repositoryassociation-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: replacement.
+    /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codegurureviewer-repositoryassociation.html#cfn-codegurureviewer-repositoryassociation-type)
     pub fn type_(self, value: impl Arg<repository_association::Type>) -> CfnRepositoryAssociationProps<R0, Set> { CfnRepositoryAssociationProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnRepositoryAssociationProps { fn into_props(self) -> Bag { self.0 } }

@@ -13,11 +13,11 @@ impl CfnConnection {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ConnectionArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ConnectionArn`: `OtherArn`.
+    /// The attribute `ConnectionArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-connection.html#ConnectionArn-fn::getatt)
     pub fn attr_connection_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ConnectionArn") }
-    /// The attribute `ConnectionStatus`: text.
+    /// The attribute `ConnectionStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-connection.html#ConnectionStatus-fn::getatt)
     pub fn attr_connection_status(&self) -> Val<str> { self.0.get_att("ConnectionStatus") }
-    /// The attribute `OwnerAccountId`: text.
+    /// The attribute `OwnerAccountId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-connection.html#OwnerAccountId-fn::getatt)
     pub fn attr_owner_account_id(&self) -> Val<str> { self.0.get_att("OwnerAccountId") }
 }
 impl Parent for CfnConnection { fn node(&self) -> &Place { &self.0 } }
@@ -28,13 +28,13 @@ impl CfnConnectionProps {
     pub fn new() -> CfnConnectionProps<Missing<required::ConnectionName>> { CfnConnectionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnConnectionProps<R0> {
-    /// `ConnectionName`: text, required. Update: replacement.
+    /// `ConnectionName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-connection.html#cfn-codestarconnections-connection-connectionname)
     pub fn connection_name(self, value: impl Arg<str>) -> CfnConnectionProps<Set> { CfnConnectionProps(put(self.0, "ConnectionName", value.into_expr()), Phase) }
-    /// `HostArn`: text. Update: replacement.
+    /// `HostArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-connection.html#cfn-codestarconnections-connection-hostarn)
     pub fn host_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostArn", value.into_expr()), Phase) }
-    /// `ProviderType`: text. Update: replacement.
+    /// `ProviderType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-connection.html#cfn-codestarconnections-connection-providertype)
     pub fn provider_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProviderType", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-connection.html#cfn-codestarconnections-connection-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectionProps { fn into_props(self) -> Bag { self.0 } }
@@ -47,11 +47,11 @@ impl CfnRepositoryLink {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRepositoryLinkProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RepositoryLinkArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ProviderType`: text.
+    /// The attribute `ProviderType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-repositorylink.html#ProviderType-fn::getatt)
     pub fn attr_provider_type(&self) -> Val<str> { self.0.get_att("ProviderType") }
-    /// The attribute `RepositoryLinkArn`: `OtherArn`.
+    /// The attribute `RepositoryLinkArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-repositorylink.html#RepositoryLinkArn-fn::getatt)
     pub fn attr_repository_link_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RepositoryLinkArn") }
-    /// The attribute `RepositoryLinkId`: text.
+    /// The attribute `RepositoryLinkId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-repositorylink.html#RepositoryLinkId-fn::getatt)
     pub fn attr_repository_link_id(&self) -> Val<str> { self.0.get_att("RepositoryLinkId") }
 }
 impl Parent for CfnRepositoryLink { fn node(&self) -> &Place { &self.0 } }
@@ -62,15 +62,15 @@ impl CfnRepositoryLinkProps {
     pub fn new() -> CfnRepositoryLinkProps<Missing<required::ConnectionArn>, Missing<required::OwnerId>, Missing<required::RepositoryName>> { CfnRepositoryLinkProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnRepositoryLinkProps<R0, R1, R2> {
-    /// `ConnectionArn`: text, required. Update: in place.
+    /// `ConnectionArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-repositorylink.html#cfn-codestarconnections-repositorylink-connectionarn)
     pub fn connection_arn(self, value: impl Arg<str>) -> CfnRepositoryLinkProps<Set, R1, R2> { CfnRepositoryLinkProps(put(self.0, "ConnectionArn", value.into_expr()), Phase) }
-    /// `EncryptionKeyArn`: text. Update: in place.
+    /// `EncryptionKeyArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-repositorylink.html#cfn-codestarconnections-repositorylink-encryptionkeyarn)
     pub fn encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKeyArn", value.into_expr()), Phase) }
-    /// `OwnerId`: text, required. Update: replacement.
+    /// `OwnerId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-repositorylink.html#cfn-codestarconnections-repositorylink-ownerid)
     pub fn owner_id(self, value: impl Arg<str>) -> CfnRepositoryLinkProps<R0, Set, R2> { CfnRepositoryLinkProps(put(self.0, "OwnerId", value.into_expr()), Phase) }
-    /// `RepositoryName`: text, required. Update: replacement.
+    /// `RepositoryName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-repositorylink.html#cfn-codestarconnections-repositorylink-repositoryname)
     pub fn repository_name(self, value: impl Arg<str>) -> CfnRepositoryLinkProps<R0, R1, Set> { CfnRepositoryLinkProps(put(self.0, "RepositoryName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-repositorylink.html#cfn-codestarconnections-repositorylink-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnRepositoryLinkProps { fn into_props(self) -> Bag { self.0 } }
@@ -83,11 +83,11 @@ impl CfnSyncConfiguration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSyncConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `OwnerId`: text.
+    /// The attribute `OwnerId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-syncconfiguration.html#OwnerId-fn::getatt)
     pub fn attr_owner_id(&self) -> Val<str> { self.0.get_att("OwnerId") }
-    /// The attribute `ProviderType`: text.
+    /// The attribute `ProviderType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-syncconfiguration.html#ProviderType-fn::getatt)
     pub fn attr_provider_type(&self) -> Val<str> { self.0.get_att("ProviderType") }
-    /// The attribute `RepositoryName`: text.
+    /// The attribute `RepositoryName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-syncconfiguration.html#RepositoryName-fn::getatt)
     pub fn attr_repository_name(&self) -> Val<str> { self.0.get_att("RepositoryName") }
 }
 impl Parent for CfnSyncConfiguration { fn node(&self) -> &Place { &self.0 } }
@@ -98,21 +98,21 @@ impl CfnSyncConfigurationProps {
     pub fn new() -> CfnSyncConfigurationProps<Missing<required::Branch>, Missing<required::ConfigFile>, Missing<required::RepositoryLinkId>, Missing<required::ResourceName>, Missing<required::RoleArn>, Missing<required::SyncType>> { CfnSyncConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5> CfnSyncConfigurationProps<R0, R1, R2, R3, R4, R5> {
-    /// `Branch`: text, required. Update: in place.
+    /// `Branch`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-syncconfiguration.html#cfn-codestarconnections-syncconfiguration-branch)
     pub fn branch(self, value: impl Arg<str>) -> CfnSyncConfigurationProps<Set, R1, R2, R3, R4, R5> { CfnSyncConfigurationProps(put(self.0, "Branch", value.into_expr()), Phase) }
-    /// `ConfigFile`: text, required. Update: in place.
+    /// `ConfigFile`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-syncconfiguration.html#cfn-codestarconnections-syncconfiguration-configfile)
     pub fn config_file(self, value: impl Arg<str>) -> CfnSyncConfigurationProps<R0, Set, R2, R3, R4, R5> { CfnSyncConfigurationProps(put(self.0, "ConfigFile", value.into_expr()), Phase) }
-    /// `PublishDeploymentStatus`: `PublishDeploymentStatus`. Update: in place.
+    /// `PublishDeploymentStatus`: `PublishDeploymentStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-syncconfiguration.html#cfn-codestarconnections-syncconfiguration-publishdeploymentstatus)
     pub fn publish_deployment_status(self, value: impl Arg<sync_configuration::PublishDeploymentStatus>) -> Self { Self(put(self.0, "PublishDeploymentStatus", value.into_expr()), Phase) }
-    /// `RepositoryLinkId`: text, required. Update: in place.
+    /// `RepositoryLinkId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-syncconfiguration.html#cfn-codestarconnections-syncconfiguration-repositorylinkid)
     pub fn repository_link_id(self, value: impl Arg<str>) -> CfnSyncConfigurationProps<R0, R1, Set, R3, R4, R5> { CfnSyncConfigurationProps(put(self.0, "RepositoryLinkId", value.into_expr()), Phase) }
-    /// `ResourceName`: text, required. Update: replacement.
+    /// `ResourceName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-syncconfiguration.html#cfn-codestarconnections-syncconfiguration-resourcename)
     pub fn resource_name(self, value: impl Arg<str>) -> CfnSyncConfigurationProps<R0, R1, R2, Set, R4, R5> { CfnSyncConfigurationProps(put(self.0, "ResourceName", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-syncconfiguration.html#cfn-codestarconnections-syncconfiguration-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnSyncConfigurationProps<R0, R1, R2, R3, Set, R5> { CfnSyncConfigurationProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `SyncType`: text, required. Update: replacement.
+    /// `SyncType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-syncconfiguration.html#cfn-codestarconnections-syncconfiguration-synctype)
     pub fn sync_type(self, value: impl Arg<str>) -> CfnSyncConfigurationProps<R0, R1, R2, R3, R4, Set> { CfnSyncConfigurationProps(put(self.0, "SyncType", value.into_expr()), Phase) }
-    /// `TriggerResourceUpdateOn`: `TriggerResourceUpdateOn`. Update: in place.
+    /// `TriggerResourceUpdateOn`: `TriggerResourceUpdateOn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-syncconfiguration.html#cfn-codestarconnections-syncconfiguration-triggerresourceupdateon)
     pub fn trigger_resource_update_on(self, value: impl Arg<sync_configuration::TriggerResourceUpdateOn>) -> Self { Self(put(self.0, "TriggerResourceUpdateOn", value.into_expr()), Phase) }
 }
 impl Done for CfnSyncConfigurationProps { fn into_props(self) -> Bag { self.0 } }

@@ -13,7 +13,7 @@ impl CfnNotificationRule {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnNotificationRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarnotifications-notificationrule.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnNotificationRule { fn node(&self) -> &Place { &self.0 } }
@@ -24,25 +24,25 @@ impl CfnNotificationRuleProps {
     pub fn new() -> CfnNotificationRuleProps<Missing<required::DetailType>, Missing<required::EventTypeIds>, Missing<required::Name>, Missing<required::Resource>, Missing<required::Targets>> { CfnNotificationRuleProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnNotificationRuleProps<R0, R1, R2, R3, R4> {
-    /// `CreatedBy`: text. Update: in place.
+    /// `CreatedBy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarnotifications-notificationrule.html#cfn-codestarnotifications-notificationrule-createdby)
     pub fn created_by(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedBy", value.into_expr()), Phase) }
-    /// `DetailType`: `DetailType`, required. Update: in place.
+    /// `DetailType`: `DetailType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarnotifications-notificationrule.html#cfn-codestarnotifications-notificationrule-detailtype)
     pub fn detail_type(self, value: impl Arg<notification_rule::DetailType>) -> CfnNotificationRuleProps<Set, R1, R2, R3, R4> { CfnNotificationRuleProps(put(self.0, "DetailType", value.into_expr()), Phase) }
-    /// `EventTypeId`: text. Update: in place.
+    /// `EventTypeId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarnotifications-notificationrule.html#cfn-codestarnotifications-notificationrule-eventtypeid)
     pub fn event_type_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventTypeId", value.into_expr()), Phase) }
-    /// `EventTypeIds`: list of text, required. Update: in place.
+    /// `EventTypeIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarnotifications-notificationrule.html#cfn-codestarnotifications-notificationrule-eventtypeids)
     pub fn event_type_ids(self, value: impl Arg<Arr<str>>) -> CfnNotificationRuleProps<R0, Set, R2, R3, R4> { CfnNotificationRuleProps(put(self.0, "EventTypeIds", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarnotifications-notificationrule.html#cfn-codestarnotifications-notificationrule-name)
     pub fn name(self, value: impl Arg<str>) -> CfnNotificationRuleProps<R0, R1, Set, R3, R4> { CfnNotificationRuleProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Resource`: text, required. Update: replacement.
+    /// `Resource`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarnotifications-notificationrule.html#cfn-codestarnotifications-notificationrule-resource)
     pub fn resource(self, value: impl Arg<str>) -> CfnNotificationRuleProps<R0, R1, R2, Set, R4> { CfnNotificationRuleProps(put(self.0, "Resource", value.into_expr()), Phase) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarnotifications-notificationrule.html#cfn-codestarnotifications-notificationrule-status)
     pub fn status(self, value: impl Arg<notification_rule::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarnotifications-notificationrule.html#cfn-codestarnotifications-notificationrule-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TargetAddress`: text. Update: in place.
+    /// `TargetAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarnotifications-notificationrule.html#cfn-codestarnotifications-notificationrule-targetaddress)
     pub fn target_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetAddress", value.into_expr()), Phase) }
-    /// `Targets`: list of `Target`, required. Update: in place.
+    /// `Targets`: list of `Target`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarnotifications-notificationrule.html#cfn-codestarnotifications-notificationrule-targets)
     pub fn targets(self, value: impl Arg<Arr<notification_rule::Target>>) -> CfnNotificationRuleProps<R0, R1, R2, R3, Set> { CfnNotificationRuleProps(put(self.0, "Targets", value.into_expr()), Phase) }
 }
 impl Done for CfnNotificationRuleProps { fn into_props(self) -> Bag { self.0 } }
@@ -56,9 +56,9 @@ impl Target {
     pub fn new() -> Target<Missing<super::required::TargetAddress>, Missing<super::required::TargetType>> { Target(Bag::default(), Phase) }
 }
 impl<R0, R1> Target<R0, R1> {
-    /// `TargetAddress`: `SnsTopicArn`, required. Update: in place.
+    /// `TargetAddress`: `SnsTopicArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codestarnotifications-notificationrule-target.html#cfn-codestarnotifications-notificationrule-target-targetaddress)
     pub fn target_address(self, value: impl Arg<kind::SnsTopicArn>) -> Target<Set, R1> { Target(put(self.0, "TargetAddress", value.into_expr()), Phase) }
-    /// `TargetType`: text, required. Update: in place.
+    /// `TargetType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codestarnotifications-notificationrule-target.html#cfn-codestarnotifications-notificationrule-target-targettype)
     pub fn target_type(self, value: impl Arg<str>) -> Target<R0, Set> { Target(put(self.0, "TargetType", value.into_expr()), Phase) }
 }
 impl Done for Target { fn into_props(self) -> Bag { self.0 } }

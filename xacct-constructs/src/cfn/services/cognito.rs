@@ -13,9 +13,9 @@ impl CfnIdentityPool {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIdentityPoolProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<kind::CognitoIdentityPoolId> { self.0.reference() }
-    /// The attribute `Id`: `CognitoIdentityPoolId`.
+    /// The attribute `Id`: `CognitoIdentityPoolId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-identitypool.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<kind::CognitoIdentityPoolId> { self.0.get_att("Id") }
-    /// The attribute `Name`: text.
+    /// The attribute `Name`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-identitypool.html#Name-fn::getatt)
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
 }
 impl Parent for CfnIdentityPool { fn node(&self) -> &Place { &self.0 } }
@@ -26,29 +26,29 @@ impl CfnIdentityPoolProps {
     pub fn new() -> CfnIdentityPoolProps<Missing<required::AllowUnauthenticatedIdentities>> { CfnIdentityPoolProps(Bag::default(), Phase) }
 }
 impl<R0> CfnIdentityPoolProps<R0> {
-    /// `AllowClassicFlow`: boolean. Update: in place.
+    /// `AllowClassicFlow`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-identitypool.html#cfn-cognito-identitypool-allowclassicflow)
     pub fn allow_classic_flow(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowClassicFlow", value.into_expr()), Phase) }
-    /// `AllowUnauthenticatedIdentities`: boolean, required. Update: in place.
+    /// `AllowUnauthenticatedIdentities`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-identitypool.html#cfn-cognito-identitypool-allowunauthenticatedidentities)
     pub fn allow_unauthenticated_identities(self, value: impl Arg<bool>) -> CfnIdentityPoolProps<Set> { CfnIdentityPoolProps(put(self.0, "AllowUnauthenticatedIdentities", value.into_expr()), Phase) }
-    /// `CognitoEvents`: JSON. Update: in place.
+    /// `CognitoEvents`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-identitypool.html#cfn-cognito-identitypool-cognitoevents)
     pub fn cognito_events(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "CognitoEvents", value.into_expr()), Phase) }
-    /// `CognitoIdentityProviders`: list of `CognitoIdentityProvider`. Update: in place.
+    /// `CognitoIdentityProviders`: list of `CognitoIdentityProvider`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-identitypool.html#cfn-cognito-identitypool-cognitoidentityproviders)
     pub fn cognito_identity_providers(self, value: impl Arg<Arr<identity_pool::CognitoIdentityProvider>>) -> Self { Self(put(self.0, "CognitoIdentityProviders", value.into_expr()), Phase) }
-    /// `CognitoStreams`: `CognitoStreams`. Update: in place.
+    /// `CognitoStreams`: `CognitoStreams`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-identitypool.html#cfn-cognito-identitypool-cognitostreams)
     pub fn cognito_streams(self, value: impl Arg<identity_pool::CognitoStreams>) -> Self { Self(put(self.0, "CognitoStreams", value.into_expr()), Phase) }
-    /// `DeveloperProviderName`: text. Update: in place.
+    /// `DeveloperProviderName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-identitypool.html#cfn-cognito-identitypool-developerprovidername)
     pub fn developer_provider_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeveloperProviderName", value.into_expr()), Phase) }
-    /// `IdentityPoolName`: text. Update: in place.
+    /// `IdentityPoolName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-identitypool.html#cfn-cognito-identitypool-identitypoolname)
     pub fn identity_pool_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityPoolName", value.into_expr()), Phase) }
-    /// `IdentityPoolTags`: list of tag. Update: in place.
+    /// `IdentityPoolTags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-identitypool.html#cfn-cognito-identitypool-identitypooltags)
     pub fn identity_pool_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "IdentityPoolTags", value.into_expr()), Phase) }
-    /// `OpenIdConnectProviderARNs`: list of `IamOIDCProviderArn`. Update: in place.
+    /// `OpenIdConnectProviderARNs`: list of `IamOIDCProviderArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-identitypool.html#cfn-cognito-identitypool-openidconnectproviderarns)
     pub fn open_id_connect_provider_arns(self, value: impl Arg<Arr<kind::IamOIDCProviderArn>>) -> Self { Self(put(self.0, "OpenIdConnectProviderARNs", value.into_expr()), Phase) }
-    /// `PushSync`: `PushSync`. Update: in place.
+    /// `PushSync`: `PushSync`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-identitypool.html#cfn-cognito-identitypool-pushsync)
     pub fn push_sync(self, value: impl Arg<identity_pool::PushSync>) -> Self { Self(put(self.0, "PushSync", value.into_expr()), Phase) }
-    /// `SamlProviderARNs`: list of text. Update: in place.
+    /// `SamlProviderARNs`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-identitypool.html#cfn-cognito-identitypool-samlproviderarns)
     pub fn saml_provider_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SamlProviderARNs", value.into_expr()), Phase) }
-    /// `SupportedLoginProviders`: JSON. Update: in place.
+    /// `SupportedLoginProviders`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-identitypool.html#cfn-cognito-identitypool-supportedloginproviders)
     pub fn supported_login_providers(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "SupportedLoginProviders", value.into_expr()), Phase) }
 }
 impl Done for CfnIdentityPoolProps { fn into_props(self) -> Bag { self.0 } }
@@ -62,11 +62,11 @@ impl CognitoIdentityProvider {
     pub fn new() -> CognitoIdentityProvider<Missing<super::required::ClientId>, Missing<super::required::ProviderName>> { CognitoIdentityProvider(Bag::default(), Phase) }
 }
 impl<R0, R1> CognitoIdentityProvider<R0, R1> {
-    /// `ClientId`: `CognitoUserPoolClientId`, required. Update: in place.
+    /// `ClientId`: `CognitoUserPoolClientId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-identitypool-cognitoidentityprovider.html#cfn-cognito-identitypool-cognitoidentityprovider-clientid)
     pub fn client_id(self, value: impl Arg<kind::CognitoUserPoolClientId>) -> CognitoIdentityProvider<Set, R1> { CognitoIdentityProvider(put(self.0, "ClientId", value.into_expr()), Phase) }
-    /// `ProviderName`: `CognitoUserPoolProviderName`, required. Update: in place.
+    /// `ProviderName`: `CognitoUserPoolProviderName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-identitypool-cognitoidentityprovider.html#cfn-cognito-identitypool-cognitoidentityprovider-providername)
     pub fn provider_name(self, value: impl Arg<kind::CognitoUserPoolProviderName>) -> CognitoIdentityProvider<R0, Set> { CognitoIdentityProvider(put(self.0, "ProviderName", value.into_expr()), Phase) }
-    /// `ServerSideTokenCheck`: boolean. Update: in place.
+    /// `ServerSideTokenCheck`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-identitypool-cognitoidentityprovider.html#cfn-cognito-identitypool-cognitoidentityprovider-serversidetokencheck)
     pub fn server_side_token_check(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ServerSideTokenCheck", value.into_expr()), Phase) }
 }
 impl Done for CognitoIdentityProvider { fn into_props(self) -> Bag { self.0 } }
@@ -75,11 +75,11 @@ impl Done for CognitoIdentityProvider { fn into_props(self) -> Bag { self.0 } }
 impl CognitoStreams {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-identitypool-cognitostreams.html#cfn-cognito-identitypool-cognitostreams-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
-    /// `StreamName`: text. Update: in place.
+    /// `StreamName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-identitypool-cognitostreams.html#cfn-cognito-identitypool-cognitostreams-streamname)
     pub fn stream_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamName", value.into_expr())) }
-    /// `StreamingStatus`: text. Update: in place.
+    /// `StreamingStatus`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-identitypool-cognitostreams.html#cfn-cognito-identitypool-cognitostreams-streamingstatus)
     pub fn streaming_status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamingStatus", value.into_expr())) }
 }
 impl Done for CognitoStreams { fn into_props(self) -> Bag { self.0 } }
@@ -88,9 +88,9 @@ impl Done for CognitoStreams { fn into_props(self) -> Bag { self.0 } }
 impl PushSync {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ApplicationArns`: list of text. Update: in place.
+    /// `ApplicationArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-identitypool-pushsync.html#cfn-cognito-identitypool-pushsync-applicationarns)
     pub fn application_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ApplicationArns", value.into_expr())) }
-    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-identitypool-pushsync.html#cfn-cognito-identitypool-pushsync-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
 }
 impl Done for PushSync { fn into_props(self) -> Bag { self.0 } }
@@ -113,13 +113,13 @@ impl CfnIdentityPoolPrincipalTagProps {
     pub fn new() -> CfnIdentityPoolPrincipalTagProps<Missing<required::IdentityPoolId>, Missing<required::IdentityProviderName>> { CfnIdentityPoolPrincipalTagProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnIdentityPoolPrincipalTagProps<R0, R1> {
-    /// `IdentityPoolId`: text, required. Update: replacement.
+    /// `IdentityPoolId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-identitypoolprincipaltag.html#cfn-cognito-identitypoolprincipaltag-identitypoolid)
     pub fn identity_pool_id(self, value: impl Arg<str>) -> CfnIdentityPoolPrincipalTagProps<Set, R1> { CfnIdentityPoolPrincipalTagProps(put(self.0, "IdentityPoolId", value.into_expr()), Phase) }
-    /// `IdentityProviderName`: text, required. Update: replacement.
+    /// `IdentityProviderName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-identitypoolprincipaltag.html#cfn-cognito-identitypoolprincipaltag-identityprovidername)
     pub fn identity_provider_name(self, value: impl Arg<str>) -> CfnIdentityPoolPrincipalTagProps<R0, Set> { CfnIdentityPoolPrincipalTagProps(put(self.0, "IdentityProviderName", value.into_expr()), Phase) }
-    /// `PrincipalTags`: JSON. Update: in place.
+    /// `PrincipalTags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-identitypoolprincipaltag.html#cfn-cognito-identitypoolprincipaltag-principaltags)
     pub fn principal_tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "PrincipalTags", value.into_expr()), Phase) }
-    /// `UseDefaults`: boolean. Update: in place.
+    /// `UseDefaults`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-identitypoolprincipaltag.html#cfn-cognito-identitypoolprincipaltag-usedefaults)
     pub fn use_defaults(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseDefaults", value.into_expr()), Phase) }
 }
 impl Done for CfnIdentityPoolPrincipalTagProps { fn into_props(self) -> Bag { self.0 } }
@@ -132,7 +132,7 @@ impl CfnIdentityPoolRoleAttachment {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIdentityPoolRoleAttachmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-identitypoolroleattachment.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnIdentityPoolRoleAttachment { fn node(&self) -> &Place { &self.0 } }
@@ -143,11 +143,11 @@ impl CfnIdentityPoolRoleAttachmentProps {
     pub fn new() -> CfnIdentityPoolRoleAttachmentProps<Missing<required::IdentityPoolId>> { CfnIdentityPoolRoleAttachmentProps(Bag::default(), Phase) }
 }
 impl<R0> CfnIdentityPoolRoleAttachmentProps<R0> {
-    /// `IdentityPoolId`: `CognitoIdentityPoolId`, required. Update: replacement.
+    /// `IdentityPoolId`: `CognitoIdentityPoolId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-identitypoolroleattachment.html#cfn-cognito-identitypoolroleattachment-identitypoolid)
     pub fn identity_pool_id(self, value: impl Arg<kind::CognitoIdentityPoolId>) -> CfnIdentityPoolRoleAttachmentProps<Set> { CfnIdentityPoolRoleAttachmentProps(put(self.0, "IdentityPoolId", value.into_expr()), Phase) }
-    /// `RoleMappings`: map of `RoleMapping`. Update: in place.
+    /// `RoleMappings`: map of `RoleMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-identitypoolroleattachment.html#cfn-cognito-identitypoolroleattachment-rolemappings)
     pub fn role_mappings(self, value: impl Arg<Dict<identity_pool_role_attachment::RoleMapping>>) -> Self { Self(put(self.0, "RoleMappings", value.into_expr()), Phase) }
-    /// `Roles`: map of text. Update: in place.
+    /// `Roles`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-identitypoolroleattachment.html#cfn-cognito-identitypoolroleattachment-roles)
     pub fn roles(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Roles", value.into_expr()), Phase) }
 }
 impl Done for CfnIdentityPoolRoleAttachmentProps { fn into_props(self) -> Bag { self.0 } }
@@ -161,13 +161,13 @@ impl MappingRule {
     pub fn new() -> MappingRule<Missing<super::required::Claim>, Missing<super::required::MatchType>, Missing<super::required::RoleARN>, Missing<super::required::Value>> { MappingRule(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> MappingRule<R0, R1, R2, R3> {
-    /// `Claim`: text, required. Update: in place.
+    /// `Claim`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-identitypoolroleattachment-mappingrule.html#cfn-cognito-identitypoolroleattachment-mappingrule-claim)
     pub fn claim(self, value: impl Arg<str>) -> MappingRule<Set, R1, R2, R3> { MappingRule(put(self.0, "Claim", value.into_expr()), Phase) }
-    /// `MatchType`: text, required. Update: in place.
+    /// `MatchType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-identitypoolroleattachment-mappingrule.html#cfn-cognito-identitypoolroleattachment-mappingrule-matchtype)
     pub fn match_type(self, value: impl Arg<str>) -> MappingRule<R0, Set, R2, R3> { MappingRule(put(self.0, "MatchType", value.into_expr()), Phase) }
-    /// `RoleARN`: `IamRoleArn`, required. Update: in place.
+    /// `RoleARN`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-identitypoolroleattachment-mappingrule.html#cfn-cognito-identitypoolroleattachment-mappingrule-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> MappingRule<R0, R1, Set, R3> { MappingRule(put(self.0, "RoleARN", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-identitypoolroleattachment-mappingrule.html#cfn-cognito-identitypoolroleattachment-mappingrule-value)
     pub fn value(self, value: impl Arg<str>) -> MappingRule<R0, R1, R2, Set> { MappingRule(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for MappingRule { fn into_props(self) -> Bag { self.0 } }
@@ -178,13 +178,13 @@ impl RoleMapping {
     pub fn new() -> RoleMapping<Missing<super::required::Type>> { RoleMapping(Bag::default(), Phase) }
 }
 impl<R0> RoleMapping<R0> {
-    /// `AmbiguousRoleResolution`: text. Update: in place.
+    /// `AmbiguousRoleResolution`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-identitypoolroleattachment-rolemapping.html#cfn-cognito-identitypoolroleattachment-rolemapping-ambiguousroleresolution)
     pub fn ambiguous_role_resolution(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AmbiguousRoleResolution", value.into_expr()), Phase) }
-    /// `IdentityProvider`: text. Update: in place.
+    /// `IdentityProvider`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-identitypoolroleattachment-rolemapping.html#cfn-cognito-identitypoolroleattachment-rolemapping-identityprovider)
     pub fn identity_provider(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityProvider", value.into_expr()), Phase) }
-    /// `RulesConfiguration`: `RulesConfigurationType`. Update: in place.
+    /// `RulesConfiguration`: `RulesConfigurationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-identitypoolroleattachment-rolemapping.html#cfn-cognito-identitypoolroleattachment-rolemapping-rulesconfiguration)
     pub fn rules_configuration(self, value: impl Arg<RulesConfigurationType>) -> Self { Self(put(self.0, "RulesConfiguration", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-identitypoolroleattachment-rolemapping.html#cfn-cognito-identitypoolroleattachment-rolemapping-type)
     pub fn type_(self, value: impl Arg<str>) -> RoleMapping<Set> { RoleMapping(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for RoleMapping { fn into_props(self) -> Bag { self.0 } }
@@ -195,7 +195,7 @@ impl RulesConfigurationType {
     pub fn new() -> RulesConfigurationType<Missing<super::required::Rules>> { RulesConfigurationType(Bag::default(), Phase) }
 }
 impl<R0> RulesConfigurationType<R0> {
-    /// `Rules`: list of `MappingRule`, required. Update: in place.
+    /// `Rules`: list of `MappingRule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-identitypoolroleattachment-rulesconfigurationtype.html#cfn-cognito-identitypoolroleattachment-rulesconfigurationtype-rules)
     pub fn rules(self, value: impl Arg<Arr<MappingRule>>) -> RulesConfigurationType<Set> { RulesConfigurationType(put(self.0, "Rules", value.into_expr()), Phase) }
 }
 impl Done for RulesConfigurationType { fn into_props(self) -> Bag { self.0 } }
@@ -209,7 +209,7 @@ impl CfnLogDeliveryConfiguration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLogDeliveryConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-logdeliveryconfiguration.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnLogDeliveryConfiguration { fn node(&self) -> &Place { &self.0 } }
@@ -220,9 +220,9 @@ impl CfnLogDeliveryConfigurationProps {
     pub fn new() -> CfnLogDeliveryConfigurationProps<Missing<required::UserPoolId>> { CfnLogDeliveryConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnLogDeliveryConfigurationProps<R0> {
-    /// `LogConfigurations`: list of `LogConfiguration`. Update: in place.
+    /// `LogConfigurations`: list of `LogConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-logdeliveryconfiguration.html#cfn-cognito-logdeliveryconfiguration-logconfigurations)
     pub fn log_configurations(self, value: impl Arg<Arr<log_delivery_configuration::LogConfiguration>>) -> Self { Self(put(self.0, "LogConfigurations", value.into_expr()), Phase) }
-    /// `UserPoolId`: text, required. Update: replacement.
+    /// `UserPoolId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-logdeliveryconfiguration.html#cfn-cognito-logdeliveryconfiguration-userpoolid)
     pub fn user_pool_id(self, value: impl Arg<str>) -> CfnLogDeliveryConfigurationProps<Set> { CfnLogDeliveryConfigurationProps(put(self.0, "UserPoolId", value.into_expr()), Phase) }
 }
 impl Done for CfnLogDeliveryConfigurationProps { fn into_props(self) -> Bag { self.0 } }
@@ -234,7 +234,7 @@ use crate::cfn::support::*;
 impl CloudWatchLogsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LogGroupArn`: text. Update: in place.
+    /// `LogGroupArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-logdeliveryconfiguration-cloudwatchlogsconfiguration.html#cfn-cognito-logdeliveryconfiguration-cloudwatchlogsconfiguration-loggrouparn)
     pub fn log_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroupArn", value.into_expr())) }
 }
 impl Done for CloudWatchLogsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -243,7 +243,7 @@ impl Done for CloudWatchLogsConfiguration { fn into_props(self) -> Bag { self.0 
 impl FirehoseConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `StreamArn`: text. Update: in place.
+    /// `StreamArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-logdeliveryconfiguration-firehoseconfiguration.html#cfn-cognito-logdeliveryconfiguration-firehoseconfiguration-streamarn)
     pub fn stream_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamArn", value.into_expr())) }
 }
 impl Done for FirehoseConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -252,15 +252,15 @@ impl Done for FirehoseConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl LogConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CloudWatchLogsConfiguration`: `CloudWatchLogsConfiguration`. Update: in place.
+    /// `CloudWatchLogsConfiguration`: `CloudWatchLogsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-logdeliveryconfiguration-logconfiguration.html#cfn-cognito-logdeliveryconfiguration-logconfiguration-cloudwatchlogsconfiguration)
     pub fn cloud_watch_logs_configuration(self, value: impl Arg<CloudWatchLogsConfiguration>) -> Self { Self(put(self.0, "CloudWatchLogsConfiguration", value.into_expr())) }
-    /// `EventSource`: text. Update: in place.
+    /// `EventSource`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-logdeliveryconfiguration-logconfiguration.html#cfn-cognito-logdeliveryconfiguration-logconfiguration-eventsource)
     pub fn event_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventSource", value.into_expr())) }
-    /// `FirehoseConfiguration`: `FirehoseConfiguration`. Update: in place.
+    /// `FirehoseConfiguration`: `FirehoseConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-logdeliveryconfiguration-logconfiguration.html#cfn-cognito-logdeliveryconfiguration-logconfiguration-firehoseconfiguration)
     pub fn firehose_configuration(self, value: impl Arg<FirehoseConfiguration>) -> Self { Self(put(self.0, "FirehoseConfiguration", value.into_expr())) }
-    /// `LogLevel`: text. Update: in place.
+    /// `LogLevel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-logdeliveryconfiguration-logconfiguration.html#cfn-cognito-logdeliveryconfiguration-logconfiguration-loglevel)
     pub fn log_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogLevel", value.into_expr())) }
-    /// `S3Configuration`: `S3Configuration`. Update: in place.
+    /// `S3Configuration`: `S3Configuration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-logdeliveryconfiguration-logconfiguration.html#cfn-cognito-logdeliveryconfiguration-logconfiguration-s3configuration)
     pub fn s3_configuration(self, value: impl Arg<S3Configuration>) -> Self { Self(put(self.0, "S3Configuration", value.into_expr())) }
 }
 impl Done for LogConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -269,7 +269,7 @@ impl Done for LogConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl S3Configuration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BucketArn`: text. Update: in place.
+    /// `BucketArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-logdeliveryconfiguration-s3configuration.html#cfn-cognito-logdeliveryconfiguration-s3configuration-bucketarn)
     pub fn bucket_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketArn", value.into_expr())) }
 }
 impl Done for S3Configuration { fn into_props(self) -> Bag { self.0 } }
@@ -283,7 +283,7 @@ impl CfnManagedLoginBranding {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnManagedLoginBrandingProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ManagedLoginBrandingId`: text.
+    /// The attribute `ManagedLoginBrandingId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-managedloginbranding.html#ManagedLoginBrandingId-fn::getatt)
     pub fn attr_managed_login_branding_id(&self) -> Val<str> { self.0.get_att("ManagedLoginBrandingId") }
 }
 impl Parent for CfnManagedLoginBranding { fn node(&self) -> &Place { &self.0 } }
@@ -294,17 +294,17 @@ impl CfnManagedLoginBrandingProps {
     pub fn new() -> CfnManagedLoginBrandingProps<Missing<required::UserPoolId>> { CfnManagedLoginBrandingProps(Bag::default(), Phase) }
 }
 impl<R0> CfnManagedLoginBrandingProps<R0> {
-    /// `Assets`: list of `AssetType`. Update: in place.
+    /// `Assets`: list of `AssetType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-managedloginbranding.html#cfn-cognito-managedloginbranding-assets)
     pub fn assets(self, value: impl Arg<Arr<managed_login_branding::AssetType>>) -> Self { Self(put(self.0, "Assets", value.into_expr()), Phase) }
-    /// `ClientId`: text. Update: replacement.
+    /// `ClientId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-managedloginbranding.html#cfn-cognito-managedloginbranding-clientid)
     pub fn client_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientId", value.into_expr()), Phase) }
-    /// `ReturnMergedResources`: boolean. Update: in place.
+    /// `ReturnMergedResources`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-managedloginbranding.html#cfn-cognito-managedloginbranding-returnmergedresources)
     pub fn return_merged_resources(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReturnMergedResources", value.into_expr()), Phase) }
-    /// `Settings`: JSON. Update: in place.
+    /// `Settings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-managedloginbranding.html#cfn-cognito-managedloginbranding-settings)
     pub fn settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Settings", value.into_expr()), Phase) }
-    /// `UseCognitoProvidedValues`: boolean. Update: in place.
+    /// `UseCognitoProvidedValues`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-managedloginbranding.html#cfn-cognito-managedloginbranding-usecognitoprovidedvalues)
     pub fn use_cognito_provided_values(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseCognitoProvidedValues", value.into_expr()), Phase) }
-    /// `UserPoolId`: text, required. Update: replacement.
+    /// `UserPoolId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-managedloginbranding.html#cfn-cognito-managedloginbranding-userpoolid)
     pub fn user_pool_id(self, value: impl Arg<str>) -> CfnManagedLoginBrandingProps<Set> { CfnManagedLoginBrandingProps(put(self.0, "UserPoolId", value.into_expr()), Phase) }
 }
 impl Done for CfnManagedLoginBrandingProps { fn into_props(self) -> Bag { self.0 } }
@@ -318,15 +318,15 @@ impl AssetType {
     pub fn new() -> AssetType<Missing<super::required::Category>, Missing<super::required::ColorMode>, Missing<super::required::Extension>> { AssetType(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> AssetType<R0, R1, R2> {
-    /// `Bytes`: text. Update: in place.
+    /// `Bytes`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-managedloginbranding-assettype.html#cfn-cognito-managedloginbranding-assettype-bytes)
     pub fn bytes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Bytes", value.into_expr()), Phase) }
-    /// `Category`: `Category`, required. Update: in place.
+    /// `Category`: `Category`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-managedloginbranding-assettype.html#cfn-cognito-managedloginbranding-assettype-category)
     pub fn category(self, value: impl Arg<Category>) -> AssetType<Set, R1, R2> { AssetType(put(self.0, "Category", value.into_expr()), Phase) }
-    /// `ColorMode`: `ColorMode`, required. Update: in place.
+    /// `ColorMode`: `ColorMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-managedloginbranding-assettype.html#cfn-cognito-managedloginbranding-assettype-colormode)
     pub fn color_mode(self, value: impl Arg<ColorMode>) -> AssetType<R0, Set, R2> { AssetType(put(self.0, "ColorMode", value.into_expr()), Phase) }
-    /// `Extension`: `Extension`, required. Update: in place.
+    /// `Extension`: `Extension`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-managedloginbranding-assettype.html#cfn-cognito-managedloginbranding-assettype-extension)
     pub fn extension(self, value: impl Arg<Extension>) -> AssetType<R0, R1, Set> { AssetType(put(self.0, "Extension", value.into_expr()), Phase) }
-    /// `ResourceId`: text. Update: in place.
+    /// `ResourceId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-managedloginbranding-assettype.html#cfn-cognito-managedloginbranding-assettype-resourceid)
     pub fn resource_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceId", value.into_expr()), Phase) }
 }
 impl Done for AssetType { fn into_props(self) -> Bag { self.0 } }
@@ -346,7 +346,7 @@ impl CfnTerms {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTermsProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `TermsId`: text.
+    /// The attribute `TermsId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-terms.html#TermsId-fn::getatt)
     pub fn attr_terms_id(&self) -> Val<str> { self.0.get_att("TermsId") }
 }
 impl Parent for CfnTerms { fn node(&self) -> &Place { &self.0 } }
@@ -357,17 +357,17 @@ impl CfnTermsProps {
     pub fn new() -> CfnTermsProps<Missing<required::Enforcement>, Missing<required::Links>, Missing<required::TermsName>, Missing<required::TermsSource>, Missing<required::UserPoolId>> { CfnTermsProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnTermsProps<R0, R1, R2, R3, R4> {
-    /// `ClientId`: text. Update: replacement.
+    /// `ClientId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-terms.html#cfn-cognito-terms-clientid)
     pub fn client_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientId", value.into_expr()), Phase) }
-    /// `Enforcement`: `Enforcement`, required. Update: in place.
+    /// `Enforcement`: `Enforcement`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-terms.html#cfn-cognito-terms-enforcement)
     pub fn enforcement(self, value: impl Arg<terms::Enforcement>) -> CfnTermsProps<Set, R1, R2, R3, R4> { CfnTermsProps(put(self.0, "Enforcement", value.into_expr()), Phase) }
-    /// `Links`: map of text, required. Update: in place.
+    /// `Links`: map of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-terms.html#cfn-cognito-terms-links)
     pub fn links(self, value: impl Arg<Dict<str>>) -> CfnTermsProps<R0, Set, R2, R3, R4> { CfnTermsProps(put(self.0, "Links", value.into_expr()), Phase) }
-    /// `TermsName`: text, required. Update: in place.
+    /// `TermsName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-terms.html#cfn-cognito-terms-termsname)
     pub fn terms_name(self, value: impl Arg<str>) -> CfnTermsProps<R0, R1, Set, R3, R4> { CfnTermsProps(put(self.0, "TermsName", value.into_expr()), Phase) }
-    /// `TermsSource`: `TermsSource`, required. Update: in place.
+    /// `TermsSource`: `TermsSource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-terms.html#cfn-cognito-terms-termssource)
     pub fn terms_source(self, value: impl Arg<terms::TermsSource>) -> CfnTermsProps<R0, R1, R2, Set, R4> { CfnTermsProps(put(self.0, "TermsSource", value.into_expr()), Phase) }
-    /// `UserPoolId`: text, required. Update: replacement.
+    /// `UserPoolId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-terms.html#cfn-cognito-terms-userpoolid)
     pub fn user_pool_id(self, value: impl Arg<str>) -> CfnTermsProps<R0, R1, R2, R3, Set> { CfnTermsProps(put(self.0, "UserPoolId", value.into_expr()), Phase) }
 }
 impl Done for CfnTermsProps { fn into_props(self) -> Bag { self.0 } }
@@ -388,13 +388,13 @@ impl CfnUserPool {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnUserPoolProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `UserPoolId`.
     pub fn reference(&self) -> Val<kind::CognitoUserPoolId> { self.0.reference() }
-    /// The attribute `Arn`: `CognitoUserPoolArn`.
+    /// The attribute `Arn`: `CognitoUserPoolArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::CognitoUserPoolArn> { self.0.get_att("Arn") }
-    /// The attribute `ProviderName`: `CognitoUserPoolProviderName`.
+    /// The attribute `ProviderName`: `CognitoUserPoolProviderName`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#ProviderName-fn::getatt)
     pub fn attr_provider_name(&self) -> Val<kind::CognitoUserPoolProviderName> { self.0.get_att("ProviderName") }
-    /// The attribute `ProviderURL`: text.
+    /// The attribute `ProviderURL`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#ProviderURL-fn::getatt)
     pub fn attr_provider_url(&self) -> Val<str> { self.0.get_att("ProviderURL") }
-    /// The attribute `UserPoolId`: `CognitoUserPoolId`.
+    /// The attribute `UserPoolId`: `CognitoUserPoolId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#UserPoolId-fn::getatt)
     pub fn attr_user_pool_id(&self) -> Val<kind::CognitoUserPoolId> { self.0.get_att("UserPoolId") }
 }
 impl Parent for CfnUserPool { fn node(&self) -> &Place { &self.0 } }
@@ -403,69 +403,69 @@ impl Parent for CfnUserPool { fn node(&self) -> &Place { &self.0 } }
 impl CfnUserPoolProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AccountRecoverySetting`: `AccountRecoverySetting`. Update: in place.
+    /// `AccountRecoverySetting`: `AccountRecoverySetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-accountrecoverysetting)
     pub fn account_recovery_setting(self, value: impl Arg<user_pool::AccountRecoverySetting>) -> Self { Self(put(self.0, "AccountRecoverySetting", value.into_expr())) }
-    /// `AdminCreateUserConfig`: `AdminCreateUserConfig`. Update: in place.
+    /// `AdminCreateUserConfig`: `AdminCreateUserConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-admincreateuserconfig)
     pub fn admin_create_user_config(self, value: impl Arg<user_pool::AdminCreateUserConfig>) -> Self { Self(put(self.0, "AdminCreateUserConfig", value.into_expr())) }
-    /// `AliasAttributes`: list of text. Update: in place.
+    /// `AliasAttributes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-aliasattributes)
     pub fn alias_attributes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AliasAttributes", value.into_expr())) }
-    /// `AutoVerifiedAttributes`: list of text. Update: in place.
+    /// `AutoVerifiedAttributes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-autoverifiedattributes)
     pub fn auto_verified_attributes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AutoVerifiedAttributes", value.into_expr())) }
-    /// `DeletionProtection`: text. Update: in place.
+    /// `DeletionProtection`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-deletionprotection)
     pub fn deletion_protection(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeletionProtection", value.into_expr())) }
-    /// `DeviceConfiguration`: `DeviceConfiguration`. Update: in place.
+    /// `DeviceConfiguration`: `DeviceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-deviceconfiguration)
     pub fn device_configuration(self, value: impl Arg<user_pool::DeviceConfiguration>) -> Self { Self(put(self.0, "DeviceConfiguration", value.into_expr())) }
-    /// `EmailAuthenticationMessage`: text. Update: in place.
+    /// `EmailAuthenticationMessage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-emailauthenticationmessage)
     pub fn email_authentication_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailAuthenticationMessage", value.into_expr())) }
-    /// `EmailAuthenticationSubject`: text. Update: in place.
+    /// `EmailAuthenticationSubject`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-emailauthenticationsubject)
     pub fn email_authentication_subject(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailAuthenticationSubject", value.into_expr())) }
-    /// `EmailConfiguration`: `EmailConfiguration`. Update: in place.
+    /// `EmailConfiguration`: `EmailConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-emailconfiguration)
     pub fn email_configuration(self, value: impl Arg<user_pool::EmailConfiguration>) -> Self { Self(put(self.0, "EmailConfiguration", value.into_expr())) }
-    /// `EmailVerificationMessage`: text. Update: in place.
+    /// `EmailVerificationMessage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-emailverificationmessage)
     pub fn email_verification_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailVerificationMessage", value.into_expr())) }
-    /// `EmailVerificationSubject`: text. Update: in place.
+    /// `EmailVerificationSubject`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-emailverificationsubject)
     pub fn email_verification_subject(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailVerificationSubject", value.into_expr())) }
-    /// `EnabledMfas`: list of text. Update: in place.
+    /// `EnabledMfas`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-enabledmfas)
     pub fn enabled_mfas(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EnabledMfas", value.into_expr())) }
-    /// `IssuerConfiguration`: `IssuerConfiguration`. Update: in place.
+    /// `IssuerConfiguration`: `IssuerConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-issuerconfiguration)
     pub fn issuer_configuration(self, value: impl Arg<user_pool::IssuerConfiguration>) -> Self { Self(put(self.0, "IssuerConfiguration", value.into_expr())) }
-    /// `KeyConfiguration`: `KeyConfiguration`. Update: in place.
+    /// `KeyConfiguration`: `KeyConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-keyconfiguration)
     pub fn key_configuration(self, value: impl Arg<user_pool::KeyConfiguration>) -> Self { Self(put(self.0, "KeyConfiguration", value.into_expr())) }
-    /// `LambdaConfig`: `LambdaConfig`. Update: in place.
+    /// `LambdaConfig`: `LambdaConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-lambdaconfig)
     pub fn lambda_config(self, value: impl Arg<user_pool::LambdaConfig>) -> Self { Self(put(self.0, "LambdaConfig", value.into_expr())) }
-    /// `MfaConfiguration`: text. Update: in place.
+    /// `MfaConfiguration`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-mfaconfiguration)
     pub fn mfa_configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MfaConfiguration", value.into_expr())) }
-    /// `Policies`: `Policies`. Update: in place.
+    /// `Policies`: `Policies`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-policies)
     pub fn policies(self, value: impl Arg<user_pool::Policies>) -> Self { Self(put(self.0, "Policies", value.into_expr())) }
-    /// `Schema`: list of `SchemaAttribute`. Update: in place.
+    /// `Schema`: list of `SchemaAttribute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-schema)
     pub fn schema(self, value: impl Arg<Arr<user_pool::SchemaAttribute>>) -> Self { Self(put(self.0, "Schema", value.into_expr())) }
-    /// `SmsAuthenticationMessage`: text. Update: in place.
+    /// `SmsAuthenticationMessage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-smsauthenticationmessage)
     pub fn sms_authentication_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SmsAuthenticationMessage", value.into_expr())) }
-    /// `SmsConfiguration`: `SmsConfiguration`. Update: in place.
+    /// `SmsConfiguration`: `SmsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-smsconfiguration)
     pub fn sms_configuration(self, value: impl Arg<user_pool::SmsConfiguration>) -> Self { Self(put(self.0, "SmsConfiguration", value.into_expr())) }
-    /// `SmsVerificationMessage`: text. Update: in place.
+    /// `SmsVerificationMessage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-smsverificationmessage)
     pub fn sms_verification_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SmsVerificationMessage", value.into_expr())) }
-    /// `UserAttributeUpdateSettings`: `UserAttributeUpdateSettings`. Update: in place.
+    /// `UserAttributeUpdateSettings`: `UserAttributeUpdateSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-userattributeupdatesettings)
     pub fn user_attribute_update_settings(self, value: impl Arg<user_pool::UserAttributeUpdateSettings>) -> Self { Self(put(self.0, "UserAttributeUpdateSettings", value.into_expr())) }
-    /// `UserPoolAddOns`: `UserPoolAddOns`. Update: in place.
+    /// `UserPoolAddOns`: `UserPoolAddOns`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-userpooladdons)
     pub fn user_pool_add_ons(self, value: impl Arg<user_pool::UserPoolAddOns>) -> Self { Self(put(self.0, "UserPoolAddOns", value.into_expr())) }
-    /// `UserPoolName`: text. Update: in place.
+    /// `UserPoolName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-userpoolname)
     pub fn user_pool_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserPoolName", value.into_expr())) }
-    /// `UserPoolTags`: map of text. Update: in place.
+    /// `UserPoolTags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-userpooltags)
     pub fn user_pool_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "UserPoolTags", value.into_expr())) }
-    /// `UserPoolTier`: `UserPoolTier`. Update: in place.
+    /// `UserPoolTier`: `UserPoolTier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-userpooltier)
     pub fn user_pool_tier(self, value: impl Arg<user_pool::UserPoolTier>) -> Self { Self(put(self.0, "UserPoolTier", value.into_expr())) }
-    /// `UsernameAttributes`: list of text. Update: in place.
+    /// `UsernameAttributes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-usernameattributes)
     pub fn username_attributes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "UsernameAttributes", value.into_expr())) }
-    /// `UsernameConfiguration`: `UsernameConfiguration`. Update: in place.
+    /// `UsernameConfiguration`: `UsernameConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-usernameconfiguration)
     pub fn username_configuration(self, value: impl Arg<user_pool::UsernameConfiguration>) -> Self { Self(put(self.0, "UsernameConfiguration", value.into_expr())) }
-    /// `VerificationMessageTemplate`: `VerificationMessageTemplate`. Update: in place.
+    /// `VerificationMessageTemplate`: `VerificationMessageTemplate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-verificationmessagetemplate)
     pub fn verification_message_template(self, value: impl Arg<user_pool::VerificationMessageTemplate>) -> Self { Self(put(self.0, "VerificationMessageTemplate", value.into_expr())) }
-    /// `WebAuthnFactorConfiguration`: `WebAuthnFactorConfiguration`. Update: in place.
+    /// `WebAuthnFactorConfiguration`: `WebAuthnFactorConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-webauthnfactorconfiguration)
     pub fn web_authn_factor_configuration(self, value: impl Arg<user_pool::WebAuthnFactorConfiguration>) -> Self { Self(put(self.0, "WebAuthnFactorConfiguration", value.into_expr())) }
-    /// `WebAuthnRelyingPartyID`: text. Update: in place.
+    /// `WebAuthnRelyingPartyID`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-webauthnrelyingpartyid)
     pub fn web_authn_relying_party_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WebAuthnRelyingPartyID", value.into_expr())) }
-    /// `WebAuthnUserVerification`: text. Update: in place.
+    /// `WebAuthnUserVerification`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html#cfn-cognito-userpool-webauthnuserverification)
     pub fn web_authn_user_verification(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WebAuthnUserVerification", value.into_expr())) }
 }
 impl Done for CfnUserPoolProps { fn into_props(self) -> Bag { self.0 } }
@@ -477,7 +477,7 @@ use crate::cfn::support::*;
 impl AccountRecoverySetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RecoveryMechanisms`: list of `RecoveryOption`. Update: in place.
+    /// `RecoveryMechanisms`: list of `RecoveryOption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-accountrecoverysetting.html#cfn-cognito-userpool-accountrecoverysetting-recoverymechanisms)
     pub fn recovery_mechanisms(self, value: impl Arg<Arr<RecoveryOption>>) -> Self { Self(put(self.0, "RecoveryMechanisms", value.into_expr())) }
 }
 impl Done for AccountRecoverySetting { fn into_props(self) -> Bag { self.0 } }
@@ -486,11 +486,11 @@ impl Done for AccountRecoverySetting { fn into_props(self) -> Bag { self.0 } }
 impl AdminCreateUserConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AllowAdminCreateUserOnly`: boolean. Update: in place.
+    /// `AllowAdminCreateUserOnly`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-admincreateuserconfig.html#cfn-cognito-userpool-admincreateuserconfig-allowadmincreateuseronly)
     pub fn allow_admin_create_user_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowAdminCreateUserOnly", value.into_expr())) }
-    /// `InviteMessageTemplate`: `InviteMessageTemplate`. Update: in place.
+    /// `InviteMessageTemplate`: `InviteMessageTemplate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-admincreateuserconfig.html#cfn-cognito-userpool-admincreateuserconfig-invitemessagetemplate)
     pub fn invite_message_template(self, value: impl Arg<InviteMessageTemplate>) -> Self { Self(put(self.0, "InviteMessageTemplate", value.into_expr())) }
-    /// `UnusedAccountValidityDays`: integer. Update: in place.
+    /// `UnusedAccountValidityDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-admincreateuserconfig.html#cfn-cognito-userpool-admincreateuserconfig-unusedaccountvaliditydays)
     pub fn unused_account_validity_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UnusedAccountValidityDays", value.into_expr())) }
 }
 impl Done for AdminCreateUserConfig { fn into_props(self) -> Bag { self.0 } }
@@ -499,7 +499,7 @@ impl Done for AdminCreateUserConfig { fn into_props(self) -> Bag { self.0 } }
 impl AdvancedSecurityAdditionalFlows {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CustomAuthMode`: text. Update: in place.
+    /// `CustomAuthMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-advancedsecurityadditionalflows.html#cfn-cognito-userpool-advancedsecurityadditionalflows-customauthmode)
     pub fn custom_auth_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomAuthMode", value.into_expr())) }
 }
 impl Done for AdvancedSecurityAdditionalFlows { fn into_props(self) -> Bag { self.0 } }
@@ -508,9 +508,9 @@ impl Done for AdvancedSecurityAdditionalFlows { fn into_props(self) -> Bag { sel
 impl CustomEmailSender {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LambdaArn`: `LambdaFunctionArn`. Update: in place.
+    /// `LambdaArn`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-customemailsender.html#cfn-cognito-userpool-customemailsender-lambdaarn)
     pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "LambdaArn", value.into_expr())) }
-    /// `LambdaVersion`: text. Update: in place.
+    /// `LambdaVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-customemailsender.html#cfn-cognito-userpool-customemailsender-lambdaversion)
     pub fn lambda_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LambdaVersion", value.into_expr())) }
 }
 impl Done for CustomEmailSender { fn into_props(self) -> Bag { self.0 } }
@@ -519,9 +519,9 @@ impl Done for CustomEmailSender { fn into_props(self) -> Bag { self.0 } }
 impl CustomSMSSender {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LambdaArn`: `LambdaFunctionArn`. Update: in place.
+    /// `LambdaArn`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-customsmssender.html#cfn-cognito-userpool-customsmssender-lambdaarn)
     pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "LambdaArn", value.into_expr())) }
-    /// `LambdaVersion`: text. Update: in place.
+    /// `LambdaVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-customsmssender.html#cfn-cognito-userpool-customsmssender-lambdaversion)
     pub fn lambda_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LambdaVersion", value.into_expr())) }
 }
 impl Done for CustomSMSSender { fn into_props(self) -> Bag { self.0 } }
@@ -530,9 +530,9 @@ impl Done for CustomSMSSender { fn into_props(self) -> Bag { self.0 } }
 impl DeviceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ChallengeRequiredOnNewDevice`: boolean. Update: in place.
+    /// `ChallengeRequiredOnNewDevice`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-deviceconfiguration.html#cfn-cognito-userpool-deviceconfiguration-challengerequiredonnewdevice)
     pub fn challenge_required_on_new_device(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ChallengeRequiredOnNewDevice", value.into_expr())) }
-    /// `DeviceOnlyRememberedOnUserPrompt`: boolean. Update: in place.
+    /// `DeviceOnlyRememberedOnUserPrompt`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-deviceconfiguration.html#cfn-cognito-userpool-deviceconfiguration-deviceonlyrememberedonuserprompt)
     pub fn device_only_remembered_on_user_prompt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeviceOnlyRememberedOnUserPrompt", value.into_expr())) }
 }
 impl Done for DeviceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -541,15 +541,15 @@ impl Done for DeviceConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl EmailConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ConfigurationSet`: text. Update: in place.
+    /// `ConfigurationSet`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-emailconfiguration.html#cfn-cognito-userpool-emailconfiguration-configurationset)
     pub fn configuration_set(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConfigurationSet", value.into_expr())) }
-    /// `EmailSendingAccount`: text. Update: in place.
+    /// `EmailSendingAccount`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-emailconfiguration.html#cfn-cognito-userpool-emailconfiguration-emailsendingaccount)
     pub fn email_sending_account(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailSendingAccount", value.into_expr())) }
-    /// `From`: text. Update: in place.
+    /// `From`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-emailconfiguration.html#cfn-cognito-userpool-emailconfiguration-from)
     pub fn from(self, value: impl Arg<str>) -> Self { Self(put(self.0, "From", value.into_expr())) }
-    /// `ReplyToEmailAddress`: text. Update: in place.
+    /// `ReplyToEmailAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-emailconfiguration.html#cfn-cognito-userpool-emailconfiguration-replytoemailaddress)
     pub fn reply_to_email_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplyToEmailAddress", value.into_expr())) }
-    /// `SourceArn`: text. Update: in place.
+    /// `SourceArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-emailconfiguration.html#cfn-cognito-userpool-emailconfiguration-sourcearn)
     pub fn source_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceArn", value.into_expr())) }
 }
 impl Done for EmailConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -560,19 +560,19 @@ impl EumsSmsConfiguration {
     pub fn new() -> EumsSmsConfiguration<Missing<super::required::CallerArn>> { EumsSmsConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EumsSmsConfiguration<R0> {
-    /// `CallerArn`: text, required. Update: in place.
+    /// `CallerArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-eumssmsconfiguration.html#cfn-cognito-userpool-eumssmsconfiguration-callerarn)
     pub fn caller_arn(self, value: impl Arg<str>) -> EumsSmsConfiguration<Set> { EumsSmsConfiguration(put(self.0, "CallerArn", value.into_expr()), Phase) }
-    /// `ConfigurationSetName`: text. Update: in place.
+    /// `ConfigurationSetName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-eumssmsconfiguration.html#cfn-cognito-userpool-eumssmsconfiguration-configurationsetname)
     pub fn configuration_set_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConfigurationSetName", value.into_expr()), Phase) }
-    /// `ExternalId`: text. Update: in place.
+    /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-eumssmsconfiguration.html#cfn-cognito-userpool-eumssmsconfiguration-externalid)
     pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
-    /// `InEntityId`: text. Update: in place.
+    /// `InEntityId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-eumssmsconfiguration.html#cfn-cognito-userpool-eumssmsconfiguration-inentityid)
     pub fn in_entity_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InEntityId", value.into_expr()), Phase) }
-    /// `InTemplateId`: text. Update: in place.
+    /// `InTemplateId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-eumssmsconfiguration.html#cfn-cognito-userpool-eumssmsconfiguration-intemplateid)
     pub fn in_template_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InTemplateId", value.into_expr()), Phase) }
-    /// `OriginationIdentity`: text. Update: in place.
+    /// `OriginationIdentity`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-eumssmsconfiguration.html#cfn-cognito-userpool-eumssmsconfiguration-originationidentity)
     pub fn origination_identity(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OriginationIdentity", value.into_expr()), Phase) }
-    /// `Region`: text. Update: in place.
+    /// `Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-eumssmsconfiguration.html#cfn-cognito-userpool-eumssmsconfiguration-region)
     pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr()), Phase) }
 }
 impl Done for EumsSmsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -581,9 +581,9 @@ impl Done for EumsSmsConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl InboundFederation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LambdaArn`: `LambdaFunctionArn`. Update: in place.
+    /// `LambdaArn`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-inboundfederation.html#cfn-cognito-userpool-inboundfederation-lambdaarn)
     pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "LambdaArn", value.into_expr())) }
-    /// `LambdaVersion`: text. Update: in place.
+    /// `LambdaVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-inboundfederation.html#cfn-cognito-userpool-inboundfederation-lambdaversion)
     pub fn lambda_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LambdaVersion", value.into_expr())) }
 }
 impl Done for InboundFederation { fn into_props(self) -> Bag { self.0 } }
@@ -592,11 +592,11 @@ impl Done for InboundFederation { fn into_props(self) -> Bag { self.0 } }
 impl InviteMessageTemplate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EmailMessage`: text. Update: in place.
+    /// `EmailMessage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-invitemessagetemplate.html#cfn-cognito-userpool-invitemessagetemplate-emailmessage)
     pub fn email_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailMessage", value.into_expr())) }
-    /// `EmailSubject`: text. Update: in place.
+    /// `EmailSubject`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-invitemessagetemplate.html#cfn-cognito-userpool-invitemessagetemplate-emailsubject)
     pub fn email_subject(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailSubject", value.into_expr())) }
-    /// `SMSMessage`: text. Update: in place.
+    /// `SMSMessage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-invitemessagetemplate.html#cfn-cognito-userpool-invitemessagetemplate-smsmessage)
     pub fn sms_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SMSMessage", value.into_expr())) }
 }
 impl Done for InviteMessageTemplate { fn into_props(self) -> Bag { self.0 } }
@@ -605,7 +605,7 @@ impl Done for InviteMessageTemplate { fn into_props(self) -> Bag { self.0 } }
 impl IssuerConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Type`: `Type`. Update: in place.
+    /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-issuerconfiguration.html#cfn-cognito-userpool-issuerconfiguration-type)
     pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for IssuerConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -614,9 +614,9 @@ impl Done for IssuerConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl KeyConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KeyType`: `KeyType`. Update: in place.
+    /// `KeyType`: `KeyType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-keyconfiguration.html#cfn-cognito-userpool-keyconfiguration-keytype)
     pub fn key_type(self, value: impl Arg<KeyType>) -> Self { Self(put(self.0, "KeyType", value.into_expr())) }
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-keyconfiguration.html#cfn-cognito-userpool-keyconfiguration-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
 }
 impl Done for KeyConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -625,35 +625,35 @@ impl Done for KeyConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl LambdaConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CreateAuthChallenge`: `LambdaFunctionArn`. Update: in place.
+    /// `CreateAuthChallenge`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-lambdaconfig.html#cfn-cognito-userpool-lambdaconfig-createauthchallenge)
     pub fn create_auth_challenge(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "CreateAuthChallenge", value.into_expr())) }
-    /// `CustomEmailSender`: `CustomEmailSender`. Update: in place.
+    /// `CustomEmailSender`: `CustomEmailSender`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-lambdaconfig.html#cfn-cognito-userpool-lambdaconfig-customemailsender)
     pub fn custom_email_sender(self, value: impl Arg<CustomEmailSender>) -> Self { Self(put(self.0, "CustomEmailSender", value.into_expr())) }
-    /// `CustomMessage`: `LambdaFunctionArn`. Update: in place.
+    /// `CustomMessage`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-lambdaconfig.html#cfn-cognito-userpool-lambdaconfig-custommessage)
     pub fn custom_message(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "CustomMessage", value.into_expr())) }
-    /// `CustomSMSSender`: `CustomSMSSender`. Update: in place.
+    /// `CustomSMSSender`: `CustomSMSSender`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-lambdaconfig.html#cfn-cognito-userpool-lambdaconfig-customsmssender)
     pub fn custom_sms_sender(self, value: impl Arg<CustomSMSSender>) -> Self { Self(put(self.0, "CustomSMSSender", value.into_expr())) }
-    /// `DefineAuthChallenge`: `LambdaFunctionArn`. Update: in place.
+    /// `DefineAuthChallenge`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-lambdaconfig.html#cfn-cognito-userpool-lambdaconfig-defineauthchallenge)
     pub fn define_auth_challenge(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "DefineAuthChallenge", value.into_expr())) }
-    /// `InboundFederation`: `InboundFederation`. Update: in place.
+    /// `InboundFederation`: `InboundFederation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-lambdaconfig.html#cfn-cognito-userpool-lambdaconfig-inboundfederation)
     pub fn inbound_federation(self, value: impl Arg<InboundFederation>) -> Self { Self(put(self.0, "InboundFederation", value.into_expr())) }
-    /// `KMSKeyID`: `KmsKeyArn`. Update: in place.
+    /// `KMSKeyID`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-lambdaconfig.html#cfn-cognito-userpool-lambdaconfig-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KMSKeyID", value.into_expr())) }
-    /// `PostAuthentication`: `LambdaFunctionArn`. Update: in place.
+    /// `PostAuthentication`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-lambdaconfig.html#cfn-cognito-userpool-lambdaconfig-postauthentication)
     pub fn post_authentication(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "PostAuthentication", value.into_expr())) }
-    /// `PostConfirmation`: `LambdaFunctionArn`. Update: in place.
+    /// `PostConfirmation`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-lambdaconfig.html#cfn-cognito-userpool-lambdaconfig-postconfirmation)
     pub fn post_confirmation(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "PostConfirmation", value.into_expr())) }
-    /// `PreAuthentication`: `LambdaFunctionArn`. Update: in place.
+    /// `PreAuthentication`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-lambdaconfig.html#cfn-cognito-userpool-lambdaconfig-preauthentication)
     pub fn pre_authentication(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "PreAuthentication", value.into_expr())) }
-    /// `PreSignUp`: `LambdaFunctionArn`. Update: in place.
+    /// `PreSignUp`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-lambdaconfig.html#cfn-cognito-userpool-lambdaconfig-presignup)
     pub fn pre_sign_up(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "PreSignUp", value.into_expr())) }
-    /// `PreTokenGeneration`: `LambdaFunctionArn`. Update: in place.
+    /// `PreTokenGeneration`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-lambdaconfig.html#cfn-cognito-userpool-lambdaconfig-pretokengeneration)
     pub fn pre_token_generation(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "PreTokenGeneration", value.into_expr())) }
-    /// `PreTokenGenerationConfig`: `PreTokenGenerationConfig`. Update: in place.
+    /// `PreTokenGenerationConfig`: `PreTokenGenerationConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-lambdaconfig.html#cfn-cognito-userpool-lambdaconfig-pretokengenerationconfig)
     pub fn pre_token_generation_config(self, value: impl Arg<PreTokenGenerationConfig>) -> Self { Self(put(self.0, "PreTokenGenerationConfig", value.into_expr())) }
-    /// `UserMigration`: text. Update: in place.
+    /// `UserMigration`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-lambdaconfig.html#cfn-cognito-userpool-lambdaconfig-usermigration)
     pub fn user_migration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserMigration", value.into_expr())) }
-    /// `VerifyAuthChallengeResponse`: `LambdaFunctionArn`. Update: in place.
+    /// `VerifyAuthChallengeResponse`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-lambdaconfig.html#cfn-cognito-userpool-lambdaconfig-verifyauthchallengeresponse)
     pub fn verify_auth_challenge_response(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "VerifyAuthChallengeResponse", value.into_expr())) }
 }
 impl Done for LambdaConfig { fn into_props(self) -> Bag { self.0 } }
@@ -662,9 +662,9 @@ impl Done for LambdaConfig { fn into_props(self) -> Bag { self.0 } }
 impl NumberAttributeConstraints {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MaxValue`: text. Update: in place.
+    /// `MaxValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-numberattributeconstraints.html#cfn-cognito-userpool-numberattributeconstraints-maxvalue)
     pub fn max_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxValue", value.into_expr())) }
-    /// `MinValue`: text. Update: in place.
+    /// `MinValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-numberattributeconstraints.html#cfn-cognito-userpool-numberattributeconstraints-minvalue)
     pub fn min_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MinValue", value.into_expr())) }
 }
 impl Done for NumberAttributeConstraints { fn into_props(self) -> Bag { self.0 } }
@@ -673,19 +673,19 @@ impl Done for NumberAttributeConstraints { fn into_props(self) -> Bag { self.0 }
 impl PasswordPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MinimumLength`: integer. Update: in place.
+    /// `MinimumLength`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-passwordpolicy.html#cfn-cognito-userpool-passwordpolicy-minimumlength)
     pub fn minimum_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumLength", value.into_expr())) }
-    /// `PasswordHistorySize`: integer. Update: in place.
+    /// `PasswordHistorySize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-passwordpolicy.html#cfn-cognito-userpool-passwordpolicy-passwordhistorysize)
     pub fn password_history_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PasswordHistorySize", value.into_expr())) }
-    /// `RequireLowercase`: boolean. Update: in place.
+    /// `RequireLowercase`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-passwordpolicy.html#cfn-cognito-userpool-passwordpolicy-requirelowercase)
     pub fn require_lowercase(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireLowercase", value.into_expr())) }
-    /// `RequireNumbers`: boolean. Update: in place.
+    /// `RequireNumbers`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-passwordpolicy.html#cfn-cognito-userpool-passwordpolicy-requirenumbers)
     pub fn require_numbers(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireNumbers", value.into_expr())) }
-    /// `RequireSymbols`: boolean. Update: in place.
+    /// `RequireSymbols`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-passwordpolicy.html#cfn-cognito-userpool-passwordpolicy-requiresymbols)
     pub fn require_symbols(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireSymbols", value.into_expr())) }
-    /// `RequireUppercase`: boolean. Update: in place.
+    /// `RequireUppercase`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-passwordpolicy.html#cfn-cognito-userpool-passwordpolicy-requireuppercase)
     pub fn require_uppercase(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireUppercase", value.into_expr())) }
-    /// `TemporaryPasswordValidityDays`: integer. Update: in place.
+    /// `TemporaryPasswordValidityDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-passwordpolicy.html#cfn-cognito-userpool-passwordpolicy-temporarypasswordvaliditydays)
     pub fn temporary_password_validity_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TemporaryPasswordValidityDays", value.into_expr())) }
 }
 impl Done for PasswordPolicy { fn into_props(self) -> Bag { self.0 } }
@@ -694,9 +694,9 @@ impl Done for PasswordPolicy { fn into_props(self) -> Bag { self.0 } }
 impl Policies {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PasswordPolicy`: `PasswordPolicy`. Update: in place.
+    /// `PasswordPolicy`: `PasswordPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-policies.html#cfn-cognito-userpool-policies-passwordpolicy)
     pub fn password_policy(self, value: impl Arg<PasswordPolicy>) -> Self { Self(put(self.0, "PasswordPolicy", value.into_expr())) }
-    /// `SignInPolicy`: `SignInPolicy`. Update: in place.
+    /// `SignInPolicy`: `SignInPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-policies.html#cfn-cognito-userpool-policies-signinpolicy)
     pub fn sign_in_policy(self, value: impl Arg<SignInPolicy>) -> Self { Self(put(self.0, "SignInPolicy", value.into_expr())) }
 }
 impl Done for Policies { fn into_props(self) -> Bag { self.0 } }
@@ -705,9 +705,9 @@ impl Done for Policies { fn into_props(self) -> Bag { self.0 } }
 impl PreTokenGenerationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LambdaArn`: `LambdaFunctionArn`. Update: in place.
+    /// `LambdaArn`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-pretokengenerationconfig.html#cfn-cognito-userpool-pretokengenerationconfig-lambdaarn)
     pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "LambdaArn", value.into_expr())) }
-    /// `LambdaVersion`: text. Update: in place.
+    /// `LambdaVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-pretokengenerationconfig.html#cfn-cognito-userpool-pretokengenerationconfig-lambdaversion)
     pub fn lambda_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LambdaVersion", value.into_expr())) }
 }
 impl Done for PreTokenGenerationConfig { fn into_props(self) -> Bag { self.0 } }
@@ -716,9 +716,9 @@ impl Done for PreTokenGenerationConfig { fn into_props(self) -> Bag { self.0 } }
 impl RecoveryOption {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-recoveryoption.html#cfn-cognito-userpool-recoveryoption-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Priority`: integer. Update: in place.
+    /// `Priority`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-recoveryoption.html#cfn-cognito-userpool-recoveryoption-priority)
     pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value.into_expr())) }
 }
 impl Done for RecoveryOption { fn into_props(self) -> Bag { self.0 } }
@@ -727,19 +727,19 @@ impl Done for RecoveryOption { fn into_props(self) -> Bag { self.0 } }
 impl SchemaAttribute {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AttributeDataType`: text. Update: in place.
+    /// `AttributeDataType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-schemaattribute.html#cfn-cognito-userpool-schemaattribute-attributedatatype)
     pub fn attribute_data_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttributeDataType", value.into_expr())) }
-    /// `DeveloperOnlyAttribute`: boolean. Update: in place.
+    /// `DeveloperOnlyAttribute`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-schemaattribute.html#cfn-cognito-userpool-schemaattribute-developeronlyattribute)
     pub fn developer_only_attribute(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeveloperOnlyAttribute", value.into_expr())) }
-    /// `Mutable`: boolean. Update: in place.
+    /// `Mutable`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-schemaattribute.html#cfn-cognito-userpool-schemaattribute-mutable)
     pub fn mutable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Mutable", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-schemaattribute.html#cfn-cognito-userpool-schemaattribute-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `NumberAttributeConstraints`: `NumberAttributeConstraints`. Update: in place.
+    /// `NumberAttributeConstraints`: `NumberAttributeConstraints`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-schemaattribute.html#cfn-cognito-userpool-schemaattribute-numberattributeconstraints)
     pub fn number_attribute_constraints(self, value: impl Arg<NumberAttributeConstraints>) -> Self { Self(put(self.0, "NumberAttributeConstraints", value.into_expr())) }
-    /// `Required`: boolean. Update: in place.
+    /// `Required`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-schemaattribute.html#cfn-cognito-userpool-schemaattribute-required)
     pub fn required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Required", value.into_expr())) }
-    /// `StringAttributeConstraints`: `StringAttributeConstraints`. Update: in place.
+    /// `StringAttributeConstraints`: `StringAttributeConstraints`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-schemaattribute.html#cfn-cognito-userpool-schemaattribute-stringattributeconstraints)
     pub fn string_attribute_constraints(self, value: impl Arg<StringAttributeConstraints>) -> Self { Self(put(self.0, "StringAttributeConstraints", value.into_expr())) }
 }
 impl Done for SchemaAttribute { fn into_props(self) -> Bag { self.0 } }
@@ -748,7 +748,7 @@ impl Done for SchemaAttribute { fn into_props(self) -> Bag { self.0 } }
 impl SignInPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AllowedFirstAuthFactors`: list of text. Update: in place.
+    /// `AllowedFirstAuthFactors`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-signinpolicy.html#cfn-cognito-userpool-signinpolicy-allowedfirstauthfactors)
     pub fn allowed_first_auth_factors(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedFirstAuthFactors", value.into_expr())) }
 }
 impl Done for SignInPolicy { fn into_props(self) -> Bag { self.0 } }
@@ -757,13 +757,13 @@ impl Done for SignInPolicy { fn into_props(self) -> Bag { self.0 } }
 impl SmsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EumsSms`: `EumsSmsConfiguration`. Update: in place.
+    /// `EumsSms`: `EumsSmsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-smsconfiguration.html#cfn-cognito-userpool-smsconfiguration-eumssms)
     pub fn eums_sms(self, value: impl Arg<EumsSmsConfiguration>) -> Self { Self(put(self.0, "EumsSms", value.into_expr())) }
-    /// `ExternalId`: text. Update: in place.
+    /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-smsconfiguration.html#cfn-cognito-userpool-smsconfiguration-externalid)
     pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr())) }
-    /// `SnsCallerArn`: `IamRoleArn`. Update: in place.
+    /// `SnsCallerArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-smsconfiguration.html#cfn-cognito-userpool-smsconfiguration-snscallerarn)
     pub fn sns_caller_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SnsCallerArn", value.into_expr())) }
-    /// `SnsRegion`: text. Update: in place.
+    /// `SnsRegion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-smsconfiguration.html#cfn-cognito-userpool-smsconfiguration-snsregion)
     pub fn sns_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnsRegion", value.into_expr())) }
 }
 impl Done for SmsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -772,9 +772,9 @@ impl Done for SmsConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl StringAttributeConstraints {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MaxLength`: text. Update: in place.
+    /// `MaxLength`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-stringattributeconstraints.html#cfn-cognito-userpool-stringattributeconstraints-maxlength)
     pub fn max_length(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxLength", value.into_expr())) }
-    /// `MinLength`: text. Update: in place.
+    /// `MinLength`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-stringattributeconstraints.html#cfn-cognito-userpool-stringattributeconstraints-minlength)
     pub fn min_length(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MinLength", value.into_expr())) }
 }
 impl Done for StringAttributeConstraints { fn into_props(self) -> Bag { self.0 } }
@@ -785,7 +785,7 @@ impl UserAttributeUpdateSettings {
     pub fn new() -> UserAttributeUpdateSettings<Missing<super::required::AttributesRequireVerificationBeforeUpdate>> { UserAttributeUpdateSettings(Bag::default(), Phase) }
 }
 impl<R0> UserAttributeUpdateSettings<R0> {
-    /// `AttributesRequireVerificationBeforeUpdate`: list of text, required. Update: in place.
+    /// `AttributesRequireVerificationBeforeUpdate`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-userattributeupdatesettings.html#cfn-cognito-userpool-userattributeupdatesettings-attributesrequireverificationbeforeupdate)
     pub fn attributes_require_verification_before_update(self, value: impl Arg<Arr<str>>) -> UserAttributeUpdateSettings<Set> { UserAttributeUpdateSettings(put(self.0, "AttributesRequireVerificationBeforeUpdate", value.into_expr()), Phase) }
 }
 impl Done for UserAttributeUpdateSettings { fn into_props(self) -> Bag { self.0 } }
@@ -794,9 +794,9 @@ impl Done for UserAttributeUpdateSettings { fn into_props(self) -> Bag { self.0 
 impl UserPoolAddOns {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AdvancedSecurityAdditionalFlows`: `AdvancedSecurityAdditionalFlows`. Update: in place.
+    /// `AdvancedSecurityAdditionalFlows`: `AdvancedSecurityAdditionalFlows`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-userpooladdons.html#cfn-cognito-userpool-userpooladdons-advancedsecurityadditionalflows)
     pub fn advanced_security_additional_flows(self, value: impl Arg<AdvancedSecurityAdditionalFlows>) -> Self { Self(put(self.0, "AdvancedSecurityAdditionalFlows", value.into_expr())) }
-    /// `AdvancedSecurityMode`: text. Update: in place.
+    /// `AdvancedSecurityMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-userpooladdons.html#cfn-cognito-userpool-userpooladdons-advancedsecuritymode)
     pub fn advanced_security_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdvancedSecurityMode", value.into_expr())) }
 }
 impl Done for UserPoolAddOns { fn into_props(self) -> Bag { self.0 } }
@@ -805,7 +805,7 @@ impl Done for UserPoolAddOns { fn into_props(self) -> Bag { self.0 } }
 impl UsernameConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CaseSensitive`: boolean. Update: in place.
+    /// `CaseSensitive`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-usernameconfiguration.html#cfn-cognito-userpool-usernameconfiguration-casesensitive)
     pub fn case_sensitive(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CaseSensitive", value.into_expr())) }
 }
 impl Done for UsernameConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -814,17 +814,17 @@ impl Done for UsernameConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl VerificationMessageTemplate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DefaultEmailOption`: text. Update: in place.
+    /// `DefaultEmailOption`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-verificationmessagetemplate.html#cfn-cognito-userpool-verificationmessagetemplate-defaultemailoption)
     pub fn default_email_option(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultEmailOption", value.into_expr())) }
-    /// `EmailMessage`: text. Update: in place.
+    /// `EmailMessage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-verificationmessagetemplate.html#cfn-cognito-userpool-verificationmessagetemplate-emailmessage)
     pub fn email_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailMessage", value.into_expr())) }
-    /// `EmailMessageByLink`: text. Update: in place.
+    /// `EmailMessageByLink`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-verificationmessagetemplate.html#cfn-cognito-userpool-verificationmessagetemplate-emailmessagebylink)
     pub fn email_message_by_link(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailMessageByLink", value.into_expr())) }
-    /// `EmailSubject`: text. Update: in place.
+    /// `EmailSubject`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-verificationmessagetemplate.html#cfn-cognito-userpool-verificationmessagetemplate-emailsubject)
     pub fn email_subject(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailSubject", value.into_expr())) }
-    /// `EmailSubjectByLink`: text. Update: in place.
+    /// `EmailSubjectByLink`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-verificationmessagetemplate.html#cfn-cognito-userpool-verificationmessagetemplate-emailsubjectbylink)
     pub fn email_subject_by_link(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailSubjectByLink", value.into_expr())) }
-    /// `SmsMessage`: text. Update: in place.
+    /// `SmsMessage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-verificationmessagetemplate.html#cfn-cognito-userpool-verificationmessagetemplate-smsmessage)
     pub fn sms_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SmsMessage", value.into_expr())) }
 }
 impl Done for VerificationMessageTemplate { fn into_props(self) -> Bag { self.0 } }
@@ -846,11 +846,11 @@ impl CfnUserPoolClient {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUserPoolClientProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ClientId`.
     pub fn reference(&self) -> Val<kind::CognitoUserPoolClientId> { self.0.reference() }
-    /// The attribute `ClientId`: `CognitoUserPoolClientId`.
+    /// The attribute `ClientId`: `CognitoUserPoolClientId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html#ClientId-fn::getatt)
     pub fn attr_client_id(&self) -> Val<kind::CognitoUserPoolClientId> { self.0.get_att("ClientId") }
-    /// The attribute `ClientSecret`: text.
+    /// The attribute `ClientSecret`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html#ClientSecret-fn::getatt)
     pub fn attr_client_secret(&self) -> Val<str> { self.0.get_att("ClientSecret") }
-    /// The attribute `Name`: text.
+    /// The attribute `Name`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html#Name-fn::getatt)
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
 }
 impl Parent for CfnUserPoolClient { fn node(&self) -> &Place { &self.0 } }
@@ -861,51 +861,51 @@ impl CfnUserPoolClientProps {
     pub fn new() -> CfnUserPoolClientProps<Missing<required::UserPoolId>> { CfnUserPoolClientProps(Bag::default(), Phase) }
 }
 impl<R0> CfnUserPoolClientProps<R0> {
-    /// `AccessTokenValidity`: integer. Update: in place.
+    /// `AccessTokenValidity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html#cfn-cognito-userpoolclient-accesstokenvalidity)
     pub fn access_token_validity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AccessTokenValidity", value.into_expr()), Phase) }
-    /// `AllowedOAuthFlows`: list of text. Update: in place.
+    /// `AllowedOAuthFlows`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html#cfn-cognito-userpoolclient-allowedoauthflows)
     pub fn allowed_oauth_flows(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedOAuthFlows", value.into_expr()), Phase) }
-    /// `AllowedOAuthFlowsUserPoolClient`: boolean. Update: in place.
+    /// `AllowedOAuthFlowsUserPoolClient`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html#cfn-cognito-userpoolclient-allowedoauthflowsuserpoolclient)
     pub fn allowed_oauth_flows_user_pool_client(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowedOAuthFlowsUserPoolClient", value.into_expr()), Phase) }
-    /// `AllowedOAuthScopes`: list of text. Update: in place.
+    /// `AllowedOAuthScopes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html#cfn-cognito-userpoolclient-allowedoauthscopes)
     pub fn allowed_oauth_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedOAuthScopes", value.into_expr()), Phase) }
-    /// `AnalyticsConfiguration`: `AnalyticsConfiguration`. Update: in place.
+    /// `AnalyticsConfiguration`: `AnalyticsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html#cfn-cognito-userpoolclient-analyticsconfiguration)
     pub fn analytics_configuration(self, value: impl Arg<user_pool_client::AnalyticsConfiguration>) -> Self { Self(put(self.0, "AnalyticsConfiguration", value.into_expr()), Phase) }
-    /// `AuthSessionValidity`: integer. Update: in place.
+    /// `AuthSessionValidity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html#cfn-cognito-userpoolclient-authsessionvalidity)
     pub fn auth_session_validity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AuthSessionValidity", value.into_expr()), Phase) }
-    /// `CallbackURLs`: list of text. Update: in place.
+    /// `CallbackURLs`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html#cfn-cognito-userpoolclient-callbackurls)
     pub fn callback_urls(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CallbackURLs", value.into_expr()), Phase) }
-    /// `ClientName`: text. Update: in place.
+    /// `ClientName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html#cfn-cognito-userpoolclient-clientname)
     pub fn client_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientName", value.into_expr()), Phase) }
-    /// `DefaultRedirectURI`: text. Update: in place.
+    /// `DefaultRedirectURI`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html#cfn-cognito-userpoolclient-defaultredirecturi)
     pub fn default_redirect_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultRedirectURI", value.into_expr()), Phase) }
-    /// `EnablePropagateAdditionalUserContextData`: boolean. Update: in place.
+    /// `EnablePropagateAdditionalUserContextData`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html#cfn-cognito-userpoolclient-enablepropagateadditionalusercontextdata)
     pub fn enable_propagate_additional_user_context_data(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnablePropagateAdditionalUserContextData", value.into_expr()), Phase) }
-    /// `EnableTokenRevocation`: boolean. Update: in place.
+    /// `EnableTokenRevocation`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html#cfn-cognito-userpoolclient-enabletokenrevocation)
     pub fn enable_token_revocation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableTokenRevocation", value.into_expr()), Phase) }
-    /// `ExplicitAuthFlows`: list of text. Update: in place.
+    /// `ExplicitAuthFlows`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html#cfn-cognito-userpoolclient-explicitauthflows)
     pub fn explicit_auth_flows(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExplicitAuthFlows", value.into_expr()), Phase) }
-    /// `GenerateSecret`: boolean. Update: replacement.
+    /// `GenerateSecret`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html#cfn-cognito-userpoolclient-generatesecret)
     pub fn generate_secret(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "GenerateSecret", value.into_expr()), Phase) }
-    /// `IdTokenValidity`: integer. Update: in place.
+    /// `IdTokenValidity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html#cfn-cognito-userpoolclient-idtokenvalidity)
     pub fn id_token_validity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdTokenValidity", value.into_expr()), Phase) }
-    /// `LogoutURLs`: list of text. Update: in place.
+    /// `LogoutURLs`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html#cfn-cognito-userpoolclient-logouturls)
     pub fn logout_urls(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogoutURLs", value.into_expr()), Phase) }
-    /// `PreventUserExistenceErrors`: text. Update: in place.
+    /// `PreventUserExistenceErrors`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html#cfn-cognito-userpoolclient-preventuserexistenceerrors)
     pub fn prevent_user_existence_errors(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreventUserExistenceErrors", value.into_expr()), Phase) }
-    /// `ReadAttributes`: list of text. Update: in place.
+    /// `ReadAttributes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html#cfn-cognito-userpoolclient-readattributes)
     pub fn read_attributes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ReadAttributes", value.into_expr()), Phase) }
-    /// `RefreshTokenRotation`: `RefreshTokenRotation`. Update: in place.
+    /// `RefreshTokenRotation`: `RefreshTokenRotation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html#cfn-cognito-userpoolclient-refreshtokenrotation)
     pub fn refresh_token_rotation(self, value: impl Arg<user_pool_client::RefreshTokenRotation>) -> Self { Self(put(self.0, "RefreshTokenRotation", value.into_expr()), Phase) }
-    /// `RefreshTokenValidity`: integer. Update: in place.
+    /// `RefreshTokenValidity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html#cfn-cognito-userpoolclient-refreshtokenvalidity)
     pub fn refresh_token_validity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RefreshTokenValidity", value.into_expr()), Phase) }
-    /// `SupportedIdentityProviders`: list of text. Update: in place.
+    /// `SupportedIdentityProviders`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html#cfn-cognito-userpoolclient-supportedidentityproviders)
     pub fn supported_identity_providers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SupportedIdentityProviders", value.into_expr()), Phase) }
-    /// `TokenValidityUnits`: `TokenValidityUnits`. Update: in place.
+    /// `TokenValidityUnits`: `TokenValidityUnits`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html#cfn-cognito-userpoolclient-tokenvalidityunits)
     pub fn token_validity_units(self, value: impl Arg<user_pool_client::TokenValidityUnits>) -> Self { Self(put(self.0, "TokenValidityUnits", value.into_expr()), Phase) }
-    /// `UserPoolId`: `CognitoUserPoolId`, required. Update: replacement.
+    /// `UserPoolId`: `CognitoUserPoolId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html#cfn-cognito-userpoolclient-userpoolid)
     pub fn user_pool_id(self, value: impl Arg<kind::CognitoUserPoolId>) -> CfnUserPoolClientProps<Set> { CfnUserPoolClientProps(put(self.0, "UserPoolId", value.into_expr()), Phase) }
-    /// `WriteAttributes`: list of text. Update: in place.
+    /// `WriteAttributes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html#cfn-cognito-userpoolclient-writeattributes)
     pub fn write_attributes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "WriteAttributes", value.into_expr()), Phase) }
 }
 impl Done for CfnUserPoolClientProps { fn into_props(self) -> Bag { self.0 } }
@@ -917,15 +917,15 @@ use crate::cfn::support::*;
 impl AnalyticsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ApplicationArn`: text. Update: in place.
+    /// `ApplicationArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolclient-analyticsconfiguration.html#cfn-cognito-userpoolclient-analyticsconfiguration-applicationarn)
     pub fn application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationArn", value.into_expr())) }
-    /// `ApplicationId`: text. Update: in place.
+    /// `ApplicationId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolclient-analyticsconfiguration.html#cfn-cognito-userpoolclient-analyticsconfiguration-applicationid)
     pub fn application_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationId", value.into_expr())) }
-    /// `ExternalId`: text. Update: in place.
+    /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolclient-analyticsconfiguration.html#cfn-cognito-userpoolclient-analyticsconfiguration-externalid)
     pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr())) }
-    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolclient-analyticsconfiguration.html#cfn-cognito-userpoolclient-analyticsconfiguration-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
-    /// `UserDataShared`: boolean. Update: in place.
+    /// `UserDataShared`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolclient-analyticsconfiguration.html#cfn-cognito-userpoolclient-analyticsconfiguration-userdatashared)
     pub fn user_data_shared(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UserDataShared", value.into_expr())) }
 }
 impl Done for AnalyticsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -934,9 +934,9 @@ impl Done for AnalyticsConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl RefreshTokenRotation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Feature`: `Feature`. Update: in place.
+    /// `Feature`: `Feature`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolclient-refreshtokenrotation.html#cfn-cognito-userpoolclient-refreshtokenrotation-feature)
     pub fn feature(self, value: impl Arg<Feature>) -> Self { Self(put(self.0, "Feature", value.into_expr())) }
-    /// `RetryGracePeriodSeconds`: integer. Update: in place.
+    /// `RetryGracePeriodSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolclient-refreshtokenrotation.html#cfn-cognito-userpoolclient-refreshtokenrotation-retrygraceperiodseconds)
     pub fn retry_grace_period_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetryGracePeriodSeconds", value.into_expr())) }
 }
 impl Done for RefreshTokenRotation { fn into_props(self) -> Bag { self.0 } }
@@ -945,11 +945,11 @@ impl Done for RefreshTokenRotation { fn into_props(self) -> Bag { self.0 } }
 impl TokenValidityUnits {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AccessToken`: text. Update: in place.
+    /// `AccessToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolclient-tokenvalidityunits.html#cfn-cognito-userpoolclient-tokenvalidityunits-accesstoken)
     pub fn access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessToken", value.into_expr())) }
-    /// `IdToken`: text. Update: in place.
+    /// `IdToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolclient-tokenvalidityunits.html#cfn-cognito-userpoolclient-tokenvalidityunits-idtoken)
     pub fn id_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdToken", value.into_expr())) }
-    /// `RefreshToken`: text. Update: in place.
+    /// `RefreshToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolclient-tokenvalidityunits.html#cfn-cognito-userpoolclient-tokenvalidityunits-refreshtoken)
     pub fn refresh_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefreshToken", value.into_expr())) }
 }
 impl Done for TokenValidityUnits { fn into_props(self) -> Bag { self.0 } }
@@ -965,7 +965,7 @@ impl CfnUserPoolDomain {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUserPoolDomainProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Domain`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CloudFrontDistribution`: text.
+    /// The attribute `CloudFrontDistribution`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpooldomain.html#CloudFrontDistribution-fn::getatt)
     pub fn attr_cloud_front_distribution(&self) -> Val<str> { self.0.get_att("CloudFrontDistribution") }
 }
 impl Parent for CfnUserPoolDomain { fn node(&self) -> &Place { &self.0 } }
@@ -976,15 +976,15 @@ impl CfnUserPoolDomainProps {
     pub fn new() -> CfnUserPoolDomainProps<Missing<required::Domain>, Missing<required::UserPoolId>> { CfnUserPoolDomainProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnUserPoolDomainProps<R0, R1> {
-    /// `CustomDomainConfig`: `CustomDomainConfigType`. Update: in place.
+    /// `CustomDomainConfig`: `CustomDomainConfigType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpooldomain.html#cfn-cognito-userpooldomain-customdomainconfig)
     pub fn custom_domain_config(self, value: impl Arg<user_pool_domain::CustomDomainConfigType>) -> Self { Self(put(self.0, "CustomDomainConfig", value.into_expr()), Phase) }
-    /// `Domain`: text, required. Update: replacement.
+    /// `Domain`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpooldomain.html#cfn-cognito-userpooldomain-domain)
     pub fn domain(self, value: impl Arg<str>) -> CfnUserPoolDomainProps<Set, R1> { CfnUserPoolDomainProps(put(self.0, "Domain", value.into_expr()), Phase) }
-    /// `ManagedLoginVersion`: integer. Update: in place.
+    /// `ManagedLoginVersion`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpooldomain.html#cfn-cognito-userpooldomain-managedloginversion)
     pub fn managed_login_version(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ManagedLoginVersion", value.into_expr()), Phase) }
-    /// `Routing`: `RoutingType`. Update: in place.
+    /// `Routing`: `RoutingType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpooldomain.html#cfn-cognito-userpooldomain-routing)
     pub fn routing(self, value: impl Arg<user_pool_domain::RoutingType>) -> Self { Self(put(self.0, "Routing", value.into_expr()), Phase) }
-    /// `UserPoolId`: text, required. Update: replacement.
+    /// `UserPoolId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpooldomain.html#cfn-cognito-userpooldomain-userpoolid)
     pub fn user_pool_id(self, value: impl Arg<str>) -> CfnUserPoolDomainProps<R0, Set> { CfnUserPoolDomainProps(put(self.0, "UserPoolId", value.into_expr()), Phase) }
 }
 impl Done for CfnUserPoolDomainProps { fn into_props(self) -> Bag { self.0 } }
@@ -996,9 +996,9 @@ use crate::cfn::support::*;
 impl CustomDomainConfigType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CertificateArn`: text. Update: in place.
+    /// `CertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpooldomain-customdomainconfigtype.html#cfn-cognito-userpooldomain-customdomainconfigtype-certificatearn)
     pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr())) }
-    /// `SecurityPolicy`: text. Update: in place.
+    /// `SecurityPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpooldomain-customdomainconfigtype.html#cfn-cognito-userpooldomain-customdomainconfigtype-securitypolicy)
     pub fn security_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityPolicy", value.into_expr())) }
 }
 impl Done for CustomDomainConfigType { fn into_props(self) -> Bag { self.0 } }
@@ -1009,9 +1009,9 @@ impl FailoverType {
     pub fn new() -> FailoverType<Missing<super::required::PrimaryRoute53HealthCheckId>, Missing<super::required::SecondaryRegion>> { FailoverType(Bag::default(), Phase) }
 }
 impl<R0, R1> FailoverType<R0, R1> {
-    /// `PrimaryRoute53HealthCheckId`: text, required. Update: in place.
+    /// `PrimaryRoute53HealthCheckId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpooldomain-failovertype.html#cfn-cognito-userpooldomain-failovertype-primaryroute53healthcheckid)
     pub fn primary_route53_health_check_id(self, value: impl Arg<str>) -> FailoverType<Set, R1> { FailoverType(put(self.0, "PrimaryRoute53HealthCheckId", value.into_expr()), Phase) }
-    /// `SecondaryRegion`: text, required. Update: in place.
+    /// `SecondaryRegion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpooldomain-failovertype.html#cfn-cognito-userpooldomain-failovertype-secondaryregion)
     pub fn secondary_region(self, value: impl Arg<str>) -> FailoverType<R0, Set> { FailoverType(put(self.0, "SecondaryRegion", value.into_expr()), Phase) }
 }
 impl Done for FailoverType { fn into_props(self) -> Bag { self.0 } }
@@ -1020,7 +1020,7 @@ impl Done for FailoverType { fn into_props(self) -> Bag { self.0 } }
 impl RoutingType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Failover`: `FailoverType`. Update: in place.
+    /// `Failover`: `FailoverType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpooldomain-routingtype.html#cfn-cognito-userpooldomain-routingtype-failover)
     pub fn failover(self, value: impl Arg<FailoverType>) -> Self { Self(put(self.0, "Failover", value.into_expr())) }
 }
 impl Done for RoutingType { fn into_props(self) -> Bag { self.0 } }
@@ -1043,15 +1043,15 @@ impl CfnUserPoolGroupProps {
     pub fn new() -> CfnUserPoolGroupProps<Missing<required::UserPoolId>> { CfnUserPoolGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnUserPoolGroupProps<R0> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolgroup.html#cfn-cognito-userpoolgroup-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `GroupName`: text. Update: replacement.
+    /// `GroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolgroup.html#cfn-cognito-userpoolgroup-groupname)
     pub fn group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupName", value.into_expr()), Phase) }
-    /// `Precedence`: integer. Update: in place.
+    /// `Precedence`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolgroup.html#cfn-cognito-userpoolgroup-precedence)
     pub fn precedence(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Precedence", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolgroup.html#cfn-cognito-userpoolgroup-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `UserPoolId`: `CognitoUserPoolId`, required. Update: replacement.
+    /// `UserPoolId`: `CognitoUserPoolId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolgroup.html#cfn-cognito-userpoolgroup-userpoolid)
     pub fn user_pool_id(self, value: impl Arg<kind::CognitoUserPoolId>) -> CfnUserPoolGroupProps<Set> { CfnUserPoolGroupProps(put(self.0, "UserPoolId", value.into_expr()), Phase) }
 }
 impl Done for CfnUserPoolGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -1073,17 +1073,17 @@ impl CfnUserPoolIdentityProviderProps {
     pub fn new() -> CfnUserPoolIdentityProviderProps<Missing<required::ProviderDetails>, Missing<required::ProviderName>, Missing<required::ProviderType>, Missing<required::UserPoolId>> { CfnUserPoolIdentityProviderProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnUserPoolIdentityProviderProps<R0, R1, R2, R3> {
-    /// `AttributeMapping`: map of text. Update: in place.
+    /// `AttributeMapping`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolidentityprovider.html#cfn-cognito-userpoolidentityprovider-attributemapping)
     pub fn attribute_mapping(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AttributeMapping", value.into_expr()), Phase) }
-    /// `IdpIdentifiers`: list of text. Update: in place.
+    /// `IdpIdentifiers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolidentityprovider.html#cfn-cognito-userpoolidentityprovider-idpidentifiers)
     pub fn idp_identifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IdpIdentifiers", value.into_expr()), Phase) }
-    /// `ProviderDetails`: map of text, required. Update: in place.
+    /// `ProviderDetails`: map of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolidentityprovider.html#cfn-cognito-userpoolidentityprovider-providerdetails)
     pub fn provider_details(self, value: impl Arg<Dict<str>>) -> CfnUserPoolIdentityProviderProps<Set, R1, R2, R3> { CfnUserPoolIdentityProviderProps(put(self.0, "ProviderDetails", value.into_expr()), Phase) }
-    /// `ProviderName`: text, required. Update: replacement.
+    /// `ProviderName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolidentityprovider.html#cfn-cognito-userpoolidentityprovider-providername)
     pub fn provider_name(self, value: impl Arg<str>) -> CfnUserPoolIdentityProviderProps<R0, Set, R2, R3> { CfnUserPoolIdentityProviderProps(put(self.0, "ProviderName", value.into_expr()), Phase) }
-    /// `ProviderType`: text, required. Update: replacement.
+    /// `ProviderType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolidentityprovider.html#cfn-cognito-userpoolidentityprovider-providertype)
     pub fn provider_type(self, value: impl Arg<str>) -> CfnUserPoolIdentityProviderProps<R0, R1, Set, R3> { CfnUserPoolIdentityProviderProps(put(self.0, "ProviderType", value.into_expr()), Phase) }
-    /// `UserPoolId`: text, required. Update: replacement.
+    /// `UserPoolId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolidentityprovider.html#cfn-cognito-userpoolidentityprovider-userpoolid)
     pub fn user_pool_id(self, value: impl Arg<str>) -> CfnUserPoolIdentityProviderProps<R0, R1, R2, Set> { CfnUserPoolIdentityProviderProps(put(self.0, "UserPoolId", value.into_expr()), Phase) }
 }
 impl Done for CfnUserPoolIdentityProviderProps { fn into_props(self) -> Bag { self.0 } }
@@ -1105,17 +1105,17 @@ impl CfnUserPoolRegionalConfigurationAttachmentProps {
     pub fn new() -> CfnUserPoolRegionalConfigurationAttachmentProps<Missing<required::UserPoolId>> { CfnUserPoolRegionalConfigurationAttachmentProps(Bag::default(), Phase) }
 }
 impl<R0> CfnUserPoolRegionalConfigurationAttachmentProps<R0> {
-    /// `EmailConfiguration`: `EmailConfiguration`. Update: in place.
+    /// `EmailConfiguration`: `EmailConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolregionalconfigurationattachment.html#cfn-cognito-userpoolregionalconfigurationattachment-emailconfiguration)
     pub fn email_configuration(self, value: impl Arg<user_pool_regional_configuration_attachment::EmailConfiguration>) -> Self { Self(put(self.0, "EmailConfiguration", value.into_expr()), Phase) }
-    /// `LambdaConfig`: `LambdaConfig`. Update: in place.
+    /// `LambdaConfig`: `LambdaConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolregionalconfigurationattachment.html#cfn-cognito-userpoolregionalconfigurationattachment-lambdaconfig)
     pub fn lambda_config(self, value: impl Arg<user_pool_regional_configuration_attachment::LambdaConfig>) -> Self { Self(put(self.0, "LambdaConfig", value.into_expr()), Phase) }
-    /// `SmsConfiguration`: `SmsConfiguration`. Update: in place.
+    /// `SmsConfiguration`: `SmsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolregionalconfigurationattachment.html#cfn-cognito-userpoolregionalconfigurationattachment-smsconfiguration)
     pub fn sms_configuration(self, value: impl Arg<user_pool_regional_configuration_attachment::SmsConfiguration>) -> Self { Self(put(self.0, "SmsConfiguration", value.into_expr()), Phase) }
-    /// `Status`: text. Update: in place.
+    /// `Status`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolregionalconfigurationattachment.html#cfn-cognito-userpoolregionalconfigurationattachment-status)
     pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `UserPoolId`: text, required. Update: replacement.
+    /// `UserPoolId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolregionalconfigurationattachment.html#cfn-cognito-userpoolregionalconfigurationattachment-userpoolid)
     pub fn user_pool_id(self, value: impl Arg<str>) -> CfnUserPoolRegionalConfigurationAttachmentProps<Set> { CfnUserPoolRegionalConfigurationAttachmentProps(put(self.0, "UserPoolId", value.into_expr()), Phase) }
-    /// `UserPoolTags`: map of text. Update: in place.
+    /// `UserPoolTags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolregionalconfigurationattachment.html#cfn-cognito-userpoolregionalconfigurationattachment-userpooltags)
     pub fn user_pool_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "UserPoolTags", value.into_expr()), Phase) }
 }
 impl Done for CfnUserPoolRegionalConfigurationAttachmentProps { fn into_props(self) -> Bag { self.0 } }
@@ -1127,9 +1127,9 @@ use crate::cfn::support::*;
 impl CustomEmailSender {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LambdaArn`: `LambdaFunctionArn`. Update: in place.
+    /// `LambdaArn`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-customemailsender.html#cfn-cognito-userpoolregionalconfigurationattachment-customemailsender-lambdaarn)
     pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "LambdaArn", value.into_expr())) }
-    /// `LambdaVersion`: text. Update: in place.
+    /// `LambdaVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-customemailsender.html#cfn-cognito-userpoolregionalconfigurationattachment-customemailsender-lambdaversion)
     pub fn lambda_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LambdaVersion", value.into_expr())) }
 }
 impl Done for CustomEmailSender { fn into_props(self) -> Bag { self.0 } }
@@ -1138,9 +1138,9 @@ impl Done for CustomEmailSender { fn into_props(self) -> Bag { self.0 } }
 impl CustomSMSSender {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LambdaArn`: `LambdaFunctionArn`. Update: in place.
+    /// `LambdaArn`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-customsmssender.html#cfn-cognito-userpoolregionalconfigurationattachment-customsmssender-lambdaarn)
     pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "LambdaArn", value.into_expr())) }
-    /// `LambdaVersion`: text. Update: in place.
+    /// `LambdaVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-customsmssender.html#cfn-cognito-userpoolregionalconfigurationattachment-customsmssender-lambdaversion)
     pub fn lambda_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LambdaVersion", value.into_expr())) }
 }
 impl Done for CustomSMSSender { fn into_props(self) -> Bag { self.0 } }
@@ -1149,15 +1149,15 @@ impl Done for CustomSMSSender { fn into_props(self) -> Bag { self.0 } }
 impl EmailConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ConfigurationSet`: text. Update: in place.
+    /// `ConfigurationSet`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-emailconfiguration.html#cfn-cognito-userpoolregionalconfigurationattachment-emailconfiguration-configurationset)
     pub fn configuration_set(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConfigurationSet", value.into_expr())) }
-    /// `EmailSendingAccount`: text. Update: in place.
+    /// `EmailSendingAccount`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-emailconfiguration.html#cfn-cognito-userpoolregionalconfigurationattachment-emailconfiguration-emailsendingaccount)
     pub fn email_sending_account(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailSendingAccount", value.into_expr())) }
-    /// `From`: text. Update: in place.
+    /// `From`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-emailconfiguration.html#cfn-cognito-userpoolregionalconfigurationattachment-emailconfiguration-from)
     pub fn from(self, value: impl Arg<str>) -> Self { Self(put(self.0, "From", value.into_expr())) }
-    /// `ReplyToEmailAddress`: text. Update: in place.
+    /// `ReplyToEmailAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-emailconfiguration.html#cfn-cognito-userpoolregionalconfigurationattachment-emailconfiguration-replytoemailaddress)
     pub fn reply_to_email_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplyToEmailAddress", value.into_expr())) }
-    /// `SourceArn`: text. Update: in place.
+    /// `SourceArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-emailconfiguration.html#cfn-cognito-userpoolregionalconfigurationattachment-emailconfiguration-sourcearn)
     pub fn source_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceArn", value.into_expr())) }
 }
 impl Done for EmailConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1168,19 +1168,19 @@ impl EumsSmsConfiguration {
     pub fn new() -> EumsSmsConfiguration<Missing<super::required::CallerArn>> { EumsSmsConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EumsSmsConfiguration<R0> {
-    /// `CallerArn`: text, required. Update: in place.
+    /// `CallerArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-eumssmsconfiguration.html#cfn-cognito-userpoolregionalconfigurationattachment-eumssmsconfiguration-callerarn)
     pub fn caller_arn(self, value: impl Arg<str>) -> EumsSmsConfiguration<Set> { EumsSmsConfiguration(put(self.0, "CallerArn", value.into_expr()), Phase) }
-    /// `ConfigurationSetName`: text. Update: in place.
+    /// `ConfigurationSetName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-eumssmsconfiguration.html#cfn-cognito-userpoolregionalconfigurationattachment-eumssmsconfiguration-configurationsetname)
     pub fn configuration_set_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConfigurationSetName", value.into_expr()), Phase) }
-    /// `ExternalId`: text. Update: in place.
+    /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-eumssmsconfiguration.html#cfn-cognito-userpoolregionalconfigurationattachment-eumssmsconfiguration-externalid)
     pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
-    /// `InEntityId`: text. Update: in place.
+    /// `InEntityId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-eumssmsconfiguration.html#cfn-cognito-userpoolregionalconfigurationattachment-eumssmsconfiguration-inentityid)
     pub fn in_entity_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InEntityId", value.into_expr()), Phase) }
-    /// `InTemplateId`: text. Update: in place.
+    /// `InTemplateId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-eumssmsconfiguration.html#cfn-cognito-userpoolregionalconfigurationattachment-eumssmsconfiguration-intemplateid)
     pub fn in_template_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InTemplateId", value.into_expr()), Phase) }
-    /// `OriginationIdentity`: text. Update: in place.
+    /// `OriginationIdentity`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-eumssmsconfiguration.html#cfn-cognito-userpoolregionalconfigurationattachment-eumssmsconfiguration-originationidentity)
     pub fn origination_identity(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OriginationIdentity", value.into_expr()), Phase) }
-    /// `Region`: text. Update: in place.
+    /// `Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-eumssmsconfiguration.html#cfn-cognito-userpoolregionalconfigurationattachment-eumssmsconfiguration-region)
     pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr()), Phase) }
 }
 impl Done for EumsSmsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1189,9 +1189,9 @@ impl Done for EumsSmsConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl InboundFederation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LambdaArn`: `LambdaFunctionArn`. Update: in place.
+    /// `LambdaArn`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-inboundfederation.html#cfn-cognito-userpoolregionalconfigurationattachment-inboundfederation-lambdaarn)
     pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "LambdaArn", value.into_expr())) }
-    /// `LambdaVersion`: text. Update: in place.
+    /// `LambdaVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-inboundfederation.html#cfn-cognito-userpoolregionalconfigurationattachment-inboundfederation-lambdaversion)
     pub fn lambda_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LambdaVersion", value.into_expr())) }
 }
 impl Done for InboundFederation { fn into_props(self) -> Bag { self.0 } }
@@ -1200,35 +1200,35 @@ impl Done for InboundFederation { fn into_props(self) -> Bag { self.0 } }
 impl LambdaConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CreateAuthChallenge`: text. Update: in place.
+    /// `CreateAuthChallenge`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-lambdaconfig.html#cfn-cognito-userpoolregionalconfigurationattachment-lambdaconfig-createauthchallenge)
     pub fn create_auth_challenge(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreateAuthChallenge", value.into_expr())) }
-    /// `CustomEmailSender`: `CustomEmailSender`. Update: in place.
+    /// `CustomEmailSender`: `CustomEmailSender`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-lambdaconfig.html#cfn-cognito-userpoolregionalconfigurationattachment-lambdaconfig-customemailsender)
     pub fn custom_email_sender(self, value: impl Arg<CustomEmailSender>) -> Self { Self(put(self.0, "CustomEmailSender", value.into_expr())) }
-    /// `CustomMessage`: text. Update: in place.
+    /// `CustomMessage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-lambdaconfig.html#cfn-cognito-userpoolregionalconfigurationattachment-lambdaconfig-custommessage)
     pub fn custom_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomMessage", value.into_expr())) }
-    /// `CustomSMSSender`: `CustomSMSSender`. Update: in place.
+    /// `CustomSMSSender`: `CustomSMSSender`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-lambdaconfig.html#cfn-cognito-userpoolregionalconfigurationattachment-lambdaconfig-customsmssender)
     pub fn custom_sms_sender(self, value: impl Arg<CustomSMSSender>) -> Self { Self(put(self.0, "CustomSMSSender", value.into_expr())) }
-    /// `DefineAuthChallenge`: text. Update: in place.
+    /// `DefineAuthChallenge`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-lambdaconfig.html#cfn-cognito-userpoolregionalconfigurationattachment-lambdaconfig-defineauthchallenge)
     pub fn define_auth_challenge(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefineAuthChallenge", value.into_expr())) }
-    /// `InboundFederation`: `InboundFederation`. Update: in place.
+    /// `InboundFederation`: `InboundFederation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-lambdaconfig.html#cfn-cognito-userpoolregionalconfigurationattachment-lambdaconfig-inboundfederation)
     pub fn inbound_federation(self, value: impl Arg<InboundFederation>) -> Self { Self(put(self.0, "InboundFederation", value.into_expr())) }
-    /// `KMSKeyID`: text. Update: in place.
+    /// `KMSKeyID`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-lambdaconfig.html#cfn-cognito-userpoolregionalconfigurationattachment-lambdaconfig-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KMSKeyID", value.into_expr())) }
-    /// `PostAuthentication`: text. Update: in place.
+    /// `PostAuthentication`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-lambdaconfig.html#cfn-cognito-userpoolregionalconfigurationattachment-lambdaconfig-postauthentication)
     pub fn post_authentication(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PostAuthentication", value.into_expr())) }
-    /// `PostConfirmation`: text. Update: in place.
+    /// `PostConfirmation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-lambdaconfig.html#cfn-cognito-userpoolregionalconfigurationattachment-lambdaconfig-postconfirmation)
     pub fn post_confirmation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PostConfirmation", value.into_expr())) }
-    /// `PreAuthentication`: text. Update: in place.
+    /// `PreAuthentication`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-lambdaconfig.html#cfn-cognito-userpoolregionalconfigurationattachment-lambdaconfig-preauthentication)
     pub fn pre_authentication(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreAuthentication", value.into_expr())) }
-    /// `PreSignUp`: text. Update: in place.
+    /// `PreSignUp`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-lambdaconfig.html#cfn-cognito-userpoolregionalconfigurationattachment-lambdaconfig-presignup)
     pub fn pre_sign_up(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreSignUp", value.into_expr())) }
-    /// `PreTokenGeneration`: text. Update: in place.
+    /// `PreTokenGeneration`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-lambdaconfig.html#cfn-cognito-userpoolregionalconfigurationattachment-lambdaconfig-pretokengeneration)
     pub fn pre_token_generation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreTokenGeneration", value.into_expr())) }
-    /// `PreTokenGenerationConfig`: `PreTokenGenerationConfig`. Update: in place.
+    /// `PreTokenGenerationConfig`: `PreTokenGenerationConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-lambdaconfig.html#cfn-cognito-userpoolregionalconfigurationattachment-lambdaconfig-pretokengenerationconfig)
     pub fn pre_token_generation_config(self, value: impl Arg<PreTokenGenerationConfig>) -> Self { Self(put(self.0, "PreTokenGenerationConfig", value.into_expr())) }
-    /// `UserMigration`: text. Update: in place.
+    /// `UserMigration`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-lambdaconfig.html#cfn-cognito-userpoolregionalconfigurationattachment-lambdaconfig-usermigration)
     pub fn user_migration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserMigration", value.into_expr())) }
-    /// `VerifyAuthChallengeResponse`: text. Update: in place.
+    /// `VerifyAuthChallengeResponse`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-lambdaconfig.html#cfn-cognito-userpoolregionalconfigurationattachment-lambdaconfig-verifyauthchallengeresponse)
     pub fn verify_auth_challenge_response(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VerifyAuthChallengeResponse", value.into_expr())) }
 }
 impl Done for LambdaConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1237,9 +1237,9 @@ impl Done for LambdaConfig { fn into_props(self) -> Bag { self.0 } }
 impl PreTokenGenerationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LambdaArn`: `LambdaFunctionArn`. Update: in place.
+    /// `LambdaArn`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-pretokengenerationconfig.html#cfn-cognito-userpoolregionalconfigurationattachment-pretokengenerationconfig-lambdaarn)
     pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "LambdaArn", value.into_expr())) }
-    /// `LambdaVersion`: text. Update: in place.
+    /// `LambdaVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-pretokengenerationconfig.html#cfn-cognito-userpoolregionalconfigurationattachment-pretokengenerationconfig-lambdaversion)
     pub fn lambda_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LambdaVersion", value.into_expr())) }
 }
 impl Done for PreTokenGenerationConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1248,13 +1248,13 @@ impl Done for PreTokenGenerationConfig { fn into_props(self) -> Bag { self.0 } }
 impl SmsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EumsSms`: `EumsSmsConfiguration`. Update: in place.
+    /// `EumsSms`: `EumsSmsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-smsconfiguration.html#cfn-cognito-userpoolregionalconfigurationattachment-smsconfiguration-eumssms)
     pub fn eums_sms(self, value: impl Arg<EumsSmsConfiguration>) -> Self { Self(put(self.0, "EumsSms", value.into_expr())) }
-    /// `ExternalId`: text. Update: in place.
+    /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-smsconfiguration.html#cfn-cognito-userpoolregionalconfigurationattachment-smsconfiguration-externalid)
     pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr())) }
-    /// `SnsCallerArn`: text. Update: in place.
+    /// `SnsCallerArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-smsconfiguration.html#cfn-cognito-userpoolregionalconfigurationattachment-smsconfiguration-snscallerarn)
     pub fn sns_caller_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnsCallerArn", value.into_expr())) }
-    /// `SnsRegion`: text. Update: in place.
+    /// `SnsRegion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-smsconfiguration.html#cfn-cognito-userpoolregionalconfigurationattachment-smsconfiguration-snsregion)
     pub fn sns_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnsRegion", value.into_expr())) }
 }
 impl Done for SmsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1277,11 +1277,11 @@ impl CfnUserPoolReplicaProps {
     pub fn new() -> CfnUserPoolReplicaProps<Missing<required::RegionName>, Missing<required::UserPoolId>> { CfnUserPoolReplicaProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnUserPoolReplicaProps<R0, R1> {
-    /// `RegionName`: text, required. Update: replacement.
+    /// `RegionName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolreplica.html#cfn-cognito-userpoolreplica-regionname)
     pub fn region_name(self, value: impl Arg<str>) -> CfnUserPoolReplicaProps<Set, R1> { CfnUserPoolReplicaProps(put(self.0, "RegionName", value.into_expr()), Phase) }
-    /// `UserPoolId`: text, required. Update: replacement.
+    /// `UserPoolId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolreplica.html#cfn-cognito-userpoolreplica-userpoolid)
     pub fn user_pool_id(self, value: impl Arg<str>) -> CfnUserPoolReplicaProps<R0, Set> { CfnUserPoolReplicaProps(put(self.0, "UserPoolId", value.into_expr()), Phase) }
-    /// `UserPoolTagsAtCreate`: map of text. Update: replacement.
+    /// `UserPoolTagsAtCreate`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolreplica.html#cfn-cognito-userpoolreplica-userpooltagsatcreate)
     pub fn user_pool_tags_at_create(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "UserPoolTagsAtCreate", value.into_expr()), Phase) }
 }
 impl Done for CfnUserPoolReplicaProps { fn into_props(self) -> Bag { self.0 } }
@@ -1303,13 +1303,13 @@ impl CfnUserPoolResourceServerProps {
     pub fn new() -> CfnUserPoolResourceServerProps<Missing<required::Identifier>, Missing<required::Name>, Missing<required::UserPoolId>> { CfnUserPoolResourceServerProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnUserPoolResourceServerProps<R0, R1, R2> {
-    /// `Identifier`: text, required. Update: replacement.
+    /// `Identifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolresourceserver.html#cfn-cognito-userpoolresourceserver-identifier)
     pub fn identifier(self, value: impl Arg<str>) -> CfnUserPoolResourceServerProps<Set, R1, R2> { CfnUserPoolResourceServerProps(put(self.0, "Identifier", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolresourceserver.html#cfn-cognito-userpoolresourceserver-name)
     pub fn name(self, value: impl Arg<str>) -> CfnUserPoolResourceServerProps<R0, Set, R2> { CfnUserPoolResourceServerProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Scopes`: list of `ResourceServerScopeType`. Update: in place.
+    /// `Scopes`: list of `ResourceServerScopeType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolresourceserver.html#cfn-cognito-userpoolresourceserver-scopes)
     pub fn scopes(self, value: impl Arg<Arr<user_pool_resource_server::ResourceServerScopeType>>) -> Self { Self(put(self.0, "Scopes", value.into_expr()), Phase) }
-    /// `UserPoolId`: `CognitoUserPoolId`, required. Update: replacement.
+    /// `UserPoolId`: `CognitoUserPoolId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolresourceserver.html#cfn-cognito-userpoolresourceserver-userpoolid)
     pub fn user_pool_id(self, value: impl Arg<kind::CognitoUserPoolId>) -> CfnUserPoolResourceServerProps<R0, R1, Set> { CfnUserPoolResourceServerProps(put(self.0, "UserPoolId", value.into_expr()), Phase) }
 }
 impl Done for CfnUserPoolResourceServerProps { fn into_props(self) -> Bag { self.0 } }
@@ -1323,9 +1323,9 @@ impl ResourceServerScopeType {
     pub fn new() -> ResourceServerScopeType<Missing<super::required::ScopeDescription>, Missing<super::required::ScopeName>> { ResourceServerScopeType(Bag::default(), Phase) }
 }
 impl<R0, R1> ResourceServerScopeType<R0, R1> {
-    /// `ScopeDescription`: text, required. Update: in place.
+    /// `ScopeDescription`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolresourceserver-resourceserverscopetype.html#cfn-cognito-userpoolresourceserver-resourceserverscopetype-scopedescription)
     pub fn scope_description(self, value: impl Arg<str>) -> ResourceServerScopeType<Set, R1> { ResourceServerScopeType(put(self.0, "ScopeDescription", value.into_expr()), Phase) }
-    /// `ScopeName`: text, required. Update: in place.
+    /// `ScopeName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolresourceserver-resourceserverscopetype.html#cfn-cognito-userpoolresourceserver-resourceserverscopetype-scopename)
     pub fn scope_name(self, value: impl Arg<str>) -> ResourceServerScopeType<R0, Set> { ResourceServerScopeType(put(self.0, "ScopeName", value.into_expr()), Phase) }
 }
 impl Done for ResourceServerScopeType { fn into_props(self) -> Bag { self.0 } }
@@ -1348,15 +1348,15 @@ impl CfnUserPoolRiskConfigurationAttachmentProps {
     pub fn new() -> CfnUserPoolRiskConfigurationAttachmentProps<Missing<required::ClientId>, Missing<required::UserPoolId>> { CfnUserPoolRiskConfigurationAttachmentProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnUserPoolRiskConfigurationAttachmentProps<R0, R1> {
-    /// `AccountTakeoverRiskConfiguration`: `AccountTakeoverRiskConfigurationType`. Update: in place.
+    /// `AccountTakeoverRiskConfiguration`: `AccountTakeoverRiskConfigurationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolriskconfigurationattachment.html#cfn-cognito-userpoolriskconfigurationattachment-accounttakeoverriskconfiguration)
     pub fn account_takeover_risk_configuration(self, value: impl Arg<user_pool_risk_configuration_attachment::AccountTakeoverRiskConfigurationType>) -> Self { Self(put(self.0, "AccountTakeoverRiskConfiguration", value.into_expr()), Phase) }
-    /// `ClientId`: text, required. Update: replacement.
+    /// `ClientId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolriskconfigurationattachment.html#cfn-cognito-userpoolriskconfigurationattachment-clientid)
     pub fn client_id(self, value: impl Arg<str>) -> CfnUserPoolRiskConfigurationAttachmentProps<Set, R1> { CfnUserPoolRiskConfigurationAttachmentProps(put(self.0, "ClientId", value.into_expr()), Phase) }
-    /// `CompromisedCredentialsRiskConfiguration`: `CompromisedCredentialsRiskConfigurationType`. Update: in place.
+    /// `CompromisedCredentialsRiskConfiguration`: `CompromisedCredentialsRiskConfigurationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolriskconfigurationattachment.html#cfn-cognito-userpoolriskconfigurationattachment-compromisedcredentialsriskconfiguration)
     pub fn compromised_credentials_risk_configuration(self, value: impl Arg<user_pool_risk_configuration_attachment::CompromisedCredentialsRiskConfigurationType>) -> Self { Self(put(self.0, "CompromisedCredentialsRiskConfiguration", value.into_expr()), Phase) }
-    /// `RiskExceptionConfiguration`: `RiskExceptionConfigurationType`. Update: in place.
+    /// `RiskExceptionConfiguration`: `RiskExceptionConfigurationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolriskconfigurationattachment.html#cfn-cognito-userpoolriskconfigurationattachment-riskexceptionconfiguration)
     pub fn risk_exception_configuration(self, value: impl Arg<user_pool_risk_configuration_attachment::RiskExceptionConfigurationType>) -> Self { Self(put(self.0, "RiskExceptionConfiguration", value.into_expr()), Phase) }
-    /// `UserPoolId`: `CognitoUserPoolId`, required. Update: replacement.
+    /// `UserPoolId`: `CognitoUserPoolId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolriskconfigurationattachment.html#cfn-cognito-userpoolriskconfigurationattachment-userpoolid)
     pub fn user_pool_id(self, value: impl Arg<kind::CognitoUserPoolId>) -> CfnUserPoolRiskConfigurationAttachmentProps<R0, Set> { CfnUserPoolRiskConfigurationAttachmentProps(put(self.0, "UserPoolId", value.into_expr()), Phase) }
 }
 impl Done for CfnUserPoolRiskConfigurationAttachmentProps { fn into_props(self) -> Bag { self.0 } }
@@ -1370,9 +1370,9 @@ impl AccountTakeoverActionType {
     pub fn new() -> AccountTakeoverActionType<Missing<super::required::EventAction>, Missing<super::required::Notify>> { AccountTakeoverActionType(Bag::default(), Phase) }
 }
 impl<R0, R1> AccountTakeoverActionType<R0, R1> {
-    /// `EventAction`: text, required. Update: in place.
+    /// `EventAction`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-accounttakeoveractiontype.html#cfn-cognito-userpoolriskconfigurationattachment-accounttakeoveractiontype-eventaction)
     pub fn event_action(self, value: impl Arg<str>) -> AccountTakeoverActionType<Set, R1> { AccountTakeoverActionType(put(self.0, "EventAction", value.into_expr()), Phase) }
-    /// `Notify`: boolean, required. Update: in place.
+    /// `Notify`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-accounttakeoveractiontype.html#cfn-cognito-userpoolriskconfigurationattachment-accounttakeoveractiontype-notify)
     pub fn notify(self, value: impl Arg<bool>) -> AccountTakeoverActionType<R0, Set> { AccountTakeoverActionType(put(self.0, "Notify", value.into_expr()), Phase) }
 }
 impl Done for AccountTakeoverActionType { fn into_props(self) -> Bag { self.0 } }
@@ -1381,11 +1381,11 @@ impl Done for AccountTakeoverActionType { fn into_props(self) -> Bag { self.0 } 
 impl AccountTakeoverActionsType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `HighAction`: `AccountTakeoverActionType`. Update: in place.
+    /// `HighAction`: `AccountTakeoverActionType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-accounttakeoveractionstype.html#cfn-cognito-userpoolriskconfigurationattachment-accounttakeoveractionstype-highaction)
     pub fn high_action(self, value: impl Arg<AccountTakeoverActionType>) -> Self { Self(put(self.0, "HighAction", value.into_expr())) }
-    /// `LowAction`: `AccountTakeoverActionType`. Update: in place.
+    /// `LowAction`: `AccountTakeoverActionType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-accounttakeoveractionstype.html#cfn-cognito-userpoolriskconfigurationattachment-accounttakeoveractionstype-lowaction)
     pub fn low_action(self, value: impl Arg<AccountTakeoverActionType>) -> Self { Self(put(self.0, "LowAction", value.into_expr())) }
-    /// `MediumAction`: `AccountTakeoverActionType`. Update: in place.
+    /// `MediumAction`: `AccountTakeoverActionType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-accounttakeoveractionstype.html#cfn-cognito-userpoolriskconfigurationattachment-accounttakeoveractionstype-mediumaction)
     pub fn medium_action(self, value: impl Arg<AccountTakeoverActionType>) -> Self { Self(put(self.0, "MediumAction", value.into_expr())) }
 }
 impl Done for AccountTakeoverActionsType { fn into_props(self) -> Bag { self.0 } }
@@ -1396,9 +1396,9 @@ impl AccountTakeoverRiskConfigurationType {
     pub fn new() -> AccountTakeoverRiskConfigurationType<Missing<super::required::Actions>> { AccountTakeoverRiskConfigurationType(Bag::default(), Phase) }
 }
 impl<R0> AccountTakeoverRiskConfigurationType<R0> {
-    /// `Actions`: `AccountTakeoverActionsType`, required. Update: in place.
+    /// `Actions`: `AccountTakeoverActionsType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-accounttakeoverriskconfigurationtype.html#cfn-cognito-userpoolriskconfigurationattachment-accounttakeoverriskconfigurationtype-actions)
     pub fn actions(self, value: impl Arg<AccountTakeoverActionsType>) -> AccountTakeoverRiskConfigurationType<Set> { AccountTakeoverRiskConfigurationType(put(self.0, "Actions", value.into_expr()), Phase) }
-    /// `NotifyConfiguration`: `NotifyConfigurationType`. Update: in place.
+    /// `NotifyConfiguration`: `NotifyConfigurationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-accounttakeoverriskconfigurationtype.html#cfn-cognito-userpoolriskconfigurationattachment-accounttakeoverriskconfigurationtype-notifyconfiguration)
     pub fn notify_configuration(self, value: impl Arg<NotifyConfigurationType>) -> Self { Self(put(self.0, "NotifyConfiguration", value.into_expr()), Phase) }
 }
 impl Done for AccountTakeoverRiskConfigurationType { fn into_props(self) -> Bag { self.0 } }
@@ -1409,7 +1409,7 @@ impl CompromisedCredentialsActionsType {
     pub fn new() -> CompromisedCredentialsActionsType<Missing<super::required::EventAction>> { CompromisedCredentialsActionsType(Bag::default(), Phase) }
 }
 impl<R0> CompromisedCredentialsActionsType<R0> {
-    /// `EventAction`: text, required. Update: in place.
+    /// `EventAction`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-compromisedcredentialsactionstype.html#cfn-cognito-userpoolriskconfigurationattachment-compromisedcredentialsactionstype-eventaction)
     pub fn event_action(self, value: impl Arg<str>) -> CompromisedCredentialsActionsType<Set> { CompromisedCredentialsActionsType(put(self.0, "EventAction", value.into_expr()), Phase) }
 }
 impl Done for CompromisedCredentialsActionsType { fn into_props(self) -> Bag { self.0 } }
@@ -1420,9 +1420,9 @@ impl CompromisedCredentialsRiskConfigurationType {
     pub fn new() -> CompromisedCredentialsRiskConfigurationType<Missing<super::required::Actions>> { CompromisedCredentialsRiskConfigurationType(Bag::default(), Phase) }
 }
 impl<R0> CompromisedCredentialsRiskConfigurationType<R0> {
-    /// `Actions`: `CompromisedCredentialsActionsType`, required. Update: in place.
+    /// `Actions`: `CompromisedCredentialsActionsType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-compromisedcredentialsriskconfigurationtype.html#cfn-cognito-userpoolriskconfigurationattachment-compromisedcredentialsriskconfigurationtype-actions)
     pub fn actions(self, value: impl Arg<CompromisedCredentialsActionsType>) -> CompromisedCredentialsRiskConfigurationType<Set> { CompromisedCredentialsRiskConfigurationType(put(self.0, "Actions", value.into_expr()), Phase) }
-    /// `EventFilter`: list of text. Update: in place.
+    /// `EventFilter`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-compromisedcredentialsriskconfigurationtype.html#cfn-cognito-userpoolriskconfigurationattachment-compromisedcredentialsriskconfigurationtype-eventfilter)
     pub fn event_filter(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EventFilter", value.into_expr()), Phase) }
 }
 impl Done for CompromisedCredentialsRiskConfigurationType { fn into_props(self) -> Bag { self.0 } }
@@ -1433,17 +1433,17 @@ impl NotifyConfigurationType {
     pub fn new() -> NotifyConfigurationType<Missing<super::required::SourceArn>> { NotifyConfigurationType(Bag::default(), Phase) }
 }
 impl<R0> NotifyConfigurationType<R0> {
-    /// `BlockEmail`: `NotifyEmailType`. Update: in place.
+    /// `BlockEmail`: `NotifyEmailType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-notifyconfigurationtype.html#cfn-cognito-userpoolriskconfigurationattachment-notifyconfigurationtype-blockemail)
     pub fn block_email(self, value: impl Arg<NotifyEmailType>) -> Self { Self(put(self.0, "BlockEmail", value.into_expr()), Phase) }
-    /// `From`: text. Update: in place.
+    /// `From`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-notifyconfigurationtype.html#cfn-cognito-userpoolriskconfigurationattachment-notifyconfigurationtype-from)
     pub fn from(self, value: impl Arg<str>) -> Self { Self(put(self.0, "From", value.into_expr()), Phase) }
-    /// `MfaEmail`: `NotifyEmailType`. Update: in place.
+    /// `MfaEmail`: `NotifyEmailType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-notifyconfigurationtype.html#cfn-cognito-userpoolriskconfigurationattachment-notifyconfigurationtype-mfaemail)
     pub fn mfa_email(self, value: impl Arg<NotifyEmailType>) -> Self { Self(put(self.0, "MfaEmail", value.into_expr()), Phase) }
-    /// `NoActionEmail`: `NotifyEmailType`. Update: in place.
+    /// `NoActionEmail`: `NotifyEmailType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-notifyconfigurationtype.html#cfn-cognito-userpoolriskconfigurationattachment-notifyconfigurationtype-noactionemail)
     pub fn no_action_email(self, value: impl Arg<NotifyEmailType>) -> Self { Self(put(self.0, "NoActionEmail", value.into_expr()), Phase) }
-    /// `ReplyTo`: text. Update: in place.
+    /// `ReplyTo`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-notifyconfigurationtype.html#cfn-cognito-userpoolriskconfigurationattachment-notifyconfigurationtype-replyto)
     pub fn reply_to(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplyTo", value.into_expr()), Phase) }
-    /// `SourceArn`: text, required. Update: in place.
+    /// `SourceArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-notifyconfigurationtype.html#cfn-cognito-userpoolriskconfigurationattachment-notifyconfigurationtype-sourcearn)
     pub fn source_arn(self, value: impl Arg<str>) -> NotifyConfigurationType<Set> { NotifyConfigurationType(put(self.0, "SourceArn", value.into_expr()), Phase) }
 }
 impl Done for NotifyConfigurationType { fn into_props(self) -> Bag { self.0 } }
@@ -1454,11 +1454,11 @@ impl NotifyEmailType {
     pub fn new() -> NotifyEmailType<Missing<super::required::Subject>> { NotifyEmailType(Bag::default(), Phase) }
 }
 impl<R0> NotifyEmailType<R0> {
-    /// `HtmlBody`: text. Update: in place.
+    /// `HtmlBody`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-notifyemailtype.html#cfn-cognito-userpoolriskconfigurationattachment-notifyemailtype-htmlbody)
     pub fn html_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HtmlBody", value.into_expr()), Phase) }
-    /// `Subject`: text, required. Update: in place.
+    /// `Subject`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-notifyemailtype.html#cfn-cognito-userpoolriskconfigurationattachment-notifyemailtype-subject)
     pub fn subject(self, value: impl Arg<str>) -> NotifyEmailType<Set> { NotifyEmailType(put(self.0, "Subject", value.into_expr()), Phase) }
-    /// `TextBody`: text. Update: in place.
+    /// `TextBody`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-notifyemailtype.html#cfn-cognito-userpoolriskconfigurationattachment-notifyemailtype-textbody)
     pub fn text_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextBody", value.into_expr()), Phase) }
 }
 impl Done for NotifyEmailType { fn into_props(self) -> Bag { self.0 } }
@@ -1467,9 +1467,9 @@ impl Done for NotifyEmailType { fn into_props(self) -> Bag { self.0 } }
 impl RiskExceptionConfigurationType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BlockedIPRangeList`: list of text. Update: in place.
+    /// `BlockedIPRangeList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-riskexceptionconfigurationtype.html#cfn-cognito-userpoolriskconfigurationattachment-riskexceptionconfigurationtype-blockediprangelist)
     pub fn blocked_ip_range_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "BlockedIPRangeList", value.into_expr())) }
-    /// `SkippedIPRangeList`: list of text. Update: in place.
+    /// `SkippedIPRangeList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-riskexceptionconfigurationtype.html#cfn-cognito-userpoolriskconfigurationattachment-riskexceptionconfigurationtype-skippediprangelist)
     pub fn skipped_ip_range_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SkippedIPRangeList", value.into_expr())) }
 }
 impl Done for RiskExceptionConfigurationType { fn into_props(self) -> Bag { self.0 } }
@@ -1492,11 +1492,11 @@ impl CfnUserPoolUICustomizationAttachmentProps {
     pub fn new() -> CfnUserPoolUICustomizationAttachmentProps<Missing<required::ClientId>, Missing<required::UserPoolId>> { CfnUserPoolUICustomizationAttachmentProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnUserPoolUICustomizationAttachmentProps<R0, R1> {
-    /// `ClientId`: text, required. Update: replacement.
+    /// `ClientId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpooluicustomizationattachment.html#cfn-cognito-userpooluicustomizationattachment-clientid)
     pub fn client_id(self, value: impl Arg<str>) -> CfnUserPoolUICustomizationAttachmentProps<Set, R1> { CfnUserPoolUICustomizationAttachmentProps(put(self.0, "ClientId", value.into_expr()), Phase) }
-    /// `CSS`: text. Update: in place.
+    /// `CSS`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpooluicustomizationattachment.html#cfn-cognito-userpooluicustomizationattachment-css)
     pub fn css(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CSS", value.into_expr()), Phase) }
-    /// `UserPoolId`: `CognitoUserPoolId`, required. Update: replacement.
+    /// `UserPoolId`: `CognitoUserPoolId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpooluicustomizationattachment.html#cfn-cognito-userpooluicustomizationattachment-userpoolid)
     pub fn user_pool_id(self, value: impl Arg<kind::CognitoUserPoolId>) -> CfnUserPoolUICustomizationAttachmentProps<R0, Set> { CfnUserPoolUICustomizationAttachmentProps(put(self.0, "UserPoolId", value.into_expr()), Phase) }
 }
 impl Done for CfnUserPoolUICustomizationAttachmentProps { fn into_props(self) -> Bag { self.0 } }
@@ -1518,21 +1518,21 @@ impl CfnUserPoolUserProps {
     pub fn new() -> CfnUserPoolUserProps<Missing<required::UserPoolId>> { CfnUserPoolUserProps(Bag::default(), Phase) }
 }
 impl<R0> CfnUserPoolUserProps<R0> {
-    /// `ClientMetadata`: map of text. Update: replacement.
+    /// `ClientMetadata`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpooluser.html#cfn-cognito-userpooluser-clientmetadata)
     pub fn client_metadata(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ClientMetadata", value.into_expr()), Phase) }
-    /// `DesiredDeliveryMediums`: list of text. Update: replacement.
+    /// `DesiredDeliveryMediums`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpooluser.html#cfn-cognito-userpooluser-desireddeliverymediums)
     pub fn desired_delivery_mediums(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DesiredDeliveryMediums", value.into_expr()), Phase) }
-    /// `ForceAliasCreation`: boolean. Update: replacement.
+    /// `ForceAliasCreation`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpooluser.html#cfn-cognito-userpooluser-forcealiascreation)
     pub fn force_alias_creation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ForceAliasCreation", value.into_expr()), Phase) }
-    /// `MessageAction`: text. Update: replacement.
+    /// `MessageAction`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpooluser.html#cfn-cognito-userpooluser-messageaction)
     pub fn message_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageAction", value.into_expr()), Phase) }
-    /// `UserAttributes`: list of `AttributeType`. Update: replacement.
+    /// `UserAttributes`: list of `AttributeType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpooluser.html#cfn-cognito-userpooluser-userattributes)
     pub fn user_attributes(self, value: impl Arg<Arr<user_pool_user::AttributeType>>) -> Self { Self(put(self.0, "UserAttributes", value.into_expr()), Phase) }
-    /// `UserPoolId`: `CognitoUserPoolId`, required. Update: replacement.
+    /// `UserPoolId`: `CognitoUserPoolId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpooluser.html#cfn-cognito-userpooluser-userpoolid)
     pub fn user_pool_id(self, value: impl Arg<kind::CognitoUserPoolId>) -> CfnUserPoolUserProps<Set> { CfnUserPoolUserProps(put(self.0, "UserPoolId", value.into_expr()), Phase) }
-    /// `Username`: text. Update: replacement.
+    /// `Username`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpooluser.html#cfn-cognito-userpooluser-username)
     pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr()), Phase) }
-    /// `ValidationData`: list of `AttributeType`. Update: replacement.
+    /// `ValidationData`: list of `AttributeType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpooluser.html#cfn-cognito-userpooluser-validationdata)
     pub fn validation_data(self, value: impl Arg<Arr<user_pool_user::AttributeType>>) -> Self { Self(put(self.0, "ValidationData", value.into_expr()), Phase) }
 }
 impl Done for CfnUserPoolUserProps { fn into_props(self) -> Bag { self.0 } }
@@ -1544,9 +1544,9 @@ use crate::cfn::support::*;
 impl AttributeType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpooluser-attributetype.html#cfn-cognito-userpooluser-attributetype-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Value`: text. Update: replacement.
+    /// `Value`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpooluser-attributetype.html#cfn-cognito-userpooluser-attributetype-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for AttributeType { fn into_props(self) -> Bag { self.0 } }
@@ -1569,11 +1569,11 @@ impl CfnUserPoolUserToGroupAttachmentProps {
     pub fn new() -> CfnUserPoolUserToGroupAttachmentProps<Missing<required::GroupName>, Missing<required::UserPoolId>, Missing<required::Username>> { CfnUserPoolUserToGroupAttachmentProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnUserPoolUserToGroupAttachmentProps<R0, R1, R2> {
-    /// `GroupName`: `CognitoUserPoolGroupName`, required. Update: replacement.
+    /// `GroupName`: `CognitoUserPoolGroupName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolusertogroupattachment.html#cfn-cognito-userpoolusertogroupattachment-groupname)
     pub fn group_name(self, value: impl Arg<kind::CognitoUserPoolGroupName>) -> CfnUserPoolUserToGroupAttachmentProps<Set, R1, R2> { CfnUserPoolUserToGroupAttachmentProps(put(self.0, "GroupName", value.into_expr()), Phase) }
-    /// `UserPoolId`: `CognitoUserPoolId`, required. Update: replacement.
+    /// `UserPoolId`: `CognitoUserPoolId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolusertogroupattachment.html#cfn-cognito-userpoolusertogroupattachment-userpoolid)
     pub fn user_pool_id(self, value: impl Arg<kind::CognitoUserPoolId>) -> CfnUserPoolUserToGroupAttachmentProps<R0, Set, R2> { CfnUserPoolUserToGroupAttachmentProps(put(self.0, "UserPoolId", value.into_expr()), Phase) }
-    /// `Username`: `CognitoUserPoolUsername`, required. Update: replacement.
+    /// `Username`: `CognitoUserPoolUsername`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolusertogroupattachment.html#cfn-cognito-userpoolusertogroupattachment-username)
     pub fn username(self, value: impl Arg<kind::CognitoUserPoolUsername>) -> CfnUserPoolUserToGroupAttachmentProps<R0, R1, Set> { CfnUserPoolUserToGroupAttachmentProps(put(self.0, "Username", value.into_expr()), Phase) }
 }
 impl Done for CfnUserPoolUserToGroupAttachmentProps { fn into_props(self) -> Bag { self.0 } }

@@ -13,7 +13,7 @@ impl CfnDocumentClassifier {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDocumentClassifierProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-documentclassifier.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnDocumentClassifier { fn node(&self) -> &Place { &self.0 } }
@@ -24,29 +24,29 @@ impl CfnDocumentClassifierProps {
     pub fn new() -> CfnDocumentClassifierProps<Missing<required::DataAccessRoleArn>, Missing<required::DocumentClassifierName>, Missing<required::InputDataConfig>, Missing<required::LanguageCode>> { CfnDocumentClassifierProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnDocumentClassifierProps<R0, R1, R2, R3> {
-    /// `DataAccessRoleArn`: `IamRoleArn`, required. Update: replacement.
+    /// `DataAccessRoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-documentclassifier.html#cfn-comprehend-documentclassifier-dataaccessrolearn)
     pub fn data_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnDocumentClassifierProps<Set, R1, R2, R3> { CfnDocumentClassifierProps(put(self.0, "DataAccessRoleArn", value.into_expr()), Phase) }
-    /// `DocumentClassifierName`: text, required. Update: replacement.
+    /// `DocumentClassifierName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-documentclassifier.html#cfn-comprehend-documentclassifier-documentclassifiername)
     pub fn document_classifier_name(self, value: impl Arg<str>) -> CfnDocumentClassifierProps<R0, Set, R2, R3> { CfnDocumentClassifierProps(put(self.0, "DocumentClassifierName", value.into_expr()), Phase) }
-    /// `InputDataConfig`: `DocumentClassifierInputDataConfig`, required. Update: replacement.
+    /// `InputDataConfig`: `DocumentClassifierInputDataConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-documentclassifier.html#cfn-comprehend-documentclassifier-inputdataconfig)
     pub fn input_data_config(self, value: impl Arg<document_classifier::DocumentClassifierInputDataConfig>) -> CfnDocumentClassifierProps<R0, R1, Set, R3> { CfnDocumentClassifierProps(put(self.0, "InputDataConfig", value.into_expr()), Phase) }
-    /// `LanguageCode`: `LanguageCode`, required. Update: replacement.
+    /// `LanguageCode`: `LanguageCode`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-documentclassifier.html#cfn-comprehend-documentclassifier-languagecode)
     pub fn language_code(self, value: impl Arg<document_classifier::LanguageCode>) -> CfnDocumentClassifierProps<R0, R1, R2, Set> { CfnDocumentClassifierProps(put(self.0, "LanguageCode", value.into_expr()), Phase) }
-    /// `Mode`: `Mode`. Update: replacement.
+    /// `Mode`: `Mode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-documentclassifier.html#cfn-comprehend-documentclassifier-mode)
     pub fn mode(self, value: impl Arg<document_classifier::Mode>) -> Self { Self(put(self.0, "Mode", value.into_expr()), Phase) }
-    /// `ModelKmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `ModelKmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-documentclassifier.html#cfn-comprehend-documentclassifier-modelkmskeyid)
     pub fn model_kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "ModelKmsKeyId", value.into_expr()), Phase) }
-    /// `ModelPolicy`: text. Update: in place.
+    /// `ModelPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-documentclassifier.html#cfn-comprehend-documentclassifier-modelpolicy)
     pub fn model_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelPolicy", value.into_expr()), Phase) }
-    /// `OutputDataConfig`: `DocumentClassifierOutputDataConfig`. Update: replacement.
+    /// `OutputDataConfig`: `DocumentClassifierOutputDataConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-documentclassifier.html#cfn-comprehend-documentclassifier-outputdataconfig)
     pub fn output_data_config(self, value: impl Arg<document_classifier::DocumentClassifierOutputDataConfig>) -> Self { Self(put(self.0, "OutputDataConfig", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-documentclassifier.html#cfn-comprehend-documentclassifier-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VersionName`: text. Update: replacement.
+    /// `VersionName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-documentclassifier.html#cfn-comprehend-documentclassifier-versionname)
     pub fn version_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionName", value.into_expr()), Phase) }
-    /// `VolumeKmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `VolumeKmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-documentclassifier.html#cfn-comprehend-documentclassifier-volumekmskeyid)
     pub fn volume_kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "VolumeKmsKeyId", value.into_expr()), Phase) }
-    /// `VpcConfig`: `VpcConfig`. Update: replacement.
+    /// `VpcConfig`: `VpcConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-documentclassifier.html#cfn-comprehend-documentclassifier-vpcconfig)
     pub fn vpc_config(self, value: impl Arg<document_classifier::VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnDocumentClassifierProps { fn into_props(self) -> Bag { self.0 } }
@@ -60,11 +60,11 @@ impl AugmentedManifestsListItem {
     pub fn new() -> AugmentedManifestsListItem<Missing<super::required::AttributeNames>, Missing<super::required::S3Uri>> { AugmentedManifestsListItem(Bag::default(), Phase) }
 }
 impl<R0, R1> AugmentedManifestsListItem<R0, R1> {
-    /// `AttributeNames`: list of text, required. Update: replacement.
+    /// `AttributeNames`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-augmentedmanifestslistitem.html#cfn-comprehend-documentclassifier-augmentedmanifestslistitem-attributenames)
     pub fn attribute_names(self, value: impl Arg<Arr<str>>) -> AugmentedManifestsListItem<Set, R1> { AugmentedManifestsListItem(put(self.0, "AttributeNames", value.into_expr()), Phase) }
-    /// `S3Uri`: text, required. Update: replacement.
+    /// `S3Uri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-augmentedmanifestslistitem.html#cfn-comprehend-documentclassifier-augmentedmanifestslistitem-s3uri)
     pub fn s3_uri(self, value: impl Arg<str>) -> AugmentedManifestsListItem<R0, Set> { AugmentedManifestsListItem(put(self.0, "S3Uri", value.into_expr()), Phase) }
-    /// `Split`: `Split`. Update: replacement.
+    /// `Split`: `Split`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-augmentedmanifestslistitem.html#cfn-comprehend-documentclassifier-augmentedmanifestslistitem-split)
     pub fn split(self, value: impl Arg<Split>) -> Self { Self(put(self.0, "Split", value.into_expr()), Phase) }
 }
 impl Done for AugmentedManifestsListItem { fn into_props(self) -> Bag { self.0 } }
@@ -75,9 +75,9 @@ impl DocumentClassifierDocuments {
     pub fn new() -> DocumentClassifierDocuments<Missing<super::required::S3Uri>> { DocumentClassifierDocuments(Bag::default(), Phase) }
 }
 impl<R0> DocumentClassifierDocuments<R0> {
-    /// `S3Uri`: text, required. Update: replacement.
+    /// `S3Uri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-documentclassifierdocuments.html#cfn-comprehend-documentclassifier-documentclassifierdocuments-s3uri)
     pub fn s3_uri(self, value: impl Arg<str>) -> DocumentClassifierDocuments<Set> { DocumentClassifierDocuments(put(self.0, "S3Uri", value.into_expr()), Phase) }
-    /// `TestS3Uri`: text. Update: replacement.
+    /// `TestS3Uri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-documentclassifierdocuments.html#cfn-comprehend-documentclassifier-documentclassifierdocuments-tests3uri)
     pub fn test_s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TestS3Uri", value.into_expr()), Phase) }
 }
 impl Done for DocumentClassifierDocuments { fn into_props(self) -> Bag { self.0 } }
@@ -86,21 +86,21 @@ impl Done for DocumentClassifierDocuments { fn into_props(self) -> Bag { self.0 
 impl DocumentClassifierInputDataConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AugmentedManifests`: list of `AugmentedManifestsListItem`. Update: replacement.
+    /// `AugmentedManifests`: list of `AugmentedManifestsListItem`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-documentclassifierinputdataconfig.html#cfn-comprehend-documentclassifier-documentclassifierinputdataconfig-augmentedmanifests)
     pub fn augmented_manifests(self, value: impl Arg<Arr<AugmentedManifestsListItem>>) -> Self { Self(put(self.0, "AugmentedManifests", value.into_expr())) }
-    /// `DataFormat`: `DataFormat`. Update: replacement.
+    /// `DataFormat`: `DataFormat`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-documentclassifierinputdataconfig.html#cfn-comprehend-documentclassifier-documentclassifierinputdataconfig-dataformat)
     pub fn data_format(self, value: impl Arg<DataFormat>) -> Self { Self(put(self.0, "DataFormat", value.into_expr())) }
-    /// `DocumentReaderConfig`: `DocumentReaderConfig`. Update: replacement.
+    /// `DocumentReaderConfig`: `DocumentReaderConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-documentclassifierinputdataconfig.html#cfn-comprehend-documentclassifier-documentclassifierinputdataconfig-documentreaderconfig)
     pub fn document_reader_config(self, value: impl Arg<DocumentReaderConfig>) -> Self { Self(put(self.0, "DocumentReaderConfig", value.into_expr())) }
-    /// `DocumentType`: `DocumentType`. Update: replacement.
+    /// `DocumentType`: `DocumentType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-documentclassifierinputdataconfig.html#cfn-comprehend-documentclassifier-documentclassifierinputdataconfig-documenttype)
     pub fn document_type(self, value: impl Arg<DocumentType>) -> Self { Self(put(self.0, "DocumentType", value.into_expr())) }
-    /// `Documents`: `DocumentClassifierDocuments`. Update: replacement.
+    /// `Documents`: `DocumentClassifierDocuments`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-documentclassifierinputdataconfig.html#cfn-comprehend-documentclassifier-documentclassifierinputdataconfig-documents)
     pub fn documents(self, value: impl Arg<DocumentClassifierDocuments>) -> Self { Self(put(self.0, "Documents", value.into_expr())) }
-    /// `LabelDelimiter`: text. Update: replacement.
+    /// `LabelDelimiter`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-documentclassifierinputdataconfig.html#cfn-comprehend-documentclassifier-documentclassifierinputdataconfig-labeldelimiter)
     pub fn label_delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LabelDelimiter", value.into_expr())) }
-    /// `S3Uri`: text. Update: replacement.
+    /// `S3Uri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-documentclassifierinputdataconfig.html#cfn-comprehend-documentclassifier-documentclassifierinputdataconfig-s3uri)
     pub fn s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Uri", value.into_expr())) }
-    /// `TestS3Uri`: text. Update: replacement.
+    /// `TestS3Uri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-documentclassifierinputdataconfig.html#cfn-comprehend-documentclassifier-documentclassifierinputdataconfig-tests3uri)
     pub fn test_s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TestS3Uri", value.into_expr())) }
 }
 impl Done for DocumentClassifierInputDataConfig { fn into_props(self) -> Bag { self.0 } }
@@ -109,9 +109,9 @@ impl Done for DocumentClassifierInputDataConfig { fn into_props(self) -> Bag { s
 impl DocumentClassifierOutputDataConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-documentclassifieroutputdataconfig.html#cfn-comprehend-documentclassifier-documentclassifieroutputdataconfig-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
-    /// `S3Uri`: text. Update: replacement.
+    /// `S3Uri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-documentclassifieroutputdataconfig.html#cfn-comprehend-documentclassifier-documentclassifieroutputdataconfig-s3uri)
     pub fn s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Uri", value.into_expr())) }
 }
 impl Done for DocumentClassifierOutputDataConfig { fn into_props(self) -> Bag { self.0 } }
@@ -122,11 +122,11 @@ impl DocumentReaderConfig {
     pub fn new() -> DocumentReaderConfig<Missing<super::required::DocumentReadAction>> { DocumentReaderConfig(Bag::default(), Phase) }
 }
 impl<R0> DocumentReaderConfig<R0> {
-    /// `DocumentReadAction`: `DocumentReadAction`, required. Update: replacement.
+    /// `DocumentReadAction`: `DocumentReadAction`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-documentreaderconfig.html#cfn-comprehend-documentclassifier-documentreaderconfig-documentreadaction)
     pub fn document_read_action(self, value: impl Arg<DocumentReadAction>) -> DocumentReaderConfig<Set> { DocumentReaderConfig(put(self.0, "DocumentReadAction", value.into_expr()), Phase) }
-    /// `DocumentReadMode`: `DocumentReadMode`. Update: replacement.
+    /// `DocumentReadMode`: `DocumentReadMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-documentreaderconfig.html#cfn-comprehend-documentclassifier-documentreaderconfig-documentreadmode)
     pub fn document_read_mode(self, value: impl Arg<DocumentReadMode>) -> Self { Self(put(self.0, "DocumentReadMode", value.into_expr()), Phase) }
-    /// `FeatureTypes`: list of text. Update: replacement.
+    /// `FeatureTypes`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-documentreaderconfig.html#cfn-comprehend-documentclassifier-documentreaderconfig-featuretypes)
     pub fn feature_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "FeatureTypes", value.into_expr()), Phase) }
 }
 impl Done for DocumentReaderConfig { fn into_props(self) -> Bag { self.0 } }
@@ -137,9 +137,9 @@ impl VpcConfig {
     pub fn new() -> VpcConfig<Missing<super::required::SecurityGroupIds>, Missing<super::required::Subnets>> { VpcConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> VpcConfig<R0, R1> {
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: replacement.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-vpcconfig.html#cfn-comprehend-documentclassifier-vpcconfig-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfig<Set, R1> { VpcConfig(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement.
+    /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-vpcconfig.html#cfn-comprehend-documentclassifier-vpcconfig-subnets)
     pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfig<R0, Set> { VpcConfig(put(self.0, "Subnets", value.into_expr()), Phase) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
@@ -167,13 +167,13 @@ impl CfnDocumentClassifierEndpoint {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDocumentClassifierEndpointProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-documentclassifierendpoint.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-documentclassifierendpoint.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `CurrentInferenceUnits`: integer.
+    /// The attribute `CurrentInferenceUnits`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-documentclassifierendpoint.html#CurrentInferenceUnits-fn::getatt)
     pub fn attr_current_inference_units(&self) -> Val<i64> { self.0.get_att("CurrentInferenceUnits") }
-    /// The attribute `LastModifiedTime`: text.
+    /// The attribute `LastModifiedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-documentclassifierendpoint.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
 }
 impl Parent for CfnDocumentClassifierEndpoint { fn node(&self) -> &Place { &self.0 } }
@@ -184,13 +184,13 @@ impl CfnDocumentClassifierEndpointProps {
     pub fn new() -> CfnDocumentClassifierEndpointProps<Missing<required::DesiredInferenceUnits>, Missing<required::EndpointName>, Missing<required::ModelArn>> { CfnDocumentClassifierEndpointProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDocumentClassifierEndpointProps<R0, R1, R2> {
-    /// `DesiredInferenceUnits`: integer, required. Update: in place.
+    /// `DesiredInferenceUnits`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-documentclassifierendpoint.html#cfn-comprehend-documentclassifierendpoint-desiredinferenceunits)
     pub fn desired_inference_units(self, value: impl Arg<i64>) -> CfnDocumentClassifierEndpointProps<Set, R1, R2> { CfnDocumentClassifierEndpointProps(put(self.0, "DesiredInferenceUnits", value.into_expr()), Phase) }
-    /// `EndpointName`: text, required. Update: replacement.
+    /// `EndpointName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-documentclassifierendpoint.html#cfn-comprehend-documentclassifierendpoint-endpointname)
     pub fn endpoint_name(self, value: impl Arg<str>) -> CfnDocumentClassifierEndpointProps<R0, Set, R2> { CfnDocumentClassifierEndpointProps(put(self.0, "EndpointName", value.into_expr()), Phase) }
-    /// `ModelArn`: text, required. Update: in place.
+    /// `ModelArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-documentclassifierendpoint.html#cfn-comprehend-documentclassifierendpoint-modelarn)
     pub fn model_arn(self, value: impl Arg<str>) -> CfnDocumentClassifierEndpointProps<R0, R1, Set> { CfnDocumentClassifierEndpointProps(put(self.0, "ModelArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-documentclassifierendpoint.html#cfn-comprehend-documentclassifierendpoint-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDocumentClassifierEndpointProps { fn into_props(self) -> Bag { self.0 } }
@@ -203,7 +203,7 @@ impl CfnEntityRecognizer {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEntityRecognizerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-entityrecognizer.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnEntityRecognizer { fn node(&self) -> &Place { &self.0 } }
@@ -214,25 +214,25 @@ impl CfnEntityRecognizerProps {
     pub fn new() -> CfnEntityRecognizerProps<Missing<required::DataAccessRoleArn>, Missing<required::InputDataConfig>, Missing<required::LanguageCode>, Missing<required::RecognizerName>> { CfnEntityRecognizerProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnEntityRecognizerProps<R0, R1, R2, R3> {
-    /// `DataAccessRoleArn`: `IamRoleArn`, required. Update: replacement.
+    /// `DataAccessRoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-entityrecognizer.html#cfn-comprehend-entityrecognizer-dataaccessrolearn)
     pub fn data_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnEntityRecognizerProps<Set, R1, R2, R3> { CfnEntityRecognizerProps(put(self.0, "DataAccessRoleArn", value.into_expr()), Phase) }
-    /// `InputDataConfig`: `EntityRecognizerInputDataConfig`, required. Update: replacement.
+    /// `InputDataConfig`: `EntityRecognizerInputDataConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-entityrecognizer.html#cfn-comprehend-entityrecognizer-inputdataconfig)
     pub fn input_data_config(self, value: impl Arg<entity_recognizer::EntityRecognizerInputDataConfig>) -> CfnEntityRecognizerProps<R0, Set, R2, R3> { CfnEntityRecognizerProps(put(self.0, "InputDataConfig", value.into_expr()), Phase) }
-    /// `LanguageCode`: `LanguageCode`, required. Update: replacement.
+    /// `LanguageCode`: `LanguageCode`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-entityrecognizer.html#cfn-comprehend-entityrecognizer-languagecode)
     pub fn language_code(self, value: impl Arg<entity_recognizer::LanguageCode>) -> CfnEntityRecognizerProps<R0, R1, Set, R3> { CfnEntityRecognizerProps(put(self.0, "LanguageCode", value.into_expr()), Phase) }
-    /// `ModelKmsKeyId`: text. Update: replacement.
+    /// `ModelKmsKeyId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-entityrecognizer.html#cfn-comprehend-entityrecognizer-modelkmskeyid)
     pub fn model_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelKmsKeyId", value.into_expr()), Phase) }
-    /// `ModelPolicy`: text. Update: replacement.
+    /// `ModelPolicy`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-entityrecognizer.html#cfn-comprehend-entityrecognizer-modelpolicy)
     pub fn model_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelPolicy", value.into_expr()), Phase) }
-    /// `RecognizerName`: text, required. Update: replacement.
+    /// `RecognizerName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-entityrecognizer.html#cfn-comprehend-entityrecognizer-recognizername)
     pub fn recognizer_name(self, value: impl Arg<str>) -> CfnEntityRecognizerProps<R0, R1, R2, Set> { CfnEntityRecognizerProps(put(self.0, "RecognizerName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-entityrecognizer.html#cfn-comprehend-entityrecognizer-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VersionName`: text. Update: replacement.
+    /// `VersionName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-entityrecognizer.html#cfn-comprehend-entityrecognizer-versionname)
     pub fn version_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionName", value.into_expr()), Phase) }
-    /// `VolumeKmsKeyId`: text. Update: replacement.
+    /// `VolumeKmsKeyId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-entityrecognizer.html#cfn-comprehend-entityrecognizer-volumekmskeyid)
     pub fn volume_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeKmsKeyId", value.into_expr()), Phase) }
-    /// `VpcConfig`: `VpcConfig`. Update: replacement.
+    /// `VpcConfig`: `VpcConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-entityrecognizer.html#cfn-comprehend-entityrecognizer-vpcconfig)
     pub fn vpc_config(self, value: impl Arg<entity_recognizer::VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnEntityRecognizerProps { fn into_props(self) -> Bag { self.0 } }
@@ -246,17 +246,17 @@ impl AugmentedManifestsListItem {
     pub fn new() -> AugmentedManifestsListItem<Missing<super::required::AttributeNames>, Missing<super::required::S3Uri>> { AugmentedManifestsListItem(Bag::default(), Phase) }
 }
 impl<R0, R1> AugmentedManifestsListItem<R0, R1> {
-    /// `AnnotationDataS3Uri`: text. Update: replacement.
+    /// `AnnotationDataS3Uri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-augmentedmanifestslistitem.html#cfn-comprehend-entityrecognizer-augmentedmanifestslistitem-annotationdatas3uri)
     pub fn annotation_data_s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnnotationDataS3Uri", value.into_expr()), Phase) }
-    /// `AttributeNames`: list of text, required. Update: replacement.
+    /// `AttributeNames`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-augmentedmanifestslistitem.html#cfn-comprehend-entityrecognizer-augmentedmanifestslistitem-attributenames)
     pub fn attribute_names(self, value: impl Arg<Arr<str>>) -> AugmentedManifestsListItem<Set, R1> { AugmentedManifestsListItem(put(self.0, "AttributeNames", value.into_expr()), Phase) }
-    /// `DocumentType`: `DocumentType`. Update: replacement.
+    /// `DocumentType`: `DocumentType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-augmentedmanifestslistitem.html#cfn-comprehend-entityrecognizer-augmentedmanifestslistitem-documenttype)
     pub fn document_type(self, value: impl Arg<DocumentType>) -> Self { Self(put(self.0, "DocumentType", value.into_expr()), Phase) }
-    /// `S3Uri`: text, required. Update: replacement.
+    /// `S3Uri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-augmentedmanifestslistitem.html#cfn-comprehend-entityrecognizer-augmentedmanifestslistitem-s3uri)
     pub fn s3_uri(self, value: impl Arg<str>) -> AugmentedManifestsListItem<R0, Set> { AugmentedManifestsListItem(put(self.0, "S3Uri", value.into_expr()), Phase) }
-    /// `SourceDocumentsS3Uri`: text. Update: replacement.
+    /// `SourceDocumentsS3Uri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-augmentedmanifestslistitem.html#cfn-comprehend-entityrecognizer-augmentedmanifestslistitem-sourcedocumentss3uri)
     pub fn source_documents_s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceDocumentsS3Uri", value.into_expr()), Phase) }
-    /// `Split`: `Split`. Update: replacement.
+    /// `Split`: `Split`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-augmentedmanifestslistitem.html#cfn-comprehend-entityrecognizer-augmentedmanifestslistitem-split)
     pub fn split(self, value: impl Arg<Split>) -> Self { Self(put(self.0, "Split", value.into_expr()), Phase) }
 }
 impl Done for AugmentedManifestsListItem { fn into_props(self) -> Bag { self.0 } }
@@ -267,9 +267,9 @@ impl EntityRecognizerAnnotations {
     pub fn new() -> EntityRecognizerAnnotations<Missing<super::required::S3Uri>> { EntityRecognizerAnnotations(Bag::default(), Phase) }
 }
 impl<R0> EntityRecognizerAnnotations<R0> {
-    /// `S3Uri`: text, required. Update: replacement.
+    /// `S3Uri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-entityrecognizerannotations.html#cfn-comprehend-entityrecognizer-entityrecognizerannotations-s3uri)
     pub fn s3_uri(self, value: impl Arg<str>) -> EntityRecognizerAnnotations<Set> { EntityRecognizerAnnotations(put(self.0, "S3Uri", value.into_expr()), Phase) }
-    /// `TestS3Uri`: text. Update: replacement.
+    /// `TestS3Uri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-entityrecognizerannotations.html#cfn-comprehend-entityrecognizer-entityrecognizerannotations-tests3uri)
     pub fn test_s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TestS3Uri", value.into_expr()), Phase) }
 }
 impl Done for EntityRecognizerAnnotations { fn into_props(self) -> Bag { self.0 } }
@@ -280,11 +280,11 @@ impl EntityRecognizerDocuments {
     pub fn new() -> EntityRecognizerDocuments<Missing<super::required::S3Uri>> { EntityRecognizerDocuments(Bag::default(), Phase) }
 }
 impl<R0> EntityRecognizerDocuments<R0> {
-    /// `InputFormat`: `InputFormat`. Update: replacement.
+    /// `InputFormat`: `InputFormat`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-entityrecognizerdocuments.html#cfn-comprehend-entityrecognizer-entityrecognizerdocuments-inputformat)
     pub fn input_format(self, value: impl Arg<InputFormat>) -> Self { Self(put(self.0, "InputFormat", value.into_expr()), Phase) }
-    /// `S3Uri`: text, required. Update: replacement.
+    /// `S3Uri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-entityrecognizerdocuments.html#cfn-comprehend-entityrecognizer-entityrecognizerdocuments-s3uri)
     pub fn s3_uri(self, value: impl Arg<str>) -> EntityRecognizerDocuments<Set> { EntityRecognizerDocuments(put(self.0, "S3Uri", value.into_expr()), Phase) }
-    /// `TestS3Uri`: text. Update: replacement.
+    /// `TestS3Uri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-entityrecognizerdocuments.html#cfn-comprehend-entityrecognizer-entityrecognizerdocuments-tests3uri)
     pub fn test_s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TestS3Uri", value.into_expr()), Phase) }
 }
 impl Done for EntityRecognizerDocuments { fn into_props(self) -> Bag { self.0 } }
@@ -295,7 +295,7 @@ impl EntityRecognizerEntityList {
     pub fn new() -> EntityRecognizerEntityList<Missing<super::required::S3Uri>> { EntityRecognizerEntityList(Bag::default(), Phase) }
 }
 impl<R0> EntityRecognizerEntityList<R0> {
-    /// `S3Uri`: text, required. Update: replacement.
+    /// `S3Uri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-entityrecognizerentitylist.html#cfn-comprehend-entityrecognizer-entityrecognizerentitylist-s3uri)
     pub fn s3_uri(self, value: impl Arg<str>) -> EntityRecognizerEntityList<Set> { EntityRecognizerEntityList(put(self.0, "S3Uri", value.into_expr()), Phase) }
 }
 impl Done for EntityRecognizerEntityList { fn into_props(self) -> Bag { self.0 } }
@@ -306,17 +306,17 @@ impl EntityRecognizerInputDataConfig {
     pub fn new() -> EntityRecognizerInputDataConfig<Missing<super::required::EntityTypes>> { EntityRecognizerInputDataConfig(Bag::default(), Phase) }
 }
 impl<R0> EntityRecognizerInputDataConfig<R0> {
-    /// `Annotations`: `EntityRecognizerAnnotations`. Update: replacement.
+    /// `Annotations`: `EntityRecognizerAnnotations`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-entityrecognizerinputdataconfig.html#cfn-comprehend-entityrecognizer-entityrecognizerinputdataconfig-annotations)
     pub fn annotations(self, value: impl Arg<EntityRecognizerAnnotations>) -> Self { Self(put(self.0, "Annotations", value.into_expr()), Phase) }
-    /// `AugmentedManifests`: list of `AugmentedManifestsListItem`. Update: replacement.
+    /// `AugmentedManifests`: list of `AugmentedManifestsListItem`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-entityrecognizerinputdataconfig.html#cfn-comprehend-entityrecognizer-entityrecognizerinputdataconfig-augmentedmanifests)
     pub fn augmented_manifests(self, value: impl Arg<Arr<AugmentedManifestsListItem>>) -> Self { Self(put(self.0, "AugmentedManifests", value.into_expr()), Phase) }
-    /// `DataFormat`: `DataFormat`. Update: replacement.
+    /// `DataFormat`: `DataFormat`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-entityrecognizerinputdataconfig.html#cfn-comprehend-entityrecognizer-entityrecognizerinputdataconfig-dataformat)
     pub fn data_format(self, value: impl Arg<DataFormat>) -> Self { Self(put(self.0, "DataFormat", value.into_expr()), Phase) }
-    /// `Documents`: `EntityRecognizerDocuments`. Update: replacement.
+    /// `Documents`: `EntityRecognizerDocuments`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-entityrecognizerinputdataconfig.html#cfn-comprehend-entityrecognizer-entityrecognizerinputdataconfig-documents)
     pub fn documents(self, value: impl Arg<EntityRecognizerDocuments>) -> Self { Self(put(self.0, "Documents", value.into_expr()), Phase) }
-    /// `EntityList`: `EntityRecognizerEntityList`. Update: replacement.
+    /// `EntityList`: `EntityRecognizerEntityList`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-entityrecognizerinputdataconfig.html#cfn-comprehend-entityrecognizer-entityrecognizerinputdataconfig-entitylist)
     pub fn entity_list(self, value: impl Arg<EntityRecognizerEntityList>) -> Self { Self(put(self.0, "EntityList", value.into_expr()), Phase) }
-    /// `EntityTypes`: list of `EntityTypesListItem`, required. Update: replacement.
+    /// `EntityTypes`: list of `EntityTypesListItem`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-entityrecognizerinputdataconfig.html#cfn-comprehend-entityrecognizer-entityrecognizerinputdataconfig-entitytypes)
     pub fn entity_types(self, value: impl Arg<Arr<EntityTypesListItem>>) -> EntityRecognizerInputDataConfig<Set> { EntityRecognizerInputDataConfig(put(self.0, "EntityTypes", value.into_expr()), Phase) }
 }
 impl Done for EntityRecognizerInputDataConfig { fn into_props(self) -> Bag { self.0 } }
@@ -327,7 +327,7 @@ impl EntityTypesListItem {
     pub fn new() -> EntityTypesListItem<Missing<super::required::Type>> { EntityTypesListItem(Bag::default(), Phase) }
 }
 impl<R0> EntityTypesListItem<R0> {
-    /// `Type`: text, required. Update: replacement.
+    /// `Type`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-entitytypeslistitem.html#cfn-comprehend-entityrecognizer-entitytypeslistitem-type)
     pub fn type_(self, value: impl Arg<str>) -> EntityTypesListItem<Set> { EntityTypesListItem(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for EntityTypesListItem { fn into_props(self) -> Bag { self.0 } }
@@ -338,9 +338,9 @@ impl VpcConfig {
     pub fn new() -> VpcConfig<Missing<super::required::SecurityGroupIds>, Missing<super::required::Subnets>> { VpcConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> VpcConfig<R0, R1> {
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: replacement.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-vpcconfig.html#cfn-comprehend-entityrecognizer-vpcconfig-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfig<Set, R1> { VpcConfig(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement.
+    /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-vpcconfig.html#cfn-comprehend-entityrecognizer-vpcconfig-subnets)
     pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfig<R0, Set> { VpcConfig(put(self.0, "Subnets", value.into_expr()), Phase) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
@@ -364,7 +364,7 @@ impl CfnFlywheel {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFlywheelProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-flywheel.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnFlywheel { fn node(&self) -> &Place { &self.0 } }
@@ -375,21 +375,21 @@ impl CfnFlywheelProps {
     pub fn new() -> CfnFlywheelProps<Missing<required::DataAccessRoleArn>, Missing<required::DataLakeS3Uri>, Missing<required::FlywheelName>> { CfnFlywheelProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnFlywheelProps<R0, R1, R2> {
-    /// `ActiveModelArn`: text. Update: in place.
+    /// `ActiveModelArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-flywheel.html#cfn-comprehend-flywheel-activemodelarn)
     pub fn active_model_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActiveModelArn", value.into_expr()), Phase) }
-    /// `DataAccessRoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `DataAccessRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-flywheel.html#cfn-comprehend-flywheel-dataaccessrolearn)
     pub fn data_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnFlywheelProps<Set, R1, R2> { CfnFlywheelProps(put(self.0, "DataAccessRoleArn", value.into_expr()), Phase) }
-    /// `DataLakeS3Uri`: text, required. Update: replacement.
+    /// `DataLakeS3Uri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-flywheel.html#cfn-comprehend-flywheel-datalakes3uri)
     pub fn data_lake_s3_uri(self, value: impl Arg<str>) -> CfnFlywheelProps<R0, Set, R2> { CfnFlywheelProps(put(self.0, "DataLakeS3Uri", value.into_expr()), Phase) }
-    /// `DataSecurityConfig`: `DataSecurityConfig`. Update: in place.
+    /// `DataSecurityConfig`: `DataSecurityConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-flywheel.html#cfn-comprehend-flywheel-datasecurityconfig)
     pub fn data_security_config(self, value: impl Arg<flywheel::DataSecurityConfig>) -> Self { Self(put(self.0, "DataSecurityConfig", value.into_expr()), Phase) }
-    /// `FlywheelName`: text, required. Update: replacement.
+    /// `FlywheelName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-flywheel.html#cfn-comprehend-flywheel-flywheelname)
     pub fn flywheel_name(self, value: impl Arg<str>) -> CfnFlywheelProps<R0, R1, Set> { CfnFlywheelProps(put(self.0, "FlywheelName", value.into_expr()), Phase) }
-    /// `ModelType`: `ModelType`. Update: replacement.
+    /// `ModelType`: `ModelType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-flywheel.html#cfn-comprehend-flywheel-modeltype)
     pub fn model_type(self, value: impl Arg<flywheel::ModelType>) -> Self { Self(put(self.0, "ModelType", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-flywheel.html#cfn-comprehend-flywheel-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TaskConfig`: `TaskConfig`. Update: replacement.
+    /// `TaskConfig`: `TaskConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-flywheel.html#cfn-comprehend-flywheel-taskconfig)
     pub fn task_config(self, value: impl Arg<flywheel::TaskConfig>) -> Self { Self(put(self.0, "TaskConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnFlywheelProps { fn into_props(self) -> Bag { self.0 } }
@@ -401,13 +401,13 @@ use crate::cfn::support::*;
 impl DataSecurityConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DataLakeKmsKeyId`: text. Update: in place.
+    /// `DataLakeKmsKeyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-flywheel-datasecurityconfig.html#cfn-comprehend-flywheel-datasecurityconfig-datalakekmskeyid)
     pub fn data_lake_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataLakeKmsKeyId", value.into_expr())) }
-    /// `ModelKmsKeyId`: text. Update: in place.
+    /// `ModelKmsKeyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-flywheel-datasecurityconfig.html#cfn-comprehend-flywheel-datasecurityconfig-modelkmskeyid)
     pub fn model_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelKmsKeyId", value.into_expr())) }
-    /// `VolumeKmsKeyId`: text. Update: in place.
+    /// `VolumeKmsKeyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-flywheel-datasecurityconfig.html#cfn-comprehend-flywheel-datasecurityconfig-volumekmskeyid)
     pub fn volume_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeKmsKeyId", value.into_expr())) }
-    /// `VpcConfig`: `VpcConfig`. Update: in place.
+    /// `VpcConfig`: `VpcConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-flywheel-datasecurityconfig.html#cfn-comprehend-flywheel-datasecurityconfig-vpcconfig)
     pub fn vpc_config(self, value: impl Arg<VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr())) }
 }
 impl Done for DataSecurityConfig { fn into_props(self) -> Bag { self.0 } }
@@ -418,9 +418,9 @@ impl DocumentClassificationConfig {
     pub fn new() -> DocumentClassificationConfig<Missing<super::required::Mode>> { DocumentClassificationConfig(Bag::default(), Phase) }
 }
 impl<R0> DocumentClassificationConfig<R0> {
-    /// `Labels`: list of text. Update: replacement.
+    /// `Labels`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-flywheel-documentclassificationconfig.html#cfn-comprehend-flywheel-documentclassificationconfig-labels)
     pub fn labels(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Labels", value.into_expr()), Phase) }
-    /// `Mode`: `Mode`, required. Update: replacement.
+    /// `Mode`: `Mode`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-flywheel-documentclassificationconfig.html#cfn-comprehend-flywheel-documentclassificationconfig-mode)
     pub fn mode(self, value: impl Arg<Mode>) -> DocumentClassificationConfig<Set> { DocumentClassificationConfig(put(self.0, "Mode", value.into_expr()), Phase) }
 }
 impl Done for DocumentClassificationConfig { fn into_props(self) -> Bag { self.0 } }
@@ -429,7 +429,7 @@ impl Done for DocumentClassificationConfig { fn into_props(self) -> Bag { self.0
 impl EntityRecognitionConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EntityTypes`: list of `EntityTypesListItem`. Update: replacement.
+    /// `EntityTypes`: list of `EntityTypesListItem`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-flywheel-entityrecognitionconfig.html#cfn-comprehend-flywheel-entityrecognitionconfig-entitytypes)
     pub fn entity_types(self, value: impl Arg<Arr<EntityTypesListItem>>) -> Self { Self(put(self.0, "EntityTypes", value.into_expr())) }
 }
 impl Done for EntityRecognitionConfig { fn into_props(self) -> Bag { self.0 } }
@@ -440,7 +440,7 @@ impl EntityTypesListItem {
     pub fn new() -> EntityTypesListItem<Missing<super::required::Type>> { EntityTypesListItem(Bag::default(), Phase) }
 }
 impl<R0> EntityTypesListItem<R0> {
-    /// `Type`: text, required. Update: replacement.
+    /// `Type`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-flywheel-entitytypeslistitem.html#cfn-comprehend-flywheel-entitytypeslistitem-type)
     pub fn type_(self, value: impl Arg<str>) -> EntityTypesListItem<Set> { EntityTypesListItem(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for EntityTypesListItem { fn into_props(self) -> Bag { self.0 } }
@@ -451,11 +451,11 @@ impl TaskConfig {
     pub fn new() -> TaskConfig<Missing<super::required::LanguageCode>> { TaskConfig(Bag::default(), Phase) }
 }
 impl<R0> TaskConfig<R0> {
-    /// `DocumentClassificationConfig`: `DocumentClassificationConfig`. Update: replacement.
+    /// `DocumentClassificationConfig`: `DocumentClassificationConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-flywheel-taskconfig.html#cfn-comprehend-flywheel-taskconfig-documentclassificationconfig)
     pub fn document_classification_config(self, value: impl Arg<DocumentClassificationConfig>) -> Self { Self(put(self.0, "DocumentClassificationConfig", value.into_expr()), Phase) }
-    /// `EntityRecognitionConfig`: `EntityRecognitionConfig`. Update: replacement.
+    /// `EntityRecognitionConfig`: `EntityRecognitionConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-flywheel-taskconfig.html#cfn-comprehend-flywheel-taskconfig-entityrecognitionconfig)
     pub fn entity_recognition_config(self, value: impl Arg<EntityRecognitionConfig>) -> Self { Self(put(self.0, "EntityRecognitionConfig", value.into_expr()), Phase) }
-    /// `LanguageCode`: `LanguageCode`, required. Update: replacement.
+    /// `LanguageCode`: `LanguageCode`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-flywheel-taskconfig.html#cfn-comprehend-flywheel-taskconfig-languagecode)
     pub fn language_code(self, value: impl Arg<LanguageCode>) -> TaskConfig<Set> { TaskConfig(put(self.0, "LanguageCode", value.into_expr()), Phase) }
 }
 impl Done for TaskConfig { fn into_props(self) -> Bag { self.0 } }
@@ -466,9 +466,9 @@ impl VpcConfig {
     pub fn new() -> VpcConfig<Missing<super::required::SecurityGroupIds>, Missing<super::required::Subnets>> { VpcConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> VpcConfig<R0, R1> {
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-flywheel-vpcconfig.html#cfn-comprehend-flywheel-vpcconfig-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfig<Set, R1> { VpcConfig(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `Subnets`: list of `Ec2SubnetId`, required. Update: in place.
+    /// `Subnets`: list of `Ec2SubnetId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-flywheel-vpcconfig.html#cfn-comprehend-flywheel-vpcconfig-subnets)
     pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfig<R0, Set> { VpcConfig(put(self.0, "Subnets", value.into_expr()), Phase) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }

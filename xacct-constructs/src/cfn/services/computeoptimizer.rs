@@ -13,17 +13,17 @@ impl CfnAutomationRule {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAutomationRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RuleArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AccountId`: text.
+    /// The attribute `AccountId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-computeoptimizer-automationrule.html#AccountId-fn::getatt)
     pub fn attr_account_id(&self) -> Val<str> { self.0.get_att("AccountId") }
-    /// The attribute `CreatedTimestamp`: text.
+    /// The attribute `CreatedTimestamp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-computeoptimizer-automationrule.html#CreatedTimestamp-fn::getatt)
     pub fn attr_created_timestamp(&self) -> Val<str> { self.0.get_att("CreatedTimestamp") }
-    /// The attribute `LastUpdatedTimestamp`: text.
+    /// The attribute `LastUpdatedTimestamp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-computeoptimizer-automationrule.html#LastUpdatedTimestamp-fn::getatt)
     pub fn attr_last_updated_timestamp(&self) -> Val<str> { self.0.get_att("LastUpdatedTimestamp") }
-    /// The attribute `RuleArn`: `OtherArn`.
+    /// The attribute `RuleArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-computeoptimizer-automationrule.html#RuleArn-fn::getatt)
     pub fn attr_rule_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RuleArn") }
-    /// The attribute `RuleId`: text.
+    /// The attribute `RuleId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-computeoptimizer-automationrule.html#RuleId-fn::getatt)
     pub fn attr_rule_id(&self) -> Val<str> { self.0.get_att("RuleId") }
-    /// The attribute `RuleRevision`: text.
+    /// The attribute `RuleRevision`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-computeoptimizer-automationrule.html#RuleRevision-fn::getatt)
     pub fn attr_rule_revision(&self) -> Val<str> { self.0.get_att("RuleRevision") }
 }
 impl Parent for CfnAutomationRule { fn node(&self) -> &Place { &self.0 } }
@@ -34,25 +34,25 @@ impl CfnAutomationRuleProps {
     pub fn new() -> CfnAutomationRuleProps<Missing<required::Name>, Missing<required::RecommendedActionTypes>, Missing<required::RuleType>, Missing<required::Schedule>, Missing<required::Status>> { CfnAutomationRuleProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnAutomationRuleProps<R0, R1, R2, R3, R4> {
-    /// `Criteria`: `Criteria`. Update: in place.
+    /// `Criteria`: `Criteria`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-computeoptimizer-automationrule.html#cfn-computeoptimizer-automationrule-criteria)
     pub fn criteria(self, value: impl Arg<automation_rule::Criteria>) -> Self { Self(put(self.0, "Criteria", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-computeoptimizer-automationrule.html#cfn-computeoptimizer-automationrule-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-computeoptimizer-automationrule.html#cfn-computeoptimizer-automationrule-name)
     pub fn name(self, value: impl Arg<str>) -> CfnAutomationRuleProps<Set, R1, R2, R3, R4> { CfnAutomationRuleProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `OrganizationConfiguration`: `OrganizationConfiguration`. Update: in place.
+    /// `OrganizationConfiguration`: `OrganizationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-computeoptimizer-automationrule.html#cfn-computeoptimizer-automationrule-organizationconfiguration)
     pub fn organization_configuration(self, value: impl Arg<automation_rule::OrganizationConfiguration>) -> Self { Self(put(self.0, "OrganizationConfiguration", value.into_expr()), Phase) }
-    /// `Priority`: text. Update: in place.
+    /// `Priority`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-computeoptimizer-automationrule.html#cfn-computeoptimizer-automationrule-priority)
     pub fn priority(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Priority", value.into_expr()), Phase) }
-    /// `RecommendedActionTypes`: list of `RecommendedActionTypes`, required. Update: in place.
+    /// `RecommendedActionTypes`: list of `RecommendedActionTypes`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-computeoptimizer-automationrule.html#cfn-computeoptimizer-automationrule-recommendedactiontypes)
     pub fn recommended_action_types(self, value: impl Arg<Arr<automation_rule::RecommendedActionTypes>>) -> CfnAutomationRuleProps<R0, Set, R2, R3, R4> { CfnAutomationRuleProps(put(self.0, "RecommendedActionTypes", value.into_expr()), Phase) }
-    /// `RuleType`: `RuleType`, required. Update: in place.
+    /// `RuleType`: `RuleType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-computeoptimizer-automationrule.html#cfn-computeoptimizer-automationrule-ruletype)
     pub fn rule_type(self, value: impl Arg<automation_rule::RuleType>) -> CfnAutomationRuleProps<R0, R1, Set, R3, R4> { CfnAutomationRuleProps(put(self.0, "RuleType", value.into_expr()), Phase) }
-    /// `Schedule`: `Schedule`, required. Update: in place.
+    /// `Schedule`: `Schedule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-computeoptimizer-automationrule.html#cfn-computeoptimizer-automationrule-schedule)
     pub fn schedule(self, value: impl Arg<automation_rule::Schedule>) -> CfnAutomationRuleProps<R0, R1, R2, Set, R4> { CfnAutomationRuleProps(put(self.0, "Schedule", value.into_expr()), Phase) }
-    /// `Status`: `Status`, required. Update: in place.
+    /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-computeoptimizer-automationrule.html#cfn-computeoptimizer-automationrule-status)
     pub fn status(self, value: impl Arg<automation_rule::Status>) -> CfnAutomationRuleProps<R0, R1, R2, R3, Set> { CfnAutomationRuleProps(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-computeoptimizer-automationrule.html#cfn-computeoptimizer-automationrule-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAutomationRuleProps { fn into_props(self) -> Bag { self.0 } }
@@ -64,21 +64,21 @@ use crate::cfn::support::*;
 impl Criteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EbsVolumeSizeInGib`: list of `IntegerCriteriaCondition`. Update: in place.
+    /// `EbsVolumeSizeInGib`: list of `IntegerCriteriaCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-criteria.html#cfn-computeoptimizer-automationrule-criteria-ebsvolumesizeingib)
     pub fn ebs_volume_size_in_gib(self, value: impl Arg<Arr<IntegerCriteriaCondition>>) -> Self { Self(put(self.0, "EbsVolumeSizeInGib", value.into_expr())) }
-    /// `EbsVolumeType`: list of `StringCriteriaCondition`. Update: in place.
+    /// `EbsVolumeType`: list of `StringCriteriaCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-criteria.html#cfn-computeoptimizer-automationrule-criteria-ebsvolumetype)
     pub fn ebs_volume_type(self, value: impl Arg<Arr<StringCriteriaCondition>>) -> Self { Self(put(self.0, "EbsVolumeType", value.into_expr())) }
-    /// `EstimatedMonthlySavings`: list of `DoubleCriteriaCondition`. Update: in place.
+    /// `EstimatedMonthlySavings`: list of `DoubleCriteriaCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-criteria.html#cfn-computeoptimizer-automationrule-criteria-estimatedmonthlysavings)
     pub fn estimated_monthly_savings(self, value: impl Arg<Arr<DoubleCriteriaCondition>>) -> Self { Self(put(self.0, "EstimatedMonthlySavings", value.into_expr())) }
-    /// `LookBackPeriodInDays`: list of `IntegerCriteriaCondition`. Update: in place.
+    /// `LookBackPeriodInDays`: list of `IntegerCriteriaCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-criteria.html#cfn-computeoptimizer-automationrule-criteria-lookbackperiodindays)
     pub fn look_back_period_in_days(self, value: impl Arg<Arr<IntegerCriteriaCondition>>) -> Self { Self(put(self.0, "LookBackPeriodInDays", value.into_expr())) }
-    /// `Region`: list of `StringCriteriaCondition`. Update: in place.
+    /// `Region`: list of `StringCriteriaCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-criteria.html#cfn-computeoptimizer-automationrule-criteria-region)
     pub fn region(self, value: impl Arg<Arr<StringCriteriaCondition>>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
-    /// `ResourceArn`: list of `StringCriteriaCondition`. Update: in place.
+    /// `ResourceArn`: list of `StringCriteriaCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-criteria.html#cfn-computeoptimizer-automationrule-criteria-resourcearn)
     pub fn resource_arn(self, value: impl Arg<Arr<StringCriteriaCondition>>) -> Self { Self(put(self.0, "ResourceArn", value.into_expr())) }
-    /// `ResourceTag`: list of `ResourceTagsCriteriaCondition`. Update: in place.
+    /// `ResourceTag`: list of `ResourceTagsCriteriaCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-criteria.html#cfn-computeoptimizer-automationrule-criteria-resourcetag)
     pub fn resource_tag(self, value: impl Arg<Arr<ResourceTagsCriteriaCondition>>) -> Self { Self(put(self.0, "ResourceTag", value.into_expr())) }
-    /// `RestartNeeded`: list of `StringCriteriaCondition`. Update: in place.
+    /// `RestartNeeded`: list of `StringCriteriaCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-criteria.html#cfn-computeoptimizer-automationrule-criteria-restartneeded)
     pub fn restart_needed(self, value: impl Arg<Arr<StringCriteriaCondition>>) -> Self { Self(put(self.0, "RestartNeeded", value.into_expr())) }
 }
 impl Done for Criteria { fn into_props(self) -> Bag { self.0 } }
@@ -87,9 +87,9 @@ impl Done for Criteria { fn into_props(self) -> Bag { self.0 } }
 impl DoubleCriteriaCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Comparison`: `Comparison`. Update: in place.
+    /// `Comparison`: `Comparison`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-doublecriteriacondition.html#cfn-computeoptimizer-automationrule-doublecriteriacondition-comparison)
     pub fn comparison(self, value: impl Arg<Comparison>) -> Self { Self(put(self.0, "Comparison", value.into_expr())) }
-    /// `Values`: list of number. Update: in place.
+    /// `Values`: list of number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-doublecriteriacondition.html#cfn-computeoptimizer-automationrule-doublecriteriacondition-values)
     pub fn values(self, value: impl Arg<Arr<f64>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for DoubleCriteriaCondition { fn into_props(self) -> Bag { self.0 } }
@@ -98,9 +98,9 @@ impl Done for DoubleCriteriaCondition { fn into_props(self) -> Bag { self.0 } }
 impl IntegerCriteriaCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Comparison`: `Comparison`. Update: in place.
+    /// `Comparison`: `Comparison`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-integercriteriacondition.html#cfn-computeoptimizer-automationrule-integercriteriacondition-comparison)
     pub fn comparison(self, value: impl Arg<Comparison>) -> Self { Self(put(self.0, "Comparison", value.into_expr())) }
-    /// `Values`: list of integer. Update: in place.
+    /// `Values`: list of integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-integercriteriacondition.html#cfn-computeoptimizer-automationrule-integercriteriacondition-values)
     pub fn values(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for IntegerCriteriaCondition { fn into_props(self) -> Bag { self.0 } }
@@ -109,9 +109,9 @@ impl Done for IntegerCriteriaCondition { fn into_props(self) -> Bag { self.0 } }
 impl OrganizationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AccountIds`: list of text. Update: in place.
+    /// `AccountIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-organizationconfiguration.html#cfn-computeoptimizer-automationrule-organizationconfiguration-accountids)
     pub fn account_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AccountIds", value.into_expr())) }
-    /// `RuleApplyOrder`: `RuleApplyOrder`. Update: in place.
+    /// `RuleApplyOrder`: `RuleApplyOrder`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-organizationconfiguration.html#cfn-computeoptimizer-automationrule-organizationconfiguration-ruleapplyorder)
     pub fn rule_apply_order(self, value: impl Arg<RuleApplyOrder>) -> Self { Self(put(self.0, "RuleApplyOrder", value.into_expr())) }
 }
 impl Done for OrganizationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -120,11 +120,11 @@ impl Done for OrganizationConfiguration { fn into_props(self) -> Bag { self.0 } 
 impl ResourceTagsCriteriaCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Comparison`: `Comparison`. Update: in place.
+    /// `Comparison`: `Comparison`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-resourcetagscriteriacondition.html#cfn-computeoptimizer-automationrule-resourcetagscriteriacondition-comparison)
     pub fn comparison(self, value: impl Arg<Comparison>) -> Self { Self(put(self.0, "Comparison", value.into_expr())) }
-    /// `Key`: text. Update: in place.
+    /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-resourcetagscriteriacondition.html#cfn-computeoptimizer-automationrule-resourcetagscriteriacondition-key)
     pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
-    /// `Values`: list of text. Update: in place.
+    /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-resourcetagscriteriacondition.html#cfn-computeoptimizer-automationrule-resourcetagscriteriacondition-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for ResourceTagsCriteriaCondition { fn into_props(self) -> Bag { self.0 } }
@@ -133,11 +133,11 @@ impl Done for ResourceTagsCriteriaCondition { fn into_props(self) -> Bag { self.
 impl Schedule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ExecutionWindowInMinutes`: integer. Update: in place.
+    /// `ExecutionWindowInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-schedule.html#cfn-computeoptimizer-automationrule-schedule-executionwindowinminutes)
     pub fn execution_window_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ExecutionWindowInMinutes", value.into_expr())) }
-    /// `ScheduleExpression`: text. Update: in place.
+    /// `ScheduleExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-schedule.html#cfn-computeoptimizer-automationrule-schedule-scheduleexpression)
     pub fn schedule_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpression", value.into_expr())) }
-    /// `ScheduleExpressionTimezone`: text. Update: in place.
+    /// `ScheduleExpressionTimezone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-schedule.html#cfn-computeoptimizer-automationrule-schedule-scheduleexpressiontimezone)
     pub fn schedule_expression_timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpressionTimezone", value.into_expr())) }
 }
 impl Done for Schedule { fn into_props(self) -> Bag { self.0 } }
@@ -146,9 +146,9 @@ impl Done for Schedule { fn into_props(self) -> Bag { self.0 } }
 impl StringCriteriaCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Comparison`: `Comparison`. Update: in place.
+    /// `Comparison`: `Comparison`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-stringcriteriacondition.html#cfn-computeoptimizer-automationrule-stringcriteriacondition-comparison)
     pub fn comparison(self, value: impl Arg<Comparison>) -> Self { Self(put(self.0, "Comparison", value.into_expr())) }
-    /// `Values`: list of text. Update: in place.
+    /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-stringcriteriacondition.html#cfn-computeoptimizer-automationrule-stringcriteriacondition-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for StringCriteriaCondition { fn into_props(self) -> Bag { self.0 } }

@@ -13,7 +13,7 @@ impl CfnAggregationAuthorization {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAggregationAuthorizationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AggregationAuthorizationArn`: `OtherArn`.
+    /// The attribute `AggregationAuthorizationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-aggregationauthorization.html#AggregationAuthorizationArn-fn::getatt)
     pub fn attr_aggregation_authorization_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AggregationAuthorizationArn") }
 }
 impl Parent for CfnAggregationAuthorization { fn node(&self) -> &Place { &self.0 } }
@@ -24,11 +24,11 @@ impl CfnAggregationAuthorizationProps {
     pub fn new() -> CfnAggregationAuthorizationProps<Missing<required::AuthorizedAccountId>, Missing<required::AuthorizedAwsRegion>> { CfnAggregationAuthorizationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAggregationAuthorizationProps<R0, R1> {
-    /// `AuthorizedAccountId`: text, required. Update: replacement.
+    /// `AuthorizedAccountId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-aggregationauthorization.html#cfn-config-aggregationauthorization-authorizedaccountid)
     pub fn authorized_account_id(self, value: impl Arg<str>) -> CfnAggregationAuthorizationProps<Set, R1> { CfnAggregationAuthorizationProps(put(self.0, "AuthorizedAccountId", value.into_expr()), Phase) }
-    /// `AuthorizedAwsRegion`: text, required. Update: replacement.
+    /// `AuthorizedAwsRegion`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-aggregationauthorization.html#cfn-config-aggregationauthorization-authorizedawsregion)
     pub fn authorized_aws_region(self, value: impl Arg<str>) -> CfnAggregationAuthorizationProps<R0, Set> { CfnAggregationAuthorizationProps(put(self.0, "AuthorizedAwsRegion", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-aggregationauthorization.html#cfn-config-aggregationauthorization-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAggregationAuthorizationProps { fn into_props(self) -> Bag { self.0 } }
@@ -41,11 +41,11 @@ impl CfnConfigRule {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConfigRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ConfigRuleName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-configrule.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Compliance.Type`: text.
+    /// The attribute `Compliance.Type`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-configrule.html#Compliance.Type-fn::getatt)
     pub fn attr_compliance_type(&self) -> Val<str> { self.0.get_att("Compliance.Type") }
-    /// The attribute `ConfigRuleId`: text.
+    /// The attribute `ConfigRuleId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-configrule.html#ConfigRuleId-fn::getatt)
     pub fn attr_config_rule_id(&self) -> Val<str> { self.0.get_att("ConfigRuleId") }
 }
 impl Parent for CfnConfigRule { fn node(&self) -> &Place { &self.0 } }
@@ -56,21 +56,21 @@ impl CfnConfigRuleProps {
     pub fn new() -> CfnConfigRuleProps<Missing<required::Source>> { CfnConfigRuleProps(Bag::default(), Phase) }
 }
 impl<R0> CfnConfigRuleProps<R0> {
-    /// `Compliance`: `Compliance`. Update: in place.
+    /// `Compliance`: `Compliance`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-configrule.html#cfn-config-configrule-compliance)
     pub fn compliance(self, value: impl Arg<config_rule::Compliance>) -> Self { Self(put(self.0, "Compliance", value.into_expr()), Phase) }
-    /// `ConfigRuleName`: text. Update: replacement.
+    /// `ConfigRuleName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-configrule.html#cfn-config-configrule-configrulename)
     pub fn config_rule_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConfigRuleName", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-configrule.html#cfn-config-configrule-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `EvaluationModes`: list of `EvaluationModeConfiguration`. Update: in place.
+    /// `EvaluationModes`: list of `EvaluationModeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-configrule.html#cfn-config-configrule-evaluationmodes)
     pub fn evaluation_modes(self, value: impl Arg<Arr<config_rule::EvaluationModeConfiguration>>) -> Self { Self(put(self.0, "EvaluationModes", value.into_expr()), Phase) }
-    /// `InputParameters`: JSON. Update: in place.
+    /// `InputParameters`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-configrule.html#cfn-config-configrule-inputparameters)
     pub fn input_parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "InputParameters", value.into_expr()), Phase) }
-    /// `MaximumExecutionFrequency`: text. Update: in place.
+    /// `MaximumExecutionFrequency`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-configrule.html#cfn-config-configrule-maximumexecutionfrequency)
     pub fn maximum_execution_frequency(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaximumExecutionFrequency", value.into_expr()), Phase) }
-    /// `Scope`: `Scope`. Update: in place.
+    /// `Scope`: `Scope`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-configrule.html#cfn-config-configrule-scope)
     pub fn scope(self, value: impl Arg<config_rule::Scope>) -> Self { Self(put(self.0, "Scope", value.into_expr()), Phase) }
-    /// `Source`: `Source`, required. Update: in place.
+    /// `Source`: `Source`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-configrule.html#cfn-config-configrule-source)
     pub fn source(self, value: impl Arg<config_rule::Source>) -> CfnConfigRuleProps<Set> { CfnConfigRuleProps(put(self.0, "Source", value.into_expr()), Phase) }
 }
 impl Done for CfnConfigRuleProps { fn into_props(self) -> Bag { self.0 } }
@@ -82,7 +82,7 @@ use crate::cfn::support::*;
 impl Compliance {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Type`: text. Update: in place.
+    /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configrule-compliance.html#cfn-config-configrule-compliance-type)
     pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for Compliance { fn into_props(self) -> Bag { self.0 } }
@@ -91,11 +91,11 @@ impl Done for Compliance { fn into_props(self) -> Bag { self.0 } }
 impl CustomPolicyDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EnableDebugLogDelivery`: boolean. Update: in place.
+    /// `EnableDebugLogDelivery`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configrule-custompolicydetails.html#cfn-config-configrule-custompolicydetails-enabledebuglogdelivery)
     pub fn enable_debug_log_delivery(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableDebugLogDelivery", value.into_expr())) }
-    /// `PolicyRuntime`: text. Update: in place.
+    /// `PolicyRuntime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configrule-custompolicydetails.html#cfn-config-configrule-custompolicydetails-policyruntime)
     pub fn policy_runtime(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyRuntime", value.into_expr())) }
-    /// `PolicyText`: text. Update: in place.
+    /// `PolicyText`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configrule-custompolicydetails.html#cfn-config-configrule-custompolicydetails-policytext)
     pub fn policy_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyText", value.into_expr())) }
 }
 impl Done for CustomPolicyDetails { fn into_props(self) -> Bag { self.0 } }
@@ -104,7 +104,7 @@ impl Done for CustomPolicyDetails { fn into_props(self) -> Bag { self.0 } }
 impl EvaluationModeConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Mode`: text. Update: in place.
+    /// `Mode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configrule-evaluationmodeconfiguration.html#cfn-config-configrule-evaluationmodeconfiguration-mode)
     pub fn mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mode", value.into_expr())) }
 }
 impl Done for EvaluationModeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -113,13 +113,13 @@ impl Done for EvaluationModeConfiguration { fn into_props(self) -> Bag { self.0 
 impl Scope {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ComplianceResourceId`: `Ec2VolumeId`. Update: in place.
+    /// `ComplianceResourceId`: `Ec2VolumeId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configrule-scope.html#cfn-config-configrule-scope-complianceresourceid)
     pub fn compliance_resource_id(self, value: impl Arg<kind::Ec2VolumeId>) -> Self { Self(put(self.0, "ComplianceResourceId", value.into_expr())) }
-    /// `ComplianceResourceTypes`: list of text. Update: in place.
+    /// `ComplianceResourceTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configrule-scope.html#cfn-config-configrule-scope-complianceresourcetypes)
     pub fn compliance_resource_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ComplianceResourceTypes", value.into_expr())) }
-    /// `TagKey`: text. Update: in place.
+    /// `TagKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configrule-scope.html#cfn-config-configrule-scope-tagkey)
     pub fn tag_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagKey", value.into_expr())) }
-    /// `TagValue`: text. Update: in place.
+    /// `TagValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configrule-scope.html#cfn-config-configrule-scope-tagvalue)
     pub fn tag_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagValue", value.into_expr())) }
 }
 impl Done for Scope { fn into_props(self) -> Bag { self.0 } }
@@ -130,13 +130,13 @@ impl Source {
     pub fn new() -> Source<Missing<super::required::Owner>> { Source(Bag::default(), Phase) }
 }
 impl<R0> Source<R0> {
-    /// `CustomPolicyDetails`: `CustomPolicyDetails`. Update: in place.
+    /// `CustomPolicyDetails`: `CustomPolicyDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configrule-source.html#cfn-config-configrule-source-custompolicydetails)
     pub fn custom_policy_details(self, value: impl Arg<CustomPolicyDetails>) -> Self { Self(put(self.0, "CustomPolicyDetails", value.into_expr()), Phase) }
-    /// `Owner`: text, required. Update: in place.
+    /// `Owner`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configrule-source.html#cfn-config-configrule-source-owner)
     pub fn owner(self, value: impl Arg<str>) -> Source<Set> { Source(put(self.0, "Owner", value.into_expr()), Phase) }
-    /// `SourceDetails`: list of `SourceDetail`. Update: in place.
+    /// `SourceDetails`: list of `SourceDetail`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configrule-source.html#cfn-config-configrule-source-sourcedetails)
     pub fn source_details(self, value: impl Arg<Arr<SourceDetail>>) -> Self { Self(put(self.0, "SourceDetails", value.into_expr()), Phase) }
-    /// `SourceIdentifier`: text. Update: in place.
+    /// `SourceIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configrule-source.html#cfn-config-configrule-source-sourceidentifier)
     pub fn source_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceIdentifier", value.into_expr()), Phase) }
 }
 impl Done for Source { fn into_props(self) -> Bag { self.0 } }
@@ -147,11 +147,11 @@ impl SourceDetail {
     pub fn new() -> SourceDetail<Missing<super::required::EventSource>, Missing<super::required::MessageType>> { SourceDetail(Bag::default(), Phase) }
 }
 impl<R0, R1> SourceDetail<R0, R1> {
-    /// `EventSource`: text, required. Update: in place.
+    /// `EventSource`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configrule-sourcedetail.html#cfn-config-configrule-sourcedetail-eventsource)
     pub fn event_source(self, value: impl Arg<str>) -> SourceDetail<Set, R1> { SourceDetail(put(self.0, "EventSource", value.into_expr()), Phase) }
-    /// `MaximumExecutionFrequency`: text. Update: in place.
+    /// `MaximumExecutionFrequency`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configrule-sourcedetail.html#cfn-config-configrule-sourcedetail-maximumexecutionfrequency)
     pub fn maximum_execution_frequency(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaximumExecutionFrequency", value.into_expr()), Phase) }
-    /// `MessageType`: text, required. Update: in place.
+    /// `MessageType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configrule-sourcedetail.html#cfn-config-configrule-sourcedetail-messagetype)
     pub fn message_type(self, value: impl Arg<str>) -> SourceDetail<R0, Set> { SourceDetail(put(self.0, "MessageType", value.into_expr()), Phase) }
 }
 impl Done for SourceDetail { fn into_props(self) -> Bag { self.0 } }
@@ -165,7 +165,7 @@ impl CfnConfigurationAggregator {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnConfigurationAggregatorProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `ConfigurationAggregatorName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ConfigurationAggregatorArn`: `OtherArn`.
+    /// The attribute `ConfigurationAggregatorArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-configurationaggregator.html#ConfigurationAggregatorArn-fn::getatt)
     pub fn attr_configuration_aggregator_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ConfigurationAggregatorArn") }
 }
 impl Parent for CfnConfigurationAggregator { fn node(&self) -> &Place { &self.0 } }
@@ -174,13 +174,13 @@ impl Parent for CfnConfigurationAggregator { fn node(&self) -> &Place { &self.0 
 impl CfnConfigurationAggregatorProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AccountAggregationSources`: list of `AccountAggregationSource`. Update: in place.
+    /// `AccountAggregationSources`: list of `AccountAggregationSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-configurationaggregator.html#cfn-config-configurationaggregator-accountaggregationsources)
     pub fn account_aggregation_sources(self, value: impl Arg<Arr<configuration_aggregator::AccountAggregationSource>>) -> Self { Self(put(self.0, "AccountAggregationSources", value.into_expr())) }
-    /// `ConfigurationAggregatorName`: text. Update: replacement.
+    /// `ConfigurationAggregatorName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-configurationaggregator.html#cfn-config-configurationaggregator-configurationaggregatorname)
     pub fn configuration_aggregator_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConfigurationAggregatorName", value.into_expr())) }
-    /// `OrganizationAggregationSource`: `OrganizationAggregationSource`. Update: in place.
+    /// `OrganizationAggregationSource`: `OrganizationAggregationSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-configurationaggregator.html#cfn-config-configurationaggregator-organizationaggregationsource)
     pub fn organization_aggregation_source(self, value: impl Arg<configuration_aggregator::OrganizationAggregationSource>) -> Self { Self(put(self.0, "OrganizationAggregationSource", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-configurationaggregator.html#cfn-config-configurationaggregator-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnConfigurationAggregatorProps { fn into_props(self) -> Bag { self.0 } }
@@ -194,11 +194,11 @@ impl AccountAggregationSource {
     pub fn new() -> AccountAggregationSource<Missing<super::required::AccountIds>> { AccountAggregationSource(Bag::default(), Phase) }
 }
 impl<R0> AccountAggregationSource<R0> {
-    /// `AccountIds`: list of text, required. Update: in place.
+    /// `AccountIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configurationaggregator-accountaggregationsource.html#cfn-config-configurationaggregator-accountaggregationsource-accountids)
     pub fn account_ids(self, value: impl Arg<Arr<str>>) -> AccountAggregationSource<Set> { AccountAggregationSource(put(self.0, "AccountIds", value.into_expr()), Phase) }
-    /// `AllAwsRegions`: boolean. Update: in place.
+    /// `AllAwsRegions`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configurationaggregator-accountaggregationsource.html#cfn-config-configurationaggregator-accountaggregationsource-allawsregions)
     pub fn all_aws_regions(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllAwsRegions", value.into_expr()), Phase) }
-    /// `AwsRegions`: list of text. Update: in place.
+    /// `AwsRegions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configurationaggregator-accountaggregationsource.html#cfn-config-configurationaggregator-accountaggregationsource-awsregions)
     pub fn aws_regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AwsRegions", value.into_expr()), Phase) }
 }
 impl Done for AccountAggregationSource { fn into_props(self) -> Bag { self.0 } }
@@ -209,11 +209,11 @@ impl OrganizationAggregationSource {
     pub fn new() -> OrganizationAggregationSource<Missing<super::required::RoleArn>> { OrganizationAggregationSource(Bag::default(), Phase) }
 }
 impl<R0> OrganizationAggregationSource<R0> {
-    /// `AllAwsRegions`: boolean. Update: in place.
+    /// `AllAwsRegions`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configurationaggregator-organizationaggregationsource.html#cfn-config-configurationaggregator-organizationaggregationsource-allawsregions)
     pub fn all_aws_regions(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllAwsRegions", value.into_expr()), Phase) }
-    /// `AwsRegions`: list of text. Update: in place.
+    /// `AwsRegions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configurationaggregator-organizationaggregationsource.html#cfn-config-configurationaggregator-organizationaggregationsource-awsregions)
     pub fn aws_regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AwsRegions", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configurationaggregator-organizationaggregationsource.html#cfn-config-configurationaggregator-organizationaggregationsource-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> OrganizationAggregationSource<Set> { OrganizationAggregationSource(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for OrganizationAggregationSource { fn into_props(self) -> Bag { self.0 } }
@@ -227,9 +227,9 @@ impl CfnConfigurationRecorder {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConfigurationRecorderProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-configurationrecorder.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `ResourceARN`: text.
+    /// The attribute `ResourceARN`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-configurationrecorder.html#ResourceARN-fn::getatt)
     pub fn attr_resource_arn(&self) -> Val<str> { self.0.get_att("ResourceARN") }
 }
 impl Parent for CfnConfigurationRecorder { fn node(&self) -> &Place { &self.0 } }
@@ -240,15 +240,15 @@ impl CfnConfigurationRecorderProps {
     pub fn new() -> CfnConfigurationRecorderProps<Missing<required::RoleARN>> { CfnConfigurationRecorderProps(Bag::default(), Phase) }
 }
 impl<R0> CfnConfigurationRecorderProps<R0> {
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-configurationrecorder.html#cfn-config-configurationrecorder-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RecordingGroup`: `RecordingGroup`. Update: in place.
+    /// `RecordingGroup`: `RecordingGroup`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-configurationrecorder.html#cfn-config-configurationrecorder-recordinggroup)
     pub fn recording_group(self, value: impl Arg<configuration_recorder::RecordingGroup>) -> Self { Self(put(self.0, "RecordingGroup", value.into_expr()), Phase) }
-    /// `RecordingMode`: `RecordingMode`. Update: in place.
+    /// `RecordingMode`: `RecordingMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-configurationrecorder.html#cfn-config-configurationrecorder-recordingmode)
     pub fn recording_mode(self, value: impl Arg<configuration_recorder::RecordingMode>) -> Self { Self(put(self.0, "RecordingMode", value.into_expr()), Phase) }
-    /// `RoleARN`: `IamRoleArn`, required. Update: in place.
+    /// `RoleARN`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-configurationrecorder.html#cfn-config-configurationrecorder-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnConfigurationRecorderProps<Set> { CfnConfigurationRecorderProps(put(self.0, "RoleARN", value.into_expr()), Phase) }
-    /// `StartedOnCreate`: boolean. Update: replacement.
+    /// `StartedOnCreate`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-configurationrecorder.html#cfn-config-configurationrecorder-startedoncreate)
     pub fn started_on_create(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StartedOnCreate", value.into_expr()), Phase) }
 }
 impl Done for CfnConfigurationRecorderProps { fn into_props(self) -> Bag { self.0 } }
@@ -262,7 +262,7 @@ impl ExclusionByResourceTypes {
     pub fn new() -> ExclusionByResourceTypes<Missing<super::required::ResourceTypes>> { ExclusionByResourceTypes(Bag::default(), Phase) }
 }
 impl<R0> ExclusionByResourceTypes<R0> {
-    /// `ResourceTypes`: list of text, required. Update: in place.
+    /// `ResourceTypes`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configurationrecorder-exclusionbyresourcetypes.html#cfn-config-configurationrecorder-exclusionbyresourcetypes-resourcetypes)
     pub fn resource_types(self, value: impl Arg<Arr<str>>) -> ExclusionByResourceTypes<Set> { ExclusionByResourceTypes(put(self.0, "ResourceTypes", value.into_expr()), Phase) }
 }
 impl Done for ExclusionByResourceTypes { fn into_props(self) -> Bag { self.0 } }
@@ -271,15 +271,15 @@ impl Done for ExclusionByResourceTypes { fn into_props(self) -> Bag { self.0 } }
 impl RecordingGroup {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AllSupported`: boolean. Update: in place.
+    /// `AllSupported`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configurationrecorder-recordinggroup.html#cfn-config-configurationrecorder-recordinggroup-allsupported)
     pub fn all_supported(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllSupported", value.into_expr())) }
-    /// `ExclusionByResourceTypes`: `ExclusionByResourceTypes`. Update: in place.
+    /// `ExclusionByResourceTypes`: `ExclusionByResourceTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configurationrecorder-recordinggroup.html#cfn-config-configurationrecorder-recordinggroup-exclusionbyresourcetypes)
     pub fn exclusion_by_resource_types(self, value: impl Arg<ExclusionByResourceTypes>) -> Self { Self(put(self.0, "ExclusionByResourceTypes", value.into_expr())) }
-    /// `IncludeGlobalResourceTypes`: boolean. Update: in place.
+    /// `IncludeGlobalResourceTypes`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configurationrecorder-recordinggroup.html#cfn-config-configurationrecorder-recordinggroup-includeglobalresourcetypes)
     pub fn include_global_resource_types(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeGlobalResourceTypes", value.into_expr())) }
-    /// `RecordingStrategy`: `RecordingStrategy`. Update: in place.
+    /// `RecordingStrategy`: `RecordingStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configurationrecorder-recordinggroup.html#cfn-config-configurationrecorder-recordinggroup-recordingstrategy)
     pub fn recording_strategy(self, value: impl Arg<RecordingStrategy>) -> Self { Self(put(self.0, "RecordingStrategy", value.into_expr())) }
-    /// `ResourceTypes`: list of text. Update: in place.
+    /// `ResourceTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configurationrecorder-recordinggroup.html#cfn-config-configurationrecorder-recordinggroup-resourcetypes)
     pub fn resource_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceTypes", value.into_expr())) }
 }
 impl Done for RecordingGroup { fn into_props(self) -> Bag { self.0 } }
@@ -290,9 +290,9 @@ impl RecordingMode {
     pub fn new() -> RecordingMode<Missing<super::required::RecordingFrequency>> { RecordingMode(Bag::default(), Phase) }
 }
 impl<R0> RecordingMode<R0> {
-    /// `RecordingFrequency`: text, required. Update: in place.
+    /// `RecordingFrequency`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configurationrecorder-recordingmode.html#cfn-config-configurationrecorder-recordingmode-recordingfrequency)
     pub fn recording_frequency(self, value: impl Arg<str>) -> RecordingMode<Set> { RecordingMode(put(self.0, "RecordingFrequency", value.into_expr()), Phase) }
-    /// `RecordingModeOverrides`: list of `RecordingModeOverride`. Update: in place.
+    /// `RecordingModeOverrides`: list of `RecordingModeOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configurationrecorder-recordingmode.html#cfn-config-configurationrecorder-recordingmode-recordingmodeoverrides)
     pub fn recording_mode_overrides(self, value: impl Arg<Arr<RecordingModeOverride>>) -> Self { Self(put(self.0, "RecordingModeOverrides", value.into_expr()), Phase) }
 }
 impl Done for RecordingMode { fn into_props(self) -> Bag { self.0 } }
@@ -303,11 +303,11 @@ impl RecordingModeOverride {
     pub fn new() -> RecordingModeOverride<Missing<super::required::RecordingFrequency>, Missing<super::required::ResourceTypes>> { RecordingModeOverride(Bag::default(), Phase) }
 }
 impl<R0, R1> RecordingModeOverride<R0, R1> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configurationrecorder-recordingmodeoverride.html#cfn-config-configurationrecorder-recordingmodeoverride-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `RecordingFrequency`: text, required. Update: in place.
+    /// `RecordingFrequency`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configurationrecorder-recordingmodeoverride.html#cfn-config-configurationrecorder-recordingmodeoverride-recordingfrequency)
     pub fn recording_frequency(self, value: impl Arg<str>) -> RecordingModeOverride<Set, R1> { RecordingModeOverride(put(self.0, "RecordingFrequency", value.into_expr()), Phase) }
-    /// `ResourceTypes`: list of text, required. Update: in place.
+    /// `ResourceTypes`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configurationrecorder-recordingmodeoverride.html#cfn-config-configurationrecorder-recordingmodeoverride-resourcetypes)
     pub fn resource_types(self, value: impl Arg<Arr<str>>) -> RecordingModeOverride<R0, Set> { RecordingModeOverride(put(self.0, "ResourceTypes", value.into_expr()), Phase) }
 }
 impl Done for RecordingModeOverride { fn into_props(self) -> Bag { self.0 } }
@@ -318,7 +318,7 @@ impl RecordingStrategy {
     pub fn new() -> RecordingStrategy<Missing<super::required::UseOnly>> { RecordingStrategy(Bag::default(), Phase) }
 }
 impl<R0> RecordingStrategy<R0> {
-    /// `UseOnly`: text, required. Update: in place.
+    /// `UseOnly`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configurationrecorder-recordingstrategy.html#cfn-config-configurationrecorder-recordingstrategy-useonly)
     pub fn use_only(self, value: impl Arg<str>) -> RecordingStrategy<Set> { RecordingStrategy(put(self.0, "UseOnly", value.into_expr()), Phase) }
 }
 impl Done for RecordingStrategy { fn into_props(self) -> Bag { self.0 } }
@@ -332,7 +332,7 @@ impl CfnConformancePack {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConformancePackProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ConformancePackName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ConformancePackArn`: `OtherArn`.
+    /// The attribute `ConformancePackArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-conformancepack.html#ConformancePackArn-fn::getatt)
     pub fn attr_conformance_pack_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ConformancePackArn") }
 }
 impl Parent for CfnConformancePack { fn node(&self) -> &Place { &self.0 } }
@@ -343,21 +343,21 @@ impl CfnConformancePackProps {
     pub fn new() -> CfnConformancePackProps<Missing<required::ConformancePackName>> { CfnConformancePackProps(Bag::default(), Phase) }
 }
 impl<R0> CfnConformancePackProps<R0> {
-    /// `ConformancePackInputParameters`: list of `ConformancePackInputParameter`. Update: in place.
+    /// `ConformancePackInputParameters`: list of `ConformancePackInputParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-conformancepack.html#cfn-config-conformancepack-conformancepackinputparameters)
     pub fn conformance_pack_input_parameters(self, value: impl Arg<Arr<conformance_pack::ConformancePackInputParameter>>) -> Self { Self(put(self.0, "ConformancePackInputParameters", value.into_expr()), Phase) }
-    /// `ConformancePackName`: text, required. Update: replacement.
+    /// `ConformancePackName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-conformancepack.html#cfn-config-conformancepack-conformancepackname)
     pub fn conformance_pack_name(self, value: impl Arg<str>) -> CfnConformancePackProps<Set> { CfnConformancePackProps(put(self.0, "ConformancePackName", value.into_expr()), Phase) }
-    /// `DeliveryS3Bucket`: `S3BucketName`. Update: in place.
+    /// `DeliveryS3Bucket`: `S3BucketName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-conformancepack.html#cfn-config-conformancepack-deliverys3bucket)
     pub fn delivery_s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "DeliveryS3Bucket", value.into_expr()), Phase) }
-    /// `DeliveryS3KeyPrefix`: text. Update: in place.
+    /// `DeliveryS3KeyPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-conformancepack.html#cfn-config-conformancepack-deliverys3keyprefix)
     pub fn delivery_s3_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeliveryS3KeyPrefix", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-conformancepack.html#cfn-config-conformancepack-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TemplateBody`: text. Update: in place.
+    /// `TemplateBody`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-conformancepack.html#cfn-config-conformancepack-templatebody)
     pub fn template_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateBody", value.into_expr()), Phase) }
-    /// `TemplateS3Uri`: text. Update: in place.
+    /// `TemplateS3Uri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-conformancepack.html#cfn-config-conformancepack-templates3uri)
     pub fn template_s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateS3Uri", value.into_expr()), Phase) }
-    /// `TemplateSSMDocumentDetails`: `TemplateSSMDocumentDetails`. Update: in place.
+    /// `TemplateSSMDocumentDetails`: `TemplateSSMDocumentDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-conformancepack.html#cfn-config-conformancepack-templatessmdocumentdetails)
     pub fn template_ssm_document_details(self, value: impl Arg<conformance_pack::TemplateSSMDocumentDetails>) -> Self { Self(put(self.0, "TemplateSSMDocumentDetails", value.into_expr()), Phase) }
 }
 impl Done for CfnConformancePackProps { fn into_props(self) -> Bag { self.0 } }
@@ -371,9 +371,9 @@ impl ConformancePackInputParameter {
     pub fn new() -> ConformancePackInputParameter<Missing<super::required::ParameterName>, Missing<super::required::ParameterValue>> { ConformancePackInputParameter(Bag::default(), Phase) }
 }
 impl<R0, R1> ConformancePackInputParameter<R0, R1> {
-    /// `ParameterName`: text, required. Update: in place.
+    /// `ParameterName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-conformancepack-conformancepackinputparameter.html#cfn-config-conformancepack-conformancepackinputparameter-parametername)
     pub fn parameter_name(self, value: impl Arg<str>) -> ConformancePackInputParameter<Set, R1> { ConformancePackInputParameter(put(self.0, "ParameterName", value.into_expr()), Phase) }
-    /// `ParameterValue`: text, required. Update: in place.
+    /// `ParameterValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-conformancepack-conformancepackinputparameter.html#cfn-config-conformancepack-conformancepackinputparameter-parametervalue)
     pub fn parameter_value(self, value: impl Arg<str>) -> ConformancePackInputParameter<R0, Set> { ConformancePackInputParameter(put(self.0, "ParameterValue", value.into_expr()), Phase) }
 }
 impl Done for ConformancePackInputParameter { fn into_props(self) -> Bag { self.0 } }
@@ -382,9 +382,9 @@ impl Done for ConformancePackInputParameter { fn into_props(self) -> Bag { self.
 impl TemplateSSMDocumentDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DocumentName`: text. Update: in place.
+    /// `DocumentName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-conformancepack-templatessmdocumentdetails.html#cfn-config-conformancepack-templatessmdocumentdetails-documentname)
     pub fn document_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentName", value.into_expr())) }
-    /// `DocumentVersion`: text. Update: in place.
+    /// `DocumentVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-conformancepack-templatessmdocumentdetails.html#cfn-config-conformancepack-templatessmdocumentdetails-documentversion)
     pub fn document_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentVersion", value.into_expr())) }
 }
 impl Done for TemplateSSMDocumentDetails { fn into_props(self) -> Bag { self.0 } }
@@ -398,11 +398,11 @@ impl CfnConnector {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-connector.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedTime`: text.
+    /// The attribute `CreatedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-connector.html#CreatedTime-fn::getatt)
     pub fn attr_created_time(&self) -> Val<str> { self.0.get_att("CreatedTime") }
-    /// The attribute `Name`: text.
+    /// The attribute `Name`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-connector.html#Name-fn::getatt)
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
 }
 impl Parent for CfnConnector { fn node(&self) -> &Place { &self.0 } }
@@ -413,9 +413,9 @@ impl CfnConnectorProps {
     pub fn new() -> CfnConnectorProps<Missing<required::ConnectorConfiguration>> { CfnConnectorProps(Bag::default(), Phase) }
 }
 impl<R0> CfnConnectorProps<R0> {
-    /// `ConnectorConfiguration`: `ConnectorConfiguration`, required. Update: replacement.
+    /// `ConnectorConfiguration`: `ConnectorConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-connector.html#cfn-config-connector-connectorconfiguration)
     pub fn connector_configuration(self, value: impl Arg<connector::ConnectorConfiguration>) -> CfnConnectorProps<Set> { CfnConnectorProps(put(self.0, "ConnectorConfiguration", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-connector.html#cfn-config-connector-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectorProps { fn into_props(self) -> Bag { self.0 } }
@@ -429,9 +429,9 @@ impl AzureConnectorConfiguration {
     pub fn new() -> AzureConnectorConfiguration<Missing<super::required::ClientIdentifier>, Missing<super::required::TenantIdentifier>> { AzureConnectorConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> AzureConnectorConfiguration<R0, R1> {
-    /// `ClientIdentifier`: text, required. Update: replacement.
+    /// `ClientIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-connector-azureconnectorconfiguration.html#cfn-config-connector-azureconnectorconfiguration-clientidentifier)
     pub fn client_identifier(self, value: impl Arg<str>) -> AzureConnectorConfiguration<Set, R1> { AzureConnectorConfiguration(put(self.0, "ClientIdentifier", value.into_expr()), Phase) }
-    /// `TenantIdentifier`: text, required. Update: replacement.
+    /// `TenantIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-connector-azureconnectorconfiguration.html#cfn-config-connector-azureconnectorconfiguration-tenantidentifier)
     pub fn tenant_identifier(self, value: impl Arg<str>) -> AzureConnectorConfiguration<R0, Set> { AzureConnectorConfiguration(put(self.0, "TenantIdentifier", value.into_expr()), Phase) }
 }
 impl Done for AzureConnectorConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -440,7 +440,7 @@ impl Done for AzureConnectorConfiguration { fn into_props(self) -> Bag { self.0 
 impl ConnectorConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Azure`: `AzureConnectorConfiguration`. Update: replacement.
+    /// `Azure`: `AzureConnectorConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-connector-connectorconfiguration.html#cfn-config-connector-connectorconfiguration-azure)
     pub fn azure(self, value: impl Arg<AzureConnectorConfiguration>) -> Self { Self(put(self.0, "Azure", value.into_expr())) }
 }
 impl Done for ConnectorConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -463,17 +463,17 @@ impl CfnDeliveryChannelProps {
     pub fn new() -> CfnDeliveryChannelProps<Missing<required::S3BucketName>> { CfnDeliveryChannelProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDeliveryChannelProps<R0> {
-    /// `ConfigSnapshotDeliveryProperties`: `ConfigSnapshotDeliveryProperties`. Update: in place.
+    /// `ConfigSnapshotDeliveryProperties`: `ConfigSnapshotDeliveryProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-deliverychannel.html#cfn-config-deliverychannel-configsnapshotdeliveryproperties)
     pub fn config_snapshot_delivery_properties(self, value: impl Arg<delivery_channel::ConfigSnapshotDeliveryProperties>) -> Self { Self(put(self.0, "ConfigSnapshotDeliveryProperties", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-deliverychannel.html#cfn-config-deliverychannel-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `S3BucketName`: `S3BucketName`, required. Update: in place.
+    /// `S3BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-deliverychannel.html#cfn-config-deliverychannel-s3bucketname)
     pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> CfnDeliveryChannelProps<Set> { CfnDeliveryChannelProps(put(self.0, "S3BucketName", value.into_expr()), Phase) }
-    /// `S3KeyPrefix`: text. Update: in place.
+    /// `S3KeyPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-deliverychannel.html#cfn-config-deliverychannel-s3keyprefix)
     pub fn s3_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3KeyPrefix", value.into_expr()), Phase) }
-    /// `S3KmsKeyArn`: text. Update: in place.
+    /// `S3KmsKeyArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-deliverychannel.html#cfn-config-deliverychannel-s3kmskeyarn)
     pub fn s3_kms_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3KmsKeyArn", value.into_expr()), Phase) }
-    /// `SnsTopicARN`: `SnsTopicArn`. Update: in place.
+    /// `SnsTopicARN`: `SnsTopicArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-deliverychannel.html#cfn-config-deliverychannel-snstopicarn)
     pub fn sns_topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "SnsTopicARN", value.into_expr()), Phase) }
 }
 impl Done for CfnDeliveryChannelProps { fn into_props(self) -> Bag { self.0 } }
@@ -485,7 +485,7 @@ use crate::cfn::support::*;
 impl ConfigSnapshotDeliveryProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DeliveryFrequency`: `DeliveryFrequency`. Update: in place.
+    /// `DeliveryFrequency`: `DeliveryFrequency`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-deliverychannel-configsnapshotdeliveryproperties.html#cfn-config-deliverychannel-configsnapshotdeliveryproperties-deliveryfrequency)
     pub fn delivery_frequency(self, value: impl Arg<DeliveryFrequency>) -> Self { Self(put(self.0, "DeliveryFrequency", value.into_expr())) }
 }
 impl Done for ConfigSnapshotDeliveryProperties { fn into_props(self) -> Bag { self.0 } }
@@ -501,7 +501,7 @@ impl CfnOrganizationConfigRule {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnOrganizationConfigRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-organizationconfigrule.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnOrganizationConfigRule { fn node(&self) -> &Place { &self.0 } }
@@ -512,15 +512,15 @@ impl CfnOrganizationConfigRuleProps {
     pub fn new() -> CfnOrganizationConfigRuleProps<Missing<required::OrganizationConfigRuleName>> { CfnOrganizationConfigRuleProps(Bag::default(), Phase) }
 }
 impl<R0> CfnOrganizationConfigRuleProps<R0> {
-    /// `ExcludedAccounts`: list of text. Update: in place.
+    /// `ExcludedAccounts`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-organizationconfigrule.html#cfn-config-organizationconfigrule-excludedaccounts)
     pub fn excluded_accounts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedAccounts", value.into_expr()), Phase) }
-    /// `OrganizationConfigRuleName`: text, required. Update: replacement.
+    /// `OrganizationConfigRuleName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-organizationconfigrule.html#cfn-config-organizationconfigrule-organizationconfigrulename)
     pub fn organization_config_rule_name(self, value: impl Arg<str>) -> CfnOrganizationConfigRuleProps<Set> { CfnOrganizationConfigRuleProps(put(self.0, "OrganizationConfigRuleName", value.into_expr()), Phase) }
-    /// `OrganizationCustomPolicyRuleMetadata`: `OrganizationCustomPolicyRuleMetadata`. Update: in place.
+    /// `OrganizationCustomPolicyRuleMetadata`: `OrganizationCustomPolicyRuleMetadata`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-organizationconfigrule.html#cfn-config-organizationconfigrule-organizationcustompolicyrulemetadata)
     pub fn organization_custom_policy_rule_metadata(self, value: impl Arg<organization_config_rule::OrganizationCustomPolicyRuleMetadata>) -> Self { Self(put(self.0, "OrganizationCustomPolicyRuleMetadata", value.into_expr()), Phase) }
-    /// `OrganizationCustomRuleMetadata`: `OrganizationCustomRuleMetadata`. Update: in place.
+    /// `OrganizationCustomRuleMetadata`: `OrganizationCustomRuleMetadata`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-organizationconfigrule.html#cfn-config-organizationconfigrule-organizationcustomrulemetadata)
     pub fn organization_custom_rule_metadata(self, value: impl Arg<organization_config_rule::OrganizationCustomRuleMetadata>) -> Self { Self(put(self.0, "OrganizationCustomRuleMetadata", value.into_expr()), Phase) }
-    /// `OrganizationManagedRuleMetadata`: `OrganizationManagedRuleMetadata`. Update: in place.
+    /// `OrganizationManagedRuleMetadata`: `OrganizationManagedRuleMetadata`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-organizationconfigrule.html#cfn-config-organizationconfigrule-organizationmanagedrulemetadata)
     pub fn organization_managed_rule_metadata(self, value: impl Arg<organization_config_rule::OrganizationManagedRuleMetadata>) -> Self { Self(put(self.0, "OrganizationManagedRuleMetadata", value.into_expr()), Phase) }
 }
 impl Done for CfnOrganizationConfigRuleProps { fn into_props(self) -> Bag { self.0 } }
@@ -534,27 +534,27 @@ impl OrganizationCustomPolicyRuleMetadata {
     pub fn new() -> OrganizationCustomPolicyRuleMetadata<Missing<super::required::PolicyText>, Missing<super::required::Runtime>> { OrganizationCustomPolicyRuleMetadata(Bag::default(), Phase) }
 }
 impl<R0, R1> OrganizationCustomPolicyRuleMetadata<R0, R1> {
-    /// `DebugLogDeliveryAccounts`: list of text. Update: in place.
+    /// `DebugLogDeliveryAccounts`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationcustompolicyrulemetadata.html#cfn-config-organizationconfigrule-organizationcustompolicyrulemetadata-debuglogdeliveryaccounts)
     pub fn debug_log_delivery_accounts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DebugLogDeliveryAccounts", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationcustompolicyrulemetadata.html#cfn-config-organizationconfigrule-organizationcustompolicyrulemetadata-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `InputParameters`: text. Update: in place.
+    /// `InputParameters`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationcustompolicyrulemetadata.html#cfn-config-organizationconfigrule-organizationcustompolicyrulemetadata-inputparameters)
     pub fn input_parameters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputParameters", value.into_expr()), Phase) }
-    /// `MaximumExecutionFrequency`: text. Update: in place.
+    /// `MaximumExecutionFrequency`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationcustompolicyrulemetadata.html#cfn-config-organizationconfigrule-organizationcustompolicyrulemetadata-maximumexecutionfrequency)
     pub fn maximum_execution_frequency(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaximumExecutionFrequency", value.into_expr()), Phase) }
-    /// `OrganizationConfigRuleTriggerTypes`: list of text. Update: in place.
+    /// `OrganizationConfigRuleTriggerTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationcustompolicyrulemetadata.html#cfn-config-organizationconfigrule-organizationcustompolicyrulemetadata-organizationconfigruletriggertypes)
     pub fn organization_config_rule_trigger_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OrganizationConfigRuleTriggerTypes", value.into_expr()), Phase) }
-    /// `PolicyText`: text, required. Update: in place.
+    /// `PolicyText`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationcustompolicyrulemetadata.html#cfn-config-organizationconfigrule-organizationcustompolicyrulemetadata-policytext)
     pub fn policy_text(self, value: impl Arg<str>) -> OrganizationCustomPolicyRuleMetadata<Set, R1> { OrganizationCustomPolicyRuleMetadata(put(self.0, "PolicyText", value.into_expr()), Phase) }
-    /// `ResourceIdScope`: text. Update: in place.
+    /// `ResourceIdScope`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationcustompolicyrulemetadata.html#cfn-config-organizationconfigrule-organizationcustompolicyrulemetadata-resourceidscope)
     pub fn resource_id_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceIdScope", value.into_expr()), Phase) }
-    /// `ResourceTypesScope`: list of text. Update: in place.
+    /// `ResourceTypesScope`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationcustompolicyrulemetadata.html#cfn-config-organizationconfigrule-organizationcustompolicyrulemetadata-resourcetypesscope)
     pub fn resource_types_scope(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceTypesScope", value.into_expr()), Phase) }
-    /// `Runtime`: text, required. Update: in place.
+    /// `Runtime`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationcustompolicyrulemetadata.html#cfn-config-organizationconfigrule-organizationcustompolicyrulemetadata-runtime)
     pub fn runtime(self, value: impl Arg<str>) -> OrganizationCustomPolicyRuleMetadata<R0, Set> { OrganizationCustomPolicyRuleMetadata(put(self.0, "Runtime", value.into_expr()), Phase) }
-    /// `TagKeyScope`: text. Update: in place.
+    /// `TagKeyScope`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationcustompolicyrulemetadata.html#cfn-config-organizationconfigrule-organizationcustompolicyrulemetadata-tagkeyscope)
     pub fn tag_key_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagKeyScope", value.into_expr()), Phase) }
-    /// `TagValueScope`: text. Update: in place.
+    /// `TagValueScope`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationcustompolicyrulemetadata.html#cfn-config-organizationconfigrule-organizationcustompolicyrulemetadata-tagvaluescope)
     pub fn tag_value_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagValueScope", value.into_expr()), Phase) }
 }
 impl Done for OrganizationCustomPolicyRuleMetadata { fn into_props(self) -> Bag { self.0 } }
@@ -565,23 +565,23 @@ impl OrganizationCustomRuleMetadata {
     pub fn new() -> OrganizationCustomRuleMetadata<Missing<super::required::LambdaFunctionArn>, Missing<super::required::OrganizationConfigRuleTriggerTypes>> { OrganizationCustomRuleMetadata(Bag::default(), Phase) }
 }
 impl<R0, R1> OrganizationCustomRuleMetadata<R0, R1> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationcustomrulemetadata.html#cfn-config-organizationconfigrule-organizationcustomrulemetadata-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `InputParameters`: text. Update: in place.
+    /// `InputParameters`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationcustomrulemetadata.html#cfn-config-organizationconfigrule-organizationcustomrulemetadata-inputparameters)
     pub fn input_parameters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputParameters", value.into_expr()), Phase) }
-    /// `LambdaFunctionArn`: `LambdaFunctionArn`, required. Update: in place.
+    /// `LambdaFunctionArn`: `LambdaFunctionArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationcustomrulemetadata.html#cfn-config-organizationconfigrule-organizationcustomrulemetadata-lambdafunctionarn)
     pub fn lambda_function_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> OrganizationCustomRuleMetadata<Set, R1> { OrganizationCustomRuleMetadata(put(self.0, "LambdaFunctionArn", value.into_expr()), Phase) }
-    /// `MaximumExecutionFrequency`: text. Update: in place.
+    /// `MaximumExecutionFrequency`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationcustomrulemetadata.html#cfn-config-organizationconfigrule-organizationcustomrulemetadata-maximumexecutionfrequency)
     pub fn maximum_execution_frequency(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaximumExecutionFrequency", value.into_expr()), Phase) }
-    /// `OrganizationConfigRuleTriggerTypes`: list of text, required. Update: in place.
+    /// `OrganizationConfigRuleTriggerTypes`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationcustomrulemetadata.html#cfn-config-organizationconfigrule-organizationcustomrulemetadata-organizationconfigruletriggertypes)
     pub fn organization_config_rule_trigger_types(self, value: impl Arg<Arr<str>>) -> OrganizationCustomRuleMetadata<R0, Set> { OrganizationCustomRuleMetadata(put(self.0, "OrganizationConfigRuleTriggerTypes", value.into_expr()), Phase) }
-    /// `ResourceIdScope`: text. Update: in place.
+    /// `ResourceIdScope`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationcustomrulemetadata.html#cfn-config-organizationconfigrule-organizationcustomrulemetadata-resourceidscope)
     pub fn resource_id_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceIdScope", value.into_expr()), Phase) }
-    /// `ResourceTypesScope`: list of text. Update: in place.
+    /// `ResourceTypesScope`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationcustomrulemetadata.html#cfn-config-organizationconfigrule-organizationcustomrulemetadata-resourcetypesscope)
     pub fn resource_types_scope(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceTypesScope", value.into_expr()), Phase) }
-    /// `TagKeyScope`: text. Update: in place.
+    /// `TagKeyScope`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationcustomrulemetadata.html#cfn-config-organizationconfigrule-organizationcustomrulemetadata-tagkeyscope)
     pub fn tag_key_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagKeyScope", value.into_expr()), Phase) }
-    /// `TagValueScope`: text. Update: in place.
+    /// `TagValueScope`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationcustomrulemetadata.html#cfn-config-organizationconfigrule-organizationcustomrulemetadata-tagvaluescope)
     pub fn tag_value_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagValueScope", value.into_expr()), Phase) }
 }
 impl Done for OrganizationCustomRuleMetadata { fn into_props(self) -> Bag { self.0 } }
@@ -592,21 +592,21 @@ impl OrganizationManagedRuleMetadata {
     pub fn new() -> OrganizationManagedRuleMetadata<Missing<super::required::RuleIdentifier>> { OrganizationManagedRuleMetadata(Bag::default(), Phase) }
 }
 impl<R0> OrganizationManagedRuleMetadata<R0> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationmanagedrulemetadata.html#cfn-config-organizationconfigrule-organizationmanagedrulemetadata-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `InputParameters`: text. Update: in place.
+    /// `InputParameters`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationmanagedrulemetadata.html#cfn-config-organizationconfigrule-organizationmanagedrulemetadata-inputparameters)
     pub fn input_parameters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputParameters", value.into_expr()), Phase) }
-    /// `MaximumExecutionFrequency`: text. Update: in place.
+    /// `MaximumExecutionFrequency`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationmanagedrulemetadata.html#cfn-config-organizationconfigrule-organizationmanagedrulemetadata-maximumexecutionfrequency)
     pub fn maximum_execution_frequency(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaximumExecutionFrequency", value.into_expr()), Phase) }
-    /// `ResourceIdScope`: text. Update: in place.
+    /// `ResourceIdScope`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationmanagedrulemetadata.html#cfn-config-organizationconfigrule-organizationmanagedrulemetadata-resourceidscope)
     pub fn resource_id_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceIdScope", value.into_expr()), Phase) }
-    /// `ResourceTypesScope`: list of text. Update: in place.
+    /// `ResourceTypesScope`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationmanagedrulemetadata.html#cfn-config-organizationconfigrule-organizationmanagedrulemetadata-resourcetypesscope)
     pub fn resource_types_scope(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceTypesScope", value.into_expr()), Phase) }
-    /// `RuleIdentifier`: text, required. Update: in place.
+    /// `RuleIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationmanagedrulemetadata.html#cfn-config-organizationconfigrule-organizationmanagedrulemetadata-ruleidentifier)
     pub fn rule_identifier(self, value: impl Arg<str>) -> OrganizationManagedRuleMetadata<Set> { OrganizationManagedRuleMetadata(put(self.0, "RuleIdentifier", value.into_expr()), Phase) }
-    /// `TagKeyScope`: text. Update: in place.
+    /// `TagKeyScope`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationmanagedrulemetadata.html#cfn-config-organizationconfigrule-organizationmanagedrulemetadata-tagkeyscope)
     pub fn tag_key_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagKeyScope", value.into_expr()), Phase) }
-    /// `TagValueScope`: text. Update: in place.
+    /// `TagValueScope`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationmanagedrulemetadata.html#cfn-config-organizationconfigrule-organizationmanagedrulemetadata-tagvaluescope)
     pub fn tag_value_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagValueScope", value.into_expr()), Phase) }
 }
 impl Done for OrganizationManagedRuleMetadata { fn into_props(self) -> Bag { self.0 } }
@@ -620,7 +620,7 @@ impl CfnOrganizationConformancePack {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnOrganizationConformancePackProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `OrganizationConformancePackName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `OrganizationConformancePackArn`: `OtherArn`.
+    /// The attribute `OrganizationConformancePackArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-organizationconformancepack.html#OrganizationConformancePackArn-fn::getatt)
     pub fn attr_organization_conformance_pack_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("OrganizationConformancePackArn") }
 }
 impl Parent for CfnOrganizationConformancePack { fn node(&self) -> &Place { &self.0 } }
@@ -631,21 +631,21 @@ impl CfnOrganizationConformancePackProps {
     pub fn new() -> CfnOrganizationConformancePackProps<Missing<required::OrganizationConformancePackName>> { CfnOrganizationConformancePackProps(Bag::default(), Phase) }
 }
 impl<R0> CfnOrganizationConformancePackProps<R0> {
-    /// `ConformancePackInputParameters`: list of `ConformancePackInputParameter`. Update: in place.
+    /// `ConformancePackInputParameters`: list of `ConformancePackInputParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-organizationconformancepack.html#cfn-config-organizationconformancepack-conformancepackinputparameters)
     pub fn conformance_pack_input_parameters(self, value: impl Arg<Arr<organization_conformance_pack::ConformancePackInputParameter>>) -> Self { Self(put(self.0, "ConformancePackInputParameters", value.into_expr()), Phase) }
-    /// `DeliveryS3Bucket`: text. Update: in place.
+    /// `DeliveryS3Bucket`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-organizationconformancepack.html#cfn-config-organizationconformancepack-deliverys3bucket)
     pub fn delivery_s3_bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeliveryS3Bucket", value.into_expr()), Phase) }
-    /// `DeliveryS3KeyPrefix`: text. Update: in place.
+    /// `DeliveryS3KeyPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-organizationconformancepack.html#cfn-config-organizationconformancepack-deliverys3keyprefix)
     pub fn delivery_s3_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeliveryS3KeyPrefix", value.into_expr()), Phase) }
-    /// `ExcludedAccounts`: list of text. Update: in place.
+    /// `ExcludedAccounts`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-organizationconformancepack.html#cfn-config-organizationconformancepack-excludedaccounts)
     pub fn excluded_accounts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedAccounts", value.into_expr()), Phase) }
-    /// `OrganizationConformancePackName`: text, required. Update: replacement.
+    /// `OrganizationConformancePackName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-organizationconformancepack.html#cfn-config-organizationconformancepack-organizationconformancepackname)
     pub fn organization_conformance_pack_name(self, value: impl Arg<str>) -> CfnOrganizationConformancePackProps<Set> { CfnOrganizationConformancePackProps(put(self.0, "OrganizationConformancePackName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-organizationconformancepack.html#cfn-config-organizationconformancepack-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TemplateBody`: text. Update: in place.
+    /// `TemplateBody`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-organizationconformancepack.html#cfn-config-organizationconformancepack-templatebody)
     pub fn template_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateBody", value.into_expr()), Phase) }
-    /// `TemplateS3Uri`: text. Update: in place.
+    /// `TemplateS3Uri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-organizationconformancepack.html#cfn-config-organizationconformancepack-templates3uri)
     pub fn template_s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateS3Uri", value.into_expr()), Phase) }
 }
 impl Done for CfnOrganizationConformancePackProps { fn into_props(self) -> Bag { self.0 } }
@@ -659,9 +659,9 @@ impl ConformancePackInputParameter {
     pub fn new() -> ConformancePackInputParameter<Missing<super::required::ParameterName>, Missing<super::required::ParameterValue>> { ConformancePackInputParameter(Bag::default(), Phase) }
 }
 impl<R0, R1> ConformancePackInputParameter<R0, R1> {
-    /// `ParameterName`: text, required. Update: in place.
+    /// `ParameterName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconformancepack-conformancepackinputparameter.html#cfn-config-organizationconformancepack-conformancepackinputparameter-parametername)
     pub fn parameter_name(self, value: impl Arg<str>) -> ConformancePackInputParameter<Set, R1> { ConformancePackInputParameter(put(self.0, "ParameterName", value.into_expr()), Phase) }
-    /// `ParameterValue`: text, required. Update: in place.
+    /// `ParameterValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconformancepack-conformancepackinputparameter.html#cfn-config-organizationconformancepack-conformancepackinputparameter-parametervalue)
     pub fn parameter_value(self, value: impl Arg<str>) -> ConformancePackInputParameter<R0, Set> { ConformancePackInputParameter(put(self.0, "ParameterValue", value.into_expr()), Phase) }
 }
 impl Done for ConformancePackInputParameter { fn into_props(self) -> Bag { self.0 } }
@@ -684,25 +684,25 @@ impl CfnRemediationConfigurationProps {
     pub fn new() -> CfnRemediationConfigurationProps<Missing<required::ConfigRuleName>, Missing<required::TargetId>, Missing<required::TargetType>> { CfnRemediationConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnRemediationConfigurationProps<R0, R1, R2> {
-    /// `Automatic`: boolean. Update: in place.
+    /// `Automatic`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-remediationconfiguration.html#cfn-config-remediationconfiguration-automatic)
     pub fn automatic(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Automatic", value.into_expr()), Phase) }
-    /// `ConfigRuleName`: text, required. Update: replacement.
+    /// `ConfigRuleName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-remediationconfiguration.html#cfn-config-remediationconfiguration-configrulename)
     pub fn config_rule_name(self, value: impl Arg<str>) -> CfnRemediationConfigurationProps<Set, R1, R2> { CfnRemediationConfigurationProps(put(self.0, "ConfigRuleName", value.into_expr()), Phase) }
-    /// `ExecutionControls`: `ExecutionControls`. Update: in place.
+    /// `ExecutionControls`: `ExecutionControls`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-remediationconfiguration.html#cfn-config-remediationconfiguration-executioncontrols)
     pub fn execution_controls(self, value: impl Arg<remediation_configuration::ExecutionControls>) -> Self { Self(put(self.0, "ExecutionControls", value.into_expr()), Phase) }
-    /// `MaximumAutomaticAttempts`: integer. Update: in place.
+    /// `MaximumAutomaticAttempts`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-remediationconfiguration.html#cfn-config-remediationconfiguration-maximumautomaticattempts)
     pub fn maximum_automatic_attempts(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumAutomaticAttempts", value.into_expr()), Phase) }
-    /// `Parameters`: map of `RemediationParameterValue`. Update: in place.
+    /// `Parameters`: map of `RemediationParameterValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-remediationconfiguration.html#cfn-config-remediationconfiguration-parameters)
     pub fn parameters(self, value: impl Arg<Dict<remediation_configuration::RemediationParameterValue>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
-    /// `ResourceType`: text. Update: in place.
+    /// `ResourceType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-remediationconfiguration.html#cfn-config-remediationconfiguration-resourcetype)
     pub fn resource_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceType", value.into_expr()), Phase) }
-    /// `RetryAttemptSeconds`: integer. Update: in place.
+    /// `RetryAttemptSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-remediationconfiguration.html#cfn-config-remediationconfiguration-retryattemptseconds)
     pub fn retry_attempt_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetryAttemptSeconds", value.into_expr()), Phase) }
-    /// `TargetId`: text, required. Update: in place.
+    /// `TargetId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-remediationconfiguration.html#cfn-config-remediationconfiguration-targetid)
     pub fn target_id(self, value: impl Arg<str>) -> CfnRemediationConfigurationProps<R0, Set, R2> { CfnRemediationConfigurationProps(put(self.0, "TargetId", value.into_expr()), Phase) }
-    /// `TargetType`: text, required. Update: in place.
+    /// `TargetType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-remediationconfiguration.html#cfn-config-remediationconfiguration-targettype)
     pub fn target_type(self, value: impl Arg<str>) -> CfnRemediationConfigurationProps<R0, R1, Set> { CfnRemediationConfigurationProps(put(self.0, "TargetType", value.into_expr()), Phase) }
-    /// `TargetVersion`: text. Update: in place.
+    /// `TargetVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-remediationconfiguration.html#cfn-config-remediationconfiguration-targetversion)
     pub fn target_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetVersion", value.into_expr()), Phase) }
 }
 impl Done for CfnRemediationConfigurationProps { fn into_props(self) -> Bag { self.0 } }
@@ -714,7 +714,7 @@ use crate::cfn::support::*;
 impl ExecutionControls {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SsmControls`: `SsmControls`. Update: in place.
+    /// `SsmControls`: `SsmControls`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-remediationconfiguration-executioncontrols.html#cfn-config-remediationconfiguration-executioncontrols-ssmcontrols)
     pub fn ssm_controls(self, value: impl Arg<SsmControls>) -> Self { Self(put(self.0, "SsmControls", value.into_expr())) }
 }
 impl Done for ExecutionControls { fn into_props(self) -> Bag { self.0 } }
@@ -723,9 +723,9 @@ impl Done for ExecutionControls { fn into_props(self) -> Bag { self.0 } }
 impl RemediationParameterValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ResourceValue`: `ResourceValue`. Update: in place.
+    /// `ResourceValue`: `ResourceValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-remediationconfiguration-remediationparametervalue.html#cfn-config-remediationconfiguration-remediationparametervalue-resourcevalue)
     pub fn resource_value(self, value: impl Arg<ResourceValue>) -> Self { Self(put(self.0, "ResourceValue", value.into_expr())) }
-    /// `StaticValue`: `StaticValue`. Update: in place.
+    /// `StaticValue`: `StaticValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-remediationconfiguration-remediationparametervalue.html#cfn-config-remediationconfiguration-remediationparametervalue-staticvalue)
     pub fn static_value(self, value: impl Arg<StaticValue>) -> Self { Self(put(self.0, "StaticValue", value.into_expr())) }
 }
 impl Done for RemediationParameterValue { fn into_props(self) -> Bag { self.0 } }
@@ -734,7 +734,7 @@ impl Done for RemediationParameterValue { fn into_props(self) -> Bag { self.0 } 
 impl ResourceValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-remediationconfiguration-resourcevalue.html#cfn-config-remediationconfiguration-resourcevalue-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for ResourceValue { fn into_props(self) -> Bag { self.0 } }
@@ -743,9 +743,9 @@ impl Done for ResourceValue { fn into_props(self) -> Bag { self.0 } }
 impl SsmControls {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ConcurrentExecutionRatePercentage`: integer. Update: in place.
+    /// `ConcurrentExecutionRatePercentage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-remediationconfiguration-ssmcontrols.html#cfn-config-remediationconfiguration-ssmcontrols-concurrentexecutionratepercentage)
     pub fn concurrent_execution_rate_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConcurrentExecutionRatePercentage", value.into_expr())) }
-    /// `ErrorPercentage`: integer. Update: in place.
+    /// `ErrorPercentage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-remediationconfiguration-ssmcontrols.html#cfn-config-remediationconfiguration-ssmcontrols-errorpercentage)
     pub fn error_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ErrorPercentage", value.into_expr())) }
 }
 impl Done for SsmControls { fn into_props(self) -> Bag { self.0 } }
@@ -754,9 +754,9 @@ impl Done for SsmControls { fn into_props(self) -> Bag { self.0 } }
 impl StaticValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Value`: list of text. Update: in place.
+    /// `Value`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-remediationconfiguration-staticvalue.html#cfn-config-remediationconfiguration-staticvalue-value)
     pub fn value(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
-    /// `Values`: list of text. Update: in place.
+    /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-remediationconfiguration-staticvalue.html#cfn-config-remediationconfiguration-staticvalue-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for StaticValue { fn into_props(self) -> Bag { self.0 } }
@@ -770,9 +770,9 @@ impl CfnStoredQuery {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStoredQueryProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `QueryName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `QueryArn`: `OtherArn`.
+    /// The attribute `QueryArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-storedquery.html#QueryArn-fn::getatt)
     pub fn attr_query_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("QueryArn") }
-    /// The attribute `QueryId`: text.
+    /// The attribute `QueryId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-storedquery.html#QueryId-fn::getatt)
     pub fn attr_query_id(&self) -> Val<str> { self.0.get_att("QueryId") }
 }
 impl Parent for CfnStoredQuery { fn node(&self) -> &Place { &self.0 } }
@@ -783,13 +783,13 @@ impl CfnStoredQueryProps {
     pub fn new() -> CfnStoredQueryProps<Missing<required::QueryExpression>, Missing<required::QueryName>> { CfnStoredQueryProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnStoredQueryProps<R0, R1> {
-    /// `QueryDescription`: text. Update: in place.
+    /// `QueryDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-storedquery.html#cfn-config-storedquery-querydescription)
     pub fn query_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueryDescription", value.into_expr()), Phase) }
-    /// `QueryExpression`: text, required. Update: in place.
+    /// `QueryExpression`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-storedquery.html#cfn-config-storedquery-queryexpression)
     pub fn query_expression(self, value: impl Arg<str>) -> CfnStoredQueryProps<Set, R1> { CfnStoredQueryProps(put(self.0, "QueryExpression", value.into_expr()), Phase) }
-    /// `QueryName`: text, required. Update: replacement.
+    /// `QueryName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-storedquery.html#cfn-config-storedquery-queryname)
     pub fn query_name(self, value: impl Arg<str>) -> CfnStoredQueryProps<R0, Set> { CfnStoredQueryProps(put(self.0, "QueryName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-storedquery.html#cfn-config-storedquery-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnStoredQueryProps { fn into_props(self) -> Bag { self.0 } }

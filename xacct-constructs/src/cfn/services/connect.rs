@@ -13,11 +13,11 @@ impl CfnAgentStatus {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAgentStatusProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AgentStatusArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AgentStatusArn`: `OtherArn`.
+    /// The attribute `AgentStatusArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-agentstatus.html#AgentStatusArn-fn::getatt)
     pub fn attr_agent_status_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AgentStatusArn") }
-    /// The attribute `LastModifiedRegion`: text.
+    /// The attribute `LastModifiedRegion`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-agentstatus.html#LastModifiedRegion-fn::getatt)
     pub fn attr_last_modified_region(&self) -> Val<str> { self.0.get_att("LastModifiedRegion") }
-    /// The attribute `LastModifiedTime`: number.
+    /// The attribute `LastModifiedTime`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-agentstatus.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<f64> { self.0.get_att("LastModifiedTime") }
 }
 impl Parent for CfnAgentStatus { fn node(&self) -> &Place { &self.0 } }
@@ -28,21 +28,21 @@ impl CfnAgentStatusProps {
     pub fn new() -> CfnAgentStatusProps<Missing<required::InstanceArn>, Missing<required::Name>, Missing<required::State>> { CfnAgentStatusProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnAgentStatusProps<R0, R1, R2> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-agentstatus.html#cfn-connect-agentstatus-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DisplayOrder`: integer. Update: in place.
+    /// `DisplayOrder`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-agentstatus.html#cfn-connect-agentstatus-displayorder)
     pub fn display_order(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DisplayOrder", value.into_expr()), Phase) }
-    /// `InstanceArn`: text, required. Update: in place.
+    /// `InstanceArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-agentstatus.html#cfn-connect-agentstatus-instancearn)
     pub fn instance_arn(self, value: impl Arg<str>) -> CfnAgentStatusProps<Set, R1, R2> { CfnAgentStatusProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-agentstatus.html#cfn-connect-agentstatus-name)
     pub fn name(self, value: impl Arg<str>) -> CfnAgentStatusProps<R0, Set, R2> { CfnAgentStatusProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ResetOrderNumber`: boolean. Update: in place.
+    /// `ResetOrderNumber`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-agentstatus.html#cfn-connect-agentstatus-resetordernumber)
     pub fn reset_order_number(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ResetOrderNumber", value.into_expr()), Phase) }
-    /// `State`: `State`, required. Update: in place.
+    /// `State`: `State`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-agentstatus.html#cfn-connect-agentstatus-state)
     pub fn state(self, value: impl Arg<agent_status::State>) -> CfnAgentStatusProps<R0, R1, Set> { CfnAgentStatusProps(put(self.0, "State", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-agentstatus.html#cfn-connect-agentstatus-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Type`: `Type`. Update: in place.
+    /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-agentstatus.html#cfn-connect-agentstatus-type)
     pub fn type_(self, value: impl Arg<agent_status::Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnAgentStatusProps { fn into_props(self) -> Bag { self.0 } }
@@ -72,9 +72,9 @@ impl CfnApprovedOriginProps {
     pub fn new() -> CfnApprovedOriginProps<Missing<required::InstanceId>, Missing<required::Origin>> { CfnApprovedOriginProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnApprovedOriginProps<R0, R1> {
-    /// `InstanceId`: `ConnectInstanceArn`, required. Update: replacement.
+    /// `InstanceId`: `ConnectInstanceArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-approvedorigin.html#cfn-connect-approvedorigin-instanceid)
     pub fn instance_id(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnApprovedOriginProps<Set, R1> { CfnApprovedOriginProps(put(self.0, "InstanceId", value.into_expr()), Phase) }
-    /// `Origin`: text, required. Update: replacement.
+    /// `Origin`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-approvedorigin.html#cfn-connect-approvedorigin-origin)
     pub fn origin(self, value: impl Arg<str>) -> CfnApprovedOriginProps<R0, Set> { CfnApprovedOriginProps(put(self.0, "Origin", value.into_expr()), Phase) }
 }
 impl Done for CfnApprovedOriginProps { fn into_props(self) -> Bag { self.0 } }
@@ -87,7 +87,7 @@ impl CfnContactFlow {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnContactFlowProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ContactFlowArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ContactFlowArn`: `OtherArn`.
+    /// The attribute `ContactFlowArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflow.html#ContactFlowArn-fn::getatt)
     pub fn attr_contact_flow_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ContactFlowArn") }
 }
 impl Parent for CfnContactFlow { fn node(&self) -> &Place { &self.0 } }
@@ -98,19 +98,19 @@ impl CfnContactFlowProps {
     pub fn new() -> CfnContactFlowProps<Missing<required::Content>, Missing<required::InstanceArn>, Missing<required::Name>, Missing<required::Type>> { CfnContactFlowProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnContactFlowProps<R0, R1, R2, R3> {
-    /// `Content`: text, required. Update: in place.
+    /// `Content`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflow.html#cfn-connect-contactflow-content)
     pub fn content(self, value: impl Arg<str>) -> CfnContactFlowProps<Set, R1, R2, R3> { CfnContactFlowProps(put(self.0, "Content", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflow.html#cfn-connect-contactflow-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `InstanceArn`: `ConnectInstanceArn`, required. Update: in place.
+    /// `InstanceArn`: `ConnectInstanceArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflow.html#cfn-connect-contactflow-instancearn)
     pub fn instance_arn(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnContactFlowProps<R0, Set, R2, R3> { CfnContactFlowProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflow.html#cfn-connect-contactflow-name)
     pub fn name(self, value: impl Arg<str>) -> CfnContactFlowProps<R0, R1, Set, R3> { CfnContactFlowProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `State`: `State`. Update: in place.
+    /// `State`: `State`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflow.html#cfn-connect-contactflow-state)
     pub fn state(self, value: impl Arg<contact_flow::State>) -> Self { Self(put(self.0, "State", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflow.html#cfn-connect-contactflow-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: replacement.
+    /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflow.html#cfn-connect-contactflow-type)
     pub fn type_(self, value: impl Arg<contact_flow::Type>) -> CfnContactFlowProps<R0, R1, R2, Set> { CfnContactFlowProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnContactFlowProps { fn into_props(self) -> Bag { self.0 } }
@@ -131,9 +131,9 @@ impl CfnContactFlowModule {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnContactFlowModuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ContactFlowModuleArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ContactFlowModuleArn`: `OtherArn`.
+    /// The attribute `ContactFlowModuleArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowmodule.html#ContactFlowModuleArn-fn::getatt)
     pub fn attr_contact_flow_module_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ContactFlowModuleArn") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowmodule.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnContactFlowModule { fn node(&self) -> &Place { &self.0 } }
@@ -144,21 +144,21 @@ impl CfnContactFlowModuleProps {
     pub fn new() -> CfnContactFlowModuleProps<Missing<required::Content>, Missing<required::InstanceArn>, Missing<required::Name>> { CfnContactFlowModuleProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnContactFlowModuleProps<R0, R1, R2> {
-    /// `Content`: text, required. Update: in place.
+    /// `Content`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowmodule.html#cfn-connect-contactflowmodule-content)
     pub fn content(self, value: impl Arg<str>) -> CfnContactFlowModuleProps<Set, R1, R2> { CfnContactFlowModuleProps(put(self.0, "Content", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowmodule.html#cfn-connect-contactflowmodule-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `ExternalInvocationConfiguration`: `ExternalInvocationConfiguration`. Update: in place.
+    /// `ExternalInvocationConfiguration`: `ExternalInvocationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowmodule.html#cfn-connect-contactflowmodule-externalinvocationconfiguration)
     pub fn external_invocation_configuration(self, value: impl Arg<contact_flow_module::ExternalInvocationConfiguration>) -> Self { Self(put(self.0, "ExternalInvocationConfiguration", value.into_expr()), Phase) }
-    /// `InstanceArn`: `ConnectInstanceArn`, required. Update: in place.
+    /// `InstanceArn`: `ConnectInstanceArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowmodule.html#cfn-connect-contactflowmodule-instancearn)
     pub fn instance_arn(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnContactFlowModuleProps<R0, Set, R2> { CfnContactFlowModuleProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowmodule.html#cfn-connect-contactflowmodule-name)
     pub fn name(self, value: impl Arg<str>) -> CfnContactFlowModuleProps<R0, R1, Set> { CfnContactFlowModuleProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Settings`: text. Update: in place.
+    /// `Settings`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowmodule.html#cfn-connect-contactflowmodule-settings)
     pub fn settings(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Settings", value.into_expr()), Phase) }
-    /// `State`: text. Update: in place.
+    /// `State`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowmodule.html#cfn-connect-contactflowmodule-state)
     pub fn state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "State", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowmodule.html#cfn-connect-contactflowmodule-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnContactFlowModuleProps { fn into_props(self) -> Bag { self.0 } }
@@ -170,7 +170,7 @@ use crate::cfn::support::*;
 impl ExternalInvocationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-contactflowmodule-externalinvocationconfiguration.html#cfn-connect-contactflowmodule-externalinvocationconfiguration-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for ExternalInvocationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -184,9 +184,9 @@ impl CfnContactFlowModuleAlias {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnContactFlowModuleAliasProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ContactFlowModuleAliasARN`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AliasId`: text.
+    /// The attribute `AliasId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowmodulealias.html#AliasId-fn::getatt)
     pub fn attr_alias_id(&self) -> Val<str> { self.0.get_att("AliasId") }
-    /// The attribute `ContactFlowModuleAliasARN`: text.
+    /// The attribute `ContactFlowModuleAliasARN`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowmodulealias.html#ContactFlowModuleAliasARN-fn::getatt)
     pub fn attr_contact_flow_module_alias_arn(&self) -> Val<str> { self.0.get_att("ContactFlowModuleAliasARN") }
 }
 impl Parent for CfnContactFlowModuleAlias { fn node(&self) -> &Place { &self.0 } }
@@ -197,13 +197,13 @@ impl CfnContactFlowModuleAliasProps {
     pub fn new() -> CfnContactFlowModuleAliasProps<Missing<required::ContactFlowModuleId>, Missing<required::ContactFlowModuleVersion>, Missing<required::Name>> { CfnContactFlowModuleAliasProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnContactFlowModuleAliasProps<R0, R1, R2> {
-    /// `ContactFlowModuleId`: text, required. Update: replacement.
+    /// `ContactFlowModuleId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowmodulealias.html#cfn-connect-contactflowmodulealias-contactflowmoduleid)
     pub fn contact_flow_module_id(self, value: impl Arg<str>) -> CfnContactFlowModuleAliasProps<Set, R1, R2> { CfnContactFlowModuleAliasProps(put(self.0, "ContactFlowModuleId", value.into_expr()), Phase) }
-    /// `ContactFlowModuleVersion`: integer, required. Update: in place.
+    /// `ContactFlowModuleVersion`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowmodulealias.html#cfn-connect-contactflowmodulealias-contactflowmoduleversion)
     pub fn contact_flow_module_version(self, value: impl Arg<i64>) -> CfnContactFlowModuleAliasProps<R0, Set, R2> { CfnContactFlowModuleAliasProps(put(self.0, "ContactFlowModuleVersion", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowmodulealias.html#cfn-connect-contactflowmodulealias-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowmodulealias.html#cfn-connect-contactflowmodulealias-name)
     pub fn name(self, value: impl Arg<str>) -> CfnContactFlowModuleAliasProps<R0, R1, Set> { CfnContactFlowModuleAliasProps(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for CfnContactFlowModuleAliasProps { fn into_props(self) -> Bag { self.0 } }
@@ -216,11 +216,11 @@ impl CfnContactFlowModuleVersion {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnContactFlowModuleVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ContactFlowModuleVersionARN`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ContactFlowModuleVersionARN`: text.
+    /// The attribute `ContactFlowModuleVersionARN`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowmoduleversion.html#ContactFlowModuleVersionARN-fn::getatt)
     pub fn attr_contact_flow_module_version_arn(&self) -> Val<str> { self.0.get_att("ContactFlowModuleVersionARN") }
-    /// The attribute `FlowModuleContentSha256`: text.
+    /// The attribute `FlowModuleContentSha256`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowmoduleversion.html#FlowModuleContentSha256-fn::getatt)
     pub fn attr_flow_module_content_sha256(&self) -> Val<str> { self.0.get_att("FlowModuleContentSha256") }
-    /// The attribute `Version`: integer.
+    /// The attribute `Version`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowmoduleversion.html#Version-fn::getatt)
     pub fn attr_version(&self) -> Val<i64> { self.0.get_att("Version") }
 }
 impl Parent for CfnContactFlowModuleVersion { fn node(&self) -> &Place { &self.0 } }
@@ -231,9 +231,9 @@ impl CfnContactFlowModuleVersionProps {
     pub fn new() -> CfnContactFlowModuleVersionProps<Missing<required::ContactFlowModuleId>> { CfnContactFlowModuleVersionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnContactFlowModuleVersionProps<R0> {
-    /// `ContactFlowModuleId`: text, required. Update: replacement.
+    /// `ContactFlowModuleId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowmoduleversion.html#cfn-connect-contactflowmoduleversion-contactflowmoduleid)
     pub fn contact_flow_module_id(self, value: impl Arg<str>) -> CfnContactFlowModuleVersionProps<Set> { CfnContactFlowModuleVersionProps(put(self.0, "ContactFlowModuleId", value.into_expr()), Phase) }
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowmoduleversion.html#cfn-connect-contactflowmoduleversion-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
 }
 impl Done for CfnContactFlowModuleVersionProps { fn into_props(self) -> Bag { self.0 } }
@@ -246,11 +246,11 @@ impl CfnContactFlowVersion {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnContactFlowVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ContactFlowVersionARN`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ContactFlowVersionARN`: text.
+    /// The attribute `ContactFlowVersionARN`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowversion.html#ContactFlowVersionARN-fn::getatt)
     pub fn attr_contact_flow_version_arn(&self) -> Val<str> { self.0.get_att("ContactFlowVersionARN") }
-    /// The attribute `FlowContentSha256`: text.
+    /// The attribute `FlowContentSha256`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowversion.html#FlowContentSha256-fn::getatt)
     pub fn attr_flow_content_sha256(&self) -> Val<str> { self.0.get_att("FlowContentSha256") }
-    /// The attribute `Version`: integer.
+    /// The attribute `Version`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowversion.html#Version-fn::getatt)
     pub fn attr_version(&self) -> Val<i64> { self.0.get_att("Version") }
 }
 impl Parent for CfnContactFlowVersion { fn node(&self) -> &Place { &self.0 } }
@@ -261,9 +261,9 @@ impl CfnContactFlowVersionProps {
     pub fn new() -> CfnContactFlowVersionProps<Missing<required::ContactFlowId>> { CfnContactFlowVersionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnContactFlowVersionProps<R0> {
-    /// `ContactFlowId`: text, required. Update: replacement.
+    /// `ContactFlowId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowversion.html#cfn-connect-contactflowversion-contactflowid)
     pub fn contact_flow_id(self, value: impl Arg<str>) -> CfnContactFlowVersionProps<Set> { CfnContactFlowVersionProps(put(self.0, "ContactFlowId", value.into_expr()), Phase) }
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowversion.html#cfn-connect-contactflowversion-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
 }
 impl Done for CfnContactFlowVersionProps { fn into_props(self) -> Bag { self.0 } }
@@ -276,9 +276,9 @@ impl CfnDataLakeAssociation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDataLakeAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ResourceShareArn`: `OtherArn`.
+    /// The attribute `ResourceShareArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datalakeassociation.html#ResourceShareArn-fn::getatt)
     pub fn attr_resource_share_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ResourceShareArn") }
-    /// The attribute `ResourceShareId`: text.
+    /// The attribute `ResourceShareId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datalakeassociation.html#ResourceShareId-fn::getatt)
     pub fn attr_resource_share_id(&self) -> Val<str> { self.0.get_att("ResourceShareId") }
 }
 impl Parent for CfnDataLakeAssociation { fn node(&self) -> &Place { &self.0 } }
@@ -289,11 +289,11 @@ impl CfnDataLakeAssociationProps {
     pub fn new() -> CfnDataLakeAssociationProps<Missing<required::DataSetId>, Missing<required::InstanceId>> { CfnDataLakeAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDataLakeAssociationProps<R0, R1> {
-    /// `DataSetId`: text, required. Update: replacement.
+    /// `DataSetId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datalakeassociation.html#cfn-connect-datalakeassociation-datasetid)
     pub fn data_set_id(self, value: impl Arg<str>) -> CfnDataLakeAssociationProps<Set, R1> { CfnDataLakeAssociationProps(put(self.0, "DataSetId", value.into_expr()), Phase) }
-    /// `InstanceId`: text, required. Update: replacement.
+    /// `InstanceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datalakeassociation.html#cfn-connect-datalakeassociation-instanceid)
     pub fn instance_id(self, value: impl Arg<str>) -> CfnDataLakeAssociationProps<R0, Set> { CfnDataLakeAssociationProps(put(self.0, "InstanceId", value.into_expr()), Phase) }
-    /// `TargetAccountId`: text. Update: replacement.
+    /// `TargetAccountId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datalakeassociation.html#cfn-connect-datalakeassociation-targetaccountid)
     pub fn target_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetAccountId", value.into_expr()), Phase) }
 }
 impl Done for CfnDataLakeAssociationProps { fn into_props(self) -> Bag { self.0 } }
@@ -306,15 +306,15 @@ impl CfnDataTable {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDataTableProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datatable.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedTime`: number.
+    /// The attribute `CreatedTime`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datatable.html#CreatedTime-fn::getatt)
     pub fn attr_created_time(&self) -> Val<f64> { self.0.get_att("CreatedTime") }
-    /// The attribute `LastModifiedRegion`: text.
+    /// The attribute `LastModifiedRegion`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datatable.html#LastModifiedRegion-fn::getatt)
     pub fn attr_last_modified_region(&self) -> Val<str> { self.0.get_att("LastModifiedRegion") }
-    /// The attribute `LastModifiedTime`: number.
+    /// The attribute `LastModifiedTime`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datatable.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<f64> { self.0.get_att("LastModifiedTime") }
-    /// The attribute `LockVersion`: `LockVersion`.
+    /// The attribute `LockVersion`: `LockVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datatable.html#LockVersion-fn::getatt)
     pub fn attr_lock_version(&self) -> Val<data_table::LockVersion> { self.0.get_att("LockVersion") }
 }
 impl Parent for CfnDataTable { fn node(&self) -> &Place { &self.0 } }
@@ -325,19 +325,19 @@ impl CfnDataTableProps {
     pub fn new() -> CfnDataTableProps<Missing<required::InstanceArn>, Missing<required::Name>, Missing<required::Status>, Missing<required::TimeZone>, Missing<required::ValueLockLevel>> { CfnDataTableProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnDataTableProps<R0, R1, R2, R3, R4> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datatable.html#cfn-connect-datatable-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `InstanceArn`: text, required. Update: replacement.
+    /// `InstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datatable.html#cfn-connect-datatable-instancearn)
     pub fn instance_arn(self, value: impl Arg<str>) -> CfnDataTableProps<Set, R1, R2, R3, R4> { CfnDataTableProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datatable.html#cfn-connect-datatable-name)
     pub fn name(self, value: impl Arg<str>) -> CfnDataTableProps<R0, Set, R2, R3, R4> { CfnDataTableProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Status`: `Status`, required. Update: replacement.
+    /// `Status`: `Status`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datatable.html#cfn-connect-datatable-status)
     pub fn status(self, value: impl Arg<data_table::Status>) -> CfnDataTableProps<R0, R1, Set, R3, R4> { CfnDataTableProps(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datatable.html#cfn-connect-datatable-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TimeZone`: text, required. Update: in place.
+    /// `TimeZone`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datatable.html#cfn-connect-datatable-timezone)
     pub fn time_zone(self, value: impl Arg<str>) -> CfnDataTableProps<R0, R1, R2, Set, R4> { CfnDataTableProps(put(self.0, "TimeZone", value.into_expr()), Phase) }
-    /// `ValueLockLevel`: `ValueLockLevel`, required. Update: in place.
+    /// `ValueLockLevel`: `ValueLockLevel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datatable.html#cfn-connect-datatable-valuelocklevel)
     pub fn value_lock_level(self, value: impl Arg<data_table::ValueLockLevel>) -> CfnDataTableProps<R0, R1, R2, R3, Set> { CfnDataTableProps(put(self.0, "ValueLockLevel", value.into_expr()), Phase) }
 }
 impl Done for CfnDataTableProps { fn into_props(self) -> Bag { self.0 } }
@@ -349,7 +349,7 @@ use crate::cfn::support::*;
 impl LockVersion {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DataTable`: text. Update: in place.
+    /// `DataTable`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-datatable-lockversion.html#cfn-connect-datatable-lockversion-datatable)
     pub fn data_table(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataTable", value.into_expr())) }
 }
 impl Done for LockVersion { fn into_props(self) -> Bag { self.0 } }
@@ -367,13 +367,13 @@ impl CfnDataTableAttribute {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDataTableAttributeProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AttributeId`: text.
+    /// The attribute `AttributeId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datatableattribute.html#AttributeId-fn::getatt)
     pub fn attr_attribute_id(&self) -> Val<str> { self.0.get_att("AttributeId") }
-    /// The attribute `LastModifiedRegion`: text.
+    /// The attribute `LastModifiedRegion`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datatableattribute.html#LastModifiedRegion-fn::getatt)
     pub fn attr_last_modified_region(&self) -> Val<str> { self.0.get_att("LastModifiedRegion") }
-    /// The attribute `LastModifiedTime`: number.
+    /// The attribute `LastModifiedTime`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datatableattribute.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<f64> { self.0.get_att("LastModifiedTime") }
-    /// The attribute `LockVersion`: `LockVersion`.
+    /// The attribute `LockVersion`: `LockVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datatableattribute.html#LockVersion-fn::getatt)
     pub fn attr_lock_version(&self) -> Val<data_table_attribute::LockVersion> { self.0.get_att("LockVersion") }
 }
 impl Parent for CfnDataTableAttribute { fn node(&self) -> &Place { &self.0 } }
@@ -384,19 +384,19 @@ impl CfnDataTableAttributeProps {
     pub fn new() -> CfnDataTableAttributeProps<Missing<required::DataTableArn>, Missing<required::InstanceArn>, Missing<required::Name>, Missing<required::ValueType>> { CfnDataTableAttributeProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnDataTableAttributeProps<R0, R1, R2, R3> {
-    /// `DataTableArn`: text, required. Update: replacement.
+    /// `DataTableArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datatableattribute.html#cfn-connect-datatableattribute-datatablearn)
     pub fn data_table_arn(self, value: impl Arg<str>) -> CfnDataTableAttributeProps<Set, R1, R2, R3> { CfnDataTableAttributeProps(put(self.0, "DataTableArn", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datatableattribute.html#cfn-connect-datatableattribute-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `InstanceArn`: text, required. Update: replacement.
+    /// `InstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datatableattribute.html#cfn-connect-datatableattribute-instancearn)
     pub fn instance_arn(self, value: impl Arg<str>) -> CfnDataTableAttributeProps<R0, Set, R2, R3> { CfnDataTableAttributeProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datatableattribute.html#cfn-connect-datatableattribute-name)
     pub fn name(self, value: impl Arg<str>) -> CfnDataTableAttributeProps<R0, R1, Set, R3> { CfnDataTableAttributeProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Primary`: boolean. Update: in place.
+    /// `Primary`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datatableattribute.html#cfn-connect-datatableattribute-primary)
     pub fn primary(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Primary", value.into_expr()), Phase) }
-    /// `Validation`: `Validation`. Update: in place.
+    /// `Validation`: `Validation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datatableattribute.html#cfn-connect-datatableattribute-validation)
     pub fn validation(self, value: impl Arg<data_table_attribute::Validation>) -> Self { Self(put(self.0, "Validation", value.into_expr()), Phase) }
-    /// `ValueType`: `ValueType`, required. Update: in place.
+    /// `ValueType`: `ValueType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datatableattribute.html#cfn-connect-datatableattribute-valuetype)
     pub fn value_type(self, value: impl Arg<data_table_attribute::ValueType>) -> CfnDataTableAttributeProps<R0, R1, R2, Set> { CfnDataTableAttributeProps(put(self.0, "ValueType", value.into_expr()), Phase) }
 }
 impl Done for CfnDataTableAttributeProps { fn into_props(self) -> Bag { self.0 } }
@@ -408,9 +408,9 @@ use crate::cfn::support::*;
 impl Enum {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Strict`: boolean. Update: in place.
+    /// `Strict`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-datatableattribute-enum.html#cfn-connect-datatableattribute-enum-strict)
     pub fn strict(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Strict", value.into_expr())) }
-    /// `Values`: list of text. Update: in place.
+    /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-datatableattribute-enum.html#cfn-connect-datatableattribute-enum-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for Enum { fn into_props(self) -> Bag { self.0 } }
@@ -419,9 +419,9 @@ impl Done for Enum { fn into_props(self) -> Bag { self.0 } }
 impl LockVersion {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Attribute`: text. Update: in place.
+    /// `Attribute`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-datatableattribute-lockversion.html#cfn-connect-datatableattribute-lockversion-attribute)
     pub fn attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Attribute", value.into_expr())) }
-    /// `DataTable`: text. Update: in place.
+    /// `DataTable`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-datatableattribute-lockversion.html#cfn-connect-datatableattribute-lockversion-datatable)
     pub fn data_table(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataTable", value.into_expr())) }
 }
 impl Done for LockVersion { fn into_props(self) -> Bag { self.0 } }
@@ -430,25 +430,25 @@ impl Done for LockVersion { fn into_props(self) -> Bag { self.0 } }
 impl Validation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Enum`: `Enum`. Update: in place.
+    /// `Enum`: `Enum`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-datatableattribute-validation.html#cfn-connect-datatableattribute-validation-enum)
     pub fn enum_(self, value: impl Arg<Enum>) -> Self { Self(put(self.0, "Enum", value.into_expr())) }
-    /// `ExclusiveMaximum`: number. Update: in place.
+    /// `ExclusiveMaximum`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-datatableattribute-validation.html#cfn-connect-datatableattribute-validation-exclusivemaximum)
     pub fn exclusive_maximum(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ExclusiveMaximum", value.into_expr())) }
-    /// `ExclusiveMinimum`: number. Update: in place.
+    /// `ExclusiveMinimum`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-datatableattribute-validation.html#cfn-connect-datatableattribute-validation-exclusiveminimum)
     pub fn exclusive_minimum(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ExclusiveMinimum", value.into_expr())) }
-    /// `MaxLength`: integer. Update: in place.
+    /// `MaxLength`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-datatableattribute-validation.html#cfn-connect-datatableattribute-validation-maxlength)
     pub fn max_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxLength", value.into_expr())) }
-    /// `MaxValues`: integer. Update: in place.
+    /// `MaxValues`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-datatableattribute-validation.html#cfn-connect-datatableattribute-validation-maxvalues)
     pub fn max_values(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxValues", value.into_expr())) }
-    /// `Maximum`: number. Update: in place.
+    /// `Maximum`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-datatableattribute-validation.html#cfn-connect-datatableattribute-validation-maximum)
     pub fn maximum(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Maximum", value.into_expr())) }
-    /// `MinLength`: integer. Update: in place.
+    /// `MinLength`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-datatableattribute-validation.html#cfn-connect-datatableattribute-validation-minlength)
     pub fn min_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinLength", value.into_expr())) }
-    /// `MinValues`: integer. Update: in place.
+    /// `MinValues`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-datatableattribute-validation.html#cfn-connect-datatableattribute-validation-minvalues)
     pub fn min_values(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinValues", value.into_expr())) }
-    /// `Minimum`: number. Update: in place.
+    /// `Minimum`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-datatableattribute-validation.html#cfn-connect-datatableattribute-validation-minimum)
     pub fn minimum(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Minimum", value.into_expr())) }
-    /// `MultipleOf`: number. Update: in place.
+    /// `MultipleOf`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-datatableattribute-validation.html#cfn-connect-datatableattribute-validation-multipleof)
     pub fn multiple_of(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MultipleOf", value.into_expr())) }
 }
 impl Done for Validation { fn into_props(self) -> Bag { self.0 } }
@@ -464,7 +464,7 @@ impl CfnDataTableRecord {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDataTableRecordProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `RecordId`: text.
+    /// The attribute `RecordId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datatablerecord.html#RecordId-fn::getatt)
     pub fn attr_record_id(&self) -> Val<str> { self.0.get_att("RecordId") }
 }
 impl Parent for CfnDataTableRecord { fn node(&self) -> &Place { &self.0 } }
@@ -475,11 +475,11 @@ impl CfnDataTableRecordProps {
     pub fn new() -> CfnDataTableRecordProps<Missing<required::DataTableArn>, Missing<required::DataTableRecord>, Missing<required::InstanceArn>> { CfnDataTableRecordProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDataTableRecordProps<R0, R1, R2> {
-    /// `DataTableArn`: text, required. Update: replacement.
+    /// `DataTableArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datatablerecord.html#cfn-connect-datatablerecord-datatablearn)
     pub fn data_table_arn(self, value: impl Arg<str>) -> CfnDataTableRecordProps<Set, R1, R2> { CfnDataTableRecordProps(put(self.0, "DataTableArn", value.into_expr()), Phase) }
-    /// `DataTableRecord`: `DataTableRecord`, required. Update: in place.
+    /// `DataTableRecord`: `DataTableRecord`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datatablerecord.html#cfn-connect-datatablerecord-datatablerecord)
     pub fn data_table_record(self, value: impl Arg<data_table_record::DataTableRecord>) -> CfnDataTableRecordProps<R0, Set, R2> { CfnDataTableRecordProps(put(self.0, "DataTableRecord", value.into_expr()), Phase) }
-    /// `InstanceArn`: text, required. Update: replacement.
+    /// `InstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datatablerecord.html#cfn-connect-datatablerecord-instancearn)
     pub fn instance_arn(self, value: impl Arg<str>) -> CfnDataTableRecordProps<R0, R1, Set> { CfnDataTableRecordProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
 }
 impl Done for CfnDataTableRecordProps { fn into_props(self) -> Bag { self.0 } }
@@ -493,9 +493,9 @@ impl DataTableRecord {
     pub fn new() -> DataTableRecord<Missing<super::required::Values>> { DataTableRecord(Bag::default(), Phase) }
 }
 impl<R0> DataTableRecord<R0> {
-    /// `PrimaryValues`: list of `Value`. Update: in place.
+    /// `PrimaryValues`: list of `Value`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-datatablerecord-datatablerecord.html#cfn-connect-datatablerecord-datatablerecord-primaryvalues)
     pub fn primary_values(self, value: impl Arg<Arr<Value>>) -> Self { Self(put(self.0, "PrimaryValues", value.into_expr()), Phase) }
-    /// `Values`: list of `Value`, required. Update: in place.
+    /// `Values`: list of `Value`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-datatablerecord-datatablerecord.html#cfn-connect-datatablerecord-datatablerecord-values)
     pub fn values(self, value: impl Arg<Arr<Value>>) -> DataTableRecord<Set> { DataTableRecord(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for DataTableRecord { fn into_props(self) -> Bag { self.0 } }
@@ -504,9 +504,9 @@ impl Done for DataTableRecord { fn into_props(self) -> Bag { self.0 } }
 impl Value {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AttributeId`: text. Update: in place.
+    /// `AttributeId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-datatablerecord-value.html#cfn-connect-datatablerecord-value-attributeid)
     pub fn attribute_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttributeId", value.into_expr())) }
-    /// `AttributeValue`: text. Update: in place.
+    /// `AttributeValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-datatablerecord-value.html#cfn-connect-datatablerecord-value-attributevalue)
     pub fn attribute_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttributeValue", value.into_expr())) }
 }
 impl Done for Value { fn into_props(self) -> Bag { self.0 } }
@@ -520,7 +520,7 @@ impl CfnEmailAddress {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEmailAddressProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `EmailAddressArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `EmailAddressArn`: `OtherArn`.
+    /// The attribute `EmailAddressArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-emailaddress.html#EmailAddressArn-fn::getatt)
     pub fn attr_email_address_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("EmailAddressArn") }
 }
 impl Parent for CfnEmailAddress { fn node(&self) -> &Place { &self.0 } }
@@ -531,17 +531,17 @@ impl CfnEmailAddressProps {
     pub fn new() -> CfnEmailAddressProps<Missing<required::EmailAddress>, Missing<required::InstanceArn>> { CfnEmailAddressProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnEmailAddressProps<R0, R1> {
-    /// `AliasConfigurations`: list of `AliasConfiguration`. Update: in place.
+    /// `AliasConfigurations`: list of `AliasConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-emailaddress.html#cfn-connect-emailaddress-aliasconfigurations)
     pub fn alias_configurations(self, value: impl Arg<Arr<email_address::AliasConfiguration>>) -> Self { Self(put(self.0, "AliasConfigurations", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-emailaddress.html#cfn-connect-emailaddress-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DisplayName`: text. Update: in place.
+    /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-emailaddress.html#cfn-connect-emailaddress-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
-    /// `EmailAddress`: text, required. Update: replacement.
+    /// `EmailAddress`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-emailaddress.html#cfn-connect-emailaddress-emailaddress)
     pub fn email_address(self, value: impl Arg<str>) -> CfnEmailAddressProps<Set, R1> { CfnEmailAddressProps(put(self.0, "EmailAddress", value.into_expr()), Phase) }
-    /// `InstanceArn`: text, required. Update: in place.
+    /// `InstanceArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-emailaddress.html#cfn-connect-emailaddress-instancearn)
     pub fn instance_arn(self, value: impl Arg<str>) -> CfnEmailAddressProps<R0, Set> { CfnEmailAddressProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-emailaddress.html#cfn-connect-emailaddress-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnEmailAddressProps { fn into_props(self) -> Bag { self.0 } }
@@ -555,7 +555,7 @@ impl AliasConfiguration {
     pub fn new() -> AliasConfiguration<Missing<super::required::EmailAddressArn>> { AliasConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AliasConfiguration<R0> {
-    /// `EmailAddressArn`: text, required. Update: in place.
+    /// `EmailAddressArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-emailaddress-aliasconfiguration.html#cfn-connect-emailaddress-aliasconfiguration-emailaddressarn)
     pub fn email_address_arn(self, value: impl Arg<str>) -> AliasConfiguration<Set> { AliasConfiguration(put(self.0, "EmailAddressArn", value.into_expr()), Phase) }
 }
 impl Done for AliasConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -569,7 +569,7 @@ impl CfnEvaluationForm {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEvaluationFormProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `EvaluationFormArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `EvaluationFormArn`: `OtherArn`.
+    /// The attribute `EvaluationFormArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-evaluationform.html#EvaluationFormArn-fn::getatt)
     pub fn attr_evaluation_form_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("EvaluationFormArn") }
 }
 impl Parent for CfnEvaluationForm { fn node(&self) -> &Place { &self.0 } }
@@ -580,29 +580,29 @@ impl CfnEvaluationFormProps {
     pub fn new() -> CfnEvaluationFormProps<Missing<required::InstanceArn>, Missing<required::Items>, Missing<required::Status>, Missing<required::Title>> { CfnEvaluationFormProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnEvaluationFormProps<R0, R1, R2, R3> {
-    /// `AIVersion`: text. Update: in place.
+    /// `AIVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-evaluationform.html#cfn-connect-evaluationform-aiversion)
     pub fn ai_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AIVersion", value.into_expr()), Phase) }
-    /// `AutoEvaluationConfiguration`: `AutoEvaluationConfiguration`. Update: in place.
+    /// `AutoEvaluationConfiguration`: `AutoEvaluationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-evaluationform.html#cfn-connect-evaluationform-autoevaluationconfiguration)
     pub fn auto_evaluation_configuration(self, value: impl Arg<evaluation_form::AutoEvaluationConfiguration>) -> Self { Self(put(self.0, "AutoEvaluationConfiguration", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-evaluationform.html#cfn-connect-evaluationform-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `InstanceArn`: `ConnectInstanceArn`, required. Update: in place.
+    /// `InstanceArn`: `ConnectInstanceArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-evaluationform.html#cfn-connect-evaluationform-instancearn)
     pub fn instance_arn(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnEvaluationFormProps<Set, R1, R2, R3> { CfnEvaluationFormProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
-    /// `Items`: list of `EvaluationFormBaseItem`, required. Update: in place.
+    /// `Items`: list of `EvaluationFormBaseItem`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-evaluationform.html#cfn-connect-evaluationform-items)
     pub fn items(self, value: impl Arg<Arr<evaluation_form::EvaluationFormBaseItem>>) -> CfnEvaluationFormProps<R0, Set, R2, R3> { CfnEvaluationFormProps(put(self.0, "Items", value.into_expr()), Phase) }
-    /// `LanguageConfiguration`: `EvaluationFormLanguageConfiguration`. Update: in place.
+    /// `LanguageConfiguration`: `EvaluationFormLanguageConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-evaluationform.html#cfn-connect-evaluationform-languageconfiguration)
     pub fn language_configuration(self, value: impl Arg<evaluation_form::EvaluationFormLanguageConfiguration>) -> Self { Self(put(self.0, "LanguageConfiguration", value.into_expr()), Phase) }
-    /// `ReviewConfiguration`: `EvaluationReviewConfiguration`. Update: in place.
+    /// `ReviewConfiguration`: `EvaluationReviewConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-evaluationform.html#cfn-connect-evaluationform-reviewconfiguration)
     pub fn review_configuration(self, value: impl Arg<evaluation_form::EvaluationReviewConfiguration>) -> Self { Self(put(self.0, "ReviewConfiguration", value.into_expr()), Phase) }
-    /// `ScoringStrategy`: `ScoringStrategy`. Update: in place.
+    /// `ScoringStrategy`: `ScoringStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-evaluationform.html#cfn-connect-evaluationform-scoringstrategy)
     pub fn scoring_strategy(self, value: impl Arg<evaluation_form::ScoringStrategy>) -> Self { Self(put(self.0, "ScoringStrategy", value.into_expr()), Phase) }
-    /// `Status`: `Status`, required. Update: in place.
+    /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-evaluationform.html#cfn-connect-evaluationform-status)
     pub fn status(self, value: impl Arg<evaluation_form::Status>) -> CfnEvaluationFormProps<R0, R1, Set, R3> { CfnEvaluationFormProps(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-evaluationform.html#cfn-connect-evaluationform-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TargetConfiguration`: `EvaluationFormTargetConfiguration`. Update: in place.
+    /// `TargetConfiguration`: `EvaluationFormTargetConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-evaluationform.html#cfn-connect-evaluationform-targetconfiguration)
     pub fn target_configuration(self, value: impl Arg<evaluation_form::EvaluationFormTargetConfiguration>) -> Self { Self(put(self.0, "TargetConfiguration", value.into_expr()), Phase) }
-    /// `Title`: text, required. Update: in place.
+    /// `Title`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-evaluationform.html#cfn-connect-evaluationform-title)
     pub fn title(self, value: impl Arg<str>) -> CfnEvaluationFormProps<R0, R1, R2, Set> { CfnEvaluationFormProps(put(self.0, "Title", value.into_expr()), Phase) }
 }
 impl Done for CfnEvaluationFormProps { fn into_props(self) -> Bag { self.0 } }
@@ -614,7 +614,7 @@ use crate::cfn::support::*;
 impl AutoEvaluationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-autoevaluationconfiguration.html#cfn-connect-evaluationform-autoevaluationconfiguration-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for AutoEvaluationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -623,7 +623,7 @@ impl Done for AutoEvaluationConfiguration { fn into_props(self) -> Bag { self.0 
 impl AutomaticFailConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TargetSection`: text. Update: in place.
+    /// `TargetSection`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-automaticfailconfiguration.html#cfn-connect-evaluationform-automaticfailconfiguration-targetsection)
     pub fn target_section(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetSection", value.into_expr())) }
 }
 impl Done for AutomaticFailConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -634,7 +634,7 @@ impl EvaluationFormBaseItem {
     pub fn new() -> EvaluationFormBaseItem<Missing<super::required::Section>> { EvaluationFormBaseItem(Bag::default(), Phase) }
 }
 impl<R0> EvaluationFormBaseItem<R0> {
-    /// `Section`: `EvaluationFormSection`, required. Update: in place.
+    /// `Section`: `EvaluationFormSection`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformbaseitem.html#cfn-connect-evaluationform-evaluationformbaseitem-section)
     pub fn section(self, value: impl Arg<EvaluationFormSection>) -> EvaluationFormBaseItem<Set> { EvaluationFormBaseItem(put(self.0, "Section", value.into_expr()), Phase) }
 }
 impl Done for EvaluationFormBaseItem { fn into_props(self) -> Bag { self.0 } }
@@ -643,9 +643,9 @@ impl Done for EvaluationFormBaseItem { fn into_props(self) -> Bag { self.0 } }
 impl EvaluationFormItem {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Question`: `EvaluationFormQuestion`. Update: in place.
+    /// `Question`: `EvaluationFormQuestion`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformitem.html#cfn-connect-evaluationform-evaluationformitem-question)
     pub fn question(self, value: impl Arg<EvaluationFormQuestion>) -> Self { Self(put(self.0, "Question", value.into_expr())) }
-    /// `Section`: `EvaluationFormSection`. Update: in place.
+    /// `Section`: `EvaluationFormSection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformitem.html#cfn-connect-evaluationform-evaluationformitem-section)
     pub fn section(self, value: impl Arg<EvaluationFormSection>) -> Self { Self(put(self.0, "Section", value.into_expr())) }
 }
 impl Done for EvaluationFormItem { fn into_props(self) -> Bag { self.0 } }
@@ -656,9 +656,9 @@ impl EvaluationFormItemEnablementCondition {
     pub fn new() -> EvaluationFormItemEnablementCondition<Missing<super::required::Operands>> { EvaluationFormItemEnablementCondition(Bag::default(), Phase) }
 }
 impl<R0> EvaluationFormItemEnablementCondition<R0> {
-    /// `Operands`: list of `EvaluationFormItemEnablementConditionOperand`, required. Update: in place.
+    /// `Operands`: list of `EvaluationFormItemEnablementConditionOperand`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformitemenablementcondition.html#cfn-connect-evaluationform-evaluationformitemenablementcondition-operands)
     pub fn operands(self, value: impl Arg<Arr<EvaluationFormItemEnablementConditionOperand>>) -> EvaluationFormItemEnablementCondition<Set> { EvaluationFormItemEnablementCondition(put(self.0, "Operands", value.into_expr()), Phase) }
-    /// `Operator`: `Operator`. Update: in place.
+    /// `Operator`: `Operator`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformitemenablementcondition.html#cfn-connect-evaluationform-evaluationformitemenablementcondition-operator)
     pub fn operator(self, value: impl Arg<Operator>) -> Self { Self(put(self.0, "Operator", value.into_expr()), Phase) }
 }
 impl Done for EvaluationFormItemEnablementCondition { fn into_props(self) -> Bag { self.0 } }
@@ -667,7 +667,7 @@ impl Done for EvaluationFormItemEnablementCondition { fn into_props(self) -> Bag
 impl EvaluationFormItemEnablementConditionOperand {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Expression`: `EvaluationFormItemEnablementExpression`. Update: in place.
+    /// `Expression`: `EvaluationFormItemEnablementExpression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformitemenablementconditionoperand.html#cfn-connect-evaluationform-evaluationformitemenablementconditionoperand-expression)
     pub fn expression(self, value: impl Arg<EvaluationFormItemEnablementExpression>) -> Self { Self(put(self.0, "Expression", value.into_expr())) }
 }
 impl Done for EvaluationFormItemEnablementConditionOperand { fn into_props(self) -> Bag { self.0 } }
@@ -678,11 +678,11 @@ impl EvaluationFormItemEnablementConfiguration {
     pub fn new() -> EvaluationFormItemEnablementConfiguration<Missing<super::required::Action>, Missing<super::required::Condition>> { EvaluationFormItemEnablementConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> EvaluationFormItemEnablementConfiguration<R0, R1> {
-    /// `Action`: `Action`, required. Update: in place.
+    /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformitemenablementconfiguration.html#cfn-connect-evaluationform-evaluationformitemenablementconfiguration-action)
     pub fn action(self, value: impl Arg<Action>) -> EvaluationFormItemEnablementConfiguration<Set, R1> { EvaluationFormItemEnablementConfiguration(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `Condition`: `EvaluationFormItemEnablementCondition`, required. Update: in place.
+    /// `Condition`: `EvaluationFormItemEnablementCondition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformitemenablementconfiguration.html#cfn-connect-evaluationform-evaluationformitemenablementconfiguration-condition)
     pub fn condition(self, value: impl Arg<EvaluationFormItemEnablementCondition>) -> EvaluationFormItemEnablementConfiguration<R0, Set> { EvaluationFormItemEnablementConfiguration(put(self.0, "Condition", value.into_expr()), Phase) }
-    /// `DefaultAction`: `DefaultAction`. Update: in place.
+    /// `DefaultAction`: `DefaultAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformitemenablementconfiguration.html#cfn-connect-evaluationform-evaluationformitemenablementconfiguration-defaultaction)
     pub fn default_action(self, value: impl Arg<DefaultAction>) -> Self { Self(put(self.0, "DefaultAction", value.into_expr()), Phase) }
 }
 impl Done for EvaluationFormItemEnablementConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -693,11 +693,11 @@ impl EvaluationFormItemEnablementExpression {
     pub fn new() -> EvaluationFormItemEnablementExpression<Missing<super::required::Comparator>, Missing<super::required::Source>, Missing<super::required::Values>> { EvaluationFormItemEnablementExpression(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> EvaluationFormItemEnablementExpression<R0, R1, R2> {
-    /// `Comparator`: `Comparator`, required. Update: in place.
+    /// `Comparator`: `Comparator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformitemenablementexpression.html#cfn-connect-evaluationform-evaluationformitemenablementexpression-comparator)
     pub fn comparator(self, value: impl Arg<Comparator>) -> EvaluationFormItemEnablementExpression<Set, R1, R2> { EvaluationFormItemEnablementExpression(put(self.0, "Comparator", value.into_expr()), Phase) }
-    /// `Source`: `EvaluationFormItemEnablementSource`, required. Update: in place.
+    /// `Source`: `EvaluationFormItemEnablementSource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformitemenablementexpression.html#cfn-connect-evaluationform-evaluationformitemenablementexpression-source)
     pub fn source(self, value: impl Arg<EvaluationFormItemEnablementSource>) -> EvaluationFormItemEnablementExpression<R0, Set, R2> { EvaluationFormItemEnablementExpression(put(self.0, "Source", value.into_expr()), Phase) }
-    /// `Values`: list of `EvaluationFormItemEnablementSourceValue`, required. Update: in place.
+    /// `Values`: list of `EvaluationFormItemEnablementSourceValue`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformitemenablementexpression.html#cfn-connect-evaluationform-evaluationformitemenablementexpression-values)
     pub fn values(self, value: impl Arg<Arr<EvaluationFormItemEnablementSourceValue>>) -> EvaluationFormItemEnablementExpression<R0, R1, Set> { EvaluationFormItemEnablementExpression(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for EvaluationFormItemEnablementExpression { fn into_props(self) -> Bag { self.0 } }
@@ -708,9 +708,9 @@ impl EvaluationFormItemEnablementSource {
     pub fn new() -> EvaluationFormItemEnablementSource<Missing<super::required::Type>> { EvaluationFormItemEnablementSource(Bag::default(), Phase) }
 }
 impl<R0> EvaluationFormItemEnablementSource<R0> {
-    /// `RefId`: text. Update: in place.
+    /// `RefId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformitemenablementsource.html#cfn-connect-evaluationform-evaluationformitemenablementsource-refid)
     pub fn ref_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefId", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformitemenablementsource.html#cfn-connect-evaluationform-evaluationformitemenablementsource-type)
     pub fn type_(self, value: impl Arg<Type>) -> EvaluationFormItemEnablementSource<Set> { EvaluationFormItemEnablementSource(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for EvaluationFormItemEnablementSource { fn into_props(self) -> Bag { self.0 } }
@@ -719,9 +719,9 @@ impl Done for EvaluationFormItemEnablementSource { fn into_props(self) -> Bag { 
 impl EvaluationFormItemEnablementSourceValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RefId`: text. Update: in place.
+    /// `RefId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformitemenablementsourcevalue.html#cfn-connect-evaluationform-evaluationformitemenablementsourcevalue-refid)
     pub fn ref_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefId", value.into_expr())) }
-    /// `Type`: `EvaluationFormItemEnablementSourceValueType`. Update: in place.
+    /// `Type`: `EvaluationFormItemEnablementSourceValueType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformitemenablementsourcevalue.html#cfn-connect-evaluationform-evaluationformitemenablementsourcevalue-type)
     pub fn type_(self, value: impl Arg<EvaluationFormItemEnablementSourceValueType>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for EvaluationFormItemEnablementSourceValue { fn into_props(self) -> Bag { self.0 } }
@@ -730,7 +730,7 @@ impl Done for EvaluationFormItemEnablementSourceValue { fn into_props(self) -> B
 impl EvaluationFormLanguageConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FormLanguage`: `FormLanguage`. Update: in place.
+    /// `FormLanguage`: `FormLanguage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformlanguageconfiguration.html#cfn-connect-evaluationform-evaluationformlanguageconfiguration-formlanguage)
     pub fn form_language(self, value: impl Arg<FormLanguage>) -> Self { Self(put(self.0, "FormLanguage", value.into_expr())) }
 }
 impl Done for EvaluationFormLanguageConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -741,9 +741,9 @@ impl EvaluationFormMetricConfiguration {
     pub fn new() -> EvaluationFormMetricConfiguration<Missing<super::required::MetricName>, Missing<super::required::MetricType>> { EvaluationFormMetricConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> EvaluationFormMetricConfiguration<R0, R1> {
-    /// `MetricName`: text, required. Update: in place.
+    /// `MetricName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformmetricconfiguration.html#cfn-connect-evaluationform-evaluationformmetricconfiguration-metricname)
     pub fn metric_name(self, value: impl Arg<str>) -> EvaluationFormMetricConfiguration<Set, R1> { EvaluationFormMetricConfiguration(put(self.0, "MetricName", value.into_expr()), Phase) }
-    /// `MetricType`: `MetricType`, required. Update: in place.
+    /// `MetricType`: `MetricType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformmetricconfiguration.html#cfn-connect-evaluationform-evaluationformmetricconfiguration-metrictype)
     pub fn metric_type(self, value: impl Arg<MetricType>) -> EvaluationFormMetricConfiguration<R0, Set> { EvaluationFormMetricConfiguration(put(self.0, "MetricType", value.into_expr()), Phase) }
 }
 impl Done for EvaluationFormMetricConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -752,11 +752,11 @@ impl Done for EvaluationFormMetricConfiguration { fn into_props(self) -> Bag { s
 impl EvaluationFormMultiSelectQuestionAutomation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AnswerSource`: `EvaluationFormQuestionAutomationAnswerSource`. Update: in place.
+    /// `AnswerSource`: `EvaluationFormQuestionAutomationAnswerSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformmultiselectquestionautomation.html#cfn-connect-evaluationform-evaluationformmultiselectquestionautomation-answersource)
     pub fn answer_source(self, value: impl Arg<EvaluationFormQuestionAutomationAnswerSource>) -> Self { Self(put(self.0, "AnswerSource", value.into_expr())) }
-    /// `DefaultOptionRefIds`: list of text. Update: in place.
+    /// `DefaultOptionRefIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformmultiselectquestionautomation.html#cfn-connect-evaluationform-evaluationformmultiselectquestionautomation-defaultoptionrefids)
     pub fn default_option_ref_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DefaultOptionRefIds", value.into_expr())) }
-    /// `Options`: list of `EvaluationFormMultiSelectQuestionAutomationOption`. Update: in place.
+    /// `Options`: list of `EvaluationFormMultiSelectQuestionAutomationOption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformmultiselectquestionautomation.html#cfn-connect-evaluationform-evaluationformmultiselectquestionautomation-options)
     pub fn options(self, value: impl Arg<Arr<EvaluationFormMultiSelectQuestionAutomationOption>>) -> Self { Self(put(self.0, "Options", value.into_expr())) }
 }
 impl Done for EvaluationFormMultiSelectQuestionAutomation { fn into_props(self) -> Bag { self.0 } }
@@ -767,7 +767,7 @@ impl EvaluationFormMultiSelectQuestionAutomationOption {
     pub fn new() -> EvaluationFormMultiSelectQuestionAutomationOption<Missing<super::required::RuleCategory>> { EvaluationFormMultiSelectQuestionAutomationOption(Bag::default(), Phase) }
 }
 impl<R0> EvaluationFormMultiSelectQuestionAutomationOption<R0> {
-    /// `RuleCategory`: `MultiSelectQuestionRuleCategoryAutomation`, required. Update: in place.
+    /// `RuleCategory`: `MultiSelectQuestionRuleCategoryAutomation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformmultiselectquestionautomationoption.html#cfn-connect-evaluationform-evaluationformmultiselectquestionautomationoption-rulecategory)
     pub fn rule_category(self, value: impl Arg<MultiSelectQuestionRuleCategoryAutomation>) -> EvaluationFormMultiSelectQuestionAutomationOption<Set> { EvaluationFormMultiSelectQuestionAutomationOption(put(self.0, "RuleCategory", value.into_expr()), Phase) }
 }
 impl Done for EvaluationFormMultiSelectQuestionAutomationOption { fn into_props(self) -> Bag { self.0 } }
@@ -778,17 +778,17 @@ impl EvaluationFormMultiSelectQuestionOption {
     pub fn new() -> EvaluationFormMultiSelectQuestionOption<Missing<super::required::RefId>, Missing<super::required::Text>> { EvaluationFormMultiSelectQuestionOption(Bag::default(), Phase) }
 }
 impl<R0, R1> EvaluationFormMultiSelectQuestionOption<R0, R1> {
-    /// `AutomaticFail`: boolean. Update: in place.
+    /// `AutomaticFail`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformmultiselectquestionoption.html#cfn-connect-evaluationform-evaluationformmultiselectquestionoption-automaticfail)
     pub fn automatic_fail(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutomaticFail", value.into_expr()), Phase) }
-    /// `AutomaticFailConfiguration`: `AutomaticFailConfiguration`. Update: in place.
+    /// `AutomaticFailConfiguration`: `AutomaticFailConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformmultiselectquestionoption.html#cfn-connect-evaluationform-evaluationformmultiselectquestionoption-automaticfailconfiguration)
     pub fn automatic_fail_configuration(self, value: impl Arg<AutomaticFailConfiguration>) -> Self { Self(put(self.0, "AutomaticFailConfiguration", value.into_expr()), Phase) }
-    /// `PointsConfiguration`: `QuestionOptionPointsConfiguration`. Update: in place.
+    /// `PointsConfiguration`: `QuestionOptionPointsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformmultiselectquestionoption.html#cfn-connect-evaluationform-evaluationformmultiselectquestionoption-pointsconfiguration)
     pub fn points_configuration(self, value: impl Arg<QuestionOptionPointsConfiguration>) -> Self { Self(put(self.0, "PointsConfiguration", value.into_expr()), Phase) }
-    /// `RefId`: text, required. Update: in place.
+    /// `RefId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformmultiselectquestionoption.html#cfn-connect-evaluationform-evaluationformmultiselectquestionoption-refid)
     pub fn ref_id(self, value: impl Arg<str>) -> EvaluationFormMultiSelectQuestionOption<Set, R1> { EvaluationFormMultiSelectQuestionOption(put(self.0, "RefId", value.into_expr()), Phase) }
-    /// `Score`: integer. Update: in place.
+    /// `Score`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformmultiselectquestionoption.html#cfn-connect-evaluationform-evaluationformmultiselectquestionoption-score)
     pub fn score(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Score", value.into_expr()), Phase) }
-    /// `Text`: text, required. Update: in place.
+    /// `Text`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformmultiselectquestionoption.html#cfn-connect-evaluationform-evaluationformmultiselectquestionoption-text)
     pub fn text(self, value: impl Arg<str>) -> EvaluationFormMultiSelectQuestionOption<R0, Set> { EvaluationFormMultiSelectQuestionOption(put(self.0, "Text", value.into_expr()), Phase) }
 }
 impl Done for EvaluationFormMultiSelectQuestionOption { fn into_props(self) -> Bag { self.0 } }
@@ -799,11 +799,11 @@ impl EvaluationFormMultiSelectQuestionProperties {
     pub fn new() -> EvaluationFormMultiSelectQuestionProperties<Missing<super::required::Options>> { EvaluationFormMultiSelectQuestionProperties(Bag::default(), Phase) }
 }
 impl<R0> EvaluationFormMultiSelectQuestionProperties<R0> {
-    /// `Automation`: `EvaluationFormMultiSelectQuestionAutomation`. Update: in place.
+    /// `Automation`: `EvaluationFormMultiSelectQuestionAutomation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformmultiselectquestionproperties.html#cfn-connect-evaluationform-evaluationformmultiselectquestionproperties-automation)
     pub fn automation(self, value: impl Arg<EvaluationFormMultiSelectQuestionAutomation>) -> Self { Self(put(self.0, "Automation", value.into_expr()), Phase) }
-    /// `DisplayAs`: `EvaluationFormMultiSelectQuestionPropertiesDisplayAs`. Update: in place.
+    /// `DisplayAs`: `EvaluationFormMultiSelectQuestionPropertiesDisplayAs`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformmultiselectquestionproperties.html#cfn-connect-evaluationform-evaluationformmultiselectquestionproperties-displayas)
     pub fn display_as(self, value: impl Arg<EvaluationFormMultiSelectQuestionPropertiesDisplayAs>) -> Self { Self(put(self.0, "DisplayAs", value.into_expr()), Phase) }
-    /// `Options`: list of `EvaluationFormMultiSelectQuestionOption`, required. Update: in place.
+    /// `Options`: list of `EvaluationFormMultiSelectQuestionOption`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformmultiselectquestionproperties.html#cfn-connect-evaluationform-evaluationformmultiselectquestionproperties-options)
     pub fn options(self, value: impl Arg<Arr<EvaluationFormMultiSelectQuestionOption>>) -> EvaluationFormMultiSelectQuestionProperties<Set> { EvaluationFormMultiSelectQuestionProperties(put(self.0, "Options", value.into_expr()), Phase) }
 }
 impl Done for EvaluationFormMultiSelectQuestionProperties { fn into_props(self) -> Bag { self.0 } }
@@ -812,9 +812,9 @@ impl Done for EvaluationFormMultiSelectQuestionProperties { fn into_props(self) 
 impl EvaluationFormNumericQuestionAutomation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AnswerSource`: `EvaluationFormQuestionAutomationAnswerSource`. Update: in place.
+    /// `AnswerSource`: `EvaluationFormQuestionAutomationAnswerSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformnumericquestionautomation.html#cfn-connect-evaluationform-evaluationformnumericquestionautomation-answersource)
     pub fn answer_source(self, value: impl Arg<EvaluationFormQuestionAutomationAnswerSource>) -> Self { Self(put(self.0, "AnswerSource", value.into_expr())) }
-    /// `PropertyValue`: `NumericQuestionPropertyValueAutomation`. Update: in place.
+    /// `PropertyValue`: `NumericQuestionPropertyValueAutomation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformnumericquestionautomation.html#cfn-connect-evaluationform-evaluationformnumericquestionautomation-propertyvalue)
     pub fn property_value(self, value: impl Arg<NumericQuestionPropertyValueAutomation>) -> Self { Self(put(self.0, "PropertyValue", value.into_expr())) }
 }
 impl Done for EvaluationFormNumericQuestionAutomation { fn into_props(self) -> Bag { self.0 } }
@@ -825,17 +825,17 @@ impl EvaluationFormNumericQuestionOption {
     pub fn new() -> EvaluationFormNumericQuestionOption<Missing<super::required::MaxValue>, Missing<super::required::MinValue>> { EvaluationFormNumericQuestionOption(Bag::default(), Phase) }
 }
 impl<R0, R1> EvaluationFormNumericQuestionOption<R0, R1> {
-    /// `AutomaticFail`: boolean. Update: in place.
+    /// `AutomaticFail`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformnumericquestionoption.html#cfn-connect-evaluationform-evaluationformnumericquestionoption-automaticfail)
     pub fn automatic_fail(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutomaticFail", value.into_expr()), Phase) }
-    /// `AutomaticFailConfiguration`: `AutomaticFailConfiguration`. Update: in place.
+    /// `AutomaticFailConfiguration`: `AutomaticFailConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformnumericquestionoption.html#cfn-connect-evaluationform-evaluationformnumericquestionoption-automaticfailconfiguration)
     pub fn automatic_fail_configuration(self, value: impl Arg<AutomaticFailConfiguration>) -> Self { Self(put(self.0, "AutomaticFailConfiguration", value.into_expr()), Phase) }
-    /// `MaxValue`: integer, required. Update: in place.
+    /// `MaxValue`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformnumericquestionoption.html#cfn-connect-evaluationform-evaluationformnumericquestionoption-maxvalue)
     pub fn max_value(self, value: impl Arg<i64>) -> EvaluationFormNumericQuestionOption<Set, R1> { EvaluationFormNumericQuestionOption(put(self.0, "MaxValue", value.into_expr()), Phase) }
-    /// `MinValue`: integer, required. Update: in place.
+    /// `MinValue`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformnumericquestionoption.html#cfn-connect-evaluationform-evaluationformnumericquestionoption-minvalue)
     pub fn min_value(self, value: impl Arg<i64>) -> EvaluationFormNumericQuestionOption<R0, Set> { EvaluationFormNumericQuestionOption(put(self.0, "MinValue", value.into_expr()), Phase) }
-    /// `PointsConfiguration`: `QuestionOptionPointsConfiguration`. Update: in place.
+    /// `PointsConfiguration`: `QuestionOptionPointsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformnumericquestionoption.html#cfn-connect-evaluationform-evaluationformnumericquestionoption-pointsconfiguration)
     pub fn points_configuration(self, value: impl Arg<QuestionOptionPointsConfiguration>) -> Self { Self(put(self.0, "PointsConfiguration", value.into_expr()), Phase) }
-    /// `Score`: integer. Update: in place.
+    /// `Score`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformnumericquestionoption.html#cfn-connect-evaluationform-evaluationformnumericquestionoption-score)
     pub fn score(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Score", value.into_expr()), Phase) }
 }
 impl Done for EvaluationFormNumericQuestionOption { fn into_props(self) -> Bag { self.0 } }
@@ -846,13 +846,13 @@ impl EvaluationFormNumericQuestionProperties {
     pub fn new() -> EvaluationFormNumericQuestionProperties<Missing<super::required::MaxValue>, Missing<super::required::MinValue>> { EvaluationFormNumericQuestionProperties(Bag::default(), Phase) }
 }
 impl<R0, R1> EvaluationFormNumericQuestionProperties<R0, R1> {
-    /// `Automation`: `EvaluationFormNumericQuestionAutomation`. Update: in place.
+    /// `Automation`: `EvaluationFormNumericQuestionAutomation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformnumericquestionproperties.html#cfn-connect-evaluationform-evaluationformnumericquestionproperties-automation)
     pub fn automation(self, value: impl Arg<EvaluationFormNumericQuestionAutomation>) -> Self { Self(put(self.0, "Automation", value.into_expr()), Phase) }
-    /// `MaxValue`: integer, required. Update: in place.
+    /// `MaxValue`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformnumericquestionproperties.html#cfn-connect-evaluationform-evaluationformnumericquestionproperties-maxvalue)
     pub fn max_value(self, value: impl Arg<i64>) -> EvaluationFormNumericQuestionProperties<Set, R1> { EvaluationFormNumericQuestionProperties(put(self.0, "MaxValue", value.into_expr()), Phase) }
-    /// `MinValue`: integer, required. Update: in place.
+    /// `MinValue`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformnumericquestionproperties.html#cfn-connect-evaluationform-evaluationformnumericquestionproperties-minvalue)
     pub fn min_value(self, value: impl Arg<i64>) -> EvaluationFormNumericQuestionProperties<R0, Set> { EvaluationFormNumericQuestionProperties(put(self.0, "MinValue", value.into_expr()), Phase) }
-    /// `Options`: list of `EvaluationFormNumericQuestionOption`. Update: in place.
+    /// `Options`: list of `EvaluationFormNumericQuestionOption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformnumericquestionproperties.html#cfn-connect-evaluationform-evaluationformnumericquestionproperties-options)
     pub fn options(self, value: impl Arg<Arr<EvaluationFormNumericQuestionOption>>) -> Self { Self(put(self.0, "Options", value.into_expr()), Phase) }
 }
 impl Done for EvaluationFormNumericQuestionProperties { fn into_props(self) -> Bag { self.0 } }
@@ -863,25 +863,25 @@ impl EvaluationFormQuestion {
     pub fn new() -> EvaluationFormQuestion<Missing<super::required::QuestionType>, Missing<super::required::RefId>, Missing<super::required::Title>> { EvaluationFormQuestion(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> EvaluationFormQuestion<R0, R1, R2> {
-    /// `Enablement`: `EvaluationFormItemEnablementConfiguration`. Update: in place.
+    /// `Enablement`: `EvaluationFormItemEnablementConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformquestion.html#cfn-connect-evaluationform-evaluationformquestion-enablement)
     pub fn enablement(self, value: impl Arg<EvaluationFormItemEnablementConfiguration>) -> Self { Self(put(self.0, "Enablement", value.into_expr()), Phase) }
-    /// `Instructions`: text. Update: in place.
+    /// `Instructions`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformquestion.html#cfn-connect-evaluationform-evaluationformquestion-instructions)
     pub fn instructions(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Instructions", value.into_expr()), Phase) }
-    /// `MetricConfiguration`: `EvaluationFormMetricConfiguration`. Update: in place.
+    /// `MetricConfiguration`: `EvaluationFormMetricConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformquestion.html#cfn-connect-evaluationform-evaluationformquestion-metricconfiguration)
     pub fn metric_configuration(self, value: impl Arg<EvaluationFormMetricConfiguration>) -> Self { Self(put(self.0, "MetricConfiguration", value.into_expr()), Phase) }
-    /// `NotApplicableEnabled`: boolean. Update: in place.
+    /// `NotApplicableEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformquestion.html#cfn-connect-evaluationform-evaluationformquestion-notapplicableenabled)
     pub fn not_applicable_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NotApplicableEnabled", value.into_expr()), Phase) }
-    /// `QuestionType`: `QuestionType`, required. Update: in place.
+    /// `QuestionType`: `QuestionType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformquestion.html#cfn-connect-evaluationform-evaluationformquestion-questiontype)
     pub fn question_type(self, value: impl Arg<QuestionType>) -> EvaluationFormQuestion<Set, R1, R2> { EvaluationFormQuestion(put(self.0, "QuestionType", value.into_expr()), Phase) }
-    /// `QuestionTypeProperties`: `EvaluationFormQuestionTypeProperties`. Update: in place.
+    /// `QuestionTypeProperties`: `EvaluationFormQuestionTypeProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformquestion.html#cfn-connect-evaluationform-evaluationformquestion-questiontypeproperties)
     pub fn question_type_properties(self, value: impl Arg<EvaluationFormQuestionTypeProperties>) -> Self { Self(put(self.0, "QuestionTypeProperties", value.into_expr()), Phase) }
-    /// `RefId`: text, required. Update: in place.
+    /// `RefId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformquestion.html#cfn-connect-evaluationform-evaluationformquestion-refid)
     pub fn ref_id(self, value: impl Arg<str>) -> EvaluationFormQuestion<R0, Set, R2> { EvaluationFormQuestion(put(self.0, "RefId", value.into_expr()), Phase) }
-    /// `ScoringConfiguration`: `EvaluationFormQuestionScoringConfiguration`. Update: in place.
+    /// `ScoringConfiguration`: `EvaluationFormQuestionScoringConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformquestion.html#cfn-connect-evaluationform-evaluationformquestion-scoringconfiguration)
     pub fn scoring_configuration(self, value: impl Arg<EvaluationFormQuestionScoringConfiguration>) -> Self { Self(put(self.0, "ScoringConfiguration", value.into_expr()), Phase) }
-    /// `Title`: text, required. Update: in place.
+    /// `Title`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformquestion.html#cfn-connect-evaluationform-evaluationformquestion-title)
     pub fn title(self, value: impl Arg<str>) -> EvaluationFormQuestion<R0, R1, Set> { EvaluationFormQuestion(put(self.0, "Title", value.into_expr()), Phase) }
-    /// `Weight`: number. Update: in place.
+    /// `Weight`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformquestion.html#cfn-connect-evaluationform-evaluationformquestion-weight)
     pub fn weight(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Weight", value.into_expr()), Phase) }
 }
 impl Done for EvaluationFormQuestion { fn into_props(self) -> Bag { self.0 } }
@@ -892,7 +892,7 @@ impl EvaluationFormQuestionAutomationAnswerSource {
     pub fn new() -> EvaluationFormQuestionAutomationAnswerSource<Missing<super::required::SourceType>> { EvaluationFormQuestionAutomationAnswerSource(Bag::default(), Phase) }
 }
 impl<R0> EvaluationFormQuestionAutomationAnswerSource<R0> {
-    /// `SourceType`: `SourceType`, required. Update: in place.
+    /// `SourceType`: `SourceType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformquestionautomationanswersource.html#cfn-connect-evaluationform-evaluationformquestionautomationanswersource-sourcetype)
     pub fn source_type(self, value: impl Arg<SourceType>) -> EvaluationFormQuestionAutomationAnswerSource<Set> { EvaluationFormQuestionAutomationAnswerSource(put(self.0, "SourceType", value.into_expr()), Phase) }
 }
 impl Done for EvaluationFormQuestionAutomationAnswerSource { fn into_props(self) -> Bag { self.0 } }
@@ -901,11 +901,11 @@ impl Done for EvaluationFormQuestionAutomationAnswerSource { fn into_props(self)
 impl EvaluationFormQuestionScoringConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IsExcludedFromScoring`: boolean. Update: in place.
+    /// `IsExcludedFromScoring`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformquestionscoringconfiguration.html#cfn-connect-evaluationform-evaluationformquestionscoringconfiguration-isexcludedfromscoring)
     pub fn is_excluded_from_scoring(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsExcludedFromScoring", value.into_expr())) }
-    /// `PointsConfiguration`: `QuestionPointsConfiguration`. Update: in place.
+    /// `PointsConfiguration`: `QuestionPointsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformquestionscoringconfiguration.html#cfn-connect-evaluationform-evaluationformquestionscoringconfiguration-pointsconfiguration)
     pub fn points_configuration(self, value: impl Arg<QuestionPointsConfiguration>) -> Self { Self(put(self.0, "PointsConfiguration", value.into_expr())) }
-    /// `ScoreThresholds`: list of `EvaluationFormScoreThreshold`. Update: in place.
+    /// `ScoreThresholds`: list of `EvaluationFormScoreThreshold`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformquestionscoringconfiguration.html#cfn-connect-evaluationform-evaluationformquestionscoringconfiguration-scorethresholds)
     pub fn score_thresholds(self, value: impl Arg<Arr<EvaluationFormScoreThreshold>>) -> Self { Self(put(self.0, "ScoreThresholds", value.into_expr())) }
 }
 impl Done for EvaluationFormQuestionScoringConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -914,13 +914,13 @@ impl Done for EvaluationFormQuestionScoringConfiguration { fn into_props(self) -
 impl EvaluationFormQuestionTypeProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MultiSelect`: `EvaluationFormMultiSelectQuestionProperties`. Update: in place.
+    /// `MultiSelect`: `EvaluationFormMultiSelectQuestionProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformquestiontypeproperties.html#cfn-connect-evaluationform-evaluationformquestiontypeproperties-multiselect)
     pub fn multi_select(self, value: impl Arg<EvaluationFormMultiSelectQuestionProperties>) -> Self { Self(put(self.0, "MultiSelect", value.into_expr())) }
-    /// `Numeric`: `EvaluationFormNumericQuestionProperties`. Update: in place.
+    /// `Numeric`: `EvaluationFormNumericQuestionProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformquestiontypeproperties.html#cfn-connect-evaluationform-evaluationformquestiontypeproperties-numeric)
     pub fn numeric(self, value: impl Arg<EvaluationFormNumericQuestionProperties>) -> Self { Self(put(self.0, "Numeric", value.into_expr())) }
-    /// `SingleSelect`: `EvaluationFormSingleSelectQuestionProperties`. Update: in place.
+    /// `SingleSelect`: `EvaluationFormSingleSelectQuestionProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformquestiontypeproperties.html#cfn-connect-evaluationform-evaluationformquestiontypeproperties-singleselect)
     pub fn single_select(self, value: impl Arg<EvaluationFormSingleSelectQuestionProperties>) -> Self { Self(put(self.0, "SingleSelect", value.into_expr())) }
-    /// `Text`: `EvaluationFormTextQuestionProperties`. Update: in place.
+    /// `Text`: `EvaluationFormTextQuestionProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformquestiontypeproperties.html#cfn-connect-evaluationform-evaluationformquestiontypeproperties-text)
     pub fn text(self, value: impl Arg<EvaluationFormTextQuestionProperties>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
 }
 impl Done for EvaluationFormQuestionTypeProperties { fn into_props(self) -> Bag { self.0 } }
@@ -931,11 +931,11 @@ impl EvaluationFormScoreThreshold {
     pub fn new() -> EvaluationFormScoreThreshold<Missing<super::required::PerformanceCategory>> { EvaluationFormScoreThreshold(Bag::default(), Phase) }
 }
 impl<R0> EvaluationFormScoreThreshold<R0> {
-    /// `MaxScorePercentage`: number. Update: in place.
+    /// `MaxScorePercentage`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformscorethreshold.html#cfn-connect-evaluationform-evaluationformscorethreshold-maxscorepercentage)
     pub fn max_score_percentage(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxScorePercentage", value.into_expr()), Phase) }
-    /// `MinScorePercentage`: number. Update: in place.
+    /// `MinScorePercentage`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformscorethreshold.html#cfn-connect-evaluationform-evaluationformscorethreshold-minscorepercentage)
     pub fn min_score_percentage(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinScorePercentage", value.into_expr()), Phase) }
-    /// `PerformanceCategory`: `PerformanceCategory`, required. Update: in place.
+    /// `PerformanceCategory`: `PerformanceCategory`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformscorethreshold.html#cfn-connect-evaluationform-evaluationformscorethreshold-performancecategory)
     pub fn performance_category(self, value: impl Arg<PerformanceCategory>) -> EvaluationFormScoreThreshold<Set> { EvaluationFormScoreThreshold(put(self.0, "PerformanceCategory", value.into_expr()), Phase) }
 }
 impl Done for EvaluationFormScoreThreshold { fn into_props(self) -> Bag { self.0 } }
@@ -946,19 +946,19 @@ impl EvaluationFormSection {
     pub fn new() -> EvaluationFormSection<Missing<super::required::RefId>, Missing<super::required::Title>> { EvaluationFormSection(Bag::default(), Phase) }
 }
 impl<R0, R1> EvaluationFormSection<R0, R1> {
-    /// `Instructions`: text. Update: in place.
+    /// `Instructions`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsection.html#cfn-connect-evaluationform-evaluationformsection-instructions)
     pub fn instructions(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Instructions", value.into_expr()), Phase) }
-    /// `IsExcludedFromScoring`: boolean. Update: in place.
+    /// `IsExcludedFromScoring`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsection.html#cfn-connect-evaluationform-evaluationformsection-isexcludedfromscoring)
     pub fn is_excluded_from_scoring(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsExcludedFromScoring", value.into_expr()), Phase) }
-    /// `Items`: list of `EvaluationFormItem`. Update: in place.
+    /// `Items`: list of `EvaluationFormItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsection.html#cfn-connect-evaluationform-evaluationformsection-items)
     pub fn items(self, value: impl Arg<Arr<EvaluationFormItem>>) -> Self { Self(put(self.0, "Items", value.into_expr()), Phase) }
-    /// `RefId`: text, required. Update: in place.
+    /// `RefId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsection.html#cfn-connect-evaluationform-evaluationformsection-refid)
     pub fn ref_id(self, value: impl Arg<str>) -> EvaluationFormSection<Set, R1> { EvaluationFormSection(put(self.0, "RefId", value.into_expr()), Phase) }
-    /// `ScoreThresholds`: list of `EvaluationFormScoreThreshold`. Update: in place.
+    /// `ScoreThresholds`: list of `EvaluationFormScoreThreshold`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsection.html#cfn-connect-evaluationform-evaluationformsection-scorethresholds)
     pub fn score_thresholds(self, value: impl Arg<Arr<EvaluationFormScoreThreshold>>) -> Self { Self(put(self.0, "ScoreThresholds", value.into_expr()), Phase) }
-    /// `Title`: text, required. Update: in place.
+    /// `Title`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsection.html#cfn-connect-evaluationform-evaluationformsection-title)
     pub fn title(self, value: impl Arg<str>) -> EvaluationFormSection<R0, Set> { EvaluationFormSection(put(self.0, "Title", value.into_expr()), Phase) }
-    /// `Weight`: number. Update: in place.
+    /// `Weight`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsection.html#cfn-connect-evaluationform-evaluationformsection-weight)
     pub fn weight(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Weight", value.into_expr()), Phase) }
 }
 impl Done for EvaluationFormSection { fn into_props(self) -> Bag { self.0 } }
@@ -967,11 +967,11 @@ impl Done for EvaluationFormSection { fn into_props(self) -> Bag { self.0 } }
 impl EvaluationFormSingleSelectQuestionAutomation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AnswerSource`: `EvaluationFormQuestionAutomationAnswerSource`. Update: in place.
+    /// `AnswerSource`: `EvaluationFormQuestionAutomationAnswerSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsingleselectquestionautomation.html#cfn-connect-evaluationform-evaluationformsingleselectquestionautomation-answersource)
     pub fn answer_source(self, value: impl Arg<EvaluationFormQuestionAutomationAnswerSource>) -> Self { Self(put(self.0, "AnswerSource", value.into_expr())) }
-    /// `DefaultOptionRefId`: text. Update: in place.
+    /// `DefaultOptionRefId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsingleselectquestionautomation.html#cfn-connect-evaluationform-evaluationformsingleselectquestionautomation-defaultoptionrefid)
     pub fn default_option_ref_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultOptionRefId", value.into_expr())) }
-    /// `Options`: list of `EvaluationFormSingleSelectQuestionAutomationOption`. Update: in place.
+    /// `Options`: list of `EvaluationFormSingleSelectQuestionAutomationOption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsingleselectquestionautomation.html#cfn-connect-evaluationform-evaluationformsingleselectquestionautomation-options)
     pub fn options(self, value: impl Arg<Arr<EvaluationFormSingleSelectQuestionAutomationOption>>) -> Self { Self(put(self.0, "Options", value.into_expr())) }
 }
 impl Done for EvaluationFormSingleSelectQuestionAutomation { fn into_props(self) -> Bag { self.0 } }
@@ -982,7 +982,7 @@ impl EvaluationFormSingleSelectQuestionAutomationOption {
     pub fn new() -> EvaluationFormSingleSelectQuestionAutomationOption<Missing<super::required::RuleCategory>> { EvaluationFormSingleSelectQuestionAutomationOption(Bag::default(), Phase) }
 }
 impl<R0> EvaluationFormSingleSelectQuestionAutomationOption<R0> {
-    /// `RuleCategory`: `SingleSelectQuestionRuleCategoryAutomation`, required. Update: in place.
+    /// `RuleCategory`: `SingleSelectQuestionRuleCategoryAutomation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsingleselectquestionautomationoption.html#cfn-connect-evaluationform-evaluationformsingleselectquestionautomationoption-rulecategory)
     pub fn rule_category(self, value: impl Arg<SingleSelectQuestionRuleCategoryAutomation>) -> EvaluationFormSingleSelectQuestionAutomationOption<Set> { EvaluationFormSingleSelectQuestionAutomationOption(put(self.0, "RuleCategory", value.into_expr()), Phase) }
 }
 impl Done for EvaluationFormSingleSelectQuestionAutomationOption { fn into_props(self) -> Bag { self.0 } }
@@ -993,17 +993,17 @@ impl EvaluationFormSingleSelectQuestionOption {
     pub fn new() -> EvaluationFormSingleSelectQuestionOption<Missing<super::required::RefId>, Missing<super::required::Text>> { EvaluationFormSingleSelectQuestionOption(Bag::default(), Phase) }
 }
 impl<R0, R1> EvaluationFormSingleSelectQuestionOption<R0, R1> {
-    /// `AutomaticFail`: boolean. Update: in place.
+    /// `AutomaticFail`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsingleselectquestionoption.html#cfn-connect-evaluationform-evaluationformsingleselectquestionoption-automaticfail)
     pub fn automatic_fail(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutomaticFail", value.into_expr()), Phase) }
-    /// `AutomaticFailConfiguration`: `AutomaticFailConfiguration`. Update: in place.
+    /// `AutomaticFailConfiguration`: `AutomaticFailConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsingleselectquestionoption.html#cfn-connect-evaluationform-evaluationformsingleselectquestionoption-automaticfailconfiguration)
     pub fn automatic_fail_configuration(self, value: impl Arg<AutomaticFailConfiguration>) -> Self { Self(put(self.0, "AutomaticFailConfiguration", value.into_expr()), Phase) }
-    /// `PointsConfiguration`: `QuestionOptionPointsConfiguration`. Update: in place.
+    /// `PointsConfiguration`: `QuestionOptionPointsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsingleselectquestionoption.html#cfn-connect-evaluationform-evaluationformsingleselectquestionoption-pointsconfiguration)
     pub fn points_configuration(self, value: impl Arg<QuestionOptionPointsConfiguration>) -> Self { Self(put(self.0, "PointsConfiguration", value.into_expr()), Phase) }
-    /// `RefId`: text, required. Update: in place.
+    /// `RefId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsingleselectquestionoption.html#cfn-connect-evaluationform-evaluationformsingleselectquestionoption-refid)
     pub fn ref_id(self, value: impl Arg<str>) -> EvaluationFormSingleSelectQuestionOption<Set, R1> { EvaluationFormSingleSelectQuestionOption(put(self.0, "RefId", value.into_expr()), Phase) }
-    /// `Score`: integer. Update: in place.
+    /// `Score`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsingleselectquestionoption.html#cfn-connect-evaluationform-evaluationformsingleselectquestionoption-score)
     pub fn score(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Score", value.into_expr()), Phase) }
-    /// `Text`: text, required. Update: in place.
+    /// `Text`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsingleselectquestionoption.html#cfn-connect-evaluationform-evaluationformsingleselectquestionoption-text)
     pub fn text(self, value: impl Arg<str>) -> EvaluationFormSingleSelectQuestionOption<R0, Set> { EvaluationFormSingleSelectQuestionOption(put(self.0, "Text", value.into_expr()), Phase) }
 }
 impl Done for EvaluationFormSingleSelectQuestionOption { fn into_props(self) -> Bag { self.0 } }
@@ -1014,11 +1014,11 @@ impl EvaluationFormSingleSelectQuestionProperties {
     pub fn new() -> EvaluationFormSingleSelectQuestionProperties<Missing<super::required::Options>> { EvaluationFormSingleSelectQuestionProperties(Bag::default(), Phase) }
 }
 impl<R0> EvaluationFormSingleSelectQuestionProperties<R0> {
-    /// `Automation`: `EvaluationFormSingleSelectQuestionAutomation`. Update: in place.
+    /// `Automation`: `EvaluationFormSingleSelectQuestionAutomation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsingleselectquestionproperties.html#cfn-connect-evaluationform-evaluationformsingleselectquestionproperties-automation)
     pub fn automation(self, value: impl Arg<EvaluationFormSingleSelectQuestionAutomation>) -> Self { Self(put(self.0, "Automation", value.into_expr()), Phase) }
-    /// `DisplayAs`: `DisplayAs`. Update: in place.
+    /// `DisplayAs`: `DisplayAs`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsingleselectquestionproperties.html#cfn-connect-evaluationform-evaluationformsingleselectquestionproperties-displayas)
     pub fn display_as(self, value: impl Arg<DisplayAs>) -> Self { Self(put(self.0, "DisplayAs", value.into_expr()), Phase) }
-    /// `Options`: list of `EvaluationFormSingleSelectQuestionOption`, required. Update: in place.
+    /// `Options`: list of `EvaluationFormSingleSelectQuestionOption`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsingleselectquestionproperties.html#cfn-connect-evaluationform-evaluationformsingleselectquestionproperties-options)
     pub fn options(self, value: impl Arg<Arr<EvaluationFormSingleSelectQuestionOption>>) -> EvaluationFormSingleSelectQuestionProperties<Set> { EvaluationFormSingleSelectQuestionProperties(put(self.0, "Options", value.into_expr()), Phase) }
 }
 impl Done for EvaluationFormSingleSelectQuestionProperties { fn into_props(self) -> Bag { self.0 } }
@@ -1029,7 +1029,7 @@ impl EvaluationFormTargetConfiguration {
     pub fn new() -> EvaluationFormTargetConfiguration<Missing<super::required::ContactInteractionType>> { EvaluationFormTargetConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EvaluationFormTargetConfiguration<R0> {
-    /// `ContactInteractionType`: `ContactInteractionType`, required. Update: in place.
+    /// `ContactInteractionType`: `ContactInteractionType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformtargetconfiguration.html#cfn-connect-evaluationform-evaluationformtargetconfiguration-contactinteractiontype)
     pub fn contact_interaction_type(self, value: impl Arg<ContactInteractionType>) -> EvaluationFormTargetConfiguration<Set> { EvaluationFormTargetConfiguration(put(self.0, "ContactInteractionType", value.into_expr()), Phase) }
 }
 impl Done for EvaluationFormTargetConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1038,7 +1038,7 @@ impl Done for EvaluationFormTargetConfiguration { fn into_props(self) -> Bag { s
 impl EvaluationFormTextQuestionAutomation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AnswerSource`: `EvaluationFormQuestionAutomationAnswerSource`. Update: in place.
+    /// `AnswerSource`: `EvaluationFormQuestionAutomationAnswerSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformtextquestionautomation.html#cfn-connect-evaluationform-evaluationformtextquestionautomation-answersource)
     pub fn answer_source(self, value: impl Arg<EvaluationFormQuestionAutomationAnswerSource>) -> Self { Self(put(self.0, "AnswerSource", value.into_expr())) }
 }
 impl Done for EvaluationFormTextQuestionAutomation { fn into_props(self) -> Bag { self.0 } }
@@ -1047,7 +1047,7 @@ impl Done for EvaluationFormTextQuestionAutomation { fn into_props(self) -> Bag 
 impl EvaluationFormTextQuestionProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Automation`: `EvaluationFormTextQuestionAutomation`. Update: in place.
+    /// `Automation`: `EvaluationFormTextQuestionAutomation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformtextquestionproperties.html#cfn-connect-evaluationform-evaluationformtextquestionproperties-automation)
     pub fn automation(self, value: impl Arg<EvaluationFormTextQuestionAutomation>) -> Self { Self(put(self.0, "Automation", value.into_expr())) }
 }
 impl Done for EvaluationFormTextQuestionProperties { fn into_props(self) -> Bag { self.0 } }
@@ -1058,9 +1058,9 @@ impl EvaluationReviewConfiguration {
     pub fn new() -> EvaluationReviewConfiguration<Missing<super::required::ReviewNotificationRecipients>> { EvaluationReviewConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EvaluationReviewConfiguration<R0> {
-    /// `EligibilityDays`: integer. Update: in place.
+    /// `EligibilityDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationreviewconfiguration.html#cfn-connect-evaluationform-evaluationreviewconfiguration-eligibilitydays)
     pub fn eligibility_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EligibilityDays", value.into_expr()), Phase) }
-    /// `ReviewNotificationRecipients`: list of `EvaluationReviewNotificationRecipient`, required. Update: in place.
+    /// `ReviewNotificationRecipients`: list of `EvaluationReviewNotificationRecipient`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationreviewconfiguration.html#cfn-connect-evaluationform-evaluationreviewconfiguration-reviewnotificationrecipients)
     pub fn review_notification_recipients(self, value: impl Arg<Arr<EvaluationReviewNotificationRecipient>>) -> EvaluationReviewConfiguration<Set> { EvaluationReviewConfiguration(put(self.0, "ReviewNotificationRecipients", value.into_expr()), Phase) }
 }
 impl Done for EvaluationReviewConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1071,9 +1071,9 @@ impl EvaluationReviewNotificationRecipient {
     pub fn new() -> EvaluationReviewNotificationRecipient<Missing<super::required::Type>, Missing<super::required::Value>> { EvaluationReviewNotificationRecipient(Bag::default(), Phase) }
 }
 impl<R0, R1> EvaluationReviewNotificationRecipient<R0, R1> {
-    /// `Type`: `EvaluationReviewNotificationRecipientType`, required. Update: in place.
+    /// `Type`: `EvaluationReviewNotificationRecipientType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationreviewnotificationrecipient.html#cfn-connect-evaluationform-evaluationreviewnotificationrecipient-type)
     pub fn type_(self, value: impl Arg<EvaluationReviewNotificationRecipientType>) -> EvaluationReviewNotificationRecipient<Set, R1> { EvaluationReviewNotificationRecipient(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `Value`: `EvaluationReviewNotificationRecipientValue`, required. Update: in place.
+    /// `Value`: `EvaluationReviewNotificationRecipientValue`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationreviewnotificationrecipient.html#cfn-connect-evaluationform-evaluationreviewnotificationrecipient-value)
     pub fn value(self, value: impl Arg<EvaluationReviewNotificationRecipientValue>) -> EvaluationReviewNotificationRecipient<R0, Set> { EvaluationReviewNotificationRecipient(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for EvaluationReviewNotificationRecipient { fn into_props(self) -> Bag { self.0 } }
@@ -1082,7 +1082,7 @@ impl Done for EvaluationReviewNotificationRecipient { fn into_props(self) -> Bag
 impl EvaluationReviewNotificationRecipientValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `UserId`: text. Update: in place.
+    /// `UserId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationreviewnotificationrecipientvalue.html#cfn-connect-evaluationform-evaluationreviewnotificationrecipientvalue-userid)
     pub fn user_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserId", value.into_expr())) }
 }
 impl Done for EvaluationReviewNotificationRecipientValue { fn into_props(self) -> Bag { self.0 } }
@@ -1093,11 +1093,11 @@ impl MultiSelectQuestionRuleCategoryAutomation {
     pub fn new() -> MultiSelectQuestionRuleCategoryAutomation<Missing<super::required::Category>, Missing<super::required::Condition>, Missing<super::required::OptionRefIds>> { MultiSelectQuestionRuleCategoryAutomation(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MultiSelectQuestionRuleCategoryAutomation<R0, R1, R2> {
-    /// `Category`: text, required. Update: in place.
+    /// `Category`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-multiselectquestionrulecategoryautomation.html#cfn-connect-evaluationform-multiselectquestionrulecategoryautomation-category)
     pub fn category(self, value: impl Arg<str>) -> MultiSelectQuestionRuleCategoryAutomation<Set, R1, R2> { MultiSelectQuestionRuleCategoryAutomation(put(self.0, "Category", value.into_expr()), Phase) }
-    /// `Condition`: `Condition`, required. Update: in place.
+    /// `Condition`: `Condition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-multiselectquestionrulecategoryautomation.html#cfn-connect-evaluationform-multiselectquestionrulecategoryautomation-condition)
     pub fn condition(self, value: impl Arg<Condition>) -> MultiSelectQuestionRuleCategoryAutomation<R0, Set, R2> { MultiSelectQuestionRuleCategoryAutomation(put(self.0, "Condition", value.into_expr()), Phase) }
-    /// `OptionRefIds`: list of text, required. Update: in place.
+    /// `OptionRefIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-multiselectquestionrulecategoryautomation.html#cfn-connect-evaluationform-multiselectquestionrulecategoryautomation-optionrefids)
     pub fn option_ref_ids(self, value: impl Arg<Arr<str>>) -> MultiSelectQuestionRuleCategoryAutomation<R0, R1, Set> { MultiSelectQuestionRuleCategoryAutomation(put(self.0, "OptionRefIds", value.into_expr()), Phase) }
 }
 impl Done for MultiSelectQuestionRuleCategoryAutomation { fn into_props(self) -> Bag { self.0 } }
@@ -1108,7 +1108,7 @@ impl NumericQuestionPropertyValueAutomation {
     pub fn new() -> NumericQuestionPropertyValueAutomation<Missing<super::required::Label>> { NumericQuestionPropertyValueAutomation(Bag::default(), Phase) }
 }
 impl<R0> NumericQuestionPropertyValueAutomation<R0> {
-    /// `Label`: `Label`, required. Update: in place.
+    /// `Label`: `Label`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-numericquestionpropertyvalueautomation.html#cfn-connect-evaluationform-numericquestionpropertyvalueautomation-label)
     pub fn label(self, value: impl Arg<Label>) -> NumericQuestionPropertyValueAutomation<Set> { NumericQuestionPropertyValueAutomation(put(self.0, "Label", value.into_expr()), Phase) }
 }
 impl Done for NumericQuestionPropertyValueAutomation { fn into_props(self) -> Bag { self.0 } }
@@ -1119,9 +1119,9 @@ impl QuestionOptionPointsConfiguration {
     pub fn new() -> QuestionOptionPointsConfiguration<Missing<super::required::PointValue>> { QuestionOptionPointsConfiguration(Bag::default(), Phase) }
 }
 impl<R0> QuestionOptionPointsConfiguration<R0> {
-    /// `IsBonus`: boolean. Update: in place.
+    /// `IsBonus`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-questionoptionpointsconfiguration.html#cfn-connect-evaluationform-questionoptionpointsconfiguration-isbonus)
     pub fn is_bonus(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsBonus", value.into_expr()), Phase) }
-    /// `PointValue`: integer, required. Update: in place.
+    /// `PointValue`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-questionoptionpointsconfiguration.html#cfn-connect-evaluationform-questionoptionpointsconfiguration-pointvalue)
     pub fn point_value(self, value: impl Arg<i64>) -> QuestionOptionPointsConfiguration<Set> { QuestionOptionPointsConfiguration(put(self.0, "PointValue", value.into_expr()), Phase) }
 }
 impl Done for QuestionOptionPointsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1130,11 +1130,11 @@ impl Done for QuestionOptionPointsConfiguration { fn into_props(self) -> Bag { s
 impl QuestionPointsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IsBonus`: boolean. Update: in place.
+    /// `IsBonus`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-questionpointsconfiguration.html#cfn-connect-evaluationform-questionpointsconfiguration-isbonus)
     pub fn is_bonus(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsBonus", value.into_expr())) }
-    /// `MaxPointValue`: integer. Update: in place.
+    /// `MaxPointValue`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-questionpointsconfiguration.html#cfn-connect-evaluationform-questionpointsconfiguration-maxpointvalue)
     pub fn max_point_value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxPointValue", value.into_expr())) }
-    /// `MinPointValue`: integer. Update: in place.
+    /// `MinPointValue`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-questionpointsconfiguration.html#cfn-connect-evaluationform-questionpointsconfiguration-minpointvalue)
     pub fn min_point_value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinPointValue", value.into_expr())) }
 }
 impl Done for QuestionPointsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1145,11 +1145,11 @@ impl ScoringStrategy {
     pub fn new() -> ScoringStrategy<Missing<super::required::Mode>, Missing<super::required::Status>> { ScoringStrategy(Bag::default(), Phase) }
 }
 impl<R0, R1> ScoringStrategy<R0, R1> {
-    /// `Mode`: `Mode`, required. Update: in place.
+    /// `Mode`: `Mode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-scoringstrategy.html#cfn-connect-evaluationform-scoringstrategy-mode)
     pub fn mode(self, value: impl Arg<Mode>) -> ScoringStrategy<Set, R1> { ScoringStrategy(put(self.0, "Mode", value.into_expr()), Phase) }
-    /// `ScoreThresholds`: list of `EvaluationFormScoreThreshold`. Update: in place.
+    /// `ScoreThresholds`: list of `EvaluationFormScoreThreshold`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-scoringstrategy.html#cfn-connect-evaluationform-scoringstrategy-scorethresholds)
     pub fn score_thresholds(self, value: impl Arg<Arr<EvaluationFormScoreThreshold>>) -> Self { Self(put(self.0, "ScoreThresholds", value.into_expr()), Phase) }
-    /// `Status`: `ScoringStrategyStatus`, required. Update: in place.
+    /// `Status`: `ScoringStrategyStatus`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-scoringstrategy.html#cfn-connect-evaluationform-scoringstrategy-status)
     pub fn status(self, value: impl Arg<ScoringStrategyStatus>) -> ScoringStrategy<R0, Set> { ScoringStrategy(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for ScoringStrategy { fn into_props(self) -> Bag { self.0 } }
@@ -1160,11 +1160,11 @@ impl SingleSelectQuestionRuleCategoryAutomation {
     pub fn new() -> SingleSelectQuestionRuleCategoryAutomation<Missing<super::required::Category>, Missing<super::required::Condition>, Missing<super::required::OptionRefId>> { SingleSelectQuestionRuleCategoryAutomation(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SingleSelectQuestionRuleCategoryAutomation<R0, R1, R2> {
-    /// `Category`: text, required. Update: in place.
+    /// `Category`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-singleselectquestionrulecategoryautomation.html#cfn-connect-evaluationform-singleselectquestionrulecategoryautomation-category)
     pub fn category(self, value: impl Arg<str>) -> SingleSelectQuestionRuleCategoryAutomation<Set, R1, R2> { SingleSelectQuestionRuleCategoryAutomation(put(self.0, "Category", value.into_expr()), Phase) }
-    /// `Condition`: `Condition`, required. Update: in place.
+    /// `Condition`: `Condition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-singleselectquestionrulecategoryautomation.html#cfn-connect-evaluationform-singleselectquestionrulecategoryautomation-condition)
     pub fn condition(self, value: impl Arg<Condition>) -> SingleSelectQuestionRuleCategoryAutomation<R0, Set, R2> { SingleSelectQuestionRuleCategoryAutomation(put(self.0, "Condition", value.into_expr()), Phase) }
-    /// `OptionRefId`: text, required. Update: in place.
+    /// `OptionRefId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-singleselectquestionrulecategoryautomation.html#cfn-connect-evaluationform-singleselectquestionrulecategoryautomation-optionrefid)
     pub fn option_ref_id(self, value: impl Arg<str>) -> SingleSelectQuestionRuleCategoryAutomation<R0, R1, Set> { SingleSelectQuestionRuleCategoryAutomation(put(self.0, "OptionRefId", value.into_expr()), Phase) }
 }
 impl Done for SingleSelectQuestionRuleCategoryAutomation { fn into_props(self) -> Bag { self.0 } }
@@ -1218,7 +1218,7 @@ impl CfnHoursOfOperation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnHoursOfOperationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `HoursOfOperationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `HoursOfOperationArn`: `OtherArn`.
+    /// The attribute `HoursOfOperationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-hoursofoperation.html#HoursOfOperationArn-fn::getatt)
     pub fn attr_hours_of_operation_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("HoursOfOperationArn") }
 }
 impl Parent for CfnHoursOfOperation { fn node(&self) -> &Place { &self.0 } }
@@ -1229,23 +1229,23 @@ impl CfnHoursOfOperationProps {
     pub fn new() -> CfnHoursOfOperationProps<Missing<required::Config>, Missing<required::InstanceArn>, Missing<required::Name>, Missing<required::TimeZone>> { CfnHoursOfOperationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnHoursOfOperationProps<R0, R1, R2, R3> {
-    /// `ChildHoursOfOperations`: list of `HoursOfOperationsIdentifier`. Update: in place.
+    /// `ChildHoursOfOperations`: list of `HoursOfOperationsIdentifier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-hoursofoperation.html#cfn-connect-hoursofoperation-childhoursofoperations)
     pub fn child_hours_of_operations(self, value: impl Arg<Arr<hours_of_operation::HoursOfOperationsIdentifier>>) -> Self { Self(put(self.0, "ChildHoursOfOperations", value.into_expr()), Phase) }
-    /// `Config`: list of `HoursOfOperationConfig`, required. Update: in place.
+    /// `Config`: list of `HoursOfOperationConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-hoursofoperation.html#cfn-connect-hoursofoperation-config)
     pub fn config(self, value: impl Arg<Arr<hours_of_operation::HoursOfOperationConfig>>) -> CfnHoursOfOperationProps<Set, R1, R2, R3> { CfnHoursOfOperationProps(put(self.0, "Config", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-hoursofoperation.html#cfn-connect-hoursofoperation-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `HoursOfOperationOverrides`: list of `HoursOfOperationOverride`. Update: in place.
+    /// `HoursOfOperationOverrides`: list of `HoursOfOperationOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-hoursofoperation.html#cfn-connect-hoursofoperation-hoursofoperationoverrides)
     pub fn hours_of_operation_overrides(self, value: impl Arg<Arr<hours_of_operation::HoursOfOperationOverride>>) -> Self { Self(put(self.0, "HoursOfOperationOverrides", value.into_expr()), Phase) }
-    /// `InstanceArn`: `ConnectInstanceArn`, required. Update: in place.
+    /// `InstanceArn`: `ConnectInstanceArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-hoursofoperation.html#cfn-connect-hoursofoperation-instancearn)
     pub fn instance_arn(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnHoursOfOperationProps<R0, Set, R2, R3> { CfnHoursOfOperationProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-hoursofoperation.html#cfn-connect-hoursofoperation-name)
     pub fn name(self, value: impl Arg<str>) -> CfnHoursOfOperationProps<R0, R1, Set, R3> { CfnHoursOfOperationProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ParentHoursOfOperations`: list of `HoursOfOperationsIdentifier`. Update: in place.
+    /// `ParentHoursOfOperations`: list of `HoursOfOperationsIdentifier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-hoursofoperation.html#cfn-connect-hoursofoperation-parenthoursofoperations)
     pub fn parent_hours_of_operations(self, value: impl Arg<Arr<hours_of_operation::HoursOfOperationsIdentifier>>) -> Self { Self(put(self.0, "ParentHoursOfOperations", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-hoursofoperation.html#cfn-connect-hoursofoperation-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TimeZone`: text, required. Update: in place.
+    /// `TimeZone`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-hoursofoperation.html#cfn-connect-hoursofoperation-timezone)
     pub fn time_zone(self, value: impl Arg<str>) -> CfnHoursOfOperationProps<R0, R1, R2, Set> { CfnHoursOfOperationProps(put(self.0, "TimeZone", value.into_expr()), Phase) }
 }
 impl Done for CfnHoursOfOperationProps { fn into_props(self) -> Bag { self.0 } }
@@ -1259,11 +1259,11 @@ impl HoursOfOperationConfig {
     pub fn new() -> HoursOfOperationConfig<Missing<super::required::Day>, Missing<super::required::EndTime>, Missing<super::required::StartTime>> { HoursOfOperationConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> HoursOfOperationConfig<R0, R1, R2> {
-    /// `Day`: `Day`, required. Update: in place.
+    /// `Day`: `Day`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-hoursofoperationconfig.html#cfn-connect-hoursofoperation-hoursofoperationconfig-day)
     pub fn day(self, value: impl Arg<Day>) -> HoursOfOperationConfig<Set, R1, R2> { HoursOfOperationConfig(put(self.0, "Day", value.into_expr()), Phase) }
-    /// `EndTime`: `HoursOfOperationTimeSlice`, required. Update: in place.
+    /// `EndTime`: `HoursOfOperationTimeSlice`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-hoursofoperationconfig.html#cfn-connect-hoursofoperation-hoursofoperationconfig-endtime)
     pub fn end_time(self, value: impl Arg<HoursOfOperationTimeSlice>) -> HoursOfOperationConfig<R0, Set, R2> { HoursOfOperationConfig(put(self.0, "EndTime", value.into_expr()), Phase) }
-    /// `StartTime`: `HoursOfOperationTimeSlice`, required. Update: in place.
+    /// `StartTime`: `HoursOfOperationTimeSlice`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-hoursofoperationconfig.html#cfn-connect-hoursofoperation-hoursofoperationconfig-starttime)
     pub fn start_time(self, value: impl Arg<HoursOfOperationTimeSlice>) -> HoursOfOperationConfig<R0, R1, Set> { HoursOfOperationConfig(put(self.0, "StartTime", value.into_expr()), Phase) }
 }
 impl Done for HoursOfOperationConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1274,21 +1274,21 @@ impl HoursOfOperationOverride {
     pub fn new() -> HoursOfOperationOverride<Missing<super::required::EffectiveFrom>, Missing<super::required::EffectiveTill>, Missing<super::required::OverrideConfig>, Missing<super::required::OverrideName>> { HoursOfOperationOverride(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> HoursOfOperationOverride<R0, R1, R2, R3> {
-    /// `EffectiveFrom`: text, required. Update: in place.
+    /// `EffectiveFrom`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-hoursofoperationoverride.html#cfn-connect-hoursofoperation-hoursofoperationoverride-effectivefrom)
     pub fn effective_from(self, value: impl Arg<str>) -> HoursOfOperationOverride<Set, R1, R2, R3> { HoursOfOperationOverride(put(self.0, "EffectiveFrom", value.into_expr()), Phase) }
-    /// `EffectiveTill`: text, required. Update: in place.
+    /// `EffectiveTill`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-hoursofoperationoverride.html#cfn-connect-hoursofoperation-hoursofoperationoverride-effectivetill)
     pub fn effective_till(self, value: impl Arg<str>) -> HoursOfOperationOverride<R0, Set, R2, R3> { HoursOfOperationOverride(put(self.0, "EffectiveTill", value.into_expr()), Phase) }
-    /// `HoursOfOperationOverrideId`: text. Update: in place.
+    /// `HoursOfOperationOverrideId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-hoursofoperationoverride.html#cfn-connect-hoursofoperation-hoursofoperationoverride-hoursofoperationoverrideid)
     pub fn hours_of_operation_override_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HoursOfOperationOverrideId", value.into_expr()), Phase) }
-    /// `OverrideConfig`: list of `HoursOfOperationOverrideConfig`, required. Update: in place.
+    /// `OverrideConfig`: list of `HoursOfOperationOverrideConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-hoursofoperationoverride.html#cfn-connect-hoursofoperation-hoursofoperationoverride-overrideconfig)
     pub fn override_config(self, value: impl Arg<Arr<HoursOfOperationOverrideConfig>>) -> HoursOfOperationOverride<R0, R1, Set, R3> { HoursOfOperationOverride(put(self.0, "OverrideConfig", value.into_expr()), Phase) }
-    /// `OverrideDescription`: text. Update: in place.
+    /// `OverrideDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-hoursofoperationoverride.html#cfn-connect-hoursofoperation-hoursofoperationoverride-overridedescription)
     pub fn override_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OverrideDescription", value.into_expr()), Phase) }
-    /// `OverrideName`: text, required. Update: in place.
+    /// `OverrideName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-hoursofoperationoverride.html#cfn-connect-hoursofoperation-hoursofoperationoverride-overridename)
     pub fn override_name(self, value: impl Arg<str>) -> HoursOfOperationOverride<R0, R1, R2, Set> { HoursOfOperationOverride(put(self.0, "OverrideName", value.into_expr()), Phase) }
-    /// `OverrideType`: `OverrideType`. Update: in place.
+    /// `OverrideType`: `OverrideType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-hoursofoperationoverride.html#cfn-connect-hoursofoperation-hoursofoperationoverride-overridetype)
     pub fn override_type(self, value: impl Arg<OverrideType>) -> Self { Self(put(self.0, "OverrideType", value.into_expr()), Phase) }
-    /// `RecurrenceConfig`: `RecurrenceConfig`. Update: in place.
+    /// `RecurrenceConfig`: `RecurrenceConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-hoursofoperationoverride.html#cfn-connect-hoursofoperation-hoursofoperationoverride-recurrenceconfig)
     pub fn recurrence_config(self, value: impl Arg<RecurrenceConfig>) -> Self { Self(put(self.0, "RecurrenceConfig", value.into_expr()), Phase) }
 }
 impl Done for HoursOfOperationOverride { fn into_props(self) -> Bag { self.0 } }
@@ -1299,11 +1299,11 @@ impl HoursOfOperationOverrideConfig {
     pub fn new() -> HoursOfOperationOverrideConfig<Missing<super::required::Day>, Missing<super::required::EndTime>, Missing<super::required::StartTime>> { HoursOfOperationOverrideConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> HoursOfOperationOverrideConfig<R0, R1, R2> {
-    /// `Day`: `Day`, required. Update: in place.
+    /// `Day`: `Day`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-hoursofoperationoverrideconfig.html#cfn-connect-hoursofoperation-hoursofoperationoverrideconfig-day)
     pub fn day(self, value: impl Arg<Day>) -> HoursOfOperationOverrideConfig<Set, R1, R2> { HoursOfOperationOverrideConfig(put(self.0, "Day", value.into_expr()), Phase) }
-    /// `EndTime`: `OverrideTimeSlice`, required. Update: in place.
+    /// `EndTime`: `OverrideTimeSlice`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-hoursofoperationoverrideconfig.html#cfn-connect-hoursofoperation-hoursofoperationoverrideconfig-endtime)
     pub fn end_time(self, value: impl Arg<OverrideTimeSlice>) -> HoursOfOperationOverrideConfig<R0, Set, R2> { HoursOfOperationOverrideConfig(put(self.0, "EndTime", value.into_expr()), Phase) }
-    /// `StartTime`: `OverrideTimeSlice`, required. Update: in place.
+    /// `StartTime`: `OverrideTimeSlice`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-hoursofoperationoverrideconfig.html#cfn-connect-hoursofoperation-hoursofoperationoverrideconfig-starttime)
     pub fn start_time(self, value: impl Arg<OverrideTimeSlice>) -> HoursOfOperationOverrideConfig<R0, R1, Set> { HoursOfOperationOverrideConfig(put(self.0, "StartTime", value.into_expr()), Phase) }
 }
 impl Done for HoursOfOperationOverrideConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1314,9 +1314,9 @@ impl HoursOfOperationTimeSlice {
     pub fn new() -> HoursOfOperationTimeSlice<Missing<super::required::Hours>, Missing<super::required::Minutes>> { HoursOfOperationTimeSlice(Bag::default(), Phase) }
 }
 impl<R0, R1> HoursOfOperationTimeSlice<R0, R1> {
-    /// `Hours`: integer, required. Update: in place.
+    /// `Hours`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-hoursofoperationtimeslice.html#cfn-connect-hoursofoperation-hoursofoperationtimeslice-hours)
     pub fn hours(self, value: impl Arg<i64>) -> HoursOfOperationTimeSlice<Set, R1> { HoursOfOperationTimeSlice(put(self.0, "Hours", value.into_expr()), Phase) }
-    /// `Minutes`: integer, required. Update: in place.
+    /// `Minutes`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-hoursofoperationtimeslice.html#cfn-connect-hoursofoperation-hoursofoperationtimeslice-minutes)
     pub fn minutes(self, value: impl Arg<i64>) -> HoursOfOperationTimeSlice<R0, Set> { HoursOfOperationTimeSlice(put(self.0, "Minutes", value.into_expr()), Phase) }
 }
 impl Done for HoursOfOperationTimeSlice { fn into_props(self) -> Bag { self.0 } }
@@ -1327,9 +1327,9 @@ impl HoursOfOperationsIdentifier {
     pub fn new() -> HoursOfOperationsIdentifier<Missing<super::required::Id>> { HoursOfOperationsIdentifier(Bag::default(), Phase) }
 }
 impl<R0> HoursOfOperationsIdentifier<R0> {
-    /// `Id`: text, required. Update: in place.
+    /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-hoursofoperationsidentifier.html#cfn-connect-hoursofoperation-hoursofoperationsidentifier-id)
     pub fn id(self, value: impl Arg<str>) -> HoursOfOperationsIdentifier<Set> { HoursOfOperationsIdentifier(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-hoursofoperationsidentifier.html#cfn-connect-hoursofoperation-hoursofoperationsidentifier-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for HoursOfOperationsIdentifier { fn into_props(self) -> Bag { self.0 } }
@@ -1340,9 +1340,9 @@ impl OverrideTimeSlice {
     pub fn new() -> OverrideTimeSlice<Missing<super::required::Hours>, Missing<super::required::Minutes>> { OverrideTimeSlice(Bag::default(), Phase) }
 }
 impl<R0, R1> OverrideTimeSlice<R0, R1> {
-    /// `Hours`: integer, required. Update: in place.
+    /// `Hours`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-overridetimeslice.html#cfn-connect-hoursofoperation-overridetimeslice-hours)
     pub fn hours(self, value: impl Arg<i64>) -> OverrideTimeSlice<Set, R1> { OverrideTimeSlice(put(self.0, "Hours", value.into_expr()), Phase) }
-    /// `Minutes`: integer, required. Update: in place.
+    /// `Minutes`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-overridetimeslice.html#cfn-connect-hoursofoperation-overridetimeslice-minutes)
     pub fn minutes(self, value: impl Arg<i64>) -> OverrideTimeSlice<R0, Set> { OverrideTimeSlice(put(self.0, "Minutes", value.into_expr()), Phase) }
 }
 impl Done for OverrideTimeSlice { fn into_props(self) -> Bag { self.0 } }
@@ -1353,7 +1353,7 @@ impl RecurrenceConfig {
     pub fn new() -> RecurrenceConfig<Missing<super::required::RecurrencePattern>> { RecurrenceConfig(Bag::default(), Phase) }
 }
 impl<R0> RecurrenceConfig<R0> {
-    /// `RecurrencePattern`: `RecurrencePattern`, required. Update: in place.
+    /// `RecurrencePattern`: `RecurrencePattern`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-recurrenceconfig.html#cfn-connect-hoursofoperation-recurrenceconfig-recurrencepattern)
     pub fn recurrence_pattern(self, value: impl Arg<RecurrencePattern>) -> RecurrenceConfig<Set> { RecurrenceConfig(put(self.0, "RecurrencePattern", value.into_expr()), Phase) }
 }
 impl Done for RecurrenceConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1362,15 +1362,15 @@ impl Done for RecurrenceConfig { fn into_props(self) -> Bag { self.0 } }
 impl RecurrencePattern {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ByMonth`: list of integer. Update: in place.
+    /// `ByMonth`: list of integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-recurrencepattern.html#cfn-connect-hoursofoperation-recurrencepattern-bymonth)
     pub fn by_month(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "ByMonth", value.into_expr())) }
-    /// `ByMonthDay`: list of integer. Update: in place.
+    /// `ByMonthDay`: list of integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-recurrencepattern.html#cfn-connect-hoursofoperation-recurrencepattern-bymonthday)
     pub fn by_month_day(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "ByMonthDay", value.into_expr())) }
-    /// `ByWeekdayOccurrence`: list of integer. Update: in place.
+    /// `ByWeekdayOccurrence`: list of integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-recurrencepattern.html#cfn-connect-hoursofoperation-recurrencepattern-byweekdayoccurrence)
     pub fn by_weekday_occurrence(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "ByWeekdayOccurrence", value.into_expr())) }
-    /// `Frequency`: `Frequency`. Update: in place.
+    /// `Frequency`: `Frequency`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-recurrencepattern.html#cfn-connect-hoursofoperation-recurrencepattern-frequency)
     pub fn frequency(self, value: impl Arg<Frequency>) -> Self { Self(put(self.0, "Frequency", value.into_expr())) }
-    /// `Interval`: integer. Update: in place.
+    /// `Interval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-recurrencepattern.html#cfn-connect-hoursofoperation-recurrencepattern-interval)
     pub fn interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Interval", value.into_expr())) }
 }
 impl Done for RecurrencePattern { fn into_props(self) -> Bag { self.0 } }
@@ -1390,15 +1390,15 @@ impl CfnInstance {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnInstanceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::ConnectInstanceArn> { self.0.reference() }
-    /// The attribute `Arn`: `ConnectInstanceArn`.
+    /// The attribute `Arn`: `ConnectInstanceArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-instance.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::ConnectInstanceArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedTime`: text.
+    /// The attribute `CreatedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-instance.html#CreatedTime-fn::getatt)
     pub fn attr_created_time(&self) -> Val<str> { self.0.get_att("CreatedTime") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-instance.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `InstanceStatus`: text.
+    /// The attribute `InstanceStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-instance.html#InstanceStatus-fn::getatt)
     pub fn attr_instance_status(&self) -> Val<str> { self.0.get_att("InstanceStatus") }
-    /// The attribute `ServiceRole`: text.
+    /// The attribute `ServiceRole`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-instance.html#ServiceRole-fn::getatt)
     pub fn attr_service_role(&self) -> Val<str> { self.0.get_att("ServiceRole") }
 }
 impl Parent for CfnInstance { fn node(&self) -> &Place { &self.0 } }
@@ -1409,15 +1409,15 @@ impl CfnInstanceProps {
     pub fn new() -> CfnInstanceProps<Missing<required::Attributes>, Missing<required::IdentityManagementType>> { CfnInstanceProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnInstanceProps<R0, R1> {
-    /// `Attributes`: `Attributes`, required. Update: in place.
+    /// `Attributes`: `Attributes`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-instance.html#cfn-connect-instance-attributes)
     pub fn attributes(self, value: impl Arg<instance::Attributes>) -> CfnInstanceProps<Set, R1> { CfnInstanceProps(put(self.0, "Attributes", value.into_expr()), Phase) }
-    /// `DirectoryId`: text. Update: replacement.
+    /// `DirectoryId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-instance.html#cfn-connect-instance-directoryid)
     pub fn directory_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DirectoryId", value.into_expr()), Phase) }
-    /// `IdentityManagementType`: `IdentityManagementType`, required. Update: replacement.
+    /// `IdentityManagementType`: `IdentityManagementType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-instance.html#cfn-connect-instance-identitymanagementtype)
     pub fn identity_management_type(self, value: impl Arg<instance::IdentityManagementType>) -> CfnInstanceProps<R0, Set> { CfnInstanceProps(put(self.0, "IdentityManagementType", value.into_expr()), Phase) }
-    /// `InstanceAlias`: text. Update: replacement.
+    /// `InstanceAlias`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-instance.html#cfn-connect-instance-instancealias)
     pub fn instance_alias(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceAlias", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-instance.html#cfn-connect-instance-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnInstanceProps { fn into_props(self) -> Bag { self.0 } }
@@ -1431,31 +1431,31 @@ impl Attributes {
     pub fn new() -> Attributes<Missing<super::required::InboundCalls>, Missing<super::required::OutboundCalls>> { Attributes(Bag::default(), Phase) }
 }
 impl<R0, R1> Attributes<R0, R1> {
-    /// `AutoResolveBestVoices`: boolean. Update: in place.
+    /// `AutoResolveBestVoices`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instance-attributes.html#cfn-connect-instance-attributes-autoresolvebestvoices)
     pub fn auto_resolve_best_voices(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoResolveBestVoices", value.into_expr()), Phase) }
-    /// `ContactLens`: boolean. Update: in place.
+    /// `ContactLens`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instance-attributes.html#cfn-connect-instance-attributes-contactlens)
     pub fn contact_lens(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ContactLens", value.into_expr()), Phase) }
-    /// `ContactflowLogs`: boolean. Update: in place.
+    /// `ContactflowLogs`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instance-attributes.html#cfn-connect-instance-attributes-contactflowlogs)
     pub fn contactflow_logs(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ContactflowLogs", value.into_expr()), Phase) }
-    /// `EarlyMedia`: boolean. Update: in place.
+    /// `EarlyMedia`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instance-attributes.html#cfn-connect-instance-attributes-earlymedia)
     pub fn early_media(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EarlyMedia", value.into_expr()), Phase) }
-    /// `EnhancedChatMonitoring`: boolean. Update: in place.
+    /// `EnhancedChatMonitoring`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instance-attributes.html#cfn-connect-instance-attributes-enhancedchatmonitoring)
     pub fn enhanced_chat_monitoring(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnhancedChatMonitoring", value.into_expr()), Phase) }
-    /// `EnhancedContactMonitoring`: boolean. Update: in place.
+    /// `EnhancedContactMonitoring`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instance-attributes.html#cfn-connect-instance-attributes-enhancedcontactmonitoring)
     pub fn enhanced_contact_monitoring(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnhancedContactMonitoring", value.into_expr()), Phase) }
-    /// `HighVolumeOutBound`: boolean. Update: in place.
+    /// `HighVolumeOutBound`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instance-attributes.html#cfn-connect-instance-attributes-highvolumeoutbound)
     pub fn high_volume_out_bound(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "HighVolumeOutBound", value.into_expr()), Phase) }
-    /// `InboundCalls`: boolean, required. Update: in place.
+    /// `InboundCalls`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instance-attributes.html#cfn-connect-instance-attributes-inboundcalls)
     pub fn inbound_calls(self, value: impl Arg<bool>) -> Attributes<Set, R1> { Attributes(put(self.0, "InboundCalls", value.into_expr()), Phase) }
-    /// `MessageStreaming`: boolean. Update: in place.
+    /// `MessageStreaming`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instance-attributes.html#cfn-connect-instance-attributes-messagestreaming)
     pub fn message_streaming(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MessageStreaming", value.into_expr()), Phase) }
-    /// `MultiPartyChatConference`: boolean. Update: in place.
+    /// `MultiPartyChatConference`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instance-attributes.html#cfn-connect-instance-attributes-multipartychatconference)
     pub fn multi_party_chat_conference(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiPartyChatConference", value.into_expr()), Phase) }
-    /// `MultiPartyConference`: boolean. Update: in place.
+    /// `MultiPartyConference`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instance-attributes.html#cfn-connect-instance-attributes-multipartyconference)
     pub fn multi_party_conference(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiPartyConference", value.into_expr()), Phase) }
-    /// `OutboundCalls`: boolean, required. Update: in place.
+    /// `OutboundCalls`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instance-attributes.html#cfn-connect-instance-attributes-outboundcalls)
     pub fn outbound_calls(self, value: impl Arg<bool>) -> Attributes<R0, Set> { Attributes(put(self.0, "OutboundCalls", value.into_expr()), Phase) }
-    /// `UseCustomTTSVoices`: boolean. Update: in place.
+    /// `UseCustomTTSVoices`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instance-attributes.html#cfn-connect-instance-attributes-usecustomttsvoices)
     pub fn use_custom_tts_voices(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseCustomTTSVoices", value.into_expr()), Phase) }
 }
 impl Done for Attributes { fn into_props(self) -> Bag { self.0 } }
@@ -1471,7 +1471,7 @@ impl CfnInstanceStorageConfig {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnInstanceStorageConfigProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AssociationId`: text.
+    /// The attribute `AssociationId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-instancestorageconfig.html#AssociationId-fn::getatt)
     pub fn attr_association_id(&self) -> Val<str> { self.0.get_att("AssociationId") }
 }
 impl Parent for CfnInstanceStorageConfig { fn node(&self) -> &Place { &self.0 } }
@@ -1482,19 +1482,19 @@ impl CfnInstanceStorageConfigProps {
     pub fn new() -> CfnInstanceStorageConfigProps<Missing<required::InstanceArn>, Missing<required::ResourceType>, Missing<required::StorageType>> { CfnInstanceStorageConfigProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnInstanceStorageConfigProps<R0, R1, R2> {
-    /// `InstanceArn`: `ConnectInstanceArn`, required. Update: replacement.
+    /// `InstanceArn`: `ConnectInstanceArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-instancestorageconfig.html#cfn-connect-instancestorageconfig-instancearn)
     pub fn instance_arn(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnInstanceStorageConfigProps<Set, R1, R2> { CfnInstanceStorageConfigProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
-    /// `KinesisFirehoseConfig`: `KinesisFirehoseConfig`. Update: in place.
+    /// `KinesisFirehoseConfig`: `KinesisFirehoseConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-instancestorageconfig.html#cfn-connect-instancestorageconfig-kinesisfirehoseconfig)
     pub fn kinesis_firehose_config(self, value: impl Arg<instance_storage_config::KinesisFirehoseConfig>) -> Self { Self(put(self.0, "KinesisFirehoseConfig", value.into_expr()), Phase) }
-    /// `KinesisStreamConfig`: `KinesisStreamConfig`. Update: in place.
+    /// `KinesisStreamConfig`: `KinesisStreamConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-instancestorageconfig.html#cfn-connect-instancestorageconfig-kinesisstreamconfig)
     pub fn kinesis_stream_config(self, value: impl Arg<instance_storage_config::KinesisStreamConfig>) -> Self { Self(put(self.0, "KinesisStreamConfig", value.into_expr()), Phase) }
-    /// `KinesisVideoStreamConfig`: `KinesisVideoStreamConfig`. Update: in place.
+    /// `KinesisVideoStreamConfig`: `KinesisVideoStreamConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-instancestorageconfig.html#cfn-connect-instancestorageconfig-kinesisvideostreamconfig)
     pub fn kinesis_video_stream_config(self, value: impl Arg<instance_storage_config::KinesisVideoStreamConfig>) -> Self { Self(put(self.0, "KinesisVideoStreamConfig", value.into_expr()), Phase) }
-    /// `ResourceType`: `ResourceType`, required. Update: replacement.
+    /// `ResourceType`: `ResourceType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-instancestorageconfig.html#cfn-connect-instancestorageconfig-resourcetype)
     pub fn resource_type(self, value: impl Arg<instance_storage_config::ResourceType>) -> CfnInstanceStorageConfigProps<R0, Set, R2> { CfnInstanceStorageConfigProps(put(self.0, "ResourceType", value.into_expr()), Phase) }
-    /// `S3Config`: `S3Config`. Update: in place.
+    /// `S3Config`: `S3Config`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-instancestorageconfig.html#cfn-connect-instancestorageconfig-s3config)
     pub fn s3_config(self, value: impl Arg<instance_storage_config::S3Config>) -> Self { Self(put(self.0, "S3Config", value.into_expr()), Phase) }
-    /// `StorageType`: `StorageType`, required. Update: in place.
+    /// `StorageType`: `StorageType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-instancestorageconfig.html#cfn-connect-instancestorageconfig-storagetype)
     pub fn storage_type(self, value: impl Arg<instance_storage_config::StorageType>) -> CfnInstanceStorageConfigProps<R0, R1, Set> { CfnInstanceStorageConfigProps(put(self.0, "StorageType", value.into_expr()), Phase) }
 }
 impl Done for CfnInstanceStorageConfigProps { fn into_props(self) -> Bag { self.0 } }
@@ -1508,9 +1508,9 @@ impl EncryptionConfig {
     pub fn new() -> EncryptionConfig<Missing<super::required::EncryptionType>, Missing<super::required::KeyId>> { EncryptionConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> EncryptionConfig<R0, R1> {
-    /// `EncryptionType`: `EncryptionType`, required. Update: in place.
+    /// `EncryptionType`: `EncryptionType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instancestorageconfig-encryptionconfig.html#cfn-connect-instancestorageconfig-encryptionconfig-encryptiontype)
     pub fn encryption_type(self, value: impl Arg<EncryptionType>) -> EncryptionConfig<Set, R1> { EncryptionConfig(put(self.0, "EncryptionType", value.into_expr()), Phase) }
-    /// `KeyId`: text, required. Update: in place.
+    /// `KeyId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instancestorageconfig-encryptionconfig.html#cfn-connect-instancestorageconfig-encryptionconfig-keyid)
     pub fn key_id(self, value: impl Arg<str>) -> EncryptionConfig<R0, Set> { EncryptionConfig(put(self.0, "KeyId", value.into_expr()), Phase) }
 }
 impl Done for EncryptionConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1521,7 +1521,7 @@ impl KinesisFirehoseConfig {
     pub fn new() -> KinesisFirehoseConfig<Missing<super::required::FirehoseArn>> { KinesisFirehoseConfig(Bag::default(), Phase) }
 }
 impl<R0> KinesisFirehoseConfig<R0> {
-    /// `FirehoseArn`: text, required. Update: in place.
+    /// `FirehoseArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instancestorageconfig-kinesisfirehoseconfig.html#cfn-connect-instancestorageconfig-kinesisfirehoseconfig-firehosearn)
     pub fn firehose_arn(self, value: impl Arg<str>) -> KinesisFirehoseConfig<Set> { KinesisFirehoseConfig(put(self.0, "FirehoseArn", value.into_expr()), Phase) }
 }
 impl Done for KinesisFirehoseConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1532,7 +1532,7 @@ impl KinesisStreamConfig {
     pub fn new() -> KinesisStreamConfig<Missing<super::required::StreamArn>> { KinesisStreamConfig(Bag::default(), Phase) }
 }
 impl<R0> KinesisStreamConfig<R0> {
-    /// `StreamArn`: text, required. Update: in place.
+    /// `StreamArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instancestorageconfig-kinesisstreamconfig.html#cfn-connect-instancestorageconfig-kinesisstreamconfig-streamarn)
     pub fn stream_arn(self, value: impl Arg<str>) -> KinesisStreamConfig<Set> { KinesisStreamConfig(put(self.0, "StreamArn", value.into_expr()), Phase) }
 }
 impl Done for KinesisStreamConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1543,11 +1543,11 @@ impl KinesisVideoStreamConfig {
     pub fn new() -> KinesisVideoStreamConfig<Missing<super::required::EncryptionConfig>, Missing<super::required::Prefix>, Missing<super::required::RetentionPeriodHours>> { KinesisVideoStreamConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> KinesisVideoStreamConfig<R0, R1, R2> {
-    /// `EncryptionConfig`: `EncryptionConfig`, required. Update: in place.
+    /// `EncryptionConfig`: `EncryptionConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instancestorageconfig-kinesisvideostreamconfig.html#cfn-connect-instancestorageconfig-kinesisvideostreamconfig-encryptionconfig)
     pub fn encryption_config(self, value: impl Arg<EncryptionConfig>) -> KinesisVideoStreamConfig<Set, R1, R2> { KinesisVideoStreamConfig(put(self.0, "EncryptionConfig", value.into_expr()), Phase) }
-    /// `Prefix`: text, required. Update: in place.
+    /// `Prefix`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instancestorageconfig-kinesisvideostreamconfig.html#cfn-connect-instancestorageconfig-kinesisvideostreamconfig-prefix)
     pub fn prefix(self, value: impl Arg<str>) -> KinesisVideoStreamConfig<R0, Set, R2> { KinesisVideoStreamConfig(put(self.0, "Prefix", value.into_expr()), Phase) }
-    /// `RetentionPeriodHours`: number, required. Update: in place.
+    /// `RetentionPeriodHours`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instancestorageconfig-kinesisvideostreamconfig.html#cfn-connect-instancestorageconfig-kinesisvideostreamconfig-retentionperiodhours)
     pub fn retention_period_hours(self, value: impl Arg<f64>) -> KinesisVideoStreamConfig<R0, R1, Set> { KinesisVideoStreamConfig(put(self.0, "RetentionPeriodHours", value.into_expr()), Phase) }
 }
 impl Done for KinesisVideoStreamConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1558,11 +1558,11 @@ impl S3Config {
     pub fn new() -> S3Config<Missing<super::required::BucketName>, Missing<super::required::BucketPrefix>> { S3Config(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Config<R0, R1> {
-    /// `BucketName`: `S3BucketName`, required. Update: in place.
+    /// `BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instancestorageconfig-s3config.html#cfn-connect-instancestorageconfig-s3config-bucketname)
     pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Config<Set, R1> { S3Config(put(self.0, "BucketName", value.into_expr()), Phase) }
-    /// `BucketPrefix`: text, required. Update: in place.
+    /// `BucketPrefix`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instancestorageconfig-s3config.html#cfn-connect-instancestorageconfig-s3config-bucketprefix)
     pub fn bucket_prefix(self, value: impl Arg<str>) -> S3Config<R0, Set> { S3Config(put(self.0, "BucketPrefix", value.into_expr()), Phase) }
-    /// `EncryptionConfig`: `EncryptionConfig`. Update: in place.
+    /// `EncryptionConfig`: `EncryptionConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instancestorageconfig-s3config.html#cfn-connect-instancestorageconfig-s3config-encryptionconfig)
     pub fn encryption_config(self, value: impl Arg<EncryptionConfig>) -> Self { Self(put(self.0, "EncryptionConfig", value.into_expr()), Phase) }
 }
 impl Done for S3Config { fn into_props(self) -> Bag { self.0 } }
@@ -1582,7 +1582,7 @@ impl CfnIntegrationAssociation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIntegrationAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `IntegrationAssociationId`: text.
+    /// The attribute `IntegrationAssociationId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-integrationassociation.html#IntegrationAssociationId-fn::getatt)
     pub fn attr_integration_association_id(&self) -> Val<str> { self.0.get_att("IntegrationAssociationId") }
 }
 impl Parent for CfnIntegrationAssociation { fn node(&self) -> &Place { &self.0 } }
@@ -1593,13 +1593,13 @@ impl CfnIntegrationAssociationProps {
     pub fn new() -> CfnIntegrationAssociationProps<Missing<required::InstanceId>, Missing<required::IntegrationArn>, Missing<required::IntegrationType>> { CfnIntegrationAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnIntegrationAssociationProps<R0, R1, R2> {
-    /// `InstanceId`: `ConnectInstanceArn`, required. Update: replacement.
+    /// `InstanceId`: `ConnectInstanceArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-integrationassociation.html#cfn-connect-integrationassociation-instanceid)
     pub fn instance_id(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnIntegrationAssociationProps<Set, R1, R2> { CfnIntegrationAssociationProps(put(self.0, "InstanceId", value.into_expr()), Phase) }
-    /// `IntegrationArn`: text, required. Update: replacement.
+    /// `IntegrationArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-integrationassociation.html#cfn-connect-integrationassociation-integrationarn)
     pub fn integration_arn(self, value: impl Arg<str>) -> CfnIntegrationAssociationProps<R0, Set, R2> { CfnIntegrationAssociationProps(put(self.0, "IntegrationArn", value.into_expr()), Phase) }
-    /// `IntegrationType`: `IntegrationType`, required. Update: replacement.
+    /// `IntegrationType`: `IntegrationType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-integrationassociation.html#cfn-connect-integrationassociation-integrationtype)
     pub fn integration_type(self, value: impl Arg<integration_association::IntegrationType>) -> CfnIntegrationAssociationProps<R0, R1, Set> { CfnIntegrationAssociationProps(put(self.0, "IntegrationType", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-integrationassociation.html#cfn-connect-integrationassociation-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnIntegrationAssociationProps { fn into_props(self) -> Bag { self.0 } }
@@ -1618,41 +1618,41 @@ impl CfnMetric {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMetricProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `MetricArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Category`: text.
+    /// The attribute `Category`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-metric.html#Category-fn::getatt)
     pub fn attr_category(&self) -> Val<str> { self.0.get_att("Category") }
-    /// The attribute `CreatedTime`: number.
+    /// The attribute `CreatedTime`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-metric.html#CreatedTime-fn::getatt)
     pub fn attr_created_time(&self) -> Val<f64> { self.0.get_att("CreatedTime") }
-    /// The attribute `CreatedUser`: `CreatedByInfo`.
+    /// The attribute `CreatedUser`: `CreatedByInfo`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-metric.html#CreatedUser-fn::getatt)
     pub fn attr_created_user(&self) -> Val<metric::CreatedByInfo> { self.0.get_att("CreatedUser") }
-    /// The attribute `CreationMethod`: text.
+    /// The attribute `CreationMethod`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-metric.html#CreationMethod-fn::getatt)
     pub fn attr_creation_method(&self) -> Val<str> { self.0.get_att("CreationMethod") }
-    /// The attribute `EffectiveTime`: number.
+    /// The attribute `EffectiveTime`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-metric.html#EffectiveTime-fn::getatt)
     pub fn attr_effective_time(&self) -> Val<f64> { self.0.get_att("EffectiveTime") }
-    /// The attribute `Filters`: list of `AvailableFilter`.
+    /// The attribute `Filters`: list of `AvailableFilter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-metric.html#Filters-fn::getatt)
     pub fn attr_filters(&self) -> Val<Arr<metric::AvailableFilter>> { self.0.get_att("Filters") }
-    /// The attribute `Groupings`: list of text.
+    /// The attribute `Groupings`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-metric.html#Groupings-fn::getatt)
     pub fn attr_groupings(&self) -> Val<Arr<str>> { self.0.get_att("Groupings") }
-    /// The attribute `LastModifiedRegion`: text.
+    /// The attribute `LastModifiedRegion`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-metric.html#LastModifiedRegion-fn::getatt)
     pub fn attr_last_modified_region(&self) -> Val<str> { self.0.get_att("LastModifiedRegion") }
-    /// The attribute `LastModifiedTime`: number.
+    /// The attribute `LastModifiedTime`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-metric.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<f64> { self.0.get_att("LastModifiedTime") }
-    /// The attribute `LastModifiedUser`: `CreatedByInfo`.
+    /// The attribute `LastModifiedUser`: `CreatedByInfo`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-metric.html#LastModifiedUser-fn::getatt)
     pub fn attr_last_modified_user(&self) -> Val<metric::CreatedByInfo> { self.0.get_att("LastModifiedUser") }
-    /// The attribute `MetricArn`: `OtherArn`.
+    /// The attribute `MetricArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-metric.html#MetricArn-fn::getatt)
     pub fn attr_metric_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MetricArn") }
-    /// The attribute `PrimaryEventSource`: text.
+    /// The attribute `PrimaryEventSource`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-metric.html#PrimaryEventSource-fn::getatt)
     pub fn attr_primary_event_source(&self) -> Val<str> { self.0.get_att("PrimaryEventSource") }
-    /// The attribute `PrimaryEventSourceEffectiveTimestampType`: text.
+    /// The attribute `PrimaryEventSourceEffectiveTimestampType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-metric.html#PrimaryEventSourceEffectiveTimestampType-fn::getatt)
     pub fn attr_primary_event_source_effective_timestamp_type(&self) -> Val<str> { self.0.get_att("PrimaryEventSourceEffectiveTimestampType") }
-    /// The attribute `RefreshRate`: integer.
+    /// The attribute `RefreshRate`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-metric.html#RefreshRate-fn::getatt)
     pub fn attr_refresh_rate(&self) -> Val<i64> { self.0.get_att("RefreshRate") }
-    /// The attribute `SupportedStats`: list of text.
+    /// The attribute `SupportedStats`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-metric.html#SupportedStats-fn::getatt)
     pub fn attr_supported_stats(&self) -> Val<Arr<str>> { self.0.get_att("SupportedStats") }
-    /// The attribute `SupportsCustomCalculation`: boolean.
+    /// The attribute `SupportsCustomCalculation`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-metric.html#SupportsCustomCalculation-fn::getatt)
     pub fn attr_supports_custom_calculation(&self) -> Val<bool> { self.0.get_att("SupportsCustomCalculation") }
-    /// The attribute `SupportsPreaggregateCalculation`: boolean.
+    /// The attribute `SupportsPreaggregateCalculation`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-metric.html#SupportsPreaggregateCalculation-fn::getatt)
     pub fn attr_supports_preaggregate_calculation(&self) -> Val<bool> { self.0.get_att("SupportsPreaggregateCalculation") }
-    /// The attribute `Type`: text.
+    /// The attribute `Type`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-metric.html#Type-fn::getatt)
     pub fn attr_type_(&self) -> Val<str> { self.0.get_att("Type") }
 }
 impl Parent for CfnMetric { fn node(&self) -> &Place { &self.0 } }
@@ -1663,21 +1663,21 @@ impl CfnMetricProps {
     pub fn new() -> CfnMetricProps<Missing<required::InstanceArn>, Missing<required::MetricCalculation>, Missing<required::Name>, Missing<required::Status>, Missing<required::Unit>> { CfnMetricProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnMetricProps<R0, R1, R2, R3, R4> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-metric.html#cfn-connect-metric-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `InstanceArn`: text, required. Update: replacement.
+    /// `InstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-metric.html#cfn-connect-metric-instancearn)
     pub fn instance_arn(self, value: impl Arg<str>) -> CfnMetricProps<Set, R1, R2, R3, R4> { CfnMetricProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
-    /// `MetricCalculation`: `MetricCalculation`, required. Update: in place.
+    /// `MetricCalculation`: `MetricCalculation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-metric.html#cfn-connect-metric-metriccalculation)
     pub fn metric_calculation(self, value: impl Arg<metric::MetricCalculation>) -> CfnMetricProps<R0, Set, R2, R3, R4> { CfnMetricProps(put(self.0, "MetricCalculation", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-metric.html#cfn-connect-metric-name)
     pub fn name(self, value: impl Arg<str>) -> CfnMetricProps<R0, R1, Set, R3, R4> { CfnMetricProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `PositiveTrendIndicator`: `PositiveTrendIndicator`. Update: in place.
+    /// `PositiveTrendIndicator`: `PositiveTrendIndicator`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-metric.html#cfn-connect-metric-positivetrendindicator)
     pub fn positive_trend_indicator(self, value: impl Arg<metric::PositiveTrendIndicator>) -> Self { Self(put(self.0, "PositiveTrendIndicator", value.into_expr()), Phase) }
-    /// `Status`: `Status`, required. Update: replacement.
+    /// `Status`: `Status`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-metric.html#cfn-connect-metric-status)
     pub fn status(self, value: impl Arg<metric::Status>) -> CfnMetricProps<R0, R1, R2, Set, R4> { CfnMetricProps(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-metric.html#cfn-connect-metric-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Unit`: `Unit`, required. Update: in place.
+    /// `Unit`: `Unit`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-metric.html#cfn-connect-metric-unit)
     pub fn unit(self, value: impl Arg<metric::Unit>) -> CfnMetricProps<R0, R1, R2, R3, Set> { CfnMetricProps(put(self.0, "Unit", value.into_expr()), Phase) }
 }
 impl Done for CfnMetricProps { fn into_props(self) -> Bag { self.0 } }
@@ -1691,9 +1691,9 @@ impl AvailableFilter {
     pub fn new() -> AvailableFilter<Missing<super::required::Id>, Missing<super::required::Type>> { AvailableFilter(Bag::default(), Phase) }
 }
 impl<R0, R1> AvailableFilter<R0, R1> {
-    /// `Id`: text, required. Update: in place.
+    /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-availablefilter.html#cfn-connect-metric-availablefilter-id)
     pub fn id(self, value: impl Arg<str>) -> AvailableFilter<Set, R1> { AvailableFilter(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-availablefilter.html#cfn-connect-metric-availablefilter-type)
     pub fn type_(self, value: impl Arg<Type>) -> AvailableFilter<R0, Set> { AvailableFilter(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for AvailableFilter { fn into_props(self) -> Bag { self.0 } }
@@ -1704,13 +1704,13 @@ impl CalculationComponent {
     pub fn new() -> CalculationComponent<Missing<super::required::Alias>> { CalculationComponent(Bag::default(), Phase) }
 }
 impl<R0> CalculationComponent<R0> {
-    /// `Alias`: text, required. Update: in place.
+    /// `Alias`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-calculationcomponent.html#cfn-connect-metric-calculationcomponent-alias)
     pub fn alias(self, value: impl Arg<str>) -> CalculationComponent<Set> { CalculationComponent(put(self.0, "Alias", value.into_expr()), Phase) }
-    /// `MetricFilters`: list of `MetricFilter`. Update: in place.
+    /// `MetricFilters`: list of `MetricFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-calculationcomponent.html#cfn-connect-metric-calculationcomponent-metricfilters)
     pub fn metric_filters(self, value: impl Arg<Arr<MetricFilter>>) -> Self { Self(put(self.0, "MetricFilters", value.into_expr()), Phase) }
-    /// `MetricId`: text. Update: in place.
+    /// `MetricId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-calculationcomponent.html#cfn-connect-metric-calculationcomponent-metricid)
     pub fn metric_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricId", value.into_expr()), Phase) }
-    /// `MetricName`: text. Update: in place.
+    /// `MetricName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-calculationcomponent.html#cfn-connect-metric-calculationcomponent-metricname)
     pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value.into_expr()), Phase) }
 }
 impl Done for CalculationComponent { fn into_props(self) -> Bag { self.0 } }
@@ -1719,9 +1719,9 @@ impl Done for CalculationComponent { fn into_props(self) -> Bag { self.0 } }
 impl CreatedByInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AWSIdentityArn`: text. Update: in place.
+    /// `AWSIdentityArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-createdbyinfo.html#cfn-connect-metric-createdbyinfo-awsidentityarn)
     pub fn aws_identity_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AWSIdentityArn", value.into_expr())) }
-    /// `ConnectUserArn`: text. Update: in place.
+    /// `ConnectUserArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-createdbyinfo.html#cfn-connect-metric-createdbyinfo-connectuserarn)
     pub fn connect_user_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectUserArn", value.into_expr())) }
 }
 impl Done for CreatedByInfo { fn into_props(self) -> Bag { self.0 } }
@@ -1732,9 +1732,9 @@ impl MetricCalculation {
     pub fn new() -> MetricCalculation<Missing<super::required::Calculation>, Missing<super::required::CalculationComponents>> { MetricCalculation(Bag::default(), Phase) }
 }
 impl<R0, R1> MetricCalculation<R0, R1> {
-    /// `Calculation`: text, required. Update: in place.
+    /// `Calculation`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-metriccalculation.html#cfn-connect-metric-metriccalculation-calculation)
     pub fn calculation(self, value: impl Arg<str>) -> MetricCalculation<Set, R1> { MetricCalculation(put(self.0, "Calculation", value.into_expr()), Phase) }
-    /// `CalculationComponents`: list of `CalculationComponent`, required. Update: in place.
+    /// `CalculationComponents`: list of `CalculationComponent`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-metriccalculation.html#cfn-connect-metric-metriccalculation-calculationcomponents)
     pub fn calculation_components(self, value: impl Arg<Arr<CalculationComponent>>) -> MetricCalculation<R0, Set> { MetricCalculation(put(self.0, "CalculationComponents", value.into_expr()), Phase) }
 }
 impl Done for MetricCalculation { fn into_props(self) -> Bag { self.0 } }
@@ -1745,15 +1745,15 @@ impl MetricFilter {
     pub fn new() -> MetricFilter<Missing<super::required::MetricFilterKey>> { MetricFilter(Bag::default(), Phase) }
 }
 impl<R0> MetricFilter<R0> {
-    /// `BooleanCondition`: `MetricFilterBooleanCondition`. Update: in place.
+    /// `BooleanCondition`: `MetricFilterBooleanCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-metricfilter.html#cfn-connect-metric-metricfilter-booleancondition)
     pub fn boolean_condition(self, value: impl Arg<MetricFilterBooleanCondition>) -> Self { Self(put(self.0, "BooleanCondition", value.into_expr()), Phase) }
-    /// `MetricFilterKey`: text, required. Update: in place.
+    /// `MetricFilterKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-metricfilter.html#cfn-connect-metric-metricfilter-metricfilterkey)
     pub fn metric_filter_key(self, value: impl Arg<str>) -> MetricFilter<Set> { MetricFilter(put(self.0, "MetricFilterKey", value.into_expr()), Phase) }
-    /// `Negate`: boolean. Update: in place.
+    /// `Negate`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-metricfilter.html#cfn-connect-metric-metricfilter-negate)
     pub fn negate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Negate", value.into_expr()), Phase) }
-    /// `NumberCondition`: `MetricFilterNumberCondition`. Update: in place.
+    /// `NumberCondition`: `MetricFilterNumberCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-metricfilter.html#cfn-connect-metric-metricfilter-numbercondition)
     pub fn number_condition(self, value: impl Arg<MetricFilterNumberCondition>) -> Self { Self(put(self.0, "NumberCondition", value.into_expr()), Phase) }
-    /// `StringCondition`: `MetricFilterStringCondition`. Update: in place.
+    /// `StringCondition`: `MetricFilterStringCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-metricfilter.html#cfn-connect-metric-metricfilter-stringcondition)
     pub fn string_condition(self, value: impl Arg<MetricFilterStringCondition>) -> Self { Self(put(self.0, "StringCondition", value.into_expr()), Phase) }
 }
 impl Done for MetricFilter { fn into_props(self) -> Bag { self.0 } }
@@ -1764,7 +1764,7 @@ impl MetricFilterBooleanCondition {
     pub fn new() -> MetricFilterBooleanCondition<Missing<super::required::Comparison>> { MetricFilterBooleanCondition(Bag::default(), Phase) }
 }
 impl<R0> MetricFilterBooleanCondition<R0> {
-    /// `Comparison`: `MetricFilterBooleanConditionComparison`, required. Update: in place.
+    /// `Comparison`: `MetricFilterBooleanConditionComparison`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-metricfilterbooleancondition.html#cfn-connect-metric-metricfilterbooleancondition-comparison)
     pub fn comparison(self, value: impl Arg<MetricFilterBooleanConditionComparison>) -> MetricFilterBooleanCondition<Set> { MetricFilterBooleanCondition(put(self.0, "Comparison", value.into_expr()), Phase) }
 }
 impl Done for MetricFilterBooleanCondition { fn into_props(self) -> Bag { self.0 } }
@@ -1775,9 +1775,9 @@ impl MetricFilterNumberCondition {
     pub fn new() -> MetricFilterNumberCondition<Missing<super::required::Comparison>, Missing<super::required::Values>> { MetricFilterNumberCondition(Bag::default(), Phase) }
 }
 impl<R0, R1> MetricFilterNumberCondition<R0, R1> {
-    /// `Comparison`: `Comparison`, required. Update: in place.
+    /// `Comparison`: `Comparison`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-metricfilternumbercondition.html#cfn-connect-metric-metricfilternumbercondition-comparison)
     pub fn comparison(self, value: impl Arg<Comparison>) -> MetricFilterNumberCondition<Set, R1> { MetricFilterNumberCondition(put(self.0, "Comparison", value.into_expr()), Phase) }
-    /// `Values`: list of number, required. Update: in place.
+    /// `Values`: list of number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-metricfilternumbercondition.html#cfn-connect-metric-metricfilternumbercondition-values)
     pub fn values(self, value: impl Arg<Arr<f64>>) -> MetricFilterNumberCondition<R0, Set> { MetricFilterNumberCondition(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for MetricFilterNumberCondition { fn into_props(self) -> Bag { self.0 } }
@@ -1788,9 +1788,9 @@ impl MetricFilterStringCondition {
     pub fn new() -> MetricFilterStringCondition<Missing<super::required::Comparison>, Missing<super::required::Values>> { MetricFilterStringCondition(Bag::default(), Phase) }
 }
 impl<R0, R1> MetricFilterStringCondition<R0, R1> {
-    /// `Comparison`: `MetricFilterStringConditionComparison`, required. Update: in place.
+    /// `Comparison`: `MetricFilterStringConditionComparison`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-metricfilterstringcondition.html#cfn-connect-metric-metricfilterstringcondition-comparison)
     pub fn comparison(self, value: impl Arg<MetricFilterStringConditionComparison>) -> MetricFilterStringCondition<Set, R1> { MetricFilterStringCondition(put(self.0, "Comparison", value.into_expr()), Phase) }
-    /// `Values`: list of text, required. Update: in place.
+    /// `Values`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-metricfilterstringcondition.html#cfn-connect-metric-metricfilterstringcondition-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> MetricFilterStringCondition<R0, Set> { MetricFilterStringCondition(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for MetricFilterStringCondition { fn into_props(self) -> Bag { self.0 } }
@@ -1818,11 +1818,11 @@ impl CfnNotification {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnNotificationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-notification.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-notification.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-notification.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnNotification { fn node(&self) -> &Place { &self.0 } }
@@ -1833,17 +1833,17 @@ impl CfnNotificationProps {
     pub fn new() -> CfnNotificationProps<Missing<required::Content>, Missing<required::InstanceArn>> { CfnNotificationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnNotificationProps<R0, R1> {
-    /// `Content`: `NotificationContent`, required. Update: in place.
+    /// `Content`: `NotificationContent`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-notification.html#cfn-connect-notification-content)
     pub fn content(self, value: impl Arg<notification::NotificationContent>) -> CfnNotificationProps<Set, R1> { CfnNotificationProps(put(self.0, "Content", value.into_expr()), Phase) }
-    /// `ExpiresAt`: text. Update: replacement.
+    /// `ExpiresAt`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-notification.html#cfn-connect-notification-expiresat)
     pub fn expires_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpiresAt", value.into_expr()), Phase) }
-    /// `InstanceArn`: text, required. Update: replacement.
+    /// `InstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-notification.html#cfn-connect-notification-instancearn)
     pub fn instance_arn(self, value: impl Arg<str>) -> CfnNotificationProps<R0, Set> { CfnNotificationProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
-    /// `Priority`: `Priority`. Update: replacement.
+    /// `Priority`: `Priority`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-notification.html#cfn-connect-notification-priority)
     pub fn priority(self, value: impl Arg<notification::Priority>) -> Self { Self(put(self.0, "Priority", value.into_expr()), Phase) }
-    /// `Recipients`: list of text. Update: replacement.
+    /// `Recipients`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-notification.html#cfn-connect-notification-recipients)
     pub fn recipients(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Recipients", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-notification.html#cfn-connect-notification-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnNotificationProps { fn into_props(self) -> Bag { self.0 } }
@@ -1855,27 +1855,27 @@ use crate::cfn::support::*;
 impl NotificationContent {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DeDE`: text. Update: in place.
+    /// `DeDE`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-notification-notificationcontent.html#cfn-connect-notification-notificationcontent-dede)
     pub fn de_de(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeDE", value.into_expr())) }
-    /// `EnUS`: text. Update: in place.
+    /// `EnUS`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-notification-notificationcontent.html#cfn-connect-notification-notificationcontent-enus)
     pub fn en_us(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnUS", value.into_expr())) }
-    /// `EsES`: text. Update: in place.
+    /// `EsES`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-notification-notificationcontent.html#cfn-connect-notification-notificationcontent-eses)
     pub fn es_es(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EsES", value.into_expr())) }
-    /// `FrFR`: text. Update: in place.
+    /// `FrFR`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-notification-notificationcontent.html#cfn-connect-notification-notificationcontent-frfr)
     pub fn fr_fr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FrFR", value.into_expr())) }
-    /// `IdID`: text. Update: in place.
+    /// `IdID`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-notification-notificationcontent.html#cfn-connect-notification-notificationcontent-idid)
     pub fn id_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdID", value.into_expr())) }
-    /// `ItIT`: text. Update: in place.
+    /// `ItIT`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-notification-notificationcontent.html#cfn-connect-notification-notificationcontent-itit)
     pub fn it_it(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ItIT", value.into_expr())) }
-    /// `JaJP`: text. Update: in place.
+    /// `JaJP`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-notification-notificationcontent.html#cfn-connect-notification-notificationcontent-jajp)
     pub fn ja_jp(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JaJP", value.into_expr())) }
-    /// `KoKR`: text. Update: in place.
+    /// `KoKR`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-notification-notificationcontent.html#cfn-connect-notification-notificationcontent-kokr)
     pub fn ko_kr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KoKR", value.into_expr())) }
-    /// `PtBR`: text. Update: in place.
+    /// `PtBR`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-notification-notificationcontent.html#cfn-connect-notification-notificationcontent-ptbr)
     pub fn pt_br(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PtBR", value.into_expr())) }
-    /// `ZhCN`: text. Update: in place.
+    /// `ZhCN`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-notification-notificationcontent.html#cfn-connect-notification-notificationcontent-zhcn)
     pub fn zh_cn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ZhCN", value.into_expr())) }
-    /// `ZhTW`: text. Update: in place.
+    /// `ZhTW`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-notification-notificationcontent.html#cfn-connect-notification-notificationcontent-zhtw)
     pub fn zh_tw(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ZhTW", value.into_expr())) }
 }
 impl Done for NotificationContent { fn into_props(self) -> Bag { self.0 } }
@@ -1891,9 +1891,9 @@ impl CfnPhoneNumber {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPhoneNumberProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PhoneNumberArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Address`: text.
+    /// The attribute `Address`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-phonenumber.html#Address-fn::getatt)
     pub fn attr_address(&self) -> Val<str> { self.0.get_att("Address") }
-    /// The attribute `PhoneNumberArn`: `OtherArn`.
+    /// The attribute `PhoneNumberArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-phonenumber.html#PhoneNumberArn-fn::getatt)
     pub fn attr_phone_number_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PhoneNumberArn") }
 }
 impl Parent for CfnPhoneNumber { fn node(&self) -> &Place { &self.0 } }
@@ -1904,19 +1904,19 @@ impl CfnPhoneNumberProps {
     pub fn new() -> CfnPhoneNumberProps<Missing<required::TargetArn>> { CfnPhoneNumberProps(Bag::default(), Phase) }
 }
 impl<R0> CfnPhoneNumberProps<R0> {
-    /// `CountryCode`: text. Update: replacement.
+    /// `CountryCode`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-phonenumber.html#cfn-connect-phonenumber-countrycode)
     pub fn country_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CountryCode", value.into_expr()), Phase) }
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-phonenumber.html#cfn-connect-phonenumber-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Prefix`: text. Update: replacement.
+    /// `Prefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-phonenumber.html#cfn-connect-phonenumber-prefix)
     pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
-    /// `SourcePhoneNumberArn`: text. Update: replacement.
+    /// `SourcePhoneNumberArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-phonenumber.html#cfn-connect-phonenumber-sourcephonenumberarn)
     pub fn source_phone_number_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourcePhoneNumberArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-phonenumber.html#cfn-connect-phonenumber-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TargetArn`: text, required. Update: in place.
+    /// `TargetArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-phonenumber.html#cfn-connect-phonenumber-targetarn)
     pub fn target_arn(self, value: impl Arg<str>) -> CfnPhoneNumberProps<Set> { CfnPhoneNumberProps(put(self.0, "TargetArn", value.into_expr()), Phase) }
-    /// `Type`: text. Update: replacement.
+    /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-phonenumber.html#cfn-connect-phonenumber-type)
     pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnPhoneNumberProps { fn into_props(self) -> Bag { self.0 } }
@@ -1929,9 +1929,9 @@ impl CfnPredefinedAttribute {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPredefinedAttributeProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `LastModifiedRegion`: text.
+    /// The attribute `LastModifiedRegion`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-predefinedattribute.html#LastModifiedRegion-fn::getatt)
     pub fn attr_last_modified_region(&self) -> Val<str> { self.0.get_att("LastModifiedRegion") }
-    /// The attribute `LastModifiedTime`: number.
+    /// The attribute `LastModifiedTime`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-predefinedattribute.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<f64> { self.0.get_att("LastModifiedTime") }
 }
 impl Parent for CfnPredefinedAttribute { fn node(&self) -> &Place { &self.0 } }
@@ -1942,15 +1942,15 @@ impl CfnPredefinedAttributeProps {
     pub fn new() -> CfnPredefinedAttributeProps<Missing<required::InstanceArn>, Missing<required::Name>> { CfnPredefinedAttributeProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnPredefinedAttributeProps<R0, R1> {
-    /// `AttributeConfiguration`: `AttributeConfiguration`. Update: in place.
+    /// `AttributeConfiguration`: `AttributeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-predefinedattribute.html#cfn-connect-predefinedattribute-attributeconfiguration)
     pub fn attribute_configuration(self, value: impl Arg<predefined_attribute::AttributeConfiguration>) -> Self { Self(put(self.0, "AttributeConfiguration", value.into_expr()), Phase) }
-    /// `InstanceArn`: text, required. Update: replacement.
+    /// `InstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-predefinedattribute.html#cfn-connect-predefinedattribute-instancearn)
     pub fn instance_arn(self, value: impl Arg<str>) -> CfnPredefinedAttributeProps<Set, R1> { CfnPredefinedAttributeProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-predefinedattribute.html#cfn-connect-predefinedattribute-name)
     pub fn name(self, value: impl Arg<str>) -> CfnPredefinedAttributeProps<R0, Set> { CfnPredefinedAttributeProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Purposes`: list of text. Update: in place.
+    /// `Purposes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-predefinedattribute.html#cfn-connect-predefinedattribute-purposes)
     pub fn purposes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Purposes", value.into_expr()), Phase) }
-    /// `Values`: `Values`. Update: in place.
+    /// `Values`: `Values`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-predefinedattribute.html#cfn-connect-predefinedattribute-values)
     pub fn values(self, value: impl Arg<predefined_attribute::Values>) -> Self { Self(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for CfnPredefinedAttributeProps { fn into_props(self) -> Bag { self.0 } }
@@ -1962,9 +1962,9 @@ use crate::cfn::support::*;
 impl AttributeConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EnableValueValidationOnAssociation`: boolean. Update: in place.
+    /// `EnableValueValidationOnAssociation`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-predefinedattribute-attributeconfiguration.html#cfn-connect-predefinedattribute-attributeconfiguration-enablevaluevalidationonassociation)
     pub fn enable_value_validation_on_association(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableValueValidationOnAssociation", value.into_expr())) }
-    /// `IsReadOnly`: boolean. Update: in place.
+    /// `IsReadOnly`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-predefinedattribute-attributeconfiguration.html#cfn-connect-predefinedattribute-attributeconfiguration-isreadonly)
     pub fn is_read_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsReadOnly", value.into_expr())) }
 }
 impl Done for AttributeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1973,7 +1973,7 @@ impl Done for AttributeConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl Values {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `StringList`: list of text. Update: in place.
+    /// `StringList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-predefinedattribute-values.html#cfn-connect-predefinedattribute-values-stringlist)
     pub fn string_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StringList", value.into_expr())) }
 }
 impl Done for Values { fn into_props(self) -> Bag { self.0 } }
@@ -1987,7 +1987,7 @@ impl CfnPrompt {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPromptProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PromptArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `PromptArn`: `OtherArn`.
+    /// The attribute `PromptArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-prompt.html#PromptArn-fn::getatt)
     pub fn attr_prompt_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PromptArn") }
 }
 impl Parent for CfnPrompt { fn node(&self) -> &Place { &self.0 } }
@@ -1998,15 +1998,15 @@ impl CfnPromptProps {
     pub fn new() -> CfnPromptProps<Missing<required::InstanceArn>, Missing<required::Name>> { CfnPromptProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnPromptProps<R0, R1> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-prompt.html#cfn-connect-prompt-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `InstanceArn`: `ConnectInstanceArn`, required. Update: in place.
+    /// `InstanceArn`: `ConnectInstanceArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-prompt.html#cfn-connect-prompt-instancearn)
     pub fn instance_arn(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnPromptProps<Set, R1> { CfnPromptProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-prompt.html#cfn-connect-prompt-name)
     pub fn name(self, value: impl Arg<str>) -> CfnPromptProps<R0, Set> { CfnPromptProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `S3Uri`: text. Update: in place.
+    /// `S3Uri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-prompt.html#cfn-connect-prompt-s3uri)
     pub fn s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Uri", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-prompt.html#cfn-connect-prompt-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPromptProps { fn into_props(self) -> Bag { self.0 } }
@@ -2019,13 +2019,13 @@ impl CfnQueue {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnQueueProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `QueueArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `LastModifiedRegion`: text.
+    /// The attribute `LastModifiedRegion`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-queue.html#LastModifiedRegion-fn::getatt)
     pub fn attr_last_modified_region(&self) -> Val<str> { self.0.get_att("LastModifiedRegion") }
-    /// The attribute `LastModifiedTime`: number.
+    /// The attribute `LastModifiedTime`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-queue.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<f64> { self.0.get_att("LastModifiedTime") }
-    /// The attribute `QueueArn`: `OtherArn`.
+    /// The attribute `QueueArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-queue.html#QueueArn-fn::getatt)
     pub fn attr_queue_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("QueueArn") }
-    /// The attribute `Type`: text.
+    /// The attribute `Type`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-queue.html#Type-fn::getatt)
     pub fn attr_type_(&self) -> Val<str> { self.0.get_att("Type") }
 }
 impl Parent for CfnQueue { fn node(&self) -> &Place { &self.0 } }
@@ -2036,27 +2036,27 @@ impl CfnQueueProps {
     pub fn new() -> CfnQueueProps<Missing<required::HoursOfOperationArn>, Missing<required::InstanceArn>, Missing<required::Name>> { CfnQueueProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnQueueProps<R0, R1, R2> {
-    /// `AdditionalEmailAddresses`: list of `EmailAddress`. Update: in place.
+    /// `AdditionalEmailAddresses`: list of `EmailAddress`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-queue.html#cfn-connect-queue-additionalemailaddresses)
     pub fn additional_email_addresses(self, value: impl Arg<Arr<queue::EmailAddress>>) -> Self { Self(put(self.0, "AdditionalEmailAddresses", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-queue.html#cfn-connect-queue-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `HoursOfOperationArn`: text, required. Update: in place.
+    /// `HoursOfOperationArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-queue.html#cfn-connect-queue-hoursofoperationarn)
     pub fn hours_of_operation_arn(self, value: impl Arg<str>) -> CfnQueueProps<Set, R1, R2> { CfnQueueProps(put(self.0, "HoursOfOperationArn", value.into_expr()), Phase) }
-    /// `InstanceArn`: `ConnectInstanceArn`, required. Update: in place.
+    /// `InstanceArn`: `ConnectInstanceArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-queue.html#cfn-connect-queue-instancearn)
     pub fn instance_arn(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnQueueProps<R0, Set, R2> { CfnQueueProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
-    /// `MaxContacts`: integer. Update: in place.
+    /// `MaxContacts`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-queue.html#cfn-connect-queue-maxcontacts)
     pub fn max_contacts(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxContacts", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-queue.html#cfn-connect-queue-name)
     pub fn name(self, value: impl Arg<str>) -> CfnQueueProps<R0, R1, Set> { CfnQueueProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `OutboundCallerConfig`: `OutboundCallerConfig`. Update: in place.
+    /// `OutboundCallerConfig`: `OutboundCallerConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-queue.html#cfn-connect-queue-outboundcallerconfig)
     pub fn outbound_caller_config(self, value: impl Arg<queue::OutboundCallerConfig>) -> Self { Self(put(self.0, "OutboundCallerConfig", value.into_expr()), Phase) }
-    /// `OutboundEmailConfig`: `OutboundEmailConfig`. Update: in place.
+    /// `OutboundEmailConfig`: `OutboundEmailConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-queue.html#cfn-connect-queue-outboundemailconfig)
     pub fn outbound_email_config(self, value: impl Arg<queue::OutboundEmailConfig>) -> Self { Self(put(self.0, "OutboundEmailConfig", value.into_expr()), Phase) }
-    /// `QuickConnectArns`: list of text. Update: in place.
+    /// `QuickConnectArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-queue.html#cfn-connect-queue-quickconnectarns)
     pub fn quick_connect_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "QuickConnectArns", value.into_expr()), Phase) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-queue.html#cfn-connect-queue-status)
     pub fn status(self, value: impl Arg<queue::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-queue.html#cfn-connect-queue-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnQueueProps { fn into_props(self) -> Bag { self.0 } }
@@ -2070,7 +2070,7 @@ impl EmailAddress {
     pub fn new() -> EmailAddress<Missing<super::required::EmailAddressArn>> { EmailAddress(Bag::default(), Phase) }
 }
 impl<R0> EmailAddress<R0> {
-    /// `EmailAddressArn`: text, required. Update: in place.
+    /// `EmailAddressArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-queue-emailaddress.html#cfn-connect-queue-emailaddress-emailaddressarn)
     pub fn email_address_arn(self, value: impl Arg<str>) -> EmailAddress<Set> { EmailAddress(put(self.0, "EmailAddressArn", value.into_expr()), Phase) }
 }
 impl Done for EmailAddress { fn into_props(self) -> Bag { self.0 } }
@@ -2079,11 +2079,11 @@ impl Done for EmailAddress { fn into_props(self) -> Bag { self.0 } }
 impl OutboundCallerConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `OutboundCallerIdName`: text. Update: in place.
+    /// `OutboundCallerIdName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-queue-outboundcallerconfig.html#cfn-connect-queue-outboundcallerconfig-outboundcalleridname)
     pub fn outbound_caller_id_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutboundCallerIdName", value.into_expr())) }
-    /// `OutboundCallerIdNumberArn`: text. Update: in place.
+    /// `OutboundCallerIdNumberArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-queue-outboundcallerconfig.html#cfn-connect-queue-outboundcallerconfig-outboundcalleridnumberarn)
     pub fn outbound_caller_id_number_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutboundCallerIdNumberArn", value.into_expr())) }
-    /// `OutboundFlowArn`: text. Update: in place.
+    /// `OutboundFlowArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-queue-outboundcallerconfig.html#cfn-connect-queue-outboundcallerconfig-outboundflowarn)
     pub fn outbound_flow_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutboundFlowArn", value.into_expr())) }
 }
 impl Done for OutboundCallerConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2092,7 +2092,7 @@ impl Done for OutboundCallerConfig { fn into_props(self) -> Bag { self.0 } }
 impl OutboundEmailConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `OutboundEmailAddressId`: text. Update: in place.
+    /// `OutboundEmailAddressId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-queue-outboundemailconfig.html#cfn-connect-queue-outboundemailconfig-outboundemailaddressid)
     pub fn outbound_email_address_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutboundEmailAddressId", value.into_expr())) }
 }
 impl Done for OutboundEmailConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2108,9 +2108,9 @@ impl CfnQuickConnect {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnQuickConnectProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `QuickConnectArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `QuickConnectArn`: `OtherArn`.
+    /// The attribute `QuickConnectArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-quickconnect.html#QuickConnectArn-fn::getatt)
     pub fn attr_quick_connect_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("QuickConnectArn") }
-    /// The attribute `QuickConnectType`: text.
+    /// The attribute `QuickConnectType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-quickconnect.html#QuickConnectType-fn::getatt)
     pub fn attr_quick_connect_type(&self) -> Val<str> { self.0.get_att("QuickConnectType") }
 }
 impl Parent for CfnQuickConnect { fn node(&self) -> &Place { &self.0 } }
@@ -2121,15 +2121,15 @@ impl CfnQuickConnectProps {
     pub fn new() -> CfnQuickConnectProps<Missing<required::InstanceArn>, Missing<required::Name>, Missing<required::QuickConnectConfig>> { CfnQuickConnectProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnQuickConnectProps<R0, R1, R2> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-quickconnect.html#cfn-connect-quickconnect-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `InstanceArn`: `ConnectInstanceArn`, required. Update: in place.
+    /// `InstanceArn`: `ConnectInstanceArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-quickconnect.html#cfn-connect-quickconnect-instancearn)
     pub fn instance_arn(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnQuickConnectProps<Set, R1, R2> { CfnQuickConnectProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-quickconnect.html#cfn-connect-quickconnect-name)
     pub fn name(self, value: impl Arg<str>) -> CfnQuickConnectProps<R0, Set, R2> { CfnQuickConnectProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `QuickConnectConfig`: `QuickConnectConfig`, required. Update: in place.
+    /// `QuickConnectConfig`: `QuickConnectConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-quickconnect.html#cfn-connect-quickconnect-quickconnectconfig)
     pub fn quick_connect_config(self, value: impl Arg<quick_connect::QuickConnectConfig>) -> CfnQuickConnectProps<R0, R1, Set> { CfnQuickConnectProps(put(self.0, "QuickConnectConfig", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-quickconnect.html#cfn-connect-quickconnect-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnQuickConnectProps { fn into_props(self) -> Bag { self.0 } }
@@ -2143,7 +2143,7 @@ impl FlowQuickConnectConfig {
     pub fn new() -> FlowQuickConnectConfig<Missing<super::required::ContactFlowArn>> { FlowQuickConnectConfig(Bag::default(), Phase) }
 }
 impl<R0> FlowQuickConnectConfig<R0> {
-    /// `ContactFlowArn`: text, required. Update: in place.
+    /// `ContactFlowArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-quickconnect-flowquickconnectconfig.html#cfn-connect-quickconnect-flowquickconnectconfig-contactflowarn)
     pub fn contact_flow_arn(self, value: impl Arg<str>) -> FlowQuickConnectConfig<Set> { FlowQuickConnectConfig(put(self.0, "ContactFlowArn", value.into_expr()), Phase) }
 }
 impl Done for FlowQuickConnectConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2154,7 +2154,7 @@ impl PhoneNumberQuickConnectConfig {
     pub fn new() -> PhoneNumberQuickConnectConfig<Missing<super::required::PhoneNumber>> { PhoneNumberQuickConnectConfig(Bag::default(), Phase) }
 }
 impl<R0> PhoneNumberQuickConnectConfig<R0> {
-    /// `PhoneNumber`: text, required. Update: in place.
+    /// `PhoneNumber`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-quickconnect-phonenumberquickconnectconfig.html#cfn-connect-quickconnect-phonenumberquickconnectconfig-phonenumber)
     pub fn phone_number(self, value: impl Arg<str>) -> PhoneNumberQuickConnectConfig<Set> { PhoneNumberQuickConnectConfig(put(self.0, "PhoneNumber", value.into_expr()), Phase) }
 }
 impl Done for PhoneNumberQuickConnectConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2165,9 +2165,9 @@ impl QueueQuickConnectConfig {
     pub fn new() -> QueueQuickConnectConfig<Missing<super::required::ContactFlowArn>, Missing<super::required::QueueArn>> { QueueQuickConnectConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> QueueQuickConnectConfig<R0, R1> {
-    /// `ContactFlowArn`: text, required. Update: in place.
+    /// `ContactFlowArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-quickconnect-queuequickconnectconfig.html#cfn-connect-quickconnect-queuequickconnectconfig-contactflowarn)
     pub fn contact_flow_arn(self, value: impl Arg<str>) -> QueueQuickConnectConfig<Set, R1> { QueueQuickConnectConfig(put(self.0, "ContactFlowArn", value.into_expr()), Phase) }
-    /// `QueueArn`: text, required. Update: in place.
+    /// `QueueArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-quickconnect-queuequickconnectconfig.html#cfn-connect-quickconnect-queuequickconnectconfig-queuearn)
     pub fn queue_arn(self, value: impl Arg<str>) -> QueueQuickConnectConfig<R0, Set> { QueueQuickConnectConfig(put(self.0, "QueueArn", value.into_expr()), Phase) }
 }
 impl Done for QueueQuickConnectConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2178,15 +2178,15 @@ impl QuickConnectConfig {
     pub fn new() -> QuickConnectConfig<Missing<super::required::QuickConnectType>> { QuickConnectConfig(Bag::default(), Phase) }
 }
 impl<R0> QuickConnectConfig<R0> {
-    /// `FlowConfig`: `FlowQuickConnectConfig`. Update: in place.
+    /// `FlowConfig`: `FlowQuickConnectConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-quickconnect-quickconnectconfig.html#cfn-connect-quickconnect-quickconnectconfig-flowconfig)
     pub fn flow_config(self, value: impl Arg<FlowQuickConnectConfig>) -> Self { Self(put(self.0, "FlowConfig", value.into_expr()), Phase) }
-    /// `PhoneConfig`: `PhoneNumberQuickConnectConfig`. Update: in place.
+    /// `PhoneConfig`: `PhoneNumberQuickConnectConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-quickconnect-quickconnectconfig.html#cfn-connect-quickconnect-quickconnectconfig-phoneconfig)
     pub fn phone_config(self, value: impl Arg<PhoneNumberQuickConnectConfig>) -> Self { Self(put(self.0, "PhoneConfig", value.into_expr()), Phase) }
-    /// `QueueConfig`: `QueueQuickConnectConfig`. Update: in place.
+    /// `QueueConfig`: `QueueQuickConnectConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-quickconnect-quickconnectconfig.html#cfn-connect-quickconnect-quickconnectconfig-queueconfig)
     pub fn queue_config(self, value: impl Arg<QueueQuickConnectConfig>) -> Self { Self(put(self.0, "QueueConfig", value.into_expr()), Phase) }
-    /// `QuickConnectType`: `QuickConnectType`, required. Update: in place.
+    /// `QuickConnectType`: `QuickConnectType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-quickconnect-quickconnectconfig.html#cfn-connect-quickconnect-quickconnectconfig-quickconnecttype)
     pub fn quick_connect_type(self, value: impl Arg<QuickConnectType>) -> QuickConnectConfig<Set> { QuickConnectConfig(put(self.0, "QuickConnectType", value.into_expr()), Phase) }
-    /// `UserConfig`: `UserQuickConnectConfig`. Update: in place.
+    /// `UserConfig`: `UserQuickConnectConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-quickconnect-quickconnectconfig.html#cfn-connect-quickconnect-quickconnectconfig-userconfig)
     pub fn user_config(self, value: impl Arg<UserQuickConnectConfig>) -> Self { Self(put(self.0, "UserConfig", value.into_expr()), Phase) }
 }
 impl Done for QuickConnectConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2197,9 +2197,9 @@ impl UserQuickConnectConfig {
     pub fn new() -> UserQuickConnectConfig<Missing<super::required::ContactFlowArn>, Missing<super::required::UserArn>> { UserQuickConnectConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> UserQuickConnectConfig<R0, R1> {
-    /// `ContactFlowArn`: text, required. Update: in place.
+    /// `ContactFlowArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-quickconnect-userquickconnectconfig.html#cfn-connect-quickconnect-userquickconnectconfig-contactflowarn)
     pub fn contact_flow_arn(self, value: impl Arg<str>) -> UserQuickConnectConfig<Set, R1> { UserQuickConnectConfig(put(self.0, "ContactFlowArn", value.into_expr()), Phase) }
-    /// `UserArn`: text, required. Update: in place.
+    /// `UserArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-quickconnect-userquickconnectconfig.html#cfn-connect-quickconnect-userquickconnectconfig-userarn)
     pub fn user_arn(self, value: impl Arg<str>) -> UserQuickConnectConfig<R0, Set> { UserQuickConnectConfig(put(self.0, "UserArn", value.into_expr()), Phase) }
 }
 impl Done for UserQuickConnectConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2215,7 +2215,7 @@ impl CfnRoutingProfile {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRoutingProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RoutingProfileArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `RoutingProfileArn`: `OtherArn`.
+    /// The attribute `RoutingProfileArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-routingprofile.html#RoutingProfileArn-fn::getatt)
     pub fn attr_routing_profile_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RoutingProfileArn") }
 }
 impl Parent for CfnRoutingProfile { fn node(&self) -> &Place { &self.0 } }
@@ -2226,23 +2226,23 @@ impl CfnRoutingProfileProps {
     pub fn new() -> CfnRoutingProfileProps<Missing<required::DefaultOutboundQueueArn>, Missing<required::Description>, Missing<required::InstanceArn>, Missing<required::MediaConcurrencies>, Missing<required::Name>> { CfnRoutingProfileProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnRoutingProfileProps<R0, R1, R2, R3, R4> {
-    /// `AgentAvailabilityTimer`: `AgentAvailabilityTimer`. Update: in place.
+    /// `AgentAvailabilityTimer`: `AgentAvailabilityTimer`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-routingprofile.html#cfn-connect-routingprofile-agentavailabilitytimer)
     pub fn agent_availability_timer(self, value: impl Arg<routing_profile::AgentAvailabilityTimer>) -> Self { Self(put(self.0, "AgentAvailabilityTimer", value.into_expr()), Phase) }
-    /// `DefaultOutboundQueueArn`: text, required. Update: in place.
+    /// `DefaultOutboundQueueArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-routingprofile.html#cfn-connect-routingprofile-defaultoutboundqueuearn)
     pub fn default_outbound_queue_arn(self, value: impl Arg<str>) -> CfnRoutingProfileProps<Set, R1, R2, R3, R4> { CfnRoutingProfileProps(put(self.0, "DefaultOutboundQueueArn", value.into_expr()), Phase) }
-    /// `Description`: text, required. Update: in place.
+    /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-routingprofile.html#cfn-connect-routingprofile-description)
     pub fn description(self, value: impl Arg<str>) -> CfnRoutingProfileProps<R0, Set, R2, R3, R4> { CfnRoutingProfileProps(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `InstanceArn`: `ConnectInstanceArn`, required. Update: in place.
+    /// `InstanceArn`: `ConnectInstanceArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-routingprofile.html#cfn-connect-routingprofile-instancearn)
     pub fn instance_arn(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnRoutingProfileProps<R0, R1, Set, R3, R4> { CfnRoutingProfileProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
-    /// `ManualAssignmentQueueConfigs`: list of `RoutingProfileManualAssignmentQueueConfig`. Update: in place.
+    /// `ManualAssignmentQueueConfigs`: list of `RoutingProfileManualAssignmentQueueConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-routingprofile.html#cfn-connect-routingprofile-manualassignmentqueueconfigs)
     pub fn manual_assignment_queue_configs(self, value: impl Arg<Arr<routing_profile::RoutingProfileManualAssignmentQueueConfig>>) -> Self { Self(put(self.0, "ManualAssignmentQueueConfigs", value.into_expr()), Phase) }
-    /// `MediaConcurrencies`: list of `MediaConcurrency`, required. Update: in place.
+    /// `MediaConcurrencies`: list of `MediaConcurrency`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-routingprofile.html#cfn-connect-routingprofile-mediaconcurrencies)
     pub fn media_concurrencies(self, value: impl Arg<Arr<routing_profile::MediaConcurrency>>) -> CfnRoutingProfileProps<R0, R1, R2, Set, R4> { CfnRoutingProfileProps(put(self.0, "MediaConcurrencies", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-routingprofile.html#cfn-connect-routingprofile-name)
     pub fn name(self, value: impl Arg<str>) -> CfnRoutingProfileProps<R0, R1, R2, R3, Set> { CfnRoutingProfileProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `QueueConfigs`: list of `RoutingProfileQueueConfig`. Update: in place.
+    /// `QueueConfigs`: list of `RoutingProfileQueueConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-routingprofile.html#cfn-connect-routingprofile-queueconfigs)
     pub fn queue_configs(self, value: impl Arg<Arr<routing_profile::RoutingProfileQueueConfig>>) -> Self { Self(put(self.0, "QueueConfigs", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-routingprofile.html#cfn-connect-routingprofile-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnRoutingProfileProps { fn into_props(self) -> Bag { self.0 } }
@@ -2256,7 +2256,7 @@ impl CrossChannelBehavior {
     pub fn new() -> CrossChannelBehavior<Missing<super::required::BehaviorType>> { CrossChannelBehavior(Bag::default(), Phase) }
 }
 impl<R0> CrossChannelBehavior<R0> {
-    /// `BehaviorType`: `BehaviorType`, required. Update: in place.
+    /// `BehaviorType`: `BehaviorType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-routingprofile-crosschannelbehavior.html#cfn-connect-routingprofile-crosschannelbehavior-behaviortype)
     pub fn behavior_type(self, value: impl Arg<BehaviorType>) -> CrossChannelBehavior<Set> { CrossChannelBehavior(put(self.0, "BehaviorType", value.into_expr()), Phase) }
 }
 impl Done for CrossChannelBehavior { fn into_props(self) -> Bag { self.0 } }
@@ -2267,11 +2267,11 @@ impl MediaConcurrency {
     pub fn new() -> MediaConcurrency<Missing<super::required::Channel>, Missing<super::required::Concurrency>> { MediaConcurrency(Bag::default(), Phase) }
 }
 impl<R0, R1> MediaConcurrency<R0, R1> {
-    /// `Channel`: `Channel`, required. Update: in place.
+    /// `Channel`: `Channel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-routingprofile-mediaconcurrency.html#cfn-connect-routingprofile-mediaconcurrency-channel)
     pub fn channel(self, value: impl Arg<Channel>) -> MediaConcurrency<Set, R1> { MediaConcurrency(put(self.0, "Channel", value.into_expr()), Phase) }
-    /// `Concurrency`: integer, required. Update: in place.
+    /// `Concurrency`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-routingprofile-mediaconcurrency.html#cfn-connect-routingprofile-mediaconcurrency-concurrency)
     pub fn concurrency(self, value: impl Arg<i64>) -> MediaConcurrency<R0, Set> { MediaConcurrency(put(self.0, "Concurrency", value.into_expr()), Phase) }
-    /// `CrossChannelBehavior`: `CrossChannelBehavior`. Update: in place.
+    /// `CrossChannelBehavior`: `CrossChannelBehavior`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-routingprofile-mediaconcurrency.html#cfn-connect-routingprofile-mediaconcurrency-crosschannelbehavior)
     pub fn cross_channel_behavior(self, value: impl Arg<CrossChannelBehavior>) -> Self { Self(put(self.0, "CrossChannelBehavior", value.into_expr()), Phase) }
 }
 impl Done for MediaConcurrency { fn into_props(self) -> Bag { self.0 } }
@@ -2282,7 +2282,7 @@ impl RoutingProfileManualAssignmentQueueConfig {
     pub fn new() -> RoutingProfileManualAssignmentQueueConfig<Missing<super::required::QueueReference>> { RoutingProfileManualAssignmentQueueConfig(Bag::default(), Phase) }
 }
 impl<R0> RoutingProfileManualAssignmentQueueConfig<R0> {
-    /// `QueueReference`: `RoutingProfileQueueReference`, required. Update: in place.
+    /// `QueueReference`: `RoutingProfileQueueReference`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-routingprofile-routingprofilemanualassignmentqueueconfig.html#cfn-connect-routingprofile-routingprofilemanualassignmentqueueconfig-queuereference)
     pub fn queue_reference(self, value: impl Arg<RoutingProfileQueueReference>) -> RoutingProfileManualAssignmentQueueConfig<Set> { RoutingProfileManualAssignmentQueueConfig(put(self.0, "QueueReference", value.into_expr()), Phase) }
 }
 impl Done for RoutingProfileManualAssignmentQueueConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2293,11 +2293,11 @@ impl RoutingProfileQueueConfig {
     pub fn new() -> RoutingProfileQueueConfig<Missing<super::required::Delay>, Missing<super::required::Priority>, Missing<super::required::QueueReference>> { RoutingProfileQueueConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> RoutingProfileQueueConfig<R0, R1, R2> {
-    /// `Delay`: integer, required. Update: in place.
+    /// `Delay`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-routingprofile-routingprofilequeueconfig.html#cfn-connect-routingprofile-routingprofilequeueconfig-delay)
     pub fn delay(self, value: impl Arg<i64>) -> RoutingProfileQueueConfig<Set, R1, R2> { RoutingProfileQueueConfig(put(self.0, "Delay", value.into_expr()), Phase) }
-    /// `Priority`: integer, required. Update: in place.
+    /// `Priority`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-routingprofile-routingprofilequeueconfig.html#cfn-connect-routingprofile-routingprofilequeueconfig-priority)
     pub fn priority(self, value: impl Arg<i64>) -> RoutingProfileQueueConfig<R0, Set, R2> { RoutingProfileQueueConfig(put(self.0, "Priority", value.into_expr()), Phase) }
-    /// `QueueReference`: `RoutingProfileQueueReference`, required. Update: in place.
+    /// `QueueReference`: `RoutingProfileQueueReference`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-routingprofile-routingprofilequeueconfig.html#cfn-connect-routingprofile-routingprofilequeueconfig-queuereference)
     pub fn queue_reference(self, value: impl Arg<RoutingProfileQueueReference>) -> RoutingProfileQueueConfig<R0, R1, Set> { RoutingProfileQueueConfig(put(self.0, "QueueReference", value.into_expr()), Phase) }
 }
 impl Done for RoutingProfileQueueConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2308,9 +2308,9 @@ impl RoutingProfileQueueReference {
     pub fn new() -> RoutingProfileQueueReference<Missing<super::required::Channel>, Missing<super::required::QueueArn>> { RoutingProfileQueueReference(Bag::default(), Phase) }
 }
 impl<R0, R1> RoutingProfileQueueReference<R0, R1> {
-    /// `Channel`: `Channel`, required. Update: in place.
+    /// `Channel`: `Channel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-routingprofile-routingprofilequeuereference.html#cfn-connect-routingprofile-routingprofilequeuereference-channel)
     pub fn channel(self, value: impl Arg<Channel>) -> RoutingProfileQueueReference<Set, R1> { RoutingProfileQueueReference(put(self.0, "Channel", value.into_expr()), Phase) }
-    /// `QueueArn`: text, required. Update: in place.
+    /// `QueueArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-routingprofile-routingprofilequeuereference.html#cfn-connect-routingprofile-routingprofilequeuereference-queuearn)
     pub fn queue_arn(self, value: impl Arg<str>) -> RoutingProfileQueueReference<R0, Set> { RoutingProfileQueueReference(put(self.0, "QueueArn", value.into_expr()), Phase) }
 }
 impl Done for RoutingProfileQueueReference { fn into_props(self) -> Bag { self.0 } }
@@ -2330,7 +2330,7 @@ impl CfnRule {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RuleArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `RuleArn`: `OtherArn`.
+    /// The attribute `RuleArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-rule.html#RuleArn-fn::getatt)
     pub fn attr_rule_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RuleArn") }
 }
 impl Parent for CfnRule { fn node(&self) -> &Place { &self.0 } }
@@ -2341,19 +2341,19 @@ impl CfnRuleProps {
     pub fn new() -> CfnRuleProps<Missing<required::Actions>, Missing<required::Function>, Missing<required::InstanceArn>, Missing<required::Name>, Missing<required::PublishStatus>, Missing<required::TriggerEventSource>> { CfnRuleProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5> CfnRuleProps<R0, R1, R2, R3, R4, R5> {
-    /// `Actions`: `Actions`, required. Update: in place.
+    /// `Actions`: `Actions`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-rule.html#cfn-connect-rule-actions)
     pub fn actions(self, value: impl Arg<rule::Actions>) -> CfnRuleProps<Set, R1, R2, R3, R4, R5> { CfnRuleProps(put(self.0, "Actions", value.into_expr()), Phase) }
-    /// `Function`: text, required. Update: in place.
+    /// `Function`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-rule.html#cfn-connect-rule-function)
     pub fn function(self, value: impl Arg<str>) -> CfnRuleProps<R0, Set, R2, R3, R4, R5> { CfnRuleProps(put(self.0, "Function", value.into_expr()), Phase) }
-    /// `InstanceArn`: text, required. Update: replacement.
+    /// `InstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-rule.html#cfn-connect-rule-instancearn)
     pub fn instance_arn(self, value: impl Arg<str>) -> CfnRuleProps<R0, R1, Set, R3, R4, R5> { CfnRuleProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-rule.html#cfn-connect-rule-name)
     pub fn name(self, value: impl Arg<str>) -> CfnRuleProps<R0, R1, R2, Set, R4, R5> { CfnRuleProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `PublishStatus`: `PublishStatus`, required. Update: in place.
+    /// `PublishStatus`: `PublishStatus`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-rule.html#cfn-connect-rule-publishstatus)
     pub fn publish_status(self, value: impl Arg<rule::PublishStatus>) -> CfnRuleProps<R0, R1, R2, R3, Set, R5> { CfnRuleProps(put(self.0, "PublishStatus", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-rule.html#cfn-connect-rule-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TriggerEventSource`: `RuleTriggerEventSource`, required. Update: replacement.
+    /// `TriggerEventSource`: `RuleTriggerEventSource`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-rule.html#cfn-connect-rule-triggereventsource)
     pub fn trigger_event_source(self, value: impl Arg<rule::RuleTriggerEventSource>) -> CfnRuleProps<R0, R1, R2, R3, R4, Set> { CfnRuleProps(put(self.0, "TriggerEventSource", value.into_expr()), Phase) }
 }
 impl Done for CfnRuleProps { fn into_props(self) -> Bag { self.0 } }
@@ -2365,23 +2365,23 @@ use crate::cfn::support::*;
 impl Actions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AssignContactCategoryActions`: list of JSON. Update: in place.
+    /// `AssignContactCategoryActions`: list of JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-actions.html#cfn-connect-rule-actions-assigncontactcategoryactions)
     pub fn assign_contact_category_actions(self, value: impl Arg<Arr<Any>>) -> Self { Self(put(self.0, "AssignContactCategoryActions", value.into_expr())) }
-    /// `AssignSlaActions`: list of `AssignSlaAction`. Update: in place.
+    /// `AssignSlaActions`: list of `AssignSlaAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-actions.html#cfn-connect-rule-actions-assignslaactions)
     pub fn assign_sla_actions(self, value: impl Arg<Arr<AssignSlaAction>>) -> Self { Self(put(self.0, "AssignSlaActions", value.into_expr())) }
-    /// `CreateCaseActions`: list of `CreateCaseAction`. Update: in place.
+    /// `CreateCaseActions`: list of `CreateCaseAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-actions.html#cfn-connect-rule-actions-createcaseactions)
     pub fn create_case_actions(self, value: impl Arg<Arr<CreateCaseAction>>) -> Self { Self(put(self.0, "CreateCaseActions", value.into_expr())) }
-    /// `EndAssociatedTasksActions`: list of JSON. Update: in place.
+    /// `EndAssociatedTasksActions`: list of JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-actions.html#cfn-connect-rule-actions-endassociatedtasksactions)
     pub fn end_associated_tasks_actions(self, value: impl Arg<Arr<Any>>) -> Self { Self(put(self.0, "EndAssociatedTasksActions", value.into_expr())) }
-    /// `EventBridgeActions`: list of `EventBridgeAction`. Update: in place.
+    /// `EventBridgeActions`: list of `EventBridgeAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-actions.html#cfn-connect-rule-actions-eventbridgeactions)
     pub fn event_bridge_actions(self, value: impl Arg<Arr<EventBridgeAction>>) -> Self { Self(put(self.0, "EventBridgeActions", value.into_expr())) }
-    /// `SendNotificationActions`: list of `SendNotificationAction`. Update: in place.
+    /// `SendNotificationActions`: list of `SendNotificationAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-actions.html#cfn-connect-rule-actions-sendnotificationactions)
     pub fn send_notification_actions(self, value: impl Arg<Arr<SendNotificationAction>>) -> Self { Self(put(self.0, "SendNotificationActions", value.into_expr())) }
-    /// `SubmitAutoEvaluationActions`: list of `SubmitAutoEvaluationAction`. Update: in place.
+    /// `SubmitAutoEvaluationActions`: list of `SubmitAutoEvaluationAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-actions.html#cfn-connect-rule-actions-submitautoevaluationactions)
     pub fn submit_auto_evaluation_actions(self, value: impl Arg<Arr<SubmitAutoEvaluationAction>>) -> Self { Self(put(self.0, "SubmitAutoEvaluationActions", value.into_expr())) }
-    /// `TaskActions`: list of `TaskAction`. Update: in place.
+    /// `TaskActions`: list of `TaskAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-actions.html#cfn-connect-rule-actions-taskactions)
     pub fn task_actions(self, value: impl Arg<Arr<TaskAction>>) -> Self { Self(put(self.0, "TaskActions", value.into_expr())) }
-    /// `UpdateCaseActions`: list of `UpdateCaseAction`. Update: in place.
+    /// `UpdateCaseActions`: list of `UpdateCaseAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-actions.html#cfn-connect-rule-actions-updatecaseactions)
     pub fn update_case_actions(self, value: impl Arg<Arr<UpdateCaseAction>>) -> Self { Self(put(self.0, "UpdateCaseActions", value.into_expr())) }
 }
 impl Done for Actions { fn into_props(self) -> Bag { self.0 } }
@@ -2392,9 +2392,9 @@ impl AssignSlaAction {
     pub fn new() -> AssignSlaAction<Missing<super::required::CaseSlaConfiguration>, Missing<super::required::SlaAssignmentType>> { AssignSlaAction(Bag::default(), Phase) }
 }
 impl<R0, R1> AssignSlaAction<R0, R1> {
-    /// `CaseSlaConfiguration`: `CaseSlaConfiguration`, required. Update: in place.
+    /// `CaseSlaConfiguration`: `CaseSlaConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-assignslaaction.html#cfn-connect-rule-assignslaaction-caseslaconfiguration)
     pub fn case_sla_configuration(self, value: impl Arg<CaseSlaConfiguration>) -> AssignSlaAction<Set, R1> { AssignSlaAction(put(self.0, "CaseSlaConfiguration", value.into_expr()), Phase) }
-    /// `SlaAssignmentType`: `SlaAssignmentType`, required. Update: in place.
+    /// `SlaAssignmentType`: `SlaAssignmentType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-assignslaaction.html#cfn-connect-rule-assignslaaction-slaassignmenttype)
     pub fn sla_assignment_type(self, value: impl Arg<SlaAssignmentType>) -> AssignSlaAction<R0, Set> { AssignSlaAction(put(self.0, "SlaAssignmentType", value.into_expr()), Phase) }
 }
 impl Done for AssignSlaAction { fn into_props(self) -> Bag { self.0 } }
@@ -2405,15 +2405,15 @@ impl CaseSlaConfiguration {
     pub fn new() -> CaseSlaConfiguration<Missing<super::required::Name>, Missing<super::required::TargetSlaMinutes>, Missing<super::required::Type>> { CaseSlaConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CaseSlaConfiguration<R0, R1, R2> {
-    /// `FieldId`: text. Update: in place.
+    /// `FieldId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-caseslaconfiguration.html#cfn-connect-rule-caseslaconfiguration-fieldid)
     pub fn field_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FieldId", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-caseslaconfiguration.html#cfn-connect-rule-caseslaconfiguration-name)
     pub fn name(self, value: impl Arg<str>) -> CaseSlaConfiguration<Set, R1, R2> { CaseSlaConfiguration(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `TargetFieldValues`: list of `SlaTargetFieldValue`. Update: in place.
+    /// `TargetFieldValues`: list of `SlaTargetFieldValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-caseslaconfiguration.html#cfn-connect-rule-caseslaconfiguration-targetfieldvalues)
     pub fn target_field_values(self, value: impl Arg<Arr<SlaTargetFieldValue>>) -> Self { Self(put(self.0, "TargetFieldValues", value.into_expr()), Phase) }
-    /// `TargetSlaMinutes`: number, required. Update: in place.
+    /// `TargetSlaMinutes`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-caseslaconfiguration.html#cfn-connect-rule-caseslaconfiguration-targetslaminutes)
     pub fn target_sla_minutes(self, value: impl Arg<f64>) -> CaseSlaConfiguration<R0, Set, R2> { CaseSlaConfiguration(put(self.0, "TargetSlaMinutes", value.into_expr()), Phase) }
-    /// `Type`: `CaseSlaConfigurationType`, required. Update: in place.
+    /// `Type`: `CaseSlaConfigurationType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-caseslaconfiguration.html#cfn-connect-rule-caseslaconfiguration-type)
     pub fn type_(self, value: impl Arg<CaseSlaConfigurationType>) -> CaseSlaConfiguration<R0, R1, Set> { CaseSlaConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CaseSlaConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2424,9 +2424,9 @@ impl CreateCaseAction {
     pub fn new() -> CreateCaseAction<Missing<super::required::Fields>, Missing<super::required::TemplateId>> { CreateCaseAction(Bag::default(), Phase) }
 }
 impl<R0, R1> CreateCaseAction<R0, R1> {
-    /// `Fields`: list of `Field`, required. Update: in place.
+    /// `Fields`: list of `Field`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-createcaseaction.html#cfn-connect-rule-createcaseaction-fields)
     pub fn fields(self, value: impl Arg<Arr<Field>>) -> CreateCaseAction<Set, R1> { CreateCaseAction(put(self.0, "Fields", value.into_expr()), Phase) }
-    /// `TemplateId`: text, required. Update: in place.
+    /// `TemplateId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-createcaseaction.html#cfn-connect-rule-createcaseaction-templateid)
     pub fn template_id(self, value: impl Arg<str>) -> CreateCaseAction<R0, Set> { CreateCaseAction(put(self.0, "TemplateId", value.into_expr()), Phase) }
 }
 impl Done for CreateCaseAction { fn into_props(self) -> Bag { self.0 } }
@@ -2437,7 +2437,7 @@ impl EventBridgeAction {
     pub fn new() -> EventBridgeAction<Missing<super::required::Name>> { EventBridgeAction(Bag::default(), Phase) }
 }
 impl<R0> EventBridgeAction<R0> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-eventbridgeaction.html#cfn-connect-rule-eventbridgeaction-name)
     pub fn name(self, value: impl Arg<str>) -> EventBridgeAction<Set> { EventBridgeAction(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for EventBridgeAction { fn into_props(self) -> Bag { self.0 } }
@@ -2448,9 +2448,9 @@ impl Field {
     pub fn new() -> Field<Missing<super::required::Id>, Missing<super::required::Value>> { Field(Bag::default(), Phase) }
 }
 impl<R0, R1> Field<R0, R1> {
-    /// `Id`: text, required. Update: in place.
+    /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-field.html#cfn-connect-rule-field-id)
     pub fn id(self, value: impl Arg<str>) -> Field<Set, R1> { Field(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `Value`: `FieldValue`, required. Update: in place.
+    /// `Value`: `FieldValue`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-field.html#cfn-connect-rule-field-value)
     pub fn value(self, value: impl Arg<FieldValue>) -> Field<R0, Set> { Field(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Field { fn into_props(self) -> Bag { self.0 } }
@@ -2459,13 +2459,13 @@ impl Done for Field { fn into_props(self) -> Bag { self.0 } }
 impl FieldValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BooleanValue`: boolean. Update: in place.
+    /// `BooleanValue`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-fieldvalue.html#cfn-connect-rule-fieldvalue-booleanvalue)
     pub fn boolean_value(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BooleanValue", value.into_expr())) }
-    /// `DoubleValue`: number. Update: in place.
+    /// `DoubleValue`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-fieldvalue.html#cfn-connect-rule-fieldvalue-doublevalue)
     pub fn double_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DoubleValue", value.into_expr())) }
-    /// `EmptyValue`: JSON. Update: in place.
+    /// `EmptyValue`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-fieldvalue.html#cfn-connect-rule-fieldvalue-emptyvalue)
     pub fn empty_value(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "EmptyValue", value.into_expr())) }
-    /// `StringValue`: text. Update: in place.
+    /// `StringValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-fieldvalue.html#cfn-connect-rule-fieldvalue-stringvalue)
     pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value.into_expr())) }
 }
 impl Done for FieldValue { fn into_props(self) -> Bag { self.0 } }
@@ -2474,9 +2474,9 @@ impl Done for FieldValue { fn into_props(self) -> Bag { self.0 } }
 impl NotificationRecipientType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `UserArns`: list of text. Update: in place.
+    /// `UserArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-notificationrecipienttype.html#cfn-connect-rule-notificationrecipienttype-userarns)
     pub fn user_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "UserArns", value.into_expr())) }
-    /// `UserTags`: map of text. Update: in place.
+    /// `UserTags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-notificationrecipienttype.html#cfn-connect-rule-notificationrecipienttype-usertags)
     pub fn user_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "UserTags", value.into_expr())) }
 }
 impl Done for NotificationRecipientType { fn into_props(self) -> Bag { self.0 } }
@@ -2487,9 +2487,9 @@ impl Reference {
     pub fn new() -> Reference<Missing<super::required::Type>, Missing<super::required::Value>> { Reference(Bag::default(), Phase) }
 }
 impl<R0, R1> Reference<R0, R1> {
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-reference.html#cfn-connect-rule-reference-type)
     pub fn type_(self, value: impl Arg<Type>) -> Reference<Set, R1> { Reference(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-reference.html#cfn-connect-rule-reference-value)
     pub fn value(self, value: impl Arg<str>) -> Reference<R0, Set> { Reference(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Reference { fn into_props(self) -> Bag { self.0 } }
@@ -2500,9 +2500,9 @@ impl RuleTriggerEventSource {
     pub fn new() -> RuleTriggerEventSource<Missing<super::required::EventSourceName>> { RuleTriggerEventSource(Bag::default(), Phase) }
 }
 impl<R0> RuleTriggerEventSource<R0> {
-    /// `EventSourceName`: `EventSourceName`, required. Update: replacement.
+    /// `EventSourceName`: `EventSourceName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-ruletriggereventsource.html#cfn-connect-rule-ruletriggereventsource-eventsourcename)
     pub fn event_source_name(self, value: impl Arg<EventSourceName>) -> RuleTriggerEventSource<Set> { RuleTriggerEventSource(put(self.0, "EventSourceName", value.into_expr()), Phase) }
-    /// `IntegrationAssociationArn`: text. Update: replacement.
+    /// `IntegrationAssociationArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-ruletriggereventsource.html#cfn-connect-rule-ruletriggereventsource-integrationassociationarn)
     pub fn integration_association_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntegrationAssociationArn", value.into_expr()), Phase) }
 }
 impl Done for RuleTriggerEventSource { fn into_props(self) -> Bag { self.0 } }
@@ -2513,17 +2513,17 @@ impl SendNotificationAction {
     pub fn new() -> SendNotificationAction<Missing<super::required::Content>, Missing<super::required::ContentType>, Missing<super::required::DeliveryMethod>, Missing<super::required::Recipient>> { SendNotificationAction(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> SendNotificationAction<R0, R1, R2, R3> {
-    /// `Content`: text, required. Update: in place.
+    /// `Content`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-sendnotificationaction.html#cfn-connect-rule-sendnotificationaction-content)
     pub fn content(self, value: impl Arg<str>) -> SendNotificationAction<Set, R1, R2, R3> { SendNotificationAction(put(self.0, "Content", value.into_expr()), Phase) }
-    /// `ContentType`: `ContentType`, required. Update: in place.
+    /// `ContentType`: `ContentType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-sendnotificationaction.html#cfn-connect-rule-sendnotificationaction-contenttype)
     pub fn content_type(self, value: impl Arg<ContentType>) -> SendNotificationAction<R0, Set, R2, R3> { SendNotificationAction(put(self.0, "ContentType", value.into_expr()), Phase) }
-    /// `DeliveryMethod`: `DeliveryMethod`, required. Update: in place.
+    /// `DeliveryMethod`: `DeliveryMethod`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-sendnotificationaction.html#cfn-connect-rule-sendnotificationaction-deliverymethod)
     pub fn delivery_method(self, value: impl Arg<DeliveryMethod>) -> SendNotificationAction<R0, R1, Set, R3> { SendNotificationAction(put(self.0, "DeliveryMethod", value.into_expr()), Phase) }
-    /// `Exclusion`: `NotificationRecipientType`. Update: in place.
+    /// `Exclusion`: `NotificationRecipientType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-sendnotificationaction.html#cfn-connect-rule-sendnotificationaction-exclusion)
     pub fn exclusion(self, value: impl Arg<NotificationRecipientType>) -> Self { Self(put(self.0, "Exclusion", value.into_expr()), Phase) }
-    /// `Recipient`: `NotificationRecipientType`, required. Update: in place.
+    /// `Recipient`: `NotificationRecipientType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-sendnotificationaction.html#cfn-connect-rule-sendnotificationaction-recipient)
     pub fn recipient(self, value: impl Arg<NotificationRecipientType>) -> SendNotificationAction<R0, R1, R2, Set> { SendNotificationAction(put(self.0, "Recipient", value.into_expr()), Phase) }
-    /// `Subject`: text. Update: in place.
+    /// `Subject`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-sendnotificationaction.html#cfn-connect-rule-sendnotificationaction-subject)
     pub fn subject(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subject", value.into_expr()), Phase) }
 }
 impl Done for SendNotificationAction { fn into_props(self) -> Bag { self.0 } }
@@ -2532,7 +2532,7 @@ impl Done for SendNotificationAction { fn into_props(self) -> Bag { self.0 } }
 impl SlaTargetFieldValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `StringValue`: text. Update: in place.
+    /// `StringValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-slatargetfieldvalue.html#cfn-connect-rule-slatargetfieldvalue-stringvalue)
     pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value.into_expr())) }
 }
 impl Done for SlaTargetFieldValue { fn into_props(self) -> Bag { self.0 } }
@@ -2543,7 +2543,7 @@ impl SubmitAutoEvaluationAction {
     pub fn new() -> SubmitAutoEvaluationAction<Missing<super::required::EvaluationFormArn>> { SubmitAutoEvaluationAction(Bag::default(), Phase) }
 }
 impl<R0> SubmitAutoEvaluationAction<R0> {
-    /// `EvaluationFormArn`: text, required. Update: in place.
+    /// `EvaluationFormArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-submitautoevaluationaction.html#cfn-connect-rule-submitautoevaluationaction-evaluationformarn)
     pub fn evaluation_form_arn(self, value: impl Arg<str>) -> SubmitAutoEvaluationAction<Set> { SubmitAutoEvaluationAction(put(self.0, "EvaluationFormArn", value.into_expr()), Phase) }
 }
 impl Done for SubmitAutoEvaluationAction { fn into_props(self) -> Bag { self.0 } }
@@ -2554,13 +2554,13 @@ impl TaskAction {
     pub fn new() -> TaskAction<Missing<super::required::ContactFlowArn>, Missing<super::required::Name>> { TaskAction(Bag::default(), Phase) }
 }
 impl<R0, R1> TaskAction<R0, R1> {
-    /// `ContactFlowArn`: text, required. Update: in place.
+    /// `ContactFlowArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-taskaction.html#cfn-connect-rule-taskaction-contactflowarn)
     pub fn contact_flow_arn(self, value: impl Arg<str>) -> TaskAction<Set, R1> { TaskAction(put(self.0, "ContactFlowArn", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-taskaction.html#cfn-connect-rule-taskaction-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-taskaction.html#cfn-connect-rule-taskaction-name)
     pub fn name(self, value: impl Arg<str>) -> TaskAction<R0, Set> { TaskAction(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `References`: map of `Reference`. Update: in place.
+    /// `References`: map of `Reference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-taskaction.html#cfn-connect-rule-taskaction-references)
     pub fn references(self, value: impl Arg<Dict<Reference>>) -> Self { Self(put(self.0, "References", value.into_expr()), Phase) }
 }
 impl Done for TaskAction { fn into_props(self) -> Bag { self.0 } }
@@ -2571,7 +2571,7 @@ impl UpdateCaseAction {
     pub fn new() -> UpdateCaseAction<Missing<super::required::Fields>> { UpdateCaseAction(Bag::default(), Phase) }
 }
 impl<R0> UpdateCaseAction<R0> {
-    /// `Fields`: list of `Field`, required. Update: in place.
+    /// `Fields`: list of `Field`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-updatecaseaction.html#cfn-connect-rule-updatecaseaction-fields)
     pub fn fields(self, value: impl Arg<Arr<Field>>) -> UpdateCaseAction<Set> { UpdateCaseAction(put(self.0, "Fields", value.into_expr()), Phase) }
 }
 impl Done for UpdateCaseAction { fn into_props(self) -> Bag { self.0 } }
@@ -2599,7 +2599,7 @@ impl CfnSecurityKey {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSecurityKeyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AssociationId`: text.
+    /// The attribute `AssociationId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-securitykey.html#AssociationId-fn::getatt)
     pub fn attr_association_id(&self) -> Val<str> { self.0.get_att("AssociationId") }
 }
 impl Parent for CfnSecurityKey { fn node(&self) -> &Place { &self.0 } }
@@ -2610,9 +2610,9 @@ impl CfnSecurityKeyProps {
     pub fn new() -> CfnSecurityKeyProps<Missing<required::InstanceId>, Missing<required::Key>> { CfnSecurityKeyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSecurityKeyProps<R0, R1> {
-    /// `InstanceId`: `ConnectInstanceArn`, required. Update: replacement.
+    /// `InstanceId`: `ConnectInstanceArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-securitykey.html#cfn-connect-securitykey-instanceid)
     pub fn instance_id(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnSecurityKeyProps<Set, R1> { CfnSecurityKeyProps(put(self.0, "InstanceId", value.into_expr()), Phase) }
-    /// `Key`: text, required. Update: replacement.
+    /// `Key`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-securitykey.html#cfn-connect-securitykey-key)
     pub fn key(self, value: impl Arg<str>) -> CfnSecurityKeyProps<R0, Set> { CfnSecurityKeyProps(put(self.0, "Key", value.into_expr()), Phase) }
 }
 impl Done for CfnSecurityKeyProps { fn into_props(self) -> Bag { self.0 } }
@@ -2625,11 +2625,11 @@ impl CfnSecurityProfile {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSecurityProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SecurityProfileArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `LastModifiedRegion`: text.
+    /// The attribute `LastModifiedRegion`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-securityprofile.html#LastModifiedRegion-fn::getatt)
     pub fn attr_last_modified_region(&self) -> Val<str> { self.0.get_att("LastModifiedRegion") }
-    /// The attribute `LastModifiedTime`: number.
+    /// The attribute `LastModifiedTime`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-securityprofile.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<f64> { self.0.get_att("LastModifiedTime") }
-    /// The attribute `SecurityProfileArn`: `OtherArn`.
+    /// The attribute `SecurityProfileArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-securityprofile.html#SecurityProfileArn-fn::getatt)
     pub fn attr_security_profile_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SecurityProfileArn") }
 }
 impl Parent for CfnSecurityProfile { fn node(&self) -> &Place { &self.0 } }
@@ -2640,29 +2640,29 @@ impl CfnSecurityProfileProps {
     pub fn new() -> CfnSecurityProfileProps<Missing<required::InstanceArn>, Missing<required::SecurityProfileName>> { CfnSecurityProfileProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSecurityProfileProps<R0, R1> {
-    /// `AllowedAccessControlHierarchyGroupId`: text. Update: in place.
+    /// `AllowedAccessControlHierarchyGroupId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-securityprofile.html#cfn-connect-securityprofile-allowedaccesscontrolhierarchygroupid)
     pub fn allowed_access_control_hierarchy_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllowedAccessControlHierarchyGroupId", value.into_expr()), Phase) }
-    /// `AllowedAccessControlTags`: list of tag. Update: in place.
+    /// `AllowedAccessControlTags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-securityprofile.html#cfn-connect-securityprofile-allowedaccesscontroltags)
     pub fn allowed_access_control_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "AllowedAccessControlTags", value.into_expr()), Phase) }
-    /// `AllowedFlowModules`: list of `FlowModule`. Update: in place.
+    /// `AllowedFlowModules`: list of `FlowModule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-securityprofile.html#cfn-connect-securityprofile-allowedflowmodules)
     pub fn allowed_flow_modules(self, value: impl Arg<Arr<security_profile::FlowModule>>) -> Self { Self(put(self.0, "AllowedFlowModules", value.into_expr()), Phase) }
-    /// `Applications`: list of `Application`. Update: in place.
+    /// `Applications`: list of `Application`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-securityprofile.html#cfn-connect-securityprofile-applications)
     pub fn applications(self, value: impl Arg<Arr<security_profile::Application>>) -> Self { Self(put(self.0, "Applications", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-securityprofile.html#cfn-connect-securityprofile-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `GranularAccessControlConfiguration`: `GranularAccessControlConfiguration`. Update: in place.
+    /// `GranularAccessControlConfiguration`: `GranularAccessControlConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-securityprofile.html#cfn-connect-securityprofile-granularaccesscontrolconfiguration)
     pub fn granular_access_control_configuration(self, value: impl Arg<security_profile::GranularAccessControlConfiguration>) -> Self { Self(put(self.0, "GranularAccessControlConfiguration", value.into_expr()), Phase) }
-    /// `HierarchyRestrictedResources`: list of text. Update: in place.
+    /// `HierarchyRestrictedResources`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-securityprofile.html#cfn-connect-securityprofile-hierarchyrestrictedresources)
     pub fn hierarchy_restricted_resources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "HierarchyRestrictedResources", value.into_expr()), Phase) }
-    /// `InstanceArn`: `ConnectInstanceArn`, required. Update: replacement.
+    /// `InstanceArn`: `ConnectInstanceArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-securityprofile.html#cfn-connect-securityprofile-instancearn)
     pub fn instance_arn(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnSecurityProfileProps<Set, R1> { CfnSecurityProfileProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
-    /// `Permissions`: list of text. Update: in place.
+    /// `Permissions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-securityprofile.html#cfn-connect-securityprofile-permissions)
     pub fn permissions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Permissions", value.into_expr()), Phase) }
-    /// `SecurityProfileName`: text, required. Update: replacement.
+    /// `SecurityProfileName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-securityprofile.html#cfn-connect-securityprofile-securityprofilename)
     pub fn security_profile_name(self, value: impl Arg<str>) -> CfnSecurityProfileProps<R0, Set> { CfnSecurityProfileProps(put(self.0, "SecurityProfileName", value.into_expr()), Phase) }
-    /// `TagRestrictedResources`: list of text. Update: in place.
+    /// `TagRestrictedResources`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-securityprofile.html#cfn-connect-securityprofile-tagrestrictedresources)
     pub fn tag_restricted_resources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TagRestrictedResources", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-securityprofile.html#cfn-connect-securityprofile-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSecurityProfileProps { fn into_props(self) -> Bag { self.0 } }
@@ -2674,11 +2674,11 @@ use crate::cfn::support::*;
 impl Application {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ApplicationPermissions`: list of text. Update: in place.
+    /// `ApplicationPermissions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-securityprofile-application.html#cfn-connect-securityprofile-application-applicationpermissions)
     pub fn application_permissions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ApplicationPermissions", value.into_expr())) }
-    /// `Namespace`: text. Update: in place.
+    /// `Namespace`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-securityprofile-application.html#cfn-connect-securityprofile-application-namespace)
     pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr())) }
-    /// `Type`: `Type`. Update: in place.
+    /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-securityprofile-application.html#cfn-connect-securityprofile-application-type)
     pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for Application { fn into_props(self) -> Bag { self.0 } }
@@ -2687,7 +2687,7 @@ impl Done for Application { fn into_props(self) -> Bag { self.0 } }
 impl DataTableAccessControlConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PrimaryAttributeAccessControlConfiguration`: `PrimaryAttributeAccessControlConfigurationItem`. Update: in place.
+    /// `PrimaryAttributeAccessControlConfiguration`: `PrimaryAttributeAccessControlConfigurationItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-securityprofile-datatableaccesscontrolconfiguration.html#cfn-connect-securityprofile-datatableaccesscontrolconfiguration-primaryattributeaccesscontrolconfiguration)
     pub fn primary_attribute_access_control_configuration(self, value: impl Arg<PrimaryAttributeAccessControlConfigurationItem>) -> Self { Self(put(self.0, "PrimaryAttributeAccessControlConfiguration", value.into_expr())) }
 }
 impl Done for DataTableAccessControlConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2696,9 +2696,9 @@ impl Done for DataTableAccessControlConfiguration { fn into_props(self) -> Bag {
 impl FlowModule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FlowModuleId`: text. Update: in place.
+    /// `FlowModuleId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-securityprofile-flowmodule.html#cfn-connect-securityprofile-flowmodule-flowmoduleid)
     pub fn flow_module_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlowModuleId", value.into_expr())) }
-    /// `Type`: text. Update: in place.
+    /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-securityprofile-flowmodule.html#cfn-connect-securityprofile-flowmodule-type)
     pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for FlowModule { fn into_props(self) -> Bag { self.0 } }
@@ -2707,7 +2707,7 @@ impl Done for FlowModule { fn into_props(self) -> Bag { self.0 } }
 impl GranularAccessControlConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DataTableAccessControlConfiguration`: `DataTableAccessControlConfiguration`. Update: in place.
+    /// `DataTableAccessControlConfiguration`: `DataTableAccessControlConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-securityprofile-granularaccesscontrolconfiguration.html#cfn-connect-securityprofile-granularaccesscontrolconfiguration-datatableaccesscontrolconfiguration)
     pub fn data_table_access_control_configuration(self, value: impl Arg<DataTableAccessControlConfiguration>) -> Self { Self(put(self.0, "DataTableAccessControlConfiguration", value.into_expr())) }
 }
 impl Done for GranularAccessControlConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2716,7 +2716,7 @@ impl Done for GranularAccessControlConfiguration { fn into_props(self) -> Bag { 
 impl PrimaryAttributeAccessControlConfigurationItem {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PrimaryAttributeValues`: list of `PrimaryAttributeValue`. Update: in place.
+    /// `PrimaryAttributeValues`: list of `PrimaryAttributeValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-securityprofile-primaryattributeaccesscontrolconfigurationitem.html#cfn-connect-securityprofile-primaryattributeaccesscontrolconfigurationitem-primaryattributevalues)
     pub fn primary_attribute_values(self, value: impl Arg<Arr<PrimaryAttributeValue>>) -> Self { Self(put(self.0, "PrimaryAttributeValues", value.into_expr())) }
 }
 impl Done for PrimaryAttributeAccessControlConfigurationItem { fn into_props(self) -> Bag { self.0 } }
@@ -2725,11 +2725,11 @@ impl Done for PrimaryAttributeAccessControlConfigurationItem { fn into_props(sel
 impl PrimaryAttributeValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AccessType`: `AccessType`. Update: in place.
+    /// `AccessType`: `AccessType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-securityprofile-primaryattributevalue.html#cfn-connect-securityprofile-primaryattributevalue-accesstype)
     pub fn access_type(self, value: impl Arg<AccessType>) -> Self { Self(put(self.0, "AccessType", value.into_expr())) }
-    /// `AttributeName`: text. Update: in place.
+    /// `AttributeName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-securityprofile-primaryattributevalue.html#cfn-connect-securityprofile-primaryattributevalue-attributename)
     pub fn attribute_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttributeName", value.into_expr())) }
-    /// `Values`: list of text. Update: in place.
+    /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-securityprofile-primaryattributevalue.html#cfn-connect-securityprofile-primaryattributevalue-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for PrimaryAttributeValue { fn into_props(self) -> Bag { self.0 } }
@@ -2747,7 +2747,7 @@ impl CfnTaskTemplate {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTaskTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-tasktemplate.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnTaskTemplate { fn node(&self) -> &Place { &self.0 } }
@@ -2758,27 +2758,27 @@ impl CfnTaskTemplateProps {
     pub fn new() -> CfnTaskTemplateProps<Missing<required::InstanceArn>> { CfnTaskTemplateProps(Bag::default(), Phase) }
 }
 impl<R0> CfnTaskTemplateProps<R0> {
-    /// `ClientToken`: text. Update: in place.
+    /// `ClientToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-tasktemplate.html#cfn-connect-tasktemplate-clienttoken)
     pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value.into_expr()), Phase) }
-    /// `Constraints`: `Constraints`. Update: in place.
+    /// `Constraints`: `Constraints`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-tasktemplate.html#cfn-connect-tasktemplate-constraints)
     pub fn constraints(self, value: impl Arg<task_template::Constraints>) -> Self { Self(put(self.0, "Constraints", value.into_expr()), Phase) }
-    /// `ContactFlowArn`: text. Update: in place.
+    /// `ContactFlowArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-tasktemplate.html#cfn-connect-tasktemplate-contactflowarn)
     pub fn contact_flow_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContactFlowArn", value.into_expr()), Phase) }
-    /// `Defaults`: list of `DefaultFieldValue`. Update: in place.
+    /// `Defaults`: list of `DefaultFieldValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-tasktemplate.html#cfn-connect-tasktemplate-defaults)
     pub fn defaults(self, value: impl Arg<Arr<task_template::DefaultFieldValue>>) -> Self { Self(put(self.0, "Defaults", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-tasktemplate.html#cfn-connect-tasktemplate-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Fields`: list of `Field`. Update: in place.
+    /// `Fields`: list of `Field`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-tasktemplate.html#cfn-connect-tasktemplate-fields)
     pub fn fields(self, value: impl Arg<Arr<task_template::Field>>) -> Self { Self(put(self.0, "Fields", value.into_expr()), Phase) }
-    /// `InstanceArn`: text, required. Update: in place.
+    /// `InstanceArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-tasktemplate.html#cfn-connect-tasktemplate-instancearn)
     pub fn instance_arn(self, value: impl Arg<str>) -> CfnTaskTemplateProps<Set> { CfnTaskTemplateProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-tasktemplate.html#cfn-connect-tasktemplate-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `SelfAssignContactFlowArn`: text. Update: in place.
+    /// `SelfAssignContactFlowArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-tasktemplate.html#cfn-connect-tasktemplate-selfassigncontactflowarn)
     pub fn self_assign_contact_flow_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SelfAssignContactFlowArn", value.into_expr()), Phase) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-tasktemplate.html#cfn-connect-tasktemplate-status)
     pub fn status(self, value: impl Arg<task_template::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-tasktemplate.html#cfn-connect-tasktemplate-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnTaskTemplateProps { fn into_props(self) -> Bag { self.0 } }
@@ -2790,11 +2790,11 @@ use crate::cfn::support::*;
 impl Constraints {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `InvisibleFields`: list of `InvisibleFieldInfo`. Update: in place.
+    /// `InvisibleFields`: list of `InvisibleFieldInfo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-tasktemplate-constraints.html#cfn-connect-tasktemplate-constraints-invisiblefields)
     pub fn invisible_fields(self, value: impl Arg<Arr<InvisibleFieldInfo>>) -> Self { Self(put(self.0, "InvisibleFields", value.into_expr())) }
-    /// `ReadOnlyFields`: list of `ReadOnlyFieldInfo`. Update: in place.
+    /// `ReadOnlyFields`: list of `ReadOnlyFieldInfo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-tasktemplate-constraints.html#cfn-connect-tasktemplate-constraints-readonlyfields)
     pub fn read_only_fields(self, value: impl Arg<Arr<ReadOnlyFieldInfo>>) -> Self { Self(put(self.0, "ReadOnlyFields", value.into_expr())) }
-    /// `RequiredFields`: list of `RequiredFieldInfo`. Update: in place.
+    /// `RequiredFields`: list of `RequiredFieldInfo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-tasktemplate-constraints.html#cfn-connect-tasktemplate-constraints-requiredfields)
     pub fn required_fields(self, value: impl Arg<Arr<RequiredFieldInfo>>) -> Self { Self(put(self.0, "RequiredFields", value.into_expr())) }
 }
 impl Done for Constraints { fn into_props(self) -> Bag { self.0 } }
@@ -2805,9 +2805,9 @@ impl DefaultFieldValue {
     pub fn new() -> DefaultFieldValue<Missing<super::required::DefaultValue>, Missing<super::required::Id>> { DefaultFieldValue(Bag::default(), Phase) }
 }
 impl<R0, R1> DefaultFieldValue<R0, R1> {
-    /// `DefaultValue`: text, required. Update: in place.
+    /// `DefaultValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-tasktemplate-defaultfieldvalue.html#cfn-connect-tasktemplate-defaultfieldvalue-defaultvalue)
     pub fn default_value(self, value: impl Arg<str>) -> DefaultFieldValue<Set, R1> { DefaultFieldValue(put(self.0, "DefaultValue", value.into_expr()), Phase) }
-    /// `Id`: `FieldIdentifier`, required. Update: in place.
+    /// `Id`: `FieldIdentifier`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-tasktemplate-defaultfieldvalue.html#cfn-connect-tasktemplate-defaultfieldvalue-id)
     pub fn id(self, value: impl Arg<FieldIdentifier>) -> DefaultFieldValue<R0, Set> { DefaultFieldValue(put(self.0, "Id", value.into_expr()), Phase) }
 }
 impl Done for DefaultFieldValue { fn into_props(self) -> Bag { self.0 } }
@@ -2818,13 +2818,13 @@ impl Field {
     pub fn new() -> Field<Missing<super::required::Id>, Missing<super::required::Type>> { Field(Bag::default(), Phase) }
 }
 impl<R0, R1> Field<R0, R1> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-tasktemplate-field.html#cfn-connect-tasktemplate-field-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Id`: `FieldIdentifier`, required. Update: in place.
+    /// `Id`: `FieldIdentifier`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-tasktemplate-field.html#cfn-connect-tasktemplate-field-id)
     pub fn id(self, value: impl Arg<FieldIdentifier>) -> Field<Set, R1> { Field(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `SingleSelectOptions`: list of text. Update: in place.
+    /// `SingleSelectOptions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-tasktemplate-field.html#cfn-connect-tasktemplate-field-singleselectoptions)
     pub fn single_select_options(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SingleSelectOptions", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-tasktemplate-field.html#cfn-connect-tasktemplate-field-type)
     pub fn type_(self, value: impl Arg<Type>) -> Field<R0, Set> { Field(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Field { fn into_props(self) -> Bag { self.0 } }
@@ -2835,7 +2835,7 @@ impl FieldIdentifier {
     pub fn new() -> FieldIdentifier<Missing<super::required::Name>> { FieldIdentifier(Bag::default(), Phase) }
 }
 impl<R0> FieldIdentifier<R0> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-tasktemplate-fieldidentifier.html#cfn-connect-tasktemplate-fieldidentifier-name)
     pub fn name(self, value: impl Arg<str>) -> FieldIdentifier<Set> { FieldIdentifier(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for FieldIdentifier { fn into_props(self) -> Bag { self.0 } }
@@ -2846,7 +2846,7 @@ impl InvisibleFieldInfo {
     pub fn new() -> InvisibleFieldInfo<Missing<super::required::Id>> { InvisibleFieldInfo(Bag::default(), Phase) }
 }
 impl<R0> InvisibleFieldInfo<R0> {
-    /// `Id`: `FieldIdentifier`, required. Update: in place.
+    /// `Id`: `FieldIdentifier`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-tasktemplate-invisiblefieldinfo.html#cfn-connect-tasktemplate-invisiblefieldinfo-id)
     pub fn id(self, value: impl Arg<FieldIdentifier>) -> InvisibleFieldInfo<Set> { InvisibleFieldInfo(put(self.0, "Id", value.into_expr()), Phase) }
 }
 impl Done for InvisibleFieldInfo { fn into_props(self) -> Bag { self.0 } }
@@ -2857,7 +2857,7 @@ impl ReadOnlyFieldInfo {
     pub fn new() -> ReadOnlyFieldInfo<Missing<super::required::Id>> { ReadOnlyFieldInfo(Bag::default(), Phase) }
 }
 impl<R0> ReadOnlyFieldInfo<R0> {
-    /// `Id`: `FieldIdentifier`, required. Update: in place.
+    /// `Id`: `FieldIdentifier`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-tasktemplate-readonlyfieldinfo.html#cfn-connect-tasktemplate-readonlyfieldinfo-id)
     pub fn id(self, value: impl Arg<FieldIdentifier>) -> ReadOnlyFieldInfo<Set> { ReadOnlyFieldInfo(put(self.0, "Id", value.into_expr()), Phase) }
 }
 impl Done for ReadOnlyFieldInfo { fn into_props(self) -> Bag { self.0 } }
@@ -2868,7 +2868,7 @@ impl RequiredFieldInfo {
     pub fn new() -> RequiredFieldInfo<Missing<super::required::Id>> { RequiredFieldInfo(Bag::default(), Phase) }
 }
 impl<R0> RequiredFieldInfo<R0> {
-    /// `Id`: `FieldIdentifier`, required. Update: in place.
+    /// `Id`: `FieldIdentifier`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-tasktemplate-requiredfieldinfo.html#cfn-connect-tasktemplate-requiredfieldinfo-id)
     pub fn id(self, value: impl Arg<FieldIdentifier>) -> RequiredFieldInfo<Set> { RequiredFieldInfo(put(self.0, "Id", value.into_expr()), Phase) }
 }
 impl Done for RequiredFieldInfo { fn into_props(self) -> Bag { self.0 } }
@@ -2886,11 +2886,11 @@ impl CfnTestCase {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTestCaseProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TestCaseArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `LastModifiedRegion`: text.
+    /// The attribute `LastModifiedRegion`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-testcase.html#LastModifiedRegion-fn::getatt)
     pub fn attr_last_modified_region(&self) -> Val<str> { self.0.get_att("LastModifiedRegion") }
-    /// The attribute `LastModifiedTime`: number.
+    /// The attribute `LastModifiedTime`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-testcase.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<f64> { self.0.get_att("LastModifiedTime") }
-    /// The attribute `TestCaseArn`: `OtherArn`.
+    /// The attribute `TestCaseArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-testcase.html#TestCaseArn-fn::getatt)
     pub fn attr_test_case_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TestCaseArn") }
 }
 impl Parent for CfnTestCase { fn node(&self) -> &Place { &self.0 } }
@@ -2901,21 +2901,21 @@ impl CfnTestCaseProps {
     pub fn new() -> CfnTestCaseProps<Missing<required::Content>, Missing<required::InstanceArn>, Missing<required::Name>> { CfnTestCaseProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnTestCaseProps<R0, R1, R2> {
-    /// `Content`: text, required. Update: in place.
+    /// `Content`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-testcase.html#cfn-connect-testcase-content)
     pub fn content(self, value: impl Arg<str>) -> CfnTestCaseProps<Set, R1, R2> { CfnTestCaseProps(put(self.0, "Content", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-testcase.html#cfn-connect-testcase-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `EntryPoint`: `EntryPoint`. Update: in place.
+    /// `EntryPoint`: `EntryPoint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-testcase.html#cfn-connect-testcase-entrypoint)
     pub fn entry_point(self, value: impl Arg<test_case::EntryPoint>) -> Self { Self(put(self.0, "EntryPoint", value.into_expr()), Phase) }
-    /// `InitializationData`: text. Update: in place.
+    /// `InitializationData`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-testcase.html#cfn-connect-testcase-initializationdata)
     pub fn initialization_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InitializationData", value.into_expr()), Phase) }
-    /// `InstanceArn`: text, required. Update: in place.
+    /// `InstanceArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-testcase.html#cfn-connect-testcase-instancearn)
     pub fn instance_arn(self, value: impl Arg<str>) -> CfnTestCaseProps<R0, Set, R2> { CfnTestCaseProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-testcase.html#cfn-connect-testcase-name)
     pub fn name(self, value: impl Arg<str>) -> CfnTestCaseProps<R0, R1, Set> { CfnTestCaseProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-testcase.html#cfn-connect-testcase-status)
     pub fn status(self, value: impl Arg<test_case::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-testcase.html#cfn-connect-testcase-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnTestCaseProps { fn into_props(self) -> Bag { self.0 } }
@@ -2927,7 +2927,7 @@ use crate::cfn::support::*;
 impl ChatEntryPointParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FlowId`: text. Update: in place.
+    /// `FlowId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-testcase-chatentrypointparameters.html#cfn-connect-testcase-chatentrypointparameters-flowid)
     pub fn flow_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlowId", value.into_expr())) }
 }
 impl Done for ChatEntryPointParameters { fn into_props(self) -> Bag { self.0 } }
@@ -2936,11 +2936,11 @@ impl Done for ChatEntryPointParameters { fn into_props(self) -> Bag { self.0 } }
 impl EntryPoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ChatEntryPointParameters`: `ChatEntryPointParameters`. Update: in place.
+    /// `ChatEntryPointParameters`: `ChatEntryPointParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-testcase-entrypoint.html#cfn-connect-testcase-entrypoint-chatentrypointparameters)
     pub fn chat_entry_point_parameters(self, value: impl Arg<ChatEntryPointParameters>) -> Self { Self(put(self.0, "ChatEntryPointParameters", value.into_expr())) }
-    /// `Type`: `Type`. Update: in place.
+    /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-testcase-entrypoint.html#cfn-connect-testcase-entrypoint-type)
     pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
-    /// `VoiceCallEntryPointParameters`: `VoiceCallEntryPointParameters`. Update: in place.
+    /// `VoiceCallEntryPointParameters`: `VoiceCallEntryPointParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-testcase-entrypoint.html#cfn-connect-testcase-entrypoint-voicecallentrypointparameters)
     pub fn voice_call_entry_point_parameters(self, value: impl Arg<VoiceCallEntryPointParameters>) -> Self { Self(put(self.0, "VoiceCallEntryPointParameters", value.into_expr())) }
 }
 impl Done for EntryPoint { fn into_props(self) -> Bag { self.0 } }
@@ -2949,11 +2949,11 @@ impl Done for EntryPoint { fn into_props(self) -> Bag { self.0 } }
 impl VoiceCallEntryPointParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DestinationPhoneNumber`: text. Update: in place.
+    /// `DestinationPhoneNumber`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-testcase-voicecallentrypointparameters.html#cfn-connect-testcase-voicecallentrypointparameters-destinationphonenumber)
     pub fn destination_phone_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationPhoneNumber", value.into_expr())) }
-    /// `FlowId`: text. Update: in place.
+    /// `FlowId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-testcase-voicecallentrypointparameters.html#cfn-connect-testcase-voicecallentrypointparameters-flowid)
     pub fn flow_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlowId", value.into_expr())) }
-    /// `SourcePhoneNumber`: text. Update: in place.
+    /// `SourcePhoneNumber`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-testcase-voicecallentrypointparameters.html#cfn-connect-testcase-voicecallentrypointparameters-sourcephonenumber)
     pub fn source_phone_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourcePhoneNumber", value.into_expr())) }
 }
 impl Done for VoiceCallEntryPointParameters { fn into_props(self) -> Bag { self.0 } }
@@ -2971,11 +2971,11 @@ impl CfnTrafficDistributionGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTrafficDistributionGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TrafficDistributionGroupArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `IsDefault`: boolean.
+    /// The attribute `IsDefault`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-trafficdistributiongroup.html#IsDefault-fn::getatt)
     pub fn attr_is_default(&self) -> Val<bool> { self.0.get_att("IsDefault") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-trafficdistributiongroup.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `TrafficDistributionGroupArn`: `OtherArn`.
+    /// The attribute `TrafficDistributionGroupArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-trafficdistributiongroup.html#TrafficDistributionGroupArn-fn::getatt)
     pub fn attr_traffic_distribution_group_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TrafficDistributionGroupArn") }
 }
 impl Parent for CfnTrafficDistributionGroup { fn node(&self) -> &Place { &self.0 } }
@@ -2986,13 +2986,13 @@ impl CfnTrafficDistributionGroupProps {
     pub fn new() -> CfnTrafficDistributionGroupProps<Missing<required::InstanceArn>, Missing<required::Name>> { CfnTrafficDistributionGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTrafficDistributionGroupProps<R0, R1> {
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-trafficdistributiongroup.html#cfn-connect-trafficdistributiongroup-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `InstanceArn`: text, required. Update: in place.
+    /// `InstanceArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-trafficdistributiongroup.html#cfn-connect-trafficdistributiongroup-instancearn)
     pub fn instance_arn(self, value: impl Arg<str>) -> CfnTrafficDistributionGroupProps<Set, R1> { CfnTrafficDistributionGroupProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-trafficdistributiongroup.html#cfn-connect-trafficdistributiongroup-name)
     pub fn name(self, value: impl Arg<str>) -> CfnTrafficDistributionGroupProps<R0, Set> { CfnTrafficDistributionGroupProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-trafficdistributiongroup.html#cfn-connect-trafficdistributiongroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnTrafficDistributionGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -3005,7 +3005,7 @@ impl CfnUser {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUserProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `UserArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `UserArn`: `OtherArn`.
+    /// The attribute `UserArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-user.html#UserArn-fn::getatt)
     pub fn attr_user_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("UserArn") }
 }
 impl Parent for CfnUser { fn node(&self) -> &Place { &self.0 } }
@@ -3016,37 +3016,37 @@ impl CfnUserProps {
     pub fn new() -> CfnUserProps<Missing<required::InstanceArn>, Missing<required::RoutingProfileArn>, Missing<required::SecurityProfileArns>, Missing<required::Username>> { CfnUserProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnUserProps<R0, R1, R2, R3> {
-    /// `AfterContactWorkConfigs`: list of `AfterContactWorkConfigPerChannel`. Update: in place.
+    /// `AfterContactWorkConfigs`: list of `AfterContactWorkConfigPerChannel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-user.html#cfn-connect-user-aftercontactworkconfigs)
     pub fn after_contact_work_configs(self, value: impl Arg<Arr<user::AfterContactWorkConfigPerChannel>>) -> Self { Self(put(self.0, "AfterContactWorkConfigs", value.into_expr()), Phase) }
-    /// `AutoAcceptConfigs`: list of `AutoAcceptConfig`. Update: in place.
+    /// `AutoAcceptConfigs`: list of `AutoAcceptConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-user.html#cfn-connect-user-autoacceptconfigs)
     pub fn auto_accept_configs(self, value: impl Arg<Arr<user::AutoAcceptConfig>>) -> Self { Self(put(self.0, "AutoAcceptConfigs", value.into_expr()), Phase) }
-    /// `DirectoryUserId`: text. Update: in place.
+    /// `DirectoryUserId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-user.html#cfn-connect-user-directoryuserid)
     pub fn directory_user_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DirectoryUserId", value.into_expr()), Phase) }
-    /// `HierarchyGroupArn`: text. Update: in place.
+    /// `HierarchyGroupArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-user.html#cfn-connect-user-hierarchygrouparn)
     pub fn hierarchy_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyGroupArn", value.into_expr()), Phase) }
-    /// `IdentityInfo`: `UserIdentityInfo`. Update: in place.
+    /// `IdentityInfo`: `UserIdentityInfo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-user.html#cfn-connect-user-identityinfo)
     pub fn identity_info(self, value: impl Arg<user::UserIdentityInfo>) -> Self { Self(put(self.0, "IdentityInfo", value.into_expr()), Phase) }
-    /// `InstanceArn`: text, required. Update: in place.
+    /// `InstanceArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-user.html#cfn-connect-user-instancearn)
     pub fn instance_arn(self, value: impl Arg<str>) -> CfnUserProps<Set, R1, R2, R3> { CfnUserProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
-    /// `Password`: text. Update: in place.
+    /// `Password`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-user.html#cfn-connect-user-password)
     pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr()), Phase) }
-    /// `PersistentConnectionConfigs`: list of `PersistentConnectionConfig`. Update: in place.
+    /// `PersistentConnectionConfigs`: list of `PersistentConnectionConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-user.html#cfn-connect-user-persistentconnectionconfigs)
     pub fn persistent_connection_configs(self, value: impl Arg<Arr<user::PersistentConnectionConfig>>) -> Self { Self(put(self.0, "PersistentConnectionConfigs", value.into_expr()), Phase) }
-    /// `PhoneConfig`: `UserPhoneConfig`. Update: in place.
+    /// `PhoneConfig`: `UserPhoneConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-user.html#cfn-connect-user-phoneconfig)
     pub fn phone_config(self, value: impl Arg<user::UserPhoneConfig>) -> Self { Self(put(self.0, "PhoneConfig", value.into_expr()), Phase) }
-    /// `PhoneNumberConfigs`: list of `PhoneNumberConfig`. Update: in place.
+    /// `PhoneNumberConfigs`: list of `PhoneNumberConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-user.html#cfn-connect-user-phonenumberconfigs)
     pub fn phone_number_configs(self, value: impl Arg<Arr<user::PhoneNumberConfig>>) -> Self { Self(put(self.0, "PhoneNumberConfigs", value.into_expr()), Phase) }
-    /// `RoutingProfileArn`: text, required. Update: in place.
+    /// `RoutingProfileArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-user.html#cfn-connect-user-routingprofilearn)
     pub fn routing_profile_arn(self, value: impl Arg<str>) -> CfnUserProps<R0, Set, R2, R3> { CfnUserProps(put(self.0, "RoutingProfileArn", value.into_expr()), Phase) }
-    /// `SecurityProfileArns`: list of text, required. Update: in place.
+    /// `SecurityProfileArns`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-user.html#cfn-connect-user-securityprofilearns)
     pub fn security_profile_arns(self, value: impl Arg<Arr<str>>) -> CfnUserProps<R0, R1, Set, R3> { CfnUserProps(put(self.0, "SecurityProfileArns", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-user.html#cfn-connect-user-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `UserProficiencies`: list of `UserProficiency`. Update: in place.
+    /// `UserProficiencies`: list of `UserProficiency`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-user.html#cfn-connect-user-userproficiencies)
     pub fn user_proficiencies(self, value: impl Arg<Arr<user::UserProficiency>>) -> Self { Self(put(self.0, "UserProficiencies", value.into_expr()), Phase) }
-    /// `Username`: text, required. Update: in place.
+    /// `Username`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-user.html#cfn-connect-user-username)
     pub fn username(self, value: impl Arg<str>) -> CfnUserProps<R0, R1, R2, Set> { CfnUserProps(put(self.0, "Username", value.into_expr()), Phase) }
-    /// `VoiceEnhancementConfigs`: list of `VoiceEnhancementConfig`. Update: in place.
+    /// `VoiceEnhancementConfigs`: list of `VoiceEnhancementConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-user.html#cfn-connect-user-voiceenhancementconfigs)
     pub fn voice_enhancement_configs(self, value: impl Arg<Arr<user::VoiceEnhancementConfig>>) -> Self { Self(put(self.0, "VoiceEnhancementConfigs", value.into_expr()), Phase) }
 }
 impl Done for CfnUserProps { fn into_props(self) -> Bag { self.0 } }
@@ -3058,9 +3058,9 @@ use crate::cfn::support::*;
 impl AfterContactWorkConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AfterContactWorkMode`: `AfterContactWorkMode`. Update: in place.
+    /// `AfterContactWorkMode`: `AfterContactWorkMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-aftercontactworkconfig.html#cfn-connect-user-aftercontactworkconfig-aftercontactworkmode)
     pub fn after_contact_work_mode(self, value: impl Arg<AfterContactWorkMode>) -> Self { Self(put(self.0, "AfterContactWorkMode", value.into_expr())) }
-    /// `AfterContactWorkTimeLimit`: integer. Update: in place.
+    /// `AfterContactWorkTimeLimit`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-aftercontactworkconfig.html#cfn-connect-user-aftercontactworkconfig-aftercontactworktimelimit)
     pub fn after_contact_work_time_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AfterContactWorkTimeLimit", value.into_expr())) }
 }
 impl Done for AfterContactWorkConfig { fn into_props(self) -> Bag { self.0 } }
@@ -3071,11 +3071,11 @@ impl AfterContactWorkConfigPerChannel {
     pub fn new() -> AfterContactWorkConfigPerChannel<Missing<super::required::AfterContactWorkConfig>, Missing<super::required::Channel>> { AfterContactWorkConfigPerChannel(Bag::default(), Phase) }
 }
 impl<R0, R1> AfterContactWorkConfigPerChannel<R0, R1> {
-    /// `AfterContactWorkConfig`: `AfterContactWorkConfig`, required. Update: in place.
+    /// `AfterContactWorkConfig`: `AfterContactWorkConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-aftercontactworkconfigperchannel.html#cfn-connect-user-aftercontactworkconfigperchannel-aftercontactworkconfig)
     pub fn after_contact_work_config(self, value: impl Arg<AfterContactWorkConfig>) -> AfterContactWorkConfigPerChannel<Set, R1> { AfterContactWorkConfigPerChannel(put(self.0, "AfterContactWorkConfig", value.into_expr()), Phase) }
-    /// `AgentFirstCallbackAfterContactWorkConfig`: `AfterContactWorkConfig`. Update: in place.
+    /// `AgentFirstCallbackAfterContactWorkConfig`: `AfterContactWorkConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-aftercontactworkconfigperchannel.html#cfn-connect-user-aftercontactworkconfigperchannel-agentfirstcallbackaftercontactworkconfig)
     pub fn agent_first_callback_after_contact_work_config(self, value: impl Arg<AfterContactWorkConfig>) -> Self { Self(put(self.0, "AgentFirstCallbackAfterContactWorkConfig", value.into_expr()), Phase) }
-    /// `Channel`: `Channel`, required. Update: in place.
+    /// `Channel`: `Channel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-aftercontactworkconfigperchannel.html#cfn-connect-user-aftercontactworkconfigperchannel-channel)
     pub fn channel(self, value: impl Arg<Channel>) -> AfterContactWorkConfigPerChannel<R0, Set> { AfterContactWorkConfigPerChannel(put(self.0, "Channel", value.into_expr()), Phase) }
 }
 impl Done for AfterContactWorkConfigPerChannel { fn into_props(self) -> Bag { self.0 } }
@@ -3086,11 +3086,11 @@ impl AutoAcceptConfig {
     pub fn new() -> AutoAcceptConfig<Missing<super::required::AutoAccept>, Missing<super::required::Channel>> { AutoAcceptConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> AutoAcceptConfig<R0, R1> {
-    /// `AgentFirstCallbackAutoAccept`: boolean. Update: in place.
+    /// `AgentFirstCallbackAutoAccept`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-autoacceptconfig.html#cfn-connect-user-autoacceptconfig-agentfirstcallbackautoaccept)
     pub fn agent_first_callback_auto_accept(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AgentFirstCallbackAutoAccept", value.into_expr()), Phase) }
-    /// `AutoAccept`: boolean, required. Update: in place.
+    /// `AutoAccept`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-autoacceptconfig.html#cfn-connect-user-autoacceptconfig-autoaccept)
     pub fn auto_accept(self, value: impl Arg<bool>) -> AutoAcceptConfig<Set, R1> { AutoAcceptConfig(put(self.0, "AutoAccept", value.into_expr()), Phase) }
-    /// `Channel`: `Channel`, required. Update: in place.
+    /// `Channel`: `Channel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-autoacceptconfig.html#cfn-connect-user-autoacceptconfig-channel)
     pub fn channel(self, value: impl Arg<Channel>) -> AutoAcceptConfig<R0, Set> { AutoAcceptConfig(put(self.0, "Channel", value.into_expr()), Phase) }
 }
 impl Done for AutoAcceptConfig { fn into_props(self) -> Bag { self.0 } }
@@ -3101,9 +3101,9 @@ impl PersistentConnectionConfig {
     pub fn new() -> PersistentConnectionConfig<Missing<super::required::Channel>, Missing<super::required::PersistentConnection>> { PersistentConnectionConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> PersistentConnectionConfig<R0, R1> {
-    /// `Channel`: `Channel`, required. Update: in place.
+    /// `Channel`: `Channel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-persistentconnectionconfig.html#cfn-connect-user-persistentconnectionconfig-channel)
     pub fn channel(self, value: impl Arg<Channel>) -> PersistentConnectionConfig<Set, R1> { PersistentConnectionConfig(put(self.0, "Channel", value.into_expr()), Phase) }
-    /// `PersistentConnection`: boolean, required. Update: in place.
+    /// `PersistentConnection`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-persistentconnectionconfig.html#cfn-connect-user-persistentconnectionconfig-persistentconnection)
     pub fn persistent_connection(self, value: impl Arg<bool>) -> PersistentConnectionConfig<R0, Set> { PersistentConnectionConfig(put(self.0, "PersistentConnection", value.into_expr()), Phase) }
 }
 impl Done for PersistentConnectionConfig { fn into_props(self) -> Bag { self.0 } }
@@ -3114,11 +3114,11 @@ impl PhoneNumberConfig {
     pub fn new() -> PhoneNumberConfig<Missing<super::required::Channel>, Missing<super::required::PhoneType>> { PhoneNumberConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> PhoneNumberConfig<R0, R1> {
-    /// `Channel`: `Channel`, required. Update: in place.
+    /// `Channel`: `Channel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-phonenumberconfig.html#cfn-connect-user-phonenumberconfig-channel)
     pub fn channel(self, value: impl Arg<Channel>) -> PhoneNumberConfig<Set, R1> { PhoneNumberConfig(put(self.0, "Channel", value.into_expr()), Phase) }
-    /// `PhoneNumber`: text. Update: in place.
+    /// `PhoneNumber`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-phonenumberconfig.html#cfn-connect-user-phonenumberconfig-phonenumber)
     pub fn phone_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PhoneNumber", value.into_expr()), Phase) }
-    /// `PhoneType`: `PhoneType`, required. Update: in place.
+    /// `PhoneType`: `PhoneType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-phonenumberconfig.html#cfn-connect-user-phonenumberconfig-phonetype)
     pub fn phone_type(self, value: impl Arg<PhoneType>) -> PhoneNumberConfig<R0, Set> { PhoneNumberConfig(put(self.0, "PhoneType", value.into_expr()), Phase) }
 }
 impl Done for PhoneNumberConfig { fn into_props(self) -> Bag { self.0 } }
@@ -3127,15 +3127,15 @@ impl Done for PhoneNumberConfig { fn into_props(self) -> Bag { self.0 } }
 impl UserIdentityInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Email`: text. Update: in place.
+    /// `Email`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-useridentityinfo.html#cfn-connect-user-useridentityinfo-email)
     pub fn email(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Email", value.into_expr())) }
-    /// `FirstName`: text. Update: in place.
+    /// `FirstName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-useridentityinfo.html#cfn-connect-user-useridentityinfo-firstname)
     pub fn first_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FirstName", value.into_expr())) }
-    /// `LastName`: text. Update: in place.
+    /// `LastName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-useridentityinfo.html#cfn-connect-user-useridentityinfo-lastname)
     pub fn last_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastName", value.into_expr())) }
-    /// `Mobile`: text. Update: in place.
+    /// `Mobile`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-useridentityinfo.html#cfn-connect-user-useridentityinfo-mobile)
     pub fn mobile(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mobile", value.into_expr())) }
-    /// `SecondaryEmail`: text. Update: in place.
+    /// `SecondaryEmail`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-useridentityinfo.html#cfn-connect-user-useridentityinfo-secondaryemail)
     pub fn secondary_email(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecondaryEmail", value.into_expr())) }
 }
 impl Done for UserIdentityInfo { fn into_props(self) -> Bag { self.0 } }
@@ -3144,15 +3144,15 @@ impl Done for UserIdentityInfo { fn into_props(self) -> Bag { self.0 } }
 impl UserPhoneConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AfterContactWorkTimeLimit`: integer. Update: in place.
+    /// `AfterContactWorkTimeLimit`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-userphoneconfig.html#cfn-connect-user-userphoneconfig-aftercontactworktimelimit)
     pub fn after_contact_work_time_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AfterContactWorkTimeLimit", value.into_expr())) }
-    /// `AutoAccept`: boolean. Update: in place.
+    /// `AutoAccept`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-userphoneconfig.html#cfn-connect-user-userphoneconfig-autoaccept)
     pub fn auto_accept(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoAccept", value.into_expr())) }
-    /// `DeskPhoneNumber`: text. Update: in place.
+    /// `DeskPhoneNumber`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-userphoneconfig.html#cfn-connect-user-userphoneconfig-deskphonenumber)
     pub fn desk_phone_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeskPhoneNumber", value.into_expr())) }
-    /// `PersistentConnection`: boolean. Update: in place.
+    /// `PersistentConnection`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-userphoneconfig.html#cfn-connect-user-userphoneconfig-persistentconnection)
     pub fn persistent_connection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PersistentConnection", value.into_expr())) }
-    /// `PhoneType`: `PhoneType`. Update: in place.
+    /// `PhoneType`: `PhoneType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-userphoneconfig.html#cfn-connect-user-userphoneconfig-phonetype)
     pub fn phone_type(self, value: impl Arg<PhoneType>) -> Self { Self(put(self.0, "PhoneType", value.into_expr())) }
 }
 impl Done for UserPhoneConfig { fn into_props(self) -> Bag { self.0 } }
@@ -3163,11 +3163,11 @@ impl UserProficiency {
     pub fn new() -> UserProficiency<Missing<super::required::AttributeName>, Missing<super::required::AttributeValue>, Missing<super::required::Level>> { UserProficiency(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> UserProficiency<R0, R1, R2> {
-    /// `AttributeName`: text, required. Update: in place.
+    /// `AttributeName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-userproficiency.html#cfn-connect-user-userproficiency-attributename)
     pub fn attribute_name(self, value: impl Arg<str>) -> UserProficiency<Set, R1, R2> { UserProficiency(put(self.0, "AttributeName", value.into_expr()), Phase) }
-    /// `AttributeValue`: text, required. Update: in place.
+    /// `AttributeValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-userproficiency.html#cfn-connect-user-userproficiency-attributevalue)
     pub fn attribute_value(self, value: impl Arg<str>) -> UserProficiency<R0, Set, R2> { UserProficiency(put(self.0, "AttributeValue", value.into_expr()), Phase) }
-    /// `Level`: number, required. Update: in place.
+    /// `Level`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-userproficiency.html#cfn-connect-user-userproficiency-level)
     pub fn level(self, value: impl Arg<f64>) -> UserProficiency<R0, R1, Set> { UserProficiency(put(self.0, "Level", value.into_expr()), Phase) }
 }
 impl Done for UserProficiency { fn into_props(self) -> Bag { self.0 } }
@@ -3178,9 +3178,9 @@ impl VoiceEnhancementConfig {
     pub fn new() -> VoiceEnhancementConfig<Missing<super::required::Channel>, Missing<super::required::VoiceEnhancementMode>> { VoiceEnhancementConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> VoiceEnhancementConfig<R0, R1> {
-    /// `Channel`: `Channel`, required. Update: in place.
+    /// `Channel`: `Channel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-voiceenhancementconfig.html#cfn-connect-user-voiceenhancementconfig-channel)
     pub fn channel(self, value: impl Arg<Channel>) -> VoiceEnhancementConfig<Set, R1> { VoiceEnhancementConfig(put(self.0, "Channel", value.into_expr()), Phase) }
-    /// `VoiceEnhancementMode`: `VoiceEnhancementMode`, required. Update: in place.
+    /// `VoiceEnhancementMode`: `VoiceEnhancementMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-voiceenhancementconfig.html#cfn-connect-user-voiceenhancementconfig-voiceenhancementmode)
     pub fn voice_enhancement_mode(self, value: impl Arg<VoiceEnhancementMode>) -> VoiceEnhancementConfig<R0, Set> { VoiceEnhancementConfig(put(self.0, "VoiceEnhancementMode", value.into_expr()), Phase) }
 }
 impl Done for VoiceEnhancementConfig { fn into_props(self) -> Bag { self.0 } }
@@ -3202,7 +3202,7 @@ impl CfnUserHierarchyGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUserHierarchyGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `UserHierarchyGroupArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `UserHierarchyGroupArn`: `OtherArn`.
+    /// The attribute `UserHierarchyGroupArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-userhierarchygroup.html#UserHierarchyGroupArn-fn::getatt)
     pub fn attr_user_hierarchy_group_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("UserHierarchyGroupArn") }
 }
 impl Parent for CfnUserHierarchyGroup { fn node(&self) -> &Place { &self.0 } }
@@ -3213,13 +3213,13 @@ impl CfnUserHierarchyGroupProps {
     pub fn new() -> CfnUserHierarchyGroupProps<Missing<required::InstanceArn>, Missing<required::Name>> { CfnUserHierarchyGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnUserHierarchyGroupProps<R0, R1> {
-    /// `InstanceArn`: `ConnectInstanceArn`, required. Update: in place.
+    /// `InstanceArn`: `ConnectInstanceArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-userhierarchygroup.html#cfn-connect-userhierarchygroup-instancearn)
     pub fn instance_arn(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnUserHierarchyGroupProps<Set, R1> { CfnUserHierarchyGroupProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-userhierarchygroup.html#cfn-connect-userhierarchygroup-name)
     pub fn name(self, value: impl Arg<str>) -> CfnUserHierarchyGroupProps<R0, Set> { CfnUserHierarchyGroupProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ParentGroupArn`: text. Update: replacement.
+    /// `ParentGroupArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-userhierarchygroup.html#cfn-connect-userhierarchygroup-parentgrouparn)
     pub fn parent_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParentGroupArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-userhierarchygroup.html#cfn-connect-userhierarchygroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnUserHierarchyGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -3232,7 +3232,7 @@ impl CfnUserHierarchyStructure {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUserHierarchyStructureProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `UserHierarchyStructureArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `UserHierarchyStructureArn`: `OtherArn`.
+    /// The attribute `UserHierarchyStructureArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-userhierarchystructure.html#UserHierarchyStructureArn-fn::getatt)
     pub fn attr_user_hierarchy_structure_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("UserHierarchyStructureArn") }
 }
 impl Parent for CfnUserHierarchyStructure { fn node(&self) -> &Place { &self.0 } }
@@ -3243,9 +3243,9 @@ impl CfnUserHierarchyStructureProps {
     pub fn new() -> CfnUserHierarchyStructureProps<Missing<required::InstanceArn>> { CfnUserHierarchyStructureProps(Bag::default(), Phase) }
 }
 impl<R0> CfnUserHierarchyStructureProps<R0> {
-    /// `InstanceArn`: text, required. Update: replacement.
+    /// `InstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-userhierarchystructure.html#cfn-connect-userhierarchystructure-instancearn)
     pub fn instance_arn(self, value: impl Arg<str>) -> CfnUserHierarchyStructureProps<Set> { CfnUserHierarchyStructureProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
-    /// `UserHierarchyStructure`: `UserHierarchyStructure`. Update: in place.
+    /// `UserHierarchyStructure`: `UserHierarchyStructure`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-userhierarchystructure.html#cfn-connect-userhierarchystructure-userhierarchystructure)
     pub fn user_hierarchy_structure(self, value: impl Arg<user_hierarchy_structure::UserHierarchyStructure>) -> Self { Self(put(self.0, "UserHierarchyStructure", value.into_expr()), Phase) }
 }
 impl Done for CfnUserHierarchyStructureProps { fn into_props(self) -> Bag { self.0 } }
@@ -3259,11 +3259,11 @@ impl LevelFive {
     pub fn new() -> LevelFive<Missing<super::required::Name>> { LevelFive(Bag::default(), Phase) }
 }
 impl<R0> LevelFive<R0> {
-    /// `HierarchyLevelArn`: text. Update: in place.
+    /// `HierarchyLevelArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-levelfive.html#cfn-connect-userhierarchystructure-levelfive-hierarchylevelarn)
     pub fn hierarchy_level_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyLevelArn", value.into_expr()), Phase) }
-    /// `HierarchyLevelId`: text. Update: in place.
+    /// `HierarchyLevelId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-levelfive.html#cfn-connect-userhierarchystructure-levelfive-hierarchylevelid)
     pub fn hierarchy_level_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyLevelId", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-levelfive.html#cfn-connect-userhierarchystructure-levelfive-name)
     pub fn name(self, value: impl Arg<str>) -> LevelFive<Set> { LevelFive(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for LevelFive { fn into_props(self) -> Bag { self.0 } }
@@ -3274,11 +3274,11 @@ impl LevelFour {
     pub fn new() -> LevelFour<Missing<super::required::Name>> { LevelFour(Bag::default(), Phase) }
 }
 impl<R0> LevelFour<R0> {
-    /// `HierarchyLevelArn`: text. Update: in place.
+    /// `HierarchyLevelArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-levelfour.html#cfn-connect-userhierarchystructure-levelfour-hierarchylevelarn)
     pub fn hierarchy_level_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyLevelArn", value.into_expr()), Phase) }
-    /// `HierarchyLevelId`: text. Update: in place.
+    /// `HierarchyLevelId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-levelfour.html#cfn-connect-userhierarchystructure-levelfour-hierarchylevelid)
     pub fn hierarchy_level_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyLevelId", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-levelfour.html#cfn-connect-userhierarchystructure-levelfour-name)
     pub fn name(self, value: impl Arg<str>) -> LevelFour<Set> { LevelFour(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for LevelFour { fn into_props(self) -> Bag { self.0 } }
@@ -3289,11 +3289,11 @@ impl LevelOne {
     pub fn new() -> LevelOne<Missing<super::required::Name>> { LevelOne(Bag::default(), Phase) }
 }
 impl<R0> LevelOne<R0> {
-    /// `HierarchyLevelArn`: text. Update: in place.
+    /// `HierarchyLevelArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-levelone.html#cfn-connect-userhierarchystructure-levelone-hierarchylevelarn)
     pub fn hierarchy_level_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyLevelArn", value.into_expr()), Phase) }
-    /// `HierarchyLevelId`: text. Update: in place.
+    /// `HierarchyLevelId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-levelone.html#cfn-connect-userhierarchystructure-levelone-hierarchylevelid)
     pub fn hierarchy_level_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyLevelId", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-levelone.html#cfn-connect-userhierarchystructure-levelone-name)
     pub fn name(self, value: impl Arg<str>) -> LevelOne<Set> { LevelOne(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for LevelOne { fn into_props(self) -> Bag { self.0 } }
@@ -3304,11 +3304,11 @@ impl LevelThree {
     pub fn new() -> LevelThree<Missing<super::required::Name>> { LevelThree(Bag::default(), Phase) }
 }
 impl<R0> LevelThree<R0> {
-    /// `HierarchyLevelArn`: text. Update: in place.
+    /// `HierarchyLevelArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-levelthree.html#cfn-connect-userhierarchystructure-levelthree-hierarchylevelarn)
     pub fn hierarchy_level_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyLevelArn", value.into_expr()), Phase) }
-    /// `HierarchyLevelId`: text. Update: in place.
+    /// `HierarchyLevelId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-levelthree.html#cfn-connect-userhierarchystructure-levelthree-hierarchylevelid)
     pub fn hierarchy_level_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyLevelId", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-levelthree.html#cfn-connect-userhierarchystructure-levelthree-name)
     pub fn name(self, value: impl Arg<str>) -> LevelThree<Set> { LevelThree(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for LevelThree { fn into_props(self) -> Bag { self.0 } }
@@ -3319,11 +3319,11 @@ impl LevelTwo {
     pub fn new() -> LevelTwo<Missing<super::required::Name>> { LevelTwo(Bag::default(), Phase) }
 }
 impl<R0> LevelTwo<R0> {
-    /// `HierarchyLevelArn`: text. Update: in place.
+    /// `HierarchyLevelArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-leveltwo.html#cfn-connect-userhierarchystructure-leveltwo-hierarchylevelarn)
     pub fn hierarchy_level_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyLevelArn", value.into_expr()), Phase) }
-    /// `HierarchyLevelId`: text. Update: in place.
+    /// `HierarchyLevelId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-leveltwo.html#cfn-connect-userhierarchystructure-leveltwo-hierarchylevelid)
     pub fn hierarchy_level_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyLevelId", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-leveltwo.html#cfn-connect-userhierarchystructure-leveltwo-name)
     pub fn name(self, value: impl Arg<str>) -> LevelTwo<Set> { LevelTwo(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for LevelTwo { fn into_props(self) -> Bag { self.0 } }
@@ -3332,15 +3332,15 @@ impl Done for LevelTwo { fn into_props(self) -> Bag { self.0 } }
 impl UserHierarchyStructure {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LevelFive`: `LevelFive`. Update: in place.
+    /// `LevelFive`: `LevelFive`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-userhierarchystructure.html#cfn-connect-userhierarchystructure-userhierarchystructure-levelfive)
     pub fn level_five(self, value: impl Arg<LevelFive>) -> Self { Self(put(self.0, "LevelFive", value.into_expr())) }
-    /// `LevelFour`: `LevelFour`. Update: in place.
+    /// `LevelFour`: `LevelFour`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-userhierarchystructure.html#cfn-connect-userhierarchystructure-userhierarchystructure-levelfour)
     pub fn level_four(self, value: impl Arg<LevelFour>) -> Self { Self(put(self.0, "LevelFour", value.into_expr())) }
-    /// `LevelOne`: `LevelOne`. Update: in place.
+    /// `LevelOne`: `LevelOne`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-userhierarchystructure.html#cfn-connect-userhierarchystructure-userhierarchystructure-levelone)
     pub fn level_one(self, value: impl Arg<LevelOne>) -> Self { Self(put(self.0, "LevelOne", value.into_expr())) }
-    /// `LevelThree`: `LevelThree`. Update: in place.
+    /// `LevelThree`: `LevelThree`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-userhierarchystructure.html#cfn-connect-userhierarchystructure-userhierarchystructure-levelthree)
     pub fn level_three(self, value: impl Arg<LevelThree>) -> Self { Self(put(self.0, "LevelThree", value.into_expr())) }
-    /// `LevelTwo`: `LevelTwo`. Update: in place.
+    /// `LevelTwo`: `LevelTwo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-userhierarchystructure.html#cfn-connect-userhierarchystructure-userhierarchystructure-leveltwo)
     pub fn level_two(self, value: impl Arg<LevelTwo>) -> Self { Self(put(self.0, "LevelTwo", value.into_expr())) }
 }
 impl Done for UserHierarchyStructure { fn into_props(self) -> Bag { self.0 } }
@@ -3354,11 +3354,11 @@ impl CfnView {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnViewProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ViewArn`.
     pub fn reference(&self) -> Val<kind::ConnectViewArn> { self.0.reference() }
-    /// The attribute `ViewArn`: `ConnectViewArn`.
+    /// The attribute `ViewArn`: `ConnectViewArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-view.html#ViewArn-fn::getatt)
     pub fn attr_view_arn(&self) -> Val<kind::ConnectViewArn> { self.0.get_att("ViewArn") }
-    /// The attribute `ViewContentSha256`: text.
+    /// The attribute `ViewContentSha256`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-view.html#ViewContentSha256-fn::getatt)
     pub fn attr_view_content_sha256(&self) -> Val<str> { self.0.get_att("ViewContentSha256") }
-    /// The attribute `ViewId`: text.
+    /// The attribute `ViewId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-view.html#ViewId-fn::getatt)
     pub fn attr_view_id(&self) -> Val<str> { self.0.get_att("ViewId") }
 }
 impl Parent for CfnView { fn node(&self) -> &Place { &self.0 } }
@@ -3369,17 +3369,17 @@ impl CfnViewProps {
     pub fn new() -> CfnViewProps<Missing<required::Actions>, Missing<required::InstanceArn>, Missing<required::Name>, Missing<required::Template>> { CfnViewProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnViewProps<R0, R1, R2, R3> {
-    /// `Actions`: list of text, required. Update: in place.
+    /// `Actions`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-view.html#cfn-connect-view-actions)
     pub fn actions(self, value: impl Arg<Arr<str>>) -> CfnViewProps<Set, R1, R2, R3> { CfnViewProps(put(self.0, "Actions", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-view.html#cfn-connect-view-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `InstanceArn`: `ConnectInstanceArn`, required. Update: in place.
+    /// `InstanceArn`: `ConnectInstanceArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-view.html#cfn-connect-view-instancearn)
     pub fn instance_arn(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnViewProps<R0, Set, R2, R3> { CfnViewProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-view.html#cfn-connect-view-name)
     pub fn name(self, value: impl Arg<str>) -> CfnViewProps<R0, R1, Set, R3> { CfnViewProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-view.html#cfn-connect-view-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Template`: JSON, required. Update: in place.
+    /// `Template`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-view.html#cfn-connect-view-template)
     pub fn template(self, value: impl Arg<Any>) -> CfnViewProps<R0, R1, R2, Set> { CfnViewProps(put(self.0, "Template", value.into_expr()), Phase) }
 }
 impl Done for CfnViewProps { fn into_props(self) -> Bag { self.0 } }
@@ -3392,9 +3392,9 @@ impl CfnViewVersion {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnViewVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ViewVersionArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Version`: integer.
+    /// The attribute `Version`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-viewversion.html#Version-fn::getatt)
     pub fn attr_version(&self) -> Val<i64> { self.0.get_att("Version") }
-    /// The attribute `ViewVersionArn`: `OtherArn`.
+    /// The attribute `ViewVersionArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-viewversion.html#ViewVersionArn-fn::getatt)
     pub fn attr_view_version_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ViewVersionArn") }
 }
 impl Parent for CfnViewVersion { fn node(&self) -> &Place { &self.0 } }
@@ -3405,11 +3405,11 @@ impl CfnViewVersionProps {
     pub fn new() -> CfnViewVersionProps<Missing<required::ViewArn>> { CfnViewVersionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnViewVersionProps<R0> {
-    /// `VersionDescription`: text. Update: replacement.
+    /// `VersionDescription`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-viewversion.html#cfn-connect-viewversion-versiondescription)
     pub fn version_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionDescription", value.into_expr()), Phase) }
-    /// `ViewArn`: `ConnectViewArn`, required. Update: replacement.
+    /// `ViewArn`: `ConnectViewArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-viewversion.html#cfn-connect-viewversion-viewarn)
     pub fn view_arn(self, value: impl Arg<kind::ConnectViewArn>) -> CfnViewVersionProps<Set> { CfnViewVersionProps(put(self.0, "ViewArn", value.into_expr()), Phase) }
-    /// `ViewContentSha256`: text. Update: replacement.
+    /// `ViewContentSha256`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-viewversion.html#cfn-connect-viewversion-viewcontentsha256)
     pub fn view_content_sha256(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ViewContentSha256", value.into_expr()), Phase) }
 }
 impl Done for CfnViewVersionProps { fn into_props(self) -> Bag { self.0 } }
@@ -3422,13 +3422,13 @@ impl CfnVocabulary {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVocabularyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-vocabulary.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `LastModifiedTime`: text.
+    /// The attribute `LastModifiedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-vocabulary.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
-    /// The attribute `State`: text.
+    /// The attribute `State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-vocabulary.html#State-fn::getatt)
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
-    /// The attribute `VocabularyId`: text.
+    /// The attribute `VocabularyId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-vocabulary.html#VocabularyId-fn::getatt)
     pub fn attr_vocabulary_id(&self) -> Val<str> { self.0.get_att("VocabularyId") }
 }
 impl Parent for CfnVocabulary { fn node(&self) -> &Place { &self.0 } }
@@ -3439,15 +3439,15 @@ impl CfnVocabularyProps {
     pub fn new() -> CfnVocabularyProps<Missing<required::Content>, Missing<required::InstanceId>, Missing<required::LanguageCode>, Missing<required::VocabularyName>> { CfnVocabularyProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnVocabularyProps<R0, R1, R2, R3> {
-    /// `Content`: text, required. Update: replacement.
+    /// `Content`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-vocabulary.html#cfn-connect-vocabulary-content)
     pub fn content(self, value: impl Arg<str>) -> CfnVocabularyProps<Set, R1, R2, R3> { CfnVocabularyProps(put(self.0, "Content", value.into_expr()), Phase) }
-    /// `InstanceId`: text, required. Update: replacement.
+    /// `InstanceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-vocabulary.html#cfn-connect-vocabulary-instanceid)
     pub fn instance_id(self, value: impl Arg<str>) -> CfnVocabularyProps<R0, Set, R2, R3> { CfnVocabularyProps(put(self.0, "InstanceId", value.into_expr()), Phase) }
-    /// `LanguageCode`: `LanguageCode`, required. Update: replacement.
+    /// `LanguageCode`: `LanguageCode`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-vocabulary.html#cfn-connect-vocabulary-languagecode)
     pub fn language_code(self, value: impl Arg<vocabulary::LanguageCode>) -> CfnVocabularyProps<R0, R1, Set, R3> { CfnVocabularyProps(put(self.0, "LanguageCode", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-vocabulary.html#cfn-connect-vocabulary-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VocabularyName`: text, required. Update: replacement.
+    /// `VocabularyName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-vocabulary.html#cfn-connect-vocabulary-vocabularyname)
     pub fn vocabulary_name(self, value: impl Arg<str>) -> CfnVocabularyProps<R0, R1, R2, Set> { CfnVocabularyProps(put(self.0, "VocabularyName", value.into_expr()), Phase) }
 }
 impl Done for CfnVocabularyProps { fn into_props(self) -> Bag { self.0 } }
@@ -3466,9 +3466,9 @@ impl CfnWorkspace {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWorkspaceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-workspace.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-workspace.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnWorkspace { fn node(&self) -> &Place { &self.0 } }
@@ -3479,25 +3479,25 @@ impl CfnWorkspaceProps {
     pub fn new() -> CfnWorkspaceProps<Missing<required::InstanceArn>, Missing<required::Name>> { CfnWorkspaceProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnWorkspaceProps<R0, R1> {
-    /// `Associations`: list of text. Update: in place.
+    /// `Associations`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-workspace.html#cfn-connect-workspace-associations)
     pub fn associations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Associations", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-workspace.html#cfn-connect-workspace-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `InstanceArn`: text, required. Update: replacement.
+    /// `InstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-workspace.html#cfn-connect-workspace-instancearn)
     pub fn instance_arn(self, value: impl Arg<str>) -> CfnWorkspaceProps<Set, R1> { CfnWorkspaceProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
-    /// `Media`: list of `MediaItem`. Update: in place.
+    /// `Media`: list of `MediaItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-workspace.html#cfn-connect-workspace-media)
     pub fn media(self, value: impl Arg<Arr<workspace::MediaItem>>) -> Self { Self(put(self.0, "Media", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-workspace.html#cfn-connect-workspace-name)
     pub fn name(self, value: impl Arg<str>) -> CfnWorkspaceProps<R0, Set> { CfnWorkspaceProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Pages`: list of `WorkspacePage`. Update: in place.
+    /// `Pages`: list of `WorkspacePage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-workspace.html#cfn-connect-workspace-pages)
     pub fn pages(self, value: impl Arg<Arr<workspace::WorkspacePage>>) -> Self { Self(put(self.0, "Pages", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-workspace.html#cfn-connect-workspace-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Theme`: `WorkspaceTheme`. Update: in place.
+    /// `Theme`: `WorkspaceTheme`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-workspace.html#cfn-connect-workspace-theme)
     pub fn theme(self, value: impl Arg<workspace::WorkspaceTheme>) -> Self { Self(put(self.0, "Theme", value.into_expr()), Phase) }
-    /// `Title`: text. Update: in place.
+    /// `Title`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-workspace.html#cfn-connect-workspace-title)
     pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value.into_expr()), Phase) }
-    /// `Visibility`: `Visibility`. Update: in place.
+    /// `Visibility`: `Visibility`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-workspace.html#cfn-connect-workspace-visibility)
     pub fn visibility(self, value: impl Arg<workspace::Visibility>) -> Self { Self(put(self.0, "Visibility", value.into_expr()), Phase) }
 }
 impl Done for CfnWorkspaceProps { fn into_props(self) -> Bag { self.0 } }
@@ -3509,7 +3509,7 @@ use crate::cfn::support::*;
 impl FontFamily {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Default`: `Default`. Update: in place.
+    /// `Default`: `Default`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-fontfamily.html#cfn-connect-workspace-fontfamily-default)
     pub fn default(self, value: impl Arg<Default>) -> Self { Self(put(self.0, "Default", value.into_expr())) }
 }
 impl Done for FontFamily { fn into_props(self) -> Bag { self.0 } }
@@ -3520,9 +3520,9 @@ impl MediaItem {
     pub fn new() -> MediaItem<Missing<super::required::Type>> { MediaItem(Bag::default(), Phase) }
 }
 impl<R0> MediaItem<R0> {
-    /// `Source`: text. Update: in place.
+    /// `Source`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-mediaitem.html#cfn-connect-workspace-mediaitem-source)
     pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-mediaitem.html#cfn-connect-workspace-mediaitem-type)
     pub fn type_(self, value: impl Arg<Type>) -> MediaItem<Set> { MediaItem(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for MediaItem { fn into_props(self) -> Bag { self.0 } }
@@ -3531,11 +3531,11 @@ impl Done for MediaItem { fn into_props(self) -> Bag { self.0 } }
 impl PaletteCanvas {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ActiveBackground`: text. Update: in place.
+    /// `ActiveBackground`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-palettecanvas.html#cfn-connect-workspace-palettecanvas-activebackground)
     pub fn active_background(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActiveBackground", value.into_expr())) }
-    /// `ContainerBackground`: text. Update: in place.
+    /// `ContainerBackground`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-palettecanvas.html#cfn-connect-workspace-palettecanvas-containerbackground)
     pub fn container_background(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerBackground", value.into_expr())) }
-    /// `PageBackground`: text. Update: in place.
+    /// `PageBackground`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-palettecanvas.html#cfn-connect-workspace-palettecanvas-pagebackground)
     pub fn page_background(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PageBackground", value.into_expr())) }
 }
 impl Done for PaletteCanvas { fn into_props(self) -> Bag { self.0 } }
@@ -3544,13 +3544,13 @@ impl Done for PaletteCanvas { fn into_props(self) -> Bag { self.0 } }
 impl PaletteHeader {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Background`: text. Update: in place.
+    /// `Background`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-paletteheader.html#cfn-connect-workspace-paletteheader-background)
     pub fn background(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Background", value.into_expr())) }
-    /// `InvertActionsColors`: boolean. Update: in place.
+    /// `InvertActionsColors`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-paletteheader.html#cfn-connect-workspace-paletteheader-invertactionscolors)
     pub fn invert_actions_colors(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InvertActionsColors", value.into_expr())) }
-    /// `Text`: text. Update: in place.
+    /// `Text`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-paletteheader.html#cfn-connect-workspace-paletteheader-text)
     pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
-    /// `TextHover`: text. Update: in place.
+    /// `TextHover`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-paletteheader.html#cfn-connect-workspace-paletteheader-texthover)
     pub fn text_hover(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextHover", value.into_expr())) }
 }
 impl Done for PaletteHeader { fn into_props(self) -> Bag { self.0 } }
@@ -3559,19 +3559,19 @@ impl Done for PaletteHeader { fn into_props(self) -> Bag { self.0 } }
 impl PaletteNavigation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Background`: text. Update: in place.
+    /// `Background`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-palettenavigation.html#cfn-connect-workspace-palettenavigation-background)
     pub fn background(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Background", value.into_expr())) }
-    /// `InvertActionsColors`: boolean. Update: in place.
+    /// `InvertActionsColors`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-palettenavigation.html#cfn-connect-workspace-palettenavigation-invertactionscolors)
     pub fn invert_actions_colors(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InvertActionsColors", value.into_expr())) }
-    /// `Text`: text. Update: in place.
+    /// `Text`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-palettenavigation.html#cfn-connect-workspace-palettenavigation-text)
     pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
-    /// `TextActive`: text. Update: in place.
+    /// `TextActive`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-palettenavigation.html#cfn-connect-workspace-palettenavigation-textactive)
     pub fn text_active(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextActive", value.into_expr())) }
-    /// `TextBackgroundActive`: text. Update: in place.
+    /// `TextBackgroundActive`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-palettenavigation.html#cfn-connect-workspace-palettenavigation-textbackgroundactive)
     pub fn text_background_active(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextBackgroundActive", value.into_expr())) }
-    /// `TextBackgroundHover`: text. Update: in place.
+    /// `TextBackgroundHover`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-palettenavigation.html#cfn-connect-workspace-palettenavigation-textbackgroundhover)
     pub fn text_background_hover(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextBackgroundHover", value.into_expr())) }
-    /// `TextHover`: text. Update: in place.
+    /// `TextHover`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-palettenavigation.html#cfn-connect-workspace-palettenavigation-texthover)
     pub fn text_hover(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextHover", value.into_expr())) }
 }
 impl Done for PaletteNavigation { fn into_props(self) -> Bag { self.0 } }
@@ -3580,11 +3580,11 @@ impl Done for PaletteNavigation { fn into_props(self) -> Bag { self.0 } }
 impl PalettePrimary {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Active`: text. Update: in place.
+    /// `Active`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-paletteprimary.html#cfn-connect-workspace-paletteprimary-active)
     pub fn active(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Active", value.into_expr())) }
-    /// `ContrastText`: text. Update: in place.
+    /// `ContrastText`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-paletteprimary.html#cfn-connect-workspace-paletteprimary-contrasttext)
     pub fn contrast_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContrastText", value.into_expr())) }
-    /// `Default`: text. Update: in place.
+    /// `Default`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-paletteprimary.html#cfn-connect-workspace-paletteprimary-default)
     pub fn default(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Default", value.into_expr())) }
 }
 impl Done for PalettePrimary { fn into_props(self) -> Bag { self.0 } }
@@ -3595,13 +3595,13 @@ impl WorkspacePage {
     pub fn new() -> WorkspacePage<Missing<super::required::Page>, Missing<super::required::ResourceArn>> { WorkspacePage(Bag::default(), Phase) }
 }
 impl<R0, R1> WorkspacePage<R0, R1> {
-    /// `InputData`: text. Update: in place.
+    /// `InputData`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-workspacepage.html#cfn-connect-workspace-workspacepage-inputdata)
     pub fn input_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputData", value.into_expr()), Phase) }
-    /// `Page`: text, required. Update: in place.
+    /// `Page`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-workspacepage.html#cfn-connect-workspace-workspacepage-page)
     pub fn page(self, value: impl Arg<str>) -> WorkspacePage<Set, R1> { WorkspacePage(put(self.0, "Page", value.into_expr()), Phase) }
-    /// `ResourceArn`: text, required. Update: in place.
+    /// `ResourceArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-workspacepage.html#cfn-connect-workspace-workspacepage-resourcearn)
     pub fn resource_arn(self, value: impl Arg<str>) -> WorkspacePage<R0, Set> { WorkspacePage(put(self.0, "ResourceArn", value.into_expr()), Phase) }
-    /// `Slug`: text. Update: in place.
+    /// `Slug`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-workspacepage.html#cfn-connect-workspace-workspacepage-slug)
     pub fn slug(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Slug", value.into_expr()), Phase) }
 }
 impl Done for WorkspacePage { fn into_props(self) -> Bag { self.0 } }
@@ -3610,9 +3610,9 @@ impl Done for WorkspacePage { fn into_props(self) -> Bag { self.0 } }
 impl WorkspaceTheme {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Dark`: `WorkspaceThemeConfig`. Update: in place.
+    /// `Dark`: `WorkspaceThemeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-workspacetheme.html#cfn-connect-workspace-workspacetheme-dark)
     pub fn dark(self, value: impl Arg<WorkspaceThemeConfig>) -> Self { Self(put(self.0, "Dark", value.into_expr())) }
-    /// `Light`: `WorkspaceThemeConfig`. Update: in place.
+    /// `Light`: `WorkspaceThemeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-workspacetheme.html#cfn-connect-workspace-workspacetheme-light)
     pub fn light(self, value: impl Arg<WorkspaceThemeConfig>) -> Self { Self(put(self.0, "Light", value.into_expr())) }
 }
 impl Done for WorkspaceTheme { fn into_props(self) -> Bag { self.0 } }
@@ -3621,9 +3621,9 @@ impl Done for WorkspaceTheme { fn into_props(self) -> Bag { self.0 } }
 impl WorkspaceThemeConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Palette`: `WorkspaceThemePalette`. Update: in place.
+    /// `Palette`: `WorkspaceThemePalette`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-workspacethemeconfig.html#cfn-connect-workspace-workspacethemeconfig-palette)
     pub fn palette(self, value: impl Arg<WorkspaceThemePalette>) -> Self { Self(put(self.0, "Palette", value.into_expr())) }
-    /// `Typography`: `WorkspaceThemeTypography`. Update: in place.
+    /// `Typography`: `WorkspaceThemeTypography`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-workspacethemeconfig.html#cfn-connect-workspace-workspacethemeconfig-typography)
     pub fn typography(self, value: impl Arg<WorkspaceThemeTypography>) -> Self { Self(put(self.0, "Typography", value.into_expr())) }
 }
 impl Done for WorkspaceThemeConfig { fn into_props(self) -> Bag { self.0 } }
@@ -3632,13 +3632,13 @@ impl Done for WorkspaceThemeConfig { fn into_props(self) -> Bag { self.0 } }
 impl WorkspaceThemePalette {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Canvas`: `PaletteCanvas`. Update: in place.
+    /// `Canvas`: `PaletteCanvas`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-workspacethemepalette.html#cfn-connect-workspace-workspacethemepalette-canvas)
     pub fn canvas(self, value: impl Arg<PaletteCanvas>) -> Self { Self(put(self.0, "Canvas", value.into_expr())) }
-    /// `Header`: `PaletteHeader`. Update: in place.
+    /// `Header`: `PaletteHeader`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-workspacethemepalette.html#cfn-connect-workspace-workspacethemepalette-header)
     pub fn header(self, value: impl Arg<PaletteHeader>) -> Self { Self(put(self.0, "Header", value.into_expr())) }
-    /// `Navigation`: `PaletteNavigation`. Update: in place.
+    /// `Navigation`: `PaletteNavigation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-workspacethemepalette.html#cfn-connect-workspace-workspacethemepalette-navigation)
     pub fn navigation(self, value: impl Arg<PaletteNavigation>) -> Self { Self(put(self.0, "Navigation", value.into_expr())) }
-    /// `Primary`: `PalettePrimary`. Update: in place.
+    /// `Primary`: `PalettePrimary`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-workspacethemepalette.html#cfn-connect-workspace-workspacethemepalette-primary)
     pub fn primary(self, value: impl Arg<PalettePrimary>) -> Self { Self(put(self.0, "Primary", value.into_expr())) }
 }
 impl Done for WorkspaceThemePalette { fn into_props(self) -> Bag { self.0 } }
@@ -3647,7 +3647,7 @@ impl Done for WorkspaceThemePalette { fn into_props(self) -> Bag { self.0 } }
 impl WorkspaceThemeTypography {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FontFamily`: `FontFamily`. Update: in place.
+    /// `FontFamily`: `FontFamily`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-workspacethemetypography.html#cfn-connect-workspace-workspacethemetypography-fontfamily)
     pub fn font_family(self, value: impl Arg<FontFamily>) -> Self { Self(put(self.0, "FontFamily", value.into_expr())) }
 }
 impl Done for WorkspaceThemeTypography { fn into_props(self) -> Bag { self.0 } }

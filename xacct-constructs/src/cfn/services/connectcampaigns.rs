@@ -13,7 +13,7 @@ impl CfnCampaign {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCampaignProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connectcampaigns-campaign.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnCampaign { fn node(&self) -> &Place { &self.0 } }
@@ -24,15 +24,15 @@ impl CfnCampaignProps {
     pub fn new() -> CfnCampaignProps<Missing<required::ConnectInstanceArn>, Missing<required::DialerConfig>, Missing<required::Name>, Missing<required::OutboundCallConfig>> { CfnCampaignProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnCampaignProps<R0, R1, R2, R3> {
-    /// `ConnectInstanceArn`: text, required. Update: replacement.
+    /// `ConnectInstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connectcampaigns-campaign.html#cfn-connectcampaigns-campaign-connectinstancearn)
     pub fn connect_instance_arn(self, value: impl Arg<str>) -> CfnCampaignProps<Set, R1, R2, R3> { CfnCampaignProps(put(self.0, "ConnectInstanceArn", value.into_expr()), Phase) }
-    /// `DialerConfig`: `DialerConfig`, required. Update: in place.
+    /// `DialerConfig`: `DialerConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connectcampaigns-campaign.html#cfn-connectcampaigns-campaign-dialerconfig)
     pub fn dialer_config(self, value: impl Arg<campaign::DialerConfig>) -> CfnCampaignProps<R0, Set, R2, R3> { CfnCampaignProps(put(self.0, "DialerConfig", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connectcampaigns-campaign.html#cfn-connectcampaigns-campaign-name)
     pub fn name(self, value: impl Arg<str>) -> CfnCampaignProps<R0, R1, Set, R3> { CfnCampaignProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `OutboundCallConfig`: `OutboundCallConfig`, required. Update: in place.
+    /// `OutboundCallConfig`: `OutboundCallConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connectcampaigns-campaign.html#cfn-connectcampaigns-campaign-outboundcallconfig)
     pub fn outbound_call_config(self, value: impl Arg<campaign::OutboundCallConfig>) -> CfnCampaignProps<R0, R1, R2, Set> { CfnCampaignProps(put(self.0, "OutboundCallConfig", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connectcampaigns-campaign.html#cfn-connectcampaigns-campaign-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCampaignProps { fn into_props(self) -> Bag { self.0 } }
@@ -44,7 +44,7 @@ use crate::cfn::support::*;
 impl AgentlessDialerConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DialingCapacity`: number. Update: in place.
+    /// `DialingCapacity`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaigns-campaign-agentlessdialerconfig.html#cfn-connectcampaigns-campaign-agentlessdialerconfig-dialingcapacity)
     pub fn dialing_capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DialingCapacity", value.into_expr())) }
 }
 impl Done for AgentlessDialerConfig { fn into_props(self) -> Bag { self.0 } }
@@ -55,9 +55,9 @@ impl AnswerMachineDetectionConfig {
     pub fn new() -> AnswerMachineDetectionConfig<Missing<super::required::EnableAnswerMachineDetection>> { AnswerMachineDetectionConfig(Bag::default(), Phase) }
 }
 impl<R0> AnswerMachineDetectionConfig<R0> {
-    /// `AwaitAnswerMachinePrompt`: boolean. Update: in place.
+    /// `AwaitAnswerMachinePrompt`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaigns-campaign-answermachinedetectionconfig.html#cfn-connectcampaigns-campaign-answermachinedetectionconfig-awaitanswermachineprompt)
     pub fn await_answer_machine_prompt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AwaitAnswerMachinePrompt", value.into_expr()), Phase) }
-    /// `EnableAnswerMachineDetection`: boolean, required. Update: in place.
+    /// `EnableAnswerMachineDetection`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaigns-campaign-answermachinedetectionconfig.html#cfn-connectcampaigns-campaign-answermachinedetectionconfig-enableanswermachinedetection)
     pub fn enable_answer_machine_detection(self, value: impl Arg<bool>) -> AnswerMachineDetectionConfig<Set> { AnswerMachineDetectionConfig(put(self.0, "EnableAnswerMachineDetection", value.into_expr()), Phase) }
 }
 impl Done for AnswerMachineDetectionConfig { fn into_props(self) -> Bag { self.0 } }
@@ -66,11 +66,11 @@ impl Done for AnswerMachineDetectionConfig { fn into_props(self) -> Bag { self.0
 impl DialerConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AgentlessDialerConfig`: `AgentlessDialerConfig`. Update: in place.
+    /// `AgentlessDialerConfig`: `AgentlessDialerConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaigns-campaign-dialerconfig.html#cfn-connectcampaigns-campaign-dialerconfig-agentlessdialerconfig)
     pub fn agentless_dialer_config(self, value: impl Arg<AgentlessDialerConfig>) -> Self { Self(put(self.0, "AgentlessDialerConfig", value.into_expr())) }
-    /// `PredictiveDialerConfig`: `PredictiveDialerConfig`. Update: in place.
+    /// `PredictiveDialerConfig`: `PredictiveDialerConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaigns-campaign-dialerconfig.html#cfn-connectcampaigns-campaign-dialerconfig-predictivedialerconfig)
     pub fn predictive_dialer_config(self, value: impl Arg<PredictiveDialerConfig>) -> Self { Self(put(self.0, "PredictiveDialerConfig", value.into_expr())) }
-    /// `ProgressiveDialerConfig`: `ProgressiveDialerConfig`. Update: in place.
+    /// `ProgressiveDialerConfig`: `ProgressiveDialerConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaigns-campaign-dialerconfig.html#cfn-connectcampaigns-campaign-dialerconfig-progressivedialerconfig)
     pub fn progressive_dialer_config(self, value: impl Arg<ProgressiveDialerConfig>) -> Self { Self(put(self.0, "ProgressiveDialerConfig", value.into_expr())) }
 }
 impl Done for DialerConfig { fn into_props(self) -> Bag { self.0 } }
@@ -81,13 +81,13 @@ impl OutboundCallConfig {
     pub fn new() -> OutboundCallConfig<Missing<super::required::ConnectContactFlowArn>> { OutboundCallConfig(Bag::default(), Phase) }
 }
 impl<R0> OutboundCallConfig<R0> {
-    /// `AnswerMachineDetectionConfig`: `AnswerMachineDetectionConfig`. Update: in place.
+    /// `AnswerMachineDetectionConfig`: `AnswerMachineDetectionConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaigns-campaign-outboundcallconfig.html#cfn-connectcampaigns-campaign-outboundcallconfig-answermachinedetectionconfig)
     pub fn answer_machine_detection_config(self, value: impl Arg<AnswerMachineDetectionConfig>) -> Self { Self(put(self.0, "AnswerMachineDetectionConfig", value.into_expr()), Phase) }
-    /// `ConnectContactFlowArn`: text, required. Update: in place.
+    /// `ConnectContactFlowArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaigns-campaign-outboundcallconfig.html#cfn-connectcampaigns-campaign-outboundcallconfig-connectcontactflowarn)
     pub fn connect_contact_flow_arn(self, value: impl Arg<str>) -> OutboundCallConfig<Set> { OutboundCallConfig(put(self.0, "ConnectContactFlowArn", value.into_expr()), Phase) }
-    /// `ConnectQueueArn`: text. Update: in place.
+    /// `ConnectQueueArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaigns-campaign-outboundcallconfig.html#cfn-connectcampaigns-campaign-outboundcallconfig-connectqueuearn)
     pub fn connect_queue_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectQueueArn", value.into_expr()), Phase) }
-    /// `ConnectSourcePhoneNumber`: text. Update: in place.
+    /// `ConnectSourcePhoneNumber`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaigns-campaign-outboundcallconfig.html#cfn-connectcampaigns-campaign-outboundcallconfig-connectsourcephonenumber)
     pub fn connect_source_phone_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectSourcePhoneNumber", value.into_expr()), Phase) }
 }
 impl Done for OutboundCallConfig { fn into_props(self) -> Bag { self.0 } }
@@ -98,9 +98,9 @@ impl PredictiveDialerConfig {
     pub fn new() -> PredictiveDialerConfig<Missing<super::required::BandwidthAllocation>> { PredictiveDialerConfig(Bag::default(), Phase) }
 }
 impl<R0> PredictiveDialerConfig<R0> {
-    /// `BandwidthAllocation`: number, required. Update: in place.
+    /// `BandwidthAllocation`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaigns-campaign-predictivedialerconfig.html#cfn-connectcampaigns-campaign-predictivedialerconfig-bandwidthallocation)
     pub fn bandwidth_allocation(self, value: impl Arg<f64>) -> PredictiveDialerConfig<Set> { PredictiveDialerConfig(put(self.0, "BandwidthAllocation", value.into_expr()), Phase) }
-    /// `DialingCapacity`: number. Update: in place.
+    /// `DialingCapacity`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaigns-campaign-predictivedialerconfig.html#cfn-connectcampaigns-campaign-predictivedialerconfig-dialingcapacity)
     pub fn dialing_capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DialingCapacity", value.into_expr()), Phase) }
 }
 impl Done for PredictiveDialerConfig { fn into_props(self) -> Bag { self.0 } }
@@ -111,9 +111,9 @@ impl ProgressiveDialerConfig {
     pub fn new() -> ProgressiveDialerConfig<Missing<super::required::BandwidthAllocation>> { ProgressiveDialerConfig(Bag::default(), Phase) }
 }
 impl<R0> ProgressiveDialerConfig<R0> {
-    /// `BandwidthAllocation`: number, required. Update: in place.
+    /// `BandwidthAllocation`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaigns-campaign-progressivedialerconfig.html#cfn-connectcampaigns-campaign-progressivedialerconfig-bandwidthallocation)
     pub fn bandwidth_allocation(self, value: impl Arg<f64>) -> ProgressiveDialerConfig<Set> { ProgressiveDialerConfig(put(self.0, "BandwidthAllocation", value.into_expr()), Phase) }
-    /// `DialingCapacity`: number. Update: in place.
+    /// `DialingCapacity`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaigns-campaign-progressivedialerconfig.html#cfn-connectcampaigns-campaign-progressivedialerconfig-dialingcapacity)
     pub fn dialing_capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DialingCapacity", value.into_expr()), Phase) }
 }
 impl Done for ProgressiveDialerConfig { fn into_props(self) -> Bag { self.0 } }

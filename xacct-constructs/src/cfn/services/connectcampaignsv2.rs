@@ -13,7 +13,7 @@ impl CfnCampaign {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCampaignProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connectcampaignsv2-campaign.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnCampaign { fn node(&self) -> &Place { &self.0 } }
@@ -24,27 +24,27 @@ impl CfnCampaignProps {
     pub fn new() -> CfnCampaignProps<Missing<required::ConnectInstanceId>, Missing<required::Name>> { CfnCampaignProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnCampaignProps<R0, R1> {
-    /// `ChannelSubtypeConfig`: `ChannelSubtypeConfig`. Update: in place.
+    /// `ChannelSubtypeConfig`: `ChannelSubtypeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connectcampaignsv2-campaign.html#cfn-connectcampaignsv2-campaign-channelsubtypeconfig)
     pub fn channel_subtype_config(self, value: impl Arg<campaign::ChannelSubtypeConfig>) -> Self { Self(put(self.0, "ChannelSubtypeConfig", value.into_expr()), Phase) }
-    /// `CommunicationLimitsOverride`: `CommunicationLimitsConfig`. Update: in place.
+    /// `CommunicationLimitsOverride`: `CommunicationLimitsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connectcampaignsv2-campaign.html#cfn-connectcampaignsv2-campaign-communicationlimitsoverride)
     pub fn communication_limits_override(self, value: impl Arg<campaign::CommunicationLimitsConfig>) -> Self { Self(put(self.0, "CommunicationLimitsOverride", value.into_expr()), Phase) }
-    /// `CommunicationTimeConfig`: `CommunicationTimeConfig`. Update: in place.
+    /// `CommunicationTimeConfig`: `CommunicationTimeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connectcampaignsv2-campaign.html#cfn-connectcampaignsv2-campaign-communicationtimeconfig)
     pub fn communication_time_config(self, value: impl Arg<campaign::CommunicationTimeConfig>) -> Self { Self(put(self.0, "CommunicationTimeConfig", value.into_expr()), Phase) }
-    /// `ConnectCampaignFlowArn`: text. Update: in place.
+    /// `ConnectCampaignFlowArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connectcampaignsv2-campaign.html#cfn-connectcampaignsv2-campaign-connectcampaignflowarn)
     pub fn connect_campaign_flow_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectCampaignFlowArn", value.into_expr()), Phase) }
-    /// `ConnectInstanceId`: text, required. Update: replacement.
+    /// `ConnectInstanceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connectcampaignsv2-campaign.html#cfn-connectcampaignsv2-campaign-connectinstanceid)
     pub fn connect_instance_id(self, value: impl Arg<str>) -> CfnCampaignProps<Set, R1> { CfnCampaignProps(put(self.0, "ConnectInstanceId", value.into_expr()), Phase) }
-    /// `EntryLimitsConfig`: `EntryLimitsConfig`. Update: in place.
+    /// `EntryLimitsConfig`: `EntryLimitsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connectcampaignsv2-campaign.html#cfn-connectcampaignsv2-campaign-entrylimitsconfig)
     pub fn entry_limits_config(self, value: impl Arg<campaign::EntryLimitsConfig>) -> Self { Self(put(self.0, "EntryLimitsConfig", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connectcampaignsv2-campaign.html#cfn-connectcampaignsv2-campaign-name)
     pub fn name(self, value: impl Arg<str>) -> CfnCampaignProps<R0, Set> { CfnCampaignProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Schedule`: `Schedule`. Update: in place.
+    /// `Schedule`: `Schedule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connectcampaignsv2-campaign.html#cfn-connectcampaignsv2-campaign-schedule)
     pub fn schedule(self, value: impl Arg<campaign::Schedule>) -> Self { Self(put(self.0, "Schedule", value.into_expr()), Phase) }
-    /// `Source`: `Source`. Update: in place.
+    /// `Source`: `Source`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connectcampaignsv2-campaign.html#cfn-connectcampaignsv2-campaign-source)
     pub fn source(self, value: impl Arg<campaign::Source>) -> Self { Self(put(self.0, "Source", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connectcampaignsv2-campaign.html#cfn-connectcampaignsv2-campaign-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Type`: `Type`. Update: in place.
+    /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connectcampaignsv2-campaign.html#cfn-connectcampaignsv2-campaign-type)
     pub fn type_(self, value: impl Arg<campaign::Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnCampaignProps { fn into_props(self) -> Bag { self.0 } }
@@ -58,9 +58,9 @@ impl AnswerMachineDetectionConfig {
     pub fn new() -> AnswerMachineDetectionConfig<Missing<super::required::EnableAnswerMachineDetection>> { AnswerMachineDetectionConfig(Bag::default(), Phase) }
 }
 impl<R0> AnswerMachineDetectionConfig<R0> {
-    /// `AwaitAnswerMachinePrompt`: boolean. Update: in place.
+    /// `AwaitAnswerMachinePrompt`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-answermachinedetectionconfig.html#cfn-connectcampaignsv2-campaign-answermachinedetectionconfig-awaitanswermachineprompt)
     pub fn await_answer_machine_prompt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AwaitAnswerMachinePrompt", value.into_expr()), Phase) }
-    /// `EnableAnswerMachineDetection`: boolean, required. Update: in place.
+    /// `EnableAnswerMachineDetection`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-answermachinedetectionconfig.html#cfn-connectcampaignsv2-campaign-answermachinedetectionconfig-enableanswermachinedetection)
     pub fn enable_answer_machine_detection(self, value: impl Arg<bool>) -> AnswerMachineDetectionConfig<Set> { AnswerMachineDetectionConfig(put(self.0, "EnableAnswerMachineDetection", value.into_expr()), Phase) }
 }
 impl Done for AnswerMachineDetectionConfig { fn into_props(self) -> Bag { self.0 } }
@@ -69,13 +69,13 @@ impl Done for AnswerMachineDetectionConfig { fn into_props(self) -> Bag { self.0
 impl ChannelSubtypeConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Email`: `EmailChannelSubtypeConfig`. Update: in place.
+    /// `Email`: `EmailChannelSubtypeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-channelsubtypeconfig.html#cfn-connectcampaignsv2-campaign-channelsubtypeconfig-email)
     pub fn email(self, value: impl Arg<EmailChannelSubtypeConfig>) -> Self { Self(put(self.0, "Email", value.into_expr())) }
-    /// `Sms`: `SmsChannelSubtypeConfig`. Update: in place.
+    /// `Sms`: `SmsChannelSubtypeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-channelsubtypeconfig.html#cfn-connectcampaignsv2-campaign-channelsubtypeconfig-sms)
     pub fn sms(self, value: impl Arg<SmsChannelSubtypeConfig>) -> Self { Self(put(self.0, "Sms", value.into_expr())) }
-    /// `Telephony`: `TelephonyChannelSubtypeConfig`. Update: in place.
+    /// `Telephony`: `TelephonyChannelSubtypeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-channelsubtypeconfig.html#cfn-connectcampaignsv2-campaign-channelsubtypeconfig-telephony)
     pub fn telephony(self, value: impl Arg<TelephonyChannelSubtypeConfig>) -> Self { Self(put(self.0, "Telephony", value.into_expr())) }
-    /// `WhatsApp`: `WhatsAppChannelSubtypeConfig`. Update: in place.
+    /// `WhatsApp`: `WhatsAppChannelSubtypeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-channelsubtypeconfig.html#cfn-connectcampaignsv2-campaign-channelsubtypeconfig-whatsapp)
     pub fn whats_app(self, value: impl Arg<WhatsAppChannelSubtypeConfig>) -> Self { Self(put(self.0, "WhatsApp", value.into_expr())) }
 }
 impl Done for ChannelSubtypeConfig { fn into_props(self) -> Bag { self.0 } }
@@ -86,11 +86,11 @@ impl CommunicationLimit {
     pub fn new() -> CommunicationLimit<Missing<super::required::Frequency>, Missing<super::required::MaxCountPerRecipient>, Missing<super::required::Unit>> { CommunicationLimit(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CommunicationLimit<R0, R1, R2> {
-    /// `Frequency`: integer, required. Update: in place.
+    /// `Frequency`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-communicationlimit.html#cfn-connectcampaignsv2-campaign-communicationlimit-frequency)
     pub fn frequency(self, value: impl Arg<i64>) -> CommunicationLimit<Set, R1, R2> { CommunicationLimit(put(self.0, "Frequency", value.into_expr()), Phase) }
-    /// `MaxCountPerRecipient`: integer, required. Update: in place.
+    /// `MaxCountPerRecipient`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-communicationlimit.html#cfn-connectcampaignsv2-campaign-communicationlimit-maxcountperrecipient)
     pub fn max_count_per_recipient(self, value: impl Arg<i64>) -> CommunicationLimit<R0, Set, R2> { CommunicationLimit(put(self.0, "MaxCountPerRecipient", value.into_expr()), Phase) }
-    /// `Unit`: `Unit`, required. Update: in place.
+    /// `Unit`: `Unit`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-communicationlimit.html#cfn-connectcampaignsv2-campaign-communicationlimit-unit)
     pub fn unit(self, value: impl Arg<Unit>) -> CommunicationLimit<R0, R1, Set> { CommunicationLimit(put(self.0, "Unit", value.into_expr()), Phase) }
 }
 impl Done for CommunicationLimit { fn into_props(self) -> Bag { self.0 } }
@@ -99,7 +99,7 @@ impl Done for CommunicationLimit { fn into_props(self) -> Bag { self.0 } }
 impl CommunicationLimits {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CommunicationLimitList`: list of `CommunicationLimit`. Update: in place.
+    /// `CommunicationLimitList`: list of `CommunicationLimit`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-communicationlimits.html#cfn-connectcampaignsv2-campaign-communicationlimits-communicationlimitlist)
     pub fn communication_limit_list(self, value: impl Arg<Arr<CommunicationLimit>>) -> Self { Self(put(self.0, "CommunicationLimitList", value.into_expr())) }
 }
 impl Done for CommunicationLimits { fn into_props(self) -> Bag { self.0 } }
@@ -108,9 +108,9 @@ impl Done for CommunicationLimits { fn into_props(self) -> Bag { self.0 } }
 impl CommunicationLimitsConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AllChannelsSubtypes`: `CommunicationLimits`. Update: in place.
+    /// `AllChannelsSubtypes`: `CommunicationLimits`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-communicationlimitsconfig.html#cfn-connectcampaignsv2-campaign-communicationlimitsconfig-allchannelssubtypes)
     pub fn all_channels_subtypes(self, value: impl Arg<CommunicationLimits>) -> Self { Self(put(self.0, "AllChannelsSubtypes", value.into_expr())) }
-    /// `InstanceLimitsHandling`: `InstanceLimitsHandling`. Update: in place.
+    /// `InstanceLimitsHandling`: `InstanceLimitsHandling`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-communicationlimitsconfig.html#cfn-connectcampaignsv2-campaign-communicationlimitsconfig-instancelimitshandling)
     pub fn instance_limits_handling(self, value: impl Arg<InstanceLimitsHandling>) -> Self { Self(put(self.0, "InstanceLimitsHandling", value.into_expr())) }
 }
 impl Done for CommunicationLimitsConfig { fn into_props(self) -> Bag { self.0 } }
@@ -121,15 +121,15 @@ impl CommunicationTimeConfig {
     pub fn new() -> CommunicationTimeConfig<Missing<super::required::LocalTimeZoneConfig>> { CommunicationTimeConfig(Bag::default(), Phase) }
 }
 impl<R0> CommunicationTimeConfig<R0> {
-    /// `Email`: `TimeWindow`. Update: in place.
+    /// `Email`: `TimeWindow`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-communicationtimeconfig.html#cfn-connectcampaignsv2-campaign-communicationtimeconfig-email)
     pub fn email(self, value: impl Arg<TimeWindow>) -> Self { Self(put(self.0, "Email", value.into_expr()), Phase) }
-    /// `LocalTimeZoneConfig`: `LocalTimeZoneConfig`, required. Update: in place.
+    /// `LocalTimeZoneConfig`: `LocalTimeZoneConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-communicationtimeconfig.html#cfn-connectcampaignsv2-campaign-communicationtimeconfig-localtimezoneconfig)
     pub fn local_time_zone_config(self, value: impl Arg<LocalTimeZoneConfig>) -> CommunicationTimeConfig<Set> { CommunicationTimeConfig(put(self.0, "LocalTimeZoneConfig", value.into_expr()), Phase) }
-    /// `Sms`: `TimeWindow`. Update: in place.
+    /// `Sms`: `TimeWindow`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-communicationtimeconfig.html#cfn-connectcampaignsv2-campaign-communicationtimeconfig-sms)
     pub fn sms(self, value: impl Arg<TimeWindow>) -> Self { Self(put(self.0, "Sms", value.into_expr()), Phase) }
-    /// `Telephony`: `TimeWindow`. Update: in place.
+    /// `Telephony`: `TimeWindow`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-communicationtimeconfig.html#cfn-connectcampaignsv2-campaign-communicationtimeconfig-telephony)
     pub fn telephony(self, value: impl Arg<TimeWindow>) -> Self { Self(put(self.0, "Telephony", value.into_expr()), Phase) }
-    /// `WhatsApp`: `TimeWindow`. Update: in place.
+    /// `WhatsApp`: `TimeWindow`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-communicationtimeconfig.html#cfn-connectcampaignsv2-campaign-communicationtimeconfig-whatsapp)
     pub fn whats_app(self, value: impl Arg<TimeWindow>) -> Self { Self(put(self.0, "WhatsApp", value.into_expr()), Phase) }
 }
 impl Done for CommunicationTimeConfig { fn into_props(self) -> Bag { self.0 } }
@@ -138,9 +138,9 @@ impl Done for CommunicationTimeConfig { fn into_props(self) -> Bag { self.0 } }
 impl DailyHour {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Key`: `Key`. Update: in place.
+    /// `Key`: `Key`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-dailyhour.html#cfn-connectcampaignsv2-campaign-dailyhour-key)
     pub fn key(self, value: impl Arg<Key>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
-    /// `Value`: list of `TimeRange`. Update: in place.
+    /// `Value`: list of `TimeRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-dailyhour.html#cfn-connectcampaignsv2-campaign-dailyhour-value)
     pub fn value(self, value: impl Arg<Arr<TimeRange>>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for DailyHour { fn into_props(self) -> Bag { self.0 } }
@@ -151,11 +151,11 @@ impl EmailChannelSubtypeConfig {
     pub fn new() -> EmailChannelSubtypeConfig<Missing<super::required::DefaultOutboundConfig>, Missing<super::required::OutboundMode>> { EmailChannelSubtypeConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> EmailChannelSubtypeConfig<R0, R1> {
-    /// `Capacity`: number. Update: in place.
+    /// `Capacity`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-emailchannelsubtypeconfig.html#cfn-connectcampaignsv2-campaign-emailchannelsubtypeconfig-capacity)
     pub fn capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Capacity", value.into_expr()), Phase) }
-    /// `DefaultOutboundConfig`: `EmailOutboundConfig`, required. Update: in place.
+    /// `DefaultOutboundConfig`: `EmailOutboundConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-emailchannelsubtypeconfig.html#cfn-connectcampaignsv2-campaign-emailchannelsubtypeconfig-defaultoutboundconfig)
     pub fn default_outbound_config(self, value: impl Arg<EmailOutboundConfig>) -> EmailChannelSubtypeConfig<Set, R1> { EmailChannelSubtypeConfig(put(self.0, "DefaultOutboundConfig", value.into_expr()), Phase) }
-    /// `OutboundMode`: `EmailOutboundMode`, required. Update: in place.
+    /// `OutboundMode`: `EmailOutboundMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-emailchannelsubtypeconfig.html#cfn-connectcampaignsv2-campaign-emailchannelsubtypeconfig-outboundmode)
     pub fn outbound_mode(self, value: impl Arg<EmailOutboundMode>) -> EmailChannelSubtypeConfig<R0, Set> { EmailChannelSubtypeConfig(put(self.0, "OutboundMode", value.into_expr()), Phase) }
 }
 impl Done for EmailChannelSubtypeConfig { fn into_props(self) -> Bag { self.0 } }
@@ -166,11 +166,11 @@ impl EmailOutboundConfig {
     pub fn new() -> EmailOutboundConfig<Missing<super::required::ConnectSourceEmailAddress>, Missing<super::required::WisdomTemplateArn>> { EmailOutboundConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> EmailOutboundConfig<R0, R1> {
-    /// `ConnectSourceEmailAddress`: text, required. Update: in place.
+    /// `ConnectSourceEmailAddress`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-emailoutboundconfig.html#cfn-connectcampaignsv2-campaign-emailoutboundconfig-connectsourceemailaddress)
     pub fn connect_source_email_address(self, value: impl Arg<str>) -> EmailOutboundConfig<Set, R1> { EmailOutboundConfig(put(self.0, "ConnectSourceEmailAddress", value.into_expr()), Phase) }
-    /// `SourceEmailAddressDisplayName`: text. Update: in place.
+    /// `SourceEmailAddressDisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-emailoutboundconfig.html#cfn-connectcampaignsv2-campaign-emailoutboundconfig-sourceemailaddressdisplayname)
     pub fn source_email_address_display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceEmailAddressDisplayName", value.into_expr()), Phase) }
-    /// `WisdomTemplateArn`: text, required. Update: in place.
+    /// `WisdomTemplateArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-emailoutboundconfig.html#cfn-connectcampaignsv2-campaign-emailoutboundconfig-wisdomtemplatearn)
     pub fn wisdom_template_arn(self, value: impl Arg<str>) -> EmailOutboundConfig<R0, Set> { EmailOutboundConfig(put(self.0, "WisdomTemplateArn", value.into_expr()), Phase) }
 }
 impl Done for EmailOutboundConfig { fn into_props(self) -> Bag { self.0 } }
@@ -179,7 +179,7 @@ impl Done for EmailOutboundConfig { fn into_props(self) -> Bag { self.0 } }
 impl EmailOutboundMode {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AgentlessConfig`: JSON. Update: in place.
+    /// `AgentlessConfig`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-emailoutboundmode.html#cfn-connectcampaignsv2-campaign-emailoutboundmode-agentlessconfig)
     pub fn agentless_config(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AgentlessConfig", value.into_expr())) }
 }
 impl Done for EmailOutboundMode { fn into_props(self) -> Bag { self.0 } }
@@ -190,9 +190,9 @@ impl EntryLimitsConfig {
     pub fn new() -> EntryLimitsConfig<Missing<super::required::MaxEntryCount>, Missing<super::required::MinEntryInterval>> { EntryLimitsConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> EntryLimitsConfig<R0, R1> {
-    /// `MaxEntryCount`: integer, required. Update: in place.
+    /// `MaxEntryCount`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-entrylimitsconfig.html#cfn-connectcampaignsv2-campaign-entrylimitsconfig-maxentrycount)
     pub fn max_entry_count(self, value: impl Arg<i64>) -> EntryLimitsConfig<Set, R1> { EntryLimitsConfig(put(self.0, "MaxEntryCount", value.into_expr()), Phase) }
-    /// `MinEntryInterval`: text, required. Update: in place.
+    /// `MinEntryInterval`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-entrylimitsconfig.html#cfn-connectcampaignsv2-campaign-entrylimitsconfig-minentryinterval)
     pub fn min_entry_interval(self, value: impl Arg<str>) -> EntryLimitsConfig<R0, Set> { EntryLimitsConfig(put(self.0, "MinEntryInterval", value.into_expr()), Phase) }
 }
 impl Done for EntryLimitsConfig { fn into_props(self) -> Bag { self.0 } }
@@ -201,7 +201,7 @@ impl Done for EntryLimitsConfig { fn into_props(self) -> Bag { self.0 } }
 impl EventTrigger {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CustomerProfilesDomainArn`: text. Update: in place.
+    /// `CustomerProfilesDomainArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-eventtrigger.html#cfn-connectcampaignsv2-campaign-eventtrigger-customerprofilesdomainarn)
     pub fn customer_profiles_domain_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerProfilesDomainArn", value.into_expr())) }
 }
 impl Done for EventTrigger { fn into_props(self) -> Bag { self.0 } }
@@ -210,11 +210,11 @@ impl Done for EventTrigger { fn into_props(self) -> Bag { self.0 } }
 impl LocalTimeZoneConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DefaultTimeZone`: text. Update: in place.
+    /// `DefaultTimeZone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-localtimezoneconfig.html#cfn-connectcampaignsv2-campaign-localtimezoneconfig-defaulttimezone)
     pub fn default_time_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultTimeZone", value.into_expr())) }
-    /// `LocalTimeZoneDetection`: list of `LocalTimeZoneDetection`. Update: in place.
+    /// `LocalTimeZoneDetection`: list of `LocalTimeZoneDetection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-localtimezoneconfig.html#cfn-connectcampaignsv2-campaign-localtimezoneconfig-localtimezonedetection)
     pub fn local_time_zone_detection(self, value: impl Arg<Arr<LocalTimeZoneDetection>>) -> Self { Self(put(self.0, "LocalTimeZoneDetection", value.into_expr())) }
-    /// `LocalTimeZoneDetectionScope`: `LocalTimeZoneDetectionScope`. Update: in place.
+    /// `LocalTimeZoneDetectionScope`: `LocalTimeZoneDetectionScope`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-localtimezoneconfig.html#cfn-connectcampaignsv2-campaign-localtimezoneconfig-localtimezonedetectionscope)
     pub fn local_time_zone_detection_scope(self, value: impl Arg<LocalTimeZoneDetectionScope>) -> Self { Self(put(self.0, "LocalTimeZoneDetectionScope", value.into_expr())) }
 }
 impl Done for LocalTimeZoneConfig { fn into_props(self) -> Bag { self.0 } }
@@ -225,7 +225,7 @@ impl OpenHours {
     pub fn new() -> OpenHours<Missing<super::required::DailyHours>> { OpenHours(Bag::default(), Phase) }
 }
 impl<R0> OpenHours<R0> {
-    /// `DailyHours`: list of `DailyHour`, required. Update: in place.
+    /// `DailyHours`: list of `DailyHour`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-openhours.html#cfn-connectcampaignsv2-campaign-openhours-dailyhours)
     pub fn daily_hours(self, value: impl Arg<Arr<DailyHour>>) -> OpenHours<Set> { OpenHours(put(self.0, "DailyHours", value.into_expr()), Phase) }
 }
 impl Done for OpenHours { fn into_props(self) -> Bag { self.0 } }
@@ -236,7 +236,7 @@ impl PredictiveConfig {
     pub fn new() -> PredictiveConfig<Missing<super::required::BandwidthAllocation>> { PredictiveConfig(Bag::default(), Phase) }
 }
 impl<R0> PredictiveConfig<R0> {
-    /// `BandwidthAllocation`: number, required. Update: in place.
+    /// `BandwidthAllocation`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-predictiveconfig.html#cfn-connectcampaignsv2-campaign-predictiveconfig-bandwidthallocation)
     pub fn bandwidth_allocation(self, value: impl Arg<f64>) -> PredictiveConfig<Set> { PredictiveConfig(put(self.0, "BandwidthAllocation", value.into_expr()), Phase) }
 }
 impl Done for PredictiveConfig { fn into_props(self) -> Bag { self.0 } }
@@ -247,11 +247,11 @@ impl PreviewConfig {
     pub fn new() -> PreviewConfig<Missing<super::required::BandwidthAllocation>, Missing<super::required::TimeoutConfig>> { PreviewConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> PreviewConfig<R0, R1> {
-    /// `AgentActions`: list of `AgentActions`. Update: in place.
+    /// `AgentActions`: list of `AgentActions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-previewconfig.html#cfn-connectcampaignsv2-campaign-previewconfig-agentactions)
     pub fn agent_actions(self, value: impl Arg<Arr<AgentActions>>) -> Self { Self(put(self.0, "AgentActions", value.into_expr()), Phase) }
-    /// `BandwidthAllocation`: number, required. Update: in place.
+    /// `BandwidthAllocation`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-previewconfig.html#cfn-connectcampaignsv2-campaign-previewconfig-bandwidthallocation)
     pub fn bandwidth_allocation(self, value: impl Arg<f64>) -> PreviewConfig<Set, R1> { PreviewConfig(put(self.0, "BandwidthAllocation", value.into_expr()), Phase) }
-    /// `TimeoutConfig`: `TimeoutConfig`, required. Update: in place.
+    /// `TimeoutConfig`: `TimeoutConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-previewconfig.html#cfn-connectcampaignsv2-campaign-previewconfig-timeoutconfig)
     pub fn timeout_config(self, value: impl Arg<TimeoutConfig>) -> PreviewConfig<R0, Set> { PreviewConfig(put(self.0, "TimeoutConfig", value.into_expr()), Phase) }
 }
 impl Done for PreviewConfig { fn into_props(self) -> Bag { self.0 } }
@@ -262,7 +262,7 @@ impl ProgressiveConfig {
     pub fn new() -> ProgressiveConfig<Missing<super::required::BandwidthAllocation>> { ProgressiveConfig(Bag::default(), Phase) }
 }
 impl<R0> ProgressiveConfig<R0> {
-    /// `BandwidthAllocation`: number, required. Update: in place.
+    /// `BandwidthAllocation`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-progressiveconfig.html#cfn-connectcampaignsv2-campaign-progressiveconfig-bandwidthallocation)
     pub fn bandwidth_allocation(self, value: impl Arg<f64>) -> ProgressiveConfig<Set> { ProgressiveConfig(put(self.0, "BandwidthAllocation", value.into_expr()), Phase) }
 }
 impl Done for ProgressiveConfig { fn into_props(self) -> Bag { self.0 } }
@@ -273,11 +273,11 @@ impl RestrictedPeriod {
     pub fn new() -> RestrictedPeriod<Missing<super::required::EndDate>, Missing<super::required::StartDate>> { RestrictedPeriod(Bag::default(), Phase) }
 }
 impl<R0, R1> RestrictedPeriod<R0, R1> {
-    /// `EndDate`: text, required. Update: in place.
+    /// `EndDate`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-restrictedperiod.html#cfn-connectcampaignsv2-campaign-restrictedperiod-enddate)
     pub fn end_date(self, value: impl Arg<str>) -> RestrictedPeriod<Set, R1> { RestrictedPeriod(put(self.0, "EndDate", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-restrictedperiod.html#cfn-connectcampaignsv2-campaign-restrictedperiod-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `StartDate`: text, required. Update: in place.
+    /// `StartDate`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-restrictedperiod.html#cfn-connectcampaignsv2-campaign-restrictedperiod-startdate)
     pub fn start_date(self, value: impl Arg<str>) -> RestrictedPeriod<R0, Set> { RestrictedPeriod(put(self.0, "StartDate", value.into_expr()), Phase) }
 }
 impl Done for RestrictedPeriod { fn into_props(self) -> Bag { self.0 } }
@@ -286,7 +286,7 @@ impl Done for RestrictedPeriod { fn into_props(self) -> Bag { self.0 } }
 impl RestrictedPeriods {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RestrictedPeriodList`: list of `RestrictedPeriod`. Update: in place.
+    /// `RestrictedPeriodList`: list of `RestrictedPeriod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-restrictedperiods.html#cfn-connectcampaignsv2-campaign-restrictedperiods-restrictedperiodlist)
     pub fn restricted_period_list(self, value: impl Arg<Arr<RestrictedPeriod>>) -> Self { Self(put(self.0, "RestrictedPeriodList", value.into_expr())) }
 }
 impl Done for RestrictedPeriods { fn into_props(self) -> Bag { self.0 } }
@@ -297,11 +297,11 @@ impl Schedule {
     pub fn new() -> Schedule<Missing<super::required::EndTime>, Missing<super::required::StartTime>> { Schedule(Bag::default(), Phase) }
 }
 impl<R0, R1> Schedule<R0, R1> {
-    /// `EndTime`: text, required. Update: in place.
+    /// `EndTime`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-schedule.html#cfn-connectcampaignsv2-campaign-schedule-endtime)
     pub fn end_time(self, value: impl Arg<str>) -> Schedule<Set, R1> { Schedule(put(self.0, "EndTime", value.into_expr()), Phase) }
-    /// `RefreshFrequency`: text. Update: in place.
+    /// `RefreshFrequency`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-schedule.html#cfn-connectcampaignsv2-campaign-schedule-refreshfrequency)
     pub fn refresh_frequency(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefreshFrequency", value.into_expr()), Phase) }
-    /// `StartTime`: text, required. Update: in place.
+    /// `StartTime`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-schedule.html#cfn-connectcampaignsv2-campaign-schedule-starttime)
     pub fn start_time(self, value: impl Arg<str>) -> Schedule<R0, Set> { Schedule(put(self.0, "StartTime", value.into_expr()), Phase) }
 }
 impl Done for Schedule { fn into_props(self) -> Bag { self.0 } }
@@ -312,11 +312,11 @@ impl SmsChannelSubtypeConfig {
     pub fn new() -> SmsChannelSubtypeConfig<Missing<super::required::DefaultOutboundConfig>, Missing<super::required::OutboundMode>> { SmsChannelSubtypeConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> SmsChannelSubtypeConfig<R0, R1> {
-    /// `Capacity`: number. Update: in place.
+    /// `Capacity`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-smschannelsubtypeconfig.html#cfn-connectcampaignsv2-campaign-smschannelsubtypeconfig-capacity)
     pub fn capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Capacity", value.into_expr()), Phase) }
-    /// `DefaultOutboundConfig`: `SmsOutboundConfig`, required. Update: in place.
+    /// `DefaultOutboundConfig`: `SmsOutboundConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-smschannelsubtypeconfig.html#cfn-connectcampaignsv2-campaign-smschannelsubtypeconfig-defaultoutboundconfig)
     pub fn default_outbound_config(self, value: impl Arg<SmsOutboundConfig>) -> SmsChannelSubtypeConfig<Set, R1> { SmsChannelSubtypeConfig(put(self.0, "DefaultOutboundConfig", value.into_expr()), Phase) }
-    /// `OutboundMode`: `SmsOutboundMode`, required. Update: in place.
+    /// `OutboundMode`: `SmsOutboundMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-smschannelsubtypeconfig.html#cfn-connectcampaignsv2-campaign-smschannelsubtypeconfig-outboundmode)
     pub fn outbound_mode(self, value: impl Arg<SmsOutboundMode>) -> SmsChannelSubtypeConfig<R0, Set> { SmsChannelSubtypeConfig(put(self.0, "OutboundMode", value.into_expr()), Phase) }
 }
 impl Done for SmsChannelSubtypeConfig { fn into_props(self) -> Bag { self.0 } }
@@ -327,9 +327,9 @@ impl SmsOutboundConfig {
     pub fn new() -> SmsOutboundConfig<Missing<super::required::ConnectSourcePhoneNumberArn>, Missing<super::required::WisdomTemplateArn>> { SmsOutboundConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> SmsOutboundConfig<R0, R1> {
-    /// `ConnectSourcePhoneNumberArn`: text, required. Update: in place.
+    /// `ConnectSourcePhoneNumberArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-smsoutboundconfig.html#cfn-connectcampaignsv2-campaign-smsoutboundconfig-connectsourcephonenumberarn)
     pub fn connect_source_phone_number_arn(self, value: impl Arg<str>) -> SmsOutboundConfig<Set, R1> { SmsOutboundConfig(put(self.0, "ConnectSourcePhoneNumberArn", value.into_expr()), Phase) }
-    /// `WisdomTemplateArn`: text, required. Update: in place.
+    /// `WisdomTemplateArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-smsoutboundconfig.html#cfn-connectcampaignsv2-campaign-smsoutboundconfig-wisdomtemplatearn)
     pub fn wisdom_template_arn(self, value: impl Arg<str>) -> SmsOutboundConfig<R0, Set> { SmsOutboundConfig(put(self.0, "WisdomTemplateArn", value.into_expr()), Phase) }
 }
 impl Done for SmsOutboundConfig { fn into_props(self) -> Bag { self.0 } }
@@ -338,7 +338,7 @@ impl Done for SmsOutboundConfig { fn into_props(self) -> Bag { self.0 } }
 impl SmsOutboundMode {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AgentlessConfig`: JSON. Update: in place.
+    /// `AgentlessConfig`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-smsoutboundmode.html#cfn-connectcampaignsv2-campaign-smsoutboundmode-agentlessconfig)
     pub fn agentless_config(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AgentlessConfig", value.into_expr())) }
 }
 impl Done for SmsOutboundMode { fn into_props(self) -> Bag { self.0 } }
@@ -347,9 +347,9 @@ impl Done for SmsOutboundMode { fn into_props(self) -> Bag { self.0 } }
 impl Source {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CustomerProfilesSegmentArn`: text. Update: in place.
+    /// `CustomerProfilesSegmentArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-source.html#cfn-connectcampaignsv2-campaign-source-customerprofilessegmentarn)
     pub fn customer_profiles_segment_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerProfilesSegmentArn", value.into_expr())) }
-    /// `EventTrigger`: `EventTrigger`. Update: in place.
+    /// `EventTrigger`: `EventTrigger`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-source.html#cfn-connectcampaignsv2-campaign-source-eventtrigger)
     pub fn event_trigger(self, value: impl Arg<EventTrigger>) -> Self { Self(put(self.0, "EventTrigger", value.into_expr())) }
 }
 impl Done for Source { fn into_props(self) -> Bag { self.0 } }
@@ -360,13 +360,13 @@ impl TelephonyChannelSubtypeConfig {
     pub fn new() -> TelephonyChannelSubtypeConfig<Missing<super::required::DefaultOutboundConfig>, Missing<super::required::OutboundMode>> { TelephonyChannelSubtypeConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> TelephonyChannelSubtypeConfig<R0, R1> {
-    /// `Capacity`: number. Update: in place.
+    /// `Capacity`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-telephonychannelsubtypeconfig.html#cfn-connectcampaignsv2-campaign-telephonychannelsubtypeconfig-capacity)
     pub fn capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Capacity", value.into_expr()), Phase) }
-    /// `ConnectQueueId`: text. Update: in place.
+    /// `ConnectQueueId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-telephonychannelsubtypeconfig.html#cfn-connectcampaignsv2-campaign-telephonychannelsubtypeconfig-connectqueueid)
     pub fn connect_queue_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectQueueId", value.into_expr()), Phase) }
-    /// `DefaultOutboundConfig`: `TelephonyOutboundConfig`, required. Update: in place.
+    /// `DefaultOutboundConfig`: `TelephonyOutboundConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-telephonychannelsubtypeconfig.html#cfn-connectcampaignsv2-campaign-telephonychannelsubtypeconfig-defaultoutboundconfig)
     pub fn default_outbound_config(self, value: impl Arg<TelephonyOutboundConfig>) -> TelephonyChannelSubtypeConfig<Set, R1> { TelephonyChannelSubtypeConfig(put(self.0, "DefaultOutboundConfig", value.into_expr()), Phase) }
-    /// `OutboundMode`: `TelephonyOutboundMode`, required. Update: in place.
+    /// `OutboundMode`: `TelephonyOutboundMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-telephonychannelsubtypeconfig.html#cfn-connectcampaignsv2-campaign-telephonychannelsubtypeconfig-outboundmode)
     pub fn outbound_mode(self, value: impl Arg<TelephonyOutboundMode>) -> TelephonyChannelSubtypeConfig<R0, Set> { TelephonyChannelSubtypeConfig(put(self.0, "OutboundMode", value.into_expr()), Phase) }
 }
 impl Done for TelephonyChannelSubtypeConfig { fn into_props(self) -> Bag { self.0 } }
@@ -377,13 +377,13 @@ impl TelephonyOutboundConfig {
     pub fn new() -> TelephonyOutboundConfig<Missing<super::required::ConnectContactFlowId>> { TelephonyOutboundConfig(Bag::default(), Phase) }
 }
 impl<R0> TelephonyOutboundConfig<R0> {
-    /// `AnswerMachineDetectionConfig`: `AnswerMachineDetectionConfig`. Update: in place.
+    /// `AnswerMachineDetectionConfig`: `AnswerMachineDetectionConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-telephonyoutboundconfig.html#cfn-connectcampaignsv2-campaign-telephonyoutboundconfig-answermachinedetectionconfig)
     pub fn answer_machine_detection_config(self, value: impl Arg<AnswerMachineDetectionConfig>) -> Self { Self(put(self.0, "AnswerMachineDetectionConfig", value.into_expr()), Phase) }
-    /// `ConnectContactFlowId`: text, required. Update: in place.
+    /// `ConnectContactFlowId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-telephonyoutboundconfig.html#cfn-connectcampaignsv2-campaign-telephonyoutboundconfig-connectcontactflowid)
     pub fn connect_contact_flow_id(self, value: impl Arg<str>) -> TelephonyOutboundConfig<Set> { TelephonyOutboundConfig(put(self.0, "ConnectContactFlowId", value.into_expr()), Phase) }
-    /// `ConnectSourcePhoneNumber`: text. Update: in place.
+    /// `ConnectSourcePhoneNumber`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-telephonyoutboundconfig.html#cfn-connectcampaignsv2-campaign-telephonyoutboundconfig-connectsourcephonenumber)
     pub fn connect_source_phone_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectSourcePhoneNumber", value.into_expr()), Phase) }
-    /// `RingTimeout`: integer. Update: in place.
+    /// `RingTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-telephonyoutboundconfig.html#cfn-connectcampaignsv2-campaign-telephonyoutboundconfig-ringtimeout)
     pub fn ring_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RingTimeout", value.into_expr()), Phase) }
 }
 impl Done for TelephonyOutboundConfig { fn into_props(self) -> Bag { self.0 } }
@@ -392,13 +392,13 @@ impl Done for TelephonyOutboundConfig { fn into_props(self) -> Bag { self.0 } }
 impl TelephonyOutboundMode {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AgentlessConfig`: JSON. Update: in place.
+    /// `AgentlessConfig`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-telephonyoutboundmode.html#cfn-connectcampaignsv2-campaign-telephonyoutboundmode-agentlessconfig)
     pub fn agentless_config(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AgentlessConfig", value.into_expr())) }
-    /// `PredictiveConfig`: `PredictiveConfig`. Update: in place.
+    /// `PredictiveConfig`: `PredictiveConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-telephonyoutboundmode.html#cfn-connectcampaignsv2-campaign-telephonyoutboundmode-predictiveconfig)
     pub fn predictive_config(self, value: impl Arg<PredictiveConfig>) -> Self { Self(put(self.0, "PredictiveConfig", value.into_expr())) }
-    /// `PreviewConfig`: `PreviewConfig`. Update: in place.
+    /// `PreviewConfig`: `PreviewConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-telephonyoutboundmode.html#cfn-connectcampaignsv2-campaign-telephonyoutboundmode-previewconfig)
     pub fn preview_config(self, value: impl Arg<PreviewConfig>) -> Self { Self(put(self.0, "PreviewConfig", value.into_expr())) }
-    /// `ProgressiveConfig`: `ProgressiveConfig`. Update: in place.
+    /// `ProgressiveConfig`: `ProgressiveConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-telephonyoutboundmode.html#cfn-connectcampaignsv2-campaign-telephonyoutboundmode-progressiveconfig)
     pub fn progressive_config(self, value: impl Arg<ProgressiveConfig>) -> Self { Self(put(self.0, "ProgressiveConfig", value.into_expr())) }
 }
 impl Done for TelephonyOutboundMode { fn into_props(self) -> Bag { self.0 } }
@@ -409,9 +409,9 @@ impl TimeRange {
     pub fn new() -> TimeRange<Missing<super::required::EndTime>, Missing<super::required::StartTime>> { TimeRange(Bag::default(), Phase) }
 }
 impl<R0, R1> TimeRange<R0, R1> {
-    /// `EndTime`: text, required. Update: in place.
+    /// `EndTime`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-timerange.html#cfn-connectcampaignsv2-campaign-timerange-endtime)
     pub fn end_time(self, value: impl Arg<str>) -> TimeRange<Set, R1> { TimeRange(put(self.0, "EndTime", value.into_expr()), Phase) }
-    /// `StartTime`: text, required. Update: in place.
+    /// `StartTime`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-timerange.html#cfn-connectcampaignsv2-campaign-timerange-starttime)
     pub fn start_time(self, value: impl Arg<str>) -> TimeRange<R0, Set> { TimeRange(put(self.0, "StartTime", value.into_expr()), Phase) }
 }
 impl Done for TimeRange { fn into_props(self) -> Bag { self.0 } }
@@ -422,9 +422,9 @@ impl TimeWindow {
     pub fn new() -> TimeWindow<Missing<super::required::OpenHours>> { TimeWindow(Bag::default(), Phase) }
 }
 impl<R0> TimeWindow<R0> {
-    /// `OpenHours`: `OpenHours`, required. Update: in place.
+    /// `OpenHours`: `OpenHours`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-timewindow.html#cfn-connectcampaignsv2-campaign-timewindow-openhours)
     pub fn open_hours(self, value: impl Arg<OpenHours>) -> TimeWindow<Set> { TimeWindow(put(self.0, "OpenHours", value.into_expr()), Phase) }
-    /// `RestrictedPeriods`: `RestrictedPeriods`. Update: in place.
+    /// `RestrictedPeriods`: `RestrictedPeriods`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-timewindow.html#cfn-connectcampaignsv2-campaign-timewindow-restrictedperiods)
     pub fn restricted_periods(self, value: impl Arg<RestrictedPeriods>) -> Self { Self(put(self.0, "RestrictedPeriods", value.into_expr()), Phase) }
 }
 impl Done for TimeWindow { fn into_props(self) -> Bag { self.0 } }
@@ -433,7 +433,7 @@ impl Done for TimeWindow { fn into_props(self) -> Bag { self.0 } }
 impl TimeoutConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DurationInSeconds`: integer. Update: in place.
+    /// `DurationInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-timeoutconfig.html#cfn-connectcampaignsv2-campaign-timeoutconfig-durationinseconds)
     pub fn duration_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationInSeconds", value.into_expr())) }
 }
 impl Done for TimeoutConfig { fn into_props(self) -> Bag { self.0 } }
@@ -444,11 +444,11 @@ impl WhatsAppChannelSubtypeConfig {
     pub fn new() -> WhatsAppChannelSubtypeConfig<Missing<super::required::DefaultOutboundConfig>, Missing<super::required::OutboundMode>> { WhatsAppChannelSubtypeConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> WhatsAppChannelSubtypeConfig<R0, R1> {
-    /// `Capacity`: number. Update: in place.
+    /// `Capacity`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-whatsappchannelsubtypeconfig.html#cfn-connectcampaignsv2-campaign-whatsappchannelsubtypeconfig-capacity)
     pub fn capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Capacity", value.into_expr()), Phase) }
-    /// `DefaultOutboundConfig`: `WhatsAppOutboundConfig`, required. Update: in place.
+    /// `DefaultOutboundConfig`: `WhatsAppOutboundConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-whatsappchannelsubtypeconfig.html#cfn-connectcampaignsv2-campaign-whatsappchannelsubtypeconfig-defaultoutboundconfig)
     pub fn default_outbound_config(self, value: impl Arg<WhatsAppOutboundConfig>) -> WhatsAppChannelSubtypeConfig<Set, R1> { WhatsAppChannelSubtypeConfig(put(self.0, "DefaultOutboundConfig", value.into_expr()), Phase) }
-    /// `OutboundMode`: `WhatsAppOutboundMode`, required. Update: in place.
+    /// `OutboundMode`: `WhatsAppOutboundMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-whatsappchannelsubtypeconfig.html#cfn-connectcampaignsv2-campaign-whatsappchannelsubtypeconfig-outboundmode)
     pub fn outbound_mode(self, value: impl Arg<WhatsAppOutboundMode>) -> WhatsAppChannelSubtypeConfig<R0, Set> { WhatsAppChannelSubtypeConfig(put(self.0, "OutboundMode", value.into_expr()), Phase) }
 }
 impl Done for WhatsAppChannelSubtypeConfig { fn into_props(self) -> Bag { self.0 } }
@@ -459,9 +459,9 @@ impl WhatsAppOutboundConfig {
     pub fn new() -> WhatsAppOutboundConfig<Missing<super::required::ConnectSourcePhoneNumberArn>, Missing<super::required::WisdomTemplateArn>> { WhatsAppOutboundConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> WhatsAppOutboundConfig<R0, R1> {
-    /// `ConnectSourcePhoneNumberArn`: text, required. Update: in place.
+    /// `ConnectSourcePhoneNumberArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-whatsappoutboundconfig.html#cfn-connectcampaignsv2-campaign-whatsappoutboundconfig-connectsourcephonenumberarn)
     pub fn connect_source_phone_number_arn(self, value: impl Arg<str>) -> WhatsAppOutboundConfig<Set, R1> { WhatsAppOutboundConfig(put(self.0, "ConnectSourcePhoneNumberArn", value.into_expr()), Phase) }
-    /// `WisdomTemplateArn`: text, required. Update: in place.
+    /// `WisdomTemplateArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-whatsappoutboundconfig.html#cfn-connectcampaignsv2-campaign-whatsappoutboundconfig-wisdomtemplatearn)
     pub fn wisdom_template_arn(self, value: impl Arg<str>) -> WhatsAppOutboundConfig<R0, Set> { WhatsAppOutboundConfig(put(self.0, "WisdomTemplateArn", value.into_expr()), Phase) }
 }
 impl Done for WhatsAppOutboundConfig { fn into_props(self) -> Bag { self.0 } }
@@ -470,7 +470,7 @@ impl Done for WhatsAppOutboundConfig { fn into_props(self) -> Bag { self.0 } }
 impl WhatsAppOutboundMode {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AgentlessConfig`: JSON. Update: in place.
+    /// `AgentlessConfig`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-whatsappoutboundmode.html#cfn-connectcampaignsv2-campaign-whatsappoutboundmode-agentlessconfig)
     pub fn agentless_config(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AgentlessConfig", value.into_expr())) }
 }
 impl Done for WhatsAppOutboundMode { fn into_props(self) -> Bag { self.0 } }

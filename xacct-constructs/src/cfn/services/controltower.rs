@@ -13,7 +13,7 @@ impl CfnEnabledBaseline {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEnabledBaselineProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `EnabledBaselineIdentifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `EnabledBaselineIdentifier`: text.
+    /// The attribute `EnabledBaselineIdentifier`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-controltower-enabledbaseline.html#EnabledBaselineIdentifier-fn::getatt)
     pub fn attr_enabled_baseline_identifier(&self) -> Val<str> { self.0.get_att("EnabledBaselineIdentifier") }
 }
 impl Parent for CfnEnabledBaseline { fn node(&self) -> &Place { &self.0 } }
@@ -24,15 +24,15 @@ impl CfnEnabledBaselineProps {
     pub fn new() -> CfnEnabledBaselineProps<Missing<required::BaselineIdentifier>, Missing<required::BaselineVersion>, Missing<required::TargetIdentifier>> { CfnEnabledBaselineProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnEnabledBaselineProps<R0, R1, R2> {
-    /// `BaselineIdentifier`: text, required. Update: replacement.
+    /// `BaselineIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-controltower-enabledbaseline.html#cfn-controltower-enabledbaseline-baselineidentifier)
     pub fn baseline_identifier(self, value: impl Arg<str>) -> CfnEnabledBaselineProps<Set, R1, R2> { CfnEnabledBaselineProps(put(self.0, "BaselineIdentifier", value.into_expr()), Phase) }
-    /// `BaselineVersion`: text, required. Update: in place.
+    /// `BaselineVersion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-controltower-enabledbaseline.html#cfn-controltower-enabledbaseline-baselineversion)
     pub fn baseline_version(self, value: impl Arg<str>) -> CfnEnabledBaselineProps<R0, Set, R2> { CfnEnabledBaselineProps(put(self.0, "BaselineVersion", value.into_expr()), Phase) }
-    /// `Parameters`: list of `Parameter`. Update: in place.
+    /// `Parameters`: list of `Parameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-controltower-enabledbaseline.html#cfn-controltower-enabledbaseline-parameters)
     pub fn parameters(self, value: impl Arg<Arr<enabled_baseline::Parameter>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-controltower-enabledbaseline.html#cfn-controltower-enabledbaseline-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TargetIdentifier`: text, required. Update: replacement.
+    /// `TargetIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-controltower-enabledbaseline.html#cfn-controltower-enabledbaseline-targetidentifier)
     pub fn target_identifier(self, value: impl Arg<str>) -> CfnEnabledBaselineProps<R0, R1, Set> { CfnEnabledBaselineProps(put(self.0, "TargetIdentifier", value.into_expr()), Phase) }
 }
 impl Done for CfnEnabledBaselineProps { fn into_props(self) -> Bag { self.0 } }
@@ -44,9 +44,9 @@ use crate::cfn::support::*;
 impl Parameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Key`: text. Update: in place.
+    /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-controltower-enabledbaseline-parameter.html#cfn-controltower-enabledbaseline-parameter-key)
     pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
-    /// `Value`: JSON. Update: in place.
+    /// `Value`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-controltower-enabledbaseline-parameter.html#cfn-controltower-enabledbaseline-parameter-value)
     pub fn value(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for Parameter { fn into_props(self) -> Bag { self.0 } }
@@ -69,13 +69,13 @@ impl CfnEnabledControlProps {
     pub fn new() -> CfnEnabledControlProps<Missing<required::ControlIdentifier>, Missing<required::TargetIdentifier>> { CfnEnabledControlProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnEnabledControlProps<R0, R1> {
-    /// `ControlIdentifier`: text, required. Update: replacement.
+    /// `ControlIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-controltower-enabledcontrol.html#cfn-controltower-enabledcontrol-controlidentifier)
     pub fn control_identifier(self, value: impl Arg<str>) -> CfnEnabledControlProps<Set, R1> { CfnEnabledControlProps(put(self.0, "ControlIdentifier", value.into_expr()), Phase) }
-    /// `Parameters`: list of `EnabledControlParameter`. Update: in place.
+    /// `Parameters`: list of `EnabledControlParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-controltower-enabledcontrol.html#cfn-controltower-enabledcontrol-parameters)
     pub fn parameters(self, value: impl Arg<Arr<enabled_control::EnabledControlParameter>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-controltower-enabledcontrol.html#cfn-controltower-enabledcontrol-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TargetIdentifier`: text, required. Update: replacement.
+    /// `TargetIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-controltower-enabledcontrol.html#cfn-controltower-enabledcontrol-targetidentifier)
     pub fn target_identifier(self, value: impl Arg<str>) -> CfnEnabledControlProps<R0, Set> { CfnEnabledControlProps(put(self.0, "TargetIdentifier", value.into_expr()), Phase) }
 }
 impl Done for CfnEnabledControlProps { fn into_props(self) -> Bag { self.0 } }
@@ -89,9 +89,9 @@ impl EnabledControlParameter {
     pub fn new() -> EnabledControlParameter<Missing<super::required::Key>, Missing<super::required::Value>> { EnabledControlParameter(Bag::default(), Phase) }
 }
 impl<R0, R1> EnabledControlParameter<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-controltower-enabledcontrol-enabledcontrolparameter.html#cfn-controltower-enabledcontrol-enabledcontrolparameter-key)
     pub fn key(self, value: impl Arg<str>) -> EnabledControlParameter<Set, R1> { EnabledControlParameter(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: JSON, required. Update: in place.
+    /// `Value`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-controltower-enabledcontrol-enabledcontrolparameter.html#cfn-controltower-enabledcontrol-enabledcontrolparameter-value)
     pub fn value(self, value: impl Arg<Any>) -> EnabledControlParameter<R0, Set> { EnabledControlParameter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for EnabledControlParameter { fn into_props(self) -> Bag { self.0 } }
@@ -105,15 +105,15 @@ impl CfnLandingZone {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLandingZoneProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `LandingZoneIdentifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-controltower-landingzone.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `DriftStatus`: text.
+    /// The attribute `DriftStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-controltower-landingzone.html#DriftStatus-fn::getatt)
     pub fn attr_drift_status(&self) -> Val<str> { self.0.get_att("DriftStatus") }
-    /// The attribute `LandingZoneIdentifier`: text.
+    /// The attribute `LandingZoneIdentifier`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-controltower-landingzone.html#LandingZoneIdentifier-fn::getatt)
     pub fn attr_landing_zone_identifier(&self) -> Val<str> { self.0.get_att("LandingZoneIdentifier") }
-    /// The attribute `LatestAvailableVersion`: text.
+    /// The attribute `LatestAvailableVersion`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-controltower-landingzone.html#LatestAvailableVersion-fn::getatt)
     pub fn attr_latest_available_version(&self) -> Val<str> { self.0.get_att("LatestAvailableVersion") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-controltower-landingzone.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnLandingZone { fn node(&self) -> &Place { &self.0 } }
@@ -124,13 +124,13 @@ impl CfnLandingZoneProps {
     pub fn new() -> CfnLandingZoneProps<Missing<required::Manifest>, Missing<required::Version>> { CfnLandingZoneProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnLandingZoneProps<R0, R1> {
-    /// `Manifest`: JSON, required. Update: in place.
+    /// `Manifest`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-controltower-landingzone.html#cfn-controltower-landingzone-manifest)
     pub fn manifest(self, value: impl Arg<Any>) -> CfnLandingZoneProps<Set, R1> { CfnLandingZoneProps(put(self.0, "Manifest", value.into_expr()), Phase) }
-    /// `RemediationTypes`: list of `RemediationTypes`. Update: in place.
+    /// `RemediationTypes`: list of `RemediationTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-controltower-landingzone.html#cfn-controltower-landingzone-remediationtypes)
     pub fn remediation_types(self, value: impl Arg<Arr<landing_zone::RemediationTypes>>) -> Self { Self(put(self.0, "RemediationTypes", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-controltower-landingzone.html#cfn-controltower-landingzone-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Version`: text, required. Update: in place.
+    /// `Version`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-controltower-landingzone.html#cfn-controltower-landingzone-version)
     pub fn version(self, value: impl Arg<str>) -> CfnLandingZoneProps<R0, Set> { CfnLandingZoneProps(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for CfnLandingZoneProps { fn into_props(self) -> Bag { self.0 } }

@@ -13,13 +13,13 @@ impl CfnCalculatedAttributeDefinition {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCalculatedAttributeDefinitionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-calculatedattributedefinition.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `LastUpdatedAt`: text.
+    /// The attribute `LastUpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-calculatedattributedefinition.html#LastUpdatedAt-fn::getatt)
     pub fn attr_last_updated_at(&self) -> Val<str> { self.0.get_att("LastUpdatedAt") }
-    /// The attribute `Readiness`: `Readiness`.
+    /// The attribute `Readiness`: `Readiness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-calculatedattributedefinition.html#Readiness-fn::getatt)
     pub fn attr_readiness(&self) -> Val<calculated_attribute_definition::Readiness> { self.0.get_att("Readiness") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-calculatedattributedefinition.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnCalculatedAttributeDefinition { fn node(&self) -> &Place { &self.0 } }
@@ -30,23 +30,23 @@ impl CfnCalculatedAttributeDefinitionProps {
     pub fn new() -> CfnCalculatedAttributeDefinitionProps<Missing<required::AttributeDetails>, Missing<required::CalculatedAttributeName>, Missing<required::DomainName>, Missing<required::Statistic>> { CfnCalculatedAttributeDefinitionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnCalculatedAttributeDefinitionProps<R0, R1, R2, R3> {
-    /// `AttributeDetails`: `AttributeDetails`, required. Update: in place.
+    /// `AttributeDetails`: `AttributeDetails`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-calculatedattributedefinition.html#cfn-customerprofiles-calculatedattributedefinition-attributedetails)
     pub fn attribute_details(self, value: impl Arg<calculated_attribute_definition::AttributeDetails>) -> CfnCalculatedAttributeDefinitionProps<Set, R1, R2, R3> { CfnCalculatedAttributeDefinitionProps(put(self.0, "AttributeDetails", value.into_expr()), Phase) }
-    /// `CalculatedAttributeName`: text, required. Update: replacement.
+    /// `CalculatedAttributeName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-calculatedattributedefinition.html#cfn-customerprofiles-calculatedattributedefinition-calculatedattributename)
     pub fn calculated_attribute_name(self, value: impl Arg<str>) -> CfnCalculatedAttributeDefinitionProps<R0, Set, R2, R3> { CfnCalculatedAttributeDefinitionProps(put(self.0, "CalculatedAttributeName", value.into_expr()), Phase) }
-    /// `Conditions`: `Conditions`. Update: in place.
+    /// `Conditions`: `Conditions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-calculatedattributedefinition.html#cfn-customerprofiles-calculatedattributedefinition-conditions)
     pub fn conditions(self, value: impl Arg<calculated_attribute_definition::Conditions>) -> Self { Self(put(self.0, "Conditions", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-calculatedattributedefinition.html#cfn-customerprofiles-calculatedattributedefinition-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DisplayName`: text. Update: in place.
+    /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-calculatedattributedefinition.html#cfn-customerprofiles-calculatedattributedefinition-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
-    /// `DomainName`: text, required. Update: replacement.
+    /// `DomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-calculatedattributedefinition.html#cfn-customerprofiles-calculatedattributedefinition-domainname)
     pub fn domain_name(self, value: impl Arg<str>) -> CfnCalculatedAttributeDefinitionProps<R0, R1, Set, R3> { CfnCalculatedAttributeDefinitionProps(put(self.0, "DomainName", value.into_expr()), Phase) }
-    /// `Statistic`: `Statistic`, required. Update: in place.
+    /// `Statistic`: `Statistic`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-calculatedattributedefinition.html#cfn-customerprofiles-calculatedattributedefinition-statistic)
     pub fn statistic(self, value: impl Arg<calculated_attribute_definition::Statistic>) -> CfnCalculatedAttributeDefinitionProps<R0, R1, R2, Set> { CfnCalculatedAttributeDefinitionProps(put(self.0, "Statistic", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-calculatedattributedefinition.html#cfn-customerprofiles-calculatedattributedefinition-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `UseHistoricalData`: boolean. Update: replacement.
+    /// `UseHistoricalData`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-calculatedattributedefinition.html#cfn-customerprofiles-calculatedattributedefinition-usehistoricaldata)
     pub fn use_historical_data(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseHistoricalData", value.into_expr()), Phase) }
 }
 impl Done for CfnCalculatedAttributeDefinitionProps { fn into_props(self) -> Bag { self.0 } }
@@ -60,9 +60,9 @@ impl AttributeDetails {
     pub fn new() -> AttributeDetails<Missing<super::required::Attributes>, Missing<super::required::Expression>> { AttributeDetails(Bag::default(), Phase) }
 }
 impl<R0, R1> AttributeDetails<R0, R1> {
-    /// `Attributes`: list of `AttributeItem`, required. Update: in place.
+    /// `Attributes`: list of `AttributeItem`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-calculatedattributedefinition-attributedetails.html#cfn-customerprofiles-calculatedattributedefinition-attributedetails-attributes)
     pub fn attributes(self, value: impl Arg<Arr<AttributeItem>>) -> AttributeDetails<Set, R1> { AttributeDetails(put(self.0, "Attributes", value.into_expr()), Phase) }
-    /// `Expression`: text, required. Update: in place.
+    /// `Expression`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-calculatedattributedefinition-attributedetails.html#cfn-customerprofiles-calculatedattributedefinition-attributedetails-expression)
     pub fn expression(self, value: impl Arg<str>) -> AttributeDetails<R0, Set> { AttributeDetails(put(self.0, "Expression", value.into_expr()), Phase) }
 }
 impl Done for AttributeDetails { fn into_props(self) -> Bag { self.0 } }
@@ -73,7 +73,7 @@ impl AttributeItem {
     pub fn new() -> AttributeItem<Missing<super::required::Name>> { AttributeItem(Bag::default(), Phase) }
 }
 impl<R0> AttributeItem<R0> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-calculatedattributedefinition-attributeitem.html#cfn-customerprofiles-calculatedattributedefinition-attributeitem-name)
     pub fn name(self, value: impl Arg<str>) -> AttributeItem<Set> { AttributeItem(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for AttributeItem { fn into_props(self) -> Bag { self.0 } }
@@ -82,11 +82,11 @@ impl Done for AttributeItem { fn into_props(self) -> Bag { self.0 } }
 impl Conditions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ObjectCount`: integer. Update: in place.
+    /// `ObjectCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-calculatedattributedefinition-conditions.html#cfn-customerprofiles-calculatedattributedefinition-conditions-objectcount)
     pub fn object_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ObjectCount", value.into_expr())) }
-    /// `Range`: `Range`. Update: in place.
+    /// `Range`: `Range`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-calculatedattributedefinition-conditions.html#cfn-customerprofiles-calculatedattributedefinition-conditions-range)
     pub fn range(self, value: impl Arg<Range>) -> Self { Self(put(self.0, "Range", value.into_expr())) }
-    /// `Threshold`: `Threshold`. Update: in place.
+    /// `Threshold`: `Threshold`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-calculatedattributedefinition-conditions.html#cfn-customerprofiles-calculatedattributedefinition-conditions-threshold)
     pub fn threshold(self, value: impl Arg<Threshold>) -> Self { Self(put(self.0, "Threshold", value.into_expr())) }
 }
 impl Done for Conditions { fn into_props(self) -> Bag { self.0 } }
@@ -97,15 +97,15 @@ impl Range {
     pub fn new() -> Range<Missing<super::required::Unit>> { Range(Bag::default(), Phase) }
 }
 impl<R0> Range<R0> {
-    /// `TimestampFormat`: text. Update: replacement.
+    /// `TimestampFormat`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-calculatedattributedefinition-range.html#cfn-customerprofiles-calculatedattributedefinition-range-timestampformat)
     pub fn timestamp_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimestampFormat", value.into_expr()), Phase) }
-    /// `TimestampSource`: text. Update: replacement.
+    /// `TimestampSource`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-calculatedattributedefinition-range.html#cfn-customerprofiles-calculatedattributedefinition-range-timestampsource)
     pub fn timestamp_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimestampSource", value.into_expr()), Phase) }
-    /// `Unit`: `Unit`, required. Update: in place.
+    /// `Unit`: `Unit`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-calculatedattributedefinition-range.html#cfn-customerprofiles-calculatedattributedefinition-range-unit)
     pub fn unit(self, value: impl Arg<Unit>) -> Range<Set> { Range(put(self.0, "Unit", value.into_expr()), Phase) }
-    /// `Value`: integer. Update: in place.
+    /// `Value`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-calculatedattributedefinition-range.html#cfn-customerprofiles-calculatedattributedefinition-range-value)
     pub fn value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
-    /// `ValueRange`: `ValueRange`. Update: in place.
+    /// `ValueRange`: `ValueRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-calculatedattributedefinition-range.html#cfn-customerprofiles-calculatedattributedefinition-range-valuerange)
     pub fn value_range(self, value: impl Arg<ValueRange>) -> Self { Self(put(self.0, "ValueRange", value.into_expr()), Phase) }
 }
 impl Done for Range { fn into_props(self) -> Bag { self.0 } }
@@ -114,9 +114,9 @@ impl Done for Range { fn into_props(self) -> Bag { self.0 } }
 impl Readiness {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Message`: text. Update: in place.
+    /// `Message`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-calculatedattributedefinition-readiness.html#cfn-customerprofiles-calculatedattributedefinition-readiness-message)
     pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value.into_expr())) }
-    /// `ProgressPercentage`: integer. Update: in place.
+    /// `ProgressPercentage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-calculatedattributedefinition-readiness.html#cfn-customerprofiles-calculatedattributedefinition-readiness-progresspercentage)
     pub fn progress_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProgressPercentage", value.into_expr())) }
 }
 impl Done for Readiness { fn into_props(self) -> Bag { self.0 } }
@@ -127,9 +127,9 @@ impl Threshold {
     pub fn new() -> Threshold<Missing<super::required::Operator>, Missing<super::required::Value>> { Threshold(Bag::default(), Phase) }
 }
 impl<R0, R1> Threshold<R0, R1> {
-    /// `Operator`: `Operator`, required. Update: in place.
+    /// `Operator`: `Operator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-calculatedattributedefinition-threshold.html#cfn-customerprofiles-calculatedattributedefinition-threshold-operator)
     pub fn operator(self, value: impl Arg<Operator>) -> Threshold<Set, R1> { Threshold(put(self.0, "Operator", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-calculatedattributedefinition-threshold.html#cfn-customerprofiles-calculatedattributedefinition-threshold-value)
     pub fn value(self, value: impl Arg<str>) -> Threshold<R0, Set> { Threshold(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Threshold { fn into_props(self) -> Bag { self.0 } }
@@ -140,9 +140,9 @@ impl ValueRange {
     pub fn new() -> ValueRange<Missing<super::required::End>, Missing<super::required::Start>> { ValueRange(Bag::default(), Phase) }
 }
 impl<R0, R1> ValueRange<R0, R1> {
-    /// `End`: integer, required. Update: in place.
+    /// `End`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-calculatedattributedefinition-valuerange.html#cfn-customerprofiles-calculatedattributedefinition-valuerange-end)
     pub fn end(self, value: impl Arg<i64>) -> ValueRange<Set, R1> { ValueRange(put(self.0, "End", value.into_expr()), Phase) }
-    /// `Start`: integer, required. Update: in place.
+    /// `Start`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-calculatedattributedefinition-valuerange.html#cfn-customerprofiles-calculatedattributedefinition-valuerange-start)
     pub fn start(self, value: impl Arg<i64>) -> ValueRange<R0, Set> { ValueRange(put(self.0, "Start", value.into_expr()), Phase) }
 }
 impl Done for ValueRange { fn into_props(self) -> Bag { self.0 } }
@@ -162,15 +162,15 @@ impl CfnDomain {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDomainProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DomainName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-domain.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `DataStore.Readiness`: `Readiness`.
+    /// The attribute `DataStore.Readiness`: `Readiness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-domain.html#DataStore.Readiness-fn::getatt)
     pub fn attr_data_store_readiness(&self) -> Val<domain::Readiness> { self.0.get_att("DataStore.Readiness") }
-    /// The attribute `LastUpdatedAt`: text.
+    /// The attribute `LastUpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-domain.html#LastUpdatedAt-fn::getatt)
     pub fn attr_last_updated_at(&self) -> Val<str> { self.0.get_att("LastUpdatedAt") }
-    /// The attribute `RuleBasedMatching.Status`: text.
+    /// The attribute `RuleBasedMatching.Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-domain.html#RuleBasedMatching.Status-fn::getatt)
     pub fn attr_rule_based_matching_status(&self) -> Val<str> { self.0.get_att("RuleBasedMatching.Status") }
-    /// The attribute `Stats`: `DomainStats`.
+    /// The attribute `Stats`: `DomainStats`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-domain.html#Stats-fn::getatt)
     pub fn attr_stats(&self) -> Val<domain::DomainStats> { self.0.get_att("Stats") }
 }
 impl Parent for CfnDomain { fn node(&self) -> &Place { &self.0 } }
@@ -181,21 +181,21 @@ impl CfnDomainProps {
     pub fn new() -> CfnDomainProps<Missing<required::DefaultExpirationDays>, Missing<required::DomainName>> { CfnDomainProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDomainProps<R0, R1> {
-    /// `DataStore`: `DataStore`. Update: in place.
+    /// `DataStore`: `DataStore`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-domain.html#cfn-customerprofiles-domain-datastore)
     pub fn data_store(self, value: impl Arg<domain::DataStore>) -> Self { Self(put(self.0, "DataStore", value.into_expr()), Phase) }
-    /// `DeadLetterQueueUrl`: text. Update: in place.
+    /// `DeadLetterQueueUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-domain.html#cfn-customerprofiles-domain-deadletterqueueurl)
     pub fn dead_letter_queue_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeadLetterQueueUrl", value.into_expr()), Phase) }
-    /// `DefaultEncryptionKey`: text. Update: in place.
+    /// `DefaultEncryptionKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-domain.html#cfn-customerprofiles-domain-defaultencryptionkey)
     pub fn default_encryption_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultEncryptionKey", value.into_expr()), Phase) }
-    /// `DefaultExpirationDays`: integer, required. Update: in place.
+    /// `DefaultExpirationDays`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-domain.html#cfn-customerprofiles-domain-defaultexpirationdays)
     pub fn default_expiration_days(self, value: impl Arg<i64>) -> CfnDomainProps<Set, R1> { CfnDomainProps(put(self.0, "DefaultExpirationDays", value.into_expr()), Phase) }
-    /// `DomainName`: text, required. Update: replacement.
+    /// `DomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-domain.html#cfn-customerprofiles-domain-domainname)
     pub fn domain_name(self, value: impl Arg<str>) -> CfnDomainProps<R0, Set> { CfnDomainProps(put(self.0, "DomainName", value.into_expr()), Phase) }
-    /// `Matching`: `Matching`. Update: in place.
+    /// `Matching`: `Matching`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-domain.html#cfn-customerprofiles-domain-matching)
     pub fn matching(self, value: impl Arg<domain::Matching>) -> Self { Self(put(self.0, "Matching", value.into_expr()), Phase) }
-    /// `RuleBasedMatching`: `RuleBasedMatching`. Update: in place.
+    /// `RuleBasedMatching`: `RuleBasedMatching`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-domain.html#cfn-customerprofiles-domain-rulebasedmatching)
     pub fn rule_based_matching(self, value: impl Arg<domain::RuleBasedMatching>) -> Self { Self(put(self.0, "RuleBasedMatching", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-domain.html#cfn-customerprofiles-domain-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDomainProps { fn into_props(self) -> Bag { self.0 } }
@@ -209,13 +209,13 @@ impl AttributeTypesSelector {
     pub fn new() -> AttributeTypesSelector<Missing<super::required::AttributeMatchingModel>> { AttributeTypesSelector(Bag::default(), Phase) }
 }
 impl<R0> AttributeTypesSelector<R0> {
-    /// `Address`: list of text. Update: in place.
+    /// `Address`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-attributetypesselector.html#cfn-customerprofiles-domain-attributetypesselector-address)
     pub fn address(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Address", value.into_expr()), Phase) }
-    /// `AttributeMatchingModel`: `AttributeMatchingModel`, required. Update: in place.
+    /// `AttributeMatchingModel`: `AttributeMatchingModel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-attributetypesselector.html#cfn-customerprofiles-domain-attributetypesselector-attributematchingmodel)
     pub fn attribute_matching_model(self, value: impl Arg<AttributeMatchingModel>) -> AttributeTypesSelector<Set> { AttributeTypesSelector(put(self.0, "AttributeMatchingModel", value.into_expr()), Phase) }
-    /// `EmailAddress`: list of text. Update: in place.
+    /// `EmailAddress`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-attributetypesselector.html#cfn-customerprofiles-domain-attributetypesselector-emailaddress)
     pub fn email_address(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EmailAddress", value.into_expr()), Phase) }
-    /// `PhoneNumber`: list of text. Update: in place.
+    /// `PhoneNumber`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-attributetypesselector.html#cfn-customerprofiles-domain-attributetypesselector-phonenumber)
     pub fn phone_number(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PhoneNumber", value.into_expr()), Phase) }
 }
 impl Done for AttributeTypesSelector { fn into_props(self) -> Bag { self.0 } }
@@ -226,13 +226,13 @@ impl AutoMerging {
     pub fn new() -> AutoMerging<Missing<super::required::Enabled>> { AutoMerging(Bag::default(), Phase) }
 }
 impl<R0> AutoMerging<R0> {
-    /// `ConflictResolution`: `ConflictResolution`. Update: in place.
+    /// `ConflictResolution`: `ConflictResolution`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-automerging.html#cfn-customerprofiles-domain-automerging-conflictresolution)
     pub fn conflict_resolution(self, value: impl Arg<ConflictResolution>) -> Self { Self(put(self.0, "ConflictResolution", value.into_expr()), Phase) }
-    /// `Consolidation`: `Consolidation`. Update: in place.
+    /// `Consolidation`: `Consolidation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-automerging.html#cfn-customerprofiles-domain-automerging-consolidation)
     pub fn consolidation(self, value: impl Arg<Consolidation>) -> Self { Self(put(self.0, "Consolidation", value.into_expr()), Phase) }
-    /// `Enabled`: boolean, required. Update: in place.
+    /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-automerging.html#cfn-customerprofiles-domain-automerging-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> AutoMerging<Set> { AutoMerging(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `MinAllowedConfidenceScoreForMerging`: number. Update: in place.
+    /// `MinAllowedConfidenceScoreForMerging`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-automerging.html#cfn-customerprofiles-domain-automerging-minallowedconfidencescoreformerging)
     pub fn min_allowed_confidence_score_for_merging(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinAllowedConfidenceScoreForMerging", value.into_expr()), Phase) }
 }
 impl Done for AutoMerging { fn into_props(self) -> Bag { self.0 } }
@@ -243,9 +243,9 @@ impl ConflictResolution {
     pub fn new() -> ConflictResolution<Missing<super::required::ConflictResolvingModel>> { ConflictResolution(Bag::default(), Phase) }
 }
 impl<R0> ConflictResolution<R0> {
-    /// `ConflictResolvingModel`: `ConflictResolvingModel`, required. Update: in place.
+    /// `ConflictResolvingModel`: `ConflictResolvingModel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-conflictresolution.html#cfn-customerprofiles-domain-conflictresolution-conflictresolvingmodel)
     pub fn conflict_resolving_model(self, value: impl Arg<ConflictResolvingModel>) -> ConflictResolution<Set> { ConflictResolution(put(self.0, "ConflictResolvingModel", value.into_expr()), Phase) }
-    /// `SourceName`: text. Update: in place.
+    /// `SourceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-conflictresolution.html#cfn-customerprofiles-domain-conflictresolution-sourcename)
     pub fn source_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceName", value.into_expr()), Phase) }
 }
 impl Done for ConflictResolution { fn into_props(self) -> Bag { self.0 } }
@@ -256,7 +256,7 @@ impl Consolidation {
     pub fn new() -> Consolidation<Missing<super::required::MatchingAttributesList>> { Consolidation(Bag::default(), Phase) }
 }
 impl<R0> Consolidation<R0> {
-    /// `MatchingAttributesList`: list of list of text, required. Update: in place.
+    /// `MatchingAttributesList`: list of list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-consolidation.html#cfn-customerprofiles-domain-consolidation-matchingattributeslist)
     pub fn matching_attributes_list(self, value: impl Arg<Arr<Arr<str>>>) -> Consolidation<Set> { Consolidation(put(self.0, "MatchingAttributesList", value.into_expr()), Phase) }
 }
 impl Done for Consolidation { fn into_props(self) -> Bag { self.0 } }
@@ -265,9 +265,9 @@ impl Done for Consolidation { fn into_props(self) -> Bag { self.0 } }
 impl DataStore {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-datastore.html#cfn-customerprofiles-domain-datastore-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
-    /// `Readiness`: `Readiness`. Update: in place.
+    /// `Readiness`: `Readiness`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-datastore.html#cfn-customerprofiles-domain-datastore-readiness)
     pub fn readiness(self, value: impl Arg<Readiness>) -> Self { Self(put(self.0, "Readiness", value.into_expr())) }
 }
 impl Done for DataStore { fn into_props(self) -> Bag { self.0 } }
@@ -276,13 +276,13 @@ impl Done for DataStore { fn into_props(self) -> Bag { self.0 } }
 impl DomainStats {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MeteringProfileCount`: number. Update: in place.
+    /// `MeteringProfileCount`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-domainstats.html#cfn-customerprofiles-domain-domainstats-meteringprofilecount)
     pub fn metering_profile_count(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MeteringProfileCount", value.into_expr())) }
-    /// `ObjectCount`: number. Update: in place.
+    /// `ObjectCount`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-domainstats.html#cfn-customerprofiles-domain-domainstats-objectcount)
     pub fn object_count(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ObjectCount", value.into_expr())) }
-    /// `ProfileCount`: number. Update: in place.
+    /// `ProfileCount`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-domainstats.html#cfn-customerprofiles-domain-domainstats-profilecount)
     pub fn profile_count(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ProfileCount", value.into_expr())) }
-    /// `TotalSize`: number. Update: in place.
+    /// `TotalSize`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-domainstats.html#cfn-customerprofiles-domain-domainstats-totalsize)
     pub fn total_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TotalSize", value.into_expr())) }
 }
 impl Done for DomainStats { fn into_props(self) -> Bag { self.0 } }
@@ -291,7 +291,7 @@ impl Done for DomainStats { fn into_props(self) -> Bag { self.0 } }
 impl ExportingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `S3Exporting`: `S3ExportingConfig`. Update: in place.
+    /// `S3Exporting`: `S3ExportingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-exportingconfig.html#cfn-customerprofiles-domain-exportingconfig-s3exporting)
     pub fn s3_exporting(self, value: impl Arg<S3ExportingConfig>) -> Self { Self(put(self.0, "S3Exporting", value.into_expr())) }
 }
 impl Done for ExportingConfig { fn into_props(self) -> Bag { self.0 } }
@@ -302,9 +302,9 @@ impl JobSchedule {
     pub fn new() -> JobSchedule<Missing<super::required::DayOfTheWeek>, Missing<super::required::Time>> { JobSchedule(Bag::default(), Phase) }
 }
 impl<R0, R1> JobSchedule<R0, R1> {
-    /// `DayOfTheWeek`: `DayOfTheWeek`, required. Update: in place.
+    /// `DayOfTheWeek`: `DayOfTheWeek`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-jobschedule.html#cfn-customerprofiles-domain-jobschedule-dayoftheweek)
     pub fn day_of_the_week(self, value: impl Arg<DayOfTheWeek>) -> JobSchedule<Set, R1> { JobSchedule(put(self.0, "DayOfTheWeek", value.into_expr()), Phase) }
-    /// `Time`: text, required. Update: in place.
+    /// `Time`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-jobschedule.html#cfn-customerprofiles-domain-jobschedule-time)
     pub fn time(self, value: impl Arg<str>) -> JobSchedule<R0, Set> { JobSchedule(put(self.0, "Time", value.into_expr()), Phase) }
 }
 impl Done for JobSchedule { fn into_props(self) -> Bag { self.0 } }
@@ -315,13 +315,13 @@ impl Matching {
     pub fn new() -> Matching<Missing<super::required::Enabled>> { Matching(Bag::default(), Phase) }
 }
 impl<R0> Matching<R0> {
-    /// `AutoMerging`: `AutoMerging`. Update: in place.
+    /// `AutoMerging`: `AutoMerging`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-matching.html#cfn-customerprofiles-domain-matching-automerging)
     pub fn auto_merging(self, value: impl Arg<AutoMerging>) -> Self { Self(put(self.0, "AutoMerging", value.into_expr()), Phase) }
-    /// `Enabled`: boolean, required. Update: in place.
+    /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-matching.html#cfn-customerprofiles-domain-matching-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Matching<Set> { Matching(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `ExportingConfig`: `ExportingConfig`. Update: in place.
+    /// `ExportingConfig`: `ExportingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-matching.html#cfn-customerprofiles-domain-matching-exportingconfig)
     pub fn exporting_config(self, value: impl Arg<ExportingConfig>) -> Self { Self(put(self.0, "ExportingConfig", value.into_expr()), Phase) }
-    /// `JobSchedule`: `JobSchedule`. Update: in place.
+    /// `JobSchedule`: `JobSchedule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-matching.html#cfn-customerprofiles-domain-matching-jobschedule)
     pub fn job_schedule(self, value: impl Arg<JobSchedule>) -> Self { Self(put(self.0, "JobSchedule", value.into_expr()), Phase) }
 }
 impl Done for Matching { fn into_props(self) -> Bag { self.0 } }
@@ -332,7 +332,7 @@ impl MatchingRule {
     pub fn new() -> MatchingRule<Missing<super::required::Rule>> { MatchingRule(Bag::default(), Phase) }
 }
 impl<R0> MatchingRule<R0> {
-    /// `Rule`: list of text, required. Update: in place.
+    /// `Rule`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-matchingrule.html#cfn-customerprofiles-domain-matchingrule-rule)
     pub fn rule(self, value: impl Arg<Arr<str>>) -> MatchingRule<Set> { MatchingRule(put(self.0, "Rule", value.into_expr()), Phase) }
 }
 impl Done for MatchingRule { fn into_props(self) -> Bag { self.0 } }
@@ -341,9 +341,9 @@ impl Done for MatchingRule { fn into_props(self) -> Bag { self.0 } }
 impl Readiness {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Message`: text. Update: in place.
+    /// `Message`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-readiness.html#cfn-customerprofiles-domain-readiness-message)
     pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value.into_expr())) }
-    /// `ProgressPercentage`: integer. Update: in place.
+    /// `ProgressPercentage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-readiness.html#cfn-customerprofiles-domain-readiness-progresspercentage)
     pub fn progress_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProgressPercentage", value.into_expr())) }
 }
 impl Done for Readiness { fn into_props(self) -> Bag { self.0 } }
@@ -354,21 +354,21 @@ impl RuleBasedMatching {
     pub fn new() -> RuleBasedMatching<Missing<super::required::Enabled>> { RuleBasedMatching(Bag::default(), Phase) }
 }
 impl<R0> RuleBasedMatching<R0> {
-    /// `AttributeTypesSelector`: `AttributeTypesSelector`. Update: in place.
+    /// `AttributeTypesSelector`: `AttributeTypesSelector`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-rulebasedmatching.html#cfn-customerprofiles-domain-rulebasedmatching-attributetypesselector)
     pub fn attribute_types_selector(self, value: impl Arg<AttributeTypesSelector>) -> Self { Self(put(self.0, "AttributeTypesSelector", value.into_expr()), Phase) }
-    /// `ConflictResolution`: `ConflictResolution`. Update: in place.
+    /// `ConflictResolution`: `ConflictResolution`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-rulebasedmatching.html#cfn-customerprofiles-domain-rulebasedmatching-conflictresolution)
     pub fn conflict_resolution(self, value: impl Arg<ConflictResolution>) -> Self { Self(put(self.0, "ConflictResolution", value.into_expr()), Phase) }
-    /// `Enabled`: boolean, required. Update: in place.
+    /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-rulebasedmatching.html#cfn-customerprofiles-domain-rulebasedmatching-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> RuleBasedMatching<Set> { RuleBasedMatching(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `ExportingConfig`: `ExportingConfig`. Update: in place.
+    /// `ExportingConfig`: `ExportingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-rulebasedmatching.html#cfn-customerprofiles-domain-rulebasedmatching-exportingconfig)
     pub fn exporting_config(self, value: impl Arg<ExportingConfig>) -> Self { Self(put(self.0, "ExportingConfig", value.into_expr()), Phase) }
-    /// `MatchingRules`: list of `MatchingRule`. Update: in place.
+    /// `MatchingRules`: list of `MatchingRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-rulebasedmatching.html#cfn-customerprofiles-domain-rulebasedmatching-matchingrules)
     pub fn matching_rules(self, value: impl Arg<Arr<MatchingRule>>) -> Self { Self(put(self.0, "MatchingRules", value.into_expr()), Phase) }
-    /// `MaxAllowedRuleLevelForMatching`: integer. Update: in place.
+    /// `MaxAllowedRuleLevelForMatching`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-rulebasedmatching.html#cfn-customerprofiles-domain-rulebasedmatching-maxallowedrulelevelformatching)
     pub fn max_allowed_rule_level_for_matching(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxAllowedRuleLevelForMatching", value.into_expr()), Phase) }
-    /// `MaxAllowedRuleLevelForMerging`: integer. Update: in place.
+    /// `MaxAllowedRuleLevelForMerging`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-rulebasedmatching.html#cfn-customerprofiles-domain-rulebasedmatching-maxallowedrulelevelformerging)
     pub fn max_allowed_rule_level_for_merging(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxAllowedRuleLevelForMerging", value.into_expr()), Phase) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-rulebasedmatching.html#cfn-customerprofiles-domain-rulebasedmatching-status)
     pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for RuleBasedMatching { fn into_props(self) -> Bag { self.0 } }
@@ -379,9 +379,9 @@ impl S3ExportingConfig {
     pub fn new() -> S3ExportingConfig<Missing<super::required::S3BucketName>> { S3ExportingConfig(Bag::default(), Phase) }
 }
 impl<R0> S3ExportingConfig<R0> {
-    /// `S3BucketName`: `S3BucketName`, required. Update: in place.
+    /// `S3BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-s3exportingconfig.html#cfn-customerprofiles-domain-s3exportingconfig-s3bucketname)
     pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3ExportingConfig<Set> { S3ExportingConfig(put(self.0, "S3BucketName", value.into_expr()), Phase) }
-    /// `S3KeyName`: text. Update: in place.
+    /// `S3KeyName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-s3exportingconfig.html#cfn-customerprofiles-domain-s3exportingconfig-s3keyname)
     pub fn s3_key_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3KeyName", value.into_expr()), Phase) }
 }
 impl Done for S3ExportingConfig { fn into_props(self) -> Bag { self.0 } }
@@ -403,9 +403,9 @@ impl CfnDomainObjectType {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDomainObjectTypeProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-domainobjecttype.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `LastUpdatedAt`: text.
+    /// The attribute `LastUpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-domainobjecttype.html#LastUpdatedAt-fn::getatt)
     pub fn attr_last_updated_at(&self) -> Val<str> { self.0.get_att("LastUpdatedAt") }
 }
 impl Parent for CfnDomainObjectType { fn node(&self) -> &Place { &self.0 } }
@@ -416,17 +416,17 @@ impl CfnDomainObjectTypeProps {
     pub fn new() -> CfnDomainObjectTypeProps<Missing<required::DomainName>, Missing<required::Fields>, Missing<required::ObjectTypeName>> { CfnDomainObjectTypeProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDomainObjectTypeProps<R0, R1, R2> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-domainobjecttype.html#cfn-customerprofiles-domainobjecttype-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DomainName`: text, required. Update: replacement.
+    /// `DomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-domainobjecttype.html#cfn-customerprofiles-domainobjecttype-domainname)
     pub fn domain_name(self, value: impl Arg<str>) -> CfnDomainObjectTypeProps<Set, R1, R2> { CfnDomainObjectTypeProps(put(self.0, "DomainName", value.into_expr()), Phase) }
-    /// `EncryptionKey`: text. Update: in place.
+    /// `EncryptionKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-domainobjecttype.html#cfn-customerprofiles-domainobjecttype-encryptionkey)
     pub fn encryption_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKey", value.into_expr()), Phase) }
-    /// `Fields`: map of `DomainObjectTypeField`, required. Update: replacement.
+    /// `Fields`: map of `DomainObjectTypeField`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-domainobjecttype.html#cfn-customerprofiles-domainobjecttype-fields)
     pub fn fields(self, value: impl Arg<Dict<domain_object_type::DomainObjectTypeField>>) -> CfnDomainObjectTypeProps<R0, Set, R2> { CfnDomainObjectTypeProps(put(self.0, "Fields", value.into_expr()), Phase) }
-    /// `ObjectTypeName`: text, required. Update: replacement.
+    /// `ObjectTypeName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-domainobjecttype.html#cfn-customerprofiles-domainobjecttype-objecttypename)
     pub fn object_type_name(self, value: impl Arg<str>) -> CfnDomainObjectTypeProps<R0, R1, Set> { CfnDomainObjectTypeProps(put(self.0, "ObjectTypeName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-domainobjecttype.html#cfn-customerprofiles-domainobjecttype-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDomainObjectTypeProps { fn into_props(self) -> Bag { self.0 } }
@@ -440,13 +440,13 @@ impl DomainObjectTypeField {
     pub fn new() -> DomainObjectTypeField<Missing<super::required::Source>, Missing<super::required::Target>> { DomainObjectTypeField(Bag::default(), Phase) }
 }
 impl<R0, R1> DomainObjectTypeField<R0, R1> {
-    /// `ContentType`: `ContentType`. Update: replacement.
+    /// `ContentType`: `ContentType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domainobjecttype-domainobjecttypefield.html#cfn-customerprofiles-domainobjecttype-domainobjecttypefield-contenttype)
     pub fn content_type(self, value: impl Arg<ContentType>) -> Self { Self(put(self.0, "ContentType", value.into_expr()), Phase) }
-    /// `FeatureType`: `FeatureType`. Update: replacement.
+    /// `FeatureType`: `FeatureType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domainobjecttype-domainobjecttypefield.html#cfn-customerprofiles-domainobjecttype-domainobjecttypefield-featuretype)
     pub fn feature_type(self, value: impl Arg<FeatureType>) -> Self { Self(put(self.0, "FeatureType", value.into_expr()), Phase) }
-    /// `Source`: text, required. Update: replacement.
+    /// `Source`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domainobjecttype-domainobjecttypefield.html#cfn-customerprofiles-domainobjecttype-domainobjecttypefield-source)
     pub fn source(self, value: impl Arg<str>) -> DomainObjectTypeField<Set, R1> { DomainObjectTypeField(put(self.0, "Source", value.into_expr()), Phase) }
-    /// `Target`: text, required. Update: replacement.
+    /// `Target`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domainobjecttype-domainobjecttypefield.html#cfn-customerprofiles-domainobjecttype-domainobjecttypefield-target)
     pub fn target(self, value: impl Arg<str>) -> DomainObjectTypeField<R0, Set> { DomainObjectTypeField(put(self.0, "Target", value.into_expr()), Phase) }
 }
 impl Done for DomainObjectTypeField { fn into_props(self) -> Bag { self.0 } }
@@ -464,17 +464,17 @@ impl CfnEventStream {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEventStreamProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-eventstream.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `DestinationDetails`: `DestinationDetails`.
+    /// The attribute `DestinationDetails`: `DestinationDetails`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-eventstream.html#DestinationDetails-fn::getatt)
     pub fn attr_destination_details(&self) -> Val<event_stream::DestinationDetails> { self.0.get_att("DestinationDetails") }
-    /// The attribute `DestinationDetails.Status`: text.
+    /// The attribute `DestinationDetails.Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-eventstream.html#DestinationDetails.Status-fn::getatt)
     pub fn attr_destination_details_status(&self) -> Val<str> { self.0.get_att("DestinationDetails.Status") }
-    /// The attribute `DestinationDetails.Uri`: text.
+    /// The attribute `DestinationDetails.Uri`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-eventstream.html#DestinationDetails.Uri-fn::getatt)
     pub fn attr_destination_details_uri(&self) -> Val<str> { self.0.get_att("DestinationDetails.Uri") }
-    /// The attribute `EventStreamArn`: `OtherArn`.
+    /// The attribute `EventStreamArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-eventstream.html#EventStreamArn-fn::getatt)
     pub fn attr_event_stream_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("EventStreamArn") }
-    /// The attribute `State`: text.
+    /// The attribute `State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-eventstream.html#State-fn::getatt)
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
 }
 impl Parent for CfnEventStream { fn node(&self) -> &Place { &self.0 } }
@@ -485,13 +485,13 @@ impl CfnEventStreamProps {
     pub fn new() -> CfnEventStreamProps<Missing<required::DomainName>, Missing<required::EventStreamName>, Missing<required::Uri>> { CfnEventStreamProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnEventStreamProps<R0, R1, R2> {
-    /// `DomainName`: text, required. Update: replacement.
+    /// `DomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-eventstream.html#cfn-customerprofiles-eventstream-domainname)
     pub fn domain_name(self, value: impl Arg<str>) -> CfnEventStreamProps<Set, R1, R2> { CfnEventStreamProps(put(self.0, "DomainName", value.into_expr()), Phase) }
-    /// `EventStreamName`: text, required. Update: replacement.
+    /// `EventStreamName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-eventstream.html#cfn-customerprofiles-eventstream-eventstreamname)
     pub fn event_stream_name(self, value: impl Arg<str>) -> CfnEventStreamProps<R0, Set, R2> { CfnEventStreamProps(put(self.0, "EventStreamName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-eventstream.html#cfn-customerprofiles-eventstream-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Uri`: text, required. Update: replacement.
+    /// `Uri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-eventstream.html#cfn-customerprofiles-eventstream-uri)
     pub fn uri(self, value: impl Arg<str>) -> CfnEventStreamProps<R0, R1, Set> { CfnEventStreamProps(put(self.0, "Uri", value.into_expr()), Phase) }
 }
 impl Done for CfnEventStreamProps { fn into_props(self) -> Bag { self.0 } }
@@ -505,9 +505,9 @@ impl DestinationDetails {
     pub fn new() -> DestinationDetails<Missing<super::required::Status>, Missing<super::required::Uri>> { DestinationDetails(Bag::default(), Phase) }
 }
 impl<R0, R1> DestinationDetails<R0, R1> {
-    /// `Status`: `Status`, required. Update: in place.
+    /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-eventstream-destinationdetails.html#cfn-customerprofiles-eventstream-destinationdetails-status)
     pub fn status(self, value: impl Arg<Status>) -> DestinationDetails<Set, R1> { DestinationDetails(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `Uri`: text, required. Update: in place.
+    /// `Uri`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-eventstream-destinationdetails.html#cfn-customerprofiles-eventstream-destinationdetails-uri)
     pub fn uri(self, value: impl Arg<str>) -> DestinationDetails<R0, Set> { DestinationDetails(put(self.0, "Uri", value.into_expr()), Phase) }
 }
 impl Done for DestinationDetails { fn into_props(self) -> Bag { self.0 } }
@@ -523,9 +523,9 @@ impl CfnEventTrigger {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEventTriggerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-eventtrigger.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `LastUpdatedAt`: text.
+    /// The attribute `LastUpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-eventtrigger.html#LastUpdatedAt-fn::getatt)
     pub fn attr_last_updated_at(&self) -> Val<str> { self.0.get_att("LastUpdatedAt") }
 }
 impl Parent for CfnEventTrigger { fn node(&self) -> &Place { &self.0 } }
@@ -536,21 +536,21 @@ impl CfnEventTriggerProps {
     pub fn new() -> CfnEventTriggerProps<Missing<required::DomainName>, Missing<required::EventTriggerConditions>, Missing<required::EventTriggerName>, Missing<required::ObjectTypeName>> { CfnEventTriggerProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnEventTriggerProps<R0, R1, R2, R3> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-eventtrigger.html#cfn-customerprofiles-eventtrigger-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DomainName`: text, required. Update: replacement.
+    /// `DomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-eventtrigger.html#cfn-customerprofiles-eventtrigger-domainname)
     pub fn domain_name(self, value: impl Arg<str>) -> CfnEventTriggerProps<Set, R1, R2, R3> { CfnEventTriggerProps(put(self.0, "DomainName", value.into_expr()), Phase) }
-    /// `EventTriggerConditions`: list of `EventTriggerCondition`, required. Update: in place.
+    /// `EventTriggerConditions`: list of `EventTriggerCondition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-eventtrigger.html#cfn-customerprofiles-eventtrigger-eventtriggerconditions)
     pub fn event_trigger_conditions(self, value: impl Arg<Arr<event_trigger::EventTriggerCondition>>) -> CfnEventTriggerProps<R0, Set, R2, R3> { CfnEventTriggerProps(put(self.0, "EventTriggerConditions", value.into_expr()), Phase) }
-    /// `EventTriggerLimits`: `EventTriggerLimits`. Update: in place.
+    /// `EventTriggerLimits`: `EventTriggerLimits`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-eventtrigger.html#cfn-customerprofiles-eventtrigger-eventtriggerlimits)
     pub fn event_trigger_limits(self, value: impl Arg<event_trigger::EventTriggerLimits>) -> Self { Self(put(self.0, "EventTriggerLimits", value.into_expr()), Phase) }
-    /// `EventTriggerName`: text, required. Update: replacement.
+    /// `EventTriggerName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-eventtrigger.html#cfn-customerprofiles-eventtrigger-eventtriggername)
     pub fn event_trigger_name(self, value: impl Arg<str>) -> CfnEventTriggerProps<R0, R1, Set, R3> { CfnEventTriggerProps(put(self.0, "EventTriggerName", value.into_expr()), Phase) }
-    /// `ObjectTypeName`: text, required. Update: in place.
+    /// `ObjectTypeName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-eventtrigger.html#cfn-customerprofiles-eventtrigger-objecttypename)
     pub fn object_type_name(self, value: impl Arg<str>) -> CfnEventTriggerProps<R0, R1, R2, Set> { CfnEventTriggerProps(put(self.0, "ObjectTypeName", value.into_expr()), Phase) }
-    /// `SegmentFilter`: text. Update: in place.
+    /// `SegmentFilter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-eventtrigger.html#cfn-customerprofiles-eventtrigger-segmentfilter)
     pub fn segment_filter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentFilter", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-eventtrigger.html#cfn-customerprofiles-eventtrigger-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnEventTriggerProps { fn into_props(self) -> Bag { self.0 } }
@@ -564,9 +564,9 @@ impl EventTriggerCondition {
     pub fn new() -> EventTriggerCondition<Missing<super::required::EventTriggerDimensions>, Missing<super::required::LogicalOperator>> { EventTriggerCondition(Bag::default(), Phase) }
 }
 impl<R0, R1> EventTriggerCondition<R0, R1> {
-    /// `EventTriggerDimensions`: list of `EventTriggerDimension`, required. Update: in place.
+    /// `EventTriggerDimensions`: list of `EventTriggerDimension`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-eventtrigger-eventtriggercondition.html#cfn-customerprofiles-eventtrigger-eventtriggercondition-eventtriggerdimensions)
     pub fn event_trigger_dimensions(self, value: impl Arg<Arr<EventTriggerDimension>>) -> EventTriggerCondition<Set, R1> { EventTriggerCondition(put(self.0, "EventTriggerDimensions", value.into_expr()), Phase) }
-    /// `LogicalOperator`: `LogicalOperator`, required. Update: in place.
+    /// `LogicalOperator`: `LogicalOperator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-eventtrigger-eventtriggercondition.html#cfn-customerprofiles-eventtrigger-eventtriggercondition-logicaloperator)
     pub fn logical_operator(self, value: impl Arg<LogicalOperator>) -> EventTriggerCondition<R0, Set> { EventTriggerCondition(put(self.0, "LogicalOperator", value.into_expr()), Phase) }
 }
 impl Done for EventTriggerCondition { fn into_props(self) -> Bag { self.0 } }
@@ -577,7 +577,7 @@ impl EventTriggerDimension {
     pub fn new() -> EventTriggerDimension<Missing<super::required::ObjectAttributes>> { EventTriggerDimension(Bag::default(), Phase) }
 }
 impl<R0> EventTriggerDimension<R0> {
-    /// `ObjectAttributes`: list of `ObjectAttribute`, required. Update: in place.
+    /// `ObjectAttributes`: list of `ObjectAttribute`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-eventtrigger-eventtriggerdimension.html#cfn-customerprofiles-eventtrigger-eventtriggerdimension-objectattributes)
     pub fn object_attributes(self, value: impl Arg<Arr<ObjectAttribute>>) -> EventTriggerDimension<Set> { EventTriggerDimension(put(self.0, "ObjectAttributes", value.into_expr()), Phase) }
 }
 impl Done for EventTriggerDimension { fn into_props(self) -> Bag { self.0 } }
@@ -586,9 +586,9 @@ impl Done for EventTriggerDimension { fn into_props(self) -> Bag { self.0 } }
 impl EventTriggerLimits {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EventExpiration`: integer. Update: in place.
+    /// `EventExpiration`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-eventtrigger-eventtriggerlimits.html#cfn-customerprofiles-eventtrigger-eventtriggerlimits-eventexpiration)
     pub fn event_expiration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EventExpiration", value.into_expr())) }
-    /// `Periods`: list of `Period`. Update: in place.
+    /// `Periods`: list of `Period`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-eventtrigger-eventtriggerlimits.html#cfn-customerprofiles-eventtrigger-eventtriggerlimits-periods)
     pub fn periods(self, value: impl Arg<Arr<Period>>) -> Self { Self(put(self.0, "Periods", value.into_expr())) }
 }
 impl Done for EventTriggerLimits { fn into_props(self) -> Bag { self.0 } }
@@ -599,13 +599,13 @@ impl ObjectAttribute {
     pub fn new() -> ObjectAttribute<Missing<super::required::ComparisonOperator>, Missing<super::required::Values>> { ObjectAttribute(Bag::default(), Phase) }
 }
 impl<R0, R1> ObjectAttribute<R0, R1> {
-    /// `ComparisonOperator`: `ComparisonOperator`, required. Update: in place.
+    /// `ComparisonOperator`: `ComparisonOperator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-eventtrigger-objectattribute.html#cfn-customerprofiles-eventtrigger-objectattribute-comparisonoperator)
     pub fn comparison_operator(self, value: impl Arg<ComparisonOperator>) -> ObjectAttribute<Set, R1> { ObjectAttribute(put(self.0, "ComparisonOperator", value.into_expr()), Phase) }
-    /// `FieldName`: text. Update: in place.
+    /// `FieldName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-eventtrigger-objectattribute.html#cfn-customerprofiles-eventtrigger-objectattribute-fieldname)
     pub fn field_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FieldName", value.into_expr()), Phase) }
-    /// `Source`: text. Update: in place.
+    /// `Source`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-eventtrigger-objectattribute.html#cfn-customerprofiles-eventtrigger-objectattribute-source)
     pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr()), Phase) }
-    /// `Values`: list of text, required. Update: in place.
+    /// `Values`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-eventtrigger-objectattribute.html#cfn-customerprofiles-eventtrigger-objectattribute-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> ObjectAttribute<R0, Set> { ObjectAttribute(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for ObjectAttribute { fn into_props(self) -> Bag { self.0 } }
@@ -616,13 +616,13 @@ impl Period {
     pub fn new() -> Period<Missing<super::required::Unit>, Missing<super::required::Value>> { Period(Bag::default(), Phase) }
 }
 impl<R0, R1> Period<R0, R1> {
-    /// `MaxInvocationsPerProfile`: integer. Update: in place.
+    /// `MaxInvocationsPerProfile`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-eventtrigger-period.html#cfn-customerprofiles-eventtrigger-period-maxinvocationsperprofile)
     pub fn max_invocations_per_profile(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxInvocationsPerProfile", value.into_expr()), Phase) }
-    /// `Unit`: `Unit`, required. Update: in place.
+    /// `Unit`: `Unit`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-eventtrigger-period.html#cfn-customerprofiles-eventtrigger-period-unit)
     pub fn unit(self, value: impl Arg<Unit>) -> Period<Set, R1> { Period(put(self.0, "Unit", value.into_expr()), Phase) }
-    /// `Unlimited`: boolean. Update: in place.
+    /// `Unlimited`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-eventtrigger-period.html#cfn-customerprofiles-eventtrigger-period-unlimited)
     pub fn unlimited(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Unlimited", value.into_expr()), Phase) }
-    /// `Value`: integer, required. Update: in place.
+    /// `Value`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-eventtrigger-period.html#cfn-customerprofiles-eventtrigger-period-value)
     pub fn value(self, value: impl Arg<i64>) -> Period<R0, Set> { Period(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Period { fn into_props(self) -> Bag { self.0 } }
@@ -642,9 +642,9 @@ impl CfnIntegration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIntegrationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-integration.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `LastUpdatedAt`: text.
+    /// The attribute `LastUpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-integration.html#LastUpdatedAt-fn::getatt)
     pub fn attr_last_updated_at(&self) -> Val<str> { self.0.get_att("LastUpdatedAt") }
 }
 impl Parent for CfnIntegration { fn node(&self) -> &Place { &self.0 } }
@@ -655,21 +655,21 @@ impl CfnIntegrationProps {
     pub fn new() -> CfnIntegrationProps<Missing<required::DomainName>> { CfnIntegrationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnIntegrationProps<R0> {
-    /// `DomainName`: text, required. Update: replacement.
+    /// `DomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-integration.html#cfn-customerprofiles-integration-domainname)
     pub fn domain_name(self, value: impl Arg<str>) -> CfnIntegrationProps<Set> { CfnIntegrationProps(put(self.0, "DomainName", value.into_expr()), Phase) }
-    /// `EventTriggerNames`: list of text. Update: in place.
+    /// `EventTriggerNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-integration.html#cfn-customerprofiles-integration-eventtriggernames)
     pub fn event_trigger_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EventTriggerNames", value.into_expr()), Phase) }
-    /// `FlowDefinition`: `FlowDefinition`. Update: in place.
+    /// `FlowDefinition`: `FlowDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-integration.html#cfn-customerprofiles-integration-flowdefinition)
     pub fn flow_definition(self, value: impl Arg<integration::FlowDefinition>) -> Self { Self(put(self.0, "FlowDefinition", value.into_expr()), Phase) }
-    /// `ObjectTypeName`: text. Update: in place.
+    /// `ObjectTypeName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-integration.html#cfn-customerprofiles-integration-objecttypename)
     pub fn object_type_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectTypeName", value.into_expr()), Phase) }
-    /// `ObjectTypeNames`: list of `ObjectTypeMapping`. Update: in place.
+    /// `ObjectTypeNames`: list of `ObjectTypeMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-integration.html#cfn-customerprofiles-integration-objecttypenames)
     pub fn object_type_names(self, value: impl Arg<Arr<integration::ObjectTypeMapping>>) -> Self { Self(put(self.0, "ObjectTypeNames", value.into_expr()), Phase) }
-    /// `Scope`: `Scope`. Update: in place.
+    /// `Scope`: `Scope`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-integration.html#cfn-customerprofiles-integration-scope)
     pub fn scope(self, value: impl Arg<integration::Scope>) -> Self { Self(put(self.0, "Scope", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-integration.html#cfn-customerprofiles-integration-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Uri`: text. Update: replacement.
+    /// `Uri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-integration.html#cfn-customerprofiles-integration-uri)
     pub fn uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Uri", value.into_expr()), Phase) }
 }
 impl Done for CfnIntegrationProps { fn into_props(self) -> Bag { self.0 } }
@@ -681,15 +681,15 @@ use crate::cfn::support::*;
 impl ConnectorOperator {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Marketo`: `Marketo`. Update: in place.
+    /// `Marketo`: `Marketo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-connectoroperator.html#cfn-customerprofiles-integration-connectoroperator-marketo)
     pub fn marketo(self, value: impl Arg<Marketo>) -> Self { Self(put(self.0, "Marketo", value.into_expr())) }
-    /// `S3`: `S3`. Update: in place.
+    /// `S3`: `S3`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-connectoroperator.html#cfn-customerprofiles-integration-connectoroperator-s3)
     pub fn s3(self, value: impl Arg<S3>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
-    /// `Salesforce`: `Salesforce`. Update: in place.
+    /// `Salesforce`: `Salesforce`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-connectoroperator.html#cfn-customerprofiles-integration-connectoroperator-salesforce)
     pub fn salesforce(self, value: impl Arg<Salesforce>) -> Self { Self(put(self.0, "Salesforce", value.into_expr())) }
-    /// `ServiceNow`: `ServiceNow`. Update: in place.
+    /// `ServiceNow`: `ServiceNow`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-connectoroperator.html#cfn-customerprofiles-integration-connectoroperator-servicenow)
     pub fn service_now(self, value: impl Arg<ServiceNow>) -> Self { Self(put(self.0, "ServiceNow", value.into_expr())) }
-    /// `Zendesk`: `Zendesk`. Update: in place.
+    /// `Zendesk`: `Zendesk`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-connectoroperator.html#cfn-customerprofiles-integration-connectoroperator-zendesk)
     pub fn zendesk(self, value: impl Arg<Zendesk>) -> Self { Self(put(self.0, "Zendesk", value.into_expr())) }
 }
 impl Done for ConnectorOperator { fn into_props(self) -> Bag { self.0 } }
@@ -700,17 +700,17 @@ impl FlowDefinition {
     pub fn new() -> FlowDefinition<Missing<super::required::FlowName>, Missing<super::required::KmsArn>, Missing<super::required::SourceFlowConfig>, Missing<super::required::Tasks>, Missing<super::required::TriggerConfig>> { FlowDefinition(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> FlowDefinition<R0, R1, R2, R3, R4> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-flowdefinition.html#cfn-customerprofiles-integration-flowdefinition-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `FlowName`: text, required. Update: in place.
+    /// `FlowName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-flowdefinition.html#cfn-customerprofiles-integration-flowdefinition-flowname)
     pub fn flow_name(self, value: impl Arg<str>) -> FlowDefinition<Set, R1, R2, R3, R4> { FlowDefinition(put(self.0, "FlowName", value.into_expr()), Phase) }
-    /// `KmsArn`: `KmsKeyArn`, required. Update: in place.
+    /// `KmsArn`: `KmsKeyArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-flowdefinition.html#cfn-customerprofiles-integration-flowdefinition-kmsarn)
     pub fn kms_arn(self, value: impl Arg<kind::KmsKeyArn>) -> FlowDefinition<R0, Set, R2, R3, R4> { FlowDefinition(put(self.0, "KmsArn", value.into_expr()), Phase) }
-    /// `SourceFlowConfig`: `SourceFlowConfig`, required. Update: in place.
+    /// `SourceFlowConfig`: `SourceFlowConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-flowdefinition.html#cfn-customerprofiles-integration-flowdefinition-sourceflowconfig)
     pub fn source_flow_config(self, value: impl Arg<SourceFlowConfig>) -> FlowDefinition<R0, R1, Set, R3, R4> { FlowDefinition(put(self.0, "SourceFlowConfig", value.into_expr()), Phase) }
-    /// `Tasks`: list of `Task`, required. Update: in place.
+    /// `Tasks`: list of `Task`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-flowdefinition.html#cfn-customerprofiles-integration-flowdefinition-tasks)
     pub fn tasks(self, value: impl Arg<Arr<Task>>) -> FlowDefinition<R0, R1, R2, Set, R4> { FlowDefinition(put(self.0, "Tasks", value.into_expr()), Phase) }
-    /// `TriggerConfig`: `TriggerConfig`, required. Update: in place.
+    /// `TriggerConfig`: `TriggerConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-flowdefinition.html#cfn-customerprofiles-integration-flowdefinition-triggerconfig)
     pub fn trigger_config(self, value: impl Arg<TriggerConfig>) -> FlowDefinition<R0, R1, R2, R3, Set> { FlowDefinition(put(self.0, "TriggerConfig", value.into_expr()), Phase) }
 }
 impl Done for FlowDefinition { fn into_props(self) -> Bag { self.0 } }
@@ -719,7 +719,7 @@ impl Done for FlowDefinition { fn into_props(self) -> Bag { self.0 } }
 impl IncrementalPullConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DatetimeTypeFieldName`: text. Update: in place.
+    /// `DatetimeTypeFieldName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-incrementalpullconfig.html#cfn-customerprofiles-integration-incrementalpullconfig-datetimetypefieldname)
     pub fn datetime_type_field_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatetimeTypeFieldName", value.into_expr())) }
 }
 impl Done for IncrementalPullConfig { fn into_props(self) -> Bag { self.0 } }
@@ -730,7 +730,7 @@ impl MarketoSourceProperties {
     pub fn new() -> MarketoSourceProperties<Missing<super::required::Object>> { MarketoSourceProperties(Bag::default(), Phase) }
 }
 impl<R0> MarketoSourceProperties<R0> {
-    /// `Object`: text, required. Update: in place.
+    /// `Object`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-marketosourceproperties.html#cfn-customerprofiles-integration-marketosourceproperties-object)
     pub fn object(self, value: impl Arg<str>) -> MarketoSourceProperties<Set> { MarketoSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
 }
 impl Done for MarketoSourceProperties { fn into_props(self) -> Bag { self.0 } }
@@ -741,9 +741,9 @@ impl ObjectTypeMapping {
     pub fn new() -> ObjectTypeMapping<Missing<super::required::Key>, Missing<super::required::Value>> { ObjectTypeMapping(Bag::default(), Phase) }
 }
 impl<R0, R1> ObjectTypeMapping<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-objecttypemapping.html#cfn-customerprofiles-integration-objecttypemapping-key)
     pub fn key(self, value: impl Arg<str>) -> ObjectTypeMapping<Set, R1> { ObjectTypeMapping(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-objecttypemapping.html#cfn-customerprofiles-integration-objecttypemapping-value)
     pub fn value(self, value: impl Arg<str>) -> ObjectTypeMapping<R0, Set> { ObjectTypeMapping(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ObjectTypeMapping { fn into_props(self) -> Bag { self.0 } }
@@ -754,9 +754,9 @@ impl S3SourceProperties {
     pub fn new() -> S3SourceProperties<Missing<super::required::BucketName>> { S3SourceProperties(Bag::default(), Phase) }
 }
 impl<R0> S3SourceProperties<R0> {
-    /// `BucketName`: `S3BucketName`, required. Update: in place.
+    /// `BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-s3sourceproperties.html#cfn-customerprofiles-integration-s3sourceproperties-bucketname)
     pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3SourceProperties<Set> { S3SourceProperties(put(self.0, "BucketName", value.into_expr()), Phase) }
-    /// `BucketPrefix`: text. Update: in place.
+    /// `BucketPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-s3sourceproperties.html#cfn-customerprofiles-integration-s3sourceproperties-bucketprefix)
     pub fn bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPrefix", value.into_expr()), Phase) }
 }
 impl Done for S3SourceProperties { fn into_props(self) -> Bag { self.0 } }
@@ -767,11 +767,11 @@ impl SalesforceSourceProperties {
     pub fn new() -> SalesforceSourceProperties<Missing<super::required::Object>> { SalesforceSourceProperties(Bag::default(), Phase) }
 }
 impl<R0> SalesforceSourceProperties<R0> {
-    /// `EnableDynamicFieldUpdate`: boolean. Update: in place.
+    /// `EnableDynamicFieldUpdate`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-salesforcesourceproperties.html#cfn-customerprofiles-integration-salesforcesourceproperties-enabledynamicfieldupdate)
     pub fn enable_dynamic_field_update(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableDynamicFieldUpdate", value.into_expr()), Phase) }
-    /// `IncludeDeletedRecords`: boolean. Update: in place.
+    /// `IncludeDeletedRecords`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-salesforcesourceproperties.html#cfn-customerprofiles-integration-salesforcesourceproperties-includedeletedrecords)
     pub fn include_deleted_records(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeDeletedRecords", value.into_expr()), Phase) }
-    /// `Object`: text, required. Update: in place.
+    /// `Object`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-salesforcesourceproperties.html#cfn-customerprofiles-integration-salesforcesourceproperties-object)
     pub fn object(self, value: impl Arg<str>) -> SalesforceSourceProperties<Set> { SalesforceSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
 }
 impl Done for SalesforceSourceProperties { fn into_props(self) -> Bag { self.0 } }
@@ -782,19 +782,19 @@ impl ScheduledTriggerProperties {
     pub fn new() -> ScheduledTriggerProperties<Missing<super::required::ScheduleExpression>> { ScheduledTriggerProperties(Bag::default(), Phase) }
 }
 impl<R0> ScheduledTriggerProperties<R0> {
-    /// `DataPullMode`: `DataPullMode`. Update: in place.
+    /// `DataPullMode`: `DataPullMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-scheduledtriggerproperties.html#cfn-customerprofiles-integration-scheduledtriggerproperties-datapullmode)
     pub fn data_pull_mode(self, value: impl Arg<DataPullMode>) -> Self { Self(put(self.0, "DataPullMode", value.into_expr()), Phase) }
-    /// `FirstExecutionFrom`: number. Update: in place.
+    /// `FirstExecutionFrom`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-scheduledtriggerproperties.html#cfn-customerprofiles-integration-scheduledtriggerproperties-firstexecutionfrom)
     pub fn first_execution_from(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "FirstExecutionFrom", value.into_expr()), Phase) }
-    /// `ScheduleEndTime`: number. Update: in place.
+    /// `ScheduleEndTime`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-scheduledtriggerproperties.html#cfn-customerprofiles-integration-scheduledtriggerproperties-scheduleendtime)
     pub fn schedule_end_time(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ScheduleEndTime", value.into_expr()), Phase) }
-    /// `ScheduleExpression`: text, required. Update: in place.
+    /// `ScheduleExpression`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-scheduledtriggerproperties.html#cfn-customerprofiles-integration-scheduledtriggerproperties-scheduleexpression)
     pub fn schedule_expression(self, value: impl Arg<str>) -> ScheduledTriggerProperties<Set> { ScheduledTriggerProperties(put(self.0, "ScheduleExpression", value.into_expr()), Phase) }
-    /// `ScheduleOffset`: integer. Update: in place.
+    /// `ScheduleOffset`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-scheduledtriggerproperties.html#cfn-customerprofiles-integration-scheduledtriggerproperties-scheduleoffset)
     pub fn schedule_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScheduleOffset", value.into_expr()), Phase) }
-    /// `ScheduleStartTime`: number. Update: in place.
+    /// `ScheduleStartTime`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-scheduledtriggerproperties.html#cfn-customerprofiles-integration-scheduledtriggerproperties-schedulestarttime)
     pub fn schedule_start_time(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ScheduleStartTime", value.into_expr()), Phase) }
-    /// `Timezone`: text. Update: in place.
+    /// `Timezone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-scheduledtriggerproperties.html#cfn-customerprofiles-integration-scheduledtriggerproperties-timezone)
     pub fn timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timezone", value.into_expr()), Phase) }
 }
 impl Done for ScheduledTriggerProperties { fn into_props(self) -> Bag { self.0 } }
@@ -805,7 +805,7 @@ impl ServiceNowSourceProperties {
     pub fn new() -> ServiceNowSourceProperties<Missing<super::required::Object>> { ServiceNowSourceProperties(Bag::default(), Phase) }
 }
 impl<R0> ServiceNowSourceProperties<R0> {
-    /// `Object`: text, required. Update: in place.
+    /// `Object`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-servicenowsourceproperties.html#cfn-customerprofiles-integration-servicenowsourceproperties-object)
     pub fn object(self, value: impl Arg<str>) -> ServiceNowSourceProperties<Set> { ServiceNowSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
 }
 impl Done for ServiceNowSourceProperties { fn into_props(self) -> Bag { self.0 } }
@@ -814,15 +814,15 @@ impl Done for ServiceNowSourceProperties { fn into_props(self) -> Bag { self.0 }
 impl SourceConnectorProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Marketo`: `MarketoSourceProperties`. Update: in place.
+    /// `Marketo`: `MarketoSourceProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-sourceconnectorproperties.html#cfn-customerprofiles-integration-sourceconnectorproperties-marketo)
     pub fn marketo(self, value: impl Arg<MarketoSourceProperties>) -> Self { Self(put(self.0, "Marketo", value.into_expr())) }
-    /// `S3`: `S3SourceProperties`. Update: in place.
+    /// `S3`: `S3SourceProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-sourceconnectorproperties.html#cfn-customerprofiles-integration-sourceconnectorproperties-s3)
     pub fn s3(self, value: impl Arg<S3SourceProperties>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
-    /// `Salesforce`: `SalesforceSourceProperties`. Update: in place.
+    /// `Salesforce`: `SalesforceSourceProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-sourceconnectorproperties.html#cfn-customerprofiles-integration-sourceconnectorproperties-salesforce)
     pub fn salesforce(self, value: impl Arg<SalesforceSourceProperties>) -> Self { Self(put(self.0, "Salesforce", value.into_expr())) }
-    /// `ServiceNow`: `ServiceNowSourceProperties`. Update: in place.
+    /// `ServiceNow`: `ServiceNowSourceProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-sourceconnectorproperties.html#cfn-customerprofiles-integration-sourceconnectorproperties-servicenow)
     pub fn service_now(self, value: impl Arg<ServiceNowSourceProperties>) -> Self { Self(put(self.0, "ServiceNow", value.into_expr())) }
-    /// `Zendesk`: `ZendeskSourceProperties`. Update: in place.
+    /// `Zendesk`: `ZendeskSourceProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-sourceconnectorproperties.html#cfn-customerprofiles-integration-sourceconnectorproperties-zendesk)
     pub fn zendesk(self, value: impl Arg<ZendeskSourceProperties>) -> Self { Self(put(self.0, "Zendesk", value.into_expr())) }
 }
 impl Done for SourceConnectorProperties { fn into_props(self) -> Bag { self.0 } }
@@ -833,13 +833,13 @@ impl SourceFlowConfig {
     pub fn new() -> SourceFlowConfig<Missing<super::required::ConnectorType>, Missing<super::required::SourceConnectorProperties>> { SourceFlowConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> SourceFlowConfig<R0, R1> {
-    /// `ConnectorProfileName`: text. Update: in place.
+    /// `ConnectorProfileName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-sourceflowconfig.html#cfn-customerprofiles-integration-sourceflowconfig-connectorprofilename)
     pub fn connector_profile_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectorProfileName", value.into_expr()), Phase) }
-    /// `ConnectorType`: `ConnectorType`, required. Update: in place.
+    /// `ConnectorType`: `ConnectorType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-sourceflowconfig.html#cfn-customerprofiles-integration-sourceflowconfig-connectortype)
     pub fn connector_type(self, value: impl Arg<ConnectorType>) -> SourceFlowConfig<Set, R1> { SourceFlowConfig(put(self.0, "ConnectorType", value.into_expr()), Phase) }
-    /// `IncrementalPullConfig`: `IncrementalPullConfig`. Update: in place.
+    /// `IncrementalPullConfig`: `IncrementalPullConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-sourceflowconfig.html#cfn-customerprofiles-integration-sourceflowconfig-incrementalpullconfig)
     pub fn incremental_pull_config(self, value: impl Arg<IncrementalPullConfig>) -> Self { Self(put(self.0, "IncrementalPullConfig", value.into_expr()), Phase) }
-    /// `SourceConnectorProperties`: `SourceConnectorProperties`, required. Update: in place.
+    /// `SourceConnectorProperties`: `SourceConnectorProperties`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-sourceflowconfig.html#cfn-customerprofiles-integration-sourceflowconfig-sourceconnectorproperties)
     pub fn source_connector_properties(self, value: impl Arg<SourceConnectorProperties>) -> SourceFlowConfig<R0, Set> { SourceFlowConfig(put(self.0, "SourceConnectorProperties", value.into_expr()), Phase) }
 }
 impl Done for SourceFlowConfig { fn into_props(self) -> Bag { self.0 } }
@@ -850,15 +850,15 @@ impl Task {
     pub fn new() -> Task<Missing<super::required::SourceFields>, Missing<super::required::TaskType>> { Task(Bag::default(), Phase) }
 }
 impl<R0, R1> Task<R0, R1> {
-    /// `ConnectorOperator`: `ConnectorOperator`. Update: in place.
+    /// `ConnectorOperator`: `ConnectorOperator`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-task.html#cfn-customerprofiles-integration-task-connectoroperator)
     pub fn connector_operator(self, value: impl Arg<ConnectorOperator>) -> Self { Self(put(self.0, "ConnectorOperator", value.into_expr()), Phase) }
-    /// `DestinationField`: text. Update: in place.
+    /// `DestinationField`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-task.html#cfn-customerprofiles-integration-task-destinationfield)
     pub fn destination_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationField", value.into_expr()), Phase) }
-    /// `SourceFields`: list of text, required. Update: in place.
+    /// `SourceFields`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-task.html#cfn-customerprofiles-integration-task-sourcefields)
     pub fn source_fields(self, value: impl Arg<Arr<str>>) -> Task<Set, R1> { Task(put(self.0, "SourceFields", value.into_expr()), Phase) }
-    /// `TaskProperties`: list of `TaskPropertiesMap`. Update: in place.
+    /// `TaskProperties`: list of `TaskPropertiesMap`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-task.html#cfn-customerprofiles-integration-task-taskproperties)
     pub fn task_properties(self, value: impl Arg<Arr<TaskPropertiesMap>>) -> Self { Self(put(self.0, "TaskProperties", value.into_expr()), Phase) }
-    /// `TaskType`: `TaskType`, required. Update: in place.
+    /// `TaskType`: `TaskType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-task.html#cfn-customerprofiles-integration-task-tasktype)
     pub fn task_type(self, value: impl Arg<TaskType>) -> Task<R0, Set> { Task(put(self.0, "TaskType", value.into_expr()), Phase) }
 }
 impl Done for Task { fn into_props(self) -> Bag { self.0 } }
@@ -869,9 +869,9 @@ impl TaskPropertiesMap {
     pub fn new() -> TaskPropertiesMap<Missing<super::required::OperatorPropertyKey>, Missing<super::required::Property>> { TaskPropertiesMap(Bag::default(), Phase) }
 }
 impl<R0, R1> TaskPropertiesMap<R0, R1> {
-    /// `OperatorPropertyKey`: `OperatorPropertyKey`, required. Update: in place.
+    /// `OperatorPropertyKey`: `OperatorPropertyKey`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-taskpropertiesmap.html#cfn-customerprofiles-integration-taskpropertiesmap-operatorpropertykey)
     pub fn operator_property_key(self, value: impl Arg<OperatorPropertyKey>) -> TaskPropertiesMap<Set, R1> { TaskPropertiesMap(put(self.0, "OperatorPropertyKey", value.into_expr()), Phase) }
-    /// `Property`: text, required. Update: in place.
+    /// `Property`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-taskpropertiesmap.html#cfn-customerprofiles-integration-taskpropertiesmap-property)
     pub fn property(self, value: impl Arg<str>) -> TaskPropertiesMap<R0, Set> { TaskPropertiesMap(put(self.0, "Property", value.into_expr()), Phase) }
 }
 impl Done for TaskPropertiesMap { fn into_props(self) -> Bag { self.0 } }
@@ -882,9 +882,9 @@ impl TriggerConfig {
     pub fn new() -> TriggerConfig<Missing<super::required::TriggerType>> { TriggerConfig(Bag::default(), Phase) }
 }
 impl<R0> TriggerConfig<R0> {
-    /// `TriggerProperties`: `TriggerProperties`. Update: in place.
+    /// `TriggerProperties`: `TriggerProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-triggerconfig.html#cfn-customerprofiles-integration-triggerconfig-triggerproperties)
     pub fn trigger_properties(self, value: impl Arg<TriggerProperties>) -> Self { Self(put(self.0, "TriggerProperties", value.into_expr()), Phase) }
-    /// `TriggerType`: `TriggerType`, required. Update: in place.
+    /// `TriggerType`: `TriggerType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-triggerconfig.html#cfn-customerprofiles-integration-triggerconfig-triggertype)
     pub fn trigger_type(self, value: impl Arg<TriggerType>) -> TriggerConfig<Set> { TriggerConfig(put(self.0, "TriggerType", value.into_expr()), Phase) }
 }
 impl Done for TriggerConfig { fn into_props(self) -> Bag { self.0 } }
@@ -893,7 +893,7 @@ impl Done for TriggerConfig { fn into_props(self) -> Bag { self.0 } }
 impl TriggerProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Scheduled`: `ScheduledTriggerProperties`. Update: in place.
+    /// `Scheduled`: `ScheduledTriggerProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-triggerproperties.html#cfn-customerprofiles-integration-triggerproperties-scheduled)
     pub fn scheduled(self, value: impl Arg<ScheduledTriggerProperties>) -> Self { Self(put(self.0, "Scheduled", value.into_expr())) }
 }
 impl Done for TriggerProperties { fn into_props(self) -> Bag { self.0 } }
@@ -904,7 +904,7 @@ impl ZendeskSourceProperties {
     pub fn new() -> ZendeskSourceProperties<Missing<super::required::Object>> { ZendeskSourceProperties(Bag::default(), Phase) }
 }
 impl<R0> ZendeskSourceProperties<R0> {
-    /// `Object`: text, required. Update: in place.
+    /// `Object`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-zendesksourceproperties.html#cfn-customerprofiles-integration-zendesksourceproperties-object)
     pub fn object(self, value: impl Arg<str>) -> ZendeskSourceProperties<Set> { ZendeskSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
 }
 impl Done for ZendeskSourceProperties { fn into_props(self) -> Bag { self.0 } }
@@ -940,11 +940,11 @@ impl CfnObjectType {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnObjectTypeProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-objecttype.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `LastUpdatedAt`: text.
+    /// The attribute `LastUpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-objecttype.html#LastUpdatedAt-fn::getatt)
     pub fn attr_last_updated_at(&self) -> Val<str> { self.0.get_att("LastUpdatedAt") }
-    /// The attribute `MaxAvailableProfileObjectCount`: integer.
+    /// The attribute `MaxAvailableProfileObjectCount`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-objecttype.html#MaxAvailableProfileObjectCount-fn::getatt)
     pub fn attr_max_available_profile_object_count(&self) -> Val<i64> { self.0.get_att("MaxAvailableProfileObjectCount") }
 }
 impl Parent for CfnObjectType { fn node(&self) -> &Place { &self.0 } }
@@ -955,31 +955,31 @@ impl CfnObjectTypeProps {
     pub fn new() -> CfnObjectTypeProps<Missing<required::Description>, Missing<required::DomainName>, Missing<required::ObjectTypeName>> { CfnObjectTypeProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnObjectTypeProps<R0, R1, R2> {
-    /// `AllowProfileCreation`: boolean. Update: in place.
+    /// `AllowProfileCreation`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-objecttype.html#cfn-customerprofiles-objecttype-allowprofilecreation)
     pub fn allow_profile_creation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowProfileCreation", value.into_expr()), Phase) }
-    /// `Description`: text, required. Update: in place.
+    /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-objecttype.html#cfn-customerprofiles-objecttype-description)
     pub fn description(self, value: impl Arg<str>) -> CfnObjectTypeProps<Set, R1, R2> { CfnObjectTypeProps(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DomainName`: text, required. Update: replacement.
+    /// `DomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-objecttype.html#cfn-customerprofiles-objecttype-domainname)
     pub fn domain_name(self, value: impl Arg<str>) -> CfnObjectTypeProps<R0, Set, R2> { CfnObjectTypeProps(put(self.0, "DomainName", value.into_expr()), Phase) }
-    /// `EncryptionKey`: text. Update: in place.
+    /// `EncryptionKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-objecttype.html#cfn-customerprofiles-objecttype-encryptionkey)
     pub fn encryption_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKey", value.into_expr()), Phase) }
-    /// `ExpirationDays`: integer. Update: in place.
+    /// `ExpirationDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-objecttype.html#cfn-customerprofiles-objecttype-expirationdays)
     pub fn expiration_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ExpirationDays", value.into_expr()), Phase) }
-    /// `Fields`: list of `FieldMap`. Update: in place.
+    /// `Fields`: list of `FieldMap`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-objecttype.html#cfn-customerprofiles-objecttype-fields)
     pub fn fields(self, value: impl Arg<Arr<object_type::FieldMap>>) -> Self { Self(put(self.0, "Fields", value.into_expr()), Phase) }
-    /// `Keys`: list of `KeyMap`. Update: in place.
+    /// `Keys`: list of `KeyMap`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-objecttype.html#cfn-customerprofiles-objecttype-keys)
     pub fn keys(self, value: impl Arg<Arr<object_type::KeyMap>>) -> Self { Self(put(self.0, "Keys", value.into_expr()), Phase) }
-    /// `MaxProfileObjectCount`: integer. Update: in place.
+    /// `MaxProfileObjectCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-objecttype.html#cfn-customerprofiles-objecttype-maxprofileobjectcount)
     pub fn max_profile_object_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxProfileObjectCount", value.into_expr()), Phase) }
-    /// `ObjectTypeName`: text, required. Update: replacement.
+    /// `ObjectTypeName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-objecttype.html#cfn-customerprofiles-objecttype-objecttypename)
     pub fn object_type_name(self, value: impl Arg<str>) -> CfnObjectTypeProps<R0, R1, Set> { CfnObjectTypeProps(put(self.0, "ObjectTypeName", value.into_expr()), Phase) }
-    /// `SourceLastUpdatedTimestampFormat`: text. Update: in place.
+    /// `SourceLastUpdatedTimestampFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-objecttype.html#cfn-customerprofiles-objecttype-sourcelastupdatedtimestampformat)
     pub fn source_last_updated_timestamp_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceLastUpdatedTimestampFormat", value.into_expr()), Phase) }
-    /// `SourcePriority`: integer. Update: in place.
+    /// `SourcePriority`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-objecttype.html#cfn-customerprofiles-objecttype-sourcepriority)
     pub fn source_priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SourcePriority", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-objecttype.html#cfn-customerprofiles-objecttype-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TemplateId`: text. Update: in place.
+    /// `TemplateId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-objecttype.html#cfn-customerprofiles-objecttype-templateid)
     pub fn template_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateId", value.into_expr()), Phase) }
 }
 impl Done for CfnObjectTypeProps { fn into_props(self) -> Bag { self.0 } }
@@ -991,9 +991,9 @@ use crate::cfn::support::*;
 impl FieldMap {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-objecttype-fieldmap.html#cfn-customerprofiles-objecttype-fieldmap-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `ObjectTypeField`: `ObjectTypeField`. Update: in place.
+    /// `ObjectTypeField`: `ObjectTypeField`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-objecttype-fieldmap.html#cfn-customerprofiles-objecttype-fieldmap-objecttypefield)
     pub fn object_type_field(self, value: impl Arg<ObjectTypeField>) -> Self { Self(put(self.0, "ObjectTypeField", value.into_expr())) }
 }
 impl Done for FieldMap { fn into_props(self) -> Bag { self.0 } }
@@ -1002,9 +1002,9 @@ impl Done for FieldMap { fn into_props(self) -> Bag { self.0 } }
 impl KeyMap {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-objecttype-keymap.html#cfn-customerprofiles-objecttype-keymap-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `ObjectTypeKeyList`: list of `ObjectTypeKey`. Update: in place.
+    /// `ObjectTypeKeyList`: list of `ObjectTypeKey`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-objecttype-keymap.html#cfn-customerprofiles-objecttype-keymap-objecttypekeylist)
     pub fn object_type_key_list(self, value: impl Arg<Arr<ObjectTypeKey>>) -> Self { Self(put(self.0, "ObjectTypeKeyList", value.into_expr())) }
 }
 impl Done for KeyMap { fn into_props(self) -> Bag { self.0 } }
@@ -1013,11 +1013,11 @@ impl Done for KeyMap { fn into_props(self) -> Bag { self.0 } }
 impl ObjectTypeField {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ContentType`: `ContentType`. Update: in place.
+    /// `ContentType`: `ContentType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-objecttype-objecttypefield.html#cfn-customerprofiles-objecttype-objecttypefield-contenttype)
     pub fn content_type(self, value: impl Arg<ContentType>) -> Self { Self(put(self.0, "ContentType", value.into_expr())) }
-    /// `Source`: text. Update: in place.
+    /// `Source`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-objecttype-objecttypefield.html#cfn-customerprofiles-objecttype-objecttypefield-source)
     pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
-    /// `Target`: text. Update: in place.
+    /// `Target`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-objecttype-objecttypefield.html#cfn-customerprofiles-objecttype-objecttypefield-target)
     pub fn target(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Target", value.into_expr())) }
 }
 impl Done for ObjectTypeField { fn into_props(self) -> Bag { self.0 } }
@@ -1026,9 +1026,9 @@ impl Done for ObjectTypeField { fn into_props(self) -> Bag { self.0 } }
 impl ObjectTypeKey {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FieldNames`: list of text. Update: in place.
+    /// `FieldNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-objecttype-objecttypekey.html#cfn-customerprofiles-objecttype-objecttypekey-fieldnames)
     pub fn field_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "FieldNames", value.into_expr())) }
-    /// `StandardIdentifiers`: list of text. Update: in place.
+    /// `StandardIdentifiers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-objecttype-objecttypekey.html#cfn-customerprofiles-objecttype-objecttypekey-standardidentifiers)
     pub fn standard_identifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StandardIdentifiers", value.into_expr())) }
 }
 impl Done for ObjectTypeKey { fn into_props(self) -> Bag { self.0 } }
@@ -1044,19 +1044,19 @@ impl CfnRecommender {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRecommenderProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-recommender.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `FailureReason`: text.
+    /// The attribute `FailureReason`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-recommender.html#FailureReason-fn::getatt)
     pub fn attr_failure_reason(&self) -> Val<str> { self.0.get_att("FailureReason") }
-    /// The attribute `LastUpdatedAt`: text.
+    /// The attribute `LastUpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-recommender.html#LastUpdatedAt-fn::getatt)
     pub fn attr_last_updated_at(&self) -> Val<str> { self.0.get_att("LastUpdatedAt") }
-    /// The attribute `LatestRecommenderUpdate`: `RecommenderUpdate`.
+    /// The attribute `LatestRecommenderUpdate`: `RecommenderUpdate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-recommender.html#LatestRecommenderUpdate-fn::getatt)
     pub fn attr_latest_recommender_update(&self) -> Val<recommender::RecommenderUpdate> { self.0.get_att("LatestRecommenderUpdate") }
-    /// The attribute `RecommenderArn`: `OtherArn`.
+    /// The attribute `RecommenderArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-recommender.html#RecommenderArn-fn::getatt)
     pub fn attr_recommender_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RecommenderArn") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-recommender.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `TrainingMetrics`: list of `TrainingMetrics`.
+    /// The attribute `TrainingMetrics`: list of `TrainingMetrics`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-recommender.html#TrainingMetrics-fn::getatt)
     pub fn attr_training_metrics(&self) -> Val<Arr<recommender::TrainingMetrics>> { self.0.get_att("TrainingMetrics") }
 }
 impl Parent for CfnRecommender { fn node(&self) -> &Place { &self.0 } }
@@ -1067,17 +1067,17 @@ impl CfnRecommenderProps {
     pub fn new() -> CfnRecommenderProps<Missing<required::DomainName>, Missing<required::RecommenderName>, Missing<required::RecommenderRecipeName>> { CfnRecommenderProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnRecommenderProps<R0, R1, R2> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-recommender.html#cfn-customerprofiles-recommender-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DomainName`: text, required. Update: replacement.
+    /// `DomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-recommender.html#cfn-customerprofiles-recommender-domainname)
     pub fn domain_name(self, value: impl Arg<str>) -> CfnRecommenderProps<Set, R1, R2> { CfnRecommenderProps(put(self.0, "DomainName", value.into_expr()), Phase) }
-    /// `RecommenderConfig`: `RecommenderConfig`. Update: in place.
+    /// `RecommenderConfig`: `RecommenderConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-recommender.html#cfn-customerprofiles-recommender-recommenderconfig)
     pub fn recommender_config(self, value: impl Arg<recommender::RecommenderConfig>) -> Self { Self(put(self.0, "RecommenderConfig", value.into_expr()), Phase) }
-    /// `RecommenderName`: text, required. Update: replacement.
+    /// `RecommenderName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-recommender.html#cfn-customerprofiles-recommender-recommendername)
     pub fn recommender_name(self, value: impl Arg<str>) -> CfnRecommenderProps<R0, Set, R2> { CfnRecommenderProps(put(self.0, "RecommenderName", value.into_expr()), Phase) }
-    /// `RecommenderRecipeName`: text, required. Update: replacement.
+    /// `RecommenderRecipeName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-recommender.html#cfn-customerprofiles-recommender-recommenderrecipename)
     pub fn recommender_recipe_name(self, value: impl Arg<str>) -> CfnRecommenderProps<R0, R1, Set> { CfnRecommenderProps(put(self.0, "RecommenderRecipeName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-recommender.html#cfn-customerprofiles-recommender-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnRecommenderProps { fn into_props(self) -> Bag { self.0 } }
@@ -1091,9 +1091,9 @@ impl EventParameters {
     pub fn new() -> EventParameters<Missing<super::required::EventType>> { EventParameters(Bag::default(), Phase) }
 }
 impl<R0> EventParameters<R0> {
-    /// `EventType`: text, required. Update: in place.
+    /// `EventType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommender-eventparameters.html#cfn-customerprofiles-recommender-eventparameters-eventtype)
     pub fn event_type(self, value: impl Arg<str>) -> EventParameters<Set> { EventParameters(put(self.0, "EventType", value.into_expr()), Phase) }
-    /// `EventValueThreshold`: number. Update: in place.
+    /// `EventValueThreshold`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommender-eventparameters.html#cfn-customerprofiles-recommender-eventparameters-eventvaluethreshold)
     pub fn event_value_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "EventValueThreshold", value.into_expr()), Phase) }
 }
 impl Done for EventParameters { fn into_props(self) -> Bag { self.0 } }
@@ -1104,7 +1104,7 @@ impl EventsConfig {
     pub fn new() -> EventsConfig<Missing<super::required::EventParametersList>> { EventsConfig(Bag::default(), Phase) }
 }
 impl<R0> EventsConfig<R0> {
-    /// `EventParametersList`: list of `EventParameters`, required. Update: in place.
+    /// `EventParametersList`: list of `EventParameters`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommender-eventsconfig.html#cfn-customerprofiles-recommender-eventsconfig-eventparameterslist)
     pub fn event_parameters_list(self, value: impl Arg<Arr<EventParameters>>) -> EventsConfig<Set> { EventsConfig(put(self.0, "EventParametersList", value.into_expr()), Phase) }
 }
 impl Done for EventsConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1113,17 +1113,17 @@ impl Done for EventsConfig { fn into_props(self) -> Bag { self.0 } }
 impl Metrics {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `coverage`: number. Update: in place.
+    /// `coverage`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommender-metrics.html#cfn-customerprofiles-recommender-metrics-coverage)
     pub fn coverage(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "coverage", value.into_expr())) }
-    /// `freshness`: number. Update: in place.
+    /// `freshness`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommender-metrics.html#cfn-customerprofiles-recommender-metrics-freshness)
     pub fn freshness(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "freshness", value.into_expr())) }
-    /// `hit`: number. Update: in place.
+    /// `hit`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommender-metrics.html#cfn-customerprofiles-recommender-metrics-hit)
     pub fn hit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "hit", value.into_expr())) }
-    /// `popularity`: number. Update: in place.
+    /// `popularity`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommender-metrics.html#cfn-customerprofiles-recommender-metrics-popularity)
     pub fn popularity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "popularity", value.into_expr())) }
-    /// `recall`: number. Update: in place.
+    /// `recall`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommender-metrics.html#cfn-customerprofiles-recommender-metrics-recall)
     pub fn recall(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "recall", value.into_expr())) }
-    /// `similarity`: number. Update: in place.
+    /// `similarity`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommender-metrics.html#cfn-customerprofiles-recommender-metrics-similarity)
     pub fn similarity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "similarity", value.into_expr())) }
 }
 impl Done for Metrics { fn into_props(self) -> Bag { self.0 } }
@@ -1132,7 +1132,7 @@ impl Done for Metrics { fn into_props(self) -> Bag { self.0 } }
 impl RecommenderConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EventsConfig`: `EventsConfig`. Update: in place.
+    /// `EventsConfig`: `EventsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommender-recommenderconfig.html#cfn-customerprofiles-recommender-recommenderconfig-eventsconfig)
     pub fn events_config(self, value: impl Arg<EventsConfig>) -> Self { Self(put(self.0, "EventsConfig", value.into_expr())) }
 }
 impl Done for RecommenderConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1141,15 +1141,15 @@ impl Done for RecommenderConfig { fn into_props(self) -> Bag { self.0 } }
 impl RecommenderUpdate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CreationDateTime`: text. Update: in place.
+    /// `CreationDateTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommender-recommenderupdate.html#cfn-customerprofiles-recommender-recommenderupdate-creationdatetime)
     pub fn creation_date_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreationDateTime", value.into_expr())) }
-    /// `FailureReason`: text. Update: in place.
+    /// `FailureReason`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommender-recommenderupdate.html#cfn-customerprofiles-recommender-recommenderupdate-failurereason)
     pub fn failure_reason(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FailureReason", value.into_expr())) }
-    /// `LastUpdatedDateTime`: text. Update: in place.
+    /// `LastUpdatedDateTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommender-recommenderupdate.html#cfn-customerprofiles-recommender-recommenderupdate-lastupdateddatetime)
     pub fn last_updated_date_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUpdatedDateTime", value.into_expr())) }
-    /// `RecommenderConfig`: `RecommenderConfig`. Update: in place.
+    /// `RecommenderConfig`: `RecommenderConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommender-recommenderupdate.html#cfn-customerprofiles-recommender-recommenderupdate-recommenderconfig)
     pub fn recommender_config(self, value: impl Arg<RecommenderConfig>) -> Self { Self(put(self.0, "RecommenderConfig", value.into_expr())) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommender-recommenderupdate.html#cfn-customerprofiles-recommender-recommenderupdate-status)
     pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for RecommenderUpdate { fn into_props(self) -> Bag { self.0 } }
@@ -1158,9 +1158,9 @@ impl Done for RecommenderUpdate { fn into_props(self) -> Bag { self.0 } }
 impl TrainingMetrics {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Metrics`: `Metrics`. Update: in place.
+    /// `Metrics`: `Metrics`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommender-trainingmetrics.html#cfn-customerprofiles-recommender-trainingmetrics-metrics)
     pub fn metrics(self, value: impl Arg<Metrics>) -> Self { Self(put(self.0, "Metrics", value.into_expr())) }
-    /// `Time`: text. Update: in place.
+    /// `Time`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommender-trainingmetrics.html#cfn-customerprofiles-recommender-trainingmetrics-time)
     pub fn time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Time", value.into_expr())) }
 }
 impl Done for TrainingMetrics { fn into_props(self) -> Bag { self.0 } }
@@ -1176,11 +1176,11 @@ impl CfnRecommenderSchema {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRecommenderSchemaProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-recommenderschema.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-recommenderschema.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-recommenderschema.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnRecommenderSchema { fn node(&self) -> &Place { &self.0 } }
@@ -1191,13 +1191,13 @@ impl CfnRecommenderSchemaProps {
     pub fn new() -> CfnRecommenderSchemaProps<Missing<required::DomainName>, Missing<required::Fields>, Missing<required::RecommenderSchemaName>> { CfnRecommenderSchemaProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnRecommenderSchemaProps<R0, R1, R2> {
-    /// `DomainName`: text, required. Update: replacement.
+    /// `DomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-recommenderschema.html#cfn-customerprofiles-recommenderschema-domainname)
     pub fn domain_name(self, value: impl Arg<str>) -> CfnRecommenderSchemaProps<Set, R1, R2> { CfnRecommenderSchemaProps(put(self.0, "DomainName", value.into_expr()), Phase) }
-    /// `Fields`: map of list of `RecommenderSchemaField`, required. Update: replacement.
+    /// `Fields`: map of list of `RecommenderSchemaField`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-recommenderschema.html#cfn-customerprofiles-recommenderschema-fields)
     pub fn fields(self, value: impl Arg<Dict<Arr<recommender_schema::RecommenderSchemaField>>>) -> CfnRecommenderSchemaProps<R0, Set, R2> { CfnRecommenderSchemaProps(put(self.0, "Fields", value.into_expr()), Phase) }
-    /// `RecommenderSchemaName`: text, required. Update: replacement.
+    /// `RecommenderSchemaName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-recommenderschema.html#cfn-customerprofiles-recommenderschema-recommenderschemaname)
     pub fn recommender_schema_name(self, value: impl Arg<str>) -> CfnRecommenderSchemaProps<R0, R1, Set> { CfnRecommenderSchemaProps(put(self.0, "RecommenderSchemaName", value.into_expr()), Phase) }
-    /// `Tags`: list of `TagsItems`. Update: in place.
+    /// `Tags`: list of `TagsItems`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-recommenderschema.html#cfn-customerprofiles-recommenderschema-tags)
     pub fn tags(self, value: impl Arg<Arr<recommender_schema::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnRecommenderSchemaProps { fn into_props(self) -> Bag { self.0 } }
@@ -1211,11 +1211,11 @@ impl RecommenderSchemaField {
     pub fn new() -> RecommenderSchemaField<Missing<super::required::TargetFieldName>> { RecommenderSchemaField(Bag::default(), Phase) }
 }
 impl<R0> RecommenderSchemaField<R0> {
-    /// `ContentType`: `ContentType`. Update: replacement.
+    /// `ContentType`: `ContentType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommenderschema-recommenderschemafield.html#cfn-customerprofiles-recommenderschema-recommenderschemafield-contenttype)
     pub fn content_type(self, value: impl Arg<ContentType>) -> Self { Self(put(self.0, "ContentType", value.into_expr()), Phase) }
-    /// `FeatureType`: `FeatureType`. Update: replacement.
+    /// `FeatureType`: `FeatureType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommenderschema-recommenderschemafield.html#cfn-customerprofiles-recommenderschema-recommenderschemafield-featuretype)
     pub fn feature_type(self, value: impl Arg<FeatureType>) -> Self { Self(put(self.0, "FeatureType", value.into_expr()), Phase) }
-    /// `TargetFieldName`: text, required. Update: replacement.
+    /// `TargetFieldName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommenderschema-recommenderschemafield.html#cfn-customerprofiles-recommenderschema-recommenderschemafield-targetfieldname)
     pub fn target_field_name(self, value: impl Arg<str>) -> RecommenderSchemaField<Set> { RecommenderSchemaField(put(self.0, "TargetFieldName", value.into_expr()), Phase) }
 }
 impl Done for RecommenderSchemaField { fn into_props(self) -> Bag { self.0 } }
@@ -1226,9 +1226,9 @@ impl TagsItems {
     pub fn new() -> TagsItems<Missing<super::required::Key>, Missing<super::required::Value>> { TagsItems(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsItems<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommenderschema-tagsitems.html#cfn-customerprofiles-recommenderschema-tagsitems-key)
     pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommenderschema-tagsitems.html#cfn-customerprofiles-recommenderschema-tagsitems-value)
     pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }
@@ -1246,11 +1246,11 @@ impl CfnSegmentDefinition {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSegmentDefinitionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-segmentdefinition.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `SegmentDefinitionArn`: `OtherArn`.
+    /// The attribute `SegmentDefinitionArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-segmentdefinition.html#SegmentDefinitionArn-fn::getatt)
     pub fn attr_segment_definition_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SegmentDefinitionArn") }
-    /// The attribute `SegmentType`: text.
+    /// The attribute `SegmentType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-segmentdefinition.html#SegmentType-fn::getatt)
     pub fn attr_segment_type(&self) -> Val<str> { self.0.get_att("SegmentType") }
 }
 impl Parent for CfnSegmentDefinition { fn node(&self) -> &Place { &self.0 } }
@@ -1261,21 +1261,21 @@ impl CfnSegmentDefinitionProps {
     pub fn new() -> CfnSegmentDefinitionProps<Missing<required::DisplayName>, Missing<required::DomainName>, Missing<required::SegmentDefinitionName>> { CfnSegmentDefinitionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnSegmentDefinitionProps<R0, R1, R2> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-segmentdefinition.html#cfn-customerprofiles-segmentdefinition-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DisplayName`: text, required. Update: replacement.
+    /// `DisplayName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-segmentdefinition.html#cfn-customerprofiles-segmentdefinition-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> CfnSegmentDefinitionProps<Set, R1, R2> { CfnSegmentDefinitionProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
-    /// `DomainName`: text, required. Update: replacement.
+    /// `DomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-segmentdefinition.html#cfn-customerprofiles-segmentdefinition-domainname)
     pub fn domain_name(self, value: impl Arg<str>) -> CfnSegmentDefinitionProps<R0, Set, R2> { CfnSegmentDefinitionProps(put(self.0, "DomainName", value.into_expr()), Phase) }
-    /// `SegmentDefinitionName`: text, required. Update: replacement.
+    /// `SegmentDefinitionName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-segmentdefinition.html#cfn-customerprofiles-segmentdefinition-segmentdefinitionname)
     pub fn segment_definition_name(self, value: impl Arg<str>) -> CfnSegmentDefinitionProps<R0, R1, Set> { CfnSegmentDefinitionProps(put(self.0, "SegmentDefinitionName", value.into_expr()), Phase) }
-    /// `SegmentGroups`: `SegmentGroup`. Update: replacement.
+    /// `SegmentGroups`: `SegmentGroup`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-segmentdefinition.html#cfn-customerprofiles-segmentdefinition-segmentgroups)
     pub fn segment_groups(self, value: impl Arg<segment_definition::SegmentGroup>) -> Self { Self(put(self.0, "SegmentGroups", value.into_expr()), Phase) }
-    /// `SegmentSort`: `SegmentSort`. Update: in place.
+    /// `SegmentSort`: `SegmentSort`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-segmentdefinition.html#cfn-customerprofiles-segmentdefinition-segmentsort)
     pub fn segment_sort(self, value: impl Arg<segment_definition::SegmentSort>) -> Self { Self(put(self.0, "SegmentSort", value.into_expr()), Phase) }
-    /// `SegmentSqlQuery`: text. Update: replacement.
+    /// `SegmentSqlQuery`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-segmentdefinition.html#cfn-customerprofiles-segmentdefinition-segmentsqlquery)
     pub fn segment_sql_query(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentSqlQuery", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-segmentdefinition.html#cfn-customerprofiles-segmentdefinition-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSegmentDefinitionProps { fn into_props(self) -> Bag { self.0 } }
@@ -1287,17 +1287,17 @@ use crate::cfn::support::*;
 impl AddressDimension {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `City`: `ProfileDimension`. Update: replacement.
+    /// `City`: `ProfileDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-addressdimension.html#cfn-customerprofiles-segmentdefinition-addressdimension-city)
     pub fn city(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "City", value.into_expr())) }
-    /// `Country`: `ProfileDimension`. Update: replacement.
+    /// `Country`: `ProfileDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-addressdimension.html#cfn-customerprofiles-segmentdefinition-addressdimension-country)
     pub fn country(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "Country", value.into_expr())) }
-    /// `County`: `ProfileDimension`. Update: replacement.
+    /// `County`: `ProfileDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-addressdimension.html#cfn-customerprofiles-segmentdefinition-addressdimension-county)
     pub fn county(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "County", value.into_expr())) }
-    /// `PostalCode`: `ProfileDimension`. Update: replacement.
+    /// `PostalCode`: `ProfileDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-addressdimension.html#cfn-customerprofiles-segmentdefinition-addressdimension-postalcode)
     pub fn postal_code(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "PostalCode", value.into_expr())) }
-    /// `Province`: `ProfileDimension`. Update: replacement.
+    /// `Province`: `ProfileDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-addressdimension.html#cfn-customerprofiles-segmentdefinition-addressdimension-province)
     pub fn province(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "Province", value.into_expr())) }
-    /// `State`: `ProfileDimension`. Update: replacement.
+    /// `State`: `ProfileDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-addressdimension.html#cfn-customerprofiles-segmentdefinition-addressdimension-state)
     pub fn state(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "State", value.into_expr())) }
 }
 impl Done for AddressDimension { fn into_props(self) -> Bag { self.0 } }
@@ -1308,9 +1308,9 @@ impl AttributeDimension {
     pub fn new() -> AttributeDimension<Missing<super::required::DimensionType>, Missing<super::required::Values>> { AttributeDimension(Bag::default(), Phase) }
 }
 impl<R0, R1> AttributeDimension<R0, R1> {
-    /// `DimensionType`: `AttributeDimensionDimensionType`, required. Update: replacement.
+    /// `DimensionType`: `AttributeDimensionDimensionType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-attributedimension.html#cfn-customerprofiles-segmentdefinition-attributedimension-dimensiontype)
     pub fn dimension_type(self, value: impl Arg<AttributeDimensionDimensionType>) -> AttributeDimension<Set, R1> { AttributeDimension(put(self.0, "DimensionType", value.into_expr()), Phase) }
-    /// `Values`: list of text, required. Update: replacement.
+    /// `Values`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-attributedimension.html#cfn-customerprofiles-segmentdefinition-attributedimension-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> AttributeDimension<R0, Set> { AttributeDimension(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for AttributeDimension { fn into_props(self) -> Bag { self.0 } }
@@ -1321,11 +1321,11 @@ impl CalculatedAttributeDimension {
     pub fn new() -> CalculatedAttributeDimension<Missing<super::required::DimensionType>, Missing<super::required::Values>> { CalculatedAttributeDimension(Bag::default(), Phase) }
 }
 impl<R0, R1> CalculatedAttributeDimension<R0, R1> {
-    /// `ConditionOverrides`: `ConditionOverrides`. Update: replacement.
+    /// `ConditionOverrides`: `ConditionOverrides`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-calculatedattributedimension.html#cfn-customerprofiles-segmentdefinition-calculatedattributedimension-conditionoverrides)
     pub fn condition_overrides(self, value: impl Arg<ConditionOverrides>) -> Self { Self(put(self.0, "ConditionOverrides", value.into_expr()), Phase) }
-    /// `DimensionType`: `CalculatedAttributeDimensionDimensionType`, required. Update: replacement.
+    /// `DimensionType`: `CalculatedAttributeDimensionDimensionType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-calculatedattributedimension.html#cfn-customerprofiles-segmentdefinition-calculatedattributedimension-dimensiontype)
     pub fn dimension_type(self, value: impl Arg<CalculatedAttributeDimensionDimensionType>) -> CalculatedAttributeDimension<Set, R1> { CalculatedAttributeDimension(put(self.0, "DimensionType", value.into_expr()), Phase) }
-    /// `Values`: list of text, required. Update: replacement.
+    /// `Values`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-calculatedattributedimension.html#cfn-customerprofiles-segmentdefinition-calculatedattributedimension-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> CalculatedAttributeDimension<R0, Set> { CalculatedAttributeDimension(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for CalculatedAttributeDimension { fn into_props(self) -> Bag { self.0 } }
@@ -1334,7 +1334,7 @@ impl Done for CalculatedAttributeDimension { fn into_props(self) -> Bag { self.0
 impl ConditionOverrides {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Range`: `RangeOverride`. Update: replacement.
+    /// `Range`: `RangeOverride`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-conditionoverrides.html#cfn-customerprofiles-segmentdefinition-conditionoverrides-range)
     pub fn range(self, value: impl Arg<RangeOverride>) -> Self { Self(put(self.0, "Range", value.into_expr())) }
 }
 impl Done for ConditionOverrides { fn into_props(self) -> Bag { self.0 } }
@@ -1345,9 +1345,9 @@ impl DateDimension {
     pub fn new() -> DateDimension<Missing<super::required::DimensionType>, Missing<super::required::Values>> { DateDimension(Bag::default(), Phase) }
 }
 impl<R0, R1> DateDimension<R0, R1> {
-    /// `DimensionType`: `DateDimensionDimensionType`, required. Update: replacement.
+    /// `DimensionType`: `DateDimensionDimensionType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-datedimension.html#cfn-customerprofiles-segmentdefinition-datedimension-dimensiontype)
     pub fn dimension_type(self, value: impl Arg<DateDimensionDimensionType>) -> DateDimension<Set, R1> { DateDimension(put(self.0, "DimensionType", value.into_expr()), Phase) }
-    /// `Values`: list of text, required. Update: replacement.
+    /// `Values`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-datedimension.html#cfn-customerprofiles-segmentdefinition-datedimension-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> DateDimension<R0, Set> { DateDimension(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for DateDimension { fn into_props(self) -> Bag { self.0 } }
@@ -1356,9 +1356,9 @@ impl Done for DateDimension { fn into_props(self) -> Bag { self.0 } }
 impl Dimension {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CalculatedAttributes`: map of `CalculatedAttributeDimension`. Update: replacement.
+    /// `CalculatedAttributes`: map of `CalculatedAttributeDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-dimension.html#cfn-customerprofiles-segmentdefinition-dimension-calculatedattributes)
     pub fn calculated_attributes(self, value: impl Arg<Dict<CalculatedAttributeDimension>>) -> Self { Self(put(self.0, "CalculatedAttributes", value.into_expr())) }
-    /// `ProfileAttributes`: `ProfileAttributes`. Update: replacement.
+    /// `ProfileAttributes`: `ProfileAttributes`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-dimension.html#cfn-customerprofiles-segmentdefinition-dimension-profileattributes)
     pub fn profile_attributes(self, value: impl Arg<ProfileAttributes>) -> Self { Self(put(self.0, "ProfileAttributes", value.into_expr())) }
 }
 impl Done for Dimension { fn into_props(self) -> Bag { self.0 } }
@@ -1369,9 +1369,9 @@ impl ExtraLengthValueProfileDimension {
     pub fn new() -> ExtraLengthValueProfileDimension<Missing<super::required::DimensionType>, Missing<super::required::Values>> { ExtraLengthValueProfileDimension(Bag::default(), Phase) }
 }
 impl<R0, R1> ExtraLengthValueProfileDimension<R0, R1> {
-    /// `DimensionType`: `DimensionType`, required. Update: replacement.
+    /// `DimensionType`: `DimensionType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-extralengthvalueprofiledimension.html#cfn-customerprofiles-segmentdefinition-extralengthvalueprofiledimension-dimensiontype)
     pub fn dimension_type(self, value: impl Arg<DimensionType>) -> ExtraLengthValueProfileDimension<Set, R1> { ExtraLengthValueProfileDimension(put(self.0, "DimensionType", value.into_expr()), Phase) }
-    /// `Values`: list of text, required. Update: replacement.
+    /// `Values`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-extralengthvalueprofiledimension.html#cfn-customerprofiles-segmentdefinition-extralengthvalueprofiledimension-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> ExtraLengthValueProfileDimension<R0, Set> { ExtraLengthValueProfileDimension(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for ExtraLengthValueProfileDimension { fn into_props(self) -> Bag { self.0 } }
@@ -1380,13 +1380,13 @@ impl Done for ExtraLengthValueProfileDimension { fn into_props(self) -> Bag { se
 impl Group {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Dimensions`: list of `Dimension`. Update: replacement.
+    /// `Dimensions`: list of `Dimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-group.html#cfn-customerprofiles-segmentdefinition-group-dimensions)
     pub fn dimensions(self, value: impl Arg<Arr<Dimension>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
-    /// `SourceSegments`: list of `SourceSegment`. Update: replacement.
+    /// `SourceSegments`: list of `SourceSegment`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-group.html#cfn-customerprofiles-segmentdefinition-group-sourcesegments)
     pub fn source_segments(self, value: impl Arg<Arr<SourceSegment>>) -> Self { Self(put(self.0, "SourceSegments", value.into_expr())) }
-    /// `SourceType`: `SourceType`. Update: replacement.
+    /// `SourceType`: `SourceType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-group.html#cfn-customerprofiles-segmentdefinition-group-sourcetype)
     pub fn source_type(self, value: impl Arg<SourceType>) -> Self { Self(put(self.0, "SourceType", value.into_expr())) }
-    /// `Type`: `Type`. Update: replacement.
+    /// `Type`: `Type`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-group.html#cfn-customerprofiles-segmentdefinition-group-type)
     pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for Group { fn into_props(self) -> Bag { self.0 } }
@@ -1395,49 +1395,49 @@ impl Done for Group { fn into_props(self) -> Bag { self.0 } }
 impl ProfileAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AccountNumber`: `ProfileDimension`. Update: replacement.
+    /// `AccountNumber`: `ProfileDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profileattributes.html#cfn-customerprofiles-segmentdefinition-profileattributes-accountnumber)
     pub fn account_number(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "AccountNumber", value.into_expr())) }
-    /// `AdditionalInformation`: `ExtraLengthValueProfileDimension`. Update: replacement.
+    /// `AdditionalInformation`: `ExtraLengthValueProfileDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profileattributes.html#cfn-customerprofiles-segmentdefinition-profileattributes-additionalinformation)
     pub fn additional_information(self, value: impl Arg<ExtraLengthValueProfileDimension>) -> Self { Self(put(self.0, "AdditionalInformation", value.into_expr())) }
-    /// `Address`: `AddressDimension`. Update: replacement.
+    /// `Address`: `AddressDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profileattributes.html#cfn-customerprofiles-segmentdefinition-profileattributes-address)
     pub fn address(self, value: impl Arg<AddressDimension>) -> Self { Self(put(self.0, "Address", value.into_expr())) }
-    /// `Attributes`: map of `AttributeDimension`. Update: replacement.
+    /// `Attributes`: map of `AttributeDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profileattributes.html#cfn-customerprofiles-segmentdefinition-profileattributes-attributes)
     pub fn attributes(self, value: impl Arg<Dict<AttributeDimension>>) -> Self { Self(put(self.0, "Attributes", value.into_expr())) }
-    /// `BillingAddress`: `AddressDimension`. Update: replacement.
+    /// `BillingAddress`: `AddressDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profileattributes.html#cfn-customerprofiles-segmentdefinition-profileattributes-billingaddress)
     pub fn billing_address(self, value: impl Arg<AddressDimension>) -> Self { Self(put(self.0, "BillingAddress", value.into_expr())) }
-    /// `BirthDate`: `DateDimension`. Update: replacement.
+    /// `BirthDate`: `DateDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profileattributes.html#cfn-customerprofiles-segmentdefinition-profileattributes-birthdate)
     pub fn birth_date(self, value: impl Arg<DateDimension>) -> Self { Self(put(self.0, "BirthDate", value.into_expr())) }
-    /// `BusinessEmailAddress`: `ProfileDimension`. Update: replacement.
+    /// `BusinessEmailAddress`: `ProfileDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profileattributes.html#cfn-customerprofiles-segmentdefinition-profileattributes-businessemailaddress)
     pub fn business_email_address(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "BusinessEmailAddress", value.into_expr())) }
-    /// `BusinessName`: `ProfileDimension`. Update: replacement.
+    /// `BusinessName`: `ProfileDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profileattributes.html#cfn-customerprofiles-segmentdefinition-profileattributes-businessname)
     pub fn business_name(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "BusinessName", value.into_expr())) }
-    /// `BusinessPhoneNumber`: `ProfileDimension`. Update: replacement.
+    /// `BusinessPhoneNumber`: `ProfileDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profileattributes.html#cfn-customerprofiles-segmentdefinition-profileattributes-businessphonenumber)
     pub fn business_phone_number(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "BusinessPhoneNumber", value.into_expr())) }
-    /// `EmailAddress`: `ProfileDimension`. Update: replacement.
+    /// `EmailAddress`: `ProfileDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profileattributes.html#cfn-customerprofiles-segmentdefinition-profileattributes-emailaddress)
     pub fn email_address(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "EmailAddress", value.into_expr())) }
-    /// `FirstName`: `ProfileDimension`. Update: replacement.
+    /// `FirstName`: `ProfileDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profileattributes.html#cfn-customerprofiles-segmentdefinition-profileattributes-firstname)
     pub fn first_name(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "FirstName", value.into_expr())) }
-    /// `GenderString`: `ProfileDimension`. Update: replacement.
+    /// `GenderString`: `ProfileDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profileattributes.html#cfn-customerprofiles-segmentdefinition-profileattributes-genderstring)
     pub fn gender_string(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "GenderString", value.into_expr())) }
-    /// `HomePhoneNumber`: `ProfileDimension`. Update: replacement.
+    /// `HomePhoneNumber`: `ProfileDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profileattributes.html#cfn-customerprofiles-segmentdefinition-profileattributes-homephonenumber)
     pub fn home_phone_number(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "HomePhoneNumber", value.into_expr())) }
-    /// `LastName`: `ProfileDimension`. Update: replacement.
+    /// `LastName`: `ProfileDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profileattributes.html#cfn-customerprofiles-segmentdefinition-profileattributes-lastname)
     pub fn last_name(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "LastName", value.into_expr())) }
-    /// `MailingAddress`: `AddressDimension`. Update: replacement.
+    /// `MailingAddress`: `AddressDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profileattributes.html#cfn-customerprofiles-segmentdefinition-profileattributes-mailingaddress)
     pub fn mailing_address(self, value: impl Arg<AddressDimension>) -> Self { Self(put(self.0, "MailingAddress", value.into_expr())) }
-    /// `MiddleName`: `ProfileDimension`. Update: replacement.
+    /// `MiddleName`: `ProfileDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profileattributes.html#cfn-customerprofiles-segmentdefinition-profileattributes-middlename)
     pub fn middle_name(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "MiddleName", value.into_expr())) }
-    /// `MobilePhoneNumber`: `ProfileDimension`. Update: replacement.
+    /// `MobilePhoneNumber`: `ProfileDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profileattributes.html#cfn-customerprofiles-segmentdefinition-profileattributes-mobilephonenumber)
     pub fn mobile_phone_number(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "MobilePhoneNumber", value.into_expr())) }
-    /// `PartyTypeString`: `ProfileDimension`. Update: replacement.
+    /// `PartyTypeString`: `ProfileDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profileattributes.html#cfn-customerprofiles-segmentdefinition-profileattributes-partytypestring)
     pub fn party_type_string(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "PartyTypeString", value.into_expr())) }
-    /// `PersonalEmailAddress`: `ProfileDimension`. Update: replacement.
+    /// `PersonalEmailAddress`: `ProfileDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profileattributes.html#cfn-customerprofiles-segmentdefinition-profileattributes-personalemailaddress)
     pub fn personal_email_address(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "PersonalEmailAddress", value.into_expr())) }
-    /// `PhoneNumber`: `ProfileDimension`. Update: replacement.
+    /// `PhoneNumber`: `ProfileDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profileattributes.html#cfn-customerprofiles-segmentdefinition-profileattributes-phonenumber)
     pub fn phone_number(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "PhoneNumber", value.into_expr())) }
-    /// `ProfileType`: `ProfileTypeDimension`. Update: replacement.
+    /// `ProfileType`: `ProfileTypeDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profileattributes.html#cfn-customerprofiles-segmentdefinition-profileattributes-profiletype)
     pub fn profile_type(self, value: impl Arg<ProfileTypeDimension>) -> Self { Self(put(self.0, "ProfileType", value.into_expr())) }
-    /// `ShippingAddress`: `AddressDimension`. Update: replacement.
+    /// `ShippingAddress`: `AddressDimension`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profileattributes.html#cfn-customerprofiles-segmentdefinition-profileattributes-shippingaddress)
     pub fn shipping_address(self, value: impl Arg<AddressDimension>) -> Self { Self(put(self.0, "ShippingAddress", value.into_expr())) }
 }
 impl Done for ProfileAttributes { fn into_props(self) -> Bag { self.0 } }
@@ -1448,9 +1448,9 @@ impl ProfileDimension {
     pub fn new() -> ProfileDimension<Missing<super::required::DimensionType>, Missing<super::required::Values>> { ProfileDimension(Bag::default(), Phase) }
 }
 impl<R0, R1> ProfileDimension<R0, R1> {
-    /// `DimensionType`: `DimensionType`, required. Update: replacement.
+    /// `DimensionType`: `DimensionType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profiledimension.html#cfn-customerprofiles-segmentdefinition-profiledimension-dimensiontype)
     pub fn dimension_type(self, value: impl Arg<DimensionType>) -> ProfileDimension<Set, R1> { ProfileDimension(put(self.0, "DimensionType", value.into_expr()), Phase) }
-    /// `Values`: list of text, required. Update: replacement.
+    /// `Values`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profiledimension.html#cfn-customerprofiles-segmentdefinition-profiledimension-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> ProfileDimension<R0, Set> { ProfileDimension(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for ProfileDimension { fn into_props(self) -> Bag { self.0 } }
@@ -1461,9 +1461,9 @@ impl ProfileTypeDimension {
     pub fn new() -> ProfileTypeDimension<Missing<super::required::DimensionType>, Missing<super::required::Values>> { ProfileTypeDimension(Bag::default(), Phase) }
 }
 impl<R0, R1> ProfileTypeDimension<R0, R1> {
-    /// `DimensionType`: `ProfileTypeDimensionDimensionType`, required. Update: replacement.
+    /// `DimensionType`: `ProfileTypeDimensionDimensionType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profiletypedimension.html#cfn-customerprofiles-segmentdefinition-profiletypedimension-dimensiontype)
     pub fn dimension_type(self, value: impl Arg<ProfileTypeDimensionDimensionType>) -> ProfileTypeDimension<Set, R1> { ProfileTypeDimension(put(self.0, "DimensionType", value.into_expr()), Phase) }
-    /// `Values`: list of `Values`, required. Update: replacement.
+    /// `Values`: list of `Values`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profiletypedimension.html#cfn-customerprofiles-segmentdefinition-profiletypedimension-values)
     pub fn values(self, value: impl Arg<Arr<Values>>) -> ProfileTypeDimension<R0, Set> { ProfileTypeDimension(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for ProfileTypeDimension { fn into_props(self) -> Bag { self.0 } }
@@ -1474,11 +1474,11 @@ impl RangeOverride {
     pub fn new() -> RangeOverride<Missing<super::required::Start>, Missing<super::required::Unit>> { RangeOverride(Bag::default(), Phase) }
 }
 impl<R0, R1> RangeOverride<R0, R1> {
-    /// `End`: integer. Update: replacement.
+    /// `End`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-rangeoverride.html#cfn-customerprofiles-segmentdefinition-rangeoverride-end)
     pub fn end(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "End", value.into_expr()), Phase) }
-    /// `Start`: integer, required. Update: replacement.
+    /// `Start`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-rangeoverride.html#cfn-customerprofiles-segmentdefinition-rangeoverride-start)
     pub fn start(self, value: impl Arg<i64>) -> RangeOverride<Set, R1> { RangeOverride(put(self.0, "Start", value.into_expr()), Phase) }
-    /// `Unit`: `Unit`, required. Update: replacement.
+    /// `Unit`: `Unit`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-rangeoverride.html#cfn-customerprofiles-segmentdefinition-rangeoverride-unit)
     pub fn unit(self, value: impl Arg<Unit>) -> RangeOverride<R0, Set> { RangeOverride(put(self.0, "Unit", value.into_expr()), Phase) }
 }
 impl Done for RangeOverride { fn into_props(self) -> Bag { self.0 } }
@@ -1487,9 +1487,9 @@ impl Done for RangeOverride { fn into_props(self) -> Bag { self.0 } }
 impl SegmentGroup {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Groups`: list of `Group`. Update: replacement.
+    /// `Groups`: list of `Group`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-segmentgroup.html#cfn-customerprofiles-segmentdefinition-segmentgroup-groups)
     pub fn groups(self, value: impl Arg<Arr<Group>>) -> Self { Self(put(self.0, "Groups", value.into_expr())) }
-    /// `Include`: `Include`. Update: replacement.
+    /// `Include`: `Include`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-segmentgroup.html#cfn-customerprofiles-segmentdefinition-segmentgroup-include)
     pub fn include(self, value: impl Arg<Include>) -> Self { Self(put(self.0, "Include", value.into_expr())) }
 }
 impl Done for SegmentGroup { fn into_props(self) -> Bag { self.0 } }
@@ -1500,7 +1500,7 @@ impl SegmentSort {
     pub fn new() -> SegmentSort<Missing<super::required::Attributes>> { SegmentSort(Bag::default(), Phase) }
 }
 impl<R0> SegmentSort<R0> {
-    /// `Attributes`: list of `SortAttribute`, required. Update: in place.
+    /// `Attributes`: list of `SortAttribute`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-segmentsort.html#cfn-customerprofiles-segmentdefinition-segmentsort-attributes)
     pub fn attributes(self, value: impl Arg<Arr<SortAttribute>>) -> SegmentSort<Set> { SegmentSort(put(self.0, "Attributes", value.into_expr()), Phase) }
 }
 impl Done for SegmentSort { fn into_props(self) -> Bag { self.0 } }
@@ -1511,13 +1511,13 @@ impl SortAttribute {
     pub fn new() -> SortAttribute<Missing<super::required::Name>, Missing<super::required::Order>> { SortAttribute(Bag::default(), Phase) }
 }
 impl<R0, R1> SortAttribute<R0, R1> {
-    /// `DataType`: `DataType`. Update: in place.
+    /// `DataType`: `DataType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-sortattribute.html#cfn-customerprofiles-segmentdefinition-sortattribute-datatype)
     pub fn data_type(self, value: impl Arg<DataType>) -> Self { Self(put(self.0, "DataType", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-sortattribute.html#cfn-customerprofiles-segmentdefinition-sortattribute-name)
     pub fn name(self, value: impl Arg<str>) -> SortAttribute<Set, R1> { SortAttribute(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Order`: `Order`, required. Update: in place.
+    /// `Order`: `Order`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-sortattribute.html#cfn-customerprofiles-segmentdefinition-sortattribute-order)
     pub fn order(self, value: impl Arg<Order>) -> SortAttribute<R0, Set> { SortAttribute(put(self.0, "Order", value.into_expr()), Phase) }
-    /// `Type`: `SortAttributeType`. Update: in place.
+    /// `Type`: `SortAttributeType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-sortattribute.html#cfn-customerprofiles-segmentdefinition-sortattribute-type)
     pub fn type_(self, value: impl Arg<SortAttributeType>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for SortAttribute { fn into_props(self) -> Bag { self.0 } }
@@ -1526,7 +1526,7 @@ impl Done for SortAttribute { fn into_props(self) -> Bag { self.0 } }
 impl SourceSegment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SegmentDefinitionName`: text. Update: replacement.
+    /// `SegmentDefinitionName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-sourcesegment.html#cfn-customerprofiles-segmentdefinition-sourcesegment-segmentdefinitionname)
     pub fn segment_definition_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentDefinitionName", value.into_expr())) }
 }
 impl Done for SourceSegment { fn into_props(self) -> Bag { self.0 } }

@@ -13,15 +13,15 @@ impl CfnDataSet {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDataSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dataexchange-dataset.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dataexchange-dataset.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dataexchange-dataset.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `Origin`: text.
+    /// The attribute `Origin`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dataexchange-dataset.html#Origin-fn::getatt)
     pub fn attr_origin(&self) -> Val<str> { self.0.get_att("Origin") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dataexchange-dataset.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnDataSet { fn node(&self) -> &Place { &self.0 } }
@@ -32,13 +32,13 @@ impl CfnDataSetProps {
     pub fn new() -> CfnDataSetProps<Missing<required::AssetType>, Missing<required::Description>, Missing<required::Name>> { CfnDataSetProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDataSetProps<R0, R1, R2> {
-    /// `AssetType`: `AssetType`, required. Update: replacement.
+    /// `AssetType`: `AssetType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dataexchange-dataset.html#cfn-dataexchange-dataset-assettype)
     pub fn asset_type(self, value: impl Arg<data_set::AssetType>) -> CfnDataSetProps<Set, R1, R2> { CfnDataSetProps(put(self.0, "AssetType", value.into_expr()), Phase) }
-    /// `Description`: text, required. Update: in place.
+    /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dataexchange-dataset.html#cfn-dataexchange-dataset-description)
     pub fn description(self, value: impl Arg<str>) -> CfnDataSetProps<R0, Set, R2> { CfnDataSetProps(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dataexchange-dataset.html#cfn-dataexchange-dataset-name)
     pub fn name(self, value: impl Arg<str>) -> CfnDataSetProps<R0, R1, Set> { CfnDataSetProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dataexchange-dataset.html#cfn-dataexchange-dataset-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDataSetProps { fn into_props(self) -> Bag { self.0 } }
@@ -57,13 +57,13 @@ impl CfnEventAction {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEventActionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dataexchange-eventaction.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dataexchange-eventaction.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `EventActionId`: text.
+    /// The attribute `EventActionId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dataexchange-eventaction.html#EventActionId-fn::getatt)
     pub fn attr_event_action_id(&self) -> Val<str> { self.0.get_att("EventActionId") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dataexchange-eventaction.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnEventAction { fn node(&self) -> &Place { &self.0 } }
@@ -74,11 +74,11 @@ impl CfnEventActionProps {
     pub fn new() -> CfnEventActionProps<Missing<required::Action>, Missing<required::Event>> { CfnEventActionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnEventActionProps<R0, R1> {
-    /// `Action`: `Action`, required. Update: in place.
+    /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dataexchange-eventaction.html#cfn-dataexchange-eventaction-action)
     pub fn action(self, value: impl Arg<event_action::Action>) -> CfnEventActionProps<Set, R1> { CfnEventActionProps(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `Event`: `Event`, required. Update: replacement.
+    /// `Event`: `Event`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dataexchange-eventaction.html#cfn-dataexchange-eventaction-event)
     pub fn event(self, value: impl Arg<event_action::Event>) -> CfnEventActionProps<R0, Set> { CfnEventActionProps(put(self.0, "Event", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dataexchange-eventaction.html#cfn-dataexchange-eventaction-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnEventActionProps { fn into_props(self) -> Bag { self.0 } }
@@ -90,7 +90,7 @@ use crate::cfn::support::*;
 impl Action {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ExportRevisionToS3`: `AutoExportRevisionToS3RequestDetails`. Update: in place.
+    /// `ExportRevisionToS3`: `AutoExportRevisionToS3RequestDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dataexchange-eventaction-action.html#cfn-dataexchange-eventaction-action-exportrevisiontos3)
     pub fn export_revision_to_s3(self, value: impl Arg<AutoExportRevisionToS3RequestDetails>) -> Self { Self(put(self.0, "ExportRevisionToS3", value.into_expr())) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
@@ -101,9 +101,9 @@ impl AutoExportRevisionDestinationEntry {
     pub fn new() -> AutoExportRevisionDestinationEntry<Missing<super::required::Bucket>> { AutoExportRevisionDestinationEntry(Bag::default(), Phase) }
 }
 impl<R0> AutoExportRevisionDestinationEntry<R0> {
-    /// `Bucket`: text, required. Update: in place.
+    /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dataexchange-eventaction-autoexportrevisiondestinationentry.html#cfn-dataexchange-eventaction-autoexportrevisiondestinationentry-bucket)
     pub fn bucket(self, value: impl Arg<str>) -> AutoExportRevisionDestinationEntry<Set> { AutoExportRevisionDestinationEntry(put(self.0, "Bucket", value.into_expr()), Phase) }
-    /// `KeyPattern`: text. Update: in place.
+    /// `KeyPattern`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dataexchange-eventaction-autoexportrevisiondestinationentry.html#cfn-dataexchange-eventaction-autoexportrevisiondestinationentry-keypattern)
     pub fn key_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPattern", value.into_expr()), Phase) }
 }
 impl Done for AutoExportRevisionDestinationEntry { fn into_props(self) -> Bag { self.0 } }
@@ -114,9 +114,9 @@ impl AutoExportRevisionToS3RequestDetails {
     pub fn new() -> AutoExportRevisionToS3RequestDetails<Missing<super::required::RevisionDestination>> { AutoExportRevisionToS3RequestDetails(Bag::default(), Phase) }
 }
 impl<R0> AutoExportRevisionToS3RequestDetails<R0> {
-    /// `Encryption`: `ExportServerSideEncryption`. Update: in place.
+    /// `Encryption`: `ExportServerSideEncryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dataexchange-eventaction-autoexportrevisiontos3requestdetails.html#cfn-dataexchange-eventaction-autoexportrevisiontos3requestdetails-encryption)
     pub fn encryption(self, value: impl Arg<ExportServerSideEncryption>) -> Self { Self(put(self.0, "Encryption", value.into_expr()), Phase) }
-    /// `RevisionDestination`: `AutoExportRevisionDestinationEntry`, required. Update: in place.
+    /// `RevisionDestination`: `AutoExportRevisionDestinationEntry`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dataexchange-eventaction-autoexportrevisiontos3requestdetails.html#cfn-dataexchange-eventaction-autoexportrevisiontos3requestdetails-revisiondestination)
     pub fn revision_destination(self, value: impl Arg<AutoExportRevisionDestinationEntry>) -> AutoExportRevisionToS3RequestDetails<Set> { AutoExportRevisionToS3RequestDetails(put(self.0, "RevisionDestination", value.into_expr()), Phase) }
 }
 impl Done for AutoExportRevisionToS3RequestDetails { fn into_props(self) -> Bag { self.0 } }
@@ -125,7 +125,7 @@ impl Done for AutoExportRevisionToS3RequestDetails { fn into_props(self) -> Bag 
 impl Event {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RevisionPublished`: `RevisionPublished`. Update: replacement.
+    /// `RevisionPublished`: `RevisionPublished`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dataexchange-eventaction-event.html#cfn-dataexchange-eventaction-event-revisionpublished)
     pub fn revision_published(self, value: impl Arg<RevisionPublished>) -> Self { Self(put(self.0, "RevisionPublished", value.into_expr())) }
 }
 impl Done for Event { fn into_props(self) -> Bag { self.0 } }
@@ -136,9 +136,9 @@ impl ExportServerSideEncryption {
     pub fn new() -> ExportServerSideEncryption<Missing<super::required::Type>> { ExportServerSideEncryption(Bag::default(), Phase) }
 }
 impl<R0> ExportServerSideEncryption<R0> {
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dataexchange-eventaction-exportserversideencryption.html#cfn-dataexchange-eventaction-exportserversideencryption-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dataexchange-eventaction-exportserversideencryption.html#cfn-dataexchange-eventaction-exportserversideencryption-type)
     pub fn type_(self, value: impl Arg<Type>) -> ExportServerSideEncryption<Set> { ExportServerSideEncryption(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ExportServerSideEncryption { fn into_props(self) -> Bag { self.0 } }
@@ -149,7 +149,7 @@ impl RevisionPublished {
     pub fn new() -> RevisionPublished<Missing<super::required::DataSetId>> { RevisionPublished(Bag::default(), Phase) }
 }
 impl<R0> RevisionPublished<R0> {
-    /// `DataSetId`: text, required. Update: replacement.
+    /// `DataSetId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dataexchange-eventaction-revisionpublished.html#cfn-dataexchange-eventaction-revisionpublished-datasetid)
     pub fn data_set_id(self, value: impl Arg<str>) -> RevisionPublished<Set> { RevisionPublished(put(self.0, "DataSetId", value.into_expr()), Phase) }
 }
 impl Done for RevisionPublished { fn into_props(self) -> Bag { self.0 } }

@@ -13,9 +13,9 @@ impl CfnPipeline {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPipelineProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PipelineId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datapipeline-pipeline.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `PipelineId`: text.
+    /// The attribute `PipelineId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datapipeline-pipeline.html#PipelineId-fn::getatt)
     pub fn attr_pipeline_id(&self) -> Val<str> { self.0.get_att("PipelineId") }
 }
 impl Parent for CfnPipeline { fn node(&self) -> &Place { &self.0 } }
@@ -26,19 +26,19 @@ impl CfnPipelineProps {
     pub fn new() -> CfnPipelineProps<Missing<required::Name>> { CfnPipelineProps(Bag::default(), Phase) }
 }
 impl<R0> CfnPipelineProps<R0> {
-    /// `Activate`: boolean. Update: in place.
+    /// `Activate`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datapipeline-pipeline.html#cfn-datapipeline-pipeline-activate)
     pub fn activate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Activate", value.into_expr()), Phase) }
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datapipeline-pipeline.html#cfn-datapipeline-pipeline-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datapipeline-pipeline.html#cfn-datapipeline-pipeline-name)
     pub fn name(self, value: impl Arg<str>) -> CfnPipelineProps<Set> { CfnPipelineProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ParameterObjects`: list of `ParameterObject`. Update: in place.
+    /// `ParameterObjects`: list of `ParameterObject`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datapipeline-pipeline.html#cfn-datapipeline-pipeline-parameterobjects)
     pub fn parameter_objects(self, value: impl Arg<Arr<pipeline::ParameterObject>>) -> Self { Self(put(self.0, "ParameterObjects", value.into_expr()), Phase) }
-    /// `ParameterValues`: list of `ParameterValue`. Update: in place.
+    /// `ParameterValues`: list of `ParameterValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datapipeline-pipeline.html#cfn-datapipeline-pipeline-parametervalues)
     pub fn parameter_values(self, value: impl Arg<Arr<pipeline::ParameterValue>>) -> Self { Self(put(self.0, "ParameterValues", value.into_expr()), Phase) }
-    /// `PipelineObjects`: list of `PipelineObject`. Update: in place.
+    /// `PipelineObjects`: list of `PipelineObject`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datapipeline-pipeline.html#cfn-datapipeline-pipeline-pipelineobjects)
     pub fn pipeline_objects(self, value: impl Arg<Arr<pipeline::PipelineObject>>) -> Self { Self(put(self.0, "PipelineObjects", value.into_expr()), Phase) }
-    /// `PipelineTags`: list of `PipelineTag`. Update: in place.
+    /// `PipelineTags`: list of `PipelineTag`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datapipeline-pipeline.html#cfn-datapipeline-pipeline-pipelinetags)
     pub fn pipeline_tags(self, value: impl Arg<Arr<pipeline::PipelineTag>>) -> Self { Self(put(self.0, "PipelineTags", value.into_expr()), Phase) }
 }
 impl Done for CfnPipelineProps { fn into_props(self) -> Bag { self.0 } }
@@ -52,11 +52,11 @@ impl Field {
     pub fn new() -> Field<Missing<super::required::Key>> { Field(Bag::default(), Phase) }
 }
 impl<R0> Field<R0> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datapipeline-pipeline-field.html#cfn-datapipeline-pipeline-field-key)
     pub fn key(self, value: impl Arg<str>) -> Field<Set> { Field(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `RefValue`: text. Update: in place.
+    /// `RefValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datapipeline-pipeline-field.html#cfn-datapipeline-pipeline-field-refvalue)
     pub fn ref_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefValue", value.into_expr()), Phase) }
-    /// `StringValue`: text. Update: in place.
+    /// `StringValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datapipeline-pipeline-field.html#cfn-datapipeline-pipeline-field-stringvalue)
     pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value.into_expr()), Phase) }
 }
 impl Done for Field { fn into_props(self) -> Bag { self.0 } }
@@ -67,9 +67,9 @@ impl ParameterAttribute {
     pub fn new() -> ParameterAttribute<Missing<super::required::Key>, Missing<super::required::StringValue>> { ParameterAttribute(Bag::default(), Phase) }
 }
 impl<R0, R1> ParameterAttribute<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datapipeline-pipeline-parameterattribute.html#cfn-datapipeline-pipeline-parameterattribute-key)
     pub fn key(self, value: impl Arg<str>) -> ParameterAttribute<Set, R1> { ParameterAttribute(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `StringValue`: text, required. Update: in place.
+    /// `StringValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datapipeline-pipeline-parameterattribute.html#cfn-datapipeline-pipeline-parameterattribute-stringvalue)
     pub fn string_value(self, value: impl Arg<str>) -> ParameterAttribute<R0, Set> { ParameterAttribute(put(self.0, "StringValue", value.into_expr()), Phase) }
 }
 impl Done for ParameterAttribute { fn into_props(self) -> Bag { self.0 } }
@@ -80,9 +80,9 @@ impl ParameterObject {
     pub fn new() -> ParameterObject<Missing<super::required::Attributes>, Missing<super::required::Id>> { ParameterObject(Bag::default(), Phase) }
 }
 impl<R0, R1> ParameterObject<R0, R1> {
-    /// `Attributes`: list of `ParameterAttribute`, required. Update: in place.
+    /// `Attributes`: list of `ParameterAttribute`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datapipeline-pipeline-parameterobject.html#cfn-datapipeline-pipeline-parameterobject-attributes)
     pub fn attributes(self, value: impl Arg<Arr<ParameterAttribute>>) -> ParameterObject<Set, R1> { ParameterObject(put(self.0, "Attributes", value.into_expr()), Phase) }
-    /// `Id`: text, required. Update: in place.
+    /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datapipeline-pipeline-parameterobject.html#cfn-datapipeline-pipeline-parameterobject-id)
     pub fn id(self, value: impl Arg<str>) -> ParameterObject<R0, Set> { ParameterObject(put(self.0, "Id", value.into_expr()), Phase) }
 }
 impl Done for ParameterObject { fn into_props(self) -> Bag { self.0 } }
@@ -93,9 +93,9 @@ impl ParameterValue {
     pub fn new() -> ParameterValue<Missing<super::required::Id>, Missing<super::required::StringValue>> { ParameterValue(Bag::default(), Phase) }
 }
 impl<R0, R1> ParameterValue<R0, R1> {
-    /// `Id`: text, required. Update: in place.
+    /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datapipeline-pipeline-parametervalue.html#cfn-datapipeline-pipeline-parametervalue-id)
     pub fn id(self, value: impl Arg<str>) -> ParameterValue<Set, R1> { ParameterValue(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `StringValue`: `Ec2SubnetId`, required. Update: in place.
+    /// `StringValue`: `Ec2SubnetId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datapipeline-pipeline-parametervalue.html#cfn-datapipeline-pipeline-parametervalue-stringvalue)
     pub fn string_value(self, value: impl Arg<kind::Ec2SubnetId>) -> ParameterValue<R0, Set> { ParameterValue(put(self.0, "StringValue", value.into_expr()), Phase) }
 }
 impl Done for ParameterValue { fn into_props(self) -> Bag { self.0 } }
@@ -106,11 +106,11 @@ impl PipelineObject {
     pub fn new() -> PipelineObject<Missing<super::required::Fields>, Missing<super::required::Id>, Missing<super::required::Name>> { PipelineObject(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> PipelineObject<R0, R1, R2> {
-    /// `Fields`: list of `Field`, required. Update: in place.
+    /// `Fields`: list of `Field`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datapipeline-pipeline-pipelineobject.html#cfn-datapipeline-pipeline-pipelineobject-fields)
     pub fn fields(self, value: impl Arg<Arr<Field>>) -> PipelineObject<Set, R1, R2> { PipelineObject(put(self.0, "Fields", value.into_expr()), Phase) }
-    /// `Id`: text, required. Update: in place.
+    /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datapipeline-pipeline-pipelineobject.html#cfn-datapipeline-pipeline-pipelineobject-id)
     pub fn id(self, value: impl Arg<str>) -> PipelineObject<R0, Set, R2> { PipelineObject(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datapipeline-pipeline-pipelineobject.html#cfn-datapipeline-pipeline-pipelineobject-name)
     pub fn name(self, value: impl Arg<str>) -> PipelineObject<R0, R1, Set> { PipelineObject(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for PipelineObject { fn into_props(self) -> Bag { self.0 } }
@@ -121,9 +121,9 @@ impl PipelineTag {
     pub fn new() -> PipelineTag<Missing<super::required::Key>, Missing<super::required::Value>> { PipelineTag(Bag::default(), Phase) }
 }
 impl<R0, R1> PipelineTag<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datapipeline-pipeline-pipelinetag.html#cfn-datapipeline-pipeline-pipelinetag-key)
     pub fn key(self, value: impl Arg<str>) -> PipelineTag<Set, R1> { PipelineTag(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datapipeline-pipeline-pipelinetag.html#cfn-datapipeline-pipeline-pipelinetag-value)
     pub fn value(self, value: impl Arg<str>) -> PipelineTag<R0, Set> { PipelineTag(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for PipelineTag { fn into_props(self) -> Bag { self.0 } }

@@ -13,9 +13,9 @@ impl CfnAgent {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnAgentProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `AgentArn`.
     pub fn reference(&self) -> Val<kind::DataSyncAgentArn> { self.0.reference() }
-    /// The attribute `AgentArn`: `DataSyncAgentArn`.
+    /// The attribute `AgentArn`: `DataSyncAgentArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-agent.html#AgentArn-fn::getatt)
     pub fn attr_agent_arn(&self) -> Val<kind::DataSyncAgentArn> { self.0.get_att("AgentArn") }
-    /// The attribute `EndpointType`: text.
+    /// The attribute `EndpointType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-agent.html#EndpointType-fn::getatt)
     pub fn attr_endpoint_type(&self) -> Val<str> { self.0.get_att("EndpointType") }
 }
 impl Parent for CfnAgent { fn node(&self) -> &Place { &self.0 } }
@@ -24,17 +24,17 @@ impl Parent for CfnAgent { fn node(&self) -> &Place { &self.0 } }
 impl CfnAgentProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ActivationKey`: text. Update: replacement.
+    /// `ActivationKey`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-agent.html#cfn-datasync-agent-activationkey)
     pub fn activation_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActivationKey", value.into_expr())) }
-    /// `AgentName`: text. Update: in place.
+    /// `AgentName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-agent.html#cfn-datasync-agent-agentname)
     pub fn agent_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AgentName", value.into_expr())) }
-    /// `SecurityGroupArns`: list of text. Update: replacement.
+    /// `SecurityGroupArns`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-agent.html#cfn-datasync-agent-securitygrouparns)
     pub fn security_group_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecurityGroupArns", value.into_expr())) }
-    /// `SubnetArns`: list of text. Update: replacement.
+    /// `SubnetArns`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-agent.html#cfn-datasync-agent-subnetarns)
     pub fn subnet_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetArns", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-agent.html#cfn-datasync-agent-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `VpcEndpointId`: text. Update: replacement.
+    /// `VpcEndpointId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-agent.html#cfn-datasync-agent-vpcendpointid)
     pub fn vpc_endpoint_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcEndpointId", value.into_expr())) }
 }
 impl Done for CfnAgentProps { fn into_props(self) -> Bag { self.0 } }
@@ -47,13 +47,13 @@ impl CfnLocationAzureBlob {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLocationAzureBlobProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `LocationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CmkSecretConfig.SecretArn`: `OtherArn`.
+    /// The attribute `CmkSecretConfig.SecretArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationazureblob.html#CmkSecretConfig.SecretArn-fn::getatt)
     pub fn attr_cmk_secret_config_secret_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CmkSecretConfig.SecretArn") }
-    /// The attribute `LocationArn`: `OtherArn`.
+    /// The attribute `LocationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationazureblob.html#LocationArn-fn::getatt)
     pub fn attr_location_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LocationArn") }
-    /// The attribute `LocationUri`: text.
+    /// The attribute `LocationUri`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationazureblob.html#LocationUri-fn::getatt)
     pub fn attr_location_uri(&self) -> Val<str> { self.0.get_att("LocationUri") }
-    /// The attribute `ManagedSecretConfig`: `ManagedSecretConfig`.
+    /// The attribute `ManagedSecretConfig`: `ManagedSecretConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationazureblob.html#ManagedSecretConfig-fn::getatt)
     pub fn attr_managed_secret_config(&self) -> Val<location_azure_blob::ManagedSecretConfig> { self.0.get_att("ManagedSecretConfig") }
 }
 impl Parent for CfnLocationAzureBlob { fn node(&self) -> &Place { &self.0 } }
@@ -64,27 +64,27 @@ impl CfnLocationAzureBlobProps {
     pub fn new() -> CfnLocationAzureBlobProps<Missing<required::AzureBlobAuthenticationType>> { CfnLocationAzureBlobProps(Bag::default(), Phase) }
 }
 impl<R0> CfnLocationAzureBlobProps<R0> {
-    /// `AgentArns`: list of text. Update: in place.
+    /// `AgentArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationazureblob.html#cfn-datasync-locationazureblob-agentarns)
     pub fn agent_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AgentArns", value.into_expr()), Phase) }
-    /// `AzureAccessTier`: `AzureAccessTier`. Update: in place.
+    /// `AzureAccessTier`: `AzureAccessTier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationazureblob.html#cfn-datasync-locationazureblob-azureaccesstier)
     pub fn azure_access_tier(self, value: impl Arg<location_azure_blob::AzureAccessTier>) -> Self { Self(put(self.0, "AzureAccessTier", value.into_expr()), Phase) }
-    /// `AzureBlobAuthenticationType`: `AzureBlobAuthenticationType`, required. Update: in place.
+    /// `AzureBlobAuthenticationType`: `AzureBlobAuthenticationType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationazureblob.html#cfn-datasync-locationazureblob-azureblobauthenticationtype)
     pub fn azure_blob_authentication_type(self, value: impl Arg<location_azure_blob::AzureBlobAuthenticationType>) -> CfnLocationAzureBlobProps<Set> { CfnLocationAzureBlobProps(put(self.0, "AzureBlobAuthenticationType", value.into_expr()), Phase) }
-    /// `AzureBlobContainerUrl`: text. Update: replacement.
+    /// `AzureBlobContainerUrl`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationazureblob.html#cfn-datasync-locationazureblob-azureblobcontainerurl)
     pub fn azure_blob_container_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AzureBlobContainerUrl", value.into_expr()), Phase) }
-    /// `AzureBlobSasConfiguration`: `AzureBlobSasConfiguration`. Update: in place.
+    /// `AzureBlobSasConfiguration`: `AzureBlobSasConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationazureblob.html#cfn-datasync-locationazureblob-azureblobsasconfiguration)
     pub fn azure_blob_sas_configuration(self, value: impl Arg<location_azure_blob::AzureBlobSasConfiguration>) -> Self { Self(put(self.0, "AzureBlobSasConfiguration", value.into_expr()), Phase) }
-    /// `AzureBlobType`: `AzureBlobType`. Update: in place.
+    /// `AzureBlobType`: `AzureBlobType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationazureblob.html#cfn-datasync-locationazureblob-azureblobtype)
     pub fn azure_blob_type(self, value: impl Arg<location_azure_blob::AzureBlobType>) -> Self { Self(put(self.0, "AzureBlobType", value.into_expr()), Phase) }
-    /// `CmkSecretConfig`: `CmkSecretConfig`. Update: in place.
+    /// `CmkSecretConfig`: `CmkSecretConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationazureblob.html#cfn-datasync-locationazureblob-cmksecretconfig)
     pub fn cmk_secret_config(self, value: impl Arg<location_azure_blob::CmkSecretConfig>) -> Self { Self(put(self.0, "CmkSecretConfig", value.into_expr()), Phase) }
-    /// `CustomSecretConfig`: `CustomSecretConfig`. Update: in place.
+    /// `CustomSecretConfig`: `CustomSecretConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationazureblob.html#cfn-datasync-locationazureblob-customsecretconfig)
     pub fn custom_secret_config(self, value: impl Arg<location_azure_blob::CustomSecretConfig>) -> Self { Self(put(self.0, "CustomSecretConfig", value.into_expr()), Phase) }
-    /// `FederatedIdentity`: `AzureFederatedIdentityConfig`. Update: in place.
+    /// `FederatedIdentity`: `AzureFederatedIdentityConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationazureblob.html#cfn-datasync-locationazureblob-federatedidentity)
     pub fn federated_identity(self, value: impl Arg<location_azure_blob::AzureFederatedIdentityConfig>) -> Self { Self(put(self.0, "FederatedIdentity", value.into_expr()), Phase) }
-    /// `Subdirectory`: text. Update: in place.
+    /// `Subdirectory`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationazureblob.html#cfn-datasync-locationazureblob-subdirectory)
     pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationazureblob.html#cfn-datasync-locationazureblob-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnLocationAzureBlobProps { fn into_props(self) -> Bag { self.0 } }
@@ -98,7 +98,7 @@ impl AzureBlobSasConfiguration {
     pub fn new() -> AzureBlobSasConfiguration<Missing<super::required::AzureBlobSasToken>> { AzureBlobSasConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AzureBlobSasConfiguration<R0> {
-    /// `AzureBlobSasToken`: text, required. Update: in place.
+    /// `AzureBlobSasToken`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationazureblob-azureblobsasconfiguration.html#cfn-datasync-locationazureblob-azureblobsasconfiguration-azureblobsastoken)
     pub fn azure_blob_sas_token(self, value: impl Arg<str>) -> AzureBlobSasConfiguration<Set> { AzureBlobSasConfiguration(put(self.0, "AzureBlobSasToken", value.into_expr()), Phase) }
 }
 impl Done for AzureBlobSasConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -107,9 +107,9 @@ impl Done for AzureBlobSasConfiguration { fn into_props(self) -> Bag { self.0 } 
 impl AzureFederatedIdentityConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AwsIamRole`: text. Update: in place.
+    /// `AwsIamRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationazureblob-azurefederatedidentityconfig.html#cfn-datasync-locationazureblob-azurefederatedidentityconfig-awsiamrole)
     pub fn aws_iam_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsIamRole", value.into_expr())) }
-    /// `AzureOidc`: `AzureOidcConfig`. Update: in place.
+    /// `AzureOidc`: `AzureOidcConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationazureblob-azurefederatedidentityconfig.html#cfn-datasync-locationazureblob-azurefederatedidentityconfig-azureoidc)
     pub fn azure_oidc(self, value: impl Arg<AzureOidcConfig>) -> Self { Self(put(self.0, "AzureOidc", value.into_expr())) }
 }
 impl Done for AzureFederatedIdentityConfig { fn into_props(self) -> Bag { self.0 } }
@@ -120,9 +120,9 @@ impl AzureOidcConfig {
     pub fn new() -> AzureOidcConfig<Missing<super::required::ClientId>, Missing<super::required::TenantId>> { AzureOidcConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> AzureOidcConfig<R0, R1> {
-    /// `ClientId`: text, required. Update: in place.
+    /// `ClientId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationazureblob-azureoidcconfig.html#cfn-datasync-locationazureblob-azureoidcconfig-clientid)
     pub fn client_id(self, value: impl Arg<str>) -> AzureOidcConfig<Set, R1> { AzureOidcConfig(put(self.0, "ClientId", value.into_expr()), Phase) }
-    /// `TenantId`: text, required. Update: in place.
+    /// `TenantId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationazureblob-azureoidcconfig.html#cfn-datasync-locationazureblob-azureoidcconfig-tenantid)
     pub fn tenant_id(self, value: impl Arg<str>) -> AzureOidcConfig<R0, Set> { AzureOidcConfig(put(self.0, "TenantId", value.into_expr()), Phase) }
 }
 impl Done for AzureOidcConfig { fn into_props(self) -> Bag { self.0 } }
@@ -131,9 +131,9 @@ impl Done for AzureOidcConfig { fn into_props(self) -> Bag { self.0 } }
 impl CmkSecretConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationazureblob-cmksecretconfig.html#cfn-datasync-locationazureblob-cmksecretconfig-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
-    /// `SecretArn`: text. Update: in place.
+    /// `SecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationazureblob-cmksecretconfig.html#cfn-datasync-locationazureblob-cmksecretconfig-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
 }
 impl Done for CmkSecretConfig { fn into_props(self) -> Bag { self.0 } }
@@ -144,9 +144,9 @@ impl CustomSecretConfig {
     pub fn new() -> CustomSecretConfig<Missing<super::required::SecretAccessRoleArn>, Missing<super::required::SecretArn>> { CustomSecretConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomSecretConfig<R0, R1> {
-    /// `SecretAccessRoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `SecretAccessRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationazureblob-customsecretconfig.html#cfn-datasync-locationazureblob-customsecretconfig-secretaccessrolearn)
     pub fn secret_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CustomSecretConfig<Set, R1> { CustomSecretConfig(put(self.0, "SecretAccessRoleArn", value.into_expr()), Phase) }
-    /// `SecretArn`: text, required. Update: in place.
+    /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationazureblob-customsecretconfig.html#cfn-datasync-locationazureblob-customsecretconfig-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> CustomSecretConfig<R0, Set> { CustomSecretConfig(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for CustomSecretConfig { fn into_props(self) -> Bag { self.0 } }
@@ -157,7 +157,7 @@ impl ManagedSecretConfig {
     pub fn new() -> ManagedSecretConfig<Missing<super::required::SecretArn>> { ManagedSecretConfig(Bag::default(), Phase) }
 }
 impl<R0> ManagedSecretConfig<R0> {
-    /// `SecretArn`: text, required. Update: in place.
+    /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationazureblob-managedsecretconfig.html#cfn-datasync-locationazureblob-managedsecretconfig-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> ManagedSecretConfig<Set> { ManagedSecretConfig(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for ManagedSecretConfig { fn into_props(self) -> Bag { self.0 } }
@@ -177,9 +177,9 @@ impl CfnLocationEFS {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLocationEFSProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `LocationArn`.
     pub fn reference(&self) -> Val<kind::DataSyncLocationEFSLocationArn> { self.0.reference() }
-    /// The attribute `LocationArn`: `DataSyncLocationEFSLocationArn`.
+    /// The attribute `LocationArn`: `DataSyncLocationEFSLocationArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationefs.html#LocationArn-fn::getatt)
     pub fn attr_location_arn(&self) -> Val<kind::DataSyncLocationEFSLocationArn> { self.0.get_att("LocationArn") }
-    /// The attribute `LocationUri`: text.
+    /// The attribute `LocationUri`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationefs.html#LocationUri-fn::getatt)
     pub fn attr_location_uri(&self) -> Val<str> { self.0.get_att("LocationUri") }
 }
 impl Parent for CfnLocationEFS { fn node(&self) -> &Place { &self.0 } }
@@ -190,19 +190,19 @@ impl CfnLocationEFSProps {
     pub fn new() -> CfnLocationEFSProps<Missing<required::Ec2Config>> { CfnLocationEFSProps(Bag::default(), Phase) }
 }
 impl<R0> CfnLocationEFSProps<R0> {
-    /// `AccessPointArn`: text. Update: replacement.
+    /// `AccessPointArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationefs.html#cfn-datasync-locationefs-accesspointarn)
     pub fn access_point_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessPointArn", value.into_expr()), Phase) }
-    /// `Ec2Config`: `Ec2Config`, required. Update: replacement.
+    /// `Ec2Config`: `Ec2Config`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationefs.html#cfn-datasync-locationefs-ec2config)
     pub fn ec2_config(self, value: impl Arg<location_efs::Ec2Config>) -> CfnLocationEFSProps<Set> { CfnLocationEFSProps(put(self.0, "Ec2Config", value.into_expr()), Phase) }
-    /// `EfsFilesystemArn`: `EfsFileSystemArn`. Update: replacement.
+    /// `EfsFilesystemArn`: `EfsFileSystemArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationefs.html#cfn-datasync-locationefs-efsfilesystemarn)
     pub fn efs_filesystem_arn(self, value: impl Arg<kind::EfsFileSystemArn>) -> Self { Self(put(self.0, "EfsFilesystemArn", value.into_expr()), Phase) }
-    /// `FileSystemAccessRoleArn`: `IamRoleArn`. Update: replacement.
+    /// `FileSystemAccessRoleArn`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationefs.html#cfn-datasync-locationefs-filesystemaccessrolearn)
     pub fn file_system_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "FileSystemAccessRoleArn", value.into_expr()), Phase) }
-    /// `InTransitEncryption`: `InTransitEncryption`. Update: replacement.
+    /// `InTransitEncryption`: `InTransitEncryption`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationefs.html#cfn-datasync-locationefs-intransitencryption)
     pub fn in_transit_encryption(self, value: impl Arg<location_efs::InTransitEncryption>) -> Self { Self(put(self.0, "InTransitEncryption", value.into_expr()), Phase) }
-    /// `Subdirectory`: text. Update: replacement.
+    /// `Subdirectory`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationefs.html#cfn-datasync-locationefs-subdirectory)
     pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationefs.html#cfn-datasync-locationefs-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnLocationEFSProps { fn into_props(self) -> Bag { self.0 } }
@@ -216,9 +216,9 @@ impl Ec2Config {
     pub fn new() -> Ec2Config<Missing<super::required::SecurityGroupArns>, Missing<super::required::SubnetArn>> { Ec2Config(Bag::default(), Phase) }
 }
 impl<R0, R1> Ec2Config<R0, R1> {
-    /// `SecurityGroupArns`: list of text, required. Update: replacement.
+    /// `SecurityGroupArns`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationefs-ec2config.html#cfn-datasync-locationefs-ec2config-securitygrouparns)
     pub fn security_group_arns(self, value: impl Arg<Arr<str>>) -> Ec2Config<Set, R1> { Ec2Config(put(self.0, "SecurityGroupArns", value.into_expr()), Phase) }
-    /// `SubnetArn`: text, required. Update: replacement.
+    /// `SubnetArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationefs-ec2config.html#cfn-datasync-locationefs-ec2config-subnetarn)
     pub fn subnet_arn(self, value: impl Arg<str>) -> Ec2Config<R0, Set> { Ec2Config(put(self.0, "SubnetArn", value.into_expr()), Phase) }
 }
 impl Done for Ec2Config { fn into_props(self) -> Bag { self.0 } }
@@ -234,9 +234,9 @@ impl CfnLocationFSxLustre {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLocationFSxLustreProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `LocationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `LocationArn`: `OtherArn`.
+    /// The attribute `LocationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxlustre.html#LocationArn-fn::getatt)
     pub fn attr_location_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LocationArn") }
-    /// The attribute `LocationUri`: text.
+    /// The attribute `LocationUri`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxlustre.html#LocationUri-fn::getatt)
     pub fn attr_location_uri(&self) -> Val<str> { self.0.get_att("LocationUri") }
 }
 impl Parent for CfnLocationFSxLustre { fn node(&self) -> &Place { &self.0 } }
@@ -247,13 +247,13 @@ impl CfnLocationFSxLustreProps {
     pub fn new() -> CfnLocationFSxLustreProps<Missing<required::SecurityGroupArns>> { CfnLocationFSxLustreProps(Bag::default(), Phase) }
 }
 impl<R0> CfnLocationFSxLustreProps<R0> {
-    /// `FsxFilesystemArn`: text. Update: replacement.
+    /// `FsxFilesystemArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxlustre.html#cfn-datasync-locationfsxlustre-fsxfilesystemarn)
     pub fn fsx_filesystem_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FsxFilesystemArn", value.into_expr()), Phase) }
-    /// `SecurityGroupArns`: list of text, required. Update: replacement.
+    /// `SecurityGroupArns`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxlustre.html#cfn-datasync-locationfsxlustre-securitygrouparns)
     pub fn security_group_arns(self, value: impl Arg<Arr<str>>) -> CfnLocationFSxLustreProps<Set> { CfnLocationFSxLustreProps(put(self.0, "SecurityGroupArns", value.into_expr()), Phase) }
-    /// `Subdirectory`: text. Update: replacement.
+    /// `Subdirectory`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxlustre.html#cfn-datasync-locationfsxlustre-subdirectory)
     pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxlustre.html#cfn-datasync-locationfsxlustre-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnLocationFSxLustreProps { fn into_props(self) -> Bag { self.0 } }
@@ -266,15 +266,15 @@ impl CfnLocationFSxONTAP {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLocationFSxONTAPProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `LocationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `FsxFilesystemArn`: `OtherArn`.
+    /// The attribute `FsxFilesystemArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxontap.html#FsxFilesystemArn-fn::getatt)
     pub fn attr_fsx_filesystem_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("FsxFilesystemArn") }
-    /// The attribute `LocationArn`: `OtherArn`.
+    /// The attribute `LocationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxontap.html#LocationArn-fn::getatt)
     pub fn attr_location_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LocationArn") }
-    /// The attribute `LocationUri`: text.
+    /// The attribute `LocationUri`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxontap.html#LocationUri-fn::getatt)
     pub fn attr_location_uri(&self) -> Val<str> { self.0.get_att("LocationUri") }
-    /// The attribute `Protocol.SMB.CmkSecretConfig.SecretArn`: `OtherArn`.
+    /// The attribute `Protocol.SMB.CmkSecretConfig.SecretArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxontap.html#Protocol.SMB.CmkSecretConfig.SecretArn-fn::getatt)
     pub fn attr_protocol_smb_cmk_secret_config_secret_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Protocol.SMB.CmkSecretConfig.SecretArn") }
-    /// The attribute `Protocol.SMB.ManagedSecretConfig`: `ManagedSecretConfig`.
+    /// The attribute `Protocol.SMB.ManagedSecretConfig`: `ManagedSecretConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxontap.html#Protocol.SMB.ManagedSecretConfig-fn::getatt)
     pub fn attr_protocol_smb_managed_secret_config(&self) -> Val<location_f_sx_ontap::ManagedSecretConfig> { self.0.get_att("Protocol.SMB.ManagedSecretConfig") }
 }
 impl Parent for CfnLocationFSxONTAP { fn node(&self) -> &Place { &self.0 } }
@@ -285,15 +285,15 @@ impl CfnLocationFSxONTAPProps {
     pub fn new() -> CfnLocationFSxONTAPProps<Missing<required::SecurityGroupArns>, Missing<required::StorageVirtualMachineArn>> { CfnLocationFSxONTAPProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnLocationFSxONTAPProps<R0, R1> {
-    /// `Protocol`: `Protocol`. Update: replacement.
+    /// `Protocol`: `Protocol`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxontap.html#cfn-datasync-locationfsxontap-protocol)
     pub fn protocol(self, value: impl Arg<location_f_sx_ontap::Protocol>) -> Self { Self(put(self.0, "Protocol", value.into_expr()), Phase) }
-    /// `SecurityGroupArns`: list of text, required. Update: replacement.
+    /// `SecurityGroupArns`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxontap.html#cfn-datasync-locationfsxontap-securitygrouparns)
     pub fn security_group_arns(self, value: impl Arg<Arr<str>>) -> CfnLocationFSxONTAPProps<Set, R1> { CfnLocationFSxONTAPProps(put(self.0, "SecurityGroupArns", value.into_expr()), Phase) }
-    /// `StorageVirtualMachineArn`: text, required. Update: replacement.
+    /// `StorageVirtualMachineArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxontap.html#cfn-datasync-locationfsxontap-storagevirtualmachinearn)
     pub fn storage_virtual_machine_arn(self, value: impl Arg<str>) -> CfnLocationFSxONTAPProps<R0, Set> { CfnLocationFSxONTAPProps(put(self.0, "StorageVirtualMachineArn", value.into_expr()), Phase) }
-    /// `Subdirectory`: text. Update: replacement.
+    /// `Subdirectory`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxontap.html#cfn-datasync-locationfsxontap-subdirectory)
     pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxontap.html#cfn-datasync-locationfsxontap-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnLocationFSxONTAPProps { fn into_props(self) -> Bag { self.0 } }
@@ -305,9 +305,9 @@ use crate::cfn::support::*;
 impl CmkSecretConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxontap-cmksecretconfig.html#cfn-datasync-locationfsxontap-cmksecretconfig-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
-    /// `SecretArn`: text. Update: replacement.
+    /// `SecretArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxontap-cmksecretconfig.html#cfn-datasync-locationfsxontap-cmksecretconfig-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
 }
 impl Done for CmkSecretConfig { fn into_props(self) -> Bag { self.0 } }
@@ -318,9 +318,9 @@ impl CustomSecretConfig {
     pub fn new() -> CustomSecretConfig<Missing<super::required::SecretAccessRoleArn>, Missing<super::required::SecretArn>> { CustomSecretConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomSecretConfig<R0, R1> {
-    /// `SecretAccessRoleArn`: `IamRoleArn`, required. Update: replacement.
+    /// `SecretAccessRoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxontap-customsecretconfig.html#cfn-datasync-locationfsxontap-customsecretconfig-secretaccessrolearn)
     pub fn secret_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CustomSecretConfig<Set, R1> { CustomSecretConfig(put(self.0, "SecretAccessRoleArn", value.into_expr()), Phase) }
-    /// `SecretArn`: text, required. Update: replacement.
+    /// `SecretArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxontap-customsecretconfig.html#cfn-datasync-locationfsxontap-customsecretconfig-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> CustomSecretConfig<R0, Set> { CustomSecretConfig(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for CustomSecretConfig { fn into_props(self) -> Bag { self.0 } }
@@ -331,7 +331,7 @@ impl ManagedSecretConfig {
     pub fn new() -> ManagedSecretConfig<Missing<super::required::SecretArn>> { ManagedSecretConfig(Bag::default(), Phase) }
 }
 impl<R0> ManagedSecretConfig<R0> {
-    /// `SecretArn`: text, required. Update: replacement.
+    /// `SecretArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxontap-managedsecretconfig.html#cfn-datasync-locationfsxontap-managedsecretconfig-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> ManagedSecretConfig<Set> { ManagedSecretConfig(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for ManagedSecretConfig { fn into_props(self) -> Bag { self.0 } }
@@ -342,7 +342,7 @@ impl NFS {
     pub fn new() -> NFS<Missing<super::required::MountOptions>> { NFS(Bag::default(), Phase) }
 }
 impl<R0> NFS<R0> {
-    /// `MountOptions`: `NfsMountOptions`, required. Update: replacement.
+    /// `MountOptions`: `NfsMountOptions`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxontap-nfs.html#cfn-datasync-locationfsxontap-nfs-mountoptions)
     pub fn mount_options(self, value: impl Arg<NfsMountOptions>) -> NFS<Set> { NFS(put(self.0, "MountOptions", value.into_expr()), Phase) }
 }
 impl Done for NFS { fn into_props(self) -> Bag { self.0 } }
@@ -351,7 +351,7 @@ impl Done for NFS { fn into_props(self) -> Bag { self.0 } }
 impl NfsMountOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Version`: `NfsMountOptionsVersion`. Update: replacement.
+    /// `Version`: `NfsMountOptionsVersion`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxontap-nfsmountoptions.html#cfn-datasync-locationfsxontap-nfsmountoptions-version)
     pub fn version(self, value: impl Arg<NfsMountOptionsVersion>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for NfsMountOptions { fn into_props(self) -> Bag { self.0 } }
@@ -360,9 +360,9 @@ impl Done for NfsMountOptions { fn into_props(self) -> Bag { self.0 } }
 impl Protocol {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `NFS`: `NFS`. Update: replacement.
+    /// `NFS`: `NFS`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxontap-protocol.html#cfn-datasync-locationfsxontap-protocol-nfs)
     pub fn nfs(self, value: impl Arg<NFS>) -> Self { Self(put(self.0, "NFS", value.into_expr())) }
-    /// `SMB`: `SMB`. Update: replacement.
+    /// `SMB`: `SMB`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxontap-protocol.html#cfn-datasync-locationfsxontap-protocol-smb)
     pub fn smb(self, value: impl Arg<SMB>) -> Self { Self(put(self.0, "SMB", value.into_expr())) }
 }
 impl Done for Protocol { fn into_props(self) -> Bag { self.0 } }
@@ -373,19 +373,19 @@ impl SMB {
     pub fn new() -> SMB<Missing<super::required::MountOptions>, Missing<super::required::User>> { SMB(Bag::default(), Phase) }
 }
 impl<R0, R1> SMB<R0, R1> {
-    /// `CmkSecretConfig`: `CmkSecretConfig`. Update: replacement.
+    /// `CmkSecretConfig`: `CmkSecretConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxontap-smb.html#cfn-datasync-locationfsxontap-smb-cmksecretconfig)
     pub fn cmk_secret_config(self, value: impl Arg<CmkSecretConfig>) -> Self { Self(put(self.0, "CmkSecretConfig", value.into_expr()), Phase) }
-    /// `CustomSecretConfig`: `CustomSecretConfig`. Update: replacement.
+    /// `CustomSecretConfig`: `CustomSecretConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxontap-smb.html#cfn-datasync-locationfsxontap-smb-customsecretconfig)
     pub fn custom_secret_config(self, value: impl Arg<CustomSecretConfig>) -> Self { Self(put(self.0, "CustomSecretConfig", value.into_expr()), Phase) }
-    /// `Domain`: text. Update: replacement.
+    /// `Domain`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxontap-smb.html#cfn-datasync-locationfsxontap-smb-domain)
     pub fn domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Domain", value.into_expr()), Phase) }
-    /// `ManagedSecretConfig`: `ManagedSecretConfig`. Update: replacement.
+    /// `ManagedSecretConfig`: `ManagedSecretConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxontap-smb.html#cfn-datasync-locationfsxontap-smb-managedsecretconfig)
     pub fn managed_secret_config(self, value: impl Arg<ManagedSecretConfig>) -> Self { Self(put(self.0, "ManagedSecretConfig", value.into_expr()), Phase) }
-    /// `MountOptions`: `SmbMountOptions`, required. Update: replacement.
+    /// `MountOptions`: `SmbMountOptions`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxontap-smb.html#cfn-datasync-locationfsxontap-smb-mountoptions)
     pub fn mount_options(self, value: impl Arg<SmbMountOptions>) -> SMB<Set, R1> { SMB(put(self.0, "MountOptions", value.into_expr()), Phase) }
-    /// `Password`: text. Update: replacement.
+    /// `Password`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxontap-smb.html#cfn-datasync-locationfsxontap-smb-password)
     pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr()), Phase) }
-    /// `User`: text, required. Update: replacement.
+    /// `User`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxontap-smb.html#cfn-datasync-locationfsxontap-smb-user)
     pub fn user(self, value: impl Arg<str>) -> SMB<R0, Set> { SMB(put(self.0, "User", value.into_expr()), Phase) }
 }
 impl Done for SMB { fn into_props(self) -> Bag { self.0 } }
@@ -394,7 +394,7 @@ impl Done for SMB { fn into_props(self) -> Bag { self.0 } }
 impl SmbMountOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Version`: `Version`. Update: replacement.
+    /// `Version`: `Version`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxontap-smbmountoptions.html#cfn-datasync-locationfsxontap-smbmountoptions-version)
     pub fn version(self, value: impl Arg<Version>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for SmbMountOptions { fn into_props(self) -> Bag { self.0 } }
@@ -412,9 +412,9 @@ impl CfnLocationFSxOpenZFS {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLocationFSxOpenZFSProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `LocationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `LocationArn`: `OtherArn`.
+    /// The attribute `LocationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxopenzfs.html#LocationArn-fn::getatt)
     pub fn attr_location_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LocationArn") }
-    /// The attribute `LocationUri`: text.
+    /// The attribute `LocationUri`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxopenzfs.html#LocationUri-fn::getatt)
     pub fn attr_location_uri(&self) -> Val<str> { self.0.get_att("LocationUri") }
 }
 impl Parent for CfnLocationFSxOpenZFS { fn node(&self) -> &Place { &self.0 } }
@@ -425,15 +425,15 @@ impl CfnLocationFSxOpenZFSProps {
     pub fn new() -> CfnLocationFSxOpenZFSProps<Missing<required::Protocol>, Missing<required::SecurityGroupArns>> { CfnLocationFSxOpenZFSProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnLocationFSxOpenZFSProps<R0, R1> {
-    /// `FsxFilesystemArn`: text. Update: replacement.
+    /// `FsxFilesystemArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxopenzfs.html#cfn-datasync-locationfsxopenzfs-fsxfilesystemarn)
     pub fn fsx_filesystem_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FsxFilesystemArn", value.into_expr()), Phase) }
-    /// `Protocol`: `Protocol`, required. Update: replacement.
+    /// `Protocol`: `Protocol`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxopenzfs.html#cfn-datasync-locationfsxopenzfs-protocol)
     pub fn protocol(self, value: impl Arg<location_f_sx_open_zfs::Protocol>) -> CfnLocationFSxOpenZFSProps<Set, R1> { CfnLocationFSxOpenZFSProps(put(self.0, "Protocol", value.into_expr()), Phase) }
-    /// `SecurityGroupArns`: list of text, required. Update: replacement.
+    /// `SecurityGroupArns`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxopenzfs.html#cfn-datasync-locationfsxopenzfs-securitygrouparns)
     pub fn security_group_arns(self, value: impl Arg<Arr<str>>) -> CfnLocationFSxOpenZFSProps<R0, Set> { CfnLocationFSxOpenZFSProps(put(self.0, "SecurityGroupArns", value.into_expr()), Phase) }
-    /// `Subdirectory`: text. Update: replacement.
+    /// `Subdirectory`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxopenzfs.html#cfn-datasync-locationfsxopenzfs-subdirectory)
     pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxopenzfs.html#cfn-datasync-locationfsxopenzfs-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnLocationFSxOpenZFSProps { fn into_props(self) -> Bag { self.0 } }
@@ -445,7 +445,7 @@ use crate::cfn::support::*;
 impl MountOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Version`: `Version`. Update: replacement.
+    /// `Version`: `Version`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxopenzfs-mountoptions.html#cfn-datasync-locationfsxopenzfs-mountoptions-version)
     pub fn version(self, value: impl Arg<Version>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for MountOptions { fn into_props(self) -> Bag { self.0 } }
@@ -456,7 +456,7 @@ impl NFS {
     pub fn new() -> NFS<Missing<super::required::MountOptions>> { NFS(Bag::default(), Phase) }
 }
 impl<R0> NFS<R0> {
-    /// `MountOptions`: `MountOptions`, required. Update: replacement.
+    /// `MountOptions`: `MountOptions`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxopenzfs-nfs.html#cfn-datasync-locationfsxopenzfs-nfs-mountoptions)
     pub fn mount_options(self, value: impl Arg<MountOptions>) -> NFS<Set> { NFS(put(self.0, "MountOptions", value.into_expr()), Phase) }
 }
 impl Done for NFS { fn into_props(self) -> Bag { self.0 } }
@@ -465,7 +465,7 @@ impl Done for NFS { fn into_props(self) -> Bag { self.0 } }
 impl Protocol {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `NFS`: `NFS`. Update: replacement.
+    /// `NFS`: `NFS`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxopenzfs-protocol.html#cfn-datasync-locationfsxopenzfs-protocol-nfs)
     pub fn nfs(self, value: impl Arg<NFS>) -> Self { Self(put(self.0, "NFS", value.into_expr())) }
 }
 impl Done for Protocol { fn into_props(self) -> Bag { self.0 } }
@@ -481,13 +481,13 @@ impl CfnLocationFSxWindows {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLocationFSxWindowsProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `LocationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CmkSecretConfig.SecretArn`: `OtherArn`.
+    /// The attribute `CmkSecretConfig.SecretArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxwindows.html#CmkSecretConfig.SecretArn-fn::getatt)
     pub fn attr_cmk_secret_config_secret_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CmkSecretConfig.SecretArn") }
-    /// The attribute `LocationArn`: `OtherArn`.
+    /// The attribute `LocationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxwindows.html#LocationArn-fn::getatt)
     pub fn attr_location_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LocationArn") }
-    /// The attribute `LocationUri`: text.
+    /// The attribute `LocationUri`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxwindows.html#LocationUri-fn::getatt)
     pub fn attr_location_uri(&self) -> Val<str> { self.0.get_att("LocationUri") }
-    /// The attribute `ManagedSecretConfig`: `ManagedSecretConfig`.
+    /// The attribute `ManagedSecretConfig`: `ManagedSecretConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxwindows.html#ManagedSecretConfig-fn::getatt)
     pub fn attr_managed_secret_config(&self) -> Val<location_f_sx_windows::ManagedSecretConfig> { self.0.get_att("ManagedSecretConfig") }
 }
 impl Parent for CfnLocationFSxWindows { fn node(&self) -> &Place { &self.0 } }
@@ -498,23 +498,23 @@ impl CfnLocationFSxWindowsProps {
     pub fn new() -> CfnLocationFSxWindowsProps<Missing<required::SecurityGroupArns>, Missing<required::User>> { CfnLocationFSxWindowsProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnLocationFSxWindowsProps<R0, R1> {
-    /// `CmkSecretConfig`: `CmkSecretConfig`. Update: in place.
+    /// `CmkSecretConfig`: `CmkSecretConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxwindows.html#cfn-datasync-locationfsxwindows-cmksecretconfig)
     pub fn cmk_secret_config(self, value: impl Arg<location_f_sx_windows::CmkSecretConfig>) -> Self { Self(put(self.0, "CmkSecretConfig", value.into_expr()), Phase) }
-    /// `CustomSecretConfig`: `CustomSecretConfig`. Update: in place.
+    /// `CustomSecretConfig`: `CustomSecretConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxwindows.html#cfn-datasync-locationfsxwindows-customsecretconfig)
     pub fn custom_secret_config(self, value: impl Arg<location_f_sx_windows::CustomSecretConfig>) -> Self { Self(put(self.0, "CustomSecretConfig", value.into_expr()), Phase) }
-    /// `Domain`: text. Update: replacement.
+    /// `Domain`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxwindows.html#cfn-datasync-locationfsxwindows-domain)
     pub fn domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Domain", value.into_expr()), Phase) }
-    /// `FsxFilesystemArn`: text. Update: replacement.
+    /// `FsxFilesystemArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxwindows.html#cfn-datasync-locationfsxwindows-fsxfilesystemarn)
     pub fn fsx_filesystem_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FsxFilesystemArn", value.into_expr()), Phase) }
-    /// `Password`: text. Update: replacement.
+    /// `Password`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxwindows.html#cfn-datasync-locationfsxwindows-password)
     pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr()), Phase) }
-    /// `SecurityGroupArns`: list of text, required. Update: replacement.
+    /// `SecurityGroupArns`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxwindows.html#cfn-datasync-locationfsxwindows-securitygrouparns)
     pub fn security_group_arns(self, value: impl Arg<Arr<str>>) -> CfnLocationFSxWindowsProps<Set, R1> { CfnLocationFSxWindowsProps(put(self.0, "SecurityGroupArns", value.into_expr()), Phase) }
-    /// `Subdirectory`: text. Update: replacement.
+    /// `Subdirectory`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxwindows.html#cfn-datasync-locationfsxwindows-subdirectory)
     pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxwindows.html#cfn-datasync-locationfsxwindows-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `User`: text, required. Update: replacement.
+    /// `User`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxwindows.html#cfn-datasync-locationfsxwindows-user)
     pub fn user(self, value: impl Arg<str>) -> CfnLocationFSxWindowsProps<R0, Set> { CfnLocationFSxWindowsProps(put(self.0, "User", value.into_expr()), Phase) }
 }
 impl Done for CfnLocationFSxWindowsProps { fn into_props(self) -> Bag { self.0 } }
@@ -526,9 +526,9 @@ use crate::cfn::support::*;
 impl CmkSecretConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxwindows-cmksecretconfig.html#cfn-datasync-locationfsxwindows-cmksecretconfig-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
-    /// `SecretArn`: text. Update: in place.
+    /// `SecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxwindows-cmksecretconfig.html#cfn-datasync-locationfsxwindows-cmksecretconfig-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
 }
 impl Done for CmkSecretConfig { fn into_props(self) -> Bag { self.0 } }
@@ -539,9 +539,9 @@ impl CustomSecretConfig {
     pub fn new() -> CustomSecretConfig<Missing<super::required::SecretAccessRoleArn>, Missing<super::required::SecretArn>> { CustomSecretConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomSecretConfig<R0, R1> {
-    /// `SecretAccessRoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `SecretAccessRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxwindows-customsecretconfig.html#cfn-datasync-locationfsxwindows-customsecretconfig-secretaccessrolearn)
     pub fn secret_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CustomSecretConfig<Set, R1> { CustomSecretConfig(put(self.0, "SecretAccessRoleArn", value.into_expr()), Phase) }
-    /// `SecretArn`: text, required. Update: in place.
+    /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxwindows-customsecretconfig.html#cfn-datasync-locationfsxwindows-customsecretconfig-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> CustomSecretConfig<R0, Set> { CustomSecretConfig(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for CustomSecretConfig { fn into_props(self) -> Bag { self.0 } }
@@ -552,7 +552,7 @@ impl ManagedSecretConfig {
     pub fn new() -> ManagedSecretConfig<Missing<super::required::SecretArn>> { ManagedSecretConfig(Bag::default(), Phase) }
 }
 impl<R0> ManagedSecretConfig<R0> {
-    /// `SecretArn`: text, required. Update: in place.
+    /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxwindows-managedsecretconfig.html#cfn-datasync-locationfsxwindows-managedsecretconfig-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> ManagedSecretConfig<Set> { ManagedSecretConfig(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for ManagedSecretConfig { fn into_props(self) -> Bag { self.0 } }
@@ -566,13 +566,13 @@ impl CfnLocationHDFS {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLocationHDFSProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `LocationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CmkSecretConfig.SecretArn`: `OtherArn`.
+    /// The attribute `CmkSecretConfig.SecretArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationhdfs.html#CmkSecretConfig.SecretArn-fn::getatt)
     pub fn attr_cmk_secret_config_secret_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CmkSecretConfig.SecretArn") }
-    /// The attribute `LocationArn`: `OtherArn`.
+    /// The attribute `LocationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationhdfs.html#LocationArn-fn::getatt)
     pub fn attr_location_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LocationArn") }
-    /// The attribute `LocationUri`: text.
+    /// The attribute `LocationUri`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationhdfs.html#LocationUri-fn::getatt)
     pub fn attr_location_uri(&self) -> Val<str> { self.0.get_att("LocationUri") }
-    /// The attribute `ManagedSecretConfig`: `ManagedSecretConfig`.
+    /// The attribute `ManagedSecretConfig`: `ManagedSecretConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationhdfs.html#ManagedSecretConfig-fn::getatt)
     pub fn attr_managed_secret_config(&self) -> Val<location_hdfs::ManagedSecretConfig> { self.0.get_att("ManagedSecretConfig") }
 }
 impl Parent for CfnLocationHDFS { fn node(&self) -> &Place { &self.0 } }
@@ -583,35 +583,35 @@ impl CfnLocationHDFSProps {
     pub fn new() -> CfnLocationHDFSProps<Missing<required::AgentArns>, Missing<required::AuthenticationType>, Missing<required::NameNodes>> { CfnLocationHDFSProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnLocationHDFSProps<R0, R1, R2> {
-    /// `AgentArns`: list of text, required. Update: in place.
+    /// `AgentArns`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationhdfs.html#cfn-datasync-locationhdfs-agentarns)
     pub fn agent_arns(self, value: impl Arg<Arr<str>>) -> CfnLocationHDFSProps<Set, R1, R2> { CfnLocationHDFSProps(put(self.0, "AgentArns", value.into_expr()), Phase) }
-    /// `AuthenticationType`: `AuthenticationType`, required. Update: in place.
+    /// `AuthenticationType`: `AuthenticationType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationhdfs.html#cfn-datasync-locationhdfs-authenticationtype)
     pub fn authentication_type(self, value: impl Arg<location_hdfs::AuthenticationType>) -> CfnLocationHDFSProps<R0, Set, R2> { CfnLocationHDFSProps(put(self.0, "AuthenticationType", value.into_expr()), Phase) }
-    /// `BlockSize`: integer. Update: in place.
+    /// `BlockSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationhdfs.html#cfn-datasync-locationhdfs-blocksize)
     pub fn block_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BlockSize", value.into_expr()), Phase) }
-    /// `CmkSecretConfig`: `CmkSecretConfig`. Update: in place.
+    /// `CmkSecretConfig`: `CmkSecretConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationhdfs.html#cfn-datasync-locationhdfs-cmksecretconfig)
     pub fn cmk_secret_config(self, value: impl Arg<location_hdfs::CmkSecretConfig>) -> Self { Self(put(self.0, "CmkSecretConfig", value.into_expr()), Phase) }
-    /// `CustomSecretConfig`: `CustomSecretConfig`. Update: in place.
+    /// `CustomSecretConfig`: `CustomSecretConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationhdfs.html#cfn-datasync-locationhdfs-customsecretconfig)
     pub fn custom_secret_config(self, value: impl Arg<location_hdfs::CustomSecretConfig>) -> Self { Self(put(self.0, "CustomSecretConfig", value.into_expr()), Phase) }
-    /// `KerberosKeytab`: text. Update: in place.
+    /// `KerberosKeytab`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationhdfs.html#cfn-datasync-locationhdfs-kerberoskeytab)
     pub fn kerberos_keytab(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KerberosKeytab", value.into_expr()), Phase) }
-    /// `KerberosKrb5Conf`: text. Update: in place.
+    /// `KerberosKrb5Conf`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationhdfs.html#cfn-datasync-locationhdfs-kerberoskrb5conf)
     pub fn kerberos_krb5_conf(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KerberosKrb5Conf", value.into_expr()), Phase) }
-    /// `KerberosPrincipal`: text. Update: in place.
+    /// `KerberosPrincipal`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationhdfs.html#cfn-datasync-locationhdfs-kerberosprincipal)
     pub fn kerberos_principal(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KerberosPrincipal", value.into_expr()), Phase) }
-    /// `KmsKeyProviderUri`: text. Update: in place.
+    /// `KmsKeyProviderUri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationhdfs.html#cfn-datasync-locationhdfs-kmskeyprovideruri)
     pub fn kms_key_provider_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyProviderUri", value.into_expr()), Phase) }
-    /// `NameNodes`: list of `NameNode`, required. Update: in place.
+    /// `NameNodes`: list of `NameNode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationhdfs.html#cfn-datasync-locationhdfs-namenodes)
     pub fn name_nodes(self, value: impl Arg<Arr<location_hdfs::NameNode>>) -> CfnLocationHDFSProps<R0, R1, Set> { CfnLocationHDFSProps(put(self.0, "NameNodes", value.into_expr()), Phase) }
-    /// `QopConfiguration`: `QopConfiguration`. Update: in place.
+    /// `QopConfiguration`: `QopConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationhdfs.html#cfn-datasync-locationhdfs-qopconfiguration)
     pub fn qop_configuration(self, value: impl Arg<location_hdfs::QopConfiguration>) -> Self { Self(put(self.0, "QopConfiguration", value.into_expr()), Phase) }
-    /// `ReplicationFactor`: integer. Update: in place.
+    /// `ReplicationFactor`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationhdfs.html#cfn-datasync-locationhdfs-replicationfactor)
     pub fn replication_factor(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReplicationFactor", value.into_expr()), Phase) }
-    /// `SimpleUser`: text. Update: in place.
+    /// `SimpleUser`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationhdfs.html#cfn-datasync-locationhdfs-simpleuser)
     pub fn simple_user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SimpleUser", value.into_expr()), Phase) }
-    /// `Subdirectory`: text. Update: in place.
+    /// `Subdirectory`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationhdfs.html#cfn-datasync-locationhdfs-subdirectory)
     pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationhdfs.html#cfn-datasync-locationhdfs-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnLocationHDFSProps { fn into_props(self) -> Bag { self.0 } }
@@ -623,9 +623,9 @@ use crate::cfn::support::*;
 impl CmkSecretConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationhdfs-cmksecretconfig.html#cfn-datasync-locationhdfs-cmksecretconfig-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
-    /// `SecretArn`: text. Update: in place.
+    /// `SecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationhdfs-cmksecretconfig.html#cfn-datasync-locationhdfs-cmksecretconfig-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
 }
 impl Done for CmkSecretConfig { fn into_props(self) -> Bag { self.0 } }
@@ -636,9 +636,9 @@ impl CustomSecretConfig {
     pub fn new() -> CustomSecretConfig<Missing<super::required::SecretAccessRoleArn>, Missing<super::required::SecretArn>> { CustomSecretConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomSecretConfig<R0, R1> {
-    /// `SecretAccessRoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `SecretAccessRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationhdfs-customsecretconfig.html#cfn-datasync-locationhdfs-customsecretconfig-secretaccessrolearn)
     pub fn secret_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CustomSecretConfig<Set, R1> { CustomSecretConfig(put(self.0, "SecretAccessRoleArn", value.into_expr()), Phase) }
-    /// `SecretArn`: text, required. Update: in place.
+    /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationhdfs-customsecretconfig.html#cfn-datasync-locationhdfs-customsecretconfig-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> CustomSecretConfig<R0, Set> { CustomSecretConfig(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for CustomSecretConfig { fn into_props(self) -> Bag { self.0 } }
@@ -649,7 +649,7 @@ impl ManagedSecretConfig {
     pub fn new() -> ManagedSecretConfig<Missing<super::required::SecretArn>> { ManagedSecretConfig(Bag::default(), Phase) }
 }
 impl<R0> ManagedSecretConfig<R0> {
-    /// `SecretArn`: text, required. Update: in place.
+    /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationhdfs-managedsecretconfig.html#cfn-datasync-locationhdfs-managedsecretconfig-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> ManagedSecretConfig<Set> { ManagedSecretConfig(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for ManagedSecretConfig { fn into_props(self) -> Bag { self.0 } }
@@ -660,9 +660,9 @@ impl NameNode {
     pub fn new() -> NameNode<Missing<super::required::Hostname>, Missing<super::required::Port>> { NameNode(Bag::default(), Phase) }
 }
 impl<R0, R1> NameNode<R0, R1> {
-    /// `Hostname`: text, required. Update: in place.
+    /// `Hostname`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationhdfs-namenode.html#cfn-datasync-locationhdfs-namenode-hostname)
     pub fn hostname(self, value: impl Arg<str>) -> NameNode<Set, R1> { NameNode(put(self.0, "Hostname", value.into_expr()), Phase) }
-    /// `Port`: integer, required. Update: in place.
+    /// `Port`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationhdfs-namenode.html#cfn-datasync-locationhdfs-namenode-port)
     pub fn port(self, value: impl Arg<i64>) -> NameNode<R0, Set> { NameNode(put(self.0, "Port", value.into_expr()), Phase) }
 }
 impl Done for NameNode { fn into_props(self) -> Bag { self.0 } }
@@ -671,9 +671,9 @@ impl Done for NameNode { fn into_props(self) -> Bag { self.0 } }
 impl QopConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DataTransferProtection`: `DataTransferProtection`. Update: in place.
+    /// `DataTransferProtection`: `DataTransferProtection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationhdfs-qopconfiguration.html#cfn-datasync-locationhdfs-qopconfiguration-datatransferprotection)
     pub fn data_transfer_protection(self, value: impl Arg<DataTransferProtection>) -> Self { Self(put(self.0, "DataTransferProtection", value.into_expr())) }
-    /// `RpcProtection`: `RpcProtection`. Update: in place.
+    /// `RpcProtection`: `RpcProtection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationhdfs-qopconfiguration.html#cfn-datasync-locationhdfs-qopconfiguration-rpcprotection)
     pub fn rpc_protection(self, value: impl Arg<RpcProtection>) -> Self { Self(put(self.0, "RpcProtection", value.into_expr())) }
 }
 impl Done for QopConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -693,9 +693,9 @@ impl CfnLocationNFS {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLocationNFSProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `LocationArn`.
     pub fn reference(&self) -> Val<kind::DataSyncLocationNFSLocationArn> { self.0.reference() }
-    /// The attribute `LocationArn`: `DataSyncLocationNFSLocationArn`.
+    /// The attribute `LocationArn`: `DataSyncLocationNFSLocationArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationnfs.html#LocationArn-fn::getatt)
     pub fn attr_location_arn(&self) -> Val<kind::DataSyncLocationNFSLocationArn> { self.0.get_att("LocationArn") }
-    /// The attribute `LocationUri`: text.
+    /// The attribute `LocationUri`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationnfs.html#LocationUri-fn::getatt)
     pub fn attr_location_uri(&self) -> Val<str> { self.0.get_att("LocationUri") }
 }
 impl Parent for CfnLocationNFS { fn node(&self) -> &Place { &self.0 } }
@@ -706,15 +706,15 @@ impl CfnLocationNFSProps {
     pub fn new() -> CfnLocationNFSProps<Missing<required::OnPremConfig>> { CfnLocationNFSProps(Bag::default(), Phase) }
 }
 impl<R0> CfnLocationNFSProps<R0> {
-    /// `MountOptions`: `MountOptions`. Update: in place.
+    /// `MountOptions`: `MountOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationnfs.html#cfn-datasync-locationnfs-mountoptions)
     pub fn mount_options(self, value: impl Arg<location_nfs::MountOptions>) -> Self { Self(put(self.0, "MountOptions", value.into_expr()), Phase) }
-    /// `OnPremConfig`: `OnPremConfig`, required. Update: in place.
+    /// `OnPremConfig`: `OnPremConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationnfs.html#cfn-datasync-locationnfs-onpremconfig)
     pub fn on_prem_config(self, value: impl Arg<location_nfs::OnPremConfig>) -> CfnLocationNFSProps<Set> { CfnLocationNFSProps(put(self.0, "OnPremConfig", value.into_expr()), Phase) }
-    /// `ServerHostname`: `Ec2InstancePrivateIp`. Update: replacement.
+    /// `ServerHostname`: `Ec2InstancePrivateIp`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationnfs.html#cfn-datasync-locationnfs-serverhostname)
     pub fn server_hostname(self, value: impl Arg<kind::Ec2InstancePrivateIp>) -> Self { Self(put(self.0, "ServerHostname", value.into_expr()), Phase) }
-    /// `Subdirectory`: text. Update: in place.
+    /// `Subdirectory`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationnfs.html#cfn-datasync-locationnfs-subdirectory)
     pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationnfs.html#cfn-datasync-locationnfs-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnLocationNFSProps { fn into_props(self) -> Bag { self.0 } }
@@ -726,7 +726,7 @@ use crate::cfn::support::*;
 impl MountOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Version`: `Version`. Update: in place.
+    /// `Version`: `Version`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationnfs-mountoptions.html#cfn-datasync-locationnfs-mountoptions-version)
     pub fn version(self, value: impl Arg<Version>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for MountOptions { fn into_props(self) -> Bag { self.0 } }
@@ -737,7 +737,7 @@ impl OnPremConfig {
     pub fn new() -> OnPremConfig<Missing<super::required::AgentArns>> { OnPremConfig(Bag::default(), Phase) }
 }
 impl<R0> OnPremConfig<R0> {
-    /// `AgentArns`: list of `DataSyncAgentArn`, required. Update: in place.
+    /// `AgentArns`: list of `DataSyncAgentArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationnfs-onpremconfig.html#cfn-datasync-locationnfs-onpremconfig-agentarns)
     pub fn agent_arns(self, value: impl Arg<Arr<kind::DataSyncAgentArn>>) -> OnPremConfig<Set> { OnPremConfig(put(self.0, "AgentArns", value.into_expr()), Phase) }
 }
 impl Done for OnPremConfig { fn into_props(self) -> Bag { self.0 } }
@@ -753,13 +753,13 @@ impl CfnLocationObjectStorage {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnLocationObjectStorageProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `LocationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CmkSecretConfig.SecretArn`: `OtherArn`.
+    /// The attribute `CmkSecretConfig.SecretArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationobjectstorage.html#CmkSecretConfig.SecretArn-fn::getatt)
     pub fn attr_cmk_secret_config_secret_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CmkSecretConfig.SecretArn") }
-    /// The attribute `LocationArn`: `OtherArn`.
+    /// The attribute `LocationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationobjectstorage.html#LocationArn-fn::getatt)
     pub fn attr_location_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LocationArn") }
-    /// The attribute `LocationUri`: text.
+    /// The attribute `LocationUri`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationobjectstorage.html#LocationUri-fn::getatt)
     pub fn attr_location_uri(&self) -> Val<str> { self.0.get_att("LocationUri") }
-    /// The attribute `ManagedSecretConfig`: `ManagedSecretConfig`.
+    /// The attribute `ManagedSecretConfig`: `ManagedSecretConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationobjectstorage.html#ManagedSecretConfig-fn::getatt)
     pub fn attr_managed_secret_config(&self) -> Val<location_object_storage::ManagedSecretConfig> { self.0.get_att("ManagedSecretConfig") }
 }
 impl Parent for CfnLocationObjectStorage { fn node(&self) -> &Place { &self.0 } }
@@ -768,31 +768,31 @@ impl Parent for CfnLocationObjectStorage { fn node(&self) -> &Place { &self.0 } 
 impl CfnLocationObjectStorageProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AccessKey`: text. Update: in place.
+    /// `AccessKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationobjectstorage.html#cfn-datasync-locationobjectstorage-accesskey)
     pub fn access_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessKey", value.into_expr())) }
-    /// `AgentArns`: list of text. Update: in place.
+    /// `AgentArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationobjectstorage.html#cfn-datasync-locationobjectstorage-agentarns)
     pub fn agent_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AgentArns", value.into_expr())) }
-    /// `BucketName`: `S3BucketName`. Update: replacement.
+    /// `BucketName`: `S3BucketName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationobjectstorage.html#cfn-datasync-locationobjectstorage-bucketname)
     pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value.into_expr())) }
-    /// `CmkSecretConfig`: `CmkSecretConfig`. Update: in place.
+    /// `CmkSecretConfig`: `CmkSecretConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationobjectstorage.html#cfn-datasync-locationobjectstorage-cmksecretconfig)
     pub fn cmk_secret_config(self, value: impl Arg<location_object_storage::CmkSecretConfig>) -> Self { Self(put(self.0, "CmkSecretConfig", value.into_expr())) }
-    /// `CustomSecretConfig`: `CustomSecretConfig`. Update: in place.
+    /// `CustomSecretConfig`: `CustomSecretConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationobjectstorage.html#cfn-datasync-locationobjectstorage-customsecretconfig)
     pub fn custom_secret_config(self, value: impl Arg<location_object_storage::CustomSecretConfig>) -> Self { Self(put(self.0, "CustomSecretConfig", value.into_expr())) }
-    /// `FederatedIdentity`: `ObjectStorageFederatedIdentityConfig`. Update: in place.
+    /// `FederatedIdentity`: `ObjectStorageFederatedIdentityConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationobjectstorage.html#cfn-datasync-locationobjectstorage-federatedidentity)
     pub fn federated_identity(self, value: impl Arg<location_object_storage::ObjectStorageFederatedIdentityConfig>) -> Self { Self(put(self.0, "FederatedIdentity", value.into_expr())) }
-    /// `SecretKey`: text. Update: in place.
+    /// `SecretKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationobjectstorage.html#cfn-datasync-locationobjectstorage-secretkey)
     pub fn secret_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretKey", value.into_expr())) }
-    /// `ServerCertificate`: text. Update: in place.
+    /// `ServerCertificate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationobjectstorage.html#cfn-datasync-locationobjectstorage-servercertificate)
     pub fn server_certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerCertificate", value.into_expr())) }
-    /// `ServerHostname`: text. Update: replacement.
+    /// `ServerHostname`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationobjectstorage.html#cfn-datasync-locationobjectstorage-serverhostname)
     pub fn server_hostname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerHostname", value.into_expr())) }
-    /// `ServerPort`: integer. Update: in place.
+    /// `ServerPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationobjectstorage.html#cfn-datasync-locationobjectstorage-serverport)
     pub fn server_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ServerPort", value.into_expr())) }
-    /// `ServerProtocol`: `ServerProtocol`. Update: in place.
+    /// `ServerProtocol`: `ServerProtocol`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationobjectstorage.html#cfn-datasync-locationobjectstorage-serverprotocol)
     pub fn server_protocol(self, value: impl Arg<location_object_storage::ServerProtocol>) -> Self { Self(put(self.0, "ServerProtocol", value.into_expr())) }
-    /// `Subdirectory`: text. Update: in place.
+    /// `Subdirectory`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationobjectstorage.html#cfn-datasync-locationobjectstorage-subdirectory)
     pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationobjectstorage.html#cfn-datasync-locationobjectstorage-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnLocationObjectStorageProps { fn into_props(self) -> Bag { self.0 } }
@@ -804,9 +804,9 @@ use crate::cfn::support::*;
 impl CmkSecretConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationobjectstorage-cmksecretconfig.html#cfn-datasync-locationobjectstorage-cmksecretconfig-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
-    /// `SecretArn`: text. Update: in place.
+    /// `SecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationobjectstorage-cmksecretconfig.html#cfn-datasync-locationobjectstorage-cmksecretconfig-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
 }
 impl Done for CmkSecretConfig { fn into_props(self) -> Bag { self.0 } }
@@ -817,9 +817,9 @@ impl CustomSecretConfig {
     pub fn new() -> CustomSecretConfig<Missing<super::required::SecretAccessRoleArn>, Missing<super::required::SecretArn>> { CustomSecretConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomSecretConfig<R0, R1> {
-    /// `SecretAccessRoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `SecretAccessRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationobjectstorage-customsecretconfig.html#cfn-datasync-locationobjectstorage-customsecretconfig-secretaccessrolearn)
     pub fn secret_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CustomSecretConfig<Set, R1> { CustomSecretConfig(put(self.0, "SecretAccessRoleArn", value.into_expr()), Phase) }
-    /// `SecretArn`: text, required. Update: in place.
+    /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationobjectstorage-customsecretconfig.html#cfn-datasync-locationobjectstorage-customsecretconfig-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> CustomSecretConfig<R0, Set> { CustomSecretConfig(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for CustomSecretConfig { fn into_props(self) -> Bag { self.0 } }
@@ -830,13 +830,13 @@ impl GoogleOidcConfig {
     pub fn new() -> GoogleOidcConfig<Missing<super::required::IdentityPoolName>, Missing<super::required::IdentityProviderName>, Missing<super::required::ProjectName>, Missing<super::required::ProjectNumber>> { GoogleOidcConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> GoogleOidcConfig<R0, R1, R2, R3> {
-    /// `IdentityPoolName`: text, required. Update: in place.
+    /// `IdentityPoolName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationobjectstorage-googleoidcconfig.html#cfn-datasync-locationobjectstorage-googleoidcconfig-identitypoolname)
     pub fn identity_pool_name(self, value: impl Arg<str>) -> GoogleOidcConfig<Set, R1, R2, R3> { GoogleOidcConfig(put(self.0, "IdentityPoolName", value.into_expr()), Phase) }
-    /// `IdentityProviderName`: text, required. Update: in place.
+    /// `IdentityProviderName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationobjectstorage-googleoidcconfig.html#cfn-datasync-locationobjectstorage-googleoidcconfig-identityprovidername)
     pub fn identity_provider_name(self, value: impl Arg<str>) -> GoogleOidcConfig<R0, Set, R2, R3> { GoogleOidcConfig(put(self.0, "IdentityProviderName", value.into_expr()), Phase) }
-    /// `ProjectName`: text, required. Update: in place.
+    /// `ProjectName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationobjectstorage-googleoidcconfig.html#cfn-datasync-locationobjectstorage-googleoidcconfig-projectname)
     pub fn project_name(self, value: impl Arg<str>) -> GoogleOidcConfig<R0, R1, Set, R3> { GoogleOidcConfig(put(self.0, "ProjectName", value.into_expr()), Phase) }
-    /// `ProjectNumber`: text, required. Update: in place.
+    /// `ProjectNumber`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationobjectstorage-googleoidcconfig.html#cfn-datasync-locationobjectstorage-googleoidcconfig-projectnumber)
     pub fn project_number(self, value: impl Arg<str>) -> GoogleOidcConfig<R0, R1, R2, Set> { GoogleOidcConfig(put(self.0, "ProjectNumber", value.into_expr()), Phase) }
 }
 impl Done for GoogleOidcConfig { fn into_props(self) -> Bag { self.0 } }
@@ -847,7 +847,7 @@ impl ManagedSecretConfig {
     pub fn new() -> ManagedSecretConfig<Missing<super::required::SecretArn>> { ManagedSecretConfig(Bag::default(), Phase) }
 }
 impl<R0> ManagedSecretConfig<R0> {
-    /// `SecretArn`: text, required. Update: in place.
+    /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationobjectstorage-managedsecretconfig.html#cfn-datasync-locationobjectstorage-managedsecretconfig-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> ManagedSecretConfig<Set> { ManagedSecretConfig(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for ManagedSecretConfig { fn into_props(self) -> Bag { self.0 } }
@@ -856,7 +856,7 @@ impl Done for ManagedSecretConfig { fn into_props(self) -> Bag { self.0 } }
 impl ObjectStorageExternalIdentityConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `GoogleOidc`: `GoogleOidcConfig`. Update: in place.
+    /// `GoogleOidc`: `GoogleOidcConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationobjectstorage-objectstorageexternalidentityconfig.html#cfn-datasync-locationobjectstorage-objectstorageexternalidentityconfig-googleoidc)
     pub fn google_oidc(self, value: impl Arg<GoogleOidcConfig>) -> Self { Self(put(self.0, "GoogleOidc", value.into_expr())) }
 }
 impl Done for ObjectStorageExternalIdentityConfig { fn into_props(self) -> Bag { self.0 } }
@@ -865,9 +865,9 @@ impl Done for ObjectStorageExternalIdentityConfig { fn into_props(self) -> Bag {
 impl ObjectStorageFederatedIdentityConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AwsIamRole`: text. Update: in place.
+    /// `AwsIamRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationobjectstorage-objectstoragefederatedidentityconfig.html#cfn-datasync-locationobjectstorage-objectstoragefederatedidentityconfig-awsiamrole)
     pub fn aws_iam_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsIamRole", value.into_expr())) }
-    /// `ExternalIdentity`: `ObjectStorageExternalIdentityConfig`. Update: in place.
+    /// `ExternalIdentity`: `ObjectStorageExternalIdentityConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationobjectstorage-objectstoragefederatedidentityconfig.html#cfn-datasync-locationobjectstorage-objectstoragefederatedidentityconfig-externalidentity)
     pub fn external_identity(self, value: impl Arg<ObjectStorageExternalIdentityConfig>) -> Self { Self(put(self.0, "ExternalIdentity", value.into_expr())) }
 }
 impl Done for ObjectStorageFederatedIdentityConfig { fn into_props(self) -> Bag { self.0 } }
@@ -883,9 +883,9 @@ impl CfnLocationS3 {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLocationS3Props>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `LocationArn`.
     pub fn reference(&self) -> Val<kind::DataSyncLocationS3LocationArn> { self.0.reference() }
-    /// The attribute `LocationArn`: `DataSyncLocationS3LocationArn`.
+    /// The attribute `LocationArn`: `DataSyncLocationS3LocationArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locations3.html#LocationArn-fn::getatt)
     pub fn attr_location_arn(&self) -> Val<kind::DataSyncLocationS3LocationArn> { self.0.get_att("LocationArn") }
-    /// The attribute `LocationUri`: text.
+    /// The attribute `LocationUri`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locations3.html#LocationUri-fn::getatt)
     pub fn attr_location_uri(&self) -> Val<str> { self.0.get_att("LocationUri") }
 }
 impl Parent for CfnLocationS3 { fn node(&self) -> &Place { &self.0 } }
@@ -896,15 +896,15 @@ impl CfnLocationS3Props {
     pub fn new() -> CfnLocationS3Props<Missing<required::S3Config>> { CfnLocationS3Props(Bag::default(), Phase) }
 }
 impl<R0> CfnLocationS3Props<R0> {
-    /// `S3BucketArn`: `S3BucketArn`. Update: replacement.
+    /// `S3BucketArn`: `S3BucketArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locations3.html#cfn-datasync-locations3-s3bucketarn)
     pub fn s3_bucket_arn(self, value: impl Arg<kind::S3BucketArn>) -> Self { Self(put(self.0, "S3BucketArn", value.into_expr()), Phase) }
-    /// `S3Config`: `S3Config`, required. Update: replacement.
+    /// `S3Config`: `S3Config`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locations3.html#cfn-datasync-locations3-s3config)
     pub fn s3_config(self, value: impl Arg<location_s3::S3Config>) -> CfnLocationS3Props<Set> { CfnLocationS3Props(put(self.0, "S3Config", value.into_expr()), Phase) }
-    /// `S3StorageClass`: `S3StorageClass`. Update: replacement.
+    /// `S3StorageClass`: `S3StorageClass`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locations3.html#cfn-datasync-locations3-s3storageclass)
     pub fn s3_storage_class(self, value: impl Arg<location_s3::S3StorageClass>) -> Self { Self(put(self.0, "S3StorageClass", value.into_expr()), Phase) }
-    /// `Subdirectory`: text. Update: replacement.
+    /// `Subdirectory`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locations3.html#cfn-datasync-locations3-subdirectory)
     pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locations3.html#cfn-datasync-locations3-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnLocationS3Props { fn into_props(self) -> Bag { self.0 } }
@@ -918,7 +918,7 @@ impl S3Config {
     pub fn new() -> S3Config<Missing<super::required::BucketAccessRoleArn>> { S3Config(Bag::default(), Phase) }
 }
 impl<R0> S3Config<R0> {
-    /// `BucketAccessRoleArn`: `IamRoleArn`, required. Update: replacement.
+    /// `BucketAccessRoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locations3-s3config.html#cfn-datasync-locations3-s3config-bucketaccessrolearn)
     pub fn bucket_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> S3Config<Set> { S3Config(put(self.0, "BucketAccessRoleArn", value.into_expr()), Phase) }
 }
 impl Done for S3Config { fn into_props(self) -> Bag { self.0 } }
@@ -934,13 +934,13 @@ impl CfnLocationSMB {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLocationSMBProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `LocationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CmkSecretConfig.SecretArn`: `OtherArn`.
+    /// The attribute `CmkSecretConfig.SecretArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationsmb.html#CmkSecretConfig.SecretArn-fn::getatt)
     pub fn attr_cmk_secret_config_secret_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CmkSecretConfig.SecretArn") }
-    /// The attribute `LocationArn`: `OtherArn`.
+    /// The attribute `LocationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationsmb.html#LocationArn-fn::getatt)
     pub fn attr_location_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LocationArn") }
-    /// The attribute `LocationUri`: text.
+    /// The attribute `LocationUri`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationsmb.html#LocationUri-fn::getatt)
     pub fn attr_location_uri(&self) -> Val<str> { self.0.get_att("LocationUri") }
-    /// The attribute `ManagedSecretConfig`: `ManagedSecretConfig`.
+    /// The attribute `ManagedSecretConfig`: `ManagedSecretConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationsmb.html#ManagedSecretConfig-fn::getatt)
     pub fn attr_managed_secret_config(&self) -> Val<location_smb::ManagedSecretConfig> { self.0.get_att("ManagedSecretConfig") }
 }
 impl Parent for CfnLocationSMB { fn node(&self) -> &Place { &self.0 } }
@@ -951,35 +951,35 @@ impl CfnLocationSMBProps {
     pub fn new() -> CfnLocationSMBProps<Missing<required::AgentArns>> { CfnLocationSMBProps(Bag::default(), Phase) }
 }
 impl<R0> CfnLocationSMBProps<R0> {
-    /// `AgentArns`: list of text, required. Update: in place.
+    /// `AgentArns`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationsmb.html#cfn-datasync-locationsmb-agentarns)
     pub fn agent_arns(self, value: impl Arg<Arr<str>>) -> CfnLocationSMBProps<Set> { CfnLocationSMBProps(put(self.0, "AgentArns", value.into_expr()), Phase) }
-    /// `AuthenticationType`: `AuthenticationType`. Update: in place.
+    /// `AuthenticationType`: `AuthenticationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationsmb.html#cfn-datasync-locationsmb-authenticationtype)
     pub fn authentication_type(self, value: impl Arg<location_smb::AuthenticationType>) -> Self { Self(put(self.0, "AuthenticationType", value.into_expr()), Phase) }
-    /// `CmkSecretConfig`: `CmkSecretConfig`. Update: in place.
+    /// `CmkSecretConfig`: `CmkSecretConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationsmb.html#cfn-datasync-locationsmb-cmksecretconfig)
     pub fn cmk_secret_config(self, value: impl Arg<location_smb::CmkSecretConfig>) -> Self { Self(put(self.0, "CmkSecretConfig", value.into_expr()), Phase) }
-    /// `CustomSecretConfig`: `CustomSecretConfig`. Update: in place.
+    /// `CustomSecretConfig`: `CustomSecretConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationsmb.html#cfn-datasync-locationsmb-customsecretconfig)
     pub fn custom_secret_config(self, value: impl Arg<location_smb::CustomSecretConfig>) -> Self { Self(put(self.0, "CustomSecretConfig", value.into_expr()), Phase) }
-    /// `DnsIpAddresses`: list of text. Update: in place.
+    /// `DnsIpAddresses`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationsmb.html#cfn-datasync-locationsmb-dnsipaddresses)
     pub fn dns_ip_addresses(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DnsIpAddresses", value.into_expr()), Phase) }
-    /// `Domain`: text. Update: in place.
+    /// `Domain`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationsmb.html#cfn-datasync-locationsmb-domain)
     pub fn domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Domain", value.into_expr()), Phase) }
-    /// `KerberosKeytab`: text. Update: in place.
+    /// `KerberosKeytab`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationsmb.html#cfn-datasync-locationsmb-kerberoskeytab)
     pub fn kerberos_keytab(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KerberosKeytab", value.into_expr()), Phase) }
-    /// `KerberosKrb5Conf`: text. Update: in place.
+    /// `KerberosKrb5Conf`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationsmb.html#cfn-datasync-locationsmb-kerberoskrb5conf)
     pub fn kerberos_krb5_conf(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KerberosKrb5Conf", value.into_expr()), Phase) }
-    /// `KerberosPrincipal`: text. Update: in place.
+    /// `KerberosPrincipal`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationsmb.html#cfn-datasync-locationsmb-kerberosprincipal)
     pub fn kerberos_principal(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KerberosPrincipal", value.into_expr()), Phase) }
-    /// `MountOptions`: `MountOptions`. Update: in place.
+    /// `MountOptions`: `MountOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationsmb.html#cfn-datasync-locationsmb-mountoptions)
     pub fn mount_options(self, value: impl Arg<location_smb::MountOptions>) -> Self { Self(put(self.0, "MountOptions", value.into_expr()), Phase) }
-    /// `Password`: text. Update: in place.
+    /// `Password`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationsmb.html#cfn-datasync-locationsmb-password)
     pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr()), Phase) }
-    /// `ServerHostname`: text. Update: replacement.
+    /// `ServerHostname`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationsmb.html#cfn-datasync-locationsmb-serverhostname)
     pub fn server_hostname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerHostname", value.into_expr()), Phase) }
-    /// `Subdirectory`: text. Update: in place.
+    /// `Subdirectory`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationsmb.html#cfn-datasync-locationsmb-subdirectory)
     pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationsmb.html#cfn-datasync-locationsmb-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `User`: text. Update: in place.
+    /// `User`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationsmb.html#cfn-datasync-locationsmb-user)
     pub fn user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "User", value.into_expr()), Phase) }
 }
 impl Done for CfnLocationSMBProps { fn into_props(self) -> Bag { self.0 } }
@@ -991,9 +991,9 @@ use crate::cfn::support::*;
 impl CmkSecretConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationsmb-cmksecretconfig.html#cfn-datasync-locationsmb-cmksecretconfig-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
-    /// `SecretArn`: text. Update: in place.
+    /// `SecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationsmb-cmksecretconfig.html#cfn-datasync-locationsmb-cmksecretconfig-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
 }
 impl Done for CmkSecretConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1004,9 +1004,9 @@ impl CustomSecretConfig {
     pub fn new() -> CustomSecretConfig<Missing<super::required::SecretAccessRoleArn>, Missing<super::required::SecretArn>> { CustomSecretConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomSecretConfig<R0, R1> {
-    /// `SecretAccessRoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `SecretAccessRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationsmb-customsecretconfig.html#cfn-datasync-locationsmb-customsecretconfig-secretaccessrolearn)
     pub fn secret_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CustomSecretConfig<Set, R1> { CustomSecretConfig(put(self.0, "SecretAccessRoleArn", value.into_expr()), Phase) }
-    /// `SecretArn`: text, required. Update: in place.
+    /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationsmb-customsecretconfig.html#cfn-datasync-locationsmb-customsecretconfig-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> CustomSecretConfig<R0, Set> { CustomSecretConfig(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for CustomSecretConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1017,7 +1017,7 @@ impl ManagedSecretConfig {
     pub fn new() -> ManagedSecretConfig<Missing<super::required::SecretArn>> { ManagedSecretConfig(Bag::default(), Phase) }
 }
 impl<R0> ManagedSecretConfig<R0> {
-    /// `SecretArn`: text, required. Update: in place.
+    /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationsmb-managedsecretconfig.html#cfn-datasync-locationsmb-managedsecretconfig-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> ManagedSecretConfig<Set> { ManagedSecretConfig(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for ManagedSecretConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1026,7 +1026,7 @@ impl Done for ManagedSecretConfig { fn into_props(self) -> Bag { self.0 } }
 impl MountOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Version`: `Version`. Update: in place.
+    /// `Version`: `Version`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationsmb-mountoptions.html#cfn-datasync-locationsmb-mountoptions-version)
     pub fn version(self, value: impl Arg<Version>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for MountOptions { fn into_props(self) -> Bag { self.0 } }
@@ -1044,13 +1044,13 @@ impl CfnTask {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTaskProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TaskArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `DestinationNetworkInterfaceArns`: list of text.
+    /// The attribute `DestinationNetworkInterfaceArns`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-task.html#DestinationNetworkInterfaceArns-fn::getatt)
     pub fn attr_destination_network_interface_arns(&self) -> Val<Arr<str>> { self.0.get_att("DestinationNetworkInterfaceArns") }
-    /// The attribute `SourceNetworkInterfaceArns`: list of text.
+    /// The attribute `SourceNetworkInterfaceArns`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-task.html#SourceNetworkInterfaceArns-fn::getatt)
     pub fn attr_source_network_interface_arns(&self) -> Val<Arr<str>> { self.0.get_att("SourceNetworkInterfaceArns") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-task.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `TaskArn`: `OtherArn`.
+    /// The attribute `TaskArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-task.html#TaskArn-fn::getatt)
     pub fn attr_task_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TaskArn") }
 }
 impl Parent for CfnTask { fn node(&self) -> &Place { &self.0 } }
@@ -1061,29 +1061,29 @@ impl CfnTaskProps {
     pub fn new() -> CfnTaskProps<Missing<required::DestinationLocationArn>, Missing<required::SourceLocationArn>> { CfnTaskProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTaskProps<R0, R1> {
-    /// `CloudWatchLogGroupArn`: `LogsLogGroupArn`. Update: in place.
+    /// `CloudWatchLogGroupArn`: `LogsLogGroupArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-task.html#cfn-datasync-task-cloudwatchloggrouparn)
     pub fn cloud_watch_log_group_arn(self, value: impl Arg<kind::LogsLogGroupArn>) -> Self { Self(put(self.0, "CloudWatchLogGroupArn", value.into_expr()), Phase) }
-    /// `DestinationLocationArn`: `DataSyncLocationEFSLocationArnOrLocationS3LocationArn`, required. Update: replacement.
+    /// `DestinationLocationArn`: `DataSyncLocationEFSLocationArnOrLocationS3LocationArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-task.html#cfn-datasync-task-destinationlocationarn)
     pub fn destination_location_arn(self, value: impl Arg<kind::DataSyncLocationEFSLocationArnOrLocationS3LocationArn>) -> CfnTaskProps<Set, R1> { CfnTaskProps(put(self.0, "DestinationLocationArn", value.into_expr()), Phase) }
-    /// `Excludes`: list of `FilterRule`. Update: in place.
+    /// `Excludes`: list of `FilterRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-task.html#cfn-datasync-task-excludes)
     pub fn excludes(self, value: impl Arg<Arr<task::FilterRule>>) -> Self { Self(put(self.0, "Excludes", value.into_expr()), Phase) }
-    /// `Includes`: list of `FilterRule`. Update: in place.
+    /// `Includes`: list of `FilterRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-task.html#cfn-datasync-task-includes)
     pub fn includes(self, value: impl Arg<Arr<task::FilterRule>>) -> Self { Self(put(self.0, "Includes", value.into_expr()), Phase) }
-    /// `ManifestConfig`: `ManifestConfig`. Update: in place.
+    /// `ManifestConfig`: `ManifestConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-task.html#cfn-datasync-task-manifestconfig)
     pub fn manifest_config(self, value: impl Arg<task::ManifestConfig>) -> Self { Self(put(self.0, "ManifestConfig", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-task.html#cfn-datasync-task-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Options`: `Options`. Update: in place.
+    /// `Options`: `Options`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-task.html#cfn-datasync-task-options)
     pub fn options(self, value: impl Arg<task::Options>) -> Self { Self(put(self.0, "Options", value.into_expr()), Phase) }
-    /// `Schedule`: `TaskSchedule`. Update: in place.
+    /// `Schedule`: `TaskSchedule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-task.html#cfn-datasync-task-schedule)
     pub fn schedule(self, value: impl Arg<task::TaskSchedule>) -> Self { Self(put(self.0, "Schedule", value.into_expr()), Phase) }
-    /// `SourceLocationArn`: `DataSyncLocationNFSLocationArnOrLocationS3LocationArn`, required. Update: replacement.
+    /// `SourceLocationArn`: `DataSyncLocationNFSLocationArnOrLocationS3LocationArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-task.html#cfn-datasync-task-sourcelocationarn)
     pub fn source_location_arn(self, value: impl Arg<kind::DataSyncLocationNFSLocationArnOrLocationS3LocationArn>) -> CfnTaskProps<R0, Set> { CfnTaskProps(put(self.0, "SourceLocationArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-task.html#cfn-datasync-task-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TaskMode`: `TaskMode`. Update: replacement.
+    /// `TaskMode`: `TaskMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-task.html#cfn-datasync-task-taskmode)
     pub fn task_mode(self, value: impl Arg<task::TaskMode>) -> Self { Self(put(self.0, "TaskMode", value.into_expr()), Phase) }
-    /// `TaskReportConfig`: `TaskReportConfig`. Update: in place.
+    /// `TaskReportConfig`: `TaskReportConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-task.html#cfn-datasync-task-taskreportconfig)
     pub fn task_report_config(self, value: impl Arg<task::TaskReportConfig>) -> Self { Self(put(self.0, "TaskReportConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnTaskProps { fn into_props(self) -> Bag { self.0 } }
@@ -1095,7 +1095,7 @@ use crate::cfn::support::*;
 impl Deleted {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ReportLevel`: `ReportLevel`. Update: in place.
+    /// `ReportLevel`: `ReportLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-deleted.html#cfn-datasync-task-deleted-reportlevel)
     pub fn report_level(self, value: impl Arg<ReportLevel>) -> Self { Self(put(self.0, "ReportLevel", value.into_expr())) }
 }
 impl Done for Deleted { fn into_props(self) -> Bag { self.0 } }
@@ -1104,7 +1104,7 @@ impl Done for Deleted { fn into_props(self) -> Bag { self.0 } }
 impl Destination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `S3`: `TaskReportConfigDestinationS3`. Update: in place.
+    /// `S3`: `TaskReportConfigDestinationS3`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-destination.html#cfn-datasync-task-destination-s3)
     pub fn s3(self, value: impl Arg<TaskReportConfigDestinationS3>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
 }
 impl Done for Destination { fn into_props(self) -> Bag { self.0 } }
@@ -1113,9 +1113,9 @@ impl Done for Destination { fn into_props(self) -> Bag { self.0 } }
 impl FilterRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FilterType`: `FilterType`. Update: in place.
+    /// `FilterType`: `FilterType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-filterrule.html#cfn-datasync-task-filterrule-filtertype)
     pub fn filter_type(self, value: impl Arg<FilterType>) -> Self { Self(put(self.0, "FilterType", value.into_expr())) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-filterrule.html#cfn-datasync-task-filterrule-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for FilterRule { fn into_props(self) -> Bag { self.0 } }
@@ -1126,11 +1126,11 @@ impl ManifestConfig {
     pub fn new() -> ManifestConfig<Missing<super::required::Source>> { ManifestConfig(Bag::default(), Phase) }
 }
 impl<R0> ManifestConfig<R0> {
-    /// `Action`: `Action`. Update: in place.
+    /// `Action`: `Action`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-manifestconfig.html#cfn-datasync-task-manifestconfig-action)
     pub fn action(self, value: impl Arg<Action>) -> Self { Self(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `Format`: `Format`. Update: in place.
+    /// `Format`: `Format`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-manifestconfig.html#cfn-datasync-task-manifestconfig-format)
     pub fn format(self, value: impl Arg<Format>) -> Self { Self(put(self.0, "Format", value.into_expr()), Phase) }
-    /// `Source`: `Source`, required. Update: in place.
+    /// `Source`: `Source`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-manifestconfig.html#cfn-datasync-task-manifestconfig-source)
     pub fn source(self, value: impl Arg<Source>) -> ManifestConfig<Set> { ManifestConfig(put(self.0, "Source", value.into_expr()), Phase) }
 }
 impl Done for ManifestConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1139,13 +1139,13 @@ impl Done for ManifestConfig { fn into_props(self) -> Bag { self.0 } }
 impl ManifestConfigSourceS3 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BucketAccessRoleArn`: `IamRoleArn`. Update: in place.
+    /// `BucketAccessRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-manifestconfigsources3.html#cfn-datasync-task-manifestconfigsources3-bucketaccessrolearn)
     pub fn bucket_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "BucketAccessRoleArn", value.into_expr())) }
-    /// `ManifestObjectPath`: text. Update: in place.
+    /// `ManifestObjectPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-manifestconfigsources3.html#cfn-datasync-task-manifestconfigsources3-manifestobjectpath)
     pub fn manifest_object_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestObjectPath", value.into_expr())) }
-    /// `ManifestObjectVersionId`: text. Update: in place.
+    /// `ManifestObjectVersionId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-manifestconfigsources3.html#cfn-datasync-task-manifestconfigsources3-manifestobjectversionid)
     pub fn manifest_object_version_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestObjectVersionId", value.into_expr())) }
-    /// `S3BucketArn`: text. Update: in place.
+    /// `S3BucketArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-manifestconfigsources3.html#cfn-datasync-task-manifestconfigsources3-s3bucketarn)
     pub fn s3_bucket_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BucketArn", value.into_expr())) }
 }
 impl Done for ManifestConfigSourceS3 { fn into_props(self) -> Bag { self.0 } }
@@ -1154,37 +1154,37 @@ impl Done for ManifestConfigSourceS3 { fn into_props(self) -> Bag { self.0 } }
 impl Options {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Atime`: `Atime`. Update: in place.
+    /// `Atime`: `Atime`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-options.html#cfn-datasync-task-options-atime)
     pub fn atime(self, value: impl Arg<Atime>) -> Self { Self(put(self.0, "Atime", value.into_expr())) }
-    /// `BytesPerSecond`: integer. Update: in place.
+    /// `BytesPerSecond`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-options.html#cfn-datasync-task-options-bytespersecond)
     pub fn bytes_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BytesPerSecond", value.into_expr())) }
-    /// `Gid`: `Gid`. Update: in place.
+    /// `Gid`: `Gid`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-options.html#cfn-datasync-task-options-gid)
     pub fn gid(self, value: impl Arg<Gid>) -> Self { Self(put(self.0, "Gid", value.into_expr())) }
-    /// `LogLevel`: `LogLevel`. Update: in place.
+    /// `LogLevel`: `LogLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-options.html#cfn-datasync-task-options-loglevel)
     pub fn log_level(self, value: impl Arg<LogLevel>) -> Self { Self(put(self.0, "LogLevel", value.into_expr())) }
-    /// `Mtime`: `Mtime`. Update: in place.
+    /// `Mtime`: `Mtime`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-options.html#cfn-datasync-task-options-mtime)
     pub fn mtime(self, value: impl Arg<Mtime>) -> Self { Self(put(self.0, "Mtime", value.into_expr())) }
-    /// `ObjectMetadata`: `ObjectMetadata`. Update: in place.
+    /// `ObjectMetadata`: `ObjectMetadata`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-options.html#cfn-datasync-task-options-objectmetadata)
     pub fn object_metadata(self, value: impl Arg<ObjectMetadata>) -> Self { Self(put(self.0, "ObjectMetadata", value.into_expr())) }
-    /// `ObjectTags`: `ObjectTags`. Update: in place.
+    /// `ObjectTags`: `ObjectTags`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-options.html#cfn-datasync-task-options-objecttags)
     pub fn object_tags(self, value: impl Arg<ObjectTags>) -> Self { Self(put(self.0, "ObjectTags", value.into_expr())) }
-    /// `OverwriteMode`: `OverwriteMode`. Update: in place.
+    /// `OverwriteMode`: `OverwriteMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-options.html#cfn-datasync-task-options-overwritemode)
     pub fn overwrite_mode(self, value: impl Arg<OverwriteMode>) -> Self { Self(put(self.0, "OverwriteMode", value.into_expr())) }
-    /// `PosixPermissions`: `PosixPermissions`. Update: in place.
+    /// `PosixPermissions`: `PosixPermissions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-options.html#cfn-datasync-task-options-posixpermissions)
     pub fn posix_permissions(self, value: impl Arg<PosixPermissions>) -> Self { Self(put(self.0, "PosixPermissions", value.into_expr())) }
-    /// `PreserveDeletedFiles`: `PreserveDeletedFiles`. Update: in place.
+    /// `PreserveDeletedFiles`: `PreserveDeletedFiles`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-options.html#cfn-datasync-task-options-preservedeletedfiles)
     pub fn preserve_deleted_files(self, value: impl Arg<PreserveDeletedFiles>) -> Self { Self(put(self.0, "PreserveDeletedFiles", value.into_expr())) }
-    /// `PreserveDevices`: `PreserveDevices`. Update: in place.
+    /// `PreserveDevices`: `PreserveDevices`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-options.html#cfn-datasync-task-options-preservedevices)
     pub fn preserve_devices(self, value: impl Arg<PreserveDevices>) -> Self { Self(put(self.0, "PreserveDevices", value.into_expr())) }
-    /// `SecurityDescriptorCopyFlags`: `SecurityDescriptorCopyFlags`. Update: in place.
+    /// `SecurityDescriptorCopyFlags`: `SecurityDescriptorCopyFlags`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-options.html#cfn-datasync-task-options-securitydescriptorcopyflags)
     pub fn security_descriptor_copy_flags(self, value: impl Arg<SecurityDescriptorCopyFlags>) -> Self { Self(put(self.0, "SecurityDescriptorCopyFlags", value.into_expr())) }
-    /// `TaskQueueing`: `TaskQueueing`. Update: in place.
+    /// `TaskQueueing`: `TaskQueueing`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-options.html#cfn-datasync-task-options-taskqueueing)
     pub fn task_queueing(self, value: impl Arg<TaskQueueing>) -> Self { Self(put(self.0, "TaskQueueing", value.into_expr())) }
-    /// `TransferMode`: `TransferMode`. Update: in place.
+    /// `TransferMode`: `TransferMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-options.html#cfn-datasync-task-options-transfermode)
     pub fn transfer_mode(self, value: impl Arg<TransferMode>) -> Self { Self(put(self.0, "TransferMode", value.into_expr())) }
-    /// `Uid`: `Uid`. Update: in place.
+    /// `Uid`: `Uid`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-options.html#cfn-datasync-task-options-uid)
     pub fn uid(self, value: impl Arg<Uid>) -> Self { Self(put(self.0, "Uid", value.into_expr())) }
-    /// `VerifyMode`: `VerifyMode`. Update: in place.
+    /// `VerifyMode`: `VerifyMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-options.html#cfn-datasync-task-options-verifymode)
     pub fn verify_mode(self, value: impl Arg<VerifyMode>) -> Self { Self(put(self.0, "VerifyMode", value.into_expr())) }
 }
 impl Done for Options { fn into_props(self) -> Bag { self.0 } }
@@ -1193,13 +1193,13 @@ impl Done for Options { fn into_props(self) -> Bag { self.0 } }
 impl Overrides {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Deleted`: `Deleted`. Update: in place.
+    /// `Deleted`: `Deleted`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-overrides.html#cfn-datasync-task-overrides-deleted)
     pub fn deleted(self, value: impl Arg<Deleted>) -> Self { Self(put(self.0, "Deleted", value.into_expr())) }
-    /// `Skipped`: `Skipped`. Update: in place.
+    /// `Skipped`: `Skipped`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-overrides.html#cfn-datasync-task-overrides-skipped)
     pub fn skipped(self, value: impl Arg<Skipped>) -> Self { Self(put(self.0, "Skipped", value.into_expr())) }
-    /// `Transferred`: `Transferred`. Update: in place.
+    /// `Transferred`: `Transferred`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-overrides.html#cfn-datasync-task-overrides-transferred)
     pub fn transferred(self, value: impl Arg<Transferred>) -> Self { Self(put(self.0, "Transferred", value.into_expr())) }
-    /// `Verified`: `Verified`. Update: in place.
+    /// `Verified`: `Verified`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-overrides.html#cfn-datasync-task-overrides-verified)
     pub fn verified(self, value: impl Arg<Verified>) -> Self { Self(put(self.0, "Verified", value.into_expr())) }
 }
 impl Done for Overrides { fn into_props(self) -> Bag { self.0 } }
@@ -1208,11 +1208,11 @@ impl Done for Overrides { fn into_props(self) -> Bag { self.0 } }
 impl S3 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BucketAccessRoleArn`: text. Update: in place.
+    /// `BucketAccessRoleArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-s3.html#cfn-datasync-task-s3-bucketaccessrolearn)
     pub fn bucket_access_role_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketAccessRoleArn", value.into_expr())) }
-    /// `S3BucketArn`: text. Update: in place.
+    /// `S3BucketArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-s3.html#cfn-datasync-task-s3-s3bucketarn)
     pub fn s3_bucket_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BucketArn", value.into_expr())) }
-    /// `Subdirectory`: text. Update: in place.
+    /// `Subdirectory`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-s3.html#cfn-datasync-task-s3-subdirectory)
     pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value.into_expr())) }
 }
 impl Done for S3 { fn into_props(self) -> Bag { self.0 } }
@@ -1221,7 +1221,7 @@ impl Done for S3 { fn into_props(self) -> Bag { self.0 } }
 impl Skipped {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ReportLevel`: `ReportLevel`. Update: in place.
+    /// `ReportLevel`: `ReportLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-skipped.html#cfn-datasync-task-skipped-reportlevel)
     pub fn report_level(self, value: impl Arg<ReportLevel>) -> Self { Self(put(self.0, "ReportLevel", value.into_expr())) }
 }
 impl Done for Skipped { fn into_props(self) -> Bag { self.0 } }
@@ -1230,7 +1230,7 @@ impl Done for Skipped { fn into_props(self) -> Bag { self.0 } }
 impl Source {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `S3`: `ManifestConfigSourceS3`. Update: in place.
+    /// `S3`: `ManifestConfigSourceS3`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-source.html#cfn-datasync-task-source-s3)
     pub fn s3(self, value: impl Arg<ManifestConfigSourceS3>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
 }
 impl Done for Source { fn into_props(self) -> Bag { self.0 } }
@@ -1241,15 +1241,15 @@ impl TaskReportConfig {
     pub fn new() -> TaskReportConfig<Missing<super::required::Destination>, Missing<super::required::OutputType>> { TaskReportConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> TaskReportConfig<R0, R1> {
-    /// `Destination`: `Destination`, required. Update: in place.
+    /// `Destination`: `Destination`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-taskreportconfig.html#cfn-datasync-task-taskreportconfig-destination)
     pub fn destination(self, value: impl Arg<Destination>) -> TaskReportConfig<Set, R1> { TaskReportConfig(put(self.0, "Destination", value.into_expr()), Phase) }
-    /// `ObjectVersionIds`: `ObjectVersionIds`. Update: in place.
+    /// `ObjectVersionIds`: `ObjectVersionIds`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-taskreportconfig.html#cfn-datasync-task-taskreportconfig-objectversionids)
     pub fn object_version_ids(self, value: impl Arg<ObjectVersionIds>) -> Self { Self(put(self.0, "ObjectVersionIds", value.into_expr()), Phase) }
-    /// `OutputType`: `OutputType`, required. Update: in place.
+    /// `OutputType`: `OutputType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-taskreportconfig.html#cfn-datasync-task-taskreportconfig-outputtype)
     pub fn output_type(self, value: impl Arg<OutputType>) -> TaskReportConfig<R0, Set> { TaskReportConfig(put(self.0, "OutputType", value.into_expr()), Phase) }
-    /// `Overrides`: `Overrides`. Update: in place.
+    /// `Overrides`: `Overrides`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-taskreportconfig.html#cfn-datasync-task-taskreportconfig-overrides)
     pub fn overrides(self, value: impl Arg<Overrides>) -> Self { Self(put(self.0, "Overrides", value.into_expr()), Phase) }
-    /// `ReportLevel`: `ReportLevel`. Update: in place.
+    /// `ReportLevel`: `ReportLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-taskreportconfig.html#cfn-datasync-task-taskreportconfig-reportlevel)
     pub fn report_level(self, value: impl Arg<ReportLevel>) -> Self { Self(put(self.0, "ReportLevel", value.into_expr()), Phase) }
 }
 impl Done for TaskReportConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1258,11 +1258,11 @@ impl Done for TaskReportConfig { fn into_props(self) -> Bag { self.0 } }
 impl TaskReportConfigDestinationS3 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BucketAccessRoleArn`: `IamRoleArn`. Update: in place.
+    /// `BucketAccessRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-taskreportconfigdestinations3.html#cfn-datasync-task-taskreportconfigdestinations3-bucketaccessrolearn)
     pub fn bucket_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "BucketAccessRoleArn", value.into_expr())) }
-    /// `S3BucketArn`: text. Update: in place.
+    /// `S3BucketArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-taskreportconfigdestinations3.html#cfn-datasync-task-taskreportconfigdestinations3-s3bucketarn)
     pub fn s3_bucket_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BucketArn", value.into_expr())) }
-    /// `Subdirectory`: text. Update: in place.
+    /// `Subdirectory`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-taskreportconfigdestinations3.html#cfn-datasync-task-taskreportconfigdestinations3-subdirectory)
     pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value.into_expr())) }
 }
 impl Done for TaskReportConfigDestinationS3 { fn into_props(self) -> Bag { self.0 } }
@@ -1271,9 +1271,9 @@ impl Done for TaskReportConfigDestinationS3 { fn into_props(self) -> Bag { self.
 impl TaskSchedule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ScheduleExpression`: text. Update: in place.
+    /// `ScheduleExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-taskschedule.html#cfn-datasync-task-taskschedule-scheduleexpression)
     pub fn schedule_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpression", value.into_expr())) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-taskschedule.html#cfn-datasync-task-taskschedule-status)
     pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for TaskSchedule { fn into_props(self) -> Bag { self.0 } }
@@ -1282,7 +1282,7 @@ impl Done for TaskSchedule { fn into_props(self) -> Bag { self.0 } }
 impl Transferred {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ReportLevel`: `ReportLevel`. Update: in place.
+    /// `ReportLevel`: `ReportLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-transferred.html#cfn-datasync-task-transferred-reportlevel)
     pub fn report_level(self, value: impl Arg<ReportLevel>) -> Self { Self(put(self.0, "ReportLevel", value.into_expr())) }
 }
 impl Done for Transferred { fn into_props(self) -> Bag { self.0 } }
@@ -1291,7 +1291,7 @@ impl Done for Transferred { fn into_props(self) -> Bag { self.0 } }
 impl Verified {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ReportLevel`: `ReportLevel`. Update: in place.
+    /// `ReportLevel`: `ReportLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-verified.html#cfn-datasync-task-verified-reportlevel)
     pub fn report_level(self, value: impl Arg<ReportLevel>) -> Self { Self(put(self.0, "ReportLevel", value.into_expr())) }
 }
 impl Done for Verified { fn into_props(self) -> Bag { self.0 } }

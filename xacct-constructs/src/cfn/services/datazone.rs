@@ -13,19 +13,19 @@ impl CfnConnection {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ConnectionId`: text.
+    /// The attribute `ConnectionId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-connection.html#ConnectionId-fn::getatt)
     pub fn attr_connection_id(&self) -> Val<str> { self.0.get_att("ConnectionId") }
-    /// The attribute `DomainId`: text.
+    /// The attribute `DomainId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-connection.html#DomainId-fn::getatt)
     pub fn attr_domain_id(&self) -> Val<str> { self.0.get_att("DomainId") }
-    /// The attribute `DomainUnitId`: text.
+    /// The attribute `DomainUnitId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-connection.html#DomainUnitId-fn::getatt)
     pub fn attr_domain_unit_id(&self) -> Val<str> { self.0.get_att("DomainUnitId") }
-    /// The attribute `EnvironmentId`: text.
+    /// The attribute `EnvironmentId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-connection.html#EnvironmentId-fn::getatt)
     pub fn attr_environment_id(&self) -> Val<str> { self.0.get_att("EnvironmentId") }
-    /// The attribute `EnvironmentUserRole`: text.
+    /// The attribute `EnvironmentUserRole`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-connection.html#EnvironmentUserRole-fn::getatt)
     pub fn attr_environment_user_role(&self) -> Val<str> { self.0.get_att("EnvironmentUserRole") }
-    /// The attribute `ProjectId`: text.
+    /// The attribute `ProjectId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-connection.html#ProjectId-fn::getatt)
     pub fn attr_project_id(&self) -> Val<str> { self.0.get_att("ProjectId") }
-    /// The attribute `Type`: text.
+    /// The attribute `Type`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-connection.html#Type-fn::getatt)
     pub fn attr_type_(&self) -> Val<str> { self.0.get_att("Type") }
 }
 impl Parent for CfnConnection { fn node(&self) -> &Place { &self.0 } }
@@ -36,25 +36,25 @@ impl CfnConnectionProps {
     pub fn new() -> CfnConnectionProps<Missing<required::DomainIdentifier>, Missing<required::Name>> { CfnConnectionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnConnectionProps<R0, R1> {
-    /// `AwsLocation`: `AwsLocation`. Update: in place.
+    /// `AwsLocation`: `AwsLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-connection.html#cfn-datazone-connection-awslocation)
     pub fn aws_location(self, value: impl Arg<connection::AwsLocation>) -> Self { Self(put(self.0, "AwsLocation", value.into_expr()), Phase) }
-    /// `Configurations`: list of `ConnectionConfiguration`. Update: in place.
+    /// `Configurations`: list of `ConnectionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-connection.html#cfn-datazone-connection-configurations)
     pub fn configurations(self, value: impl Arg<Arr<connection::ConnectionConfiguration>>) -> Self { Self(put(self.0, "Configurations", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-connection.html#cfn-datazone-connection-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DomainIdentifier`: text, required. Update: replacement.
+    /// `DomainIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-connection.html#cfn-datazone-connection-domainidentifier)
     pub fn domain_identifier(self, value: impl Arg<str>) -> CfnConnectionProps<Set, R1> { CfnConnectionProps(put(self.0, "DomainIdentifier", value.into_expr()), Phase) }
-    /// `EnableTrustedIdentityPropagation`: boolean. Update: replacement.
+    /// `EnableTrustedIdentityPropagation`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-connection.html#cfn-datazone-connection-enabletrustedidentitypropagation)
     pub fn enable_trusted_identity_propagation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableTrustedIdentityPropagation", value.into_expr()), Phase) }
-    /// `EnvironmentIdentifier`: text. Update: replacement.
+    /// `EnvironmentIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-connection.html#cfn-datazone-connection-environmentidentifier)
     pub fn environment_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentIdentifier", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-connection.html#cfn-datazone-connection-name)
     pub fn name(self, value: impl Arg<str>) -> CfnConnectionProps<R0, Set> { CfnConnectionProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ProjectIdentifier`: text. Update: replacement.
+    /// `ProjectIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-connection.html#cfn-datazone-connection-projectidentifier)
     pub fn project_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectIdentifier", value.into_expr()), Phase) }
-    /// `Props`: `ConnectionPropertiesInput`. Update: in place.
+    /// `Props`: `ConnectionPropertiesInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-connection.html#cfn-datazone-connection-props)
     pub fn props(self, value: impl Arg<connection::ConnectionPropertiesInput>) -> Self { Self(put(self.0, "Props", value.into_expr()), Phase) }
-    /// `Scope`: `Scope`. Update: replacement.
+    /// `Scope`: `Scope`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-connection.html#cfn-datazone-connection-scope)
     pub fn scope(self, value: impl Arg<connection::Scope>) -> Self { Self(put(self.0, "Scope", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectionProps { fn into_props(self) -> Bag { self.0 } }
@@ -66,11 +66,11 @@ use crate::cfn::support::*;
 impl AmazonQPropertiesInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AuthMode`: text. Update: in place.
+    /// `AuthMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-amazonqpropertiesinput.html#cfn-datazone-connection-amazonqpropertiesinput-authmode)
     pub fn auth_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthMode", value.into_expr())) }
-    /// `IsEnabled`: boolean. Update: in place.
+    /// `IsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-amazonqpropertiesinput.html#cfn-datazone-connection-amazonqpropertiesinput-isenabled)
     pub fn is_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsEnabled", value.into_expr())) }
-    /// `ProfileArn`: text. Update: in place.
+    /// `ProfileArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-amazonqpropertiesinput.html#cfn-datazone-connection-amazonqpropertiesinput-profilearn)
     pub fn profile_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProfileArn", value.into_expr())) }
 }
 impl Done for AmazonQPropertiesInput { fn into_props(self) -> Bag { self.0 } }
@@ -81,7 +81,7 @@ impl AthenaPropertiesInput {
     pub fn new() -> AthenaPropertiesInput<Missing<super::required::WorkgroupName>> { AthenaPropertiesInput(Bag::default(), Phase) }
 }
 impl<R0> AthenaPropertiesInput<R0> {
-    /// `WorkgroupName`: text, required. Update: in place.
+    /// `WorkgroupName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-athenapropertiesinput.html#cfn-datazone-connection-athenapropertiesinput-workgroupname)
     pub fn workgroup_name(self, value: impl Arg<str>) -> AthenaPropertiesInput<Set> { AthenaPropertiesInput(put(self.0, "WorkgroupName", value.into_expr()), Phase) }
 }
 impl Done for AthenaPropertiesInput { fn into_props(self) -> Bag { self.0 } }
@@ -90,17 +90,17 @@ impl Done for AthenaPropertiesInput { fn into_props(self) -> Bag { self.0 } }
 impl AuthenticationConfigurationInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AuthenticationType`: `AuthenticationType`. Update: in place.
+    /// `AuthenticationType`: `AuthenticationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-authenticationconfigurationinput.html#cfn-datazone-connection-authenticationconfigurationinput-authenticationtype)
     pub fn authentication_type(self, value: impl Arg<AuthenticationType>) -> Self { Self(put(self.0, "AuthenticationType", value.into_expr())) }
-    /// `BasicAuthenticationCredentials`: `BasicAuthenticationCredentials`. Update: in place.
+    /// `BasicAuthenticationCredentials`: `BasicAuthenticationCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-authenticationconfigurationinput.html#cfn-datazone-connection-authenticationconfigurationinput-basicauthenticationcredentials)
     pub fn basic_authentication_credentials(self, value: impl Arg<BasicAuthenticationCredentials>) -> Self { Self(put(self.0, "BasicAuthenticationCredentials", value.into_expr())) }
-    /// `CustomAuthenticationCredentials`: map of text. Update: in place.
+    /// `CustomAuthenticationCredentials`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-authenticationconfigurationinput.html#cfn-datazone-connection-authenticationconfigurationinput-customauthenticationcredentials)
     pub fn custom_authentication_credentials(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "CustomAuthenticationCredentials", value.into_expr())) }
-    /// `KmsKeyArn`: text. Update: in place.
+    /// `KmsKeyArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-authenticationconfigurationinput.html#cfn-datazone-connection-authenticationconfigurationinput-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
-    /// `OAuth2Properties`: `OAuth2Properties`. Update: in place.
+    /// `OAuth2Properties`: `OAuth2Properties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-authenticationconfigurationinput.html#cfn-datazone-connection-authenticationconfigurationinput-oauth2properties)
     pub fn oauth2_properties(self, value: impl Arg<OAuth2Properties>) -> Self { Self(put(self.0, "OAuth2Properties", value.into_expr())) }
-    /// `SecretArn`: text. Update: in place.
+    /// `SecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-authenticationconfigurationinput.html#cfn-datazone-connection-authenticationconfigurationinput-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
 }
 impl Done for AuthenticationConfigurationInput { fn into_props(self) -> Bag { self.0 } }
@@ -109,9 +109,9 @@ impl Done for AuthenticationConfigurationInput { fn into_props(self) -> Bag { se
 impl AuthorizationCodeProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AuthorizationCode`: text. Update: in place.
+    /// `AuthorizationCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-authorizationcodeproperties.html#cfn-datazone-connection-authorizationcodeproperties-authorizationcode)
     pub fn authorization_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizationCode", value.into_expr())) }
-    /// `RedirectUri`: text. Update: in place.
+    /// `RedirectUri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-authorizationcodeproperties.html#cfn-datazone-connection-authorizationcodeproperties-redirecturi)
     pub fn redirect_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RedirectUri", value.into_expr())) }
 }
 impl Done for AuthorizationCodeProperties { fn into_props(self) -> Bag { self.0 } }
@@ -120,13 +120,13 @@ impl Done for AuthorizationCodeProperties { fn into_props(self) -> Bag { self.0 
 impl AwsLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AccessRole`: text. Update: in place.
+    /// `AccessRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-awslocation.html#cfn-datazone-connection-awslocation-accessrole)
     pub fn access_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessRole", value.into_expr())) }
-    /// `AwsAccountId`: text. Update: in place.
+    /// `AwsAccountId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-awslocation.html#cfn-datazone-connection-awslocation-awsaccountid)
     pub fn aws_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsAccountId", value.into_expr())) }
-    /// `AwsRegion`: text. Update: in place.
+    /// `AwsRegion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-awslocation.html#cfn-datazone-connection-awslocation-awsregion)
     pub fn aws_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsRegion", value.into_expr())) }
-    /// `IamConnectionId`: text. Update: in place.
+    /// `IamConnectionId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-awslocation.html#cfn-datazone-connection-awslocation-iamconnectionid)
     pub fn iam_connection_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IamConnectionId", value.into_expr())) }
 }
 impl Done for AwsLocation { fn into_props(self) -> Bag { self.0 } }
@@ -135,9 +135,9 @@ impl Done for AwsLocation { fn into_props(self) -> Bag { self.0 } }
 impl BasicAuthenticationCredentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Password`: text. Update: in place.
+    /// `Password`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-basicauthenticationcredentials.html#cfn-datazone-connection-basicauthenticationcredentials-password)
     pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr())) }
-    /// `UserName`: text. Update: in place.
+    /// `UserName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-basicauthenticationcredentials.html#cfn-datazone-connection-basicauthenticationcredentials-username)
     pub fn user_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserName", value.into_expr())) }
 }
 impl Done for BasicAuthenticationCredentials { fn into_props(self) -> Bag { self.0 } }
@@ -146,9 +146,9 @@ impl Done for BasicAuthenticationCredentials { fn into_props(self) -> Bag { self
 impl ConnectionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Classification`: text. Update: in place.
+    /// `Classification`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-connectionconfiguration.html#cfn-datazone-connection-connectionconfiguration-classification)
     pub fn classification(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Classification", value.into_expr())) }
-    /// `Properties`: map of text. Update: in place.
+    /// `Properties`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-connectionconfiguration.html#cfn-datazone-connection-connectionconfiguration-properties)
     pub fn properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Properties", value.into_expr())) }
 }
 impl Done for ConnectionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -157,31 +157,31 @@ impl Done for ConnectionConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl ConnectionPropertiesInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AmazonQProperties`: `AmazonQPropertiesInput`. Update: in place.
+    /// `AmazonQProperties`: `AmazonQPropertiesInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-connectionpropertiesinput.html#cfn-datazone-connection-connectionpropertiesinput-amazonqproperties)
     pub fn amazon_q_properties(self, value: impl Arg<AmazonQPropertiesInput>) -> Self { Self(put(self.0, "AmazonQProperties", value.into_expr())) }
-    /// `AthenaProperties`: `AthenaPropertiesInput`. Update: in place.
+    /// `AthenaProperties`: `AthenaPropertiesInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-connectionpropertiesinput.html#cfn-datazone-connection-connectionpropertiesinput-athenaproperties)
     pub fn athena_properties(self, value: impl Arg<AthenaPropertiesInput>) -> Self { Self(put(self.0, "AthenaProperties", value.into_expr())) }
-    /// `GlueProperties`: `GluePropertiesInput`. Update: in place.
+    /// `GlueProperties`: `GluePropertiesInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-connectionpropertiesinput.html#cfn-datazone-connection-connectionpropertiesinput-glueproperties)
     pub fn glue_properties(self, value: impl Arg<GluePropertiesInput>) -> Self { Self(put(self.0, "GlueProperties", value.into_expr())) }
-    /// `HyperPodProperties`: `HyperPodPropertiesInput`. Update: in place.
+    /// `HyperPodProperties`: `HyperPodPropertiesInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-connectionpropertiesinput.html#cfn-datazone-connection-connectionpropertiesinput-hyperpodproperties)
     pub fn hyper_pod_properties(self, value: impl Arg<HyperPodPropertiesInput>) -> Self { Self(put(self.0, "HyperPodProperties", value.into_expr())) }
-    /// `IamProperties`: `IamPropertiesInput`. Update: in place.
+    /// `IamProperties`: `IamPropertiesInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-connectionpropertiesinput.html#cfn-datazone-connection-connectionpropertiesinput-iamproperties)
     pub fn iam_properties(self, value: impl Arg<IamPropertiesInput>) -> Self { Self(put(self.0, "IamProperties", value.into_expr())) }
-    /// `LakehouseProperties`: `LakehousePropertiesInput`. Update: in place.
+    /// `LakehouseProperties`: `LakehousePropertiesInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-connectionpropertiesinput.html#cfn-datazone-connection-connectionpropertiesinput-lakehouseproperties)
     pub fn lakehouse_properties(self, value: impl Arg<LakehousePropertiesInput>) -> Self { Self(put(self.0, "LakehouseProperties", value.into_expr())) }
-    /// `MlflowProperties`: `MlflowPropertiesInput`. Update: in place.
+    /// `MlflowProperties`: `MlflowPropertiesInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-connectionpropertiesinput.html#cfn-datazone-connection-connectionpropertiesinput-mlflowproperties)
     pub fn mlflow_properties(self, value: impl Arg<MlflowPropertiesInput>) -> Self { Self(put(self.0, "MlflowProperties", value.into_expr())) }
-    /// `RedshiftProperties`: `RedshiftPropertiesInput`. Update: in place.
+    /// `RedshiftProperties`: `RedshiftPropertiesInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-connectionpropertiesinput.html#cfn-datazone-connection-connectionpropertiesinput-redshiftproperties)
     pub fn redshift_properties(self, value: impl Arg<RedshiftPropertiesInput>) -> Self { Self(put(self.0, "RedshiftProperties", value.into_expr())) }
-    /// `S3Properties`: `S3PropertiesInput`. Update: in place.
+    /// `S3Properties`: `S3PropertiesInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-connectionpropertiesinput.html#cfn-datazone-connection-connectionpropertiesinput-s3properties)
     pub fn s3_properties(self, value: impl Arg<S3PropertiesInput>) -> Self { Self(put(self.0, "S3Properties", value.into_expr())) }
-    /// `SparkEmrProperties`: `SparkEmrPropertiesInput`. Update: in place.
+    /// `SparkEmrProperties`: `SparkEmrPropertiesInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-connectionpropertiesinput.html#cfn-datazone-connection-connectionpropertiesinput-sparkemrproperties)
     pub fn spark_emr_properties(self, value: impl Arg<SparkEmrPropertiesInput>) -> Self { Self(put(self.0, "SparkEmrProperties", value.into_expr())) }
-    /// `SparkGlueProperties`: `SparkGluePropertiesInput`. Update: in place.
+    /// `SparkGlueProperties`: `SparkGluePropertiesInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-connectionpropertiesinput.html#cfn-datazone-connection-connectionpropertiesinput-sparkglueproperties)
     pub fn spark_glue_properties(self, value: impl Arg<SparkGluePropertiesInput>) -> Self { Self(put(self.0, "SparkGlueProperties", value.into_expr())) }
-    /// `WorkflowsMwaaProperties`: `WorkflowsMwaaPropertiesInput`. Update: in place.
+    /// `WorkflowsMwaaProperties`: `WorkflowsMwaaPropertiesInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-connectionpropertiesinput.html#cfn-datazone-connection-connectionpropertiesinput-workflowsmwaaproperties)
     pub fn workflows_mwaa_properties(self, value: impl Arg<WorkflowsMwaaPropertiesInput>) -> Self { Self(put(self.0, "WorkflowsMwaaProperties", value.into_expr())) }
-    /// `WorkflowsServerlessProperties`: JSON. Update: in place.
+    /// `WorkflowsServerlessProperties`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-connectionpropertiesinput.html#cfn-datazone-connection-connectionpropertiesinput-workflowsserverlessproperties)
     pub fn workflows_serverless_properties(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "WorkflowsServerlessProperties", value.into_expr())) }
 }
 impl Done for ConnectionPropertiesInput { fn into_props(self) -> Bag { self.0 } }
@@ -190,29 +190,29 @@ impl Done for ConnectionPropertiesInput { fn into_props(self) -> Bag { self.0 } 
 impl GlueConnectionInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AthenaProperties`: map of text. Update: in place.
+    /// `AthenaProperties`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-glueconnectioninput.html#cfn-datazone-connection-glueconnectioninput-athenaproperties)
     pub fn athena_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AthenaProperties", value.into_expr())) }
-    /// `AuthenticationConfiguration`: `AuthenticationConfigurationInput`. Update: in place.
+    /// `AuthenticationConfiguration`: `AuthenticationConfigurationInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-glueconnectioninput.html#cfn-datazone-connection-glueconnectioninput-authenticationconfiguration)
     pub fn authentication_configuration(self, value: impl Arg<AuthenticationConfigurationInput>) -> Self { Self(put(self.0, "AuthenticationConfiguration", value.into_expr())) }
-    /// `ConnectionProperties`: map of text. Update: in place.
+    /// `ConnectionProperties`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-glueconnectioninput.html#cfn-datazone-connection-glueconnectioninput-connectionproperties)
     pub fn connection_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ConnectionProperties", value.into_expr())) }
-    /// `ConnectionType`: text. Update: in place.
+    /// `ConnectionType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-glueconnectioninput.html#cfn-datazone-connection-glueconnectioninput-connectiontype)
     pub fn connection_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionType", value.into_expr())) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-glueconnectioninput.html#cfn-datazone-connection-glueconnectioninput-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `MatchCriteria`: text. Update: in place.
+    /// `MatchCriteria`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-glueconnectioninput.html#cfn-datazone-connection-glueconnectioninput-matchcriteria)
     pub fn match_criteria(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MatchCriteria", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-glueconnectioninput.html#cfn-datazone-connection-glueconnectioninput-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `PhysicalConnectionRequirements`: `PhysicalConnectionRequirements`. Update: in place.
+    /// `PhysicalConnectionRequirements`: `PhysicalConnectionRequirements`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-glueconnectioninput.html#cfn-datazone-connection-glueconnectioninput-physicalconnectionrequirements)
     pub fn physical_connection_requirements(self, value: impl Arg<PhysicalConnectionRequirements>) -> Self { Self(put(self.0, "PhysicalConnectionRequirements", value.into_expr())) }
-    /// `PythonProperties`: map of text. Update: in place.
+    /// `PythonProperties`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-glueconnectioninput.html#cfn-datazone-connection-glueconnectioninput-pythonproperties)
     pub fn python_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "PythonProperties", value.into_expr())) }
-    /// `SparkProperties`: map of text. Update: in place.
+    /// `SparkProperties`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-glueconnectioninput.html#cfn-datazone-connection-glueconnectioninput-sparkproperties)
     pub fn spark_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "SparkProperties", value.into_expr())) }
-    /// `ValidateCredentials`: boolean. Update: in place.
+    /// `ValidateCredentials`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-glueconnectioninput.html#cfn-datazone-connection-glueconnectioninput-validatecredentials)
     pub fn validate_credentials(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ValidateCredentials", value.into_expr())) }
-    /// `ValidateForComputeEnvironments`: list of text. Update: in place.
+    /// `ValidateForComputeEnvironments`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-glueconnectioninput.html#cfn-datazone-connection-glueconnectioninput-validateforcomputeenvironments)
     pub fn validate_for_compute_environments(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ValidateForComputeEnvironments", value.into_expr())) }
 }
 impl Done for GlueConnectionInput { fn into_props(self) -> Bag { self.0 } }
@@ -221,13 +221,13 @@ impl Done for GlueConnectionInput { fn into_props(self) -> Bag { self.0 } }
 impl GlueOAuth2Credentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AccessToken`: text. Update: in place.
+    /// `AccessToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-glueoauth2credentials.html#cfn-datazone-connection-glueoauth2credentials-accesstoken)
     pub fn access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessToken", value.into_expr())) }
-    /// `JwtToken`: text. Update: in place.
+    /// `JwtToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-glueoauth2credentials.html#cfn-datazone-connection-glueoauth2credentials-jwttoken)
     pub fn jwt_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JwtToken", value.into_expr())) }
-    /// `RefreshToken`: text. Update: in place.
+    /// `RefreshToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-glueoauth2credentials.html#cfn-datazone-connection-glueoauth2credentials-refreshtoken)
     pub fn refresh_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefreshToken", value.into_expr())) }
-    /// `UserManagedClientApplicationClientSecret`: text. Update: in place.
+    /// `UserManagedClientApplicationClientSecret`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-glueoauth2credentials.html#cfn-datazone-connection-glueoauth2credentials-usermanagedclientapplicationclientsecret)
     pub fn user_managed_client_application_client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserManagedClientApplicationClientSecret", value.into_expr())) }
 }
 impl Done for GlueOAuth2Credentials { fn into_props(self) -> Bag { self.0 } }
@@ -236,7 +236,7 @@ impl Done for GlueOAuth2Credentials { fn into_props(self) -> Bag { self.0 } }
 impl GluePropertiesInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `GlueConnectionInput`: `GlueConnectionInput`. Update: in place.
+    /// `GlueConnectionInput`: `GlueConnectionInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-gluepropertiesinput.html#cfn-datazone-connection-gluepropertiesinput-glueconnectioninput)
     pub fn glue_connection_input(self, value: impl Arg<GlueConnectionInput>) -> Self { Self(put(self.0, "GlueConnectionInput", value.into_expr())) }
 }
 impl Done for GluePropertiesInput { fn into_props(self) -> Bag { self.0 } }
@@ -247,7 +247,7 @@ impl HyperPodPropertiesInput {
     pub fn new() -> HyperPodPropertiesInput<Missing<super::required::ClusterName>> { HyperPodPropertiesInput(Bag::default(), Phase) }
 }
 impl<R0> HyperPodPropertiesInput<R0> {
-    /// `ClusterName`: text, required. Update: in place.
+    /// `ClusterName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-hyperpodpropertiesinput.html#cfn-datazone-connection-hyperpodpropertiesinput-clustername)
     pub fn cluster_name(self, value: impl Arg<str>) -> HyperPodPropertiesInput<Set> { HyperPodPropertiesInput(put(self.0, "ClusterName", value.into_expr()), Phase) }
 }
 impl Done for HyperPodPropertiesInput { fn into_props(self) -> Bag { self.0 } }
@@ -256,9 +256,9 @@ impl Done for HyperPodPropertiesInput { fn into_props(self) -> Bag { self.0 } }
 impl IamPropertiesInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `GlueLineageSyncEnabled`: boolean. Update: in place.
+    /// `GlueLineageSyncEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-iampropertiesinput.html#cfn-datazone-connection-iampropertiesinput-gluelineagesyncenabled)
     pub fn glue_lineage_sync_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "GlueLineageSyncEnabled", value.into_expr())) }
-    /// `RoleArn`: text. Update: in place.
+    /// `RoleArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-iampropertiesinput.html#cfn-datazone-connection-iampropertiesinput-rolearn)
     pub fn role_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
 }
 impl Done for IamPropertiesInput { fn into_props(self) -> Bag { self.0 } }
@@ -267,7 +267,7 @@ impl Done for IamPropertiesInput { fn into_props(self) -> Bag { self.0 } }
 impl LakehousePropertiesInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `GlueLineageSyncEnabled`: boolean. Update: in place.
+    /// `GlueLineageSyncEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-lakehousepropertiesinput.html#cfn-datazone-connection-lakehousepropertiesinput-gluelineagesyncenabled)
     pub fn glue_lineage_sync_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "GlueLineageSyncEnabled", value.into_expr())) }
 }
 impl Done for LakehousePropertiesInput { fn into_props(self) -> Bag { self.0 } }
@@ -276,7 +276,7 @@ impl Done for LakehousePropertiesInput { fn into_props(self) -> Bag { self.0 } }
 impl LineageSyncSchedule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Schedule`: text. Update: in place.
+    /// `Schedule`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-lineagesyncschedule.html#cfn-datazone-connection-lineagesyncschedule-schedule)
     pub fn schedule(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Schedule", value.into_expr())) }
 }
 impl Done for LineageSyncSchedule { fn into_props(self) -> Bag { self.0 } }
@@ -285,7 +285,7 @@ impl Done for LineageSyncSchedule { fn into_props(self) -> Bag { self.0 } }
 impl MlflowPropertiesInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TrackingServerArn`: text. Update: in place.
+    /// `TrackingServerArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-mlflowpropertiesinput.html#cfn-datazone-connection-mlflowpropertiesinput-trackingserverarn)
     pub fn tracking_server_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrackingServerArn", value.into_expr())) }
 }
 impl Done for MlflowPropertiesInput { fn into_props(self) -> Bag { self.0 } }
@@ -294,9 +294,9 @@ impl Done for MlflowPropertiesInput { fn into_props(self) -> Bag { self.0 } }
 impl OAuth2ClientApplication {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AWSManagedClientApplicationReference`: text. Update: in place.
+    /// `AWSManagedClientApplicationReference`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-oauth2clientapplication.html#cfn-datazone-connection-oauth2clientapplication-awsmanagedclientapplicationreference)
     pub fn aws_managed_client_application_reference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AWSManagedClientApplicationReference", value.into_expr())) }
-    /// `UserManagedClientApplicationClientId`: text. Update: in place.
+    /// `UserManagedClientApplicationClientId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-oauth2clientapplication.html#cfn-datazone-connection-oauth2clientapplication-usermanagedclientapplicationclientid)
     pub fn user_managed_client_application_client_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserManagedClientApplicationClientId", value.into_expr())) }
 }
 impl Done for OAuth2ClientApplication { fn into_props(self) -> Bag { self.0 } }
@@ -305,17 +305,17 @@ impl Done for OAuth2ClientApplication { fn into_props(self) -> Bag { self.0 } }
 impl OAuth2Properties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AuthorizationCodeProperties`: `AuthorizationCodeProperties`. Update: in place.
+    /// `AuthorizationCodeProperties`: `AuthorizationCodeProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-oauth2properties.html#cfn-datazone-connection-oauth2properties-authorizationcodeproperties)
     pub fn authorization_code_properties(self, value: impl Arg<AuthorizationCodeProperties>) -> Self { Self(put(self.0, "AuthorizationCodeProperties", value.into_expr())) }
-    /// `OAuth2ClientApplication`: `OAuth2ClientApplication`. Update: in place.
+    /// `OAuth2ClientApplication`: `OAuth2ClientApplication`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-oauth2properties.html#cfn-datazone-connection-oauth2properties-oauth2clientapplication)
     pub fn oauth2_client_application(self, value: impl Arg<OAuth2ClientApplication>) -> Self { Self(put(self.0, "OAuth2ClientApplication", value.into_expr())) }
-    /// `OAuth2Credentials`: `GlueOAuth2Credentials`. Update: in place.
+    /// `OAuth2Credentials`: `GlueOAuth2Credentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-oauth2properties.html#cfn-datazone-connection-oauth2properties-oauth2credentials)
     pub fn oauth2_credentials(self, value: impl Arg<GlueOAuth2Credentials>) -> Self { Self(put(self.0, "OAuth2Credentials", value.into_expr())) }
-    /// `OAuth2GrantType`: `OAuth2GrantType`. Update: in place.
+    /// `OAuth2GrantType`: `OAuth2GrantType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-oauth2properties.html#cfn-datazone-connection-oauth2properties-oauth2granttype)
     pub fn oauth2_grant_type(self, value: impl Arg<OAuth2GrantType>) -> Self { Self(put(self.0, "OAuth2GrantType", value.into_expr())) }
-    /// `TokenUrl`: text. Update: in place.
+    /// `TokenUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-oauth2properties.html#cfn-datazone-connection-oauth2properties-tokenurl)
     pub fn token_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenUrl", value.into_expr())) }
-    /// `TokenUrlParametersMap`: map of text. Update: in place.
+    /// `TokenUrlParametersMap`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-oauth2properties.html#cfn-datazone-connection-oauth2properties-tokenurlparametersmap)
     pub fn token_url_parameters_map(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "TokenUrlParametersMap", value.into_expr())) }
 }
 impl Done for OAuth2Properties { fn into_props(self) -> Bag { self.0 } }
@@ -324,13 +324,13 @@ impl Done for OAuth2Properties { fn into_props(self) -> Bag { self.0 } }
 impl PhysicalConnectionRequirements {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AvailabilityZone`: text. Update: in place.
+    /// `AvailabilityZone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-physicalconnectionrequirements.html#cfn-datazone-connection-physicalconnectionrequirements-availabilityzone)
     pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr())) }
-    /// `SecurityGroupIdList`: list of text. Update: in place.
+    /// `SecurityGroupIdList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-physicalconnectionrequirements.html#cfn-datazone-connection-physicalconnectionrequirements-securitygroupidlist)
     pub fn security_group_id_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecurityGroupIdList", value.into_expr())) }
-    /// `SubnetId`: text. Update: in place.
+    /// `SubnetId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-physicalconnectionrequirements.html#cfn-datazone-connection-physicalconnectionrequirements-subnetid)
     pub fn subnet_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubnetId", value.into_expr())) }
-    /// `SubnetIdList`: list of text. Update: in place.
+    /// `SubnetIdList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-physicalconnectionrequirements.html#cfn-datazone-connection-physicalconnectionrequirements-subnetidlist)
     pub fn subnet_id_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIdList", value.into_expr())) }
 }
 impl Done for PhysicalConnectionRequirements { fn into_props(self) -> Bag { self.0 } }
@@ -339,9 +339,9 @@ impl Done for PhysicalConnectionRequirements { fn into_props(self) -> Bag { self
 impl RedshiftCredentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SecretArn`: text. Update: in place.
+    /// `SecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-redshiftcredentials.html#cfn-datazone-connection-redshiftcredentials-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
-    /// `UsernamePassword`: `UsernamePassword`. Update: in place.
+    /// `UsernamePassword`: `UsernamePassword`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-redshiftcredentials.html#cfn-datazone-connection-redshiftcredentials-usernamepassword)
     pub fn username_password(self, value: impl Arg<UsernamePassword>) -> Self { Self(put(self.0, "UsernamePassword", value.into_expr())) }
 }
 impl Done for RedshiftCredentials { fn into_props(self) -> Bag { self.0 } }
@@ -350,9 +350,9 @@ impl Done for RedshiftCredentials { fn into_props(self) -> Bag { self.0 } }
 impl RedshiftLineageSyncConfigurationInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-redshiftlineagesyncconfigurationinput.html#cfn-datazone-connection-redshiftlineagesyncconfigurationinput-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
-    /// `Schedule`: `LineageSyncSchedule`. Update: in place.
+    /// `Schedule`: `LineageSyncSchedule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-redshiftlineagesyncconfigurationinput.html#cfn-datazone-connection-redshiftlineagesyncconfigurationinput-schedule)
     pub fn schedule(self, value: impl Arg<LineageSyncSchedule>) -> Self { Self(put(self.0, "Schedule", value.into_expr())) }
 }
 impl Done for RedshiftLineageSyncConfigurationInput { fn into_props(self) -> Bag { self.0 } }
@@ -361,17 +361,17 @@ impl Done for RedshiftLineageSyncConfigurationInput { fn into_props(self) -> Bag
 impl RedshiftPropertiesInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Credentials`: `RedshiftCredentials`. Update: in place.
+    /// `Credentials`: `RedshiftCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-redshiftpropertiesinput.html#cfn-datazone-connection-redshiftpropertiesinput-credentials)
     pub fn credentials(self, value: impl Arg<RedshiftCredentials>) -> Self { Self(put(self.0, "Credentials", value.into_expr())) }
-    /// `DatabaseName`: text. Update: in place.
+    /// `DatabaseName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-redshiftpropertiesinput.html#cfn-datazone-connection-redshiftpropertiesinput-databasename)
     pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr())) }
-    /// `Host`: text. Update: in place.
+    /// `Host`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-redshiftpropertiesinput.html#cfn-datazone-connection-redshiftpropertiesinput-host)
     pub fn host(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Host", value.into_expr())) }
-    /// `LineageSync`: `RedshiftLineageSyncConfigurationInput`. Update: in place.
+    /// `LineageSync`: `RedshiftLineageSyncConfigurationInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-redshiftpropertiesinput.html#cfn-datazone-connection-redshiftpropertiesinput-lineagesync)
     pub fn lineage_sync(self, value: impl Arg<RedshiftLineageSyncConfigurationInput>) -> Self { Self(put(self.0, "LineageSync", value.into_expr())) }
-    /// `Port`: number. Update: in place.
+    /// `Port`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-redshiftpropertiesinput.html#cfn-datazone-connection-redshiftpropertiesinput-port)
     pub fn port(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
-    /// `Storage`: `RedshiftStorageProperties`. Update: in place.
+    /// `Storage`: `RedshiftStorageProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-redshiftpropertiesinput.html#cfn-datazone-connection-redshiftpropertiesinput-storage)
     pub fn storage(self, value: impl Arg<RedshiftStorageProperties>) -> Self { Self(put(self.0, "Storage", value.into_expr())) }
 }
 impl Done for RedshiftPropertiesInput { fn into_props(self) -> Bag { self.0 } }
@@ -380,9 +380,9 @@ impl Done for RedshiftPropertiesInput { fn into_props(self) -> Bag { self.0 } }
 impl RedshiftStorageProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ClusterName`: text. Update: in place.
+    /// `ClusterName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-redshiftstorageproperties.html#cfn-datazone-connection-redshiftstorageproperties-clustername)
     pub fn cluster_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterName", value.into_expr())) }
-    /// `WorkgroupName`: text. Update: in place.
+    /// `WorkgroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-redshiftstorageproperties.html#cfn-datazone-connection-redshiftstorageproperties-workgroupname)
     pub fn workgroup_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkgroupName", value.into_expr())) }
 }
 impl Done for RedshiftStorageProperties { fn into_props(self) -> Bag { self.0 } }
@@ -393,11 +393,11 @@ impl S3PropertiesInput {
     pub fn new() -> S3PropertiesInput<Missing<super::required::S3Uri>> { S3PropertiesInput(Bag::default(), Phase) }
 }
 impl<R0> S3PropertiesInput<R0> {
-    /// `RegisterS3AccessGrantLocation`: boolean. Update: in place.
+    /// `RegisterS3AccessGrantLocation`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-s3propertiesinput.html#cfn-datazone-connection-s3propertiesinput-registers3accessgrantlocation)
     pub fn register_s3_access_grant_location(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RegisterS3AccessGrantLocation", value.into_expr()), Phase) }
-    /// `S3AccessGrantLocationId`: text. Update: in place.
+    /// `S3AccessGrantLocationId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-s3propertiesinput.html#cfn-datazone-connection-s3propertiesinput-s3accessgrantlocationid)
     pub fn s3_access_grant_location_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3AccessGrantLocationId", value.into_expr()), Phase) }
-    /// `S3Uri`: text, required. Update: in place.
+    /// `S3Uri`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-s3propertiesinput.html#cfn-datazone-connection-s3propertiesinput-s3uri)
     pub fn s3_uri(self, value: impl Arg<str>) -> S3PropertiesInput<Set> { S3PropertiesInput(put(self.0, "S3Uri", value.into_expr()), Phase) }
 }
 impl Done for S3PropertiesInput { fn into_props(self) -> Bag { self.0 } }
@@ -406,21 +406,21 @@ impl Done for S3PropertiesInput { fn into_props(self) -> Bag { self.0 } }
 impl SparkEmrPropertiesInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ComputeArn`: text. Update: in place.
+    /// `ComputeArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-sparkemrpropertiesinput.html#cfn-datazone-connection-sparkemrpropertiesinput-computearn)
     pub fn compute_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComputeArn", value.into_expr())) }
-    /// `InstanceProfileArn`: text. Update: in place.
+    /// `InstanceProfileArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-sparkemrpropertiesinput.html#cfn-datazone-connection-sparkemrpropertiesinput-instanceprofilearn)
     pub fn instance_profile_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceProfileArn", value.into_expr())) }
-    /// `JavaVirtualEnv`: text. Update: in place.
+    /// `JavaVirtualEnv`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-sparkemrpropertiesinput.html#cfn-datazone-connection-sparkemrpropertiesinput-javavirtualenv)
     pub fn java_virtual_env(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JavaVirtualEnv", value.into_expr())) }
-    /// `LogUri`: text. Update: in place.
+    /// `LogUri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-sparkemrpropertiesinput.html#cfn-datazone-connection-sparkemrpropertiesinput-loguri)
     pub fn log_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogUri", value.into_expr())) }
-    /// `ManagedEndpointArn`: text. Update: in place.
+    /// `ManagedEndpointArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-sparkemrpropertiesinput.html#cfn-datazone-connection-sparkemrpropertiesinput-managedendpointarn)
     pub fn managed_endpoint_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManagedEndpointArn", value.into_expr())) }
-    /// `PythonVirtualEnv`: text. Update: in place.
+    /// `PythonVirtualEnv`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-sparkemrpropertiesinput.html#cfn-datazone-connection-sparkemrpropertiesinput-pythonvirtualenv)
     pub fn python_virtual_env(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PythonVirtualEnv", value.into_expr())) }
-    /// `RuntimeRole`: text. Update: in place.
+    /// `RuntimeRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-sparkemrpropertiesinput.html#cfn-datazone-connection-sparkemrpropertiesinput-runtimerole)
     pub fn runtime_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuntimeRole", value.into_expr())) }
-    /// `TrustedCertificatesS3Uri`: text. Update: in place.
+    /// `TrustedCertificatesS3Uri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-sparkemrpropertiesinput.html#cfn-datazone-connection-sparkemrpropertiesinput-trustedcertificatess3uri)
     pub fn trusted_certificates_s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrustedCertificatesS3Uri", value.into_expr())) }
 }
 impl Done for SparkEmrPropertiesInput { fn into_props(self) -> Bag { self.0 } }
@@ -429,7 +429,7 @@ impl Done for SparkEmrPropertiesInput { fn into_props(self) -> Bag { self.0 } }
 impl SparkGlueArgs {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Connection`: text. Update: in place.
+    /// `Connection`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-sparkglueargs.html#cfn-datazone-connection-sparkglueargs-connection)
     pub fn connection(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Connection", value.into_expr())) }
 }
 impl Done for SparkGlueArgs { fn into_props(self) -> Bag { self.0 } }
@@ -438,21 +438,21 @@ impl Done for SparkGlueArgs { fn into_props(self) -> Bag { self.0 } }
 impl SparkGluePropertiesInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AdditionalArgs`: `SparkGlueArgs`. Update: in place.
+    /// `AdditionalArgs`: `SparkGlueArgs`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-sparkgluepropertiesinput.html#cfn-datazone-connection-sparkgluepropertiesinput-additionalargs)
     pub fn additional_args(self, value: impl Arg<SparkGlueArgs>) -> Self { Self(put(self.0, "AdditionalArgs", value.into_expr())) }
-    /// `GlueConnectionName`: text. Update: in place.
+    /// `GlueConnectionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-sparkgluepropertiesinput.html#cfn-datazone-connection-sparkgluepropertiesinput-glueconnectionname)
     pub fn glue_connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlueConnectionName", value.into_expr())) }
-    /// `GlueVersion`: text. Update: in place.
+    /// `GlueVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-sparkgluepropertiesinput.html#cfn-datazone-connection-sparkgluepropertiesinput-glueversion)
     pub fn glue_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlueVersion", value.into_expr())) }
-    /// `IdleTimeout`: number. Update: in place.
+    /// `IdleTimeout`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-sparkgluepropertiesinput.html#cfn-datazone-connection-sparkgluepropertiesinput-idletimeout)
     pub fn idle_timeout(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "IdleTimeout", value.into_expr())) }
-    /// `JavaVirtualEnv`: text. Update: in place.
+    /// `JavaVirtualEnv`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-sparkgluepropertiesinput.html#cfn-datazone-connection-sparkgluepropertiesinput-javavirtualenv)
     pub fn java_virtual_env(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JavaVirtualEnv", value.into_expr())) }
-    /// `NumberOfWorkers`: number. Update: in place.
+    /// `NumberOfWorkers`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-sparkgluepropertiesinput.html#cfn-datazone-connection-sparkgluepropertiesinput-numberofworkers)
     pub fn number_of_workers(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "NumberOfWorkers", value.into_expr())) }
-    /// `PythonVirtualEnv`: text. Update: in place.
+    /// `PythonVirtualEnv`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-sparkgluepropertiesinput.html#cfn-datazone-connection-sparkgluepropertiesinput-pythonvirtualenv)
     pub fn python_virtual_env(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PythonVirtualEnv", value.into_expr())) }
-    /// `WorkerType`: text. Update: in place.
+    /// `WorkerType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-sparkgluepropertiesinput.html#cfn-datazone-connection-sparkgluepropertiesinput-workertype)
     pub fn worker_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkerType", value.into_expr())) }
 }
 impl Done for SparkGluePropertiesInput { fn into_props(self) -> Bag { self.0 } }
@@ -463,9 +463,9 @@ impl UsernamePassword {
     pub fn new() -> UsernamePassword<Missing<super::required::Password>, Missing<super::required::Username>> { UsernamePassword(Bag::default(), Phase) }
 }
 impl<R0, R1> UsernamePassword<R0, R1> {
-    /// `Password`: text, required. Update: in place.
+    /// `Password`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-usernamepassword.html#cfn-datazone-connection-usernamepassword-password)
     pub fn password(self, value: impl Arg<str>) -> UsernamePassword<Set, R1> { UsernamePassword(put(self.0, "Password", value.into_expr()), Phase) }
-    /// `Username`: text, required. Update: in place.
+    /// `Username`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-usernamepassword.html#cfn-datazone-connection-usernamepassword-username)
     pub fn username(self, value: impl Arg<str>) -> UsernamePassword<R0, Set> { UsernamePassword(put(self.0, "Username", value.into_expr()), Phase) }
 }
 impl Done for UsernamePassword { fn into_props(self) -> Bag { self.0 } }
@@ -474,7 +474,7 @@ impl Done for UsernamePassword { fn into_props(self) -> Bag { self.0 } }
 impl WorkflowsMwaaPropertiesInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MwaaEnvironmentName`: text. Update: in place.
+    /// `MwaaEnvironmentName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-workflowsmwaapropertiesinput.html#cfn-datazone-connection-workflowsmwaapropertiesinput-mwaaenvironmentname)
     pub fn mwaa_environment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MwaaEnvironmentName", value.into_expr())) }
 }
 impl Done for WorkflowsMwaaPropertiesInput { fn into_props(self) -> Bag { self.0 } }
@@ -494,27 +494,27 @@ impl CfnDataSource {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDataSourceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ConnectionId`: text.
+    /// The attribute `ConnectionId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-datasource.html#ConnectionId-fn::getatt)
     pub fn attr_connection_id(&self) -> Val<str> { self.0.get_att("ConnectionId") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-datasource.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `DomainId`: text.
+    /// The attribute `DomainId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-datasource.html#DomainId-fn::getatt)
     pub fn attr_domain_id(&self) -> Val<str> { self.0.get_att("DomainId") }
-    /// The attribute `EnvironmentId`: text.
+    /// The attribute `EnvironmentId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-datasource.html#EnvironmentId-fn::getatt)
     pub fn attr_environment_id(&self) -> Val<str> { self.0.get_att("EnvironmentId") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-datasource.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `LastRunAssetCount`: number.
+    /// The attribute `LastRunAssetCount`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-datasource.html#LastRunAssetCount-fn::getatt)
     pub fn attr_last_run_asset_count(&self) -> Val<f64> { self.0.get_att("LastRunAssetCount") }
-    /// The attribute `LastRunAt`: text.
+    /// The attribute `LastRunAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-datasource.html#LastRunAt-fn::getatt)
     pub fn attr_last_run_at(&self) -> Val<str> { self.0.get_att("LastRunAt") }
-    /// The attribute `LastRunStatus`: text.
+    /// The attribute `LastRunStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-datasource.html#LastRunStatus-fn::getatt)
     pub fn attr_last_run_status(&self) -> Val<str> { self.0.get_att("LastRunStatus") }
-    /// The attribute `ProjectId`: text.
+    /// The attribute `ProjectId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-datasource.html#ProjectId-fn::getatt)
     pub fn attr_project_id(&self) -> Val<str> { self.0.get_att("ProjectId") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-datasource.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-datasource.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnDataSource { fn node(&self) -> &Place { &self.0 } }
@@ -525,31 +525,31 @@ impl CfnDataSourceProps {
     pub fn new() -> CfnDataSourceProps<Missing<required::DomainIdentifier>, Missing<required::Name>, Missing<required::ProjectIdentifier>, Missing<required::Type>> { CfnDataSourceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnDataSourceProps<R0, R1, R2, R3> {
-    /// `AssetFormsInput`: list of `FormInput`. Update: in place.
+    /// `AssetFormsInput`: list of `FormInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-datasource.html#cfn-datazone-datasource-assetformsinput)
     pub fn asset_forms_input(self, value: impl Arg<Arr<data_source::FormInput>>) -> Self { Self(put(self.0, "AssetFormsInput", value.into_expr()), Phase) }
-    /// `Configuration`: `DataSourceConfigurationInput`. Update: in place.
+    /// `Configuration`: `DataSourceConfigurationInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-datasource.html#cfn-datazone-datasource-configuration)
     pub fn configuration(self, value: impl Arg<data_source::DataSourceConfigurationInput>) -> Self { Self(put(self.0, "Configuration", value.into_expr()), Phase) }
-    /// `ConnectionIdentifier`: text. Update: replacement.
+    /// `ConnectionIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-datasource.html#cfn-datazone-datasource-connectionidentifier)
     pub fn connection_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionIdentifier", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-datasource.html#cfn-datazone-datasource-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DomainIdentifier`: text, required. Update: replacement.
+    /// `DomainIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-datasource.html#cfn-datazone-datasource-domainidentifier)
     pub fn domain_identifier(self, value: impl Arg<str>) -> CfnDataSourceProps<Set, R1, R2, R3> { CfnDataSourceProps(put(self.0, "DomainIdentifier", value.into_expr()), Phase) }
-    /// `EnableSetting`: `EnableSetting`. Update: in place.
+    /// `EnableSetting`: `EnableSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-datasource.html#cfn-datazone-datasource-enablesetting)
     pub fn enable_setting(self, value: impl Arg<data_source::EnableSetting>) -> Self { Self(put(self.0, "EnableSetting", value.into_expr()), Phase) }
-    /// `EnvironmentIdentifier`: text. Update: replacement.
+    /// `EnvironmentIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-datasource.html#cfn-datazone-datasource-environmentidentifier)
     pub fn environment_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentIdentifier", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-datasource.html#cfn-datazone-datasource-name)
     pub fn name(self, value: impl Arg<str>) -> CfnDataSourceProps<R0, Set, R2, R3> { CfnDataSourceProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ProjectIdentifier`: text, required. Update: replacement.
+    /// `ProjectIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-datasource.html#cfn-datazone-datasource-projectidentifier)
     pub fn project_identifier(self, value: impl Arg<str>) -> CfnDataSourceProps<R0, R1, Set, R3> { CfnDataSourceProps(put(self.0, "ProjectIdentifier", value.into_expr()), Phase) }
-    /// `PublishOnImport`: boolean. Update: in place.
+    /// `PublishOnImport`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-datasource.html#cfn-datazone-datasource-publishonimport)
     pub fn publish_on_import(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PublishOnImport", value.into_expr()), Phase) }
-    /// `Recommendation`: `RecommendationConfiguration`. Update: in place.
+    /// `Recommendation`: `RecommendationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-datasource.html#cfn-datazone-datasource-recommendation)
     pub fn recommendation(self, value: impl Arg<data_source::RecommendationConfiguration>) -> Self { Self(put(self.0, "Recommendation", value.into_expr()), Phase) }
-    /// `Schedule`: `ScheduleConfiguration`. Update: in place.
+    /// `Schedule`: `ScheduleConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-datasource.html#cfn-datazone-datasource-schedule)
     pub fn schedule(self, value: impl Arg<data_source::ScheduleConfiguration>) -> Self { Self(put(self.0, "Schedule", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: replacement.
+    /// `Type`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-datasource.html#cfn-datazone-datasource-type)
     pub fn type_(self, value: impl Arg<str>) -> CfnDataSourceProps<R0, R1, R2, Set> { CfnDataSourceProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnDataSourceProps { fn into_props(self) -> Bag { self.0 } }
@@ -561,11 +561,11 @@ use crate::cfn::support::*;
 impl DataSourceConfigurationInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `GlueRunConfiguration`: `GlueRunConfigurationInput`. Update: in place.
+    /// `GlueRunConfiguration`: `GlueRunConfigurationInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-datasourceconfigurationinput.html#cfn-datazone-datasource-datasourceconfigurationinput-gluerunconfiguration)
     pub fn glue_run_configuration(self, value: impl Arg<GlueRunConfigurationInput>) -> Self { Self(put(self.0, "GlueRunConfiguration", value.into_expr())) }
-    /// `RedshiftRunConfiguration`: `RedshiftRunConfigurationInput`. Update: in place.
+    /// `RedshiftRunConfiguration`: `RedshiftRunConfigurationInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-datasourceconfigurationinput.html#cfn-datazone-datasource-datasourceconfigurationinput-redshiftrunconfiguration)
     pub fn redshift_run_configuration(self, value: impl Arg<RedshiftRunConfigurationInput>) -> Self { Self(put(self.0, "RedshiftRunConfiguration", value.into_expr())) }
-    /// `SageMakerRunConfiguration`: `SageMakerRunConfigurationInput`. Update: in place.
+    /// `SageMakerRunConfiguration`: `SageMakerRunConfigurationInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-datasourceconfigurationinput.html#cfn-datazone-datasource-datasourceconfigurationinput-sagemakerrunconfiguration)
     pub fn sage_maker_run_configuration(self, value: impl Arg<SageMakerRunConfigurationInput>) -> Self { Self(put(self.0, "SageMakerRunConfiguration", value.into_expr())) }
 }
 impl Done for DataSourceConfigurationInput { fn into_props(self) -> Bag { self.0 } }
@@ -576,9 +576,9 @@ impl FilterExpression {
     pub fn new() -> FilterExpression<Missing<super::required::Expression>, Missing<super::required::Type>> { FilterExpression(Bag::default(), Phase) }
 }
 impl<R0, R1> FilterExpression<R0, R1> {
-    /// `Expression`: text, required. Update: in place.
+    /// `Expression`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-filterexpression.html#cfn-datazone-datasource-filterexpression-expression)
     pub fn expression(self, value: impl Arg<str>) -> FilterExpression<Set, R1> { FilterExpression(put(self.0, "Expression", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-filterexpression.html#cfn-datazone-datasource-filterexpression-type)
     pub fn type_(self, value: impl Arg<Type>) -> FilterExpression<R0, Set> { FilterExpression(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for FilterExpression { fn into_props(self) -> Bag { self.0 } }
@@ -589,13 +589,13 @@ impl FormInput {
     pub fn new() -> FormInput<Missing<super::required::FormName>> { FormInput(Bag::default(), Phase) }
 }
 impl<R0> FormInput<R0> {
-    /// `Content`: text. Update: in place.
+    /// `Content`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-forminput.html#cfn-datazone-datasource-forminput-content)
     pub fn content(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Content", value.into_expr()), Phase) }
-    /// `FormName`: text, required. Update: in place.
+    /// `FormName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-forminput.html#cfn-datazone-datasource-forminput-formname)
     pub fn form_name(self, value: impl Arg<str>) -> FormInput<Set> { FormInput(put(self.0, "FormName", value.into_expr()), Phase) }
-    /// `TypeIdentifier`: text. Update: in place.
+    /// `TypeIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-forminput.html#cfn-datazone-datasource-forminput-typeidentifier)
     pub fn type_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeIdentifier", value.into_expr()), Phase) }
-    /// `TypeRevision`: text. Update: in place.
+    /// `TypeRevision`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-forminput.html#cfn-datazone-datasource-forminput-typerevision)
     pub fn type_revision(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeRevision", value.into_expr()), Phase) }
 }
 impl Done for FormInput { fn into_props(self) -> Bag { self.0 } }
@@ -606,13 +606,13 @@ impl GlueRunConfigurationInput {
     pub fn new() -> GlueRunConfigurationInput<Missing<super::required::RelationalFilterConfigurations>> { GlueRunConfigurationInput(Bag::default(), Phase) }
 }
 impl<R0> GlueRunConfigurationInput<R0> {
-    /// `AutoImportDataQualityResult`: boolean. Update: in place.
+    /// `AutoImportDataQualityResult`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-gluerunconfigurationinput.html#cfn-datazone-datasource-gluerunconfigurationinput-autoimportdataqualityresult)
     pub fn auto_import_data_quality_result(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoImportDataQualityResult", value.into_expr()), Phase) }
-    /// `CatalogName`: text. Update: in place.
+    /// `CatalogName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-gluerunconfigurationinput.html#cfn-datazone-datasource-gluerunconfigurationinput-catalogname)
     pub fn catalog_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogName", value.into_expr()), Phase) }
-    /// `DataAccessRole`: text. Update: in place.
+    /// `DataAccessRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-gluerunconfigurationinput.html#cfn-datazone-datasource-gluerunconfigurationinput-dataaccessrole)
     pub fn data_access_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataAccessRole", value.into_expr()), Phase) }
-    /// `RelationalFilterConfigurations`: list of `RelationalFilterConfiguration`, required. Update: in place.
+    /// `RelationalFilterConfigurations`: list of `RelationalFilterConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-gluerunconfigurationinput.html#cfn-datazone-datasource-gluerunconfigurationinput-relationalfilterconfigurations)
     pub fn relational_filter_configurations(self, value: impl Arg<Arr<RelationalFilterConfiguration>>) -> GlueRunConfigurationInput<Set> { GlueRunConfigurationInput(put(self.0, "RelationalFilterConfigurations", value.into_expr()), Phase) }
 }
 impl Done for GlueRunConfigurationInput { fn into_props(self) -> Bag { self.0 } }
@@ -621,7 +621,7 @@ impl Done for GlueRunConfigurationInput { fn into_props(self) -> Bag { self.0 } 
 impl RecommendationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EnableBusinessNameGeneration`: boolean. Update: in place.
+    /// `EnableBusinessNameGeneration`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-recommendationconfiguration.html#cfn-datazone-datasource-recommendationconfiguration-enablebusinessnamegeneration)
     pub fn enable_business_name_generation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableBusinessNameGeneration", value.into_expr())) }
 }
 impl Done for RecommendationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -632,7 +632,7 @@ impl RedshiftClusterStorage {
     pub fn new() -> RedshiftClusterStorage<Missing<super::required::ClusterName>> { RedshiftClusterStorage(Bag::default(), Phase) }
 }
 impl<R0> RedshiftClusterStorage<R0> {
-    /// `ClusterName`: text, required. Update: in place.
+    /// `ClusterName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-redshiftclusterstorage.html#cfn-datazone-datasource-redshiftclusterstorage-clustername)
     pub fn cluster_name(self, value: impl Arg<str>) -> RedshiftClusterStorage<Set> { RedshiftClusterStorage(put(self.0, "ClusterName", value.into_expr()), Phase) }
 }
 impl Done for RedshiftClusterStorage { fn into_props(self) -> Bag { self.0 } }
@@ -643,7 +643,7 @@ impl RedshiftCredentialConfiguration {
     pub fn new() -> RedshiftCredentialConfiguration<Missing<super::required::SecretManagerArn>> { RedshiftCredentialConfiguration(Bag::default(), Phase) }
 }
 impl<R0> RedshiftCredentialConfiguration<R0> {
-    /// `SecretManagerArn`: text, required. Update: in place.
+    /// `SecretManagerArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-redshiftcredentialconfiguration.html#cfn-datazone-datasource-redshiftcredentialconfiguration-secretmanagerarn)
     pub fn secret_manager_arn(self, value: impl Arg<str>) -> RedshiftCredentialConfiguration<Set> { RedshiftCredentialConfiguration(put(self.0, "SecretManagerArn", value.into_expr()), Phase) }
 }
 impl Done for RedshiftCredentialConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -654,13 +654,13 @@ impl RedshiftRunConfigurationInput {
     pub fn new() -> RedshiftRunConfigurationInput<Missing<super::required::RelationalFilterConfigurations>> { RedshiftRunConfigurationInput(Bag::default(), Phase) }
 }
 impl<R0> RedshiftRunConfigurationInput<R0> {
-    /// `DataAccessRole`: text. Update: in place.
+    /// `DataAccessRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-redshiftrunconfigurationinput.html#cfn-datazone-datasource-redshiftrunconfigurationinput-dataaccessrole)
     pub fn data_access_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataAccessRole", value.into_expr()), Phase) }
-    /// `RedshiftCredentialConfiguration`: `RedshiftCredentialConfiguration`. Update: in place.
+    /// `RedshiftCredentialConfiguration`: `RedshiftCredentialConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-redshiftrunconfigurationinput.html#cfn-datazone-datasource-redshiftrunconfigurationinput-redshiftcredentialconfiguration)
     pub fn redshift_credential_configuration(self, value: impl Arg<RedshiftCredentialConfiguration>) -> Self { Self(put(self.0, "RedshiftCredentialConfiguration", value.into_expr()), Phase) }
-    /// `RedshiftStorage`: `RedshiftStorage`. Update: in place.
+    /// `RedshiftStorage`: `RedshiftStorage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-redshiftrunconfigurationinput.html#cfn-datazone-datasource-redshiftrunconfigurationinput-redshiftstorage)
     pub fn redshift_storage(self, value: impl Arg<RedshiftStorage>) -> Self { Self(put(self.0, "RedshiftStorage", value.into_expr()), Phase) }
-    /// `RelationalFilterConfigurations`: list of `RelationalFilterConfiguration`, required. Update: in place.
+    /// `RelationalFilterConfigurations`: list of `RelationalFilterConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-redshiftrunconfigurationinput.html#cfn-datazone-datasource-redshiftrunconfigurationinput-relationalfilterconfigurations)
     pub fn relational_filter_configurations(self, value: impl Arg<Arr<RelationalFilterConfiguration>>) -> RedshiftRunConfigurationInput<Set> { RedshiftRunConfigurationInput(put(self.0, "RelationalFilterConfigurations", value.into_expr()), Phase) }
 }
 impl Done for RedshiftRunConfigurationInput { fn into_props(self) -> Bag { self.0 } }
@@ -671,7 +671,7 @@ impl RedshiftServerlessStorage {
     pub fn new() -> RedshiftServerlessStorage<Missing<super::required::WorkgroupName>> { RedshiftServerlessStorage(Bag::default(), Phase) }
 }
 impl<R0> RedshiftServerlessStorage<R0> {
-    /// `WorkgroupName`: text, required. Update: in place.
+    /// `WorkgroupName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-redshiftserverlessstorage.html#cfn-datazone-datasource-redshiftserverlessstorage-workgroupname)
     pub fn workgroup_name(self, value: impl Arg<str>) -> RedshiftServerlessStorage<Set> { RedshiftServerlessStorage(put(self.0, "WorkgroupName", value.into_expr()), Phase) }
 }
 impl Done for RedshiftServerlessStorage { fn into_props(self) -> Bag { self.0 } }
@@ -680,9 +680,9 @@ impl Done for RedshiftServerlessStorage { fn into_props(self) -> Bag { self.0 } 
 impl RedshiftStorage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RedshiftClusterSource`: `RedshiftClusterStorage`. Update: in place.
+    /// `RedshiftClusterSource`: `RedshiftClusterStorage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-redshiftstorage.html#cfn-datazone-datasource-redshiftstorage-redshiftclustersource)
     pub fn redshift_cluster_source(self, value: impl Arg<RedshiftClusterStorage>) -> Self { Self(put(self.0, "RedshiftClusterSource", value.into_expr())) }
-    /// `RedshiftServerlessSource`: `RedshiftServerlessStorage`. Update: in place.
+    /// `RedshiftServerlessSource`: `RedshiftServerlessStorage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-redshiftstorage.html#cfn-datazone-datasource-redshiftstorage-redshiftserverlesssource)
     pub fn redshift_serverless_source(self, value: impl Arg<RedshiftServerlessStorage>) -> Self { Self(put(self.0, "RedshiftServerlessSource", value.into_expr())) }
 }
 impl Done for RedshiftStorage { fn into_props(self) -> Bag { self.0 } }
@@ -693,11 +693,11 @@ impl RelationalFilterConfiguration {
     pub fn new() -> RelationalFilterConfiguration<Missing<super::required::DatabaseName>> { RelationalFilterConfiguration(Bag::default(), Phase) }
 }
 impl<R0> RelationalFilterConfiguration<R0> {
-    /// `DatabaseName`: text, required. Update: in place.
+    /// `DatabaseName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-relationalfilterconfiguration.html#cfn-datazone-datasource-relationalfilterconfiguration-databasename)
     pub fn database_name(self, value: impl Arg<str>) -> RelationalFilterConfiguration<Set> { RelationalFilterConfiguration(put(self.0, "DatabaseName", value.into_expr()), Phase) }
-    /// `FilterExpressions`: list of `FilterExpression`. Update: in place.
+    /// `FilterExpressions`: list of `FilterExpression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-relationalfilterconfiguration.html#cfn-datazone-datasource-relationalfilterconfiguration-filterexpressions)
     pub fn filter_expressions(self, value: impl Arg<Arr<FilterExpression>>) -> Self { Self(put(self.0, "FilterExpressions", value.into_expr()), Phase) }
-    /// `SchemaName`: text. Update: in place.
+    /// `SchemaName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-relationalfilterconfiguration.html#cfn-datazone-datasource-relationalfilterconfiguration-schemaname)
     pub fn schema_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaName", value.into_expr()), Phase) }
 }
 impl Done for RelationalFilterConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -708,7 +708,7 @@ impl SageMakerRunConfigurationInput {
     pub fn new() -> SageMakerRunConfigurationInput<Missing<super::required::TrackingAssets>> { SageMakerRunConfigurationInput(Bag::default(), Phase) }
 }
 impl<R0> SageMakerRunConfigurationInput<R0> {
-    /// `TrackingAssets`: map of list of text, required. Update: in place.
+    /// `TrackingAssets`: map of list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-sagemakerrunconfigurationinput.html#cfn-datazone-datasource-sagemakerrunconfigurationinput-trackingassets)
     pub fn tracking_assets(self, value: impl Arg<Dict<Arr<str>>>) -> SageMakerRunConfigurationInput<Set> { SageMakerRunConfigurationInput(put(self.0, "TrackingAssets", value.into_expr()), Phase) }
 }
 impl Done for SageMakerRunConfigurationInput { fn into_props(self) -> Bag { self.0 } }
@@ -717,9 +717,9 @@ impl Done for SageMakerRunConfigurationInput { fn into_props(self) -> Bag { self
 impl ScheduleConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Schedule`: text. Update: in place.
+    /// `Schedule`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-scheduleconfiguration.html#cfn-datazone-datasource-scheduleconfiguration-schedule)
     pub fn schedule(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Schedule", value.into_expr())) }
-    /// `Timezone`: text. Update: in place.
+    /// `Timezone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-scheduleconfiguration.html#cfn-datazone-datasource-scheduleconfiguration-timezone)
     pub fn timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timezone", value.into_expr())) }
 }
 impl Done for ScheduleConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -737,21 +737,21 @@ impl CfnDomain {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDomainProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-domain.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-domain.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-domain.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `LastUpdatedAt`: text.
+    /// The attribute `LastUpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-domain.html#LastUpdatedAt-fn::getatt)
     pub fn attr_last_updated_at(&self) -> Val<str> { self.0.get_att("LastUpdatedAt") }
-    /// The attribute `ManagedAccountId`: text.
+    /// The attribute `ManagedAccountId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-domain.html#ManagedAccountId-fn::getatt)
     pub fn attr_managed_account_id(&self) -> Val<str> { self.0.get_att("ManagedAccountId") }
-    /// The attribute `PortalUrl`: text.
+    /// The attribute `PortalUrl`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-domain.html#PortalUrl-fn::getatt)
     pub fn attr_portal_url(&self) -> Val<str> { self.0.get_att("PortalUrl") }
-    /// The attribute `RootDomainUnitId`: text.
+    /// The attribute `RootDomainUnitId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-domain.html#RootDomainUnitId-fn::getatt)
     pub fn attr_root_domain_unit_id(&self) -> Val<str> { self.0.get_att("RootDomainUnitId") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-domain.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnDomain { fn node(&self) -> &Place { &self.0 } }
@@ -762,21 +762,21 @@ impl CfnDomainProps {
     pub fn new() -> CfnDomainProps<Missing<required::Name>> { CfnDomainProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDomainProps<R0> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-domain.html#cfn-datazone-domain-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DomainExecutionRole`: text. Update: in place.
+    /// `DomainExecutionRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-domain.html#cfn-datazone-domain-domainexecutionrole)
     pub fn domain_execution_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainExecutionRole", value.into_expr()), Phase) }
-    /// `DomainVersion`: `DomainVersion`. Update: replacement.
+    /// `DomainVersion`: `DomainVersion`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-domain.html#cfn-datazone-domain-domainversion)
     pub fn domain_version(self, value: impl Arg<domain::DomainVersion>) -> Self { Self(put(self.0, "DomainVersion", value.into_expr()), Phase) }
-    /// `KmsKeyIdentifier`: text. Update: replacement.
+    /// `KmsKeyIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-domain.html#cfn-datazone-domain-kmskeyidentifier)
     pub fn kms_key_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyIdentifier", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-domain.html#cfn-datazone-domain-name)
     pub fn name(self, value: impl Arg<str>) -> CfnDomainProps<Set> { CfnDomainProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ServiceRole`: text. Update: in place.
+    /// `ServiceRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-domain.html#cfn-datazone-domain-servicerole)
     pub fn service_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceRole", value.into_expr()), Phase) }
-    /// `SingleSignOn`: `SingleSignOn`. Update: in place.
+    /// `SingleSignOn`: `SingleSignOn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-domain.html#cfn-datazone-domain-singlesignon)
     pub fn single_sign_on(self, value: impl Arg<domain::SingleSignOn>) -> Self { Self(put(self.0, "SingleSignOn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-domain.html#cfn-datazone-domain-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDomainProps { fn into_props(self) -> Bag { self.0 } }
@@ -788,11 +788,11 @@ use crate::cfn::support::*;
 impl SingleSignOn {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IdcInstanceArn`: text. Update: in place.
+    /// `IdcInstanceArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-domain-singlesignon.html#cfn-datazone-domain-singlesignon-idcinstancearn)
     pub fn idc_instance_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdcInstanceArn", value.into_expr())) }
-    /// `Type`: `Type`. Update: in place.
+    /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-domain-singlesignon.html#cfn-datazone-domain-singlesignon-type)
     pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
-    /// `UserAssignment`: `UserAssignment`. Update: in place.
+    /// `UserAssignment`: `UserAssignment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-domain-singlesignon.html#cfn-datazone-domain-singlesignon-userassignment)
     pub fn user_assignment(self, value: impl Arg<UserAssignment>) -> Self { Self(put(self.0, "UserAssignment", value.into_expr())) }
 }
 impl Done for SingleSignOn { fn into_props(self) -> Bag { self.0 } }
@@ -812,17 +812,17 @@ impl CfnDomainUnit {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDomainUnitProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-domainunit.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `DomainId`: text.
+    /// The attribute `DomainId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-domainunit.html#DomainId-fn::getatt)
     pub fn attr_domain_id(&self) -> Val<str> { self.0.get_att("DomainId") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-domainunit.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `Identifier`: text.
+    /// The attribute `Identifier`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-domainunit.html#Identifier-fn::getatt)
     pub fn attr_identifier(&self) -> Val<str> { self.0.get_att("Identifier") }
-    /// The attribute `LastUpdatedAt`: text.
+    /// The attribute `LastUpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-domainunit.html#LastUpdatedAt-fn::getatt)
     pub fn attr_last_updated_at(&self) -> Val<str> { self.0.get_att("LastUpdatedAt") }
-    /// The attribute `ParentDomainUnitId`: text.
+    /// The attribute `ParentDomainUnitId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-domainunit.html#ParentDomainUnitId-fn::getatt)
     pub fn attr_parent_domain_unit_id(&self) -> Val<str> { self.0.get_att("ParentDomainUnitId") }
 }
 impl Parent for CfnDomainUnit { fn node(&self) -> &Place { &self.0 } }
@@ -833,13 +833,13 @@ impl CfnDomainUnitProps {
     pub fn new() -> CfnDomainUnitProps<Missing<required::DomainIdentifier>, Missing<required::Name>, Missing<required::ParentDomainUnitIdentifier>> { CfnDomainUnitProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDomainUnitProps<R0, R1, R2> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-domainunit.html#cfn-datazone-domainunit-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DomainIdentifier`: text, required. Update: replacement.
+    /// `DomainIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-domainunit.html#cfn-datazone-domainunit-domainidentifier)
     pub fn domain_identifier(self, value: impl Arg<str>) -> CfnDomainUnitProps<Set, R1, R2> { CfnDomainUnitProps(put(self.0, "DomainIdentifier", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-domainunit.html#cfn-datazone-domainunit-name)
     pub fn name(self, value: impl Arg<str>) -> CfnDomainUnitProps<R0, Set, R2> { CfnDomainUnitProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ParentDomainUnitIdentifier`: text, required. Update: replacement.
+    /// `ParentDomainUnitIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-domainunit.html#cfn-datazone-domainunit-parentdomainunitidentifier)
     pub fn parent_domain_unit_identifier(self, value: impl Arg<str>) -> CfnDomainUnitProps<R0, R1, Set> { CfnDomainUnitProps(put(self.0, "ParentDomainUnitIdentifier", value.into_expr()), Phase) }
 }
 impl Done for CfnDomainUnitProps { fn into_props(self) -> Bag { self.0 } }
@@ -852,29 +852,29 @@ impl CfnEnvironment {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEnvironmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AwsAccountId`: text.
+    /// The attribute `AwsAccountId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environment.html#AwsAccountId-fn::getatt)
     pub fn attr_aws_account_id(&self) -> Val<str> { self.0.get_att("AwsAccountId") }
-    /// The attribute `AwsAccountRegion`: text.
+    /// The attribute `AwsAccountRegion`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environment.html#AwsAccountRegion-fn::getatt)
     pub fn attr_aws_account_region(&self) -> Val<str> { self.0.get_att("AwsAccountRegion") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environment.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `CreatedBy`: text.
+    /// The attribute `CreatedBy`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environment.html#CreatedBy-fn::getatt)
     pub fn attr_created_by(&self) -> Val<str> { self.0.get_att("CreatedBy") }
-    /// The attribute `DomainId`: text.
+    /// The attribute `DomainId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environment.html#DomainId-fn::getatt)
     pub fn attr_domain_id(&self) -> Val<str> { self.0.get_att("DomainId") }
-    /// The attribute `EnvironmentBlueprintId`: text.
+    /// The attribute `EnvironmentBlueprintId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environment.html#EnvironmentBlueprintId-fn::getatt)
     pub fn attr_environment_blueprint_id(&self) -> Val<str> { self.0.get_att("EnvironmentBlueprintId") }
-    /// The attribute `EnvironmentProfileId`: text.
+    /// The attribute `EnvironmentProfileId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environment.html#EnvironmentProfileId-fn::getatt)
     pub fn attr_environment_profile_id(&self) -> Val<str> { self.0.get_att("EnvironmentProfileId") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environment.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `ProjectId`: text.
+    /// The attribute `ProjectId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environment.html#ProjectId-fn::getatt)
     pub fn attr_project_id(&self) -> Val<str> { self.0.get_att("ProjectId") }
-    /// The attribute `Provider`: text.
+    /// The attribute `Provider`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environment.html#Provider-fn::getatt)
     pub fn attr_provider(&self) -> Val<str> { self.0.get_att("Provider") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environment.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environment.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnEnvironment { fn node(&self) -> &Place { &self.0 } }
@@ -885,31 +885,31 @@ impl CfnEnvironmentProps {
     pub fn new() -> CfnEnvironmentProps<Missing<required::DomainIdentifier>, Missing<required::Name>, Missing<required::ProjectIdentifier>> { CfnEnvironmentProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnEnvironmentProps<R0, R1, R2> {
-    /// `DeploymentOrder`: integer. Update: replacement.
+    /// `DeploymentOrder`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environment.html#cfn-datazone-environment-deploymentorder)
     pub fn deployment_order(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DeploymentOrder", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environment.html#cfn-datazone-environment-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DomainIdentifier`: text, required. Update: replacement.
+    /// `DomainIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environment.html#cfn-datazone-environment-domainidentifier)
     pub fn domain_identifier(self, value: impl Arg<str>) -> CfnEnvironmentProps<Set, R1, R2> { CfnEnvironmentProps(put(self.0, "DomainIdentifier", value.into_expr()), Phase) }
-    /// `EnvironmentAccountIdentifier`: text. Update: replacement.
+    /// `EnvironmentAccountIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environment.html#cfn-datazone-environment-environmentaccountidentifier)
     pub fn environment_account_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentAccountIdentifier", value.into_expr()), Phase) }
-    /// `EnvironmentAccountRegion`: text. Update: replacement.
+    /// `EnvironmentAccountRegion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environment.html#cfn-datazone-environment-environmentaccountregion)
     pub fn environment_account_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentAccountRegion", value.into_expr()), Phase) }
-    /// `EnvironmentBlueprintIdentifier`: text. Update: replacement.
+    /// `EnvironmentBlueprintIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environment.html#cfn-datazone-environment-environmentblueprintidentifier)
     pub fn environment_blueprint_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentBlueprintIdentifier", value.into_expr()), Phase) }
-    /// `EnvironmentConfigurationId`: text. Update: replacement.
+    /// `EnvironmentConfigurationId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environment.html#cfn-datazone-environment-environmentconfigurationid)
     pub fn environment_configuration_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentConfigurationId", value.into_expr()), Phase) }
-    /// `EnvironmentProfileIdentifier`: text. Update: replacement.
+    /// `EnvironmentProfileIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environment.html#cfn-datazone-environment-environmentprofileidentifier)
     pub fn environment_profile_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentProfileIdentifier", value.into_expr()), Phase) }
-    /// `EnvironmentRoleArn`: `IamRoleArn`. Update: in place.
+    /// `EnvironmentRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environment.html#cfn-datazone-environment-environmentrolearn)
     pub fn environment_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "EnvironmentRoleArn", value.into_expr()), Phase) }
-    /// `GlossaryTerms`: list of text. Update: in place.
+    /// `GlossaryTerms`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environment.html#cfn-datazone-environment-glossaryterms)
     pub fn glossary_terms(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "GlossaryTerms", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environment.html#cfn-datazone-environment-name)
     pub fn name(self, value: impl Arg<str>) -> CfnEnvironmentProps<R0, Set, R2> { CfnEnvironmentProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ProjectIdentifier`: text, required. Update: replacement.
+    /// `ProjectIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environment.html#cfn-datazone-environment-projectidentifier)
     pub fn project_identifier(self, value: impl Arg<str>) -> CfnEnvironmentProps<R0, R1, Set> { CfnEnvironmentProps(put(self.0, "ProjectIdentifier", value.into_expr()), Phase) }
-    /// `UserParameters`: list of `EnvironmentParameter`. Update: replacement.
+    /// `UserParameters`: list of `EnvironmentParameter`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environment.html#cfn-datazone-environment-userparameters)
     pub fn user_parameters(self, value: impl Arg<Arr<environment::EnvironmentParameter>>) -> Self { Self(put(self.0, "UserParameters", value.into_expr()), Phase) }
 }
 impl Done for CfnEnvironmentProps { fn into_props(self) -> Bag { self.0 } }
@@ -921,9 +921,9 @@ use crate::cfn::support::*;
 impl EnvironmentParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-environment-environmentparameter.html#cfn-datazone-environment-environmentparameter-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Value`: text. Update: replacement.
+    /// `Value`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-environment-environmentparameter.html#cfn-datazone-environment-environmentparameter-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for EnvironmentParameter { fn into_props(self) -> Bag { self.0 } }
@@ -937,11 +937,11 @@ impl CfnEnvironmentActions {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEnvironmentActionsProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `DomainId`: text.
+    /// The attribute `DomainId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentactions.html#DomainId-fn::getatt)
     pub fn attr_domain_id(&self) -> Val<str> { self.0.get_att("DomainId") }
-    /// The attribute `EnvironmentId`: text.
+    /// The attribute `EnvironmentId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentactions.html#EnvironmentId-fn::getatt)
     pub fn attr_environment_id(&self) -> Val<str> { self.0.get_att("EnvironmentId") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentactions.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnEnvironmentActions { fn node(&self) -> &Place { &self.0 } }
@@ -952,17 +952,17 @@ impl CfnEnvironmentActionsProps {
     pub fn new() -> CfnEnvironmentActionsProps<Missing<required::Name>> { CfnEnvironmentActionsProps(Bag::default(), Phase) }
 }
 impl<R0> CfnEnvironmentActionsProps<R0> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentactions.html#cfn-datazone-environmentactions-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DomainIdentifier`: text. Update: replacement.
+    /// `DomainIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentactions.html#cfn-datazone-environmentactions-domainidentifier)
     pub fn domain_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainIdentifier", value.into_expr()), Phase) }
-    /// `EnvironmentIdentifier`: text. Update: replacement.
+    /// `EnvironmentIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentactions.html#cfn-datazone-environmentactions-environmentidentifier)
     pub fn environment_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentIdentifier", value.into_expr()), Phase) }
-    /// `Identifier`: text. Update: in place.
+    /// `Identifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentactions.html#cfn-datazone-environmentactions-identifier)
     pub fn identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Identifier", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentactions.html#cfn-datazone-environmentactions-name)
     pub fn name(self, value: impl Arg<str>) -> CfnEnvironmentActionsProps<Set> { CfnEnvironmentActionsProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Parameters`: `AwsConsoleLinkParameters`. Update: in place.
+    /// `Parameters`: `AwsConsoleLinkParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentactions.html#cfn-datazone-environmentactions-parameters)
     pub fn parameters(self, value: impl Arg<environment_actions::AwsConsoleLinkParameters>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
 }
 impl Done for CfnEnvironmentActionsProps { fn into_props(self) -> Bag { self.0 } }
@@ -974,7 +974,7 @@ use crate::cfn::support::*;
 impl AwsConsoleLinkParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Uri`: text. Update: in place.
+    /// `Uri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-environmentactions-awsconsolelinkparameters.html#cfn-datazone-environmentactions-awsconsolelinkparameters-uri)
     pub fn uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Uri", value.into_expr())) }
 }
 impl Done for AwsConsoleLinkParameters { fn into_props(self) -> Bag { self.0 } }
@@ -988,13 +988,13 @@ impl CfnEnvironmentBlueprintConfiguration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEnvironmentBlueprintConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentblueprintconfiguration.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `DomainId`: text.
+    /// The attribute `DomainId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentblueprintconfiguration.html#DomainId-fn::getatt)
     pub fn attr_domain_id(&self) -> Val<str> { self.0.get_att("DomainId") }
-    /// The attribute `EnvironmentBlueprintId`: text.
+    /// The attribute `EnvironmentBlueprintId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentblueprintconfiguration.html#EnvironmentBlueprintId-fn::getatt)
     pub fn attr_environment_blueprint_id(&self) -> Val<str> { self.0.get_att("EnvironmentBlueprintId") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentblueprintconfiguration.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnEnvironmentBlueprintConfiguration { fn node(&self) -> &Place { &self.0 } }
@@ -1005,23 +1005,23 @@ impl CfnEnvironmentBlueprintConfigurationProps {
     pub fn new() -> CfnEnvironmentBlueprintConfigurationProps<Missing<required::DomainIdentifier>, Missing<required::EnabledRegions>, Missing<required::EnvironmentBlueprintIdentifier>> { CfnEnvironmentBlueprintConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnEnvironmentBlueprintConfigurationProps<R0, R1, R2> {
-    /// `DomainIdentifier`: text, required. Update: replacement.
+    /// `DomainIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentblueprintconfiguration.html#cfn-datazone-environmentblueprintconfiguration-domainidentifier)
     pub fn domain_identifier(self, value: impl Arg<str>) -> CfnEnvironmentBlueprintConfigurationProps<Set, R1, R2> { CfnEnvironmentBlueprintConfigurationProps(put(self.0, "DomainIdentifier", value.into_expr()), Phase) }
-    /// `EnabledRegions`: list of text, required. Update: in place.
+    /// `EnabledRegions`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentblueprintconfiguration.html#cfn-datazone-environmentblueprintconfiguration-enabledregions)
     pub fn enabled_regions(self, value: impl Arg<Arr<str>>) -> CfnEnvironmentBlueprintConfigurationProps<R0, Set, R2> { CfnEnvironmentBlueprintConfigurationProps(put(self.0, "EnabledRegions", value.into_expr()), Phase) }
-    /// `EnvironmentBlueprintIdentifier`: text, required. Update: replacement.
+    /// `EnvironmentBlueprintIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentblueprintconfiguration.html#cfn-datazone-environmentblueprintconfiguration-environmentblueprintidentifier)
     pub fn environment_blueprint_identifier(self, value: impl Arg<str>) -> CfnEnvironmentBlueprintConfigurationProps<R0, R1, Set> { CfnEnvironmentBlueprintConfigurationProps(put(self.0, "EnvironmentBlueprintIdentifier", value.into_expr()), Phase) }
-    /// `EnvironmentRolePermissionBoundary`: text. Update: in place.
+    /// `EnvironmentRolePermissionBoundary`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentblueprintconfiguration.html#cfn-datazone-environmentblueprintconfiguration-environmentrolepermissionboundary)
     pub fn environment_role_permission_boundary(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentRolePermissionBoundary", value.into_expr()), Phase) }
-    /// `GlobalParameters`: map of text. Update: in place.
+    /// `GlobalParameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentblueprintconfiguration.html#cfn-datazone-environmentblueprintconfiguration-globalparameters)
     pub fn global_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "GlobalParameters", value.into_expr()), Phase) }
-    /// `ManageAccessRoleArn`: `IamRoleArn`. Update: in place.
+    /// `ManageAccessRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentblueprintconfiguration.html#cfn-datazone-environmentblueprintconfiguration-manageaccessrolearn)
     pub fn manage_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ManageAccessRoleArn", value.into_expr()), Phase) }
-    /// `ProvisioningConfigurations`: list of `ProvisioningConfiguration`. Update: in place.
+    /// `ProvisioningConfigurations`: list of `ProvisioningConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentblueprintconfiguration.html#cfn-datazone-environmentblueprintconfiguration-provisioningconfigurations)
     pub fn provisioning_configurations(self, value: impl Arg<Arr<environment_blueprint_configuration::ProvisioningConfiguration>>) -> Self { Self(put(self.0, "ProvisioningConfigurations", value.into_expr()), Phase) }
-    /// `ProvisioningRoleArn`: `IamRoleArn`. Update: in place.
+    /// `ProvisioningRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentblueprintconfiguration.html#cfn-datazone-environmentblueprintconfiguration-provisioningrolearn)
     pub fn provisioning_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ProvisioningRoleArn", value.into_expr()), Phase) }
-    /// `RegionalParameters`: list of `RegionalParameter`. Update: in place.
+    /// `RegionalParameters`: list of `RegionalParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentblueprintconfiguration.html#cfn-datazone-environmentblueprintconfiguration-regionalparameters)
     pub fn regional_parameters(self, value: impl Arg<Arr<environment_blueprint_configuration::RegionalParameter>>) -> Self { Self(put(self.0, "RegionalParameters", value.into_expr()), Phase) }
 }
 impl Done for CfnEnvironmentBlueprintConfigurationProps { fn into_props(self) -> Bag { self.0 } }
@@ -1033,9 +1033,9 @@ use crate::cfn::support::*;
 impl LakeFormationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LocationRegistrationExcludeS3Locations`: list of text. Update: in place.
+    /// `LocationRegistrationExcludeS3Locations`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-environmentblueprintconfiguration-lakeformationconfiguration.html#cfn-datazone-environmentblueprintconfiguration-lakeformationconfiguration-locationregistrationexcludes3locations)
     pub fn location_registration_exclude_s3_locations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LocationRegistrationExcludeS3Locations", value.into_expr())) }
-    /// `LocationRegistrationRole`: text. Update: in place.
+    /// `LocationRegistrationRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-environmentblueprintconfiguration-lakeformationconfiguration.html#cfn-datazone-environmentblueprintconfiguration-lakeformationconfiguration-locationregistrationrole)
     pub fn location_registration_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LocationRegistrationRole", value.into_expr())) }
 }
 impl Done for LakeFormationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1044,7 +1044,7 @@ impl Done for LakeFormationConfiguration { fn into_props(self) -> Bag { self.0 }
 impl ProvisioningConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LakeFormationConfiguration`: `LakeFormationConfiguration`. Update: in place.
+    /// `LakeFormationConfiguration`: `LakeFormationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-environmentblueprintconfiguration-provisioningconfiguration.html#cfn-datazone-environmentblueprintconfiguration-provisioningconfiguration-lakeformationconfiguration)
     pub fn lake_formation_configuration(self, value: impl Arg<LakeFormationConfiguration>) -> Self { Self(put(self.0, "LakeFormationConfiguration", value.into_expr())) }
 }
 impl Done for ProvisioningConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1053,9 +1053,9 @@ impl Done for ProvisioningConfiguration { fn into_props(self) -> Bag { self.0 } 
 impl RegionalParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Parameters`: map of text. Update: in place.
+    /// `Parameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-environmentblueprintconfiguration-regionalparameter.html#cfn-datazone-environmentblueprintconfiguration-regionalparameter-parameters)
     pub fn parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
-    /// `Region`: text. Update: in place.
+    /// `Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-environmentblueprintconfiguration-regionalparameter.html#cfn-datazone-environmentblueprintconfiguration-regionalparameter-region)
     pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
 }
 impl Done for RegionalParameter { fn into_props(self) -> Bag { self.0 } }
@@ -1069,19 +1069,19 @@ impl CfnEnvironmentProfile {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEnvironmentProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentprofile.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `CreatedBy`: text.
+    /// The attribute `CreatedBy`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentprofile.html#CreatedBy-fn::getatt)
     pub fn attr_created_by(&self) -> Val<str> { self.0.get_att("CreatedBy") }
-    /// The attribute `DomainId`: text.
+    /// The attribute `DomainId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentprofile.html#DomainId-fn::getatt)
     pub fn attr_domain_id(&self) -> Val<str> { self.0.get_att("DomainId") }
-    /// The attribute `EnvironmentBlueprintId`: text.
+    /// The attribute `EnvironmentBlueprintId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentprofile.html#EnvironmentBlueprintId-fn::getatt)
     pub fn attr_environment_blueprint_id(&self) -> Val<str> { self.0.get_att("EnvironmentBlueprintId") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentprofile.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `ProjectId`: text.
+    /// The attribute `ProjectId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentprofile.html#ProjectId-fn::getatt)
     pub fn attr_project_id(&self) -> Val<str> { self.0.get_att("ProjectId") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentprofile.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnEnvironmentProfile { fn node(&self) -> &Place { &self.0 } }
@@ -1092,21 +1092,21 @@ impl CfnEnvironmentProfileProps {
     pub fn new() -> CfnEnvironmentProfileProps<Missing<required::AwsAccountId>, Missing<required::AwsAccountRegion>, Missing<required::DomainIdentifier>, Missing<required::EnvironmentBlueprintIdentifier>, Missing<required::Name>, Missing<required::ProjectIdentifier>> { CfnEnvironmentProfileProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5> CfnEnvironmentProfileProps<R0, R1, R2, R3, R4, R5> {
-    /// `AwsAccountId`: text, required. Update: in place.
+    /// `AwsAccountId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentprofile.html#cfn-datazone-environmentprofile-awsaccountid)
     pub fn aws_account_id(self, value: impl Arg<str>) -> CfnEnvironmentProfileProps<Set, R1, R2, R3, R4, R5> { CfnEnvironmentProfileProps(put(self.0, "AwsAccountId", value.into_expr()), Phase) }
-    /// `AwsAccountRegion`: text, required. Update: in place.
+    /// `AwsAccountRegion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentprofile.html#cfn-datazone-environmentprofile-awsaccountregion)
     pub fn aws_account_region(self, value: impl Arg<str>) -> CfnEnvironmentProfileProps<R0, Set, R2, R3, R4, R5> { CfnEnvironmentProfileProps(put(self.0, "AwsAccountRegion", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentprofile.html#cfn-datazone-environmentprofile-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DomainIdentifier`: text, required. Update: replacement.
+    /// `DomainIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentprofile.html#cfn-datazone-environmentprofile-domainidentifier)
     pub fn domain_identifier(self, value: impl Arg<str>) -> CfnEnvironmentProfileProps<R0, R1, Set, R3, R4, R5> { CfnEnvironmentProfileProps(put(self.0, "DomainIdentifier", value.into_expr()), Phase) }
-    /// `EnvironmentBlueprintIdentifier`: text, required. Update: replacement.
+    /// `EnvironmentBlueprintIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentprofile.html#cfn-datazone-environmentprofile-environmentblueprintidentifier)
     pub fn environment_blueprint_identifier(self, value: impl Arg<str>) -> CfnEnvironmentProfileProps<R0, R1, R2, Set, R4, R5> { CfnEnvironmentProfileProps(put(self.0, "EnvironmentBlueprintIdentifier", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentprofile.html#cfn-datazone-environmentprofile-name)
     pub fn name(self, value: impl Arg<str>) -> CfnEnvironmentProfileProps<R0, R1, R2, R3, Set, R5> { CfnEnvironmentProfileProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ProjectIdentifier`: text, required. Update: replacement.
+    /// `ProjectIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentprofile.html#cfn-datazone-environmentprofile-projectidentifier)
     pub fn project_identifier(self, value: impl Arg<str>) -> CfnEnvironmentProfileProps<R0, R1, R2, R3, R4, Set> { CfnEnvironmentProfileProps(put(self.0, "ProjectIdentifier", value.into_expr()), Phase) }
-    /// `UserParameters`: list of `EnvironmentParameter`. Update: in place.
+    /// `UserParameters`: list of `EnvironmentParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentprofile.html#cfn-datazone-environmentprofile-userparameters)
     pub fn user_parameters(self, value: impl Arg<Arr<environment_profile::EnvironmentParameter>>) -> Self { Self(put(self.0, "UserParameters", value.into_expr()), Phase) }
 }
 impl Done for CfnEnvironmentProfileProps { fn into_props(self) -> Bag { self.0 } }
@@ -1118,9 +1118,9 @@ use crate::cfn::support::*;
 impl EnvironmentParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-environmentprofile-environmentparameter.html#cfn-datazone-environmentprofile-environmentparameter-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-environmentprofile-environmentparameter.html#cfn-datazone-environmentprofile-environmentparameter-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for EnvironmentParameter { fn into_props(self) -> Bag { self.0 } }
@@ -1134,17 +1134,17 @@ impl CfnFormType {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFormTypeProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-formtype.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `CreatedBy`: text.
+    /// The attribute `CreatedBy`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-formtype.html#CreatedBy-fn::getatt)
     pub fn attr_created_by(&self) -> Val<str> { self.0.get_att("CreatedBy") }
-    /// The attribute `DomainId`: text.
+    /// The attribute `DomainId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-formtype.html#DomainId-fn::getatt)
     pub fn attr_domain_id(&self) -> Val<str> { self.0.get_att("DomainId") }
-    /// The attribute `FormTypeIdentifier`: text.
+    /// The attribute `FormTypeIdentifier`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-formtype.html#FormTypeIdentifier-fn::getatt)
     pub fn attr_form_type_identifier(&self) -> Val<str> { self.0.get_att("FormTypeIdentifier") }
-    /// The attribute `OwningProjectId`: text.
+    /// The attribute `OwningProjectId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-formtype.html#OwningProjectId-fn::getatt)
     pub fn attr_owning_project_id(&self) -> Val<str> { self.0.get_att("OwningProjectId") }
-    /// The attribute `Revision`: text.
+    /// The attribute `Revision`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-formtype.html#Revision-fn::getatt)
     pub fn attr_revision(&self) -> Val<str> { self.0.get_att("Revision") }
 }
 impl Parent for CfnFormType { fn node(&self) -> &Place { &self.0 } }
@@ -1155,17 +1155,17 @@ impl CfnFormTypeProps {
     pub fn new() -> CfnFormTypeProps<Missing<required::DomainIdentifier>, Missing<required::Model>, Missing<required::Name>, Missing<required::OwningProjectIdentifier>> { CfnFormTypeProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnFormTypeProps<R0, R1, R2, R3> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-formtype.html#cfn-datazone-formtype-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DomainIdentifier`: text, required. Update: replacement.
+    /// `DomainIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-formtype.html#cfn-datazone-formtype-domainidentifier)
     pub fn domain_identifier(self, value: impl Arg<str>) -> CfnFormTypeProps<Set, R1, R2, R3> { CfnFormTypeProps(put(self.0, "DomainIdentifier", value.into_expr()), Phase) }
-    /// `Model`: `Model`, required. Update: in place.
+    /// `Model`: `Model`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-formtype.html#cfn-datazone-formtype-model)
     pub fn model(self, value: impl Arg<form_type::Model>) -> CfnFormTypeProps<R0, Set, R2, R3> { CfnFormTypeProps(put(self.0, "Model", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-formtype.html#cfn-datazone-formtype-name)
     pub fn name(self, value: impl Arg<str>) -> CfnFormTypeProps<R0, R1, Set, R3> { CfnFormTypeProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `OwningProjectIdentifier`: text, required. Update: in place.
+    /// `OwningProjectIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-formtype.html#cfn-datazone-formtype-owningprojectidentifier)
     pub fn owning_project_identifier(self, value: impl Arg<str>) -> CfnFormTypeProps<R0, R1, R2, Set> { CfnFormTypeProps(put(self.0, "OwningProjectIdentifier", value.into_expr()), Phase) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-formtype.html#cfn-datazone-formtype-status)
     pub fn status(self, value: impl Arg<form_type::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for CfnFormTypeProps { fn into_props(self) -> Bag { self.0 } }
@@ -1177,7 +1177,7 @@ use crate::cfn::support::*;
 impl Model {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Smithy`: text. Update: in place.
+    /// `Smithy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-formtype-model.html#cfn-datazone-formtype-model-smithy)
     pub fn smithy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Smithy", value.into_expr())) }
 }
 impl Done for Model { fn into_props(self) -> Bag { self.0 } }
@@ -1193,13 +1193,13 @@ impl CfnGroupProfile {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGroupProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `DomainId`: text.
+    /// The attribute `DomainId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-groupprofile.html#DomainId-fn::getatt)
     pub fn attr_domain_id(&self) -> Val<str> { self.0.get_att("DomainId") }
-    /// The attribute `GroupName`: text.
+    /// The attribute `GroupName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-groupprofile.html#GroupName-fn::getatt)
     pub fn attr_group_name(&self) -> Val<str> { self.0.get_att("GroupName") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-groupprofile.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `RolePrincipalId`: text.
+    /// The attribute `RolePrincipalId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-groupprofile.html#RolePrincipalId-fn::getatt)
     pub fn attr_role_principal_id(&self) -> Val<str> { self.0.get_att("RolePrincipalId") }
 }
 impl Parent for CfnGroupProfile { fn node(&self) -> &Place { &self.0 } }
@@ -1210,15 +1210,15 @@ impl CfnGroupProfileProps {
     pub fn new() -> CfnGroupProfileProps<Missing<required::DomainIdentifier>> { CfnGroupProfileProps(Bag::default(), Phase) }
 }
 impl<R0> CfnGroupProfileProps<R0> {
-    /// `DomainIdentifier`: text, required. Update: replacement.
+    /// `DomainIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-groupprofile.html#cfn-datazone-groupprofile-domainidentifier)
     pub fn domain_identifier(self, value: impl Arg<str>) -> CfnGroupProfileProps<Set> { CfnGroupProfileProps(put(self.0, "DomainIdentifier", value.into_expr()), Phase) }
-    /// `GroupIdentifier`: text. Update: replacement.
+    /// `GroupIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-groupprofile.html#cfn-datazone-groupprofile-groupidentifier)
     pub fn group_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupIdentifier", value.into_expr()), Phase) }
-    /// `GroupType`: `GroupType`. Update: in place.
+    /// `GroupType`: `GroupType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-groupprofile.html#cfn-datazone-groupprofile-grouptype)
     pub fn group_type(self, value: impl Arg<group_profile::GroupType>) -> Self { Self(put(self.0, "GroupType", value.into_expr()), Phase) }
-    /// `RolePrincipalArn`: text. Update: replacement.
+    /// `RolePrincipalArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-groupprofile.html#cfn-datazone-groupprofile-roleprincipalarn)
     pub fn role_principal_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RolePrincipalArn", value.into_expr()), Phase) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-groupprofile.html#cfn-datazone-groupprofile-status)
     pub fn status(self, value: impl Arg<group_profile::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for CfnGroupProfileProps { fn into_props(self) -> Bag { self.0 } }
@@ -1239,9 +1239,9 @@ impl CfnOwner {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnOwnerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `OwnerIdentifier`: text.
+    /// The attribute `OwnerIdentifier`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-owner.html#OwnerIdentifier-fn::getatt)
     pub fn attr_owner_identifier(&self) -> Val<str> { self.0.get_att("OwnerIdentifier") }
-    /// The attribute `OwnerType`: text.
+    /// The attribute `OwnerType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-owner.html#OwnerType-fn::getatt)
     pub fn attr_owner_type(&self) -> Val<str> { self.0.get_att("OwnerType") }
 }
 impl Parent for CfnOwner { fn node(&self) -> &Place { &self.0 } }
@@ -1252,13 +1252,13 @@ impl CfnOwnerProps {
     pub fn new() -> CfnOwnerProps<Missing<required::DomainIdentifier>, Missing<required::EntityIdentifier>, Missing<required::EntityType>, Missing<required::Owner>> { CfnOwnerProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnOwnerProps<R0, R1, R2, R3> {
-    /// `DomainIdentifier`: text, required. Update: replacement.
+    /// `DomainIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-owner.html#cfn-datazone-owner-domainidentifier)
     pub fn domain_identifier(self, value: impl Arg<str>) -> CfnOwnerProps<Set, R1, R2, R3> { CfnOwnerProps(put(self.0, "DomainIdentifier", value.into_expr()), Phase) }
-    /// `EntityIdentifier`: text, required. Update: replacement.
+    /// `EntityIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-owner.html#cfn-datazone-owner-entityidentifier)
     pub fn entity_identifier(self, value: impl Arg<str>) -> CfnOwnerProps<R0, Set, R2, R3> { CfnOwnerProps(put(self.0, "EntityIdentifier", value.into_expr()), Phase) }
-    /// `EntityType`: `EntityType`, required. Update: replacement.
+    /// `EntityType`: `EntityType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-owner.html#cfn-datazone-owner-entitytype)
     pub fn entity_type(self, value: impl Arg<owner::EntityType>) -> CfnOwnerProps<R0, R1, Set, R3> { CfnOwnerProps(put(self.0, "EntityType", value.into_expr()), Phase) }
-    /// `Owner`: `OwnerProperties`, required. Update: replacement.
+    /// `Owner`: `OwnerProperties`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-owner.html#cfn-datazone-owner-owner)
     pub fn owner(self, value: impl Arg<owner::OwnerProperties>) -> CfnOwnerProps<R0, R1, R2, Set> { CfnOwnerProps(put(self.0, "Owner", value.into_expr()), Phase) }
 }
 impl Done for CfnOwnerProps { fn into_props(self) -> Bag { self.0 } }
@@ -1270,7 +1270,7 @@ use crate::cfn::support::*;
 impl OwnerGroupProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `GroupIdentifier`: text. Update: replacement.
+    /// `GroupIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-owner-ownergroupproperties.html#cfn-datazone-owner-ownergroupproperties-groupidentifier)
     pub fn group_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupIdentifier", value.into_expr())) }
 }
 impl Done for OwnerGroupProperties { fn into_props(self) -> Bag { self.0 } }
@@ -1279,9 +1279,9 @@ impl Done for OwnerGroupProperties { fn into_props(self) -> Bag { self.0 } }
 impl OwnerProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Group`: `OwnerGroupProperties`. Update: replacement.
+    /// `Group`: `OwnerGroupProperties`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-owner-ownerproperties.html#cfn-datazone-owner-ownerproperties-group)
     pub fn group(self, value: impl Arg<OwnerGroupProperties>) -> Self { Self(put(self.0, "Group", value.into_expr())) }
-    /// `User`: `OwnerUserProperties`. Update: replacement.
+    /// `User`: `OwnerUserProperties`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-owner-ownerproperties.html#cfn-datazone-owner-ownerproperties-user)
     pub fn user(self, value: impl Arg<OwnerUserProperties>) -> Self { Self(put(self.0, "User", value.into_expr())) }
 }
 impl Done for OwnerProperties { fn into_props(self) -> Bag { self.0 } }
@@ -1290,7 +1290,7 @@ impl Done for OwnerProperties { fn into_props(self) -> Bag { self.0 } }
 impl OwnerUserProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `UserIdentifier`: text. Update: replacement.
+    /// `UserIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-owner-owneruserproperties.html#cfn-datazone-owner-owneruserproperties-useridentifier)
     pub fn user_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserIdentifier", value.into_expr())) }
 }
 impl Done for OwnerUserProperties { fn into_props(self) -> Bag { self.0 } }
@@ -1306,11 +1306,11 @@ impl CfnPolicyGrant {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPolicyGrantProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-policygrant.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `CreatedBy`: text.
+    /// The attribute `CreatedBy`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-policygrant.html#CreatedBy-fn::getatt)
     pub fn attr_created_by(&self) -> Val<str> { self.0.get_att("CreatedBy") }
-    /// The attribute `GrantId`: text.
+    /// The attribute `GrantId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-policygrant.html#GrantId-fn::getatt)
     pub fn attr_grant_id(&self) -> Val<str> { self.0.get_att("GrantId") }
 }
 impl Parent for CfnPolicyGrant { fn node(&self) -> &Place { &self.0 } }
@@ -1321,17 +1321,17 @@ impl CfnPolicyGrantProps {
     pub fn new() -> CfnPolicyGrantProps<Missing<required::DomainIdentifier>, Missing<required::EntityIdentifier>, Missing<required::EntityType>, Missing<required::PolicyType>> { CfnPolicyGrantProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnPolicyGrantProps<R0, R1, R2, R3> {
-    /// `Detail`: `PolicyGrantDetail`. Update: replacement.
+    /// `Detail`: `PolicyGrantDetail`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-policygrant.html#cfn-datazone-policygrant-detail)
     pub fn detail(self, value: impl Arg<policy_grant::PolicyGrantDetail>) -> Self { Self(put(self.0, "Detail", value.into_expr()), Phase) }
-    /// `DomainIdentifier`: text, required. Update: replacement.
+    /// `DomainIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-policygrant.html#cfn-datazone-policygrant-domainidentifier)
     pub fn domain_identifier(self, value: impl Arg<str>) -> CfnPolicyGrantProps<Set, R1, R2, R3> { CfnPolicyGrantProps(put(self.0, "DomainIdentifier", value.into_expr()), Phase) }
-    /// `EntityIdentifier`: text, required. Update: replacement.
+    /// `EntityIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-policygrant.html#cfn-datazone-policygrant-entityidentifier)
     pub fn entity_identifier(self, value: impl Arg<str>) -> CfnPolicyGrantProps<R0, Set, R2, R3> { CfnPolicyGrantProps(put(self.0, "EntityIdentifier", value.into_expr()), Phase) }
-    /// `EntityType`: `EntityType`, required. Update: replacement.
+    /// `EntityType`: `EntityType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-policygrant.html#cfn-datazone-policygrant-entitytype)
     pub fn entity_type(self, value: impl Arg<policy_grant::EntityType>) -> CfnPolicyGrantProps<R0, R1, Set, R3> { CfnPolicyGrantProps(put(self.0, "EntityType", value.into_expr()), Phase) }
-    /// `PolicyType`: `PolicyType`, required. Update: replacement.
+    /// `PolicyType`: `PolicyType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-policygrant.html#cfn-datazone-policygrant-policytype)
     pub fn policy_type(self, value: impl Arg<policy_grant::PolicyType>) -> CfnPolicyGrantProps<R0, R1, R2, Set> { CfnPolicyGrantProps(put(self.0, "PolicyType", value.into_expr()), Phase) }
-    /// `Principal`: `PolicyGrantPrincipal`. Update: replacement.
+    /// `Principal`: `PolicyGrantPrincipal`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-policygrant.html#cfn-datazone-policygrant-principal)
     pub fn principal(self, value: impl Arg<policy_grant::PolicyGrantPrincipal>) -> Self { Self(put(self.0, "Principal", value.into_expr()), Phase) }
 }
 impl Done for CfnPolicyGrantProps { fn into_props(self) -> Bag { self.0 } }
@@ -1343,7 +1343,7 @@ use crate::cfn::support::*;
 impl AddToProjectMemberPoolPolicyGrantDetail {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IncludeChildDomainUnits`: boolean. Update: replacement.
+    /// `IncludeChildDomainUnits`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-addtoprojectmemberpoolpolicygrantdetail.html#cfn-datazone-policygrant-addtoprojectmemberpoolpolicygrantdetail-includechilddomainunits)
     pub fn include_child_domain_units(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeChildDomainUnits", value.into_expr())) }
 }
 impl Done for AddToProjectMemberPoolPolicyGrantDetail { fn into_props(self) -> Bag { self.0 } }
@@ -1352,7 +1352,7 @@ impl Done for AddToProjectMemberPoolPolicyGrantDetail { fn into_props(self) -> B
 impl CreateAssetTypePolicyGrantDetail {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IncludeChildDomainUnits`: boolean. Update: replacement.
+    /// `IncludeChildDomainUnits`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-createassettypepolicygrantdetail.html#cfn-datazone-policygrant-createassettypepolicygrantdetail-includechilddomainunits)
     pub fn include_child_domain_units(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeChildDomainUnits", value.into_expr())) }
 }
 impl Done for CreateAssetTypePolicyGrantDetail { fn into_props(self) -> Bag { self.0 } }
@@ -1361,7 +1361,7 @@ impl Done for CreateAssetTypePolicyGrantDetail { fn into_props(self) -> Bag { se
 impl CreateDomainUnitPolicyGrantDetail {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IncludeChildDomainUnits`: boolean. Update: replacement.
+    /// `IncludeChildDomainUnits`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-createdomainunitpolicygrantdetail.html#cfn-datazone-policygrant-createdomainunitpolicygrantdetail-includechilddomainunits)
     pub fn include_child_domain_units(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeChildDomainUnits", value.into_expr())) }
 }
 impl Done for CreateDomainUnitPolicyGrantDetail { fn into_props(self) -> Bag { self.0 } }
@@ -1370,7 +1370,7 @@ impl Done for CreateDomainUnitPolicyGrantDetail { fn into_props(self) -> Bag { s
 impl CreateEnvironmentProfilePolicyGrantDetail {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DomainUnitId`: text. Update: replacement.
+    /// `DomainUnitId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-createenvironmentprofilepolicygrantdetail.html#cfn-datazone-policygrant-createenvironmentprofilepolicygrantdetail-domainunitid)
     pub fn domain_unit_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainUnitId", value.into_expr())) }
 }
 impl Done for CreateEnvironmentProfilePolicyGrantDetail { fn into_props(self) -> Bag { self.0 } }
@@ -1379,7 +1379,7 @@ impl Done for CreateEnvironmentProfilePolicyGrantDetail { fn into_props(self) ->
 impl CreateFormTypePolicyGrantDetail {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IncludeChildDomainUnits`: boolean. Update: replacement.
+    /// `IncludeChildDomainUnits`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-createformtypepolicygrantdetail.html#cfn-datazone-policygrant-createformtypepolicygrantdetail-includechilddomainunits)
     pub fn include_child_domain_units(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeChildDomainUnits", value.into_expr())) }
 }
 impl Done for CreateFormTypePolicyGrantDetail { fn into_props(self) -> Bag { self.0 } }
@@ -1388,7 +1388,7 @@ impl Done for CreateFormTypePolicyGrantDetail { fn into_props(self) -> Bag { sel
 impl CreateGlossaryPolicyGrantDetail {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IncludeChildDomainUnits`: boolean. Update: replacement.
+    /// `IncludeChildDomainUnits`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-createglossarypolicygrantdetail.html#cfn-datazone-policygrant-createglossarypolicygrantdetail-includechilddomainunits)
     pub fn include_child_domain_units(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeChildDomainUnits", value.into_expr())) }
 }
 impl Done for CreateGlossaryPolicyGrantDetail { fn into_props(self) -> Bag { self.0 } }
@@ -1397,9 +1397,9 @@ impl Done for CreateGlossaryPolicyGrantDetail { fn into_props(self) -> Bag { sel
 impl CreateProjectFromProjectProfilePolicyGrantDetail {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IncludeChildDomainUnits`: boolean. Update: replacement.
+    /// `IncludeChildDomainUnits`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-createprojectfromprojectprofilepolicygrantdetail.html#cfn-datazone-policygrant-createprojectfromprojectprofilepolicygrantdetail-includechilddomainunits)
     pub fn include_child_domain_units(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeChildDomainUnits", value.into_expr())) }
-    /// `ProjectProfiles`: list of text. Update: replacement.
+    /// `ProjectProfiles`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-createprojectfromprojectprofilepolicygrantdetail.html#cfn-datazone-policygrant-createprojectfromprojectprofilepolicygrantdetail-projectprofiles)
     pub fn project_profiles(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ProjectProfiles", value.into_expr())) }
 }
 impl Done for CreateProjectFromProjectProfilePolicyGrantDetail { fn into_props(self) -> Bag { self.0 } }
@@ -1408,7 +1408,7 @@ impl Done for CreateProjectFromProjectProfilePolicyGrantDetail { fn into_props(s
 impl CreateProjectPolicyGrantDetail {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IncludeChildDomainUnits`: boolean. Update: replacement.
+    /// `IncludeChildDomainUnits`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-createprojectpolicygrantdetail.html#cfn-datazone-policygrant-createprojectpolicygrantdetail-includechilddomainunits)
     pub fn include_child_domain_units(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeChildDomainUnits", value.into_expr())) }
 }
 impl Done for CreateProjectPolicyGrantDetail { fn into_props(self) -> Bag { self.0 } }
@@ -1419,9 +1419,9 @@ impl DomainUnitFilterForProject {
     pub fn new() -> DomainUnitFilterForProject<Missing<super::required::DomainUnit>> { DomainUnitFilterForProject(Bag::default(), Phase) }
 }
 impl<R0> DomainUnitFilterForProject<R0> {
-    /// `DomainUnit`: text, required. Update: replacement.
+    /// `DomainUnit`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-domainunitfilterforproject.html#cfn-datazone-policygrant-domainunitfilterforproject-domainunit)
     pub fn domain_unit(self, value: impl Arg<str>) -> DomainUnitFilterForProject<Set> { DomainUnitFilterForProject(put(self.0, "DomainUnit", value.into_expr()), Phase) }
-    /// `IncludeChildDomainUnits`: boolean. Update: replacement.
+    /// `IncludeChildDomainUnits`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-domainunitfilterforproject.html#cfn-datazone-policygrant-domainunitfilterforproject-includechilddomainunits)
     pub fn include_child_domain_units(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeChildDomainUnits", value.into_expr()), Phase) }
 }
 impl Done for DomainUnitFilterForProject { fn into_props(self) -> Bag { self.0 } }
@@ -1432,7 +1432,7 @@ impl DomainUnitGrantFilter {
     pub fn new() -> DomainUnitGrantFilter<Missing<super::required::AllDomainUnitsGrantFilter>> { DomainUnitGrantFilter(Bag::default(), Phase) }
 }
 impl<R0> DomainUnitGrantFilter<R0> {
-    /// `AllDomainUnitsGrantFilter`: JSON, required. Update: replacement.
+    /// `AllDomainUnitsGrantFilter`: JSON, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-domainunitgrantfilter.html#cfn-datazone-policygrant-domainunitgrantfilter-alldomainunitsgrantfilter)
     pub fn all_domain_units_grant_filter(self, value: impl Arg<Any>) -> DomainUnitGrantFilter<Set> { DomainUnitGrantFilter(put(self.0, "AllDomainUnitsGrantFilter", value.into_expr()), Phase) }
 }
 impl Done for DomainUnitGrantFilter { fn into_props(self) -> Bag { self.0 } }
@@ -1441,11 +1441,11 @@ impl Done for DomainUnitGrantFilter { fn into_props(self) -> Bag { self.0 } }
 impl DomainUnitPolicyGrantPrincipal {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DomainUnitDesignation`: `DomainUnitDesignation`. Update: replacement.
+    /// `DomainUnitDesignation`: `DomainUnitDesignation`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-domainunitpolicygrantprincipal.html#cfn-datazone-policygrant-domainunitpolicygrantprincipal-domainunitdesignation)
     pub fn domain_unit_designation(self, value: impl Arg<DomainUnitDesignation>) -> Self { Self(put(self.0, "DomainUnitDesignation", value.into_expr())) }
-    /// `DomainUnitGrantFilter`: `DomainUnitGrantFilter`. Update: replacement.
+    /// `DomainUnitGrantFilter`: `DomainUnitGrantFilter`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-domainunitpolicygrantprincipal.html#cfn-datazone-policygrant-domainunitpolicygrantprincipal-domainunitgrantfilter)
     pub fn domain_unit_grant_filter(self, value: impl Arg<DomainUnitGrantFilter>) -> Self { Self(put(self.0, "DomainUnitGrantFilter", value.into_expr())) }
-    /// `DomainUnitIdentifier`: text. Update: replacement.
+    /// `DomainUnitIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-domainunitpolicygrantprincipal.html#cfn-datazone-policygrant-domainunitpolicygrantprincipal-domainunitidentifier)
     pub fn domain_unit_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainUnitIdentifier", value.into_expr())) }
 }
 impl Done for DomainUnitPolicyGrantPrincipal { fn into_props(self) -> Bag { self.0 } }
@@ -1456,7 +1456,7 @@ impl GroupPolicyGrantPrincipal {
     pub fn new() -> GroupPolicyGrantPrincipal<Missing<super::required::GroupIdentifier>> { GroupPolicyGrantPrincipal(Bag::default(), Phase) }
 }
 impl<R0> GroupPolicyGrantPrincipal<R0> {
-    /// `GroupIdentifier`: text, required. Update: replacement.
+    /// `GroupIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-grouppolicygrantprincipal.html#cfn-datazone-policygrant-grouppolicygrantprincipal-groupidentifier)
     pub fn group_identifier(self, value: impl Arg<str>) -> GroupPolicyGrantPrincipal<Set> { GroupPolicyGrantPrincipal(put(self.0, "GroupIdentifier", value.into_expr()), Phase) }
 }
 impl Done for GroupPolicyGrantPrincipal { fn into_props(self) -> Bag { self.0 } }
@@ -1465,7 +1465,7 @@ impl Done for GroupPolicyGrantPrincipal { fn into_props(self) -> Bag { self.0 } 
 impl OverrideDomainUnitOwnersPolicyGrantDetail {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IncludeChildDomainUnits`: boolean. Update: replacement.
+    /// `IncludeChildDomainUnits`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-overridedomainunitownerspolicygrantdetail.html#cfn-datazone-policygrant-overridedomainunitownerspolicygrantdetail-includechilddomainunits)
     pub fn include_child_domain_units(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeChildDomainUnits", value.into_expr())) }
 }
 impl Done for OverrideDomainUnitOwnersPolicyGrantDetail { fn into_props(self) -> Bag { self.0 } }
@@ -1474,7 +1474,7 @@ impl Done for OverrideDomainUnitOwnersPolicyGrantDetail { fn into_props(self) ->
 impl OverrideProjectOwnersPolicyGrantDetail {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IncludeChildDomainUnits`: boolean. Update: replacement.
+    /// `IncludeChildDomainUnits`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-overrideprojectownerspolicygrantdetail.html#cfn-datazone-policygrant-overrideprojectownerspolicygrantdetail-includechilddomainunits)
     pub fn include_child_domain_units(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeChildDomainUnits", value.into_expr())) }
 }
 impl Done for OverrideProjectOwnersPolicyGrantDetail { fn into_props(self) -> Bag { self.0 } }
@@ -1483,31 +1483,31 @@ impl Done for OverrideProjectOwnersPolicyGrantDetail { fn into_props(self) -> Ba
 impl PolicyGrantDetail {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AddToProjectMemberPool`: `AddToProjectMemberPoolPolicyGrantDetail`. Update: replacement.
+    /// `AddToProjectMemberPool`: `AddToProjectMemberPoolPolicyGrantDetail`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-policygrantdetail.html#cfn-datazone-policygrant-policygrantdetail-addtoprojectmemberpool)
     pub fn add_to_project_member_pool(self, value: impl Arg<AddToProjectMemberPoolPolicyGrantDetail>) -> Self { Self(put(self.0, "AddToProjectMemberPool", value.into_expr())) }
-    /// `CreateAssetType`: `CreateAssetTypePolicyGrantDetail`. Update: replacement.
+    /// `CreateAssetType`: `CreateAssetTypePolicyGrantDetail`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-policygrantdetail.html#cfn-datazone-policygrant-policygrantdetail-createassettype)
     pub fn create_asset_type(self, value: impl Arg<CreateAssetTypePolicyGrantDetail>) -> Self { Self(put(self.0, "CreateAssetType", value.into_expr())) }
-    /// `CreateDomainUnit`: `CreateDomainUnitPolicyGrantDetail`. Update: replacement.
+    /// `CreateDomainUnit`: `CreateDomainUnitPolicyGrantDetail`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-policygrantdetail.html#cfn-datazone-policygrant-policygrantdetail-createdomainunit)
     pub fn create_domain_unit(self, value: impl Arg<CreateDomainUnitPolicyGrantDetail>) -> Self { Self(put(self.0, "CreateDomainUnit", value.into_expr())) }
-    /// `CreateEnvironment`: JSON. Update: replacement.
+    /// `CreateEnvironment`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-policygrantdetail.html#cfn-datazone-policygrant-policygrantdetail-createenvironment)
     pub fn create_environment(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "CreateEnvironment", value.into_expr())) }
-    /// `CreateEnvironmentFromBlueprint`: JSON. Update: replacement.
+    /// `CreateEnvironmentFromBlueprint`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-policygrantdetail.html#cfn-datazone-policygrant-policygrantdetail-createenvironmentfromblueprint)
     pub fn create_environment_from_blueprint(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "CreateEnvironmentFromBlueprint", value.into_expr())) }
-    /// `CreateEnvironmentProfile`: `CreateEnvironmentProfilePolicyGrantDetail`. Update: replacement.
+    /// `CreateEnvironmentProfile`: `CreateEnvironmentProfilePolicyGrantDetail`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-policygrantdetail.html#cfn-datazone-policygrant-policygrantdetail-createenvironmentprofile)
     pub fn create_environment_profile(self, value: impl Arg<CreateEnvironmentProfilePolicyGrantDetail>) -> Self { Self(put(self.0, "CreateEnvironmentProfile", value.into_expr())) }
-    /// `CreateFormType`: `CreateFormTypePolicyGrantDetail`. Update: replacement.
+    /// `CreateFormType`: `CreateFormTypePolicyGrantDetail`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-policygrantdetail.html#cfn-datazone-policygrant-policygrantdetail-createformtype)
     pub fn create_form_type(self, value: impl Arg<CreateFormTypePolicyGrantDetail>) -> Self { Self(put(self.0, "CreateFormType", value.into_expr())) }
-    /// `CreateGlossary`: `CreateGlossaryPolicyGrantDetail`. Update: replacement.
+    /// `CreateGlossary`: `CreateGlossaryPolicyGrantDetail`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-policygrantdetail.html#cfn-datazone-policygrant-policygrantdetail-createglossary)
     pub fn create_glossary(self, value: impl Arg<CreateGlossaryPolicyGrantDetail>) -> Self { Self(put(self.0, "CreateGlossary", value.into_expr())) }
-    /// `CreateProject`: `CreateProjectPolicyGrantDetail`. Update: replacement.
+    /// `CreateProject`: `CreateProjectPolicyGrantDetail`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-policygrantdetail.html#cfn-datazone-policygrant-policygrantdetail-createproject)
     pub fn create_project(self, value: impl Arg<CreateProjectPolicyGrantDetail>) -> Self { Self(put(self.0, "CreateProject", value.into_expr())) }
-    /// `CreateProjectFromProjectProfile`: `CreateProjectFromProjectProfilePolicyGrantDetail`. Update: replacement.
+    /// `CreateProjectFromProjectProfile`: `CreateProjectFromProjectProfilePolicyGrantDetail`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-policygrantdetail.html#cfn-datazone-policygrant-policygrantdetail-createprojectfromprojectprofile)
     pub fn create_project_from_project_profile(self, value: impl Arg<CreateProjectFromProjectProfilePolicyGrantDetail>) -> Self { Self(put(self.0, "CreateProjectFromProjectProfile", value.into_expr())) }
-    /// `DelegateCreateEnvironmentProfile`: JSON. Update: replacement.
+    /// `DelegateCreateEnvironmentProfile`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-policygrantdetail.html#cfn-datazone-policygrant-policygrantdetail-delegatecreateenvironmentprofile)
     pub fn delegate_create_environment_profile(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "DelegateCreateEnvironmentProfile", value.into_expr())) }
-    /// `OverrideDomainUnitOwners`: `OverrideDomainUnitOwnersPolicyGrantDetail`. Update: replacement.
+    /// `OverrideDomainUnitOwners`: `OverrideDomainUnitOwnersPolicyGrantDetail`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-policygrantdetail.html#cfn-datazone-policygrant-policygrantdetail-overridedomainunitowners)
     pub fn override_domain_unit_owners(self, value: impl Arg<OverrideDomainUnitOwnersPolicyGrantDetail>) -> Self { Self(put(self.0, "OverrideDomainUnitOwners", value.into_expr())) }
-    /// `OverrideProjectOwners`: `OverrideProjectOwnersPolicyGrantDetail`. Update: replacement.
+    /// `OverrideProjectOwners`: `OverrideProjectOwnersPolicyGrantDetail`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-policygrantdetail.html#cfn-datazone-policygrant-policygrantdetail-overrideprojectowners)
     pub fn override_project_owners(self, value: impl Arg<OverrideProjectOwnersPolicyGrantDetail>) -> Self { Self(put(self.0, "OverrideProjectOwners", value.into_expr())) }
 }
 impl Done for PolicyGrantDetail { fn into_props(self) -> Bag { self.0 } }
@@ -1516,13 +1516,13 @@ impl Done for PolicyGrantDetail { fn into_props(self) -> Bag { self.0 } }
 impl PolicyGrantPrincipal {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DomainUnit`: `DomainUnitPolicyGrantPrincipal`. Update: replacement.
+    /// `DomainUnit`: `DomainUnitPolicyGrantPrincipal`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-policygrantprincipal.html#cfn-datazone-policygrant-policygrantprincipal-domainunit)
     pub fn domain_unit(self, value: impl Arg<DomainUnitPolicyGrantPrincipal>) -> Self { Self(put(self.0, "DomainUnit", value.into_expr())) }
-    /// `Group`: `GroupPolicyGrantPrincipal`. Update: replacement.
+    /// `Group`: `GroupPolicyGrantPrincipal`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-policygrantprincipal.html#cfn-datazone-policygrant-policygrantprincipal-group)
     pub fn group(self, value: impl Arg<GroupPolicyGrantPrincipal>) -> Self { Self(put(self.0, "Group", value.into_expr())) }
-    /// `Project`: `ProjectPolicyGrantPrincipal`. Update: replacement.
+    /// `Project`: `ProjectPolicyGrantPrincipal`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-policygrantprincipal.html#cfn-datazone-policygrant-policygrantprincipal-project)
     pub fn project(self, value: impl Arg<ProjectPolicyGrantPrincipal>) -> Self { Self(put(self.0, "Project", value.into_expr())) }
-    /// `User`: `UserPolicyGrantPrincipal`. Update: replacement.
+    /// `User`: `UserPolicyGrantPrincipal`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-policygrantprincipal.html#cfn-datazone-policygrant-policygrantprincipal-user)
     pub fn user(self, value: impl Arg<UserPolicyGrantPrincipal>) -> Self { Self(put(self.0, "User", value.into_expr())) }
 }
 impl Done for PolicyGrantPrincipal { fn into_props(self) -> Bag { self.0 } }
@@ -1533,7 +1533,7 @@ impl ProjectGrantFilter {
     pub fn new() -> ProjectGrantFilter<Missing<super::required::DomainUnitFilter>> { ProjectGrantFilter(Bag::default(), Phase) }
 }
 impl<R0> ProjectGrantFilter<R0> {
-    /// `DomainUnitFilter`: `DomainUnitFilterForProject`, required. Update: replacement.
+    /// `DomainUnitFilter`: `DomainUnitFilterForProject`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-projectgrantfilter.html#cfn-datazone-policygrant-projectgrantfilter-domainunitfilter)
     pub fn domain_unit_filter(self, value: impl Arg<DomainUnitFilterForProject>) -> ProjectGrantFilter<Set> { ProjectGrantFilter(put(self.0, "DomainUnitFilter", value.into_expr()), Phase) }
 }
 impl Done for ProjectGrantFilter { fn into_props(self) -> Bag { self.0 } }
@@ -1542,11 +1542,11 @@ impl Done for ProjectGrantFilter { fn into_props(self) -> Bag { self.0 } }
 impl ProjectPolicyGrantPrincipal {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ProjectDesignation`: `ProjectDesignation`. Update: replacement.
+    /// `ProjectDesignation`: `ProjectDesignation`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-projectpolicygrantprincipal.html#cfn-datazone-policygrant-projectpolicygrantprincipal-projectdesignation)
     pub fn project_designation(self, value: impl Arg<ProjectDesignation>) -> Self { Self(put(self.0, "ProjectDesignation", value.into_expr())) }
-    /// `ProjectGrantFilter`: `ProjectGrantFilter`. Update: replacement.
+    /// `ProjectGrantFilter`: `ProjectGrantFilter`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-projectpolicygrantprincipal.html#cfn-datazone-policygrant-projectpolicygrantprincipal-projectgrantfilter)
     pub fn project_grant_filter(self, value: impl Arg<ProjectGrantFilter>) -> Self { Self(put(self.0, "ProjectGrantFilter", value.into_expr())) }
-    /// `ProjectIdentifier`: text. Update: replacement.
+    /// `ProjectIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-projectpolicygrantprincipal.html#cfn-datazone-policygrant-projectpolicygrantprincipal-projectidentifier)
     pub fn project_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectIdentifier", value.into_expr())) }
 }
 impl Done for ProjectPolicyGrantPrincipal { fn into_props(self) -> Bag { self.0 } }
@@ -1555,9 +1555,9 @@ impl Done for ProjectPolicyGrantPrincipal { fn into_props(self) -> Bag { self.0 
 impl UserPolicyGrantPrincipal {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AllUsersGrantFilter`: JSON. Update: replacement.
+    /// `AllUsersGrantFilter`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-userpolicygrantprincipal.html#cfn-datazone-policygrant-userpolicygrantprincipal-allusersgrantfilter)
     pub fn all_users_grant_filter(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AllUsersGrantFilter", value.into_expr())) }
-    /// `UserIdentifier`: text. Update: replacement.
+    /// `UserIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-userpolicygrantprincipal.html#cfn-datazone-policygrant-userpolicygrantprincipal-useridentifier)
     pub fn user_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserIdentifier", value.into_expr())) }
 }
 impl Done for UserPolicyGrantPrincipal { fn into_props(self) -> Bag { self.0 } }
@@ -1579,17 +1579,17 @@ impl CfnProject {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProjectProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-project.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `CreatedBy`: text.
+    /// The attribute `CreatedBy`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-project.html#CreatedBy-fn::getatt)
     pub fn attr_created_by(&self) -> Val<str> { self.0.get_att("CreatedBy") }
-    /// The attribute `DomainId`: text.
+    /// The attribute `DomainId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-project.html#DomainId-fn::getatt)
     pub fn attr_domain_id(&self) -> Val<str> { self.0.get_att("DomainId") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-project.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `LastUpdatedAt`: text.
+    /// The attribute `LastUpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-project.html#LastUpdatedAt-fn::getatt)
     pub fn attr_last_updated_at(&self) -> Val<str> { self.0.get_att("LastUpdatedAt") }
-    /// The attribute `ProjectStatus`: text.
+    /// The attribute `ProjectStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-project.html#ProjectStatus-fn::getatt)
     pub fn attr_project_status(&self) -> Val<str> { self.0.get_att("ProjectStatus") }
 }
 impl Parent for CfnProject { fn node(&self) -> &Place { &self.0 } }
@@ -1600,29 +1600,29 @@ impl CfnProjectProps {
     pub fn new() -> CfnProjectProps<Missing<required::DomainIdentifier>, Missing<required::Name>> { CfnProjectProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnProjectProps<R0, R1> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-project.html#cfn-datazone-project-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DomainIdentifier`: text, required. Update: replacement.
+    /// `DomainIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-project.html#cfn-datazone-project-domainidentifier)
     pub fn domain_identifier(self, value: impl Arg<str>) -> CfnProjectProps<Set, R1> { CfnProjectProps(put(self.0, "DomainIdentifier", value.into_expr()), Phase) }
-    /// `DomainUnitId`: text. Update: in place.
+    /// `DomainUnitId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-project.html#cfn-datazone-project-domainunitid)
     pub fn domain_unit_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainUnitId", value.into_expr()), Phase) }
-    /// `GlossaryTerms`: list of text. Update: in place.
+    /// `GlossaryTerms`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-project.html#cfn-datazone-project-glossaryterms)
     pub fn glossary_terms(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "GlossaryTerms", value.into_expr()), Phase) }
-    /// `MembershipAssignments`: list of `ProjectMembershipAssignment`. Update: replacement.
+    /// `MembershipAssignments`: list of `ProjectMembershipAssignment`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-project.html#cfn-datazone-project-membershipassignments)
     pub fn membership_assignments(self, value: impl Arg<Arr<project::ProjectMembershipAssignment>>) -> Self { Self(put(self.0, "MembershipAssignments", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-project.html#cfn-datazone-project-name)
     pub fn name(self, value: impl Arg<str>) -> CfnProjectProps<R0, Set> { CfnProjectProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ProjectCategory`: text. Update: replacement.
+    /// `ProjectCategory`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-project.html#cfn-datazone-project-projectcategory)
     pub fn project_category(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectCategory", value.into_expr()), Phase) }
-    /// `ProjectExecutionRole`: text. Update: replacement.
+    /// `ProjectExecutionRole`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-project.html#cfn-datazone-project-projectexecutionrole)
     pub fn project_execution_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectExecutionRole", value.into_expr()), Phase) }
-    /// `ProjectProfileId`: text. Update: replacement.
+    /// `ProjectProfileId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-project.html#cfn-datazone-project-projectprofileid)
     pub fn project_profile_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectProfileId", value.into_expr()), Phase) }
-    /// `ProjectProfileVersion`: text. Update: in place.
+    /// `ProjectProfileVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-project.html#cfn-datazone-project-projectprofileversion)
     pub fn project_profile_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectProfileVersion", value.into_expr()), Phase) }
-    /// `ResourceTags`: list of `ResourceTag`. Update: in place.
+    /// `ResourceTags`: list of `ResourceTag`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-project.html#cfn-datazone-project-resourcetags)
     pub fn resource_tags(self, value: impl Arg<Arr<project::ResourceTag>>) -> Self { Self(put(self.0, "ResourceTags", value.into_expr()), Phase) }
-    /// `UserParameters`: list of `EnvironmentConfigurationUserParameter`. Update: in place.
+    /// `UserParameters`: list of `EnvironmentConfigurationUserParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-project.html#cfn-datazone-project-userparameters)
     pub fn user_parameters(self, value: impl Arg<Arr<project::EnvironmentConfigurationUserParameter>>) -> Self { Self(put(self.0, "UserParameters", value.into_expr()), Phase) }
 }
 impl Done for CfnProjectProps { fn into_props(self) -> Bag { self.0 } }
@@ -1634,11 +1634,11 @@ use crate::cfn::support::*;
 impl EnvironmentConfigurationUserParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EnvironmentConfigurationName`: text. Update: in place.
+    /// `EnvironmentConfigurationName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-project-environmentconfigurationuserparameter.html#cfn-datazone-project-environmentconfigurationuserparameter-environmentconfigurationname)
     pub fn environment_configuration_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentConfigurationName", value.into_expr())) }
-    /// `EnvironmentId`: text. Update: in place.
+    /// `EnvironmentId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-project-environmentconfigurationuserparameter.html#cfn-datazone-project-environmentconfigurationuserparameter-environmentid)
     pub fn environment_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentId", value.into_expr())) }
-    /// `EnvironmentParameters`: list of `EnvironmentParameter`. Update: in place.
+    /// `EnvironmentParameters`: list of `EnvironmentParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-project-environmentconfigurationuserparameter.html#cfn-datazone-project-environmentconfigurationuserparameter-environmentparameters)
     pub fn environment_parameters(self, value: impl Arg<Arr<EnvironmentParameter>>) -> Self { Self(put(self.0, "EnvironmentParameters", value.into_expr())) }
 }
 impl Done for EnvironmentConfigurationUserParameter { fn into_props(self) -> Bag { self.0 } }
@@ -1647,9 +1647,9 @@ impl Done for EnvironmentConfigurationUserParameter { fn into_props(self) -> Bag
 impl EnvironmentParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-project-environmentparameter.html#cfn-datazone-project-environmentparameter-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-project-environmentparameter.html#cfn-datazone-project-environmentparameter-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for EnvironmentParameter { fn into_props(self) -> Bag { self.0 } }
@@ -1658,9 +1658,9 @@ impl Done for EnvironmentParameter { fn into_props(self) -> Bag { self.0 } }
 impl Member {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `GroupIdentifier`: text. Update: replacement.
+    /// `GroupIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-project-member.html#cfn-datazone-project-member-groupidentifier)
     pub fn group_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupIdentifier", value.into_expr())) }
-    /// `UserIdentifier`: text. Update: replacement.
+    /// `UserIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-project-member.html#cfn-datazone-project-member-useridentifier)
     pub fn user_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserIdentifier", value.into_expr())) }
 }
 impl Done for Member { fn into_props(self) -> Bag { self.0 } }
@@ -1671,9 +1671,9 @@ impl ProjectMembershipAssignment {
     pub fn new() -> ProjectMembershipAssignment<Missing<super::required::Designation>, Missing<super::required::Member>> { ProjectMembershipAssignment(Bag::default(), Phase) }
 }
 impl<R0, R1> ProjectMembershipAssignment<R0, R1> {
-    /// `Designation`: `Designation`, required. Update: replacement.
+    /// `Designation`: `Designation`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-project-projectmembershipassignment.html#cfn-datazone-project-projectmembershipassignment-designation)
     pub fn designation(self, value: impl Arg<Designation>) -> ProjectMembershipAssignment<Set, R1> { ProjectMembershipAssignment(put(self.0, "Designation", value.into_expr()), Phase) }
-    /// `Member`: `Member`, required. Update: replacement.
+    /// `Member`: `Member`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-project-projectmembershipassignment.html#cfn-datazone-project-projectmembershipassignment-member)
     pub fn member(self, value: impl Arg<Member>) -> ProjectMembershipAssignment<R0, Set> { ProjectMembershipAssignment(put(self.0, "Member", value.into_expr()), Phase) }
 }
 impl Done for ProjectMembershipAssignment { fn into_props(self) -> Bag { self.0 } }
@@ -1684,9 +1684,9 @@ impl ResourceTag {
     pub fn new() -> ResourceTag<Missing<super::required::Key>, Missing<super::required::Value>> { ResourceTag(Bag::default(), Phase) }
 }
 impl<R0, R1> ResourceTag<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-project-resourcetag.html#cfn-datazone-project-resourcetag-key)
     pub fn key(self, value: impl Arg<str>) -> ResourceTag<Set, R1> { ResourceTag(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-project-resourcetag.html#cfn-datazone-project-resourcetag-value)
     pub fn value(self, value: impl Arg<str>) -> ResourceTag<R0, Set> { ResourceTag(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ResourceTag { fn into_props(self) -> Bag { self.0 } }
@@ -1702,9 +1702,9 @@ impl CfnProjectMembership {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProjectMembershipProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `MemberIdentifier`: text.
+    /// The attribute `MemberIdentifier`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-projectmembership.html#MemberIdentifier-fn::getatt)
     pub fn attr_member_identifier(&self) -> Val<str> { self.0.get_att("MemberIdentifier") }
-    /// The attribute `MemberIdentifierType`: text.
+    /// The attribute `MemberIdentifierType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-projectmembership.html#MemberIdentifierType-fn::getatt)
     pub fn attr_member_identifier_type(&self) -> Val<str> { self.0.get_att("MemberIdentifierType") }
 }
 impl Parent for CfnProjectMembership { fn node(&self) -> &Place { &self.0 } }
@@ -1715,13 +1715,13 @@ impl CfnProjectMembershipProps {
     pub fn new() -> CfnProjectMembershipProps<Missing<required::Designation>, Missing<required::DomainIdentifier>, Missing<required::Member>, Missing<required::ProjectIdentifier>> { CfnProjectMembershipProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnProjectMembershipProps<R0, R1, R2, R3> {
-    /// `Designation`: `Designation`, required. Update: in place.
+    /// `Designation`: `Designation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-projectmembership.html#cfn-datazone-projectmembership-designation)
     pub fn designation(self, value: impl Arg<project_membership::Designation>) -> CfnProjectMembershipProps<Set, R1, R2, R3> { CfnProjectMembershipProps(put(self.0, "Designation", value.into_expr()), Phase) }
-    /// `DomainIdentifier`: text, required. Update: replacement.
+    /// `DomainIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-projectmembership.html#cfn-datazone-projectmembership-domainidentifier)
     pub fn domain_identifier(self, value: impl Arg<str>) -> CfnProjectMembershipProps<R0, Set, R2, R3> { CfnProjectMembershipProps(put(self.0, "DomainIdentifier", value.into_expr()), Phase) }
-    /// `Member`: `Member`, required. Update: replacement.
+    /// `Member`: `Member`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-projectmembership.html#cfn-datazone-projectmembership-member)
     pub fn member(self, value: impl Arg<project_membership::Member>) -> CfnProjectMembershipProps<R0, R1, Set, R3> { CfnProjectMembershipProps(put(self.0, "Member", value.into_expr()), Phase) }
-    /// `ProjectIdentifier`: text, required. Update: replacement.
+    /// `ProjectIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-projectmembership.html#cfn-datazone-projectmembership-projectidentifier)
     pub fn project_identifier(self, value: impl Arg<str>) -> CfnProjectMembershipProps<R0, R1, R2, Set> { CfnProjectMembershipProps(put(self.0, "ProjectIdentifier", value.into_expr()), Phase) }
 }
 impl Done for CfnProjectMembershipProps { fn into_props(self) -> Bag { self.0 } }
@@ -1733,9 +1733,9 @@ use crate::cfn::support::*;
 impl Member {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `GroupIdentifier`: text. Update: replacement.
+    /// `GroupIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectmembership-member.html#cfn-datazone-projectmembership-member-groupidentifier)
     pub fn group_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupIdentifier", value.into_expr())) }
-    /// `UserIdentifier`: text. Update: replacement.
+    /// `UserIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectmembership-member.html#cfn-datazone-projectmembership-member-useridentifier)
     pub fn user_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserIdentifier", value.into_expr())) }
 }
 impl Done for Member { fn into_props(self) -> Bag { self.0 } }
@@ -1751,19 +1751,19 @@ impl CfnProjectProfile {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProjectProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-projectprofile.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `CreatedBy`: text.
+    /// The attribute `CreatedBy`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-projectprofile.html#CreatedBy-fn::getatt)
     pub fn attr_created_by(&self) -> Val<str> { self.0.get_att("CreatedBy") }
-    /// The attribute `DomainId`: text.
+    /// The attribute `DomainId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-projectprofile.html#DomainId-fn::getatt)
     pub fn attr_domain_id(&self) -> Val<str> { self.0.get_att("DomainId") }
-    /// The attribute `DomainUnitId`: text.
+    /// The attribute `DomainUnitId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-projectprofile.html#DomainUnitId-fn::getatt)
     pub fn attr_domain_unit_id(&self) -> Val<str> { self.0.get_att("DomainUnitId") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-projectprofile.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `Identifier`: text.
+    /// The attribute `Identifier`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-projectprofile.html#Identifier-fn::getatt)
     pub fn attr_identifier(&self) -> Val<str> { self.0.get_att("Identifier") }
-    /// The attribute `LastUpdatedAt`: text.
+    /// The attribute `LastUpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-projectprofile.html#LastUpdatedAt-fn::getatt)
     pub fn attr_last_updated_at(&self) -> Val<str> { self.0.get_att("LastUpdatedAt") }
 }
 impl Parent for CfnProjectProfile { fn node(&self) -> &Place { &self.0 } }
@@ -1774,25 +1774,25 @@ impl CfnProjectProfileProps {
     pub fn new() -> CfnProjectProfileProps<Missing<required::Name>> { CfnProjectProfileProps(Bag::default(), Phase) }
 }
 impl<R0> CfnProjectProfileProps<R0> {
-    /// `AllowCustomProjectResourceTags`: boolean. Update: in place.
+    /// `AllowCustomProjectResourceTags`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-projectprofile.html#cfn-datazone-projectprofile-allowcustomprojectresourcetags)
     pub fn allow_custom_project_resource_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowCustomProjectResourceTags", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-projectprofile.html#cfn-datazone-projectprofile-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DomainIdentifier`: text. Update: replacement.
+    /// `DomainIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-projectprofile.html#cfn-datazone-projectprofile-domainidentifier)
     pub fn domain_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainIdentifier", value.into_expr()), Phase) }
-    /// `DomainUnitIdentifier`: text. Update: in place.
+    /// `DomainUnitIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-projectprofile.html#cfn-datazone-projectprofile-domainunitidentifier)
     pub fn domain_unit_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainUnitIdentifier", value.into_expr()), Phase) }
-    /// `EnvironmentConfigurations`: list of `EnvironmentConfiguration`. Update: in place.
+    /// `EnvironmentConfigurations`: list of `EnvironmentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-projectprofile.html#cfn-datazone-projectprofile-environmentconfigurations)
     pub fn environment_configurations(self, value: impl Arg<Arr<project_profile::EnvironmentConfiguration>>) -> Self { Self(put(self.0, "EnvironmentConfigurations", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-projectprofile.html#cfn-datazone-projectprofile-name)
     pub fn name(self, value: impl Arg<str>) -> CfnProjectProfileProps<Set> { CfnProjectProfileProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ProjectResourceTags`: list of `ResourceTagParameter`. Update: in place.
+    /// `ProjectResourceTags`: list of `ResourceTagParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-projectprofile.html#cfn-datazone-projectprofile-projectresourcetags)
     pub fn project_resource_tags(self, value: impl Arg<Arr<project_profile::ResourceTagParameter>>) -> Self { Self(put(self.0, "ProjectResourceTags", value.into_expr()), Phase) }
-    /// `ProjectResourceTagsDescription`: text. Update: in place.
+    /// `ProjectResourceTagsDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-projectprofile.html#cfn-datazone-projectprofile-projectresourcetagsdescription)
     pub fn project_resource_tags_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectResourceTagsDescription", value.into_expr()), Phase) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-projectprofile.html#cfn-datazone-projectprofile-status)
     pub fn status(self, value: impl Arg<project_profile::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `UseDefaultConfigurations`: boolean. Update: replacement.
+    /// `UseDefaultConfigurations`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-projectprofile.html#cfn-datazone-projectprofile-usedefaultconfigurations)
     pub fn use_default_configurations(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseDefaultConfigurations", value.into_expr()), Phase) }
 }
 impl Done for CfnProjectProfileProps { fn into_props(self) -> Bag { self.0 } }
@@ -1806,7 +1806,7 @@ impl AwsAccount {
     pub fn new() -> AwsAccount<Missing<super::required::AwsAccountId>> { AwsAccount(Bag::default(), Phase) }
 }
 impl<R0> AwsAccount<R0> {
-    /// `AwsAccountId`: text, required. Update: in place.
+    /// `AwsAccountId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-awsaccount.html#cfn-datazone-projectprofile-awsaccount-awsaccountid)
     pub fn aws_account_id(self, value: impl Arg<str>) -> AwsAccount<Set> { AwsAccount(put(self.0, "AwsAccountId", value.into_expr()), Phase) }
 }
 impl Done for AwsAccount { fn into_props(self) -> Bag { self.0 } }
@@ -1817,23 +1817,23 @@ impl EnvironmentConfiguration {
     pub fn new() -> EnvironmentConfiguration<Missing<super::required::AwsRegion>, Missing<super::required::EnvironmentBlueprintId>, Missing<super::required::Name>> { EnvironmentConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> EnvironmentConfiguration<R0, R1, R2> {
-    /// `AwsAccount`: `AwsAccount`. Update: in place.
+    /// `AwsAccount`: `AwsAccount`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-environmentconfiguration.html#cfn-datazone-projectprofile-environmentconfiguration-awsaccount)
     pub fn aws_account(self, value: impl Arg<AwsAccount>) -> Self { Self(put(self.0, "AwsAccount", value.into_expr()), Phase) }
-    /// `AwsRegion`: `Region`, required. Update: in place.
+    /// `AwsRegion`: `Region`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-environmentconfiguration.html#cfn-datazone-projectprofile-environmentconfiguration-awsregion)
     pub fn aws_region(self, value: impl Arg<Region>) -> EnvironmentConfiguration<Set, R1, R2> { EnvironmentConfiguration(put(self.0, "AwsRegion", value.into_expr()), Phase) }
-    /// `ConfigurationParameters`: `EnvironmentConfigurationParametersDetails`. Update: in place.
+    /// `ConfigurationParameters`: `EnvironmentConfigurationParametersDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-environmentconfiguration.html#cfn-datazone-projectprofile-environmentconfiguration-configurationparameters)
     pub fn configuration_parameters(self, value: impl Arg<EnvironmentConfigurationParametersDetails>) -> Self { Self(put(self.0, "ConfigurationParameters", value.into_expr()), Phase) }
-    /// `DeploymentMode`: `DeploymentMode`. Update: in place.
+    /// `DeploymentMode`: `DeploymentMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-environmentconfiguration.html#cfn-datazone-projectprofile-environmentconfiguration-deploymentmode)
     pub fn deployment_mode(self, value: impl Arg<DeploymentMode>) -> Self { Self(put(self.0, "DeploymentMode", value.into_expr()), Phase) }
-    /// `DeploymentOrder`: number. Update: in place.
+    /// `DeploymentOrder`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-environmentconfiguration.html#cfn-datazone-projectprofile-environmentconfiguration-deploymentorder)
     pub fn deployment_order(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DeploymentOrder", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-environmentconfiguration.html#cfn-datazone-projectprofile-environmentconfiguration-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `EnvironmentBlueprintId`: text, required. Update: in place.
+    /// `EnvironmentBlueprintId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-environmentconfiguration.html#cfn-datazone-projectprofile-environmentconfiguration-environmentblueprintid)
     pub fn environment_blueprint_id(self, value: impl Arg<str>) -> EnvironmentConfiguration<R0, Set, R2> { EnvironmentConfiguration(put(self.0, "EnvironmentBlueprintId", value.into_expr()), Phase) }
-    /// `EnvironmentConfigurationId`: text. Update: in place.
+    /// `EnvironmentConfigurationId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-environmentconfiguration.html#cfn-datazone-projectprofile-environmentconfiguration-environmentconfigurationid)
     pub fn environment_configuration_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentConfigurationId", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-environmentconfiguration.html#cfn-datazone-projectprofile-environmentconfiguration-name)
     pub fn name(self, value: impl Arg<str>) -> EnvironmentConfiguration<R0, R1, Set> { EnvironmentConfiguration(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for EnvironmentConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1842,11 +1842,11 @@ impl Done for EnvironmentConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl EnvironmentConfigurationParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IsEditable`: boolean. Update: in place.
+    /// `IsEditable`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-environmentconfigurationparameter.html#cfn-datazone-projectprofile-environmentconfigurationparameter-iseditable)
     pub fn is_editable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsEditable", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-environmentconfigurationparameter.html#cfn-datazone-projectprofile-environmentconfigurationparameter-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-environmentconfigurationparameter.html#cfn-datazone-projectprofile-environmentconfigurationparameter-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for EnvironmentConfigurationParameter { fn into_props(self) -> Bag { self.0 } }
@@ -1855,11 +1855,11 @@ impl Done for EnvironmentConfigurationParameter { fn into_props(self) -> Bag { s
 impl EnvironmentConfigurationParametersDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ParameterOverrides`: list of `EnvironmentConfigurationParameter`. Update: in place.
+    /// `ParameterOverrides`: list of `EnvironmentConfigurationParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-environmentconfigurationparametersdetails.html#cfn-datazone-projectprofile-environmentconfigurationparametersdetails-parameteroverrides)
     pub fn parameter_overrides(self, value: impl Arg<Arr<EnvironmentConfigurationParameter>>) -> Self { Self(put(self.0, "ParameterOverrides", value.into_expr())) }
-    /// `ResolvedParameters`: list of `EnvironmentConfigurationParameter`. Update: in place.
+    /// `ResolvedParameters`: list of `EnvironmentConfigurationParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-environmentconfigurationparametersdetails.html#cfn-datazone-projectprofile-environmentconfigurationparametersdetails-resolvedparameters)
     pub fn resolved_parameters(self, value: impl Arg<Arr<EnvironmentConfigurationParameter>>) -> Self { Self(put(self.0, "ResolvedParameters", value.into_expr())) }
-    /// `SsmPath`: text. Update: in place.
+    /// `SsmPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-environmentconfigurationparametersdetails.html#cfn-datazone-projectprofile-environmentconfigurationparametersdetails-ssmpath)
     pub fn ssm_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SsmPath", value.into_expr())) }
 }
 impl Done for EnvironmentConfigurationParametersDetails { fn into_props(self) -> Bag { self.0 } }
@@ -1870,7 +1870,7 @@ impl Region {
     pub fn new() -> Region<Missing<super::required::RegionName>> { Region(Bag::default(), Phase) }
 }
 impl<R0> Region<R0> {
-    /// `RegionName`: text, required. Update: in place.
+    /// `RegionName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-region.html#cfn-datazone-projectprofile-region-regionname)
     pub fn region_name(self, value: impl Arg<str>) -> Region<Set> { Region(put(self.0, "RegionName", value.into_expr()), Phase) }
 }
 impl Done for Region { fn into_props(self) -> Bag { self.0 } }
@@ -1881,11 +1881,11 @@ impl ResourceTagParameter {
     pub fn new() -> ResourceTagParameter<Missing<super::required::IsValueEditable>, Missing<super::required::Key>, Missing<super::required::Value>> { ResourceTagParameter(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ResourceTagParameter<R0, R1, R2> {
-    /// `IsValueEditable`: boolean, required. Update: in place.
+    /// `IsValueEditable`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-resourcetagparameter.html#cfn-datazone-projectprofile-resourcetagparameter-isvalueeditable)
     pub fn is_value_editable(self, value: impl Arg<bool>) -> ResourceTagParameter<Set, R1, R2> { ResourceTagParameter(put(self.0, "IsValueEditable", value.into_expr()), Phase) }
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-resourcetagparameter.html#cfn-datazone-projectprofile-resourcetagparameter-key)
     pub fn key(self, value: impl Arg<str>) -> ResourceTagParameter<R0, Set, R2> { ResourceTagParameter(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-resourcetagparameter.html#cfn-datazone-projectprofile-resourcetagparameter-value)
     pub fn value(self, value: impl Arg<str>) -> ResourceTagParameter<R0, R1, Set> { ResourceTagParameter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ResourceTagParameter { fn into_props(self) -> Bag { self.0 } }
@@ -1903,21 +1903,21 @@ impl CfnSubscriptionTarget {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSubscriptionTargetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-subscriptiontarget.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `CreatedBy`: text.
+    /// The attribute `CreatedBy`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-subscriptiontarget.html#CreatedBy-fn::getatt)
     pub fn attr_created_by(&self) -> Val<str> { self.0.get_att("CreatedBy") }
-    /// The attribute `DomainId`: text.
+    /// The attribute `DomainId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-subscriptiontarget.html#DomainId-fn::getatt)
     pub fn attr_domain_id(&self) -> Val<str> { self.0.get_att("DomainId") }
-    /// The attribute `EnvironmentId`: text.
+    /// The attribute `EnvironmentId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-subscriptiontarget.html#EnvironmentId-fn::getatt)
     pub fn attr_environment_id(&self) -> Val<str> { self.0.get_att("EnvironmentId") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-subscriptiontarget.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `ProjectId`: text.
+    /// The attribute `ProjectId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-subscriptiontarget.html#ProjectId-fn::getatt)
     pub fn attr_project_id(&self) -> Val<str> { self.0.get_att("ProjectId") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-subscriptiontarget.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
-    /// The attribute `UpdatedBy`: text.
+    /// The attribute `UpdatedBy`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-subscriptiontarget.html#UpdatedBy-fn::getatt)
     pub fn attr_updated_by(&self) -> Val<str> { self.0.get_att("UpdatedBy") }
 }
 impl Parent for CfnSubscriptionTarget { fn node(&self) -> &Place { &self.0 } }
@@ -1928,23 +1928,23 @@ impl CfnSubscriptionTargetProps {
     pub fn new() -> CfnSubscriptionTargetProps<Missing<required::ApplicableAssetTypes>, Missing<required::AuthorizedPrincipals>, Missing<required::DomainIdentifier>, Missing<required::EnvironmentIdentifier>, Missing<required::Name>, Missing<required::SubscriptionTargetConfig>, Missing<required::Type>> { CfnSubscriptionTargetProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5, R6> CfnSubscriptionTargetProps<R0, R1, R2, R3, R4, R5, R6> {
-    /// `ApplicableAssetTypes`: list of text, required. Update: in place.
+    /// `ApplicableAssetTypes`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-subscriptiontarget.html#cfn-datazone-subscriptiontarget-applicableassettypes)
     pub fn applicable_asset_types(self, value: impl Arg<Arr<str>>) -> CfnSubscriptionTargetProps<Set, R1, R2, R3, R4, R5, R6> { CfnSubscriptionTargetProps(put(self.0, "ApplicableAssetTypes", value.into_expr()), Phase) }
-    /// `AuthorizedPrincipals`: list of text, required. Update: in place.
+    /// `AuthorizedPrincipals`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-subscriptiontarget.html#cfn-datazone-subscriptiontarget-authorizedprincipals)
     pub fn authorized_principals(self, value: impl Arg<Arr<str>>) -> CfnSubscriptionTargetProps<R0, Set, R2, R3, R4, R5, R6> { CfnSubscriptionTargetProps(put(self.0, "AuthorizedPrincipals", value.into_expr()), Phase) }
-    /// `DomainIdentifier`: text, required. Update: replacement.
+    /// `DomainIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-subscriptiontarget.html#cfn-datazone-subscriptiontarget-domainidentifier)
     pub fn domain_identifier(self, value: impl Arg<str>) -> CfnSubscriptionTargetProps<R0, R1, Set, R3, R4, R5, R6> { CfnSubscriptionTargetProps(put(self.0, "DomainIdentifier", value.into_expr()), Phase) }
-    /// `EnvironmentIdentifier`: text, required. Update: replacement.
+    /// `EnvironmentIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-subscriptiontarget.html#cfn-datazone-subscriptiontarget-environmentidentifier)
     pub fn environment_identifier(self, value: impl Arg<str>) -> CfnSubscriptionTargetProps<R0, R1, R2, Set, R4, R5, R6> { CfnSubscriptionTargetProps(put(self.0, "EnvironmentIdentifier", value.into_expr()), Phase) }
-    /// `ManageAccessRole`: text. Update: in place.
+    /// `ManageAccessRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-subscriptiontarget.html#cfn-datazone-subscriptiontarget-manageaccessrole)
     pub fn manage_access_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManageAccessRole", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-subscriptiontarget.html#cfn-datazone-subscriptiontarget-name)
     pub fn name(self, value: impl Arg<str>) -> CfnSubscriptionTargetProps<R0, R1, R2, R3, Set, R5, R6> { CfnSubscriptionTargetProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Provider`: text. Update: in place.
+    /// `Provider`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-subscriptiontarget.html#cfn-datazone-subscriptiontarget-provider)
     pub fn provider(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Provider", value.into_expr()), Phase) }
-    /// `SubscriptionTargetConfig`: list of `SubscriptionTargetForm`, required. Update: in place.
+    /// `SubscriptionTargetConfig`: list of `SubscriptionTargetForm`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-subscriptiontarget.html#cfn-datazone-subscriptiontarget-subscriptiontargetconfig)
     pub fn subscription_target_config(self, value: impl Arg<Arr<subscription_target::SubscriptionTargetForm>>) -> CfnSubscriptionTargetProps<R0, R1, R2, R3, R4, Set, R6> { CfnSubscriptionTargetProps(put(self.0, "SubscriptionTargetConfig", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: replacement.
+    /// `Type`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-subscriptiontarget.html#cfn-datazone-subscriptiontarget-type)
     pub fn type_(self, value: impl Arg<str>) -> CfnSubscriptionTargetProps<R0, R1, R2, R3, R4, R5, Set> { CfnSubscriptionTargetProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnSubscriptionTargetProps { fn into_props(self) -> Bag { self.0 } }
@@ -1958,9 +1958,9 @@ impl SubscriptionTargetForm {
     pub fn new() -> SubscriptionTargetForm<Missing<super::required::Content>, Missing<super::required::FormName>> { SubscriptionTargetForm(Bag::default(), Phase) }
 }
 impl<R0, R1> SubscriptionTargetForm<R0, R1> {
-    /// `Content`: text, required. Update: in place.
+    /// `Content`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-subscriptiontarget-subscriptiontargetform.html#cfn-datazone-subscriptiontarget-subscriptiontargetform-content)
     pub fn content(self, value: impl Arg<str>) -> SubscriptionTargetForm<Set, R1> { SubscriptionTargetForm(put(self.0, "Content", value.into_expr()), Phase) }
-    /// `FormName`: text, required. Update: in place.
+    /// `FormName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-subscriptiontarget-subscriptiontargetform.html#cfn-datazone-subscriptiontarget-subscriptiontargetform-formname)
     pub fn form_name(self, value: impl Arg<str>) -> SubscriptionTargetForm<R0, Set> { SubscriptionTargetForm(put(self.0, "FormName", value.into_expr()), Phase) }
 }
 impl Done for SubscriptionTargetForm { fn into_props(self) -> Bag { self.0 } }
@@ -1974,13 +1974,13 @@ impl CfnUserProfile {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUserProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Details`: `UserProfileDetails`.
+    /// The attribute `Details`: `UserProfileDetails`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-userprofile.html#Details-fn::getatt)
     pub fn attr_details(&self) -> Val<user_profile::UserProfileDetails> { self.0.get_att("Details") }
-    /// The attribute `DomainId`: text.
+    /// The attribute `DomainId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-userprofile.html#DomainId-fn::getatt)
     pub fn attr_domain_id(&self) -> Val<str> { self.0.get_att("DomainId") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-userprofile.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `Type`: text.
+    /// The attribute `Type`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-userprofile.html#Type-fn::getatt)
     pub fn attr_type_(&self) -> Val<str> { self.0.get_att("Type") }
 }
 impl Parent for CfnUserProfile { fn node(&self) -> &Place { &self.0 } }
@@ -1991,15 +1991,15 @@ impl CfnUserProfileProps {
     pub fn new() -> CfnUserProfileProps<Missing<required::DomainIdentifier>, Missing<required::UserIdentifier>> { CfnUserProfileProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnUserProfileProps<R0, R1> {
-    /// `DomainIdentifier`: text, required. Update: replacement.
+    /// `DomainIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-userprofile.html#cfn-datazone-userprofile-domainidentifier)
     pub fn domain_identifier(self, value: impl Arg<str>) -> CfnUserProfileProps<Set, R1> { CfnUserProfileProps(put(self.0, "DomainIdentifier", value.into_expr()), Phase) }
-    /// `SessionName`: text. Update: in place.
+    /// `SessionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-userprofile.html#cfn-datazone-userprofile-sessionname)
     pub fn session_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionName", value.into_expr()), Phase) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-userprofile.html#cfn-datazone-userprofile-status)
     pub fn status(self, value: impl Arg<user_profile::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `UserIdentifier`: text, required. Update: replacement.
+    /// `UserIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-userprofile.html#cfn-datazone-userprofile-useridentifier)
     pub fn user_identifier(self, value: impl Arg<str>) -> CfnUserProfileProps<R0, Set> { CfnUserProfileProps(put(self.0, "UserIdentifier", value.into_expr()), Phase) }
-    /// `UserType`: `UserType`. Update: replacement.
+    /// `UserType`: `UserType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-userprofile.html#cfn-datazone-userprofile-usertype)
     pub fn user_type(self, value: impl Arg<user_profile::UserType>) -> Self { Self(put(self.0, "UserType", value.into_expr()), Phase) }
 }
 impl Done for CfnUserProfileProps { fn into_props(self) -> Bag { self.0 } }
@@ -2011,11 +2011,11 @@ use crate::cfn::support::*;
 impl IamUserProfileDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Arn`: text. Update: in place.
+    /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-userprofile-iamuserprofiledetails.html#cfn-datazone-userprofile-iamuserprofiledetails-arn)
     pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
-    /// `GroupProfileId`: text. Update: in place.
+    /// `GroupProfileId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-userprofile-iamuserprofiledetails.html#cfn-datazone-userprofile-iamuserprofiledetails-groupprofileid)
     pub fn group_profile_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupProfileId", value.into_expr())) }
-    /// `SessionName`: text. Update: in place.
+    /// `SessionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-userprofile-iamuserprofiledetails.html#cfn-datazone-userprofile-iamuserprofiledetails-sessionname)
     pub fn session_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionName", value.into_expr())) }
 }
 impl Done for IamUserProfileDetails { fn into_props(self) -> Bag { self.0 } }
@@ -2024,11 +2024,11 @@ impl Done for IamUserProfileDetails { fn into_props(self) -> Bag { self.0 } }
 impl SsoUserProfileDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FirstName`: text. Update: in place.
+    /// `FirstName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-userprofile-ssouserprofiledetails.html#cfn-datazone-userprofile-ssouserprofiledetails-firstname)
     pub fn first_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FirstName", value.into_expr())) }
-    /// `LastName`: text. Update: in place.
+    /// `LastName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-userprofile-ssouserprofiledetails.html#cfn-datazone-userprofile-ssouserprofiledetails-lastname)
     pub fn last_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastName", value.into_expr())) }
-    /// `Username`: text. Update: in place.
+    /// `Username`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-userprofile-ssouserprofiledetails.html#cfn-datazone-userprofile-ssouserprofiledetails-username)
     pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
 }
 impl Done for SsoUserProfileDetails { fn into_props(self) -> Bag { self.0 } }
@@ -2037,9 +2037,9 @@ impl Done for SsoUserProfileDetails { fn into_props(self) -> Bag { self.0 } }
 impl UserProfileDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Iam`: `IamUserProfileDetails`. Update: in place.
+    /// `Iam`: `IamUserProfileDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-userprofile-userprofiledetails.html#cfn-datazone-userprofile-userprofiledetails-iam)
     pub fn iam(self, value: impl Arg<IamUserProfileDetails>) -> Self { Self(put(self.0, "Iam", value.into_expr())) }
-    /// `Sso`: `SsoUserProfileDetails`. Update: in place.
+    /// `Sso`: `SsoUserProfileDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-userprofile-userprofiledetails.html#cfn-datazone-userprofile-userprofiledetails-sso)
     pub fn sso(self, value: impl Arg<SsoUserProfileDetails>) -> Self { Self(put(self.0, "Sso", value.into_expr())) }
 }
 impl Done for UserProfileDetails { fn into_props(self) -> Bag { self.0 } }

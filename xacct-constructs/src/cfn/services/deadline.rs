@@ -13,11 +13,11 @@ impl CfnBudget {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBudgetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-budget.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `BudgetId`: text.
+    /// The attribute `BudgetId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-budget.html#BudgetId-fn::getatt)
     pub fn attr_budget_id(&self) -> Val<str> { self.0.get_att("BudgetId") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-budget.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnBudget { fn node(&self) -> &Place { &self.0 } }
@@ -28,21 +28,21 @@ impl CfnBudgetProps {
     pub fn new() -> CfnBudgetProps<Missing<required::Actions>, Missing<required::ApproximateDollarLimit>, Missing<required::DisplayName>, Missing<required::FarmId>, Missing<required::Schedule>, Missing<required::UsageTrackingResource>> { CfnBudgetProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5> CfnBudgetProps<R0, R1, R2, R3, R4, R5> {
-    /// `Actions`: list of `BudgetActionToAdd`, required. Update: in place.
+    /// `Actions`: list of `BudgetActionToAdd`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-budget.html#cfn-deadline-budget-actions)
     pub fn actions(self, value: impl Arg<Arr<budget::BudgetActionToAdd>>) -> CfnBudgetProps<Set, R1, R2, R3, R4, R5> { CfnBudgetProps(put(self.0, "Actions", value.into_expr()), Phase) }
-    /// `ApproximateDollarLimit`: number, required. Update: in place.
+    /// `ApproximateDollarLimit`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-budget.html#cfn-deadline-budget-approximatedollarlimit)
     pub fn approximate_dollar_limit(self, value: impl Arg<f64>) -> CfnBudgetProps<R0, Set, R2, R3, R4, R5> { CfnBudgetProps(put(self.0, "ApproximateDollarLimit", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-budget.html#cfn-deadline-budget-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DisplayName`: text, required. Update: in place.
+    /// `DisplayName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-budget.html#cfn-deadline-budget-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> CfnBudgetProps<R0, R1, Set, R3, R4, R5> { CfnBudgetProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
-    /// `FarmId`: text, required. Update: replacement.
+    /// `FarmId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-budget.html#cfn-deadline-budget-farmid)
     pub fn farm_id(self, value: impl Arg<str>) -> CfnBudgetProps<R0, R1, R2, Set, R4, R5> { CfnBudgetProps(put(self.0, "FarmId", value.into_expr()), Phase) }
-    /// `Schedule`: `BudgetSchedule`, required. Update: in place.
+    /// `Schedule`: `BudgetSchedule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-budget.html#cfn-deadline-budget-schedule)
     pub fn schedule(self, value: impl Arg<budget::BudgetSchedule>) -> CfnBudgetProps<R0, R1, R2, R3, Set, R5> { CfnBudgetProps(put(self.0, "Schedule", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-budget.html#cfn-deadline-budget-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `UsageTrackingResource`: `UsageTrackingResource`, required. Update: replacement.
+    /// `UsageTrackingResource`: `UsageTrackingResource`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-budget.html#cfn-deadline-budget-usagetrackingresource)
     pub fn usage_tracking_resource(self, value: impl Arg<budget::UsageTrackingResource>) -> CfnBudgetProps<R0, R1, R2, R3, R4, Set> { CfnBudgetProps(put(self.0, "UsageTrackingResource", value.into_expr()), Phase) }
 }
 impl Done for CfnBudgetProps { fn into_props(self) -> Bag { self.0 } }
@@ -56,11 +56,11 @@ impl BudgetActionToAdd {
     pub fn new() -> BudgetActionToAdd<Missing<super::required::ThresholdPercentage>, Missing<super::required::Type>> { BudgetActionToAdd(Bag::default(), Phase) }
 }
 impl<R0, R1> BudgetActionToAdd<R0, R1> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-budget-budgetactiontoadd.html#cfn-deadline-budget-budgetactiontoadd-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `ThresholdPercentage`: number, required. Update: in place.
+    /// `ThresholdPercentage`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-budget-budgetactiontoadd.html#cfn-deadline-budget-budgetactiontoadd-thresholdpercentage)
     pub fn threshold_percentage(self, value: impl Arg<f64>) -> BudgetActionToAdd<Set, R1> { BudgetActionToAdd(put(self.0, "ThresholdPercentage", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-budget-budgetactiontoadd.html#cfn-deadline-budget-budgetactiontoadd-type)
     pub fn type_(self, value: impl Arg<Type>) -> BudgetActionToAdd<R0, Set> { BudgetActionToAdd(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for BudgetActionToAdd { fn into_props(self) -> Bag { self.0 } }
@@ -71,7 +71,7 @@ impl BudgetSchedule {
     pub fn new() -> BudgetSchedule<Missing<super::required::Fixed>> { BudgetSchedule(Bag::default(), Phase) }
 }
 impl<R0> BudgetSchedule<R0> {
-    /// `Fixed`: `FixedBudgetSchedule`, required. Update: in place.
+    /// `Fixed`: `FixedBudgetSchedule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-budget-budgetschedule.html#cfn-deadline-budget-budgetschedule-fixed)
     pub fn fixed(self, value: impl Arg<FixedBudgetSchedule>) -> BudgetSchedule<Set> { BudgetSchedule(put(self.0, "Fixed", value.into_expr()), Phase) }
 }
 impl Done for BudgetSchedule { fn into_props(self) -> Bag { self.0 } }
@@ -82,9 +82,9 @@ impl FixedBudgetSchedule {
     pub fn new() -> FixedBudgetSchedule<Missing<super::required::EndTime>, Missing<super::required::StartTime>> { FixedBudgetSchedule(Bag::default(), Phase) }
 }
 impl<R0, R1> FixedBudgetSchedule<R0, R1> {
-    /// `EndTime`: text, required. Update: in place.
+    /// `EndTime`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-budget-fixedbudgetschedule.html#cfn-deadline-budget-fixedbudgetschedule-endtime)
     pub fn end_time(self, value: impl Arg<str>) -> FixedBudgetSchedule<Set, R1> { FixedBudgetSchedule(put(self.0, "EndTime", value.into_expr()), Phase) }
-    /// `StartTime`: text, required. Update: in place.
+    /// `StartTime`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-budget-fixedbudgetschedule.html#cfn-deadline-budget-fixedbudgetschedule-starttime)
     pub fn start_time(self, value: impl Arg<str>) -> FixedBudgetSchedule<R0, Set> { FixedBudgetSchedule(put(self.0, "StartTime", value.into_expr()), Phase) }
 }
 impl Done for FixedBudgetSchedule { fn into_props(self) -> Bag { self.0 } }
@@ -95,7 +95,7 @@ impl UsageTrackingResource {
     pub fn new() -> UsageTrackingResource<Missing<super::required::QueueId>> { UsageTrackingResource(Bag::default(), Phase) }
 }
 impl<R0> UsageTrackingResource<R0> {
-    /// `QueueId`: text, required. Update: replacement.
+    /// `QueueId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-budget-usagetrackingresource.html#cfn-deadline-budget-usagetrackingresource-queueid)
     pub fn queue_id(self, value: impl Arg<str>) -> UsageTrackingResource<Set> { UsageTrackingResource(put(self.0, "QueueId", value.into_expr()), Phase) }
 }
 impl Done for UsageTrackingResource { fn into_props(self) -> Bag { self.0 } }
@@ -111,9 +111,9 @@ impl CfnFarm {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFarmProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-farm.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `FarmId`: text.
+    /// The attribute `FarmId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-farm.html#FarmId-fn::getatt)
     pub fn attr_farm_id(&self) -> Val<str> { self.0.get_att("FarmId") }
 }
 impl Parent for CfnFarm { fn node(&self) -> &Place { &self.0 } }
@@ -124,15 +124,15 @@ impl CfnFarmProps {
     pub fn new() -> CfnFarmProps<Missing<required::DisplayName>> { CfnFarmProps(Bag::default(), Phase) }
 }
 impl<R0> CfnFarmProps<R0> {
-    /// `CostScaleFactor`: number. Update: in place.
+    /// `CostScaleFactor`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-farm.html#cfn-deadline-farm-costscalefactor)
     pub fn cost_scale_factor(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "CostScaleFactor", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-farm.html#cfn-deadline-farm-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DisplayName`: text, required. Update: in place.
+    /// `DisplayName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-farm.html#cfn-deadline-farm-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> CfnFarmProps<Set> { CfnFarmProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-farm.html#cfn-deadline-farm-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-farm.html#cfn-deadline-farm-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnFarmProps { fn into_props(self) -> Bag { self.0 } }
@@ -145,17 +145,17 @@ impl CfnFleet {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFleetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-fleet.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Capabilities`: `FleetCapabilities`.
+    /// The attribute `Capabilities`: `FleetCapabilities`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-fleet.html#Capabilities-fn::getatt)
     pub fn attr_capabilities(&self) -> Val<fleet::FleetCapabilities> { self.0.get_att("Capabilities") }
-    /// The attribute `FleetId`: text.
+    /// The attribute `FleetId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-fleet.html#FleetId-fn::getatt)
     pub fn attr_fleet_id(&self) -> Val<str> { self.0.get_att("FleetId") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-fleet.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `StatusMessage`: text.
+    /// The attribute `StatusMessage`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-fleet.html#StatusMessage-fn::getatt)
     pub fn attr_status_message(&self) -> Val<str> { self.0.get_att("StatusMessage") }
-    /// The attribute `WorkerCount`: integer.
+    /// The attribute `WorkerCount`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-fleet.html#WorkerCount-fn::getatt)
     pub fn attr_worker_count(&self) -> Val<i64> { self.0.get_att("WorkerCount") }
 }
 impl Parent for CfnFleet { fn node(&self) -> &Place { &self.0 } }
@@ -166,23 +166,23 @@ impl CfnFleetProps {
     pub fn new() -> CfnFleetProps<Missing<required::Configuration>, Missing<required::DisplayName>, Missing<required::FarmId>, Missing<required::MaxWorkerCount>, Missing<required::RoleArn>> { CfnFleetProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnFleetProps<R0, R1, R2, R3, R4> {
-    /// `Configuration`: `FleetConfiguration`, required. Update: in place.
+    /// `Configuration`: `FleetConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-fleet.html#cfn-deadline-fleet-configuration)
     pub fn configuration(self, value: impl Arg<fleet::FleetConfiguration>) -> CfnFleetProps<Set, R1, R2, R3, R4> { CfnFleetProps(put(self.0, "Configuration", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-fleet.html#cfn-deadline-fleet-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DisplayName`: text, required. Update: in place.
+    /// `DisplayName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-fleet.html#cfn-deadline-fleet-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> CfnFleetProps<R0, Set, R2, R3, R4> { CfnFleetProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
-    /// `FarmId`: text, required. Update: replacement.
+    /// `FarmId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-fleet.html#cfn-deadline-fleet-farmid)
     pub fn farm_id(self, value: impl Arg<str>) -> CfnFleetProps<R0, R1, Set, R3, R4> { CfnFleetProps(put(self.0, "FarmId", value.into_expr()), Phase) }
-    /// `HostConfiguration`: `HostConfiguration`. Update: in place.
+    /// `HostConfiguration`: `HostConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-fleet.html#cfn-deadline-fleet-hostconfiguration)
     pub fn host_configuration(self, value: impl Arg<fleet::HostConfiguration>) -> Self { Self(put(self.0, "HostConfiguration", value.into_expr()), Phase) }
-    /// `MaxWorkerCount`: integer, required. Update: in place.
+    /// `MaxWorkerCount`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-fleet.html#cfn-deadline-fleet-maxworkercount)
     pub fn max_worker_count(self, value: impl Arg<i64>) -> CfnFleetProps<R0, R1, R2, Set, R4> { CfnFleetProps(put(self.0, "MaxWorkerCount", value.into_expr()), Phase) }
-    /// `MinWorkerCount`: integer. Update: in place.
+    /// `MinWorkerCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-fleet.html#cfn-deadline-fleet-minworkercount)
     pub fn min_worker_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinWorkerCount", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-fleet.html#cfn-deadline-fleet-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnFleetProps<R0, R1, R2, R3, Set> { CfnFleetProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-fleet.html#cfn-deadline-fleet-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnFleetProps { fn into_props(self) -> Bag { self.0 } }
@@ -196,9 +196,9 @@ impl AcceleratorCapabilities {
     pub fn new() -> AcceleratorCapabilities<Missing<super::required::Selections>> { AcceleratorCapabilities(Bag::default(), Phase) }
 }
 impl<R0> AcceleratorCapabilities<R0> {
-    /// `Count`: `AcceleratorCountRange`. Update: in place.
+    /// `Count`: `AcceleratorCountRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-acceleratorcapabilities.html#cfn-deadline-fleet-acceleratorcapabilities-count)
     pub fn count(self, value: impl Arg<AcceleratorCountRange>) -> Self { Self(put(self.0, "Count", value.into_expr()), Phase) }
-    /// `Selections`: list of `AcceleratorSelection`, required. Update: in place.
+    /// `Selections`: list of `AcceleratorSelection`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-acceleratorcapabilities.html#cfn-deadline-fleet-acceleratorcapabilities-selections)
     pub fn selections(self, value: impl Arg<Arr<AcceleratorSelection>>) -> AcceleratorCapabilities<Set> { AcceleratorCapabilities(put(self.0, "Selections", value.into_expr()), Phase) }
 }
 impl Done for AcceleratorCapabilities { fn into_props(self) -> Bag { self.0 } }
@@ -209,9 +209,9 @@ impl AcceleratorCountRange {
     pub fn new() -> AcceleratorCountRange<Missing<super::required::Min>> { AcceleratorCountRange(Bag::default(), Phase) }
 }
 impl<R0> AcceleratorCountRange<R0> {
-    /// `Max`: integer. Update: in place.
+    /// `Max`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-acceleratorcountrange.html#cfn-deadline-fleet-acceleratorcountrange-max)
     pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value.into_expr()), Phase) }
-    /// `Min`: integer, required. Update: in place.
+    /// `Min`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-acceleratorcountrange.html#cfn-deadline-fleet-acceleratorcountrange-min)
     pub fn min(self, value: impl Arg<i64>) -> AcceleratorCountRange<Set> { AcceleratorCountRange(put(self.0, "Min", value.into_expr()), Phase) }
 }
 impl Done for AcceleratorCountRange { fn into_props(self) -> Bag { self.0 } }
@@ -222,9 +222,9 @@ impl AcceleratorSelection {
     pub fn new() -> AcceleratorSelection<Missing<super::required::Name>> { AcceleratorSelection(Bag::default(), Phase) }
 }
 impl<R0> AcceleratorSelection<R0> {
-    /// `Name`: `Name`, required. Update: in place.
+    /// `Name`: `Name`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-acceleratorselection.html#cfn-deadline-fleet-acceleratorselection-name)
     pub fn name(self, value: impl Arg<Name>) -> AcceleratorSelection<Set> { AcceleratorSelection(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Runtime`: text. Update: in place.
+    /// `Runtime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-acceleratorselection.html#cfn-deadline-fleet-acceleratorselection-runtime)
     pub fn runtime(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Runtime", value.into_expr()), Phase) }
 }
 impl Done for AcceleratorSelection { fn into_props(self) -> Bag { self.0 } }
@@ -235,9 +235,9 @@ impl AcceleratorTotalMemoryMiBRange {
     pub fn new() -> AcceleratorTotalMemoryMiBRange<Missing<super::required::Min>> { AcceleratorTotalMemoryMiBRange(Bag::default(), Phase) }
 }
 impl<R0> AcceleratorTotalMemoryMiBRange<R0> {
-    /// `Max`: integer. Update: in place.
+    /// `Max`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-acceleratortotalmemorymibrange.html#cfn-deadline-fleet-acceleratortotalmemorymibrange-max)
     pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value.into_expr()), Phase) }
-    /// `Min`: integer, required. Update: in place.
+    /// `Min`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-acceleratortotalmemorymibrange.html#cfn-deadline-fleet-acceleratortotalmemorymibrange-min)
     pub fn min(self, value: impl Arg<i64>) -> AcceleratorTotalMemoryMiBRange<Set> { AcceleratorTotalMemoryMiBRange(put(self.0, "Min", value.into_expr()), Phase) }
 }
 impl Done for AcceleratorTotalMemoryMiBRange { fn into_props(self) -> Bag { self.0 } }
@@ -246,11 +246,11 @@ impl Done for AcceleratorTotalMemoryMiBRange { fn into_props(self) -> Bag { self
 impl CustomerManagedAutoScalingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ScaleOutWorkersPerMinute`: integer. Update: in place.
+    /// `ScaleOutWorkersPerMinute`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-customermanagedautoscalingconfiguration.html#cfn-deadline-fleet-customermanagedautoscalingconfiguration-scaleoutworkersperminute)
     pub fn scale_out_workers_per_minute(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleOutWorkersPerMinute", value.into_expr())) }
-    /// `StandbyWorkerCount`: integer. Update: in place.
+    /// `StandbyWorkerCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-customermanagedautoscalingconfiguration.html#cfn-deadline-fleet-customermanagedautoscalingconfiguration-standbyworkercount)
     pub fn standby_worker_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StandbyWorkerCount", value.into_expr())) }
-    /// `WorkerIdleDurationSeconds`: integer. Update: in place.
+    /// `WorkerIdleDurationSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-customermanagedautoscalingconfiguration.html#cfn-deadline-fleet-customermanagedautoscalingconfiguration-workeridledurationseconds)
     pub fn worker_idle_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WorkerIdleDurationSeconds", value.into_expr())) }
 }
 impl Done for CustomerManagedAutoScalingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -261,15 +261,15 @@ impl CustomerManagedFleetConfiguration {
     pub fn new() -> CustomerManagedFleetConfiguration<Missing<super::required::Mode>, Missing<super::required::WorkerCapabilities>> { CustomerManagedFleetConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomerManagedFleetConfiguration<R0, R1> {
-    /// `AutoScalingConfiguration`: `CustomerManagedAutoScalingConfiguration`. Update: in place.
+    /// `AutoScalingConfiguration`: `CustomerManagedAutoScalingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-customermanagedfleetconfiguration.html#cfn-deadline-fleet-customermanagedfleetconfiguration-autoscalingconfiguration)
     pub fn auto_scaling_configuration(self, value: impl Arg<CustomerManagedAutoScalingConfiguration>) -> Self { Self(put(self.0, "AutoScalingConfiguration", value.into_expr()), Phase) }
-    /// `Mode`: `Mode`, required. Update: in place.
+    /// `Mode`: `Mode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-customermanagedfleetconfiguration.html#cfn-deadline-fleet-customermanagedfleetconfiguration-mode)
     pub fn mode(self, value: impl Arg<Mode>) -> CustomerManagedFleetConfiguration<Set, R1> { CustomerManagedFleetConfiguration(put(self.0, "Mode", value.into_expr()), Phase) }
-    /// `StorageProfileId`: text. Update: in place.
+    /// `StorageProfileId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-customermanagedfleetconfiguration.html#cfn-deadline-fleet-customermanagedfleetconfiguration-storageprofileid)
     pub fn storage_profile_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageProfileId", value.into_expr()), Phase) }
-    /// `TagPropagationMode`: `TagPropagationMode`. Update: in place.
+    /// `TagPropagationMode`: `TagPropagationMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-customermanagedfleetconfiguration.html#cfn-deadline-fleet-customermanagedfleetconfiguration-tagpropagationmode)
     pub fn tag_propagation_mode(self, value: impl Arg<TagPropagationMode>) -> Self { Self(put(self.0, "TagPropagationMode", value.into_expr()), Phase) }
-    /// `WorkerCapabilities`: `CustomerManagedWorkerCapabilities`, required. Update: in place.
+    /// `WorkerCapabilities`: `CustomerManagedWorkerCapabilities`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-customermanagedfleetconfiguration.html#cfn-deadline-fleet-customermanagedfleetconfiguration-workercapabilities)
     pub fn worker_capabilities(self, value: impl Arg<CustomerManagedWorkerCapabilities>) -> CustomerManagedFleetConfiguration<R0, Set> { CustomerManagedFleetConfiguration(put(self.0, "WorkerCapabilities", value.into_expr()), Phase) }
 }
 impl Done for CustomerManagedFleetConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -280,23 +280,23 @@ impl CustomerManagedWorkerCapabilities {
     pub fn new() -> CustomerManagedWorkerCapabilities<Missing<super::required::CpuArchitectureType>, Missing<super::required::MemoryMiB>, Missing<super::required::OsFamily>, Missing<super::required::VCpuCount>> { CustomerManagedWorkerCapabilities(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CustomerManagedWorkerCapabilities<R0, R1, R2, R3> {
-    /// `AcceleratorCount`: `AcceleratorCountRange`. Update: in place.
+    /// `AcceleratorCount`: `AcceleratorCountRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-customermanagedworkercapabilities.html#cfn-deadline-fleet-customermanagedworkercapabilities-acceleratorcount)
     pub fn accelerator_count(self, value: impl Arg<AcceleratorCountRange>) -> Self { Self(put(self.0, "AcceleratorCount", value.into_expr()), Phase) }
-    /// `AcceleratorTotalMemoryMiB`: `AcceleratorTotalMemoryMiBRange`. Update: in place.
+    /// `AcceleratorTotalMemoryMiB`: `AcceleratorTotalMemoryMiBRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-customermanagedworkercapabilities.html#cfn-deadline-fleet-customermanagedworkercapabilities-acceleratortotalmemorymib)
     pub fn accelerator_total_memory_mi_b(self, value: impl Arg<AcceleratorTotalMemoryMiBRange>) -> Self { Self(put(self.0, "AcceleratorTotalMemoryMiB", value.into_expr()), Phase) }
-    /// `AcceleratorTypes`: list of `AcceleratorTypes`. Update: in place.
+    /// `AcceleratorTypes`: list of `AcceleratorTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-customermanagedworkercapabilities.html#cfn-deadline-fleet-customermanagedworkercapabilities-acceleratortypes)
     pub fn accelerator_types(self, value: impl Arg<Arr<AcceleratorTypes>>) -> Self { Self(put(self.0, "AcceleratorTypes", value.into_expr()), Phase) }
-    /// `CpuArchitectureType`: `CpuArchitectureType`, required. Update: in place.
+    /// `CpuArchitectureType`: `CpuArchitectureType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-customermanagedworkercapabilities.html#cfn-deadline-fleet-customermanagedworkercapabilities-cpuarchitecturetype)
     pub fn cpu_architecture_type(self, value: impl Arg<CpuArchitectureType>) -> CustomerManagedWorkerCapabilities<Set, R1, R2, R3> { CustomerManagedWorkerCapabilities(put(self.0, "CpuArchitectureType", value.into_expr()), Phase) }
-    /// `CustomAmounts`: list of `FleetAmountCapability`. Update: in place.
+    /// `CustomAmounts`: list of `FleetAmountCapability`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-customermanagedworkercapabilities.html#cfn-deadline-fleet-customermanagedworkercapabilities-customamounts)
     pub fn custom_amounts(self, value: impl Arg<Arr<FleetAmountCapability>>) -> Self { Self(put(self.0, "CustomAmounts", value.into_expr()), Phase) }
-    /// `CustomAttributes`: list of `FleetAttributeCapability`. Update: in place.
+    /// `CustomAttributes`: list of `FleetAttributeCapability`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-customermanagedworkercapabilities.html#cfn-deadline-fleet-customermanagedworkercapabilities-customattributes)
     pub fn custom_attributes(self, value: impl Arg<Arr<FleetAttributeCapability>>) -> Self { Self(put(self.0, "CustomAttributes", value.into_expr()), Phase) }
-    /// `MemoryMiB`: `MemoryMiBRange`, required. Update: in place.
+    /// `MemoryMiB`: `MemoryMiBRange`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-customermanagedworkercapabilities.html#cfn-deadline-fleet-customermanagedworkercapabilities-memorymib)
     pub fn memory_mi_b(self, value: impl Arg<MemoryMiBRange>) -> CustomerManagedWorkerCapabilities<R0, Set, R2, R3> { CustomerManagedWorkerCapabilities(put(self.0, "MemoryMiB", value.into_expr()), Phase) }
-    /// `OsFamily`: `OsFamily`, required. Update: in place.
+    /// `OsFamily`: `OsFamily`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-customermanagedworkercapabilities.html#cfn-deadline-fleet-customermanagedworkercapabilities-osfamily)
     pub fn os_family(self, value: impl Arg<OsFamily>) -> CustomerManagedWorkerCapabilities<R0, R1, Set, R3> { CustomerManagedWorkerCapabilities(put(self.0, "OsFamily", value.into_expr()), Phase) }
-    /// `VCpuCount`: `VCpuCountRange`, required. Update: in place.
+    /// `VCpuCount`: `VCpuCountRange`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-customermanagedworkercapabilities.html#cfn-deadline-fleet-customermanagedworkercapabilities-vcpucount)
     pub fn v_cpu_count(self, value: impl Arg<VCpuCountRange>) -> CustomerManagedWorkerCapabilities<R0, R1, R2, Set> { CustomerManagedWorkerCapabilities(put(self.0, "VCpuCount", value.into_expr()), Phase) }
 }
 impl Done for CustomerManagedWorkerCapabilities { fn into_props(self) -> Bag { self.0 } }
@@ -305,11 +305,11 @@ impl Done for CustomerManagedWorkerCapabilities { fn into_props(self) -> Bag { s
 impl Ec2EbsVolume {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Iops`: integer. Update: in place.
+    /// `Iops`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-ec2ebsvolume.html#cfn-deadline-fleet-ec2ebsvolume-iops)
     pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr())) }
-    /// `SizeGiB`: integer. Update: in place.
+    /// `SizeGiB`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-ec2ebsvolume.html#cfn-deadline-fleet-ec2ebsvolume-sizegib)
     pub fn size_gi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeGiB", value.into_expr())) }
-    /// `ThroughputMiB`: integer. Update: in place.
+    /// `ThroughputMiB`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-ec2ebsvolume.html#cfn-deadline-fleet-ec2ebsvolume-throughputmib)
     pub fn throughput_mi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThroughputMiB", value.into_expr())) }
 }
 impl Done for Ec2EbsVolume { fn into_props(self) -> Bag { self.0 } }
@@ -320,11 +320,11 @@ impl FleetAmountCapability {
     pub fn new() -> FleetAmountCapability<Missing<super::required::Min>, Missing<super::required::Name>> { FleetAmountCapability(Bag::default(), Phase) }
 }
 impl<R0, R1> FleetAmountCapability<R0, R1> {
-    /// `Max`: number. Update: in place.
+    /// `Max`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-fleetamountcapability.html#cfn-deadline-fleet-fleetamountcapability-max)
     pub fn max(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Max", value.into_expr()), Phase) }
-    /// `Min`: number, required. Update: in place.
+    /// `Min`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-fleetamountcapability.html#cfn-deadline-fleet-fleetamountcapability-min)
     pub fn min(self, value: impl Arg<f64>) -> FleetAmountCapability<Set, R1> { FleetAmountCapability(put(self.0, "Min", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-fleetamountcapability.html#cfn-deadline-fleet-fleetamountcapability-name)
     pub fn name(self, value: impl Arg<str>) -> FleetAmountCapability<R0, Set> { FleetAmountCapability(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for FleetAmountCapability { fn into_props(self) -> Bag { self.0 } }
@@ -335,9 +335,9 @@ impl FleetAttributeCapability {
     pub fn new() -> FleetAttributeCapability<Missing<super::required::Name>, Missing<super::required::Values>> { FleetAttributeCapability(Bag::default(), Phase) }
 }
 impl<R0, R1> FleetAttributeCapability<R0, R1> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-fleetattributecapability.html#cfn-deadline-fleet-fleetattributecapability-name)
     pub fn name(self, value: impl Arg<str>) -> FleetAttributeCapability<Set, R1> { FleetAttributeCapability(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Values`: list of text, required. Update: in place.
+    /// `Values`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-fleetattributecapability.html#cfn-deadline-fleet-fleetattributecapability-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> FleetAttributeCapability<R0, Set> { FleetAttributeCapability(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for FleetAttributeCapability { fn into_props(self) -> Bag { self.0 } }
@@ -346,9 +346,9 @@ impl Done for FleetAttributeCapability { fn into_props(self) -> Bag { self.0 } }
 impl FleetCapabilities {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Amounts`: list of `FleetAmountCapability`. Update: in place.
+    /// `Amounts`: list of `FleetAmountCapability`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-fleetcapabilities.html#cfn-deadline-fleet-fleetcapabilities-amounts)
     pub fn amounts(self, value: impl Arg<Arr<FleetAmountCapability>>) -> Self { Self(put(self.0, "Amounts", value.into_expr())) }
-    /// `Attributes`: list of `FleetAttributeCapability`. Update: in place.
+    /// `Attributes`: list of `FleetAttributeCapability`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-fleetcapabilities.html#cfn-deadline-fleet-fleetcapabilities-attributes)
     pub fn attributes(self, value: impl Arg<Arr<FleetAttributeCapability>>) -> Self { Self(put(self.0, "Attributes", value.into_expr())) }
 }
 impl Done for FleetCapabilities { fn into_props(self) -> Bag { self.0 } }
@@ -357,9 +357,9 @@ impl Done for FleetCapabilities { fn into_props(self) -> Bag { self.0 } }
 impl FleetConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CustomerManaged`: `CustomerManagedFleetConfiguration`. Update: in place.
+    /// `CustomerManaged`: `CustomerManagedFleetConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-fleetconfiguration.html#cfn-deadline-fleet-fleetconfiguration-customermanaged)
     pub fn customer_managed(self, value: impl Arg<CustomerManagedFleetConfiguration>) -> Self { Self(put(self.0, "CustomerManaged", value.into_expr())) }
-    /// `ServiceManagedEc2`: `ServiceManagedEc2FleetConfiguration`. Update: in place.
+    /// `ServiceManagedEc2`: `ServiceManagedEc2FleetConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-fleetconfiguration.html#cfn-deadline-fleet-fleetconfiguration-servicemanagedec2)
     pub fn service_managed_ec2(self, value: impl Arg<ServiceManagedEc2FleetConfiguration>) -> Self { Self(put(self.0, "ServiceManagedEc2", value.into_expr())) }
 }
 impl Done for FleetConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -370,9 +370,9 @@ impl HostConfiguration {
     pub fn new() -> HostConfiguration<Missing<super::required::ScriptBody>> { HostConfiguration(Bag::default(), Phase) }
 }
 impl<R0> HostConfiguration<R0> {
-    /// `ScriptBody`: text, required. Update: in place.
+    /// `ScriptBody`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-hostconfiguration.html#cfn-deadline-fleet-hostconfiguration-scriptbody)
     pub fn script_body(self, value: impl Arg<str>) -> HostConfiguration<Set> { HostConfiguration(put(self.0, "ScriptBody", value.into_expr()), Phase) }
-    /// `ScriptTimeoutSeconds`: integer. Update: in place.
+    /// `ScriptTimeoutSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-hostconfiguration.html#cfn-deadline-fleet-hostconfiguration-scripttimeoutseconds)
     pub fn script_timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScriptTimeoutSeconds", value.into_expr()), Phase) }
 }
 impl Done for HostConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -383,9 +383,9 @@ impl MemoryMiBRange {
     pub fn new() -> MemoryMiBRange<Missing<super::required::Min>> { MemoryMiBRange(Bag::default(), Phase) }
 }
 impl<R0> MemoryMiBRange<R0> {
-    /// `Max`: integer. Update: in place.
+    /// `Max`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-memorymibrange.html#cfn-deadline-fleet-memorymibrange-max)
     pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value.into_expr()), Phase) }
-    /// `Min`: integer, required. Update: in place.
+    /// `Min`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-memorymibrange.html#cfn-deadline-fleet-memorymibrange-min)
     pub fn min(self, value: impl Arg<i64>) -> MemoryMiBRange<Set> { MemoryMiBRange(put(self.0, "Min", value.into_expr()), Phase) }
 }
 impl Done for MemoryMiBRange { fn into_props(self) -> Bag { self.0 } }
@@ -396,15 +396,15 @@ impl PersistentVolumeConfiguration {
     pub fn new() -> PersistentVolumeConfiguration<Missing<super::required::MountPath>> { PersistentVolumeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PersistentVolumeConfiguration<R0> {
-    /// `Iops`: integer. Update: in place.
+    /// `Iops`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-persistentvolumeconfiguration.html#cfn-deadline-fleet-persistentvolumeconfiguration-iops)
     pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr()), Phase) }
-    /// `LastUsedTtlHours`: integer. Update: in place.
+    /// `LastUsedTtlHours`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-persistentvolumeconfiguration.html#cfn-deadline-fleet-persistentvolumeconfiguration-lastusedttlhours)
     pub fn last_used_ttl_hours(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LastUsedTtlHours", value.into_expr()), Phase) }
-    /// `MountPath`: text, required. Update: in place.
+    /// `MountPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-persistentvolumeconfiguration.html#cfn-deadline-fleet-persistentvolumeconfiguration-mountpath)
     pub fn mount_path(self, value: impl Arg<str>) -> PersistentVolumeConfiguration<Set> { PersistentVolumeConfiguration(put(self.0, "MountPath", value.into_expr()), Phase) }
-    /// `SizeGiB`: integer. Update: in place.
+    /// `SizeGiB`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-persistentvolumeconfiguration.html#cfn-deadline-fleet-persistentvolumeconfiguration-sizegib)
     pub fn size_gi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeGiB", value.into_expr()), Phase) }
-    /// `ThroughputMiB`: integer. Update: in place.
+    /// `ThroughputMiB`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-persistentvolumeconfiguration.html#cfn-deadline-fleet-persistentvolumeconfiguration-throughputmib)
     pub fn throughput_mi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThroughputMiB", value.into_expr()), Phase) }
 }
 impl Done for PersistentVolumeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -413,11 +413,11 @@ impl Done for PersistentVolumeConfiguration { fn into_props(self) -> Bag { self.
 impl ServiceManagedEc2AutoScalingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ScaleOutWorkersPerMinute`: integer. Update: in place.
+    /// `ScaleOutWorkersPerMinute`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-servicemanagedec2autoscalingconfiguration.html#cfn-deadline-fleet-servicemanagedec2autoscalingconfiguration-scaleoutworkersperminute)
     pub fn scale_out_workers_per_minute(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleOutWorkersPerMinute", value.into_expr())) }
-    /// `StandbyWorkerCount`: integer. Update: in place.
+    /// `StandbyWorkerCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-servicemanagedec2autoscalingconfiguration.html#cfn-deadline-fleet-servicemanagedec2autoscalingconfiguration-standbyworkercount)
     pub fn standby_worker_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StandbyWorkerCount", value.into_expr())) }
-    /// `WorkerIdleDurationSeconds`: integer. Update: in place.
+    /// `WorkerIdleDurationSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-servicemanagedec2autoscalingconfiguration.html#cfn-deadline-fleet-servicemanagedec2autoscalingconfiguration-workeridledurationseconds)
     pub fn worker_idle_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WorkerIdleDurationSeconds", value.into_expr())) }
 }
 impl Done for ServiceManagedEc2AutoScalingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -428,17 +428,17 @@ impl ServiceManagedEc2FleetConfiguration {
     pub fn new() -> ServiceManagedEc2FleetConfiguration<Missing<super::required::InstanceCapabilities>, Missing<super::required::InstanceMarketOptions>> { ServiceManagedEc2FleetConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> ServiceManagedEc2FleetConfiguration<R0, R1> {
-    /// `AutoScalingConfiguration`: `ServiceManagedEc2AutoScalingConfiguration`. Update: in place.
+    /// `AutoScalingConfiguration`: `ServiceManagedEc2AutoScalingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-servicemanagedec2fleetconfiguration.html#cfn-deadline-fleet-servicemanagedec2fleetconfiguration-autoscalingconfiguration)
     pub fn auto_scaling_configuration(self, value: impl Arg<ServiceManagedEc2AutoScalingConfiguration>) -> Self { Self(put(self.0, "AutoScalingConfiguration", value.into_expr()), Phase) }
-    /// `InstanceCapabilities`: `ServiceManagedEc2InstanceCapabilities`, required. Update: in place.
+    /// `InstanceCapabilities`: `ServiceManagedEc2InstanceCapabilities`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-servicemanagedec2fleetconfiguration.html#cfn-deadline-fleet-servicemanagedec2fleetconfiguration-instancecapabilities)
     pub fn instance_capabilities(self, value: impl Arg<ServiceManagedEc2InstanceCapabilities>) -> ServiceManagedEc2FleetConfiguration<Set, R1> { ServiceManagedEc2FleetConfiguration(put(self.0, "InstanceCapabilities", value.into_expr()), Phase) }
-    /// `InstanceMarketOptions`: `ServiceManagedEc2InstanceMarketOptions`, required. Update: in place.
+    /// `InstanceMarketOptions`: `ServiceManagedEc2InstanceMarketOptions`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-servicemanagedec2fleetconfiguration.html#cfn-deadline-fleet-servicemanagedec2fleetconfiguration-instancemarketoptions)
     pub fn instance_market_options(self, value: impl Arg<ServiceManagedEc2InstanceMarketOptions>) -> ServiceManagedEc2FleetConfiguration<R0, Set> { ServiceManagedEc2FleetConfiguration(put(self.0, "InstanceMarketOptions", value.into_expr()), Phase) }
-    /// `PersistentVolumeConfiguration`: `PersistentVolumeConfiguration`. Update: in place.
+    /// `PersistentVolumeConfiguration`: `PersistentVolumeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-servicemanagedec2fleetconfiguration.html#cfn-deadline-fleet-servicemanagedec2fleetconfiguration-persistentvolumeconfiguration)
     pub fn persistent_volume_configuration(self, value: impl Arg<PersistentVolumeConfiguration>) -> Self { Self(put(self.0, "PersistentVolumeConfiguration", value.into_expr()), Phase) }
-    /// `StorageProfileId`: text. Update: in place.
+    /// `StorageProfileId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-servicemanagedec2fleetconfiguration.html#cfn-deadline-fleet-servicemanagedec2fleetconfiguration-storageprofileid)
     pub fn storage_profile_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageProfileId", value.into_expr()), Phase) }
-    /// `VpcConfiguration`: `VpcConfiguration`. Update: in place.
+    /// `VpcConfiguration`: `VpcConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-servicemanagedec2fleetconfiguration.html#cfn-deadline-fleet-servicemanagedec2fleetconfiguration-vpcconfiguration)
     pub fn vpc_configuration(self, value: impl Arg<VpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value.into_expr()), Phase) }
 }
 impl Done for ServiceManagedEc2FleetConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -449,25 +449,25 @@ impl ServiceManagedEc2InstanceCapabilities {
     pub fn new() -> ServiceManagedEc2InstanceCapabilities<Missing<super::required::CpuArchitectureType>, Missing<super::required::MemoryMiB>, Missing<super::required::OsFamily>, Missing<super::required::VCpuCount>> { ServiceManagedEc2InstanceCapabilities(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> ServiceManagedEc2InstanceCapabilities<R0, R1, R2, R3> {
-    /// `AcceleratorCapabilities`: `AcceleratorCapabilities`. Update: in place.
+    /// `AcceleratorCapabilities`: `AcceleratorCapabilities`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-servicemanagedec2instancecapabilities.html#cfn-deadline-fleet-servicemanagedec2instancecapabilities-acceleratorcapabilities)
     pub fn accelerator_capabilities(self, value: impl Arg<AcceleratorCapabilities>) -> Self { Self(put(self.0, "AcceleratorCapabilities", value.into_expr()), Phase) }
-    /// `AllowedInstanceTypes`: list of text. Update: in place.
+    /// `AllowedInstanceTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-servicemanagedec2instancecapabilities.html#cfn-deadline-fleet-servicemanagedec2instancecapabilities-allowedinstancetypes)
     pub fn allowed_instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedInstanceTypes", value.into_expr()), Phase) }
-    /// `CpuArchitectureType`: `CpuArchitectureType`, required. Update: in place.
+    /// `CpuArchitectureType`: `CpuArchitectureType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-servicemanagedec2instancecapabilities.html#cfn-deadline-fleet-servicemanagedec2instancecapabilities-cpuarchitecturetype)
     pub fn cpu_architecture_type(self, value: impl Arg<CpuArchitectureType>) -> ServiceManagedEc2InstanceCapabilities<Set, R1, R2, R3> { ServiceManagedEc2InstanceCapabilities(put(self.0, "CpuArchitectureType", value.into_expr()), Phase) }
-    /// `CustomAmounts`: list of `FleetAmountCapability`. Update: in place.
+    /// `CustomAmounts`: list of `FleetAmountCapability`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-servicemanagedec2instancecapabilities.html#cfn-deadline-fleet-servicemanagedec2instancecapabilities-customamounts)
     pub fn custom_amounts(self, value: impl Arg<Arr<FleetAmountCapability>>) -> Self { Self(put(self.0, "CustomAmounts", value.into_expr()), Phase) }
-    /// `CustomAttributes`: list of `FleetAttributeCapability`. Update: in place.
+    /// `CustomAttributes`: list of `FleetAttributeCapability`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-servicemanagedec2instancecapabilities.html#cfn-deadline-fleet-servicemanagedec2instancecapabilities-customattributes)
     pub fn custom_attributes(self, value: impl Arg<Arr<FleetAttributeCapability>>) -> Self { Self(put(self.0, "CustomAttributes", value.into_expr()), Phase) }
-    /// `ExcludedInstanceTypes`: list of text. Update: in place.
+    /// `ExcludedInstanceTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-servicemanagedec2instancecapabilities.html#cfn-deadline-fleet-servicemanagedec2instancecapabilities-excludedinstancetypes)
     pub fn excluded_instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedInstanceTypes", value.into_expr()), Phase) }
-    /// `MemoryMiB`: `MemoryMiBRange`, required. Update: in place.
+    /// `MemoryMiB`: `MemoryMiBRange`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-servicemanagedec2instancecapabilities.html#cfn-deadline-fleet-servicemanagedec2instancecapabilities-memorymib)
     pub fn memory_mi_b(self, value: impl Arg<MemoryMiBRange>) -> ServiceManagedEc2InstanceCapabilities<R0, Set, R2, R3> { ServiceManagedEc2InstanceCapabilities(put(self.0, "MemoryMiB", value.into_expr()), Phase) }
-    /// `OsFamily`: `ServiceManagedEc2InstanceCapabilitiesOsFamily`, required. Update: in place.
+    /// `OsFamily`: `ServiceManagedEc2InstanceCapabilitiesOsFamily`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-servicemanagedec2instancecapabilities.html#cfn-deadline-fleet-servicemanagedec2instancecapabilities-osfamily)
     pub fn os_family(self, value: impl Arg<ServiceManagedEc2InstanceCapabilitiesOsFamily>) -> ServiceManagedEc2InstanceCapabilities<R0, R1, Set, R3> { ServiceManagedEc2InstanceCapabilities(put(self.0, "OsFamily", value.into_expr()), Phase) }
-    /// `RootEbsVolume`: `Ec2EbsVolume`. Update: in place.
+    /// `RootEbsVolume`: `Ec2EbsVolume`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-servicemanagedec2instancecapabilities.html#cfn-deadline-fleet-servicemanagedec2instancecapabilities-rootebsvolume)
     pub fn root_ebs_volume(self, value: impl Arg<Ec2EbsVolume>) -> Self { Self(put(self.0, "RootEbsVolume", value.into_expr()), Phase) }
-    /// `VCpuCount`: `VCpuCountRange`, required. Update: in place.
+    /// `VCpuCount`: `VCpuCountRange`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-servicemanagedec2instancecapabilities.html#cfn-deadline-fleet-servicemanagedec2instancecapabilities-vcpucount)
     pub fn v_cpu_count(self, value: impl Arg<VCpuCountRange>) -> ServiceManagedEc2InstanceCapabilities<R0, R1, R2, Set> { ServiceManagedEc2InstanceCapabilities(put(self.0, "VCpuCount", value.into_expr()), Phase) }
 }
 impl Done for ServiceManagedEc2InstanceCapabilities { fn into_props(self) -> Bag { self.0 } }
@@ -478,7 +478,7 @@ impl ServiceManagedEc2InstanceMarketOptions {
     pub fn new() -> ServiceManagedEc2InstanceMarketOptions<Missing<super::required::Type>> { ServiceManagedEc2InstanceMarketOptions(Bag::default(), Phase) }
 }
 impl<R0> ServiceManagedEc2InstanceMarketOptions<R0> {
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-servicemanagedec2instancemarketoptions.html#cfn-deadline-fleet-servicemanagedec2instancemarketoptions-type)
     pub fn type_(self, value: impl Arg<Type>) -> ServiceManagedEc2InstanceMarketOptions<Set> { ServiceManagedEc2InstanceMarketOptions(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ServiceManagedEc2InstanceMarketOptions { fn into_props(self) -> Bag { self.0 } }
@@ -489,9 +489,9 @@ impl VCpuCountRange {
     pub fn new() -> VCpuCountRange<Missing<super::required::Min>> { VCpuCountRange(Bag::default(), Phase) }
 }
 impl<R0> VCpuCountRange<R0> {
-    /// `Max`: integer. Update: in place.
+    /// `Max`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-vcpucountrange.html#cfn-deadline-fleet-vcpucountrange-max)
     pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value.into_expr()), Phase) }
-    /// `Min`: integer, required. Update: in place.
+    /// `Min`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-vcpucountrange.html#cfn-deadline-fleet-vcpucountrange-min)
     pub fn min(self, value: impl Arg<i64>) -> VCpuCountRange<Set> { VCpuCountRange(put(self.0, "Min", value.into_expr()), Phase) }
 }
 impl Done for VCpuCountRange { fn into_props(self) -> Bag { self.0 } }
@@ -500,7 +500,7 @@ impl Done for VCpuCountRange { fn into_props(self) -> Bag { self.0 } }
 impl VpcConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ResourceConfigurationArns`: list of text. Update: in place.
+    /// `ResourceConfigurationArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-vpcconfiguration.html#cfn-deadline-fleet-vpcconfiguration-resourceconfigurationarns)
     pub fn resource_configuration_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceConfigurationArns", value.into_expr())) }
 }
 impl Done for VpcConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -530,15 +530,15 @@ impl CfnLicenseEndpoint {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLicenseEndpointProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-licenseendpoint.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `DnsName`: text.
+    /// The attribute `DnsName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-licenseendpoint.html#DnsName-fn::getatt)
     pub fn attr_dns_name(&self) -> Val<str> { self.0.get_att("DnsName") }
-    /// The attribute `LicenseEndpointId`: text.
+    /// The attribute `LicenseEndpointId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-licenseendpoint.html#LicenseEndpointId-fn::getatt)
     pub fn attr_license_endpoint_id(&self) -> Val<str> { self.0.get_att("LicenseEndpointId") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-licenseendpoint.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `StatusMessage`: text.
+    /// The attribute `StatusMessage`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-licenseendpoint.html#StatusMessage-fn::getatt)
     pub fn attr_status_message(&self) -> Val<str> { self.0.get_att("StatusMessage") }
 }
 impl Parent for CfnLicenseEndpoint { fn node(&self) -> &Place { &self.0 } }
@@ -549,13 +549,13 @@ impl CfnLicenseEndpointProps {
     pub fn new() -> CfnLicenseEndpointProps<Missing<required::SecurityGroupIds>, Missing<required::SubnetIds>, Missing<required::VpcId>> { CfnLicenseEndpointProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnLicenseEndpointProps<R0, R1, R2> {
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: replacement.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-licenseendpoint.html#cfn-deadline-licenseendpoint-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> CfnLicenseEndpointProps<Set, R1, R2> { CfnLicenseEndpointProps(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `SubnetIds`: list of text, required. Update: replacement.
+    /// `SubnetIds`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-licenseendpoint.html#cfn-deadline-licenseendpoint-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> CfnLicenseEndpointProps<R0, Set, R2> { CfnLicenseEndpointProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-licenseendpoint.html#cfn-deadline-licenseendpoint-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VpcId`: `Ec2VpcId`, required. Update: replacement.
+    /// `VpcId`: `Ec2VpcId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-licenseendpoint.html#cfn-deadline-licenseendpoint-vpcid)
     pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnLicenseEndpointProps<R0, R1, Set> { CfnLicenseEndpointProps(put(self.0, "VpcId", value.into_expr()), Phase) }
 }
 impl Done for CfnLicenseEndpointProps { fn into_props(self) -> Bag { self.0 } }
@@ -568,9 +568,9 @@ impl CfnLimit {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLimitProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CurrentCount`: integer.
+    /// The attribute `CurrentCount`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-limit.html#CurrentCount-fn::getatt)
     pub fn attr_current_count(&self) -> Val<i64> { self.0.get_att("CurrentCount") }
-    /// The attribute `LimitId`: text.
+    /// The attribute `LimitId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-limit.html#LimitId-fn::getatt)
     pub fn attr_limit_id(&self) -> Val<str> { self.0.get_att("LimitId") }
 }
 impl Parent for CfnLimit { fn node(&self) -> &Place { &self.0 } }
@@ -581,15 +581,15 @@ impl CfnLimitProps {
     pub fn new() -> CfnLimitProps<Missing<required::AmountRequirementName>, Missing<required::DisplayName>, Missing<required::FarmId>, Missing<required::MaxCount>> { CfnLimitProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnLimitProps<R0, R1, R2, R3> {
-    /// `AmountRequirementName`: text, required. Update: replacement.
+    /// `AmountRequirementName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-limit.html#cfn-deadline-limit-amountrequirementname)
     pub fn amount_requirement_name(self, value: impl Arg<str>) -> CfnLimitProps<Set, R1, R2, R3> { CfnLimitProps(put(self.0, "AmountRequirementName", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-limit.html#cfn-deadline-limit-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DisplayName`: text, required. Update: in place.
+    /// `DisplayName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-limit.html#cfn-deadline-limit-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> CfnLimitProps<R0, Set, R2, R3> { CfnLimitProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
-    /// `FarmId`: text, required. Update: replacement.
+    /// `FarmId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-limit.html#cfn-deadline-limit-farmid)
     pub fn farm_id(self, value: impl Arg<str>) -> CfnLimitProps<R0, R1, Set, R3> { CfnLimitProps(put(self.0, "FarmId", value.into_expr()), Phase) }
-    /// `MaxCount`: integer, required. Update: in place.
+    /// `MaxCount`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-limit.html#cfn-deadline-limit-maxcount)
     pub fn max_count(self, value: impl Arg<i64>) -> CfnLimitProps<R0, R1, R2, Set> { CfnLimitProps(put(self.0, "MaxCount", value.into_expr()), Phase) }
 }
 impl Done for CfnLimitProps { fn into_props(self) -> Bag { self.0 } }
@@ -602,13 +602,13 @@ impl CfnMeteredProduct {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnMeteredProductProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-meteredproduct.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Family`: text.
+    /// The attribute `Family`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-meteredproduct.html#Family-fn::getatt)
     pub fn attr_family(&self) -> Val<str> { self.0.get_att("Family") }
-    /// The attribute `Port`: integer.
+    /// The attribute `Port`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-meteredproduct.html#Port-fn::getatt)
     pub fn attr_port(&self) -> Val<i64> { self.0.get_att("Port") }
-    /// The attribute `Vendor`: text.
+    /// The attribute `Vendor`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-meteredproduct.html#Vendor-fn::getatt)
     pub fn attr_vendor(&self) -> Val<str> { self.0.get_att("Vendor") }
 }
 impl Parent for CfnMeteredProduct { fn node(&self) -> &Place { &self.0 } }
@@ -617,9 +617,9 @@ impl Parent for CfnMeteredProduct { fn node(&self) -> &Place { &self.0 } }
 impl CfnMeteredProductProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LicenseEndpointId`: text. Update: replacement.
+    /// `LicenseEndpointId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-meteredproduct.html#cfn-deadline-meteredproduct-licenseendpointid)
     pub fn license_endpoint_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LicenseEndpointId", value.into_expr())) }
-    /// `ProductId`: text. Update: replacement.
+    /// `ProductId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-meteredproduct.html#cfn-deadline-meteredproduct-productid)
     pub fn product_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProductId", value.into_expr())) }
 }
 impl Done for CfnMeteredProductProps { fn into_props(self) -> Bag { self.0 } }
@@ -632,13 +632,13 @@ impl CfnMonitor {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMonitorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-monitor.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `IdentityCenterApplicationArn`: `OtherArn`.
+    /// The attribute `IdentityCenterApplicationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-monitor.html#IdentityCenterApplicationArn-fn::getatt)
     pub fn attr_identity_center_application_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("IdentityCenterApplicationArn") }
-    /// The attribute `MonitorId`: text.
+    /// The attribute `MonitorId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-monitor.html#MonitorId-fn::getatt)
     pub fn attr_monitor_id(&self) -> Val<str> { self.0.get_att("MonitorId") }
-    /// The attribute `Url`: text.
+    /// The attribute `Url`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-monitor.html#Url-fn::getatt)
     pub fn attr_url(&self) -> Val<str> { self.0.get_att("Url") }
 }
 impl Parent for CfnMonitor { fn node(&self) -> &Place { &self.0 } }
@@ -649,17 +649,17 @@ impl CfnMonitorProps {
     pub fn new() -> CfnMonitorProps<Missing<required::DisplayName>, Missing<required::IdentityCenterInstanceArn>, Missing<required::RoleArn>, Missing<required::Subdomain>> { CfnMonitorProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnMonitorProps<R0, R1, R2, R3> {
-    /// `DisplayName`: text, required. Update: in place.
+    /// `DisplayName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-monitor.html#cfn-deadline-monitor-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> CfnMonitorProps<Set, R1, R2, R3> { CfnMonitorProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
-    /// `IdentityCenterInstanceArn`: text, required. Update: replacement.
+    /// `IdentityCenterInstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-monitor.html#cfn-deadline-monitor-identitycenterinstancearn)
     pub fn identity_center_instance_arn(self, value: impl Arg<str>) -> CfnMonitorProps<R0, Set, R2, R3> { CfnMonitorProps(put(self.0, "IdentityCenterInstanceArn", value.into_expr()), Phase) }
-    /// `IdentityCenterRegion`: text. Update: replacement.
+    /// `IdentityCenterRegion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-monitor.html#cfn-deadline-monitor-identitycenterregion)
     pub fn identity_center_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityCenterRegion", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-monitor.html#cfn-deadline-monitor-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnMonitorProps<R0, R1, Set, R3> { CfnMonitorProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `Subdomain`: text, required. Update: in place.
+    /// `Subdomain`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-monitor.html#cfn-deadline-monitor-subdomain)
     pub fn subdomain(self, value: impl Arg<str>) -> CfnMonitorProps<R0, R1, R2, Set> { CfnMonitorProps(put(self.0, "Subdomain", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-monitor.html#cfn-deadline-monitor-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnMonitorProps { fn into_props(self) -> Bag { self.0 } }
@@ -672,9 +672,9 @@ impl CfnQueue {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnQueueProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queue.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `QueueId`: text.
+    /// The attribute `QueueId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queue.html#QueueId-fn::getatt)
     pub fn attr_queue_id(&self) -> Val<str> { self.0.get_att("QueueId") }
 }
 impl Parent for CfnQueue { fn node(&self) -> &Place { &self.0 } }
@@ -685,27 +685,27 @@ impl CfnQueueProps {
     pub fn new() -> CfnQueueProps<Missing<required::DisplayName>, Missing<required::FarmId>> { CfnQueueProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnQueueProps<R0, R1> {
-    /// `AllowedStorageProfileIds`: list of text. Update: in place.
+    /// `AllowedStorageProfileIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queue.html#cfn-deadline-queue-allowedstorageprofileids)
     pub fn allowed_storage_profile_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedStorageProfileIds", value.into_expr()), Phase) }
-    /// `DefaultBudgetAction`: `DefaultBudgetAction`. Update: in place.
+    /// `DefaultBudgetAction`: `DefaultBudgetAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queue.html#cfn-deadline-queue-defaultbudgetaction)
     pub fn default_budget_action(self, value: impl Arg<queue::DefaultBudgetAction>) -> Self { Self(put(self.0, "DefaultBudgetAction", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queue.html#cfn-deadline-queue-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DisplayName`: text, required. Update: in place.
+    /// `DisplayName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queue.html#cfn-deadline-queue-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> CfnQueueProps<Set, R1> { CfnQueueProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
-    /// `FarmId`: text, required. Update: replacement.
+    /// `FarmId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queue.html#cfn-deadline-queue-farmid)
     pub fn farm_id(self, value: impl Arg<str>) -> CfnQueueProps<R0, Set> { CfnQueueProps(put(self.0, "FarmId", value.into_expr()), Phase) }
-    /// `JobAttachmentSettings`: `JobAttachmentSettings`. Update: in place.
+    /// `JobAttachmentSettings`: `JobAttachmentSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queue.html#cfn-deadline-queue-jobattachmentsettings)
     pub fn job_attachment_settings(self, value: impl Arg<queue::JobAttachmentSettings>) -> Self { Self(put(self.0, "JobAttachmentSettings", value.into_expr()), Phase) }
-    /// `JobRunAsUser`: `JobRunAsUser`. Update: in place.
+    /// `JobRunAsUser`: `JobRunAsUser`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queue.html#cfn-deadline-queue-jobrunasuser)
     pub fn job_run_as_user(self, value: impl Arg<queue::JobRunAsUser>) -> Self { Self(put(self.0, "JobRunAsUser", value.into_expr()), Phase) }
-    /// `RequiredFileSystemLocationNames`: list of text. Update: in place.
+    /// `RequiredFileSystemLocationNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queue.html#cfn-deadline-queue-requiredfilesystemlocationnames)
     pub fn required_file_system_location_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RequiredFileSystemLocationNames", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queue.html#cfn-deadline-queue-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `SchedulingConfiguration`: `SchedulingConfiguration`. Update: in place.
+    /// `SchedulingConfiguration`: `SchedulingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queue.html#cfn-deadline-queue-schedulingconfiguration)
     pub fn scheduling_configuration(self, value: impl Arg<queue::SchedulingConfiguration>) -> Self { Self(put(self.0, "SchedulingConfiguration", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queue.html#cfn-deadline-queue-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnQueueProps { fn into_props(self) -> Bag { self.0 } }
@@ -719,9 +719,9 @@ impl JobAttachmentSettings {
     pub fn new() -> JobAttachmentSettings<Missing<super::required::RootPrefix>, Missing<super::required::S3BucketName>> { JobAttachmentSettings(Bag::default(), Phase) }
 }
 impl<R0, R1> JobAttachmentSettings<R0, R1> {
-    /// `RootPrefix`: text, required. Update: in place.
+    /// `RootPrefix`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-jobattachmentsettings.html#cfn-deadline-queue-jobattachmentsettings-rootprefix)
     pub fn root_prefix(self, value: impl Arg<str>) -> JobAttachmentSettings<Set, R1> { JobAttachmentSettings(put(self.0, "RootPrefix", value.into_expr()), Phase) }
-    /// `S3BucketName`: `S3BucketName`, required. Update: in place.
+    /// `S3BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-jobattachmentsettings.html#cfn-deadline-queue-jobattachmentsettings-s3bucketname)
     pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> JobAttachmentSettings<R0, Set> { JobAttachmentSettings(put(self.0, "S3BucketName", value.into_expr()), Phase) }
 }
 impl Done for JobAttachmentSettings { fn into_props(self) -> Bag { self.0 } }
@@ -732,11 +732,11 @@ impl JobRunAsUser {
     pub fn new() -> JobRunAsUser<Missing<super::required::RunAs>> { JobRunAsUser(Bag::default(), Phase) }
 }
 impl<R0> JobRunAsUser<R0> {
-    /// `Posix`: `PosixUser`. Update: in place.
+    /// `Posix`: `PosixUser`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-jobrunasuser.html#cfn-deadline-queue-jobrunasuser-posix)
     pub fn posix(self, value: impl Arg<PosixUser>) -> Self { Self(put(self.0, "Posix", value.into_expr()), Phase) }
-    /// `RunAs`: `RunAs`, required. Update: in place.
+    /// `RunAs`: `RunAs`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-jobrunasuser.html#cfn-deadline-queue-jobrunasuser-runas)
     pub fn run_as(self, value: impl Arg<RunAs>) -> JobRunAsUser<Set> { JobRunAsUser(put(self.0, "RunAs", value.into_expr()), Phase) }
-    /// `Windows`: `WindowsUser`. Update: in place.
+    /// `Windows`: `WindowsUser`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-jobrunasuser.html#cfn-deadline-queue-jobrunasuser-windows)
     pub fn windows(self, value: impl Arg<WindowsUser>) -> Self { Self(put(self.0, "Windows", value.into_expr()), Phase) }
 }
 impl Done for JobRunAsUser { fn into_props(self) -> Bag { self.0 } }
@@ -747,9 +747,9 @@ impl PosixUser {
     pub fn new() -> PosixUser<Missing<super::required::Group>, Missing<super::required::User>> { PosixUser(Bag::default(), Phase) }
 }
 impl<R0, R1> PosixUser<R0, R1> {
-    /// `Group`: text, required. Update: in place.
+    /// `Group`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-posixuser.html#cfn-deadline-queue-posixuser-group)
     pub fn group(self, value: impl Arg<str>) -> PosixUser<Set, R1> { PosixUser(put(self.0, "Group", value.into_expr()), Phase) }
-    /// `User`: text, required. Update: in place.
+    /// `User`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-posixuser.html#cfn-deadline-queue-posixuser-user)
     pub fn user(self, value: impl Arg<str>) -> PosixUser<R0, Set> { PosixUser(put(self.0, "User", value.into_expr()), Phase) }
 }
 impl Done for PosixUser { fn into_props(self) -> Bag { self.0 } }
@@ -758,7 +758,7 @@ impl Done for PosixUser { fn into_props(self) -> Bag { self.0 } }
 impl PriorityBalancedSchedulingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RenderingTaskBuffer`: integer. Update: in place.
+    /// `RenderingTaskBuffer`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-prioritybalancedschedulingconfiguration.html#cfn-deadline-queue-prioritybalancedschedulingconfiguration-renderingtaskbuffer)
     pub fn rendering_task_buffer(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RenderingTaskBuffer", value.into_expr())) }
 }
 impl Done for PriorityBalancedSchedulingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -767,11 +767,11 @@ impl Done for PriorityBalancedSchedulingConfiguration { fn into_props(self) -> B
 impl SchedulingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PriorityBalanced`: `PriorityBalancedSchedulingConfiguration`. Update: in place.
+    /// `PriorityBalanced`: `PriorityBalancedSchedulingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-schedulingconfiguration.html#cfn-deadline-queue-schedulingconfiguration-prioritybalanced)
     pub fn priority_balanced(self, value: impl Arg<PriorityBalancedSchedulingConfiguration>) -> Self { Self(put(self.0, "PriorityBalanced", value.into_expr())) }
-    /// `PriorityFifo`: JSON. Update: in place.
+    /// `PriorityFifo`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-schedulingconfiguration.html#cfn-deadline-queue-schedulingconfiguration-priorityfifo)
     pub fn priority_fifo(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "PriorityFifo", value.into_expr())) }
-    /// `WeightedBalanced`: `WeightedBalancedSchedulingConfiguration`. Update: in place.
+    /// `WeightedBalanced`: `WeightedBalancedSchedulingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-schedulingconfiguration.html#cfn-deadline-queue-schedulingconfiguration-weightedbalanced)
     pub fn weighted_balanced(self, value: impl Arg<WeightedBalancedSchedulingConfiguration>) -> Self { Self(put(self.0, "WeightedBalanced", value.into_expr())) }
 }
 impl Done for SchedulingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -782,7 +782,7 @@ impl SchedulingMaxPriorityOverride {
     pub fn new() -> SchedulingMaxPriorityOverride<Missing<super::required::AlwaysScheduleFirst>> { SchedulingMaxPriorityOverride(Bag::default(), Phase) }
 }
 impl<R0> SchedulingMaxPriorityOverride<R0> {
-    /// `AlwaysScheduleFirst`: JSON, required. Update: in place.
+    /// `AlwaysScheduleFirst`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-schedulingmaxpriorityoverride.html#cfn-deadline-queue-schedulingmaxpriorityoverride-alwaysschedulefirst)
     pub fn always_schedule_first(self, value: impl Arg<Any>) -> SchedulingMaxPriorityOverride<Set> { SchedulingMaxPriorityOverride(put(self.0, "AlwaysScheduleFirst", value.into_expr()), Phase) }
 }
 impl Done for SchedulingMaxPriorityOverride { fn into_props(self) -> Bag { self.0 } }
@@ -793,7 +793,7 @@ impl SchedulingMinPriorityOverride {
     pub fn new() -> SchedulingMinPriorityOverride<Missing<super::required::AlwaysScheduleLast>> { SchedulingMinPriorityOverride(Bag::default(), Phase) }
 }
 impl<R0> SchedulingMinPriorityOverride<R0> {
-    /// `AlwaysScheduleLast`: JSON, required. Update: in place.
+    /// `AlwaysScheduleLast`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-schedulingminpriorityoverride.html#cfn-deadline-queue-schedulingminpriorityoverride-alwaysschedulelast)
     pub fn always_schedule_last(self, value: impl Arg<Any>) -> SchedulingMinPriorityOverride<Set> { SchedulingMinPriorityOverride(put(self.0, "AlwaysScheduleLast", value.into_expr()), Phase) }
 }
 impl Done for SchedulingMinPriorityOverride { fn into_props(self) -> Bag { self.0 } }
@@ -802,19 +802,19 @@ impl Done for SchedulingMinPriorityOverride { fn into_props(self) -> Bag { self.
 impl WeightedBalancedSchedulingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ErrorWeight`: number. Update: in place.
+    /// `ErrorWeight`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-weightedbalancedschedulingconfiguration.html#cfn-deadline-queue-weightedbalancedschedulingconfiguration-errorweight)
     pub fn error_weight(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ErrorWeight", value.into_expr())) }
-    /// `MaxPriorityOverride`: `SchedulingMaxPriorityOverride`. Update: in place.
+    /// `MaxPriorityOverride`: `SchedulingMaxPriorityOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-weightedbalancedschedulingconfiguration.html#cfn-deadline-queue-weightedbalancedschedulingconfiguration-maxpriorityoverride)
     pub fn max_priority_override(self, value: impl Arg<SchedulingMaxPriorityOverride>) -> Self { Self(put(self.0, "MaxPriorityOverride", value.into_expr())) }
-    /// `MinPriorityOverride`: `SchedulingMinPriorityOverride`. Update: in place.
+    /// `MinPriorityOverride`: `SchedulingMinPriorityOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-weightedbalancedschedulingconfiguration.html#cfn-deadline-queue-weightedbalancedschedulingconfiguration-minpriorityoverride)
     pub fn min_priority_override(self, value: impl Arg<SchedulingMinPriorityOverride>) -> Self { Self(put(self.0, "MinPriorityOverride", value.into_expr())) }
-    /// `PriorityWeight`: number. Update: in place.
+    /// `PriorityWeight`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-weightedbalancedschedulingconfiguration.html#cfn-deadline-queue-weightedbalancedschedulingconfiguration-priorityweight)
     pub fn priority_weight(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PriorityWeight", value.into_expr())) }
-    /// `RenderingTaskBuffer`: integer. Update: in place.
+    /// `RenderingTaskBuffer`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-weightedbalancedschedulingconfiguration.html#cfn-deadline-queue-weightedbalancedschedulingconfiguration-renderingtaskbuffer)
     pub fn rendering_task_buffer(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RenderingTaskBuffer", value.into_expr())) }
-    /// `RenderingTaskWeight`: number. Update: in place.
+    /// `RenderingTaskWeight`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-weightedbalancedschedulingconfiguration.html#cfn-deadline-queue-weightedbalancedschedulingconfiguration-renderingtaskweight)
     pub fn rendering_task_weight(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "RenderingTaskWeight", value.into_expr())) }
-    /// `SubmissionTimeWeight`: number. Update: in place.
+    /// `SubmissionTimeWeight`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-weightedbalancedschedulingconfiguration.html#cfn-deadline-queue-weightedbalancedschedulingconfiguration-submissiontimeweight)
     pub fn submission_time_weight(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "SubmissionTimeWeight", value.into_expr())) }
 }
 impl Done for WeightedBalancedSchedulingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -825,9 +825,9 @@ impl WindowsUser {
     pub fn new() -> WindowsUser<Missing<super::required::PasswordArn>, Missing<super::required::User>> { WindowsUser(Bag::default(), Phase) }
 }
 impl<R0, R1> WindowsUser<R0, R1> {
-    /// `PasswordArn`: text, required. Update: in place.
+    /// `PasswordArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-windowsuser.html#cfn-deadline-queue-windowsuser-passwordarn)
     pub fn password_arn(self, value: impl Arg<str>) -> WindowsUser<Set, R1> { WindowsUser(put(self.0, "PasswordArn", value.into_expr()), Phase) }
-    /// `User`: text, required. Update: in place.
+    /// `User`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-windowsuser.html#cfn-deadline-queue-windowsuser-user)
     pub fn user(self, value: impl Arg<str>) -> WindowsUser<R0, Set> { WindowsUser(put(self.0, "User", value.into_expr()), Phase) }
 }
 impl Done for WindowsUser { fn into_props(self) -> Bag { self.0 } }
@@ -845,9 +845,9 @@ impl CfnQueueEnvironment {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnQueueEnvironmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Name`: text.
+    /// The attribute `Name`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queueenvironment.html#Name-fn::getatt)
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
-    /// The attribute `QueueEnvironmentId`: text.
+    /// The attribute `QueueEnvironmentId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queueenvironment.html#QueueEnvironmentId-fn::getatt)
     pub fn attr_queue_environment_id(&self) -> Val<str> { self.0.get_att("QueueEnvironmentId") }
 }
 impl Parent for CfnQueueEnvironment { fn node(&self) -> &Place { &self.0 } }
@@ -858,15 +858,15 @@ impl CfnQueueEnvironmentProps {
     pub fn new() -> CfnQueueEnvironmentProps<Missing<required::FarmId>, Missing<required::Priority>, Missing<required::QueueId>, Missing<required::Template>, Missing<required::TemplateType>> { CfnQueueEnvironmentProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnQueueEnvironmentProps<R0, R1, R2, R3, R4> {
-    /// `FarmId`: text, required. Update: replacement.
+    /// `FarmId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queueenvironment.html#cfn-deadline-queueenvironment-farmid)
     pub fn farm_id(self, value: impl Arg<str>) -> CfnQueueEnvironmentProps<Set, R1, R2, R3, R4> { CfnQueueEnvironmentProps(put(self.0, "FarmId", value.into_expr()), Phase) }
-    /// `Priority`: integer, required. Update: in place.
+    /// `Priority`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queueenvironment.html#cfn-deadline-queueenvironment-priority)
     pub fn priority(self, value: impl Arg<i64>) -> CfnQueueEnvironmentProps<R0, Set, R2, R3, R4> { CfnQueueEnvironmentProps(put(self.0, "Priority", value.into_expr()), Phase) }
-    /// `QueueId`: text, required. Update: replacement.
+    /// `QueueId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queueenvironment.html#cfn-deadline-queueenvironment-queueid)
     pub fn queue_id(self, value: impl Arg<str>) -> CfnQueueEnvironmentProps<R0, R1, Set, R3, R4> { CfnQueueEnvironmentProps(put(self.0, "QueueId", value.into_expr()), Phase) }
-    /// `Template`: text, required. Update: in place.
+    /// `Template`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queueenvironment.html#cfn-deadline-queueenvironment-template)
     pub fn template(self, value: impl Arg<str>) -> CfnQueueEnvironmentProps<R0, R1, R2, Set, R4> { CfnQueueEnvironmentProps(put(self.0, "Template", value.into_expr()), Phase) }
-    /// `TemplateType`: `TemplateType`, required. Update: in place.
+    /// `TemplateType`: `TemplateType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queueenvironment.html#cfn-deadline-queueenvironment-templatetype)
     pub fn template_type(self, value: impl Arg<queue_environment::TemplateType>) -> CfnQueueEnvironmentProps<R0, R1, R2, R3, Set> { CfnQueueEnvironmentProps(put(self.0, "TemplateType", value.into_expr()), Phase) }
 }
 impl Done for CfnQueueEnvironmentProps { fn into_props(self) -> Bag { self.0 } }
@@ -894,11 +894,11 @@ impl CfnQueueFleetAssociationProps {
     pub fn new() -> CfnQueueFleetAssociationProps<Missing<required::FarmId>, Missing<required::FleetId>, Missing<required::QueueId>> { CfnQueueFleetAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnQueueFleetAssociationProps<R0, R1, R2> {
-    /// `FarmId`: text, required. Update: replacement.
+    /// `FarmId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queuefleetassociation.html#cfn-deadline-queuefleetassociation-farmid)
     pub fn farm_id(self, value: impl Arg<str>) -> CfnQueueFleetAssociationProps<Set, R1, R2> { CfnQueueFleetAssociationProps(put(self.0, "FarmId", value.into_expr()), Phase) }
-    /// `FleetId`: text, required. Update: replacement.
+    /// `FleetId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queuefleetassociation.html#cfn-deadline-queuefleetassociation-fleetid)
     pub fn fleet_id(self, value: impl Arg<str>) -> CfnQueueFleetAssociationProps<R0, Set, R2> { CfnQueueFleetAssociationProps(put(self.0, "FleetId", value.into_expr()), Phase) }
-    /// `QueueId`: text, required. Update: replacement.
+    /// `QueueId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queuefleetassociation.html#cfn-deadline-queuefleetassociation-queueid)
     pub fn queue_id(self, value: impl Arg<str>) -> CfnQueueFleetAssociationProps<R0, R1, Set> { CfnQueueFleetAssociationProps(put(self.0, "QueueId", value.into_expr()), Phase) }
 }
 impl Done for CfnQueueFleetAssociationProps { fn into_props(self) -> Bag { self.0 } }
@@ -920,11 +920,11 @@ impl CfnQueueLimitAssociationProps {
     pub fn new() -> CfnQueueLimitAssociationProps<Missing<required::FarmId>, Missing<required::LimitId>, Missing<required::QueueId>> { CfnQueueLimitAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnQueueLimitAssociationProps<R0, R1, R2> {
-    /// `FarmId`: text, required. Update: replacement.
+    /// `FarmId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queuelimitassociation.html#cfn-deadline-queuelimitassociation-farmid)
     pub fn farm_id(self, value: impl Arg<str>) -> CfnQueueLimitAssociationProps<Set, R1, R2> { CfnQueueLimitAssociationProps(put(self.0, "FarmId", value.into_expr()), Phase) }
-    /// `LimitId`: text, required. Update: replacement.
+    /// `LimitId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queuelimitassociation.html#cfn-deadline-queuelimitassociation-limitid)
     pub fn limit_id(self, value: impl Arg<str>) -> CfnQueueLimitAssociationProps<R0, Set, R2> { CfnQueueLimitAssociationProps(put(self.0, "LimitId", value.into_expr()), Phase) }
-    /// `QueueId`: text, required. Update: replacement.
+    /// `QueueId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queuelimitassociation.html#cfn-deadline-queuelimitassociation-queueid)
     pub fn queue_id(self, value: impl Arg<str>) -> CfnQueueLimitAssociationProps<R0, R1, Set> { CfnQueueLimitAssociationProps(put(self.0, "QueueId", value.into_expr()), Phase) }
 }
 impl Done for CfnQueueLimitAssociationProps { fn into_props(self) -> Bag { self.0 } }
@@ -937,7 +937,7 @@ impl CfnStorageProfile {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStorageProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `StorageProfileId`: text.
+    /// The attribute `StorageProfileId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-storageprofile.html#StorageProfileId-fn::getatt)
     pub fn attr_storage_profile_id(&self) -> Val<str> { self.0.get_att("StorageProfileId") }
 }
 impl Parent for CfnStorageProfile { fn node(&self) -> &Place { &self.0 } }
@@ -948,13 +948,13 @@ impl CfnStorageProfileProps {
     pub fn new() -> CfnStorageProfileProps<Missing<required::DisplayName>, Missing<required::FarmId>, Missing<required::OsFamily>> { CfnStorageProfileProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnStorageProfileProps<R0, R1, R2> {
-    /// `DisplayName`: text, required. Update: in place.
+    /// `DisplayName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-storageprofile.html#cfn-deadline-storageprofile-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> CfnStorageProfileProps<Set, R1, R2> { CfnStorageProfileProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
-    /// `FarmId`: text, required. Update: replacement.
+    /// `FarmId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-storageprofile.html#cfn-deadline-storageprofile-farmid)
     pub fn farm_id(self, value: impl Arg<str>) -> CfnStorageProfileProps<R0, Set, R2> { CfnStorageProfileProps(put(self.0, "FarmId", value.into_expr()), Phase) }
-    /// `FileSystemLocations`: list of `FileSystemLocation`. Update: in place.
+    /// `FileSystemLocations`: list of `FileSystemLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-storageprofile.html#cfn-deadline-storageprofile-filesystemlocations)
     pub fn file_system_locations(self, value: impl Arg<Arr<storage_profile::FileSystemLocation>>) -> Self { Self(put(self.0, "FileSystemLocations", value.into_expr()), Phase) }
-    /// `OsFamily`: `OsFamily`, required. Update: in place.
+    /// `OsFamily`: `OsFamily`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-storageprofile.html#cfn-deadline-storageprofile-osfamily)
     pub fn os_family(self, value: impl Arg<storage_profile::OsFamily>) -> CfnStorageProfileProps<R0, R1, Set> { CfnStorageProfileProps(put(self.0, "OsFamily", value.into_expr()), Phase) }
 }
 impl Done for CfnStorageProfileProps { fn into_props(self) -> Bag { self.0 } }
@@ -968,11 +968,11 @@ impl FileSystemLocation {
     pub fn new() -> FileSystemLocation<Missing<super::required::Name>, Missing<super::required::Path>, Missing<super::required::Type>> { FileSystemLocation(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> FileSystemLocation<R0, R1, R2> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-storageprofile-filesystemlocation.html#cfn-deadline-storageprofile-filesystemlocation-name)
     pub fn name(self, value: impl Arg<str>) -> FileSystemLocation<Set, R1, R2> { FileSystemLocation(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Path`: text, required. Update: in place.
+    /// `Path`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-storageprofile-filesystemlocation.html#cfn-deadline-storageprofile-filesystemlocation-path)
     pub fn path(self, value: impl Arg<str>) -> FileSystemLocation<R0, Set, R2> { FileSystemLocation(put(self.0, "Path", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-storageprofile-filesystemlocation.html#cfn-deadline-storageprofile-filesystemlocation-type)
     pub fn type_(self, value: impl Arg<Type>) -> FileSystemLocation<R0, R1, Set> { FileSystemLocation(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for FileSystemLocation { fn into_props(self) -> Bag { self.0 } }
@@ -990,15 +990,15 @@ impl CfnWorker {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWorkerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-worker.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-worker.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `CreatedBy`: text.
+    /// The attribute `CreatedBy`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-worker.html#CreatedBy-fn::getatt)
     pub fn attr_created_by(&self) -> Val<str> { self.0.get_att("CreatedBy") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-worker.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `WorkerId`: text.
+    /// The attribute `WorkerId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-worker.html#WorkerId-fn::getatt)
     pub fn attr_worker_id(&self) -> Val<str> { self.0.get_att("WorkerId") }
 }
 impl Parent for CfnWorker { fn node(&self) -> &Place { &self.0 } }
@@ -1009,13 +1009,13 @@ impl CfnWorkerProps {
     pub fn new() -> CfnWorkerProps<Missing<required::FarmId>, Missing<required::FleetId>> { CfnWorkerProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnWorkerProps<R0, R1> {
-    /// `FarmId`: text, required. Update: replacement.
+    /// `FarmId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-worker.html#cfn-deadline-worker-farmid)
     pub fn farm_id(self, value: impl Arg<str>) -> CfnWorkerProps<Set, R1> { CfnWorkerProps(put(self.0, "FarmId", value.into_expr()), Phase) }
-    /// `FleetId`: text, required. Update: replacement.
+    /// `FleetId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-worker.html#cfn-deadline-worker-fleetid)
     pub fn fleet_id(self, value: impl Arg<str>) -> CfnWorkerProps<R0, Set> { CfnWorkerProps(put(self.0, "FleetId", value.into_expr()), Phase) }
-    /// `HostProperties`: `HostPropertiesRequest`. Update: replacement.
+    /// `HostProperties`: `HostPropertiesRequest`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-worker.html#cfn-deadline-worker-hostproperties)
     pub fn host_properties(self, value: impl Arg<worker::HostPropertiesRequest>) -> Self { Self(put(self.0, "HostProperties", value.into_expr()), Phase) }
-    /// `Tags`: list of `TagsItems`. Update: in place.
+    /// `Tags`: list of `TagsItems`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-worker.html#cfn-deadline-worker-tags)
     pub fn tags(self, value: impl Arg<Arr<worker::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnWorkerProps { fn into_props(self) -> Bag { self.0 } }
@@ -1027,9 +1027,9 @@ use crate::cfn::support::*;
 impl HostPropertiesRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `HostName`: text. Update: replacement.
+    /// `HostName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-worker-hostpropertiesrequest.html#cfn-deadline-worker-hostpropertiesrequest-hostname)
     pub fn host_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostName", value.into_expr())) }
-    /// `IpAddresses`: `IpAddresses`. Update: replacement.
+    /// `IpAddresses`: `IpAddresses`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-worker-hostpropertiesrequest.html#cfn-deadline-worker-hostpropertiesrequest-ipaddresses)
     pub fn ip_addresses(self, value: impl Arg<IpAddresses>) -> Self { Self(put(self.0, "IpAddresses", value.into_expr())) }
 }
 impl Done for HostPropertiesRequest { fn into_props(self) -> Bag { self.0 } }
@@ -1038,9 +1038,9 @@ impl Done for HostPropertiesRequest { fn into_props(self) -> Bag { self.0 } }
 impl IpAddresses {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IpV4Addresses`: list of text. Update: replacement.
+    /// `IpV4Addresses`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-worker-ipaddresses.html#cfn-deadline-worker-ipaddresses-ipv4addresses)
     pub fn ipv4_addresses(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IpV4Addresses", value.into_expr())) }
-    /// `IpV6Addresses`: list of text. Update: replacement.
+    /// `IpV6Addresses`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-worker-ipaddresses.html#cfn-deadline-worker-ipaddresses-ipv6addresses)
     pub fn ipv6_addresses(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IpV6Addresses", value.into_expr())) }
 }
 impl Done for IpAddresses { fn into_props(self) -> Bag { self.0 } }
@@ -1051,9 +1051,9 @@ impl TagsItems {
     pub fn new() -> TagsItems<Missing<super::required::Key>, Missing<super::required::Value>> { TagsItems(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsItems<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-worker-tagsitems.html#cfn-deadline-worker-tagsitems-key)
     pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-worker-tagsitems.html#cfn-deadline-worker-tagsitems-value)
     pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }

@@ -13,7 +13,7 @@ impl CfnGraph {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnGraphProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-detective-graph.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnGraph { fn node(&self) -> &Place { &self.0 } }
@@ -22,9 +22,9 @@ impl Parent for CfnGraph { fn node(&self) -> &Place { &self.0 } }
 impl CfnGraphProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AutoEnableMembers`: boolean. Update: in place.
+    /// `AutoEnableMembers`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-detective-graph.html#cfn-detective-graph-autoenablemembers)
     pub fn auto_enable_members(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoEnableMembers", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-detective-graph.html#cfn-detective-graph-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnGraphProps { fn into_props(self) -> Bag { self.0 } }
@@ -46,15 +46,15 @@ impl CfnMemberInvitationProps {
     pub fn new() -> CfnMemberInvitationProps<Missing<required::GraphArn>, Missing<required::MemberEmailAddress>, Missing<required::MemberId>> { CfnMemberInvitationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnMemberInvitationProps<R0, R1, R2> {
-    /// `DisableEmailNotification`: boolean. Update: in place.
+    /// `DisableEmailNotification`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-detective-memberinvitation.html#cfn-detective-memberinvitation-disableemailnotification)
     pub fn disable_email_notification(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableEmailNotification", value.into_expr()), Phase) }
-    /// `GraphArn`: text, required. Update: replacement.
+    /// `GraphArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-detective-memberinvitation.html#cfn-detective-memberinvitation-grapharn)
     pub fn graph_arn(self, value: impl Arg<str>) -> CfnMemberInvitationProps<Set, R1, R2> { CfnMemberInvitationProps(put(self.0, "GraphArn", value.into_expr()), Phase) }
-    /// `MemberEmailAddress`: text, required. Update: in place.
+    /// `MemberEmailAddress`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-detective-memberinvitation.html#cfn-detective-memberinvitation-memberemailaddress)
     pub fn member_email_address(self, value: impl Arg<str>) -> CfnMemberInvitationProps<R0, Set, R2> { CfnMemberInvitationProps(put(self.0, "MemberEmailAddress", value.into_expr()), Phase) }
-    /// `MemberId`: text, required. Update: replacement.
+    /// `MemberId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-detective-memberinvitation.html#cfn-detective-memberinvitation-memberid)
     pub fn member_id(self, value: impl Arg<str>) -> CfnMemberInvitationProps<R0, R1, Set> { CfnMemberInvitationProps(put(self.0, "MemberId", value.into_expr()), Phase) }
-    /// `Message`: text. Update: in place.
+    /// `Message`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-detective-memberinvitation.html#cfn-detective-memberinvitation-message)
     pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value.into_expr()), Phase) }
 }
 impl Done for CfnMemberInvitationProps { fn into_props(self) -> Bag { self.0 } }
@@ -67,7 +67,7 @@ impl CfnOrganizationAdmin {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnOrganizationAdminProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AccountId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `GraphArn`: `OtherArn`.
+    /// The attribute `GraphArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-detective-organizationadmin.html#GraphArn-fn::getatt)
     pub fn attr_graph_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("GraphArn") }
 }
 impl Parent for CfnOrganizationAdmin { fn node(&self) -> &Place { &self.0 } }
@@ -78,7 +78,7 @@ impl CfnOrganizationAdminProps {
     pub fn new() -> CfnOrganizationAdminProps<Missing<required::AccountId>> { CfnOrganizationAdminProps(Bag::default(), Phase) }
 }
 impl<R0> CfnOrganizationAdminProps<R0> {
-    /// `AccountId`: text, required. Update: replacement.
+    /// `AccountId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-detective-organizationadmin.html#cfn-detective-organizationadmin-accountid)
     pub fn account_id(self, value: impl Arg<str>) -> CfnOrganizationAdminProps<Set> { CfnOrganizationAdminProps(put(self.0, "AccountId", value.into_expr()), Phase) }
 }
 impl Done for CfnOrganizationAdminProps { fn into_props(self) -> Bag { self.0 } }

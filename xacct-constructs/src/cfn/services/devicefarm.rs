@@ -13,7 +13,7 @@ impl CfnDevicePool {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDevicePoolProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-devicepool.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnDevicePool { fn node(&self) -> &Place { &self.0 } }
@@ -24,17 +24,17 @@ impl CfnDevicePoolProps {
     pub fn new() -> CfnDevicePoolProps<Missing<required::Name>, Missing<required::ProjectArn>, Missing<required::Rules>> { CfnDevicePoolProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDevicePoolProps<R0, R1, R2> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-devicepool.html#cfn-devicefarm-devicepool-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `MaxDevices`: integer. Update: in place.
+    /// `MaxDevices`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-devicepool.html#cfn-devicefarm-devicepool-maxdevices)
     pub fn max_devices(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxDevices", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-devicepool.html#cfn-devicefarm-devicepool-name)
     pub fn name(self, value: impl Arg<str>) -> CfnDevicePoolProps<Set, R1, R2> { CfnDevicePoolProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ProjectArn`: text, required. Update: replacement.
+    /// `ProjectArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-devicepool.html#cfn-devicefarm-devicepool-projectarn)
     pub fn project_arn(self, value: impl Arg<str>) -> CfnDevicePoolProps<R0, Set, R2> { CfnDevicePoolProps(put(self.0, "ProjectArn", value.into_expr()), Phase) }
-    /// `Rules`: list of `Rule`, required. Update: in place.
+    /// `Rules`: list of `Rule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-devicepool.html#cfn-devicefarm-devicepool-rules)
     pub fn rules(self, value: impl Arg<Arr<device_pool::Rule>>) -> CfnDevicePoolProps<R0, R1, Set> { CfnDevicePoolProps(put(self.0, "Rules", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-devicepool.html#cfn-devicefarm-devicepool-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDevicePoolProps { fn into_props(self) -> Bag { self.0 } }
@@ -46,11 +46,11 @@ use crate::cfn::support::*;
 impl Rule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Attribute`: `Attribute`. Update: in place.
+    /// `Attribute`: `Attribute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devicefarm-devicepool-rule.html#cfn-devicefarm-devicepool-rule-attribute)
     pub fn attribute(self, value: impl Arg<Attribute>) -> Self { Self(put(self.0, "Attribute", value.into_expr())) }
-    /// `Operator`: `Operator`. Update: in place.
+    /// `Operator`: `Operator`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devicefarm-devicepool-rule.html#cfn-devicefarm-devicepool-rule-operator)
     pub fn operator(self, value: impl Arg<Operator>) -> Self { Self(put(self.0, "Operator", value.into_expr())) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devicefarm-devicepool-rule.html#cfn-devicefarm-devicepool-rule-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
@@ -68,7 +68,7 @@ impl CfnInstanceProfile {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnInstanceProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-instanceprofile.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnInstanceProfile { fn node(&self) -> &Place { &self.0 } }
@@ -79,17 +79,17 @@ impl CfnInstanceProfileProps {
     pub fn new() -> CfnInstanceProfileProps<Missing<required::Name>> { CfnInstanceProfileProps(Bag::default(), Phase) }
 }
 impl<R0> CfnInstanceProfileProps<R0> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-instanceprofile.html#cfn-devicefarm-instanceprofile-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `ExcludeAppPackagesFromCleanup`: list of text. Update: in place.
+    /// `ExcludeAppPackagesFromCleanup`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-instanceprofile.html#cfn-devicefarm-instanceprofile-excludeapppackagesfromcleanup)
     pub fn exclude_app_packages_from_cleanup(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeAppPackagesFromCleanup", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-instanceprofile.html#cfn-devicefarm-instanceprofile-name)
     pub fn name(self, value: impl Arg<str>) -> CfnInstanceProfileProps<Set> { CfnInstanceProfileProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `PackageCleanup`: boolean. Update: in place.
+    /// `PackageCleanup`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-instanceprofile.html#cfn-devicefarm-instanceprofile-packagecleanup)
     pub fn package_cleanup(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PackageCleanup", value.into_expr()), Phase) }
-    /// `RebootAfterUse`: boolean. Update: in place.
+    /// `RebootAfterUse`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-instanceprofile.html#cfn-devicefarm-instanceprofile-rebootafteruse)
     pub fn reboot_after_use(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RebootAfterUse", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-instanceprofile.html#cfn-devicefarm-instanceprofile-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnInstanceProfileProps { fn into_props(self) -> Bag { self.0 } }
@@ -102,7 +102,7 @@ impl CfnNetworkProfile {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnNetworkProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-networkprofile.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnNetworkProfile { fn node(&self) -> &Place { &self.0 } }
@@ -113,29 +113,29 @@ impl CfnNetworkProfileProps {
     pub fn new() -> CfnNetworkProfileProps<Missing<required::Name>, Missing<required::ProjectArn>> { CfnNetworkProfileProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnNetworkProfileProps<R0, R1> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-networkprofile.html#cfn-devicefarm-networkprofile-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DownlinkBandwidthBits`: integer. Update: in place.
+    /// `DownlinkBandwidthBits`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-networkprofile.html#cfn-devicefarm-networkprofile-downlinkbandwidthbits)
     pub fn downlink_bandwidth_bits(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DownlinkBandwidthBits", value.into_expr()), Phase) }
-    /// `DownlinkDelayMs`: integer. Update: in place.
+    /// `DownlinkDelayMs`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-networkprofile.html#cfn-devicefarm-networkprofile-downlinkdelayms)
     pub fn downlink_delay_ms(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DownlinkDelayMs", value.into_expr()), Phase) }
-    /// `DownlinkJitterMs`: integer. Update: in place.
+    /// `DownlinkJitterMs`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-networkprofile.html#cfn-devicefarm-networkprofile-downlinkjitterms)
     pub fn downlink_jitter_ms(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DownlinkJitterMs", value.into_expr()), Phase) }
-    /// `DownlinkLossPercent`: integer. Update: in place.
+    /// `DownlinkLossPercent`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-networkprofile.html#cfn-devicefarm-networkprofile-downlinklosspercent)
     pub fn downlink_loss_percent(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DownlinkLossPercent", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-networkprofile.html#cfn-devicefarm-networkprofile-name)
     pub fn name(self, value: impl Arg<str>) -> CfnNetworkProfileProps<Set, R1> { CfnNetworkProfileProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ProjectArn`: text, required. Update: replacement.
+    /// `ProjectArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-networkprofile.html#cfn-devicefarm-networkprofile-projectarn)
     pub fn project_arn(self, value: impl Arg<str>) -> CfnNetworkProfileProps<R0, Set> { CfnNetworkProfileProps(put(self.0, "ProjectArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-networkprofile.html#cfn-devicefarm-networkprofile-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `UplinkBandwidthBits`: integer. Update: in place.
+    /// `UplinkBandwidthBits`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-networkprofile.html#cfn-devicefarm-networkprofile-uplinkbandwidthbits)
     pub fn uplink_bandwidth_bits(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UplinkBandwidthBits", value.into_expr()), Phase) }
-    /// `UplinkDelayMs`: integer. Update: in place.
+    /// `UplinkDelayMs`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-networkprofile.html#cfn-devicefarm-networkprofile-uplinkdelayms)
     pub fn uplink_delay_ms(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UplinkDelayMs", value.into_expr()), Phase) }
-    /// `UplinkJitterMs`: integer. Update: in place.
+    /// `UplinkJitterMs`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-networkprofile.html#cfn-devicefarm-networkprofile-uplinkjitterms)
     pub fn uplink_jitter_ms(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UplinkJitterMs", value.into_expr()), Phase) }
-    /// `UplinkLossPercent`: integer. Update: in place.
+    /// `UplinkLossPercent`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-networkprofile.html#cfn-devicefarm-networkprofile-uplinklosspercent)
     pub fn uplink_loss_percent(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UplinkLossPercent", value.into_expr()), Phase) }
 }
 impl Done for CfnNetworkProfileProps { fn into_props(self) -> Bag { self.0 } }
@@ -148,7 +148,7 @@ impl CfnProject {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProjectProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-project.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnProject { fn node(&self) -> &Place { &self.0 } }
@@ -159,17 +159,17 @@ impl CfnProjectProps {
     pub fn new() -> CfnProjectProps<Missing<required::Name>> { CfnProjectProps(Bag::default(), Phase) }
 }
 impl<R0> CfnProjectProps<R0> {
-    /// `DefaultJobTimeoutMinutes`: integer. Update: in place.
+    /// `DefaultJobTimeoutMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-project.html#cfn-devicefarm-project-defaultjobtimeoutminutes)
     pub fn default_job_timeout_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DefaultJobTimeoutMinutes", value.into_expr()), Phase) }
-    /// `EnvironmentVariables`: list of `EnvironmentVariable`. Update: in place.
+    /// `EnvironmentVariables`: list of `EnvironmentVariable`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-project.html#cfn-devicefarm-project-environmentvariables)
     pub fn environment_variables(self, value: impl Arg<Arr<project::EnvironmentVariable>>) -> Self { Self(put(self.0, "EnvironmentVariables", value.into_expr()), Phase) }
-    /// `ExecutionRoleArn`: `IamRoleArn`. Update: in place.
+    /// `ExecutionRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-project.html#cfn-devicefarm-project-executionrolearn)
     pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-project.html#cfn-devicefarm-project-name)
     pub fn name(self, value: impl Arg<str>) -> CfnProjectProps<Set> { CfnProjectProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-project.html#cfn-devicefarm-project-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VpcConfig`: `VpcConfig`. Update: in place.
+    /// `VpcConfig`: `VpcConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-project.html#cfn-devicefarm-project-vpcconfig)
     pub fn vpc_config(self, value: impl Arg<project::VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnProjectProps { fn into_props(self) -> Bag { self.0 } }
@@ -183,9 +183,9 @@ impl EnvironmentVariable {
     pub fn new() -> EnvironmentVariable<Missing<super::required::Name>, Missing<super::required::Value>> { EnvironmentVariable(Bag::default(), Phase) }
 }
 impl<R0, R1> EnvironmentVariable<R0, R1> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devicefarm-project-environmentvariable.html#cfn-devicefarm-project-environmentvariable-name)
     pub fn name(self, value: impl Arg<str>) -> EnvironmentVariable<Set, R1> { EnvironmentVariable(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devicefarm-project-environmentvariable.html#cfn-devicefarm-project-environmentvariable-value)
     pub fn value(self, value: impl Arg<str>) -> EnvironmentVariable<R0, Set> { EnvironmentVariable(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for EnvironmentVariable { fn into_props(self) -> Bag { self.0 } }
@@ -196,11 +196,11 @@ impl VpcConfig {
     pub fn new() -> VpcConfig<Missing<super::required::SecurityGroupIds>, Missing<super::required::SubnetIds>, Missing<super::required::VpcId>> { VpcConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> VpcConfig<R0, R1, R2> {
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devicefarm-project-vpcconfig.html#cfn-devicefarm-project-vpcconfig-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfig<Set, R1, R2> { VpcConfig(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `SubnetIds`: list of text, required. Update: in place.
+    /// `SubnetIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devicefarm-project-vpcconfig.html#cfn-devicefarm-project-vpcconfig-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> VpcConfig<R0, Set, R2> { VpcConfig(put(self.0, "SubnetIds", value.into_expr()), Phase) }
-    /// `VpcId`: `Ec2VpcId`, required. Update: in place.
+    /// `VpcId`: `Ec2VpcId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devicefarm-project-vpcconfig.html#cfn-devicefarm-project-vpcconfig-vpcid)
     pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> VpcConfig<R0, R1, Set> { VpcConfig(put(self.0, "VpcId", value.into_expr()), Phase) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
@@ -214,7 +214,7 @@ impl CfnTestGridProject {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTestGridProjectProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-testgridproject.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnTestGridProject { fn node(&self) -> &Place { &self.0 } }
@@ -225,13 +225,13 @@ impl CfnTestGridProjectProps {
     pub fn new() -> CfnTestGridProjectProps<Missing<required::Name>> { CfnTestGridProjectProps(Bag::default(), Phase) }
 }
 impl<R0> CfnTestGridProjectProps<R0> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-testgridproject.html#cfn-devicefarm-testgridproject-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-testgridproject.html#cfn-devicefarm-testgridproject-name)
     pub fn name(self, value: impl Arg<str>) -> CfnTestGridProjectProps<Set> { CfnTestGridProjectProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-testgridproject.html#cfn-devicefarm-testgridproject-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VpcConfig`: `VpcConfig`. Update: in place.
+    /// `VpcConfig`: `VpcConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-testgridproject.html#cfn-devicefarm-testgridproject-vpcconfig)
     pub fn vpc_config(self, value: impl Arg<test_grid_project::VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnTestGridProjectProps { fn into_props(self) -> Bag { self.0 } }
@@ -245,11 +245,11 @@ impl VpcConfig {
     pub fn new() -> VpcConfig<Missing<super::required::SecurityGroupIds>, Missing<super::required::SubnetIds>, Missing<super::required::VpcId>> { VpcConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> VpcConfig<R0, R1, R2> {
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devicefarm-testgridproject-vpcconfig.html#cfn-devicefarm-testgridproject-vpcconfig-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfig<Set, R1, R2> { VpcConfig(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `SubnetIds`: list of text, required. Update: in place.
+    /// `SubnetIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devicefarm-testgridproject-vpcconfig.html#cfn-devicefarm-testgridproject-vpcconfig-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> VpcConfig<R0, Set, R2> { VpcConfig(put(self.0, "SubnetIds", value.into_expr()), Phase) }
-    /// `VpcId`: `Ec2VpcId`, required. Update: in place.
+    /// `VpcId`: `Ec2VpcId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devicefarm-testgridproject-vpcconfig.html#cfn-devicefarm-testgridproject-vpcconfig-vpcid)
     pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> VpcConfig<R0, R1, Set> { VpcConfig(put(self.0, "VpcId", value.into_expr()), Phase) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
@@ -263,13 +263,13 @@ impl CfnUpload {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUploadProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-upload.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Category`: text.
+    /// The attribute `Category`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-upload.html#Category-fn::getatt)
     pub fn attr_category(&self) -> Val<str> { self.0.get_att("Category") }
-    /// The attribute `Created`: text.
+    /// The attribute `Created`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-upload.html#Created-fn::getatt)
     pub fn attr_created(&self) -> Val<str> { self.0.get_att("Created") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-upload.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnUpload { fn node(&self) -> &Place { &self.0 } }
@@ -280,13 +280,13 @@ impl CfnUploadProps {
     pub fn new() -> CfnUploadProps<Missing<required::Name>, Missing<required::ProjectArn>, Missing<required::Type>> { CfnUploadProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnUploadProps<R0, R1, R2> {
-    /// `ContentType`: text. Update: replacement.
+    /// `ContentType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-upload.html#cfn-devicefarm-upload-contenttype)
     pub fn content_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentType", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-upload.html#cfn-devicefarm-upload-name)
     pub fn name(self, value: impl Arg<str>) -> CfnUploadProps<Set, R1, R2> { CfnUploadProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ProjectArn`: text, required. Update: replacement.
+    /// `ProjectArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-upload.html#cfn-devicefarm-upload-projectarn)
     pub fn project_arn(self, value: impl Arg<str>) -> CfnUploadProps<R0, Set, R2> { CfnUploadProps(put(self.0, "ProjectArn", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: replacement.
+    /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-upload.html#cfn-devicefarm-upload-type)
     pub fn type_(self, value: impl Arg<upload::Type>) -> CfnUploadProps<R0, R1, Set> { CfnUploadProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnUploadProps { fn into_props(self) -> Bag { self.0 } }
@@ -305,7 +305,7 @@ impl CfnVPCEConfiguration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVPCEConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-vpceconfiguration.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnVPCEConfiguration { fn node(&self) -> &Place { &self.0 } }
@@ -316,15 +316,15 @@ impl CfnVPCEConfigurationProps {
     pub fn new() -> CfnVPCEConfigurationProps<Missing<required::ServiceDnsName>, Missing<required::VpceConfigurationName>, Missing<required::VpceServiceName>> { CfnVPCEConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnVPCEConfigurationProps<R0, R1, R2> {
-    /// `ServiceDnsName`: text, required. Update: in place.
+    /// `ServiceDnsName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-vpceconfiguration.html#cfn-devicefarm-vpceconfiguration-servicednsname)
     pub fn service_dns_name(self, value: impl Arg<str>) -> CfnVPCEConfigurationProps<Set, R1, R2> { CfnVPCEConfigurationProps(put(self.0, "ServiceDnsName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-vpceconfiguration.html#cfn-devicefarm-vpceconfiguration-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VpceConfigurationDescription`: text. Update: in place.
+    /// `VpceConfigurationDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-vpceconfiguration.html#cfn-devicefarm-vpceconfiguration-vpceconfigurationdescription)
     pub fn vpce_configuration_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpceConfigurationDescription", value.into_expr()), Phase) }
-    /// `VpceConfigurationName`: text, required. Update: in place.
+    /// `VpceConfigurationName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-vpceconfiguration.html#cfn-devicefarm-vpceconfiguration-vpceconfigurationname)
     pub fn vpce_configuration_name(self, value: impl Arg<str>) -> CfnVPCEConfigurationProps<R0, Set, R2> { CfnVPCEConfigurationProps(put(self.0, "VpceConfigurationName", value.into_expr()), Phase) }
-    /// `VpceServiceName`: text, required. Update: in place.
+    /// `VpceServiceName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-vpceconfiguration.html#cfn-devicefarm-vpceconfiguration-vpceservicename)
     pub fn vpce_service_name(self, value: impl Arg<str>) -> CfnVPCEConfigurationProps<R0, R1, Set> { CfnVPCEConfigurationProps(put(self.0, "VpceServiceName", value.into_expr()), Phase) }
 }
 impl Done for CfnVPCEConfigurationProps { fn into_props(self) -> Bag { self.0 } }

@@ -13,23 +13,23 @@ impl CfnAgentSpace {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAgentSpaceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AgentSpaceId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AgentSpaceId`: text.
+    /// The attribute `AgentSpaceId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-agentspace.html#AgentSpaceId-fn::getatt)
     pub fn attr_agent_space_id(&self) -> Val<str> { self.0.get_att("AgentSpaceId") }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-agentspace.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-agentspace.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `OperatorApp.Iam.CreatedAt`: text.
+    /// The attribute `OperatorApp.Iam.CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-agentspace.html#OperatorApp.Iam.CreatedAt-fn::getatt)
     pub fn attr_operator_app_iam_created_at(&self) -> Val<str> { self.0.get_att("OperatorApp.Iam.CreatedAt") }
-    /// The attribute `OperatorApp.Iam.UpdatedAt`: text.
+    /// The attribute `OperatorApp.Iam.UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-agentspace.html#OperatorApp.Iam.UpdatedAt-fn::getatt)
     pub fn attr_operator_app_iam_updated_at(&self) -> Val<str> { self.0.get_att("OperatorApp.Iam.UpdatedAt") }
-    /// The attribute `OperatorApp.Idc.CreatedAt`: text.
+    /// The attribute `OperatorApp.Idc.CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-agentspace.html#OperatorApp.Idc.CreatedAt-fn::getatt)
     pub fn attr_operator_app_idc_created_at(&self) -> Val<str> { self.0.get_att("OperatorApp.Idc.CreatedAt") }
-    /// The attribute `OperatorApp.Idc.IdcApplicationArn`: `OtherArn`.
+    /// The attribute `OperatorApp.Idc.IdcApplicationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-agentspace.html#OperatorApp.Idc.IdcApplicationArn-fn::getatt)
     pub fn attr_operator_app_idc_idc_application_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("OperatorApp.Idc.IdcApplicationArn") }
-    /// The attribute `OperatorApp.Idc.UpdatedAt`: text.
+    /// The attribute `OperatorApp.Idc.UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-agentspace.html#OperatorApp.Idc.UpdatedAt-fn::getatt)
     pub fn attr_operator_app_idc_updated_at(&self) -> Val<str> { self.0.get_att("OperatorApp.Idc.UpdatedAt") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-agentspace.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnAgentSpace { fn node(&self) -> &Place { &self.0 } }
@@ -40,19 +40,19 @@ impl CfnAgentSpaceProps {
     pub fn new() -> CfnAgentSpaceProps<Missing<required::Name>> { CfnAgentSpaceProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAgentSpaceProps<R0> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-agentspace.html#cfn-devopsagent-agentspace-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-agentspace.html#cfn-devopsagent-agentspace-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
-    /// `Locale`: text. Update: in place.
+    /// `Locale`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-agentspace.html#cfn-devopsagent-agentspace-locale)
     pub fn locale(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locale", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-agentspace.html#cfn-devopsagent-agentspace-name)
     pub fn name(self, value: impl Arg<str>) -> CfnAgentSpaceProps<Set> { CfnAgentSpaceProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `OperatorApp`: `OperatorApp`. Update: in place.
+    /// `OperatorApp`: `OperatorApp`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-agentspace.html#cfn-devopsagent-agentspace-operatorapp)
     pub fn operator_app(self, value: impl Arg<agent_space::OperatorApp>) -> Self { Self(put(self.0, "OperatorApp", value.into_expr()), Phase) }
-    /// `Preferences`: `Preferences`. Update: in place.
+    /// `Preferences`: `Preferences`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-agentspace.html#cfn-devopsagent-agentspace-preferences)
     pub fn preferences(self, value: impl Arg<agent_space::Preferences>) -> Self { Self(put(self.0, "Preferences", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-agentspace.html#cfn-devopsagent-agentspace-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAgentSpaceProps { fn into_props(self) -> Bag { self.0 } }
@@ -66,11 +66,11 @@ impl IamAuthConfiguration {
     pub fn new() -> IamAuthConfiguration<Missing<super::required::OperatorAppRoleArn>> { IamAuthConfiguration(Bag::default(), Phase) }
 }
 impl<R0> IamAuthConfiguration<R0> {
-    /// `CreatedAt`: text. Update: in place.
+    /// `CreatedAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-agentspace-iamauthconfiguration.html#cfn-devopsagent-agentspace-iamauthconfiguration-createdat)
     pub fn created_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedAt", value.into_expr()), Phase) }
-    /// `OperatorAppRoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `OperatorAppRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-agentspace-iamauthconfiguration.html#cfn-devopsagent-agentspace-iamauthconfiguration-operatorapprolearn)
     pub fn operator_app_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> IamAuthConfiguration<Set> { IamAuthConfiguration(put(self.0, "OperatorAppRoleArn", value.into_expr()), Phase) }
-    /// `UpdatedAt`: text. Update: in place.
+    /// `UpdatedAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-agentspace-iamauthconfiguration.html#cfn-devopsagent-agentspace-iamauthconfiguration-updatedat)
     pub fn updated_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdatedAt", value.into_expr()), Phase) }
 }
 impl Done for IamAuthConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -81,15 +81,15 @@ impl IdcAuthConfiguration {
     pub fn new() -> IdcAuthConfiguration<Missing<super::required::IdcInstanceArn>, Missing<super::required::OperatorAppRoleArn>> { IdcAuthConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> IdcAuthConfiguration<R0, R1> {
-    /// `CreatedAt`: text. Update: in place.
+    /// `CreatedAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-agentspace-idcauthconfiguration.html#cfn-devopsagent-agentspace-idcauthconfiguration-createdat)
     pub fn created_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedAt", value.into_expr()), Phase) }
-    /// `IdcApplicationArn`: text. Update: in place.
+    /// `IdcApplicationArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-agentspace-idcauthconfiguration.html#cfn-devopsagent-agentspace-idcauthconfiguration-idcapplicationarn)
     pub fn idc_application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdcApplicationArn", value.into_expr()), Phase) }
-    /// `IdcInstanceArn`: text, required. Update: in place.
+    /// `IdcInstanceArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-agentspace-idcauthconfiguration.html#cfn-devopsagent-agentspace-idcauthconfiguration-idcinstancearn)
     pub fn idc_instance_arn(self, value: impl Arg<str>) -> IdcAuthConfiguration<Set, R1> { IdcAuthConfiguration(put(self.0, "IdcInstanceArn", value.into_expr()), Phase) }
-    /// `OperatorAppRoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `OperatorAppRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-agentspace-idcauthconfiguration.html#cfn-devopsagent-agentspace-idcauthconfiguration-operatorapprolearn)
     pub fn operator_app_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> IdcAuthConfiguration<R0, Set> { IdcAuthConfiguration(put(self.0, "OperatorAppRoleArn", value.into_expr()), Phase) }
-    /// `UpdatedAt`: text. Update: in place.
+    /// `UpdatedAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-agentspace-idcauthconfiguration.html#cfn-devopsagent-agentspace-idcauthconfiguration-updatedat)
     pub fn updated_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdatedAt", value.into_expr()), Phase) }
 }
 impl Done for IdcAuthConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -98,9 +98,9 @@ impl Done for IdcAuthConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl OperatorApp {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Iam`: `IamAuthConfiguration`. Update: in place.
+    /// `Iam`: `IamAuthConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-agentspace-operatorapp.html#cfn-devopsagent-agentspace-operatorapp-iam)
     pub fn iam(self, value: impl Arg<IamAuthConfiguration>) -> Self { Self(put(self.0, "Iam", value.into_expr())) }
-    /// `Idc`: `IdcAuthConfiguration`. Update: in place.
+    /// `Idc`: `IdcAuthConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-agentspace-operatorapp.html#cfn-devopsagent-agentspace-operatorapp-idc)
     pub fn idc(self, value: impl Arg<IdcAuthConfiguration>) -> Self { Self(put(self.0, "Idc", value.into_expr())) }
 }
 impl Done for OperatorApp { fn into_props(self) -> Bag { self.0 } }
@@ -109,7 +109,7 @@ impl Done for OperatorApp { fn into_props(self) -> Bag { self.0 } }
 impl Preferences {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ElevatedActionsEnabled`: boolean. Update: in place.
+    /// `ElevatedActionsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-agentspace-preferences.html#cfn-devopsagent-agentspace-preferences-elevatedactionsenabled)
     pub fn elevated_actions_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ElevatedActionsEnabled", value.into_expr())) }
 }
 impl Done for Preferences { fn into_props(self) -> Bag { self.0 } }
@@ -123,15 +123,15 @@ impl CfnAsset {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAssetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-asset.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `AssetId`: text.
+    /// The attribute `AssetId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-asset.html#AssetId-fn::getatt)
     pub fn attr_asset_id(&self) -> Val<str> { self.0.get_att("AssetId") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-asset.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-asset.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
-    /// The attribute `Version`: integer.
+    /// The attribute `Version`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-asset.html#Version-fn::getatt)
     pub fn attr_version(&self) -> Val<i64> { self.0.get_att("Version") }
 }
 impl Parent for CfnAsset { fn node(&self) -> &Place { &self.0 } }
@@ -142,15 +142,15 @@ impl CfnAssetProps {
     pub fn new() -> CfnAssetProps<Missing<required::AgentSpaceId>, Missing<required::AssetType>> { CfnAssetProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAssetProps<R0, R1> {
-    /// `AgentSpaceId`: text, required. Update: replacement.
+    /// `AgentSpaceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-asset.html#cfn-devopsagent-asset-agentspaceid)
     pub fn agent_space_id(self, value: impl Arg<str>) -> CfnAssetProps<Set, R1> { CfnAssetProps(put(self.0, "AgentSpaceId", value.into_expr()), Phase) }
-    /// `AssetType`: text, required. Update: replacement.
+    /// `AssetType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-asset.html#cfn-devopsagent-asset-assettype)
     pub fn asset_type(self, value: impl Arg<str>) -> CfnAssetProps<R0, Set> { CfnAssetProps(put(self.0, "AssetType", value.into_expr()), Phase) }
-    /// `Files`: list of `AssetFile`. Update: in place.
+    /// `Files`: list of `AssetFile`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-asset.html#cfn-devopsagent-asset-files)
     pub fn files(self, value: impl Arg<Arr<asset::AssetFile>>) -> Self { Self(put(self.0, "Files", value.into_expr()), Phase) }
-    /// `Metadata`: JSON. Update: in place.
+    /// `Metadata`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-asset.html#cfn-devopsagent-asset-metadata)
     pub fn metadata(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Metadata", value.into_expr()), Phase) }
-    /// `Zip`: text. Update: in place.
+    /// `Zip`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-asset.html#cfn-devopsagent-asset-zip)
     pub fn zip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Zip", value.into_expr()), Phase) }
 }
 impl Done for CfnAssetProps { fn into_props(self) -> Bag { self.0 } }
@@ -164,13 +164,13 @@ impl AssetFile {
     pub fn new() -> AssetFile<Missing<super::required::Path>> { AssetFile(Bag::default(), Phase) }
 }
 impl<R0> AssetFile<R0> {
-    /// `ContentBytes`: text. Update: in place.
+    /// `ContentBytes`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-asset-assetfile.html#cfn-devopsagent-asset-assetfile-contentbytes)
     pub fn content_bytes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentBytes", value.into_expr()), Phase) }
-    /// `ContentText`: text. Update: in place.
+    /// `ContentText`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-asset-assetfile.html#cfn-devopsagent-asset-assetfile-contenttext)
     pub fn content_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentText", value.into_expr()), Phase) }
-    /// `Metadata`: JSON. Update: in place.
+    /// `Metadata`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-asset-assetfile.html#cfn-devopsagent-asset-assetfile-metadata)
     pub fn metadata(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Metadata", value.into_expr()), Phase) }
-    /// `Path`: text, required. Update: in place.
+    /// `Path`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-asset-assetfile.html#cfn-devopsagent-asset-assetfile-path)
     pub fn path(self, value: impl Arg<str>) -> AssetFile<Set> { AssetFile(put(self.0, "Path", value.into_expr()), Phase) }
 }
 impl Done for AssetFile { fn into_props(self) -> Bag { self.0 } }
@@ -184,11 +184,11 @@ impl CfnAssociation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AssociationId`: text.
+    /// The attribute `AssociationId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-association.html#AssociationId-fn::getatt)
     pub fn attr_association_id(&self) -> Val<str> { self.0.get_att("AssociationId") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-association.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-association.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnAssociation { fn node(&self) -> &Place { &self.0 } }
@@ -199,13 +199,13 @@ impl CfnAssociationProps {
     pub fn new() -> CfnAssociationProps<Missing<required::AgentSpaceId>, Missing<required::Configuration>, Missing<required::ServiceId>> { CfnAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnAssociationProps<R0, R1, R2> {
-    /// `AgentSpaceId`: text, required. Update: replacement.
+    /// `AgentSpaceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-association.html#cfn-devopsagent-association-agentspaceid)
     pub fn agent_space_id(self, value: impl Arg<str>) -> CfnAssociationProps<Set, R1, R2> { CfnAssociationProps(put(self.0, "AgentSpaceId", value.into_expr()), Phase) }
-    /// `Configuration`: `ServiceConfiguration`, required. Update: in place.
+    /// `Configuration`: `ServiceConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-association.html#cfn-devopsagent-association-configuration)
     pub fn configuration(self, value: impl Arg<association::ServiceConfiguration>) -> CfnAssociationProps<R0, Set, R2> { CfnAssociationProps(put(self.0, "Configuration", value.into_expr()), Phase) }
-    /// `LinkedAssociationIds`: list of text. Update: in place.
+    /// `LinkedAssociationIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-association.html#cfn-devopsagent-association-linkedassociationids)
     pub fn linked_association_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LinkedAssociationIds", value.into_expr()), Phase) }
-    /// `ServiceId`: text, required. Update: in place.
+    /// `ServiceId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-association.html#cfn-devopsagent-association-serviceid)
     pub fn service_id(self, value: impl Arg<str>) -> CfnAssociationProps<R0, R1, Set> { CfnAssociationProps(put(self.0, "ServiceId", value.into_expr()), Phase) }
 }
 impl Done for CfnAssociationProps { fn into_props(self) -> Bag { self.0 } }
@@ -219,15 +219,15 @@ impl AWSConfiguration {
     pub fn new() -> AWSConfiguration<Missing<super::required::AccountId>, Missing<super::required::AccountType>, Missing<super::required::AssumableRoleArn>> { AWSConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> AWSConfiguration<R0, R1, R2> {
-    /// `AccountId`: text, required. Update: in place.
+    /// `AccountId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-awsconfiguration.html#cfn-devopsagent-association-awsconfiguration-accountid)
     pub fn account_id(self, value: impl Arg<str>) -> AWSConfiguration<Set, R1, R2> { AWSConfiguration(put(self.0, "AccountId", value.into_expr()), Phase) }
-    /// `AccountType`: `AWSConfigurationAccountType`, required. Update: in place.
+    /// `AccountType`: `AWSConfigurationAccountType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-awsconfiguration.html#cfn-devopsagent-association-awsconfiguration-accounttype)
     pub fn account_type(self, value: impl Arg<AWSConfigurationAccountType>) -> AWSConfiguration<R0, Set, R2> { AWSConfiguration(put(self.0, "AccountType", value.into_expr()), Phase) }
-    /// `AssumableRoleArn`: text, required. Update: in place.
+    /// `AssumableRoleArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-awsconfiguration.html#cfn-devopsagent-association-awsconfiguration-assumablerolearn)
     pub fn assumable_role_arn(self, value: impl Arg<str>) -> AWSConfiguration<R0, R1, Set> { AWSConfiguration(put(self.0, "AssumableRoleArn", value.into_expr()), Phase) }
-    /// `Resources`: list of `AWSResource`. Update: in place.
+    /// `Resources`: list of `AWSResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-awsconfiguration.html#cfn-devopsagent-association-awsconfiguration-resources)
     pub fn resources(self, value: impl Arg<Arr<AWSResource>>) -> Self { Self(put(self.0, "Resources", value.into_expr()), Phase) }
-    /// `Tags`: list of `KeyValuePair`. Update: in place.
+    /// `Tags`: list of `KeyValuePair`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-awsconfiguration.html#cfn-devopsagent-association-awsconfiguration-tags)
     pub fn tags(self, value: impl Arg<Arr<KeyValuePair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for AWSConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -238,11 +238,11 @@ impl AWSResource {
     pub fn new() -> AWSResource<Missing<super::required::ResourceArn>> { AWSResource(Bag::default(), Phase) }
 }
 impl<R0> AWSResource<R0> {
-    /// `ResourceArn`: text, required. Update: in place.
+    /// `ResourceArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-awsresource.html#cfn-devopsagent-association-awsresource-resourcearn)
     pub fn resource_arn(self, value: impl Arg<str>) -> AWSResource<Set> { AWSResource(put(self.0, "ResourceArn", value.into_expr()), Phase) }
-    /// `ResourceMetadata`: JSON. Update: in place.
+    /// `ResourceMetadata`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-awsresource.html#cfn-devopsagent-association-awsresource-resourcemetadata)
     pub fn resource_metadata(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ResourceMetadata", value.into_expr()), Phase) }
-    /// `ResourceType`: `ResourceType`. Update: in place.
+    /// `ResourceType`: `ResourceType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-awsresource.html#cfn-devopsagent-association-awsresource-resourcetype)
     pub fn resource_type(self, value: impl Arg<ResourceType>) -> Self { Self(put(self.0, "ResourceType", value.into_expr()), Phase) }
 }
 impl Done for AWSResource { fn into_props(self) -> Bag { self.0 } }
@@ -253,7 +253,7 @@ impl AzureConfiguration {
     pub fn new() -> AzureConfiguration<Missing<super::required::SubscriptionId>> { AzureConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AzureConfiguration<R0> {
-    /// `SubscriptionId`: text, required. Update: in place.
+    /// `SubscriptionId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-azureconfiguration.html#cfn-devopsagent-association-azureconfiguration-subscriptionid)
     pub fn subscription_id(self, value: impl Arg<str>) -> AzureConfiguration<Set> { AzureConfiguration(put(self.0, "SubscriptionId", value.into_expr()), Phase) }
 }
 impl Done for AzureConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -264,11 +264,11 @@ impl DynatraceConfiguration {
     pub fn new() -> DynatraceConfiguration<Missing<super::required::EnvId>> { DynatraceConfiguration(Bag::default(), Phase) }
 }
 impl<R0> DynatraceConfiguration<R0> {
-    /// `EnableWebhookUpdates`: boolean. Update: in place.
+    /// `EnableWebhookUpdates`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-dynatraceconfiguration.html#cfn-devopsagent-association-dynatraceconfiguration-enablewebhookupdates)
     pub fn enable_webhook_updates(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableWebhookUpdates", value.into_expr()), Phase) }
-    /// `EnvId`: text, required. Update: in place.
+    /// `EnvId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-dynatraceconfiguration.html#cfn-devopsagent-association-dynatraceconfiguration-envid)
     pub fn env_id(self, value: impl Arg<str>) -> DynatraceConfiguration<Set> { DynatraceConfiguration(put(self.0, "EnvId", value.into_expr()), Phase) }
-    /// `Resources`: list of text. Update: in place.
+    /// `Resources`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-dynatraceconfiguration.html#cfn-devopsagent-association-dynatraceconfiguration-resources)
     pub fn resources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Resources", value.into_expr()), Phase) }
 }
 impl Done for DynatraceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -277,7 +277,7 @@ impl Done for DynatraceConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl EventChannelConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EnableWebhookUpdates`: boolean. Update: in place.
+    /// `EnableWebhookUpdates`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-eventchannelconfiguration.html#cfn-devopsagent-association-eventchannelconfiguration-enablewebhookupdates)
     pub fn enable_webhook_updates(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableWebhookUpdates", value.into_expr())) }
 }
 impl Done for EventChannelConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -288,13 +288,13 @@ impl GitHubConfiguration {
     pub fn new() -> GitHubConfiguration<Missing<super::required::Owner>, Missing<super::required::OwnerType>, Missing<super::required::RepoId>, Missing<super::required::RepoName>> { GitHubConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> GitHubConfiguration<R0, R1, R2, R3> {
-    /// `Owner`: text, required. Update: in place.
+    /// `Owner`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-githubconfiguration.html#cfn-devopsagent-association-githubconfiguration-owner)
     pub fn owner(self, value: impl Arg<str>) -> GitHubConfiguration<Set, R1, R2, R3> { GitHubConfiguration(put(self.0, "Owner", value.into_expr()), Phase) }
-    /// `OwnerType`: `OwnerType`, required. Update: in place.
+    /// `OwnerType`: `OwnerType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-githubconfiguration.html#cfn-devopsagent-association-githubconfiguration-ownertype)
     pub fn owner_type(self, value: impl Arg<OwnerType>) -> GitHubConfiguration<R0, Set, R2, R3> { GitHubConfiguration(put(self.0, "OwnerType", value.into_expr()), Phase) }
-    /// `RepoId`: text, required. Update: in place.
+    /// `RepoId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-githubconfiguration.html#cfn-devopsagent-association-githubconfiguration-repoid)
     pub fn repo_id(self, value: impl Arg<str>) -> GitHubConfiguration<R0, R1, Set, R3> { GitHubConfiguration(put(self.0, "RepoId", value.into_expr()), Phase) }
-    /// `RepoName`: text, required. Update: in place.
+    /// `RepoName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-githubconfiguration.html#cfn-devopsagent-association-githubconfiguration-reponame)
     pub fn repo_name(self, value: impl Arg<str>) -> GitHubConfiguration<R0, R1, R2, Set> { GitHubConfiguration(put(self.0, "RepoName", value.into_expr()), Phase) }
 }
 impl Done for GitHubConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -305,13 +305,13 @@ impl GitLabConfiguration {
     pub fn new() -> GitLabConfiguration<Missing<super::required::ProjectId>, Missing<super::required::ProjectPath>> { GitLabConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> GitLabConfiguration<R0, R1> {
-    /// `EnableWebhookUpdates`: boolean. Update: in place.
+    /// `EnableWebhookUpdates`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-gitlabconfiguration.html#cfn-devopsagent-association-gitlabconfiguration-enablewebhookupdates)
     pub fn enable_webhook_updates(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableWebhookUpdates", value.into_expr()), Phase) }
-    /// `InstanceIdentifier`: text. Update: in place.
+    /// `InstanceIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-gitlabconfiguration.html#cfn-devopsagent-association-gitlabconfiguration-instanceidentifier)
     pub fn instance_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceIdentifier", value.into_expr()), Phase) }
-    /// `ProjectId`: text, required. Update: in place.
+    /// `ProjectId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-gitlabconfiguration.html#cfn-devopsagent-association-gitlabconfiguration-projectid)
     pub fn project_id(self, value: impl Arg<str>) -> GitLabConfiguration<Set, R1> { GitLabConfiguration(put(self.0, "ProjectId", value.into_expr()), Phase) }
-    /// `ProjectPath`: text, required. Update: in place.
+    /// `ProjectPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-gitlabconfiguration.html#cfn-devopsagent-association-gitlabconfiguration-projectpath)
     pub fn project_path(self, value: impl Arg<str>) -> GitLabConfiguration<R0, Set> { GitLabConfiguration(put(self.0, "ProjectPath", value.into_expr()), Phase) }
 }
 impl Done for GitLabConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -322,9 +322,9 @@ impl KeyValuePair {
     pub fn new() -> KeyValuePair<Missing<super::required::Key>, Missing<super::required::Value>> { KeyValuePair(Bag::default(), Phase) }
 }
 impl<R0, R1> KeyValuePair<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-keyvaluepair.html#cfn-devopsagent-association-keyvaluepair-key)
     pub fn key(self, value: impl Arg<str>) -> KeyValuePair<Set, R1> { KeyValuePair(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-keyvaluepair.html#cfn-devopsagent-association-keyvaluepair-value)
     pub fn value(self, value: impl Arg<str>) -> KeyValuePair<R0, Set> { KeyValuePair(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for KeyValuePair { fn into_props(self) -> Bag { self.0 } }
@@ -335,15 +335,15 @@ impl MCPServerConfiguration {
     pub fn new() -> MCPServerConfiguration<Missing<super::required::Tools>> { MCPServerConfiguration(Bag::default(), Phase) }
 }
 impl<R0> MCPServerConfiguration<R0> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpserverconfiguration.html#cfn-devopsagent-association-mcpserverconfiguration-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `EnableWebhookUpdates`: boolean. Update: in place.
+    /// `EnableWebhookUpdates`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpserverconfiguration.html#cfn-devopsagent-association-mcpserverconfiguration-enablewebhookupdates)
     pub fn enable_webhook_updates(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableWebhookUpdates", value.into_expr()), Phase) }
-    /// `Endpoint`: text. Update: in place.
+    /// `Endpoint`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpserverconfiguration.html#cfn-devopsagent-association-mcpserverconfiguration-endpoint)
     pub fn endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Endpoint", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpserverconfiguration.html#cfn-devopsagent-association-mcpserverconfiguration-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tools`: list of text, required. Update: in place.
+    /// `Tools`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpserverconfiguration.html#cfn-devopsagent-association-mcpserverconfiguration-tools)
     pub fn tools(self, value: impl Arg<Arr<str>>) -> MCPServerConfiguration<Set> { MCPServerConfiguration(put(self.0, "Tools", value.into_expr()), Phase) }
 }
 impl Done for MCPServerConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -352,13 +352,13 @@ impl Done for MCPServerConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl MCPServerDatadogConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpserverdatadogconfiguration.html#cfn-devopsagent-association-mcpserverdatadogconfiguration-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `EnableWebhookUpdates`: boolean. Update: in place.
+    /// `EnableWebhookUpdates`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpserverdatadogconfiguration.html#cfn-devopsagent-association-mcpserverdatadogconfiguration-enablewebhookupdates)
     pub fn enable_webhook_updates(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableWebhookUpdates", value.into_expr())) }
-    /// `Endpoint`: text. Update: in place.
+    /// `Endpoint`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpserverdatadogconfiguration.html#cfn-devopsagent-association-mcpserverdatadogconfiguration-endpoint)
     pub fn endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Endpoint", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpserverdatadogconfiguration.html#cfn-devopsagent-association-mcpserverdatadogconfiguration-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for MCPServerDatadogConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -369,11 +369,11 @@ impl MCPServerGrafanaConfiguration {
     pub fn new() -> MCPServerGrafanaConfiguration<Missing<super::required::Endpoint>> { MCPServerGrafanaConfiguration(Bag::default(), Phase) }
 }
 impl<R0> MCPServerGrafanaConfiguration<R0> {
-    /// `EnableWebhookUpdates`: boolean. Update: in place.
+    /// `EnableWebhookUpdates`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpservergrafanaconfiguration.html#cfn-devopsagent-association-mcpservergrafanaconfiguration-enablewebhookupdates)
     pub fn enable_webhook_updates(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableWebhookUpdates", value.into_expr()), Phase) }
-    /// `Endpoint`: text, required. Update: in place.
+    /// `Endpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpservergrafanaconfiguration.html#cfn-devopsagent-association-mcpservergrafanaconfiguration-endpoint)
     pub fn endpoint(self, value: impl Arg<str>) -> MCPServerGrafanaConfiguration<Set> { MCPServerGrafanaConfiguration(put(self.0, "Endpoint", value.into_expr()), Phase) }
-    /// `Tools`: list of `Tools`. Update: in place.
+    /// `Tools`: list of `Tools`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpservergrafanaconfiguration.html#cfn-devopsagent-association-mcpservergrafanaconfiguration-tools)
     pub fn tools(self, value: impl Arg<Arr<Tools>>) -> Self { Self(put(self.0, "Tools", value.into_expr()), Phase) }
 }
 impl Done for MCPServerGrafanaConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -384,9 +384,9 @@ impl MCPServerNewRelicConfiguration {
     pub fn new() -> MCPServerNewRelicConfiguration<Missing<super::required::AccountId>, Missing<super::required::Endpoint>> { MCPServerNewRelicConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> MCPServerNewRelicConfiguration<R0, R1> {
-    /// `AccountId`: text, required. Update: in place.
+    /// `AccountId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpservernewrelicconfiguration.html#cfn-devopsagent-association-mcpservernewrelicconfiguration-accountid)
     pub fn account_id(self, value: impl Arg<str>) -> MCPServerNewRelicConfiguration<Set, R1> { MCPServerNewRelicConfiguration(put(self.0, "AccountId", value.into_expr()), Phase) }
-    /// `Endpoint`: text, required. Update: in place.
+    /// `Endpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpservernewrelicconfiguration.html#cfn-devopsagent-association-mcpservernewrelicconfiguration-endpoint)
     pub fn endpoint(self, value: impl Arg<str>) -> MCPServerNewRelicConfiguration<R0, Set> { MCPServerNewRelicConfiguration(put(self.0, "Endpoint", value.into_expr()), Phase) }
 }
 impl Done for MCPServerNewRelicConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -397,7 +397,7 @@ impl MCPServerSigV4Configuration {
     pub fn new() -> MCPServerSigV4Configuration<Missing<super::required::Tools>> { MCPServerSigV4Configuration(Bag::default(), Phase) }
 }
 impl<R0> MCPServerSigV4Configuration<R0> {
-    /// `Tools`: list of text, required. Update: in place.
+    /// `Tools`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpserversigv4configuration.html#cfn-devopsagent-association-mcpserversigv4configuration-tools)
     pub fn tools(self, value: impl Arg<Arr<str>>) -> MCPServerSigV4Configuration<Set> { MCPServerSigV4Configuration(put(self.0, "Tools", value.into_expr()), Phase) }
 }
 impl Done for MCPServerSigV4Configuration { fn into_props(self) -> Bag { self.0 } }
@@ -406,13 +406,13 @@ impl Done for MCPServerSigV4Configuration { fn into_props(self) -> Bag { self.0 
 impl MCPServerSplunkConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpserversplunkconfiguration.html#cfn-devopsagent-association-mcpserversplunkconfiguration-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `EnableWebhookUpdates`: boolean. Update: in place.
+    /// `EnableWebhookUpdates`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpserversplunkconfiguration.html#cfn-devopsagent-association-mcpserversplunkconfiguration-enablewebhookupdates)
     pub fn enable_webhook_updates(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableWebhookUpdates", value.into_expr())) }
-    /// `Endpoint`: text. Update: in place.
+    /// `Endpoint`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpserversplunkconfiguration.html#cfn-devopsagent-association-mcpserversplunkconfiguration-endpoint)
     pub fn endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Endpoint", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpserversplunkconfiguration.html#cfn-devopsagent-association-mcpserversplunkconfiguration-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for MCPServerSplunkConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -423,11 +423,11 @@ impl PagerDutyConfiguration {
     pub fn new() -> PagerDutyConfiguration<Missing<super::required::CustomerEmail>, Missing<super::required::Services>> { PagerDutyConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> PagerDutyConfiguration<R0, R1> {
-    /// `CustomerEmail`: text, required. Update: in place.
+    /// `CustomerEmail`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-pagerdutyconfiguration.html#cfn-devopsagent-association-pagerdutyconfiguration-customeremail)
     pub fn customer_email(self, value: impl Arg<str>) -> PagerDutyConfiguration<Set, R1> { PagerDutyConfiguration(put(self.0, "CustomerEmail", value.into_expr()), Phase) }
-    /// `EnableWebhookUpdates`: boolean. Update: in place.
+    /// `EnableWebhookUpdates`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-pagerdutyconfiguration.html#cfn-devopsagent-association-pagerdutyconfiguration-enablewebhookupdates)
     pub fn enable_webhook_updates(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableWebhookUpdates", value.into_expr()), Phase) }
-    /// `Services`: list of text, required. Update: in place.
+    /// `Services`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-pagerdutyconfiguration.html#cfn-devopsagent-association-pagerdutyconfiguration-services)
     pub fn services(self, value: impl Arg<Arr<str>>) -> PagerDutyConfiguration<R0, Set> { PagerDutyConfiguration(put(self.0, "Services", value.into_expr()), Phase) }
 }
 impl Done for PagerDutyConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -436,37 +436,37 @@ impl Done for PagerDutyConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl ServiceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Aws`: `AWSConfiguration`. Update: in place.
+    /// `Aws`: `AWSConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-serviceconfiguration.html#cfn-devopsagent-association-serviceconfiguration-aws)
     pub fn aws(self, value: impl Arg<AWSConfiguration>) -> Self { Self(put(self.0, "Aws", value.into_expr())) }
-    /// `Azure`: `AzureConfiguration`. Update: in place.
+    /// `Azure`: `AzureConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-serviceconfiguration.html#cfn-devopsagent-association-serviceconfiguration-azure)
     pub fn azure(self, value: impl Arg<AzureConfiguration>) -> Self { Self(put(self.0, "Azure", value.into_expr())) }
-    /// `Dynatrace`: `DynatraceConfiguration`. Update: in place.
+    /// `Dynatrace`: `DynatraceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-serviceconfiguration.html#cfn-devopsagent-association-serviceconfiguration-dynatrace)
     pub fn dynatrace(self, value: impl Arg<DynatraceConfiguration>) -> Self { Self(put(self.0, "Dynatrace", value.into_expr())) }
-    /// `EventChannel`: `EventChannelConfiguration`. Update: in place.
+    /// `EventChannel`: `EventChannelConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-serviceconfiguration.html#cfn-devopsagent-association-serviceconfiguration-eventchannel)
     pub fn event_channel(self, value: impl Arg<EventChannelConfiguration>) -> Self { Self(put(self.0, "EventChannel", value.into_expr())) }
-    /// `GitLab`: `GitLabConfiguration`. Update: in place.
+    /// `GitLab`: `GitLabConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-serviceconfiguration.html#cfn-devopsagent-association-serviceconfiguration-gitlab)
     pub fn git_lab(self, value: impl Arg<GitLabConfiguration>) -> Self { Self(put(self.0, "GitLab", value.into_expr())) }
-    /// `GitHub`: `GitHubConfiguration`. Update: in place.
+    /// `GitHub`: `GitHubConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-serviceconfiguration.html#cfn-devopsagent-association-serviceconfiguration-github)
     pub fn github(self, value: impl Arg<GitHubConfiguration>) -> Self { Self(put(self.0, "GitHub", value.into_expr())) }
-    /// `MCPServer`: `MCPServerConfiguration`. Update: in place.
+    /// `MCPServer`: `MCPServerConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-serviceconfiguration.html#cfn-devopsagent-association-serviceconfiguration-mcpserver)
     pub fn mcp_server(self, value: impl Arg<MCPServerConfiguration>) -> Self { Self(put(self.0, "MCPServer", value.into_expr())) }
-    /// `MCPServerDatadog`: `MCPServerDatadogConfiguration`. Update: in place.
+    /// `MCPServerDatadog`: `MCPServerDatadogConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-serviceconfiguration.html#cfn-devopsagent-association-serviceconfiguration-mcpserverdatadog)
     pub fn mcp_server_datadog(self, value: impl Arg<MCPServerDatadogConfiguration>) -> Self { Self(put(self.0, "MCPServerDatadog", value.into_expr())) }
-    /// `MCPServerGrafana`: `MCPServerGrafanaConfiguration`. Update: in place.
+    /// `MCPServerGrafana`: `MCPServerGrafanaConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-serviceconfiguration.html#cfn-devopsagent-association-serviceconfiguration-mcpservergrafana)
     pub fn mcp_server_grafana(self, value: impl Arg<MCPServerGrafanaConfiguration>) -> Self { Self(put(self.0, "MCPServerGrafana", value.into_expr())) }
-    /// `MCPServerNewRelic`: `MCPServerNewRelicConfiguration`. Update: in place.
+    /// `MCPServerNewRelic`: `MCPServerNewRelicConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-serviceconfiguration.html#cfn-devopsagent-association-serviceconfiguration-mcpservernewrelic)
     pub fn mcp_server_new_relic(self, value: impl Arg<MCPServerNewRelicConfiguration>) -> Self { Self(put(self.0, "MCPServerNewRelic", value.into_expr())) }
-    /// `MCPServerSigV4`: `MCPServerSigV4Configuration`. Update: in place.
+    /// `MCPServerSigV4`: `MCPServerSigV4Configuration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-serviceconfiguration.html#cfn-devopsagent-association-serviceconfiguration-mcpserversigv4)
     pub fn mcp_server_sig_v4(self, value: impl Arg<MCPServerSigV4Configuration>) -> Self { Self(put(self.0, "MCPServerSigV4", value.into_expr())) }
-    /// `MCPServerSplunk`: `MCPServerSplunkConfiguration`. Update: in place.
+    /// `MCPServerSplunk`: `MCPServerSplunkConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-serviceconfiguration.html#cfn-devopsagent-association-serviceconfiguration-mcpserversplunk)
     pub fn mcp_server_splunk(self, value: impl Arg<MCPServerSplunkConfiguration>) -> Self { Self(put(self.0, "MCPServerSplunk", value.into_expr())) }
-    /// `PagerDuty`: `PagerDutyConfiguration`. Update: in place.
+    /// `PagerDuty`: `PagerDutyConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-serviceconfiguration.html#cfn-devopsagent-association-serviceconfiguration-pagerduty)
     pub fn pager_duty(self, value: impl Arg<PagerDutyConfiguration>) -> Self { Self(put(self.0, "PagerDuty", value.into_expr())) }
-    /// `ServiceNow`: `ServiceNowConfiguration`. Update: in place.
+    /// `ServiceNow`: `ServiceNowConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-serviceconfiguration.html#cfn-devopsagent-association-serviceconfiguration-servicenow)
     pub fn service_now(self, value: impl Arg<ServiceNowConfiguration>) -> Self { Self(put(self.0, "ServiceNow", value.into_expr())) }
-    /// `Slack`: `SlackConfiguration`. Update: in place.
+    /// `Slack`: `SlackConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-serviceconfiguration.html#cfn-devopsagent-association-serviceconfiguration-slack)
     pub fn slack(self, value: impl Arg<SlackConfiguration>) -> Self { Self(put(self.0, "Slack", value.into_expr())) }
-    /// `SourceAws`: `SourceAwsConfiguration`. Update: in place.
+    /// `SourceAws`: `SourceAwsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-serviceconfiguration.html#cfn-devopsagent-association-serviceconfiguration-sourceaws)
     pub fn source_aws(self, value: impl Arg<SourceAwsConfiguration>) -> Self { Self(put(self.0, "SourceAws", value.into_expr())) }
 }
 impl Done for ServiceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -475,9 +475,9 @@ impl Done for ServiceConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl ServiceNowConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EnableWebhookUpdates`: boolean. Update: in place.
+    /// `EnableWebhookUpdates`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-servicenowconfiguration.html#cfn-devopsagent-association-servicenowconfiguration-enablewebhookupdates)
     pub fn enable_webhook_updates(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableWebhookUpdates", value.into_expr())) }
-    /// `InstanceId`: text. Update: in place.
+    /// `InstanceId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-servicenowconfiguration.html#cfn-devopsagent-association-servicenowconfiguration-instanceid)
     pub fn instance_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceId", value.into_expr())) }
 }
 impl Done for ServiceNowConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -488,9 +488,9 @@ impl SlackChannel {
     pub fn new() -> SlackChannel<Missing<super::required::ChannelId>> { SlackChannel(Bag::default(), Phase) }
 }
 impl<R0> SlackChannel<R0> {
-    /// `ChannelId`: text, required. Update: in place.
+    /// `ChannelId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-slackchannel.html#cfn-devopsagent-association-slackchannel-channelid)
     pub fn channel_id(self, value: impl Arg<str>) -> SlackChannel<Set> { SlackChannel(put(self.0, "ChannelId", value.into_expr()), Phase) }
-    /// `ChannelName`: text. Update: in place.
+    /// `ChannelName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-slackchannel.html#cfn-devopsagent-association-slackchannel-channelname)
     pub fn channel_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelName", value.into_expr()), Phase) }
 }
 impl Done for SlackChannel { fn into_props(self) -> Bag { self.0 } }
@@ -501,11 +501,11 @@ impl SlackConfiguration {
     pub fn new() -> SlackConfiguration<Missing<super::required::TransmissionTarget>, Missing<super::required::WorkspaceId>, Missing<super::required::WorkspaceName>> { SlackConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SlackConfiguration<R0, R1, R2> {
-    /// `TransmissionTarget`: `SlackTransmissionTarget`, required. Update: in place.
+    /// `TransmissionTarget`: `SlackTransmissionTarget`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-slackconfiguration.html#cfn-devopsagent-association-slackconfiguration-transmissiontarget)
     pub fn transmission_target(self, value: impl Arg<SlackTransmissionTarget>) -> SlackConfiguration<Set, R1, R2> { SlackConfiguration(put(self.0, "TransmissionTarget", value.into_expr()), Phase) }
-    /// `WorkspaceId`: text, required. Update: in place.
+    /// `WorkspaceId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-slackconfiguration.html#cfn-devopsagent-association-slackconfiguration-workspaceid)
     pub fn workspace_id(self, value: impl Arg<str>) -> SlackConfiguration<R0, Set, R2> { SlackConfiguration(put(self.0, "WorkspaceId", value.into_expr()), Phase) }
-    /// `WorkspaceName`: text, required. Update: in place.
+    /// `WorkspaceName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-slackconfiguration.html#cfn-devopsagent-association-slackconfiguration-workspacename)
     pub fn workspace_name(self, value: impl Arg<str>) -> SlackConfiguration<R0, R1, Set> { SlackConfiguration(put(self.0, "WorkspaceName", value.into_expr()), Phase) }
 }
 impl Done for SlackConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -516,7 +516,7 @@ impl SlackTransmissionTarget {
     pub fn new() -> SlackTransmissionTarget<Missing<super::required::IncidentResponseTarget>> { SlackTransmissionTarget(Bag::default(), Phase) }
 }
 impl<R0> SlackTransmissionTarget<R0> {
-    /// `IncidentResponseTarget`: `SlackChannel`, required. Update: in place.
+    /// `IncidentResponseTarget`: `SlackChannel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-slacktransmissiontarget.html#cfn-devopsagent-association-slacktransmissiontarget-incidentresponsetarget)
     pub fn incident_response_target(self, value: impl Arg<SlackChannel>) -> SlackTransmissionTarget<Set> { SlackTransmissionTarget(put(self.0, "IncidentResponseTarget", value.into_expr()), Phase) }
 }
 impl Done for SlackTransmissionTarget { fn into_props(self) -> Bag { self.0 } }
@@ -527,15 +527,15 @@ impl SourceAwsConfiguration {
     pub fn new() -> SourceAwsConfiguration<Missing<super::required::AccountId>, Missing<super::required::AccountType>, Missing<super::required::AssumableRoleArn>> { SourceAwsConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SourceAwsConfiguration<R0, R1, R2> {
-    /// `AccountId`: text, required. Update: in place.
+    /// `AccountId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-sourceawsconfiguration.html#cfn-devopsagent-association-sourceawsconfiguration-accountid)
     pub fn account_id(self, value: impl Arg<str>) -> SourceAwsConfiguration<Set, R1, R2> { SourceAwsConfiguration(put(self.0, "AccountId", value.into_expr()), Phase) }
-    /// `AccountType`: `AccountType`, required. Update: in place.
+    /// `AccountType`: `AccountType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-sourceawsconfiguration.html#cfn-devopsagent-association-sourceawsconfiguration-accounttype)
     pub fn account_type(self, value: impl Arg<AccountType>) -> SourceAwsConfiguration<R0, Set, R2> { SourceAwsConfiguration(put(self.0, "AccountType", value.into_expr()), Phase) }
-    /// `AssumableRoleArn`: text, required. Update: in place.
+    /// `AssumableRoleArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-sourceawsconfiguration.html#cfn-devopsagent-association-sourceawsconfiguration-assumablerolearn)
     pub fn assumable_role_arn(self, value: impl Arg<str>) -> SourceAwsConfiguration<R0, R1, Set> { SourceAwsConfiguration(put(self.0, "AssumableRoleArn", value.into_expr()), Phase) }
-    /// `Resources`: list of `AWSResource`. Update: in place.
+    /// `Resources`: list of `AWSResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-sourceawsconfiguration.html#cfn-devopsagent-association-sourceawsconfiguration-resources)
     pub fn resources(self, value: impl Arg<Arr<AWSResource>>) -> Self { Self(put(self.0, "Resources", value.into_expr()), Phase) }
-    /// `Tags`: list of `KeyValuePair`. Update: in place.
+    /// `Tags`: list of `KeyValuePair`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-sourceawsconfiguration.html#cfn-devopsagent-association-sourceawsconfiguration-tags)
     pub fn tags(self, value: impl Arg<Arr<KeyValuePair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for SourceAwsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -559,11 +559,11 @@ impl CfnPrivateConnection {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPrivateConnectionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-privateconnection.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CertificateExpiryTime`: text.
+    /// The attribute `CertificateExpiryTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-privateconnection.html#CertificateExpiryTime-fn::getatt)
     pub fn attr_certificate_expiry_time(&self) -> Val<str> { self.0.get_att("CertificateExpiryTime") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-privateconnection.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnPrivateConnection { fn node(&self) -> &Place { &self.0 } }
@@ -574,13 +574,13 @@ impl CfnPrivateConnectionProps {
     pub fn new() -> CfnPrivateConnectionProps<Missing<required::ConnectionConfiguration>, Missing<required::Name>> { CfnPrivateConnectionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnPrivateConnectionProps<R0, R1> {
-    /// `Certificate`: text. Update: in place.
+    /// `Certificate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-privateconnection.html#cfn-devopsagent-privateconnection-certificate)
     pub fn certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Certificate", value.into_expr()), Phase) }
-    /// `ConnectionConfiguration`: `ConnectionConfiguration`, required. Update: replacement.
+    /// `ConnectionConfiguration`: `ConnectionConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-privateconnection.html#cfn-devopsagent-privateconnection-connectionconfiguration)
     pub fn connection_configuration(self, value: impl Arg<private_connection::ConnectionConfiguration>) -> CfnPrivateConnectionProps<Set, R1> { CfnPrivateConnectionProps(put(self.0, "ConnectionConfiguration", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-privateconnection.html#cfn-devopsagent-privateconnection-name)
     pub fn name(self, value: impl Arg<str>) -> CfnPrivateConnectionProps<R0, Set> { CfnPrivateConnectionProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-privateconnection.html#cfn-devopsagent-privateconnection-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPrivateConnectionProps { fn into_props(self) -> Bag { self.0 } }
@@ -592,9 +592,9 @@ use crate::cfn::support::*;
 impl ConnectionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SelfManaged`: `SelfManagedMode`. Update: replacement.
+    /// `SelfManaged`: `SelfManagedMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-privateconnection-connectionconfiguration.html#cfn-devopsagent-privateconnection-connectionconfiguration-selfmanaged)
     pub fn self_managed(self, value: impl Arg<SelfManagedMode>) -> Self { Self(put(self.0, "SelfManaged", value.into_expr())) }
-    /// `ServiceManaged`: `ServiceManagedMode`. Update: replacement.
+    /// `ServiceManaged`: `ServiceManagedMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-privateconnection-connectionconfiguration.html#cfn-devopsagent-privateconnection-connectionconfiguration-servicemanaged)
     pub fn service_managed(self, value: impl Arg<ServiceManagedMode>) -> Self { Self(put(self.0, "ServiceManaged", value.into_expr())) }
 }
 impl Done for ConnectionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -605,7 +605,7 @@ impl SelfManagedMode {
     pub fn new() -> SelfManagedMode<Missing<super::required::ResourceConfigurationId>> { SelfManagedMode(Bag::default(), Phase) }
 }
 impl<R0> SelfManagedMode<R0> {
-    /// `ResourceConfigurationId`: text, required. Update: replacement.
+    /// `ResourceConfigurationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-privateconnection-selfmanagedmode.html#cfn-devopsagent-privateconnection-selfmanagedmode-resourceconfigurationid)
     pub fn resource_configuration_id(self, value: impl Arg<str>) -> SelfManagedMode<Set> { SelfManagedMode(put(self.0, "ResourceConfigurationId", value.into_expr()), Phase) }
 }
 impl Done for SelfManagedMode { fn into_props(self) -> Bag { self.0 } }
@@ -616,21 +616,21 @@ impl ServiceManagedMode {
     pub fn new() -> ServiceManagedMode<Missing<super::required::HostAddress>, Missing<super::required::VpcId>> { ServiceManagedMode(Bag::default(), Phase) }
 }
 impl<R0, R1> ServiceManagedMode<R0, R1> {
-    /// `DnsResolution`: `DnsResolution`. Update: replacement.
+    /// `DnsResolution`: `DnsResolution`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-privateconnection-servicemanagedmode.html#cfn-devopsagent-privateconnection-servicemanagedmode-dnsresolution)
     pub fn dns_resolution(self, value: impl Arg<DnsResolution>) -> Self { Self(put(self.0, "DnsResolution", value.into_expr()), Phase) }
-    /// `HostAddress`: text, required. Update: replacement.
+    /// `HostAddress`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-privateconnection-servicemanagedmode.html#cfn-devopsagent-privateconnection-servicemanagedmode-hostaddress)
     pub fn host_address(self, value: impl Arg<str>) -> ServiceManagedMode<Set, R1> { ServiceManagedMode(put(self.0, "HostAddress", value.into_expr()), Phase) }
-    /// `IpAddressType`: `IpAddressType`. Update: replacement.
+    /// `IpAddressType`: `IpAddressType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-privateconnection-servicemanagedmode.html#cfn-devopsagent-privateconnection-servicemanagedmode-ipaddresstype)
     pub fn ip_address_type(self, value: impl Arg<IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr()), Phase) }
-    /// `Ipv4AddressesPerEni`: integer. Update: replacement.
+    /// `Ipv4AddressesPerEni`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-privateconnection-servicemanagedmode.html#cfn-devopsagent-privateconnection-servicemanagedmode-ipv4addressespereni)
     pub fn ipv4_addresses_per_eni(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Ipv4AddressesPerEni", value.into_expr()), Phase) }
-    /// `PortRanges`: list of text. Update: replacement.
+    /// `PortRanges`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-privateconnection-servicemanagedmode.html#cfn-devopsagent-privateconnection-servicemanagedmode-portranges)
     pub fn port_ranges(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PortRanges", value.into_expr()), Phase) }
-    /// `SecurityGroupIds`: list of text. Update: replacement.
+    /// `SecurityGroupIds`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-privateconnection-servicemanagedmode.html#cfn-devopsagent-privateconnection-servicemanagedmode-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `SubnetIds`: list of text. Update: replacement.
+    /// `SubnetIds`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-privateconnection-servicemanagedmode.html#cfn-devopsagent-privateconnection-servicemanagedmode-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr()), Phase) }
-    /// `VpcId`: text, required. Update: replacement.
+    /// `VpcId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-privateconnection-servicemanagedmode.html#cfn-devopsagent-privateconnection-servicemanagedmode-vpcid)
     pub fn vpc_id(self, value: impl Arg<str>) -> ServiceManagedMode<R0, Set> { ServiceManagedMode(put(self.0, "VpcId", value.into_expr()), Phase) }
 }
 impl Done for ServiceManagedMode { fn into_props(self) -> Bag { self.0 } }
@@ -648,13 +648,13 @@ impl CfnService {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnServiceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ServiceId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AccessibleResources`: list of map of text.
+    /// The attribute `AccessibleResources`: list of map of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-service.html#AccessibleResources-fn::getatt)
     pub fn attr_accessible_resources(&self) -> Val<Arr<Dict<str>>> { self.0.get_att("AccessibleResources") }
-    /// The attribute `AdditionalServiceDetails`: `AdditionalServiceDetails`.
+    /// The attribute `AdditionalServiceDetails`: `AdditionalServiceDetails`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-service.html#AdditionalServiceDetails-fn::getatt)
     pub fn attr_additional_service_details(&self) -> Val<service::AdditionalServiceDetails> { self.0.get_att("AdditionalServiceDetails") }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-service.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `ServiceId`: text.
+    /// The attribute `ServiceId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-service.html#ServiceId-fn::getatt)
     pub fn attr_service_id(&self) -> Val<str> { self.0.get_att("ServiceId") }
 }
 impl Parent for CfnService { fn node(&self) -> &Place { &self.0 } }
@@ -665,19 +665,19 @@ impl CfnServiceProps {
     pub fn new() -> CfnServiceProps<Missing<required::ServiceType>> { CfnServiceProps(Bag::default(), Phase) }
 }
 impl<R0> CfnServiceProps<R0> {
-    /// `ExchangeUrlPrivateConnectionName`: text. Update: replacement.
+    /// `ExchangeUrlPrivateConnectionName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-service.html#cfn-devopsagent-service-exchangeurlprivateconnectionname)
     pub fn exchange_url_private_connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExchangeUrlPrivateConnectionName", value.into_expr()), Phase) }
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-service.html#cfn-devopsagent-service-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
-    /// `PrivateConnectionName`: text. Update: replacement.
+    /// `PrivateConnectionName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-service.html#cfn-devopsagent-service-privateconnectionname)
     pub fn private_connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateConnectionName", value.into_expr()), Phase) }
-    /// `ServiceDetails`: `ServiceDetails`. Update: in place.
+    /// `ServiceDetails`: `ServiceDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-service.html#cfn-devopsagent-service-servicedetails)
     pub fn service_details(self, value: impl Arg<service::ServiceDetails>) -> Self { Self(put(self.0, "ServiceDetails", value.into_expr()), Phase) }
-    /// `ServiceType`: `ServiceType`, required. Update: replacement.
+    /// `ServiceType`: `ServiceType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-service.html#cfn-devopsagent-service-servicetype)
     pub fn service_type(self, value: impl Arg<service::ServiceType>) -> CfnServiceProps<Set> { CfnServiceProps(put(self.0, "ServiceType", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-service.html#cfn-devopsagent-service-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TargetUrlPrivateConnectionName`: text. Update: replacement.
+    /// `TargetUrlPrivateConnectionName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-service.html#cfn-devopsagent-service-targeturlprivateconnectionname)
     pub fn target_url_private_connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetUrlPrivateConnectionName", value.into_expr()), Phase) }
 }
 impl Done for CfnServiceProps { fn into_props(self) -> Bag { self.0 } }
@@ -689,25 +689,25 @@ use crate::cfn::support::*;
 impl AdditionalServiceDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AzureIdentity`: `RegisteredAzureIdentityDetails`. Update: in place.
+    /// `AzureIdentity`: `RegisteredAzureIdentityDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-additionalservicedetails.html#cfn-devopsagent-service-additionalservicedetails-azureidentity)
     pub fn azure_identity(self, value: impl Arg<RegisteredAzureIdentityDetails>) -> Self { Self(put(self.0, "AzureIdentity", value.into_expr())) }
-    /// `Dynatrace`: `RegisteredDynatraceDetails`. Update: in place.
+    /// `Dynatrace`: `RegisteredDynatraceDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-additionalservicedetails.html#cfn-devopsagent-service-additionalservicedetails-dynatrace)
     pub fn dynatrace(self, value: impl Arg<RegisteredDynatraceDetails>) -> Self { Self(put(self.0, "Dynatrace", value.into_expr())) }
-    /// `GitLab`: `RegisteredGitLabServiceDetails`. Update: in place.
+    /// `GitLab`: `RegisteredGitLabServiceDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-additionalservicedetails.html#cfn-devopsagent-service-additionalservicedetails-gitlab)
     pub fn git_lab(self, value: impl Arg<RegisteredGitLabServiceDetails>) -> Self { Self(put(self.0, "GitLab", value.into_expr())) }
-    /// `MCPServer`: `RegisteredMCPServerDetails`. Update: in place.
+    /// `MCPServer`: `RegisteredMCPServerDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-additionalservicedetails.html#cfn-devopsagent-service-additionalservicedetails-mcpserver)
     pub fn mcp_server(self, value: impl Arg<RegisteredMCPServerDetails>) -> Self { Self(put(self.0, "MCPServer", value.into_expr())) }
-    /// `MCPServerGrafana`: `RegisteredMCPServerGrafanaDetails`. Update: in place.
+    /// `MCPServerGrafana`: `RegisteredMCPServerGrafanaDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-additionalservicedetails.html#cfn-devopsagent-service-additionalservicedetails-mcpservergrafana)
     pub fn mcp_server_grafana(self, value: impl Arg<RegisteredMCPServerGrafanaDetails>) -> Self { Self(put(self.0, "MCPServerGrafana", value.into_expr())) }
-    /// `MCPServerNewRelic`: `RegisteredNewRelicDetails`. Update: in place.
+    /// `MCPServerNewRelic`: `RegisteredNewRelicDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-additionalservicedetails.html#cfn-devopsagent-service-additionalservicedetails-mcpservernewrelic)
     pub fn mcp_server_new_relic(self, value: impl Arg<RegisteredNewRelicDetails>) -> Self { Self(put(self.0, "MCPServerNewRelic", value.into_expr())) }
-    /// `MCPServerSigV4`: `RegisteredMCPServerSigV4Details`. Update: in place.
+    /// `MCPServerSigV4`: `RegisteredMCPServerSigV4Details`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-additionalservicedetails.html#cfn-devopsagent-service-additionalservicedetails-mcpserversigv4)
     pub fn mcp_server_sig_v4(self, value: impl Arg<RegisteredMCPServerSigV4Details>) -> Self { Self(put(self.0, "MCPServerSigV4", value.into_expr())) }
-    /// `MCPServerSplunk`: `RegisteredMCPServerDetails`. Update: in place.
+    /// `MCPServerSplunk`: `RegisteredMCPServerDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-additionalservicedetails.html#cfn-devopsagent-service-additionalservicedetails-mcpserversplunk)
     pub fn mcp_server_splunk(self, value: impl Arg<RegisteredMCPServerDetails>) -> Self { Self(put(self.0, "MCPServerSplunk", value.into_expr())) }
-    /// `PagerDuty`: `RegisteredPagerDutyDetails`. Update: in place.
+    /// `PagerDuty`: `RegisteredPagerDutyDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-additionalservicedetails.html#cfn-devopsagent-service-additionalservicedetails-pagerduty)
     pub fn pager_duty(self, value: impl Arg<RegisteredPagerDutyDetails>) -> Self { Self(put(self.0, "PagerDuty", value.into_expr())) }
-    /// `ServiceNow`: `RegisteredServiceNowDetails`. Update: in place.
+    /// `ServiceNow`: `RegisteredServiceNowDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-additionalservicedetails.html#cfn-devopsagent-service-additionalservicedetails-servicenow)
     pub fn service_now(self, value: impl Arg<RegisteredServiceNowDetails>) -> Self { Self(put(self.0, "ServiceNow", value.into_expr())) }
 }
 impl Done for AdditionalServiceDetails { fn into_props(self) -> Bag { self.0 } }
@@ -718,11 +718,11 @@ impl ApiKeyDetails {
     pub fn new() -> ApiKeyDetails<Missing<super::required::ApiKeyHeader>, Missing<super::required::ApiKeyName>, Missing<super::required::ApiKeyValue>> { ApiKeyDetails(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ApiKeyDetails<R0, R1, R2> {
-    /// `ApiKeyHeader`: text, required. Update: in place.
+    /// `ApiKeyHeader`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-apikeydetails.html#cfn-devopsagent-service-apikeydetails-apikeyheader)
     pub fn api_key_header(self, value: impl Arg<str>) -> ApiKeyDetails<Set, R1, R2> { ApiKeyDetails(put(self.0, "ApiKeyHeader", value.into_expr()), Phase) }
-    /// `ApiKeyName`: text, required. Update: in place.
+    /// `ApiKeyName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-apikeydetails.html#cfn-devopsagent-service-apikeydetails-apikeyname)
     pub fn api_key_name(self, value: impl Arg<str>) -> ApiKeyDetails<R0, Set, R2> { ApiKeyDetails(put(self.0, "ApiKeyName", value.into_expr()), Phase) }
-    /// `ApiKeyValue`: text, required. Update: in place.
+    /// `ApiKeyValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-apikeydetails.html#cfn-devopsagent-service-apikeydetails-apikeyvalue)
     pub fn api_key_value(self, value: impl Arg<str>) -> ApiKeyDetails<R0, R1, Set> { ApiKeyDetails(put(self.0, "ApiKeyValue", value.into_expr()), Phase) }
 }
 impl Done for ApiKeyDetails { fn into_props(self) -> Bag { self.0 } }
@@ -733,13 +733,13 @@ impl AzureIdentityServiceDetails {
     pub fn new() -> AzureIdentityServiceDetails<Missing<super::required::ClientId>, Missing<super::required::TenantId>, Missing<super::required::WebIdentityRoleArn>, Missing<super::required::WebIdentityTokenAudiences>> { AzureIdentityServiceDetails(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> AzureIdentityServiceDetails<R0, R1, R2, R3> {
-    /// `ClientId`: text, required. Update: replacement.
+    /// `ClientId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-azureidentityservicedetails.html#cfn-devopsagent-service-azureidentityservicedetails-clientid)
     pub fn client_id(self, value: impl Arg<str>) -> AzureIdentityServiceDetails<Set, R1, R2, R3> { AzureIdentityServiceDetails(put(self.0, "ClientId", value.into_expr()), Phase) }
-    /// `TenantId`: text, required. Update: replacement.
+    /// `TenantId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-azureidentityservicedetails.html#cfn-devopsagent-service-azureidentityservicedetails-tenantid)
     pub fn tenant_id(self, value: impl Arg<str>) -> AzureIdentityServiceDetails<R0, Set, R2, R3> { AzureIdentityServiceDetails(put(self.0, "TenantId", value.into_expr()), Phase) }
-    /// `WebIdentityRoleArn`: text, required. Update: replacement.
+    /// `WebIdentityRoleArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-azureidentityservicedetails.html#cfn-devopsagent-service-azureidentityservicedetails-webidentityrolearn)
     pub fn web_identity_role_arn(self, value: impl Arg<str>) -> AzureIdentityServiceDetails<R0, R1, Set, R3> { AzureIdentityServiceDetails(put(self.0, "WebIdentityRoleArn", value.into_expr()), Phase) }
-    /// `WebIdentityTokenAudiences`: list of text, required. Update: replacement.
+    /// `WebIdentityTokenAudiences`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-azureidentityservicedetails.html#cfn-devopsagent-service-azureidentityservicedetails-webidentitytokenaudiences)
     pub fn web_identity_token_audiences(self, value: impl Arg<Arr<str>>) -> AzureIdentityServiceDetails<R0, R1, R2, Set> { AzureIdentityServiceDetails(put(self.0, "WebIdentityTokenAudiences", value.into_expr()), Phase) }
 }
 impl Done for AzureIdentityServiceDetails { fn into_props(self) -> Bag { self.0 } }
@@ -750,11 +750,11 @@ impl BearerTokenDetails {
     pub fn new() -> BearerTokenDetails<Missing<super::required::TokenName>, Missing<super::required::TokenValue>> { BearerTokenDetails(Bag::default(), Phase) }
 }
 impl<R0, R1> BearerTokenDetails<R0, R1> {
-    /// `AuthorizationHeader`: text. Update: as its holder.
+    /// `AuthorizationHeader`: text. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-bearertokendetails.html#cfn-devopsagent-service-bearertokendetails-authorizationheader)
     pub fn authorization_header(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizationHeader", value.into_expr()), Phase) }
-    /// `TokenName`: text, required. Update: as its holder.
+    /// `TokenName`: text, required. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-bearertokendetails.html#cfn-devopsagent-service-bearertokendetails-tokenname)
     pub fn token_name(self, value: impl Arg<str>) -> BearerTokenDetails<Set, R1> { BearerTokenDetails(put(self.0, "TokenName", value.into_expr()), Phase) }
-    /// `TokenValue`: text, required. Update: as its holder.
+    /// `TokenValue`: text, required. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-bearertokendetails.html#cfn-devopsagent-service-bearertokendetails-tokenvalue)
     pub fn token_value(self, value: impl Arg<str>) -> BearerTokenDetails<R0, Set> { BearerTokenDetails(put(self.0, "TokenValue", value.into_expr()), Phase) }
 }
 impl Done for BearerTokenDetails { fn into_props(self) -> Bag { self.0 } }
@@ -763,7 +763,7 @@ impl Done for BearerTokenDetails { fn into_props(self) -> Bag { self.0 } }
 impl DynatraceAuthorizationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `OAuthClientCredentials`: `OAuthClientDetails`. Update: replacement.
+    /// `OAuthClientCredentials`: `OAuthClientDetails`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-dynatraceauthorizationconfig.html#cfn-devopsagent-service-dynatraceauthorizationconfig-oauthclientcredentials)
     pub fn oauth_client_credentials(self, value: impl Arg<OAuthClientDetails>) -> Self { Self(put(self.0, "OAuthClientCredentials", value.into_expr())) }
 }
 impl Done for DynatraceAuthorizationConfig { fn into_props(self) -> Bag { self.0 } }
@@ -774,9 +774,9 @@ impl DynatraceServiceDetails {
     pub fn new() -> DynatraceServiceDetails<Missing<super::required::AccountUrn>> { DynatraceServiceDetails(Bag::default(), Phase) }
 }
 impl<R0> DynatraceServiceDetails<R0> {
-    /// `AccountUrn`: text, required. Update: replacement.
+    /// `AccountUrn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-dynatraceservicedetails.html#cfn-devopsagent-service-dynatraceservicedetails-accounturn)
     pub fn account_urn(self, value: impl Arg<str>) -> DynatraceServiceDetails<Set> { DynatraceServiceDetails(put(self.0, "AccountUrn", value.into_expr()), Phase) }
-    /// `AuthorizationConfig`: `DynatraceAuthorizationConfig`. Update: replacement.
+    /// `AuthorizationConfig`: `DynatraceAuthorizationConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-dynatraceservicedetails.html#cfn-devopsagent-service-dynatraceservicedetails-authorizationconfig)
     pub fn authorization_config(self, value: impl Arg<DynatraceAuthorizationConfig>) -> Self { Self(put(self.0, "AuthorizationConfig", value.into_expr()), Phase) }
 }
 impl Done for DynatraceServiceDetails { fn into_props(self) -> Bag { self.0 } }
@@ -787,13 +787,13 @@ impl GitLabDetails {
     pub fn new() -> GitLabDetails<Missing<super::required::TargetUrl>, Missing<super::required::TokenType>, Missing<super::required::TokenValue>> { GitLabDetails(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> GitLabDetails<R0, R1, R2> {
-    /// `GroupId`: text. Update: in place.
+    /// `GroupId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-gitlabdetails.html#cfn-devopsagent-service-gitlabdetails-groupid)
     pub fn group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupId", value.into_expr()), Phase) }
-    /// `TargetUrl`: text, required. Update: in place.
+    /// `TargetUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-gitlabdetails.html#cfn-devopsagent-service-gitlabdetails-targeturl)
     pub fn target_url(self, value: impl Arg<str>) -> GitLabDetails<Set, R1, R2> { GitLabDetails(put(self.0, "TargetUrl", value.into_expr()), Phase) }
-    /// `TokenType`: `TokenType`, required. Update: in place.
+    /// `TokenType`: `TokenType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-gitlabdetails.html#cfn-devopsagent-service-gitlabdetails-tokentype)
     pub fn token_type(self, value: impl Arg<TokenType>) -> GitLabDetails<R0, Set, R2> { GitLabDetails(put(self.0, "TokenType", value.into_expr()), Phase) }
-    /// `TokenValue`: text, required. Update: in place.
+    /// `TokenValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-gitlabdetails.html#cfn-devopsagent-service-gitlabdetails-tokenvalue)
     pub fn token_value(self, value: impl Arg<str>) -> GitLabDetails<R0, R1, Set> { GitLabDetails(put(self.0, "TokenValue", value.into_expr()), Phase) }
 }
 impl Done for GitLabDetails { fn into_props(self) -> Bag { self.0 } }
@@ -802,11 +802,11 @@ impl Done for GitLabDetails { fn into_props(self) -> Bag { self.0 } }
 impl MCPServerAuthorizationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ApiKey`: `ApiKeyDetails`. Update: in place.
+    /// `ApiKey`: `ApiKeyDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserverauthorizationconfig.html#cfn-devopsagent-service-mcpserverauthorizationconfig-apikey)
     pub fn api_key(self, value: impl Arg<ApiKeyDetails>) -> Self { Self(put(self.0, "ApiKey", value.into_expr())) }
-    /// `BearerToken`: `BearerTokenDetails`. Update: in place.
+    /// `BearerToken`: `BearerTokenDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserverauthorizationconfig.html#cfn-devopsagent-service-mcpserverauthorizationconfig-bearertoken)
     pub fn bearer_token(self, value: impl Arg<BearerTokenDetails>) -> Self { Self(put(self.0, "BearerToken", value.into_expr())) }
-    /// `OAuthClientCredentials`: `MCPServerOAuthClientCredentialsConfig`. Update: in place.
+    /// `OAuthClientCredentials`: `MCPServerOAuthClientCredentialsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserverauthorizationconfig.html#cfn-devopsagent-service-mcpserverauthorizationconfig-oauthclientcredentials)
     pub fn oauth_client_credentials(self, value: impl Arg<MCPServerOAuthClientCredentialsConfig>) -> Self { Self(put(self.0, "OAuthClientCredentials", value.into_expr())) }
 }
 impl Done for MCPServerAuthorizationConfig { fn into_props(self) -> Bag { self.0 } }
@@ -817,13 +817,13 @@ impl MCPServerDetails {
     pub fn new() -> MCPServerDetails<Missing<super::required::AuthorizationConfig>, Missing<super::required::Endpoint>, Missing<super::required::Name>> { MCPServerDetails(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MCPServerDetails<R0, R1, R2> {
-    /// `AuthorizationConfig`: `MCPServerAuthorizationConfig`, required. Update: in place.
+    /// `AuthorizationConfig`: `MCPServerAuthorizationConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserverdetails.html#cfn-devopsagent-service-mcpserverdetails-authorizationconfig)
     pub fn authorization_config(self, value: impl Arg<MCPServerAuthorizationConfig>) -> MCPServerDetails<Set, R1, R2> { MCPServerDetails(put(self.0, "AuthorizationConfig", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserverdetails.html#cfn-devopsagent-service-mcpserverdetails-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Endpoint`: text, required. Update: in place.
+    /// `Endpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserverdetails.html#cfn-devopsagent-service-mcpserverdetails-endpoint)
     pub fn endpoint(self, value: impl Arg<str>) -> MCPServerDetails<R0, Set, R2> { MCPServerDetails(put(self.0, "Endpoint", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserverdetails.html#cfn-devopsagent-service-mcpserverdetails-name)
     pub fn name(self, value: impl Arg<str>) -> MCPServerDetails<R0, R1, Set> { MCPServerDetails(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for MCPServerDetails { fn into_props(self) -> Bag { self.0 } }
@@ -834,7 +834,7 @@ impl MCPServerGrafanaAuthorizationConfig {
     pub fn new() -> MCPServerGrafanaAuthorizationConfig<Missing<super::required::BearerToken>> { MCPServerGrafanaAuthorizationConfig(Bag::default(), Phase) }
 }
 impl<R0> MCPServerGrafanaAuthorizationConfig<R0> {
-    /// `BearerToken`: `BearerTokenDetails`, required. Update: in place.
+    /// `BearerToken`: `BearerTokenDetails`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpservergrafanaauthorizationconfig.html#cfn-devopsagent-service-mcpservergrafanaauthorizationconfig-bearertoken)
     pub fn bearer_token(self, value: impl Arg<BearerTokenDetails>) -> MCPServerGrafanaAuthorizationConfig<Set> { MCPServerGrafanaAuthorizationConfig(put(self.0, "BearerToken", value.into_expr()), Phase) }
 }
 impl Done for MCPServerGrafanaAuthorizationConfig { fn into_props(self) -> Bag { self.0 } }
@@ -845,13 +845,13 @@ impl MCPServerGrafanaDetails {
     pub fn new() -> MCPServerGrafanaDetails<Missing<super::required::AuthorizationConfig>, Missing<super::required::Endpoint>, Missing<super::required::Name>> { MCPServerGrafanaDetails(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MCPServerGrafanaDetails<R0, R1, R2> {
-    /// `AuthorizationConfig`: `MCPServerGrafanaAuthorizationConfig`, required. Update: in place.
+    /// `AuthorizationConfig`: `MCPServerGrafanaAuthorizationConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpservergrafanadetails.html#cfn-devopsagent-service-mcpservergrafanadetails-authorizationconfig)
     pub fn authorization_config(self, value: impl Arg<MCPServerGrafanaAuthorizationConfig>) -> MCPServerGrafanaDetails<Set, R1, R2> { MCPServerGrafanaDetails(put(self.0, "AuthorizationConfig", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpservergrafanadetails.html#cfn-devopsagent-service-mcpservergrafanadetails-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Endpoint`: text, required. Update: in place.
+    /// `Endpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpservergrafanadetails.html#cfn-devopsagent-service-mcpservergrafanadetails-endpoint)
     pub fn endpoint(self, value: impl Arg<str>) -> MCPServerGrafanaDetails<R0, Set, R2> { MCPServerGrafanaDetails(put(self.0, "Endpoint", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpservergrafanadetails.html#cfn-devopsagent-service-mcpservergrafanadetails-name)
     pub fn name(self, value: impl Arg<str>) -> MCPServerGrafanaDetails<R0, R1, Set> { MCPServerGrafanaDetails(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for MCPServerGrafanaDetails { fn into_props(self) -> Bag { self.0 } }
@@ -862,17 +862,17 @@ impl MCPServerOAuthClientCredentialsConfig {
     pub fn new() -> MCPServerOAuthClientCredentialsConfig<Missing<super::required::ClientId>, Missing<super::required::ClientSecret>, Missing<super::required::ExchangeUrl>> { MCPServerOAuthClientCredentialsConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MCPServerOAuthClientCredentialsConfig<R0, R1, R2> {
-    /// `ClientId`: text, required. Update: in place.
+    /// `ClientId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserveroauthclientcredentialsconfig.html#cfn-devopsagent-service-mcpserveroauthclientcredentialsconfig-clientid)
     pub fn client_id(self, value: impl Arg<str>) -> MCPServerOAuthClientCredentialsConfig<Set, R1, R2> { MCPServerOAuthClientCredentialsConfig(put(self.0, "ClientId", value.into_expr()), Phase) }
-    /// `ClientName`: text. Update: in place.
+    /// `ClientName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserveroauthclientcredentialsconfig.html#cfn-devopsagent-service-mcpserveroauthclientcredentialsconfig-clientname)
     pub fn client_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientName", value.into_expr()), Phase) }
-    /// `ClientSecret`: text, required. Update: in place.
+    /// `ClientSecret`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserveroauthclientcredentialsconfig.html#cfn-devopsagent-service-mcpserveroauthclientcredentialsconfig-clientsecret)
     pub fn client_secret(self, value: impl Arg<str>) -> MCPServerOAuthClientCredentialsConfig<R0, Set, R2> { MCPServerOAuthClientCredentialsConfig(put(self.0, "ClientSecret", value.into_expr()), Phase) }
-    /// `ExchangeParameters`: JSON. Update: in place.
+    /// `ExchangeParameters`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserveroauthclientcredentialsconfig.html#cfn-devopsagent-service-mcpserveroauthclientcredentialsconfig-exchangeparameters)
     pub fn exchange_parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ExchangeParameters", value.into_expr()), Phase) }
-    /// `ExchangeUrl`: text, required. Update: in place.
+    /// `ExchangeUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserveroauthclientcredentialsconfig.html#cfn-devopsagent-service-mcpserveroauthclientcredentialsconfig-exchangeurl)
     pub fn exchange_url(self, value: impl Arg<str>) -> MCPServerOAuthClientCredentialsConfig<R0, R1, Set> { MCPServerOAuthClientCredentialsConfig(put(self.0, "ExchangeUrl", value.into_expr()), Phase) }
-    /// `Scopes`: list of text. Update: in place.
+    /// `Scopes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserveroauthclientcredentialsconfig.html#cfn-devopsagent-service-mcpserveroauthclientcredentialsconfig-scopes)
     pub fn scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Scopes", value.into_expr()), Phase) }
 }
 impl Done for MCPServerOAuthClientCredentialsConfig { fn into_props(self) -> Bag { self.0 } }
@@ -883,15 +883,15 @@ impl MCPServerSigV4AuthorizationConfig {
     pub fn new() -> MCPServerSigV4AuthorizationConfig<Missing<super::required::Region>, Missing<super::required::Service>> { MCPServerSigV4AuthorizationConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> MCPServerSigV4AuthorizationConfig<R0, R1> {
-    /// `CustomHeaders`: map of text. Update: in place.
+    /// `CustomHeaders`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserversigv4authorizationconfig.html#cfn-devopsagent-service-mcpserversigv4authorizationconfig-customheaders)
     pub fn custom_headers(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "CustomHeaders", value.into_expr()), Phase) }
-    /// `McpRoleArn`: text. Update: in place.
+    /// `McpRoleArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserversigv4authorizationconfig.html#cfn-devopsagent-service-mcpserversigv4authorizationconfig-mcprolearn)
     pub fn mcp_role_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "McpRoleArn", value.into_expr()), Phase) }
-    /// `Region`: text, required. Update: in place.
+    /// `Region`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserversigv4authorizationconfig.html#cfn-devopsagent-service-mcpserversigv4authorizationconfig-region)
     pub fn region(self, value: impl Arg<str>) -> MCPServerSigV4AuthorizationConfig<Set, R1> { MCPServerSigV4AuthorizationConfig(put(self.0, "Region", value.into_expr()), Phase) }
-    /// `RoleArn`: text. Update: in place.
+    /// `RoleArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserversigv4authorizationconfig.html#cfn-devopsagent-service-mcpserversigv4authorizationconfig-rolearn)
     pub fn role_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `Service`: text, required. Update: in place.
+    /// `Service`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserversigv4authorizationconfig.html#cfn-devopsagent-service-mcpserversigv4authorizationconfig-service)
     pub fn service(self, value: impl Arg<str>) -> MCPServerSigV4AuthorizationConfig<R0, Set> { MCPServerSigV4AuthorizationConfig(put(self.0, "Service", value.into_expr()), Phase) }
 }
 impl Done for MCPServerSigV4AuthorizationConfig { fn into_props(self) -> Bag { self.0 } }
@@ -902,13 +902,13 @@ impl MCPServerSigV4Details {
     pub fn new() -> MCPServerSigV4Details<Missing<super::required::AuthorizationConfig>, Missing<super::required::Endpoint>, Missing<super::required::Name>> { MCPServerSigV4Details(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MCPServerSigV4Details<R0, R1, R2> {
-    /// `AuthorizationConfig`: `MCPServerSigV4AuthorizationConfig`, required. Update: in place.
+    /// `AuthorizationConfig`: `MCPServerSigV4AuthorizationConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserversigv4details.html#cfn-devopsagent-service-mcpserversigv4details-authorizationconfig)
     pub fn authorization_config(self, value: impl Arg<MCPServerSigV4AuthorizationConfig>) -> MCPServerSigV4Details<Set, R1, R2> { MCPServerSigV4Details(put(self.0, "AuthorizationConfig", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserversigv4details.html#cfn-devopsagent-service-mcpserversigv4details-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Endpoint`: text, required. Update: in place.
+    /// `Endpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserversigv4details.html#cfn-devopsagent-service-mcpserversigv4details-endpoint)
     pub fn endpoint(self, value: impl Arg<str>) -> MCPServerSigV4Details<R0, Set, R2> { MCPServerSigV4Details(put(self.0, "Endpoint", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserversigv4details.html#cfn-devopsagent-service-mcpserversigv4details-name)
     pub fn name(self, value: impl Arg<str>) -> MCPServerSigV4Details<R0, R1, Set> { MCPServerSigV4Details(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for MCPServerSigV4Details { fn into_props(self) -> Bag { self.0 } }
@@ -919,7 +919,7 @@ impl MCPServerSplunkAuthorizationConfig {
     pub fn new() -> MCPServerSplunkAuthorizationConfig<Missing<super::required::BearerToken>> { MCPServerSplunkAuthorizationConfig(Bag::default(), Phase) }
 }
 impl<R0> MCPServerSplunkAuthorizationConfig<R0> {
-    /// `BearerToken`: `BearerTokenDetails`, required. Update: replacement.
+    /// `BearerToken`: `BearerTokenDetails`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserversplunkauthorizationconfig.html#cfn-devopsagent-service-mcpserversplunkauthorizationconfig-bearertoken)
     pub fn bearer_token(self, value: impl Arg<BearerTokenDetails>) -> MCPServerSplunkAuthorizationConfig<Set> { MCPServerSplunkAuthorizationConfig(put(self.0, "BearerToken", value.into_expr()), Phase) }
 }
 impl Done for MCPServerSplunkAuthorizationConfig { fn into_props(self) -> Bag { self.0 } }
@@ -930,13 +930,13 @@ impl MCPServerSplunkDetails {
     pub fn new() -> MCPServerSplunkDetails<Missing<super::required::AuthorizationConfig>, Missing<super::required::Endpoint>, Missing<super::required::Name>> { MCPServerSplunkDetails(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MCPServerSplunkDetails<R0, R1, R2> {
-    /// `AuthorizationConfig`: `MCPServerSplunkAuthorizationConfig`, required. Update: replacement.
+    /// `AuthorizationConfig`: `MCPServerSplunkAuthorizationConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserversplunkdetails.html#cfn-devopsagent-service-mcpserversplunkdetails-authorizationconfig)
     pub fn authorization_config(self, value: impl Arg<MCPServerSplunkAuthorizationConfig>) -> MCPServerSplunkDetails<Set, R1, R2> { MCPServerSplunkDetails(put(self.0, "AuthorizationConfig", value.into_expr()), Phase) }
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserversplunkdetails.html#cfn-devopsagent-service-mcpserversplunkdetails-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Endpoint`: text, required. Update: replacement.
+    /// `Endpoint`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserversplunkdetails.html#cfn-devopsagent-service-mcpserversplunkdetails-endpoint)
     pub fn endpoint(self, value: impl Arg<str>) -> MCPServerSplunkDetails<R0, Set, R2> { MCPServerSplunkDetails(put(self.0, "Endpoint", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserversplunkdetails.html#cfn-devopsagent-service-mcpserversplunkdetails-name)
     pub fn name(self, value: impl Arg<str>) -> MCPServerSplunkDetails<R0, R1, Set> { MCPServerSplunkDetails(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for MCPServerSplunkDetails { fn into_props(self) -> Bag { self.0 } }
@@ -947,17 +947,17 @@ impl NewRelicApiKeyConfig {
     pub fn new() -> NewRelicApiKeyConfig<Missing<super::required::AccountId>, Missing<super::required::ApiKey>, Missing<super::required::Region>> { NewRelicApiKeyConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> NewRelicApiKeyConfig<R0, R1, R2> {
-    /// `AccountId`: text, required. Update: in place.
+    /// `AccountId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-newrelicapikeyconfig.html#cfn-devopsagent-service-newrelicapikeyconfig-accountid)
     pub fn account_id(self, value: impl Arg<str>) -> NewRelicApiKeyConfig<Set, R1, R2> { NewRelicApiKeyConfig(put(self.0, "AccountId", value.into_expr()), Phase) }
-    /// `AlertPolicyIds`: list of text. Update: in place.
+    /// `AlertPolicyIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-newrelicapikeyconfig.html#cfn-devopsagent-service-newrelicapikeyconfig-alertpolicyids)
     pub fn alert_policy_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AlertPolicyIds", value.into_expr()), Phase) }
-    /// `ApiKey`: text, required. Update: in place.
+    /// `ApiKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-newrelicapikeyconfig.html#cfn-devopsagent-service-newrelicapikeyconfig-apikey)
     pub fn api_key(self, value: impl Arg<str>) -> NewRelicApiKeyConfig<R0, Set, R2> { NewRelicApiKeyConfig(put(self.0, "ApiKey", value.into_expr()), Phase) }
-    /// `ApplicationIds`: list of text. Update: in place.
+    /// `ApplicationIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-newrelicapikeyconfig.html#cfn-devopsagent-service-newrelicapikeyconfig-applicationids)
     pub fn application_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ApplicationIds", value.into_expr()), Phase) }
-    /// `EntityGuids`: list of text. Update: in place.
+    /// `EntityGuids`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-newrelicapikeyconfig.html#cfn-devopsagent-service-newrelicapikeyconfig-entityguids)
     pub fn entity_guids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EntityGuids", value.into_expr()), Phase) }
-    /// `Region`: `Region`, required. Update: in place.
+    /// `Region`: `Region`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-newrelicapikeyconfig.html#cfn-devopsagent-service-newrelicapikeyconfig-region)
     pub fn region(self, value: impl Arg<Region>) -> NewRelicApiKeyConfig<R0, R1, Set> { NewRelicApiKeyConfig(put(self.0, "Region", value.into_expr()), Phase) }
 }
 impl Done for NewRelicApiKeyConfig { fn into_props(self) -> Bag { self.0 } }
@@ -968,7 +968,7 @@ impl NewRelicAuthorizationConfig {
     pub fn new() -> NewRelicAuthorizationConfig<Missing<super::required::ApiKey>> { NewRelicAuthorizationConfig(Bag::default(), Phase) }
 }
 impl<R0> NewRelicAuthorizationConfig<R0> {
-    /// `ApiKey`: `NewRelicApiKeyConfig`, required. Update: in place.
+    /// `ApiKey`: `NewRelicApiKeyConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-newrelicauthorizationconfig.html#cfn-devopsagent-service-newrelicauthorizationconfig-apikey)
     pub fn api_key(self, value: impl Arg<NewRelicApiKeyConfig>) -> NewRelicAuthorizationConfig<Set> { NewRelicAuthorizationConfig(put(self.0, "ApiKey", value.into_expr()), Phase) }
 }
 impl Done for NewRelicAuthorizationConfig { fn into_props(self) -> Bag { self.0 } }
@@ -979,7 +979,7 @@ impl NewRelicServiceDetails {
     pub fn new() -> NewRelicServiceDetails<Missing<super::required::AuthorizationConfig>> { NewRelicServiceDetails(Bag::default(), Phase) }
 }
 impl<R0> NewRelicServiceDetails<R0> {
-    /// `AuthorizationConfig`: `NewRelicAuthorizationConfig`, required. Update: in place.
+    /// `AuthorizationConfig`: `NewRelicAuthorizationConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-newrelicservicedetails.html#cfn-devopsagent-service-newrelicservicedetails-authorizationconfig)
     pub fn authorization_config(self, value: impl Arg<NewRelicAuthorizationConfig>) -> NewRelicServiceDetails<Set> { NewRelicServiceDetails(put(self.0, "AuthorizationConfig", value.into_expr()), Phase) }
 }
 impl Done for NewRelicServiceDetails { fn into_props(self) -> Bag { self.0 } }
@@ -990,13 +990,13 @@ impl OAuthClientDetails {
     pub fn new() -> OAuthClientDetails<Missing<super::required::ClientId>, Missing<super::required::ClientSecret>> { OAuthClientDetails(Bag::default(), Phase) }
 }
 impl<R0, R1> OAuthClientDetails<R0, R1> {
-    /// `ClientId`: text, required. Update: replacement.
+    /// `ClientId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-oauthclientdetails.html#cfn-devopsagent-service-oauthclientdetails-clientid)
     pub fn client_id(self, value: impl Arg<str>) -> OAuthClientDetails<Set, R1> { OAuthClientDetails(put(self.0, "ClientId", value.into_expr()), Phase) }
-    /// `ClientName`: text. Update: replacement.
+    /// `ClientName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-oauthclientdetails.html#cfn-devopsagent-service-oauthclientdetails-clientname)
     pub fn client_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientName", value.into_expr()), Phase) }
-    /// `ClientSecret`: text, required. Update: replacement.
+    /// `ClientSecret`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-oauthclientdetails.html#cfn-devopsagent-service-oauthclientdetails-clientsecret)
     pub fn client_secret(self, value: impl Arg<str>) -> OAuthClientDetails<R0, Set> { OAuthClientDetails(put(self.0, "ClientSecret", value.into_expr()), Phase) }
-    /// `ExchangeParameters`: JSON. Update: replacement.
+    /// `ExchangeParameters`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-oauthclientdetails.html#cfn-devopsagent-service-oauthclientdetails-exchangeparameters)
     pub fn exchange_parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ExchangeParameters", value.into_expr()), Phase) }
 }
 impl Done for OAuthClientDetails { fn into_props(self) -> Bag { self.0 } }
@@ -1005,7 +1005,7 @@ impl Done for OAuthClientDetails { fn into_props(self) -> Bag { self.0 } }
 impl PagerDutyAuthorizationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `OAuthClientCredentials`: `OAuthClientDetails`. Update: replacement.
+    /// `OAuthClientCredentials`: `OAuthClientDetails`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-pagerdutyauthorizationconfig.html#cfn-devopsagent-service-pagerdutyauthorizationconfig-oauthclientcredentials)
     pub fn oauth_client_credentials(self, value: impl Arg<OAuthClientDetails>) -> Self { Self(put(self.0, "OAuthClientCredentials", value.into_expr())) }
 }
 impl Done for PagerDutyAuthorizationConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1016,9 +1016,9 @@ impl PagerDutyDetails {
     pub fn new() -> PagerDutyDetails<Missing<super::required::AuthorizationConfig>, Missing<super::required::Scopes>> { PagerDutyDetails(Bag::default(), Phase) }
 }
 impl<R0, R1> PagerDutyDetails<R0, R1> {
-    /// `AuthorizationConfig`: `PagerDutyAuthorizationConfig`, required. Update: replacement.
+    /// `AuthorizationConfig`: `PagerDutyAuthorizationConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-pagerdutydetails.html#cfn-devopsagent-service-pagerdutydetails-authorizationconfig)
     pub fn authorization_config(self, value: impl Arg<PagerDutyAuthorizationConfig>) -> PagerDutyDetails<Set, R1> { PagerDutyDetails(put(self.0, "AuthorizationConfig", value.into_expr()), Phase) }
-    /// `Scopes`: list of text, required. Update: replacement.
+    /// `Scopes`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-pagerdutydetails.html#cfn-devopsagent-service-pagerdutydetails-scopes)
     pub fn scopes(self, value: impl Arg<Arr<str>>) -> PagerDutyDetails<R0, Set> { PagerDutyDetails(put(self.0, "Scopes", value.into_expr()), Phase) }
 }
 impl Done for PagerDutyDetails { fn into_props(self) -> Bag { self.0 } }
@@ -1029,13 +1029,13 @@ impl RegisteredAzureIdentityDetails {
     pub fn new() -> RegisteredAzureIdentityDetails<Missing<super::required::ClientId>, Missing<super::required::TenantId>, Missing<super::required::WebIdentityRoleArn>, Missing<super::required::WebIdentityTokenAudiences>> { RegisteredAzureIdentityDetails(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> RegisteredAzureIdentityDetails<R0, R1, R2, R3> {
-    /// `ClientId`: text, required. Update: in place.
+    /// `ClientId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredazureidentitydetails.html#cfn-devopsagent-service-registeredazureidentitydetails-clientid)
     pub fn client_id(self, value: impl Arg<str>) -> RegisteredAzureIdentityDetails<Set, R1, R2, R3> { RegisteredAzureIdentityDetails(put(self.0, "ClientId", value.into_expr()), Phase) }
-    /// `TenantId`: text, required. Update: in place.
+    /// `TenantId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredazureidentitydetails.html#cfn-devopsagent-service-registeredazureidentitydetails-tenantid)
     pub fn tenant_id(self, value: impl Arg<str>) -> RegisteredAzureIdentityDetails<R0, Set, R2, R3> { RegisteredAzureIdentityDetails(put(self.0, "TenantId", value.into_expr()), Phase) }
-    /// `WebIdentityRoleArn`: text, required. Update: in place.
+    /// `WebIdentityRoleArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredazureidentitydetails.html#cfn-devopsagent-service-registeredazureidentitydetails-webidentityrolearn)
     pub fn web_identity_role_arn(self, value: impl Arg<str>) -> RegisteredAzureIdentityDetails<R0, R1, Set, R3> { RegisteredAzureIdentityDetails(put(self.0, "WebIdentityRoleArn", value.into_expr()), Phase) }
-    /// `WebIdentityTokenAudiences`: list of text, required. Update: in place.
+    /// `WebIdentityTokenAudiences`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredazureidentitydetails.html#cfn-devopsagent-service-registeredazureidentitydetails-webidentitytokenaudiences)
     pub fn web_identity_token_audiences(self, value: impl Arg<Arr<str>>) -> RegisteredAzureIdentityDetails<R0, R1, R2, Set> { RegisteredAzureIdentityDetails(put(self.0, "WebIdentityTokenAudiences", value.into_expr()), Phase) }
 }
 impl Done for RegisteredAzureIdentityDetails { fn into_props(self) -> Bag { self.0 } }
@@ -1046,7 +1046,7 @@ impl RegisteredDynatraceDetails {
     pub fn new() -> RegisteredDynatraceDetails<Missing<super::required::AccountUrn>> { RegisteredDynatraceDetails(Bag::default(), Phase) }
 }
 impl<R0> RegisteredDynatraceDetails<R0> {
-    /// `AccountUrn`: text, required. Update: in place.
+    /// `AccountUrn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registereddynatracedetails.html#cfn-devopsagent-service-registereddynatracedetails-accounturn)
     pub fn account_urn(self, value: impl Arg<str>) -> RegisteredDynatraceDetails<Set> { RegisteredDynatraceDetails(put(self.0, "AccountUrn", value.into_expr()), Phase) }
 }
 impl Done for RegisteredDynatraceDetails { fn into_props(self) -> Bag { self.0 } }
@@ -1057,11 +1057,11 @@ impl RegisteredGitLabServiceDetails {
     pub fn new() -> RegisteredGitLabServiceDetails<Missing<super::required::TargetUrl>, Missing<super::required::TokenType>> { RegisteredGitLabServiceDetails(Bag::default(), Phase) }
 }
 impl<R0, R1> RegisteredGitLabServiceDetails<R0, R1> {
-    /// `GroupId`: text. Update: in place.
+    /// `GroupId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredgitlabservicedetails.html#cfn-devopsagent-service-registeredgitlabservicedetails-groupid)
     pub fn group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupId", value.into_expr()), Phase) }
-    /// `TargetUrl`: text, required. Update: in place.
+    /// `TargetUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredgitlabservicedetails.html#cfn-devopsagent-service-registeredgitlabservicedetails-targeturl)
     pub fn target_url(self, value: impl Arg<str>) -> RegisteredGitLabServiceDetails<Set, R1> { RegisteredGitLabServiceDetails(put(self.0, "TargetUrl", value.into_expr()), Phase) }
-    /// `TokenType`: `TokenType`, required. Update: in place.
+    /// `TokenType`: `TokenType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredgitlabservicedetails.html#cfn-devopsagent-service-registeredgitlabservicedetails-tokentype)
     pub fn token_type(self, value: impl Arg<TokenType>) -> RegisteredGitLabServiceDetails<R0, Set> { RegisteredGitLabServiceDetails(put(self.0, "TokenType", value.into_expr()), Phase) }
 }
 impl Done for RegisteredGitLabServiceDetails { fn into_props(self) -> Bag { self.0 } }
@@ -1072,15 +1072,15 @@ impl RegisteredMCPServerDetails {
     pub fn new() -> RegisteredMCPServerDetails<Missing<super::required::AuthorizationMethod>, Missing<super::required::Endpoint>, Missing<super::required::Name>> { RegisteredMCPServerDetails(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> RegisteredMCPServerDetails<R0, R1, R2> {
-    /// `ApiKeyHeader`: text. Update: in place.
+    /// `ApiKeyHeader`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredmcpserverdetails.html#cfn-devopsagent-service-registeredmcpserverdetails-apikeyheader)
     pub fn api_key_header(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiKeyHeader", value.into_expr()), Phase) }
-    /// `AuthorizationMethod`: `AuthorizationMethod`, required. Update: in place.
+    /// `AuthorizationMethod`: `AuthorizationMethod`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredmcpserverdetails.html#cfn-devopsagent-service-registeredmcpserverdetails-authorizationmethod)
     pub fn authorization_method(self, value: impl Arg<AuthorizationMethod>) -> RegisteredMCPServerDetails<Set, R1, R2> { RegisteredMCPServerDetails(put(self.0, "AuthorizationMethod", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredmcpserverdetails.html#cfn-devopsagent-service-registeredmcpserverdetails-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Endpoint`: text, required. Update: in place.
+    /// `Endpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredmcpserverdetails.html#cfn-devopsagent-service-registeredmcpserverdetails-endpoint)
     pub fn endpoint(self, value: impl Arg<str>) -> RegisteredMCPServerDetails<R0, Set, R2> { RegisteredMCPServerDetails(put(self.0, "Endpoint", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredmcpserverdetails.html#cfn-devopsagent-service-registeredmcpserverdetails-name)
     pub fn name(self, value: impl Arg<str>) -> RegisteredMCPServerDetails<R0, R1, Set> { RegisteredMCPServerDetails(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for RegisteredMCPServerDetails { fn into_props(self) -> Bag { self.0 } }
@@ -1091,13 +1091,13 @@ impl RegisteredMCPServerGrafanaDetails {
     pub fn new() -> RegisteredMCPServerGrafanaDetails<Missing<super::required::AuthorizationMethod>, Missing<super::required::Endpoint>> { RegisteredMCPServerGrafanaDetails(Bag::default(), Phase) }
 }
 impl<R0, R1> RegisteredMCPServerGrafanaDetails<R0, R1> {
-    /// `AuthorizationMethod`: `RegisteredMCPServerGrafanaDetailsAuthorizationMethod`, required. Update: in place.
+    /// `AuthorizationMethod`: `RegisteredMCPServerGrafanaDetailsAuthorizationMethod`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredmcpservergrafanadetails.html#cfn-devopsagent-service-registeredmcpservergrafanadetails-authorizationmethod)
     pub fn authorization_method(self, value: impl Arg<RegisteredMCPServerGrafanaDetailsAuthorizationMethod>) -> RegisteredMCPServerGrafanaDetails<Set, R1> { RegisteredMCPServerGrafanaDetails(put(self.0, "AuthorizationMethod", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredmcpservergrafanadetails.html#cfn-devopsagent-service-registeredmcpservergrafanadetails-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Endpoint`: text, required. Update: in place.
+    /// `Endpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredmcpservergrafanadetails.html#cfn-devopsagent-service-registeredmcpservergrafanadetails-endpoint)
     pub fn endpoint(self, value: impl Arg<str>) -> RegisteredMCPServerGrafanaDetails<R0, Set> { RegisteredMCPServerGrafanaDetails(put(self.0, "Endpoint", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredmcpservergrafanadetails.html#cfn-devopsagent-service-registeredmcpservergrafanadetails-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for RegisteredMCPServerGrafanaDetails { fn into_props(self) -> Bag { self.0 } }
@@ -1108,21 +1108,21 @@ impl RegisteredMCPServerSigV4Details {
     pub fn new() -> RegisteredMCPServerSigV4Details<Missing<super::required::Endpoint>, Missing<super::required::Name>, Missing<super::required::Region>, Missing<super::required::RoleArn>, Missing<super::required::Service>> { RegisteredMCPServerSigV4Details(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> RegisteredMCPServerSigV4Details<R0, R1, R2, R3, R4> {
-    /// `CustomHeaders`: map of text. Update: in place.
+    /// `CustomHeaders`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredmcpserversigv4details.html#cfn-devopsagent-service-registeredmcpserversigv4details-customheaders)
     pub fn custom_headers(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "CustomHeaders", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredmcpserversigv4details.html#cfn-devopsagent-service-registeredmcpserversigv4details-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Endpoint`: text, required. Update: in place.
+    /// `Endpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredmcpserversigv4details.html#cfn-devopsagent-service-registeredmcpserversigv4details-endpoint)
     pub fn endpoint(self, value: impl Arg<str>) -> RegisteredMCPServerSigV4Details<Set, R1, R2, R3, R4> { RegisteredMCPServerSigV4Details(put(self.0, "Endpoint", value.into_expr()), Phase) }
-    /// `McpRoleArn`: text. Update: in place.
+    /// `McpRoleArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredmcpserversigv4details.html#cfn-devopsagent-service-registeredmcpserversigv4details-mcprolearn)
     pub fn mcp_role_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "McpRoleArn", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredmcpserversigv4details.html#cfn-devopsagent-service-registeredmcpserversigv4details-name)
     pub fn name(self, value: impl Arg<str>) -> RegisteredMCPServerSigV4Details<R0, Set, R2, R3, R4> { RegisteredMCPServerSigV4Details(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Region`: text, required. Update: in place.
+    /// `Region`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredmcpserversigv4details.html#cfn-devopsagent-service-registeredmcpserversigv4details-region)
     pub fn region(self, value: impl Arg<str>) -> RegisteredMCPServerSigV4Details<R0, R1, Set, R3, R4> { RegisteredMCPServerSigV4Details(put(self.0, "Region", value.into_expr()), Phase) }
-    /// `RoleArn`: text, required. Update: in place.
+    /// `RoleArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredmcpserversigv4details.html#cfn-devopsagent-service-registeredmcpserversigv4details-rolearn)
     pub fn role_arn(self, value: impl Arg<str>) -> RegisteredMCPServerSigV4Details<R0, R1, R2, Set, R4> { RegisteredMCPServerSigV4Details(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `Service`: text, required. Update: in place.
+    /// `Service`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredmcpserversigv4details.html#cfn-devopsagent-service-registeredmcpserversigv4details-service)
     pub fn service(self, value: impl Arg<str>) -> RegisteredMCPServerSigV4Details<R0, R1, R2, R3, Set> { RegisteredMCPServerSigV4Details(put(self.0, "Service", value.into_expr()), Phase) }
 }
 impl Done for RegisteredMCPServerSigV4Details { fn into_props(self) -> Bag { self.0 } }
@@ -1133,11 +1133,11 @@ impl RegisteredNewRelicDetails {
     pub fn new() -> RegisteredNewRelicDetails<Missing<super::required::AccountId>, Missing<super::required::Region>> { RegisteredNewRelicDetails(Bag::default(), Phase) }
 }
 impl<R0, R1> RegisteredNewRelicDetails<R0, R1> {
-    /// `AccountId`: text, required. Update: in place.
+    /// `AccountId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registerednewrelicdetails.html#cfn-devopsagent-service-registerednewrelicdetails-accountid)
     pub fn account_id(self, value: impl Arg<str>) -> RegisteredNewRelicDetails<Set, R1> { RegisteredNewRelicDetails(put(self.0, "AccountId", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registerednewrelicdetails.html#cfn-devopsagent-service-registerednewrelicdetails-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Region`: `Region`, required. Update: in place.
+    /// `Region`: `Region`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registerednewrelicdetails.html#cfn-devopsagent-service-registerednewrelicdetails-region)
     pub fn region(self, value: impl Arg<Region>) -> RegisteredNewRelicDetails<R0, Set> { RegisteredNewRelicDetails(put(self.0, "Region", value.into_expr()), Phase) }
 }
 impl Done for RegisteredNewRelicDetails { fn into_props(self) -> Bag { self.0 } }
@@ -1148,7 +1148,7 @@ impl RegisteredPagerDutyDetails {
     pub fn new() -> RegisteredPagerDutyDetails<Missing<super::required::Scopes>> { RegisteredPagerDutyDetails(Bag::default(), Phase) }
 }
 impl<R0> RegisteredPagerDutyDetails<R0> {
-    /// `Scopes`: list of text, required. Update: in place.
+    /// `Scopes`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredpagerdutydetails.html#cfn-devopsagent-service-registeredpagerdutydetails-scopes)
     pub fn scopes(self, value: impl Arg<Arr<str>>) -> RegisteredPagerDutyDetails<Set> { RegisteredPagerDutyDetails(put(self.0, "Scopes", value.into_expr()), Phase) }
 }
 impl Done for RegisteredPagerDutyDetails { fn into_props(self) -> Bag { self.0 } }
@@ -1159,7 +1159,7 @@ impl RegisteredServiceNowDetails {
     pub fn new() -> RegisteredServiceNowDetails<Missing<super::required::InstanceUrl>> { RegisteredServiceNowDetails(Bag::default(), Phase) }
 }
 impl<R0> RegisteredServiceNowDetails<R0> {
-    /// `InstanceUrl`: text, required. Update: in place.
+    /// `InstanceUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredservicenowdetails.html#cfn-devopsagent-service-registeredservicenowdetails-instanceurl)
     pub fn instance_url(self, value: impl Arg<str>) -> RegisteredServiceNowDetails<Set> { RegisteredServiceNowDetails(put(self.0, "InstanceUrl", value.into_expr()), Phase) }
 }
 impl Done for RegisteredServiceNowDetails { fn into_props(self) -> Bag { self.0 } }
@@ -1168,25 +1168,25 @@ impl Done for RegisteredServiceNowDetails { fn into_props(self) -> Bag { self.0 
 impl ServiceDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AzureIdentity`: `AzureIdentityServiceDetails`. Update: replacement.
+    /// `AzureIdentity`: `AzureIdentityServiceDetails`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-servicedetails.html#cfn-devopsagent-service-servicedetails-azureidentity)
     pub fn azure_identity(self, value: impl Arg<AzureIdentityServiceDetails>) -> Self { Self(put(self.0, "AzureIdentity", value.into_expr())) }
-    /// `Dynatrace`: `DynatraceServiceDetails`. Update: replacement.
+    /// `Dynatrace`: `DynatraceServiceDetails`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-servicedetails.html#cfn-devopsagent-service-servicedetails-dynatrace)
     pub fn dynatrace(self, value: impl Arg<DynatraceServiceDetails>) -> Self { Self(put(self.0, "Dynatrace", value.into_expr())) }
-    /// `GitLab`: `GitLabDetails`. Update: in place.
+    /// `GitLab`: `GitLabDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-servicedetails.html#cfn-devopsagent-service-servicedetails-gitlab)
     pub fn git_lab(self, value: impl Arg<GitLabDetails>) -> Self { Self(put(self.0, "GitLab", value.into_expr())) }
-    /// `MCPServer`: `MCPServerDetails`. Update: in place.
+    /// `MCPServer`: `MCPServerDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-servicedetails.html#cfn-devopsagent-service-servicedetails-mcpserver)
     pub fn mcp_server(self, value: impl Arg<MCPServerDetails>) -> Self { Self(put(self.0, "MCPServer", value.into_expr())) }
-    /// `MCPServerGrafana`: `MCPServerGrafanaDetails`. Update: in place.
+    /// `MCPServerGrafana`: `MCPServerGrafanaDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-servicedetails.html#cfn-devopsagent-service-servicedetails-mcpservergrafana)
     pub fn mcp_server_grafana(self, value: impl Arg<MCPServerGrafanaDetails>) -> Self { Self(put(self.0, "MCPServerGrafana", value.into_expr())) }
-    /// `MCPServerNewRelic`: `NewRelicServiceDetails`. Update: in place.
+    /// `MCPServerNewRelic`: `NewRelicServiceDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-servicedetails.html#cfn-devopsagent-service-servicedetails-mcpservernewrelic)
     pub fn mcp_server_new_relic(self, value: impl Arg<NewRelicServiceDetails>) -> Self { Self(put(self.0, "MCPServerNewRelic", value.into_expr())) }
-    /// `MCPServerSigV4`: `MCPServerSigV4Details`. Update: in place.
+    /// `MCPServerSigV4`: `MCPServerSigV4Details`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-servicedetails.html#cfn-devopsagent-service-servicedetails-mcpserversigv4)
     pub fn mcp_server_sig_v4(self, value: impl Arg<MCPServerSigV4Details>) -> Self { Self(put(self.0, "MCPServerSigV4", value.into_expr())) }
-    /// `MCPServerSplunk`: `MCPServerSplunkDetails`. Update: replacement.
+    /// `MCPServerSplunk`: `MCPServerSplunkDetails`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-servicedetails.html#cfn-devopsagent-service-servicedetails-mcpserversplunk)
     pub fn mcp_server_splunk(self, value: impl Arg<MCPServerSplunkDetails>) -> Self { Self(put(self.0, "MCPServerSplunk", value.into_expr())) }
-    /// `PagerDuty`: `PagerDutyDetails`. Update: replacement.
+    /// `PagerDuty`: `PagerDutyDetails`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-servicedetails.html#cfn-devopsagent-service-servicedetails-pagerduty)
     pub fn pager_duty(self, value: impl Arg<PagerDutyDetails>) -> Self { Self(put(self.0, "PagerDuty", value.into_expr())) }
-    /// `ServiceNow`: `ServiceNowServiceDetails`. Update: replacement.
+    /// `ServiceNow`: `ServiceNowServiceDetails`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-servicedetails.html#cfn-devopsagent-service-servicedetails-servicenow)
     pub fn service_now(self, value: impl Arg<ServiceNowServiceDetails>) -> Self { Self(put(self.0, "ServiceNow", value.into_expr())) }
 }
 impl Done for ServiceDetails { fn into_props(self) -> Bag { self.0 } }
@@ -1195,7 +1195,7 @@ impl Done for ServiceDetails { fn into_props(self) -> Bag { self.0 } }
 impl ServiceNowAuthorizationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `OAuthClientCredentials`: `OAuthClientDetails`. Update: replacement.
+    /// `OAuthClientCredentials`: `OAuthClientDetails`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-servicenowauthorizationconfig.html#cfn-devopsagent-service-servicenowauthorizationconfig-oauthclientcredentials)
     pub fn oauth_client_credentials(self, value: impl Arg<OAuthClientDetails>) -> Self { Self(put(self.0, "OAuthClientCredentials", value.into_expr())) }
 }
 impl Done for ServiceNowAuthorizationConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1206,9 +1206,9 @@ impl ServiceNowServiceDetails {
     pub fn new() -> ServiceNowServiceDetails<Missing<super::required::InstanceUrl>> { ServiceNowServiceDetails(Bag::default(), Phase) }
 }
 impl<R0> ServiceNowServiceDetails<R0> {
-    /// `AuthorizationConfig`: `ServiceNowAuthorizationConfig`. Update: replacement.
+    /// `AuthorizationConfig`: `ServiceNowAuthorizationConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-servicenowservicedetails.html#cfn-devopsagent-service-servicenowservicedetails-authorizationconfig)
     pub fn authorization_config(self, value: impl Arg<ServiceNowAuthorizationConfig>) -> Self { Self(put(self.0, "AuthorizationConfig", value.into_expr()), Phase) }
-    /// `InstanceUrl`: text, required. Update: replacement.
+    /// `InstanceUrl`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-servicenowservicedetails.html#cfn-devopsagent-service-servicenowservicedetails-instanceurl)
     pub fn instance_url(self, value: impl Arg<str>) -> ServiceNowServiceDetails<Set> { ServiceNowServiceDetails(put(self.0, "InstanceUrl", value.into_expr()), Phase) }
 }
 impl Done for ServiceNowServiceDetails { fn into_props(self) -> Bag { self.0 } }
@@ -1232,13 +1232,13 @@ impl CfnTrigger {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTriggerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-trigger.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-trigger.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `TriggerId`: text.
+    /// The attribute `TriggerId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-trigger.html#TriggerId-fn::getatt)
     pub fn attr_trigger_id(&self) -> Val<str> { self.0.get_att("TriggerId") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-trigger.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnTrigger { fn node(&self) -> &Place { &self.0 } }
@@ -1249,15 +1249,15 @@ impl CfnTriggerProps {
     pub fn new() -> CfnTriggerProps<Missing<required::Action>, Missing<required::AgentSpaceId>, Missing<required::Condition>, Missing<required::Type>> { CfnTriggerProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnTriggerProps<R0, R1, R2, R3> {
-    /// `Action`: JSON, required. Update: replacement.
+    /// `Action`: JSON, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-trigger.html#cfn-devopsagent-trigger-action)
     pub fn action(self, value: impl Arg<Any>) -> CfnTriggerProps<Set, R1, R2, R3> { CfnTriggerProps(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `AgentSpaceId`: text, required. Update: replacement.
+    /// `AgentSpaceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-trigger.html#cfn-devopsagent-trigger-agentspaceid)
     pub fn agent_space_id(self, value: impl Arg<str>) -> CfnTriggerProps<R0, Set, R2, R3> { CfnTriggerProps(put(self.0, "AgentSpaceId", value.into_expr()), Phase) }
-    /// `Condition`: `Condition`, required. Update: replacement.
+    /// `Condition`: `Condition`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-trigger.html#cfn-devopsagent-trigger-condition)
     pub fn condition(self, value: impl Arg<trigger::Condition>) -> CfnTriggerProps<R0, R1, Set, R3> { CfnTriggerProps(put(self.0, "Condition", value.into_expr()), Phase) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-trigger.html#cfn-devopsagent-trigger-status)
     pub fn status(self, value: impl Arg<trigger::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: replacement.
+    /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-trigger.html#cfn-devopsagent-trigger-type)
     pub fn type_(self, value: impl Arg<trigger::Type>) -> CfnTriggerProps<R0, R1, R2, Set> { CfnTriggerProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnTriggerProps { fn into_props(self) -> Bag { self.0 } }
@@ -1271,7 +1271,7 @@ impl Condition {
     pub fn new() -> Condition<Missing<super::required::Schedule>> { Condition(Bag::default(), Phase) }
 }
 impl<R0> Condition<R0> {
-    /// `Schedule`: `Schedule`, required. Update: replacement.
+    /// `Schedule`: `Schedule`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-trigger-condition.html#cfn-devopsagent-trigger-condition-schedule)
     pub fn schedule(self, value: impl Arg<Schedule>) -> Condition<Set> { Condition(put(self.0, "Schedule", value.into_expr()), Phase) }
 }
 impl Done for Condition { fn into_props(self) -> Bag { self.0 } }
@@ -1282,7 +1282,7 @@ impl Schedule {
     pub fn new() -> Schedule<Missing<super::required::Expression>> { Schedule(Bag::default(), Phase) }
 }
 impl<R0> Schedule<R0> {
-    /// `Expression`: text, required. Update: replacement.
+    /// `Expression`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-trigger-schedule.html#cfn-devopsagent-trigger-schedule-expression)
     pub fn expression(self, value: impl Arg<str>) -> Schedule<Set> { Schedule(put(self.0, "Expression", value.into_expr()), Phase) }
 }
 impl Done for Schedule { fn into_props(self) -> Bag { self.0 } }

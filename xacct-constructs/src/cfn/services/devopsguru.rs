@@ -13,7 +13,7 @@ impl CfnLogAnomalyDetectionIntegration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnLogAnomalyDetectionIntegrationProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `AccountId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AccountId`: text.
+    /// The attribute `AccountId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsguru-loganomalydetectionintegration.html#AccountId-fn::getatt)
     pub fn attr_account_id(&self) -> Val<str> { self.0.get_att("AccountId") }
 }
 impl Parent for CfnLogAnomalyDetectionIntegration { fn node(&self) -> &Place { &self.0 } }
@@ -33,7 +33,7 @@ impl CfnNotificationChannel {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnNotificationChannelProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsguru-notificationchannel.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnNotificationChannel { fn node(&self) -> &Place { &self.0 } }
@@ -44,7 +44,7 @@ impl CfnNotificationChannelProps {
     pub fn new() -> CfnNotificationChannelProps<Missing<required::Config>> { CfnNotificationChannelProps(Bag::default(), Phase) }
 }
 impl<R0> CfnNotificationChannelProps<R0> {
-    /// `Config`: `NotificationChannelConfig`, required. Update: replacement.
+    /// `Config`: `NotificationChannelConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsguru-notificationchannel.html#cfn-devopsguru-notificationchannel-config)
     pub fn config(self, value: impl Arg<notification_channel::NotificationChannelConfig>) -> CfnNotificationChannelProps<Set> { CfnNotificationChannelProps(put(self.0, "Config", value.into_expr()), Phase) }
 }
 impl Done for CfnNotificationChannelProps { fn into_props(self) -> Bag { self.0 } }
@@ -56,9 +56,9 @@ use crate::cfn::support::*;
 impl NotificationChannelConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Filters`: `NotificationFilterConfig`. Update: replacement.
+    /// `Filters`: `NotificationFilterConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsguru-notificationchannel-notificationchannelconfig.html#cfn-devopsguru-notificationchannel-notificationchannelconfig-filters)
     pub fn filters(self, value: impl Arg<NotificationFilterConfig>) -> Self { Self(put(self.0, "Filters", value.into_expr())) }
-    /// `Sns`: `SnsChannelConfig`. Update: replacement.
+    /// `Sns`: `SnsChannelConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsguru-notificationchannel-notificationchannelconfig.html#cfn-devopsguru-notificationchannel-notificationchannelconfig-sns)
     pub fn sns(self, value: impl Arg<SnsChannelConfig>) -> Self { Self(put(self.0, "Sns", value.into_expr())) }
 }
 impl Done for NotificationChannelConfig { fn into_props(self) -> Bag { self.0 } }
@@ -67,9 +67,9 @@ impl Done for NotificationChannelConfig { fn into_props(self) -> Bag { self.0 } 
 impl NotificationFilterConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MessageTypes`: list of text. Update: replacement.
+    /// `MessageTypes`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsguru-notificationchannel-notificationfilterconfig.html#cfn-devopsguru-notificationchannel-notificationfilterconfig-messagetypes)
     pub fn message_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MessageTypes", value.into_expr())) }
-    /// `Severities`: list of text. Update: replacement.
+    /// `Severities`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsguru-notificationchannel-notificationfilterconfig.html#cfn-devopsguru-notificationchannel-notificationfilterconfig-severities)
     pub fn severities(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Severities", value.into_expr())) }
 }
 impl Done for NotificationFilterConfig { fn into_props(self) -> Bag { self.0 } }
@@ -78,7 +78,7 @@ impl Done for NotificationFilterConfig { fn into_props(self) -> Bag { self.0 } }
 impl SnsChannelConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TopicArn`: `SnsTopicArn`. Update: replacement.
+    /// `TopicArn`: `SnsTopicArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsguru-notificationchannel-snschannelconfig.html#cfn-devopsguru-notificationchannel-snschannelconfig-topicarn)
     pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "TopicArn", value.into_expr())) }
 }
 impl Done for SnsChannelConfig { fn into_props(self) -> Bag { self.0 } }
@@ -92,7 +92,7 @@ impl CfnResourceCollection {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourceCollectionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ResourceCollectionType`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ResourceCollectionType`: text.
+    /// The attribute `ResourceCollectionType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsguru-resourcecollection.html#ResourceCollectionType-fn::getatt)
     pub fn attr_resource_collection_type(&self) -> Val<str> { self.0.get_att("ResourceCollectionType") }
 }
 impl Parent for CfnResourceCollection { fn node(&self) -> &Place { &self.0 } }
@@ -103,7 +103,7 @@ impl CfnResourceCollectionProps {
     pub fn new() -> CfnResourceCollectionProps<Missing<required::ResourceCollectionFilter>> { CfnResourceCollectionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnResourceCollectionProps<R0> {
-    /// `ResourceCollectionFilter`: `ResourceCollectionFilter`, required. Update: in place.
+    /// `ResourceCollectionFilter`: `ResourceCollectionFilter`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsguru-resourcecollection.html#cfn-devopsguru-resourcecollection-resourcecollectionfilter)
     pub fn resource_collection_filter(self, value: impl Arg<resource_collection::ResourceCollectionFilter>) -> CfnResourceCollectionProps<Set> { CfnResourceCollectionProps(put(self.0, "ResourceCollectionFilter", value.into_expr()), Phase) }
 }
 impl Done for CfnResourceCollectionProps { fn into_props(self) -> Bag { self.0 } }
@@ -115,7 +115,7 @@ use crate::cfn::support::*;
 impl CloudFormationCollectionFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `StackNames`: list of text. Update: in place.
+    /// `StackNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsguru-resourcecollection-cloudformationcollectionfilter.html#cfn-devopsguru-resourcecollection-cloudformationcollectionfilter-stacknames)
     pub fn stack_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StackNames", value.into_expr())) }
 }
 impl Done for CloudFormationCollectionFilter { fn into_props(self) -> Bag { self.0 } }
@@ -124,9 +124,9 @@ impl Done for CloudFormationCollectionFilter { fn into_props(self) -> Bag { self
 impl ResourceCollectionFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CloudFormation`: `CloudFormationCollectionFilter`. Update: in place.
+    /// `CloudFormation`: `CloudFormationCollectionFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsguru-resourcecollection-resourcecollectionfilter.html#cfn-devopsguru-resourcecollection-resourcecollectionfilter-cloudformation)
     pub fn cloud_formation(self, value: impl Arg<CloudFormationCollectionFilter>) -> Self { Self(put(self.0, "CloudFormation", value.into_expr())) }
-    /// `Tags`: list of `TagCollection`. Update: in place.
+    /// `Tags`: list of `TagCollection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsguru-resourcecollection-resourcecollectionfilter.html#cfn-devopsguru-resourcecollection-resourcecollectionfilter-tags)
     pub fn tags(self, value: impl Arg<Arr<TagCollection>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for ResourceCollectionFilter { fn into_props(self) -> Bag { self.0 } }
@@ -135,9 +135,9 @@ impl Done for ResourceCollectionFilter { fn into_props(self) -> Bag { self.0 } }
 impl TagCollection {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AppBoundaryKey`: text. Update: in place.
+    /// `AppBoundaryKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsguru-resourcecollection-tagcollection.html#cfn-devopsguru-resourcecollection-tagcollection-appboundarykey)
     pub fn app_boundary_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AppBoundaryKey", value.into_expr())) }
-    /// `TagValues`: list of text. Update: in place.
+    /// `TagValues`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsguru-resourcecollection-tagcollection.html#cfn-devopsguru-resourcecollection-tagcollection-tagvalues)
     pub fn tag_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TagValues", value.into_expr())) }
 }
 impl Done for TagCollection { fn into_props(self) -> Bag { self.0 } }

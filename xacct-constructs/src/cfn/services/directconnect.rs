@@ -13,11 +13,11 @@ impl CfnConnection {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ConnectionArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ConnectionArn`: `OtherArn`.
+    /// The attribute `ConnectionArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-connection.html#ConnectionArn-fn::getatt)
     pub fn attr_connection_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ConnectionArn") }
-    /// The attribute `ConnectionId`: text.
+    /// The attribute `ConnectionId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-connection.html#ConnectionId-fn::getatt)
     pub fn attr_connection_id(&self) -> Val<str> { self.0.get_att("ConnectionId") }
-    /// The attribute `ConnectionState`: text.
+    /// The attribute `ConnectionState`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-connection.html#ConnectionState-fn::getatt)
     pub fn attr_connection_state(&self) -> Val<str> { self.0.get_att("ConnectionState") }
 }
 impl Parent for CfnConnection { fn node(&self) -> &Place { &self.0 } }
@@ -28,19 +28,19 @@ impl CfnConnectionProps {
     pub fn new() -> CfnConnectionProps<Missing<required::Bandwidth>, Missing<required::ConnectionName>, Missing<required::Location>> { CfnConnectionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnConnectionProps<R0, R1, R2> {
-    /// `Bandwidth`: text, required. Update: replacement.
+    /// `Bandwidth`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-connection.html#cfn-directconnect-connection-bandwidth)
     pub fn bandwidth(self, value: impl Arg<str>) -> CfnConnectionProps<Set, R1, R2> { CfnConnectionProps(put(self.0, "Bandwidth", value.into_expr()), Phase) }
-    /// `ConnectionName`: text, required. Update: in place.
+    /// `ConnectionName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-connection.html#cfn-directconnect-connection-connectionname)
     pub fn connection_name(self, value: impl Arg<str>) -> CfnConnectionProps<R0, Set, R2> { CfnConnectionProps(put(self.0, "ConnectionName", value.into_expr()), Phase) }
-    /// `LagId`: `DirectConnectLagArnOrLagId`. Update: in place.
+    /// `LagId`: `DirectConnectLagArnOrLagId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-connection.html#cfn-directconnect-connection-lagid)
     pub fn lag_id(self, value: impl Arg<kind::DirectConnectLagArnOrLagId>) -> Self { Self(put(self.0, "LagId", value.into_expr()), Phase) }
-    /// `Location`: text, required. Update: replacement.
+    /// `Location`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-connection.html#cfn-directconnect-connection-location)
     pub fn location(self, value: impl Arg<str>) -> CfnConnectionProps<R0, R1, Set> { CfnConnectionProps(put(self.0, "Location", value.into_expr()), Phase) }
-    /// `ProviderName`: text. Update: replacement.
+    /// `ProviderName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-connection.html#cfn-directconnect-connection-providername)
     pub fn provider_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProviderName", value.into_expr()), Phase) }
-    /// `RequestMACSec`: boolean. Update: replacement.
+    /// `RequestMACSec`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-connection.html#cfn-directconnect-connection-requestmacsec)
     pub fn request_mac_sec(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequestMACSec", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-connection.html#cfn-directconnect-connection-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectionProps { fn into_props(self) -> Bag { self.0 } }
@@ -53,9 +53,9 @@ impl CfnDirectConnectGateway {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDirectConnectGatewayProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DirectConnectGatewayArn`.
     pub fn reference(&self) -> Val<kind::DirectConnectDirectConnectGatewayArn> { self.0.reference() }
-    /// The attribute `DirectConnectGatewayArn`: `DirectConnectDirectConnectGatewayArn`.
+    /// The attribute `DirectConnectGatewayArn`: `DirectConnectDirectConnectGatewayArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-directconnectgateway.html#DirectConnectGatewayArn-fn::getatt)
     pub fn attr_direct_connect_gateway_arn(&self) -> Val<kind::DirectConnectDirectConnectGatewayArn> { self.0.get_att("DirectConnectGatewayArn") }
-    /// The attribute `DirectConnectGatewayId`: `DirectConnectDirectConnectGatewayId`.
+    /// The attribute `DirectConnectGatewayId`: `DirectConnectDirectConnectGatewayId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-directconnectgateway.html#DirectConnectGatewayId-fn::getatt)
     pub fn attr_direct_connect_gateway_id(&self) -> Val<kind::DirectConnectDirectConnectGatewayId> { self.0.get_att("DirectConnectGatewayId") }
 }
 impl Parent for CfnDirectConnectGateway { fn node(&self) -> &Place { &self.0 } }
@@ -66,11 +66,11 @@ impl CfnDirectConnectGatewayProps {
     pub fn new() -> CfnDirectConnectGatewayProps<Missing<required::DirectConnectGatewayName>> { CfnDirectConnectGatewayProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDirectConnectGatewayProps<R0> {
-    /// `AmazonSideAsn`: text. Update: replacement.
+    /// `AmazonSideAsn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-directconnectgateway.html#cfn-directconnect-directconnectgateway-amazonsideasn)
     pub fn amazon_side_asn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AmazonSideAsn", value.into_expr()), Phase) }
-    /// `DirectConnectGatewayName`: text, required. Update: in place.
+    /// `DirectConnectGatewayName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-directconnectgateway.html#cfn-directconnect-directconnectgateway-directconnectgatewayname)
     pub fn direct_connect_gateway_name(self, value: impl Arg<str>) -> CfnDirectConnectGatewayProps<Set> { CfnDirectConnectGatewayProps(put(self.0, "DirectConnectGatewayName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-directconnectgateway.html#cfn-directconnect-directconnectgateway-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDirectConnectGatewayProps { fn into_props(self) -> Bag { self.0 } }
@@ -83,7 +83,7 @@ impl CfnDirectConnectGatewayAssociation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDirectConnectGatewayAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AssociationId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AssociationId`: text.
+    /// The attribute `AssociationId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-directconnectgatewayassociation.html#AssociationId-fn::getatt)
     pub fn attr_association_id(&self) -> Val<str> { self.0.get_att("AssociationId") }
 }
 impl Parent for CfnDirectConnectGatewayAssociation { fn node(&self) -> &Place { &self.0 } }
@@ -94,13 +94,13 @@ impl CfnDirectConnectGatewayAssociationProps {
     pub fn new() -> CfnDirectConnectGatewayAssociationProps<Missing<required::AssociatedGatewayId>, Missing<required::DirectConnectGatewayId>> { CfnDirectConnectGatewayAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDirectConnectGatewayAssociationProps<R0, R1> {
-    /// `AcceptDirectConnectGatewayAssociationProposalRoleArn`: `IamRoleArn`. Update: replacement.
+    /// `AcceptDirectConnectGatewayAssociationProposalRoleArn`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-directconnectgatewayassociation.html#cfn-directconnect-directconnectgatewayassociation-acceptdirectconnectgatewayassociationproposalrolearn)
     pub fn accept_direct_connect_gateway_association_proposal_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "AcceptDirectConnectGatewayAssociationProposalRoleArn", value.into_expr()), Phase) }
-    /// `AllowedPrefixesToDirectConnectGateway`: list of text. Update: in place.
+    /// `AllowedPrefixesToDirectConnectGateway`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-directconnectgatewayassociation.html#cfn-directconnect-directconnectgatewayassociation-allowedprefixestodirectconnectgateway)
     pub fn allowed_prefixes_to_direct_connect_gateway(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedPrefixesToDirectConnectGateway", value.into_expr()), Phase) }
-    /// `AssociatedGatewayId`: `Ec2TransitGatewayIdOrTransitGatewayArnOrVPNGatewayId`, required. Update: replacement.
+    /// `AssociatedGatewayId`: `Ec2TransitGatewayIdOrTransitGatewayArnOrVPNGatewayId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-directconnectgatewayassociation.html#cfn-directconnect-directconnectgatewayassociation-associatedgatewayid)
     pub fn associated_gateway_id(self, value: impl Arg<kind::Ec2TransitGatewayIdOrTransitGatewayArnOrVPNGatewayId>) -> CfnDirectConnectGatewayAssociationProps<Set, R1> { CfnDirectConnectGatewayAssociationProps(put(self.0, "AssociatedGatewayId", value.into_expr()), Phase) }
-    /// `DirectConnectGatewayId`: `DirectConnectDirectConnectGatewayArnOrDirectConnectGatewayId`, required. Update: replacement.
+    /// `DirectConnectGatewayId`: `DirectConnectDirectConnectGatewayArnOrDirectConnectGatewayId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-directconnectgatewayassociation.html#cfn-directconnect-directconnectgatewayassociation-directconnectgatewayid)
     pub fn direct_connect_gateway_id(self, value: impl Arg<kind::DirectConnectDirectConnectGatewayArnOrDirectConnectGatewayId>) -> CfnDirectConnectGatewayAssociationProps<R0, Set> { CfnDirectConnectGatewayAssociationProps(put(self.0, "DirectConnectGatewayId", value.into_expr()), Phase) }
 }
 impl Done for CfnDirectConnectGatewayAssociationProps { fn into_props(self) -> Bag { self.0 } }
@@ -113,11 +113,11 @@ impl CfnLag {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLagProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `LagArn`.
     pub fn reference(&self) -> Val<kind::DirectConnectLagArn> { self.0.reference() }
-    /// The attribute `LagArn`: `DirectConnectLagArn`.
+    /// The attribute `LagArn`: `DirectConnectLagArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-lag.html#LagArn-fn::getatt)
     pub fn attr_lag_arn(&self) -> Val<kind::DirectConnectLagArn> { self.0.get_att("LagArn") }
-    /// The attribute `LagId`: `DirectConnectLagId`.
+    /// The attribute `LagId`: `DirectConnectLagId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-lag.html#LagId-fn::getatt)
     pub fn attr_lag_id(&self) -> Val<kind::DirectConnectLagId> { self.0.get_att("LagId") }
-    /// The attribute `LagState`: text.
+    /// The attribute `LagState`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-lag.html#LagState-fn::getatt)
     pub fn attr_lag_state(&self) -> Val<str> { self.0.get_att("LagState") }
 }
 impl Parent for CfnLag { fn node(&self) -> &Place { &self.0 } }
@@ -128,19 +128,19 @@ impl CfnLagProps {
     pub fn new() -> CfnLagProps<Missing<required::ConnectionsBandwidth>, Missing<required::LagName>, Missing<required::Location>> { CfnLagProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnLagProps<R0, R1, R2> {
-    /// `ConnectionsBandwidth`: text, required. Update: replacement.
+    /// `ConnectionsBandwidth`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-lag.html#cfn-directconnect-lag-connectionsbandwidth)
     pub fn connections_bandwidth(self, value: impl Arg<str>) -> CfnLagProps<Set, R1, R2> { CfnLagProps(put(self.0, "ConnectionsBandwidth", value.into_expr()), Phase) }
-    /// `LagName`: text, required. Update: in place.
+    /// `LagName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-lag.html#cfn-directconnect-lag-lagname)
     pub fn lag_name(self, value: impl Arg<str>) -> CfnLagProps<R0, Set, R2> { CfnLagProps(put(self.0, "LagName", value.into_expr()), Phase) }
-    /// `Location`: text, required. Update: replacement.
+    /// `Location`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-lag.html#cfn-directconnect-lag-location)
     pub fn location(self, value: impl Arg<str>) -> CfnLagProps<R0, R1, Set> { CfnLagProps(put(self.0, "Location", value.into_expr()), Phase) }
-    /// `MinimumLinks`: integer. Update: in place.
+    /// `MinimumLinks`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-lag.html#cfn-directconnect-lag-minimumlinks)
     pub fn minimum_links(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumLinks", value.into_expr()), Phase) }
-    /// `ProviderName`: text. Update: replacement.
+    /// `ProviderName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-lag.html#cfn-directconnect-lag-providername)
     pub fn provider_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProviderName", value.into_expr()), Phase) }
-    /// `RequestMACSec`: boolean. Update: replacement.
+    /// `RequestMACSec`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-lag.html#cfn-directconnect-lag-requestmacsec)
     pub fn request_mac_sec(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequestMACSec", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-lag.html#cfn-directconnect-lag-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnLagProps { fn into_props(self) -> Bag { self.0 } }
@@ -153,9 +153,9 @@ impl CfnPrivateVirtualInterface {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPrivateVirtualInterfaceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `VirtualInterfaceArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `VirtualInterfaceArn`: `OtherArn`.
+    /// The attribute `VirtualInterfaceArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-privatevirtualinterface.html#VirtualInterfaceArn-fn::getatt)
     pub fn attr_virtual_interface_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("VirtualInterfaceArn") }
-    /// The attribute `VirtualInterfaceId`: text.
+    /// The attribute `VirtualInterfaceId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-privatevirtualinterface.html#VirtualInterfaceId-fn::getatt)
     pub fn attr_virtual_interface_id(&self) -> Val<str> { self.0.get_att("VirtualInterfaceId") }
 }
 impl Parent for CfnPrivateVirtualInterface { fn node(&self) -> &Place { &self.0 } }
@@ -166,27 +166,27 @@ impl CfnPrivateVirtualInterfaceProps {
     pub fn new() -> CfnPrivateVirtualInterfaceProps<Missing<required::BgpPeers>, Missing<required::ConnectionId>, Missing<required::VirtualInterfaceName>, Missing<required::Vlan>> { CfnPrivateVirtualInterfaceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnPrivateVirtualInterfaceProps<R0, R1, R2, R3> {
-    /// `AllocatePrivateVirtualInterfaceRoleArn`: `IamRoleArn`. Update: replacement.
+    /// `AllocatePrivateVirtualInterfaceRoleArn`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-privatevirtualinterface.html#cfn-directconnect-privatevirtualinterface-allocateprivatevirtualinterfacerolearn)
     pub fn allocate_private_virtual_interface_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "AllocatePrivateVirtualInterfaceRoleArn", value.into_expr()), Phase) }
-    /// `BgpPeers`: list of `BgpPeer`, required. Update: in place.
+    /// `BgpPeers`: list of `BgpPeer`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-privatevirtualinterface.html#cfn-directconnect-privatevirtualinterface-bgppeers)
     pub fn bgp_peers(self, value: impl Arg<Arr<private_virtual_interface::BgpPeer>>) -> CfnPrivateVirtualInterfaceProps<Set, R1, R2, R3> { CfnPrivateVirtualInterfaceProps(put(self.0, "BgpPeers", value.into_expr()), Phase) }
-    /// `ConnectionId`: text, required. Update: in place.
+    /// `ConnectionId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-privatevirtualinterface.html#cfn-directconnect-privatevirtualinterface-connectionid)
     pub fn connection_id(self, value: impl Arg<str>) -> CfnPrivateVirtualInterfaceProps<R0, Set, R2, R3> { CfnPrivateVirtualInterfaceProps(put(self.0, "ConnectionId", value.into_expr()), Phase) }
-    /// `DirectConnectGatewayId`: `DirectConnectDirectConnectGatewayArnOrDirectConnectGatewayId`. Update: replacement.
+    /// `DirectConnectGatewayId`: `DirectConnectDirectConnectGatewayArnOrDirectConnectGatewayId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-privatevirtualinterface.html#cfn-directconnect-privatevirtualinterface-directconnectgatewayid)
     pub fn direct_connect_gateway_id(self, value: impl Arg<kind::DirectConnectDirectConnectGatewayArnOrDirectConnectGatewayId>) -> Self { Self(put(self.0, "DirectConnectGatewayId", value.into_expr()), Phase) }
-    /// `EnableSiteLink`: boolean. Update: in place.
+    /// `EnableSiteLink`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-privatevirtualinterface.html#cfn-directconnect-privatevirtualinterface-enablesitelink)
     pub fn enable_site_link(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableSiteLink", value.into_expr()), Phase) }
-    /// `Mtu`: integer. Update: in place.
+    /// `Mtu`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-privatevirtualinterface.html#cfn-directconnect-privatevirtualinterface-mtu)
     pub fn mtu(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Mtu", value.into_expr()), Phase) }
-    /// `RateLimit`: text. Update: in place.
+    /// `RateLimit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-privatevirtualinterface.html#cfn-directconnect-privatevirtualinterface-ratelimit)
     pub fn rate_limit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RateLimit", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-privatevirtualinterface.html#cfn-directconnect-privatevirtualinterface-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VirtualGatewayId`: text. Update: replacement.
+    /// `VirtualGatewayId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-privatevirtualinterface.html#cfn-directconnect-privatevirtualinterface-virtualgatewayid)
     pub fn virtual_gateway_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualGatewayId", value.into_expr()), Phase) }
-    /// `VirtualInterfaceName`: text, required. Update: in place.
+    /// `VirtualInterfaceName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-privatevirtualinterface.html#cfn-directconnect-privatevirtualinterface-virtualinterfacename)
     pub fn virtual_interface_name(self, value: impl Arg<str>) -> CfnPrivateVirtualInterfaceProps<R0, R1, Set, R3> { CfnPrivateVirtualInterfaceProps(put(self.0, "VirtualInterfaceName", value.into_expr()), Phase) }
-    /// `Vlan`: integer, required. Update: replacement.
+    /// `Vlan`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-privatevirtualinterface.html#cfn-directconnect-privatevirtualinterface-vlan)
     pub fn vlan(self, value: impl Arg<i64>) -> CfnPrivateVirtualInterfaceProps<R0, R1, R2, Set> { CfnPrivateVirtualInterfaceProps(put(self.0, "Vlan", value.into_expr()), Phase) }
 }
 impl Done for CfnPrivateVirtualInterfaceProps { fn into_props(self) -> Bag { self.0 } }
@@ -200,17 +200,17 @@ impl BgpPeer {
     pub fn new() -> BgpPeer<Missing<super::required::AddressFamily>, Missing<super::required::Asn>> { BgpPeer(Bag::default(), Phase) }
 }
 impl<R0, R1> BgpPeer<R0, R1> {
-    /// `AddressFamily`: text, required. Update: in place.
+    /// `AddressFamily`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-directconnect-privatevirtualinterface-bgppeer.html#cfn-directconnect-privatevirtualinterface-bgppeer-addressfamily)
     pub fn address_family(self, value: impl Arg<str>) -> BgpPeer<Set, R1> { BgpPeer(put(self.0, "AddressFamily", value.into_expr()), Phase) }
-    /// `AmazonAddress`: text. Update: in place.
+    /// `AmazonAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-directconnect-privatevirtualinterface-bgppeer.html#cfn-directconnect-privatevirtualinterface-bgppeer-amazonaddress)
     pub fn amazon_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AmazonAddress", value.into_expr()), Phase) }
-    /// `Asn`: text, required. Update: in place.
+    /// `Asn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-directconnect-privatevirtualinterface-bgppeer.html#cfn-directconnect-privatevirtualinterface-bgppeer-asn)
     pub fn asn(self, value: impl Arg<str>) -> BgpPeer<R0, Set> { BgpPeer(put(self.0, "Asn", value.into_expr()), Phase) }
-    /// `AuthKey`: text. Update: in place.
+    /// `AuthKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-directconnect-privatevirtualinterface-bgppeer.html#cfn-directconnect-privatevirtualinterface-bgppeer-authkey)
     pub fn auth_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthKey", value.into_expr()), Phase) }
-    /// `BgpPeerId`: text. Update: in place.
+    /// `BgpPeerId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-directconnect-privatevirtualinterface-bgppeer.html#cfn-directconnect-privatevirtualinterface-bgppeer-bgppeerid)
     pub fn bgp_peer_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BgpPeerId", value.into_expr()), Phase) }
-    /// `CustomerAddress`: text. Update: in place.
+    /// `CustomerAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-directconnect-privatevirtualinterface-bgppeer.html#cfn-directconnect-privatevirtualinterface-bgppeer-customeraddress)
     pub fn customer_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerAddress", value.into_expr()), Phase) }
 }
 impl Done for BgpPeer { fn into_props(self) -> Bag { self.0 } }
@@ -224,9 +224,9 @@ impl CfnPublicVirtualInterface {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPublicVirtualInterfaceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `VirtualInterfaceArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `VirtualInterfaceArn`: `OtherArn`.
+    /// The attribute `VirtualInterfaceArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-publicvirtualinterface.html#VirtualInterfaceArn-fn::getatt)
     pub fn attr_virtual_interface_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("VirtualInterfaceArn") }
-    /// The attribute `VirtualInterfaceId`: text.
+    /// The attribute `VirtualInterfaceId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-publicvirtualinterface.html#VirtualInterfaceId-fn::getatt)
     pub fn attr_virtual_interface_id(&self) -> Val<str> { self.0.get_att("VirtualInterfaceId") }
 }
 impl Parent for CfnPublicVirtualInterface { fn node(&self) -> &Place { &self.0 } }
@@ -237,21 +237,21 @@ impl CfnPublicVirtualInterfaceProps {
     pub fn new() -> CfnPublicVirtualInterfaceProps<Missing<required::BgpPeers>, Missing<required::ConnectionId>, Missing<required::VirtualInterfaceName>, Missing<required::Vlan>> { CfnPublicVirtualInterfaceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnPublicVirtualInterfaceProps<R0, R1, R2, R3> {
-    /// `AllocatePublicVirtualInterfaceRoleArn`: `IamRoleArn`. Update: replacement.
+    /// `AllocatePublicVirtualInterfaceRoleArn`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-publicvirtualinterface.html#cfn-directconnect-publicvirtualinterface-allocatepublicvirtualinterfacerolearn)
     pub fn allocate_public_virtual_interface_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "AllocatePublicVirtualInterfaceRoleArn", value.into_expr()), Phase) }
-    /// `BgpPeers`: list of `BgpPeer`, required. Update: in place.
+    /// `BgpPeers`: list of `BgpPeer`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-publicvirtualinterface.html#cfn-directconnect-publicvirtualinterface-bgppeers)
     pub fn bgp_peers(self, value: impl Arg<Arr<public_virtual_interface::BgpPeer>>) -> CfnPublicVirtualInterfaceProps<Set, R1, R2, R3> { CfnPublicVirtualInterfaceProps(put(self.0, "BgpPeers", value.into_expr()), Phase) }
-    /// `ConnectionId`: text, required. Update: in place.
+    /// `ConnectionId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-publicvirtualinterface.html#cfn-directconnect-publicvirtualinterface-connectionid)
     pub fn connection_id(self, value: impl Arg<str>) -> CfnPublicVirtualInterfaceProps<R0, Set, R2, R3> { CfnPublicVirtualInterfaceProps(put(self.0, "ConnectionId", value.into_expr()), Phase) }
-    /// `RateLimit`: text. Update: in place.
+    /// `RateLimit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-publicvirtualinterface.html#cfn-directconnect-publicvirtualinterface-ratelimit)
     pub fn rate_limit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RateLimit", value.into_expr()), Phase) }
-    /// `RouteFilterPrefixes`: list of text. Update: replacement.
+    /// `RouteFilterPrefixes`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-publicvirtualinterface.html#cfn-directconnect-publicvirtualinterface-routefilterprefixes)
     pub fn route_filter_prefixes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RouteFilterPrefixes", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-publicvirtualinterface.html#cfn-directconnect-publicvirtualinterface-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VirtualInterfaceName`: text, required. Update: in place.
+    /// `VirtualInterfaceName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-publicvirtualinterface.html#cfn-directconnect-publicvirtualinterface-virtualinterfacename)
     pub fn virtual_interface_name(self, value: impl Arg<str>) -> CfnPublicVirtualInterfaceProps<R0, R1, Set, R3> { CfnPublicVirtualInterfaceProps(put(self.0, "VirtualInterfaceName", value.into_expr()), Phase) }
-    /// `Vlan`: integer, required. Update: replacement.
+    /// `Vlan`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-publicvirtualinterface.html#cfn-directconnect-publicvirtualinterface-vlan)
     pub fn vlan(self, value: impl Arg<i64>) -> CfnPublicVirtualInterfaceProps<R0, R1, R2, Set> { CfnPublicVirtualInterfaceProps(put(self.0, "Vlan", value.into_expr()), Phase) }
 }
 impl Done for CfnPublicVirtualInterfaceProps { fn into_props(self) -> Bag { self.0 } }
@@ -265,17 +265,17 @@ impl BgpPeer {
     pub fn new() -> BgpPeer<Missing<super::required::AddressFamily>, Missing<super::required::Asn>> { BgpPeer(Bag::default(), Phase) }
 }
 impl<R0, R1> BgpPeer<R0, R1> {
-    /// `AddressFamily`: text, required. Update: in place.
+    /// `AddressFamily`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-directconnect-publicvirtualinterface-bgppeer.html#cfn-directconnect-publicvirtualinterface-bgppeer-addressfamily)
     pub fn address_family(self, value: impl Arg<str>) -> BgpPeer<Set, R1> { BgpPeer(put(self.0, "AddressFamily", value.into_expr()), Phase) }
-    /// `AmazonAddress`: text. Update: in place.
+    /// `AmazonAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-directconnect-publicvirtualinterface-bgppeer.html#cfn-directconnect-publicvirtualinterface-bgppeer-amazonaddress)
     pub fn amazon_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AmazonAddress", value.into_expr()), Phase) }
-    /// `Asn`: text, required. Update: in place.
+    /// `Asn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-directconnect-publicvirtualinterface-bgppeer.html#cfn-directconnect-publicvirtualinterface-bgppeer-asn)
     pub fn asn(self, value: impl Arg<str>) -> BgpPeer<R0, Set> { BgpPeer(put(self.0, "Asn", value.into_expr()), Phase) }
-    /// `AuthKey`: text. Update: in place.
+    /// `AuthKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-directconnect-publicvirtualinterface-bgppeer.html#cfn-directconnect-publicvirtualinterface-bgppeer-authkey)
     pub fn auth_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthKey", value.into_expr()), Phase) }
-    /// `BgpPeerId`: text. Update: in place.
+    /// `BgpPeerId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-directconnect-publicvirtualinterface-bgppeer.html#cfn-directconnect-publicvirtualinterface-bgppeer-bgppeerid)
     pub fn bgp_peer_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BgpPeerId", value.into_expr()), Phase) }
-    /// `CustomerAddress`: text. Update: in place.
+    /// `CustomerAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-directconnect-publicvirtualinterface-bgppeer.html#cfn-directconnect-publicvirtualinterface-bgppeer-customeraddress)
     pub fn customer_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerAddress", value.into_expr()), Phase) }
 }
 impl Done for BgpPeer { fn into_props(self) -> Bag { self.0 } }
@@ -289,9 +289,9 @@ impl CfnTransitVirtualInterface {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTransitVirtualInterfaceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `VirtualInterfaceArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `VirtualInterfaceArn`: `OtherArn`.
+    /// The attribute `VirtualInterfaceArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-transitvirtualinterface.html#VirtualInterfaceArn-fn::getatt)
     pub fn attr_virtual_interface_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("VirtualInterfaceArn") }
-    /// The attribute `VirtualInterfaceId`: text.
+    /// The attribute `VirtualInterfaceId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-transitvirtualinterface.html#VirtualInterfaceId-fn::getatt)
     pub fn attr_virtual_interface_id(&self) -> Val<str> { self.0.get_att("VirtualInterfaceId") }
 }
 impl Parent for CfnTransitVirtualInterface { fn node(&self) -> &Place { &self.0 } }
@@ -302,25 +302,25 @@ impl CfnTransitVirtualInterfaceProps {
     pub fn new() -> CfnTransitVirtualInterfaceProps<Missing<required::BgpPeers>, Missing<required::ConnectionId>, Missing<required::DirectConnectGatewayId>, Missing<required::VirtualInterfaceName>, Missing<required::Vlan>> { CfnTransitVirtualInterfaceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnTransitVirtualInterfaceProps<R0, R1, R2, R3, R4> {
-    /// `AllocateTransitVirtualInterfaceRoleArn`: `IamRoleArn`. Update: replacement.
+    /// `AllocateTransitVirtualInterfaceRoleArn`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-transitvirtualinterface.html#cfn-directconnect-transitvirtualinterface-allocatetransitvirtualinterfacerolearn)
     pub fn allocate_transit_virtual_interface_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "AllocateTransitVirtualInterfaceRoleArn", value.into_expr()), Phase) }
-    /// `BgpPeers`: list of `BgpPeer`, required. Update: in place.
+    /// `BgpPeers`: list of `BgpPeer`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-transitvirtualinterface.html#cfn-directconnect-transitvirtualinterface-bgppeers)
     pub fn bgp_peers(self, value: impl Arg<Arr<transit_virtual_interface::BgpPeer>>) -> CfnTransitVirtualInterfaceProps<Set, R1, R2, R3, R4> { CfnTransitVirtualInterfaceProps(put(self.0, "BgpPeers", value.into_expr()), Phase) }
-    /// `ConnectionId`: text, required. Update: in place.
+    /// `ConnectionId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-transitvirtualinterface.html#cfn-directconnect-transitvirtualinterface-connectionid)
     pub fn connection_id(self, value: impl Arg<str>) -> CfnTransitVirtualInterfaceProps<R0, Set, R2, R3, R4> { CfnTransitVirtualInterfaceProps(put(self.0, "ConnectionId", value.into_expr()), Phase) }
-    /// `DirectConnectGatewayId`: `DirectConnectDirectConnectGatewayArnOrDirectConnectGatewayId`, required. Update: replacement.
+    /// `DirectConnectGatewayId`: `DirectConnectDirectConnectGatewayArnOrDirectConnectGatewayId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-transitvirtualinterface.html#cfn-directconnect-transitvirtualinterface-directconnectgatewayid)
     pub fn direct_connect_gateway_id(self, value: impl Arg<kind::DirectConnectDirectConnectGatewayArnOrDirectConnectGatewayId>) -> CfnTransitVirtualInterfaceProps<R0, R1, Set, R3, R4> { CfnTransitVirtualInterfaceProps(put(self.0, "DirectConnectGatewayId", value.into_expr()), Phase) }
-    /// `EnableSiteLink`: boolean. Update: in place.
+    /// `EnableSiteLink`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-transitvirtualinterface.html#cfn-directconnect-transitvirtualinterface-enablesitelink)
     pub fn enable_site_link(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableSiteLink", value.into_expr()), Phase) }
-    /// `Mtu`: integer. Update: in place.
+    /// `Mtu`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-transitvirtualinterface.html#cfn-directconnect-transitvirtualinterface-mtu)
     pub fn mtu(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Mtu", value.into_expr()), Phase) }
-    /// `RateLimit`: text. Update: in place.
+    /// `RateLimit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-transitvirtualinterface.html#cfn-directconnect-transitvirtualinterface-ratelimit)
     pub fn rate_limit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RateLimit", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-transitvirtualinterface.html#cfn-directconnect-transitvirtualinterface-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VirtualInterfaceName`: text, required. Update: in place.
+    /// `VirtualInterfaceName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-transitvirtualinterface.html#cfn-directconnect-transitvirtualinterface-virtualinterfacename)
     pub fn virtual_interface_name(self, value: impl Arg<str>) -> CfnTransitVirtualInterfaceProps<R0, R1, R2, Set, R4> { CfnTransitVirtualInterfaceProps(put(self.0, "VirtualInterfaceName", value.into_expr()), Phase) }
-    /// `Vlan`: integer, required. Update: replacement.
+    /// `Vlan`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-transitvirtualinterface.html#cfn-directconnect-transitvirtualinterface-vlan)
     pub fn vlan(self, value: impl Arg<i64>) -> CfnTransitVirtualInterfaceProps<R0, R1, R2, R3, Set> { CfnTransitVirtualInterfaceProps(put(self.0, "Vlan", value.into_expr()), Phase) }
 }
 impl Done for CfnTransitVirtualInterfaceProps { fn into_props(self) -> Bag { self.0 } }
@@ -334,17 +334,17 @@ impl BgpPeer {
     pub fn new() -> BgpPeer<Missing<super::required::AddressFamily>, Missing<super::required::Asn>> { BgpPeer(Bag::default(), Phase) }
 }
 impl<R0, R1> BgpPeer<R0, R1> {
-    /// `AddressFamily`: text, required. Update: in place.
+    /// `AddressFamily`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-directconnect-transitvirtualinterface-bgppeer.html#cfn-directconnect-transitvirtualinterface-bgppeer-addressfamily)
     pub fn address_family(self, value: impl Arg<str>) -> BgpPeer<Set, R1> { BgpPeer(put(self.0, "AddressFamily", value.into_expr()), Phase) }
-    /// `AmazonAddress`: text. Update: in place.
+    /// `AmazonAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-directconnect-transitvirtualinterface-bgppeer.html#cfn-directconnect-transitvirtualinterface-bgppeer-amazonaddress)
     pub fn amazon_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AmazonAddress", value.into_expr()), Phase) }
-    /// `Asn`: text, required. Update: in place.
+    /// `Asn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-directconnect-transitvirtualinterface-bgppeer.html#cfn-directconnect-transitvirtualinterface-bgppeer-asn)
     pub fn asn(self, value: impl Arg<str>) -> BgpPeer<R0, Set> { BgpPeer(put(self.0, "Asn", value.into_expr()), Phase) }
-    /// `AuthKey`: text. Update: in place.
+    /// `AuthKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-directconnect-transitvirtualinterface-bgppeer.html#cfn-directconnect-transitvirtualinterface-bgppeer-authkey)
     pub fn auth_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthKey", value.into_expr()), Phase) }
-    /// `BgpPeerId`: text. Update: in place.
+    /// `BgpPeerId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-directconnect-transitvirtualinterface-bgppeer.html#cfn-directconnect-transitvirtualinterface-bgppeer-bgppeerid)
     pub fn bgp_peer_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BgpPeerId", value.into_expr()), Phase) }
-    /// `CustomerAddress`: text. Update: in place.
+    /// `CustomerAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-directconnect-transitvirtualinterface-bgppeer.html#cfn-directconnect-transitvirtualinterface-bgppeer-customeraddress)
     pub fn customer_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerAddress", value.into_expr()), Phase) }
 }
 impl Done for BgpPeer { fn into_props(self) -> Bag { self.0 } }

@@ -13,11 +13,11 @@ impl CfnMicrosoftAD {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMicrosoftADProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Alias`: text.
+    /// The attribute `Alias`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directoryservice-microsoftad.html#Alias-fn::getatt)
     pub fn attr_alias(&self) -> Val<str> { self.0.get_att("Alias") }
-    /// The attribute `DnsIpAddresses`: list of text.
+    /// The attribute `DnsIpAddresses`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directoryservice-microsoftad.html#DnsIpAddresses-fn::getatt)
     pub fn attr_dns_ip_addresses(&self) -> Val<Arr<str>> { self.0.get_att("DnsIpAddresses") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directoryservice-microsoftad.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnMicrosoftAD { fn node(&self) -> &Place { &self.0 } }
@@ -28,19 +28,19 @@ impl CfnMicrosoftADProps {
     pub fn new() -> CfnMicrosoftADProps<Missing<required::Name>, Missing<required::VpcSettings>> { CfnMicrosoftADProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnMicrosoftADProps<R0, R1> {
-    /// `CreateAlias`: boolean. Update: replacement.
+    /// `CreateAlias`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directoryservice-microsoftad.html#cfn-directoryservice-microsoftad-createalias)
     pub fn create_alias(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CreateAlias", value.into_expr()), Phase) }
-    /// `Edition`: text. Update: replacement.
+    /// `Edition`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directoryservice-microsoftad.html#cfn-directoryservice-microsoftad-edition)
     pub fn edition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Edition", value.into_expr()), Phase) }
-    /// `EnableSso`: boolean. Update: in place.
+    /// `EnableSso`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directoryservice-microsoftad.html#cfn-directoryservice-microsoftad-enablesso)
     pub fn enable_sso(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableSso", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directoryservice-microsoftad.html#cfn-directoryservice-microsoftad-name)
     pub fn name(self, value: impl Arg<str>) -> CfnMicrosoftADProps<Set, R1> { CfnMicrosoftADProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Password`: text. Update: replacement.
+    /// `Password`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directoryservice-microsoftad.html#cfn-directoryservice-microsoftad-password)
     pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr()), Phase) }
-    /// `ShortName`: text. Update: replacement.
+    /// `ShortName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directoryservice-microsoftad.html#cfn-directoryservice-microsoftad-shortname)
     pub fn short_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShortName", value.into_expr()), Phase) }
-    /// `VpcSettings`: `VpcSettings`, required. Update: replacement.
+    /// `VpcSettings`: `VpcSettings`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directoryservice-microsoftad.html#cfn-directoryservice-microsoftad-vpcsettings)
     pub fn vpc_settings(self, value: impl Arg<microsoft_ad::VpcSettings>) -> CfnMicrosoftADProps<R0, Set> { CfnMicrosoftADProps(put(self.0, "VpcSettings", value.into_expr()), Phase) }
 }
 impl Done for CfnMicrosoftADProps { fn into_props(self) -> Bag { self.0 } }
@@ -54,9 +54,9 @@ impl VpcSettings {
     pub fn new() -> VpcSettings<Missing<super::required::SubnetIds>, Missing<super::required::VpcId>> { VpcSettings(Bag::default(), Phase) }
 }
 impl<R0, R1> VpcSettings<R0, R1> {
-    /// `SubnetIds`: list of text, required. Update: replacement.
+    /// `SubnetIds`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-directoryservice-microsoftad-vpcsettings.html#cfn-directoryservice-microsoftad-vpcsettings-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> VpcSettings<Set, R1> { VpcSettings(put(self.0, "SubnetIds", value.into_expr()), Phase) }
-    /// `VpcId`: `Ec2VpcId`, required. Update: replacement.
+    /// `VpcId`: `Ec2VpcId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-directoryservice-microsoftad-vpcsettings.html#cfn-directoryservice-microsoftad-vpcsettings-vpcid)
     pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> VpcSettings<R0, Set> { VpcSettings(put(self.0, "VpcId", value.into_expr()), Phase) }
 }
 impl Done for VpcSettings { fn into_props(self) -> Bag { self.0 } }
@@ -70,13 +70,13 @@ impl CfnSimpleAD {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSimpleADProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DirectoryId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Alias`: text.
+    /// The attribute `Alias`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directoryservice-simplead.html#Alias-fn::getatt)
     pub fn attr_alias(&self) -> Val<str> { self.0.get_att("Alias") }
-    /// The attribute `DirectoryId`: text.
+    /// The attribute `DirectoryId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directoryservice-simplead.html#DirectoryId-fn::getatt)
     pub fn attr_directory_id(&self) -> Val<str> { self.0.get_att("DirectoryId") }
-    /// The attribute `DnsIpAddresses`: list of text.
+    /// The attribute `DnsIpAddresses`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directoryservice-simplead.html#DnsIpAddresses-fn::getatt)
     pub fn attr_dns_ip_addresses(&self) -> Val<Arr<str>> { self.0.get_att("DnsIpAddresses") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directoryservice-simplead.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnSimpleAD { fn node(&self) -> &Place { &self.0 } }
@@ -87,23 +87,23 @@ impl CfnSimpleADProps {
     pub fn new() -> CfnSimpleADProps<Missing<required::Name>, Missing<required::Size>, Missing<required::VpcSettings>> { CfnSimpleADProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnSimpleADProps<R0, R1, R2> {
-    /// `CreateAlias`: boolean. Update: replacement.
+    /// `CreateAlias`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directoryservice-simplead.html#cfn-directoryservice-simplead-createalias)
     pub fn create_alias(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CreateAlias", value.into_expr()), Phase) }
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directoryservice-simplead.html#cfn-directoryservice-simplead-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `EnableSso`: boolean. Update: in place.
+    /// `EnableSso`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directoryservice-simplead.html#cfn-directoryservice-simplead-enablesso)
     pub fn enable_sso(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableSso", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directoryservice-simplead.html#cfn-directoryservice-simplead-name)
     pub fn name(self, value: impl Arg<str>) -> CfnSimpleADProps<Set, R1, R2> { CfnSimpleADProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Password`: text. Update: replacement.
+    /// `Password`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directoryservice-simplead.html#cfn-directoryservice-simplead-password)
     pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr()), Phase) }
-    /// `ShortName`: text. Update: replacement.
+    /// `ShortName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directoryservice-simplead.html#cfn-directoryservice-simplead-shortname)
     pub fn short_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShortName", value.into_expr()), Phase) }
-    /// `Size`: text, required. Update: replacement.
+    /// `Size`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directoryservice-simplead.html#cfn-directoryservice-simplead-size)
     pub fn size(self, value: impl Arg<str>) -> CfnSimpleADProps<R0, Set, R2> { CfnSimpleADProps(put(self.0, "Size", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directoryservice-simplead.html#cfn-directoryservice-simplead-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VpcSettings`: `VpcSettings`, required. Update: replacement.
+    /// `VpcSettings`: `VpcSettings`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directoryservice-simplead.html#cfn-directoryservice-simplead-vpcsettings)
     pub fn vpc_settings(self, value: impl Arg<simple_ad::VpcSettings>) -> CfnSimpleADProps<R0, R1, Set> { CfnSimpleADProps(put(self.0, "VpcSettings", value.into_expr()), Phase) }
 }
 impl Done for CfnSimpleADProps { fn into_props(self) -> Bag { self.0 } }
@@ -117,9 +117,9 @@ impl VpcSettings {
     pub fn new() -> VpcSettings<Missing<super::required::SubnetIds>, Missing<super::required::VpcId>> { VpcSettings(Bag::default(), Phase) }
 }
 impl<R0, R1> VpcSettings<R0, R1> {
-    /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: replacement.
+    /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-directoryservice-simplead-vpcsettings.html#cfn-directoryservice-simplead-vpcsettings-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcSettings<Set, R1> { VpcSettings(put(self.0, "SubnetIds", value.into_expr()), Phase) }
-    /// `VpcId`: `Ec2VpcId`, required. Update: replacement.
+    /// `VpcId`: `Ec2VpcId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-directoryservice-simplead-vpcsettings.html#cfn-directoryservice-simplead-vpcsettings-vpcid)
     pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> VpcSettings<R0, Set> { VpcSettings(put(self.0, "VpcId", value.into_expr()), Phase) }
 }
 impl Done for VpcSettings { fn into_props(self) -> Bag { self.0 } }

@@ -13,9 +13,9 @@ impl CfnLifecyclePolicy {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnLifecyclePolicyProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `PolicyId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dlm-lifecyclepolicy.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `PolicyId`: text.
+    /// The attribute `PolicyId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dlm-lifecyclepolicy.html#PolicyId-fn::getatt)
     pub fn attr_policy_id(&self) -> Val<str> { self.0.get_att("PolicyId") }
 }
 impl Parent for CfnLifecyclePolicy { fn node(&self) -> &Place { &self.0 } }
@@ -24,29 +24,29 @@ impl Parent for CfnLifecyclePolicy { fn node(&self) -> &Place { &self.0 } }
 impl CfnLifecyclePolicyProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CopyTags`: boolean. Update: in place.
+    /// `CopyTags`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dlm-lifecyclepolicy.html#cfn-dlm-lifecyclepolicy-copytags)
     pub fn copy_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTags", value.into_expr())) }
-    /// `CreateInterval`: integer. Update: in place.
+    /// `CreateInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dlm-lifecyclepolicy.html#cfn-dlm-lifecyclepolicy-createinterval)
     pub fn create_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CreateInterval", value.into_expr())) }
-    /// `CrossRegionCopyTargets`: list of `CrossRegionCopyTarget`. Update: in place.
+    /// `CrossRegionCopyTargets`: list of `CrossRegionCopyTarget`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dlm-lifecyclepolicy.html#cfn-dlm-lifecyclepolicy-crossregioncopytargets)
     pub fn cross_region_copy_targets(self, value: impl Arg<Arr<lifecycle_policy::CrossRegionCopyTarget>>) -> Self { Self(put(self.0, "CrossRegionCopyTargets", value.into_expr())) }
-    /// `DefaultPolicy`: text. Update: in place.
+    /// `DefaultPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dlm-lifecyclepolicy.html#cfn-dlm-lifecyclepolicy-defaultpolicy)
     pub fn default_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultPolicy", value.into_expr())) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dlm-lifecyclepolicy.html#cfn-dlm-lifecyclepolicy-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `Exclusions`: `Exclusions`. Update: in place.
+    /// `Exclusions`: `Exclusions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dlm-lifecyclepolicy.html#cfn-dlm-lifecyclepolicy-exclusions)
     pub fn exclusions(self, value: impl Arg<lifecycle_policy::Exclusions>) -> Self { Self(put(self.0, "Exclusions", value.into_expr())) }
-    /// `ExecutionRoleArn`: `IamRoleArn`. Update: in place.
+    /// `ExecutionRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dlm-lifecyclepolicy.html#cfn-dlm-lifecyclepolicy-executionrolearn)
     pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value.into_expr())) }
-    /// `ExtendDeletion`: boolean. Update: in place.
+    /// `ExtendDeletion`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dlm-lifecyclepolicy.html#cfn-dlm-lifecyclepolicy-extenddeletion)
     pub fn extend_deletion(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExtendDeletion", value.into_expr())) }
-    /// `PolicyDetails`: `PolicyDetails`. Update: in place.
+    /// `PolicyDetails`: `PolicyDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dlm-lifecyclepolicy.html#cfn-dlm-lifecyclepolicy-policydetails)
     pub fn policy_details(self, value: impl Arg<lifecycle_policy::PolicyDetails>) -> Self { Self(put(self.0, "PolicyDetails", value.into_expr())) }
-    /// `RetainInterval`: integer. Update: in place.
+    /// `RetainInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dlm-lifecyclepolicy.html#cfn-dlm-lifecyclepolicy-retaininterval)
     pub fn retain_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetainInterval", value.into_expr())) }
-    /// `State`: text. Update: in place.
+    /// `State`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dlm-lifecyclepolicy.html#cfn-dlm-lifecyclepolicy-state)
     pub fn state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "State", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dlm-lifecyclepolicy.html#cfn-dlm-lifecyclepolicy-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnLifecyclePolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -60,9 +60,9 @@ impl Action {
     pub fn new() -> Action<Missing<super::required::CrossRegionCopy>, Missing<super::required::Name>> { Action(Bag::default(), Phase) }
 }
 impl<R0, R1> Action<R0, R1> {
-    /// `CrossRegionCopy`: list of `CrossRegionCopyAction`, required. Update: in place.
+    /// `CrossRegionCopy`: list of `CrossRegionCopyAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-action.html#cfn-dlm-lifecyclepolicy-action-crossregioncopy)
     pub fn cross_region_copy(self, value: impl Arg<Arr<CrossRegionCopyAction>>) -> Action<Set, R1> { Action(put(self.0, "CrossRegionCopy", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-action.html#cfn-dlm-lifecyclepolicy-action-name)
     pub fn name(self, value: impl Arg<str>) -> Action<R0, Set> { Action(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
@@ -73,7 +73,7 @@ impl ArchiveRetainRule {
     pub fn new() -> ArchiveRetainRule<Missing<super::required::RetentionArchiveTier>> { ArchiveRetainRule(Bag::default(), Phase) }
 }
 impl<R0> ArchiveRetainRule<R0> {
-    /// `RetentionArchiveTier`: `RetentionArchiveTier`, required. Update: in place.
+    /// `RetentionArchiveTier`: `RetentionArchiveTier`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-archiveretainrule.html#cfn-dlm-lifecyclepolicy-archiveretainrule-retentionarchivetier)
     pub fn retention_archive_tier(self, value: impl Arg<RetentionArchiveTier>) -> ArchiveRetainRule<Set> { ArchiveRetainRule(put(self.0, "RetentionArchiveTier", value.into_expr()), Phase) }
 }
 impl Done for ArchiveRetainRule { fn into_props(self) -> Bag { self.0 } }
@@ -84,7 +84,7 @@ impl ArchiveRule {
     pub fn new() -> ArchiveRule<Missing<super::required::RetainRule>> { ArchiveRule(Bag::default(), Phase) }
 }
 impl<R0> ArchiveRule<R0> {
-    /// `RetainRule`: `ArchiveRetainRule`, required. Update: in place.
+    /// `RetainRule`: `ArchiveRetainRule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-archiverule.html#cfn-dlm-lifecyclepolicy-archiverule-retainrule)
     pub fn retain_rule(self, value: impl Arg<ArchiveRetainRule>) -> ArchiveRule<Set> { ArchiveRule(put(self.0, "RetainRule", value.into_expr()), Phase) }
 }
 impl Done for ArchiveRule { fn into_props(self) -> Bag { self.0 } }
@@ -93,17 +93,17 @@ impl Done for ArchiveRule { fn into_props(self) -> Bag { self.0 } }
 impl CreateRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CronExpression`: text. Update: in place.
+    /// `CronExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-createrule.html#cfn-dlm-lifecyclepolicy-createrule-cronexpression)
     pub fn cron_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CronExpression", value.into_expr())) }
-    /// `Interval`: integer. Update: in place.
+    /// `Interval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-createrule.html#cfn-dlm-lifecyclepolicy-createrule-interval)
     pub fn interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Interval", value.into_expr())) }
-    /// `IntervalUnit`: text. Update: in place.
+    /// `IntervalUnit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-createrule.html#cfn-dlm-lifecyclepolicy-createrule-intervalunit)
     pub fn interval_unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntervalUnit", value.into_expr())) }
-    /// `Location`: text. Update: in place.
+    /// `Location`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-createrule.html#cfn-dlm-lifecyclepolicy-createrule-location)
     pub fn location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Location", value.into_expr())) }
-    /// `Scripts`: list of `Script`. Update: in place.
+    /// `Scripts`: list of `Script`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-createrule.html#cfn-dlm-lifecyclepolicy-createrule-scripts)
     pub fn scripts(self, value: impl Arg<Arr<Script>>) -> Self { Self(put(self.0, "Scripts", value.into_expr())) }
-    /// `Times`: list of text. Update: in place.
+    /// `Times`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-createrule.html#cfn-dlm-lifecyclepolicy-createrule-times)
     pub fn times(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Times", value.into_expr())) }
 }
 impl Done for CreateRule { fn into_props(self) -> Bag { self.0 } }
@@ -114,11 +114,11 @@ impl CrossRegionCopyAction {
     pub fn new() -> CrossRegionCopyAction<Missing<super::required::EncryptionConfiguration>, Missing<super::required::Target>> { CrossRegionCopyAction(Bag::default(), Phase) }
 }
 impl<R0, R1> CrossRegionCopyAction<R0, R1> {
-    /// `EncryptionConfiguration`: `EncryptionConfiguration`, required. Update: in place.
+    /// `EncryptionConfiguration`: `EncryptionConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-crossregioncopyaction.html#cfn-dlm-lifecyclepolicy-crossregioncopyaction-encryptionconfiguration)
     pub fn encryption_configuration(self, value: impl Arg<EncryptionConfiguration>) -> CrossRegionCopyAction<Set, R1> { CrossRegionCopyAction(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
-    /// `RetainRule`: `CrossRegionCopyRetainRule`. Update: in place.
+    /// `RetainRule`: `CrossRegionCopyRetainRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-crossregioncopyaction.html#cfn-dlm-lifecyclepolicy-crossregioncopyaction-retainrule)
     pub fn retain_rule(self, value: impl Arg<CrossRegionCopyRetainRule>) -> Self { Self(put(self.0, "RetainRule", value.into_expr()), Phase) }
-    /// `Target`: text, required. Update: in place.
+    /// `Target`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-crossregioncopyaction.html#cfn-dlm-lifecyclepolicy-crossregioncopyaction-target)
     pub fn target(self, value: impl Arg<str>) -> CrossRegionCopyAction<R0, Set> { CrossRegionCopyAction(put(self.0, "Target", value.into_expr()), Phase) }
 }
 impl Done for CrossRegionCopyAction { fn into_props(self) -> Bag { self.0 } }
@@ -129,9 +129,9 @@ impl CrossRegionCopyDeprecateRule {
     pub fn new() -> CrossRegionCopyDeprecateRule<Missing<super::required::Interval>, Missing<super::required::IntervalUnit>> { CrossRegionCopyDeprecateRule(Bag::default(), Phase) }
 }
 impl<R0, R1> CrossRegionCopyDeprecateRule<R0, R1> {
-    /// `Interval`: integer, required. Update: in place.
+    /// `Interval`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-crossregioncopydeprecaterule.html#cfn-dlm-lifecyclepolicy-crossregioncopydeprecaterule-interval)
     pub fn interval(self, value: impl Arg<i64>) -> CrossRegionCopyDeprecateRule<Set, R1> { CrossRegionCopyDeprecateRule(put(self.0, "Interval", value.into_expr()), Phase) }
-    /// `IntervalUnit`: text, required. Update: in place.
+    /// `IntervalUnit`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-crossregioncopydeprecaterule.html#cfn-dlm-lifecyclepolicy-crossregioncopydeprecaterule-intervalunit)
     pub fn interval_unit(self, value: impl Arg<str>) -> CrossRegionCopyDeprecateRule<R0, Set> { CrossRegionCopyDeprecateRule(put(self.0, "IntervalUnit", value.into_expr()), Phase) }
 }
 impl Done for CrossRegionCopyDeprecateRule { fn into_props(self) -> Bag { self.0 } }
@@ -142,9 +142,9 @@ impl CrossRegionCopyRetainRule {
     pub fn new() -> CrossRegionCopyRetainRule<Missing<super::required::Interval>, Missing<super::required::IntervalUnit>> { CrossRegionCopyRetainRule(Bag::default(), Phase) }
 }
 impl<R0, R1> CrossRegionCopyRetainRule<R0, R1> {
-    /// `Interval`: integer, required. Update: in place.
+    /// `Interval`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-crossregioncopyretainrule.html#cfn-dlm-lifecyclepolicy-crossregioncopyretainrule-interval)
     pub fn interval(self, value: impl Arg<i64>) -> CrossRegionCopyRetainRule<Set, R1> { CrossRegionCopyRetainRule(put(self.0, "Interval", value.into_expr()), Phase) }
-    /// `IntervalUnit`: text, required. Update: in place.
+    /// `IntervalUnit`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-crossregioncopyretainrule.html#cfn-dlm-lifecyclepolicy-crossregioncopyretainrule-intervalunit)
     pub fn interval_unit(self, value: impl Arg<str>) -> CrossRegionCopyRetainRule<R0, Set> { CrossRegionCopyRetainRule(put(self.0, "IntervalUnit", value.into_expr()), Phase) }
 }
 impl Done for CrossRegionCopyRetainRule { fn into_props(self) -> Bag { self.0 } }
@@ -155,19 +155,19 @@ impl CrossRegionCopyRule {
     pub fn new() -> CrossRegionCopyRule<Missing<super::required::Encrypted>> { CrossRegionCopyRule(Bag::default(), Phase) }
 }
 impl<R0> CrossRegionCopyRule<R0> {
-    /// `CmkArn`: text. Update: in place.
+    /// `CmkArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-crossregioncopyrule.html#cfn-dlm-lifecyclepolicy-crossregioncopyrule-cmkarn)
     pub fn cmk_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CmkArn", value.into_expr()), Phase) }
-    /// `CopyTags`: boolean. Update: in place.
+    /// `CopyTags`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-crossregioncopyrule.html#cfn-dlm-lifecyclepolicy-crossregioncopyrule-copytags)
     pub fn copy_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTags", value.into_expr()), Phase) }
-    /// `DeprecateRule`: `CrossRegionCopyDeprecateRule`. Update: in place.
+    /// `DeprecateRule`: `CrossRegionCopyDeprecateRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-crossregioncopyrule.html#cfn-dlm-lifecyclepolicy-crossregioncopyrule-deprecaterule)
     pub fn deprecate_rule(self, value: impl Arg<CrossRegionCopyDeprecateRule>) -> Self { Self(put(self.0, "DeprecateRule", value.into_expr()), Phase) }
-    /// `Encrypted`: boolean, required. Update: in place.
+    /// `Encrypted`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-crossregioncopyrule.html#cfn-dlm-lifecyclepolicy-crossregioncopyrule-encrypted)
     pub fn encrypted(self, value: impl Arg<bool>) -> CrossRegionCopyRule<Set> { CrossRegionCopyRule(put(self.0, "Encrypted", value.into_expr()), Phase) }
-    /// `RetainRule`: `CrossRegionCopyRetainRule`. Update: in place.
+    /// `RetainRule`: `CrossRegionCopyRetainRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-crossregioncopyrule.html#cfn-dlm-lifecyclepolicy-crossregioncopyrule-retainrule)
     pub fn retain_rule(self, value: impl Arg<CrossRegionCopyRetainRule>) -> Self { Self(put(self.0, "RetainRule", value.into_expr()), Phase) }
-    /// `Target`: text. Update: in place.
+    /// `Target`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-crossregioncopyrule.html#cfn-dlm-lifecyclepolicy-crossregioncopyrule-target)
     pub fn target(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Target", value.into_expr()), Phase) }
-    /// `TargetRegion`: text. Update: in place.
+    /// `TargetRegion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-crossregioncopyrule.html#cfn-dlm-lifecyclepolicy-crossregioncopyrule-targetregion)
     pub fn target_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetRegion", value.into_expr()), Phase) }
 }
 impl Done for CrossRegionCopyRule { fn into_props(self) -> Bag { self.0 } }
@@ -176,7 +176,7 @@ impl Done for CrossRegionCopyRule { fn into_props(self) -> Bag { self.0 } }
 impl CrossRegionCopyTarget {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TargetRegion`: text. Update: in place.
+    /// `TargetRegion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-crossregioncopytarget.html#cfn-dlm-lifecyclepolicy-crossregioncopytarget-targetregion)
     pub fn target_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetRegion", value.into_expr())) }
 }
 impl Done for CrossRegionCopyTarget { fn into_props(self) -> Bag { self.0 } }
@@ -185,11 +185,11 @@ impl Done for CrossRegionCopyTarget { fn into_props(self) -> Bag { self.0 } }
 impl DeprecateRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Count`: integer. Update: in place.
+    /// `Count`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-deprecaterule.html#cfn-dlm-lifecyclepolicy-deprecaterule-count)
     pub fn count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Count", value.into_expr())) }
-    /// `Interval`: integer. Update: in place.
+    /// `Interval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-deprecaterule.html#cfn-dlm-lifecyclepolicy-deprecaterule-interval)
     pub fn interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Interval", value.into_expr())) }
-    /// `IntervalUnit`: text. Update: in place.
+    /// `IntervalUnit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-deprecaterule.html#cfn-dlm-lifecyclepolicy-deprecaterule-intervalunit)
     pub fn interval_unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntervalUnit", value.into_expr())) }
 }
 impl Done for DeprecateRule { fn into_props(self) -> Bag { self.0 } }
@@ -200,9 +200,9 @@ impl EncryptionConfiguration {
     pub fn new() -> EncryptionConfiguration<Missing<super::required::Encrypted>> { EncryptionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EncryptionConfiguration<R0> {
-    /// `CmkArn`: text. Update: in place.
+    /// `CmkArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-encryptionconfiguration.html#cfn-dlm-lifecyclepolicy-encryptionconfiguration-cmkarn)
     pub fn cmk_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CmkArn", value.into_expr()), Phase) }
-    /// `Encrypted`: boolean, required. Update: in place.
+    /// `Encrypted`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-encryptionconfiguration.html#cfn-dlm-lifecyclepolicy-encryptionconfiguration-encrypted)
     pub fn encrypted(self, value: impl Arg<bool>) -> EncryptionConfiguration<Set> { EncryptionConfiguration(put(self.0, "Encrypted", value.into_expr()), Phase) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -213,11 +213,11 @@ impl EventParameters {
     pub fn new() -> EventParameters<Missing<super::required::EventType>, Missing<super::required::SnapshotOwner>> { EventParameters(Bag::default(), Phase) }
 }
 impl<R0, R1> EventParameters<R0, R1> {
-    /// `DescriptionRegex`: text. Update: in place.
+    /// `DescriptionRegex`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-eventparameters.html#cfn-dlm-lifecyclepolicy-eventparameters-descriptionregex)
     pub fn description_regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DescriptionRegex", value.into_expr()), Phase) }
-    /// `EventType`: text, required. Update: in place.
+    /// `EventType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-eventparameters.html#cfn-dlm-lifecyclepolicy-eventparameters-eventtype)
     pub fn event_type(self, value: impl Arg<str>) -> EventParameters<Set, R1> { EventParameters(put(self.0, "EventType", value.into_expr()), Phase) }
-    /// `SnapshotOwner`: list of text, required. Update: in place.
+    /// `SnapshotOwner`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-eventparameters.html#cfn-dlm-lifecyclepolicy-eventparameters-snapshotowner)
     pub fn snapshot_owner(self, value: impl Arg<Arr<str>>) -> EventParameters<R0, Set> { EventParameters(put(self.0, "SnapshotOwner", value.into_expr()), Phase) }
 }
 impl Done for EventParameters { fn into_props(self) -> Bag { self.0 } }
@@ -228,9 +228,9 @@ impl EventSource {
     pub fn new() -> EventSource<Missing<super::required::Type>> { EventSource(Bag::default(), Phase) }
 }
 impl<R0> EventSource<R0> {
-    /// `Parameters`: `EventParameters`. Update: in place.
+    /// `Parameters`: `EventParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-eventsource.html#cfn-dlm-lifecyclepolicy-eventsource-parameters)
     pub fn parameters(self, value: impl Arg<EventParameters>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-eventsource.html#cfn-dlm-lifecyclepolicy-eventsource-type)
     pub fn type_(self, value: impl Arg<str>) -> EventSource<Set> { EventSource(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for EventSource { fn into_props(self) -> Bag { self.0 } }
@@ -239,11 +239,11 @@ impl Done for EventSource { fn into_props(self) -> Bag { self.0 } }
 impl Exclusions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ExcludeBootVolumes`: boolean. Update: in place.
+    /// `ExcludeBootVolumes`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-exclusions.html#cfn-dlm-lifecyclepolicy-exclusions-excludebootvolumes)
     pub fn exclude_boot_volumes(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExcludeBootVolumes", value.into_expr())) }
-    /// `ExcludeTags`: list of tag. Update: in place.
+    /// `ExcludeTags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-exclusions.html#cfn-dlm-lifecyclepolicy-exclusions-excludetags)
     pub fn exclude_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "ExcludeTags", value.into_expr())) }
-    /// `ExcludeVolumeTypes`: list of text. Update: in place.
+    /// `ExcludeVolumeTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-exclusions.html#cfn-dlm-lifecyclepolicy-exclusions-excludevolumetypes)
     pub fn exclude_volume_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeVolumeTypes", value.into_expr())) }
 }
 impl Done for Exclusions { fn into_props(self) -> Bag { self.0 } }
@@ -252,15 +252,15 @@ impl Done for Exclusions { fn into_props(self) -> Bag { self.0 } }
 impl FastRestoreRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AvailabilityZoneIds`: list of text. Update: in place.
+    /// `AvailabilityZoneIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-fastrestorerule.html#cfn-dlm-lifecyclepolicy-fastrestorerule-availabilityzoneids)
     pub fn availability_zone_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AvailabilityZoneIds", value.into_expr())) }
-    /// `AvailabilityZones`: list of text. Update: in place.
+    /// `AvailabilityZones`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-fastrestorerule.html#cfn-dlm-lifecyclepolicy-fastrestorerule-availabilityzones)
     pub fn availability_zones(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AvailabilityZones", value.into_expr())) }
-    /// `Count`: integer. Update: in place.
+    /// `Count`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-fastrestorerule.html#cfn-dlm-lifecyclepolicy-fastrestorerule-count)
     pub fn count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Count", value.into_expr())) }
-    /// `Interval`: integer. Update: in place.
+    /// `Interval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-fastrestorerule.html#cfn-dlm-lifecyclepolicy-fastrestorerule-interval)
     pub fn interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Interval", value.into_expr())) }
-    /// `IntervalUnit`: text. Update: in place.
+    /// `IntervalUnit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-fastrestorerule.html#cfn-dlm-lifecyclepolicy-fastrestorerule-intervalunit)
     pub fn interval_unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntervalUnit", value.into_expr())) }
 }
 impl Done for FastRestoreRule { fn into_props(self) -> Bag { self.0 } }
@@ -269,11 +269,11 @@ impl Done for FastRestoreRule { fn into_props(self) -> Bag { self.0 } }
 impl Parameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ExcludeBootVolume`: boolean. Update: in place.
+    /// `ExcludeBootVolume`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-parameters.html#cfn-dlm-lifecyclepolicy-parameters-excludebootvolume)
     pub fn exclude_boot_volume(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExcludeBootVolume", value.into_expr())) }
-    /// `ExcludeDataVolumeTags`: list of tag. Update: in place.
+    /// `ExcludeDataVolumeTags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-parameters.html#cfn-dlm-lifecyclepolicy-parameters-excludedatavolumetags)
     pub fn exclude_data_volume_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "ExcludeDataVolumeTags", value.into_expr())) }
-    /// `NoReboot`: boolean. Update: in place.
+    /// `NoReboot`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-parameters.html#cfn-dlm-lifecyclepolicy-parameters-noreboot)
     pub fn no_reboot(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NoReboot", value.into_expr())) }
 }
 impl Done for Parameters { fn into_props(self) -> Bag { self.0 } }
@@ -282,37 +282,37 @@ impl Done for Parameters { fn into_props(self) -> Bag { self.0 } }
 impl PolicyDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Actions`: list of `Action`. Update: in place.
+    /// `Actions`: list of `Action`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-policydetails.html#cfn-dlm-lifecyclepolicy-policydetails-actions)
     pub fn actions(self, value: impl Arg<Arr<Action>>) -> Self { Self(put(self.0, "Actions", value.into_expr())) }
-    /// `CopyTags`: boolean. Update: in place.
+    /// `CopyTags`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-policydetails.html#cfn-dlm-lifecyclepolicy-policydetails-copytags)
     pub fn copy_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTags", value.into_expr())) }
-    /// `CreateInterval`: integer. Update: in place.
+    /// `CreateInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-policydetails.html#cfn-dlm-lifecyclepolicy-policydetails-createinterval)
     pub fn create_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CreateInterval", value.into_expr())) }
-    /// `CrossRegionCopyTargets`: list of `CrossRegionCopyTarget`. Update: in place.
+    /// `CrossRegionCopyTargets`: list of `CrossRegionCopyTarget`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-policydetails.html#cfn-dlm-lifecyclepolicy-policydetails-crossregioncopytargets)
     pub fn cross_region_copy_targets(self, value: impl Arg<Arr<CrossRegionCopyTarget>>) -> Self { Self(put(self.0, "CrossRegionCopyTargets", value.into_expr())) }
-    /// `EventSource`: `EventSource`. Update: in place.
+    /// `EventSource`: `EventSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-policydetails.html#cfn-dlm-lifecyclepolicy-policydetails-eventsource)
     pub fn event_source(self, value: impl Arg<EventSource>) -> Self { Self(put(self.0, "EventSource", value.into_expr())) }
-    /// `Exclusions`: `Exclusions`. Update: in place.
+    /// `Exclusions`: `Exclusions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-policydetails.html#cfn-dlm-lifecyclepolicy-policydetails-exclusions)
     pub fn exclusions(self, value: impl Arg<Exclusions>) -> Self { Self(put(self.0, "Exclusions", value.into_expr())) }
-    /// `ExtendDeletion`: boolean. Update: in place.
+    /// `ExtendDeletion`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-policydetails.html#cfn-dlm-lifecyclepolicy-policydetails-extenddeletion)
     pub fn extend_deletion(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExtendDeletion", value.into_expr())) }
-    /// `Parameters`: `Parameters`. Update: in place.
+    /// `Parameters`: `Parameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-policydetails.html#cfn-dlm-lifecyclepolicy-policydetails-parameters)
     pub fn parameters(self, value: impl Arg<Parameters>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
-    /// `PolicyLanguage`: text. Update: in place.
+    /// `PolicyLanguage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-policydetails.html#cfn-dlm-lifecyclepolicy-policydetails-policylanguage)
     pub fn policy_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyLanguage", value.into_expr())) }
-    /// `PolicyType`: text. Update: in place.
+    /// `PolicyType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-policydetails.html#cfn-dlm-lifecyclepolicy-policydetails-policytype)
     pub fn policy_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyType", value.into_expr())) }
-    /// `ResourceLocations`: list of text. Update: in place.
+    /// `ResourceLocations`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-policydetails.html#cfn-dlm-lifecyclepolicy-policydetails-resourcelocations)
     pub fn resource_locations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceLocations", value.into_expr())) }
-    /// `ResourceType`: text. Update: in place.
+    /// `ResourceType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-policydetails.html#cfn-dlm-lifecyclepolicy-policydetails-resourcetype)
     pub fn resource_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceType", value.into_expr())) }
-    /// `ResourceTypes`: list of text. Update: in place.
+    /// `ResourceTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-policydetails.html#cfn-dlm-lifecyclepolicy-policydetails-resourcetypes)
     pub fn resource_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceTypes", value.into_expr())) }
-    /// `RetainInterval`: integer. Update: in place.
+    /// `RetainInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-policydetails.html#cfn-dlm-lifecyclepolicy-policydetails-retaininterval)
     pub fn retain_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetainInterval", value.into_expr())) }
-    /// `Schedules`: list of `Schedule`. Update: in place.
+    /// `Schedules`: list of `Schedule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-policydetails.html#cfn-dlm-lifecyclepolicy-policydetails-schedules)
     pub fn schedules(self, value: impl Arg<Arr<Schedule>>) -> Self { Self(put(self.0, "Schedules", value.into_expr())) }
-    /// `TargetTags`: list of tag. Update: in place.
+    /// `TargetTags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-policydetails.html#cfn-dlm-lifecyclepolicy-policydetails-targettags)
     pub fn target_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "TargetTags", value.into_expr())) }
 }
 impl Done for PolicyDetails { fn into_props(self) -> Bag { self.0 } }
@@ -321,11 +321,11 @@ impl Done for PolicyDetails { fn into_props(self) -> Bag { self.0 } }
 impl RetainRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Count`: integer. Update: in place.
+    /// `Count`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-retainrule.html#cfn-dlm-lifecyclepolicy-retainrule-count)
     pub fn count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Count", value.into_expr())) }
-    /// `Interval`: integer. Update: in place.
+    /// `Interval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-retainrule.html#cfn-dlm-lifecyclepolicy-retainrule-interval)
     pub fn interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Interval", value.into_expr())) }
-    /// `IntervalUnit`: text. Update: in place.
+    /// `IntervalUnit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-retainrule.html#cfn-dlm-lifecyclepolicy-retainrule-intervalunit)
     pub fn interval_unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntervalUnit", value.into_expr())) }
 }
 impl Done for RetainRule { fn into_props(self) -> Bag { self.0 } }
@@ -334,11 +334,11 @@ impl Done for RetainRule { fn into_props(self) -> Bag { self.0 } }
 impl RetentionArchiveTier {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Count`: integer. Update: in place.
+    /// `Count`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-retentionarchivetier.html#cfn-dlm-lifecyclepolicy-retentionarchivetier-count)
     pub fn count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Count", value.into_expr())) }
-    /// `Interval`: integer. Update: in place.
+    /// `Interval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-retentionarchivetier.html#cfn-dlm-lifecyclepolicy-retentionarchivetier-interval)
     pub fn interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Interval", value.into_expr())) }
-    /// `IntervalUnit`: text. Update: in place.
+    /// `IntervalUnit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-retentionarchivetier.html#cfn-dlm-lifecyclepolicy-retentionarchivetier-intervalunit)
     pub fn interval_unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntervalUnit", value.into_expr())) }
 }
 impl Done for RetentionArchiveTier { fn into_props(self) -> Bag { self.0 } }
@@ -347,27 +347,27 @@ impl Done for RetentionArchiveTier { fn into_props(self) -> Bag { self.0 } }
 impl Schedule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ArchiveRule`: `ArchiveRule`. Update: in place.
+    /// `ArchiveRule`: `ArchiveRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-schedule.html#cfn-dlm-lifecyclepolicy-schedule-archiverule)
     pub fn archive_rule(self, value: impl Arg<ArchiveRule>) -> Self { Self(put(self.0, "ArchiveRule", value.into_expr())) }
-    /// `CopyTags`: boolean. Update: in place.
+    /// `CopyTags`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-schedule.html#cfn-dlm-lifecyclepolicy-schedule-copytags)
     pub fn copy_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTags", value.into_expr())) }
-    /// `CreateRule`: `CreateRule`. Update: in place.
+    /// `CreateRule`: `CreateRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-schedule.html#cfn-dlm-lifecyclepolicy-schedule-createrule)
     pub fn create_rule(self, value: impl Arg<CreateRule>) -> Self { Self(put(self.0, "CreateRule", value.into_expr())) }
-    /// `CrossRegionCopyRules`: list of `CrossRegionCopyRule`. Update: in place.
+    /// `CrossRegionCopyRules`: list of `CrossRegionCopyRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-schedule.html#cfn-dlm-lifecyclepolicy-schedule-crossregioncopyrules)
     pub fn cross_region_copy_rules(self, value: impl Arg<Arr<CrossRegionCopyRule>>) -> Self { Self(put(self.0, "CrossRegionCopyRules", value.into_expr())) }
-    /// `DeprecateRule`: `DeprecateRule`. Update: in place.
+    /// `DeprecateRule`: `DeprecateRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-schedule.html#cfn-dlm-lifecyclepolicy-schedule-deprecaterule)
     pub fn deprecate_rule(self, value: impl Arg<DeprecateRule>) -> Self { Self(put(self.0, "DeprecateRule", value.into_expr())) }
-    /// `FastRestoreRule`: `FastRestoreRule`. Update: in place.
+    /// `FastRestoreRule`: `FastRestoreRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-schedule.html#cfn-dlm-lifecyclepolicy-schedule-fastrestorerule)
     pub fn fast_restore_rule(self, value: impl Arg<FastRestoreRule>) -> Self { Self(put(self.0, "FastRestoreRule", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-schedule.html#cfn-dlm-lifecyclepolicy-schedule-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `RetainRule`: `RetainRule`. Update: in place.
+    /// `RetainRule`: `RetainRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-schedule.html#cfn-dlm-lifecyclepolicy-schedule-retainrule)
     pub fn retain_rule(self, value: impl Arg<RetainRule>) -> Self { Self(put(self.0, "RetainRule", value.into_expr())) }
-    /// `ShareRules`: list of `ShareRule`. Update: in place.
+    /// `ShareRules`: list of `ShareRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-schedule.html#cfn-dlm-lifecyclepolicy-schedule-sharerules)
     pub fn share_rules(self, value: impl Arg<Arr<ShareRule>>) -> Self { Self(put(self.0, "ShareRules", value.into_expr())) }
-    /// `TagsToAdd`: list of tag. Update: in place.
+    /// `TagsToAdd`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-schedule.html#cfn-dlm-lifecyclepolicy-schedule-tagstoadd)
     pub fn tags_to_add(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "TagsToAdd", value.into_expr())) }
-    /// `VariableTags`: list of tag. Update: in place.
+    /// `VariableTags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-schedule.html#cfn-dlm-lifecyclepolicy-schedule-variabletags)
     pub fn variable_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "VariableTags", value.into_expr())) }
 }
 impl Done for Schedule { fn into_props(self) -> Bag { self.0 } }
@@ -376,17 +376,17 @@ impl Done for Schedule { fn into_props(self) -> Bag { self.0 } }
 impl Script {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ExecuteOperationOnScriptFailure`: boolean. Update: in place.
+    /// `ExecuteOperationOnScriptFailure`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-script.html#cfn-dlm-lifecyclepolicy-script-executeoperationonscriptfailure)
     pub fn execute_operation_on_script_failure(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExecuteOperationOnScriptFailure", value.into_expr())) }
-    /// `ExecutionHandler`: text. Update: in place.
+    /// `ExecutionHandler`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-script.html#cfn-dlm-lifecyclepolicy-script-executionhandler)
     pub fn execution_handler(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExecutionHandler", value.into_expr())) }
-    /// `ExecutionHandlerService`: text. Update: in place.
+    /// `ExecutionHandlerService`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-script.html#cfn-dlm-lifecyclepolicy-script-executionhandlerservice)
     pub fn execution_handler_service(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExecutionHandlerService", value.into_expr())) }
-    /// `ExecutionTimeout`: integer. Update: in place.
+    /// `ExecutionTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-script.html#cfn-dlm-lifecyclepolicy-script-executiontimeout)
     pub fn execution_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ExecutionTimeout", value.into_expr())) }
-    /// `MaximumRetryCount`: integer. Update: in place.
+    /// `MaximumRetryCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-script.html#cfn-dlm-lifecyclepolicy-script-maximumretrycount)
     pub fn maximum_retry_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumRetryCount", value.into_expr())) }
-    /// `Stages`: list of text. Update: in place.
+    /// `Stages`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-script.html#cfn-dlm-lifecyclepolicy-script-stages)
     pub fn stages(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Stages", value.into_expr())) }
 }
 impl Done for Script { fn into_props(self) -> Bag { self.0 } }
@@ -395,11 +395,11 @@ impl Done for Script { fn into_props(self) -> Bag { self.0 } }
 impl ShareRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TargetAccounts`: list of text. Update: in place.
+    /// `TargetAccounts`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-sharerule.html#cfn-dlm-lifecyclepolicy-sharerule-targetaccounts)
     pub fn target_accounts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TargetAccounts", value.into_expr())) }
-    /// `UnshareInterval`: integer. Update: in place.
+    /// `UnshareInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-sharerule.html#cfn-dlm-lifecyclepolicy-sharerule-unshareinterval)
     pub fn unshare_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UnshareInterval", value.into_expr())) }
-    /// `UnshareIntervalUnit`: text. Update: in place.
+    /// `UnshareIntervalUnit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-sharerule.html#cfn-dlm-lifecyclepolicy-sharerule-unshareintervalunit)
     pub fn unshare_interval_unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UnshareIntervalUnit", value.into_expr())) }
 }
 impl Done for ShareRule { fn into_props(self) -> Bag { self.0 } }

@@ -13,9 +13,9 @@ impl CfnCluster {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnClusterProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ClusterArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ClusterArn`: `OtherArn`.
+    /// The attribute `ClusterArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdbelastic-cluster.html#ClusterArn-fn::getatt)
     pub fn attr_cluster_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ClusterArn") }
-    /// The attribute `ClusterEndpoint`: text.
+    /// The attribute `ClusterEndpoint`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdbelastic-cluster.html#ClusterEndpoint-fn::getatt)
     pub fn attr_cluster_endpoint(&self) -> Val<str> { self.0.get_att("ClusterEndpoint") }
 }
 impl Parent for CfnCluster { fn node(&self) -> &Place { &self.0 } }
@@ -26,33 +26,33 @@ impl CfnClusterProps {
     pub fn new() -> CfnClusterProps<Missing<required::AdminUserName>, Missing<required::AuthType>, Missing<required::ClusterName>, Missing<required::ShardCapacity>, Missing<required::ShardCount>> { CfnClusterProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnClusterProps<R0, R1, R2, R3, R4> {
-    /// `AdminUserName`: text, required. Update: replacement.
+    /// `AdminUserName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdbelastic-cluster.html#cfn-docdbelastic-cluster-adminusername)
     pub fn admin_user_name(self, value: impl Arg<str>) -> CfnClusterProps<Set, R1, R2, R3, R4> { CfnClusterProps(put(self.0, "AdminUserName", value.into_expr()), Phase) }
-    /// `AdminUserPassword`: text. Update: in place.
+    /// `AdminUserPassword`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdbelastic-cluster.html#cfn-docdbelastic-cluster-adminuserpassword)
     pub fn admin_user_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdminUserPassword", value.into_expr()), Phase) }
-    /// `AuthType`: text, required. Update: replacement.
+    /// `AuthType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdbelastic-cluster.html#cfn-docdbelastic-cluster-authtype)
     pub fn auth_type(self, value: impl Arg<str>) -> CfnClusterProps<R0, Set, R2, R3, R4> { CfnClusterProps(put(self.0, "AuthType", value.into_expr()), Phase) }
-    /// `BackupRetentionPeriod`: integer. Update: in place.
+    /// `BackupRetentionPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdbelastic-cluster.html#cfn-docdbelastic-cluster-backupretentionperiod)
     pub fn backup_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BackupRetentionPeriod", value.into_expr()), Phase) }
-    /// `ClusterName`: text, required. Update: replacement.
+    /// `ClusterName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdbelastic-cluster.html#cfn-docdbelastic-cluster-clustername)
     pub fn cluster_name(self, value: impl Arg<str>) -> CfnClusterProps<R0, R1, Set, R3, R4> { CfnClusterProps(put(self.0, "ClusterName", value.into_expr()), Phase) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdbelastic-cluster.html#cfn-docdbelastic-cluster-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `PreferredBackupWindow`: text. Update: in place.
+    /// `PreferredBackupWindow`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdbelastic-cluster.html#cfn-docdbelastic-cluster-preferredbackupwindow)
     pub fn preferred_backup_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredBackupWindow", value.into_expr()), Phase) }
-    /// `PreferredMaintenanceWindow`: text. Update: in place.
+    /// `PreferredMaintenanceWindow`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdbelastic-cluster.html#cfn-docdbelastic-cluster-preferredmaintenancewindow)
     pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value.into_expr()), Phase) }
-    /// `ShardCapacity`: integer, required. Update: in place.
+    /// `ShardCapacity`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdbelastic-cluster.html#cfn-docdbelastic-cluster-shardcapacity)
     pub fn shard_capacity(self, value: impl Arg<i64>) -> CfnClusterProps<R0, R1, R2, Set, R4> { CfnClusterProps(put(self.0, "ShardCapacity", value.into_expr()), Phase) }
-    /// `ShardCount`: integer, required. Update: in place.
+    /// `ShardCount`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdbelastic-cluster.html#cfn-docdbelastic-cluster-shardcount)
     pub fn shard_count(self, value: impl Arg<i64>) -> CfnClusterProps<R0, R1, R2, R3, Set> { CfnClusterProps(put(self.0, "ShardCount", value.into_expr()), Phase) }
-    /// `ShardInstanceCount`: integer. Update: in place.
+    /// `ShardInstanceCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdbelastic-cluster.html#cfn-docdbelastic-cluster-shardinstancecount)
     pub fn shard_instance_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ShardInstanceCount", value.into_expr()), Phase) }
-    /// `SubnetIds`: list of text. Update: in place.
+    /// `SubnetIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdbelastic-cluster.html#cfn-docdbelastic-cluster-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdbelastic-cluster.html#cfn-docdbelastic-cluster-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VpcSecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    /// `VpcSecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdbelastic-cluster.html#cfn-docdbelastic-cluster-vpcsecuritygroupids)
     pub fn vpc_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "VpcSecurityGroupIds", value.into_expr()), Phase) }
 }
 impl Done for CfnClusterProps { fn into_props(self) -> Bag { self.0 } }
@@ -65,23 +65,23 @@ impl CfnClusterSnapshot {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnClusterSnapshotProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SnapshotArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AdminUserName`: text.
+    /// The attribute `AdminUserName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdbelastic-clustersnapshot.html#AdminUserName-fn::getatt)
     pub fn attr_admin_user_name(&self) -> Val<str> { self.0.get_att("AdminUserName") }
-    /// The attribute `ClusterCreationTime`: text.
+    /// The attribute `ClusterCreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdbelastic-clustersnapshot.html#ClusterCreationTime-fn::getatt)
     pub fn attr_cluster_creation_time(&self) -> Val<str> { self.0.get_att("ClusterCreationTime") }
-    /// The attribute `KmsKeyId`: text.
+    /// The attribute `KmsKeyId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdbelastic-clustersnapshot.html#KmsKeyId-fn::getatt)
     pub fn attr_kms_key_id(&self) -> Val<str> { self.0.get_att("KmsKeyId") }
-    /// The attribute `SnapshotArn`: `OtherArn`.
+    /// The attribute `SnapshotArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdbelastic-clustersnapshot.html#SnapshotArn-fn::getatt)
     pub fn attr_snapshot_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SnapshotArn") }
-    /// The attribute `SnapshotCreationTime`: text.
+    /// The attribute `SnapshotCreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdbelastic-clustersnapshot.html#SnapshotCreationTime-fn::getatt)
     pub fn attr_snapshot_creation_time(&self) -> Val<str> { self.0.get_att("SnapshotCreationTime") }
-    /// The attribute `SnapshotType`: text.
+    /// The attribute `SnapshotType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdbelastic-clustersnapshot.html#SnapshotType-fn::getatt)
     pub fn attr_snapshot_type(&self) -> Val<str> { self.0.get_att("SnapshotType") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdbelastic-clustersnapshot.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `SubnetIds`: list of text.
+    /// The attribute `SubnetIds`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdbelastic-clustersnapshot.html#SubnetIds-fn::getatt)
     pub fn attr_subnet_ids(&self) -> Val<Arr<str>> { self.0.get_att("SubnetIds") }
-    /// The attribute `VpcSecurityGroupIds`: list of text.
+    /// The attribute `VpcSecurityGroupIds`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdbelastic-clustersnapshot.html#VpcSecurityGroupIds-fn::getatt)
     pub fn attr_vpc_security_group_ids(&self) -> Val<Arr<str>> { self.0.get_att("VpcSecurityGroupIds") }
 }
 impl Parent for CfnClusterSnapshot { fn node(&self) -> &Place { &self.0 } }
@@ -92,11 +92,11 @@ impl CfnClusterSnapshotProps {
     pub fn new() -> CfnClusterSnapshotProps<Missing<required::ClusterArn>, Missing<required::SnapshotName>> { CfnClusterSnapshotProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnClusterSnapshotProps<R0, R1> {
-    /// `ClusterArn`: text, required. Update: replacement.
+    /// `ClusterArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdbelastic-clustersnapshot.html#cfn-docdbelastic-clustersnapshot-clusterarn)
     pub fn cluster_arn(self, value: impl Arg<str>) -> CfnClusterSnapshotProps<Set, R1> { CfnClusterSnapshotProps(put(self.0, "ClusterArn", value.into_expr()), Phase) }
-    /// `SnapshotName`: text, required. Update: replacement.
+    /// `SnapshotName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdbelastic-clustersnapshot.html#cfn-docdbelastic-clustersnapshot-snapshotname)
     pub fn snapshot_name(self, value: impl Arg<str>) -> CfnClusterSnapshotProps<R0, Set> { CfnClusterSnapshotProps(put(self.0, "SnapshotName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdbelastic-clustersnapshot.html#cfn-docdbelastic-clustersnapshot-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnClusterSnapshotProps { fn into_props(self) -> Bag { self.0 } }

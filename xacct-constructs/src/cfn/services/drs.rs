@@ -13,9 +13,9 @@ impl CfnLaunchConfigurationTemplate {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnLaunchConfigurationTemplateProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-launchconfigurationtemplate.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `LaunchConfigurationTemplateID`: text.
+    /// The attribute `LaunchConfigurationTemplateID`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-launchconfigurationtemplate.html#LaunchConfigurationTemplateID-fn::getatt)
     pub fn attr_launch_configuration_template_id(&self) -> Val<str> { self.0.get_att("LaunchConfigurationTemplateID") }
 }
 impl Parent for CfnLaunchConfigurationTemplate { fn node(&self) -> &Place { &self.0 } }
@@ -24,23 +24,23 @@ impl Parent for CfnLaunchConfigurationTemplate { fn node(&self) -> &Place { &sel
 impl CfnLaunchConfigurationTemplateProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CopyPrivateIp`: boolean. Update: in place.
+    /// `CopyPrivateIp`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-launchconfigurationtemplate.html#cfn-drs-launchconfigurationtemplate-copyprivateip)
     pub fn copy_private_ip(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyPrivateIp", value.into_expr())) }
-    /// `CopyTags`: boolean. Update: in place.
+    /// `CopyTags`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-launchconfigurationtemplate.html#cfn-drs-launchconfigurationtemplate-copytags)
     pub fn copy_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTags", value.into_expr())) }
-    /// `ExportBucketArn`: text. Update: in place.
+    /// `ExportBucketArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-launchconfigurationtemplate.html#cfn-drs-launchconfigurationtemplate-exportbucketarn)
     pub fn export_bucket_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExportBucketArn", value.into_expr())) }
-    /// `LaunchDisposition`: `LaunchDisposition`. Update: in place.
+    /// `LaunchDisposition`: `LaunchDisposition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-launchconfigurationtemplate.html#cfn-drs-launchconfigurationtemplate-launchdisposition)
     pub fn launch_disposition(self, value: impl Arg<launch_configuration_template::LaunchDisposition>) -> Self { Self(put(self.0, "LaunchDisposition", value.into_expr())) }
-    /// `LaunchIntoSourceInstance`: boolean. Update: in place.
+    /// `LaunchIntoSourceInstance`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-launchconfigurationtemplate.html#cfn-drs-launchconfigurationtemplate-launchintosourceinstance)
     pub fn launch_into_source_instance(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "LaunchIntoSourceInstance", value.into_expr())) }
-    /// `Licensing`: `Licensing`. Update: in place.
+    /// `Licensing`: `Licensing`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-launchconfigurationtemplate.html#cfn-drs-launchconfigurationtemplate-licensing)
     pub fn licensing(self, value: impl Arg<launch_configuration_template::Licensing>) -> Self { Self(put(self.0, "Licensing", value.into_expr())) }
-    /// `PostLaunchEnabled`: boolean. Update: in place.
+    /// `PostLaunchEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-launchconfigurationtemplate.html#cfn-drs-launchconfigurationtemplate-postlaunchenabled)
     pub fn post_launch_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PostLaunchEnabled", value.into_expr())) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-launchconfigurationtemplate.html#cfn-drs-launchconfigurationtemplate-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `TargetInstanceTypeRightSizingMethod`: `TargetInstanceTypeRightSizingMethod`. Update: in place.
+    /// `TargetInstanceTypeRightSizingMethod`: `TargetInstanceTypeRightSizingMethod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-launchconfigurationtemplate.html#cfn-drs-launchconfigurationtemplate-targetinstancetyperightsizingmethod)
     pub fn target_instance_type_right_sizing_method(self, value: impl Arg<launch_configuration_template::TargetInstanceTypeRightSizingMethod>) -> Self { Self(put(self.0, "TargetInstanceTypeRightSizingMethod", value.into_expr())) }
 }
 impl Done for CfnLaunchConfigurationTemplateProps { fn into_props(self) -> Bag { self.0 } }
@@ -52,7 +52,7 @@ use crate::cfn::support::*;
 impl Licensing {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `OsByol`: boolean. Update: in place.
+    /// `OsByol`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-drs-launchconfigurationtemplate-licensing.html#cfn-drs-launchconfigurationtemplate-licensing-osbyol)
     pub fn os_byol(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OsByol", value.into_expr())) }
 }
 impl Done for Licensing { fn into_props(self) -> Bag { self.0 } }
@@ -70,9 +70,9 @@ impl CfnReplicationConfigurationTemplate {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnReplicationConfigurationTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-replicationconfigurationtemplate.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `ReplicationConfigurationTemplateID`: text.
+    /// The attribute `ReplicationConfigurationTemplateID`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-replicationconfigurationtemplate.html#ReplicationConfigurationTemplateID-fn::getatt)
     pub fn attr_replication_configuration_template_id(&self) -> Val<str> { self.0.get_att("ReplicationConfigurationTemplateID") }
 }
 impl Parent for CfnReplicationConfigurationTemplate { fn node(&self) -> &Place { &self.0 } }
@@ -83,37 +83,37 @@ impl CfnReplicationConfigurationTemplateProps {
     pub fn new() -> CfnReplicationConfigurationTemplateProps<Missing<required::BandwidthThrottling>, Missing<required::EbsEncryption>, Missing<required::PitPolicy>, Missing<required::ReplicationServersSecurityGroupsIDs>, Missing<required::StagingAreaSubnetId>, Missing<required::StagingAreaTags>> { CfnReplicationConfigurationTemplateProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5> CfnReplicationConfigurationTemplateProps<R0, R1, R2, R3, R4, R5> {
-    /// `AssociateDefaultSecurityGroup`: boolean. Update: in place.
+    /// `AssociateDefaultSecurityGroup`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-replicationconfigurationtemplate.html#cfn-drs-replicationconfigurationtemplate-associatedefaultsecuritygroup)
     pub fn associate_default_security_group(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AssociateDefaultSecurityGroup", value.into_expr()), Phase) }
-    /// `AutoReplicateNewDisks`: boolean. Update: in place.
+    /// `AutoReplicateNewDisks`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-replicationconfigurationtemplate.html#cfn-drs-replicationconfigurationtemplate-autoreplicatenewdisks)
     pub fn auto_replicate_new_disks(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoReplicateNewDisks", value.into_expr()), Phase) }
-    /// `BandwidthThrottling`: integer, required. Update: in place.
+    /// `BandwidthThrottling`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-replicationconfigurationtemplate.html#cfn-drs-replicationconfigurationtemplate-bandwidththrottling)
     pub fn bandwidth_throttling(self, value: impl Arg<i64>) -> CfnReplicationConfigurationTemplateProps<Set, R1, R2, R3, R4, R5> { CfnReplicationConfigurationTemplateProps(put(self.0, "BandwidthThrottling", value.into_expr()), Phase) }
-    /// `CreatePublicIP`: boolean. Update: in place.
+    /// `CreatePublicIP`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-replicationconfigurationtemplate.html#cfn-drs-replicationconfigurationtemplate-createpublicip)
     pub fn create_public_ip(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CreatePublicIP", value.into_expr()), Phase) }
-    /// `DataPlaneRouting`: `DataPlaneRouting`. Update: in place.
+    /// `DataPlaneRouting`: `DataPlaneRouting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-replicationconfigurationtemplate.html#cfn-drs-replicationconfigurationtemplate-dataplanerouting)
     pub fn data_plane_routing(self, value: impl Arg<replication_configuration_template::DataPlaneRouting>) -> Self { Self(put(self.0, "DataPlaneRouting", value.into_expr()), Phase) }
-    /// `DefaultLargeStagingDiskType`: `DefaultLargeStagingDiskType`. Update: in place.
+    /// `DefaultLargeStagingDiskType`: `DefaultLargeStagingDiskType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-replicationconfigurationtemplate.html#cfn-drs-replicationconfigurationtemplate-defaultlargestagingdisktype)
     pub fn default_large_staging_disk_type(self, value: impl Arg<replication_configuration_template::DefaultLargeStagingDiskType>) -> Self { Self(put(self.0, "DefaultLargeStagingDiskType", value.into_expr()), Phase) }
-    /// `EbsEncryption`: `EbsEncryption`, required. Update: in place.
+    /// `EbsEncryption`: `EbsEncryption`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-replicationconfigurationtemplate.html#cfn-drs-replicationconfigurationtemplate-ebsencryption)
     pub fn ebs_encryption(self, value: impl Arg<replication_configuration_template::EbsEncryption>) -> CfnReplicationConfigurationTemplateProps<R0, Set, R2, R3, R4, R5> { CfnReplicationConfigurationTemplateProps(put(self.0, "EbsEncryption", value.into_expr()), Phase) }
-    /// `EbsEncryptionKeyArn`: text. Update: in place.
+    /// `EbsEncryptionKeyArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-replicationconfigurationtemplate.html#cfn-drs-replicationconfigurationtemplate-ebsencryptionkeyarn)
     pub fn ebs_encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EbsEncryptionKeyArn", value.into_expr()), Phase) }
-    /// `InternetProtocol`: `InternetProtocol`. Update: in place.
+    /// `InternetProtocol`: `InternetProtocol`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-replicationconfigurationtemplate.html#cfn-drs-replicationconfigurationtemplate-internetprotocol)
     pub fn internet_protocol(self, value: impl Arg<replication_configuration_template::InternetProtocol>) -> Self { Self(put(self.0, "InternetProtocol", value.into_expr()), Phase) }
-    /// `PitPolicy`: list of `PITPolicyRule`, required. Update: in place.
+    /// `PitPolicy`: list of `PITPolicyRule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-replicationconfigurationtemplate.html#cfn-drs-replicationconfigurationtemplate-pitpolicy)
     pub fn pit_policy(self, value: impl Arg<Arr<replication_configuration_template::PITPolicyRule>>) -> CfnReplicationConfigurationTemplateProps<R0, R1, Set, R3, R4, R5> { CfnReplicationConfigurationTemplateProps(put(self.0, "PitPolicy", value.into_expr()), Phase) }
-    /// `ReplicationServerInstanceType`: text. Update: in place.
+    /// `ReplicationServerInstanceType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-replicationconfigurationtemplate.html#cfn-drs-replicationconfigurationtemplate-replicationserverinstancetype)
     pub fn replication_server_instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicationServerInstanceType", value.into_expr()), Phase) }
-    /// `ReplicationServersSecurityGroupsIDs`: list of text, required. Update: in place.
+    /// `ReplicationServersSecurityGroupsIDs`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-replicationconfigurationtemplate.html#cfn-drs-replicationconfigurationtemplate-replicationserverssecuritygroupsids)
     pub fn replication_servers_security_groups_ids(self, value: impl Arg<Arr<str>>) -> CfnReplicationConfigurationTemplateProps<R0, R1, R2, Set, R4, R5> { CfnReplicationConfigurationTemplateProps(put(self.0, "ReplicationServersSecurityGroupsIDs", value.into_expr()), Phase) }
-    /// `StagingAreaSubnetId`: text, required. Update: in place.
+    /// `StagingAreaSubnetId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-replicationconfigurationtemplate.html#cfn-drs-replicationconfigurationtemplate-stagingareasubnetid)
     pub fn staging_area_subnet_id(self, value: impl Arg<str>) -> CfnReplicationConfigurationTemplateProps<R0, R1, R2, R3, Set, R5> { CfnReplicationConfigurationTemplateProps(put(self.0, "StagingAreaSubnetId", value.into_expr()), Phase) }
-    /// `StagingAreaTags`: map of text, required. Update: in place.
+    /// `StagingAreaTags`: map of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-replicationconfigurationtemplate.html#cfn-drs-replicationconfigurationtemplate-stagingareatags)
     pub fn staging_area_tags(self, value: impl Arg<Dict<str>>) -> CfnReplicationConfigurationTemplateProps<R0, R1, R2, R3, R4, Set> { CfnReplicationConfigurationTemplateProps(put(self.0, "StagingAreaTags", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-replicationconfigurationtemplate.html#cfn-drs-replicationconfigurationtemplate-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `UseDedicatedReplicationServer`: boolean. Update: in place.
+    /// `UseDedicatedReplicationServer`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-replicationconfigurationtemplate.html#cfn-drs-replicationconfigurationtemplate-usededicatedreplicationserver)
     pub fn use_dedicated_replication_server(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseDedicatedReplicationServer", value.into_expr()), Phase) }
 }
 impl Done for CfnReplicationConfigurationTemplateProps { fn into_props(self) -> Bag { self.0 } }
@@ -127,15 +127,15 @@ impl PITPolicyRule {
     pub fn new() -> PITPolicyRule<Missing<super::required::Interval>, Missing<super::required::RetentionDuration>, Missing<super::required::Units>> { PITPolicyRule(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> PITPolicyRule<R0, R1, R2> {
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-drs-replicationconfigurationtemplate-pitpolicyrule.html#cfn-drs-replicationconfigurationtemplate-pitpolicyrule-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `Interval`: integer, required. Update: in place.
+    /// `Interval`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-drs-replicationconfigurationtemplate-pitpolicyrule.html#cfn-drs-replicationconfigurationtemplate-pitpolicyrule-interval)
     pub fn interval(self, value: impl Arg<i64>) -> PITPolicyRule<Set, R1, R2> { PITPolicyRule(put(self.0, "Interval", value.into_expr()), Phase) }
-    /// `RetentionDuration`: integer, required. Update: in place.
+    /// `RetentionDuration`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-drs-replicationconfigurationtemplate-pitpolicyrule.html#cfn-drs-replicationconfigurationtemplate-pitpolicyrule-retentionduration)
     pub fn retention_duration(self, value: impl Arg<i64>) -> PITPolicyRule<R0, Set, R2> { PITPolicyRule(put(self.0, "RetentionDuration", value.into_expr()), Phase) }
-    /// `RuleID`: integer. Update: in place.
+    /// `RuleID`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-drs-replicationconfigurationtemplate-pitpolicyrule.html#cfn-drs-replicationconfigurationtemplate-pitpolicyrule-ruleid)
     pub fn rule_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RuleID", value.into_expr()), Phase) }
-    /// `Units`: `Units`, required. Update: in place.
+    /// `Units`: `Units`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-drs-replicationconfigurationtemplate-pitpolicyrule.html#cfn-drs-replicationconfigurationtemplate-pitpolicyrule-units)
     pub fn units(self, value: impl Arg<Units>) -> PITPolicyRule<R0, R1, Set> { PITPolicyRule(put(self.0, "Units", value.into_expr()), Phase) }
 }
 impl Done for PITPolicyRule { fn into_props(self) -> Bag { self.0 } }
@@ -159,9 +159,9 @@ impl CfnSourceNetwork {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSourceNetworkProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-sourcenetwork.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `SourceNetworkID`: text.
+    /// The attribute `SourceNetworkID`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-sourcenetwork.html#SourceNetworkID-fn::getatt)
     pub fn attr_source_network_id(&self) -> Val<str> { self.0.get_att("SourceNetworkID") }
 }
 impl Parent for CfnSourceNetwork { fn node(&self) -> &Place { &self.0 } }
@@ -172,13 +172,13 @@ impl CfnSourceNetworkProps {
     pub fn new() -> CfnSourceNetworkProps<Missing<required::OriginAccountID>, Missing<required::OriginRegion>, Missing<required::VpcID>> { CfnSourceNetworkProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnSourceNetworkProps<R0, R1, R2> {
-    /// `OriginAccountID`: text, required. Update: replacement.
+    /// `OriginAccountID`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-sourcenetwork.html#cfn-drs-sourcenetwork-originaccountid)
     pub fn origin_account_id(self, value: impl Arg<str>) -> CfnSourceNetworkProps<Set, R1, R2> { CfnSourceNetworkProps(put(self.0, "OriginAccountID", value.into_expr()), Phase) }
-    /// `OriginRegion`: text, required. Update: replacement.
+    /// `OriginRegion`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-sourcenetwork.html#cfn-drs-sourcenetwork-originregion)
     pub fn origin_region(self, value: impl Arg<str>) -> CfnSourceNetworkProps<R0, Set, R2> { CfnSourceNetworkProps(put(self.0, "OriginRegion", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-sourcenetwork.html#cfn-drs-sourcenetwork-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VpcID`: text, required. Update: replacement.
+    /// `VpcID`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-sourcenetwork.html#cfn-drs-sourcenetwork-vpcid)
     pub fn vpc_id(self, value: impl Arg<str>) -> CfnSourceNetworkProps<R0, R1, Set> { CfnSourceNetworkProps(put(self.0, "VpcID", value.into_expr()), Phase) }
 }
 impl Done for CfnSourceNetworkProps { fn into_props(self) -> Bag { self.0 } }

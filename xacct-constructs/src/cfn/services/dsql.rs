@@ -13,23 +13,23 @@ impl CfnCluster {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnClusterProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Identifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dsql-cluster.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `EncryptionDetails`: `EncryptionDetails`.
+    /// The attribute `EncryptionDetails`: `EncryptionDetails`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dsql-cluster.html#EncryptionDetails-fn::getatt)
     pub fn attr_encryption_details(&self) -> Val<cluster::EncryptionDetails> { self.0.get_att("EncryptionDetails") }
-    /// The attribute `Endpoint`: text.
+    /// The attribute `Endpoint`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dsql-cluster.html#Endpoint-fn::getatt)
     pub fn attr_endpoint(&self) -> Val<str> { self.0.get_att("Endpoint") }
-    /// The attribute `Identifier`: text.
+    /// The attribute `Identifier`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dsql-cluster.html#Identifier-fn::getatt)
     pub fn attr_identifier(&self) -> Val<str> { self.0.get_att("Identifier") }
-    /// The attribute `PolicyVersion`: text.
+    /// The attribute `PolicyVersion`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dsql-cluster.html#PolicyVersion-fn::getatt)
     pub fn attr_policy_version(&self) -> Val<str> { self.0.get_att("PolicyVersion") }
-    /// The attribute `ResourceArn`: `OtherArn`.
+    /// The attribute `ResourceArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dsql-cluster.html#ResourceArn-fn::getatt)
     pub fn attr_resource_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ResourceArn") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dsql-cluster.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `VpcEndpoint`: text.
+    /// The attribute `VpcEndpoint`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dsql-cluster.html#VpcEndpoint-fn::getatt)
     pub fn attr_vpc_endpoint(&self) -> Val<str> { self.0.get_att("VpcEndpoint") }
-    /// The attribute `VpcEndpointServiceName`: text.
+    /// The attribute `VpcEndpointServiceName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dsql-cluster.html#VpcEndpointServiceName-fn::getatt)
     pub fn attr_vpc_endpoint_service_name(&self) -> Val<str> { self.0.get_att("VpcEndpointServiceName") }
 }
 impl Parent for CfnCluster { fn node(&self) -> &Place { &self.0 } }
@@ -38,15 +38,15 @@ impl Parent for CfnCluster { fn node(&self) -> &Place { &self.0 } }
 impl CfnClusterProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DeletionProtectionEnabled`: boolean. Update: in place.
+    /// `DeletionProtectionEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dsql-cluster.html#cfn-dsql-cluster-deletionprotectionenabled)
     pub fn deletion_protection_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtectionEnabled", value.into_expr())) }
-    /// `KmsEncryptionKey`: text. Update: in place.
+    /// `KmsEncryptionKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dsql-cluster.html#cfn-dsql-cluster-kmsencryptionkey)
     pub fn kms_encryption_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsEncryptionKey", value.into_expr())) }
-    /// `MultiRegionProperties`: `MultiRegionProperties`. Update: in place.
+    /// `MultiRegionProperties`: `MultiRegionProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dsql-cluster.html#cfn-dsql-cluster-multiregionproperties)
     pub fn multi_region_properties(self, value: impl Arg<cluster::MultiRegionProperties>) -> Self { Self(put(self.0, "MultiRegionProperties", value.into_expr())) }
-    /// `PolicyDocument`: text. Update: in place.
+    /// `PolicyDocument`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dsql-cluster.html#cfn-dsql-cluster-policydocument)
     pub fn policy_document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyDocument", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dsql-cluster.html#cfn-dsql-cluster-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnClusterProps { fn into_props(self) -> Bag { self.0 } }
@@ -58,11 +58,11 @@ use crate::cfn::support::*;
 impl EncryptionDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EncryptionStatus`: text. Update: in place.
+    /// `EncryptionStatus`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dsql-cluster-encryptiondetails.html#cfn-dsql-cluster-encryptiondetails-encryptionstatus)
     pub fn encryption_status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionStatus", value.into_expr())) }
-    /// `EncryptionType`: text. Update: in place.
+    /// `EncryptionType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dsql-cluster-encryptiondetails.html#cfn-dsql-cluster-encryptiondetails-encryptiontype)
     pub fn encryption_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionType", value.into_expr())) }
-    /// `KmsKeyArn`: text. Update: in place.
+    /// `KmsKeyArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dsql-cluster-encryptiondetails.html#cfn-dsql-cluster-encryptiondetails-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
 }
 impl Done for EncryptionDetails { fn into_props(self) -> Bag { self.0 } }
@@ -71,9 +71,9 @@ impl Done for EncryptionDetails { fn into_props(self) -> Bag { self.0 } }
 impl MultiRegionProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Clusters`: list of text. Update: in place.
+    /// `Clusters`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dsql-cluster-multiregionproperties.html#cfn-dsql-cluster-multiregionproperties-clusters)
     pub fn clusters(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Clusters", value.into_expr())) }
-    /// `WitnessRegion`: text. Update: in place.
+    /// `WitnessRegion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dsql-cluster-multiregionproperties.html#cfn-dsql-cluster-multiregionproperties-witnessregion)
     pub fn witness_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WitnessRegion", value.into_expr())) }
 }
 impl Done for MultiRegionProperties { fn into_props(self) -> Bag { self.0 } }

@@ -13,7 +13,7 @@ impl CfnPublicRepository {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnPublicRepositoryProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `RepositoryName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-publicrepository.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnPublicRepository { fn node(&self) -> &Place { &self.0 } }
@@ -22,13 +22,13 @@ impl Parent for CfnPublicRepository { fn node(&self) -> &Place { &self.0 } }
 impl CfnPublicRepositoryProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RepositoryCatalogData`: `RepositoryCatalogData`. Update: in place.
+    /// `RepositoryCatalogData`: `RepositoryCatalogData`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-publicrepository.html#cfn-ecr-publicrepository-repositorycatalogdata)
     pub fn repository_catalog_data(self, value: impl Arg<public_repository::RepositoryCatalogData>) -> Self { Self(put(self.0, "RepositoryCatalogData", value.into_expr())) }
-    /// `RepositoryName`: text. Update: replacement.
+    /// `RepositoryName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-publicrepository.html#cfn-ecr-publicrepository-repositoryname)
     pub fn repository_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RepositoryName", value.into_expr())) }
-    /// `RepositoryPolicyText`: JSON. Update: in place.
+    /// `RepositoryPolicyText`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-publicrepository.html#cfn-ecr-publicrepository-repositorypolicytext)
     pub fn repository_policy_text(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "RepositoryPolicyText", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-publicrepository.html#cfn-ecr-publicrepository-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnPublicRepositoryProps { fn into_props(self) -> Bag { self.0 } }
@@ -40,15 +40,15 @@ use crate::cfn::support::*;
 impl RepositoryCatalogData {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AboutText`: text. Update: in place.
+    /// `AboutText`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-publicrepository-repositorycatalogdata.html#cfn-ecr-publicrepository-repositorycatalogdata-abouttext)
     pub fn about_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AboutText", value.into_expr())) }
-    /// `Architectures`: list of text. Update: in place.
+    /// `Architectures`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-publicrepository-repositorycatalogdata.html#cfn-ecr-publicrepository-repositorycatalogdata-architectures)
     pub fn architectures(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Architectures", value.into_expr())) }
-    /// `OperatingSystems`: list of text. Update: in place.
+    /// `OperatingSystems`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-publicrepository-repositorycatalogdata.html#cfn-ecr-publicrepository-repositorycatalogdata-operatingsystems)
     pub fn operating_systems(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OperatingSystems", value.into_expr())) }
-    /// `RepositoryDescription`: text. Update: in place.
+    /// `RepositoryDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-publicrepository-repositorycatalogdata.html#cfn-ecr-publicrepository-repositorycatalogdata-repositorydescription)
     pub fn repository_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RepositoryDescription", value.into_expr())) }
-    /// `UsageText`: text. Update: in place.
+    /// `UsageText`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-publicrepository-repositorycatalogdata.html#cfn-ecr-publicrepository-repositorycatalogdata-usagetext)
     pub fn usage_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UsageText", value.into_expr())) }
 }
 impl Done for RepositoryCatalogData { fn into_props(self) -> Bag { self.0 } }
@@ -69,17 +69,17 @@ impl Parent for CfnPullThroughCacheRule { fn node(&self) -> &Place { &self.0 } }
 impl CfnPullThroughCacheRuleProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CredentialArn`: text. Update: replacement.
+    /// `CredentialArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-pullthroughcacherule.html#cfn-ecr-pullthroughcacherule-credentialarn)
     pub fn credential_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CredentialArn", value.into_expr())) }
-    /// `CustomRoleArn`: `IamRoleArn`. Update: replacement.
+    /// `CustomRoleArn`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-pullthroughcacherule.html#cfn-ecr-pullthroughcacherule-customrolearn)
     pub fn custom_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "CustomRoleArn", value.into_expr())) }
-    /// `EcrRepositoryPrefix`: text. Update: replacement.
+    /// `EcrRepositoryPrefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-pullthroughcacherule.html#cfn-ecr-pullthroughcacherule-ecrrepositoryprefix)
     pub fn ecr_repository_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EcrRepositoryPrefix", value.into_expr())) }
-    /// `UpstreamRegistry`: text. Update: replacement.
+    /// `UpstreamRegistry`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-pullthroughcacherule.html#cfn-ecr-pullthroughcacherule-upstreamregistry)
     pub fn upstream_registry(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpstreamRegistry", value.into_expr())) }
-    /// `UpstreamRegistryUrl`: text. Update: replacement.
+    /// `UpstreamRegistryUrl`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-pullthroughcacherule.html#cfn-ecr-pullthroughcacherule-upstreamregistryurl)
     pub fn upstream_registry_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpstreamRegistryUrl", value.into_expr())) }
-    /// `UpstreamRepositoryPrefix`: text. Update: replacement.
+    /// `UpstreamRepositoryPrefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-pullthroughcacherule.html#cfn-ecr-pullthroughcacherule-upstreamrepositoryprefix)
     pub fn upstream_repository_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpstreamRepositoryPrefix", value.into_expr())) }
 }
 impl Done for CfnPullThroughCacheRuleProps { fn into_props(self) -> Bag { self.0 } }
@@ -101,7 +101,7 @@ impl CfnPullTimeUpdateExclusionProps {
     pub fn new() -> CfnPullTimeUpdateExclusionProps<Missing<required::PrincipalArn>> { CfnPullTimeUpdateExclusionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnPullTimeUpdateExclusionProps<R0> {
-    /// `PrincipalArn`: text, required. Update: replacement.
+    /// `PrincipalArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-pulltimeupdateexclusion.html#cfn-ecr-pulltimeupdateexclusion-principalarn)
     pub fn principal_arn(self, value: impl Arg<str>) -> CfnPullTimeUpdateExclusionProps<Set> { CfnPullTimeUpdateExclusionProps(put(self.0, "PrincipalArn", value.into_expr()), Phase) }
 }
 impl Done for CfnPullTimeUpdateExclusionProps { fn into_props(self) -> Bag { self.0 } }
@@ -114,7 +114,7 @@ impl CfnRegistryPolicy {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRegistryPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RegistryId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `RegistryId`: text.
+    /// The attribute `RegistryId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-registrypolicy.html#RegistryId-fn::getatt)
     pub fn attr_registry_id(&self) -> Val<str> { self.0.get_att("RegistryId") }
 }
 impl Parent for CfnRegistryPolicy { fn node(&self) -> &Place { &self.0 } }
@@ -125,7 +125,7 @@ impl CfnRegistryPolicyProps {
     pub fn new() -> CfnRegistryPolicyProps<Missing<required::PolicyText>> { CfnRegistryPolicyProps(Bag::default(), Phase) }
 }
 impl<R0> CfnRegistryPolicyProps<R0> {
-    /// `PolicyText`: JSON, required. Update: in place.
+    /// `PolicyText`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-registrypolicy.html#cfn-ecr-registrypolicy-policytext)
     pub fn policy_text(self, value: impl Arg<Any>) -> CfnRegistryPolicyProps<Set> { CfnRegistryPolicyProps(put(self.0, "PolicyText", value.into_expr()), Phase) }
 }
 impl Done for CfnRegistryPolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -138,7 +138,7 @@ impl CfnRegistryScanningConfiguration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRegistryScanningConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RegistryId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `RegistryId`: text.
+    /// The attribute `RegistryId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-registryscanningconfiguration.html#RegistryId-fn::getatt)
     pub fn attr_registry_id(&self) -> Val<str> { self.0.get_att("RegistryId") }
 }
 impl Parent for CfnRegistryScanningConfiguration { fn node(&self) -> &Place { &self.0 } }
@@ -149,9 +149,9 @@ impl CfnRegistryScanningConfigurationProps {
     pub fn new() -> CfnRegistryScanningConfigurationProps<Missing<required::Rules>, Missing<required::ScanType>> { CfnRegistryScanningConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnRegistryScanningConfigurationProps<R0, R1> {
-    /// `Rules`: list of `ScanningRule`, required. Update: in place.
+    /// `Rules`: list of `ScanningRule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-registryscanningconfiguration.html#cfn-ecr-registryscanningconfiguration-rules)
     pub fn rules(self, value: impl Arg<Arr<registry_scanning_configuration::ScanningRule>>) -> CfnRegistryScanningConfigurationProps<Set, R1> { CfnRegistryScanningConfigurationProps(put(self.0, "Rules", value.into_expr()), Phase) }
-    /// `ScanType`: `ScanType`, required. Update: in place.
+    /// `ScanType`: `ScanType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-registryscanningconfiguration.html#cfn-ecr-registryscanningconfiguration-scantype)
     pub fn scan_type(self, value: impl Arg<registry_scanning_configuration::ScanType>) -> CfnRegistryScanningConfigurationProps<R0, Set> { CfnRegistryScanningConfigurationProps(put(self.0, "ScanType", value.into_expr()), Phase) }
 }
 impl Done for CfnRegistryScanningConfigurationProps { fn into_props(self) -> Bag { self.0 } }
@@ -165,9 +165,9 @@ impl RepositoryFilter {
     pub fn new() -> RepositoryFilter<Missing<super::required::Filter>, Missing<super::required::FilterType>> { RepositoryFilter(Bag::default(), Phase) }
 }
 impl<R0, R1> RepositoryFilter<R0, R1> {
-    /// `Filter`: text, required. Update: in place.
+    /// `Filter`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-registryscanningconfiguration-repositoryfilter.html#cfn-ecr-registryscanningconfiguration-repositoryfilter-filter)
     pub fn filter(self, value: impl Arg<str>) -> RepositoryFilter<Set, R1> { RepositoryFilter(put(self.0, "Filter", value.into_expr()), Phase) }
-    /// `FilterType`: `FilterType`, required. Update: in place.
+    /// `FilterType`: `FilterType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-registryscanningconfiguration-repositoryfilter.html#cfn-ecr-registryscanningconfiguration-repositoryfilter-filtertype)
     pub fn filter_type(self, value: impl Arg<FilterType>) -> RepositoryFilter<R0, Set> { RepositoryFilter(put(self.0, "FilterType", value.into_expr()), Phase) }
 }
 impl Done for RepositoryFilter { fn into_props(self) -> Bag { self.0 } }
@@ -178,9 +178,9 @@ impl ScanningRule {
     pub fn new() -> ScanningRule<Missing<super::required::RepositoryFilters>, Missing<super::required::ScanFrequency>> { ScanningRule(Bag::default(), Phase) }
 }
 impl<R0, R1> ScanningRule<R0, R1> {
-    /// `RepositoryFilters`: list of `RepositoryFilter`, required. Update: in place.
+    /// `RepositoryFilters`: list of `RepositoryFilter`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-registryscanningconfiguration-scanningrule.html#cfn-ecr-registryscanningconfiguration-scanningrule-repositoryfilters)
     pub fn repository_filters(self, value: impl Arg<Arr<RepositoryFilter>>) -> ScanningRule<Set, R1> { ScanningRule(put(self.0, "RepositoryFilters", value.into_expr()), Phase) }
-    /// `ScanFrequency`: `ScanFrequency`, required. Update: in place.
+    /// `ScanFrequency`: `ScanFrequency`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-registryscanningconfiguration-scanningrule.html#cfn-ecr-registryscanningconfiguration-scanningrule-scanfrequency)
     pub fn scan_frequency(self, value: impl Arg<ScanFrequency>) -> ScanningRule<R0, Set> { ScanningRule(put(self.0, "ScanFrequency", value.into_expr()), Phase) }
 }
 impl Done for ScanningRule { fn into_props(self) -> Bag { self.0 } }
@@ -200,7 +200,7 @@ impl CfnReplicationConfiguration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnReplicationConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RegistryId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `RegistryId`: text.
+    /// The attribute `RegistryId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-replicationconfiguration.html#RegistryId-fn::getatt)
     pub fn attr_registry_id(&self) -> Val<str> { self.0.get_att("RegistryId") }
 }
 impl Parent for CfnReplicationConfiguration { fn node(&self) -> &Place { &self.0 } }
@@ -211,7 +211,7 @@ impl CfnReplicationConfigurationProps {
     pub fn new() -> CfnReplicationConfigurationProps<Missing<required::ReplicationConfiguration>> { CfnReplicationConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnReplicationConfigurationProps<R0> {
-    /// `ReplicationConfiguration`: `ReplicationConfiguration`, required. Update: in place.
+    /// `ReplicationConfiguration`: `ReplicationConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-replicationconfiguration.html#cfn-ecr-replicationconfiguration-replicationconfiguration)
     pub fn replication_configuration(self, value: impl Arg<replication_configuration::ReplicationConfiguration>) -> CfnReplicationConfigurationProps<Set> { CfnReplicationConfigurationProps(put(self.0, "ReplicationConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnReplicationConfigurationProps { fn into_props(self) -> Bag { self.0 } }
@@ -225,7 +225,7 @@ impl ReplicationConfiguration {
     pub fn new() -> ReplicationConfiguration<Missing<super::required::Rules>> { ReplicationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ReplicationConfiguration<R0> {
-    /// `Rules`: list of `ReplicationRule`, required. Update: in place.
+    /// `Rules`: list of `ReplicationRule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-replicationconfiguration-replicationconfiguration.html#cfn-ecr-replicationconfiguration-replicationconfiguration-rules)
     pub fn rules(self, value: impl Arg<Arr<ReplicationRule>>) -> ReplicationConfiguration<Set> { ReplicationConfiguration(put(self.0, "Rules", value.into_expr()), Phase) }
 }
 impl Done for ReplicationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -236,9 +236,9 @@ impl ReplicationDestination {
     pub fn new() -> ReplicationDestination<Missing<super::required::Region>, Missing<super::required::RegistryId>> { ReplicationDestination(Bag::default(), Phase) }
 }
 impl<R0, R1> ReplicationDestination<R0, R1> {
-    /// `Region`: text, required. Update: in place.
+    /// `Region`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-replicationconfiguration-replicationdestination.html#cfn-ecr-replicationconfiguration-replicationdestination-region)
     pub fn region(self, value: impl Arg<str>) -> ReplicationDestination<Set, R1> { ReplicationDestination(put(self.0, "Region", value.into_expr()), Phase) }
-    /// `RegistryId`: text, required. Update: in place.
+    /// `RegistryId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-replicationconfiguration-replicationdestination.html#cfn-ecr-replicationconfiguration-replicationdestination-registryid)
     pub fn registry_id(self, value: impl Arg<str>) -> ReplicationDestination<R0, Set> { ReplicationDestination(put(self.0, "RegistryId", value.into_expr()), Phase) }
 }
 impl Done for ReplicationDestination { fn into_props(self) -> Bag { self.0 } }
@@ -249,9 +249,9 @@ impl ReplicationRule {
     pub fn new() -> ReplicationRule<Missing<super::required::Destinations>> { ReplicationRule(Bag::default(), Phase) }
 }
 impl<R0> ReplicationRule<R0> {
-    /// `Destinations`: list of `ReplicationDestination`, required. Update: in place.
+    /// `Destinations`: list of `ReplicationDestination`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-replicationconfiguration-replicationrule.html#cfn-ecr-replicationconfiguration-replicationrule-destinations)
     pub fn destinations(self, value: impl Arg<Arr<ReplicationDestination>>) -> ReplicationRule<Set> { ReplicationRule(put(self.0, "Destinations", value.into_expr()), Phase) }
-    /// `RepositoryFilters`: list of `RepositoryFilter`. Update: in place.
+    /// `RepositoryFilters`: list of `RepositoryFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-replicationconfiguration-replicationrule.html#cfn-ecr-replicationconfiguration-replicationrule-repositoryfilters)
     pub fn repository_filters(self, value: impl Arg<Arr<RepositoryFilter>>) -> Self { Self(put(self.0, "RepositoryFilters", value.into_expr()), Phase) }
 }
 impl Done for ReplicationRule { fn into_props(self) -> Bag { self.0 } }
@@ -262,9 +262,9 @@ impl RepositoryFilter {
     pub fn new() -> RepositoryFilter<Missing<super::required::Filter>, Missing<super::required::FilterType>> { RepositoryFilter(Bag::default(), Phase) }
 }
 impl<R0, R1> RepositoryFilter<R0, R1> {
-    /// `Filter`: `EcrRepositoryName`, required. Update: in place.
+    /// `Filter`: `EcrRepositoryName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-replicationconfiguration-repositoryfilter.html#cfn-ecr-replicationconfiguration-repositoryfilter-filter)
     pub fn filter(self, value: impl Arg<kind::EcrRepositoryName>) -> RepositoryFilter<Set, R1> { RepositoryFilter(put(self.0, "Filter", value.into_expr()), Phase) }
-    /// `FilterType`: `FilterType`, required. Update: in place.
+    /// `FilterType`: `FilterType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-replicationconfiguration-repositoryfilter.html#cfn-ecr-replicationconfiguration-repositoryfilter-filtertype)
     pub fn filter_type(self, value: impl Arg<FilterType>) -> RepositoryFilter<R0, Set> { RepositoryFilter(put(self.0, "FilterType", value.into_expr()), Phase) }
 }
 impl Done for RepositoryFilter { fn into_props(self) -> Bag { self.0 } }
@@ -280,9 +280,9 @@ impl CfnRepository {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnRepositoryProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `RepositoryName`.
     pub fn reference(&self) -> Val<kind::EcrRepositoryName> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-repository.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `RepositoryUri`: text.
+    /// The attribute `RepositoryUri`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-repository.html#RepositoryUri-fn::getatt)
     pub fn attr_repository_uri(&self) -> Val<str> { self.0.get_att("RepositoryUri") }
 }
 impl Parent for CfnRepository { fn node(&self) -> &Place { &self.0 } }
@@ -291,23 +291,23 @@ impl Parent for CfnRepository { fn node(&self) -> &Place { &self.0 } }
 impl CfnRepositoryProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EmptyOnDelete`: boolean. Update: in place.
+    /// `EmptyOnDelete`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-repository.html#cfn-ecr-repository-emptyondelete)
     pub fn empty_on_delete(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EmptyOnDelete", value.into_expr())) }
-    /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: replacement.
+    /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-repository.html#cfn-ecr-repository-encryptionconfiguration)
     pub fn encryption_configuration(self, value: impl Arg<repository::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr())) }
-    /// `ImageScanningConfiguration`: `ImageScanningConfiguration`. Update: in place.
+    /// `ImageScanningConfiguration`: `ImageScanningConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-repository.html#cfn-ecr-repository-imagescanningconfiguration)
     pub fn image_scanning_configuration(self, value: impl Arg<repository::ImageScanningConfiguration>) -> Self { Self(put(self.0, "ImageScanningConfiguration", value.into_expr())) }
-    /// `ImageTagMutability`: `ImageTagMutability`. Update: in place.
+    /// `ImageTagMutability`: `ImageTagMutability`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-repository.html#cfn-ecr-repository-imagetagmutability)
     pub fn image_tag_mutability(self, value: impl Arg<repository::ImageTagMutability>) -> Self { Self(put(self.0, "ImageTagMutability", value.into_expr())) }
-    /// `ImageTagMutabilityExclusionFilters`: list of `ImageTagMutabilityExclusionFilter`. Update: in place.
+    /// `ImageTagMutabilityExclusionFilters`: list of `ImageTagMutabilityExclusionFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-repository.html#cfn-ecr-repository-imagetagmutabilityexclusionfilters)
     pub fn image_tag_mutability_exclusion_filters(self, value: impl Arg<Arr<repository::ImageTagMutabilityExclusionFilter>>) -> Self { Self(put(self.0, "ImageTagMutabilityExclusionFilters", value.into_expr())) }
-    /// `LifecyclePolicy`: `LifecyclePolicy`. Update: in place.
+    /// `LifecyclePolicy`: `LifecyclePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-repository.html#cfn-ecr-repository-lifecyclepolicy)
     pub fn lifecycle_policy(self, value: impl Arg<repository::LifecyclePolicy>) -> Self { Self(put(self.0, "LifecyclePolicy", value.into_expr())) }
-    /// `RepositoryName`: text. Update: replacement.
+    /// `RepositoryName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-repository.html#cfn-ecr-repository-repositoryname)
     pub fn repository_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RepositoryName", value.into_expr())) }
-    /// `RepositoryPolicyText`: JSON. Update: in place.
+    /// `RepositoryPolicyText`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-repository.html#cfn-ecr-repository-repositorypolicytext)
     pub fn repository_policy_text(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "RepositoryPolicyText", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-repository.html#cfn-ecr-repository-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnRepositoryProps { fn into_props(self) -> Bag { self.0 } }
@@ -321,9 +321,9 @@ impl EncryptionConfiguration {
     pub fn new() -> EncryptionConfiguration<Missing<super::required::EncryptionType>> { EncryptionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EncryptionConfiguration<R0> {
-    /// `EncryptionType`: `EncryptionType`, required. Update: replacement.
+    /// `EncryptionType`: `EncryptionType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-repository-encryptionconfiguration.html#cfn-ecr-repository-encryptionconfiguration-encryptiontype)
     pub fn encryption_type(self, value: impl Arg<EncryptionType>) -> EncryptionConfiguration<Set> { EncryptionConfiguration(put(self.0, "EncryptionType", value.into_expr()), Phase) }
-    /// `KmsKey`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKey`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-repository-encryptionconfiguration.html#cfn-ecr-repository-encryptionconfiguration-kmskey)
     pub fn kms_key(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKey", value.into_expr()), Phase) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -332,7 +332,7 @@ impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl ImageScanningConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ScanOnPush`: boolean. Update: in place.
+    /// `ScanOnPush`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-repository-imagescanningconfiguration.html#cfn-ecr-repository-imagescanningconfiguration-scanonpush)
     pub fn scan_on_push(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ScanOnPush", value.into_expr())) }
 }
 impl Done for ImageScanningConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -343,9 +343,9 @@ impl ImageTagMutabilityExclusionFilter {
     pub fn new() -> ImageTagMutabilityExclusionFilter<Missing<super::required::ImageTagMutabilityExclusionFilterType>, Missing<super::required::ImageTagMutabilityExclusionFilterValue>> { ImageTagMutabilityExclusionFilter(Bag::default(), Phase) }
 }
 impl<R0, R1> ImageTagMutabilityExclusionFilter<R0, R1> {
-    /// `ImageTagMutabilityExclusionFilterType`: `ImageTagMutabilityExclusionFilterType`, required. Update: in place.
+    /// `ImageTagMutabilityExclusionFilterType`: `ImageTagMutabilityExclusionFilterType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-repository-imagetagmutabilityexclusionfilter.html#cfn-ecr-repository-imagetagmutabilityexclusionfilter-imagetagmutabilityexclusionfiltertype)
     pub fn image_tag_mutability_exclusion_filter_type(self, value: impl Arg<ImageTagMutabilityExclusionFilterType>) -> ImageTagMutabilityExclusionFilter<Set, R1> { ImageTagMutabilityExclusionFilter(put(self.0, "ImageTagMutabilityExclusionFilterType", value.into_expr()), Phase) }
-    /// `ImageTagMutabilityExclusionFilterValue`: text, required. Update: in place.
+    /// `ImageTagMutabilityExclusionFilterValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-repository-imagetagmutabilityexclusionfilter.html#cfn-ecr-repository-imagetagmutabilityexclusionfilter-imagetagmutabilityexclusionfiltervalue)
     pub fn image_tag_mutability_exclusion_filter_value(self, value: impl Arg<str>) -> ImageTagMutabilityExclusionFilter<R0, Set> { ImageTagMutabilityExclusionFilter(put(self.0, "ImageTagMutabilityExclusionFilterValue", value.into_expr()), Phase) }
 }
 impl Done for ImageTagMutabilityExclusionFilter { fn into_props(self) -> Bag { self.0 } }
@@ -354,9 +354,9 @@ impl Done for ImageTagMutabilityExclusionFilter { fn into_props(self) -> Bag { s
 impl LifecyclePolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LifecyclePolicyText`: text. Update: in place.
+    /// `LifecyclePolicyText`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-repository-lifecyclepolicy.html#cfn-ecr-repository-lifecyclepolicy-lifecyclepolicytext)
     pub fn lifecycle_policy_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LifecyclePolicyText", value.into_expr())) }
-    /// `RegistryId`: text. Update: in place.
+    /// `RegistryId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-repository-lifecyclepolicy.html#cfn-ecr-repository-lifecyclepolicy-registryid)
     pub fn registry_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegistryId", value.into_expr())) }
 }
 impl Done for LifecyclePolicy { fn into_props(self) -> Bag { self.0 } }
@@ -376,9 +376,9 @@ impl CfnRepositoryCreationTemplate {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRepositoryCreationTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Prefix`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-repositorycreationtemplate.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-repositorycreationtemplate.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnRepositoryCreationTemplate { fn node(&self) -> &Place { &self.0 } }
@@ -389,25 +389,25 @@ impl CfnRepositoryCreationTemplateProps {
     pub fn new() -> CfnRepositoryCreationTemplateProps<Missing<required::AppliedFor>, Missing<required::Prefix>> { CfnRepositoryCreationTemplateProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnRepositoryCreationTemplateProps<R0, R1> {
-    /// `AppliedFor`: list of `AppliedFor`, required. Update: in place.
+    /// `AppliedFor`: list of `AppliedFor`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-repositorycreationtemplate.html#cfn-ecr-repositorycreationtemplate-appliedfor)
     pub fn applied_for(self, value: impl Arg<Arr<repository_creation_template::AppliedFor>>) -> CfnRepositoryCreationTemplateProps<Set, R1> { CfnRepositoryCreationTemplateProps(put(self.0, "AppliedFor", value.into_expr()), Phase) }
-    /// `CustomRoleArn`: `IamRoleArn`. Update: in place.
+    /// `CustomRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-repositorycreationtemplate.html#cfn-ecr-repositorycreationtemplate-customrolearn)
     pub fn custom_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "CustomRoleArn", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-repositorycreationtemplate.html#cfn-ecr-repositorycreationtemplate-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: in place.
+    /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-repositorycreationtemplate.html#cfn-ecr-repositorycreationtemplate-encryptionconfiguration)
     pub fn encryption_configuration(self, value: impl Arg<repository_creation_template::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
-    /// `ImageTagMutability`: `ImageTagMutability`. Update: in place.
+    /// `ImageTagMutability`: `ImageTagMutability`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-repositorycreationtemplate.html#cfn-ecr-repositorycreationtemplate-imagetagmutability)
     pub fn image_tag_mutability(self, value: impl Arg<repository_creation_template::ImageTagMutability>) -> Self { Self(put(self.0, "ImageTagMutability", value.into_expr()), Phase) }
-    /// `ImageTagMutabilityExclusionFilters`: list of `ImageTagMutabilityExclusionFilter`. Update: in place.
+    /// `ImageTagMutabilityExclusionFilters`: list of `ImageTagMutabilityExclusionFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-repositorycreationtemplate.html#cfn-ecr-repositorycreationtemplate-imagetagmutabilityexclusionfilters)
     pub fn image_tag_mutability_exclusion_filters(self, value: impl Arg<Arr<repository_creation_template::ImageTagMutabilityExclusionFilter>>) -> Self { Self(put(self.0, "ImageTagMutabilityExclusionFilters", value.into_expr()), Phase) }
-    /// `LifecyclePolicy`: text. Update: in place.
+    /// `LifecyclePolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-repositorycreationtemplate.html#cfn-ecr-repositorycreationtemplate-lifecyclepolicy)
     pub fn lifecycle_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LifecyclePolicy", value.into_expr()), Phase) }
-    /// `Prefix`: text, required. Update: replacement.
+    /// `Prefix`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-repositorycreationtemplate.html#cfn-ecr-repositorycreationtemplate-prefix)
     pub fn prefix(self, value: impl Arg<str>) -> CfnRepositoryCreationTemplateProps<R0, Set> { CfnRepositoryCreationTemplateProps(put(self.0, "Prefix", value.into_expr()), Phase) }
-    /// `RepositoryPolicy`: text. Update: in place.
+    /// `RepositoryPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-repositorycreationtemplate.html#cfn-ecr-repositorycreationtemplate-repositorypolicy)
     pub fn repository_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RepositoryPolicy", value.into_expr()), Phase) }
-    /// `ResourceTags`: list of tag. Update: in place.
+    /// `ResourceTags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-repositorycreationtemplate.html#cfn-ecr-repositorycreationtemplate-resourcetags)
     pub fn resource_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "ResourceTags", value.into_expr()), Phase) }
 }
 impl Done for CfnRepositoryCreationTemplateProps { fn into_props(self) -> Bag { self.0 } }
@@ -421,9 +421,9 @@ impl EncryptionConfiguration {
     pub fn new() -> EncryptionConfiguration<Missing<super::required::EncryptionType>> { EncryptionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EncryptionConfiguration<R0> {
-    /// `EncryptionType`: `EncryptionType`, required. Update: in place.
+    /// `EncryptionType`: `EncryptionType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-repositorycreationtemplate-encryptionconfiguration.html#cfn-ecr-repositorycreationtemplate-encryptionconfiguration-encryptiontype)
     pub fn encryption_type(self, value: impl Arg<EncryptionType>) -> EncryptionConfiguration<Set> { EncryptionConfiguration(put(self.0, "EncryptionType", value.into_expr()), Phase) }
-    /// `KmsKey`: text. Update: in place.
+    /// `KmsKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-repositorycreationtemplate-encryptionconfiguration.html#cfn-ecr-repositorycreationtemplate-encryptionconfiguration-kmskey)
     pub fn kms_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKey", value.into_expr()), Phase) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -434,9 +434,9 @@ impl ImageTagMutabilityExclusionFilter {
     pub fn new() -> ImageTagMutabilityExclusionFilter<Missing<super::required::ImageTagMutabilityExclusionFilterType>, Missing<super::required::ImageTagMutabilityExclusionFilterValue>> { ImageTagMutabilityExclusionFilter(Bag::default(), Phase) }
 }
 impl<R0, R1> ImageTagMutabilityExclusionFilter<R0, R1> {
-    /// `ImageTagMutabilityExclusionFilterType`: `ImageTagMutabilityExclusionFilterType`, required. Update: in place.
+    /// `ImageTagMutabilityExclusionFilterType`: `ImageTagMutabilityExclusionFilterType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-repositorycreationtemplate-imagetagmutabilityexclusionfilter.html#cfn-ecr-repositorycreationtemplate-imagetagmutabilityexclusionfilter-imagetagmutabilityexclusionfiltertype)
     pub fn image_tag_mutability_exclusion_filter_type(self, value: impl Arg<ImageTagMutabilityExclusionFilterType>) -> ImageTagMutabilityExclusionFilter<Set, R1> { ImageTagMutabilityExclusionFilter(put(self.0, "ImageTagMutabilityExclusionFilterType", value.into_expr()), Phase) }
-    /// `ImageTagMutabilityExclusionFilterValue`: text, required. Update: in place.
+    /// `ImageTagMutabilityExclusionFilterValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-repositorycreationtemplate-imagetagmutabilityexclusionfilter.html#cfn-ecr-repositorycreationtemplate-imagetagmutabilityexclusionfilter-imagetagmutabilityexclusionfiltervalue)
     pub fn image_tag_mutability_exclusion_filter_value(self, value: impl Arg<str>) -> ImageTagMutabilityExclusionFilter<R0, Set> { ImageTagMutabilityExclusionFilter(put(self.0, "ImageTagMutabilityExclusionFilterValue", value.into_expr()), Phase) }
 }
 impl Done for ImageTagMutabilityExclusionFilter { fn into_props(self) -> Bag { self.0 } }
@@ -458,7 +458,7 @@ impl CfnSigningConfiguration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSigningConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RegistryId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `RegistryId`: text.
+    /// The attribute `RegistryId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-signingconfiguration.html#RegistryId-fn::getatt)
     pub fn attr_registry_id(&self) -> Val<str> { self.0.get_att("RegistryId") }
 }
 impl Parent for CfnSigningConfiguration { fn node(&self) -> &Place { &self.0 } }
@@ -469,7 +469,7 @@ impl CfnSigningConfigurationProps {
     pub fn new() -> CfnSigningConfigurationProps<Missing<required::Rules>> { CfnSigningConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnSigningConfigurationProps<R0> {
-    /// `Rules`: list of `Rule`, required. Update: in place.
+    /// `Rules`: list of `Rule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-signingconfiguration.html#cfn-ecr-signingconfiguration-rules)
     pub fn rules(self, value: impl Arg<Arr<signing_configuration::Rule>>) -> CfnSigningConfigurationProps<Set> { CfnSigningConfigurationProps(put(self.0, "Rules", value.into_expr()), Phase) }
 }
 impl Done for CfnSigningConfigurationProps { fn into_props(self) -> Bag { self.0 } }
@@ -483,9 +483,9 @@ impl RepositoryFilter {
     pub fn new() -> RepositoryFilter<Missing<super::required::Filter>, Missing<super::required::FilterType>> { RepositoryFilter(Bag::default(), Phase) }
 }
 impl<R0, R1> RepositoryFilter<R0, R1> {
-    /// `Filter`: text, required. Update: in place.
+    /// `Filter`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-signingconfiguration-repositoryfilter.html#cfn-ecr-signingconfiguration-repositoryfilter-filter)
     pub fn filter(self, value: impl Arg<str>) -> RepositoryFilter<Set, R1> { RepositoryFilter(put(self.0, "Filter", value.into_expr()), Phase) }
-    /// `FilterType`: `FilterType`, required. Update: in place.
+    /// `FilterType`: `FilterType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-signingconfiguration-repositoryfilter.html#cfn-ecr-signingconfiguration-repositoryfilter-filtertype)
     pub fn filter_type(self, value: impl Arg<FilterType>) -> RepositoryFilter<R0, Set> { RepositoryFilter(put(self.0, "FilterType", value.into_expr()), Phase) }
 }
 impl Done for RepositoryFilter { fn into_props(self) -> Bag { self.0 } }
@@ -496,9 +496,9 @@ impl Rule {
     pub fn new() -> Rule<Missing<super::required::SigningProfileArn>> { Rule(Bag::default(), Phase) }
 }
 impl<R0> Rule<R0> {
-    /// `RepositoryFilters`: list of `RepositoryFilter`. Update: in place.
+    /// `RepositoryFilters`: list of `RepositoryFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-signingconfiguration-rule.html#cfn-ecr-signingconfiguration-rule-repositoryfilters)
     pub fn repository_filters(self, value: impl Arg<Arr<RepositoryFilter>>) -> Self { Self(put(self.0, "RepositoryFilters", value.into_expr()), Phase) }
-    /// `SigningProfileArn`: text, required. Update: in place.
+    /// `SigningProfileArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-signingconfiguration-rule.html#cfn-ecr-signingconfiguration-rule-signingprofilearn)
     pub fn signing_profile_arn(self, value: impl Arg<str>) -> Rule<Set> { Rule(put(self.0, "SigningProfileArn", value.into_expr()), Phase) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }

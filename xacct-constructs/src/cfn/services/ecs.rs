@@ -20,15 +20,15 @@ impl Parent for CfnCapacityProvider { fn node(&self) -> &Place { &self.0 } }
 impl CfnCapacityProviderProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AutoScalingGroupProvider`: `AutoScalingGroupProvider`. Update: in place.
+    /// `AutoScalingGroupProvider`: `AutoScalingGroupProvider`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-capacityprovider.html#cfn-ecs-capacityprovider-autoscalinggroupprovider)
     pub fn auto_scaling_group_provider(self, value: impl Arg<capacity_provider::AutoScalingGroupProvider>) -> Self { Self(put(self.0, "AutoScalingGroupProvider", value.into_expr())) }
-    /// `ClusterName`: text. Update: replacement.
+    /// `ClusterName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-capacityprovider.html#cfn-ecs-capacityprovider-clustername)
     pub fn cluster_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterName", value.into_expr())) }
-    /// `ManagedInstancesProvider`: `ManagedInstancesProvider`. Update: in place.
+    /// `ManagedInstancesProvider`: `ManagedInstancesProvider`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-capacityprovider.html#cfn-ecs-capacityprovider-managedinstancesprovider)
     pub fn managed_instances_provider(self, value: impl Arg<capacity_provider::ManagedInstancesProvider>) -> Self { Self(put(self.0, "ManagedInstancesProvider", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-capacityprovider.html#cfn-ecs-capacityprovider-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-capacityprovider.html#cfn-ecs-capacityprovider-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnCapacityProviderProps { fn into_props(self) -> Bag { self.0 } }
@@ -40,9 +40,9 @@ use crate::cfn::support::*;
 impl AcceleratorCountRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Max`: integer. Update: in place.
+    /// `Max`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-acceleratorcountrequest.html#cfn-ecs-capacityprovider-acceleratorcountrequest-max)
     pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value.into_expr())) }
-    /// `Min`: integer. Update: in place.
+    /// `Min`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-acceleratorcountrequest.html#cfn-ecs-capacityprovider-acceleratorcountrequest-min)
     pub fn min(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Min", value.into_expr())) }
 }
 impl Done for AcceleratorCountRequest { fn into_props(self) -> Bag { self.0 } }
@@ -51,9 +51,9 @@ impl Done for AcceleratorCountRequest { fn into_props(self) -> Bag { self.0 } }
 impl AcceleratorTotalMemoryMiBRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Max`: integer. Update: in place.
+    /// `Max`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-acceleratortotalmemorymibrequest.html#cfn-ecs-capacityprovider-acceleratortotalmemorymibrequest-max)
     pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value.into_expr())) }
-    /// `Min`: integer. Update: in place.
+    /// `Min`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-acceleratortotalmemorymibrequest.html#cfn-ecs-capacityprovider-acceleratortotalmemorymibrequest-min)
     pub fn min(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Min", value.into_expr())) }
 }
 impl Done for AcceleratorTotalMemoryMiBRequest { fn into_props(self) -> Bag { self.0 } }
@@ -62,7 +62,7 @@ impl Done for AcceleratorTotalMemoryMiBRequest { fn into_props(self) -> Bag { se
 impl AutoRepairConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ActionsStatus`: `ActionsStatus`. Update: in place.
+    /// `ActionsStatus`: `ActionsStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-autorepairconfiguration.html#cfn-ecs-capacityprovider-autorepairconfiguration-actionsstatus)
     pub fn actions_status(self, value: impl Arg<ActionsStatus>) -> Self { Self(put(self.0, "ActionsStatus", value.into_expr())) }
 }
 impl Done for AutoRepairConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -73,13 +73,13 @@ impl AutoScalingGroupProvider {
     pub fn new() -> AutoScalingGroupProvider<Missing<super::required::AutoScalingGroupArn>> { AutoScalingGroupProvider(Bag::default(), Phase) }
 }
 impl<R0> AutoScalingGroupProvider<R0> {
-    /// `AutoScalingGroupArn`: text, required. Update: replacement.
+    /// `AutoScalingGroupArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-autoscalinggroupprovider.html#cfn-ecs-capacityprovider-autoscalinggroupprovider-autoscalinggrouparn)
     pub fn auto_scaling_group_arn(self, value: impl Arg<str>) -> AutoScalingGroupProvider<Set> { AutoScalingGroupProvider(put(self.0, "AutoScalingGroupArn", value.into_expr()), Phase) }
-    /// `ManagedDraining`: `ManagedDraining`. Update: in place.
+    /// `ManagedDraining`: `ManagedDraining`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-autoscalinggroupprovider.html#cfn-ecs-capacityprovider-autoscalinggroupprovider-manageddraining)
     pub fn managed_draining(self, value: impl Arg<ManagedDraining>) -> Self { Self(put(self.0, "ManagedDraining", value.into_expr()), Phase) }
-    /// `ManagedScaling`: `ManagedScaling`. Update: in place.
+    /// `ManagedScaling`: `ManagedScaling`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-autoscalinggroupprovider.html#cfn-ecs-capacityprovider-autoscalinggroupprovider-managedscaling)
     pub fn managed_scaling(self, value: impl Arg<ManagedScaling>) -> Self { Self(put(self.0, "ManagedScaling", value.into_expr()), Phase) }
-    /// `ManagedTerminationProtection`: `ManagedTerminationProtection`. Update: in place.
+    /// `ManagedTerminationProtection`: `ManagedTerminationProtection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-autoscalinggroupprovider.html#cfn-ecs-capacityprovider-autoscalinggroupprovider-managedterminationprotection)
     pub fn managed_termination_protection(self, value: impl Arg<ManagedTerminationProtection>) -> Self { Self(put(self.0, "ManagedTerminationProtection", value.into_expr()), Phase) }
 }
 impl Done for AutoScalingGroupProvider { fn into_props(self) -> Bag { self.0 } }
@@ -88,9 +88,9 @@ impl Done for AutoScalingGroupProvider { fn into_props(self) -> Bag { self.0 } }
 impl BaselineEbsBandwidthMbpsRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Max`: integer. Update: in place.
+    /// `Max`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-baselineebsbandwidthmbpsrequest.html#cfn-ecs-capacityprovider-baselineebsbandwidthmbpsrequest-max)
     pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value.into_expr())) }
-    /// `Min`: integer. Update: in place.
+    /// `Min`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-baselineebsbandwidthmbpsrequest.html#cfn-ecs-capacityprovider-baselineebsbandwidthmbpsrequest-min)
     pub fn min(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Min", value.into_expr())) }
 }
 impl Done for BaselineEbsBandwidthMbpsRequest { fn into_props(self) -> Bag { self.0 } }
@@ -99,9 +99,9 @@ impl Done for BaselineEbsBandwidthMbpsRequest { fn into_props(self) -> Bag { sel
 impl CapacityReservationRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ReservationGroupArn`: text. Update: in place.
+    /// `ReservationGroupArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-capacityreservationrequest.html#cfn-ecs-capacityprovider-capacityreservationrequest-reservationgrouparn)
     pub fn reservation_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReservationGroupArn", value.into_expr())) }
-    /// `ReservationPreference`: `ReservationPreference`. Update: in place.
+    /// `ReservationPreference`: `ReservationPreference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-capacityreservationrequest.html#cfn-ecs-capacityprovider-capacityreservationrequest-reservationpreference)
     pub fn reservation_preference(self, value: impl Arg<ReservationPreference>) -> Self { Self(put(self.0, "ReservationPreference", value.into_expr())) }
 }
 impl Done for CapacityReservationRequest { fn into_props(self) -> Bag { self.0 } }
@@ -110,7 +110,7 @@ impl Done for CapacityReservationRequest { fn into_props(self) -> Bag { self.0 }
 impl InfrastructureOptimization {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ScaleInAfter`: integer. Update: in place.
+    /// `ScaleInAfter`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-infrastructureoptimization.html#cfn-ecs-capacityprovider-infrastructureoptimization-scaleinafter)
     pub fn scale_in_after(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleInAfter", value.into_expr())) }
 }
 impl Done for InfrastructureOptimization { fn into_props(self) -> Bag { self.0 } }
@@ -121,25 +121,25 @@ impl InstanceLaunchTemplate {
     pub fn new() -> InstanceLaunchTemplate<Missing<super::required::Ec2InstanceProfileArn>, Missing<super::required::NetworkConfiguration>> { InstanceLaunchTemplate(Bag::default(), Phase) }
 }
 impl<R0, R1> InstanceLaunchTemplate<R0, R1> {
-    /// `CapacityOptionType`: `CapacityOptionType`. Update: in place.
+    /// `CapacityOptionType`: `CapacityOptionType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancelaunchtemplate.html#cfn-ecs-capacityprovider-instancelaunchtemplate-capacityoptiontype)
     pub fn capacity_option_type(self, value: impl Arg<CapacityOptionType>) -> Self { Self(put(self.0, "CapacityOptionType", value.into_expr()), Phase) }
-    /// `CapacityReservations`: `CapacityReservationRequest`. Update: in place.
+    /// `CapacityReservations`: `CapacityReservationRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancelaunchtemplate.html#cfn-ecs-capacityprovider-instancelaunchtemplate-capacityreservations)
     pub fn capacity_reservations(self, value: impl Arg<CapacityReservationRequest>) -> Self { Self(put(self.0, "CapacityReservations", value.into_expr()), Phase) }
-    /// `Ec2InstanceProfileArn`: text, required. Update: in place.
+    /// `Ec2InstanceProfileArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancelaunchtemplate.html#cfn-ecs-capacityprovider-instancelaunchtemplate-ec2instanceprofilearn)
     pub fn ec2_instance_profile_arn(self, value: impl Arg<str>) -> InstanceLaunchTemplate<Set, R1> { InstanceLaunchTemplate(put(self.0, "Ec2InstanceProfileArn", value.into_expr()), Phase) }
-    /// `FipsEnabled`: boolean. Update: replacement.
+    /// `FipsEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancelaunchtemplate.html#cfn-ecs-capacityprovider-instancelaunchtemplate-fipsenabled)
     pub fn fips_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FipsEnabled", value.into_expr()), Phase) }
-    /// `InstanceMetadataTagsPropagation`: boolean. Update: in place.
+    /// `InstanceMetadataTagsPropagation`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancelaunchtemplate.html#cfn-ecs-capacityprovider-instancelaunchtemplate-instancemetadatatagspropagation)
     pub fn instance_metadata_tags_propagation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InstanceMetadataTagsPropagation", value.into_expr()), Phase) }
-    /// `InstanceRequirements`: `InstanceRequirementsRequest`. Update: in place.
+    /// `InstanceRequirements`: `InstanceRequirementsRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancelaunchtemplate.html#cfn-ecs-capacityprovider-instancelaunchtemplate-instancerequirements)
     pub fn instance_requirements(self, value: impl Arg<InstanceRequirementsRequest>) -> Self { Self(put(self.0, "InstanceRequirements", value.into_expr()), Phase) }
-    /// `LocalStorageConfiguration`: `ManagedInstancesLocalStorageConfiguration`. Update: in place.
+    /// `LocalStorageConfiguration`: `ManagedInstancesLocalStorageConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancelaunchtemplate.html#cfn-ecs-capacityprovider-instancelaunchtemplate-localstorageconfiguration)
     pub fn local_storage_configuration(self, value: impl Arg<ManagedInstancesLocalStorageConfiguration>) -> Self { Self(put(self.0, "LocalStorageConfiguration", value.into_expr()), Phase) }
-    /// `Monitoring`: `Monitoring`. Update: in place.
+    /// `Monitoring`: `Monitoring`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancelaunchtemplate.html#cfn-ecs-capacityprovider-instancelaunchtemplate-monitoring)
     pub fn monitoring(self, value: impl Arg<Monitoring>) -> Self { Self(put(self.0, "Monitoring", value.into_expr()), Phase) }
-    /// `NetworkConfiguration`: `ManagedInstancesNetworkConfiguration`, required. Update: in place.
+    /// `NetworkConfiguration`: `ManagedInstancesNetworkConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancelaunchtemplate.html#cfn-ecs-capacityprovider-instancelaunchtemplate-networkconfiguration)
     pub fn network_configuration(self, value: impl Arg<ManagedInstancesNetworkConfiguration>) -> InstanceLaunchTemplate<R0, Set> { InstanceLaunchTemplate(put(self.0, "NetworkConfiguration", value.into_expr()), Phase) }
-    /// `StorageConfiguration`: `ManagedInstancesStorageConfiguration`. Update: in place.
+    /// `StorageConfiguration`: `ManagedInstancesStorageConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancelaunchtemplate.html#cfn-ecs-capacityprovider-instancelaunchtemplate-storageconfiguration)
     pub fn storage_configuration(self, value: impl Arg<ManagedInstancesStorageConfiguration>) -> Self { Self(put(self.0, "StorageConfiguration", value.into_expr()), Phase) }
 }
 impl Done for InstanceLaunchTemplate { fn into_props(self) -> Bag { self.0 } }
@@ -150,53 +150,53 @@ impl InstanceRequirementsRequest {
     pub fn new() -> InstanceRequirementsRequest<Missing<super::required::MemoryMiB>, Missing<super::required::VCpuCount>> { InstanceRequirementsRequest(Bag::default(), Phase) }
 }
 impl<R0, R1> InstanceRequirementsRequest<R0, R1> {
-    /// `AcceleratorCount`: `AcceleratorCountRequest`. Update: in place.
+    /// `AcceleratorCount`: `AcceleratorCountRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html#cfn-ecs-capacityprovider-instancerequirementsrequest-acceleratorcount)
     pub fn accelerator_count(self, value: impl Arg<AcceleratorCountRequest>) -> Self { Self(put(self.0, "AcceleratorCount", value.into_expr()), Phase) }
-    /// `AcceleratorManufacturers`: list of `AcceleratorManufacturers`. Update: in place.
+    /// `AcceleratorManufacturers`: list of `AcceleratorManufacturers`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html#cfn-ecs-capacityprovider-instancerequirementsrequest-acceleratormanufacturers)
     pub fn accelerator_manufacturers(self, value: impl Arg<Arr<AcceleratorManufacturers>>) -> Self { Self(put(self.0, "AcceleratorManufacturers", value.into_expr()), Phase) }
-    /// `AcceleratorNames`: list of `AcceleratorNames`. Update: in place.
+    /// `AcceleratorNames`: list of `AcceleratorNames`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html#cfn-ecs-capacityprovider-instancerequirementsrequest-acceleratornames)
     pub fn accelerator_names(self, value: impl Arg<Arr<AcceleratorNames>>) -> Self { Self(put(self.0, "AcceleratorNames", value.into_expr()), Phase) }
-    /// `AcceleratorTotalMemoryMiB`: `AcceleratorTotalMemoryMiBRequest`. Update: in place.
+    /// `AcceleratorTotalMemoryMiB`: `AcceleratorTotalMemoryMiBRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html#cfn-ecs-capacityprovider-instancerequirementsrequest-acceleratortotalmemorymib)
     pub fn accelerator_total_memory_mi_b(self, value: impl Arg<AcceleratorTotalMemoryMiBRequest>) -> Self { Self(put(self.0, "AcceleratorTotalMemoryMiB", value.into_expr()), Phase) }
-    /// `AcceleratorTypes`: list of `AcceleratorTypes`. Update: in place.
+    /// `AcceleratorTypes`: list of `AcceleratorTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html#cfn-ecs-capacityprovider-instancerequirementsrequest-acceleratortypes)
     pub fn accelerator_types(self, value: impl Arg<Arr<AcceleratorTypes>>) -> Self { Self(put(self.0, "AcceleratorTypes", value.into_expr()), Phase) }
-    /// `AllowedInstanceTypes`: list of text. Update: in place.
+    /// `AllowedInstanceTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html#cfn-ecs-capacityprovider-instancerequirementsrequest-allowedinstancetypes)
     pub fn allowed_instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedInstanceTypes", value.into_expr()), Phase) }
-    /// `BareMetal`: `BareMetal`. Update: in place.
+    /// `BareMetal`: `BareMetal`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html#cfn-ecs-capacityprovider-instancerequirementsrequest-baremetal)
     pub fn bare_metal(self, value: impl Arg<BareMetal>) -> Self { Self(put(self.0, "BareMetal", value.into_expr()), Phase) }
-    /// `BaselineEbsBandwidthMbps`: `BaselineEbsBandwidthMbpsRequest`. Update: in place.
+    /// `BaselineEbsBandwidthMbps`: `BaselineEbsBandwidthMbpsRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html#cfn-ecs-capacityprovider-instancerequirementsrequest-baselineebsbandwidthmbps)
     pub fn baseline_ebs_bandwidth_mbps(self, value: impl Arg<BaselineEbsBandwidthMbpsRequest>) -> Self { Self(put(self.0, "BaselineEbsBandwidthMbps", value.into_expr()), Phase) }
-    /// `BurstablePerformance`: `BurstablePerformance`. Update: in place.
+    /// `BurstablePerformance`: `BurstablePerformance`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html#cfn-ecs-capacityprovider-instancerequirementsrequest-burstableperformance)
     pub fn burstable_performance(self, value: impl Arg<BurstablePerformance>) -> Self { Self(put(self.0, "BurstablePerformance", value.into_expr()), Phase) }
-    /// `CpuManufacturers`: list of `CpuManufacturers`. Update: in place.
+    /// `CpuManufacturers`: list of `CpuManufacturers`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html#cfn-ecs-capacityprovider-instancerequirementsrequest-cpumanufacturers)
     pub fn cpu_manufacturers(self, value: impl Arg<Arr<CpuManufacturers>>) -> Self { Self(put(self.0, "CpuManufacturers", value.into_expr()), Phase) }
-    /// `ExcludedInstanceTypes`: list of text. Update: in place.
+    /// `ExcludedInstanceTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html#cfn-ecs-capacityprovider-instancerequirementsrequest-excludedinstancetypes)
     pub fn excluded_instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedInstanceTypes", value.into_expr()), Phase) }
-    /// `InstanceGenerations`: list of `InstanceGenerations`. Update: in place.
+    /// `InstanceGenerations`: list of `InstanceGenerations`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html#cfn-ecs-capacityprovider-instancerequirementsrequest-instancegenerations)
     pub fn instance_generations(self, value: impl Arg<Arr<InstanceGenerations>>) -> Self { Self(put(self.0, "InstanceGenerations", value.into_expr()), Phase) }
-    /// `LocalStorage`: `LocalStorage`. Update: in place.
+    /// `LocalStorage`: `LocalStorage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html#cfn-ecs-capacityprovider-instancerequirementsrequest-localstorage)
     pub fn local_storage(self, value: impl Arg<LocalStorage>) -> Self { Self(put(self.0, "LocalStorage", value.into_expr()), Phase) }
-    /// `LocalStorageTypes`: list of `LocalStorageTypes`. Update: in place.
+    /// `LocalStorageTypes`: list of `LocalStorageTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html#cfn-ecs-capacityprovider-instancerequirementsrequest-localstoragetypes)
     pub fn local_storage_types(self, value: impl Arg<Arr<LocalStorageTypes>>) -> Self { Self(put(self.0, "LocalStorageTypes", value.into_expr()), Phase) }
-    /// `MaxSpotPriceAsPercentageOfOptimalOnDemandPrice`: integer. Update: in place.
+    /// `MaxSpotPriceAsPercentageOfOptimalOnDemandPrice`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html#cfn-ecs-capacityprovider-instancerequirementsrequest-maxspotpriceaspercentageofoptimalondemandprice)
     pub fn max_spot_price_as_percentage_of_optimal_on_demand_price(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxSpotPriceAsPercentageOfOptimalOnDemandPrice", value.into_expr()), Phase) }
-    /// `MemoryGiBPerVCpu`: `MemoryGiBPerVCpuRequest`. Update: in place.
+    /// `MemoryGiBPerVCpu`: `MemoryGiBPerVCpuRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html#cfn-ecs-capacityprovider-instancerequirementsrequest-memorygibpervcpu)
     pub fn memory_gi_b_per_v_cpu(self, value: impl Arg<MemoryGiBPerVCpuRequest>) -> Self { Self(put(self.0, "MemoryGiBPerVCpu", value.into_expr()), Phase) }
-    /// `MemoryMiB`: `MemoryMiBRequest`, required. Update: in place.
+    /// `MemoryMiB`: `MemoryMiBRequest`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html#cfn-ecs-capacityprovider-instancerequirementsrequest-memorymib)
     pub fn memory_mi_b(self, value: impl Arg<MemoryMiBRequest>) -> InstanceRequirementsRequest<Set, R1> { InstanceRequirementsRequest(put(self.0, "MemoryMiB", value.into_expr()), Phase) }
-    /// `NetworkBandwidthGbps`: `NetworkBandwidthGbpsRequest`. Update: in place.
+    /// `NetworkBandwidthGbps`: `NetworkBandwidthGbpsRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html#cfn-ecs-capacityprovider-instancerequirementsrequest-networkbandwidthgbps)
     pub fn network_bandwidth_gbps(self, value: impl Arg<NetworkBandwidthGbpsRequest>) -> Self { Self(put(self.0, "NetworkBandwidthGbps", value.into_expr()), Phase) }
-    /// `NetworkInterfaceCount`: `NetworkInterfaceCountRequest`. Update: in place.
+    /// `NetworkInterfaceCount`: `NetworkInterfaceCountRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html#cfn-ecs-capacityprovider-instancerequirementsrequest-networkinterfacecount)
     pub fn network_interface_count(self, value: impl Arg<NetworkInterfaceCountRequest>) -> Self { Self(put(self.0, "NetworkInterfaceCount", value.into_expr()), Phase) }
-    /// `OnDemandMaxPricePercentageOverLowestPrice`: integer. Update: in place.
+    /// `OnDemandMaxPricePercentageOverLowestPrice`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html#cfn-ecs-capacityprovider-instancerequirementsrequest-ondemandmaxpricepercentageoverlowestprice)
     pub fn on_demand_max_price_percentage_over_lowest_price(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OnDemandMaxPricePercentageOverLowestPrice", value.into_expr()), Phase) }
-    /// `RequireHibernateSupport`: boolean. Update: in place.
+    /// `RequireHibernateSupport`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html#cfn-ecs-capacityprovider-instancerequirementsrequest-requirehibernatesupport)
     pub fn require_hibernate_support(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireHibernateSupport", value.into_expr()), Phase) }
-    /// `SpotMaxPricePercentageOverLowestPrice`: integer. Update: in place.
+    /// `SpotMaxPricePercentageOverLowestPrice`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html#cfn-ecs-capacityprovider-instancerequirementsrequest-spotmaxpricepercentageoverlowestprice)
     pub fn spot_max_price_percentage_over_lowest_price(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SpotMaxPricePercentageOverLowestPrice", value.into_expr()), Phase) }
-    /// `TotalLocalStorageGB`: `TotalLocalStorageGBRequest`. Update: in place.
+    /// `TotalLocalStorageGB`: `TotalLocalStorageGBRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html#cfn-ecs-capacityprovider-instancerequirementsrequest-totallocalstoragegb)
     pub fn total_local_storage_gb(self, value: impl Arg<TotalLocalStorageGBRequest>) -> Self { Self(put(self.0, "TotalLocalStorageGB", value.into_expr()), Phase) }
-    /// `VCpuCount`: `VCpuCountRangeRequest`, required. Update: in place.
+    /// `VCpuCount`: `VCpuCountRangeRequest`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html#cfn-ecs-capacityprovider-instancerequirementsrequest-vcpucount)
     pub fn v_cpu_count(self, value: impl Arg<VCpuCountRangeRequest>) -> InstanceRequirementsRequest<R0, Set> { InstanceRequirementsRequest(put(self.0, "VCpuCount", value.into_expr()), Phase) }
 }
 impl Done for InstanceRequirementsRequest { fn into_props(self) -> Bag { self.0 } }
@@ -205,7 +205,7 @@ impl Done for InstanceRequirementsRequest { fn into_props(self) -> Bag { self.0 
 impl ManagedInstancesLocalStorageConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `UseLocalStorage`: boolean. Update: in place.
+    /// `UseLocalStorage`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-managedinstanceslocalstorageconfiguration.html#cfn-ecs-capacityprovider-managedinstanceslocalstorageconfiguration-uselocalstorage)
     pub fn use_local_storage(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseLocalStorage", value.into_expr())) }
 }
 impl Done for ManagedInstancesLocalStorageConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -216,9 +216,9 @@ impl ManagedInstancesNetworkConfiguration {
     pub fn new() -> ManagedInstancesNetworkConfiguration<Missing<super::required::SecurityGroups>, Missing<super::required::Subnets>> { ManagedInstancesNetworkConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> ManagedInstancesNetworkConfiguration<R0, R1> {
-    /// `SecurityGroups`: list of `Ec2SecurityGroupId`, required. Update: in place.
+    /// `SecurityGroups`: list of `Ec2SecurityGroupId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-managedinstancesnetworkconfiguration.html#cfn-ecs-capacityprovider-managedinstancesnetworkconfiguration-securitygroups)
     pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> ManagedInstancesNetworkConfiguration<Set, R1> { ManagedInstancesNetworkConfiguration(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
-    /// `Subnets`: list of `Ec2SubnetId`, required. Update: in place.
+    /// `Subnets`: list of `Ec2SubnetId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-managedinstancesnetworkconfiguration.html#cfn-ecs-capacityprovider-managedinstancesnetworkconfiguration-subnets)
     pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> ManagedInstancesNetworkConfiguration<R0, Set> { ManagedInstancesNetworkConfiguration(put(self.0, "Subnets", value.into_expr()), Phase) }
 }
 impl Done for ManagedInstancesNetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -229,15 +229,15 @@ impl ManagedInstancesProvider {
     pub fn new() -> ManagedInstancesProvider<Missing<super::required::InfrastructureRoleArn>, Missing<super::required::InstanceLaunchTemplate>> { ManagedInstancesProvider(Bag::default(), Phase) }
 }
 impl<R0, R1> ManagedInstancesProvider<R0, R1> {
-    /// `AutoRepairConfiguration`: `AutoRepairConfiguration`. Update: in place.
+    /// `AutoRepairConfiguration`: `AutoRepairConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-managedinstancesprovider.html#cfn-ecs-capacityprovider-managedinstancesprovider-autorepairconfiguration)
     pub fn auto_repair_configuration(self, value: impl Arg<AutoRepairConfiguration>) -> Self { Self(put(self.0, "AutoRepairConfiguration", value.into_expr()), Phase) }
-    /// `InfrastructureOptimization`: `InfrastructureOptimization`. Update: in place.
+    /// `InfrastructureOptimization`: `InfrastructureOptimization`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-managedinstancesprovider.html#cfn-ecs-capacityprovider-managedinstancesprovider-infrastructureoptimization)
     pub fn infrastructure_optimization(self, value: impl Arg<InfrastructureOptimization>) -> Self { Self(put(self.0, "InfrastructureOptimization", value.into_expr()), Phase) }
-    /// `InfrastructureRoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `InfrastructureRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-managedinstancesprovider.html#cfn-ecs-capacityprovider-managedinstancesprovider-infrastructurerolearn)
     pub fn infrastructure_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> ManagedInstancesProvider<Set, R1> { ManagedInstancesProvider(put(self.0, "InfrastructureRoleArn", value.into_expr()), Phase) }
-    /// `InstanceLaunchTemplate`: `InstanceLaunchTemplate`, required. Update: in place.
+    /// `InstanceLaunchTemplate`: `InstanceLaunchTemplate`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-managedinstancesprovider.html#cfn-ecs-capacityprovider-managedinstancesprovider-instancelaunchtemplate)
     pub fn instance_launch_template(self, value: impl Arg<InstanceLaunchTemplate>) -> ManagedInstancesProvider<R0, Set> { ManagedInstancesProvider(put(self.0, "InstanceLaunchTemplate", value.into_expr()), Phase) }
-    /// `PropagateTags`: `PropagateTags`. Update: in place.
+    /// `PropagateTags`: `PropagateTags`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-managedinstancesprovider.html#cfn-ecs-capacityprovider-managedinstancesprovider-propagatetags)
     pub fn propagate_tags(self, value: impl Arg<PropagateTags>) -> Self { Self(put(self.0, "PropagateTags", value.into_expr()), Phase) }
 }
 impl Done for ManagedInstancesProvider { fn into_props(self) -> Bag { self.0 } }
@@ -248,7 +248,7 @@ impl ManagedInstancesStorageConfiguration {
     pub fn new() -> ManagedInstancesStorageConfiguration<Missing<super::required::StorageSizeGiB>> { ManagedInstancesStorageConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ManagedInstancesStorageConfiguration<R0> {
-    /// `StorageSizeGiB`: integer, required. Update: in place.
+    /// `StorageSizeGiB`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-managedinstancesstorageconfiguration.html#cfn-ecs-capacityprovider-managedinstancesstorageconfiguration-storagesizegib)
     pub fn storage_size_gi_b(self, value: impl Arg<i64>) -> ManagedInstancesStorageConfiguration<Set> { ManagedInstancesStorageConfiguration(put(self.0, "StorageSizeGiB", value.into_expr()), Phase) }
 }
 impl Done for ManagedInstancesStorageConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -257,15 +257,15 @@ impl Done for ManagedInstancesStorageConfiguration { fn into_props(self) -> Bag 
 impl ManagedScaling {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `InstanceWarmupPeriod`: integer. Update: in place.
+    /// `InstanceWarmupPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-managedscaling.html#cfn-ecs-capacityprovider-managedscaling-instancewarmupperiod)
     pub fn instance_warmup_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "InstanceWarmupPeriod", value.into_expr())) }
-    /// `MaximumScalingStepSize`: integer. Update: in place.
+    /// `MaximumScalingStepSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-managedscaling.html#cfn-ecs-capacityprovider-managedscaling-maximumscalingstepsize)
     pub fn maximum_scaling_step_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumScalingStepSize", value.into_expr())) }
-    /// `MinimumScalingStepSize`: integer. Update: in place.
+    /// `MinimumScalingStepSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-managedscaling.html#cfn-ecs-capacityprovider-managedscaling-minimumscalingstepsize)
     pub fn minimum_scaling_step_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumScalingStepSize", value.into_expr())) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-managedscaling.html#cfn-ecs-capacityprovider-managedscaling-status)
     pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
-    /// `TargetCapacity`: integer. Update: in place.
+    /// `TargetCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-managedscaling.html#cfn-ecs-capacityprovider-managedscaling-targetcapacity)
     pub fn target_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetCapacity", value.into_expr())) }
 }
 impl Done for ManagedScaling { fn into_props(self) -> Bag { self.0 } }
@@ -274,9 +274,9 @@ impl Done for ManagedScaling { fn into_props(self) -> Bag { self.0 } }
 impl MemoryGiBPerVCpuRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Max`: number. Update: in place.
+    /// `Max`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-memorygibpervcpurequest.html#cfn-ecs-capacityprovider-memorygibpervcpurequest-max)
     pub fn max(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Max", value.into_expr())) }
-    /// `Min`: number. Update: in place.
+    /// `Min`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-memorygibpervcpurequest.html#cfn-ecs-capacityprovider-memorygibpervcpurequest-min)
     pub fn min(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Min", value.into_expr())) }
 }
 impl Done for MemoryGiBPerVCpuRequest { fn into_props(self) -> Bag { self.0 } }
@@ -287,9 +287,9 @@ impl MemoryMiBRequest {
     pub fn new() -> MemoryMiBRequest<Missing<super::required::Min>> { MemoryMiBRequest(Bag::default(), Phase) }
 }
 impl<R0> MemoryMiBRequest<R0> {
-    /// `Max`: integer. Update: in place.
+    /// `Max`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-memorymibrequest.html#cfn-ecs-capacityprovider-memorymibrequest-max)
     pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value.into_expr()), Phase) }
-    /// `Min`: integer, required. Update: in place.
+    /// `Min`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-memorymibrequest.html#cfn-ecs-capacityprovider-memorymibrequest-min)
     pub fn min(self, value: impl Arg<i64>) -> MemoryMiBRequest<Set> { MemoryMiBRequest(put(self.0, "Min", value.into_expr()), Phase) }
 }
 impl Done for MemoryMiBRequest { fn into_props(self) -> Bag { self.0 } }
@@ -298,9 +298,9 @@ impl Done for MemoryMiBRequest { fn into_props(self) -> Bag { self.0 } }
 impl NetworkBandwidthGbpsRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Max`: number. Update: in place.
+    /// `Max`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-networkbandwidthgbpsrequest.html#cfn-ecs-capacityprovider-networkbandwidthgbpsrequest-max)
     pub fn max(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Max", value.into_expr())) }
-    /// `Min`: number. Update: in place.
+    /// `Min`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-networkbandwidthgbpsrequest.html#cfn-ecs-capacityprovider-networkbandwidthgbpsrequest-min)
     pub fn min(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Min", value.into_expr())) }
 }
 impl Done for NetworkBandwidthGbpsRequest { fn into_props(self) -> Bag { self.0 } }
@@ -309,9 +309,9 @@ impl Done for NetworkBandwidthGbpsRequest { fn into_props(self) -> Bag { self.0 
 impl NetworkInterfaceCountRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Max`: integer. Update: in place.
+    /// `Max`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-networkinterfacecountrequest.html#cfn-ecs-capacityprovider-networkinterfacecountrequest-max)
     pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value.into_expr())) }
-    /// `Min`: integer. Update: in place.
+    /// `Min`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-networkinterfacecountrequest.html#cfn-ecs-capacityprovider-networkinterfacecountrequest-min)
     pub fn min(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Min", value.into_expr())) }
 }
 impl Done for NetworkInterfaceCountRequest { fn into_props(self) -> Bag { self.0 } }
@@ -320,9 +320,9 @@ impl Done for NetworkInterfaceCountRequest { fn into_props(self) -> Bag { self.0
 impl TotalLocalStorageGBRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Max`: number. Update: in place.
+    /// `Max`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-totallocalstoragegbrequest.html#cfn-ecs-capacityprovider-totallocalstoragegbrequest-max)
     pub fn max(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Max", value.into_expr())) }
-    /// `Min`: number. Update: in place.
+    /// `Min`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-totallocalstoragegbrequest.html#cfn-ecs-capacityprovider-totallocalstoragegbrequest-min)
     pub fn min(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Min", value.into_expr())) }
 }
 impl Done for TotalLocalStorageGBRequest { fn into_props(self) -> Bag { self.0 } }
@@ -333,9 +333,9 @@ impl VCpuCountRangeRequest {
     pub fn new() -> VCpuCountRangeRequest<Missing<super::required::Min>> { VCpuCountRangeRequest(Bag::default(), Phase) }
 }
 impl<R0> VCpuCountRangeRequest<R0> {
-    /// `Max`: integer. Update: in place.
+    /// `Max`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-vcpucountrangerequest.html#cfn-ecs-capacityprovider-vcpucountrangerequest-max)
     pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value.into_expr()), Phase) }
-    /// `Min`: integer, required. Update: in place.
+    /// `Min`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-vcpucountrangerequest.html#cfn-ecs-capacityprovider-vcpucountrangerequest-min)
     pub fn min(self, value: impl Arg<i64>) -> VCpuCountRangeRequest<Set> { VCpuCountRangeRequest(put(self.0, "Min", value.into_expr()), Phase) }
 }
 impl Done for VCpuCountRangeRequest { fn into_props(self) -> Bag { self.0 } }
@@ -383,7 +383,7 @@ impl CfnCluster {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnClusterProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `ClusterName`.
     pub fn reference(&self) -> Val<kind::EcsClusterName> { self.0.reference() }
-    /// The attribute `Arn`: `EcsClusterArn`.
+    /// The attribute `Arn`: `EcsClusterArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-cluster.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::EcsClusterArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnCluster { fn node(&self) -> &Place { &self.0 } }
@@ -392,19 +392,19 @@ impl Parent for CfnCluster { fn node(&self) -> &Place { &self.0 } }
 impl CfnClusterProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CapacityProviders`: list of `EcsCapacityProviderName`. Update: in place.
+    /// `CapacityProviders`: list of `EcsCapacityProviderName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-cluster.html#cfn-ecs-cluster-capacityproviders)
     pub fn capacity_providers(self, value: impl Arg<Arr<kind::EcsCapacityProviderName>>) -> Self { Self(put(self.0, "CapacityProviders", value.into_expr())) }
-    /// `ClusterName`: text. Update: replacement.
+    /// `ClusterName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-cluster.html#cfn-ecs-cluster-clustername)
     pub fn cluster_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterName", value.into_expr())) }
-    /// `ClusterSettings`: list of `ClusterSettings`. Update: in place.
+    /// `ClusterSettings`: list of `ClusterSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-cluster.html#cfn-ecs-cluster-clustersettings)
     pub fn cluster_settings(self, value: impl Arg<Arr<cluster::ClusterSettings>>) -> Self { Self(put(self.0, "ClusterSettings", value.into_expr())) }
-    /// `Configuration`: `ClusterConfiguration`. Update: in place.
+    /// `Configuration`: `ClusterConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-cluster.html#cfn-ecs-cluster-configuration)
     pub fn configuration(self, value: impl Arg<cluster::ClusterConfiguration>) -> Self { Self(put(self.0, "Configuration", value.into_expr())) }
-    /// `DefaultCapacityProviderStrategy`: list of `CapacityProviderStrategyItem`. Update: in place.
+    /// `DefaultCapacityProviderStrategy`: list of `CapacityProviderStrategyItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-cluster.html#cfn-ecs-cluster-defaultcapacityproviderstrategy)
     pub fn default_capacity_provider_strategy(self, value: impl Arg<Arr<cluster::CapacityProviderStrategyItem>>) -> Self { Self(put(self.0, "DefaultCapacityProviderStrategy", value.into_expr())) }
-    /// `ServiceConnectDefaults`: `ServiceConnectDefaults`. Update: in place.
+    /// `ServiceConnectDefaults`: `ServiceConnectDefaults`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-cluster.html#cfn-ecs-cluster-serviceconnectdefaults)
     pub fn service_connect_defaults(self, value: impl Arg<cluster::ServiceConnectDefaults>) -> Self { Self(put(self.0, "ServiceConnectDefaults", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-cluster.html#cfn-ecs-cluster-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnClusterProps { fn into_props(self) -> Bag { self.0 } }
@@ -416,11 +416,11 @@ use crate::cfn::support::*;
 impl CapacityProviderStrategyItem {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Base`: integer. Update: in place.
+    /// `Base`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-cluster-capacityproviderstrategyitem.html#cfn-ecs-cluster-capacityproviderstrategyitem-base)
     pub fn base(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Base", value.into_expr())) }
-    /// `CapacityProvider`: text. Update: in place.
+    /// `CapacityProvider`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-cluster-capacityproviderstrategyitem.html#cfn-ecs-cluster-capacityproviderstrategyitem-capacityprovider)
     pub fn capacity_provider(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapacityProvider", value.into_expr())) }
-    /// `Weight`: integer. Update: in place.
+    /// `Weight`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-cluster-capacityproviderstrategyitem.html#cfn-ecs-cluster-capacityproviderstrategyitem-weight)
     pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value.into_expr())) }
 }
 impl Done for CapacityProviderStrategyItem { fn into_props(self) -> Bag { self.0 } }
@@ -429,9 +429,9 @@ impl Done for CapacityProviderStrategyItem { fn into_props(self) -> Bag { self.0
 impl ClusterConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ExecuteCommandConfiguration`: `ExecuteCommandConfiguration`. Update: in place.
+    /// `ExecuteCommandConfiguration`: `ExecuteCommandConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-cluster-clusterconfiguration.html#cfn-ecs-cluster-clusterconfiguration-executecommandconfiguration)
     pub fn execute_command_configuration(self, value: impl Arg<ExecuteCommandConfiguration>) -> Self { Self(put(self.0, "ExecuteCommandConfiguration", value.into_expr())) }
-    /// `ManagedStorageConfiguration`: `ManagedStorageConfiguration`. Update: in place.
+    /// `ManagedStorageConfiguration`: `ManagedStorageConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-cluster-clusterconfiguration.html#cfn-ecs-cluster-clusterconfiguration-managedstorageconfiguration)
     pub fn managed_storage_configuration(self, value: impl Arg<ManagedStorageConfiguration>) -> Self { Self(put(self.0, "ManagedStorageConfiguration", value.into_expr())) }
 }
 impl Done for ClusterConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -440,9 +440,9 @@ impl Done for ClusterConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl ClusterSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-cluster-clustersettings.html#cfn-ecs-cluster-clustersettings-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-cluster-clustersettings.html#cfn-ecs-cluster-clustersettings-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for ClusterSettings { fn into_props(self) -> Bag { self.0 } }
@@ -451,11 +451,11 @@ impl Done for ClusterSettings { fn into_props(self) -> Bag { self.0 } }
 impl ExecuteCommandConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-cluster-executecommandconfiguration.html#cfn-ecs-cluster-executecommandconfiguration-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
-    /// `LogConfiguration`: `ExecuteCommandLogConfiguration`. Update: in place.
+    /// `LogConfiguration`: `ExecuteCommandLogConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-cluster-executecommandconfiguration.html#cfn-ecs-cluster-executecommandconfiguration-logconfiguration)
     pub fn log_configuration(self, value: impl Arg<ExecuteCommandLogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value.into_expr())) }
-    /// `Logging`: text. Update: in place.
+    /// `Logging`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-cluster-executecommandconfiguration.html#cfn-ecs-cluster-executecommandconfiguration-logging)
     pub fn logging(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Logging", value.into_expr())) }
 }
 impl Done for ExecuteCommandConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -464,15 +464,15 @@ impl Done for ExecuteCommandConfiguration { fn into_props(self) -> Bag { self.0 
 impl ExecuteCommandLogConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CloudWatchEncryptionEnabled`: boolean. Update: in place.
+    /// `CloudWatchEncryptionEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-cluster-executecommandlogconfiguration.html#cfn-ecs-cluster-executecommandlogconfiguration-cloudwatchencryptionenabled)
     pub fn cloud_watch_encryption_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CloudWatchEncryptionEnabled", value.into_expr())) }
-    /// `CloudWatchLogGroupName`: `LogsLogGroupName`. Update: in place.
+    /// `CloudWatchLogGroupName`: `LogsLogGroupName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-cluster-executecommandlogconfiguration.html#cfn-ecs-cluster-executecommandlogconfiguration-cloudwatchloggroupname)
     pub fn cloud_watch_log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "CloudWatchLogGroupName", value.into_expr())) }
-    /// `S3BucketName`: `S3BucketName`. Update: in place.
+    /// `S3BucketName`: `S3BucketName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-cluster-executecommandlogconfiguration.html#cfn-ecs-cluster-executecommandlogconfiguration-s3bucketname)
     pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "S3BucketName", value.into_expr())) }
-    /// `S3EncryptionEnabled`: boolean. Update: in place.
+    /// `S3EncryptionEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-cluster-executecommandlogconfiguration.html#cfn-ecs-cluster-executecommandlogconfiguration-s3encryptionenabled)
     pub fn s3_encryption_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "S3EncryptionEnabled", value.into_expr())) }
-    /// `S3KeyPrefix`: text. Update: in place.
+    /// `S3KeyPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-cluster-executecommandlogconfiguration.html#cfn-ecs-cluster-executecommandlogconfiguration-s3keyprefix)
     pub fn s3_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3KeyPrefix", value.into_expr())) }
 }
 impl Done for ExecuteCommandLogConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -481,9 +481,9 @@ impl Done for ExecuteCommandLogConfiguration { fn into_props(self) -> Bag { self
 impl ManagedStorageConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FargateEphemeralStorageKmsKeyId`: text. Update: in place.
+    /// `FargateEphemeralStorageKmsKeyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-cluster-managedstorageconfiguration.html#cfn-ecs-cluster-managedstorageconfiguration-fargateephemeralstoragekmskeyid)
     pub fn fargate_ephemeral_storage_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FargateEphemeralStorageKmsKeyId", value.into_expr())) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-cluster-managedstorageconfiguration.html#cfn-ecs-cluster-managedstorageconfiguration-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
 }
 impl Done for ManagedStorageConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -492,7 +492,7 @@ impl Done for ManagedStorageConfiguration { fn into_props(self) -> Bag { self.0 
 impl ServiceConnectDefaults {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Namespace`: text. Update: in place.
+    /// `Namespace`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-cluster-serviceconnectdefaults.html#cfn-ecs-cluster-serviceconnectdefaults-namespace)
     pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr())) }
 }
 impl Done for ServiceConnectDefaults { fn into_props(self) -> Bag { self.0 } }
@@ -515,11 +515,11 @@ impl CfnClusterCapacityProviderAssociationsProps {
     pub fn new() -> CfnClusterCapacityProviderAssociationsProps<Missing<required::Cluster>, Missing<required::DefaultCapacityProviderStrategy>> { CfnClusterCapacityProviderAssociationsProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnClusterCapacityProviderAssociationsProps<R0, R1> {
-    /// `CapacityProviders`: list of `EcsCapacityProviderName`. Update: in place.
+    /// `CapacityProviders`: list of `EcsCapacityProviderName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-clustercapacityproviderassociations.html#cfn-ecs-clustercapacityproviderassociations-capacityproviders)
     pub fn capacity_providers(self, value: impl Arg<Arr<kind::EcsCapacityProviderName>>) -> Self { Self(put(self.0, "CapacityProviders", value.into_expr()), Phase) }
-    /// `Cluster`: `EcsClusterArnOrClusterName`, required. Update: replacement.
+    /// `Cluster`: `EcsClusterArnOrClusterName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-clustercapacityproviderassociations.html#cfn-ecs-clustercapacityproviderassociations-cluster)
     pub fn cluster(self, value: impl Arg<kind::EcsClusterArnOrClusterName>) -> CfnClusterCapacityProviderAssociationsProps<Set, R1> { CfnClusterCapacityProviderAssociationsProps(put(self.0, "Cluster", value.into_expr()), Phase) }
-    /// `DefaultCapacityProviderStrategy`: list of `CapacityProviderStrategy`, required. Update: in place.
+    /// `DefaultCapacityProviderStrategy`: list of `CapacityProviderStrategy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-clustercapacityproviderassociations.html#cfn-ecs-clustercapacityproviderassociations-defaultcapacityproviderstrategy)
     pub fn default_capacity_provider_strategy(self, value: impl Arg<Arr<cluster_capacity_provider_associations::CapacityProviderStrategy>>) -> CfnClusterCapacityProviderAssociationsProps<R0, Set> { CfnClusterCapacityProviderAssociationsProps(put(self.0, "DefaultCapacityProviderStrategy", value.into_expr()), Phase) }
 }
 impl Done for CfnClusterCapacityProviderAssociationsProps { fn into_props(self) -> Bag { self.0 } }
@@ -533,11 +533,11 @@ impl CapacityProviderStrategy {
     pub fn new() -> CapacityProviderStrategy<Missing<super::required::CapacityProvider>> { CapacityProviderStrategy(Bag::default(), Phase) }
 }
 impl<R0> CapacityProviderStrategy<R0> {
-    /// `Base`: integer. Update: in place.
+    /// `Base`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-clustercapacityproviderassociations-capacityproviderstrategy.html#cfn-ecs-clustercapacityproviderassociations-capacityproviderstrategy-base)
     pub fn base(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Base", value.into_expr()), Phase) }
-    /// `CapacityProvider`: text, required. Update: in place.
+    /// `CapacityProvider`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-clustercapacityproviderassociations-capacityproviderstrategy.html#cfn-ecs-clustercapacityproviderassociations-capacityproviderstrategy-capacityprovider)
     pub fn capacity_provider(self, value: impl Arg<str>) -> CapacityProviderStrategy<Set> { CapacityProviderStrategy(put(self.0, "CapacityProvider", value.into_expr()), Phase) }
-    /// `Weight`: integer. Update: in place.
+    /// `Weight`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-clustercapacityproviderassociations-capacityproviderstrategy.html#cfn-ecs-clustercapacityproviderassociations-capacityproviderstrategy-weight)
     pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value.into_expr()), Phase) }
 }
 impl Done for CapacityProviderStrategy { fn into_props(self) -> Bag { self.0 } }
@@ -551,15 +551,15 @@ impl CfnDaemon {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnDaemonProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `DaemonArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-daemon.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `DaemonArn`: `OtherArn`.
+    /// The attribute `DaemonArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-daemon.html#DaemonArn-fn::getatt)
     pub fn attr_daemon_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DaemonArn") }
-    /// The attribute `DaemonStatus`: text.
+    /// The attribute `DaemonStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-daemon.html#DaemonStatus-fn::getatt)
     pub fn attr_daemon_status(&self) -> Val<str> { self.0.get_att("DaemonStatus") }
-    /// The attribute `DeploymentArn`: `OtherArn`.
+    /// The attribute `DeploymentArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-daemon.html#DeploymentArn-fn::getatt)
     pub fn attr_deployment_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DeploymentArn") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-daemon.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnDaemon { fn node(&self) -> &Place { &self.0 } }
@@ -568,25 +568,25 @@ impl Parent for CfnDaemon { fn node(&self) -> &Place { &self.0 } }
 impl CfnDaemonProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CapacityProviderArns`: list of text. Update: in place.
+    /// `CapacityProviderArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-daemon.html#cfn-ecs-daemon-capacityproviderarns)
     pub fn capacity_provider_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CapacityProviderArns", value.into_expr())) }
-    /// `ClusterArn`: text. Update: replacement.
+    /// `ClusterArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-daemon.html#cfn-ecs-daemon-clusterarn)
     pub fn cluster_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterArn", value.into_expr())) }
-    /// `Critical`: boolean. Update: in place.
+    /// `Critical`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-daemon.html#cfn-ecs-daemon-critical)
     pub fn critical(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Critical", value.into_expr())) }
-    /// `DaemonName`: text. Update: replacement.
+    /// `DaemonName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-daemon.html#cfn-ecs-daemon-daemonname)
     pub fn daemon_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DaemonName", value.into_expr())) }
-    /// `DaemonTaskDefinitionArn`: text. Update: in place.
+    /// `DaemonTaskDefinitionArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-daemon.html#cfn-ecs-daemon-daemontaskdefinitionarn)
     pub fn daemon_task_definition_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DaemonTaskDefinitionArn", value.into_expr())) }
-    /// `DeploymentConfiguration`: `DaemonDeploymentConfiguration`. Update: in place.
+    /// `DeploymentConfiguration`: `DaemonDeploymentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-daemon.html#cfn-ecs-daemon-deploymentconfiguration)
     pub fn deployment_configuration(self, value: impl Arg<daemon::DaemonDeploymentConfiguration>) -> Self { Self(put(self.0, "DeploymentConfiguration", value.into_expr())) }
-    /// `EnableECSManagedTags`: boolean. Update: in place.
+    /// `EnableECSManagedTags`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-daemon.html#cfn-ecs-daemon-enableecsmanagedtags)
     pub fn enable_ecs_managed_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableECSManagedTags", value.into_expr())) }
-    /// `EnableExecuteCommand`: boolean. Update: in place.
+    /// `EnableExecuteCommand`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-daemon.html#cfn-ecs-daemon-enableexecutecommand)
     pub fn enable_execute_command(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableExecuteCommand", value.into_expr())) }
-    /// `PropagateTags`: `PropagateTags`. Update: in place.
+    /// `PropagateTags`: `PropagateTags`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-daemon.html#cfn-ecs-daemon-propagatetags)
     pub fn propagate_tags(self, value: impl Arg<daemon::PropagateTags>) -> Self { Self(put(self.0, "PropagateTags", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-daemon.html#cfn-ecs-daemon-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnDaemonProps { fn into_props(self) -> Bag { self.0 } }
@@ -598,9 +598,9 @@ use crate::cfn::support::*;
 impl DaemonAlarmConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AlarmNames`: list of text. Update: in place.
+    /// `AlarmNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemon-daemonalarmconfiguration.html#cfn-ecs-daemon-daemonalarmconfiguration-alarmnames)
     pub fn alarm_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AlarmNames", value.into_expr())) }
-    /// `Enable`: boolean. Update: in place.
+    /// `Enable`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemon-daemonalarmconfiguration.html#cfn-ecs-daemon-daemonalarmconfiguration-enable)
     pub fn enable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enable", value.into_expr())) }
 }
 impl Done for DaemonAlarmConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -609,11 +609,11 @@ impl Done for DaemonAlarmConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl DaemonDeploymentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Alarms`: `DaemonAlarmConfiguration`. Update: in place.
+    /// `Alarms`: `DaemonAlarmConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemon-daemondeploymentconfiguration.html#cfn-ecs-daemon-daemondeploymentconfiguration-alarms)
     pub fn alarms(self, value: impl Arg<DaemonAlarmConfiguration>) -> Self { Self(put(self.0, "Alarms", value.into_expr())) }
-    /// `BakeTimeInMinutes`: integer. Update: in place.
+    /// `BakeTimeInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemon-daemondeploymentconfiguration.html#cfn-ecs-daemon-daemondeploymentconfiguration-baketimeinminutes)
     pub fn bake_time_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BakeTimeInMinutes", value.into_expr())) }
-    /// `DrainPercent`: number. Update: in place.
+    /// `DrainPercent`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemon-daemondeploymentconfiguration.html#cfn-ecs-daemon-daemondeploymentconfiguration-drainpercent)
     pub fn drain_percent(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DrainPercent", value.into_expr())) }
 }
 impl Done for DaemonDeploymentConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -629,7 +629,7 @@ impl CfnDaemonTaskDefinition {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnDaemonTaskDefinitionProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `DaemonTaskDefinitionArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `DaemonTaskDefinitionArn`: `OtherArn`.
+    /// The attribute `DaemonTaskDefinitionArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-daemontaskdefinition.html#DaemonTaskDefinitionArn-fn::getatt)
     pub fn attr_daemon_task_definition_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DaemonTaskDefinitionArn") }
 }
 impl Parent for CfnDaemonTaskDefinition { fn node(&self) -> &Place { &self.0 } }
@@ -638,25 +638,25 @@ impl Parent for CfnDaemonTaskDefinition { fn node(&self) -> &Place { &self.0 } }
 impl CfnDaemonTaskDefinitionProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ContainerDefinitions`: list of `DaemonContainerDefinition`. Update: replacement.
+    /// `ContainerDefinitions`: list of `DaemonContainerDefinition`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-daemontaskdefinition.html#cfn-ecs-daemontaskdefinition-containerdefinitions)
     pub fn container_definitions(self, value: impl Arg<Arr<daemon_task_definition::DaemonContainerDefinition>>) -> Self { Self(put(self.0, "ContainerDefinitions", value.into_expr())) }
-    /// `Cpu`: text. Update: replacement.
+    /// `Cpu`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-daemontaskdefinition.html#cfn-ecs-daemontaskdefinition-cpu)
     pub fn cpu(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cpu", value.into_expr())) }
-    /// `ExecutionRoleArn`: `IamRoleArn`. Update: replacement.
+    /// `ExecutionRoleArn`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-daemontaskdefinition.html#cfn-ecs-daemontaskdefinition-executionrolearn)
     pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value.into_expr())) }
-    /// `Family`: text. Update: replacement.
+    /// `Family`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-daemontaskdefinition.html#cfn-ecs-daemontaskdefinition-family)
     pub fn family(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Family", value.into_expr())) }
-    /// `IpcMode`: text. Update: replacement.
+    /// `IpcMode`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-daemontaskdefinition.html#cfn-ecs-daemontaskdefinition-ipcmode)
     pub fn ipc_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpcMode", value.into_expr())) }
-    /// `Memory`: text. Update: replacement.
+    /// `Memory`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-daemontaskdefinition.html#cfn-ecs-daemontaskdefinition-memory)
     pub fn memory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Memory", value.into_expr())) }
-    /// `PidMode`: text. Update: replacement.
+    /// `PidMode`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-daemontaskdefinition.html#cfn-ecs-daemontaskdefinition-pidmode)
     pub fn pid_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PidMode", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-daemontaskdefinition.html#cfn-ecs-daemontaskdefinition-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `TaskRoleArn`: `IamRoleArn`. Update: replacement.
+    /// `TaskRoleArn`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-daemontaskdefinition.html#cfn-ecs-daemontaskdefinition-taskrolearn)
     pub fn task_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "TaskRoleArn", value.into_expr())) }
-    /// `Volumes`: list of `Volume`. Update: replacement.
+    /// `Volumes`: list of `Volume`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-daemontaskdefinition.html#cfn-ecs-daemontaskdefinition-volumes)
     pub fn volumes(self, value: impl Arg<Arr<daemon_task_definition::Volume>>) -> Self { Self(put(self.0, "Volumes", value.into_expr())) }
 }
 impl Done for CfnDaemonTaskDefinitionProps { fn into_props(self) -> Bag { self.0 } }
@@ -668,9 +668,9 @@ use crate::cfn::support::*;
 impl ContainerDependency {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Condition`: text. Update: replacement.
+    /// `Condition`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-containerdependency.html#cfn-ecs-daemontaskdefinition-containerdependency-condition)
     pub fn condition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Condition", value.into_expr())) }
-    /// `ContainerName`: text. Update: replacement.
+    /// `ContainerName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-containerdependency.html#cfn-ecs-daemontaskdefinition-containerdependency-containername)
     pub fn container_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerName", value.into_expr())) }
 }
 impl Done for ContainerDependency { fn into_props(self) -> Bag { self.0 } }
@@ -681,63 +681,63 @@ impl DaemonContainerDefinition {
     pub fn new() -> DaemonContainerDefinition<Missing<super::required::Image>, Missing<super::required::Name>> { DaemonContainerDefinition(Bag::default(), Phase) }
 }
 impl<R0, R1> DaemonContainerDefinition<R0, R1> {
-    /// `Command`: list of text. Update: replacement.
+    /// `Command`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-command)
     pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value.into_expr()), Phase) }
-    /// `Cpu`: integer. Update: replacement.
+    /// `Cpu`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-cpu)
     pub fn cpu(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Cpu", value.into_expr()), Phase) }
-    /// `DependsOn`: list of `ContainerDependency`. Update: replacement.
+    /// `DependsOn`: list of `ContainerDependency`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-dependson)
     pub fn depends_on(self, value: impl Arg<Arr<ContainerDependency>>) -> Self { Self(put(self.0, "DependsOn", value.into_expr()), Phase) }
-    /// `EntryPoint`: list of text. Update: replacement.
+    /// `EntryPoint`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-entrypoint)
     pub fn entry_point(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EntryPoint", value.into_expr()), Phase) }
-    /// `Environment`: list of `KeyValuePair`. Update: replacement.
+    /// `Environment`: list of `KeyValuePair`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-environment)
     pub fn environment(self, value: impl Arg<Arr<KeyValuePair>>) -> Self { Self(put(self.0, "Environment", value.into_expr()), Phase) }
-    /// `EnvironmentFiles`: list of `EnvironmentFile`. Update: replacement.
+    /// `EnvironmentFiles`: list of `EnvironmentFile`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-environmentfiles)
     pub fn environment_files(self, value: impl Arg<Arr<EnvironmentFile>>) -> Self { Self(put(self.0, "EnvironmentFiles", value.into_expr()), Phase) }
-    /// `Essential`: boolean. Update: replacement.
+    /// `Essential`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-essential)
     pub fn essential(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Essential", value.into_expr()), Phase) }
-    /// `FirelensConfiguration`: `FirelensConfiguration`. Update: replacement.
+    /// `FirelensConfiguration`: `FirelensConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-firelensconfiguration)
     pub fn firelens_configuration(self, value: impl Arg<FirelensConfiguration>) -> Self { Self(put(self.0, "FirelensConfiguration", value.into_expr()), Phase) }
-    /// `HealthCheck`: `HealthCheck`. Update: replacement.
+    /// `HealthCheck`: `HealthCheck`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-healthcheck)
     pub fn health_check(self, value: impl Arg<HealthCheck>) -> Self { Self(put(self.0, "HealthCheck", value.into_expr()), Phase) }
-    /// `Image`: text, required. Update: replacement.
+    /// `Image`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-image)
     pub fn image(self, value: impl Arg<str>) -> DaemonContainerDefinition<Set, R1> { DaemonContainerDefinition(put(self.0, "Image", value.into_expr()), Phase) }
-    /// `Interactive`: boolean. Update: replacement.
+    /// `Interactive`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-interactive)
     pub fn interactive(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Interactive", value.into_expr()), Phase) }
-    /// `LinuxParameters`: `LinuxParameters`. Update: replacement.
+    /// `LinuxParameters`: `LinuxParameters`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-linuxparameters)
     pub fn linux_parameters(self, value: impl Arg<LinuxParameters>) -> Self { Self(put(self.0, "LinuxParameters", value.into_expr()), Phase) }
-    /// `LogConfiguration`: `LogConfiguration`. Update: replacement.
+    /// `LogConfiguration`: `LogConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-logconfiguration)
     pub fn log_configuration(self, value: impl Arg<LogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value.into_expr()), Phase) }
-    /// `Memory`: integer. Update: replacement.
+    /// `Memory`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-memory)
     pub fn memory(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Memory", value.into_expr()), Phase) }
-    /// `MemoryReservation`: integer. Update: replacement.
+    /// `MemoryReservation`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-memoryreservation)
     pub fn memory_reservation(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MemoryReservation", value.into_expr()), Phase) }
-    /// `MountPoints`: list of `MountPoint`. Update: replacement.
+    /// `MountPoints`: list of `MountPoint`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-mountpoints)
     pub fn mount_points(self, value: impl Arg<Arr<MountPoint>>) -> Self { Self(put(self.0, "MountPoints", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-name)
     pub fn name(self, value: impl Arg<str>) -> DaemonContainerDefinition<R0, Set> { DaemonContainerDefinition(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Privileged`: boolean. Update: replacement.
+    /// `Privileged`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-privileged)
     pub fn privileged(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Privileged", value.into_expr()), Phase) }
-    /// `PseudoTerminal`: boolean. Update: replacement.
+    /// `PseudoTerminal`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-pseudoterminal)
     pub fn pseudo_terminal(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PseudoTerminal", value.into_expr()), Phase) }
-    /// `ReadonlyRootFilesystem`: boolean. Update: replacement.
+    /// `ReadonlyRootFilesystem`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-readonlyrootfilesystem)
     pub fn readonly_root_filesystem(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadonlyRootFilesystem", value.into_expr()), Phase) }
-    /// `RepositoryCredentials`: `RepositoryCredentials`. Update: replacement.
+    /// `RepositoryCredentials`: `RepositoryCredentials`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-repositorycredentials)
     pub fn repository_credentials(self, value: impl Arg<RepositoryCredentials>) -> Self { Self(put(self.0, "RepositoryCredentials", value.into_expr()), Phase) }
-    /// `RestartPolicy`: `RestartPolicy`. Update: replacement.
+    /// `RestartPolicy`: `RestartPolicy`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-restartpolicy)
     pub fn restart_policy(self, value: impl Arg<RestartPolicy>) -> Self { Self(put(self.0, "RestartPolicy", value.into_expr()), Phase) }
-    /// `Secrets`: list of `Secret`. Update: replacement.
+    /// `Secrets`: list of `Secret`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-secrets)
     pub fn secrets(self, value: impl Arg<Arr<Secret>>) -> Self { Self(put(self.0, "Secrets", value.into_expr()), Phase) }
-    /// `StartTimeout`: integer. Update: replacement.
+    /// `StartTimeout`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-starttimeout)
     pub fn start_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartTimeout", value.into_expr()), Phase) }
-    /// `StopTimeout`: integer. Update: replacement.
+    /// `StopTimeout`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-stoptimeout)
     pub fn stop_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StopTimeout", value.into_expr()), Phase) }
-    /// `SystemControls`: list of `SystemControl`. Update: replacement.
+    /// `SystemControls`: list of `SystemControl`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-systemcontrols)
     pub fn system_controls(self, value: impl Arg<Arr<SystemControl>>) -> Self { Self(put(self.0, "SystemControls", value.into_expr()), Phase) }
-    /// `Ulimits`: list of `Ulimit`. Update: replacement.
+    /// `Ulimits`: list of `Ulimit`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-ulimits)
     pub fn ulimits(self, value: impl Arg<Arr<Ulimit>>) -> Self { Self(put(self.0, "Ulimits", value.into_expr()), Phase) }
-    /// `User`: text. Update: replacement.
+    /// `User`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-user)
     pub fn user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "User", value.into_expr()), Phase) }
-    /// `WorkingDirectory`: text. Update: replacement.
+    /// `WorkingDirectory`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html#cfn-ecs-daemontaskdefinition-daemoncontainerdefinition-workingdirectory)
     pub fn working_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkingDirectory", value.into_expr()), Phase) }
 }
 impl Done for DaemonContainerDefinition { fn into_props(self) -> Bag { self.0 } }
@@ -746,11 +746,11 @@ impl Done for DaemonContainerDefinition { fn into_props(self) -> Bag { self.0 } 
 impl Device {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ContainerPath`: text. Update: replacement.
+    /// `ContainerPath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-device.html#cfn-ecs-daemontaskdefinition-device-containerpath)
     pub fn container_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerPath", value.into_expr())) }
-    /// `HostPath`: text. Update: replacement.
+    /// `HostPath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-device.html#cfn-ecs-daemontaskdefinition-device-hostpath)
     pub fn host_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostPath", value.into_expr())) }
-    /// `Permissions`: list of text. Update: replacement.
+    /// `Permissions`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-device.html#cfn-ecs-daemontaskdefinition-device-permissions)
     pub fn permissions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Permissions", value.into_expr())) }
 }
 impl Done for Device { fn into_props(self) -> Bag { self.0 } }
@@ -759,9 +759,9 @@ impl Done for Device { fn into_props(self) -> Bag { self.0 } }
 impl EnvironmentFile {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Type`: text. Update: replacement.
+    /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-environmentfile.html#cfn-ecs-daemontaskdefinition-environmentfile-type)
     pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
-    /// `Value`: text. Update: replacement.
+    /// `Value`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-environmentfile.html#cfn-ecs-daemontaskdefinition-environmentfile-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for EnvironmentFile { fn into_props(self) -> Bag { self.0 } }
@@ -770,9 +770,9 @@ impl Done for EnvironmentFile { fn into_props(self) -> Bag { self.0 } }
 impl FirelensConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Options`: map of text. Update: replacement.
+    /// `Options`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-firelensconfiguration.html#cfn-ecs-daemontaskdefinition-firelensconfiguration-options)
     pub fn options(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Options", value.into_expr())) }
-    /// `Type`: text. Update: replacement.
+    /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-firelensconfiguration.html#cfn-ecs-daemontaskdefinition-firelensconfiguration-type)
     pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for FirelensConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -781,15 +781,15 @@ impl Done for FirelensConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl HealthCheck {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Command`: list of text. Update: replacement.
+    /// `Command`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-healthcheck.html#cfn-ecs-daemontaskdefinition-healthcheck-command)
     pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value.into_expr())) }
-    /// `Interval`: integer. Update: replacement.
+    /// `Interval`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-healthcheck.html#cfn-ecs-daemontaskdefinition-healthcheck-interval)
     pub fn interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Interval", value.into_expr())) }
-    /// `Retries`: integer. Update: replacement.
+    /// `Retries`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-healthcheck.html#cfn-ecs-daemontaskdefinition-healthcheck-retries)
     pub fn retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Retries", value.into_expr())) }
-    /// `StartPeriod`: integer. Update: replacement.
+    /// `StartPeriod`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-healthcheck.html#cfn-ecs-daemontaskdefinition-healthcheck-startperiod)
     pub fn start_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartPeriod", value.into_expr())) }
-    /// `Timeout`: integer. Update: replacement.
+    /// `Timeout`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-healthcheck.html#cfn-ecs-daemontaskdefinition-healthcheck-timeout)
     pub fn timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Timeout", value.into_expr())) }
 }
 impl Done for HealthCheck { fn into_props(self) -> Bag { self.0 } }
@@ -798,7 +798,7 @@ impl Done for HealthCheck { fn into_props(self) -> Bag { self.0 } }
 impl HostVolumeProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SourcePath`: text. Update: replacement.
+    /// `SourcePath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-hostvolumeproperties.html#cfn-ecs-daemontaskdefinition-hostvolumeproperties-sourcepath)
     pub fn source_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourcePath", value.into_expr())) }
 }
 impl Done for HostVolumeProperties { fn into_props(self) -> Bag { self.0 } }
@@ -807,9 +807,9 @@ impl Done for HostVolumeProperties { fn into_props(self) -> Bag { self.0 } }
 impl KernelCapabilities {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Add`: list of text. Update: replacement.
+    /// `Add`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-kernelcapabilities.html#cfn-ecs-daemontaskdefinition-kernelcapabilities-add)
     pub fn add(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Add", value.into_expr())) }
-    /// `Drop`: list of text. Update: replacement.
+    /// `Drop`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-kernelcapabilities.html#cfn-ecs-daemontaskdefinition-kernelcapabilities-drop)
     pub fn drop(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Drop", value.into_expr())) }
 }
 impl Done for KernelCapabilities { fn into_props(self) -> Bag { self.0 } }
@@ -818,9 +818,9 @@ impl Done for KernelCapabilities { fn into_props(self) -> Bag { self.0 } }
 impl KeyValuePair {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-keyvaluepair.html#cfn-ecs-daemontaskdefinition-keyvaluepair-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Value`: text. Update: replacement.
+    /// `Value`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-keyvaluepair.html#cfn-ecs-daemontaskdefinition-keyvaluepair-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for KeyValuePair { fn into_props(self) -> Bag { self.0 } }
@@ -829,13 +829,13 @@ impl Done for KeyValuePair { fn into_props(self) -> Bag { self.0 } }
 impl LinuxParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Capabilities`: `KernelCapabilities`. Update: replacement.
+    /// `Capabilities`: `KernelCapabilities`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-linuxparameters.html#cfn-ecs-daemontaskdefinition-linuxparameters-capabilities)
     pub fn capabilities(self, value: impl Arg<KernelCapabilities>) -> Self { Self(put(self.0, "Capabilities", value.into_expr())) }
-    /// `Devices`: list of `Device`. Update: replacement.
+    /// `Devices`: list of `Device`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-linuxparameters.html#cfn-ecs-daemontaskdefinition-linuxparameters-devices)
     pub fn devices(self, value: impl Arg<Arr<Device>>) -> Self { Self(put(self.0, "Devices", value.into_expr())) }
-    /// `InitProcessEnabled`: boolean. Update: replacement.
+    /// `InitProcessEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-linuxparameters.html#cfn-ecs-daemontaskdefinition-linuxparameters-initprocessenabled)
     pub fn init_process_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InitProcessEnabled", value.into_expr())) }
-    /// `Tmpfs`: list of `Tmpfs`. Update: replacement.
+    /// `Tmpfs`: list of `Tmpfs`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-linuxparameters.html#cfn-ecs-daemontaskdefinition-linuxparameters-tmpfs)
     pub fn tmpfs(self, value: impl Arg<Arr<Tmpfs>>) -> Self { Self(put(self.0, "Tmpfs", value.into_expr())) }
 }
 impl Done for LinuxParameters { fn into_props(self) -> Bag { self.0 } }
@@ -846,11 +846,11 @@ impl LogConfiguration {
     pub fn new() -> LogConfiguration<Missing<super::required::LogDriver>> { LogConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LogConfiguration<R0> {
-    /// `LogDriver`: text, required. Update: replacement.
+    /// `LogDriver`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-logconfiguration.html#cfn-ecs-daemontaskdefinition-logconfiguration-logdriver)
     pub fn log_driver(self, value: impl Arg<str>) -> LogConfiguration<Set> { LogConfiguration(put(self.0, "LogDriver", value.into_expr()), Phase) }
-    /// `Options`: map of text. Update: replacement.
+    /// `Options`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-logconfiguration.html#cfn-ecs-daemontaskdefinition-logconfiguration-options)
     pub fn options(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Options", value.into_expr()), Phase) }
-    /// `SecretOptions`: list of `Secret`. Update: replacement.
+    /// `SecretOptions`: list of `Secret`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-logconfiguration.html#cfn-ecs-daemontaskdefinition-logconfiguration-secretoptions)
     pub fn secret_options(self, value: impl Arg<Arr<Secret>>) -> Self { Self(put(self.0, "SecretOptions", value.into_expr()), Phase) }
 }
 impl Done for LogConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -859,11 +859,11 @@ impl Done for LogConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl MountPoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ContainerPath`: text. Update: replacement.
+    /// `ContainerPath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-mountpoint.html#cfn-ecs-daemontaskdefinition-mountpoint-containerpath)
     pub fn container_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerPath", value.into_expr())) }
-    /// `ReadOnly`: boolean. Update: replacement.
+    /// `ReadOnly`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-mountpoint.html#cfn-ecs-daemontaskdefinition-mountpoint-readonly)
     pub fn read_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadOnly", value.into_expr())) }
-    /// `SourceVolume`: text. Update: replacement.
+    /// `SourceVolume`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-mountpoint.html#cfn-ecs-daemontaskdefinition-mountpoint-sourcevolume)
     pub fn source_volume(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceVolume", value.into_expr())) }
 }
 impl Done for MountPoint { fn into_props(self) -> Bag { self.0 } }
@@ -872,7 +872,7 @@ impl Done for MountPoint { fn into_props(self) -> Bag { self.0 } }
 impl RepositoryCredentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CredentialsParameter`: text. Update: replacement.
+    /// `CredentialsParameter`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-repositorycredentials.html#cfn-ecs-daemontaskdefinition-repositorycredentials-credentialsparameter)
     pub fn credentials_parameter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CredentialsParameter", value.into_expr())) }
 }
 impl Done for RepositoryCredentials { fn into_props(self) -> Bag { self.0 } }
@@ -881,11 +881,11 @@ impl Done for RepositoryCredentials { fn into_props(self) -> Bag { self.0 } }
 impl RestartPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Enabled`: boolean. Update: replacement.
+    /// `Enabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-restartpolicy.html#cfn-ecs-daemontaskdefinition-restartpolicy-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
-    /// `IgnoredExitCodes`: list of integer. Update: replacement.
+    /// `IgnoredExitCodes`: list of integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-restartpolicy.html#cfn-ecs-daemontaskdefinition-restartpolicy-ignoredexitcodes)
     pub fn ignored_exit_codes(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "IgnoredExitCodes", value.into_expr())) }
-    /// `RestartAttemptPeriod`: integer. Update: replacement.
+    /// `RestartAttemptPeriod`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-restartpolicy.html#cfn-ecs-daemontaskdefinition-restartpolicy-restartattemptperiod)
     pub fn restart_attempt_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RestartAttemptPeriod", value.into_expr())) }
 }
 impl Done for RestartPolicy { fn into_props(self) -> Bag { self.0 } }
@@ -896,9 +896,9 @@ impl Secret {
     pub fn new() -> Secret<Missing<super::required::Name>, Missing<super::required::ValueFrom>> { Secret(Bag::default(), Phase) }
 }
 impl<R0, R1> Secret<R0, R1> {
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-secret.html#cfn-ecs-daemontaskdefinition-secret-name)
     pub fn name(self, value: impl Arg<str>) -> Secret<Set, R1> { Secret(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ValueFrom`: text, required. Update: replacement.
+    /// `ValueFrom`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-secret.html#cfn-ecs-daemontaskdefinition-secret-valuefrom)
     pub fn value_from(self, value: impl Arg<str>) -> Secret<R0, Set> { Secret(put(self.0, "ValueFrom", value.into_expr()), Phase) }
 }
 impl Done for Secret { fn into_props(self) -> Bag { self.0 } }
@@ -907,9 +907,9 @@ impl Done for Secret { fn into_props(self) -> Bag { self.0 } }
 impl SystemControl {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Namespace`: text. Update: replacement.
+    /// `Namespace`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-systemcontrol.html#cfn-ecs-daemontaskdefinition-systemcontrol-namespace)
     pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr())) }
-    /// `Value`: text. Update: replacement.
+    /// `Value`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-systemcontrol.html#cfn-ecs-daemontaskdefinition-systemcontrol-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for SystemControl { fn into_props(self) -> Bag { self.0 } }
@@ -920,11 +920,11 @@ impl Tmpfs {
     pub fn new() -> Tmpfs<Missing<super::required::Size>> { Tmpfs(Bag::default(), Phase) }
 }
 impl<R0> Tmpfs<R0> {
-    /// `ContainerPath`: text. Update: replacement.
+    /// `ContainerPath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-tmpfs.html#cfn-ecs-daemontaskdefinition-tmpfs-containerpath)
     pub fn container_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerPath", value.into_expr()), Phase) }
-    /// `MountOptions`: list of text. Update: replacement.
+    /// `MountOptions`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-tmpfs.html#cfn-ecs-daemontaskdefinition-tmpfs-mountoptions)
     pub fn mount_options(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MountOptions", value.into_expr()), Phase) }
-    /// `Size`: integer, required. Update: replacement.
+    /// `Size`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-tmpfs.html#cfn-ecs-daemontaskdefinition-tmpfs-size)
     pub fn size(self, value: impl Arg<i64>) -> Tmpfs<Set> { Tmpfs(put(self.0, "Size", value.into_expr()), Phase) }
 }
 impl Done for Tmpfs { fn into_props(self) -> Bag { self.0 } }
@@ -935,11 +935,11 @@ impl Ulimit {
     pub fn new() -> Ulimit<Missing<super::required::HardLimit>, Missing<super::required::Name>, Missing<super::required::SoftLimit>> { Ulimit(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Ulimit<R0, R1, R2> {
-    /// `HardLimit`: integer, required. Update: replacement.
+    /// `HardLimit`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-ulimit.html#cfn-ecs-daemontaskdefinition-ulimit-hardlimit)
     pub fn hard_limit(self, value: impl Arg<i64>) -> Ulimit<Set, R1, R2> { Ulimit(put(self.0, "HardLimit", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-ulimit.html#cfn-ecs-daemontaskdefinition-ulimit-name)
     pub fn name(self, value: impl Arg<str>) -> Ulimit<R0, Set, R2> { Ulimit(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `SoftLimit`: integer, required. Update: replacement.
+    /// `SoftLimit`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-ulimit.html#cfn-ecs-daemontaskdefinition-ulimit-softlimit)
     pub fn soft_limit(self, value: impl Arg<i64>) -> Ulimit<R0, R1, Set> { Ulimit(put(self.0, "SoftLimit", value.into_expr()), Phase) }
 }
 impl Done for Ulimit { fn into_props(self) -> Bag { self.0 } }
@@ -948,9 +948,9 @@ impl Done for Ulimit { fn into_props(self) -> Bag { self.0 } }
 impl Volume {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Host`: `HostVolumeProperties`. Update: replacement.
+    /// `Host`: `HostVolumeProperties`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-volume.html#cfn-ecs-daemontaskdefinition-volume-host)
     pub fn host(self, value: impl Arg<HostVolumeProperties>) -> Self { Self(put(self.0, "Host", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-volume.html#cfn-ecs-daemontaskdefinition-volume-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for Volume { fn into_props(self) -> Bag { self.0 } }
@@ -964,45 +964,45 @@ impl CfnExpressGatewayService {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnExpressGatewayServiceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ServiceArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ActiveConfigurations`: list of `ExpressGatewayServiceConfiguration`.
+    /// The attribute `ActiveConfigurations`: list of `ExpressGatewayServiceConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-expressgatewayservice.html#ActiveConfigurations-fn::getatt)
     pub fn attr_active_configurations(&self) -> Val<Arr<express_gateway_service::ExpressGatewayServiceConfiguration>> { self.0.get_att("ActiveConfigurations") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-expressgatewayservice.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `ECSManagedResourceArns`: `ECSManagedResourceArns`.
+    /// The attribute `ECSManagedResourceArns`: `ECSManagedResourceArns`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-expressgatewayservice.html#ECSManagedResourceArns-fn::getatt)
     pub fn attr_ecs_managed_resource_arns(&self) -> Val<express_gateway_service::ECSManagedResourceArns> { self.0.get_att("ECSManagedResourceArns") }
-    /// The attribute `ECSManagedResourceArns.AutoScaling`: `AutoScalingArns`.
+    /// The attribute `ECSManagedResourceArns.AutoScaling`: `AutoScalingArns`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-expressgatewayservice.html#ECSManagedResourceArns.AutoScaling-fn::getatt)
     pub fn attr_ecs_managed_resource_arns_auto_scaling(&self) -> Val<express_gateway_service::AutoScalingArns> { self.0.get_att("ECSManagedResourceArns.AutoScaling") }
-    /// The attribute `ECSManagedResourceArns.AutoScaling.ApplicationAutoScalingPolicies`: list of text.
+    /// The attribute `ECSManagedResourceArns.AutoScaling.ApplicationAutoScalingPolicies`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-expressgatewayservice.html#ECSManagedResourceArns.AutoScaling.ApplicationAutoScalingPolicies-fn::getatt)
     pub fn attr_ecs_managed_resource_arns_auto_scaling_application_auto_scaling_policies(&self) -> Val<Arr<str>> { self.0.get_att("ECSManagedResourceArns.AutoScaling.ApplicationAutoScalingPolicies") }
-    /// The attribute `ECSManagedResourceArns.AutoScaling.ScalableTarget`: text.
+    /// The attribute `ECSManagedResourceArns.AutoScaling.ScalableTarget`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-expressgatewayservice.html#ECSManagedResourceArns.AutoScaling.ScalableTarget-fn::getatt)
     pub fn attr_ecs_managed_resource_arns_auto_scaling_scalable_target(&self) -> Val<str> { self.0.get_att("ECSManagedResourceArns.AutoScaling.ScalableTarget") }
-    /// The attribute `ECSManagedResourceArns.IngressPath`: `IngressPathArns`.
+    /// The attribute `ECSManagedResourceArns.IngressPath`: `IngressPathArns`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-expressgatewayservice.html#ECSManagedResourceArns.IngressPath-fn::getatt)
     pub fn attr_ecs_managed_resource_arns_ingress_path(&self) -> Val<express_gateway_service::IngressPathArns> { self.0.get_att("ECSManagedResourceArns.IngressPath") }
-    /// The attribute `ECSManagedResourceArns.IngressPath.CertificateArn`: `OtherArn`.
+    /// The attribute `ECSManagedResourceArns.IngressPath.CertificateArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-expressgatewayservice.html#ECSManagedResourceArns.IngressPath.CertificateArn-fn::getatt)
     pub fn attr_ecs_managed_resource_arns_ingress_path_certificate_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ECSManagedResourceArns.IngressPath.CertificateArn") }
-    /// The attribute `ECSManagedResourceArns.IngressPath.ListenerArn`: `OtherArn`.
+    /// The attribute `ECSManagedResourceArns.IngressPath.ListenerArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-expressgatewayservice.html#ECSManagedResourceArns.IngressPath.ListenerArn-fn::getatt)
     pub fn attr_ecs_managed_resource_arns_ingress_path_listener_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ECSManagedResourceArns.IngressPath.ListenerArn") }
-    /// The attribute `ECSManagedResourceArns.IngressPath.ListenerRuleArn`: `OtherArn`.
+    /// The attribute `ECSManagedResourceArns.IngressPath.ListenerRuleArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-expressgatewayservice.html#ECSManagedResourceArns.IngressPath.ListenerRuleArn-fn::getatt)
     pub fn attr_ecs_managed_resource_arns_ingress_path_listener_rule_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ECSManagedResourceArns.IngressPath.ListenerRuleArn") }
-    /// The attribute `ECSManagedResourceArns.IngressPath.LoadBalancerArn`: `OtherArn`.
+    /// The attribute `ECSManagedResourceArns.IngressPath.LoadBalancerArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-expressgatewayservice.html#ECSManagedResourceArns.IngressPath.LoadBalancerArn-fn::getatt)
     pub fn attr_ecs_managed_resource_arns_ingress_path_load_balancer_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ECSManagedResourceArns.IngressPath.LoadBalancerArn") }
-    /// The attribute `ECSManagedResourceArns.IngressPath.LoadBalancerSecurityGroups`: list of text.
+    /// The attribute `ECSManagedResourceArns.IngressPath.LoadBalancerSecurityGroups`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-expressgatewayservice.html#ECSManagedResourceArns.IngressPath.LoadBalancerSecurityGroups-fn::getatt)
     pub fn attr_ecs_managed_resource_arns_ingress_path_load_balancer_security_groups(&self) -> Val<Arr<str>> { self.0.get_att("ECSManagedResourceArns.IngressPath.LoadBalancerSecurityGroups") }
-    /// The attribute `ECSManagedResourceArns.IngressPath.TargetGroupArns`: list of text.
+    /// The attribute `ECSManagedResourceArns.IngressPath.TargetGroupArns`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-expressgatewayservice.html#ECSManagedResourceArns.IngressPath.TargetGroupArns-fn::getatt)
     pub fn attr_ecs_managed_resource_arns_ingress_path_target_group_arns(&self) -> Val<Arr<str>> { self.0.get_att("ECSManagedResourceArns.IngressPath.TargetGroupArns") }
-    /// The attribute `ECSManagedResourceArns.LogGroups`: list of text.
+    /// The attribute `ECSManagedResourceArns.LogGroups`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-expressgatewayservice.html#ECSManagedResourceArns.LogGroups-fn::getatt)
     pub fn attr_ecs_managed_resource_arns_log_groups(&self) -> Val<Arr<str>> { self.0.get_att("ECSManagedResourceArns.LogGroups") }
-    /// The attribute `ECSManagedResourceArns.MetricAlarms`: list of text.
+    /// The attribute `ECSManagedResourceArns.MetricAlarms`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-expressgatewayservice.html#ECSManagedResourceArns.MetricAlarms-fn::getatt)
     pub fn attr_ecs_managed_resource_arns_metric_alarms(&self) -> Val<Arr<str>> { self.0.get_att("ECSManagedResourceArns.MetricAlarms") }
-    /// The attribute `ECSManagedResourceArns.ServiceSecurityGroups`: list of text.
+    /// The attribute `ECSManagedResourceArns.ServiceSecurityGroups`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-expressgatewayservice.html#ECSManagedResourceArns.ServiceSecurityGroups-fn::getatt)
     pub fn attr_ecs_managed_resource_arns_service_security_groups(&self) -> Val<Arr<str>> { self.0.get_att("ECSManagedResourceArns.ServiceSecurityGroups") }
-    /// The attribute `Endpoint`: text.
+    /// The attribute `Endpoint`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-expressgatewayservice.html#Endpoint-fn::getatt)
     pub fn attr_endpoint(&self) -> Val<str> { self.0.get_att("Endpoint") }
-    /// The attribute `ServiceArn`: `OtherArn`.
+    /// The attribute `ServiceArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-expressgatewayservice.html#ServiceArn-fn::getatt)
     pub fn attr_service_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ServiceArn") }
-    /// The attribute `Status`: `ExpressGatewayServiceStatus`.
+    /// The attribute `Status`: `ExpressGatewayServiceStatus`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-expressgatewayservice.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<express_gateway_service::ExpressGatewayServiceStatus> { self.0.get_att("Status") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-expressgatewayservice.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnExpressGatewayService { fn node(&self) -> &Place { &self.0 } }
@@ -1013,31 +1013,31 @@ impl CfnExpressGatewayServiceProps {
     pub fn new() -> CfnExpressGatewayServiceProps<Missing<required::InfrastructureRoleArn>> { CfnExpressGatewayServiceProps(Bag::default(), Phase) }
 }
 impl<R0> CfnExpressGatewayServiceProps<R0> {
-    /// `Cluster`: text. Update: replacement.
+    /// `Cluster`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-expressgatewayservice.html#cfn-ecs-expressgatewayservice-cluster)
     pub fn cluster(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cluster", value.into_expr()), Phase) }
-    /// `Cpu`: text. Update: in place.
+    /// `Cpu`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-expressgatewayservice.html#cfn-ecs-expressgatewayservice-cpu)
     pub fn cpu(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cpu", value.into_expr()), Phase) }
-    /// `ExecutionRoleArn`: `IamRoleArn`. Update: in place.
+    /// `ExecutionRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-expressgatewayservice.html#cfn-ecs-expressgatewayservice-executionrolearn)
     pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
-    /// `HealthCheckPath`: text. Update: in place.
+    /// `HealthCheckPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-expressgatewayservice.html#cfn-ecs-expressgatewayservice-healthcheckpath)
     pub fn health_check_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthCheckPath", value.into_expr()), Phase) }
-    /// `InfrastructureRoleArn`: `IamRoleArn`, required. Update: replacement.
+    /// `InfrastructureRoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-expressgatewayservice.html#cfn-ecs-expressgatewayservice-infrastructurerolearn)
     pub fn infrastructure_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnExpressGatewayServiceProps<Set> { CfnExpressGatewayServiceProps(put(self.0, "InfrastructureRoleArn", value.into_expr()), Phase) }
-    /// `Memory`: text. Update: in place.
+    /// `Memory`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-expressgatewayservice.html#cfn-ecs-expressgatewayservice-memory)
     pub fn memory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Memory", value.into_expr()), Phase) }
-    /// `NetworkConfiguration`: `ExpressGatewayServiceNetworkConfiguration`. Update: in place.
+    /// `NetworkConfiguration`: `ExpressGatewayServiceNetworkConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-expressgatewayservice.html#cfn-ecs-expressgatewayservice-networkconfiguration)
     pub fn network_configuration(self, value: impl Arg<express_gateway_service::ExpressGatewayServiceNetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value.into_expr()), Phase) }
-    /// `PrimaryContainer`: `ExpressGatewayContainer`. Update: in place.
+    /// `PrimaryContainer`: `ExpressGatewayContainer`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-expressgatewayservice.html#cfn-ecs-expressgatewayservice-primarycontainer)
     pub fn primary_container(self, value: impl Arg<express_gateway_service::ExpressGatewayContainer>) -> Self { Self(put(self.0, "PrimaryContainer", value.into_expr()), Phase) }
-    /// `ScalingTarget`: `ExpressGatewayScalingTarget`. Update: in place.
+    /// `ScalingTarget`: `ExpressGatewayScalingTarget`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-expressgatewayservice.html#cfn-ecs-expressgatewayservice-scalingtarget)
     pub fn scaling_target(self, value: impl Arg<express_gateway_service::ExpressGatewayScalingTarget>) -> Self { Self(put(self.0, "ScalingTarget", value.into_expr()), Phase) }
-    /// `ServiceName`: text. Update: replacement.
+    /// `ServiceName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-expressgatewayservice.html#cfn-ecs-expressgatewayservice-servicename)
     pub fn service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-expressgatewayservice.html#cfn-ecs-expressgatewayservice-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TaskDefinitionArn`: text. Update: in place.
+    /// `TaskDefinitionArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-expressgatewayservice.html#cfn-ecs-expressgatewayservice-taskdefinitionarn)
     pub fn task_definition_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TaskDefinitionArn", value.into_expr()), Phase) }
-    /// `TaskRoleArn`: `IamRoleArn`. Update: in place.
+    /// `TaskRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-expressgatewayservice.html#cfn-ecs-expressgatewayservice-taskrolearn)
     pub fn task_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "TaskRoleArn", value.into_expr()), Phase) }
 }
 impl Done for CfnExpressGatewayServiceProps { fn into_props(self) -> Bag { self.0 } }
@@ -1049,9 +1049,9 @@ use crate::cfn::support::*;
 impl AutoScalingArns {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ApplicationAutoScalingPolicies`: list of text. Update: in place.
+    /// `ApplicationAutoScalingPolicies`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-autoscalingarns.html#cfn-ecs-expressgatewayservice-autoscalingarns-applicationautoscalingpolicies)
     pub fn application_auto_scaling_policies(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ApplicationAutoScalingPolicies", value.into_expr())) }
-    /// `ScalableTarget`: text. Update: in place.
+    /// `ScalableTarget`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-autoscalingarns.html#cfn-ecs-expressgatewayservice-autoscalingarns-scalabletarget)
     pub fn scalable_target(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScalableTarget", value.into_expr())) }
 }
 impl Done for AutoScalingArns { fn into_props(self) -> Bag { self.0 } }
@@ -1060,15 +1060,15 @@ impl Done for AutoScalingArns { fn into_props(self) -> Bag { self.0 } }
 impl ECSManagedResourceArns {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AutoScaling`: `AutoScalingArns`. Update: in place.
+    /// `AutoScaling`: `AutoScalingArns`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-ecsmanagedresourcearns.html#cfn-ecs-expressgatewayservice-ecsmanagedresourcearns-autoscaling)
     pub fn auto_scaling(self, value: impl Arg<AutoScalingArns>) -> Self { Self(put(self.0, "AutoScaling", value.into_expr())) }
-    /// `IngressPath`: `IngressPathArns`. Update: in place.
+    /// `IngressPath`: `IngressPathArns`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-ecsmanagedresourcearns.html#cfn-ecs-expressgatewayservice-ecsmanagedresourcearns-ingresspath)
     pub fn ingress_path(self, value: impl Arg<IngressPathArns>) -> Self { Self(put(self.0, "IngressPath", value.into_expr())) }
-    /// `LogGroups`: list of text. Update: in place.
+    /// `LogGroups`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-ecsmanagedresourcearns.html#cfn-ecs-expressgatewayservice-ecsmanagedresourcearns-loggroups)
     pub fn log_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogGroups", value.into_expr())) }
-    /// `MetricAlarms`: list of text. Update: in place.
+    /// `MetricAlarms`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-ecsmanagedresourcearns.html#cfn-ecs-expressgatewayservice-ecsmanagedresourcearns-metricalarms)
     pub fn metric_alarms(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MetricAlarms", value.into_expr())) }
-    /// `ServiceSecurityGroups`: list of text. Update: in place.
+    /// `ServiceSecurityGroups`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-ecsmanagedresourcearns.html#cfn-ecs-expressgatewayservice-ecsmanagedresourcearns-servicesecuritygroups)
     pub fn service_security_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ServiceSecurityGroups", value.into_expr())) }
 }
 impl Done for ECSManagedResourceArns { fn into_props(self) -> Bag { self.0 } }
@@ -1079,19 +1079,19 @@ impl ExpressGatewayContainer {
     pub fn new() -> ExpressGatewayContainer<Missing<super::required::Image>> { ExpressGatewayContainer(Bag::default(), Phase) }
 }
 impl<R0> ExpressGatewayContainer<R0> {
-    /// `AwsLogsConfiguration`: `ExpressGatewayServiceAwsLogsConfiguration`. Update: in place.
+    /// `AwsLogsConfiguration`: `ExpressGatewayServiceAwsLogsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewaycontainer.html#cfn-ecs-expressgatewayservice-expressgatewaycontainer-awslogsconfiguration)
     pub fn aws_logs_configuration(self, value: impl Arg<ExpressGatewayServiceAwsLogsConfiguration>) -> Self { Self(put(self.0, "AwsLogsConfiguration", value.into_expr()), Phase) }
-    /// `Command`: list of text. Update: in place.
+    /// `Command`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewaycontainer.html#cfn-ecs-expressgatewayservice-expressgatewaycontainer-command)
     pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value.into_expr()), Phase) }
-    /// `ContainerPort`: integer. Update: in place.
+    /// `ContainerPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewaycontainer.html#cfn-ecs-expressgatewayservice-expressgatewaycontainer-containerport)
     pub fn container_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContainerPort", value.into_expr()), Phase) }
-    /// `Environment`: list of `KeyValuePair`. Update: in place.
+    /// `Environment`: list of `KeyValuePair`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewaycontainer.html#cfn-ecs-expressgatewayservice-expressgatewaycontainer-environment)
     pub fn environment(self, value: impl Arg<Arr<KeyValuePair>>) -> Self { Self(put(self.0, "Environment", value.into_expr()), Phase) }
-    /// `Image`: text, required. Update: in place.
+    /// `Image`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewaycontainer.html#cfn-ecs-expressgatewayservice-expressgatewaycontainer-image)
     pub fn image(self, value: impl Arg<str>) -> ExpressGatewayContainer<Set> { ExpressGatewayContainer(put(self.0, "Image", value.into_expr()), Phase) }
-    /// `RepositoryCredentials`: `ExpressGatewayRepositoryCredentials`. Update: in place.
+    /// `RepositoryCredentials`: `ExpressGatewayRepositoryCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewaycontainer.html#cfn-ecs-expressgatewayservice-expressgatewaycontainer-repositorycredentials)
     pub fn repository_credentials(self, value: impl Arg<ExpressGatewayRepositoryCredentials>) -> Self { Self(put(self.0, "RepositoryCredentials", value.into_expr()), Phase) }
-    /// `Secrets`: list of `Secret`. Update: in place.
+    /// `Secrets`: list of `Secret`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewaycontainer.html#cfn-ecs-expressgatewayservice-expressgatewaycontainer-secrets)
     pub fn secrets(self, value: impl Arg<Arr<Secret>>) -> Self { Self(put(self.0, "Secrets", value.into_expr()), Phase) }
 }
 impl Done for ExpressGatewayContainer { fn into_props(self) -> Bag { self.0 } }
@@ -1102,7 +1102,7 @@ impl ExpressGatewayRepositoryCredentials {
     pub fn new() -> ExpressGatewayRepositoryCredentials<Missing<super::required::CredentialsParameter>> { ExpressGatewayRepositoryCredentials(Bag::default(), Phase) }
 }
 impl<R0> ExpressGatewayRepositoryCredentials<R0> {
-    /// `CredentialsParameter`: text, required. Update: in place.
+    /// `CredentialsParameter`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayrepositorycredentials.html#cfn-ecs-expressgatewayservice-expressgatewayrepositorycredentials-credentialsparameter)
     pub fn credentials_parameter(self, value: impl Arg<str>) -> ExpressGatewayRepositoryCredentials<Set> { ExpressGatewayRepositoryCredentials(put(self.0, "CredentialsParameter", value.into_expr()), Phase) }
 }
 impl Done for ExpressGatewayRepositoryCredentials { fn into_props(self) -> Bag { self.0 } }
@@ -1111,13 +1111,13 @@ impl Done for ExpressGatewayRepositoryCredentials { fn into_props(self) -> Bag {
 impl ExpressGatewayScalingTarget {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AutoScalingMetric`: `AutoScalingMetric`. Update: in place.
+    /// `AutoScalingMetric`: `AutoScalingMetric`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayscalingtarget.html#cfn-ecs-expressgatewayservice-expressgatewayscalingtarget-autoscalingmetric)
     pub fn auto_scaling_metric(self, value: impl Arg<AutoScalingMetric>) -> Self { Self(put(self.0, "AutoScalingMetric", value.into_expr())) }
-    /// `AutoScalingTargetValue`: integer. Update: in place.
+    /// `AutoScalingTargetValue`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayscalingtarget.html#cfn-ecs-expressgatewayservice-expressgatewayscalingtarget-autoscalingtargetvalue)
     pub fn auto_scaling_target_value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AutoScalingTargetValue", value.into_expr())) }
-    /// `MaxTaskCount`: integer. Update: in place.
+    /// `MaxTaskCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayscalingtarget.html#cfn-ecs-expressgatewayservice-expressgatewayscalingtarget-maxtaskcount)
     pub fn max_task_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxTaskCount", value.into_expr())) }
-    /// `MinTaskCount`: integer. Update: in place.
+    /// `MinTaskCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayscalingtarget.html#cfn-ecs-expressgatewayservice-expressgatewayscalingtarget-mintaskcount)
     pub fn min_task_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinTaskCount", value.into_expr())) }
 }
 impl Done for ExpressGatewayScalingTarget { fn into_props(self) -> Bag { self.0 } }
@@ -1128,9 +1128,9 @@ impl ExpressGatewayServiceAwsLogsConfiguration {
     pub fn new() -> ExpressGatewayServiceAwsLogsConfiguration<Missing<super::required::LogGroup>, Missing<super::required::LogStreamPrefix>> { ExpressGatewayServiceAwsLogsConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> ExpressGatewayServiceAwsLogsConfiguration<R0, R1> {
-    /// `LogGroup`: text, required. Update: in place.
+    /// `LogGroup`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayserviceawslogsconfiguration.html#cfn-ecs-expressgatewayservice-expressgatewayserviceawslogsconfiguration-loggroup)
     pub fn log_group(self, value: impl Arg<str>) -> ExpressGatewayServiceAwsLogsConfiguration<Set, R1> { ExpressGatewayServiceAwsLogsConfiguration(put(self.0, "LogGroup", value.into_expr()), Phase) }
-    /// `LogStreamPrefix`: text, required. Update: in place.
+    /// `LogStreamPrefix`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayserviceawslogsconfiguration.html#cfn-ecs-expressgatewayservice-expressgatewayserviceawslogsconfiguration-logstreamprefix)
     pub fn log_stream_prefix(self, value: impl Arg<str>) -> ExpressGatewayServiceAwsLogsConfiguration<R0, Set> { ExpressGatewayServiceAwsLogsConfiguration(put(self.0, "LogStreamPrefix", value.into_expr()), Phase) }
 }
 impl Done for ExpressGatewayServiceAwsLogsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1139,29 +1139,29 @@ impl Done for ExpressGatewayServiceAwsLogsConfiguration { fn into_props(self) ->
 impl ExpressGatewayServiceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Cpu`: text. Update: in place.
+    /// `Cpu`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayserviceconfiguration.html#cfn-ecs-expressgatewayservice-expressgatewayserviceconfiguration-cpu)
     pub fn cpu(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cpu", value.into_expr())) }
-    /// `CreatedAt`: text. Update: in place.
+    /// `CreatedAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayserviceconfiguration.html#cfn-ecs-expressgatewayservice-expressgatewayserviceconfiguration-createdat)
     pub fn created_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedAt", value.into_expr())) }
-    /// `ExecutionRoleArn`: text. Update: in place.
+    /// `ExecutionRoleArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayserviceconfiguration.html#cfn-ecs-expressgatewayservice-expressgatewayserviceconfiguration-executionrolearn)
     pub fn execution_role_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExecutionRoleArn", value.into_expr())) }
-    /// `HealthCheckPath`: text. Update: in place.
+    /// `HealthCheckPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayserviceconfiguration.html#cfn-ecs-expressgatewayservice-expressgatewayserviceconfiguration-healthcheckpath)
     pub fn health_check_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthCheckPath", value.into_expr())) }
-    /// `IngressPaths`: list of `IngressPathSummary`. Update: in place.
+    /// `IngressPaths`: list of `IngressPathSummary`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayserviceconfiguration.html#cfn-ecs-expressgatewayservice-expressgatewayserviceconfiguration-ingresspaths)
     pub fn ingress_paths(self, value: impl Arg<Arr<IngressPathSummary>>) -> Self { Self(put(self.0, "IngressPaths", value.into_expr())) }
-    /// `Memory`: text. Update: in place.
+    /// `Memory`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayserviceconfiguration.html#cfn-ecs-expressgatewayservice-expressgatewayserviceconfiguration-memory)
     pub fn memory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Memory", value.into_expr())) }
-    /// `NetworkConfiguration`: `ExpressGatewayServiceNetworkConfiguration`. Update: in place.
+    /// `NetworkConfiguration`: `ExpressGatewayServiceNetworkConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayserviceconfiguration.html#cfn-ecs-expressgatewayservice-expressgatewayserviceconfiguration-networkconfiguration)
     pub fn network_configuration(self, value: impl Arg<ExpressGatewayServiceNetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value.into_expr())) }
-    /// `PrimaryContainer`: `ExpressGatewayContainer`. Update: in place.
+    /// `PrimaryContainer`: `ExpressGatewayContainer`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayserviceconfiguration.html#cfn-ecs-expressgatewayservice-expressgatewayserviceconfiguration-primarycontainer)
     pub fn primary_container(self, value: impl Arg<ExpressGatewayContainer>) -> Self { Self(put(self.0, "PrimaryContainer", value.into_expr())) }
-    /// `ScalingTarget`: `ExpressGatewayScalingTarget`. Update: in place.
+    /// `ScalingTarget`: `ExpressGatewayScalingTarget`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayserviceconfiguration.html#cfn-ecs-expressgatewayservice-expressgatewayserviceconfiguration-scalingtarget)
     pub fn scaling_target(self, value: impl Arg<ExpressGatewayScalingTarget>) -> Self { Self(put(self.0, "ScalingTarget", value.into_expr())) }
-    /// `ServiceRevisionArn`: text. Update: in place.
+    /// `ServiceRevisionArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayserviceconfiguration.html#cfn-ecs-expressgatewayservice-expressgatewayserviceconfiguration-servicerevisionarn)
     pub fn service_revision_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceRevisionArn", value.into_expr())) }
-    /// `TaskDefinitionArn`: text. Update: in place.
+    /// `TaskDefinitionArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayserviceconfiguration.html#cfn-ecs-expressgatewayservice-expressgatewayserviceconfiguration-taskdefinitionarn)
     pub fn task_definition_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TaskDefinitionArn", value.into_expr())) }
-    /// `TaskRoleArn`: text. Update: in place.
+    /// `TaskRoleArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayserviceconfiguration.html#cfn-ecs-expressgatewayservice-expressgatewayserviceconfiguration-taskrolearn)
     pub fn task_role_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TaskRoleArn", value.into_expr())) }
 }
 impl Done for ExpressGatewayServiceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1170,9 +1170,9 @@ impl Done for ExpressGatewayServiceConfiguration { fn into_props(self) -> Bag { 
 impl ExpressGatewayServiceNetworkConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: in place.
+    /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayservicenetworkconfiguration.html#cfn-ecs-expressgatewayservice-expressgatewayservicenetworkconfiguration-securitygroups)
     pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value.into_expr())) }
-    /// `Subnets`: list of `Ec2SubnetId`. Update: in place.
+    /// `Subnets`: list of `Ec2SubnetId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayservicenetworkconfiguration.html#cfn-ecs-expressgatewayservice-expressgatewayservicenetworkconfiguration-subnets)
     pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "Subnets", value.into_expr())) }
 }
 impl Done for ExpressGatewayServiceNetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1181,7 +1181,7 @@ impl Done for ExpressGatewayServiceNetworkConfiguration { fn into_props(self) ->
 impl ExpressGatewayServiceStatus {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `StatusCode`: `StatusCode`. Update: in place.
+    /// `StatusCode`: `StatusCode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayservicestatus.html#cfn-ecs-expressgatewayservice-expressgatewayservicestatus-statuscode)
     pub fn status_code(self, value: impl Arg<StatusCode>) -> Self { Self(put(self.0, "StatusCode", value.into_expr())) }
 }
 impl Done for ExpressGatewayServiceStatus { fn into_props(self) -> Bag { self.0 } }
@@ -1190,17 +1190,17 @@ impl Done for ExpressGatewayServiceStatus { fn into_props(self) -> Bag { self.0 
 impl IngressPathArns {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CertificateArn`: text. Update: in place.
+    /// `CertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-ingresspatharns.html#cfn-ecs-expressgatewayservice-ingresspatharns-certificatearn)
     pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr())) }
-    /// `ListenerArn`: text. Update: in place.
+    /// `ListenerArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-ingresspatharns.html#cfn-ecs-expressgatewayservice-ingresspatharns-listenerarn)
     pub fn listener_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ListenerArn", value.into_expr())) }
-    /// `ListenerRuleArn`: text. Update: in place.
+    /// `ListenerRuleArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-ingresspatharns.html#cfn-ecs-expressgatewayservice-ingresspatharns-listenerrulearn)
     pub fn listener_rule_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ListenerRuleArn", value.into_expr())) }
-    /// `LoadBalancerArn`: text. Update: in place.
+    /// `LoadBalancerArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-ingresspatharns.html#cfn-ecs-expressgatewayservice-ingresspatharns-loadbalancerarn)
     pub fn load_balancer_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoadBalancerArn", value.into_expr())) }
-    /// `LoadBalancerSecurityGroups`: list of text. Update: in place.
+    /// `LoadBalancerSecurityGroups`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-ingresspatharns.html#cfn-ecs-expressgatewayservice-ingresspatharns-loadbalancersecuritygroups)
     pub fn load_balancer_security_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LoadBalancerSecurityGroups", value.into_expr())) }
-    /// `TargetGroupArns`: list of text. Update: in place.
+    /// `TargetGroupArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-ingresspatharns.html#cfn-ecs-expressgatewayservice-ingresspatharns-targetgrouparns)
     pub fn target_group_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TargetGroupArns", value.into_expr())) }
 }
 impl Done for IngressPathArns { fn into_props(self) -> Bag { self.0 } }
@@ -1209,9 +1209,9 @@ impl Done for IngressPathArns { fn into_props(self) -> Bag { self.0 } }
 impl IngressPathSummary {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AccessType`: `AccessType`. Update: in place.
+    /// `AccessType`: `AccessType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-ingresspathsummary.html#cfn-ecs-expressgatewayservice-ingresspathsummary-accesstype)
     pub fn access_type(self, value: impl Arg<AccessType>) -> Self { Self(put(self.0, "AccessType", value.into_expr())) }
-    /// `Endpoint`: text. Update: in place.
+    /// `Endpoint`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-ingresspathsummary.html#cfn-ecs-expressgatewayservice-ingresspathsummary-endpoint)
     pub fn endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Endpoint", value.into_expr())) }
 }
 impl Done for IngressPathSummary { fn into_props(self) -> Bag { self.0 } }
@@ -1222,9 +1222,9 @@ impl KeyValuePair {
     pub fn new() -> KeyValuePair<Missing<super::required::Name>, Missing<super::required::Value>> { KeyValuePair(Bag::default(), Phase) }
 }
 impl<R0, R1> KeyValuePair<R0, R1> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-keyvaluepair.html#cfn-ecs-expressgatewayservice-keyvaluepair-name)
     pub fn name(self, value: impl Arg<str>) -> KeyValuePair<Set, R1> { KeyValuePair(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-keyvaluepair.html#cfn-ecs-expressgatewayservice-keyvaluepair-value)
     pub fn value(self, value: impl Arg<str>) -> KeyValuePair<R0, Set> { KeyValuePair(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for KeyValuePair { fn into_props(self) -> Bag { self.0 } }
@@ -1235,9 +1235,9 @@ impl Secret {
     pub fn new() -> Secret<Missing<super::required::Name>, Missing<super::required::ValueFrom>> { Secret(Bag::default(), Phase) }
 }
 impl<R0, R1> Secret<R0, R1> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-secret.html#cfn-ecs-expressgatewayservice-secret-name)
     pub fn name(self, value: impl Arg<str>) -> Secret<Set, R1> { Secret(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ValueFrom`: text, required. Update: in place.
+    /// `ValueFrom`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-secret.html#cfn-ecs-expressgatewayservice-secret-valuefrom)
     pub fn value_from(self, value: impl Arg<str>) -> Secret<R0, Set> { Secret(put(self.0, "ValueFrom", value.into_expr()), Phase) }
 }
 impl Done for Secret { fn into_props(self) -> Bag { self.0 } }
@@ -1266,11 +1266,11 @@ impl CfnPrimaryTaskSetProps {
     pub fn new() -> CfnPrimaryTaskSetProps<Missing<required::Cluster>, Missing<required::Service>, Missing<required::TaskSetId>> { CfnPrimaryTaskSetProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnPrimaryTaskSetProps<R0, R1, R2> {
-    /// `Cluster`: text, required. Update: replacement.
+    /// `Cluster`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-primarytaskset.html#cfn-ecs-primarytaskset-cluster)
     pub fn cluster(self, value: impl Arg<str>) -> CfnPrimaryTaskSetProps<Set, R1, R2> { CfnPrimaryTaskSetProps(put(self.0, "Cluster", value.into_expr()), Phase) }
-    /// `Service`: text, required. Update: replacement.
+    /// `Service`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-primarytaskset.html#cfn-ecs-primarytaskset-service)
     pub fn service(self, value: impl Arg<str>) -> CfnPrimaryTaskSetProps<R0, Set, R2> { CfnPrimaryTaskSetProps(put(self.0, "Service", value.into_expr()), Phase) }
-    /// `TaskSetId`: text, required. Update: in place.
+    /// `TaskSetId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-primarytaskset.html#cfn-ecs-primarytaskset-tasksetid)
     pub fn task_set_id(self, value: impl Arg<str>) -> CfnPrimaryTaskSetProps<R0, R1, Set> { CfnPrimaryTaskSetProps(put(self.0, "TaskSetId", value.into_expr()), Phase) }
 }
 impl Done for CfnPrimaryTaskSetProps { fn into_props(self) -> Bag { self.0 } }
@@ -1283,9 +1283,9 @@ impl CfnService {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnServiceProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `ServiceArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Name`: text.
+    /// The attribute `Name`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#Name-fn::getatt)
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
-    /// The attribute `ServiceArn`: `OtherArn`.
+    /// The attribute `ServiceArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#ServiceArn-fn::getatt)
     pub fn attr_service_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ServiceArn") }
 }
 impl Parent for CfnService { fn node(&self) -> &Place { &self.0 } }
@@ -1294,59 +1294,59 @@ impl Parent for CfnService { fn node(&self) -> &Place { &self.0 } }
 impl CfnServiceProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AvailabilityZoneRebalancing`: `AvailabilityZoneRebalancing`. Update: in place.
+    /// `AvailabilityZoneRebalancing`: `AvailabilityZoneRebalancing`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-availabilityzonerebalancing)
     pub fn availability_zone_rebalancing(self, value: impl Arg<service::AvailabilityZoneRebalancing>) -> Self { Self(put(self.0, "AvailabilityZoneRebalancing", value.into_expr())) }
-    /// `CapacityProviderStrategy`: list of `CapacityProviderStrategyItem`. Update: in place.
+    /// `CapacityProviderStrategy`: list of `CapacityProviderStrategyItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-capacityproviderstrategy)
     pub fn capacity_provider_strategy(self, value: impl Arg<Arr<service::CapacityProviderStrategyItem>>) -> Self { Self(put(self.0, "CapacityProviderStrategy", value.into_expr())) }
-    /// `Cluster`: `EcsClusterName`. Update: replacement.
+    /// `Cluster`: `EcsClusterName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-cluster)
     pub fn cluster(self, value: impl Arg<kind::EcsClusterName>) -> Self { Self(put(self.0, "Cluster", value.into_expr())) }
-    /// `DeploymentConfiguration`: `DeploymentConfiguration`. Update: in place.
+    /// `DeploymentConfiguration`: `DeploymentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-deploymentconfiguration)
     pub fn deployment_configuration(self, value: impl Arg<service::DeploymentConfiguration>) -> Self { Self(put(self.0, "DeploymentConfiguration", value.into_expr())) }
-    /// `DeploymentController`: `DeploymentController`. Update: replacement.
+    /// `DeploymentController`: `DeploymentController`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-deploymentcontroller)
     pub fn deployment_controller(self, value: impl Arg<service::DeploymentController>) -> Self { Self(put(self.0, "DeploymentController", value.into_expr())) }
-    /// `DesiredCount`: integer. Update: in place.
+    /// `DesiredCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-desiredcount)
     pub fn desired_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DesiredCount", value.into_expr())) }
-    /// `EnableECSManagedTags`: boolean. Update: in place.
+    /// `EnableECSManagedTags`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-enableecsmanagedtags)
     pub fn enable_ecs_managed_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableECSManagedTags", value.into_expr())) }
-    /// `EnableExecuteCommand`: boolean. Update: in place.
+    /// `EnableExecuteCommand`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-enableexecutecommand)
     pub fn enable_execute_command(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableExecuteCommand", value.into_expr())) }
-    /// `ForceNewDeployment`: `ForceNewDeployment`. Update: in place.
+    /// `ForceNewDeployment`: `ForceNewDeployment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-forcenewdeployment)
     pub fn force_new_deployment(self, value: impl Arg<service::ForceNewDeployment>) -> Self { Self(put(self.0, "ForceNewDeployment", value.into_expr())) }
-    /// `HealthCheckGracePeriodSeconds`: integer. Update: in place.
+    /// `HealthCheckGracePeriodSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-healthcheckgraceperiodseconds)
     pub fn health_check_grace_period_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthCheckGracePeriodSeconds", value.into_expr())) }
-    /// `LaunchType`: `LaunchType`. Update: replacement.
+    /// `LaunchType`: `LaunchType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-launchtype)
     pub fn launch_type(self, value: impl Arg<service::LaunchType>) -> Self { Self(put(self.0, "LaunchType", value.into_expr())) }
-    /// `LoadBalancers`: list of `LoadBalancer`. Update: in place.
+    /// `LoadBalancers`: list of `LoadBalancer`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-loadbalancers)
     pub fn load_balancers(self, value: impl Arg<Arr<service::LoadBalancer>>) -> Self { Self(put(self.0, "LoadBalancers", value.into_expr())) }
-    /// `Monitoring`: `MonitoringConfiguration`. Update: in place.
+    /// `Monitoring`: `MonitoringConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-monitoring)
     pub fn monitoring(self, value: impl Arg<service::MonitoringConfiguration>) -> Self { Self(put(self.0, "Monitoring", value.into_expr())) }
-    /// `NetworkConfiguration`: `NetworkConfiguration`. Update: in place.
+    /// `NetworkConfiguration`: `NetworkConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-networkconfiguration)
     pub fn network_configuration(self, value: impl Arg<service::NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value.into_expr())) }
-    /// `PlacementConstraints`: list of `PlacementConstraint`. Update: in place.
+    /// `PlacementConstraints`: list of `PlacementConstraint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-placementconstraints)
     pub fn placement_constraints(self, value: impl Arg<Arr<service::PlacementConstraint>>) -> Self { Self(put(self.0, "PlacementConstraints", value.into_expr())) }
-    /// `PlacementStrategies`: list of `PlacementStrategy`. Update: in place.
+    /// `PlacementStrategies`: list of `PlacementStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-placementstrategies)
     pub fn placement_strategies(self, value: impl Arg<Arr<service::PlacementStrategy>>) -> Self { Self(put(self.0, "PlacementStrategies", value.into_expr())) }
-    /// `PlatformVersion`: text. Update: in place.
+    /// `PlatformVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-platformversion)
     pub fn platform_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlatformVersion", value.into_expr())) }
-    /// `PropagateTags`: `PropagateTags`. Update: in place.
+    /// `PropagateTags`: `PropagateTags`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-propagatetags)
     pub fn propagate_tags(self, value: impl Arg<service::PropagateTags>) -> Self { Self(put(self.0, "PropagateTags", value.into_expr())) }
-    /// `Role`: `IamRoleArnOrRoleName`. Update: replacement.
+    /// `Role`: `IamRoleArnOrRoleName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-role)
     pub fn role(self, value: impl Arg<kind::IamRoleArnOrRoleName>) -> Self { Self(put(self.0, "Role", value.into_expr())) }
-    /// `SchedulingStrategy`: `SchedulingStrategy`. Update: replacement.
+    /// `SchedulingStrategy`: `SchedulingStrategy`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-schedulingstrategy)
     pub fn scheduling_strategy(self, value: impl Arg<service::SchedulingStrategy>) -> Self { Self(put(self.0, "SchedulingStrategy", value.into_expr())) }
-    /// `ServiceConnectConfiguration`: `ServiceConnectConfiguration`. Update: in place.
+    /// `ServiceConnectConfiguration`: `ServiceConnectConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-serviceconnectconfiguration)
     pub fn service_connect_configuration(self, value: impl Arg<service::ServiceConnectConfiguration>) -> Self { Self(put(self.0, "ServiceConnectConfiguration", value.into_expr())) }
-    /// `ServiceName`: text. Update: replacement.
+    /// `ServiceName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-servicename)
     pub fn service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceName", value.into_expr())) }
-    /// `ServiceRegistries`: list of `ServiceRegistry`. Update: in place.
+    /// `ServiceRegistries`: list of `ServiceRegistry`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-serviceregistries)
     pub fn service_registries(self, value: impl Arg<Arr<service::ServiceRegistry>>) -> Self { Self(put(self.0, "ServiceRegistries", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `TaskDefinition`: `EcsTaskDefinitionArn`. Update: in place.
+    /// `TaskDefinition`: `EcsTaskDefinitionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-taskdefinition)
     pub fn task_definition(self, value: impl Arg<kind::EcsTaskDefinitionArn>) -> Self { Self(put(self.0, "TaskDefinition", value.into_expr())) }
-    /// `VolumeConfigurations`: list of `ServiceVolumeConfiguration`. Update: in place.
+    /// `VolumeConfigurations`: list of `ServiceVolumeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-volumeconfigurations)
     pub fn volume_configurations(self, value: impl Arg<Arr<service::ServiceVolumeConfiguration>>) -> Self { Self(put(self.0, "VolumeConfigurations", value.into_expr())) }
-    /// `VpcLatticeConfigurations`: list of `VpcLatticeConfiguration`. Update: in place.
+    /// `VpcLatticeConfigurations`: list of `VpcLatticeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html#cfn-ecs-service-vpclatticeconfigurations)
     pub fn vpc_lattice_configurations(self, value: impl Arg<Arr<service::VpcLatticeConfiguration>>) -> Self { Self(put(self.0, "VpcLatticeConfigurations", value.into_expr())) }
 }
 impl Done for CfnServiceProps { fn into_props(self) -> Bag { self.0 } }
@@ -1360,13 +1360,13 @@ impl AdvancedConfiguration {
     pub fn new() -> AdvancedConfiguration<Missing<super::required::AlternateTargetGroupArn>> { AdvancedConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AdvancedConfiguration<R0> {
-    /// `AlternateTargetGroupArn`: text, required. Update: in place.
+    /// `AlternateTargetGroupArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-advancedconfiguration.html#cfn-ecs-service-advancedconfiguration-alternatetargetgrouparn)
     pub fn alternate_target_group_arn(self, value: impl Arg<str>) -> AdvancedConfiguration<Set> { AdvancedConfiguration(put(self.0, "AlternateTargetGroupArn", value.into_expr()), Phase) }
-    /// `ProductionListenerRule`: text. Update: in place.
+    /// `ProductionListenerRule`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-advancedconfiguration.html#cfn-ecs-service-advancedconfiguration-productionlistenerrule)
     pub fn production_listener_rule(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProductionListenerRule", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-advancedconfiguration.html#cfn-ecs-service-advancedconfiguration-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `TestListenerRule`: text. Update: in place.
+    /// `TestListenerRule`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-advancedconfiguration.html#cfn-ecs-service-advancedconfiguration-testlistenerrule)
     pub fn test_listener_rule(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TestListenerRule", value.into_expr()), Phase) }
 }
 impl Done for AdvancedConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1375,11 +1375,11 @@ impl Done for AdvancedConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl AwsVpcConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AssignPublicIp`: `AssignPublicIp`. Update: in place.
+    /// `AssignPublicIp`: `AssignPublicIp`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-awsvpcconfiguration.html#cfn-ecs-service-awsvpcconfiguration-assignpublicip)
     pub fn assign_public_ip(self, value: impl Arg<AssignPublicIp>) -> Self { Self(put(self.0, "AssignPublicIp", value.into_expr())) }
-    /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: in place.
+    /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-awsvpcconfiguration.html#cfn-ecs-service-awsvpcconfiguration-securitygroups)
     pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value.into_expr())) }
-    /// `Subnets`: list of `Ec2SubnetId`. Update: in place.
+    /// `Subnets`: list of `Ec2SubnetId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-awsvpcconfiguration.html#cfn-ecs-service-awsvpcconfiguration-subnets)
     pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "Subnets", value.into_expr())) }
 }
 impl Done for AwsVpcConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1388,9 +1388,9 @@ impl Done for AwsVpcConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl CanaryConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CanaryBakeTimeInMinutes`: integer. Update: in place.
+    /// `CanaryBakeTimeInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-canaryconfiguration.html#cfn-ecs-service-canaryconfiguration-canarybaketimeinminutes)
     pub fn canary_bake_time_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CanaryBakeTimeInMinutes", value.into_expr())) }
-    /// `CanaryPercent`: number. Update: in place.
+    /// `CanaryPercent`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-canaryconfiguration.html#cfn-ecs-service-canaryconfiguration-canarypercent)
     pub fn canary_percent(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "CanaryPercent", value.into_expr())) }
 }
 impl Done for CanaryConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1399,11 +1399,11 @@ impl Done for CanaryConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl CapacityProviderStrategyItem {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Base`: integer. Update: in place.
+    /// `Base`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-capacityproviderstrategyitem.html#cfn-ecs-service-capacityproviderstrategyitem-base)
     pub fn base(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Base", value.into_expr())) }
-    /// `CapacityProvider`: `EcsCapacityProviderName`. Update: in place.
+    /// `CapacityProvider`: `EcsCapacityProviderName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-capacityproviderstrategyitem.html#cfn-ecs-service-capacityproviderstrategyitem-capacityprovider)
     pub fn capacity_provider(self, value: impl Arg<kind::EcsCapacityProviderName>) -> Self { Self(put(self.0, "CapacityProvider", value.into_expr())) }
-    /// `Weight`: integer. Update: in place.
+    /// `Weight`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-capacityproviderstrategyitem.html#cfn-ecs-service-capacityproviderstrategyitem-weight)
     pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value.into_expr())) }
 }
 impl Done for CapacityProviderStrategyItem { fn into_props(self) -> Bag { self.0 } }
@@ -1414,11 +1414,11 @@ impl DeploymentAlarms {
     pub fn new() -> DeploymentAlarms<Missing<super::required::AlarmNames>, Missing<super::required::Enable>, Missing<super::required::Rollback>> { DeploymentAlarms(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> DeploymentAlarms<R0, R1, R2> {
-    /// `AlarmNames`: list of `CloudWatchAlarmName`, required. Update: in place.
+    /// `AlarmNames`: list of `CloudWatchAlarmName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentalarms.html#cfn-ecs-service-deploymentalarms-alarmnames)
     pub fn alarm_names(self, value: impl Arg<Arr<kind::CloudWatchAlarmName>>) -> DeploymentAlarms<Set, R1, R2> { DeploymentAlarms(put(self.0, "AlarmNames", value.into_expr()), Phase) }
-    /// `Enable`: boolean, required. Update: in place.
+    /// `Enable`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentalarms.html#cfn-ecs-service-deploymentalarms-enable)
     pub fn enable(self, value: impl Arg<bool>) -> DeploymentAlarms<R0, Set, R2> { DeploymentAlarms(put(self.0, "Enable", value.into_expr()), Phase) }
-    /// `Rollback`: boolean, required. Update: in place.
+    /// `Rollback`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentalarms.html#cfn-ecs-service-deploymentalarms-rollback)
     pub fn rollback(self, value: impl Arg<bool>) -> DeploymentAlarms<R0, R1, Set> { DeploymentAlarms(put(self.0, "Rollback", value.into_expr()), Phase) }
 }
 impl Done for DeploymentAlarms { fn into_props(self) -> Bag { self.0 } }
@@ -1429,13 +1429,13 @@ impl DeploymentCircuitBreaker {
     pub fn new() -> DeploymentCircuitBreaker<Missing<super::required::Enable>, Missing<super::required::Rollback>> { DeploymentCircuitBreaker(Bag::default(), Phase) }
 }
 impl<R0, R1> DeploymentCircuitBreaker<R0, R1> {
-    /// `Enable`: boolean, required. Update: in place.
+    /// `Enable`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentcircuitbreaker.html#cfn-ecs-service-deploymentcircuitbreaker-enable)
     pub fn enable(self, value: impl Arg<bool>) -> DeploymentCircuitBreaker<Set, R1> { DeploymentCircuitBreaker(put(self.0, "Enable", value.into_expr()), Phase) }
-    /// `ResetOnHealthyTask`: boolean. Update: in place.
+    /// `ResetOnHealthyTask`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentcircuitbreaker.html#cfn-ecs-service-deploymentcircuitbreaker-resetonhealthytask)
     pub fn reset_on_healthy_task(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ResetOnHealthyTask", value.into_expr()), Phase) }
-    /// `Rollback`: boolean, required. Update: in place.
+    /// `Rollback`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentcircuitbreaker.html#cfn-ecs-service-deploymentcircuitbreaker-rollback)
     pub fn rollback(self, value: impl Arg<bool>) -> DeploymentCircuitBreaker<R0, Set> { DeploymentCircuitBreaker(put(self.0, "Rollback", value.into_expr()), Phase) }
-    /// `ThresholdConfiguration`: `ThresholdConfiguration`. Update: in place.
+    /// `ThresholdConfiguration`: `ThresholdConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentcircuitbreaker.html#cfn-ecs-service-deploymentcircuitbreaker-thresholdconfiguration)
     pub fn threshold_configuration(self, value: impl Arg<ThresholdConfiguration>) -> Self { Self(put(self.0, "ThresholdConfiguration", value.into_expr()), Phase) }
 }
 impl Done for DeploymentCircuitBreaker { fn into_props(self) -> Bag { self.0 } }
@@ -1444,25 +1444,25 @@ impl Done for DeploymentCircuitBreaker { fn into_props(self) -> Bag { self.0 } }
 impl DeploymentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Alarms`: `DeploymentAlarms`. Update: in place.
+    /// `Alarms`: `DeploymentAlarms`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentconfiguration.html#cfn-ecs-service-deploymentconfiguration-alarms)
     pub fn alarms(self, value: impl Arg<DeploymentAlarms>) -> Self { Self(put(self.0, "Alarms", value.into_expr())) }
-    /// `BakeTimeInMinutes`: integer. Update: in place.
+    /// `BakeTimeInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentconfiguration.html#cfn-ecs-service-deploymentconfiguration-baketimeinminutes)
     pub fn bake_time_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BakeTimeInMinutes", value.into_expr())) }
-    /// `CanaryConfiguration`: `CanaryConfiguration`. Update: in place.
+    /// `CanaryConfiguration`: `CanaryConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentconfiguration.html#cfn-ecs-service-deploymentconfiguration-canaryconfiguration)
     pub fn canary_configuration(self, value: impl Arg<CanaryConfiguration>) -> Self { Self(put(self.0, "CanaryConfiguration", value.into_expr())) }
-    /// `DeploymentCircuitBreaker`: `DeploymentCircuitBreaker`. Update: in place.
+    /// `DeploymentCircuitBreaker`: `DeploymentCircuitBreaker`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentconfiguration.html#cfn-ecs-service-deploymentconfiguration-deploymentcircuitbreaker)
     pub fn deployment_circuit_breaker(self, value: impl Arg<DeploymentCircuitBreaker>) -> Self { Self(put(self.0, "DeploymentCircuitBreaker", value.into_expr())) }
-    /// `EarlySuccessCriteria`: `DeploymentEarlySuccessCriteria`. Update: in place.
+    /// `EarlySuccessCriteria`: `DeploymentEarlySuccessCriteria`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentconfiguration.html#cfn-ecs-service-deploymentconfiguration-earlysuccesscriteria)
     pub fn early_success_criteria(self, value: impl Arg<DeploymentEarlySuccessCriteria>) -> Self { Self(put(self.0, "EarlySuccessCriteria", value.into_expr())) }
-    /// `LifecycleHooks`: list of `DeploymentLifecycleHook`. Update: in place.
+    /// `LifecycleHooks`: list of `DeploymentLifecycleHook`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentconfiguration.html#cfn-ecs-service-deploymentconfiguration-lifecyclehooks)
     pub fn lifecycle_hooks(self, value: impl Arg<Arr<DeploymentLifecycleHook>>) -> Self { Self(put(self.0, "LifecycleHooks", value.into_expr())) }
-    /// `LinearConfiguration`: `LinearConfiguration`. Update: in place.
+    /// `LinearConfiguration`: `LinearConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentconfiguration.html#cfn-ecs-service-deploymentconfiguration-linearconfiguration)
     pub fn linear_configuration(self, value: impl Arg<LinearConfiguration>) -> Self { Self(put(self.0, "LinearConfiguration", value.into_expr())) }
-    /// `MaximumPercent`: integer. Update: in place.
+    /// `MaximumPercent`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentconfiguration.html#cfn-ecs-service-deploymentconfiguration-maximumpercent)
     pub fn maximum_percent(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumPercent", value.into_expr())) }
-    /// `MinimumHealthyPercent`: integer. Update: in place.
+    /// `MinimumHealthyPercent`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentconfiguration.html#cfn-ecs-service-deploymentconfiguration-minimumhealthypercent)
     pub fn minimum_healthy_percent(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumHealthyPercent", value.into_expr())) }
-    /// `Strategy`: `Strategy`. Update: in place.
+    /// `Strategy`: `Strategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentconfiguration.html#cfn-ecs-service-deploymentconfiguration-strategy)
     pub fn strategy(self, value: impl Arg<Strategy>) -> Self { Self(put(self.0, "Strategy", value.into_expr())) }
 }
 impl Done for DeploymentConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1471,7 +1471,7 @@ impl Done for DeploymentConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl DeploymentController {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Type`: `DeploymentControllerType`. Update: replacement.
+    /// `Type`: `DeploymentControllerType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentcontroller.html#cfn-ecs-service-deploymentcontroller-type)
     pub fn type_(self, value: impl Arg<DeploymentControllerType>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for DeploymentController { fn into_props(self) -> Bag { self.0 } }
@@ -1480,11 +1480,11 @@ impl Done for DeploymentController { fn into_props(self) -> Bag { self.0 } }
 impl DeploymentEarlySuccessCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Enable`: boolean. Update: in place.
+    /// `Enable`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentearlysuccesscriteria.html#cfn-ecs-service-deploymentearlysuccesscriteria-enable)
     pub fn enable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enable", value.into_expr())) }
-    /// `HealthyPercent`: integer. Update: in place.
+    /// `HealthyPercent`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentearlysuccesscriteria.html#cfn-ecs-service-deploymentearlysuccesscriteria-healthypercent)
     pub fn healthy_percent(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthyPercent", value.into_expr())) }
-    /// `SourceServiceRevisionCleanup`: `SourceServiceRevisionCleanup`. Update: in place.
+    /// `SourceServiceRevisionCleanup`: `SourceServiceRevisionCleanup`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentearlysuccesscriteria.html#cfn-ecs-service-deploymentearlysuccesscriteria-sourceservicerevisioncleanup)
     pub fn source_service_revision_cleanup(self, value: impl Arg<SourceServiceRevisionCleanup>) -> Self { Self(put(self.0, "SourceServiceRevisionCleanup", value.into_expr())) }
 }
 impl Done for DeploymentEarlySuccessCriteria { fn into_props(self) -> Bag { self.0 } }
@@ -1495,17 +1495,17 @@ impl DeploymentLifecycleHook {
     pub fn new() -> DeploymentLifecycleHook<Missing<super::required::LifecycleStages>> { DeploymentLifecycleHook(Bag::default(), Phase) }
 }
 impl<R0> DeploymentLifecycleHook<R0> {
-    /// `HookDetails`: JSON. Update: in place.
+    /// `HookDetails`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentlifecyclehook.html#cfn-ecs-service-deploymentlifecyclehook-hookdetails)
     pub fn hook_details(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "HookDetails", value.into_expr()), Phase) }
-    /// `HookTargetArn`: text. Update: in place.
+    /// `HookTargetArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentlifecyclehook.html#cfn-ecs-service-deploymentlifecyclehook-hooktargetarn)
     pub fn hook_target_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HookTargetArn", value.into_expr()), Phase) }
-    /// `LifecycleStages`: list of `LifecycleStages`, required. Update: in place.
+    /// `LifecycleStages`: list of `LifecycleStages`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentlifecyclehook.html#cfn-ecs-service-deploymentlifecyclehook-lifecyclestages)
     pub fn lifecycle_stages(self, value: impl Arg<Arr<LifecycleStages>>) -> DeploymentLifecycleHook<Set> { DeploymentLifecycleHook(put(self.0, "LifecycleStages", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentlifecyclehook.html#cfn-ecs-service-deploymentlifecyclehook-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `TargetType`: `TargetType`. Update: in place.
+    /// `TargetType`: `TargetType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentlifecyclehook.html#cfn-ecs-service-deploymentlifecyclehook-targettype)
     pub fn target_type(self, value: impl Arg<TargetType>) -> Self { Self(put(self.0, "TargetType", value.into_expr()), Phase) }
-    /// `TimeoutConfiguration`: `HookTimeoutConfig`. Update: in place.
+    /// `TimeoutConfiguration`: `HookTimeoutConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentlifecyclehook.html#cfn-ecs-service-deploymentlifecyclehook-timeoutconfiguration)
     pub fn timeout_configuration(self, value: impl Arg<HookTimeoutConfig>) -> Self { Self(put(self.0, "TimeoutConfiguration", value.into_expr()), Phase) }
 }
 impl Done for DeploymentLifecycleHook { fn into_props(self) -> Bag { self.0 } }
@@ -1516,11 +1516,11 @@ impl EBSTagSpecification {
     pub fn new() -> EBSTagSpecification<Missing<super::required::ResourceType>> { EBSTagSpecification(Bag::default(), Phase) }
 }
 impl<R0> EBSTagSpecification<R0> {
-    /// `PropagateTags`: `PropagateTags`. Update: in place.
+    /// `PropagateTags`: `PropagateTags`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-ebstagspecification.html#cfn-ecs-service-ebstagspecification-propagatetags)
     pub fn propagate_tags(self, value: impl Arg<PropagateTags>) -> Self { Self(put(self.0, "PropagateTags", value.into_expr()), Phase) }
-    /// `ResourceType`: text, required. Update: in place.
+    /// `ResourceType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-ebstagspecification.html#cfn-ecs-service-ebstagspecification-resourcetype)
     pub fn resource_type(self, value: impl Arg<str>) -> EBSTagSpecification<Set> { EBSTagSpecification(put(self.0, "ResourceType", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-ebstagspecification.html#cfn-ecs-service-ebstagspecification-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for EBSTagSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -1531,9 +1531,9 @@ impl ForceNewDeployment {
     pub fn new() -> ForceNewDeployment<Missing<super::required::EnableForceNewDeployment>> { ForceNewDeployment(Bag::default(), Phase) }
 }
 impl<R0> ForceNewDeployment<R0> {
-    /// `EnableForceNewDeployment`: boolean, required. Update: in place.
+    /// `EnableForceNewDeployment`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-forcenewdeployment.html#cfn-ecs-service-forcenewdeployment-enableforcenewdeployment)
     pub fn enable_force_new_deployment(self, value: impl Arg<bool>) -> ForceNewDeployment<Set> { ForceNewDeployment(put(self.0, "EnableForceNewDeployment", value.into_expr()), Phase) }
-    /// `ForceNewDeploymentNonce`: text. Update: in place.
+    /// `ForceNewDeploymentNonce`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-forcenewdeployment.html#cfn-ecs-service-forcenewdeployment-forcenewdeploymentnonce)
     pub fn force_new_deployment_nonce(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ForceNewDeploymentNonce", value.into_expr()), Phase) }
 }
 impl Done for ForceNewDeployment { fn into_props(self) -> Bag { self.0 } }
@@ -1542,9 +1542,9 @@ impl Done for ForceNewDeployment { fn into_props(self) -> Bag { self.0 } }
 impl HookTimeoutConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Action`: `Action`. Update: in place.
+    /// `Action`: `Action`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-hooktimeoutconfig.html#cfn-ecs-service-hooktimeoutconfig-action)
     pub fn action(self, value: impl Arg<Action>) -> Self { Self(put(self.0, "Action", value.into_expr())) }
-    /// `TimeoutInMinutes`: integer. Update: in place.
+    /// `TimeoutInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-hooktimeoutconfig.html#cfn-ecs-service-hooktimeoutconfig-timeoutinminutes)
     pub fn timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInMinutes", value.into_expr())) }
 }
 impl Done for HookTimeoutConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1553,9 +1553,9 @@ impl Done for HookTimeoutConfig { fn into_props(self) -> Bag { self.0 } }
 impl LinearConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `StepBakeTimeInMinutes`: integer. Update: in place.
+    /// `StepBakeTimeInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-linearconfiguration.html#cfn-ecs-service-linearconfiguration-stepbaketimeinminutes)
     pub fn step_bake_time_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StepBakeTimeInMinutes", value.into_expr())) }
-    /// `StepPercent`: number. Update: in place.
+    /// `StepPercent`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-linearconfiguration.html#cfn-ecs-service-linearconfiguration-steppercent)
     pub fn step_percent(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "StepPercent", value.into_expr())) }
 }
 impl Done for LinearConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1564,15 +1564,15 @@ impl Done for LinearConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl LoadBalancer {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AdvancedConfiguration`: `AdvancedConfiguration`. Update: in place.
+    /// `AdvancedConfiguration`: `AdvancedConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-loadbalancer.html#cfn-ecs-service-loadbalancer-advancedconfiguration)
     pub fn advanced_configuration(self, value: impl Arg<AdvancedConfiguration>) -> Self { Self(put(self.0, "AdvancedConfiguration", value.into_expr())) }
-    /// `ContainerName`: text. Update: in place.
+    /// `ContainerName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-loadbalancer.html#cfn-ecs-service-loadbalancer-containername)
     pub fn container_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerName", value.into_expr())) }
-    /// `ContainerPort`: integer. Update: in place.
+    /// `ContainerPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-loadbalancer.html#cfn-ecs-service-loadbalancer-containerport)
     pub fn container_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContainerPort", value.into_expr())) }
-    /// `LoadBalancerName`: `ElasticLoadBalancingLoadBalancerName`. Update: in place.
+    /// `LoadBalancerName`: `ElasticLoadBalancingLoadBalancerName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-loadbalancer.html#cfn-ecs-service-loadbalancer-loadbalancername)
     pub fn load_balancer_name(self, value: impl Arg<kind::ElasticLoadBalancingLoadBalancerName>) -> Self { Self(put(self.0, "LoadBalancerName", value.into_expr())) }
-    /// `TargetGroupArn`: `ElasticLoadBalancingV2TargetGroupArn`. Update: in place.
+    /// `TargetGroupArn`: `ElasticLoadBalancingV2TargetGroupArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-loadbalancer.html#cfn-ecs-service-loadbalancer-targetgrouparn)
     pub fn target_group_arn(self, value: impl Arg<kind::ElasticLoadBalancingV2TargetGroupArn>) -> Self { Self(put(self.0, "TargetGroupArn", value.into_expr())) }
 }
 impl Done for LoadBalancer { fn into_props(self) -> Bag { self.0 } }
@@ -1581,11 +1581,11 @@ impl Done for LoadBalancer { fn into_props(self) -> Bag { self.0 } }
 impl LogConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LogDriver`: text. Update: in place.
+    /// `LogDriver`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-logconfiguration.html#cfn-ecs-service-logconfiguration-logdriver)
     pub fn log_driver(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogDriver", value.into_expr())) }
-    /// `Options`: map of text. Update: in place.
+    /// `Options`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-logconfiguration.html#cfn-ecs-service-logconfiguration-options)
     pub fn options(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Options", value.into_expr())) }
-    /// `SecretOptions`: list of `Secret`. Update: in place.
+    /// `SecretOptions`: list of `Secret`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-logconfiguration.html#cfn-ecs-service-logconfiguration-secretoptions)
     pub fn secret_options(self, value: impl Arg<Arr<Secret>>) -> Self { Self(put(self.0, "SecretOptions", value.into_expr())) }
 }
 impl Done for LogConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1596,9 +1596,9 @@ impl MetricConfiguration {
     pub fn new() -> MetricConfiguration<Missing<super::required::MetricNames>, Missing<super::required::ResolutionSeconds>> { MetricConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> MetricConfiguration<R0, R1> {
-    /// `MetricNames`: list of `MetricNames`, required. Update: in place.
+    /// `MetricNames`: list of `MetricNames`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-metricconfiguration.html#cfn-ecs-service-metricconfiguration-metricnames)
     pub fn metric_names(self, value: impl Arg<Arr<MetricNames>>) -> MetricConfiguration<Set, R1> { MetricConfiguration(put(self.0, "MetricNames", value.into_expr()), Phase) }
-    /// `ResolutionSeconds`: integer, required. Update: in place.
+    /// `ResolutionSeconds`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-metricconfiguration.html#cfn-ecs-service-metricconfiguration-resolutionseconds)
     pub fn resolution_seconds(self, value: impl Arg<i64>) -> MetricConfiguration<R0, Set> { MetricConfiguration(put(self.0, "ResolutionSeconds", value.into_expr()), Phase) }
 }
 impl Done for MetricConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1609,7 +1609,7 @@ impl MonitoringConfiguration {
     pub fn new() -> MonitoringConfiguration<Missing<super::required::MetricConfigurations>> { MonitoringConfiguration(Bag::default(), Phase) }
 }
 impl<R0> MonitoringConfiguration<R0> {
-    /// `MetricConfigurations`: list of `MetricConfiguration`, required. Update: in place.
+    /// `MetricConfigurations`: list of `MetricConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-monitoringconfiguration.html#cfn-ecs-service-monitoringconfiguration-metricconfigurations)
     pub fn metric_configurations(self, value: impl Arg<Arr<MetricConfiguration>>) -> MonitoringConfiguration<Set> { MonitoringConfiguration(put(self.0, "MetricConfigurations", value.into_expr()), Phase) }
 }
 impl Done for MonitoringConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1618,7 +1618,7 @@ impl Done for MonitoringConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl NetworkConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AwsvpcConfiguration`: `AwsVpcConfiguration`. Update: in place.
+    /// `AwsvpcConfiguration`: `AwsVpcConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-networkconfiguration.html#cfn-ecs-service-networkconfiguration-awsvpcconfiguration)
     pub fn awsvpc_configuration(self, value: impl Arg<AwsVpcConfiguration>) -> Self { Self(put(self.0, "AwsvpcConfiguration", value.into_expr())) }
 }
 impl Done for NetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1629,9 +1629,9 @@ impl PlacementConstraint {
     pub fn new() -> PlacementConstraint<Missing<super::required::Type>> { PlacementConstraint(Bag::default(), Phase) }
 }
 impl<R0> PlacementConstraint<R0> {
-    /// `Expression`: text. Update: in place.
+    /// `Expression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-placementconstraint.html#cfn-ecs-service-placementconstraint-expression)
     pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-placementconstraint.html#cfn-ecs-service-placementconstraint-type)
     pub fn type_(self, value: impl Arg<Type>) -> PlacementConstraint<Set> { PlacementConstraint(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for PlacementConstraint { fn into_props(self) -> Bag { self.0 } }
@@ -1642,9 +1642,9 @@ impl PlacementStrategy {
     pub fn new() -> PlacementStrategy<Missing<super::required::Type>> { PlacementStrategy(Bag::default(), Phase) }
 }
 impl<R0> PlacementStrategy<R0> {
-    /// `Field`: text. Update: in place.
+    /// `Field`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-placementstrategy.html#cfn-ecs-service-placementstrategy-field)
     pub fn field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Field", value.into_expr()), Phase) }
-    /// `Type`: `PlacementStrategyType`, required. Update: in place.
+    /// `Type`: `PlacementStrategyType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-placementstrategy.html#cfn-ecs-service-placementstrategy-type)
     pub fn type_(self, value: impl Arg<PlacementStrategyType>) -> PlacementStrategy<Set> { PlacementStrategy(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for PlacementStrategy { fn into_props(self) -> Bag { self.0 } }
@@ -1655,9 +1655,9 @@ impl Secret {
     pub fn new() -> Secret<Missing<super::required::Name>, Missing<super::required::ValueFrom>> { Secret(Bag::default(), Phase) }
 }
 impl<R0, R1> Secret<R0, R1> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-secret.html#cfn-ecs-service-secret-name)
     pub fn name(self, value: impl Arg<str>) -> Secret<Set, R1> { Secret(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ValueFrom`: text, required. Update: in place.
+    /// `ValueFrom`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-secret.html#cfn-ecs-service-secret-valuefrom)
     pub fn value_from(self, value: impl Arg<str>) -> Secret<R0, Set> { Secret(put(self.0, "ValueFrom", value.into_expr()), Phase) }
 }
 impl Done for Secret { fn into_props(self) -> Bag { self.0 } }
@@ -1668,9 +1668,9 @@ impl ServiceConnectAccessLogConfiguration {
     pub fn new() -> ServiceConnectAccessLogConfiguration<Missing<super::required::Format>> { ServiceConnectAccessLogConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ServiceConnectAccessLogConfiguration<R0> {
-    /// `Format`: `Format`, required. Update: in place.
+    /// `Format`: `Format`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnectaccesslogconfiguration.html#cfn-ecs-service-serviceconnectaccesslogconfiguration-format)
     pub fn format(self, value: impl Arg<Format>) -> ServiceConnectAccessLogConfiguration<Set> { ServiceConnectAccessLogConfiguration(put(self.0, "Format", value.into_expr()), Phase) }
-    /// `IncludeQueryParameters`: `IncludeQueryParameters`. Update: in place.
+    /// `IncludeQueryParameters`: `IncludeQueryParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnectaccesslogconfiguration.html#cfn-ecs-service-serviceconnectaccesslogconfiguration-includequeryparameters)
     pub fn include_query_parameters(self, value: impl Arg<IncludeQueryParameters>) -> Self { Self(put(self.0, "IncludeQueryParameters", value.into_expr()), Phase) }
 }
 impl Done for ServiceConnectAccessLogConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1681,11 +1681,11 @@ impl ServiceConnectClientAlias {
     pub fn new() -> ServiceConnectClientAlias<Missing<super::required::Port>> { ServiceConnectClientAlias(Bag::default(), Phase) }
 }
 impl<R0> ServiceConnectClientAlias<R0> {
-    /// `DnsName`: text. Update: in place.
+    /// `DnsName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnectclientalias.html#cfn-ecs-service-serviceconnectclientalias-dnsname)
     pub fn dns_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DnsName", value.into_expr()), Phase) }
-    /// `Port`: integer, required. Update: in place.
+    /// `Port`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnectclientalias.html#cfn-ecs-service-serviceconnectclientalias-port)
     pub fn port(self, value: impl Arg<i64>) -> ServiceConnectClientAlias<Set> { ServiceConnectClientAlias(put(self.0, "Port", value.into_expr()), Phase) }
-    /// `TestTrafficRules`: `ServiceConnectTestTrafficRules`. Update: in place.
+    /// `TestTrafficRules`: `ServiceConnectTestTrafficRules`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnectclientalias.html#cfn-ecs-service-serviceconnectclientalias-testtrafficrules)
     pub fn test_traffic_rules(self, value: impl Arg<ServiceConnectTestTrafficRules>) -> Self { Self(put(self.0, "TestTrafficRules", value.into_expr()), Phase) }
 }
 impl Done for ServiceConnectClientAlias { fn into_props(self) -> Bag { self.0 } }
@@ -1696,15 +1696,15 @@ impl ServiceConnectConfiguration {
     pub fn new() -> ServiceConnectConfiguration<Missing<super::required::Enabled>> { ServiceConnectConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ServiceConnectConfiguration<R0> {
-    /// `AccessLogConfiguration`: `ServiceConnectAccessLogConfiguration`. Update: in place.
+    /// `AccessLogConfiguration`: `ServiceConnectAccessLogConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnectconfiguration.html#cfn-ecs-service-serviceconnectconfiguration-accesslogconfiguration)
     pub fn access_log_configuration(self, value: impl Arg<ServiceConnectAccessLogConfiguration>) -> Self { Self(put(self.0, "AccessLogConfiguration", value.into_expr()), Phase) }
-    /// `Enabled`: boolean, required. Update: in place.
+    /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnectconfiguration.html#cfn-ecs-service-serviceconnectconfiguration-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> ServiceConnectConfiguration<Set> { ServiceConnectConfiguration(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `LogConfiguration`: `LogConfiguration`. Update: in place.
+    /// `LogConfiguration`: `LogConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnectconfiguration.html#cfn-ecs-service-serviceconnectconfiguration-logconfiguration)
     pub fn log_configuration(self, value: impl Arg<LogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value.into_expr()), Phase) }
-    /// `Namespace`: text. Update: in place.
+    /// `Namespace`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnectconfiguration.html#cfn-ecs-service-serviceconnectconfiguration-namespace)
     pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr()), Phase) }
-    /// `Services`: list of `ServiceConnectService`. Update: in place.
+    /// `Services`: list of `ServiceConnectService`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnectconfiguration.html#cfn-ecs-service-serviceconnectconfiguration-services)
     pub fn services(self, value: impl Arg<Arr<ServiceConnectService>>) -> Self { Self(put(self.0, "Services", value.into_expr()), Phase) }
 }
 impl Done for ServiceConnectConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1715,17 +1715,17 @@ impl ServiceConnectService {
     pub fn new() -> ServiceConnectService<Missing<super::required::PortName>> { ServiceConnectService(Bag::default(), Phase) }
 }
 impl<R0> ServiceConnectService<R0> {
-    /// `ClientAliases`: list of `ServiceConnectClientAlias`. Update: in place.
+    /// `ClientAliases`: list of `ServiceConnectClientAlias`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnectservice.html#cfn-ecs-service-serviceconnectservice-clientaliases)
     pub fn client_aliases(self, value: impl Arg<Arr<ServiceConnectClientAlias>>) -> Self { Self(put(self.0, "ClientAliases", value.into_expr()), Phase) }
-    /// `DiscoveryName`: text. Update: in place.
+    /// `DiscoveryName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnectservice.html#cfn-ecs-service-serviceconnectservice-discoveryname)
     pub fn discovery_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DiscoveryName", value.into_expr()), Phase) }
-    /// `IngressPortOverride`: integer. Update: in place.
+    /// `IngressPortOverride`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnectservice.html#cfn-ecs-service-serviceconnectservice-ingressportoverride)
     pub fn ingress_port_override(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IngressPortOverride", value.into_expr()), Phase) }
-    /// `PortName`: text, required. Update: in place.
+    /// `PortName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnectservice.html#cfn-ecs-service-serviceconnectservice-portname)
     pub fn port_name(self, value: impl Arg<str>) -> ServiceConnectService<Set> { ServiceConnectService(put(self.0, "PortName", value.into_expr()), Phase) }
-    /// `Timeout`: `TimeoutConfiguration`. Update: in place.
+    /// `Timeout`: `TimeoutConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnectservice.html#cfn-ecs-service-serviceconnectservice-timeout)
     pub fn timeout(self, value: impl Arg<TimeoutConfiguration>) -> Self { Self(put(self.0, "Timeout", value.into_expr()), Phase) }
-    /// `Tls`: `ServiceConnectTlsConfiguration`. Update: in place.
+    /// `Tls`: `ServiceConnectTlsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnectservice.html#cfn-ecs-service-serviceconnectservice-tls)
     pub fn tls(self, value: impl Arg<ServiceConnectTlsConfiguration>) -> Self { Self(put(self.0, "Tls", value.into_expr()), Phase) }
 }
 impl Done for ServiceConnectService { fn into_props(self) -> Bag { self.0 } }
@@ -1736,7 +1736,7 @@ impl ServiceConnectTestTrafficRules {
     pub fn new() -> ServiceConnectTestTrafficRules<Missing<super::required::Header>> { ServiceConnectTestTrafficRules(Bag::default(), Phase) }
 }
 impl<R0> ServiceConnectTestTrafficRules<R0> {
-    /// `Header`: `ServiceConnectTestTrafficRulesHeader`, required. Update: in place.
+    /// `Header`: `ServiceConnectTestTrafficRulesHeader`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnecttesttrafficrules.html#cfn-ecs-service-serviceconnecttesttrafficrules-header)
     pub fn header(self, value: impl Arg<ServiceConnectTestTrafficRulesHeader>) -> ServiceConnectTestTrafficRules<Set> { ServiceConnectTestTrafficRules(put(self.0, "Header", value.into_expr()), Phase) }
 }
 impl Done for ServiceConnectTestTrafficRules { fn into_props(self) -> Bag { self.0 } }
@@ -1747,9 +1747,9 @@ impl ServiceConnectTestTrafficRulesHeader {
     pub fn new() -> ServiceConnectTestTrafficRulesHeader<Missing<super::required::Name>> { ServiceConnectTestTrafficRulesHeader(Bag::default(), Phase) }
 }
 impl<R0> ServiceConnectTestTrafficRulesHeader<R0> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnecttesttrafficrulesheader.html#cfn-ecs-service-serviceconnecttesttrafficrulesheader-name)
     pub fn name(self, value: impl Arg<str>) -> ServiceConnectTestTrafficRulesHeader<Set> { ServiceConnectTestTrafficRulesHeader(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Value`: `ServiceConnectTestTrafficRulesHeaderValue`. Update: in place.
+    /// `Value`: `ServiceConnectTestTrafficRulesHeaderValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnecttesttrafficrulesheader.html#cfn-ecs-service-serviceconnecttesttrafficrulesheader-value)
     pub fn value(self, value: impl Arg<ServiceConnectTestTrafficRulesHeaderValue>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ServiceConnectTestTrafficRulesHeader { fn into_props(self) -> Bag { self.0 } }
@@ -1760,7 +1760,7 @@ impl ServiceConnectTestTrafficRulesHeaderValue {
     pub fn new() -> ServiceConnectTestTrafficRulesHeaderValue<Missing<super::required::Exact>> { ServiceConnectTestTrafficRulesHeaderValue(Bag::default(), Phase) }
 }
 impl<R0> ServiceConnectTestTrafficRulesHeaderValue<R0> {
-    /// `Exact`: text, required. Update: in place.
+    /// `Exact`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnecttesttrafficrulesheadervalue.html#cfn-ecs-service-serviceconnecttesttrafficrulesheadervalue-exact)
     pub fn exact(self, value: impl Arg<str>) -> ServiceConnectTestTrafficRulesHeaderValue<Set> { ServiceConnectTestTrafficRulesHeaderValue(put(self.0, "Exact", value.into_expr()), Phase) }
 }
 impl Done for ServiceConnectTestTrafficRulesHeaderValue { fn into_props(self) -> Bag { self.0 } }
@@ -1769,7 +1769,7 @@ impl Done for ServiceConnectTestTrafficRulesHeaderValue { fn into_props(self) ->
 impl ServiceConnectTlsCertificateAuthority {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AwsPcaAuthorityArn`: text. Update: in place.
+    /// `AwsPcaAuthorityArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnecttlscertificateauthority.html#cfn-ecs-service-serviceconnecttlscertificateauthority-awspcaauthorityarn)
     pub fn aws_pca_authority_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsPcaAuthorityArn", value.into_expr())) }
 }
 impl Done for ServiceConnectTlsCertificateAuthority { fn into_props(self) -> Bag { self.0 } }
@@ -1780,11 +1780,11 @@ impl ServiceConnectTlsConfiguration {
     pub fn new() -> ServiceConnectTlsConfiguration<Missing<super::required::IssuerCertificateAuthority>> { ServiceConnectTlsConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ServiceConnectTlsConfiguration<R0> {
-    /// `IssuerCertificateAuthority`: `ServiceConnectTlsCertificateAuthority`, required. Update: in place.
+    /// `IssuerCertificateAuthority`: `ServiceConnectTlsCertificateAuthority`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnecttlsconfiguration.html#cfn-ecs-service-serviceconnecttlsconfiguration-issuercertificateauthority)
     pub fn issuer_certificate_authority(self, value: impl Arg<ServiceConnectTlsCertificateAuthority>) -> ServiceConnectTlsConfiguration<Set> { ServiceConnectTlsConfiguration(put(self.0, "IssuerCertificateAuthority", value.into_expr()), Phase) }
-    /// `KmsKey`: text. Update: in place.
+    /// `KmsKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnecttlsconfiguration.html#cfn-ecs-service-serviceconnecttlsconfiguration-kmskey)
     pub fn kms_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKey", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnecttlsconfiguration.html#cfn-ecs-service-serviceconnecttlsconfiguration-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for ServiceConnectTlsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1795,27 +1795,27 @@ impl ServiceManagedEBSVolumeConfiguration {
     pub fn new() -> ServiceManagedEBSVolumeConfiguration<Missing<super::required::RoleArn>> { ServiceManagedEBSVolumeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ServiceManagedEBSVolumeConfiguration<R0> {
-    /// `Encrypted`: boolean. Update: in place.
+    /// `Encrypted`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-servicemanagedebsvolumeconfiguration.html#cfn-ecs-service-servicemanagedebsvolumeconfiguration-encrypted)
     pub fn encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypted", value.into_expr()), Phase) }
-    /// `FilesystemType`: text. Update: in place.
+    /// `FilesystemType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-servicemanagedebsvolumeconfiguration.html#cfn-ecs-service-servicemanagedebsvolumeconfiguration-filesystemtype)
     pub fn filesystem_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FilesystemType", value.into_expr()), Phase) }
-    /// `Iops`: integer. Update: in place.
+    /// `Iops`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-servicemanagedebsvolumeconfiguration.html#cfn-ecs-service-servicemanagedebsvolumeconfiguration-iops)
     pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr()), Phase) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-servicemanagedebsvolumeconfiguration.html#cfn-ecs-service-servicemanagedebsvolumeconfiguration-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-servicemanagedebsvolumeconfiguration.html#cfn-ecs-service-servicemanagedebsvolumeconfiguration-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> ServiceManagedEBSVolumeConfiguration<Set> { ServiceManagedEBSVolumeConfiguration(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `SizeInGiB`: integer. Update: in place.
+    /// `SizeInGiB`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-servicemanagedebsvolumeconfiguration.html#cfn-ecs-service-servicemanagedebsvolumeconfiguration-sizeingib)
     pub fn size_in_gi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeInGiB", value.into_expr()), Phase) }
-    /// `SnapshotId`: text. Update: in place.
+    /// `SnapshotId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-servicemanagedebsvolumeconfiguration.html#cfn-ecs-service-servicemanagedebsvolumeconfiguration-snapshotid)
     pub fn snapshot_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotId", value.into_expr()), Phase) }
-    /// `TagSpecifications`: list of `EBSTagSpecification`. Update: in place.
+    /// `TagSpecifications`: list of `EBSTagSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-servicemanagedebsvolumeconfiguration.html#cfn-ecs-service-servicemanagedebsvolumeconfiguration-tagspecifications)
     pub fn tag_specifications(self, value: impl Arg<Arr<EBSTagSpecification>>) -> Self { Self(put(self.0, "TagSpecifications", value.into_expr()), Phase) }
-    /// `Throughput`: integer. Update: in place.
+    /// `Throughput`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-servicemanagedebsvolumeconfiguration.html#cfn-ecs-service-servicemanagedebsvolumeconfiguration-throughput)
     pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value.into_expr()), Phase) }
-    /// `VolumeInitializationRate`: integer. Update: in place.
+    /// `VolumeInitializationRate`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-servicemanagedebsvolumeconfiguration.html#cfn-ecs-service-servicemanagedebsvolumeconfiguration-volumeinitializationrate)
     pub fn volume_initialization_rate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeInitializationRate", value.into_expr()), Phase) }
-    /// `VolumeType`: text. Update: in place.
+    /// `VolumeType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-servicemanagedebsvolumeconfiguration.html#cfn-ecs-service-servicemanagedebsvolumeconfiguration-volumetype)
     pub fn volume_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeType", value.into_expr()), Phase) }
 }
 impl Done for ServiceManagedEBSVolumeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1824,13 +1824,13 @@ impl Done for ServiceManagedEBSVolumeConfiguration { fn into_props(self) -> Bag 
 impl ServiceRegistry {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ContainerName`: text. Update: in place.
+    /// `ContainerName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceregistry.html#cfn-ecs-service-serviceregistry-containername)
     pub fn container_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerName", value.into_expr())) }
-    /// `ContainerPort`: integer. Update: in place.
+    /// `ContainerPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceregistry.html#cfn-ecs-service-serviceregistry-containerport)
     pub fn container_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContainerPort", value.into_expr())) }
-    /// `Port`: integer. Update: in place.
+    /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceregistry.html#cfn-ecs-service-serviceregistry-port)
     pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
-    /// `RegistryArn`: text. Update: in place.
+    /// `RegistryArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceregistry.html#cfn-ecs-service-serviceregistry-registryarn)
     pub fn registry_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegistryArn", value.into_expr())) }
 }
 impl Done for ServiceRegistry { fn into_props(self) -> Bag { self.0 } }
@@ -1841,9 +1841,9 @@ impl ServiceVolumeConfiguration {
     pub fn new() -> ServiceVolumeConfiguration<Missing<super::required::Name>> { ServiceVolumeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ServiceVolumeConfiguration<R0> {
-    /// `ManagedEBSVolume`: `ServiceManagedEBSVolumeConfiguration`. Update: in place.
+    /// `ManagedEBSVolume`: `ServiceManagedEBSVolumeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-servicevolumeconfiguration.html#cfn-ecs-service-servicevolumeconfiguration-managedebsvolume)
     pub fn managed_ebs_volume(self, value: impl Arg<ServiceManagedEBSVolumeConfiguration>) -> Self { Self(put(self.0, "ManagedEBSVolume", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-servicevolumeconfiguration.html#cfn-ecs-service-servicevolumeconfiguration-name)
     pub fn name(self, value: impl Arg<str>) -> ServiceVolumeConfiguration<Set> { ServiceVolumeConfiguration(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for ServiceVolumeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1854,9 +1854,9 @@ impl ThresholdConfiguration {
     pub fn new() -> ThresholdConfiguration<Missing<super::required::Type>, Missing<super::required::Value>> { ThresholdConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> ThresholdConfiguration<R0, R1> {
-    /// `Type`: `ThresholdConfigurationType`, required. Update: in place.
+    /// `Type`: `ThresholdConfigurationType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-thresholdconfiguration.html#cfn-ecs-service-thresholdconfiguration-type)
     pub fn type_(self, value: impl Arg<ThresholdConfigurationType>) -> ThresholdConfiguration<Set, R1> { ThresholdConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `Value`: integer, required. Update: in place.
+    /// `Value`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-thresholdconfiguration.html#cfn-ecs-service-thresholdconfiguration-value)
     pub fn value(self, value: impl Arg<i64>) -> ThresholdConfiguration<R0, Set> { ThresholdConfiguration(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ThresholdConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1865,9 +1865,9 @@ impl Done for ThresholdConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl TimeoutConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IdleTimeoutSeconds`: integer. Update: in place.
+    /// `IdleTimeoutSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-timeoutconfiguration.html#cfn-ecs-service-timeoutconfiguration-idletimeoutseconds)
     pub fn idle_timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleTimeoutSeconds", value.into_expr())) }
-    /// `PerRequestTimeoutSeconds`: integer. Update: in place.
+    /// `PerRequestTimeoutSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-timeoutconfiguration.html#cfn-ecs-service-timeoutconfiguration-perrequesttimeoutseconds)
     pub fn per_request_timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PerRequestTimeoutSeconds", value.into_expr())) }
 }
 impl Done for TimeoutConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1878,11 +1878,11 @@ impl VpcLatticeConfiguration {
     pub fn new() -> VpcLatticeConfiguration<Missing<super::required::PortName>, Missing<super::required::RoleArn>, Missing<super::required::TargetGroupArn>> { VpcLatticeConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> VpcLatticeConfiguration<R0, R1, R2> {
-    /// `PortName`: text, required. Update: in place.
+    /// `PortName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-vpclatticeconfiguration.html#cfn-ecs-service-vpclatticeconfiguration-portname)
     pub fn port_name(self, value: impl Arg<str>) -> VpcLatticeConfiguration<Set, R1, R2> { VpcLatticeConfiguration(put(self.0, "PortName", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-vpclatticeconfiguration.html#cfn-ecs-service-vpclatticeconfiguration-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> VpcLatticeConfiguration<R0, Set, R2> { VpcLatticeConfiguration(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `TargetGroupArn`: text, required. Update: in place.
+    /// `TargetGroupArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-vpclatticeconfiguration.html#cfn-ecs-service-vpclatticeconfiguration-targetgrouparn)
     pub fn target_group_arn(self, value: impl Arg<str>) -> VpcLatticeConfiguration<R0, R1, Set> { VpcLatticeConfiguration(put(self.0, "TargetGroupArn", value.into_expr()), Phase) }
 }
 impl Done for VpcLatticeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1930,7 +1930,7 @@ impl CfnTaskDefinition {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnTaskDefinitionProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `TaskDefinitionArn`.
     pub fn reference(&self) -> Val<kind::EcsTaskDefinitionArn> { self.0.reference() }
-    /// The attribute `TaskDefinitionArn`: `EcsTaskDefinitionArn`.
+    /// The attribute `TaskDefinitionArn`: `EcsTaskDefinitionArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskdefinition.html#TaskDefinitionArn-fn::getatt)
     pub fn attr_task_definition_arn(&self) -> Val<kind::EcsTaskDefinitionArn> { self.0.get_att("TaskDefinitionArn") }
 }
 impl Parent for CfnTaskDefinition { fn node(&self) -> &Place { &self.0 } }
@@ -1939,41 +1939,41 @@ impl Parent for CfnTaskDefinition { fn node(&self) -> &Place { &self.0 } }
 impl CfnTaskDefinitionProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ContainerDefinitions`: list of `ContainerDefinition`. Update: replacement.
+    /// `ContainerDefinitions`: list of `ContainerDefinition`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskdefinition.html#cfn-ecs-taskdefinition-containerdefinitions)
     pub fn container_definitions(self, value: impl Arg<Arr<task_definition::ContainerDefinition>>) -> Self { Self(put(self.0, "ContainerDefinitions", value.into_expr())) }
-    /// `Cpu`: text. Update: replacement.
+    /// `Cpu`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskdefinition.html#cfn-ecs-taskdefinition-cpu)
     pub fn cpu(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cpu", value.into_expr())) }
-    /// `EnableFaultInjection`: boolean. Update: replacement.
+    /// `EnableFaultInjection`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskdefinition.html#cfn-ecs-taskdefinition-enablefaultinjection)
     pub fn enable_fault_injection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableFaultInjection", value.into_expr())) }
-    /// `EphemeralStorage`: `EphemeralStorage`. Update: replacement.
+    /// `EphemeralStorage`: `EphemeralStorage`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskdefinition.html#cfn-ecs-taskdefinition-ephemeralstorage)
     pub fn ephemeral_storage(self, value: impl Arg<task_definition::EphemeralStorage>) -> Self { Self(put(self.0, "EphemeralStorage", value.into_expr())) }
-    /// `ExecutionRoleArn`: `IamRoleArn`. Update: replacement.
+    /// `ExecutionRoleArn`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskdefinition.html#cfn-ecs-taskdefinition-executionrolearn)
     pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value.into_expr())) }
-    /// `Family`: text. Update: replacement.
+    /// `Family`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskdefinition.html#cfn-ecs-taskdefinition-family)
     pub fn family(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Family", value.into_expr())) }
-    /// `InferenceAccelerators`: list of `InferenceAccelerator`. Update: replacement. AWS advises against it.
+    /// `InferenceAccelerators`: list of `InferenceAccelerator`. Update: replacement. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskdefinition.html#cfn-ecs-taskdefinition-inferenceaccelerators)
     pub fn inference_accelerators(self, value: impl Arg<Arr<task_definition::InferenceAccelerator>>) -> Self { Self(put(self.0, "InferenceAccelerators", value.into_expr())) }
-    /// `IpcMode`: text. Update: replacement.
+    /// `IpcMode`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskdefinition.html#cfn-ecs-taskdefinition-ipcmode)
     pub fn ipc_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpcMode", value.into_expr())) }
-    /// `Memory`: text. Update: replacement.
+    /// `Memory`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskdefinition.html#cfn-ecs-taskdefinition-memory)
     pub fn memory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Memory", value.into_expr())) }
-    /// `NetworkMode`: text. Update: replacement.
+    /// `NetworkMode`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskdefinition.html#cfn-ecs-taskdefinition-networkmode)
     pub fn network_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkMode", value.into_expr())) }
-    /// `PidMode`: text. Update: replacement.
+    /// `PidMode`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskdefinition.html#cfn-ecs-taskdefinition-pidmode)
     pub fn pid_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PidMode", value.into_expr())) }
-    /// `PlacementConstraints`: list of `TaskDefinitionPlacementConstraint`. Update: replacement.
+    /// `PlacementConstraints`: list of `TaskDefinitionPlacementConstraint`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskdefinition.html#cfn-ecs-taskdefinition-placementconstraints)
     pub fn placement_constraints(self, value: impl Arg<Arr<task_definition::TaskDefinitionPlacementConstraint>>) -> Self { Self(put(self.0, "PlacementConstraints", value.into_expr())) }
-    /// `ProxyConfiguration`: `ProxyConfiguration`. Update: replacement.
+    /// `ProxyConfiguration`: `ProxyConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskdefinition.html#cfn-ecs-taskdefinition-proxyconfiguration)
     pub fn proxy_configuration(self, value: impl Arg<task_definition::ProxyConfiguration>) -> Self { Self(put(self.0, "ProxyConfiguration", value.into_expr())) }
-    /// `RequiresCompatibilities`: list of text. Update: replacement.
+    /// `RequiresCompatibilities`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskdefinition.html#cfn-ecs-taskdefinition-requirescompatibilities)
     pub fn requires_compatibilities(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RequiresCompatibilities", value.into_expr())) }
-    /// `RuntimePlatform`: `RuntimePlatform`. Update: replacement.
+    /// `RuntimePlatform`: `RuntimePlatform`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskdefinition.html#cfn-ecs-taskdefinition-runtimeplatform)
     pub fn runtime_platform(self, value: impl Arg<task_definition::RuntimePlatform>) -> Self { Self(put(self.0, "RuntimePlatform", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskdefinition.html#cfn-ecs-taskdefinition-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `TaskRoleArn`: `IamRoleArnOrRoleName`. Update: replacement.
+    /// `TaskRoleArn`: `IamRoleArnOrRoleName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskdefinition.html#cfn-ecs-taskdefinition-taskrolearn)
     pub fn task_role_arn(self, value: impl Arg<kind::IamRoleArnOrRoleName>) -> Self { Self(put(self.0, "TaskRoleArn", value.into_expr())) }
-    /// `Volumes`: list of `Volume`. Update: replacement.
+    /// `Volumes`: list of `Volume`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskdefinition.html#cfn-ecs-taskdefinition-volumes)
     pub fn volumes(self, value: impl Arg<Arr<task_definition::Volume>>) -> Self { Self(put(self.0, "Volumes", value.into_expr())) }
 }
 impl Done for CfnTaskDefinitionProps { fn into_props(self) -> Bag { self.0 } }
@@ -1985,9 +1985,9 @@ use crate::cfn::support::*;
 impl AuthorizationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AccessPointId`: `EfsAccessPointId`. Update: replacement.
+    /// `AccessPointId`: `EfsAccessPointId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-authorizationconfig.html#cfn-ecs-taskdefinition-authorizationconfig-accesspointid)
     pub fn access_point_id(self, value: impl Arg<kind::EfsAccessPointId>) -> Self { Self(put(self.0, "AccessPointId", value.into_expr())) }
-    /// `IAM`: `IAM`. Update: replacement.
+    /// `IAM`: `IAM`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-authorizationconfig.html#cfn-ecs-taskdefinition-authorizationconfig-iam)
     pub fn iam(self, value: impl Arg<IAM>) -> Self { Self(put(self.0, "IAM", value.into_expr())) }
 }
 impl Done for AuthorizationConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1998,89 +1998,89 @@ impl ContainerDefinition {
     pub fn new() -> ContainerDefinition<Missing<super::required::Image>, Missing<super::required::Name>> { ContainerDefinition(Bag::default(), Phase) }
 }
 impl<R0, R1> ContainerDefinition<R0, R1> {
-    /// `Command`: list of text. Update: replacement.
+    /// `Command`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-command)
     pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value.into_expr()), Phase) }
-    /// `Cpu`: integer. Update: replacement.
+    /// `Cpu`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-cpu)
     pub fn cpu(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Cpu", value.into_expr()), Phase) }
-    /// `CredentialSpecs`: list of text. Update: replacement.
+    /// `CredentialSpecs`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-credentialspecs)
     pub fn credential_specs(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CredentialSpecs", value.into_expr()), Phase) }
-    /// `DependsOn`: list of `ContainerDependency`. Update: replacement.
+    /// `DependsOn`: list of `ContainerDependency`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-dependson)
     pub fn depends_on(self, value: impl Arg<Arr<ContainerDependency>>) -> Self { Self(put(self.0, "DependsOn", value.into_expr()), Phase) }
-    /// `DisableNetworking`: boolean. Update: replacement.
+    /// `DisableNetworking`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-disablenetworking)
     pub fn disable_networking(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableNetworking", value.into_expr()), Phase) }
-    /// `DnsSearchDomains`: list of text. Update: replacement.
+    /// `DnsSearchDomains`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-dnssearchdomains)
     pub fn dns_search_domains(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DnsSearchDomains", value.into_expr()), Phase) }
-    /// `DnsServers`: list of text. Update: replacement.
+    /// `DnsServers`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-dnsservers)
     pub fn dns_servers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DnsServers", value.into_expr()), Phase) }
-    /// `DockerLabels`: map of text. Update: replacement.
+    /// `DockerLabels`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-dockerlabels)
     pub fn docker_labels(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "DockerLabels", value.into_expr()), Phase) }
-    /// `DockerSecurityOptions`: list of text. Update: replacement.
+    /// `DockerSecurityOptions`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-dockersecurityoptions)
     pub fn docker_security_options(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DockerSecurityOptions", value.into_expr()), Phase) }
-    /// `EntryPoint`: list of text. Update: replacement.
+    /// `EntryPoint`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-entrypoint)
     pub fn entry_point(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EntryPoint", value.into_expr()), Phase) }
-    /// `Environment`: list of `KeyValuePair`. Update: replacement.
+    /// `Environment`: list of `KeyValuePair`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-environment)
     pub fn environment(self, value: impl Arg<Arr<KeyValuePair>>) -> Self { Self(put(self.0, "Environment", value.into_expr()), Phase) }
-    /// `EnvironmentFiles`: list of `EnvironmentFile`. Update: replacement.
+    /// `EnvironmentFiles`: list of `EnvironmentFile`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-environmentfiles)
     pub fn environment_files(self, value: impl Arg<Arr<EnvironmentFile>>) -> Self { Self(put(self.0, "EnvironmentFiles", value.into_expr()), Phase) }
-    /// `Essential`: boolean. Update: replacement.
+    /// `Essential`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-essential)
     pub fn essential(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Essential", value.into_expr()), Phase) }
-    /// `ExtraHosts`: list of `HostEntry`. Update: replacement.
+    /// `ExtraHosts`: list of `HostEntry`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-extrahosts)
     pub fn extra_hosts(self, value: impl Arg<Arr<HostEntry>>) -> Self { Self(put(self.0, "ExtraHosts", value.into_expr()), Phase) }
-    /// `FirelensConfiguration`: `FirelensConfiguration`. Update: replacement.
+    /// `FirelensConfiguration`: `FirelensConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-firelensconfiguration)
     pub fn firelens_configuration(self, value: impl Arg<FirelensConfiguration>) -> Self { Self(put(self.0, "FirelensConfiguration", value.into_expr()), Phase) }
-    /// `HealthCheck`: `HealthCheck`. Update: replacement.
+    /// `HealthCheck`: `HealthCheck`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-healthcheck)
     pub fn health_check(self, value: impl Arg<HealthCheck>) -> Self { Self(put(self.0, "HealthCheck", value.into_expr()), Phase) }
-    /// `Hostname`: text. Update: replacement.
+    /// `Hostname`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-hostname)
     pub fn hostname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Hostname", value.into_expr()), Phase) }
-    /// `Image`: text, required. Update: replacement.
+    /// `Image`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-image)
     pub fn image(self, value: impl Arg<str>) -> ContainerDefinition<Set, R1> { ContainerDefinition(put(self.0, "Image", value.into_expr()), Phase) }
-    /// `Interactive`: boolean. Update: replacement.
+    /// `Interactive`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-interactive)
     pub fn interactive(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Interactive", value.into_expr()), Phase) }
-    /// `Links`: list of text. Update: replacement.
+    /// `Links`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-links)
     pub fn links(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Links", value.into_expr()), Phase) }
-    /// `LinuxParameters`: `LinuxParameters`. Update: replacement.
+    /// `LinuxParameters`: `LinuxParameters`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-linuxparameters)
     pub fn linux_parameters(self, value: impl Arg<LinuxParameters>) -> Self { Self(put(self.0, "LinuxParameters", value.into_expr()), Phase) }
-    /// `LogConfiguration`: `LogConfiguration`. Update: replacement.
+    /// `LogConfiguration`: `LogConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-logconfiguration)
     pub fn log_configuration(self, value: impl Arg<LogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value.into_expr()), Phase) }
-    /// `Memory`: integer. Update: replacement.
+    /// `Memory`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-memory)
     pub fn memory(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Memory", value.into_expr()), Phase) }
-    /// `MemoryReservation`: integer. Update: replacement.
+    /// `MemoryReservation`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-memoryreservation)
     pub fn memory_reservation(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MemoryReservation", value.into_expr()), Phase) }
-    /// `MountPoints`: list of `MountPoint`. Update: replacement.
+    /// `MountPoints`: list of `MountPoint`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-mountpoints)
     pub fn mount_points(self, value: impl Arg<Arr<MountPoint>>) -> Self { Self(put(self.0, "MountPoints", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-name)
     pub fn name(self, value: impl Arg<str>) -> ContainerDefinition<R0, Set> { ContainerDefinition(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `PortMappings`: list of `PortMapping`. Update: replacement.
+    /// `PortMappings`: list of `PortMapping`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-portmappings)
     pub fn port_mappings(self, value: impl Arg<Arr<PortMapping>>) -> Self { Self(put(self.0, "PortMappings", value.into_expr()), Phase) }
-    /// `Privileged`: boolean. Update: replacement.
+    /// `Privileged`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-privileged)
     pub fn privileged(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Privileged", value.into_expr()), Phase) }
-    /// `PseudoTerminal`: boolean. Update: replacement.
+    /// `PseudoTerminal`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-pseudoterminal)
     pub fn pseudo_terminal(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PseudoTerminal", value.into_expr()), Phase) }
-    /// `ReadonlyRootFilesystem`: boolean. Update: replacement.
+    /// `ReadonlyRootFilesystem`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-readonlyrootfilesystem)
     pub fn readonly_root_filesystem(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadonlyRootFilesystem", value.into_expr()), Phase) }
-    /// `RepositoryCredentials`: `RepositoryCredentials`. Update: replacement.
+    /// `RepositoryCredentials`: `RepositoryCredentials`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-repositorycredentials)
     pub fn repository_credentials(self, value: impl Arg<RepositoryCredentials>) -> Self { Self(put(self.0, "RepositoryCredentials", value.into_expr()), Phase) }
-    /// `ResourceRequirements`: list of `ResourceRequirement`. Update: replacement.
+    /// `ResourceRequirements`: list of `ResourceRequirement`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-resourcerequirements)
     pub fn resource_requirements(self, value: impl Arg<Arr<ResourceRequirement>>) -> Self { Self(put(self.0, "ResourceRequirements", value.into_expr()), Phase) }
-    /// `RestartPolicy`: `RestartPolicy`. Update: replacement.
+    /// `RestartPolicy`: `RestartPolicy`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-restartpolicy)
     pub fn restart_policy(self, value: impl Arg<RestartPolicy>) -> Self { Self(put(self.0, "RestartPolicy", value.into_expr()), Phase) }
-    /// `Secrets`: list of `Secret`. Update: replacement.
+    /// `Secrets`: list of `Secret`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-secrets)
     pub fn secrets(self, value: impl Arg<Arr<Secret>>) -> Self { Self(put(self.0, "Secrets", value.into_expr()), Phase) }
-    /// `StartTimeout`: integer. Update: replacement.
+    /// `StartTimeout`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-starttimeout)
     pub fn start_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartTimeout", value.into_expr()), Phase) }
-    /// `StopTimeout`: integer. Update: replacement.
+    /// `StopTimeout`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-stoptimeout)
     pub fn stop_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StopTimeout", value.into_expr()), Phase) }
-    /// `SystemControls`: list of `SystemControl`. Update: replacement.
+    /// `SystemControls`: list of `SystemControl`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-systemcontrols)
     pub fn system_controls(self, value: impl Arg<Arr<SystemControl>>) -> Self { Self(put(self.0, "SystemControls", value.into_expr()), Phase) }
-    /// `Ulimits`: list of `Ulimit`. Update: replacement.
+    /// `Ulimits`: list of `Ulimit`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-ulimits)
     pub fn ulimits(self, value: impl Arg<Arr<Ulimit>>) -> Self { Self(put(self.0, "Ulimits", value.into_expr()), Phase) }
-    /// `User`: text. Update: replacement.
+    /// `User`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-user)
     pub fn user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "User", value.into_expr()), Phase) }
-    /// `VersionConsistency`: `VersionConsistency`. Update: replacement.
+    /// `VersionConsistency`: `VersionConsistency`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-versionconsistency)
     pub fn version_consistency(self, value: impl Arg<VersionConsistency>) -> Self { Self(put(self.0, "VersionConsistency", value.into_expr()), Phase) }
-    /// `VolumesFrom`: list of `VolumeFrom`. Update: replacement.
+    /// `VolumesFrom`: list of `VolumeFrom`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-volumesfrom)
     pub fn volumes_from(self, value: impl Arg<Arr<VolumeFrom>>) -> Self { Self(put(self.0, "VolumesFrom", value.into_expr()), Phase) }
-    /// `WorkingDirectory`: text. Update: replacement.
+    /// `WorkingDirectory`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html#cfn-ecs-taskdefinition-containerdefinition-workingdirectory)
     pub fn working_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkingDirectory", value.into_expr()), Phase) }
 }
 impl Done for ContainerDefinition { fn into_props(self) -> Bag { self.0 } }
@@ -2089,9 +2089,9 @@ impl Done for ContainerDefinition { fn into_props(self) -> Bag { self.0 } }
 impl ContainerDependency {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Condition`: text. Update: replacement.
+    /// `Condition`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdependency.html#cfn-ecs-taskdefinition-containerdependency-condition)
     pub fn condition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Condition", value.into_expr())) }
-    /// `ContainerName`: text. Update: replacement.
+    /// `ContainerName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdependency.html#cfn-ecs-taskdefinition-containerdependency-containername)
     pub fn container_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerName", value.into_expr())) }
 }
 impl Done for ContainerDependency { fn into_props(self) -> Bag { self.0 } }
@@ -2100,11 +2100,11 @@ impl Done for ContainerDependency { fn into_props(self) -> Bag { self.0 } }
 impl Device {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ContainerPath`: text. Update: replacement.
+    /// `ContainerPath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-device.html#cfn-ecs-taskdefinition-device-containerpath)
     pub fn container_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerPath", value.into_expr())) }
-    /// `HostPath`: text. Update: replacement.
+    /// `HostPath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-device.html#cfn-ecs-taskdefinition-device-hostpath)
     pub fn host_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostPath", value.into_expr())) }
-    /// `Permissions`: list of text. Update: replacement.
+    /// `Permissions`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-device.html#cfn-ecs-taskdefinition-device-permissions)
     pub fn permissions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Permissions", value.into_expr())) }
 }
 impl Done for Device { fn into_props(self) -> Bag { self.0 } }
@@ -2113,15 +2113,15 @@ impl Done for Device { fn into_props(self) -> Bag { self.0 } }
 impl DockerVolumeConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Autoprovision`: boolean. Update: replacement.
+    /// `Autoprovision`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-dockervolumeconfiguration.html#cfn-ecs-taskdefinition-dockervolumeconfiguration-autoprovision)
     pub fn autoprovision(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Autoprovision", value.into_expr())) }
-    /// `Driver`: text. Update: replacement.
+    /// `Driver`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-dockervolumeconfiguration.html#cfn-ecs-taskdefinition-dockervolumeconfiguration-driver)
     pub fn driver(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Driver", value.into_expr())) }
-    /// `DriverOpts`: map of text. Update: replacement.
+    /// `DriverOpts`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-dockervolumeconfiguration.html#cfn-ecs-taskdefinition-dockervolumeconfiguration-driveropts)
     pub fn driver_opts(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "DriverOpts", value.into_expr())) }
-    /// `Labels`: map of text. Update: replacement.
+    /// `Labels`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-dockervolumeconfiguration.html#cfn-ecs-taskdefinition-dockervolumeconfiguration-labels)
     pub fn labels(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Labels", value.into_expr())) }
-    /// `Scope`: text. Update: replacement.
+    /// `Scope`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-dockervolumeconfiguration.html#cfn-ecs-taskdefinition-dockervolumeconfiguration-scope)
     pub fn scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scope", value.into_expr())) }
 }
 impl Done for DockerVolumeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2132,15 +2132,15 @@ impl EFSVolumeConfiguration {
     pub fn new() -> EFSVolumeConfiguration<Missing<super::required::FilesystemId>> { EFSVolumeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EFSVolumeConfiguration<R0> {
-    /// `AuthorizationConfig`: `AuthorizationConfig`. Update: replacement.
+    /// `AuthorizationConfig`: `AuthorizationConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-efsvolumeconfiguration.html#cfn-ecs-taskdefinition-efsvolumeconfiguration-authorizationconfig)
     pub fn authorization_config(self, value: impl Arg<AuthorizationConfig>) -> Self { Self(put(self.0, "AuthorizationConfig", value.into_expr()), Phase) }
-    /// `FilesystemId`: `EfsFileSystemId`, required. Update: replacement.
+    /// `FilesystemId`: `EfsFileSystemId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-efsvolumeconfiguration.html#cfn-ecs-taskdefinition-efsvolumeconfiguration-filesystemid)
     pub fn filesystem_id(self, value: impl Arg<kind::EfsFileSystemId>) -> EFSVolumeConfiguration<Set> { EFSVolumeConfiguration(put(self.0, "FilesystemId", value.into_expr()), Phase) }
-    /// `RootDirectory`: text. Update: replacement.
+    /// `RootDirectory`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-efsvolumeconfiguration.html#cfn-ecs-taskdefinition-efsvolumeconfiguration-rootdirectory)
     pub fn root_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RootDirectory", value.into_expr()), Phase) }
-    /// `TransitEncryption`: `TransitEncryption`. Update: replacement.
+    /// `TransitEncryption`: `TransitEncryption`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-efsvolumeconfiguration.html#cfn-ecs-taskdefinition-efsvolumeconfiguration-transitencryption)
     pub fn transit_encryption(self, value: impl Arg<TransitEncryption>) -> Self { Self(put(self.0, "TransitEncryption", value.into_expr()), Phase) }
-    /// `TransitEncryptionPort`: integer. Update: replacement.
+    /// `TransitEncryptionPort`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-efsvolumeconfiguration.html#cfn-ecs-taskdefinition-efsvolumeconfiguration-transitencryptionport)
     pub fn transit_encryption_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TransitEncryptionPort", value.into_expr()), Phase) }
 }
 impl Done for EFSVolumeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2149,9 +2149,9 @@ impl Done for EFSVolumeConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl EnvironmentFile {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Type`: text. Update: replacement.
+    /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-environmentfile.html#cfn-ecs-taskdefinition-environmentfile-type)
     pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
-    /// `Value`: text. Update: replacement.
+    /// `Value`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-environmentfile.html#cfn-ecs-taskdefinition-environmentfile-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for EnvironmentFile { fn into_props(self) -> Bag { self.0 } }
@@ -2160,7 +2160,7 @@ impl Done for EnvironmentFile { fn into_props(self) -> Bag { self.0 } }
 impl EphemeralStorage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SizeInGiB`: integer. Update: replacement.
+    /// `SizeInGiB`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-ephemeralstorage.html#cfn-ecs-taskdefinition-ephemeralstorage-sizeingib)
     pub fn size_in_gi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeInGiB", value.into_expr())) }
 }
 impl Done for EphemeralStorage { fn into_props(self) -> Bag { self.0 } }
@@ -2171,9 +2171,9 @@ impl FSxAuthorizationConfig {
     pub fn new() -> FSxAuthorizationConfig<Missing<super::required::CredentialsParameter>, Missing<super::required::Domain>> { FSxAuthorizationConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> FSxAuthorizationConfig<R0, R1> {
-    /// `CredentialsParameter`: text, required. Update: replacement.
+    /// `CredentialsParameter`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-fsxauthorizationconfig.html#cfn-ecs-taskdefinition-fsxauthorizationconfig-credentialsparameter)
     pub fn credentials_parameter(self, value: impl Arg<str>) -> FSxAuthorizationConfig<Set, R1> { FSxAuthorizationConfig(put(self.0, "CredentialsParameter", value.into_expr()), Phase) }
-    /// `Domain`: text, required. Update: replacement.
+    /// `Domain`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-fsxauthorizationconfig.html#cfn-ecs-taskdefinition-fsxauthorizationconfig-domain)
     pub fn domain(self, value: impl Arg<str>) -> FSxAuthorizationConfig<R0, Set> { FSxAuthorizationConfig(put(self.0, "Domain", value.into_expr()), Phase) }
 }
 impl Done for FSxAuthorizationConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2184,11 +2184,11 @@ impl FSxWindowsFileServerVolumeConfiguration {
     pub fn new() -> FSxWindowsFileServerVolumeConfiguration<Missing<super::required::FileSystemId>, Missing<super::required::RootDirectory>> { FSxWindowsFileServerVolumeConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> FSxWindowsFileServerVolumeConfiguration<R0, R1> {
-    /// `AuthorizationConfig`: `FSxAuthorizationConfig`. Update: replacement.
+    /// `AuthorizationConfig`: `FSxAuthorizationConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-fsxwindowsfileservervolumeconfiguration.html#cfn-ecs-taskdefinition-fsxwindowsfileservervolumeconfiguration-authorizationconfig)
     pub fn authorization_config(self, value: impl Arg<FSxAuthorizationConfig>) -> Self { Self(put(self.0, "AuthorizationConfig", value.into_expr()), Phase) }
-    /// `FileSystemId`: text, required. Update: replacement.
+    /// `FileSystemId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-fsxwindowsfileservervolumeconfiguration.html#cfn-ecs-taskdefinition-fsxwindowsfileservervolumeconfiguration-filesystemid)
     pub fn file_system_id(self, value: impl Arg<str>) -> FSxWindowsFileServerVolumeConfiguration<Set, R1> { FSxWindowsFileServerVolumeConfiguration(put(self.0, "FileSystemId", value.into_expr()), Phase) }
-    /// `RootDirectory`: text, required. Update: replacement.
+    /// `RootDirectory`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-fsxwindowsfileservervolumeconfiguration.html#cfn-ecs-taskdefinition-fsxwindowsfileservervolumeconfiguration-rootdirectory)
     pub fn root_directory(self, value: impl Arg<str>) -> FSxWindowsFileServerVolumeConfiguration<R0, Set> { FSxWindowsFileServerVolumeConfiguration(put(self.0, "RootDirectory", value.into_expr()), Phase) }
 }
 impl Done for FSxWindowsFileServerVolumeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2197,9 +2197,9 @@ impl Done for FSxWindowsFileServerVolumeConfiguration { fn into_props(self) -> B
 impl FirelensConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Options`: map of text. Update: replacement.
+    /// `Options`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-firelensconfiguration.html#cfn-ecs-taskdefinition-firelensconfiguration-options)
     pub fn options(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Options", value.into_expr())) }
-    /// `Type`: text. Update: replacement.
+    /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-firelensconfiguration.html#cfn-ecs-taskdefinition-firelensconfiguration-type)
     pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for FirelensConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2208,15 +2208,15 @@ impl Done for FirelensConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl HealthCheck {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Command`: list of text. Update: replacement.
+    /// `Command`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-healthcheck.html#cfn-ecs-taskdefinition-healthcheck-command)
     pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value.into_expr())) }
-    /// `Interval`: integer. Update: replacement.
+    /// `Interval`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-healthcheck.html#cfn-ecs-taskdefinition-healthcheck-interval)
     pub fn interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Interval", value.into_expr())) }
-    /// `Retries`: integer. Update: replacement.
+    /// `Retries`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-healthcheck.html#cfn-ecs-taskdefinition-healthcheck-retries)
     pub fn retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Retries", value.into_expr())) }
-    /// `StartPeriod`: integer. Update: replacement.
+    /// `StartPeriod`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-healthcheck.html#cfn-ecs-taskdefinition-healthcheck-startperiod)
     pub fn start_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartPeriod", value.into_expr())) }
-    /// `Timeout`: integer. Update: replacement.
+    /// `Timeout`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-healthcheck.html#cfn-ecs-taskdefinition-healthcheck-timeout)
     pub fn timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Timeout", value.into_expr())) }
 }
 impl Done for HealthCheck { fn into_props(self) -> Bag { self.0 } }
@@ -2225,9 +2225,9 @@ impl Done for HealthCheck { fn into_props(self) -> Bag { self.0 } }
 impl HostEntry {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Hostname`: text. Update: replacement.
+    /// `Hostname`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-hostentry.html#cfn-ecs-taskdefinition-hostentry-hostname)
     pub fn hostname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Hostname", value.into_expr())) }
-    /// `IpAddress`: text. Update: replacement.
+    /// `IpAddress`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-hostentry.html#cfn-ecs-taskdefinition-hostentry-ipaddress)
     pub fn ip_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddress", value.into_expr())) }
 }
 impl Done for HostEntry { fn into_props(self) -> Bag { self.0 } }
@@ -2236,7 +2236,7 @@ impl Done for HostEntry { fn into_props(self) -> Bag { self.0 } }
 impl HostVolumeProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SourcePath`: text. Update: replacement.
+    /// `SourcePath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-hostvolumeproperties.html#cfn-ecs-taskdefinition-hostvolumeproperties-sourcepath)
     pub fn source_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourcePath", value.into_expr())) }
 }
 impl Done for HostVolumeProperties { fn into_props(self) -> Bag { self.0 } }
@@ -2245,9 +2245,9 @@ impl Done for HostVolumeProperties { fn into_props(self) -> Bag { self.0 } }
 impl InferenceAccelerator {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DeviceName`: text. Update: replacement.
+    /// `DeviceName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-inferenceaccelerator.html#cfn-ecs-taskdefinition-inferenceaccelerator-devicename)
     pub fn device_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceName", value.into_expr())) }
-    /// `DeviceType`: text. Update: replacement.
+    /// `DeviceType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-inferenceaccelerator.html#cfn-ecs-taskdefinition-inferenceaccelerator-devicetype)
     pub fn device_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceType", value.into_expr())) }
 }
 impl Done for InferenceAccelerator { fn into_props(self) -> Bag { self.0 } }
@@ -2256,9 +2256,9 @@ impl Done for InferenceAccelerator { fn into_props(self) -> Bag { self.0 } }
 impl KernelCapabilities {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Add`: list of text. Update: replacement.
+    /// `Add`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-kernelcapabilities.html#cfn-ecs-taskdefinition-kernelcapabilities-add)
     pub fn add(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Add", value.into_expr())) }
-    /// `Drop`: list of text. Update: replacement.
+    /// `Drop`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-kernelcapabilities.html#cfn-ecs-taskdefinition-kernelcapabilities-drop)
     pub fn drop(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Drop", value.into_expr())) }
 }
 impl Done for KernelCapabilities { fn into_props(self) -> Bag { self.0 } }
@@ -2267,9 +2267,9 @@ impl Done for KernelCapabilities { fn into_props(self) -> Bag { self.0 } }
 impl KeyValuePair {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-keyvaluepair.html#cfn-ecs-taskdefinition-keyvaluepair-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Value`: text. Update: replacement.
+    /// `Value`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-keyvaluepair.html#cfn-ecs-taskdefinition-keyvaluepair-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for KeyValuePair { fn into_props(self) -> Bag { self.0 } }
@@ -2278,19 +2278,19 @@ impl Done for KeyValuePair { fn into_props(self) -> Bag { self.0 } }
 impl LinuxParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Capabilities`: `KernelCapabilities`. Update: replacement.
+    /// `Capabilities`: `KernelCapabilities`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-linuxparameters.html#cfn-ecs-taskdefinition-linuxparameters-capabilities)
     pub fn capabilities(self, value: impl Arg<KernelCapabilities>) -> Self { Self(put(self.0, "Capabilities", value.into_expr())) }
-    /// `Devices`: list of `Device`. Update: replacement.
+    /// `Devices`: list of `Device`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-linuxparameters.html#cfn-ecs-taskdefinition-linuxparameters-devices)
     pub fn devices(self, value: impl Arg<Arr<Device>>) -> Self { Self(put(self.0, "Devices", value.into_expr())) }
-    /// `InitProcessEnabled`: boolean. Update: replacement.
+    /// `InitProcessEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-linuxparameters.html#cfn-ecs-taskdefinition-linuxparameters-initprocessenabled)
     pub fn init_process_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InitProcessEnabled", value.into_expr())) }
-    /// `MaxSwap`: integer. Update: replacement.
+    /// `MaxSwap`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-linuxparameters.html#cfn-ecs-taskdefinition-linuxparameters-maxswap)
     pub fn max_swap(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxSwap", value.into_expr())) }
-    /// `SharedMemorySize`: integer. Update: replacement.
+    /// `SharedMemorySize`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-linuxparameters.html#cfn-ecs-taskdefinition-linuxparameters-sharedmemorysize)
     pub fn shared_memory_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SharedMemorySize", value.into_expr())) }
-    /// `Swappiness`: integer. Update: replacement.
+    /// `Swappiness`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-linuxparameters.html#cfn-ecs-taskdefinition-linuxparameters-swappiness)
     pub fn swappiness(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Swappiness", value.into_expr())) }
-    /// `Tmpfs`: list of `Tmpfs`. Update: replacement.
+    /// `Tmpfs`: list of `Tmpfs`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-linuxparameters.html#cfn-ecs-taskdefinition-linuxparameters-tmpfs)
     pub fn tmpfs(self, value: impl Arg<Arr<Tmpfs>>) -> Self { Self(put(self.0, "Tmpfs", value.into_expr())) }
 }
 impl Done for LinuxParameters { fn into_props(self) -> Bag { self.0 } }
@@ -2301,11 +2301,11 @@ impl LogConfiguration {
     pub fn new() -> LogConfiguration<Missing<super::required::LogDriver>> { LogConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LogConfiguration<R0> {
-    /// `LogDriver`: text, required. Update: replacement.
+    /// `LogDriver`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-logconfiguration.html#cfn-ecs-taskdefinition-logconfiguration-logdriver)
     pub fn log_driver(self, value: impl Arg<str>) -> LogConfiguration<Set> { LogConfiguration(put(self.0, "LogDriver", value.into_expr()), Phase) }
-    /// `Options`: map of text. Update: replacement.
+    /// `Options`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-logconfiguration.html#cfn-ecs-taskdefinition-logconfiguration-options)
     pub fn options(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Options", value.into_expr()), Phase) }
-    /// `SecretOptions`: list of `Secret`. Update: replacement.
+    /// `SecretOptions`: list of `Secret`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-logconfiguration.html#cfn-ecs-taskdefinition-logconfiguration-secretoptions)
     pub fn secret_options(self, value: impl Arg<Arr<Secret>>) -> Self { Self(put(self.0, "SecretOptions", value.into_expr()), Phase) }
 }
 impl Done for LogConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2314,11 +2314,11 @@ impl Done for LogConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl MountPoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ContainerPath`: text. Update: replacement.
+    /// `ContainerPath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-mountpoint.html#cfn-ecs-taskdefinition-mountpoint-containerpath)
     pub fn container_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerPath", value.into_expr())) }
-    /// `ReadOnly`: boolean. Update: replacement.
+    /// `ReadOnly`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-mountpoint.html#cfn-ecs-taskdefinition-mountpoint-readonly)
     pub fn read_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadOnly", value.into_expr())) }
-    /// `SourceVolume`: text. Update: replacement.
+    /// `SourceVolume`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-mountpoint.html#cfn-ecs-taskdefinition-mountpoint-sourcevolume)
     pub fn source_volume(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceVolume", value.into_expr())) }
 }
 impl Done for MountPoint { fn into_props(self) -> Bag { self.0 } }
@@ -2327,17 +2327,17 @@ impl Done for MountPoint { fn into_props(self) -> Bag { self.0 } }
 impl PortMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AppProtocol`: `AppProtocol`. Update: replacement.
+    /// `AppProtocol`: `AppProtocol`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-portmapping.html#cfn-ecs-taskdefinition-portmapping-appprotocol)
     pub fn app_protocol(self, value: impl Arg<AppProtocol>) -> Self { Self(put(self.0, "AppProtocol", value.into_expr())) }
-    /// `ContainerPort`: integer. Update: replacement.
+    /// `ContainerPort`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-portmapping.html#cfn-ecs-taskdefinition-portmapping-containerport)
     pub fn container_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContainerPort", value.into_expr())) }
-    /// `ContainerPortRange`: text. Update: replacement.
+    /// `ContainerPortRange`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-portmapping.html#cfn-ecs-taskdefinition-portmapping-containerportrange)
     pub fn container_port_range(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerPortRange", value.into_expr())) }
-    /// `HostPort`: integer. Update: replacement.
+    /// `HostPort`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-portmapping.html#cfn-ecs-taskdefinition-portmapping-hostport)
     pub fn host_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HostPort", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-portmapping.html#cfn-ecs-taskdefinition-portmapping-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Protocol`: text. Update: replacement.
+    /// `Protocol`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-portmapping.html#cfn-ecs-taskdefinition-portmapping-protocol)
     pub fn protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Protocol", value.into_expr())) }
 }
 impl Done for PortMapping { fn into_props(self) -> Bag { self.0 } }
@@ -2348,11 +2348,11 @@ impl ProxyConfiguration {
     pub fn new() -> ProxyConfiguration<Missing<super::required::ContainerName>> { ProxyConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ProxyConfiguration<R0> {
-    /// `ContainerName`: text, required. Update: replacement.
+    /// `ContainerName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-proxyconfiguration.html#cfn-ecs-taskdefinition-proxyconfiguration-containername)
     pub fn container_name(self, value: impl Arg<str>) -> ProxyConfiguration<Set> { ProxyConfiguration(put(self.0, "ContainerName", value.into_expr()), Phase) }
-    /// `ProxyConfigurationProperties`: list of `KeyValuePair`. Update: replacement.
+    /// `ProxyConfigurationProperties`: list of `KeyValuePair`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-proxyconfiguration.html#cfn-ecs-taskdefinition-proxyconfiguration-proxyconfigurationproperties)
     pub fn proxy_configuration_properties(self, value: impl Arg<Arr<KeyValuePair>>) -> Self { Self(put(self.0, "ProxyConfigurationProperties", value.into_expr()), Phase) }
-    /// `Type`: text. Update: replacement.
+    /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-proxyconfiguration.html#cfn-ecs-taskdefinition-proxyconfiguration-type)
     pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ProxyConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2361,7 +2361,7 @@ impl Done for ProxyConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl RepositoryCredentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CredentialsParameter`: text. Update: replacement.
+    /// `CredentialsParameter`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-repositorycredentials.html#cfn-ecs-taskdefinition-repositorycredentials-credentialsparameter)
     pub fn credentials_parameter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CredentialsParameter", value.into_expr())) }
 }
 impl Done for RepositoryCredentials { fn into_props(self) -> Bag { self.0 } }
@@ -2372,9 +2372,9 @@ impl ResourceRequirement {
     pub fn new() -> ResourceRequirement<Missing<super::required::Type>> { ResourceRequirement(Bag::default(), Phase) }
 }
 impl<R0> ResourceRequirement<R0> {
-    /// `Type`: text, required. Update: replacement.
+    /// `Type`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-resourcerequirement.html#cfn-ecs-taskdefinition-resourcerequirement-type)
     pub fn type_(self, value: impl Arg<str>) -> ResourceRequirement<Set> { ResourceRequirement(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `Value`: text. Update: replacement.
+    /// `Value`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-resourcerequirement.html#cfn-ecs-taskdefinition-resourcerequirement-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ResourceRequirement { fn into_props(self) -> Bag { self.0 } }
@@ -2383,11 +2383,11 @@ impl Done for ResourceRequirement { fn into_props(self) -> Bag { self.0 } }
 impl RestartPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Enabled`: boolean. Update: replacement.
+    /// `Enabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-restartpolicy.html#cfn-ecs-taskdefinition-restartpolicy-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
-    /// `IgnoredExitCodes`: list of integer. Update: replacement.
+    /// `IgnoredExitCodes`: list of integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-restartpolicy.html#cfn-ecs-taskdefinition-restartpolicy-ignoredexitcodes)
     pub fn ignored_exit_codes(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "IgnoredExitCodes", value.into_expr())) }
-    /// `RestartAttemptPeriod`: integer. Update: replacement.
+    /// `RestartAttemptPeriod`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-restartpolicy.html#cfn-ecs-taskdefinition-restartpolicy-restartattemptperiod)
     pub fn restart_attempt_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RestartAttemptPeriod", value.into_expr())) }
 }
 impl Done for RestartPolicy { fn into_props(self) -> Bag { self.0 } }
@@ -2396,9 +2396,9 @@ impl Done for RestartPolicy { fn into_props(self) -> Bag { self.0 } }
 impl RuntimePlatform {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CpuArchitecture`: text. Update: replacement.
+    /// `CpuArchitecture`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-runtimeplatform.html#cfn-ecs-taskdefinition-runtimeplatform-cpuarchitecture)
     pub fn cpu_architecture(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CpuArchitecture", value.into_expr())) }
-    /// `OperatingSystemFamily`: text. Update: replacement.
+    /// `OperatingSystemFamily`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-runtimeplatform.html#cfn-ecs-taskdefinition-runtimeplatform-operatingsystemfamily)
     pub fn operating_system_family(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OperatingSystemFamily", value.into_expr())) }
 }
 impl Done for RuntimePlatform { fn into_props(self) -> Bag { self.0 } }
@@ -2409,13 +2409,13 @@ impl S3FilesVolumeConfiguration {
     pub fn new() -> S3FilesVolumeConfiguration<Missing<super::required::FileSystemArn>> { S3FilesVolumeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> S3FilesVolumeConfiguration<R0> {
-    /// `AccessPointArn`: text. Update: replacement.
+    /// `AccessPointArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-s3filesvolumeconfiguration.html#cfn-ecs-taskdefinition-s3filesvolumeconfiguration-accesspointarn)
     pub fn access_point_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessPointArn", value.into_expr()), Phase) }
-    /// `FileSystemArn`: text, required. Update: replacement.
+    /// `FileSystemArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-s3filesvolumeconfiguration.html#cfn-ecs-taskdefinition-s3filesvolumeconfiguration-filesystemarn)
     pub fn file_system_arn(self, value: impl Arg<str>) -> S3FilesVolumeConfiguration<Set> { S3FilesVolumeConfiguration(put(self.0, "FileSystemArn", value.into_expr()), Phase) }
-    /// `RootDirectory`: text. Update: replacement.
+    /// `RootDirectory`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-s3filesvolumeconfiguration.html#cfn-ecs-taskdefinition-s3filesvolumeconfiguration-rootdirectory)
     pub fn root_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RootDirectory", value.into_expr()), Phase) }
-    /// `TransitEncryptionPort`: integer. Update: replacement.
+    /// `TransitEncryptionPort`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-s3filesvolumeconfiguration.html#cfn-ecs-taskdefinition-s3filesvolumeconfiguration-transitencryptionport)
     pub fn transit_encryption_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TransitEncryptionPort", value.into_expr()), Phase) }
 }
 impl Done for S3FilesVolumeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2426,9 +2426,9 @@ impl Secret {
     pub fn new() -> Secret<Missing<super::required::Name>, Missing<super::required::ValueFrom>> { Secret(Bag::default(), Phase) }
 }
 impl<R0, R1> Secret<R0, R1> {
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-secret.html#cfn-ecs-taskdefinition-secret-name)
     pub fn name(self, value: impl Arg<str>) -> Secret<Set, R1> { Secret(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ValueFrom`: text, required. Update: replacement.
+    /// `ValueFrom`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-secret.html#cfn-ecs-taskdefinition-secret-valuefrom)
     pub fn value_from(self, value: impl Arg<str>) -> Secret<R0, Set> { Secret(put(self.0, "ValueFrom", value.into_expr()), Phase) }
 }
 impl Done for Secret { fn into_props(self) -> Bag { self.0 } }
@@ -2437,9 +2437,9 @@ impl Done for Secret { fn into_props(self) -> Bag { self.0 } }
 impl SystemControl {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Namespace`: text. Update: replacement.
+    /// `Namespace`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-systemcontrol.html#cfn-ecs-taskdefinition-systemcontrol-namespace)
     pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr())) }
-    /// `Value`: text. Update: replacement.
+    /// `Value`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-systemcontrol.html#cfn-ecs-taskdefinition-systemcontrol-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for SystemControl { fn into_props(self) -> Bag { self.0 } }
@@ -2450,9 +2450,9 @@ impl TaskDefinitionPlacementConstraint {
     pub fn new() -> TaskDefinitionPlacementConstraint<Missing<super::required::Type>> { TaskDefinitionPlacementConstraint(Bag::default(), Phase) }
 }
 impl<R0> TaskDefinitionPlacementConstraint<R0> {
-    /// `Expression`: text. Update: replacement.
+    /// `Expression`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-taskdefinitionplacementconstraint.html#cfn-ecs-taskdefinition-taskdefinitionplacementconstraint-expression)
     pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: replacement.
+    /// `Type`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-taskdefinitionplacementconstraint.html#cfn-ecs-taskdefinition-taskdefinitionplacementconstraint-type)
     pub fn type_(self, value: impl Arg<str>) -> TaskDefinitionPlacementConstraint<Set> { TaskDefinitionPlacementConstraint(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for TaskDefinitionPlacementConstraint { fn into_props(self) -> Bag { self.0 } }
@@ -2463,11 +2463,11 @@ impl Tmpfs {
     pub fn new() -> Tmpfs<Missing<super::required::Size>> { Tmpfs(Bag::default(), Phase) }
 }
 impl<R0> Tmpfs<R0> {
-    /// `ContainerPath`: text. Update: replacement.
+    /// `ContainerPath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-tmpfs.html#cfn-ecs-taskdefinition-tmpfs-containerpath)
     pub fn container_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerPath", value.into_expr()), Phase) }
-    /// `MountOptions`: list of text. Update: replacement.
+    /// `MountOptions`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-tmpfs.html#cfn-ecs-taskdefinition-tmpfs-mountoptions)
     pub fn mount_options(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MountOptions", value.into_expr()), Phase) }
-    /// `Size`: integer, required. Update: replacement.
+    /// `Size`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-tmpfs.html#cfn-ecs-taskdefinition-tmpfs-size)
     pub fn size(self, value: impl Arg<i64>) -> Tmpfs<Set> { Tmpfs(put(self.0, "Size", value.into_expr()), Phase) }
 }
 impl Done for Tmpfs { fn into_props(self) -> Bag { self.0 } }
@@ -2478,11 +2478,11 @@ impl Ulimit {
     pub fn new() -> Ulimit<Missing<super::required::HardLimit>, Missing<super::required::Name>, Missing<super::required::SoftLimit>> { Ulimit(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Ulimit<R0, R1, R2> {
-    /// `HardLimit`: integer, required. Update: replacement.
+    /// `HardLimit`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-ulimit.html#cfn-ecs-taskdefinition-ulimit-hardlimit)
     pub fn hard_limit(self, value: impl Arg<i64>) -> Ulimit<Set, R1, R2> { Ulimit(put(self.0, "HardLimit", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-ulimit.html#cfn-ecs-taskdefinition-ulimit-name)
     pub fn name(self, value: impl Arg<str>) -> Ulimit<R0, Set, R2> { Ulimit(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `SoftLimit`: integer, required. Update: replacement.
+    /// `SoftLimit`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-ulimit.html#cfn-ecs-taskdefinition-ulimit-softlimit)
     pub fn soft_limit(self, value: impl Arg<i64>) -> Ulimit<R0, R1, Set> { Ulimit(put(self.0, "SoftLimit", value.into_expr()), Phase) }
 }
 impl Done for Ulimit { fn into_props(self) -> Bag { self.0 } }
@@ -2491,19 +2491,19 @@ impl Done for Ulimit { fn into_props(self) -> Bag { self.0 } }
 impl Volume {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ConfiguredAtLaunch`: boolean. Update: replacement.
+    /// `ConfiguredAtLaunch`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-volume.html#cfn-ecs-taskdefinition-volume-configuredatlaunch)
     pub fn configured_at_launch(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ConfiguredAtLaunch", value.into_expr())) }
-    /// `DockerVolumeConfiguration`: `DockerVolumeConfiguration`. Update: replacement.
+    /// `DockerVolumeConfiguration`: `DockerVolumeConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-volume.html#cfn-ecs-taskdefinition-volume-dockervolumeconfiguration)
     pub fn docker_volume_configuration(self, value: impl Arg<DockerVolumeConfiguration>) -> Self { Self(put(self.0, "DockerVolumeConfiguration", value.into_expr())) }
-    /// `EFSVolumeConfiguration`: `EFSVolumeConfiguration`. Update: replacement.
+    /// `EFSVolumeConfiguration`: `EFSVolumeConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-volume.html#cfn-ecs-taskdefinition-volume-efsvolumeconfiguration)
     pub fn efs_volume_configuration(self, value: impl Arg<EFSVolumeConfiguration>) -> Self { Self(put(self.0, "EFSVolumeConfiguration", value.into_expr())) }
-    /// `FSxWindowsFileServerVolumeConfiguration`: `FSxWindowsFileServerVolumeConfiguration`. Update: replacement.
+    /// `FSxWindowsFileServerVolumeConfiguration`: `FSxWindowsFileServerVolumeConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-volume.html#cfn-ecs-taskdefinition-volume-fsxwindowsfileservervolumeconfiguration)
     pub fn f_sx_windows_file_server_volume_configuration(self, value: impl Arg<FSxWindowsFileServerVolumeConfiguration>) -> Self { Self(put(self.0, "FSxWindowsFileServerVolumeConfiguration", value.into_expr())) }
-    /// `Host`: `HostVolumeProperties`. Update: replacement.
+    /// `Host`: `HostVolumeProperties`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-volume.html#cfn-ecs-taskdefinition-volume-host)
     pub fn host(self, value: impl Arg<HostVolumeProperties>) -> Self { Self(put(self.0, "Host", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-volume.html#cfn-ecs-taskdefinition-volume-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `S3FilesVolumeConfiguration`: `S3FilesVolumeConfiguration`. Update: replacement.
+    /// `S3FilesVolumeConfiguration`: `S3FilesVolumeConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-volume.html#cfn-ecs-taskdefinition-volume-s3filesvolumeconfiguration)
     pub fn s3_files_volume_configuration(self, value: impl Arg<S3FilesVolumeConfiguration>) -> Self { Self(put(self.0, "S3FilesVolumeConfiguration", value.into_expr())) }
 }
 impl Done for Volume { fn into_props(self) -> Bag { self.0 } }
@@ -2512,9 +2512,9 @@ impl Done for Volume { fn into_props(self) -> Bag { self.0 } }
 impl VolumeFrom {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ReadOnly`: boolean. Update: replacement.
+    /// `ReadOnly`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-volumefrom.html#cfn-ecs-taskdefinition-volumefrom-readonly)
     pub fn read_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadOnly", value.into_expr())) }
-    /// `SourceContainer`: text. Update: replacement.
+    /// `SourceContainer`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-volumefrom.html#cfn-ecs-taskdefinition-volumefrom-sourcecontainer)
     pub fn source_container(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceContainer", value.into_expr())) }
 }
 impl Done for VolumeFrom { fn into_props(self) -> Bag { self.0 } }
@@ -2536,7 +2536,7 @@ impl CfnTaskSet {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTaskSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskset.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnTaskSet { fn node(&self) -> &Place { &self.0 } }
@@ -2547,29 +2547,29 @@ impl CfnTaskSetProps {
     pub fn new() -> CfnTaskSetProps<Missing<required::Cluster>, Missing<required::Service>, Missing<required::TaskDefinition>> { CfnTaskSetProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnTaskSetProps<R0, R1, R2> {
-    /// `CapacityProviderStrategy`: list of `CapacityProviderStrategyItem`. Update: replacement.
+    /// `CapacityProviderStrategy`: list of `CapacityProviderStrategyItem`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskset.html#cfn-ecs-taskset-capacityproviderstrategy)
     pub fn capacity_provider_strategy(self, value: impl Arg<Arr<task_set::CapacityProviderStrategyItem>>) -> Self { Self(put(self.0, "CapacityProviderStrategy", value.into_expr()), Phase) }
-    /// `Cluster`: text, required. Update: replacement.
+    /// `Cluster`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskset.html#cfn-ecs-taskset-cluster)
     pub fn cluster(self, value: impl Arg<str>) -> CfnTaskSetProps<Set, R1, R2> { CfnTaskSetProps(put(self.0, "Cluster", value.into_expr()), Phase) }
-    /// `ExternalId`: text. Update: replacement.
+    /// `ExternalId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskset.html#cfn-ecs-taskset-externalid)
     pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
-    /// `LaunchType`: `LaunchType`. Update: replacement.
+    /// `LaunchType`: `LaunchType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskset.html#cfn-ecs-taskset-launchtype)
     pub fn launch_type(self, value: impl Arg<task_set::LaunchType>) -> Self { Self(put(self.0, "LaunchType", value.into_expr()), Phase) }
-    /// `LoadBalancers`: list of `LoadBalancer`. Update: replacement.
+    /// `LoadBalancers`: list of `LoadBalancer`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskset.html#cfn-ecs-taskset-loadbalancers)
     pub fn load_balancers(self, value: impl Arg<Arr<task_set::LoadBalancer>>) -> Self { Self(put(self.0, "LoadBalancers", value.into_expr()), Phase) }
-    /// `NetworkConfiguration`: `NetworkConfiguration`. Update: replacement.
+    /// `NetworkConfiguration`: `NetworkConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskset.html#cfn-ecs-taskset-networkconfiguration)
     pub fn network_configuration(self, value: impl Arg<task_set::NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value.into_expr()), Phase) }
-    /// `PlatformVersion`: text. Update: replacement.
+    /// `PlatformVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskset.html#cfn-ecs-taskset-platformversion)
     pub fn platform_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlatformVersion", value.into_expr()), Phase) }
-    /// `Scale`: `Scale`. Update: in place.
+    /// `Scale`: `Scale`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskset.html#cfn-ecs-taskset-scale)
     pub fn scale(self, value: impl Arg<task_set::Scale>) -> Self { Self(put(self.0, "Scale", value.into_expr()), Phase) }
-    /// `Service`: text, required. Update: replacement.
+    /// `Service`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskset.html#cfn-ecs-taskset-service)
     pub fn service(self, value: impl Arg<str>) -> CfnTaskSetProps<R0, Set, R2> { CfnTaskSetProps(put(self.0, "Service", value.into_expr()), Phase) }
-    /// `ServiceRegistries`: list of `ServiceRegistry`. Update: replacement.
+    /// `ServiceRegistries`: list of `ServiceRegistry`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskset.html#cfn-ecs-taskset-serviceregistries)
     pub fn service_registries(self, value: impl Arg<Arr<task_set::ServiceRegistry>>) -> Self { Self(put(self.0, "ServiceRegistries", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskset.html#cfn-ecs-taskset-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TaskDefinition`: text, required. Update: replacement.
+    /// `TaskDefinition`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskset.html#cfn-ecs-taskset-taskdefinition)
     pub fn task_definition(self, value: impl Arg<str>) -> CfnTaskSetProps<R0, R1, Set> { CfnTaskSetProps(put(self.0, "TaskDefinition", value.into_expr()), Phase) }
 }
 impl Done for CfnTaskSetProps { fn into_props(self) -> Bag { self.0 } }
@@ -2583,11 +2583,11 @@ impl AwsVpcConfiguration {
     pub fn new() -> AwsVpcConfiguration<Missing<super::required::Subnets>> { AwsVpcConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AwsVpcConfiguration<R0> {
-    /// `AssignPublicIp`: `AssignPublicIp`. Update: replacement.
+    /// `AssignPublicIp`: `AssignPublicIp`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskset-awsvpcconfiguration.html#cfn-ecs-taskset-awsvpcconfiguration-assignpublicip)
     pub fn assign_public_ip(self, value: impl Arg<AssignPublicIp>) -> Self { Self(put(self.0, "AssignPublicIp", value.into_expr()), Phase) }
-    /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: replacement.
+    /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskset-awsvpcconfiguration.html#cfn-ecs-taskset-awsvpcconfiguration-securitygroups)
     pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
-    /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement.
+    /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskset-awsvpcconfiguration.html#cfn-ecs-taskset-awsvpcconfiguration-subnets)
     pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> AwsVpcConfiguration<Set> { AwsVpcConfiguration(put(self.0, "Subnets", value.into_expr()), Phase) }
 }
 impl Done for AwsVpcConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2596,11 +2596,11 @@ impl Done for AwsVpcConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl CapacityProviderStrategyItem {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Base`: integer. Update: replacement.
+    /// `Base`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskset-capacityproviderstrategyitem.html#cfn-ecs-taskset-capacityproviderstrategyitem-base)
     pub fn base(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Base", value.into_expr())) }
-    /// `CapacityProvider`: text. Update: replacement.
+    /// `CapacityProvider`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskset-capacityproviderstrategyitem.html#cfn-ecs-taskset-capacityproviderstrategyitem-capacityprovider)
     pub fn capacity_provider(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapacityProvider", value.into_expr())) }
-    /// `Weight`: integer. Update: replacement.
+    /// `Weight`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskset-capacityproviderstrategyitem.html#cfn-ecs-taskset-capacityproviderstrategyitem-weight)
     pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value.into_expr())) }
 }
 impl Done for CapacityProviderStrategyItem { fn into_props(self) -> Bag { self.0 } }
@@ -2609,11 +2609,11 @@ impl Done for CapacityProviderStrategyItem { fn into_props(self) -> Bag { self.0
 impl LoadBalancer {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ContainerName`: text. Update: replacement.
+    /// `ContainerName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskset-loadbalancer.html#cfn-ecs-taskset-loadbalancer-containername)
     pub fn container_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerName", value.into_expr())) }
-    /// `ContainerPort`: integer. Update: replacement.
+    /// `ContainerPort`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskset-loadbalancer.html#cfn-ecs-taskset-loadbalancer-containerport)
     pub fn container_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContainerPort", value.into_expr())) }
-    /// `TargetGroupArn`: text. Update: replacement.
+    /// `TargetGroupArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskset-loadbalancer.html#cfn-ecs-taskset-loadbalancer-targetgrouparn)
     pub fn target_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetGroupArn", value.into_expr())) }
 }
 impl Done for LoadBalancer { fn into_props(self) -> Bag { self.0 } }
@@ -2622,7 +2622,7 @@ impl Done for LoadBalancer { fn into_props(self) -> Bag { self.0 } }
 impl NetworkConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AwsVpcConfiguration`: `AwsVpcConfiguration`. Update: replacement.
+    /// `AwsVpcConfiguration`: `AwsVpcConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskset-networkconfiguration.html#cfn-ecs-taskset-networkconfiguration-awsvpcconfiguration)
     pub fn aws_vpc_configuration(self, value: impl Arg<AwsVpcConfiguration>) -> Self { Self(put(self.0, "AwsVpcConfiguration", value.into_expr())) }
 }
 impl Done for NetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2631,9 +2631,9 @@ impl Done for NetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl Scale {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Unit`: `Unit`. Update: in place.
+    /// `Unit`: `Unit`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskset-scale.html#cfn-ecs-taskset-scale-unit)
     pub fn unit(self, value: impl Arg<Unit>) -> Self { Self(put(self.0, "Unit", value.into_expr())) }
-    /// `Value`: number. Update: in place.
+    /// `Value`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskset-scale.html#cfn-ecs-taskset-scale-value)
     pub fn value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for Scale { fn into_props(self) -> Bag { self.0 } }
@@ -2642,13 +2642,13 @@ impl Done for Scale { fn into_props(self) -> Bag { self.0 } }
 impl ServiceRegistry {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ContainerName`: text. Update: replacement.
+    /// `ContainerName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskset-serviceregistry.html#cfn-ecs-taskset-serviceregistry-containername)
     pub fn container_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerName", value.into_expr())) }
-    /// `ContainerPort`: integer. Update: replacement.
+    /// `ContainerPort`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskset-serviceregistry.html#cfn-ecs-taskset-serviceregistry-containerport)
     pub fn container_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContainerPort", value.into_expr())) }
-    /// `Port`: integer. Update: replacement.
+    /// `Port`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskset-serviceregistry.html#cfn-ecs-taskset-serviceregistry-port)
     pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
-    /// `RegistryArn`: text. Update: replacement.
+    /// `RegistryArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskset-serviceregistry.html#cfn-ecs-taskset-serviceregistry-registryarn)
     pub fn registry_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegistryArn", value.into_expr())) }
 }
 impl Done for ServiceRegistry { fn into_props(self) -> Bag { self.0 } }

@@ -13,9 +13,9 @@ impl CfnAccessPoint {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAccessPointProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AccessPointId`.
     pub fn reference(&self) -> Val<kind::EfsAccessPointId> { self.0.reference() }
-    /// The attribute `AccessPointId`: `EfsAccessPointId`.
+    /// The attribute `AccessPointId`: `EfsAccessPointId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-accesspoint.html#AccessPointId-fn::getatt)
     pub fn attr_access_point_id(&self) -> Val<kind::EfsAccessPointId> { self.0.get_att("AccessPointId") }
-    /// The attribute `Arn`: `EfsAccessPointArn`.
+    /// The attribute `Arn`: `EfsAccessPointArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-accesspoint.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::EfsAccessPointArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnAccessPoint { fn node(&self) -> &Place { &self.0 } }
@@ -26,15 +26,15 @@ impl CfnAccessPointProps {
     pub fn new() -> CfnAccessPointProps<Missing<required::FileSystemId>> { CfnAccessPointProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAccessPointProps<R0> {
-    /// `AccessPointTags`: list of `AccessPointTag`. Update: in place.
+    /// `AccessPointTags`: list of `AccessPointTag`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-accesspoint.html#cfn-efs-accesspoint-accesspointtags)
     pub fn access_point_tags(self, value: impl Arg<Arr<access_point::AccessPointTag>>) -> Self { Self(put(self.0, "AccessPointTags", value.into_expr()), Phase) }
-    /// `ClientToken`: text. Update: replacement.
+    /// `ClientToken`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-accesspoint.html#cfn-efs-accesspoint-clienttoken)
     pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value.into_expr()), Phase) }
-    /// `FileSystemId`: `EfsFileSystemId`, required. Update: replacement.
+    /// `FileSystemId`: `EfsFileSystemId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-accesspoint.html#cfn-efs-accesspoint-filesystemid)
     pub fn file_system_id(self, value: impl Arg<kind::EfsFileSystemId>) -> CfnAccessPointProps<Set> { CfnAccessPointProps(put(self.0, "FileSystemId", value.into_expr()), Phase) }
-    /// `PosixUser`: `PosixUser`. Update: replacement.
+    /// `PosixUser`: `PosixUser`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-accesspoint.html#cfn-efs-accesspoint-posixuser)
     pub fn posix_user(self, value: impl Arg<access_point::PosixUser>) -> Self { Self(put(self.0, "PosixUser", value.into_expr()), Phase) }
-    /// `RootDirectory`: `RootDirectory`. Update: replacement.
+    /// `RootDirectory`: `RootDirectory`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-accesspoint.html#cfn-efs-accesspoint-rootdirectory)
     pub fn root_directory(self, value: impl Arg<access_point::RootDirectory>) -> Self { Self(put(self.0, "RootDirectory", value.into_expr()), Phase) }
 }
 impl Done for CfnAccessPointProps { fn into_props(self) -> Bag { self.0 } }
@@ -46,9 +46,9 @@ use crate::cfn::support::*;
 impl AccessPointTag {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Key`: text. Update: in place.
+    /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-accesspoint-accesspointtag.html#cfn-efs-accesspoint-accesspointtag-key)
     pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-accesspoint-accesspointtag.html#cfn-efs-accesspoint-accesspointtag-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for AccessPointTag { fn into_props(self) -> Bag { self.0 } }
@@ -59,11 +59,11 @@ impl CreationInfo {
     pub fn new() -> CreationInfo<Missing<super::required::OwnerGid>, Missing<super::required::OwnerUid>, Missing<super::required::Permissions>> { CreationInfo(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CreationInfo<R0, R1, R2> {
-    /// `OwnerGid`: text, required. Update: replacement.
+    /// `OwnerGid`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-accesspoint-creationinfo.html#cfn-efs-accesspoint-creationinfo-ownergid)
     pub fn owner_gid(self, value: impl Arg<str>) -> CreationInfo<Set, R1, R2> { CreationInfo(put(self.0, "OwnerGid", value.into_expr()), Phase) }
-    /// `OwnerUid`: text, required. Update: replacement.
+    /// `OwnerUid`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-accesspoint-creationinfo.html#cfn-efs-accesspoint-creationinfo-owneruid)
     pub fn owner_uid(self, value: impl Arg<str>) -> CreationInfo<R0, Set, R2> { CreationInfo(put(self.0, "OwnerUid", value.into_expr()), Phase) }
-    /// `Permissions`: text, required. Update: replacement.
+    /// `Permissions`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-accesspoint-creationinfo.html#cfn-efs-accesspoint-creationinfo-permissions)
     pub fn permissions(self, value: impl Arg<str>) -> CreationInfo<R0, R1, Set> { CreationInfo(put(self.0, "Permissions", value.into_expr()), Phase) }
 }
 impl Done for CreationInfo { fn into_props(self) -> Bag { self.0 } }
@@ -74,11 +74,11 @@ impl PosixUser {
     pub fn new() -> PosixUser<Missing<super::required::Gid>, Missing<super::required::Uid>> { PosixUser(Bag::default(), Phase) }
 }
 impl<R0, R1> PosixUser<R0, R1> {
-    /// `Gid`: text, required. Update: replacement.
+    /// `Gid`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-accesspoint-posixuser.html#cfn-efs-accesspoint-posixuser-gid)
     pub fn gid(self, value: impl Arg<str>) -> PosixUser<Set, R1> { PosixUser(put(self.0, "Gid", value.into_expr()), Phase) }
-    /// `SecondaryGids`: list of text. Update: replacement.
+    /// `SecondaryGids`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-accesspoint-posixuser.html#cfn-efs-accesspoint-posixuser-secondarygids)
     pub fn secondary_gids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecondaryGids", value.into_expr()), Phase) }
-    /// `Uid`: text, required. Update: replacement.
+    /// `Uid`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-accesspoint-posixuser.html#cfn-efs-accesspoint-posixuser-uid)
     pub fn uid(self, value: impl Arg<str>) -> PosixUser<R0, Set> { PosixUser(put(self.0, "Uid", value.into_expr()), Phase) }
 }
 impl Done for PosixUser { fn into_props(self) -> Bag { self.0 } }
@@ -87,9 +87,9 @@ impl Done for PosixUser { fn into_props(self) -> Bag { self.0 } }
 impl RootDirectory {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CreationInfo`: `CreationInfo`. Update: replacement.
+    /// `CreationInfo`: `CreationInfo`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-accesspoint-rootdirectory.html#cfn-efs-accesspoint-rootdirectory-creationinfo)
     pub fn creation_info(self, value: impl Arg<CreationInfo>) -> Self { Self(put(self.0, "CreationInfo", value.into_expr())) }
-    /// `Path`: text. Update: replacement.
+    /// `Path`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-accesspoint-rootdirectory.html#cfn-efs-accesspoint-rootdirectory-path)
     pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
 }
 impl Done for RootDirectory { fn into_props(self) -> Bag { self.0 } }
@@ -103,9 +103,9 @@ impl CfnFileSystem {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnFileSystemProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `FileSystemId`.
     pub fn reference(&self) -> Val<kind::EfsFileSystemId> { self.0.reference() }
-    /// The attribute `Arn`: `EfsFileSystemArn`.
+    /// The attribute `Arn`: `EfsFileSystemArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-filesystem.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::EfsFileSystemArn> { self.0.get_att("Arn") }
-    /// The attribute `FileSystemId`: `EfsFileSystemId`.
+    /// The attribute `FileSystemId`: `EfsFileSystemId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-filesystem.html#FileSystemId-fn::getatt)
     pub fn attr_file_system_id(&self) -> Val<kind::EfsFileSystemId> { self.0.get_att("FileSystemId") }
 }
 impl Parent for CfnFileSystem { fn node(&self) -> &Place { &self.0 } }
@@ -114,31 +114,31 @@ impl Parent for CfnFileSystem { fn node(&self) -> &Place { &self.0 } }
 impl CfnFileSystemProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AvailabilityZoneName`: text. Update: replacement.
+    /// `AvailabilityZoneName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-filesystem.html#cfn-efs-filesystem-availabilityzonename)
     pub fn availability_zone_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZoneName", value.into_expr())) }
-    /// `BackupPolicy`: `BackupPolicy`. Update: in place.
+    /// `BackupPolicy`: `BackupPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-filesystem.html#cfn-efs-filesystem-backuppolicy)
     pub fn backup_policy(self, value: impl Arg<file_system::BackupPolicy>) -> Self { Self(put(self.0, "BackupPolicy", value.into_expr())) }
-    /// `BypassPolicyLockoutSafetyCheck`: boolean. Update: in place.
+    /// `BypassPolicyLockoutSafetyCheck`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-filesystem.html#cfn-efs-filesystem-bypasspolicylockoutsafetycheck)
     pub fn bypass_policy_lockout_safety_check(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BypassPolicyLockoutSafetyCheck", value.into_expr())) }
-    /// `Encrypted`: boolean. Update: replacement.
+    /// `Encrypted`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-filesystem.html#cfn-efs-filesystem-encrypted)
     pub fn encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypted", value.into_expr())) }
-    /// `FileSystemPolicy`: JSON. Update: in place.
+    /// `FileSystemPolicy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-filesystem.html#cfn-efs-filesystem-filesystempolicy)
     pub fn file_system_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "FileSystemPolicy", value.into_expr())) }
-    /// `FileSystemProtection`: `FileSystemProtection`. Update: in place.
+    /// `FileSystemProtection`: `FileSystemProtection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-filesystem.html#cfn-efs-filesystem-filesystemprotection)
     pub fn file_system_protection(self, value: impl Arg<file_system::FileSystemProtection>) -> Self { Self(put(self.0, "FileSystemProtection", value.into_expr())) }
-    /// `FileSystemTags`: list of `ElasticFileSystemTag`. Update: in place.
+    /// `FileSystemTags`: list of `ElasticFileSystemTag`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-filesystem.html#cfn-efs-filesystem-filesystemtags)
     pub fn file_system_tags(self, value: impl Arg<Arr<file_system::ElasticFileSystemTag>>) -> Self { Self(put(self.0, "FileSystemTags", value.into_expr())) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-filesystem.html#cfn-efs-filesystem-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
-    /// `LifecyclePolicies`: list of `LifecyclePolicy`. Update: in place.
+    /// `LifecyclePolicies`: list of `LifecyclePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-filesystem.html#cfn-efs-filesystem-lifecyclepolicies)
     pub fn lifecycle_policies(self, value: impl Arg<Arr<file_system::LifecyclePolicy>>) -> Self { Self(put(self.0, "LifecyclePolicies", value.into_expr())) }
-    /// `PerformanceMode`: text. Update: replacement.
+    /// `PerformanceMode`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-filesystem.html#cfn-efs-filesystem-performancemode)
     pub fn performance_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PerformanceMode", value.into_expr())) }
-    /// `ProvisionedThroughputInMibps`: number. Update: in place.
+    /// `ProvisionedThroughputInMibps`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-filesystem.html#cfn-efs-filesystem-provisionedthroughputinmibps)
     pub fn provisioned_throughput_in_mibps(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ProvisionedThroughputInMibps", value.into_expr())) }
-    /// `ReplicationConfiguration`: `ReplicationConfiguration`. Update: in place.
+    /// `ReplicationConfiguration`: `ReplicationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-filesystem.html#cfn-efs-filesystem-replicationconfiguration)
     pub fn replication_configuration(self, value: impl Arg<file_system::ReplicationConfiguration>) -> Self { Self(put(self.0, "ReplicationConfiguration", value.into_expr())) }
-    /// `ThroughputMode`: text. Update: in place.
+    /// `ThroughputMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-filesystem.html#cfn-efs-filesystem-throughputmode)
     pub fn throughput_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThroughputMode", value.into_expr())) }
 }
 impl Done for CfnFileSystemProps { fn into_props(self) -> Bag { self.0 } }
@@ -152,7 +152,7 @@ impl BackupPolicy {
     pub fn new() -> BackupPolicy<Missing<super::required::Status>> { BackupPolicy(Bag::default(), Phase) }
 }
 impl<R0> BackupPolicy<R0> {
-    /// `Status`: `Status`, required. Update: in place.
+    /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-filesystem-backuppolicy.html#cfn-efs-filesystem-backuppolicy-status)
     pub fn status(self, value: impl Arg<Status>) -> BackupPolicy<Set> { BackupPolicy(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for BackupPolicy { fn into_props(self) -> Bag { self.0 } }
@@ -163,9 +163,9 @@ impl ElasticFileSystemTag {
     pub fn new() -> ElasticFileSystemTag<Missing<super::required::Key>, Missing<super::required::Value>> { ElasticFileSystemTag(Bag::default(), Phase) }
 }
 impl<R0, R1> ElasticFileSystemTag<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-filesystem-elasticfilesystemtag.html#cfn-efs-filesystem-elasticfilesystemtag-key)
     pub fn key(self, value: impl Arg<str>) -> ElasticFileSystemTag<Set, R1> { ElasticFileSystemTag(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-filesystem-elasticfilesystemtag.html#cfn-efs-filesystem-elasticfilesystemtag-value)
     pub fn value(self, value: impl Arg<str>) -> ElasticFileSystemTag<R0, Set> { ElasticFileSystemTag(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ElasticFileSystemTag { fn into_props(self) -> Bag { self.0 } }
@@ -174,7 +174,7 @@ impl Done for ElasticFileSystemTag { fn into_props(self) -> Bag { self.0 } }
 impl FileSystemProtection {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ReplicationOverwriteProtection`: `ReplicationOverwriteProtection`. Update: in place.
+    /// `ReplicationOverwriteProtection`: `ReplicationOverwriteProtection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-filesystem-filesystemprotection.html#cfn-efs-filesystem-filesystemprotection-replicationoverwriteprotection)
     pub fn replication_overwrite_protection(self, value: impl Arg<ReplicationOverwriteProtection>) -> Self { Self(put(self.0, "ReplicationOverwriteProtection", value.into_expr())) }
 }
 impl Done for FileSystemProtection { fn into_props(self) -> Bag { self.0 } }
@@ -183,11 +183,11 @@ impl Done for FileSystemProtection { fn into_props(self) -> Bag { self.0 } }
 impl LifecyclePolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TransitionToArchive`: text. Update: in place.
+    /// `TransitionToArchive`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-filesystem-lifecyclepolicy.html#cfn-efs-filesystem-lifecyclepolicy-transitiontoarchive)
     pub fn transition_to_archive(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TransitionToArchive", value.into_expr())) }
-    /// `TransitionToIA`: text. Update: in place.
+    /// `TransitionToIA`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-filesystem-lifecyclepolicy.html#cfn-efs-filesystem-lifecyclepolicy-transitiontoia)
     pub fn transition_to_ia(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TransitionToIA", value.into_expr())) }
-    /// `TransitionToPrimaryStorageClass`: text. Update: in place.
+    /// `TransitionToPrimaryStorageClass`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-filesystem-lifecyclepolicy.html#cfn-efs-filesystem-lifecyclepolicy-transitiontoprimarystorageclass)
     pub fn transition_to_primary_storage_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TransitionToPrimaryStorageClass", value.into_expr())) }
 }
 impl Done for LifecyclePolicy { fn into_props(self) -> Bag { self.0 } }
@@ -196,7 +196,7 @@ impl Done for LifecyclePolicy { fn into_props(self) -> Bag { self.0 } }
 impl ReplicationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Destinations`: list of `ReplicationDestination`. Update: in place.
+    /// `Destinations`: list of `ReplicationDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-filesystem-replicationconfiguration.html#cfn-efs-filesystem-replicationconfiguration-destinations)
     pub fn destinations(self, value: impl Arg<Arr<ReplicationDestination>>) -> Self { Self(put(self.0, "Destinations", value.into_expr())) }
 }
 impl Done for ReplicationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -205,19 +205,19 @@ impl Done for ReplicationConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl ReplicationDestination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AvailabilityZoneName`: text. Update: in place.
+    /// `AvailabilityZoneName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-filesystem-replicationdestination.html#cfn-efs-filesystem-replicationdestination-availabilityzonename)
     pub fn availability_zone_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZoneName", value.into_expr())) }
-    /// `FileSystemId`: text. Update: in place.
+    /// `FileSystemId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-filesystem-replicationdestination.html#cfn-efs-filesystem-replicationdestination-filesystemid)
     pub fn file_system_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FileSystemId", value.into_expr())) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-filesystem-replicationdestination.html#cfn-efs-filesystem-replicationdestination-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
-    /// `Region`: text. Update: in place.
+    /// `Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-filesystem-replicationdestination.html#cfn-efs-filesystem-replicationdestination-region)
     pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
-    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-filesystem-replicationdestination.html#cfn-efs-filesystem-replicationdestination-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
-    /// `Status`: text. Update: in place.
+    /// `Status`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-filesystem-replicationdestination.html#cfn-efs-filesystem-replicationdestination-status)
     pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
-    /// `StatusMessage`: text. Update: in place.
+    /// `StatusMessage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-filesystem-replicationdestination.html#cfn-efs-filesystem-replicationdestination-statusmessage)
     pub fn status_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StatusMessage", value.into_expr())) }
 }
 impl Done for ReplicationDestination { fn into_props(self) -> Bag { self.0 } }
@@ -235,9 +235,9 @@ impl CfnMountTarget {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMountTargetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-mounttarget.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `IpAddress`: text.
+    /// The attribute `IpAddress`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-mounttarget.html#IpAddress-fn::getatt)
     pub fn attr_ip_address(&self) -> Val<str> { self.0.get_att("IpAddress") }
 }
 impl Parent for CfnMountTarget { fn node(&self) -> &Place { &self.0 } }
@@ -248,17 +248,17 @@ impl CfnMountTargetProps {
     pub fn new() -> CfnMountTargetProps<Missing<required::FileSystemId>, Missing<required::SecurityGroups>, Missing<required::SubnetId>> { CfnMountTargetProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnMountTargetProps<R0, R1, R2> {
-    /// `FileSystemId`: `EfsFileSystemId`, required. Update: replacement.
+    /// `FileSystemId`: `EfsFileSystemId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-mounttarget.html#cfn-efs-mounttarget-filesystemid)
     pub fn file_system_id(self, value: impl Arg<kind::EfsFileSystemId>) -> CfnMountTargetProps<Set, R1, R2> { CfnMountTargetProps(put(self.0, "FileSystemId", value.into_expr()), Phase) }
-    /// `IpAddress`: text. Update: replacement.
+    /// `IpAddress`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-mounttarget.html#cfn-efs-mounttarget-ipaddress)
     pub fn ip_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddress", value.into_expr()), Phase) }
-    /// `IpAddressType`: `IpAddressType`. Update: replacement.
+    /// `IpAddressType`: `IpAddressType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-mounttarget.html#cfn-efs-mounttarget-ipaddresstype)
     pub fn ip_address_type(self, value: impl Arg<mount_target::IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr()), Phase) }
-    /// `Ipv6Address`: text. Update: replacement.
+    /// `Ipv6Address`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-mounttarget.html#cfn-efs-mounttarget-ipv6address)
     pub fn ipv6_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ipv6Address", value.into_expr()), Phase) }
-    /// `SecurityGroups`: list of `Ec2SecurityGroupId`, required. Update: in place.
+    /// `SecurityGroups`: list of `Ec2SecurityGroupId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-mounttarget.html#cfn-efs-mounttarget-securitygroups)
     pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> CfnMountTargetProps<R0, Set, R2> { CfnMountTargetProps(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
-    /// `SubnetId`: `Ec2SubnetId`, required. Update: replacement.
+    /// `SubnetId`: `Ec2SubnetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-mounttarget.html#cfn-efs-mounttarget-subnetid)
     pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> CfnMountTargetProps<R0, R1, Set> { CfnMountTargetProps(put(self.0, "SubnetId", value.into_expr()), Phase) }
 }
 impl Done for CfnMountTargetProps { fn into_props(self) -> Bag { self.0 } }

@@ -13,7 +13,7 @@ impl CfnAccessEntry {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAccessEntryProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AccessEntryArn`: `OtherArn`.
+    /// The attribute `AccessEntryArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-accessentry.html#AccessEntryArn-fn::getatt)
     pub fn attr_access_entry_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AccessEntryArn") }
 }
 impl Parent for CfnAccessEntry { fn node(&self) -> &Place { &self.0 } }
@@ -24,19 +24,19 @@ impl CfnAccessEntryProps {
     pub fn new() -> CfnAccessEntryProps<Missing<required::ClusterName>, Missing<required::PrincipalArn>> { CfnAccessEntryProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAccessEntryProps<R0, R1> {
-    /// `AccessPolicies`: list of `AccessPolicy`. Update: in place.
+    /// `AccessPolicies`: list of `AccessPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-accessentry.html#cfn-eks-accessentry-accesspolicies)
     pub fn access_policies(self, value: impl Arg<Arr<access_entry::AccessPolicy>>) -> Self { Self(put(self.0, "AccessPolicies", value.into_expr()), Phase) }
-    /// `ClusterName`: text, required. Update: replacement.
+    /// `ClusterName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-accessentry.html#cfn-eks-accessentry-clustername)
     pub fn cluster_name(self, value: impl Arg<str>) -> CfnAccessEntryProps<Set, R1> { CfnAccessEntryProps(put(self.0, "ClusterName", value.into_expr()), Phase) }
-    /// `KubernetesGroups`: list of text. Update: in place.
+    /// `KubernetesGroups`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-accessentry.html#cfn-eks-accessentry-kubernetesgroups)
     pub fn kubernetes_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "KubernetesGroups", value.into_expr()), Phase) }
-    /// `PrincipalArn`: text, required. Update: replacement.
+    /// `PrincipalArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-accessentry.html#cfn-eks-accessentry-principalarn)
     pub fn principal_arn(self, value: impl Arg<str>) -> CfnAccessEntryProps<R0, Set> { CfnAccessEntryProps(put(self.0, "PrincipalArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-accessentry.html#cfn-eks-accessentry-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Type`: text. Update: replacement.
+    /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-accessentry.html#cfn-eks-accessentry-type)
     pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `Username`: text. Update: in place.
+    /// `Username`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-accessentry.html#cfn-eks-accessentry-username)
     pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr()), Phase) }
 }
 impl Done for CfnAccessEntryProps { fn into_props(self) -> Bag { self.0 } }
@@ -50,9 +50,9 @@ impl AccessPolicy {
     pub fn new() -> AccessPolicy<Missing<super::required::AccessScope>, Missing<super::required::PolicyArn>> { AccessPolicy(Bag::default(), Phase) }
 }
 impl<R0, R1> AccessPolicy<R0, R1> {
-    /// `AccessScope`: `AccessScope`, required. Update: in place.
+    /// `AccessScope`: `AccessScope`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-accessentry-accesspolicy.html#cfn-eks-accessentry-accesspolicy-accessscope)
     pub fn access_scope(self, value: impl Arg<AccessScope>) -> AccessPolicy<Set, R1> { AccessPolicy(put(self.0, "AccessScope", value.into_expr()), Phase) }
-    /// `PolicyArn`: text, required. Update: in place.
+    /// `PolicyArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-accessentry-accesspolicy.html#cfn-eks-accessentry-accesspolicy-policyarn)
     pub fn policy_arn(self, value: impl Arg<str>) -> AccessPolicy<R0, Set> { AccessPolicy(put(self.0, "PolicyArn", value.into_expr()), Phase) }
 }
 impl Done for AccessPolicy { fn into_props(self) -> Bag { self.0 } }
@@ -63,9 +63,9 @@ impl AccessScope {
     pub fn new() -> AccessScope<Missing<super::required::Type>> { AccessScope(Bag::default(), Phase) }
 }
 impl<R0> AccessScope<R0> {
-    /// `Namespaces`: list of text. Update: in place.
+    /// `Namespaces`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-accessentry-accessscope.html#cfn-eks-accessentry-accessscope-namespaces)
     pub fn namespaces(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Namespaces", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-accessentry-accessscope.html#cfn-eks-accessentry-accessscope-type)
     pub fn type_(self, value: impl Arg<Type>) -> AccessScope<Set> { AccessScope(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for AccessScope { fn into_props(self) -> Bag { self.0 } }
@@ -81,7 +81,7 @@ impl CfnAddon {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAddonProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-addon.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnAddon { fn node(&self) -> &Place { &self.0 } }
@@ -92,25 +92,25 @@ impl CfnAddonProps {
     pub fn new() -> CfnAddonProps<Missing<required::AddonName>, Missing<required::ClusterName>> { CfnAddonProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAddonProps<R0, R1> {
-    /// `AddonName`: text, required. Update: replacement.
+    /// `AddonName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-addon.html#cfn-eks-addon-addonname)
     pub fn addon_name(self, value: impl Arg<str>) -> CfnAddonProps<Set, R1> { CfnAddonProps(put(self.0, "AddonName", value.into_expr()), Phase) }
-    /// `AddonVersion`: text. Update: in place.
+    /// `AddonVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-addon.html#cfn-eks-addon-addonversion)
     pub fn addon_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AddonVersion", value.into_expr()), Phase) }
-    /// `ClusterName`: text, required. Update: replacement.
+    /// `ClusterName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-addon.html#cfn-eks-addon-clustername)
     pub fn cluster_name(self, value: impl Arg<str>) -> CfnAddonProps<R0, Set> { CfnAddonProps(put(self.0, "ClusterName", value.into_expr()), Phase) }
-    /// `ConfigurationValues`: text. Update: in place.
+    /// `ConfigurationValues`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-addon.html#cfn-eks-addon-configurationvalues)
     pub fn configuration_values(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConfigurationValues", value.into_expr()), Phase) }
-    /// `NamespaceConfig`: `NamespaceConfig`. Update: replacement.
+    /// `NamespaceConfig`: `NamespaceConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-addon.html#cfn-eks-addon-namespaceconfig)
     pub fn namespace_config(self, value: impl Arg<addon::NamespaceConfig>) -> Self { Self(put(self.0, "NamespaceConfig", value.into_expr()), Phase) }
-    /// `PodIdentityAssociations`: list of `PodIdentityAssociation`. Update: in place.
+    /// `PodIdentityAssociations`: list of `PodIdentityAssociation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-addon.html#cfn-eks-addon-podidentityassociations)
     pub fn pod_identity_associations(self, value: impl Arg<Arr<addon::PodIdentityAssociation>>) -> Self { Self(put(self.0, "PodIdentityAssociations", value.into_expr()), Phase) }
-    /// `PreserveOnDelete`: boolean. Update: in place.
+    /// `PreserveOnDelete`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-addon.html#cfn-eks-addon-preserveondelete)
     pub fn preserve_on_delete(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PreserveOnDelete", value.into_expr()), Phase) }
-    /// `ResolveConflicts`: `ResolveConflicts`. Update: in place.
+    /// `ResolveConflicts`: `ResolveConflicts`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-addon.html#cfn-eks-addon-resolveconflicts)
     pub fn resolve_conflicts(self, value: impl Arg<addon::ResolveConflicts>) -> Self { Self(put(self.0, "ResolveConflicts", value.into_expr()), Phase) }
-    /// `ServiceAccountRoleArn`: `IamRoleArn`. Update: in place.
+    /// `ServiceAccountRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-addon.html#cfn-eks-addon-serviceaccountrolearn)
     pub fn service_account_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ServiceAccountRoleArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-addon.html#cfn-eks-addon-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAddonProps { fn into_props(self) -> Bag { self.0 } }
@@ -124,7 +124,7 @@ impl NamespaceConfig {
     pub fn new() -> NamespaceConfig<Missing<super::required::Namespace>> { NamespaceConfig(Bag::default(), Phase) }
 }
 impl<R0> NamespaceConfig<R0> {
-    /// `Namespace`: text, required. Update: replacement.
+    /// `Namespace`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-addon-namespaceconfig.html#cfn-eks-addon-namespaceconfig-namespace)
     pub fn namespace(self, value: impl Arg<str>) -> NamespaceConfig<Set> { NamespaceConfig(put(self.0, "Namespace", value.into_expr()), Phase) }
 }
 impl Done for NamespaceConfig { fn into_props(self) -> Bag { self.0 } }
@@ -135,9 +135,9 @@ impl PodIdentityAssociation {
     pub fn new() -> PodIdentityAssociation<Missing<super::required::RoleArn>, Missing<super::required::ServiceAccount>> { PodIdentityAssociation(Bag::default(), Phase) }
 }
 impl<R0, R1> PodIdentityAssociation<R0, R1> {
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-addon-podidentityassociation.html#cfn-eks-addon-podidentityassociation-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> PodIdentityAssociation<Set, R1> { PodIdentityAssociation(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `ServiceAccount`: text, required. Update: in place.
+    /// `ServiceAccount`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-addon-podidentityassociation.html#cfn-eks-addon-podidentityassociation-serviceaccount)
     pub fn service_account(self, value: impl Arg<str>) -> PodIdentityAssociation<R0, Set> { PodIdentityAssociation(put(self.0, "ServiceAccount", value.into_expr()), Phase) }
 }
 impl Done for PodIdentityAssociation { fn into_props(self) -> Bag { self.0 } }
@@ -153,19 +153,19 @@ impl CfnCapability {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCapabilityProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-capability.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Configuration.ArgoCd.AwsIdc.IdcManagedApplicationArn`: `OtherArn`.
+    /// The attribute `Configuration.ArgoCd.AwsIdc.IdcManagedApplicationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-capability.html#Configuration.ArgoCd.AwsIdc.IdcManagedApplicationArn-fn::getatt)
     pub fn attr_configuration_argo_cd_aws_idc_idc_managed_application_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Configuration.ArgoCd.AwsIdc.IdcManagedApplicationArn") }
-    /// The attribute `Configuration.ArgoCd.ServerUrl`: text.
+    /// The attribute `Configuration.ArgoCd.ServerUrl`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-capability.html#Configuration.ArgoCd.ServerUrl-fn::getatt)
     pub fn attr_configuration_argo_cd_server_url(&self) -> Val<str> { self.0.get_att("Configuration.ArgoCd.ServerUrl") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-capability.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `ModifiedAt`: text.
+    /// The attribute `ModifiedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-capability.html#ModifiedAt-fn::getatt)
     pub fn attr_modified_at(&self) -> Val<str> { self.0.get_att("ModifiedAt") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-capability.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `Version`: text.
+    /// The attribute `Version`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-capability.html#Version-fn::getatt)
     pub fn attr_version(&self) -> Val<str> { self.0.get_att("Version") }
 }
 impl Parent for CfnCapability { fn node(&self) -> &Place { &self.0 } }
@@ -176,19 +176,19 @@ impl CfnCapabilityProps {
     pub fn new() -> CfnCapabilityProps<Missing<required::CapabilityName>, Missing<required::ClusterName>, Missing<required::DeletePropagationPolicy>, Missing<required::RoleArn>, Missing<required::Type>> { CfnCapabilityProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnCapabilityProps<R0, R1, R2, R3, R4> {
-    /// `CapabilityName`: text, required. Update: replacement.
+    /// `CapabilityName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-capability.html#cfn-eks-capability-capabilityname)
     pub fn capability_name(self, value: impl Arg<str>) -> CfnCapabilityProps<Set, R1, R2, R3, R4> { CfnCapabilityProps(put(self.0, "CapabilityName", value.into_expr()), Phase) }
-    /// `ClusterName`: text, required. Update: replacement.
+    /// `ClusterName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-capability.html#cfn-eks-capability-clustername)
     pub fn cluster_name(self, value: impl Arg<str>) -> CfnCapabilityProps<R0, Set, R2, R3, R4> { CfnCapabilityProps(put(self.0, "ClusterName", value.into_expr()), Phase) }
-    /// `Configuration`: `CapabilityConfiguration`. Update: in place.
+    /// `Configuration`: `CapabilityConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-capability.html#cfn-eks-capability-configuration)
     pub fn configuration(self, value: impl Arg<capability::CapabilityConfiguration>) -> Self { Self(put(self.0, "Configuration", value.into_expr()), Phase) }
-    /// `DeletePropagationPolicy`: `DeletePropagationPolicy`, required. Update: in place.
+    /// `DeletePropagationPolicy`: `DeletePropagationPolicy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-capability.html#cfn-eks-capability-deletepropagationpolicy)
     pub fn delete_propagation_policy(self, value: impl Arg<capability::DeletePropagationPolicy>) -> CfnCapabilityProps<R0, R1, Set, R3, R4> { CfnCapabilityProps(put(self.0, "DeletePropagationPolicy", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-capability.html#cfn-eks-capability-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnCapabilityProps<R0, R1, R2, Set, R4> { CfnCapabilityProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-capability.html#cfn-eks-capability-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: replacement.
+    /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-capability.html#cfn-eks-capability-type)
     pub fn type_(self, value: impl Arg<capability::Type>) -> CfnCapabilityProps<R0, R1, R2, R3, Set> { CfnCapabilityProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnCapabilityProps { fn into_props(self) -> Bag { self.0 } }
@@ -200,9 +200,9 @@ use crate::cfn::support::*;
 impl Ack {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DisabledServices`: list of text. Update: in place.
+    /// `DisabledServices`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-capability-ack.html#cfn-eks-capability-ack-disabledservices)
     pub fn disabled_services(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DisabledServices", value.into_expr())) }
-    /// `EnableCrossNamespace`: boolean. Update: in place.
+    /// `EnableCrossNamespace`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-capability-ack.html#cfn-eks-capability-ack-enablecrossnamespace)
     pub fn enable_cross_namespace(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableCrossNamespace", value.into_expr())) }
 }
 impl Done for Ack { fn into_props(self) -> Bag { self.0 } }
@@ -213,15 +213,15 @@ impl ArgoCd {
     pub fn new() -> ArgoCd<Missing<super::required::AwsIdc>> { ArgoCd(Bag::default(), Phase) }
 }
 impl<R0> ArgoCd<R0> {
-    /// `AwsIdc`: `AwsIdc`, required. Update: replacement.
+    /// `AwsIdc`: `AwsIdc`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-capability-argocd.html#cfn-eks-capability-argocd-awsidc)
     pub fn aws_idc(self, value: impl Arg<AwsIdc>) -> ArgoCd<Set> { ArgoCd(put(self.0, "AwsIdc", value.into_expr()), Phase) }
-    /// `Namespace`: text. Update: replacement.
+    /// `Namespace`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-capability-argocd.html#cfn-eks-capability-argocd-namespace)
     pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr()), Phase) }
-    /// `NetworkAccess`: `NetworkAccess`. Update: in place.
+    /// `NetworkAccess`: `NetworkAccess`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-capability-argocd.html#cfn-eks-capability-argocd-networkaccess)
     pub fn network_access(self, value: impl Arg<NetworkAccess>) -> Self { Self(put(self.0, "NetworkAccess", value.into_expr()), Phase) }
-    /// `RbacRoleMappings`: list of `ArgoCdRoleMapping`. Update: in place.
+    /// `RbacRoleMappings`: list of `ArgoCdRoleMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-capability-argocd.html#cfn-eks-capability-argocd-rbacrolemappings)
     pub fn rbac_role_mappings(self, value: impl Arg<Arr<ArgoCdRoleMapping>>) -> Self { Self(put(self.0, "RbacRoleMappings", value.into_expr()), Phase) }
-    /// `ServerUrl`: text. Update: in place.
+    /// `ServerUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-capability-argocd.html#cfn-eks-capability-argocd-serverurl)
     pub fn server_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerUrl", value.into_expr()), Phase) }
 }
 impl Done for ArgoCd { fn into_props(self) -> Bag { self.0 } }
@@ -232,9 +232,9 @@ impl ArgoCdRoleMapping {
     pub fn new() -> ArgoCdRoleMapping<Missing<super::required::Identities>, Missing<super::required::Role>> { ArgoCdRoleMapping(Bag::default(), Phase) }
 }
 impl<R0, R1> ArgoCdRoleMapping<R0, R1> {
-    /// `Identities`: list of `SsoIdentity`, required. Update: in place.
+    /// `Identities`: list of `SsoIdentity`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-capability-argocdrolemapping.html#cfn-eks-capability-argocdrolemapping-identities)
     pub fn identities(self, value: impl Arg<Arr<SsoIdentity>>) -> ArgoCdRoleMapping<Set, R1> { ArgoCdRoleMapping(put(self.0, "Identities", value.into_expr()), Phase) }
-    /// `Role`: `Role`, required. Update: in place.
+    /// `Role`: `Role`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-capability-argocdrolemapping.html#cfn-eks-capability-argocdrolemapping-role)
     pub fn role(self, value: impl Arg<Role>) -> ArgoCdRoleMapping<R0, Set> { ArgoCdRoleMapping(put(self.0, "Role", value.into_expr()), Phase) }
 }
 impl Done for ArgoCdRoleMapping { fn into_props(self) -> Bag { self.0 } }
@@ -245,11 +245,11 @@ impl AwsIdc {
     pub fn new() -> AwsIdc<Missing<super::required::IdcInstanceArn>> { AwsIdc(Bag::default(), Phase) }
 }
 impl<R0> AwsIdc<R0> {
-    /// `IdcInstanceArn`: text, required. Update: replacement.
+    /// `IdcInstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-capability-awsidc.html#cfn-eks-capability-awsidc-idcinstancearn)
     pub fn idc_instance_arn(self, value: impl Arg<str>) -> AwsIdc<Set> { AwsIdc(put(self.0, "IdcInstanceArn", value.into_expr()), Phase) }
-    /// `IdcManagedApplicationArn`: text. Update: replacement.
+    /// `IdcManagedApplicationArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-capability-awsidc.html#cfn-eks-capability-awsidc-idcmanagedapplicationarn)
     pub fn idc_managed_application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdcManagedApplicationArn", value.into_expr()), Phase) }
-    /// `IdcRegion`: text. Update: replacement.
+    /// `IdcRegion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-capability-awsidc.html#cfn-eks-capability-awsidc-idcregion)
     pub fn idc_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdcRegion", value.into_expr()), Phase) }
 }
 impl Done for AwsIdc { fn into_props(self) -> Bag { self.0 } }
@@ -258,9 +258,9 @@ impl Done for AwsIdc { fn into_props(self) -> Bag { self.0 } }
 impl CapabilityConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Ack`: `Ack`. Update: in place.
+    /// `Ack`: `Ack`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-capability-capabilityconfiguration.html#cfn-eks-capability-capabilityconfiguration-ack)
     pub fn ack(self, value: impl Arg<Ack>) -> Self { Self(put(self.0, "Ack", value.into_expr())) }
-    /// `ArgoCd`: `ArgoCd`. Update: in place.
+    /// `ArgoCd`: `ArgoCd`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-capability-capabilityconfiguration.html#cfn-eks-capability-capabilityconfiguration-argocd)
     pub fn argo_cd(self, value: impl Arg<ArgoCd>) -> Self { Self(put(self.0, "ArgoCd", value.into_expr())) }
 }
 impl Done for CapabilityConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -269,7 +269,7 @@ impl Done for CapabilityConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl NetworkAccess {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `VpceIds`: list of text. Update: in place.
+    /// `VpceIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-capability-networkaccess.html#cfn-eks-capability-networkaccess-vpceids)
     pub fn vpce_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "VpceIds", value.into_expr())) }
 }
 impl Done for NetworkAccess { fn into_props(self) -> Bag { self.0 } }
@@ -280,9 +280,9 @@ impl SsoIdentity {
     pub fn new() -> SsoIdentity<Missing<super::required::Id>, Missing<super::required::Type>> { SsoIdentity(Bag::default(), Phase) }
 }
 impl<R0, R1> SsoIdentity<R0, R1> {
-    /// `Id`: text, required. Update: in place.
+    /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-capability-ssoidentity.html#cfn-eks-capability-ssoidentity-id)
     pub fn id(self, value: impl Arg<str>) -> SsoIdentity<Set, R1> { SsoIdentity(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `Type`: `SsoIdentityType`, required. Update: in place.
+    /// `Type`: `SsoIdentityType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-capability-ssoidentity.html#cfn-eks-capability-ssoidentity-type)
     pub fn type_(self, value: impl Arg<SsoIdentityType>) -> SsoIdentity<R0, Set> { SsoIdentity(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for SsoIdentity { fn into_props(self) -> Bag { self.0 } }
@@ -304,35 +304,35 @@ impl CfnCertificateAuthority {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCertificateAuthorityProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ActivatedAt`: text.
+    /// The attribute `ActivatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-certificateauthority.html#ActivatedAt-fn::getatt)
     pub fn attr_activated_at(&self) -> Val<str> { self.0.get_att("ActivatedAt") }
-    /// The attribute `ActivatedBy`: text.
+    /// The attribute `ActivatedBy`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-certificateauthority.html#ActivatedBy-fn::getatt)
     pub fn attr_activated_by(&self) -> Val<str> { self.0.get_att("ActivatedBy") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-certificateauthority.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `CreatedBy`: text.
+    /// The attribute `CreatedBy`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-certificateauthority.html#CreatedBy-fn::getatt)
     pub fn attr_created_by(&self) -> Val<str> { self.0.get_att("CreatedBy") }
-    /// The attribute `Data`: text.
+    /// The attribute `Data`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-certificateauthority.html#Data-fn::getatt)
     pub fn attr_data(&self) -> Val<str> { self.0.get_att("Data") }
-    /// The attribute `DistributionStatus`: text.
+    /// The attribute `DistributionStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-certificateauthority.html#DistributionStatus-fn::getatt)
     pub fn attr_distribution_status(&self) -> Val<str> { self.0.get_att("DistributionStatus") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-certificateauthority.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `RollbackAvailable`: boolean.
+    /// The attribute `RollbackAvailable`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-certificateauthority.html#RollbackAvailable-fn::getatt)
     pub fn attr_rollback_available(&self) -> Val<bool> { self.0.get_att("RollbackAvailable") }
-    /// The attribute `ScheduledEvents`: `ScheduledEvents`.
+    /// The attribute `ScheduledEvents`: `ScheduledEvents`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-certificateauthority.html#ScheduledEvents-fn::getatt)
     pub fn attr_scheduled_events(&self) -> Val<certificate_authority::ScheduledEvents> { self.0.get_att("ScheduledEvents") }
-    /// The attribute `ScheduledEvents.FinalAutoActivation`: text.
+    /// The attribute `ScheduledEvents.FinalAutoActivation`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-certificateauthority.html#ScheduledEvents.FinalAutoActivation-fn::getatt)
     pub fn attr_scheduled_events_final_auto_activation(&self) -> Val<str> { self.0.get_att("ScheduledEvents.FinalAutoActivation") }
-    /// The attribute `ScheduledEvents.FirstAutoActivation`: text.
+    /// The attribute `ScheduledEvents.FirstAutoActivation`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-certificateauthority.html#ScheduledEvents.FirstAutoActivation-fn::getatt)
     pub fn attr_scheduled_events_first_auto_activation(&self) -> Val<str> { self.0.get_att("ScheduledEvents.FirstAutoActivation") }
-    /// The attribute `SigningStatus`: text.
+    /// The attribute `SigningStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-certificateauthority.html#SigningStatus-fn::getatt)
     pub fn attr_signing_status(&self) -> Val<str> { self.0.get_att("SigningStatus") }
-    /// The attribute `Validity`: `Validity`.
+    /// The attribute `Validity`: `Validity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-certificateauthority.html#Validity-fn::getatt)
     pub fn attr_validity(&self) -> Val<certificate_authority::Validity> { self.0.get_att("Validity") }
-    /// The attribute `Validity.NotAfter`: text.
+    /// The attribute `Validity.NotAfter`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-certificateauthority.html#Validity.NotAfter-fn::getatt)
     pub fn attr_validity_not_after(&self) -> Val<str> { self.0.get_att("Validity.NotAfter") }
-    /// The attribute `Validity.NotBefore`: text.
+    /// The attribute `Validity.NotBefore`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-certificateauthority.html#Validity.NotBefore-fn::getatt)
     pub fn attr_validity_not_before(&self) -> Val<str> { self.0.get_att("Validity.NotBefore") }
 }
 impl Parent for CfnCertificateAuthority { fn node(&self) -> &Place { &self.0 } }
@@ -343,7 +343,7 @@ impl CfnCertificateAuthorityProps {
     pub fn new() -> CfnCertificateAuthorityProps<Missing<required::ClusterName>> { CfnCertificateAuthorityProps(Bag::default(), Phase) }
 }
 impl<R0> CfnCertificateAuthorityProps<R0> {
-    /// `ClusterName`: text, required. Update: replacement.
+    /// `ClusterName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-certificateauthority.html#cfn-eks-certificateauthority-clustername)
     pub fn cluster_name(self, value: impl Arg<str>) -> CfnCertificateAuthorityProps<Set> { CfnCertificateAuthorityProps(put(self.0, "ClusterName", value.into_expr()), Phase) }
 }
 impl Done for CfnCertificateAuthorityProps { fn into_props(self) -> Bag { self.0 } }
@@ -355,9 +355,9 @@ use crate::cfn::support::*;
 impl ScheduledEvents {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FinalAutoActivation`: text. Update: in place.
+    /// `FinalAutoActivation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-certificateauthority-scheduledevents.html#cfn-eks-certificateauthority-scheduledevents-finalautoactivation)
     pub fn final_auto_activation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FinalAutoActivation", value.into_expr())) }
-    /// `FirstAutoActivation`: text. Update: in place.
+    /// `FirstAutoActivation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-certificateauthority-scheduledevents.html#cfn-eks-certificateauthority-scheduledevents-firstautoactivation)
     pub fn first_auto_activation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FirstAutoActivation", value.into_expr())) }
 }
 impl Done for ScheduledEvents { fn into_props(self) -> Bag { self.0 } }
@@ -366,9 +366,9 @@ impl Done for ScheduledEvents { fn into_props(self) -> Bag { self.0 } }
 impl Validity {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `NotAfter`: text. Update: in place.
+    /// `NotAfter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-certificateauthority-validity.html#cfn-eks-certificateauthority-validity-notafter)
     pub fn not_after(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotAfter", value.into_expr())) }
-    /// `NotBefore`: text. Update: in place.
+    /// `NotBefore`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-certificateauthority-validity.html#cfn-eks-certificateauthority-validity-notbefore)
     pub fn not_before(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotBefore", value.into_expr())) }
 }
 impl Done for Validity { fn into_props(self) -> Bag { self.0 } }
@@ -382,27 +382,27 @@ impl CfnCluster {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnClusterProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<kind::EksClusterName> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CertificateAuthority.Active.ActivatedBy`: text.
+    /// The attribute `CertificateAuthority.Active.ActivatedBy`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#CertificateAuthority.Active.ActivatedBy-fn::getatt)
     pub fn attr_certificate_authority_active_activated_by(&self) -> Val<str> { self.0.get_att("CertificateAuthority.Active.ActivatedBy") }
-    /// The attribute `CertificateAuthority.Active.Id`: text.
+    /// The attribute `CertificateAuthority.Active.Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#CertificateAuthority.Active.Id-fn::getatt)
     pub fn attr_certificate_authority_active_id(&self) -> Val<str> { self.0.get_att("CertificateAuthority.Active.Id") }
-    /// The attribute `CertificateAuthority.Data`: text.
+    /// The attribute `CertificateAuthority.Data`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#CertificateAuthority.Data-fn::getatt)
     pub fn attr_certificate_authority_data(&self) -> Val<str> { self.0.get_att("CertificateAuthority.Data") }
-    /// The attribute `CertificateAuthorityData`: text.
+    /// The attribute `CertificateAuthorityData`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#CertificateAuthorityData-fn::getatt)
     pub fn attr_certificate_authority_data2(&self) -> Val<str> { self.0.get_att("CertificateAuthorityData") }
-    /// The attribute `ClusterSecurityGroupId`: text.
+    /// The attribute `ClusterSecurityGroupId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#ClusterSecurityGroupId-fn::getatt)
     pub fn attr_cluster_security_group_id(&self) -> Val<str> { self.0.get_att("ClusterSecurityGroupId") }
-    /// The attribute `EncryptionConfigKeyArn`: `OtherArn`.
+    /// The attribute `EncryptionConfigKeyArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#EncryptionConfigKeyArn-fn::getatt)
     pub fn attr_encryption_config_key_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("EncryptionConfigKeyArn") }
-    /// The attribute `Endpoint`: text.
+    /// The attribute `Endpoint`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#Endpoint-fn::getatt)
     pub fn attr_endpoint(&self) -> Val<str> { self.0.get_att("Endpoint") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `KubernetesNetworkConfig.ServiceIpv6Cidr`: text.
+    /// The attribute `KubernetesNetworkConfig.ServiceIpv6Cidr`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#KubernetesNetworkConfig.ServiceIpv6Cidr-fn::getatt)
     pub fn attr_kubernetes_network_config_service_ipv6_cidr(&self) -> Val<str> { self.0.get_att("KubernetesNetworkConfig.ServiceIpv6Cidr") }
-    /// The attribute `OpenIdConnectIssuerUrl`: text.
+    /// The attribute `OpenIdConnectIssuerUrl`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#OpenIdConnectIssuerUrl-fn::getatt)
     pub fn attr_open_id_connect_issuer_url(&self) -> Val<str> { self.0.get_att("OpenIdConnectIssuerUrl") }
 }
 impl Parent for CfnCluster { fn node(&self) -> &Place { &self.0 } }
@@ -413,55 +413,55 @@ impl CfnClusterProps {
     pub fn new() -> CfnClusterProps<Missing<required::ResourcesVpcConfig>, Missing<required::RoleArn>> { CfnClusterProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnClusterProps<R0, R1> {
-    /// `AccessConfig`: `AccessConfig`. Update: in place.
+    /// `AccessConfig`: `AccessConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-accessconfig)
     pub fn access_config(self, value: impl Arg<cluster::AccessConfig>) -> Self { Self(put(self.0, "AccessConfig", value.into_expr()), Phase) }
-    /// `ActiveCertificateAuthorityId`: text. Update: in place.
+    /// `ActiveCertificateAuthorityId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-activecertificateauthorityid)
     pub fn active_certificate_authority_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActiveCertificateAuthorityId", value.into_expr()), Phase) }
-    /// `BootstrapSelfManagedAddons`: boolean. Update: replacement.
+    /// `BootstrapSelfManagedAddons`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-bootstrapselfmanagedaddons)
     pub fn bootstrap_self_managed_addons(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BootstrapSelfManagedAddons", value.into_expr()), Phase) }
-    /// `CertificateAuthority`: `CertificateAuthority`. Update: in place.
+    /// `CertificateAuthority`: `CertificateAuthority`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-certificateauthority)
     pub fn certificate_authority(self, value: impl Arg<cluster::CertificateAuthority>) -> Self { Self(put(self.0, "CertificateAuthority", value.into_expr()), Phase) }
-    /// `ComputeConfig`: `ComputeConfig`. Update: in place.
+    /// `ComputeConfig`: `ComputeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-computeconfig)
     pub fn compute_config(self, value: impl Arg<cluster::ComputeConfig>) -> Self { Self(put(self.0, "ComputeConfig", value.into_expr()), Phase) }
-    /// `ControlPlaneScalingConfig`: `ControlPlaneScalingConfig`. Update: in place.
+    /// `ControlPlaneScalingConfig`: `ControlPlaneScalingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-controlplanescalingconfig)
     pub fn control_plane_scaling_config(self, value: impl Arg<cluster::ControlPlaneScalingConfig>) -> Self { Self(put(self.0, "ControlPlaneScalingConfig", value.into_expr()), Phase) }
-    /// `DeletionProtection`: boolean. Update: in place.
+    /// `DeletionProtection`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-deletionprotection)
     pub fn deletion_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtection", value.into_expr()), Phase) }
-    /// `EncryptionConfig`: list of `EncryptionConfig`. Update: replacement.
+    /// `EncryptionConfig`: list of `EncryptionConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-encryptionconfig)
     pub fn encryption_config(self, value: impl Arg<Arr<cluster::EncryptionConfig>>) -> Self { Self(put(self.0, "EncryptionConfig", value.into_expr()), Phase) }
-    /// `Force`: boolean. Update: in place.
+    /// `Force`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-force)
     pub fn force(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Force", value.into_expr()), Phase) }
-    /// `KubeApiServerConfig`: `KubeApiServerConfig`. Update: in place.
+    /// `KubeApiServerConfig`: `KubeApiServerConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-kubeapiserverconfig)
     pub fn kube_api_server_config(self, value: impl Arg<cluster::KubeApiServerConfig>) -> Self { Self(put(self.0, "KubeApiServerConfig", value.into_expr()), Phase) }
-    /// `KubeControllerManagerConfig`: `KubeControllerManagerConfig`. Update: in place.
+    /// `KubeControllerManagerConfig`: `KubeControllerManagerConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-kubecontrollermanagerconfig)
     pub fn kube_controller_manager_config(self, value: impl Arg<cluster::KubeControllerManagerConfig>) -> Self { Self(put(self.0, "KubeControllerManagerConfig", value.into_expr()), Phase) }
-    /// `KubeSchedulerConfig`: `KubeSchedulerConfig`. Update: in place.
+    /// `KubeSchedulerConfig`: `KubeSchedulerConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-kubeschedulerconfig)
     pub fn kube_scheduler_config(self, value: impl Arg<cluster::KubeSchedulerConfig>) -> Self { Self(put(self.0, "KubeSchedulerConfig", value.into_expr()), Phase) }
-    /// `KubernetesNetworkConfig`: `KubernetesNetworkConfig`. Update: replacement.
+    /// `KubernetesNetworkConfig`: `KubernetesNetworkConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-kubernetesnetworkconfig)
     pub fn kubernetes_network_config(self, value: impl Arg<cluster::KubernetesNetworkConfig>) -> Self { Self(put(self.0, "KubernetesNetworkConfig", value.into_expr()), Phase) }
-    /// `Logging`: `Logging`. Update: in place.
+    /// `Logging`: `Logging`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-logging)
     pub fn logging(self, value: impl Arg<cluster::Logging>) -> Self { Self(put(self.0, "Logging", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `OutpostConfig`: `OutpostConfig`. Update: replacement.
+    /// `OutpostConfig`: `OutpostConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-outpostconfig)
     pub fn outpost_config(self, value: impl Arg<cluster::OutpostConfig>) -> Self { Self(put(self.0, "OutpostConfig", value.into_expr()), Phase) }
-    /// `RemoteNetworkConfig`: `RemoteNetworkConfig`. Update: in place.
+    /// `RemoteNetworkConfig`: `RemoteNetworkConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-remotenetworkconfig)
     pub fn remote_network_config(self, value: impl Arg<cluster::RemoteNetworkConfig>) -> Self { Self(put(self.0, "RemoteNetworkConfig", value.into_expr()), Phase) }
-    /// `ResourcesVpcConfig`: `ResourcesVpcConfig`, required. Update: in place.
+    /// `ResourcesVpcConfig`: `ResourcesVpcConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-resourcesvpcconfig)
     pub fn resources_vpc_config(self, value: impl Arg<cluster::ResourcesVpcConfig>) -> CfnClusterProps<Set, R1> { CfnClusterProps(put(self.0, "ResourcesVpcConfig", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: replacement.
+    /// `RoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnClusterProps<R0, Set> { CfnClusterProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `RollbackConfig`: `RollbackConfig`. Update: in place.
+    /// `RollbackConfig`: `RollbackConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-rollbackconfig)
     pub fn rollback_config(self, value: impl Arg<cluster::RollbackConfig>) -> Self { Self(put(self.0, "RollbackConfig", value.into_expr()), Phase) }
-    /// `StorageConfig`: `StorageConfig`. Update: in place.
+    /// `StorageConfig`: `StorageConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-storageconfig)
     pub fn storage_config(self, value: impl Arg<cluster::StorageConfig>) -> Self { Self(put(self.0, "StorageConfig", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `UpgradePolicy`: `UpgradePolicy`. Update: in place.
+    /// `UpgradePolicy`: `UpgradePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-upgradepolicy)
     pub fn upgrade_policy(self, value: impl Arg<cluster::UpgradePolicy>) -> Self { Self(put(self.0, "UpgradePolicy", value.into_expr()), Phase) }
-    /// `Version`: text. Update: in place.
+    /// `Version`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-version)
     pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
-    /// `ZonalShiftConfig`: `ZonalShiftConfig`. Update: in place.
+    /// `ZonalShiftConfig`: `ZonalShiftConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html#cfn-eks-cluster-zonalshiftconfig)
     pub fn zonal_shift_config(self, value: impl Arg<cluster::ZonalShiftConfig>) -> Self { Self(put(self.0, "ZonalShiftConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnClusterProps { fn into_props(self) -> Bag { self.0 } }
@@ -473,9 +473,9 @@ use crate::cfn::support::*;
 impl AccessConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AuthenticationMode`: `AuthenticationMode`. Update: in place.
+    /// `AuthenticationMode`: `AuthenticationMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-accessconfig.html#cfn-eks-cluster-accessconfig-authenticationmode)
     pub fn authentication_mode(self, value: impl Arg<AuthenticationMode>) -> Self { Self(put(self.0, "AuthenticationMode", value.into_expr())) }
-    /// `BootstrapClusterCreatorAdminPermissions`: boolean. Update: replacement.
+    /// `BootstrapClusterCreatorAdminPermissions`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-accessconfig.html#cfn-eks-cluster-accessconfig-bootstrapclustercreatoradminpermissions)
     pub fn bootstrap_cluster_creator_admin_permissions(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BootstrapClusterCreatorAdminPermissions", value.into_expr())) }
 }
 impl Done for AccessConfig { fn into_props(self) -> Bag { self.0 } }
@@ -484,9 +484,9 @@ impl Done for AccessConfig { fn into_props(self) -> Bag { self.0 } }
 impl ActiveCertificateAuthority {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ActivatedBy`: text. Update: in place.
+    /// `ActivatedBy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-activecertificateauthority.html#cfn-eks-cluster-activecertificateauthority-activatedby)
     pub fn activated_by(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActivatedBy", value.into_expr())) }
-    /// `Id`: text. Update: in place.
+    /// `Id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-activecertificateauthority.html#cfn-eks-cluster-activecertificateauthority-id)
     pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
 }
 impl Done for ActiveCertificateAuthority { fn into_props(self) -> Bag { self.0 } }
@@ -495,7 +495,7 @@ impl Done for ActiveCertificateAuthority { fn into_props(self) -> Bag { self.0 }
 impl BlockStorage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-blockstorage.html#cfn-eks-cluster-blockstorage-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for BlockStorage { fn into_props(self) -> Bag { self.0 } }
@@ -504,9 +504,9 @@ impl Done for BlockStorage { fn into_props(self) -> Bag { self.0 } }
 impl CertificateAuthority {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Active`: `ActiveCertificateAuthority`. Update: in place.
+    /// `Active`: `ActiveCertificateAuthority`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-certificateauthority.html#cfn-eks-cluster-certificateauthority-active)
     pub fn active(self, value: impl Arg<ActiveCertificateAuthority>) -> Self { Self(put(self.0, "Active", value.into_expr())) }
-    /// `Data`: text. Update: in place.
+    /// `Data`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-certificateauthority.html#cfn-eks-cluster-certificateauthority-data)
     pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr())) }
 }
 impl Done for CertificateAuthority { fn into_props(self) -> Bag { self.0 } }
@@ -515,7 +515,7 @@ impl Done for CertificateAuthority { fn into_props(self) -> Bag { self.0 } }
 impl ClusterLogging {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EnabledTypes`: list of `LoggingTypeConfig`. Update: in place.
+    /// `EnabledTypes`: list of `LoggingTypeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-clusterlogging.html#cfn-eks-cluster-clusterlogging-enabledtypes)
     pub fn enabled_types(self, value: impl Arg<Arr<LoggingTypeConfig>>) -> Self { Self(put(self.0, "EnabledTypes", value.into_expr())) }
 }
 impl Done for ClusterLogging { fn into_props(self) -> Bag { self.0 } }
@@ -524,11 +524,11 @@ impl Done for ClusterLogging { fn into_props(self) -> Bag { self.0 } }
 impl ComputeConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-computeconfig.html#cfn-eks-cluster-computeconfig-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
-    /// `NodePools`: list of text. Update: in place.
+    /// `NodePools`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-computeconfig.html#cfn-eks-cluster-computeconfig-nodepools)
     pub fn node_pools(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NodePools", value.into_expr())) }
-    /// `NodeRoleArn`: `IamRoleArn`. Update: in place.
+    /// `NodeRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-computeconfig.html#cfn-eks-cluster-computeconfig-noderolearn)
     pub fn node_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "NodeRoleArn", value.into_expr())) }
 }
 impl Done for ComputeConfig { fn into_props(self) -> Bag { self.0 } }
@@ -537,9 +537,9 @@ impl Done for ComputeConfig { fn into_props(self) -> Bag { self.0 } }
 impl ControlPlanePlacement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `GroupName`: text. Update: replacement.
+    /// `GroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-controlplaneplacement.html#cfn-eks-cluster-controlplaneplacement-groupname)
     pub fn group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupName", value.into_expr())) }
-    /// `SpreadLevel`: text. Update: replacement.
+    /// `SpreadLevel`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-controlplaneplacement.html#cfn-eks-cluster-controlplaneplacement-spreadlevel)
     pub fn spread_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SpreadLevel", value.into_expr())) }
 }
 impl Done for ControlPlanePlacement { fn into_props(self) -> Bag { self.0 } }
@@ -548,7 +548,7 @@ impl Done for ControlPlanePlacement { fn into_props(self) -> Bag { self.0 } }
 impl ControlPlaneScalingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Tier`: `Tier`. Update: in place.
+    /// `Tier`: `Tier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-controlplanescalingconfig.html#cfn-eks-cluster-controlplanescalingconfig-tier)
     pub fn tier(self, value: impl Arg<Tier>) -> Self { Self(put(self.0, "Tier", value.into_expr())) }
 }
 impl Done for ControlPlaneScalingConfig { fn into_props(self) -> Bag { self.0 } }
@@ -557,7 +557,7 @@ impl Done for ControlPlaneScalingConfig { fn into_props(self) -> Bag { self.0 } 
 impl ElasticLoadBalancing {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Enabled`: boolean. Update: replacement.
+    /// `Enabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-elasticloadbalancing.html#cfn-eks-cluster-elasticloadbalancing-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for ElasticLoadBalancing { fn into_props(self) -> Bag { self.0 } }
@@ -566,9 +566,9 @@ impl Done for ElasticLoadBalancing { fn into_props(self) -> Bag { self.0 } }
 impl EncryptionConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Provider`: `Provider`. Update: replacement.
+    /// `Provider`: `Provider`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-encryptionconfig.html#cfn-eks-cluster-encryptionconfig-provider)
     pub fn provider(self, value: impl Arg<Provider>) -> Self { Self(put(self.0, "Provider", value.into_expr())) }
-    /// `Resources`: list of text. Update: replacement.
+    /// `Resources`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-encryptionconfig.html#cfn-eks-cluster-encryptionconfig-resources)
     pub fn resources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Resources", value.into_expr())) }
 }
 impl Done for EncryptionConfig { fn into_props(self) -> Bag { self.0 } }
@@ -577,7 +577,7 @@ impl Done for EncryptionConfig { fn into_props(self) -> Bag { self.0 } }
 impl EtcdPlacement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SpreadLevel`: text. Update: replacement.
+    /// `SpreadLevel`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-etcdplacement.html#cfn-eks-cluster-etcdplacement-spreadlevel)
     pub fn spread_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SpreadLevel", value.into_expr())) }
 }
 impl Done for EtcdPlacement { fn into_props(self) -> Bag { self.0 } }
@@ -586,7 +586,7 @@ impl Done for EtcdPlacement { fn into_props(self) -> Bag { self.0 } }
 impl HorizontalPodAutoscalerControllerConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `HorizontalPodAutoscalerSyncPeriod`: text. Update: in place.
+    /// `HorizontalPodAutoscalerSyncPeriod`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-horizontalpodautoscalercontrollerconfig.html#cfn-eks-cluster-horizontalpodautoscalercontrollerconfig-horizontalpodautoscalersyncperiod)
     pub fn horizontal_pod_autoscaler_sync_period(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HorizontalPodAutoscalerSyncPeriod", value.into_expr())) }
 }
 impl Done for HorizontalPodAutoscalerControllerConfig { fn into_props(self) -> Bag { self.0 } }
@@ -595,9 +595,9 @@ impl Done for HorizontalPodAutoscalerControllerConfig { fn into_props(self) -> B
 impl KubeApiServerConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EventTtl`: text. Update: in place.
+    /// `EventTtl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-kubeapiserverconfig.html#cfn-eks-cluster-kubeapiserverconfig-eventttl)
     pub fn event_ttl(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventTtl", value.into_expr())) }
-    /// `ServiceNodePortRange`: `ServiceNodePortRange`. Update: in place.
+    /// `ServiceNodePortRange`: `ServiceNodePortRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-kubeapiserverconfig.html#cfn-eks-cluster-kubeapiserverconfig-servicenodeportrange)
     pub fn service_node_port_range(self, value: impl Arg<ServiceNodePortRange>) -> Self { Self(put(self.0, "ServiceNodePortRange", value.into_expr())) }
 }
 impl Done for KubeApiServerConfig { fn into_props(self) -> Bag { self.0 } }
@@ -606,9 +606,9 @@ impl Done for KubeApiServerConfig { fn into_props(self) -> Bag { self.0 } }
 impl KubeControllerManagerConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `HorizontalPodAutoscalerControllerConfig`: `HorizontalPodAutoscalerControllerConfig`. Update: in place.
+    /// `HorizontalPodAutoscalerControllerConfig`: `HorizontalPodAutoscalerControllerConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-kubecontrollermanagerconfig.html#cfn-eks-cluster-kubecontrollermanagerconfig-horizontalpodautoscalercontrollerconfig)
     pub fn horizontal_pod_autoscaler_controller_config(self, value: impl Arg<HorizontalPodAutoscalerControllerConfig>) -> Self { Self(put(self.0, "HorizontalPodAutoscalerControllerConfig", value.into_expr())) }
-    /// `PodGcControllerConfig`: `PodGcControllerConfig`. Update: in place.
+    /// `PodGcControllerConfig`: `PodGcControllerConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-kubecontrollermanagerconfig.html#cfn-eks-cluster-kubecontrollermanagerconfig-podgccontrollerconfig)
     pub fn pod_gc_controller_config(self, value: impl Arg<PodGcControllerConfig>) -> Self { Self(put(self.0, "PodGcControllerConfig", value.into_expr())) }
 }
 impl Done for KubeControllerManagerConfig { fn into_props(self) -> Bag { self.0 } }
@@ -617,7 +617,7 @@ impl Done for KubeControllerManagerConfig { fn into_props(self) -> Bag { self.0 
 impl KubeSchedulerConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `NodeResourcesFit`: `NodeResourcesFitConfig`. Update: in place.
+    /// `NodeResourcesFit`: `NodeResourcesFitConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-kubeschedulerconfig.html#cfn-eks-cluster-kubeschedulerconfig-noderesourcesfit)
     pub fn node_resources_fit(self, value: impl Arg<NodeResourcesFitConfig>) -> Self { Self(put(self.0, "NodeResourcesFit", value.into_expr())) }
 }
 impl Done for KubeSchedulerConfig { fn into_props(self) -> Bag { self.0 } }
@@ -626,13 +626,13 @@ impl Done for KubeSchedulerConfig { fn into_props(self) -> Bag { self.0 } }
 impl KubernetesNetworkConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ElasticLoadBalancing`: `ElasticLoadBalancing`. Update: replacement.
+    /// `ElasticLoadBalancing`: `ElasticLoadBalancing`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-kubernetesnetworkconfig.html#cfn-eks-cluster-kubernetesnetworkconfig-elasticloadbalancing)
     pub fn elastic_load_balancing(self, value: impl Arg<ElasticLoadBalancing>) -> Self { Self(put(self.0, "ElasticLoadBalancing", value.into_expr())) }
-    /// `IpFamily`: `IpFamily`. Update: replacement.
+    /// `IpFamily`: `IpFamily`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-kubernetesnetworkconfig.html#cfn-eks-cluster-kubernetesnetworkconfig-ipfamily)
     pub fn ip_family(self, value: impl Arg<IpFamily>) -> Self { Self(put(self.0, "IpFamily", value.into_expr())) }
-    /// `ServiceIpv4Cidr`: text. Update: replacement.
+    /// `ServiceIpv4Cidr`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-kubernetesnetworkconfig.html#cfn-eks-cluster-kubernetesnetworkconfig-serviceipv4cidr)
     pub fn service_ipv4_cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceIpv4Cidr", value.into_expr())) }
-    /// `ServiceIpv6Cidr`: text. Update: replacement.
+    /// `ServiceIpv6Cidr`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-kubernetesnetworkconfig.html#cfn-eks-cluster-kubernetesnetworkconfig-serviceipv6cidr)
     pub fn service_ipv6_cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceIpv6Cidr", value.into_expr())) }
 }
 impl Done for KubernetesNetworkConfig { fn into_props(self) -> Bag { self.0 } }
@@ -641,7 +641,7 @@ impl Done for KubernetesNetworkConfig { fn into_props(self) -> Bag { self.0 } }
 impl Logging {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ClusterLogging`: `ClusterLogging`. Update: in place.
+    /// `ClusterLogging`: `ClusterLogging`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-logging.html#cfn-eks-cluster-logging-clusterlogging)
     pub fn cluster_logging(self, value: impl Arg<ClusterLogging>) -> Self { Self(put(self.0, "ClusterLogging", value.into_expr())) }
 }
 impl Done for Logging { fn into_props(self) -> Bag { self.0 } }
@@ -650,7 +650,7 @@ impl Done for Logging { fn into_props(self) -> Bag { self.0 } }
 impl LoggingTypeConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Type`: `Type`. Update: in place.
+    /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-loggingtypeconfig.html#cfn-eks-cluster-loggingtypeconfig-type)
     pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for LoggingTypeConfig { fn into_props(self) -> Bag { self.0 } }
@@ -659,7 +659,7 @@ impl Done for LoggingTypeConfig { fn into_props(self) -> Bag { self.0 } }
 impl NodeResourcesFitConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ScoringStrategy`: `ScoringStrategy`. Update: in place.
+    /// `ScoringStrategy`: `ScoringStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-noderesourcesfitconfig.html#cfn-eks-cluster-noderesourcesfitconfig-scoringstrategy)
     pub fn scoring_strategy(self, value: impl Arg<ScoringStrategy>) -> Self { Self(put(self.0, "ScoringStrategy", value.into_expr())) }
 }
 impl Done for NodeResourcesFitConfig { fn into_props(self) -> Bag { self.0 } }
@@ -670,15 +670,15 @@ impl OutpostConfig {
     pub fn new() -> OutpostConfig<Missing<super::required::ControlPlaneInstanceType>, Missing<super::required::OutpostArns>> { OutpostConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> OutpostConfig<R0, R1> {
-    /// `ControlPlaneInstanceType`: text, required. Update: replacement.
+    /// `ControlPlaneInstanceType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-outpostconfig.html#cfn-eks-cluster-outpostconfig-controlplaneinstancetype)
     pub fn control_plane_instance_type(self, value: impl Arg<str>) -> OutpostConfig<Set, R1> { OutpostConfig(put(self.0, "ControlPlaneInstanceType", value.into_expr()), Phase) }
-    /// `ControlPlanePlacement`: `ControlPlanePlacement`. Update: replacement.
+    /// `ControlPlanePlacement`: `ControlPlanePlacement`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-outpostconfig.html#cfn-eks-cluster-outpostconfig-controlplaneplacement)
     pub fn control_plane_placement(self, value: impl Arg<ControlPlanePlacement>) -> Self { Self(put(self.0, "ControlPlanePlacement", value.into_expr()), Phase) }
-    /// `EtcdInstanceType`: text. Update: replacement.
+    /// `EtcdInstanceType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-outpostconfig.html#cfn-eks-cluster-outpostconfig-etcdinstancetype)
     pub fn etcd_instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EtcdInstanceType", value.into_expr()), Phase) }
-    /// `EtcdPlacement`: `EtcdPlacement`. Update: replacement.
+    /// `EtcdPlacement`: `EtcdPlacement`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-outpostconfig.html#cfn-eks-cluster-outpostconfig-etcdplacement)
     pub fn etcd_placement(self, value: impl Arg<EtcdPlacement>) -> Self { Self(put(self.0, "EtcdPlacement", value.into_expr()), Phase) }
-    /// `OutpostArns`: list of text, required. Update: replacement.
+    /// `OutpostArns`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-outpostconfig.html#cfn-eks-cluster-outpostconfig-outpostarns)
     pub fn outpost_arns(self, value: impl Arg<Arr<str>>) -> OutpostConfig<R0, Set> { OutpostConfig(put(self.0, "OutpostArns", value.into_expr()), Phase) }
 }
 impl Done for OutpostConfig { fn into_props(self) -> Bag { self.0 } }
@@ -687,7 +687,7 @@ impl Done for OutpostConfig { fn into_props(self) -> Bag { self.0 } }
 impl PodGcControllerConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TerminatedPodGcThreshold`: integer. Update: in place.
+    /// `TerminatedPodGcThreshold`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-podgccontrollerconfig.html#cfn-eks-cluster-podgccontrollerconfig-terminatedpodgcthreshold)
     pub fn terminated_pod_gc_threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TerminatedPodGcThreshold", value.into_expr())) }
 }
 impl Done for PodGcControllerConfig { fn into_props(self) -> Bag { self.0 } }
@@ -696,7 +696,7 @@ impl Done for PodGcControllerConfig { fn into_props(self) -> Bag { self.0 } }
 impl Provider {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KeyArn`: text. Update: replacement.
+    /// `KeyArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-provider.html#cfn-eks-cluster-provider-keyarn)
     pub fn key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyArn", value.into_expr())) }
 }
 impl Done for Provider { fn into_props(self) -> Bag { self.0 } }
@@ -705,9 +705,9 @@ impl Done for Provider { fn into_props(self) -> Bag { self.0 } }
 impl RemoteNetworkConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RemoteNodeNetworks`: list of `RemoteNodeNetwork`. Update: in place.
+    /// `RemoteNodeNetworks`: list of `RemoteNodeNetwork`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-remotenetworkconfig.html#cfn-eks-cluster-remotenetworkconfig-remotenodenetworks)
     pub fn remote_node_networks(self, value: impl Arg<Arr<RemoteNodeNetwork>>) -> Self { Self(put(self.0, "RemoteNodeNetworks", value.into_expr())) }
-    /// `RemotePodNetworks`: list of `RemotePodNetwork`. Update: in place.
+    /// `RemotePodNetworks`: list of `RemotePodNetwork`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-remotenetworkconfig.html#cfn-eks-cluster-remotenetworkconfig-remotepodnetworks)
     pub fn remote_pod_networks(self, value: impl Arg<Arr<RemotePodNetwork>>) -> Self { Self(put(self.0, "RemotePodNetworks", value.into_expr())) }
 }
 impl Done for RemoteNetworkConfig { fn into_props(self) -> Bag { self.0 } }
@@ -718,7 +718,7 @@ impl RemoteNodeNetwork {
     pub fn new() -> RemoteNodeNetwork<Missing<super::required::Cidrs>> { RemoteNodeNetwork(Bag::default(), Phase) }
 }
 impl<R0> RemoteNodeNetwork<R0> {
-    /// `Cidrs`: list of text, required. Update: in place.
+    /// `Cidrs`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-remotenodenetwork.html#cfn-eks-cluster-remotenodenetwork-cidrs)
     pub fn cidrs(self, value: impl Arg<Arr<str>>) -> RemoteNodeNetwork<Set> { RemoteNodeNetwork(put(self.0, "Cidrs", value.into_expr()), Phase) }
 }
 impl Done for RemoteNodeNetwork { fn into_props(self) -> Bag { self.0 } }
@@ -729,7 +729,7 @@ impl RemotePodNetwork {
     pub fn new() -> RemotePodNetwork<Missing<super::required::Cidrs>> { RemotePodNetwork(Bag::default(), Phase) }
 }
 impl<R0> RemotePodNetwork<R0> {
-    /// `Cidrs`: list of text, required. Update: in place.
+    /// `Cidrs`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-remotepodnetwork.html#cfn-eks-cluster-remotepodnetwork-cidrs)
     pub fn cidrs(self, value: impl Arg<Arr<str>>) -> RemotePodNetwork<Set> { RemotePodNetwork(put(self.0, "Cidrs", value.into_expr()), Phase) }
 }
 impl Done for RemotePodNetwork { fn into_props(self) -> Bag { self.0 } }
@@ -738,9 +738,9 @@ impl Done for RemotePodNetwork { fn into_props(self) -> Bag { self.0 } }
 impl ResourceWeight {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-resourceweight.html#cfn-eks-cluster-resourceweight-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Weight`: integer. Update: in place.
+    /// `Weight`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-resourceweight.html#cfn-eks-cluster-resourceweight-weight)
     pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value.into_expr())) }
 }
 impl Done for ResourceWeight { fn into_props(self) -> Bag { self.0 } }
@@ -751,17 +751,17 @@ impl ResourcesVpcConfig {
     pub fn new() -> ResourcesVpcConfig<Missing<super::required::SubnetIds>> { ResourcesVpcConfig(Bag::default(), Phase) }
 }
 impl<R0> ResourcesVpcConfig<R0> {
-    /// `ControlPlaneEgressMode`: text. Update: in place.
+    /// `ControlPlaneEgressMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-resourcesvpcconfig.html#cfn-eks-cluster-resourcesvpcconfig-controlplaneegressmode)
     pub fn control_plane_egress_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ControlPlaneEgressMode", value.into_expr()), Phase) }
-    /// `EndpointPrivateAccess`: boolean. Update: in place.
+    /// `EndpointPrivateAccess`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-resourcesvpcconfig.html#cfn-eks-cluster-resourcesvpcconfig-endpointprivateaccess)
     pub fn endpoint_private_access(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EndpointPrivateAccess", value.into_expr()), Phase) }
-    /// `EndpointPublicAccess`: boolean. Update: in place.
+    /// `EndpointPublicAccess`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-resourcesvpcconfig.html#cfn-eks-cluster-resourcesvpcconfig-endpointpublicaccess)
     pub fn endpoint_public_access(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EndpointPublicAccess", value.into_expr()), Phase) }
-    /// `PublicAccessCidrs`: list of text. Update: in place.
+    /// `PublicAccessCidrs`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-resourcesvpcconfig.html#cfn-eks-cluster-resourcesvpcconfig-publicaccesscidrs)
     pub fn public_access_cidrs(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PublicAccessCidrs", value.into_expr()), Phase) }
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-resourcesvpcconfig.html#cfn-eks-cluster-resourcesvpcconfig-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: replacement.
+    /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-resourcesvpcconfig.html#cfn-eks-cluster-resourcesvpcconfig-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> ResourcesVpcConfig<Set> { ResourcesVpcConfig(put(self.0, "SubnetIds", value.into_expr()), Phase) }
 }
 impl Done for ResourcesVpcConfig { fn into_props(self) -> Bag { self.0 } }
@@ -770,7 +770,7 @@ impl Done for ResourcesVpcConfig { fn into_props(self) -> Bag { self.0 } }
 impl RollbackConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TimeoutMinutes`: integer. Update: in place.
+    /// `TimeoutMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-rollbackconfig.html#cfn-eks-cluster-rollbackconfig-timeoutminutes)
     pub fn timeout_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr())) }
 }
 impl Done for RollbackConfig { fn into_props(self) -> Bag { self.0 } }
@@ -779,9 +779,9 @@ impl Done for RollbackConfig { fn into_props(self) -> Bag { self.0 } }
 impl ScoringStrategy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Resources`: list of `ResourceWeight`. Update: in place.
+    /// `Resources`: list of `ResourceWeight`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-scoringstrategy.html#cfn-eks-cluster-scoringstrategy-resources)
     pub fn resources(self, value: impl Arg<Arr<ResourceWeight>>) -> Self { Self(put(self.0, "Resources", value.into_expr())) }
-    /// `Type`: text. Update: in place.
+    /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-scoringstrategy.html#cfn-eks-cluster-scoringstrategy-type)
     pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for ScoringStrategy { fn into_props(self) -> Bag { self.0 } }
@@ -790,9 +790,9 @@ impl Done for ScoringStrategy { fn into_props(self) -> Bag { self.0 } }
 impl ServiceNodePortRange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MaxPort`: integer. Update: in place.
+    /// `MaxPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-servicenodeportrange.html#cfn-eks-cluster-servicenodeportrange-maxport)
     pub fn max_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxPort", value.into_expr())) }
-    /// `MinPort`: integer. Update: in place.
+    /// `MinPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-servicenodeportrange.html#cfn-eks-cluster-servicenodeportrange-minport)
     pub fn min_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinPort", value.into_expr())) }
 }
 impl Done for ServiceNodePortRange { fn into_props(self) -> Bag { self.0 } }
@@ -801,7 +801,7 @@ impl Done for ServiceNodePortRange { fn into_props(self) -> Bag { self.0 } }
 impl StorageConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BlockStorage`: `BlockStorage`. Update: in place.
+    /// `BlockStorage`: `BlockStorage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-storageconfig.html#cfn-eks-cluster-storageconfig-blockstorage)
     pub fn block_storage(self, value: impl Arg<BlockStorage>) -> Self { Self(put(self.0, "BlockStorage", value.into_expr())) }
 }
 impl Done for StorageConfig { fn into_props(self) -> Bag { self.0 } }
@@ -810,7 +810,7 @@ impl Done for StorageConfig { fn into_props(self) -> Bag { self.0 } }
 impl UpgradePolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SupportType`: `SupportType`. Update: in place.
+    /// `SupportType`: `SupportType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-upgradepolicy.html#cfn-eks-cluster-upgradepolicy-supporttype)
     pub fn support_type(self, value: impl Arg<SupportType>) -> Self { Self(put(self.0, "SupportType", value.into_expr())) }
 }
 impl Done for UpgradePolicy { fn into_props(self) -> Bag { self.0 } }
@@ -819,7 +819,7 @@ impl Done for UpgradePolicy { fn into_props(self) -> Bag { self.0 } }
 impl ZonalShiftConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-zonalshiftconfig.html#cfn-eks-cluster-zonalshiftconfig-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for ZonalShiftConfig { fn into_props(self) -> Bag { self.0 } }
@@ -843,7 +843,7 @@ impl CfnFargateProfile {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFargateProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-fargateprofile.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnFargateProfile { fn node(&self) -> &Place { &self.0 } }
@@ -854,17 +854,17 @@ impl CfnFargateProfileProps {
     pub fn new() -> CfnFargateProfileProps<Missing<required::ClusterName>, Missing<required::PodExecutionRoleArn>, Missing<required::Selectors>> { CfnFargateProfileProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnFargateProfileProps<R0, R1, R2> {
-    /// `ClusterName`: text, required. Update: replacement.
+    /// `ClusterName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-fargateprofile.html#cfn-eks-fargateprofile-clustername)
     pub fn cluster_name(self, value: impl Arg<str>) -> CfnFargateProfileProps<Set, R1, R2> { CfnFargateProfileProps(put(self.0, "ClusterName", value.into_expr()), Phase) }
-    /// `FargateProfileName`: text. Update: replacement.
+    /// `FargateProfileName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-fargateprofile.html#cfn-eks-fargateprofile-fargateprofilename)
     pub fn fargate_profile_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FargateProfileName", value.into_expr()), Phase) }
-    /// `PodExecutionRoleArn`: `IamRoleArn`, required. Update: replacement.
+    /// `PodExecutionRoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-fargateprofile.html#cfn-eks-fargateprofile-podexecutionrolearn)
     pub fn pod_execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnFargateProfileProps<R0, Set, R2> { CfnFargateProfileProps(put(self.0, "PodExecutionRoleArn", value.into_expr()), Phase) }
-    /// `Selectors`: list of `Selector`, required. Update: replacement.
+    /// `Selectors`: list of `Selector`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-fargateprofile.html#cfn-eks-fargateprofile-selectors)
     pub fn selectors(self, value: impl Arg<Arr<fargate_profile::Selector>>) -> CfnFargateProfileProps<R0, R1, Set> { CfnFargateProfileProps(put(self.0, "Selectors", value.into_expr()), Phase) }
-    /// `Subnets`: list of `Ec2SubnetId`. Update: replacement.
+    /// `Subnets`: list of `Ec2SubnetId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-fargateprofile.html#cfn-eks-fargateprofile-subnets)
     pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "Subnets", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-fargateprofile.html#cfn-eks-fargateprofile-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnFargateProfileProps { fn into_props(self) -> Bag { self.0 } }
@@ -878,9 +878,9 @@ impl Label {
     pub fn new() -> Label<Missing<super::required::Key>, Missing<super::required::Value>> { Label(Bag::default(), Phase) }
 }
 impl<R0, R1> Label<R0, R1> {
-    /// `Key`: text, required. Update: replacement.
+    /// `Key`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-fargateprofile-label.html#cfn-eks-fargateprofile-label-key)
     pub fn key(self, value: impl Arg<str>) -> Label<Set, R1> { Label(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: replacement.
+    /// `Value`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-fargateprofile-label.html#cfn-eks-fargateprofile-label-value)
     pub fn value(self, value: impl Arg<str>) -> Label<R0, Set> { Label(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Label { fn into_props(self) -> Bag { self.0 } }
@@ -891,9 +891,9 @@ impl Selector {
     pub fn new() -> Selector<Missing<super::required::Namespace>> { Selector(Bag::default(), Phase) }
 }
 impl<R0> Selector<R0> {
-    /// `Labels`: list of `Label`. Update: replacement.
+    /// `Labels`: list of `Label`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-fargateprofile-selector.html#cfn-eks-fargateprofile-selector-labels)
     pub fn labels(self, value: impl Arg<Arr<Label>>) -> Self { Self(put(self.0, "Labels", value.into_expr()), Phase) }
-    /// `Namespace`: text, required. Update: replacement.
+    /// `Namespace`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-fargateprofile-selector.html#cfn-eks-fargateprofile-selector-namespace)
     pub fn namespace(self, value: impl Arg<str>) -> Selector<Set> { Selector(put(self.0, "Namespace", value.into_expr()), Phase) }
 }
 impl Done for Selector { fn into_props(self) -> Bag { self.0 } }
@@ -907,7 +907,7 @@ impl CfnIdentityProviderConfig {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIdentityProviderConfigProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `IdentityProviderConfigArn`: `OtherArn`.
+    /// The attribute `IdentityProviderConfigArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-identityproviderconfig.html#IdentityProviderConfigArn-fn::getatt)
     pub fn attr_identity_provider_config_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("IdentityProviderConfigArn") }
 }
 impl Parent for CfnIdentityProviderConfig { fn node(&self) -> &Place { &self.0 } }
@@ -918,15 +918,15 @@ impl CfnIdentityProviderConfigProps {
     pub fn new() -> CfnIdentityProviderConfigProps<Missing<required::ClusterName>, Missing<required::Type>> { CfnIdentityProviderConfigProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnIdentityProviderConfigProps<R0, R1> {
-    /// `ClusterName`: text, required. Update: replacement.
+    /// `ClusterName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-identityproviderconfig.html#cfn-eks-identityproviderconfig-clustername)
     pub fn cluster_name(self, value: impl Arg<str>) -> CfnIdentityProviderConfigProps<Set, R1> { CfnIdentityProviderConfigProps(put(self.0, "ClusterName", value.into_expr()), Phase) }
-    /// `IdentityProviderConfigName`: text. Update: replacement.
+    /// `IdentityProviderConfigName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-identityproviderconfig.html#cfn-eks-identityproviderconfig-identityproviderconfigname)
     pub fn identity_provider_config_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityProviderConfigName", value.into_expr()), Phase) }
-    /// `Oidc`: `OidcIdentityProviderConfig`. Update: replacement.
+    /// `Oidc`: `OidcIdentityProviderConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-identityproviderconfig.html#cfn-eks-identityproviderconfig-oidc)
     pub fn oidc(self, value: impl Arg<identity_provider_config::OidcIdentityProviderConfig>) -> Self { Self(put(self.0, "Oidc", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-identityproviderconfig.html#cfn-eks-identityproviderconfig-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: replacement.
+    /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-identityproviderconfig.html#cfn-eks-identityproviderconfig-type)
     pub fn type_(self, value: impl Arg<identity_provider_config::Type>) -> CfnIdentityProviderConfigProps<R0, Set> { CfnIdentityProviderConfigProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnIdentityProviderConfigProps { fn into_props(self) -> Bag { self.0 } }
@@ -940,19 +940,19 @@ impl OidcIdentityProviderConfig {
     pub fn new() -> OidcIdentityProviderConfig<Missing<super::required::ClientId>, Missing<super::required::IssuerUrl>> { OidcIdentityProviderConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> OidcIdentityProviderConfig<R0, R1> {
-    /// `ClientId`: text, required. Update: replacement.
+    /// `ClientId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-identityproviderconfig-oidcidentityproviderconfig.html#cfn-eks-identityproviderconfig-oidcidentityproviderconfig-clientid)
     pub fn client_id(self, value: impl Arg<str>) -> OidcIdentityProviderConfig<Set, R1> { OidcIdentityProviderConfig(put(self.0, "ClientId", value.into_expr()), Phase) }
-    /// `GroupsClaim`: text. Update: replacement.
+    /// `GroupsClaim`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-identityproviderconfig-oidcidentityproviderconfig.html#cfn-eks-identityproviderconfig-oidcidentityproviderconfig-groupsclaim)
     pub fn groups_claim(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupsClaim", value.into_expr()), Phase) }
-    /// `GroupsPrefix`: text. Update: replacement.
+    /// `GroupsPrefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-identityproviderconfig-oidcidentityproviderconfig.html#cfn-eks-identityproviderconfig-oidcidentityproviderconfig-groupsprefix)
     pub fn groups_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupsPrefix", value.into_expr()), Phase) }
-    /// `IssuerUrl`: text, required. Update: replacement.
+    /// `IssuerUrl`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-identityproviderconfig-oidcidentityproviderconfig.html#cfn-eks-identityproviderconfig-oidcidentityproviderconfig-issuerurl)
     pub fn issuer_url(self, value: impl Arg<str>) -> OidcIdentityProviderConfig<R0, Set> { OidcIdentityProviderConfig(put(self.0, "IssuerUrl", value.into_expr()), Phase) }
-    /// `RequiredClaims`: list of `RequiredClaim`. Update: replacement.
+    /// `RequiredClaims`: list of `RequiredClaim`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-identityproviderconfig-oidcidentityproviderconfig.html#cfn-eks-identityproviderconfig-oidcidentityproviderconfig-requiredclaims)
     pub fn required_claims(self, value: impl Arg<Arr<RequiredClaim>>) -> Self { Self(put(self.0, "RequiredClaims", value.into_expr()), Phase) }
-    /// `UsernameClaim`: text. Update: replacement.
+    /// `UsernameClaim`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-identityproviderconfig-oidcidentityproviderconfig.html#cfn-eks-identityproviderconfig-oidcidentityproviderconfig-usernameclaim)
     pub fn username_claim(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UsernameClaim", value.into_expr()), Phase) }
-    /// `UsernamePrefix`: text. Update: replacement.
+    /// `UsernamePrefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-identityproviderconfig-oidcidentityproviderconfig.html#cfn-eks-identityproviderconfig-oidcidentityproviderconfig-usernameprefix)
     pub fn username_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UsernamePrefix", value.into_expr()), Phase) }
 }
 impl Done for OidcIdentityProviderConfig { fn into_props(self) -> Bag { self.0 } }
@@ -963,9 +963,9 @@ impl RequiredClaim {
     pub fn new() -> RequiredClaim<Missing<super::required::Key>, Missing<super::required::Value>> { RequiredClaim(Bag::default(), Phase) }
 }
 impl<R0, R1> RequiredClaim<R0, R1> {
-    /// `Key`: text, required. Update: replacement.
+    /// `Key`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-identityproviderconfig-requiredclaim.html#cfn-eks-identityproviderconfig-requiredclaim-key)
     pub fn key(self, value: impl Arg<str>) -> RequiredClaim<Set, R1> { RequiredClaim(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: replacement.
+    /// `Value`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-identityproviderconfig-requiredclaim.html#cfn-eks-identityproviderconfig-requiredclaim-value)
     pub fn value(self, value: impl Arg<str>) -> RequiredClaim<R0, Set> { RequiredClaim(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for RequiredClaim { fn into_props(self) -> Bag { self.0 } }
@@ -981,13 +981,13 @@ impl CfnNodegroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnNodegroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-nodegroup.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `ClusterName`: text.
+    /// The attribute `ClusterName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-nodegroup.html#ClusterName-fn::getatt)
     pub fn attr_cluster_name(&self) -> Val<str> { self.0.get_att("ClusterName") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-nodegroup.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `NodegroupName`: text.
+    /// The attribute `NodegroupName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-nodegroup.html#NodegroupName-fn::getatt)
     pub fn attr_nodegroup_name(&self) -> Val<str> { self.0.get_att("NodegroupName") }
 }
 impl Parent for CfnNodegroup { fn node(&self) -> &Place { &self.0 } }
@@ -998,45 +998,45 @@ impl CfnNodegroupProps {
     pub fn new() -> CfnNodegroupProps<Missing<required::ClusterName>, Missing<required::NodeRole>, Missing<required::Subnets>> { CfnNodegroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnNodegroupProps<R0, R1, R2> {
-    /// `AmiType`: text. Update: replacement.
+    /// `AmiType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-nodegroup.html#cfn-eks-nodegroup-amitype)
     pub fn ami_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AmiType", value.into_expr()), Phase) }
-    /// `CapacityType`: text. Update: replacement.
+    /// `CapacityType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-nodegroup.html#cfn-eks-nodegroup-capacitytype)
     pub fn capacity_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapacityType", value.into_expr()), Phase) }
-    /// `ClusterName`: `EksClusterName`, required. Update: replacement.
+    /// `ClusterName`: `EksClusterName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-nodegroup.html#cfn-eks-nodegroup-clustername)
     pub fn cluster_name(self, value: impl Arg<kind::EksClusterName>) -> CfnNodegroupProps<Set, R1, R2> { CfnNodegroupProps(put(self.0, "ClusterName", value.into_expr()), Phase) }
-    /// `DiskSize`: integer. Update: replacement.
+    /// `DiskSize`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-nodegroup.html#cfn-eks-nodegroup-disksize)
     pub fn disk_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DiskSize", value.into_expr()), Phase) }
-    /// `ForceUpdateEnabled`: boolean. Update: in place.
+    /// `ForceUpdateEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-nodegroup.html#cfn-eks-nodegroup-forceupdateenabled)
     pub fn force_update_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ForceUpdateEnabled", value.into_expr()), Phase) }
-    /// `InstanceTypes`: list of text. Update: replacement.
+    /// `InstanceTypes`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-nodegroup.html#cfn-eks-nodegroup-instancetypes)
     pub fn instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InstanceTypes", value.into_expr()), Phase) }
-    /// `Labels`: map of text. Update: in place.
+    /// `Labels`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-nodegroup.html#cfn-eks-nodegroup-labels)
     pub fn labels(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Labels", value.into_expr()), Phase) }
-    /// `LaunchTemplate`: `LaunchTemplateSpecification`. Update: in place.
+    /// `LaunchTemplate`: `LaunchTemplateSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-nodegroup.html#cfn-eks-nodegroup-launchtemplate)
     pub fn launch_template(self, value: impl Arg<nodegroup::LaunchTemplateSpecification>) -> Self { Self(put(self.0, "LaunchTemplate", value.into_expr()), Phase) }
-    /// `NodeRepairConfig`: `NodeRepairConfig`. Update: in place.
+    /// `NodeRepairConfig`: `NodeRepairConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-nodegroup.html#cfn-eks-nodegroup-noderepairconfig)
     pub fn node_repair_config(self, value: impl Arg<nodegroup::NodeRepairConfig>) -> Self { Self(put(self.0, "NodeRepairConfig", value.into_expr()), Phase) }
-    /// `NodeRole`: `IamRoleArn`, required. Update: replacement.
+    /// `NodeRole`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-nodegroup.html#cfn-eks-nodegroup-noderole)
     pub fn node_role(self, value: impl Arg<kind::IamRoleArn>) -> CfnNodegroupProps<R0, Set, R2> { CfnNodegroupProps(put(self.0, "NodeRole", value.into_expr()), Phase) }
-    /// `NodegroupName`: text. Update: replacement.
+    /// `NodegroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-nodegroup.html#cfn-eks-nodegroup-nodegroupname)
     pub fn nodegroup_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NodegroupName", value.into_expr()), Phase) }
-    /// `ReleaseVersion`: text. Update: in place.
+    /// `ReleaseVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-nodegroup.html#cfn-eks-nodegroup-releaseversion)
     pub fn release_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReleaseVersion", value.into_expr()), Phase) }
-    /// `RemoteAccess`: `RemoteAccess`. Update: replacement.
+    /// `RemoteAccess`: `RemoteAccess`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-nodegroup.html#cfn-eks-nodegroup-remoteaccess)
     pub fn remote_access(self, value: impl Arg<nodegroup::RemoteAccess>) -> Self { Self(put(self.0, "RemoteAccess", value.into_expr()), Phase) }
-    /// `ScalingConfig`: `ScalingConfig`. Update: in place.
+    /// `ScalingConfig`: `ScalingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-nodegroup.html#cfn-eks-nodegroup-scalingconfig)
     pub fn scaling_config(self, value: impl Arg<nodegroup::ScalingConfig>) -> Self { Self(put(self.0, "ScalingConfig", value.into_expr()), Phase) }
-    /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement.
+    /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-nodegroup.html#cfn-eks-nodegroup-subnets)
     pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnNodegroupProps<R0, R1, Set> { CfnNodegroupProps(put(self.0, "Subnets", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-nodegroup.html#cfn-eks-nodegroup-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Taints`: list of `Taint`. Update: in place.
+    /// `Taints`: list of `Taint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-nodegroup.html#cfn-eks-nodegroup-taints)
     pub fn taints(self, value: impl Arg<Arr<nodegroup::Taint>>) -> Self { Self(put(self.0, "Taints", value.into_expr()), Phase) }
-    /// `UpdateConfig`: `UpdateConfig`. Update: in place.
+    /// `UpdateConfig`: `UpdateConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-nodegroup.html#cfn-eks-nodegroup-updateconfig)
     pub fn update_config(self, value: impl Arg<nodegroup::UpdateConfig>) -> Self { Self(put(self.0, "UpdateConfig", value.into_expr()), Phase) }
-    /// `Version`: text. Update: in place.
+    /// `Version`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-nodegroup.html#cfn-eks-nodegroup-version)
     pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
-    /// `WarmPoolConfig`: `WarmPoolConfig`. Update: in place.
+    /// `WarmPoolConfig`: `WarmPoolConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-nodegroup.html#cfn-eks-nodegroup-warmpoolconfig)
     pub fn warm_pool_config(self, value: impl Arg<nodegroup::WarmPoolConfig>) -> Self { Self(put(self.0, "WarmPoolConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnNodegroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -1048,11 +1048,11 @@ use crate::cfn::support::*;
 impl LaunchTemplateSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Id`: `Ec2LaunchTemplateId`. Update: in place.
+    /// `Id`: `Ec2LaunchTemplateId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-launchtemplatespecification.html#cfn-eks-nodegroup-launchtemplatespecification-id)
     pub fn id(self, value: impl Arg<kind::Ec2LaunchTemplateId>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-launchtemplatespecification.html#cfn-eks-nodegroup-launchtemplatespecification-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Version`: text. Update: in place.
+    /// `Version`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-launchtemplatespecification.html#cfn-eks-nodegroup-launchtemplatespecification-version)
     pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for LaunchTemplateSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -1061,17 +1061,17 @@ impl Done for LaunchTemplateSpecification { fn into_props(self) -> Bag { self.0 
 impl NodeRepairConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-noderepairconfig.html#cfn-eks-nodegroup-noderepairconfig-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
-    /// `MaxParallelNodesRepairedCount`: integer. Update: in place.
+    /// `MaxParallelNodesRepairedCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-noderepairconfig.html#cfn-eks-nodegroup-noderepairconfig-maxparallelnodesrepairedcount)
     pub fn max_parallel_nodes_repaired_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxParallelNodesRepairedCount", value.into_expr())) }
-    /// `MaxParallelNodesRepairedPercentage`: integer. Update: in place.
+    /// `MaxParallelNodesRepairedPercentage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-noderepairconfig.html#cfn-eks-nodegroup-noderepairconfig-maxparallelnodesrepairedpercentage)
     pub fn max_parallel_nodes_repaired_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxParallelNodesRepairedPercentage", value.into_expr())) }
-    /// `MaxUnhealthyNodeThresholdCount`: integer. Update: in place.
+    /// `MaxUnhealthyNodeThresholdCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-noderepairconfig.html#cfn-eks-nodegroup-noderepairconfig-maxunhealthynodethresholdcount)
     pub fn max_unhealthy_node_threshold_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxUnhealthyNodeThresholdCount", value.into_expr())) }
-    /// `MaxUnhealthyNodeThresholdPercentage`: integer. Update: in place.
+    /// `MaxUnhealthyNodeThresholdPercentage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-noderepairconfig.html#cfn-eks-nodegroup-noderepairconfig-maxunhealthynodethresholdpercentage)
     pub fn max_unhealthy_node_threshold_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxUnhealthyNodeThresholdPercentage", value.into_expr())) }
-    /// `NodeRepairConfigOverrides`: list of `NodeRepairConfigOverrides`. Update: in place.
+    /// `NodeRepairConfigOverrides`: list of `NodeRepairConfigOverrides`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-noderepairconfig.html#cfn-eks-nodegroup-noderepairconfig-noderepairconfigoverrides)
     pub fn node_repair_config_overrides(self, value: impl Arg<Arr<NodeRepairConfigOverrides>>) -> Self { Self(put(self.0, "NodeRepairConfigOverrides", value.into_expr())) }
 }
 impl Done for NodeRepairConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1080,13 +1080,13 @@ impl Done for NodeRepairConfig { fn into_props(self) -> Bag { self.0 } }
 impl NodeRepairConfigOverrides {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MinRepairWaitTimeMins`: integer. Update: in place.
+    /// `MinRepairWaitTimeMins`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-noderepairconfigoverrides.html#cfn-eks-nodegroup-noderepairconfigoverrides-minrepairwaittimemins)
     pub fn min_repair_wait_time_mins(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinRepairWaitTimeMins", value.into_expr())) }
-    /// `NodeMonitoringCondition`: text. Update: in place.
+    /// `NodeMonitoringCondition`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-noderepairconfigoverrides.html#cfn-eks-nodegroup-noderepairconfigoverrides-nodemonitoringcondition)
     pub fn node_monitoring_condition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NodeMonitoringCondition", value.into_expr())) }
-    /// `NodeUnhealthyReason`: text. Update: in place.
+    /// `NodeUnhealthyReason`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-noderepairconfigoverrides.html#cfn-eks-nodegroup-noderepairconfigoverrides-nodeunhealthyreason)
     pub fn node_unhealthy_reason(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NodeUnhealthyReason", value.into_expr())) }
-    /// `RepairAction`: `RepairAction`. Update: in place.
+    /// `RepairAction`: `RepairAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-noderepairconfigoverrides.html#cfn-eks-nodegroup-noderepairconfigoverrides-repairaction)
     pub fn repair_action(self, value: impl Arg<RepairAction>) -> Self { Self(put(self.0, "RepairAction", value.into_expr())) }
 }
 impl Done for NodeRepairConfigOverrides { fn into_props(self) -> Bag { self.0 } }
@@ -1097,9 +1097,9 @@ impl RemoteAccess {
     pub fn new() -> RemoteAccess<Missing<super::required::Ec2SshKey>> { RemoteAccess(Bag::default(), Phase) }
 }
 impl<R0> RemoteAccess<R0> {
-    /// `Ec2SshKey`: text, required. Update: replacement.
+    /// `Ec2SshKey`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-remoteaccess.html#cfn-eks-nodegroup-remoteaccess-ec2sshkey)
     pub fn ec2_ssh_key(self, value: impl Arg<str>) -> RemoteAccess<Set> { RemoteAccess(put(self.0, "Ec2SshKey", value.into_expr()), Phase) }
-    /// `SourceSecurityGroups`: list of text. Update: replacement.
+    /// `SourceSecurityGroups`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-remoteaccess.html#cfn-eks-nodegroup-remoteaccess-sourcesecuritygroups)
     pub fn source_security_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SourceSecurityGroups", value.into_expr()), Phase) }
 }
 impl Done for RemoteAccess { fn into_props(self) -> Bag { self.0 } }
@@ -1108,11 +1108,11 @@ impl Done for RemoteAccess { fn into_props(self) -> Bag { self.0 } }
 impl ScalingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DesiredSize`: integer. Update: in place.
+    /// `DesiredSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-scalingconfig.html#cfn-eks-nodegroup-scalingconfig-desiredsize)
     pub fn desired_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DesiredSize", value.into_expr())) }
-    /// `MaxSize`: integer. Update: in place.
+    /// `MaxSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-scalingconfig.html#cfn-eks-nodegroup-scalingconfig-maxsize)
     pub fn max_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxSize", value.into_expr())) }
-    /// `MinSize`: integer. Update: in place.
+    /// `MinSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-scalingconfig.html#cfn-eks-nodegroup-scalingconfig-minsize)
     pub fn min_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinSize", value.into_expr())) }
 }
 impl Done for ScalingConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1121,11 +1121,11 @@ impl Done for ScalingConfig { fn into_props(self) -> Bag { self.0 } }
 impl Taint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Effect`: text. Update: in place.
+    /// `Effect`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-taint.html#cfn-eks-nodegroup-taint-effect)
     pub fn effect(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Effect", value.into_expr())) }
-    /// `Key`: text. Update: in place.
+    /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-taint.html#cfn-eks-nodegroup-taint-key)
     pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-taint.html#cfn-eks-nodegroup-taint-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for Taint { fn into_props(self) -> Bag { self.0 } }
@@ -1134,11 +1134,11 @@ impl Done for Taint { fn into_props(self) -> Bag { self.0 } }
 impl UpdateConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MaxUnavailable`: number. Update: in place.
+    /// `MaxUnavailable`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-updateconfig.html#cfn-eks-nodegroup-updateconfig-maxunavailable)
     pub fn max_unavailable(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxUnavailable", value.into_expr())) }
-    /// `MaxUnavailablePercentage`: number. Update: in place.
+    /// `MaxUnavailablePercentage`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-updateconfig.html#cfn-eks-nodegroup-updateconfig-maxunavailablepercentage)
     pub fn max_unavailable_percentage(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxUnavailablePercentage", value.into_expr())) }
-    /// `UpdateStrategy`: text. Update: in place.
+    /// `UpdateStrategy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-updateconfig.html#cfn-eks-nodegroup-updateconfig-updatestrategy)
     pub fn update_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdateStrategy", value.into_expr())) }
 }
 impl Done for UpdateConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1147,15 +1147,15 @@ impl Done for UpdateConfig { fn into_props(self) -> Bag { self.0 } }
 impl WarmPoolConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-warmpoolconfig.html#cfn-eks-nodegroup-warmpoolconfig-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
-    /// `MaxGroupPreparedCapacity`: integer. Update: in place.
+    /// `MaxGroupPreparedCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-warmpoolconfig.html#cfn-eks-nodegroup-warmpoolconfig-maxgrouppreparedcapacity)
     pub fn max_group_prepared_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxGroupPreparedCapacity", value.into_expr())) }
-    /// `MinSize`: integer. Update: in place.
+    /// `MinSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-warmpoolconfig.html#cfn-eks-nodegroup-warmpoolconfig-minsize)
     pub fn min_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinSize", value.into_expr())) }
-    /// `PoolState`: text. Update: in place.
+    /// `PoolState`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-warmpoolconfig.html#cfn-eks-nodegroup-warmpoolconfig-poolstate)
     pub fn pool_state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PoolState", value.into_expr())) }
-    /// `ReuseOnScaleIn`: boolean. Update: in place.
+    /// `ReuseOnScaleIn`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-warmpoolconfig.html#cfn-eks-nodegroup-warmpoolconfig-reuseonscalein)
     pub fn reuse_on_scale_in(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReuseOnScaleIn", value.into_expr())) }
 }
 impl Done for WarmPoolConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1171,11 +1171,11 @@ impl CfnPodIdentityAssociation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPodIdentityAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AssociationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AssociationArn`: `OtherArn`.
+    /// The attribute `AssociationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-podidentityassociation.html#AssociationArn-fn::getatt)
     pub fn attr_association_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AssociationArn") }
-    /// The attribute `AssociationId`: text.
+    /// The attribute `AssociationId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-podidentityassociation.html#AssociationId-fn::getatt)
     pub fn attr_association_id(&self) -> Val<str> { self.0.get_att("AssociationId") }
-    /// The attribute `ExternalId`: text.
+    /// The attribute `ExternalId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-podidentityassociation.html#ExternalId-fn::getatt)
     pub fn attr_external_id(&self) -> Val<str> { self.0.get_att("ExternalId") }
 }
 impl Parent for CfnPodIdentityAssociation { fn node(&self) -> &Place { &self.0 } }
@@ -1186,21 +1186,21 @@ impl CfnPodIdentityAssociationProps {
     pub fn new() -> CfnPodIdentityAssociationProps<Missing<required::ClusterName>, Missing<required::Namespace>, Missing<required::RoleArn>, Missing<required::ServiceAccount>> { CfnPodIdentityAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnPodIdentityAssociationProps<R0, R1, R2, R3> {
-    /// `ClusterName`: text, required. Update: replacement.
+    /// `ClusterName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-podidentityassociation.html#cfn-eks-podidentityassociation-clustername)
     pub fn cluster_name(self, value: impl Arg<str>) -> CfnPodIdentityAssociationProps<Set, R1, R2, R3> { CfnPodIdentityAssociationProps(put(self.0, "ClusterName", value.into_expr()), Phase) }
-    /// `DisableSessionTags`: boolean. Update: in place.
+    /// `DisableSessionTags`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-podidentityassociation.html#cfn-eks-podidentityassociation-disablesessiontags)
     pub fn disable_session_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableSessionTags", value.into_expr()), Phase) }
-    /// `Namespace`: text, required. Update: replacement.
+    /// `Namespace`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-podidentityassociation.html#cfn-eks-podidentityassociation-namespace)
     pub fn namespace(self, value: impl Arg<str>) -> CfnPodIdentityAssociationProps<R0, Set, R2, R3> { CfnPodIdentityAssociationProps(put(self.0, "Namespace", value.into_expr()), Phase) }
-    /// `Policy`: text. Update: in place.
+    /// `Policy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-podidentityassociation.html#cfn-eks-podidentityassociation-policy)
     pub fn policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Policy", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-podidentityassociation.html#cfn-eks-podidentityassociation-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnPodIdentityAssociationProps<R0, R1, Set, R3> { CfnPodIdentityAssociationProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `ServiceAccount`: text, required. Update: replacement.
+    /// `ServiceAccount`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-podidentityassociation.html#cfn-eks-podidentityassociation-serviceaccount)
     pub fn service_account(self, value: impl Arg<str>) -> CfnPodIdentityAssociationProps<R0, R1, R2, Set> { CfnPodIdentityAssociationProps(put(self.0, "ServiceAccount", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-podidentityassociation.html#cfn-eks-podidentityassociation-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TargetRoleArn`: `IamRoleArn`. Update: in place.
+    /// `TargetRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-podidentityassociation.html#cfn-eks-podidentityassociation-targetrolearn)
     pub fn target_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "TargetRoleArn", value.into_expr()), Phase) }
 }
 impl Done for CfnPodIdentityAssociationProps { fn into_props(self) -> Bag { self.0 } }

@@ -13,17 +13,17 @@ impl CfnCacheCluster {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCacheClusterProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ClusterName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ConfigurationEndpoint`: `Endpoint`.
+    /// The attribute `ConfigurationEndpoint`: `Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#ConfigurationEndpoint-fn::getatt)
     pub fn attr_configuration_endpoint(&self) -> Val<cache_cluster::Endpoint> { self.0.get_att("ConfigurationEndpoint") }
-    /// The attribute `ConfigurationEndpoint.Address`: text.
+    /// The attribute `ConfigurationEndpoint.Address`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#ConfigurationEndpoint.Address-fn::getatt)
     pub fn attr_configuration_endpoint_address(&self) -> Val<str> { self.0.get_att("ConfigurationEndpoint.Address") }
-    /// The attribute `ConfigurationEndpoint.Port`: text.
+    /// The attribute `ConfigurationEndpoint.Port`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#ConfigurationEndpoint.Port-fn::getatt)
     pub fn attr_configuration_endpoint_port(&self) -> Val<str> { self.0.get_att("ConfigurationEndpoint.Port") }
-    /// The attribute `RedisEndpoint`: `Endpoint`.
+    /// The attribute `RedisEndpoint`: `Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#RedisEndpoint-fn::getatt)
     pub fn attr_redis_endpoint(&self) -> Val<cache_cluster::Endpoint> { self.0.get_att("RedisEndpoint") }
-    /// The attribute `RedisEndpoint.Address`: text.
+    /// The attribute `RedisEndpoint.Address`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#RedisEndpoint.Address-fn::getatt)
     pub fn attr_redis_endpoint_address(&self) -> Val<str> { self.0.get_att("RedisEndpoint.Address") }
-    /// The attribute `RedisEndpoint.Port`: text.
+    /// The attribute `RedisEndpoint.Port`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#RedisEndpoint.Port-fn::getatt)
     pub fn attr_redis_endpoint_port(&self) -> Val<str> { self.0.get_att("RedisEndpoint.Port") }
 }
 impl Parent for CfnCacheCluster { fn node(&self) -> &Place { &self.0 } }
@@ -34,55 +34,55 @@ impl CfnCacheClusterProps {
     pub fn new() -> CfnCacheClusterProps<Missing<required::CacheNodeType>, Missing<required::Engine>, Missing<required::NumCacheNodes>> { CfnCacheClusterProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnCacheClusterProps<R0, R1, R2> {
-    /// `AutoMinorVersionUpgrade`: boolean. Update: in place.
+    /// `AutoMinorVersionUpgrade`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-autominorversionupgrade)
     pub fn auto_minor_version_upgrade(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoMinorVersionUpgrade", value.into_expr()), Phase) }
-    /// `AZMode`: text. Update: may replace.
+    /// `AZMode`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-azmode)
     pub fn az_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AZMode", value.into_expr()), Phase) }
-    /// `CacheNodeType`: text, required. Update: in place.
+    /// `CacheNodeType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-cachenodetype)
     pub fn cache_node_type(self, value: impl Arg<str>) -> CfnCacheClusterProps<Set, R1, R2> { CfnCacheClusterProps(put(self.0, "CacheNodeType", value.into_expr()), Phase) }
-    /// `CacheParameterGroupName`: text. Update: in place.
+    /// `CacheParameterGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-cacheparametergroupname)
     pub fn cache_parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheParameterGroupName", value.into_expr()), Phase) }
-    /// `CacheSecurityGroupNames`: list of text. Update: in place. AWS advises against it.
+    /// `CacheSecurityGroupNames`: list of text. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-cachesecuritygroupnames)
     pub fn cache_security_group_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CacheSecurityGroupNames", value.into_expr()), Phase) }
-    /// `CacheSubnetGroupName`: text. Update: replacement.
+    /// `CacheSubnetGroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-cachesubnetgroupname)
     pub fn cache_subnet_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheSubnetGroupName", value.into_expr()), Phase) }
-    /// `ClusterName`: text. Update: replacement.
+    /// `ClusterName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-clustername)
     pub fn cluster_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterName", value.into_expr()), Phase) }
-    /// `Engine`: text, required. Update: replacement.
+    /// `Engine`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-engine)
     pub fn engine(self, value: impl Arg<str>) -> CfnCacheClusterProps<R0, Set, R2> { CfnCacheClusterProps(put(self.0, "Engine", value.into_expr()), Phase) }
-    /// `EngineVersion`: text. Update: in place.
+    /// `EngineVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-engineversion)
     pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr()), Phase) }
-    /// `IpDiscovery`: text. Update: in place.
+    /// `IpDiscovery`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-ipdiscovery)
     pub fn ip_discovery(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpDiscovery", value.into_expr()), Phase) }
-    /// `LogDeliveryConfigurations`: list of `LogDeliveryConfigurationRequest`. Update: in place.
+    /// `LogDeliveryConfigurations`: list of `LogDeliveryConfigurationRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-logdeliveryconfigurations)
     pub fn log_delivery_configurations(self, value: impl Arg<Arr<cache_cluster::LogDeliveryConfigurationRequest>>) -> Self { Self(put(self.0, "LogDeliveryConfigurations", value.into_expr()), Phase) }
-    /// `NetworkType`: text. Update: replacement.
+    /// `NetworkType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-networktype)
     pub fn network_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkType", value.into_expr()), Phase) }
-    /// `NotificationTopicArn`: text. Update: in place.
+    /// `NotificationTopicArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-notificationtopicarn)
     pub fn notification_topic_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotificationTopicArn", value.into_expr()), Phase) }
-    /// `NumCacheNodes`: integer, required. Update: may replace.
+    /// `NumCacheNodes`: integer, required. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-numcachenodes)
     pub fn num_cache_nodes(self, value: impl Arg<i64>) -> CfnCacheClusterProps<R0, R1, Set> { CfnCacheClusterProps(put(self.0, "NumCacheNodes", value.into_expr()), Phase) }
-    /// `Port`: integer. Update: replacement.
+    /// `Port`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-port)
     pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
-    /// `PreferredAvailabilityZone`: text. Update: may replace.
+    /// `PreferredAvailabilityZone`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-preferredavailabilityzone)
     pub fn preferred_availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredAvailabilityZone", value.into_expr()), Phase) }
-    /// `PreferredAvailabilityZones`: list of text. Update: may replace.
+    /// `PreferredAvailabilityZones`: list of text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-preferredavailabilityzones)
     pub fn preferred_availability_zones(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PreferredAvailabilityZones", value.into_expr()), Phase) }
-    /// `PreferredMaintenanceWindow`: text. Update: in place.
+    /// `PreferredMaintenanceWindow`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-preferredmaintenancewindow)
     pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value.into_expr()), Phase) }
-    /// `SnapshotArns`: list of text. Update: replacement.
+    /// `SnapshotArns`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-snapshotarns)
     pub fn snapshot_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SnapshotArns", value.into_expr()), Phase) }
-    /// `SnapshotName`: text. Update: replacement.
+    /// `SnapshotName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-snapshotname)
     pub fn snapshot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotName", value.into_expr()), Phase) }
-    /// `SnapshotRetentionLimit`: integer. Update: in place.
+    /// `SnapshotRetentionLimit`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-snapshotretentionlimit)
     pub fn snapshot_retention_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SnapshotRetentionLimit", value.into_expr()), Phase) }
-    /// `SnapshotWindow`: text. Update: in place.
+    /// `SnapshotWindow`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-snapshotwindow)
     pub fn snapshot_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotWindow", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TransitEncryptionEnabled`: boolean. Update: in place.
+    /// `TransitEncryptionEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-transitencryptionenabled)
     pub fn transit_encryption_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TransitEncryptionEnabled", value.into_expr()), Phase) }
-    /// `VpcSecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    /// `VpcSecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html#cfn-elasticache-cachecluster-vpcsecuritygroupids)
     pub fn vpc_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "VpcSecurityGroupIds", value.into_expr()), Phase) }
 }
 impl Done for CfnCacheClusterProps { fn into_props(self) -> Bag { self.0 } }
@@ -96,7 +96,7 @@ impl CloudWatchLogsDestinationDetails {
     pub fn new() -> CloudWatchLogsDestinationDetails<Missing<super::required::LogGroup>> { CloudWatchLogsDestinationDetails(Bag::default(), Phase) }
 }
 impl<R0> CloudWatchLogsDestinationDetails<R0> {
-    /// `LogGroup`: text, required. Update: in place.
+    /// `LogGroup`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-cachecluster-cloudwatchlogsdestinationdetails.html#cfn-elasticache-cachecluster-cloudwatchlogsdestinationdetails-loggroup)
     pub fn log_group(self, value: impl Arg<str>) -> CloudWatchLogsDestinationDetails<Set> { CloudWatchLogsDestinationDetails(put(self.0, "LogGroup", value.into_expr()), Phase) }
 }
 impl Done for CloudWatchLogsDestinationDetails { fn into_props(self) -> Bag { self.0 } }
@@ -105,9 +105,9 @@ impl Done for CloudWatchLogsDestinationDetails { fn into_props(self) -> Bag { se
 impl DestinationDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CloudWatchLogsDetails`: `CloudWatchLogsDestinationDetails`. Update: in place.
+    /// `CloudWatchLogsDetails`: `CloudWatchLogsDestinationDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-cachecluster-destinationdetails.html#cfn-elasticache-cachecluster-destinationdetails-cloudwatchlogsdetails)
     pub fn cloud_watch_logs_details(self, value: impl Arg<CloudWatchLogsDestinationDetails>) -> Self { Self(put(self.0, "CloudWatchLogsDetails", value.into_expr())) }
-    /// `KinesisFirehoseDetails`: `KinesisFirehoseDestinationDetails`. Update: in place.
+    /// `KinesisFirehoseDetails`: `KinesisFirehoseDestinationDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-cachecluster-destinationdetails.html#cfn-elasticache-cachecluster-destinationdetails-kinesisfirehosedetails)
     pub fn kinesis_firehose_details(self, value: impl Arg<KinesisFirehoseDestinationDetails>) -> Self { Self(put(self.0, "KinesisFirehoseDetails", value.into_expr())) }
 }
 impl Done for DestinationDetails { fn into_props(self) -> Bag { self.0 } }
@@ -116,9 +116,9 @@ impl Done for DestinationDetails { fn into_props(self) -> Bag { self.0 } }
 impl Endpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Address`: text. Update: in place.
+    /// `Address`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-cachecluster-endpoint.html#cfn-elasticache-cachecluster-endpoint-address)
     pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value.into_expr())) }
-    /// `Port`: text. Update: in place.
+    /// `Port`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-cachecluster-endpoint.html#cfn-elasticache-cachecluster-endpoint-port)
     pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
 }
 impl Done for Endpoint { fn into_props(self) -> Bag { self.0 } }
@@ -129,7 +129,7 @@ impl KinesisFirehoseDestinationDetails {
     pub fn new() -> KinesisFirehoseDestinationDetails<Missing<super::required::DeliveryStream>> { KinesisFirehoseDestinationDetails(Bag::default(), Phase) }
 }
 impl<R0> KinesisFirehoseDestinationDetails<R0> {
-    /// `DeliveryStream`: text, required. Update: in place.
+    /// `DeliveryStream`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-cachecluster-kinesisfirehosedestinationdetails.html#cfn-elasticache-cachecluster-kinesisfirehosedestinationdetails-deliverystream)
     pub fn delivery_stream(self, value: impl Arg<str>) -> KinesisFirehoseDestinationDetails<Set> { KinesisFirehoseDestinationDetails(put(self.0, "DeliveryStream", value.into_expr()), Phase) }
 }
 impl Done for KinesisFirehoseDestinationDetails { fn into_props(self) -> Bag { self.0 } }
@@ -140,13 +140,13 @@ impl LogDeliveryConfigurationRequest {
     pub fn new() -> LogDeliveryConfigurationRequest<Missing<super::required::DestinationDetails>, Missing<super::required::DestinationType>, Missing<super::required::LogFormat>, Missing<super::required::LogType>> { LogDeliveryConfigurationRequest(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> LogDeliveryConfigurationRequest<R0, R1, R2, R3> {
-    /// `DestinationDetails`: `DestinationDetails`, required. Update: in place.
+    /// `DestinationDetails`: `DestinationDetails`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-cachecluster-logdeliveryconfigurationrequest.html#cfn-elasticache-cachecluster-logdeliveryconfigurationrequest-destinationdetails)
     pub fn destination_details(self, value: impl Arg<DestinationDetails>) -> LogDeliveryConfigurationRequest<Set, R1, R2, R3> { LogDeliveryConfigurationRequest(put(self.0, "DestinationDetails", value.into_expr()), Phase) }
-    /// `DestinationType`: text, required. Update: in place.
+    /// `DestinationType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-cachecluster-logdeliveryconfigurationrequest.html#cfn-elasticache-cachecluster-logdeliveryconfigurationrequest-destinationtype)
     pub fn destination_type(self, value: impl Arg<str>) -> LogDeliveryConfigurationRequest<R0, Set, R2, R3> { LogDeliveryConfigurationRequest(put(self.0, "DestinationType", value.into_expr()), Phase) }
-    /// `LogFormat`: text, required. Update: in place.
+    /// `LogFormat`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-cachecluster-logdeliveryconfigurationrequest.html#cfn-elasticache-cachecluster-logdeliveryconfigurationrequest-logformat)
     pub fn log_format(self, value: impl Arg<str>) -> LogDeliveryConfigurationRequest<R0, R1, Set, R3> { LogDeliveryConfigurationRequest(put(self.0, "LogFormat", value.into_expr()), Phase) }
-    /// `LogType`: text, required. Update: in place.
+    /// `LogType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-cachecluster-logdeliveryconfigurationrequest.html#cfn-elasticache-cachecluster-logdeliveryconfigurationrequest-logtype)
     pub fn log_type(self, value: impl Arg<str>) -> LogDeliveryConfigurationRequest<R0, R1, R2, Set> { LogDeliveryConfigurationRequest(put(self.0, "LogType", value.into_expr()), Phase) }
 }
 impl Done for LogDeliveryConfigurationRequest { fn into_props(self) -> Bag { self.0 } }
@@ -160,11 +160,11 @@ impl CfnGlobalReplicationGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGlobalReplicationGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `GlobalReplicationGroupId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-globalreplicationgroup.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `GlobalReplicationGroupId`: text.
+    /// The attribute `GlobalReplicationGroupId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-globalreplicationgroup.html#GlobalReplicationGroupId-fn::getatt)
     pub fn attr_global_replication_group_id(&self) -> Val<str> { self.0.get_att("GlobalReplicationGroupId") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-globalreplicationgroup.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnGlobalReplicationGroup { fn node(&self) -> &Place { &self.0 } }
@@ -175,27 +175,27 @@ impl CfnGlobalReplicationGroupProps {
     pub fn new() -> CfnGlobalReplicationGroupProps<Missing<required::Members>> { CfnGlobalReplicationGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnGlobalReplicationGroupProps<R0> {
-    /// `AutomaticFailoverEnabled`: boolean. Update: in place.
+    /// `AutomaticFailoverEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-globalreplicationgroup.html#cfn-elasticache-globalreplicationgroup-automaticfailoverenabled)
     pub fn automatic_failover_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutomaticFailoverEnabled", value.into_expr()), Phase) }
-    /// `CacheNodeType`: text. Update: in place.
+    /// `CacheNodeType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-globalreplicationgroup.html#cfn-elasticache-globalreplicationgroup-cachenodetype)
     pub fn cache_node_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheNodeType", value.into_expr()), Phase) }
-    /// `CacheParameterGroupName`: text. Update: in place.
+    /// `CacheParameterGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-globalreplicationgroup.html#cfn-elasticache-globalreplicationgroup-cacheparametergroupname)
     pub fn cache_parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheParameterGroupName", value.into_expr()), Phase) }
-    /// `Engine`: text. Update: in place.
+    /// `Engine`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-globalreplicationgroup.html#cfn-elasticache-globalreplicationgroup-engine)
     pub fn engine(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Engine", value.into_expr()), Phase) }
-    /// `EngineVersion`: text. Update: in place.
+    /// `EngineVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-globalreplicationgroup.html#cfn-elasticache-globalreplicationgroup-engineversion)
     pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr()), Phase) }
-    /// `GlobalNodeGroupCount`: integer. Update: in place.
+    /// `GlobalNodeGroupCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-globalreplicationgroup.html#cfn-elasticache-globalreplicationgroup-globalnodegroupcount)
     pub fn global_node_group_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "GlobalNodeGroupCount", value.into_expr()), Phase) }
-    /// `GlobalReplicationGroupDescription`: text. Update: in place.
+    /// `GlobalReplicationGroupDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-globalreplicationgroup.html#cfn-elasticache-globalreplicationgroup-globalreplicationgroupdescription)
     pub fn global_replication_group_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlobalReplicationGroupDescription", value.into_expr()), Phase) }
-    /// `GlobalReplicationGroupIdSuffix`: text. Update: in place.
+    /// `GlobalReplicationGroupIdSuffix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-globalreplicationgroup.html#cfn-elasticache-globalreplicationgroup-globalreplicationgroupidsuffix)
     pub fn global_replication_group_id_suffix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlobalReplicationGroupIdSuffix", value.into_expr()), Phase) }
-    /// `Members`: list of `GlobalReplicationGroupMember`, required. Update: in place.
+    /// `Members`: list of `GlobalReplicationGroupMember`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-globalreplicationgroup.html#cfn-elasticache-globalreplicationgroup-members)
     pub fn members(self, value: impl Arg<Arr<global_replication_group::GlobalReplicationGroupMember>>) -> CfnGlobalReplicationGroupProps<Set> { CfnGlobalReplicationGroupProps(put(self.0, "Members", value.into_expr()), Phase) }
-    /// `RegionalConfigurations`: list of `RegionalConfiguration`. Update: in place.
+    /// `RegionalConfigurations`: list of `RegionalConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-globalreplicationgroup.html#cfn-elasticache-globalreplicationgroup-regionalconfigurations)
     pub fn regional_configurations(self, value: impl Arg<Arr<global_replication_group::RegionalConfiguration>>) -> Self { Self(put(self.0, "RegionalConfigurations", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-globalreplicationgroup.html#cfn-elasticache-globalreplicationgroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnGlobalReplicationGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -207,11 +207,11 @@ use crate::cfn::support::*;
 impl GlobalReplicationGroupMember {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ReplicationGroupId`: text. Update: in place.
+    /// `ReplicationGroupId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-globalreplicationgroup-globalreplicationgroupmember.html#cfn-elasticache-globalreplicationgroup-globalreplicationgroupmember-replicationgroupid)
     pub fn replication_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicationGroupId", value.into_expr())) }
-    /// `ReplicationGroupRegion`: text. Update: in place.
+    /// `ReplicationGroupRegion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-globalreplicationgroup-globalreplicationgroupmember.html#cfn-elasticache-globalreplicationgroup-globalreplicationgroupmember-replicationgroupregion)
     pub fn replication_group_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicationGroupRegion", value.into_expr())) }
-    /// `Role`: `Role`. Update: in place.
+    /// `Role`: `Role`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-globalreplicationgroup-globalreplicationgroupmember.html#cfn-elasticache-globalreplicationgroup-globalreplicationgroupmember-role)
     pub fn role(self, value: impl Arg<Role>) -> Self { Self(put(self.0, "Role", value.into_expr())) }
 }
 impl Done for GlobalReplicationGroupMember { fn into_props(self) -> Bag { self.0 } }
@@ -220,11 +220,11 @@ impl Done for GlobalReplicationGroupMember { fn into_props(self) -> Bag { self.0
 impl RegionalConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ReplicationGroupId`: text. Update: in place.
+    /// `ReplicationGroupId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-globalreplicationgroup-regionalconfiguration.html#cfn-elasticache-globalreplicationgroup-regionalconfiguration-replicationgroupid)
     pub fn replication_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicationGroupId", value.into_expr())) }
-    /// `ReplicationGroupRegion`: text. Update: in place.
+    /// `ReplicationGroupRegion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-globalreplicationgroup-regionalconfiguration.html#cfn-elasticache-globalreplicationgroup-regionalconfiguration-replicationgroupregion)
     pub fn replication_group_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicationGroupRegion", value.into_expr())) }
-    /// `ReshardingConfigurations`: list of `ReshardingConfiguration`. Update: in place.
+    /// `ReshardingConfigurations`: list of `ReshardingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-globalreplicationgroup-regionalconfiguration.html#cfn-elasticache-globalreplicationgroup-regionalconfiguration-reshardingconfigurations)
     pub fn resharding_configurations(self, value: impl Arg<Arr<ReshardingConfiguration>>) -> Self { Self(put(self.0, "ReshardingConfigurations", value.into_expr())) }
 }
 impl Done for RegionalConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -233,9 +233,9 @@ impl Done for RegionalConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl ReshardingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `NodeGroupId`: text. Update: in place.
+    /// `NodeGroupId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-globalreplicationgroup-reshardingconfiguration.html#cfn-elasticache-globalreplicationgroup-reshardingconfiguration-nodegroupid)
     pub fn node_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NodeGroupId", value.into_expr())) }
-    /// `PreferredAvailabilityZones`: list of text. Update: in place.
+    /// `PreferredAvailabilityZones`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-globalreplicationgroup-reshardingconfiguration.html#cfn-elasticache-globalreplicationgroup-reshardingconfiguration-preferredavailabilityzones)
     pub fn preferred_availability_zones(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PreferredAvailabilityZones", value.into_expr())) }
 }
 impl Done for ReshardingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -251,7 +251,7 @@ impl CfnParameterGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnParameterGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CacheParameterGroupName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CacheParameterGroupName`: text.
+    /// The attribute `CacheParameterGroupName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-parametergroup.html#CacheParameterGroupName-fn::getatt)
     pub fn attr_cache_parameter_group_name(&self) -> Val<str> { self.0.get_att("CacheParameterGroupName") }
 }
 impl Parent for CfnParameterGroup { fn node(&self) -> &Place { &self.0 } }
@@ -262,13 +262,13 @@ impl CfnParameterGroupProps {
     pub fn new() -> CfnParameterGroupProps<Missing<required::CacheParameterGroupFamily>, Missing<required::Description>> { CfnParameterGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnParameterGroupProps<R0, R1> {
-    /// `CacheParameterGroupFamily`: text, required. Update: replacement.
+    /// `CacheParameterGroupFamily`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-parametergroup.html#cfn-elasticache-parametergroup-cacheparametergroupfamily)
     pub fn cache_parameter_group_family(self, value: impl Arg<str>) -> CfnParameterGroupProps<Set, R1> { CfnParameterGroupProps(put(self.0, "CacheParameterGroupFamily", value.into_expr()), Phase) }
-    /// `Description`: text, required. Update: in place.
+    /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-parametergroup.html#cfn-elasticache-parametergroup-description)
     pub fn description(self, value: impl Arg<str>) -> CfnParameterGroupProps<R0, Set> { CfnParameterGroupProps(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Properties`: map of text. Update: in place.
+    /// `Properties`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-parametergroup.html#cfn-elasticache-parametergroup-properties)
     pub fn properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Properties", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-parametergroup.html#cfn-elasticache-parametergroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnParameterGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -281,35 +281,35 @@ impl CfnReplicationGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnReplicationGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ReplicationGroupId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ConfigurationEndPoint`: `Endpoint`.
+    /// The attribute `ConfigurationEndPoint`: `Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#ConfigurationEndPoint-fn::getatt)
     pub fn attr_configuration_end_point(&self) -> Val<replication_group::Endpoint> { self.0.get_att("ConfigurationEndPoint") }
-    /// The attribute `ConfigurationEndPoint.Address`: text.
+    /// The attribute `ConfigurationEndPoint.Address`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#ConfigurationEndPoint.Address-fn::getatt)
     pub fn attr_configuration_end_point_address(&self) -> Val<str> { self.0.get_att("ConfigurationEndPoint.Address") }
-    /// The attribute `ConfigurationEndPoint.Port`: text.
+    /// The attribute `ConfigurationEndPoint.Port`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#ConfigurationEndPoint.Port-fn::getatt)
     pub fn attr_configuration_end_point_port(&self) -> Val<str> { self.0.get_att("ConfigurationEndPoint.Port") }
-    /// The attribute `EffectiveDurability`: text.
+    /// The attribute `EffectiveDurability`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#EffectiveDurability-fn::getatt)
     pub fn attr_effective_durability(&self) -> Val<str> { self.0.get_att("EffectiveDurability") }
-    /// The attribute `PrimaryEndPoint`: `Endpoint`.
+    /// The attribute `PrimaryEndPoint`: `Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#PrimaryEndPoint-fn::getatt)
     pub fn attr_primary_end_point(&self) -> Val<replication_group::Endpoint> { self.0.get_att("PrimaryEndPoint") }
-    /// The attribute `PrimaryEndPoint.Address`: text.
+    /// The attribute `PrimaryEndPoint.Address`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#PrimaryEndPoint.Address-fn::getatt)
     pub fn attr_primary_end_point_address(&self) -> Val<str> { self.0.get_att("PrimaryEndPoint.Address") }
-    /// The attribute `PrimaryEndPoint.Port`: text.
+    /// The attribute `PrimaryEndPoint.Port`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#PrimaryEndPoint.Port-fn::getatt)
     pub fn attr_primary_end_point_port(&self) -> Val<str> { self.0.get_att("PrimaryEndPoint.Port") }
-    /// The attribute `ReadEndPoint`: `ReadEndPoint`.
+    /// The attribute `ReadEndPoint`: `ReadEndPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#ReadEndPoint-fn::getatt)
     pub fn attr_read_end_point(&self) -> Val<replication_group::ReadEndPoint> { self.0.get_att("ReadEndPoint") }
-    /// The attribute `ReadEndPoint.Addresses`: text.
+    /// The attribute `ReadEndPoint.Addresses`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#ReadEndPoint.Addresses-fn::getatt)
     pub fn attr_read_end_point_addresses(&self) -> Val<str> { self.0.get_att("ReadEndPoint.Addresses") }
-    /// The attribute `ReadEndPoint.AddressesList`: list of text.
+    /// The attribute `ReadEndPoint.AddressesList`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#ReadEndPoint.AddressesList-fn::getatt)
     pub fn attr_read_end_point_addresses_list(&self) -> Val<Arr<str>> { self.0.get_att("ReadEndPoint.AddressesList") }
-    /// The attribute `ReadEndPoint.Ports`: text.
+    /// The attribute `ReadEndPoint.Ports`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#ReadEndPoint.Ports-fn::getatt)
     pub fn attr_read_end_point_ports(&self) -> Val<str> { self.0.get_att("ReadEndPoint.Ports") }
-    /// The attribute `ReadEndPoint.PortsList`: list of text.
+    /// The attribute `ReadEndPoint.PortsList`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#ReadEndPoint.PortsList-fn::getatt)
     pub fn attr_read_end_point_ports_list(&self) -> Val<Arr<str>> { self.0.get_att("ReadEndPoint.PortsList") }
-    /// The attribute `ReaderEndPoint`: `Endpoint`.
+    /// The attribute `ReaderEndPoint`: `Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#ReaderEndPoint-fn::getatt)
     pub fn attr_reader_end_point(&self) -> Val<replication_group::Endpoint> { self.0.get_att("ReaderEndPoint") }
-    /// The attribute `ReaderEndPoint.Address`: text.
+    /// The attribute `ReaderEndPoint.Address`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#ReaderEndPoint.Address-fn::getatt)
     pub fn attr_reader_end_point_address(&self) -> Val<str> { self.0.get_att("ReaderEndPoint.Address") }
-    /// The attribute `ReaderEndPoint.Port`: text.
+    /// The attribute `ReaderEndPoint.Port`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#ReaderEndPoint.Port-fn::getatt)
     pub fn attr_reader_end_point_port(&self) -> Val<str> { self.0.get_att("ReaderEndPoint.Port") }
 }
 impl Parent for CfnReplicationGroup { fn node(&self) -> &Place { &self.0 } }
@@ -320,85 +320,85 @@ impl CfnReplicationGroupProps {
     pub fn new() -> CfnReplicationGroupProps<Missing<required::ReplicationGroupDescription>> { CfnReplicationGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnReplicationGroupProps<R0> {
-    /// `AtRestEncryptionEnabled`: boolean. Update: replacement.
+    /// `AtRestEncryptionEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-atrestencryptionenabled)
     pub fn at_rest_encryption_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AtRestEncryptionEnabled", value.into_expr()), Phase) }
-    /// `AuthToken`: text. Update: may replace.
+    /// `AuthToken`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-authtoken)
     pub fn auth_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthToken", value.into_expr()), Phase) }
-    /// `AutoMinorVersionUpgrade`: boolean. Update: in place.
+    /// `AutoMinorVersionUpgrade`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-autominorversionupgrade)
     pub fn auto_minor_version_upgrade(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoMinorVersionUpgrade", value.into_expr()), Phase) }
-    /// `AutomaticFailoverEnabled`: boolean. Update: in place.
+    /// `AutomaticFailoverEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-automaticfailoverenabled)
     pub fn automatic_failover_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutomaticFailoverEnabled", value.into_expr()), Phase) }
-    /// `CacheNodeType`: text. Update: in place.
+    /// `CacheNodeType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-cachenodetype)
     pub fn cache_node_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheNodeType", value.into_expr()), Phase) }
-    /// `CacheParameterGroupName`: text. Update: in place.
+    /// `CacheParameterGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-cacheparametergroupname)
     pub fn cache_parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheParameterGroupName", value.into_expr()), Phase) }
-    /// `CacheSecurityGroupNames`: list of text. Update: in place. AWS advises against it.
+    /// `CacheSecurityGroupNames`: list of text. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-cachesecuritygroupnames)
     pub fn cache_security_group_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CacheSecurityGroupNames", value.into_expr()), Phase) }
-    /// `CacheSubnetGroupName`: text. Update: replacement.
+    /// `CacheSubnetGroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-cachesubnetgroupname)
     pub fn cache_subnet_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheSubnetGroupName", value.into_expr()), Phase) }
-    /// `ClusterMode`: text. Update: in place.
+    /// `ClusterMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-clustermode)
     pub fn cluster_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterMode", value.into_expr()), Phase) }
-    /// `DataTieringEnabled`: boolean. Update: replacement.
+    /// `DataTieringEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-datatieringenabled)
     pub fn data_tiering_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DataTieringEnabled", value.into_expr()), Phase) }
-    /// `Durability`: `Durability`. Update: in place.
+    /// `Durability`: `Durability`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-durability)
     pub fn durability(self, value: impl Arg<replication_group::Durability>) -> Self { Self(put(self.0, "Durability", value.into_expr()), Phase) }
-    /// `Engine`: text. Update: replacement.
+    /// `Engine`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-engine)
     pub fn engine(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Engine", value.into_expr()), Phase) }
-    /// `EngineVersion`: text. Update: in place.
+    /// `EngineVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-engineversion)
     pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr()), Phase) }
-    /// `GlobalReplicationGroupId`: text. Update: replacement.
+    /// `GlobalReplicationGroupId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-globalreplicationgroupid)
     pub fn global_replication_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlobalReplicationGroupId", value.into_expr()), Phase) }
-    /// `IpDiscovery`: text. Update: in place.
+    /// `IpDiscovery`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-ipdiscovery)
     pub fn ip_discovery(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpDiscovery", value.into_expr()), Phase) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `LogDeliveryConfigurations`: list of `LogDeliveryConfigurationRequest`. Update: in place.
+    /// `LogDeliveryConfigurations`: list of `LogDeliveryConfigurationRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-logdeliveryconfigurations)
     pub fn log_delivery_configurations(self, value: impl Arg<Arr<replication_group::LogDeliveryConfigurationRequest>>) -> Self { Self(put(self.0, "LogDeliveryConfigurations", value.into_expr()), Phase) }
-    /// `MultiAZEnabled`: boolean. Update: in place.
+    /// `MultiAZEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-multiazenabled)
     pub fn multi_az_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiAZEnabled", value.into_expr()), Phase) }
-    /// `NetworkType`: text. Update: replacement.
+    /// `NetworkType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-networktype)
     pub fn network_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkType", value.into_expr()), Phase) }
-    /// `NodeGroupConfiguration`: list of `NodeGroupConfiguration`. Update: may replace.
+    /// `NodeGroupConfiguration`: list of `NodeGroupConfiguration`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-nodegroupconfiguration)
     pub fn node_group_configuration(self, value: impl Arg<Arr<replication_group::NodeGroupConfiguration>>) -> Self { Self(put(self.0, "NodeGroupConfiguration", value.into_expr()), Phase) }
-    /// `NotificationTopicArn`: text. Update: in place.
+    /// `NotificationTopicArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-notificationtopicarn)
     pub fn notification_topic_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotificationTopicArn", value.into_expr()), Phase) }
-    /// `NumCacheClusters`: integer. Update: in place.
+    /// `NumCacheClusters`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-numcacheclusters)
     pub fn num_cache_clusters(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumCacheClusters", value.into_expr()), Phase) }
-    /// `NumNodeGroups`: integer. Update: may replace.
+    /// `NumNodeGroups`: integer. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-numnodegroups)
     pub fn num_node_groups(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumNodeGroups", value.into_expr()), Phase) }
-    /// `Port`: integer. Update: replacement.
+    /// `Port`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-port)
     pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
-    /// `PreferredCacheClusterAZs`: list of text. Update: replacement.
+    /// `PreferredCacheClusterAZs`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-preferredcacheclusterazs)
     pub fn preferred_cache_cluster_azs(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PreferredCacheClusterAZs", value.into_expr()), Phase) }
-    /// `PreferredMaintenanceWindow`: text. Update: in place.
+    /// `PreferredMaintenanceWindow`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-preferredmaintenancewindow)
     pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value.into_expr()), Phase) }
-    /// `PrimaryClusterId`: text. Update: in place.
+    /// `PrimaryClusterId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-primaryclusterid)
     pub fn primary_cluster_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrimaryClusterId", value.into_expr()), Phase) }
-    /// `ReplicasPerNodeGroup`: integer. Update: replacement.
+    /// `ReplicasPerNodeGroup`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-replicaspernodegroup)
     pub fn replicas_per_node_group(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReplicasPerNodeGroup", value.into_expr()), Phase) }
-    /// `ReplicationGroupDescription`: text, required. Update: in place.
+    /// `ReplicationGroupDescription`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-replicationgroupdescription)
     pub fn replication_group_description(self, value: impl Arg<str>) -> CfnReplicationGroupProps<Set> { CfnReplicationGroupProps(put(self.0, "ReplicationGroupDescription", value.into_expr()), Phase) }
-    /// `ReplicationGroupId`: text. Update: replacement.
+    /// `ReplicationGroupId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-replicationgroupid)
     pub fn replication_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicationGroupId", value.into_expr()), Phase) }
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `SnapshotArns`: list of text. Update: replacement.
+    /// `SnapshotArns`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-snapshotarns)
     pub fn snapshot_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SnapshotArns", value.into_expr()), Phase) }
-    /// `SnapshotName`: text. Update: replacement.
+    /// `SnapshotName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-snapshotname)
     pub fn snapshot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotName", value.into_expr()), Phase) }
-    /// `SnapshotRetentionLimit`: integer. Update: in place.
+    /// `SnapshotRetentionLimit`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-snapshotretentionlimit)
     pub fn snapshot_retention_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SnapshotRetentionLimit", value.into_expr()), Phase) }
-    /// `SnapshotWindow`: text. Update: in place.
+    /// `SnapshotWindow`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-snapshotwindow)
     pub fn snapshot_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotWindow", value.into_expr()), Phase) }
-    /// `SnapshottingClusterId`: text. Update: in place.
+    /// `SnapshottingClusterId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-snapshottingclusterid)
     pub fn snapshotting_cluster_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshottingClusterId", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TransitEncryptionEnabled`: boolean. Update: in place.
+    /// `TransitEncryptionEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-transitencryptionenabled)
     pub fn transit_encryption_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TransitEncryptionEnabled", value.into_expr()), Phase) }
-    /// `TransitEncryptionMode`: text. Update: in place.
+    /// `TransitEncryptionMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-transitencryptionmode)
     pub fn transit_encryption_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TransitEncryptionMode", value.into_expr()), Phase) }
-    /// `UserGroupIds`: list of text. Update: in place.
+    /// `UserGroupIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html#cfn-elasticache-replicationgroup-usergroupids)
     pub fn user_group_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "UserGroupIds", value.into_expr()), Phase) }
 }
 impl Done for CfnReplicationGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -412,7 +412,7 @@ impl CloudWatchLogsDestinationDetails {
     pub fn new() -> CloudWatchLogsDestinationDetails<Missing<super::required::LogGroup>> { CloudWatchLogsDestinationDetails(Bag::default(), Phase) }
 }
 impl<R0> CloudWatchLogsDestinationDetails<R0> {
-    /// `LogGroup`: text, required. Update: in place.
+    /// `LogGroup`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-cloudwatchlogsdestinationdetails.html#cfn-elasticache-replicationgroup-cloudwatchlogsdestinationdetails-loggroup)
     pub fn log_group(self, value: impl Arg<str>) -> CloudWatchLogsDestinationDetails<Set> { CloudWatchLogsDestinationDetails(put(self.0, "LogGroup", value.into_expr()), Phase) }
 }
 impl Done for CloudWatchLogsDestinationDetails { fn into_props(self) -> Bag { self.0 } }
@@ -421,9 +421,9 @@ impl Done for CloudWatchLogsDestinationDetails { fn into_props(self) -> Bag { se
 impl DestinationDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CloudWatchLogsDetails`: `CloudWatchLogsDestinationDetails`. Update: in place.
+    /// `CloudWatchLogsDetails`: `CloudWatchLogsDestinationDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-destinationdetails.html#cfn-elasticache-replicationgroup-destinationdetails-cloudwatchlogsdetails)
     pub fn cloud_watch_logs_details(self, value: impl Arg<CloudWatchLogsDestinationDetails>) -> Self { Self(put(self.0, "CloudWatchLogsDetails", value.into_expr())) }
-    /// `KinesisFirehoseDetails`: `KinesisFirehoseDestinationDetails`. Update: in place.
+    /// `KinesisFirehoseDetails`: `KinesisFirehoseDestinationDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-destinationdetails.html#cfn-elasticache-replicationgroup-destinationdetails-kinesisfirehosedetails)
     pub fn kinesis_firehose_details(self, value: impl Arg<KinesisFirehoseDestinationDetails>) -> Self { Self(put(self.0, "KinesisFirehoseDetails", value.into_expr())) }
 }
 impl Done for DestinationDetails { fn into_props(self) -> Bag { self.0 } }
@@ -432,9 +432,9 @@ impl Done for DestinationDetails { fn into_props(self) -> Bag { self.0 } }
 impl Endpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Address`: text. Update: in place.
+    /// `Address`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-endpoint.html#cfn-elasticache-replicationgroup-endpoint-address)
     pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value.into_expr())) }
-    /// `Port`: text. Update: in place.
+    /// `Port`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-endpoint.html#cfn-elasticache-replicationgroup-endpoint-port)
     pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
 }
 impl Done for Endpoint { fn into_props(self) -> Bag { self.0 } }
@@ -445,7 +445,7 @@ impl KinesisFirehoseDestinationDetails {
     pub fn new() -> KinesisFirehoseDestinationDetails<Missing<super::required::DeliveryStream>> { KinesisFirehoseDestinationDetails(Bag::default(), Phase) }
 }
 impl<R0> KinesisFirehoseDestinationDetails<R0> {
-    /// `DeliveryStream`: text, required. Update: in place.
+    /// `DeliveryStream`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-kinesisfirehosedestinationdetails.html#cfn-elasticache-replicationgroup-kinesisfirehosedestinationdetails-deliverystream)
     pub fn delivery_stream(self, value: impl Arg<str>) -> KinesisFirehoseDestinationDetails<Set> { KinesisFirehoseDestinationDetails(put(self.0, "DeliveryStream", value.into_expr()), Phase) }
 }
 impl Done for KinesisFirehoseDestinationDetails { fn into_props(self) -> Bag { self.0 } }
@@ -456,13 +456,13 @@ impl LogDeliveryConfigurationRequest {
     pub fn new() -> LogDeliveryConfigurationRequest<Missing<super::required::DestinationDetails>, Missing<super::required::DestinationType>, Missing<super::required::LogFormat>, Missing<super::required::LogType>> { LogDeliveryConfigurationRequest(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> LogDeliveryConfigurationRequest<R0, R1, R2, R3> {
-    /// `DestinationDetails`: `DestinationDetails`, required. Update: in place.
+    /// `DestinationDetails`: `DestinationDetails`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-logdeliveryconfigurationrequest.html#cfn-elasticache-replicationgroup-logdeliveryconfigurationrequest-destinationdetails)
     pub fn destination_details(self, value: impl Arg<DestinationDetails>) -> LogDeliveryConfigurationRequest<Set, R1, R2, R3> { LogDeliveryConfigurationRequest(put(self.0, "DestinationDetails", value.into_expr()), Phase) }
-    /// `DestinationType`: text, required. Update: in place.
+    /// `DestinationType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-logdeliveryconfigurationrequest.html#cfn-elasticache-replicationgroup-logdeliveryconfigurationrequest-destinationtype)
     pub fn destination_type(self, value: impl Arg<str>) -> LogDeliveryConfigurationRequest<R0, Set, R2, R3> { LogDeliveryConfigurationRequest(put(self.0, "DestinationType", value.into_expr()), Phase) }
-    /// `LogFormat`: text, required. Update: in place.
+    /// `LogFormat`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-logdeliveryconfigurationrequest.html#cfn-elasticache-replicationgroup-logdeliveryconfigurationrequest-logformat)
     pub fn log_format(self, value: impl Arg<str>) -> LogDeliveryConfigurationRequest<R0, R1, Set, R3> { LogDeliveryConfigurationRequest(put(self.0, "LogFormat", value.into_expr()), Phase) }
-    /// `LogType`: text, required. Update: in place.
+    /// `LogType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-logdeliveryconfigurationrequest.html#cfn-elasticache-replicationgroup-logdeliveryconfigurationrequest-logtype)
     pub fn log_type(self, value: impl Arg<str>) -> LogDeliveryConfigurationRequest<R0, R1, R2, Set> { LogDeliveryConfigurationRequest(put(self.0, "LogType", value.into_expr()), Phase) }
 }
 impl Done for LogDeliveryConfigurationRequest { fn into_props(self) -> Bag { self.0 } }
@@ -471,15 +471,15 @@ impl Done for LogDeliveryConfigurationRequest { fn into_props(self) -> Bag { sel
 impl NodeGroupConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `NodeGroupId`: text. Update: may replace.
+    /// `NodeGroupId`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-nodegroupconfiguration.html#cfn-elasticache-replicationgroup-nodegroupconfiguration-nodegroupid)
     pub fn node_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NodeGroupId", value.into_expr())) }
-    /// `PrimaryAvailabilityZone`: text. Update: replacement.
+    /// `PrimaryAvailabilityZone`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-nodegroupconfiguration.html#cfn-elasticache-replicationgroup-nodegroupconfiguration-primaryavailabilityzone)
     pub fn primary_availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrimaryAvailabilityZone", value.into_expr())) }
-    /// `ReplicaAvailabilityZones`: list of text. Update: replacement.
+    /// `ReplicaAvailabilityZones`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-nodegroupconfiguration.html#cfn-elasticache-replicationgroup-nodegroupconfiguration-replicaavailabilityzones)
     pub fn replica_availability_zones(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ReplicaAvailabilityZones", value.into_expr())) }
-    /// `ReplicaCount`: integer. Update: replacement.
+    /// `ReplicaCount`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-nodegroupconfiguration.html#cfn-elasticache-replicationgroup-nodegroupconfiguration-replicacount)
     pub fn replica_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReplicaCount", value.into_expr())) }
-    /// `Slots`: text. Update: replacement.
+    /// `Slots`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-nodegroupconfiguration.html#cfn-elasticache-replicationgroup-nodegroupconfiguration-slots)
     pub fn slots(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Slots", value.into_expr())) }
 }
 impl Done for NodeGroupConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -488,13 +488,13 @@ impl Done for NodeGroupConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl ReadEndPoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Addresses`: text. Update: in place.
+    /// `Addresses`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-readendpoint.html#cfn-elasticache-replicationgroup-readendpoint-addresses)
     pub fn addresses(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Addresses", value.into_expr())) }
-    /// `AddressesList`: list of text. Update: in place.
+    /// `AddressesList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-readendpoint.html#cfn-elasticache-replicationgroup-readendpoint-addresseslist)
     pub fn addresses_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AddressesList", value.into_expr())) }
-    /// `Ports`: text. Update: in place.
+    /// `Ports`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-readendpoint.html#cfn-elasticache-replicationgroup-readendpoint-ports)
     pub fn ports(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ports", value.into_expr())) }
-    /// `PortsList`: list of text. Update: in place.
+    /// `PortsList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-readendpoint.html#cfn-elasticache-replicationgroup-readendpoint-portslist)
     pub fn ports_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PortsList", value.into_expr())) }
 }
 impl Done for ReadEndPoint { fn into_props(self) -> Bag { self.0 } }
@@ -510,7 +510,7 @@ impl CfnSecurityGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSecurityGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-securitygroup.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnSecurityGroup { fn node(&self) -> &Place { &self.0 } }
@@ -521,9 +521,9 @@ impl CfnSecurityGroupProps {
     pub fn new() -> CfnSecurityGroupProps<Missing<required::Description>> { CfnSecurityGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnSecurityGroupProps<R0> {
-    /// `Description`: text, required. Update: in place.
+    /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-securitygroup.html#cfn-elasticache-securitygroup-description)
     pub fn description(self, value: impl Arg<str>) -> CfnSecurityGroupProps<Set> { CfnSecurityGroupProps(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-securitygroup.html#cfn-elasticache-securitygroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSecurityGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -536,7 +536,7 @@ impl CfnSecurityGroupIngress {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSecurityGroupIngressProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-securitygroupingress.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnSecurityGroupIngress { fn node(&self) -> &Place { &self.0 } }
@@ -547,11 +547,11 @@ impl CfnSecurityGroupIngressProps {
     pub fn new() -> CfnSecurityGroupIngressProps<Missing<required::CacheSecurityGroupName>, Missing<required::EC2SecurityGroupName>> { CfnSecurityGroupIngressProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSecurityGroupIngressProps<R0, R1> {
-    /// `CacheSecurityGroupName`: text, required. Update: in place.
+    /// `CacheSecurityGroupName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-securitygroupingress.html#cfn-elasticache-securitygroupingress-cachesecuritygroupname)
     pub fn cache_security_group_name(self, value: impl Arg<str>) -> CfnSecurityGroupIngressProps<Set, R1> { CfnSecurityGroupIngressProps(put(self.0, "CacheSecurityGroupName", value.into_expr()), Phase) }
-    /// `EC2SecurityGroupName`: text, required. Update: in place.
+    /// `EC2SecurityGroupName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-securitygroupingress.html#cfn-elasticache-securitygroupingress-ec2securitygroupname)
     pub fn ec2_security_group_name(self, value: impl Arg<str>) -> CfnSecurityGroupIngressProps<R0, Set> { CfnSecurityGroupIngressProps(put(self.0, "EC2SecurityGroupName", value.into_expr()), Phase) }
-    /// `EC2SecurityGroupOwnerId`: text. Update: in place.
+    /// `EC2SecurityGroupOwnerId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-securitygroupingress.html#cfn-elasticache-securitygroupingress-ec2securitygroupownerid)
     pub fn ec2_security_group_owner_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EC2SecurityGroupOwnerId", value.into_expr()), Phase) }
 }
 impl Done for CfnSecurityGroupIngressProps { fn into_props(self) -> Bag { self.0 } }
@@ -564,21 +564,21 @@ impl CfnServerlessCache {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnServerlessCacheProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ServerlessCacheName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ARN`: text.
+    /// The attribute `ARN`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscache.html#ARN-fn::getatt)
     pub fn attr_arn(&self) -> Val<str> { self.0.get_att("ARN") }
-    /// The attribute `CreateTime`: text.
+    /// The attribute `CreateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscache.html#CreateTime-fn::getatt)
     pub fn attr_create_time(&self) -> Val<str> { self.0.get_att("CreateTime") }
-    /// The attribute `Endpoint.Address`: text.
+    /// The attribute `Endpoint.Address`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscache.html#Endpoint.Address-fn::getatt)
     pub fn attr_endpoint_address(&self) -> Val<str> { self.0.get_att("Endpoint.Address") }
-    /// The attribute `Endpoint.Port`: text.
+    /// The attribute `Endpoint.Port`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscache.html#Endpoint.Port-fn::getatt)
     pub fn attr_endpoint_port(&self) -> Val<str> { self.0.get_att("Endpoint.Port") }
-    /// The attribute `FullEngineVersion`: text.
+    /// The attribute `FullEngineVersion`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscache.html#FullEngineVersion-fn::getatt)
     pub fn attr_full_engine_version(&self) -> Val<str> { self.0.get_att("FullEngineVersion") }
-    /// The attribute `ReaderEndpoint.Address`: text.
+    /// The attribute `ReaderEndpoint.Address`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscache.html#ReaderEndpoint.Address-fn::getatt)
     pub fn attr_reader_endpoint_address(&self) -> Val<str> { self.0.get_att("ReaderEndpoint.Address") }
-    /// The attribute `ReaderEndpoint.Port`: text.
+    /// The attribute `ReaderEndpoint.Port`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscache.html#ReaderEndpoint.Port-fn::getatt)
     pub fn attr_reader_endpoint_port(&self) -> Val<str> { self.0.get_att("ReaderEndpoint.Port") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscache.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnServerlessCache { fn node(&self) -> &Place { &self.0 } }
@@ -589,39 +589,39 @@ impl CfnServerlessCacheProps {
     pub fn new() -> CfnServerlessCacheProps<Missing<required::Engine>, Missing<required::ServerlessCacheName>> { CfnServerlessCacheProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnServerlessCacheProps<R0, R1> {
-    /// `CacheUsageLimits`: `CacheUsageLimits`. Update: in place.
+    /// `CacheUsageLimits`: `CacheUsageLimits`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscache.html#cfn-elasticache-serverlesscache-cacheusagelimits)
     pub fn cache_usage_limits(self, value: impl Arg<serverless_cache::CacheUsageLimits>) -> Self { Self(put(self.0, "CacheUsageLimits", value.into_expr()), Phase) }
-    /// `DailySnapshotTime`: text. Update: in place.
+    /// `DailySnapshotTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscache.html#cfn-elasticache-serverlesscache-dailysnapshottime)
     pub fn daily_snapshot_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DailySnapshotTime", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscache.html#cfn-elasticache-serverlesscache-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Endpoint`: `Endpoint`. Update: in place.
+    /// `Endpoint`: `Endpoint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscache.html#cfn-elasticache-serverlesscache-endpoint)
     pub fn endpoint(self, value: impl Arg<serverless_cache::Endpoint>) -> Self { Self(put(self.0, "Endpoint", value.into_expr()), Phase) }
-    /// `Engine`: text, required. Update: in place.
+    /// `Engine`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscache.html#cfn-elasticache-serverlesscache-engine)
     pub fn engine(self, value: impl Arg<str>) -> CfnServerlessCacheProps<Set, R1> { CfnServerlessCacheProps(put(self.0, "Engine", value.into_expr()), Phase) }
-    /// `FinalSnapshotName`: text. Update: in place.
+    /// `FinalSnapshotName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscache.html#cfn-elasticache-serverlesscache-finalsnapshotname)
     pub fn final_snapshot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FinalSnapshotName", value.into_expr()), Phase) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscache.html#cfn-elasticache-serverlesscache-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `MajorEngineVersion`: text. Update: in place.
+    /// `MajorEngineVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscache.html#cfn-elasticache-serverlesscache-majorengineversion)
     pub fn major_engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MajorEngineVersion", value.into_expr()), Phase) }
-    /// `NetworkType`: `NetworkType`. Update: replacement.
+    /// `NetworkType`: `NetworkType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscache.html#cfn-elasticache-serverlesscache-networktype)
     pub fn network_type(self, value: impl Arg<serverless_cache::NetworkType>) -> Self { Self(put(self.0, "NetworkType", value.into_expr()), Phase) }
-    /// `ReaderEndpoint`: `Endpoint`. Update: in place.
+    /// `ReaderEndpoint`: `Endpoint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscache.html#cfn-elasticache-serverlesscache-readerendpoint)
     pub fn reader_endpoint(self, value: impl Arg<serverless_cache::Endpoint>) -> Self { Self(put(self.0, "ReaderEndpoint", value.into_expr()), Phase) }
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscache.html#cfn-elasticache-serverlesscache-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `ServerlessCacheName`: text, required. Update: replacement.
+    /// `ServerlessCacheName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscache.html#cfn-elasticache-serverlesscache-serverlesscachename)
     pub fn serverless_cache_name(self, value: impl Arg<str>) -> CfnServerlessCacheProps<R0, Set> { CfnServerlessCacheProps(put(self.0, "ServerlessCacheName", value.into_expr()), Phase) }
-    /// `SnapshotArnsToRestore`: list of text. Update: replacement.
+    /// `SnapshotArnsToRestore`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscache.html#cfn-elasticache-serverlesscache-snapshotarnstorestore)
     pub fn snapshot_arns_to_restore(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SnapshotArnsToRestore", value.into_expr()), Phase) }
-    /// `SnapshotRetentionLimit`: integer. Update: in place.
+    /// `SnapshotRetentionLimit`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscache.html#cfn-elasticache-serverlesscache-snapshotretentionlimit)
     pub fn snapshot_retention_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SnapshotRetentionLimit", value.into_expr()), Phase) }
-    /// `SubnetIds`: list of `Ec2SubnetId`. Update: replacement.
+    /// `SubnetIds`: list of `Ec2SubnetId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscache.html#cfn-elasticache-serverlesscache-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscache.html#cfn-elasticache-serverlesscache-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `UserGroupId`: `ElastiCacheUserGroupId`. Update: in place.
+    /// `UserGroupId`: `ElastiCacheUserGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscache.html#cfn-elasticache-serverlesscache-usergroupid)
     pub fn user_group_id(self, value: impl Arg<kind::ElastiCacheUserGroupId>) -> Self { Self(put(self.0, "UserGroupId", value.into_expr()), Phase) }
 }
 impl Done for CfnServerlessCacheProps { fn into_props(self) -> Bag { self.0 } }
@@ -633,9 +633,9 @@ use crate::cfn::support::*;
 impl CacheUsageLimits {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DataStorage`: `DataStorage`. Update: in place.
+    /// `DataStorage`: `DataStorage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-serverlesscache-cacheusagelimits.html#cfn-elasticache-serverlesscache-cacheusagelimits-datastorage)
     pub fn data_storage(self, value: impl Arg<DataStorage>) -> Self { Self(put(self.0, "DataStorage", value.into_expr())) }
-    /// `ECPUPerSecond`: `ECPUPerSecond`. Update: in place.
+    /// `ECPUPerSecond`: `ECPUPerSecond`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-serverlesscache-cacheusagelimits.html#cfn-elasticache-serverlesscache-cacheusagelimits-ecpupersecond)
     pub fn ecpu_per_second(self, value: impl Arg<ECPUPerSecond>) -> Self { Self(put(self.0, "ECPUPerSecond", value.into_expr())) }
 }
 impl Done for CacheUsageLimits { fn into_props(self) -> Bag { self.0 } }
@@ -646,11 +646,11 @@ impl DataStorage {
     pub fn new() -> DataStorage<Missing<super::required::Unit>> { DataStorage(Bag::default(), Phase) }
 }
 impl<R0> DataStorage<R0> {
-    /// `Maximum`: integer. Update: in place.
+    /// `Maximum`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-serverlesscache-datastorage.html#cfn-elasticache-serverlesscache-datastorage-maximum)
     pub fn maximum(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Maximum", value.into_expr()), Phase) }
-    /// `Minimum`: integer. Update: in place.
+    /// `Minimum`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-serverlesscache-datastorage.html#cfn-elasticache-serverlesscache-datastorage-minimum)
     pub fn minimum(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Minimum", value.into_expr()), Phase) }
-    /// `Unit`: `Unit`, required. Update: in place.
+    /// `Unit`: `Unit`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-serverlesscache-datastorage.html#cfn-elasticache-serverlesscache-datastorage-unit)
     pub fn unit(self, value: impl Arg<Unit>) -> DataStorage<Set> { DataStorage(put(self.0, "Unit", value.into_expr()), Phase) }
 }
 impl Done for DataStorage { fn into_props(self) -> Bag { self.0 } }
@@ -659,9 +659,9 @@ impl Done for DataStorage { fn into_props(self) -> Bag { self.0 } }
 impl ECPUPerSecond {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Maximum`: integer. Update: in place.
+    /// `Maximum`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-serverlesscache-ecpupersecond.html#cfn-elasticache-serverlesscache-ecpupersecond-maximum)
     pub fn maximum(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Maximum", value.into_expr())) }
-    /// `Minimum`: integer. Update: in place.
+    /// `Minimum`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-serverlesscache-ecpupersecond.html#cfn-elasticache-serverlesscache-ecpupersecond-minimum)
     pub fn minimum(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Minimum", value.into_expr())) }
 }
 impl Done for ECPUPerSecond { fn into_props(self) -> Bag { self.0 } }
@@ -670,9 +670,9 @@ impl Done for ECPUPerSecond { fn into_props(self) -> Bag { self.0 } }
 impl Endpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Address`: text. Update: in place.
+    /// `Address`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-serverlesscache-endpoint.html#cfn-elasticache-serverlesscache-endpoint-address)
     pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value.into_expr())) }
-    /// `Port`: text. Update: in place.
+    /// `Port`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-serverlesscache-endpoint.html#cfn-elasticache-serverlesscache-endpoint-port)
     pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
 }
 impl Done for Endpoint { fn into_props(self) -> Bag { self.0 } }
@@ -690,17 +690,17 @@ impl CfnServerlessCacheSnapshot {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnServerlessCacheSnapshotProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ARN`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ARN`: text.
+    /// The attribute `ARN`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscachesnapshot.html#ARN-fn::getatt)
     pub fn attr_arn(&self) -> Val<str> { self.0.get_att("ARN") }
-    /// The attribute `BytesUsedForCache`: text.
+    /// The attribute `BytesUsedForCache`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscachesnapshot.html#BytesUsedForCache-fn::getatt)
     pub fn attr_bytes_used_for_cache(&self) -> Val<str> { self.0.get_att("BytesUsedForCache") }
-    /// The attribute `CreateTime`: text.
+    /// The attribute `CreateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscachesnapshot.html#CreateTime-fn::getatt)
     pub fn attr_create_time(&self) -> Val<str> { self.0.get_att("CreateTime") }
-    /// The attribute `ServerlessCacheConfiguration`: `ServerlessCacheConfiguration`.
+    /// The attribute `ServerlessCacheConfiguration`: `ServerlessCacheConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscachesnapshot.html#ServerlessCacheConfiguration-fn::getatt)
     pub fn attr_serverless_cache_configuration(&self) -> Val<serverless_cache_snapshot::ServerlessCacheConfiguration> { self.0.get_att("ServerlessCacheConfiguration") }
-    /// The attribute `SnapshotType`: text.
+    /// The attribute `SnapshotType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscachesnapshot.html#SnapshotType-fn::getatt)
     pub fn attr_snapshot_type(&self) -> Val<str> { self.0.get_att("SnapshotType") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscachesnapshot.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnServerlessCacheSnapshot { fn node(&self) -> &Place { &self.0 } }
@@ -711,13 +711,13 @@ impl CfnServerlessCacheSnapshotProps {
     pub fn new() -> CfnServerlessCacheSnapshotProps<Missing<required::ServerlessCacheName>, Missing<required::ServerlessCacheSnapshotName>> { CfnServerlessCacheSnapshotProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnServerlessCacheSnapshotProps<R0, R1> {
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscachesnapshot.html#cfn-elasticache-serverlesscachesnapshot-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `ServerlessCacheName`: text, required. Update: replacement.
+    /// `ServerlessCacheName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscachesnapshot.html#cfn-elasticache-serverlesscachesnapshot-serverlesscachename)
     pub fn serverless_cache_name(self, value: impl Arg<str>) -> CfnServerlessCacheSnapshotProps<Set, R1> { CfnServerlessCacheSnapshotProps(put(self.0, "ServerlessCacheName", value.into_expr()), Phase) }
-    /// `ServerlessCacheSnapshotName`: text, required. Update: replacement.
+    /// `ServerlessCacheSnapshotName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscachesnapshot.html#cfn-elasticache-serverlesscachesnapshot-serverlesscachesnapshotname)
     pub fn serverless_cache_snapshot_name(self, value: impl Arg<str>) -> CfnServerlessCacheSnapshotProps<R0, Set> { CfnServerlessCacheSnapshotProps(put(self.0, "ServerlessCacheSnapshotName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscachesnapshot.html#cfn-elasticache-serverlesscachesnapshot-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnServerlessCacheSnapshotProps { fn into_props(self) -> Bag { self.0 } }
@@ -729,11 +729,11 @@ use crate::cfn::support::*;
 impl ServerlessCacheConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Engine`: text. Update: in place.
+    /// `Engine`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-serverlesscachesnapshot-serverlesscacheconfiguration.html#cfn-elasticache-serverlesscachesnapshot-serverlesscacheconfiguration-engine)
     pub fn engine(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Engine", value.into_expr())) }
-    /// `MajorEngineVersion`: text. Update: in place.
+    /// `MajorEngineVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-serverlesscachesnapshot-serverlesscacheconfiguration.html#cfn-elasticache-serverlesscachesnapshot-serverlesscacheconfiguration-majorengineversion)
     pub fn major_engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MajorEngineVersion", value.into_expr())) }
-    /// `ServerlessCacheName`: text. Update: in place.
+    /// `ServerlessCacheName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-serverlesscachesnapshot-serverlesscacheconfiguration.html#cfn-elasticache-serverlesscachesnapshot-serverlesscacheconfiguration-serverlesscachename)
     pub fn serverless_cache_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerlessCacheName", value.into_expr())) }
 }
 impl Done for ServerlessCacheConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -756,13 +756,13 @@ impl CfnSubnetGroupProps {
     pub fn new() -> CfnSubnetGroupProps<Missing<required::Description>, Missing<required::SubnetIds>> { CfnSubnetGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSubnetGroupProps<R0, R1> {
-    /// `CacheSubnetGroupName`: text. Update: replacement.
+    /// `CacheSubnetGroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-subnetgroup.html#cfn-elasticache-subnetgroup-cachesubnetgroupname)
     pub fn cache_subnet_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheSubnetGroupName", value.into_expr()), Phase) }
-    /// `Description`: text, required. Update: in place.
+    /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-subnetgroup.html#cfn-elasticache-subnetgroup-description)
     pub fn description(self, value: impl Arg<str>) -> CfnSubnetGroupProps<Set, R1> { CfnSubnetGroupProps(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: in place.
+    /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-subnetgroup.html#cfn-elasticache-subnetgroup-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnSubnetGroupProps<R0, Set> { CfnSubnetGroupProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-subnetgroup.html#cfn-elasticache-subnetgroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSubnetGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -775,9 +775,9 @@ impl CfnUser {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUserProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `UserName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-user.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-user.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnUser { fn node(&self) -> &Place { &self.0 } }
@@ -788,21 +788,21 @@ impl CfnUserProps {
     pub fn new() -> CfnUserProps<Missing<required::Engine>, Missing<required::UserId>, Missing<required::UserName>> { CfnUserProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnUserProps<R0, R1, R2> {
-    /// `AccessString`: text. Update: in place.
+    /// `AccessString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-user.html#cfn-elasticache-user-accessstring)
     pub fn access_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessString", value.into_expr()), Phase) }
-    /// `AuthenticationMode`: `AuthenticationMode`. Update: in place.
+    /// `AuthenticationMode`: `AuthenticationMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-user.html#cfn-elasticache-user-authenticationmode)
     pub fn authentication_mode(self, value: impl Arg<user::AuthenticationMode>) -> Self { Self(put(self.0, "AuthenticationMode", value.into_expr()), Phase) }
-    /// `Engine`: `Engine`, required. Update: replacement.
+    /// `Engine`: `Engine`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-user.html#cfn-elasticache-user-engine)
     pub fn engine(self, value: impl Arg<user::Engine>) -> CfnUserProps<Set, R1, R2> { CfnUserProps(put(self.0, "Engine", value.into_expr()), Phase) }
-    /// `NoPasswordRequired`: boolean. Update: in place.
+    /// `NoPasswordRequired`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-user.html#cfn-elasticache-user-nopasswordrequired)
     pub fn no_password_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NoPasswordRequired", value.into_expr()), Phase) }
-    /// `Passwords`: list of text. Update: in place.
+    /// `Passwords`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-user.html#cfn-elasticache-user-passwords)
     pub fn passwords(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Passwords", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-user.html#cfn-elasticache-user-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `UserId`: text, required. Update: replacement.
+    /// `UserId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-user.html#cfn-elasticache-user-userid)
     pub fn user_id(self, value: impl Arg<str>) -> CfnUserProps<R0, Set, R2> { CfnUserProps(put(self.0, "UserId", value.into_expr()), Phase) }
-    /// `UserName`: text, required. Update: replacement.
+    /// `UserName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-user.html#cfn-elasticache-user-username)
     pub fn user_name(self, value: impl Arg<str>) -> CfnUserProps<R0, R1, Set> { CfnUserProps(put(self.0, "UserName", value.into_expr()), Phase) }
 }
 impl Done for CfnUserProps { fn into_props(self) -> Bag { self.0 } }
@@ -816,9 +816,9 @@ impl AuthenticationMode {
     pub fn new() -> AuthenticationMode<Missing<super::required::Type>> { AuthenticationMode(Bag::default(), Phase) }
 }
 impl<R0> AuthenticationMode<R0> {
-    /// `Passwords`: list of text. Update: in place.
+    /// `Passwords`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-user-authenticationmode.html#cfn-elasticache-user-authenticationmode-passwords)
     pub fn passwords(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Passwords", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-user-authenticationmode.html#cfn-elasticache-user-authenticationmode-type)
     pub fn type_(self, value: impl Arg<Type>) -> AuthenticationMode<Set> { AuthenticationMode(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for AuthenticationMode { fn into_props(self) -> Bag { self.0 } }
@@ -836,9 +836,9 @@ impl CfnUserGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUserGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `UserGroupId`.
     pub fn reference(&self) -> Val<kind::ElastiCacheUserGroupId> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-usergroup.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-usergroup.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnUserGroup { fn node(&self) -> &Place { &self.0 } }
@@ -849,13 +849,13 @@ impl CfnUserGroupProps {
     pub fn new() -> CfnUserGroupProps<Missing<required::Engine>, Missing<required::UserGroupId>, Missing<required::UserIds>> { CfnUserGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnUserGroupProps<R0, R1, R2> {
-    /// `Engine`: `Engine`, required. Update: replacement.
+    /// `Engine`: `Engine`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-usergroup.html#cfn-elasticache-usergroup-engine)
     pub fn engine(self, value: impl Arg<user_group::Engine>) -> CfnUserGroupProps<Set, R1, R2> { CfnUserGroupProps(put(self.0, "Engine", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-usergroup.html#cfn-elasticache-usergroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `UserGroupId`: text, required. Update: replacement.
+    /// `UserGroupId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-usergroup.html#cfn-elasticache-usergroup-usergroupid)
     pub fn user_group_id(self, value: impl Arg<str>) -> CfnUserGroupProps<R0, Set, R2> { CfnUserGroupProps(put(self.0, "UserGroupId", value.into_expr()), Phase) }
-    /// `UserIds`: list of `ElastiCacheUserId`, required. Update: in place.
+    /// `UserIds`: list of `ElastiCacheUserId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-usergroup.html#cfn-elasticache-usergroup-userids)
     pub fn user_ids(self, value: impl Arg<Arr<kind::ElastiCacheUserId>>) -> CfnUserGroupProps<R0, R1, Set> { CfnUserGroupProps(put(self.0, "UserIds", value.into_expr()), Phase) }
 }
 impl Done for CfnUserGroupProps { fn into_props(self) -> Bag { self.0 } }

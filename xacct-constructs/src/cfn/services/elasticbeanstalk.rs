@@ -20,11 +20,11 @@ impl Parent for CfnApplication { fn node(&self) -> &Place { &self.0 } }
 impl CfnApplicationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ApplicationName`: text. Update: replacement.
+    /// `ApplicationName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-application.html#cfn-elasticbeanstalk-application-applicationname)
     pub fn application_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationName", value.into_expr())) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-application.html#cfn-elasticbeanstalk-application-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `ResourceLifecycleConfig`: `ApplicationResourceLifecycleConfig`. Update: in place.
+    /// `ResourceLifecycleConfig`: `ApplicationResourceLifecycleConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-application.html#cfn-elasticbeanstalk-application-resourcelifecycleconfig)
     pub fn resource_lifecycle_config(self, value: impl Arg<application::ApplicationResourceLifecycleConfig>) -> Self { Self(put(self.0, "ResourceLifecycleConfig", value.into_expr())) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
@@ -36,9 +36,9 @@ use crate::cfn::support::*;
 impl ApplicationResourceLifecycleConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ServiceRole`: text. Update: in place.
+    /// `ServiceRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-application-applicationresourcelifecycleconfig.html#cfn-elasticbeanstalk-application-applicationresourcelifecycleconfig-servicerole)
     pub fn service_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceRole", value.into_expr())) }
-    /// `VersionLifecycleConfig`: `ApplicationVersionLifecycleConfig`. Update: in place.
+    /// `VersionLifecycleConfig`: `ApplicationVersionLifecycleConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-application-applicationresourcelifecycleconfig.html#cfn-elasticbeanstalk-application-applicationresourcelifecycleconfig-versionlifecycleconfig)
     pub fn version_lifecycle_config(self, value: impl Arg<ApplicationVersionLifecycleConfig>) -> Self { Self(put(self.0, "VersionLifecycleConfig", value.into_expr())) }
 }
 impl Done for ApplicationResourceLifecycleConfig { fn into_props(self) -> Bag { self.0 } }
@@ -47,9 +47,9 @@ impl Done for ApplicationResourceLifecycleConfig { fn into_props(self) -> Bag { 
 impl ApplicationVersionLifecycleConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MaxAgeRule`: `MaxAgeRule`. Update: in place.
+    /// `MaxAgeRule`: `MaxAgeRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-application-applicationversionlifecycleconfig.html#cfn-elasticbeanstalk-application-applicationversionlifecycleconfig-maxagerule)
     pub fn max_age_rule(self, value: impl Arg<MaxAgeRule>) -> Self { Self(put(self.0, "MaxAgeRule", value.into_expr())) }
-    /// `MaxCountRule`: `MaxCountRule`. Update: in place.
+    /// `MaxCountRule`: `MaxCountRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-application-applicationversionlifecycleconfig.html#cfn-elasticbeanstalk-application-applicationversionlifecycleconfig-maxcountrule)
     pub fn max_count_rule(self, value: impl Arg<MaxCountRule>) -> Self { Self(put(self.0, "MaxCountRule", value.into_expr())) }
 }
 impl Done for ApplicationVersionLifecycleConfig { fn into_props(self) -> Bag { self.0 } }
@@ -58,11 +58,11 @@ impl Done for ApplicationVersionLifecycleConfig { fn into_props(self) -> Bag { s
 impl MaxAgeRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DeleteSourceFromS3`: boolean. Update: in place.
+    /// `DeleteSourceFromS3`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-application-maxagerule.html#cfn-elasticbeanstalk-application-maxagerule-deletesourcefroms3)
     pub fn delete_source_from_s3(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteSourceFromS3", value.into_expr())) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-application-maxagerule.html#cfn-elasticbeanstalk-application-maxagerule-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
-    /// `MaxAgeInDays`: integer. Update: in place.
+    /// `MaxAgeInDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-application-maxagerule.html#cfn-elasticbeanstalk-application-maxagerule-maxageindays)
     pub fn max_age_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxAgeInDays", value.into_expr())) }
 }
 impl Done for MaxAgeRule { fn into_props(self) -> Bag { self.0 } }
@@ -71,11 +71,11 @@ impl Done for MaxAgeRule { fn into_props(self) -> Bag { self.0 } }
 impl MaxCountRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DeleteSourceFromS3`: boolean. Update: in place.
+    /// `DeleteSourceFromS3`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-application-maxcountrule.html#cfn-elasticbeanstalk-application-maxcountrule-deletesourcefroms3)
     pub fn delete_source_from_s3(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteSourceFromS3", value.into_expr())) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-application-maxcountrule.html#cfn-elasticbeanstalk-application-maxcountrule-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
-    /// `MaxCount`: integer. Update: in place.
+    /// `MaxCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-application-maxcountrule.html#cfn-elasticbeanstalk-application-maxcountrule-maxcount)
     pub fn max_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCount", value.into_expr())) }
 }
 impl Done for MaxCountRule { fn into_props(self) -> Bag { self.0 } }
@@ -89,7 +89,7 @@ impl CfnApplicationVersion {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-applicationversion.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnApplicationVersion { fn node(&self) -> &Place { &self.0 } }
@@ -100,17 +100,17 @@ impl CfnApplicationVersionProps {
     pub fn new() -> CfnApplicationVersionProps<Missing<required::ApplicationName>> { CfnApplicationVersionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnApplicationVersionProps<R0> {
-    /// `ApplicationName`: `ElasticBeanstalkApplicationName`, required. Update: replacement.
+    /// `ApplicationName`: `ElasticBeanstalkApplicationName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-applicationversion.html#cfn-elasticbeanstalk-applicationversion-applicationname)
     pub fn application_name(self, value: impl Arg<kind::ElasticBeanstalkApplicationName>) -> CfnApplicationVersionProps<Set> { CfnApplicationVersionProps(put(self.0, "ApplicationName", value.into_expr()), Phase) }
-    /// `BuildConfiguration`: `BuildConfiguration`. Update: replacement.
+    /// `BuildConfiguration`: `BuildConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-applicationversion.html#cfn-elasticbeanstalk-applicationversion-buildconfiguration)
     pub fn build_configuration(self, value: impl Arg<application_version::BuildConfiguration>) -> Self { Self(put(self.0, "BuildConfiguration", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-applicationversion.html#cfn-elasticbeanstalk-applicationversion-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `ImageConfiguration`: `ImageConfiguration`. Update: replacement.
+    /// `ImageConfiguration`: `ImageConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-applicationversion.html#cfn-elasticbeanstalk-applicationversion-imageconfiguration)
     pub fn image_configuration(self, value: impl Arg<application_version::ImageConfiguration>) -> Self { Self(put(self.0, "ImageConfiguration", value.into_expr()), Phase) }
-    /// `Process`: boolean. Update: replacement.
+    /// `Process`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-applicationversion.html#cfn-elasticbeanstalk-applicationversion-process)
     pub fn process(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Process", value.into_expr()), Phase) }
-    /// `SourceBundle`: `SourceBundle`. Update: replacement.
+    /// `SourceBundle`: `SourceBundle`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-applicationversion.html#cfn-elasticbeanstalk-applicationversion-sourcebundle)
     pub fn source_bundle(self, value: impl Arg<application_version::SourceBundle>) -> Self { Self(put(self.0, "SourceBundle", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationVersionProps { fn into_props(self) -> Bag { self.0 } }
@@ -124,15 +124,15 @@ impl BuildConfiguration {
     pub fn new() -> BuildConfiguration<Missing<super::required::CodeBuildServiceRole>, Missing<super::required::Image>> { BuildConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> BuildConfiguration<R0, R1> {
-    /// `ArtifactName`: text. Update: replacement.
+    /// `ArtifactName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-applicationversion-buildconfiguration.html#cfn-elasticbeanstalk-applicationversion-buildconfiguration-artifactname)
     pub fn artifact_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ArtifactName", value.into_expr()), Phase) }
-    /// `CodeBuildServiceRole`: text, required. Update: replacement.
+    /// `CodeBuildServiceRole`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-applicationversion-buildconfiguration.html#cfn-elasticbeanstalk-applicationversion-buildconfiguration-codebuildservicerole)
     pub fn code_build_service_role(self, value: impl Arg<str>) -> BuildConfiguration<Set, R1> { BuildConfiguration(put(self.0, "CodeBuildServiceRole", value.into_expr()), Phase) }
-    /// `ComputeType`: `ComputeType`. Update: replacement.
+    /// `ComputeType`: `ComputeType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-applicationversion-buildconfiguration.html#cfn-elasticbeanstalk-applicationversion-buildconfiguration-computetype)
     pub fn compute_type(self, value: impl Arg<ComputeType>) -> Self { Self(put(self.0, "ComputeType", value.into_expr()), Phase) }
-    /// `Image`: text, required. Update: replacement.
+    /// `Image`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-applicationversion-buildconfiguration.html#cfn-elasticbeanstalk-applicationversion-buildconfiguration-image)
     pub fn image(self, value: impl Arg<str>) -> BuildConfiguration<R0, Set> { BuildConfiguration(put(self.0, "Image", value.into_expr()), Phase) }
-    /// `TimeoutInMinutes`: integer. Update: replacement.
+    /// `TimeoutInMinutes`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-applicationversion-buildconfiguration.html#cfn-elasticbeanstalk-applicationversion-buildconfiguration-timeoutinminutes)
     pub fn timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInMinutes", value.into_expr()), Phase) }
 }
 impl Done for BuildConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -143,19 +143,19 @@ impl ImageBuildConfiguration {
     pub fn new() -> ImageBuildConfiguration<Missing<super::required::CodeBuildServiceRole>, Missing<super::required::Type>> { ImageBuildConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> ImageBuildConfiguration<R0, R1> {
-    /// `Architecture`: `Architecture`. Update: replacement.
+    /// `Architecture`: `Architecture`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-applicationversion-imagebuildconfiguration.html#cfn-elasticbeanstalk-applicationversion-imagebuildconfiguration-architecture)
     pub fn architecture(self, value: impl Arg<Architecture>) -> Self { Self(put(self.0, "Architecture", value.into_expr()), Phase) }
-    /// `Buildpack`: text. Update: replacement.
+    /// `Buildpack`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-applicationversion-imagebuildconfiguration.html#cfn-elasticbeanstalk-applicationversion-imagebuildconfiguration-buildpack)
     pub fn buildpack(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Buildpack", value.into_expr()), Phase) }
-    /// `CodeBuildServiceRole`: text, required. Update: replacement.
+    /// `CodeBuildServiceRole`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-applicationversion-imagebuildconfiguration.html#cfn-elasticbeanstalk-applicationversion-imagebuildconfiguration-codebuildservicerole)
     pub fn code_build_service_role(self, value: impl Arg<str>) -> ImageBuildConfiguration<Set, R1> { ImageBuildConfiguration(put(self.0, "CodeBuildServiceRole", value.into_expr()), Phase) }
-    /// `ComputeType`: `ComputeType`. Update: replacement.
+    /// `ComputeType`: `ComputeType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-applicationversion-imagebuildconfiguration.html#cfn-elasticbeanstalk-applicationversion-imagebuildconfiguration-computetype)
     pub fn compute_type(self, value: impl Arg<ComputeType>) -> Self { Self(put(self.0, "ComputeType", value.into_expr()), Phase) }
-    /// `DockerfileLocation`: text. Update: replacement.
+    /// `DockerfileLocation`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-applicationversion-imagebuildconfiguration.html#cfn-elasticbeanstalk-applicationversion-imagebuildconfiguration-dockerfilelocation)
     pub fn dockerfile_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DockerfileLocation", value.into_expr()), Phase) }
-    /// `TimeoutInMinutes`: integer. Update: replacement.
+    /// `TimeoutInMinutes`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-applicationversion-imagebuildconfiguration.html#cfn-elasticbeanstalk-applicationversion-imagebuildconfiguration-timeoutinminutes)
     pub fn timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInMinutes", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: replacement.
+    /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-applicationversion-imagebuildconfiguration.html#cfn-elasticbeanstalk-applicationversion-imagebuildconfiguration-type)
     pub fn type_(self, value: impl Arg<Type>) -> ImageBuildConfiguration<R0, Set> { ImageBuildConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ImageBuildConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -164,9 +164,9 @@ impl Done for ImageBuildConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl ImageConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Build`: `ImageBuildConfiguration`. Update: replacement.
+    /// `Build`: `ImageBuildConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-applicationversion-imageconfiguration.html#cfn-elasticbeanstalk-applicationversion-imageconfiguration-build)
     pub fn build(self, value: impl Arg<ImageBuildConfiguration>) -> Self { Self(put(self.0, "Build", value.into_expr())) }
-    /// `Source`: `ImageSource`. Update: replacement.
+    /// `Source`: `ImageSource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-applicationversion-imageconfiguration.html#cfn-elasticbeanstalk-applicationversion-imageconfiguration-source)
     pub fn source(self, value: impl Arg<ImageSource>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
 }
 impl Done for ImageConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -175,7 +175,7 @@ impl Done for ImageConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl ImageSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Uri`: text. Update: replacement.
+    /// `Uri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-applicationversion-imagesource.html#cfn-elasticbeanstalk-applicationversion-imagesource-uri)
     pub fn uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Uri", value.into_expr())) }
 }
 impl Done for ImageSource { fn into_props(self) -> Bag { self.0 } }
@@ -186,9 +186,9 @@ impl SourceBundle {
     pub fn new() -> SourceBundle<Missing<super::required::S3Bucket>, Missing<super::required::S3Key>> { SourceBundle(Bag::default(), Phase) }
 }
 impl<R0, R1> SourceBundle<R0, R1> {
-    /// `S3Bucket`: `S3BucketName`, required. Update: replacement.
+    /// `S3Bucket`: `S3BucketName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-applicationversion-sourcebundle.html#cfn-elasticbeanstalk-applicationversion-sourcebundle-s3bucket)
     pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> SourceBundle<Set, R1> { SourceBundle(put(self.0, "S3Bucket", value.into_expr()), Phase) }
-    /// `S3Key`: text, required. Update: replacement.
+    /// `S3Key`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-applicationversion-sourcebundle.html#cfn-elasticbeanstalk-applicationversion-sourcebundle-s3key)
     pub fn s3_key(self, value: impl Arg<str>) -> SourceBundle<R0, Set> { SourceBundle(put(self.0, "S3Key", value.into_expr()), Phase) }
 }
 impl Done for SourceBundle { fn into_props(self) -> Bag { self.0 } }
@@ -208,7 +208,7 @@ impl CfnConfigurationTemplate {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConfigurationTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `TemplateName`: `ElasticBeanstalkConfigurationTemplateName`.
+    /// The attribute `TemplateName`: `ElasticBeanstalkConfigurationTemplateName`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-configurationtemplate.html#TemplateName-fn::getatt)
     pub fn attr_template_name(&self) -> Val<kind::ElasticBeanstalkConfigurationTemplateName> { self.0.get_att("TemplateName") }
 }
 impl Parent for CfnConfigurationTemplate { fn node(&self) -> &Place { &self.0 } }
@@ -219,19 +219,19 @@ impl CfnConfigurationTemplateProps {
     pub fn new() -> CfnConfigurationTemplateProps<Missing<required::ApplicationName>> { CfnConfigurationTemplateProps(Bag::default(), Phase) }
 }
 impl<R0> CfnConfigurationTemplateProps<R0> {
-    /// `ApplicationName`: `ElasticBeanstalkApplicationName`, required. Update: replacement.
+    /// `ApplicationName`: `ElasticBeanstalkApplicationName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-configurationtemplate.html#cfn-elasticbeanstalk-configurationtemplate-applicationname)
     pub fn application_name(self, value: impl Arg<kind::ElasticBeanstalkApplicationName>) -> CfnConfigurationTemplateProps<Set> { CfnConfigurationTemplateProps(put(self.0, "ApplicationName", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-configurationtemplate.html#cfn-elasticbeanstalk-configurationtemplate-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `EnvironmentId`: text. Update: replacement.
+    /// `EnvironmentId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-configurationtemplate.html#cfn-elasticbeanstalk-configurationtemplate-environmentid)
     pub fn environment_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentId", value.into_expr()), Phase) }
-    /// `OptionSettings`: list of `ConfigurationOptionSetting`. Update: in place.
+    /// `OptionSettings`: list of `ConfigurationOptionSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-configurationtemplate.html#cfn-elasticbeanstalk-configurationtemplate-optionsettings)
     pub fn option_settings(self, value: impl Arg<Arr<configuration_template::ConfigurationOptionSetting>>) -> Self { Self(put(self.0, "OptionSettings", value.into_expr()), Phase) }
-    /// `PlatformArn`: text. Update: replacement.
+    /// `PlatformArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-configurationtemplate.html#cfn-elasticbeanstalk-configurationtemplate-platformarn)
     pub fn platform_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlatformArn", value.into_expr()), Phase) }
-    /// `SolutionStackName`: text. Update: replacement.
+    /// `SolutionStackName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-configurationtemplate.html#cfn-elasticbeanstalk-configurationtemplate-solutionstackname)
     pub fn solution_stack_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SolutionStackName", value.into_expr()), Phase) }
-    /// `SourceConfiguration`: `SourceConfiguration`. Update: replacement.
+    /// `SourceConfiguration`: `SourceConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-configurationtemplate.html#cfn-elasticbeanstalk-configurationtemplate-sourceconfiguration)
     pub fn source_configuration(self, value: impl Arg<configuration_template::SourceConfiguration>) -> Self { Self(put(self.0, "SourceConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnConfigurationTemplateProps { fn into_props(self) -> Bag { self.0 } }
@@ -245,13 +245,13 @@ impl ConfigurationOptionSetting {
     pub fn new() -> ConfigurationOptionSetting<Missing<super::required::Namespace>, Missing<super::required::OptionName>> { ConfigurationOptionSetting(Bag::default(), Phase) }
 }
 impl<R0, R1> ConfigurationOptionSetting<R0, R1> {
-    /// `Namespace`: text, required. Update: in place.
+    /// `Namespace`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-configurationtemplate-configurationoptionsetting.html#cfn-elasticbeanstalk-configurationtemplate-configurationoptionsetting-namespace)
     pub fn namespace(self, value: impl Arg<str>) -> ConfigurationOptionSetting<Set, R1> { ConfigurationOptionSetting(put(self.0, "Namespace", value.into_expr()), Phase) }
-    /// `OptionName`: text, required. Update: in place.
+    /// `OptionName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-configurationtemplate-configurationoptionsetting.html#cfn-elasticbeanstalk-configurationtemplate-configurationoptionsetting-optionname)
     pub fn option_name(self, value: impl Arg<str>) -> ConfigurationOptionSetting<R0, Set> { ConfigurationOptionSetting(put(self.0, "OptionName", value.into_expr()), Phase) }
-    /// `ResourceName`: text. Update: in place.
+    /// `ResourceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-configurationtemplate-configurationoptionsetting.html#cfn-elasticbeanstalk-configurationtemplate-configurationoptionsetting-resourcename)
     pub fn resource_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceName", value.into_expr()), Phase) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-configurationtemplate-configurationoptionsetting.html#cfn-elasticbeanstalk-configurationtemplate-configurationoptionsetting-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ConfigurationOptionSetting { fn into_props(self) -> Bag { self.0 } }
@@ -262,9 +262,9 @@ impl SourceConfiguration {
     pub fn new() -> SourceConfiguration<Missing<super::required::ApplicationName>, Missing<super::required::TemplateName>> { SourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> SourceConfiguration<R0, R1> {
-    /// `ApplicationName`: text, required. Update: replacement.
+    /// `ApplicationName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-configurationtemplate-sourceconfiguration.html#cfn-elasticbeanstalk-configurationtemplate-sourceconfiguration-applicationname)
     pub fn application_name(self, value: impl Arg<str>) -> SourceConfiguration<Set, R1> { SourceConfiguration(put(self.0, "ApplicationName", value.into_expr()), Phase) }
-    /// `TemplateName`: text, required. Update: replacement.
+    /// `TemplateName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-configurationtemplate-sourceconfiguration.html#cfn-elasticbeanstalk-configurationtemplate-sourceconfiguration-templatename)
     pub fn template_name(self, value: impl Arg<str>) -> SourceConfiguration<R0, Set> { SourceConfiguration(put(self.0, "TemplateName", value.into_expr()), Phase) }
 }
 impl Done for SourceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -278,7 +278,7 @@ impl CfnEnvironment {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEnvironmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `EnvironmentName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `EndpointURL`: text.
+    /// The attribute `EndpointURL`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-environment.html#EndpointURL-fn::getatt)
     pub fn attr_endpoint_url(&self) -> Val<str> { self.0.get_att("EndpointURL") }
 }
 impl Parent for CfnEnvironment { fn node(&self) -> &Place { &self.0 } }
@@ -289,29 +289,29 @@ impl CfnEnvironmentProps {
     pub fn new() -> CfnEnvironmentProps<Missing<required::ApplicationName>> { CfnEnvironmentProps(Bag::default(), Phase) }
 }
 impl<R0> CfnEnvironmentProps<R0> {
-    /// `ApplicationName`: `ElasticBeanstalkApplicationName`, required. Update: replacement.
+    /// `ApplicationName`: `ElasticBeanstalkApplicationName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-environment.html#cfn-elasticbeanstalk-environment-applicationname)
     pub fn application_name(self, value: impl Arg<kind::ElasticBeanstalkApplicationName>) -> CfnEnvironmentProps<Set> { CfnEnvironmentProps(put(self.0, "ApplicationName", value.into_expr()), Phase) }
-    /// `CNAMEPrefix`: text. Update: replacement.
+    /// `CNAMEPrefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-environment.html#cfn-elasticbeanstalk-environment-cnameprefix)
     pub fn cname_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CNAMEPrefix", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-environment.html#cfn-elasticbeanstalk-environment-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `EnvironmentName`: text. Update: replacement.
+    /// `EnvironmentName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-environment.html#cfn-elasticbeanstalk-environment-environmentname)
     pub fn environment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentName", value.into_expr()), Phase) }
-    /// `OperationsRole`: text. Update: in place.
+    /// `OperationsRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-environment.html#cfn-elasticbeanstalk-environment-operationsrole)
     pub fn operations_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OperationsRole", value.into_expr()), Phase) }
-    /// `OptionSettings`: list of `OptionSetting`. Update: in place.
+    /// `OptionSettings`: list of `OptionSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-environment.html#cfn-elasticbeanstalk-environment-optionsettings)
     pub fn option_settings(self, value: impl Arg<Arr<environment::OptionSetting>>) -> Self { Self(put(self.0, "OptionSettings", value.into_expr()), Phase) }
-    /// `PlatformArn`: text. Update: in place.
+    /// `PlatformArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-environment.html#cfn-elasticbeanstalk-environment-platformarn)
     pub fn platform_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlatformArn", value.into_expr()), Phase) }
-    /// `SolutionStackName`: text. Update: replacement.
+    /// `SolutionStackName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-environment.html#cfn-elasticbeanstalk-environment-solutionstackname)
     pub fn solution_stack_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SolutionStackName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-environment.html#cfn-elasticbeanstalk-environment-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TemplateName`: `ElasticBeanstalkConfigurationTemplateName`. Update: in place.
+    /// `TemplateName`: `ElasticBeanstalkConfigurationTemplateName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-environment.html#cfn-elasticbeanstalk-environment-templatename)
     pub fn template_name(self, value: impl Arg<kind::ElasticBeanstalkConfigurationTemplateName>) -> Self { Self(put(self.0, "TemplateName", value.into_expr()), Phase) }
-    /// `Tier`: `Tier`. Update: in place.
+    /// `Tier`: `Tier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-environment.html#cfn-elasticbeanstalk-environment-tier)
     pub fn tier(self, value: impl Arg<environment::Tier>) -> Self { Self(put(self.0, "Tier", value.into_expr()), Phase) }
-    /// `VersionLabel`: text. Update: in place.
+    /// `VersionLabel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-environment.html#cfn-elasticbeanstalk-environment-versionlabel)
     pub fn version_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionLabel", value.into_expr()), Phase) }
 }
 impl Done for CfnEnvironmentProps { fn into_props(self) -> Bag { self.0 } }
@@ -325,13 +325,13 @@ impl OptionSetting {
     pub fn new() -> OptionSetting<Missing<super::required::Namespace>, Missing<super::required::OptionName>> { OptionSetting(Bag::default(), Phase) }
 }
 impl<R0, R1> OptionSetting<R0, R1> {
-    /// `Namespace`: text, required. Update: in place.
+    /// `Namespace`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-environment-optionsetting.html#cfn-elasticbeanstalk-environment-optionsetting-namespace)
     pub fn namespace(self, value: impl Arg<str>) -> OptionSetting<Set, R1> { OptionSetting(put(self.0, "Namespace", value.into_expr()), Phase) }
-    /// `OptionName`: text, required. Update: in place.
+    /// `OptionName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-environment-optionsetting.html#cfn-elasticbeanstalk-environment-optionsetting-optionname)
     pub fn option_name(self, value: impl Arg<str>) -> OptionSetting<R0, Set> { OptionSetting(put(self.0, "OptionName", value.into_expr()), Phase) }
-    /// `ResourceName`: text. Update: in place.
+    /// `ResourceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-environment-optionsetting.html#cfn-elasticbeanstalk-environment-optionsetting-resourcename)
     pub fn resource_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceName", value.into_expr()), Phase) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-environment-optionsetting.html#cfn-elasticbeanstalk-environment-optionsetting-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for OptionSetting { fn into_props(self) -> Bag { self.0 } }
@@ -340,11 +340,11 @@ impl Done for OptionSetting { fn into_props(self) -> Bag { self.0 } }
 impl Tier {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-environment-tier.html#cfn-elasticbeanstalk-environment-tier-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Type`: text. Update: replacement.
+    /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-environment-tier.html#cfn-elasticbeanstalk-environment-tier-type)
     pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
-    /// `Version`: text. Update: in place.
+    /// `Version`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-environment-tier.html#cfn-elasticbeanstalk-environment-tier-version)
     pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for Tier { fn into_props(self) -> Bag { self.0 } }

@@ -13,7 +13,7 @@ impl CfnListener {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnListenerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ListenerArn`.
     pub fn reference(&self) -> Val<kind::ElasticLoadBalancingV2ListenerArn> { self.0.reference() }
-    /// The attribute `ListenerArn`: `ElasticLoadBalancingV2ListenerArn`.
+    /// The attribute `ListenerArn`: `ElasticLoadBalancingV2ListenerArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-listener.html#ListenerArn-fn::getatt)
     pub fn attr_listener_arn(&self) -> Val<kind::ElasticLoadBalancingV2ListenerArn> { self.0.get_att("ListenerArn") }
 }
 impl Parent for CfnListener { fn node(&self) -> &Place { &self.0 } }
@@ -24,25 +24,25 @@ impl CfnListenerProps {
     pub fn new() -> CfnListenerProps<Missing<required::DefaultActions>, Missing<required::LoadBalancerArn>> { CfnListenerProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnListenerProps<R0, R1> {
-    /// `AlpnPolicy`: list of text. Update: in place.
+    /// `AlpnPolicy`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-listener.html#cfn-elasticloadbalancingv2-listener-alpnpolicy)
     pub fn alpn_policy(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AlpnPolicy", value.into_expr()), Phase) }
-    /// `Certificates`: list of `Certificate`. Update: in place.
+    /// `Certificates`: list of `Certificate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-listener.html#cfn-elasticloadbalancingv2-listener-certificates)
     pub fn certificates(self, value: impl Arg<Arr<listener::Certificate>>) -> Self { Self(put(self.0, "Certificates", value.into_expr()), Phase) }
-    /// `DefaultActions`: list of `Action`, required. Update: in place.
+    /// `DefaultActions`: list of `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-listener.html#cfn-elasticloadbalancingv2-listener-defaultactions)
     pub fn default_actions(self, value: impl Arg<Arr<listener::Action>>) -> CfnListenerProps<Set, R1> { CfnListenerProps(put(self.0, "DefaultActions", value.into_expr()), Phase) }
-    /// `ListenerAttributes`: list of `ListenerAttribute`. Update: in place.
+    /// `ListenerAttributes`: list of `ListenerAttribute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-listener.html#cfn-elasticloadbalancingv2-listener-listenerattributes)
     pub fn listener_attributes(self, value: impl Arg<Arr<listener::ListenerAttribute>>) -> Self { Self(put(self.0, "ListenerAttributes", value.into_expr()), Phase) }
-    /// `LoadBalancerArn`: `ElasticLoadBalancingV2LoadBalancerArn`, required. Update: replacement.
+    /// `LoadBalancerArn`: `ElasticLoadBalancingV2LoadBalancerArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-listener.html#cfn-elasticloadbalancingv2-listener-loadbalancerarn)
     pub fn load_balancer_arn(self, value: impl Arg<kind::ElasticLoadBalancingV2LoadBalancerArn>) -> CfnListenerProps<R0, Set> { CfnListenerProps(put(self.0, "LoadBalancerArn", value.into_expr()), Phase) }
-    /// `MutualAuthentication`: `MutualAuthentication`. Update: in place.
+    /// `MutualAuthentication`: `MutualAuthentication`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-listener.html#cfn-elasticloadbalancingv2-listener-mutualauthentication)
     pub fn mutual_authentication(self, value: impl Arg<listener::MutualAuthentication>) -> Self { Self(put(self.0, "MutualAuthentication", value.into_expr()), Phase) }
-    /// `Port`: integer. Update: in place.
+    /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-listener.html#cfn-elasticloadbalancingv2-listener-port)
     pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
-    /// `Protocol`: text. Update: in place.
+    /// `Protocol`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-listener.html#cfn-elasticloadbalancingv2-listener-protocol)
     pub fn protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Protocol", value.into_expr()), Phase) }
-    /// `SslPolicy`: text. Update: in place.
+    /// `SslPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-listener.html#cfn-elasticloadbalancingv2-listener-sslpolicy)
     pub fn ssl_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SslPolicy", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-listener.html#cfn-elasticloadbalancingv2-listener-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnListenerProps { fn into_props(self) -> Bag { self.0 } }
@@ -56,23 +56,23 @@ impl Action {
     pub fn new() -> Action<Missing<super::required::Type>> { Action(Bag::default(), Phase) }
 }
 impl<R0> Action<R0> {
-    /// `AuthenticateCognitoConfig`: `AuthenticateCognitoConfig`. Update: in place.
+    /// `AuthenticateCognitoConfig`: `AuthenticateCognitoConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-action.html#cfn-elasticloadbalancingv2-listener-action-authenticatecognitoconfig)
     pub fn authenticate_cognito_config(self, value: impl Arg<AuthenticateCognitoConfig>) -> Self { Self(put(self.0, "AuthenticateCognitoConfig", value.into_expr()), Phase) }
-    /// `AuthenticateOidcConfig`: `AuthenticateOidcConfig`. Update: in place.
+    /// `AuthenticateOidcConfig`: `AuthenticateOidcConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-action.html#cfn-elasticloadbalancingv2-listener-action-authenticateoidcconfig)
     pub fn authenticate_oidc_config(self, value: impl Arg<AuthenticateOidcConfig>) -> Self { Self(put(self.0, "AuthenticateOidcConfig", value.into_expr()), Phase) }
-    /// `FixedResponseConfig`: `FixedResponseConfig`. Update: in place.
+    /// `FixedResponseConfig`: `FixedResponseConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-action.html#cfn-elasticloadbalancingv2-listener-action-fixedresponseconfig)
     pub fn fixed_response_config(self, value: impl Arg<FixedResponseConfig>) -> Self { Self(put(self.0, "FixedResponseConfig", value.into_expr()), Phase) }
-    /// `ForwardConfig`: `ForwardConfig`. Update: in place.
+    /// `ForwardConfig`: `ForwardConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-action.html#cfn-elasticloadbalancingv2-listener-action-forwardconfig)
     pub fn forward_config(self, value: impl Arg<ForwardConfig>) -> Self { Self(put(self.0, "ForwardConfig", value.into_expr()), Phase) }
-    /// `JwtValidationConfig`: `JwtValidationConfig`. Update: in place.
+    /// `JwtValidationConfig`: `JwtValidationConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-action.html#cfn-elasticloadbalancingv2-listener-action-jwtvalidationconfig)
     pub fn jwt_validation_config(self, value: impl Arg<JwtValidationConfig>) -> Self { Self(put(self.0, "JwtValidationConfig", value.into_expr()), Phase) }
-    /// `Order`: integer. Update: in place.
+    /// `Order`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-action.html#cfn-elasticloadbalancingv2-listener-action-order)
     pub fn order(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Order", value.into_expr()), Phase) }
-    /// `RedirectConfig`: `RedirectConfig`. Update: in place.
+    /// `RedirectConfig`: `RedirectConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-action.html#cfn-elasticloadbalancingv2-listener-action-redirectconfig)
     pub fn redirect_config(self, value: impl Arg<RedirectConfig>) -> Self { Self(put(self.0, "RedirectConfig", value.into_expr()), Phase) }
-    /// `TargetGroupArn`: `ElasticLoadBalancingV2TargetGroupArn`. Update: in place.
+    /// `TargetGroupArn`: `ElasticLoadBalancingV2TargetGroupArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-action.html#cfn-elasticloadbalancingv2-listener-action-targetgrouparn)
     pub fn target_group_arn(self, value: impl Arg<kind::ElasticLoadBalancingV2TargetGroupArn>) -> Self { Self(put(self.0, "TargetGroupArn", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-action.html#cfn-elasticloadbalancingv2-listener-action-type)
     pub fn type_(self, value: impl Arg<str>) -> Action<Set> { Action(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
@@ -83,21 +83,21 @@ impl AuthenticateCognitoConfig {
     pub fn new() -> AuthenticateCognitoConfig<Missing<super::required::UserPoolArn>, Missing<super::required::UserPoolClientId>, Missing<super::required::UserPoolDomain>> { AuthenticateCognitoConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> AuthenticateCognitoConfig<R0, R1, R2> {
-    /// `AuthenticationRequestExtraParams`: map of text. Update: in place.
+    /// `AuthenticationRequestExtraParams`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-authenticatecognitoconfig.html#cfn-elasticloadbalancingv2-listener-authenticatecognitoconfig-authenticationrequestextraparams)
     pub fn authentication_request_extra_params(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AuthenticationRequestExtraParams", value.into_expr()), Phase) }
-    /// `OnUnauthenticatedRequest`: text. Update: in place.
+    /// `OnUnauthenticatedRequest`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-authenticatecognitoconfig.html#cfn-elasticloadbalancingv2-listener-authenticatecognitoconfig-onunauthenticatedrequest)
     pub fn on_unauthenticated_request(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OnUnauthenticatedRequest", value.into_expr()), Phase) }
-    /// `Scope`: text. Update: in place.
+    /// `Scope`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-authenticatecognitoconfig.html#cfn-elasticloadbalancingv2-listener-authenticatecognitoconfig-scope)
     pub fn scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scope", value.into_expr()), Phase) }
-    /// `SessionCookieName`: text. Update: in place.
+    /// `SessionCookieName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-authenticatecognitoconfig.html#cfn-elasticloadbalancingv2-listener-authenticatecognitoconfig-sessioncookiename)
     pub fn session_cookie_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionCookieName", value.into_expr()), Phase) }
-    /// `SessionTimeout`: text. Update: in place.
+    /// `SessionTimeout`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-authenticatecognitoconfig.html#cfn-elasticloadbalancingv2-listener-authenticatecognitoconfig-sessiontimeout)
     pub fn session_timeout(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionTimeout", value.into_expr()), Phase) }
-    /// `UserPoolArn`: `CognitoUserPoolArn`, required. Update: in place.
+    /// `UserPoolArn`: `CognitoUserPoolArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-authenticatecognitoconfig.html#cfn-elasticloadbalancingv2-listener-authenticatecognitoconfig-userpoolarn)
     pub fn user_pool_arn(self, value: impl Arg<kind::CognitoUserPoolArn>) -> AuthenticateCognitoConfig<Set, R1, R2> { AuthenticateCognitoConfig(put(self.0, "UserPoolArn", value.into_expr()), Phase) }
-    /// `UserPoolClientId`: `CognitoUserPoolClientIdOrUserPoolClientUserPoolId`, required. Update: in place.
+    /// `UserPoolClientId`: `CognitoUserPoolClientIdOrUserPoolClientUserPoolId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-authenticatecognitoconfig.html#cfn-elasticloadbalancingv2-listener-authenticatecognitoconfig-userpoolclientid)
     pub fn user_pool_client_id(self, value: impl Arg<kind::CognitoUserPoolClientIdOrUserPoolClientUserPoolId>) -> AuthenticateCognitoConfig<R0, Set, R2> { AuthenticateCognitoConfig(put(self.0, "UserPoolClientId", value.into_expr()), Phase) }
-    /// `UserPoolDomain`: text, required. Update: in place.
+    /// `UserPoolDomain`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-authenticatecognitoconfig.html#cfn-elasticloadbalancingv2-listener-authenticatecognitoconfig-userpooldomain)
     pub fn user_pool_domain(self, value: impl Arg<str>) -> AuthenticateCognitoConfig<R0, R1, Set> { AuthenticateCognitoConfig(put(self.0, "UserPoolDomain", value.into_expr()), Phase) }
 }
 impl Done for AuthenticateCognitoConfig { fn into_props(self) -> Bag { self.0 } }
@@ -108,29 +108,29 @@ impl AuthenticateOidcConfig {
     pub fn new() -> AuthenticateOidcConfig<Missing<super::required::AuthorizationEndpoint>, Missing<super::required::ClientId>, Missing<super::required::Issuer>, Missing<super::required::TokenEndpoint>, Missing<super::required::UserInfoEndpoint>> { AuthenticateOidcConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> AuthenticateOidcConfig<R0, R1, R2, R3, R4> {
-    /// `AuthenticationRequestExtraParams`: map of text. Update: in place.
+    /// `AuthenticationRequestExtraParams`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-authenticateoidcconfig.html#cfn-elasticloadbalancingv2-listener-authenticateoidcconfig-authenticationrequestextraparams)
     pub fn authentication_request_extra_params(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AuthenticationRequestExtraParams", value.into_expr()), Phase) }
-    /// `AuthorizationEndpoint`: text, required. Update: in place.
+    /// `AuthorizationEndpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-authenticateoidcconfig.html#cfn-elasticloadbalancingv2-listener-authenticateoidcconfig-authorizationendpoint)
     pub fn authorization_endpoint(self, value: impl Arg<str>) -> AuthenticateOidcConfig<Set, R1, R2, R3, R4> { AuthenticateOidcConfig(put(self.0, "AuthorizationEndpoint", value.into_expr()), Phase) }
-    /// `ClientId`: text, required. Update: in place.
+    /// `ClientId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-authenticateoidcconfig.html#cfn-elasticloadbalancingv2-listener-authenticateoidcconfig-clientid)
     pub fn client_id(self, value: impl Arg<str>) -> AuthenticateOidcConfig<R0, Set, R2, R3, R4> { AuthenticateOidcConfig(put(self.0, "ClientId", value.into_expr()), Phase) }
-    /// `ClientSecret`: text. Update: in place.
+    /// `ClientSecret`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-authenticateoidcconfig.html#cfn-elasticloadbalancingv2-listener-authenticateoidcconfig-clientsecret)
     pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value.into_expr()), Phase) }
-    /// `Issuer`: text, required. Update: in place.
+    /// `Issuer`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-authenticateoidcconfig.html#cfn-elasticloadbalancingv2-listener-authenticateoidcconfig-issuer)
     pub fn issuer(self, value: impl Arg<str>) -> AuthenticateOidcConfig<R0, R1, Set, R3, R4> { AuthenticateOidcConfig(put(self.0, "Issuer", value.into_expr()), Phase) }
-    /// `OnUnauthenticatedRequest`: text. Update: in place.
+    /// `OnUnauthenticatedRequest`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-authenticateoidcconfig.html#cfn-elasticloadbalancingv2-listener-authenticateoidcconfig-onunauthenticatedrequest)
     pub fn on_unauthenticated_request(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OnUnauthenticatedRequest", value.into_expr()), Phase) }
-    /// `Scope`: text. Update: in place.
+    /// `Scope`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-authenticateoidcconfig.html#cfn-elasticloadbalancingv2-listener-authenticateoidcconfig-scope)
     pub fn scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scope", value.into_expr()), Phase) }
-    /// `SessionCookieName`: text. Update: in place.
+    /// `SessionCookieName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-authenticateoidcconfig.html#cfn-elasticloadbalancingv2-listener-authenticateoidcconfig-sessioncookiename)
     pub fn session_cookie_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionCookieName", value.into_expr()), Phase) }
-    /// `SessionTimeout`: text. Update: in place.
+    /// `SessionTimeout`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-authenticateoidcconfig.html#cfn-elasticloadbalancingv2-listener-authenticateoidcconfig-sessiontimeout)
     pub fn session_timeout(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionTimeout", value.into_expr()), Phase) }
-    /// `TokenEndpoint`: text, required. Update: in place.
+    /// `TokenEndpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-authenticateoidcconfig.html#cfn-elasticloadbalancingv2-listener-authenticateoidcconfig-tokenendpoint)
     pub fn token_endpoint(self, value: impl Arg<str>) -> AuthenticateOidcConfig<R0, R1, R2, Set, R4> { AuthenticateOidcConfig(put(self.0, "TokenEndpoint", value.into_expr()), Phase) }
-    /// `UseExistingClientSecret`: boolean. Update: in place.
+    /// `UseExistingClientSecret`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-authenticateoidcconfig.html#cfn-elasticloadbalancingv2-listener-authenticateoidcconfig-useexistingclientsecret)
     pub fn use_existing_client_secret(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseExistingClientSecret", value.into_expr()), Phase) }
-    /// `UserInfoEndpoint`: text, required. Update: in place.
+    /// `UserInfoEndpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-authenticateoidcconfig.html#cfn-elasticloadbalancingv2-listener-authenticateoidcconfig-userinfoendpoint)
     pub fn user_info_endpoint(self, value: impl Arg<str>) -> AuthenticateOidcConfig<R0, R1, R2, R3, Set> { AuthenticateOidcConfig(put(self.0, "UserInfoEndpoint", value.into_expr()), Phase) }
 }
 impl Done for AuthenticateOidcConfig { fn into_props(self) -> Bag { self.0 } }
@@ -139,7 +139,7 @@ impl Done for AuthenticateOidcConfig { fn into_props(self) -> Bag { self.0 } }
 impl Certificate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CertificateArn`: text. Update: in place.
+    /// `CertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-certificate.html#cfn-elasticloadbalancingv2-listener-certificate-certificatearn)
     pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr())) }
 }
 impl Done for Certificate { fn into_props(self) -> Bag { self.0 } }
@@ -150,11 +150,11 @@ impl FixedResponseConfig {
     pub fn new() -> FixedResponseConfig<Missing<super::required::StatusCode>> { FixedResponseConfig(Bag::default(), Phase) }
 }
 impl<R0> FixedResponseConfig<R0> {
-    /// `ContentType`: text. Update: in place.
+    /// `ContentType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-fixedresponseconfig.html#cfn-elasticloadbalancingv2-listener-fixedresponseconfig-contenttype)
     pub fn content_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentType", value.into_expr()), Phase) }
-    /// `MessageBody`: text. Update: in place.
+    /// `MessageBody`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-fixedresponseconfig.html#cfn-elasticloadbalancingv2-listener-fixedresponseconfig-messagebody)
     pub fn message_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageBody", value.into_expr()), Phase) }
-    /// `StatusCode`: text, required. Update: in place.
+    /// `StatusCode`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-fixedresponseconfig.html#cfn-elasticloadbalancingv2-listener-fixedresponseconfig-statuscode)
     pub fn status_code(self, value: impl Arg<str>) -> FixedResponseConfig<Set> { FixedResponseConfig(put(self.0, "StatusCode", value.into_expr()), Phase) }
 }
 impl Done for FixedResponseConfig { fn into_props(self) -> Bag { self.0 } }
@@ -163,9 +163,9 @@ impl Done for FixedResponseConfig { fn into_props(self) -> Bag { self.0 } }
 impl ForwardConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TargetGroupStickinessConfig`: `TargetGroupStickinessConfig`. Update: in place.
+    /// `TargetGroupStickinessConfig`: `TargetGroupStickinessConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-forwardconfig.html#cfn-elasticloadbalancingv2-listener-forwardconfig-targetgroupstickinessconfig)
     pub fn target_group_stickiness_config(self, value: impl Arg<TargetGroupStickinessConfig>) -> Self { Self(put(self.0, "TargetGroupStickinessConfig", value.into_expr())) }
-    /// `TargetGroups`: list of `TargetGroupTuple`. Update: in place.
+    /// `TargetGroups`: list of `TargetGroupTuple`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-forwardconfig.html#cfn-elasticloadbalancingv2-listener-forwardconfig-targetgroups)
     pub fn target_groups(self, value: impl Arg<Arr<TargetGroupTuple>>) -> Self { Self(put(self.0, "TargetGroups", value.into_expr())) }
 }
 impl Done for ForwardConfig { fn into_props(self) -> Bag { self.0 } }
@@ -176,11 +176,11 @@ impl JwtValidationActionAdditionalClaim {
     pub fn new() -> JwtValidationActionAdditionalClaim<Missing<super::required::Format>, Missing<super::required::Name>, Missing<super::required::Values>> { JwtValidationActionAdditionalClaim(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> JwtValidationActionAdditionalClaim<R0, R1, R2> {
-    /// `Format`: text, required. Update: in place.
+    /// `Format`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-jwtvalidationactionadditionalclaim.html#cfn-elasticloadbalancingv2-listener-jwtvalidationactionadditionalclaim-format)
     pub fn format(self, value: impl Arg<str>) -> JwtValidationActionAdditionalClaim<Set, R1, R2> { JwtValidationActionAdditionalClaim(put(self.0, "Format", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-jwtvalidationactionadditionalclaim.html#cfn-elasticloadbalancingv2-listener-jwtvalidationactionadditionalclaim-name)
     pub fn name(self, value: impl Arg<str>) -> JwtValidationActionAdditionalClaim<R0, Set, R2> { JwtValidationActionAdditionalClaim(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Values`: list of text, required. Update: in place.
+    /// `Values`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-jwtvalidationactionadditionalclaim.html#cfn-elasticloadbalancingv2-listener-jwtvalidationactionadditionalclaim-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> JwtValidationActionAdditionalClaim<R0, R1, Set> { JwtValidationActionAdditionalClaim(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for JwtValidationActionAdditionalClaim { fn into_props(self) -> Bag { self.0 } }
@@ -191,11 +191,11 @@ impl JwtValidationConfig {
     pub fn new() -> JwtValidationConfig<Missing<super::required::Issuer>, Missing<super::required::JwksEndpoint>> { JwtValidationConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> JwtValidationConfig<R0, R1> {
-    /// `AdditionalClaims`: list of `JwtValidationActionAdditionalClaim`. Update: in place.
+    /// `AdditionalClaims`: list of `JwtValidationActionAdditionalClaim`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-jwtvalidationconfig.html#cfn-elasticloadbalancingv2-listener-jwtvalidationconfig-additionalclaims)
     pub fn additional_claims(self, value: impl Arg<Arr<JwtValidationActionAdditionalClaim>>) -> Self { Self(put(self.0, "AdditionalClaims", value.into_expr()), Phase) }
-    /// `Issuer`: text, required. Update: in place.
+    /// `Issuer`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-jwtvalidationconfig.html#cfn-elasticloadbalancingv2-listener-jwtvalidationconfig-issuer)
     pub fn issuer(self, value: impl Arg<str>) -> JwtValidationConfig<Set, R1> { JwtValidationConfig(put(self.0, "Issuer", value.into_expr()), Phase) }
-    /// `JwksEndpoint`: text, required. Update: in place.
+    /// `JwksEndpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-jwtvalidationconfig.html#cfn-elasticloadbalancingv2-listener-jwtvalidationconfig-jwksendpoint)
     pub fn jwks_endpoint(self, value: impl Arg<str>) -> JwtValidationConfig<R0, Set> { JwtValidationConfig(put(self.0, "JwksEndpoint", value.into_expr()), Phase) }
 }
 impl Done for JwtValidationConfig { fn into_props(self) -> Bag { self.0 } }
@@ -204,9 +204,9 @@ impl Done for JwtValidationConfig { fn into_props(self) -> Bag { self.0 } }
 impl ListenerAttribute {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Key`: text. Update: in place.
+    /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-listenerattribute.html#cfn-elasticloadbalancingv2-listener-listenerattribute-key)
     pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-listenerattribute.html#cfn-elasticloadbalancingv2-listener-listenerattribute-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for ListenerAttribute { fn into_props(self) -> Bag { self.0 } }
@@ -215,13 +215,13 @@ impl Done for ListenerAttribute { fn into_props(self) -> Bag { self.0 } }
 impl MutualAuthentication {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AdvertiseTrustStoreCaNames`: text. Update: in place.
+    /// `AdvertiseTrustStoreCaNames`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-mutualauthentication.html#cfn-elasticloadbalancingv2-listener-mutualauthentication-advertisetruststorecanames)
     pub fn advertise_trust_store_ca_names(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdvertiseTrustStoreCaNames", value.into_expr())) }
-    /// `IgnoreClientCertificateExpiry`: boolean. Update: in place.
+    /// `IgnoreClientCertificateExpiry`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-mutualauthentication.html#cfn-elasticloadbalancingv2-listener-mutualauthentication-ignoreclientcertificateexpiry)
     pub fn ignore_client_certificate_expiry(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IgnoreClientCertificateExpiry", value.into_expr())) }
-    /// `Mode`: text. Update: in place.
+    /// `Mode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-mutualauthentication.html#cfn-elasticloadbalancingv2-listener-mutualauthentication-mode)
     pub fn mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mode", value.into_expr())) }
-    /// `TrustStoreArn`: text. Update: in place.
+    /// `TrustStoreArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-mutualauthentication.html#cfn-elasticloadbalancingv2-listener-mutualauthentication-truststorearn)
     pub fn trust_store_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrustStoreArn", value.into_expr())) }
 }
 impl Done for MutualAuthentication { fn into_props(self) -> Bag { self.0 } }
@@ -232,17 +232,17 @@ impl RedirectConfig {
     pub fn new() -> RedirectConfig<Missing<super::required::StatusCode>> { RedirectConfig(Bag::default(), Phase) }
 }
 impl<R0> RedirectConfig<R0> {
-    /// `Host`: text. Update: in place.
+    /// `Host`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-redirectconfig.html#cfn-elasticloadbalancingv2-listener-redirectconfig-host)
     pub fn host(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Host", value.into_expr()), Phase) }
-    /// `Path`: text. Update: in place.
+    /// `Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-redirectconfig.html#cfn-elasticloadbalancingv2-listener-redirectconfig-path)
     pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr()), Phase) }
-    /// `Port`: text. Update: in place.
+    /// `Port`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-redirectconfig.html#cfn-elasticloadbalancingv2-listener-redirectconfig-port)
     pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
-    /// `Protocol`: text. Update: in place.
+    /// `Protocol`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-redirectconfig.html#cfn-elasticloadbalancingv2-listener-redirectconfig-protocol)
     pub fn protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Protocol", value.into_expr()), Phase) }
-    /// `Query`: text. Update: in place.
+    /// `Query`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-redirectconfig.html#cfn-elasticloadbalancingv2-listener-redirectconfig-query)
     pub fn query(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Query", value.into_expr()), Phase) }
-    /// `StatusCode`: text, required. Update: in place.
+    /// `StatusCode`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-redirectconfig.html#cfn-elasticloadbalancingv2-listener-redirectconfig-statuscode)
     pub fn status_code(self, value: impl Arg<str>) -> RedirectConfig<Set> { RedirectConfig(put(self.0, "StatusCode", value.into_expr()), Phase) }
 }
 impl Done for RedirectConfig { fn into_props(self) -> Bag { self.0 } }
@@ -251,9 +251,9 @@ impl Done for RedirectConfig { fn into_props(self) -> Bag { self.0 } }
 impl TargetGroupStickinessConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DurationSeconds`: integer. Update: in place.
+    /// `DurationSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-targetgroupstickinessconfig.html#cfn-elasticloadbalancingv2-listener-targetgroupstickinessconfig-durationseconds)
     pub fn duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationSeconds", value.into_expr())) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-targetgroupstickinessconfig.html#cfn-elasticloadbalancingv2-listener-targetgroupstickinessconfig-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for TargetGroupStickinessConfig { fn into_props(self) -> Bag { self.0 } }
@@ -262,9 +262,9 @@ impl Done for TargetGroupStickinessConfig { fn into_props(self) -> Bag { self.0 
 impl TargetGroupTuple {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TargetGroupArn`: `ElasticLoadBalancingV2TargetGroupArn`. Update: in place.
+    /// `TargetGroupArn`: `ElasticLoadBalancingV2TargetGroupArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-targetgrouptuple.html#cfn-elasticloadbalancingv2-listener-targetgrouptuple-targetgrouparn)
     pub fn target_group_arn(self, value: impl Arg<kind::ElasticLoadBalancingV2TargetGroupArn>) -> Self { Self(put(self.0, "TargetGroupArn", value.into_expr())) }
-    /// `Weight`: integer. Update: in place.
+    /// `Weight`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-targetgrouptuple.html#cfn-elasticloadbalancingv2-listener-targetgrouptuple-weight)
     pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value.into_expr())) }
 }
 impl Done for TargetGroupTuple { fn into_props(self) -> Bag { self.0 } }
@@ -278,7 +278,7 @@ impl CfnListenerCertificate {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnListenerCertificateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-listenercertificate.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnListenerCertificate { fn node(&self) -> &Place { &self.0 } }
@@ -289,9 +289,9 @@ impl CfnListenerCertificateProps {
     pub fn new() -> CfnListenerCertificateProps<Missing<required::Certificates>, Missing<required::ListenerArn>> { CfnListenerCertificateProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnListenerCertificateProps<R0, R1> {
-    /// `Certificates`: list of `Certificate`, required. Update: in place.
+    /// `Certificates`: list of `Certificate`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-listenercertificate.html#cfn-elasticloadbalancingv2-listenercertificate-certificates)
     pub fn certificates(self, value: impl Arg<Arr<listener_certificate::Certificate>>) -> CfnListenerCertificateProps<Set, R1> { CfnListenerCertificateProps(put(self.0, "Certificates", value.into_expr()), Phase) }
-    /// `ListenerArn`: text, required. Update: replacement.
+    /// `ListenerArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-listenercertificate.html#cfn-elasticloadbalancingv2-listenercertificate-listenerarn)
     pub fn listener_arn(self, value: impl Arg<str>) -> CfnListenerCertificateProps<R0, Set> { CfnListenerCertificateProps(put(self.0, "ListenerArn", value.into_expr()), Phase) }
 }
 impl Done for CfnListenerCertificateProps { fn into_props(self) -> Bag { self.0 } }
@@ -303,7 +303,7 @@ use crate::cfn::support::*;
 impl Certificate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CertificateArn`: text. Update: in place.
+    /// `CertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenercertificate-certificate.html#cfn-elasticloadbalancingv2-listenercertificate-certificate-certificatearn)
     pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr())) }
 }
 impl Done for Certificate { fn into_props(self) -> Bag { self.0 } }
@@ -317,9 +317,9 @@ impl CfnListenerRule {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnListenerRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RuleArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `IsDefault`: boolean.
+    /// The attribute `IsDefault`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-listenerrule.html#IsDefault-fn::getatt)
     pub fn attr_is_default(&self) -> Val<bool> { self.0.get_att("IsDefault") }
-    /// The attribute `RuleArn`: `OtherArn`.
+    /// The attribute `RuleArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-listenerrule.html#RuleArn-fn::getatt)
     pub fn attr_rule_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RuleArn") }
 }
 impl Parent for CfnListenerRule { fn node(&self) -> &Place { &self.0 } }
@@ -330,17 +330,17 @@ impl CfnListenerRuleProps {
     pub fn new() -> CfnListenerRuleProps<Missing<required::Actions>, Missing<required::Conditions>, Missing<required::Priority>> { CfnListenerRuleProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnListenerRuleProps<R0, R1, R2> {
-    /// `Actions`: list of `Action`, required. Update: in place.
+    /// `Actions`: list of `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-listenerrule.html#cfn-elasticloadbalancingv2-listenerrule-actions)
     pub fn actions(self, value: impl Arg<Arr<listener_rule::Action>>) -> CfnListenerRuleProps<Set, R1, R2> { CfnListenerRuleProps(put(self.0, "Actions", value.into_expr()), Phase) }
-    /// `Conditions`: list of `RuleCondition`, required. Update: in place.
+    /// `Conditions`: list of `RuleCondition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-listenerrule.html#cfn-elasticloadbalancingv2-listenerrule-conditions)
     pub fn conditions(self, value: impl Arg<Arr<listener_rule::RuleCondition>>) -> CfnListenerRuleProps<R0, Set, R2> { CfnListenerRuleProps(put(self.0, "Conditions", value.into_expr()), Phase) }
-    /// `ListenerArn`: `ElasticLoadBalancingV2ListenerArn`. Update: replacement.
+    /// `ListenerArn`: `ElasticLoadBalancingV2ListenerArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-listenerrule.html#cfn-elasticloadbalancingv2-listenerrule-listenerarn)
     pub fn listener_arn(self, value: impl Arg<kind::ElasticLoadBalancingV2ListenerArn>) -> Self { Self(put(self.0, "ListenerArn", value.into_expr()), Phase) }
-    /// `Priority`: integer, required. Update: in place.
+    /// `Priority`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-listenerrule.html#cfn-elasticloadbalancingv2-listenerrule-priority)
     pub fn priority(self, value: impl Arg<i64>) -> CfnListenerRuleProps<R0, R1, Set> { CfnListenerRuleProps(put(self.0, "Priority", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-listenerrule.html#cfn-elasticloadbalancingv2-listenerrule-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Transforms`: list of `Transform`. Update: in place.
+    /// `Transforms`: list of `Transform`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-listenerrule.html#cfn-elasticloadbalancingv2-listenerrule-transforms)
     pub fn transforms(self, value: impl Arg<Arr<listener_rule::Transform>>) -> Self { Self(put(self.0, "Transforms", value.into_expr()), Phase) }
 }
 impl Done for CfnListenerRuleProps { fn into_props(self) -> Bag { self.0 } }
@@ -354,23 +354,23 @@ impl Action {
     pub fn new() -> Action<Missing<super::required::Type>> { Action(Bag::default(), Phase) }
 }
 impl<R0> Action<R0> {
-    /// `AuthenticateCognitoConfig`: `AuthenticateCognitoConfig`. Update: in place.
+    /// `AuthenticateCognitoConfig`: `AuthenticateCognitoConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-action.html#cfn-elasticloadbalancingv2-listenerrule-action-authenticatecognitoconfig)
     pub fn authenticate_cognito_config(self, value: impl Arg<AuthenticateCognitoConfig>) -> Self { Self(put(self.0, "AuthenticateCognitoConfig", value.into_expr()), Phase) }
-    /// `AuthenticateOidcConfig`: `AuthenticateOidcConfig`. Update: in place.
+    /// `AuthenticateOidcConfig`: `AuthenticateOidcConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-action.html#cfn-elasticloadbalancingv2-listenerrule-action-authenticateoidcconfig)
     pub fn authenticate_oidc_config(self, value: impl Arg<AuthenticateOidcConfig>) -> Self { Self(put(self.0, "AuthenticateOidcConfig", value.into_expr()), Phase) }
-    /// `FixedResponseConfig`: `FixedResponseConfig`. Update: in place.
+    /// `FixedResponseConfig`: `FixedResponseConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-action.html#cfn-elasticloadbalancingv2-listenerrule-action-fixedresponseconfig)
     pub fn fixed_response_config(self, value: impl Arg<FixedResponseConfig>) -> Self { Self(put(self.0, "FixedResponseConfig", value.into_expr()), Phase) }
-    /// `ForwardConfig`: `ForwardConfig`. Update: in place.
+    /// `ForwardConfig`: `ForwardConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-action.html#cfn-elasticloadbalancingv2-listenerrule-action-forwardconfig)
     pub fn forward_config(self, value: impl Arg<ForwardConfig>) -> Self { Self(put(self.0, "ForwardConfig", value.into_expr()), Phase) }
-    /// `JwtValidationConfig`: `JwtValidationConfig`. Update: in place.
+    /// `JwtValidationConfig`: `JwtValidationConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-action.html#cfn-elasticloadbalancingv2-listenerrule-action-jwtvalidationconfig)
     pub fn jwt_validation_config(self, value: impl Arg<JwtValidationConfig>) -> Self { Self(put(self.0, "JwtValidationConfig", value.into_expr()), Phase) }
-    /// `Order`: integer. Update: in place.
+    /// `Order`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-action.html#cfn-elasticloadbalancingv2-listenerrule-action-order)
     pub fn order(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Order", value.into_expr()), Phase) }
-    /// `RedirectConfig`: `RedirectConfig`. Update: in place.
+    /// `RedirectConfig`: `RedirectConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-action.html#cfn-elasticloadbalancingv2-listenerrule-action-redirectconfig)
     pub fn redirect_config(self, value: impl Arg<RedirectConfig>) -> Self { Self(put(self.0, "RedirectConfig", value.into_expr()), Phase) }
-    /// `TargetGroupArn`: `ElasticLoadBalancingV2TargetGroupArn`. Update: in place.
+    /// `TargetGroupArn`: `ElasticLoadBalancingV2TargetGroupArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-action.html#cfn-elasticloadbalancingv2-listenerrule-action-targetgrouparn)
     pub fn target_group_arn(self, value: impl Arg<kind::ElasticLoadBalancingV2TargetGroupArn>) -> Self { Self(put(self.0, "TargetGroupArn", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-action.html#cfn-elasticloadbalancingv2-listenerrule-action-type)
     pub fn type_(self, value: impl Arg<str>) -> Action<Set> { Action(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
@@ -381,21 +381,21 @@ impl AuthenticateCognitoConfig {
     pub fn new() -> AuthenticateCognitoConfig<Missing<super::required::UserPoolArn>, Missing<super::required::UserPoolClientId>, Missing<super::required::UserPoolDomain>> { AuthenticateCognitoConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> AuthenticateCognitoConfig<R0, R1, R2> {
-    /// `AuthenticationRequestExtraParams`: map of text. Update: in place.
+    /// `AuthenticationRequestExtraParams`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-authenticatecognitoconfig.html#cfn-elasticloadbalancingv2-listenerrule-authenticatecognitoconfig-authenticationrequestextraparams)
     pub fn authentication_request_extra_params(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AuthenticationRequestExtraParams", value.into_expr()), Phase) }
-    /// `OnUnauthenticatedRequest`: text. Update: in place.
+    /// `OnUnauthenticatedRequest`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-authenticatecognitoconfig.html#cfn-elasticloadbalancingv2-listenerrule-authenticatecognitoconfig-onunauthenticatedrequest)
     pub fn on_unauthenticated_request(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OnUnauthenticatedRequest", value.into_expr()), Phase) }
-    /// `Scope`: text. Update: in place.
+    /// `Scope`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-authenticatecognitoconfig.html#cfn-elasticloadbalancingv2-listenerrule-authenticatecognitoconfig-scope)
     pub fn scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scope", value.into_expr()), Phase) }
-    /// `SessionCookieName`: text. Update: in place.
+    /// `SessionCookieName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-authenticatecognitoconfig.html#cfn-elasticloadbalancingv2-listenerrule-authenticatecognitoconfig-sessioncookiename)
     pub fn session_cookie_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionCookieName", value.into_expr()), Phase) }
-    /// `SessionTimeout`: integer. Update: in place.
+    /// `SessionTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-authenticatecognitoconfig.html#cfn-elasticloadbalancingv2-listenerrule-authenticatecognitoconfig-sessiontimeout)
     pub fn session_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SessionTimeout", value.into_expr()), Phase) }
-    /// `UserPoolArn`: `CognitoUserPoolArn`, required. Update: in place.
+    /// `UserPoolArn`: `CognitoUserPoolArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-authenticatecognitoconfig.html#cfn-elasticloadbalancingv2-listenerrule-authenticatecognitoconfig-userpoolarn)
     pub fn user_pool_arn(self, value: impl Arg<kind::CognitoUserPoolArn>) -> AuthenticateCognitoConfig<Set, R1, R2> { AuthenticateCognitoConfig(put(self.0, "UserPoolArn", value.into_expr()), Phase) }
-    /// `UserPoolClientId`: `CognitoUserPoolClientId`, required. Update: in place.
+    /// `UserPoolClientId`: `CognitoUserPoolClientId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-authenticatecognitoconfig.html#cfn-elasticloadbalancingv2-listenerrule-authenticatecognitoconfig-userpoolclientid)
     pub fn user_pool_client_id(self, value: impl Arg<kind::CognitoUserPoolClientId>) -> AuthenticateCognitoConfig<R0, Set, R2> { AuthenticateCognitoConfig(put(self.0, "UserPoolClientId", value.into_expr()), Phase) }
-    /// `UserPoolDomain`: text, required. Update: in place.
+    /// `UserPoolDomain`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-authenticatecognitoconfig.html#cfn-elasticloadbalancingv2-listenerrule-authenticatecognitoconfig-userpooldomain)
     pub fn user_pool_domain(self, value: impl Arg<str>) -> AuthenticateCognitoConfig<R0, R1, Set> { AuthenticateCognitoConfig(put(self.0, "UserPoolDomain", value.into_expr()), Phase) }
 }
 impl Done for AuthenticateCognitoConfig { fn into_props(self) -> Bag { self.0 } }
@@ -406,29 +406,29 @@ impl AuthenticateOidcConfig {
     pub fn new() -> AuthenticateOidcConfig<Missing<super::required::AuthorizationEndpoint>, Missing<super::required::ClientId>, Missing<super::required::Issuer>, Missing<super::required::TokenEndpoint>, Missing<super::required::UserInfoEndpoint>> { AuthenticateOidcConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> AuthenticateOidcConfig<R0, R1, R2, R3, R4> {
-    /// `AuthenticationRequestExtraParams`: map of text. Update: in place.
+    /// `AuthenticationRequestExtraParams`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-authenticateoidcconfig.html#cfn-elasticloadbalancingv2-listenerrule-authenticateoidcconfig-authenticationrequestextraparams)
     pub fn authentication_request_extra_params(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AuthenticationRequestExtraParams", value.into_expr()), Phase) }
-    /// `AuthorizationEndpoint`: text, required. Update: in place.
+    /// `AuthorizationEndpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-authenticateoidcconfig.html#cfn-elasticloadbalancingv2-listenerrule-authenticateoidcconfig-authorizationendpoint)
     pub fn authorization_endpoint(self, value: impl Arg<str>) -> AuthenticateOidcConfig<Set, R1, R2, R3, R4> { AuthenticateOidcConfig(put(self.0, "AuthorizationEndpoint", value.into_expr()), Phase) }
-    /// `ClientId`: text, required. Update: in place.
+    /// `ClientId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-authenticateoidcconfig.html#cfn-elasticloadbalancingv2-listenerrule-authenticateoidcconfig-clientid)
     pub fn client_id(self, value: impl Arg<str>) -> AuthenticateOidcConfig<R0, Set, R2, R3, R4> { AuthenticateOidcConfig(put(self.0, "ClientId", value.into_expr()), Phase) }
-    /// `ClientSecret`: text. Update: in place.
+    /// `ClientSecret`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-authenticateoidcconfig.html#cfn-elasticloadbalancingv2-listenerrule-authenticateoidcconfig-clientsecret)
     pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value.into_expr()), Phase) }
-    /// `Issuer`: text, required. Update: in place.
+    /// `Issuer`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-authenticateoidcconfig.html#cfn-elasticloadbalancingv2-listenerrule-authenticateoidcconfig-issuer)
     pub fn issuer(self, value: impl Arg<str>) -> AuthenticateOidcConfig<R0, R1, Set, R3, R4> { AuthenticateOidcConfig(put(self.0, "Issuer", value.into_expr()), Phase) }
-    /// `OnUnauthenticatedRequest`: text. Update: in place.
+    /// `OnUnauthenticatedRequest`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-authenticateoidcconfig.html#cfn-elasticloadbalancingv2-listenerrule-authenticateoidcconfig-onunauthenticatedrequest)
     pub fn on_unauthenticated_request(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OnUnauthenticatedRequest", value.into_expr()), Phase) }
-    /// `Scope`: text. Update: in place.
+    /// `Scope`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-authenticateoidcconfig.html#cfn-elasticloadbalancingv2-listenerrule-authenticateoidcconfig-scope)
     pub fn scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scope", value.into_expr()), Phase) }
-    /// `SessionCookieName`: text. Update: in place.
+    /// `SessionCookieName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-authenticateoidcconfig.html#cfn-elasticloadbalancingv2-listenerrule-authenticateoidcconfig-sessioncookiename)
     pub fn session_cookie_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionCookieName", value.into_expr()), Phase) }
-    /// `SessionTimeout`: integer. Update: in place.
+    /// `SessionTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-authenticateoidcconfig.html#cfn-elasticloadbalancingv2-listenerrule-authenticateoidcconfig-sessiontimeout)
     pub fn session_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SessionTimeout", value.into_expr()), Phase) }
-    /// `TokenEndpoint`: text, required. Update: in place.
+    /// `TokenEndpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-authenticateoidcconfig.html#cfn-elasticloadbalancingv2-listenerrule-authenticateoidcconfig-tokenendpoint)
     pub fn token_endpoint(self, value: impl Arg<str>) -> AuthenticateOidcConfig<R0, R1, R2, Set, R4> { AuthenticateOidcConfig(put(self.0, "TokenEndpoint", value.into_expr()), Phase) }
-    /// `UseExistingClientSecret`: boolean. Update: in place.
+    /// `UseExistingClientSecret`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-authenticateoidcconfig.html#cfn-elasticloadbalancingv2-listenerrule-authenticateoidcconfig-useexistingclientsecret)
     pub fn use_existing_client_secret(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseExistingClientSecret", value.into_expr()), Phase) }
-    /// `UserInfoEndpoint`: text, required. Update: in place.
+    /// `UserInfoEndpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-authenticateoidcconfig.html#cfn-elasticloadbalancingv2-listenerrule-authenticateoidcconfig-userinfoendpoint)
     pub fn user_info_endpoint(self, value: impl Arg<str>) -> AuthenticateOidcConfig<R0, R1, R2, R3, Set> { AuthenticateOidcConfig(put(self.0, "UserInfoEndpoint", value.into_expr()), Phase) }
 }
 impl Done for AuthenticateOidcConfig { fn into_props(self) -> Bag { self.0 } }
@@ -439,11 +439,11 @@ impl FixedResponseConfig {
     pub fn new() -> FixedResponseConfig<Missing<super::required::StatusCode>> { FixedResponseConfig(Bag::default(), Phase) }
 }
 impl<R0> FixedResponseConfig<R0> {
-    /// `ContentType`: text. Update: in place.
+    /// `ContentType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-fixedresponseconfig.html#cfn-elasticloadbalancingv2-listenerrule-fixedresponseconfig-contenttype)
     pub fn content_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentType", value.into_expr()), Phase) }
-    /// `MessageBody`: text. Update: in place.
+    /// `MessageBody`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-fixedresponseconfig.html#cfn-elasticloadbalancingv2-listenerrule-fixedresponseconfig-messagebody)
     pub fn message_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageBody", value.into_expr()), Phase) }
-    /// `StatusCode`: text, required. Update: in place.
+    /// `StatusCode`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-fixedresponseconfig.html#cfn-elasticloadbalancingv2-listenerrule-fixedresponseconfig-statuscode)
     pub fn status_code(self, value: impl Arg<str>) -> FixedResponseConfig<Set> { FixedResponseConfig(put(self.0, "StatusCode", value.into_expr()), Phase) }
 }
 impl Done for FixedResponseConfig { fn into_props(self) -> Bag { self.0 } }
@@ -452,9 +452,9 @@ impl Done for FixedResponseConfig { fn into_props(self) -> Bag { self.0 } }
 impl ForwardConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TargetGroupStickinessConfig`: `TargetGroupStickinessConfig`. Update: in place.
+    /// `TargetGroupStickinessConfig`: `TargetGroupStickinessConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-forwardconfig.html#cfn-elasticloadbalancingv2-listenerrule-forwardconfig-targetgroupstickinessconfig)
     pub fn target_group_stickiness_config(self, value: impl Arg<TargetGroupStickinessConfig>) -> Self { Self(put(self.0, "TargetGroupStickinessConfig", value.into_expr())) }
-    /// `TargetGroups`: list of `TargetGroupTuple`. Update: in place.
+    /// `TargetGroups`: list of `TargetGroupTuple`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-forwardconfig.html#cfn-elasticloadbalancingv2-listenerrule-forwardconfig-targetgroups)
     pub fn target_groups(self, value: impl Arg<Arr<TargetGroupTuple>>) -> Self { Self(put(self.0, "TargetGroups", value.into_expr())) }
 }
 impl Done for ForwardConfig { fn into_props(self) -> Bag { self.0 } }
@@ -463,9 +463,9 @@ impl Done for ForwardConfig { fn into_props(self) -> Bag { self.0 } }
 impl HostHeaderConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RegexValues`: list of text. Update: in place.
+    /// `RegexValues`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-hostheaderconfig.html#cfn-elasticloadbalancingv2-listenerrule-hostheaderconfig-regexvalues)
     pub fn regex_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RegexValues", value.into_expr())) }
-    /// `Values`: list of text. Update: in place.
+    /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-hostheaderconfig.html#cfn-elasticloadbalancingv2-listenerrule-hostheaderconfig-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for HostHeaderConfig { fn into_props(self) -> Bag { self.0 } }
@@ -474,11 +474,11 @@ impl Done for HostHeaderConfig { fn into_props(self) -> Bag { self.0 } }
 impl HttpHeaderConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `HttpHeaderName`: text. Update: in place.
+    /// `HttpHeaderName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-httpheaderconfig.html#cfn-elasticloadbalancingv2-listenerrule-httpheaderconfig-httpheadername)
     pub fn http_header_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HttpHeaderName", value.into_expr())) }
-    /// `RegexValues`: list of text. Update: in place.
+    /// `RegexValues`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-httpheaderconfig.html#cfn-elasticloadbalancingv2-listenerrule-httpheaderconfig-regexvalues)
     pub fn regex_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RegexValues", value.into_expr())) }
-    /// `Values`: list of text. Update: in place.
+    /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-httpheaderconfig.html#cfn-elasticloadbalancingv2-listenerrule-httpheaderconfig-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for HttpHeaderConfig { fn into_props(self) -> Bag { self.0 } }
@@ -487,7 +487,7 @@ impl Done for HttpHeaderConfig { fn into_props(self) -> Bag { self.0 } }
 impl HttpRequestMethodConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Values`: list of text. Update: in place.
+    /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-httprequestmethodconfig.html#cfn-elasticloadbalancingv2-listenerrule-httprequestmethodconfig-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for HttpRequestMethodConfig { fn into_props(self) -> Bag { self.0 } }
@@ -498,11 +498,11 @@ impl JwtValidationActionAdditionalClaim {
     pub fn new() -> JwtValidationActionAdditionalClaim<Missing<super::required::Format>, Missing<super::required::Name>, Missing<super::required::Values>> { JwtValidationActionAdditionalClaim(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> JwtValidationActionAdditionalClaim<R0, R1, R2> {
-    /// `Format`: text, required. Update: in place.
+    /// `Format`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-jwtvalidationactionadditionalclaim.html#cfn-elasticloadbalancingv2-listenerrule-jwtvalidationactionadditionalclaim-format)
     pub fn format(self, value: impl Arg<str>) -> JwtValidationActionAdditionalClaim<Set, R1, R2> { JwtValidationActionAdditionalClaim(put(self.0, "Format", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-jwtvalidationactionadditionalclaim.html#cfn-elasticloadbalancingv2-listenerrule-jwtvalidationactionadditionalclaim-name)
     pub fn name(self, value: impl Arg<str>) -> JwtValidationActionAdditionalClaim<R0, Set, R2> { JwtValidationActionAdditionalClaim(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Values`: list of text, required. Update: in place.
+    /// `Values`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-jwtvalidationactionadditionalclaim.html#cfn-elasticloadbalancingv2-listenerrule-jwtvalidationactionadditionalclaim-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> JwtValidationActionAdditionalClaim<R0, R1, Set> { JwtValidationActionAdditionalClaim(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for JwtValidationActionAdditionalClaim { fn into_props(self) -> Bag { self.0 } }
@@ -513,11 +513,11 @@ impl JwtValidationConfig {
     pub fn new() -> JwtValidationConfig<Missing<super::required::Issuer>, Missing<super::required::JwksEndpoint>> { JwtValidationConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> JwtValidationConfig<R0, R1> {
-    /// `AdditionalClaims`: list of `JwtValidationActionAdditionalClaim`. Update: in place.
+    /// `AdditionalClaims`: list of `JwtValidationActionAdditionalClaim`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-jwtvalidationconfig.html#cfn-elasticloadbalancingv2-listenerrule-jwtvalidationconfig-additionalclaims)
     pub fn additional_claims(self, value: impl Arg<Arr<JwtValidationActionAdditionalClaim>>) -> Self { Self(put(self.0, "AdditionalClaims", value.into_expr()), Phase) }
-    /// `Issuer`: text, required. Update: in place.
+    /// `Issuer`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-jwtvalidationconfig.html#cfn-elasticloadbalancingv2-listenerrule-jwtvalidationconfig-issuer)
     pub fn issuer(self, value: impl Arg<str>) -> JwtValidationConfig<Set, R1> { JwtValidationConfig(put(self.0, "Issuer", value.into_expr()), Phase) }
-    /// `JwksEndpoint`: text, required. Update: in place.
+    /// `JwksEndpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-jwtvalidationconfig.html#cfn-elasticloadbalancingv2-listenerrule-jwtvalidationconfig-jwksendpoint)
     pub fn jwks_endpoint(self, value: impl Arg<str>) -> JwtValidationConfig<R0, Set> { JwtValidationConfig(put(self.0, "JwksEndpoint", value.into_expr()), Phase) }
 }
 impl Done for JwtValidationConfig { fn into_props(self) -> Bag { self.0 } }
@@ -526,9 +526,9 @@ impl Done for JwtValidationConfig { fn into_props(self) -> Bag { self.0 } }
 impl PathPatternConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RegexValues`: list of text. Update: in place.
+    /// `RegexValues`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-pathpatternconfig.html#cfn-elasticloadbalancingv2-listenerrule-pathpatternconfig-regexvalues)
     pub fn regex_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RegexValues", value.into_expr())) }
-    /// `Values`: list of text. Update: in place.
+    /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-pathpatternconfig.html#cfn-elasticloadbalancingv2-listenerrule-pathpatternconfig-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for PathPatternConfig { fn into_props(self) -> Bag { self.0 } }
@@ -537,7 +537,7 @@ impl Done for PathPatternConfig { fn into_props(self) -> Bag { self.0 } }
 impl QueryStringConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Values`: list of `QueryStringKeyValue`. Update: in place.
+    /// `Values`: list of `QueryStringKeyValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-querystringconfig.html#cfn-elasticloadbalancingv2-listenerrule-querystringconfig-values)
     pub fn values(self, value: impl Arg<Arr<QueryStringKeyValue>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for QueryStringConfig { fn into_props(self) -> Bag { self.0 } }
@@ -546,9 +546,9 @@ impl Done for QueryStringConfig { fn into_props(self) -> Bag { self.0 } }
 impl QueryStringKeyValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Key`: text. Update: in place.
+    /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-querystringkeyvalue.html#cfn-elasticloadbalancingv2-listenerrule-querystringkeyvalue-key)
     pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-querystringkeyvalue.html#cfn-elasticloadbalancingv2-listenerrule-querystringkeyvalue-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for QueryStringKeyValue { fn into_props(self) -> Bag { self.0 } }
@@ -559,17 +559,17 @@ impl RedirectConfig {
     pub fn new() -> RedirectConfig<Missing<super::required::StatusCode>> { RedirectConfig(Bag::default(), Phase) }
 }
 impl<R0> RedirectConfig<R0> {
-    /// `Host`: text. Update: in place.
+    /// `Host`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-redirectconfig.html#cfn-elasticloadbalancingv2-listenerrule-redirectconfig-host)
     pub fn host(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Host", value.into_expr()), Phase) }
-    /// `Path`: text. Update: in place.
+    /// `Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-redirectconfig.html#cfn-elasticloadbalancingv2-listenerrule-redirectconfig-path)
     pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr()), Phase) }
-    /// `Port`: text. Update: in place.
+    /// `Port`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-redirectconfig.html#cfn-elasticloadbalancingv2-listenerrule-redirectconfig-port)
     pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
-    /// `Protocol`: text. Update: in place.
+    /// `Protocol`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-redirectconfig.html#cfn-elasticloadbalancingv2-listenerrule-redirectconfig-protocol)
     pub fn protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Protocol", value.into_expr()), Phase) }
-    /// `Query`: text. Update: in place.
+    /// `Query`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-redirectconfig.html#cfn-elasticloadbalancingv2-listenerrule-redirectconfig-query)
     pub fn query(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Query", value.into_expr()), Phase) }
-    /// `StatusCode`: text, required. Update: in place.
+    /// `StatusCode`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-redirectconfig.html#cfn-elasticloadbalancingv2-listenerrule-redirectconfig-statuscode)
     pub fn status_code(self, value: impl Arg<str>) -> RedirectConfig<Set> { RedirectConfig(put(self.0, "StatusCode", value.into_expr()), Phase) }
 }
 impl Done for RedirectConfig { fn into_props(self) -> Bag { self.0 } }
@@ -580,9 +580,9 @@ impl RewriteConfig {
     pub fn new() -> RewriteConfig<Missing<super::required::Regex>, Missing<super::required::Replace>> { RewriteConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> RewriteConfig<R0, R1> {
-    /// `Regex`: text, required. Update: in place.
+    /// `Regex`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-rewriteconfig.html#cfn-elasticloadbalancingv2-listenerrule-rewriteconfig-regex)
     pub fn regex(self, value: impl Arg<str>) -> RewriteConfig<Set, R1> { RewriteConfig(put(self.0, "Regex", value.into_expr()), Phase) }
-    /// `Replace`: text, required. Update: in place.
+    /// `Replace`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-rewriteconfig.html#cfn-elasticloadbalancingv2-listenerrule-rewriteconfig-replace)
     pub fn replace(self, value: impl Arg<str>) -> RewriteConfig<R0, Set> { RewriteConfig(put(self.0, "Replace", value.into_expr()), Phase) }
 }
 impl Done for RewriteConfig { fn into_props(self) -> Bag { self.0 } }
@@ -593,7 +593,7 @@ impl RewriteConfigObject {
     pub fn new() -> RewriteConfigObject<Missing<super::required::Rewrites>> { RewriteConfigObject(Bag::default(), Phase) }
 }
 impl<R0> RewriteConfigObject<R0> {
-    /// `Rewrites`: list of `RewriteConfig`, required. Update: in place.
+    /// `Rewrites`: list of `RewriteConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-rewriteconfigobject.html#cfn-elasticloadbalancingv2-listenerrule-rewriteconfigobject-rewrites)
     pub fn rewrites(self, value: impl Arg<Arr<RewriteConfig>>) -> RewriteConfigObject<Set> { RewriteConfigObject(put(self.0, "Rewrites", value.into_expr()), Phase) }
 }
 impl Done for RewriteConfigObject { fn into_props(self) -> Bag { self.0 } }
@@ -602,23 +602,23 @@ impl Done for RewriteConfigObject { fn into_props(self) -> Bag { self.0 } }
 impl RuleCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Field`: text. Update: in place.
+    /// `Field`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-rulecondition.html#cfn-elasticloadbalancingv2-listenerrule-rulecondition-field)
     pub fn field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Field", value.into_expr())) }
-    /// `HostHeaderConfig`: `HostHeaderConfig`. Update: in place.
+    /// `HostHeaderConfig`: `HostHeaderConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-rulecondition.html#cfn-elasticloadbalancingv2-listenerrule-rulecondition-hostheaderconfig)
     pub fn host_header_config(self, value: impl Arg<HostHeaderConfig>) -> Self { Self(put(self.0, "HostHeaderConfig", value.into_expr())) }
-    /// `HttpHeaderConfig`: `HttpHeaderConfig`. Update: in place.
+    /// `HttpHeaderConfig`: `HttpHeaderConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-rulecondition.html#cfn-elasticloadbalancingv2-listenerrule-rulecondition-httpheaderconfig)
     pub fn http_header_config(self, value: impl Arg<HttpHeaderConfig>) -> Self { Self(put(self.0, "HttpHeaderConfig", value.into_expr())) }
-    /// `HttpRequestMethodConfig`: `HttpRequestMethodConfig`. Update: in place.
+    /// `HttpRequestMethodConfig`: `HttpRequestMethodConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-rulecondition.html#cfn-elasticloadbalancingv2-listenerrule-rulecondition-httprequestmethodconfig)
     pub fn http_request_method_config(self, value: impl Arg<HttpRequestMethodConfig>) -> Self { Self(put(self.0, "HttpRequestMethodConfig", value.into_expr())) }
-    /// `PathPatternConfig`: `PathPatternConfig`. Update: in place.
+    /// `PathPatternConfig`: `PathPatternConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-rulecondition.html#cfn-elasticloadbalancingv2-listenerrule-rulecondition-pathpatternconfig)
     pub fn path_pattern_config(self, value: impl Arg<PathPatternConfig>) -> Self { Self(put(self.0, "PathPatternConfig", value.into_expr())) }
-    /// `QueryStringConfig`: `QueryStringConfig`. Update: in place.
+    /// `QueryStringConfig`: `QueryStringConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-rulecondition.html#cfn-elasticloadbalancingv2-listenerrule-rulecondition-querystringconfig)
     pub fn query_string_config(self, value: impl Arg<QueryStringConfig>) -> Self { Self(put(self.0, "QueryStringConfig", value.into_expr())) }
-    /// `RegexValues`: list of text. Update: in place.
+    /// `RegexValues`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-rulecondition.html#cfn-elasticloadbalancingv2-listenerrule-rulecondition-regexvalues)
     pub fn regex_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RegexValues", value.into_expr())) }
-    /// `SourceIpConfig`: `SourceIpConfig`. Update: in place.
+    /// `SourceIpConfig`: `SourceIpConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-rulecondition.html#cfn-elasticloadbalancingv2-listenerrule-rulecondition-sourceipconfig)
     pub fn source_ip_config(self, value: impl Arg<SourceIpConfig>) -> Self { Self(put(self.0, "SourceIpConfig", value.into_expr())) }
-    /// `Values`: list of text. Update: in place.
+    /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-rulecondition.html#cfn-elasticloadbalancingv2-listenerrule-rulecondition-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for RuleCondition { fn into_props(self) -> Bag { self.0 } }
@@ -627,9 +627,9 @@ impl Done for RuleCondition { fn into_props(self) -> Bag { self.0 } }
 impl SourceIpConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IpAddressType`: text. Update: in place.
+    /// `IpAddressType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-sourceipconfig.html#cfn-elasticloadbalancingv2-listenerrule-sourceipconfig-ipaddresstype)
     pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr())) }
-    /// `Values`: list of text. Update: in place.
+    /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-sourceipconfig.html#cfn-elasticloadbalancingv2-listenerrule-sourceipconfig-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for SourceIpConfig { fn into_props(self) -> Bag { self.0 } }
@@ -638,9 +638,9 @@ impl Done for SourceIpConfig { fn into_props(self) -> Bag { self.0 } }
 impl TargetGroupStickinessConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DurationSeconds`: integer. Update: in place.
+    /// `DurationSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-targetgroupstickinessconfig.html#cfn-elasticloadbalancingv2-listenerrule-targetgroupstickinessconfig-durationseconds)
     pub fn duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationSeconds", value.into_expr())) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-targetgroupstickinessconfig.html#cfn-elasticloadbalancingv2-listenerrule-targetgroupstickinessconfig-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for TargetGroupStickinessConfig { fn into_props(self) -> Bag { self.0 } }
@@ -649,9 +649,9 @@ impl Done for TargetGroupStickinessConfig { fn into_props(self) -> Bag { self.0 
 impl TargetGroupTuple {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TargetGroupArn`: `ElasticLoadBalancingV2TargetGroupArn`. Update: in place.
+    /// `TargetGroupArn`: `ElasticLoadBalancingV2TargetGroupArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-targetgrouptuple.html#cfn-elasticloadbalancingv2-listenerrule-targetgrouptuple-targetgrouparn)
     pub fn target_group_arn(self, value: impl Arg<kind::ElasticLoadBalancingV2TargetGroupArn>) -> Self { Self(put(self.0, "TargetGroupArn", value.into_expr())) }
-    /// `Weight`: integer. Update: in place.
+    /// `Weight`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-targetgrouptuple.html#cfn-elasticloadbalancingv2-listenerrule-targetgrouptuple-weight)
     pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value.into_expr())) }
 }
 impl Done for TargetGroupTuple { fn into_props(self) -> Bag { self.0 } }
@@ -662,11 +662,11 @@ impl Transform {
     pub fn new() -> Transform<Missing<super::required::Type>> { Transform(Bag::default(), Phase) }
 }
 impl<R0> Transform<R0> {
-    /// `HostHeaderRewriteConfig`: `RewriteConfigObject`. Update: in place.
+    /// `HostHeaderRewriteConfig`: `RewriteConfigObject`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-transform.html#cfn-elasticloadbalancingv2-listenerrule-transform-hostheaderrewriteconfig)
     pub fn host_header_rewrite_config(self, value: impl Arg<RewriteConfigObject>) -> Self { Self(put(self.0, "HostHeaderRewriteConfig", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-transform.html#cfn-elasticloadbalancingv2-listenerrule-transform-type)
     pub fn type_(self, value: impl Arg<str>) -> Transform<Set> { Transform(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `UrlRewriteConfig`: `RewriteConfigObject`. Update: in place.
+    /// `UrlRewriteConfig`: `RewriteConfigObject`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-transform.html#cfn-elasticloadbalancingv2-listenerrule-transform-urlrewriteconfig)
     pub fn url_rewrite_config(self, value: impl Arg<RewriteConfigObject>) -> Self { Self(put(self.0, "UrlRewriteConfig", value.into_expr()), Phase) }
 }
 impl Done for Transform { fn into_props(self) -> Bag { self.0 } }
@@ -680,17 +680,17 @@ impl CfnLoadBalancer {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnLoadBalancerProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `LoadBalancerArn`.
     pub fn reference(&self) -> Val<kind::ElasticLoadBalancingV2LoadBalancerArn> { self.0.reference() }
-    /// The attribute `CanonicalHostedZoneID`: text.
+    /// The attribute `CanonicalHostedZoneID`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-loadbalancer.html#CanonicalHostedZoneID-fn::getatt)
     pub fn attr_canonical_hosted_zone_id(&self) -> Val<str> { self.0.get_att("CanonicalHostedZoneID") }
-    /// The attribute `DNSName`: text.
+    /// The attribute `DNSName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-loadbalancer.html#DNSName-fn::getatt)
     pub fn attr_dns_name(&self) -> Val<str> { self.0.get_att("DNSName") }
-    /// The attribute `LoadBalancerArn`: `ElasticLoadBalancingV2LoadBalancerArn`.
+    /// The attribute `LoadBalancerArn`: `ElasticLoadBalancingV2LoadBalancerArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-loadbalancer.html#LoadBalancerArn-fn::getatt)
     pub fn attr_load_balancer_arn(&self) -> Val<kind::ElasticLoadBalancingV2LoadBalancerArn> { self.0.get_att("LoadBalancerArn") }
-    /// The attribute `LoadBalancerFullName`: text.
+    /// The attribute `LoadBalancerFullName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-loadbalancer.html#LoadBalancerFullName-fn::getatt)
     pub fn attr_load_balancer_full_name(&self) -> Val<str> { self.0.get_att("LoadBalancerFullName") }
-    /// The attribute `LoadBalancerName`: text.
+    /// The attribute `LoadBalancerName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-loadbalancer.html#LoadBalancerName-fn::getatt)
     pub fn attr_load_balancer_name(&self) -> Val<str> { self.0.get_att("LoadBalancerName") }
-    /// The attribute `SecurityGroups`: list of text.
+    /// The attribute `SecurityGroups`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-loadbalancer.html#SecurityGroups-fn::getatt)
     pub fn attr_security_groups(&self) -> Val<Arr<str>> { self.0.get_att("SecurityGroups") }
 }
 impl Parent for CfnLoadBalancer { fn node(&self) -> &Place { &self.0 } }
@@ -699,33 +699,33 @@ impl Parent for CfnLoadBalancer { fn node(&self) -> &Place { &self.0 } }
 impl CfnLoadBalancerProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EnableCapacityReservationProvisionStabilize`: boolean. Update: in place.
+    /// `EnableCapacityReservationProvisionStabilize`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-loadbalancer.html#cfn-elasticloadbalancingv2-loadbalancer-enablecapacityreservationprovisionstabilize)
     pub fn enable_capacity_reservation_provision_stabilize(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableCapacityReservationProvisionStabilize", value.into_expr())) }
-    /// `EnablePrefixForIpv6SourceNat`: text. Update: in place.
+    /// `EnablePrefixForIpv6SourceNat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-loadbalancer.html#cfn-elasticloadbalancingv2-loadbalancer-enableprefixforipv6sourcenat)
     pub fn enable_prefix_for_ipv6_source_nat(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnablePrefixForIpv6SourceNat", value.into_expr())) }
-    /// `EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic`: text. Update: in place.
+    /// `EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-loadbalancer.html#cfn-elasticloadbalancingv2-loadbalancer-enforcesecuritygroupinboundrulesonprivatelinktraffic)
     pub fn enforce_security_group_inbound_rules_on_private_link_traffic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic", value.into_expr())) }
-    /// `IpAddressType`: text. Update: in place.
+    /// `IpAddressType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-loadbalancer.html#cfn-elasticloadbalancingv2-loadbalancer-ipaddresstype)
     pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr())) }
-    /// `Ipv4IpamPoolId`: text. Update: in place.
+    /// `Ipv4IpamPoolId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-loadbalancer.html#cfn-elasticloadbalancingv2-loadbalancer-ipv4ipampoolid)
     pub fn ipv4_ipam_pool_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ipv4IpamPoolId", value.into_expr())) }
-    /// `LoadBalancerAttributes`: list of `LoadBalancerAttribute`. Update: in place.
+    /// `LoadBalancerAttributes`: list of `LoadBalancerAttribute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-loadbalancer.html#cfn-elasticloadbalancingv2-loadbalancer-loadbalancerattributes)
     pub fn load_balancer_attributes(self, value: impl Arg<Arr<load_balancer::LoadBalancerAttribute>>) -> Self { Self(put(self.0, "LoadBalancerAttributes", value.into_expr())) }
-    /// `MinimumLoadBalancerCapacity`: `MinimumLoadBalancerCapacity`. Update: in place.
+    /// `MinimumLoadBalancerCapacity`: `MinimumLoadBalancerCapacity`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-loadbalancer.html#cfn-elasticloadbalancingv2-loadbalancer-minimumloadbalancercapacity)
     pub fn minimum_load_balancer_capacity(self, value: impl Arg<load_balancer::MinimumLoadBalancerCapacity>) -> Self { Self(put(self.0, "MinimumLoadBalancerCapacity", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-loadbalancer.html#cfn-elasticloadbalancingv2-loadbalancer-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Scheme`: text. Update: replacement.
+    /// `Scheme`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-loadbalancer.html#cfn-elasticloadbalancingv2-loadbalancer-scheme)
     pub fn scheme(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scheme", value.into_expr())) }
-    /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: in place.
+    /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-loadbalancer.html#cfn-elasticloadbalancingv2-loadbalancer-securitygroups)
     pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value.into_expr())) }
-    /// `SubnetMappings`: list of `SubnetMapping`. Update: in place.
+    /// `SubnetMappings`: list of `SubnetMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-loadbalancer.html#cfn-elasticloadbalancingv2-loadbalancer-subnetmappings)
     pub fn subnet_mappings(self, value: impl Arg<Arr<load_balancer::SubnetMapping>>) -> Self { Self(put(self.0, "SubnetMappings", value.into_expr())) }
-    /// `Subnets`: list of `Ec2SubnetId`. Update: in place.
+    /// `Subnets`: list of `Ec2SubnetId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-loadbalancer.html#cfn-elasticloadbalancingv2-loadbalancer-subnets)
     pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "Subnets", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-loadbalancer.html#cfn-elasticloadbalancingv2-loadbalancer-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `Type`: text. Update: replacement.
+    /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-loadbalancer.html#cfn-elasticloadbalancingv2-loadbalancer-type)
     pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for CfnLoadBalancerProps { fn into_props(self) -> Bag { self.0 } }
@@ -737,9 +737,9 @@ use crate::cfn::support::*;
 impl LoadBalancerAttribute {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Key`: text. Update: in place.
+    /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-loadbalancer-loadbalancerattribute.html#cfn-elasticloadbalancingv2-loadbalancer-loadbalancerattribute-key)
     pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
-    /// `Value`: `S3BucketName`. Update: in place.
+    /// `Value`: `S3BucketName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-loadbalancer-loadbalancerattribute.html#cfn-elasticloadbalancingv2-loadbalancer-loadbalancerattribute-value)
     pub fn value(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for LoadBalancerAttribute { fn into_props(self) -> Bag { self.0 } }
@@ -750,7 +750,7 @@ impl MinimumLoadBalancerCapacity {
     pub fn new() -> MinimumLoadBalancerCapacity<Missing<super::required::CapacityUnits>> { MinimumLoadBalancerCapacity(Bag::default(), Phase) }
 }
 impl<R0> MinimumLoadBalancerCapacity<R0> {
-    /// `CapacityUnits`: integer, required. Update: in place.
+    /// `CapacityUnits`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-loadbalancer-minimumloadbalancercapacity.html#cfn-elasticloadbalancingv2-loadbalancer-minimumloadbalancercapacity-capacityunits)
     pub fn capacity_units(self, value: impl Arg<i64>) -> MinimumLoadBalancerCapacity<Set> { MinimumLoadBalancerCapacity(put(self.0, "CapacityUnits", value.into_expr()), Phase) }
 }
 impl Done for MinimumLoadBalancerCapacity { fn into_props(self) -> Bag { self.0 } }
@@ -761,15 +761,15 @@ impl SubnetMapping {
     pub fn new() -> SubnetMapping<Missing<super::required::SubnetId>> { SubnetMapping(Bag::default(), Phase) }
 }
 impl<R0> SubnetMapping<R0> {
-    /// `AllocationId`: text. Update: in place.
+    /// `AllocationId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-loadbalancer-subnetmapping.html#cfn-elasticloadbalancingv2-loadbalancer-subnetmapping-allocationid)
     pub fn allocation_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllocationId", value.into_expr()), Phase) }
-    /// `IPv6Address`: text. Update: in place.
+    /// `IPv6Address`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-loadbalancer-subnetmapping.html#cfn-elasticloadbalancingv2-loadbalancer-subnetmapping-ipv6address)
     pub fn ipv6_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IPv6Address", value.into_expr()), Phase) }
-    /// `PrivateIPv4Address`: text. Update: in place.
+    /// `PrivateIPv4Address`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-loadbalancer-subnetmapping.html#cfn-elasticloadbalancingv2-loadbalancer-subnetmapping-privateipv4address)
     pub fn private_ipv4_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateIPv4Address", value.into_expr()), Phase) }
-    /// `SourceNatIpv6Prefix`: text. Update: in place.
+    /// `SourceNatIpv6Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-loadbalancer-subnetmapping.html#cfn-elasticloadbalancingv2-loadbalancer-subnetmapping-sourcenatipv6prefix)
     pub fn source_nat_ipv6_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceNatIpv6Prefix", value.into_expr()), Phase) }
-    /// `SubnetId`: `Ec2SubnetId`, required. Update: in place.
+    /// `SubnetId`: `Ec2SubnetId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-loadbalancer-subnetmapping.html#cfn-elasticloadbalancingv2-loadbalancer-subnetmapping-subnetid)
     pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> SubnetMapping<Set> { SubnetMapping(put(self.0, "SubnetId", value.into_expr()), Phase) }
 }
 impl Done for SubnetMapping { fn into_props(self) -> Bag { self.0 } }
@@ -783,13 +783,13 @@ impl CfnTargetGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnTargetGroupProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `TargetGroupArn`.
     pub fn reference(&self) -> Val<kind::ElasticLoadBalancingV2TargetGroupArn> { self.0.reference() }
-    /// The attribute `LoadBalancerArns`: list of text.
+    /// The attribute `LoadBalancerArns`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-targetgroup.html#LoadBalancerArns-fn::getatt)
     pub fn attr_load_balancer_arns(&self) -> Val<Arr<str>> { self.0.get_att("LoadBalancerArns") }
-    /// The attribute `TargetGroupArn`: `ElasticLoadBalancingV2TargetGroupArn`.
+    /// The attribute `TargetGroupArn`: `ElasticLoadBalancingV2TargetGroupArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-targetgroup.html#TargetGroupArn-fn::getatt)
     pub fn attr_target_group_arn(&self) -> Val<kind::ElasticLoadBalancingV2TargetGroupArn> { self.0.get_att("TargetGroupArn") }
-    /// The attribute `TargetGroupFullName`: text.
+    /// The attribute `TargetGroupFullName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-targetgroup.html#TargetGroupFullName-fn::getatt)
     pub fn attr_target_group_full_name(&self) -> Val<str> { self.0.get_att("TargetGroupFullName") }
-    /// The attribute `TargetGroupName`: text.
+    /// The attribute `TargetGroupName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-targetgroup.html#TargetGroupName-fn::getatt)
     pub fn attr_target_group_name(&self) -> Val<str> { self.0.get_att("TargetGroupName") }
 }
 impl Parent for CfnTargetGroup { fn node(&self) -> &Place { &self.0 } }
@@ -798,45 +798,45 @@ impl Parent for CfnTargetGroup { fn node(&self) -> &Place { &self.0 } }
 impl CfnTargetGroupProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `HealthCheckEnabled`: boolean. Update: in place.
+    /// `HealthCheckEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-targetgroup.html#cfn-elasticloadbalancingv2-targetgroup-healthcheckenabled)
     pub fn health_check_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "HealthCheckEnabled", value.into_expr())) }
-    /// `HealthCheckIntervalSeconds`: integer. Update: in place.
+    /// `HealthCheckIntervalSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-targetgroup.html#cfn-elasticloadbalancingv2-targetgroup-healthcheckintervalseconds)
     pub fn health_check_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthCheckIntervalSeconds", value.into_expr())) }
-    /// `HealthCheckPath`: text. Update: in place.
+    /// `HealthCheckPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-targetgroup.html#cfn-elasticloadbalancingv2-targetgroup-healthcheckpath)
     pub fn health_check_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthCheckPath", value.into_expr())) }
-    /// `HealthCheckPort`: text. Update: in place.
+    /// `HealthCheckPort`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-targetgroup.html#cfn-elasticloadbalancingv2-targetgroup-healthcheckport)
     pub fn health_check_port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthCheckPort", value.into_expr())) }
-    /// `HealthCheckProtocol`: text. Update: in place.
+    /// `HealthCheckProtocol`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-targetgroup.html#cfn-elasticloadbalancingv2-targetgroup-healthcheckprotocol)
     pub fn health_check_protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthCheckProtocol", value.into_expr())) }
-    /// `HealthCheckTimeoutSeconds`: integer. Update: in place.
+    /// `HealthCheckTimeoutSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-targetgroup.html#cfn-elasticloadbalancingv2-targetgroup-healthchecktimeoutseconds)
     pub fn health_check_timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthCheckTimeoutSeconds", value.into_expr())) }
-    /// `HealthyThresholdCount`: integer. Update: in place.
+    /// `HealthyThresholdCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-targetgroup.html#cfn-elasticloadbalancingv2-targetgroup-healthythresholdcount)
     pub fn healthy_threshold_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthyThresholdCount", value.into_expr())) }
-    /// `IpAddressType`: text. Update: replacement.
+    /// `IpAddressType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-targetgroup.html#cfn-elasticloadbalancingv2-targetgroup-ipaddresstype)
     pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr())) }
-    /// `Matcher`: `Matcher`. Update: in place.
+    /// `Matcher`: `Matcher`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-targetgroup.html#cfn-elasticloadbalancingv2-targetgroup-matcher)
     pub fn matcher(self, value: impl Arg<target_group::Matcher>) -> Self { Self(put(self.0, "Matcher", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-targetgroup.html#cfn-elasticloadbalancingv2-targetgroup-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Port`: integer. Update: replacement.
+    /// `Port`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-targetgroup.html#cfn-elasticloadbalancingv2-targetgroup-port)
     pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
-    /// `Protocol`: text. Update: replacement.
+    /// `Protocol`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-targetgroup.html#cfn-elasticloadbalancingv2-targetgroup-protocol)
     pub fn protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Protocol", value.into_expr())) }
-    /// `ProtocolVersion`: text. Update: replacement.
+    /// `ProtocolVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-targetgroup.html#cfn-elasticloadbalancingv2-targetgroup-protocolversion)
     pub fn protocol_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProtocolVersion", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-targetgroup.html#cfn-elasticloadbalancingv2-targetgroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `TargetControlPort`: integer. Update: in place.
+    /// `TargetControlPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-targetgroup.html#cfn-elasticloadbalancingv2-targetgroup-targetcontrolport)
     pub fn target_control_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetControlPort", value.into_expr())) }
-    /// `TargetGroupAttributes`: list of `TargetGroupAttribute`. Update: in place.
+    /// `TargetGroupAttributes`: list of `TargetGroupAttribute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-targetgroup.html#cfn-elasticloadbalancingv2-targetgroup-targetgroupattributes)
     pub fn target_group_attributes(self, value: impl Arg<Arr<target_group::TargetGroupAttribute>>) -> Self { Self(put(self.0, "TargetGroupAttributes", value.into_expr())) }
-    /// `TargetType`: text. Update: replacement.
+    /// `TargetType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-targetgroup.html#cfn-elasticloadbalancingv2-targetgroup-targettype)
     pub fn target_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetType", value.into_expr())) }
-    /// `Targets`: list of `TargetDescription`. Update: in place.
+    /// `Targets`: list of `TargetDescription`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-targetgroup.html#cfn-elasticloadbalancingv2-targetgroup-targets)
     pub fn targets(self, value: impl Arg<Arr<target_group::TargetDescription>>) -> Self { Self(put(self.0, "Targets", value.into_expr())) }
-    /// `UnhealthyThresholdCount`: integer. Update: in place.
+    /// `UnhealthyThresholdCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-targetgroup.html#cfn-elasticloadbalancingv2-targetgroup-unhealthythresholdcount)
     pub fn unhealthy_threshold_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UnhealthyThresholdCount", value.into_expr())) }
-    /// `VpcId`: `Ec2VpcId`. Update: replacement.
+    /// `VpcId`: `Ec2VpcId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-targetgroup.html#cfn-elasticloadbalancingv2-targetgroup-vpcid)
     pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value.into_expr())) }
 }
 impl Done for CfnTargetGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -848,9 +848,9 @@ use crate::cfn::support::*;
 impl Matcher {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `GrpcCode`: text. Update: in place.
+    /// `GrpcCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-targetgroup-matcher.html#cfn-elasticloadbalancingv2-targetgroup-matcher-grpccode)
     pub fn grpc_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GrpcCode", value.into_expr())) }
-    /// `HttpCode`: text. Update: in place.
+    /// `HttpCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-targetgroup-matcher.html#cfn-elasticloadbalancingv2-targetgroup-matcher-httpcode)
     pub fn http_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HttpCode", value.into_expr())) }
 }
 impl Done for Matcher { fn into_props(self) -> Bag { self.0 } }
@@ -861,13 +861,13 @@ impl TargetDescription {
     pub fn new() -> TargetDescription<Missing<super::required::Id>> { TargetDescription(Bag::default(), Phase) }
 }
 impl<R0> TargetDescription<R0> {
-    /// `AvailabilityZone`: text. Update: in place.
+    /// `AvailabilityZone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-targetgroup-targetdescription.html#cfn-elasticloadbalancingv2-targetgroup-targetdescription-availabilityzone)
     pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr()), Phase) }
-    /// `Id`: text, required. Update: in place.
+    /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-targetgroup-targetdescription.html#cfn-elasticloadbalancingv2-targetgroup-targetdescription-id)
     pub fn id(self, value: impl Arg<str>) -> TargetDescription<Set> { TargetDescription(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `Port`: integer. Update: in place.
+    /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-targetgroup-targetdescription.html#cfn-elasticloadbalancingv2-targetgroup-targetdescription-port)
     pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
-    /// `QuicServerId`: text. Update: in place.
+    /// `QuicServerId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-targetgroup-targetdescription.html#cfn-elasticloadbalancingv2-targetgroup-targetdescription-quicserverid)
     pub fn quic_server_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QuicServerId", value.into_expr()), Phase) }
 }
 impl Done for TargetDescription { fn into_props(self) -> Bag { self.0 } }
@@ -876,9 +876,9 @@ impl Done for TargetDescription { fn into_props(self) -> Bag { self.0 } }
 impl TargetGroupAttribute {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Key`: text. Update: in place.
+    /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-targetgroup-targetgroupattribute.html#cfn-elasticloadbalancingv2-targetgroup-targetgroupattribute-key)
     pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-targetgroup-targetgroupattribute.html#cfn-elasticloadbalancingv2-targetgroup-targetgroupattribute-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for TargetGroupAttribute { fn into_props(self) -> Bag { self.0 } }
@@ -892,11 +892,11 @@ impl CfnTrustStore {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnTrustStoreProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `TrustStoreArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `NumberOfCaCertificates`: integer.
+    /// The attribute `NumberOfCaCertificates`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-truststore.html#NumberOfCaCertificates-fn::getatt)
     pub fn attr_number_of_ca_certificates(&self) -> Val<i64> { self.0.get_att("NumberOfCaCertificates") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-truststore.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `TrustStoreArn`: `OtherArn`.
+    /// The attribute `TrustStoreArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-truststore.html#TrustStoreArn-fn::getatt)
     pub fn attr_trust_store_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TrustStoreArn") }
 }
 impl Parent for CfnTrustStore { fn node(&self) -> &Place { &self.0 } }
@@ -905,15 +905,15 @@ impl Parent for CfnTrustStore { fn node(&self) -> &Place { &self.0 } }
 impl CfnTrustStoreProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CaCertificatesBundleS3Bucket`: text. Update: in place.
+    /// `CaCertificatesBundleS3Bucket`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-truststore.html#cfn-elasticloadbalancingv2-truststore-cacertificatesbundles3bucket)
     pub fn ca_certificates_bundle_s3_bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CaCertificatesBundleS3Bucket", value.into_expr())) }
-    /// `CaCertificatesBundleS3Key`: text. Update: in place.
+    /// `CaCertificatesBundleS3Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-truststore.html#cfn-elasticloadbalancingv2-truststore-cacertificatesbundles3key)
     pub fn ca_certificates_bundle_s3_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CaCertificatesBundleS3Key", value.into_expr())) }
-    /// `CaCertificatesBundleS3ObjectVersion`: text. Update: in place.
+    /// `CaCertificatesBundleS3ObjectVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-truststore.html#cfn-elasticloadbalancingv2-truststore-cacertificatesbundles3objectversion)
     pub fn ca_certificates_bundle_s3_object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CaCertificatesBundleS3ObjectVersion", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-truststore.html#cfn-elasticloadbalancingv2-truststore-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-truststore.html#cfn-elasticloadbalancingv2-truststore-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnTrustStoreProps { fn into_props(self) -> Bag { self.0 } }
@@ -926,9 +926,9 @@ impl CfnTrustStoreRevocation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnTrustStoreRevocationProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `RevocationId`: integer.
+    /// The attribute `RevocationId`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-truststorerevocation.html#RevocationId-fn::getatt)
     pub fn attr_revocation_id(&self) -> Val<i64> { self.0.get_att("RevocationId") }
-    /// The attribute `TrustStoreRevocations`: list of `TrustStoreRevocation`.
+    /// The attribute `TrustStoreRevocations`: list of `TrustStoreRevocation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-truststorerevocation.html#TrustStoreRevocations-fn::getatt)
     pub fn attr_trust_store_revocations(&self) -> Val<Arr<trust_store_revocation::TrustStoreRevocation>> { self.0.get_att("TrustStoreRevocations") }
 }
 impl Parent for CfnTrustStoreRevocation { fn node(&self) -> &Place { &self.0 } }
@@ -937,9 +937,9 @@ impl Parent for CfnTrustStoreRevocation { fn node(&self) -> &Place { &self.0 } }
 impl CfnTrustStoreRevocationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RevocationContents`: list of `RevocationContent`. Update: replacement.
+    /// `RevocationContents`: list of `RevocationContent`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-truststorerevocation.html#cfn-elasticloadbalancingv2-truststorerevocation-revocationcontents)
     pub fn revocation_contents(self, value: impl Arg<Arr<trust_store_revocation::RevocationContent>>) -> Self { Self(put(self.0, "RevocationContents", value.into_expr())) }
-    /// `TrustStoreArn`: text. Update: replacement.
+    /// `TrustStoreArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-truststorerevocation.html#cfn-elasticloadbalancingv2-truststorerevocation-truststorearn)
     pub fn trust_store_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrustStoreArn", value.into_expr())) }
 }
 impl Done for CfnTrustStoreRevocationProps { fn into_props(self) -> Bag { self.0 } }
@@ -951,13 +951,13 @@ use crate::cfn::support::*;
 impl RevocationContent {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RevocationType`: text. Update: replacement.
+    /// `RevocationType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-truststorerevocation-revocationcontent.html#cfn-elasticloadbalancingv2-truststorerevocation-revocationcontent-revocationtype)
     pub fn revocation_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RevocationType", value.into_expr())) }
-    /// `S3Bucket`: `S3BucketName`. Update: replacement.
+    /// `S3Bucket`: `S3BucketName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-truststorerevocation-revocationcontent.html#cfn-elasticloadbalancingv2-truststorerevocation-revocationcontent-s3bucket)
     pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "S3Bucket", value.into_expr())) }
-    /// `S3Key`: text. Update: replacement.
+    /// `S3Key`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-truststorerevocation-revocationcontent.html#cfn-elasticloadbalancingv2-truststorerevocation-revocationcontent-s3key)
     pub fn s3_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Key", value.into_expr())) }
-    /// `S3ObjectVersion`: text. Update: replacement.
+    /// `S3ObjectVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-truststorerevocation-revocationcontent.html#cfn-elasticloadbalancingv2-truststorerevocation-revocationcontent-s3objectversion)
     pub fn s3_object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3ObjectVersion", value.into_expr())) }
 }
 impl Done for RevocationContent { fn into_props(self) -> Bag { self.0 } }
@@ -966,13 +966,13 @@ impl Done for RevocationContent { fn into_props(self) -> Bag { self.0 } }
 impl TrustStoreRevocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `NumberOfRevokedEntries`: integer. Update: in place.
+    /// `NumberOfRevokedEntries`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-truststorerevocation-truststorerevocation.html#cfn-elasticloadbalancingv2-truststorerevocation-truststorerevocation-numberofrevokedentries)
     pub fn number_of_revoked_entries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfRevokedEntries", value.into_expr())) }
-    /// `RevocationId`: text. Update: in place.
+    /// `RevocationId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-truststorerevocation-truststorerevocation.html#cfn-elasticloadbalancingv2-truststorerevocation-truststorerevocation-revocationid)
     pub fn revocation_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RevocationId", value.into_expr())) }
-    /// `RevocationType`: text. Update: in place.
+    /// `RevocationType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-truststorerevocation-truststorerevocation.html#cfn-elasticloadbalancingv2-truststorerevocation-truststorerevocation-revocationtype)
     pub fn revocation_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RevocationType", value.into_expr())) }
-    /// `TrustStoreArn`: text. Update: in place.
+    /// `TrustStoreArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-truststorerevocation-truststorerevocation.html#cfn-elasticloadbalancingv2-truststorerevocation-truststorerevocation-truststorearn)
     pub fn trust_store_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrustStoreArn", value.into_expr())) }
 }
 impl Done for TrustStoreRevocation { fn into_props(self) -> Bag { self.0 } }

@@ -13,9 +13,9 @@ impl CfnDictionary {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDictionaryProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elementalinference-dictionary.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elementalinference-dictionary.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnDictionary { fn node(&self) -> &Place { &self.0 } }
@@ -26,13 +26,13 @@ impl CfnDictionaryProps {
     pub fn new() -> CfnDictionaryProps<Missing<required::Language>, Missing<required::Name>> { CfnDictionaryProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDictionaryProps<R0, R1> {
-    /// `Entries`: text. Update: in place.
+    /// `Entries`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elementalinference-dictionary.html#cfn-elementalinference-dictionary-entries)
     pub fn entries(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Entries", value.into_expr()), Phase) }
-    /// `Language`: `Language`, required. Update: in place.
+    /// `Language`: `Language`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elementalinference-dictionary.html#cfn-elementalinference-dictionary-language)
     pub fn language(self, value: impl Arg<dictionary::Language>) -> CfnDictionaryProps<Set, R1> { CfnDictionaryProps(put(self.0, "Language", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elementalinference-dictionary.html#cfn-elementalinference-dictionary-name)
     pub fn name(self, value: impl Arg<str>) -> CfnDictionaryProps<R0, Set> { CfnDictionaryProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elementalinference-dictionary.html#cfn-elementalinference-dictionary-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDictionaryProps { fn into_props(self) -> Bag { self.0 } }
@@ -51,11 +51,11 @@ impl CfnFeed {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFeedProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elementalinference-feed.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `DataEndpoints`: list of text.
+    /// The attribute `DataEndpoints`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elementalinference-feed.html#DataEndpoints-fn::getatt)
     pub fn attr_data_endpoints(&self) -> Val<Arr<str>> { self.0.get_att("DataEndpoints") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elementalinference-feed.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnFeed { fn node(&self) -> &Place { &self.0 } }
@@ -66,13 +66,13 @@ impl CfnFeedProps {
     pub fn new() -> CfnFeedProps<Missing<required::Name>, Missing<required::Outputs>> { CfnFeedProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnFeedProps<R0, R1> {
-    /// `AccessRoleArn`: `IamRoleArn`. Update: in place.
+    /// `AccessRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elementalinference-feed.html#cfn-elementalinference-feed-accessrolearn)
     pub fn access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "AccessRoleArn", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elementalinference-feed.html#cfn-elementalinference-feed-name)
     pub fn name(self, value: impl Arg<str>) -> CfnFeedProps<Set, R1> { CfnFeedProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Outputs`: list of `GetOutput`, required. Update: in place.
+    /// `Outputs`: list of `GetOutput`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elementalinference-feed.html#cfn-elementalinference-feed-outputs)
     pub fn outputs(self, value: impl Arg<Arr<feed::GetOutput>>) -> CfnFeedProps<R0, Set> { CfnFeedProps(put(self.0, "Outputs", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elementalinference-feed.html#cfn-elementalinference-feed-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnFeedProps { fn into_props(self) -> Bag { self.0 } }
@@ -86,9 +86,9 @@ impl AspectRatio {
     pub fn new() -> AspectRatio<Missing<super::required::Height>, Missing<super::required::Width>> { AspectRatio(Bag::default(), Phase) }
 }
 impl<R0, R1> AspectRatio<R0, R1> {
-    /// `Height`: integer, required. Update: in place.
+    /// `Height`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-aspectratio.html#cfn-elementalinference-feed-aspectratio-height)
     pub fn height(self, value: impl Arg<i64>) -> AspectRatio<Set, R1> { AspectRatio(put(self.0, "Height", value.into_expr()), Phase) }
-    /// `Width`: integer, required. Update: in place.
+    /// `Width`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-aspectratio.html#cfn-elementalinference-feed-aspectratio-width)
     pub fn width(self, value: impl Arg<i64>) -> AspectRatio<R0, Set> { AspectRatio(put(self.0, "Width", value.into_expr()), Phase) }
 }
 impl Done for AspectRatio { fn into_props(self) -> Bag { self.0 } }
@@ -97,9 +97,9 @@ impl Done for AspectRatio { fn into_props(self) -> Bag { self.0 } }
 impl ClippingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CallbackMetadata`: text. Update: in place.
+    /// `CallbackMetadata`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-clippingconfig.html#cfn-elementalinference-feed-clippingconfig-callbackmetadata)
     pub fn callback_metadata(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CallbackMetadata", value.into_expr())) }
-    /// `DataSourceConfiguration`: `DataSourceConfiguration`. Update: in place.
+    /// `DataSourceConfiguration`: `DataSourceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-clippingconfig.html#cfn-elementalinference-feed-clippingconfig-datasourceconfiguration)
     pub fn data_source_configuration(self, value: impl Arg<DataSourceConfiguration>) -> Self { Self(put(self.0, "DataSourceConfiguration", value.into_expr())) }
 }
 impl Done for ClippingConfig { fn into_props(self) -> Bag { self.0 } }
@@ -108,7 +108,7 @@ impl Done for ClippingConfig { fn into_props(self) -> Bag { self.0 } }
 impl CroppingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TemplateGroups`: list of `TemplateGroup`. Update: in place.
+    /// `TemplateGroups`: list of `TemplateGroup`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-croppingconfig.html#cfn-elementalinference-feed-croppingconfig-templategroups)
     pub fn template_groups(self, value: impl Arg<Arr<TemplateGroup>>) -> Self { Self(put(self.0, "TemplateGroups", value.into_expr())) }
 }
 impl Done for CroppingConfig { fn into_props(self) -> Bag { self.0 } }
@@ -119,7 +119,7 @@ impl DataSourceConfiguration {
     pub fn new() -> DataSourceConfiguration<Missing<super::required::FixtureId>> { DataSourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0> DataSourceConfiguration<R0> {
-    /// `FixtureId`: text, required. Update: in place.
+    /// `FixtureId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-datasourceconfiguration.html#cfn-elementalinference-feed-datasourceconfiguration-fixtureid)
     pub fn fixture_id(self, value: impl Arg<str>) -> DataSourceConfiguration<Set> { DataSourceConfiguration(put(self.0, "FixtureId", value.into_expr()), Phase) }
 }
 impl Done for DataSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -130,13 +130,13 @@ impl GetOutput {
     pub fn new() -> GetOutput<Missing<super::required::Name>, Missing<super::required::OutputConfig>, Missing<super::required::Status>> { GetOutput(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> GetOutput<R0, R1, R2> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-getoutput.html#cfn-elementalinference-feed-getoutput-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-getoutput.html#cfn-elementalinference-feed-getoutput-name)
     pub fn name(self, value: impl Arg<str>) -> GetOutput<Set, R1, R2> { GetOutput(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `OutputConfig`: `OutputConfig`, required. Update: in place.
+    /// `OutputConfig`: `OutputConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-getoutput.html#cfn-elementalinference-feed-getoutput-outputconfig)
     pub fn output_config(self, value: impl Arg<OutputConfig>) -> GetOutput<R0, Set, R2> { GetOutput(put(self.0, "OutputConfig", value.into_expr()), Phase) }
-    /// `Status`: `Status`, required. Update: in place.
+    /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-getoutput.html#cfn-elementalinference-feed-getoutput-status)
     pub fn status(self, value: impl Arg<Status>) -> GetOutput<R0, R1, Set> { GetOutput(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for GetOutput { fn into_props(self) -> Bag { self.0 } }
@@ -145,11 +145,11 @@ impl Done for GetOutput { fn into_props(self) -> Bag { self.0 } }
 impl OutputConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Clipping`: `ClippingConfig`. Update: in place.
+    /// `Clipping`: `ClippingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-outputconfig.html#cfn-elementalinference-feed-outputconfig-clipping)
     pub fn clipping(self, value: impl Arg<ClippingConfig>) -> Self { Self(put(self.0, "Clipping", value.into_expr())) }
-    /// `Cropping`: `CroppingConfig`. Update: in place.
+    /// `Cropping`: `CroppingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-outputconfig.html#cfn-elementalinference-feed-outputconfig-cropping)
     pub fn cropping(self, value: impl Arg<CroppingConfig>) -> Self { Self(put(self.0, "Cropping", value.into_expr())) }
-    /// `Subtitling`: `SubtitlingConfig`. Update: in place.
+    /// `Subtitling`: `SubtitlingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-outputconfig.html#cfn-elementalinference-feed-outputconfig-subtitling)
     pub fn subtitling(self, value: impl Arg<SubtitlingConfig>) -> Self { Self(put(self.0, "Subtitling", value.into_expr())) }
 }
 impl Done for OutputConfig { fn into_props(self) -> Bag { self.0 } }
@@ -160,13 +160,13 @@ impl SubtitlingConfig {
     pub fn new() -> SubtitlingConfig<Missing<super::required::Language>> { SubtitlingConfig(Bag::default(), Phase) }
 }
 impl<R0> SubtitlingConfig<R0> {
-    /// `AspectRatio`: `AspectRatio`. Update: in place.
+    /// `AspectRatio`: `AspectRatio`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-subtitlingconfig.html#cfn-elementalinference-feed-subtitlingconfig-aspectratio)
     pub fn aspect_ratio(self, value: impl Arg<AspectRatio>) -> Self { Self(put(self.0, "AspectRatio", value.into_expr()), Phase) }
-    /// `Dictionary`: text. Update: in place.
+    /// `Dictionary`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-subtitlingconfig.html#cfn-elementalinference-feed-subtitlingconfig-dictionary)
     pub fn dictionary(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Dictionary", value.into_expr()), Phase) }
-    /// `Language`: `Language`, required. Update: in place.
+    /// `Language`: `Language`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-subtitlingconfig.html#cfn-elementalinference-feed-subtitlingconfig-language)
     pub fn language(self, value: impl Arg<Language>) -> SubtitlingConfig<Set> { SubtitlingConfig(put(self.0, "Language", value.into_expr()), Phase) }
-    /// `ProfanityFilter`: `ProfanityFilter`. Update: in place.
+    /// `ProfanityFilter`: `ProfanityFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-subtitlingconfig.html#cfn-elementalinference-feed-subtitlingconfig-profanityfilter)
     pub fn profanity_filter(self, value: impl Arg<ProfanityFilter>) -> Self { Self(put(self.0, "ProfanityFilter", value.into_expr()), Phase) }
 }
 impl Done for SubtitlingConfig { fn into_props(self) -> Bag { self.0 } }
@@ -177,9 +177,9 @@ impl TemplateGroup {
     pub fn new() -> TemplateGroup<Missing<super::required::Name>, Missing<super::required::TemplateUris>> { TemplateGroup(Bag::default(), Phase) }
 }
 impl<R0, R1> TemplateGroup<R0, R1> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-templategroup.html#cfn-elementalinference-feed-templategroup-name)
     pub fn name(self, value: impl Arg<str>) -> TemplateGroup<Set, R1> { TemplateGroup(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `TemplateUris`: list of text, required. Update: in place.
+    /// `TemplateUris`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-templategroup.html#cfn-elementalinference-feed-templategroup-templateuris)
     pub fn template_uris(self, value: impl Arg<Arr<str>>) -> TemplateGroup<R0, Set> { TemplateGroup(put(self.0, "TemplateUris", value.into_expr()), Phase) }
 }
 impl Done for TemplateGroup { fn into_props(self) -> Bag { self.0 } }

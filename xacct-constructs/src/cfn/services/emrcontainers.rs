@@ -13,25 +13,25 @@ impl CfnEndpoint {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEndpointProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-endpoint.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `AuthProxyUrl`: text.
+    /// The attribute `AuthProxyUrl`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-endpoint.html#AuthProxyUrl-fn::getatt)
     pub fn attr_auth_proxy_url(&self) -> Val<str> { self.0.get_att("AuthProxyUrl") }
-    /// The attribute `CertificateAuthority`: `Certificate`.
+    /// The attribute `CertificateAuthority`: `Certificate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-endpoint.html#CertificateAuthority-fn::getatt)
     pub fn attr_certificate_authority(&self) -> Val<endpoint::Certificate> { self.0.get_att("CertificateAuthority") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-endpoint.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `FailureReason`: text.
+    /// The attribute `FailureReason`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-endpoint.html#FailureReason-fn::getatt)
     pub fn attr_failure_reason(&self) -> Val<str> { self.0.get_att("FailureReason") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-endpoint.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `SecurityGroup`: text.
+    /// The attribute `SecurityGroup`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-endpoint.html#SecurityGroup-fn::getatt)
     pub fn attr_security_group(&self) -> Val<str> { self.0.get_att("SecurityGroup") }
-    /// The attribute `ServerUrl`: text.
+    /// The attribute `ServerUrl`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-endpoint.html#ServerUrl-fn::getatt)
     pub fn attr_server_url(&self) -> Val<str> { self.0.get_att("ServerUrl") }
-    /// The attribute `State`: text.
+    /// The attribute `State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-endpoint.html#State-fn::getatt)
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
-    /// The attribute `StateDetails`: text.
+    /// The attribute `StateDetails`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-endpoint.html#StateDetails-fn::getatt)
     pub fn attr_state_details(&self) -> Val<str> { self.0.get_att("StateDetails") }
 }
 impl Parent for CfnEndpoint { fn node(&self) -> &Place { &self.0 } }
@@ -42,21 +42,21 @@ impl CfnEndpointProps {
     pub fn new() -> CfnEndpointProps<Missing<required::ExecutionRoleArn>, Missing<required::ReleaseLabel>, Missing<required::Type>, Missing<required::VirtualClusterId>> { CfnEndpointProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnEndpointProps<R0, R1, R2, R3> {
-    /// `ConfigurationOverrides`: `ConfigurationOverrides`. Update: replacement.
+    /// `ConfigurationOverrides`: `ConfigurationOverrides`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-endpoint.html#cfn-emrcontainers-endpoint-configurationoverrides)
     pub fn configuration_overrides(self, value: impl Arg<endpoint::ConfigurationOverrides>) -> Self { Self(put(self.0, "ConfigurationOverrides", value.into_expr()), Phase) }
-    /// `ExecutionRoleArn`: `IamRoleArn`, required. Update: replacement.
+    /// `ExecutionRoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-endpoint.html#cfn-emrcontainers-endpoint-executionrolearn)
     pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnEndpointProps<Set, R1, R2, R3> { CfnEndpointProps(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-endpoint.html#cfn-emrcontainers-endpoint-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ReleaseLabel`: text, required. Update: replacement.
+    /// `ReleaseLabel`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-endpoint.html#cfn-emrcontainers-endpoint-releaselabel)
     pub fn release_label(self, value: impl Arg<str>) -> CfnEndpointProps<R0, Set, R2, R3> { CfnEndpointProps(put(self.0, "ReleaseLabel", value.into_expr()), Phase) }
-    /// `SessionIdleTimeoutInMinutes`: integer. Update: replacement.
+    /// `SessionIdleTimeoutInMinutes`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-endpoint.html#cfn-emrcontainers-endpoint-sessionidletimeoutinminutes)
     pub fn session_idle_timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SessionIdleTimeoutInMinutes", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-endpoint.html#cfn-emrcontainers-endpoint-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: replacement.
+    /// `Type`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-endpoint.html#cfn-emrcontainers-endpoint-type)
     pub fn type_(self, value: impl Arg<str>) -> CfnEndpointProps<R0, R1, Set, R3> { CfnEndpointProps(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `VirtualClusterId`: text, required. Update: replacement.
+    /// `VirtualClusterId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-endpoint.html#cfn-emrcontainers-endpoint-virtualclusterid)
     pub fn virtual_cluster_id(self, value: impl Arg<str>) -> CfnEndpointProps<R0, R1, R2, Set> { CfnEndpointProps(put(self.0, "VirtualClusterId", value.into_expr()), Phase) }
 }
 impl Done for CfnEndpointProps { fn into_props(self) -> Bag { self.0 } }
@@ -68,9 +68,9 @@ use crate::cfn::support::*;
 impl Certificate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CertificateArn`: text. Update: in place.
+    /// `CertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-endpoint-certificate.html#cfn-emrcontainers-endpoint-certificate-certificatearn)
     pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr())) }
-    /// `CertificateData`: text. Update: in place.
+    /// `CertificateData`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-endpoint-certificate.html#cfn-emrcontainers-endpoint-certificate-certificatedata)
     pub fn certificate_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateData", value.into_expr())) }
 }
 impl Done for Certificate { fn into_props(self) -> Bag { self.0 } }
@@ -81,9 +81,9 @@ impl CloudWatchMonitoringConfiguration {
     pub fn new() -> CloudWatchMonitoringConfiguration<Missing<super::required::LogGroupName>> { CloudWatchMonitoringConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CloudWatchMonitoringConfiguration<R0> {
-    /// `LogGroupName`: `LogsLogGroupName`, required. Update: replacement.
+    /// `LogGroupName`: `LogsLogGroupName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-endpoint-cloudwatchmonitoringconfiguration.html#cfn-emrcontainers-endpoint-cloudwatchmonitoringconfiguration-loggroupname)
     pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> CloudWatchMonitoringConfiguration<Set> { CloudWatchMonitoringConfiguration(put(self.0, "LogGroupName", value.into_expr()), Phase) }
-    /// `LogStreamNamePrefix`: text. Update: replacement.
+    /// `LogStreamNamePrefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-endpoint-cloudwatchmonitoringconfiguration.html#cfn-emrcontainers-endpoint-cloudwatchmonitoringconfiguration-logstreamnameprefix)
     pub fn log_stream_name_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogStreamNamePrefix", value.into_expr()), Phase) }
 }
 impl Done for CloudWatchMonitoringConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -92,9 +92,9 @@ impl Done for CloudWatchMonitoringConfiguration { fn into_props(self) -> Bag { s
 impl ConfigurationOverrides {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ApplicationConfiguration`: list of `EMREKSConfiguration`. Update: replacement.
+    /// `ApplicationConfiguration`: list of `EMREKSConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-endpoint-configurationoverrides.html#cfn-emrcontainers-endpoint-configurationoverrides-applicationconfiguration)
     pub fn application_configuration(self, value: impl Arg<Arr<EMREKSConfiguration>>) -> Self { Self(put(self.0, "ApplicationConfiguration", value.into_expr())) }
-    /// `MonitoringConfiguration`: `MonitoringConfiguration`. Update: replacement.
+    /// `MonitoringConfiguration`: `MonitoringConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-endpoint-configurationoverrides.html#cfn-emrcontainers-endpoint-configurationoverrides-monitoringconfiguration)
     pub fn monitoring_configuration(self, value: impl Arg<MonitoringConfiguration>) -> Self { Self(put(self.0, "MonitoringConfiguration", value.into_expr())) }
 }
 impl Done for ConfigurationOverrides { fn into_props(self) -> Bag { self.0 } }
@@ -105,9 +105,9 @@ impl ContainerLogRotationConfiguration {
     pub fn new() -> ContainerLogRotationConfiguration<Missing<super::required::MaxFilesToKeep>, Missing<super::required::RotationSize>> { ContainerLogRotationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> ContainerLogRotationConfiguration<R0, R1> {
-    /// `MaxFilesToKeep`: integer, required. Update: replacement.
+    /// `MaxFilesToKeep`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-endpoint-containerlogrotationconfiguration.html#cfn-emrcontainers-endpoint-containerlogrotationconfiguration-maxfilestokeep)
     pub fn max_files_to_keep(self, value: impl Arg<i64>) -> ContainerLogRotationConfiguration<Set, R1> { ContainerLogRotationConfiguration(put(self.0, "MaxFilesToKeep", value.into_expr()), Phase) }
-    /// `RotationSize`: text, required. Update: replacement.
+    /// `RotationSize`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-endpoint-containerlogrotationconfiguration.html#cfn-emrcontainers-endpoint-containerlogrotationconfiguration-rotationsize)
     pub fn rotation_size(self, value: impl Arg<str>) -> ContainerLogRotationConfiguration<R0, Set> { ContainerLogRotationConfiguration(put(self.0, "RotationSize", value.into_expr()), Phase) }
 }
 impl Done for ContainerLogRotationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -118,11 +118,11 @@ impl EMREKSConfiguration {
     pub fn new() -> EMREKSConfiguration<Missing<super::required::Classification>> { EMREKSConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EMREKSConfiguration<R0> {
-    /// `Classification`: text, required. Update: replacement.
+    /// `Classification`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-endpoint-emreksconfiguration.html#cfn-emrcontainers-endpoint-emreksconfiguration-classification)
     pub fn classification(self, value: impl Arg<str>) -> EMREKSConfiguration<Set> { EMREKSConfiguration(put(self.0, "Classification", value.into_expr()), Phase) }
-    /// `Configurations`: list of `EMREKSConfiguration`. Update: replacement.
+    /// `Configurations`: list of `EMREKSConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-endpoint-emreksconfiguration.html#cfn-emrcontainers-endpoint-emreksconfiguration-configurations)
     pub fn configurations(self, value: impl Arg<Arr<EMREKSConfiguration>>) -> Self { Self(put(self.0, "Configurations", value.into_expr()), Phase) }
-    /// `Properties`: map of text. Update: replacement.
+    /// `Properties`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-endpoint-emreksconfiguration.html#cfn-emrcontainers-endpoint-emreksconfiguration-properties)
     pub fn properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Properties", value.into_expr()), Phase) }
 }
 impl Done for EMREKSConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -131,13 +131,13 @@ impl Done for EMREKSConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl MonitoringConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CloudWatchMonitoringConfiguration`: `CloudWatchMonitoringConfiguration`. Update: replacement.
+    /// `CloudWatchMonitoringConfiguration`: `CloudWatchMonitoringConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-endpoint-monitoringconfiguration.html#cfn-emrcontainers-endpoint-monitoringconfiguration-cloudwatchmonitoringconfiguration)
     pub fn cloud_watch_monitoring_configuration(self, value: impl Arg<CloudWatchMonitoringConfiguration>) -> Self { Self(put(self.0, "CloudWatchMonitoringConfiguration", value.into_expr())) }
-    /// `ContainerLogRotationConfiguration`: `ContainerLogRotationConfiguration`. Update: replacement.
+    /// `ContainerLogRotationConfiguration`: `ContainerLogRotationConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-endpoint-monitoringconfiguration.html#cfn-emrcontainers-endpoint-monitoringconfiguration-containerlogrotationconfiguration)
     pub fn container_log_rotation_configuration(self, value: impl Arg<ContainerLogRotationConfiguration>) -> Self { Self(put(self.0, "ContainerLogRotationConfiguration", value.into_expr())) }
-    /// `PersistentAppUI`: `PersistentAppUI`. Update: replacement.
+    /// `PersistentAppUI`: `PersistentAppUI`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-endpoint-monitoringconfiguration.html#cfn-emrcontainers-endpoint-monitoringconfiguration-persistentappui)
     pub fn persistent_app_ui(self, value: impl Arg<PersistentAppUI>) -> Self { Self(put(self.0, "PersistentAppUI", value.into_expr())) }
-    /// `S3MonitoringConfiguration`: `S3MonitoringConfiguration`. Update: replacement.
+    /// `S3MonitoringConfiguration`: `S3MonitoringConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-endpoint-monitoringconfiguration.html#cfn-emrcontainers-endpoint-monitoringconfiguration-s3monitoringconfiguration)
     pub fn s3_monitoring_configuration(self, value: impl Arg<S3MonitoringConfiguration>) -> Self { Self(put(self.0, "S3MonitoringConfiguration", value.into_expr())) }
 }
 impl Done for MonitoringConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -148,7 +148,7 @@ impl S3MonitoringConfiguration {
     pub fn new() -> S3MonitoringConfiguration<Missing<super::required::LogUri>> { S3MonitoringConfiguration(Bag::default(), Phase) }
 }
 impl<R0> S3MonitoringConfiguration<R0> {
-    /// `LogUri`: text, required. Update: replacement.
+    /// `LogUri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-endpoint-s3monitoringconfiguration.html#cfn-emrcontainers-endpoint-s3monitoringconfiguration-loguri)
     pub fn log_uri(self, value: impl Arg<str>) -> S3MonitoringConfiguration<Set> { S3MonitoringConfiguration(put(self.0, "LogUri", value.into_expr()), Phase) }
 }
 impl Done for S3MonitoringConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -164,13 +164,13 @@ impl CfnJobTemplate {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnJobTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-jobtemplate.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-jobtemplate.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `CreatedBy`: text.
+    /// The attribute `CreatedBy`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-jobtemplate.html#CreatedBy-fn::getatt)
     pub fn attr_created_by(&self) -> Val<str> { self.0.get_att("CreatedBy") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-jobtemplate.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnJobTemplate { fn node(&self) -> &Place { &self.0 } }
@@ -181,11 +181,11 @@ impl CfnJobTemplateProps {
     pub fn new() -> CfnJobTemplateProps<Missing<required::JobTemplateData>, Missing<required::Name>> { CfnJobTemplateProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnJobTemplateProps<R0, R1> {
-    /// `JobTemplateData`: `JobTemplateData`, required. Update: replacement.
+    /// `JobTemplateData`: `JobTemplateData`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-jobtemplate.html#cfn-emrcontainers-jobtemplate-jobtemplatedata)
     pub fn job_template_data(self, value: impl Arg<job_template::JobTemplateData>) -> CfnJobTemplateProps<Set, R1> { CfnJobTemplateProps(put(self.0, "JobTemplateData", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-jobtemplate.html#cfn-emrcontainers-jobtemplate-name)
     pub fn name(self, value: impl Arg<str>) -> CfnJobTemplateProps<R0, Set> { CfnJobTemplateProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-jobtemplate.html#cfn-emrcontainers-jobtemplate-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnJobTemplateProps { fn into_props(self) -> Bag { self.0 } }
@@ -199,11 +199,11 @@ impl Configuration {
     pub fn new() -> Configuration<Missing<super::required::Classification>> { Configuration(Bag::default(), Phase) }
 }
 impl<R0> Configuration<R0> {
-    /// `Classification`: text, required. Update: replacement.
+    /// `Classification`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-configuration.html#cfn-emrcontainers-jobtemplate-configuration-classification)
     pub fn classification(self, value: impl Arg<str>) -> Configuration<Set> { Configuration(put(self.0, "Classification", value.into_expr()), Phase) }
-    /// `Configurations`: list of `Configuration`. Update: replacement.
+    /// `Configurations`: list of `Configuration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-configuration.html#cfn-emrcontainers-jobtemplate-configuration-configurations)
     pub fn configurations(self, value: impl Arg<Arr<Configuration>>) -> Self { Self(put(self.0, "Configurations", value.into_expr()), Phase) }
-    /// `Properties`: map of text. Update: replacement.
+    /// `Properties`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-configuration.html#cfn-emrcontainers-jobtemplate-configuration-properties)
     pub fn properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Properties", value.into_expr()), Phase) }
 }
 impl Done for Configuration { fn into_props(self) -> Bag { self.0 } }
@@ -212,9 +212,9 @@ impl Done for Configuration { fn into_props(self) -> Bag { self.0 } }
 impl JobDriver {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SparkSqlJobDriver`: `SparkSqlJobDriver`. Update: replacement.
+    /// `SparkSqlJobDriver`: `SparkSqlJobDriver`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-jobdriver.html#cfn-emrcontainers-jobtemplate-jobdriver-sparksqljobdriver)
     pub fn spark_sql_job_driver(self, value: impl Arg<SparkSqlJobDriver>) -> Self { Self(put(self.0, "SparkSqlJobDriver", value.into_expr())) }
-    /// `SparkSubmitJobDriver`: `SparkSubmitJobDriver`. Update: replacement.
+    /// `SparkSubmitJobDriver`: `SparkSubmitJobDriver`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-jobdriver.html#cfn-emrcontainers-jobtemplate-jobdriver-sparksubmitjobdriver)
     pub fn spark_submit_job_driver(self, value: impl Arg<SparkSubmitJobDriver>) -> Self { Self(put(self.0, "SparkSubmitJobDriver", value.into_expr())) }
 }
 impl Done for JobDriver { fn into_props(self) -> Bag { self.0 } }
@@ -225,17 +225,17 @@ impl JobTemplateData {
     pub fn new() -> JobTemplateData<Missing<super::required::ExecutionRoleArn>, Missing<super::required::JobDriver>, Missing<super::required::ReleaseLabel>> { JobTemplateData(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> JobTemplateData<R0, R1, R2> {
-    /// `ConfigurationOverrides`: `ParametricConfigurationOverrides`. Update: replacement.
+    /// `ConfigurationOverrides`: `ParametricConfigurationOverrides`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-jobtemplatedata.html#cfn-emrcontainers-jobtemplate-jobtemplatedata-configurationoverrides)
     pub fn configuration_overrides(self, value: impl Arg<ParametricConfigurationOverrides>) -> Self { Self(put(self.0, "ConfigurationOverrides", value.into_expr()), Phase) }
-    /// `ExecutionRoleArn`: `IamRoleArn`, required. Update: replacement.
+    /// `ExecutionRoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-jobtemplatedata.html#cfn-emrcontainers-jobtemplate-jobtemplatedata-executionrolearn)
     pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> JobTemplateData<Set, R1, R2> { JobTemplateData(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
-    /// `JobDriver`: `JobDriver`, required. Update: replacement.
+    /// `JobDriver`: `JobDriver`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-jobtemplatedata.html#cfn-emrcontainers-jobtemplate-jobtemplatedata-jobdriver)
     pub fn job_driver(self, value: impl Arg<JobDriver>) -> JobTemplateData<R0, Set, R2> { JobTemplateData(put(self.0, "JobDriver", value.into_expr()), Phase) }
-    /// `JobTags`: map of text. Update: replacement.
+    /// `JobTags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-jobtemplatedata.html#cfn-emrcontainers-jobtemplate-jobtemplatedata-jobtags)
     pub fn job_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "JobTags", value.into_expr()), Phase) }
-    /// `ParameterConfiguration`: map of `TemplateParameterConfiguration`. Update: replacement.
+    /// `ParameterConfiguration`: map of `TemplateParameterConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-jobtemplatedata.html#cfn-emrcontainers-jobtemplate-jobtemplatedata-parameterconfiguration)
     pub fn parameter_configuration(self, value: impl Arg<Dict<TemplateParameterConfiguration>>) -> Self { Self(put(self.0, "ParameterConfiguration", value.into_expr()), Phase) }
-    /// `ReleaseLabel`: text, required. Update: replacement.
+    /// `ReleaseLabel`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-jobtemplatedata.html#cfn-emrcontainers-jobtemplate-jobtemplatedata-releaselabel)
     pub fn release_label(self, value: impl Arg<str>) -> JobTemplateData<R0, R1, Set> { JobTemplateData(put(self.0, "ReleaseLabel", value.into_expr()), Phase) }
 }
 impl Done for JobTemplateData { fn into_props(self) -> Bag { self.0 } }
@@ -244,9 +244,9 @@ impl Done for JobTemplateData { fn into_props(self) -> Bag { self.0 } }
 impl ParametricCloudWatchMonitoringConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LogGroupName`: `LogsLogGroupName`. Update: replacement.
+    /// `LogGroupName`: `LogsLogGroupName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-parametriccloudwatchmonitoringconfiguration.html#cfn-emrcontainers-jobtemplate-parametriccloudwatchmonitoringconfiguration-loggroupname)
     pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroupName", value.into_expr())) }
-    /// `LogStreamNamePrefix`: text. Update: replacement.
+    /// `LogStreamNamePrefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-parametriccloudwatchmonitoringconfiguration.html#cfn-emrcontainers-jobtemplate-parametriccloudwatchmonitoringconfiguration-logstreamnameprefix)
     pub fn log_stream_name_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogStreamNamePrefix", value.into_expr())) }
 }
 impl Done for ParametricCloudWatchMonitoringConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -255,9 +255,9 @@ impl Done for ParametricCloudWatchMonitoringConfiguration { fn into_props(self) 
 impl ParametricConfigurationOverrides {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ApplicationConfiguration`: list of `Configuration`. Update: replacement.
+    /// `ApplicationConfiguration`: list of `Configuration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-parametricconfigurationoverrides.html#cfn-emrcontainers-jobtemplate-parametricconfigurationoverrides-applicationconfiguration)
     pub fn application_configuration(self, value: impl Arg<Arr<Configuration>>) -> Self { Self(put(self.0, "ApplicationConfiguration", value.into_expr())) }
-    /// `MonitoringConfiguration`: `ParametricMonitoringConfiguration`. Update: replacement.
+    /// `MonitoringConfiguration`: `ParametricMonitoringConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-parametricconfigurationoverrides.html#cfn-emrcontainers-jobtemplate-parametricconfigurationoverrides-monitoringconfiguration)
     pub fn monitoring_configuration(self, value: impl Arg<ParametricMonitoringConfiguration>) -> Self { Self(put(self.0, "MonitoringConfiguration", value.into_expr())) }
 }
 impl Done for ParametricConfigurationOverrides { fn into_props(self) -> Bag { self.0 } }
@@ -266,11 +266,11 @@ impl Done for ParametricConfigurationOverrides { fn into_props(self) -> Bag { se
 impl ParametricMonitoringConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CloudWatchMonitoringConfiguration`: `ParametricCloudWatchMonitoringConfiguration`. Update: replacement.
+    /// `CloudWatchMonitoringConfiguration`: `ParametricCloudWatchMonitoringConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-parametricmonitoringconfiguration.html#cfn-emrcontainers-jobtemplate-parametricmonitoringconfiguration-cloudwatchmonitoringconfiguration)
     pub fn cloud_watch_monitoring_configuration(self, value: impl Arg<ParametricCloudWatchMonitoringConfiguration>) -> Self { Self(put(self.0, "CloudWatchMonitoringConfiguration", value.into_expr())) }
-    /// `PersistentAppUI`: text. Update: replacement.
+    /// `PersistentAppUI`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-parametricmonitoringconfiguration.html#cfn-emrcontainers-jobtemplate-parametricmonitoringconfiguration-persistentappui)
     pub fn persistent_app_ui(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PersistentAppUI", value.into_expr())) }
-    /// `S3MonitoringConfiguration`: `ParametricS3MonitoringConfiguration`. Update: replacement.
+    /// `S3MonitoringConfiguration`: `ParametricS3MonitoringConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-parametricmonitoringconfiguration.html#cfn-emrcontainers-jobtemplate-parametricmonitoringconfiguration-s3monitoringconfiguration)
     pub fn s3_monitoring_configuration(self, value: impl Arg<ParametricS3MonitoringConfiguration>) -> Self { Self(put(self.0, "S3MonitoringConfiguration", value.into_expr())) }
 }
 impl Done for ParametricMonitoringConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -279,7 +279,7 @@ impl Done for ParametricMonitoringConfiguration { fn into_props(self) -> Bag { s
 impl ParametricS3MonitoringConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LogUri`: text. Update: replacement.
+    /// `LogUri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-parametrics3monitoringconfiguration.html#cfn-emrcontainers-jobtemplate-parametrics3monitoringconfiguration-loguri)
     pub fn log_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogUri", value.into_expr())) }
 }
 impl Done for ParametricS3MonitoringConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -288,9 +288,9 @@ impl Done for ParametricS3MonitoringConfiguration { fn into_props(self) -> Bag {
 impl SparkSqlJobDriver {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EntryPoint`: text. Update: replacement.
+    /// `EntryPoint`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-sparksqljobdriver.html#cfn-emrcontainers-jobtemplate-sparksqljobdriver-entrypoint)
     pub fn entry_point(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntryPoint", value.into_expr())) }
-    /// `SparkSqlParameters`: text. Update: replacement.
+    /// `SparkSqlParameters`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-sparksqljobdriver.html#cfn-emrcontainers-jobtemplate-sparksqljobdriver-sparksqlparameters)
     pub fn spark_sql_parameters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SparkSqlParameters", value.into_expr())) }
 }
 impl Done for SparkSqlJobDriver { fn into_props(self) -> Bag { self.0 } }
@@ -301,11 +301,11 @@ impl SparkSubmitJobDriver {
     pub fn new() -> SparkSubmitJobDriver<Missing<super::required::EntryPoint>> { SparkSubmitJobDriver(Bag::default(), Phase) }
 }
 impl<R0> SparkSubmitJobDriver<R0> {
-    /// `EntryPoint`: text, required. Update: replacement.
+    /// `EntryPoint`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-sparksubmitjobdriver.html#cfn-emrcontainers-jobtemplate-sparksubmitjobdriver-entrypoint)
     pub fn entry_point(self, value: impl Arg<str>) -> SparkSubmitJobDriver<Set> { SparkSubmitJobDriver(put(self.0, "EntryPoint", value.into_expr()), Phase) }
-    /// `EntryPointArguments`: list of text. Update: replacement.
+    /// `EntryPointArguments`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-sparksubmitjobdriver.html#cfn-emrcontainers-jobtemplate-sparksubmitjobdriver-entrypointarguments)
     pub fn entry_point_arguments(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EntryPointArguments", value.into_expr()), Phase) }
-    /// `SparkSubmitParameters`: text. Update: replacement.
+    /// `SparkSubmitParameters`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-sparksubmitjobdriver.html#cfn-emrcontainers-jobtemplate-sparksubmitjobdriver-sparksubmitparameters)
     pub fn spark_submit_parameters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SparkSubmitParameters", value.into_expr()), Phase) }
 }
 impl Done for SparkSubmitJobDriver { fn into_props(self) -> Bag { self.0 } }
@@ -314,9 +314,9 @@ impl Done for SparkSubmitJobDriver { fn into_props(self) -> Bag { self.0 } }
 impl TemplateParameterConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DefaultValue`: text. Update: replacement.
+    /// `DefaultValue`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-templateparameterconfiguration.html#cfn-emrcontainers-jobtemplate-templateparameterconfiguration-defaultvalue)
     pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr())) }
-    /// `Type`: `Type`. Update: replacement.
+    /// `Type`: `Type`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-templateparameterconfiguration.html#cfn-emrcontainers-jobtemplate-templateparameterconfiguration-type)
     pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for TemplateParameterConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -332,9 +332,9 @@ impl CfnSecurityConfiguration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSecurityConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-securityconfiguration.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-securityconfiguration.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnSecurityConfiguration { fn node(&self) -> &Place { &self.0 } }
@@ -345,13 +345,13 @@ impl CfnSecurityConfigurationProps {
     pub fn new() -> CfnSecurityConfigurationProps<Missing<required::SecurityConfigurationData>> { CfnSecurityConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnSecurityConfigurationProps<R0> {
-    /// `ContainerProvider`: `ContainerProvider`. Update: replacement.
+    /// `ContainerProvider`: `ContainerProvider`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-securityconfiguration.html#cfn-emrcontainers-securityconfiguration-containerprovider)
     pub fn container_provider(self, value: impl Arg<security_configuration::ContainerProvider>) -> Self { Self(put(self.0, "ContainerProvider", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-securityconfiguration.html#cfn-emrcontainers-securityconfiguration-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `SecurityConfigurationData`: `SecurityConfigurationData`, required. Update: replacement.
+    /// `SecurityConfigurationData`: `SecurityConfigurationData`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-securityconfiguration.html#cfn-emrcontainers-securityconfiguration-securityconfigurationdata)
     pub fn security_configuration_data(self, value: impl Arg<security_configuration::SecurityConfigurationData>) -> CfnSecurityConfigurationProps<Set> { CfnSecurityConfigurationProps(put(self.0, "SecurityConfigurationData", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-securityconfiguration.html#cfn-emrcontainers-securityconfiguration-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSecurityConfigurationProps { fn into_props(self) -> Bag { self.0 } }
@@ -363,9 +363,9 @@ use crate::cfn::support::*;
 impl AtRestEncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LocalDiskEncryptionConfiguration`: `LocalDiskEncryptionConfiguration`. Update: replacement.
+    /// `LocalDiskEncryptionConfiguration`: `LocalDiskEncryptionConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-atrestencryptionconfiguration.html#cfn-emrcontainers-securityconfiguration-atrestencryptionconfiguration-localdiskencryptionconfiguration)
     pub fn local_disk_encryption_configuration(self, value: impl Arg<LocalDiskEncryptionConfiguration>) -> Self { Self(put(self.0, "LocalDiskEncryptionConfiguration", value.into_expr())) }
-    /// `S3EncryptionConfiguration`: `S3EncryptionConfiguration`. Update: replacement.
+    /// `S3EncryptionConfiguration`: `S3EncryptionConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-atrestencryptionconfiguration.html#cfn-emrcontainers-securityconfiguration-atrestencryptionconfiguration-s3encryptionconfiguration)
     pub fn s3_encryption_configuration(self, value: impl Arg<S3EncryptionConfiguration>) -> Self { Self(put(self.0, "S3EncryptionConfiguration", value.into_expr())) }
 }
 impl Done for AtRestEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -374,9 +374,9 @@ impl Done for AtRestEncryptionConfiguration { fn into_props(self) -> Bag { self.
 impl AuthenticationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IAMConfiguration`: `IAMConfiguration`. Update: replacement.
+    /// `IAMConfiguration`: `IAMConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-authenticationconfiguration.html#cfn-emrcontainers-securityconfiguration-authenticationconfiguration-iamconfiguration)
     pub fn iam_configuration(self, value: impl Arg<IAMConfiguration>) -> Self { Self(put(self.0, "IAMConfiguration", value.into_expr())) }
-    /// `IdentityCenterConfiguration`: `IdentityCenterConfiguration`. Update: replacement.
+    /// `IdentityCenterConfiguration`: `IdentityCenterConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-authenticationconfiguration.html#cfn-emrcontainers-securityconfiguration-authenticationconfiguration-identitycenterconfiguration)
     pub fn identity_center_configuration(self, value: impl Arg<IdentityCenterConfiguration>) -> Self { Self(put(self.0, "IdentityCenterConfiguration", value.into_expr())) }
 }
 impl Done for AuthenticationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -385,7 +385,7 @@ impl Done for AuthenticationConfiguration { fn into_props(self) -> Bag { self.0 
 impl AuthorizationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LakeFormationConfiguration`: `LakeFormationConfiguration`. Update: replacement.
+    /// `LakeFormationConfiguration`: `LakeFormationConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-authorizationconfiguration.html#cfn-emrcontainers-securityconfiguration-authorizationconfiguration-lakeformationconfiguration)
     pub fn lake_formation_configuration(self, value: impl Arg<LakeFormationConfiguration>) -> Self { Self(put(self.0, "LakeFormationConfiguration", value.into_expr())) }
 }
 impl Done for AuthorizationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -394,7 +394,7 @@ impl Done for AuthorizationConfiguration { fn into_props(self) -> Bag { self.0 }
 impl ContainerInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EksInfo`: `EksInfo`. Update: replacement.
+    /// `EksInfo`: `EksInfo`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-containerinfo.html#cfn-emrcontainers-securityconfiguration-containerinfo-eksinfo)
     pub fn eks_info(self, value: impl Arg<EksInfo>) -> Self { Self(put(self.0, "EksInfo", value.into_expr())) }
 }
 impl Done for ContainerInfo { fn into_props(self) -> Bag { self.0 } }
@@ -405,11 +405,11 @@ impl ContainerProvider {
     pub fn new() -> ContainerProvider<Missing<super::required::Id>, Missing<super::required::Type>> { ContainerProvider(Bag::default(), Phase) }
 }
 impl<R0, R1> ContainerProvider<R0, R1> {
-    /// `Id`: text, required. Update: replacement.
+    /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-containerprovider.html#cfn-emrcontainers-securityconfiguration-containerprovider-id)
     pub fn id(self, value: impl Arg<str>) -> ContainerProvider<Set, R1> { ContainerProvider(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `Info`: `ContainerInfo`. Update: replacement.
+    /// `Info`: `ContainerInfo`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-containerprovider.html#cfn-emrcontainers-securityconfiguration-containerprovider-info)
     pub fn info(self, value: impl Arg<ContainerInfo>) -> Self { Self(put(self.0, "Info", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: replacement.
+    /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-containerprovider.html#cfn-emrcontainers-securityconfiguration-containerprovider-type)
     pub fn type_(self, value: impl Arg<Type>) -> ContainerProvider<R0, Set> { ContainerProvider(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ContainerProvider { fn into_props(self) -> Bag { self.0 } }
@@ -418,7 +418,7 @@ impl Done for ContainerProvider { fn into_props(self) -> Bag { self.0 } }
 impl EksInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Namespace`: text. Update: replacement.
+    /// `Namespace`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-eksinfo.html#cfn-emrcontainers-securityconfiguration-eksinfo-namespace)
     pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr())) }
 }
 impl Done for EksInfo { fn into_props(self) -> Bag { self.0 } }
@@ -427,9 +427,9 @@ impl Done for EksInfo { fn into_props(self) -> Bag { self.0 } }
 impl EncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AtRestEncryptionConfiguration`: `AtRestEncryptionConfiguration`. Update: replacement.
+    /// `AtRestEncryptionConfiguration`: `AtRestEncryptionConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-encryptionconfiguration.html#cfn-emrcontainers-securityconfiguration-encryptionconfiguration-atrestencryptionconfiguration)
     pub fn at_rest_encryption_configuration(self, value: impl Arg<AtRestEncryptionConfiguration>) -> Self { Self(put(self.0, "AtRestEncryptionConfiguration", value.into_expr())) }
-    /// `InTransitEncryptionConfiguration`: `InTransitEncryptionConfiguration`. Update: replacement.
+    /// `InTransitEncryptionConfiguration`: `InTransitEncryptionConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-encryptionconfiguration.html#cfn-emrcontainers-securityconfiguration-encryptionconfiguration-intransitencryptionconfiguration)
     pub fn in_transit_encryption_configuration(self, value: impl Arg<InTransitEncryptionConfiguration>) -> Self { Self(put(self.0, "InTransitEncryptionConfiguration", value.into_expr())) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -438,7 +438,7 @@ impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl IAMConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SystemRole`: text. Update: replacement.
+    /// `SystemRole`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-iamconfiguration.html#cfn-emrcontainers-securityconfiguration-iamconfiguration-systemrole)
     pub fn system_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SystemRole", value.into_expr())) }
 }
 impl Done for IAMConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -447,11 +447,11 @@ impl Done for IAMConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl IdentityCenterConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EnableIdentityCenter`: boolean. Update: replacement.
+    /// `EnableIdentityCenter`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-identitycenterconfiguration.html#cfn-emrcontainers-securityconfiguration-identitycenterconfiguration-enableidentitycenter)
     pub fn enable_identity_center(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableIdentityCenter", value.into_expr())) }
-    /// `IdentityCenterApplicationAssignmentRequired`: boolean. Update: replacement.
+    /// `IdentityCenterApplicationAssignmentRequired`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-identitycenterconfiguration.html#cfn-emrcontainers-securityconfiguration-identitycenterconfiguration-identitycenterapplicationassignmentrequired)
     pub fn identity_center_application_assignment_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IdentityCenterApplicationAssignmentRequired", value.into_expr())) }
-    /// `IdentityCenterInstanceARN`: text. Update: replacement.
+    /// `IdentityCenterInstanceARN`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-identitycenterconfiguration.html#cfn-emrcontainers-securityconfiguration-identitycenterconfiguration-identitycenterinstancearn)
     pub fn identity_center_instance_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityCenterInstanceARN", value.into_expr())) }
 }
 impl Done for IdentityCenterConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -460,7 +460,7 @@ impl Done for IdentityCenterConfiguration { fn into_props(self) -> Bag { self.0 
 impl InTransitEncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TLSCertificateConfiguration`: `TLSCertificateConfiguration`. Update: replacement.
+    /// `TLSCertificateConfiguration`: `TLSCertificateConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-intransitencryptionconfiguration.html#cfn-emrcontainers-securityconfiguration-intransitencryptionconfiguration-tlscertificateconfiguration)
     pub fn tls_certificate_configuration(self, value: impl Arg<TLSCertificateConfiguration>) -> Self { Self(put(self.0, "TLSCertificateConfiguration", value.into_expr())) }
 }
 impl Done for InTransitEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -469,13 +469,13 @@ impl Done for InTransitEncryptionConfiguration { fn into_props(self) -> Bag { se
 impl LakeFormationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AuthorizedSessionTagValue`: text. Update: replacement.
+    /// `AuthorizedSessionTagValue`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-lakeformationconfiguration.html#cfn-emrcontainers-securityconfiguration-lakeformationconfiguration-authorizedsessiontagvalue)
     pub fn authorized_session_tag_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizedSessionTagValue", value.into_expr())) }
-    /// `QueryAccessControlEnabled`: boolean. Update: replacement.
+    /// `QueryAccessControlEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-lakeformationconfiguration.html#cfn-emrcontainers-securityconfiguration-lakeformationconfiguration-queryaccesscontrolenabled)
     pub fn query_access_control_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "QueryAccessControlEnabled", value.into_expr())) }
-    /// `QueryEngineRoleArn`: `IamRoleArn`. Update: replacement.
+    /// `QueryEngineRoleArn`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-lakeformationconfiguration.html#cfn-emrcontainers-securityconfiguration-lakeformationconfiguration-queryenginerolearn)
     pub fn query_engine_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "QueryEngineRoleArn", value.into_expr())) }
-    /// `SecureNamespaceInfo`: `SecureNamespaceInfo`. Update: replacement.
+    /// `SecureNamespaceInfo`: `SecureNamespaceInfo`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-lakeformationconfiguration.html#cfn-emrcontainers-securityconfiguration-lakeformationconfiguration-securenamespaceinfo)
     pub fn secure_namespace_info(self, value: impl Arg<SecureNamespaceInfo>) -> Self { Self(put(self.0, "SecureNamespaceInfo", value.into_expr())) }
 }
 impl Done for LakeFormationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -484,9 +484,9 @@ impl Done for LakeFormationConfiguration { fn into_props(self) -> Bag { self.0 }
 impl LocalDiskEncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AwsKmsKeyId`: text. Update: replacement.
+    /// `AwsKmsKeyId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-localdiskencryptionconfiguration.html#cfn-emrcontainers-securityconfiguration-localdiskencryptionconfiguration-awskmskeyid)
     pub fn aws_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsKmsKeyId", value.into_expr())) }
-    /// `EncryptionKeyProviderType`: `EncryptionKeyProviderType`. Update: replacement.
+    /// `EncryptionKeyProviderType`: `EncryptionKeyProviderType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-localdiskencryptionconfiguration.html#cfn-emrcontainers-securityconfiguration-localdiskencryptionconfiguration-encryptionkeyprovidertype)
     pub fn encryption_key_provider_type(self, value: impl Arg<EncryptionKeyProviderType>) -> Self { Self(put(self.0, "EncryptionKeyProviderType", value.into_expr())) }
 }
 impl Done for LocalDiskEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -495,9 +495,9 @@ impl Done for LocalDiskEncryptionConfiguration { fn into_props(self) -> Bag { se
 impl S3EncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EncryptionOption`: `EncryptionOption`. Update: replacement.
+    /// `EncryptionOption`: `EncryptionOption`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-s3encryptionconfiguration.html#cfn-emrcontainers-securityconfiguration-s3encryptionconfiguration-encryptionoption)
     pub fn encryption_option(self, value: impl Arg<EncryptionOption>) -> Self { Self(put(self.0, "EncryptionOption", value.into_expr())) }
-    /// `KMSKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KMSKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-s3encryptionconfiguration.html#cfn-emrcontainers-securityconfiguration-s3encryptionconfiguration-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KMSKeyId", value.into_expr())) }
 }
 impl Done for S3EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -506,9 +506,9 @@ impl Done for S3EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } 
 impl SecureNamespaceInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ClusterId`: text. Update: replacement.
+    /// `ClusterId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-securenamespaceinfo.html#cfn-emrcontainers-securityconfiguration-securenamespaceinfo-clusterid)
     pub fn cluster_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterId", value.into_expr())) }
-    /// `Namespace`: text. Update: replacement.
+    /// `Namespace`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-securenamespaceinfo.html#cfn-emrcontainers-securityconfiguration-securenamespaceinfo-namespace)
     pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr())) }
 }
 impl Done for SecureNamespaceInfo { fn into_props(self) -> Bag { self.0 } }
@@ -517,11 +517,11 @@ impl Done for SecureNamespaceInfo { fn into_props(self) -> Bag { self.0 } }
 impl SecurityConfigurationData {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AuthenticationConfiguration`: `AuthenticationConfiguration`. Update: replacement.
+    /// `AuthenticationConfiguration`: `AuthenticationConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-securityconfigurationdata.html#cfn-emrcontainers-securityconfiguration-securityconfigurationdata-authenticationconfiguration)
     pub fn authentication_configuration(self, value: impl Arg<AuthenticationConfiguration>) -> Self { Self(put(self.0, "AuthenticationConfiguration", value.into_expr())) }
-    /// `AuthorizationConfiguration`: `AuthorizationConfiguration`. Update: replacement.
+    /// `AuthorizationConfiguration`: `AuthorizationConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-securityconfigurationdata.html#cfn-emrcontainers-securityconfiguration-securityconfigurationdata-authorizationconfiguration)
     pub fn authorization_configuration(self, value: impl Arg<AuthorizationConfiguration>) -> Self { Self(put(self.0, "AuthorizationConfiguration", value.into_expr())) }
-    /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: replacement.
+    /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-securityconfigurationdata.html#cfn-emrcontainers-securityconfiguration-securityconfigurationdata-encryptionconfiguration)
     pub fn encryption_configuration(self, value: impl Arg<EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr())) }
 }
 impl Done for SecurityConfigurationData { fn into_props(self) -> Bag { self.0 } }
@@ -530,11 +530,11 @@ impl Done for SecurityConfigurationData { fn into_props(self) -> Bag { self.0 } 
 impl TLSCertificateConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CertificateProviderType`: `CertificateProviderType`. Update: replacement.
+    /// `CertificateProviderType`: `CertificateProviderType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-tlscertificateconfiguration.html#cfn-emrcontainers-securityconfiguration-tlscertificateconfiguration-certificateprovidertype)
     pub fn certificate_provider_type(self, value: impl Arg<CertificateProviderType>) -> Self { Self(put(self.0, "CertificateProviderType", value.into_expr())) }
-    /// `PrivateKeySecretArn`: text. Update: replacement.
+    /// `PrivateKeySecretArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-tlscertificateconfiguration.html#cfn-emrcontainers-securityconfiguration-tlscertificateconfiguration-privatekeysecretarn)
     pub fn private_key_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateKeySecretArn", value.into_expr())) }
-    /// `PublicKeySecretArn`: text. Update: replacement.
+    /// `PublicKeySecretArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-tlscertificateconfiguration.html#cfn-emrcontainers-securityconfiguration-tlscertificateconfiguration-publickeysecretarn)
     pub fn public_key_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PublicKeySecretArn", value.into_expr())) }
 }
 impl Done for TLSCertificateConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -556,9 +556,9 @@ impl CfnVirtualCluster {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVirtualClusterProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-virtualcluster.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-virtualcluster.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnVirtualCluster { fn node(&self) -> &Place { &self.0 } }
@@ -569,15 +569,15 @@ impl CfnVirtualClusterProps {
     pub fn new() -> CfnVirtualClusterProps<Missing<required::ContainerProvider>, Missing<required::Name>> { CfnVirtualClusterProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnVirtualClusterProps<R0, R1> {
-    /// `ContainerProvider`: `ContainerProvider`, required. Update: replacement.
+    /// `ContainerProvider`: `ContainerProvider`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-virtualcluster.html#cfn-emrcontainers-virtualcluster-containerprovider)
     pub fn container_provider(self, value: impl Arg<virtual_cluster::ContainerProvider>) -> CfnVirtualClusterProps<Set, R1> { CfnVirtualClusterProps(put(self.0, "ContainerProvider", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-virtualcluster.html#cfn-emrcontainers-virtualcluster-name)
     pub fn name(self, value: impl Arg<str>) -> CfnVirtualClusterProps<R0, Set> { CfnVirtualClusterProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `SecurityConfigurationId`: text. Update: replacement.
+    /// `SecurityConfigurationId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-virtualcluster.html#cfn-emrcontainers-virtualcluster-securityconfigurationid)
     pub fn security_configuration_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityConfigurationId", value.into_expr()), Phase) }
-    /// `SessionEnabled`: boolean. Update: replacement.
+    /// `SessionEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-virtualcluster.html#cfn-emrcontainers-virtualcluster-sessionenabled)
     pub fn session_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SessionEnabled", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-virtualcluster.html#cfn-emrcontainers-virtualcluster-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnVirtualClusterProps { fn into_props(self) -> Bag { self.0 } }
@@ -591,7 +591,7 @@ impl ContainerInfo {
     pub fn new() -> ContainerInfo<Missing<super::required::EksInfo>> { ContainerInfo(Bag::default(), Phase) }
 }
 impl<R0> ContainerInfo<R0> {
-    /// `EksInfo`: `EksInfo`, required. Update: replacement.
+    /// `EksInfo`: `EksInfo`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-virtualcluster-containerinfo.html#cfn-emrcontainers-virtualcluster-containerinfo-eksinfo)
     pub fn eks_info(self, value: impl Arg<EksInfo>) -> ContainerInfo<Set> { ContainerInfo(put(self.0, "EksInfo", value.into_expr()), Phase) }
 }
 impl Done for ContainerInfo { fn into_props(self) -> Bag { self.0 } }
@@ -602,11 +602,11 @@ impl ContainerProvider {
     pub fn new() -> ContainerProvider<Missing<super::required::Id>, Missing<super::required::Info>, Missing<super::required::Type>> { ContainerProvider(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ContainerProvider<R0, R1, R2> {
-    /// `Id`: text, required. Update: replacement.
+    /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-virtualcluster-containerprovider.html#cfn-emrcontainers-virtualcluster-containerprovider-id)
     pub fn id(self, value: impl Arg<str>) -> ContainerProvider<Set, R1, R2> { ContainerProvider(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `Info`: `ContainerInfo`, required. Update: replacement.
+    /// `Info`: `ContainerInfo`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-virtualcluster-containerprovider.html#cfn-emrcontainers-virtualcluster-containerprovider-info)
     pub fn info(self, value: impl Arg<ContainerInfo>) -> ContainerProvider<R0, Set, R2> { ContainerProvider(put(self.0, "Info", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: replacement.
+    /// `Type`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-virtualcluster-containerprovider.html#cfn-emrcontainers-virtualcluster-containerprovider-type)
     pub fn type_(self, value: impl Arg<str>) -> ContainerProvider<R0, R1, Set> { ContainerProvider(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ContainerProvider { fn into_props(self) -> Bag { self.0 } }
@@ -617,7 +617,7 @@ impl EksInfo {
     pub fn new() -> EksInfo<Missing<super::required::Namespace>> { EksInfo(Bag::default(), Phase) }
 }
 impl<R0> EksInfo<R0> {
-    /// `Namespace`: text, required. Update: replacement.
+    /// `Namespace`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-virtualcluster-eksinfo.html#cfn-emrcontainers-virtualcluster-eksinfo-namespace)
     pub fn namespace(self, value: impl Arg<str>) -> EksInfo<Set> { EksInfo(put(self.0, "Namespace", value.into_expr()), Phase) }
 }
 impl Done for EksInfo { fn into_props(self) -> Bag { self.0 } }

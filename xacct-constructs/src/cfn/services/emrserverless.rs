@@ -13,9 +13,9 @@ impl CfnApplication {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ApplicationId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ApplicationId`: text.
+    /// The attribute `ApplicationId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrserverless-application.html#ApplicationId-fn::getatt)
     pub fn attr_application_id(&self) -> Val<str> { self.0.get_att("ApplicationId") }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrserverless-application.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnApplication { fn node(&self) -> &Place { &self.0 } }
@@ -26,39 +26,39 @@ impl CfnApplicationProps {
     pub fn new() -> CfnApplicationProps<Missing<required::ReleaseLabel>, Missing<required::Type>> { CfnApplicationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnApplicationProps<R0, R1> {
-    /// `Architecture`: `Architecture`. Update: may replace.
+    /// `Architecture`: `Architecture`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrserverless-application.html#cfn-emrserverless-application-architecture)
     pub fn architecture(self, value: impl Arg<application::Architecture>) -> Self { Self(put(self.0, "Architecture", value.into_expr()), Phase) }
-    /// `AutoStartConfiguration`: `AutoStartConfiguration`. Update: may replace.
+    /// `AutoStartConfiguration`: `AutoStartConfiguration`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrserverless-application.html#cfn-emrserverless-application-autostartconfiguration)
     pub fn auto_start_configuration(self, value: impl Arg<application::AutoStartConfiguration>) -> Self { Self(put(self.0, "AutoStartConfiguration", value.into_expr()), Phase) }
-    /// `AutoStopConfiguration`: `AutoStopConfiguration`. Update: may replace.
+    /// `AutoStopConfiguration`: `AutoStopConfiguration`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrserverless-application.html#cfn-emrserverless-application-autostopconfiguration)
     pub fn auto_stop_configuration(self, value: impl Arg<application::AutoStopConfiguration>) -> Self { Self(put(self.0, "AutoStopConfiguration", value.into_expr()), Phase) }
-    /// `IdentityCenterConfiguration`: `IdentityCenterConfiguration`. Update: in place.
+    /// `IdentityCenterConfiguration`: `IdentityCenterConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrserverless-application.html#cfn-emrserverless-application-identitycenterconfiguration)
     pub fn identity_center_configuration(self, value: impl Arg<application::IdentityCenterConfiguration>) -> Self { Self(put(self.0, "IdentityCenterConfiguration", value.into_expr()), Phase) }
-    /// `ImageConfiguration`: `ImageConfigurationInput`. Update: may replace.
+    /// `ImageConfiguration`: `ImageConfigurationInput`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrserverless-application.html#cfn-emrserverless-application-imageconfiguration)
     pub fn image_configuration(self, value: impl Arg<application::ImageConfigurationInput>) -> Self { Self(put(self.0, "ImageConfiguration", value.into_expr()), Phase) }
-    /// `InitialCapacity`: list of `InitialCapacityConfigKeyValuePair`. Update: may replace.
+    /// `InitialCapacity`: list of `InitialCapacityConfigKeyValuePair`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrserverless-application.html#cfn-emrserverless-application-initialcapacity)
     pub fn initial_capacity(self, value: impl Arg<Arr<application::InitialCapacityConfigKeyValuePair>>) -> Self { Self(put(self.0, "InitialCapacity", value.into_expr()), Phase) }
-    /// `InteractiveConfiguration`: `InteractiveConfiguration`. Update: in place.
+    /// `InteractiveConfiguration`: `InteractiveConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrserverless-application.html#cfn-emrserverless-application-interactiveconfiguration)
     pub fn interactive_configuration(self, value: impl Arg<application::InteractiveConfiguration>) -> Self { Self(put(self.0, "InteractiveConfiguration", value.into_expr()), Phase) }
-    /// `MaximumCapacity`: `MaximumAllowedResources`. Update: may replace.
+    /// `MaximumCapacity`: `MaximumAllowedResources`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrserverless-application.html#cfn-emrserverless-application-maximumcapacity)
     pub fn maximum_capacity(self, value: impl Arg<application::MaximumAllowedResources>) -> Self { Self(put(self.0, "MaximumCapacity", value.into_expr()), Phase) }
-    /// `MonitoringConfiguration`: `MonitoringConfiguration`. Update: in place.
+    /// `MonitoringConfiguration`: `MonitoringConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrserverless-application.html#cfn-emrserverless-application-monitoringconfiguration)
     pub fn monitoring_configuration(self, value: impl Arg<application::MonitoringConfiguration>) -> Self { Self(put(self.0, "MonitoringConfiguration", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrserverless-application.html#cfn-emrserverless-application-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `NetworkConfiguration`: `NetworkConfiguration`. Update: may replace.
+    /// `NetworkConfiguration`: `NetworkConfiguration`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrserverless-application.html#cfn-emrserverless-application-networkconfiguration)
     pub fn network_configuration(self, value: impl Arg<application::NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value.into_expr()), Phase) }
-    /// `ReleaseLabel`: text, required. Update: may replace.
+    /// `ReleaseLabel`: text, required. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrserverless-application.html#cfn-emrserverless-application-releaselabel)
     pub fn release_label(self, value: impl Arg<str>) -> CfnApplicationProps<Set, R1> { CfnApplicationProps(put(self.0, "ReleaseLabel", value.into_expr()), Phase) }
-    /// `RuntimeConfiguration`: list of `ConfigurationObject`. Update: in place.
+    /// `RuntimeConfiguration`: list of `ConfigurationObject`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrserverless-application.html#cfn-emrserverless-application-runtimeconfiguration)
     pub fn runtime_configuration(self, value: impl Arg<Arr<application::ConfigurationObject>>) -> Self { Self(put(self.0, "RuntimeConfiguration", value.into_expr()), Phase) }
-    /// `SchedulerConfiguration`: `SchedulerConfiguration`. Update: in place.
+    /// `SchedulerConfiguration`: `SchedulerConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrserverless-application.html#cfn-emrserverless-application-schedulerconfiguration)
     pub fn scheduler_configuration(self, value: impl Arg<application::SchedulerConfiguration>) -> Self { Self(put(self.0, "SchedulerConfiguration", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrserverless-application.html#cfn-emrserverless-application-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: replacement.
+    /// `Type`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrserverless-application.html#cfn-emrserverless-application-type)
     pub fn type_(self, value: impl Arg<str>) -> CfnApplicationProps<R0, Set> { CfnApplicationProps(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `WorkerTypeSpecifications`: map of `WorkerTypeSpecificationInput`. Update: may replace.
+    /// `WorkerTypeSpecifications`: map of `WorkerTypeSpecificationInput`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrserverless-application.html#cfn-emrserverless-application-workertypespecifications)
     pub fn worker_type_specifications(self, value: impl Arg<Dict<application::WorkerTypeSpecificationInput>>) -> Self { Self(put(self.0, "WorkerTypeSpecifications", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
@@ -70,7 +70,7 @@ use crate::cfn::support::*;
 impl AutoStartConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Enabled`: boolean. Update: may replace.
+    /// `Enabled`: boolean. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-autostartconfiguration.html#cfn-emrserverless-application-autostartconfiguration-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for AutoStartConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -79,9 +79,9 @@ impl Done for AutoStartConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl AutoStopConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Enabled`: boolean. Update: may replace.
+    /// `Enabled`: boolean. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-autostopconfiguration.html#cfn-emrserverless-application-autostopconfiguration-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
-    /// `IdleTimeoutMinutes`: integer. Update: may replace.
+    /// `IdleTimeoutMinutes`: integer. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-autostopconfiguration.html#cfn-emrserverless-application-autostopconfiguration-idletimeoutminutes)
     pub fn idle_timeout_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleTimeoutMinutes", value.into_expr())) }
 }
 impl Done for AutoStopConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -90,15 +90,15 @@ impl Done for AutoStopConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl CloudWatchLoggingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-cloudwatchloggingconfiguration.html#cfn-emrserverless-application-cloudwatchloggingconfiguration-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
-    /// `EncryptionKeyArn`: text. Update: in place.
+    /// `EncryptionKeyArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-cloudwatchloggingconfiguration.html#cfn-emrserverless-application-cloudwatchloggingconfiguration-encryptionkeyarn)
     pub fn encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKeyArn", value.into_expr())) }
-    /// `LogGroupName`: `LogsLogGroupName`. Update: in place.
+    /// `LogGroupName`: `LogsLogGroupName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-cloudwatchloggingconfiguration.html#cfn-emrserverless-application-cloudwatchloggingconfiguration-loggroupname)
     pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroupName", value.into_expr())) }
-    /// `LogStreamNamePrefix`: text. Update: in place.
+    /// `LogStreamNamePrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-cloudwatchloggingconfiguration.html#cfn-emrserverless-application-cloudwatchloggingconfiguration-logstreamnameprefix)
     pub fn log_stream_name_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogStreamNamePrefix", value.into_expr())) }
-    /// `LogTypeMap`: list of `LogTypeMapKeyValuePair`. Update: in place.
+    /// `LogTypeMap`: list of `LogTypeMapKeyValuePair`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-cloudwatchloggingconfiguration.html#cfn-emrserverless-application-cloudwatchloggingconfiguration-logtypemap)
     pub fn log_type_map(self, value: impl Arg<Arr<LogTypeMapKeyValuePair>>) -> Self { Self(put(self.0, "LogTypeMap", value.into_expr())) }
 }
 impl Done for CloudWatchLoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -109,11 +109,11 @@ impl ConfigurationObject {
     pub fn new() -> ConfigurationObject<Missing<super::required::Classification>> { ConfigurationObject(Bag::default(), Phase) }
 }
 impl<R0> ConfigurationObject<R0> {
-    /// `Classification`: text, required. Update: in place.
+    /// `Classification`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-configurationobject.html#cfn-emrserverless-application-configurationobject-classification)
     pub fn classification(self, value: impl Arg<str>) -> ConfigurationObject<Set> { ConfigurationObject(put(self.0, "Classification", value.into_expr()), Phase) }
-    /// `Configurations`: list of `ConfigurationObject`. Update: in place.
+    /// `Configurations`: list of `ConfigurationObject`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-configurationobject.html#cfn-emrserverless-application-configurationobject-configurations)
     pub fn configurations(self, value: impl Arg<Arr<ConfigurationObject>>) -> Self { Self(put(self.0, "Configurations", value.into_expr()), Phase) }
-    /// `Properties`: map of text. Update: in place.
+    /// `Properties`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-configurationobject.html#cfn-emrserverless-application-configurationobject-properties)
     pub fn properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Properties", value.into_expr()), Phase) }
 }
 impl Done for ConfigurationObject { fn into_props(self) -> Bag { self.0 } }
@@ -122,7 +122,7 @@ impl Done for ConfigurationObject { fn into_props(self) -> Bag { self.0 } }
 impl IdentityCenterConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IdentityCenterInstanceArn`: text. Update: in place.
+    /// `IdentityCenterInstanceArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-identitycenterconfiguration.html#cfn-emrserverless-application-identitycenterconfiguration-identitycenterinstancearn)
     pub fn identity_center_instance_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityCenterInstanceArn", value.into_expr())) }
 }
 impl Done for IdentityCenterConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -131,7 +131,7 @@ impl Done for IdentityCenterConfiguration { fn into_props(self) -> Bag { self.0 
 impl ImageConfigurationInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ImageUri`: text. Update: may replace.
+    /// `ImageUri`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-imageconfigurationinput.html#cfn-emrserverless-application-imageconfigurationinput-imageuri)
     pub fn image_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageUri", value.into_expr())) }
 }
 impl Done for ImageConfigurationInput { fn into_props(self) -> Bag { self.0 } }
@@ -142,9 +142,9 @@ impl InitialCapacityConfig {
     pub fn new() -> InitialCapacityConfig<Missing<super::required::WorkerConfiguration>, Missing<super::required::WorkerCount>> { InitialCapacityConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> InitialCapacityConfig<R0, R1> {
-    /// `WorkerConfiguration`: `WorkerConfiguration`, required. Update: may replace.
+    /// `WorkerConfiguration`: `WorkerConfiguration`, required. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-initialcapacityconfig.html#cfn-emrserverless-application-initialcapacityconfig-workerconfiguration)
     pub fn worker_configuration(self, value: impl Arg<WorkerConfiguration>) -> InitialCapacityConfig<Set, R1> { InitialCapacityConfig(put(self.0, "WorkerConfiguration", value.into_expr()), Phase) }
-    /// `WorkerCount`: integer, required. Update: may replace.
+    /// `WorkerCount`: integer, required. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-initialcapacityconfig.html#cfn-emrserverless-application-initialcapacityconfig-workercount)
     pub fn worker_count(self, value: impl Arg<i64>) -> InitialCapacityConfig<R0, Set> { InitialCapacityConfig(put(self.0, "WorkerCount", value.into_expr()), Phase) }
 }
 impl Done for InitialCapacityConfig { fn into_props(self) -> Bag { self.0 } }
@@ -155,9 +155,9 @@ impl InitialCapacityConfigKeyValuePair {
     pub fn new() -> InitialCapacityConfigKeyValuePair<Missing<super::required::Key>, Missing<super::required::Value>> { InitialCapacityConfigKeyValuePair(Bag::default(), Phase) }
 }
 impl<R0, R1> InitialCapacityConfigKeyValuePair<R0, R1> {
-    /// `Key`: text, required. Update: may replace.
+    /// `Key`: text, required. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-initialcapacityconfigkeyvaluepair.html#cfn-emrserverless-application-initialcapacityconfigkeyvaluepair-key)
     pub fn key(self, value: impl Arg<str>) -> InitialCapacityConfigKeyValuePair<Set, R1> { InitialCapacityConfigKeyValuePair(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: `InitialCapacityConfig`, required. Update: may replace.
+    /// `Value`: `InitialCapacityConfig`, required. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-initialcapacityconfigkeyvaluepair.html#cfn-emrserverless-application-initialcapacityconfigkeyvaluepair-value)
     pub fn value(self, value: impl Arg<InitialCapacityConfig>) -> InitialCapacityConfigKeyValuePair<R0, Set> { InitialCapacityConfigKeyValuePair(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for InitialCapacityConfigKeyValuePair { fn into_props(self) -> Bag { self.0 } }
@@ -166,11 +166,11 @@ impl Done for InitialCapacityConfigKeyValuePair { fn into_props(self) -> Bag { s
 impl InteractiveConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LivyEndpointEnabled`: boolean. Update: in place.
+    /// `LivyEndpointEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-interactiveconfiguration.html#cfn-emrserverless-application-interactiveconfiguration-livyendpointenabled)
     pub fn livy_endpoint_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "LivyEndpointEnabled", value.into_expr())) }
-    /// `SessionEnabled`: boolean. Update: in place.
+    /// `SessionEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-interactiveconfiguration.html#cfn-emrserverless-application-interactiveconfiguration-sessionenabled)
     pub fn session_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SessionEnabled", value.into_expr())) }
-    /// `StudioEnabled`: boolean. Update: in place.
+    /// `StudioEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-interactiveconfiguration.html#cfn-emrserverless-application-interactiveconfiguration-studioenabled)
     pub fn studio_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StudioEnabled", value.into_expr())) }
 }
 impl Done for InteractiveConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -181,9 +181,9 @@ impl LogTypeMapKeyValuePair {
     pub fn new() -> LogTypeMapKeyValuePair<Missing<super::required::Key>, Missing<super::required::Value>> { LogTypeMapKeyValuePair(Bag::default(), Phase) }
 }
 impl<R0, R1> LogTypeMapKeyValuePair<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-logtypemapkeyvaluepair.html#cfn-emrserverless-application-logtypemapkeyvaluepair-key)
     pub fn key(self, value: impl Arg<str>) -> LogTypeMapKeyValuePair<Set, R1> { LogTypeMapKeyValuePair(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: list of text, required. Update: in place.
+    /// `Value`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-logtypemapkeyvaluepair.html#cfn-emrserverless-application-logtypemapkeyvaluepair-value)
     pub fn value(self, value: impl Arg<Arr<str>>) -> LogTypeMapKeyValuePair<R0, Set> { LogTypeMapKeyValuePair(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for LogTypeMapKeyValuePair { fn into_props(self) -> Bag { self.0 } }
@@ -192,9 +192,9 @@ impl Done for LogTypeMapKeyValuePair { fn into_props(self) -> Bag { self.0 } }
 impl ManagedPersistenceMonitoringConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-managedpersistencemonitoringconfiguration.html#cfn-emrserverless-application-managedpersistencemonitoringconfiguration-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
-    /// `EncryptionKeyArn`: text. Update: in place.
+    /// `EncryptionKeyArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-managedpersistencemonitoringconfiguration.html#cfn-emrserverless-application-managedpersistencemonitoringconfiguration-encryptionkeyarn)
     pub fn encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKeyArn", value.into_expr())) }
 }
 impl Done for ManagedPersistenceMonitoringConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -205,11 +205,11 @@ impl MaximumAllowedResources {
     pub fn new() -> MaximumAllowedResources<Missing<super::required::Cpu>, Missing<super::required::Memory>> { MaximumAllowedResources(Bag::default(), Phase) }
 }
 impl<R0, R1> MaximumAllowedResources<R0, R1> {
-    /// `Cpu`: text, required. Update: may replace.
+    /// `Cpu`: text, required. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-maximumallowedresources.html#cfn-emrserverless-application-maximumallowedresources-cpu)
     pub fn cpu(self, value: impl Arg<str>) -> MaximumAllowedResources<Set, R1> { MaximumAllowedResources(put(self.0, "Cpu", value.into_expr()), Phase) }
-    /// `Disk`: text. Update: may replace.
+    /// `Disk`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-maximumallowedresources.html#cfn-emrserverless-application-maximumallowedresources-disk)
     pub fn disk(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Disk", value.into_expr()), Phase) }
-    /// `Memory`: text, required. Update: may replace.
+    /// `Memory`: text, required. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-maximumallowedresources.html#cfn-emrserverless-application-maximumallowedresources-memory)
     pub fn memory(self, value: impl Arg<str>) -> MaximumAllowedResources<R0, Set> { MaximumAllowedResources(put(self.0, "Memory", value.into_expr()), Phase) }
 }
 impl Done for MaximumAllowedResources { fn into_props(self) -> Bag { self.0 } }
@@ -218,13 +218,13 @@ impl Done for MaximumAllowedResources { fn into_props(self) -> Bag { self.0 } }
 impl MonitoringConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CloudWatchLoggingConfiguration`: `CloudWatchLoggingConfiguration`. Update: in place.
+    /// `CloudWatchLoggingConfiguration`: `CloudWatchLoggingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-monitoringconfiguration.html#cfn-emrserverless-application-monitoringconfiguration-cloudwatchloggingconfiguration)
     pub fn cloud_watch_logging_configuration(self, value: impl Arg<CloudWatchLoggingConfiguration>) -> Self { Self(put(self.0, "CloudWatchLoggingConfiguration", value.into_expr())) }
-    /// `ManagedPersistenceMonitoringConfiguration`: `ManagedPersistenceMonitoringConfiguration`. Update: in place.
+    /// `ManagedPersistenceMonitoringConfiguration`: `ManagedPersistenceMonitoringConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-monitoringconfiguration.html#cfn-emrserverless-application-monitoringconfiguration-managedpersistencemonitoringconfiguration)
     pub fn managed_persistence_monitoring_configuration(self, value: impl Arg<ManagedPersistenceMonitoringConfiguration>) -> Self { Self(put(self.0, "ManagedPersistenceMonitoringConfiguration", value.into_expr())) }
-    /// `PrometheusMonitoringConfiguration`: `PrometheusMonitoringConfiguration`. Update: in place.
+    /// `PrometheusMonitoringConfiguration`: `PrometheusMonitoringConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-monitoringconfiguration.html#cfn-emrserverless-application-monitoringconfiguration-prometheusmonitoringconfiguration)
     pub fn prometheus_monitoring_configuration(self, value: impl Arg<PrometheusMonitoringConfiguration>) -> Self { Self(put(self.0, "PrometheusMonitoringConfiguration", value.into_expr())) }
-    /// `S3MonitoringConfiguration`: `S3MonitoringConfiguration`. Update: in place.
+    /// `S3MonitoringConfiguration`: `S3MonitoringConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-monitoringconfiguration.html#cfn-emrserverless-application-monitoringconfiguration-s3monitoringconfiguration)
     pub fn s3_monitoring_configuration(self, value: impl Arg<S3MonitoringConfiguration>) -> Self { Self(put(self.0, "S3MonitoringConfiguration", value.into_expr())) }
 }
 impl Done for MonitoringConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -233,9 +233,9 @@ impl Done for MonitoringConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl NetworkConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: may replace.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-networkconfiguration.html#cfn-emrserverless-application-networkconfiguration-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
-    /// `SubnetIds`: list of text. Update: may replace.
+    /// `SubnetIds`: list of text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-networkconfiguration.html#cfn-emrserverless-application-networkconfiguration-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
 }
 impl Done for NetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -244,7 +244,7 @@ impl Done for NetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl PrometheusMonitoringConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RemoteWriteUrl`: text. Update: in place.
+    /// `RemoteWriteUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-prometheusmonitoringconfiguration.html#cfn-emrserverless-application-prometheusmonitoringconfiguration-remotewriteurl)
     pub fn remote_write_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemoteWriteUrl", value.into_expr())) }
 }
 impl Done for PrometheusMonitoringConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -253,9 +253,9 @@ impl Done for PrometheusMonitoringConfiguration { fn into_props(self) -> Bag { s
 impl S3MonitoringConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EncryptionKeyArn`: text. Update: in place.
+    /// `EncryptionKeyArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-s3monitoringconfiguration.html#cfn-emrserverless-application-s3monitoringconfiguration-encryptionkeyarn)
     pub fn encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKeyArn", value.into_expr())) }
-    /// `LogUri`: text. Update: in place.
+    /// `LogUri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-s3monitoringconfiguration.html#cfn-emrserverless-application-s3monitoringconfiguration-loguri)
     pub fn log_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogUri", value.into_expr())) }
 }
 impl Done for S3MonitoringConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -264,9 +264,9 @@ impl Done for S3MonitoringConfiguration { fn into_props(self) -> Bag { self.0 } 
 impl SchedulerConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MaxConcurrentRuns`: integer. Update: in place.
+    /// `MaxConcurrentRuns`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-schedulerconfiguration.html#cfn-emrserverless-application-schedulerconfiguration-maxconcurrentruns)
     pub fn max_concurrent_runs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxConcurrentRuns", value.into_expr())) }
-    /// `QueueTimeoutMinutes`: integer. Update: in place.
+    /// `QueueTimeoutMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-schedulerconfiguration.html#cfn-emrserverless-application-schedulerconfiguration-queuetimeoutminutes)
     pub fn queue_timeout_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "QueueTimeoutMinutes", value.into_expr())) }
 }
 impl Done for SchedulerConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -277,13 +277,13 @@ impl WorkerConfiguration {
     pub fn new() -> WorkerConfiguration<Missing<super::required::Cpu>, Missing<super::required::Memory>> { WorkerConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> WorkerConfiguration<R0, R1> {
-    /// `Cpu`: text, required. Update: may replace.
+    /// `Cpu`: text, required. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-workerconfiguration.html#cfn-emrserverless-application-workerconfiguration-cpu)
     pub fn cpu(self, value: impl Arg<str>) -> WorkerConfiguration<Set, R1> { WorkerConfiguration(put(self.0, "Cpu", value.into_expr()), Phase) }
-    /// `Disk`: text. Update: may replace.
+    /// `Disk`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-workerconfiguration.html#cfn-emrserverless-application-workerconfiguration-disk)
     pub fn disk(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Disk", value.into_expr()), Phase) }
-    /// `DiskType`: text. Update: may replace.
+    /// `DiskType`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-workerconfiguration.html#cfn-emrserverless-application-workerconfiguration-disktype)
     pub fn disk_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DiskType", value.into_expr()), Phase) }
-    /// `Memory`: text, required. Update: may replace.
+    /// `Memory`: text, required. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-workerconfiguration.html#cfn-emrserverless-application-workerconfiguration-memory)
     pub fn memory(self, value: impl Arg<str>) -> WorkerConfiguration<R0, Set> { WorkerConfiguration(put(self.0, "Memory", value.into_expr()), Phase) }
 }
 impl Done for WorkerConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -292,7 +292,7 @@ impl Done for WorkerConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl WorkerTypeSpecificationInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ImageConfiguration`: `ImageConfigurationInput`. Update: may replace.
+    /// `ImageConfiguration`: `ImageConfigurationInput`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-workertypespecificationinput.html#cfn-emrserverless-application-workertypespecificationinput-imageconfiguration)
     pub fn image_configuration(self, value: impl Arg<ImageConfigurationInput>) -> Self { Self(put(self.0, "ImageConfiguration", value.into_expr())) }
 }
 impl Done for WorkerTypeSpecificationInput { fn into_props(self) -> Bag { self.0 } }

@@ -13,11 +13,11 @@ impl CfnIdMappingWorkflow {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIdMappingWorkflowProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `WorkflowName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-idmappingworkflow.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-idmappingworkflow.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
-    /// The attribute `WorkflowArn`: `OtherArn`.
+    /// The attribute `WorkflowArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-idmappingworkflow.html#WorkflowArn-fn::getatt)
     pub fn attr_workflow_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("WorkflowArn") }
 }
 impl Parent for CfnIdMappingWorkflow { fn node(&self) -> &Place { &self.0 } }
@@ -28,21 +28,21 @@ impl CfnIdMappingWorkflowProps {
     pub fn new() -> CfnIdMappingWorkflowProps<Missing<required::IdMappingTechniques>, Missing<required::InputSourceConfig>, Missing<required::RoleArn>, Missing<required::WorkflowName>> { CfnIdMappingWorkflowProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnIdMappingWorkflowProps<R0, R1, R2, R3> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-idmappingworkflow.html#cfn-entityresolution-idmappingworkflow-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `IdMappingIncrementalRunConfig`: `IdMappingIncrementalRunConfig`. Update: in place.
+    /// `IdMappingIncrementalRunConfig`: `IdMappingIncrementalRunConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-idmappingworkflow.html#cfn-entityresolution-idmappingworkflow-idmappingincrementalrunconfig)
     pub fn id_mapping_incremental_run_config(self, value: impl Arg<id_mapping_workflow::IdMappingIncrementalRunConfig>) -> Self { Self(put(self.0, "IdMappingIncrementalRunConfig", value.into_expr()), Phase) }
-    /// `IdMappingTechniques`: `IdMappingTechniques`, required. Update: in place.
+    /// `IdMappingTechniques`: `IdMappingTechniques`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-idmappingworkflow.html#cfn-entityresolution-idmappingworkflow-idmappingtechniques)
     pub fn id_mapping_techniques(self, value: impl Arg<id_mapping_workflow::IdMappingTechniques>) -> CfnIdMappingWorkflowProps<Set, R1, R2, R3> { CfnIdMappingWorkflowProps(put(self.0, "IdMappingTechniques", value.into_expr()), Phase) }
-    /// `InputSourceConfig`: list of `IdMappingWorkflowInputSource`, required. Update: in place.
+    /// `InputSourceConfig`: list of `IdMappingWorkflowInputSource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-idmappingworkflow.html#cfn-entityresolution-idmappingworkflow-inputsourceconfig)
     pub fn input_source_config(self, value: impl Arg<Arr<id_mapping_workflow::IdMappingWorkflowInputSource>>) -> CfnIdMappingWorkflowProps<R0, Set, R2, R3> { CfnIdMappingWorkflowProps(put(self.0, "InputSourceConfig", value.into_expr()), Phase) }
-    /// `OutputSourceConfig`: list of `IdMappingWorkflowOutputSource`. Update: in place.
+    /// `OutputSourceConfig`: list of `IdMappingWorkflowOutputSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-idmappingworkflow.html#cfn-entityresolution-idmappingworkflow-outputsourceconfig)
     pub fn output_source_config(self, value: impl Arg<Arr<id_mapping_workflow::IdMappingWorkflowOutputSource>>) -> Self { Self(put(self.0, "OutputSourceConfig", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-idmappingworkflow.html#cfn-entityresolution-idmappingworkflow-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnIdMappingWorkflowProps<R0, R1, Set, R3> { CfnIdMappingWorkflowProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-idmappingworkflow.html#cfn-entityresolution-idmappingworkflow-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `WorkflowName`: text, required. Update: replacement.
+    /// `WorkflowName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-idmappingworkflow.html#cfn-entityresolution-idmappingworkflow-workflowname)
     pub fn workflow_name(self, value: impl Arg<str>) -> CfnIdMappingWorkflowProps<R0, R1, R2, Set> { CfnIdMappingWorkflowProps(put(self.0, "WorkflowName", value.into_expr()), Phase) }
 }
 impl Done for CfnIdMappingWorkflowProps { fn into_props(self) -> Bag { self.0 } }
@@ -56,7 +56,7 @@ impl IdMappingIncrementalRunConfig {
     pub fn new() -> IdMappingIncrementalRunConfig<Missing<super::required::IncrementalRunType>> { IdMappingIncrementalRunConfig(Bag::default(), Phase) }
 }
 impl<R0> IdMappingIncrementalRunConfig<R0> {
-    /// `IncrementalRunType`: `IncrementalRunType`, required. Update: in place.
+    /// `IncrementalRunType`: `IncrementalRunType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-idmappingincrementalrunconfig.html#cfn-entityresolution-idmappingworkflow-idmappingincrementalrunconfig-incrementalruntype)
     pub fn incremental_run_type(self, value: impl Arg<IncrementalRunType>) -> IdMappingIncrementalRunConfig<Set> { IdMappingIncrementalRunConfig(put(self.0, "IncrementalRunType", value.into_expr()), Phase) }
 }
 impl Done for IdMappingIncrementalRunConfig { fn into_props(self) -> Bag { self.0 } }
@@ -67,13 +67,13 @@ impl IdMappingRuleBasedProperties {
     pub fn new() -> IdMappingRuleBasedProperties<Missing<super::required::AttributeMatchingModel>, Missing<super::required::RecordMatchingModel>> { IdMappingRuleBasedProperties(Bag::default(), Phase) }
 }
 impl<R0, R1> IdMappingRuleBasedProperties<R0, R1> {
-    /// `AttributeMatchingModel`: `AttributeMatchingModel`, required. Update: in place.
+    /// `AttributeMatchingModel`: `AttributeMatchingModel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-idmappingrulebasedproperties.html#cfn-entityresolution-idmappingworkflow-idmappingrulebasedproperties-attributematchingmodel)
     pub fn attribute_matching_model(self, value: impl Arg<AttributeMatchingModel>) -> IdMappingRuleBasedProperties<Set, R1> { IdMappingRuleBasedProperties(put(self.0, "AttributeMatchingModel", value.into_expr()), Phase) }
-    /// `RecordMatchingModel`: `RecordMatchingModel`, required. Update: in place.
+    /// `RecordMatchingModel`: `RecordMatchingModel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-idmappingrulebasedproperties.html#cfn-entityresolution-idmappingworkflow-idmappingrulebasedproperties-recordmatchingmodel)
     pub fn record_matching_model(self, value: impl Arg<RecordMatchingModel>) -> IdMappingRuleBasedProperties<R0, Set> { IdMappingRuleBasedProperties(put(self.0, "RecordMatchingModel", value.into_expr()), Phase) }
-    /// `RuleDefinitionType`: `RuleDefinitionType`. Update: in place.
+    /// `RuleDefinitionType`: `RuleDefinitionType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-idmappingrulebasedproperties.html#cfn-entityresolution-idmappingworkflow-idmappingrulebasedproperties-ruledefinitiontype)
     pub fn rule_definition_type(self, value: impl Arg<RuleDefinitionType>) -> Self { Self(put(self.0, "RuleDefinitionType", value.into_expr()), Phase) }
-    /// `Rules`: list of `Rule`. Update: in place.
+    /// `Rules`: list of `Rule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-idmappingrulebasedproperties.html#cfn-entityresolution-idmappingworkflow-idmappingrulebasedproperties-rules)
     pub fn rules(self, value: impl Arg<Arr<Rule>>) -> Self { Self(put(self.0, "Rules", value.into_expr()), Phase) }
 }
 impl Done for IdMappingRuleBasedProperties { fn into_props(self) -> Bag { self.0 } }
@@ -82,13 +82,13 @@ impl Done for IdMappingRuleBasedProperties { fn into_props(self) -> Bag { self.0
 impl IdMappingTechniques {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IdMappingType`: `IdMappingType`. Update: in place.
+    /// `IdMappingType`: `IdMappingType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-idmappingtechniques.html#cfn-entityresolution-idmappingworkflow-idmappingtechniques-idmappingtype)
     pub fn id_mapping_type(self, value: impl Arg<IdMappingType>) -> Self { Self(put(self.0, "IdMappingType", value.into_expr())) }
-    /// `NormalizationVersion`: text. Update: in place.
+    /// `NormalizationVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-idmappingtechniques.html#cfn-entityresolution-idmappingworkflow-idmappingtechniques-normalizationversion)
     pub fn normalization_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NormalizationVersion", value.into_expr())) }
-    /// `ProviderProperties`: `ProviderProperties`. Update: in place.
+    /// `ProviderProperties`: `ProviderProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-idmappingtechniques.html#cfn-entityresolution-idmappingworkflow-idmappingtechniques-providerproperties)
     pub fn provider_properties(self, value: impl Arg<ProviderProperties>) -> Self { Self(put(self.0, "ProviderProperties", value.into_expr())) }
-    /// `RuleBasedProperties`: `IdMappingRuleBasedProperties`. Update: in place.
+    /// `RuleBasedProperties`: `IdMappingRuleBasedProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-idmappingtechniques.html#cfn-entityresolution-idmappingworkflow-idmappingtechniques-rulebasedproperties)
     pub fn rule_based_properties(self, value: impl Arg<IdMappingRuleBasedProperties>) -> Self { Self(put(self.0, "RuleBasedProperties", value.into_expr())) }
 }
 impl Done for IdMappingTechniques { fn into_props(self) -> Bag { self.0 } }
@@ -99,11 +99,11 @@ impl IdMappingWorkflowInputSource {
     pub fn new() -> IdMappingWorkflowInputSource<Missing<super::required::InputSourceARN>> { IdMappingWorkflowInputSource(Bag::default(), Phase) }
 }
 impl<R0> IdMappingWorkflowInputSource<R0> {
-    /// `InputSourceARN`: text, required. Update: in place.
+    /// `InputSourceARN`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-idmappingworkflowinputsource.html#cfn-entityresolution-idmappingworkflow-idmappingworkflowinputsource-inputsourcearn)
     pub fn input_source_arn(self, value: impl Arg<str>) -> IdMappingWorkflowInputSource<Set> { IdMappingWorkflowInputSource(put(self.0, "InputSourceARN", value.into_expr()), Phase) }
-    /// `SchemaArn`: text. Update: in place.
+    /// `SchemaArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-idmappingworkflowinputsource.html#cfn-entityresolution-idmappingworkflow-idmappingworkflowinputsource-schemaarn)
     pub fn schema_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaArn", value.into_expr()), Phase) }
-    /// `Type`: `Type`. Update: in place.
+    /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-idmappingworkflowinputsource.html#cfn-entityresolution-idmappingworkflow-idmappingworkflowinputsource-type)
     pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for IdMappingWorkflowInputSource { fn into_props(self) -> Bag { self.0 } }
@@ -114,9 +114,9 @@ impl IdMappingWorkflowOutputSource {
     pub fn new() -> IdMappingWorkflowOutputSource<Missing<super::required::OutputS3Path>> { IdMappingWorkflowOutputSource(Bag::default(), Phase) }
 }
 impl<R0> IdMappingWorkflowOutputSource<R0> {
-    /// `KMSArn`: `KmsKeyArn`. Update: in place.
+    /// `KMSArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-idmappingworkflowoutputsource.html#cfn-entityresolution-idmappingworkflow-idmappingworkflowoutputsource-kmsarn)
     pub fn kms_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KMSArn", value.into_expr()), Phase) }
-    /// `OutputS3Path`: text, required. Update: in place.
+    /// `OutputS3Path`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-idmappingworkflowoutputsource.html#cfn-entityresolution-idmappingworkflow-idmappingworkflowoutputsource-outputs3path)
     pub fn output_s3_path(self, value: impl Arg<str>) -> IdMappingWorkflowOutputSource<Set> { IdMappingWorkflowOutputSource(put(self.0, "OutputS3Path", value.into_expr()), Phase) }
 }
 impl Done for IdMappingWorkflowOutputSource { fn into_props(self) -> Bag { self.0 } }
@@ -127,7 +127,7 @@ impl IntermediateSourceConfiguration {
     pub fn new() -> IntermediateSourceConfiguration<Missing<super::required::IntermediateS3Path>> { IntermediateSourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0> IntermediateSourceConfiguration<R0> {
-    /// `IntermediateS3Path`: text, required. Update: in place.
+    /// `IntermediateS3Path`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-intermediatesourceconfiguration.html#cfn-entityresolution-idmappingworkflow-intermediatesourceconfiguration-intermediates3path)
     pub fn intermediate_s3_path(self, value: impl Arg<str>) -> IntermediateSourceConfiguration<Set> { IntermediateSourceConfiguration(put(self.0, "IntermediateS3Path", value.into_expr()), Phase) }
 }
 impl Done for IntermediateSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -138,11 +138,11 @@ impl ProviderProperties {
     pub fn new() -> ProviderProperties<Missing<super::required::ProviderServiceArn>> { ProviderProperties(Bag::default(), Phase) }
 }
 impl<R0> ProviderProperties<R0> {
-    /// `IntermediateSourceConfiguration`: `IntermediateSourceConfiguration`. Update: in place.
+    /// `IntermediateSourceConfiguration`: `IntermediateSourceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-providerproperties.html#cfn-entityresolution-idmappingworkflow-providerproperties-intermediatesourceconfiguration)
     pub fn intermediate_source_configuration(self, value: impl Arg<IntermediateSourceConfiguration>) -> Self { Self(put(self.0, "IntermediateSourceConfiguration", value.into_expr()), Phase) }
-    /// `ProviderConfiguration`: map of text. Update: in place.
+    /// `ProviderConfiguration`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-providerproperties.html#cfn-entityresolution-idmappingworkflow-providerproperties-providerconfiguration)
     pub fn provider_configuration(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ProviderConfiguration", value.into_expr()), Phase) }
-    /// `ProviderServiceArn`: text, required. Update: in place.
+    /// `ProviderServiceArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-providerproperties.html#cfn-entityresolution-idmappingworkflow-providerproperties-providerservicearn)
     pub fn provider_service_arn(self, value: impl Arg<str>) -> ProviderProperties<Set> { ProviderProperties(put(self.0, "ProviderServiceArn", value.into_expr()), Phase) }
 }
 impl Done for ProviderProperties { fn into_props(self) -> Bag { self.0 } }
@@ -153,9 +153,9 @@ impl Rule {
     pub fn new() -> Rule<Missing<super::required::MatchingKeys>, Missing<super::required::RuleName>> { Rule(Bag::default(), Phase) }
 }
 impl<R0, R1> Rule<R0, R1> {
-    /// `MatchingKeys`: list of text, required. Update: in place.
+    /// `MatchingKeys`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-rule.html#cfn-entityresolution-idmappingworkflow-rule-matchingkeys)
     pub fn matching_keys(self, value: impl Arg<Arr<str>>) -> Rule<Set, R1> { Rule(put(self.0, "MatchingKeys", value.into_expr()), Phase) }
-    /// `RuleName`: text, required. Update: in place.
+    /// `RuleName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-rule.html#cfn-entityresolution-idmappingworkflow-rule-rulename)
     pub fn rule_name(self, value: impl Arg<str>) -> Rule<R0, Set> { Rule(put(self.0, "RuleName", value.into_expr()), Phase) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
@@ -181,11 +181,11 @@ impl CfnIdNamespace {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIdNamespaceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `IdNamespaceName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-idnamespace.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `IdNamespaceArn`: `OtherArn`.
+    /// The attribute `IdNamespaceArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-idnamespace.html#IdNamespaceArn-fn::getatt)
     pub fn attr_id_namespace_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("IdNamespaceArn") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-idnamespace.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnIdNamespace { fn node(&self) -> &Place { &self.0 } }
@@ -196,19 +196,19 @@ impl CfnIdNamespaceProps {
     pub fn new() -> CfnIdNamespaceProps<Missing<required::IdNamespaceName>, Missing<required::Type>> { CfnIdNamespaceProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnIdNamespaceProps<R0, R1> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-idnamespace.html#cfn-entityresolution-idnamespace-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `IdMappingWorkflowProperties`: list of `IdNamespaceIdMappingWorkflowProperties`. Update: in place.
+    /// `IdMappingWorkflowProperties`: list of `IdNamespaceIdMappingWorkflowProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-idnamespace.html#cfn-entityresolution-idnamespace-idmappingworkflowproperties)
     pub fn id_mapping_workflow_properties(self, value: impl Arg<Arr<id_namespace::IdNamespaceIdMappingWorkflowProperties>>) -> Self { Self(put(self.0, "IdMappingWorkflowProperties", value.into_expr()), Phase) }
-    /// `IdNamespaceName`: text, required. Update: replacement.
+    /// `IdNamespaceName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-idnamespace.html#cfn-entityresolution-idnamespace-idnamespacename)
     pub fn id_namespace_name(self, value: impl Arg<str>) -> CfnIdNamespaceProps<Set, R1> { CfnIdNamespaceProps(put(self.0, "IdNamespaceName", value.into_expr()), Phase) }
-    /// `InputSourceConfig`: list of `IdNamespaceInputSource`. Update: in place.
+    /// `InputSourceConfig`: list of `IdNamespaceInputSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-idnamespace.html#cfn-entityresolution-idnamespace-inputsourceconfig)
     pub fn input_source_config(self, value: impl Arg<Arr<id_namespace::IdNamespaceInputSource>>) -> Self { Self(put(self.0, "InputSourceConfig", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-idnamespace.html#cfn-entityresolution-idnamespace-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-idnamespace.html#cfn-entityresolution-idnamespace-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-idnamespace.html#cfn-entityresolution-idnamespace-type)
     pub fn type_(self, value: impl Arg<id_namespace::Type>) -> CfnIdNamespaceProps<R0, Set> { CfnIdNamespaceProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnIdNamespaceProps { fn into_props(self) -> Bag { self.0 } }
@@ -222,11 +222,11 @@ impl IdNamespaceIdMappingWorkflowProperties {
     pub fn new() -> IdNamespaceIdMappingWorkflowProperties<Missing<super::required::IdMappingType>> { IdNamespaceIdMappingWorkflowProperties(Bag::default(), Phase) }
 }
 impl<R0> IdNamespaceIdMappingWorkflowProperties<R0> {
-    /// `IdMappingType`: `IdMappingType`, required. Update: in place.
+    /// `IdMappingType`: `IdMappingType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idnamespace-idnamespaceidmappingworkflowproperties.html#cfn-entityresolution-idnamespace-idnamespaceidmappingworkflowproperties-idmappingtype)
     pub fn id_mapping_type(self, value: impl Arg<IdMappingType>) -> IdNamespaceIdMappingWorkflowProperties<Set> { IdNamespaceIdMappingWorkflowProperties(put(self.0, "IdMappingType", value.into_expr()), Phase) }
-    /// `ProviderProperties`: `NamespaceProviderProperties`. Update: in place.
+    /// `ProviderProperties`: `NamespaceProviderProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idnamespace-idnamespaceidmappingworkflowproperties.html#cfn-entityresolution-idnamespace-idnamespaceidmappingworkflowproperties-providerproperties)
     pub fn provider_properties(self, value: impl Arg<NamespaceProviderProperties>) -> Self { Self(put(self.0, "ProviderProperties", value.into_expr()), Phase) }
-    /// `RuleBasedProperties`: `NamespaceRuleBasedProperties`. Update: in place.
+    /// `RuleBasedProperties`: `NamespaceRuleBasedProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idnamespace-idnamespaceidmappingworkflowproperties.html#cfn-entityresolution-idnamespace-idnamespaceidmappingworkflowproperties-rulebasedproperties)
     pub fn rule_based_properties(self, value: impl Arg<NamespaceRuleBasedProperties>) -> Self { Self(put(self.0, "RuleBasedProperties", value.into_expr()), Phase) }
 }
 impl Done for IdNamespaceIdMappingWorkflowProperties { fn into_props(self) -> Bag { self.0 } }
@@ -237,9 +237,9 @@ impl IdNamespaceInputSource {
     pub fn new() -> IdNamespaceInputSource<Missing<super::required::InputSourceARN>> { IdNamespaceInputSource(Bag::default(), Phase) }
 }
 impl<R0> IdNamespaceInputSource<R0> {
-    /// `InputSourceARN`: text, required. Update: in place.
+    /// `InputSourceARN`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idnamespace-idnamespaceinputsource.html#cfn-entityresolution-idnamespace-idnamespaceinputsource-inputsourcearn)
     pub fn input_source_arn(self, value: impl Arg<str>) -> IdNamespaceInputSource<Set> { IdNamespaceInputSource(put(self.0, "InputSourceARN", value.into_expr()), Phase) }
-    /// `SchemaName`: text. Update: in place.
+    /// `SchemaName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idnamespace-idnamespaceinputsource.html#cfn-entityresolution-idnamespace-idnamespaceinputsource-schemaname)
     pub fn schema_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaName", value.into_expr()), Phase) }
 }
 impl Done for IdNamespaceInputSource { fn into_props(self) -> Bag { self.0 } }
@@ -250,9 +250,9 @@ impl NamespaceProviderProperties {
     pub fn new() -> NamespaceProviderProperties<Missing<super::required::ProviderServiceArn>> { NamespaceProviderProperties(Bag::default(), Phase) }
 }
 impl<R0> NamespaceProviderProperties<R0> {
-    /// `ProviderConfiguration`: map of text. Update: in place.
+    /// `ProviderConfiguration`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idnamespace-namespaceproviderproperties.html#cfn-entityresolution-idnamespace-namespaceproviderproperties-providerconfiguration)
     pub fn provider_configuration(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ProviderConfiguration", value.into_expr()), Phase) }
-    /// `ProviderServiceArn`: text, required. Update: in place.
+    /// `ProviderServiceArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idnamespace-namespaceproviderproperties.html#cfn-entityresolution-idnamespace-namespaceproviderproperties-providerservicearn)
     pub fn provider_service_arn(self, value: impl Arg<str>) -> NamespaceProviderProperties<Set> { NamespaceProviderProperties(put(self.0, "ProviderServiceArn", value.into_expr()), Phase) }
 }
 impl Done for NamespaceProviderProperties { fn into_props(self) -> Bag { self.0 } }
@@ -261,13 +261,13 @@ impl Done for NamespaceProviderProperties { fn into_props(self) -> Bag { self.0 
 impl NamespaceRuleBasedProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AttributeMatchingModel`: `AttributeMatchingModel`. Update: in place.
+    /// `AttributeMatchingModel`: `AttributeMatchingModel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idnamespace-namespacerulebasedproperties.html#cfn-entityresolution-idnamespace-namespacerulebasedproperties-attributematchingmodel)
     pub fn attribute_matching_model(self, value: impl Arg<AttributeMatchingModel>) -> Self { Self(put(self.0, "AttributeMatchingModel", value.into_expr())) }
-    /// `RecordMatchingModels`: list of `RecordMatchingModels`. Update: in place.
+    /// `RecordMatchingModels`: list of `RecordMatchingModels`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idnamespace-namespacerulebasedproperties.html#cfn-entityresolution-idnamespace-namespacerulebasedproperties-recordmatchingmodels)
     pub fn record_matching_models(self, value: impl Arg<Arr<RecordMatchingModels>>) -> Self { Self(put(self.0, "RecordMatchingModels", value.into_expr())) }
-    /// `RuleDefinitionTypes`: list of `RuleDefinitionTypes`. Update: in place.
+    /// `RuleDefinitionTypes`: list of `RuleDefinitionTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idnamespace-namespacerulebasedproperties.html#cfn-entityresolution-idnamespace-namespacerulebasedproperties-ruledefinitiontypes)
     pub fn rule_definition_types(self, value: impl Arg<Arr<RuleDefinitionTypes>>) -> Self { Self(put(self.0, "RuleDefinitionTypes", value.into_expr())) }
-    /// `Rules`: list of `Rule`. Update: in place.
+    /// `Rules`: list of `Rule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idnamespace-namespacerulebasedproperties.html#cfn-entityresolution-idnamespace-namespacerulebasedproperties-rules)
     pub fn rules(self, value: impl Arg<Arr<Rule>>) -> Self { Self(put(self.0, "Rules", value.into_expr())) }
 }
 impl Done for NamespaceRuleBasedProperties { fn into_props(self) -> Bag { self.0 } }
@@ -278,9 +278,9 @@ impl Rule {
     pub fn new() -> Rule<Missing<super::required::MatchingKeys>, Missing<super::required::RuleName>> { Rule(Bag::default(), Phase) }
 }
 impl<R0, R1> Rule<R0, R1> {
-    /// `MatchingKeys`: list of text, required. Update: in place.
+    /// `MatchingKeys`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idnamespace-rule.html#cfn-entityresolution-idnamespace-rule-matchingkeys)
     pub fn matching_keys(self, value: impl Arg<Arr<str>>) -> Rule<Set, R1> { Rule(put(self.0, "MatchingKeys", value.into_expr()), Phase) }
-    /// `RuleName`: text, required. Update: in place.
+    /// `RuleName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idnamespace-rule.html#cfn-entityresolution-idnamespace-rule-rulename)
     pub fn rule_name(self, value: impl Arg<str>) -> Rule<R0, Set> { Rule(put(self.0, "RuleName", value.into_expr()), Phase) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
@@ -304,11 +304,11 @@ impl CfnMatchingWorkflow {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMatchingWorkflowProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `WorkflowName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-matchingworkflow.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-matchingworkflow.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
-    /// The attribute `WorkflowArn`: `OtherArn`.
+    /// The attribute `WorkflowArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-matchingworkflow.html#WorkflowArn-fn::getatt)
     pub fn attr_workflow_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("WorkflowArn") }
 }
 impl Parent for CfnMatchingWorkflow { fn node(&self) -> &Place { &self.0 } }
@@ -319,21 +319,21 @@ impl CfnMatchingWorkflowProps {
     pub fn new() -> CfnMatchingWorkflowProps<Missing<required::InputSourceConfig>, Missing<required::OutputSourceConfig>, Missing<required::ResolutionTechniques>, Missing<required::RoleArn>, Missing<required::WorkflowName>> { CfnMatchingWorkflowProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnMatchingWorkflowProps<R0, R1, R2, R3, R4> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-matchingworkflow.html#cfn-entityresolution-matchingworkflow-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `IncrementalRunConfig`: `IncrementalRunConfig`. Update: in place.
+    /// `IncrementalRunConfig`: `IncrementalRunConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-matchingworkflow.html#cfn-entityresolution-matchingworkflow-incrementalrunconfig)
     pub fn incremental_run_config(self, value: impl Arg<matching_workflow::IncrementalRunConfig>) -> Self { Self(put(self.0, "IncrementalRunConfig", value.into_expr()), Phase) }
-    /// `InputSourceConfig`: list of `InputSource`, required. Update: in place.
+    /// `InputSourceConfig`: list of `InputSource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-matchingworkflow.html#cfn-entityresolution-matchingworkflow-inputsourceconfig)
     pub fn input_source_config(self, value: impl Arg<Arr<matching_workflow::InputSource>>) -> CfnMatchingWorkflowProps<Set, R1, R2, R3, R4> { CfnMatchingWorkflowProps(put(self.0, "InputSourceConfig", value.into_expr()), Phase) }
-    /// `OutputSourceConfig`: list of `OutputSource`, required. Update: in place.
+    /// `OutputSourceConfig`: list of `OutputSource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-matchingworkflow.html#cfn-entityresolution-matchingworkflow-outputsourceconfig)
     pub fn output_source_config(self, value: impl Arg<Arr<matching_workflow::OutputSource>>) -> CfnMatchingWorkflowProps<R0, Set, R2, R3, R4> { CfnMatchingWorkflowProps(put(self.0, "OutputSourceConfig", value.into_expr()), Phase) }
-    /// `ResolutionTechniques`: `ResolutionTechniques`, required. Update: in place.
+    /// `ResolutionTechniques`: `ResolutionTechniques`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-matchingworkflow.html#cfn-entityresolution-matchingworkflow-resolutiontechniques)
     pub fn resolution_techniques(self, value: impl Arg<matching_workflow::ResolutionTechniques>) -> CfnMatchingWorkflowProps<R0, R1, Set, R3, R4> { CfnMatchingWorkflowProps(put(self.0, "ResolutionTechniques", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-matchingworkflow.html#cfn-entityresolution-matchingworkflow-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnMatchingWorkflowProps<R0, R1, R2, Set, R4> { CfnMatchingWorkflowProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-matchingworkflow.html#cfn-entityresolution-matchingworkflow-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `WorkflowName`: text, required. Update: replacement.
+    /// `WorkflowName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-matchingworkflow.html#cfn-entityresolution-matchingworkflow-workflowname)
     pub fn workflow_name(self, value: impl Arg<str>) -> CfnMatchingWorkflowProps<R0, R1, R2, R3, Set> { CfnMatchingWorkflowProps(put(self.0, "WorkflowName", value.into_expr()), Phase) }
 }
 impl Done for CfnMatchingWorkflowProps { fn into_props(self) -> Bag { self.0 } }
@@ -347,9 +347,9 @@ impl CustomerProfilesIntegrationConfig {
     pub fn new() -> CustomerProfilesIntegrationConfig<Missing<super::required::DomainArn>, Missing<super::required::ObjectTypeArn>> { CustomerProfilesIntegrationConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomerProfilesIntegrationConfig<R0, R1> {
-    /// `DomainArn`: text, required. Update: in place.
+    /// `DomainArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-customerprofilesintegrationconfig.html#cfn-entityresolution-matchingworkflow-customerprofilesintegrationconfig-domainarn)
     pub fn domain_arn(self, value: impl Arg<str>) -> CustomerProfilesIntegrationConfig<Set, R1> { CustomerProfilesIntegrationConfig(put(self.0, "DomainArn", value.into_expr()), Phase) }
-    /// `ObjectTypeArn`: text, required. Update: in place.
+    /// `ObjectTypeArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-customerprofilesintegrationconfig.html#cfn-entityresolution-matchingworkflow-customerprofilesintegrationconfig-objecttypearn)
     pub fn object_type_arn(self, value: impl Arg<str>) -> CustomerProfilesIntegrationConfig<R0, Set> { CustomerProfilesIntegrationConfig(put(self.0, "ObjectTypeArn", value.into_expr()), Phase) }
 }
 impl Done for CustomerProfilesIntegrationConfig { fn into_props(self) -> Bag { self.0 } }
@@ -360,7 +360,7 @@ impl IncrementalRunConfig {
     pub fn new() -> IncrementalRunConfig<Missing<super::required::IncrementalRunType>> { IncrementalRunConfig(Bag::default(), Phase) }
 }
 impl<R0> IncrementalRunConfig<R0> {
-    /// `IncrementalRunType`: `IncrementalRunType`, required. Update: in place.
+    /// `IncrementalRunType`: `IncrementalRunType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-incrementalrunconfig.html#cfn-entityresolution-matchingworkflow-incrementalrunconfig-incrementalruntype)
     pub fn incremental_run_type(self, value: impl Arg<IncrementalRunType>) -> IncrementalRunConfig<Set> { IncrementalRunConfig(put(self.0, "IncrementalRunType", value.into_expr()), Phase) }
 }
 impl Done for IncrementalRunConfig { fn into_props(self) -> Bag { self.0 } }
@@ -371,11 +371,11 @@ impl InputSource {
     pub fn new() -> InputSource<Missing<super::required::InputSourceARN>, Missing<super::required::SchemaArn>> { InputSource(Bag::default(), Phase) }
 }
 impl<R0, R1> InputSource<R0, R1> {
-    /// `ApplyNormalization`: boolean. Update: in place.
+    /// `ApplyNormalization`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-inputsource.html#cfn-entityresolution-matchingworkflow-inputsource-applynormalization)
     pub fn apply_normalization(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ApplyNormalization", value.into_expr()), Phase) }
-    /// `InputSourceARN`: text, required. Update: in place.
+    /// `InputSourceARN`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-inputsource.html#cfn-entityresolution-matchingworkflow-inputsource-inputsourcearn)
     pub fn input_source_arn(self, value: impl Arg<str>) -> InputSource<Set, R1> { InputSource(put(self.0, "InputSourceARN", value.into_expr()), Phase) }
-    /// `SchemaArn`: text, required. Update: in place.
+    /// `SchemaArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-inputsource.html#cfn-entityresolution-matchingworkflow-inputsource-schemaarn)
     pub fn schema_arn(self, value: impl Arg<str>) -> InputSource<R0, Set> { InputSource(put(self.0, "SchemaArn", value.into_expr()), Phase) }
 }
 impl Done for InputSource { fn into_props(self) -> Bag { self.0 } }
@@ -386,7 +386,7 @@ impl IntermediateSourceConfiguration {
     pub fn new() -> IntermediateSourceConfiguration<Missing<super::required::IntermediateS3Path>> { IntermediateSourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0> IntermediateSourceConfiguration<R0> {
-    /// `IntermediateS3Path`: text, required. Update: in place.
+    /// `IntermediateS3Path`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-intermediatesourceconfiguration.html#cfn-entityresolution-matchingworkflow-intermediatesourceconfiguration-intermediates3path)
     pub fn intermediate_s3_path(self, value: impl Arg<str>) -> IntermediateSourceConfiguration<Set> { IntermediateSourceConfiguration(put(self.0, "IntermediateS3Path", value.into_expr()), Phase) }
 }
 impl Done for IntermediateSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -395,7 +395,7 @@ impl Done for IntermediateSourceConfiguration { fn into_props(self) -> Bag { sel
 impl MatchingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EnableTransitiveMatching`: boolean. Update: in place.
+    /// `EnableTransitiveMatching`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-matchingconfig.html#cfn-entityresolution-matchingworkflow-matchingconfig-enabletransitivematching)
     pub fn enable_transitive_matching(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableTransitiveMatching", value.into_expr())) }
 }
 impl Done for MatchingConfig { fn into_props(self) -> Bag { self.0 } }
@@ -406,9 +406,9 @@ impl OutputAttribute {
     pub fn new() -> OutputAttribute<Missing<super::required::Name>> { OutputAttribute(Bag::default(), Phase) }
 }
 impl<R0> OutputAttribute<R0> {
-    /// `Hashed`: boolean. Update: in place.
+    /// `Hashed`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-outputattribute.html#cfn-entityresolution-matchingworkflow-outputattribute-hashed)
     pub fn hashed(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Hashed", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-outputattribute.html#cfn-entityresolution-matchingworkflow-outputattribute-name)
     pub fn name(self, value: impl Arg<str>) -> OutputAttribute<Set> { OutputAttribute(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for OutputAttribute { fn into_props(self) -> Bag { self.0 } }
@@ -419,15 +419,15 @@ impl OutputSource {
     pub fn new() -> OutputSource<Missing<super::required::Output>> { OutputSource(Bag::default(), Phase) }
 }
 impl<R0> OutputSource<R0> {
-    /// `ApplyNormalization`: boolean. Update: in place.
+    /// `ApplyNormalization`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-outputsource.html#cfn-entityresolution-matchingworkflow-outputsource-applynormalization)
     pub fn apply_normalization(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ApplyNormalization", value.into_expr()), Phase) }
-    /// `CustomerProfilesIntegrationConfig`: `CustomerProfilesIntegrationConfig`. Update: in place.
+    /// `CustomerProfilesIntegrationConfig`: `CustomerProfilesIntegrationConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-outputsource.html#cfn-entityresolution-matchingworkflow-outputsource-customerprofilesintegrationconfig)
     pub fn customer_profiles_integration_config(self, value: impl Arg<CustomerProfilesIntegrationConfig>) -> Self { Self(put(self.0, "CustomerProfilesIntegrationConfig", value.into_expr()), Phase) }
-    /// `KMSArn`: `KmsKeyArn`. Update: in place.
+    /// `KMSArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-outputsource.html#cfn-entityresolution-matchingworkflow-outputsource-kmsarn)
     pub fn kms_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KMSArn", value.into_expr()), Phase) }
-    /// `Output`: list of `OutputAttribute`, required. Update: in place.
+    /// `Output`: list of `OutputAttribute`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-outputsource.html#cfn-entityresolution-matchingworkflow-outputsource-output)
     pub fn output(self, value: impl Arg<Arr<OutputAttribute>>) -> OutputSource<Set> { OutputSource(put(self.0, "Output", value.into_expr()), Phase) }
-    /// `OutputS3Path`: text. Update: in place.
+    /// `OutputS3Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-outputsource.html#cfn-entityresolution-matchingworkflow-outputsource-outputs3path)
     pub fn output_s3_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputS3Path", value.into_expr()), Phase) }
 }
 impl Done for OutputSource { fn into_props(self) -> Bag { self.0 } }
@@ -438,11 +438,11 @@ impl ProviderProperties {
     pub fn new() -> ProviderProperties<Missing<super::required::ProviderServiceArn>> { ProviderProperties(Bag::default(), Phase) }
 }
 impl<R0> ProviderProperties<R0> {
-    /// `IntermediateSourceConfiguration`: `IntermediateSourceConfiguration`. Update: in place.
+    /// `IntermediateSourceConfiguration`: `IntermediateSourceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-providerproperties.html#cfn-entityresolution-matchingworkflow-providerproperties-intermediatesourceconfiguration)
     pub fn intermediate_source_configuration(self, value: impl Arg<IntermediateSourceConfiguration>) -> Self { Self(put(self.0, "IntermediateSourceConfiguration", value.into_expr()), Phase) }
-    /// `ProviderConfiguration`: map of text. Update: in place.
+    /// `ProviderConfiguration`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-providerproperties.html#cfn-entityresolution-matchingworkflow-providerproperties-providerconfiguration)
     pub fn provider_configuration(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ProviderConfiguration", value.into_expr()), Phase) }
-    /// `ProviderServiceArn`: text, required. Update: in place.
+    /// `ProviderServiceArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-providerproperties.html#cfn-entityresolution-matchingworkflow-providerproperties-providerservicearn)
     pub fn provider_service_arn(self, value: impl Arg<str>) -> ProviderProperties<Set> { ProviderProperties(put(self.0, "ProviderServiceArn", value.into_expr()), Phase) }
 }
 impl Done for ProviderProperties { fn into_props(self) -> Bag { self.0 } }
@@ -451,15 +451,15 @@ impl Done for ProviderProperties { fn into_props(self) -> Bag { self.0 } }
 impl ResolutionTechniques {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EnableRealTimeMatching`: boolean. Update: replacement.
+    /// `EnableRealTimeMatching`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-resolutiontechniques.html#cfn-entityresolution-matchingworkflow-resolutiontechniques-enablerealtimematching)
     pub fn enable_real_time_matching(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableRealTimeMatching", value.into_expr())) }
-    /// `ProviderProperties`: `ProviderProperties`. Update: in place.
+    /// `ProviderProperties`: `ProviderProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-resolutiontechniques.html#cfn-entityresolution-matchingworkflow-resolutiontechniques-providerproperties)
     pub fn provider_properties(self, value: impl Arg<ProviderProperties>) -> Self { Self(put(self.0, "ProviderProperties", value.into_expr())) }
-    /// `ResolutionType`: `ResolutionType`. Update: in place.
+    /// `ResolutionType`: `ResolutionType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-resolutiontechniques.html#cfn-entityresolution-matchingworkflow-resolutiontechniques-resolutiontype)
     pub fn resolution_type(self, value: impl Arg<ResolutionType>) -> Self { Self(put(self.0, "ResolutionType", value.into_expr())) }
-    /// `RuleBasedProperties`: `RuleBasedProperties`. Update: in place.
+    /// `RuleBasedProperties`: `RuleBasedProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-resolutiontechniques.html#cfn-entityresolution-matchingworkflow-resolutiontechniques-rulebasedproperties)
     pub fn rule_based_properties(self, value: impl Arg<RuleBasedProperties>) -> Self { Self(put(self.0, "RuleBasedProperties", value.into_expr())) }
-    /// `RuleConditionProperties`: `RuleConditionProperties`. Update: in place.
+    /// `RuleConditionProperties`: `RuleConditionProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-resolutiontechniques.html#cfn-entityresolution-matchingworkflow-resolutiontechniques-ruleconditionproperties)
     pub fn rule_condition_properties(self, value: impl Arg<RuleConditionProperties>) -> Self { Self(put(self.0, "RuleConditionProperties", value.into_expr())) }
 }
 impl Done for ResolutionTechniques { fn into_props(self) -> Bag { self.0 } }
@@ -470,9 +470,9 @@ impl Rule {
     pub fn new() -> Rule<Missing<super::required::MatchingKeys>, Missing<super::required::RuleName>> { Rule(Bag::default(), Phase) }
 }
 impl<R0, R1> Rule<R0, R1> {
-    /// `MatchingKeys`: list of text, required. Update: in place.
+    /// `MatchingKeys`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-rule.html#cfn-entityresolution-matchingworkflow-rule-matchingkeys)
     pub fn matching_keys(self, value: impl Arg<Arr<str>>) -> Rule<Set, R1> { Rule(put(self.0, "MatchingKeys", value.into_expr()), Phase) }
-    /// `RuleName`: text, required. Update: in place.
+    /// `RuleName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-rule.html#cfn-entityresolution-matchingworkflow-rule-rulename)
     pub fn rule_name(self, value: impl Arg<str>) -> Rule<R0, Set> { Rule(put(self.0, "RuleName", value.into_expr()), Phase) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
@@ -483,11 +483,11 @@ impl RuleBasedProperties {
     pub fn new() -> RuleBasedProperties<Missing<super::required::AttributeMatchingModel>, Missing<super::required::Rules>> { RuleBasedProperties(Bag::default(), Phase) }
 }
 impl<R0, R1> RuleBasedProperties<R0, R1> {
-    /// `AttributeMatchingModel`: `AttributeMatchingModel`, required. Update: in place.
+    /// `AttributeMatchingModel`: `AttributeMatchingModel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-rulebasedproperties.html#cfn-entityresolution-matchingworkflow-rulebasedproperties-attributematchingmodel)
     pub fn attribute_matching_model(self, value: impl Arg<AttributeMatchingModel>) -> RuleBasedProperties<Set, R1> { RuleBasedProperties(put(self.0, "AttributeMatchingModel", value.into_expr()), Phase) }
-    /// `MatchPurpose`: `MatchPurpose`. Update: in place.
+    /// `MatchPurpose`: `MatchPurpose`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-rulebasedproperties.html#cfn-entityresolution-matchingworkflow-rulebasedproperties-matchpurpose)
     pub fn match_purpose(self, value: impl Arg<MatchPurpose>) -> Self { Self(put(self.0, "MatchPurpose", value.into_expr()), Phase) }
-    /// `Rules`: list of `Rule`, required. Update: in place.
+    /// `Rules`: list of `Rule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-rulebasedproperties.html#cfn-entityresolution-matchingworkflow-rulebasedproperties-rules)
     pub fn rules(self, value: impl Arg<Arr<Rule>>) -> RuleBasedProperties<R0, Set> { RuleBasedProperties(put(self.0, "Rules", value.into_expr()), Phase) }
 }
 impl Done for RuleBasedProperties { fn into_props(self) -> Bag { self.0 } }
@@ -496,9 +496,9 @@ impl Done for RuleBasedProperties { fn into_props(self) -> Bag { self.0 } }
 impl RuleCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Condition`: text. Update: in place.
+    /// `Condition`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-rulecondition.html#cfn-entityresolution-matchingworkflow-rulecondition-condition)
     pub fn condition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Condition", value.into_expr())) }
-    /// `RuleName`: text. Update: in place.
+    /// `RuleName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-rulecondition.html#cfn-entityresolution-matchingworkflow-rulecondition-rulename)
     pub fn rule_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleName", value.into_expr())) }
 }
 impl Done for RuleCondition { fn into_props(self) -> Bag { self.0 } }
@@ -509,9 +509,9 @@ impl RuleConditionProperties {
     pub fn new() -> RuleConditionProperties<Missing<super::required::Rules>> { RuleConditionProperties(Bag::default(), Phase) }
 }
 impl<R0> RuleConditionProperties<R0> {
-    /// `MatchingConfig`: `MatchingConfig`. Update: in place.
+    /// `MatchingConfig`: `MatchingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-ruleconditionproperties.html#cfn-entityresolution-matchingworkflow-ruleconditionproperties-matchingconfig)
     pub fn matching_config(self, value: impl Arg<MatchingConfig>) -> Self { Self(put(self.0, "MatchingConfig", value.into_expr()), Phase) }
-    /// `Rules`: list of `RuleCondition`, required. Update: in place.
+    /// `Rules`: list of `RuleCondition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-ruleconditionproperties.html#cfn-entityresolution-matchingworkflow-ruleconditionproperties-rules)
     pub fn rules(self, value: impl Arg<Arr<RuleCondition>>) -> RuleConditionProperties<Set> { RuleConditionProperties(put(self.0, "Rules", value.into_expr()), Phase) }
 }
 impl Done for RuleConditionProperties { fn into_props(self) -> Bag { self.0 } }
@@ -542,17 +542,17 @@ impl CfnPolicyStatementProps {
     pub fn new() -> CfnPolicyStatementProps<Missing<required::Arn>, Missing<required::StatementId>> { CfnPolicyStatementProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnPolicyStatementProps<R0, R1> {
-    /// `Action`: list of text. Update: in place.
+    /// `Action`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-policystatement.html#cfn-entityresolution-policystatement-action)
     pub fn action(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `Arn`: text, required. Update: replacement.
+    /// `Arn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-policystatement.html#cfn-entityresolution-policystatement-arn)
     pub fn arn(self, value: impl Arg<str>) -> CfnPolicyStatementProps<Set, R1> { CfnPolicyStatementProps(put(self.0, "Arn", value.into_expr()), Phase) }
-    /// `Condition`: text. Update: in place.
+    /// `Condition`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-policystatement.html#cfn-entityresolution-policystatement-condition)
     pub fn condition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Condition", value.into_expr()), Phase) }
-    /// `Effect`: `Effect`. Update: in place.
+    /// `Effect`: `Effect`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-policystatement.html#cfn-entityresolution-policystatement-effect)
     pub fn effect(self, value: impl Arg<policy_statement::Effect>) -> Self { Self(put(self.0, "Effect", value.into_expr()), Phase) }
-    /// `Principal`: list of text. Update: in place.
+    /// `Principal`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-policystatement.html#cfn-entityresolution-policystatement-principal)
     pub fn principal(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Principal", value.into_expr()), Phase) }
-    /// `StatementId`: text, required. Update: replacement.
+    /// `StatementId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-policystatement.html#cfn-entityresolution-policystatement-statementid)
     pub fn statement_id(self, value: impl Arg<str>) -> CfnPolicyStatementProps<R0, Set> { CfnPolicyStatementProps(put(self.0, "StatementId", value.into_expr()), Phase) }
 }
 impl Done for CfnPolicyStatementProps { fn into_props(self) -> Bag { self.0 } }
@@ -571,13 +571,13 @@ impl CfnSchemaMapping {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSchemaMappingProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SchemaName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-schemamapping.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `HasWorkflows`: boolean.
+    /// The attribute `HasWorkflows`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-schemamapping.html#HasWorkflows-fn::getatt)
     pub fn attr_has_workflows(&self) -> Val<bool> { self.0.get_att("HasWorkflows") }
-    /// The attribute `SchemaArn`: `OtherArn`.
+    /// The attribute `SchemaArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-schemamapping.html#SchemaArn-fn::getatt)
     pub fn attr_schema_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SchemaArn") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-schemamapping.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnSchemaMapping { fn node(&self) -> &Place { &self.0 } }
@@ -588,13 +588,13 @@ impl CfnSchemaMappingProps {
     pub fn new() -> CfnSchemaMappingProps<Missing<required::MappedInputFields>, Missing<required::SchemaName>> { CfnSchemaMappingProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSchemaMappingProps<R0, R1> {
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-schemamapping.html#cfn-entityresolution-schemamapping-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `MappedInputFields`: list of `SchemaInputAttribute`, required. Update: replacement.
+    /// `MappedInputFields`: list of `SchemaInputAttribute`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-schemamapping.html#cfn-entityresolution-schemamapping-mappedinputfields)
     pub fn mapped_input_fields(self, value: impl Arg<Arr<schema_mapping::SchemaInputAttribute>>) -> CfnSchemaMappingProps<Set, R1> { CfnSchemaMappingProps(put(self.0, "MappedInputFields", value.into_expr()), Phase) }
-    /// `SchemaName`: text, required. Update: replacement.
+    /// `SchemaName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-schemamapping.html#cfn-entityresolution-schemamapping-schemaname)
     pub fn schema_name(self, value: impl Arg<str>) -> CfnSchemaMappingProps<R0, Set> { CfnSchemaMappingProps(put(self.0, "SchemaName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-schemamapping.html#cfn-entityresolution-schemamapping-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSchemaMappingProps { fn into_props(self) -> Bag { self.0 } }
@@ -608,17 +608,17 @@ impl SchemaInputAttribute {
     pub fn new() -> SchemaInputAttribute<Missing<super::required::FieldName>, Missing<super::required::Type>> { SchemaInputAttribute(Bag::default(), Phase) }
 }
 impl<R0, R1> SchemaInputAttribute<R0, R1> {
-    /// `FieldName`: text, required. Update: replacement.
+    /// `FieldName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-schemamapping-schemainputattribute.html#cfn-entityresolution-schemamapping-schemainputattribute-fieldname)
     pub fn field_name(self, value: impl Arg<str>) -> SchemaInputAttribute<Set, R1> { SchemaInputAttribute(put(self.0, "FieldName", value.into_expr()), Phase) }
-    /// `GroupName`: text. Update: replacement.
+    /// `GroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-schemamapping-schemainputattribute.html#cfn-entityresolution-schemamapping-schemainputattribute-groupname)
     pub fn group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupName", value.into_expr()), Phase) }
-    /// `Hashed`: boolean. Update: replacement.
+    /// `Hashed`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-schemamapping-schemainputattribute.html#cfn-entityresolution-schemamapping-schemainputattribute-hashed)
     pub fn hashed(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Hashed", value.into_expr()), Phase) }
-    /// `MatchKey`: text. Update: replacement.
+    /// `MatchKey`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-schemamapping-schemainputattribute.html#cfn-entityresolution-schemamapping-schemainputattribute-matchkey)
     pub fn match_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MatchKey", value.into_expr()), Phase) }
-    /// `SubType`: text. Update: replacement.
+    /// `SubType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-schemamapping-schemainputattribute.html#cfn-entityresolution-schemamapping-schemainputattribute-subtype)
     pub fn sub_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubType", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: replacement.
+    /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-schemamapping-schemainputattribute.html#cfn-entityresolution-schemamapping-schemainputattribute-type)
     pub fn type_(self, value: impl Arg<Type>) -> SchemaInputAttribute<R0, Set> { SchemaInputAttribute(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for SchemaInputAttribute { fn into_props(self) -> Bag { self.0 } }

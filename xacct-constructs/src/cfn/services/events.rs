@@ -13,9 +13,9 @@ impl CfnApiDestination {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApiDestinationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-apidestination.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `ArnForPolicy`: text.
+    /// The attribute `ArnForPolicy`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-apidestination.html#ArnForPolicy-fn::getatt)
     pub fn attr_arn_for_policy(&self) -> Val<str> { self.0.get_att("ArnForPolicy") }
 }
 impl Parent for CfnApiDestination { fn node(&self) -> &Place { &self.0 } }
@@ -26,17 +26,17 @@ impl CfnApiDestinationProps {
     pub fn new() -> CfnApiDestinationProps<Missing<required::ConnectionArn>, Missing<required::HttpMethod>, Missing<required::InvocationEndpoint>> { CfnApiDestinationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnApiDestinationProps<R0, R1, R2> {
-    /// `ConnectionArn`: text, required. Update: in place.
+    /// `ConnectionArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-apidestination.html#cfn-events-apidestination-connectionarn)
     pub fn connection_arn(self, value: impl Arg<str>) -> CfnApiDestinationProps<Set, R1, R2> { CfnApiDestinationProps(put(self.0, "ConnectionArn", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-apidestination.html#cfn-events-apidestination-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `HttpMethod`: `HttpMethod`, required. Update: in place.
+    /// `HttpMethod`: `HttpMethod`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-apidestination.html#cfn-events-apidestination-httpmethod)
     pub fn http_method(self, value: impl Arg<api_destination::HttpMethod>) -> CfnApiDestinationProps<R0, Set, R2> { CfnApiDestinationProps(put(self.0, "HttpMethod", value.into_expr()), Phase) }
-    /// `InvocationEndpoint`: text, required. Update: in place.
+    /// `InvocationEndpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-apidestination.html#cfn-events-apidestination-invocationendpoint)
     pub fn invocation_endpoint(self, value: impl Arg<str>) -> CfnApiDestinationProps<R0, R1, Set> { CfnApiDestinationProps(put(self.0, "InvocationEndpoint", value.into_expr()), Phase) }
-    /// `InvocationRateLimitPerSecond`: integer. Update: in place.
+    /// `InvocationRateLimitPerSecond`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-apidestination.html#cfn-events-apidestination-invocationratelimitpersecond)
     pub fn invocation_rate_limit_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "InvocationRateLimitPerSecond", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-apidestination.html#cfn-events-apidestination-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for CfnApiDestinationProps { fn into_props(self) -> Bag { self.0 } }
@@ -55,7 +55,7 @@ impl CfnArchive {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnArchiveProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ArchiveName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-archive.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnArchive { fn node(&self) -> &Place { &self.0 } }
@@ -66,17 +66,17 @@ impl CfnArchiveProps {
     pub fn new() -> CfnArchiveProps<Missing<required::SourceArn>> { CfnArchiveProps(Bag::default(), Phase) }
 }
 impl<R0> CfnArchiveProps<R0> {
-    /// `ArchiveName`: text. Update: replacement.
+    /// `ArchiveName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-archive.html#cfn-events-archive-archivename)
     pub fn archive_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ArchiveName", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-archive.html#cfn-events-archive-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `EventPattern`: JSON. Update: in place.
+    /// `EventPattern`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-archive.html#cfn-events-archive-eventpattern)
     pub fn event_pattern(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "EventPattern", value.into_expr()), Phase) }
-    /// `KmsKeyIdentifier`: text. Update: in place.
+    /// `KmsKeyIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-archive.html#cfn-events-archive-kmskeyidentifier)
     pub fn kms_key_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyIdentifier", value.into_expr()), Phase) }
-    /// `RetentionDays`: integer. Update: in place.
+    /// `RetentionDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-archive.html#cfn-events-archive-retentiondays)
     pub fn retention_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionDays", value.into_expr()), Phase) }
-    /// `SourceArn`: `EventsEventBusArn`, required. Update: replacement.
+    /// `SourceArn`: `EventsEventBusArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-archive.html#cfn-events-archive-sourcearn)
     pub fn source_arn(self, value: impl Arg<kind::EventsEventBusArn>) -> CfnArchiveProps<Set> { CfnArchiveProps(put(self.0, "SourceArn", value.into_expr()), Phase) }
 }
 impl Done for CfnArchiveProps { fn into_props(self) -> Bag { self.0 } }
@@ -89,15 +89,15 @@ impl CfnConnection {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnConnectionProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-connection.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `ArnForPolicy`: text.
+    /// The attribute `ArnForPolicy`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-connection.html#ArnForPolicy-fn::getatt)
     pub fn attr_arn_for_policy(&self) -> Val<str> { self.0.get_att("ArnForPolicy") }
-    /// The attribute `AuthParameters.ConnectivityParameters.ResourceParameters.ResourceAssociationArn`: `OtherArn`.
+    /// The attribute `AuthParameters.ConnectivityParameters.ResourceParameters.ResourceAssociationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-connection.html#AuthParameters.ConnectivityParameters.ResourceParameters.ResourceAssociationArn-fn::getatt)
     pub fn attr_auth_parameters_connectivity_parameters_resource_parameters_resource_association_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AuthParameters.ConnectivityParameters.ResourceParameters.ResourceAssociationArn") }
-    /// The attribute `InvocationConnectivityParameters.ResourceParameters.ResourceAssociationArn`: `OtherArn`.
+    /// The attribute `InvocationConnectivityParameters.ResourceParameters.ResourceAssociationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-connection.html#InvocationConnectivityParameters.ResourceParameters.ResourceAssociationArn-fn::getatt)
     pub fn attr_invocation_connectivity_parameters_resource_parameters_resource_association_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("InvocationConnectivityParameters.ResourceParameters.ResourceAssociationArn") }
-    /// The attribute `SecretArn`: `OtherArn`.
+    /// The attribute `SecretArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-connection.html#SecretArn-fn::getatt)
     pub fn attr_secret_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SecretArn") }
 }
 impl Parent for CfnConnection { fn node(&self) -> &Place { &self.0 } }
@@ -106,17 +106,17 @@ impl Parent for CfnConnection { fn node(&self) -> &Place { &self.0 } }
 impl CfnConnectionProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AuthParameters`: `AuthParameters`. Update: in place.
+    /// `AuthParameters`: `AuthParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-connection.html#cfn-events-connection-authparameters)
     pub fn auth_parameters(self, value: impl Arg<connection::AuthParameters>) -> Self { Self(put(self.0, "AuthParameters", value.into_expr())) }
-    /// `AuthorizationType`: `AuthorizationType`. Update: in place.
+    /// `AuthorizationType`: `AuthorizationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-connection.html#cfn-events-connection-authorizationtype)
     pub fn authorization_type(self, value: impl Arg<connection::AuthorizationType>) -> Self { Self(put(self.0, "AuthorizationType", value.into_expr())) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-connection.html#cfn-events-connection-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `InvocationConnectivityParameters`: `InvocationConnectivityParameters`. Update: in place.
+    /// `InvocationConnectivityParameters`: `InvocationConnectivityParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-connection.html#cfn-events-connection-invocationconnectivityparameters)
     pub fn invocation_connectivity_parameters(self, value: impl Arg<connection::InvocationConnectivityParameters>) -> Self { Self(put(self.0, "InvocationConnectivityParameters", value.into_expr())) }
-    /// `KmsKeyIdentifier`: text. Update: in place.
+    /// `KmsKeyIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-connection.html#cfn-events-connection-kmskeyidentifier)
     pub fn kms_key_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyIdentifier", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-connection.html#cfn-events-connection-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for CfnConnectionProps { fn into_props(self) -> Bag { self.0 } }
@@ -130,9 +130,9 @@ impl ApiKeyAuthParameters {
     pub fn new() -> ApiKeyAuthParameters<Missing<super::required::ApiKeyName>, Missing<super::required::ApiKeyValue>> { ApiKeyAuthParameters(Bag::default(), Phase) }
 }
 impl<R0, R1> ApiKeyAuthParameters<R0, R1> {
-    /// `ApiKeyName`: text, required. Update: in place.
+    /// `ApiKeyName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-apikeyauthparameters.html#cfn-events-connection-apikeyauthparameters-apikeyname)
     pub fn api_key_name(self, value: impl Arg<str>) -> ApiKeyAuthParameters<Set, R1> { ApiKeyAuthParameters(put(self.0, "ApiKeyName", value.into_expr()), Phase) }
-    /// `ApiKeyValue`: text, required. Update: in place.
+    /// `ApiKeyValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-apikeyauthparameters.html#cfn-events-connection-apikeyauthparameters-apikeyvalue)
     pub fn api_key_value(self, value: impl Arg<str>) -> ApiKeyAuthParameters<R0, Set> { ApiKeyAuthParameters(put(self.0, "ApiKeyValue", value.into_expr()), Phase) }
 }
 impl Done for ApiKeyAuthParameters { fn into_props(self) -> Bag { self.0 } }
@@ -141,15 +141,15 @@ impl Done for ApiKeyAuthParameters { fn into_props(self) -> Bag { self.0 } }
 impl AuthParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ApiKeyAuthParameters`: `ApiKeyAuthParameters`. Update: in place.
+    /// `ApiKeyAuthParameters`: `ApiKeyAuthParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-authparameters.html#cfn-events-connection-authparameters-apikeyauthparameters)
     pub fn api_key_auth_parameters(self, value: impl Arg<ApiKeyAuthParameters>) -> Self { Self(put(self.0, "ApiKeyAuthParameters", value.into_expr())) }
-    /// `BasicAuthParameters`: `BasicAuthParameters`. Update: in place.
+    /// `BasicAuthParameters`: `BasicAuthParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-authparameters.html#cfn-events-connection-authparameters-basicauthparameters)
     pub fn basic_auth_parameters(self, value: impl Arg<BasicAuthParameters>) -> Self { Self(put(self.0, "BasicAuthParameters", value.into_expr())) }
-    /// `ConnectivityParameters`: `ConnectivityParameters`. Update: in place.
+    /// `ConnectivityParameters`: `ConnectivityParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-authparameters.html#cfn-events-connection-authparameters-connectivityparameters)
     pub fn connectivity_parameters(self, value: impl Arg<ConnectivityParameters>) -> Self { Self(put(self.0, "ConnectivityParameters", value.into_expr())) }
-    /// `InvocationHttpParameters`: `ConnectionHttpParameters`. Update: in place.
+    /// `InvocationHttpParameters`: `ConnectionHttpParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-authparameters.html#cfn-events-connection-authparameters-invocationhttpparameters)
     pub fn invocation_http_parameters(self, value: impl Arg<ConnectionHttpParameters>) -> Self { Self(put(self.0, "InvocationHttpParameters", value.into_expr())) }
-    /// `OAuthParameters`: `OAuthParameters`. Update: in place.
+    /// `OAuthParameters`: `OAuthParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-authparameters.html#cfn-events-connection-authparameters-oauthparameters)
     pub fn oauth_parameters(self, value: impl Arg<OAuthParameters>) -> Self { Self(put(self.0, "OAuthParameters", value.into_expr())) }
 }
 impl Done for AuthParameters { fn into_props(self) -> Bag { self.0 } }
@@ -160,9 +160,9 @@ impl BasicAuthParameters {
     pub fn new() -> BasicAuthParameters<Missing<super::required::Password>, Missing<super::required::Username>> { BasicAuthParameters(Bag::default(), Phase) }
 }
 impl<R0, R1> BasicAuthParameters<R0, R1> {
-    /// `Password`: text, required. Update: in place.
+    /// `Password`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-basicauthparameters.html#cfn-events-connection-basicauthparameters-password)
     pub fn password(self, value: impl Arg<str>) -> BasicAuthParameters<Set, R1> { BasicAuthParameters(put(self.0, "Password", value.into_expr()), Phase) }
-    /// `Username`: text, required. Update: in place.
+    /// `Username`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-basicauthparameters.html#cfn-events-connection-basicauthparameters-username)
     pub fn username(self, value: impl Arg<str>) -> BasicAuthParameters<R0, Set> { BasicAuthParameters(put(self.0, "Username", value.into_expr()), Phase) }
 }
 impl Done for BasicAuthParameters { fn into_props(self) -> Bag { self.0 } }
@@ -173,9 +173,9 @@ impl ClientParameters {
     pub fn new() -> ClientParameters<Missing<super::required::ClientID>, Missing<super::required::ClientSecret>> { ClientParameters(Bag::default(), Phase) }
 }
 impl<R0, R1> ClientParameters<R0, R1> {
-    /// `ClientID`: text, required. Update: in place.
+    /// `ClientID`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-clientparameters.html#cfn-events-connection-clientparameters-clientid)
     pub fn client_id(self, value: impl Arg<str>) -> ClientParameters<Set, R1> { ClientParameters(put(self.0, "ClientID", value.into_expr()), Phase) }
-    /// `ClientSecret`: text, required. Update: in place.
+    /// `ClientSecret`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-clientparameters.html#cfn-events-connection-clientparameters-clientsecret)
     pub fn client_secret(self, value: impl Arg<str>) -> ClientParameters<R0, Set> { ClientParameters(put(self.0, "ClientSecret", value.into_expr()), Phase) }
 }
 impl Done for ClientParameters { fn into_props(self) -> Bag { self.0 } }
@@ -184,11 +184,11 @@ impl Done for ClientParameters { fn into_props(self) -> Bag { self.0 } }
 impl ConnectionHttpParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BodyParameters`: list of `Parameter`. Update: in place.
+    /// `BodyParameters`: list of `Parameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-connectionhttpparameters.html#cfn-events-connection-connectionhttpparameters-bodyparameters)
     pub fn body_parameters(self, value: impl Arg<Arr<Parameter>>) -> Self { Self(put(self.0, "BodyParameters", value.into_expr())) }
-    /// `HeaderParameters`: list of `Parameter`. Update: in place.
+    /// `HeaderParameters`: list of `Parameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-connectionhttpparameters.html#cfn-events-connection-connectionhttpparameters-headerparameters)
     pub fn header_parameters(self, value: impl Arg<Arr<Parameter>>) -> Self { Self(put(self.0, "HeaderParameters", value.into_expr())) }
-    /// `QueryStringParameters`: list of `Parameter`. Update: in place.
+    /// `QueryStringParameters`: list of `Parameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-connectionhttpparameters.html#cfn-events-connection-connectionhttpparameters-querystringparameters)
     pub fn query_string_parameters(self, value: impl Arg<Arr<Parameter>>) -> Self { Self(put(self.0, "QueryStringParameters", value.into_expr())) }
 }
 impl Done for ConnectionHttpParameters { fn into_props(self) -> Bag { self.0 } }
@@ -199,7 +199,7 @@ impl ConnectivityParameters {
     pub fn new() -> ConnectivityParameters<Missing<super::required::ResourceParameters>> { ConnectivityParameters(Bag::default(), Phase) }
 }
 impl<R0> ConnectivityParameters<R0> {
-    /// `ResourceParameters`: `ResourceParameters`, required. Update: in place.
+    /// `ResourceParameters`: `ResourceParameters`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-connectivityparameters.html#cfn-events-connection-connectivityparameters-resourceparameters)
     pub fn resource_parameters(self, value: impl Arg<ResourceParameters>) -> ConnectivityParameters<Set> { ConnectivityParameters(put(self.0, "ResourceParameters", value.into_expr()), Phase) }
 }
 impl Done for ConnectivityParameters { fn into_props(self) -> Bag { self.0 } }
@@ -210,7 +210,7 @@ impl InvocationConnectivityParameters {
     pub fn new() -> InvocationConnectivityParameters<Missing<super::required::ResourceParameters>> { InvocationConnectivityParameters(Bag::default(), Phase) }
 }
 impl<R0> InvocationConnectivityParameters<R0> {
-    /// `ResourceParameters`: `ResourceParameters`, required. Update: in place.
+    /// `ResourceParameters`: `ResourceParameters`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-invocationconnectivityparameters.html#cfn-events-connection-invocationconnectivityparameters-resourceparameters)
     pub fn resource_parameters(self, value: impl Arg<ResourceParameters>) -> InvocationConnectivityParameters<Set> { InvocationConnectivityParameters(put(self.0, "ResourceParameters", value.into_expr()), Phase) }
 }
 impl Done for InvocationConnectivityParameters { fn into_props(self) -> Bag { self.0 } }
@@ -221,13 +221,13 @@ impl OAuthParameters {
     pub fn new() -> OAuthParameters<Missing<super::required::AuthorizationEndpoint>, Missing<super::required::ClientParameters>, Missing<super::required::HttpMethod>> { OAuthParameters(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> OAuthParameters<R0, R1, R2> {
-    /// `AuthorizationEndpoint`: text, required. Update: in place.
+    /// `AuthorizationEndpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-oauthparameters.html#cfn-events-connection-oauthparameters-authorizationendpoint)
     pub fn authorization_endpoint(self, value: impl Arg<str>) -> OAuthParameters<Set, R1, R2> { OAuthParameters(put(self.0, "AuthorizationEndpoint", value.into_expr()), Phase) }
-    /// `ClientParameters`: `ClientParameters`, required. Update: in place.
+    /// `ClientParameters`: `ClientParameters`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-oauthparameters.html#cfn-events-connection-oauthparameters-clientparameters)
     pub fn client_parameters(self, value: impl Arg<ClientParameters>) -> OAuthParameters<R0, Set, R2> { OAuthParameters(put(self.0, "ClientParameters", value.into_expr()), Phase) }
-    /// `HttpMethod`: `HttpMethod`, required. Update: in place.
+    /// `HttpMethod`: `HttpMethod`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-oauthparameters.html#cfn-events-connection-oauthparameters-httpmethod)
     pub fn http_method(self, value: impl Arg<HttpMethod>) -> OAuthParameters<R0, R1, Set> { OAuthParameters(put(self.0, "HttpMethod", value.into_expr()), Phase) }
-    /// `OAuthHttpParameters`: `ConnectionHttpParameters`. Update: in place.
+    /// `OAuthHttpParameters`: `ConnectionHttpParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-oauthparameters.html#cfn-events-connection-oauthparameters-oauthhttpparameters)
     pub fn oauth_http_parameters(self, value: impl Arg<ConnectionHttpParameters>) -> Self { Self(put(self.0, "OAuthHttpParameters", value.into_expr()), Phase) }
 }
 impl Done for OAuthParameters { fn into_props(self) -> Bag { self.0 } }
@@ -238,11 +238,11 @@ impl Parameter {
     pub fn new() -> Parameter<Missing<super::required::Key>, Missing<super::required::Value>> { Parameter(Bag::default(), Phase) }
 }
 impl<R0, R1> Parameter<R0, R1> {
-    /// `IsValueSecret`: boolean. Update: in place.
+    /// `IsValueSecret`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-parameter.html#cfn-events-connection-parameter-isvaluesecret)
     pub fn is_value_secret(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsValueSecret", value.into_expr()), Phase) }
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-parameter.html#cfn-events-connection-parameter-key)
     pub fn key(self, value: impl Arg<str>) -> Parameter<Set, R1> { Parameter(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-parameter.html#cfn-events-connection-parameter-value)
     pub fn value(self, value: impl Arg<str>) -> Parameter<R0, Set> { Parameter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Parameter { fn into_props(self) -> Bag { self.0 } }
@@ -253,9 +253,9 @@ impl ResourceParameters {
     pub fn new() -> ResourceParameters<Missing<super::required::ResourceConfigurationArn>> { ResourceParameters(Bag::default(), Phase) }
 }
 impl<R0> ResourceParameters<R0> {
-    /// `ResourceAssociationArn`: text. Update: in place.
+    /// `ResourceAssociationArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-resourceparameters.html#cfn-events-connection-resourceparameters-resourceassociationarn)
     pub fn resource_association_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceAssociationArn", value.into_expr()), Phase) }
-    /// `ResourceConfigurationArn`: text, required. Update: in place.
+    /// `ResourceConfigurationArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-resourceparameters.html#cfn-events-connection-resourceparameters-resourceconfigurationarn)
     pub fn resource_configuration_arn(self, value: impl Arg<str>) -> ResourceParameters<Set> { ResourceParameters(put(self.0, "ResourceConfigurationArn", value.into_expr()), Phase) }
 }
 impl Done for ResourceParameters { fn into_props(self) -> Bag { self.0 } }
@@ -273,15 +273,15 @@ impl CfnEndpoint {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEndpointProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-endpoint.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `EndpointId`: text.
+    /// The attribute `EndpointId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-endpoint.html#EndpointId-fn::getatt)
     pub fn attr_endpoint_id(&self) -> Val<str> { self.0.get_att("EndpointId") }
-    /// The attribute `EndpointUrl`: text.
+    /// The attribute `EndpointUrl`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-endpoint.html#EndpointUrl-fn::getatt)
     pub fn attr_endpoint_url(&self) -> Val<str> { self.0.get_att("EndpointUrl") }
-    /// The attribute `State`: text.
+    /// The attribute `State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-endpoint.html#State-fn::getatt)
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
-    /// The attribute `StateReason`: text.
+    /// The attribute `StateReason`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-endpoint.html#StateReason-fn::getatt)
     pub fn attr_state_reason(&self) -> Val<str> { self.0.get_att("StateReason") }
 }
 impl Parent for CfnEndpoint { fn node(&self) -> &Place { &self.0 } }
@@ -292,17 +292,17 @@ impl CfnEndpointProps {
     pub fn new() -> CfnEndpointProps<Missing<required::EventBuses>, Missing<required::RoutingConfig>> { CfnEndpointProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnEndpointProps<R0, R1> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-endpoint.html#cfn-events-endpoint-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `EventBuses`: list of `EndpointEventBus`, required. Update: in place.
+    /// `EventBuses`: list of `EndpointEventBus`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-endpoint.html#cfn-events-endpoint-eventbuses)
     pub fn event_buses(self, value: impl Arg<Arr<endpoint::EndpointEventBus>>) -> CfnEndpointProps<Set, R1> { CfnEndpointProps(put(self.0, "EventBuses", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-endpoint.html#cfn-events-endpoint-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ReplicationConfig`: `ReplicationConfig`. Update: in place.
+    /// `ReplicationConfig`: `ReplicationConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-endpoint.html#cfn-events-endpoint-replicationconfig)
     pub fn replication_config(self, value: impl Arg<endpoint::ReplicationConfig>) -> Self { Self(put(self.0, "ReplicationConfig", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-endpoint.html#cfn-events-endpoint-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `RoutingConfig`: `RoutingConfig`, required. Update: in place.
+    /// `RoutingConfig`: `RoutingConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-endpoint.html#cfn-events-endpoint-routingconfig)
     pub fn routing_config(self, value: impl Arg<endpoint::RoutingConfig>) -> CfnEndpointProps<R0, Set> { CfnEndpointProps(put(self.0, "RoutingConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnEndpointProps { fn into_props(self) -> Bag { self.0 } }
@@ -316,7 +316,7 @@ impl EndpointEventBus {
     pub fn new() -> EndpointEventBus<Missing<super::required::EventBusArn>> { EndpointEventBus(Bag::default(), Phase) }
 }
 impl<R0> EndpointEventBus<R0> {
-    /// `EventBusArn`: text, required. Update: in place.
+    /// `EventBusArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-endpoint-endpointeventbus.html#cfn-events-endpoint-endpointeventbus-eventbusarn)
     pub fn event_bus_arn(self, value: impl Arg<str>) -> EndpointEventBus<Set> { EndpointEventBus(put(self.0, "EventBusArn", value.into_expr()), Phase) }
 }
 impl Done for EndpointEventBus { fn into_props(self) -> Bag { self.0 } }
@@ -327,9 +327,9 @@ impl FailoverConfig {
     pub fn new() -> FailoverConfig<Missing<super::required::Primary>, Missing<super::required::Secondary>> { FailoverConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> FailoverConfig<R0, R1> {
-    /// `Primary`: `Primary`, required. Update: in place.
+    /// `Primary`: `Primary`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-endpoint-failoverconfig.html#cfn-events-endpoint-failoverconfig-primary)
     pub fn primary(self, value: impl Arg<Primary>) -> FailoverConfig<Set, R1> { FailoverConfig(put(self.0, "Primary", value.into_expr()), Phase) }
-    /// `Secondary`: `Secondary`, required. Update: in place.
+    /// `Secondary`: `Secondary`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-endpoint-failoverconfig.html#cfn-events-endpoint-failoverconfig-secondary)
     pub fn secondary(self, value: impl Arg<Secondary>) -> FailoverConfig<R0, Set> { FailoverConfig(put(self.0, "Secondary", value.into_expr()), Phase) }
 }
 impl Done for FailoverConfig { fn into_props(self) -> Bag { self.0 } }
@@ -340,7 +340,7 @@ impl Primary {
     pub fn new() -> Primary<Missing<super::required::HealthCheck>> { Primary(Bag::default(), Phase) }
 }
 impl<R0> Primary<R0> {
-    /// `HealthCheck`: text, required. Update: in place.
+    /// `HealthCheck`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-endpoint-primary.html#cfn-events-endpoint-primary-healthcheck)
     pub fn health_check(self, value: impl Arg<str>) -> Primary<Set> { Primary(put(self.0, "HealthCheck", value.into_expr()), Phase) }
 }
 impl Done for Primary { fn into_props(self) -> Bag { self.0 } }
@@ -351,7 +351,7 @@ impl ReplicationConfig {
     pub fn new() -> ReplicationConfig<Missing<super::required::State>> { ReplicationConfig(Bag::default(), Phase) }
 }
 impl<R0> ReplicationConfig<R0> {
-    /// `State`: `State`, required. Update: in place.
+    /// `State`: `State`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-endpoint-replicationconfig.html#cfn-events-endpoint-replicationconfig-state)
     pub fn state(self, value: impl Arg<State>) -> ReplicationConfig<Set> { ReplicationConfig(put(self.0, "State", value.into_expr()), Phase) }
 }
 impl Done for ReplicationConfig { fn into_props(self) -> Bag { self.0 } }
@@ -362,7 +362,7 @@ impl RoutingConfig {
     pub fn new() -> RoutingConfig<Missing<super::required::FailoverConfig>> { RoutingConfig(Bag::default(), Phase) }
 }
 impl<R0> RoutingConfig<R0> {
-    /// `FailoverConfig`: `FailoverConfig`, required. Update: in place.
+    /// `FailoverConfig`: `FailoverConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-endpoint-routingconfig.html#cfn-events-endpoint-routingconfig-failoverconfig)
     pub fn failover_config(self, value: impl Arg<FailoverConfig>) -> RoutingConfig<Set> { RoutingConfig(put(self.0, "FailoverConfig", value.into_expr()), Phase) }
 }
 impl Done for RoutingConfig { fn into_props(self) -> Bag { self.0 } }
@@ -373,7 +373,7 @@ impl Secondary {
     pub fn new() -> Secondary<Missing<super::required::Route>> { Secondary(Bag::default(), Phase) }
 }
 impl<R0> Secondary<R0> {
-    /// `Route`: text, required. Update: in place.
+    /// `Route`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-endpoint-secondary.html#cfn-events-endpoint-secondary-route)
     pub fn route(self, value: impl Arg<str>) -> Secondary<Set> { Secondary(put(self.0, "Route", value.into_expr()), Phase) }
 }
 impl Done for Secondary { fn into_props(self) -> Bag { self.0 } }
@@ -389,11 +389,11 @@ impl CfnEventBus {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEventBusProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<kind::EventsEventBusName> { self.0.reference() }
-    /// The attribute `Arn`: `EventsEventBusArn`.
+    /// The attribute `Arn`: `EventsEventBusArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-eventbus.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::EventsEventBusArn> { self.0.get_att("Arn") }
-    /// The attribute `Name`: `EventsEventBusName`.
+    /// The attribute `Name`: `EventsEventBusName`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-eventbus.html#Name-fn::getatt)
     pub fn attr_name(&self) -> Val<kind::EventsEventBusName> { self.0.get_att("Name") }
-    /// The attribute `Policy`: text.
+    /// The attribute `Policy`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-eventbus.html#Policy-fn::getatt)
     pub fn attr_policy(&self) -> Val<str> { self.0.get_att("Policy") }
 }
 impl Parent for CfnEventBus { fn node(&self) -> &Place { &self.0 } }
@@ -404,21 +404,21 @@ impl CfnEventBusProps {
     pub fn new() -> CfnEventBusProps<Missing<required::Name>> { CfnEventBusProps(Bag::default(), Phase) }
 }
 impl<R0> CfnEventBusProps<R0> {
-    /// `DeadLetterConfig`: `DeadLetterConfig`. Update: in place.
+    /// `DeadLetterConfig`: `DeadLetterConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-eventbus.html#cfn-events-eventbus-deadletterconfig)
     pub fn dead_letter_config(self, value: impl Arg<event_bus::DeadLetterConfig>) -> Self { Self(put(self.0, "DeadLetterConfig", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-eventbus.html#cfn-events-eventbus-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `EventSourceName`: text. Update: replacement.
+    /// `EventSourceName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-eventbus.html#cfn-events-eventbus-eventsourcename)
     pub fn event_source_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventSourceName", value.into_expr()), Phase) }
-    /// `KmsKeyIdentifier`: text. Update: in place.
+    /// `KmsKeyIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-eventbus.html#cfn-events-eventbus-kmskeyidentifier)
     pub fn kms_key_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyIdentifier", value.into_expr()), Phase) }
-    /// `LogConfig`: `LogConfig`. Update: in place.
+    /// `LogConfig`: `LogConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-eventbus.html#cfn-events-eventbus-logconfig)
     pub fn log_config(self, value: impl Arg<event_bus::LogConfig>) -> Self { Self(put(self.0, "LogConfig", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-eventbus.html#cfn-events-eventbus-name)
     pub fn name(self, value: impl Arg<str>) -> CfnEventBusProps<Set> { CfnEventBusProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Policy`: JSON. Update: in place.
+    /// `Policy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-eventbus.html#cfn-events-eventbus-policy)
     pub fn policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Policy", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-eventbus.html#cfn-events-eventbus-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnEventBusProps { fn into_props(self) -> Bag { self.0 } }
@@ -430,7 +430,7 @@ use crate::cfn::support::*;
 impl DeadLetterConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Arn`: text. Update: in place.
+    /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-eventbus-deadletterconfig.html#cfn-events-eventbus-deadletterconfig-arn)
     pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
 }
 impl Done for DeadLetterConfig { fn into_props(self) -> Bag { self.0 } }
@@ -439,9 +439,9 @@ impl Done for DeadLetterConfig { fn into_props(self) -> Bag { self.0 } }
 impl LogConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IncludeDetail`: `IncludeDetail`. Update: in place.
+    /// `IncludeDetail`: `IncludeDetail`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-eventbus-logconfig.html#cfn-events-eventbus-logconfig-includedetail)
     pub fn include_detail(self, value: impl Arg<IncludeDetail>) -> Self { Self(put(self.0, "IncludeDetail", value.into_expr())) }
-    /// `Level`: `Level`. Update: in place.
+    /// `Level`: `Level`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-eventbus-logconfig.html#cfn-events-eventbus-logconfig-level)
     pub fn level(self, value: impl Arg<Level>) -> Self { Self(put(self.0, "Level", value.into_expr())) }
 }
 impl Done for LogConfig { fn into_props(self) -> Bag { self.0 } }
@@ -452,9 +452,9 @@ impl TagEntry {
     pub fn new() -> TagEntry<Missing<super::required::Key>, Missing<super::required::Value>> { TagEntry(Bag::default(), Phase) }
 }
 impl<R0, R1> TagEntry<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-eventbus-tagentry.html#cfn-events-eventbus-tagentry-key)
     pub fn key(self, value: impl Arg<str>) -> TagEntry<Set, R1> { TagEntry(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-eventbus-tagentry.html#cfn-events-eventbus-tagentry-value)
     pub fn value(self, value: impl Arg<str>) -> TagEntry<R0, Set> { TagEntry(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagEntry { fn into_props(self) -> Bag { self.0 } }
@@ -481,17 +481,17 @@ impl CfnEventBusPolicyProps {
     pub fn new() -> CfnEventBusPolicyProps<Missing<required::StatementId>> { CfnEventBusPolicyProps(Bag::default(), Phase) }
 }
 impl<R0> CfnEventBusPolicyProps<R0> {
-    /// `Action`: text. Update: in place. AWS advises against it.
+    /// `Action`: text. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-eventbuspolicy.html#cfn-events-eventbuspolicy-action)
     pub fn action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `Condition`: `Condition`. Update: in place. AWS advises against it.
+    /// `Condition`: `Condition`. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-eventbuspolicy.html#cfn-events-eventbuspolicy-condition)
     pub fn condition(self, value: impl Arg<event_bus_policy::Condition>) -> Self { Self(put(self.0, "Condition", value.into_expr()), Phase) }
-    /// `EventBusName`: text. Update: replacement.
+    /// `EventBusName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-eventbuspolicy.html#cfn-events-eventbuspolicy-eventbusname)
     pub fn event_bus_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventBusName", value.into_expr()), Phase) }
-    /// `Principal`: text. Update: in place. AWS advises against it.
+    /// `Principal`: text. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-eventbuspolicy.html#cfn-events-eventbuspolicy-principal)
     pub fn principal(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Principal", value.into_expr()), Phase) }
-    /// `Statement`: JSON. Update: in place.
+    /// `Statement`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-eventbuspolicy.html#cfn-events-eventbuspolicy-statement)
     pub fn statement(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Statement", value.into_expr()), Phase) }
-    /// `StatementId`: text, required. Update: replacement.
+    /// `StatementId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-eventbuspolicy.html#cfn-events-eventbuspolicy-statementid)
     pub fn statement_id(self, value: impl Arg<str>) -> CfnEventBusPolicyProps<Set> { CfnEventBusPolicyProps(put(self.0, "StatementId", value.into_expr()), Phase) }
 }
 impl Done for CfnEventBusPolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -503,11 +503,11 @@ use crate::cfn::support::*;
 impl Condition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Key`: text. Update: in place.
+    /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-eventbuspolicy-condition.html#cfn-events-eventbuspolicy-condition-key)
     pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
-    /// `Type`: text. Update: in place.
+    /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-eventbuspolicy-condition.html#cfn-events-eventbuspolicy-condition-type)
     pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-eventbuspolicy-condition.html#cfn-events-eventbuspolicy-condition-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for Condition { fn into_props(self) -> Bag { self.0 } }
@@ -521,9 +521,9 @@ impl CfnRule {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnRuleProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-rule.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `RuleName`: text.
+    /// The attribute `RuleName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-rule.html#RuleName-fn::getatt)
     pub fn attr_rule_name(&self) -> Val<str> { self.0.get_att("RuleName") }
 }
 impl Parent for CfnRule { fn node(&self) -> &Place { &self.0 } }
@@ -532,23 +532,23 @@ impl Parent for CfnRule { fn node(&self) -> &Place { &self.0 } }
 impl CfnRuleProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-rule.html#cfn-events-rule-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `EventBusName`: `EventsEventBusArnOrEventBusName`. Update: replacement.
+    /// `EventBusName`: `EventsEventBusArnOrEventBusName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-rule.html#cfn-events-rule-eventbusname)
     pub fn event_bus_name(self, value: impl Arg<kind::EventsEventBusArnOrEventBusName>) -> Self { Self(put(self.0, "EventBusName", value.into_expr())) }
-    /// `EventPattern`: JSON. Update: in place.
+    /// `EventPattern`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-rule.html#cfn-events-rule-eventpattern)
     pub fn event_pattern(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "EventPattern", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-rule.html#cfn-events-rule-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-rule.html#cfn-events-rule-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
-    /// `ScheduleExpression`: text. Update: in place.
+    /// `ScheduleExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-rule.html#cfn-events-rule-scheduleexpression)
     pub fn schedule_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpression", value.into_expr())) }
-    /// `State`: `State`. Update: in place.
+    /// `State`: `State`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-rule.html#cfn-events-rule-state)
     pub fn state(self, value: impl Arg<rule::State>) -> Self { Self(put(self.0, "State", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-rule.html#cfn-events-rule-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `Targets`: list of `Target`. Update: in place.
+    /// `Targets`: list of `Target`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-rule.html#cfn-events-rule-targets)
     pub fn targets(self, value: impl Arg<Arr<rule::Target>>) -> Self { Self(put(self.0, "Targets", value.into_expr())) }
 }
 impl Done for CfnRuleProps { fn into_props(self) -> Bag { self.0 } }
@@ -562,7 +562,7 @@ impl AppSyncParameters {
     pub fn new() -> AppSyncParameters<Missing<super::required::GraphQLOperation>> { AppSyncParameters(Bag::default(), Phase) }
 }
 impl<R0> AppSyncParameters<R0> {
-    /// `GraphQLOperation`: text, required. Update: in place.
+    /// `GraphQLOperation`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-appsyncparameters.html#cfn-events-rule-appsyncparameters-graphqloperation)
     pub fn graph_ql_operation(self, value: impl Arg<str>) -> AppSyncParameters<Set> { AppSyncParameters(put(self.0, "GraphQLOperation", value.into_expr()), Phase) }
 }
 impl Done for AppSyncParameters { fn into_props(self) -> Bag { self.0 } }
@@ -573,11 +573,11 @@ impl AwsVpcConfiguration {
     pub fn new() -> AwsVpcConfiguration<Missing<super::required::Subnets>> { AwsVpcConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AwsVpcConfiguration<R0> {
-    /// `AssignPublicIp`: text. Update: in place.
+    /// `AssignPublicIp`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-awsvpcconfiguration.html#cfn-events-rule-awsvpcconfiguration-assignpublicip)
     pub fn assign_public_ip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssignPublicIp", value.into_expr()), Phase) }
-    /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: in place.
+    /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-awsvpcconfiguration.html#cfn-events-rule-awsvpcconfiguration-securitygroups)
     pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
-    /// `Subnets`: list of `Ec2SubnetId`, required. Update: in place.
+    /// `Subnets`: list of `Ec2SubnetId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-awsvpcconfiguration.html#cfn-events-rule-awsvpcconfiguration-subnets)
     pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> AwsVpcConfiguration<Set> { AwsVpcConfiguration(put(self.0, "Subnets", value.into_expr()), Phase) }
 }
 impl Done for AwsVpcConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -586,7 +586,7 @@ impl Done for AwsVpcConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl BatchArrayProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Size`: integer. Update: in place.
+    /// `Size`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-batcharrayproperties.html#cfn-events-rule-batcharrayproperties-size)
     pub fn size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Size", value.into_expr())) }
 }
 impl Done for BatchArrayProperties { fn into_props(self) -> Bag { self.0 } }
@@ -597,13 +597,13 @@ impl BatchParameters {
     pub fn new() -> BatchParameters<Missing<super::required::JobDefinition>, Missing<super::required::JobName>> { BatchParameters(Bag::default(), Phase) }
 }
 impl<R0, R1> BatchParameters<R0, R1> {
-    /// `ArrayProperties`: `BatchArrayProperties`. Update: in place.
+    /// `ArrayProperties`: `BatchArrayProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-batchparameters.html#cfn-events-rule-batchparameters-arrayproperties)
     pub fn array_properties(self, value: impl Arg<BatchArrayProperties>) -> Self { Self(put(self.0, "ArrayProperties", value.into_expr()), Phase) }
-    /// `JobDefinition`: text, required. Update: in place.
+    /// `JobDefinition`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-batchparameters.html#cfn-events-rule-batchparameters-jobdefinition)
     pub fn job_definition(self, value: impl Arg<str>) -> BatchParameters<Set, R1> { BatchParameters(put(self.0, "JobDefinition", value.into_expr()), Phase) }
-    /// `JobName`: text, required. Update: in place.
+    /// `JobName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-batchparameters.html#cfn-events-rule-batchparameters-jobname)
     pub fn job_name(self, value: impl Arg<str>) -> BatchParameters<R0, Set> { BatchParameters(put(self.0, "JobName", value.into_expr()), Phase) }
-    /// `RetryStrategy`: `BatchRetryStrategy`. Update: in place.
+    /// `RetryStrategy`: `BatchRetryStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-batchparameters.html#cfn-events-rule-batchparameters-retrystrategy)
     pub fn retry_strategy(self, value: impl Arg<BatchRetryStrategy>) -> Self { Self(put(self.0, "RetryStrategy", value.into_expr()), Phase) }
 }
 impl Done for BatchParameters { fn into_props(self) -> Bag { self.0 } }
@@ -612,7 +612,7 @@ impl Done for BatchParameters { fn into_props(self) -> Bag { self.0 } }
 impl BatchRetryStrategy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Attempts`: integer. Update: in place.
+    /// `Attempts`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-batchretrystrategy.html#cfn-events-rule-batchretrystrategy-attempts)
     pub fn attempts(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Attempts", value.into_expr())) }
 }
 impl Done for BatchRetryStrategy { fn into_props(self) -> Bag { self.0 } }
@@ -623,11 +623,11 @@ impl CapacityProviderStrategyItem {
     pub fn new() -> CapacityProviderStrategyItem<Missing<super::required::CapacityProvider>> { CapacityProviderStrategyItem(Bag::default(), Phase) }
 }
 impl<R0> CapacityProviderStrategyItem<R0> {
-    /// `Base`: integer. Update: in place.
+    /// `Base`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-capacityproviderstrategyitem.html#cfn-events-rule-capacityproviderstrategyitem-base)
     pub fn base(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Base", value.into_expr()), Phase) }
-    /// `CapacityProvider`: text, required. Update: in place.
+    /// `CapacityProvider`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-capacityproviderstrategyitem.html#cfn-events-rule-capacityproviderstrategyitem-capacityprovider)
     pub fn capacity_provider(self, value: impl Arg<str>) -> CapacityProviderStrategyItem<Set> { CapacityProviderStrategyItem(put(self.0, "CapacityProvider", value.into_expr()), Phase) }
-    /// `Weight`: integer. Update: in place.
+    /// `Weight`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-capacityproviderstrategyitem.html#cfn-events-rule-capacityproviderstrategyitem-weight)
     pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value.into_expr()), Phase) }
 }
 impl Done for CapacityProviderStrategyItem { fn into_props(self) -> Bag { self.0 } }
@@ -636,7 +636,7 @@ impl Done for CapacityProviderStrategyItem { fn into_props(self) -> Bag { self.0
 impl DeadLetterConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Arn`: `SqsQueueArn`. Update: in place.
+    /// `Arn`: `SqsQueueArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-deadletterconfig.html#cfn-events-rule-deadletterconfig-arn)
     pub fn arn(self, value: impl Arg<kind::SqsQueueArn>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
 }
 impl Done for DeadLetterConfig { fn into_props(self) -> Bag { self.0 } }
@@ -647,33 +647,33 @@ impl EcsParameters {
     pub fn new() -> EcsParameters<Missing<super::required::TaskDefinitionArn>> { EcsParameters(Bag::default(), Phase) }
 }
 impl<R0> EcsParameters<R0> {
-    /// `CapacityProviderStrategy`: list of `CapacityProviderStrategyItem`. Update: in place.
+    /// `CapacityProviderStrategy`: list of `CapacityProviderStrategyItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-ecsparameters.html#cfn-events-rule-ecsparameters-capacityproviderstrategy)
     pub fn capacity_provider_strategy(self, value: impl Arg<Arr<CapacityProviderStrategyItem>>) -> Self { Self(put(self.0, "CapacityProviderStrategy", value.into_expr()), Phase) }
-    /// `EnableECSManagedTags`: boolean. Update: in place.
+    /// `EnableECSManagedTags`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-ecsparameters.html#cfn-events-rule-ecsparameters-enableecsmanagedtags)
     pub fn enable_ecs_managed_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableECSManagedTags", value.into_expr()), Phase) }
-    /// `EnableExecuteCommand`: boolean. Update: in place.
+    /// `EnableExecuteCommand`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-ecsparameters.html#cfn-events-rule-ecsparameters-enableexecutecommand)
     pub fn enable_execute_command(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableExecuteCommand", value.into_expr()), Phase) }
-    /// `Group`: text. Update: in place.
+    /// `Group`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-ecsparameters.html#cfn-events-rule-ecsparameters-group)
     pub fn group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Group", value.into_expr()), Phase) }
-    /// `LaunchType`: text. Update: in place.
+    /// `LaunchType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-ecsparameters.html#cfn-events-rule-ecsparameters-launchtype)
     pub fn launch_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LaunchType", value.into_expr()), Phase) }
-    /// `NetworkConfiguration`: `NetworkConfiguration`. Update: in place.
+    /// `NetworkConfiguration`: `NetworkConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-ecsparameters.html#cfn-events-rule-ecsparameters-networkconfiguration)
     pub fn network_configuration(self, value: impl Arg<NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value.into_expr()), Phase) }
-    /// `PlacementConstraints`: list of `PlacementConstraint`. Update: in place.
+    /// `PlacementConstraints`: list of `PlacementConstraint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-ecsparameters.html#cfn-events-rule-ecsparameters-placementconstraints)
     pub fn placement_constraints(self, value: impl Arg<Arr<PlacementConstraint>>) -> Self { Self(put(self.0, "PlacementConstraints", value.into_expr()), Phase) }
-    /// `PlacementStrategies`: list of `PlacementStrategy`. Update: in place.
+    /// `PlacementStrategies`: list of `PlacementStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-ecsparameters.html#cfn-events-rule-ecsparameters-placementstrategies)
     pub fn placement_strategies(self, value: impl Arg<Arr<PlacementStrategy>>) -> Self { Self(put(self.0, "PlacementStrategies", value.into_expr()), Phase) }
-    /// `PlatformVersion`: text. Update: in place.
+    /// `PlatformVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-ecsparameters.html#cfn-events-rule-ecsparameters-platformversion)
     pub fn platform_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlatformVersion", value.into_expr()), Phase) }
-    /// `PropagateTags`: text. Update: in place.
+    /// `PropagateTags`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-ecsparameters.html#cfn-events-rule-ecsparameters-propagatetags)
     pub fn propagate_tags(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PropagateTags", value.into_expr()), Phase) }
-    /// `ReferenceId`: text. Update: in place.
+    /// `ReferenceId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-ecsparameters.html#cfn-events-rule-ecsparameters-referenceid)
     pub fn reference_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReferenceId", value.into_expr()), Phase) }
-    /// `TagList`: list of tag. Update: in place.
+    /// `TagList`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-ecsparameters.html#cfn-events-rule-ecsparameters-taglist)
     pub fn tag_list(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "TagList", value.into_expr()), Phase) }
-    /// `TaskCount`: integer. Update: in place.
+    /// `TaskCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-ecsparameters.html#cfn-events-rule-ecsparameters-taskcount)
     pub fn task_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TaskCount", value.into_expr()), Phase) }
-    /// `TaskDefinitionArn`: `EcsTaskDefinitionArn`, required. Update: in place.
+    /// `TaskDefinitionArn`: `EcsTaskDefinitionArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-ecsparameters.html#cfn-events-rule-ecsparameters-taskdefinitionarn)
     pub fn task_definition_arn(self, value: impl Arg<kind::EcsTaskDefinitionArn>) -> EcsParameters<Set> { EcsParameters(put(self.0, "TaskDefinitionArn", value.into_expr()), Phase) }
 }
 impl Done for EcsParameters { fn into_props(self) -> Bag { self.0 } }
@@ -682,11 +682,11 @@ impl Done for EcsParameters { fn into_props(self) -> Bag { self.0 } }
 impl HttpParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `HeaderParameters`: map of text. Update: in place.
+    /// `HeaderParameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-httpparameters.html#cfn-events-rule-httpparameters-headerparameters)
     pub fn header_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "HeaderParameters", value.into_expr())) }
-    /// `PathParameterValues`: list of text. Update: in place.
+    /// `PathParameterValues`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-httpparameters.html#cfn-events-rule-httpparameters-pathparametervalues)
     pub fn path_parameter_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PathParameterValues", value.into_expr())) }
-    /// `QueryStringParameters`: map of text. Update: in place.
+    /// `QueryStringParameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-httpparameters.html#cfn-events-rule-httpparameters-querystringparameters)
     pub fn query_string_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "QueryStringParameters", value.into_expr())) }
 }
 impl Done for HttpParameters { fn into_props(self) -> Bag { self.0 } }
@@ -697,9 +697,9 @@ impl InputTransformer {
     pub fn new() -> InputTransformer<Missing<super::required::InputTemplate>> { InputTransformer(Bag::default(), Phase) }
 }
 impl<R0> InputTransformer<R0> {
-    /// `InputPathsMap`: map of text. Update: in place.
+    /// `InputPathsMap`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-inputtransformer.html#cfn-events-rule-inputtransformer-inputpathsmap)
     pub fn input_paths_map(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "InputPathsMap", value.into_expr()), Phase) }
-    /// `InputTemplate`: text, required. Update: in place.
+    /// `InputTemplate`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-inputtransformer.html#cfn-events-rule-inputtransformer-inputtemplate)
     pub fn input_template(self, value: impl Arg<str>) -> InputTransformer<Set> { InputTransformer(put(self.0, "InputTemplate", value.into_expr()), Phase) }
 }
 impl Done for InputTransformer { fn into_props(self) -> Bag { self.0 } }
@@ -710,7 +710,7 @@ impl KinesisParameters {
     pub fn new() -> KinesisParameters<Missing<super::required::PartitionKeyPath>> { KinesisParameters(Bag::default(), Phase) }
 }
 impl<R0> KinesisParameters<R0> {
-    /// `PartitionKeyPath`: text, required. Update: in place.
+    /// `PartitionKeyPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-kinesisparameters.html#cfn-events-rule-kinesisparameters-partitionkeypath)
     pub fn partition_key_path(self, value: impl Arg<str>) -> KinesisParameters<Set> { KinesisParameters(put(self.0, "PartitionKeyPath", value.into_expr()), Phase) }
 }
 impl Done for KinesisParameters { fn into_props(self) -> Bag { self.0 } }
@@ -719,7 +719,7 @@ impl Done for KinesisParameters { fn into_props(self) -> Bag { self.0 } }
 impl NetworkConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AwsVpcConfiguration`: `AwsVpcConfiguration`. Update: in place.
+    /// `AwsVpcConfiguration`: `AwsVpcConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-networkconfiguration.html#cfn-events-rule-networkconfiguration-awsvpcconfiguration)
     pub fn aws_vpc_configuration(self, value: impl Arg<AwsVpcConfiguration>) -> Self { Self(put(self.0, "AwsVpcConfiguration", value.into_expr())) }
 }
 impl Done for NetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -728,9 +728,9 @@ impl Done for NetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl PlacementConstraint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Expression`: text. Update: in place.
+    /// `Expression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-placementconstraint.html#cfn-events-rule-placementconstraint-expression)
     pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr())) }
-    /// `Type`: text. Update: in place.
+    /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-placementconstraint.html#cfn-events-rule-placementconstraint-type)
     pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for PlacementConstraint { fn into_props(self) -> Bag { self.0 } }
@@ -739,9 +739,9 @@ impl Done for PlacementConstraint { fn into_props(self) -> Bag { self.0 } }
 impl PlacementStrategy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Field`: text. Update: in place.
+    /// `Field`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-placementstrategy.html#cfn-events-rule-placementstrategy-field)
     pub fn field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Field", value.into_expr())) }
-    /// `Type`: text. Update: in place.
+    /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-placementstrategy.html#cfn-events-rule-placementstrategy-type)
     pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for PlacementStrategy { fn into_props(self) -> Bag { self.0 } }
@@ -752,19 +752,19 @@ impl RedshiftDataParameters {
     pub fn new() -> RedshiftDataParameters<Missing<super::required::Database>> { RedshiftDataParameters(Bag::default(), Phase) }
 }
 impl<R0> RedshiftDataParameters<R0> {
-    /// `Database`: text, required. Update: in place.
+    /// `Database`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-redshiftdataparameters.html#cfn-events-rule-redshiftdataparameters-database)
     pub fn database(self, value: impl Arg<str>) -> RedshiftDataParameters<Set> { RedshiftDataParameters(put(self.0, "Database", value.into_expr()), Phase) }
-    /// `DbUser`: text. Update: in place.
+    /// `DbUser`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-redshiftdataparameters.html#cfn-events-rule-redshiftdataparameters-dbuser)
     pub fn db_user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DbUser", value.into_expr()), Phase) }
-    /// `SecretManagerArn`: text. Update: in place.
+    /// `SecretManagerArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-redshiftdataparameters.html#cfn-events-rule-redshiftdataparameters-secretmanagerarn)
     pub fn secret_manager_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretManagerArn", value.into_expr()), Phase) }
-    /// `Sql`: text. Update: in place.
+    /// `Sql`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-redshiftdataparameters.html#cfn-events-rule-redshiftdataparameters-sql)
     pub fn sql(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Sql", value.into_expr()), Phase) }
-    /// `Sqls`: list of text. Update: in place.
+    /// `Sqls`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-redshiftdataparameters.html#cfn-events-rule-redshiftdataparameters-sqls)
     pub fn sqls(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Sqls", value.into_expr()), Phase) }
-    /// `StatementName`: text. Update: in place.
+    /// `StatementName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-redshiftdataparameters.html#cfn-events-rule-redshiftdataparameters-statementname)
     pub fn statement_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StatementName", value.into_expr()), Phase) }
-    /// `WithEvent`: boolean. Update: in place.
+    /// `WithEvent`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-redshiftdataparameters.html#cfn-events-rule-redshiftdataparameters-withevent)
     pub fn with_event(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "WithEvent", value.into_expr()), Phase) }
 }
 impl Done for RedshiftDataParameters { fn into_props(self) -> Bag { self.0 } }
@@ -773,9 +773,9 @@ impl Done for RedshiftDataParameters { fn into_props(self) -> Bag { self.0 } }
 impl RetryPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MaximumEventAgeInSeconds`: integer. Update: in place.
+    /// `MaximumEventAgeInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-retrypolicy.html#cfn-events-rule-retrypolicy-maximumeventageinseconds)
     pub fn maximum_event_age_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumEventAgeInSeconds", value.into_expr())) }
-    /// `MaximumRetryAttempts`: integer. Update: in place.
+    /// `MaximumRetryAttempts`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-retrypolicy.html#cfn-events-rule-retrypolicy-maximumretryattempts)
     pub fn maximum_retry_attempts(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumRetryAttempts", value.into_expr())) }
 }
 impl Done for RetryPolicy { fn into_props(self) -> Bag { self.0 } }
@@ -786,7 +786,7 @@ impl RunCommandParameters {
     pub fn new() -> RunCommandParameters<Missing<super::required::RunCommandTargets>> { RunCommandParameters(Bag::default(), Phase) }
 }
 impl<R0> RunCommandParameters<R0> {
-    /// `RunCommandTargets`: list of `RunCommandTarget`, required. Update: in place.
+    /// `RunCommandTargets`: list of `RunCommandTarget`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-runcommandparameters.html#cfn-events-rule-runcommandparameters-runcommandtargets)
     pub fn run_command_targets(self, value: impl Arg<Arr<RunCommandTarget>>) -> RunCommandParameters<Set> { RunCommandParameters(put(self.0, "RunCommandTargets", value.into_expr()), Phase) }
 }
 impl Done for RunCommandParameters { fn into_props(self) -> Bag { self.0 } }
@@ -797,9 +797,9 @@ impl RunCommandTarget {
     pub fn new() -> RunCommandTarget<Missing<super::required::Key>, Missing<super::required::Values>> { RunCommandTarget(Bag::default(), Phase) }
 }
 impl<R0, R1> RunCommandTarget<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-runcommandtarget.html#cfn-events-rule-runcommandtarget-key)
     pub fn key(self, value: impl Arg<str>) -> RunCommandTarget<Set, R1> { RunCommandTarget(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Values`: list of `Ec2InstanceId`, required. Update: in place.
+    /// `Values`: list of `Ec2InstanceId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-runcommandtarget.html#cfn-events-rule-runcommandtarget-values)
     pub fn values(self, value: impl Arg<Arr<kind::Ec2InstanceId>>) -> RunCommandTarget<R0, Set> { RunCommandTarget(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for RunCommandTarget { fn into_props(self) -> Bag { self.0 } }
@@ -810,9 +810,9 @@ impl SageMakerPipelineParameter {
     pub fn new() -> SageMakerPipelineParameter<Missing<super::required::Name>, Missing<super::required::Value>> { SageMakerPipelineParameter(Bag::default(), Phase) }
 }
 impl<R0, R1> SageMakerPipelineParameter<R0, R1> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-sagemakerpipelineparameter.html#cfn-events-rule-sagemakerpipelineparameter-name)
     pub fn name(self, value: impl Arg<str>) -> SageMakerPipelineParameter<Set, R1> { SageMakerPipelineParameter(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-sagemakerpipelineparameter.html#cfn-events-rule-sagemakerpipelineparameter-value)
     pub fn value(self, value: impl Arg<str>) -> SageMakerPipelineParameter<R0, Set> { SageMakerPipelineParameter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for SageMakerPipelineParameter { fn into_props(self) -> Bag { self.0 } }
@@ -821,7 +821,7 @@ impl Done for SageMakerPipelineParameter { fn into_props(self) -> Bag { self.0 }
 impl SageMakerPipelineParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PipelineParameterList`: list of `SageMakerPipelineParameter`. Update: in place.
+    /// `PipelineParameterList`: list of `SageMakerPipelineParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-sagemakerpipelineparameters.html#cfn-events-rule-sagemakerpipelineparameters-pipelineparameterlist)
     pub fn pipeline_parameter_list(self, value: impl Arg<Arr<SageMakerPipelineParameter>>) -> Self { Self(put(self.0, "PipelineParameterList", value.into_expr())) }
 }
 impl Done for SageMakerPipelineParameters { fn into_props(self) -> Bag { self.0 } }
@@ -832,7 +832,7 @@ impl SqsParameters {
     pub fn new() -> SqsParameters<Missing<super::required::MessageGroupId>> { SqsParameters(Bag::default(), Phase) }
 }
 impl<R0> SqsParameters<R0> {
-    /// `MessageGroupId`: text, required. Update: in place.
+    /// `MessageGroupId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-sqsparameters.html#cfn-events-rule-sqsparameters-messagegroupid)
     pub fn message_group_id(self, value: impl Arg<str>) -> SqsParameters<Set> { SqsParameters(put(self.0, "MessageGroupId", value.into_expr()), Phase) }
 }
 impl Done for SqsParameters { fn into_props(self) -> Bag { self.0 } }
@@ -841,9 +841,9 @@ impl Done for SqsParameters { fn into_props(self) -> Bag { self.0 } }
 impl Tag {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Key`: text. Update: in place.
+    /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-tag.html#cfn-events-rule-tag-key)
     pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-tag.html#cfn-events-rule-tag-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for Tag { fn into_props(self) -> Bag { self.0 } }
@@ -854,39 +854,39 @@ impl Target {
     pub fn new() -> Target<Missing<super::required::Arn>, Missing<super::required::Id>> { Target(Bag::default(), Phase) }
 }
 impl<R0, R1> Target<R0, R1> {
-    /// `AppSyncParameters`: `AppSyncParameters`. Update: in place.
+    /// `AppSyncParameters`: `AppSyncParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-target.html#cfn-events-rule-target-appsyncparameters)
     pub fn app_sync_parameters(self, value: impl Arg<AppSyncParameters>) -> Self { Self(put(self.0, "AppSyncParameters", value.into_expr()), Phase) }
-    /// `Arn`: text, required. Update: in place.
+    /// `Arn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-target.html#cfn-events-rule-target-arn)
     pub fn arn(self, value: impl Arg<str>) -> Target<Set, R1> { Target(put(self.0, "Arn", value.into_expr()), Phase) }
-    /// `BatchParameters`: `BatchParameters`. Update: in place.
+    /// `BatchParameters`: `BatchParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-target.html#cfn-events-rule-target-batchparameters)
     pub fn batch_parameters(self, value: impl Arg<BatchParameters>) -> Self { Self(put(self.0, "BatchParameters", value.into_expr()), Phase) }
-    /// `DeadLetterConfig`: `DeadLetterConfig`. Update: in place.
+    /// `DeadLetterConfig`: `DeadLetterConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-target.html#cfn-events-rule-target-deadletterconfig)
     pub fn dead_letter_config(self, value: impl Arg<DeadLetterConfig>) -> Self { Self(put(self.0, "DeadLetterConfig", value.into_expr()), Phase) }
-    /// `EcsParameters`: `EcsParameters`. Update: in place.
+    /// `EcsParameters`: `EcsParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-target.html#cfn-events-rule-target-ecsparameters)
     pub fn ecs_parameters(self, value: impl Arg<EcsParameters>) -> Self { Self(put(self.0, "EcsParameters", value.into_expr()), Phase) }
-    /// `HttpParameters`: `HttpParameters`. Update: in place.
+    /// `HttpParameters`: `HttpParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-target.html#cfn-events-rule-target-httpparameters)
     pub fn http_parameters(self, value: impl Arg<HttpParameters>) -> Self { Self(put(self.0, "HttpParameters", value.into_expr()), Phase) }
-    /// `Id`: text, required. Update: in place.
+    /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-target.html#cfn-events-rule-target-id)
     pub fn id(self, value: impl Arg<str>) -> Target<R0, Set> { Target(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `Input`: text. Update: in place.
+    /// `Input`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-target.html#cfn-events-rule-target-input)
     pub fn input(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Input", value.into_expr()), Phase) }
-    /// `InputPath`: text. Update: in place.
+    /// `InputPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-target.html#cfn-events-rule-target-inputpath)
     pub fn input_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputPath", value.into_expr()), Phase) }
-    /// `InputTransformer`: `InputTransformer`. Update: in place.
+    /// `InputTransformer`: `InputTransformer`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-target.html#cfn-events-rule-target-inputtransformer)
     pub fn input_transformer(self, value: impl Arg<InputTransformer>) -> Self { Self(put(self.0, "InputTransformer", value.into_expr()), Phase) }
-    /// `KinesisParameters`: `KinesisParameters`. Update: in place.
+    /// `KinesisParameters`: `KinesisParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-target.html#cfn-events-rule-target-kinesisparameters)
     pub fn kinesis_parameters(self, value: impl Arg<KinesisParameters>) -> Self { Self(put(self.0, "KinesisParameters", value.into_expr()), Phase) }
-    /// `RedshiftDataParameters`: `RedshiftDataParameters`. Update: in place.
+    /// `RedshiftDataParameters`: `RedshiftDataParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-target.html#cfn-events-rule-target-redshiftdataparameters)
     pub fn redshift_data_parameters(self, value: impl Arg<RedshiftDataParameters>) -> Self { Self(put(self.0, "RedshiftDataParameters", value.into_expr()), Phase) }
-    /// `RetryPolicy`: `RetryPolicy`. Update: in place.
+    /// `RetryPolicy`: `RetryPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-target.html#cfn-events-rule-target-retrypolicy)
     pub fn retry_policy(self, value: impl Arg<RetryPolicy>) -> Self { Self(put(self.0, "RetryPolicy", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-target.html#cfn-events-rule-target-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `RunCommandParameters`: `RunCommandParameters`. Update: in place.
+    /// `RunCommandParameters`: `RunCommandParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-target.html#cfn-events-rule-target-runcommandparameters)
     pub fn run_command_parameters(self, value: impl Arg<RunCommandParameters>) -> Self { Self(put(self.0, "RunCommandParameters", value.into_expr()), Phase) }
-    /// `SageMakerPipelineParameters`: `SageMakerPipelineParameters`. Update: in place.
+    /// `SageMakerPipelineParameters`: `SageMakerPipelineParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-target.html#cfn-events-rule-target-sagemakerpipelineparameters)
     pub fn sage_maker_pipeline_parameters(self, value: impl Arg<SageMakerPipelineParameters>) -> Self { Self(put(self.0, "SageMakerPipelineParameters", value.into_expr()), Phase) }
-    /// `SqsParameters`: `SqsParameters`. Update: in place.
+    /// `SqsParameters`: `SqsParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-target.html#cfn-events-rule-target-sqsparameters)
     pub fn sqs_parameters(self, value: impl Arg<SqsParameters>) -> Self { Self(put(self.0, "SqsParameters", value.into_expr()), Phase) }
 }
 impl Done for Target { fn into_props(self) -> Bag { self.0 } }

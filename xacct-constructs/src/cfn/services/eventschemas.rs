@@ -13,13 +13,13 @@ impl CfnDiscoverer {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDiscovererProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DiscovererArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CrossAccount`: boolean.
+    /// The attribute `CrossAccount`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-discoverer.html#CrossAccount-fn::getatt)
     pub fn attr_cross_account(&self) -> Val<bool> { self.0.get_att("CrossAccount") }
-    /// The attribute `DiscovererArn`: `OtherArn`.
+    /// The attribute `DiscovererArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-discoverer.html#DiscovererArn-fn::getatt)
     pub fn attr_discoverer_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DiscovererArn") }
-    /// The attribute `DiscovererId`: text.
+    /// The attribute `DiscovererId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-discoverer.html#DiscovererId-fn::getatt)
     pub fn attr_discoverer_id(&self) -> Val<str> { self.0.get_att("DiscovererId") }
-    /// The attribute `State`: text.
+    /// The attribute `State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-discoverer.html#State-fn::getatt)
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
 }
 impl Parent for CfnDiscoverer { fn node(&self) -> &Place { &self.0 } }
@@ -30,13 +30,13 @@ impl CfnDiscovererProps {
     pub fn new() -> CfnDiscovererProps<Missing<required::SourceArn>> { CfnDiscovererProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDiscovererProps<R0> {
-    /// `CrossAccount`: boolean. Update: in place.
+    /// `CrossAccount`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-discoverer.html#cfn-eventschemas-discoverer-crossaccount)
     pub fn cross_account(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CrossAccount", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-discoverer.html#cfn-eventschemas-discoverer-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `SourceArn`: `EventsEventBusArn`, required. Update: replacement.
+    /// `SourceArn`: `EventsEventBusArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-discoverer.html#cfn-eventschemas-discoverer-sourcearn)
     pub fn source_arn(self, value: impl Arg<kind::EventsEventBusArn>) -> CfnDiscovererProps<Set> { CfnDiscovererProps(put(self.0, "SourceArn", value.into_expr()), Phase) }
-    /// `Tags`: list of `TagsEntry`. Update: in place.
+    /// `Tags`: list of `TagsEntry`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-discoverer.html#cfn-eventschemas-discoverer-tags)
     pub fn tags(self, value: impl Arg<Arr<discoverer::TagsEntry>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDiscovererProps { fn into_props(self) -> Bag { self.0 } }
@@ -50,9 +50,9 @@ impl TagsEntry {
     pub fn new() -> TagsEntry<Missing<super::required::Key>, Missing<super::required::Value>> { TagsEntry(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsEntry<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventschemas-discoverer-tagsentry.html#cfn-eventschemas-discoverer-tagsentry-key)
     pub fn key(self, value: impl Arg<str>) -> TagsEntry<Set, R1> { TagsEntry(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventschemas-discoverer-tagsentry.html#cfn-eventschemas-discoverer-tagsentry-value)
     pub fn value(self, value: impl Arg<str>) -> TagsEntry<R0, Set> { TagsEntry(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsEntry { fn into_props(self) -> Bag { self.0 } }
@@ -66,9 +66,9 @@ impl CfnRegistry {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnRegistryProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `RegistryArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `RegistryArn`: `OtherArn`.
+    /// The attribute `RegistryArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-registry.html#RegistryArn-fn::getatt)
     pub fn attr_registry_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RegistryArn") }
-    /// The attribute `RegistryName`: text.
+    /// The attribute `RegistryName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-registry.html#RegistryName-fn::getatt)
     pub fn attr_registry_name(&self) -> Val<str> { self.0.get_att("RegistryName") }
 }
 impl Parent for CfnRegistry { fn node(&self) -> &Place { &self.0 } }
@@ -77,11 +77,11 @@ impl Parent for CfnRegistry { fn node(&self) -> &Place { &self.0 } }
 impl CfnRegistryProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-registry.html#cfn-eventschemas-registry-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `RegistryName`: `EventSchemasRegistryPolicyRegistryName`. Update: replacement.
+    /// `RegistryName`: `EventSchemasRegistryPolicyRegistryName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-registry.html#cfn-eventschemas-registry-registryname)
     pub fn registry_name(self, value: impl Arg<kind::EventSchemasRegistryPolicyRegistryName>) -> Self { Self(put(self.0, "RegistryName", value.into_expr())) }
-    /// `Tags`: list of `TagsEntry`. Update: in place.
+    /// `Tags`: list of `TagsEntry`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-registry.html#cfn-eventschemas-registry-tags)
     pub fn tags(self, value: impl Arg<Arr<registry::TagsEntry>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnRegistryProps { fn into_props(self) -> Bag { self.0 } }
@@ -95,9 +95,9 @@ impl TagsEntry {
     pub fn new() -> TagsEntry<Missing<super::required::Key>, Missing<super::required::Value>> { TagsEntry(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsEntry<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventschemas-registry-tagsentry.html#cfn-eventschemas-registry-tagsentry-key)
     pub fn key(self, value: impl Arg<str>) -> TagsEntry<Set, R1> { TagsEntry(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventschemas-registry-tagsentry.html#cfn-eventschemas-registry-tagsentry-value)
     pub fn value(self, value: impl Arg<str>) -> TagsEntry<R0, Set> { TagsEntry(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsEntry { fn into_props(self) -> Bag { self.0 } }
@@ -111,7 +111,7 @@ impl CfnRegistryPolicy {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRegistryPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RegistryName`.
     pub fn reference(&self) -> Val<kind::EventSchemasRegistryPolicyRegistryName> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-registrypolicy.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnRegistryPolicy { fn node(&self) -> &Place { &self.0 } }
@@ -122,11 +122,11 @@ impl CfnRegistryPolicyProps {
     pub fn new() -> CfnRegistryPolicyProps<Missing<required::Policy>, Missing<required::RegistryName>> { CfnRegistryPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnRegistryPolicyProps<R0, R1> {
-    /// `Policy`: JSON, required. Update: in place.
+    /// `Policy`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-registrypolicy.html#cfn-eventschemas-registrypolicy-policy)
     pub fn policy(self, value: impl Arg<Any>) -> CfnRegistryPolicyProps<Set, R1> { CfnRegistryPolicyProps(put(self.0, "Policy", value.into_expr()), Phase) }
-    /// `RegistryName`: text, required. Update: in place.
+    /// `RegistryName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-registrypolicy.html#cfn-eventschemas-registrypolicy-registryname)
     pub fn registry_name(self, value: impl Arg<str>) -> CfnRegistryPolicyProps<R0, Set> { CfnRegistryPolicyProps(put(self.0, "RegistryName", value.into_expr()), Phase) }
-    /// `RevisionId`: text. Update: in place.
+    /// `RevisionId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-registrypolicy.html#cfn-eventschemas-registrypolicy-revisionid)
     pub fn revision_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RevisionId", value.into_expr()), Phase) }
 }
 impl Done for CfnRegistryPolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -139,15 +139,15 @@ impl CfnSchema {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSchemaProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SchemaArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `LastModified`: text.
+    /// The attribute `LastModified`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-schema.html#LastModified-fn::getatt)
     pub fn attr_last_modified(&self) -> Val<str> { self.0.get_att("LastModified") }
-    /// The attribute `SchemaArn`: `OtherArn`.
+    /// The attribute `SchemaArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-schema.html#SchemaArn-fn::getatt)
     pub fn attr_schema_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SchemaArn") }
-    /// The attribute `SchemaName`: text.
+    /// The attribute `SchemaName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-schema.html#SchemaName-fn::getatt)
     pub fn attr_schema_name(&self) -> Val<str> { self.0.get_att("SchemaName") }
-    /// The attribute `SchemaVersion`: text.
+    /// The attribute `SchemaVersion`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-schema.html#SchemaVersion-fn::getatt)
     pub fn attr_schema_version(&self) -> Val<str> { self.0.get_att("SchemaVersion") }
-    /// The attribute `VersionCreatedDate`: text.
+    /// The attribute `VersionCreatedDate`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-schema.html#VersionCreatedDate-fn::getatt)
     pub fn attr_version_created_date(&self) -> Val<str> { self.0.get_att("VersionCreatedDate") }
 }
 impl Parent for CfnSchema { fn node(&self) -> &Place { &self.0 } }
@@ -158,17 +158,17 @@ impl CfnSchemaProps {
     pub fn new() -> CfnSchemaProps<Missing<required::Content>, Missing<required::RegistryName>, Missing<required::Type>> { CfnSchemaProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnSchemaProps<R0, R1, R2> {
-    /// `Content`: text, required. Update: in place.
+    /// `Content`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-schema.html#cfn-eventschemas-schema-content)
     pub fn content(self, value: impl Arg<str>) -> CfnSchemaProps<Set, R1, R2> { CfnSchemaProps(put(self.0, "Content", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-schema.html#cfn-eventschemas-schema-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `RegistryName`: text, required. Update: replacement.
+    /// `RegistryName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-schema.html#cfn-eventschemas-schema-registryname)
     pub fn registry_name(self, value: impl Arg<str>) -> CfnSchemaProps<R0, Set, R2> { CfnSchemaProps(put(self.0, "RegistryName", value.into_expr()), Phase) }
-    /// `SchemaName`: text. Update: replacement.
+    /// `SchemaName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-schema.html#cfn-eventschemas-schema-schemaname)
     pub fn schema_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaName", value.into_expr()), Phase) }
-    /// `Tags`: list of `TagsEntry`. Update: in place.
+    /// `Tags`: list of `TagsEntry`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-schema.html#cfn-eventschemas-schema-tags)
     pub fn tags(self, value: impl Arg<Arr<schema::TagsEntry>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-schema.html#cfn-eventschemas-schema-type)
     pub fn type_(self, value: impl Arg<str>) -> CfnSchemaProps<R0, R1, Set> { CfnSchemaProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnSchemaProps { fn into_props(self) -> Bag { self.0 } }
@@ -182,9 +182,9 @@ impl TagsEntry {
     pub fn new() -> TagsEntry<Missing<super::required::Key>, Missing<super::required::Value>> { TagsEntry(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsEntry<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventschemas-schema-tagsentry.html#cfn-eventschemas-schema-tagsentry-key)
     pub fn key(self, value: impl Arg<str>) -> TagsEntry<Set, R1> { TagsEntry(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventschemas-schema-tagsentry.html#cfn-eventschemas-schema-tagsentry-value)
     pub fn value(self, value: impl Arg<str>) -> TagsEntry<R0, Set> { TagsEntry(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsEntry { fn into_props(self) -> Bag { self.0 } }

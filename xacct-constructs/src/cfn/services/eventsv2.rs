@@ -13,13 +13,13 @@ impl CfnEventBus {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEventBusProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `EventBusArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-eventbus.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `EventBusArn`: `OtherArn`.
+    /// The attribute `EventBusArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-eventbus.html#EventBusArn-fn::getatt)
     pub fn attr_event_bus_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("EventBusArn") }
-    /// The attribute `LastModifiedTime`: text.
+    /// The attribute `LastModifiedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-eventbus.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
-    /// The attribute `State`: text.
+    /// The attribute `State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-eventbus.html#State-fn::getatt)
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
 }
 impl Parent for CfnEventBus { fn node(&self) -> &Place { &self.0 } }
@@ -30,15 +30,15 @@ impl CfnEventBusProps {
     pub fn new() -> CfnEventBusProps<Missing<required::Name>> { CfnEventBusProps(Bag::default(), Phase) }
 }
 impl<R0> CfnEventBusProps<R0> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-eventbus.html#cfn-eventsv2-eventbus-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: in place.
+    /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-eventbus.html#cfn-eventsv2-eventbus-encryptionconfiguration)
     pub fn encryption_configuration(self, value: impl Arg<event_bus::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-eventbus.html#cfn-eventsv2-eventbus-name)
     pub fn name(self, value: impl Arg<str>) -> CfnEventBusProps<Set> { CfnEventBusProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `StorageConfiguration`: `StorageConfiguration`. Update: in place.
+    /// `StorageConfiguration`: `StorageConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-eventbus.html#cfn-eventsv2-eventbus-storageconfiguration)
     pub fn storage_configuration(self, value: impl Arg<event_bus::StorageConfiguration>) -> Self { Self(put(self.0, "StorageConfiguration", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-eventbus.html#cfn-eventsv2-eventbus-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnEventBusProps { fn into_props(self) -> Bag { self.0 } }
@@ -50,7 +50,7 @@ use crate::cfn::support::*;
 impl EncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKeyIdentifier`: text. Update: in place.
+    /// `KmsKeyIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-eventbus-encryptionconfiguration.html#cfn-eventsv2-eventbus-encryptionconfiguration-kmskeyidentifier)
     pub fn kms_key_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyIdentifier", value.into_expr())) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -59,7 +59,7 @@ impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl StorageConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RetentionPeriodInDays`: integer. Update: in place.
+    /// `RetentionPeriodInDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-eventbus-storageconfiguration.html#cfn-eventsv2-eventbus-storageconfiguration-retentionperiodindays)
     pub fn retention_period_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionPeriodInDays", value.into_expr())) }
 }
 impl Done for StorageConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -73,15 +73,15 @@ impl CfnEventSource {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEventSourceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `EventSourceArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-eventsource.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `EventSourceArn`: `OtherArn`.
+    /// The attribute `EventSourceArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-eventsource.html#EventSourceArn-fn::getatt)
     pub fn attr_event_source_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("EventSourceArn") }
-    /// The attribute `LastModifiedTime`: text.
+    /// The attribute `LastModifiedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-eventsource.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
-    /// The attribute `Revoked`: boolean.
+    /// The attribute `Revoked`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-eventsource.html#Revoked-fn::getatt)
     pub fn attr_revoked(&self) -> Val<bool> { self.0.get_att("Revoked") }
-    /// The attribute `State`: text.
+    /// The attribute `State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-eventsource.html#State-fn::getatt)
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
 }
 impl Parent for CfnEventSource { fn node(&self) -> &Place { &self.0 } }
@@ -92,15 +92,15 @@ impl CfnEventSourceProps {
     pub fn new() -> CfnEventSourceProps<Missing<required::Configuration>, Missing<required::EventBusArn>, Missing<required::Name>> { CfnEventSourceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnEventSourceProps<R0, R1, R2> {
-    /// `Configuration`: `EventSourceConfiguration`, required. Update: in place.
+    /// `Configuration`: `EventSourceConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-eventsource.html#cfn-eventsv2-eventsource-configuration)
     pub fn configuration(self, value: impl Arg<event_source::EventSourceConfiguration>) -> CfnEventSourceProps<Set, R1, R2> { CfnEventSourceProps(put(self.0, "Configuration", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-eventsource.html#cfn-eventsv2-eventsource-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `EventBusArn`: text, required. Update: replacement.
+    /// `EventBusArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-eventsource.html#cfn-eventsv2-eventsource-eventbusarn)
     pub fn event_bus_arn(self, value: impl Arg<str>) -> CfnEventSourceProps<R0, Set, R2> { CfnEventSourceProps(put(self.0, "EventBusArn", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-eventsource.html#cfn-eventsv2-eventsource-name)
     pub fn name(self, value: impl Arg<str>) -> CfnEventSourceProps<R0, R1, Set> { CfnEventSourceProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-eventsource.html#cfn-eventsv2-eventsource-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnEventSourceProps { fn into_props(self) -> Bag { self.0 } }
@@ -114,11 +114,11 @@ impl AwsServiceEventsConfiguration {
     pub fn new() -> AwsServiceEventsConfiguration<Missing<super::required::AwsService>> { AwsServiceEventsConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AwsServiceEventsConfiguration<R0> {
-    /// `AwsService`: text, required. Update: in place.
+    /// `AwsService`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-eventsource-awsserviceeventsconfiguration.html#cfn-eventsv2-eventsource-awsserviceeventsconfiguration-awsservice)
     pub fn aws_service(self, value: impl Arg<str>) -> AwsServiceEventsConfiguration<Set> { AwsServiceEventsConfiguration(put(self.0, "AwsService", value.into_expr()), Phase) }
-    /// `OnFailureConfiguration`: `OnFailureConfiguration`. Update: in place.
+    /// `OnFailureConfiguration`: `OnFailureConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-eventsource-awsserviceeventsconfiguration.html#cfn-eventsv2-eventsource-awsserviceeventsconfiguration-onfailureconfiguration)
     pub fn on_failure_configuration(self, value: impl Arg<OnFailureConfiguration>) -> Self { Self(put(self.0, "OnFailureConfiguration", value.into_expr()), Phase) }
-    /// `Pattern`: text. Update: in place.
+    /// `Pattern`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-eventsource-awsserviceeventsconfiguration.html#cfn-eventsv2-eventsource-awsserviceeventsconfiguration-pattern)
     pub fn pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Pattern", value.into_expr()), Phase) }
 }
 impl Done for AwsServiceEventsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -127,9 +127,9 @@ impl Done for AwsServiceEventsConfiguration { fn into_props(self) -> Bag { self.
 impl EventSourceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AwsServiceEventsConfiguration`: `AwsServiceEventsConfiguration`. Update: in place.
+    /// `AwsServiceEventsConfiguration`: `AwsServiceEventsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-eventsource-eventsourceconfiguration.html#cfn-eventsv2-eventsource-eventsourceconfiguration-awsserviceeventsconfiguration)
     pub fn aws_service_events_configuration(self, value: impl Arg<AwsServiceEventsConfiguration>) -> Self { Self(put(self.0, "AwsServiceEventsConfiguration", value.into_expr())) }
-    /// `PartnerEventsConfiguration`: `PartnerEventsConfiguration`. Update: in place.
+    /// `PartnerEventsConfiguration`: `PartnerEventsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-eventsource-eventsourceconfiguration.html#cfn-eventsv2-eventsource-eventsourceconfiguration-partnereventsconfiguration)
     pub fn partner_events_configuration(self, value: impl Arg<PartnerEventsConfiguration>) -> Self { Self(put(self.0, "PartnerEventsConfiguration", value.into_expr())) }
 }
 impl Done for EventSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -138,7 +138,7 @@ impl Done for EventSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl OnFailureConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Arn`: text. Update: in place.
+    /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-eventsource-onfailureconfiguration.html#cfn-eventsv2-eventsource-onfailureconfiguration-arn)
     pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
 }
 impl Done for OnFailureConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -149,13 +149,13 @@ impl PartnerEventsConfiguration {
     pub fn new() -> PartnerEventsConfiguration<Missing<super::required::PartnerEventSourceArn>> { PartnerEventsConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PartnerEventsConfiguration<R0> {
-    /// `OnFailureConfiguration`: `OnFailureConfiguration`. Update: in place.
+    /// `OnFailureConfiguration`: `OnFailureConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-eventsource-partnereventsconfiguration.html#cfn-eventsv2-eventsource-partnereventsconfiguration-onfailureconfiguration)
     pub fn on_failure_configuration(self, value: impl Arg<OnFailureConfiguration>) -> Self { Self(put(self.0, "OnFailureConfiguration", value.into_expr()), Phase) }
-    /// `PartnerBusKmsKeyIdentifier`: text. Update: in place.
+    /// `PartnerBusKmsKeyIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-eventsource-partnereventsconfiguration.html#cfn-eventsv2-eventsource-partnereventsconfiguration-partnerbuskmskeyidentifier)
     pub fn partner_bus_kms_key_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PartnerBusKmsKeyIdentifier", value.into_expr()), Phase) }
-    /// `PartnerEventSourceArn`: text, required. Update: replacement.
+    /// `PartnerEventSourceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-eventsource-partnereventsconfiguration.html#cfn-eventsv2-eventsource-partnereventsconfiguration-partnereventsourcearn)
     pub fn partner_event_source_arn(self, value: impl Arg<str>) -> PartnerEventsConfiguration<Set> { PartnerEventsConfiguration(put(self.0, "PartnerEventSourceArn", value.into_expr()), Phase) }
-    /// `Pattern`: text. Update: in place.
+    /// `Pattern`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-eventsource-partnereventsconfiguration.html#cfn-eventsv2-eventsource-partnereventsconfiguration-pattern)
     pub fn pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Pattern", value.into_expr()), Phase) }
 }
 impl Done for PartnerEventsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -169,7 +169,7 @@ impl CfnResourcePolicy {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourcePolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `EventBusArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `RevisionId`: text.
+    /// The attribute `RevisionId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-resourcepolicy.html#RevisionId-fn::getatt)
     pub fn attr_revision_id(&self) -> Val<str> { self.0.get_att("RevisionId") }
 }
 impl Parent for CfnResourcePolicy { fn node(&self) -> &Place { &self.0 } }
@@ -180,9 +180,9 @@ impl CfnResourcePolicyProps {
     pub fn new() -> CfnResourcePolicyProps<Missing<required::EventBusArn>, Missing<required::PolicyDocument>> { CfnResourcePolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnResourcePolicyProps<R0, R1> {
-    /// `EventBusArn`: text, required. Update: replacement.
+    /// `EventBusArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-resourcepolicy.html#cfn-eventsv2-resourcepolicy-eventbusarn)
     pub fn event_bus_arn(self, value: impl Arg<str>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "EventBusArn", value.into_expr()), Phase) }
-    /// `PolicyDocument`: JSON, required. Update: in place.
+    /// `PolicyDocument`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-resourcepolicy.html#cfn-eventsv2-resourcepolicy-policydocument)
     pub fn policy_document(self, value: impl Arg<Any>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
 }
 impl Done for CfnResourcePolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -195,13 +195,13 @@ impl CfnSubscriber {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSubscriberProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SubscriberArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `BusName`: text.
+    /// The attribute `BusName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-subscriber.html#BusName-fn::getatt)
     pub fn attr_bus_name(&self) -> Val<str> { self.0.get_att("BusName") }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-subscriber.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `LastModifiedTime`: text.
+    /// The attribute `LastModifiedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-subscriber.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
-    /// The attribute `SubscriberArn`: `OtherArn`.
+    /// The attribute `SubscriberArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-subscriber.html#SubscriberArn-fn::getatt)
     pub fn attr_subscriber_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SubscriberArn") }
 }
 impl Parent for CfnSubscriber { fn node(&self) -> &Place { &self.0 } }
@@ -212,35 +212,35 @@ impl CfnSubscriberProps {
     pub fn new() -> CfnSubscriberProps<Missing<required::EventBusArn>, Missing<required::Name>> { CfnSubscriberProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSubscriberProps<R0, R1> {
-    /// `BatchConfiguration`: `BatchConfiguration`. Update: in place.
+    /// `BatchConfiguration`: `BatchConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-subscriber.html#cfn-eventsv2-subscriber-batchconfiguration)
     pub fn batch_configuration(self, value: impl Arg<subscriber::BatchConfiguration>) -> Self { Self(put(self.0, "BatchConfiguration", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-subscriber.html#cfn-eventsv2-subscriber-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `EventBusArn`: text, required. Update: replacement.
+    /// `EventBusArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-subscriber.html#cfn-eventsv2-subscriber-eventbusarn)
     pub fn event_bus_arn(self, value: impl Arg<str>) -> CfnSubscriberProps<Set, R1> { CfnSubscriberProps(put(self.0, "EventBusArn", value.into_expr()), Phase) }
-    /// `FilterConfiguration`: `FilterConfiguration`. Update: in place.
+    /// `FilterConfiguration`: `FilterConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-subscriber.html#cfn-eventsv2-subscriber-filterconfiguration)
     pub fn filter_configuration(self, value: impl Arg<subscriber::FilterConfiguration>) -> Self { Self(put(self.0, "FilterConfiguration", value.into_expr()), Phase) }
-    /// `LogConfiguration`: `LogConfiguration`. Update: in place.
+    /// `LogConfiguration`: `LogConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-subscriber.html#cfn-eventsv2-subscriber-logconfiguration)
     pub fn log_configuration(self, value: impl Arg<subscriber::LogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-subscriber.html#cfn-eventsv2-subscriber-name)
     pub fn name(self, value: impl Arg<str>) -> CfnSubscriberProps<R0, Set> { CfnSubscriberProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `OnFailureConfiguration`: `OnFailureConfiguration`. Update: in place.
+    /// `OnFailureConfiguration`: `OnFailureConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-subscriber.html#cfn-eventsv2-subscriber-onfailureconfiguration)
     pub fn on_failure_configuration(self, value: impl Arg<subscriber::OnFailureConfiguration>) -> Self { Self(put(self.0, "OnFailureConfiguration", value.into_expr()), Phase) }
-    /// `PointInTimeConfiguration`: `PointInTimeConfiguration`. Update: replacement.
+    /// `PointInTimeConfiguration`: `PointInTimeConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-subscriber.html#cfn-eventsv2-subscriber-pointintimeconfiguration)
     pub fn point_in_time_configuration(self, value: impl Arg<subscriber::PointInTimeConfiguration>) -> Self { Self(put(self.0, "PointInTimeConfiguration", value.into_expr()), Phase) }
-    /// `ResumePosition`: `ResumePosition`. Update: in place.
+    /// `ResumePosition`: `ResumePosition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-subscriber.html#cfn-eventsv2-subscriber-resumeposition)
     pub fn resume_position(self, value: impl Arg<subscriber::ResumePosition>) -> Self { Self(put(self.0, "ResumePosition", value.into_expr()), Phase) }
-    /// `RetryPolicy`: `RetryPolicy`. Update: in place.
+    /// `RetryPolicy`: `RetryPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-subscriber.html#cfn-eventsv2-subscriber-retrypolicy)
     pub fn retry_policy(self, value: impl Arg<subscriber::RetryPolicy>) -> Self { Self(put(self.0, "RetryPolicy", value.into_expr()), Phase) }
-    /// `StartingPosition`: `StartingPosition`. Update: replacement.
+    /// `StartingPosition`: `StartingPosition`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-subscriber.html#cfn-eventsv2-subscriber-startingposition)
     pub fn starting_position(self, value: impl Arg<subscriber::StartingPosition>) -> Self { Self(put(self.0, "StartingPosition", value.into_expr()), Phase) }
-    /// `State`: `State`. Update: in place.
+    /// `State`: `State`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-subscriber.html#cfn-eventsv2-subscriber-state)
     pub fn state(self, value: impl Arg<subscriber::State>) -> Self { Self(put(self.0, "State", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-subscriber.html#cfn-eventsv2-subscriber-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Transformer`: `Transformer`. Update: in place.
+    /// `Transformer`: `Transformer`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-subscriber.html#cfn-eventsv2-subscriber-transformer)
     pub fn transformer(self, value: impl Arg<subscriber::Transformer>) -> Self { Self(put(self.0, "Transformer", value.into_expr()), Phase) }
-    /// `Type`: `Type`. Update: replacement.
+    /// `Type`: `Type`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-subscriber.html#cfn-eventsv2-subscriber-type)
     pub fn type_(self, value: impl Arg<subscriber::Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnSubscriberProps { fn into_props(self) -> Bag { self.0 } }
@@ -252,9 +252,9 @@ use crate::cfn::support::*;
 impl BatchConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MaxBatchSize`: integer. Update: in place.
+    /// `MaxBatchSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-batchconfiguration.html#cfn-eventsv2-subscriber-batchconfiguration-maxbatchsize)
     pub fn max_batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBatchSize", value.into_expr())) }
-    /// `MaxBatchWindowInSeconds`: integer. Update: in place.
+    /// `MaxBatchWindowInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-batchconfiguration.html#cfn-eventsv2-subscriber-batchconfiguration-maxbatchwindowinseconds)
     pub fn max_batch_window_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBatchWindowInSeconds", value.into_expr())) }
 }
 impl Done for BatchConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -265,9 +265,9 @@ impl Filter {
     pub fn new() -> Filter<Missing<super::required::Pattern>, Missing<super::required::Scope>> { Filter(Bag::default(), Phase) }
 }
 impl<R0, R1> Filter<R0, R1> {
-    /// `Pattern`: text, required. Update: in place.
+    /// `Pattern`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-filter.html#cfn-eventsv2-subscriber-filter-pattern)
     pub fn pattern(self, value: impl Arg<str>) -> Filter<Set, R1> { Filter(put(self.0, "Pattern", value.into_expr()), Phase) }
-    /// `Scope`: `Scope`, required. Update: in place.
+    /// `Scope`: `Scope`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-filter.html#cfn-eventsv2-subscriber-filter-scope)
     pub fn scope(self, value: impl Arg<Scope>) -> Filter<R0, Set> { Filter(put(self.0, "Scope", value.into_expr()), Phase) }
 }
 impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
@@ -278,9 +278,9 @@ impl FilterConfiguration {
     pub fn new() -> FilterConfiguration<Missing<super::required::Filters>> { FilterConfiguration(Bag::default(), Phase) }
 }
 impl<R0> FilterConfiguration<R0> {
-    /// `Filters`: list of `Filter`, required. Update: in place.
+    /// `Filters`: list of `Filter`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-filterconfiguration.html#cfn-eventsv2-subscriber-filterconfiguration-filters)
     pub fn filters(self, value: impl Arg<Arr<Filter>>) -> FilterConfiguration<Set> { FilterConfiguration(put(self.0, "Filters", value.into_expr()), Phase) }
-    /// `Language`: `Language`. Update: in place.
+    /// `Language`: `Language`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-filterconfiguration.html#cfn-eventsv2-subscriber-filterconfiguration-language)
     pub fn language(self, value: impl Arg<Language>) -> Self { Self(put(self.0, "Language", value.into_expr()), Phase) }
 }
 impl Done for FilterConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -291,7 +291,7 @@ impl JsonataConfiguration {
     pub fn new() -> JsonataConfiguration<Missing<super::required::Expression>> { JsonataConfiguration(Bag::default(), Phase) }
 }
 impl<R0> JsonataConfiguration<R0> {
-    /// `Expression`: text, required. Update: in place.
+    /// `Expression`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-jsonataconfiguration.html#cfn-eventsv2-subscriber-jsonataconfiguration-expression)
     pub fn expression(self, value: impl Arg<str>) -> JsonataConfiguration<Set> { JsonataConfiguration(put(self.0, "Expression", value.into_expr()), Phase) }
 }
 impl Done for JsonataConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -300,9 +300,9 @@ impl Done for JsonataConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl LogConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IncludePayload`: `IncludePayload`. Update: in place.
+    /// `IncludePayload`: `IncludePayload`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-logconfiguration.html#cfn-eventsv2-subscriber-logconfiguration-includepayload)
     pub fn include_payload(self, value: impl Arg<IncludePayload>) -> Self { Self(put(self.0, "IncludePayload", value.into_expr())) }
-    /// `Level`: `Level`. Update: in place.
+    /// `Level`: `Level`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-logconfiguration.html#cfn-eventsv2-subscriber-logconfiguration-level)
     pub fn level(self, value: impl Arg<Level>) -> Self { Self(put(self.0, "Level", value.into_expr())) }
 }
 impl Done for LogConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -311,7 +311,7 @@ impl Done for LogConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl OnFailureConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Arn`: text. Update: in place.
+    /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-onfailureconfiguration.html#cfn-eventsv2-subscriber-onfailureconfiguration-arn)
     pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
 }
 impl Done for OnFailureConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -322,11 +322,11 @@ impl PointInTimeConfiguration {
     pub fn new() -> PointInTimeConfiguration<Missing<super::required::PointType>> { PointInTimeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PointInTimeConfiguration<R0> {
-    /// `EndPoint`: integer. Update: replacement.
+    /// `EndPoint`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-pointintimeconfiguration.html#cfn-eventsv2-subscriber-pointintimeconfiguration-endpoint)
     pub fn end_point(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EndPoint", value.into_expr()), Phase) }
-    /// `PointType`: `PointType`, required. Update: replacement.
+    /// `PointType`: `PointType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-pointintimeconfiguration.html#cfn-eventsv2-subscriber-pointintimeconfiguration-pointtype)
     pub fn point_type(self, value: impl Arg<PointType>) -> PointInTimeConfiguration<Set> { PointInTimeConfiguration(put(self.0, "PointType", value.into_expr()), Phase) }
-    /// `StartingPoint`: integer. Update: replacement.
+    /// `StartingPoint`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-pointintimeconfiguration.html#cfn-eventsv2-subscriber-pointintimeconfiguration-startingpoint)
     pub fn starting_point(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartingPoint", value.into_expr()), Phase) }
 }
 impl Done for PointInTimeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -335,11 +335,11 @@ impl Done for PointInTimeConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl RetryPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MaxEventAgeInSeconds`: integer. Update: in place.
+    /// `MaxEventAgeInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-retrypolicy.html#cfn-eventsv2-subscriber-retrypolicy-maxeventageinseconds)
     pub fn max_event_age_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxEventAgeInSeconds", value.into_expr())) }
-    /// `MaxRetryAttempts`: integer. Update: in place.
+    /// `MaxRetryAttempts`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-retrypolicy.html#cfn-eventsv2-subscriber-retrypolicy-maxretryattempts)
     pub fn max_retry_attempts(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxRetryAttempts", value.into_expr())) }
-    /// `RetryStrategy`: `RetryStrategy`. Update: in place.
+    /// `RetryStrategy`: `RetryStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-retrypolicy.html#cfn-eventsv2-subscriber-retrypolicy-retrystrategy)
     pub fn retry_strategy(self, value: impl Arg<RetryStrategy>) -> Self { Self(put(self.0, "RetryStrategy", value.into_expr())) }
 }
 impl Done for RetryPolicy { fn into_props(self) -> Bag { self.0 } }
@@ -348,9 +348,9 @@ impl Done for RetryPolicy { fn into_props(self) -> Bag { self.0 } }
 impl Transformer {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `JsonataConfiguration`: `JsonataConfiguration`. Update: in place.
+    /// `JsonataConfiguration`: `JsonataConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-transformer.html#cfn-eventsv2-subscriber-transformer-jsonataconfiguration)
     pub fn jsonata_configuration(self, value: impl Arg<JsonataConfiguration>) -> Self { Self(put(self.0, "JsonataConfiguration", value.into_expr())) }
-    /// `Type`: `TransformerType`. Update: in place.
+    /// `Type`: `TransformerType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-transformer.html#cfn-eventsv2-subscriber-transformer-type)
     pub fn type_(self, value: impl Arg<TransformerType>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for Transformer { fn into_props(self) -> Bag { self.0 } }

@@ -13,7 +13,7 @@ impl CfnExperiment {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnExperimentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-experiment.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnExperiment { fn node(&self) -> &Place { &self.0 } }
@@ -24,29 +24,29 @@ impl CfnExperimentProps {
     pub fn new() -> CfnExperimentProps<Missing<required::MetricGoals>, Missing<required::Name>, Missing<required::OnlineAbConfig>, Missing<required::Project>, Missing<required::Treatments>> { CfnExperimentProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnExperimentProps<R0, R1, R2, R3, R4> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-experiment.html#cfn-evidently-experiment-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `MetricGoals`: list of `MetricGoalObject`, required. Update: in place.
+    /// `MetricGoals`: list of `MetricGoalObject`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-experiment.html#cfn-evidently-experiment-metricgoals)
     pub fn metric_goals(self, value: impl Arg<Arr<experiment::MetricGoalObject>>) -> CfnExperimentProps<Set, R1, R2, R3, R4> { CfnExperimentProps(put(self.0, "MetricGoals", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-experiment.html#cfn-evidently-experiment-name)
     pub fn name(self, value: impl Arg<str>) -> CfnExperimentProps<R0, Set, R2, R3, R4> { CfnExperimentProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `OnlineAbConfig`: `OnlineAbConfigObject`, required. Update: in place.
+    /// `OnlineAbConfig`: `OnlineAbConfigObject`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-experiment.html#cfn-evidently-experiment-onlineabconfig)
     pub fn online_ab_config(self, value: impl Arg<experiment::OnlineAbConfigObject>) -> CfnExperimentProps<R0, R1, Set, R3, R4> { CfnExperimentProps(put(self.0, "OnlineAbConfig", value.into_expr()), Phase) }
-    /// `Project`: text, required. Update: replacement.
+    /// `Project`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-experiment.html#cfn-evidently-experiment-project)
     pub fn project(self, value: impl Arg<str>) -> CfnExperimentProps<R0, R1, R2, Set, R4> { CfnExperimentProps(put(self.0, "Project", value.into_expr()), Phase) }
-    /// `RandomizationSalt`: text. Update: in place.
+    /// `RandomizationSalt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-experiment.html#cfn-evidently-experiment-randomizationsalt)
     pub fn randomization_salt(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RandomizationSalt", value.into_expr()), Phase) }
-    /// `RemoveSegment`: boolean. Update: in place.
+    /// `RemoveSegment`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-experiment.html#cfn-evidently-experiment-removesegment)
     pub fn remove_segment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RemoveSegment", value.into_expr()), Phase) }
-    /// `RunningStatus`: `RunningStatusObject`. Update: in place.
+    /// `RunningStatus`: `RunningStatusObject`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-experiment.html#cfn-evidently-experiment-runningstatus)
     pub fn running_status(self, value: impl Arg<experiment::RunningStatusObject>) -> Self { Self(put(self.0, "RunningStatus", value.into_expr()), Phase) }
-    /// `SamplingRate`: integer. Update: in place.
+    /// `SamplingRate`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-experiment.html#cfn-evidently-experiment-samplingrate)
     pub fn sampling_rate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SamplingRate", value.into_expr()), Phase) }
-    /// `Segment`: text. Update: in place.
+    /// `Segment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-experiment.html#cfn-evidently-experiment-segment)
     pub fn segment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Segment", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-experiment.html#cfn-evidently-experiment-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Treatments`: list of `TreatmentObject`, required. Update: in place.
+    /// `Treatments`: list of `TreatmentObject`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-experiment.html#cfn-evidently-experiment-treatments)
     pub fn treatments(self, value: impl Arg<Arr<experiment::TreatmentObject>>) -> CfnExperimentProps<R0, R1, R2, R3, Set> { CfnExperimentProps(put(self.0, "Treatments", value.into_expr()), Phase) }
 }
 impl Done for CfnExperimentProps { fn into_props(self) -> Bag { self.0 } }
@@ -60,17 +60,17 @@ impl MetricGoalObject {
     pub fn new() -> MetricGoalObject<Missing<super::required::DesiredChange>, Missing<super::required::EntityIdKey>, Missing<super::required::MetricName>, Missing<super::required::ValueKey>> { MetricGoalObject(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> MetricGoalObject<R0, R1, R2, R3> {
-    /// `DesiredChange`: `DesiredChange`, required. Update: in place.
+    /// `DesiredChange`: `DesiredChange`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-experiment-metricgoalobject.html#cfn-evidently-experiment-metricgoalobject-desiredchange)
     pub fn desired_change(self, value: impl Arg<DesiredChange>) -> MetricGoalObject<Set, R1, R2, R3> { MetricGoalObject(put(self.0, "DesiredChange", value.into_expr()), Phase) }
-    /// `EntityIdKey`: text, required. Update: in place.
+    /// `EntityIdKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-experiment-metricgoalobject.html#cfn-evidently-experiment-metricgoalobject-entityidkey)
     pub fn entity_id_key(self, value: impl Arg<str>) -> MetricGoalObject<R0, Set, R2, R3> { MetricGoalObject(put(self.0, "EntityIdKey", value.into_expr()), Phase) }
-    /// `EventPattern`: text. Update: in place.
+    /// `EventPattern`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-experiment-metricgoalobject.html#cfn-evidently-experiment-metricgoalobject-eventpattern)
     pub fn event_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventPattern", value.into_expr()), Phase) }
-    /// `MetricName`: text, required. Update: in place.
+    /// `MetricName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-experiment-metricgoalobject.html#cfn-evidently-experiment-metricgoalobject-metricname)
     pub fn metric_name(self, value: impl Arg<str>) -> MetricGoalObject<R0, R1, Set, R3> { MetricGoalObject(put(self.0, "MetricName", value.into_expr()), Phase) }
-    /// `UnitLabel`: text. Update: in place.
+    /// `UnitLabel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-experiment-metricgoalobject.html#cfn-evidently-experiment-metricgoalobject-unitlabel)
     pub fn unit_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UnitLabel", value.into_expr()), Phase) }
-    /// `ValueKey`: text, required. Update: in place.
+    /// `ValueKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-experiment-metricgoalobject.html#cfn-evidently-experiment-metricgoalobject-valuekey)
     pub fn value_key(self, value: impl Arg<str>) -> MetricGoalObject<R0, R1, R2, Set> { MetricGoalObject(put(self.0, "ValueKey", value.into_expr()), Phase) }
 }
 impl Done for MetricGoalObject { fn into_props(self) -> Bag { self.0 } }
@@ -79,9 +79,9 @@ impl Done for MetricGoalObject { fn into_props(self) -> Bag { self.0 } }
 impl OnlineAbConfigObject {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ControlTreatmentName`: text. Update: in place.
+    /// `ControlTreatmentName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-experiment-onlineabconfigobject.html#cfn-evidently-experiment-onlineabconfigobject-controltreatmentname)
     pub fn control_treatment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ControlTreatmentName", value.into_expr())) }
-    /// `TreatmentWeights`: list of `TreatmentToWeight`. Update: in place.
+    /// `TreatmentWeights`: list of `TreatmentToWeight`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-experiment-onlineabconfigobject.html#cfn-evidently-experiment-onlineabconfigobject-treatmentweights)
     pub fn treatment_weights(self, value: impl Arg<Arr<TreatmentToWeight>>) -> Self { Self(put(self.0, "TreatmentWeights", value.into_expr())) }
 }
 impl Done for OnlineAbConfigObject { fn into_props(self) -> Bag { self.0 } }
@@ -90,13 +90,13 @@ impl Done for OnlineAbConfigObject { fn into_props(self) -> Bag { self.0 } }
 impl RunningStatusObject {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AnalysisCompleteTime`: text. Update: in place.
+    /// `AnalysisCompleteTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-experiment-runningstatusobject.html#cfn-evidently-experiment-runningstatusobject-analysiscompletetime)
     pub fn analysis_complete_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnalysisCompleteTime", value.into_expr())) }
-    /// `DesiredState`: text. Update: in place.
+    /// `DesiredState`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-experiment-runningstatusobject.html#cfn-evidently-experiment-runningstatusobject-desiredstate)
     pub fn desired_state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DesiredState", value.into_expr())) }
-    /// `Reason`: text. Update: in place.
+    /// `Reason`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-experiment-runningstatusobject.html#cfn-evidently-experiment-runningstatusobject-reason)
     pub fn reason(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Reason", value.into_expr())) }
-    /// `Status`: text. Update: in place.
+    /// `Status`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-experiment-runningstatusobject.html#cfn-evidently-experiment-runningstatusobject-status)
     pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for RunningStatusObject { fn into_props(self) -> Bag { self.0 } }
@@ -107,13 +107,13 @@ impl TreatmentObject {
     pub fn new() -> TreatmentObject<Missing<super::required::Feature>, Missing<super::required::TreatmentName>, Missing<super::required::Variation>> { TreatmentObject(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> TreatmentObject<R0, R1, R2> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-experiment-treatmentobject.html#cfn-evidently-experiment-treatmentobject-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Feature`: text, required. Update: in place.
+    /// `Feature`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-experiment-treatmentobject.html#cfn-evidently-experiment-treatmentobject-feature)
     pub fn feature(self, value: impl Arg<str>) -> TreatmentObject<Set, R1, R2> { TreatmentObject(put(self.0, "Feature", value.into_expr()), Phase) }
-    /// `TreatmentName`: text, required. Update: in place.
+    /// `TreatmentName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-experiment-treatmentobject.html#cfn-evidently-experiment-treatmentobject-treatmentname)
     pub fn treatment_name(self, value: impl Arg<str>) -> TreatmentObject<R0, Set, R2> { TreatmentObject(put(self.0, "TreatmentName", value.into_expr()), Phase) }
-    /// `Variation`: text, required. Update: in place.
+    /// `Variation`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-experiment-treatmentobject.html#cfn-evidently-experiment-treatmentobject-variation)
     pub fn variation(self, value: impl Arg<str>) -> TreatmentObject<R0, R1, Set> { TreatmentObject(put(self.0, "Variation", value.into_expr()), Phase) }
 }
 impl Done for TreatmentObject { fn into_props(self) -> Bag { self.0 } }
@@ -124,9 +124,9 @@ impl TreatmentToWeight {
     pub fn new() -> TreatmentToWeight<Missing<super::required::SplitWeight>, Missing<super::required::Treatment>> { TreatmentToWeight(Bag::default(), Phase) }
 }
 impl<R0, R1> TreatmentToWeight<R0, R1> {
-    /// `SplitWeight`: integer, required. Update: in place.
+    /// `SplitWeight`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-experiment-treatmenttoweight.html#cfn-evidently-experiment-treatmenttoweight-splitweight)
     pub fn split_weight(self, value: impl Arg<i64>) -> TreatmentToWeight<Set, R1> { TreatmentToWeight(put(self.0, "SplitWeight", value.into_expr()), Phase) }
-    /// `Treatment`: text, required. Update: in place.
+    /// `Treatment`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-experiment-treatmenttoweight.html#cfn-evidently-experiment-treatmenttoweight-treatment)
     pub fn treatment(self, value: impl Arg<str>) -> TreatmentToWeight<R0, Set> { TreatmentToWeight(put(self.0, "Treatment", value.into_expr()), Phase) }
 }
 impl Done for TreatmentToWeight { fn into_props(self) -> Bag { self.0 } }
@@ -142,7 +142,7 @@ impl CfnFeature {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFeatureProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-feature.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnFeature { fn node(&self) -> &Place { &self.0 } }
@@ -153,21 +153,21 @@ impl CfnFeatureProps {
     pub fn new() -> CfnFeatureProps<Missing<required::Name>, Missing<required::Project>, Missing<required::Variations>> { CfnFeatureProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnFeatureProps<R0, R1, R2> {
-    /// `DefaultVariation`: text. Update: in place.
+    /// `DefaultVariation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-feature.html#cfn-evidently-feature-defaultvariation)
     pub fn default_variation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultVariation", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-feature.html#cfn-evidently-feature-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `EntityOverrides`: list of `EntityOverride`. Update: in place.
+    /// `EntityOverrides`: list of `EntityOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-feature.html#cfn-evidently-feature-entityoverrides)
     pub fn entity_overrides(self, value: impl Arg<Arr<feature::EntityOverride>>) -> Self { Self(put(self.0, "EntityOverrides", value.into_expr()), Phase) }
-    /// `EvaluationStrategy`: `EvaluationStrategy`. Update: in place.
+    /// `EvaluationStrategy`: `EvaluationStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-feature.html#cfn-evidently-feature-evaluationstrategy)
     pub fn evaluation_strategy(self, value: impl Arg<feature::EvaluationStrategy>) -> Self { Self(put(self.0, "EvaluationStrategy", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-feature.html#cfn-evidently-feature-name)
     pub fn name(self, value: impl Arg<str>) -> CfnFeatureProps<Set, R1, R2> { CfnFeatureProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Project`: `EvidentlyProjectArn`, required. Update: replacement.
+    /// `Project`: `EvidentlyProjectArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-feature.html#cfn-evidently-feature-project)
     pub fn project(self, value: impl Arg<kind::EvidentlyProjectArn>) -> CfnFeatureProps<R0, Set, R2> { CfnFeatureProps(put(self.0, "Project", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-feature.html#cfn-evidently-feature-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Variations`: list of `VariationObject`, required. Update: in place.
+    /// `Variations`: list of `VariationObject`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-feature.html#cfn-evidently-feature-variations)
     pub fn variations(self, value: impl Arg<Arr<feature::VariationObject>>) -> CfnFeatureProps<R0, R1, Set> { CfnFeatureProps(put(self.0, "Variations", value.into_expr()), Phase) }
 }
 impl Done for CfnFeatureProps { fn into_props(self) -> Bag { self.0 } }
@@ -179,9 +179,9 @@ use crate::cfn::support::*;
 impl EntityOverride {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EntityId`: text. Update: in place.
+    /// `EntityId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-feature-entityoverride.html#cfn-evidently-feature-entityoverride-entityid)
     pub fn entity_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntityId", value.into_expr())) }
-    /// `Variation`: text. Update: in place.
+    /// `Variation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-feature-entityoverride.html#cfn-evidently-feature-entityoverride-variation)
     pub fn variation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Variation", value.into_expr())) }
 }
 impl Done for EntityOverride { fn into_props(self) -> Bag { self.0 } }
@@ -190,15 +190,15 @@ impl Done for EntityOverride { fn into_props(self) -> Bag { self.0 } }
 impl VariationObject {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BooleanValue`: boolean. Update: in place.
+    /// `BooleanValue`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-feature-variationobject.html#cfn-evidently-feature-variationobject-booleanvalue)
     pub fn boolean_value(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BooleanValue", value.into_expr())) }
-    /// `DoubleValue`: number. Update: in place.
+    /// `DoubleValue`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-feature-variationobject.html#cfn-evidently-feature-variationobject-doublevalue)
     pub fn double_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DoubleValue", value.into_expr())) }
-    /// `LongValue`: number. Update: in place.
+    /// `LongValue`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-feature-variationobject.html#cfn-evidently-feature-variationobject-longvalue)
     pub fn long_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LongValue", value.into_expr())) }
-    /// `StringValue`: text. Update: in place.
+    /// `StringValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-feature-variationobject.html#cfn-evidently-feature-variationobject-stringvalue)
     pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value.into_expr())) }
-    /// `VariationName`: text. Update: in place.
+    /// `VariationName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-feature-variationobject.html#cfn-evidently-feature-variationobject-variationname)
     pub fn variation_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VariationName", value.into_expr())) }
 }
 impl Done for VariationObject { fn into_props(self) -> Bag { self.0 } }
@@ -214,7 +214,7 @@ impl CfnLaunch {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLaunchProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-launch.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnLaunch { fn node(&self) -> &Place { &self.0 } }
@@ -225,23 +225,23 @@ impl CfnLaunchProps {
     pub fn new() -> CfnLaunchProps<Missing<required::Groups>, Missing<required::Name>, Missing<required::Project>, Missing<required::ScheduledSplitsConfig>> { CfnLaunchProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnLaunchProps<R0, R1, R2, R3> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-launch.html#cfn-evidently-launch-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `ExecutionStatus`: `ExecutionStatusObject`. Update: in place.
+    /// `ExecutionStatus`: `ExecutionStatusObject`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-launch.html#cfn-evidently-launch-executionstatus)
     pub fn execution_status(self, value: impl Arg<launch::ExecutionStatusObject>) -> Self { Self(put(self.0, "ExecutionStatus", value.into_expr()), Phase) }
-    /// `Groups`: list of `LaunchGroupObject`, required. Update: in place.
+    /// `Groups`: list of `LaunchGroupObject`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-launch.html#cfn-evidently-launch-groups)
     pub fn groups(self, value: impl Arg<Arr<launch::LaunchGroupObject>>) -> CfnLaunchProps<Set, R1, R2, R3> { CfnLaunchProps(put(self.0, "Groups", value.into_expr()), Phase) }
-    /// `MetricMonitors`: list of `MetricDefinitionObject`. Update: in place.
+    /// `MetricMonitors`: list of `MetricDefinitionObject`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-launch.html#cfn-evidently-launch-metricmonitors)
     pub fn metric_monitors(self, value: impl Arg<Arr<launch::MetricDefinitionObject>>) -> Self { Self(put(self.0, "MetricMonitors", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-launch.html#cfn-evidently-launch-name)
     pub fn name(self, value: impl Arg<str>) -> CfnLaunchProps<R0, Set, R2, R3> { CfnLaunchProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Project`: `EvidentlyProjectArn`, required. Update: replacement.
+    /// `Project`: `EvidentlyProjectArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-launch.html#cfn-evidently-launch-project)
     pub fn project(self, value: impl Arg<kind::EvidentlyProjectArn>) -> CfnLaunchProps<R0, R1, Set, R3> { CfnLaunchProps(put(self.0, "Project", value.into_expr()), Phase) }
-    /// `RandomizationSalt`: text. Update: in place.
+    /// `RandomizationSalt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-launch.html#cfn-evidently-launch-randomizationsalt)
     pub fn randomization_salt(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RandomizationSalt", value.into_expr()), Phase) }
-    /// `ScheduledSplitsConfig`: list of `StepConfig`, required. Update: in place.
+    /// `ScheduledSplitsConfig`: list of `StepConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-launch.html#cfn-evidently-launch-scheduledsplitsconfig)
     pub fn scheduled_splits_config(self, value: impl Arg<Arr<launch::StepConfig>>) -> CfnLaunchProps<R0, R1, R2, Set> { CfnLaunchProps(put(self.0, "ScheduledSplitsConfig", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-launch.html#cfn-evidently-launch-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnLaunchProps { fn into_props(self) -> Bag { self.0 } }
@@ -255,11 +255,11 @@ impl ExecutionStatusObject {
     pub fn new() -> ExecutionStatusObject<Missing<super::required::Status>> { ExecutionStatusObject(Bag::default(), Phase) }
 }
 impl<R0> ExecutionStatusObject<R0> {
-    /// `DesiredState`: text. Update: in place.
+    /// `DesiredState`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-executionstatusobject.html#cfn-evidently-launch-executionstatusobject-desiredstate)
     pub fn desired_state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DesiredState", value.into_expr()), Phase) }
-    /// `Reason`: text. Update: in place.
+    /// `Reason`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-executionstatusobject.html#cfn-evidently-launch-executionstatusobject-reason)
     pub fn reason(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Reason", value.into_expr()), Phase) }
-    /// `Status`: text, required. Update: in place.
+    /// `Status`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-executionstatusobject.html#cfn-evidently-launch-executionstatusobject-status)
     pub fn status(self, value: impl Arg<str>) -> ExecutionStatusObject<Set> { ExecutionStatusObject(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for ExecutionStatusObject { fn into_props(self) -> Bag { self.0 } }
@@ -270,9 +270,9 @@ impl GroupToWeight {
     pub fn new() -> GroupToWeight<Missing<super::required::GroupName>, Missing<super::required::SplitWeight>> { GroupToWeight(Bag::default(), Phase) }
 }
 impl<R0, R1> GroupToWeight<R0, R1> {
-    /// `GroupName`: text, required. Update: in place.
+    /// `GroupName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-grouptoweight.html#cfn-evidently-launch-grouptoweight-groupname)
     pub fn group_name(self, value: impl Arg<str>) -> GroupToWeight<Set, R1> { GroupToWeight(put(self.0, "GroupName", value.into_expr()), Phase) }
-    /// `SplitWeight`: integer, required. Update: in place.
+    /// `SplitWeight`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-grouptoweight.html#cfn-evidently-launch-grouptoweight-splitweight)
     pub fn split_weight(self, value: impl Arg<i64>) -> GroupToWeight<R0, Set> { GroupToWeight(put(self.0, "SplitWeight", value.into_expr()), Phase) }
 }
 impl Done for GroupToWeight { fn into_props(self) -> Bag { self.0 } }
@@ -283,13 +283,13 @@ impl LaunchGroupObject {
     pub fn new() -> LaunchGroupObject<Missing<super::required::Feature>, Missing<super::required::GroupName>, Missing<super::required::Variation>> { LaunchGroupObject(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> LaunchGroupObject<R0, R1, R2> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-launchgroupobject.html#cfn-evidently-launch-launchgroupobject-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Feature`: text, required. Update: in place.
+    /// `Feature`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-launchgroupobject.html#cfn-evidently-launch-launchgroupobject-feature)
     pub fn feature(self, value: impl Arg<str>) -> LaunchGroupObject<Set, R1, R2> { LaunchGroupObject(put(self.0, "Feature", value.into_expr()), Phase) }
-    /// `GroupName`: text, required. Update: in place.
+    /// `GroupName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-launchgroupobject.html#cfn-evidently-launch-launchgroupobject-groupname)
     pub fn group_name(self, value: impl Arg<str>) -> LaunchGroupObject<R0, Set, R2> { LaunchGroupObject(put(self.0, "GroupName", value.into_expr()), Phase) }
-    /// `Variation`: text, required. Update: in place.
+    /// `Variation`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-launchgroupobject.html#cfn-evidently-launch-launchgroupobject-variation)
     pub fn variation(self, value: impl Arg<str>) -> LaunchGroupObject<R0, R1, Set> { LaunchGroupObject(put(self.0, "Variation", value.into_expr()), Phase) }
 }
 impl Done for LaunchGroupObject { fn into_props(self) -> Bag { self.0 } }
@@ -300,15 +300,15 @@ impl MetricDefinitionObject {
     pub fn new() -> MetricDefinitionObject<Missing<super::required::EntityIdKey>, Missing<super::required::MetricName>, Missing<super::required::ValueKey>> { MetricDefinitionObject(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MetricDefinitionObject<R0, R1, R2> {
-    /// `EntityIdKey`: text, required. Update: in place.
+    /// `EntityIdKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-metricdefinitionobject.html#cfn-evidently-launch-metricdefinitionobject-entityidkey)
     pub fn entity_id_key(self, value: impl Arg<str>) -> MetricDefinitionObject<Set, R1, R2> { MetricDefinitionObject(put(self.0, "EntityIdKey", value.into_expr()), Phase) }
-    /// `EventPattern`: text. Update: in place.
+    /// `EventPattern`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-metricdefinitionobject.html#cfn-evidently-launch-metricdefinitionobject-eventpattern)
     pub fn event_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventPattern", value.into_expr()), Phase) }
-    /// `MetricName`: text, required. Update: in place.
+    /// `MetricName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-metricdefinitionobject.html#cfn-evidently-launch-metricdefinitionobject-metricname)
     pub fn metric_name(self, value: impl Arg<str>) -> MetricDefinitionObject<R0, Set, R2> { MetricDefinitionObject(put(self.0, "MetricName", value.into_expr()), Phase) }
-    /// `UnitLabel`: text. Update: in place.
+    /// `UnitLabel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-metricdefinitionobject.html#cfn-evidently-launch-metricdefinitionobject-unitlabel)
     pub fn unit_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UnitLabel", value.into_expr()), Phase) }
-    /// `ValueKey`: text, required. Update: in place.
+    /// `ValueKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-metricdefinitionobject.html#cfn-evidently-launch-metricdefinitionobject-valuekey)
     pub fn value_key(self, value: impl Arg<str>) -> MetricDefinitionObject<R0, R1, Set> { MetricDefinitionObject(put(self.0, "ValueKey", value.into_expr()), Phase) }
 }
 impl Done for MetricDefinitionObject { fn into_props(self) -> Bag { self.0 } }
@@ -319,11 +319,11 @@ impl SegmentOverride {
     pub fn new() -> SegmentOverride<Missing<super::required::EvaluationOrder>, Missing<super::required::Segment>, Missing<super::required::Weights>> { SegmentOverride(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SegmentOverride<R0, R1, R2> {
-    /// `EvaluationOrder`: integer, required. Update: in place.
+    /// `EvaluationOrder`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-segmentoverride.html#cfn-evidently-launch-segmentoverride-evaluationorder)
     pub fn evaluation_order(self, value: impl Arg<i64>) -> SegmentOverride<Set, R1, R2> { SegmentOverride(put(self.0, "EvaluationOrder", value.into_expr()), Phase) }
-    /// `Segment`: text, required. Update: in place.
+    /// `Segment`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-segmentoverride.html#cfn-evidently-launch-segmentoverride-segment)
     pub fn segment(self, value: impl Arg<str>) -> SegmentOverride<R0, Set, R2> { SegmentOverride(put(self.0, "Segment", value.into_expr()), Phase) }
-    /// `Weights`: list of `GroupToWeight`, required. Update: in place.
+    /// `Weights`: list of `GroupToWeight`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-segmentoverride.html#cfn-evidently-launch-segmentoverride-weights)
     pub fn weights(self, value: impl Arg<Arr<GroupToWeight>>) -> SegmentOverride<R0, R1, Set> { SegmentOverride(put(self.0, "Weights", value.into_expr()), Phase) }
 }
 impl Done for SegmentOverride { fn into_props(self) -> Bag { self.0 } }
@@ -334,11 +334,11 @@ impl StepConfig {
     pub fn new() -> StepConfig<Missing<super::required::GroupWeights>, Missing<super::required::StartTime>> { StepConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> StepConfig<R0, R1> {
-    /// `GroupWeights`: list of `GroupToWeight`, required. Update: in place.
+    /// `GroupWeights`: list of `GroupToWeight`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-stepconfig.html#cfn-evidently-launch-stepconfig-groupweights)
     pub fn group_weights(self, value: impl Arg<Arr<GroupToWeight>>) -> StepConfig<Set, R1> { StepConfig(put(self.0, "GroupWeights", value.into_expr()), Phase) }
-    /// `SegmentOverrides`: list of `SegmentOverride`. Update: in place.
+    /// `SegmentOverrides`: list of `SegmentOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-stepconfig.html#cfn-evidently-launch-stepconfig-segmentoverrides)
     pub fn segment_overrides(self, value: impl Arg<Arr<SegmentOverride>>) -> Self { Self(put(self.0, "SegmentOverrides", value.into_expr()), Phase) }
-    /// `StartTime`: text, required. Update: in place.
+    /// `StartTime`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-stepconfig.html#cfn-evidently-launch-stepconfig-starttime)
     pub fn start_time(self, value: impl Arg<str>) -> StepConfig<R0, Set> { StepConfig(put(self.0, "StartTime", value.into_expr()), Phase) }
 }
 impl Done for StepConfig { fn into_props(self) -> Bag { self.0 } }
@@ -352,7 +352,7 @@ impl CfnProject {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProjectProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::EvidentlyProjectArn> { self.0.reference() }
-    /// The attribute `Arn`: `EvidentlyProjectArn`.
+    /// The attribute `Arn`: `EvidentlyProjectArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-project.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::EvidentlyProjectArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnProject { fn node(&self) -> &Place { &self.0 } }
@@ -363,15 +363,15 @@ impl CfnProjectProps {
     pub fn new() -> CfnProjectProps<Missing<required::Name>> { CfnProjectProps(Bag::default(), Phase) }
 }
 impl<R0> CfnProjectProps<R0> {
-    /// `AppConfigResource`: `AppConfigResourceObject`. Update: in place.
+    /// `AppConfigResource`: `AppConfigResourceObject`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-project.html#cfn-evidently-project-appconfigresource)
     pub fn app_config_resource(self, value: impl Arg<project::AppConfigResourceObject>) -> Self { Self(put(self.0, "AppConfigResource", value.into_expr()), Phase) }
-    /// `DataDelivery`: `DataDeliveryObject`. Update: in place.
+    /// `DataDelivery`: `DataDeliveryObject`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-project.html#cfn-evidently-project-datadelivery)
     pub fn data_delivery(self, value: impl Arg<project::DataDeliveryObject>) -> Self { Self(put(self.0, "DataDelivery", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-project.html#cfn-evidently-project-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-project.html#cfn-evidently-project-name)
     pub fn name(self, value: impl Arg<str>) -> CfnProjectProps<Set> { CfnProjectProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-project.html#cfn-evidently-project-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnProjectProps { fn into_props(self) -> Bag { self.0 } }
@@ -385,9 +385,9 @@ impl AppConfigResourceObject {
     pub fn new() -> AppConfigResourceObject<Missing<super::required::ApplicationId>, Missing<super::required::EnvironmentId>> { AppConfigResourceObject(Bag::default(), Phase) }
 }
 impl<R0, R1> AppConfigResourceObject<R0, R1> {
-    /// `ApplicationId`: `AppConfigApplicationId`, required. Update: in place.
+    /// `ApplicationId`: `AppConfigApplicationId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-project-appconfigresourceobject.html#cfn-evidently-project-appconfigresourceobject-applicationid)
     pub fn application_id(self, value: impl Arg<kind::AppConfigApplicationId>) -> AppConfigResourceObject<Set, R1> { AppConfigResourceObject(put(self.0, "ApplicationId", value.into_expr()), Phase) }
-    /// `EnvironmentId`: text, required. Update: in place.
+    /// `EnvironmentId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-project-appconfigresourceobject.html#cfn-evidently-project-appconfigresourceobject-environmentid)
     pub fn environment_id(self, value: impl Arg<str>) -> AppConfigResourceObject<R0, Set> { AppConfigResourceObject(put(self.0, "EnvironmentId", value.into_expr()), Phase) }
 }
 impl Done for AppConfigResourceObject { fn into_props(self) -> Bag { self.0 } }
@@ -396,9 +396,9 @@ impl Done for AppConfigResourceObject { fn into_props(self) -> Bag { self.0 } }
 impl DataDeliveryObject {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LogGroup`: `LogsLogGroupName`. Update: in place.
+    /// `LogGroup`: `LogsLogGroupName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-project-datadeliveryobject.html#cfn-evidently-project-datadeliveryobject-loggroup)
     pub fn log_group(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroup", value.into_expr())) }
-    /// `S3`: `S3Destination`. Update: in place.
+    /// `S3`: `S3Destination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-project-datadeliveryobject.html#cfn-evidently-project-datadeliveryobject-s3)
     pub fn s3(self, value: impl Arg<S3Destination>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
 }
 impl Done for DataDeliveryObject { fn into_props(self) -> Bag { self.0 } }
@@ -409,9 +409,9 @@ impl S3Destination {
     pub fn new() -> S3Destination<Missing<super::required::BucketName>> { S3Destination(Bag::default(), Phase) }
 }
 impl<R0> S3Destination<R0> {
-    /// `BucketName`: `S3BucketName`, required. Update: in place.
+    /// `BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-project-s3destination.html#cfn-evidently-project-s3destination-bucketname)
     pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Destination<Set> { S3Destination(put(self.0, "BucketName", value.into_expr()), Phase) }
-    /// `Prefix`: text. Update: in place.
+    /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-project-s3destination.html#cfn-evidently-project-s3destination-prefix)
     pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
 }
 impl Done for S3Destination { fn into_props(self) -> Bag { self.0 } }
@@ -425,7 +425,7 @@ impl CfnSegment {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSegmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-segment.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnSegment { fn node(&self) -> &Place { &self.0 } }
@@ -436,13 +436,13 @@ impl CfnSegmentProps {
     pub fn new() -> CfnSegmentProps<Missing<required::Name>> { CfnSegmentProps(Bag::default(), Phase) }
 }
 impl<R0> CfnSegmentProps<R0> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-segment.html#cfn-evidently-segment-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-segment.html#cfn-evidently-segment-name)
     pub fn name(self, value: impl Arg<str>) -> CfnSegmentProps<Set> { CfnSegmentProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Pattern`: text. Update: in place.
+    /// `Pattern`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-segment.html#cfn-evidently-segment-pattern)
     pub fn pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Pattern", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-segment.html#cfn-evidently-segment-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSegmentProps { fn into_props(self) -> Bag { self.0 } }

@@ -13,21 +13,21 @@ impl CfnEnvironment {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEnvironmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `EnvironmentId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Checks`: list of `Check`.
+    /// The attribute `Checks`: list of `Check`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evs-environment.html#Checks-fn::getatt)
     pub fn attr_checks(&self) -> Val<Arr<environment::Check>> { self.0.get_att("Checks") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evs-environment.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `Credentials`: list of `Secret`.
+    /// The attribute `Credentials`: list of `Secret`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evs-environment.html#Credentials-fn::getatt)
     pub fn attr_credentials(&self) -> Val<Arr<environment::Secret>> { self.0.get_att("Credentials") }
-    /// The attribute `EnvironmentArn`: `OtherArn`.
+    /// The attribute `EnvironmentArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evs-environment.html#EnvironmentArn-fn::getatt)
     pub fn attr_environment_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("EnvironmentArn") }
-    /// The attribute `EnvironmentId`: text.
+    /// The attribute `EnvironmentId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evs-environment.html#EnvironmentId-fn::getatt)
     pub fn attr_environment_id(&self) -> Val<str> { self.0.get_att("EnvironmentId") }
-    /// The attribute `EnvironmentState`: text.
+    /// The attribute `EnvironmentState`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evs-environment.html#EnvironmentState-fn::getatt)
     pub fn attr_environment_state(&self) -> Val<str> { self.0.get_att("EnvironmentState") }
-    /// The attribute `ModifiedAt`: text.
+    /// The attribute `ModifiedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evs-environment.html#ModifiedAt-fn::getatt)
     pub fn attr_modified_at(&self) -> Val<str> { self.0.get_att("ModifiedAt") }
-    /// The attribute `StateDetails`: text.
+    /// The attribute `StateDetails`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evs-environment.html#StateDetails-fn::getatt)
     pub fn attr_state_details(&self) -> Val<str> { self.0.get_att("StateDetails") }
 }
 impl Parent for CfnEnvironment { fn node(&self) -> &Place { &self.0 } }
@@ -38,33 +38,33 @@ impl CfnEnvironmentProps {
     pub fn new() -> CfnEnvironmentProps<Missing<required::ServiceAccessSubnetId>, Missing<required::TermsAccepted>, Missing<required::VcfVersion>, Missing<required::VpcId>> { CfnEnvironmentProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnEnvironmentProps<R0, R1, R2, R3> {
-    /// `ConnectivityInfo`: `ConnectivityInfo`. Update: replacement.
+    /// `ConnectivityInfo`: `ConnectivityInfo`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evs-environment.html#cfn-evs-environment-connectivityinfo)
     pub fn connectivity_info(self, value: impl Arg<environment::ConnectivityInfo>) -> Self { Self(put(self.0, "ConnectivityInfo", value.into_expr()), Phase) }
-    /// `EnvironmentName`: text. Update: replacement.
+    /// `EnvironmentName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evs-environment.html#cfn-evs-environment-environmentname)
     pub fn environment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentName", value.into_expr()), Phase) }
-    /// `Hosts`: list of `HostInfoForCreate`. Update: in place.
+    /// `Hosts`: list of `HostInfoForCreate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evs-environment.html#cfn-evs-environment-hosts)
     pub fn hosts(self, value: impl Arg<Arr<environment::HostInfoForCreate>>) -> Self { Self(put(self.0, "Hosts", value.into_expr()), Phase) }
-    /// `InitialVlans`: `InitialVlans`. Update: in place.
+    /// `InitialVlans`: `InitialVlans`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evs-environment.html#cfn-evs-environment-initialvlans)
     pub fn initial_vlans(self, value: impl Arg<environment::InitialVlans>) -> Self { Self(put(self.0, "InitialVlans", value.into_expr()), Phase) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evs-environment.html#cfn-evs-environment-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `LicenseInfo`: `LicenseInfo`. Update: replacement.
+    /// `LicenseInfo`: `LicenseInfo`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evs-environment.html#cfn-evs-environment-licenseinfo)
     pub fn license_info(self, value: impl Arg<environment::LicenseInfo>) -> Self { Self(put(self.0, "LicenseInfo", value.into_expr()), Phase) }
-    /// `ServiceAccessSecurityGroups`: `ServiceAccessSecurityGroups`. Update: replacement.
+    /// `ServiceAccessSecurityGroups`: `ServiceAccessSecurityGroups`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evs-environment.html#cfn-evs-environment-serviceaccesssecuritygroups)
     pub fn service_access_security_groups(self, value: impl Arg<environment::ServiceAccessSecurityGroups>) -> Self { Self(put(self.0, "ServiceAccessSecurityGroups", value.into_expr()), Phase) }
-    /// `ServiceAccessSubnetId`: text, required. Update: replacement.
+    /// `ServiceAccessSubnetId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evs-environment.html#cfn-evs-environment-serviceaccesssubnetid)
     pub fn service_access_subnet_id(self, value: impl Arg<str>) -> CfnEnvironmentProps<Set, R1, R2, R3> { CfnEnvironmentProps(put(self.0, "ServiceAccessSubnetId", value.into_expr()), Phase) }
-    /// `SiteId`: text. Update: replacement.
+    /// `SiteId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evs-environment.html#cfn-evs-environment-siteid)
     pub fn site_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SiteId", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evs-environment.html#cfn-evs-environment-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TermsAccepted`: boolean, required. Update: replacement.
+    /// `TermsAccepted`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evs-environment.html#cfn-evs-environment-termsaccepted)
     pub fn terms_accepted(self, value: impl Arg<bool>) -> CfnEnvironmentProps<R0, Set, R2, R3> { CfnEnvironmentProps(put(self.0, "TermsAccepted", value.into_expr()), Phase) }
-    /// `VcfHostnames`: `VcfHostnames`. Update: replacement.
+    /// `VcfHostnames`: `VcfHostnames`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evs-environment.html#cfn-evs-environment-vcfhostnames)
     pub fn vcf_hostnames(self, value: impl Arg<environment::VcfHostnames>) -> Self { Self(put(self.0, "VcfHostnames", value.into_expr()), Phase) }
-    /// `VcfVersion`: `VcfVersion`, required. Update: replacement.
+    /// `VcfVersion`: `VcfVersion`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evs-environment.html#cfn-evs-environment-vcfversion)
     pub fn vcf_version(self, value: impl Arg<environment::VcfVersion>) -> CfnEnvironmentProps<R0, R1, Set, R3> { CfnEnvironmentProps(put(self.0, "VcfVersion", value.into_expr()), Phase) }
-    /// `VpcId`: `Ec2VpcId`, required. Update: replacement.
+    /// `VpcId`: `Ec2VpcId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evs-environment.html#cfn-evs-environment-vpcid)
     pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnEnvironmentProps<R0, R1, R2, Set> { CfnEnvironmentProps(put(self.0, "VpcId", value.into_expr()), Phase) }
 }
 impl Done for CfnEnvironmentProps { fn into_props(self) -> Bag { self.0 } }
@@ -78,11 +78,11 @@ impl Check {
     pub fn new() -> Check<Missing<super::required::Result>, Missing<super::required::Type>> { Check(Bag::default(), Phase) }
 }
 impl<R0, R1> Check<R0, R1> {
-    /// `ImpairedSince`: text. Update: in place.
+    /// `ImpairedSince`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-check.html#cfn-evs-environment-check-impairedsince)
     pub fn impaired_since(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImpairedSince", value.into_expr()), Phase) }
-    /// `Result`: `Result`, required. Update: in place.
+    /// `Result`: `Result`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-check.html#cfn-evs-environment-check-result)
     pub fn result(self, value: impl Arg<Result>) -> Check<Set, R1> { Check(put(self.0, "Result", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-check.html#cfn-evs-environment-check-type)
     pub fn type_(self, value: impl Arg<Type>) -> Check<R0, Set> { Check(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Check { fn into_props(self) -> Bag { self.0 } }
@@ -93,7 +93,7 @@ impl ConnectivityInfo {
     pub fn new() -> ConnectivityInfo<Missing<super::required::PrivateRouteServerPeerings>> { ConnectivityInfo(Bag::default(), Phase) }
 }
 impl<R0> ConnectivityInfo<R0> {
-    /// `PrivateRouteServerPeerings`: list of text, required. Update: replacement.
+    /// `PrivateRouteServerPeerings`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-connectivityinfo.html#cfn-evs-environment-connectivityinfo-privaterouteserverpeerings)
     pub fn private_route_server_peerings(self, value: impl Arg<Arr<str>>) -> ConnectivityInfo<Set> { ConnectivityInfo(put(self.0, "PrivateRouteServerPeerings", value.into_expr()), Phase) }
 }
 impl Done for ConnectivityInfo { fn into_props(self) -> Bag { self.0 } }
@@ -104,15 +104,15 @@ impl HostInfoForCreate {
     pub fn new() -> HostInfoForCreate<Missing<super::required::HostName>, Missing<super::required::InstanceType>, Missing<super::required::KeyName>> { HostInfoForCreate(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> HostInfoForCreate<R0, R1, R2> {
-    /// `DedicatedHostId`: text. Update: in place.
+    /// `DedicatedHostId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-hostinfoforcreate.html#cfn-evs-environment-hostinfoforcreate-dedicatedhostid)
     pub fn dedicated_host_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DedicatedHostId", value.into_expr()), Phase) }
-    /// `HostName`: text, required. Update: in place.
+    /// `HostName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-hostinfoforcreate.html#cfn-evs-environment-hostinfoforcreate-hostname)
     pub fn host_name(self, value: impl Arg<str>) -> HostInfoForCreate<Set, R1, R2> { HostInfoForCreate(put(self.0, "HostName", value.into_expr()), Phase) }
-    /// `InstanceType`: `InstanceType`, required. Update: in place.
+    /// `InstanceType`: `InstanceType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-hostinfoforcreate.html#cfn-evs-environment-hostinfoforcreate-instancetype)
     pub fn instance_type(self, value: impl Arg<InstanceType>) -> HostInfoForCreate<R0, Set, R2> { HostInfoForCreate(put(self.0, "InstanceType", value.into_expr()), Phase) }
-    /// `KeyName`: text, required. Update: in place.
+    /// `KeyName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-hostinfoforcreate.html#cfn-evs-environment-hostinfoforcreate-keyname)
     pub fn key_name(self, value: impl Arg<str>) -> HostInfoForCreate<R0, R1, Set> { HostInfoForCreate(put(self.0, "KeyName", value.into_expr()), Phase) }
-    /// `PlacementGroupId`: text. Update: in place.
+    /// `PlacementGroupId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-hostinfoforcreate.html#cfn-evs-environment-hostinfoforcreate-placementgroupid)
     pub fn placement_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlacementGroupId", value.into_expr()), Phase) }
 }
 impl Done for HostInfoForCreate { fn into_props(self) -> Bag { self.0 } }
@@ -123,7 +123,7 @@ impl InitialVlanInfo {
     pub fn new() -> InitialVlanInfo<Missing<super::required::Cidr>> { InitialVlanInfo(Bag::default(), Phase) }
 }
 impl<R0> InitialVlanInfo<R0> {
-    /// `Cidr`: text, required. Update: in place.
+    /// `Cidr`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-initialvlaninfo.html#cfn-evs-environment-initialvlaninfo-cidr)
     pub fn cidr(self, value: impl Arg<str>) -> InitialVlanInfo<Set> { InitialVlanInfo(put(self.0, "Cidr", value.into_expr()), Phase) }
 }
 impl Done for InitialVlanInfo { fn into_props(self) -> Bag { self.0 } }
@@ -134,29 +134,29 @@ impl InitialVlans {
     pub fn new() -> InitialVlans<Missing<super::required::EdgeVTep>, Missing<super::required::ExpansionVlan1>, Missing<super::required::ExpansionVlan2>, Missing<super::required::Hcx>, Missing<super::required::NsxUpLink>, Missing<super::required::VMotion>, Missing<super::required::VSan>, Missing<super::required::VTep>, Missing<super::required::VmManagement>, Missing<super::required::VmkManagement>> { InitialVlans(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5, R6, R7, R8, R9> InitialVlans<R0, R1, R2, R3, R4, R5, R6, R7, R8, R9> {
-    /// `EdgeVTep`: `InitialVlanInfo`, required. Update: in place.
+    /// `EdgeVTep`: `InitialVlanInfo`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-initialvlans.html#cfn-evs-environment-initialvlans-edgevtep)
     pub fn edge_v_tep(self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<Set, R1, R2, R3, R4, R5, R6, R7, R8, R9> { InitialVlans(put(self.0, "EdgeVTep", value.into_expr()), Phase) }
-    /// `ExpansionVlan1`: `InitialVlanInfo`, required. Update: in place.
+    /// `ExpansionVlan1`: `InitialVlanInfo`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-initialvlans.html#cfn-evs-environment-initialvlans-expansionvlan1)
     pub fn expansion_vlan1(self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<R0, Set, R2, R3, R4, R5, R6, R7, R8, R9> { InitialVlans(put(self.0, "ExpansionVlan1", value.into_expr()), Phase) }
-    /// `ExpansionVlan2`: `InitialVlanInfo`, required. Update: in place.
+    /// `ExpansionVlan2`: `InitialVlanInfo`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-initialvlans.html#cfn-evs-environment-initialvlans-expansionvlan2)
     pub fn expansion_vlan2(self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<R0, R1, Set, R3, R4, R5, R6, R7, R8, R9> { InitialVlans(put(self.0, "ExpansionVlan2", value.into_expr()), Phase) }
-    /// `Hcx`: `InitialVlanInfo`, required. Update: in place.
+    /// `Hcx`: `InitialVlanInfo`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-initialvlans.html#cfn-evs-environment-initialvlans-hcx)
     pub fn hcx(self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<R0, R1, R2, Set, R4, R5, R6, R7, R8, R9> { InitialVlans(put(self.0, "Hcx", value.into_expr()), Phase) }
-    /// `HcxNetworkAclId`: text. Update: in place.
+    /// `HcxNetworkAclId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-initialvlans.html#cfn-evs-environment-initialvlans-hcxnetworkaclid)
     pub fn hcx_network_acl_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HcxNetworkAclId", value.into_expr()), Phase) }
-    /// `IsHcxPublic`: boolean. Update: in place.
+    /// `IsHcxPublic`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-initialvlans.html#cfn-evs-environment-initialvlans-ishcxpublic)
     pub fn is_hcx_public(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsHcxPublic", value.into_expr()), Phase) }
-    /// `NsxUpLink`: `InitialVlanInfo`, required. Update: in place.
+    /// `NsxUpLink`: `InitialVlanInfo`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-initialvlans.html#cfn-evs-environment-initialvlans-nsxuplink)
     pub fn nsx_up_link(self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<R0, R1, R2, R3, Set, R5, R6, R7, R8, R9> { InitialVlans(put(self.0, "NsxUpLink", value.into_expr()), Phase) }
-    /// `VMotion`: `InitialVlanInfo`, required. Update: in place.
+    /// `VMotion`: `InitialVlanInfo`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-initialvlans.html#cfn-evs-environment-initialvlans-vmotion)
     pub fn v_motion(self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<R0, R1, R2, R3, R4, Set, R6, R7, R8, R9> { InitialVlans(put(self.0, "VMotion", value.into_expr()), Phase) }
-    /// `VSan`: `InitialVlanInfo`, required. Update: in place.
+    /// `VSan`: `InitialVlanInfo`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-initialvlans.html#cfn-evs-environment-initialvlans-vsan)
     pub fn v_san(self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<R0, R1, R2, R3, R4, R5, Set, R7, R8, R9> { InitialVlans(put(self.0, "VSan", value.into_expr()), Phase) }
-    /// `VTep`: `InitialVlanInfo`, required. Update: in place.
+    /// `VTep`: `InitialVlanInfo`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-initialvlans.html#cfn-evs-environment-initialvlans-vtep)
     pub fn v_tep(self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<R0, R1, R2, R3, R4, R5, R6, Set, R8, R9> { InitialVlans(put(self.0, "VTep", value.into_expr()), Phase) }
-    /// `VmManagement`: `InitialVlanInfo`, required. Update: in place.
+    /// `VmManagement`: `InitialVlanInfo`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-initialvlans.html#cfn-evs-environment-initialvlans-vmmanagement)
     pub fn vm_management(self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<R0, R1, R2, R3, R4, R5, R6, R7, Set, R9> { InitialVlans(put(self.0, "VmManagement", value.into_expr()), Phase) }
-    /// `VmkManagement`: `InitialVlanInfo`, required. Update: in place.
+    /// `VmkManagement`: `InitialVlanInfo`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-initialvlans.html#cfn-evs-environment-initialvlans-vmkmanagement)
     pub fn vmk_management(self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<R0, R1, R2, R3, R4, R5, R6, R7, R8, Set> { InitialVlans(put(self.0, "VmkManagement", value.into_expr()), Phase) }
 }
 impl Done for InitialVlans { fn into_props(self) -> Bag { self.0 } }
@@ -167,9 +167,9 @@ impl LicenseInfo {
     pub fn new() -> LicenseInfo<Missing<super::required::SolutionKey>, Missing<super::required::VsanKey>> { LicenseInfo(Bag::default(), Phase) }
 }
 impl<R0, R1> LicenseInfo<R0, R1> {
-    /// `SolutionKey`: text, required. Update: replacement.
+    /// `SolutionKey`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-licenseinfo.html#cfn-evs-environment-licenseinfo-solutionkey)
     pub fn solution_key(self, value: impl Arg<str>) -> LicenseInfo<Set, R1> { LicenseInfo(put(self.0, "SolutionKey", value.into_expr()), Phase) }
-    /// `VsanKey`: text, required. Update: replacement.
+    /// `VsanKey`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-licenseinfo.html#cfn-evs-environment-licenseinfo-vsankey)
     pub fn vsan_key(self, value: impl Arg<str>) -> LicenseInfo<R0, Set> { LicenseInfo(put(self.0, "VsanKey", value.into_expr()), Phase) }
 }
 impl Done for LicenseInfo { fn into_props(self) -> Bag { self.0 } }
@@ -178,7 +178,7 @@ impl Done for LicenseInfo { fn into_props(self) -> Bag { self.0 } }
 impl Secret {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SecretArn`: text. Update: in place.
+    /// `SecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-secret.html#cfn-evs-environment-secret-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
 }
 impl Done for Secret { fn into_props(self) -> Bag { self.0 } }
@@ -187,7 +187,7 @@ impl Done for Secret { fn into_props(self) -> Bag { self.0 } }
 impl ServiceAccessSecurityGroups {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: replacement.
+    /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-serviceaccesssecuritygroups.html#cfn-evs-environment-serviceaccesssecuritygroups-securitygroups)
     pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value.into_expr())) }
 }
 impl Done for ServiceAccessSecurityGroups { fn into_props(self) -> Bag { self.0 } }
@@ -198,23 +198,23 @@ impl VcfHostnames {
     pub fn new() -> VcfHostnames<Missing<super::required::CloudBuilder>, Missing<super::required::Nsx>, Missing<super::required::NsxEdge1>, Missing<super::required::NsxEdge2>, Missing<super::required::NsxManager1>, Missing<super::required::NsxManager2>, Missing<super::required::NsxManager3>, Missing<super::required::SddcManager>, Missing<super::required::VCenter>> { VcfHostnames(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5, R6, R7, R8> VcfHostnames<R0, R1, R2, R3, R4, R5, R6, R7, R8> {
-    /// `CloudBuilder`: text, required. Update: replacement.
+    /// `CloudBuilder`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-vcfhostnames.html#cfn-evs-environment-vcfhostnames-cloudbuilder)
     pub fn cloud_builder(self, value: impl Arg<str>) -> VcfHostnames<Set, R1, R2, R3, R4, R5, R6, R7, R8> { VcfHostnames(put(self.0, "CloudBuilder", value.into_expr()), Phase) }
-    /// `Nsx`: text, required. Update: replacement.
+    /// `Nsx`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-vcfhostnames.html#cfn-evs-environment-vcfhostnames-nsx)
     pub fn nsx(self, value: impl Arg<str>) -> VcfHostnames<R0, Set, R2, R3, R4, R5, R6, R7, R8> { VcfHostnames(put(self.0, "Nsx", value.into_expr()), Phase) }
-    /// `NsxEdge1`: text, required. Update: replacement.
+    /// `NsxEdge1`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-vcfhostnames.html#cfn-evs-environment-vcfhostnames-nsxedge1)
     pub fn nsx_edge1(self, value: impl Arg<str>) -> VcfHostnames<R0, R1, Set, R3, R4, R5, R6, R7, R8> { VcfHostnames(put(self.0, "NsxEdge1", value.into_expr()), Phase) }
-    /// `NsxEdge2`: text, required. Update: replacement.
+    /// `NsxEdge2`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-vcfhostnames.html#cfn-evs-environment-vcfhostnames-nsxedge2)
     pub fn nsx_edge2(self, value: impl Arg<str>) -> VcfHostnames<R0, R1, R2, Set, R4, R5, R6, R7, R8> { VcfHostnames(put(self.0, "NsxEdge2", value.into_expr()), Phase) }
-    /// `NsxManager1`: text, required. Update: replacement.
+    /// `NsxManager1`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-vcfhostnames.html#cfn-evs-environment-vcfhostnames-nsxmanager1)
     pub fn nsx_manager1(self, value: impl Arg<str>) -> VcfHostnames<R0, R1, R2, R3, Set, R5, R6, R7, R8> { VcfHostnames(put(self.0, "NsxManager1", value.into_expr()), Phase) }
-    /// `NsxManager2`: text, required. Update: replacement.
+    /// `NsxManager2`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-vcfhostnames.html#cfn-evs-environment-vcfhostnames-nsxmanager2)
     pub fn nsx_manager2(self, value: impl Arg<str>) -> VcfHostnames<R0, R1, R2, R3, R4, Set, R6, R7, R8> { VcfHostnames(put(self.0, "NsxManager2", value.into_expr()), Phase) }
-    /// `NsxManager3`: text, required. Update: replacement.
+    /// `NsxManager3`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-vcfhostnames.html#cfn-evs-environment-vcfhostnames-nsxmanager3)
     pub fn nsx_manager3(self, value: impl Arg<str>) -> VcfHostnames<R0, R1, R2, R3, R4, R5, Set, R7, R8> { VcfHostnames(put(self.0, "NsxManager3", value.into_expr()), Phase) }
-    /// `SddcManager`: text, required. Update: replacement.
+    /// `SddcManager`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-vcfhostnames.html#cfn-evs-environment-vcfhostnames-sddcmanager)
     pub fn sddc_manager(self, value: impl Arg<str>) -> VcfHostnames<R0, R1, R2, R3, R4, R5, R6, Set, R8> { VcfHostnames(put(self.0, "SddcManager", value.into_expr()), Phase) }
-    /// `VCenter`: text, required. Update: replacement.
+    /// `VCenter`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-vcfhostnames.html#cfn-evs-environment-vcfhostnames-vcenter)
     pub fn v_center(self, value: impl Arg<str>) -> VcfHostnames<R0, R1, R2, R3, R4, R5, R6, R7, Set> { VcfHostnames(put(self.0, "VCenter", value.into_expr()), Phase) }
 }
 impl Done for VcfHostnames { fn into_props(self) -> Bag { self.0 } }

@@ -13,19 +13,19 @@ impl CfnEnvironment {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEnvironmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `EnvironmentId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AwsAccountId`: text.
+    /// The attribute `AwsAccountId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-finspace-environment.html#AwsAccountId-fn::getatt)
     pub fn attr_aws_account_id(&self) -> Val<str> { self.0.get_att("AwsAccountId") }
-    /// The attribute `DedicatedServiceAccountId`: text.
+    /// The attribute `DedicatedServiceAccountId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-finspace-environment.html#DedicatedServiceAccountId-fn::getatt)
     pub fn attr_dedicated_service_account_id(&self) -> Val<str> { self.0.get_att("DedicatedServiceAccountId") }
-    /// The attribute `EnvironmentArn`: `OtherArn`.
+    /// The attribute `EnvironmentArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-finspace-environment.html#EnvironmentArn-fn::getatt)
     pub fn attr_environment_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("EnvironmentArn") }
-    /// The attribute `EnvironmentId`: text.
+    /// The attribute `EnvironmentId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-finspace-environment.html#EnvironmentId-fn::getatt)
     pub fn attr_environment_id(&self) -> Val<str> { self.0.get_att("EnvironmentId") }
-    /// The attribute `EnvironmentUrl`: text.
+    /// The attribute `EnvironmentUrl`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-finspace-environment.html#EnvironmentUrl-fn::getatt)
     pub fn attr_environment_url(&self) -> Val<str> { self.0.get_att("EnvironmentUrl") }
-    /// The attribute `SageMakerStudioDomainUrl`: text.
+    /// The attribute `SageMakerStudioDomainUrl`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-finspace-environment.html#SageMakerStudioDomainUrl-fn::getatt)
     pub fn attr_sage_maker_studio_domain_url(&self) -> Val<str> { self.0.get_att("SageMakerStudioDomainUrl") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-finspace-environment.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnEnvironment { fn node(&self) -> &Place { &self.0 } }
@@ -36,21 +36,21 @@ impl CfnEnvironmentProps {
     pub fn new() -> CfnEnvironmentProps<Missing<required::Name>> { CfnEnvironmentProps(Bag::default(), Phase) }
 }
 impl<R0> CfnEnvironmentProps<R0> {
-    /// `DataBundles`: list of text. Update: replacement. AWS advises against it.
+    /// `DataBundles`: list of text. Update: replacement. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-finspace-environment.html#cfn-finspace-environment-databundles)
     pub fn data_bundles(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DataBundles", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-finspace-environment.html#cfn-finspace-environment-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `FederationMode`: `FederationMode`. Update: in place.
+    /// `FederationMode`: `FederationMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-finspace-environment.html#cfn-finspace-environment-federationmode)
     pub fn federation_mode(self, value: impl Arg<environment::FederationMode>) -> Self { Self(put(self.0, "FederationMode", value.into_expr()), Phase) }
-    /// `FederationParameters`: `FederationParameters`. Update: replacement.
+    /// `FederationParameters`: `FederationParameters`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-finspace-environment.html#cfn-finspace-environment-federationparameters)
     pub fn federation_parameters(self, value: impl Arg<environment::FederationParameters>) -> Self { Self(put(self.0, "FederationParameters", value.into_expr()), Phase) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-finspace-environment.html#cfn-finspace-environment-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-finspace-environment.html#cfn-finspace-environment-name)
     pub fn name(self, value: impl Arg<str>) -> CfnEnvironmentProps<Set> { CfnEnvironmentProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `SuperuserParameters`: `SuperuserParameters`. Update: replacement.
+    /// `SuperuserParameters`: `SuperuserParameters`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-finspace-environment.html#cfn-finspace-environment-superuserparameters)
     pub fn superuser_parameters(self, value: impl Arg<environment::SuperuserParameters>) -> Self { Self(put(self.0, "SuperuserParameters", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-finspace-environment.html#cfn-finspace-environment-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnEnvironmentProps { fn into_props(self) -> Bag { self.0 } }
@@ -62,9 +62,9 @@ use crate::cfn::support::*;
 impl AttributeMapItems {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Key`: text. Update: replacement.
+    /// `Key`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-finspace-environment-attributemapitems.html#cfn-finspace-environment-attributemapitems-key)
     pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
-    /// `Value`: text. Update: replacement.
+    /// `Value`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-finspace-environment-attributemapitems.html#cfn-finspace-environment-attributemapitems-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for AttributeMapItems { fn into_props(self) -> Bag { self.0 } }
@@ -73,17 +73,17 @@ impl Done for AttributeMapItems { fn into_props(self) -> Bag { self.0 } }
 impl FederationParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ApplicationCallBackURL`: text. Update: replacement.
+    /// `ApplicationCallBackURL`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-finspace-environment-federationparameters.html#cfn-finspace-environment-federationparameters-applicationcallbackurl)
     pub fn application_call_back_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationCallBackURL", value.into_expr())) }
-    /// `AttributeMap`: list of `AttributeMapItems`. Update: replacement.
+    /// `AttributeMap`: list of `AttributeMapItems`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-finspace-environment-federationparameters.html#cfn-finspace-environment-federationparameters-attributemap)
     pub fn attribute_map(self, value: impl Arg<Arr<AttributeMapItems>>) -> Self { Self(put(self.0, "AttributeMap", value.into_expr())) }
-    /// `FederationProviderName`: text. Update: replacement.
+    /// `FederationProviderName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-finspace-environment-federationparameters.html#cfn-finspace-environment-federationparameters-federationprovidername)
     pub fn federation_provider_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FederationProviderName", value.into_expr())) }
-    /// `FederationURN`: text. Update: replacement.
+    /// `FederationURN`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-finspace-environment-federationparameters.html#cfn-finspace-environment-federationparameters-federationurn)
     pub fn federation_urn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FederationURN", value.into_expr())) }
-    /// `SamlMetadataDocument`: text. Update: replacement.
+    /// `SamlMetadataDocument`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-finspace-environment-federationparameters.html#cfn-finspace-environment-federationparameters-samlmetadatadocument)
     pub fn saml_metadata_document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SamlMetadataDocument", value.into_expr())) }
-    /// `SamlMetadataURL`: text. Update: replacement.
+    /// `SamlMetadataURL`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-finspace-environment-federationparameters.html#cfn-finspace-environment-federationparameters-samlmetadataurl)
     pub fn saml_metadata_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SamlMetadataURL", value.into_expr())) }
 }
 impl Done for FederationParameters { fn into_props(self) -> Bag { self.0 } }
@@ -92,11 +92,11 @@ impl Done for FederationParameters { fn into_props(self) -> Bag { self.0 } }
 impl SuperuserParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EmailAddress`: text. Update: replacement.
+    /// `EmailAddress`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-finspace-environment-superuserparameters.html#cfn-finspace-environment-superuserparameters-emailaddress)
     pub fn email_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailAddress", value.into_expr())) }
-    /// `FirstName`: text. Update: replacement.
+    /// `FirstName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-finspace-environment-superuserparameters.html#cfn-finspace-environment-superuserparameters-firstname)
     pub fn first_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FirstName", value.into_expr())) }
-    /// `LastName`: text. Update: replacement.
+    /// `LastName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-finspace-environment-superuserparameters.html#cfn-finspace-environment-superuserparameters-lastname)
     pub fn last_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastName", value.into_expr())) }
 }
 impl Done for SuperuserParameters { fn into_props(self) -> Bag { self.0 } }

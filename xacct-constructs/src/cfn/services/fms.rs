@@ -13,13 +13,13 @@ impl CfnApplicationsList {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationsListProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-applicationslist.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreateTime`: text.
+    /// The attribute `CreateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-applicationslist.html#CreateTime-fn::getatt)
     pub fn attr_create_time(&self) -> Val<str> { self.0.get_att("CreateTime") }
-    /// The attribute `LastUpdateTime`: text.
+    /// The attribute `LastUpdateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-applicationslist.html#LastUpdateTime-fn::getatt)
     pub fn attr_last_update_time(&self) -> Val<str> { self.0.get_att("LastUpdateTime") }
-    /// The attribute `ListId`: text.
+    /// The attribute `ListId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-applicationslist.html#ListId-fn::getatt)
     pub fn attr_list_id(&self) -> Val<str> { self.0.get_att("ListId") }
 }
 impl Parent for CfnApplicationsList { fn node(&self) -> &Place { &self.0 } }
@@ -30,11 +30,11 @@ impl CfnApplicationsListProps {
     pub fn new() -> CfnApplicationsListProps<Missing<required::AppsList>, Missing<required::ListName>> { CfnApplicationsListProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnApplicationsListProps<R0, R1> {
-    /// `AppsList`: list of `App`, required. Update: in place.
+    /// `AppsList`: list of `App`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-applicationslist.html#cfn-fms-applicationslist-appslist)
     pub fn apps_list(self, value: impl Arg<Arr<applications_list::App>>) -> CfnApplicationsListProps<Set, R1> { CfnApplicationsListProps(put(self.0, "AppsList", value.into_expr()), Phase) }
-    /// `ListName`: text, required. Update: in place.
+    /// `ListName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-applicationslist.html#cfn-fms-applicationslist-listname)
     pub fn list_name(self, value: impl Arg<str>) -> CfnApplicationsListProps<R0, Set> { CfnApplicationsListProps(put(self.0, "ListName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-applicationslist.html#cfn-fms-applicationslist-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationsListProps { fn into_props(self) -> Bag { self.0 } }
@@ -48,11 +48,11 @@ impl App {
     pub fn new() -> App<Missing<super::required::AppName>, Missing<super::required::Port>, Missing<super::required::Protocol>> { App(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> App<R0, R1, R2> {
-    /// `AppName`: text, required. Update: in place.
+    /// `AppName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-applicationslist-app.html#cfn-fms-applicationslist-app-appname)
     pub fn app_name(self, value: impl Arg<str>) -> App<Set, R1, R2> { App(put(self.0, "AppName", value.into_expr()), Phase) }
-    /// `Port`: integer, required. Update: in place.
+    /// `Port`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-applicationslist-app.html#cfn-fms-applicationslist-app-port)
     pub fn port(self, value: impl Arg<i64>) -> App<R0, Set, R2> { App(put(self.0, "Port", value.into_expr()), Phase) }
-    /// `Protocol`: text, required. Update: in place.
+    /// `Protocol`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-applicationslist-app.html#cfn-fms-applicationslist-app-protocol)
     pub fn protocol(self, value: impl Arg<str>) -> App<R0, R1, Set> { App(put(self.0, "Protocol", value.into_expr()), Phase) }
 }
 impl Done for App { fn into_props(self) -> Bag { self.0 } }
@@ -75,9 +75,9 @@ impl CfnNotificationChannelProps {
     pub fn new() -> CfnNotificationChannelProps<Missing<required::SnsRoleName>, Missing<required::SnsTopicArn>> { CfnNotificationChannelProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnNotificationChannelProps<R0, R1> {
-    /// `SnsRoleName`: text, required. Update: in place.
+    /// `SnsRoleName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-notificationchannel.html#cfn-fms-notificationchannel-snsrolename)
     pub fn sns_role_name(self, value: impl Arg<str>) -> CfnNotificationChannelProps<Set, R1> { CfnNotificationChannelProps(put(self.0, "SnsRoleName", value.into_expr()), Phase) }
-    /// `SnsTopicArn`: text, required. Update: replacement.
+    /// `SnsTopicArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-notificationchannel.html#cfn-fms-notificationchannel-snstopicarn)
     pub fn sns_topic_arn(self, value: impl Arg<str>) -> CfnNotificationChannelProps<R0, Set> { CfnNotificationChannelProps(put(self.0, "SnsTopicArn", value.into_expr()), Phase) }
 }
 impl Done for CfnNotificationChannelProps { fn into_props(self) -> Bag { self.0 } }
@@ -90,9 +90,9 @@ impl CfnPolicy {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-policy.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-policy.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnPolicy { fn node(&self) -> &Place { &self.0 } }
@@ -103,35 +103,35 @@ impl CfnPolicyProps {
     pub fn new() -> CfnPolicyProps<Missing<required::ExcludeResourceTags>, Missing<required::PolicyName>, Missing<required::RemediationEnabled>, Missing<required::SecurityServicePolicyData>> { CfnPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnPolicyProps<R0, R1, R2, R3> {
-    /// `DeleteAllPolicyResources`: boolean. Update: in place.
+    /// `DeleteAllPolicyResources`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-policy.html#cfn-fms-policy-deleteallpolicyresources)
     pub fn delete_all_policy_resources(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteAllPolicyResources", value.into_expr()), Phase) }
-    /// `ExcludeMap`: `IEMap`. Update: in place.
+    /// `ExcludeMap`: `IEMap`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-policy.html#cfn-fms-policy-excludemap)
     pub fn exclude_map(self, value: impl Arg<policy::IEMap>) -> Self { Self(put(self.0, "ExcludeMap", value.into_expr()), Phase) }
-    /// `ExcludeResourceTags`: boolean, required. Update: in place.
+    /// `ExcludeResourceTags`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-policy.html#cfn-fms-policy-excluderesourcetags)
     pub fn exclude_resource_tags(self, value: impl Arg<bool>) -> CfnPolicyProps<Set, R1, R2, R3> { CfnPolicyProps(put(self.0, "ExcludeResourceTags", value.into_expr()), Phase) }
-    /// `IncludeMap`: `IEMap`. Update: in place.
+    /// `IncludeMap`: `IEMap`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-policy.html#cfn-fms-policy-includemap)
     pub fn include_map(self, value: impl Arg<policy::IEMap>) -> Self { Self(put(self.0, "IncludeMap", value.into_expr()), Phase) }
-    /// `PolicyDescription`: text. Update: in place.
+    /// `PolicyDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-policy.html#cfn-fms-policy-policydescription)
     pub fn policy_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyDescription", value.into_expr()), Phase) }
-    /// `PolicyName`: text, required. Update: in place.
+    /// `PolicyName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-policy.html#cfn-fms-policy-policyname)
     pub fn policy_name(self, value: impl Arg<str>) -> CfnPolicyProps<R0, Set, R2, R3> { CfnPolicyProps(put(self.0, "PolicyName", value.into_expr()), Phase) }
-    /// `RemediationEnabled`: boolean, required. Update: in place.
+    /// `RemediationEnabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-policy.html#cfn-fms-policy-remediationenabled)
     pub fn remediation_enabled(self, value: impl Arg<bool>) -> CfnPolicyProps<R0, R1, Set, R3> { CfnPolicyProps(put(self.0, "RemediationEnabled", value.into_expr()), Phase) }
-    /// `ResourceSetIds`: list of text. Update: in place.
+    /// `ResourceSetIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-policy.html#cfn-fms-policy-resourcesetids)
     pub fn resource_set_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceSetIds", value.into_expr()), Phase) }
-    /// `ResourceTagLogicalOperator`: `ResourceTagLogicalOperator`. Update: in place.
+    /// `ResourceTagLogicalOperator`: `ResourceTagLogicalOperator`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-policy.html#cfn-fms-policy-resourcetaglogicaloperator)
     pub fn resource_tag_logical_operator(self, value: impl Arg<policy::ResourceTagLogicalOperator>) -> Self { Self(put(self.0, "ResourceTagLogicalOperator", value.into_expr()), Phase) }
-    /// `ResourceTags`: list of `ResourceTag`. Update: in place.
+    /// `ResourceTags`: list of `ResourceTag`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-policy.html#cfn-fms-policy-resourcetags)
     pub fn resource_tags(self, value: impl Arg<Arr<policy::ResourceTag>>) -> Self { Self(put(self.0, "ResourceTags", value.into_expr()), Phase) }
-    /// `ResourceType`: text. Update: in place.
+    /// `ResourceType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-policy.html#cfn-fms-policy-resourcetype)
     pub fn resource_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceType", value.into_expr()), Phase) }
-    /// `ResourceTypeList`: list of text. Update: in place.
+    /// `ResourceTypeList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-policy.html#cfn-fms-policy-resourcetypelist)
     pub fn resource_type_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceTypeList", value.into_expr()), Phase) }
-    /// `ResourcesCleanUp`: boolean. Update: in place.
+    /// `ResourcesCleanUp`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-policy.html#cfn-fms-policy-resourcescleanup)
     pub fn resources_clean_up(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ResourcesCleanUp", value.into_expr()), Phase) }
-    /// `SecurityServicePolicyData`: `SecurityServicePolicyData`, required. Update: in place.
+    /// `SecurityServicePolicyData`: `SecurityServicePolicyData`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-policy.html#cfn-fms-policy-securityservicepolicydata)
     pub fn security_service_policy_data(self, value: impl Arg<policy::SecurityServicePolicyData>) -> CfnPolicyProps<R0, R1, R2, Set> { CfnPolicyProps(put(self.0, "SecurityServicePolicyData", value.into_expr()), Phase) }
-    /// `Tags`: list of `PolicyTag`. Update: in place.
+    /// `Tags`: list of `PolicyTag`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-policy.html#cfn-fms-policy-tags)
     pub fn tags(self, value: impl Arg<Arr<policy::PolicyTag>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -143,9 +143,9 @@ use crate::cfn::support::*;
 impl IEMap {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ACCOUNT`: list of text. Update: in place.
+    /// `ACCOUNT`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-iemap.html#cfn-fms-policy-iemap-account)
     pub fn account(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ACCOUNT", value.into_expr())) }
-    /// `ORGUNIT`: list of text. Update: in place.
+    /// `ORGUNIT`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-iemap.html#cfn-fms-policy-iemap-orgunit)
     pub fn orgunit(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ORGUNIT", value.into_expr())) }
 }
 impl Done for IEMap { fn into_props(self) -> Bag { self.0 } }
@@ -156,9 +156,9 @@ impl IcmpTypeCode {
     pub fn new() -> IcmpTypeCode<Missing<super::required::Code>, Missing<super::required::Type>> { IcmpTypeCode(Bag::default(), Phase) }
 }
 impl<R0, R1> IcmpTypeCode<R0, R1> {
-    /// `Code`: integer, required. Update: in place.
+    /// `Code`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-icmptypecode.html#cfn-fms-policy-icmptypecode-code)
     pub fn code(self, value: impl Arg<i64>) -> IcmpTypeCode<Set, R1> { IcmpTypeCode(put(self.0, "Code", value.into_expr()), Phase) }
-    /// `Type`: integer, required. Update: in place.
+    /// `Type`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-icmptypecode.html#cfn-fms-policy-icmptypecode-type)
     pub fn type_(self, value: impl Arg<i64>) -> IcmpTypeCode<R0, Set> { IcmpTypeCode(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for IcmpTypeCode { fn into_props(self) -> Bag { self.0 } }
@@ -169,7 +169,7 @@ impl NetworkAclCommonPolicy {
     pub fn new() -> NetworkAclCommonPolicy<Missing<super::required::NetworkAclEntrySet>> { NetworkAclCommonPolicy(Bag::default(), Phase) }
 }
 impl<R0> NetworkAclCommonPolicy<R0> {
-    /// `NetworkAclEntrySet`: `NetworkAclEntrySet`, required. Update: in place.
+    /// `NetworkAclEntrySet`: `NetworkAclEntrySet`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-networkaclcommonpolicy.html#cfn-fms-policy-networkaclcommonpolicy-networkaclentryset)
     pub fn network_acl_entry_set(self, value: impl Arg<NetworkAclEntrySet>) -> NetworkAclCommonPolicy<Set> { NetworkAclCommonPolicy(put(self.0, "NetworkAclEntrySet", value.into_expr()), Phase) }
 }
 impl Done for NetworkAclCommonPolicy { fn into_props(self) -> Bag { self.0 } }
@@ -180,19 +180,19 @@ impl NetworkAclEntry {
     pub fn new() -> NetworkAclEntry<Missing<super::required::Egress>, Missing<super::required::Protocol>, Missing<super::required::RuleAction>> { NetworkAclEntry(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> NetworkAclEntry<R0, R1, R2> {
-    /// `CidrBlock`: text. Update: in place.
+    /// `CidrBlock`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-networkaclentry.html#cfn-fms-policy-networkaclentry-cidrblock)
     pub fn cidr_block(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CidrBlock", value.into_expr()), Phase) }
-    /// `Egress`: boolean, required. Update: in place.
+    /// `Egress`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-networkaclentry.html#cfn-fms-policy-networkaclentry-egress)
     pub fn egress(self, value: impl Arg<bool>) -> NetworkAclEntry<Set, R1, R2> { NetworkAclEntry(put(self.0, "Egress", value.into_expr()), Phase) }
-    /// `IcmpTypeCode`: `IcmpTypeCode`. Update: in place.
+    /// `IcmpTypeCode`: `IcmpTypeCode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-networkaclentry.html#cfn-fms-policy-networkaclentry-icmptypecode)
     pub fn icmp_type_code(self, value: impl Arg<IcmpTypeCode>) -> Self { Self(put(self.0, "IcmpTypeCode", value.into_expr()), Phase) }
-    /// `Ipv6CidrBlock`: text. Update: in place.
+    /// `Ipv6CidrBlock`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-networkaclentry.html#cfn-fms-policy-networkaclentry-ipv6cidrblock)
     pub fn ipv6_cidr_block(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ipv6CidrBlock", value.into_expr()), Phase) }
-    /// `PortRange`: `PortRange`. Update: in place.
+    /// `PortRange`: `PortRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-networkaclentry.html#cfn-fms-policy-networkaclentry-portrange)
     pub fn port_range(self, value: impl Arg<PortRange>) -> Self { Self(put(self.0, "PortRange", value.into_expr()), Phase) }
-    /// `Protocol`: text, required. Update: in place.
+    /// `Protocol`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-networkaclentry.html#cfn-fms-policy-networkaclentry-protocol)
     pub fn protocol(self, value: impl Arg<str>) -> NetworkAclEntry<R0, Set, R2> { NetworkAclEntry(put(self.0, "Protocol", value.into_expr()), Phase) }
-    /// `RuleAction`: `RuleAction`, required. Update: in place.
+    /// `RuleAction`: `RuleAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-networkaclentry.html#cfn-fms-policy-networkaclentry-ruleaction)
     pub fn rule_action(self, value: impl Arg<RuleAction>) -> NetworkAclEntry<R0, R1, Set> { NetworkAclEntry(put(self.0, "RuleAction", value.into_expr()), Phase) }
 }
 impl Done for NetworkAclEntry { fn into_props(self) -> Bag { self.0 } }
@@ -203,13 +203,13 @@ impl NetworkAclEntrySet {
     pub fn new() -> NetworkAclEntrySet<Missing<super::required::ForceRemediateForFirstEntries>, Missing<super::required::ForceRemediateForLastEntries>> { NetworkAclEntrySet(Bag::default(), Phase) }
 }
 impl<R0, R1> NetworkAclEntrySet<R0, R1> {
-    /// `FirstEntries`: list of `NetworkAclEntry`. Update: in place.
+    /// `FirstEntries`: list of `NetworkAclEntry`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-networkaclentryset.html#cfn-fms-policy-networkaclentryset-firstentries)
     pub fn first_entries(self, value: impl Arg<Arr<NetworkAclEntry>>) -> Self { Self(put(self.0, "FirstEntries", value.into_expr()), Phase) }
-    /// `ForceRemediateForFirstEntries`: boolean, required. Update: in place.
+    /// `ForceRemediateForFirstEntries`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-networkaclentryset.html#cfn-fms-policy-networkaclentryset-forceremediateforfirstentries)
     pub fn force_remediate_for_first_entries(self, value: impl Arg<bool>) -> NetworkAclEntrySet<Set, R1> { NetworkAclEntrySet(put(self.0, "ForceRemediateForFirstEntries", value.into_expr()), Phase) }
-    /// `ForceRemediateForLastEntries`: boolean, required. Update: in place.
+    /// `ForceRemediateForLastEntries`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-networkaclentryset.html#cfn-fms-policy-networkaclentryset-forceremediateforlastentries)
     pub fn force_remediate_for_last_entries(self, value: impl Arg<bool>) -> NetworkAclEntrySet<R0, Set> { NetworkAclEntrySet(put(self.0, "ForceRemediateForLastEntries", value.into_expr()), Phase) }
-    /// `LastEntries`: list of `NetworkAclEntry`. Update: in place.
+    /// `LastEntries`: list of `NetworkAclEntry`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-networkaclentryset.html#cfn-fms-policy-networkaclentryset-lastentries)
     pub fn last_entries(self, value: impl Arg<Arr<NetworkAclEntry>>) -> Self { Self(put(self.0, "LastEntries", value.into_expr()), Phase) }
 }
 impl Done for NetworkAclEntrySet { fn into_props(self) -> Bag { self.0 } }
@@ -220,7 +220,7 @@ impl NetworkFirewallPolicy {
     pub fn new() -> NetworkFirewallPolicy<Missing<super::required::FirewallDeploymentModel>> { NetworkFirewallPolicy(Bag::default(), Phase) }
 }
 impl<R0> NetworkFirewallPolicy<R0> {
-    /// `FirewallDeploymentModel`: `FirewallDeploymentModel`, required. Update: in place.
+    /// `FirewallDeploymentModel`: `FirewallDeploymentModel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-networkfirewallpolicy.html#cfn-fms-policy-networkfirewallpolicy-firewalldeploymentmodel)
     pub fn firewall_deployment_model(self, value: impl Arg<FirewallDeploymentModel>) -> NetworkFirewallPolicy<Set> { NetworkFirewallPolicy(put(self.0, "FirewallDeploymentModel", value.into_expr()), Phase) }
 }
 impl Done for NetworkFirewallPolicy { fn into_props(self) -> Bag { self.0 } }
@@ -229,11 +229,11 @@ impl Done for NetworkFirewallPolicy { fn into_props(self) -> Bag { self.0 } }
 impl PolicyOption {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `NetworkAclCommonPolicy`: `NetworkAclCommonPolicy`. Update: in place.
+    /// `NetworkAclCommonPolicy`: `NetworkAclCommonPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-policyoption.html#cfn-fms-policy-policyoption-networkaclcommonpolicy)
     pub fn network_acl_common_policy(self, value: impl Arg<NetworkAclCommonPolicy>) -> Self { Self(put(self.0, "NetworkAclCommonPolicy", value.into_expr())) }
-    /// `NetworkFirewallPolicy`: `NetworkFirewallPolicy`. Update: in place.
+    /// `NetworkFirewallPolicy`: `NetworkFirewallPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-policyoption.html#cfn-fms-policy-policyoption-networkfirewallpolicy)
     pub fn network_firewall_policy(self, value: impl Arg<NetworkFirewallPolicy>) -> Self { Self(put(self.0, "NetworkFirewallPolicy", value.into_expr())) }
-    /// `ThirdPartyFirewallPolicy`: `ThirdPartyFirewallPolicy`. Update: in place.
+    /// `ThirdPartyFirewallPolicy`: `ThirdPartyFirewallPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-policyoption.html#cfn-fms-policy-policyoption-thirdpartyfirewallpolicy)
     pub fn third_party_firewall_policy(self, value: impl Arg<ThirdPartyFirewallPolicy>) -> Self { Self(put(self.0, "ThirdPartyFirewallPolicy", value.into_expr())) }
 }
 impl Done for PolicyOption { fn into_props(self) -> Bag { self.0 } }
@@ -244,9 +244,9 @@ impl PolicyTag {
     pub fn new() -> PolicyTag<Missing<super::required::Key>, Missing<super::required::Value>> { PolicyTag(Bag::default(), Phase) }
 }
 impl<R0, R1> PolicyTag<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-policytag.html#cfn-fms-policy-policytag-key)
     pub fn key(self, value: impl Arg<str>) -> PolicyTag<Set, R1> { PolicyTag(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-policytag.html#cfn-fms-policy-policytag-value)
     pub fn value(self, value: impl Arg<str>) -> PolicyTag<R0, Set> { PolicyTag(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for PolicyTag { fn into_props(self) -> Bag { self.0 } }
@@ -257,9 +257,9 @@ impl PortRange {
     pub fn new() -> PortRange<Missing<super::required::From>, Missing<super::required::To>> { PortRange(Bag::default(), Phase) }
 }
 impl<R0, R1> PortRange<R0, R1> {
-    /// `From`: integer, required. Update: in place.
+    /// `From`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-portrange.html#cfn-fms-policy-portrange-from)
     pub fn from(self, value: impl Arg<i64>) -> PortRange<Set, R1> { PortRange(put(self.0, "From", value.into_expr()), Phase) }
-    /// `To`: integer, required. Update: in place.
+    /// `To`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-portrange.html#cfn-fms-policy-portrange-to)
     pub fn to(self, value: impl Arg<i64>) -> PortRange<R0, Set> { PortRange(put(self.0, "To", value.into_expr()), Phase) }
 }
 impl Done for PortRange { fn into_props(self) -> Bag { self.0 } }
@@ -270,9 +270,9 @@ impl ResourceTag {
     pub fn new() -> ResourceTag<Missing<super::required::Key>> { ResourceTag(Bag::default(), Phase) }
 }
 impl<R0> ResourceTag<R0> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-resourcetag.html#cfn-fms-policy-resourcetag-key)
     pub fn key(self, value: impl Arg<str>) -> ResourceTag<Set> { ResourceTag(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-resourcetag.html#cfn-fms-policy-resourcetag-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ResourceTag { fn into_props(self) -> Bag { self.0 } }
@@ -283,11 +283,11 @@ impl SecurityServicePolicyData {
     pub fn new() -> SecurityServicePolicyData<Missing<super::required::Type>> { SecurityServicePolicyData(Bag::default(), Phase) }
 }
 impl<R0> SecurityServicePolicyData<R0> {
-    /// `ManagedServiceData`: text. Update: in place.
+    /// `ManagedServiceData`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-securityservicepolicydata.html#cfn-fms-policy-securityservicepolicydata-managedservicedata)
     pub fn managed_service_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManagedServiceData", value.into_expr()), Phase) }
-    /// `PolicyOption`: `PolicyOption`. Update: in place.
+    /// `PolicyOption`: `PolicyOption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-securityservicepolicydata.html#cfn-fms-policy-securityservicepolicydata-policyoption)
     pub fn policy_option(self, value: impl Arg<PolicyOption>) -> Self { Self(put(self.0, "PolicyOption", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-securityservicepolicydata.html#cfn-fms-policy-securityservicepolicydata-type)
     pub fn type_(self, value: impl Arg<Type>) -> SecurityServicePolicyData<Set> { SecurityServicePolicyData(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for SecurityServicePolicyData { fn into_props(self) -> Bag { self.0 } }
@@ -298,7 +298,7 @@ impl ThirdPartyFirewallPolicy {
     pub fn new() -> ThirdPartyFirewallPolicy<Missing<super::required::FirewallDeploymentModel>> { ThirdPartyFirewallPolicy(Bag::default(), Phase) }
 }
 impl<R0> ThirdPartyFirewallPolicy<R0> {
-    /// `FirewallDeploymentModel`: `FirewallDeploymentModel`, required. Update: in place.
+    /// `FirewallDeploymentModel`: `FirewallDeploymentModel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-thirdpartyfirewallpolicy.html#cfn-fms-policy-thirdpartyfirewallpolicy-firewalldeploymentmodel)
     pub fn firewall_deployment_model(self, value: impl Arg<FirewallDeploymentModel>) -> ThirdPartyFirewallPolicy<Set> { ThirdPartyFirewallPolicy(put(self.0, "FirewallDeploymentModel", value.into_expr()), Phase) }
 }
 impl Done for ThirdPartyFirewallPolicy { fn into_props(self) -> Bag { self.0 } }
@@ -320,13 +320,13 @@ impl CfnProtocolsList {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProtocolsListProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-protocolslist.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreateTime`: text.
+    /// The attribute `CreateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-protocolslist.html#CreateTime-fn::getatt)
     pub fn attr_create_time(&self) -> Val<str> { self.0.get_att("CreateTime") }
-    /// The attribute `LastUpdateTime`: text.
+    /// The attribute `LastUpdateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-protocolslist.html#LastUpdateTime-fn::getatt)
     pub fn attr_last_update_time(&self) -> Val<str> { self.0.get_att("LastUpdateTime") }
-    /// The attribute `ListId`: text.
+    /// The attribute `ListId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-protocolslist.html#ListId-fn::getatt)
     pub fn attr_list_id(&self) -> Val<str> { self.0.get_att("ListId") }
 }
 impl Parent for CfnProtocolsList { fn node(&self) -> &Place { &self.0 } }
@@ -337,11 +337,11 @@ impl CfnProtocolsListProps {
     pub fn new() -> CfnProtocolsListProps<Missing<required::ListName>, Missing<required::ProtocolsList>> { CfnProtocolsListProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnProtocolsListProps<R0, R1> {
-    /// `ListName`: text, required. Update: in place.
+    /// `ListName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-protocolslist.html#cfn-fms-protocolslist-listname)
     pub fn list_name(self, value: impl Arg<str>) -> CfnProtocolsListProps<Set, R1> { CfnProtocolsListProps(put(self.0, "ListName", value.into_expr()), Phase) }
-    /// `ProtocolsList`: list of text, required. Update: in place.
+    /// `ProtocolsList`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-protocolslist.html#cfn-fms-protocolslist-protocolslist)
     pub fn protocols_list(self, value: impl Arg<Arr<str>>) -> CfnProtocolsListProps<R0, Set> { CfnProtocolsListProps(put(self.0, "ProtocolsList", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-protocolslist.html#cfn-fms-protocolslist-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnProtocolsListProps { fn into_props(self) -> Bag { self.0 } }
@@ -354,7 +354,7 @@ impl CfnResourceSet {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourceSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-resourceset.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnResourceSet { fn node(&self) -> &Place { &self.0 } }
@@ -365,15 +365,15 @@ impl CfnResourceSetProps {
     pub fn new() -> CfnResourceSetProps<Missing<required::Name>, Missing<required::ResourceTypeList>> { CfnResourceSetProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnResourceSetProps<R0, R1> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-resourceset.html#cfn-fms-resourceset-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-resourceset.html#cfn-fms-resourceset-name)
     pub fn name(self, value: impl Arg<str>) -> CfnResourceSetProps<Set, R1> { CfnResourceSetProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ResourceTypeList`: list of text, required. Update: in place.
+    /// `ResourceTypeList`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-resourceset.html#cfn-fms-resourceset-resourcetypelist)
     pub fn resource_type_list(self, value: impl Arg<Arr<str>>) -> CfnResourceSetProps<R0, Set> { CfnResourceSetProps(put(self.0, "ResourceTypeList", value.into_expr()), Phase) }
-    /// `Resources`: list of text. Update: in place.
+    /// `Resources`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-resourceset.html#cfn-fms-resourceset-resources)
     pub fn resources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Resources", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-resourceset.html#cfn-fms-resourceset-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnResourceSetProps { fn into_props(self) -> Bag { self.0 } }

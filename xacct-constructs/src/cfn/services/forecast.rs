@@ -13,7 +13,7 @@ impl CfnDataset {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDatasetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-forecast-dataset.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnDataset { fn node(&self) -> &Place { &self.0 } }
@@ -24,19 +24,19 @@ impl CfnDatasetProps {
     pub fn new() -> CfnDatasetProps<Missing<required::DatasetName>, Missing<required::DatasetType>, Missing<required::Domain>, Missing<required::Schema>> { CfnDatasetProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnDatasetProps<R0, R1, R2, R3> {
-    /// `DataFrequency`: text. Update: in place.
+    /// `DataFrequency`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-forecast-dataset.html#cfn-forecast-dataset-datafrequency)
     pub fn data_frequency(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataFrequency", value.into_expr()), Phase) }
-    /// `DatasetName`: text, required. Update: replacement.
+    /// `DatasetName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-forecast-dataset.html#cfn-forecast-dataset-datasetname)
     pub fn dataset_name(self, value: impl Arg<str>) -> CfnDatasetProps<Set, R1, R2, R3> { CfnDatasetProps(put(self.0, "DatasetName", value.into_expr()), Phase) }
-    /// `DatasetType`: `DatasetType`, required. Update: in place.
+    /// `DatasetType`: `DatasetType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-forecast-dataset.html#cfn-forecast-dataset-datasettype)
     pub fn dataset_type(self, value: impl Arg<dataset::DatasetType>) -> CfnDatasetProps<R0, Set, R2, R3> { CfnDatasetProps(put(self.0, "DatasetType", value.into_expr()), Phase) }
-    /// `Domain`: `Domain`, required. Update: in place.
+    /// `Domain`: `Domain`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-forecast-dataset.html#cfn-forecast-dataset-domain)
     pub fn domain(self, value: impl Arg<dataset::Domain>) -> CfnDatasetProps<R0, R1, Set, R3> { CfnDatasetProps(put(self.0, "Domain", value.into_expr()), Phase) }
-    /// `EncryptionConfig`: `EncryptionConfig`. Update: in place.
+    /// `EncryptionConfig`: `EncryptionConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-forecast-dataset.html#cfn-forecast-dataset-encryptionconfig)
     pub fn encryption_config(self, value: impl Arg<dataset::EncryptionConfig>) -> Self { Self(put(self.0, "EncryptionConfig", value.into_expr()), Phase) }
-    /// `Schema`: `Schema`, required. Update: in place.
+    /// `Schema`: `Schema`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-forecast-dataset.html#cfn-forecast-dataset-schema)
     pub fn schema(self, value: impl Arg<dataset::Schema>) -> CfnDatasetProps<R0, R1, R2, Set> { CfnDatasetProps(put(self.0, "Schema", value.into_expr()), Phase) }
-    /// `Tags`: list of `TagsItems`. Update: in place.
+    /// `Tags`: list of `TagsItems`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-forecast-dataset.html#cfn-forecast-dataset-tags)
     pub fn tags(self, value: impl Arg<Arr<dataset::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDatasetProps { fn into_props(self) -> Bag { self.0 } }
@@ -48,9 +48,9 @@ use crate::cfn::support::*;
 impl AttributesItems {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AttributeName`: text. Update: in place.
+    /// `AttributeName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-forecast-dataset-attributesitems.html#cfn-forecast-dataset-attributesitems-attributename)
     pub fn attribute_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttributeName", value.into_expr())) }
-    /// `AttributeType`: `AttributeType`. Update: in place.
+    /// `AttributeType`: `AttributeType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-forecast-dataset-attributesitems.html#cfn-forecast-dataset-attributesitems-attributetype)
     pub fn attribute_type(self, value: impl Arg<AttributeType>) -> Self { Self(put(self.0, "AttributeType", value.into_expr())) }
 }
 impl Done for AttributesItems { fn into_props(self) -> Bag { self.0 } }
@@ -59,9 +59,9 @@ impl Done for AttributesItems { fn into_props(self) -> Bag { self.0 } }
 impl EncryptionConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-forecast-dataset-encryptionconfig.html#cfn-forecast-dataset-encryptionconfig-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
-    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-forecast-dataset-encryptionconfig.html#cfn-forecast-dataset-encryptionconfig-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
 }
 impl Done for EncryptionConfig { fn into_props(self) -> Bag { self.0 } }
@@ -70,7 +70,7 @@ impl Done for EncryptionConfig { fn into_props(self) -> Bag { self.0 } }
 impl Schema {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Attributes`: list of `AttributesItems`. Update: in place.
+    /// `Attributes`: list of `AttributesItems`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-forecast-dataset-schema.html#cfn-forecast-dataset-schema-attributes)
     pub fn attributes(self, value: impl Arg<Arr<AttributesItems>>) -> Self { Self(put(self.0, "Attributes", value.into_expr())) }
 }
 impl Done for Schema { fn into_props(self) -> Bag { self.0 } }
@@ -81,9 +81,9 @@ impl TagsItems {
     pub fn new() -> TagsItems<Missing<super::required::Key>, Missing<super::required::Value>> { TagsItems(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsItems<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-forecast-dataset-tagsitems.html#cfn-forecast-dataset-tagsitems-key)
     pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-forecast-dataset-tagsitems.html#cfn-forecast-dataset-tagsitems-value)
     pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }
@@ -103,7 +103,7 @@ impl CfnDatasetGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDatasetGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DatasetGroupArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `DatasetGroupArn`: `OtherArn`.
+    /// The attribute `DatasetGroupArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-forecast-datasetgroup.html#DatasetGroupArn-fn::getatt)
     pub fn attr_dataset_group_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DatasetGroupArn") }
 }
 impl Parent for CfnDatasetGroup { fn node(&self) -> &Place { &self.0 } }
@@ -114,13 +114,13 @@ impl CfnDatasetGroupProps {
     pub fn new() -> CfnDatasetGroupProps<Missing<required::DatasetGroupName>, Missing<required::Domain>> { CfnDatasetGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDatasetGroupProps<R0, R1> {
-    /// `DatasetArns`: list of text. Update: in place.
+    /// `DatasetArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-forecast-datasetgroup.html#cfn-forecast-datasetgroup-datasetarns)
     pub fn dataset_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DatasetArns", value.into_expr()), Phase) }
-    /// `DatasetGroupName`: text, required. Update: replacement.
+    /// `DatasetGroupName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-forecast-datasetgroup.html#cfn-forecast-datasetgroup-datasetgroupname)
     pub fn dataset_group_name(self, value: impl Arg<str>) -> CfnDatasetGroupProps<Set, R1> { CfnDatasetGroupProps(put(self.0, "DatasetGroupName", value.into_expr()), Phase) }
-    /// `Domain`: `Domain`, required. Update: in place.
+    /// `Domain`: `Domain`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-forecast-datasetgroup.html#cfn-forecast-datasetgroup-domain)
     pub fn domain(self, value: impl Arg<dataset_group::Domain>) -> CfnDatasetGroupProps<R0, Set> { CfnDatasetGroupProps(put(self.0, "Domain", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-forecast-datasetgroup.html#cfn-forecast-datasetgroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDatasetGroupProps { fn into_props(self) -> Bag { self.0 } }

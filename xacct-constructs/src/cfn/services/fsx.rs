@@ -13,15 +13,15 @@ impl CfnBackup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBackupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ResourceARN`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `BackupId`: text.
+    /// The attribute `BackupId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-backup.html#BackupId-fn::getatt)
     pub fn attr_backup_id(&self) -> Val<str> { self.0.get_att("BackupId") }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-backup.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `Lifecycle`: text.
+    /// The attribute `Lifecycle`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-backup.html#Lifecycle-fn::getatt)
     pub fn attr_lifecycle(&self) -> Val<str> { self.0.get_att("Lifecycle") }
-    /// The attribute `ResourceARN`: text.
+    /// The attribute `ResourceARN`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-backup.html#ResourceARN-fn::getatt)
     pub fn attr_resource_arn(&self) -> Val<str> { self.0.get_att("ResourceARN") }
-    /// The attribute `Type`: text.
+    /// The attribute `Type`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-backup.html#Type-fn::getatt)
     pub fn attr_type_(&self) -> Val<str> { self.0.get_att("Type") }
 }
 impl Parent for CfnBackup { fn node(&self) -> &Place { &self.0 } }
@@ -32,9 +32,9 @@ impl CfnBackupProps {
     pub fn new() -> CfnBackupProps<Missing<required::FileSystemId>> { CfnBackupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnBackupProps<R0> {
-    /// `FileSystemId`: text, required. Update: replacement.
+    /// `FileSystemId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-backup.html#cfn-fsx-backup-filesystemid)
     pub fn file_system_id(self, value: impl Arg<str>) -> CfnBackupProps<Set> { CfnBackupProps(put(self.0, "FileSystemId", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-backup.html#cfn-fsx-backup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnBackupProps { fn into_props(self) -> Bag { self.0 } }
@@ -47,9 +47,9 @@ impl CfnDataRepositoryAssociation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDataRepositoryAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AssociationId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AssociationId`: text.
+    /// The attribute `AssociationId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-datarepositoryassociation.html#AssociationId-fn::getatt)
     pub fn attr_association_id(&self) -> Val<str> { self.0.get_att("AssociationId") }
-    /// The attribute `ResourceARN`: text.
+    /// The attribute `ResourceARN`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-datarepositoryassociation.html#ResourceARN-fn::getatt)
     pub fn attr_resource_arn(&self) -> Val<str> { self.0.get_att("ResourceARN") }
 }
 impl Parent for CfnDataRepositoryAssociation { fn node(&self) -> &Place { &self.0 } }
@@ -60,19 +60,19 @@ impl CfnDataRepositoryAssociationProps {
     pub fn new() -> CfnDataRepositoryAssociationProps<Missing<required::DataRepositoryPath>, Missing<required::FileSystemId>, Missing<required::FileSystemPath>> { CfnDataRepositoryAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDataRepositoryAssociationProps<R0, R1, R2> {
-    /// `BatchImportMetaDataOnCreate`: boolean. Update: replacement.
+    /// `BatchImportMetaDataOnCreate`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-datarepositoryassociation.html#cfn-fsx-datarepositoryassociation-batchimportmetadataoncreate)
     pub fn batch_import_meta_data_on_create(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BatchImportMetaDataOnCreate", value.into_expr()), Phase) }
-    /// `DataRepositoryPath`: text, required. Update: replacement.
+    /// `DataRepositoryPath`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-datarepositoryassociation.html#cfn-fsx-datarepositoryassociation-datarepositorypath)
     pub fn data_repository_path(self, value: impl Arg<str>) -> CfnDataRepositoryAssociationProps<Set, R1, R2> { CfnDataRepositoryAssociationProps(put(self.0, "DataRepositoryPath", value.into_expr()), Phase) }
-    /// `FileSystemId`: text, required. Update: replacement.
+    /// `FileSystemId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-datarepositoryassociation.html#cfn-fsx-datarepositoryassociation-filesystemid)
     pub fn file_system_id(self, value: impl Arg<str>) -> CfnDataRepositoryAssociationProps<R0, Set, R2> { CfnDataRepositoryAssociationProps(put(self.0, "FileSystemId", value.into_expr()), Phase) }
-    /// `FileSystemPath`: text, required. Update: replacement.
+    /// `FileSystemPath`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-datarepositoryassociation.html#cfn-fsx-datarepositoryassociation-filesystempath)
     pub fn file_system_path(self, value: impl Arg<str>) -> CfnDataRepositoryAssociationProps<R0, R1, Set> { CfnDataRepositoryAssociationProps(put(self.0, "FileSystemPath", value.into_expr()), Phase) }
-    /// `ImportedFileChunkSize`: integer. Update: in place.
+    /// `ImportedFileChunkSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-datarepositoryassociation.html#cfn-fsx-datarepositoryassociation-importedfilechunksize)
     pub fn imported_file_chunk_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ImportedFileChunkSize", value.into_expr()), Phase) }
-    /// `S3`: `S3`. Update: in place.
+    /// `S3`: `S3`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-datarepositoryassociation.html#cfn-fsx-datarepositoryassociation-s3)
     pub fn s3(self, value: impl Arg<data_repository_association::S3>) -> Self { Self(put(self.0, "S3", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-datarepositoryassociation.html#cfn-fsx-datarepositoryassociation-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDataRepositoryAssociationProps { fn into_props(self) -> Bag { self.0 } }
@@ -86,7 +86,7 @@ impl AutoExportPolicy {
     pub fn new() -> AutoExportPolicy<Missing<super::required::Events>> { AutoExportPolicy(Bag::default(), Phase) }
 }
 impl<R0> AutoExportPolicy<R0> {
-    /// `Events`: list of text, required. Update: in place.
+    /// `Events`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-datarepositoryassociation-autoexportpolicy.html#cfn-fsx-datarepositoryassociation-autoexportpolicy-events)
     pub fn events(self, value: impl Arg<Arr<str>>) -> AutoExportPolicy<Set> { AutoExportPolicy(put(self.0, "Events", value.into_expr()), Phase) }
 }
 impl Done for AutoExportPolicy { fn into_props(self) -> Bag { self.0 } }
@@ -97,7 +97,7 @@ impl AutoImportPolicy {
     pub fn new() -> AutoImportPolicy<Missing<super::required::Events>> { AutoImportPolicy(Bag::default(), Phase) }
 }
 impl<R0> AutoImportPolicy<R0> {
-    /// `Events`: list of text, required. Update: in place.
+    /// `Events`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-datarepositoryassociation-autoimportpolicy.html#cfn-fsx-datarepositoryassociation-autoimportpolicy-events)
     pub fn events(self, value: impl Arg<Arr<str>>) -> AutoImportPolicy<Set> { AutoImportPolicy(put(self.0, "Events", value.into_expr()), Phase) }
 }
 impl Done for AutoImportPolicy { fn into_props(self) -> Bag { self.0 } }
@@ -106,9 +106,9 @@ impl Done for AutoImportPolicy { fn into_props(self) -> Bag { self.0 } }
 impl S3 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AutoExportPolicy`: `AutoExportPolicy`. Update: in place.
+    /// `AutoExportPolicy`: `AutoExportPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-datarepositoryassociation-s3.html#cfn-fsx-datarepositoryassociation-s3-autoexportpolicy)
     pub fn auto_export_policy(self, value: impl Arg<AutoExportPolicy>) -> Self { Self(put(self.0, "AutoExportPolicy", value.into_expr())) }
-    /// `AutoImportPolicy`: `AutoImportPolicy`. Update: in place.
+    /// `AutoImportPolicy`: `AutoImportPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-datarepositoryassociation-s3.html#cfn-fsx-datarepositoryassociation-s3-autoimportpolicy)
     pub fn auto_import_policy(self, value: impl Arg<AutoImportPolicy>) -> Self { Self(put(self.0, "AutoImportPolicy", value.into_expr())) }
 }
 impl Done for S3 { fn into_props(self) -> Bag { self.0 } }
@@ -122,27 +122,27 @@ impl CfnFileCache {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFileCacheProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ResourceARN`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filecache.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `DataRepositoryAssociationIds`: list of text.
+    /// The attribute `DataRepositoryAssociationIds`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filecache.html#DataRepositoryAssociationIds-fn::getatt)
     pub fn attr_data_repository_association_ids(&self) -> Val<Arr<str>> { self.0.get_att("DataRepositoryAssociationIds") }
-    /// The attribute `DNSName`: text.
+    /// The attribute `DNSName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filecache.html#DNSName-fn::getatt)
     pub fn attr_dns_name(&self) -> Val<str> { self.0.get_att("DNSName") }
-    /// The attribute `FileCacheId`: text.
+    /// The attribute `FileCacheId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filecache.html#FileCacheId-fn::getatt)
     pub fn attr_file_cache_id(&self) -> Val<str> { self.0.get_att("FileCacheId") }
-    /// The attribute `Lifecycle`: text.
+    /// The attribute `Lifecycle`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filecache.html#Lifecycle-fn::getatt)
     pub fn attr_lifecycle(&self) -> Val<str> { self.0.get_att("Lifecycle") }
-    /// The attribute `LustreConfiguration.LogConfiguration`: `LogConfiguration`.
+    /// The attribute `LustreConfiguration.LogConfiguration`: `LogConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filecache.html#LustreConfiguration.LogConfiguration-fn::getatt)
     pub fn attr_lustre_configuration_log_configuration(&self) -> Val<file_cache::LogConfiguration> { self.0.get_att("LustreConfiguration.LogConfiguration") }
-    /// The attribute `LustreConfiguration.MountName`: text.
+    /// The attribute `LustreConfiguration.MountName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filecache.html#LustreConfiguration.MountName-fn::getatt)
     pub fn attr_lustre_configuration_mount_name(&self) -> Val<str> { self.0.get_att("LustreConfiguration.MountName") }
-    /// The attribute `NetworkInterfaceIds`: list of text.
+    /// The attribute `NetworkInterfaceIds`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filecache.html#NetworkInterfaceIds-fn::getatt)
     pub fn attr_network_interface_ids(&self) -> Val<Arr<str>> { self.0.get_att("NetworkInterfaceIds") }
-    /// The attribute `OwnerId`: text.
+    /// The attribute `OwnerId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filecache.html#OwnerId-fn::getatt)
     pub fn attr_owner_id(&self) -> Val<str> { self.0.get_att("OwnerId") }
-    /// The attribute `ResourceARN`: text.
+    /// The attribute `ResourceARN`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filecache.html#ResourceARN-fn::getatt)
     pub fn attr_resource_arn(&self) -> Val<str> { self.0.get_att("ResourceARN") }
-    /// The attribute `VpcId`: text.
+    /// The attribute `VpcId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filecache.html#VpcId-fn::getatt)
     pub fn attr_vpc_id(&self) -> Val<str> { self.0.get_att("VpcId") }
 }
 impl Parent for CfnFileCache { fn node(&self) -> &Place { &self.0 } }
@@ -153,25 +153,25 @@ impl CfnFileCacheProps {
     pub fn new() -> CfnFileCacheProps<Missing<required::FileCacheType>, Missing<required::FileCacheTypeVersion>, Missing<required::StorageCapacity>, Missing<required::SubnetIds>> { CfnFileCacheProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnFileCacheProps<R0, R1, R2, R3> {
-    /// `CopyTagsToDataRepositoryAssociations`: boolean. Update: replacement.
+    /// `CopyTagsToDataRepositoryAssociations`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filecache.html#cfn-fsx-filecache-copytagstodatarepositoryassociations)
     pub fn copy_tags_to_data_repository_associations(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTagsToDataRepositoryAssociations", value.into_expr()), Phase) }
-    /// `DataRepositoryAssociations`: list of `DataRepositoryAssociation`. Update: replacement.
+    /// `DataRepositoryAssociations`: list of `DataRepositoryAssociation`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filecache.html#cfn-fsx-filecache-datarepositoryassociations)
     pub fn data_repository_associations(self, value: impl Arg<Arr<file_cache::DataRepositoryAssociation>>) -> Self { Self(put(self.0, "DataRepositoryAssociations", value.into_expr()), Phase) }
-    /// `FileCacheType`: `FileCacheType`, required. Update: replacement.
+    /// `FileCacheType`: `FileCacheType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filecache.html#cfn-fsx-filecache-filecachetype)
     pub fn file_cache_type(self, value: impl Arg<file_cache::FileCacheType>) -> CfnFileCacheProps<Set, R1, R2, R3> { CfnFileCacheProps(put(self.0, "FileCacheType", value.into_expr()), Phase) }
-    /// `FileCacheTypeVersion`: text, required. Update: replacement.
+    /// `FileCacheTypeVersion`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filecache.html#cfn-fsx-filecache-filecachetypeversion)
     pub fn file_cache_type_version(self, value: impl Arg<str>) -> CfnFileCacheProps<R0, Set, R2, R3> { CfnFileCacheProps(put(self.0, "FileCacheTypeVersion", value.into_expr()), Phase) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filecache.html#cfn-fsx-filecache-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `LustreConfiguration`: `LustreConfiguration`. Update: in place.
+    /// `LustreConfiguration`: `LustreConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filecache.html#cfn-fsx-filecache-lustreconfiguration)
     pub fn lustre_configuration(self, value: impl Arg<file_cache::LustreConfiguration>) -> Self { Self(put(self.0, "LustreConfiguration", value.into_expr()), Phase) }
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filecache.html#cfn-fsx-filecache-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `StorageCapacity`: integer, required. Update: replacement.
+    /// `StorageCapacity`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filecache.html#cfn-fsx-filecache-storagecapacity)
     pub fn storage_capacity(self, value: impl Arg<i64>) -> CfnFileCacheProps<R0, R1, Set, R3> { CfnFileCacheProps(put(self.0, "StorageCapacity", value.into_expr()), Phase) }
-    /// `SubnetIds`: list of text, required. Update: replacement.
+    /// `SubnetIds`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filecache.html#cfn-fsx-filecache-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> CfnFileCacheProps<R0, R1, R2, Set> { CfnFileCacheProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filecache.html#cfn-fsx-filecache-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnFileCacheProps { fn into_props(self) -> Bag { self.0 } }
@@ -185,9 +185,9 @@ impl DataRepositoryAssociation {
     pub fn new() -> DataRepositoryAssociation<Missing<super::required::DataRepositoryPath>, Missing<super::required::FileCachePath>> { DataRepositoryAssociation(Bag::default(), Phase) }
 }
 impl<R0, R1> DataRepositoryAssociation<R0, R1> {
-    /// `DataRepositoryPath`: text, required. Update: replacement.
+    /// `DataRepositoryPath`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filecache-datarepositoryassociation.html#cfn-fsx-filecache-datarepositoryassociation-datarepositorypath)
     pub fn data_repository_path(self, value: impl Arg<str>) -> DataRepositoryAssociation<Set, R1> { DataRepositoryAssociation(put(self.0, "DataRepositoryPath", value.into_expr()), Phase) }
-    /// `FileCachePath`: text, required. Update: replacement.
+    /// `FileCachePath`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filecache-datarepositoryassociation.html#cfn-fsx-filecache-datarepositoryassociation-filecachepath)
     pub fn file_cache_path(self, value: impl Arg<str>) -> DataRepositoryAssociation<R0, Set> { DataRepositoryAssociation(put(self.0, "FileCachePath", value.into_expr()), Phase) }
 }
 impl Done for DataRepositoryAssociation { fn into_props(self) -> Bag { self.0 } }
@@ -198,9 +198,9 @@ impl LogConfiguration {
     pub fn new() -> LogConfiguration<Missing<super::required::Level>> { LogConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LogConfiguration<R0> {
-    /// `Destination`: text. Update: in place.
+    /// `Destination`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filecache-logconfiguration.html#cfn-fsx-filecache-logconfiguration-destination)
     pub fn destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Destination", value.into_expr()), Phase) }
-    /// `Level`: `Level`, required. Update: in place.
+    /// `Level`: `Level`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filecache-logconfiguration.html#cfn-fsx-filecache-logconfiguration-level)
     pub fn level(self, value: impl Arg<Level>) -> LogConfiguration<Set> { LogConfiguration(put(self.0, "Level", value.into_expr()), Phase) }
 }
 impl Done for LogConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -211,17 +211,17 @@ impl LustreConfiguration {
     pub fn new() -> LustreConfiguration<Missing<super::required::DeploymentType>, Missing<super::required::MetadataConfiguration>, Missing<super::required::PerUnitStorageThroughput>> { LustreConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> LustreConfiguration<R0, R1, R2> {
-    /// `DeploymentType`: `DeploymentType`, required. Update: replacement.
+    /// `DeploymentType`: `DeploymentType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filecache-lustreconfiguration.html#cfn-fsx-filecache-lustreconfiguration-deploymenttype)
     pub fn deployment_type(self, value: impl Arg<DeploymentType>) -> LustreConfiguration<Set, R1, R2> { LustreConfiguration(put(self.0, "DeploymentType", value.into_expr()), Phase) }
-    /// `LogConfiguration`: `LogConfiguration`. Update: in place.
+    /// `LogConfiguration`: `LogConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filecache-lustreconfiguration.html#cfn-fsx-filecache-lustreconfiguration-logconfiguration)
     pub fn log_configuration(self, value: impl Arg<LogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value.into_expr()), Phase) }
-    /// `MetadataConfiguration`: `MetadataConfiguration`, required. Update: replacement.
+    /// `MetadataConfiguration`: `MetadataConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filecache-lustreconfiguration.html#cfn-fsx-filecache-lustreconfiguration-metadataconfiguration)
     pub fn metadata_configuration(self, value: impl Arg<MetadataConfiguration>) -> LustreConfiguration<R0, Set, R2> { LustreConfiguration(put(self.0, "MetadataConfiguration", value.into_expr()), Phase) }
-    /// `MountName`: text. Update: in place.
+    /// `MountName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filecache-lustreconfiguration.html#cfn-fsx-filecache-lustreconfiguration-mountname)
     pub fn mount_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MountName", value.into_expr()), Phase) }
-    /// `PerUnitStorageThroughput`: integer, required. Update: replacement.
+    /// `PerUnitStorageThroughput`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filecache-lustreconfiguration.html#cfn-fsx-filecache-lustreconfiguration-perunitstoragethroughput)
     pub fn per_unit_storage_throughput(self, value: impl Arg<i64>) -> LustreConfiguration<R0, R1, Set> { LustreConfiguration(put(self.0, "PerUnitStorageThroughput", value.into_expr()), Phase) }
-    /// `WeeklyMaintenanceStartTime`: text. Update: in place.
+    /// `WeeklyMaintenanceStartTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filecache-lustreconfiguration.html#cfn-fsx-filecache-lustreconfiguration-weeklymaintenancestarttime)
     pub fn weekly_maintenance_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WeeklyMaintenanceStartTime", value.into_expr()), Phase) }
 }
 impl Done for LustreConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -232,7 +232,7 @@ impl MetadataConfiguration {
     pub fn new() -> MetadataConfiguration<Missing<super::required::StorageCapacity>> { MetadataConfiguration(Bag::default(), Phase) }
 }
 impl<R0> MetadataConfiguration<R0> {
-    /// `StorageCapacity`: integer, required. Update: replacement.
+    /// `StorageCapacity`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filecache-metadataconfiguration.html#cfn-fsx-filecache-metadataconfiguration-storagecapacity)
     pub fn storage_capacity(self, value: impl Arg<i64>) -> MetadataConfiguration<Set> { MetadataConfiguration(put(self.0, "StorageCapacity", value.into_expr()), Phase) }
 }
 impl Done for MetadataConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -252,15 +252,15 @@ impl CfnFileSystem {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFileSystemProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `DNSName`: text.
+    /// The attribute `DNSName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filesystem.html#DNSName-fn::getatt)
     pub fn attr_dns_name(&self) -> Val<str> { self.0.get_att("DNSName") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filesystem.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `LustreMountName`: text.
+    /// The attribute `LustreMountName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filesystem.html#LustreMountName-fn::getatt)
     pub fn attr_lustre_mount_name(&self) -> Val<str> { self.0.get_att("LustreMountName") }
-    /// The attribute `ResourceARN`: text.
+    /// The attribute `ResourceARN`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filesystem.html#ResourceARN-fn::getatt)
     pub fn attr_resource_arn(&self) -> Val<str> { self.0.get_att("ResourceARN") }
-    /// The attribute `RootVolumeId`: text.
+    /// The attribute `RootVolumeId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filesystem.html#RootVolumeId-fn::getatt)
     pub fn attr_root_volume_id(&self) -> Val<str> { self.0.get_att("RootVolumeId") }
 }
 impl Parent for CfnFileSystem { fn node(&self) -> &Place { &self.0 } }
@@ -271,33 +271,33 @@ impl CfnFileSystemProps {
     pub fn new() -> CfnFileSystemProps<Missing<required::FileSystemType>, Missing<required::SubnetIds>> { CfnFileSystemProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnFileSystemProps<R0, R1> {
-    /// `BackupId`: text. Update: replacement.
+    /// `BackupId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filesystem.html#cfn-fsx-filesystem-backupid)
     pub fn backup_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BackupId", value.into_expr()), Phase) }
-    /// `FileSystemType`: text, required. Update: replacement.
+    /// `FileSystemType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filesystem.html#cfn-fsx-filesystem-filesystemtype)
     pub fn file_system_type(self, value: impl Arg<str>) -> CfnFileSystemProps<Set, R1> { CfnFileSystemProps(put(self.0, "FileSystemType", value.into_expr()), Phase) }
-    /// `FileSystemTypeVersion`: text. Update: replacement.
+    /// `FileSystemTypeVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filesystem.html#cfn-fsx-filesystem-filesystemtypeversion)
     pub fn file_system_type_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FileSystemTypeVersion", value.into_expr()), Phase) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filesystem.html#cfn-fsx-filesystem-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `LustreConfiguration`: `LustreConfiguration`. Update: in place.
+    /// `LustreConfiguration`: `LustreConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filesystem.html#cfn-fsx-filesystem-lustreconfiguration)
     pub fn lustre_configuration(self, value: impl Arg<file_system::LustreConfiguration>) -> Self { Self(put(self.0, "LustreConfiguration", value.into_expr()), Phase) }
-    /// `NetworkType`: text. Update: in place.
+    /// `NetworkType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filesystem.html#cfn-fsx-filesystem-networktype)
     pub fn network_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkType", value.into_expr()), Phase) }
-    /// `OntapConfiguration`: `OntapConfiguration`. Update: in place.
+    /// `OntapConfiguration`: `OntapConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filesystem.html#cfn-fsx-filesystem-ontapconfiguration)
     pub fn ontap_configuration(self, value: impl Arg<file_system::OntapConfiguration>) -> Self { Self(put(self.0, "OntapConfiguration", value.into_expr()), Phase) }
-    /// `OpenZFSConfiguration`: `OpenZFSConfiguration`. Update: in place.
+    /// `OpenZFSConfiguration`: `OpenZFSConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filesystem.html#cfn-fsx-filesystem-openzfsconfiguration)
     pub fn open_zfs_configuration(self, value: impl Arg<file_system::OpenZFSConfiguration>) -> Self { Self(put(self.0, "OpenZFSConfiguration", value.into_expr()), Phase) }
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filesystem.html#cfn-fsx-filesystem-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `StorageCapacity`: integer. Update: in place.
+    /// `StorageCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filesystem.html#cfn-fsx-filesystem-storagecapacity)
     pub fn storage_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StorageCapacity", value.into_expr()), Phase) }
-    /// `StorageType`: text. Update: in place.
+    /// `StorageType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filesystem.html#cfn-fsx-filesystem-storagetype)
     pub fn storage_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageType", value.into_expr()), Phase) }
-    /// `SubnetIds`: list of text, required. Update: replacement.
+    /// `SubnetIds`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filesystem.html#cfn-fsx-filesystem-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> CfnFileSystemProps<R0, Set> { CfnFileSystemProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filesystem.html#cfn-fsx-filesystem-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `WindowsConfiguration`: `WindowsConfiguration`. Update: in place.
+    /// `WindowsConfiguration`: `WindowsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filesystem.html#cfn-fsx-filesystem-windowsconfiguration)
     pub fn windows_configuration(self, value: impl Arg<file_system::WindowsConfiguration>) -> Self { Self(put(self.0, "WindowsConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnFileSystemProps { fn into_props(self) -> Bag { self.0 } }
@@ -311,11 +311,11 @@ impl AuditLogConfiguration {
     pub fn new() -> AuditLogConfiguration<Missing<super::required::FileAccessAuditLogLevel>, Missing<super::required::FileShareAccessAuditLogLevel>> { AuditLogConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> AuditLogConfiguration<R0, R1> {
-    /// `AuditLogDestination`: text. Update: in place.
+    /// `AuditLogDestination`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-auditlogconfiguration.html#cfn-fsx-filesystem-auditlogconfiguration-auditlogdestination)
     pub fn audit_log_destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuditLogDestination", value.into_expr()), Phase) }
-    /// `FileAccessAuditLogLevel`: text, required. Update: in place.
+    /// `FileAccessAuditLogLevel`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-auditlogconfiguration.html#cfn-fsx-filesystem-auditlogconfiguration-fileaccessauditloglevel)
     pub fn file_access_audit_log_level(self, value: impl Arg<str>) -> AuditLogConfiguration<Set, R1> { AuditLogConfiguration(put(self.0, "FileAccessAuditLogLevel", value.into_expr()), Phase) }
-    /// `FileShareAccessAuditLogLevel`: text, required. Update: in place.
+    /// `FileShareAccessAuditLogLevel`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-auditlogconfiguration.html#cfn-fsx-filesystem-auditlogconfiguration-fileshareaccessauditloglevel)
     pub fn file_share_access_audit_log_level(self, value: impl Arg<str>) -> AuditLogConfiguration<R0, Set> { AuditLogConfiguration(put(self.0, "FileShareAccessAuditLogLevel", value.into_expr()), Phase) }
 }
 impl Done for AuditLogConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -324,9 +324,9 @@ impl Done for AuditLogConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl ClientConfigurations {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Clients`: text. Update: replacement.
+    /// `Clients`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-clientconfigurations.html#cfn-fsx-filesystem-clientconfigurations-clients)
     pub fn clients(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Clients", value.into_expr())) }
-    /// `Options`: list of text. Update: replacement.
+    /// `Options`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-clientconfigurations.html#cfn-fsx-filesystem-clientconfigurations-options)
     pub fn options(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Options", value.into_expr())) }
 }
 impl Done for ClientConfigurations { fn into_props(self) -> Bag { self.0 } }
@@ -335,9 +335,9 @@ impl Done for ClientConfigurations { fn into_props(self) -> Bag { self.0 } }
 impl DataReadCacheConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SizeGiB`: integer. Update: in place.
+    /// `SizeGiB`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-datareadcacheconfiguration.html#cfn-fsx-filesystem-datareadcacheconfiguration-sizegib)
     pub fn size_gi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeGiB", value.into_expr())) }
-    /// `SizingMode`: text. Update: in place.
+    /// `SizingMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-datareadcacheconfiguration.html#cfn-fsx-filesystem-datareadcacheconfiguration-sizingmode)
     pub fn sizing_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SizingMode", value.into_expr())) }
 }
 impl Done for DataReadCacheConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -346,9 +346,9 @@ impl Done for DataReadCacheConfiguration { fn into_props(self) -> Bag { self.0 }
 impl DiskIopsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Iops`: integer. Update: in place.
+    /// `Iops`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-diskiopsconfiguration.html#cfn-fsx-filesystem-diskiopsconfiguration-iops)
     pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr())) }
-    /// `Mode`: text. Update: in place.
+    /// `Mode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-diskiopsconfiguration.html#cfn-fsx-filesystem-diskiopsconfiguration-mode)
     pub fn mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mode", value.into_expr())) }
 }
 impl Done for DiskIopsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -359,9 +359,9 @@ impl FsrmConfiguration {
     pub fn new() -> FsrmConfiguration<Missing<super::required::FsrmServiceEnabled>> { FsrmConfiguration(Bag::default(), Phase) }
 }
 impl<R0> FsrmConfiguration<R0> {
-    /// `EventLogDestination`: text. Update: in place.
+    /// `EventLogDestination`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-fsrmconfiguration.html#cfn-fsx-filesystem-fsrmconfiguration-eventlogdestination)
     pub fn event_log_destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventLogDestination", value.into_expr()), Phase) }
-    /// `FsrmServiceEnabled`: boolean, required. Update: in place.
+    /// `FsrmServiceEnabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-fsrmconfiguration.html#cfn-fsx-filesystem-fsrmconfiguration-fsrmserviceenabled)
     pub fn fsrm_service_enabled(self, value: impl Arg<bool>) -> FsrmConfiguration<Set> { FsrmConfiguration(put(self.0, "FsrmServiceEnabled", value.into_expr()), Phase) }
 }
 impl Done for FsrmConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -372,9 +372,9 @@ impl LogConfiguration {
     pub fn new() -> LogConfiguration<Missing<super::required::Level>> { LogConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LogConfiguration<R0> {
-    /// `Destination`: text. Update: in place.
+    /// `Destination`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-logconfiguration.html#cfn-fsx-filesystem-logconfiguration-destination)
     pub fn destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Destination", value.into_expr()), Phase) }
-    /// `Level`: text, required. Update: in place.
+    /// `Level`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-logconfiguration.html#cfn-fsx-filesystem-logconfiguration-level)
     pub fn level(self, value: impl Arg<str>) -> LogConfiguration<Set> { LogConfiguration(put(self.0, "Level", value.into_expr()), Phase) }
 }
 impl Done for LogConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -383,39 +383,39 @@ impl Done for LogConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl LustreConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AutoImportPolicy`: text. Update: in place.
+    /// `AutoImportPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-lustreconfiguration.html#cfn-fsx-filesystem-lustreconfiguration-autoimportpolicy)
     pub fn auto_import_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AutoImportPolicy", value.into_expr())) }
-    /// `AutomaticBackupRetentionDays`: integer. Update: in place.
+    /// `AutomaticBackupRetentionDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-lustreconfiguration.html#cfn-fsx-filesystem-lustreconfiguration-automaticbackupretentiondays)
     pub fn automatic_backup_retention_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AutomaticBackupRetentionDays", value.into_expr())) }
-    /// `CopyTagsToBackups`: boolean. Update: replacement.
+    /// `CopyTagsToBackups`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-lustreconfiguration.html#cfn-fsx-filesystem-lustreconfiguration-copytagstobackups)
     pub fn copy_tags_to_backups(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTagsToBackups", value.into_expr())) }
-    /// `DailyAutomaticBackupStartTime`: text. Update: in place.
+    /// `DailyAutomaticBackupStartTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-lustreconfiguration.html#cfn-fsx-filesystem-lustreconfiguration-dailyautomaticbackupstarttime)
     pub fn daily_automatic_backup_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DailyAutomaticBackupStartTime", value.into_expr())) }
-    /// `DataCompressionType`: text. Update: in place.
+    /// `DataCompressionType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-lustreconfiguration.html#cfn-fsx-filesystem-lustreconfiguration-datacompressiontype)
     pub fn data_compression_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataCompressionType", value.into_expr())) }
-    /// `DataReadCacheConfiguration`: `DataReadCacheConfiguration`. Update: in place.
+    /// `DataReadCacheConfiguration`: `DataReadCacheConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-lustreconfiguration.html#cfn-fsx-filesystem-lustreconfiguration-datareadcacheconfiguration)
     pub fn data_read_cache_configuration(self, value: impl Arg<DataReadCacheConfiguration>) -> Self { Self(put(self.0, "DataReadCacheConfiguration", value.into_expr())) }
-    /// `DeploymentType`: text. Update: replacement.
+    /// `DeploymentType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-lustreconfiguration.html#cfn-fsx-filesystem-lustreconfiguration-deploymenttype)
     pub fn deployment_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeploymentType", value.into_expr())) }
-    /// `DriveCacheType`: text. Update: replacement.
+    /// `DriveCacheType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-lustreconfiguration.html#cfn-fsx-filesystem-lustreconfiguration-drivecachetype)
     pub fn drive_cache_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DriveCacheType", value.into_expr())) }
-    /// `EfaEnabled`: boolean. Update: in place.
+    /// `EfaEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-lustreconfiguration.html#cfn-fsx-filesystem-lustreconfiguration-efaenabled)
     pub fn efa_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EfaEnabled", value.into_expr())) }
-    /// `ExportPath`: text. Update: replacement.
+    /// `ExportPath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-lustreconfiguration.html#cfn-fsx-filesystem-lustreconfiguration-exportpath)
     pub fn export_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExportPath", value.into_expr())) }
-    /// `ImportPath`: text. Update: replacement.
+    /// `ImportPath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-lustreconfiguration.html#cfn-fsx-filesystem-lustreconfiguration-importpath)
     pub fn import_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImportPath", value.into_expr())) }
-    /// `ImportedFileChunkSize`: integer. Update: replacement.
+    /// `ImportedFileChunkSize`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-lustreconfiguration.html#cfn-fsx-filesystem-lustreconfiguration-importedfilechunksize)
     pub fn imported_file_chunk_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ImportedFileChunkSize", value.into_expr())) }
-    /// `LogConfiguration`: `LogConfiguration`. Update: in place.
+    /// `LogConfiguration`: `LogConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-lustreconfiguration.html#cfn-fsx-filesystem-lustreconfiguration-logconfiguration)
     pub fn log_configuration(self, value: impl Arg<LogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value.into_expr())) }
-    /// `MetadataConfiguration`: `MetadataConfiguration`. Update: in place.
+    /// `MetadataConfiguration`: `MetadataConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-lustreconfiguration.html#cfn-fsx-filesystem-lustreconfiguration-metadataconfiguration)
     pub fn metadata_configuration(self, value: impl Arg<MetadataConfiguration>) -> Self { Self(put(self.0, "MetadataConfiguration", value.into_expr())) }
-    /// `PerUnitStorageThroughput`: integer. Update: replacement.
+    /// `PerUnitStorageThroughput`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-lustreconfiguration.html#cfn-fsx-filesystem-lustreconfiguration-perunitstoragethroughput)
     pub fn per_unit_storage_throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PerUnitStorageThroughput", value.into_expr())) }
-    /// `ThroughputCapacity`: integer. Update: in place.
+    /// `ThroughputCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-lustreconfiguration.html#cfn-fsx-filesystem-lustreconfiguration-throughputcapacity)
     pub fn throughput_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThroughputCapacity", value.into_expr())) }
-    /// `WeeklyMaintenanceStartTime`: text. Update: in place.
+    /// `WeeklyMaintenanceStartTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-lustreconfiguration.html#cfn-fsx-filesystem-lustreconfiguration-weeklymaintenancestarttime)
     pub fn weekly_maintenance_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WeeklyMaintenanceStartTime", value.into_expr())) }
 }
 impl Done for LustreConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -424,9 +424,9 @@ impl Done for LustreConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl MetadataConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Iops`: integer. Update: in place.
+    /// `Iops`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-metadataconfiguration.html#cfn-fsx-filesystem-metadataconfiguration-iops)
     pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr())) }
-    /// `Mode`: text. Update: in place.
+    /// `Mode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-metadataconfiguration.html#cfn-fsx-filesystem-metadataconfiguration-mode)
     pub fn mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mode", value.into_expr())) }
 }
 impl Done for MetadataConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -435,7 +435,7 @@ impl Done for MetadataConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl NfsExports {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ClientConfigurations`: list of `ClientConfigurations`. Update: replacement.
+    /// `ClientConfigurations`: list of `ClientConfigurations`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-nfsexports.html#cfn-fsx-filesystem-nfsexports-clientconfigurations)
     pub fn client_configurations(self, value: impl Arg<Arr<ClientConfigurations>>) -> Self { Self(put(self.0, "ClientConfigurations", value.into_expr())) }
 }
 impl Done for NfsExports { fn into_props(self) -> Bag { self.0 } }
@@ -446,31 +446,31 @@ impl OntapConfiguration {
     pub fn new() -> OntapConfiguration<Missing<super::required::DeploymentType>> { OntapConfiguration(Bag::default(), Phase) }
 }
 impl<R0> OntapConfiguration<R0> {
-    /// `AutomaticBackupRetentionDays`: integer. Update: in place.
+    /// `AutomaticBackupRetentionDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-ontapconfiguration.html#cfn-fsx-filesystem-ontapconfiguration-automaticbackupretentiondays)
     pub fn automatic_backup_retention_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AutomaticBackupRetentionDays", value.into_expr()), Phase) }
-    /// `DailyAutomaticBackupStartTime`: text. Update: in place.
+    /// `DailyAutomaticBackupStartTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-ontapconfiguration.html#cfn-fsx-filesystem-ontapconfiguration-dailyautomaticbackupstarttime)
     pub fn daily_automatic_backup_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DailyAutomaticBackupStartTime", value.into_expr()), Phase) }
-    /// `DeploymentType`: text, required. Update: replacement.
+    /// `DeploymentType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-ontapconfiguration.html#cfn-fsx-filesystem-ontapconfiguration-deploymenttype)
     pub fn deployment_type(self, value: impl Arg<str>) -> OntapConfiguration<Set> { OntapConfiguration(put(self.0, "DeploymentType", value.into_expr()), Phase) }
-    /// `DiskIopsConfiguration`: `DiskIopsConfiguration`. Update: in place.
+    /// `DiskIopsConfiguration`: `DiskIopsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-ontapconfiguration.html#cfn-fsx-filesystem-ontapconfiguration-diskiopsconfiguration)
     pub fn disk_iops_configuration(self, value: impl Arg<DiskIopsConfiguration>) -> Self { Self(put(self.0, "DiskIopsConfiguration", value.into_expr()), Phase) }
-    /// `EndpointIpAddressRange`: text. Update: replacement.
+    /// `EndpointIpAddressRange`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-ontapconfiguration.html#cfn-fsx-filesystem-ontapconfiguration-endpointipaddressrange)
     pub fn endpoint_ip_address_range(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointIpAddressRange", value.into_expr()), Phase) }
-    /// `EndpointIpv6AddressRange`: text. Update: in place.
+    /// `EndpointIpv6AddressRange`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-ontapconfiguration.html#cfn-fsx-filesystem-ontapconfiguration-endpointipv6addressrange)
     pub fn endpoint_ipv6_address_range(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointIpv6AddressRange", value.into_expr()), Phase) }
-    /// `FsxAdminPassword`: text. Update: in place.
+    /// `FsxAdminPassword`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-ontapconfiguration.html#cfn-fsx-filesystem-ontapconfiguration-fsxadminpassword)
     pub fn fsx_admin_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FsxAdminPassword", value.into_expr()), Phase) }
-    /// `HAPairs`: integer. Update: in place.
+    /// `HAPairs`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-ontapconfiguration.html#cfn-fsx-filesystem-ontapconfiguration-hapairs)
     pub fn ha_pairs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HAPairs", value.into_expr()), Phase) }
-    /// `PreferredSubnetId`: text. Update: replacement.
+    /// `PreferredSubnetId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-ontapconfiguration.html#cfn-fsx-filesystem-ontapconfiguration-preferredsubnetid)
     pub fn preferred_subnet_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredSubnetId", value.into_expr()), Phase) }
-    /// `RouteTableIds`: list of text. Update: in place.
+    /// `RouteTableIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-ontapconfiguration.html#cfn-fsx-filesystem-ontapconfiguration-routetableids)
     pub fn route_table_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RouteTableIds", value.into_expr()), Phase) }
-    /// `ThroughputCapacity`: integer. Update: in place.
+    /// `ThroughputCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-ontapconfiguration.html#cfn-fsx-filesystem-ontapconfiguration-throughputcapacity)
     pub fn throughput_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThroughputCapacity", value.into_expr()), Phase) }
-    /// `ThroughputCapacityPerHAPair`: integer. Update: in place.
+    /// `ThroughputCapacityPerHAPair`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-ontapconfiguration.html#cfn-fsx-filesystem-ontapconfiguration-throughputcapacityperhapair)
     pub fn throughput_capacity_per_ha_pair(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThroughputCapacityPerHAPair", value.into_expr()), Phase) }
-    /// `WeeklyMaintenanceStartTime`: text. Update: in place.
+    /// `WeeklyMaintenanceStartTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-ontapconfiguration.html#cfn-fsx-filesystem-ontapconfiguration-weeklymaintenancestarttime)
     pub fn weekly_maintenance_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WeeklyMaintenanceStartTime", value.into_expr()), Phase) }
 }
 impl Done for OntapConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -481,35 +481,35 @@ impl OpenZFSConfiguration {
     pub fn new() -> OpenZFSConfiguration<Missing<super::required::DeploymentType>> { OpenZFSConfiguration(Bag::default(), Phase) }
 }
 impl<R0> OpenZFSConfiguration<R0> {
-    /// `AutomaticBackupRetentionDays`: integer. Update: in place.
+    /// `AutomaticBackupRetentionDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-openzfsconfiguration.html#cfn-fsx-filesystem-openzfsconfiguration-automaticbackupretentiondays)
     pub fn automatic_backup_retention_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AutomaticBackupRetentionDays", value.into_expr()), Phase) }
-    /// `CopyTagsToBackups`: boolean. Update: in place.
+    /// `CopyTagsToBackups`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-openzfsconfiguration.html#cfn-fsx-filesystem-openzfsconfiguration-copytagstobackups)
     pub fn copy_tags_to_backups(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTagsToBackups", value.into_expr()), Phase) }
-    /// `CopyTagsToVolumes`: boolean. Update: in place.
+    /// `CopyTagsToVolumes`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-openzfsconfiguration.html#cfn-fsx-filesystem-openzfsconfiguration-copytagstovolumes)
     pub fn copy_tags_to_volumes(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTagsToVolumes", value.into_expr()), Phase) }
-    /// `DailyAutomaticBackupStartTime`: text. Update: in place.
+    /// `DailyAutomaticBackupStartTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-openzfsconfiguration.html#cfn-fsx-filesystem-openzfsconfiguration-dailyautomaticbackupstarttime)
     pub fn daily_automatic_backup_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DailyAutomaticBackupStartTime", value.into_expr()), Phase) }
-    /// `DeploymentType`: text, required. Update: replacement.
+    /// `DeploymentType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-openzfsconfiguration.html#cfn-fsx-filesystem-openzfsconfiguration-deploymenttype)
     pub fn deployment_type(self, value: impl Arg<str>) -> OpenZFSConfiguration<Set> { OpenZFSConfiguration(put(self.0, "DeploymentType", value.into_expr()), Phase) }
-    /// `DiskIopsConfiguration`: `DiskIopsConfiguration`. Update: in place.
+    /// `DiskIopsConfiguration`: `DiskIopsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-openzfsconfiguration.html#cfn-fsx-filesystem-openzfsconfiguration-diskiopsconfiguration)
     pub fn disk_iops_configuration(self, value: impl Arg<DiskIopsConfiguration>) -> Self { Self(put(self.0, "DiskIopsConfiguration", value.into_expr()), Phase) }
-    /// `EndpointIpAddressRange`: text. Update: replacement.
+    /// `EndpointIpAddressRange`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-openzfsconfiguration.html#cfn-fsx-filesystem-openzfsconfiguration-endpointipaddressrange)
     pub fn endpoint_ip_address_range(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointIpAddressRange", value.into_expr()), Phase) }
-    /// `EndpointIpv6AddressRange`: text. Update: in place.
+    /// `EndpointIpv6AddressRange`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-openzfsconfiguration.html#cfn-fsx-filesystem-openzfsconfiguration-endpointipv6addressrange)
     pub fn endpoint_ipv6_address_range(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointIpv6AddressRange", value.into_expr()), Phase) }
-    /// `Options`: list of text. Update: in place.
+    /// `Options`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-openzfsconfiguration.html#cfn-fsx-filesystem-openzfsconfiguration-options)
     pub fn options(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Options", value.into_expr()), Phase) }
-    /// `PreferredSubnetId`: text. Update: replacement.
+    /// `PreferredSubnetId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-openzfsconfiguration.html#cfn-fsx-filesystem-openzfsconfiguration-preferredsubnetid)
     pub fn preferred_subnet_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredSubnetId", value.into_expr()), Phase) }
-    /// `ReadCacheConfiguration`: `ReadCacheConfiguration`. Update: in place.
+    /// `ReadCacheConfiguration`: `ReadCacheConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-openzfsconfiguration.html#cfn-fsx-filesystem-openzfsconfiguration-readcacheconfiguration)
     pub fn read_cache_configuration(self, value: impl Arg<ReadCacheConfiguration>) -> Self { Self(put(self.0, "ReadCacheConfiguration", value.into_expr()), Phase) }
-    /// `RootVolumeConfiguration`: `RootVolumeConfiguration`. Update: in place.
+    /// `RootVolumeConfiguration`: `RootVolumeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-openzfsconfiguration.html#cfn-fsx-filesystem-openzfsconfiguration-rootvolumeconfiguration)
     pub fn root_volume_configuration(self, value: impl Arg<RootVolumeConfiguration>) -> Self { Self(put(self.0, "RootVolumeConfiguration", value.into_expr()), Phase) }
-    /// `RouteTableIds`: list of text. Update: in place.
+    /// `RouteTableIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-openzfsconfiguration.html#cfn-fsx-filesystem-openzfsconfiguration-routetableids)
     pub fn route_table_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RouteTableIds", value.into_expr()), Phase) }
-    /// `ThroughputCapacity`: integer. Update: in place.
+    /// `ThroughputCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-openzfsconfiguration.html#cfn-fsx-filesystem-openzfsconfiguration-throughputcapacity)
     pub fn throughput_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThroughputCapacity", value.into_expr()), Phase) }
-    /// `WeeklyMaintenanceStartTime`: text. Update: in place.
+    /// `WeeklyMaintenanceStartTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-openzfsconfiguration.html#cfn-fsx-filesystem-openzfsconfiguration-weeklymaintenancestarttime)
     pub fn weekly_maintenance_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WeeklyMaintenanceStartTime", value.into_expr()), Phase) }
 }
 impl Done for OpenZFSConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -518,9 +518,9 @@ impl Done for OpenZFSConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl ReadCacheConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SizeGiB`: integer. Update: in place.
+    /// `SizeGiB`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-readcacheconfiguration.html#cfn-fsx-filesystem-readcacheconfiguration-sizegib)
     pub fn size_gi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeGiB", value.into_expr())) }
-    /// `SizingMode`: text. Update: in place.
+    /// `SizingMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-readcacheconfiguration.html#cfn-fsx-filesystem-readcacheconfiguration-sizingmode)
     pub fn sizing_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SizingMode", value.into_expr())) }
 }
 impl Done for ReadCacheConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -529,17 +529,17 @@ impl Done for ReadCacheConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl RootVolumeConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CopyTagsToSnapshots`: boolean. Update: replacement.
+    /// `CopyTagsToSnapshots`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-rootvolumeconfiguration.html#cfn-fsx-filesystem-rootvolumeconfiguration-copytagstosnapshots)
     pub fn copy_tags_to_snapshots(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTagsToSnapshots", value.into_expr())) }
-    /// `DataCompressionType`: text. Update: replacement.
+    /// `DataCompressionType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-rootvolumeconfiguration.html#cfn-fsx-filesystem-rootvolumeconfiguration-datacompressiontype)
     pub fn data_compression_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataCompressionType", value.into_expr())) }
-    /// `NfsExports`: list of `NfsExports`. Update: replacement.
+    /// `NfsExports`: list of `NfsExports`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-rootvolumeconfiguration.html#cfn-fsx-filesystem-rootvolumeconfiguration-nfsexports)
     pub fn nfs_exports(self, value: impl Arg<Arr<NfsExports>>) -> Self { Self(put(self.0, "NfsExports", value.into_expr())) }
-    /// `ReadOnly`: boolean. Update: replacement.
+    /// `ReadOnly`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-rootvolumeconfiguration.html#cfn-fsx-filesystem-rootvolumeconfiguration-readonly)
     pub fn read_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadOnly", value.into_expr())) }
-    /// `RecordSizeKiB`: integer. Update: replacement.
+    /// `RecordSizeKiB`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-rootvolumeconfiguration.html#cfn-fsx-filesystem-rootvolumeconfiguration-recordsizekib)
     pub fn record_size_ki_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RecordSizeKiB", value.into_expr())) }
-    /// `UserAndGroupQuotas`: list of `UserAndGroupQuotas`. Update: replacement.
+    /// `UserAndGroupQuotas`: list of `UserAndGroupQuotas`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-rootvolumeconfiguration.html#cfn-fsx-filesystem-rootvolumeconfiguration-userandgroupquotas)
     pub fn user_and_group_quotas(self, value: impl Arg<Arr<UserAndGroupQuotas>>) -> Self { Self(put(self.0, "UserAndGroupQuotas", value.into_expr())) }
 }
 impl Done for RootVolumeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -548,19 +548,19 @@ impl Done for RootVolumeConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl SelfManagedActiveDirectoryConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DnsIps`: list of text. Update: in place.
+    /// `DnsIps`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-selfmanagedactivedirectoryconfiguration.html#cfn-fsx-filesystem-selfmanagedactivedirectoryconfiguration-dnsips)
     pub fn dns_ips(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DnsIps", value.into_expr())) }
-    /// `DomainJoinServiceAccountSecret`: text. Update: in place.
+    /// `DomainJoinServiceAccountSecret`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-selfmanagedactivedirectoryconfiguration.html#cfn-fsx-filesystem-selfmanagedactivedirectoryconfiguration-domainjoinserviceaccountsecret)
     pub fn domain_join_service_account_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainJoinServiceAccountSecret", value.into_expr())) }
-    /// `DomainName`: text. Update: replacement.
+    /// `DomainName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-selfmanagedactivedirectoryconfiguration.html#cfn-fsx-filesystem-selfmanagedactivedirectoryconfiguration-domainname)
     pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
-    /// `FileSystemAdministratorsGroup`: text. Update: replacement.
+    /// `FileSystemAdministratorsGroup`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-selfmanagedactivedirectoryconfiguration.html#cfn-fsx-filesystem-selfmanagedactivedirectoryconfiguration-filesystemadministratorsgroup)
     pub fn file_system_administrators_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FileSystemAdministratorsGroup", value.into_expr())) }
-    /// `OrganizationalUnitDistinguishedName`: text. Update: replacement.
+    /// `OrganizationalUnitDistinguishedName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-selfmanagedactivedirectoryconfiguration.html#cfn-fsx-filesystem-selfmanagedactivedirectoryconfiguration-organizationalunitdistinguishedname)
     pub fn organizational_unit_distinguished_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OrganizationalUnitDistinguishedName", value.into_expr())) }
-    /// `Password`: text. Update: in place.
+    /// `Password`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-selfmanagedactivedirectoryconfiguration.html#cfn-fsx-filesystem-selfmanagedactivedirectoryconfiguration-password)
     pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr())) }
-    /// `UserName`: text. Update: in place.
+    /// `UserName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-selfmanagedactivedirectoryconfiguration.html#cfn-fsx-filesystem-selfmanagedactivedirectoryconfiguration-username)
     pub fn user_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserName", value.into_expr())) }
 }
 impl Done for SelfManagedActiveDirectoryConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -569,11 +569,11 @@ impl Done for SelfManagedActiveDirectoryConfiguration { fn into_props(self) -> B
 impl UserAndGroupQuotas {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Id`: integer. Update: replacement.
+    /// `Id`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-userandgroupquotas.html#cfn-fsx-filesystem-userandgroupquotas-id)
     pub fn id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
-    /// `StorageCapacityQuotaGiB`: integer. Update: replacement.
+    /// `StorageCapacityQuotaGiB`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-userandgroupquotas.html#cfn-fsx-filesystem-userandgroupquotas-storagecapacityquotagib)
     pub fn storage_capacity_quota_gi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StorageCapacityQuotaGiB", value.into_expr())) }
-    /// `Type`: text. Update: replacement.
+    /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-userandgroupquotas.html#cfn-fsx-filesystem-userandgroupquotas-type)
     pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for UserAndGroupQuotas { fn into_props(self) -> Bag { self.0 } }
@@ -584,31 +584,31 @@ impl WindowsConfiguration {
     pub fn new() -> WindowsConfiguration<Missing<super::required::ThroughputCapacity>> { WindowsConfiguration(Bag::default(), Phase) }
 }
 impl<R0> WindowsConfiguration<R0> {
-    /// `ActiveDirectoryId`: text. Update: replacement.
+    /// `ActiveDirectoryId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-windowsconfiguration.html#cfn-fsx-filesystem-windowsconfiguration-activedirectoryid)
     pub fn active_directory_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActiveDirectoryId", value.into_expr()), Phase) }
-    /// `Aliases`: list of text. Update: in place.
+    /// `Aliases`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-windowsconfiguration.html#cfn-fsx-filesystem-windowsconfiguration-aliases)
     pub fn aliases(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Aliases", value.into_expr()), Phase) }
-    /// `AuditLogConfiguration`: `AuditLogConfiguration`. Update: in place.
+    /// `AuditLogConfiguration`: `AuditLogConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-windowsconfiguration.html#cfn-fsx-filesystem-windowsconfiguration-auditlogconfiguration)
     pub fn audit_log_configuration(self, value: impl Arg<AuditLogConfiguration>) -> Self { Self(put(self.0, "AuditLogConfiguration", value.into_expr()), Phase) }
-    /// `AutomaticBackupRetentionDays`: integer. Update: in place.
+    /// `AutomaticBackupRetentionDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-windowsconfiguration.html#cfn-fsx-filesystem-windowsconfiguration-automaticbackupretentiondays)
     pub fn automatic_backup_retention_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AutomaticBackupRetentionDays", value.into_expr()), Phase) }
-    /// `CopyTagsToBackups`: boolean. Update: replacement.
+    /// `CopyTagsToBackups`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-windowsconfiguration.html#cfn-fsx-filesystem-windowsconfiguration-copytagstobackups)
     pub fn copy_tags_to_backups(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTagsToBackups", value.into_expr()), Phase) }
-    /// `DailyAutomaticBackupStartTime`: text. Update: in place.
+    /// `DailyAutomaticBackupStartTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-windowsconfiguration.html#cfn-fsx-filesystem-windowsconfiguration-dailyautomaticbackupstarttime)
     pub fn daily_automatic_backup_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DailyAutomaticBackupStartTime", value.into_expr()), Phase) }
-    /// `DeploymentType`: text. Update: replacement.
+    /// `DeploymentType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-windowsconfiguration.html#cfn-fsx-filesystem-windowsconfiguration-deploymenttype)
     pub fn deployment_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeploymentType", value.into_expr()), Phase) }
-    /// `DiskIopsConfiguration`: `DiskIopsConfiguration`. Update: in place.
+    /// `DiskIopsConfiguration`: `DiskIopsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-windowsconfiguration.html#cfn-fsx-filesystem-windowsconfiguration-diskiopsconfiguration)
     pub fn disk_iops_configuration(self, value: impl Arg<DiskIopsConfiguration>) -> Self { Self(put(self.0, "DiskIopsConfiguration", value.into_expr()), Phase) }
-    /// `FsrmConfiguration`: `FsrmConfiguration`. Update: in place.
+    /// `FsrmConfiguration`: `FsrmConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-windowsconfiguration.html#cfn-fsx-filesystem-windowsconfiguration-fsrmconfiguration)
     pub fn fsrm_configuration(self, value: impl Arg<FsrmConfiguration>) -> Self { Self(put(self.0, "FsrmConfiguration", value.into_expr()), Phase) }
-    /// `PreferredSubnetId`: text. Update: replacement.
+    /// `PreferredSubnetId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-windowsconfiguration.html#cfn-fsx-filesystem-windowsconfiguration-preferredsubnetid)
     pub fn preferred_subnet_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredSubnetId", value.into_expr()), Phase) }
-    /// `SelfManagedActiveDirectoryConfiguration`: `SelfManagedActiveDirectoryConfiguration`. Update: in place.
+    /// `SelfManagedActiveDirectoryConfiguration`: `SelfManagedActiveDirectoryConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-windowsconfiguration.html#cfn-fsx-filesystem-windowsconfiguration-selfmanagedactivedirectoryconfiguration)
     pub fn self_managed_active_directory_configuration(self, value: impl Arg<SelfManagedActiveDirectoryConfiguration>) -> Self { Self(put(self.0, "SelfManagedActiveDirectoryConfiguration", value.into_expr()), Phase) }
-    /// `ThroughputCapacity`: integer, required. Update: in place.
+    /// `ThroughputCapacity`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-windowsconfiguration.html#cfn-fsx-filesystem-windowsconfiguration-throughputcapacity)
     pub fn throughput_capacity(self, value: impl Arg<i64>) -> WindowsConfiguration<Set> { WindowsConfiguration(put(self.0, "ThroughputCapacity", value.into_expr()), Phase) }
-    /// `WeeklyMaintenanceStartTime`: text. Update: in place.
+    /// `WeeklyMaintenanceStartTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-windowsconfiguration.html#cfn-fsx-filesystem-windowsconfiguration-weeklymaintenancestarttime)
     pub fn weekly_maintenance_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WeeklyMaintenanceStartTime", value.into_expr()), Phase) }
 }
 impl Done for WindowsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -622,11 +622,11 @@ impl CfnS3AccessPointAttachment {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnS3AccessPointAttachmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Lifecycle`: text.
+    /// The attribute `Lifecycle`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-s3accesspointattachment.html#Lifecycle-fn::getatt)
     pub fn attr_lifecycle(&self) -> Val<str> { self.0.get_att("Lifecycle") }
-    /// The attribute `S3AccessPoint.Alias`: text.
+    /// The attribute `S3AccessPoint.Alias`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-s3accesspointattachment.html#S3AccessPoint.Alias-fn::getatt)
     pub fn attr_s3_access_point_alias(&self) -> Val<str> { self.0.get_att("S3AccessPoint.Alias") }
-    /// The attribute `S3AccessPoint.ResourceARN`: text.
+    /// The attribute `S3AccessPoint.ResourceARN`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-s3accesspointattachment.html#S3AccessPoint.ResourceARN-fn::getatt)
     pub fn attr_s3_access_point_resource_arn(&self) -> Val<str> { self.0.get_att("S3AccessPoint.ResourceARN") }
 }
 impl Parent for CfnS3AccessPointAttachment { fn node(&self) -> &Place { &self.0 } }
@@ -637,15 +637,15 @@ impl CfnS3AccessPointAttachmentProps {
     pub fn new() -> CfnS3AccessPointAttachmentProps<Missing<required::Name>, Missing<required::Type>> { CfnS3AccessPointAttachmentProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnS3AccessPointAttachmentProps<R0, R1> {
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-s3accesspointattachment.html#cfn-fsx-s3accesspointattachment-name)
     pub fn name(self, value: impl Arg<str>) -> CfnS3AccessPointAttachmentProps<Set, R1> { CfnS3AccessPointAttachmentProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `OntapConfiguration`: `S3AccessPointOntapConfiguration`. Update: replacement.
+    /// `OntapConfiguration`: `S3AccessPointOntapConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-s3accesspointattachment.html#cfn-fsx-s3accesspointattachment-ontapconfiguration)
     pub fn ontap_configuration(self, value: impl Arg<s3_access_point_attachment::S3AccessPointOntapConfiguration>) -> Self { Self(put(self.0, "OntapConfiguration", value.into_expr()), Phase) }
-    /// `OpenZFSConfiguration`: `S3AccessPointOpenZFSConfiguration`. Update: replacement.
+    /// `OpenZFSConfiguration`: `S3AccessPointOpenZFSConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-s3accesspointattachment.html#cfn-fsx-s3accesspointattachment-openzfsconfiguration)
     pub fn open_zfs_configuration(self, value: impl Arg<s3_access_point_attachment::S3AccessPointOpenZFSConfiguration>) -> Self { Self(put(self.0, "OpenZFSConfiguration", value.into_expr()), Phase) }
-    /// `S3AccessPoint`: `S3AccessPoint`. Update: replacement.
+    /// `S3AccessPoint`: `S3AccessPoint`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-s3accesspointattachment.html#cfn-fsx-s3accesspointattachment-s3accesspoint)
     pub fn s3_access_point(self, value: impl Arg<s3_access_point_attachment::S3AccessPoint>) -> Self { Self(put(self.0, "S3AccessPoint", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: replacement.
+    /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-s3accesspointattachment.html#cfn-fsx-s3accesspointattachment-type)
     pub fn type_(self, value: impl Arg<s3_access_point_attachment::Type>) -> CfnS3AccessPointAttachmentProps<R0, Set> { CfnS3AccessPointAttachmentProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnS3AccessPointAttachmentProps { fn into_props(self) -> Bag { self.0 } }
@@ -659,7 +659,7 @@ impl FileSystemGID {
     pub fn new() -> FileSystemGID<Missing<super::required::Gid>> { FileSystemGID(Bag::default(), Phase) }
 }
 impl<R0> FileSystemGID<R0> {
-    /// `Gid`: number, required. Update: replacement.
+    /// `Gid`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-filesystemgid.html#cfn-fsx-s3accesspointattachment-filesystemgid-gid)
     pub fn gid(self, value: impl Arg<f64>) -> FileSystemGID<Set> { FileSystemGID(put(self.0, "Gid", value.into_expr()), Phase) }
 }
 impl Done for FileSystemGID { fn into_props(self) -> Bag { self.0 } }
@@ -670,11 +670,11 @@ impl OntapFileSystemIdentity {
     pub fn new() -> OntapFileSystemIdentity<Missing<super::required::Type>> { OntapFileSystemIdentity(Bag::default(), Phase) }
 }
 impl<R0> OntapFileSystemIdentity<R0> {
-    /// `Type`: `OntapFileSystemIdentityType`, required. Update: replacement.
+    /// `Type`: `OntapFileSystemIdentityType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-ontapfilesystemidentity.html#cfn-fsx-s3accesspointattachment-ontapfilesystemidentity-type)
     pub fn type_(self, value: impl Arg<OntapFileSystemIdentityType>) -> OntapFileSystemIdentity<Set> { OntapFileSystemIdentity(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `UnixUser`: `OntapUnixFileSystemUser`. Update: replacement.
+    /// `UnixUser`: `OntapUnixFileSystemUser`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-ontapfilesystemidentity.html#cfn-fsx-s3accesspointattachment-ontapfilesystemidentity-unixuser)
     pub fn unix_user(self, value: impl Arg<OntapUnixFileSystemUser>) -> Self { Self(put(self.0, "UnixUser", value.into_expr()), Phase) }
-    /// `WindowsUser`: `OntapWindowsFileSystemUser`. Update: replacement.
+    /// `WindowsUser`: `OntapWindowsFileSystemUser`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-ontapfilesystemidentity.html#cfn-fsx-s3accesspointattachment-ontapfilesystemidentity-windowsuser)
     pub fn windows_user(self, value: impl Arg<OntapWindowsFileSystemUser>) -> Self { Self(put(self.0, "WindowsUser", value.into_expr()), Phase) }
 }
 impl Done for OntapFileSystemIdentity { fn into_props(self) -> Bag { self.0 } }
@@ -685,7 +685,7 @@ impl OntapUnixFileSystemUser {
     pub fn new() -> OntapUnixFileSystemUser<Missing<super::required::Name>> { OntapUnixFileSystemUser(Bag::default(), Phase) }
 }
 impl<R0> OntapUnixFileSystemUser<R0> {
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-ontapunixfilesystemuser.html#cfn-fsx-s3accesspointattachment-ontapunixfilesystemuser-name)
     pub fn name(self, value: impl Arg<str>) -> OntapUnixFileSystemUser<Set> { OntapUnixFileSystemUser(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for OntapUnixFileSystemUser { fn into_props(self) -> Bag { self.0 } }
@@ -696,7 +696,7 @@ impl OntapWindowsFileSystemUser {
     pub fn new() -> OntapWindowsFileSystemUser<Missing<super::required::Name>> { OntapWindowsFileSystemUser(Bag::default(), Phase) }
 }
 impl<R0> OntapWindowsFileSystemUser<R0> {
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-ontapwindowsfilesystemuser.html#cfn-fsx-s3accesspointattachment-ontapwindowsfilesystemuser-name)
     pub fn name(self, value: impl Arg<str>) -> OntapWindowsFileSystemUser<Set> { OntapWindowsFileSystemUser(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for OntapWindowsFileSystemUser { fn into_props(self) -> Bag { self.0 } }
@@ -707,9 +707,9 @@ impl OpenZFSFileSystemIdentity {
     pub fn new() -> OpenZFSFileSystemIdentity<Missing<super::required::PosixUser>, Missing<super::required::Type>> { OpenZFSFileSystemIdentity(Bag::default(), Phase) }
 }
 impl<R0, R1> OpenZFSFileSystemIdentity<R0, R1> {
-    /// `PosixUser`: `OpenZFSPosixFileSystemUser`, required. Update: replacement.
+    /// `PosixUser`: `OpenZFSPosixFileSystemUser`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-openzfsfilesystemidentity.html#cfn-fsx-s3accesspointattachment-openzfsfilesystemidentity-posixuser)
     pub fn posix_user(self, value: impl Arg<OpenZFSPosixFileSystemUser>) -> OpenZFSFileSystemIdentity<Set, R1> { OpenZFSFileSystemIdentity(put(self.0, "PosixUser", value.into_expr()), Phase) }
-    /// `Type`: `OpenZFSFileSystemIdentityType`, required. Update: replacement.
+    /// `Type`: `OpenZFSFileSystemIdentityType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-openzfsfilesystemidentity.html#cfn-fsx-s3accesspointattachment-openzfsfilesystemidentity-type)
     pub fn type_(self, value: impl Arg<OpenZFSFileSystemIdentityType>) -> OpenZFSFileSystemIdentity<R0, Set> { OpenZFSFileSystemIdentity(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for OpenZFSFileSystemIdentity { fn into_props(self) -> Bag { self.0 } }
@@ -720,11 +720,11 @@ impl OpenZFSPosixFileSystemUser {
     pub fn new() -> OpenZFSPosixFileSystemUser<Missing<super::required::Gid>, Missing<super::required::Uid>> { OpenZFSPosixFileSystemUser(Bag::default(), Phase) }
 }
 impl<R0, R1> OpenZFSPosixFileSystemUser<R0, R1> {
-    /// `Gid`: number, required. Update: replacement.
+    /// `Gid`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-openzfsposixfilesystemuser.html#cfn-fsx-s3accesspointattachment-openzfsposixfilesystemuser-gid)
     pub fn gid(self, value: impl Arg<f64>) -> OpenZFSPosixFileSystemUser<Set, R1> { OpenZFSPosixFileSystemUser(put(self.0, "Gid", value.into_expr()), Phase) }
-    /// `SecondaryGids`: list of `FileSystemGID`. Update: replacement.
+    /// `SecondaryGids`: list of `FileSystemGID`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-openzfsposixfilesystemuser.html#cfn-fsx-s3accesspointattachment-openzfsposixfilesystemuser-secondarygids)
     pub fn secondary_gids(self, value: impl Arg<Arr<FileSystemGID>>) -> Self { Self(put(self.0, "SecondaryGids", value.into_expr()), Phase) }
-    /// `Uid`: number, required. Update: replacement.
+    /// `Uid`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-openzfsposixfilesystemuser.html#cfn-fsx-s3accesspointattachment-openzfsposixfilesystemuser-uid)
     pub fn uid(self, value: impl Arg<f64>) -> OpenZFSPosixFileSystemUser<R0, Set> { OpenZFSPosixFileSystemUser(put(self.0, "Uid", value.into_expr()), Phase) }
 }
 impl Done for OpenZFSPosixFileSystemUser { fn into_props(self) -> Bag { self.0 } }
@@ -733,13 +733,13 @@ impl Done for OpenZFSPosixFileSystemUser { fn into_props(self) -> Bag { self.0 }
 impl S3AccessPoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Alias`: text. Update: replacement.
+    /// `Alias`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-s3accesspoint.html#cfn-fsx-s3accesspointattachment-s3accesspoint-alias)
     pub fn alias(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Alias", value.into_expr())) }
-    /// `Policy`: JSON. Update: replacement.
+    /// `Policy`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-s3accesspoint.html#cfn-fsx-s3accesspointattachment-s3accesspoint-policy)
     pub fn policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Policy", value.into_expr())) }
-    /// `ResourceARN`: text. Update: replacement.
+    /// `ResourceARN`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-s3accesspoint.html#cfn-fsx-s3accesspointattachment-s3accesspoint-resourcearn)
     pub fn resource_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceARN", value.into_expr())) }
-    /// `VpcConfiguration`: `S3AccessPointVpcConfiguration`. Update: replacement.
+    /// `VpcConfiguration`: `S3AccessPointVpcConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-s3accesspoint.html#cfn-fsx-s3accesspointattachment-s3accesspoint-vpcconfiguration)
     pub fn vpc_configuration(self, value: impl Arg<S3AccessPointVpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value.into_expr())) }
 }
 impl Done for S3AccessPoint { fn into_props(self) -> Bag { self.0 } }
@@ -750,9 +750,9 @@ impl S3AccessPointOntapConfiguration {
     pub fn new() -> S3AccessPointOntapConfiguration<Missing<super::required::FileSystemIdentity>, Missing<super::required::VolumeId>> { S3AccessPointOntapConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> S3AccessPointOntapConfiguration<R0, R1> {
-    /// `FileSystemIdentity`: `OntapFileSystemIdentity`, required. Update: replacement.
+    /// `FileSystemIdentity`: `OntapFileSystemIdentity`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-s3accesspointontapconfiguration.html#cfn-fsx-s3accesspointattachment-s3accesspointontapconfiguration-filesystemidentity)
     pub fn file_system_identity(self, value: impl Arg<OntapFileSystemIdentity>) -> S3AccessPointOntapConfiguration<Set, R1> { S3AccessPointOntapConfiguration(put(self.0, "FileSystemIdentity", value.into_expr()), Phase) }
-    /// `VolumeId`: text, required. Update: replacement.
+    /// `VolumeId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-s3accesspointontapconfiguration.html#cfn-fsx-s3accesspointattachment-s3accesspointontapconfiguration-volumeid)
     pub fn volume_id(self, value: impl Arg<str>) -> S3AccessPointOntapConfiguration<R0, Set> { S3AccessPointOntapConfiguration(put(self.0, "VolumeId", value.into_expr()), Phase) }
 }
 impl Done for S3AccessPointOntapConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -763,9 +763,9 @@ impl S3AccessPointOpenZFSConfiguration {
     pub fn new() -> S3AccessPointOpenZFSConfiguration<Missing<super::required::FileSystemIdentity>, Missing<super::required::VolumeId>> { S3AccessPointOpenZFSConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> S3AccessPointOpenZFSConfiguration<R0, R1> {
-    /// `FileSystemIdentity`: `OpenZFSFileSystemIdentity`, required. Update: replacement.
+    /// `FileSystemIdentity`: `OpenZFSFileSystemIdentity`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-s3accesspointopenzfsconfiguration.html#cfn-fsx-s3accesspointattachment-s3accesspointopenzfsconfiguration-filesystemidentity)
     pub fn file_system_identity(self, value: impl Arg<OpenZFSFileSystemIdentity>) -> S3AccessPointOpenZFSConfiguration<Set, R1> { S3AccessPointOpenZFSConfiguration(put(self.0, "FileSystemIdentity", value.into_expr()), Phase) }
-    /// `VolumeId`: text, required. Update: replacement.
+    /// `VolumeId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-s3accesspointopenzfsconfiguration.html#cfn-fsx-s3accesspointattachment-s3accesspointopenzfsconfiguration-volumeid)
     pub fn volume_id(self, value: impl Arg<str>) -> S3AccessPointOpenZFSConfiguration<R0, Set> { S3AccessPointOpenZFSConfiguration(put(self.0, "VolumeId", value.into_expr()), Phase) }
 }
 impl Done for S3AccessPointOpenZFSConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -776,7 +776,7 @@ impl S3AccessPointVpcConfiguration {
     pub fn new() -> S3AccessPointVpcConfiguration<Missing<super::required::VpcId>> { S3AccessPointVpcConfiguration(Bag::default(), Phase) }
 }
 impl<R0> S3AccessPointVpcConfiguration<R0> {
-    /// `VpcId`: `Ec2VpcId`, required. Update: replacement.
+    /// `VpcId`: `Ec2VpcId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-s3accesspointvpcconfiguration.html#cfn-fsx-s3accesspointattachment-s3accesspointvpcconfiguration-vpcid)
     pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> S3AccessPointVpcConfiguration<Set> { S3AccessPointVpcConfiguration(put(self.0, "VpcId", value.into_expr()), Phase) }
 }
 impl Done for S3AccessPointVpcConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -796,9 +796,9 @@ impl CfnSnapshot {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSnapshotProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-snapshot.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `ResourceARN`: text.
+    /// The attribute `ResourceARN`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-snapshot.html#ResourceARN-fn::getatt)
     pub fn attr_resource_arn(&self) -> Val<str> { self.0.get_att("ResourceARN") }
 }
 impl Parent for CfnSnapshot { fn node(&self) -> &Place { &self.0 } }
@@ -809,11 +809,11 @@ impl CfnSnapshotProps {
     pub fn new() -> CfnSnapshotProps<Missing<required::Name>, Missing<required::VolumeId>> { CfnSnapshotProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSnapshotProps<R0, R1> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-snapshot.html#cfn-fsx-snapshot-name)
     pub fn name(self, value: impl Arg<str>) -> CfnSnapshotProps<Set, R1> { CfnSnapshotProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-snapshot.html#cfn-fsx-snapshot-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VolumeId`: text, required. Update: replacement.
+    /// `VolumeId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-snapshot.html#cfn-fsx-snapshot-volumeid)
     pub fn volume_id(self, value: impl Arg<str>) -> CfnSnapshotProps<R0, Set> { CfnSnapshotProps(put(self.0, "VolumeId", value.into_expr()), Phase) }
 }
 impl Done for CfnSnapshotProps { fn into_props(self) -> Bag { self.0 } }
@@ -826,11 +826,11 @@ impl CfnStorageVirtualMachine {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStorageVirtualMachineProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `StorageVirtualMachineId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ResourceARN`: text.
+    /// The attribute `ResourceARN`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-storagevirtualmachine.html#ResourceARN-fn::getatt)
     pub fn attr_resource_arn(&self) -> Val<str> { self.0.get_att("ResourceARN") }
-    /// The attribute `StorageVirtualMachineId`: text.
+    /// The attribute `StorageVirtualMachineId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-storagevirtualmachine.html#StorageVirtualMachineId-fn::getatt)
     pub fn attr_storage_virtual_machine_id(&self) -> Val<str> { self.0.get_att("StorageVirtualMachineId") }
-    /// The attribute `UUID`: text.
+    /// The attribute `UUID`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-storagevirtualmachine.html#UUID-fn::getatt)
     pub fn attr_uuid(&self) -> Val<str> { self.0.get_att("UUID") }
 }
 impl Parent for CfnStorageVirtualMachine { fn node(&self) -> &Place { &self.0 } }
@@ -841,17 +841,17 @@ impl CfnStorageVirtualMachineProps {
     pub fn new() -> CfnStorageVirtualMachineProps<Missing<required::FileSystemId>, Missing<required::Name>> { CfnStorageVirtualMachineProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnStorageVirtualMachineProps<R0, R1> {
-    /// `ActiveDirectoryConfiguration`: `ActiveDirectoryConfiguration`. Update: in place.
+    /// `ActiveDirectoryConfiguration`: `ActiveDirectoryConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-storagevirtualmachine.html#cfn-fsx-storagevirtualmachine-activedirectoryconfiguration)
     pub fn active_directory_configuration(self, value: impl Arg<storage_virtual_machine::ActiveDirectoryConfiguration>) -> Self { Self(put(self.0, "ActiveDirectoryConfiguration", value.into_expr()), Phase) }
-    /// `FileSystemId`: text, required. Update: replacement.
+    /// `FileSystemId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-storagevirtualmachine.html#cfn-fsx-storagevirtualmachine-filesystemid)
     pub fn file_system_id(self, value: impl Arg<str>) -> CfnStorageVirtualMachineProps<Set, R1> { CfnStorageVirtualMachineProps(put(self.0, "FileSystemId", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-storagevirtualmachine.html#cfn-fsx-storagevirtualmachine-name)
     pub fn name(self, value: impl Arg<str>) -> CfnStorageVirtualMachineProps<R0, Set> { CfnStorageVirtualMachineProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RootVolumeSecurityStyle`: text. Update: replacement.
+    /// `RootVolumeSecurityStyle`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-storagevirtualmachine.html#cfn-fsx-storagevirtualmachine-rootvolumesecuritystyle)
     pub fn root_volume_security_style(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RootVolumeSecurityStyle", value.into_expr()), Phase) }
-    /// `SvmAdminPassword`: text. Update: in place.
+    /// `SvmAdminPassword`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-storagevirtualmachine.html#cfn-fsx-storagevirtualmachine-svmadminpassword)
     pub fn svm_admin_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SvmAdminPassword", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-storagevirtualmachine.html#cfn-fsx-storagevirtualmachine-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnStorageVirtualMachineProps { fn into_props(self) -> Bag { self.0 } }
@@ -863,9 +863,9 @@ use crate::cfn::support::*;
 impl ActiveDirectoryConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `NetBiosName`: text. Update: in place.
+    /// `NetBiosName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-storagevirtualmachine-activedirectoryconfiguration.html#cfn-fsx-storagevirtualmachine-activedirectoryconfiguration-netbiosname)
     pub fn net_bios_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetBiosName", value.into_expr())) }
-    /// `SelfManagedActiveDirectoryConfiguration`: `SelfManagedActiveDirectoryConfiguration`. Update: in place.
+    /// `SelfManagedActiveDirectoryConfiguration`: `SelfManagedActiveDirectoryConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-storagevirtualmachine-activedirectoryconfiguration.html#cfn-fsx-storagevirtualmachine-activedirectoryconfiguration-selfmanagedactivedirectoryconfiguration)
     pub fn self_managed_active_directory_configuration(self, value: impl Arg<SelfManagedActiveDirectoryConfiguration>) -> Self { Self(put(self.0, "SelfManagedActiveDirectoryConfiguration", value.into_expr())) }
 }
 impl Done for ActiveDirectoryConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -874,19 +874,19 @@ impl Done for ActiveDirectoryConfiguration { fn into_props(self) -> Bag { self.0
 impl SelfManagedActiveDirectoryConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DnsIps`: list of text. Update: in place.
+    /// `DnsIps`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-storagevirtualmachine-selfmanagedactivedirectoryconfiguration.html#cfn-fsx-storagevirtualmachine-selfmanagedactivedirectoryconfiguration-dnsips)
     pub fn dns_ips(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DnsIps", value.into_expr())) }
-    /// `DomainJoinServiceAccountSecret`: text. Update: in place.
+    /// `DomainJoinServiceAccountSecret`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-storagevirtualmachine-selfmanagedactivedirectoryconfiguration.html#cfn-fsx-storagevirtualmachine-selfmanagedactivedirectoryconfiguration-domainjoinserviceaccountsecret)
     pub fn domain_join_service_account_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainJoinServiceAccountSecret", value.into_expr())) }
-    /// `DomainName`: text. Update: in place.
+    /// `DomainName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-storagevirtualmachine-selfmanagedactivedirectoryconfiguration.html#cfn-fsx-storagevirtualmachine-selfmanagedactivedirectoryconfiguration-domainname)
     pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
-    /// `FileSystemAdministratorsGroup`: text. Update: in place.
+    /// `FileSystemAdministratorsGroup`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-storagevirtualmachine-selfmanagedactivedirectoryconfiguration.html#cfn-fsx-storagevirtualmachine-selfmanagedactivedirectoryconfiguration-filesystemadministratorsgroup)
     pub fn file_system_administrators_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FileSystemAdministratorsGroup", value.into_expr())) }
-    /// `OrganizationalUnitDistinguishedName`: text. Update: in place.
+    /// `OrganizationalUnitDistinguishedName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-storagevirtualmachine-selfmanagedactivedirectoryconfiguration.html#cfn-fsx-storagevirtualmachine-selfmanagedactivedirectoryconfiguration-organizationalunitdistinguishedname)
     pub fn organizational_unit_distinguished_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OrganizationalUnitDistinguishedName", value.into_expr())) }
-    /// `Password`: text. Update: in place.
+    /// `Password`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-storagevirtualmachine-selfmanagedactivedirectoryconfiguration.html#cfn-fsx-storagevirtualmachine-selfmanagedactivedirectoryconfiguration-password)
     pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr())) }
-    /// `UserName`: text. Update: in place.
+    /// `UserName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-storagevirtualmachine-selfmanagedactivedirectoryconfiguration.html#cfn-fsx-storagevirtualmachine-selfmanagedactivedirectoryconfiguration-username)
     pub fn user_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserName", value.into_expr())) }
 }
 impl Done for SelfManagedActiveDirectoryConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -900,11 +900,11 @@ impl CfnVolume {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVolumeProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `VolumeId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ResourceARN`: text.
+    /// The attribute `ResourceARN`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-volume.html#ResourceARN-fn::getatt)
     pub fn attr_resource_arn(&self) -> Val<str> { self.0.get_att("ResourceARN") }
-    /// The attribute `UUID`: text.
+    /// The attribute `UUID`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-volume.html#UUID-fn::getatt)
     pub fn attr_uuid(&self) -> Val<str> { self.0.get_att("UUID") }
-    /// The attribute `VolumeId`: text.
+    /// The attribute `VolumeId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-volume.html#VolumeId-fn::getatt)
     pub fn attr_volume_id(&self) -> Val<str> { self.0.get_att("VolumeId") }
 }
 impl Parent for CfnVolume { fn node(&self) -> &Place { &self.0 } }
@@ -915,17 +915,17 @@ impl CfnVolumeProps {
     pub fn new() -> CfnVolumeProps<Missing<required::Name>> { CfnVolumeProps(Bag::default(), Phase) }
 }
 impl<R0> CfnVolumeProps<R0> {
-    /// `BackupId`: text. Update: replacement.
+    /// `BackupId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-volume.html#cfn-fsx-volume-backupid)
     pub fn backup_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BackupId", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-volume.html#cfn-fsx-volume-name)
     pub fn name(self, value: impl Arg<str>) -> CfnVolumeProps<Set> { CfnVolumeProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `OntapConfiguration`: `OntapConfiguration`. Update: in place.
+    /// `OntapConfiguration`: `OntapConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-volume.html#cfn-fsx-volume-ontapconfiguration)
     pub fn ontap_configuration(self, value: impl Arg<volume::OntapConfiguration>) -> Self { Self(put(self.0, "OntapConfiguration", value.into_expr()), Phase) }
-    /// `OpenZFSConfiguration`: `OpenZFSConfiguration`. Update: in place.
+    /// `OpenZFSConfiguration`: `OpenZFSConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-volume.html#cfn-fsx-volume-openzfsconfiguration)
     pub fn open_zfs_configuration(self, value: impl Arg<volume::OpenZFSConfiguration>) -> Self { Self(put(self.0, "OpenZFSConfiguration", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-volume.html#cfn-fsx-volume-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VolumeType`: text. Update: replacement.
+    /// `VolumeType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-volume.html#cfn-fsx-volume-volumetype)
     pub fn volume_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeType", value.into_expr()), Phase) }
 }
 impl Done for CfnVolumeProps { fn into_props(self) -> Bag { self.0 } }
@@ -937,9 +937,9 @@ use crate::cfn::support::*;
 impl AggregateConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Aggregates`: list of text. Update: in place.
+    /// `Aggregates`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-aggregateconfiguration.html#cfn-fsx-volume-aggregateconfiguration-aggregates)
     pub fn aggregates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Aggregates", value.into_expr())) }
-    /// `ConstituentsPerAggregate`: integer. Update: in place.
+    /// `ConstituentsPerAggregate`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-aggregateconfiguration.html#cfn-fsx-volume-aggregateconfiguration-constituentsperaggregate)
     pub fn constituents_per_aggregate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConstituentsPerAggregate", value.into_expr())) }
 }
 impl Done for AggregateConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -950,9 +950,9 @@ impl AutocommitPeriod {
     pub fn new() -> AutocommitPeriod<Missing<super::required::Type>> { AutocommitPeriod(Bag::default(), Phase) }
 }
 impl<R0> AutocommitPeriod<R0> {
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-autocommitperiod.html#cfn-fsx-volume-autocommitperiod-type)
     pub fn type_(self, value: impl Arg<str>) -> AutocommitPeriod<Set> { AutocommitPeriod(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `Value`: integer. Update: in place.
+    /// `Value`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-autocommitperiod.html#cfn-fsx-volume-autocommitperiod-value)
     pub fn value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for AutocommitPeriod { fn into_props(self) -> Bag { self.0 } }
@@ -963,9 +963,9 @@ impl ClientConfigurations {
     pub fn new() -> ClientConfigurations<Missing<super::required::Clients>, Missing<super::required::Options>> { ClientConfigurations(Bag::default(), Phase) }
 }
 impl<R0, R1> ClientConfigurations<R0, R1> {
-    /// `Clients`: text, required. Update: in place.
+    /// `Clients`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-clientconfigurations.html#cfn-fsx-volume-clientconfigurations-clients)
     pub fn clients(self, value: impl Arg<str>) -> ClientConfigurations<Set, R1> { ClientConfigurations(put(self.0, "Clients", value.into_expr()), Phase) }
-    /// `Options`: list of text, required. Update: in place.
+    /// `Options`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-clientconfigurations.html#cfn-fsx-volume-clientconfigurations-options)
     pub fn options(self, value: impl Arg<Arr<str>>) -> ClientConfigurations<R0, Set> { ClientConfigurations(put(self.0, "Options", value.into_expr()), Phase) }
 }
 impl Done for ClientConfigurations { fn into_props(self) -> Bag { self.0 } }
@@ -976,7 +976,7 @@ impl NfsExports {
     pub fn new() -> NfsExports<Missing<super::required::ClientConfigurations>> { NfsExports(Bag::default(), Phase) }
 }
 impl<R0> NfsExports<R0> {
-    /// `ClientConfigurations`: list of `ClientConfigurations`, required. Update: in place.
+    /// `ClientConfigurations`: list of `ClientConfigurations`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-nfsexports.html#cfn-fsx-volume-nfsexports-clientconfigurations)
     pub fn client_configurations(self, value: impl Arg<Arr<ClientConfigurations>>) -> NfsExports<Set> { NfsExports(put(self.0, "ClientConfigurations", value.into_expr()), Phase) }
 }
 impl Done for NfsExports { fn into_props(self) -> Bag { self.0 } }
@@ -987,31 +987,31 @@ impl OntapConfiguration {
     pub fn new() -> OntapConfiguration<Missing<super::required::StorageVirtualMachineId>> { OntapConfiguration(Bag::default(), Phase) }
 }
 impl<R0> OntapConfiguration<R0> {
-    /// `AggregateConfiguration`: `AggregateConfiguration`. Update: in place.
+    /// `AggregateConfiguration`: `AggregateConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-ontapconfiguration.html#cfn-fsx-volume-ontapconfiguration-aggregateconfiguration)
     pub fn aggregate_configuration(self, value: impl Arg<AggregateConfiguration>) -> Self { Self(put(self.0, "AggregateConfiguration", value.into_expr()), Phase) }
-    /// `CopyTagsToBackups`: text. Update: in place.
+    /// `CopyTagsToBackups`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-ontapconfiguration.html#cfn-fsx-volume-ontapconfiguration-copytagstobackups)
     pub fn copy_tags_to_backups(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CopyTagsToBackups", value.into_expr()), Phase) }
-    /// `JunctionPath`: text. Update: in place.
+    /// `JunctionPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-ontapconfiguration.html#cfn-fsx-volume-ontapconfiguration-junctionpath)
     pub fn junction_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JunctionPath", value.into_expr()), Phase) }
-    /// `OntapVolumeType`: text. Update: replacement.
+    /// `OntapVolumeType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-ontapconfiguration.html#cfn-fsx-volume-ontapconfiguration-ontapvolumetype)
     pub fn ontap_volume_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OntapVolumeType", value.into_expr()), Phase) }
-    /// `SecurityStyle`: text. Update: in place.
+    /// `SecurityStyle`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-ontapconfiguration.html#cfn-fsx-volume-ontapconfiguration-securitystyle)
     pub fn security_style(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityStyle", value.into_expr()), Phase) }
-    /// `SizeInBytes`: text. Update: in place.
+    /// `SizeInBytes`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-ontapconfiguration.html#cfn-fsx-volume-ontapconfiguration-sizeinbytes)
     pub fn size_in_bytes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SizeInBytes", value.into_expr()), Phase) }
-    /// `SizeInMegabytes`: text. Update: in place.
+    /// `SizeInMegabytes`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-ontapconfiguration.html#cfn-fsx-volume-ontapconfiguration-sizeinmegabytes)
     pub fn size_in_megabytes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SizeInMegabytes", value.into_expr()), Phase) }
-    /// `SnaplockConfiguration`: `SnaplockConfiguration`. Update: in place.
+    /// `SnaplockConfiguration`: `SnaplockConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-ontapconfiguration.html#cfn-fsx-volume-ontapconfiguration-snaplockconfiguration)
     pub fn snaplock_configuration(self, value: impl Arg<SnaplockConfiguration>) -> Self { Self(put(self.0, "SnaplockConfiguration", value.into_expr()), Phase) }
-    /// `SnapshotPolicy`: text. Update: in place.
+    /// `SnapshotPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-ontapconfiguration.html#cfn-fsx-volume-ontapconfiguration-snapshotpolicy)
     pub fn snapshot_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotPolicy", value.into_expr()), Phase) }
-    /// `StorageEfficiencyEnabled`: text. Update: in place.
+    /// `StorageEfficiencyEnabled`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-ontapconfiguration.html#cfn-fsx-volume-ontapconfiguration-storageefficiencyenabled)
     pub fn storage_efficiency_enabled(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageEfficiencyEnabled", value.into_expr()), Phase) }
-    /// `StorageVirtualMachineId`: text, required. Update: replacement.
+    /// `StorageVirtualMachineId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-ontapconfiguration.html#cfn-fsx-volume-ontapconfiguration-storagevirtualmachineid)
     pub fn storage_virtual_machine_id(self, value: impl Arg<str>) -> OntapConfiguration<Set> { OntapConfiguration(put(self.0, "StorageVirtualMachineId", value.into_expr()), Phase) }
-    /// `TieringPolicy`: `TieringPolicy`. Update: in place.
+    /// `TieringPolicy`: `TieringPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-ontapconfiguration.html#cfn-fsx-volume-ontapconfiguration-tieringpolicy)
     pub fn tiering_policy(self, value: impl Arg<TieringPolicy>) -> Self { Self(put(self.0, "TieringPolicy", value.into_expr()), Phase) }
-    /// `VolumeStyle`: text. Update: in place.
+    /// `VolumeStyle`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-ontapconfiguration.html#cfn-fsx-volume-ontapconfiguration-volumestyle)
     pub fn volume_style(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeStyle", value.into_expr()), Phase) }
 }
 impl Done for OntapConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1022,27 +1022,27 @@ impl OpenZFSConfiguration {
     pub fn new() -> OpenZFSConfiguration<Missing<super::required::ParentVolumeId>> { OpenZFSConfiguration(Bag::default(), Phase) }
 }
 impl<R0> OpenZFSConfiguration<R0> {
-    /// `CopyTagsToSnapshots`: boolean. Update: in place.
+    /// `CopyTagsToSnapshots`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-openzfsconfiguration.html#cfn-fsx-volume-openzfsconfiguration-copytagstosnapshots)
     pub fn copy_tags_to_snapshots(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTagsToSnapshots", value.into_expr()), Phase) }
-    /// `DataCompressionType`: text. Update: in place.
+    /// `DataCompressionType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-openzfsconfiguration.html#cfn-fsx-volume-openzfsconfiguration-datacompressiontype)
     pub fn data_compression_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataCompressionType", value.into_expr()), Phase) }
-    /// `NfsExports`: list of `NfsExports`. Update: in place.
+    /// `NfsExports`: list of `NfsExports`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-openzfsconfiguration.html#cfn-fsx-volume-openzfsconfiguration-nfsexports)
     pub fn nfs_exports(self, value: impl Arg<Arr<NfsExports>>) -> Self { Self(put(self.0, "NfsExports", value.into_expr()), Phase) }
-    /// `Options`: list of text. Update: in place.
+    /// `Options`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-openzfsconfiguration.html#cfn-fsx-volume-openzfsconfiguration-options)
     pub fn options(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Options", value.into_expr()), Phase) }
-    /// `OriginSnapshot`: `OriginSnapshot`. Update: replacement.
+    /// `OriginSnapshot`: `OriginSnapshot`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-openzfsconfiguration.html#cfn-fsx-volume-openzfsconfiguration-originsnapshot)
     pub fn origin_snapshot(self, value: impl Arg<OriginSnapshot>) -> Self { Self(put(self.0, "OriginSnapshot", value.into_expr()), Phase) }
-    /// `ParentVolumeId`: text, required. Update: replacement.
+    /// `ParentVolumeId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-openzfsconfiguration.html#cfn-fsx-volume-openzfsconfiguration-parentvolumeid)
     pub fn parent_volume_id(self, value: impl Arg<str>) -> OpenZFSConfiguration<Set> { OpenZFSConfiguration(put(self.0, "ParentVolumeId", value.into_expr()), Phase) }
-    /// `ReadOnly`: boolean. Update: in place.
+    /// `ReadOnly`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-openzfsconfiguration.html#cfn-fsx-volume-openzfsconfiguration-readonly)
     pub fn read_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadOnly", value.into_expr()), Phase) }
-    /// `RecordSizeKiB`: integer. Update: in place.
+    /// `RecordSizeKiB`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-openzfsconfiguration.html#cfn-fsx-volume-openzfsconfiguration-recordsizekib)
     pub fn record_size_ki_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RecordSizeKiB", value.into_expr()), Phase) }
-    /// `StorageCapacityQuotaGiB`: integer. Update: in place.
+    /// `StorageCapacityQuotaGiB`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-openzfsconfiguration.html#cfn-fsx-volume-openzfsconfiguration-storagecapacityquotagib)
     pub fn storage_capacity_quota_gi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StorageCapacityQuotaGiB", value.into_expr()), Phase) }
-    /// `StorageCapacityReservationGiB`: integer. Update: in place.
+    /// `StorageCapacityReservationGiB`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-openzfsconfiguration.html#cfn-fsx-volume-openzfsconfiguration-storagecapacityreservationgib)
     pub fn storage_capacity_reservation_gi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StorageCapacityReservationGiB", value.into_expr()), Phase) }
-    /// `UserAndGroupQuotas`: list of `UserAndGroupQuotas`. Update: in place.
+    /// `UserAndGroupQuotas`: list of `UserAndGroupQuotas`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-openzfsconfiguration.html#cfn-fsx-volume-openzfsconfiguration-userandgroupquotas)
     pub fn user_and_group_quotas(self, value: impl Arg<Arr<UserAndGroupQuotas>>) -> Self { Self(put(self.0, "UserAndGroupQuotas", value.into_expr()), Phase) }
 }
 impl Done for OpenZFSConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1053,9 +1053,9 @@ impl OriginSnapshot {
     pub fn new() -> OriginSnapshot<Missing<super::required::CopyStrategy>, Missing<super::required::SnapshotARN>> { OriginSnapshot(Bag::default(), Phase) }
 }
 impl<R0, R1> OriginSnapshot<R0, R1> {
-    /// `CopyStrategy`: text, required. Update: replacement.
+    /// `CopyStrategy`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-originsnapshot.html#cfn-fsx-volume-originsnapshot-copystrategy)
     pub fn copy_strategy(self, value: impl Arg<str>) -> OriginSnapshot<Set, R1> { OriginSnapshot(put(self.0, "CopyStrategy", value.into_expr()), Phase) }
-    /// `SnapshotARN`: text, required. Update: replacement.
+    /// `SnapshotARN`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-originsnapshot.html#cfn-fsx-volume-originsnapshot-snapshotarn)
     pub fn snapshot_arn(self, value: impl Arg<str>) -> OriginSnapshot<R0, Set> { OriginSnapshot(put(self.0, "SnapshotARN", value.into_expr()), Phase) }
 }
 impl Done for OriginSnapshot { fn into_props(self) -> Bag { self.0 } }
@@ -1066,9 +1066,9 @@ impl RetentionPeriod {
     pub fn new() -> RetentionPeriod<Missing<super::required::Type>> { RetentionPeriod(Bag::default(), Phase) }
 }
 impl<R0> RetentionPeriod<R0> {
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-retentionperiod.html#cfn-fsx-volume-retentionperiod-type)
     pub fn type_(self, value: impl Arg<str>) -> RetentionPeriod<Set> { RetentionPeriod(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `Value`: integer. Update: in place.
+    /// `Value`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-retentionperiod.html#cfn-fsx-volume-retentionperiod-value)
     pub fn value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for RetentionPeriod { fn into_props(self) -> Bag { self.0 } }
@@ -1079,17 +1079,17 @@ impl SnaplockConfiguration {
     pub fn new() -> SnaplockConfiguration<Missing<super::required::SnaplockType>> { SnaplockConfiguration(Bag::default(), Phase) }
 }
 impl<R0> SnaplockConfiguration<R0> {
-    /// `AuditLogVolume`: text. Update: in place.
+    /// `AuditLogVolume`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-snaplockconfiguration.html#cfn-fsx-volume-snaplockconfiguration-auditlogvolume)
     pub fn audit_log_volume(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuditLogVolume", value.into_expr()), Phase) }
-    /// `AutocommitPeriod`: `AutocommitPeriod`. Update: in place.
+    /// `AutocommitPeriod`: `AutocommitPeriod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-snaplockconfiguration.html#cfn-fsx-volume-snaplockconfiguration-autocommitperiod)
     pub fn autocommit_period(self, value: impl Arg<AutocommitPeriod>) -> Self { Self(put(self.0, "AutocommitPeriod", value.into_expr()), Phase) }
-    /// `PrivilegedDelete`: text. Update: in place.
+    /// `PrivilegedDelete`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-snaplockconfiguration.html#cfn-fsx-volume-snaplockconfiguration-privilegeddelete)
     pub fn privileged_delete(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivilegedDelete", value.into_expr()), Phase) }
-    /// `RetentionPeriod`: `SnaplockRetentionPeriod`. Update: in place.
+    /// `RetentionPeriod`: `SnaplockRetentionPeriod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-snaplockconfiguration.html#cfn-fsx-volume-snaplockconfiguration-retentionperiod)
     pub fn retention_period(self, value: impl Arg<SnaplockRetentionPeriod>) -> Self { Self(put(self.0, "RetentionPeriod", value.into_expr()), Phase) }
-    /// `SnaplockType`: text, required. Update: replacement.
+    /// `SnaplockType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-snaplockconfiguration.html#cfn-fsx-volume-snaplockconfiguration-snaplocktype)
     pub fn snaplock_type(self, value: impl Arg<str>) -> SnaplockConfiguration<Set> { SnaplockConfiguration(put(self.0, "SnaplockType", value.into_expr()), Phase) }
-    /// `VolumeAppendModeEnabled`: text. Update: in place.
+    /// `VolumeAppendModeEnabled`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-snaplockconfiguration.html#cfn-fsx-volume-snaplockconfiguration-volumeappendmodeenabled)
     pub fn volume_append_mode_enabled(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeAppendModeEnabled", value.into_expr()), Phase) }
 }
 impl Done for SnaplockConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1100,11 +1100,11 @@ impl SnaplockRetentionPeriod {
     pub fn new() -> SnaplockRetentionPeriod<Missing<super::required::DefaultRetention>, Missing<super::required::MaximumRetention>, Missing<super::required::MinimumRetention>> { SnaplockRetentionPeriod(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SnaplockRetentionPeriod<R0, R1, R2> {
-    /// `DefaultRetention`: `RetentionPeriod`, required. Update: in place.
+    /// `DefaultRetention`: `RetentionPeriod`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-snaplockretentionperiod.html#cfn-fsx-volume-snaplockretentionperiod-defaultretention)
     pub fn default_retention(self, value: impl Arg<RetentionPeriod>) -> SnaplockRetentionPeriod<Set, R1, R2> { SnaplockRetentionPeriod(put(self.0, "DefaultRetention", value.into_expr()), Phase) }
-    /// `MaximumRetention`: `RetentionPeriod`, required. Update: in place.
+    /// `MaximumRetention`: `RetentionPeriod`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-snaplockretentionperiod.html#cfn-fsx-volume-snaplockretentionperiod-maximumretention)
     pub fn maximum_retention(self, value: impl Arg<RetentionPeriod>) -> SnaplockRetentionPeriod<R0, Set, R2> { SnaplockRetentionPeriod(put(self.0, "MaximumRetention", value.into_expr()), Phase) }
-    /// `MinimumRetention`: `RetentionPeriod`, required. Update: in place.
+    /// `MinimumRetention`: `RetentionPeriod`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-snaplockretentionperiod.html#cfn-fsx-volume-snaplockretentionperiod-minimumretention)
     pub fn minimum_retention(self, value: impl Arg<RetentionPeriod>) -> SnaplockRetentionPeriod<R0, R1, Set> { SnaplockRetentionPeriod(put(self.0, "MinimumRetention", value.into_expr()), Phase) }
 }
 impl Done for SnaplockRetentionPeriod { fn into_props(self) -> Bag { self.0 } }
@@ -1113,9 +1113,9 @@ impl Done for SnaplockRetentionPeriod { fn into_props(self) -> Bag { self.0 } }
 impl TieringPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CoolingPeriod`: integer. Update: in place.
+    /// `CoolingPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-tieringpolicy.html#cfn-fsx-volume-tieringpolicy-coolingperiod)
     pub fn cooling_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CoolingPeriod", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-tieringpolicy.html#cfn-fsx-volume-tieringpolicy-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for TieringPolicy { fn into_props(self) -> Bag { self.0 } }
@@ -1126,11 +1126,11 @@ impl UserAndGroupQuotas {
     pub fn new() -> UserAndGroupQuotas<Missing<super::required::Id>, Missing<super::required::StorageCapacityQuotaGiB>, Missing<super::required::Type>> { UserAndGroupQuotas(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> UserAndGroupQuotas<R0, R1, R2> {
-    /// `Id`: integer, required. Update: in place.
+    /// `Id`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-userandgroupquotas.html#cfn-fsx-volume-userandgroupquotas-id)
     pub fn id(self, value: impl Arg<i64>) -> UserAndGroupQuotas<Set, R1, R2> { UserAndGroupQuotas(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `StorageCapacityQuotaGiB`: integer, required. Update: in place.
+    /// `StorageCapacityQuotaGiB`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-userandgroupquotas.html#cfn-fsx-volume-userandgroupquotas-storagecapacityquotagib)
     pub fn storage_capacity_quota_gi_b(self, value: impl Arg<i64>) -> UserAndGroupQuotas<R0, Set, R2> { UserAndGroupQuotas(put(self.0, "StorageCapacityQuotaGiB", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-userandgroupquotas.html#cfn-fsx-volume-userandgroupquotas-type)
     pub fn type_(self, value: impl Arg<str>) -> UserAndGroupQuotas<R0, R1, Set> { UserAndGroupQuotas(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for UserAndGroupQuotas { fn into_props(self) -> Bag { self.0 } }

@@ -13,9 +13,9 @@ impl CfnApplication {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gameliftstreams-application.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gameliftstreams-application.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnApplication { fn node(&self) -> &Place { &self.0 } }
@@ -26,19 +26,19 @@ impl CfnApplicationProps {
     pub fn new() -> CfnApplicationProps<Missing<required::ApplicationSourceUri>, Missing<required::Description>, Missing<required::ExecutablePath>, Missing<required::RuntimeEnvironment>> { CfnApplicationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnApplicationProps<R0, R1, R2, R3> {
-    /// `ApplicationLogOutputUri`: text. Update: in place.
+    /// `ApplicationLogOutputUri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gameliftstreams-application.html#cfn-gameliftstreams-application-applicationlogoutputuri)
     pub fn application_log_output_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationLogOutputUri", value.into_expr()), Phase) }
-    /// `ApplicationLogPaths`: list of text. Update: in place.
+    /// `ApplicationLogPaths`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gameliftstreams-application.html#cfn-gameliftstreams-application-applicationlogpaths)
     pub fn application_log_paths(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ApplicationLogPaths", value.into_expr()), Phase) }
-    /// `ApplicationSourceUri`: text, required. Update: replacement.
+    /// `ApplicationSourceUri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gameliftstreams-application.html#cfn-gameliftstreams-application-applicationsourceuri)
     pub fn application_source_uri(self, value: impl Arg<str>) -> CfnApplicationProps<Set, R1, R2, R3> { CfnApplicationProps(put(self.0, "ApplicationSourceUri", value.into_expr()), Phase) }
-    /// `Description`: text, required. Update: in place.
+    /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gameliftstreams-application.html#cfn-gameliftstreams-application-description)
     pub fn description(self, value: impl Arg<str>) -> CfnApplicationProps<R0, Set, R2, R3> { CfnApplicationProps(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `ExecutablePath`: text, required. Update: replacement.
+    /// `ExecutablePath`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gameliftstreams-application.html#cfn-gameliftstreams-application-executablepath)
     pub fn executable_path(self, value: impl Arg<str>) -> CfnApplicationProps<R0, R1, Set, R3> { CfnApplicationProps(put(self.0, "ExecutablePath", value.into_expr()), Phase) }
-    /// `RuntimeEnvironment`: `RuntimeEnvironment`, required. Update: replacement.
+    /// `RuntimeEnvironment`: `RuntimeEnvironment`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gameliftstreams-application.html#cfn-gameliftstreams-application-runtimeenvironment)
     pub fn runtime_environment(self, value: impl Arg<application::RuntimeEnvironment>) -> CfnApplicationProps<R0, R1, R2, Set> { CfnApplicationProps(put(self.0, "RuntimeEnvironment", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gameliftstreams-application.html#cfn-gameliftstreams-application-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
@@ -52,9 +52,9 @@ impl RuntimeEnvironment {
     pub fn new() -> RuntimeEnvironment<Missing<super::required::Type>, Missing<super::required::Version>> { RuntimeEnvironment(Bag::default(), Phase) }
 }
 impl<R0, R1> RuntimeEnvironment<R0, R1> {
-    /// `Type`: text, required. Update: replacement.
+    /// `Type`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gameliftstreams-application-runtimeenvironment.html#cfn-gameliftstreams-application-runtimeenvironment-type)
     pub fn type_(self, value: impl Arg<str>) -> RuntimeEnvironment<Set, R1> { RuntimeEnvironment(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `Version`: text, required. Update: replacement.
+    /// `Version`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gameliftstreams-application-runtimeenvironment.html#cfn-gameliftstreams-application-runtimeenvironment-version)
     pub fn version(self, value: impl Arg<str>) -> RuntimeEnvironment<R0, Set> { RuntimeEnvironment(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for RuntimeEnvironment { fn into_props(self) -> Bag { self.0 } }
@@ -68,9 +68,9 @@ impl CfnStreamGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStreamGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gameliftstreams-streamgroup.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gameliftstreams-streamgroup.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnStreamGroup { fn node(&self) -> &Place { &self.0 } }
@@ -81,15 +81,15 @@ impl CfnStreamGroupProps {
     pub fn new() -> CfnStreamGroupProps<Missing<required::Description>, Missing<required::LocationConfigurations>, Missing<required::StreamClass>> { CfnStreamGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnStreamGroupProps<R0, R1, R2> {
-    /// `DefaultApplication`: `DefaultApplication`. Update: in place.
+    /// `DefaultApplication`: `DefaultApplication`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gameliftstreams-streamgroup.html#cfn-gameliftstreams-streamgroup-defaultapplication)
     pub fn default_application(self, value: impl Arg<stream_group::DefaultApplication>) -> Self { Self(put(self.0, "DefaultApplication", value.into_expr()), Phase) }
-    /// `Description`: text, required. Update: in place.
+    /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gameliftstreams-streamgroup.html#cfn-gameliftstreams-streamgroup-description)
     pub fn description(self, value: impl Arg<str>) -> CfnStreamGroupProps<Set, R1, R2> { CfnStreamGroupProps(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `LocationConfigurations`: list of `LocationConfiguration`, required. Update: in place.
+    /// `LocationConfigurations`: list of `LocationConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gameliftstreams-streamgroup.html#cfn-gameliftstreams-streamgroup-locationconfigurations)
     pub fn location_configurations(self, value: impl Arg<Arr<stream_group::LocationConfiguration>>) -> CfnStreamGroupProps<R0, Set, R2> { CfnStreamGroupProps(put(self.0, "LocationConfigurations", value.into_expr()), Phase) }
-    /// `StreamClass`: text, required. Update: replacement.
+    /// `StreamClass`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gameliftstreams-streamgroup.html#cfn-gameliftstreams-streamgroup-streamclass)
     pub fn stream_class(self, value: impl Arg<str>) -> CfnStreamGroupProps<R0, R1, Set> { CfnStreamGroupProps(put(self.0, "StreamClass", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gameliftstreams-streamgroup.html#cfn-gameliftstreams-streamgroup-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnStreamGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -101,9 +101,9 @@ use crate::cfn::support::*;
 impl DefaultApplication {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Arn`: text. Update: in place.
+    /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gameliftstreams-streamgroup-defaultapplication.html#cfn-gameliftstreams-streamgroup-defaultapplication-arn)
     pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
-    /// `Id`: text. Update: replacement.
+    /// `Id`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gameliftstreams-streamgroup-defaultapplication.html#cfn-gameliftstreams-streamgroup-defaultapplication-id)
     pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
 }
 impl Done for DefaultApplication { fn into_props(self) -> Bag { self.0 } }
@@ -114,17 +114,17 @@ impl LocationConfiguration {
     pub fn new() -> LocationConfiguration<Missing<super::required::LocationName>> { LocationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LocationConfiguration<R0> {
-    /// `AlwaysOnCapacity`: integer. Update: in place.
+    /// `AlwaysOnCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gameliftstreams-streamgroup-locationconfiguration.html#cfn-gameliftstreams-streamgroup-locationconfiguration-alwaysoncapacity)
     pub fn always_on_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AlwaysOnCapacity", value.into_expr()), Phase) }
-    /// `LocationName`: text, required. Update: in place.
+    /// `LocationName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gameliftstreams-streamgroup-locationconfiguration.html#cfn-gameliftstreams-streamgroup-locationconfiguration-locationname)
     pub fn location_name(self, value: impl Arg<str>) -> LocationConfiguration<Set> { LocationConfiguration(put(self.0, "LocationName", value.into_expr()), Phase) }
-    /// `MaximumCapacity`: integer. Update: in place.
+    /// `MaximumCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gameliftstreams-streamgroup-locationconfiguration.html#cfn-gameliftstreams-streamgroup-locationconfiguration-maximumcapacity)
     pub fn maximum_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumCapacity", value.into_expr()), Phase) }
-    /// `OnDemandCapacity`: integer. Update: in place.
+    /// `OnDemandCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gameliftstreams-streamgroup-locationconfiguration.html#cfn-gameliftstreams-streamgroup-locationconfiguration-ondemandcapacity)
     pub fn on_demand_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OnDemandCapacity", value.into_expr()), Phase) }
-    /// `TargetIdleCapacity`: integer. Update: in place.
+    /// `TargetIdleCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gameliftstreams-streamgroup-locationconfiguration.html#cfn-gameliftstreams-streamgroup-locationconfiguration-targetidlecapacity)
     pub fn target_idle_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetIdleCapacity", value.into_expr()), Phase) }
-    /// `VpcTransitConfiguration`: `VpcTransitConfiguration`. Update: in place.
+    /// `VpcTransitConfiguration`: `VpcTransitConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gameliftstreams-streamgroup-locationconfiguration.html#cfn-gameliftstreams-streamgroup-locationconfiguration-vpctransitconfiguration)
     pub fn vpc_transit_configuration(self, value: impl Arg<VpcTransitConfiguration>) -> Self { Self(put(self.0, "VpcTransitConfiguration", value.into_expr()), Phase) }
 }
 impl Done for LocationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -135,9 +135,9 @@ impl VpcTransitConfiguration {
     pub fn new() -> VpcTransitConfiguration<Missing<super::required::Ipv4CidrBlocks>, Missing<super::required::VpcId>> { VpcTransitConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> VpcTransitConfiguration<R0, R1> {
-    /// `Ipv4CidrBlocks`: list of text, required. Update: in place.
+    /// `Ipv4CidrBlocks`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gameliftstreams-streamgroup-vpctransitconfiguration.html#cfn-gameliftstreams-streamgroup-vpctransitconfiguration-ipv4cidrblocks)
     pub fn ipv4_cidr_blocks(self, value: impl Arg<Arr<str>>) -> VpcTransitConfiguration<Set, R1> { VpcTransitConfiguration(put(self.0, "Ipv4CidrBlocks", value.into_expr()), Phase) }
-    /// `VpcId`: `Ec2VpcId`, required. Update: in place.
+    /// `VpcId`: `Ec2VpcId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gameliftstreams-streamgroup-vpctransitconfiguration.html#cfn-gameliftstreams-streamgroup-vpctransitconfiguration-vpcid)
     pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> VpcTransitConfiguration<R0, Set> { VpcTransitConfiguration(put(self.0, "VpcId", value.into_expr()), Phase) }
 }
 impl Done for VpcTransitConfiguration { fn into_props(self) -> Bag { self.0 } }

@@ -13,15 +13,15 @@ impl CfnAccelerator {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAcceleratorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AcceleratorArn`.
     pub fn reference(&self) -> Val<kind::GlobalAcceleratorAcceleratorArn> { self.0.reference() }
-    /// The attribute `AcceleratorArn`: `GlobalAcceleratorAcceleratorArn`.
+    /// The attribute `AcceleratorArn`: `GlobalAcceleratorAcceleratorArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-accelerator.html#AcceleratorArn-fn::getatt)
     pub fn attr_accelerator_arn(&self) -> Val<kind::GlobalAcceleratorAcceleratorArn> { self.0.get_att("AcceleratorArn") }
-    /// The attribute `DnsName`: text.
+    /// The attribute `DnsName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-accelerator.html#DnsName-fn::getatt)
     pub fn attr_dns_name(&self) -> Val<str> { self.0.get_att("DnsName") }
-    /// The attribute `DualStackDnsName`: text.
+    /// The attribute `DualStackDnsName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-accelerator.html#DualStackDnsName-fn::getatt)
     pub fn attr_dual_stack_dns_name(&self) -> Val<str> { self.0.get_att("DualStackDnsName") }
-    /// The attribute `Ipv4Addresses`: list of text.
+    /// The attribute `Ipv4Addresses`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-accelerator.html#Ipv4Addresses-fn::getatt)
     pub fn attr_ipv4_addresses(&self) -> Val<Arr<str>> { self.0.get_att("Ipv4Addresses") }
-    /// The attribute `Ipv6Addresses`: list of text.
+    /// The attribute `Ipv6Addresses`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-accelerator.html#Ipv6Addresses-fn::getatt)
     pub fn attr_ipv6_addresses(&self) -> Val<Arr<str>> { self.0.get_att("Ipv6Addresses") }
 }
 impl Parent for CfnAccelerator { fn node(&self) -> &Place { &self.0 } }
@@ -32,21 +32,21 @@ impl CfnAcceleratorProps {
     pub fn new() -> CfnAcceleratorProps<Missing<required::Name>> { CfnAcceleratorProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAcceleratorProps<R0> {
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-accelerator.html#cfn-globalaccelerator-accelerator-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `FlowLogsEnabled`: boolean. Update: in place.
+    /// `FlowLogsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-accelerator.html#cfn-globalaccelerator-accelerator-flowlogsenabled)
     pub fn flow_logs_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FlowLogsEnabled", value.into_expr()), Phase) }
-    /// `FlowLogsS3Bucket`: text. Update: in place.
+    /// `FlowLogsS3Bucket`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-accelerator.html#cfn-globalaccelerator-accelerator-flowlogss3bucket)
     pub fn flow_logs_s3_bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlowLogsS3Bucket", value.into_expr()), Phase) }
-    /// `FlowLogsS3Prefix`: text. Update: in place.
+    /// `FlowLogsS3Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-accelerator.html#cfn-globalaccelerator-accelerator-flowlogss3prefix)
     pub fn flow_logs_s3_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlowLogsS3Prefix", value.into_expr()), Phase) }
-    /// `IpAddressType`: `IpAddressType`. Update: in place.
+    /// `IpAddressType`: `IpAddressType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-accelerator.html#cfn-globalaccelerator-accelerator-ipaddresstype)
     pub fn ip_address_type(self, value: impl Arg<accelerator::IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr()), Phase) }
-    /// `IpAddresses`: list of text. Update: in place.
+    /// `IpAddresses`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-accelerator.html#cfn-globalaccelerator-accelerator-ipaddresses)
     pub fn ip_addresses(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IpAddresses", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-accelerator.html#cfn-globalaccelerator-accelerator-name)
     pub fn name(self, value: impl Arg<str>) -> CfnAcceleratorProps<Set> { CfnAcceleratorProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-accelerator.html#cfn-globalaccelerator-accelerator-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAcceleratorProps { fn into_props(self) -> Bag { self.0 } }
@@ -65,7 +65,7 @@ impl CfnCrossAccountAttachment {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCrossAccountAttachmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AttachmentArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AttachmentArn`: `OtherArn`.
+    /// The attribute `AttachmentArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-crossaccountattachment.html#AttachmentArn-fn::getatt)
     pub fn attr_attachment_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AttachmentArn") }
 }
 impl Parent for CfnCrossAccountAttachment { fn node(&self) -> &Place { &self.0 } }
@@ -76,13 +76,13 @@ impl CfnCrossAccountAttachmentProps {
     pub fn new() -> CfnCrossAccountAttachmentProps<Missing<required::Name>> { CfnCrossAccountAttachmentProps(Bag::default(), Phase) }
 }
 impl<R0> CfnCrossAccountAttachmentProps<R0> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-crossaccountattachment.html#cfn-globalaccelerator-crossaccountattachment-name)
     pub fn name(self, value: impl Arg<str>) -> CfnCrossAccountAttachmentProps<Set> { CfnCrossAccountAttachmentProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Principals`: list of text. Update: in place.
+    /// `Principals`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-crossaccountattachment.html#cfn-globalaccelerator-crossaccountattachment-principals)
     pub fn principals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Principals", value.into_expr()), Phase) }
-    /// `Resources`: list of `Resource`. Update: in place.
+    /// `Resources`: list of `Resource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-crossaccountattachment.html#cfn-globalaccelerator-crossaccountattachment-resources)
     pub fn resources(self, value: impl Arg<Arr<cross_account_attachment::Resource>>) -> Self { Self(put(self.0, "Resources", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-crossaccountattachment.html#cfn-globalaccelerator-crossaccountattachment-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCrossAccountAttachmentProps { fn into_props(self) -> Bag { self.0 } }
@@ -94,11 +94,11 @@ use crate::cfn::support::*;
 impl Resource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Cidr`: text. Update: in place.
+    /// `Cidr`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-globalaccelerator-crossaccountattachment-resource.html#cfn-globalaccelerator-crossaccountattachment-resource-cidr)
     pub fn cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cidr", value.into_expr())) }
-    /// `EndpointId`: text. Update: in place.
+    /// `EndpointId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-globalaccelerator-crossaccountattachment-resource.html#cfn-globalaccelerator-crossaccountattachment-resource-endpointid)
     pub fn endpoint_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointId", value.into_expr())) }
-    /// `Region`: text. Update: in place.
+    /// `Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-globalaccelerator-crossaccountattachment-resource.html#cfn-globalaccelerator-crossaccountattachment-resource-region)
     pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
 }
 impl Done for Resource { fn into_props(self) -> Bag { self.0 } }
@@ -112,7 +112,7 @@ impl CfnEndpointGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEndpointGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `EndpointGroupArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `EndpointGroupArn`: `OtherArn`.
+    /// The attribute `EndpointGroupArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-endpointgroup.html#EndpointGroupArn-fn::getatt)
     pub fn attr_endpoint_group_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("EndpointGroupArn") }
 }
 impl Parent for CfnEndpointGroup { fn node(&self) -> &Place { &self.0 } }
@@ -123,25 +123,25 @@ impl CfnEndpointGroupProps {
     pub fn new() -> CfnEndpointGroupProps<Missing<required::EndpointGroupRegion>, Missing<required::ListenerArn>> { CfnEndpointGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnEndpointGroupProps<R0, R1> {
-    /// `EndpointConfigurations`: list of `EndpointConfiguration`. Update: in place.
+    /// `EndpointConfigurations`: list of `EndpointConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-endpointgroup.html#cfn-globalaccelerator-endpointgroup-endpointconfigurations)
     pub fn endpoint_configurations(self, value: impl Arg<Arr<endpoint_group::EndpointConfiguration>>) -> Self { Self(put(self.0, "EndpointConfigurations", value.into_expr()), Phase) }
-    /// `EndpointGroupRegion`: text, required. Update: replacement.
+    /// `EndpointGroupRegion`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-endpointgroup.html#cfn-globalaccelerator-endpointgroup-endpointgroupregion)
     pub fn endpoint_group_region(self, value: impl Arg<str>) -> CfnEndpointGroupProps<Set, R1> { CfnEndpointGroupProps(put(self.0, "EndpointGroupRegion", value.into_expr()), Phase) }
-    /// `HealthCheckIntervalSeconds`: integer. Update: in place.
+    /// `HealthCheckIntervalSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-endpointgroup.html#cfn-globalaccelerator-endpointgroup-healthcheckintervalseconds)
     pub fn health_check_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthCheckIntervalSeconds", value.into_expr()), Phase) }
-    /// `HealthCheckPath`: text. Update: in place.
+    /// `HealthCheckPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-endpointgroup.html#cfn-globalaccelerator-endpointgroup-healthcheckpath)
     pub fn health_check_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthCheckPath", value.into_expr()), Phase) }
-    /// `HealthCheckPort`: integer. Update: in place.
+    /// `HealthCheckPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-endpointgroup.html#cfn-globalaccelerator-endpointgroup-healthcheckport)
     pub fn health_check_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthCheckPort", value.into_expr()), Phase) }
-    /// `HealthCheckProtocol`: `HealthCheckProtocol`. Update: in place.
+    /// `HealthCheckProtocol`: `HealthCheckProtocol`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-endpointgroup.html#cfn-globalaccelerator-endpointgroup-healthcheckprotocol)
     pub fn health_check_protocol(self, value: impl Arg<endpoint_group::HealthCheckProtocol>) -> Self { Self(put(self.0, "HealthCheckProtocol", value.into_expr()), Phase) }
-    /// `ListenerArn`: `GlobalAcceleratorListenerArn`, required. Update: replacement.
+    /// `ListenerArn`: `GlobalAcceleratorListenerArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-endpointgroup.html#cfn-globalaccelerator-endpointgroup-listenerarn)
     pub fn listener_arn(self, value: impl Arg<kind::GlobalAcceleratorListenerArn>) -> CfnEndpointGroupProps<R0, Set> { CfnEndpointGroupProps(put(self.0, "ListenerArn", value.into_expr()), Phase) }
-    /// `PortOverrides`: list of `PortOverride`. Update: in place.
+    /// `PortOverrides`: list of `PortOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-endpointgroup.html#cfn-globalaccelerator-endpointgroup-portoverrides)
     pub fn port_overrides(self, value: impl Arg<Arr<endpoint_group::PortOverride>>) -> Self { Self(put(self.0, "PortOverrides", value.into_expr()), Phase) }
-    /// `ThresholdCount`: integer. Update: in place.
+    /// `ThresholdCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-endpointgroup.html#cfn-globalaccelerator-endpointgroup-thresholdcount)
     pub fn threshold_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThresholdCount", value.into_expr()), Phase) }
-    /// `TrafficDialPercentage`: number. Update: in place.
+    /// `TrafficDialPercentage`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-endpointgroup.html#cfn-globalaccelerator-endpointgroup-trafficdialpercentage)
     pub fn traffic_dial_percentage(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TrafficDialPercentage", value.into_expr()), Phase) }
 }
 impl Done for CfnEndpointGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -155,13 +155,13 @@ impl EndpointConfiguration {
     pub fn new() -> EndpointConfiguration<Missing<super::required::EndpointId>> { EndpointConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EndpointConfiguration<R0> {
-    /// `AttachmentArn`: text. Update: in place.
+    /// `AttachmentArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-globalaccelerator-endpointgroup-endpointconfiguration.html#cfn-globalaccelerator-endpointgroup-endpointconfiguration-attachmentarn)
     pub fn attachment_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttachmentArn", value.into_expr()), Phase) }
-    /// `ClientIPPreservationEnabled`: boolean. Update: in place.
+    /// `ClientIPPreservationEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-globalaccelerator-endpointgroup-endpointconfiguration.html#cfn-globalaccelerator-endpointgroup-endpointconfiguration-clientippreservationenabled)
     pub fn client_ip_preservation_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ClientIPPreservationEnabled", value.into_expr()), Phase) }
-    /// `EndpointId`: text, required. Update: in place.
+    /// `EndpointId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-globalaccelerator-endpointgroup-endpointconfiguration.html#cfn-globalaccelerator-endpointgroup-endpointconfiguration-endpointid)
     pub fn endpoint_id(self, value: impl Arg<str>) -> EndpointConfiguration<Set> { EndpointConfiguration(put(self.0, "EndpointId", value.into_expr()), Phase) }
-    /// `Weight`: integer. Update: in place.
+    /// `Weight`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-globalaccelerator-endpointgroup-endpointconfiguration.html#cfn-globalaccelerator-endpointgroup-endpointconfiguration-weight)
     pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value.into_expr()), Phase) }
 }
 impl Done for EndpointConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -172,9 +172,9 @@ impl PortOverride {
     pub fn new() -> PortOverride<Missing<super::required::EndpointPort>, Missing<super::required::ListenerPort>> { PortOverride(Bag::default(), Phase) }
 }
 impl<R0, R1> PortOverride<R0, R1> {
-    /// `EndpointPort`: integer, required. Update: in place.
+    /// `EndpointPort`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-globalaccelerator-endpointgroup-portoverride.html#cfn-globalaccelerator-endpointgroup-portoverride-endpointport)
     pub fn endpoint_port(self, value: impl Arg<i64>) -> PortOverride<Set, R1> { PortOverride(put(self.0, "EndpointPort", value.into_expr()), Phase) }
-    /// `ListenerPort`: integer, required. Update: in place.
+    /// `ListenerPort`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-globalaccelerator-endpointgroup-portoverride.html#cfn-globalaccelerator-endpointgroup-portoverride-listenerport)
     pub fn listener_port(self, value: impl Arg<i64>) -> PortOverride<R0, Set> { PortOverride(put(self.0, "ListenerPort", value.into_expr()), Phase) }
 }
 impl Done for PortOverride { fn into_props(self) -> Bag { self.0 } }
@@ -190,7 +190,7 @@ impl CfnListener {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnListenerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ListenerArn`.
     pub fn reference(&self) -> Val<kind::GlobalAcceleratorListenerArn> { self.0.reference() }
-    /// The attribute `ListenerArn`: `GlobalAcceleratorListenerArn`.
+    /// The attribute `ListenerArn`: `GlobalAcceleratorListenerArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-listener.html#ListenerArn-fn::getatt)
     pub fn attr_listener_arn(&self) -> Val<kind::GlobalAcceleratorListenerArn> { self.0.get_att("ListenerArn") }
 }
 impl Parent for CfnListener { fn node(&self) -> &Place { &self.0 } }
@@ -201,13 +201,13 @@ impl CfnListenerProps {
     pub fn new() -> CfnListenerProps<Missing<required::AcceleratorArn>, Missing<required::PortRanges>, Missing<required::Protocol>> { CfnListenerProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnListenerProps<R0, R1, R2> {
-    /// `AcceleratorArn`: `GlobalAcceleratorAcceleratorArn`, required. Update: replacement.
+    /// `AcceleratorArn`: `GlobalAcceleratorAcceleratorArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-listener.html#cfn-globalaccelerator-listener-acceleratorarn)
     pub fn accelerator_arn(self, value: impl Arg<kind::GlobalAcceleratorAcceleratorArn>) -> CfnListenerProps<Set, R1, R2> { CfnListenerProps(put(self.0, "AcceleratorArn", value.into_expr()), Phase) }
-    /// `ClientAffinity`: `ClientAffinity`. Update: in place.
+    /// `ClientAffinity`: `ClientAffinity`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-listener.html#cfn-globalaccelerator-listener-clientaffinity)
     pub fn client_affinity(self, value: impl Arg<listener::ClientAffinity>) -> Self { Self(put(self.0, "ClientAffinity", value.into_expr()), Phase) }
-    /// `PortRanges`: list of `PortRange`, required. Update: in place.
+    /// `PortRanges`: list of `PortRange`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-listener.html#cfn-globalaccelerator-listener-portranges)
     pub fn port_ranges(self, value: impl Arg<Arr<listener::PortRange>>) -> CfnListenerProps<R0, Set, R2> { CfnListenerProps(put(self.0, "PortRanges", value.into_expr()), Phase) }
-    /// `Protocol`: `Protocol`, required. Update: in place.
+    /// `Protocol`: `Protocol`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-listener.html#cfn-globalaccelerator-listener-protocol)
     pub fn protocol(self, value: impl Arg<listener::Protocol>) -> CfnListenerProps<R0, R1, Set> { CfnListenerProps(put(self.0, "Protocol", value.into_expr()), Phase) }
 }
 impl Done for CfnListenerProps { fn into_props(self) -> Bag { self.0 } }
@@ -221,9 +221,9 @@ impl PortRange {
     pub fn new() -> PortRange<Missing<super::required::FromPort>, Missing<super::required::ToPort>> { PortRange(Bag::default(), Phase) }
 }
 impl<R0, R1> PortRange<R0, R1> {
-    /// `FromPort`: integer, required. Update: in place.
+    /// `FromPort`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-globalaccelerator-listener-portrange.html#cfn-globalaccelerator-listener-portrange-fromport)
     pub fn from_port(self, value: impl Arg<i64>) -> PortRange<Set, R1> { PortRange(put(self.0, "FromPort", value.into_expr()), Phase) }
-    /// `ToPort`: integer, required. Update: in place.
+    /// `ToPort`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-globalaccelerator-listener-portrange.html#cfn-globalaccelerator-listener-portrange-toport)
     pub fn to_port(self, value: impl Arg<i64>) -> PortRange<R0, Set> { PortRange(put(self.0, "ToPort", value.into_expr()), Phase) }
 }
 impl Done for PortRange { fn into_props(self) -> Bag { self.0 } }

@@ -13,15 +13,15 @@ impl CfnBlueprint {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBlueprintProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-blueprint.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedOn`: text.
+    /// The attribute `CreatedOn`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-blueprint.html#CreatedOn-fn::getatt)
     pub fn attr_created_on(&self) -> Val<str> { self.0.get_att("CreatedOn") }
-    /// The attribute `LastModifiedOn`: text.
+    /// The attribute `LastModifiedOn`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-blueprint.html#LastModifiedOn-fn::getatt)
     pub fn attr_last_modified_on(&self) -> Val<str> { self.0.get_att("LastModifiedOn") }
-    /// The attribute `ParameterSpec`: text.
+    /// The attribute `ParameterSpec`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-blueprint.html#ParameterSpec-fn::getatt)
     pub fn attr_parameter_spec(&self) -> Val<str> { self.0.get_att("ParameterSpec") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-blueprint.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnBlueprint { fn node(&self) -> &Place { &self.0 } }
@@ -32,13 +32,13 @@ impl CfnBlueprintProps {
     pub fn new() -> CfnBlueprintProps<Missing<required::BlueprintLocation>, Missing<required::Name>> { CfnBlueprintProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnBlueprintProps<R0, R1> {
-    /// `BlueprintLocation`: text, required. Update: in place.
+    /// `BlueprintLocation`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-blueprint.html#cfn-glue-blueprint-blueprintlocation)
     pub fn blueprint_location(self, value: impl Arg<str>) -> CfnBlueprintProps<Set, R1> { CfnBlueprintProps(put(self.0, "BlueprintLocation", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-blueprint.html#cfn-glue-blueprint-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-blueprint.html#cfn-glue-blueprint-name)
     pub fn name(self, value: impl Arg<str>) -> CfnBlueprintProps<R0, Set> { CfnBlueprintProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-blueprint.html#cfn-glue-blueprint-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnBlueprintProps { fn into_props(self) -> Bag { self.0 } }
@@ -51,21 +51,21 @@ impl CfnCatalog {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCatalogProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ResourceArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CatalogId`: text.
+    /// The attribute `CatalogId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-catalog.html#CatalogId-fn::getatt)
     pub fn attr_catalog_id(&self) -> Val<str> { self.0.get_att("CatalogId") }
-    /// The attribute `CatalogProperties.CustomProperties`: map of text.
+    /// The attribute `CatalogProperties.CustomProperties`: map of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-catalog.html#CatalogProperties.CustomProperties-fn::getatt)
     pub fn attr_catalog_properties_custom_properties(&self) -> Val<Dict<str>> { self.0.get_att("CatalogProperties.CustomProperties") }
-    /// The attribute `CatalogProperties.DataLakeAccessProperties.ManagedWorkgroupName`: text.
+    /// The attribute `CatalogProperties.DataLakeAccessProperties.ManagedWorkgroupName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-catalog.html#CatalogProperties.DataLakeAccessProperties.ManagedWorkgroupName-fn::getatt)
     pub fn attr_catalog_properties_data_lake_access_properties_managed_workgroup_name(&self) -> Val<str> { self.0.get_att("CatalogProperties.DataLakeAccessProperties.ManagedWorkgroupName") }
-    /// The attribute `CatalogProperties.DataLakeAccessProperties.ManagedWorkgroupStatus`: text.
+    /// The attribute `CatalogProperties.DataLakeAccessProperties.ManagedWorkgroupStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-catalog.html#CatalogProperties.DataLakeAccessProperties.ManagedWorkgroupStatus-fn::getatt)
     pub fn attr_catalog_properties_data_lake_access_properties_managed_workgroup_status(&self) -> Val<str> { self.0.get_att("CatalogProperties.DataLakeAccessProperties.ManagedWorkgroupStatus") }
-    /// The attribute `CatalogProperties.DataLakeAccessProperties.RedshiftDatabaseName`: text.
+    /// The attribute `CatalogProperties.DataLakeAccessProperties.RedshiftDatabaseName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-catalog.html#CatalogProperties.DataLakeAccessProperties.RedshiftDatabaseName-fn::getatt)
     pub fn attr_catalog_properties_data_lake_access_properties_redshift_database_name(&self) -> Val<str> { self.0.get_att("CatalogProperties.DataLakeAccessProperties.RedshiftDatabaseName") }
-    /// The attribute `CreateTime`: integer.
+    /// The attribute `CreateTime`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-catalog.html#CreateTime-fn::getatt)
     pub fn attr_create_time(&self) -> Val<i64> { self.0.get_att("CreateTime") }
-    /// The attribute `ResourceArn`: `OtherArn`.
+    /// The attribute `ResourceArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-catalog.html#ResourceArn-fn::getatt)
     pub fn attr_resource_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ResourceArn") }
-    /// The attribute `UpdateTime`: integer.
+    /// The attribute `UpdateTime`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-catalog.html#UpdateTime-fn::getatt)
     pub fn attr_update_time(&self) -> Val<i64> { self.0.get_att("UpdateTime") }
 }
 impl Parent for CfnCatalog { fn node(&self) -> &Place { &self.0 } }
@@ -76,27 +76,27 @@ impl CfnCatalogProps {
     pub fn new() -> CfnCatalogProps<Missing<required::Name>> { CfnCatalogProps(Bag::default(), Phase) }
 }
 impl<R0> CfnCatalogProps<R0> {
-    /// `AllowFullTableExternalDataAccess`: `AllowFullTableExternalDataAccess`. Update: in place.
+    /// `AllowFullTableExternalDataAccess`: `AllowFullTableExternalDataAccess`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-catalog.html#cfn-glue-catalog-allowfulltableexternaldataaccess)
     pub fn allow_full_table_external_data_access(self, value: impl Arg<catalog::AllowFullTableExternalDataAccess>) -> Self { Self(put(self.0, "AllowFullTableExternalDataAccess", value.into_expr()), Phase) }
-    /// `CatalogProperties`: `CatalogProperties`. Update: in place.
+    /// `CatalogProperties`: `CatalogProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-catalog.html#cfn-glue-catalog-catalogproperties)
     pub fn catalog_properties(self, value: impl Arg<catalog::CatalogProperties>) -> Self { Self(put(self.0, "CatalogProperties", value.into_expr()), Phase) }
-    /// `CreateDatabaseDefaultPermissions`: list of `PrincipalPermissions`. Update: in place.
+    /// `CreateDatabaseDefaultPermissions`: list of `PrincipalPermissions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-catalog.html#cfn-glue-catalog-createdatabasedefaultpermissions)
     pub fn create_database_default_permissions(self, value: impl Arg<Arr<catalog::PrincipalPermissions>>) -> Self { Self(put(self.0, "CreateDatabaseDefaultPermissions", value.into_expr()), Phase) }
-    /// `CreateTableDefaultPermissions`: list of `PrincipalPermissions`. Update: in place.
+    /// `CreateTableDefaultPermissions`: list of `PrincipalPermissions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-catalog.html#cfn-glue-catalog-createtabledefaultpermissions)
     pub fn create_table_default_permissions(self, value: impl Arg<Arr<catalog::PrincipalPermissions>>) -> Self { Self(put(self.0, "CreateTableDefaultPermissions", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-catalog.html#cfn-glue-catalog-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `FederatedCatalog`: `FederatedCatalog`. Update: in place.
+    /// `FederatedCatalog`: `FederatedCatalog`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-catalog.html#cfn-glue-catalog-federatedcatalog)
     pub fn federated_catalog(self, value: impl Arg<catalog::FederatedCatalog>) -> Self { Self(put(self.0, "FederatedCatalog", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-catalog.html#cfn-glue-catalog-name)
     pub fn name(self, value: impl Arg<str>) -> CfnCatalogProps<Set> { CfnCatalogProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `OverwriteChildResourcePermissionsWithDefault`: `OverwriteChildResourcePermissionsWithDefault`. Update: in place.
+    /// `OverwriteChildResourcePermissionsWithDefault`: `OverwriteChildResourcePermissionsWithDefault`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-catalog.html#cfn-glue-catalog-overwritechildresourcepermissionswithdefault)
     pub fn overwrite_child_resource_permissions_with_default(self, value: impl Arg<catalog::OverwriteChildResourcePermissionsWithDefault>) -> Self { Self(put(self.0, "OverwriteChildResourcePermissionsWithDefault", value.into_expr()), Phase) }
-    /// `Parameters`: map of text. Update: in place.
+    /// `Parameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-catalog.html#cfn-glue-catalog-parameters)
     pub fn parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-catalog.html#cfn-glue-catalog-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TargetRedshiftCatalog`: `TargetRedshiftCatalog`. Update: in place.
+    /// `TargetRedshiftCatalog`: `TargetRedshiftCatalog`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-catalog.html#cfn-glue-catalog-targetredshiftcatalog)
     pub fn target_redshift_catalog(self, value: impl Arg<catalog::TargetRedshiftCatalog>) -> Self { Self(put(self.0, "TargetRedshiftCatalog", value.into_expr()), Phase) }
 }
 impl Done for CfnCatalogProps { fn into_props(self) -> Bag { self.0 } }
@@ -108,9 +108,9 @@ use crate::cfn::support::*;
 impl CatalogProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CustomProperties`: map of text. Update: in place.
+    /// `CustomProperties`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-catalog-catalogproperties.html#cfn-glue-catalog-catalogproperties-customproperties)
     pub fn custom_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "CustomProperties", value.into_expr())) }
-    /// `DataLakeAccessProperties`: `DataLakeAccessProperties`. Update: in place.
+    /// `DataLakeAccessProperties`: `DataLakeAccessProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-catalog-catalogproperties.html#cfn-glue-catalog-catalogproperties-datalakeaccessproperties)
     pub fn data_lake_access_properties(self, value: impl Arg<DataLakeAccessProperties>) -> Self { Self(put(self.0, "DataLakeAccessProperties", value.into_expr())) }
 }
 impl Done for CatalogProperties { fn into_props(self) -> Bag { self.0 } }
@@ -119,21 +119,21 @@ impl Done for CatalogProperties { fn into_props(self) -> Bag { self.0 } }
 impl DataLakeAccessProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AllowFullTableExternalDataAccess`: `AllowFullTableExternalDataAccess`. Update: in place.
+    /// `AllowFullTableExternalDataAccess`: `AllowFullTableExternalDataAccess`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-catalog-datalakeaccessproperties.html#cfn-glue-catalog-datalakeaccessproperties-allowfulltableexternaldataaccess)
     pub fn allow_full_table_external_data_access(self, value: impl Arg<AllowFullTableExternalDataAccess>) -> Self { Self(put(self.0, "AllowFullTableExternalDataAccess", value.into_expr())) }
-    /// `CatalogType`: text. Update: in place.
+    /// `CatalogType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-catalog-datalakeaccessproperties.html#cfn-glue-catalog-datalakeaccessproperties-catalogtype)
     pub fn catalog_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogType", value.into_expr())) }
-    /// `DataLakeAccess`: boolean. Update: in place.
+    /// `DataLakeAccess`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-catalog-datalakeaccessproperties.html#cfn-glue-catalog-datalakeaccessproperties-datalakeaccess)
     pub fn data_lake_access(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DataLakeAccess", value.into_expr())) }
-    /// `DataTransferRole`: text. Update: in place.
+    /// `DataTransferRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-catalog-datalakeaccessproperties.html#cfn-glue-catalog-datalakeaccessproperties-datatransferrole)
     pub fn data_transfer_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataTransferRole", value.into_expr())) }
-    /// `KmsKey`: text. Update: in place.
+    /// `KmsKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-catalog-datalakeaccessproperties.html#cfn-glue-catalog-datalakeaccessproperties-kmskey)
     pub fn kms_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKey", value.into_expr())) }
-    /// `ManagedWorkgroupName`: text. Update: in place.
+    /// `ManagedWorkgroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-catalog-datalakeaccessproperties.html#cfn-glue-catalog-datalakeaccessproperties-managedworkgroupname)
     pub fn managed_workgroup_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManagedWorkgroupName", value.into_expr())) }
-    /// `ManagedWorkgroupStatus`: text. Update: in place.
+    /// `ManagedWorkgroupStatus`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-catalog-datalakeaccessproperties.html#cfn-glue-catalog-datalakeaccessproperties-managedworkgroupstatus)
     pub fn managed_workgroup_status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManagedWorkgroupStatus", value.into_expr())) }
-    /// `RedshiftDatabaseName`: text. Update: in place.
+    /// `RedshiftDatabaseName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-catalog-datalakeaccessproperties.html#cfn-glue-catalog-datalakeaccessproperties-redshiftdatabasename)
     pub fn redshift_database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RedshiftDatabaseName", value.into_expr())) }
 }
 impl Done for DataLakeAccessProperties { fn into_props(self) -> Bag { self.0 } }
@@ -142,7 +142,7 @@ impl Done for DataLakeAccessProperties { fn into_props(self) -> Bag { self.0 } }
 impl DataLakePrincipal {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DataLakePrincipalIdentifier`: text. Update: in place.
+    /// `DataLakePrincipalIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-catalog-datalakeprincipal.html#cfn-glue-catalog-datalakeprincipal-datalakeprincipalidentifier)
     pub fn data_lake_principal_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataLakePrincipalIdentifier", value.into_expr())) }
 }
 impl Done for DataLakePrincipal { fn into_props(self) -> Bag { self.0 } }
@@ -151,9 +151,9 @@ impl Done for DataLakePrincipal { fn into_props(self) -> Bag { self.0 } }
 impl FederatedCatalog {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ConnectionName`: text. Update: in place.
+    /// `ConnectionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-catalog-federatedcatalog.html#cfn-glue-catalog-federatedcatalog-connectionname)
     pub fn connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionName", value.into_expr())) }
-    /// `Identifier`: text. Update: in place.
+    /// `Identifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-catalog-federatedcatalog.html#cfn-glue-catalog-federatedcatalog-identifier)
     pub fn identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Identifier", value.into_expr())) }
 }
 impl Done for FederatedCatalog { fn into_props(self) -> Bag { self.0 } }
@@ -162,9 +162,9 @@ impl Done for FederatedCatalog { fn into_props(self) -> Bag { self.0 } }
 impl PrincipalPermissions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Permissions`: list of `Permissions`. Update: in place.
+    /// `Permissions`: list of `Permissions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-catalog-principalpermissions.html#cfn-glue-catalog-principalpermissions-permissions)
     pub fn permissions(self, value: impl Arg<Arr<Permissions>>) -> Self { Self(put(self.0, "Permissions", value.into_expr())) }
-    /// `Principal`: `DataLakePrincipal`. Update: in place.
+    /// `Principal`: `DataLakePrincipal`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-catalog-principalpermissions.html#cfn-glue-catalog-principalpermissions-principal)
     pub fn principal(self, value: impl Arg<DataLakePrincipal>) -> Self { Self(put(self.0, "Principal", value.into_expr())) }
 }
 impl Done for PrincipalPermissions { fn into_props(self) -> Bag { self.0 } }
@@ -175,7 +175,7 @@ impl TargetRedshiftCatalog {
     pub fn new() -> TargetRedshiftCatalog<Missing<super::required::CatalogArn>> { TargetRedshiftCatalog(Bag::default(), Phase) }
 }
 impl<R0> TargetRedshiftCatalog<R0> {
-    /// `CatalogArn`: text, required. Update: in place.
+    /// `CatalogArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-catalog-targetredshiftcatalog.html#cfn-glue-catalog-targetredshiftcatalog-catalogarn)
     pub fn catalog_arn(self, value: impl Arg<str>) -> TargetRedshiftCatalog<Set> { TargetRedshiftCatalog(put(self.0, "CatalogArn", value.into_expr()), Phase) }
 }
 impl Done for TargetRedshiftCatalog { fn into_props(self) -> Bag { self.0 } }
@@ -195,7 +195,7 @@ impl CfnClassifier {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnClassifierProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Name`: text.
+    /// The attribute `Name`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-classifier.html#Name-fn::getatt)
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
 }
 impl Parent for CfnClassifier { fn node(&self) -> &Place { &self.0 } }
@@ -204,13 +204,13 @@ impl Parent for CfnClassifier { fn node(&self) -> &Place { &self.0 } }
 impl CfnClassifierProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CsvClassifier`: `CsvClassifier`. Update: in place.
+    /// `CsvClassifier`: `CsvClassifier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-classifier.html#cfn-glue-classifier-csvclassifier)
     pub fn csv_classifier(self, value: impl Arg<classifier::CsvClassifier>) -> Self { Self(put(self.0, "CsvClassifier", value.into_expr())) }
-    /// `GrokClassifier`: `GrokClassifier`. Update: in place.
+    /// `GrokClassifier`: `GrokClassifier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-classifier.html#cfn-glue-classifier-grokclassifier)
     pub fn grok_classifier(self, value: impl Arg<classifier::GrokClassifier>) -> Self { Self(put(self.0, "GrokClassifier", value.into_expr())) }
-    /// `JsonClassifier`: `JsonClassifier`. Update: in place.
+    /// `JsonClassifier`: `JsonClassifier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-classifier.html#cfn-glue-classifier-jsonclassifier)
     pub fn json_classifier(self, value: impl Arg<classifier::JsonClassifier>) -> Self { Self(put(self.0, "JsonClassifier", value.into_expr())) }
-    /// `XMLClassifier`: `XMLClassifier`. Update: in place.
+    /// `XMLClassifier`: `XMLClassifier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-classifier.html#cfn-glue-classifier-xmlclassifier)
     pub fn xml_classifier(self, value: impl Arg<classifier::XMLClassifier>) -> Self { Self(put(self.0, "XMLClassifier", value.into_expr())) }
 }
 impl Done for CfnClassifierProps { fn into_props(self) -> Bag { self.0 } }
@@ -222,23 +222,23 @@ use crate::cfn::support::*;
 impl CsvClassifier {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AllowSingleColumn`: boolean. Update: in place.
+    /// `AllowSingleColumn`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-classifier-csvclassifier.html#cfn-glue-classifier-csvclassifier-allowsinglecolumn)
     pub fn allow_single_column(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowSingleColumn", value.into_expr())) }
-    /// `ContainsCustomDatatype`: list of text. Update: in place.
+    /// `ContainsCustomDatatype`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-classifier-csvclassifier.html#cfn-glue-classifier-csvclassifier-containscustomdatatype)
     pub fn contains_custom_datatype(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ContainsCustomDatatype", value.into_expr())) }
-    /// `ContainsHeader`: text. Update: in place.
+    /// `ContainsHeader`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-classifier-csvclassifier.html#cfn-glue-classifier-csvclassifier-containsheader)
     pub fn contains_header(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainsHeader", value.into_expr())) }
-    /// `CustomDatatypeConfigured`: boolean. Update: in place.
+    /// `CustomDatatypeConfigured`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-classifier-csvclassifier.html#cfn-glue-classifier-csvclassifier-customdatatypeconfigured)
     pub fn custom_datatype_configured(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CustomDatatypeConfigured", value.into_expr())) }
-    /// `Delimiter`: text. Update: in place.
+    /// `Delimiter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-classifier-csvclassifier.html#cfn-glue-classifier-csvclassifier-delimiter)
     pub fn delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Delimiter", value.into_expr())) }
-    /// `DisableValueTrimming`: boolean. Update: in place.
+    /// `DisableValueTrimming`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-classifier-csvclassifier.html#cfn-glue-classifier-csvclassifier-disablevaluetrimming)
     pub fn disable_value_trimming(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableValueTrimming", value.into_expr())) }
-    /// `Header`: list of text. Update: in place.
+    /// `Header`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-classifier-csvclassifier.html#cfn-glue-classifier-csvclassifier-header)
     pub fn header(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Header", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-classifier-csvclassifier.html#cfn-glue-classifier-csvclassifier-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `QuoteSymbol`: text. Update: in place.
+    /// `QuoteSymbol`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-classifier-csvclassifier.html#cfn-glue-classifier-csvclassifier-quotesymbol)
     pub fn quote_symbol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QuoteSymbol", value.into_expr())) }
 }
 impl Done for CsvClassifier { fn into_props(self) -> Bag { self.0 } }
@@ -249,13 +249,13 @@ impl GrokClassifier {
     pub fn new() -> GrokClassifier<Missing<super::required::Classification>, Missing<super::required::GrokPattern>> { GrokClassifier(Bag::default(), Phase) }
 }
 impl<R0, R1> GrokClassifier<R0, R1> {
-    /// `Classification`: text, required. Update: in place.
+    /// `Classification`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-classifier-grokclassifier.html#cfn-glue-classifier-grokclassifier-classification)
     pub fn classification(self, value: impl Arg<str>) -> GrokClassifier<Set, R1> { GrokClassifier(put(self.0, "Classification", value.into_expr()), Phase) }
-    /// `CustomPatterns`: text. Update: in place.
+    /// `CustomPatterns`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-classifier-grokclassifier.html#cfn-glue-classifier-grokclassifier-custompatterns)
     pub fn custom_patterns(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomPatterns", value.into_expr()), Phase) }
-    /// `GrokPattern`: text, required. Update: in place.
+    /// `GrokPattern`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-classifier-grokclassifier.html#cfn-glue-classifier-grokclassifier-grokpattern)
     pub fn grok_pattern(self, value: impl Arg<str>) -> GrokClassifier<R0, Set> { GrokClassifier(put(self.0, "GrokPattern", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-classifier-grokclassifier.html#cfn-glue-classifier-grokclassifier-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for GrokClassifier { fn into_props(self) -> Bag { self.0 } }
@@ -266,9 +266,9 @@ impl JsonClassifier {
     pub fn new() -> JsonClassifier<Missing<super::required::JsonPath>> { JsonClassifier(Bag::default(), Phase) }
 }
 impl<R0> JsonClassifier<R0> {
-    /// `JsonPath`: text, required. Update: in place.
+    /// `JsonPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-classifier-jsonclassifier.html#cfn-glue-classifier-jsonclassifier-jsonpath)
     pub fn json_path(self, value: impl Arg<str>) -> JsonClassifier<Set> { JsonClassifier(put(self.0, "JsonPath", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-classifier-jsonclassifier.html#cfn-glue-classifier-jsonclassifier-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for JsonClassifier { fn into_props(self) -> Bag { self.0 } }
@@ -279,11 +279,11 @@ impl XMLClassifier {
     pub fn new() -> XMLClassifier<Missing<super::required::Classification>, Missing<super::required::RowTag>> { XMLClassifier(Bag::default(), Phase) }
 }
 impl<R0, R1> XMLClassifier<R0, R1> {
-    /// `Classification`: text, required. Update: in place.
+    /// `Classification`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-classifier-xmlclassifier.html#cfn-glue-classifier-xmlclassifier-classification)
     pub fn classification(self, value: impl Arg<str>) -> XMLClassifier<Set, R1> { XMLClassifier(put(self.0, "Classification", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-classifier-xmlclassifier.html#cfn-glue-classifier-xmlclassifier-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RowTag`: text, required. Update: in place.
+    /// `RowTag`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-classifier-xmlclassifier.html#cfn-glue-classifier-xmlclassifier-rowtag)
     pub fn row_tag(self, value: impl Arg<str>) -> XMLClassifier<R0, Set> { XMLClassifier(put(self.0, "RowTag", value.into_expr()), Phase) }
 }
 impl Done for XMLClassifier { fn into_props(self) -> Bag { self.0 } }
@@ -297,7 +297,7 @@ impl CfnConnection {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Name`: text.
+    /// The attribute `Name`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-connection.html#Name-fn::getatt)
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
 }
 impl Parent for CfnConnection { fn node(&self) -> &Place { &self.0 } }
@@ -308,11 +308,11 @@ impl CfnConnectionProps {
     pub fn new() -> CfnConnectionProps<Missing<required::CatalogId>, Missing<required::ConnectionInput>> { CfnConnectionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnConnectionProps<R0, R1> {
-    /// `CatalogId`: text, required. Update: replacement.
+    /// `CatalogId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-connection.html#cfn-glue-connection-catalogid)
     pub fn catalog_id(self, value: impl Arg<str>) -> CfnConnectionProps<Set, R1> { CfnConnectionProps(put(self.0, "CatalogId", value.into_expr()), Phase) }
-    /// `ConnectionInput`: `ConnectionInput`, required. Update: in place.
+    /// `ConnectionInput`: `ConnectionInput`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-connection.html#cfn-glue-connection-connectioninput)
     pub fn connection_input(self, value: impl Arg<connection::ConnectionInput>) -> CfnConnectionProps<R0, Set> { CfnConnectionProps(put(self.0, "ConnectionInput", value.into_expr()), Phase) }
-    /// `Tags`: JSON. Update: in place.
+    /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-connection.html#cfn-glue-connection-tags)
     pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectionProps { fn into_props(self) -> Bag { self.0 } }
@@ -326,17 +326,17 @@ impl AuthenticationConfiguration {
     pub fn new() -> AuthenticationConfiguration<Missing<super::required::AuthenticationType>> { AuthenticationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AuthenticationConfiguration<R0> {
-    /// `AuthenticationType`: text, required. Update: in place.
+    /// `AuthenticationType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-authenticationconfiguration.html#cfn-glue-connection-authenticationconfiguration-authenticationtype)
     pub fn authentication_type(self, value: impl Arg<str>) -> AuthenticationConfiguration<Set> { AuthenticationConfiguration(put(self.0, "AuthenticationType", value.into_expr()), Phase) }
-    /// `BasicAuthenticationCredentials`: `BasicAuthenticationCredentials`. Update: in place.
+    /// `BasicAuthenticationCredentials`: `BasicAuthenticationCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-authenticationconfiguration.html#cfn-glue-connection-authenticationconfiguration-basicauthenticationcredentials)
     pub fn basic_authentication_credentials(self, value: impl Arg<BasicAuthenticationCredentials>) -> Self { Self(put(self.0, "BasicAuthenticationCredentials", value.into_expr()), Phase) }
-    /// `CustomAuthenticationCredentials`: JSON. Update: in place.
+    /// `CustomAuthenticationCredentials`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-authenticationconfiguration.html#cfn-glue-connection-authenticationconfiguration-customauthenticationcredentials)
     pub fn custom_authentication_credentials(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "CustomAuthenticationCredentials", value.into_expr()), Phase) }
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-authenticationconfiguration.html#cfn-glue-connection-authenticationconfiguration-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
-    /// `OAuth2Properties`: `OAuth2Properties`. Update: in place.
+    /// `OAuth2Properties`: `OAuth2Properties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-authenticationconfiguration.html#cfn-glue-connection-authenticationconfiguration-oauth2properties)
     pub fn oauth2_properties(self, value: impl Arg<OAuth2Properties>) -> Self { Self(put(self.0, "OAuth2Properties", value.into_expr()), Phase) }
-    /// `SecretArn`: text. Update: in place.
+    /// `SecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-authenticationconfiguration.html#cfn-glue-connection-authenticationconfiguration-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for AuthenticationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -345,9 +345,9 @@ impl Done for AuthenticationConfiguration { fn into_props(self) -> Bag { self.0 
 impl AuthorizationCodeProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AuthorizationCode`: text. Update: in place.
+    /// `AuthorizationCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-authorizationcodeproperties.html#cfn-glue-connection-authorizationcodeproperties-authorizationcode)
     pub fn authorization_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizationCode", value.into_expr())) }
-    /// `RedirectUri`: text. Update: in place.
+    /// `RedirectUri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-authorizationcodeproperties.html#cfn-glue-connection-authorizationcodeproperties-redirecturi)
     pub fn redirect_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RedirectUri", value.into_expr())) }
 }
 impl Done for AuthorizationCodeProperties { fn into_props(self) -> Bag { self.0 } }
@@ -356,9 +356,9 @@ impl Done for AuthorizationCodeProperties { fn into_props(self) -> Bag { self.0 
 impl BasicAuthenticationCredentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Password`: text. Update: in place.
+    /// `Password`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-basicauthenticationcredentials.html#cfn-glue-connection-basicauthenticationcredentials-password)
     pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr())) }
-    /// `Username`: text. Update: in place.
+    /// `Username`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-basicauthenticationcredentials.html#cfn-glue-connection-basicauthenticationcredentials-username)
     pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
 }
 impl Done for BasicAuthenticationCredentials { fn into_props(self) -> Bag { self.0 } }
@@ -369,29 +369,29 @@ impl ConnectionInput {
     pub fn new() -> ConnectionInput<Missing<super::required::ConnectionType>> { ConnectionInput(Bag::default(), Phase) }
 }
 impl<R0> ConnectionInput<R0> {
-    /// `AthenaProperties`: JSON. Update: in place.
+    /// `AthenaProperties`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-connectioninput.html#cfn-glue-connection-connectioninput-athenaproperties)
     pub fn athena_properties(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AthenaProperties", value.into_expr()), Phase) }
-    /// `AuthenticationConfiguration`: `AuthenticationConfiguration`. Update: in place.
+    /// `AuthenticationConfiguration`: `AuthenticationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-connectioninput.html#cfn-glue-connection-connectioninput-authenticationconfiguration)
     pub fn authentication_configuration(self, value: impl Arg<AuthenticationConfiguration>) -> Self { Self(put(self.0, "AuthenticationConfiguration", value.into_expr()), Phase) }
-    /// `ConnectionProperties`: JSON. Update: in place.
+    /// `ConnectionProperties`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-connectioninput.html#cfn-glue-connection-connectioninput-connectionproperties)
     pub fn connection_properties(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ConnectionProperties", value.into_expr()), Phase) }
-    /// `ConnectionType`: text, required. Update: in place.
+    /// `ConnectionType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-connectioninput.html#cfn-glue-connection-connectioninput-connectiontype)
     pub fn connection_type(self, value: impl Arg<str>) -> ConnectionInput<Set> { ConnectionInput(put(self.0, "ConnectionType", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-connectioninput.html#cfn-glue-connection-connectioninput-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `MatchCriteria`: list of text. Update: in place.
+    /// `MatchCriteria`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-connectioninput.html#cfn-glue-connection-connectioninput-matchcriteria)
     pub fn match_criteria(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchCriteria", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-connectioninput.html#cfn-glue-connection-connectioninput-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `PhysicalConnectionRequirements`: `PhysicalConnectionRequirements`. Update: in place.
+    /// `PhysicalConnectionRequirements`: `PhysicalConnectionRequirements`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-connectioninput.html#cfn-glue-connection-connectioninput-physicalconnectionrequirements)
     pub fn physical_connection_requirements(self, value: impl Arg<PhysicalConnectionRequirements>) -> Self { Self(put(self.0, "PhysicalConnectionRequirements", value.into_expr()), Phase) }
-    /// `PythonProperties`: JSON. Update: in place.
+    /// `PythonProperties`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-connectioninput.html#cfn-glue-connection-connectioninput-pythonproperties)
     pub fn python_properties(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "PythonProperties", value.into_expr()), Phase) }
-    /// `SparkProperties`: JSON. Update: in place.
+    /// `SparkProperties`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-connectioninput.html#cfn-glue-connection-connectioninput-sparkproperties)
     pub fn spark_properties(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "SparkProperties", value.into_expr()), Phase) }
-    /// `ValidateCredentials`: boolean. Update: in place.
+    /// `ValidateCredentials`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-connectioninput.html#cfn-glue-connection-connectioninput-validatecredentials)
     pub fn validate_credentials(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ValidateCredentials", value.into_expr()), Phase) }
-    /// `ValidateForComputeEnvironments`: list of text. Update: in place.
+    /// `ValidateForComputeEnvironments`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-connectioninput.html#cfn-glue-connection-connectioninput-validateforcomputeenvironments)
     pub fn validate_for_compute_environments(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ValidateForComputeEnvironments", value.into_expr()), Phase) }
 }
 impl Done for ConnectionInput { fn into_props(self) -> Bag { self.0 } }
@@ -400,9 +400,9 @@ impl Done for ConnectionInput { fn into_props(self) -> Bag { self.0 } }
 impl OAuth2ClientApplication {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AWSManagedClientApplicationReference`: text. Update: in place.
+    /// `AWSManagedClientApplicationReference`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-oauth2clientapplication.html#cfn-glue-connection-oauth2clientapplication-awsmanagedclientapplicationreference)
     pub fn aws_managed_client_application_reference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AWSManagedClientApplicationReference", value.into_expr())) }
-    /// `UserManagedClientApplicationClientId`: text. Update: in place.
+    /// `UserManagedClientApplicationClientId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-oauth2clientapplication.html#cfn-glue-connection-oauth2clientapplication-usermanagedclientapplicationclientid)
     pub fn user_managed_client_application_client_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserManagedClientApplicationClientId", value.into_expr())) }
 }
 impl Done for OAuth2ClientApplication { fn into_props(self) -> Bag { self.0 } }
@@ -411,13 +411,13 @@ impl Done for OAuth2ClientApplication { fn into_props(self) -> Bag { self.0 } }
 impl OAuth2Credentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AccessToken`: text. Update: in place.
+    /// `AccessToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-oauth2credentials.html#cfn-glue-connection-oauth2credentials-accesstoken)
     pub fn access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessToken", value.into_expr())) }
-    /// `JwtToken`: text. Update: in place.
+    /// `JwtToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-oauth2credentials.html#cfn-glue-connection-oauth2credentials-jwttoken)
     pub fn jwt_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JwtToken", value.into_expr())) }
-    /// `RefreshToken`: text. Update: in place.
+    /// `RefreshToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-oauth2credentials.html#cfn-glue-connection-oauth2credentials-refreshtoken)
     pub fn refresh_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefreshToken", value.into_expr())) }
-    /// `UserManagedClientApplicationClientSecret`: text. Update: in place.
+    /// `UserManagedClientApplicationClientSecret`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-oauth2credentials.html#cfn-glue-connection-oauth2credentials-usermanagedclientapplicationclientsecret)
     pub fn user_managed_client_application_client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserManagedClientApplicationClientSecret", value.into_expr())) }
 }
 impl Done for OAuth2Credentials { fn into_props(self) -> Bag { self.0 } }
@@ -426,17 +426,17 @@ impl Done for OAuth2Credentials { fn into_props(self) -> Bag { self.0 } }
 impl OAuth2Properties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AuthorizationCodeProperties`: `AuthorizationCodeProperties`. Update: in place.
+    /// `AuthorizationCodeProperties`: `AuthorizationCodeProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-oauth2properties.html#cfn-glue-connection-oauth2properties-authorizationcodeproperties)
     pub fn authorization_code_properties(self, value: impl Arg<AuthorizationCodeProperties>) -> Self { Self(put(self.0, "AuthorizationCodeProperties", value.into_expr())) }
-    /// `OAuth2ClientApplication`: `OAuth2ClientApplication`. Update: in place.
+    /// `OAuth2ClientApplication`: `OAuth2ClientApplication`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-oauth2properties.html#cfn-glue-connection-oauth2properties-oauth2clientapplication)
     pub fn oauth2_client_application(self, value: impl Arg<OAuth2ClientApplication>) -> Self { Self(put(self.0, "OAuth2ClientApplication", value.into_expr())) }
-    /// `OAuth2Credentials`: `OAuth2Credentials`. Update: in place.
+    /// `OAuth2Credentials`: `OAuth2Credentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-oauth2properties.html#cfn-glue-connection-oauth2properties-oauth2credentials)
     pub fn oauth2_credentials(self, value: impl Arg<OAuth2Credentials>) -> Self { Self(put(self.0, "OAuth2Credentials", value.into_expr())) }
-    /// `OAuth2GrantType`: text. Update: in place.
+    /// `OAuth2GrantType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-oauth2properties.html#cfn-glue-connection-oauth2properties-oauth2granttype)
     pub fn oauth2_grant_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OAuth2GrantType", value.into_expr())) }
-    /// `TokenUrl`: text. Update: in place.
+    /// `TokenUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-oauth2properties.html#cfn-glue-connection-oauth2properties-tokenurl)
     pub fn token_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenUrl", value.into_expr())) }
-    /// `TokenUrlParametersMap`: JSON. Update: in place.
+    /// `TokenUrlParametersMap`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-oauth2properties.html#cfn-glue-connection-oauth2properties-tokenurlparametersmap)
     pub fn token_url_parameters_map(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "TokenUrlParametersMap", value.into_expr())) }
 }
 impl Done for OAuth2Properties { fn into_props(self) -> Bag { self.0 } }
@@ -445,11 +445,11 @@ impl Done for OAuth2Properties { fn into_props(self) -> Bag { self.0 } }
 impl PhysicalConnectionRequirements {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AvailabilityZone`: text. Update: in place.
+    /// `AvailabilityZone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-physicalconnectionrequirements.html#cfn-glue-connection-physicalconnectionrequirements-availabilityzone)
     pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr())) }
-    /// `SecurityGroupIdList`: list of `Ec2SecurityGroupId`. Update: in place.
+    /// `SecurityGroupIdList`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-physicalconnectionrequirements.html#cfn-glue-connection-physicalconnectionrequirements-securitygroupidlist)
     pub fn security_group_id_list(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIdList", value.into_expr())) }
-    /// `SubnetId`: `Ec2SubnetId`. Update: in place.
+    /// `SubnetId`: `Ec2SubnetId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-physicalconnectionrequirements.html#cfn-glue-connection-physicalconnectionrequirements-subnetid)
     pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> Self { Self(put(self.0, "SubnetId", value.into_expr())) }
 }
 impl Done for PhysicalConnectionRequirements { fn into_props(self) -> Bag { self.0 } }
@@ -463,7 +463,7 @@ impl CfnConnectionType {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectionTypeProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ConnectionTypeArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ConnectionTypeArn`: `OtherArn`.
+    /// The attribute `ConnectionTypeArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-connectiontype.html#ConnectionTypeArn-fn::getatt)
     pub fn attr_connection_type_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ConnectionTypeArn") }
 }
 impl Parent for CfnConnectionType { fn node(&self) -> &Place { &self.0 } }
@@ -474,19 +474,19 @@ impl CfnConnectionTypeProps {
     pub fn new() -> CfnConnectionTypeProps<Missing<required::ConnectionType>, Missing<required::RestConfiguration>> { CfnConnectionTypeProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnConnectionTypeProps<R0, R1> {
-    /// `ConnectionProperties`: `ConnectionPropertiesConfiguration`. Update: replacement.
+    /// `ConnectionProperties`: `ConnectionPropertiesConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-connectiontype.html#cfn-glue-connectiontype-connectionproperties)
     pub fn connection_properties(self, value: impl Arg<connection_type::ConnectionPropertiesConfiguration>) -> Self { Self(put(self.0, "ConnectionProperties", value.into_expr()), Phase) }
-    /// `ConnectionType`: text, required. Update: replacement.
+    /// `ConnectionType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-connectiontype.html#cfn-glue-connectiontype-connectiontype)
     pub fn connection_type(self, value: impl Arg<str>) -> CfnConnectionTypeProps<Set, R1> { CfnConnectionTypeProps(put(self.0, "ConnectionType", value.into_expr()), Phase) }
-    /// `ConnectorAuthenticationConfiguration`: `ConnectorAuthenticationConfiguration`. Update: replacement.
+    /// `ConnectorAuthenticationConfiguration`: `ConnectorAuthenticationConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-connectiontype.html#cfn-glue-connectiontype-connectorauthenticationconfiguration)
     pub fn connector_authentication_configuration(self, value: impl Arg<connection_type::ConnectorAuthenticationConfiguration>) -> Self { Self(put(self.0, "ConnectorAuthenticationConfiguration", value.into_expr()), Phase) }
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-connectiontype.html#cfn-glue-connectiontype-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `IntegrationType`: `IntegrationType`. Update: replacement.
+    /// `IntegrationType`: `IntegrationType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-connectiontype.html#cfn-glue-connectiontype-integrationtype)
     pub fn integration_type(self, value: impl Arg<connection_type::IntegrationType>) -> Self { Self(put(self.0, "IntegrationType", value.into_expr()), Phase) }
-    /// `RestConfiguration`: `RestConfiguration`, required. Update: replacement.
+    /// `RestConfiguration`: `RestConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-connectiontype.html#cfn-glue-connectiontype-restconfiguration)
     pub fn rest_configuration(self, value: impl Arg<connection_type::RestConfiguration>) -> CfnConnectionTypeProps<R0, Set> { CfnConnectionTypeProps(put(self.0, "RestConfiguration", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-connectiontype.html#cfn-glue-connectiontype-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectionTypeProps { fn into_props(self) -> Bag { self.0 } }
@@ -498,9 +498,9 @@ use crate::cfn::support::*;
 impl BasicAuthenticationProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Password`: `SecretConnectorProperty`. Update: replacement.
+    /// `Password`: `SecretConnectorProperty`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-basicauthenticationproperties.html#cfn-glue-connectiontype-basicauthenticationproperties-password)
     pub fn password(self, value: impl Arg<SecretConnectorProperty>) -> Self { Self(put(self.0, "Password", value.into_expr())) }
-    /// `Username`: `SecretConnectorProperty`. Update: replacement.
+    /// `Username`: `SecretConnectorProperty`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-basicauthenticationproperties.html#cfn-glue-connectiontype-basicauthenticationproperties-username)
     pub fn username(self, value: impl Arg<SecretConnectorProperty>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
 }
 impl Done for BasicAuthenticationProperties { fn into_props(self) -> Bag { self.0 } }
@@ -509,11 +509,11 @@ impl Done for BasicAuthenticationProperties { fn into_props(self) -> Bag { self.
 impl BetweenConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `HighBoundKey`: text. Update: replacement.
+    /// `HighBoundKey`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-betweenconfiguration.html#cfn-glue-connectiontype-betweenconfiguration-highboundkey)
     pub fn high_bound_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HighBoundKey", value.into_expr())) }
-    /// `LowBoundKey`: text. Update: replacement.
+    /// `LowBoundKey`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-betweenconfiguration.html#cfn-glue-connectiontype-betweenconfiguration-lowboundkey)
     pub fn low_bound_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LowBoundKey", value.into_expr())) }
-    /// `Template`: text. Update: replacement.
+    /// `Template`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-betweenconfiguration.html#cfn-glue-connectiontype-betweenconfiguration-template)
     pub fn template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Template", value.into_expr())) }
 }
 impl Done for BetweenConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -522,19 +522,19 @@ impl Done for BetweenConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl ClientCredentialsProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ClientId`: `SecretConnectorProperty`. Update: replacement.
+    /// `ClientId`: `SecretConnectorProperty`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-clientcredentialsproperties.html#cfn-glue-connectiontype-clientcredentialsproperties-clientid)
     pub fn client_id(self, value: impl Arg<SecretConnectorProperty>) -> Self { Self(put(self.0, "ClientId", value.into_expr())) }
-    /// `ClientSecret`: `SecretConnectorProperty`. Update: replacement.
+    /// `ClientSecret`: `SecretConnectorProperty`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-clientcredentialsproperties.html#cfn-glue-connectiontype-clientcredentialsproperties-clientsecret)
     pub fn client_secret(self, value: impl Arg<SecretConnectorProperty>) -> Self { Self(put(self.0, "ClientSecret", value.into_expr())) }
-    /// `ContentType`: `ContentType`. Update: replacement.
+    /// `ContentType`: `ContentType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-clientcredentialsproperties.html#cfn-glue-connectiontype-clientcredentialsproperties-contenttype)
     pub fn content_type(self, value: impl Arg<ContentType>) -> Self { Self(put(self.0, "ContentType", value.into_expr())) }
-    /// `RequestMethod`: `RequestMethod`. Update: replacement.
+    /// `RequestMethod`: `RequestMethod`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-clientcredentialsproperties.html#cfn-glue-connectiontype-clientcredentialsproperties-requestmethod)
     pub fn request_method(self, value: impl Arg<RequestMethod>) -> Self { Self(put(self.0, "RequestMethod", value.into_expr())) }
-    /// `Scope`: `ConnectorProperty`. Update: replacement.
+    /// `Scope`: `ConnectorProperty`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-clientcredentialsproperties.html#cfn-glue-connectiontype-clientcredentialsproperties-scope)
     pub fn scope(self, value: impl Arg<ConnectorProperty>) -> Self { Self(put(self.0, "Scope", value.into_expr())) }
-    /// `TokenUrl`: `ConnectorProperty`. Update: replacement.
+    /// `TokenUrl`: `ConnectorProperty`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-clientcredentialsproperties.html#cfn-glue-connectiontype-clientcredentialsproperties-tokenurl)
     pub fn token_url(self, value: impl Arg<ConnectorProperty>) -> Self { Self(put(self.0, "TokenUrl", value.into_expr())) }
-    /// `TokenUrlParameters`: list of `ConnectorProperty`. Update: replacement.
+    /// `TokenUrlParameters`: list of `ConnectorProperty`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-clientcredentialsproperties.html#cfn-glue-connectiontype-clientcredentialsproperties-tokenurlparameters)
     pub fn token_url_parameters(self, value: impl Arg<Arr<ConnectorProperty>>) -> Self { Self(put(self.0, "TokenUrlParameters", value.into_expr())) }
 }
 impl Done for ClientCredentialsProperties { fn into_props(self) -> Bag { self.0 } }
@@ -543,9 +543,9 @@ impl Done for ClientCredentialsProperties { fn into_props(self) -> Bag { self.0 
 impl ConnectionPropertiesConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AdditionalRequestParameters`: list of `ConnectorProperty`. Update: replacement.
+    /// `AdditionalRequestParameters`: list of `ConnectorProperty`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectionpropertiesconfiguration.html#cfn-glue-connectiontype-connectionpropertiesconfiguration-additionalrequestparameters)
     pub fn additional_request_parameters(self, value: impl Arg<Arr<ConnectorProperty>>) -> Self { Self(put(self.0, "AdditionalRequestParameters", value.into_expr())) }
-    /// `Url`: `ConnectorProperty`. Update: replacement.
+    /// `Url`: `ConnectorProperty`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectionpropertiesconfiguration.html#cfn-glue-connectiontype-connectionpropertiesconfiguration-url)
     pub fn url(self, value: impl Arg<ConnectorProperty>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
 }
 impl Done for ConnectionPropertiesConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -556,13 +556,13 @@ impl ConnectorAuthenticationConfiguration {
     pub fn new() -> ConnectorAuthenticationConfiguration<Missing<super::required::AuthenticationTypes>> { ConnectorAuthenticationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ConnectorAuthenticationConfiguration<R0> {
-    /// `AuthenticationTypes`: list of `AuthenticationTypes`, required. Update: replacement.
+    /// `AuthenticationTypes`: list of `AuthenticationTypes`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorauthenticationconfiguration.html#cfn-glue-connectiontype-connectorauthenticationconfiguration-authenticationtypes)
     pub fn authentication_types(self, value: impl Arg<Arr<AuthenticationTypes>>) -> ConnectorAuthenticationConfiguration<Set> { ConnectorAuthenticationConfiguration(put(self.0, "AuthenticationTypes", value.into_expr()), Phase) }
-    /// `BasicAuthenticationProperties`: `BasicAuthenticationProperties`. Update: replacement.
+    /// `BasicAuthenticationProperties`: `BasicAuthenticationProperties`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorauthenticationconfiguration.html#cfn-glue-connectiontype-connectorauthenticationconfiguration-basicauthenticationproperties)
     pub fn basic_authentication_properties(self, value: impl Arg<BasicAuthenticationProperties>) -> Self { Self(put(self.0, "BasicAuthenticationProperties", value.into_expr()), Phase) }
-    /// `CustomAuthenticationProperties`: `CustomAuthenticationProperties`. Update: replacement.
+    /// `CustomAuthenticationProperties`: `CustomAuthenticationProperties`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorauthenticationconfiguration.html#cfn-glue-connectiontype-connectorauthenticationconfiguration-customauthenticationproperties)
     pub fn custom_authentication_properties(self, value: impl Arg<CustomAuthenticationProperties>) -> Self { Self(put(self.0, "CustomAuthenticationProperties", value.into_expr()), Phase) }
-    /// `OAuth2Properties`: `ConnectorOAuth2Properties`. Update: replacement.
+    /// `OAuth2Properties`: `ConnectorOAuth2Properties`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorauthenticationconfiguration.html#cfn-glue-connectiontype-connectorauthenticationconfiguration-oauth2properties)
     pub fn oauth2_properties(self, value: impl Arg<ConnectorOAuth2Properties>) -> Self { Self(put(self.0, "OAuth2Properties", value.into_expr()), Phase) }
 }
 impl Done for ConnectorAuthenticationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -571,27 +571,27 @@ impl Done for ConnectorAuthenticationConfiguration { fn into_props(self) -> Bag 
 impl ConnectorAuthorizationCodeProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AuthorizationCode`: `ConnectorProperty`. Update: replacement.
+    /// `AuthorizationCode`: `ConnectorProperty`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorauthorizationcodeproperties.html#cfn-glue-connectiontype-connectorauthorizationcodeproperties-authorizationcode)
     pub fn authorization_code(self, value: impl Arg<ConnectorProperty>) -> Self { Self(put(self.0, "AuthorizationCode", value.into_expr())) }
-    /// `AuthorizationCodeUrl`: `ConnectorProperty`. Update: replacement.
+    /// `AuthorizationCodeUrl`: `ConnectorProperty`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorauthorizationcodeproperties.html#cfn-glue-connectiontype-connectorauthorizationcodeproperties-authorizationcodeurl)
     pub fn authorization_code_url(self, value: impl Arg<ConnectorProperty>) -> Self { Self(put(self.0, "AuthorizationCodeUrl", value.into_expr())) }
-    /// `ClientId`: `SecretConnectorProperty`. Update: replacement.
+    /// `ClientId`: `SecretConnectorProperty`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorauthorizationcodeproperties.html#cfn-glue-connectiontype-connectorauthorizationcodeproperties-clientid)
     pub fn client_id(self, value: impl Arg<SecretConnectorProperty>) -> Self { Self(put(self.0, "ClientId", value.into_expr())) }
-    /// `ClientSecret`: `SecretConnectorProperty`. Update: replacement.
+    /// `ClientSecret`: `SecretConnectorProperty`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorauthorizationcodeproperties.html#cfn-glue-connectiontype-connectorauthorizationcodeproperties-clientsecret)
     pub fn client_secret(self, value: impl Arg<SecretConnectorProperty>) -> Self { Self(put(self.0, "ClientSecret", value.into_expr())) }
-    /// `ContentType`: `ContentType`. Update: replacement.
+    /// `ContentType`: `ContentType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorauthorizationcodeproperties.html#cfn-glue-connectiontype-connectorauthorizationcodeproperties-contenttype)
     pub fn content_type(self, value: impl Arg<ContentType>) -> Self { Self(put(self.0, "ContentType", value.into_expr())) }
-    /// `Prompt`: `ConnectorProperty`. Update: replacement.
+    /// `Prompt`: `ConnectorProperty`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorauthorizationcodeproperties.html#cfn-glue-connectiontype-connectorauthorizationcodeproperties-prompt)
     pub fn prompt(self, value: impl Arg<ConnectorProperty>) -> Self { Self(put(self.0, "Prompt", value.into_expr())) }
-    /// `RedirectUri`: `ConnectorProperty`. Update: replacement.
+    /// `RedirectUri`: `ConnectorProperty`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorauthorizationcodeproperties.html#cfn-glue-connectiontype-connectorauthorizationcodeproperties-redirecturi)
     pub fn redirect_uri(self, value: impl Arg<ConnectorProperty>) -> Self { Self(put(self.0, "RedirectUri", value.into_expr())) }
-    /// `RequestMethod`: `RequestMethod`. Update: replacement.
+    /// `RequestMethod`: `RequestMethod`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorauthorizationcodeproperties.html#cfn-glue-connectiontype-connectorauthorizationcodeproperties-requestmethod)
     pub fn request_method(self, value: impl Arg<RequestMethod>) -> Self { Self(put(self.0, "RequestMethod", value.into_expr())) }
-    /// `Scope`: `ConnectorProperty`. Update: replacement.
+    /// `Scope`: `ConnectorProperty`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorauthorizationcodeproperties.html#cfn-glue-connectiontype-connectorauthorizationcodeproperties-scope)
     pub fn scope(self, value: impl Arg<ConnectorProperty>) -> Self { Self(put(self.0, "Scope", value.into_expr())) }
-    /// `TokenUrl`: `ConnectorProperty`. Update: replacement.
+    /// `TokenUrl`: `ConnectorProperty`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorauthorizationcodeproperties.html#cfn-glue-connectiontype-connectorauthorizationcodeproperties-tokenurl)
     pub fn token_url(self, value: impl Arg<ConnectorProperty>) -> Self { Self(put(self.0, "TokenUrl", value.into_expr())) }
-    /// `TokenUrlParameters`: list of `ConnectorProperty`. Update: replacement.
+    /// `TokenUrlParameters`: list of `ConnectorProperty`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorauthorizationcodeproperties.html#cfn-glue-connectiontype-connectorauthorizationcodeproperties-tokenurlparameters)
     pub fn token_url_parameters(self, value: impl Arg<Arr<ConnectorProperty>>) -> Self { Self(put(self.0, "TokenUrlParameters", value.into_expr())) }
 }
 impl Done for ConnectorAuthorizationCodeProperties { fn into_props(self) -> Bag { self.0 } }
@@ -602,13 +602,13 @@ impl ConnectorOAuth2Properties {
     pub fn new() -> ConnectorOAuth2Properties<Missing<super::required::OAuth2GrantType>> { ConnectorOAuth2Properties(Bag::default(), Phase) }
 }
 impl<R0> ConnectorOAuth2Properties<R0> {
-    /// `AuthorizationCodeProperties`: `ConnectorAuthorizationCodeProperties`. Update: replacement.
+    /// `AuthorizationCodeProperties`: `ConnectorAuthorizationCodeProperties`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectoroauth2properties.html#cfn-glue-connectiontype-connectoroauth2properties-authorizationcodeproperties)
     pub fn authorization_code_properties(self, value: impl Arg<ConnectorAuthorizationCodeProperties>) -> Self { Self(put(self.0, "AuthorizationCodeProperties", value.into_expr()), Phase) }
-    /// `ClientCredentialsProperties`: `ClientCredentialsProperties`. Update: replacement.
+    /// `ClientCredentialsProperties`: `ClientCredentialsProperties`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectoroauth2properties.html#cfn-glue-connectiontype-connectoroauth2properties-clientcredentialsproperties)
     pub fn client_credentials_properties(self, value: impl Arg<ClientCredentialsProperties>) -> Self { Self(put(self.0, "ClientCredentialsProperties", value.into_expr()), Phase) }
-    /// `JWTBearerProperties`: `JWTBearerProperties`. Update: replacement.
+    /// `JWTBearerProperties`: `JWTBearerProperties`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectoroauth2properties.html#cfn-glue-connectiontype-connectoroauth2properties-jwtbearerproperties)
     pub fn jwt_bearer_properties(self, value: impl Arg<JWTBearerProperties>) -> Self { Self(put(self.0, "JWTBearerProperties", value.into_expr()), Phase) }
-    /// `OAuth2GrantType`: `OAuth2GrantType`, required. Update: replacement.
+    /// `OAuth2GrantType`: `OAuth2GrantType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectoroauth2properties.html#cfn-glue-connectiontype-connectoroauth2properties-oauth2granttype)
     pub fn oauth2_grant_type(self, value: impl Arg<OAuth2GrantType>) -> ConnectorOAuth2Properties<Set> { ConnectorOAuth2Properties(put(self.0, "OAuth2GrantType", value.into_expr()), Phase) }
 }
 impl Done for ConnectorOAuth2Properties { fn into_props(self) -> Bag { self.0 } }
@@ -619,19 +619,19 @@ impl ConnectorProperty {
     pub fn new() -> ConnectorProperty<Missing<super::required::Name>, Missing<super::required::PropertyType>, Missing<super::required::Required>> { ConnectorProperty(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ConnectorProperty<R0, R1, R2> {
-    /// `AllowedValues`: list of text. Update: replacement.
+    /// `AllowedValues`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorproperty.html#cfn-glue-connectiontype-connectorproperty-allowedvalues)
     pub fn allowed_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedValues", value.into_expr()), Phase) }
-    /// `DefaultValue`: text. Update: replacement.
+    /// `DefaultValue`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorproperty.html#cfn-glue-connectiontype-connectorproperty-defaultvalue)
     pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr()), Phase) }
-    /// `KeyOverride`: text. Update: replacement.
+    /// `KeyOverride`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorproperty.html#cfn-glue-connectiontype-connectorproperty-keyoverride)
     pub fn key_override(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyOverride", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorproperty.html#cfn-glue-connectiontype-connectorproperty-name)
     pub fn name(self, value: impl Arg<str>) -> ConnectorProperty<Set, R1, R2> { ConnectorProperty(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `PropertyLocation`: `PropertyLocation`. Update: replacement.
+    /// `PropertyLocation`: `PropertyLocation`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorproperty.html#cfn-glue-connectiontype-connectorproperty-propertylocation)
     pub fn property_location(self, value: impl Arg<PropertyLocation>) -> Self { Self(put(self.0, "PropertyLocation", value.into_expr()), Phase) }
-    /// `PropertyType`: `PropertyType`, required. Update: replacement.
+    /// `PropertyType`: `PropertyType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorproperty.html#cfn-glue-connectiontype-connectorproperty-propertytype)
     pub fn property_type(self, value: impl Arg<PropertyType>) -> ConnectorProperty<R0, Set, R2> { ConnectorProperty(put(self.0, "PropertyType", value.into_expr()), Phase) }
-    /// `Required`: boolean, required. Update: replacement.
+    /// `Required`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorproperty.html#cfn-glue-connectiontype-connectorproperty-required)
     pub fn required(self, value: impl Arg<bool>) -> ConnectorProperty<R0, R1, Set> { ConnectorProperty(put(self.0, "Required", value.into_expr()), Phase) }
 }
 impl Done for ConnectorProperty { fn into_props(self) -> Bag { self.0 } }
@@ -642,9 +642,9 @@ impl CursorConfiguration {
     pub fn new() -> CursorConfiguration<Missing<super::required::NextPage>> { CursorConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CursorConfiguration<R0> {
-    /// `LimitParameter`: `ExtractedParameter`. Update: replacement.
+    /// `LimitParameter`: `ExtractedParameter`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-cursorconfiguration.html#cfn-glue-connectiontype-cursorconfiguration-limitparameter)
     pub fn limit_parameter(self, value: impl Arg<ExtractedParameter>) -> Self { Self(put(self.0, "LimitParameter", value.into_expr()), Phase) }
-    /// `NextPage`: `ExtractedParameter`, required. Update: replacement.
+    /// `NextPage`: `ExtractedParameter`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-cursorconfiguration.html#cfn-glue-connectiontype-cursorconfiguration-nextpage)
     pub fn next_page(self, value: impl Arg<ExtractedParameter>) -> CursorConfiguration<Set> { CursorConfiguration(put(self.0, "NextPage", value.into_expr()), Phase) }
 }
 impl Done for CursorConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -655,7 +655,7 @@ impl CustomAuthenticationProperties {
     pub fn new() -> CustomAuthenticationProperties<Missing<super::required::AuthenticationParameters>> { CustomAuthenticationProperties(Bag::default(), Phase) }
 }
 impl<R0> CustomAuthenticationProperties<R0> {
-    /// `AuthenticationParameters`: list of `SecretConnectorProperty`, required. Update: replacement.
+    /// `AuthenticationParameters`: list of `SecretConnectorProperty`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-customauthenticationproperties.html#cfn-glue-connectiontype-customauthenticationproperties-authenticationparameters)
     pub fn authentication_parameters(self, value: impl Arg<Arr<SecretConnectorProperty>>) -> CustomAuthenticationProperties<Set> { CustomAuthenticationProperties(put(self.0, "AuthenticationParameters", value.into_expr()), Phase) }
 }
 impl Done for CustomAuthenticationProperties { fn into_props(self) -> Bag { self.0 } }
@@ -664,9 +664,9 @@ impl Done for CustomAuthenticationProperties { fn into_props(self) -> Bag { self
 impl EntityConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Schema`: map of `FieldDefinition`. Update: replacement.
+    /// `Schema`: map of `FieldDefinition`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-entityconfiguration.html#cfn-glue-connectiontype-entityconfiguration-schema)
     pub fn schema(self, value: impl Arg<Dict<FieldDefinition>>) -> Self { Self(put(self.0, "Schema", value.into_expr())) }
-    /// `SourceConfiguration`: `SourceConfiguration`. Update: replacement.
+    /// `SourceConfiguration`: `SourceConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-entityconfiguration.html#cfn-glue-connectiontype-entityconfiguration-sourceconfiguration)
     pub fn source_configuration(self, value: impl Arg<SourceConfiguration>) -> Self { Self(put(self.0, "SourceConfiguration", value.into_expr())) }
 }
 impl Done for EntityConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -675,13 +675,13 @@ impl Done for EntityConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl ExtractedParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DefaultValue`: text. Update: replacement.
+    /// `DefaultValue`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-extractedparameter.html#cfn-glue-connectiontype-extractedparameter-defaultvalue)
     pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr())) }
-    /// `Key`: text. Update: replacement.
+    /// `Key`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-extractedparameter.html#cfn-glue-connectiontype-extractedparameter-key)
     pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
-    /// `PropertyLocation`: `PropertyLocation`. Update: replacement.
+    /// `PropertyLocation`: `PropertyLocation`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-extractedparameter.html#cfn-glue-connectiontype-extractedparameter-propertylocation)
     pub fn property_location(self, value: impl Arg<PropertyLocation>) -> Self { Self(put(self.0, "PropertyLocation", value.into_expr())) }
-    /// `Value`: `ResponseExtractionMapping`. Update: replacement.
+    /// `Value`: `ResponseExtractionMapping`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-extractedparameter.html#cfn-glue-connectiontype-extractedparameter-value)
     pub fn value(self, value: impl Arg<ResponseExtractionMapping>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for ExtractedParameter { fn into_props(self) -> Bag { self.0 } }
@@ -692,21 +692,21 @@ impl FieldDefinition {
     pub fn new() -> FieldDefinition<Missing<super::required::FieldDataType>, Missing<super::required::Name>> { FieldDefinition(Bag::default(), Phase) }
 }
 impl<R0, R1> FieldDefinition<R0, R1> {
-    /// `FieldDataType`: `FieldDataType`, required. Update: replacement.
+    /// `FieldDataType`: `FieldDataType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-fielddefinition.html#cfn-glue-connectiontype-fielddefinition-fielddatatype)
     pub fn field_data_type(self, value: impl Arg<FieldDataType>) -> FieldDefinition<Set, R1> { FieldDefinition(put(self.0, "FieldDataType", value.into_expr()), Phase) }
-    /// `FilterOverrides`: `FilterOverrides`. Update: replacement.
+    /// `FilterOverrides`: `FilterOverrides`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-fielddefinition.html#cfn-glue-connectiontype-fielddefinition-filteroverrides)
     pub fn filter_overrides(self, value: impl Arg<FilterOverrides>) -> Self { Self(put(self.0, "FilterOverrides", value.into_expr()), Phase) }
-    /// `IsNullable`: boolean. Update: replacement.
+    /// `IsNullable`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-fielddefinition.html#cfn-glue-connectiontype-fielddefinition-isnullable)
     pub fn is_nullable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsNullable", value.into_expr()), Phase) }
-    /// `IsOrderable`: boolean. Update: replacement.
+    /// `IsOrderable`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-fielddefinition.html#cfn-glue-connectiontype-fielddefinition-isorderable)
     pub fn is_orderable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsOrderable", value.into_expr()), Phase) }
-    /// `IsPartitionable`: boolean. Update: replacement.
+    /// `IsPartitionable`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-fielddefinition.html#cfn-glue-connectiontype-fielddefinition-ispartitionable)
     pub fn is_partitionable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsPartitionable", value.into_expr()), Phase) }
-    /// `IsQueryable`: boolean. Update: replacement.
+    /// `IsQueryable`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-fielddefinition.html#cfn-glue-connectiontype-fielddefinition-isqueryable)
     pub fn is_queryable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsQueryable", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-fielddefinition.html#cfn-glue-connectiontype-fielddefinition-name)
     pub fn name(self, value: impl Arg<str>) -> FieldDefinition<R0, Set> { FieldDefinition(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ResponseDateFormat`: text. Update: replacement.
+    /// `ResponseDateFormat`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-fielddefinition.html#cfn-glue-connectiontype-fielddefinition-responsedateformat)
     pub fn response_date_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResponseDateFormat", value.into_expr()), Phase) }
 }
 impl Done for FieldDefinition { fn into_props(self) -> Bag { self.0 } }
@@ -717,17 +717,17 @@ impl FilterConfiguration {
     pub fn new() -> FilterConfiguration<Missing<super::required::FilterMode>> { FilterConfiguration(Bag::default(), Phase) }
 }
 impl<R0> FilterConfiguration<R0> {
-    /// `BetweenConfiguration`: `BetweenConfiguration`. Update: replacement.
+    /// `BetweenConfiguration`: `BetweenConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-filterconfiguration.html#cfn-glue-connectiontype-filterconfiguration-betweenconfiguration)
     pub fn between_configuration(self, value: impl Arg<BetweenConfiguration>) -> Self { Self(put(self.0, "BetweenConfiguration", value.into_expr()), Phase) }
-    /// `DateTimeFormat`: text. Update: replacement.
+    /// `DateTimeFormat`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-filterconfiguration.html#cfn-glue-connectiontype-filterconfiguration-datetimeformat)
     pub fn date_time_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateTimeFormat", value.into_expr()), Phase) }
-    /// `FilterMode`: `FilterMode`, required. Update: replacement.
+    /// `FilterMode`: `FilterMode`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-filterconfiguration.html#cfn-glue-connectiontype-filterconfiguration-filtermode)
     pub fn filter_mode(self, value: impl Arg<FilterMode>) -> FilterConfiguration<Set> { FilterConfiguration(put(self.0, "FilterMode", value.into_expr()), Phase) }
-    /// `FilterStringConfiguration`: `FilterStringConfiguration`. Update: replacement.
+    /// `FilterStringConfiguration`: `FilterStringConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-filterconfiguration.html#cfn-glue-connectiontype-filterconfiguration-filterstringconfiguration)
     pub fn filter_string_configuration(self, value: impl Arg<FilterStringConfiguration>) -> Self { Self(put(self.0, "FilterStringConfiguration", value.into_expr()), Phase) }
-    /// `OperatorMappings`: map of text. Update: replacement.
+    /// `OperatorMappings`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-filterconfiguration.html#cfn-glue-connectiontype-filterconfiguration-operatormappings)
     pub fn operator_mappings(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "OperatorMappings", value.into_expr()), Phase) }
-    /// `StripQuotes`: boolean. Update: replacement.
+    /// `StripQuotes`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-filterconfiguration.html#cfn-glue-connectiontype-filterconfiguration-stripquotes)
     pub fn strip_quotes(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StripQuotes", value.into_expr()), Phase) }
 }
 impl Done for FilterConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -736,13 +736,13 @@ impl Done for FilterConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl FilterOverrides {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BetweenConfiguration`: `BetweenConfiguration`. Update: replacement.
+    /// `BetweenConfiguration`: `BetweenConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-filteroverrides.html#cfn-glue-connectiontype-filteroverrides-betweenconfiguration)
     pub fn between_configuration(self, value: impl Arg<BetweenConfiguration>) -> Self { Self(put(self.0, "BetweenConfiguration", value.into_expr())) }
-    /// `DateTimeFormat`: text. Update: replacement.
+    /// `DateTimeFormat`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-filteroverrides.html#cfn-glue-connectiontype-filteroverrides-datetimeformat)
     pub fn date_time_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateTimeFormat", value.into_expr())) }
-    /// `FieldName`: text. Update: replacement.
+    /// `FieldName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-filteroverrides.html#cfn-glue-connectiontype-filteroverrides-fieldname)
     pub fn field_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FieldName", value.into_expr())) }
-    /// `OperatorMappings`: map of text. Update: replacement.
+    /// `OperatorMappings`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-filteroverrides.html#cfn-glue-connectiontype-filteroverrides-operatormappings)
     pub fn operator_mappings(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "OperatorMappings", value.into_expr())) }
 }
 impl Done for FilterOverrides { fn into_props(self) -> Bag { self.0 } }
@@ -753,11 +753,11 @@ impl FilterStringConfiguration {
     pub fn new() -> FilterStringConfiguration<Missing<super::required::QueryParameterName>> { FilterStringConfiguration(Bag::default(), Phase) }
 }
 impl<R0> FilterStringConfiguration<R0> {
-    /// `QueryParameterName`: text, required. Update: replacement.
+    /// `QueryParameterName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-filterstringconfiguration.html#cfn-glue-connectiontype-filterstringconfiguration-queryparametername)
     pub fn query_parameter_name(self, value: impl Arg<str>) -> FilterStringConfiguration<Set> { FilterStringConfiguration(put(self.0, "QueryParameterName", value.into_expr()), Phase) }
-    /// `QuoteCharacter`: text. Update: replacement.
+    /// `QuoteCharacter`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-filterstringconfiguration.html#cfn-glue-connectiontype-filterstringconfiguration-quotecharacter)
     pub fn quote_character(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QuoteCharacter", value.into_expr()), Phase) }
-    /// `QuoteStringValues`: boolean. Update: replacement.
+    /// `QuoteStringValues`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-filterstringconfiguration.html#cfn-glue-connectiontype-filterstringconfiguration-quotestringvalues)
     pub fn quote_string_values(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "QuoteStringValues", value.into_expr()), Phase) }
 }
 impl Done for FilterStringConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -766,15 +766,15 @@ impl Done for FilterStringConfiguration { fn into_props(self) -> Bag { self.0 } 
 impl JWTBearerProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ContentType`: `ContentType`. Update: replacement.
+    /// `ContentType`: `ContentType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-jwtbearerproperties.html#cfn-glue-connectiontype-jwtbearerproperties-contenttype)
     pub fn content_type(self, value: impl Arg<ContentType>) -> Self { Self(put(self.0, "ContentType", value.into_expr())) }
-    /// `JwtToken`: `SecretConnectorProperty`. Update: replacement.
+    /// `JwtToken`: `SecretConnectorProperty`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-jwtbearerproperties.html#cfn-glue-connectiontype-jwtbearerproperties-jwttoken)
     pub fn jwt_token(self, value: impl Arg<SecretConnectorProperty>) -> Self { Self(put(self.0, "JwtToken", value.into_expr())) }
-    /// `RequestMethod`: `RequestMethod`. Update: replacement.
+    /// `RequestMethod`: `RequestMethod`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-jwtbearerproperties.html#cfn-glue-connectiontype-jwtbearerproperties-requestmethod)
     pub fn request_method(self, value: impl Arg<RequestMethod>) -> Self { Self(put(self.0, "RequestMethod", value.into_expr())) }
-    /// `TokenUrl`: `ConnectorProperty`. Update: replacement.
+    /// `TokenUrl`: `ConnectorProperty`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-jwtbearerproperties.html#cfn-glue-connectiontype-jwtbearerproperties-tokenurl)
     pub fn token_url(self, value: impl Arg<ConnectorProperty>) -> Self { Self(put(self.0, "TokenUrl", value.into_expr())) }
-    /// `TokenUrlParameters`: list of `ConnectorProperty`. Update: replacement.
+    /// `TokenUrlParameters`: list of `ConnectorProperty`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-jwtbearerproperties.html#cfn-glue-connectiontype-jwtbearerproperties-tokenurlparameters)
     pub fn token_url_parameters(self, value: impl Arg<Arr<ConnectorProperty>>) -> Self { Self(put(self.0, "TokenUrlParameters", value.into_expr())) }
 }
 impl Done for JWTBearerProperties { fn into_props(self) -> Bag { self.0 } }
@@ -785,9 +785,9 @@ impl OffsetConfiguration {
     pub fn new() -> OffsetConfiguration<Missing<super::required::LimitParameter>, Missing<super::required::OffsetParameter>> { OffsetConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> OffsetConfiguration<R0, R1> {
-    /// `LimitParameter`: `ExtractedParameter`, required. Update: replacement.
+    /// `LimitParameter`: `ExtractedParameter`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-offsetconfiguration.html#cfn-glue-connectiontype-offsetconfiguration-limitparameter)
     pub fn limit_parameter(self, value: impl Arg<ExtractedParameter>) -> OffsetConfiguration<Set, R1> { OffsetConfiguration(put(self.0, "LimitParameter", value.into_expr()), Phase) }
-    /// `OffsetParameter`: `ExtractedParameter`, required. Update: replacement.
+    /// `OffsetParameter`: `ExtractedParameter`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-offsetconfiguration.html#cfn-glue-connectiontype-offsetconfiguration-offsetparameter)
     pub fn offset_parameter(self, value: impl Arg<ExtractedParameter>) -> OffsetConfiguration<R0, Set> { OffsetConfiguration(put(self.0, "OffsetParameter", value.into_expr()), Phase) }
 }
 impl Done for OffsetConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -796,9 +796,9 @@ impl Done for OffsetConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl PaginationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CursorConfiguration`: `CursorConfiguration`. Update: replacement.
+    /// `CursorConfiguration`: `CursorConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-paginationconfiguration.html#cfn-glue-connectiontype-paginationconfiguration-cursorconfiguration)
     pub fn cursor_configuration(self, value: impl Arg<CursorConfiguration>) -> Self { Self(put(self.0, "CursorConfiguration", value.into_expr())) }
-    /// `OffsetConfiguration`: `OffsetConfiguration`. Update: replacement.
+    /// `OffsetConfiguration`: `OffsetConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-paginationconfiguration.html#cfn-glue-connectiontype-paginationconfiguration-offsetconfiguration)
     pub fn offset_configuration(self, value: impl Arg<OffsetConfiguration>) -> Self { Self(put(self.0, "OffsetConfiguration", value.into_expr())) }
 }
 impl Done for PaginationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -809,9 +809,9 @@ impl ResponseConfiguration {
     pub fn new() -> ResponseConfiguration<Missing<super::required::ResultPath>> { ResponseConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ResponseConfiguration<R0> {
-    /// `ErrorPath`: text. Update: replacement.
+    /// `ErrorPath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-responseconfiguration.html#cfn-glue-connectiontype-responseconfiguration-errorpath)
     pub fn error_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ErrorPath", value.into_expr()), Phase) }
-    /// `ResultPath`: text, required. Update: replacement.
+    /// `ResultPath`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-responseconfiguration.html#cfn-glue-connectiontype-responseconfiguration-resultpath)
     pub fn result_path(self, value: impl Arg<str>) -> ResponseConfiguration<Set> { ResponseConfiguration(put(self.0, "ResultPath", value.into_expr()), Phase) }
 }
 impl Done for ResponseConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -820,9 +820,9 @@ impl Done for ResponseConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl ResponseExtractionMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ContentPath`: text. Update: replacement.
+    /// `ContentPath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-responseextractionmapping.html#cfn-glue-connectiontype-responseextractionmapping-contentpath)
     pub fn content_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentPath", value.into_expr())) }
-    /// `HeaderKey`: text. Update: replacement.
+    /// `HeaderKey`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-responseextractionmapping.html#cfn-glue-connectiontype-responseextractionmapping-headerkey)
     pub fn header_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HeaderKey", value.into_expr())) }
 }
 impl Done for ResponseExtractionMapping { fn into_props(self) -> Bag { self.0 } }
@@ -831,11 +831,11 @@ impl Done for ResponseExtractionMapping { fn into_props(self) -> Bag { self.0 } 
 impl RestConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EntityConfigurations`: map of `EntityConfiguration`. Update: replacement.
+    /// `EntityConfigurations`: map of `EntityConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-restconfiguration.html#cfn-glue-connectiontype-restconfiguration-entityconfigurations)
     pub fn entity_configurations(self, value: impl Arg<Dict<EntityConfiguration>>) -> Self { Self(put(self.0, "EntityConfigurations", value.into_expr())) }
-    /// `GlobalSourceConfiguration`: `SourceConfiguration`. Update: replacement.
+    /// `GlobalSourceConfiguration`: `SourceConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-restconfiguration.html#cfn-glue-connectiontype-restconfiguration-globalsourceconfiguration)
     pub fn global_source_configuration(self, value: impl Arg<SourceConfiguration>) -> Self { Self(put(self.0, "GlobalSourceConfiguration", value.into_expr())) }
-    /// `ValidationEndpointConfiguration`: `ValidationEndpointConfiguration`. Update: replacement.
+    /// `ValidationEndpointConfiguration`: `ValidationEndpointConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-restconfiguration.html#cfn-glue-connectiontype-restconfiguration-validationendpointconfiguration)
     pub fn validation_endpoint_configuration(self, value: impl Arg<ValidationEndpointConfiguration>) -> Self { Self(put(self.0, "ValidationEndpointConfiguration", value.into_expr())) }
 }
 impl Done for RestConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -846,15 +846,15 @@ impl SecretConnectorProperty {
     pub fn new() -> SecretConnectorProperty<Missing<super::required::Name>, Missing<super::required::PropertyType>, Missing<super::required::Required>> { SecretConnectorProperty(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SecretConnectorProperty<R0, R1, R2> {
-    /// `KeyOverride`: text. Update: replacement.
+    /// `KeyOverride`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-secretconnectorproperty.html#cfn-glue-connectiontype-secretconnectorproperty-keyoverride)
     pub fn key_override(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyOverride", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-secretconnectorproperty.html#cfn-glue-connectiontype-secretconnectorproperty-name)
     pub fn name(self, value: impl Arg<str>) -> SecretConnectorProperty<Set, R1, R2> { SecretConnectorProperty(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `PropertyLocation`: `PropertyLocation`. Update: replacement.
+    /// `PropertyLocation`: `PropertyLocation`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-secretconnectorproperty.html#cfn-glue-connectiontype-secretconnectorproperty-propertylocation)
     pub fn property_location(self, value: impl Arg<PropertyLocation>) -> Self { Self(put(self.0, "PropertyLocation", value.into_expr()), Phase) }
-    /// `PropertyType`: `SecretConnectorPropertyPropertyType`, required. Update: replacement.
+    /// `PropertyType`: `SecretConnectorPropertyPropertyType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-secretconnectorproperty.html#cfn-glue-connectiontype-secretconnectorproperty-propertytype)
     pub fn property_type(self, value: impl Arg<SecretConnectorPropertyPropertyType>) -> SecretConnectorProperty<R0, Set, R2> { SecretConnectorProperty(put(self.0, "PropertyType", value.into_expr()), Phase) }
-    /// `Required`: boolean, required. Update: replacement.
+    /// `Required`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-secretconnectorproperty.html#cfn-glue-connectiontype-secretconnectorproperty-required)
     pub fn required(self, value: impl Arg<bool>) -> SecretConnectorProperty<R0, R1, Set> { SecretConnectorProperty(put(self.0, "Required", value.into_expr()), Phase) }
 }
 impl Done for SecretConnectorProperty { fn into_props(self) -> Bag { self.0 } }
@@ -863,17 +863,17 @@ impl Done for SecretConnectorProperty { fn into_props(self) -> Bag { self.0 } }
 impl SourceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FilterConfiguration`: `FilterConfiguration`. Update: replacement.
+    /// `FilterConfiguration`: `FilterConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-sourceconfiguration.html#cfn-glue-connectiontype-sourceconfiguration-filterconfiguration)
     pub fn filter_configuration(self, value: impl Arg<FilterConfiguration>) -> Self { Self(put(self.0, "FilterConfiguration", value.into_expr())) }
-    /// `PaginationConfiguration`: `PaginationConfiguration`. Update: replacement.
+    /// `PaginationConfiguration`: `PaginationConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-sourceconfiguration.html#cfn-glue-connectiontype-sourceconfiguration-paginationconfiguration)
     pub fn pagination_configuration(self, value: impl Arg<PaginationConfiguration>) -> Self { Self(put(self.0, "PaginationConfiguration", value.into_expr())) }
-    /// `RequestMethod`: `RequestMethod`. Update: replacement.
+    /// `RequestMethod`: `RequestMethod`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-sourceconfiguration.html#cfn-glue-connectiontype-sourceconfiguration-requestmethod)
     pub fn request_method(self, value: impl Arg<RequestMethod>) -> Self { Self(put(self.0, "RequestMethod", value.into_expr())) }
-    /// `RequestParameters`: list of `ConnectorProperty`. Update: replacement.
+    /// `RequestParameters`: list of `ConnectorProperty`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-sourceconfiguration.html#cfn-glue-connectiontype-sourceconfiguration-requestparameters)
     pub fn request_parameters(self, value: impl Arg<Arr<ConnectorProperty>>) -> Self { Self(put(self.0, "RequestParameters", value.into_expr())) }
-    /// `RequestPath`: text. Update: replacement.
+    /// `RequestPath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-sourceconfiguration.html#cfn-glue-connectiontype-sourceconfiguration-requestpath)
     pub fn request_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RequestPath", value.into_expr())) }
-    /// `ResponseConfiguration`: `ResponseConfiguration`. Update: replacement.
+    /// `ResponseConfiguration`: `ResponseConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-sourceconfiguration.html#cfn-glue-connectiontype-sourceconfiguration-responseconfiguration)
     pub fn response_configuration(self, value: impl Arg<ResponseConfiguration>) -> Self { Self(put(self.0, "ResponseConfiguration", value.into_expr())) }
 }
 impl Done for SourceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -882,9 +882,9 @@ impl Done for SourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl ValidationEndpointConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RequestMethod`: `RequestMethod`. Update: replacement.
+    /// `RequestMethod`: `RequestMethod`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-validationendpointconfiguration.html#cfn-glue-connectiontype-validationendpointconfiguration-requestmethod)
     pub fn request_method(self, value: impl Arg<RequestMethod>) -> Self { Self(put(self.0, "RequestMethod", value.into_expr())) }
-    /// `RequestPath`: text. Update: replacement.
+    /// `RequestPath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-validationendpointconfiguration.html#cfn-glue-connectiontype-validationendpointconfiguration-requestpath)
     pub fn request_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RequestPath", value.into_expr())) }
 }
 impl Done for ValidationEndpointConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -927,33 +927,33 @@ impl CfnCrawlerProps {
     pub fn new() -> CfnCrawlerProps<Missing<required::Role>, Missing<required::Targets>> { CfnCrawlerProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnCrawlerProps<R0, R1> {
-    /// `Classifiers`: list of text. Update: in place.
+    /// `Classifiers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-crawler.html#cfn-glue-crawler-classifiers)
     pub fn classifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Classifiers", value.into_expr()), Phase) }
-    /// `Configuration`: text. Update: in place.
+    /// `Configuration`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-crawler.html#cfn-glue-crawler-configuration)
     pub fn configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Configuration", value.into_expr()), Phase) }
-    /// `CrawlerSecurityConfiguration`: text. Update: in place.
+    /// `CrawlerSecurityConfiguration`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-crawler.html#cfn-glue-crawler-crawlersecurityconfiguration)
     pub fn crawler_security_configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrawlerSecurityConfiguration", value.into_expr()), Phase) }
-    /// `DatabaseName`: text. Update: in place.
+    /// `DatabaseName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-crawler.html#cfn-glue-crawler-databasename)
     pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-crawler.html#cfn-glue-crawler-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `LakeFormationConfiguration`: `LakeFormationConfiguration`. Update: in place.
+    /// `LakeFormationConfiguration`: `LakeFormationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-crawler.html#cfn-glue-crawler-lakeformationconfiguration)
     pub fn lake_formation_configuration(self, value: impl Arg<crawler::LakeFormationConfiguration>) -> Self { Self(put(self.0, "LakeFormationConfiguration", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-crawler.html#cfn-glue-crawler-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RecrawlPolicy`: `RecrawlPolicy`. Update: in place.
+    /// `RecrawlPolicy`: `RecrawlPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-crawler.html#cfn-glue-crawler-recrawlpolicy)
     pub fn recrawl_policy(self, value: impl Arg<crawler::RecrawlPolicy>) -> Self { Self(put(self.0, "RecrawlPolicy", value.into_expr()), Phase) }
-    /// `Role`: `IamRoleArnOrRoleName`, required. Update: in place.
+    /// `Role`: `IamRoleArnOrRoleName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-crawler.html#cfn-glue-crawler-role)
     pub fn role(self, value: impl Arg<kind::IamRoleArnOrRoleName>) -> CfnCrawlerProps<Set, R1> { CfnCrawlerProps(put(self.0, "Role", value.into_expr()), Phase) }
-    /// `Schedule`: `Schedule`. Update: in place.
+    /// `Schedule`: `Schedule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-crawler.html#cfn-glue-crawler-schedule)
     pub fn schedule(self, value: impl Arg<crawler::Schedule>) -> Self { Self(put(self.0, "Schedule", value.into_expr()), Phase) }
-    /// `SchemaChangePolicy`: `SchemaChangePolicy`. Update: in place.
+    /// `SchemaChangePolicy`: `SchemaChangePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-crawler.html#cfn-glue-crawler-schemachangepolicy)
     pub fn schema_change_policy(self, value: impl Arg<crawler::SchemaChangePolicy>) -> Self { Self(put(self.0, "SchemaChangePolicy", value.into_expr()), Phase) }
-    /// `TablePrefix`: text. Update: in place.
+    /// `TablePrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-crawler.html#cfn-glue-crawler-tableprefix)
     pub fn table_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TablePrefix", value.into_expr()), Phase) }
-    /// `Tags`: JSON. Update: in place.
+    /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-crawler.html#cfn-glue-crawler-tags)
     pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Targets`: `Targets`, required. Update: in place.
+    /// `Targets`: `Targets`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-crawler.html#cfn-glue-crawler-targets)
     pub fn targets(self, value: impl Arg<crawler::Targets>) -> CfnCrawlerProps<R0, Set> { CfnCrawlerProps(put(self.0, "Targets", value.into_expr()), Phase) }
 }
 impl Done for CfnCrawlerProps { fn into_props(self) -> Bag { self.0 } }
@@ -965,15 +965,15 @@ use crate::cfn::support::*;
 impl CatalogTarget {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ConnectionName`: text. Update: in place.
+    /// `ConnectionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-catalogtarget.html#cfn-glue-crawler-catalogtarget-connectionname)
     pub fn connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionName", value.into_expr())) }
-    /// `DatabaseName`: `GlueDatabaseName`. Update: in place.
+    /// `DatabaseName`: `GlueDatabaseName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-catalogtarget.html#cfn-glue-crawler-catalogtarget-databasename)
     pub fn database_name(self, value: impl Arg<kind::GlueDatabaseName>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr())) }
-    /// `DlqEventQueueArn`: text. Update: in place.
+    /// `DlqEventQueueArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-catalogtarget.html#cfn-glue-crawler-catalogtarget-dlqeventqueuearn)
     pub fn dlq_event_queue_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DlqEventQueueArn", value.into_expr())) }
-    /// `EventQueueArn`: text. Update: in place.
+    /// `EventQueueArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-catalogtarget.html#cfn-glue-crawler-catalogtarget-eventqueuearn)
     pub fn event_queue_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventQueueArn", value.into_expr())) }
-    /// `Tables`: list of text. Update: in place.
+    /// `Tables`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-catalogtarget.html#cfn-glue-crawler-catalogtarget-tables)
     pub fn tables(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Tables", value.into_expr())) }
 }
 impl Done for CatalogTarget { fn into_props(self) -> Bag { self.0 } }
@@ -982,13 +982,13 @@ impl Done for CatalogTarget { fn into_props(self) -> Bag { self.0 } }
 impl DeltaTarget {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ConnectionName`: text. Update: in place.
+    /// `ConnectionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-deltatarget.html#cfn-glue-crawler-deltatarget-connectionname)
     pub fn connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionName", value.into_expr())) }
-    /// `CreateNativeDeltaTable`: boolean. Update: in place.
+    /// `CreateNativeDeltaTable`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-deltatarget.html#cfn-glue-crawler-deltatarget-createnativedeltatable)
     pub fn create_native_delta_table(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CreateNativeDeltaTable", value.into_expr())) }
-    /// `DeltaTables`: list of text. Update: in place.
+    /// `DeltaTables`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-deltatarget.html#cfn-glue-crawler-deltatarget-deltatables)
     pub fn delta_tables(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DeltaTables", value.into_expr())) }
-    /// `WriteManifest`: boolean. Update: in place.
+    /// `WriteManifest`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-deltatarget.html#cfn-glue-crawler-deltatarget-writemanifest)
     pub fn write_manifest(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "WriteManifest", value.into_expr())) }
 }
 impl Done for DeltaTarget { fn into_props(self) -> Bag { self.0 } }
@@ -997,11 +997,11 @@ impl Done for DeltaTarget { fn into_props(self) -> Bag { self.0 } }
 impl DynamoDBTarget {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Path`: `DynamoDBTableName`. Update: in place.
+    /// `Path`: `DynamoDBTableName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-dynamodbtarget.html#cfn-glue-crawler-dynamodbtarget-path)
     pub fn path(self, value: impl Arg<kind::DynamoDBTableName>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
-    /// `ScanAll`: boolean. Update: in place.
+    /// `ScanAll`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-dynamodbtarget.html#cfn-glue-crawler-dynamodbtarget-scanall)
     pub fn scan_all(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ScanAll", value.into_expr())) }
-    /// `ScanRate`: number. Update: in place.
+    /// `ScanRate`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-dynamodbtarget.html#cfn-glue-crawler-dynamodbtarget-scanrate)
     pub fn scan_rate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ScanRate", value.into_expr())) }
 }
 impl Done for DynamoDBTarget { fn into_props(self) -> Bag { self.0 } }
@@ -1010,13 +1010,13 @@ impl Done for DynamoDBTarget { fn into_props(self) -> Bag { self.0 } }
 impl HudiTarget {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ConnectionName`: text. Update: in place.
+    /// `ConnectionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-huditarget.html#cfn-glue-crawler-huditarget-connectionname)
     pub fn connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionName", value.into_expr())) }
-    /// `Exclusions`: list of text. Update: in place.
+    /// `Exclusions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-huditarget.html#cfn-glue-crawler-huditarget-exclusions)
     pub fn exclusions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exclusions", value.into_expr())) }
-    /// `MaximumTraversalDepth`: integer. Update: in place.
+    /// `MaximumTraversalDepth`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-huditarget.html#cfn-glue-crawler-huditarget-maximumtraversaldepth)
     pub fn maximum_traversal_depth(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumTraversalDepth", value.into_expr())) }
-    /// `Paths`: list of text. Update: in place.
+    /// `Paths`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-huditarget.html#cfn-glue-crawler-huditarget-paths)
     pub fn paths(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Paths", value.into_expr())) }
 }
 impl Done for HudiTarget { fn into_props(self) -> Bag { self.0 } }
@@ -1025,13 +1025,13 @@ impl Done for HudiTarget { fn into_props(self) -> Bag { self.0 } }
 impl IcebergTarget {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ConnectionName`: text. Update: in place.
+    /// `ConnectionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-icebergtarget.html#cfn-glue-crawler-icebergtarget-connectionname)
     pub fn connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionName", value.into_expr())) }
-    /// `Exclusions`: list of text. Update: in place.
+    /// `Exclusions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-icebergtarget.html#cfn-glue-crawler-icebergtarget-exclusions)
     pub fn exclusions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exclusions", value.into_expr())) }
-    /// `MaximumTraversalDepth`: integer. Update: in place.
+    /// `MaximumTraversalDepth`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-icebergtarget.html#cfn-glue-crawler-icebergtarget-maximumtraversaldepth)
     pub fn maximum_traversal_depth(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumTraversalDepth", value.into_expr())) }
-    /// `Paths`: list of text. Update: in place.
+    /// `Paths`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-icebergtarget.html#cfn-glue-crawler-icebergtarget-paths)
     pub fn paths(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Paths", value.into_expr())) }
 }
 impl Done for IcebergTarget { fn into_props(self) -> Bag { self.0 } }
@@ -1040,13 +1040,13 @@ impl Done for IcebergTarget { fn into_props(self) -> Bag { self.0 } }
 impl JdbcTarget {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ConnectionName`: text. Update: in place.
+    /// `ConnectionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-jdbctarget.html#cfn-glue-crawler-jdbctarget-connectionname)
     pub fn connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionName", value.into_expr())) }
-    /// `EnableAdditionalMetadata`: list of text. Update: in place.
+    /// `EnableAdditionalMetadata`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-jdbctarget.html#cfn-glue-crawler-jdbctarget-enableadditionalmetadata)
     pub fn enable_additional_metadata(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EnableAdditionalMetadata", value.into_expr())) }
-    /// `Exclusions`: list of text. Update: in place.
+    /// `Exclusions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-jdbctarget.html#cfn-glue-crawler-jdbctarget-exclusions)
     pub fn exclusions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exclusions", value.into_expr())) }
-    /// `Path`: text. Update: in place.
+    /// `Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-jdbctarget.html#cfn-glue-crawler-jdbctarget-path)
     pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
 }
 impl Done for JdbcTarget { fn into_props(self) -> Bag { self.0 } }
@@ -1055,9 +1055,9 @@ impl Done for JdbcTarget { fn into_props(self) -> Bag { self.0 } }
 impl LakeFormationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AccountId`: text. Update: in place.
+    /// `AccountId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-lakeformationconfiguration.html#cfn-glue-crawler-lakeformationconfiguration-accountid)
     pub fn account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccountId", value.into_expr())) }
-    /// `UseLakeFormationCredentials`: boolean. Update: in place.
+    /// `UseLakeFormationCredentials`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-lakeformationconfiguration.html#cfn-glue-crawler-lakeformationconfiguration-uselakeformationcredentials)
     pub fn use_lake_formation_credentials(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseLakeFormationCredentials", value.into_expr())) }
 }
 impl Done for LakeFormationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1066,9 +1066,9 @@ impl Done for LakeFormationConfiguration { fn into_props(self) -> Bag { self.0 }
 impl MongoDBTarget {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ConnectionName`: text. Update: in place.
+    /// `ConnectionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-mongodbtarget.html#cfn-glue-crawler-mongodbtarget-connectionname)
     pub fn connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionName", value.into_expr())) }
-    /// `Path`: text. Update: in place.
+    /// `Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-mongodbtarget.html#cfn-glue-crawler-mongodbtarget-path)
     pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
 }
 impl Done for MongoDBTarget { fn into_props(self) -> Bag { self.0 } }
@@ -1077,7 +1077,7 @@ impl Done for MongoDBTarget { fn into_props(self) -> Bag { self.0 } }
 impl RecrawlPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RecrawlBehavior`: text. Update: in place.
+    /// `RecrawlBehavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-recrawlpolicy.html#cfn-glue-crawler-recrawlpolicy-recrawlbehavior)
     pub fn recrawl_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecrawlBehavior", value.into_expr())) }
 }
 impl Done for RecrawlPolicy { fn into_props(self) -> Bag { self.0 } }
@@ -1086,17 +1086,17 @@ impl Done for RecrawlPolicy { fn into_props(self) -> Bag { self.0 } }
 impl S3Target {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ConnectionName`: text. Update: in place.
+    /// `ConnectionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-s3target.html#cfn-glue-crawler-s3target-connectionname)
     pub fn connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionName", value.into_expr())) }
-    /// `DlqEventQueueArn`: `SqsQueueArn`. Update: in place.
+    /// `DlqEventQueueArn`: `SqsQueueArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-s3target.html#cfn-glue-crawler-s3target-dlqeventqueuearn)
     pub fn dlq_event_queue_arn(self, value: impl Arg<kind::SqsQueueArn>) -> Self { Self(put(self.0, "DlqEventQueueArn", value.into_expr())) }
-    /// `EventQueueArn`: `SqsQueueArn`. Update: in place.
+    /// `EventQueueArn`: `SqsQueueArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-s3target.html#cfn-glue-crawler-s3target-eventqueuearn)
     pub fn event_queue_arn(self, value: impl Arg<kind::SqsQueueArn>) -> Self { Self(put(self.0, "EventQueueArn", value.into_expr())) }
-    /// `Exclusions`: list of text. Update: in place.
+    /// `Exclusions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-s3target.html#cfn-glue-crawler-s3target-exclusions)
     pub fn exclusions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exclusions", value.into_expr())) }
-    /// `Path`: `S3BucketName`. Update: in place.
+    /// `Path`: `S3BucketName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-s3target.html#cfn-glue-crawler-s3target-path)
     pub fn path(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
-    /// `SampleSize`: integer. Update: in place.
+    /// `SampleSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-s3target.html#cfn-glue-crawler-s3target-samplesize)
     pub fn sample_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SampleSize", value.into_expr())) }
 }
 impl Done for S3Target { fn into_props(self) -> Bag { self.0 } }
@@ -1105,7 +1105,7 @@ impl Done for S3Target { fn into_props(self) -> Bag { self.0 } }
 impl Schedule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ScheduleExpression`: text. Update: in place.
+    /// `ScheduleExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-schedule.html#cfn-glue-crawler-schedule-scheduleexpression)
     pub fn schedule_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpression", value.into_expr())) }
 }
 impl Done for Schedule { fn into_props(self) -> Bag { self.0 } }
@@ -1114,9 +1114,9 @@ impl Done for Schedule { fn into_props(self) -> Bag { self.0 } }
 impl SchemaChangePolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DeleteBehavior`: text. Update: in place.
+    /// `DeleteBehavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-schemachangepolicy.html#cfn-glue-crawler-schemachangepolicy-deletebehavior)
     pub fn delete_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeleteBehavior", value.into_expr())) }
-    /// `UpdateBehavior`: text. Update: in place.
+    /// `UpdateBehavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-schemachangepolicy.html#cfn-glue-crawler-schemachangepolicy-updatebehavior)
     pub fn update_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdateBehavior", value.into_expr())) }
 }
 impl Done for SchemaChangePolicy { fn into_props(self) -> Bag { self.0 } }
@@ -1125,21 +1125,21 @@ impl Done for SchemaChangePolicy { fn into_props(self) -> Bag { self.0 } }
 impl Targets {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CatalogTargets`: list of `CatalogTarget`. Update: in place.
+    /// `CatalogTargets`: list of `CatalogTarget`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-targets.html#cfn-glue-crawler-targets-catalogtargets)
     pub fn catalog_targets(self, value: impl Arg<Arr<CatalogTarget>>) -> Self { Self(put(self.0, "CatalogTargets", value.into_expr())) }
-    /// `DeltaTargets`: list of `DeltaTarget`. Update: in place.
+    /// `DeltaTargets`: list of `DeltaTarget`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-targets.html#cfn-glue-crawler-targets-deltatargets)
     pub fn delta_targets(self, value: impl Arg<Arr<DeltaTarget>>) -> Self { Self(put(self.0, "DeltaTargets", value.into_expr())) }
-    /// `DynamoDBTargets`: list of `DynamoDBTarget`. Update: in place.
+    /// `DynamoDBTargets`: list of `DynamoDBTarget`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-targets.html#cfn-glue-crawler-targets-dynamodbtargets)
     pub fn dynamo_db_targets(self, value: impl Arg<Arr<DynamoDBTarget>>) -> Self { Self(put(self.0, "DynamoDBTargets", value.into_expr())) }
-    /// `HudiTargets`: list of `HudiTarget`. Update: in place.
+    /// `HudiTargets`: list of `HudiTarget`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-targets.html#cfn-glue-crawler-targets-huditargets)
     pub fn hudi_targets(self, value: impl Arg<Arr<HudiTarget>>) -> Self { Self(put(self.0, "HudiTargets", value.into_expr())) }
-    /// `IcebergTargets`: list of `IcebergTarget`. Update: in place.
+    /// `IcebergTargets`: list of `IcebergTarget`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-targets.html#cfn-glue-crawler-targets-icebergtargets)
     pub fn iceberg_targets(self, value: impl Arg<Arr<IcebergTarget>>) -> Self { Self(put(self.0, "IcebergTargets", value.into_expr())) }
-    /// `JdbcTargets`: list of `JdbcTarget`. Update: in place.
+    /// `JdbcTargets`: list of `JdbcTarget`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-targets.html#cfn-glue-crawler-targets-jdbctargets)
     pub fn jdbc_targets(self, value: impl Arg<Arr<JdbcTarget>>) -> Self { Self(put(self.0, "JdbcTargets", value.into_expr())) }
-    /// `MongoDBTargets`: list of `MongoDBTarget`. Update: in place.
+    /// `MongoDBTargets`: list of `MongoDBTarget`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-targets.html#cfn-glue-crawler-targets-mongodbtargets)
     pub fn mongo_db_targets(self, value: impl Arg<Arr<MongoDBTarget>>) -> Self { Self(put(self.0, "MongoDBTargets", value.into_expr())) }
-    /// `S3Targets`: list of `S3Target`. Update: in place.
+    /// `S3Targets`: list of `S3Target`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-targets.html#cfn-glue-crawler-targets-s3targets)
     pub fn s3_targets(self, value: impl Arg<Arr<S3Target>>) -> Self { Self(put(self.0, "S3Targets", value.into_expr())) }
 }
 impl Done for Targets { fn into_props(self) -> Bag { self.0 } }
@@ -1160,13 +1160,13 @@ impl Parent for CfnCustomEntityType { fn node(&self) -> &Place { &self.0 } }
 impl CfnCustomEntityTypeProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ContextWords`: list of text. Update: in place.
+    /// `ContextWords`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-customentitytype.html#cfn-glue-customentitytype-contextwords)
     pub fn context_words(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ContextWords", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-customentitytype.html#cfn-glue-customentitytype-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `RegexString`: text. Update: in place.
+    /// `RegexString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-customentitytype.html#cfn-glue-customentitytype-regexstring)
     pub fn regex_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegexString", value.into_expr())) }
-    /// `Tags`: JSON. Update: in place.
+    /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-customentitytype.html#cfn-glue-customentitytype-tags)
     pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnCustomEntityTypeProps { fn into_props(self) -> Bag { self.0 } }
@@ -1188,9 +1188,9 @@ impl CfnDataCatalogEncryptionSettingsProps {
     pub fn new() -> CfnDataCatalogEncryptionSettingsProps<Missing<required::CatalogId>, Missing<required::DataCatalogEncryptionSettings>> { CfnDataCatalogEncryptionSettingsProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDataCatalogEncryptionSettingsProps<R0, R1> {
-    /// `CatalogId`: text, required. Update: replacement.
+    /// `CatalogId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-datacatalogencryptionsettings.html#cfn-glue-datacatalogencryptionsettings-catalogid)
     pub fn catalog_id(self, value: impl Arg<str>) -> CfnDataCatalogEncryptionSettingsProps<Set, R1> { CfnDataCatalogEncryptionSettingsProps(put(self.0, "CatalogId", value.into_expr()), Phase) }
-    /// `DataCatalogEncryptionSettings`: `DataCatalogEncryptionSettings`, required. Update: in place.
+    /// `DataCatalogEncryptionSettings`: `DataCatalogEncryptionSettings`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-datacatalogencryptionsettings.html#cfn-glue-datacatalogencryptionsettings-datacatalogencryptionsettings)
     pub fn data_catalog_encryption_settings(self, value: impl Arg<data_catalog_encryption_settings::DataCatalogEncryptionSettings>) -> CfnDataCatalogEncryptionSettingsProps<R0, Set> { CfnDataCatalogEncryptionSettingsProps(put(self.0, "DataCatalogEncryptionSettings", value.into_expr()), Phase) }
 }
 impl Done for CfnDataCatalogEncryptionSettingsProps { fn into_props(self) -> Bag { self.0 } }
@@ -1202,9 +1202,9 @@ use crate::cfn::support::*;
 impl ConnectionPasswordEncryption {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-datacatalogencryptionsettings-connectionpasswordencryption.html#cfn-glue-datacatalogencryptionsettings-connectionpasswordencryption-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
-    /// `ReturnConnectionPasswordEncrypted`: boolean. Update: in place.
+    /// `ReturnConnectionPasswordEncrypted`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-datacatalogencryptionsettings-connectionpasswordencryption.html#cfn-glue-datacatalogencryptionsettings-connectionpasswordencryption-returnconnectionpasswordencrypted)
     pub fn return_connection_password_encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReturnConnectionPasswordEncrypted", value.into_expr())) }
 }
 impl Done for ConnectionPasswordEncryption { fn into_props(self) -> Bag { self.0 } }
@@ -1213,9 +1213,9 @@ impl Done for ConnectionPasswordEncryption { fn into_props(self) -> Bag { self.0
 impl DataCatalogEncryptionSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ConnectionPasswordEncryption`: `ConnectionPasswordEncryption`. Update: in place.
+    /// `ConnectionPasswordEncryption`: `ConnectionPasswordEncryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-datacatalogencryptionsettings-datacatalogencryptionsettings.html#cfn-glue-datacatalogencryptionsettings-datacatalogencryptionsettings-connectionpasswordencryption)
     pub fn connection_password_encryption(self, value: impl Arg<ConnectionPasswordEncryption>) -> Self { Self(put(self.0, "ConnectionPasswordEncryption", value.into_expr())) }
-    /// `EncryptionAtRest`: `EncryptionAtRest`. Update: in place.
+    /// `EncryptionAtRest`: `EncryptionAtRest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-datacatalogencryptionsettings-datacatalogencryptionsettings.html#cfn-glue-datacatalogencryptionsettings-datacatalogencryptionsettings-encryptionatrest)
     pub fn encryption_at_rest(self, value: impl Arg<EncryptionAtRest>) -> Self { Self(put(self.0, "EncryptionAtRest", value.into_expr())) }
 }
 impl Done for DataCatalogEncryptionSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1224,11 +1224,11 @@ impl Done for DataCatalogEncryptionSettings { fn into_props(self) -> Bag { self.
 impl EncryptionAtRest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CatalogEncryptionMode`: text. Update: in place.
+    /// `CatalogEncryptionMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-datacatalogencryptionsettings-encryptionatrest.html#cfn-glue-datacatalogencryptionsettings-encryptionatrest-catalogencryptionmode)
     pub fn catalog_encryption_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogEncryptionMode", value.into_expr())) }
-    /// `CatalogEncryptionServiceRole`: text. Update: in place.
+    /// `CatalogEncryptionServiceRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-datacatalogencryptionsettings-encryptionatrest.html#cfn-glue-datacatalogencryptionsettings-encryptionatrest-catalogencryptionservicerole)
     pub fn catalog_encryption_service_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogEncryptionServiceRole", value.into_expr())) }
-    /// `SseAwsKmsKeyId`: text. Update: in place.
+    /// `SseAwsKmsKeyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-datacatalogencryptionsettings-encryptionatrest.html#cfn-glue-datacatalogencryptionsettings-encryptionatrest-sseawskmskeyid)
     pub fn sse_aws_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SseAwsKmsKeyId", value.into_expr())) }
 }
 impl Done for EncryptionAtRest { fn into_props(self) -> Bag { self.0 } }
@@ -1251,17 +1251,17 @@ impl CfnDataQualityRulesetProps {
     pub fn new() -> CfnDataQualityRulesetProps<Missing<required::Name>> { CfnDataQualityRulesetProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDataQualityRulesetProps<R0> {
-    /// `ClientToken`: text. Update: in place.
+    /// `ClientToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-dataqualityruleset.html#cfn-glue-dataqualityruleset-clienttoken)
     pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-dataqualityruleset.html#cfn-glue-dataqualityruleset-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-dataqualityruleset.html#cfn-glue-dataqualityruleset-name)
     pub fn name(self, value: impl Arg<str>) -> CfnDataQualityRulesetProps<Set> { CfnDataQualityRulesetProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Ruleset`: text. Update: in place.
+    /// `Ruleset`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-dataqualityruleset.html#cfn-glue-dataqualityruleset-ruleset)
     pub fn ruleset(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ruleset", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-dataqualityruleset.html#cfn-glue-dataqualityruleset-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TargetTable`: `DataQualityTargetTable`. Update: in place.
+    /// `TargetTable`: `DataQualityTargetTable`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-dataqualityruleset.html#cfn-glue-dataqualityruleset-targettable)
     pub fn target_table(self, value: impl Arg<data_quality_ruleset::DataQualityTargetTable>) -> Self { Self(put(self.0, "TargetTable", value.into_expr()), Phase) }
 }
 impl Done for CfnDataQualityRulesetProps { fn into_props(self) -> Bag { self.0 } }
@@ -1275,9 +1275,9 @@ impl DataQualityTargetTable {
     pub fn new() -> DataQualityTargetTable<Missing<super::required::DatabaseName>, Missing<super::required::TableName>> { DataQualityTargetTable(Bag::default(), Phase) }
 }
 impl<R0, R1> DataQualityTargetTable<R0, R1> {
-    /// `DatabaseName`: text, required. Update: in place.
+    /// `DatabaseName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-dataqualityruleset-dataqualitytargettable.html#cfn-glue-dataqualityruleset-dataqualitytargettable-databasename)
     pub fn database_name(self, value: impl Arg<str>) -> DataQualityTargetTable<Set, R1> { DataQualityTargetTable(put(self.0, "DatabaseName", value.into_expr()), Phase) }
-    /// `TableName`: text, required. Update: in place.
+    /// `TableName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-dataqualityruleset-dataqualitytargettable.html#cfn-glue-dataqualityruleset-dataqualitytargettable-tablename)
     pub fn table_name(self, value: impl Arg<str>) -> DataQualityTargetTable<R0, Set> { DataQualityTargetTable(put(self.0, "TableName", value.into_expr()), Phase) }
 }
 impl Done for DataQualityTargetTable { fn into_props(self) -> Bag { self.0 } }
@@ -1300,11 +1300,11 @@ impl CfnDatabaseProps {
     pub fn new() -> CfnDatabaseProps<Missing<required::CatalogId>, Missing<required::DatabaseInput>> { CfnDatabaseProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDatabaseProps<R0, R1> {
-    /// `CatalogId`: text, required. Update: replacement.
+    /// `CatalogId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-database.html#cfn-glue-database-catalogid)
     pub fn catalog_id(self, value: impl Arg<str>) -> CfnDatabaseProps<Set, R1> { CfnDatabaseProps(put(self.0, "CatalogId", value.into_expr()), Phase) }
-    /// `DatabaseInput`: `DatabaseInput`, required. Update: in place.
+    /// `DatabaseInput`: `DatabaseInput`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-database.html#cfn-glue-database-databaseinput)
     pub fn database_input(self, value: impl Arg<database::DatabaseInput>) -> CfnDatabaseProps<R0, Set> { CfnDatabaseProps(put(self.0, "DatabaseInput", value.into_expr()), Phase) }
-    /// `DatabaseName`: text. Update: replacement.
+    /// `DatabaseName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-database.html#cfn-glue-database-databasename)
     pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr()), Phase) }
 }
 impl Done for CfnDatabaseProps { fn into_props(self) -> Bag { self.0 } }
@@ -1316,7 +1316,7 @@ use crate::cfn::support::*;
 impl DataLakePrincipal {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DataLakePrincipalIdentifier`: text. Update: in place.
+    /// `DataLakePrincipalIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-database-datalakeprincipal.html#cfn-glue-database-datalakeprincipal-datalakeprincipalidentifier)
     pub fn data_lake_principal_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataLakePrincipalIdentifier", value.into_expr())) }
 }
 impl Done for DataLakePrincipal { fn into_props(self) -> Bag { self.0 } }
@@ -1325,11 +1325,11 @@ impl Done for DataLakePrincipal { fn into_props(self) -> Bag { self.0 } }
 impl DatabaseIdentifier {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CatalogId`: text. Update: in place.
+    /// `CatalogId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-database-databaseidentifier.html#cfn-glue-database-databaseidentifier-catalogid)
     pub fn catalog_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogId", value.into_expr())) }
-    /// `DatabaseName`: text. Update: in place.
+    /// `DatabaseName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-database-databaseidentifier.html#cfn-glue-database-databaseidentifier-databasename)
     pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr())) }
-    /// `Region`: text. Update: in place.
+    /// `Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-database-databaseidentifier.html#cfn-glue-database-databaseidentifier-region)
     pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
 }
 impl Done for DatabaseIdentifier { fn into_props(self) -> Bag { self.0 } }
@@ -1338,19 +1338,19 @@ impl Done for DatabaseIdentifier { fn into_props(self) -> Bag { self.0 } }
 impl DatabaseInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CreateTableDefaultPermissions`: list of `PrincipalPrivileges`. Update: in place.
+    /// `CreateTableDefaultPermissions`: list of `PrincipalPrivileges`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-database-databaseinput.html#cfn-glue-database-databaseinput-createtabledefaultpermissions)
     pub fn create_table_default_permissions(self, value: impl Arg<Arr<PrincipalPrivileges>>) -> Self { Self(put(self.0, "CreateTableDefaultPermissions", value.into_expr())) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-database-databaseinput.html#cfn-glue-database-databaseinput-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `FederatedDatabase`: `FederatedDatabase`. Update: in place.
+    /// `FederatedDatabase`: `FederatedDatabase`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-database-databaseinput.html#cfn-glue-database-databaseinput-federateddatabase)
     pub fn federated_database(self, value: impl Arg<FederatedDatabase>) -> Self { Self(put(self.0, "FederatedDatabase", value.into_expr())) }
-    /// `LocationUri`: text. Update: in place.
+    /// `LocationUri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-database-databaseinput.html#cfn-glue-database-databaseinput-locationuri)
     pub fn location_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LocationUri", value.into_expr())) }
-    /// `Name`: `S3BucketName`. Update: replacement.
+    /// `Name`: `S3BucketName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-database-databaseinput.html#cfn-glue-database-databaseinput-name)
     pub fn name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Parameters`: JSON. Update: in place.
+    /// `Parameters`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-database-databaseinput.html#cfn-glue-database-databaseinput-parameters)
     pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
-    /// `TargetDatabase`: `DatabaseIdentifier`. Update: in place.
+    /// `TargetDatabase`: `DatabaseIdentifier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-database-databaseinput.html#cfn-glue-database-databaseinput-targetdatabase)
     pub fn target_database(self, value: impl Arg<DatabaseIdentifier>) -> Self { Self(put(self.0, "TargetDatabase", value.into_expr())) }
 }
 impl Done for DatabaseInput { fn into_props(self) -> Bag { self.0 } }
@@ -1359,9 +1359,9 @@ impl Done for DatabaseInput { fn into_props(self) -> Bag { self.0 } }
 impl FederatedDatabase {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ConnectionName`: text. Update: in place.
+    /// `ConnectionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-database-federateddatabase.html#cfn-glue-database-federateddatabase-connectionname)
     pub fn connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionName", value.into_expr())) }
-    /// `Identifier`: text. Update: in place.
+    /// `Identifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-database-federateddatabase.html#cfn-glue-database-federateddatabase-identifier)
     pub fn identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Identifier", value.into_expr())) }
 }
 impl Done for FederatedDatabase { fn into_props(self) -> Bag { self.0 } }
@@ -1370,9 +1370,9 @@ impl Done for FederatedDatabase { fn into_props(self) -> Bag { self.0 } }
 impl PrincipalPrivileges {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Permissions`: list of text. Update: in place.
+    /// `Permissions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-database-principalprivileges.html#cfn-glue-database-principalprivileges-permissions)
     pub fn permissions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Permissions", value.into_expr())) }
-    /// `Principal`: `DataLakePrincipal`. Update: in place.
+    /// `Principal`: `DataLakePrincipal`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-database-principalprivileges.html#cfn-glue-database-principalprivileges-principal)
     pub fn principal(self, value: impl Arg<DataLakePrincipal>) -> Self { Self(put(self.0, "Principal", value.into_expr())) }
 }
 impl Done for PrincipalPrivileges { fn into_props(self) -> Bag { self.0 } }
@@ -1386,7 +1386,7 @@ impl CfnDevEndpoint {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDevEndpointProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `EndpointName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-devendpoint.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnDevEndpoint { fn node(&self) -> &Place { &self.0 } }
@@ -1397,35 +1397,35 @@ impl CfnDevEndpointProps {
     pub fn new() -> CfnDevEndpointProps<Missing<required::RoleArn>> { CfnDevEndpointProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDevEndpointProps<R0> {
-    /// `Arguments`: JSON. Update: in place.
+    /// `Arguments`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-devendpoint.html#cfn-glue-devendpoint-arguments)
     pub fn arguments(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Arguments", value.into_expr()), Phase) }
-    /// `EndpointName`: text. Update: replacement.
+    /// `EndpointName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-devendpoint.html#cfn-glue-devendpoint-endpointname)
     pub fn endpoint_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointName", value.into_expr()), Phase) }
-    /// `ExtraJarsS3Path`: text. Update: in place.
+    /// `ExtraJarsS3Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-devendpoint.html#cfn-glue-devendpoint-extrajarss3path)
     pub fn extra_jars_s3_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExtraJarsS3Path", value.into_expr()), Phase) }
-    /// `ExtraPythonLibsS3Path`: text. Update: in place.
+    /// `ExtraPythonLibsS3Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-devendpoint.html#cfn-glue-devendpoint-extrapythonlibss3path)
     pub fn extra_python_libs_s3_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExtraPythonLibsS3Path", value.into_expr()), Phase) }
-    /// `GlueVersion`: text. Update: in place.
+    /// `GlueVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-devendpoint.html#cfn-glue-devendpoint-glueversion)
     pub fn glue_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlueVersion", value.into_expr()), Phase) }
-    /// `NumberOfNodes`: integer. Update: in place.
+    /// `NumberOfNodes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-devendpoint.html#cfn-glue-devendpoint-numberofnodes)
     pub fn number_of_nodes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfNodes", value.into_expr()), Phase) }
-    /// `NumberOfWorkers`: integer. Update: in place.
+    /// `NumberOfWorkers`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-devendpoint.html#cfn-glue-devendpoint-numberofworkers)
     pub fn number_of_workers(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfWorkers", value.into_expr()), Phase) }
-    /// `PublicKey`: text. Update: in place.
+    /// `PublicKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-devendpoint.html#cfn-glue-devendpoint-publickey)
     pub fn public_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PublicKey", value.into_expr()), Phase) }
-    /// `PublicKeys`: list of text. Update: in place.
+    /// `PublicKeys`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-devendpoint.html#cfn-glue-devendpoint-publickeys)
     pub fn public_keys(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PublicKeys", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-devendpoint.html#cfn-glue-devendpoint-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnDevEndpointProps<Set> { CfnDevEndpointProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `SecurityConfiguration`: text. Update: in place.
+    /// `SecurityConfiguration`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-devendpoint.html#cfn-glue-devendpoint-securityconfiguration)
     pub fn security_configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityConfiguration", value.into_expr()), Phase) }
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-devendpoint.html#cfn-glue-devendpoint-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `SubnetId`: `Ec2SubnetId`. Update: in place.
+    /// `SubnetId`: `Ec2SubnetId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-devendpoint.html#cfn-glue-devendpoint-subnetid)
     pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> Self { Self(put(self.0, "SubnetId", value.into_expr()), Phase) }
-    /// `Tags`: JSON. Update: in place.
+    /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-devendpoint.html#cfn-glue-devendpoint-tags)
     pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `WorkerType`: text. Update: in place.
+    /// `WorkerType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-devendpoint.html#cfn-glue-devendpoint-workertype)
     pub fn worker_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkerType", value.into_expr()), Phase) }
 }
 impl Done for CfnDevEndpointProps { fn into_props(self) -> Bag { self.0 } }
@@ -1438,9 +1438,9 @@ impl CfnIdentityCenterConfiguration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIdentityCenterConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AccountId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AccountId`: text.
+    /// The attribute `AccountId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-identitycenterconfiguration.html#AccountId-fn::getatt)
     pub fn attr_account_id(&self) -> Val<str> { self.0.get_att("AccountId") }
-    /// The attribute `ApplicationArn`: `OtherArn`.
+    /// The attribute `ApplicationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-identitycenterconfiguration.html#ApplicationArn-fn::getatt)
     pub fn attr_application_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ApplicationArn") }
 }
 impl Parent for CfnIdentityCenterConfiguration { fn node(&self) -> &Place { &self.0 } }
@@ -1451,11 +1451,11 @@ impl CfnIdentityCenterConfigurationProps {
     pub fn new() -> CfnIdentityCenterConfigurationProps<Missing<required::InstanceArn>> { CfnIdentityCenterConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnIdentityCenterConfigurationProps<R0> {
-    /// `InstanceArn`: text, required. Update: replacement.
+    /// `InstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-identitycenterconfiguration.html#cfn-glue-identitycenterconfiguration-instancearn)
     pub fn instance_arn(self, value: impl Arg<str>) -> CfnIdentityCenterConfigurationProps<Set> { CfnIdentityCenterConfigurationProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
-    /// `Scopes`: list of text. Update: in place.
+    /// `Scopes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-identitycenterconfiguration.html#cfn-glue-identitycenterconfiguration-scopes)
     pub fn scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Scopes", value.into_expr()), Phase) }
-    /// `UserBackgroundSessionsEnabled`: boolean. Update: in place.
+    /// `UserBackgroundSessionsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-identitycenterconfiguration.html#cfn-glue-identitycenterconfiguration-userbackgroundsessionsenabled)
     pub fn user_background_sessions_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UserBackgroundSessionsEnabled", value.into_expr()), Phase) }
 }
 impl Done for CfnIdentityCenterConfigurationProps { fn into_props(self) -> Bag { self.0 } }
@@ -1468,11 +1468,11 @@ impl CfnIntegration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIntegrationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreateTime`: text.
+    /// The attribute `CreateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-integration.html#CreateTime-fn::getatt)
     pub fn attr_create_time(&self) -> Val<str> { self.0.get_att("CreateTime") }
-    /// The attribute `IntegrationArn`: `OtherArn`.
+    /// The attribute `IntegrationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-integration.html#IntegrationArn-fn::getatt)
     pub fn attr_integration_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("IntegrationArn") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-integration.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnIntegration { fn node(&self) -> &Place { &self.0 } }
@@ -1483,23 +1483,23 @@ impl CfnIntegrationProps {
     pub fn new() -> CfnIntegrationProps<Missing<required::IntegrationName>, Missing<required::SourceArn>, Missing<required::TargetArn>> { CfnIntegrationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnIntegrationProps<R0, R1, R2> {
-    /// `AdditionalEncryptionContext`: map of text. Update: replacement.
+    /// `AdditionalEncryptionContext`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-integration.html#cfn-glue-integration-additionalencryptioncontext)
     pub fn additional_encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalEncryptionContext", value.into_expr()), Phase) }
-    /// `DataFilter`: text. Update: in place.
+    /// `DataFilter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-integration.html#cfn-glue-integration-datafilter)
     pub fn data_filter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataFilter", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-integration.html#cfn-glue-integration-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `IntegrationConfig`: `IntegrationConfig`. Update: replacement.
+    /// `IntegrationConfig`: `IntegrationConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-integration.html#cfn-glue-integration-integrationconfig)
     pub fn integration_config(self, value: impl Arg<integration::IntegrationConfig>) -> Self { Self(put(self.0, "IntegrationConfig", value.into_expr()), Phase) }
-    /// `IntegrationName`: text, required. Update: replacement.
+    /// `IntegrationName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-integration.html#cfn-glue-integration-integrationname)
     pub fn integration_name(self, value: impl Arg<str>) -> CfnIntegrationProps<Set, R1, R2> { CfnIntegrationProps(put(self.0, "IntegrationName", value.into_expr()), Phase) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-integration.html#cfn-glue-integration-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `SourceArn`: text, required. Update: replacement.
+    /// `SourceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-integration.html#cfn-glue-integration-sourcearn)
     pub fn source_arn(self, value: impl Arg<str>) -> CfnIntegrationProps<R0, Set, R2> { CfnIntegrationProps(put(self.0, "SourceArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-integration.html#cfn-glue-integration-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TargetArn`: text, required. Update: replacement.
+    /// `TargetArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-integration.html#cfn-glue-integration-targetarn)
     pub fn target_arn(self, value: impl Arg<str>) -> CfnIntegrationProps<R0, R1, Set> { CfnIntegrationProps(put(self.0, "TargetArn", value.into_expr()), Phase) }
 }
 impl Done for CfnIntegrationProps { fn into_props(self) -> Bag { self.0 } }
@@ -1511,11 +1511,11 @@ use crate::cfn::support::*;
 impl IntegrationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ContinuousSync`: boolean. Update: replacement.
+    /// `ContinuousSync`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-integration-integrationconfig.html#cfn-glue-integration-integrationconfig-continuoussync)
     pub fn continuous_sync(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ContinuousSync", value.into_expr())) }
-    /// `RefreshInterval`: text. Update: replacement.
+    /// `RefreshInterval`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-integration-integrationconfig.html#cfn-glue-integration-integrationconfig-refreshinterval)
     pub fn refresh_interval(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefreshInterval", value.into_expr())) }
-    /// `SourceProperties`: map of text. Update: replacement.
+    /// `SourceProperties`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-integration-integrationconfig.html#cfn-glue-integration-integrationconfig-sourceproperties)
     pub fn source_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "SourceProperties", value.into_expr())) }
 }
 impl Done for IntegrationConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1529,7 +1529,7 @@ impl CfnIntegrationResourceProperty {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIntegrationResourcePropertyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ResourcePropertyArn`: `OtherArn`.
+    /// The attribute `ResourcePropertyArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-integrationresourceproperty.html#ResourcePropertyArn-fn::getatt)
     pub fn attr_resource_property_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ResourcePropertyArn") }
 }
 impl Parent for CfnIntegrationResourceProperty { fn node(&self) -> &Place { &self.0 } }
@@ -1540,13 +1540,13 @@ impl CfnIntegrationResourcePropertyProps {
     pub fn new() -> CfnIntegrationResourcePropertyProps<Missing<required::ResourceArn>> { CfnIntegrationResourcePropertyProps(Bag::default(), Phase) }
 }
 impl<R0> CfnIntegrationResourcePropertyProps<R0> {
-    /// `ResourceArn`: text, required. Update: replacement.
+    /// `ResourceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-integrationresourceproperty.html#cfn-glue-integrationresourceproperty-resourcearn)
     pub fn resource_arn(self, value: impl Arg<str>) -> CfnIntegrationResourcePropertyProps<Set> { CfnIntegrationResourcePropertyProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
-    /// `SourceProcessingProperties`: `SourceProcessingProperties`. Update: in place.
+    /// `SourceProcessingProperties`: `SourceProcessingProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-integrationresourceproperty.html#cfn-glue-integrationresourceproperty-sourceprocessingproperties)
     pub fn source_processing_properties(self, value: impl Arg<integration_resource_property::SourceProcessingProperties>) -> Self { Self(put(self.0, "SourceProcessingProperties", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-integrationresourceproperty.html#cfn-glue-integrationresourceproperty-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TargetProcessingProperties`: `TargetProcessingProperties`. Update: in place.
+    /// `TargetProcessingProperties`: `TargetProcessingProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-integrationresourceproperty.html#cfn-glue-integrationresourceproperty-targetprocessingproperties)
     pub fn target_processing_properties(self, value: impl Arg<integration_resource_property::TargetProcessingProperties>) -> Self { Self(put(self.0, "TargetProcessingProperties", value.into_expr()), Phase) }
 }
 impl Done for CfnIntegrationResourcePropertyProps { fn into_props(self) -> Bag { self.0 } }
@@ -1560,7 +1560,7 @@ impl SourceProcessingProperties {
     pub fn new() -> SourceProcessingProperties<Missing<super::required::RoleArn>> { SourceProcessingProperties(Bag::default(), Phase) }
 }
 impl<R0> SourceProcessingProperties<R0> {
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-integrationresourceproperty-sourceprocessingproperties.html#cfn-glue-integrationresourceproperty-sourceprocessingproperties-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> SourceProcessingProperties<Set> { SourceProcessingProperties(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for SourceProcessingProperties { fn into_props(self) -> Bag { self.0 } }
@@ -1571,13 +1571,13 @@ impl TargetProcessingProperties {
     pub fn new() -> TargetProcessingProperties<Missing<super::required::RoleArn>> { TargetProcessingProperties(Bag::default(), Phase) }
 }
 impl<R0> TargetProcessingProperties<R0> {
-    /// `ConnectionName`: text. Update: in place.
+    /// `ConnectionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-integrationresourceproperty-targetprocessingproperties.html#cfn-glue-integrationresourceproperty-targetprocessingproperties-connectionname)
     pub fn connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionName", value.into_expr()), Phase) }
-    /// `EventBusArn`: text. Update: in place.
+    /// `EventBusArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-integrationresourceproperty-targetprocessingproperties.html#cfn-glue-integrationresourceproperty-targetprocessingproperties-eventbusarn)
     pub fn event_bus_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventBusArn", value.into_expr()), Phase) }
-    /// `KmsArn`: `KmsKeyArn`. Update: in place.
+    /// `KmsArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-integrationresourceproperty-targetprocessingproperties.html#cfn-glue-integrationresourceproperty-targetprocessingproperties-kmsarn)
     pub fn kms_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsArn", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-integrationresourceproperty-targetprocessingproperties.html#cfn-glue-integrationresourceproperty-targetprocessingproperties-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> TargetProcessingProperties<Set> { TargetProcessingProperties(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for TargetProcessingProperties { fn into_props(self) -> Bag { self.0 } }
@@ -1600,51 +1600,51 @@ impl CfnJobProps {
     pub fn new() -> CfnJobProps<Missing<required::Command>, Missing<required::Role>> { CfnJobProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnJobProps<R0, R1> {
-    /// `AllocatedCapacity`: number. Update: in place.
+    /// `AllocatedCapacity`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-job.html#cfn-glue-job-allocatedcapacity)
     pub fn allocated_capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "AllocatedCapacity", value.into_expr()), Phase) }
-    /// `Command`: `JobCommand`, required. Update: in place.
+    /// `Command`: `JobCommand`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-job.html#cfn-glue-job-command)
     pub fn command(self, value: impl Arg<job::JobCommand>) -> CfnJobProps<Set, R1> { CfnJobProps(put(self.0, "Command", value.into_expr()), Phase) }
-    /// `Connections`: `ConnectionsList`. Update: in place.
+    /// `Connections`: `ConnectionsList`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-job.html#cfn-glue-job-connections)
     pub fn connections(self, value: impl Arg<job::ConnectionsList>) -> Self { Self(put(self.0, "Connections", value.into_expr()), Phase) }
-    /// `DefaultArguments`: JSON. Update: in place.
+    /// `DefaultArguments`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-job.html#cfn-glue-job-defaultarguments)
     pub fn default_arguments(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "DefaultArguments", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-job.html#cfn-glue-job-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `ExecutionClass`: text. Update: in place.
+    /// `ExecutionClass`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-job.html#cfn-glue-job-executionclass)
     pub fn execution_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExecutionClass", value.into_expr()), Phase) }
-    /// `ExecutionProperty`: `ExecutionProperty`. Update: in place.
+    /// `ExecutionProperty`: `ExecutionProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-job.html#cfn-glue-job-executionproperty)
     pub fn execution_property(self, value: impl Arg<job::ExecutionProperty>) -> Self { Self(put(self.0, "ExecutionProperty", value.into_expr()), Phase) }
-    /// `GlueVersion`: text. Update: in place.
+    /// `GlueVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-job.html#cfn-glue-job-glueversion)
     pub fn glue_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlueVersion", value.into_expr()), Phase) }
-    /// `JobMode`: text. Update: in place.
+    /// `JobMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-job.html#cfn-glue-job-jobmode)
     pub fn job_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JobMode", value.into_expr()), Phase) }
-    /// `JobRunQueuingEnabled`: boolean. Update: in place.
+    /// `JobRunQueuingEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-job.html#cfn-glue-job-jobrunqueuingenabled)
     pub fn job_run_queuing_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "JobRunQueuingEnabled", value.into_expr()), Phase) }
-    /// `LogUri`: text. Update: in place.
+    /// `LogUri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-job.html#cfn-glue-job-loguri)
     pub fn log_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogUri", value.into_expr()), Phase) }
-    /// `MaintenanceWindow`: text. Update: in place.
+    /// `MaintenanceWindow`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-job.html#cfn-glue-job-maintenancewindow)
     pub fn maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaintenanceWindow", value.into_expr()), Phase) }
-    /// `MaxCapacity`: number. Update: in place.
+    /// `MaxCapacity`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-job.html#cfn-glue-job-maxcapacity)
     pub fn max_capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxCapacity", value.into_expr()), Phase) }
-    /// `MaxRetries`: number. Update: in place.
+    /// `MaxRetries`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-job.html#cfn-glue-job-maxretries)
     pub fn max_retries(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxRetries", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-job.html#cfn-glue-job-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `NonOverridableArguments`: JSON. Update: in place.
+    /// `NonOverridableArguments`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-job.html#cfn-glue-job-nonoverridablearguments)
     pub fn non_overridable_arguments(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "NonOverridableArguments", value.into_expr()), Phase) }
-    /// `NotificationProperty`: `NotificationProperty`. Update: in place.
+    /// `NotificationProperty`: `NotificationProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-job.html#cfn-glue-job-notificationproperty)
     pub fn notification_property(self, value: impl Arg<job::NotificationProperty>) -> Self { Self(put(self.0, "NotificationProperty", value.into_expr()), Phase) }
-    /// `NumberOfWorkers`: integer. Update: in place.
+    /// `NumberOfWorkers`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-job.html#cfn-glue-job-numberofworkers)
     pub fn number_of_workers(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfWorkers", value.into_expr()), Phase) }
-    /// `Role`: `IamRoleArnOrRoleName`, required. Update: in place.
+    /// `Role`: `IamRoleArnOrRoleName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-job.html#cfn-glue-job-role)
     pub fn role(self, value: impl Arg<kind::IamRoleArnOrRoleName>) -> CfnJobProps<R0, Set> { CfnJobProps(put(self.0, "Role", value.into_expr()), Phase) }
-    /// `SecurityConfiguration`: text. Update: in place.
+    /// `SecurityConfiguration`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-job.html#cfn-glue-job-securityconfiguration)
     pub fn security_configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityConfiguration", value.into_expr()), Phase) }
-    /// `Tags`: JSON. Update: in place.
+    /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-job.html#cfn-glue-job-tags)
     pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Timeout`: integer. Update: in place.
+    /// `Timeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-job.html#cfn-glue-job-timeout)
     pub fn timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Timeout", value.into_expr()), Phase) }
-    /// `WorkerType`: `WorkerType`. Update: in place.
+    /// `WorkerType`: `WorkerType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-job.html#cfn-glue-job-workertype)
     pub fn worker_type(self, value: impl Arg<job::WorkerType>) -> Self { Self(put(self.0, "WorkerType", value.into_expr()), Phase) }
 }
 impl Done for CfnJobProps { fn into_props(self) -> Bag { self.0 } }
@@ -1656,7 +1656,7 @@ use crate::cfn::support::*;
 impl ConnectionsList {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Connections`: list of text. Update: in place.
+    /// `Connections`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-job-connectionslist.html#cfn-glue-job-connectionslist-connections)
     pub fn connections(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Connections", value.into_expr())) }
 }
 impl Done for ConnectionsList { fn into_props(self) -> Bag { self.0 } }
@@ -1665,7 +1665,7 @@ impl Done for ConnectionsList { fn into_props(self) -> Bag { self.0 } }
 impl ExecutionProperty {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MaxConcurrentRuns`: number. Update: in place.
+    /// `MaxConcurrentRuns`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-job-executionproperty.html#cfn-glue-job-executionproperty-maxconcurrentruns)
     pub fn max_concurrent_runs(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxConcurrentRuns", value.into_expr())) }
 }
 impl Done for ExecutionProperty { fn into_props(self) -> Bag { self.0 } }
@@ -1674,13 +1674,13 @@ impl Done for ExecutionProperty { fn into_props(self) -> Bag { self.0 } }
 impl JobCommand {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-job-jobcommand.html#cfn-glue-job-jobcommand-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `PythonVersion`: text. Update: in place.
+    /// `PythonVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-job-jobcommand.html#cfn-glue-job-jobcommand-pythonversion)
     pub fn python_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PythonVersion", value.into_expr())) }
-    /// `Runtime`: text. Update: in place.
+    /// `Runtime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-job-jobcommand.html#cfn-glue-job-jobcommand-runtime)
     pub fn runtime(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Runtime", value.into_expr())) }
-    /// `ScriptLocation`: text. Update: in place.
+    /// `ScriptLocation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-job-jobcommand.html#cfn-glue-job-jobcommand-scriptlocation)
     pub fn script_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScriptLocation", value.into_expr())) }
 }
 impl Done for JobCommand { fn into_props(self) -> Bag { self.0 } }
@@ -1689,7 +1689,7 @@ impl Done for JobCommand { fn into_props(self) -> Bag { self.0 } }
 impl NotificationProperty {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `NotifyDelayAfter`: integer. Update: in place.
+    /// `NotifyDelayAfter`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-job-notificationproperty.html#cfn-glue-job-notificationproperty-notifydelayafter)
     pub fn notify_delay_after(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NotifyDelayAfter", value.into_expr())) }
 }
 impl Done for NotificationProperty { fn into_props(self) -> Bag { self.0 } }
@@ -1705,7 +1705,7 @@ impl CfnMLTransform {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMLTransformProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TransformId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `TransformId`: text.
+    /// The attribute `TransformId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-mltransform.html#TransformId-fn::getatt)
     pub fn attr_transform_id(&self) -> Val<str> { self.0.get_att("TransformId") }
 }
 impl Parent for CfnMLTransform { fn node(&self) -> &Place { &self.0 } }
@@ -1716,31 +1716,31 @@ impl CfnMLTransformProps {
     pub fn new() -> CfnMLTransformProps<Missing<required::InputRecordTables>, Missing<required::Role>, Missing<required::TransformParameters>> { CfnMLTransformProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnMLTransformProps<R0, R1, R2> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-mltransform.html#cfn-glue-mltransform-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `GlueVersion`: text. Update: in place.
+    /// `GlueVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-mltransform.html#cfn-glue-mltransform-glueversion)
     pub fn glue_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlueVersion", value.into_expr()), Phase) }
-    /// `InputRecordTables`: `InputRecordTables`, required. Update: replacement.
+    /// `InputRecordTables`: `InputRecordTables`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-mltransform.html#cfn-glue-mltransform-inputrecordtables)
     pub fn input_record_tables(self, value: impl Arg<ml_transform::InputRecordTables>) -> CfnMLTransformProps<Set, R1, R2> { CfnMLTransformProps(put(self.0, "InputRecordTables", value.into_expr()), Phase) }
-    /// `MaxCapacity`: number. Update: in place.
+    /// `MaxCapacity`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-mltransform.html#cfn-glue-mltransform-maxcapacity)
     pub fn max_capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxCapacity", value.into_expr()), Phase) }
-    /// `MaxRetries`: integer. Update: in place.
+    /// `MaxRetries`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-mltransform.html#cfn-glue-mltransform-maxretries)
     pub fn max_retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxRetries", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-mltransform.html#cfn-glue-mltransform-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `NumberOfWorkers`: integer. Update: in place.
+    /// `NumberOfWorkers`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-mltransform.html#cfn-glue-mltransform-numberofworkers)
     pub fn number_of_workers(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfWorkers", value.into_expr()), Phase) }
-    /// `Role`: text, required. Update: in place.
+    /// `Role`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-mltransform.html#cfn-glue-mltransform-role)
     pub fn role(self, value: impl Arg<str>) -> CfnMLTransformProps<R0, Set, R2> { CfnMLTransformProps(put(self.0, "Role", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-mltransform.html#cfn-glue-mltransform-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Timeout`: integer. Update: in place.
+    /// `Timeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-mltransform.html#cfn-glue-mltransform-timeout)
     pub fn timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Timeout", value.into_expr()), Phase) }
-    /// `TransformEncryption`: `TransformEncryption`. Update: replacement.
+    /// `TransformEncryption`: `TransformEncryption`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-mltransform.html#cfn-glue-mltransform-transformencryption)
     pub fn transform_encryption(self, value: impl Arg<ml_transform::TransformEncryption>) -> Self { Self(put(self.0, "TransformEncryption", value.into_expr()), Phase) }
-    /// `TransformParameters`: `TransformParameters`, required. Update: in place.
+    /// `TransformParameters`: `TransformParameters`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-mltransform.html#cfn-glue-mltransform-transformparameters)
     pub fn transform_parameters(self, value: impl Arg<ml_transform::TransformParameters>) -> CfnMLTransformProps<R0, R1, Set> { CfnMLTransformProps(put(self.0, "TransformParameters", value.into_expr()), Phase) }
-    /// `WorkerType`: text. Update: in place.
+    /// `WorkerType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-mltransform.html#cfn-glue-mltransform-workertype)
     pub fn worker_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkerType", value.into_expr()), Phase) }
 }
 impl Done for CfnMLTransformProps { fn into_props(self) -> Bag { self.0 } }
@@ -1754,13 +1754,13 @@ impl FindMatchesParameters {
     pub fn new() -> FindMatchesParameters<Missing<super::required::PrimaryKeyColumnName>> { FindMatchesParameters(Bag::default(), Phase) }
 }
 impl<R0> FindMatchesParameters<R0> {
-    /// `AccuracyCostTradeoff`: number. Update: in place.
+    /// `AccuracyCostTradeoff`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-mltransform-findmatchesparameters.html#cfn-glue-mltransform-findmatchesparameters-accuracycosttradeoff)
     pub fn accuracy_cost_tradeoff(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "AccuracyCostTradeoff", value.into_expr()), Phase) }
-    /// `EnforceProvidedLabels`: boolean. Update: in place.
+    /// `EnforceProvidedLabels`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-mltransform-findmatchesparameters.html#cfn-glue-mltransform-findmatchesparameters-enforceprovidedlabels)
     pub fn enforce_provided_labels(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnforceProvidedLabels", value.into_expr()), Phase) }
-    /// `PrecisionRecallTradeoff`: number. Update: in place.
+    /// `PrecisionRecallTradeoff`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-mltransform-findmatchesparameters.html#cfn-glue-mltransform-findmatchesparameters-precisionrecalltradeoff)
     pub fn precision_recall_tradeoff(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PrecisionRecallTradeoff", value.into_expr()), Phase) }
-    /// `PrimaryKeyColumnName`: text, required. Update: replacement.
+    /// `PrimaryKeyColumnName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-mltransform-findmatchesparameters.html#cfn-glue-mltransform-findmatchesparameters-primarykeycolumnname)
     pub fn primary_key_column_name(self, value: impl Arg<str>) -> FindMatchesParameters<Set> { FindMatchesParameters(put(self.0, "PrimaryKeyColumnName", value.into_expr()), Phase) }
 }
 impl Done for FindMatchesParameters { fn into_props(self) -> Bag { self.0 } }
@@ -1771,13 +1771,13 @@ impl GlueTables {
     pub fn new() -> GlueTables<Missing<super::required::DatabaseName>, Missing<super::required::TableName>> { GlueTables(Bag::default(), Phase) }
 }
 impl<R0, R1> GlueTables<R0, R1> {
-    /// `CatalogId`: text. Update: replacement.
+    /// `CatalogId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-mltransform-gluetables.html#cfn-glue-mltransform-gluetables-catalogid)
     pub fn catalog_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogId", value.into_expr()), Phase) }
-    /// `ConnectionName`: text. Update: replacement.
+    /// `ConnectionName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-mltransform-gluetables.html#cfn-glue-mltransform-gluetables-connectionname)
     pub fn connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionName", value.into_expr()), Phase) }
-    /// `DatabaseName`: text, required. Update: replacement.
+    /// `DatabaseName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-mltransform-gluetables.html#cfn-glue-mltransform-gluetables-databasename)
     pub fn database_name(self, value: impl Arg<str>) -> GlueTables<Set, R1> { GlueTables(put(self.0, "DatabaseName", value.into_expr()), Phase) }
-    /// `TableName`: text, required. Update: replacement.
+    /// `TableName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-mltransform-gluetables.html#cfn-glue-mltransform-gluetables-tablename)
     pub fn table_name(self, value: impl Arg<str>) -> GlueTables<R0, Set> { GlueTables(put(self.0, "TableName", value.into_expr()), Phase) }
 }
 impl Done for GlueTables { fn into_props(self) -> Bag { self.0 } }
@@ -1786,7 +1786,7 @@ impl Done for GlueTables { fn into_props(self) -> Bag { self.0 } }
 impl InputRecordTables {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `GlueTables`: list of `GlueTables`. Update: replacement.
+    /// `GlueTables`: list of `GlueTables`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-mltransform-inputrecordtables.html#cfn-glue-mltransform-inputrecordtables-gluetables)
     pub fn glue_tables(self, value: impl Arg<Arr<GlueTables>>) -> Self { Self(put(self.0, "GlueTables", value.into_expr())) }
 }
 impl Done for InputRecordTables { fn into_props(self) -> Bag { self.0 } }
@@ -1797,9 +1797,9 @@ impl MLUserDataEncryption {
     pub fn new() -> MLUserDataEncryption<Missing<super::required::MLUserDataEncryptionMode>> { MLUserDataEncryption(Bag::default(), Phase) }
 }
 impl<R0> MLUserDataEncryption<R0> {
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-mltransform-mluserdataencryption.html#cfn-glue-mltransform-mluserdataencryption-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `MLUserDataEncryptionMode`: text, required. Update: replacement.
+    /// `MLUserDataEncryptionMode`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-mltransform-mluserdataencryption.html#cfn-glue-mltransform-mluserdataencryption-mluserdataencryptionmode)
     pub fn ml_user_data_encryption_mode(self, value: impl Arg<str>) -> MLUserDataEncryption<Set> { MLUserDataEncryption(put(self.0, "MLUserDataEncryptionMode", value.into_expr()), Phase) }
 }
 impl Done for MLUserDataEncryption { fn into_props(self) -> Bag { self.0 } }
@@ -1808,9 +1808,9 @@ impl Done for MLUserDataEncryption { fn into_props(self) -> Bag { self.0 } }
 impl TransformEncryption {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MLUserDataEncryption`: `MLUserDataEncryption`. Update: replacement.
+    /// `MLUserDataEncryption`: `MLUserDataEncryption`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-mltransform-transformencryption.html#cfn-glue-mltransform-transformencryption-mluserdataencryption)
     pub fn ml_user_data_encryption(self, value: impl Arg<MLUserDataEncryption>) -> Self { Self(put(self.0, "MLUserDataEncryption", value.into_expr())) }
-    /// `TaskRunSecurityConfigurationName`: text. Update: replacement.
+    /// `TaskRunSecurityConfigurationName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-mltransform-transformencryption.html#cfn-glue-mltransform-transformencryption-taskrunsecurityconfigurationname)
     pub fn task_run_security_configuration_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TaskRunSecurityConfigurationName", value.into_expr())) }
 }
 impl Done for TransformEncryption { fn into_props(self) -> Bag { self.0 } }
@@ -1821,9 +1821,9 @@ impl TransformParameters {
     pub fn new() -> TransformParameters<Missing<super::required::TransformType>> { TransformParameters(Bag::default(), Phase) }
 }
 impl<R0> TransformParameters<R0> {
-    /// `FindMatchesParameters`: `FindMatchesParameters`. Update: in place.
+    /// `FindMatchesParameters`: `FindMatchesParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-mltransform-transformparameters.html#cfn-glue-mltransform-transformparameters-findmatchesparameters)
     pub fn find_matches_parameters(self, value: impl Arg<FindMatchesParameters>) -> Self { Self(put(self.0, "FindMatchesParameters", value.into_expr()), Phase) }
-    /// `TransformType`: text, required. Update: in place.
+    /// `TransformType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-mltransform-transformparameters.html#cfn-glue-mltransform-transformparameters-transformtype)
     pub fn transform_type(self, value: impl Arg<str>) -> TransformParameters<Set> { TransformParameters(put(self.0, "TransformType", value.into_expr()), Phase) }
 }
 impl Done for TransformParameters { fn into_props(self) -> Bag { self.0 } }
@@ -1837,7 +1837,7 @@ impl CfnPartition {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPartitionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `IdentifierPartitionInputValues`: text.
+    /// The attribute `IdentifierPartitionInputValues`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-partition.html#IdentifierPartitionInputValues-fn::getatt)
     pub fn attr_identifier_partition_input_values(&self) -> Val<str> { self.0.get_att("IdentifierPartitionInputValues") }
 }
 impl Parent for CfnPartition { fn node(&self) -> &Place { &self.0 } }
@@ -1848,13 +1848,13 @@ impl CfnPartitionProps {
     pub fn new() -> CfnPartitionProps<Missing<required::CatalogId>, Missing<required::DatabaseName>, Missing<required::PartitionInput>, Missing<required::TableName>> { CfnPartitionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnPartitionProps<R0, R1, R2, R3> {
-    /// `CatalogId`: text, required. Update: replacement.
+    /// `CatalogId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-partition.html#cfn-glue-partition-catalogid)
     pub fn catalog_id(self, value: impl Arg<str>) -> CfnPartitionProps<Set, R1, R2, R3> { CfnPartitionProps(put(self.0, "CatalogId", value.into_expr()), Phase) }
-    /// `DatabaseName`: text, required. Update: replacement.
+    /// `DatabaseName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-partition.html#cfn-glue-partition-databasename)
     pub fn database_name(self, value: impl Arg<str>) -> CfnPartitionProps<R0, Set, R2, R3> { CfnPartitionProps(put(self.0, "DatabaseName", value.into_expr()), Phase) }
-    /// `PartitionInput`: `PartitionInput`, required. Update: in place.
+    /// `PartitionInput`: `PartitionInput`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-partition.html#cfn-glue-partition-partitioninput)
     pub fn partition_input(self, value: impl Arg<partition::PartitionInput>) -> CfnPartitionProps<R0, R1, Set, R3> { CfnPartitionProps(put(self.0, "PartitionInput", value.into_expr()), Phase) }
-    /// `TableName`: text, required. Update: replacement.
+    /// `TableName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-partition.html#cfn-glue-partition-tablename)
     pub fn table_name(self, value: impl Arg<str>) -> CfnPartitionProps<R0, R1, R2, Set> { CfnPartitionProps(put(self.0, "TableName", value.into_expr()), Phase) }
 }
 impl Done for CfnPartitionProps { fn into_props(self) -> Bag { self.0 } }
@@ -1868,11 +1868,11 @@ impl Column {
     pub fn new() -> Column<Missing<super::required::Name>> { Column(Bag::default(), Phase) }
 }
 impl<R0> Column<R0> {
-    /// `Comment`: text. Update: in place.
+    /// `Comment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-column.html#cfn-glue-partition-column-comment)
     pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-column.html#cfn-glue-partition-column-name)
     pub fn name(self, value: impl Arg<str>) -> Column<Set> { Column(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Type`: text. Update: in place.
+    /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-column.html#cfn-glue-partition-column-type)
     pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Column { fn into_props(self) -> Bag { self.0 } }
@@ -1883,9 +1883,9 @@ impl Order {
     pub fn new() -> Order<Missing<super::required::Column>> { Order(Bag::default(), Phase) }
 }
 impl<R0> Order<R0> {
-    /// `Column`: text, required. Update: in place.
+    /// `Column`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-order.html#cfn-glue-partition-order-column)
     pub fn column(self, value: impl Arg<str>) -> Order<Set> { Order(put(self.0, "Column", value.into_expr()), Phase) }
-    /// `SortOrder`: integer. Update: in place.
+    /// `SortOrder`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-order.html#cfn-glue-partition-order-sortorder)
     pub fn sort_order(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SortOrder", value.into_expr()), Phase) }
 }
 impl Done for Order { fn into_props(self) -> Bag { self.0 } }
@@ -1896,11 +1896,11 @@ impl PartitionInput {
     pub fn new() -> PartitionInput<Missing<super::required::Values>> { PartitionInput(Bag::default(), Phase) }
 }
 impl<R0> PartitionInput<R0> {
-    /// `Parameters`: JSON. Update: in place.
+    /// `Parameters`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-partitioninput.html#cfn-glue-partition-partitioninput-parameters)
     pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
-    /// `StorageDescriptor`: `StorageDescriptor`. Update: in place.
+    /// `StorageDescriptor`: `StorageDescriptor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-partitioninput.html#cfn-glue-partition-partitioninput-storagedescriptor)
     pub fn storage_descriptor(self, value: impl Arg<StorageDescriptor>) -> Self { Self(put(self.0, "StorageDescriptor", value.into_expr()), Phase) }
-    /// `Values`: list of text, required. Update: replacement.
+    /// `Values`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-partitioninput.html#cfn-glue-partition-partitioninput-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> PartitionInput<Set> { PartitionInput(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for PartitionInput { fn into_props(self) -> Bag { self.0 } }
@@ -1909,11 +1909,11 @@ impl Done for PartitionInput { fn into_props(self) -> Bag { self.0 } }
 impl SchemaId {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RegistryName`: text. Update: in place.
+    /// `RegistryName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-schemaid.html#cfn-glue-partition-schemaid-registryname)
     pub fn registry_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegistryName", value.into_expr())) }
-    /// `SchemaArn`: text. Update: in place.
+    /// `SchemaArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-schemaid.html#cfn-glue-partition-schemaid-schemaarn)
     pub fn schema_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaArn", value.into_expr())) }
-    /// `SchemaName`: text. Update: in place.
+    /// `SchemaName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-schemaid.html#cfn-glue-partition-schemaid-schemaname)
     pub fn schema_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaName", value.into_expr())) }
 }
 impl Done for SchemaId { fn into_props(self) -> Bag { self.0 } }
@@ -1922,11 +1922,11 @@ impl Done for SchemaId { fn into_props(self) -> Bag { self.0 } }
 impl SchemaReference {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SchemaId`: `SchemaId`. Update: in place.
+    /// `SchemaId`: `SchemaId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-schemareference.html#cfn-glue-partition-schemareference-schemaid)
     pub fn schema_id(self, value: impl Arg<SchemaId>) -> Self { Self(put(self.0, "SchemaId", value.into_expr())) }
-    /// `SchemaVersionId`: text. Update: in place.
+    /// `SchemaVersionId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-schemareference.html#cfn-glue-partition-schemareference-schemaversionid)
     pub fn schema_version_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaVersionId", value.into_expr())) }
-    /// `SchemaVersionNumber`: integer. Update: in place.
+    /// `SchemaVersionNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-schemareference.html#cfn-glue-partition-schemareference-schemaversionnumber)
     pub fn schema_version_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SchemaVersionNumber", value.into_expr())) }
 }
 impl Done for SchemaReference { fn into_props(self) -> Bag { self.0 } }
@@ -1935,11 +1935,11 @@ impl Done for SchemaReference { fn into_props(self) -> Bag { self.0 } }
 impl SerdeInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-serdeinfo.html#cfn-glue-partition-serdeinfo-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Parameters`: JSON. Update: in place.
+    /// `Parameters`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-serdeinfo.html#cfn-glue-partition-serdeinfo-parameters)
     pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
-    /// `SerializationLibrary`: text. Update: in place.
+    /// `SerializationLibrary`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-serdeinfo.html#cfn-glue-partition-serdeinfo-serializationlibrary)
     pub fn serialization_library(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SerializationLibrary", value.into_expr())) }
 }
 impl Done for SerdeInfo { fn into_props(self) -> Bag { self.0 } }
@@ -1948,11 +1948,11 @@ impl Done for SerdeInfo { fn into_props(self) -> Bag { self.0 } }
 impl SkewedInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SkewedColumnNames`: list of text. Update: in place.
+    /// `SkewedColumnNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-skewedinfo.html#cfn-glue-partition-skewedinfo-skewedcolumnnames)
     pub fn skewed_column_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SkewedColumnNames", value.into_expr())) }
-    /// `SkewedColumnValueLocationMaps`: JSON. Update: in place.
+    /// `SkewedColumnValueLocationMaps`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-skewedinfo.html#cfn-glue-partition-skewedinfo-skewedcolumnvaluelocationmaps)
     pub fn skewed_column_value_location_maps(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "SkewedColumnValueLocationMaps", value.into_expr())) }
-    /// `SkewedColumnValues`: list of text. Update: in place.
+    /// `SkewedColumnValues`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-skewedinfo.html#cfn-glue-partition-skewedinfo-skewedcolumnvalues)
     pub fn skewed_column_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SkewedColumnValues", value.into_expr())) }
 }
 impl Done for SkewedInfo { fn into_props(self) -> Bag { self.0 } }
@@ -1961,31 +1961,31 @@ impl Done for SkewedInfo { fn into_props(self) -> Bag { self.0 } }
 impl StorageDescriptor {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BucketColumns`: list of text. Update: in place.
+    /// `BucketColumns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-storagedescriptor.html#cfn-glue-partition-storagedescriptor-bucketcolumns)
     pub fn bucket_columns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "BucketColumns", value.into_expr())) }
-    /// `Columns`: list of `Column`. Update: in place.
+    /// `Columns`: list of `Column`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-storagedescriptor.html#cfn-glue-partition-storagedescriptor-columns)
     pub fn columns(self, value: impl Arg<Arr<Column>>) -> Self { Self(put(self.0, "Columns", value.into_expr())) }
-    /// `Compressed`: boolean. Update: in place.
+    /// `Compressed`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-storagedescriptor.html#cfn-glue-partition-storagedescriptor-compressed)
     pub fn compressed(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Compressed", value.into_expr())) }
-    /// `InputFormat`: text. Update: in place.
+    /// `InputFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-storagedescriptor.html#cfn-glue-partition-storagedescriptor-inputformat)
     pub fn input_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputFormat", value.into_expr())) }
-    /// `Location`: text. Update: in place.
+    /// `Location`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-storagedescriptor.html#cfn-glue-partition-storagedescriptor-location)
     pub fn location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Location", value.into_expr())) }
-    /// `NumberOfBuckets`: integer. Update: in place.
+    /// `NumberOfBuckets`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-storagedescriptor.html#cfn-glue-partition-storagedescriptor-numberofbuckets)
     pub fn number_of_buckets(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfBuckets", value.into_expr())) }
-    /// `OutputFormat`: text. Update: in place.
+    /// `OutputFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-storagedescriptor.html#cfn-glue-partition-storagedescriptor-outputformat)
     pub fn output_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputFormat", value.into_expr())) }
-    /// `Parameters`: JSON. Update: in place.
+    /// `Parameters`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-storagedescriptor.html#cfn-glue-partition-storagedescriptor-parameters)
     pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
-    /// `SchemaReference`: `SchemaReference`. Update: in place.
+    /// `SchemaReference`: `SchemaReference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-storagedescriptor.html#cfn-glue-partition-storagedescriptor-schemareference)
     pub fn schema_reference(self, value: impl Arg<SchemaReference>) -> Self { Self(put(self.0, "SchemaReference", value.into_expr())) }
-    /// `SerdeInfo`: `SerdeInfo`. Update: in place.
+    /// `SerdeInfo`: `SerdeInfo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-storagedescriptor.html#cfn-glue-partition-storagedescriptor-serdeinfo)
     pub fn serde_info(self, value: impl Arg<SerdeInfo>) -> Self { Self(put(self.0, "SerdeInfo", value.into_expr())) }
-    /// `SkewedInfo`: `SkewedInfo`. Update: in place.
+    /// `SkewedInfo`: `SkewedInfo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-storagedescriptor.html#cfn-glue-partition-storagedescriptor-skewedinfo)
     pub fn skewed_info(self, value: impl Arg<SkewedInfo>) -> Self { Self(put(self.0, "SkewedInfo", value.into_expr())) }
-    /// `SortColumns`: list of `Order`. Update: in place.
+    /// `SortColumns`: list of `Order`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-storagedescriptor.html#cfn-glue-partition-storagedescriptor-sortcolumns)
     pub fn sort_columns(self, value: impl Arg<Arr<Order>>) -> Self { Self(put(self.0, "SortColumns", value.into_expr())) }
-    /// `StoredAsSubDirectories`: boolean. Update: in place.
+    /// `StoredAsSubDirectories`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-storagedescriptor.html#cfn-glue-partition-storagedescriptor-storedassubdirectories)
     pub fn stored_as_sub_directories(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StoredAsSubDirectories", value.into_expr())) }
 }
 impl Done for StorageDescriptor { fn into_props(self) -> Bag { self.0 } }
@@ -1999,7 +1999,7 @@ impl CfnRegistry {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRegistryProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::GlueRegistryArn> { self.0.reference() }
-    /// The attribute `Arn`: `GlueRegistryArn`.
+    /// The attribute `Arn`: `GlueRegistryArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-registry.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::GlueRegistryArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnRegistry { fn node(&self) -> &Place { &self.0 } }
@@ -2010,11 +2010,11 @@ impl CfnRegistryProps {
     pub fn new() -> CfnRegistryProps<Missing<required::Name>> { CfnRegistryProps(Bag::default(), Phase) }
 }
 impl<R0> CfnRegistryProps<R0> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-registry.html#cfn-glue-registry-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-registry.html#cfn-glue-registry-name)
     pub fn name(self, value: impl Arg<str>) -> CfnRegistryProps<Set> { CfnRegistryProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-registry.html#cfn-glue-registry-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnRegistryProps { fn into_props(self) -> Bag { self.0 } }
@@ -2027,9 +2027,9 @@ impl CfnSchema {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSchemaProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::GlueSchemaArn> { self.0.reference() }
-    /// The attribute `Arn`: `GlueSchemaArn`.
+    /// The attribute `Arn`: `GlueSchemaArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-schema.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::GlueSchemaArn> { self.0.get_att("Arn") }
-    /// The attribute `InitialSchemaVersionId`: text.
+    /// The attribute `InitialSchemaVersionId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-schema.html#InitialSchemaVersionId-fn::getatt)
     pub fn attr_initial_schema_version_id(&self) -> Val<str> { self.0.get_att("InitialSchemaVersionId") }
 }
 impl Parent for CfnSchema { fn node(&self) -> &Place { &self.0 } }
@@ -2040,21 +2040,21 @@ impl CfnSchemaProps {
     pub fn new() -> CfnSchemaProps<Missing<required::Compatibility>, Missing<required::DataFormat>, Missing<required::Name>> { CfnSchemaProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnSchemaProps<R0, R1, R2> {
-    /// `CheckpointVersion`: `SchemaVersion`. Update: in place.
+    /// `CheckpointVersion`: `SchemaVersion`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-schema.html#cfn-glue-schema-checkpointversion)
     pub fn checkpoint_version(self, value: impl Arg<schema::SchemaVersion>) -> Self { Self(put(self.0, "CheckpointVersion", value.into_expr()), Phase) }
-    /// `Compatibility`: `Compatibility`, required. Update: in place.
+    /// `Compatibility`: `Compatibility`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-schema.html#cfn-glue-schema-compatibility)
     pub fn compatibility(self, value: impl Arg<schema::Compatibility>) -> CfnSchemaProps<Set, R1, R2> { CfnSchemaProps(put(self.0, "Compatibility", value.into_expr()), Phase) }
-    /// `DataFormat`: `DataFormat`, required. Update: replacement.
+    /// `DataFormat`: `DataFormat`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-schema.html#cfn-glue-schema-dataformat)
     pub fn data_format(self, value: impl Arg<schema::DataFormat>) -> CfnSchemaProps<R0, Set, R2> { CfnSchemaProps(put(self.0, "DataFormat", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-schema.html#cfn-glue-schema-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-schema.html#cfn-glue-schema-name)
     pub fn name(self, value: impl Arg<str>) -> CfnSchemaProps<R0, R1, Set> { CfnSchemaProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Registry`: `Registry`. Update: replacement.
+    /// `Registry`: `Registry`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-schema.html#cfn-glue-schema-registry)
     pub fn registry(self, value: impl Arg<schema::Registry>) -> Self { Self(put(self.0, "Registry", value.into_expr()), Phase) }
-    /// `SchemaDefinition`: text. Update: replacement.
+    /// `SchemaDefinition`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-schema.html#cfn-glue-schema-schemadefinition)
     pub fn schema_definition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaDefinition", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-schema.html#cfn-glue-schema-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSchemaProps { fn into_props(self) -> Bag { self.0 } }
@@ -2066,9 +2066,9 @@ use crate::cfn::support::*;
 impl Registry {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Arn`: `GlueRegistryArn`. Update: replacement.
+    /// `Arn`: `GlueRegistryArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-schema-registry.html#cfn-glue-schema-registry-arn)
     pub fn arn(self, value: impl Arg<kind::GlueRegistryArn>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-schema-registry.html#cfn-glue-schema-registry-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for Registry { fn into_props(self) -> Bag { self.0 } }
@@ -2077,9 +2077,9 @@ impl Done for Registry { fn into_props(self) -> Bag { self.0 } }
 impl SchemaVersion {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IsLatest`: boolean. Update: in place.
+    /// `IsLatest`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-schema-schemaversion.html#cfn-glue-schema-schemaversion-islatest)
     pub fn is_latest(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsLatest", value.into_expr())) }
-    /// `VersionNumber`: integer. Update: in place.
+    /// `VersionNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-schema-schemaversion.html#cfn-glue-schema-schemaversion-versionnumber)
     pub fn version_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VersionNumber", value.into_expr())) }
 }
 impl Done for SchemaVersion { fn into_props(self) -> Bag { self.0 } }
@@ -2097,7 +2097,7 @@ impl CfnSchemaVersion {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSchemaVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `VersionId`.
     pub fn reference(&self) -> Val<kind::GlueSchemaVersionId> { self.0.reference() }
-    /// The attribute `VersionId`: `GlueSchemaVersionId`.
+    /// The attribute `VersionId`: `GlueSchemaVersionId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-schemaversion.html#VersionId-fn::getatt)
     pub fn attr_version_id(&self) -> Val<kind::GlueSchemaVersionId> { self.0.get_att("VersionId") }
 }
 impl Parent for CfnSchemaVersion { fn node(&self) -> &Place { &self.0 } }
@@ -2108,9 +2108,9 @@ impl CfnSchemaVersionProps {
     pub fn new() -> CfnSchemaVersionProps<Missing<required::Schema>, Missing<required::SchemaDefinition>> { CfnSchemaVersionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSchemaVersionProps<R0, R1> {
-    /// `Schema`: `Schema`, required. Update: replacement.
+    /// `Schema`: `Schema`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-schemaversion.html#cfn-glue-schemaversion-schema)
     pub fn schema(self, value: impl Arg<schema_version::Schema>) -> CfnSchemaVersionProps<Set, R1> { CfnSchemaVersionProps(put(self.0, "Schema", value.into_expr()), Phase) }
-    /// `SchemaDefinition`: text, required. Update: replacement.
+    /// `SchemaDefinition`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-schemaversion.html#cfn-glue-schemaversion-schemadefinition)
     pub fn schema_definition(self, value: impl Arg<str>) -> CfnSchemaVersionProps<R0, Set> { CfnSchemaVersionProps(put(self.0, "SchemaDefinition", value.into_expr()), Phase) }
 }
 impl Done for CfnSchemaVersionProps { fn into_props(self) -> Bag { self.0 } }
@@ -2122,11 +2122,11 @@ use crate::cfn::support::*;
 impl Schema {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RegistryName`: text. Update: replacement.
+    /// `RegistryName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-schemaversion-schema.html#cfn-glue-schemaversion-schema-registryname)
     pub fn registry_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegistryName", value.into_expr())) }
-    /// `SchemaArn`: `GlueSchemaArn`. Update: replacement.
+    /// `SchemaArn`: `GlueSchemaArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-schemaversion-schema.html#cfn-glue-schemaversion-schema-schemaarn)
     pub fn schema_arn(self, value: impl Arg<kind::GlueSchemaArn>) -> Self { Self(put(self.0, "SchemaArn", value.into_expr())) }
-    /// `SchemaName`: text. Update: replacement.
+    /// `SchemaName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-schemaversion-schema.html#cfn-glue-schemaversion-schema-schemaname)
     pub fn schema_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaName", value.into_expr())) }
 }
 impl Done for Schema { fn into_props(self) -> Bag { self.0 } }
@@ -2149,11 +2149,11 @@ impl CfnSchemaVersionMetadataProps {
     pub fn new() -> CfnSchemaVersionMetadataProps<Missing<required::Key>, Missing<required::SchemaVersionId>, Missing<required::Value>> { CfnSchemaVersionMetadataProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnSchemaVersionMetadataProps<R0, R1, R2> {
-    /// `Key`: text, required. Update: replacement.
+    /// `Key`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-schemaversionmetadata.html#cfn-glue-schemaversionmetadata-key)
     pub fn key(self, value: impl Arg<str>) -> CfnSchemaVersionMetadataProps<Set, R1, R2> { CfnSchemaVersionMetadataProps(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `SchemaVersionId`: `GlueSchemaVersionId`, required. Update: replacement.
+    /// `SchemaVersionId`: `GlueSchemaVersionId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-schemaversionmetadata.html#cfn-glue-schemaversionmetadata-schemaversionid)
     pub fn schema_version_id(self, value: impl Arg<kind::GlueSchemaVersionId>) -> CfnSchemaVersionMetadataProps<R0, Set, R2> { CfnSchemaVersionMetadataProps(put(self.0, "SchemaVersionId", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: replacement.
+    /// `Value`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-schemaversionmetadata.html#cfn-glue-schemaversionmetadata-value)
     pub fn value(self, value: impl Arg<str>) -> CfnSchemaVersionMetadataProps<R0, R1, Set> { CfnSchemaVersionMetadataProps(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for CfnSchemaVersionMetadataProps { fn into_props(self) -> Bag { self.0 } }
@@ -2175,9 +2175,9 @@ impl CfnSecurityConfigurationProps {
     pub fn new() -> CfnSecurityConfigurationProps<Missing<required::EncryptionConfiguration>, Missing<required::Name>> { CfnSecurityConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSecurityConfigurationProps<R0, R1> {
-    /// `EncryptionConfiguration`: `EncryptionConfiguration`, required. Update: in place.
+    /// `EncryptionConfiguration`: `EncryptionConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-securityconfiguration.html#cfn-glue-securityconfiguration-encryptionconfiguration)
     pub fn encryption_configuration(self, value: impl Arg<security_configuration::EncryptionConfiguration>) -> CfnSecurityConfigurationProps<Set, R1> { CfnSecurityConfigurationProps(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-securityconfiguration.html#cfn-glue-securityconfiguration-name)
     pub fn name(self, value: impl Arg<str>) -> CfnSecurityConfigurationProps<R0, Set> { CfnSecurityConfigurationProps(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for CfnSecurityConfigurationProps { fn into_props(self) -> Bag { self.0 } }
@@ -2189,9 +2189,9 @@ use crate::cfn::support::*;
 impl CloudWatchEncryption {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CloudWatchEncryptionMode`: text. Update: in place.
+    /// `CloudWatchEncryptionMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-securityconfiguration-cloudwatchencryption.html#cfn-glue-securityconfiguration-cloudwatchencryption-cloudwatchencryptionmode)
     pub fn cloud_watch_encryption_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CloudWatchEncryptionMode", value.into_expr())) }
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-securityconfiguration-cloudwatchencryption.html#cfn-glue-securityconfiguration-cloudwatchencryption-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
 }
 impl Done for CloudWatchEncryption { fn into_props(self) -> Bag { self.0 } }
@@ -2200,11 +2200,11 @@ impl Done for CloudWatchEncryption { fn into_props(self) -> Bag { self.0 } }
 impl EncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CloudWatchEncryption`: `CloudWatchEncryption`. Update: in place.
+    /// `CloudWatchEncryption`: `CloudWatchEncryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-securityconfiguration-encryptionconfiguration.html#cfn-glue-securityconfiguration-encryptionconfiguration-cloudwatchencryption)
     pub fn cloud_watch_encryption(self, value: impl Arg<CloudWatchEncryption>) -> Self { Self(put(self.0, "CloudWatchEncryption", value.into_expr())) }
-    /// `JobBookmarksEncryption`: `JobBookmarksEncryption`. Update: in place.
+    /// `JobBookmarksEncryption`: `JobBookmarksEncryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-securityconfiguration-encryptionconfiguration.html#cfn-glue-securityconfiguration-encryptionconfiguration-jobbookmarksencryption)
     pub fn job_bookmarks_encryption(self, value: impl Arg<JobBookmarksEncryption>) -> Self { Self(put(self.0, "JobBookmarksEncryption", value.into_expr())) }
-    /// `S3Encryptions`: list of `S3Encryption`. Update: in place.
+    /// `S3Encryptions`: list of `S3Encryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-securityconfiguration-encryptionconfiguration.html#cfn-glue-securityconfiguration-encryptionconfiguration-s3encryptions)
     pub fn s3_encryptions(self, value: impl Arg<Arr<S3Encryption>>) -> Self { Self(put(self.0, "S3Encryptions", value.into_expr())) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2213,9 +2213,9 @@ impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl JobBookmarksEncryption {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `JobBookmarksEncryptionMode`: text. Update: in place.
+    /// `JobBookmarksEncryptionMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-securityconfiguration-jobbookmarksencryption.html#cfn-glue-securityconfiguration-jobbookmarksencryption-jobbookmarksencryptionmode)
     pub fn job_bookmarks_encryption_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JobBookmarksEncryptionMode", value.into_expr())) }
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-securityconfiguration-jobbookmarksencryption.html#cfn-glue-securityconfiguration-jobbookmarksencryption-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
 }
 impl Done for JobBookmarksEncryption { fn into_props(self) -> Bag { self.0 } }
@@ -2224,9 +2224,9 @@ impl Done for JobBookmarksEncryption { fn into_props(self) -> Bag { self.0 } }
 impl S3Encryption {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-securityconfiguration-s3encryption.html#cfn-glue-securityconfiguration-s3encryption-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
-    /// `S3EncryptionMode`: text. Update: in place.
+    /// `S3EncryptionMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-securityconfiguration-s3encryption.html#cfn-glue-securityconfiguration-s3encryption-s3encryptionmode)
     pub fn s3_encryption_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3EncryptionMode", value.into_expr())) }
 }
 impl Done for S3Encryption { fn into_props(self) -> Bag { self.0 } }
@@ -2240,13 +2240,13 @@ impl CfnSession {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSessionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-session.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedOn`: text.
+    /// The attribute `CreatedOn`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-session.html#CreatedOn-fn::getatt)
     pub fn attr_created_on(&self) -> Val<str> { self.0.get_att("CreatedOn") }
-    /// The attribute `Progress`: number.
+    /// The attribute `Progress`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-session.html#Progress-fn::getatt)
     pub fn attr_progress(&self) -> Val<f64> { self.0.get_att("Progress") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-session.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnSession { fn node(&self) -> &Place { &self.0 } }
@@ -2257,35 +2257,35 @@ impl CfnSessionProps {
     pub fn new() -> CfnSessionProps<Missing<required::Command>, Missing<required::Id>, Missing<required::Role>> { CfnSessionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnSessionProps<R0, R1, R2> {
-    /// `Command`: `SessionCommand`, required. Update: replacement.
+    /// `Command`: `SessionCommand`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-session.html#cfn-glue-session-command)
     pub fn command(self, value: impl Arg<session::SessionCommand>) -> CfnSessionProps<Set, R1, R2> { CfnSessionProps(put(self.0, "Command", value.into_expr()), Phase) }
-    /// `Connections`: `ConnectionsList`. Update: replacement.
+    /// `Connections`: `ConnectionsList`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-session.html#cfn-glue-session-connections)
     pub fn connections(self, value: impl Arg<session::ConnectionsList>) -> Self { Self(put(self.0, "Connections", value.into_expr()), Phase) }
-    /// `DefaultArguments`: map of text. Update: replacement.
+    /// `DefaultArguments`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-session.html#cfn-glue-session-defaultarguments)
     pub fn default_arguments(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "DefaultArguments", value.into_expr()), Phase) }
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-session.html#cfn-glue-session-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `GlueVersion`: text. Update: replacement.
+    /// `GlueVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-session.html#cfn-glue-session-glueversion)
     pub fn glue_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlueVersion", value.into_expr()), Phase) }
-    /// `Id`: text, required. Update: replacement.
+    /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-session.html#cfn-glue-session-id)
     pub fn id(self, value: impl Arg<str>) -> CfnSessionProps<R0, Set, R2> { CfnSessionProps(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `IdleTimeout`: integer. Update: replacement.
+    /// `IdleTimeout`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-session.html#cfn-glue-session-idletimeout)
     pub fn idle_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleTimeout", value.into_expr()), Phase) }
-    /// `MaxCapacity`: number. Update: replacement.
+    /// `MaxCapacity`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-session.html#cfn-glue-session-maxcapacity)
     pub fn max_capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxCapacity", value.into_expr()), Phase) }
-    /// `NumberOfWorkers`: integer. Update: replacement.
+    /// `NumberOfWorkers`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-session.html#cfn-glue-session-numberofworkers)
     pub fn number_of_workers(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfWorkers", value.into_expr()), Phase) }
-    /// `RequestOrigin`: text. Update: replacement.
+    /// `RequestOrigin`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-session.html#cfn-glue-session-requestorigin)
     pub fn request_origin(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RequestOrigin", value.into_expr()), Phase) }
-    /// `Role`: text, required. Update: replacement.
+    /// `Role`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-session.html#cfn-glue-session-role)
     pub fn role(self, value: impl Arg<str>) -> CfnSessionProps<R0, R1, Set> { CfnSessionProps(put(self.0, "Role", value.into_expr()), Phase) }
-    /// `SecurityConfiguration`: text. Update: replacement.
+    /// `SecurityConfiguration`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-session.html#cfn-glue-session-securityconfiguration)
     pub fn security_configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityConfiguration", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-session.html#cfn-glue-session-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Timeout`: integer. Update: replacement.
+    /// `Timeout`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-session.html#cfn-glue-session-timeout)
     pub fn timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Timeout", value.into_expr()), Phase) }
-    /// `WorkerType`: `WorkerType`. Update: replacement.
+    /// `WorkerType`: `WorkerType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-session.html#cfn-glue-session-workertype)
     pub fn worker_type(self, value: impl Arg<session::WorkerType>) -> Self { Self(put(self.0, "WorkerType", value.into_expr()), Phase) }
 }
 impl Done for CfnSessionProps { fn into_props(self) -> Bag { self.0 } }
@@ -2297,7 +2297,7 @@ use crate::cfn::support::*;
 impl ConnectionsList {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Connections`: list of text. Update: replacement.
+    /// `Connections`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-session-connectionslist.html#cfn-glue-session-connectionslist-connections)
     pub fn connections(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Connections", value.into_expr())) }
 }
 impl Done for ConnectionsList { fn into_props(self) -> Bag { self.0 } }
@@ -2306,9 +2306,9 @@ impl Done for ConnectionsList { fn into_props(self) -> Bag { self.0 } }
 impl SessionCommand {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-session-sessioncommand.html#cfn-glue-session-sessioncommand-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `PythonVersion`: text. Update: replacement.
+    /// `PythonVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-session-sessioncommand.html#cfn-glue-session-sessioncommand-pythonversion)
     pub fn python_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PythonVersion", value.into_expr())) }
 }
 impl Done for SessionCommand { fn into_props(self) -> Bag { self.0 } }
@@ -2324,7 +2324,7 @@ impl CfnTable {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTableProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-table.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnTable { fn node(&self) -> &Place { &self.0 } }
@@ -2335,15 +2335,15 @@ impl CfnTableProps {
     pub fn new() -> CfnTableProps<Missing<required::CatalogId>, Missing<required::DatabaseName>> { CfnTableProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTableProps<R0, R1> {
-    /// `CatalogId`: text, required. Update: replacement.
+    /// `CatalogId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-table.html#cfn-glue-table-catalogid)
     pub fn catalog_id(self, value: impl Arg<str>) -> CfnTableProps<Set, R1> { CfnTableProps(put(self.0, "CatalogId", value.into_expr()), Phase) }
-    /// `DatabaseName`: text, required. Update: replacement.
+    /// `DatabaseName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-table.html#cfn-glue-table-databasename)
     pub fn database_name(self, value: impl Arg<str>) -> CfnTableProps<R0, Set> { CfnTableProps(put(self.0, "DatabaseName", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-table.html#cfn-glue-table-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `OpenTableFormatInput`: `OpenTableFormatInput`. Update: in place.
+    /// `OpenTableFormatInput`: `OpenTableFormatInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-table.html#cfn-glue-table-opentableformatinput)
     pub fn open_table_format_input(self, value: impl Arg<table::OpenTableFormatInput>) -> Self { Self(put(self.0, "OpenTableFormatInput", value.into_expr()), Phase) }
-    /// `TableInput`: `TableInput`. Update: in place.
+    /// `TableInput`: `TableInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-table.html#cfn-glue-table-tableinput)
     pub fn table_input(self, value: impl Arg<table::TableInput>) -> Self { Self(put(self.0, "TableInput", value.into_expr()), Phase) }
 }
 impl Done for CfnTableProps { fn into_props(self) -> Bag { self.0 } }
@@ -2357,11 +2357,11 @@ impl Column {
     pub fn new() -> Column<Missing<super::required::Name>> { Column(Bag::default(), Phase) }
 }
 impl<R0> Column<R0> {
-    /// `Comment`: text. Update: in place.
+    /// `Comment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-column.html#cfn-glue-table-column-comment)
     pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-column.html#cfn-glue-table-column-name)
     pub fn name(self, value: impl Arg<str>) -> Column<Set> { Column(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Type`: text. Update: in place.
+    /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-column.html#cfn-glue-table-column-type)
     pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Column { fn into_props(self) -> Bag { self.0 } }
@@ -2370,11 +2370,11 @@ impl Done for Column { fn into_props(self) -> Bag { self.0 } }
 impl IcebergInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IcebergTableInput`: `IcebergTableInput`. Update: in place.
+    /// `IcebergTableInput`: `IcebergTableInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-iceberginput.html#cfn-glue-table-iceberginput-icebergtableinput)
     pub fn iceberg_table_input(self, value: impl Arg<IcebergTableInput>) -> Self { Self(put(self.0, "IcebergTableInput", value.into_expr())) }
-    /// `MetadataOperation`: JSON. Update: in place.
+    /// `MetadataOperation`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-iceberginput.html#cfn-glue-table-iceberginput-metadataoperation)
     pub fn metadata_operation(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "MetadataOperation", value.into_expr())) }
-    /// `Version`: text. Update: in place.
+    /// `Version`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-iceberginput.html#cfn-glue-table-iceberginput-version)
     pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for IcebergInput { fn into_props(self) -> Bag { self.0 } }
@@ -2385,13 +2385,13 @@ impl IcebergPartitionField {
     pub fn new() -> IcebergPartitionField<Missing<super::required::Name>, Missing<super::required::SourceId>, Missing<super::required::Transform>> { IcebergPartitionField(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> IcebergPartitionField<R0, R1, R2> {
-    /// `FieldId`: integer. Update: in place.
+    /// `FieldId`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergpartitionfield.html#cfn-glue-table-icebergpartitionfield-fieldid)
     pub fn field_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FieldId", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergpartitionfield.html#cfn-glue-table-icebergpartitionfield-name)
     pub fn name(self, value: impl Arg<str>) -> IcebergPartitionField<Set, R1, R2> { IcebergPartitionField(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `SourceId`: integer, required. Update: in place.
+    /// `SourceId`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergpartitionfield.html#cfn-glue-table-icebergpartitionfield-sourceid)
     pub fn source_id(self, value: impl Arg<i64>) -> IcebergPartitionField<R0, Set, R2> { IcebergPartitionField(put(self.0, "SourceId", value.into_expr()), Phase) }
-    /// `Transform`: text, required. Update: in place.
+    /// `Transform`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergpartitionfield.html#cfn-glue-table-icebergpartitionfield-transform)
     pub fn transform(self, value: impl Arg<str>) -> IcebergPartitionField<R0, R1, Set> { IcebergPartitionField(put(self.0, "Transform", value.into_expr()), Phase) }
 }
 impl Done for IcebergPartitionField { fn into_props(self) -> Bag { self.0 } }
@@ -2402,9 +2402,9 @@ impl IcebergPartitionSpec {
     pub fn new() -> IcebergPartitionSpec<Missing<super::required::Fields>> { IcebergPartitionSpec(Bag::default(), Phase) }
 }
 impl<R0> IcebergPartitionSpec<R0> {
-    /// `Fields`: list of `IcebergPartitionField`, required. Update: in place.
+    /// `Fields`: list of `IcebergPartitionField`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergpartitionspec.html#cfn-glue-table-icebergpartitionspec-fields)
     pub fn fields(self, value: impl Arg<Arr<IcebergPartitionField>>) -> IcebergPartitionSpec<Set> { IcebergPartitionSpec(put(self.0, "Fields", value.into_expr()), Phase) }
-    /// `SpecId`: integer. Update: in place.
+    /// `SpecId`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergpartitionspec.html#cfn-glue-table-icebergpartitionspec-specid)
     pub fn spec_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SpecId", value.into_expr()), Phase) }
 }
 impl Done for IcebergPartitionSpec { fn into_props(self) -> Bag { self.0 } }
@@ -2415,13 +2415,13 @@ impl IcebergSchema {
     pub fn new() -> IcebergSchema<Missing<super::required::Fields>> { IcebergSchema(Bag::default(), Phase) }
 }
 impl<R0> IcebergSchema<R0> {
-    /// `Fields`: list of `IcebergStructField`, required. Update: in place.
+    /// `Fields`: list of `IcebergStructField`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergschema.html#cfn-glue-table-icebergschema-fields)
     pub fn fields(self, value: impl Arg<Arr<IcebergStructField>>) -> IcebergSchema<Set> { IcebergSchema(put(self.0, "Fields", value.into_expr()), Phase) }
-    /// `IdentifierFieldIds`: list of integer. Update: in place.
+    /// `IdentifierFieldIds`: list of integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergschema.html#cfn-glue-table-icebergschema-identifierfieldids)
     pub fn identifier_field_ids(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "IdentifierFieldIds", value.into_expr()), Phase) }
-    /// `SchemaId`: integer. Update: in place.
+    /// `SchemaId`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergschema.html#cfn-glue-table-icebergschema-schemaid)
     pub fn schema_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SchemaId", value.into_expr()), Phase) }
-    /// `Type`: text. Update: in place.
+    /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergschema.html#cfn-glue-table-icebergschema-type)
     pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for IcebergSchema { fn into_props(self) -> Bag { self.0 } }
@@ -2432,13 +2432,13 @@ impl IcebergSortField {
     pub fn new() -> IcebergSortField<Missing<super::required::Direction>, Missing<super::required::NullOrder>, Missing<super::required::SourceId>, Missing<super::required::Transform>> { IcebergSortField(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> IcebergSortField<R0, R1, R2, R3> {
-    /// `Direction`: text, required. Update: in place.
+    /// `Direction`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergsortfield.html#cfn-glue-table-icebergsortfield-direction)
     pub fn direction(self, value: impl Arg<str>) -> IcebergSortField<Set, R1, R2, R3> { IcebergSortField(put(self.0, "Direction", value.into_expr()), Phase) }
-    /// `NullOrder`: text, required. Update: in place.
+    /// `NullOrder`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergsortfield.html#cfn-glue-table-icebergsortfield-nullorder)
     pub fn null_order(self, value: impl Arg<str>) -> IcebergSortField<R0, Set, R2, R3> { IcebergSortField(put(self.0, "NullOrder", value.into_expr()), Phase) }
-    /// `SourceId`: integer, required. Update: in place.
+    /// `SourceId`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergsortfield.html#cfn-glue-table-icebergsortfield-sourceid)
     pub fn source_id(self, value: impl Arg<i64>) -> IcebergSortField<R0, R1, Set, R3> { IcebergSortField(put(self.0, "SourceId", value.into_expr()), Phase) }
-    /// `Transform`: text, required. Update: in place.
+    /// `Transform`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergsortfield.html#cfn-glue-table-icebergsortfield-transform)
     pub fn transform(self, value: impl Arg<str>) -> IcebergSortField<R0, R1, R2, Set> { IcebergSortField(put(self.0, "Transform", value.into_expr()), Phase) }
 }
 impl Done for IcebergSortField { fn into_props(self) -> Bag { self.0 } }
@@ -2449,9 +2449,9 @@ impl IcebergSortOrder {
     pub fn new() -> IcebergSortOrder<Missing<super::required::Fields>, Missing<super::required::OrderId>> { IcebergSortOrder(Bag::default(), Phase) }
 }
 impl<R0, R1> IcebergSortOrder<R0, R1> {
-    /// `Fields`: list of `IcebergSortField`, required. Update: in place.
+    /// `Fields`: list of `IcebergSortField`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergsortorder.html#cfn-glue-table-icebergsortorder-fields)
     pub fn fields(self, value: impl Arg<Arr<IcebergSortField>>) -> IcebergSortOrder<Set, R1> { IcebergSortOrder(put(self.0, "Fields", value.into_expr()), Phase) }
-    /// `OrderId`: integer, required. Update: in place.
+    /// `OrderId`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergsortorder.html#cfn-glue-table-icebergsortorder-orderid)
     pub fn order_id(self, value: impl Arg<i64>) -> IcebergSortOrder<R0, Set> { IcebergSortOrder(put(self.0, "OrderId", value.into_expr()), Phase) }
 }
 impl Done for IcebergSortOrder { fn into_props(self) -> Bag { self.0 } }
@@ -2462,15 +2462,15 @@ impl IcebergStructField {
     pub fn new() -> IcebergStructField<Missing<super::required::Id>, Missing<super::required::Name>, Missing<super::required::Required>, Missing<super::required::Type>> { IcebergStructField(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> IcebergStructField<R0, R1, R2, R3> {
-    /// `Doc`: text. Update: in place.
+    /// `Doc`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergstructfield.html#cfn-glue-table-icebergstructfield-doc)
     pub fn doc(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Doc", value.into_expr()), Phase) }
-    /// `Id`: integer, required. Update: in place.
+    /// `Id`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergstructfield.html#cfn-glue-table-icebergstructfield-id)
     pub fn id(self, value: impl Arg<i64>) -> IcebergStructField<Set, R1, R2, R3> { IcebergStructField(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergstructfield.html#cfn-glue-table-icebergstructfield-name)
     pub fn name(self, value: impl Arg<str>) -> IcebergStructField<R0, Set, R2, R3> { IcebergStructField(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Required`: boolean, required. Update: in place.
+    /// `Required`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergstructfield.html#cfn-glue-table-icebergstructfield-required)
     pub fn required(self, value: impl Arg<bool>) -> IcebergStructField<R0, R1, Set, R3> { IcebergStructField(put(self.0, "Required", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergstructfield.html#cfn-glue-table-icebergstructfield-type)
     pub fn type_(self, value: impl Arg<str>) -> IcebergStructField<R0, R1, R2, Set> { IcebergStructField(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for IcebergStructField { fn into_props(self) -> Bag { self.0 } }
@@ -2481,15 +2481,15 @@ impl IcebergTableInput {
     pub fn new() -> IcebergTableInput<Missing<super::required::Location>, Missing<super::required::Schema>> { IcebergTableInput(Bag::default(), Phase) }
 }
 impl<R0, R1> IcebergTableInput<R0, R1> {
-    /// `Location`: text, required. Update: in place.
+    /// `Location`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergtableinput.html#cfn-glue-table-icebergtableinput-location)
     pub fn location(self, value: impl Arg<str>) -> IcebergTableInput<Set, R1> { IcebergTableInput(put(self.0, "Location", value.into_expr()), Phase) }
-    /// `PartitionSpec`: `IcebergPartitionSpec`. Update: in place.
+    /// `PartitionSpec`: `IcebergPartitionSpec`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergtableinput.html#cfn-glue-table-icebergtableinput-partitionspec)
     pub fn partition_spec(self, value: impl Arg<IcebergPartitionSpec>) -> Self { Self(put(self.0, "PartitionSpec", value.into_expr()), Phase) }
-    /// `Properties`: JSON. Update: in place.
+    /// `Properties`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergtableinput.html#cfn-glue-table-icebergtableinput-properties)
     pub fn properties(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Properties", value.into_expr()), Phase) }
-    /// `Schema`: `IcebergSchema`, required. Update: in place.
+    /// `Schema`: `IcebergSchema`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergtableinput.html#cfn-glue-table-icebergtableinput-schema)
     pub fn schema(self, value: impl Arg<IcebergSchema>) -> IcebergTableInput<R0, Set> { IcebergTableInput(put(self.0, "Schema", value.into_expr()), Phase) }
-    /// `WriteOrder`: `IcebergSortOrder`. Update: in place.
+    /// `WriteOrder`: `IcebergSortOrder`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergtableinput.html#cfn-glue-table-icebergtableinput-writeorder)
     pub fn write_order(self, value: impl Arg<IcebergSortOrder>) -> Self { Self(put(self.0, "WriteOrder", value.into_expr()), Phase) }
 }
 impl Done for IcebergTableInput { fn into_props(self) -> Bag { self.0 } }
@@ -2498,7 +2498,7 @@ impl Done for IcebergTableInput { fn into_props(self) -> Bag { self.0 } }
 impl OpenTableFormatInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IcebergInput`: `IcebergInput`. Update: in place.
+    /// `IcebergInput`: `IcebergInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-opentableformatinput.html#cfn-glue-table-opentableformatinput-iceberginput)
     pub fn iceberg_input(self, value: impl Arg<IcebergInput>) -> Self { Self(put(self.0, "IcebergInput", value.into_expr())) }
 }
 impl Done for OpenTableFormatInput { fn into_props(self) -> Bag { self.0 } }
@@ -2509,9 +2509,9 @@ impl Order {
     pub fn new() -> Order<Missing<super::required::Column>, Missing<super::required::SortOrder>> { Order(Bag::default(), Phase) }
 }
 impl<R0, R1> Order<R0, R1> {
-    /// `Column`: text, required. Update: in place.
+    /// `Column`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-order.html#cfn-glue-table-order-column)
     pub fn column(self, value: impl Arg<str>) -> Order<Set, R1> { Order(put(self.0, "Column", value.into_expr()), Phase) }
-    /// `SortOrder`: integer, required. Update: in place.
+    /// `SortOrder`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-order.html#cfn-glue-table-order-sortorder)
     pub fn sort_order(self, value: impl Arg<i64>) -> Order<R0, Set> { Order(put(self.0, "SortOrder", value.into_expr()), Phase) }
 }
 impl Done for Order { fn into_props(self) -> Bag { self.0 } }
@@ -2520,11 +2520,11 @@ impl Done for Order { fn into_props(self) -> Bag { self.0 } }
 impl SchemaId {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RegistryName`: text. Update: in place.
+    /// `RegistryName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-schemaid.html#cfn-glue-table-schemaid-registryname)
     pub fn registry_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegistryName", value.into_expr())) }
-    /// `SchemaArn`: text. Update: in place.
+    /// `SchemaArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-schemaid.html#cfn-glue-table-schemaid-schemaarn)
     pub fn schema_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaArn", value.into_expr())) }
-    /// `SchemaName`: text. Update: in place.
+    /// `SchemaName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-schemaid.html#cfn-glue-table-schemaid-schemaname)
     pub fn schema_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaName", value.into_expr())) }
 }
 impl Done for SchemaId { fn into_props(self) -> Bag { self.0 } }
@@ -2533,11 +2533,11 @@ impl Done for SchemaId { fn into_props(self) -> Bag { self.0 } }
 impl SchemaReference {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SchemaId`: `SchemaId`. Update: in place.
+    /// `SchemaId`: `SchemaId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-schemareference.html#cfn-glue-table-schemareference-schemaid)
     pub fn schema_id(self, value: impl Arg<SchemaId>) -> Self { Self(put(self.0, "SchemaId", value.into_expr())) }
-    /// `SchemaVersionId`: text. Update: in place.
+    /// `SchemaVersionId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-schemareference.html#cfn-glue-table-schemareference-schemaversionid)
     pub fn schema_version_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaVersionId", value.into_expr())) }
-    /// `SchemaVersionNumber`: integer. Update: in place.
+    /// `SchemaVersionNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-schemareference.html#cfn-glue-table-schemareference-schemaversionnumber)
     pub fn schema_version_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SchemaVersionNumber", value.into_expr())) }
 }
 impl Done for SchemaReference { fn into_props(self) -> Bag { self.0 } }
@@ -2546,11 +2546,11 @@ impl Done for SchemaReference { fn into_props(self) -> Bag { self.0 } }
 impl SerdeInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-serdeinfo.html#cfn-glue-table-serdeinfo-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Parameters`: JSON. Update: in place.
+    /// `Parameters`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-serdeinfo.html#cfn-glue-table-serdeinfo-parameters)
     pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
-    /// `SerializationLibrary`: text. Update: in place.
+    /// `SerializationLibrary`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-serdeinfo.html#cfn-glue-table-serdeinfo-serializationlibrary)
     pub fn serialization_library(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SerializationLibrary", value.into_expr())) }
 }
 impl Done for SerdeInfo { fn into_props(self) -> Bag { self.0 } }
@@ -2559,11 +2559,11 @@ impl Done for SerdeInfo { fn into_props(self) -> Bag { self.0 } }
 impl SkewedInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SkewedColumnNames`: list of text. Update: in place.
+    /// `SkewedColumnNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-skewedinfo.html#cfn-glue-table-skewedinfo-skewedcolumnnames)
     pub fn skewed_column_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SkewedColumnNames", value.into_expr())) }
-    /// `SkewedColumnValueLocationMaps`: JSON. Update: in place.
+    /// `SkewedColumnValueLocationMaps`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-skewedinfo.html#cfn-glue-table-skewedinfo-skewedcolumnvaluelocationmaps)
     pub fn skewed_column_value_location_maps(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "SkewedColumnValueLocationMaps", value.into_expr())) }
-    /// `SkewedColumnValues`: list of text. Update: in place.
+    /// `SkewedColumnValues`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-skewedinfo.html#cfn-glue-table-skewedinfo-skewedcolumnvalues)
     pub fn skewed_column_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SkewedColumnValues", value.into_expr())) }
 }
 impl Done for SkewedInfo { fn into_props(self) -> Bag { self.0 } }
@@ -2572,31 +2572,31 @@ impl Done for SkewedInfo { fn into_props(self) -> Bag { self.0 } }
 impl StorageDescriptor {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BucketColumns`: list of text. Update: in place.
+    /// `BucketColumns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-storagedescriptor.html#cfn-glue-table-storagedescriptor-bucketcolumns)
     pub fn bucket_columns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "BucketColumns", value.into_expr())) }
-    /// `Columns`: list of `Column`. Update: in place.
+    /// `Columns`: list of `Column`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-storagedescriptor.html#cfn-glue-table-storagedescriptor-columns)
     pub fn columns(self, value: impl Arg<Arr<Column>>) -> Self { Self(put(self.0, "Columns", value.into_expr())) }
-    /// `Compressed`: boolean. Update: in place.
+    /// `Compressed`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-storagedescriptor.html#cfn-glue-table-storagedescriptor-compressed)
     pub fn compressed(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Compressed", value.into_expr())) }
-    /// `InputFormat`: text. Update: in place.
+    /// `InputFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-storagedescriptor.html#cfn-glue-table-storagedescriptor-inputformat)
     pub fn input_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputFormat", value.into_expr())) }
-    /// `Location`: text. Update: in place.
+    /// `Location`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-storagedescriptor.html#cfn-glue-table-storagedescriptor-location)
     pub fn location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Location", value.into_expr())) }
-    /// `NumberOfBuckets`: integer. Update: in place.
+    /// `NumberOfBuckets`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-storagedescriptor.html#cfn-glue-table-storagedescriptor-numberofbuckets)
     pub fn number_of_buckets(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfBuckets", value.into_expr())) }
-    /// `OutputFormat`: text. Update: in place.
+    /// `OutputFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-storagedescriptor.html#cfn-glue-table-storagedescriptor-outputformat)
     pub fn output_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputFormat", value.into_expr())) }
-    /// `Parameters`: JSON. Update: in place.
+    /// `Parameters`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-storagedescriptor.html#cfn-glue-table-storagedescriptor-parameters)
     pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
-    /// `SchemaReference`: `SchemaReference`. Update: in place.
+    /// `SchemaReference`: `SchemaReference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-storagedescriptor.html#cfn-glue-table-storagedescriptor-schemareference)
     pub fn schema_reference(self, value: impl Arg<SchemaReference>) -> Self { Self(put(self.0, "SchemaReference", value.into_expr())) }
-    /// `SerdeInfo`: `SerdeInfo`. Update: in place.
+    /// `SerdeInfo`: `SerdeInfo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-storagedescriptor.html#cfn-glue-table-storagedescriptor-serdeinfo)
     pub fn serde_info(self, value: impl Arg<SerdeInfo>) -> Self { Self(put(self.0, "SerdeInfo", value.into_expr())) }
-    /// `SkewedInfo`: `SkewedInfo`. Update: in place.
+    /// `SkewedInfo`: `SkewedInfo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-storagedescriptor.html#cfn-glue-table-storagedescriptor-skewedinfo)
     pub fn skewed_info(self, value: impl Arg<SkewedInfo>) -> Self { Self(put(self.0, "SkewedInfo", value.into_expr())) }
-    /// `SortColumns`: list of `Order`. Update: in place.
+    /// `SortColumns`: list of `Order`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-storagedescriptor.html#cfn-glue-table-storagedescriptor-sortcolumns)
     pub fn sort_columns(self, value: impl Arg<Arr<Order>>) -> Self { Self(put(self.0, "SortColumns", value.into_expr())) }
-    /// `StoredAsSubDirectories`: boolean. Update: in place.
+    /// `StoredAsSubDirectories`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-storagedescriptor.html#cfn-glue-table-storagedescriptor-storedassubdirectories)
     pub fn stored_as_sub_directories(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StoredAsSubDirectories", value.into_expr())) }
 }
 impl Done for StorageDescriptor { fn into_props(self) -> Bag { self.0 } }
@@ -2605,13 +2605,13 @@ impl Done for StorageDescriptor { fn into_props(self) -> Bag { self.0 } }
 impl TableIdentifier {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CatalogId`: text. Update: in place.
+    /// `CatalogId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-tableidentifier.html#cfn-glue-table-tableidentifier-catalogid)
     pub fn catalog_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogId", value.into_expr())) }
-    /// `DatabaseName`: text. Update: in place.
+    /// `DatabaseName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-tableidentifier.html#cfn-glue-table-tableidentifier-databasename)
     pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-tableidentifier.html#cfn-glue-table-tableidentifier-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Region`: text. Update: in place.
+    /// `Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-tableidentifier.html#cfn-glue-table-tableidentifier-region)
     pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
 }
 impl Done for TableIdentifier { fn into_props(self) -> Bag { self.0 } }
@@ -2620,29 +2620,29 @@ impl Done for TableIdentifier { fn into_props(self) -> Bag { self.0 } }
 impl TableInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-tableinput.html#cfn-glue-table-tableinput-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-tableinput.html#cfn-glue-table-tableinput-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Owner`: text. Update: in place.
+    /// `Owner`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-tableinput.html#cfn-glue-table-tableinput-owner)
     pub fn owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Owner", value.into_expr())) }
-    /// `Parameters`: JSON. Update: in place.
+    /// `Parameters`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-tableinput.html#cfn-glue-table-tableinput-parameters)
     pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
-    /// `PartitionKeys`: list of `Column`. Update: in place.
+    /// `PartitionKeys`: list of `Column`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-tableinput.html#cfn-glue-table-tableinput-partitionkeys)
     pub fn partition_keys(self, value: impl Arg<Arr<Column>>) -> Self { Self(put(self.0, "PartitionKeys", value.into_expr())) }
-    /// `Retention`: integer. Update: in place.
+    /// `Retention`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-tableinput.html#cfn-glue-table-tableinput-retention)
     pub fn retention(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Retention", value.into_expr())) }
-    /// `StorageDescriptor`: `StorageDescriptor`. Update: in place.
+    /// `StorageDescriptor`: `StorageDescriptor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-tableinput.html#cfn-glue-table-tableinput-storagedescriptor)
     pub fn storage_descriptor(self, value: impl Arg<StorageDescriptor>) -> Self { Self(put(self.0, "StorageDescriptor", value.into_expr())) }
-    /// `TableType`: text. Update: in place.
+    /// `TableType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-tableinput.html#cfn-glue-table-tableinput-tabletype)
     pub fn table_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableType", value.into_expr())) }
-    /// `TargetTable`: `TableIdentifier`. Update: in place.
+    /// `TargetTable`: `TableIdentifier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-tableinput.html#cfn-glue-table-tableinput-targettable)
     pub fn target_table(self, value: impl Arg<TableIdentifier>) -> Self { Self(put(self.0, "TargetTable", value.into_expr())) }
-    /// `ViewDefinition`: `ViewDefinition`. Update: in place.
+    /// `ViewDefinition`: `ViewDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-tableinput.html#cfn-glue-table-tableinput-viewdefinition)
     pub fn view_definition(self, value: impl Arg<ViewDefinition>) -> Self { Self(put(self.0, "ViewDefinition", value.into_expr())) }
-    /// `ViewExpandedText`: text. Update: in place.
+    /// `ViewExpandedText`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-tableinput.html#cfn-glue-table-tableinput-viewexpandedtext)
     pub fn view_expanded_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ViewExpandedText", value.into_expr())) }
-    /// `ViewOriginalText`: text. Update: in place.
+    /// `ViewOriginalText`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-tableinput.html#cfn-glue-table-tableinput-vieworiginaltext)
     pub fn view_original_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ViewOriginalText", value.into_expr())) }
 }
 impl Done for TableInput { fn into_props(self) -> Bag { self.0 } }
@@ -2651,13 +2651,13 @@ impl Done for TableInput { fn into_props(self) -> Bag { self.0 } }
 impl ViewDefinition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Definer`: text. Update: in place.
+    /// `Definer`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-viewdefinition.html#cfn-glue-table-viewdefinition-definer)
     pub fn definer(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Definer", value.into_expr())) }
-    /// `IsProtected`: boolean. Update: in place.
+    /// `IsProtected`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-viewdefinition.html#cfn-glue-table-viewdefinition-isprotected)
     pub fn is_protected(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsProtected", value.into_expr())) }
-    /// `Representations`: list of `ViewRepresentation`. Update: in place.
+    /// `Representations`: list of `ViewRepresentation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-viewdefinition.html#cfn-glue-table-viewdefinition-representations)
     pub fn representations(self, value: impl Arg<Arr<ViewRepresentation>>) -> Self { Self(put(self.0, "Representations", value.into_expr())) }
-    /// `SubObjects`: list of text. Update: in place.
+    /// `SubObjects`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-viewdefinition.html#cfn-glue-table-viewdefinition-subobjects)
     pub fn sub_objects(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubObjects", value.into_expr())) }
 }
 impl Done for ViewDefinition { fn into_props(self) -> Bag { self.0 } }
@@ -2666,15 +2666,15 @@ impl Done for ViewDefinition { fn into_props(self) -> Bag { self.0 } }
 impl ViewRepresentation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Dialect`: text. Update: in place.
+    /// `Dialect`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-viewrepresentation.html#cfn-glue-table-viewrepresentation-dialect)
     pub fn dialect(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Dialect", value.into_expr())) }
-    /// `DialectVersion`: text. Update: in place.
+    /// `DialectVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-viewrepresentation.html#cfn-glue-table-viewrepresentation-dialectversion)
     pub fn dialect_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DialectVersion", value.into_expr())) }
-    /// `ValidationConnection`: text. Update: in place.
+    /// `ValidationConnection`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-viewrepresentation.html#cfn-glue-table-viewrepresentation-validationconnection)
     pub fn validation_connection(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ValidationConnection", value.into_expr())) }
-    /// `ViewExpandedText`: text. Update: in place.
+    /// `ViewExpandedText`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-viewrepresentation.html#cfn-glue-table-viewrepresentation-viewexpandedtext)
     pub fn view_expanded_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ViewExpandedText", value.into_expr())) }
-    /// `ViewOriginalText`: text. Update: in place.
+    /// `ViewOriginalText`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-viewrepresentation.html#cfn-glue-table-viewrepresentation-vieworiginaltext)
     pub fn view_original_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ViewOriginalText", value.into_expr())) }
 }
 impl Done for ViewRepresentation { fn into_props(self) -> Bag { self.0 } }
@@ -2697,15 +2697,15 @@ impl CfnTableOptimizerProps {
     pub fn new() -> CfnTableOptimizerProps<Missing<required::CatalogId>, Missing<required::DatabaseName>, Missing<required::TableName>, Missing<required::TableOptimizerConfiguration>, Missing<required::Type>> { CfnTableOptimizerProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnTableOptimizerProps<R0, R1, R2, R3, R4> {
-    /// `CatalogId`: text, required. Update: replacement.
+    /// `CatalogId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-tableoptimizer.html#cfn-glue-tableoptimizer-catalogid)
     pub fn catalog_id(self, value: impl Arg<str>) -> CfnTableOptimizerProps<Set, R1, R2, R3, R4> { CfnTableOptimizerProps(put(self.0, "CatalogId", value.into_expr()), Phase) }
-    /// `DatabaseName`: text, required. Update: replacement.
+    /// `DatabaseName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-tableoptimizer.html#cfn-glue-tableoptimizer-databasename)
     pub fn database_name(self, value: impl Arg<str>) -> CfnTableOptimizerProps<R0, Set, R2, R3, R4> { CfnTableOptimizerProps(put(self.0, "DatabaseName", value.into_expr()), Phase) }
-    /// `TableName`: text, required. Update: replacement.
+    /// `TableName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-tableoptimizer.html#cfn-glue-tableoptimizer-tablename)
     pub fn table_name(self, value: impl Arg<str>) -> CfnTableOptimizerProps<R0, R1, Set, R3, R4> { CfnTableOptimizerProps(put(self.0, "TableName", value.into_expr()), Phase) }
-    /// `TableOptimizerConfiguration`: `TableOptimizerConfiguration`, required. Update: in place.
+    /// `TableOptimizerConfiguration`: `TableOptimizerConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-tableoptimizer.html#cfn-glue-tableoptimizer-tableoptimizerconfiguration)
     pub fn table_optimizer_configuration(self, value: impl Arg<table_optimizer::TableOptimizerConfiguration>) -> CfnTableOptimizerProps<R0, R1, R2, Set, R4> { CfnTableOptimizerProps(put(self.0, "TableOptimizerConfiguration", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: replacement.
+    /// `Type`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-tableoptimizer.html#cfn-glue-tableoptimizer-type)
     pub fn type_(self, value: impl Arg<str>) -> CfnTableOptimizerProps<R0, R1, R2, R3, Set> { CfnTableOptimizerProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnTableOptimizerProps { fn into_props(self) -> Bag { self.0 } }
@@ -2717,7 +2717,7 @@ use crate::cfn::support::*;
 impl CompactionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IcebergConfiguration`: `IcebergCompactionConfiguration`. Update: in place.
+    /// `IcebergConfiguration`: `IcebergCompactionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-compactionconfiguration.html#cfn-glue-tableoptimizer-compactionconfiguration-icebergconfiguration)
     pub fn iceberg_configuration(self, value: impl Arg<IcebergCompactionConfiguration>) -> Self { Self(put(self.0, "IcebergConfiguration", value.into_expr())) }
 }
 impl Done for CompactionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2726,11 +2726,11 @@ impl Done for CompactionConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl IcebergCompactionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DeleteFileThreshold`: integer. Update: in place.
+    /// `DeleteFileThreshold`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-icebergcompactionconfiguration.html#cfn-glue-tableoptimizer-icebergcompactionconfiguration-deletefilethreshold)
     pub fn delete_file_threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DeleteFileThreshold", value.into_expr())) }
-    /// `MinInputFiles`: integer. Update: in place.
+    /// `MinInputFiles`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-icebergcompactionconfiguration.html#cfn-glue-tableoptimizer-icebergcompactionconfiguration-mininputfiles)
     pub fn min_input_files(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinInputFiles", value.into_expr())) }
-    /// `Strategy`: text. Update: in place.
+    /// `Strategy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-icebergcompactionconfiguration.html#cfn-glue-tableoptimizer-icebergcompactionconfiguration-strategy)
     pub fn strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Strategy", value.into_expr())) }
 }
 impl Done for IcebergCompactionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2739,9 +2739,9 @@ impl Done for IcebergCompactionConfiguration { fn into_props(self) -> Bag { self
 impl IcebergConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Location`: text. Update: in place.
+    /// `Location`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-icebergconfiguration.html#cfn-glue-tableoptimizer-icebergconfiguration-location)
     pub fn location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Location", value.into_expr())) }
-    /// `OrphanFileRetentionPeriodInDays`: integer. Update: in place.
+    /// `OrphanFileRetentionPeriodInDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-icebergconfiguration.html#cfn-glue-tableoptimizer-icebergconfiguration-orphanfileretentionperiodindays)
     pub fn orphan_file_retention_period_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OrphanFileRetentionPeriodInDays", value.into_expr())) }
 }
 impl Done for IcebergConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2750,11 +2750,11 @@ impl Done for IcebergConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl IcebergRetentionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CleanExpiredFiles`: boolean. Update: in place.
+    /// `CleanExpiredFiles`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-icebergretentionconfiguration.html#cfn-glue-tableoptimizer-icebergretentionconfiguration-cleanexpiredfiles)
     pub fn clean_expired_files(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CleanExpiredFiles", value.into_expr())) }
-    /// `NumberOfSnapshotsToRetain`: integer. Update: in place.
+    /// `NumberOfSnapshotsToRetain`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-icebergretentionconfiguration.html#cfn-glue-tableoptimizer-icebergretentionconfiguration-numberofsnapshotstoretain)
     pub fn number_of_snapshots_to_retain(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfSnapshotsToRetain", value.into_expr())) }
-    /// `SnapshotRetentionPeriodInDays`: integer. Update: in place.
+    /// `SnapshotRetentionPeriodInDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-icebergretentionconfiguration.html#cfn-glue-tableoptimizer-icebergretentionconfiguration-snapshotretentionperiodindays)
     pub fn snapshot_retention_period_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SnapshotRetentionPeriodInDays", value.into_expr())) }
 }
 impl Done for IcebergRetentionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2763,7 +2763,7 @@ impl Done for IcebergRetentionConfiguration { fn into_props(self) -> Bag { self.
 impl OrphanFileDeletionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IcebergConfiguration`: `IcebergConfiguration`. Update: in place.
+    /// `IcebergConfiguration`: `IcebergConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-orphanfiledeletionconfiguration.html#cfn-glue-tableoptimizer-orphanfiledeletionconfiguration-icebergconfiguration)
     pub fn iceberg_configuration(self, value: impl Arg<IcebergConfiguration>) -> Self { Self(put(self.0, "IcebergConfiguration", value.into_expr())) }
 }
 impl Done for OrphanFileDeletionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2772,7 +2772,7 @@ impl Done for OrphanFileDeletionConfiguration { fn into_props(self) -> Bag { sel
 impl RetentionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IcebergConfiguration`: `IcebergRetentionConfiguration`. Update: in place.
+    /// `IcebergConfiguration`: `IcebergRetentionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-retentionconfiguration.html#cfn-glue-tableoptimizer-retentionconfiguration-icebergconfiguration)
     pub fn iceberg_configuration(self, value: impl Arg<IcebergRetentionConfiguration>) -> Self { Self(put(self.0, "IcebergConfiguration", value.into_expr())) }
 }
 impl Done for RetentionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2783,17 +2783,17 @@ impl TableOptimizerConfiguration {
     pub fn new() -> TableOptimizerConfiguration<Missing<super::required::Enabled>, Missing<super::required::RoleArn>> { TableOptimizerConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> TableOptimizerConfiguration<R0, R1> {
-    /// `CompactionConfiguration`: `CompactionConfiguration`. Update: in place.
+    /// `CompactionConfiguration`: `CompactionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-tableoptimizerconfiguration.html#cfn-glue-tableoptimizer-tableoptimizerconfiguration-compactionconfiguration)
     pub fn compaction_configuration(self, value: impl Arg<CompactionConfiguration>) -> Self { Self(put(self.0, "CompactionConfiguration", value.into_expr()), Phase) }
-    /// `Enabled`: boolean, required. Update: in place.
+    /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-tableoptimizerconfiguration.html#cfn-glue-tableoptimizer-tableoptimizerconfiguration-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> TableOptimizerConfiguration<Set, R1> { TableOptimizerConfiguration(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `OrphanFileDeletionConfiguration`: `OrphanFileDeletionConfiguration`. Update: in place.
+    /// `OrphanFileDeletionConfiguration`: `OrphanFileDeletionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-tableoptimizerconfiguration.html#cfn-glue-tableoptimizer-tableoptimizerconfiguration-orphanfiledeletionconfiguration)
     pub fn orphan_file_deletion_configuration(self, value: impl Arg<OrphanFileDeletionConfiguration>) -> Self { Self(put(self.0, "OrphanFileDeletionConfiguration", value.into_expr()), Phase) }
-    /// `RetentionConfiguration`: `RetentionConfiguration`. Update: in place.
+    /// `RetentionConfiguration`: `RetentionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-tableoptimizerconfiguration.html#cfn-glue-tableoptimizer-tableoptimizerconfiguration-retentionconfiguration)
     pub fn retention_configuration(self, value: impl Arg<RetentionConfiguration>) -> Self { Self(put(self.0, "RetentionConfiguration", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-tableoptimizerconfiguration.html#cfn-glue-tableoptimizer-tableoptimizerconfiguration-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> TableOptimizerConfiguration<R0, Set> { TableOptimizerConfiguration(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `VpcConfiguration`: `VpcConfiguration`. Update: in place.
+    /// `VpcConfiguration`: `VpcConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-tableoptimizerconfiguration.html#cfn-glue-tableoptimizer-tableoptimizerconfiguration-vpcconfiguration)
     pub fn vpc_configuration(self, value: impl Arg<VpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value.into_expr()), Phase) }
 }
 impl Done for TableOptimizerConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2802,7 +2802,7 @@ impl Done for TableOptimizerConfiguration { fn into_props(self) -> Bag { self.0 
 impl VpcConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `GlueConnectionName`: text. Update: in place.
+    /// `GlueConnectionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-vpcconfiguration.html#cfn-glue-tableoptimizer-vpcconfiguration-glueconnectionname)
     pub fn glue_connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlueConnectionName", value.into_expr())) }
 }
 impl Done for VpcConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2825,25 +2825,25 @@ impl CfnTriggerProps {
     pub fn new() -> CfnTriggerProps<Missing<required::Actions>, Missing<required::Type>> { CfnTriggerProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTriggerProps<R0, R1> {
-    /// `Actions`: list of `Action`, required. Update: in place.
+    /// `Actions`: list of `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-trigger.html#cfn-glue-trigger-actions)
     pub fn actions(self, value: impl Arg<Arr<trigger::Action>>) -> CfnTriggerProps<Set, R1> { CfnTriggerProps(put(self.0, "Actions", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-trigger.html#cfn-glue-trigger-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `EventBatchingCondition`: `EventBatchingCondition`. Update: in place.
+    /// `EventBatchingCondition`: `EventBatchingCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-trigger.html#cfn-glue-trigger-eventbatchingcondition)
     pub fn event_batching_condition(self, value: impl Arg<trigger::EventBatchingCondition>) -> Self { Self(put(self.0, "EventBatchingCondition", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-trigger.html#cfn-glue-trigger-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Predicate`: `Predicate`. Update: in place.
+    /// `Predicate`: `Predicate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-trigger.html#cfn-glue-trigger-predicate)
     pub fn predicate(self, value: impl Arg<trigger::Predicate>) -> Self { Self(put(self.0, "Predicate", value.into_expr()), Phase) }
-    /// `Schedule`: text. Update: in place.
+    /// `Schedule`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-trigger.html#cfn-glue-trigger-schedule)
     pub fn schedule(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Schedule", value.into_expr()), Phase) }
-    /// `StartOnCreation`: boolean. Update: in place.
+    /// `StartOnCreation`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-trigger.html#cfn-glue-trigger-startoncreation)
     pub fn start_on_creation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StartOnCreation", value.into_expr()), Phase) }
-    /// `Tags`: JSON. Update: in place.
+    /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-trigger.html#cfn-glue-trigger-tags)
     pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: replacement.
+    /// `Type`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-trigger.html#cfn-glue-trigger-type)
     pub fn type_(self, value: impl Arg<str>) -> CfnTriggerProps<R0, Set> { CfnTriggerProps(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `WorkflowName`: text. Update: replacement.
+    /// `WorkflowName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-trigger.html#cfn-glue-trigger-workflowname)
     pub fn workflow_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkflowName", value.into_expr()), Phase) }
 }
 impl Done for CfnTriggerProps { fn into_props(self) -> Bag { self.0 } }
@@ -2855,17 +2855,17 @@ use crate::cfn::support::*;
 impl Action {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Arguments`: JSON. Update: in place.
+    /// `Arguments`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-trigger-action.html#cfn-glue-trigger-action-arguments)
     pub fn arguments(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Arguments", value.into_expr())) }
-    /// `CrawlerName`: `GlueCrawlerName`. Update: in place.
+    /// `CrawlerName`: `GlueCrawlerName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-trigger-action.html#cfn-glue-trigger-action-crawlername)
     pub fn crawler_name(self, value: impl Arg<kind::GlueCrawlerName>) -> Self { Self(put(self.0, "CrawlerName", value.into_expr())) }
-    /// `JobName`: `GlueJobName`. Update: in place.
+    /// `JobName`: `GlueJobName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-trigger-action.html#cfn-glue-trigger-action-jobname)
     pub fn job_name(self, value: impl Arg<kind::GlueJobName>) -> Self { Self(put(self.0, "JobName", value.into_expr())) }
-    /// `NotificationProperty`: `NotificationProperty`. Update: in place.
+    /// `NotificationProperty`: `NotificationProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-trigger-action.html#cfn-glue-trigger-action-notificationproperty)
     pub fn notification_property(self, value: impl Arg<NotificationProperty>) -> Self { Self(put(self.0, "NotificationProperty", value.into_expr())) }
-    /// `SecurityConfiguration`: text. Update: in place.
+    /// `SecurityConfiguration`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-trigger-action.html#cfn-glue-trigger-action-securityconfiguration)
     pub fn security_configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityConfiguration", value.into_expr())) }
-    /// `Timeout`: integer. Update: in place.
+    /// `Timeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-trigger-action.html#cfn-glue-trigger-action-timeout)
     pub fn timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Timeout", value.into_expr())) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
@@ -2874,15 +2874,15 @@ impl Done for Action { fn into_props(self) -> Bag { self.0 } }
 impl Condition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CrawlState`: text. Update: in place.
+    /// `CrawlState`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-trigger-condition.html#cfn-glue-trigger-condition-crawlstate)
     pub fn crawl_state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrawlState", value.into_expr())) }
-    /// `CrawlerName`: `GlueCrawlerName`. Update: in place.
+    /// `CrawlerName`: `GlueCrawlerName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-trigger-condition.html#cfn-glue-trigger-condition-crawlername)
     pub fn crawler_name(self, value: impl Arg<kind::GlueCrawlerName>) -> Self { Self(put(self.0, "CrawlerName", value.into_expr())) }
-    /// `JobName`: `GlueJobName`. Update: in place.
+    /// `JobName`: `GlueJobName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-trigger-condition.html#cfn-glue-trigger-condition-jobname)
     pub fn job_name(self, value: impl Arg<kind::GlueJobName>) -> Self { Self(put(self.0, "JobName", value.into_expr())) }
-    /// `LogicalOperator`: text. Update: in place.
+    /// `LogicalOperator`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-trigger-condition.html#cfn-glue-trigger-condition-logicaloperator)
     pub fn logical_operator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogicalOperator", value.into_expr())) }
-    /// `State`: text. Update: in place.
+    /// `State`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-trigger-condition.html#cfn-glue-trigger-condition-state)
     pub fn state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "State", value.into_expr())) }
 }
 impl Done for Condition { fn into_props(self) -> Bag { self.0 } }
@@ -2893,9 +2893,9 @@ impl EventBatchingCondition {
     pub fn new() -> EventBatchingCondition<Missing<super::required::BatchSize>> { EventBatchingCondition(Bag::default(), Phase) }
 }
 impl<R0> EventBatchingCondition<R0> {
-    /// `BatchSize`: integer, required. Update: in place.
+    /// `BatchSize`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-trigger-eventbatchingcondition.html#cfn-glue-trigger-eventbatchingcondition-batchsize)
     pub fn batch_size(self, value: impl Arg<i64>) -> EventBatchingCondition<Set> { EventBatchingCondition(put(self.0, "BatchSize", value.into_expr()), Phase) }
-    /// `BatchWindow`: integer. Update: in place.
+    /// `BatchWindow`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-trigger-eventbatchingcondition.html#cfn-glue-trigger-eventbatchingcondition-batchwindow)
     pub fn batch_window(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BatchWindow", value.into_expr()), Phase) }
 }
 impl Done for EventBatchingCondition { fn into_props(self) -> Bag { self.0 } }
@@ -2904,7 +2904,7 @@ impl Done for EventBatchingCondition { fn into_props(self) -> Bag { self.0 } }
 impl NotificationProperty {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `NotifyDelayAfter`: integer. Update: in place.
+    /// `NotifyDelayAfter`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-trigger-notificationproperty.html#cfn-glue-trigger-notificationproperty-notifydelayafter)
     pub fn notify_delay_after(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NotifyDelayAfter", value.into_expr())) }
 }
 impl Done for NotificationProperty { fn into_props(self) -> Bag { self.0 } }
@@ -2913,9 +2913,9 @@ impl Done for NotificationProperty { fn into_props(self) -> Bag { self.0 } }
 impl Predicate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Conditions`: list of `Condition`. Update: in place.
+    /// `Conditions`: list of `Condition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-trigger-predicate.html#cfn-glue-trigger-predicate-conditions)
     pub fn conditions(self, value: impl Arg<Arr<Condition>>) -> Self { Self(put(self.0, "Conditions", value.into_expr())) }
-    /// `Logical`: text. Update: in place.
+    /// `Logical`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-trigger-predicate.html#cfn-glue-trigger-predicate-logical)
     pub fn logical(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Logical", value.into_expr())) }
 }
 impl Done for Predicate { fn into_props(self) -> Bag { self.0 } }
@@ -2929,7 +2929,7 @@ impl CfnUsageProfile {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUsageProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedOn`: text.
+    /// The attribute `CreatedOn`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-usageprofile.html#CreatedOn-fn::getatt)
     pub fn attr_created_on(&self) -> Val<str> { self.0.get_att("CreatedOn") }
 }
 impl Parent for CfnUsageProfile { fn node(&self) -> &Place { &self.0 } }
@@ -2940,13 +2940,13 @@ impl CfnUsageProfileProps {
     pub fn new() -> CfnUsageProfileProps<Missing<required::Name>> { CfnUsageProfileProps(Bag::default(), Phase) }
 }
 impl<R0> CfnUsageProfileProps<R0> {
-    /// `Configuration`: `ProfileConfiguration`. Update: in place.
+    /// `Configuration`: `ProfileConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-usageprofile.html#cfn-glue-usageprofile-configuration)
     pub fn configuration(self, value: impl Arg<usage_profile::ProfileConfiguration>) -> Self { Self(put(self.0, "Configuration", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-usageprofile.html#cfn-glue-usageprofile-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-usageprofile.html#cfn-glue-usageprofile-name)
     pub fn name(self, value: impl Arg<str>) -> CfnUsageProfileProps<Set> { CfnUsageProfileProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-usageprofile.html#cfn-glue-usageprofile-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnUsageProfileProps { fn into_props(self) -> Bag { self.0 } }
@@ -2958,13 +2958,13 @@ use crate::cfn::support::*;
 impl ConfigurationObject {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AllowedValues`: list of text. Update: in place.
+    /// `AllowedValues`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-usageprofile-configurationobject.html#cfn-glue-usageprofile-configurationobject-allowedvalues)
     pub fn allowed_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedValues", value.into_expr())) }
-    /// `DefaultValue`: text. Update: in place.
+    /// `DefaultValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-usageprofile-configurationobject.html#cfn-glue-usageprofile-configurationobject-defaultvalue)
     pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr())) }
-    /// `MaxValue`: text. Update: in place.
+    /// `MaxValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-usageprofile-configurationobject.html#cfn-glue-usageprofile-configurationobject-maxvalue)
     pub fn max_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxValue", value.into_expr())) }
-    /// `MinValue`: text. Update: in place.
+    /// `MinValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-usageprofile-configurationobject.html#cfn-glue-usageprofile-configurationobject-minvalue)
     pub fn min_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MinValue", value.into_expr())) }
 }
 impl Done for ConfigurationObject { fn into_props(self) -> Bag { self.0 } }
@@ -2973,9 +2973,9 @@ impl Done for ConfigurationObject { fn into_props(self) -> Bag { self.0 } }
 impl ProfileConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `JobConfiguration`: map of `ConfigurationObject`. Update: in place.
+    /// `JobConfiguration`: map of `ConfigurationObject`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-usageprofile-profileconfiguration.html#cfn-glue-usageprofile-profileconfiguration-jobconfiguration)
     pub fn job_configuration(self, value: impl Arg<Dict<ConfigurationObject>>) -> Self { Self(put(self.0, "JobConfiguration", value.into_expr())) }
-    /// `SessionConfiguration`: map of `ConfigurationObject`. Update: in place.
+    /// `SessionConfiguration`: map of `ConfigurationObject`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-usageprofile-profileconfiguration.html#cfn-glue-usageprofile-profileconfiguration-sessionconfiguration)
     pub fn session_configuration(self, value: impl Arg<Dict<ConfigurationObject>>) -> Self { Self(put(self.0, "SessionConfiguration", value.into_expr())) }
 }
 impl Done for ProfileConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2989,7 +2989,7 @@ impl CfnUserDefinedFunction {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUserDefinedFunctionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-userdefinedfunction.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnUserDefinedFunction { fn node(&self) -> &Place { &self.0 } }
@@ -3000,19 +3000,19 @@ impl CfnUserDefinedFunctionProps {
     pub fn new() -> CfnUserDefinedFunctionProps<Missing<required::DatabaseName>, Missing<required::FunctionName>> { CfnUserDefinedFunctionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnUserDefinedFunctionProps<R0, R1> {
-    /// `ClassName`: text. Update: in place.
+    /// `ClassName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-userdefinedfunction.html#cfn-glue-userdefinedfunction-classname)
     pub fn class_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClassName", value.into_expr()), Phase) }
-    /// `DatabaseName`: text, required. Update: replacement.
+    /// `DatabaseName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-userdefinedfunction.html#cfn-glue-userdefinedfunction-databasename)
     pub fn database_name(self, value: impl Arg<str>) -> CfnUserDefinedFunctionProps<Set, R1> { CfnUserDefinedFunctionProps(put(self.0, "DatabaseName", value.into_expr()), Phase) }
-    /// `FunctionName`: text, required. Update: replacement.
+    /// `FunctionName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-userdefinedfunction.html#cfn-glue-userdefinedfunction-functionname)
     pub fn function_name(self, value: impl Arg<str>) -> CfnUserDefinedFunctionProps<R0, Set> { CfnUserDefinedFunctionProps(put(self.0, "FunctionName", value.into_expr()), Phase) }
-    /// `FunctionType`: `FunctionType`. Update: replacement.
+    /// `FunctionType`: `FunctionType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-userdefinedfunction.html#cfn-glue-userdefinedfunction-functiontype)
     pub fn function_type(self, value: impl Arg<user_defined_function::FunctionType>) -> Self { Self(put(self.0, "FunctionType", value.into_expr()), Phase) }
-    /// `OwnerName`: text. Update: in place.
+    /// `OwnerName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-userdefinedfunction.html#cfn-glue-userdefinedfunction-ownername)
     pub fn owner_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnerName", value.into_expr()), Phase) }
-    /// `OwnerType`: `OwnerType`. Update: in place.
+    /// `OwnerType`: `OwnerType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-userdefinedfunction.html#cfn-glue-userdefinedfunction-ownertype)
     pub fn owner_type(self, value: impl Arg<user_defined_function::OwnerType>) -> Self { Self(put(self.0, "OwnerType", value.into_expr()), Phase) }
-    /// `ResourceUris`: list of `ResourceUri`. Update: in place.
+    /// `ResourceUris`: list of `ResourceUri`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-userdefinedfunction.html#cfn-glue-userdefinedfunction-resourceuris)
     pub fn resource_uris(self, value: impl Arg<Arr<user_defined_function::ResourceUri>>) -> Self { Self(put(self.0, "ResourceUris", value.into_expr()), Phase) }
 }
 impl Done for CfnUserDefinedFunctionProps { fn into_props(self) -> Bag { self.0 } }
@@ -3024,9 +3024,9 @@ use crate::cfn::support::*;
 impl ResourceUri {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ResourceType`: `ResourceType`. Update: in place.
+    /// `ResourceType`: `ResourceType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-userdefinedfunction-resourceuri.html#cfn-glue-userdefinedfunction-resourceuri-resourcetype)
     pub fn resource_type(self, value: impl Arg<ResourceType>) -> Self { Self(put(self.0, "ResourceType", value.into_expr())) }
-    /// `Uri`: text. Update: in place.
+    /// `Uri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-userdefinedfunction-resourceuri.html#cfn-glue-userdefinedfunction-resourceuri-uri)
     pub fn uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Uri", value.into_expr())) }
 }
 impl Done for ResourceUri { fn into_props(self) -> Bag { self.0 } }
@@ -3053,15 +3053,15 @@ impl Parent for CfnWorkflow { fn node(&self) -> &Place { &self.0 } }
 impl CfnWorkflowProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DefaultRunProperties`: JSON. Update: in place.
+    /// `DefaultRunProperties`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-workflow.html#cfn-glue-workflow-defaultrunproperties)
     pub fn default_run_properties(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "DefaultRunProperties", value.into_expr())) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-workflow.html#cfn-glue-workflow-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `MaxConcurrentRuns`: integer. Update: in place.
+    /// `MaxConcurrentRuns`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-workflow.html#cfn-glue-workflow-maxconcurrentruns)
     pub fn max_concurrent_runs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxConcurrentRuns", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-workflow.html#cfn-glue-workflow-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Tags`: JSON. Update: in place.
+    /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-workflow.html#cfn-glue-workflow-tags)
     pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnWorkflowProps { fn into_props(self) -> Bag { self.0 } }

@@ -13,21 +13,21 @@ impl CfnWorkspace {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWorkspaceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreationTimestamp`: text.
+    /// The attribute `CreationTimestamp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-grafana-workspace.html#CreationTimestamp-fn::getatt)
     pub fn attr_creation_timestamp(&self) -> Val<str> { self.0.get_att("CreationTimestamp") }
-    /// The attribute `Endpoint`: text.
+    /// The attribute `Endpoint`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-grafana-workspace.html#Endpoint-fn::getatt)
     pub fn attr_endpoint(&self) -> Val<str> { self.0.get_att("Endpoint") }
-    /// The attribute `GrafanaVersion`: text.
+    /// The attribute `GrafanaVersion`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-grafana-workspace.html#GrafanaVersion-fn::getatt)
     pub fn attr_grafana_version(&self) -> Val<str> { self.0.get_att("GrafanaVersion") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-grafana-workspace.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `ModificationTimestamp`: text.
+    /// The attribute `ModificationTimestamp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-grafana-workspace.html#ModificationTimestamp-fn::getatt)
     pub fn attr_modification_timestamp(&self) -> Val<str> { self.0.get_att("ModificationTimestamp") }
-    /// The attribute `SamlConfigurationStatus`: text.
+    /// The attribute `SamlConfigurationStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-grafana-workspace.html#SamlConfigurationStatus-fn::getatt)
     pub fn attr_saml_configuration_status(&self) -> Val<str> { self.0.get_att("SamlConfigurationStatus") }
-    /// The attribute `SsoClientId`: text.
+    /// The attribute `SsoClientId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-grafana-workspace.html#SsoClientId-fn::getatt)
     pub fn attr_sso_client_id(&self) -> Val<str> { self.0.get_att("SsoClientId") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-grafana-workspace.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnWorkspace { fn node(&self) -> &Place { &self.0 } }
@@ -38,41 +38,41 @@ impl CfnWorkspaceProps {
     pub fn new() -> CfnWorkspaceProps<Missing<required::AccountAccessType>, Missing<required::AuthenticationProviders>, Missing<required::PermissionType>> { CfnWorkspaceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnWorkspaceProps<R0, R1, R2> {
-    /// `AccountAccessType`: `AccountAccessType`, required. Update: in place.
+    /// `AccountAccessType`: `AccountAccessType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-grafana-workspace.html#cfn-grafana-workspace-accountaccesstype)
     pub fn account_access_type(self, value: impl Arg<workspace::AccountAccessType>) -> CfnWorkspaceProps<Set, R1, R2> { CfnWorkspaceProps(put(self.0, "AccountAccessType", value.into_expr()), Phase) }
-    /// `AuthenticationProviders`: list of text, required. Update: in place.
+    /// `AuthenticationProviders`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-grafana-workspace.html#cfn-grafana-workspace-authenticationproviders)
     pub fn authentication_providers(self, value: impl Arg<Arr<str>>) -> CfnWorkspaceProps<R0, Set, R2> { CfnWorkspaceProps(put(self.0, "AuthenticationProviders", value.into_expr()), Phase) }
-    /// `ClientToken`: text. Update: replacement.
+    /// `ClientToken`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-grafana-workspace.html#cfn-grafana-workspace-clienttoken)
     pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value.into_expr()), Phase) }
-    /// `DataSources`: list of text. Update: in place.
+    /// `DataSources`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-grafana-workspace.html#cfn-grafana-workspace-datasources)
     pub fn data_sources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DataSources", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-grafana-workspace.html#cfn-grafana-workspace-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `GrafanaVersion`: text. Update: in place.
+    /// `GrafanaVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-grafana-workspace.html#cfn-grafana-workspace-grafanaversion)
     pub fn grafana_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GrafanaVersion", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-grafana-workspace.html#cfn-grafana-workspace-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `NetworkAccessControl`: `NetworkAccessControl`. Update: in place.
+    /// `NetworkAccessControl`: `NetworkAccessControl`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-grafana-workspace.html#cfn-grafana-workspace-networkaccesscontrol)
     pub fn network_access_control(self, value: impl Arg<workspace::NetworkAccessControl>) -> Self { Self(put(self.0, "NetworkAccessControl", value.into_expr()), Phase) }
-    /// `NotificationDestinations`: list of text. Update: in place.
+    /// `NotificationDestinations`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-grafana-workspace.html#cfn-grafana-workspace-notificationdestinations)
     pub fn notification_destinations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotificationDestinations", value.into_expr()), Phase) }
-    /// `OrganizationRoleName`: text. Update: in place.
+    /// `OrganizationRoleName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-grafana-workspace.html#cfn-grafana-workspace-organizationrolename)
     pub fn organization_role_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OrganizationRoleName", value.into_expr()), Phase) }
-    /// `OrganizationalUnits`: list of text. Update: in place.
+    /// `OrganizationalUnits`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-grafana-workspace.html#cfn-grafana-workspace-organizationalunits)
     pub fn organizational_units(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OrganizationalUnits", value.into_expr()), Phase) }
-    /// `PermissionType`: `PermissionType`, required. Update: in place.
+    /// `PermissionType`: `PermissionType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-grafana-workspace.html#cfn-grafana-workspace-permissiontype)
     pub fn permission_type(self, value: impl Arg<workspace::PermissionType>) -> CfnWorkspaceProps<R0, R1, Set> { CfnWorkspaceProps(put(self.0, "PermissionType", value.into_expr()), Phase) }
-    /// `PluginAdminEnabled`: boolean. Update: in place.
+    /// `PluginAdminEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-grafana-workspace.html#cfn-grafana-workspace-pluginadminenabled)
     pub fn plugin_admin_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PluginAdminEnabled", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-grafana-workspace.html#cfn-grafana-workspace-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `SamlConfiguration`: `SamlConfiguration`. Update: in place.
+    /// `SamlConfiguration`: `SamlConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-grafana-workspace.html#cfn-grafana-workspace-samlconfiguration)
     pub fn saml_configuration(self, value: impl Arg<workspace::SamlConfiguration>) -> Self { Self(put(self.0, "SamlConfiguration", value.into_expr()), Phase) }
-    /// `StackSetName`: text. Update: in place.
+    /// `StackSetName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-grafana-workspace.html#cfn-grafana-workspace-stacksetname)
     pub fn stack_set_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StackSetName", value.into_expr()), Phase) }
-    /// `Tags`: list of `TagsItems`. Update: in place.
+    /// `Tags`: list of `TagsItems`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-grafana-workspace.html#cfn-grafana-workspace-tags)
     pub fn tags(self, value: impl Arg<Arr<workspace::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VpcConfiguration`: `VpcConfiguration`. Update: in place.
+    /// `VpcConfiguration`: `VpcConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-grafana-workspace.html#cfn-grafana-workspace-vpcconfiguration)
     pub fn vpc_configuration(self, value: impl Arg<workspace::VpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnWorkspaceProps { fn into_props(self) -> Bag { self.0 } }
@@ -84,17 +84,17 @@ use crate::cfn::support::*;
 impl AssertionAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Email`: text. Update: in place.
+    /// `Email`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-assertionattributes.html#cfn-grafana-workspace-assertionattributes-email)
     pub fn email(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Email", value.into_expr())) }
-    /// `Groups`: text. Update: in place.
+    /// `Groups`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-assertionattributes.html#cfn-grafana-workspace-assertionattributes-groups)
     pub fn groups(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Groups", value.into_expr())) }
-    /// `Login`: text. Update: in place.
+    /// `Login`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-assertionattributes.html#cfn-grafana-workspace-assertionattributes-login)
     pub fn login(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Login", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-assertionattributes.html#cfn-grafana-workspace-assertionattributes-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Org`: text. Update: in place.
+    /// `Org`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-assertionattributes.html#cfn-grafana-workspace-assertionattributes-org)
     pub fn org(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Org", value.into_expr())) }
-    /// `Role`: text. Update: in place.
+    /// `Role`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-assertionattributes.html#cfn-grafana-workspace-assertionattributes-role)
     pub fn role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Role", value.into_expr())) }
 }
 impl Done for AssertionAttributes { fn into_props(self) -> Bag { self.0 } }
@@ -103,9 +103,9 @@ impl Done for AssertionAttributes { fn into_props(self) -> Bag { self.0 } }
 impl IdpMetadata {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Url`: text. Update: in place.
+    /// `Url`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-idpmetadata.html#cfn-grafana-workspace-idpmetadata-url)
     pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
-    /// `Xml`: text. Update: in place.
+    /// `Xml`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-idpmetadata.html#cfn-grafana-workspace-idpmetadata-xml)
     pub fn xml(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Xml", value.into_expr())) }
 }
 impl Done for IdpMetadata { fn into_props(self) -> Bag { self.0 } }
@@ -114,9 +114,9 @@ impl Done for IdpMetadata { fn into_props(self) -> Bag { self.0 } }
 impl NetworkAccessControl {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PrefixListIds`: list of text. Update: in place.
+    /// `PrefixListIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-networkaccesscontrol.html#cfn-grafana-workspace-networkaccesscontrol-prefixlistids)
     pub fn prefix_list_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PrefixListIds", value.into_expr())) }
-    /// `VpceIds`: list of text. Update: in place.
+    /// `VpceIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-networkaccesscontrol.html#cfn-grafana-workspace-networkaccesscontrol-vpceids)
     pub fn vpce_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "VpceIds", value.into_expr())) }
 }
 impl Done for NetworkAccessControl { fn into_props(self) -> Bag { self.0 } }
@@ -125,9 +125,9 @@ impl Done for NetworkAccessControl { fn into_props(self) -> Bag { self.0 } }
 impl RoleValues {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Admin`: list of text. Update: in place.
+    /// `Admin`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-rolevalues.html#cfn-grafana-workspace-rolevalues-admin)
     pub fn admin(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Admin", value.into_expr())) }
-    /// `Editor`: list of text. Update: in place.
+    /// `Editor`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-rolevalues.html#cfn-grafana-workspace-rolevalues-editor)
     pub fn editor(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Editor", value.into_expr())) }
 }
 impl Done for RoleValues { fn into_props(self) -> Bag { self.0 } }
@@ -138,15 +138,15 @@ impl SamlConfiguration {
     pub fn new() -> SamlConfiguration<Missing<super::required::IdpMetadata>> { SamlConfiguration(Bag::default(), Phase) }
 }
 impl<R0> SamlConfiguration<R0> {
-    /// `AllowedOrganizations`: list of text. Update: in place.
+    /// `AllowedOrganizations`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-samlconfiguration.html#cfn-grafana-workspace-samlconfiguration-allowedorganizations)
     pub fn allowed_organizations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedOrganizations", value.into_expr()), Phase) }
-    /// `AssertionAttributes`: `AssertionAttributes`. Update: in place.
+    /// `AssertionAttributes`: `AssertionAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-samlconfiguration.html#cfn-grafana-workspace-samlconfiguration-assertionattributes)
     pub fn assertion_attributes(self, value: impl Arg<AssertionAttributes>) -> Self { Self(put(self.0, "AssertionAttributes", value.into_expr()), Phase) }
-    /// `IdpMetadata`: `IdpMetadata`, required. Update: in place.
+    /// `IdpMetadata`: `IdpMetadata`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-samlconfiguration.html#cfn-grafana-workspace-samlconfiguration-idpmetadata)
     pub fn idp_metadata(self, value: impl Arg<IdpMetadata>) -> SamlConfiguration<Set> { SamlConfiguration(put(self.0, "IdpMetadata", value.into_expr()), Phase) }
-    /// `LoginValidityDuration`: number. Update: in place.
+    /// `LoginValidityDuration`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-samlconfiguration.html#cfn-grafana-workspace-samlconfiguration-loginvalidityduration)
     pub fn login_validity_duration(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LoginValidityDuration", value.into_expr()), Phase) }
-    /// `RoleValues`: `RoleValues`. Update: in place.
+    /// `RoleValues`: `RoleValues`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-samlconfiguration.html#cfn-grafana-workspace-samlconfiguration-rolevalues)
     pub fn role_values(self, value: impl Arg<RoleValues>) -> Self { Self(put(self.0, "RoleValues", value.into_expr()), Phase) }
 }
 impl Done for SamlConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -157,9 +157,9 @@ impl TagsItems {
     pub fn new() -> TagsItems<Missing<super::required::Key>, Missing<super::required::Value>> { TagsItems(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsItems<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-tagsitems.html#cfn-grafana-workspace-tagsitems-key)
     pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-tagsitems.html#cfn-grafana-workspace-tagsitems-value)
     pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }
@@ -170,9 +170,9 @@ impl VpcConfiguration {
     pub fn new() -> VpcConfiguration<Missing<super::required::SecurityGroupIds>, Missing<super::required::SubnetIds>> { VpcConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> VpcConfiguration<R0, R1> {
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-vpcconfiguration.html#cfn-grafana-workspace-vpcconfiguration-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfiguration<Set, R1> { VpcConfiguration(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `SubnetIds`: list of text, required. Update: in place.
+    /// `SubnetIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-vpcconfiguration.html#cfn-grafana-workspace-vpcconfiguration-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> VpcConfiguration<R0, Set> { VpcConfiguration(put(self.0, "SubnetIds", value.into_expr()), Phase) }
 }
 impl Done for VpcConfiguration { fn into_props(self) -> Bag { self.0 } }

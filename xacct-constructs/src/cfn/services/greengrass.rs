@@ -13,13 +13,13 @@ impl CfnConnectorDefinition {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectorDefinitionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-connectordefinition.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-connectordefinition.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `LatestVersionArn`: `OtherArn`.
+    /// The attribute `LatestVersionArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-connectordefinition.html#LatestVersionArn-fn::getatt)
     pub fn attr_latest_version_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LatestVersionArn") }
-    /// The attribute `Name`: text.
+    /// The attribute `Name`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-connectordefinition.html#Name-fn::getatt)
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
 }
 impl Parent for CfnConnectorDefinition { fn node(&self) -> &Place { &self.0 } }
@@ -30,11 +30,11 @@ impl CfnConnectorDefinitionProps {
     pub fn new() -> CfnConnectorDefinitionProps<Missing<required::Name>> { CfnConnectorDefinitionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnConnectorDefinitionProps<R0> {
-    /// `InitialVersion`: `ConnectorDefinitionVersion`. Update: replacement.
+    /// `InitialVersion`: `ConnectorDefinitionVersion`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-connectordefinition.html#cfn-greengrass-connectordefinition-initialversion)
     pub fn initial_version(self, value: impl Arg<connector_definition::ConnectorDefinitionVersion>) -> Self { Self(put(self.0, "InitialVersion", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-connectordefinition.html#cfn-greengrass-connectordefinition-name)
     pub fn name(self, value: impl Arg<str>) -> CfnConnectorDefinitionProps<Set> { CfnConnectorDefinitionProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: JSON. Update: in place.
+    /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-connectordefinition.html#cfn-greengrass-connectordefinition-tags)
     pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectorDefinitionProps { fn into_props(self) -> Bag { self.0 } }
@@ -48,11 +48,11 @@ impl Connector {
     pub fn new() -> Connector<Missing<super::required::ConnectorArn>, Missing<super::required::Id>> { Connector(Bag::default(), Phase) }
 }
 impl<R0, R1> Connector<R0, R1> {
-    /// `ConnectorArn`: text, required. Update: replacement.
+    /// `ConnectorArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-connectordefinition-connector.html#cfn-greengrass-connectordefinition-connector-connectorarn)
     pub fn connector_arn(self, value: impl Arg<str>) -> Connector<Set, R1> { Connector(put(self.0, "ConnectorArn", value.into_expr()), Phase) }
-    /// `Id`: text, required. Update: replacement.
+    /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-connectordefinition-connector.html#cfn-greengrass-connectordefinition-connector-id)
     pub fn id(self, value: impl Arg<str>) -> Connector<R0, Set> { Connector(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `Parameters`: JSON. Update: replacement.
+    /// `Parameters`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-connectordefinition-connector.html#cfn-greengrass-connectordefinition-connector-parameters)
     pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
 }
 impl Done for Connector { fn into_props(self) -> Bag { self.0 } }
@@ -63,7 +63,7 @@ impl ConnectorDefinitionVersion {
     pub fn new() -> ConnectorDefinitionVersion<Missing<super::required::Connectors>> { ConnectorDefinitionVersion(Bag::default(), Phase) }
 }
 impl<R0> ConnectorDefinitionVersion<R0> {
-    /// `Connectors`: list of `Connector`, required. Update: replacement.
+    /// `Connectors`: list of `Connector`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-connectordefinition-connectordefinitionversion.html#cfn-greengrass-connectordefinition-connectordefinitionversion-connectors)
     pub fn connectors(self, value: impl Arg<Arr<Connector>>) -> ConnectorDefinitionVersion<Set> { ConnectorDefinitionVersion(put(self.0, "Connectors", value.into_expr()), Phase) }
 }
 impl Done for ConnectorDefinitionVersion { fn into_props(self) -> Bag { self.0 } }
@@ -77,7 +77,7 @@ impl CfnConnectorDefinitionVersion {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectorDefinitionVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-connectordefinitionversion.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnConnectorDefinitionVersion { fn node(&self) -> &Place { &self.0 } }
@@ -88,9 +88,9 @@ impl CfnConnectorDefinitionVersionProps {
     pub fn new() -> CfnConnectorDefinitionVersionProps<Missing<required::ConnectorDefinitionId>, Missing<required::Connectors>> { CfnConnectorDefinitionVersionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnConnectorDefinitionVersionProps<R0, R1> {
-    /// `ConnectorDefinitionId`: text, required. Update: replacement.
+    /// `ConnectorDefinitionId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-connectordefinitionversion.html#cfn-greengrass-connectordefinitionversion-connectordefinitionid)
     pub fn connector_definition_id(self, value: impl Arg<str>) -> CfnConnectorDefinitionVersionProps<Set, R1> { CfnConnectorDefinitionVersionProps(put(self.0, "ConnectorDefinitionId", value.into_expr()), Phase) }
-    /// `Connectors`: list of `Connector`, required. Update: replacement.
+    /// `Connectors`: list of `Connector`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-connectordefinitionversion.html#cfn-greengrass-connectordefinitionversion-connectors)
     pub fn connectors(self, value: impl Arg<Arr<connector_definition_version::Connector>>) -> CfnConnectorDefinitionVersionProps<R0, Set> { CfnConnectorDefinitionVersionProps(put(self.0, "Connectors", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectorDefinitionVersionProps { fn into_props(self) -> Bag { self.0 } }
@@ -104,11 +104,11 @@ impl Connector {
     pub fn new() -> Connector<Missing<super::required::ConnectorArn>, Missing<super::required::Id>> { Connector(Bag::default(), Phase) }
 }
 impl<R0, R1> Connector<R0, R1> {
-    /// `ConnectorArn`: text, required. Update: replacement.
+    /// `ConnectorArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-connectordefinitionversion-connector.html#cfn-greengrass-connectordefinitionversion-connector-connectorarn)
     pub fn connector_arn(self, value: impl Arg<str>) -> Connector<Set, R1> { Connector(put(self.0, "ConnectorArn", value.into_expr()), Phase) }
-    /// `Id`: text, required. Update: replacement.
+    /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-connectordefinitionversion-connector.html#cfn-greengrass-connectordefinitionversion-connector-id)
     pub fn id(self, value: impl Arg<str>) -> Connector<R0, Set> { Connector(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `Parameters`: JSON. Update: replacement.
+    /// `Parameters`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-connectordefinitionversion-connector.html#cfn-greengrass-connectordefinitionversion-connector-parameters)
     pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
 }
 impl Done for Connector { fn into_props(self) -> Bag { self.0 } }
@@ -122,13 +122,13 @@ impl CfnCoreDefinition {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCoreDefinitionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-coredefinition.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-coredefinition.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `LatestVersionArn`: `OtherArn`.
+    /// The attribute `LatestVersionArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-coredefinition.html#LatestVersionArn-fn::getatt)
     pub fn attr_latest_version_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LatestVersionArn") }
-    /// The attribute `Name`: text.
+    /// The attribute `Name`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-coredefinition.html#Name-fn::getatt)
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
 }
 impl Parent for CfnCoreDefinition { fn node(&self) -> &Place { &self.0 } }
@@ -139,11 +139,11 @@ impl CfnCoreDefinitionProps {
     pub fn new() -> CfnCoreDefinitionProps<Missing<required::Name>> { CfnCoreDefinitionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnCoreDefinitionProps<R0> {
-    /// `InitialVersion`: `CoreDefinitionVersion`. Update: replacement.
+    /// `InitialVersion`: `CoreDefinitionVersion`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-coredefinition.html#cfn-greengrass-coredefinition-initialversion)
     pub fn initial_version(self, value: impl Arg<core_definition::CoreDefinitionVersion>) -> Self { Self(put(self.0, "InitialVersion", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-coredefinition.html#cfn-greengrass-coredefinition-name)
     pub fn name(self, value: impl Arg<str>) -> CfnCoreDefinitionProps<Set> { CfnCoreDefinitionProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: JSON. Update: in place.
+    /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-coredefinition.html#cfn-greengrass-coredefinition-tags)
     pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCoreDefinitionProps { fn into_props(self) -> Bag { self.0 } }
@@ -157,13 +157,13 @@ impl Core {
     pub fn new() -> Core<Missing<super::required::CertificateArn>, Missing<super::required::Id>, Missing<super::required::ThingArn>> { Core(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Core<R0, R1, R2> {
-    /// `CertificateArn`: text, required. Update: replacement.
+    /// `CertificateArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-coredefinition-core.html#cfn-greengrass-coredefinition-core-certificatearn)
     pub fn certificate_arn(self, value: impl Arg<str>) -> Core<Set, R1, R2> { Core(put(self.0, "CertificateArn", value.into_expr()), Phase) }
-    /// `Id`: text, required. Update: replacement.
+    /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-coredefinition-core.html#cfn-greengrass-coredefinition-core-id)
     pub fn id(self, value: impl Arg<str>) -> Core<R0, Set, R2> { Core(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `SyncShadow`: boolean. Update: replacement.
+    /// `SyncShadow`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-coredefinition-core.html#cfn-greengrass-coredefinition-core-syncshadow)
     pub fn sync_shadow(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SyncShadow", value.into_expr()), Phase) }
-    /// `ThingArn`: text, required. Update: replacement.
+    /// `ThingArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-coredefinition-core.html#cfn-greengrass-coredefinition-core-thingarn)
     pub fn thing_arn(self, value: impl Arg<str>) -> Core<R0, R1, Set> { Core(put(self.0, "ThingArn", value.into_expr()), Phase) }
 }
 impl Done for Core { fn into_props(self) -> Bag { self.0 } }
@@ -174,7 +174,7 @@ impl CoreDefinitionVersion {
     pub fn new() -> CoreDefinitionVersion<Missing<super::required::Cores>> { CoreDefinitionVersion(Bag::default(), Phase) }
 }
 impl<R0> CoreDefinitionVersion<R0> {
-    /// `Cores`: list of `Core`, required. Update: replacement.
+    /// `Cores`: list of `Core`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-coredefinition-coredefinitionversion.html#cfn-greengrass-coredefinition-coredefinitionversion-cores)
     pub fn cores(self, value: impl Arg<Arr<Core>>) -> CoreDefinitionVersion<Set> { CoreDefinitionVersion(put(self.0, "Cores", value.into_expr()), Phase) }
 }
 impl Done for CoreDefinitionVersion { fn into_props(self) -> Bag { self.0 } }
@@ -188,7 +188,7 @@ impl CfnCoreDefinitionVersion {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCoreDefinitionVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-coredefinitionversion.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnCoreDefinitionVersion { fn node(&self) -> &Place { &self.0 } }
@@ -199,9 +199,9 @@ impl CfnCoreDefinitionVersionProps {
     pub fn new() -> CfnCoreDefinitionVersionProps<Missing<required::CoreDefinitionId>, Missing<required::Cores>> { CfnCoreDefinitionVersionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnCoreDefinitionVersionProps<R0, R1> {
-    /// `CoreDefinitionId`: text, required. Update: replacement.
+    /// `CoreDefinitionId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-coredefinitionversion.html#cfn-greengrass-coredefinitionversion-coredefinitionid)
     pub fn core_definition_id(self, value: impl Arg<str>) -> CfnCoreDefinitionVersionProps<Set, R1> { CfnCoreDefinitionVersionProps(put(self.0, "CoreDefinitionId", value.into_expr()), Phase) }
-    /// `Cores`: list of `Core`, required. Update: replacement.
+    /// `Cores`: list of `Core`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-coredefinitionversion.html#cfn-greengrass-coredefinitionversion-cores)
     pub fn cores(self, value: impl Arg<Arr<core_definition_version::Core>>) -> CfnCoreDefinitionVersionProps<R0, Set> { CfnCoreDefinitionVersionProps(put(self.0, "Cores", value.into_expr()), Phase) }
 }
 impl Done for CfnCoreDefinitionVersionProps { fn into_props(self) -> Bag { self.0 } }
@@ -215,13 +215,13 @@ impl Core {
     pub fn new() -> Core<Missing<super::required::CertificateArn>, Missing<super::required::Id>, Missing<super::required::ThingArn>> { Core(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Core<R0, R1, R2> {
-    /// `CertificateArn`: text, required. Update: replacement.
+    /// `CertificateArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-coredefinitionversion-core.html#cfn-greengrass-coredefinitionversion-core-certificatearn)
     pub fn certificate_arn(self, value: impl Arg<str>) -> Core<Set, R1, R2> { Core(put(self.0, "CertificateArn", value.into_expr()), Phase) }
-    /// `Id`: text, required. Update: replacement.
+    /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-coredefinitionversion-core.html#cfn-greengrass-coredefinitionversion-core-id)
     pub fn id(self, value: impl Arg<str>) -> Core<R0, Set, R2> { Core(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `SyncShadow`: boolean. Update: replacement.
+    /// `SyncShadow`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-coredefinitionversion-core.html#cfn-greengrass-coredefinitionversion-core-syncshadow)
     pub fn sync_shadow(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SyncShadow", value.into_expr()), Phase) }
-    /// `ThingArn`: text, required. Update: replacement.
+    /// `ThingArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-coredefinitionversion-core.html#cfn-greengrass-coredefinitionversion-core-thingarn)
     pub fn thing_arn(self, value: impl Arg<str>) -> Core<R0, R1, Set> { Core(put(self.0, "ThingArn", value.into_expr()), Phase) }
 }
 impl Done for Core { fn into_props(self) -> Bag { self.0 } }
@@ -235,13 +235,13 @@ impl CfnDeviceDefinition {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDeviceDefinitionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-devicedefinition.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-devicedefinition.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `LatestVersionArn`: `OtherArn`.
+    /// The attribute `LatestVersionArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-devicedefinition.html#LatestVersionArn-fn::getatt)
     pub fn attr_latest_version_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LatestVersionArn") }
-    /// The attribute `Name`: text.
+    /// The attribute `Name`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-devicedefinition.html#Name-fn::getatt)
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
 }
 impl Parent for CfnDeviceDefinition { fn node(&self) -> &Place { &self.0 } }
@@ -252,11 +252,11 @@ impl CfnDeviceDefinitionProps {
     pub fn new() -> CfnDeviceDefinitionProps<Missing<required::Name>> { CfnDeviceDefinitionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDeviceDefinitionProps<R0> {
-    /// `InitialVersion`: `DeviceDefinitionVersion`. Update: replacement.
+    /// `InitialVersion`: `DeviceDefinitionVersion`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-devicedefinition.html#cfn-greengrass-devicedefinition-initialversion)
     pub fn initial_version(self, value: impl Arg<device_definition::DeviceDefinitionVersion>) -> Self { Self(put(self.0, "InitialVersion", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-devicedefinition.html#cfn-greengrass-devicedefinition-name)
     pub fn name(self, value: impl Arg<str>) -> CfnDeviceDefinitionProps<Set> { CfnDeviceDefinitionProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: JSON. Update: in place.
+    /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-devicedefinition.html#cfn-greengrass-devicedefinition-tags)
     pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDeviceDefinitionProps { fn into_props(self) -> Bag { self.0 } }
@@ -270,13 +270,13 @@ impl Device {
     pub fn new() -> Device<Missing<super::required::CertificateArn>, Missing<super::required::Id>, Missing<super::required::ThingArn>> { Device(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Device<R0, R1, R2> {
-    /// `CertificateArn`: text, required. Update: replacement.
+    /// `CertificateArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-devicedefinition-device.html#cfn-greengrass-devicedefinition-device-certificatearn)
     pub fn certificate_arn(self, value: impl Arg<str>) -> Device<Set, R1, R2> { Device(put(self.0, "CertificateArn", value.into_expr()), Phase) }
-    /// `Id`: text, required. Update: replacement.
+    /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-devicedefinition-device.html#cfn-greengrass-devicedefinition-device-id)
     pub fn id(self, value: impl Arg<str>) -> Device<R0, Set, R2> { Device(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `SyncShadow`: boolean. Update: replacement.
+    /// `SyncShadow`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-devicedefinition-device.html#cfn-greengrass-devicedefinition-device-syncshadow)
     pub fn sync_shadow(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SyncShadow", value.into_expr()), Phase) }
-    /// `ThingArn`: text, required. Update: replacement.
+    /// `ThingArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-devicedefinition-device.html#cfn-greengrass-devicedefinition-device-thingarn)
     pub fn thing_arn(self, value: impl Arg<str>) -> Device<R0, R1, Set> { Device(put(self.0, "ThingArn", value.into_expr()), Phase) }
 }
 impl Done for Device { fn into_props(self) -> Bag { self.0 } }
@@ -287,7 +287,7 @@ impl DeviceDefinitionVersion {
     pub fn new() -> DeviceDefinitionVersion<Missing<super::required::Devices>> { DeviceDefinitionVersion(Bag::default(), Phase) }
 }
 impl<R0> DeviceDefinitionVersion<R0> {
-    /// `Devices`: list of `Device`, required. Update: replacement.
+    /// `Devices`: list of `Device`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-devicedefinition-devicedefinitionversion.html#cfn-greengrass-devicedefinition-devicedefinitionversion-devices)
     pub fn devices(self, value: impl Arg<Arr<Device>>) -> DeviceDefinitionVersion<Set> { DeviceDefinitionVersion(put(self.0, "Devices", value.into_expr()), Phase) }
 }
 impl Done for DeviceDefinitionVersion { fn into_props(self) -> Bag { self.0 } }
@@ -301,7 +301,7 @@ impl CfnDeviceDefinitionVersion {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDeviceDefinitionVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-devicedefinitionversion.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnDeviceDefinitionVersion { fn node(&self) -> &Place { &self.0 } }
@@ -312,9 +312,9 @@ impl CfnDeviceDefinitionVersionProps {
     pub fn new() -> CfnDeviceDefinitionVersionProps<Missing<required::DeviceDefinitionId>, Missing<required::Devices>> { CfnDeviceDefinitionVersionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDeviceDefinitionVersionProps<R0, R1> {
-    /// `DeviceDefinitionId`: text, required. Update: replacement.
+    /// `DeviceDefinitionId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-devicedefinitionversion.html#cfn-greengrass-devicedefinitionversion-devicedefinitionid)
     pub fn device_definition_id(self, value: impl Arg<str>) -> CfnDeviceDefinitionVersionProps<Set, R1> { CfnDeviceDefinitionVersionProps(put(self.0, "DeviceDefinitionId", value.into_expr()), Phase) }
-    /// `Devices`: list of `Device`, required. Update: replacement.
+    /// `Devices`: list of `Device`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-devicedefinitionversion.html#cfn-greengrass-devicedefinitionversion-devices)
     pub fn devices(self, value: impl Arg<Arr<device_definition_version::Device>>) -> CfnDeviceDefinitionVersionProps<R0, Set> { CfnDeviceDefinitionVersionProps(put(self.0, "Devices", value.into_expr()), Phase) }
 }
 impl Done for CfnDeviceDefinitionVersionProps { fn into_props(self) -> Bag { self.0 } }
@@ -328,13 +328,13 @@ impl Device {
     pub fn new() -> Device<Missing<super::required::CertificateArn>, Missing<super::required::Id>, Missing<super::required::ThingArn>> { Device(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Device<R0, R1, R2> {
-    /// `CertificateArn`: text, required. Update: replacement.
+    /// `CertificateArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-devicedefinitionversion-device.html#cfn-greengrass-devicedefinitionversion-device-certificatearn)
     pub fn certificate_arn(self, value: impl Arg<str>) -> Device<Set, R1, R2> { Device(put(self.0, "CertificateArn", value.into_expr()), Phase) }
-    /// `Id`: text, required. Update: replacement.
+    /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-devicedefinitionversion-device.html#cfn-greengrass-devicedefinitionversion-device-id)
     pub fn id(self, value: impl Arg<str>) -> Device<R0, Set, R2> { Device(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `SyncShadow`: boolean. Update: replacement.
+    /// `SyncShadow`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-devicedefinitionversion-device.html#cfn-greengrass-devicedefinitionversion-device-syncshadow)
     pub fn sync_shadow(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SyncShadow", value.into_expr()), Phase) }
-    /// `ThingArn`: text, required. Update: replacement.
+    /// `ThingArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-devicedefinitionversion-device.html#cfn-greengrass-devicedefinitionversion-device-thingarn)
     pub fn thing_arn(self, value: impl Arg<str>) -> Device<R0, R1, Set> { Device(put(self.0, "ThingArn", value.into_expr()), Phase) }
 }
 impl Done for Device { fn into_props(self) -> Bag { self.0 } }
@@ -348,13 +348,13 @@ impl CfnFunctionDefinition {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFunctionDefinitionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-functiondefinition.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-functiondefinition.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `LatestVersionArn`: `OtherArn`.
+    /// The attribute `LatestVersionArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-functiondefinition.html#LatestVersionArn-fn::getatt)
     pub fn attr_latest_version_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LatestVersionArn") }
-    /// The attribute `Name`: text.
+    /// The attribute `Name`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-functiondefinition.html#Name-fn::getatt)
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
 }
 impl Parent for CfnFunctionDefinition { fn node(&self) -> &Place { &self.0 } }
@@ -365,11 +365,11 @@ impl CfnFunctionDefinitionProps {
     pub fn new() -> CfnFunctionDefinitionProps<Missing<required::Name>> { CfnFunctionDefinitionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnFunctionDefinitionProps<R0> {
-    /// `InitialVersion`: `FunctionDefinitionVersion`. Update: replacement.
+    /// `InitialVersion`: `FunctionDefinitionVersion`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-functiondefinition.html#cfn-greengrass-functiondefinition-initialversion)
     pub fn initial_version(self, value: impl Arg<function_definition::FunctionDefinitionVersion>) -> Self { Self(put(self.0, "InitialVersion", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-functiondefinition.html#cfn-greengrass-functiondefinition-name)
     pub fn name(self, value: impl Arg<str>) -> CfnFunctionDefinitionProps<Set> { CfnFunctionDefinitionProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: JSON. Update: in place.
+    /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-functiondefinition.html#cfn-greengrass-functiondefinition-tags)
     pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnFunctionDefinitionProps { fn into_props(self) -> Bag { self.0 } }
@@ -383,7 +383,7 @@ impl DefaultConfig {
     pub fn new() -> DefaultConfig<Missing<super::required::Execution>> { DefaultConfig(Bag::default(), Phase) }
 }
 impl<R0> DefaultConfig<R0> {
-    /// `Execution`: `Execution`, required. Update: replacement.
+    /// `Execution`: `Execution`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-defaultconfig.html#cfn-greengrass-functiondefinition-defaultconfig-execution)
     pub fn execution(self, value: impl Arg<Execution>) -> DefaultConfig<Set> { DefaultConfig(put(self.0, "Execution", value.into_expr()), Phase) }
 }
 impl Done for DefaultConfig { fn into_props(self) -> Bag { self.0 } }
@@ -392,13 +392,13 @@ impl Done for DefaultConfig { fn into_props(self) -> Bag { self.0 } }
 impl Environment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AccessSysfs`: boolean. Update: replacement.
+    /// `AccessSysfs`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-environment.html#cfn-greengrass-functiondefinition-environment-accesssysfs)
     pub fn access_sysfs(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AccessSysfs", value.into_expr())) }
-    /// `Execution`: `Execution`. Update: replacement.
+    /// `Execution`: `Execution`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-environment.html#cfn-greengrass-functiondefinition-environment-execution)
     pub fn execution(self, value: impl Arg<Execution>) -> Self { Self(put(self.0, "Execution", value.into_expr())) }
-    /// `ResourceAccessPolicies`: list of `ResourceAccessPolicy`. Update: replacement.
+    /// `ResourceAccessPolicies`: list of `ResourceAccessPolicy`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-environment.html#cfn-greengrass-functiondefinition-environment-resourceaccesspolicies)
     pub fn resource_access_policies(self, value: impl Arg<Arr<ResourceAccessPolicy>>) -> Self { Self(put(self.0, "ResourceAccessPolicies", value.into_expr())) }
-    /// `Variables`: JSON. Update: replacement.
+    /// `Variables`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-environment.html#cfn-greengrass-functiondefinition-environment-variables)
     pub fn variables(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Variables", value.into_expr())) }
 }
 impl Done for Environment { fn into_props(self) -> Bag { self.0 } }
@@ -407,9 +407,9 @@ impl Done for Environment { fn into_props(self) -> Bag { self.0 } }
 impl Execution {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IsolationMode`: text. Update: replacement.
+    /// `IsolationMode`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-execution.html#cfn-greengrass-functiondefinition-execution-isolationmode)
     pub fn isolation_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IsolationMode", value.into_expr())) }
-    /// `RunAs`: `RunAs`. Update: replacement.
+    /// `RunAs`: `RunAs`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-execution.html#cfn-greengrass-functiondefinition-execution-runas)
     pub fn run_as(self, value: impl Arg<RunAs>) -> Self { Self(put(self.0, "RunAs", value.into_expr())) }
 }
 impl Done for Execution { fn into_props(self) -> Bag { self.0 } }
@@ -420,11 +420,11 @@ impl Function {
     pub fn new() -> Function<Missing<super::required::FunctionArn>, Missing<super::required::FunctionConfiguration>, Missing<super::required::Id>> { Function(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Function<R0, R1, R2> {
-    /// `FunctionArn`: `LambdaFunctionArn`, required. Update: replacement.
+    /// `FunctionArn`: `LambdaFunctionArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-function.html#cfn-greengrass-functiondefinition-function-functionarn)
     pub fn function_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Function<Set, R1, R2> { Function(put(self.0, "FunctionArn", value.into_expr()), Phase) }
-    /// `FunctionConfiguration`: `FunctionConfiguration`, required. Update: replacement.
+    /// `FunctionConfiguration`: `FunctionConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-function.html#cfn-greengrass-functiondefinition-function-functionconfiguration)
     pub fn function_configuration(self, value: impl Arg<FunctionConfiguration>) -> Function<R0, Set, R2> { Function(put(self.0, "FunctionConfiguration", value.into_expr()), Phase) }
-    /// `Id`: text, required. Update: replacement.
+    /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-function.html#cfn-greengrass-functiondefinition-function-id)
     pub fn id(self, value: impl Arg<str>) -> Function<R0, R1, Set> { Function(put(self.0, "Id", value.into_expr()), Phase) }
 }
 impl Done for Function { fn into_props(self) -> Bag { self.0 } }
@@ -433,19 +433,19 @@ impl Done for Function { fn into_props(self) -> Bag { self.0 } }
 impl FunctionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EncodingType`: text. Update: replacement.
+    /// `EncodingType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-functionconfiguration.html#cfn-greengrass-functiondefinition-functionconfiguration-encodingtype)
     pub fn encoding_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncodingType", value.into_expr())) }
-    /// `Environment`: `Environment`. Update: replacement.
+    /// `Environment`: `Environment`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-functionconfiguration.html#cfn-greengrass-functiondefinition-functionconfiguration-environment)
     pub fn environment(self, value: impl Arg<Environment>) -> Self { Self(put(self.0, "Environment", value.into_expr())) }
-    /// `ExecArgs`: text. Update: replacement.
+    /// `ExecArgs`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-functionconfiguration.html#cfn-greengrass-functiondefinition-functionconfiguration-execargs)
     pub fn exec_args(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExecArgs", value.into_expr())) }
-    /// `Executable`: text. Update: replacement.
+    /// `Executable`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-functionconfiguration.html#cfn-greengrass-functiondefinition-functionconfiguration-executable)
     pub fn executable(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Executable", value.into_expr())) }
-    /// `MemorySize`: integer. Update: replacement.
+    /// `MemorySize`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-functionconfiguration.html#cfn-greengrass-functiondefinition-functionconfiguration-memorysize)
     pub fn memory_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MemorySize", value.into_expr())) }
-    /// `Pinned`: boolean. Update: replacement.
+    /// `Pinned`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-functionconfiguration.html#cfn-greengrass-functiondefinition-functionconfiguration-pinned)
     pub fn pinned(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Pinned", value.into_expr())) }
-    /// `Timeout`: integer. Update: replacement.
+    /// `Timeout`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-functionconfiguration.html#cfn-greengrass-functiondefinition-functionconfiguration-timeout)
     pub fn timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Timeout", value.into_expr())) }
 }
 impl Done for FunctionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -456,9 +456,9 @@ impl FunctionDefinitionVersion {
     pub fn new() -> FunctionDefinitionVersion<Missing<super::required::Functions>> { FunctionDefinitionVersion(Bag::default(), Phase) }
 }
 impl<R0> FunctionDefinitionVersion<R0> {
-    /// `DefaultConfig`: `DefaultConfig`. Update: replacement.
+    /// `DefaultConfig`: `DefaultConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-functiondefinitionversion.html#cfn-greengrass-functiondefinition-functiondefinitionversion-defaultconfig)
     pub fn default_config(self, value: impl Arg<DefaultConfig>) -> Self { Self(put(self.0, "DefaultConfig", value.into_expr()), Phase) }
-    /// `Functions`: list of `Function`, required. Update: replacement.
+    /// `Functions`: list of `Function`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-functiondefinitionversion.html#cfn-greengrass-functiondefinition-functiondefinitionversion-functions)
     pub fn functions(self, value: impl Arg<Arr<Function>>) -> FunctionDefinitionVersion<Set> { FunctionDefinitionVersion(put(self.0, "Functions", value.into_expr()), Phase) }
 }
 impl Done for FunctionDefinitionVersion { fn into_props(self) -> Bag { self.0 } }
@@ -469,9 +469,9 @@ impl ResourceAccessPolicy {
     pub fn new() -> ResourceAccessPolicy<Missing<super::required::ResourceId>> { ResourceAccessPolicy(Bag::default(), Phase) }
 }
 impl<R0> ResourceAccessPolicy<R0> {
-    /// `Permission`: text. Update: replacement.
+    /// `Permission`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-resourceaccesspolicy.html#cfn-greengrass-functiondefinition-resourceaccesspolicy-permission)
     pub fn permission(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Permission", value.into_expr()), Phase) }
-    /// `ResourceId`: text, required. Update: replacement.
+    /// `ResourceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-resourceaccesspolicy.html#cfn-greengrass-functiondefinition-resourceaccesspolicy-resourceid)
     pub fn resource_id(self, value: impl Arg<str>) -> ResourceAccessPolicy<Set> { ResourceAccessPolicy(put(self.0, "ResourceId", value.into_expr()), Phase) }
 }
 impl Done for ResourceAccessPolicy { fn into_props(self) -> Bag { self.0 } }
@@ -480,9 +480,9 @@ impl Done for ResourceAccessPolicy { fn into_props(self) -> Bag { self.0 } }
 impl RunAs {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Gid`: integer. Update: replacement.
+    /// `Gid`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-runas.html#cfn-greengrass-functiondefinition-runas-gid)
     pub fn gid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Gid", value.into_expr())) }
-    /// `Uid`: integer. Update: replacement.
+    /// `Uid`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-runas.html#cfn-greengrass-functiondefinition-runas-uid)
     pub fn uid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Uid", value.into_expr())) }
 }
 impl Done for RunAs { fn into_props(self) -> Bag { self.0 } }
@@ -496,7 +496,7 @@ impl CfnFunctionDefinitionVersion {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFunctionDefinitionVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-functiondefinitionversion.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnFunctionDefinitionVersion { fn node(&self) -> &Place { &self.0 } }
@@ -507,11 +507,11 @@ impl CfnFunctionDefinitionVersionProps {
     pub fn new() -> CfnFunctionDefinitionVersionProps<Missing<required::FunctionDefinitionId>, Missing<required::Functions>> { CfnFunctionDefinitionVersionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnFunctionDefinitionVersionProps<R0, R1> {
-    /// `DefaultConfig`: `DefaultConfig`. Update: replacement.
+    /// `DefaultConfig`: `DefaultConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-functiondefinitionversion.html#cfn-greengrass-functiondefinitionversion-defaultconfig)
     pub fn default_config(self, value: impl Arg<function_definition_version::DefaultConfig>) -> Self { Self(put(self.0, "DefaultConfig", value.into_expr()), Phase) }
-    /// `FunctionDefinitionId`: text, required. Update: replacement.
+    /// `FunctionDefinitionId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-functiondefinitionversion.html#cfn-greengrass-functiondefinitionversion-functiondefinitionid)
     pub fn function_definition_id(self, value: impl Arg<str>) -> CfnFunctionDefinitionVersionProps<Set, R1> { CfnFunctionDefinitionVersionProps(put(self.0, "FunctionDefinitionId", value.into_expr()), Phase) }
-    /// `Functions`: list of `Function`, required. Update: replacement.
+    /// `Functions`: list of `Function`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-functiondefinitionversion.html#cfn-greengrass-functiondefinitionversion-functions)
     pub fn functions(self, value: impl Arg<Arr<function_definition_version::Function>>) -> CfnFunctionDefinitionVersionProps<R0, Set> { CfnFunctionDefinitionVersionProps(put(self.0, "Functions", value.into_expr()), Phase) }
 }
 impl Done for CfnFunctionDefinitionVersionProps { fn into_props(self) -> Bag { self.0 } }
@@ -525,7 +525,7 @@ impl DefaultConfig {
     pub fn new() -> DefaultConfig<Missing<super::required::Execution>> { DefaultConfig(Bag::default(), Phase) }
 }
 impl<R0> DefaultConfig<R0> {
-    /// `Execution`: `Execution`, required. Update: replacement.
+    /// `Execution`: `Execution`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-defaultconfig.html#cfn-greengrass-functiondefinitionversion-defaultconfig-execution)
     pub fn execution(self, value: impl Arg<Execution>) -> DefaultConfig<Set> { DefaultConfig(put(self.0, "Execution", value.into_expr()), Phase) }
 }
 impl Done for DefaultConfig { fn into_props(self) -> Bag { self.0 } }
@@ -534,13 +534,13 @@ impl Done for DefaultConfig { fn into_props(self) -> Bag { self.0 } }
 impl Environment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AccessSysfs`: boolean. Update: replacement.
+    /// `AccessSysfs`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-environment.html#cfn-greengrass-functiondefinitionversion-environment-accesssysfs)
     pub fn access_sysfs(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AccessSysfs", value.into_expr())) }
-    /// `Execution`: `Execution`. Update: replacement.
+    /// `Execution`: `Execution`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-environment.html#cfn-greengrass-functiondefinitionversion-environment-execution)
     pub fn execution(self, value: impl Arg<Execution>) -> Self { Self(put(self.0, "Execution", value.into_expr())) }
-    /// `ResourceAccessPolicies`: list of `ResourceAccessPolicy`. Update: replacement.
+    /// `ResourceAccessPolicies`: list of `ResourceAccessPolicy`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-environment.html#cfn-greengrass-functiondefinitionversion-environment-resourceaccesspolicies)
     pub fn resource_access_policies(self, value: impl Arg<Arr<ResourceAccessPolicy>>) -> Self { Self(put(self.0, "ResourceAccessPolicies", value.into_expr())) }
-    /// `Variables`: JSON. Update: replacement.
+    /// `Variables`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-environment.html#cfn-greengrass-functiondefinitionversion-environment-variables)
     pub fn variables(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Variables", value.into_expr())) }
 }
 impl Done for Environment { fn into_props(self) -> Bag { self.0 } }
@@ -549,9 +549,9 @@ impl Done for Environment { fn into_props(self) -> Bag { self.0 } }
 impl Execution {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IsolationMode`: text. Update: replacement.
+    /// `IsolationMode`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-execution.html#cfn-greengrass-functiondefinitionversion-execution-isolationmode)
     pub fn isolation_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IsolationMode", value.into_expr())) }
-    /// `RunAs`: `RunAs`. Update: replacement.
+    /// `RunAs`: `RunAs`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-execution.html#cfn-greengrass-functiondefinitionversion-execution-runas)
     pub fn run_as(self, value: impl Arg<RunAs>) -> Self { Self(put(self.0, "RunAs", value.into_expr())) }
 }
 impl Done for Execution { fn into_props(self) -> Bag { self.0 } }
@@ -562,11 +562,11 @@ impl Function {
     pub fn new() -> Function<Missing<super::required::FunctionArn>, Missing<super::required::FunctionConfiguration>, Missing<super::required::Id>> { Function(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Function<R0, R1, R2> {
-    /// `FunctionArn`: `LambdaFunctionArn`, required. Update: replacement.
+    /// `FunctionArn`: `LambdaFunctionArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-function.html#cfn-greengrass-functiondefinitionversion-function-functionarn)
     pub fn function_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Function<Set, R1, R2> { Function(put(self.0, "FunctionArn", value.into_expr()), Phase) }
-    /// `FunctionConfiguration`: `FunctionConfiguration`, required. Update: replacement.
+    /// `FunctionConfiguration`: `FunctionConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-function.html#cfn-greengrass-functiondefinitionversion-function-functionconfiguration)
     pub fn function_configuration(self, value: impl Arg<FunctionConfiguration>) -> Function<R0, Set, R2> { Function(put(self.0, "FunctionConfiguration", value.into_expr()), Phase) }
-    /// `Id`: text, required. Update: replacement.
+    /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-function.html#cfn-greengrass-functiondefinitionversion-function-id)
     pub fn id(self, value: impl Arg<str>) -> Function<R0, R1, Set> { Function(put(self.0, "Id", value.into_expr()), Phase) }
 }
 impl Done for Function { fn into_props(self) -> Bag { self.0 } }
@@ -575,19 +575,19 @@ impl Done for Function { fn into_props(self) -> Bag { self.0 } }
 impl FunctionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EncodingType`: text. Update: replacement.
+    /// `EncodingType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-functionconfiguration.html#cfn-greengrass-functiondefinitionversion-functionconfiguration-encodingtype)
     pub fn encoding_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncodingType", value.into_expr())) }
-    /// `Environment`: `Environment`. Update: replacement.
+    /// `Environment`: `Environment`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-functionconfiguration.html#cfn-greengrass-functiondefinitionversion-functionconfiguration-environment)
     pub fn environment(self, value: impl Arg<Environment>) -> Self { Self(put(self.0, "Environment", value.into_expr())) }
-    /// `ExecArgs`: text. Update: replacement.
+    /// `ExecArgs`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-functionconfiguration.html#cfn-greengrass-functiondefinitionversion-functionconfiguration-execargs)
     pub fn exec_args(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExecArgs", value.into_expr())) }
-    /// `Executable`: text. Update: replacement.
+    /// `Executable`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-functionconfiguration.html#cfn-greengrass-functiondefinitionversion-functionconfiguration-executable)
     pub fn executable(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Executable", value.into_expr())) }
-    /// `MemorySize`: integer. Update: replacement.
+    /// `MemorySize`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-functionconfiguration.html#cfn-greengrass-functiondefinitionversion-functionconfiguration-memorysize)
     pub fn memory_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MemorySize", value.into_expr())) }
-    /// `Pinned`: boolean. Update: replacement.
+    /// `Pinned`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-functionconfiguration.html#cfn-greengrass-functiondefinitionversion-functionconfiguration-pinned)
     pub fn pinned(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Pinned", value.into_expr())) }
-    /// `Timeout`: integer. Update: replacement.
+    /// `Timeout`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-functionconfiguration.html#cfn-greengrass-functiondefinitionversion-functionconfiguration-timeout)
     pub fn timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Timeout", value.into_expr())) }
 }
 impl Done for FunctionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -598,9 +598,9 @@ impl ResourceAccessPolicy {
     pub fn new() -> ResourceAccessPolicy<Missing<super::required::ResourceId>> { ResourceAccessPolicy(Bag::default(), Phase) }
 }
 impl<R0> ResourceAccessPolicy<R0> {
-    /// `Permission`: text. Update: replacement.
+    /// `Permission`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-resourceaccesspolicy.html#cfn-greengrass-functiondefinitionversion-resourceaccesspolicy-permission)
     pub fn permission(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Permission", value.into_expr()), Phase) }
-    /// `ResourceId`: text, required. Update: replacement.
+    /// `ResourceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-resourceaccesspolicy.html#cfn-greengrass-functiondefinitionversion-resourceaccesspolicy-resourceid)
     pub fn resource_id(self, value: impl Arg<str>) -> ResourceAccessPolicy<Set> { ResourceAccessPolicy(put(self.0, "ResourceId", value.into_expr()), Phase) }
 }
 impl Done for ResourceAccessPolicy { fn into_props(self) -> Bag { self.0 } }
@@ -609,9 +609,9 @@ impl Done for ResourceAccessPolicy { fn into_props(self) -> Bag { self.0 } }
 impl RunAs {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Gid`: integer. Update: replacement.
+    /// `Gid`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-runas.html#cfn-greengrass-functiondefinitionversion-runas-gid)
     pub fn gid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Gid", value.into_expr())) }
-    /// `Uid`: integer. Update: replacement.
+    /// `Uid`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-runas.html#cfn-greengrass-functiondefinitionversion-runas-uid)
     pub fn uid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Uid", value.into_expr())) }
 }
 impl Done for RunAs { fn into_props(self) -> Bag { self.0 } }
@@ -625,17 +625,17 @@ impl CfnGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-group.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-group.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `LatestVersionArn`: `OtherArn`.
+    /// The attribute `LatestVersionArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-group.html#LatestVersionArn-fn::getatt)
     pub fn attr_latest_version_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LatestVersionArn") }
-    /// The attribute `Name`: text.
+    /// The attribute `Name`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-group.html#Name-fn::getatt)
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
-    /// The attribute `RoleArn`: `OtherArn`.
+    /// The attribute `RoleArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-group.html#RoleArn-fn::getatt)
     pub fn attr_role_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RoleArn") }
-    /// The attribute `RoleAttachedAt`: text.
+    /// The attribute `RoleAttachedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-group.html#RoleAttachedAt-fn::getatt)
     pub fn attr_role_attached_at(&self) -> Val<str> { self.0.get_att("RoleAttachedAt") }
 }
 impl Parent for CfnGroup { fn node(&self) -> &Place { &self.0 } }
@@ -646,13 +646,13 @@ impl CfnGroupProps {
     pub fn new() -> CfnGroupProps<Missing<required::Name>> { CfnGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnGroupProps<R0> {
-    /// `InitialVersion`: `GroupVersion`. Update: replacement.
+    /// `InitialVersion`: `GroupVersion`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-group.html#cfn-greengrass-group-initialversion)
     pub fn initial_version(self, value: impl Arg<group::GroupVersion>) -> Self { Self(put(self.0, "InitialVersion", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-group.html#cfn-greengrass-group-name)
     pub fn name(self, value: impl Arg<str>) -> CfnGroupProps<Set> { CfnGroupProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-group.html#cfn-greengrass-group-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `Tags`: JSON. Update: in place.
+    /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-group.html#cfn-greengrass-group-tags)
     pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -664,19 +664,19 @@ use crate::cfn::support::*;
 impl GroupVersion {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ConnectorDefinitionVersionArn`: text. Update: replacement.
+    /// `ConnectorDefinitionVersionArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-group-groupversion.html#cfn-greengrass-group-groupversion-connectordefinitionversionarn)
     pub fn connector_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectorDefinitionVersionArn", value.into_expr())) }
-    /// `CoreDefinitionVersionArn`: text. Update: replacement.
+    /// `CoreDefinitionVersionArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-group-groupversion.html#cfn-greengrass-group-groupversion-coredefinitionversionarn)
     pub fn core_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CoreDefinitionVersionArn", value.into_expr())) }
-    /// `DeviceDefinitionVersionArn`: text. Update: replacement.
+    /// `DeviceDefinitionVersionArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-group-groupversion.html#cfn-greengrass-group-groupversion-devicedefinitionversionarn)
     pub fn device_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceDefinitionVersionArn", value.into_expr())) }
-    /// `FunctionDefinitionVersionArn`: text. Update: replacement.
+    /// `FunctionDefinitionVersionArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-group-groupversion.html#cfn-greengrass-group-groupversion-functiondefinitionversionarn)
     pub fn function_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FunctionDefinitionVersionArn", value.into_expr())) }
-    /// `LoggerDefinitionVersionArn`: text. Update: replacement.
+    /// `LoggerDefinitionVersionArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-group-groupversion.html#cfn-greengrass-group-groupversion-loggerdefinitionversionarn)
     pub fn logger_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggerDefinitionVersionArn", value.into_expr())) }
-    /// `ResourceDefinitionVersionArn`: text. Update: replacement.
+    /// `ResourceDefinitionVersionArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-group-groupversion.html#cfn-greengrass-group-groupversion-resourcedefinitionversionarn)
     pub fn resource_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceDefinitionVersionArn", value.into_expr())) }
-    /// `SubscriptionDefinitionVersionArn`: text. Update: replacement.
+    /// `SubscriptionDefinitionVersionArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-group-groupversion.html#cfn-greengrass-group-groupversion-subscriptiondefinitionversionarn)
     pub fn subscription_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubscriptionDefinitionVersionArn", value.into_expr())) }
 }
 impl Done for GroupVersion { fn into_props(self) -> Bag { self.0 } }
@@ -690,7 +690,7 @@ impl CfnGroupVersion {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGroupVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-groupversion.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnGroupVersion { fn node(&self) -> &Place { &self.0 } }
@@ -701,21 +701,21 @@ impl CfnGroupVersionProps {
     pub fn new() -> CfnGroupVersionProps<Missing<required::GroupId>> { CfnGroupVersionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnGroupVersionProps<R0> {
-    /// `ConnectorDefinitionVersionArn`: text. Update: replacement.
+    /// `ConnectorDefinitionVersionArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-groupversion.html#cfn-greengrass-groupversion-connectordefinitionversionarn)
     pub fn connector_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectorDefinitionVersionArn", value.into_expr()), Phase) }
-    /// `CoreDefinitionVersionArn`: text. Update: replacement.
+    /// `CoreDefinitionVersionArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-groupversion.html#cfn-greengrass-groupversion-coredefinitionversionarn)
     pub fn core_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CoreDefinitionVersionArn", value.into_expr()), Phase) }
-    /// `DeviceDefinitionVersionArn`: text. Update: replacement.
+    /// `DeviceDefinitionVersionArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-groupversion.html#cfn-greengrass-groupversion-devicedefinitionversionarn)
     pub fn device_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceDefinitionVersionArn", value.into_expr()), Phase) }
-    /// `FunctionDefinitionVersionArn`: text. Update: replacement.
+    /// `FunctionDefinitionVersionArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-groupversion.html#cfn-greengrass-groupversion-functiondefinitionversionarn)
     pub fn function_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FunctionDefinitionVersionArn", value.into_expr()), Phase) }
-    /// `GroupId`: text, required. Update: replacement.
+    /// `GroupId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-groupversion.html#cfn-greengrass-groupversion-groupid)
     pub fn group_id(self, value: impl Arg<str>) -> CfnGroupVersionProps<Set> { CfnGroupVersionProps(put(self.0, "GroupId", value.into_expr()), Phase) }
-    /// `LoggerDefinitionVersionArn`: text. Update: replacement.
+    /// `LoggerDefinitionVersionArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-groupversion.html#cfn-greengrass-groupversion-loggerdefinitionversionarn)
     pub fn logger_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggerDefinitionVersionArn", value.into_expr()), Phase) }
-    /// `ResourceDefinitionVersionArn`: text. Update: replacement.
+    /// `ResourceDefinitionVersionArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-groupversion.html#cfn-greengrass-groupversion-resourcedefinitionversionarn)
     pub fn resource_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceDefinitionVersionArn", value.into_expr()), Phase) }
-    /// `SubscriptionDefinitionVersionArn`: text. Update: replacement.
+    /// `SubscriptionDefinitionVersionArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-groupversion.html#cfn-greengrass-groupversion-subscriptiondefinitionversionarn)
     pub fn subscription_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubscriptionDefinitionVersionArn", value.into_expr()), Phase) }
 }
 impl Done for CfnGroupVersionProps { fn into_props(self) -> Bag { self.0 } }
@@ -728,13 +728,13 @@ impl CfnLoggerDefinition {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLoggerDefinitionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-loggerdefinition.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-loggerdefinition.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `LatestVersionArn`: `OtherArn`.
+    /// The attribute `LatestVersionArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-loggerdefinition.html#LatestVersionArn-fn::getatt)
     pub fn attr_latest_version_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LatestVersionArn") }
-    /// The attribute `Name`: text.
+    /// The attribute `Name`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-loggerdefinition.html#Name-fn::getatt)
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
 }
 impl Parent for CfnLoggerDefinition { fn node(&self) -> &Place { &self.0 } }
@@ -745,11 +745,11 @@ impl CfnLoggerDefinitionProps {
     pub fn new() -> CfnLoggerDefinitionProps<Missing<required::Name>> { CfnLoggerDefinitionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnLoggerDefinitionProps<R0> {
-    /// `InitialVersion`: `LoggerDefinitionVersion`. Update: replacement.
+    /// `InitialVersion`: `LoggerDefinitionVersion`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-loggerdefinition.html#cfn-greengrass-loggerdefinition-initialversion)
     pub fn initial_version(self, value: impl Arg<logger_definition::LoggerDefinitionVersion>) -> Self { Self(put(self.0, "InitialVersion", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-loggerdefinition.html#cfn-greengrass-loggerdefinition-name)
     pub fn name(self, value: impl Arg<str>) -> CfnLoggerDefinitionProps<Set> { CfnLoggerDefinitionProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: JSON. Update: in place.
+    /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-loggerdefinition.html#cfn-greengrass-loggerdefinition-tags)
     pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnLoggerDefinitionProps { fn into_props(self) -> Bag { self.0 } }
@@ -763,15 +763,15 @@ impl Logger {
     pub fn new() -> Logger<Missing<super::required::Component>, Missing<super::required::Id>, Missing<super::required::Level>, Missing<super::required::Type>> { Logger(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> Logger<R0, R1, R2, R3> {
-    /// `Component`: text, required. Update: replacement.
+    /// `Component`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-loggerdefinition-logger.html#cfn-greengrass-loggerdefinition-logger-component)
     pub fn component(self, value: impl Arg<str>) -> Logger<Set, R1, R2, R3> { Logger(put(self.0, "Component", value.into_expr()), Phase) }
-    /// `Id`: text, required. Update: replacement.
+    /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-loggerdefinition-logger.html#cfn-greengrass-loggerdefinition-logger-id)
     pub fn id(self, value: impl Arg<str>) -> Logger<R0, Set, R2, R3> { Logger(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `Level`: text, required. Update: replacement.
+    /// `Level`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-loggerdefinition-logger.html#cfn-greengrass-loggerdefinition-logger-level)
     pub fn level(self, value: impl Arg<str>) -> Logger<R0, R1, Set, R3> { Logger(put(self.0, "Level", value.into_expr()), Phase) }
-    /// `Space`: integer. Update: replacement.
+    /// `Space`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-loggerdefinition-logger.html#cfn-greengrass-loggerdefinition-logger-space)
     pub fn space(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Space", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: replacement.
+    /// `Type`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-loggerdefinition-logger.html#cfn-greengrass-loggerdefinition-logger-type)
     pub fn type_(self, value: impl Arg<str>) -> Logger<R0, R1, R2, Set> { Logger(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Logger { fn into_props(self) -> Bag { self.0 } }
@@ -782,7 +782,7 @@ impl LoggerDefinitionVersion {
     pub fn new() -> LoggerDefinitionVersion<Missing<super::required::Loggers>> { LoggerDefinitionVersion(Bag::default(), Phase) }
 }
 impl<R0> LoggerDefinitionVersion<R0> {
-    /// `Loggers`: list of `Logger`, required. Update: replacement.
+    /// `Loggers`: list of `Logger`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-loggerdefinition-loggerdefinitionversion.html#cfn-greengrass-loggerdefinition-loggerdefinitionversion-loggers)
     pub fn loggers(self, value: impl Arg<Arr<Logger>>) -> LoggerDefinitionVersion<Set> { LoggerDefinitionVersion(put(self.0, "Loggers", value.into_expr()), Phase) }
 }
 impl Done for LoggerDefinitionVersion { fn into_props(self) -> Bag { self.0 } }
@@ -796,7 +796,7 @@ impl CfnLoggerDefinitionVersion {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLoggerDefinitionVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-loggerdefinitionversion.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnLoggerDefinitionVersion { fn node(&self) -> &Place { &self.0 } }
@@ -807,9 +807,9 @@ impl CfnLoggerDefinitionVersionProps {
     pub fn new() -> CfnLoggerDefinitionVersionProps<Missing<required::LoggerDefinitionId>, Missing<required::Loggers>> { CfnLoggerDefinitionVersionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnLoggerDefinitionVersionProps<R0, R1> {
-    /// `LoggerDefinitionId`: text, required. Update: replacement.
+    /// `LoggerDefinitionId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-loggerdefinitionversion.html#cfn-greengrass-loggerdefinitionversion-loggerdefinitionid)
     pub fn logger_definition_id(self, value: impl Arg<str>) -> CfnLoggerDefinitionVersionProps<Set, R1> { CfnLoggerDefinitionVersionProps(put(self.0, "LoggerDefinitionId", value.into_expr()), Phase) }
-    /// `Loggers`: list of `Logger`, required. Update: replacement.
+    /// `Loggers`: list of `Logger`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-loggerdefinitionversion.html#cfn-greengrass-loggerdefinitionversion-loggers)
     pub fn loggers(self, value: impl Arg<Arr<logger_definition_version::Logger>>) -> CfnLoggerDefinitionVersionProps<R0, Set> { CfnLoggerDefinitionVersionProps(put(self.0, "Loggers", value.into_expr()), Phase) }
 }
 impl Done for CfnLoggerDefinitionVersionProps { fn into_props(self) -> Bag { self.0 } }
@@ -823,15 +823,15 @@ impl Logger {
     pub fn new() -> Logger<Missing<super::required::Component>, Missing<super::required::Id>, Missing<super::required::Level>, Missing<super::required::Type>> { Logger(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> Logger<R0, R1, R2, R3> {
-    /// `Component`: text, required. Update: replacement.
+    /// `Component`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-loggerdefinitionversion-logger.html#cfn-greengrass-loggerdefinitionversion-logger-component)
     pub fn component(self, value: impl Arg<str>) -> Logger<Set, R1, R2, R3> { Logger(put(self.0, "Component", value.into_expr()), Phase) }
-    /// `Id`: text, required. Update: replacement.
+    /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-loggerdefinitionversion-logger.html#cfn-greengrass-loggerdefinitionversion-logger-id)
     pub fn id(self, value: impl Arg<str>) -> Logger<R0, Set, R2, R3> { Logger(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `Level`: text, required. Update: replacement.
+    /// `Level`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-loggerdefinitionversion-logger.html#cfn-greengrass-loggerdefinitionversion-logger-level)
     pub fn level(self, value: impl Arg<str>) -> Logger<R0, R1, Set, R3> { Logger(put(self.0, "Level", value.into_expr()), Phase) }
-    /// `Space`: integer. Update: replacement.
+    /// `Space`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-loggerdefinitionversion-logger.html#cfn-greengrass-loggerdefinitionversion-logger-space)
     pub fn space(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Space", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: replacement.
+    /// `Type`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-loggerdefinitionversion-logger.html#cfn-greengrass-loggerdefinitionversion-logger-type)
     pub fn type_(self, value: impl Arg<str>) -> Logger<R0, R1, R2, Set> { Logger(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Logger { fn into_props(self) -> Bag { self.0 } }
@@ -845,13 +845,13 @@ impl CfnResourceDefinition {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourceDefinitionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-resourcedefinition.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-resourcedefinition.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `LatestVersionArn`: `OtherArn`.
+    /// The attribute `LatestVersionArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-resourcedefinition.html#LatestVersionArn-fn::getatt)
     pub fn attr_latest_version_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LatestVersionArn") }
-    /// The attribute `Name`: text.
+    /// The attribute `Name`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-resourcedefinition.html#Name-fn::getatt)
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
 }
 impl Parent for CfnResourceDefinition { fn node(&self) -> &Place { &self.0 } }
@@ -862,11 +862,11 @@ impl CfnResourceDefinitionProps {
     pub fn new() -> CfnResourceDefinitionProps<Missing<required::Name>> { CfnResourceDefinitionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnResourceDefinitionProps<R0> {
-    /// `InitialVersion`: `ResourceDefinitionVersion`. Update: replacement.
+    /// `InitialVersion`: `ResourceDefinitionVersion`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-resourcedefinition.html#cfn-greengrass-resourcedefinition-initialversion)
     pub fn initial_version(self, value: impl Arg<resource_definition::ResourceDefinitionVersion>) -> Self { Self(put(self.0, "InitialVersion", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-resourcedefinition.html#cfn-greengrass-resourcedefinition-name)
     pub fn name(self, value: impl Arg<str>) -> CfnResourceDefinitionProps<Set> { CfnResourceDefinitionProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: JSON. Update: in place.
+    /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-resourcedefinition.html#cfn-greengrass-resourcedefinition-tags)
     pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnResourceDefinitionProps { fn into_props(self) -> Bag { self.0 } }
@@ -880,9 +880,9 @@ impl GroupOwnerSetting {
     pub fn new() -> GroupOwnerSetting<Missing<super::required::AutoAddGroupOwner>> { GroupOwnerSetting(Bag::default(), Phase) }
 }
 impl<R0> GroupOwnerSetting<R0> {
-    /// `AutoAddGroupOwner`: boolean, required. Update: replacement.
+    /// `AutoAddGroupOwner`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-groupownersetting.html#cfn-greengrass-resourcedefinition-groupownersetting-autoaddgroupowner)
     pub fn auto_add_group_owner(self, value: impl Arg<bool>) -> GroupOwnerSetting<Set> { GroupOwnerSetting(put(self.0, "AutoAddGroupOwner", value.into_expr()), Phase) }
-    /// `GroupOwner`: text. Update: replacement.
+    /// `GroupOwner`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-groupownersetting.html#cfn-greengrass-resourcedefinition-groupownersetting-groupowner)
     pub fn group_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupOwner", value.into_expr()), Phase) }
 }
 impl Done for GroupOwnerSetting { fn into_props(self) -> Bag { self.0 } }
@@ -893,9 +893,9 @@ impl LocalDeviceResourceData {
     pub fn new() -> LocalDeviceResourceData<Missing<super::required::SourcePath>> { LocalDeviceResourceData(Bag::default(), Phase) }
 }
 impl<R0> LocalDeviceResourceData<R0> {
-    /// `GroupOwnerSetting`: `GroupOwnerSetting`. Update: replacement.
+    /// `GroupOwnerSetting`: `GroupOwnerSetting`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-localdeviceresourcedata.html#cfn-greengrass-resourcedefinition-localdeviceresourcedata-groupownersetting)
     pub fn group_owner_setting(self, value: impl Arg<GroupOwnerSetting>) -> Self { Self(put(self.0, "GroupOwnerSetting", value.into_expr()), Phase) }
-    /// `SourcePath`: text, required. Update: replacement.
+    /// `SourcePath`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-localdeviceresourcedata.html#cfn-greengrass-resourcedefinition-localdeviceresourcedata-sourcepath)
     pub fn source_path(self, value: impl Arg<str>) -> LocalDeviceResourceData<Set> { LocalDeviceResourceData(put(self.0, "SourcePath", value.into_expr()), Phase) }
 }
 impl Done for LocalDeviceResourceData { fn into_props(self) -> Bag { self.0 } }
@@ -906,11 +906,11 @@ impl LocalVolumeResourceData {
     pub fn new() -> LocalVolumeResourceData<Missing<super::required::DestinationPath>, Missing<super::required::SourcePath>> { LocalVolumeResourceData(Bag::default(), Phase) }
 }
 impl<R0, R1> LocalVolumeResourceData<R0, R1> {
-    /// `DestinationPath`: text, required. Update: replacement.
+    /// `DestinationPath`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-localvolumeresourcedata.html#cfn-greengrass-resourcedefinition-localvolumeresourcedata-destinationpath)
     pub fn destination_path(self, value: impl Arg<str>) -> LocalVolumeResourceData<Set, R1> { LocalVolumeResourceData(put(self.0, "DestinationPath", value.into_expr()), Phase) }
-    /// `GroupOwnerSetting`: `GroupOwnerSetting`. Update: replacement.
+    /// `GroupOwnerSetting`: `GroupOwnerSetting`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-localvolumeresourcedata.html#cfn-greengrass-resourcedefinition-localvolumeresourcedata-groupownersetting)
     pub fn group_owner_setting(self, value: impl Arg<GroupOwnerSetting>) -> Self { Self(put(self.0, "GroupOwnerSetting", value.into_expr()), Phase) }
-    /// `SourcePath`: text, required. Update: replacement.
+    /// `SourcePath`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-localvolumeresourcedata.html#cfn-greengrass-resourcedefinition-localvolumeresourcedata-sourcepath)
     pub fn source_path(self, value: impl Arg<str>) -> LocalVolumeResourceData<R0, Set> { LocalVolumeResourceData(put(self.0, "SourcePath", value.into_expr()), Phase) }
 }
 impl Done for LocalVolumeResourceData { fn into_props(self) -> Bag { self.0 } }
@@ -919,15 +919,15 @@ impl Done for LocalVolumeResourceData { fn into_props(self) -> Bag { self.0 } }
 impl ResourceDataContainer {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LocalDeviceResourceData`: `LocalDeviceResourceData`. Update: replacement.
+    /// `LocalDeviceResourceData`: `LocalDeviceResourceData`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-resourcedatacontainer.html#cfn-greengrass-resourcedefinition-resourcedatacontainer-localdeviceresourcedata)
     pub fn local_device_resource_data(self, value: impl Arg<LocalDeviceResourceData>) -> Self { Self(put(self.0, "LocalDeviceResourceData", value.into_expr())) }
-    /// `LocalVolumeResourceData`: `LocalVolumeResourceData`. Update: replacement.
+    /// `LocalVolumeResourceData`: `LocalVolumeResourceData`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-resourcedatacontainer.html#cfn-greengrass-resourcedefinition-resourcedatacontainer-localvolumeresourcedata)
     pub fn local_volume_resource_data(self, value: impl Arg<LocalVolumeResourceData>) -> Self { Self(put(self.0, "LocalVolumeResourceData", value.into_expr())) }
-    /// `S3MachineLearningModelResourceData`: `S3MachineLearningModelResourceData`. Update: replacement.
+    /// `S3MachineLearningModelResourceData`: `S3MachineLearningModelResourceData`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-resourcedatacontainer.html#cfn-greengrass-resourcedefinition-resourcedatacontainer-s3machinelearningmodelresourcedata)
     pub fn s3_machine_learning_model_resource_data(self, value: impl Arg<S3MachineLearningModelResourceData>) -> Self { Self(put(self.0, "S3MachineLearningModelResourceData", value.into_expr())) }
-    /// `SageMakerMachineLearningModelResourceData`: `SageMakerMachineLearningModelResourceData`. Update: replacement.
+    /// `SageMakerMachineLearningModelResourceData`: `SageMakerMachineLearningModelResourceData`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-resourcedatacontainer.html#cfn-greengrass-resourcedefinition-resourcedatacontainer-sagemakermachinelearningmodelresourcedata)
     pub fn sage_maker_machine_learning_model_resource_data(self, value: impl Arg<SageMakerMachineLearningModelResourceData>) -> Self { Self(put(self.0, "SageMakerMachineLearningModelResourceData", value.into_expr())) }
-    /// `SecretsManagerSecretResourceData`: `SecretsManagerSecretResourceData`. Update: replacement.
+    /// `SecretsManagerSecretResourceData`: `SecretsManagerSecretResourceData`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-resourcedatacontainer.html#cfn-greengrass-resourcedefinition-resourcedatacontainer-secretsmanagersecretresourcedata)
     pub fn secrets_manager_secret_resource_data(self, value: impl Arg<SecretsManagerSecretResourceData>) -> Self { Self(put(self.0, "SecretsManagerSecretResourceData", value.into_expr())) }
 }
 impl Done for ResourceDataContainer { fn into_props(self) -> Bag { self.0 } }
@@ -938,7 +938,7 @@ impl ResourceDefinitionVersion {
     pub fn new() -> ResourceDefinitionVersion<Missing<super::required::Resources>> { ResourceDefinitionVersion(Bag::default(), Phase) }
 }
 impl<R0> ResourceDefinitionVersion<R0> {
-    /// `Resources`: list of `ResourceInstance`, required. Update: replacement.
+    /// `Resources`: list of `ResourceInstance`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-resourcedefinitionversion.html#cfn-greengrass-resourcedefinition-resourcedefinitionversion-resources)
     pub fn resources(self, value: impl Arg<Arr<ResourceInstance>>) -> ResourceDefinitionVersion<Set> { ResourceDefinitionVersion(put(self.0, "Resources", value.into_expr()), Phase) }
 }
 impl Done for ResourceDefinitionVersion { fn into_props(self) -> Bag { self.0 } }
@@ -949,9 +949,9 @@ impl ResourceDownloadOwnerSetting {
     pub fn new() -> ResourceDownloadOwnerSetting<Missing<super::required::GroupOwner>, Missing<super::required::GroupPermission>> { ResourceDownloadOwnerSetting(Bag::default(), Phase) }
 }
 impl<R0, R1> ResourceDownloadOwnerSetting<R0, R1> {
-    /// `GroupOwner`: text, required. Update: replacement.
+    /// `GroupOwner`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-resourcedownloadownersetting.html#cfn-greengrass-resourcedefinition-resourcedownloadownersetting-groupowner)
     pub fn group_owner(self, value: impl Arg<str>) -> ResourceDownloadOwnerSetting<Set, R1> { ResourceDownloadOwnerSetting(put(self.0, "GroupOwner", value.into_expr()), Phase) }
-    /// `GroupPermission`: text, required. Update: replacement.
+    /// `GroupPermission`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-resourcedownloadownersetting.html#cfn-greengrass-resourcedefinition-resourcedownloadownersetting-grouppermission)
     pub fn group_permission(self, value: impl Arg<str>) -> ResourceDownloadOwnerSetting<R0, Set> { ResourceDownloadOwnerSetting(put(self.0, "GroupPermission", value.into_expr()), Phase) }
 }
 impl Done for ResourceDownloadOwnerSetting { fn into_props(self) -> Bag { self.0 } }
@@ -962,11 +962,11 @@ impl ResourceInstance {
     pub fn new() -> ResourceInstance<Missing<super::required::Id>, Missing<super::required::Name>, Missing<super::required::ResourceDataContainer>> { ResourceInstance(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ResourceInstance<R0, R1, R2> {
-    /// `Id`: text, required. Update: replacement.
+    /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-resourceinstance.html#cfn-greengrass-resourcedefinition-resourceinstance-id)
     pub fn id(self, value: impl Arg<str>) -> ResourceInstance<Set, R1, R2> { ResourceInstance(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-resourceinstance.html#cfn-greengrass-resourcedefinition-resourceinstance-name)
     pub fn name(self, value: impl Arg<str>) -> ResourceInstance<R0, Set, R2> { ResourceInstance(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ResourceDataContainer`: `ResourceDataContainer`, required. Update: replacement.
+    /// `ResourceDataContainer`: `ResourceDataContainer`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-resourceinstance.html#cfn-greengrass-resourcedefinition-resourceinstance-resourcedatacontainer)
     pub fn resource_data_container(self, value: impl Arg<ResourceDataContainer>) -> ResourceInstance<R0, R1, Set> { ResourceInstance(put(self.0, "ResourceDataContainer", value.into_expr()), Phase) }
 }
 impl Done for ResourceInstance { fn into_props(self) -> Bag { self.0 } }
@@ -977,11 +977,11 @@ impl S3MachineLearningModelResourceData {
     pub fn new() -> S3MachineLearningModelResourceData<Missing<super::required::DestinationPath>, Missing<super::required::S3Uri>> { S3MachineLearningModelResourceData(Bag::default(), Phase) }
 }
 impl<R0, R1> S3MachineLearningModelResourceData<R0, R1> {
-    /// `DestinationPath`: text, required. Update: replacement.
+    /// `DestinationPath`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-s3machinelearningmodelresourcedata.html#cfn-greengrass-resourcedefinition-s3machinelearningmodelresourcedata-destinationpath)
     pub fn destination_path(self, value: impl Arg<str>) -> S3MachineLearningModelResourceData<Set, R1> { S3MachineLearningModelResourceData(put(self.0, "DestinationPath", value.into_expr()), Phase) }
-    /// `OwnerSetting`: `ResourceDownloadOwnerSetting`. Update: replacement.
+    /// `OwnerSetting`: `ResourceDownloadOwnerSetting`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-s3machinelearningmodelresourcedata.html#cfn-greengrass-resourcedefinition-s3machinelearningmodelresourcedata-ownersetting)
     pub fn owner_setting(self, value: impl Arg<ResourceDownloadOwnerSetting>) -> Self { Self(put(self.0, "OwnerSetting", value.into_expr()), Phase) }
-    /// `S3Uri`: text, required. Update: replacement.
+    /// `S3Uri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-s3machinelearningmodelresourcedata.html#cfn-greengrass-resourcedefinition-s3machinelearningmodelresourcedata-s3uri)
     pub fn s3_uri(self, value: impl Arg<str>) -> S3MachineLearningModelResourceData<R0, Set> { S3MachineLearningModelResourceData(put(self.0, "S3Uri", value.into_expr()), Phase) }
 }
 impl Done for S3MachineLearningModelResourceData { fn into_props(self) -> Bag { self.0 } }
@@ -992,11 +992,11 @@ impl SageMakerMachineLearningModelResourceData {
     pub fn new() -> SageMakerMachineLearningModelResourceData<Missing<super::required::DestinationPath>, Missing<super::required::SageMakerJobArn>> { SageMakerMachineLearningModelResourceData(Bag::default(), Phase) }
 }
 impl<R0, R1> SageMakerMachineLearningModelResourceData<R0, R1> {
-    /// `DestinationPath`: text, required. Update: replacement.
+    /// `DestinationPath`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-sagemakermachinelearningmodelresourcedata.html#cfn-greengrass-resourcedefinition-sagemakermachinelearningmodelresourcedata-destinationpath)
     pub fn destination_path(self, value: impl Arg<str>) -> SageMakerMachineLearningModelResourceData<Set, R1> { SageMakerMachineLearningModelResourceData(put(self.0, "DestinationPath", value.into_expr()), Phase) }
-    /// `OwnerSetting`: `ResourceDownloadOwnerSetting`. Update: replacement.
+    /// `OwnerSetting`: `ResourceDownloadOwnerSetting`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-sagemakermachinelearningmodelresourcedata.html#cfn-greengrass-resourcedefinition-sagemakermachinelearningmodelresourcedata-ownersetting)
     pub fn owner_setting(self, value: impl Arg<ResourceDownloadOwnerSetting>) -> Self { Self(put(self.0, "OwnerSetting", value.into_expr()), Phase) }
-    /// `SageMakerJobArn`: text, required. Update: replacement.
+    /// `SageMakerJobArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-sagemakermachinelearningmodelresourcedata.html#cfn-greengrass-resourcedefinition-sagemakermachinelearningmodelresourcedata-sagemakerjobarn)
     pub fn sage_maker_job_arn(self, value: impl Arg<str>) -> SageMakerMachineLearningModelResourceData<R0, Set> { SageMakerMachineLearningModelResourceData(put(self.0, "SageMakerJobArn", value.into_expr()), Phase) }
 }
 impl Done for SageMakerMachineLearningModelResourceData { fn into_props(self) -> Bag { self.0 } }
@@ -1007,9 +1007,9 @@ impl SecretsManagerSecretResourceData {
     pub fn new() -> SecretsManagerSecretResourceData<Missing<super::required::ARN>> { SecretsManagerSecretResourceData(Bag::default(), Phase) }
 }
 impl<R0> SecretsManagerSecretResourceData<R0> {
-    /// `AdditionalStagingLabelsToDownload`: list of text. Update: replacement.
+    /// `AdditionalStagingLabelsToDownload`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-secretsmanagersecretresourcedata.html#cfn-greengrass-resourcedefinition-secretsmanagersecretresourcedata-additionalstaginglabelstodownload)
     pub fn additional_staging_labels_to_download(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdditionalStagingLabelsToDownload", value.into_expr()), Phase) }
-    /// `ARN`: text, required. Update: replacement.
+    /// `ARN`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-secretsmanagersecretresourcedata.html#cfn-greengrass-resourcedefinition-secretsmanagersecretresourcedata-arn)
     pub fn arn(self, value: impl Arg<str>) -> SecretsManagerSecretResourceData<Set> { SecretsManagerSecretResourceData(put(self.0, "ARN", value.into_expr()), Phase) }
 }
 impl Done for SecretsManagerSecretResourceData { fn into_props(self) -> Bag { self.0 } }
@@ -1023,7 +1023,7 @@ impl CfnResourceDefinitionVersion {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourceDefinitionVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-resourcedefinitionversion.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnResourceDefinitionVersion { fn node(&self) -> &Place { &self.0 } }
@@ -1034,9 +1034,9 @@ impl CfnResourceDefinitionVersionProps {
     pub fn new() -> CfnResourceDefinitionVersionProps<Missing<required::ResourceDefinitionId>, Missing<required::Resources>> { CfnResourceDefinitionVersionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnResourceDefinitionVersionProps<R0, R1> {
-    /// `ResourceDefinitionId`: text, required. Update: replacement.
+    /// `ResourceDefinitionId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-resourcedefinitionversion.html#cfn-greengrass-resourcedefinitionversion-resourcedefinitionid)
     pub fn resource_definition_id(self, value: impl Arg<str>) -> CfnResourceDefinitionVersionProps<Set, R1> { CfnResourceDefinitionVersionProps(put(self.0, "ResourceDefinitionId", value.into_expr()), Phase) }
-    /// `Resources`: list of `ResourceInstance`, required. Update: replacement.
+    /// `Resources`: list of `ResourceInstance`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-resourcedefinitionversion.html#cfn-greengrass-resourcedefinitionversion-resources)
     pub fn resources(self, value: impl Arg<Arr<resource_definition_version::ResourceInstance>>) -> CfnResourceDefinitionVersionProps<R0, Set> { CfnResourceDefinitionVersionProps(put(self.0, "Resources", value.into_expr()), Phase) }
 }
 impl Done for CfnResourceDefinitionVersionProps { fn into_props(self) -> Bag { self.0 } }
@@ -1050,9 +1050,9 @@ impl GroupOwnerSetting {
     pub fn new() -> GroupOwnerSetting<Missing<super::required::AutoAddGroupOwner>> { GroupOwnerSetting(Bag::default(), Phase) }
 }
 impl<R0> GroupOwnerSetting<R0> {
-    /// `AutoAddGroupOwner`: boolean, required. Update: replacement.
+    /// `AutoAddGroupOwner`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-groupownersetting.html#cfn-greengrass-resourcedefinitionversion-groupownersetting-autoaddgroupowner)
     pub fn auto_add_group_owner(self, value: impl Arg<bool>) -> GroupOwnerSetting<Set> { GroupOwnerSetting(put(self.0, "AutoAddGroupOwner", value.into_expr()), Phase) }
-    /// `GroupOwner`: text. Update: replacement.
+    /// `GroupOwner`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-groupownersetting.html#cfn-greengrass-resourcedefinitionversion-groupownersetting-groupowner)
     pub fn group_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupOwner", value.into_expr()), Phase) }
 }
 impl Done for GroupOwnerSetting { fn into_props(self) -> Bag { self.0 } }
@@ -1063,9 +1063,9 @@ impl LocalDeviceResourceData {
     pub fn new() -> LocalDeviceResourceData<Missing<super::required::SourcePath>> { LocalDeviceResourceData(Bag::default(), Phase) }
 }
 impl<R0> LocalDeviceResourceData<R0> {
-    /// `GroupOwnerSetting`: `GroupOwnerSetting`. Update: replacement.
+    /// `GroupOwnerSetting`: `GroupOwnerSetting`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-localdeviceresourcedata.html#cfn-greengrass-resourcedefinitionversion-localdeviceresourcedata-groupownersetting)
     pub fn group_owner_setting(self, value: impl Arg<GroupOwnerSetting>) -> Self { Self(put(self.0, "GroupOwnerSetting", value.into_expr()), Phase) }
-    /// `SourcePath`: text, required. Update: replacement.
+    /// `SourcePath`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-localdeviceresourcedata.html#cfn-greengrass-resourcedefinitionversion-localdeviceresourcedata-sourcepath)
     pub fn source_path(self, value: impl Arg<str>) -> LocalDeviceResourceData<Set> { LocalDeviceResourceData(put(self.0, "SourcePath", value.into_expr()), Phase) }
 }
 impl Done for LocalDeviceResourceData { fn into_props(self) -> Bag { self.0 } }
@@ -1076,11 +1076,11 @@ impl LocalVolumeResourceData {
     pub fn new() -> LocalVolumeResourceData<Missing<super::required::DestinationPath>, Missing<super::required::SourcePath>> { LocalVolumeResourceData(Bag::default(), Phase) }
 }
 impl<R0, R1> LocalVolumeResourceData<R0, R1> {
-    /// `DestinationPath`: text, required. Update: replacement.
+    /// `DestinationPath`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-localvolumeresourcedata.html#cfn-greengrass-resourcedefinitionversion-localvolumeresourcedata-destinationpath)
     pub fn destination_path(self, value: impl Arg<str>) -> LocalVolumeResourceData<Set, R1> { LocalVolumeResourceData(put(self.0, "DestinationPath", value.into_expr()), Phase) }
-    /// `GroupOwnerSetting`: `GroupOwnerSetting`. Update: replacement.
+    /// `GroupOwnerSetting`: `GroupOwnerSetting`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-localvolumeresourcedata.html#cfn-greengrass-resourcedefinitionversion-localvolumeresourcedata-groupownersetting)
     pub fn group_owner_setting(self, value: impl Arg<GroupOwnerSetting>) -> Self { Self(put(self.0, "GroupOwnerSetting", value.into_expr()), Phase) }
-    /// `SourcePath`: text, required. Update: replacement.
+    /// `SourcePath`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-localvolumeresourcedata.html#cfn-greengrass-resourcedefinitionversion-localvolumeresourcedata-sourcepath)
     pub fn source_path(self, value: impl Arg<str>) -> LocalVolumeResourceData<R0, Set> { LocalVolumeResourceData(put(self.0, "SourcePath", value.into_expr()), Phase) }
 }
 impl Done for LocalVolumeResourceData { fn into_props(self) -> Bag { self.0 } }
@@ -1089,15 +1089,15 @@ impl Done for LocalVolumeResourceData { fn into_props(self) -> Bag { self.0 } }
 impl ResourceDataContainer {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LocalDeviceResourceData`: `LocalDeviceResourceData`. Update: replacement.
+    /// `LocalDeviceResourceData`: `LocalDeviceResourceData`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-resourcedatacontainer.html#cfn-greengrass-resourcedefinitionversion-resourcedatacontainer-localdeviceresourcedata)
     pub fn local_device_resource_data(self, value: impl Arg<LocalDeviceResourceData>) -> Self { Self(put(self.0, "LocalDeviceResourceData", value.into_expr())) }
-    /// `LocalVolumeResourceData`: `LocalVolumeResourceData`. Update: replacement.
+    /// `LocalVolumeResourceData`: `LocalVolumeResourceData`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-resourcedatacontainer.html#cfn-greengrass-resourcedefinitionversion-resourcedatacontainer-localvolumeresourcedata)
     pub fn local_volume_resource_data(self, value: impl Arg<LocalVolumeResourceData>) -> Self { Self(put(self.0, "LocalVolumeResourceData", value.into_expr())) }
-    /// `S3MachineLearningModelResourceData`: `S3MachineLearningModelResourceData`. Update: replacement.
+    /// `S3MachineLearningModelResourceData`: `S3MachineLearningModelResourceData`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-resourcedatacontainer.html#cfn-greengrass-resourcedefinitionversion-resourcedatacontainer-s3machinelearningmodelresourcedata)
     pub fn s3_machine_learning_model_resource_data(self, value: impl Arg<S3MachineLearningModelResourceData>) -> Self { Self(put(self.0, "S3MachineLearningModelResourceData", value.into_expr())) }
-    /// `SageMakerMachineLearningModelResourceData`: `SageMakerMachineLearningModelResourceData`. Update: replacement.
+    /// `SageMakerMachineLearningModelResourceData`: `SageMakerMachineLearningModelResourceData`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-resourcedatacontainer.html#cfn-greengrass-resourcedefinitionversion-resourcedatacontainer-sagemakermachinelearningmodelresourcedata)
     pub fn sage_maker_machine_learning_model_resource_data(self, value: impl Arg<SageMakerMachineLearningModelResourceData>) -> Self { Self(put(self.0, "SageMakerMachineLearningModelResourceData", value.into_expr())) }
-    /// `SecretsManagerSecretResourceData`: `SecretsManagerSecretResourceData`. Update: replacement.
+    /// `SecretsManagerSecretResourceData`: `SecretsManagerSecretResourceData`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-resourcedatacontainer.html#cfn-greengrass-resourcedefinitionversion-resourcedatacontainer-secretsmanagersecretresourcedata)
     pub fn secrets_manager_secret_resource_data(self, value: impl Arg<SecretsManagerSecretResourceData>) -> Self { Self(put(self.0, "SecretsManagerSecretResourceData", value.into_expr())) }
 }
 impl Done for ResourceDataContainer { fn into_props(self) -> Bag { self.0 } }
@@ -1108,9 +1108,9 @@ impl ResourceDownloadOwnerSetting {
     pub fn new() -> ResourceDownloadOwnerSetting<Missing<super::required::GroupOwner>, Missing<super::required::GroupPermission>> { ResourceDownloadOwnerSetting(Bag::default(), Phase) }
 }
 impl<R0, R1> ResourceDownloadOwnerSetting<R0, R1> {
-    /// `GroupOwner`: text, required. Update: replacement.
+    /// `GroupOwner`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-resourcedownloadownersetting.html#cfn-greengrass-resourcedefinitionversion-resourcedownloadownersetting-groupowner)
     pub fn group_owner(self, value: impl Arg<str>) -> ResourceDownloadOwnerSetting<Set, R1> { ResourceDownloadOwnerSetting(put(self.0, "GroupOwner", value.into_expr()), Phase) }
-    /// `GroupPermission`: text, required. Update: replacement.
+    /// `GroupPermission`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-resourcedownloadownersetting.html#cfn-greengrass-resourcedefinitionversion-resourcedownloadownersetting-grouppermission)
     pub fn group_permission(self, value: impl Arg<str>) -> ResourceDownloadOwnerSetting<R0, Set> { ResourceDownloadOwnerSetting(put(self.0, "GroupPermission", value.into_expr()), Phase) }
 }
 impl Done for ResourceDownloadOwnerSetting { fn into_props(self) -> Bag { self.0 } }
@@ -1121,11 +1121,11 @@ impl ResourceInstance {
     pub fn new() -> ResourceInstance<Missing<super::required::Id>, Missing<super::required::Name>, Missing<super::required::ResourceDataContainer>> { ResourceInstance(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ResourceInstance<R0, R1, R2> {
-    /// `Id`: text, required. Update: replacement.
+    /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-resourceinstance.html#cfn-greengrass-resourcedefinitionversion-resourceinstance-id)
     pub fn id(self, value: impl Arg<str>) -> ResourceInstance<Set, R1, R2> { ResourceInstance(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-resourceinstance.html#cfn-greengrass-resourcedefinitionversion-resourceinstance-name)
     pub fn name(self, value: impl Arg<str>) -> ResourceInstance<R0, Set, R2> { ResourceInstance(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ResourceDataContainer`: `ResourceDataContainer`, required. Update: replacement.
+    /// `ResourceDataContainer`: `ResourceDataContainer`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-resourceinstance.html#cfn-greengrass-resourcedefinitionversion-resourceinstance-resourcedatacontainer)
     pub fn resource_data_container(self, value: impl Arg<ResourceDataContainer>) -> ResourceInstance<R0, R1, Set> { ResourceInstance(put(self.0, "ResourceDataContainer", value.into_expr()), Phase) }
 }
 impl Done for ResourceInstance { fn into_props(self) -> Bag { self.0 } }
@@ -1136,11 +1136,11 @@ impl S3MachineLearningModelResourceData {
     pub fn new() -> S3MachineLearningModelResourceData<Missing<super::required::DestinationPath>, Missing<super::required::S3Uri>> { S3MachineLearningModelResourceData(Bag::default(), Phase) }
 }
 impl<R0, R1> S3MachineLearningModelResourceData<R0, R1> {
-    /// `DestinationPath`: text, required. Update: replacement.
+    /// `DestinationPath`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-s3machinelearningmodelresourcedata.html#cfn-greengrass-resourcedefinitionversion-s3machinelearningmodelresourcedata-destinationpath)
     pub fn destination_path(self, value: impl Arg<str>) -> S3MachineLearningModelResourceData<Set, R1> { S3MachineLearningModelResourceData(put(self.0, "DestinationPath", value.into_expr()), Phase) }
-    /// `OwnerSetting`: `ResourceDownloadOwnerSetting`. Update: replacement.
+    /// `OwnerSetting`: `ResourceDownloadOwnerSetting`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-s3machinelearningmodelresourcedata.html#cfn-greengrass-resourcedefinitionversion-s3machinelearningmodelresourcedata-ownersetting)
     pub fn owner_setting(self, value: impl Arg<ResourceDownloadOwnerSetting>) -> Self { Self(put(self.0, "OwnerSetting", value.into_expr()), Phase) }
-    /// `S3Uri`: text, required. Update: replacement.
+    /// `S3Uri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-s3machinelearningmodelresourcedata.html#cfn-greengrass-resourcedefinitionversion-s3machinelearningmodelresourcedata-s3uri)
     pub fn s3_uri(self, value: impl Arg<str>) -> S3MachineLearningModelResourceData<R0, Set> { S3MachineLearningModelResourceData(put(self.0, "S3Uri", value.into_expr()), Phase) }
 }
 impl Done for S3MachineLearningModelResourceData { fn into_props(self) -> Bag { self.0 } }
@@ -1151,11 +1151,11 @@ impl SageMakerMachineLearningModelResourceData {
     pub fn new() -> SageMakerMachineLearningModelResourceData<Missing<super::required::DestinationPath>, Missing<super::required::SageMakerJobArn>> { SageMakerMachineLearningModelResourceData(Bag::default(), Phase) }
 }
 impl<R0, R1> SageMakerMachineLearningModelResourceData<R0, R1> {
-    /// `DestinationPath`: text, required. Update: replacement.
+    /// `DestinationPath`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-sagemakermachinelearningmodelresourcedata.html#cfn-greengrass-resourcedefinitionversion-sagemakermachinelearningmodelresourcedata-destinationpath)
     pub fn destination_path(self, value: impl Arg<str>) -> SageMakerMachineLearningModelResourceData<Set, R1> { SageMakerMachineLearningModelResourceData(put(self.0, "DestinationPath", value.into_expr()), Phase) }
-    /// `OwnerSetting`: `ResourceDownloadOwnerSetting`. Update: replacement.
+    /// `OwnerSetting`: `ResourceDownloadOwnerSetting`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-sagemakermachinelearningmodelresourcedata.html#cfn-greengrass-resourcedefinitionversion-sagemakermachinelearningmodelresourcedata-ownersetting)
     pub fn owner_setting(self, value: impl Arg<ResourceDownloadOwnerSetting>) -> Self { Self(put(self.0, "OwnerSetting", value.into_expr()), Phase) }
-    /// `SageMakerJobArn`: text, required. Update: replacement.
+    /// `SageMakerJobArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-sagemakermachinelearningmodelresourcedata.html#cfn-greengrass-resourcedefinitionversion-sagemakermachinelearningmodelresourcedata-sagemakerjobarn)
     pub fn sage_maker_job_arn(self, value: impl Arg<str>) -> SageMakerMachineLearningModelResourceData<R0, Set> { SageMakerMachineLearningModelResourceData(put(self.0, "SageMakerJobArn", value.into_expr()), Phase) }
 }
 impl Done for SageMakerMachineLearningModelResourceData { fn into_props(self) -> Bag { self.0 } }
@@ -1166,9 +1166,9 @@ impl SecretsManagerSecretResourceData {
     pub fn new() -> SecretsManagerSecretResourceData<Missing<super::required::ARN>> { SecretsManagerSecretResourceData(Bag::default(), Phase) }
 }
 impl<R0> SecretsManagerSecretResourceData<R0> {
-    /// `AdditionalStagingLabelsToDownload`: list of text. Update: replacement.
+    /// `AdditionalStagingLabelsToDownload`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-secretsmanagersecretresourcedata.html#cfn-greengrass-resourcedefinitionversion-secretsmanagersecretresourcedata-additionalstaginglabelstodownload)
     pub fn additional_staging_labels_to_download(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdditionalStagingLabelsToDownload", value.into_expr()), Phase) }
-    /// `ARN`: text, required. Update: replacement.
+    /// `ARN`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-secretsmanagersecretresourcedata.html#cfn-greengrass-resourcedefinitionversion-secretsmanagersecretresourcedata-arn)
     pub fn arn(self, value: impl Arg<str>) -> SecretsManagerSecretResourceData<Set> { SecretsManagerSecretResourceData(put(self.0, "ARN", value.into_expr()), Phase) }
 }
 impl Done for SecretsManagerSecretResourceData { fn into_props(self) -> Bag { self.0 } }
@@ -1182,13 +1182,13 @@ impl CfnSubscriptionDefinition {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSubscriptionDefinitionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-subscriptiondefinition.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-subscriptiondefinition.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `LatestVersionArn`: `OtherArn`.
+    /// The attribute `LatestVersionArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-subscriptiondefinition.html#LatestVersionArn-fn::getatt)
     pub fn attr_latest_version_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LatestVersionArn") }
-    /// The attribute `Name`: text.
+    /// The attribute `Name`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-subscriptiondefinition.html#Name-fn::getatt)
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
 }
 impl Parent for CfnSubscriptionDefinition { fn node(&self) -> &Place { &self.0 } }
@@ -1199,11 +1199,11 @@ impl CfnSubscriptionDefinitionProps {
     pub fn new() -> CfnSubscriptionDefinitionProps<Missing<required::Name>> { CfnSubscriptionDefinitionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnSubscriptionDefinitionProps<R0> {
-    /// `InitialVersion`: `SubscriptionDefinitionVersion`. Update: replacement.
+    /// `InitialVersion`: `SubscriptionDefinitionVersion`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-subscriptiondefinition.html#cfn-greengrass-subscriptiondefinition-initialversion)
     pub fn initial_version(self, value: impl Arg<subscription_definition::SubscriptionDefinitionVersion>) -> Self { Self(put(self.0, "InitialVersion", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-subscriptiondefinition.html#cfn-greengrass-subscriptiondefinition-name)
     pub fn name(self, value: impl Arg<str>) -> CfnSubscriptionDefinitionProps<Set> { CfnSubscriptionDefinitionProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: JSON. Update: in place.
+    /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-subscriptiondefinition.html#cfn-greengrass-subscriptiondefinition-tags)
     pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSubscriptionDefinitionProps { fn into_props(self) -> Bag { self.0 } }
@@ -1217,13 +1217,13 @@ impl Subscription {
     pub fn new() -> Subscription<Missing<super::required::Id>, Missing<super::required::Source>, Missing<super::required::Subject>, Missing<super::required::Target>> { Subscription(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> Subscription<R0, R1, R2, R3> {
-    /// `Id`: text, required. Update: replacement.
+    /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-subscriptiondefinition-subscription.html#cfn-greengrass-subscriptiondefinition-subscription-id)
     pub fn id(self, value: impl Arg<str>) -> Subscription<Set, R1, R2, R3> { Subscription(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `Source`: text, required. Update: replacement.
+    /// `Source`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-subscriptiondefinition-subscription.html#cfn-greengrass-subscriptiondefinition-subscription-source)
     pub fn source(self, value: impl Arg<str>) -> Subscription<R0, Set, R2, R3> { Subscription(put(self.0, "Source", value.into_expr()), Phase) }
-    /// `Subject`: text, required. Update: replacement.
+    /// `Subject`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-subscriptiondefinition-subscription.html#cfn-greengrass-subscriptiondefinition-subscription-subject)
     pub fn subject(self, value: impl Arg<str>) -> Subscription<R0, R1, Set, R3> { Subscription(put(self.0, "Subject", value.into_expr()), Phase) }
-    /// `Target`: text, required. Update: replacement.
+    /// `Target`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-subscriptiondefinition-subscription.html#cfn-greengrass-subscriptiondefinition-subscription-target)
     pub fn target(self, value: impl Arg<str>) -> Subscription<R0, R1, R2, Set> { Subscription(put(self.0, "Target", value.into_expr()), Phase) }
 }
 impl Done for Subscription { fn into_props(self) -> Bag { self.0 } }
@@ -1234,7 +1234,7 @@ impl SubscriptionDefinitionVersion {
     pub fn new() -> SubscriptionDefinitionVersion<Missing<super::required::Subscriptions>> { SubscriptionDefinitionVersion(Bag::default(), Phase) }
 }
 impl<R0> SubscriptionDefinitionVersion<R0> {
-    /// `Subscriptions`: list of `Subscription`, required. Update: replacement.
+    /// `Subscriptions`: list of `Subscription`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-subscriptiondefinition-subscriptiondefinitionversion.html#cfn-greengrass-subscriptiondefinition-subscriptiondefinitionversion-subscriptions)
     pub fn subscriptions(self, value: impl Arg<Arr<Subscription>>) -> SubscriptionDefinitionVersion<Set> { SubscriptionDefinitionVersion(put(self.0, "Subscriptions", value.into_expr()), Phase) }
 }
 impl Done for SubscriptionDefinitionVersion { fn into_props(self) -> Bag { self.0 } }
@@ -1248,7 +1248,7 @@ impl CfnSubscriptionDefinitionVersion {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSubscriptionDefinitionVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-subscriptiondefinitionversion.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnSubscriptionDefinitionVersion { fn node(&self) -> &Place { &self.0 } }
@@ -1259,9 +1259,9 @@ impl CfnSubscriptionDefinitionVersionProps {
     pub fn new() -> CfnSubscriptionDefinitionVersionProps<Missing<required::SubscriptionDefinitionId>, Missing<required::Subscriptions>> { CfnSubscriptionDefinitionVersionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSubscriptionDefinitionVersionProps<R0, R1> {
-    /// `SubscriptionDefinitionId`: text, required. Update: replacement.
+    /// `SubscriptionDefinitionId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-subscriptiondefinitionversion.html#cfn-greengrass-subscriptiondefinitionversion-subscriptiondefinitionid)
     pub fn subscription_definition_id(self, value: impl Arg<str>) -> CfnSubscriptionDefinitionVersionProps<Set, R1> { CfnSubscriptionDefinitionVersionProps(put(self.0, "SubscriptionDefinitionId", value.into_expr()), Phase) }
-    /// `Subscriptions`: list of `Subscription`, required. Update: replacement.
+    /// `Subscriptions`: list of `Subscription`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-subscriptiondefinitionversion.html#cfn-greengrass-subscriptiondefinitionversion-subscriptions)
     pub fn subscriptions(self, value: impl Arg<Arr<subscription_definition_version::Subscription>>) -> CfnSubscriptionDefinitionVersionProps<R0, Set> { CfnSubscriptionDefinitionVersionProps(put(self.0, "Subscriptions", value.into_expr()), Phase) }
 }
 impl Done for CfnSubscriptionDefinitionVersionProps { fn into_props(self) -> Bag { self.0 } }
@@ -1275,13 +1275,13 @@ impl Subscription {
     pub fn new() -> Subscription<Missing<super::required::Id>, Missing<super::required::Source>, Missing<super::required::Subject>, Missing<super::required::Target>> { Subscription(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> Subscription<R0, R1, R2, R3> {
-    /// `Id`: text, required. Update: replacement.
+    /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-subscriptiondefinitionversion-subscription.html#cfn-greengrass-subscriptiondefinitionversion-subscription-id)
     pub fn id(self, value: impl Arg<str>) -> Subscription<Set, R1, R2, R3> { Subscription(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `Source`: text, required. Update: replacement.
+    /// `Source`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-subscriptiondefinitionversion-subscription.html#cfn-greengrass-subscriptiondefinitionversion-subscription-source)
     pub fn source(self, value: impl Arg<str>) -> Subscription<R0, Set, R2, R3> { Subscription(put(self.0, "Source", value.into_expr()), Phase) }
-    /// `Subject`: text, required. Update: replacement.
+    /// `Subject`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-subscriptiondefinitionversion-subscription.html#cfn-greengrass-subscriptiondefinitionversion-subscription-subject)
     pub fn subject(self, value: impl Arg<str>) -> Subscription<R0, R1, Set, R3> { Subscription(put(self.0, "Subject", value.into_expr()), Phase) }
-    /// `Target`: text, required. Update: replacement.
+    /// `Target`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-subscriptiondefinitionversion-subscription.html#cfn-greengrass-subscriptiondefinitionversion-subscription-target)
     pub fn target(self, value: impl Arg<str>) -> Subscription<R0, R1, R2, Set> { Subscription(put(self.0, "Target", value.into_expr()), Phase) }
 }
 impl Done for Subscription { fn into_props(self) -> Bag { self.0 } }

@@ -13,11 +13,11 @@ impl CfnComponentVersion {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnComponentVersionProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrassv2-componentversion.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `ComponentName`: text.
+    /// The attribute `ComponentName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrassv2-componentversion.html#ComponentName-fn::getatt)
     pub fn attr_component_name(&self) -> Val<str> { self.0.get_att("ComponentName") }
-    /// The attribute `ComponentVersion`: text.
+    /// The attribute `ComponentVersion`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrassv2-componentversion.html#ComponentVersion-fn::getatt)
     pub fn attr_component_version(&self) -> Val<str> { self.0.get_att("ComponentVersion") }
 }
 impl Parent for CfnComponentVersion { fn node(&self) -> &Place { &self.0 } }
@@ -26,11 +26,11 @@ impl Parent for CfnComponentVersion { fn node(&self) -> &Place { &self.0 } }
 impl CfnComponentVersionProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `InlineRecipe`: text. Update: replacement.
+    /// `InlineRecipe`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrassv2-componentversion.html#cfn-greengrassv2-componentversion-inlinerecipe)
     pub fn inline_recipe(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InlineRecipe", value.into_expr())) }
-    /// `LambdaFunction`: `LambdaFunctionRecipeSource`. Update: replacement.
+    /// `LambdaFunction`: `LambdaFunctionRecipeSource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrassv2-componentversion.html#cfn-greengrassv2-componentversion-lambdafunction)
     pub fn lambda_function(self, value: impl Arg<component_version::LambdaFunctionRecipeSource>) -> Self { Self(put(self.0, "LambdaFunction", value.into_expr())) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrassv2-componentversion.html#cfn-greengrassv2-componentversion-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnComponentVersionProps { fn into_props(self) -> Bag { self.0 } }
@@ -42,9 +42,9 @@ use crate::cfn::support::*;
 impl ComponentDependencyRequirement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DependencyType`: `DependencyType`. Update: replacement.
+    /// `DependencyType`: `DependencyType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-componentdependencyrequirement.html#cfn-greengrassv2-componentversion-componentdependencyrequirement-dependencytype)
     pub fn dependency_type(self, value: impl Arg<DependencyType>) -> Self { Self(put(self.0, "DependencyType", value.into_expr())) }
-    /// `VersionRequirement`: text. Update: replacement.
+    /// `VersionRequirement`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-componentdependencyrequirement.html#cfn-greengrassv2-componentversion-componentdependencyrequirement-versionrequirement)
     pub fn version_requirement(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionRequirement", value.into_expr())) }
 }
 impl Done for ComponentDependencyRequirement { fn into_props(self) -> Bag { self.0 } }
@@ -53,9 +53,9 @@ impl Done for ComponentDependencyRequirement { fn into_props(self) -> Bag { self
 impl ComponentPlatform {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Attributes`: map of text. Update: replacement.
+    /// `Attributes`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-componentplatform.html#cfn-greengrassv2-componentversion-componentplatform-attributes)
     pub fn attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Attributes", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-componentplatform.html#cfn-greengrassv2-componentversion-componentplatform-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for ComponentPlatform { fn into_props(self) -> Bag { self.0 } }
@@ -64,13 +64,13 @@ impl Done for ComponentPlatform { fn into_props(self) -> Bag { self.0 } }
 impl LambdaContainerParams {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Devices`: list of `LambdaDeviceMount`. Update: replacement.
+    /// `Devices`: list of `LambdaDeviceMount`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdacontainerparams.html#cfn-greengrassv2-componentversion-lambdacontainerparams-devices)
     pub fn devices(self, value: impl Arg<Arr<LambdaDeviceMount>>) -> Self { Self(put(self.0, "Devices", value.into_expr())) }
-    /// `MemorySizeInKB`: integer. Update: replacement.
+    /// `MemorySizeInKB`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdacontainerparams.html#cfn-greengrassv2-componentversion-lambdacontainerparams-memorysizeinkb)
     pub fn memory_size_in_kb(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MemorySizeInKB", value.into_expr())) }
-    /// `MountROSysfs`: boolean. Update: replacement.
+    /// `MountROSysfs`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdacontainerparams.html#cfn-greengrassv2-componentversion-lambdacontainerparams-mountrosysfs)
     pub fn mount_ro_sysfs(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MountROSysfs", value.into_expr())) }
-    /// `Volumes`: list of `LambdaVolumeMount`. Update: replacement.
+    /// `Volumes`: list of `LambdaVolumeMount`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdacontainerparams.html#cfn-greengrassv2-componentversion-lambdacontainerparams-volumes)
     pub fn volumes(self, value: impl Arg<Arr<LambdaVolumeMount>>) -> Self { Self(put(self.0, "Volumes", value.into_expr())) }
 }
 impl Done for LambdaContainerParams { fn into_props(self) -> Bag { self.0 } }
@@ -79,11 +79,11 @@ impl Done for LambdaContainerParams { fn into_props(self) -> Bag { self.0 } }
 impl LambdaDeviceMount {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AddGroupOwner`: boolean. Update: replacement.
+    /// `AddGroupOwner`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdadevicemount.html#cfn-greengrassv2-componentversion-lambdadevicemount-addgroupowner)
     pub fn add_group_owner(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AddGroupOwner", value.into_expr())) }
-    /// `Path`: text. Update: replacement.
+    /// `Path`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdadevicemount.html#cfn-greengrassv2-componentversion-lambdadevicemount-path)
     pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
-    /// `Permission`: `Permission`. Update: replacement.
+    /// `Permission`: `Permission`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdadevicemount.html#cfn-greengrassv2-componentversion-lambdadevicemount-permission)
     pub fn permission(self, value: impl Arg<Permission>) -> Self { Self(put(self.0, "Permission", value.into_expr())) }
 }
 impl Done for LambdaDeviceMount { fn into_props(self) -> Bag { self.0 } }
@@ -92,9 +92,9 @@ impl Done for LambdaDeviceMount { fn into_props(self) -> Bag { self.0 } }
 impl LambdaEventSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Topic`: text. Update: replacement.
+    /// `Topic`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdaeventsource.html#cfn-greengrassv2-componentversion-lambdaeventsource-topic)
     pub fn topic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Topic", value.into_expr())) }
-    /// `Type`: `Type`. Update: replacement.
+    /// `Type`: `Type`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdaeventsource.html#cfn-greengrassv2-componentversion-lambdaeventsource-type)
     pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for LambdaEventSource { fn into_props(self) -> Bag { self.0 } }
@@ -103,27 +103,27 @@ impl Done for LambdaEventSource { fn into_props(self) -> Bag { self.0 } }
 impl LambdaExecutionParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EnvironmentVariables`: map of text. Update: replacement.
+    /// `EnvironmentVariables`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdaexecutionparameters.html#cfn-greengrassv2-componentversion-lambdaexecutionparameters-environmentvariables)
     pub fn environment_variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "EnvironmentVariables", value.into_expr())) }
-    /// `EventSources`: list of `LambdaEventSource`. Update: replacement.
+    /// `EventSources`: list of `LambdaEventSource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdaexecutionparameters.html#cfn-greengrassv2-componentversion-lambdaexecutionparameters-eventsources)
     pub fn event_sources(self, value: impl Arg<Arr<LambdaEventSource>>) -> Self { Self(put(self.0, "EventSources", value.into_expr())) }
-    /// `ExecArgs`: list of text. Update: replacement.
+    /// `ExecArgs`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdaexecutionparameters.html#cfn-greengrassv2-componentversion-lambdaexecutionparameters-execargs)
     pub fn exec_args(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExecArgs", value.into_expr())) }
-    /// `InputPayloadEncodingType`: `InputPayloadEncodingType`. Update: replacement.
+    /// `InputPayloadEncodingType`: `InputPayloadEncodingType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdaexecutionparameters.html#cfn-greengrassv2-componentversion-lambdaexecutionparameters-inputpayloadencodingtype)
     pub fn input_payload_encoding_type(self, value: impl Arg<InputPayloadEncodingType>) -> Self { Self(put(self.0, "InputPayloadEncodingType", value.into_expr())) }
-    /// `LinuxProcessParams`: `LambdaLinuxProcessParams`. Update: replacement.
+    /// `LinuxProcessParams`: `LambdaLinuxProcessParams`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdaexecutionparameters.html#cfn-greengrassv2-componentversion-lambdaexecutionparameters-linuxprocessparams)
     pub fn linux_process_params(self, value: impl Arg<LambdaLinuxProcessParams>) -> Self { Self(put(self.0, "LinuxProcessParams", value.into_expr())) }
-    /// `MaxIdleTimeInSeconds`: integer. Update: replacement.
+    /// `MaxIdleTimeInSeconds`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdaexecutionparameters.html#cfn-greengrassv2-componentversion-lambdaexecutionparameters-maxidletimeinseconds)
     pub fn max_idle_time_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxIdleTimeInSeconds", value.into_expr())) }
-    /// `MaxInstancesCount`: integer. Update: replacement.
+    /// `MaxInstancesCount`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdaexecutionparameters.html#cfn-greengrassv2-componentversion-lambdaexecutionparameters-maxinstancescount)
     pub fn max_instances_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxInstancesCount", value.into_expr())) }
-    /// `MaxQueueSize`: integer. Update: replacement.
+    /// `MaxQueueSize`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdaexecutionparameters.html#cfn-greengrassv2-componentversion-lambdaexecutionparameters-maxqueuesize)
     pub fn max_queue_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxQueueSize", value.into_expr())) }
-    /// `Pinned`: boolean. Update: replacement.
+    /// `Pinned`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdaexecutionparameters.html#cfn-greengrassv2-componentversion-lambdaexecutionparameters-pinned)
     pub fn pinned(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Pinned", value.into_expr())) }
-    /// `StatusTimeoutInSeconds`: integer. Update: replacement.
+    /// `StatusTimeoutInSeconds`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdaexecutionparameters.html#cfn-greengrassv2-componentversion-lambdaexecutionparameters-statustimeoutinseconds)
     pub fn status_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StatusTimeoutInSeconds", value.into_expr())) }
-    /// `TimeoutInSeconds`: integer. Update: replacement.
+    /// `TimeoutInSeconds`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdaexecutionparameters.html#cfn-greengrassv2-componentversion-lambdaexecutionparameters-timeoutinseconds)
     pub fn timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInSeconds", value.into_expr())) }
 }
 impl Done for LambdaExecutionParameters { fn into_props(self) -> Bag { self.0 } }
@@ -132,17 +132,17 @@ impl Done for LambdaExecutionParameters { fn into_props(self) -> Bag { self.0 } 
 impl LambdaFunctionRecipeSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ComponentDependencies`: map of `ComponentDependencyRequirement`. Update: replacement.
+    /// `ComponentDependencies`: map of `ComponentDependencyRequirement`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdafunctionrecipesource.html#cfn-greengrassv2-componentversion-lambdafunctionrecipesource-componentdependencies)
     pub fn component_dependencies(self, value: impl Arg<Dict<ComponentDependencyRequirement>>) -> Self { Self(put(self.0, "ComponentDependencies", value.into_expr())) }
-    /// `ComponentLambdaParameters`: `LambdaExecutionParameters`. Update: replacement.
+    /// `ComponentLambdaParameters`: `LambdaExecutionParameters`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdafunctionrecipesource.html#cfn-greengrassv2-componentversion-lambdafunctionrecipesource-componentlambdaparameters)
     pub fn component_lambda_parameters(self, value: impl Arg<LambdaExecutionParameters>) -> Self { Self(put(self.0, "ComponentLambdaParameters", value.into_expr())) }
-    /// `ComponentName`: text. Update: replacement.
+    /// `ComponentName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdafunctionrecipesource.html#cfn-greengrassv2-componentversion-lambdafunctionrecipesource-componentname)
     pub fn component_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentName", value.into_expr())) }
-    /// `ComponentPlatforms`: list of `ComponentPlatform`. Update: replacement.
+    /// `ComponentPlatforms`: list of `ComponentPlatform`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdafunctionrecipesource.html#cfn-greengrassv2-componentversion-lambdafunctionrecipesource-componentplatforms)
     pub fn component_platforms(self, value: impl Arg<Arr<ComponentPlatform>>) -> Self { Self(put(self.0, "ComponentPlatforms", value.into_expr())) }
-    /// `ComponentVersion`: text. Update: replacement.
+    /// `ComponentVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdafunctionrecipesource.html#cfn-greengrassv2-componentversion-lambdafunctionrecipesource-componentversion)
     pub fn component_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentVersion", value.into_expr())) }
-    /// `LambdaArn`: `LambdaFunctionArn`. Update: replacement.
+    /// `LambdaArn`: `LambdaFunctionArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdafunctionrecipesource.html#cfn-greengrassv2-componentversion-lambdafunctionrecipesource-lambdaarn)
     pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "LambdaArn", value.into_expr())) }
 }
 impl Done for LambdaFunctionRecipeSource { fn into_props(self) -> Bag { self.0 } }
@@ -151,9 +151,9 @@ impl Done for LambdaFunctionRecipeSource { fn into_props(self) -> Bag { self.0 }
 impl LambdaLinuxProcessParams {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ContainerParams`: `LambdaContainerParams`. Update: replacement.
+    /// `ContainerParams`: `LambdaContainerParams`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdalinuxprocessparams.html#cfn-greengrassv2-componentversion-lambdalinuxprocessparams-containerparams)
     pub fn container_params(self, value: impl Arg<LambdaContainerParams>) -> Self { Self(put(self.0, "ContainerParams", value.into_expr())) }
-    /// `IsolationMode`: `IsolationMode`. Update: replacement.
+    /// `IsolationMode`: `IsolationMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdalinuxprocessparams.html#cfn-greengrassv2-componentversion-lambdalinuxprocessparams-isolationmode)
     pub fn isolation_mode(self, value: impl Arg<IsolationMode>) -> Self { Self(put(self.0, "IsolationMode", value.into_expr())) }
 }
 impl Done for LambdaLinuxProcessParams { fn into_props(self) -> Bag { self.0 } }
@@ -162,13 +162,13 @@ impl Done for LambdaLinuxProcessParams { fn into_props(self) -> Bag { self.0 } }
 impl LambdaVolumeMount {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AddGroupOwner`: boolean. Update: replacement.
+    /// `AddGroupOwner`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdavolumemount.html#cfn-greengrassv2-componentversion-lambdavolumemount-addgroupowner)
     pub fn add_group_owner(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AddGroupOwner", value.into_expr())) }
-    /// `DestinationPath`: text. Update: replacement.
+    /// `DestinationPath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdavolumemount.html#cfn-greengrassv2-componentversion-lambdavolumemount-destinationpath)
     pub fn destination_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationPath", value.into_expr())) }
-    /// `Permission`: `Permission`. Update: replacement.
+    /// `Permission`: `Permission`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdavolumemount.html#cfn-greengrassv2-componentversion-lambdavolumemount-permission)
     pub fn permission(self, value: impl Arg<Permission>) -> Self { Self(put(self.0, "Permission", value.into_expr())) }
-    /// `SourcePath`: text. Update: replacement.
+    /// `SourcePath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdavolumemount.html#cfn-greengrassv2-componentversion-lambdavolumemount-sourcepath)
     pub fn source_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourcePath", value.into_expr())) }
 }
 impl Done for LambdaVolumeMount { fn into_props(self) -> Bag { self.0 } }
@@ -192,7 +192,7 @@ impl CfnDeployment {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDeploymentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DeploymentId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `DeploymentId`: text.
+    /// The attribute `DeploymentId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrassv2-deployment.html#DeploymentId-fn::getatt)
     pub fn attr_deployment_id(&self) -> Val<str> { self.0.get_att("DeploymentId") }
 }
 impl Parent for CfnDeployment { fn node(&self) -> &Place { &self.0 } }
@@ -203,19 +203,19 @@ impl CfnDeploymentProps {
     pub fn new() -> CfnDeploymentProps<Missing<required::TargetArn>> { CfnDeploymentProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDeploymentProps<R0> {
-    /// `Components`: map of `ComponentDeploymentSpecification`. Update: replacement.
+    /// `Components`: map of `ComponentDeploymentSpecification`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrassv2-deployment.html#cfn-greengrassv2-deployment-components)
     pub fn components(self, value: impl Arg<Dict<deployment::ComponentDeploymentSpecification>>) -> Self { Self(put(self.0, "Components", value.into_expr()), Phase) }
-    /// `DeploymentName`: text. Update: replacement.
+    /// `DeploymentName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrassv2-deployment.html#cfn-greengrassv2-deployment-deploymentname)
     pub fn deployment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeploymentName", value.into_expr()), Phase) }
-    /// `DeploymentPolicies`: `DeploymentPolicies`. Update: replacement.
+    /// `DeploymentPolicies`: `DeploymentPolicies`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrassv2-deployment.html#cfn-greengrassv2-deployment-deploymentpolicies)
     pub fn deployment_policies(self, value: impl Arg<deployment::DeploymentPolicies>) -> Self { Self(put(self.0, "DeploymentPolicies", value.into_expr()), Phase) }
-    /// `IotJobConfiguration`: `DeploymentIoTJobConfiguration`. Update: replacement.
+    /// `IotJobConfiguration`: `DeploymentIoTJobConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrassv2-deployment.html#cfn-greengrassv2-deployment-iotjobconfiguration)
     pub fn iot_job_configuration(self, value: impl Arg<deployment::DeploymentIoTJobConfiguration>) -> Self { Self(put(self.0, "IotJobConfiguration", value.into_expr()), Phase) }
-    /// `ParentTargetArn`: text. Update: replacement.
+    /// `ParentTargetArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrassv2-deployment.html#cfn-greengrassv2-deployment-parenttargetarn)
     pub fn parent_target_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParentTargetArn", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrassv2-deployment.html#cfn-greengrassv2-deployment-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TargetArn`: text, required. Update: replacement.
+    /// `TargetArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrassv2-deployment.html#cfn-greengrassv2-deployment-targetarn)
     pub fn target_arn(self, value: impl Arg<str>) -> CfnDeploymentProps<Set> { CfnDeploymentProps(put(self.0, "TargetArn", value.into_expr()), Phase) }
 }
 impl Done for CfnDeploymentProps { fn into_props(self) -> Bag { self.0 } }
@@ -227,9 +227,9 @@ use crate::cfn::support::*;
 impl ComponentConfigurationUpdate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Merge`: text. Update: replacement.
+    /// `Merge`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-componentconfigurationupdate.html#cfn-greengrassv2-deployment-componentconfigurationupdate-merge)
     pub fn merge(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Merge", value.into_expr())) }
-    /// `Reset`: list of text. Update: replacement.
+    /// `Reset`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-componentconfigurationupdate.html#cfn-greengrassv2-deployment-componentconfigurationupdate-reset)
     pub fn reset(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Reset", value.into_expr())) }
 }
 impl Done for ComponentConfigurationUpdate { fn into_props(self) -> Bag { self.0 } }
@@ -238,11 +238,11 @@ impl Done for ComponentConfigurationUpdate { fn into_props(self) -> Bag { self.0
 impl ComponentDeploymentSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ComponentVersion`: text. Update: replacement.
+    /// `ComponentVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-componentdeploymentspecification.html#cfn-greengrassv2-deployment-componentdeploymentspecification-componentversion)
     pub fn component_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentVersion", value.into_expr())) }
-    /// `ConfigurationUpdate`: `ComponentConfigurationUpdate`. Update: replacement.
+    /// `ConfigurationUpdate`: `ComponentConfigurationUpdate`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-componentdeploymentspecification.html#cfn-greengrassv2-deployment-componentdeploymentspecification-configurationupdate)
     pub fn configuration_update(self, value: impl Arg<ComponentConfigurationUpdate>) -> Self { Self(put(self.0, "ConfigurationUpdate", value.into_expr())) }
-    /// `RunWith`: `ComponentRunWith`. Update: replacement.
+    /// `RunWith`: `ComponentRunWith`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-componentdeploymentspecification.html#cfn-greengrassv2-deployment-componentdeploymentspecification-runwith)
     pub fn run_with(self, value: impl Arg<ComponentRunWith>) -> Self { Self(put(self.0, "RunWith", value.into_expr())) }
 }
 impl Done for ComponentDeploymentSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -251,11 +251,11 @@ impl Done for ComponentDeploymentSpecification { fn into_props(self) -> Bag { se
 impl ComponentRunWith {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PosixUser`: text. Update: replacement.
+    /// `PosixUser`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-componentrunwith.html#cfn-greengrassv2-deployment-componentrunwith-posixuser)
     pub fn posix_user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PosixUser", value.into_expr())) }
-    /// `SystemResourceLimits`: `SystemResourceLimits`. Update: replacement.
+    /// `SystemResourceLimits`: `SystemResourceLimits`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-componentrunwith.html#cfn-greengrassv2-deployment-componentrunwith-systemresourcelimits)
     pub fn system_resource_limits(self, value: impl Arg<SystemResourceLimits>) -> Self { Self(put(self.0, "SystemResourceLimits", value.into_expr())) }
-    /// `WindowsUser`: text. Update: replacement.
+    /// `WindowsUser`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-componentrunwith.html#cfn-greengrassv2-deployment-componentrunwith-windowsuser)
     pub fn windows_user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WindowsUser", value.into_expr())) }
 }
 impl Done for ComponentRunWith { fn into_props(self) -> Bag { self.0 } }
@@ -264,9 +264,9 @@ impl Done for ComponentRunWith { fn into_props(self) -> Bag { self.0 } }
 impl DeploymentComponentUpdatePolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Action`: `DeploymentComponentUpdatePolicyAction`. Update: replacement.
+    /// `Action`: `DeploymentComponentUpdatePolicyAction`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-deploymentcomponentupdatepolicy.html#cfn-greengrassv2-deployment-deploymentcomponentupdatepolicy-action)
     pub fn action(self, value: impl Arg<DeploymentComponentUpdatePolicyAction>) -> Self { Self(put(self.0, "Action", value.into_expr())) }
-    /// `TimeoutInSeconds`: integer. Update: replacement.
+    /// `TimeoutInSeconds`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-deploymentcomponentupdatepolicy.html#cfn-greengrassv2-deployment-deploymentcomponentupdatepolicy-timeoutinseconds)
     pub fn timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInSeconds", value.into_expr())) }
 }
 impl Done for DeploymentComponentUpdatePolicy { fn into_props(self) -> Bag { self.0 } }
@@ -275,7 +275,7 @@ impl Done for DeploymentComponentUpdatePolicy { fn into_props(self) -> Bag { sel
 impl DeploymentConfigurationValidationPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TimeoutInSeconds`: integer. Update: replacement.
+    /// `TimeoutInSeconds`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-deploymentconfigurationvalidationpolicy.html#cfn-greengrassv2-deployment-deploymentconfigurationvalidationpolicy-timeoutinseconds)
     pub fn timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInSeconds", value.into_expr())) }
 }
 impl Done for DeploymentConfigurationValidationPolicy { fn into_props(self) -> Bag { self.0 } }
@@ -284,11 +284,11 @@ impl Done for DeploymentConfigurationValidationPolicy { fn into_props(self) -> B
 impl DeploymentIoTJobConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AbortConfig`: `IoTJobAbortConfig`. Update: replacement.
+    /// `AbortConfig`: `IoTJobAbortConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-deploymentiotjobconfiguration.html#cfn-greengrassv2-deployment-deploymentiotjobconfiguration-abortconfig)
     pub fn abort_config(self, value: impl Arg<IoTJobAbortConfig>) -> Self { Self(put(self.0, "AbortConfig", value.into_expr())) }
-    /// `JobExecutionsRolloutConfig`: `IoTJobExecutionsRolloutConfig`. Update: replacement.
+    /// `JobExecutionsRolloutConfig`: `IoTJobExecutionsRolloutConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-deploymentiotjobconfiguration.html#cfn-greengrassv2-deployment-deploymentiotjobconfiguration-jobexecutionsrolloutconfig)
     pub fn job_executions_rollout_config(self, value: impl Arg<IoTJobExecutionsRolloutConfig>) -> Self { Self(put(self.0, "JobExecutionsRolloutConfig", value.into_expr())) }
-    /// `TimeoutConfig`: `IoTJobTimeoutConfig`. Update: replacement.
+    /// `TimeoutConfig`: `IoTJobTimeoutConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-deploymentiotjobconfiguration.html#cfn-greengrassv2-deployment-deploymentiotjobconfiguration-timeoutconfig)
     pub fn timeout_config(self, value: impl Arg<IoTJobTimeoutConfig>) -> Self { Self(put(self.0, "TimeoutConfig", value.into_expr())) }
 }
 impl Done for DeploymentIoTJobConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -297,11 +297,11 @@ impl Done for DeploymentIoTJobConfiguration { fn into_props(self) -> Bag { self.
 impl DeploymentPolicies {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ComponentUpdatePolicy`: `DeploymentComponentUpdatePolicy`. Update: replacement.
+    /// `ComponentUpdatePolicy`: `DeploymentComponentUpdatePolicy`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-deploymentpolicies.html#cfn-greengrassv2-deployment-deploymentpolicies-componentupdatepolicy)
     pub fn component_update_policy(self, value: impl Arg<DeploymentComponentUpdatePolicy>) -> Self { Self(put(self.0, "ComponentUpdatePolicy", value.into_expr())) }
-    /// `ConfigurationValidationPolicy`: `DeploymentConfigurationValidationPolicy`. Update: replacement.
+    /// `ConfigurationValidationPolicy`: `DeploymentConfigurationValidationPolicy`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-deploymentpolicies.html#cfn-greengrassv2-deployment-deploymentpolicies-configurationvalidationpolicy)
     pub fn configuration_validation_policy(self, value: impl Arg<DeploymentConfigurationValidationPolicy>) -> Self { Self(put(self.0, "ConfigurationValidationPolicy", value.into_expr())) }
-    /// `FailureHandlingPolicy`: `FailureHandlingPolicy`. Update: replacement.
+    /// `FailureHandlingPolicy`: `FailureHandlingPolicy`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-deploymentpolicies.html#cfn-greengrassv2-deployment-deploymentpolicies-failurehandlingpolicy)
     pub fn failure_handling_policy(self, value: impl Arg<FailureHandlingPolicy>) -> Self { Self(put(self.0, "FailureHandlingPolicy", value.into_expr())) }
 }
 impl Done for DeploymentPolicies { fn into_props(self) -> Bag { self.0 } }
@@ -312,7 +312,7 @@ impl IoTJobAbortConfig {
     pub fn new() -> IoTJobAbortConfig<Missing<super::required::CriteriaList>> { IoTJobAbortConfig(Bag::default(), Phase) }
 }
 impl<R0> IoTJobAbortConfig<R0> {
-    /// `CriteriaList`: list of `IoTJobAbortCriteria`, required. Update: replacement.
+    /// `CriteriaList`: list of `IoTJobAbortCriteria`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-iotjobabortconfig.html#cfn-greengrassv2-deployment-iotjobabortconfig-criterialist)
     pub fn criteria_list(self, value: impl Arg<Arr<IoTJobAbortCriteria>>) -> IoTJobAbortConfig<Set> { IoTJobAbortConfig(put(self.0, "CriteriaList", value.into_expr()), Phase) }
 }
 impl Done for IoTJobAbortConfig { fn into_props(self) -> Bag { self.0 } }
@@ -323,13 +323,13 @@ impl IoTJobAbortCriteria {
     pub fn new() -> IoTJobAbortCriteria<Missing<super::required::Action>, Missing<super::required::FailureType>, Missing<super::required::MinNumberOfExecutedThings>, Missing<super::required::ThresholdPercentage>> { IoTJobAbortCriteria(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> IoTJobAbortCriteria<R0, R1, R2, R3> {
-    /// `Action`: `Action`, required. Update: replacement.
+    /// `Action`: `Action`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-iotjobabortcriteria.html#cfn-greengrassv2-deployment-iotjobabortcriteria-action)
     pub fn action(self, value: impl Arg<Action>) -> IoTJobAbortCriteria<Set, R1, R2, R3> { IoTJobAbortCriteria(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `FailureType`: `FailureType`, required. Update: replacement.
+    /// `FailureType`: `FailureType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-iotjobabortcriteria.html#cfn-greengrassv2-deployment-iotjobabortcriteria-failuretype)
     pub fn failure_type(self, value: impl Arg<FailureType>) -> IoTJobAbortCriteria<R0, Set, R2, R3> { IoTJobAbortCriteria(put(self.0, "FailureType", value.into_expr()), Phase) }
-    /// `MinNumberOfExecutedThings`: integer, required. Update: replacement.
+    /// `MinNumberOfExecutedThings`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-iotjobabortcriteria.html#cfn-greengrassv2-deployment-iotjobabortcriteria-minnumberofexecutedthings)
     pub fn min_number_of_executed_things(self, value: impl Arg<i64>) -> IoTJobAbortCriteria<R0, R1, Set, R3> { IoTJobAbortCriteria(put(self.0, "MinNumberOfExecutedThings", value.into_expr()), Phase) }
-    /// `ThresholdPercentage`: number, required. Update: replacement.
+    /// `ThresholdPercentage`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-iotjobabortcriteria.html#cfn-greengrassv2-deployment-iotjobabortcriteria-thresholdpercentage)
     pub fn threshold_percentage(self, value: impl Arg<f64>) -> IoTJobAbortCriteria<R0, R1, R2, Set> { IoTJobAbortCriteria(put(self.0, "ThresholdPercentage", value.into_expr()), Phase) }
 }
 impl Done for IoTJobAbortCriteria { fn into_props(self) -> Bag { self.0 } }
@@ -338,9 +338,9 @@ impl Done for IoTJobAbortCriteria { fn into_props(self) -> Bag { self.0 } }
 impl IoTJobExecutionsRolloutConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ExponentialRate`: `IoTJobExponentialRolloutRate`. Update: replacement.
+    /// `ExponentialRate`: `IoTJobExponentialRolloutRate`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-iotjobexecutionsrolloutconfig.html#cfn-greengrassv2-deployment-iotjobexecutionsrolloutconfig-exponentialrate)
     pub fn exponential_rate(self, value: impl Arg<IoTJobExponentialRolloutRate>) -> Self { Self(put(self.0, "ExponentialRate", value.into_expr())) }
-    /// `MaximumPerMinute`: integer. Update: replacement.
+    /// `MaximumPerMinute`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-iotjobexecutionsrolloutconfig.html#cfn-greengrassv2-deployment-iotjobexecutionsrolloutconfig-maximumperminute)
     pub fn maximum_per_minute(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumPerMinute", value.into_expr())) }
 }
 impl Done for IoTJobExecutionsRolloutConfig { fn into_props(self) -> Bag { self.0 } }
@@ -351,11 +351,11 @@ impl IoTJobExponentialRolloutRate {
     pub fn new() -> IoTJobExponentialRolloutRate<Missing<super::required::BaseRatePerMinute>, Missing<super::required::IncrementFactor>, Missing<super::required::RateIncreaseCriteria>> { IoTJobExponentialRolloutRate(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> IoTJobExponentialRolloutRate<R0, R1, R2> {
-    /// `BaseRatePerMinute`: integer, required. Update: replacement.
+    /// `BaseRatePerMinute`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-iotjobexponentialrolloutrate.html#cfn-greengrassv2-deployment-iotjobexponentialrolloutrate-baserateperminute)
     pub fn base_rate_per_minute(self, value: impl Arg<i64>) -> IoTJobExponentialRolloutRate<Set, R1, R2> { IoTJobExponentialRolloutRate(put(self.0, "BaseRatePerMinute", value.into_expr()), Phase) }
-    /// `IncrementFactor`: number, required. Update: replacement.
+    /// `IncrementFactor`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-iotjobexponentialrolloutrate.html#cfn-greengrassv2-deployment-iotjobexponentialrolloutrate-incrementfactor)
     pub fn increment_factor(self, value: impl Arg<f64>) -> IoTJobExponentialRolloutRate<R0, Set, R2> { IoTJobExponentialRolloutRate(put(self.0, "IncrementFactor", value.into_expr()), Phase) }
-    /// `RateIncreaseCriteria`: `IoTJobRateIncreaseCriteria`, required. Update: replacement.
+    /// `RateIncreaseCriteria`: `IoTJobRateIncreaseCriteria`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-iotjobexponentialrolloutrate.html#cfn-greengrassv2-deployment-iotjobexponentialrolloutrate-rateincreasecriteria)
     pub fn rate_increase_criteria(self, value: impl Arg<IoTJobRateIncreaseCriteria>) -> IoTJobExponentialRolloutRate<R0, R1, Set> { IoTJobExponentialRolloutRate(put(self.0, "RateIncreaseCriteria", value.into_expr()), Phase) }
 }
 impl Done for IoTJobExponentialRolloutRate { fn into_props(self) -> Bag { self.0 } }
@@ -364,9 +364,9 @@ impl Done for IoTJobExponentialRolloutRate { fn into_props(self) -> Bag { self.0
 impl IoTJobRateIncreaseCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `NumberOfNotifiedThings`: integer. Update: replacement.
+    /// `NumberOfNotifiedThings`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-iotjobrateincreasecriteria.html#cfn-greengrassv2-deployment-iotjobrateincreasecriteria-numberofnotifiedthings)
     pub fn number_of_notified_things(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfNotifiedThings", value.into_expr())) }
-    /// `NumberOfSucceededThings`: integer. Update: replacement.
+    /// `NumberOfSucceededThings`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-iotjobrateincreasecriteria.html#cfn-greengrassv2-deployment-iotjobrateincreasecriteria-numberofsucceededthings)
     pub fn number_of_succeeded_things(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfSucceededThings", value.into_expr())) }
 }
 impl Done for IoTJobRateIncreaseCriteria { fn into_props(self) -> Bag { self.0 } }
@@ -375,7 +375,7 @@ impl Done for IoTJobRateIncreaseCriteria { fn into_props(self) -> Bag { self.0 }
 impl IoTJobTimeoutConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `InProgressTimeoutInMinutes`: integer. Update: replacement.
+    /// `InProgressTimeoutInMinutes`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-iotjobtimeoutconfig.html#cfn-greengrassv2-deployment-iotjobtimeoutconfig-inprogresstimeoutinminutes)
     pub fn in_progress_timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "InProgressTimeoutInMinutes", value.into_expr())) }
 }
 impl Done for IoTJobTimeoutConfig { fn into_props(self) -> Bag { self.0 } }
@@ -384,9 +384,9 @@ impl Done for IoTJobTimeoutConfig { fn into_props(self) -> Bag { self.0 } }
 impl SystemResourceLimits {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Cpus`: number. Update: replacement.
+    /// `Cpus`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-systemresourcelimits.html#cfn-greengrassv2-deployment-systemresourcelimits-cpus)
     pub fn cpus(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Cpus", value.into_expr())) }
-    /// `Memory`: integer. Update: replacement.
+    /// `Memory`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-systemresourcelimits.html#cfn-greengrassv2-deployment-systemresourcelimits-memory)
     pub fn memory(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Memory", value.into_expr())) }
 }
 impl Done for SystemResourceLimits { fn into_props(self) -> Bag { self.0 } }

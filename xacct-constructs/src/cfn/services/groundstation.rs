@@ -13,11 +13,11 @@ impl CfnConfig {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConfigProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::GroundStationConfigArn> { self.0.reference() }
-    /// The attribute `Arn`: `GroundStationConfigArn`.
+    /// The attribute `Arn`: `GroundStationConfigArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-config.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::GroundStationConfigArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-config.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `Type`: text.
+    /// The attribute `Type`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-config.html#Type-fn::getatt)
     pub fn attr_type_(&self) -> Val<str> { self.0.get_att("Type") }
 }
 impl Parent for CfnConfig { fn node(&self) -> &Place { &self.0 } }
@@ -28,11 +28,11 @@ impl CfnConfigProps {
     pub fn new() -> CfnConfigProps<Missing<required::ConfigData>, Missing<required::Name>> { CfnConfigProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnConfigProps<R0, R1> {
-    /// `ConfigData`: `ConfigData`, required. Update: in place.
+    /// `ConfigData`: `ConfigData`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-config.html#cfn-groundstation-config-configdata)
     pub fn config_data(self, value: impl Arg<config::ConfigData>) -> CfnConfigProps<Set, R1> { CfnConfigProps(put(self.0, "ConfigData", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-config.html#cfn-groundstation-config-name)
     pub fn name(self, value: impl Arg<str>) -> CfnConfigProps<R0, Set> { CfnConfigProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-config.html#cfn-groundstation-config-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConfigProps { fn into_props(self) -> Bag { self.0 } }
@@ -44,7 +44,7 @@ use crate::cfn::support::*;
 impl AntennaDownlinkConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SpectrumConfig`: `SpectrumConfig`. Update: in place.
+    /// `SpectrumConfig`: `SpectrumConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-antennadownlinkconfig.html#cfn-groundstation-config-antennadownlinkconfig-spectrumconfig)
     pub fn spectrum_config(self, value: impl Arg<SpectrumConfig>) -> Self { Self(put(self.0, "SpectrumConfig", value.into_expr())) }
 }
 impl Done for AntennaDownlinkConfig { fn into_props(self) -> Bag { self.0 } }
@@ -53,11 +53,11 @@ impl Done for AntennaDownlinkConfig { fn into_props(self) -> Bag { self.0 } }
 impl AntennaDownlinkDemodDecodeConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DecodeConfig`: `DecodeConfig`. Update: in place.
+    /// `DecodeConfig`: `DecodeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-antennadownlinkdemoddecodeconfig.html#cfn-groundstation-config-antennadownlinkdemoddecodeconfig-decodeconfig)
     pub fn decode_config(self, value: impl Arg<DecodeConfig>) -> Self { Self(put(self.0, "DecodeConfig", value.into_expr())) }
-    /// `DemodulationConfig`: `DemodulationConfig`. Update: in place.
+    /// `DemodulationConfig`: `DemodulationConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-antennadownlinkdemoddecodeconfig.html#cfn-groundstation-config-antennadownlinkdemoddecodeconfig-demodulationconfig)
     pub fn demodulation_config(self, value: impl Arg<DemodulationConfig>) -> Self { Self(put(self.0, "DemodulationConfig", value.into_expr())) }
-    /// `SpectrumConfig`: `SpectrumConfig`. Update: in place.
+    /// `SpectrumConfig`: `SpectrumConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-antennadownlinkdemoddecodeconfig.html#cfn-groundstation-config-antennadownlinkdemoddecodeconfig-spectrumconfig)
     pub fn spectrum_config(self, value: impl Arg<SpectrumConfig>) -> Self { Self(put(self.0, "SpectrumConfig", value.into_expr())) }
 }
 impl Done for AntennaDownlinkDemodDecodeConfig { fn into_props(self) -> Bag { self.0 } }
@@ -66,11 +66,11 @@ impl Done for AntennaDownlinkDemodDecodeConfig { fn into_props(self) -> Bag { se
 impl AntennaUplinkConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SpectrumConfig`: `UplinkSpectrumConfig`. Update: in place.
+    /// `SpectrumConfig`: `UplinkSpectrumConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-antennauplinkconfig.html#cfn-groundstation-config-antennauplinkconfig-spectrumconfig)
     pub fn spectrum_config(self, value: impl Arg<UplinkSpectrumConfig>) -> Self { Self(put(self.0, "SpectrumConfig", value.into_expr())) }
-    /// `TargetEirp`: `Eirp`. Update: in place.
+    /// `TargetEirp`: `Eirp`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-antennauplinkconfig.html#cfn-groundstation-config-antennauplinkconfig-targeteirp)
     pub fn target_eirp(self, value: impl Arg<Eirp>) -> Self { Self(put(self.0, "TargetEirp", value.into_expr())) }
-    /// `TransmitDisabled`: boolean. Update: in place.
+    /// `TransmitDisabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-antennauplinkconfig.html#cfn-groundstation-config-antennauplinkconfig-transmitdisabled)
     pub fn transmit_disabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TransmitDisabled", value.into_expr())) }
 }
 impl Done for AntennaUplinkConfig { fn into_props(self) -> Bag { self.0 } }
@@ -79,21 +79,21 @@ impl Done for AntennaUplinkConfig { fn into_props(self) -> Bag { self.0 } }
 impl ConfigData {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AntennaDownlinkConfig`: `AntennaDownlinkConfig`. Update: in place.
+    /// `AntennaDownlinkConfig`: `AntennaDownlinkConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-configdata.html#cfn-groundstation-config-configdata-antennadownlinkconfig)
     pub fn antenna_downlink_config(self, value: impl Arg<AntennaDownlinkConfig>) -> Self { Self(put(self.0, "AntennaDownlinkConfig", value.into_expr())) }
-    /// `AntennaDownlinkDemodDecodeConfig`: `AntennaDownlinkDemodDecodeConfig`. Update: in place.
+    /// `AntennaDownlinkDemodDecodeConfig`: `AntennaDownlinkDemodDecodeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-configdata.html#cfn-groundstation-config-configdata-antennadownlinkdemoddecodeconfig)
     pub fn antenna_downlink_demod_decode_config(self, value: impl Arg<AntennaDownlinkDemodDecodeConfig>) -> Self { Self(put(self.0, "AntennaDownlinkDemodDecodeConfig", value.into_expr())) }
-    /// `AntennaUplinkConfig`: `AntennaUplinkConfig`. Update: in place.
+    /// `AntennaUplinkConfig`: `AntennaUplinkConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-configdata.html#cfn-groundstation-config-configdata-antennauplinkconfig)
     pub fn antenna_uplink_config(self, value: impl Arg<AntennaUplinkConfig>) -> Self { Self(put(self.0, "AntennaUplinkConfig", value.into_expr())) }
-    /// `DataflowEndpointConfig`: `DataflowEndpointConfig`. Update: in place.
+    /// `DataflowEndpointConfig`: `DataflowEndpointConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-configdata.html#cfn-groundstation-config-configdata-dataflowendpointconfig)
     pub fn dataflow_endpoint_config(self, value: impl Arg<DataflowEndpointConfig>) -> Self { Self(put(self.0, "DataflowEndpointConfig", value.into_expr())) }
-    /// `S3RecordingConfig`: `S3RecordingConfig`. Update: in place.
+    /// `S3RecordingConfig`: `S3RecordingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-configdata.html#cfn-groundstation-config-configdata-s3recordingconfig)
     pub fn s3_recording_config(self, value: impl Arg<S3RecordingConfig>) -> Self { Self(put(self.0, "S3RecordingConfig", value.into_expr())) }
-    /// `TelemetrySinkConfig`: `TelemetrySinkConfig`. Update: in place.
+    /// `TelemetrySinkConfig`: `TelemetrySinkConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-configdata.html#cfn-groundstation-config-configdata-telemetrysinkconfig)
     pub fn telemetry_sink_config(self, value: impl Arg<TelemetrySinkConfig>) -> Self { Self(put(self.0, "TelemetrySinkConfig", value.into_expr())) }
-    /// `TrackingConfig`: `TrackingConfig`. Update: in place.
+    /// `TrackingConfig`: `TrackingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-configdata.html#cfn-groundstation-config-configdata-trackingconfig)
     pub fn tracking_config(self, value: impl Arg<TrackingConfig>) -> Self { Self(put(self.0, "TrackingConfig", value.into_expr())) }
-    /// `UplinkEchoConfig`: `UplinkEchoConfig`. Update: in place.
+    /// `UplinkEchoConfig`: `UplinkEchoConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-configdata.html#cfn-groundstation-config-configdata-uplinkechoconfig)
     pub fn uplink_echo_config(self, value: impl Arg<UplinkEchoConfig>) -> Self { Self(put(self.0, "UplinkEchoConfig", value.into_expr())) }
 }
 impl Done for ConfigData { fn into_props(self) -> Bag { self.0 } }
@@ -102,9 +102,9 @@ impl Done for ConfigData { fn into_props(self) -> Bag { self.0 } }
 impl DataflowEndpointConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DataflowEndpointName`: text. Update: in place.
+    /// `DataflowEndpointName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-dataflowendpointconfig.html#cfn-groundstation-config-dataflowendpointconfig-dataflowendpointname)
     pub fn dataflow_endpoint_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataflowEndpointName", value.into_expr())) }
-    /// `DataflowEndpointRegion`: text. Update: in place.
+    /// `DataflowEndpointRegion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-dataflowendpointconfig.html#cfn-groundstation-config-dataflowendpointconfig-dataflowendpointregion)
     pub fn dataflow_endpoint_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataflowEndpointRegion", value.into_expr())) }
 }
 impl Done for DataflowEndpointConfig { fn into_props(self) -> Bag { self.0 } }
@@ -113,7 +113,7 @@ impl Done for DataflowEndpointConfig { fn into_props(self) -> Bag { self.0 } }
 impl DecodeConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `UnvalidatedJSON`: text. Update: in place.
+    /// `UnvalidatedJSON`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-decodeconfig.html#cfn-groundstation-config-decodeconfig-unvalidatedjson)
     pub fn unvalidated_json(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UnvalidatedJSON", value.into_expr())) }
 }
 impl Done for DecodeConfig { fn into_props(self) -> Bag { self.0 } }
@@ -122,7 +122,7 @@ impl Done for DecodeConfig { fn into_props(self) -> Bag { self.0 } }
 impl DemodulationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `UnvalidatedJSON`: text. Update: in place.
+    /// `UnvalidatedJSON`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-demodulationconfig.html#cfn-groundstation-config-demodulationconfig-unvalidatedjson)
     pub fn unvalidated_json(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UnvalidatedJSON", value.into_expr())) }
 }
 impl Done for DemodulationConfig { fn into_props(self) -> Bag { self.0 } }
@@ -131,9 +131,9 @@ impl Done for DemodulationConfig { fn into_props(self) -> Bag { self.0 } }
 impl Eirp {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Units`: `EirpUnits`. Update: in place.
+    /// `Units`: `EirpUnits`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-eirp.html#cfn-groundstation-config-eirp-units)
     pub fn units(self, value: impl Arg<EirpUnits>) -> Self { Self(put(self.0, "Units", value.into_expr())) }
-    /// `Value`: number. Update: in place.
+    /// `Value`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-eirp.html#cfn-groundstation-config-eirp-value)
     pub fn value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for Eirp { fn into_props(self) -> Bag { self.0 } }
@@ -142,9 +142,9 @@ impl Done for Eirp { fn into_props(self) -> Bag { self.0 } }
 impl Frequency {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Units`: `Units`. Update: in place.
+    /// `Units`: `Units`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-frequency.html#cfn-groundstation-config-frequency-units)
     pub fn units(self, value: impl Arg<Units>) -> Self { Self(put(self.0, "Units", value.into_expr())) }
-    /// `Value`: number. Update: in place.
+    /// `Value`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-frequency.html#cfn-groundstation-config-frequency-value)
     pub fn value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for Frequency { fn into_props(self) -> Bag { self.0 } }
@@ -153,9 +153,9 @@ impl Done for Frequency { fn into_props(self) -> Bag { self.0 } }
 impl FrequencyBandwidth {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Units`: `Units`. Update: in place.
+    /// `Units`: `Units`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-frequencybandwidth.html#cfn-groundstation-config-frequencybandwidth-units)
     pub fn units(self, value: impl Arg<Units>) -> Self { Self(put(self.0, "Units", value.into_expr())) }
-    /// `Value`: number. Update: in place.
+    /// `Value`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-frequencybandwidth.html#cfn-groundstation-config-frequencybandwidth-value)
     pub fn value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for FrequencyBandwidth { fn into_props(self) -> Bag { self.0 } }
@@ -166,9 +166,9 @@ impl KinesisDataStreamData {
     pub fn new() -> KinesisDataStreamData<Missing<super::required::KinesisDataStreamArn>, Missing<super::required::KinesisRoleArn>> { KinesisDataStreamData(Bag::default(), Phase) }
 }
 impl<R0, R1> KinesisDataStreamData<R0, R1> {
-    /// `KinesisDataStreamArn`: text, required. Update: in place.
+    /// `KinesisDataStreamArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-kinesisdatastreamdata.html#cfn-groundstation-config-kinesisdatastreamdata-kinesisdatastreamarn)
     pub fn kinesis_data_stream_arn(self, value: impl Arg<str>) -> KinesisDataStreamData<Set, R1> { KinesisDataStreamData(put(self.0, "KinesisDataStreamArn", value.into_expr()), Phase) }
-    /// `KinesisRoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `KinesisRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-kinesisdatastreamdata.html#cfn-groundstation-config-kinesisdatastreamdata-kinesisrolearn)
     pub fn kinesis_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> KinesisDataStreamData<R0, Set> { KinesisDataStreamData(put(self.0, "KinesisRoleArn", value.into_expr()), Phase) }
 }
 impl Done for KinesisDataStreamData { fn into_props(self) -> Bag { self.0 } }
@@ -177,11 +177,11 @@ impl Done for KinesisDataStreamData { fn into_props(self) -> Bag { self.0 } }
 impl S3RecordingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BucketArn`: `S3BucketArn`. Update: in place.
+    /// `BucketArn`: `S3BucketArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-s3recordingconfig.html#cfn-groundstation-config-s3recordingconfig-bucketarn)
     pub fn bucket_arn(self, value: impl Arg<kind::S3BucketArn>) -> Self { Self(put(self.0, "BucketArn", value.into_expr())) }
-    /// `Prefix`: text. Update: in place.
+    /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-s3recordingconfig.html#cfn-groundstation-config-s3recordingconfig-prefix)
     pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
-    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-s3recordingconfig.html#cfn-groundstation-config-s3recordingconfig-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
 }
 impl Done for S3RecordingConfig { fn into_props(self) -> Bag { self.0 } }
@@ -190,11 +190,11 @@ impl Done for S3RecordingConfig { fn into_props(self) -> Bag { self.0 } }
 impl SpectrumConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Bandwidth`: `FrequencyBandwidth`. Update: in place.
+    /// `Bandwidth`: `FrequencyBandwidth`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-spectrumconfig.html#cfn-groundstation-config-spectrumconfig-bandwidth)
     pub fn bandwidth(self, value: impl Arg<FrequencyBandwidth>) -> Self { Self(put(self.0, "Bandwidth", value.into_expr())) }
-    /// `CenterFrequency`: `Frequency`. Update: in place.
+    /// `CenterFrequency`: `Frequency`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-spectrumconfig.html#cfn-groundstation-config-spectrumconfig-centerfrequency)
     pub fn center_frequency(self, value: impl Arg<Frequency>) -> Self { Self(put(self.0, "CenterFrequency", value.into_expr())) }
-    /// `Polarization`: `Polarization`. Update: in place.
+    /// `Polarization`: `Polarization`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-spectrumconfig.html#cfn-groundstation-config-spectrumconfig-polarization)
     pub fn polarization(self, value: impl Arg<Polarization>) -> Self { Self(put(self.0, "Polarization", value.into_expr())) }
 }
 impl Done for SpectrumConfig { fn into_props(self) -> Bag { self.0 } }
@@ -205,9 +205,9 @@ impl TelemetrySinkConfig {
     pub fn new() -> TelemetrySinkConfig<Missing<super::required::TelemetrySinkData>, Missing<super::required::TelemetrySinkType>> { TelemetrySinkConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> TelemetrySinkConfig<R0, R1> {
-    /// `TelemetrySinkData`: `TelemetrySinkData`, required. Update: in place.
+    /// `TelemetrySinkData`: `TelemetrySinkData`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-telemetrysinkconfig.html#cfn-groundstation-config-telemetrysinkconfig-telemetrysinkdata)
     pub fn telemetry_sink_data(self, value: impl Arg<TelemetrySinkData>) -> TelemetrySinkConfig<Set, R1> { TelemetrySinkConfig(put(self.0, "TelemetrySinkData", value.into_expr()), Phase) }
-    /// `TelemetrySinkType`: `TelemetrySinkType`, required. Update: in place.
+    /// `TelemetrySinkType`: `TelemetrySinkType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-telemetrysinkconfig.html#cfn-groundstation-config-telemetrysinkconfig-telemetrysinktype)
     pub fn telemetry_sink_type(self, value: impl Arg<TelemetrySinkType>) -> TelemetrySinkConfig<R0, Set> { TelemetrySinkConfig(put(self.0, "TelemetrySinkType", value.into_expr()), Phase) }
 }
 impl Done for TelemetrySinkConfig { fn into_props(self) -> Bag { self.0 } }
@@ -216,7 +216,7 @@ impl Done for TelemetrySinkConfig { fn into_props(self) -> Bag { self.0 } }
 impl TelemetrySinkData {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KinesisDataStreamData`: `KinesisDataStreamData`. Update: in place.
+    /// `KinesisDataStreamData`: `KinesisDataStreamData`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-telemetrysinkdata.html#cfn-groundstation-config-telemetrysinkdata-kinesisdatastreamdata)
     pub fn kinesis_data_stream_data(self, value: impl Arg<KinesisDataStreamData>) -> Self { Self(put(self.0, "KinesisDataStreamData", value.into_expr())) }
 }
 impl Done for TelemetrySinkData { fn into_props(self) -> Bag { self.0 } }
@@ -225,7 +225,7 @@ impl Done for TelemetrySinkData { fn into_props(self) -> Bag { self.0 } }
 impl TrackingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Autotrack`: `Autotrack`. Update: in place.
+    /// `Autotrack`: `Autotrack`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-trackingconfig.html#cfn-groundstation-config-trackingconfig-autotrack)
     pub fn autotrack(self, value: impl Arg<Autotrack>) -> Self { Self(put(self.0, "Autotrack", value.into_expr())) }
 }
 impl Done for TrackingConfig { fn into_props(self) -> Bag { self.0 } }
@@ -234,9 +234,9 @@ impl Done for TrackingConfig { fn into_props(self) -> Bag { self.0 } }
 impl UplinkEchoConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AntennaUplinkConfigArn`: text. Update: in place.
+    /// `AntennaUplinkConfigArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-uplinkechoconfig.html#cfn-groundstation-config-uplinkechoconfig-antennauplinkconfigarn)
     pub fn antenna_uplink_config_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AntennaUplinkConfigArn", value.into_expr())) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-uplinkechoconfig.html#cfn-groundstation-config-uplinkechoconfig-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for UplinkEchoConfig { fn into_props(self) -> Bag { self.0 } }
@@ -245,9 +245,9 @@ impl Done for UplinkEchoConfig { fn into_props(self) -> Bag { self.0 } }
 impl UplinkSpectrumConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CenterFrequency`: `Frequency`. Update: in place.
+    /// `CenterFrequency`: `Frequency`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-uplinkspectrumconfig.html#cfn-groundstation-config-uplinkspectrumconfig-centerfrequency)
     pub fn center_frequency(self, value: impl Arg<Frequency>) -> Self { Self(put(self.0, "CenterFrequency", value.into_expr())) }
-    /// `Polarization`: `Polarization`. Update: in place.
+    /// `Polarization`: `Polarization`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-uplinkspectrumconfig.html#cfn-groundstation-config-uplinkspectrumconfig-polarization)
     pub fn polarization(self, value: impl Arg<Polarization>) -> Self { Self(put(self.0, "Polarization", value.into_expr())) }
 }
 impl Done for UplinkSpectrumConfig { fn into_props(self) -> Bag { self.0 } }
@@ -271,9 +271,9 @@ impl CfnDataflowEndpointGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDataflowEndpointGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-dataflowendpointgroup.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-dataflowendpointgroup.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnDataflowEndpointGroup { fn node(&self) -> &Place { &self.0 } }
@@ -284,13 +284,13 @@ impl CfnDataflowEndpointGroupProps {
     pub fn new() -> CfnDataflowEndpointGroupProps<Missing<required::EndpointDetails>> { CfnDataflowEndpointGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDataflowEndpointGroupProps<R0> {
-    /// `ContactPostPassDurationSeconds`: integer. Update: replacement.
+    /// `ContactPostPassDurationSeconds`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-dataflowendpointgroup.html#cfn-groundstation-dataflowendpointgroup-contactpostpassdurationseconds)
     pub fn contact_post_pass_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContactPostPassDurationSeconds", value.into_expr()), Phase) }
-    /// `ContactPrePassDurationSeconds`: integer. Update: replacement.
+    /// `ContactPrePassDurationSeconds`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-dataflowendpointgroup.html#cfn-groundstation-dataflowendpointgroup-contactprepassdurationseconds)
     pub fn contact_pre_pass_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContactPrePassDurationSeconds", value.into_expr()), Phase) }
-    /// `EndpointDetails`: list of `EndpointDetails`, required. Update: replacement.
+    /// `EndpointDetails`: list of `EndpointDetails`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-dataflowendpointgroup.html#cfn-groundstation-dataflowendpointgroup-endpointdetails)
     pub fn endpoint_details(self, value: impl Arg<Arr<dataflow_endpoint_group::EndpointDetails>>) -> CfnDataflowEndpointGroupProps<Set> { CfnDataflowEndpointGroupProps(put(self.0, "EndpointDetails", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-dataflowendpointgroup.html#cfn-groundstation-dataflowendpointgroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDataflowEndpointGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -302,15 +302,15 @@ use crate::cfn::support::*;
 impl AwsGroundStationAgentEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AgentStatus`: `AgentStatus`. Update: replacement.
+    /// `AgentStatus`: `AgentStatus`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-awsgroundstationagentendpoint.html#cfn-groundstation-dataflowendpointgroup-awsgroundstationagentendpoint-agentstatus)
     pub fn agent_status(self, value: impl Arg<AgentStatus>) -> Self { Self(put(self.0, "AgentStatus", value.into_expr())) }
-    /// `AuditResults`: `AuditResults`. Update: replacement.
+    /// `AuditResults`: `AuditResults`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-awsgroundstationagentendpoint.html#cfn-groundstation-dataflowendpointgroup-awsgroundstationagentendpoint-auditresults)
     pub fn audit_results(self, value: impl Arg<AuditResults>) -> Self { Self(put(self.0, "AuditResults", value.into_expr())) }
-    /// `EgressAddress`: `ConnectionDetails`. Update: replacement.
+    /// `EgressAddress`: `ConnectionDetails`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-awsgroundstationagentendpoint.html#cfn-groundstation-dataflowendpointgroup-awsgroundstationagentendpoint-egressaddress)
     pub fn egress_address(self, value: impl Arg<ConnectionDetails>) -> Self { Self(put(self.0, "EgressAddress", value.into_expr())) }
-    /// `IngressAddress`: `RangedConnectionDetails`. Update: replacement.
+    /// `IngressAddress`: `RangedConnectionDetails`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-awsgroundstationagentendpoint.html#cfn-groundstation-dataflowendpointgroup-awsgroundstationagentendpoint-ingressaddress)
     pub fn ingress_address(self, value: impl Arg<RangedConnectionDetails>) -> Self { Self(put(self.0, "IngressAddress", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-awsgroundstationagentendpoint.html#cfn-groundstation-dataflowendpointgroup-awsgroundstationagentendpoint-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for AwsGroundStationAgentEndpoint { fn into_props(self) -> Bag { self.0 } }
@@ -319,9 +319,9 @@ impl Done for AwsGroundStationAgentEndpoint { fn into_props(self) -> Bag { self.
 impl ConnectionDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Mtu`: integer. Update: replacement.
+    /// `Mtu`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-connectiondetails.html#cfn-groundstation-dataflowendpointgroup-connectiondetails-mtu)
     pub fn mtu(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Mtu", value.into_expr())) }
-    /// `SocketAddress`: `SocketAddress`. Update: replacement.
+    /// `SocketAddress`: `SocketAddress`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-connectiondetails.html#cfn-groundstation-dataflowendpointgroup-connectiondetails-socketaddress)
     pub fn socket_address(self, value: impl Arg<SocketAddress>) -> Self { Self(put(self.0, "SocketAddress", value.into_expr())) }
 }
 impl Done for ConnectionDetails { fn into_props(self) -> Bag { self.0 } }
@@ -330,11 +330,11 @@ impl Done for ConnectionDetails { fn into_props(self) -> Bag { self.0 } }
 impl DataflowEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Address`: `SocketAddress`. Update: replacement.
+    /// `Address`: `SocketAddress`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-dataflowendpoint.html#cfn-groundstation-dataflowendpointgroup-dataflowendpoint-address)
     pub fn address(self, value: impl Arg<SocketAddress>) -> Self { Self(put(self.0, "Address", value.into_expr())) }
-    /// `Mtu`: integer. Update: replacement.
+    /// `Mtu`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-dataflowendpoint.html#cfn-groundstation-dataflowendpointgroup-dataflowendpoint-mtu)
     pub fn mtu(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Mtu", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-dataflowendpoint.html#cfn-groundstation-dataflowendpointgroup-dataflowendpoint-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for DataflowEndpoint { fn into_props(self) -> Bag { self.0 } }
@@ -343,11 +343,11 @@ impl Done for DataflowEndpoint { fn into_props(self) -> Bag { self.0 } }
 impl EndpointDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AwsGroundStationAgentEndpoint`: `AwsGroundStationAgentEndpoint`. Update: replacement.
+    /// `AwsGroundStationAgentEndpoint`: `AwsGroundStationAgentEndpoint`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-endpointdetails.html#cfn-groundstation-dataflowendpointgroup-endpointdetails-awsgroundstationagentendpoint)
     pub fn aws_ground_station_agent_endpoint(self, value: impl Arg<AwsGroundStationAgentEndpoint>) -> Self { Self(put(self.0, "AwsGroundStationAgentEndpoint", value.into_expr())) }
-    /// `Endpoint`: `DataflowEndpoint`. Update: replacement.
+    /// `Endpoint`: `DataflowEndpoint`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-endpointdetails.html#cfn-groundstation-dataflowendpointgroup-endpointdetails-endpoint)
     pub fn endpoint(self, value: impl Arg<DataflowEndpoint>) -> Self { Self(put(self.0, "Endpoint", value.into_expr())) }
-    /// `SecurityDetails`: `SecurityDetails`. Update: replacement.
+    /// `SecurityDetails`: `SecurityDetails`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-endpointdetails.html#cfn-groundstation-dataflowendpointgroup-endpointdetails-securitydetails)
     pub fn security_details(self, value: impl Arg<SecurityDetails>) -> Self { Self(put(self.0, "SecurityDetails", value.into_expr())) }
 }
 impl Done for EndpointDetails { fn into_props(self) -> Bag { self.0 } }
@@ -356,9 +356,9 @@ impl Done for EndpointDetails { fn into_props(self) -> Bag { self.0 } }
 impl IntegerRange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Maximum`: integer. Update: replacement.
+    /// `Maximum`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-integerrange.html#cfn-groundstation-dataflowendpointgroup-integerrange-maximum)
     pub fn maximum(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Maximum", value.into_expr())) }
-    /// `Minimum`: integer. Update: replacement.
+    /// `Minimum`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-integerrange.html#cfn-groundstation-dataflowendpointgroup-integerrange-minimum)
     pub fn minimum(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Minimum", value.into_expr())) }
 }
 impl Done for IntegerRange { fn into_props(self) -> Bag { self.0 } }
@@ -367,9 +367,9 @@ impl Done for IntegerRange { fn into_props(self) -> Bag { self.0 } }
 impl RangedConnectionDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Mtu`: integer. Update: replacement.
+    /// `Mtu`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-rangedconnectiondetails.html#cfn-groundstation-dataflowendpointgroup-rangedconnectiondetails-mtu)
     pub fn mtu(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Mtu", value.into_expr())) }
-    /// `SocketAddress`: `RangedSocketAddress`. Update: replacement.
+    /// `SocketAddress`: `RangedSocketAddress`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-rangedconnectiondetails.html#cfn-groundstation-dataflowendpointgroup-rangedconnectiondetails-socketaddress)
     pub fn socket_address(self, value: impl Arg<RangedSocketAddress>) -> Self { Self(put(self.0, "SocketAddress", value.into_expr())) }
 }
 impl Done for RangedConnectionDetails { fn into_props(self) -> Bag { self.0 } }
@@ -378,9 +378,9 @@ impl Done for RangedConnectionDetails { fn into_props(self) -> Bag { self.0 } }
 impl RangedSocketAddress {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-rangedsocketaddress.html#cfn-groundstation-dataflowendpointgroup-rangedsocketaddress-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `PortRange`: `IntegerRange`. Update: replacement.
+    /// `PortRange`: `IntegerRange`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-rangedsocketaddress.html#cfn-groundstation-dataflowendpointgroup-rangedsocketaddress-portrange)
     pub fn port_range(self, value: impl Arg<IntegerRange>) -> Self { Self(put(self.0, "PortRange", value.into_expr())) }
 }
 impl Done for RangedSocketAddress { fn into_props(self) -> Bag { self.0 } }
@@ -389,11 +389,11 @@ impl Done for RangedSocketAddress { fn into_props(self) -> Bag { self.0 } }
 impl SecurityDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RoleArn`: `IamRoleArn`. Update: replacement.
+    /// `RoleArn`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-securitydetails.html#cfn-groundstation-dataflowendpointgroup-securitydetails-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-securitydetails.html#cfn-groundstation-dataflowendpointgroup-securitydetails-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
-    /// `SubnetIds`: list of text. Update: replacement.
+    /// `SubnetIds`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-securitydetails.html#cfn-groundstation-dataflowendpointgroup-securitydetails-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
 }
 impl Done for SecurityDetails { fn into_props(self) -> Bag { self.0 } }
@@ -402,9 +402,9 @@ impl Done for SecurityDetails { fn into_props(self) -> Bag { self.0 } }
 impl SocketAddress {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-socketaddress.html#cfn-groundstation-dataflowendpointgroup-socketaddress-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Port`: integer. Update: replacement.
+    /// `Port`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-socketaddress.html#cfn-groundstation-dataflowendpointgroup-socketaddress-port)
     pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
 }
 impl Done for SocketAddress { fn into_props(self) -> Bag { self.0 } }
@@ -422,11 +422,11 @@ impl CfnDataflowEndpointGroupV2 {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnDataflowEndpointGroupV2Props) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-dataflowendpointgroupv2.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `EndpointDetails`: list of `EndpointDetails`.
+    /// The attribute `EndpointDetails`: list of `EndpointDetails`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-dataflowendpointgroupv2.html#EndpointDetails-fn::getatt)
     pub fn attr_endpoint_details(&self) -> Val<Arr<dataflow_endpoint_group_v2::EndpointDetails>> { self.0.get_att("EndpointDetails") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-dataflowendpointgroupv2.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnDataflowEndpointGroupV2 { fn node(&self) -> &Place { &self.0 } }
@@ -435,13 +435,13 @@ impl Parent for CfnDataflowEndpointGroupV2 { fn node(&self) -> &Place { &self.0 
 impl CfnDataflowEndpointGroupV2Props {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ContactPostPassDurationSeconds`: integer. Update: replacement.
+    /// `ContactPostPassDurationSeconds`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-dataflowendpointgroupv2.html#cfn-groundstation-dataflowendpointgroupv2-contactpostpassdurationseconds)
     pub fn contact_post_pass_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContactPostPassDurationSeconds", value.into_expr())) }
-    /// `ContactPrePassDurationSeconds`: integer. Update: replacement.
+    /// `ContactPrePassDurationSeconds`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-dataflowendpointgroupv2.html#cfn-groundstation-dataflowendpointgroupv2-contactprepassdurationseconds)
     pub fn contact_pre_pass_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContactPrePassDurationSeconds", value.into_expr())) }
-    /// `Endpoints`: list of `CreateEndpointDetails`. Update: replacement.
+    /// `Endpoints`: list of `CreateEndpointDetails`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-dataflowendpointgroupv2.html#cfn-groundstation-dataflowendpointgroupv2-endpoints)
     pub fn endpoints(self, value: impl Arg<Arr<dataflow_endpoint_group_v2::CreateEndpointDetails>>) -> Self { Self(put(self.0, "Endpoints", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-dataflowendpointgroupv2.html#cfn-groundstation-dataflowendpointgroupv2-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnDataflowEndpointGroupV2Props { fn into_props(self) -> Bag { self.0 } }
@@ -455,9 +455,9 @@ impl ConnectionDetails {
     pub fn new() -> ConnectionDetails<Missing<super::required::SocketAddress>> { ConnectionDetails(Bag::default(), Phase) }
 }
 impl<R0> ConnectionDetails<R0> {
-    /// `Mtu`: integer. Update: replacement.
+    /// `Mtu`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-connectiondetails.html#cfn-groundstation-dataflowendpointgroupv2-connectiondetails-mtu)
     pub fn mtu(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Mtu", value.into_expr()), Phase) }
-    /// `SocketAddress`: `SocketAddress`, required. Update: replacement.
+    /// `SocketAddress`: `SocketAddress`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-connectiondetails.html#cfn-groundstation-dataflowendpointgroupv2-connectiondetails-socketaddress)
     pub fn socket_address(self, value: impl Arg<SocketAddress>) -> ConnectionDetails<Set> { ConnectionDetails(put(self.0, "SocketAddress", value.into_expr()), Phase) }
 }
 impl Done for ConnectionDetails { fn into_props(self) -> Bag { self.0 } }
@@ -466,9 +466,9 @@ impl Done for ConnectionDetails { fn into_props(self) -> Bag { self.0 } }
 impl CreateEndpointDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DownlinkAwsGroundStationAgentEndpoint`: `DownlinkAwsGroundStationAgentEndpoint`. Update: replacement.
+    /// `DownlinkAwsGroundStationAgentEndpoint`: `DownlinkAwsGroundStationAgentEndpoint`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-createendpointdetails.html#cfn-groundstation-dataflowendpointgroupv2-createendpointdetails-downlinkawsgroundstationagentendpoint)
     pub fn downlink_aws_ground_station_agent_endpoint(self, value: impl Arg<DownlinkAwsGroundStationAgentEndpoint>) -> Self { Self(put(self.0, "DownlinkAwsGroundStationAgentEndpoint", value.into_expr())) }
-    /// `UplinkAwsGroundStationAgentEndpoint`: `UplinkAwsGroundStationAgentEndpoint`. Update: replacement.
+    /// `UplinkAwsGroundStationAgentEndpoint`: `UplinkAwsGroundStationAgentEndpoint`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-createendpointdetails.html#cfn-groundstation-dataflowendpointgroupv2-createendpointdetails-uplinkawsgroundstationagentendpoint)
     pub fn uplink_aws_ground_station_agent_endpoint(self, value: impl Arg<UplinkAwsGroundStationAgentEndpoint>) -> Self { Self(put(self.0, "UplinkAwsGroundStationAgentEndpoint", value.into_expr())) }
 }
 impl Done for CreateEndpointDetails { fn into_props(self) -> Bag { self.0 } }
@@ -479,9 +479,9 @@ impl DownlinkAwsGroundStationAgentEndpoint {
     pub fn new() -> DownlinkAwsGroundStationAgentEndpoint<Missing<super::required::DataflowDetails>, Missing<super::required::Name>> { DownlinkAwsGroundStationAgentEndpoint(Bag::default(), Phase) }
 }
 impl<R0, R1> DownlinkAwsGroundStationAgentEndpoint<R0, R1> {
-    /// `DataflowDetails`: `DownlinkDataflowDetails`, required. Update: replacement.
+    /// `DataflowDetails`: `DownlinkDataflowDetails`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-downlinkawsgroundstationagentendpoint.html#cfn-groundstation-dataflowendpointgroupv2-downlinkawsgroundstationagentendpoint-dataflowdetails)
     pub fn dataflow_details(self, value: impl Arg<DownlinkDataflowDetails>) -> DownlinkAwsGroundStationAgentEndpoint<Set, R1> { DownlinkAwsGroundStationAgentEndpoint(put(self.0, "DataflowDetails", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-downlinkawsgroundstationagentendpoint.html#cfn-groundstation-dataflowendpointgroupv2-downlinkawsgroundstationagentendpoint-name)
     pub fn name(self, value: impl Arg<str>) -> DownlinkAwsGroundStationAgentEndpoint<R0, Set> { DownlinkAwsGroundStationAgentEndpoint(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for DownlinkAwsGroundStationAgentEndpoint { fn into_props(self) -> Bag { self.0 } }
@@ -492,13 +492,13 @@ impl DownlinkAwsGroundStationAgentEndpointDetails {
     pub fn new() -> DownlinkAwsGroundStationAgentEndpointDetails<Missing<super::required::DataflowDetails>, Missing<super::required::Name>> { DownlinkAwsGroundStationAgentEndpointDetails(Bag::default(), Phase) }
 }
 impl<R0, R1> DownlinkAwsGroundStationAgentEndpointDetails<R0, R1> {
-    /// `AgentStatus`: `AgentStatus`. Update: in place.
+    /// `AgentStatus`: `AgentStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-downlinkawsgroundstationagentendpointdetails.html#cfn-groundstation-dataflowendpointgroupv2-downlinkawsgroundstationagentendpointdetails-agentstatus)
     pub fn agent_status(self, value: impl Arg<AgentStatus>) -> Self { Self(put(self.0, "AgentStatus", value.into_expr()), Phase) }
-    /// `AuditResults`: `AuditResults`. Update: in place.
+    /// `AuditResults`: `AuditResults`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-downlinkawsgroundstationagentendpointdetails.html#cfn-groundstation-dataflowendpointgroupv2-downlinkawsgroundstationagentendpointdetails-auditresults)
     pub fn audit_results(self, value: impl Arg<AuditResults>) -> Self { Self(put(self.0, "AuditResults", value.into_expr()), Phase) }
-    /// `DataflowDetails`: `DownlinkDataflowDetails`, required. Update: in place.
+    /// `DataflowDetails`: `DownlinkDataflowDetails`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-downlinkawsgroundstationagentendpointdetails.html#cfn-groundstation-dataflowendpointgroupv2-downlinkawsgroundstationagentendpointdetails-dataflowdetails)
     pub fn dataflow_details(self, value: impl Arg<DownlinkDataflowDetails>) -> DownlinkAwsGroundStationAgentEndpointDetails<Set, R1> { DownlinkAwsGroundStationAgentEndpointDetails(put(self.0, "DataflowDetails", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-downlinkawsgroundstationagentendpointdetails.html#cfn-groundstation-dataflowendpointgroupv2-downlinkawsgroundstationagentendpointdetails-name)
     pub fn name(self, value: impl Arg<str>) -> DownlinkAwsGroundStationAgentEndpointDetails<R0, Set> { DownlinkAwsGroundStationAgentEndpointDetails(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for DownlinkAwsGroundStationAgentEndpointDetails { fn into_props(self) -> Bag { self.0 } }
@@ -509,9 +509,9 @@ impl DownlinkConnectionDetails {
     pub fn new() -> DownlinkConnectionDetails<Missing<super::required::AgentIpAndPortAddress>, Missing<super::required::EgressAddressAndPort>> { DownlinkConnectionDetails(Bag::default(), Phase) }
 }
 impl<R0, R1> DownlinkConnectionDetails<R0, R1> {
-    /// `AgentIpAndPortAddress`: `RangedConnectionDetails`, required. Update: replacement.
+    /// `AgentIpAndPortAddress`: `RangedConnectionDetails`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-downlinkconnectiondetails.html#cfn-groundstation-dataflowendpointgroupv2-downlinkconnectiondetails-agentipandportaddress)
     pub fn agent_ip_and_port_address(self, value: impl Arg<RangedConnectionDetails>) -> DownlinkConnectionDetails<Set, R1> { DownlinkConnectionDetails(put(self.0, "AgentIpAndPortAddress", value.into_expr()), Phase) }
-    /// `EgressAddressAndPort`: `ConnectionDetails`, required. Update: replacement.
+    /// `EgressAddressAndPort`: `ConnectionDetails`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-downlinkconnectiondetails.html#cfn-groundstation-dataflowendpointgroupv2-downlinkconnectiondetails-egressaddressandport)
     pub fn egress_address_and_port(self, value: impl Arg<ConnectionDetails>) -> DownlinkConnectionDetails<R0, Set> { DownlinkConnectionDetails(put(self.0, "EgressAddressAndPort", value.into_expr()), Phase) }
 }
 impl Done for DownlinkConnectionDetails { fn into_props(self) -> Bag { self.0 } }
@@ -520,7 +520,7 @@ impl Done for DownlinkConnectionDetails { fn into_props(self) -> Bag { self.0 } 
 impl DownlinkDataflowDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AgentConnectionDetails`: `DownlinkConnectionDetails`. Update: replacement.
+    /// `AgentConnectionDetails`: `DownlinkConnectionDetails`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-downlinkdataflowdetails.html#cfn-groundstation-dataflowendpointgroupv2-downlinkdataflowdetails-agentconnectiondetails)
     pub fn agent_connection_details(self, value: impl Arg<DownlinkConnectionDetails>) -> Self { Self(put(self.0, "AgentConnectionDetails", value.into_expr())) }
 }
 impl Done for DownlinkDataflowDetails { fn into_props(self) -> Bag { self.0 } }
@@ -529,9 +529,9 @@ impl Done for DownlinkDataflowDetails { fn into_props(self) -> Bag { self.0 } }
 impl EndpointDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DownlinkAwsGroundStationAgentEndpoint`: `DownlinkAwsGroundStationAgentEndpointDetails`. Update: in place.
+    /// `DownlinkAwsGroundStationAgentEndpoint`: `DownlinkAwsGroundStationAgentEndpointDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-endpointdetails.html#cfn-groundstation-dataflowendpointgroupv2-endpointdetails-downlinkawsgroundstationagentendpoint)
     pub fn downlink_aws_ground_station_agent_endpoint(self, value: impl Arg<DownlinkAwsGroundStationAgentEndpointDetails>) -> Self { Self(put(self.0, "DownlinkAwsGroundStationAgentEndpoint", value.into_expr())) }
-    /// `UplinkAwsGroundStationAgentEndpoint`: `UplinkAwsGroundStationAgentEndpointDetails`. Update: in place.
+    /// `UplinkAwsGroundStationAgentEndpoint`: `UplinkAwsGroundStationAgentEndpointDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-endpointdetails.html#cfn-groundstation-dataflowendpointgroupv2-endpointdetails-uplinkawsgroundstationagentendpoint)
     pub fn uplink_aws_ground_station_agent_endpoint(self, value: impl Arg<UplinkAwsGroundStationAgentEndpointDetails>) -> Self { Self(put(self.0, "UplinkAwsGroundStationAgentEndpoint", value.into_expr())) }
 }
 impl Done for EndpointDetails { fn into_props(self) -> Bag { self.0 } }
@@ -542,9 +542,9 @@ impl IntegerRange {
     pub fn new() -> IntegerRange<Missing<super::required::Maximum>, Missing<super::required::Minimum>> { IntegerRange(Bag::default(), Phase) }
 }
 impl<R0, R1> IntegerRange<R0, R1> {
-    /// `Maximum`: integer, required. Update: replacement.
+    /// `Maximum`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-integerrange.html#cfn-groundstation-dataflowendpointgroupv2-integerrange-maximum)
     pub fn maximum(self, value: impl Arg<i64>) -> IntegerRange<Set, R1> { IntegerRange(put(self.0, "Maximum", value.into_expr()), Phase) }
-    /// `Minimum`: integer, required. Update: replacement.
+    /// `Minimum`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-integerrange.html#cfn-groundstation-dataflowendpointgroupv2-integerrange-minimum)
     pub fn minimum(self, value: impl Arg<i64>) -> IntegerRange<R0, Set> { IntegerRange(put(self.0, "Minimum", value.into_expr()), Phase) }
 }
 impl Done for IntegerRange { fn into_props(self) -> Bag { self.0 } }
@@ -555,9 +555,9 @@ impl RangedConnectionDetails {
     pub fn new() -> RangedConnectionDetails<Missing<super::required::SocketAddress>> { RangedConnectionDetails(Bag::default(), Phase) }
 }
 impl<R0> RangedConnectionDetails<R0> {
-    /// `Mtu`: integer. Update: replacement.
+    /// `Mtu`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-rangedconnectiondetails.html#cfn-groundstation-dataflowendpointgroupv2-rangedconnectiondetails-mtu)
     pub fn mtu(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Mtu", value.into_expr()), Phase) }
-    /// `SocketAddress`: `RangedSocketAddress`, required. Update: replacement.
+    /// `SocketAddress`: `RangedSocketAddress`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-rangedconnectiondetails.html#cfn-groundstation-dataflowendpointgroupv2-rangedconnectiondetails-socketaddress)
     pub fn socket_address(self, value: impl Arg<RangedSocketAddress>) -> RangedConnectionDetails<Set> { RangedConnectionDetails(put(self.0, "SocketAddress", value.into_expr()), Phase) }
 }
 impl Done for RangedConnectionDetails { fn into_props(self) -> Bag { self.0 } }
@@ -568,9 +568,9 @@ impl RangedSocketAddress {
     pub fn new() -> RangedSocketAddress<Missing<super::required::Name>, Missing<super::required::PortRange>> { RangedSocketAddress(Bag::default(), Phase) }
 }
 impl<R0, R1> RangedSocketAddress<R0, R1> {
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-rangedsocketaddress.html#cfn-groundstation-dataflowendpointgroupv2-rangedsocketaddress-name)
     pub fn name(self, value: impl Arg<str>) -> RangedSocketAddress<Set, R1> { RangedSocketAddress(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `PortRange`: `IntegerRange`, required. Update: replacement.
+    /// `PortRange`: `IntegerRange`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-rangedsocketaddress.html#cfn-groundstation-dataflowendpointgroupv2-rangedsocketaddress-portrange)
     pub fn port_range(self, value: impl Arg<IntegerRange>) -> RangedSocketAddress<R0, Set> { RangedSocketAddress(put(self.0, "PortRange", value.into_expr()), Phase) }
 }
 impl Done for RangedSocketAddress { fn into_props(self) -> Bag { self.0 } }
@@ -581,9 +581,9 @@ impl SocketAddress {
     pub fn new() -> SocketAddress<Missing<super::required::Name>, Missing<super::required::Port>> { SocketAddress(Bag::default(), Phase) }
 }
 impl<R0, R1> SocketAddress<R0, R1> {
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-socketaddress.html#cfn-groundstation-dataflowendpointgroupv2-socketaddress-name)
     pub fn name(self, value: impl Arg<str>) -> SocketAddress<Set, R1> { SocketAddress(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Port`: integer, required. Update: replacement.
+    /// `Port`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-socketaddress.html#cfn-groundstation-dataflowendpointgroupv2-socketaddress-port)
     pub fn port(self, value: impl Arg<i64>) -> SocketAddress<R0, Set> { SocketAddress(put(self.0, "Port", value.into_expr()), Phase) }
 }
 impl Done for SocketAddress { fn into_props(self) -> Bag { self.0 } }
@@ -594,9 +594,9 @@ impl UplinkAwsGroundStationAgentEndpoint {
     pub fn new() -> UplinkAwsGroundStationAgentEndpoint<Missing<super::required::DataflowDetails>, Missing<super::required::Name>> { UplinkAwsGroundStationAgentEndpoint(Bag::default(), Phase) }
 }
 impl<R0, R1> UplinkAwsGroundStationAgentEndpoint<R0, R1> {
-    /// `DataflowDetails`: `UplinkDataflowDetails`, required. Update: replacement.
+    /// `DataflowDetails`: `UplinkDataflowDetails`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-uplinkawsgroundstationagentendpoint.html#cfn-groundstation-dataflowendpointgroupv2-uplinkawsgroundstationagentendpoint-dataflowdetails)
     pub fn dataflow_details(self, value: impl Arg<UplinkDataflowDetails>) -> UplinkAwsGroundStationAgentEndpoint<Set, R1> { UplinkAwsGroundStationAgentEndpoint(put(self.0, "DataflowDetails", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-uplinkawsgroundstationagentendpoint.html#cfn-groundstation-dataflowendpointgroupv2-uplinkawsgroundstationagentendpoint-name)
     pub fn name(self, value: impl Arg<str>) -> UplinkAwsGroundStationAgentEndpoint<R0, Set> { UplinkAwsGroundStationAgentEndpoint(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for UplinkAwsGroundStationAgentEndpoint { fn into_props(self) -> Bag { self.0 } }
@@ -607,13 +607,13 @@ impl UplinkAwsGroundStationAgentEndpointDetails {
     pub fn new() -> UplinkAwsGroundStationAgentEndpointDetails<Missing<super::required::DataflowDetails>, Missing<super::required::Name>> { UplinkAwsGroundStationAgentEndpointDetails(Bag::default(), Phase) }
 }
 impl<R0, R1> UplinkAwsGroundStationAgentEndpointDetails<R0, R1> {
-    /// `AgentStatus`: `AgentStatus`. Update: in place.
+    /// `AgentStatus`: `AgentStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-uplinkawsgroundstationagentendpointdetails.html#cfn-groundstation-dataflowendpointgroupv2-uplinkawsgroundstationagentendpointdetails-agentstatus)
     pub fn agent_status(self, value: impl Arg<AgentStatus>) -> Self { Self(put(self.0, "AgentStatus", value.into_expr()), Phase) }
-    /// `AuditResults`: `AuditResults`. Update: in place.
+    /// `AuditResults`: `AuditResults`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-uplinkawsgroundstationagentendpointdetails.html#cfn-groundstation-dataflowendpointgroupv2-uplinkawsgroundstationagentendpointdetails-auditresults)
     pub fn audit_results(self, value: impl Arg<AuditResults>) -> Self { Self(put(self.0, "AuditResults", value.into_expr()), Phase) }
-    /// `DataflowDetails`: `UplinkDataflowDetails`, required. Update: in place.
+    /// `DataflowDetails`: `UplinkDataflowDetails`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-uplinkawsgroundstationagentendpointdetails.html#cfn-groundstation-dataflowendpointgroupv2-uplinkawsgroundstationagentendpointdetails-dataflowdetails)
     pub fn dataflow_details(self, value: impl Arg<UplinkDataflowDetails>) -> UplinkAwsGroundStationAgentEndpointDetails<Set, R1> { UplinkAwsGroundStationAgentEndpointDetails(put(self.0, "DataflowDetails", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-uplinkawsgroundstationagentendpointdetails.html#cfn-groundstation-dataflowendpointgroupv2-uplinkawsgroundstationagentendpointdetails-name)
     pub fn name(self, value: impl Arg<str>) -> UplinkAwsGroundStationAgentEndpointDetails<R0, Set> { UplinkAwsGroundStationAgentEndpointDetails(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for UplinkAwsGroundStationAgentEndpointDetails { fn into_props(self) -> Bag { self.0 } }
@@ -624,9 +624,9 @@ impl UplinkConnectionDetails {
     pub fn new() -> UplinkConnectionDetails<Missing<super::required::AgentIpAndPortAddress>, Missing<super::required::IngressAddressAndPort>> { UplinkConnectionDetails(Bag::default(), Phase) }
 }
 impl<R0, R1> UplinkConnectionDetails<R0, R1> {
-    /// `AgentIpAndPortAddress`: `RangedConnectionDetails`, required. Update: replacement.
+    /// `AgentIpAndPortAddress`: `RangedConnectionDetails`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-uplinkconnectiondetails.html#cfn-groundstation-dataflowendpointgroupv2-uplinkconnectiondetails-agentipandportaddress)
     pub fn agent_ip_and_port_address(self, value: impl Arg<RangedConnectionDetails>) -> UplinkConnectionDetails<Set, R1> { UplinkConnectionDetails(put(self.0, "AgentIpAndPortAddress", value.into_expr()), Phase) }
-    /// `IngressAddressAndPort`: `ConnectionDetails`, required. Update: replacement.
+    /// `IngressAddressAndPort`: `ConnectionDetails`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-uplinkconnectiondetails.html#cfn-groundstation-dataflowendpointgroupv2-uplinkconnectiondetails-ingressaddressandport)
     pub fn ingress_address_and_port(self, value: impl Arg<ConnectionDetails>) -> UplinkConnectionDetails<R0, Set> { UplinkConnectionDetails(put(self.0, "IngressAddressAndPort", value.into_expr()), Phase) }
 }
 impl Done for UplinkConnectionDetails { fn into_props(self) -> Bag { self.0 } }
@@ -635,7 +635,7 @@ impl Done for UplinkConnectionDetails { fn into_props(self) -> Bag { self.0 } }
 impl UplinkDataflowDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AgentConnectionDetails`: `UplinkConnectionDetails`. Update: replacement.
+    /// `AgentConnectionDetails`: `UplinkConnectionDetails`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-uplinkdataflowdetails.html#cfn-groundstation-dataflowendpointgroupv2-uplinkdataflowdetails-agentconnectiondetails)
     pub fn agent_connection_details(self, value: impl Arg<UplinkConnectionDetails>) -> Self { Self(put(self.0, "AgentConnectionDetails", value.into_expr())) }
 }
 impl Done for UplinkDataflowDetails { fn into_props(self) -> Bag { self.0 } }
@@ -653,11 +653,11 @@ impl CfnMissionProfile {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMissionProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-missionprofile.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-missionprofile.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `Region`: text.
+    /// The attribute `Region`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-missionprofile.html#Region-fn::getatt)
     pub fn attr_region(&self) -> Val<str> { self.0.get_att("Region") }
 }
 impl Parent for CfnMissionProfile { fn node(&self) -> &Place { &self.0 } }
@@ -668,25 +668,25 @@ impl CfnMissionProfileProps {
     pub fn new() -> CfnMissionProfileProps<Missing<required::DataflowEdges>, Missing<required::MinimumViableContactDurationSeconds>, Missing<required::Name>, Missing<required::TrackingConfigArn>> { CfnMissionProfileProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnMissionProfileProps<R0, R1, R2, R3> {
-    /// `ContactPostPassDurationSeconds`: integer. Update: in place.
+    /// `ContactPostPassDurationSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-missionprofile.html#cfn-groundstation-missionprofile-contactpostpassdurationseconds)
     pub fn contact_post_pass_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContactPostPassDurationSeconds", value.into_expr()), Phase) }
-    /// `ContactPrePassDurationSeconds`: integer. Update: in place.
+    /// `ContactPrePassDurationSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-missionprofile.html#cfn-groundstation-missionprofile-contactprepassdurationseconds)
     pub fn contact_pre_pass_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContactPrePassDurationSeconds", value.into_expr()), Phase) }
-    /// `DataflowEdges`: list of `DataflowEdge`, required. Update: in place.
+    /// `DataflowEdges`: list of `DataflowEdge`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-missionprofile.html#cfn-groundstation-missionprofile-dataflowedges)
     pub fn dataflow_edges(self, value: impl Arg<Arr<mission_profile::DataflowEdge>>) -> CfnMissionProfileProps<Set, R1, R2, R3> { CfnMissionProfileProps(put(self.0, "DataflowEdges", value.into_expr()), Phase) }
-    /// `MinimumViableContactDurationSeconds`: integer, required. Update: in place.
+    /// `MinimumViableContactDurationSeconds`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-missionprofile.html#cfn-groundstation-missionprofile-minimumviablecontactdurationseconds)
     pub fn minimum_viable_contact_duration_seconds(self, value: impl Arg<i64>) -> CfnMissionProfileProps<R0, Set, R2, R3> { CfnMissionProfileProps(put(self.0, "MinimumViableContactDurationSeconds", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-missionprofile.html#cfn-groundstation-missionprofile-name)
     pub fn name(self, value: impl Arg<str>) -> CfnMissionProfileProps<R0, R1, Set, R3> { CfnMissionProfileProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `StreamsKmsKey`: `StreamsKmsKey`. Update: in place.
+    /// `StreamsKmsKey`: `StreamsKmsKey`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-missionprofile.html#cfn-groundstation-missionprofile-streamskmskey)
     pub fn streams_kms_key(self, value: impl Arg<mission_profile::StreamsKmsKey>) -> Self { Self(put(self.0, "StreamsKmsKey", value.into_expr()), Phase) }
-    /// `StreamsKmsRole`: text. Update: in place.
+    /// `StreamsKmsRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-missionprofile.html#cfn-groundstation-missionprofile-streamskmsrole)
     pub fn streams_kms_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamsKmsRole", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-missionprofile.html#cfn-groundstation-missionprofile-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TelemetrySinkConfigArn`: text. Update: in place.
+    /// `TelemetrySinkConfigArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-missionprofile.html#cfn-groundstation-missionprofile-telemetrysinkconfigarn)
     pub fn telemetry_sink_config_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TelemetrySinkConfigArn", value.into_expr()), Phase) }
-    /// `TrackingConfigArn`: `GroundStationConfigArn`, required. Update: in place.
+    /// `TrackingConfigArn`: `GroundStationConfigArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-missionprofile.html#cfn-groundstation-missionprofile-trackingconfigarn)
     pub fn tracking_config_arn(self, value: impl Arg<kind::GroundStationConfigArn>) -> CfnMissionProfileProps<R0, R1, R2, Set> { CfnMissionProfileProps(put(self.0, "TrackingConfigArn", value.into_expr()), Phase) }
 }
 impl Done for CfnMissionProfileProps { fn into_props(self) -> Bag { self.0 } }
@@ -698,9 +698,9 @@ use crate::cfn::support::*;
 impl DataflowEdge {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Destination`: `GroundStationConfigArn`. Update: in place.
+    /// `Destination`: `GroundStationConfigArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-missionprofile-dataflowedge.html#cfn-groundstation-missionprofile-dataflowedge-destination)
     pub fn destination(self, value: impl Arg<kind::GroundStationConfigArn>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
-    /// `Source`: `GroundStationConfigArn`. Update: in place.
+    /// `Source`: `GroundStationConfigArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-missionprofile-dataflowedge.html#cfn-groundstation-missionprofile-dataflowedge-source)
     pub fn source(self, value: impl Arg<kind::GroundStationConfigArn>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
 }
 impl Done for DataflowEdge { fn into_props(self) -> Bag { self.0 } }
@@ -709,11 +709,11 @@ impl Done for DataflowEdge { fn into_props(self) -> Bag { self.0 } }
 impl StreamsKmsKey {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsAliasArn`: text. Update: in place.
+    /// `KmsAliasArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-missionprofile-streamskmskey.html#cfn-groundstation-missionprofile-streamskmskey-kmsaliasarn)
     pub fn kms_alias_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsAliasArn", value.into_expr())) }
-    /// `KmsAliasName`: text. Update: in place.
+    /// `KmsAliasName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-missionprofile-streamskmskey.html#cfn-groundstation-missionprofile-streamskmskey-kmsaliasname)
     pub fn kms_alias_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsAliasName", value.into_expr())) }
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-missionprofile-streamskmskey.html#cfn-groundstation-missionprofile-streamskmskey-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
 }
 impl Done for StreamsKmsKey { fn into_props(self) -> Bag { self.0 } }

@@ -13,15 +13,15 @@ impl CfnCustomDetectionRuleAssociation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCustomDetectionRuleAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AccountId`: text.
+    /// The attribute `AccountId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-customdetectionruleassociation.html#AccountId-fn::getatt)
     pub fn attr_account_id(&self) -> Val<str> { self.0.get_att("AccountId") }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-customdetectionruleassociation.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `AssociationId`: text.
+    /// The attribute `AssociationId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-customdetectionruleassociation.html#AssociationId-fn::getatt)
     pub fn attr_association_id(&self) -> Val<str> { self.0.get_att("AssociationId") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-customdetectionruleassociation.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-customdetectionruleassociation.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnCustomDetectionRuleAssociation { fn node(&self) -> &Place { &self.0 } }
@@ -32,11 +32,11 @@ impl CfnCustomDetectionRuleAssociationProps {
     pub fn new() -> CfnCustomDetectionRuleAssociationProps<Missing<required::Mode>, Missing<required::RuleId>> { CfnCustomDetectionRuleAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnCustomDetectionRuleAssociationProps<R0, R1> {
-    /// `Mode`: `Mode`, required. Update: in place.
+    /// `Mode`: `Mode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-customdetectionruleassociation.html#cfn-guardduty-customdetectionruleassociation-mode)
     pub fn mode(self, value: impl Arg<custom_detection_rule_association::Mode>) -> CfnCustomDetectionRuleAssociationProps<Set, R1> { CfnCustomDetectionRuleAssociationProps(put(self.0, "Mode", value.into_expr()), Phase) }
-    /// `RuleId`: text, required. Update: replacement.
+    /// `RuleId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-customdetectionruleassociation.html#cfn-guardduty-customdetectionruleassociation-ruleid)
     pub fn rule_id(self, value: impl Arg<str>) -> CfnCustomDetectionRuleAssociationProps<R0, Set> { CfnCustomDetectionRuleAssociationProps(put(self.0, "RuleId", value.into_expr()), Phase) }
-    /// `Tags`: list of `TagItem`. Update: in place.
+    /// `Tags`: list of `TagItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-customdetectionruleassociation.html#cfn-guardduty-customdetectionruleassociation-tags)
     pub fn tags(self, value: impl Arg<Arr<custom_detection_rule_association::TagItem>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCustomDetectionRuleAssociationProps { fn into_props(self) -> Bag { self.0 } }
@@ -50,9 +50,9 @@ impl TagItem {
     pub fn new() -> TagItem<Missing<super::required::Key>, Missing<super::required::Value>> { TagItem(Bag::default(), Phase) }
 }
 impl<R0, R1> TagItem<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-customdetectionruleassociation-tagitem.html#cfn-guardduty-customdetectionruleassociation-tagitem-key)
     pub fn key(self, value: impl Arg<str>) -> TagItem<Set, R1> { TagItem(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-customdetectionruleassociation-tagitem.html#cfn-guardduty-customdetectionruleassociation-tagitem-value)
     pub fn value(self, value: impl Arg<str>) -> TagItem<R0, Set> { TagItem(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagItem { fn into_props(self) -> Bag { self.0 } }
@@ -68,7 +68,7 @@ impl CfnDetector {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDetectorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-detector.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnDetector { fn node(&self) -> &Place { &self.0 } }
@@ -79,15 +79,15 @@ impl CfnDetectorProps {
     pub fn new() -> CfnDetectorProps<Missing<required::Enable>> { CfnDetectorProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDetectorProps<R0> {
-    /// `DataSources`: `CFNDataSourceConfigurations`. Update: in place.
+    /// `DataSources`: `CFNDataSourceConfigurations`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-detector.html#cfn-guardduty-detector-datasources)
     pub fn data_sources(self, value: impl Arg<detector::CFNDataSourceConfigurations>) -> Self { Self(put(self.0, "DataSources", value.into_expr()), Phase) }
-    /// `Enable`: boolean, required. Update: in place.
+    /// `Enable`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-detector.html#cfn-guardduty-detector-enable)
     pub fn enable(self, value: impl Arg<bool>) -> CfnDetectorProps<Set> { CfnDetectorProps(put(self.0, "Enable", value.into_expr()), Phase) }
-    /// `Features`: list of `CFNFeatureConfiguration`. Update: in place.
+    /// `Features`: list of `CFNFeatureConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-detector.html#cfn-guardduty-detector-features)
     pub fn features(self, value: impl Arg<Arr<detector::CFNFeatureConfiguration>>) -> Self { Self(put(self.0, "Features", value.into_expr()), Phase) }
-    /// `FindingPublishingFrequency`: text. Update: in place.
+    /// `FindingPublishingFrequency`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-detector.html#cfn-guardduty-detector-findingpublishingfrequency)
     pub fn finding_publishing_frequency(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FindingPublishingFrequency", value.into_expr()), Phase) }
-    /// `Tags`: list of `TagItem`. Update: in place.
+    /// `Tags`: list of `TagItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-detector.html#cfn-guardduty-detector-tags)
     pub fn tags(self, value: impl Arg<Arr<detector::TagItem>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDetectorProps { fn into_props(self) -> Bag { self.0 } }
@@ -99,11 +99,11 @@ use crate::cfn::support::*;
 impl CFNDataSourceConfigurations {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Kubernetes`: `CFNKubernetesConfiguration`. Update: in place.
+    /// `Kubernetes`: `CFNKubernetesConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-detector-cfndatasourceconfigurations.html#cfn-guardduty-detector-cfndatasourceconfigurations-kubernetes)
     pub fn kubernetes(self, value: impl Arg<CFNKubernetesConfiguration>) -> Self { Self(put(self.0, "Kubernetes", value.into_expr())) }
-    /// `MalwareProtection`: `CFNMalwareProtectionConfiguration`. Update: in place.
+    /// `MalwareProtection`: `CFNMalwareProtectionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-detector-cfndatasourceconfigurations.html#cfn-guardduty-detector-cfndatasourceconfigurations-malwareprotection)
     pub fn malware_protection(self, value: impl Arg<CFNMalwareProtectionConfiguration>) -> Self { Self(put(self.0, "MalwareProtection", value.into_expr())) }
-    /// `S3Logs`: `CFNS3LogsConfiguration`. Update: in place.
+    /// `S3Logs`: `CFNS3LogsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-detector-cfndatasourceconfigurations.html#cfn-guardduty-detector-cfndatasourceconfigurations-s3logs)
     pub fn s3_logs(self, value: impl Arg<CFNS3LogsConfiguration>) -> Self { Self(put(self.0, "S3Logs", value.into_expr())) }
 }
 impl Done for CFNDataSourceConfigurations { fn into_props(self) -> Bag { self.0 } }
@@ -112,9 +112,9 @@ impl Done for CFNDataSourceConfigurations { fn into_props(self) -> Bag { self.0 
 impl CFNFeatureAdditionalConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-detector-cfnfeatureadditionalconfiguration.html#cfn-guardduty-detector-cfnfeatureadditionalconfiguration-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Status`: text. Update: in place.
+    /// `Status`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-detector-cfnfeatureadditionalconfiguration.html#cfn-guardduty-detector-cfnfeatureadditionalconfiguration-status)
     pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for CFNFeatureAdditionalConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -125,11 +125,11 @@ impl CFNFeatureConfiguration {
     pub fn new() -> CFNFeatureConfiguration<Missing<super::required::Name>, Missing<super::required::Status>> { CFNFeatureConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> CFNFeatureConfiguration<R0, R1> {
-    /// `AdditionalConfiguration`: list of `CFNFeatureAdditionalConfiguration`. Update: in place.
+    /// `AdditionalConfiguration`: list of `CFNFeatureAdditionalConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-detector-cfnfeatureconfiguration.html#cfn-guardduty-detector-cfnfeatureconfiguration-additionalconfiguration)
     pub fn additional_configuration(self, value: impl Arg<Arr<CFNFeatureAdditionalConfiguration>>) -> Self { Self(put(self.0, "AdditionalConfiguration", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-detector-cfnfeatureconfiguration.html#cfn-guardduty-detector-cfnfeatureconfiguration-name)
     pub fn name(self, value: impl Arg<str>) -> CFNFeatureConfiguration<Set, R1> { CFNFeatureConfiguration(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Status`: `Status`, required. Update: in place.
+    /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-detector-cfnfeatureconfiguration.html#cfn-guardduty-detector-cfnfeatureconfiguration-status)
     pub fn status(self, value: impl Arg<Status>) -> CFNFeatureConfiguration<R0, Set> { CFNFeatureConfiguration(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for CFNFeatureConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -140,7 +140,7 @@ impl CFNKubernetesAuditLogsConfiguration {
     pub fn new() -> CFNKubernetesAuditLogsConfiguration<Missing<super::required::Enable>> { CFNKubernetesAuditLogsConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CFNKubernetesAuditLogsConfiguration<R0> {
-    /// `Enable`: boolean, required. Update: in place.
+    /// `Enable`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-detector-cfnkubernetesauditlogsconfiguration.html#cfn-guardduty-detector-cfnkubernetesauditlogsconfiguration-enable)
     pub fn enable(self, value: impl Arg<bool>) -> CFNKubernetesAuditLogsConfiguration<Set> { CFNKubernetesAuditLogsConfiguration(put(self.0, "Enable", value.into_expr()), Phase) }
 }
 impl Done for CFNKubernetesAuditLogsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -151,7 +151,7 @@ impl CFNKubernetesConfiguration {
     pub fn new() -> CFNKubernetesConfiguration<Missing<super::required::AuditLogs>> { CFNKubernetesConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CFNKubernetesConfiguration<R0> {
-    /// `AuditLogs`: `CFNKubernetesAuditLogsConfiguration`, required. Update: in place.
+    /// `AuditLogs`: `CFNKubernetesAuditLogsConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-detector-cfnkubernetesconfiguration.html#cfn-guardduty-detector-cfnkubernetesconfiguration-auditlogs)
     pub fn audit_logs(self, value: impl Arg<CFNKubernetesAuditLogsConfiguration>) -> CFNKubernetesConfiguration<Set> { CFNKubernetesConfiguration(put(self.0, "AuditLogs", value.into_expr()), Phase) }
 }
 impl Done for CFNKubernetesConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -160,7 +160,7 @@ impl Done for CFNKubernetesConfiguration { fn into_props(self) -> Bag { self.0 }
 impl CFNMalwareProtectionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ScanEc2InstanceWithFindings`: `CFNScanEc2InstanceWithFindingsConfiguration`. Update: in place.
+    /// `ScanEc2InstanceWithFindings`: `CFNScanEc2InstanceWithFindingsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-detector-cfnmalwareprotectionconfiguration.html#cfn-guardduty-detector-cfnmalwareprotectionconfiguration-scanec2instancewithfindings)
     pub fn scan_ec2_instance_with_findings(self, value: impl Arg<CFNScanEc2InstanceWithFindingsConfiguration>) -> Self { Self(put(self.0, "ScanEc2InstanceWithFindings", value.into_expr())) }
 }
 impl Done for CFNMalwareProtectionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -171,7 +171,7 @@ impl CFNS3LogsConfiguration {
     pub fn new() -> CFNS3LogsConfiguration<Missing<super::required::Enable>> { CFNS3LogsConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CFNS3LogsConfiguration<R0> {
-    /// `Enable`: boolean, required. Update: in place.
+    /// `Enable`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-detector-cfns3logsconfiguration.html#cfn-guardduty-detector-cfns3logsconfiguration-enable)
     pub fn enable(self, value: impl Arg<bool>) -> CFNS3LogsConfiguration<Set> { CFNS3LogsConfiguration(put(self.0, "Enable", value.into_expr()), Phase) }
 }
 impl Done for CFNS3LogsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -180,7 +180,7 @@ impl Done for CFNS3LogsConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl CFNScanEc2InstanceWithFindingsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EbsVolumes`: boolean. Update: in place.
+    /// `EbsVolumes`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-detector-cfnscanec2instancewithfindingsconfiguration.html#cfn-guardduty-detector-cfnscanec2instancewithfindingsconfiguration-ebsvolumes)
     pub fn ebs_volumes(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EbsVolumes", value.into_expr())) }
 }
 impl Done for CFNScanEc2InstanceWithFindingsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -191,9 +191,9 @@ impl TagItem {
     pub fn new() -> TagItem<Missing<super::required::Key>, Missing<super::required::Value>> { TagItem(Bag::default(), Phase) }
 }
 impl<R0, R1> TagItem<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-detector-tagitem.html#cfn-guardduty-detector-tagitem-key)
     pub fn key(self, value: impl Arg<str>) -> TagItem<Set, R1> { TagItem(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-detector-tagitem.html#cfn-guardduty-detector-tagitem-value)
     pub fn value(self, value: impl Arg<str>) -> TagItem<R0, Set> { TagItem(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagItem { fn into_props(self) -> Bag { self.0 } }
@@ -218,19 +218,19 @@ impl CfnFilterProps {
     pub fn new() -> CfnFilterProps<Missing<required::DetectorId>, Missing<required::FindingCriteria>, Missing<required::Name>> { CfnFilterProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnFilterProps<R0, R1, R2> {
-    /// `Action`: text. Update: in place.
+    /// `Action`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-filter.html#cfn-guardduty-filter-action)
     pub fn action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-filter.html#cfn-guardduty-filter-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DetectorId`: text, required. Update: replacement.
+    /// `DetectorId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-filter.html#cfn-guardduty-filter-detectorid)
     pub fn detector_id(self, value: impl Arg<str>) -> CfnFilterProps<Set, R1, R2> { CfnFilterProps(put(self.0, "DetectorId", value.into_expr()), Phase) }
-    /// `FindingCriteria`: `FindingCriteria`, required. Update: in place.
+    /// `FindingCriteria`: `FindingCriteria`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-filter.html#cfn-guardduty-filter-findingcriteria)
     pub fn finding_criteria(self, value: impl Arg<filter::FindingCriteria>) -> CfnFilterProps<R0, Set, R2> { CfnFilterProps(put(self.0, "FindingCriteria", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-filter.html#cfn-guardduty-filter-name)
     pub fn name(self, value: impl Arg<str>) -> CfnFilterProps<R0, R1, Set> { CfnFilterProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Rank`: integer. Update: in place.
+    /// `Rank`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-filter.html#cfn-guardduty-filter-rank)
     pub fn rank(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Rank", value.into_expr()), Phase) }
-    /// `Tags`: list of `TagItem`. Update: in place.
+    /// `Tags`: list of `TagItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-filter.html#cfn-guardduty-filter-tags)
     pub fn tags(self, value: impl Arg<Arr<filter::TagItem>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnFilterProps { fn into_props(self) -> Bag { self.0 } }
@@ -242,33 +242,33 @@ use crate::cfn::support::*;
 impl Condition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Eq`: list of text. Update: in place.
+    /// `Eq`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-filter-condition.html#cfn-guardduty-filter-condition-eq)
     pub fn eq(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Eq", value.into_expr())) }
-    /// `Equals`: list of text. Update: in place.
+    /// `Equals`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-filter-condition.html#cfn-guardduty-filter-condition-equals)
     pub fn equals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Equals", value.into_expr())) }
-    /// `GreaterThan`: integer. Update: in place.
+    /// `GreaterThan`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-filter-condition.html#cfn-guardduty-filter-condition-greaterthan)
     pub fn greater_than(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "GreaterThan", value.into_expr())) }
-    /// `GreaterThanOrEqual`: integer. Update: in place.
+    /// `GreaterThanOrEqual`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-filter-condition.html#cfn-guardduty-filter-condition-greaterthanorequal)
     pub fn greater_than_or_equal(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "GreaterThanOrEqual", value.into_expr())) }
-    /// `Gt`: integer. Update: in place.
+    /// `Gt`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-filter-condition.html#cfn-guardduty-filter-condition-gt)
     pub fn gt(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Gt", value.into_expr())) }
-    /// `Gte`: integer. Update: in place.
+    /// `Gte`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-filter-condition.html#cfn-guardduty-filter-condition-gte)
     pub fn gte(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Gte", value.into_expr())) }
-    /// `LessThan`: integer. Update: in place.
+    /// `LessThan`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-filter-condition.html#cfn-guardduty-filter-condition-lessthan)
     pub fn less_than(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LessThan", value.into_expr())) }
-    /// `LessThanOrEqual`: integer. Update: in place.
+    /// `LessThanOrEqual`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-filter-condition.html#cfn-guardduty-filter-condition-lessthanorequal)
     pub fn less_than_or_equal(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LessThanOrEqual", value.into_expr())) }
-    /// `Lt`: integer. Update: in place.
+    /// `Lt`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-filter-condition.html#cfn-guardduty-filter-condition-lt)
     pub fn lt(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Lt", value.into_expr())) }
-    /// `Lte`: integer. Update: in place.
+    /// `Lte`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-filter-condition.html#cfn-guardduty-filter-condition-lte)
     pub fn lte(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Lte", value.into_expr())) }
-    /// `Matches`: list of text. Update: in place.
+    /// `Matches`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-filter-condition.html#cfn-guardduty-filter-condition-matches)
     pub fn matches(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Matches", value.into_expr())) }
-    /// `Neq`: list of text. Update: in place.
+    /// `Neq`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-filter-condition.html#cfn-guardduty-filter-condition-neq)
     pub fn neq(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Neq", value.into_expr())) }
-    /// `NotEquals`: list of text. Update: in place.
+    /// `NotEquals`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-filter-condition.html#cfn-guardduty-filter-condition-notequals)
     pub fn not_equals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotEquals", value.into_expr())) }
-    /// `NotMatches`: list of text. Update: in place.
+    /// `NotMatches`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-filter-condition.html#cfn-guardduty-filter-condition-notmatches)
     pub fn not_matches(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotMatches", value.into_expr())) }
 }
 impl Done for Condition { fn into_props(self) -> Bag { self.0 } }
@@ -277,9 +277,9 @@ impl Done for Condition { fn into_props(self) -> Bag { self.0 } }
 impl FindingCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Criterion`: map of `Condition`. Update: in place.
+    /// `Criterion`: map of `Condition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-filter-findingcriteria.html#cfn-guardduty-filter-findingcriteria-criterion)
     pub fn criterion(self, value: impl Arg<Dict<Condition>>) -> Self { Self(put(self.0, "Criterion", value.into_expr())) }
-    /// `ItemType`: `Condition`. Update: in place.
+    /// `ItemType`: `Condition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-filter-findingcriteria.html#cfn-guardduty-filter-findingcriteria-itemtype)
     pub fn item_type(self, value: impl Arg<Condition>) -> Self { Self(put(self.0, "ItemType", value.into_expr())) }
 }
 impl Done for FindingCriteria { fn into_props(self) -> Bag { self.0 } }
@@ -290,9 +290,9 @@ impl TagItem {
     pub fn new() -> TagItem<Missing<super::required::Key>, Missing<super::required::Value>> { TagItem(Bag::default(), Phase) }
 }
 impl<R0, R1> TagItem<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-filter-tagitem.html#cfn-guardduty-filter-tagitem-key)
     pub fn key(self, value: impl Arg<str>) -> TagItem<Set, R1> { TagItem(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-filter-tagitem.html#cfn-guardduty-filter-tagitem-value)
     pub fn value(self, value: impl Arg<str>) -> TagItem<R0, Set> { TagItem(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagItem { fn into_props(self) -> Bag { self.0 } }
@@ -306,7 +306,7 @@ impl CfnIPSet {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIPSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-ipset.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnIPSet { fn node(&self) -> &Place { &self.0 } }
@@ -317,19 +317,19 @@ impl CfnIPSetProps {
     pub fn new() -> CfnIPSetProps<Missing<required::Format>, Missing<required::Location>> { CfnIPSetProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnIPSetProps<R0, R1> {
-    /// `Activate`: boolean. Update: in place.
+    /// `Activate`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-ipset.html#cfn-guardduty-ipset-activate)
     pub fn activate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Activate", value.into_expr()), Phase) }
-    /// `DetectorId`: text. Update: replacement.
+    /// `DetectorId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-ipset.html#cfn-guardduty-ipset-detectorid)
     pub fn detector_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DetectorId", value.into_expr()), Phase) }
-    /// `ExpectedBucketOwner`: text. Update: in place.
+    /// `ExpectedBucketOwner`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-ipset.html#cfn-guardduty-ipset-expectedbucketowner)
     pub fn expected_bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpectedBucketOwner", value.into_expr()), Phase) }
-    /// `Format`: text, required. Update: replacement.
+    /// `Format`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-ipset.html#cfn-guardduty-ipset-format)
     pub fn format(self, value: impl Arg<str>) -> CfnIPSetProps<Set, R1> { CfnIPSetProps(put(self.0, "Format", value.into_expr()), Phase) }
-    /// `Location`: text, required. Update: in place.
+    /// `Location`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-ipset.html#cfn-guardduty-ipset-location)
     pub fn location(self, value: impl Arg<str>) -> CfnIPSetProps<R0, Set> { CfnIPSetProps(put(self.0, "Location", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-ipset.html#cfn-guardduty-ipset-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of `TagItem`. Update: in place.
+    /// `Tags`: list of `TagItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-ipset.html#cfn-guardduty-ipset-tags)
     pub fn tags(self, value: impl Arg<Arr<ip_set::TagItem>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnIPSetProps { fn into_props(self) -> Bag { self.0 } }
@@ -343,9 +343,9 @@ impl TagItem {
     pub fn new() -> TagItem<Missing<super::required::Key>, Missing<super::required::Value>> { TagItem(Bag::default(), Phase) }
 }
 impl<R0, R1> TagItem<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-ipset-tagitem.html#cfn-guardduty-ipset-tagitem-key)
     pub fn key(self, value: impl Arg<str>) -> TagItem<Set, R1> { TagItem(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-ipset-tagitem.html#cfn-guardduty-ipset-tagitem-value)
     pub fn value(self, value: impl Arg<str>) -> TagItem<R0, Set> { TagItem(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagItem { fn into_props(self) -> Bag { self.0 } }
@@ -359,15 +359,15 @@ impl CfnMalwareProtectionPlan {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMalwareProtectionPlanProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `MalwareProtectionPlanId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-malwareprotectionplan.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-malwareprotectionplan.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `MalwareProtectionPlanId`: text.
+    /// The attribute `MalwareProtectionPlanId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-malwareprotectionplan.html#MalwareProtectionPlanId-fn::getatt)
     pub fn attr_malware_protection_plan_id(&self) -> Val<str> { self.0.get_att("MalwareProtectionPlanId") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-malwareprotectionplan.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `StatusReasons`: list of `CFNStatusReasons`.
+    /// The attribute `StatusReasons`: list of `CFNStatusReasons`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-malwareprotectionplan.html#StatusReasons-fn::getatt)
     pub fn attr_status_reasons(&self) -> Val<Arr<malware_protection_plan::CFNStatusReasons>> { self.0.get_att("StatusReasons") }
 }
 impl Parent for CfnMalwareProtectionPlan { fn node(&self) -> &Place { &self.0 } }
@@ -378,13 +378,13 @@ impl CfnMalwareProtectionPlanProps {
     pub fn new() -> CfnMalwareProtectionPlanProps<Missing<required::ProtectedResource>, Missing<required::Role>> { CfnMalwareProtectionPlanProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnMalwareProtectionPlanProps<R0, R1> {
-    /// `Actions`: `CFNActions`. Update: in place.
+    /// `Actions`: `CFNActions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-malwareprotectionplan.html#cfn-guardduty-malwareprotectionplan-actions)
     pub fn actions(self, value: impl Arg<malware_protection_plan::CFNActions>) -> Self { Self(put(self.0, "Actions", value.into_expr()), Phase) }
-    /// `ProtectedResource`: `CFNProtectedResource`, required. Update: in place.
+    /// `ProtectedResource`: `CFNProtectedResource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-malwareprotectionplan.html#cfn-guardduty-malwareprotectionplan-protectedresource)
     pub fn protected_resource(self, value: impl Arg<malware_protection_plan::CFNProtectedResource>) -> CfnMalwareProtectionPlanProps<Set, R1> { CfnMalwareProtectionPlanProps(put(self.0, "ProtectedResource", value.into_expr()), Phase) }
-    /// `Role`: text, required. Update: in place.
+    /// `Role`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-malwareprotectionplan.html#cfn-guardduty-malwareprotectionplan-role)
     pub fn role(self, value: impl Arg<str>) -> CfnMalwareProtectionPlanProps<R0, Set> { CfnMalwareProtectionPlanProps(put(self.0, "Role", value.into_expr()), Phase) }
-    /// `Tags`: list of `TagItem`. Update: in place.
+    /// `Tags`: list of `TagItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-malwareprotectionplan.html#cfn-guardduty-malwareprotectionplan-tags)
     pub fn tags(self, value: impl Arg<Arr<malware_protection_plan::TagItem>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnMalwareProtectionPlanProps { fn into_props(self) -> Bag { self.0 } }
@@ -396,7 +396,7 @@ use crate::cfn::support::*;
 impl CFNActions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Tagging`: `CFNTagging`. Update: in place.
+    /// `Tagging`: `CFNTagging`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-malwareprotectionplan-cfnactions.html#cfn-guardduty-malwareprotectionplan-cfnactions-tagging)
     pub fn tagging(self, value: impl Arg<CFNTagging>) -> Self { Self(put(self.0, "Tagging", value.into_expr())) }
 }
 impl Done for CFNActions { fn into_props(self) -> Bag { self.0 } }
@@ -407,7 +407,7 @@ impl CFNProtectedResource {
     pub fn new() -> CFNProtectedResource<Missing<super::required::S3Bucket>> { CFNProtectedResource(Bag::default(), Phase) }
 }
 impl<R0> CFNProtectedResource<R0> {
-    /// `S3Bucket`: `S3Bucket`, required. Update: in place.
+    /// `S3Bucket`: `S3Bucket`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-malwareprotectionplan-cfnprotectedresource.html#cfn-guardduty-malwareprotectionplan-cfnprotectedresource-s3bucket)
     pub fn s3_bucket(self, value: impl Arg<S3Bucket>) -> CFNProtectedResource<Set> { CFNProtectedResource(put(self.0, "S3Bucket", value.into_expr()), Phase) }
 }
 impl Done for CFNProtectedResource { fn into_props(self) -> Bag { self.0 } }
@@ -416,9 +416,9 @@ impl Done for CFNProtectedResource { fn into_props(self) -> Bag { self.0 } }
 impl CFNStatusReasons {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Code`: text. Update: in place.
+    /// `Code`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-malwareprotectionplan-cfnstatusreasons.html#cfn-guardduty-malwareprotectionplan-cfnstatusreasons-code)
     pub fn code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Code", value.into_expr())) }
-    /// `Message`: text. Update: in place.
+    /// `Message`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-malwareprotectionplan-cfnstatusreasons.html#cfn-guardduty-malwareprotectionplan-cfnstatusreasons-message)
     pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value.into_expr())) }
 }
 impl Done for CFNStatusReasons { fn into_props(self) -> Bag { self.0 } }
@@ -427,7 +427,7 @@ impl Done for CFNStatusReasons { fn into_props(self) -> Bag { self.0 } }
 impl CFNTagging {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Status`: text. Update: in place.
+    /// `Status`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-malwareprotectionplan-cfntagging.html#cfn-guardduty-malwareprotectionplan-cfntagging-status)
     pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for CFNTagging { fn into_props(self) -> Bag { self.0 } }
@@ -436,9 +436,9 @@ impl Done for CFNTagging { fn into_props(self) -> Bag { self.0 } }
 impl S3Bucket {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BucketName`: `S3BucketName`. Update: in place.
+    /// `BucketName`: `S3BucketName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-malwareprotectionplan-s3bucket.html#cfn-guardduty-malwareprotectionplan-s3bucket-bucketname)
     pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value.into_expr())) }
-    /// `ObjectPrefixes`: list of text. Update: in place.
+    /// `ObjectPrefixes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-malwareprotectionplan-s3bucket.html#cfn-guardduty-malwareprotectionplan-s3bucket-objectprefixes)
     pub fn object_prefixes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ObjectPrefixes", value.into_expr())) }
 }
 impl Done for S3Bucket { fn into_props(self) -> Bag { self.0 } }
@@ -449,9 +449,9 @@ impl TagItem {
     pub fn new() -> TagItem<Missing<super::required::Key>, Missing<super::required::Value>> { TagItem(Bag::default(), Phase) }
 }
 impl<R0, R1> TagItem<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-malwareprotectionplan-tagitem.html#cfn-guardduty-malwareprotectionplan-tagitem-key)
     pub fn key(self, value: impl Arg<str>) -> TagItem<Set, R1> { TagItem(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-malwareprotectionplan-tagitem.html#cfn-guardduty-malwareprotectionplan-tagitem-value)
     pub fn value(self, value: impl Arg<str>) -> TagItem<R0, Set> { TagItem(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagItem { fn into_props(self) -> Bag { self.0 } }
@@ -474,11 +474,11 @@ impl CfnMasterProps {
     pub fn new() -> CfnMasterProps<Missing<required::DetectorId>, Missing<required::MasterId>> { CfnMasterProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnMasterProps<R0, R1> {
-    /// `DetectorId`: text, required. Update: replacement.
+    /// `DetectorId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-master.html#cfn-guardduty-master-detectorid)
     pub fn detector_id(self, value: impl Arg<str>) -> CfnMasterProps<Set, R1> { CfnMasterProps(put(self.0, "DetectorId", value.into_expr()), Phase) }
-    /// `InvitationId`: text. Update: replacement.
+    /// `InvitationId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-master.html#cfn-guardduty-master-invitationid)
     pub fn invitation_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InvitationId", value.into_expr()), Phase) }
-    /// `MasterId`: text, required. Update: replacement.
+    /// `MasterId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-master.html#cfn-guardduty-master-masterid)
     pub fn master_id(self, value: impl Arg<str>) -> CfnMasterProps<R0, Set> { CfnMasterProps(put(self.0, "MasterId", value.into_expr()), Phase) }
 }
 impl Done for CfnMasterProps { fn into_props(self) -> Bag { self.0 } }
@@ -500,17 +500,17 @@ impl CfnMemberProps {
     pub fn new() -> CfnMemberProps<Missing<required::Email>> { CfnMemberProps(Bag::default(), Phase) }
 }
 impl<R0> CfnMemberProps<R0> {
-    /// `DetectorId`: text. Update: replacement.
+    /// `DetectorId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-member.html#cfn-guardduty-member-detectorid)
     pub fn detector_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DetectorId", value.into_expr()), Phase) }
-    /// `DisableEmailNotification`: boolean. Update: in place.
+    /// `DisableEmailNotification`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-member.html#cfn-guardduty-member-disableemailnotification)
     pub fn disable_email_notification(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableEmailNotification", value.into_expr()), Phase) }
-    /// `Email`: text, required. Update: replacement.
+    /// `Email`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-member.html#cfn-guardduty-member-email)
     pub fn email(self, value: impl Arg<str>) -> CfnMemberProps<Set> { CfnMemberProps(put(self.0, "Email", value.into_expr()), Phase) }
-    /// `MemberId`: text. Update: replacement.
+    /// `MemberId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-member.html#cfn-guardduty-member-memberid)
     pub fn member_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MemberId", value.into_expr()), Phase) }
-    /// `Message`: text. Update: in place.
+    /// `Message`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-member.html#cfn-guardduty-member-message)
     pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value.into_expr()), Phase) }
-    /// `Status`: text. Update: in place.
+    /// `Status`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-member.html#cfn-guardduty-member-status)
     pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for CfnMemberProps { fn into_props(self) -> Bag { self.0 } }
@@ -523,11 +523,11 @@ impl CfnPublishingDestination {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPublishingDestinationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-publishingdestination.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `PublishingFailureStartTimestamp`: text.
+    /// The attribute `PublishingFailureStartTimestamp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-publishingdestination.html#PublishingFailureStartTimestamp-fn::getatt)
     pub fn attr_publishing_failure_start_timestamp(&self) -> Val<str> { self.0.get_att("PublishingFailureStartTimestamp") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-publishingdestination.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnPublishingDestination { fn node(&self) -> &Place { &self.0 } }
@@ -538,13 +538,13 @@ impl CfnPublishingDestinationProps {
     pub fn new() -> CfnPublishingDestinationProps<Missing<required::DestinationProperties>, Missing<required::DestinationType>, Missing<required::DetectorId>> { CfnPublishingDestinationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnPublishingDestinationProps<R0, R1, R2> {
-    /// `DestinationProperties`: `CFNDestinationProperties`, required. Update: in place.
+    /// `DestinationProperties`: `CFNDestinationProperties`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-publishingdestination.html#cfn-guardduty-publishingdestination-destinationproperties)
     pub fn destination_properties(self, value: impl Arg<publishing_destination::CFNDestinationProperties>) -> CfnPublishingDestinationProps<Set, R1, R2> { CfnPublishingDestinationProps(put(self.0, "DestinationProperties", value.into_expr()), Phase) }
-    /// `DestinationType`: text, required. Update: in place.
+    /// `DestinationType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-publishingdestination.html#cfn-guardduty-publishingdestination-destinationtype)
     pub fn destination_type(self, value: impl Arg<str>) -> CfnPublishingDestinationProps<R0, Set, R2> { CfnPublishingDestinationProps(put(self.0, "DestinationType", value.into_expr()), Phase) }
-    /// `DetectorId`: text, required. Update: replacement.
+    /// `DetectorId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-publishingdestination.html#cfn-guardduty-publishingdestination-detectorid)
     pub fn detector_id(self, value: impl Arg<str>) -> CfnPublishingDestinationProps<R0, R1, Set> { CfnPublishingDestinationProps(put(self.0, "DetectorId", value.into_expr()), Phase) }
-    /// `Tags`: list of `TagItem`. Update: in place.
+    /// `Tags`: list of `TagItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-publishingdestination.html#cfn-guardduty-publishingdestination-tags)
     pub fn tags(self, value: impl Arg<Arr<publishing_destination::TagItem>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPublishingDestinationProps { fn into_props(self) -> Bag { self.0 } }
@@ -556,9 +556,9 @@ use crate::cfn::support::*;
 impl CFNDestinationProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DestinationArn`: text. Update: in place.
+    /// `DestinationArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-publishingdestination-cfndestinationproperties.html#cfn-guardduty-publishingdestination-cfndestinationproperties-destinationarn)
     pub fn destination_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationArn", value.into_expr())) }
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-publishingdestination-cfndestinationproperties.html#cfn-guardduty-publishingdestination-cfndestinationproperties-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
 }
 impl Done for CFNDestinationProperties { fn into_props(self) -> Bag { self.0 } }
@@ -569,9 +569,9 @@ impl TagItem {
     pub fn new() -> TagItem<Missing<super::required::Key>, Missing<super::required::Value>> { TagItem(Bag::default(), Phase) }
 }
 impl<R0, R1> TagItem<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-publishingdestination-tagitem.html#cfn-guardduty-publishingdestination-tagitem-key)
     pub fn key(self, value: impl Arg<str>) -> TagItem<Set, R1> { TagItem(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-publishingdestination-tagitem.html#cfn-guardduty-publishingdestination-tagitem-value)
     pub fn value(self, value: impl Arg<str>) -> TagItem<R0, Set> { TagItem(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagItem { fn into_props(self) -> Bag { self.0 } }
@@ -585,15 +585,15 @@ impl CfnThreatEntitySet {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnThreatEntitySetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-threatentityset.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `ErrorDetails`: text.
+    /// The attribute `ErrorDetails`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-threatentityset.html#ErrorDetails-fn::getatt)
     pub fn attr_error_details(&self) -> Val<str> { self.0.get_att("ErrorDetails") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-threatentityset.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-threatentityset.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-threatentityset.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnThreatEntitySet { fn node(&self) -> &Place { &self.0 } }
@@ -604,19 +604,19 @@ impl CfnThreatEntitySetProps {
     pub fn new() -> CfnThreatEntitySetProps<Missing<required::Format>, Missing<required::Location>> { CfnThreatEntitySetProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnThreatEntitySetProps<R0, R1> {
-    /// `Activate`: boolean. Update: in place.
+    /// `Activate`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-threatentityset.html#cfn-guardduty-threatentityset-activate)
     pub fn activate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Activate", value.into_expr()), Phase) }
-    /// `DetectorId`: text. Update: replacement.
+    /// `DetectorId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-threatentityset.html#cfn-guardduty-threatentityset-detectorid)
     pub fn detector_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DetectorId", value.into_expr()), Phase) }
-    /// `ExpectedBucketOwner`: text. Update: in place.
+    /// `ExpectedBucketOwner`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-threatentityset.html#cfn-guardduty-threatentityset-expectedbucketowner)
     pub fn expected_bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpectedBucketOwner", value.into_expr()), Phase) }
-    /// `Format`: text, required. Update: replacement.
+    /// `Format`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-threatentityset.html#cfn-guardduty-threatentityset-format)
     pub fn format(self, value: impl Arg<str>) -> CfnThreatEntitySetProps<Set, R1> { CfnThreatEntitySetProps(put(self.0, "Format", value.into_expr()), Phase) }
-    /// `Location`: text, required. Update: in place.
+    /// `Location`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-threatentityset.html#cfn-guardduty-threatentityset-location)
     pub fn location(self, value: impl Arg<str>) -> CfnThreatEntitySetProps<R0, Set> { CfnThreatEntitySetProps(put(self.0, "Location", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-threatentityset.html#cfn-guardduty-threatentityset-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of `TagItem`. Update: in place.
+    /// `Tags`: list of `TagItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-threatentityset.html#cfn-guardduty-threatentityset-tags)
     pub fn tags(self, value: impl Arg<Arr<threat_entity_set::TagItem>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnThreatEntitySetProps { fn into_props(self) -> Bag { self.0 } }
@@ -630,9 +630,9 @@ impl TagItem {
     pub fn new() -> TagItem<Missing<super::required::Key>, Missing<super::required::Value>> { TagItem(Bag::default(), Phase) }
 }
 impl<R0, R1> TagItem<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-threatentityset-tagitem.html#cfn-guardduty-threatentityset-tagitem-key)
     pub fn key(self, value: impl Arg<str>) -> TagItem<Set, R1> { TagItem(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-threatentityset-tagitem.html#cfn-guardduty-threatentityset-tagitem-value)
     pub fn value(self, value: impl Arg<str>) -> TagItem<R0, Set> { TagItem(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagItem { fn into_props(self) -> Bag { self.0 } }
@@ -646,7 +646,7 @@ impl CfnThreatIntelSet {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnThreatIntelSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-threatintelset.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnThreatIntelSet { fn node(&self) -> &Place { &self.0 } }
@@ -657,19 +657,19 @@ impl CfnThreatIntelSetProps {
     pub fn new() -> CfnThreatIntelSetProps<Missing<required::Format>, Missing<required::Location>> { CfnThreatIntelSetProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnThreatIntelSetProps<R0, R1> {
-    /// `Activate`: boolean. Update: in place.
+    /// `Activate`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-threatintelset.html#cfn-guardduty-threatintelset-activate)
     pub fn activate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Activate", value.into_expr()), Phase) }
-    /// `DetectorId`: text. Update: replacement.
+    /// `DetectorId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-threatintelset.html#cfn-guardduty-threatintelset-detectorid)
     pub fn detector_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DetectorId", value.into_expr()), Phase) }
-    /// `ExpectedBucketOwner`: text. Update: in place.
+    /// `ExpectedBucketOwner`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-threatintelset.html#cfn-guardduty-threatintelset-expectedbucketowner)
     pub fn expected_bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpectedBucketOwner", value.into_expr()), Phase) }
-    /// `Format`: text, required. Update: replacement.
+    /// `Format`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-threatintelset.html#cfn-guardduty-threatintelset-format)
     pub fn format(self, value: impl Arg<str>) -> CfnThreatIntelSetProps<Set, R1> { CfnThreatIntelSetProps(put(self.0, "Format", value.into_expr()), Phase) }
-    /// `Location`: text, required. Update: in place.
+    /// `Location`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-threatintelset.html#cfn-guardduty-threatintelset-location)
     pub fn location(self, value: impl Arg<str>) -> CfnThreatIntelSetProps<R0, Set> { CfnThreatIntelSetProps(put(self.0, "Location", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-threatintelset.html#cfn-guardduty-threatintelset-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of `TagItem`. Update: in place.
+    /// `Tags`: list of `TagItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-threatintelset.html#cfn-guardduty-threatintelset-tags)
     pub fn tags(self, value: impl Arg<Arr<threat_intel_set::TagItem>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnThreatIntelSetProps { fn into_props(self) -> Bag { self.0 } }
@@ -683,9 +683,9 @@ impl TagItem {
     pub fn new() -> TagItem<Missing<super::required::Key>, Missing<super::required::Value>> { TagItem(Bag::default(), Phase) }
 }
 impl<R0, R1> TagItem<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-threatintelset-tagitem.html#cfn-guardduty-threatintelset-tagitem-key)
     pub fn key(self, value: impl Arg<str>) -> TagItem<Set, R1> { TagItem(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-threatintelset-tagitem.html#cfn-guardduty-threatintelset-tagitem-value)
     pub fn value(self, value: impl Arg<str>) -> TagItem<R0, Set> { TagItem(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagItem { fn into_props(self) -> Bag { self.0 } }
@@ -699,15 +699,15 @@ impl CfnTrustedEntitySet {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTrustedEntitySetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-trustedentityset.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `ErrorDetails`: text.
+    /// The attribute `ErrorDetails`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-trustedentityset.html#ErrorDetails-fn::getatt)
     pub fn attr_error_details(&self) -> Val<str> { self.0.get_att("ErrorDetails") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-trustedentityset.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-trustedentityset.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-trustedentityset.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnTrustedEntitySet { fn node(&self) -> &Place { &self.0 } }
@@ -718,19 +718,19 @@ impl CfnTrustedEntitySetProps {
     pub fn new() -> CfnTrustedEntitySetProps<Missing<required::Format>, Missing<required::Location>> { CfnTrustedEntitySetProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTrustedEntitySetProps<R0, R1> {
-    /// `Activate`: boolean. Update: in place.
+    /// `Activate`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-trustedentityset.html#cfn-guardduty-trustedentityset-activate)
     pub fn activate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Activate", value.into_expr()), Phase) }
-    /// `DetectorId`: text. Update: replacement.
+    /// `DetectorId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-trustedentityset.html#cfn-guardduty-trustedentityset-detectorid)
     pub fn detector_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DetectorId", value.into_expr()), Phase) }
-    /// `ExpectedBucketOwner`: text. Update: in place.
+    /// `ExpectedBucketOwner`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-trustedentityset.html#cfn-guardduty-trustedentityset-expectedbucketowner)
     pub fn expected_bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpectedBucketOwner", value.into_expr()), Phase) }
-    /// `Format`: text, required. Update: replacement.
+    /// `Format`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-trustedentityset.html#cfn-guardduty-trustedentityset-format)
     pub fn format(self, value: impl Arg<str>) -> CfnTrustedEntitySetProps<Set, R1> { CfnTrustedEntitySetProps(put(self.0, "Format", value.into_expr()), Phase) }
-    /// `Location`: text, required. Update: in place.
+    /// `Location`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-trustedentityset.html#cfn-guardduty-trustedentityset-location)
     pub fn location(self, value: impl Arg<str>) -> CfnTrustedEntitySetProps<R0, Set> { CfnTrustedEntitySetProps(put(self.0, "Location", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-trustedentityset.html#cfn-guardduty-trustedentityset-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of `TagItem`. Update: in place.
+    /// `Tags`: list of `TagItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-trustedentityset.html#cfn-guardduty-trustedentityset-tags)
     pub fn tags(self, value: impl Arg<Arr<trusted_entity_set::TagItem>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnTrustedEntitySetProps { fn into_props(self) -> Bag { self.0 } }
@@ -744,9 +744,9 @@ impl TagItem {
     pub fn new() -> TagItem<Missing<super::required::Key>, Missing<super::required::Value>> { TagItem(Bag::default(), Phase) }
 }
 impl<R0, R1> TagItem<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-trustedentityset-tagitem.html#cfn-guardduty-trustedentityset-tagitem-key)
     pub fn key(self, value: impl Arg<str>) -> TagItem<Set, R1> { TagItem(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-trustedentityset-tagitem.html#cfn-guardduty-trustedentityset-tagitem-value)
     pub fn value(self, value: impl Arg<str>) -> TagItem<R0, Set> { TagItem(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagItem { fn into_props(self) -> Bag { self.0 } }

@@ -13,15 +13,15 @@ impl CfnDomain {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDomainProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-healthagent-domain.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-healthagent-domain.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `DomainId`: text.
+    /// The attribute `DomainId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-healthagent-domain.html#DomainId-fn::getatt)
     pub fn attr_domain_id(&self) -> Val<str> { self.0.get_att("DomainId") }
-    /// The attribute `EncryptionContext`: `EncryptionContext`.
+    /// The attribute `EncryptionContext`: `EncryptionContext`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-healthagent-domain.html#EncryptionContext-fn::getatt)
     pub fn attr_encryption_context(&self) -> Val<domain::EncryptionContext> { self.0.get_att("EncryptionContext") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-healthagent-domain.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnDomain { fn node(&self) -> &Place { &self.0 } }
@@ -32,9 +32,9 @@ impl CfnDomainProps {
     pub fn new() -> CfnDomainProps<Missing<required::Name>> { CfnDomainProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDomainProps<R0> {
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-healthagent-domain.html#cfn-healthagent-domain-name)
     pub fn name(self, value: impl Arg<str>) -> CfnDomainProps<Set> { CfnDomainProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of `TagsItems`. Update: in place.
+    /// `Tags`: list of `TagsItems`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-healthagent-domain.html#cfn-healthagent-domain-tags)
     pub fn tags(self, value: impl Arg<Arr<domain::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDomainProps { fn into_props(self) -> Bag { self.0 } }
@@ -48,7 +48,7 @@ impl EncryptionContext {
     pub fn new() -> EncryptionContext<Missing<super::required::EncryptionType>> { EncryptionContext(Bag::default(), Phase) }
 }
 impl<R0> EncryptionContext<R0> {
-    /// `EncryptionType`: `EncryptionType`, required. Update: in place.
+    /// `EncryptionType`: `EncryptionType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthagent-domain-encryptioncontext.html#cfn-healthagent-domain-encryptioncontext-encryptiontype)
     pub fn encryption_type(self, value: impl Arg<EncryptionType>) -> EncryptionContext<Set> { EncryptionContext(put(self.0, "EncryptionType", value.into_expr()), Phase) }
 }
 impl Done for EncryptionContext { fn into_props(self) -> Bag { self.0 } }
@@ -59,9 +59,9 @@ impl TagsItems {
     pub fn new() -> TagsItems<Missing<super::required::Key>, Missing<super::required::Value>> { TagsItems(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsItems<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthagent-domain-tagsitems.html#cfn-healthagent-domain-tagsitems-key)
     pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthagent-domain-tagsitems.html#cfn-healthagent-domain-tagsitems-value)
     pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }

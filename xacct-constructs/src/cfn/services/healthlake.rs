@@ -13,11 +13,11 @@ impl CfnDataTransformationProfile {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDataTransformationProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-healthlake-datatransformationprofile.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `ProfileId`: text.
+    /// The attribute `ProfileId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-healthlake-datatransformationprofile.html#ProfileId-fn::getatt)
     pub fn attr_profile_id(&self) -> Val<str> { self.0.get_att("ProfileId") }
-    /// The attribute `TargetFormat`: text.
+    /// The attribute `TargetFormat`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-healthlake-datatransformationprofile.html#TargetFormat-fn::getatt)
     pub fn attr_target_format(&self) -> Val<str> { self.0.get_att("TargetFormat") }
 }
 impl Parent for CfnDataTransformationProfile { fn node(&self) -> &Place { &self.0 } }
@@ -28,17 +28,17 @@ impl CfnDataTransformationProfileProps {
     pub fn new() -> CfnDataTransformationProfileProps<Missing<required::ProfileName>, Missing<required::SourceFormat>> { CfnDataTransformationProfileProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDataTransformationProfileProps<R0, R1> {
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-healthlake-datatransformationprofile.html#cfn-healthlake-datatransformationprofile-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `ProfileDescription`: text. Update: replacement.
+    /// `ProfileDescription`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-healthlake-datatransformationprofile.html#cfn-healthlake-datatransformationprofile-profiledescription)
     pub fn profile_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProfileDescription", value.into_expr()), Phase) }
-    /// `ProfileName`: text, required. Update: replacement.
+    /// `ProfileName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-healthlake-datatransformationprofile.html#cfn-healthlake-datatransformationprofile-profilename)
     pub fn profile_name(self, value: impl Arg<str>) -> CfnDataTransformationProfileProps<Set, R1> { CfnDataTransformationProfileProps(put(self.0, "ProfileName", value.into_expr()), Phase) }
-    /// `Source`: `Source`. Update: replacement.
+    /// `Source`: `Source`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-healthlake-datatransformationprofile.html#cfn-healthlake-datatransformationprofile-source)
     pub fn source(self, value: impl Arg<data_transformation_profile::Source>) -> Self { Self(put(self.0, "Source", value.into_expr()), Phase) }
-    /// `SourceFormat`: `SourceFormat`, required. Update: replacement.
+    /// `SourceFormat`: `SourceFormat`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-healthlake-datatransformationprofile.html#cfn-healthlake-datatransformationprofile-sourceformat)
     pub fn source_format(self, value: impl Arg<data_transformation_profile::SourceFormat>) -> CfnDataTransformationProfileProps<R0, Set> { CfnDataTransformationProfileProps(put(self.0, "SourceFormat", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-healthlake-datatransformationprofile.html#cfn-healthlake-datatransformationprofile-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDataTransformationProfileProps { fn into_props(self) -> Bag { self.0 } }
@@ -52,9 +52,9 @@ impl ExistingVersionedProfileSource {
     pub fn new() -> ExistingVersionedProfileSource<Missing<super::required::ProfileId>, Missing<super::required::Version>> { ExistingVersionedProfileSource(Bag::default(), Phase) }
 }
 impl<R0, R1> ExistingVersionedProfileSource<R0, R1> {
-    /// `ProfileId`: text, required. Update: replacement.
+    /// `ProfileId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-datatransformationprofile-existingversionedprofilesource.html#cfn-healthlake-datatransformationprofile-existingversionedprofilesource-profileid)
     pub fn profile_id(self, value: impl Arg<str>) -> ExistingVersionedProfileSource<Set, R1> { ExistingVersionedProfileSource(put(self.0, "ProfileId", value.into_expr()), Phase) }
-    /// `Version`: integer, required. Update: replacement.
+    /// `Version`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-datatransformationprofile-existingversionedprofilesource.html#cfn-healthlake-datatransformationprofile-existingversionedprofilesource-version)
     pub fn version(self, value: impl Arg<i64>) -> ExistingVersionedProfileSource<R0, Set> { ExistingVersionedProfileSource(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for ExistingVersionedProfileSource { fn into_props(self) -> Bag { self.0 } }
@@ -65,7 +65,7 @@ impl ProfileMappingSource {
     pub fn new() -> ProfileMappingSource<Missing<super::required::ProfileMapping>> { ProfileMappingSource(Bag::default(), Phase) }
 }
 impl<R0> ProfileMappingSource<R0> {
-    /// `ProfileMapping`: map of text, required. Update: replacement.
+    /// `ProfileMapping`: map of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-datatransformationprofile-profilemappingsource.html#cfn-healthlake-datatransformationprofile-profilemappingsource-profilemapping)
     pub fn profile_mapping(self, value: impl Arg<Dict<str>>) -> ProfileMappingSource<Set> { ProfileMappingSource(put(self.0, "ProfileMapping", value.into_expr()), Phase) }
 }
 impl Done for ProfileMappingSource { fn into_props(self) -> Bag { self.0 } }
@@ -74,11 +74,11 @@ impl Done for ProfileMappingSource { fn into_props(self) -> Bag { self.0 } }
 impl Source {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ExistingVersionedProfileId`: `ExistingVersionedProfileSource`. Update: replacement.
+    /// `ExistingVersionedProfileId`: `ExistingVersionedProfileSource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-datatransformationprofile-source.html#cfn-healthlake-datatransformationprofile-source-existingversionedprofileid)
     pub fn existing_versioned_profile_id(self, value: impl Arg<ExistingVersionedProfileSource>) -> Self { Self(put(self.0, "ExistingVersionedProfileId", value.into_expr())) }
-    /// `ProfileMapping`: `ProfileMappingSource`. Update: replacement.
+    /// `ProfileMapping`: `ProfileMappingSource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-datatransformationprofile-source.html#cfn-healthlake-datatransformationprofile-source-profilemapping)
     pub fn profile_mapping(self, value: impl Arg<ProfileMappingSource>) -> Self { Self(put(self.0, "ProfileMapping", value.into_expr())) }
-    /// `StarterProfile`: `StarterProfileSource`. Update: replacement.
+    /// `StarterProfile`: `StarterProfileSource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-datatransformationprofile-source.html#cfn-healthlake-datatransformationprofile-source-starterprofile)
     pub fn starter_profile(self, value: impl Arg<StarterProfileSource>) -> Self { Self(put(self.0, "StarterProfile", value.into_expr())) }
 }
 impl Done for Source { fn into_props(self) -> Bag { self.0 } }
@@ -89,7 +89,7 @@ impl StarterProfileSource {
     pub fn new() -> StarterProfileSource<Missing<super::required::StarterProfileName>> { StarterProfileSource(Bag::default(), Phase) }
 }
 impl<R0> StarterProfileSource<R0> {
-    /// `StarterProfileName`: text, required. Update: replacement.
+    /// `StarterProfileName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-datatransformationprofile-starterprofilesource.html#cfn-healthlake-datatransformationprofile-starterprofilesource-starterprofilename)
     pub fn starter_profile_name(self, value: impl Arg<str>) -> StarterProfileSource<Set> { StarterProfileSource(put(self.0, "StarterProfileName", value.into_expr()), Phase) }
 }
 impl Done for StarterProfileSource { fn into_props(self) -> Bag { self.0 } }
@@ -105,19 +105,19 @@ impl CfnFHIRDatastore {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFHIRDatastoreProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DatastoreId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: `CreatedAt`.
+    /// The attribute `CreatedAt`: `CreatedAt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-healthlake-fhirdatastore.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<fhir_datastore::CreatedAt> { self.0.get_att("CreatedAt") }
-    /// The attribute `CreatedAt.Nanos`: integer.
+    /// The attribute `CreatedAt.Nanos`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-healthlake-fhirdatastore.html#CreatedAt.Nanos-fn::getatt)
     pub fn attr_created_at_nanos(&self) -> Val<i64> { self.0.get_att("CreatedAt.Nanos") }
-    /// The attribute `CreatedAt.Seconds`: text.
+    /// The attribute `CreatedAt.Seconds`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-healthlake-fhirdatastore.html#CreatedAt.Seconds-fn::getatt)
     pub fn attr_created_at_seconds(&self) -> Val<str> { self.0.get_att("CreatedAt.Seconds") }
-    /// The attribute `DatastoreArn`: `OtherArn`.
+    /// The attribute `DatastoreArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-healthlake-fhirdatastore.html#DatastoreArn-fn::getatt)
     pub fn attr_datastore_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DatastoreArn") }
-    /// The attribute `DatastoreEndpoint`: text.
+    /// The attribute `DatastoreEndpoint`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-healthlake-fhirdatastore.html#DatastoreEndpoint-fn::getatt)
     pub fn attr_datastore_endpoint(&self) -> Val<str> { self.0.get_att("DatastoreEndpoint") }
-    /// The attribute `DatastoreId`: text.
+    /// The attribute `DatastoreId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-healthlake-fhirdatastore.html#DatastoreId-fn::getatt)
     pub fn attr_datastore_id(&self) -> Val<str> { self.0.get_att("DatastoreId") }
-    /// The attribute `DatastoreStatus`: text.
+    /// The attribute `DatastoreStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-healthlake-fhirdatastore.html#DatastoreStatus-fn::getatt)
     pub fn attr_datastore_status(&self) -> Val<str> { self.0.get_att("DatastoreStatus") }
 }
 impl Parent for CfnFHIRDatastore { fn node(&self) -> &Place { &self.0 } }
@@ -128,17 +128,17 @@ impl CfnFHIRDatastoreProps {
     pub fn new() -> CfnFHIRDatastoreProps<Missing<required::DatastoreTypeVersion>> { CfnFHIRDatastoreProps(Bag::default(), Phase) }
 }
 impl<R0> CfnFHIRDatastoreProps<R0> {
-    /// `DatastoreName`: text. Update: replacement.
+    /// `DatastoreName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-healthlake-fhirdatastore.html#cfn-healthlake-fhirdatastore-datastorename)
     pub fn datastore_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatastoreName", value.into_expr()), Phase) }
-    /// `DatastoreTypeVersion`: `DatastoreTypeVersion`, required. Update: replacement.
+    /// `DatastoreTypeVersion`: `DatastoreTypeVersion`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-healthlake-fhirdatastore.html#cfn-healthlake-fhirdatastore-datastoretypeversion)
     pub fn datastore_type_version(self, value: impl Arg<fhir_datastore::DatastoreTypeVersion>) -> CfnFHIRDatastoreProps<Set> { CfnFHIRDatastoreProps(put(self.0, "DatastoreTypeVersion", value.into_expr()), Phase) }
-    /// `IdentityProviderConfiguration`: `IdentityProviderConfiguration`. Update: replacement.
+    /// `IdentityProviderConfiguration`: `IdentityProviderConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-healthlake-fhirdatastore.html#cfn-healthlake-fhirdatastore-identityproviderconfiguration)
     pub fn identity_provider_configuration(self, value: impl Arg<fhir_datastore::IdentityProviderConfiguration>) -> Self { Self(put(self.0, "IdentityProviderConfiguration", value.into_expr()), Phase) }
-    /// `PreloadDataConfig`: `PreloadDataConfig`. Update: replacement.
+    /// `PreloadDataConfig`: `PreloadDataConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-healthlake-fhirdatastore.html#cfn-healthlake-fhirdatastore-preloaddataconfig)
     pub fn preload_data_config(self, value: impl Arg<fhir_datastore::PreloadDataConfig>) -> Self { Self(put(self.0, "PreloadDataConfig", value.into_expr()), Phase) }
-    /// `SseConfiguration`: `SseConfiguration`. Update: replacement.
+    /// `SseConfiguration`: `SseConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-healthlake-fhirdatastore.html#cfn-healthlake-fhirdatastore-sseconfiguration)
     pub fn sse_configuration(self, value: impl Arg<fhir_datastore::SseConfiguration>) -> Self { Self(put(self.0, "SseConfiguration", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-healthlake-fhirdatastore.html#cfn-healthlake-fhirdatastore-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnFHIRDatastoreProps { fn into_props(self) -> Bag { self.0 } }
@@ -152,9 +152,9 @@ impl CreatedAt {
     pub fn new() -> CreatedAt<Missing<super::required::Nanos>, Missing<super::required::Seconds>> { CreatedAt(Bag::default(), Phase) }
 }
 impl<R0, R1> CreatedAt<R0, R1> {
-    /// `Nanos`: integer, required. Update: in place.
+    /// `Nanos`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-fhirdatastore-createdat.html#cfn-healthlake-fhirdatastore-createdat-nanos)
     pub fn nanos(self, value: impl Arg<i64>) -> CreatedAt<Set, R1> { CreatedAt(put(self.0, "Nanos", value.into_expr()), Phase) }
-    /// `Seconds`: text, required. Update: in place.
+    /// `Seconds`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-fhirdatastore-createdat.html#cfn-healthlake-fhirdatastore-createdat-seconds)
     pub fn seconds(self, value: impl Arg<str>) -> CreatedAt<R0, Set> { CreatedAt(put(self.0, "Seconds", value.into_expr()), Phase) }
 }
 impl Done for CreatedAt { fn into_props(self) -> Bag { self.0 } }
@@ -165,13 +165,13 @@ impl IdentityProviderConfiguration {
     pub fn new() -> IdentityProviderConfiguration<Missing<super::required::AuthorizationStrategy>> { IdentityProviderConfiguration(Bag::default(), Phase) }
 }
 impl<R0> IdentityProviderConfiguration<R0> {
-    /// `AuthorizationStrategy`: `AuthorizationStrategy`, required. Update: replacement.
+    /// `AuthorizationStrategy`: `AuthorizationStrategy`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-fhirdatastore-identityproviderconfiguration.html#cfn-healthlake-fhirdatastore-identityproviderconfiguration-authorizationstrategy)
     pub fn authorization_strategy(self, value: impl Arg<AuthorizationStrategy>) -> IdentityProviderConfiguration<Set> { IdentityProviderConfiguration(put(self.0, "AuthorizationStrategy", value.into_expr()), Phase) }
-    /// `FineGrainedAuthorizationEnabled`: boolean. Update: replacement.
+    /// `FineGrainedAuthorizationEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-fhirdatastore-identityproviderconfiguration.html#cfn-healthlake-fhirdatastore-identityproviderconfiguration-finegrainedauthorizationenabled)
     pub fn fine_grained_authorization_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FineGrainedAuthorizationEnabled", value.into_expr()), Phase) }
-    /// `IdpLambdaArn`: text. Update: replacement.
+    /// `IdpLambdaArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-fhirdatastore-identityproviderconfiguration.html#cfn-healthlake-fhirdatastore-identityproviderconfiguration-idplambdaarn)
     pub fn idp_lambda_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdpLambdaArn", value.into_expr()), Phase) }
-    /// `Metadata`: text. Update: replacement.
+    /// `Metadata`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-fhirdatastore-identityproviderconfiguration.html#cfn-healthlake-fhirdatastore-identityproviderconfiguration-metadata)
     pub fn metadata(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Metadata", value.into_expr()), Phase) }
 }
 impl Done for IdentityProviderConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -182,9 +182,9 @@ impl KmsEncryptionConfig {
     pub fn new() -> KmsEncryptionConfig<Missing<super::required::CmkType>> { KmsEncryptionConfig(Bag::default(), Phase) }
 }
 impl<R0> KmsEncryptionConfig<R0> {
-    /// `CmkType`: `CmkType`, required. Update: replacement.
+    /// `CmkType`: `CmkType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-fhirdatastore-kmsencryptionconfig.html#cfn-healthlake-fhirdatastore-kmsencryptionconfig-cmktype)
     pub fn cmk_type(self, value: impl Arg<CmkType>) -> KmsEncryptionConfig<Set> { KmsEncryptionConfig(put(self.0, "CmkType", value.into_expr()), Phase) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-fhirdatastore-kmsencryptionconfig.html#cfn-healthlake-fhirdatastore-kmsencryptionconfig-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
 }
 impl Done for KmsEncryptionConfig { fn into_props(self) -> Bag { self.0 } }
@@ -195,7 +195,7 @@ impl PreloadDataConfig {
     pub fn new() -> PreloadDataConfig<Missing<super::required::PreloadDataType>> { PreloadDataConfig(Bag::default(), Phase) }
 }
 impl<R0> PreloadDataConfig<R0> {
-    /// `PreloadDataType`: `PreloadDataType`, required. Update: replacement.
+    /// `PreloadDataType`: `PreloadDataType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-fhirdatastore-preloaddataconfig.html#cfn-healthlake-fhirdatastore-preloaddataconfig-preloaddatatype)
     pub fn preload_data_type(self, value: impl Arg<PreloadDataType>) -> PreloadDataConfig<Set> { PreloadDataConfig(put(self.0, "PreloadDataType", value.into_expr()), Phase) }
 }
 impl Done for PreloadDataConfig { fn into_props(self) -> Bag { self.0 } }
@@ -206,7 +206,7 @@ impl SseConfiguration {
     pub fn new() -> SseConfiguration<Missing<super::required::KmsEncryptionConfig>> { SseConfiguration(Bag::default(), Phase) }
 }
 impl<R0> SseConfiguration<R0> {
-    /// `KmsEncryptionConfig`: `KmsEncryptionConfig`, required. Update: replacement.
+    /// `KmsEncryptionConfig`: `KmsEncryptionConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-fhirdatastore-sseconfiguration.html#cfn-healthlake-fhirdatastore-sseconfiguration-kmsencryptionconfig)
     pub fn kms_encryption_config(self, value: impl Arg<KmsEncryptionConfig>) -> SseConfiguration<Set> { SseConfiguration(put(self.0, "KmsEncryptionConfig", value.into_expr()), Phase) }
 }
 impl Done for SseConfiguration { fn into_props(self) -> Bag { self.0 } }

@@ -13,9 +13,9 @@ impl CfnAccessKey {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAccessKeyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-accesskey.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `SecretAccessKey`: text.
+    /// The attribute `SecretAccessKey`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-accesskey.html#SecretAccessKey-fn::getatt)
     pub fn attr_secret_access_key(&self) -> Val<str> { self.0.get_att("SecretAccessKey") }
 }
 impl Parent for CfnAccessKey { fn node(&self) -> &Place { &self.0 } }
@@ -26,11 +26,11 @@ impl CfnAccessKeyProps {
     pub fn new() -> CfnAccessKeyProps<Missing<required::UserName>> { CfnAccessKeyProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAccessKeyProps<R0> {
-    /// `Serial`: integer. Update: replacement.
+    /// `Serial`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-accesskey.html#cfn-iam-accesskey-serial)
     pub fn serial(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Serial", value.into_expr()), Phase) }
-    /// `Status`: text. Update: in place.
+    /// `Status`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-accesskey.html#cfn-iam-accesskey-status)
     pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `UserName`: text, required. Update: replacement.
+    /// `UserName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-accesskey.html#cfn-iam-accesskey-username)
     pub fn user_name(self, value: impl Arg<str>) -> CfnAccessKeyProps<Set> { CfnAccessKeyProps(put(self.0, "UserName", value.into_expr()), Phase) }
 }
 impl Done for CfnAccessKeyProps { fn into_props(self) -> Bag { self.0 } }
@@ -43,7 +43,7 @@ impl CfnGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnGroupProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `GroupName`.
     pub fn reference(&self) -> Val<kind::IamGroupName> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-group.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnGroup { fn node(&self) -> &Place { &self.0 } }
@@ -52,13 +52,13 @@ impl Parent for CfnGroup { fn node(&self) -> &Place { &self.0 } }
 impl CfnGroupProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `GroupName`: text. Update: replacement.
+    /// `GroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-group.html#cfn-iam-group-groupname)
     pub fn group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupName", value.into_expr())) }
-    /// `ManagedPolicyArns`: list of `IamManagedPolicyArn`. Update: in place.
+    /// `ManagedPolicyArns`: list of `IamManagedPolicyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-group.html#cfn-iam-group-managedpolicyarns)
     pub fn managed_policy_arns(self, value: impl Arg<Arr<kind::IamManagedPolicyArn>>) -> Self { Self(put(self.0, "ManagedPolicyArns", value.into_expr())) }
-    /// `Path`: text. Update: in place.
+    /// `Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-group.html#cfn-iam-group-path)
     pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
-    /// `Policies`: list of `Policy`. Update: in place.
+    /// `Policies`: list of `Policy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-group.html#cfn-iam-group-policies)
     pub fn policies(self, value: impl Arg<Arr<group::Policy>>) -> Self { Self(put(self.0, "Policies", value.into_expr())) }
 }
 impl Done for CfnGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -72,9 +72,9 @@ impl Policy {
     pub fn new() -> Policy<Missing<super::required::PolicyDocument>, Missing<super::required::PolicyName>> { Policy(Bag::default(), Phase) }
 }
 impl<R0, R1> Policy<R0, R1> {
-    /// `PolicyDocument`: JSON, required. Update: in place.
+    /// `PolicyDocument`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iam-group-policy.html#cfn-iam-group-policy-policydocument)
     pub fn policy_document(self, value: impl Arg<Any>) -> Policy<Set, R1> { Policy(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
-    /// `PolicyName`: text, required. Update: in place.
+    /// `PolicyName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iam-group-policy.html#cfn-iam-group-policy-policyname)
     pub fn policy_name(self, value: impl Arg<str>) -> Policy<R0, Set> { Policy(put(self.0, "PolicyName", value.into_expr()), Phase) }
 }
 impl Done for Policy { fn into_props(self) -> Bag { self.0 } }
@@ -97,11 +97,11 @@ impl CfnGroupPolicyProps {
     pub fn new() -> CfnGroupPolicyProps<Missing<required::GroupName>, Missing<required::PolicyName>> { CfnGroupPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnGroupPolicyProps<R0, R1> {
-    /// `GroupName`: text, required. Update: replacement.
+    /// `GroupName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-grouppolicy.html#cfn-iam-grouppolicy-groupname)
     pub fn group_name(self, value: impl Arg<str>) -> CfnGroupPolicyProps<Set, R1> { CfnGroupPolicyProps(put(self.0, "GroupName", value.into_expr()), Phase) }
-    /// `PolicyDocument`: JSON. Update: in place.
+    /// `PolicyDocument`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-grouppolicy.html#cfn-iam-grouppolicy-policydocument)
     pub fn policy_document(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
-    /// `PolicyName`: text, required. Update: replacement.
+    /// `PolicyName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-grouppolicy.html#cfn-iam-grouppolicy-policyname)
     pub fn policy_name(self, value: impl Arg<str>) -> CfnGroupPolicyProps<R0, Set> { CfnGroupPolicyProps(put(self.0, "PolicyName", value.into_expr()), Phase) }
 }
 impl Done for CfnGroupPolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -114,7 +114,7 @@ impl CfnInstanceProfile {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnInstanceProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `InstanceProfileName`.
     pub fn reference(&self) -> Val<kind::IamInstanceProfileName> { self.0.reference() }
-    /// The attribute `Arn`: `IamInstanceProfileArn`.
+    /// The attribute `Arn`: `IamInstanceProfileArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-instanceprofile.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::IamInstanceProfileArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnInstanceProfile { fn node(&self) -> &Place { &self.0 } }
@@ -125,11 +125,11 @@ impl CfnInstanceProfileProps {
     pub fn new() -> CfnInstanceProfileProps<Missing<required::Roles>> { CfnInstanceProfileProps(Bag::default(), Phase) }
 }
 impl<R0> CfnInstanceProfileProps<R0> {
-    /// `InstanceProfileName`: text. Update: replacement.
+    /// `InstanceProfileName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-instanceprofile.html#cfn-iam-instanceprofile-instanceprofilename)
     pub fn instance_profile_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceProfileName", value.into_expr()), Phase) }
-    /// `Path`: text. Update: replacement.
+    /// `Path`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-instanceprofile.html#cfn-iam-instanceprofile-path)
     pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr()), Phase) }
-    /// `Roles`: list of `IamRoleName`, required. Update: in place.
+    /// `Roles`: list of `IamRoleName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-instanceprofile.html#cfn-iam-instanceprofile-roles)
     pub fn roles(self, value: impl Arg<Arr<kind::IamRoleName>>) -> CfnInstanceProfileProps<Set> { CfnInstanceProfileProps(put(self.0, "Roles", value.into_expr()), Phase) }
 }
 impl Done for CfnInstanceProfileProps { fn into_props(self) -> Bag { self.0 } }
@@ -142,21 +142,21 @@ impl CfnManagedPolicy {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnManagedPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PolicyArn`.
     pub fn reference(&self) -> Val<kind::IamManagedPolicyArn> { self.0.reference() }
-    /// The attribute `AttachmentCount`: integer.
+    /// The attribute `AttachmentCount`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-managedpolicy.html#AttachmentCount-fn::getatt)
     pub fn attr_attachment_count(&self) -> Val<i64> { self.0.get_att("AttachmentCount") }
-    /// The attribute `CreateDate`: text.
+    /// The attribute `CreateDate`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-managedpolicy.html#CreateDate-fn::getatt)
     pub fn attr_create_date(&self) -> Val<str> { self.0.get_att("CreateDate") }
-    /// The attribute `DefaultVersionId`: text.
+    /// The attribute `DefaultVersionId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-managedpolicy.html#DefaultVersionId-fn::getatt)
     pub fn attr_default_version_id(&self) -> Val<str> { self.0.get_att("DefaultVersionId") }
-    /// The attribute `IsAttachable`: boolean.
+    /// The attribute `IsAttachable`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-managedpolicy.html#IsAttachable-fn::getatt)
     pub fn attr_is_attachable(&self) -> Val<bool> { self.0.get_att("IsAttachable") }
-    /// The attribute `PermissionsBoundaryUsageCount`: integer.
+    /// The attribute `PermissionsBoundaryUsageCount`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-managedpolicy.html#PermissionsBoundaryUsageCount-fn::getatt)
     pub fn attr_permissions_boundary_usage_count(&self) -> Val<i64> { self.0.get_att("PermissionsBoundaryUsageCount") }
-    /// The attribute `PolicyArn`: `IamManagedPolicyArn`.
+    /// The attribute `PolicyArn`: `IamManagedPolicyArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-managedpolicy.html#PolicyArn-fn::getatt)
     pub fn attr_policy_arn(&self) -> Val<kind::IamManagedPolicyArn> { self.0.get_att("PolicyArn") }
-    /// The attribute `PolicyId`: text.
+    /// The attribute `PolicyId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-managedpolicy.html#PolicyId-fn::getatt)
     pub fn attr_policy_id(&self) -> Val<str> { self.0.get_att("PolicyId") }
-    /// The attribute `UpdateDate`: text.
+    /// The attribute `UpdateDate`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-managedpolicy.html#UpdateDate-fn::getatt)
     pub fn attr_update_date(&self) -> Val<str> { self.0.get_att("UpdateDate") }
 }
 impl Parent for CfnManagedPolicy { fn node(&self) -> &Place { &self.0 } }
@@ -167,19 +167,19 @@ impl CfnManagedPolicyProps {
     pub fn new() -> CfnManagedPolicyProps<Missing<required::PolicyDocument>> { CfnManagedPolicyProps(Bag::default(), Phase) }
 }
 impl<R0> CfnManagedPolicyProps<R0> {
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-managedpolicy.html#cfn-iam-managedpolicy-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Groups`: list of `IamGroupName`. Update: in place.
+    /// `Groups`: list of `IamGroupName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-managedpolicy.html#cfn-iam-managedpolicy-groups)
     pub fn groups(self, value: impl Arg<Arr<kind::IamGroupName>>) -> Self { Self(put(self.0, "Groups", value.into_expr()), Phase) }
-    /// `ManagedPolicyName`: text. Update: replacement.
+    /// `ManagedPolicyName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-managedpolicy.html#cfn-iam-managedpolicy-managedpolicyname)
     pub fn managed_policy_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManagedPolicyName", value.into_expr()), Phase) }
-    /// `Path`: text. Update: replacement.
+    /// `Path`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-managedpolicy.html#cfn-iam-managedpolicy-path)
     pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr()), Phase) }
-    /// `PolicyDocument`: JSON, required. Update: in place.
+    /// `PolicyDocument`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-managedpolicy.html#cfn-iam-managedpolicy-policydocument)
     pub fn policy_document(self, value: impl Arg<Any>) -> CfnManagedPolicyProps<Set> { CfnManagedPolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
-    /// `Roles`: list of `IamRoleName`. Update: in place.
+    /// `Roles`: list of `IamRoleName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-managedpolicy.html#cfn-iam-managedpolicy-roles)
     pub fn roles(self, value: impl Arg<Arr<kind::IamRoleName>>) -> Self { Self(put(self.0, "Roles", value.into_expr()), Phase) }
-    /// `Users`: list of `IamUserName`. Update: in place.
+    /// `Users`: list of `IamUserName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-managedpolicy.html#cfn-iam-managedpolicy-users)
     pub fn users(self, value: impl Arg<Arr<kind::IamUserName>>) -> Self { Self(put(self.0, "Users", value.into_expr()), Phase) }
 }
 impl Done for CfnManagedPolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -192,7 +192,7 @@ impl CfnOIDCProvider {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnOIDCProviderProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::IamOIDCProviderArn> { self.0.reference() }
-    /// The attribute `Arn`: `IamOIDCProviderArn`.
+    /// The attribute `Arn`: `IamOIDCProviderArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-oidcprovider.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::IamOIDCProviderArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnOIDCProvider { fn node(&self) -> &Place { &self.0 } }
@@ -201,13 +201,13 @@ impl Parent for CfnOIDCProvider { fn node(&self) -> &Place { &self.0 } }
 impl CfnOIDCProviderProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ClientIdList`: list of text. Update: in place.
+    /// `ClientIdList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-oidcprovider.html#cfn-iam-oidcprovider-clientidlist)
     pub fn client_id_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ClientIdList", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-oidcprovider.html#cfn-iam-oidcprovider-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `ThumbprintList`: list of text. Update: in place.
+    /// `ThumbprintList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-oidcprovider.html#cfn-iam-oidcprovider-thumbprintlist)
     pub fn thumbprint_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ThumbprintList", value.into_expr())) }
-    /// `Url`: text. Update: replacement.
+    /// `Url`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-oidcprovider.html#cfn-iam-oidcprovider-url)
     pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
 }
 impl Done for CfnOIDCProviderProps { fn into_props(self) -> Bag { self.0 } }
@@ -220,7 +220,7 @@ impl CfnPolicy {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-policy.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnPolicy { fn node(&self) -> &Place { &self.0 } }
@@ -231,15 +231,15 @@ impl CfnPolicyProps {
     pub fn new() -> CfnPolicyProps<Missing<required::PolicyDocument>, Missing<required::PolicyName>> { CfnPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnPolicyProps<R0, R1> {
-    /// `Groups`: list of text. Update: in place.
+    /// `Groups`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-policy.html#cfn-iam-policy-groups)
     pub fn groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Groups", value.into_expr()), Phase) }
-    /// `PolicyDocument`: JSON, required. Update: in place.
+    /// `PolicyDocument`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-policy.html#cfn-iam-policy-policydocument)
     pub fn policy_document(self, value: impl Arg<Any>) -> CfnPolicyProps<Set, R1> { CfnPolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
-    /// `PolicyName`: text, required. Update: in place.
+    /// `PolicyName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-policy.html#cfn-iam-policy-policyname)
     pub fn policy_name(self, value: impl Arg<str>) -> CfnPolicyProps<R0, Set> { CfnPolicyProps(put(self.0, "PolicyName", value.into_expr()), Phase) }
-    /// `Roles`: list of text. Update: in place.
+    /// `Roles`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-policy.html#cfn-iam-policy-roles)
     pub fn roles(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Roles", value.into_expr()), Phase) }
-    /// `Users`: list of text. Update: in place.
+    /// `Users`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-policy.html#cfn-iam-policy-users)
     pub fn users(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Users", value.into_expr()), Phase) }
 }
 impl Done for CfnPolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -252,9 +252,9 @@ impl CfnRole {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRoleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RoleName`.
     pub fn reference(&self) -> Val<kind::IamRoleName> { self.0.reference() }
-    /// The attribute `Arn`: `IamRoleArn`.
+    /// The attribute `Arn`: `IamRoleArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-role.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::IamRoleArn> { self.0.get_att("Arn") }
-    /// The attribute `RoleId`: text.
+    /// The attribute `RoleId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-role.html#RoleId-fn::getatt)
     pub fn attr_role_id(&self) -> Val<str> { self.0.get_att("RoleId") }
 }
 impl Parent for CfnRole { fn node(&self) -> &Place { &self.0 } }
@@ -265,23 +265,23 @@ impl CfnRoleProps {
     pub fn new() -> CfnRoleProps<Missing<required::AssumeRolePolicyDocument>> { CfnRoleProps(Bag::default(), Phase) }
 }
 impl<R0> CfnRoleProps<R0> {
-    /// `AssumeRolePolicyDocument`: JSON, required. Update: in place.
+    /// `AssumeRolePolicyDocument`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-role.html#cfn-iam-role-assumerolepolicydocument)
     pub fn assume_role_policy_document(self, value: impl Arg<Any>) -> CfnRoleProps<Set> { CfnRoleProps(put(self.0, "AssumeRolePolicyDocument", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-role.html#cfn-iam-role-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `ManagedPolicyArns`: list of `IamManagedPolicyArn`. Update: in place.
+    /// `ManagedPolicyArns`: list of `IamManagedPolicyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-role.html#cfn-iam-role-managedpolicyarns)
     pub fn managed_policy_arns(self, value: impl Arg<Arr<kind::IamManagedPolicyArn>>) -> Self { Self(put(self.0, "ManagedPolicyArns", value.into_expr()), Phase) }
-    /// `MaxSessionDuration`: integer. Update: in place.
+    /// `MaxSessionDuration`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-role.html#cfn-iam-role-maxsessionduration)
     pub fn max_session_duration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxSessionDuration", value.into_expr()), Phase) }
-    /// `Path`: text. Update: replacement.
+    /// `Path`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-role.html#cfn-iam-role-path)
     pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr()), Phase) }
-    /// `PermissionsBoundary`: `IamManagedPolicyArn`. Update: in place.
+    /// `PermissionsBoundary`: `IamManagedPolicyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-role.html#cfn-iam-role-permissionsboundary)
     pub fn permissions_boundary(self, value: impl Arg<kind::IamManagedPolicyArn>) -> Self { Self(put(self.0, "PermissionsBoundary", value.into_expr()), Phase) }
-    /// `Policies`: list of `Policy`. Update: in place.
+    /// `Policies`: list of `Policy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-role.html#cfn-iam-role-policies)
     pub fn policies(self, value: impl Arg<Arr<role::Policy>>) -> Self { Self(put(self.0, "Policies", value.into_expr()), Phase) }
-    /// `RoleName`: text. Update: replacement.
+    /// `RoleName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-role.html#cfn-iam-role-rolename)
     pub fn role_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoleName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-role.html#cfn-iam-role-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnRoleProps { fn into_props(self) -> Bag { self.0 } }
@@ -295,9 +295,9 @@ impl Policy {
     pub fn new() -> Policy<Missing<super::required::PolicyDocument>, Missing<super::required::PolicyName>> { Policy(Bag::default(), Phase) }
 }
 impl<R0, R1> Policy<R0, R1> {
-    /// `PolicyDocument`: JSON, required. Update: in place.
+    /// `PolicyDocument`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iam-role-policy.html#cfn-iam-role-policy-policydocument)
     pub fn policy_document(self, value: impl Arg<Any>) -> Policy<Set, R1> { Policy(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
-    /// `PolicyName`: text, required. Update: in place.
+    /// `PolicyName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iam-role-policy.html#cfn-iam-role-policy-policyname)
     pub fn policy_name(self, value: impl Arg<str>) -> Policy<R0, Set> { Policy(put(self.0, "PolicyName", value.into_expr()), Phase) }
 }
 impl Done for Policy { fn into_props(self) -> Bag { self.0 } }
@@ -320,11 +320,11 @@ impl CfnRolePolicyProps {
     pub fn new() -> CfnRolePolicyProps<Missing<required::PolicyName>, Missing<required::RoleName>> { CfnRolePolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnRolePolicyProps<R0, R1> {
-    /// `PolicyDocument`: JSON. Update: in place.
+    /// `PolicyDocument`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-rolepolicy.html#cfn-iam-rolepolicy-policydocument)
     pub fn policy_document(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
-    /// `PolicyName`: text, required. Update: replacement.
+    /// `PolicyName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-rolepolicy.html#cfn-iam-rolepolicy-policyname)
     pub fn policy_name(self, value: impl Arg<str>) -> CfnRolePolicyProps<Set, R1> { CfnRolePolicyProps(put(self.0, "PolicyName", value.into_expr()), Phase) }
-    /// `RoleName`: text, required. Update: replacement.
+    /// `RoleName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-rolepolicy.html#cfn-iam-rolepolicy-rolename)
     pub fn role_name(self, value: impl Arg<str>) -> CfnRolePolicyProps<R0, Set> { CfnRolePolicyProps(put(self.0, "RoleName", value.into_expr()), Phase) }
 }
 impl Done for CfnRolePolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -337,9 +337,9 @@ impl CfnSAMLProvider {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnSAMLProviderProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-samlprovider.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `SamlProviderUUID`: text.
+    /// The attribute `SamlProviderUUID`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-samlprovider.html#SamlProviderUUID-fn::getatt)
     pub fn attr_saml_provider_uuid(&self) -> Val<str> { self.0.get_att("SamlProviderUUID") }
 }
 impl Parent for CfnSAMLProvider { fn node(&self) -> &Place { &self.0 } }
@@ -348,19 +348,19 @@ impl Parent for CfnSAMLProvider { fn node(&self) -> &Place { &self.0 } }
 impl CfnSAMLProviderProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AddPrivateKey`: text. Update: replacement.
+    /// `AddPrivateKey`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-samlprovider.html#cfn-iam-samlprovider-addprivatekey)
     pub fn add_private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AddPrivateKey", value.into_expr())) }
-    /// `AssertionEncryptionMode`: `AssertionEncryptionMode`. Update: in place.
+    /// `AssertionEncryptionMode`: `AssertionEncryptionMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-samlprovider.html#cfn-iam-samlprovider-assertionencryptionmode)
     pub fn assertion_encryption_mode(self, value: impl Arg<saml_provider::AssertionEncryptionMode>) -> Self { Self(put(self.0, "AssertionEncryptionMode", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-samlprovider.html#cfn-iam-samlprovider-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `PrivateKeyList`: list of `SAMLPrivateKey`. Update: in place.
+    /// `PrivateKeyList`: list of `SAMLPrivateKey`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-samlprovider.html#cfn-iam-samlprovider-privatekeylist)
     pub fn private_key_list(self, value: impl Arg<Arr<saml_provider::SAMLPrivateKey>>) -> Self { Self(put(self.0, "PrivateKeyList", value.into_expr())) }
-    /// `RemovePrivateKey`: text. Update: replacement.
+    /// `RemovePrivateKey`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-samlprovider.html#cfn-iam-samlprovider-removeprivatekey)
     pub fn remove_private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemovePrivateKey", value.into_expr())) }
-    /// `SamlMetadataDocument`: text. Update: in place.
+    /// `SamlMetadataDocument`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-samlprovider.html#cfn-iam-samlprovider-samlmetadatadocument)
     pub fn saml_metadata_document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SamlMetadataDocument", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-samlprovider.html#cfn-iam-samlprovider-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnSAMLProviderProps { fn into_props(self) -> Bag { self.0 } }
@@ -374,9 +374,9 @@ impl SAMLPrivateKey {
     pub fn new() -> SAMLPrivateKey<Missing<super::required::KeyId>, Missing<super::required::Timestamp>> { SAMLPrivateKey(Bag::default(), Phase) }
 }
 impl<R0, R1> SAMLPrivateKey<R0, R1> {
-    /// `KeyId`: text, required. Update: in place.
+    /// `KeyId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iam-samlprovider-samlprivatekey.html#cfn-iam-samlprovider-samlprivatekey-keyid)
     pub fn key_id(self, value: impl Arg<str>) -> SAMLPrivateKey<Set, R1> { SAMLPrivateKey(put(self.0, "KeyId", value.into_expr()), Phase) }
-    /// `Timestamp`: text, required. Update: in place.
+    /// `Timestamp`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iam-samlprovider-samlprivatekey.html#cfn-iam-samlprovider-samlprivatekey-timestamp)
     pub fn timestamp(self, value: impl Arg<str>) -> SAMLPrivateKey<R0, Set> { SAMLPrivateKey(put(self.0, "Timestamp", value.into_expr()), Phase) }
 }
 impl Done for SAMLPrivateKey { fn into_props(self) -> Bag { self.0 } }
@@ -392,7 +392,7 @@ impl CfnServerCertificate {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnServerCertificateProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `ServerCertificateName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-servercertificate.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnServerCertificate { fn node(&self) -> &Place { &self.0 } }
@@ -401,17 +401,17 @@ impl Parent for CfnServerCertificate { fn node(&self) -> &Place { &self.0 } }
 impl CfnServerCertificateProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CertificateBody`: text. Update: replacement.
+    /// `CertificateBody`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-servercertificate.html#cfn-iam-servercertificate-certificatebody)
     pub fn certificate_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateBody", value.into_expr())) }
-    /// `CertificateChain`: text. Update: replacement.
+    /// `CertificateChain`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-servercertificate.html#cfn-iam-servercertificate-certificatechain)
     pub fn certificate_chain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateChain", value.into_expr())) }
-    /// `Path`: text. Update: in place.
+    /// `Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-servercertificate.html#cfn-iam-servercertificate-path)
     pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
-    /// `PrivateKey`: text. Update: replacement.
+    /// `PrivateKey`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-servercertificate.html#cfn-iam-servercertificate-privatekey)
     pub fn private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateKey", value.into_expr())) }
-    /// `ServerCertificateName`: text. Update: replacement.
+    /// `ServerCertificateName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-servercertificate.html#cfn-iam-servercertificate-servercertificatename)
     pub fn server_certificate_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerCertificateName", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-servercertificate.html#cfn-iam-servercertificate-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnServerCertificateProps { fn into_props(self) -> Bag { self.0 } }
@@ -424,7 +424,7 @@ impl CfnServiceLinkedRole {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnServiceLinkedRoleProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `RoleName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `RoleName`: text.
+    /// The attribute `RoleName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-servicelinkedrole.html#RoleName-fn::getatt)
     pub fn attr_role_name(&self) -> Val<str> { self.0.get_att("RoleName") }
 }
 impl Parent for CfnServiceLinkedRole { fn node(&self) -> &Place { &self.0 } }
@@ -433,11 +433,11 @@ impl Parent for CfnServiceLinkedRole { fn node(&self) -> &Place { &self.0 } }
 impl CfnServiceLinkedRoleProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AWSServiceName`: text. Update: replacement.
+    /// `AWSServiceName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-servicelinkedrole.html#cfn-iam-servicelinkedrole-awsservicename)
     pub fn aws_service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AWSServiceName", value.into_expr())) }
-    /// `CustomSuffix`: text. Update: replacement.
+    /// `CustomSuffix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-servicelinkedrole.html#cfn-iam-servicelinkedrole-customsuffix)
     pub fn custom_suffix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomSuffix", value.into_expr())) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-servicelinkedrole.html#cfn-iam-servicelinkedrole-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
 }
 impl Done for CfnServiceLinkedRoleProps { fn into_props(self) -> Bag { self.0 } }
@@ -450,7 +450,7 @@ impl CfnUser {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnUserProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `UserName`.
     pub fn reference(&self) -> Val<kind::IamUserName> { self.0.reference() }
-    /// The attribute `Arn`: `IamUserArn`.
+    /// The attribute `Arn`: `IamUserArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-user.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::IamUserArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnUser { fn node(&self) -> &Place { &self.0 } }
@@ -459,21 +459,21 @@ impl Parent for CfnUser { fn node(&self) -> &Place { &self.0 } }
 impl CfnUserProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Groups`: list of `IamGroupName`. Update: in place.
+    /// `Groups`: list of `IamGroupName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-user.html#cfn-iam-user-groups)
     pub fn groups(self, value: impl Arg<Arr<kind::IamGroupName>>) -> Self { Self(put(self.0, "Groups", value.into_expr())) }
-    /// `LoginProfile`: `LoginProfile`. Update: in place.
+    /// `LoginProfile`: `LoginProfile`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-user.html#cfn-iam-user-loginprofile)
     pub fn login_profile(self, value: impl Arg<user::LoginProfile>) -> Self { Self(put(self.0, "LoginProfile", value.into_expr())) }
-    /// `ManagedPolicyArns`: list of `IamManagedPolicyArn`. Update: in place.
+    /// `ManagedPolicyArns`: list of `IamManagedPolicyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-user.html#cfn-iam-user-managedpolicyarns)
     pub fn managed_policy_arns(self, value: impl Arg<Arr<kind::IamManagedPolicyArn>>) -> Self { Self(put(self.0, "ManagedPolicyArns", value.into_expr())) }
-    /// `Path`: text. Update: in place.
+    /// `Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-user.html#cfn-iam-user-path)
     pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
-    /// `PermissionsBoundary`: `IamManagedPolicyArn`. Update: in place.
+    /// `PermissionsBoundary`: `IamManagedPolicyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-user.html#cfn-iam-user-permissionsboundary)
     pub fn permissions_boundary(self, value: impl Arg<kind::IamManagedPolicyArn>) -> Self { Self(put(self.0, "PermissionsBoundary", value.into_expr())) }
-    /// `Policies`: list of `Policy`. Update: in place.
+    /// `Policies`: list of `Policy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-user.html#cfn-iam-user-policies)
     pub fn policies(self, value: impl Arg<Arr<user::Policy>>) -> Self { Self(put(self.0, "Policies", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-user.html#cfn-iam-user-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `UserName`: text. Update: replacement.
+    /// `UserName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-user.html#cfn-iam-user-username)
     pub fn user_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserName", value.into_expr())) }
 }
 impl Done for CfnUserProps { fn into_props(self) -> Bag { self.0 } }
@@ -487,9 +487,9 @@ impl LoginProfile {
     pub fn new() -> LoginProfile<Missing<super::required::Password>> { LoginProfile(Bag::default(), Phase) }
 }
 impl<R0> LoginProfile<R0> {
-    /// `Password`: text, required. Update: in place.
+    /// `Password`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iam-user-loginprofile.html#cfn-iam-user-loginprofile-password)
     pub fn password(self, value: impl Arg<str>) -> LoginProfile<Set> { LoginProfile(put(self.0, "Password", value.into_expr()), Phase) }
-    /// `PasswordResetRequired`: boolean. Update: in place.
+    /// `PasswordResetRequired`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iam-user-loginprofile.html#cfn-iam-user-loginprofile-passwordresetrequired)
     pub fn password_reset_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PasswordResetRequired", value.into_expr()), Phase) }
 }
 impl Done for LoginProfile { fn into_props(self) -> Bag { self.0 } }
@@ -500,9 +500,9 @@ impl Policy {
     pub fn new() -> Policy<Missing<super::required::PolicyDocument>, Missing<super::required::PolicyName>> { Policy(Bag::default(), Phase) }
 }
 impl<R0, R1> Policy<R0, R1> {
-    /// `PolicyDocument`: JSON, required. Update: in place.
+    /// `PolicyDocument`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iam-user-policy.html#cfn-iam-user-policy-policydocument)
     pub fn policy_document(self, value: impl Arg<Any>) -> Policy<Set, R1> { Policy(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
-    /// `PolicyName`: text, required. Update: in place.
+    /// `PolicyName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iam-user-policy.html#cfn-iam-user-policy-policyname)
     pub fn policy_name(self, value: impl Arg<str>) -> Policy<R0, Set> { Policy(put(self.0, "PolicyName", value.into_expr()), Phase) }
 }
 impl Done for Policy { fn into_props(self) -> Bag { self.0 } }
@@ -525,11 +525,11 @@ impl CfnUserPolicyProps {
     pub fn new() -> CfnUserPolicyProps<Missing<required::PolicyName>, Missing<required::UserName>> { CfnUserPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnUserPolicyProps<R0, R1> {
-    /// `PolicyDocument`: JSON. Update: in place.
+    /// `PolicyDocument`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-userpolicy.html#cfn-iam-userpolicy-policydocument)
     pub fn policy_document(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
-    /// `PolicyName`: text, required. Update: replacement.
+    /// `PolicyName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-userpolicy.html#cfn-iam-userpolicy-policyname)
     pub fn policy_name(self, value: impl Arg<str>) -> CfnUserPolicyProps<Set, R1> { CfnUserPolicyProps(put(self.0, "PolicyName", value.into_expr()), Phase) }
-    /// `UserName`: text, required. Update: replacement.
+    /// `UserName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-userpolicy.html#cfn-iam-userpolicy-username)
     pub fn user_name(self, value: impl Arg<str>) -> CfnUserPolicyProps<R0, Set> { CfnUserPolicyProps(put(self.0, "UserName", value.into_expr()), Phase) }
 }
 impl Done for CfnUserPolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -542,7 +542,7 @@ impl CfnUserToGroupAddition {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUserToGroupAdditionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-usertogroupaddition.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnUserToGroupAddition { fn node(&self) -> &Place { &self.0 } }
@@ -553,9 +553,9 @@ impl CfnUserToGroupAdditionProps {
     pub fn new() -> CfnUserToGroupAdditionProps<Missing<required::GroupName>, Missing<required::Users>> { CfnUserToGroupAdditionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnUserToGroupAdditionProps<R0, R1> {
-    /// `GroupName`: text, required. Update: in place.
+    /// `GroupName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-usertogroupaddition.html#cfn-iam-usertogroupaddition-groupname)
     pub fn group_name(self, value: impl Arg<str>) -> CfnUserToGroupAdditionProps<Set, R1> { CfnUserToGroupAdditionProps(put(self.0, "GroupName", value.into_expr()), Phase) }
-    /// `Users`: list of text, required. Update: in place.
+    /// `Users`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-usertogroupaddition.html#cfn-iam-usertogroupaddition-users)
     pub fn users(self, value: impl Arg<Arr<str>>) -> CfnUserToGroupAdditionProps<R0, Set> { CfnUserToGroupAdditionProps(put(self.0, "Users", value.into_expr()), Phase) }
 }
 impl Done for CfnUserToGroupAdditionProps { fn into_props(self) -> Bag { self.0 } }
@@ -568,7 +568,7 @@ impl CfnVirtualMFADevice {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVirtualMFADeviceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SerialNumber`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `SerialNumber`: text.
+    /// The attribute `SerialNumber`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-virtualmfadevice.html#SerialNumber-fn::getatt)
     pub fn attr_serial_number(&self) -> Val<str> { self.0.get_att("SerialNumber") }
 }
 impl Parent for CfnVirtualMFADevice { fn node(&self) -> &Place { &self.0 } }
@@ -579,13 +579,13 @@ impl CfnVirtualMFADeviceProps {
     pub fn new() -> CfnVirtualMFADeviceProps<Missing<required::Users>> { CfnVirtualMFADeviceProps(Bag::default(), Phase) }
 }
 impl<R0> CfnVirtualMFADeviceProps<R0> {
-    /// `Path`: text. Update: replacement.
+    /// `Path`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-virtualmfadevice.html#cfn-iam-virtualmfadevice-path)
     pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-virtualmfadevice.html#cfn-iam-virtualmfadevice-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Users`: list of text, required. Update: in place.
+    /// `Users`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-virtualmfadevice.html#cfn-iam-virtualmfadevice-users)
     pub fn users(self, value: impl Arg<Arr<str>>) -> CfnVirtualMFADeviceProps<Set> { CfnVirtualMFADeviceProps(put(self.0, "Users", value.into_expr()), Phase) }
-    /// `VirtualMfaDeviceName`: text. Update: replacement.
+    /// `VirtualMfaDeviceName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-virtualmfadevice.html#cfn-iam-virtualmfadevice-virtualmfadevicename)
     pub fn virtual_mfa_device_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualMfaDeviceName", value.into_expr()), Phase) }
 }
 impl Done for CfnVirtualMFADeviceProps { fn into_props(self) -> Bag { self.0 } }

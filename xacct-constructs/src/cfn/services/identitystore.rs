@@ -13,7 +13,7 @@ impl CfnGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `GroupId`: text.
+    /// The attribute `GroupId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-group.html#GroupId-fn::getatt)
     pub fn attr_group_id(&self) -> Val<str> { self.0.get_att("GroupId") }
 }
 impl Parent for CfnGroup { fn node(&self) -> &Place { &self.0 } }
@@ -24,11 +24,11 @@ impl CfnGroupProps {
     pub fn new() -> CfnGroupProps<Missing<required::DisplayName>, Missing<required::IdentityStoreId>> { CfnGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnGroupProps<R0, R1> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-group.html#cfn-identitystore-group-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DisplayName`: text, required. Update: in place.
+    /// `DisplayName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-group.html#cfn-identitystore-group-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> CfnGroupProps<Set, R1> { CfnGroupProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
-    /// `IdentityStoreId`: text, required. Update: replacement.
+    /// `IdentityStoreId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-group.html#cfn-identitystore-group-identitystoreid)
     pub fn identity_store_id(self, value: impl Arg<str>) -> CfnGroupProps<R0, Set> { CfnGroupProps(put(self.0, "IdentityStoreId", value.into_expr()), Phase) }
 }
 impl Done for CfnGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -41,7 +41,7 @@ impl CfnGroupMembership {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGroupMembershipProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `MembershipId`: text.
+    /// The attribute `MembershipId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-groupmembership.html#MembershipId-fn::getatt)
     pub fn attr_membership_id(&self) -> Val<str> { self.0.get_att("MembershipId") }
 }
 impl Parent for CfnGroupMembership { fn node(&self) -> &Place { &self.0 } }
@@ -52,11 +52,11 @@ impl CfnGroupMembershipProps {
     pub fn new() -> CfnGroupMembershipProps<Missing<required::GroupId>, Missing<required::IdentityStoreId>, Missing<required::MemberId>> { CfnGroupMembershipProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnGroupMembershipProps<R0, R1, R2> {
-    /// `GroupId`: text, required. Update: replacement.
+    /// `GroupId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-groupmembership.html#cfn-identitystore-groupmembership-groupid)
     pub fn group_id(self, value: impl Arg<str>) -> CfnGroupMembershipProps<Set, R1, R2> { CfnGroupMembershipProps(put(self.0, "GroupId", value.into_expr()), Phase) }
-    /// `IdentityStoreId`: text, required. Update: replacement.
+    /// `IdentityStoreId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-groupmembership.html#cfn-identitystore-groupmembership-identitystoreid)
     pub fn identity_store_id(self, value: impl Arg<str>) -> CfnGroupMembershipProps<R0, Set, R2> { CfnGroupMembershipProps(put(self.0, "IdentityStoreId", value.into_expr()), Phase) }
-    /// `MemberId`: `MemberId`, required. Update: replacement.
+    /// `MemberId`: `MemberId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-groupmembership.html#cfn-identitystore-groupmembership-memberid)
     pub fn member_id(self, value: impl Arg<group_membership::MemberId>) -> CfnGroupMembershipProps<R0, R1, Set> { CfnGroupMembershipProps(put(self.0, "MemberId", value.into_expr()), Phase) }
 }
 impl Done for CfnGroupMembershipProps { fn into_props(self) -> Bag { self.0 } }
@@ -70,7 +70,7 @@ impl MemberId {
     pub fn new() -> MemberId<Missing<super::required::UserId>> { MemberId(Bag::default(), Phase) }
 }
 impl<R0> MemberId<R0> {
-    /// `UserId`: text, required. Update: replacement.
+    /// `UserId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-groupmembership-memberid.html#cfn-identitystore-groupmembership-memberid-userid)
     pub fn user_id(self, value: impl Arg<str>) -> MemberId<Set> { MemberId(put(self.0, "UserId", value.into_expr()), Phase) }
 }
 impl Done for MemberId { fn into_props(self) -> Bag { self.0 } }
@@ -84,19 +84,19 @@ impl CfnUser {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUserProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-user.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-user.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `CreatedBy`: text.
+    /// The attribute `CreatedBy`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-user.html#CreatedBy-fn::getatt)
     pub fn attr_created_by(&self) -> Val<str> { self.0.get_att("CreatedBy") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-user.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
-    /// The attribute `UpdatedBy`: text.
+    /// The attribute `UpdatedBy`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-user.html#UpdatedBy-fn::getatt)
     pub fn attr_updated_by(&self) -> Val<str> { self.0.get_att("UpdatedBy") }
-    /// The attribute `UserId`: text.
+    /// The attribute `UserId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-user.html#UserId-fn::getatt)
     pub fn attr_user_id(&self) -> Val<str> { self.0.get_att("UserId") }
-    /// The attribute `UserStatus`: text.
+    /// The attribute `UserStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-user.html#UserStatus-fn::getatt)
     pub fn attr_user_status(&self) -> Val<str> { self.0.get_att("UserStatus") }
 }
 impl Parent for CfnUser { fn node(&self) -> &Place { &self.0 } }
@@ -107,41 +107,41 @@ impl CfnUserProps {
     pub fn new() -> CfnUserProps<Missing<required::IdentityStoreId>> { CfnUserProps(Bag::default(), Phase) }
 }
 impl<R0> CfnUserProps<R0> {
-    /// `Addresses`: list of `AddressesItems`. Update: replacement.
+    /// `Addresses`: list of `AddressesItems`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-user.html#cfn-identitystore-user-addresses)
     pub fn addresses(self, value: impl Arg<Arr<user::AddressesItems>>) -> Self { Self(put(self.0, "Addresses", value.into_expr()), Phase) }
-    /// `Birthdate`: text. Update: in place.
+    /// `Birthdate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-user.html#cfn-identitystore-user-birthdate)
     pub fn birthdate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Birthdate", value.into_expr()), Phase) }
-    /// `DisplayName`: text. Update: in place.
+    /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-user.html#cfn-identitystore-user-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
-    /// `Emails`: list of `EmailsItems`. Update: replacement.
+    /// `Emails`: list of `EmailsItems`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-user.html#cfn-identitystore-user-emails)
     pub fn emails(self, value: impl Arg<Arr<user::EmailsItems>>) -> Self { Self(put(self.0, "Emails", value.into_expr()), Phase) }
-    /// `IdentityStoreId`: text, required. Update: replacement.
+    /// `IdentityStoreId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-user.html#cfn-identitystore-user-identitystoreid)
     pub fn identity_store_id(self, value: impl Arg<str>) -> CfnUserProps<Set> { CfnUserProps(put(self.0, "IdentityStoreId", value.into_expr()), Phase) }
-    /// `Locale`: text. Update: in place.
+    /// `Locale`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-user.html#cfn-identitystore-user-locale)
     pub fn locale(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locale", value.into_expr()), Phase) }
-    /// `Name`: `Name`. Update: in place.
+    /// `Name`: `Name`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-user.html#cfn-identitystore-user-name)
     pub fn name(self, value: impl Arg<user::Name>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `NickName`: text. Update: in place.
+    /// `NickName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-user.html#cfn-identitystore-user-nickname)
     pub fn nick_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NickName", value.into_expr()), Phase) }
-    /// `PhoneNumbers`: list of `PhoneNumbersItems`. Update: replacement.
+    /// `PhoneNumbers`: list of `PhoneNumbersItems`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-user.html#cfn-identitystore-user-phonenumbers)
     pub fn phone_numbers(self, value: impl Arg<Arr<user::PhoneNumbersItems>>) -> Self { Self(put(self.0, "PhoneNumbers", value.into_expr()), Phase) }
-    /// `Photos`: list of `PhotosItems`. Update: replacement.
+    /// `Photos`: list of `PhotosItems`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-user.html#cfn-identitystore-user-photos)
     pub fn photos(self, value: impl Arg<Arr<user::PhotosItems>>) -> Self { Self(put(self.0, "Photos", value.into_expr()), Phase) }
-    /// `PreferredLanguage`: text. Update: in place.
+    /// `PreferredLanguage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-user.html#cfn-identitystore-user-preferredlanguage)
     pub fn preferred_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredLanguage", value.into_expr()), Phase) }
-    /// `ProfileUrl`: text. Update: in place.
+    /// `ProfileUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-user.html#cfn-identitystore-user-profileurl)
     pub fn profile_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProfileUrl", value.into_expr()), Phase) }
-    /// `Roles`: list of `RolesItems`. Update: replacement.
+    /// `Roles`: list of `RolesItems`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-user.html#cfn-identitystore-user-roles)
     pub fn roles(self, value: impl Arg<Arr<user::RolesItems>>) -> Self { Self(put(self.0, "Roles", value.into_expr()), Phase) }
-    /// `Timezone`: text. Update: in place.
+    /// `Timezone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-user.html#cfn-identitystore-user-timezone)
     pub fn timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timezone", value.into_expr()), Phase) }
-    /// `Title`: text. Update: in place.
+    /// `Title`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-user.html#cfn-identitystore-user-title)
     pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value.into_expr()), Phase) }
-    /// `UserName`: text. Update: replacement.
+    /// `UserName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-user.html#cfn-identitystore-user-username)
     pub fn user_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserName", value.into_expr()), Phase) }
-    /// `UserType`: text. Update: in place.
+    /// `UserType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-user.html#cfn-identitystore-user-usertype)
     pub fn user_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserType", value.into_expr()), Phase) }
-    /// `Website`: text. Update: in place.
+    /// `Website`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-user.html#cfn-identitystore-user-website)
     pub fn website(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Website", value.into_expr()), Phase) }
 }
 impl Done for CfnUserProps { fn into_props(self) -> Bag { self.0 } }
@@ -153,21 +153,21 @@ use crate::cfn::support::*;
 impl AddressesItems {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Country`: text. Update: replacement.
+    /// `Country`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-addressesitems.html#cfn-identitystore-user-addressesitems-country)
     pub fn country(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Country", value.into_expr())) }
-    /// `Formatted`: text. Update: replacement.
+    /// `Formatted`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-addressesitems.html#cfn-identitystore-user-addressesitems-formatted)
     pub fn formatted(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Formatted", value.into_expr())) }
-    /// `Locality`: text. Update: replacement.
+    /// `Locality`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-addressesitems.html#cfn-identitystore-user-addressesitems-locality)
     pub fn locality(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locality", value.into_expr())) }
-    /// `PostalCode`: text. Update: replacement.
+    /// `PostalCode`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-addressesitems.html#cfn-identitystore-user-addressesitems-postalcode)
     pub fn postal_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PostalCode", value.into_expr())) }
-    /// `Primary`: boolean. Update: replacement.
+    /// `Primary`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-addressesitems.html#cfn-identitystore-user-addressesitems-primary)
     pub fn primary(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Primary", value.into_expr())) }
-    /// `Region`: text. Update: replacement.
+    /// `Region`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-addressesitems.html#cfn-identitystore-user-addressesitems-region)
     pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
-    /// `StreetAddress`: text. Update: replacement.
+    /// `StreetAddress`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-addressesitems.html#cfn-identitystore-user-addressesitems-streetaddress)
     pub fn street_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreetAddress", value.into_expr())) }
-    /// `Type`: text. Update: replacement.
+    /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-addressesitems.html#cfn-identitystore-user-addressesitems-type)
     pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for AddressesItems { fn into_props(self) -> Bag { self.0 } }
@@ -176,11 +176,11 @@ impl Done for AddressesItems { fn into_props(self) -> Bag { self.0 } }
 impl EmailsItems {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Primary`: boolean. Update: replacement.
+    /// `Primary`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-emailsitems.html#cfn-identitystore-user-emailsitems-primary)
     pub fn primary(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Primary", value.into_expr())) }
-    /// `Type`: text. Update: replacement.
+    /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-emailsitems.html#cfn-identitystore-user-emailsitems-type)
     pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
-    /// `Value`: text. Update: replacement.
+    /// `Value`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-emailsitems.html#cfn-identitystore-user-emailsitems-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for EmailsItems { fn into_props(self) -> Bag { self.0 } }
@@ -189,17 +189,17 @@ impl Done for EmailsItems { fn into_props(self) -> Bag { self.0 } }
 impl Name {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FamilyName`: text. Update: in place.
+    /// `FamilyName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-name.html#cfn-identitystore-user-name-familyname)
     pub fn family_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FamilyName", value.into_expr())) }
-    /// `Formatted`: text. Update: in place.
+    /// `Formatted`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-name.html#cfn-identitystore-user-name-formatted)
     pub fn formatted(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Formatted", value.into_expr())) }
-    /// `GivenName`: text. Update: in place.
+    /// `GivenName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-name.html#cfn-identitystore-user-name-givenname)
     pub fn given_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GivenName", value.into_expr())) }
-    /// `HonorificPrefix`: text. Update: in place.
+    /// `HonorificPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-name.html#cfn-identitystore-user-name-honorificprefix)
     pub fn honorific_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HonorificPrefix", value.into_expr())) }
-    /// `HonorificSuffix`: text. Update: in place.
+    /// `HonorificSuffix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-name.html#cfn-identitystore-user-name-honorificsuffix)
     pub fn honorific_suffix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HonorificSuffix", value.into_expr())) }
-    /// `MiddleName`: text. Update: in place.
+    /// `MiddleName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-name.html#cfn-identitystore-user-name-middlename)
     pub fn middle_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MiddleName", value.into_expr())) }
 }
 impl Done for Name { fn into_props(self) -> Bag { self.0 } }
@@ -208,11 +208,11 @@ impl Done for Name { fn into_props(self) -> Bag { self.0 } }
 impl PhoneNumbersItems {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Primary`: boolean. Update: replacement.
+    /// `Primary`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-phonenumbersitems.html#cfn-identitystore-user-phonenumbersitems-primary)
     pub fn primary(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Primary", value.into_expr())) }
-    /// `Type`: text. Update: replacement.
+    /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-phonenumbersitems.html#cfn-identitystore-user-phonenumbersitems-type)
     pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
-    /// `Value`: text. Update: replacement.
+    /// `Value`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-phonenumbersitems.html#cfn-identitystore-user-phonenumbersitems-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for PhoneNumbersItems { fn into_props(self) -> Bag { self.0 } }
@@ -223,13 +223,13 @@ impl PhotosItems {
     pub fn new() -> PhotosItems<Missing<super::required::Value>> { PhotosItems(Bag::default(), Phase) }
 }
 impl<R0> PhotosItems<R0> {
-    /// `Display`: text. Update: replacement.
+    /// `Display`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-photositems.html#cfn-identitystore-user-photositems-display)
     pub fn display(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Display", value.into_expr()), Phase) }
-    /// `Primary`: boolean. Update: replacement.
+    /// `Primary`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-photositems.html#cfn-identitystore-user-photositems-primary)
     pub fn primary(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Primary", value.into_expr()), Phase) }
-    /// `Type`: text. Update: replacement.
+    /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-photositems.html#cfn-identitystore-user-photositems-type)
     pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: replacement.
+    /// `Value`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-photositems.html#cfn-identitystore-user-photositems-value)
     pub fn value(self, value: impl Arg<str>) -> PhotosItems<Set> { PhotosItems(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for PhotosItems { fn into_props(self) -> Bag { self.0 } }
@@ -238,11 +238,11 @@ impl Done for PhotosItems { fn into_props(self) -> Bag { self.0 } }
 impl RolesItems {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Primary`: boolean. Update: replacement.
+    /// `Primary`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-rolesitems.html#cfn-identitystore-user-rolesitems-primary)
     pub fn primary(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Primary", value.into_expr())) }
-    /// `Type`: text. Update: replacement.
+    /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-rolesitems.html#cfn-identitystore-user-rolesitems-type)
     pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
-    /// `Value`: text. Update: replacement.
+    /// `Value`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-rolesitems.html#cfn-identitystore-user-rolesitems-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for RolesItems { fn into_props(self) -> Bag { self.0 } }

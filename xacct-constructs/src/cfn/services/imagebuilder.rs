@@ -13,23 +13,23 @@ impl CfnComponent {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnComponentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::ImageBuilderComponentArn> { self.0.reference() }
-    /// The attribute `Arn`: `ImageBuilderComponentArn`.
+    /// The attribute `Arn`: `ImageBuilderComponentArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-component.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::ImageBuilderComponentArn> { self.0.get_att("Arn") }
-    /// The attribute `Encrypted`: boolean.
+    /// The attribute `Encrypted`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-component.html#Encrypted-fn::getatt)
     pub fn attr_encrypted(&self) -> Val<bool> { self.0.get_att("Encrypted") }
-    /// The attribute `LatestVersion`: `LatestVersion`.
+    /// The attribute `LatestVersion`: `LatestVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-component.html#LatestVersion-fn::getatt)
     pub fn attr_latest_version(&self) -> Val<component::LatestVersion> { self.0.get_att("LatestVersion") }
-    /// The attribute `LatestVersion.Arn`: `OtherArn`.
+    /// The attribute `LatestVersion.Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-component.html#LatestVersion.Arn-fn::getatt)
     pub fn attr_latest_version_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LatestVersion.Arn") }
-    /// The attribute `LatestVersion.Major`: text.
+    /// The attribute `LatestVersion.Major`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-component.html#LatestVersion.Major-fn::getatt)
     pub fn attr_latest_version_major(&self) -> Val<str> { self.0.get_att("LatestVersion.Major") }
-    /// The attribute `LatestVersion.Minor`: text.
+    /// The attribute `LatestVersion.Minor`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-component.html#LatestVersion.Minor-fn::getatt)
     pub fn attr_latest_version_minor(&self) -> Val<str> { self.0.get_att("LatestVersion.Minor") }
-    /// The attribute `LatestVersion.Patch`: text.
+    /// The attribute `LatestVersion.Patch`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-component.html#LatestVersion.Patch-fn::getatt)
     pub fn attr_latest_version_patch(&self) -> Val<str> { self.0.get_att("LatestVersion.Patch") }
-    /// The attribute `Name`: text.
+    /// The attribute `Name`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-component.html#Name-fn::getatt)
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
-    /// The attribute `Type`: text.
+    /// The attribute `Type`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-component.html#Type-fn::getatt)
     pub fn attr_type_(&self) -> Val<str> { self.0.get_att("Type") }
 }
 impl Parent for CfnComponent { fn node(&self) -> &Place { &self.0 } }
@@ -40,25 +40,25 @@ impl CfnComponentProps {
     pub fn new() -> CfnComponentProps<Missing<required::Name>, Missing<required::Platform>, Missing<required::Version>> { CfnComponentProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnComponentProps<R0, R1, R2> {
-    /// `ChangeDescription`: text. Update: replacement.
+    /// `ChangeDescription`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-component.html#cfn-imagebuilder-component-changedescription)
     pub fn change_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChangeDescription", value.into_expr()), Phase) }
-    /// `Data`: text. Update: replacement.
+    /// `Data`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-component.html#cfn-imagebuilder-component-data)
     pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr()), Phase) }
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-component.html#cfn-imagebuilder-component-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-component.html#cfn-imagebuilder-component-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-component.html#cfn-imagebuilder-component-name)
     pub fn name(self, value: impl Arg<str>) -> CfnComponentProps<Set, R1, R2> { CfnComponentProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Platform`: `Platform`, required. Update: replacement.
+    /// `Platform`: `Platform`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-component.html#cfn-imagebuilder-component-platform)
     pub fn platform(self, value: impl Arg<component::Platform>) -> CfnComponentProps<R0, Set, R2> { CfnComponentProps(put(self.0, "Platform", value.into_expr()), Phase) }
-    /// `SupportedOsVersions`: list of text. Update: replacement.
+    /// `SupportedOsVersions`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-component.html#cfn-imagebuilder-component-supportedosversions)
     pub fn supported_os_versions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SupportedOsVersions", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: replacement.
+    /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-component.html#cfn-imagebuilder-component-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Uri`: text. Update: replacement.
+    /// `Uri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-component.html#cfn-imagebuilder-component-uri)
     pub fn uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Uri", value.into_expr()), Phase) }
-    /// `Version`: text, required. Update: replacement.
+    /// `Version`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-component.html#cfn-imagebuilder-component-version)
     pub fn version(self, value: impl Arg<str>) -> CfnComponentProps<R0, R1, Set> { CfnComponentProps(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for CfnComponentProps { fn into_props(self) -> Bag { self.0 } }
@@ -70,13 +70,13 @@ use crate::cfn::support::*;
 impl LatestVersion {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Arn`: text. Update: in place.
+    /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-component-latestversion.html#cfn-imagebuilder-component-latestversion-arn)
     pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
-    /// `Major`: text. Update: in place.
+    /// `Major`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-component-latestversion.html#cfn-imagebuilder-component-latestversion-major)
     pub fn major(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Major", value.into_expr())) }
-    /// `Minor`: text. Update: in place.
+    /// `Minor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-component-latestversion.html#cfn-imagebuilder-component-latestversion-minor)
     pub fn minor(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Minor", value.into_expr())) }
-    /// `Patch`: text. Update: in place.
+    /// `Patch`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-component-latestversion.html#cfn-imagebuilder-component-latestversion-patch)
     pub fn patch(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Patch", value.into_expr())) }
 }
 impl Done for LatestVersion { fn into_props(self) -> Bag { self.0 } }
@@ -92,19 +92,19 @@ impl CfnContainerRecipe {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnContainerRecipeProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::ImageBuilderContainerRecipeArn> { self.0.reference() }
-    /// The attribute `Arn`: `ImageBuilderContainerRecipeArn`.
+    /// The attribute `Arn`: `ImageBuilderContainerRecipeArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-containerrecipe.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::ImageBuilderContainerRecipeArn> { self.0.get_att("Arn") }
-    /// The attribute `LatestVersion`: `LatestVersion`.
+    /// The attribute `LatestVersion`: `LatestVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-containerrecipe.html#LatestVersion-fn::getatt)
     pub fn attr_latest_version(&self) -> Val<container_recipe::LatestVersion> { self.0.get_att("LatestVersion") }
-    /// The attribute `LatestVersion.Arn`: `OtherArn`.
+    /// The attribute `LatestVersion.Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-containerrecipe.html#LatestVersion.Arn-fn::getatt)
     pub fn attr_latest_version_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LatestVersion.Arn") }
-    /// The attribute `LatestVersion.Major`: text.
+    /// The attribute `LatestVersion.Major`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-containerrecipe.html#LatestVersion.Major-fn::getatt)
     pub fn attr_latest_version_major(&self) -> Val<str> { self.0.get_att("LatestVersion.Major") }
-    /// The attribute `LatestVersion.Minor`: text.
+    /// The attribute `LatestVersion.Minor`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-containerrecipe.html#LatestVersion.Minor-fn::getatt)
     pub fn attr_latest_version_minor(&self) -> Val<str> { self.0.get_att("LatestVersion.Minor") }
-    /// The attribute `LatestVersion.Patch`: text.
+    /// The attribute `LatestVersion.Patch`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-containerrecipe.html#LatestVersion.Patch-fn::getatt)
     pub fn attr_latest_version_patch(&self) -> Val<str> { self.0.get_att("LatestVersion.Patch") }
-    /// The attribute `Name`: text.
+    /// The attribute `Name`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-containerrecipe.html#Name-fn::getatt)
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
 }
 impl Parent for CfnContainerRecipe { fn node(&self) -> &Place { &self.0 } }
@@ -113,35 +113,35 @@ impl Parent for CfnContainerRecipe { fn node(&self) -> &Place { &self.0 } }
 impl CfnContainerRecipeProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Components`: list of `ComponentConfiguration`. Update: replacement.
+    /// `Components`: list of `ComponentConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-containerrecipe.html#cfn-imagebuilder-containerrecipe-components)
     pub fn components(self, value: impl Arg<Arr<container_recipe::ComponentConfiguration>>) -> Self { Self(put(self.0, "Components", value.into_expr())) }
-    /// `ContainerType`: `ContainerType`. Update: replacement.
+    /// `ContainerType`: `ContainerType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-containerrecipe.html#cfn-imagebuilder-containerrecipe-containertype)
     pub fn container_type(self, value: impl Arg<container_recipe::ContainerType>) -> Self { Self(put(self.0, "ContainerType", value.into_expr())) }
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-containerrecipe.html#cfn-imagebuilder-containerrecipe-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `DockerfileTemplateData`: text. Update: replacement.
+    /// `DockerfileTemplateData`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-containerrecipe.html#cfn-imagebuilder-containerrecipe-dockerfiletemplatedata)
     pub fn dockerfile_template_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DockerfileTemplateData", value.into_expr())) }
-    /// `DockerfileTemplateUri`: text. Update: replacement.
+    /// `DockerfileTemplateUri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-containerrecipe.html#cfn-imagebuilder-containerrecipe-dockerfiletemplateuri)
     pub fn dockerfile_template_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DockerfileTemplateUri", value.into_expr())) }
-    /// `ImageOsVersionOverride`: text. Update: replacement.
+    /// `ImageOsVersionOverride`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-containerrecipe.html#cfn-imagebuilder-containerrecipe-imageosversionoverride)
     pub fn image_os_version_override(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageOsVersionOverride", value.into_expr())) }
-    /// `InstanceConfiguration`: `InstanceConfiguration`. Update: replacement.
+    /// `InstanceConfiguration`: `InstanceConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-containerrecipe.html#cfn-imagebuilder-containerrecipe-instanceconfiguration)
     pub fn instance_configuration(self, value: impl Arg<container_recipe::InstanceConfiguration>) -> Self { Self(put(self.0, "InstanceConfiguration", value.into_expr())) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-containerrecipe.html#cfn-imagebuilder-containerrecipe-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-containerrecipe.html#cfn-imagebuilder-containerrecipe-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `ParentImage`: text. Update: replacement.
+    /// `ParentImage`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-containerrecipe.html#cfn-imagebuilder-containerrecipe-parentimage)
     pub fn parent_image(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParentImage", value.into_expr())) }
-    /// `PlatformOverride`: `PlatformOverride`. Update: replacement.
+    /// `PlatformOverride`: `PlatformOverride`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-containerrecipe.html#cfn-imagebuilder-containerrecipe-platformoverride)
     pub fn platform_override(self, value: impl Arg<container_recipe::PlatformOverride>) -> Self { Self(put(self.0, "PlatformOverride", value.into_expr())) }
-    /// `Tags`: map of text. Update: replacement.
+    /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-containerrecipe.html#cfn-imagebuilder-containerrecipe-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `TargetRepository`: `TargetContainerRepository`. Update: replacement.
+    /// `TargetRepository`: `TargetContainerRepository`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-containerrecipe.html#cfn-imagebuilder-containerrecipe-targetrepository)
     pub fn target_repository(self, value: impl Arg<container_recipe::TargetContainerRepository>) -> Self { Self(put(self.0, "TargetRepository", value.into_expr())) }
-    /// `Version`: text. Update: replacement.
+    /// `Version`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-containerrecipe.html#cfn-imagebuilder-containerrecipe-version)
     pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
-    /// `WorkingDirectory`: text. Update: replacement.
+    /// `WorkingDirectory`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-containerrecipe.html#cfn-imagebuilder-containerrecipe-workingdirectory)
     pub fn working_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkingDirectory", value.into_expr())) }
 }
 impl Done for CfnContainerRecipeProps { fn into_props(self) -> Bag { self.0 } }
@@ -153,9 +153,9 @@ use crate::cfn::support::*;
 impl ComponentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ComponentArn`: text. Update: replacement.
+    /// `ComponentArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-componentconfiguration.html#cfn-imagebuilder-containerrecipe-componentconfiguration-componentarn)
     pub fn component_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentArn", value.into_expr())) }
-    /// `Parameters`: list of `ComponentParameter`. Update: replacement.
+    /// `Parameters`: list of `ComponentParameter`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-componentconfiguration.html#cfn-imagebuilder-containerrecipe-componentconfiguration-parameters)
     pub fn parameters(self, value: impl Arg<Arr<ComponentParameter>>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
 }
 impl Done for ComponentConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -166,9 +166,9 @@ impl ComponentParameter {
     pub fn new() -> ComponentParameter<Missing<super::required::Name>, Missing<super::required::Value>> { ComponentParameter(Bag::default(), Phase) }
 }
 impl<R0, R1> ComponentParameter<R0, R1> {
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-componentparameter.html#cfn-imagebuilder-containerrecipe-componentparameter-name)
     pub fn name(self, value: impl Arg<str>) -> ComponentParameter<Set, R1> { ComponentParameter(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Value`: list of text, required. Update: replacement.
+    /// `Value`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-componentparameter.html#cfn-imagebuilder-containerrecipe-componentparameter-value)
     pub fn value(self, value: impl Arg<Arr<str>>) -> ComponentParameter<R0, Set> { ComponentParameter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ComponentParameter { fn into_props(self) -> Bag { self.0 } }
@@ -177,21 +177,21 @@ impl Done for ComponentParameter { fn into_props(self) -> Bag { self.0 } }
 impl EbsInstanceBlockDeviceSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DeleteOnTermination`: boolean. Update: replacement.
+    /// `DeleteOnTermination`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-ebsinstanceblockdevicespecification.html#cfn-imagebuilder-containerrecipe-ebsinstanceblockdevicespecification-deleteontermination)
     pub fn delete_on_termination(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteOnTermination", value.into_expr())) }
-    /// `Encrypted`: boolean. Update: replacement.
+    /// `Encrypted`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-ebsinstanceblockdevicespecification.html#cfn-imagebuilder-containerrecipe-ebsinstanceblockdevicespecification-encrypted)
     pub fn encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypted", value.into_expr())) }
-    /// `Iops`: integer. Update: replacement.
+    /// `Iops`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-ebsinstanceblockdevicespecification.html#cfn-imagebuilder-containerrecipe-ebsinstanceblockdevicespecification-iops)
     pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr())) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-ebsinstanceblockdevicespecification.html#cfn-imagebuilder-containerrecipe-ebsinstanceblockdevicespecification-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
-    /// `SnapshotId`: text. Update: replacement.
+    /// `SnapshotId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-ebsinstanceblockdevicespecification.html#cfn-imagebuilder-containerrecipe-ebsinstanceblockdevicespecification-snapshotid)
     pub fn snapshot_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotId", value.into_expr())) }
-    /// `Throughput`: integer. Update: replacement.
+    /// `Throughput`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-ebsinstanceblockdevicespecification.html#cfn-imagebuilder-containerrecipe-ebsinstanceblockdevicespecification-throughput)
     pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value.into_expr())) }
-    /// `VolumeSize`: integer. Update: replacement.
+    /// `VolumeSize`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-ebsinstanceblockdevicespecification.html#cfn-imagebuilder-containerrecipe-ebsinstanceblockdevicespecification-volumesize)
     pub fn volume_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeSize", value.into_expr())) }
-    /// `VolumeType`: `VolumeType`. Update: replacement.
+    /// `VolumeType`: `VolumeType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-ebsinstanceblockdevicespecification.html#cfn-imagebuilder-containerrecipe-ebsinstanceblockdevicespecification-volumetype)
     pub fn volume_type(self, value: impl Arg<VolumeType>) -> Self { Self(put(self.0, "VolumeType", value.into_expr())) }
 }
 impl Done for EbsInstanceBlockDeviceSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -200,13 +200,13 @@ impl Done for EbsInstanceBlockDeviceSpecification { fn into_props(self) -> Bag {
 impl InstanceBlockDeviceMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DeviceName`: text. Update: replacement.
+    /// `DeviceName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-instanceblockdevicemapping.html#cfn-imagebuilder-containerrecipe-instanceblockdevicemapping-devicename)
     pub fn device_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceName", value.into_expr())) }
-    /// `Ebs`: `EbsInstanceBlockDeviceSpecification`. Update: replacement.
+    /// `Ebs`: `EbsInstanceBlockDeviceSpecification`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-instanceblockdevicemapping.html#cfn-imagebuilder-containerrecipe-instanceblockdevicemapping-ebs)
     pub fn ebs(self, value: impl Arg<EbsInstanceBlockDeviceSpecification>) -> Self { Self(put(self.0, "Ebs", value.into_expr())) }
-    /// `NoDevice`: text. Update: replacement.
+    /// `NoDevice`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-instanceblockdevicemapping.html#cfn-imagebuilder-containerrecipe-instanceblockdevicemapping-nodevice)
     pub fn no_device(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NoDevice", value.into_expr())) }
-    /// `VirtualName`: text. Update: replacement.
+    /// `VirtualName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-instanceblockdevicemapping.html#cfn-imagebuilder-containerrecipe-instanceblockdevicemapping-virtualname)
     pub fn virtual_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualName", value.into_expr())) }
 }
 impl Done for InstanceBlockDeviceMapping { fn into_props(self) -> Bag { self.0 } }
@@ -215,9 +215,9 @@ impl Done for InstanceBlockDeviceMapping { fn into_props(self) -> Bag { self.0 }
 impl InstanceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BlockDeviceMappings`: list of `InstanceBlockDeviceMapping`. Update: replacement.
+    /// `BlockDeviceMappings`: list of `InstanceBlockDeviceMapping`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-instanceconfiguration.html#cfn-imagebuilder-containerrecipe-instanceconfiguration-blockdevicemappings)
     pub fn block_device_mappings(self, value: impl Arg<Arr<InstanceBlockDeviceMapping>>) -> Self { Self(put(self.0, "BlockDeviceMappings", value.into_expr())) }
-    /// `Image`: text. Update: replacement.
+    /// `Image`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-instanceconfiguration.html#cfn-imagebuilder-containerrecipe-instanceconfiguration-image)
     pub fn image(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Image", value.into_expr())) }
 }
 impl Done for InstanceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -226,13 +226,13 @@ impl Done for InstanceConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl LatestVersion {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Arn`: text. Update: in place.
+    /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-latestversion.html#cfn-imagebuilder-containerrecipe-latestversion-arn)
     pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
-    /// `Major`: text. Update: in place.
+    /// `Major`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-latestversion.html#cfn-imagebuilder-containerrecipe-latestversion-major)
     pub fn major(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Major", value.into_expr())) }
-    /// `Minor`: text. Update: in place.
+    /// `Minor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-latestversion.html#cfn-imagebuilder-containerrecipe-latestversion-minor)
     pub fn minor(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Minor", value.into_expr())) }
-    /// `Patch`: text. Update: in place.
+    /// `Patch`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-latestversion.html#cfn-imagebuilder-containerrecipe-latestversion-patch)
     pub fn patch(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Patch", value.into_expr())) }
 }
 impl Done for LatestVersion { fn into_props(self) -> Bag { self.0 } }
@@ -241,9 +241,9 @@ impl Done for LatestVersion { fn into_props(self) -> Bag { self.0 } }
 impl TargetContainerRepository {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RepositoryName`: `EcrRepositoryName`. Update: replacement.
+    /// `RepositoryName`: `EcrRepositoryName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-targetcontainerrepository.html#cfn-imagebuilder-containerrecipe-targetcontainerrepository-repositoryname)
     pub fn repository_name(self, value: impl Arg<kind::EcrRepositoryName>) -> Self { Self(put(self.0, "RepositoryName", value.into_expr())) }
-    /// `Service`: `Service`. Update: replacement.
+    /// `Service`: `Service`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-targetcontainerrepository.html#cfn-imagebuilder-containerrecipe-targetcontainerrepository-service)
     pub fn service(self, value: impl Arg<Service>) -> Self { Self(put(self.0, "Service", value.into_expr())) }
 }
 impl Done for TargetContainerRepository { fn into_props(self) -> Bag { self.0 } }
@@ -265,9 +265,9 @@ impl CfnDistributionConfiguration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDistributionConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::ImageBuilderDistributionConfigurationArn> { self.0.reference() }
-    /// The attribute `Arn`: `ImageBuilderDistributionConfigurationArn`.
+    /// The attribute `Arn`: `ImageBuilderDistributionConfigurationArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-distributionconfiguration.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::ImageBuilderDistributionConfigurationArn> { self.0.get_att("Arn") }
-    /// The attribute `Name`: text.
+    /// The attribute `Name`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-distributionconfiguration.html#Name-fn::getatt)
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
 }
 impl Parent for CfnDistributionConfiguration { fn node(&self) -> &Place { &self.0 } }
@@ -278,13 +278,13 @@ impl CfnDistributionConfigurationProps {
     pub fn new() -> CfnDistributionConfigurationProps<Missing<required::Distributions>, Missing<required::Name>> { CfnDistributionConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDistributionConfigurationProps<R0, R1> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-distributionconfiguration.html#cfn-imagebuilder-distributionconfiguration-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Distributions`: list of `Distribution`, required. Update: in place.
+    /// `Distributions`: list of `Distribution`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-distributionconfiguration.html#cfn-imagebuilder-distributionconfiguration-distributions)
     pub fn distributions(self, value: impl Arg<Arr<distribution_configuration::Distribution>>) -> CfnDistributionConfigurationProps<Set, R1> { CfnDistributionConfigurationProps(put(self.0, "Distributions", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-distributionconfiguration.html#cfn-imagebuilder-distributionconfiguration-name)
     pub fn name(self, value: impl Arg<str>) -> CfnDistributionConfigurationProps<R0, Set> { CfnDistributionConfigurationProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-distributionconfiguration.html#cfn-imagebuilder-distributionconfiguration-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDistributionConfigurationProps { fn into_props(self) -> Bag { self.0 } }
@@ -296,17 +296,17 @@ use crate::cfn::support::*;
 impl AmiDistributionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AmiTags`: map of text. Update: in place.
+    /// `AmiTags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-amidistributionconfiguration.html#cfn-imagebuilder-distributionconfiguration-amidistributionconfiguration-amitags)
     pub fn ami_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AmiTags", value.into_expr())) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-amidistributionconfiguration.html#cfn-imagebuilder-distributionconfiguration-amidistributionconfiguration-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-amidistributionconfiguration.html#cfn-imagebuilder-distributionconfiguration-amidistributionconfiguration-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
-    /// `LaunchPermissionConfiguration`: `LaunchPermissionConfiguration`. Update: in place.
+    /// `LaunchPermissionConfiguration`: `LaunchPermissionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-amidistributionconfiguration.html#cfn-imagebuilder-distributionconfiguration-amidistributionconfiguration-launchpermissionconfiguration)
     pub fn launch_permission_configuration(self, value: impl Arg<LaunchPermissionConfiguration>) -> Self { Self(put(self.0, "LaunchPermissionConfiguration", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-amidistributionconfiguration.html#cfn-imagebuilder-distributionconfiguration-amidistributionconfiguration-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `TargetAccountIds`: list of text. Update: in place.
+    /// `TargetAccountIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-amidistributionconfiguration.html#cfn-imagebuilder-distributionconfiguration-amidistributionconfiguration-targetaccountids)
     pub fn target_account_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TargetAccountIds", value.into_expr())) }
 }
 impl Done for AmiDistributionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -315,11 +315,11 @@ impl Done for AmiDistributionConfiguration { fn into_props(self) -> Bag { self.0
 impl ContainerDistributionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ContainerTags`: list of text. Update: in place.
+    /// `ContainerTags`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-containerdistributionconfiguration.html#cfn-imagebuilder-distributionconfiguration-containerdistributionconfiguration-containertags)
     pub fn container_tags(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ContainerTags", value.into_expr())) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-containerdistributionconfiguration.html#cfn-imagebuilder-distributionconfiguration-containerdistributionconfiguration-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `TargetRepository`: `TargetContainerRepository`. Update: in place.
+    /// `TargetRepository`: `TargetContainerRepository`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-containerdistributionconfiguration.html#cfn-imagebuilder-distributionconfiguration-containerdistributionconfiguration-targetrepository)
     pub fn target_repository(self, value: impl Arg<TargetContainerRepository>) -> Self { Self(put(self.0, "TargetRepository", value.into_expr())) }
 }
 impl Done for ContainerDistributionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -330,19 +330,19 @@ impl Distribution {
     pub fn new() -> Distribution<Missing<super::required::Region>> { Distribution(Bag::default(), Phase) }
 }
 impl<R0> Distribution<R0> {
-    /// `AmiDistributionConfiguration`: `AmiDistributionConfiguration`. Update: in place.
+    /// `AmiDistributionConfiguration`: `AmiDistributionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-distribution.html#cfn-imagebuilder-distributionconfiguration-distribution-amidistributionconfiguration)
     pub fn ami_distribution_configuration(self, value: impl Arg<AmiDistributionConfiguration>) -> Self { Self(put(self.0, "AmiDistributionConfiguration", value.into_expr()), Phase) }
-    /// `ContainerDistributionConfiguration`: `ContainerDistributionConfiguration`. Update: in place.
+    /// `ContainerDistributionConfiguration`: `ContainerDistributionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-distribution.html#cfn-imagebuilder-distributionconfiguration-distribution-containerdistributionconfiguration)
     pub fn container_distribution_configuration(self, value: impl Arg<ContainerDistributionConfiguration>) -> Self { Self(put(self.0, "ContainerDistributionConfiguration", value.into_expr()), Phase) }
-    /// `FastLaunchConfigurations`: list of `FastLaunchConfiguration`. Update: in place.
+    /// `FastLaunchConfigurations`: list of `FastLaunchConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-distribution.html#cfn-imagebuilder-distributionconfiguration-distribution-fastlaunchconfigurations)
     pub fn fast_launch_configurations(self, value: impl Arg<Arr<FastLaunchConfiguration>>) -> Self { Self(put(self.0, "FastLaunchConfigurations", value.into_expr()), Phase) }
-    /// `LaunchTemplateConfigurations`: list of `LaunchTemplateConfiguration`. Update: in place.
+    /// `LaunchTemplateConfigurations`: list of `LaunchTemplateConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-distribution.html#cfn-imagebuilder-distributionconfiguration-distribution-launchtemplateconfigurations)
     pub fn launch_template_configurations(self, value: impl Arg<Arr<LaunchTemplateConfiguration>>) -> Self { Self(put(self.0, "LaunchTemplateConfigurations", value.into_expr()), Phase) }
-    /// `LicenseConfigurationArns`: list of text. Update: in place.
+    /// `LicenseConfigurationArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-distribution.html#cfn-imagebuilder-distributionconfiguration-distribution-licenseconfigurationarns)
     pub fn license_configuration_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LicenseConfigurationArns", value.into_expr()), Phase) }
-    /// `Region`: text, required. Update: in place.
+    /// `Region`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-distribution.html#cfn-imagebuilder-distributionconfiguration-distribution-region)
     pub fn region(self, value: impl Arg<str>) -> Distribution<Set> { Distribution(put(self.0, "Region", value.into_expr()), Phase) }
-    /// `SsmParameterConfigurations`: list of `SsmParameterConfiguration`. Update: in place.
+    /// `SsmParameterConfigurations`: list of `SsmParameterConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-distribution.html#cfn-imagebuilder-distributionconfiguration-distribution-ssmparameterconfigurations)
     pub fn ssm_parameter_configurations(self, value: impl Arg<Arr<SsmParameterConfiguration>>) -> Self { Self(put(self.0, "SsmParameterConfigurations", value.into_expr()), Phase) }
 }
 impl Done for Distribution { fn into_props(self) -> Bag { self.0 } }
@@ -351,15 +351,15 @@ impl Done for Distribution { fn into_props(self) -> Bag { self.0 } }
 impl FastLaunchConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AccountId`: text. Update: in place.
+    /// `AccountId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-fastlaunchconfiguration.html#cfn-imagebuilder-distributionconfiguration-fastlaunchconfiguration-accountid)
     pub fn account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccountId", value.into_expr())) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-fastlaunchconfiguration.html#cfn-imagebuilder-distributionconfiguration-fastlaunchconfiguration-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
-    /// `LaunchTemplate`: `FastLaunchLaunchTemplateSpecification`. Update: in place.
+    /// `LaunchTemplate`: `FastLaunchLaunchTemplateSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-fastlaunchconfiguration.html#cfn-imagebuilder-distributionconfiguration-fastlaunchconfiguration-launchtemplate)
     pub fn launch_template(self, value: impl Arg<FastLaunchLaunchTemplateSpecification>) -> Self { Self(put(self.0, "LaunchTemplate", value.into_expr())) }
-    /// `MaxParallelLaunches`: integer. Update: in place.
+    /// `MaxParallelLaunches`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-fastlaunchconfiguration.html#cfn-imagebuilder-distributionconfiguration-fastlaunchconfiguration-maxparallellaunches)
     pub fn max_parallel_launches(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxParallelLaunches", value.into_expr())) }
-    /// `SnapshotConfiguration`: `FastLaunchSnapshotConfiguration`. Update: in place.
+    /// `SnapshotConfiguration`: `FastLaunchSnapshotConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-fastlaunchconfiguration.html#cfn-imagebuilder-distributionconfiguration-fastlaunchconfiguration-snapshotconfiguration)
     pub fn snapshot_configuration(self, value: impl Arg<FastLaunchSnapshotConfiguration>) -> Self { Self(put(self.0, "SnapshotConfiguration", value.into_expr())) }
 }
 impl Done for FastLaunchConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -368,11 +368,11 @@ impl Done for FastLaunchConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl FastLaunchLaunchTemplateSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LaunchTemplateId`: text. Update: in place.
+    /// `LaunchTemplateId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-fastlaunchlaunchtemplatespecification.html#cfn-imagebuilder-distributionconfiguration-fastlaunchlaunchtemplatespecification-launchtemplateid)
     pub fn launch_template_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LaunchTemplateId", value.into_expr())) }
-    /// `LaunchTemplateName`: text. Update: in place.
+    /// `LaunchTemplateName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-fastlaunchlaunchtemplatespecification.html#cfn-imagebuilder-distributionconfiguration-fastlaunchlaunchtemplatespecification-launchtemplatename)
     pub fn launch_template_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LaunchTemplateName", value.into_expr())) }
-    /// `LaunchTemplateVersion`: text. Update: in place.
+    /// `LaunchTemplateVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-fastlaunchlaunchtemplatespecification.html#cfn-imagebuilder-distributionconfiguration-fastlaunchlaunchtemplatespecification-launchtemplateversion)
     pub fn launch_template_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LaunchTemplateVersion", value.into_expr())) }
 }
 impl Done for FastLaunchLaunchTemplateSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -381,7 +381,7 @@ impl Done for FastLaunchLaunchTemplateSpecification { fn into_props(self) -> Bag
 impl FastLaunchSnapshotConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TargetResourceCount`: integer. Update: in place.
+    /// `TargetResourceCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-fastlaunchsnapshotconfiguration.html#cfn-imagebuilder-distributionconfiguration-fastlaunchsnapshotconfiguration-targetresourcecount)
     pub fn target_resource_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetResourceCount", value.into_expr())) }
 }
 impl Done for FastLaunchSnapshotConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -390,13 +390,13 @@ impl Done for FastLaunchSnapshotConfiguration { fn into_props(self) -> Bag { sel
 impl LaunchPermissionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `OrganizationArns`: list of text. Update: in place.
+    /// `OrganizationArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-launchpermissionconfiguration.html#cfn-imagebuilder-distributionconfiguration-launchpermissionconfiguration-organizationarns)
     pub fn organization_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OrganizationArns", value.into_expr())) }
-    /// `OrganizationalUnitArns`: list of text. Update: in place.
+    /// `OrganizationalUnitArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-launchpermissionconfiguration.html#cfn-imagebuilder-distributionconfiguration-launchpermissionconfiguration-organizationalunitarns)
     pub fn organizational_unit_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OrganizationalUnitArns", value.into_expr())) }
-    /// `UserGroups`: list of text. Update: in place.
+    /// `UserGroups`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-launchpermissionconfiguration.html#cfn-imagebuilder-distributionconfiguration-launchpermissionconfiguration-usergroups)
     pub fn user_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "UserGroups", value.into_expr())) }
-    /// `UserIds`: list of text. Update: in place.
+    /// `UserIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-launchpermissionconfiguration.html#cfn-imagebuilder-distributionconfiguration-launchpermissionconfiguration-userids)
     pub fn user_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "UserIds", value.into_expr())) }
 }
 impl Done for LaunchPermissionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -405,11 +405,11 @@ impl Done for LaunchPermissionConfiguration { fn into_props(self) -> Bag { self.
 impl LaunchTemplateConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AccountId`: text. Update: in place.
+    /// `AccountId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-launchtemplateconfiguration.html#cfn-imagebuilder-distributionconfiguration-launchtemplateconfiguration-accountid)
     pub fn account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccountId", value.into_expr())) }
-    /// `LaunchTemplateId`: `Ec2LaunchTemplateId`. Update: in place.
+    /// `LaunchTemplateId`: `Ec2LaunchTemplateId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-launchtemplateconfiguration.html#cfn-imagebuilder-distributionconfiguration-launchtemplateconfiguration-launchtemplateid)
     pub fn launch_template_id(self, value: impl Arg<kind::Ec2LaunchTemplateId>) -> Self { Self(put(self.0, "LaunchTemplateId", value.into_expr())) }
-    /// `SetDefaultVersion`: boolean. Update: in place.
+    /// `SetDefaultVersion`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-launchtemplateconfiguration.html#cfn-imagebuilder-distributionconfiguration-launchtemplateconfiguration-setdefaultversion)
     pub fn set_default_version(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SetDefaultVersion", value.into_expr())) }
 }
 impl Done for LaunchTemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -420,11 +420,11 @@ impl SsmParameterConfiguration {
     pub fn new() -> SsmParameterConfiguration<Missing<super::required::ParameterName>> { SsmParameterConfiguration(Bag::default(), Phase) }
 }
 impl<R0> SsmParameterConfiguration<R0> {
-    /// `AmiAccountId`: text. Update: in place.
+    /// `AmiAccountId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-ssmparameterconfiguration.html#cfn-imagebuilder-distributionconfiguration-ssmparameterconfiguration-amiaccountid)
     pub fn ami_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AmiAccountId", value.into_expr()), Phase) }
-    /// `DataType`: `DataType`. Update: in place.
+    /// `DataType`: `DataType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-ssmparameterconfiguration.html#cfn-imagebuilder-distributionconfiguration-ssmparameterconfiguration-datatype)
     pub fn data_type(self, value: impl Arg<DataType>) -> Self { Self(put(self.0, "DataType", value.into_expr()), Phase) }
-    /// `ParameterName`: text, required. Update: in place.
+    /// `ParameterName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-ssmparameterconfiguration.html#cfn-imagebuilder-distributionconfiguration-ssmparameterconfiguration-parametername)
     pub fn parameter_name(self, value: impl Arg<str>) -> SsmParameterConfiguration<Set> { SsmParameterConfiguration(put(self.0, "ParameterName", value.into_expr()), Phase) }
 }
 impl Done for SsmParameterConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -433,9 +433,9 @@ impl Done for SsmParameterConfiguration { fn into_props(self) -> Bag { self.0 } 
 impl TargetContainerRepository {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RepositoryName`: text. Update: in place.
+    /// `RepositoryName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-targetcontainerrepository.html#cfn-imagebuilder-distributionconfiguration-targetcontainerrepository-repositoryname)
     pub fn repository_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RepositoryName", value.into_expr())) }
-    /// `Service`: `Service`. Update: in place.
+    /// `Service`: `Service`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-targetcontainerrepository.html#cfn-imagebuilder-distributionconfiguration-targetcontainerrepository-service)
     pub fn service(self, value: impl Arg<Service>) -> Self { Self(put(self.0, "Service", value.into_expr())) }
 }
 impl Done for TargetContainerRepository { fn into_props(self) -> Bag { self.0 } }
@@ -453,23 +453,23 @@ impl CfnImage {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnImageProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-image.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `ImageId`: text.
+    /// The attribute `ImageId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-image.html#ImageId-fn::getatt)
     pub fn attr_image_id(&self) -> Val<str> { self.0.get_att("ImageId") }
-    /// The attribute `ImageUri`: text.
+    /// The attribute `ImageUri`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-image.html#ImageUri-fn::getatt)
     pub fn attr_image_uri(&self) -> Val<str> { self.0.get_att("ImageUri") }
-    /// The attribute `LatestVersion`: `LatestVersion`.
+    /// The attribute `LatestVersion`: `LatestVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-image.html#LatestVersion-fn::getatt)
     pub fn attr_latest_version(&self) -> Val<image::LatestVersion> { self.0.get_att("LatestVersion") }
-    /// The attribute `LatestVersion.Arn`: `OtherArn`.
+    /// The attribute `LatestVersion.Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-image.html#LatestVersion.Arn-fn::getatt)
     pub fn attr_latest_version_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LatestVersion.Arn") }
-    /// The attribute `LatestVersion.Major`: text.
+    /// The attribute `LatestVersion.Major`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-image.html#LatestVersion.Major-fn::getatt)
     pub fn attr_latest_version_major(&self) -> Val<str> { self.0.get_att("LatestVersion.Major") }
-    /// The attribute `LatestVersion.Minor`: text.
+    /// The attribute `LatestVersion.Minor`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-image.html#LatestVersion.Minor-fn::getatt)
     pub fn attr_latest_version_minor(&self) -> Val<str> { self.0.get_att("LatestVersion.Minor") }
-    /// The attribute `LatestVersion.Patch`: text.
+    /// The attribute `LatestVersion.Patch`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-image.html#LatestVersion.Patch-fn::getatt)
     pub fn attr_latest_version_patch(&self) -> Val<str> { self.0.get_att("LatestVersion.Patch") }
-    /// The attribute `Name`: text.
+    /// The attribute `Name`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-image.html#Name-fn::getatt)
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
 }
 impl Parent for CfnImage { fn node(&self) -> &Place { &self.0 } }
@@ -478,31 +478,31 @@ impl Parent for CfnImage { fn node(&self) -> &Place { &self.0 } }
 impl CfnImageProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ContainerRecipeArn`: text. Update: replacement.
+    /// `ContainerRecipeArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-image.html#cfn-imagebuilder-image-containerrecipearn)
     pub fn container_recipe_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerRecipeArn", value.into_expr())) }
-    /// `DeletionSettings`: `DeletionSettings`. Update: in place.
+    /// `DeletionSettings`: `DeletionSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-image.html#cfn-imagebuilder-image-deletionsettings)
     pub fn deletion_settings(self, value: impl Arg<image::DeletionSettings>) -> Self { Self(put(self.0, "DeletionSettings", value.into_expr())) }
-    /// `DistributionConfigurationArn`: `ImageBuilderDistributionConfigurationArn`. Update: replacement.
+    /// `DistributionConfigurationArn`: `ImageBuilderDistributionConfigurationArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-image.html#cfn-imagebuilder-image-distributionconfigurationarn)
     pub fn distribution_configuration_arn(self, value: impl Arg<kind::ImageBuilderDistributionConfigurationArn>) -> Self { Self(put(self.0, "DistributionConfigurationArn", value.into_expr())) }
-    /// `EnhancedImageMetadataEnabled`: boolean. Update: replacement.
+    /// `EnhancedImageMetadataEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-image.html#cfn-imagebuilder-image-enhancedimagemetadataenabled)
     pub fn enhanced_image_metadata_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnhancedImageMetadataEnabled", value.into_expr())) }
-    /// `ExecutionRole`: text. Update: in place.
+    /// `ExecutionRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-image.html#cfn-imagebuilder-image-executionrole)
     pub fn execution_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExecutionRole", value.into_expr())) }
-    /// `ImagePipelineExecutionSettings`: `ImagePipelineExecutionSettings`. Update: in place.
+    /// `ImagePipelineExecutionSettings`: `ImagePipelineExecutionSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-image.html#cfn-imagebuilder-image-imagepipelineexecutionsettings)
     pub fn image_pipeline_execution_settings(self, value: impl Arg<image::ImagePipelineExecutionSettings>) -> Self { Self(put(self.0, "ImagePipelineExecutionSettings", value.into_expr())) }
-    /// `ImageRecipeArn`: `ImageBuilderImageRecipeArn`. Update: replacement.
+    /// `ImageRecipeArn`: `ImageBuilderImageRecipeArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-image.html#cfn-imagebuilder-image-imagerecipearn)
     pub fn image_recipe_arn(self, value: impl Arg<kind::ImageBuilderImageRecipeArn>) -> Self { Self(put(self.0, "ImageRecipeArn", value.into_expr())) }
-    /// `ImageScanningConfiguration`: `ImageScanningConfiguration`. Update: replacement.
+    /// `ImageScanningConfiguration`: `ImageScanningConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-image.html#cfn-imagebuilder-image-imagescanningconfiguration)
     pub fn image_scanning_configuration(self, value: impl Arg<image::ImageScanningConfiguration>) -> Self { Self(put(self.0, "ImageScanningConfiguration", value.into_expr())) }
-    /// `ImageTestsConfiguration`: `ImageTestsConfiguration`. Update: replacement.
+    /// `ImageTestsConfiguration`: `ImageTestsConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-image.html#cfn-imagebuilder-image-imagetestsconfiguration)
     pub fn image_tests_configuration(self, value: impl Arg<image::ImageTestsConfiguration>) -> Self { Self(put(self.0, "ImageTestsConfiguration", value.into_expr())) }
-    /// `InfrastructureConfigurationArn`: `ImageBuilderInfrastructureConfigurationArn`. Update: replacement.
+    /// `InfrastructureConfigurationArn`: `ImageBuilderInfrastructureConfigurationArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-image.html#cfn-imagebuilder-image-infrastructureconfigurationarn)
     pub fn infrastructure_configuration_arn(self, value: impl Arg<kind::ImageBuilderInfrastructureConfigurationArn>) -> Self { Self(put(self.0, "InfrastructureConfigurationArn", value.into_expr())) }
-    /// `LoggingConfiguration`: `ImageLoggingConfiguration`. Update: in place.
+    /// `LoggingConfiguration`: `ImageLoggingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-image.html#cfn-imagebuilder-image-loggingconfiguration)
     pub fn logging_configuration(self, value: impl Arg<image::ImageLoggingConfiguration>) -> Self { Self(put(self.0, "LoggingConfiguration", value.into_expr())) }
-    /// `Tags`: map of text. Update: replacement.
+    /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-image.html#cfn-imagebuilder-image-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `Workflows`: list of `WorkflowConfiguration`. Update: replacement.
+    /// `Workflows`: list of `WorkflowConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-image.html#cfn-imagebuilder-image-workflows)
     pub fn workflows(self, value: impl Arg<Arr<image::WorkflowConfiguration>>) -> Self { Self(put(self.0, "Workflows", value.into_expr())) }
 }
 impl Done for CfnImageProps { fn into_props(self) -> Bag { self.0 } }
@@ -516,7 +516,7 @@ impl DeletionSettings {
     pub fn new() -> DeletionSettings<Missing<super::required::ExecutionRole>> { DeletionSettings(Bag::default(), Phase) }
 }
 impl<R0> DeletionSettings<R0> {
-    /// `ExecutionRole`: text, required. Update: in place.
+    /// `ExecutionRole`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-deletionsettings.html#cfn-imagebuilder-image-deletionsettings-executionrole)
     pub fn execution_role(self, value: impl Arg<str>) -> DeletionSettings<Set> { DeletionSettings(put(self.0, "ExecutionRole", value.into_expr()), Phase) }
 }
 impl Done for DeletionSettings { fn into_props(self) -> Bag { self.0 } }
@@ -525,9 +525,9 @@ impl Done for DeletionSettings { fn into_props(self) -> Bag { self.0 } }
 impl EcrConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ContainerTags`: list of text. Update: replacement.
+    /// `ContainerTags`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-ecrconfiguration.html#cfn-imagebuilder-image-ecrconfiguration-containertags)
     pub fn container_tags(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ContainerTags", value.into_expr())) }
-    /// `RepositoryName`: text. Update: replacement.
+    /// `RepositoryName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-ecrconfiguration.html#cfn-imagebuilder-image-ecrconfiguration-repositoryname)
     pub fn repository_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RepositoryName", value.into_expr())) }
 }
 impl Done for EcrConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -536,7 +536,7 @@ impl Done for EcrConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl ImageLoggingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LogGroupName`: `LogsLogGroupName`. Update: in place.
+    /// `LogGroupName`: `LogsLogGroupName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-imageloggingconfiguration.html#cfn-imagebuilder-image-imageloggingconfiguration-loggroupname)
     pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroupName", value.into_expr())) }
 }
 impl Done for ImageLoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -545,9 +545,9 @@ impl Done for ImageLoggingConfiguration { fn into_props(self) -> Bag { self.0 } 
 impl ImagePipelineExecutionSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DeploymentId`: text. Update: in place.
+    /// `DeploymentId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-imagepipelineexecutionsettings.html#cfn-imagebuilder-image-imagepipelineexecutionsettings-deploymentid)
     pub fn deployment_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeploymentId", value.into_expr())) }
-    /// `OnUpdate`: boolean. Update: in place.
+    /// `OnUpdate`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-imagepipelineexecutionsettings.html#cfn-imagebuilder-image-imagepipelineexecutionsettings-onupdate)
     pub fn on_update(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OnUpdate", value.into_expr())) }
 }
 impl Done for ImagePipelineExecutionSettings { fn into_props(self) -> Bag { self.0 } }
@@ -556,9 +556,9 @@ impl Done for ImagePipelineExecutionSettings { fn into_props(self) -> Bag { self
 impl ImageScanningConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EcrConfiguration`: `EcrConfiguration`. Update: replacement.
+    /// `EcrConfiguration`: `EcrConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-imagescanningconfiguration.html#cfn-imagebuilder-image-imagescanningconfiguration-ecrconfiguration)
     pub fn ecr_configuration(self, value: impl Arg<EcrConfiguration>) -> Self { Self(put(self.0, "EcrConfiguration", value.into_expr())) }
-    /// `ImageScanningEnabled`: boolean. Update: replacement.
+    /// `ImageScanningEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-imagescanningconfiguration.html#cfn-imagebuilder-image-imagescanningconfiguration-imagescanningenabled)
     pub fn image_scanning_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ImageScanningEnabled", value.into_expr())) }
 }
 impl Done for ImageScanningConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -567,9 +567,9 @@ impl Done for ImageScanningConfiguration { fn into_props(self) -> Bag { self.0 }
 impl ImageTestsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ImageTestsEnabled`: boolean. Update: replacement.
+    /// `ImageTestsEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-imagetestsconfiguration.html#cfn-imagebuilder-image-imagetestsconfiguration-imagetestsenabled)
     pub fn image_tests_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ImageTestsEnabled", value.into_expr())) }
-    /// `TimeoutMinutes`: integer. Update: replacement.
+    /// `TimeoutMinutes`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-imagetestsconfiguration.html#cfn-imagebuilder-image-imagetestsconfiguration-timeoutminutes)
     pub fn timeout_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr())) }
 }
 impl Done for ImageTestsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -578,13 +578,13 @@ impl Done for ImageTestsConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl LatestVersion {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Arn`: text. Update: in place.
+    /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-latestversion.html#cfn-imagebuilder-image-latestversion-arn)
     pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
-    /// `Major`: text. Update: in place.
+    /// `Major`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-latestversion.html#cfn-imagebuilder-image-latestversion-major)
     pub fn major(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Major", value.into_expr())) }
-    /// `Minor`: text. Update: in place.
+    /// `Minor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-latestversion.html#cfn-imagebuilder-image-latestversion-minor)
     pub fn minor(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Minor", value.into_expr())) }
-    /// `Patch`: text. Update: in place.
+    /// `Patch`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-latestversion.html#cfn-imagebuilder-image-latestversion-patch)
     pub fn patch(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Patch", value.into_expr())) }
 }
 impl Done for LatestVersion { fn into_props(self) -> Bag { self.0 } }
@@ -593,13 +593,13 @@ impl Done for LatestVersion { fn into_props(self) -> Bag { self.0 } }
 impl WorkflowConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `OnFailure`: `OnFailure`. Update: replacement.
+    /// `OnFailure`: `OnFailure`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-workflowconfiguration.html#cfn-imagebuilder-image-workflowconfiguration-onfailure)
     pub fn on_failure(self, value: impl Arg<OnFailure>) -> Self { Self(put(self.0, "OnFailure", value.into_expr())) }
-    /// `ParallelGroup`: text. Update: replacement.
+    /// `ParallelGroup`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-workflowconfiguration.html#cfn-imagebuilder-image-workflowconfiguration-parallelgroup)
     pub fn parallel_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParallelGroup", value.into_expr())) }
-    /// `Parameters`: list of `WorkflowParameter`. Update: replacement.
+    /// `Parameters`: list of `WorkflowParameter`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-workflowconfiguration.html#cfn-imagebuilder-image-workflowconfiguration-parameters)
     pub fn parameters(self, value: impl Arg<Arr<WorkflowParameter>>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
-    /// `WorkflowArn`: text. Update: replacement.
+    /// `WorkflowArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-workflowconfiguration.html#cfn-imagebuilder-image-workflowconfiguration-workflowarn)
     pub fn workflow_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkflowArn", value.into_expr())) }
 }
 impl Done for WorkflowConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -608,9 +608,9 @@ impl Done for WorkflowConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl WorkflowParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-workflowparameter.html#cfn-imagebuilder-image-workflowparameter-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Value`: list of text. Update: replacement.
+    /// `Value`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-workflowparameter.html#cfn-imagebuilder-image-workflowparameter-value)
     pub fn value(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for WorkflowParameter { fn into_props(self) -> Bag { self.0 } }
@@ -626,11 +626,11 @@ impl CfnImagePipeline {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnImagePipelineProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagepipeline.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `DeploymentId`: text.
+    /// The attribute `DeploymentId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagepipeline.html#DeploymentId-fn::getatt)
     pub fn attr_deployment_id(&self) -> Val<str> { self.0.get_att("DeploymentId") }
-    /// The attribute `Name`: text.
+    /// The attribute `Name`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagepipeline.html#Name-fn::getatt)
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
 }
 impl Parent for CfnImagePipeline { fn node(&self) -> &Place { &self.0 } }
@@ -639,37 +639,37 @@ impl Parent for CfnImagePipeline { fn node(&self) -> &Place { &self.0 } }
 impl CfnImagePipelineProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ContainerRecipeArn`: `ImageBuilderContainerRecipeArn`. Update: in place.
+    /// `ContainerRecipeArn`: `ImageBuilderContainerRecipeArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagepipeline.html#cfn-imagebuilder-imagepipeline-containerrecipearn)
     pub fn container_recipe_arn(self, value: impl Arg<kind::ImageBuilderContainerRecipeArn>) -> Self { Self(put(self.0, "ContainerRecipeArn", value.into_expr())) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagepipeline.html#cfn-imagebuilder-imagepipeline-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `DistributionConfigurationArn`: `ImageBuilderDistributionConfigurationArn`. Update: in place.
+    /// `DistributionConfigurationArn`: `ImageBuilderDistributionConfigurationArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagepipeline.html#cfn-imagebuilder-imagepipeline-distributionconfigurationarn)
     pub fn distribution_configuration_arn(self, value: impl Arg<kind::ImageBuilderDistributionConfigurationArn>) -> Self { Self(put(self.0, "DistributionConfigurationArn", value.into_expr())) }
-    /// `EnhancedImageMetadataEnabled`: boolean. Update: in place.
+    /// `EnhancedImageMetadataEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagepipeline.html#cfn-imagebuilder-imagepipeline-enhancedimagemetadataenabled)
     pub fn enhanced_image_metadata_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnhancedImageMetadataEnabled", value.into_expr())) }
-    /// `ExecutionRole`: text. Update: in place.
+    /// `ExecutionRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagepipeline.html#cfn-imagebuilder-imagepipeline-executionrole)
     pub fn execution_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExecutionRole", value.into_expr())) }
-    /// `ImageRecipeArn`: `ImageBuilderImageRecipeArn`. Update: in place.
+    /// `ImageRecipeArn`: `ImageBuilderImageRecipeArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagepipeline.html#cfn-imagebuilder-imagepipeline-imagerecipearn)
     pub fn image_recipe_arn(self, value: impl Arg<kind::ImageBuilderImageRecipeArn>) -> Self { Self(put(self.0, "ImageRecipeArn", value.into_expr())) }
-    /// `ImageScanningConfiguration`: `ImageScanningConfiguration`. Update: in place.
+    /// `ImageScanningConfiguration`: `ImageScanningConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagepipeline.html#cfn-imagebuilder-imagepipeline-imagescanningconfiguration)
     pub fn image_scanning_configuration(self, value: impl Arg<image_pipeline::ImageScanningConfiguration>) -> Self { Self(put(self.0, "ImageScanningConfiguration", value.into_expr())) }
-    /// `ImageTags`: map of text. Update: in place.
+    /// `ImageTags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagepipeline.html#cfn-imagebuilder-imagepipeline-imagetags)
     pub fn image_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ImageTags", value.into_expr())) }
-    /// `ImageTestsConfiguration`: `ImageTestsConfiguration`. Update: in place.
+    /// `ImageTestsConfiguration`: `ImageTestsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagepipeline.html#cfn-imagebuilder-imagepipeline-imagetestsconfiguration)
     pub fn image_tests_configuration(self, value: impl Arg<image_pipeline::ImageTestsConfiguration>) -> Self { Self(put(self.0, "ImageTestsConfiguration", value.into_expr())) }
-    /// `InfrastructureConfigurationArn`: `ImageBuilderInfrastructureConfigurationArn`. Update: in place.
+    /// `InfrastructureConfigurationArn`: `ImageBuilderInfrastructureConfigurationArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagepipeline.html#cfn-imagebuilder-imagepipeline-infrastructureconfigurationarn)
     pub fn infrastructure_configuration_arn(self, value: impl Arg<kind::ImageBuilderInfrastructureConfigurationArn>) -> Self { Self(put(self.0, "InfrastructureConfigurationArn", value.into_expr())) }
-    /// `LoggingConfiguration`: `PipelineLoggingConfiguration`. Update: in place.
+    /// `LoggingConfiguration`: `PipelineLoggingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagepipeline.html#cfn-imagebuilder-imagepipeline-loggingconfiguration)
     pub fn logging_configuration(self, value: impl Arg<image_pipeline::PipelineLoggingConfiguration>) -> Self { Self(put(self.0, "LoggingConfiguration", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagepipeline.html#cfn-imagebuilder-imagepipeline-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Schedule`: `Schedule`. Update: in place.
+    /// `Schedule`: `Schedule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagepipeline.html#cfn-imagebuilder-imagepipeline-schedule)
     pub fn schedule(self, value: impl Arg<image_pipeline::Schedule>) -> Self { Self(put(self.0, "Schedule", value.into_expr())) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagepipeline.html#cfn-imagebuilder-imagepipeline-status)
     pub fn status(self, value: impl Arg<image_pipeline::Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagepipeline.html#cfn-imagebuilder-imagepipeline-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `Workflows`: list of `WorkflowConfiguration`. Update: in place.
+    /// `Workflows`: list of `WorkflowConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagepipeline.html#cfn-imagebuilder-imagepipeline-workflows)
     pub fn workflows(self, value: impl Arg<Arr<image_pipeline::WorkflowConfiguration>>) -> Self { Self(put(self.0, "Workflows", value.into_expr())) }
 }
 impl Done for CfnImagePipelineProps { fn into_props(self) -> Bag { self.0 } }
@@ -683,7 +683,7 @@ impl AutoDisablePolicy {
     pub fn new() -> AutoDisablePolicy<Missing<super::required::FailureCount>> { AutoDisablePolicy(Bag::default(), Phase) }
 }
 impl<R0> AutoDisablePolicy<R0> {
-    /// `FailureCount`: integer, required. Update: in place.
+    /// `FailureCount`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-autodisablepolicy.html#cfn-imagebuilder-imagepipeline-autodisablepolicy-failurecount)
     pub fn failure_count(self, value: impl Arg<i64>) -> AutoDisablePolicy<Set> { AutoDisablePolicy(put(self.0, "FailureCount", value.into_expr()), Phase) }
 }
 impl Done for AutoDisablePolicy { fn into_props(self) -> Bag { self.0 } }
@@ -692,9 +692,9 @@ impl Done for AutoDisablePolicy { fn into_props(self) -> Bag { self.0 } }
 impl EcrConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ContainerTags`: list of text. Update: in place.
+    /// `ContainerTags`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-ecrconfiguration.html#cfn-imagebuilder-imagepipeline-ecrconfiguration-containertags)
     pub fn container_tags(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ContainerTags", value.into_expr())) }
-    /// `RepositoryName`: text. Update: in place.
+    /// `RepositoryName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-ecrconfiguration.html#cfn-imagebuilder-imagepipeline-ecrconfiguration-repositoryname)
     pub fn repository_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RepositoryName", value.into_expr())) }
 }
 impl Done for EcrConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -703,9 +703,9 @@ impl Done for EcrConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl ImageScanningConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EcrConfiguration`: `EcrConfiguration`. Update: in place.
+    /// `EcrConfiguration`: `EcrConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-imagescanningconfiguration.html#cfn-imagebuilder-imagepipeline-imagescanningconfiguration-ecrconfiguration)
     pub fn ecr_configuration(self, value: impl Arg<EcrConfiguration>) -> Self { Self(put(self.0, "EcrConfiguration", value.into_expr())) }
-    /// `ImageScanningEnabled`: boolean. Update: in place.
+    /// `ImageScanningEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-imagescanningconfiguration.html#cfn-imagebuilder-imagepipeline-imagescanningconfiguration-imagescanningenabled)
     pub fn image_scanning_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ImageScanningEnabled", value.into_expr())) }
 }
 impl Done for ImageScanningConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -714,9 +714,9 @@ impl Done for ImageScanningConfiguration { fn into_props(self) -> Bag { self.0 }
 impl ImageTestsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ImageTestsEnabled`: boolean. Update: in place.
+    /// `ImageTestsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-imagetestsconfiguration.html#cfn-imagebuilder-imagepipeline-imagetestsconfiguration-imagetestsenabled)
     pub fn image_tests_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ImageTestsEnabled", value.into_expr())) }
-    /// `TimeoutMinutes`: integer. Update: in place.
+    /// `TimeoutMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-imagetestsconfiguration.html#cfn-imagebuilder-imagepipeline-imagetestsconfiguration-timeoutminutes)
     pub fn timeout_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr())) }
 }
 impl Done for ImageTestsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -725,9 +725,9 @@ impl Done for ImageTestsConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl PipelineLoggingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ImageLogGroupName`: text. Update: in place.
+    /// `ImageLogGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-pipelineloggingconfiguration.html#cfn-imagebuilder-imagepipeline-pipelineloggingconfiguration-imageloggroupname)
     pub fn image_log_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageLogGroupName", value.into_expr())) }
-    /// `PipelineLogGroupName`: text. Update: in place.
+    /// `PipelineLogGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-pipelineloggingconfiguration.html#cfn-imagebuilder-imagepipeline-pipelineloggingconfiguration-pipelineloggroupname)
     pub fn pipeline_log_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PipelineLogGroupName", value.into_expr())) }
 }
 impl Done for PipelineLoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -736,13 +736,13 @@ impl Done for PipelineLoggingConfiguration { fn into_props(self) -> Bag { self.0
 impl Schedule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AutoDisablePolicy`: `AutoDisablePolicy`. Update: in place.
+    /// `AutoDisablePolicy`: `AutoDisablePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-schedule.html#cfn-imagebuilder-imagepipeline-schedule-autodisablepolicy)
     pub fn auto_disable_policy(self, value: impl Arg<AutoDisablePolicy>) -> Self { Self(put(self.0, "AutoDisablePolicy", value.into_expr())) }
-    /// `PipelineExecutionStartCondition`: `PipelineExecutionStartCondition`. Update: in place.
+    /// `PipelineExecutionStartCondition`: `PipelineExecutionStartCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-schedule.html#cfn-imagebuilder-imagepipeline-schedule-pipelineexecutionstartcondition)
     pub fn pipeline_execution_start_condition(self, value: impl Arg<PipelineExecutionStartCondition>) -> Self { Self(put(self.0, "PipelineExecutionStartCondition", value.into_expr())) }
-    /// `ScheduleExpression`: text. Update: in place.
+    /// `ScheduleExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-schedule.html#cfn-imagebuilder-imagepipeline-schedule-scheduleexpression)
     pub fn schedule_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpression", value.into_expr())) }
-    /// `Timezone`: text. Update: in place.
+    /// `Timezone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-schedule.html#cfn-imagebuilder-imagepipeline-schedule-timezone)
     pub fn timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timezone", value.into_expr())) }
 }
 impl Done for Schedule { fn into_props(self) -> Bag { self.0 } }
@@ -751,13 +751,13 @@ impl Done for Schedule { fn into_props(self) -> Bag { self.0 } }
 impl WorkflowConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `OnFailure`: `OnFailure`. Update: in place.
+    /// `OnFailure`: `OnFailure`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-workflowconfiguration.html#cfn-imagebuilder-imagepipeline-workflowconfiguration-onfailure)
     pub fn on_failure(self, value: impl Arg<OnFailure>) -> Self { Self(put(self.0, "OnFailure", value.into_expr())) }
-    /// `ParallelGroup`: text. Update: in place.
+    /// `ParallelGroup`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-workflowconfiguration.html#cfn-imagebuilder-imagepipeline-workflowconfiguration-parallelgroup)
     pub fn parallel_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParallelGroup", value.into_expr())) }
-    /// `Parameters`: list of `WorkflowParameter`. Update: in place.
+    /// `Parameters`: list of `WorkflowParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-workflowconfiguration.html#cfn-imagebuilder-imagepipeline-workflowconfiguration-parameters)
     pub fn parameters(self, value: impl Arg<Arr<WorkflowParameter>>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
-    /// `WorkflowArn`: text. Update: in place.
+    /// `WorkflowArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-workflowconfiguration.html#cfn-imagebuilder-imagepipeline-workflowconfiguration-workflowarn)
     pub fn workflow_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkflowArn", value.into_expr())) }
 }
 impl Done for WorkflowConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -766,9 +766,9 @@ impl Done for WorkflowConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl WorkflowParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-workflowparameter.html#cfn-imagebuilder-imagepipeline-workflowparameter-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Value`: list of text. Update: in place.
+    /// `Value`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-workflowparameter.html#cfn-imagebuilder-imagepipeline-workflowparameter-value)
     pub fn value(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for WorkflowParameter { fn into_props(self) -> Bag { self.0 } }
@@ -788,19 +788,19 @@ impl CfnImageRecipe {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnImageRecipeProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::ImageBuilderImageRecipeArn> { self.0.reference() }
-    /// The attribute `Arn`: `ImageBuilderImageRecipeArn`.
+    /// The attribute `Arn`: `ImageBuilderImageRecipeArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagerecipe.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::ImageBuilderImageRecipeArn> { self.0.get_att("Arn") }
-    /// The attribute `LatestVersion`: `LatestVersion`.
+    /// The attribute `LatestVersion`: `LatestVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagerecipe.html#LatestVersion-fn::getatt)
     pub fn attr_latest_version(&self) -> Val<image_recipe::LatestVersion> { self.0.get_att("LatestVersion") }
-    /// The attribute `LatestVersion.Arn`: `OtherArn`.
+    /// The attribute `LatestVersion.Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagerecipe.html#LatestVersion.Arn-fn::getatt)
     pub fn attr_latest_version_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LatestVersion.Arn") }
-    /// The attribute `LatestVersion.Major`: text.
+    /// The attribute `LatestVersion.Major`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagerecipe.html#LatestVersion.Major-fn::getatt)
     pub fn attr_latest_version_major(&self) -> Val<str> { self.0.get_att("LatestVersion.Major") }
-    /// The attribute `LatestVersion.Minor`: text.
+    /// The attribute `LatestVersion.Minor`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagerecipe.html#LatestVersion.Minor-fn::getatt)
     pub fn attr_latest_version_minor(&self) -> Val<str> { self.0.get_att("LatestVersion.Minor") }
-    /// The attribute `LatestVersion.Patch`: text.
+    /// The attribute `LatestVersion.Patch`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagerecipe.html#LatestVersion.Patch-fn::getatt)
     pub fn attr_latest_version_patch(&self) -> Val<str> { self.0.get_att("LatestVersion.Patch") }
-    /// The attribute `Name`: text.
+    /// The attribute `Name`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagerecipe.html#Name-fn::getatt)
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
 }
 impl Parent for CfnImageRecipe { fn node(&self) -> &Place { &self.0 } }
@@ -811,27 +811,27 @@ impl CfnImageRecipeProps {
     pub fn new() -> CfnImageRecipeProps<Missing<required::Name>, Missing<required::ParentImage>, Missing<required::Version>> { CfnImageRecipeProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnImageRecipeProps<R0, R1, R2> {
-    /// `AdditionalInstanceConfiguration`: `AdditionalInstanceConfiguration`. Update: replacement.
+    /// `AdditionalInstanceConfiguration`: `AdditionalInstanceConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagerecipe.html#cfn-imagebuilder-imagerecipe-additionalinstanceconfiguration)
     pub fn additional_instance_configuration(self, value: impl Arg<image_recipe::AdditionalInstanceConfiguration>) -> Self { Self(put(self.0, "AdditionalInstanceConfiguration", value.into_expr()), Phase) }
-    /// `AmiTags`: map of text. Update: replacement.
+    /// `AmiTags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagerecipe.html#cfn-imagebuilder-imagerecipe-amitags)
     pub fn ami_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AmiTags", value.into_expr()), Phase) }
-    /// `AmiWatermarks`: list of text. Update: replacement.
+    /// `AmiWatermarks`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagerecipe.html#cfn-imagebuilder-imagerecipe-amiwatermarks)
     pub fn ami_watermarks(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AmiWatermarks", value.into_expr()), Phase) }
-    /// `BlockDeviceMappings`: list of `InstanceBlockDeviceMapping`. Update: replacement.
+    /// `BlockDeviceMappings`: list of `InstanceBlockDeviceMapping`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagerecipe.html#cfn-imagebuilder-imagerecipe-blockdevicemappings)
     pub fn block_device_mappings(self, value: impl Arg<Arr<image_recipe::InstanceBlockDeviceMapping>>) -> Self { Self(put(self.0, "BlockDeviceMappings", value.into_expr()), Phase) }
-    /// `Components`: list of `ComponentConfiguration`. Update: replacement.
+    /// `Components`: list of `ComponentConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagerecipe.html#cfn-imagebuilder-imagerecipe-components)
     pub fn components(self, value: impl Arg<Arr<image_recipe::ComponentConfiguration>>) -> Self { Self(put(self.0, "Components", value.into_expr()), Phase) }
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagerecipe.html#cfn-imagebuilder-imagerecipe-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagerecipe.html#cfn-imagebuilder-imagerecipe-name)
     pub fn name(self, value: impl Arg<str>) -> CfnImageRecipeProps<Set, R1, R2> { CfnImageRecipeProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ParentImage`: text, required. Update: replacement.
+    /// `ParentImage`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagerecipe.html#cfn-imagebuilder-imagerecipe-parentimage)
     pub fn parent_image(self, value: impl Arg<str>) -> CfnImageRecipeProps<R0, Set, R2> { CfnImageRecipeProps(put(self.0, "ParentImage", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: replacement.
+    /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagerecipe.html#cfn-imagebuilder-imagerecipe-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Version`: text, required. Update: replacement.
+    /// `Version`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagerecipe.html#cfn-imagebuilder-imagerecipe-version)
     pub fn version(self, value: impl Arg<str>) -> CfnImageRecipeProps<R0, R1, Set> { CfnImageRecipeProps(put(self.0, "Version", value.into_expr()), Phase) }
-    /// `WorkingDirectory`: text. Update: replacement.
+    /// `WorkingDirectory`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagerecipe.html#cfn-imagebuilder-imagerecipe-workingdirectory)
     pub fn working_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkingDirectory", value.into_expr()), Phase) }
 }
 impl Done for CfnImageRecipeProps { fn into_props(self) -> Bag { self.0 } }
@@ -843,9 +843,9 @@ use crate::cfn::support::*;
 impl AdditionalInstanceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SystemsManagerAgent`: `SystemsManagerAgent`. Update: replacement.
+    /// `SystemsManagerAgent`: `SystemsManagerAgent`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-additionalinstanceconfiguration.html#cfn-imagebuilder-imagerecipe-additionalinstanceconfiguration-systemsmanageragent)
     pub fn systems_manager_agent(self, value: impl Arg<SystemsManagerAgent>) -> Self { Self(put(self.0, "SystemsManagerAgent", value.into_expr())) }
-    /// `UserDataOverride`: text. Update: replacement.
+    /// `UserDataOverride`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-additionalinstanceconfiguration.html#cfn-imagebuilder-imagerecipe-additionalinstanceconfiguration-userdataoverride)
     pub fn user_data_override(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserDataOverride", value.into_expr())) }
 }
 impl Done for AdditionalInstanceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -854,9 +854,9 @@ impl Done for AdditionalInstanceConfiguration { fn into_props(self) -> Bag { sel
 impl ComponentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ComponentArn`: `ImageBuilderComponentArn`. Update: replacement.
+    /// `ComponentArn`: `ImageBuilderComponentArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-componentconfiguration.html#cfn-imagebuilder-imagerecipe-componentconfiguration-componentarn)
     pub fn component_arn(self, value: impl Arg<kind::ImageBuilderComponentArn>) -> Self { Self(put(self.0, "ComponentArn", value.into_expr())) }
-    /// `Parameters`: list of `ComponentParameter`. Update: replacement.
+    /// `Parameters`: list of `ComponentParameter`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-componentconfiguration.html#cfn-imagebuilder-imagerecipe-componentconfiguration-parameters)
     pub fn parameters(self, value: impl Arg<Arr<ComponentParameter>>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
 }
 impl Done for ComponentConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -867,9 +867,9 @@ impl ComponentParameter {
     pub fn new() -> ComponentParameter<Missing<super::required::Name>, Missing<super::required::Value>> { ComponentParameter(Bag::default(), Phase) }
 }
 impl<R0, R1> ComponentParameter<R0, R1> {
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-componentparameter.html#cfn-imagebuilder-imagerecipe-componentparameter-name)
     pub fn name(self, value: impl Arg<str>) -> ComponentParameter<Set, R1> { ComponentParameter(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Value`: list of text, required. Update: replacement.
+    /// `Value`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-componentparameter.html#cfn-imagebuilder-imagerecipe-componentparameter-value)
     pub fn value(self, value: impl Arg<Arr<str>>) -> ComponentParameter<R0, Set> { ComponentParameter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ComponentParameter { fn into_props(self) -> Bag { self.0 } }
@@ -878,21 +878,21 @@ impl Done for ComponentParameter { fn into_props(self) -> Bag { self.0 } }
 impl EbsInstanceBlockDeviceSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DeleteOnTermination`: boolean. Update: replacement.
+    /// `DeleteOnTermination`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-ebsinstanceblockdevicespecification.html#cfn-imagebuilder-imagerecipe-ebsinstanceblockdevicespecification-deleteontermination)
     pub fn delete_on_termination(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteOnTermination", value.into_expr())) }
-    /// `Encrypted`: boolean. Update: replacement.
+    /// `Encrypted`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-ebsinstanceblockdevicespecification.html#cfn-imagebuilder-imagerecipe-ebsinstanceblockdevicespecification-encrypted)
     pub fn encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypted", value.into_expr())) }
-    /// `Iops`: integer. Update: replacement.
+    /// `Iops`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-ebsinstanceblockdevicespecification.html#cfn-imagebuilder-imagerecipe-ebsinstanceblockdevicespecification-iops)
     pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr())) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-ebsinstanceblockdevicespecification.html#cfn-imagebuilder-imagerecipe-ebsinstanceblockdevicespecification-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
-    /// `SnapshotId`: text. Update: replacement.
+    /// `SnapshotId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-ebsinstanceblockdevicespecification.html#cfn-imagebuilder-imagerecipe-ebsinstanceblockdevicespecification-snapshotid)
     pub fn snapshot_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotId", value.into_expr())) }
-    /// `Throughput`: integer. Update: replacement.
+    /// `Throughput`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-ebsinstanceblockdevicespecification.html#cfn-imagebuilder-imagerecipe-ebsinstanceblockdevicespecification-throughput)
     pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value.into_expr())) }
-    /// `VolumeSize`: integer. Update: replacement.
+    /// `VolumeSize`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-ebsinstanceblockdevicespecification.html#cfn-imagebuilder-imagerecipe-ebsinstanceblockdevicespecification-volumesize)
     pub fn volume_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeSize", value.into_expr())) }
-    /// `VolumeType`: `VolumeType`. Update: replacement.
+    /// `VolumeType`: `VolumeType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-ebsinstanceblockdevicespecification.html#cfn-imagebuilder-imagerecipe-ebsinstanceblockdevicespecification-volumetype)
     pub fn volume_type(self, value: impl Arg<VolumeType>) -> Self { Self(put(self.0, "VolumeType", value.into_expr())) }
 }
 impl Done for EbsInstanceBlockDeviceSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -901,13 +901,13 @@ impl Done for EbsInstanceBlockDeviceSpecification { fn into_props(self) -> Bag {
 impl InstanceBlockDeviceMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DeviceName`: text. Update: replacement.
+    /// `DeviceName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-instanceblockdevicemapping.html#cfn-imagebuilder-imagerecipe-instanceblockdevicemapping-devicename)
     pub fn device_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceName", value.into_expr())) }
-    /// `Ebs`: `EbsInstanceBlockDeviceSpecification`. Update: replacement.
+    /// `Ebs`: `EbsInstanceBlockDeviceSpecification`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-instanceblockdevicemapping.html#cfn-imagebuilder-imagerecipe-instanceblockdevicemapping-ebs)
     pub fn ebs(self, value: impl Arg<EbsInstanceBlockDeviceSpecification>) -> Self { Self(put(self.0, "Ebs", value.into_expr())) }
-    /// `NoDevice`: text. Update: replacement.
+    /// `NoDevice`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-instanceblockdevicemapping.html#cfn-imagebuilder-imagerecipe-instanceblockdevicemapping-nodevice)
     pub fn no_device(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NoDevice", value.into_expr())) }
-    /// `VirtualName`: text. Update: replacement.
+    /// `VirtualName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-instanceblockdevicemapping.html#cfn-imagebuilder-imagerecipe-instanceblockdevicemapping-virtualname)
     pub fn virtual_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualName", value.into_expr())) }
 }
 impl Done for InstanceBlockDeviceMapping { fn into_props(self) -> Bag { self.0 } }
@@ -916,13 +916,13 @@ impl Done for InstanceBlockDeviceMapping { fn into_props(self) -> Bag { self.0 }
 impl LatestVersion {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Arn`: text. Update: in place.
+    /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-latestversion.html#cfn-imagebuilder-imagerecipe-latestversion-arn)
     pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
-    /// `Major`: text. Update: in place.
+    /// `Major`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-latestversion.html#cfn-imagebuilder-imagerecipe-latestversion-major)
     pub fn major(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Major", value.into_expr())) }
-    /// `Minor`: text. Update: in place.
+    /// `Minor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-latestversion.html#cfn-imagebuilder-imagerecipe-latestversion-minor)
     pub fn minor(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Minor", value.into_expr())) }
-    /// `Patch`: text. Update: in place.
+    /// `Patch`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-latestversion.html#cfn-imagebuilder-imagerecipe-latestversion-patch)
     pub fn patch(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Patch", value.into_expr())) }
 }
 impl Done for LatestVersion { fn into_props(self) -> Bag { self.0 } }
@@ -931,7 +931,7 @@ impl Done for LatestVersion { fn into_props(self) -> Bag { self.0 } }
 impl SystemsManagerAgent {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `UninstallAfterBuild`: boolean. Update: replacement.
+    /// `UninstallAfterBuild`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-systemsmanageragent.html#cfn-imagebuilder-imagerecipe-systemsmanageragent-uninstallafterbuild)
     pub fn uninstall_after_build(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UninstallAfterBuild", value.into_expr())) }
 }
 impl Done for SystemsManagerAgent { fn into_props(self) -> Bag { self.0 } }
@@ -947,9 +947,9 @@ impl CfnInfrastructureConfiguration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnInfrastructureConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::ImageBuilderInfrastructureConfigurationArn> { self.0.reference() }
-    /// The attribute `Arn`: `ImageBuilderInfrastructureConfigurationArn`.
+    /// The attribute `Arn`: `ImageBuilderInfrastructureConfigurationArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-infrastructureconfiguration.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::ImageBuilderInfrastructureConfigurationArn> { self.0.get_att("Arn") }
-    /// The attribute `Name`: text.
+    /// The attribute `Name`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-infrastructureconfiguration.html#Name-fn::getatt)
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
 }
 impl Parent for CfnInfrastructureConfiguration { fn node(&self) -> &Place { &self.0 } }
@@ -960,33 +960,33 @@ impl CfnInfrastructureConfigurationProps {
     pub fn new() -> CfnInfrastructureConfigurationProps<Missing<required::InstanceProfileName>, Missing<required::Name>> { CfnInfrastructureConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnInfrastructureConfigurationProps<R0, R1> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-infrastructureconfiguration.html#cfn-imagebuilder-infrastructureconfiguration-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `InstanceMetadataOptions`: `InstanceMetadataOptions`. Update: in place.
+    /// `InstanceMetadataOptions`: `InstanceMetadataOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-infrastructureconfiguration.html#cfn-imagebuilder-infrastructureconfiguration-instancemetadataoptions)
     pub fn instance_metadata_options(self, value: impl Arg<infrastructure_configuration::InstanceMetadataOptions>) -> Self { Self(put(self.0, "InstanceMetadataOptions", value.into_expr()), Phase) }
-    /// `InstanceProfileName`: `IamInstanceProfileName`, required. Update: in place.
+    /// `InstanceProfileName`: `IamInstanceProfileName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-infrastructureconfiguration.html#cfn-imagebuilder-infrastructureconfiguration-instanceprofilename)
     pub fn instance_profile_name(self, value: impl Arg<kind::IamInstanceProfileName>) -> CfnInfrastructureConfigurationProps<Set, R1> { CfnInfrastructureConfigurationProps(put(self.0, "InstanceProfileName", value.into_expr()), Phase) }
-    /// `InstanceTypes`: list of text. Update: in place.
+    /// `InstanceTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-infrastructureconfiguration.html#cfn-imagebuilder-infrastructureconfiguration-instancetypes)
     pub fn instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InstanceTypes", value.into_expr()), Phase) }
-    /// `KeyPair`: text. Update: in place.
+    /// `KeyPair`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-infrastructureconfiguration.html#cfn-imagebuilder-infrastructureconfiguration-keypair)
     pub fn key_pair(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPair", value.into_expr()), Phase) }
-    /// `Logging`: `Logging`. Update: in place.
+    /// `Logging`: `Logging`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-infrastructureconfiguration.html#cfn-imagebuilder-infrastructureconfiguration-logging)
     pub fn logging(self, value: impl Arg<infrastructure_configuration::Logging>) -> Self { Self(put(self.0, "Logging", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-infrastructureconfiguration.html#cfn-imagebuilder-infrastructureconfiguration-name)
     pub fn name(self, value: impl Arg<str>) -> CfnInfrastructureConfigurationProps<R0, Set> { CfnInfrastructureConfigurationProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Placement`: `Placement`. Update: in place.
+    /// `Placement`: `Placement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-infrastructureconfiguration.html#cfn-imagebuilder-infrastructureconfiguration-placement)
     pub fn placement(self, value: impl Arg<infrastructure_configuration::Placement>) -> Self { Self(put(self.0, "Placement", value.into_expr()), Phase) }
-    /// `ResourceTags`: map of text. Update: in place.
+    /// `ResourceTags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-infrastructureconfiguration.html#cfn-imagebuilder-infrastructureconfiguration-resourcetags)
     pub fn resource_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ResourceTags", value.into_expr()), Phase) }
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-infrastructureconfiguration.html#cfn-imagebuilder-infrastructureconfiguration-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `SnsTopicArn`: `SnsTopicArn`. Update: in place.
+    /// `SnsTopicArn`: `SnsTopicArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-infrastructureconfiguration.html#cfn-imagebuilder-infrastructureconfiguration-snstopicarn)
     pub fn sns_topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "SnsTopicArn", value.into_expr()), Phase) }
-    /// `SubnetId`: `Ec2SubnetId`. Update: in place.
+    /// `SubnetId`: `Ec2SubnetId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-infrastructureconfiguration.html#cfn-imagebuilder-infrastructureconfiguration-subnetid)
     pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> Self { Self(put(self.0, "SubnetId", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-infrastructureconfiguration.html#cfn-imagebuilder-infrastructureconfiguration-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TerminateInstanceOnFailure`: boolean. Update: in place.
+    /// `TerminateInstanceOnFailure`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-infrastructureconfiguration.html#cfn-imagebuilder-infrastructureconfiguration-terminateinstanceonfailure)
     pub fn terminate_instance_on_failure(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TerminateInstanceOnFailure", value.into_expr()), Phase) }
 }
 impl Done for CfnInfrastructureConfigurationProps { fn into_props(self) -> Bag { self.0 } }
@@ -998,9 +998,9 @@ use crate::cfn::support::*;
 impl InstanceMetadataOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `HttpPutResponseHopLimit`: integer. Update: in place.
+    /// `HttpPutResponseHopLimit`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-infrastructureconfiguration-instancemetadataoptions.html#cfn-imagebuilder-infrastructureconfiguration-instancemetadataoptions-httpputresponsehoplimit)
     pub fn http_put_response_hop_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HttpPutResponseHopLimit", value.into_expr())) }
-    /// `HttpTokens`: `HttpTokens`. Update: in place.
+    /// `HttpTokens`: `HttpTokens`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-infrastructureconfiguration-instancemetadataoptions.html#cfn-imagebuilder-infrastructureconfiguration-instancemetadataoptions-httptokens)
     pub fn http_tokens(self, value: impl Arg<HttpTokens>) -> Self { Self(put(self.0, "HttpTokens", value.into_expr())) }
 }
 impl Done for InstanceMetadataOptions { fn into_props(self) -> Bag { self.0 } }
@@ -1009,7 +1009,7 @@ impl Done for InstanceMetadataOptions { fn into_props(self) -> Bag { self.0 } }
 impl Logging {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `S3Logs`: `S3Logs`. Update: in place.
+    /// `S3Logs`: `S3Logs`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-infrastructureconfiguration-logging.html#cfn-imagebuilder-infrastructureconfiguration-logging-s3logs)
     pub fn s3_logs(self, value: impl Arg<S3Logs>) -> Self { Self(put(self.0, "S3Logs", value.into_expr())) }
 }
 impl Done for Logging { fn into_props(self) -> Bag { self.0 } }
@@ -1018,13 +1018,13 @@ impl Done for Logging { fn into_props(self) -> Bag { self.0 } }
 impl Placement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AvailabilityZone`: text. Update: in place.
+    /// `AvailabilityZone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-infrastructureconfiguration-placement.html#cfn-imagebuilder-infrastructureconfiguration-placement-availabilityzone)
     pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr())) }
-    /// `HostId`: text. Update: in place.
+    /// `HostId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-infrastructureconfiguration-placement.html#cfn-imagebuilder-infrastructureconfiguration-placement-hostid)
     pub fn host_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostId", value.into_expr())) }
-    /// `HostResourceGroupArn`: text. Update: in place.
+    /// `HostResourceGroupArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-infrastructureconfiguration-placement.html#cfn-imagebuilder-infrastructureconfiguration-placement-hostresourcegrouparn)
     pub fn host_resource_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostResourceGroupArn", value.into_expr())) }
-    /// `Tenancy`: `Tenancy`. Update: in place.
+    /// `Tenancy`: `Tenancy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-infrastructureconfiguration-placement.html#cfn-imagebuilder-infrastructureconfiguration-placement-tenancy)
     pub fn tenancy(self, value: impl Arg<Tenancy>) -> Self { Self(put(self.0, "Tenancy", value.into_expr())) }
 }
 impl Done for Placement { fn into_props(self) -> Bag { self.0 } }
@@ -1033,9 +1033,9 @@ impl Done for Placement { fn into_props(self) -> Bag { self.0 } }
 impl S3Logs {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `S3BucketName`: `S3BucketName`. Update: in place.
+    /// `S3BucketName`: `S3BucketName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-infrastructureconfiguration-s3logs.html#cfn-imagebuilder-infrastructureconfiguration-s3logs-s3bucketname)
     pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "S3BucketName", value.into_expr())) }
-    /// `S3KeyPrefix`: text. Update: in place.
+    /// `S3KeyPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-infrastructureconfiguration-s3logs.html#cfn-imagebuilder-infrastructureconfiguration-s3logs-s3keyprefix)
     pub fn s3_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3KeyPrefix", value.into_expr())) }
 }
 impl Done for S3Logs { fn into_props(self) -> Bag { self.0 } }
@@ -1053,7 +1053,7 @@ impl CfnLifecyclePolicy {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLifecyclePolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-lifecyclepolicy.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnLifecyclePolicy { fn node(&self) -> &Place { &self.0 } }
@@ -1064,21 +1064,21 @@ impl CfnLifecyclePolicyProps {
     pub fn new() -> CfnLifecyclePolicyProps<Missing<required::ExecutionRole>, Missing<required::Name>, Missing<required::PolicyDetails>, Missing<required::ResourceSelection>, Missing<required::ResourceType>> { CfnLifecyclePolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnLifecyclePolicyProps<R0, R1, R2, R3, R4> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-lifecyclepolicy.html#cfn-imagebuilder-lifecyclepolicy-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `ExecutionRole`: text, required. Update: in place.
+    /// `ExecutionRole`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-lifecyclepolicy.html#cfn-imagebuilder-lifecyclepolicy-executionrole)
     pub fn execution_role(self, value: impl Arg<str>) -> CfnLifecyclePolicyProps<Set, R1, R2, R3, R4> { CfnLifecyclePolicyProps(put(self.0, "ExecutionRole", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-lifecyclepolicy.html#cfn-imagebuilder-lifecyclepolicy-name)
     pub fn name(self, value: impl Arg<str>) -> CfnLifecyclePolicyProps<R0, Set, R2, R3, R4> { CfnLifecyclePolicyProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `PolicyDetails`: list of `PolicyDetail`, required. Update: in place.
+    /// `PolicyDetails`: list of `PolicyDetail`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-lifecyclepolicy.html#cfn-imagebuilder-lifecyclepolicy-policydetails)
     pub fn policy_details(self, value: impl Arg<Arr<lifecycle_policy::PolicyDetail>>) -> CfnLifecyclePolicyProps<R0, R1, Set, R3, R4> { CfnLifecyclePolicyProps(put(self.0, "PolicyDetails", value.into_expr()), Phase) }
-    /// `ResourceSelection`: `ResourceSelection`, required. Update: in place.
+    /// `ResourceSelection`: `ResourceSelection`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-lifecyclepolicy.html#cfn-imagebuilder-lifecyclepolicy-resourceselection)
     pub fn resource_selection(self, value: impl Arg<lifecycle_policy::ResourceSelection>) -> CfnLifecyclePolicyProps<R0, R1, R2, Set, R4> { CfnLifecyclePolicyProps(put(self.0, "ResourceSelection", value.into_expr()), Phase) }
-    /// `ResourceType`: `ResourceType`, required. Update: in place.
+    /// `ResourceType`: `ResourceType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-lifecyclepolicy.html#cfn-imagebuilder-lifecyclepolicy-resourcetype)
     pub fn resource_type(self, value: impl Arg<lifecycle_policy::ResourceType>) -> CfnLifecyclePolicyProps<R0, R1, R2, R3, Set> { CfnLifecyclePolicyProps(put(self.0, "ResourceType", value.into_expr()), Phase) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-lifecyclepolicy.html#cfn-imagebuilder-lifecyclepolicy-status)
     pub fn status(self, value: impl Arg<lifecycle_policy::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-lifecyclepolicy.html#cfn-imagebuilder-lifecyclepolicy-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnLifecyclePolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -1092,9 +1092,9 @@ impl Action {
     pub fn new() -> Action<Missing<super::required::Type>> { Action(Bag::default(), Phase) }
 }
 impl<R0> Action<R0> {
-    /// `IncludeResources`: `IncludeResources`. Update: in place.
+    /// `IncludeResources`: `IncludeResources`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-action.html#cfn-imagebuilder-lifecyclepolicy-action-includeresources)
     pub fn include_resources(self, value: impl Arg<IncludeResources>) -> Self { Self(put(self.0, "IncludeResources", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-action.html#cfn-imagebuilder-lifecyclepolicy-action-type)
     pub fn type_(self, value: impl Arg<Type>) -> Action<Set> { Action(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
@@ -1103,15 +1103,15 @@ impl Done for Action { fn into_props(self) -> Bag { self.0 } }
 impl AmiExclusionRules {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IsPublic`: boolean. Update: in place.
+    /// `IsPublic`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-amiexclusionrules.html#cfn-imagebuilder-lifecyclepolicy-amiexclusionrules-ispublic)
     pub fn is_public(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsPublic", value.into_expr())) }
-    /// `LastLaunched`: `LastLaunched`. Update: in place.
+    /// `LastLaunched`: `LastLaunched`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-amiexclusionrules.html#cfn-imagebuilder-lifecyclepolicy-amiexclusionrules-lastlaunched)
     pub fn last_launched(self, value: impl Arg<LastLaunched>) -> Self { Self(put(self.0, "LastLaunched", value.into_expr())) }
-    /// `Regions`: list of text. Update: in place.
+    /// `Regions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-amiexclusionrules.html#cfn-imagebuilder-lifecyclepolicy-amiexclusionrules-regions)
     pub fn regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Regions", value.into_expr())) }
-    /// `SharedAccounts`: list of text. Update: in place.
+    /// `SharedAccounts`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-amiexclusionrules.html#cfn-imagebuilder-lifecyclepolicy-amiexclusionrules-sharedaccounts)
     pub fn shared_accounts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SharedAccounts", value.into_expr())) }
-    /// `TagMap`: map of text. Update: in place.
+    /// `TagMap`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-amiexclusionrules.html#cfn-imagebuilder-lifecyclepolicy-amiexclusionrules-tagmap)
     pub fn tag_map(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "TagMap", value.into_expr())) }
 }
 impl Done for AmiExclusionRules { fn into_props(self) -> Bag { self.0 } }
@@ -1120,9 +1120,9 @@ impl Done for AmiExclusionRules { fn into_props(self) -> Bag { self.0 } }
 impl ExclusionRules {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Amis`: `AmiExclusionRules`. Update: in place.
+    /// `Amis`: `AmiExclusionRules`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-exclusionrules.html#cfn-imagebuilder-lifecyclepolicy-exclusionrules-amis)
     pub fn amis(self, value: impl Arg<AmiExclusionRules>) -> Self { Self(put(self.0, "Amis", value.into_expr())) }
-    /// `TagMap`: map of text. Update: in place.
+    /// `TagMap`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-exclusionrules.html#cfn-imagebuilder-lifecyclepolicy-exclusionrules-tagmap)
     pub fn tag_map(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "TagMap", value.into_expr())) }
 }
 impl Done for ExclusionRules { fn into_props(self) -> Bag { self.0 } }
@@ -1133,13 +1133,13 @@ impl Filter {
     pub fn new() -> Filter<Missing<super::required::Type>, Missing<super::required::Value>> { Filter(Bag::default(), Phase) }
 }
 impl<R0, R1> Filter<R0, R1> {
-    /// `RetainAtLeast`: integer. Update: in place.
+    /// `RetainAtLeast`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-filter.html#cfn-imagebuilder-lifecyclepolicy-filter-retainatleast)
     pub fn retain_at_least(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetainAtLeast", value.into_expr()), Phase) }
-    /// `Type`: `FilterType`, required. Update: in place.
+    /// `Type`: `FilterType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-filter.html#cfn-imagebuilder-lifecyclepolicy-filter-type)
     pub fn type_(self, value: impl Arg<FilterType>) -> Filter<Set, R1> { Filter(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `Unit`: `Unit`. Update: in place.
+    /// `Unit`: `Unit`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-filter.html#cfn-imagebuilder-lifecyclepolicy-filter-unit)
     pub fn unit(self, value: impl Arg<Unit>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
-    /// `Value`: integer, required. Update: in place.
+    /// `Value`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-filter.html#cfn-imagebuilder-lifecyclepolicy-filter-value)
     pub fn value(self, value: impl Arg<i64>) -> Filter<R0, Set> { Filter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
@@ -1148,11 +1148,11 @@ impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
 impl IncludeResources {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Amis`: boolean. Update: in place.
+    /// `Amis`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-includeresources.html#cfn-imagebuilder-lifecyclepolicy-includeresources-amis)
     pub fn amis(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Amis", value.into_expr())) }
-    /// `Containers`: boolean. Update: in place.
+    /// `Containers`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-includeresources.html#cfn-imagebuilder-lifecyclepolicy-includeresources-containers)
     pub fn containers(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Containers", value.into_expr())) }
-    /// `Snapshots`: boolean. Update: in place.
+    /// `Snapshots`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-includeresources.html#cfn-imagebuilder-lifecyclepolicy-includeresources-snapshots)
     pub fn snapshots(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Snapshots", value.into_expr())) }
 }
 impl Done for IncludeResources { fn into_props(self) -> Bag { self.0 } }
@@ -1163,9 +1163,9 @@ impl LastLaunched {
     pub fn new() -> LastLaunched<Missing<super::required::Unit>, Missing<super::required::Value>> { LastLaunched(Bag::default(), Phase) }
 }
 impl<R0, R1> LastLaunched<R0, R1> {
-    /// `Unit`: `Unit`, required. Update: in place.
+    /// `Unit`: `Unit`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-lastlaunched.html#cfn-imagebuilder-lifecyclepolicy-lastlaunched-unit)
     pub fn unit(self, value: impl Arg<Unit>) -> LastLaunched<Set, R1> { LastLaunched(put(self.0, "Unit", value.into_expr()), Phase) }
-    /// `Value`: integer, required. Update: in place.
+    /// `Value`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-lastlaunched.html#cfn-imagebuilder-lifecyclepolicy-lastlaunched-value)
     pub fn value(self, value: impl Arg<i64>) -> LastLaunched<R0, Set> { LastLaunched(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for LastLaunched { fn into_props(self) -> Bag { self.0 } }
@@ -1176,11 +1176,11 @@ impl PolicyDetail {
     pub fn new() -> PolicyDetail<Missing<super::required::Action>, Missing<super::required::Filter>> { PolicyDetail(Bag::default(), Phase) }
 }
 impl<R0, R1> PolicyDetail<R0, R1> {
-    /// `Action`: `Action`, required. Update: in place.
+    /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-policydetail.html#cfn-imagebuilder-lifecyclepolicy-policydetail-action)
     pub fn action(self, value: impl Arg<Action>) -> PolicyDetail<Set, R1> { PolicyDetail(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `ExclusionRules`: `ExclusionRules`. Update: in place.
+    /// `ExclusionRules`: `ExclusionRules`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-policydetail.html#cfn-imagebuilder-lifecyclepolicy-policydetail-exclusionrules)
     pub fn exclusion_rules(self, value: impl Arg<ExclusionRules>) -> Self { Self(put(self.0, "ExclusionRules", value.into_expr()), Phase) }
-    /// `Filter`: `Filter`, required. Update: in place.
+    /// `Filter`: `Filter`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-policydetail.html#cfn-imagebuilder-lifecyclepolicy-policydetail-filter)
     pub fn filter(self, value: impl Arg<Filter>) -> PolicyDetail<R0, Set> { PolicyDetail(put(self.0, "Filter", value.into_expr()), Phase) }
 }
 impl Done for PolicyDetail { fn into_props(self) -> Bag { self.0 } }
@@ -1191,9 +1191,9 @@ impl RecipeSelection {
     pub fn new() -> RecipeSelection<Missing<super::required::Name>, Missing<super::required::SemanticVersion>> { RecipeSelection(Bag::default(), Phase) }
 }
 impl<R0, R1> RecipeSelection<R0, R1> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-recipeselection.html#cfn-imagebuilder-lifecyclepolicy-recipeselection-name)
     pub fn name(self, value: impl Arg<str>) -> RecipeSelection<Set, R1> { RecipeSelection(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `SemanticVersion`: text, required. Update: in place.
+    /// `SemanticVersion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-recipeselection.html#cfn-imagebuilder-lifecyclepolicy-recipeselection-semanticversion)
     pub fn semantic_version(self, value: impl Arg<str>) -> RecipeSelection<R0, Set> { RecipeSelection(put(self.0, "SemanticVersion", value.into_expr()), Phase) }
 }
 impl Done for RecipeSelection { fn into_props(self) -> Bag { self.0 } }
@@ -1202,9 +1202,9 @@ impl Done for RecipeSelection { fn into_props(self) -> Bag { self.0 } }
 impl ResourceSelection {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Recipes`: list of `RecipeSelection`. Update: in place.
+    /// `Recipes`: list of `RecipeSelection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-resourceselection.html#cfn-imagebuilder-lifecyclepolicy-resourceselection-recipes)
     pub fn recipes(self, value: impl Arg<Arr<RecipeSelection>>) -> Self { Self(put(self.0, "Recipes", value.into_expr())) }
-    /// `TagMap`: map of text. Update: in place.
+    /// `TagMap`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-resourceselection.html#cfn-imagebuilder-lifecyclepolicy-resourceselection-tagmap)
     pub fn tag_map(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "TagMap", value.into_expr())) }
 }
 impl Done for ResourceSelection { fn into_props(self) -> Bag { self.0 } }
@@ -1228,17 +1228,17 @@ impl CfnWorkflow {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWorkflowProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-workflow.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `LatestVersion`: `LatestVersion`.
+    /// The attribute `LatestVersion`: `LatestVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-workflow.html#LatestVersion-fn::getatt)
     pub fn attr_latest_version(&self) -> Val<workflow::LatestVersion> { self.0.get_att("LatestVersion") }
-    /// The attribute `LatestVersion.Arn`: `OtherArn`.
+    /// The attribute `LatestVersion.Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-workflow.html#LatestVersion.Arn-fn::getatt)
     pub fn attr_latest_version_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LatestVersion.Arn") }
-    /// The attribute `LatestVersion.Major`: text.
+    /// The attribute `LatestVersion.Major`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-workflow.html#LatestVersion.Major-fn::getatt)
     pub fn attr_latest_version_major(&self) -> Val<str> { self.0.get_att("LatestVersion.Major") }
-    /// The attribute `LatestVersion.Minor`: text.
+    /// The attribute `LatestVersion.Minor`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-workflow.html#LatestVersion.Minor-fn::getatt)
     pub fn attr_latest_version_minor(&self) -> Val<str> { self.0.get_att("LatestVersion.Minor") }
-    /// The attribute `LatestVersion.Patch`: text.
+    /// The attribute `LatestVersion.Patch`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-workflow.html#LatestVersion.Patch-fn::getatt)
     pub fn attr_latest_version_patch(&self) -> Val<str> { self.0.get_att("LatestVersion.Patch") }
 }
 impl Parent for CfnWorkflow { fn node(&self) -> &Place { &self.0 } }
@@ -1249,23 +1249,23 @@ impl CfnWorkflowProps {
     pub fn new() -> CfnWorkflowProps<Missing<required::Name>, Missing<required::Type>, Missing<required::Version>> { CfnWorkflowProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnWorkflowProps<R0, R1, R2> {
-    /// `ChangeDescription`: text. Update: replacement.
+    /// `ChangeDescription`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-workflow.html#cfn-imagebuilder-workflow-changedescription)
     pub fn change_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChangeDescription", value.into_expr()), Phase) }
-    /// `Data`: text. Update: replacement.
+    /// `Data`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-workflow.html#cfn-imagebuilder-workflow-data)
     pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr()), Phase) }
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-workflow.html#cfn-imagebuilder-workflow-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-workflow.html#cfn-imagebuilder-workflow-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-workflow.html#cfn-imagebuilder-workflow-name)
     pub fn name(self, value: impl Arg<str>) -> CfnWorkflowProps<Set, R1, R2> { CfnWorkflowProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-workflow.html#cfn-imagebuilder-workflow-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: replacement.
+    /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-workflow.html#cfn-imagebuilder-workflow-type)
     pub fn type_(self, value: impl Arg<workflow::Type>) -> CfnWorkflowProps<R0, Set, R2> { CfnWorkflowProps(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `Uri`: text. Update: replacement.
+    /// `Uri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-workflow.html#cfn-imagebuilder-workflow-uri)
     pub fn uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Uri", value.into_expr()), Phase) }
-    /// `Version`: text, required. Update: replacement.
+    /// `Version`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-workflow.html#cfn-imagebuilder-workflow-version)
     pub fn version(self, value: impl Arg<str>) -> CfnWorkflowProps<R0, R1, Set> { CfnWorkflowProps(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for CfnWorkflowProps { fn into_props(self) -> Bag { self.0 } }
@@ -1277,13 +1277,13 @@ use crate::cfn::support::*;
 impl LatestVersion {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Arn`: text. Update: in place.
+    /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-workflow-latestversion.html#cfn-imagebuilder-workflow-latestversion-arn)
     pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
-    /// `Major`: text. Update: in place.
+    /// `Major`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-workflow-latestversion.html#cfn-imagebuilder-workflow-latestversion-major)
     pub fn major(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Major", value.into_expr())) }
-    /// `Minor`: text. Update: in place.
+    /// `Minor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-workflow-latestversion.html#cfn-imagebuilder-workflow-latestversion-minor)
     pub fn minor(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Minor", value.into_expr())) }
-    /// `Patch`: text. Update: in place.
+    /// `Patch`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-workflow-latestversion.html#cfn-imagebuilder-workflow-latestversion-patch)
     pub fn patch(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Patch", value.into_expr())) }
 }
 impl Done for LatestVersion { fn into_props(self) -> Bag { self.0 } }

@@ -13,7 +13,7 @@ impl CfnAssessmentTarget {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnAssessmentTargetProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::InspectorAssessmentTargetArn> { self.0.reference() }
-    /// The attribute `Arn`: `InspectorAssessmentTargetArn`.
+    /// The attribute `Arn`: `InspectorAssessmentTargetArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspector-assessmenttarget.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::InspectorAssessmentTargetArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnAssessmentTarget { fn node(&self) -> &Place { &self.0 } }
@@ -22,9 +22,9 @@ impl Parent for CfnAssessmentTarget { fn node(&self) -> &Place { &self.0 } }
 impl CfnAssessmentTargetProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AssessmentTargetName`: text. Update: replacement.
+    /// `AssessmentTargetName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspector-assessmenttarget.html#cfn-inspector-assessmenttarget-assessmenttargetname)
     pub fn assessment_target_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssessmentTargetName", value.into_expr())) }
-    /// `ResourceGroupArn`: `InspectorResourceGroupArn`. Update: in place.
+    /// `ResourceGroupArn`: `InspectorResourceGroupArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspector-assessmenttarget.html#cfn-inspector-assessmenttarget-resourcegrouparn)
     pub fn resource_group_arn(self, value: impl Arg<kind::InspectorResourceGroupArn>) -> Self { Self(put(self.0, "ResourceGroupArn", value.into_expr())) }
 }
 impl Done for CfnAssessmentTargetProps { fn into_props(self) -> Bag { self.0 } }
@@ -37,7 +37,7 @@ impl CfnAssessmentTemplate {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAssessmentTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspector-assessmenttemplate.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnAssessmentTemplate { fn node(&self) -> &Place { &self.0 } }
@@ -48,15 +48,15 @@ impl CfnAssessmentTemplateProps {
     pub fn new() -> CfnAssessmentTemplateProps<Missing<required::AssessmentTargetArn>, Missing<required::DurationInSeconds>, Missing<required::RulesPackageArns>> { CfnAssessmentTemplateProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnAssessmentTemplateProps<R0, R1, R2> {
-    /// `AssessmentTargetArn`: `InspectorAssessmentTargetArn`, required. Update: replacement.
+    /// `AssessmentTargetArn`: `InspectorAssessmentTargetArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspector-assessmenttemplate.html#cfn-inspector-assessmenttemplate-assessmenttargetarn)
     pub fn assessment_target_arn(self, value: impl Arg<kind::InspectorAssessmentTargetArn>) -> CfnAssessmentTemplateProps<Set, R1, R2> { CfnAssessmentTemplateProps(put(self.0, "AssessmentTargetArn", value.into_expr()), Phase) }
-    /// `AssessmentTemplateName`: text. Update: replacement.
+    /// `AssessmentTemplateName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspector-assessmenttemplate.html#cfn-inspector-assessmenttemplate-assessmenttemplatename)
     pub fn assessment_template_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssessmentTemplateName", value.into_expr()), Phase) }
-    /// `DurationInSeconds`: integer, required. Update: replacement.
+    /// `DurationInSeconds`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspector-assessmenttemplate.html#cfn-inspector-assessmenttemplate-durationinseconds)
     pub fn duration_in_seconds(self, value: impl Arg<i64>) -> CfnAssessmentTemplateProps<R0, Set, R2> { CfnAssessmentTemplateProps(put(self.0, "DurationInSeconds", value.into_expr()), Phase) }
-    /// `RulesPackageArns`: list of text, required. Update: replacement.
+    /// `RulesPackageArns`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspector-assessmenttemplate.html#cfn-inspector-assessmenttemplate-rulespackagearns)
     pub fn rules_package_arns(self, value: impl Arg<Arr<str>>) -> CfnAssessmentTemplateProps<R0, R1, Set> { CfnAssessmentTemplateProps(put(self.0, "RulesPackageArns", value.into_expr()), Phase) }
-    /// `UserAttributesForFindings`: list of tag. Update: replacement.
+    /// `UserAttributesForFindings`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspector-assessmenttemplate.html#cfn-inspector-assessmenttemplate-userattributesforfindings)
     pub fn user_attributes_for_findings(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "UserAttributesForFindings", value.into_expr()), Phase) }
 }
 impl Done for CfnAssessmentTemplateProps { fn into_props(self) -> Bag { self.0 } }
@@ -69,7 +69,7 @@ impl CfnResourceGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourceGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::InspectorResourceGroupArn> { self.0.reference() }
-    /// The attribute `Arn`: `InspectorResourceGroupArn`.
+    /// The attribute `Arn`: `InspectorResourceGroupArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspector-resourcegroup.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::InspectorResourceGroupArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnResourceGroup { fn node(&self) -> &Place { &self.0 } }
@@ -80,7 +80,7 @@ impl CfnResourceGroupProps {
     pub fn new() -> CfnResourceGroupProps<Missing<required::ResourceGroupTags>> { CfnResourceGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnResourceGroupProps<R0> {
-    /// `ResourceGroupTags`: list of tag, required. Update: replacement.
+    /// `ResourceGroupTags`: list of tag, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspector-resourcegroup.html#cfn-inspector-resourcegroup-resourcegrouptags)
     pub fn resource_group_tags(self, value: impl Arg<Arr<Pair>>) -> CfnResourceGroupProps<Set> { CfnResourceGroupProps(put(self.0, "ResourceGroupTags", value.into_expr()), Phase) }
 }
 impl Done for CfnResourceGroupProps { fn into_props(self) -> Bag { self.0 } }

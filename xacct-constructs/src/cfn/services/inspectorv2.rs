@@ -13,7 +13,7 @@ impl CfnCisScanConfiguration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCisScanConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-cisscanconfiguration.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnCisScanConfiguration { fn node(&self) -> &Place { &self.0 } }
@@ -24,15 +24,15 @@ impl CfnCisScanConfigurationProps {
     pub fn new() -> CfnCisScanConfigurationProps<Missing<required::ScanName>, Missing<required::Schedule>, Missing<required::SecurityLevel>, Missing<required::Targets>> { CfnCisScanConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnCisScanConfigurationProps<R0, R1, R2, R3> {
-    /// `ScanName`: text, required. Update: in place.
+    /// `ScanName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-cisscanconfiguration.html#cfn-inspectorv2-cisscanconfiguration-scanname)
     pub fn scan_name(self, value: impl Arg<str>) -> CfnCisScanConfigurationProps<Set, R1, R2, R3> { CfnCisScanConfigurationProps(put(self.0, "ScanName", value.into_expr()), Phase) }
-    /// `Schedule`: `Schedule`, required. Update: in place.
+    /// `Schedule`: `Schedule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-cisscanconfiguration.html#cfn-inspectorv2-cisscanconfiguration-schedule)
     pub fn schedule(self, value: impl Arg<cis_scan_configuration::Schedule>) -> CfnCisScanConfigurationProps<R0, Set, R2, R3> { CfnCisScanConfigurationProps(put(self.0, "Schedule", value.into_expr()), Phase) }
-    /// `SecurityLevel`: `SecurityLevel`, required. Update: in place.
+    /// `SecurityLevel`: `SecurityLevel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-cisscanconfiguration.html#cfn-inspectorv2-cisscanconfiguration-securitylevel)
     pub fn security_level(self, value: impl Arg<cis_scan_configuration::SecurityLevel>) -> CfnCisScanConfigurationProps<R0, R1, Set, R3> { CfnCisScanConfigurationProps(put(self.0, "SecurityLevel", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-cisscanconfiguration.html#cfn-inspectorv2-cisscanconfiguration-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Targets`: `CisTargets`, required. Update: in place.
+    /// `Targets`: `CisTargets`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-cisscanconfiguration.html#cfn-inspectorv2-cisscanconfiguration-targets)
     pub fn targets(self, value: impl Arg<cis_scan_configuration::CisTargets>) -> CfnCisScanConfigurationProps<R0, R1, R2, Set> { CfnCisScanConfigurationProps(put(self.0, "Targets", value.into_expr()), Phase) }
 }
 impl Done for CfnCisScanConfigurationProps { fn into_props(self) -> Bag { self.0 } }
@@ -46,9 +46,9 @@ impl CisTargets {
     pub fn new() -> CisTargets<Missing<super::required::AccountIds>, Missing<super::required::TargetResourceTags>> { CisTargets(Bag::default(), Phase) }
 }
 impl<R0, R1> CisTargets<R0, R1> {
-    /// `AccountIds`: list of text, required. Update: in place.
+    /// `AccountIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-cisscanconfiguration-cistargets.html#cfn-inspectorv2-cisscanconfiguration-cistargets-accountids)
     pub fn account_ids(self, value: impl Arg<Arr<str>>) -> CisTargets<Set, R1> { CisTargets(put(self.0, "AccountIds", value.into_expr()), Phase) }
-    /// `TargetResourceTags`: map of list of text, required. Update: in place.
+    /// `TargetResourceTags`: map of list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-cisscanconfiguration-cistargets.html#cfn-inspectorv2-cisscanconfiguration-cistargets-targetresourcetags)
     pub fn target_resource_tags(self, value: impl Arg<Dict<Arr<str>>>) -> CisTargets<R0, Set> { CisTargets(put(self.0, "TargetResourceTags", value.into_expr()), Phase) }
 }
 impl Done for CisTargets { fn into_props(self) -> Bag { self.0 } }
@@ -59,7 +59,7 @@ impl DailySchedule {
     pub fn new() -> DailySchedule<Missing<super::required::StartTime>> { DailySchedule(Bag::default(), Phase) }
 }
 impl<R0> DailySchedule<R0> {
-    /// `StartTime`: `Time`, required. Update: in place.
+    /// `StartTime`: `Time`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-cisscanconfiguration-dailyschedule.html#cfn-inspectorv2-cisscanconfiguration-dailyschedule-starttime)
     pub fn start_time(self, value: impl Arg<Time>) -> DailySchedule<Set> { DailySchedule(put(self.0, "StartTime", value.into_expr()), Phase) }
 }
 impl Done for DailySchedule { fn into_props(self) -> Bag { self.0 } }
@@ -70,9 +70,9 @@ impl MonthlySchedule {
     pub fn new() -> MonthlySchedule<Missing<super::required::Day>, Missing<super::required::StartTime>> { MonthlySchedule(Bag::default(), Phase) }
 }
 impl<R0, R1> MonthlySchedule<R0, R1> {
-    /// `Day`: `Day`, required. Update: in place.
+    /// `Day`: `Day`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-cisscanconfiguration-monthlyschedule.html#cfn-inspectorv2-cisscanconfiguration-monthlyschedule-day)
     pub fn day(self, value: impl Arg<Day>) -> MonthlySchedule<Set, R1> { MonthlySchedule(put(self.0, "Day", value.into_expr()), Phase) }
-    /// `StartTime`: `Time`, required. Update: in place.
+    /// `StartTime`: `Time`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-cisscanconfiguration-monthlyschedule.html#cfn-inspectorv2-cisscanconfiguration-monthlyschedule-starttime)
     pub fn start_time(self, value: impl Arg<Time>) -> MonthlySchedule<R0, Set> { MonthlySchedule(put(self.0, "StartTime", value.into_expr()), Phase) }
 }
 impl Done for MonthlySchedule { fn into_props(self) -> Bag { self.0 } }
@@ -81,13 +81,13 @@ impl Done for MonthlySchedule { fn into_props(self) -> Bag { self.0 } }
 impl Schedule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Daily`: `DailySchedule`. Update: in place.
+    /// `Daily`: `DailySchedule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-cisscanconfiguration-schedule.html#cfn-inspectorv2-cisscanconfiguration-schedule-daily)
     pub fn daily(self, value: impl Arg<DailySchedule>) -> Self { Self(put(self.0, "Daily", value.into_expr())) }
-    /// `Monthly`: `MonthlySchedule`. Update: in place.
+    /// `Monthly`: `MonthlySchedule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-cisscanconfiguration-schedule.html#cfn-inspectorv2-cisscanconfiguration-schedule-monthly)
     pub fn monthly(self, value: impl Arg<MonthlySchedule>) -> Self { Self(put(self.0, "Monthly", value.into_expr())) }
-    /// `OneTime`: JSON. Update: in place.
+    /// `OneTime`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-cisscanconfiguration-schedule.html#cfn-inspectorv2-cisscanconfiguration-schedule-onetime)
     pub fn one_time(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "OneTime", value.into_expr())) }
-    /// `Weekly`: `WeeklySchedule`. Update: in place.
+    /// `Weekly`: `WeeklySchedule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-cisscanconfiguration-schedule.html#cfn-inspectorv2-cisscanconfiguration-schedule-weekly)
     pub fn weekly(self, value: impl Arg<WeeklySchedule>) -> Self { Self(put(self.0, "Weekly", value.into_expr())) }
 }
 impl Done for Schedule { fn into_props(self) -> Bag { self.0 } }
@@ -98,9 +98,9 @@ impl Time {
     pub fn new() -> Time<Missing<super::required::TimeOfDay>, Missing<super::required::TimeZone>> { Time(Bag::default(), Phase) }
 }
 impl<R0, R1> Time<R0, R1> {
-    /// `TimeOfDay`: text, required. Update: in place.
+    /// `TimeOfDay`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-cisscanconfiguration-time.html#cfn-inspectorv2-cisscanconfiguration-time-timeofday)
     pub fn time_of_day(self, value: impl Arg<str>) -> Time<Set, R1> { Time(put(self.0, "TimeOfDay", value.into_expr()), Phase) }
-    /// `TimeZone`: text, required. Update: in place.
+    /// `TimeZone`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-cisscanconfiguration-time.html#cfn-inspectorv2-cisscanconfiguration-time-timezone)
     pub fn time_zone(self, value: impl Arg<str>) -> Time<R0, Set> { Time(put(self.0, "TimeZone", value.into_expr()), Phase) }
 }
 impl Done for Time { fn into_props(self) -> Bag { self.0 } }
@@ -111,9 +111,9 @@ impl WeeklySchedule {
     pub fn new() -> WeeklySchedule<Missing<super::required::Days>, Missing<super::required::StartTime>> { WeeklySchedule(Bag::default(), Phase) }
 }
 impl<R0, R1> WeeklySchedule<R0, R1> {
-    /// `Days`: list of `Days`, required. Update: in place.
+    /// `Days`: list of `Days`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-cisscanconfiguration-weeklyschedule.html#cfn-inspectorv2-cisscanconfiguration-weeklyschedule-days)
     pub fn days(self, value: impl Arg<Arr<Days>>) -> WeeklySchedule<Set, R1> { WeeklySchedule(put(self.0, "Days", value.into_expr()), Phase) }
-    /// `StartTime`: `Time`, required. Update: in place.
+    /// `StartTime`: `Time`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-cisscanconfiguration-weeklyschedule.html#cfn-inspectorv2-cisscanconfiguration-weeklyschedule-starttime)
     pub fn start_time(self, value: impl Arg<Time>) -> WeeklySchedule<R0, Set> { WeeklySchedule(put(self.0, "StartTime", value.into_expr()), Phase) }
 }
 impl Done for WeeklySchedule { fn into_props(self) -> Bag { self.0 } }
@@ -133,17 +133,17 @@ impl CfnCodeSecurityIntegration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnCodeSecurityIntegrationProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-codesecurityintegration.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `AuthorizationUrl`: text.
+    /// The attribute `AuthorizationUrl`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-codesecurityintegration.html#AuthorizationUrl-fn::getatt)
     pub fn attr_authorization_url(&self) -> Val<str> { self.0.get_att("AuthorizationUrl") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-codesecurityintegration.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `LastUpdatedAt`: text.
+    /// The attribute `LastUpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-codesecurityintegration.html#LastUpdatedAt-fn::getatt)
     pub fn attr_last_updated_at(&self) -> Val<str> { self.0.get_att("LastUpdatedAt") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-codesecurityintegration.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `StatusReason`: text.
+    /// The attribute `StatusReason`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-codesecurityintegration.html#StatusReason-fn::getatt)
     pub fn attr_status_reason(&self) -> Val<str> { self.0.get_att("StatusReason") }
 }
 impl Parent for CfnCodeSecurityIntegration { fn node(&self) -> &Place { &self.0 } }
@@ -152,15 +152,15 @@ impl Parent for CfnCodeSecurityIntegration { fn node(&self) -> &Place { &self.0 
 impl CfnCodeSecurityIntegrationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CreateIntegrationDetails`: `CreateDetails`. Update: replacement.
+    /// `CreateIntegrationDetails`: `CreateDetails`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-codesecurityintegration.html#cfn-inspectorv2-codesecurityintegration-createintegrationdetails)
     pub fn create_integration_details(self, value: impl Arg<code_security_integration::CreateDetails>) -> Self { Self(put(self.0, "CreateIntegrationDetails", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-codesecurityintegration.html#cfn-inspectorv2-codesecurityintegration-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-codesecurityintegration.html#cfn-inspectorv2-codesecurityintegration-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `Type`: `Type`. Update: in place.
+    /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-codesecurityintegration.html#cfn-inspectorv2-codesecurityintegration-type)
     pub fn type_(self, value: impl Arg<code_security_integration::Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
-    /// `UpdateIntegrationDetails`: `UpdateDetails`. Update: in place.
+    /// `UpdateIntegrationDetails`: `UpdateDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-codesecurityintegration.html#cfn-inspectorv2-codesecurityintegration-updateintegrationdetails)
     pub fn update_integration_details(self, value: impl Arg<code_security_integration::UpdateDetails>) -> Self { Self(put(self.0, "UpdateIntegrationDetails", value.into_expr())) }
 }
 impl Done for CfnCodeSecurityIntegrationProps { fn into_props(self) -> Bag { self.0 } }
@@ -174,7 +174,7 @@ impl CreateDetails {
     pub fn new() -> CreateDetails<Missing<super::required::GitlabSelfManaged>> { CreateDetails(Bag::default(), Phase) }
 }
 impl<R0> CreateDetails<R0> {
-    /// `gitlabSelfManaged`: `CreateGitLabSelfManagedIntegrationDetail`, required. Update: replacement.
+    /// `gitlabSelfManaged`: `CreateGitLabSelfManagedIntegrationDetail`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-codesecurityintegration-createdetails.html#cfn-inspectorv2-codesecurityintegration-createdetails-gitlabselfmanaged)
     pub fn gitlab_self_managed(self, value: impl Arg<CreateGitLabSelfManagedIntegrationDetail>) -> CreateDetails<Set> { CreateDetails(put(self.0, "gitlabSelfManaged", value.into_expr()), Phase) }
 }
 impl Done for CreateDetails { fn into_props(self) -> Bag { self.0 } }
@@ -185,9 +185,9 @@ impl CreateGitLabSelfManagedIntegrationDetail {
     pub fn new() -> CreateGitLabSelfManagedIntegrationDetail<Missing<super::required::AccessToken>, Missing<super::required::InstanceUrl>> { CreateGitLabSelfManagedIntegrationDetail(Bag::default(), Phase) }
 }
 impl<R0, R1> CreateGitLabSelfManagedIntegrationDetail<R0, R1> {
-    /// `accessToken`: text, required. Update: replacement.
+    /// `accessToken`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-codesecurityintegration-creategitlabselfmanagedintegrationdetail.html#cfn-inspectorv2-codesecurityintegration-creategitlabselfmanagedintegrationdetail-accesstoken)
     pub fn access_token(self, value: impl Arg<str>) -> CreateGitLabSelfManagedIntegrationDetail<Set, R1> { CreateGitLabSelfManagedIntegrationDetail(put(self.0, "accessToken", value.into_expr()), Phase) }
-    /// `instanceUrl`: text, required. Update: replacement.
+    /// `instanceUrl`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-codesecurityintegration-creategitlabselfmanagedintegrationdetail.html#cfn-inspectorv2-codesecurityintegration-creategitlabselfmanagedintegrationdetail-instanceurl)
     pub fn instance_url(self, value: impl Arg<str>) -> CreateGitLabSelfManagedIntegrationDetail<R0, Set> { CreateGitLabSelfManagedIntegrationDetail(put(self.0, "instanceUrl", value.into_expr()), Phase) }
 }
 impl Done for CreateGitLabSelfManagedIntegrationDetail { fn into_props(self) -> Bag { self.0 } }
@@ -196,9 +196,9 @@ impl Done for CreateGitLabSelfManagedIntegrationDetail { fn into_props(self) -> 
 impl UpdateDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `github`: `UpdateGitHubIntegrationDetail`. Update: in place.
+    /// `github`: `UpdateGitHubIntegrationDetail`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-codesecurityintegration-updatedetails.html#cfn-inspectorv2-codesecurityintegration-updatedetails-github)
     pub fn github(self, value: impl Arg<UpdateGitHubIntegrationDetail>) -> Self { Self(put(self.0, "github", value.into_expr())) }
-    /// `gitlabSelfManaged`: `UpdateGitLabSelfManagedIntegrationDetail`. Update: in place.
+    /// `gitlabSelfManaged`: `UpdateGitLabSelfManagedIntegrationDetail`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-codesecurityintegration-updatedetails.html#cfn-inspectorv2-codesecurityintegration-updatedetails-gitlabselfmanaged)
     pub fn gitlab_self_managed(self, value: impl Arg<UpdateGitLabSelfManagedIntegrationDetail>) -> Self { Self(put(self.0, "gitlabSelfManaged", value.into_expr())) }
 }
 impl Done for UpdateDetails { fn into_props(self) -> Bag { self.0 } }
@@ -209,9 +209,9 @@ impl UpdateGitHubIntegrationDetail {
     pub fn new() -> UpdateGitHubIntegrationDetail<Missing<super::required::Code>, Missing<super::required::InstallationId>> { UpdateGitHubIntegrationDetail(Bag::default(), Phase) }
 }
 impl<R0, R1> UpdateGitHubIntegrationDetail<R0, R1> {
-    /// `code`: text, required. Update: in place.
+    /// `code`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-codesecurityintegration-updategithubintegrationdetail.html#cfn-inspectorv2-codesecurityintegration-updategithubintegrationdetail-code)
     pub fn code(self, value: impl Arg<str>) -> UpdateGitHubIntegrationDetail<Set, R1> { UpdateGitHubIntegrationDetail(put(self.0, "code", value.into_expr()), Phase) }
-    /// `installationId`: text, required. Update: in place.
+    /// `installationId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-codesecurityintegration-updategithubintegrationdetail.html#cfn-inspectorv2-codesecurityintegration-updategithubintegrationdetail-installationid)
     pub fn installation_id(self, value: impl Arg<str>) -> UpdateGitHubIntegrationDetail<R0, Set> { UpdateGitHubIntegrationDetail(put(self.0, "installationId", value.into_expr()), Phase) }
 }
 impl Done for UpdateGitHubIntegrationDetail { fn into_props(self) -> Bag { self.0 } }
@@ -222,7 +222,7 @@ impl UpdateGitLabSelfManagedIntegrationDetail {
     pub fn new() -> UpdateGitLabSelfManagedIntegrationDetail<Missing<super::required::AuthCode>> { UpdateGitLabSelfManagedIntegrationDetail(Bag::default(), Phase) }
 }
 impl<R0> UpdateGitLabSelfManagedIntegrationDetail<R0> {
-    /// `authCode`: text, required. Update: in place.
+    /// `authCode`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-codesecurityintegration-updategitlabselfmanagedintegrationdetail.html#cfn-inspectorv2-codesecurityintegration-updategitlabselfmanagedintegrationdetail-authcode)
     pub fn auth_code(self, value: impl Arg<str>) -> UpdateGitLabSelfManagedIntegrationDetail<Set> { UpdateGitLabSelfManagedIntegrationDetail(put(self.0, "authCode", value.into_expr()), Phase) }
 }
 impl Done for UpdateGitLabSelfManagedIntegrationDetail { fn into_props(self) -> Bag { self.0 } }
@@ -238,7 +238,7 @@ impl CfnCodeSecurityScanConfiguration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnCodeSecurityScanConfigurationProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-codesecurityscanconfiguration.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnCodeSecurityScanConfiguration { fn node(&self) -> &Place { &self.0 } }
@@ -247,15 +247,15 @@ impl Parent for CfnCodeSecurityScanConfiguration { fn node(&self) -> &Place { &s
 impl CfnCodeSecurityScanConfigurationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Configuration`: `CodeSecurityScanConfiguration`. Update: in place.
+    /// `Configuration`: `CodeSecurityScanConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-codesecurityscanconfiguration.html#cfn-inspectorv2-codesecurityscanconfiguration-configuration)
     pub fn configuration(self, value: impl Arg<code_security_scan_configuration::CodeSecurityScanConfiguration>) -> Self { Self(put(self.0, "Configuration", value.into_expr())) }
-    /// `Level`: `Level`. Update: replacement.
+    /// `Level`: `Level`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-codesecurityscanconfiguration.html#cfn-inspectorv2-codesecurityscanconfiguration-level)
     pub fn level(self, value: impl Arg<code_security_scan_configuration::Level>) -> Self { Self(put(self.0, "Level", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-codesecurityscanconfiguration.html#cfn-inspectorv2-codesecurityscanconfiguration-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `ScopeSettings`: `ScopeSettings`. Update: replacement.
+    /// `ScopeSettings`: `ScopeSettings`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-codesecurityscanconfiguration.html#cfn-inspectorv2-codesecurityscanconfiguration-scopesettings)
     pub fn scope_settings(self, value: impl Arg<code_security_scan_configuration::ScopeSettings>) -> Self { Self(put(self.0, "ScopeSettings", value.into_expr())) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-codesecurityscanconfiguration.html#cfn-inspectorv2-codesecurityscanconfiguration-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnCodeSecurityScanConfigurationProps { fn into_props(self) -> Bag { self.0 } }
@@ -269,11 +269,11 @@ impl CodeSecurityScanConfiguration {
     pub fn new() -> CodeSecurityScanConfiguration<Missing<super::required::RuleSetCategories>> { CodeSecurityScanConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CodeSecurityScanConfiguration<R0> {
-    /// `continuousIntegrationScanConfiguration`: `ContinuousIntegrationScanConfiguration`. Update: in place.
+    /// `continuousIntegrationScanConfiguration`: `ContinuousIntegrationScanConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-codesecurityscanconfiguration-codesecurityscanconfiguration.html#cfn-inspectorv2-codesecurityscanconfiguration-codesecurityscanconfiguration-continuousintegrationscanconfiguration)
     pub fn continuous_integration_scan_configuration(self, value: impl Arg<ContinuousIntegrationScanConfiguration>) -> Self { Self(put(self.0, "continuousIntegrationScanConfiguration", value.into_expr()), Phase) }
-    /// `periodicScanConfiguration`: `PeriodicScanConfiguration`. Update: in place.
+    /// `periodicScanConfiguration`: `PeriodicScanConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-codesecurityscanconfiguration-codesecurityscanconfiguration.html#cfn-inspectorv2-codesecurityscanconfiguration-codesecurityscanconfiguration-periodicscanconfiguration)
     pub fn periodic_scan_configuration(self, value: impl Arg<PeriodicScanConfiguration>) -> Self { Self(put(self.0, "periodicScanConfiguration", value.into_expr()), Phase) }
-    /// `ruleSetCategories`: list of `RuleSetCategories`, required. Update: in place.
+    /// `ruleSetCategories`: list of `RuleSetCategories`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-codesecurityscanconfiguration-codesecurityscanconfiguration.html#cfn-inspectorv2-codesecurityscanconfiguration-codesecurityscanconfiguration-rulesetcategories)
     pub fn rule_set_categories(self, value: impl Arg<Arr<RuleSetCategories>>) -> CodeSecurityScanConfiguration<Set> { CodeSecurityScanConfiguration(put(self.0, "ruleSetCategories", value.into_expr()), Phase) }
 }
 impl Done for CodeSecurityScanConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -284,7 +284,7 @@ impl ContinuousIntegrationScanConfiguration {
     pub fn new() -> ContinuousIntegrationScanConfiguration<Missing<super::required::SupportedEvents>> { ContinuousIntegrationScanConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ContinuousIntegrationScanConfiguration<R0> {
-    /// `supportedEvents`: list of `SupportedEvents`, required. Update: in place.
+    /// `supportedEvents`: list of `SupportedEvents`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-codesecurityscanconfiguration-continuousintegrationscanconfiguration.html#cfn-inspectorv2-codesecurityscanconfiguration-continuousintegrationscanconfiguration-supportedevents)
     pub fn supported_events(self, value: impl Arg<Arr<SupportedEvents>>) -> ContinuousIntegrationScanConfiguration<Set> { ContinuousIntegrationScanConfiguration(put(self.0, "supportedEvents", value.into_expr()), Phase) }
 }
 impl Done for ContinuousIntegrationScanConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -293,9 +293,9 @@ impl Done for ContinuousIntegrationScanConfiguration { fn into_props(self) -> Ba
 impl PeriodicScanConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `frequency`: `Frequency`. Update: in place.
+    /// `frequency`: `Frequency`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-codesecurityscanconfiguration-periodicscanconfiguration.html#cfn-inspectorv2-codesecurityscanconfiguration-periodicscanconfiguration-frequency)
     pub fn frequency(self, value: impl Arg<Frequency>) -> Self { Self(put(self.0, "frequency", value.into_expr())) }
-    /// `frequencyExpression`: text. Update: in place.
+    /// `frequencyExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-codesecurityscanconfiguration-periodicscanconfiguration.html#cfn-inspectorv2-codesecurityscanconfiguration-periodicscanconfiguration-frequencyexpression)
     pub fn frequency_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "frequencyExpression", value.into_expr())) }
 }
 impl Done for PeriodicScanConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -304,7 +304,7 @@ impl Done for PeriodicScanConfiguration { fn into_props(self) -> Bag { self.0 } 
 impl ScopeSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `projectSelectionScope`: `ProjectSelectionScope`. Update: replacement.
+    /// `projectSelectionScope`: `ProjectSelectionScope`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-codesecurityscanconfiguration-scopesettings.html#cfn-inspectorv2-codesecurityscanconfiguration-scopesettings-projectselectionscope)
     pub fn project_selection_scope(self, value: impl Arg<ProjectSelectionScope>) -> Self { Self(put(self.0, "projectSelectionScope", value.into_expr())) }
 }
 impl Done for ScopeSettings { fn into_props(self) -> Bag { self.0 } }
@@ -328,29 +328,29 @@ impl CfnConnector {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ConnectorArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ConnectorArn`: `OtherArn`.
+    /// The attribute `ConnectorArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-connector.html#ConnectorArn-fn::getatt)
     pub fn attr_connector_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ConnectorArn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-connector.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `EnablementStatus`: text.
+    /// The attribute `EnablementStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-connector.html#EnablementStatus-fn::getatt)
     pub fn attr_enablement_status(&self) -> Val<str> { self.0.get_att("EnablementStatus") }
-    /// The attribute `EnablementStatusReason`: text.
+    /// The attribute `EnablementStatusReason`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-connector.html#EnablementStatusReason-fn::getatt)
     pub fn attr_enablement_status_reason(&self) -> Val<str> { self.0.get_att("EnablementStatusReason") }
-    /// The attribute `Health`: `ConnectorHealth`.
+    /// The attribute `Health`: `ConnectorHealth`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-connector.html#Health-fn::getatt)
     pub fn attr_health(&self) -> Val<connector::ConnectorHealth> { self.0.get_att("Health") }
-    /// The attribute `LastUpdatedAt`: text.
+    /// The attribute `LastUpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-connector.html#LastUpdatedAt-fn::getatt)
     pub fn attr_last_updated_at(&self) -> Val<str> { self.0.get_att("LastUpdatedAt") }
-    /// The attribute `ProviderConfiguration.Azure.ScopeConfiguration.ContainerImageScanning.State`: text.
+    /// The attribute `ProviderConfiguration.Azure.ScopeConfiguration.ContainerImageScanning.State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-connector.html#ProviderConfiguration.Azure.ScopeConfiguration.ContainerImageScanning.State-fn::getatt)
     pub fn attr_provider_configuration_azure_scope_configuration_container_image_scanning_state(&self) -> Val<str> { self.0.get_att("ProviderConfiguration.Azure.ScopeConfiguration.ContainerImageScanning.State") }
-    /// The attribute `ProviderConfiguration.Azure.ScopeConfiguration.ContainerImageScanning.StateReason`: text.
+    /// The attribute `ProviderConfiguration.Azure.ScopeConfiguration.ContainerImageScanning.StateReason`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-connector.html#ProviderConfiguration.Azure.ScopeConfiguration.ContainerImageScanning.StateReason-fn::getatt)
     pub fn attr_provider_configuration_azure_scope_configuration_container_image_scanning_state_reason(&self) -> Val<str> { self.0.get_att("ProviderConfiguration.Azure.ScopeConfiguration.ContainerImageScanning.StateReason") }
-    /// The attribute `ProviderConfiguration.Azure.ScopeConfiguration.ServerlessScanning.State`: text.
+    /// The attribute `ProviderConfiguration.Azure.ScopeConfiguration.ServerlessScanning.State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-connector.html#ProviderConfiguration.Azure.ScopeConfiguration.ServerlessScanning.State-fn::getatt)
     pub fn attr_provider_configuration_azure_scope_configuration_serverless_scanning_state(&self) -> Val<str> { self.0.get_att("ProviderConfiguration.Azure.ScopeConfiguration.ServerlessScanning.State") }
-    /// The attribute `ProviderConfiguration.Azure.ScopeConfiguration.ServerlessScanning.StateReason`: text.
+    /// The attribute `ProviderConfiguration.Azure.ScopeConfiguration.ServerlessScanning.StateReason`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-connector.html#ProviderConfiguration.Azure.ScopeConfiguration.ServerlessScanning.StateReason-fn::getatt)
     pub fn attr_provider_configuration_azure_scope_configuration_serverless_scanning_state_reason(&self) -> Val<str> { self.0.get_att("ProviderConfiguration.Azure.ScopeConfiguration.ServerlessScanning.StateReason") }
-    /// The attribute `ProviderConfiguration.Azure.ScopeConfiguration.VmScanning.State`: text.
+    /// The attribute `ProviderConfiguration.Azure.ScopeConfiguration.VmScanning.State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-connector.html#ProviderConfiguration.Azure.ScopeConfiguration.VmScanning.State-fn::getatt)
     pub fn attr_provider_configuration_azure_scope_configuration_vm_scanning_state(&self) -> Val<str> { self.0.get_att("ProviderConfiguration.Azure.ScopeConfiguration.VmScanning.State") }
-    /// The attribute `ProviderConfiguration.Azure.ScopeConfiguration.VmScanning.StateReason`: text.
+    /// The attribute `ProviderConfiguration.Azure.ScopeConfiguration.VmScanning.StateReason`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-connector.html#ProviderConfiguration.Azure.ScopeConfiguration.VmScanning.StateReason-fn::getatt)
     pub fn attr_provider_configuration_azure_scope_configuration_vm_scanning_state_reason(&self) -> Val<str> { self.0.get_att("ProviderConfiguration.Azure.ScopeConfiguration.VmScanning.StateReason") }
 }
 impl Parent for CfnConnector { fn node(&self) -> &Place { &self.0 } }
@@ -361,15 +361,15 @@ impl CfnConnectorProps {
     pub fn new() -> CfnConnectorProps<Missing<required::Name>, Missing<required::Provider>, Missing<required::ProviderConfiguration>> { CfnConnectorProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnConnectorProps<R0, R1, R2> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-connector.html#cfn-inspectorv2-connector-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-connector.html#cfn-inspectorv2-connector-name)
     pub fn name(self, value: impl Arg<str>) -> CfnConnectorProps<Set, R1, R2> { CfnConnectorProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Provider`: `Provider`, required. Update: replacement.
+    /// `Provider`: `Provider`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-connector.html#cfn-inspectorv2-connector-provider)
     pub fn provider(self, value: impl Arg<connector::Provider>) -> CfnConnectorProps<R0, Set, R2> { CfnConnectorProps(put(self.0, "Provider", value.into_expr()), Phase) }
-    /// `ProviderConfiguration`: `ProviderConfiguration`, required. Update: in place.
+    /// `ProviderConfiguration`: `ProviderConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-connector.html#cfn-inspectorv2-connector-providerconfiguration)
     pub fn provider_configuration(self, value: impl Arg<connector::ProviderConfiguration>) -> CfnConnectorProps<R0, R1, Set> { CfnConnectorProps(put(self.0, "ProviderConfiguration", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-connector.html#cfn-inspectorv2-connector-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectorProps { fn into_props(self) -> Bag { self.0 } }
@@ -383,13 +383,13 @@ impl AzureProviderConfiguration {
     pub fn new() -> AzureProviderConfiguration<Missing<super::required::AwsConfigConnectorArn>, Missing<super::required::AzureRegions>, Missing<super::required::ScopeConfiguration>> { AzureProviderConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> AzureProviderConfiguration<R0, R1, R2> {
-    /// `AutoInstallVMScanner`: boolean. Update: in place.
+    /// `AutoInstallVMScanner`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-connector-azureproviderconfiguration.html#cfn-inspectorv2-connector-azureproviderconfiguration-autoinstallvmscanner)
     pub fn auto_install_vm_scanner(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoInstallVMScanner", value.into_expr()), Phase) }
-    /// `AwsConfigConnectorArn`: text, required. Update: replacement.
+    /// `AwsConfigConnectorArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-connector-azureproviderconfiguration.html#cfn-inspectorv2-connector-azureproviderconfiguration-awsconfigconnectorarn)
     pub fn aws_config_connector_arn(self, value: impl Arg<str>) -> AzureProviderConfiguration<Set, R1, R2> { AzureProviderConfiguration(put(self.0, "AwsConfigConnectorArn", value.into_expr()), Phase) }
-    /// `AzureRegions`: list of text, required. Update: in place.
+    /// `AzureRegions`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-connector-azureproviderconfiguration.html#cfn-inspectorv2-connector-azureproviderconfiguration-azureregions)
     pub fn azure_regions(self, value: impl Arg<Arr<str>>) -> AzureProviderConfiguration<R0, Set, R2> { AzureProviderConfiguration(put(self.0, "AzureRegions", value.into_expr()), Phase) }
-    /// `ScopeConfiguration`: `AzureScopeConfigurationMap`, required. Update: in place.
+    /// `ScopeConfiguration`: `AzureScopeConfigurationMap`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-connector-azureproviderconfiguration.html#cfn-inspectorv2-connector-azureproviderconfiguration-scopeconfiguration)
     pub fn scope_configuration(self, value: impl Arg<AzureScopeConfigurationMap>) -> AzureProviderConfiguration<R0, R1, Set> { AzureProviderConfiguration(put(self.0, "ScopeConfiguration", value.into_expr()), Phase) }
 }
 impl Done for AzureProviderConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -398,11 +398,11 @@ impl Done for AzureProviderConfiguration { fn into_props(self) -> Bag { self.0 }
 impl AzureScopeConfigurationMap {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ContainerImageScanning`: `ScopeConfiguration`. Update: in place.
+    /// `ContainerImageScanning`: `ScopeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-connector-azurescopeconfigurationmap.html#cfn-inspectorv2-connector-azurescopeconfigurationmap-containerimagescanning)
     pub fn container_image_scanning(self, value: impl Arg<ScopeConfiguration>) -> Self { Self(put(self.0, "ContainerImageScanning", value.into_expr())) }
-    /// `ServerlessScanning`: `ScopeConfiguration`. Update: in place.
+    /// `ServerlessScanning`: `ScopeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-connector-azurescopeconfigurationmap.html#cfn-inspectorv2-connector-azurescopeconfigurationmap-serverlessscanning)
     pub fn serverless_scanning(self, value: impl Arg<ScopeConfiguration>) -> Self { Self(put(self.0, "ServerlessScanning", value.into_expr())) }
-    /// `VmScanning`: `ScopeConfiguration`. Update: in place.
+    /// `VmScanning`: `ScopeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-connector-azurescopeconfigurationmap.html#cfn-inspectorv2-connector-azurescopeconfigurationmap-vmscanning)
     pub fn vm_scanning(self, value: impl Arg<ScopeConfiguration>) -> Self { Self(put(self.0, "VmScanning", value.into_expr())) }
 }
 impl Done for AzureScopeConfigurationMap { fn into_props(self) -> Bag { self.0 } }
@@ -411,11 +411,11 @@ impl Done for AzureScopeConfigurationMap { fn into_props(self) -> Bag { self.0 }
 impl ConnectorHealth {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ConnectorStatus`: `ConnectorStatus`. Update: in place.
+    /// `ConnectorStatus`: `ConnectorStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-connector-connectorhealth.html#cfn-inspectorv2-connector-connectorhealth-connectorstatus)
     pub fn connector_status(self, value: impl Arg<ConnectorStatus>) -> Self { Self(put(self.0, "ConnectorStatus", value.into_expr())) }
-    /// `LastCheckedAt`: text. Update: in place.
+    /// `LastCheckedAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-connector-connectorhealth.html#cfn-inspectorv2-connector-connectorhealth-lastcheckedat)
     pub fn last_checked_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastCheckedAt", value.into_expr())) }
-    /// `Message`: text. Update: in place.
+    /// `Message`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-connector-connectorhealth.html#cfn-inspectorv2-connector-connectorhealth-message)
     pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value.into_expr())) }
 }
 impl Done for ConnectorHealth { fn into_props(self) -> Bag { self.0 } }
@@ -426,7 +426,7 @@ impl ProviderConfiguration {
     pub fn new() -> ProviderConfiguration<Missing<super::required::Azure>> { ProviderConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ProviderConfiguration<R0> {
-    /// `Azure`: `AzureProviderConfiguration`, required. Update: in place.
+    /// `Azure`: `AzureProviderConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-connector-providerconfiguration.html#cfn-inspectorv2-connector-providerconfiguration-azure)
     pub fn azure(self, value: impl Arg<AzureProviderConfiguration>) -> ProviderConfiguration<Set> { ProviderConfiguration(put(self.0, "Azure", value.into_expr()), Phase) }
 }
 impl Done for ProviderConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -437,13 +437,13 @@ impl ScopeConfiguration {
     pub fn new() -> ScopeConfiguration<Missing<super::required::ScopeType>> { ScopeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ScopeConfiguration<R0> {
-    /// `ScopeType`: `ScopeType`, required. Update: in place.
+    /// `ScopeType`: `ScopeType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-connector-scopeconfiguration.html#cfn-inspectorv2-connector-scopeconfiguration-scopetype)
     pub fn scope_type(self, value: impl Arg<ScopeType>) -> ScopeConfiguration<Set> { ScopeConfiguration(put(self.0, "ScopeType", value.into_expr()), Phase) }
-    /// `ScopeValues`: list of text. Update: in place.
+    /// `ScopeValues`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-connector-scopeconfiguration.html#cfn-inspectorv2-connector-scopeconfiguration-scopevalues)
     pub fn scope_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ScopeValues", value.into_expr()), Phase) }
-    /// `State`: `State`. Update: in place.
+    /// `State`: `State`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-connector-scopeconfiguration.html#cfn-inspectorv2-connector-scopeconfiguration-state)
     pub fn state(self, value: impl Arg<State>) -> Self { Self(put(self.0, "State", value.into_expr()), Phase) }
-    /// `StateReason`: text. Update: in place.
+    /// `StateReason`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-connector-scopeconfiguration.html#cfn-inspectorv2-connector-scopeconfiguration-statereason)
     pub fn state_reason(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StateReason", value.into_expr()), Phase) }
 }
 impl Done for ScopeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -465,7 +465,7 @@ impl CfnFilter {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFilterProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-filter.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnFilter { fn node(&self) -> &Place { &self.0 } }
@@ -476,15 +476,15 @@ impl CfnFilterProps {
     pub fn new() -> CfnFilterProps<Missing<required::FilterAction>, Missing<required::FilterCriteria>, Missing<required::Name>> { CfnFilterProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnFilterProps<R0, R1, R2> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-filter.html#cfn-inspectorv2-filter-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `FilterAction`: `FilterAction`, required. Update: in place.
+    /// `FilterAction`: `FilterAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-filter.html#cfn-inspectorv2-filter-filteraction)
     pub fn filter_action(self, value: impl Arg<filter::FilterAction>) -> CfnFilterProps<Set, R1, R2> { CfnFilterProps(put(self.0, "FilterAction", value.into_expr()), Phase) }
-    /// `FilterCriteria`: `FilterCriteria`, required. Update: in place.
+    /// `FilterCriteria`: `FilterCriteria`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-filter.html#cfn-inspectorv2-filter-filtercriteria)
     pub fn filter_criteria(self, value: impl Arg<filter::FilterCriteria>) -> CfnFilterProps<R0, Set, R2> { CfnFilterProps(put(self.0, "FilterCriteria", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-filter.html#cfn-inspectorv2-filter-name)
     pub fn name(self, value: impl Arg<str>) -> CfnFilterProps<R0, R1, Set> { CfnFilterProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-filter.html#cfn-inspectorv2-filter-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnFilterProps { fn into_props(self) -> Bag { self.0 } }
@@ -496,9 +496,9 @@ use crate::cfn::support::*;
 impl DateFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EndInclusive`: integer. Update: in place.
+    /// `EndInclusive`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-datefilter.html#cfn-inspectorv2-filter-datefilter-endinclusive)
     pub fn end_inclusive(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EndInclusive", value.into_expr())) }
-    /// `StartInclusive`: integer. Update: in place.
+    /// `StartInclusive`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-datefilter.html#cfn-inspectorv2-filter-datefilter-startinclusive)
     pub fn start_inclusive(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartInclusive", value.into_expr())) }
 }
 impl Done for DateFilter { fn into_props(self) -> Bag { self.0 } }
@@ -507,89 +507,89 @@ impl Done for DateFilter { fn into_props(self) -> Bag { self.0 } }
 impl FilterCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AwsAccountId`: list of `StringFilter`. Update: in place.
+    /// `AwsAccountId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-awsaccountid)
     pub fn aws_account_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "AwsAccountId", value.into_expr())) }
-    /// `CodeVulnerabilityDetectorName`: list of `StringFilter`. Update: in place.
+    /// `CodeVulnerabilityDetectorName`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-codevulnerabilitydetectorname)
     pub fn code_vulnerability_detector_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "CodeVulnerabilityDetectorName", value.into_expr())) }
-    /// `CodeVulnerabilityDetectorTags`: list of `StringFilter`. Update: in place.
+    /// `CodeVulnerabilityDetectorTags`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-codevulnerabilitydetectortags)
     pub fn code_vulnerability_detector_tags(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "CodeVulnerabilityDetectorTags", value.into_expr())) }
-    /// `CodeVulnerabilityFilePath`: list of `StringFilter`. Update: in place.
+    /// `CodeVulnerabilityFilePath`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-codevulnerabilityfilepath)
     pub fn code_vulnerability_file_path(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "CodeVulnerabilityFilePath", value.into_expr())) }
-    /// `ComponentId`: list of `StringFilter`. Update: in place.
+    /// `ComponentId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-componentid)
     pub fn component_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ComponentId", value.into_expr())) }
-    /// `ComponentType`: list of `StringFilter`. Update: in place.
+    /// `ComponentType`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-componenttype)
     pub fn component_type(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ComponentType", value.into_expr())) }
-    /// `Ec2InstanceImageId`: list of `StringFilter`. Update: in place.
+    /// `Ec2InstanceImageId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-ec2instanceimageid)
     pub fn ec2_instance_image_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Ec2InstanceImageId", value.into_expr())) }
-    /// `Ec2InstanceSubnetId`: list of `StringFilter`. Update: in place.
+    /// `Ec2InstanceSubnetId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-ec2instancesubnetid)
     pub fn ec2_instance_subnet_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Ec2InstanceSubnetId", value.into_expr())) }
-    /// `Ec2InstanceVpcId`: list of `StringFilter`. Update: in place.
+    /// `Ec2InstanceVpcId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-ec2instancevpcid)
     pub fn ec2_instance_vpc_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Ec2InstanceVpcId", value.into_expr())) }
-    /// `EcrImageArchitecture`: list of `StringFilter`. Update: in place.
+    /// `EcrImageArchitecture`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-ecrimagearchitecture)
     pub fn ecr_image_architecture(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "EcrImageArchitecture", value.into_expr())) }
-    /// `EcrImageHash`: list of `StringFilter`. Update: in place.
+    /// `EcrImageHash`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-ecrimagehash)
     pub fn ecr_image_hash(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "EcrImageHash", value.into_expr())) }
-    /// `EcrImagePushedAt`: list of `DateFilter`. Update: in place.
+    /// `EcrImagePushedAt`: list of `DateFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-ecrimagepushedat)
     pub fn ecr_image_pushed_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "EcrImagePushedAt", value.into_expr())) }
-    /// `EcrImageRegistry`: list of `StringFilter`. Update: in place.
+    /// `EcrImageRegistry`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-ecrimageregistry)
     pub fn ecr_image_registry(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "EcrImageRegistry", value.into_expr())) }
-    /// `EcrImageRepositoryName`: list of `StringFilter`. Update: in place.
+    /// `EcrImageRepositoryName`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-ecrimagerepositoryname)
     pub fn ecr_image_repository_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "EcrImageRepositoryName", value.into_expr())) }
-    /// `EcrImageTags`: list of `StringFilter`. Update: in place.
+    /// `EcrImageTags`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-ecrimagetags)
     pub fn ecr_image_tags(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "EcrImageTags", value.into_expr())) }
-    /// `EpssScore`: list of `NumberFilter`. Update: in place.
+    /// `EpssScore`: list of `NumberFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-epssscore)
     pub fn epss_score(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "EpssScore", value.into_expr())) }
-    /// `ExploitAvailable`: list of `StringFilter`. Update: in place.
+    /// `ExploitAvailable`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-exploitavailable)
     pub fn exploit_available(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ExploitAvailable", value.into_expr())) }
-    /// `FindingArn`: list of `StringFilter`. Update: in place.
+    /// `FindingArn`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-findingarn)
     pub fn finding_arn(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "FindingArn", value.into_expr())) }
-    /// `FindingStatus`: list of `StringFilter`. Update: in place.
+    /// `FindingStatus`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-findingstatus)
     pub fn finding_status(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "FindingStatus", value.into_expr())) }
-    /// `FindingType`: list of `StringFilter`. Update: in place.
+    /// `FindingType`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-findingtype)
     pub fn finding_type(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "FindingType", value.into_expr())) }
-    /// `FirstObservedAt`: list of `DateFilter`. Update: in place.
+    /// `FirstObservedAt`: list of `DateFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-firstobservedat)
     pub fn first_observed_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "FirstObservedAt", value.into_expr())) }
-    /// `FixAvailable`: list of `StringFilter`. Update: in place.
+    /// `FixAvailable`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-fixavailable)
     pub fn fix_available(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "FixAvailable", value.into_expr())) }
-    /// `InspectorScore`: list of `NumberFilter`. Update: in place.
+    /// `InspectorScore`: list of `NumberFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-inspectorscore)
     pub fn inspector_score(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "InspectorScore", value.into_expr())) }
-    /// `LambdaFunctionExecutionRoleArn`: list of `StringFilter`. Update: in place.
+    /// `LambdaFunctionExecutionRoleArn`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-lambdafunctionexecutionrolearn)
     pub fn lambda_function_execution_role_arn(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "LambdaFunctionExecutionRoleArn", value.into_expr())) }
-    /// `LambdaFunctionLastModifiedAt`: list of `DateFilter`. Update: in place.
+    /// `LambdaFunctionLastModifiedAt`: list of `DateFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-lambdafunctionlastmodifiedat)
     pub fn lambda_function_last_modified_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "LambdaFunctionLastModifiedAt", value.into_expr())) }
-    /// `LambdaFunctionLayers`: list of `StringFilter`. Update: in place.
+    /// `LambdaFunctionLayers`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-lambdafunctionlayers)
     pub fn lambda_function_layers(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "LambdaFunctionLayers", value.into_expr())) }
-    /// `LambdaFunctionName`: list of `StringFilter`. Update: in place.
+    /// `LambdaFunctionName`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-lambdafunctionname)
     pub fn lambda_function_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "LambdaFunctionName", value.into_expr())) }
-    /// `LambdaFunctionRuntime`: list of `StringFilter`. Update: in place.
+    /// `LambdaFunctionRuntime`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-lambdafunctionruntime)
     pub fn lambda_function_runtime(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "LambdaFunctionRuntime", value.into_expr())) }
-    /// `LastObservedAt`: list of `DateFilter`. Update: in place.
+    /// `LastObservedAt`: list of `DateFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-lastobservedat)
     pub fn last_observed_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "LastObservedAt", value.into_expr())) }
-    /// `NetworkProtocol`: list of `StringFilter`. Update: in place.
+    /// `NetworkProtocol`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-networkprotocol)
     pub fn network_protocol(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "NetworkProtocol", value.into_expr())) }
-    /// `PortRange`: list of `PortRangeFilter`. Update: in place.
+    /// `PortRange`: list of `PortRangeFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-portrange)
     pub fn port_range(self, value: impl Arg<Arr<PortRangeFilter>>) -> Self { Self(put(self.0, "PortRange", value.into_expr())) }
-    /// `RelatedVulnerabilities`: list of `StringFilter`. Update: in place.
+    /// `RelatedVulnerabilities`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-relatedvulnerabilities)
     pub fn related_vulnerabilities(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "RelatedVulnerabilities", value.into_expr())) }
-    /// `ResourceId`: list of `StringFilter`. Update: in place.
+    /// `ResourceId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-resourceid)
     pub fn resource_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceId", value.into_expr())) }
-    /// `ResourceTags`: list of `MapFilter`. Update: in place.
+    /// `ResourceTags`: list of `MapFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-resourcetags)
     pub fn resource_tags(self, value: impl Arg<Arr<MapFilter>>) -> Self { Self(put(self.0, "ResourceTags", value.into_expr())) }
-    /// `ResourceType`: list of `StringFilter`. Update: in place.
+    /// `ResourceType`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-resourcetype)
     pub fn resource_type(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceType", value.into_expr())) }
-    /// `Severity`: list of `StringFilter`. Update: in place.
+    /// `Severity`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-severity)
     pub fn severity(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Severity", value.into_expr())) }
-    /// `Title`: list of `StringFilter`. Update: in place.
+    /// `Title`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-title)
     pub fn title(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Title", value.into_expr())) }
-    /// `UpdatedAt`: list of `DateFilter`. Update: in place.
+    /// `UpdatedAt`: list of `DateFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-updatedat)
     pub fn updated_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "UpdatedAt", value.into_expr())) }
-    /// `VendorSeverity`: list of `StringFilter`. Update: in place.
+    /// `VendorSeverity`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-vendorseverity)
     pub fn vendor_severity(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "VendorSeverity", value.into_expr())) }
-    /// `VulnerabilityId`: list of `StringFilter`. Update: in place.
+    /// `VulnerabilityId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-vulnerabilityid)
     pub fn vulnerability_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "VulnerabilityId", value.into_expr())) }
-    /// `VulnerabilitySource`: list of `StringFilter`. Update: in place.
+    /// `VulnerabilitySource`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-vulnerabilitysource)
     pub fn vulnerability_source(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "VulnerabilitySource", value.into_expr())) }
-    /// `VulnerablePackages`: list of `PackageFilter`. Update: in place.
+    /// `VulnerablePackages`: list of `PackageFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html#cfn-inspectorv2-filter-filtercriteria-vulnerablepackages)
     pub fn vulnerable_packages(self, value: impl Arg<Arr<PackageFilter>>) -> Self { Self(put(self.0, "VulnerablePackages", value.into_expr())) }
 }
 impl Done for FilterCriteria { fn into_props(self) -> Bag { self.0 } }
@@ -600,11 +600,11 @@ impl MapFilter {
     pub fn new() -> MapFilter<Missing<super::required::Comparison>> { MapFilter(Bag::default(), Phase) }
 }
 impl<R0> MapFilter<R0> {
-    /// `Comparison`: `Comparison`, required. Update: in place.
+    /// `Comparison`: `Comparison`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-mapfilter.html#cfn-inspectorv2-filter-mapfilter-comparison)
     pub fn comparison(self, value: impl Arg<Comparison>) -> MapFilter<Set> { MapFilter(put(self.0, "Comparison", value.into_expr()), Phase) }
-    /// `Key`: text. Update: in place.
+    /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-mapfilter.html#cfn-inspectorv2-filter-mapfilter-key)
     pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-mapfilter.html#cfn-inspectorv2-filter-mapfilter-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for MapFilter { fn into_props(self) -> Bag { self.0 } }
@@ -613,9 +613,9 @@ impl Done for MapFilter { fn into_props(self) -> Bag { self.0 } }
 impl NumberFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LowerInclusive`: number. Update: in place.
+    /// `LowerInclusive`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-numberfilter.html#cfn-inspectorv2-filter-numberfilter-lowerinclusive)
     pub fn lower_inclusive(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LowerInclusive", value.into_expr())) }
-    /// `UpperInclusive`: number. Update: in place.
+    /// `UpperInclusive`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-numberfilter.html#cfn-inspectorv2-filter-numberfilter-upperinclusive)
     pub fn upper_inclusive(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "UpperInclusive", value.into_expr())) }
 }
 impl Done for NumberFilter { fn into_props(self) -> Bag { self.0 } }
@@ -624,21 +624,21 @@ impl Done for NumberFilter { fn into_props(self) -> Bag { self.0 } }
 impl PackageFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Architecture`: `StringFilter`. Update: in place.
+    /// `Architecture`: `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-packagefilter.html#cfn-inspectorv2-filter-packagefilter-architecture)
     pub fn architecture(self, value: impl Arg<StringFilter>) -> Self { Self(put(self.0, "Architecture", value.into_expr())) }
-    /// `Epoch`: `NumberFilter`. Update: in place.
+    /// `Epoch`: `NumberFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-packagefilter.html#cfn-inspectorv2-filter-packagefilter-epoch)
     pub fn epoch(self, value: impl Arg<NumberFilter>) -> Self { Self(put(self.0, "Epoch", value.into_expr())) }
-    /// `FilePath`: `StringFilter`. Update: in place.
+    /// `FilePath`: `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-packagefilter.html#cfn-inspectorv2-filter-packagefilter-filepath)
     pub fn file_path(self, value: impl Arg<StringFilter>) -> Self { Self(put(self.0, "FilePath", value.into_expr())) }
-    /// `Name`: `StringFilter`. Update: in place.
+    /// `Name`: `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-packagefilter.html#cfn-inspectorv2-filter-packagefilter-name)
     pub fn name(self, value: impl Arg<StringFilter>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Release`: `StringFilter`. Update: in place.
+    /// `Release`: `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-packagefilter.html#cfn-inspectorv2-filter-packagefilter-release)
     pub fn release(self, value: impl Arg<StringFilter>) -> Self { Self(put(self.0, "Release", value.into_expr())) }
-    /// `SourceLambdaLayerArn`: `StringFilter`. Update: in place.
+    /// `SourceLambdaLayerArn`: `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-packagefilter.html#cfn-inspectorv2-filter-packagefilter-sourcelambdalayerarn)
     pub fn source_lambda_layer_arn(self, value: impl Arg<StringFilter>) -> Self { Self(put(self.0, "SourceLambdaLayerArn", value.into_expr())) }
-    /// `SourceLayerHash`: `StringFilter`. Update: in place.
+    /// `SourceLayerHash`: `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-packagefilter.html#cfn-inspectorv2-filter-packagefilter-sourcelayerhash)
     pub fn source_layer_hash(self, value: impl Arg<StringFilter>) -> Self { Self(put(self.0, "SourceLayerHash", value.into_expr())) }
-    /// `Version`: `StringFilter`. Update: in place.
+    /// `Version`: `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-packagefilter.html#cfn-inspectorv2-filter-packagefilter-version)
     pub fn version(self, value: impl Arg<StringFilter>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for PackageFilter { fn into_props(self) -> Bag { self.0 } }
@@ -647,9 +647,9 @@ impl Done for PackageFilter { fn into_props(self) -> Bag { self.0 } }
 impl PortRangeFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BeginInclusive`: integer. Update: in place.
+    /// `BeginInclusive`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-portrangefilter.html#cfn-inspectorv2-filter-portrangefilter-begininclusive)
     pub fn begin_inclusive(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BeginInclusive", value.into_expr())) }
-    /// `EndInclusive`: integer. Update: in place.
+    /// `EndInclusive`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-portrangefilter.html#cfn-inspectorv2-filter-portrangefilter-endinclusive)
     pub fn end_inclusive(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EndInclusive", value.into_expr())) }
 }
 impl Done for PortRangeFilter { fn into_props(self) -> Bag { self.0 } }
@@ -660,9 +660,9 @@ impl StringFilter {
     pub fn new() -> StringFilter<Missing<super::required::Comparison>, Missing<super::required::Value>> { StringFilter(Bag::default(), Phase) }
 }
 impl<R0, R1> StringFilter<R0, R1> {
-    /// `Comparison`: `StringFilterComparison`, required. Update: in place.
+    /// `Comparison`: `StringFilterComparison`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-stringfilter.html#cfn-inspectorv2-filter-stringfilter-comparison)
     pub fn comparison(self, value: impl Arg<StringFilterComparison>) -> StringFilter<Set, R1> { StringFilter(put(self.0, "Comparison", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-stringfilter.html#cfn-inspectorv2-filter-stringfilter-value)
     pub fn value(self, value: impl Arg<str>) -> StringFilter<R0, Set> { StringFilter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for StringFilter { fn into_props(self) -> Bag { self.0 } }

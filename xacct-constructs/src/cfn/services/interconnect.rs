@@ -13,21 +13,21 @@ impl CfnConnection {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-interconnect-connection.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `BillingTier`: integer.
+    /// The attribute `BillingTier`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-interconnect-connection.html#BillingTier-fn::getatt)
     pub fn attr_billing_tier(&self) -> Val<i64> { self.0.get_att("BillingTier") }
-    /// The attribute `ConnectionId`: text.
+    /// The attribute `ConnectionId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-interconnect-connection.html#ConnectionId-fn::getatt)
     pub fn attr_connection_id(&self) -> Val<str> { self.0.get_att("ConnectionId") }
-    /// The attribute `OwnerAccount`: text.
+    /// The attribute `OwnerAccount`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-interconnect-connection.html#OwnerAccount-fn::getatt)
     pub fn attr_owner_account(&self) -> Val<str> { self.0.get_att("OwnerAccount") }
-    /// The attribute `Provider`: `Provider`.
+    /// The attribute `Provider`: `Provider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-interconnect-connection.html#Provider-fn::getatt)
     pub fn attr_provider(&self) -> Val<connection::Provider> { self.0.get_att("Provider") }
-    /// The attribute `SharedId`: text.
+    /// The attribute `SharedId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-interconnect-connection.html#SharedId-fn::getatt)
     pub fn attr_shared_id(&self) -> Val<str> { self.0.get_att("SharedId") }
-    /// The attribute `State`: text.
+    /// The attribute `State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-interconnect-connection.html#State-fn::getatt)
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
-    /// The attribute `Type`: text.
+    /// The attribute `Type`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-interconnect-connection.html#Type-fn::getatt)
     pub fn attr_type_(&self) -> Val<str> { self.0.get_att("Type") }
 }
 impl Parent for CfnConnection { fn node(&self) -> &Place { &self.0 } }
@@ -38,21 +38,21 @@ impl CfnConnectionProps {
     pub fn new() -> CfnConnectionProps<Missing<required::AttachPoint>> { CfnConnectionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnConnectionProps<R0> {
-    /// `ActivationKey`: text. Update: replacement.
+    /// `ActivationKey`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-interconnect-connection.html#cfn-interconnect-connection-activationkey)
     pub fn activation_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActivationKey", value.into_expr()), Phase) }
-    /// `AttachPoint`: `AttachPoint`, required. Update: replacement.
+    /// `AttachPoint`: `AttachPoint`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-interconnect-connection.html#cfn-interconnect-connection-attachpoint)
     pub fn attach_point(self, value: impl Arg<connection::AttachPoint>) -> CfnConnectionProps<Set> { CfnConnectionProps(put(self.0, "AttachPoint", value.into_expr()), Phase) }
-    /// `Bandwidth`: text. Update: in place.
+    /// `Bandwidth`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-interconnect-connection.html#cfn-interconnect-connection-bandwidth)
     pub fn bandwidth(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Bandwidth", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-interconnect-connection.html#cfn-interconnect-connection-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `EnvironmentId`: text. Update: replacement.
+    /// `EnvironmentId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-interconnect-connection.html#cfn-interconnect-connection-environmentid)
     pub fn environment_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentId", value.into_expr()), Phase) }
-    /// `RemoteAccount`: `RemoteAccount`. Update: replacement.
+    /// `RemoteAccount`: `RemoteAccount`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-interconnect-connection.html#cfn-interconnect-connection-remoteaccount)
     pub fn remote_account(self, value: impl Arg<connection::RemoteAccount>) -> Self { Self(put(self.0, "RemoteAccount", value.into_expr()), Phase) }
-    /// `RemoteOwnerAccount`: text. Update: in place. AWS advises against it.
+    /// `RemoteOwnerAccount`: text. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-interconnect-connection.html#cfn-interconnect-connection-remoteowneraccount)
     pub fn remote_owner_account(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemoteOwnerAccount", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-interconnect-connection.html#cfn-interconnect-connection-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectionProps { fn into_props(self) -> Bag { self.0 } }
@@ -64,9 +64,9 @@ use crate::cfn::support::*;
 impl AttachPoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Arn`: text. Update: replacement.
+    /// `Arn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-interconnect-connection-attachpoint.html#cfn-interconnect-connection-attachpoint-arn)
     pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
-    /// `DirectConnectGateway`: text. Update: replacement.
+    /// `DirectConnectGateway`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-interconnect-connection-attachpoint.html#cfn-interconnect-connection-attachpoint-directconnectgateway)
     pub fn direct_connect_gateway(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DirectConnectGateway", value.into_expr())) }
 }
 impl Done for AttachPoint { fn into_props(self) -> Bag { self.0 } }
@@ -75,9 +75,9 @@ impl Done for AttachPoint { fn into_props(self) -> Bag { self.0 } }
 impl Provider {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CloudServiceProvider`: text. Update: in place.
+    /// `CloudServiceProvider`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-interconnect-connection-provider.html#cfn-interconnect-connection-provider-cloudserviceprovider)
     pub fn cloud_service_provider(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CloudServiceProvider", value.into_expr())) }
-    /// `LastMileProvider`: text. Update: in place.
+    /// `LastMileProvider`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-interconnect-connection-provider.html#cfn-interconnect-connection-provider-lastmileprovider)
     pub fn last_mile_provider(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastMileProvider", value.into_expr())) }
 }
 impl Done for Provider { fn into_props(self) -> Bag { self.0 } }
@@ -88,7 +88,7 @@ impl RemoteAccount {
     pub fn new() -> RemoteAccount<Missing<super::required::Identifier>> { RemoteAccount(Bag::default(), Phase) }
 }
 impl<R0> RemoteAccount<R0> {
-    /// `Identifier`: text, required. Update: replacement.
+    /// `Identifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-interconnect-connection-remoteaccount.html#cfn-interconnect-connection-remoteaccount-identifier)
     pub fn identifier(self, value: impl Arg<str>) -> RemoteAccount<Set> { RemoteAccount(put(self.0, "Identifier", value.into_expr()), Phase) }
 }
 impl Done for RemoteAccount { fn into_props(self) -> Bag { self.0 } }

@@ -13,15 +13,15 @@ impl CfnMonitor {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMonitorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `MonitorName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-internetmonitor-monitor.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `ModifiedAt`: text.
+    /// The attribute `ModifiedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-internetmonitor-monitor.html#ModifiedAt-fn::getatt)
     pub fn attr_modified_at(&self) -> Val<str> { self.0.get_att("ModifiedAt") }
-    /// The attribute `MonitorArn`: `OtherArn`.
+    /// The attribute `MonitorArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-internetmonitor-monitor.html#MonitorArn-fn::getatt)
     pub fn attr_monitor_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MonitorArn") }
-    /// The attribute `ProcessingStatus`: text.
+    /// The attribute `ProcessingStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-internetmonitor-monitor.html#ProcessingStatus-fn::getatt)
     pub fn attr_processing_status(&self) -> Val<str> { self.0.get_att("ProcessingStatus") }
-    /// The attribute `ProcessingStatusInfo`: text.
+    /// The attribute `ProcessingStatusInfo`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-internetmonitor-monitor.html#ProcessingStatusInfo-fn::getatt)
     pub fn attr_processing_status_info(&self) -> Val<str> { self.0.get_att("ProcessingStatusInfo") }
 }
 impl Parent for CfnMonitor { fn node(&self) -> &Place { &self.0 } }
@@ -32,29 +32,29 @@ impl CfnMonitorProps {
     pub fn new() -> CfnMonitorProps<Missing<required::MonitorName>> { CfnMonitorProps(Bag::default(), Phase) }
 }
 impl<R0> CfnMonitorProps<R0> {
-    /// `HealthEventsConfig`: `HealthEventsConfig`. Update: in place.
+    /// `HealthEventsConfig`: `HealthEventsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-internetmonitor-monitor.html#cfn-internetmonitor-monitor-healtheventsconfig)
     pub fn health_events_config(self, value: impl Arg<monitor::HealthEventsConfig>) -> Self { Self(put(self.0, "HealthEventsConfig", value.into_expr()), Phase) }
-    /// `IncludeLinkedAccounts`: boolean. Update: in place.
+    /// `IncludeLinkedAccounts`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-internetmonitor-monitor.html#cfn-internetmonitor-monitor-includelinkedaccounts)
     pub fn include_linked_accounts(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeLinkedAccounts", value.into_expr()), Phase) }
-    /// `InternetMeasurementsLogDelivery`: `InternetMeasurementsLogDelivery`. Update: in place.
+    /// `InternetMeasurementsLogDelivery`: `InternetMeasurementsLogDelivery`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-internetmonitor-monitor.html#cfn-internetmonitor-monitor-internetmeasurementslogdelivery)
     pub fn internet_measurements_log_delivery(self, value: impl Arg<monitor::InternetMeasurementsLogDelivery>) -> Self { Self(put(self.0, "InternetMeasurementsLogDelivery", value.into_expr()), Phase) }
-    /// `LinkedAccountId`: text. Update: in place.
+    /// `LinkedAccountId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-internetmonitor-monitor.html#cfn-internetmonitor-monitor-linkedaccountid)
     pub fn linked_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LinkedAccountId", value.into_expr()), Phase) }
-    /// `MaxCityNetworksToMonitor`: integer. Update: in place.
+    /// `MaxCityNetworksToMonitor`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-internetmonitor-monitor.html#cfn-internetmonitor-monitor-maxcitynetworkstomonitor)
     pub fn max_city_networks_to_monitor(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCityNetworksToMonitor", value.into_expr()), Phase) }
-    /// `MonitorName`: text, required. Update: replacement.
+    /// `MonitorName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-internetmonitor-monitor.html#cfn-internetmonitor-monitor-monitorname)
     pub fn monitor_name(self, value: impl Arg<str>) -> CfnMonitorProps<Set> { CfnMonitorProps(put(self.0, "MonitorName", value.into_expr()), Phase) }
-    /// `Resources`: list of text. Update: in place.
+    /// `Resources`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-internetmonitor-monitor.html#cfn-internetmonitor-monitor-resources)
     pub fn resources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Resources", value.into_expr()), Phase) }
-    /// `ResourcesToAdd`: list of text. Update: in place.
+    /// `ResourcesToAdd`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-internetmonitor-monitor.html#cfn-internetmonitor-monitor-resourcestoadd)
     pub fn resources_to_add(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourcesToAdd", value.into_expr()), Phase) }
-    /// `ResourcesToRemove`: list of text. Update: in place.
+    /// `ResourcesToRemove`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-internetmonitor-monitor.html#cfn-internetmonitor-monitor-resourcestoremove)
     pub fn resources_to_remove(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourcesToRemove", value.into_expr()), Phase) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-internetmonitor-monitor.html#cfn-internetmonitor-monitor-status)
     pub fn status(self, value: impl Arg<monitor::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-internetmonitor-monitor.html#cfn-internetmonitor-monitor-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TrafficPercentageToMonitor`: integer. Update: in place.
+    /// `TrafficPercentageToMonitor`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-internetmonitor-monitor.html#cfn-internetmonitor-monitor-trafficpercentagetomonitor)
     pub fn traffic_percentage_to_monitor(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TrafficPercentageToMonitor", value.into_expr()), Phase) }
 }
 impl Done for CfnMonitorProps { fn into_props(self) -> Bag { self.0 } }
@@ -66,13 +66,13 @@ use crate::cfn::support::*;
 impl HealthEventsConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AvailabilityLocalHealthEventsConfig`: `LocalHealthEventsConfig`. Update: in place.
+    /// `AvailabilityLocalHealthEventsConfig`: `LocalHealthEventsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-internetmonitor-monitor-healtheventsconfig.html#cfn-internetmonitor-monitor-healtheventsconfig-availabilitylocalhealtheventsconfig)
     pub fn availability_local_health_events_config(self, value: impl Arg<LocalHealthEventsConfig>) -> Self { Self(put(self.0, "AvailabilityLocalHealthEventsConfig", value.into_expr())) }
-    /// `AvailabilityScoreThreshold`: number. Update: in place.
+    /// `AvailabilityScoreThreshold`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-internetmonitor-monitor-healtheventsconfig.html#cfn-internetmonitor-monitor-healtheventsconfig-availabilityscorethreshold)
     pub fn availability_score_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "AvailabilityScoreThreshold", value.into_expr())) }
-    /// `PerformanceLocalHealthEventsConfig`: `LocalHealthEventsConfig`. Update: in place.
+    /// `PerformanceLocalHealthEventsConfig`: `LocalHealthEventsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-internetmonitor-monitor-healtheventsconfig.html#cfn-internetmonitor-monitor-healtheventsconfig-performancelocalhealtheventsconfig)
     pub fn performance_local_health_events_config(self, value: impl Arg<LocalHealthEventsConfig>) -> Self { Self(put(self.0, "PerformanceLocalHealthEventsConfig", value.into_expr())) }
-    /// `PerformanceScoreThreshold`: number. Update: in place.
+    /// `PerformanceScoreThreshold`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-internetmonitor-monitor-healtheventsconfig.html#cfn-internetmonitor-monitor-healtheventsconfig-performancescorethreshold)
     pub fn performance_score_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PerformanceScoreThreshold", value.into_expr())) }
 }
 impl Done for HealthEventsConfig { fn into_props(self) -> Bag { self.0 } }
@@ -81,7 +81,7 @@ impl Done for HealthEventsConfig { fn into_props(self) -> Bag { self.0 } }
 impl InternetMeasurementsLogDelivery {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `S3Config`: `S3Config`. Update: in place.
+    /// `S3Config`: `S3Config`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-internetmonitor-monitor-internetmeasurementslogdelivery.html#cfn-internetmonitor-monitor-internetmeasurementslogdelivery-s3config)
     pub fn s3_config(self, value: impl Arg<S3Config>) -> Self { Self(put(self.0, "S3Config", value.into_expr())) }
 }
 impl Done for InternetMeasurementsLogDelivery { fn into_props(self) -> Bag { self.0 } }
@@ -90,11 +90,11 @@ impl Done for InternetMeasurementsLogDelivery { fn into_props(self) -> Bag { sel
 impl LocalHealthEventsConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `HealthScoreThreshold`: number. Update: in place.
+    /// `HealthScoreThreshold`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-internetmonitor-monitor-localhealtheventsconfig.html#cfn-internetmonitor-monitor-localhealtheventsconfig-healthscorethreshold)
     pub fn health_score_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "HealthScoreThreshold", value.into_expr())) }
-    /// `MinTrafficImpact`: number. Update: in place.
+    /// `MinTrafficImpact`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-internetmonitor-monitor-localhealtheventsconfig.html#cfn-internetmonitor-monitor-localhealtheventsconfig-mintrafficimpact)
     pub fn min_traffic_impact(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinTrafficImpact", value.into_expr())) }
-    /// `Status`: `LocalHealthEventsConfigStatus`. Update: in place.
+    /// `Status`: `LocalHealthEventsConfigStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-internetmonitor-monitor-localhealtheventsconfig.html#cfn-internetmonitor-monitor-localhealtheventsconfig-status)
     pub fn status(self, value: impl Arg<LocalHealthEventsConfigStatus>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for LocalHealthEventsConfig { fn into_props(self) -> Bag { self.0 } }
@@ -103,11 +103,11 @@ impl Done for LocalHealthEventsConfig { fn into_props(self) -> Bag { self.0 } }
 impl S3Config {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BucketName`: `S3BucketName`. Update: in place.
+    /// `BucketName`: `S3BucketName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-internetmonitor-monitor-s3config.html#cfn-internetmonitor-monitor-s3config-bucketname)
     pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value.into_expr())) }
-    /// `BucketPrefix`: text. Update: in place.
+    /// `BucketPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-internetmonitor-monitor-s3config.html#cfn-internetmonitor-monitor-s3config-bucketprefix)
     pub fn bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPrefix", value.into_expr())) }
-    /// `LogDeliveryStatus`: `LogDeliveryStatus`. Update: in place.
+    /// `LogDeliveryStatus`: `LogDeliveryStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-internetmonitor-monitor-s3config.html#cfn-internetmonitor-monitor-s3config-logdeliverystatus)
     pub fn log_delivery_status(self, value: impl Arg<LogDeliveryStatus>) -> Self { Self(put(self.0, "LogDeliveryStatus", value.into_expr())) }
 }
 impl Done for S3Config { fn into_props(self) -> Bag { self.0 } }

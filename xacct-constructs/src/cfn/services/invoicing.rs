@@ -13,9 +13,9 @@ impl CfnInvoiceUnit {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnInvoiceUnitProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `InvoiceUnitArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `InvoiceUnitArn`: `OtherArn`.
+    /// The attribute `InvoiceUnitArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-invoiceunit.html#InvoiceUnitArn-fn::getatt)
     pub fn attr_invoice_unit_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("InvoiceUnitArn") }
-    /// The attribute `LastModified`: number.
+    /// The attribute `LastModified`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-invoiceunit.html#LastModified-fn::getatt)
     pub fn attr_last_modified(&self) -> Val<f64> { self.0.get_att("LastModified") }
 }
 impl Parent for CfnInvoiceUnit { fn node(&self) -> &Place { &self.0 } }
@@ -26,17 +26,17 @@ impl CfnInvoiceUnitProps {
     pub fn new() -> CfnInvoiceUnitProps<Missing<required::InvoiceReceiver>, Missing<required::Name>, Missing<required::Rule>> { CfnInvoiceUnitProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnInvoiceUnitProps<R0, R1, R2> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-invoiceunit.html#cfn-invoicing-invoiceunit-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `InvoiceReceiver`: text, required. Update: replacement.
+    /// `InvoiceReceiver`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-invoiceunit.html#cfn-invoicing-invoiceunit-invoicereceiver)
     pub fn invoice_receiver(self, value: impl Arg<str>) -> CfnInvoiceUnitProps<Set, R1, R2> { CfnInvoiceUnitProps(put(self.0, "InvoiceReceiver", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-invoiceunit.html#cfn-invoicing-invoiceunit-name)
     pub fn name(self, value: impl Arg<str>) -> CfnInvoiceUnitProps<R0, Set, R2> { CfnInvoiceUnitProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ResourceTags`: list of `ResourceTag`. Update: in place.
+    /// `ResourceTags`: list of `ResourceTag`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-invoiceunit.html#cfn-invoicing-invoiceunit-resourcetags)
     pub fn resource_tags(self, value: impl Arg<Arr<invoice_unit::ResourceTag>>) -> Self { Self(put(self.0, "ResourceTags", value.into_expr()), Phase) }
-    /// `Rule`: `Rule`, required. Update: in place.
+    /// `Rule`: `Rule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-invoiceunit.html#cfn-invoicing-invoiceunit-rule)
     pub fn rule(self, value: impl Arg<invoice_unit::Rule>) -> CfnInvoiceUnitProps<R0, R1, Set> { CfnInvoiceUnitProps(put(self.0, "Rule", value.into_expr()), Phase) }
-    /// `TaxInheritanceDisabled`: boolean. Update: in place.
+    /// `TaxInheritanceDisabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-invoiceunit.html#cfn-invoicing-invoiceunit-taxinheritancedisabled)
     pub fn tax_inheritance_disabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TaxInheritanceDisabled", value.into_expr()), Phase) }
 }
 impl Done for CfnInvoiceUnitProps { fn into_props(self) -> Bag { self.0 } }
@@ -50,9 +50,9 @@ impl ResourceTag {
     pub fn new() -> ResourceTag<Missing<super::required::Key>, Missing<super::required::Value>> { ResourceTag(Bag::default(), Phase) }
 }
 impl<R0, R1> ResourceTag<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-invoiceunit-resourcetag.html#cfn-invoicing-invoiceunit-resourcetag-key)
     pub fn key(self, value: impl Arg<str>) -> ResourceTag<Set, R1> { ResourceTag(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-invoiceunit-resourcetag.html#cfn-invoicing-invoiceunit-resourcetag-value)
     pub fn value(self, value: impl Arg<str>) -> ResourceTag<R0, Set> { ResourceTag(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ResourceTag { fn into_props(self) -> Bag { self.0 } }
@@ -63,7 +63,7 @@ impl Rule {
     pub fn new() -> Rule<Missing<super::required::LinkedAccounts>> { Rule(Bag::default(), Phase) }
 }
 impl<R0> Rule<R0> {
-    /// `LinkedAccounts`: list of text, required. Update: in place.
+    /// `LinkedAccounts`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-invoiceunit-rule.html#cfn-invoicing-invoiceunit-rule-linkedaccounts)
     pub fn linked_accounts(self, value: impl Arg<Arr<str>>) -> Rule<Set> { Rule(put(self.0, "LinkedAccounts", value.into_expr()), Phase) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
@@ -77,21 +77,21 @@ impl CfnProcurementPortalPreference {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProcurementPortalPreferenceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ProcurementPortalPreferenceArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AwsAccountId`: text.
+    /// The attribute `AwsAccountId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-procurementportalpreference.html#AwsAccountId-fn::getatt)
     pub fn attr_aws_account_id(&self) -> Val<str> { self.0.get_att("AwsAccountId") }
-    /// The attribute `CreateDate`: text.
+    /// The attribute `CreateDate`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-procurementportalpreference.html#CreateDate-fn::getatt)
     pub fn attr_create_date(&self) -> Val<str> { self.0.get_att("CreateDate") }
-    /// The attribute `EinvoiceDeliveryPreferenceStatus`: text.
+    /// The attribute `EinvoiceDeliveryPreferenceStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-procurementportalpreference.html#EinvoiceDeliveryPreferenceStatus-fn::getatt)
     pub fn attr_einvoice_delivery_preference_status(&self) -> Val<str> { self.0.get_att("EinvoiceDeliveryPreferenceStatus") }
-    /// The attribute `LastUpdateDate`: text.
+    /// The attribute `LastUpdateDate`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-procurementportalpreference.html#LastUpdateDate-fn::getatt)
     pub fn attr_last_update_date(&self) -> Val<str> { self.0.get_att("LastUpdateDate") }
-    /// The attribute `ProcurementPortalPreferenceArn`: `OtherArn`.
+    /// The attribute `ProcurementPortalPreferenceArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-procurementportalpreference.html#ProcurementPortalPreferenceArn-fn::getatt)
     pub fn attr_procurement_portal_preference_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ProcurementPortalPreferenceArn") }
-    /// The attribute `PurchaseOrderRetrievalEndpoint`: text.
+    /// The attribute `PurchaseOrderRetrievalEndpoint`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-procurementportalpreference.html#PurchaseOrderRetrievalEndpoint-fn::getatt)
     pub fn attr_purchase_order_retrieval_endpoint(&self) -> Val<str> { self.0.get_att("PurchaseOrderRetrievalEndpoint") }
-    /// The attribute `PurchaseOrderRetrievalPreferenceStatus`: text.
+    /// The attribute `PurchaseOrderRetrievalPreferenceStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-procurementportalpreference.html#PurchaseOrderRetrievalPreferenceStatus-fn::getatt)
     pub fn attr_purchase_order_retrieval_preference_status(&self) -> Val<str> { self.0.get_att("PurchaseOrderRetrievalPreferenceStatus") }
-    /// The attribute `Version`: integer.
+    /// The attribute `Version`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-procurementportalpreference.html#Version-fn::getatt)
     pub fn attr_version(&self) -> Val<i64> { self.0.get_att("Version") }
 }
 impl Parent for CfnProcurementPortalPreference { fn node(&self) -> &Place { &self.0 } }
@@ -102,33 +102,33 @@ impl CfnProcurementPortalPreferenceProps {
     pub fn new() -> CfnProcurementPortalPreferenceProps<Missing<required::BuyerDomain>, Missing<required::BuyerIdentifier>, Missing<required::Contacts>, Missing<required::EinvoiceDeliveryEnabled>, Missing<required::ProcurementPortalName>, Missing<required::PurchaseOrderRetrievalEnabled>, Missing<required::SupplierDomain>, Missing<required::SupplierIdentifier>> { CfnProcurementPortalPreferenceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5, R6, R7> CfnProcurementPortalPreferenceProps<R0, R1, R2, R3, R4, R5, R6, R7> {
-    /// `BuyerDomain`: `BuyerDomain`, required. Update: replacement.
+    /// `BuyerDomain`: `BuyerDomain`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-procurementportalpreference.html#cfn-invoicing-procurementportalpreference-buyerdomain)
     pub fn buyer_domain(self, value: impl Arg<procurement_portal_preference::BuyerDomain>) -> CfnProcurementPortalPreferenceProps<Set, R1, R2, R3, R4, R5, R6, R7> { CfnProcurementPortalPreferenceProps(put(self.0, "BuyerDomain", value.into_expr()), Phase) }
-    /// `BuyerIdentifier`: text, required. Update: replacement.
+    /// `BuyerIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-procurementportalpreference.html#cfn-invoicing-procurementportalpreference-buyeridentifier)
     pub fn buyer_identifier(self, value: impl Arg<str>) -> CfnProcurementPortalPreferenceProps<R0, Set, R2, R3, R4, R5, R6, R7> { CfnProcurementPortalPreferenceProps(put(self.0, "BuyerIdentifier", value.into_expr()), Phase) }
-    /// `Contacts`: list of `Contact`, required. Update: in place.
+    /// `Contacts`: list of `Contact`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-procurementportalpreference.html#cfn-invoicing-procurementportalpreference-contacts)
     pub fn contacts(self, value: impl Arg<Arr<procurement_portal_preference::Contact>>) -> CfnProcurementPortalPreferenceProps<R0, R1, Set, R3, R4, R5, R6, R7> { CfnProcurementPortalPreferenceProps(put(self.0, "Contacts", value.into_expr()), Phase) }
-    /// `EinvoiceDeliveryEnabled`: boolean, required. Update: in place.
+    /// `EinvoiceDeliveryEnabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-procurementportalpreference.html#cfn-invoicing-procurementportalpreference-einvoicedeliveryenabled)
     pub fn einvoice_delivery_enabled(self, value: impl Arg<bool>) -> CfnProcurementPortalPreferenceProps<R0, R1, R2, Set, R4, R5, R6, R7> { CfnProcurementPortalPreferenceProps(put(self.0, "EinvoiceDeliveryEnabled", value.into_expr()), Phase) }
-    /// `EinvoiceDeliveryPreference`: `EinvoiceDeliveryPreference`. Update: in place.
+    /// `EinvoiceDeliveryPreference`: `EinvoiceDeliveryPreference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-procurementportalpreference.html#cfn-invoicing-procurementportalpreference-einvoicedeliverypreference)
     pub fn einvoice_delivery_preference(self, value: impl Arg<procurement_portal_preference::EinvoiceDeliveryPreference>) -> Self { Self(put(self.0, "EinvoiceDeliveryPreference", value.into_expr()), Phase) }
-    /// `ProcurementPortalInstanceEndpoint`: text. Update: in place.
+    /// `ProcurementPortalInstanceEndpoint`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-procurementportalpreference.html#cfn-invoicing-procurementportalpreference-procurementportalinstanceendpoint)
     pub fn procurement_portal_instance_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProcurementPortalInstanceEndpoint", value.into_expr()), Phase) }
-    /// `ProcurementPortalName`: `ProcurementPortalName`, required. Update: replacement.
+    /// `ProcurementPortalName`: `ProcurementPortalName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-procurementportalpreference.html#cfn-invoicing-procurementportalpreference-procurementportalname)
     pub fn procurement_portal_name(self, value: impl Arg<procurement_portal_preference::ProcurementPortalName>) -> CfnProcurementPortalPreferenceProps<R0, R1, R2, R3, Set, R5, R6, R7> { CfnProcurementPortalPreferenceProps(put(self.0, "ProcurementPortalName", value.into_expr()), Phase) }
-    /// `ProcurementPortalSharedSecret`: text. Update: in place.
+    /// `ProcurementPortalSharedSecret`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-procurementportalpreference.html#cfn-invoicing-procurementportalpreference-procurementportalsharedsecret)
     pub fn procurement_portal_shared_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProcurementPortalSharedSecret", value.into_expr()), Phase) }
-    /// `PurchaseOrderRetrievalEnabled`: boolean, required. Update: in place.
+    /// `PurchaseOrderRetrievalEnabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-procurementportalpreference.html#cfn-invoicing-procurementportalpreference-purchaseorderretrievalenabled)
     pub fn purchase_order_retrieval_enabled(self, value: impl Arg<bool>) -> CfnProcurementPortalPreferenceProps<R0, R1, R2, R3, R4, Set, R6, R7> { CfnProcurementPortalPreferenceProps(put(self.0, "PurchaseOrderRetrievalEnabled", value.into_expr()), Phase) }
-    /// `Selector`: `ProcurementPortalPreferenceSelector`. Update: in place.
+    /// `Selector`: `ProcurementPortalPreferenceSelector`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-procurementportalpreference.html#cfn-invoicing-procurementportalpreference-selector)
     pub fn selector(self, value: impl Arg<procurement_portal_preference::ProcurementPortalPreferenceSelector>) -> Self { Self(put(self.0, "Selector", value.into_expr()), Phase) }
-    /// `SupplierDomain`: `SupplierDomain`, required. Update: replacement.
+    /// `SupplierDomain`: `SupplierDomain`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-procurementportalpreference.html#cfn-invoicing-procurementportalpreference-supplierdomain)
     pub fn supplier_domain(self, value: impl Arg<procurement_portal_preference::SupplierDomain>) -> CfnProcurementPortalPreferenceProps<R0, R1, R2, R3, R4, R5, Set, R7> { CfnProcurementPortalPreferenceProps(put(self.0, "SupplierDomain", value.into_expr()), Phase) }
-    /// `SupplierIdentifier`: text, required. Update: replacement.
+    /// `SupplierIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-procurementportalpreference.html#cfn-invoicing-procurementportalpreference-supplieridentifier)
     pub fn supplier_identifier(self, value: impl Arg<str>) -> CfnProcurementPortalPreferenceProps<R0, R1, R2, R3, R4, R5, R6, Set> { CfnProcurementPortalPreferenceProps(put(self.0, "SupplierIdentifier", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-procurementportalpreference.html#cfn-invoicing-procurementportalpreference-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TestEnvPreference`: `TestEnvPreference`. Update: in place.
+    /// `TestEnvPreference`: `TestEnvPreference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-procurementportalpreference.html#cfn-invoicing-procurementportalpreference-testenvpreference)
     pub fn test_env_preference(self, value: impl Arg<procurement_portal_preference::TestEnvPreference>) -> Self { Self(put(self.0, "TestEnvPreference", value.into_expr()), Phase) }
 }
 impl Done for CfnProcurementPortalPreferenceProps { fn into_props(self) -> Bag { self.0 } }
@@ -140,9 +140,9 @@ use crate::cfn::support::*;
 impl Contact {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Email`: text. Update: in place.
+    /// `Email`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-procurementportalpreference-contact.html#cfn-invoicing-procurementportalpreference-contact-email)
     pub fn email(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Email", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-procurementportalpreference-contact.html#cfn-invoicing-procurementportalpreference-contact-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for Contact { fn into_props(self) -> Bag { self.0 } }
@@ -151,17 +151,17 @@ impl Done for Contact { fn into_props(self) -> Bag { self.0 } }
 impl EinvoiceDeliveryPreference {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ConnectionTestingMethod`: `ConnectionTestingMethod`. Update: in place.
+    /// `ConnectionTestingMethod`: `ConnectionTestingMethod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-procurementportalpreference-einvoicedeliverypreference.html#cfn-invoicing-procurementportalpreference-einvoicedeliverypreference-connectiontestingmethod)
     pub fn connection_testing_method(self, value: impl Arg<ConnectionTestingMethod>) -> Self { Self(put(self.0, "ConnectionTestingMethod", value.into_expr())) }
-    /// `EinvoiceDeliveryActivationDate`: text. Update: in place.
+    /// `EinvoiceDeliveryActivationDate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-procurementportalpreference-einvoicedeliverypreference.html#cfn-invoicing-procurementportalpreference-einvoicedeliverypreference-einvoicedeliveryactivationdate)
     pub fn einvoice_delivery_activation_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EinvoiceDeliveryActivationDate", value.into_expr())) }
-    /// `EinvoiceDeliveryAttachmentTypes`: list of `EinvoiceDeliveryAttachmentTypes`. Update: in place.
+    /// `EinvoiceDeliveryAttachmentTypes`: list of `EinvoiceDeliveryAttachmentTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-procurementportalpreference-einvoicedeliverypreference.html#cfn-invoicing-procurementportalpreference-einvoicedeliverypreference-einvoicedeliveryattachmenttypes)
     pub fn einvoice_delivery_attachment_types(self, value: impl Arg<Arr<EinvoiceDeliveryAttachmentTypes>>) -> Self { Self(put(self.0, "EinvoiceDeliveryAttachmentTypes", value.into_expr())) }
-    /// `EinvoiceDeliveryDocumentTypes`: list of `EinvoiceDeliveryDocumentTypes`. Update: in place.
+    /// `EinvoiceDeliveryDocumentTypes`: list of `EinvoiceDeliveryDocumentTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-procurementportalpreference-einvoicedeliverypreference.html#cfn-invoicing-procurementportalpreference-einvoicedeliverypreference-einvoicedeliverydocumenttypes)
     pub fn einvoice_delivery_document_types(self, value: impl Arg<Arr<EinvoiceDeliveryDocumentTypes>>) -> Self { Self(put(self.0, "EinvoiceDeliveryDocumentTypes", value.into_expr())) }
-    /// `Protocol`: `Protocol`. Update: in place.
+    /// `Protocol`: `Protocol`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-procurementportalpreference-einvoicedeliverypreference.html#cfn-invoicing-procurementportalpreference-einvoicedeliverypreference-protocol)
     pub fn protocol(self, value: impl Arg<Protocol>) -> Self { Self(put(self.0, "Protocol", value.into_expr())) }
-    /// `PurchaseOrderDataSources`: list of `PurchaseOrderDataSource`. Update: in place.
+    /// `PurchaseOrderDataSources`: list of `PurchaseOrderDataSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-procurementportalpreference-einvoicedeliverypreference.html#cfn-invoicing-procurementportalpreference-einvoicedeliverypreference-purchaseorderdatasources)
     pub fn purchase_order_data_sources(self, value: impl Arg<Arr<PurchaseOrderDataSource>>) -> Self { Self(put(self.0, "PurchaseOrderDataSources", value.into_expr())) }
 }
 impl Done for EinvoiceDeliveryPreference { fn into_props(self) -> Bag { self.0 } }
@@ -170,7 +170,7 @@ impl Done for EinvoiceDeliveryPreference { fn into_props(self) -> Bag { self.0 }
 impl ProcurementPortalPreferenceSelector {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `InvoiceUnitArns`: list of text. Update: in place.
+    /// `InvoiceUnitArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-procurementportalpreference-procurementportalpreferenceselector.html#cfn-invoicing-procurementportalpreference-procurementportalpreferenceselector-invoiceunitarns)
     pub fn invoice_unit_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InvoiceUnitArns", value.into_expr())) }
 }
 impl Done for ProcurementPortalPreferenceSelector { fn into_props(self) -> Bag { self.0 } }
@@ -179,9 +179,9 @@ impl Done for ProcurementPortalPreferenceSelector { fn into_props(self) -> Bag {
 impl PurchaseOrderDataSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EinvoiceDeliveryDocumentType`: `EinvoiceDeliveryDocumentType`. Update: in place.
+    /// `EinvoiceDeliveryDocumentType`: `EinvoiceDeliveryDocumentType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-procurementportalpreference-purchaseorderdatasource.html#cfn-invoicing-procurementportalpreference-purchaseorderdatasource-einvoicedeliverydocumenttype)
     pub fn einvoice_delivery_document_type(self, value: impl Arg<EinvoiceDeliveryDocumentType>) -> Self { Self(put(self.0, "EinvoiceDeliveryDocumentType", value.into_expr())) }
-    /// `PurchaseOrderDataSourceType`: `PurchaseOrderDataSourceType`. Update: in place.
+    /// `PurchaseOrderDataSourceType`: `PurchaseOrderDataSourceType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-procurementportalpreference-purchaseorderdatasource.html#cfn-invoicing-procurementportalpreference-purchaseorderdatasource-purchaseorderdatasourcetype)
     pub fn purchase_order_data_source_type(self, value: impl Arg<PurchaseOrderDataSourceType>) -> Self { Self(put(self.0, "PurchaseOrderDataSourceType", value.into_expr())) }
 }
 impl Done for PurchaseOrderDataSource { fn into_props(self) -> Bag { self.0 } }
@@ -190,17 +190,17 @@ impl Done for PurchaseOrderDataSource { fn into_props(self) -> Bag { self.0 } }
 impl TestEnvPreference {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BuyerDomain`: `BuyerDomain`. Update: in place.
+    /// `BuyerDomain`: `BuyerDomain`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-procurementportalpreference-testenvpreference.html#cfn-invoicing-procurementportalpreference-testenvpreference-buyerdomain)
     pub fn buyer_domain(self, value: impl Arg<BuyerDomain>) -> Self { Self(put(self.0, "BuyerDomain", value.into_expr())) }
-    /// `BuyerIdentifier`: text. Update: in place.
+    /// `BuyerIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-procurementportalpreference-testenvpreference.html#cfn-invoicing-procurementportalpreference-testenvpreference-buyeridentifier)
     pub fn buyer_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BuyerIdentifier", value.into_expr())) }
-    /// `ProcurementPortalInstanceEndpoint`: text. Update: in place.
+    /// `ProcurementPortalInstanceEndpoint`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-procurementportalpreference-testenvpreference.html#cfn-invoicing-procurementportalpreference-testenvpreference-procurementportalinstanceendpoint)
     pub fn procurement_portal_instance_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProcurementPortalInstanceEndpoint", value.into_expr())) }
-    /// `ProcurementPortalSharedSecret`: text. Update: in place.
+    /// `ProcurementPortalSharedSecret`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-procurementportalpreference-testenvpreference.html#cfn-invoicing-procurementportalpreference-testenvpreference-procurementportalsharedsecret)
     pub fn procurement_portal_shared_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProcurementPortalSharedSecret", value.into_expr())) }
-    /// `SupplierDomain`: `SupplierDomain`. Update: in place.
+    /// `SupplierDomain`: `SupplierDomain`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-procurementportalpreference-testenvpreference.html#cfn-invoicing-procurementportalpreference-testenvpreference-supplierdomain)
     pub fn supplier_domain(self, value: impl Arg<SupplierDomain>) -> Self { Self(put(self.0, "SupplierDomain", value.into_expr())) }
-    /// `SupplierIdentifier`: text. Update: in place.
+    /// `SupplierIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-procurementportalpreference-testenvpreference.html#cfn-invoicing-procurementportalpreference-testenvpreference-supplieridentifier)
     pub fn supplier_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SupplierIdentifier", value.into_expr())) }
 }
 impl Done for TestEnvPreference { fn into_props(self) -> Bag { self.0 } }

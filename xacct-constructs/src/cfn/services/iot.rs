@@ -22,13 +22,13 @@ impl CfnAccountAuditConfigurationProps {
     pub fn new() -> CfnAccountAuditConfigurationProps<Missing<required::AccountId>, Missing<required::AuditCheckConfigurations>, Missing<required::RoleArn>> { CfnAccountAuditConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnAccountAuditConfigurationProps<R0, R1, R2> {
-    /// `AccountId`: text, required. Update: replacement.
+    /// `AccountId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-accountauditconfiguration.html#cfn-iot-accountauditconfiguration-accountid)
     pub fn account_id(self, value: impl Arg<str>) -> CfnAccountAuditConfigurationProps<Set, R1, R2> { CfnAccountAuditConfigurationProps(put(self.0, "AccountId", value.into_expr()), Phase) }
-    /// `AuditCheckConfigurations`: `AuditCheckConfigurations`, required. Update: in place.
+    /// `AuditCheckConfigurations`: `AuditCheckConfigurations`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-accountauditconfiguration.html#cfn-iot-accountauditconfiguration-auditcheckconfigurations)
     pub fn audit_check_configurations(self, value: impl Arg<account_audit_configuration::AuditCheckConfigurations>) -> CfnAccountAuditConfigurationProps<R0, Set, R2> { CfnAccountAuditConfigurationProps(put(self.0, "AuditCheckConfigurations", value.into_expr()), Phase) }
-    /// `AuditNotificationTargetConfigurations`: `AuditNotificationTargetConfigurations`. Update: in place.
+    /// `AuditNotificationTargetConfigurations`: `AuditNotificationTargetConfigurations`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-accountauditconfiguration.html#cfn-iot-accountauditconfiguration-auditnotificationtargetconfigurations)
     pub fn audit_notification_target_configurations(self, value: impl Arg<account_audit_configuration::AuditNotificationTargetConfigurations>) -> Self { Self(put(self.0, "AuditNotificationTargetConfigurations", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-accountauditconfiguration.html#cfn-iot-accountauditconfiguration-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnAccountAuditConfigurationProps<R0, R1, Set> { CfnAccountAuditConfigurationProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for CfnAccountAuditConfigurationProps { fn into_props(self) -> Bag { self.0 } }
@@ -40,7 +40,7 @@ use crate::cfn::support::*;
 impl AuditCheckConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditcheckconfiguration.html#cfn-iot-accountauditconfiguration-auditcheckconfiguration-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for AuditCheckConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -49,39 +49,39 @@ impl Done for AuditCheckConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl AuditCheckConfigurations {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AuthenticatedCognitoRoleOverlyPermissiveCheck`: `AuditCheckConfiguration`. Update: in place.
+    /// `AuthenticatedCognitoRoleOverlyPermissiveCheck`: `AuditCheckConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditcheckconfigurations.html#cfn-iot-accountauditconfiguration-auditcheckconfigurations-authenticatedcognitoroleoverlypermissivecheck)
     pub fn authenticated_cognito_role_overly_permissive_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "AuthenticatedCognitoRoleOverlyPermissiveCheck", value.into_expr())) }
-    /// `CaCertificateExpiringCheck`: `AuditCheckConfiguration`. Update: in place.
+    /// `CaCertificateExpiringCheck`: `AuditCheckConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditcheckconfigurations.html#cfn-iot-accountauditconfiguration-auditcheckconfigurations-cacertificateexpiringcheck)
     pub fn ca_certificate_expiring_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "CaCertificateExpiringCheck", value.into_expr())) }
-    /// `CaCertificateKeyQualityCheck`: `AuditCheckConfiguration`. Update: in place.
+    /// `CaCertificateKeyQualityCheck`: `AuditCheckConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditcheckconfigurations.html#cfn-iot-accountauditconfiguration-auditcheckconfigurations-cacertificatekeyqualitycheck)
     pub fn ca_certificate_key_quality_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "CaCertificateKeyQualityCheck", value.into_expr())) }
-    /// `ConflictingClientIdsCheck`: `AuditCheckConfiguration`. Update: in place.
+    /// `ConflictingClientIdsCheck`: `AuditCheckConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditcheckconfigurations.html#cfn-iot-accountauditconfiguration-auditcheckconfigurations-conflictingclientidscheck)
     pub fn conflicting_client_ids_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "ConflictingClientIdsCheck", value.into_expr())) }
-    /// `DeviceCertificateAgeCheck`: `DeviceCertAgeAuditCheckConfiguration`. Update: in place.
+    /// `DeviceCertificateAgeCheck`: `DeviceCertAgeAuditCheckConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditcheckconfigurations.html#cfn-iot-accountauditconfiguration-auditcheckconfigurations-devicecertificateagecheck)
     pub fn device_certificate_age_check(self, value: impl Arg<DeviceCertAgeAuditCheckConfiguration>) -> Self { Self(put(self.0, "DeviceCertificateAgeCheck", value.into_expr())) }
-    /// `DeviceCertificateExpiringCheck`: `DeviceCertExpirationAuditCheckConfiguration`. Update: in place.
+    /// `DeviceCertificateExpiringCheck`: `DeviceCertExpirationAuditCheckConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditcheckconfigurations.html#cfn-iot-accountauditconfiguration-auditcheckconfigurations-devicecertificateexpiringcheck)
     pub fn device_certificate_expiring_check(self, value: impl Arg<DeviceCertExpirationAuditCheckConfiguration>) -> Self { Self(put(self.0, "DeviceCertificateExpiringCheck", value.into_expr())) }
-    /// `DeviceCertificateKeyQualityCheck`: `AuditCheckConfiguration`. Update: in place.
+    /// `DeviceCertificateKeyQualityCheck`: `AuditCheckConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditcheckconfigurations.html#cfn-iot-accountauditconfiguration-auditcheckconfigurations-devicecertificatekeyqualitycheck)
     pub fn device_certificate_key_quality_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "DeviceCertificateKeyQualityCheck", value.into_expr())) }
-    /// `DeviceCertificateSharedCheck`: `AuditCheckConfiguration`. Update: in place.
+    /// `DeviceCertificateSharedCheck`: `AuditCheckConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditcheckconfigurations.html#cfn-iot-accountauditconfiguration-auditcheckconfigurations-devicecertificatesharedcheck)
     pub fn device_certificate_shared_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "DeviceCertificateSharedCheck", value.into_expr())) }
-    /// `IntermediateCaRevokedForActiveDeviceCertificatesCheck`: `AuditCheckConfiguration`. Update: in place.
+    /// `IntermediateCaRevokedForActiveDeviceCertificatesCheck`: `AuditCheckConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditcheckconfigurations.html#cfn-iot-accountauditconfiguration-auditcheckconfigurations-intermediatecarevokedforactivedevicecertificatescheck)
     pub fn intermediate_ca_revoked_for_active_device_certificates_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "IntermediateCaRevokedForActiveDeviceCertificatesCheck", value.into_expr())) }
-    /// `IotPolicyOverlyPermissiveCheck`: `AuditCheckConfiguration`. Update: in place.
+    /// `IotPolicyOverlyPermissiveCheck`: `AuditCheckConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditcheckconfigurations.html#cfn-iot-accountauditconfiguration-auditcheckconfigurations-iotpolicyoverlypermissivecheck)
     pub fn iot_policy_overly_permissive_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "IotPolicyOverlyPermissiveCheck", value.into_expr())) }
-    /// `IoTPolicyPotentialMisConfigurationCheck`: `AuditCheckConfiguration`. Update: in place.
+    /// `IoTPolicyPotentialMisConfigurationCheck`: `AuditCheckConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditcheckconfigurations.html#cfn-iot-accountauditconfiguration-auditcheckconfigurations-iotpolicypotentialmisconfigurationcheck)
     pub fn iot_policy_potential_mis_configuration_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "IoTPolicyPotentialMisConfigurationCheck", value.into_expr())) }
-    /// `IotRoleAliasAllowsAccessToUnusedServicesCheck`: `AuditCheckConfiguration`. Update: in place.
+    /// `IotRoleAliasAllowsAccessToUnusedServicesCheck`: `AuditCheckConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditcheckconfigurations.html#cfn-iot-accountauditconfiguration-auditcheckconfigurations-iotrolealiasallowsaccesstounusedservicescheck)
     pub fn iot_role_alias_allows_access_to_unused_services_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "IotRoleAliasAllowsAccessToUnusedServicesCheck", value.into_expr())) }
-    /// `IotRoleAliasOverlyPermissiveCheck`: `AuditCheckConfiguration`. Update: in place.
+    /// `IotRoleAliasOverlyPermissiveCheck`: `AuditCheckConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditcheckconfigurations.html#cfn-iot-accountauditconfiguration-auditcheckconfigurations-iotrolealiasoverlypermissivecheck)
     pub fn iot_role_alias_overly_permissive_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "IotRoleAliasOverlyPermissiveCheck", value.into_expr())) }
-    /// `LoggingDisabledCheck`: `AuditCheckConfiguration`. Update: in place.
+    /// `LoggingDisabledCheck`: `AuditCheckConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditcheckconfigurations.html#cfn-iot-accountauditconfiguration-auditcheckconfigurations-loggingdisabledcheck)
     pub fn logging_disabled_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "LoggingDisabledCheck", value.into_expr())) }
-    /// `RevokedCaCertificateStillActiveCheck`: `AuditCheckConfiguration`. Update: in place.
+    /// `RevokedCaCertificateStillActiveCheck`: `AuditCheckConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditcheckconfigurations.html#cfn-iot-accountauditconfiguration-auditcheckconfigurations-revokedcacertificatestillactivecheck)
     pub fn revoked_ca_certificate_still_active_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "RevokedCaCertificateStillActiveCheck", value.into_expr())) }
-    /// `RevokedDeviceCertificateStillActiveCheck`: `AuditCheckConfiguration`. Update: in place.
+    /// `RevokedDeviceCertificateStillActiveCheck`: `AuditCheckConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditcheckconfigurations.html#cfn-iot-accountauditconfiguration-auditcheckconfigurations-revokeddevicecertificatestillactivecheck)
     pub fn revoked_device_certificate_still_active_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "RevokedDeviceCertificateStillActiveCheck", value.into_expr())) }
-    /// `UnauthenticatedCognitoRoleOverlyPermissiveCheck`: `AuditCheckConfiguration`. Update: in place.
+    /// `UnauthenticatedCognitoRoleOverlyPermissiveCheck`: `AuditCheckConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditcheckconfigurations.html#cfn-iot-accountauditconfiguration-auditcheckconfigurations-unauthenticatedcognitoroleoverlypermissivecheck)
     pub fn unauthenticated_cognito_role_overly_permissive_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "UnauthenticatedCognitoRoleOverlyPermissiveCheck", value.into_expr())) }
 }
 impl Done for AuditCheckConfigurations { fn into_props(self) -> Bag { self.0 } }
@@ -90,11 +90,11 @@ impl Done for AuditCheckConfigurations { fn into_props(self) -> Bag { self.0 } }
 impl AuditNotificationTarget {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditnotificationtarget.html#cfn-iot-accountauditconfiguration-auditnotificationtarget-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
-    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditnotificationtarget.html#cfn-iot-accountauditconfiguration-auditnotificationtarget-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
-    /// `TargetArn`: text. Update: in place.
+    /// `TargetArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditnotificationtarget.html#cfn-iot-accountauditconfiguration-auditnotificationtarget-targetarn)
     pub fn target_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetArn", value.into_expr())) }
 }
 impl Done for AuditNotificationTarget { fn into_props(self) -> Bag { self.0 } }
@@ -103,7 +103,7 @@ impl Done for AuditNotificationTarget { fn into_props(self) -> Bag { self.0 } }
 impl AuditNotificationTargetConfigurations {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Sns`: `AuditNotificationTarget`. Update: in place.
+    /// `Sns`: `AuditNotificationTarget`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditnotificationtargetconfigurations.html#cfn-iot-accountauditconfiguration-auditnotificationtargetconfigurations-sns)
     pub fn sns(self, value: impl Arg<AuditNotificationTarget>) -> Self { Self(put(self.0, "Sns", value.into_expr())) }
 }
 impl Done for AuditNotificationTargetConfigurations { fn into_props(self) -> Bag { self.0 } }
@@ -112,7 +112,7 @@ impl Done for AuditNotificationTargetConfigurations { fn into_props(self) -> Bag
 impl CertAgeCheckCustomConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CertAgeThresholdInDays`: text. Update: in place.
+    /// `CertAgeThresholdInDays`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-certagecheckcustomconfiguration.html#cfn-iot-accountauditconfiguration-certagecheckcustomconfiguration-certagethresholdindays)
     pub fn cert_age_threshold_in_days(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertAgeThresholdInDays", value.into_expr())) }
 }
 impl Done for CertAgeCheckCustomConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -121,7 +121,7 @@ impl Done for CertAgeCheckCustomConfiguration { fn into_props(self) -> Bag { sel
 impl CertExpirationCheckCustomConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CertExpirationThresholdInDays`: text. Update: in place.
+    /// `CertExpirationThresholdInDays`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-certexpirationcheckcustomconfiguration.html#cfn-iot-accountauditconfiguration-certexpirationcheckcustomconfiguration-certexpirationthresholdindays)
     pub fn cert_expiration_threshold_in_days(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertExpirationThresholdInDays", value.into_expr())) }
 }
 impl Done for CertExpirationCheckCustomConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -130,9 +130,9 @@ impl Done for CertExpirationCheckCustomConfiguration { fn into_props(self) -> Ba
 impl DeviceCertAgeAuditCheckConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Configuration`: `CertAgeCheckCustomConfiguration`. Update: in place.
+    /// `Configuration`: `CertAgeCheckCustomConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-devicecertageauditcheckconfiguration.html#cfn-iot-accountauditconfiguration-devicecertageauditcheckconfiguration-configuration)
     pub fn configuration(self, value: impl Arg<CertAgeCheckCustomConfiguration>) -> Self { Self(put(self.0, "Configuration", value.into_expr())) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-devicecertageauditcheckconfiguration.html#cfn-iot-accountauditconfiguration-devicecertageauditcheckconfiguration-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for DeviceCertAgeAuditCheckConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -141,9 +141,9 @@ impl Done for DeviceCertAgeAuditCheckConfiguration { fn into_props(self) -> Bag 
 impl DeviceCertExpirationAuditCheckConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Configuration`: `CertExpirationCheckCustomConfiguration`. Update: in place.
+    /// `Configuration`: `CertExpirationCheckCustomConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-devicecertexpirationauditcheckconfiguration.html#cfn-iot-accountauditconfiguration-devicecertexpirationauditcheckconfiguration-configuration)
     pub fn configuration(self, value: impl Arg<CertExpirationCheckCustomConfiguration>) -> Self { Self(put(self.0, "Configuration", value.into_expr())) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-devicecertexpirationauditcheckconfiguration.html#cfn-iot-accountauditconfiguration-devicecertexpirationauditcheckconfiguration-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for DeviceCertExpirationAuditCheckConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -157,7 +157,7 @@ impl CfnAuthorizer {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAuthorizerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AuthorizerName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-authorizer.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnAuthorizer { fn node(&self) -> &Place { &self.0 } }
@@ -168,21 +168,21 @@ impl CfnAuthorizerProps {
     pub fn new() -> CfnAuthorizerProps<Missing<required::AuthorizerFunctionArn>> { CfnAuthorizerProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAuthorizerProps<R0> {
-    /// `AuthorizerFunctionArn`: text, required. Update: in place.
+    /// `AuthorizerFunctionArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-authorizer.html#cfn-iot-authorizer-authorizerfunctionarn)
     pub fn authorizer_function_arn(self, value: impl Arg<str>) -> CfnAuthorizerProps<Set> { CfnAuthorizerProps(put(self.0, "AuthorizerFunctionArn", value.into_expr()), Phase) }
-    /// `AuthorizerName`: text. Update: replacement.
+    /// `AuthorizerName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-authorizer.html#cfn-iot-authorizer-authorizername)
     pub fn authorizer_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizerName", value.into_expr()), Phase) }
-    /// `EnableCachingForHttp`: boolean. Update: in place.
+    /// `EnableCachingForHttp`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-authorizer.html#cfn-iot-authorizer-enablecachingforhttp)
     pub fn enable_caching_for_http(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableCachingForHttp", value.into_expr()), Phase) }
-    /// `SigningDisabled`: boolean. Update: replacement.
+    /// `SigningDisabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-authorizer.html#cfn-iot-authorizer-signingdisabled)
     pub fn signing_disabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SigningDisabled", value.into_expr()), Phase) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-authorizer.html#cfn-iot-authorizer-status)
     pub fn status(self, value: impl Arg<authorizer::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-authorizer.html#cfn-iot-authorizer-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TokenKeyName`: text. Update: in place.
+    /// `TokenKeyName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-authorizer.html#cfn-iot-authorizer-tokenkeyname)
     pub fn token_key_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenKeyName", value.into_expr()), Phase) }
-    /// `TokenSigningPublicKeys`: map of text. Update: in place.
+    /// `TokenSigningPublicKeys`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-authorizer.html#cfn-iot-authorizer-tokensigningpublickeys)
     pub fn token_signing_public_keys(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "TokenSigningPublicKeys", value.into_expr()), Phase) }
 }
 impl Done for CfnAuthorizerProps { fn into_props(self) -> Bag { self.0 } }
@@ -201,9 +201,9 @@ impl CfnBillingGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnBillingGroupProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `BillingGroupName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-billinggroup.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-billinggroup.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnBillingGroup { fn node(&self) -> &Place { &self.0 } }
@@ -212,11 +212,11 @@ impl Parent for CfnBillingGroup { fn node(&self) -> &Place { &self.0 } }
 impl CfnBillingGroupProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BillingGroupName`: text. Update: replacement.
+    /// `BillingGroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-billinggroup.html#cfn-iot-billinggroup-billinggroupname)
     pub fn billing_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingGroupName", value.into_expr())) }
-    /// `BillingGroupProperties`: `BillingGroupProperties`. Update: in place.
+    /// `BillingGroupProperties`: `BillingGroupProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-billinggroup.html#cfn-iot-billinggroup-billinggroupproperties)
     pub fn billing_group_properties(self, value: impl Arg<billing_group::BillingGroupProperties>) -> Self { Self(put(self.0, "BillingGroupProperties", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-billinggroup.html#cfn-iot-billinggroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnBillingGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -228,7 +228,7 @@ use crate::cfn::support::*;
 impl BillingGroupProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BillingGroupDescription`: text. Update: in place.
+    /// `BillingGroupDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-billinggroup-billinggroupproperties.html#cfn-iot-billinggroup-billinggroupproperties-billinggroupdescription)
     pub fn billing_group_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingGroupDescription", value.into_expr())) }
 }
 impl Done for BillingGroupProperties { fn into_props(self) -> Bag { self.0 } }
@@ -242,9 +242,9 @@ impl CfnCACertificate {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCACertificateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-cacertificate.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-cacertificate.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnCACertificate { fn node(&self) -> &Place { &self.0 } }
@@ -255,21 +255,21 @@ impl CfnCACertificateProps {
     pub fn new() -> CfnCACertificateProps<Missing<required::CACertificatePem>, Missing<required::Status>> { CfnCACertificateProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnCACertificateProps<R0, R1> {
-    /// `AutoRegistrationStatus`: `AutoRegistrationStatus`. Update: in place.
+    /// `AutoRegistrationStatus`: `AutoRegistrationStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-cacertificate.html#cfn-iot-cacertificate-autoregistrationstatus)
     pub fn auto_registration_status(self, value: impl Arg<ca_certificate::AutoRegistrationStatus>) -> Self { Self(put(self.0, "AutoRegistrationStatus", value.into_expr()), Phase) }
-    /// `CACertificatePem`: text, required. Update: replacement.
+    /// `CACertificatePem`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-cacertificate.html#cfn-iot-cacertificate-cacertificatepem)
     pub fn ca_certificate_pem(self, value: impl Arg<str>) -> CfnCACertificateProps<Set, R1> { CfnCACertificateProps(put(self.0, "CACertificatePem", value.into_expr()), Phase) }
-    /// `CertificateMode`: `CertificateMode`. Update: replacement.
+    /// `CertificateMode`: `CertificateMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-cacertificate.html#cfn-iot-cacertificate-certificatemode)
     pub fn certificate_mode(self, value: impl Arg<ca_certificate::CertificateMode>) -> Self { Self(put(self.0, "CertificateMode", value.into_expr()), Phase) }
-    /// `RegistrationConfig`: `RegistrationConfig`. Update: in place.
+    /// `RegistrationConfig`: `RegistrationConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-cacertificate.html#cfn-iot-cacertificate-registrationconfig)
     pub fn registration_config(self, value: impl Arg<ca_certificate::RegistrationConfig>) -> Self { Self(put(self.0, "RegistrationConfig", value.into_expr()), Phase) }
-    /// `RemoveAutoRegistration`: boolean. Update: in place.
+    /// `RemoveAutoRegistration`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-cacertificate.html#cfn-iot-cacertificate-removeautoregistration)
     pub fn remove_auto_registration(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RemoveAutoRegistration", value.into_expr()), Phase) }
-    /// `Status`: `Status`, required. Update: in place.
+    /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-cacertificate.html#cfn-iot-cacertificate-status)
     pub fn status(self, value: impl Arg<ca_certificate::Status>) -> CfnCACertificateProps<R0, Set> { CfnCACertificateProps(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-cacertificate.html#cfn-iot-cacertificate-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VerificationCertificatePem`: text. Update: replacement.
+    /// `VerificationCertificatePem`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-cacertificate.html#cfn-iot-cacertificate-verificationcertificatepem)
     pub fn verification_certificate_pem(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VerificationCertificatePem", value.into_expr()), Phase) }
 }
 impl Done for CfnCACertificateProps { fn into_props(self) -> Bag { self.0 } }
@@ -281,11 +281,11 @@ use crate::cfn::support::*;
 impl RegistrationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-cacertificate-registrationconfig.html#cfn-iot-cacertificate-registrationconfig-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
-    /// `TemplateBody`: text. Update: in place.
+    /// `TemplateBody`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-cacertificate-registrationconfig.html#cfn-iot-cacertificate-registrationconfig-templatebody)
     pub fn template_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateBody", value.into_expr())) }
-    /// `TemplateName`: text. Update: in place.
+    /// `TemplateName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-cacertificate-registrationconfig.html#cfn-iot-cacertificate-registrationconfig-templatename)
     pub fn template_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateName", value.into_expr())) }
 }
 impl Done for RegistrationConfig { fn into_props(self) -> Bag { self.0 } }
@@ -305,9 +305,9 @@ impl CfnCertificate {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCertificateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-certificate.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-certificate.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnCertificate { fn node(&self) -> &Place { &self.0 } }
@@ -318,15 +318,15 @@ impl CfnCertificateProps {
     pub fn new() -> CfnCertificateProps<Missing<required::Status>> { CfnCertificateProps(Bag::default(), Phase) }
 }
 impl<R0> CfnCertificateProps<R0> {
-    /// `CACertificatePem`: text. Update: replacement.
+    /// `CACertificatePem`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-certificate.html#cfn-iot-certificate-cacertificatepem)
     pub fn ca_certificate_pem(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CACertificatePem", value.into_expr()), Phase) }
-    /// `CertificateMode`: `CertificateMode`. Update: replacement.
+    /// `CertificateMode`: `CertificateMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-certificate.html#cfn-iot-certificate-certificatemode)
     pub fn certificate_mode(self, value: impl Arg<certificate::CertificateMode>) -> Self { Self(put(self.0, "CertificateMode", value.into_expr()), Phase) }
-    /// `CertificatePem`: text. Update: replacement.
+    /// `CertificatePem`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-certificate.html#cfn-iot-certificate-certificatepem)
     pub fn certificate_pem(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificatePem", value.into_expr()), Phase) }
-    /// `CertificateSigningRequest`: text. Update: replacement.
+    /// `CertificateSigningRequest`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-certificate.html#cfn-iot-certificate-certificatesigningrequest)
     pub fn certificate_signing_request(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateSigningRequest", value.into_expr()), Phase) }
-    /// `Status`: `Status`, required. Update: in place.
+    /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-certificate.html#cfn-iot-certificate-status)
     pub fn status(self, value: impl Arg<certificate::Status>) -> CfnCertificateProps<Set> { CfnCertificateProps(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for CfnCertificateProps { fn into_props(self) -> Bag { self.0 } }
@@ -347,7 +347,7 @@ impl CfnCertificateProvider {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCertificateProviderProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CertificateProviderName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-certificateprovider.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnCertificateProvider { fn node(&self) -> &Place { &self.0 } }
@@ -358,13 +358,13 @@ impl CfnCertificateProviderProps {
     pub fn new() -> CfnCertificateProviderProps<Missing<required::AccountDefaultForOperations>, Missing<required::LambdaFunctionArn>> { CfnCertificateProviderProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnCertificateProviderProps<R0, R1> {
-    /// `AccountDefaultForOperations`: list of `AccountDefaultForOperations`, required. Update: in place.
+    /// `AccountDefaultForOperations`: list of `AccountDefaultForOperations`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-certificateprovider.html#cfn-iot-certificateprovider-accountdefaultforoperations)
     pub fn account_default_for_operations(self, value: impl Arg<Arr<certificate_provider::AccountDefaultForOperations>>) -> CfnCertificateProviderProps<Set, R1> { CfnCertificateProviderProps(put(self.0, "AccountDefaultForOperations", value.into_expr()), Phase) }
-    /// `CertificateProviderName`: text. Update: replacement.
+    /// `CertificateProviderName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-certificateprovider.html#cfn-iot-certificateprovider-certificateprovidername)
     pub fn certificate_provider_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateProviderName", value.into_expr()), Phase) }
-    /// `LambdaFunctionArn`: `LambdaFunctionArn`, required. Update: in place.
+    /// `LambdaFunctionArn`: `LambdaFunctionArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-certificateprovider.html#cfn-iot-certificateprovider-lambdafunctionarn)
     pub fn lambda_function_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> CfnCertificateProviderProps<R0, Set> { CfnCertificateProviderProps(put(self.0, "LambdaFunctionArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-certificateprovider.html#cfn-iot-certificateprovider-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCertificateProviderProps { fn into_props(self) -> Bag { self.0 } }
@@ -383,7 +383,7 @@ impl CfnCommand {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCommandProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CommandId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CommandArn`: `OtherArn`.
+    /// The attribute `CommandArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-command.html#CommandArn-fn::getatt)
     pub fn attr_command_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CommandArn") }
 }
 impl Parent for CfnCommand { fn node(&self) -> &Place { &self.0 } }
@@ -394,33 +394,33 @@ impl CfnCommandProps {
     pub fn new() -> CfnCommandProps<Missing<required::CommandId>> { CfnCommandProps(Bag::default(), Phase) }
 }
 impl<R0> CfnCommandProps<R0> {
-    /// `CommandId`: text, required. Update: replacement.
+    /// `CommandId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-command.html#cfn-iot-command-commandid)
     pub fn command_id(self, value: impl Arg<str>) -> CfnCommandProps<Set> { CfnCommandProps(put(self.0, "CommandId", value.into_expr()), Phase) }
-    /// `CreatedAt`: text. Update: in place.
+    /// `CreatedAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-command.html#cfn-iot-command-createdat)
     pub fn created_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedAt", value.into_expr()), Phase) }
-    /// `Deprecated`: boolean. Update: in place.
+    /// `Deprecated`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-command.html#cfn-iot-command-deprecated)
     pub fn deprecated(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Deprecated", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-command.html#cfn-iot-command-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DisplayName`: text. Update: in place.
+    /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-command.html#cfn-iot-command-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
-    /// `LastUpdatedAt`: text. Update: in place.
+    /// `LastUpdatedAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-command.html#cfn-iot-command-lastupdatedat)
     pub fn last_updated_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUpdatedAt", value.into_expr()), Phase) }
-    /// `MandatoryParameters`: list of `CommandParameter`. Update: in place.
+    /// `MandatoryParameters`: list of `CommandParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-command.html#cfn-iot-command-mandatoryparameters)
     pub fn mandatory_parameters(self, value: impl Arg<Arr<command::CommandParameter>>) -> Self { Self(put(self.0, "MandatoryParameters", value.into_expr()), Phase) }
-    /// `Namespace`: `Namespace`. Update: in place.
+    /// `Namespace`: `Namespace`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-command.html#cfn-iot-command-namespace)
     pub fn namespace(self, value: impl Arg<command::Namespace>) -> Self { Self(put(self.0, "Namespace", value.into_expr()), Phase) }
-    /// `Payload`: `CommandPayload`. Update: in place.
+    /// `Payload`: `CommandPayload`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-command.html#cfn-iot-command-payload)
     pub fn payload(self, value: impl Arg<command::CommandPayload>) -> Self { Self(put(self.0, "Payload", value.into_expr()), Phase) }
-    /// `PayloadTemplate`: text. Update: replacement.
+    /// `PayloadTemplate`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-command.html#cfn-iot-command-payloadtemplate)
     pub fn payload_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PayloadTemplate", value.into_expr()), Phase) }
-    /// `PendingDeletion`: boolean. Update: in place.
+    /// `PendingDeletion`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-command.html#cfn-iot-command-pendingdeletion)
     pub fn pending_deletion(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PendingDeletion", value.into_expr()), Phase) }
-    /// `Preprocessor`: `CommandPreprocessor`. Update: replacement.
+    /// `Preprocessor`: `CommandPreprocessor`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-command.html#cfn-iot-command-preprocessor)
     pub fn preprocessor(self, value: impl Arg<command::CommandPreprocessor>) -> Self { Self(put(self.0, "Preprocessor", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-command.html#cfn-iot-command-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-command.html#cfn-iot-command-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCommandProps { fn into_props(self) -> Bag { self.0 } }
@@ -434,7 +434,7 @@ impl AwsJsonSubstitutionCommandPreprocessorConfig {
     pub fn new() -> AwsJsonSubstitutionCommandPreprocessorConfig<Missing<super::required::OutputFormat>> { AwsJsonSubstitutionCommandPreprocessorConfig(Bag::default(), Phase) }
 }
 impl<R0> AwsJsonSubstitutionCommandPreprocessorConfig<R0> {
-    /// `OutputFormat`: `OutputFormat`, required. Update: replacement.
+    /// `OutputFormat`: `OutputFormat`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-awsjsonsubstitutioncommandpreprocessorconfig.html#cfn-iot-command-awsjsonsubstitutioncommandpreprocessorconfig-outputformat)
     pub fn output_format(self, value: impl Arg<OutputFormat>) -> AwsJsonSubstitutionCommandPreprocessorConfig<Set> { AwsJsonSubstitutionCommandPreprocessorConfig(put(self.0, "OutputFormat", value.into_expr()), Phase) }
 }
 impl Done for AwsJsonSubstitutionCommandPreprocessorConfig { fn into_props(self) -> Bag { self.0 } }
@@ -445,17 +445,17 @@ impl CommandParameter {
     pub fn new() -> CommandParameter<Missing<super::required::Name>> { CommandParameter(Bag::default(), Phase) }
 }
 impl<R0> CommandParameter<R0> {
-    /// `DefaultValue`: `CommandParameterValue`. Update: in place.
+    /// `DefaultValue`: `CommandParameterValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparameter.html#cfn-iot-command-commandparameter-defaultvalue)
     pub fn default_value(self, value: impl Arg<CommandParameterValue>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparameter.html#cfn-iot-command-commandparameter-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparameter.html#cfn-iot-command-commandparameter-name)
     pub fn name(self, value: impl Arg<str>) -> CommandParameter<Set> { CommandParameter(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Type`: `Type`. Update: in place.
+    /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparameter.html#cfn-iot-command-commandparameter-type)
     pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `Value`: `CommandParameterValue`. Update: in place.
+    /// `Value`: `CommandParameterValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparameter.html#cfn-iot-command-commandparameter-value)
     pub fn value(self, value: impl Arg<CommandParameterValue>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
-    /// `ValueConditions`: list of `CommandParameterValueCondition`. Update: in place.
+    /// `ValueConditions`: list of `CommandParameterValueCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparameter.html#cfn-iot-command-commandparameter-valueconditions)
     pub fn value_conditions(self, value: impl Arg<Arr<CommandParameterValueCondition>>) -> Self { Self(put(self.0, "ValueConditions", value.into_expr()), Phase) }
 }
 impl Done for CommandParameter { fn into_props(self) -> Bag { self.0 } }
@@ -464,19 +464,19 @@ impl Done for CommandParameter { fn into_props(self) -> Bag { self.0 } }
 impl CommandParameterValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `B`: boolean. Update: in place.
+    /// `B`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparametervalue.html#cfn-iot-command-commandparametervalue-b)
     pub fn b(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "B", value.into_expr())) }
-    /// `BIN`: text. Update: in place.
+    /// `BIN`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparametervalue.html#cfn-iot-command-commandparametervalue-bin)
     pub fn bin(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BIN", value.into_expr())) }
-    /// `D`: number. Update: in place.
+    /// `D`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparametervalue.html#cfn-iot-command-commandparametervalue-d)
     pub fn d(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "D", value.into_expr())) }
-    /// `I`: integer. Update: in place.
+    /// `I`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparametervalue.html#cfn-iot-command-commandparametervalue-i)
     pub fn i(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "I", value.into_expr())) }
-    /// `L`: text. Update: in place.
+    /// `L`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparametervalue.html#cfn-iot-command-commandparametervalue-l)
     pub fn l(self, value: impl Arg<str>) -> Self { Self(put(self.0, "L", value.into_expr())) }
-    /// `S`: text. Update: in place.
+    /// `S`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparametervalue.html#cfn-iot-command-commandparametervalue-s)
     pub fn s(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S", value.into_expr())) }
-    /// `UL`: text. Update: in place.
+    /// `UL`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparametervalue.html#cfn-iot-command-commandparametervalue-ul)
     pub fn ul(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UL", value.into_expr())) }
 }
 impl Done for CommandParameterValue { fn into_props(self) -> Bag { self.0 } }
@@ -485,15 +485,15 @@ impl Done for CommandParameterValue { fn into_props(self) -> Bag { self.0 } }
 impl CommandParameterValueComparisonOperand {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Number`: text. Update: in place.
+    /// `Number`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparametervaluecomparisonoperand.html#cfn-iot-command-commandparametervaluecomparisonoperand-number)
     pub fn number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Number", value.into_expr())) }
-    /// `NumberRange`: `CommandParameterValueNumberRange`. Update: in place.
+    /// `NumberRange`: `CommandParameterValueNumberRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparametervaluecomparisonoperand.html#cfn-iot-command-commandparametervaluecomparisonoperand-numberrange)
     pub fn number_range(self, value: impl Arg<CommandParameterValueNumberRange>) -> Self { Self(put(self.0, "NumberRange", value.into_expr())) }
-    /// `Numbers`: list of text. Update: in place.
+    /// `Numbers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparametervaluecomparisonoperand.html#cfn-iot-command-commandparametervaluecomparisonoperand-numbers)
     pub fn numbers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Numbers", value.into_expr())) }
-    /// `String`: text. Update: in place.
+    /// `String`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparametervaluecomparisonoperand.html#cfn-iot-command-commandparametervaluecomparisonoperand-string)
     pub fn string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "String", value.into_expr())) }
-    /// `Strings`: list of text. Update: in place.
+    /// `Strings`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparametervaluecomparisonoperand.html#cfn-iot-command-commandparametervaluecomparisonoperand-strings)
     pub fn strings(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Strings", value.into_expr())) }
 }
 impl Done for CommandParameterValueComparisonOperand { fn into_props(self) -> Bag { self.0 } }
@@ -504,9 +504,9 @@ impl CommandParameterValueCondition {
     pub fn new() -> CommandParameterValueCondition<Missing<super::required::ComparisonOperator>, Missing<super::required::Operand>> { CommandParameterValueCondition(Bag::default(), Phase) }
 }
 impl<R0, R1> CommandParameterValueCondition<R0, R1> {
-    /// `ComparisonOperator`: `ComparisonOperator`, required. Update: in place.
+    /// `ComparisonOperator`: `ComparisonOperator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparametervaluecondition.html#cfn-iot-command-commandparametervaluecondition-comparisonoperator)
     pub fn comparison_operator(self, value: impl Arg<ComparisonOperator>) -> CommandParameterValueCondition<Set, R1> { CommandParameterValueCondition(put(self.0, "ComparisonOperator", value.into_expr()), Phase) }
-    /// `Operand`: `CommandParameterValueComparisonOperand`, required. Update: in place.
+    /// `Operand`: `CommandParameterValueComparisonOperand`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparametervaluecondition.html#cfn-iot-command-commandparametervaluecondition-operand)
     pub fn operand(self, value: impl Arg<CommandParameterValueComparisonOperand>) -> CommandParameterValueCondition<R0, Set> { CommandParameterValueCondition(put(self.0, "Operand", value.into_expr()), Phase) }
 }
 impl Done for CommandParameterValueCondition { fn into_props(self) -> Bag { self.0 } }
@@ -517,9 +517,9 @@ impl CommandParameterValueNumberRange {
     pub fn new() -> CommandParameterValueNumberRange<Missing<super::required::Max>, Missing<super::required::Min>> { CommandParameterValueNumberRange(Bag::default(), Phase) }
 }
 impl<R0, R1> CommandParameterValueNumberRange<R0, R1> {
-    /// `Max`: text, required. Update: in place.
+    /// `Max`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparametervaluenumberrange.html#cfn-iot-command-commandparametervaluenumberrange-max)
     pub fn max(self, value: impl Arg<str>) -> CommandParameterValueNumberRange<Set, R1> { CommandParameterValueNumberRange(put(self.0, "Max", value.into_expr()), Phase) }
-    /// `Min`: text, required. Update: in place.
+    /// `Min`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparametervaluenumberrange.html#cfn-iot-command-commandparametervaluenumberrange-min)
     pub fn min(self, value: impl Arg<str>) -> CommandParameterValueNumberRange<R0, Set> { CommandParameterValueNumberRange(put(self.0, "Min", value.into_expr()), Phase) }
 }
 impl Done for CommandParameterValueNumberRange { fn into_props(self) -> Bag { self.0 } }
@@ -528,9 +528,9 @@ impl Done for CommandParameterValueNumberRange { fn into_props(self) -> Bag { se
 impl CommandPayload {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Content`: text. Update: in place.
+    /// `Content`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandpayload.html#cfn-iot-command-commandpayload-content)
     pub fn content(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Content", value.into_expr())) }
-    /// `ContentType`: text. Update: in place.
+    /// `ContentType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandpayload.html#cfn-iot-command-commandpayload-contenttype)
     pub fn content_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentType", value.into_expr())) }
 }
 impl Done for CommandPayload { fn into_props(self) -> Bag { self.0 } }
@@ -539,7 +539,7 @@ impl Done for CommandPayload { fn into_props(self) -> Bag { self.0 } }
 impl CommandPreprocessor {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AwsJsonSubstitution`: `AwsJsonSubstitutionCommandPreprocessorConfig`. Update: replacement.
+    /// `AwsJsonSubstitution`: `AwsJsonSubstitutionCommandPreprocessorConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandpreprocessor.html#cfn-iot-command-commandpreprocessor-awsjsonsubstitution)
     pub fn aws_json_substitution(self, value: impl Arg<AwsJsonSubstitutionCommandPreprocessorConfig>) -> Self { Self(put(self.0, "AwsJsonSubstitution", value.into_expr())) }
 }
 impl Done for CommandPreprocessor { fn into_props(self) -> Bag { self.0 } }
@@ -561,7 +561,7 @@ impl CfnCustomMetric {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCustomMetricProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `MetricName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `MetricArn`: `OtherArn`.
+    /// The attribute `MetricArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-custommetric.html#MetricArn-fn::getatt)
     pub fn attr_metric_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MetricArn") }
 }
 impl Parent for CfnCustomMetric { fn node(&self) -> &Place { &self.0 } }
@@ -572,13 +572,13 @@ impl CfnCustomMetricProps {
     pub fn new() -> CfnCustomMetricProps<Missing<required::MetricType>> { CfnCustomMetricProps(Bag::default(), Phase) }
 }
 impl<R0> CfnCustomMetricProps<R0> {
-    /// `DisplayName`: text. Update: in place.
+    /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-custommetric.html#cfn-iot-custommetric-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
-    /// `MetricName`: text. Update: replacement.
+    /// `MetricName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-custommetric.html#cfn-iot-custommetric-metricname)
     pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value.into_expr()), Phase) }
-    /// `MetricType`: `MetricType`, required. Update: replacement.
+    /// `MetricType`: `MetricType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-custommetric.html#cfn-iot-custommetric-metrictype)
     pub fn metric_type(self, value: impl Arg<custom_metric::MetricType>) -> CfnCustomMetricProps<Set> { CfnCustomMetricProps(put(self.0, "MetricType", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-custommetric.html#cfn-iot-custommetric-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCustomMetricProps { fn into_props(self) -> Bag { self.0 } }
@@ -597,7 +597,7 @@ impl CfnDimension {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDimensionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-dimension.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnDimension { fn node(&self) -> &Place { &self.0 } }
@@ -608,13 +608,13 @@ impl CfnDimensionProps {
     pub fn new() -> CfnDimensionProps<Missing<required::StringValues>, Missing<required::Type>> { CfnDimensionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDimensionProps<R0, R1> {
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-dimension.html#cfn-iot-dimension-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `StringValues`: list of text, required. Update: in place.
+    /// `StringValues`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-dimension.html#cfn-iot-dimension-stringvalues)
     pub fn string_values(self, value: impl Arg<Arr<str>>) -> CfnDimensionProps<Set, R1> { CfnDimensionProps(put(self.0, "StringValues", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-dimension.html#cfn-iot-dimension-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: replacement.
+    /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-dimension.html#cfn-iot-dimension-type)
     pub fn type_(self, value: impl Arg<dimension::Type>) -> CfnDimensionProps<R0, Set> { CfnDimensionProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnDimensionProps { fn into_props(self) -> Bag { self.0 } }
@@ -633,11 +633,11 @@ impl CfnDomainConfiguration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnDomainConfigurationProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `DomainConfigurationName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-domainconfiguration.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `DomainType`: text.
+    /// The attribute `DomainType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-domainconfiguration.html#DomainType-fn::getatt)
     pub fn attr_domain_type(&self) -> Val<str> { self.0.get_att("DomainType") }
-    /// The attribute `ServerCertificates`: list of `ServerCertificateSummary`.
+    /// The attribute `ServerCertificates`: list of `ServerCertificateSummary`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-domainconfiguration.html#ServerCertificates-fn::getatt)
     pub fn attr_server_certificates(&self) -> Val<Arr<domain_configuration::ServerCertificateSummary>> { self.0.get_att("ServerCertificates") }
 }
 impl Parent for CfnDomainConfiguration { fn node(&self) -> &Place { &self.0 } }
@@ -646,31 +646,31 @@ impl Parent for CfnDomainConfiguration { fn node(&self) -> &Place { &self.0 } }
 impl CfnDomainConfigurationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ApplicationProtocol`: `ApplicationProtocol`. Update: in place.
+    /// `ApplicationProtocol`: `ApplicationProtocol`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-domainconfiguration.html#cfn-iot-domainconfiguration-applicationprotocol)
     pub fn application_protocol(self, value: impl Arg<domain_configuration::ApplicationProtocol>) -> Self { Self(put(self.0, "ApplicationProtocol", value.into_expr())) }
-    /// `AuthenticationType`: `AuthenticationType`. Update: in place.
+    /// `AuthenticationType`: `AuthenticationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-domainconfiguration.html#cfn-iot-domainconfiguration-authenticationtype)
     pub fn authentication_type(self, value: impl Arg<domain_configuration::AuthenticationType>) -> Self { Self(put(self.0, "AuthenticationType", value.into_expr())) }
-    /// `AuthorizerConfig`: `AuthorizerConfig`. Update: in place.
+    /// `AuthorizerConfig`: `AuthorizerConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-domainconfiguration.html#cfn-iot-domainconfiguration-authorizerconfig)
     pub fn authorizer_config(self, value: impl Arg<domain_configuration::AuthorizerConfig>) -> Self { Self(put(self.0, "AuthorizerConfig", value.into_expr())) }
-    /// `ClientCertificateConfig`: `ClientCertificateConfig`. Update: in place.
+    /// `ClientCertificateConfig`: `ClientCertificateConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-domainconfiguration.html#cfn-iot-domainconfiguration-clientcertificateconfig)
     pub fn client_certificate_config(self, value: impl Arg<domain_configuration::ClientCertificateConfig>) -> Self { Self(put(self.0, "ClientCertificateConfig", value.into_expr())) }
-    /// `DomainConfigurationName`: text. Update: replacement.
+    /// `DomainConfigurationName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-domainconfiguration.html#cfn-iot-domainconfiguration-domainconfigurationname)
     pub fn domain_configuration_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainConfigurationName", value.into_expr())) }
-    /// `DomainConfigurationStatus`: `DomainConfigurationStatus`. Update: in place.
+    /// `DomainConfigurationStatus`: `DomainConfigurationStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-domainconfiguration.html#cfn-iot-domainconfiguration-domainconfigurationstatus)
     pub fn domain_configuration_status(self, value: impl Arg<domain_configuration::DomainConfigurationStatus>) -> Self { Self(put(self.0, "DomainConfigurationStatus", value.into_expr())) }
-    /// `DomainName`: text. Update: replacement.
+    /// `DomainName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-domainconfiguration.html#cfn-iot-domainconfiguration-domainname)
     pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
-    /// `ServerCertificateArns`: list of text. Update: replacement.
+    /// `ServerCertificateArns`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-domainconfiguration.html#cfn-iot-domainconfiguration-servercertificatearns)
     pub fn server_certificate_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ServerCertificateArns", value.into_expr())) }
-    /// `ServerCertificateConfig`: `ServerCertificateConfig`. Update: in place.
+    /// `ServerCertificateConfig`: `ServerCertificateConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-domainconfiguration.html#cfn-iot-domainconfiguration-servercertificateconfig)
     pub fn server_certificate_config(self, value: impl Arg<domain_configuration::ServerCertificateConfig>) -> Self { Self(put(self.0, "ServerCertificateConfig", value.into_expr())) }
-    /// `ServiceType`: `ServiceType`. Update: replacement.
+    /// `ServiceType`: `ServiceType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-domainconfiguration.html#cfn-iot-domainconfiguration-servicetype)
     pub fn service_type(self, value: impl Arg<domain_configuration::ServiceType>) -> Self { Self(put(self.0, "ServiceType", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-domainconfiguration.html#cfn-iot-domainconfiguration-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `TlsConfig`: `TlsConfig`. Update: in place.
+    /// `TlsConfig`: `TlsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-domainconfiguration.html#cfn-iot-domainconfiguration-tlsconfig)
     pub fn tls_config(self, value: impl Arg<domain_configuration::TlsConfig>) -> Self { Self(put(self.0, "TlsConfig", value.into_expr())) }
-    /// `ValidationCertificateArn`: text. Update: replacement.
+    /// `ValidationCertificateArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-domainconfiguration.html#cfn-iot-domainconfiguration-validationcertificatearn)
     pub fn validation_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ValidationCertificateArn", value.into_expr())) }
 }
 impl Done for CfnDomainConfigurationProps { fn into_props(self) -> Bag { self.0 } }
@@ -682,9 +682,9 @@ use crate::cfn::support::*;
 impl AuthorizerConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AllowAuthorizerOverride`: boolean. Update: in place.
+    /// `AllowAuthorizerOverride`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-domainconfiguration-authorizerconfig.html#cfn-iot-domainconfiguration-authorizerconfig-allowauthorizeroverride)
     pub fn allow_authorizer_override(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowAuthorizerOverride", value.into_expr())) }
-    /// `DefaultAuthorizerName`: text. Update: in place.
+    /// `DefaultAuthorizerName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-domainconfiguration-authorizerconfig.html#cfn-iot-domainconfiguration-authorizerconfig-defaultauthorizername)
     pub fn default_authorizer_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultAuthorizerName", value.into_expr())) }
 }
 impl Done for AuthorizerConfig { fn into_props(self) -> Bag { self.0 } }
@@ -693,7 +693,7 @@ impl Done for AuthorizerConfig { fn into_props(self) -> Bag { self.0 } }
 impl ClientCertificateConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ClientCertificateCallbackArn`: text. Update: in place.
+    /// `ClientCertificateCallbackArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-domainconfiguration-clientcertificateconfig.html#cfn-iot-domainconfiguration-clientcertificateconfig-clientcertificatecallbackarn)
     pub fn client_certificate_callback_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientCertificateCallbackArn", value.into_expr())) }
 }
 impl Done for ClientCertificateConfig { fn into_props(self) -> Bag { self.0 } }
@@ -702,11 +702,11 @@ impl Done for ClientCertificateConfig { fn into_props(self) -> Bag { self.0 } }
 impl ServerCertificateConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EnableOCSPCheck`: boolean. Update: in place.
+    /// `EnableOCSPCheck`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-domainconfiguration-servercertificateconfig.html#cfn-iot-domainconfiguration-servercertificateconfig-enableocspcheck)
     pub fn enable_ocsp_check(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableOCSPCheck", value.into_expr())) }
-    /// `OcspAuthorizedResponderArn`: text. Update: in place.
+    /// `OcspAuthorizedResponderArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-domainconfiguration-servercertificateconfig.html#cfn-iot-domainconfiguration-servercertificateconfig-ocspauthorizedresponderarn)
     pub fn ocsp_authorized_responder_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OcspAuthorizedResponderArn", value.into_expr())) }
-    /// `OcspLambdaArn`: text. Update: in place.
+    /// `OcspLambdaArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-domainconfiguration-servercertificateconfig.html#cfn-iot-domainconfiguration-servercertificateconfig-ocsplambdaarn)
     pub fn ocsp_lambda_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OcspLambdaArn", value.into_expr())) }
 }
 impl Done for ServerCertificateConfig { fn into_props(self) -> Bag { self.0 } }
@@ -715,11 +715,11 @@ impl Done for ServerCertificateConfig { fn into_props(self) -> Bag { self.0 } }
 impl ServerCertificateSummary {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ServerCertificateArn`: text. Update: in place.
+    /// `ServerCertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-domainconfiguration-servercertificatesummary.html#cfn-iot-domainconfiguration-servercertificatesummary-servercertificatearn)
     pub fn server_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerCertificateArn", value.into_expr())) }
-    /// `ServerCertificateStatus`: `ServerCertificateStatus`. Update: in place.
+    /// `ServerCertificateStatus`: `ServerCertificateStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-domainconfiguration-servercertificatesummary.html#cfn-iot-domainconfiguration-servercertificatesummary-servercertificatestatus)
     pub fn server_certificate_status(self, value: impl Arg<ServerCertificateStatus>) -> Self { Self(put(self.0, "ServerCertificateStatus", value.into_expr())) }
-    /// `ServerCertificateStatusDetail`: text. Update: in place.
+    /// `ServerCertificateStatusDetail`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-domainconfiguration-servercertificatesummary.html#cfn-iot-domainconfiguration-servercertificatesummary-servercertificatestatusdetail)
     pub fn server_certificate_status_detail(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerCertificateStatusDetail", value.into_expr())) }
 }
 impl Done for ServerCertificateSummary { fn into_props(self) -> Bag { self.0 } }
@@ -728,7 +728,7 @@ impl Done for ServerCertificateSummary { fn into_props(self) -> Bag { self.0 } }
 impl TlsConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SecurityPolicy`: text. Update: in place.
+    /// `SecurityPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-domainconfiguration-tlsconfig.html#cfn-iot-domainconfiguration-tlsconfig-securitypolicy)
     pub fn security_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityPolicy", value.into_expr())) }
 }
 impl Done for TlsConfig { fn into_props(self) -> Bag { self.0 } }
@@ -752,11 +752,11 @@ impl CfnEncryptionConfiguration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEncryptionConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AccountId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AccountId`: text.
+    /// The attribute `AccountId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-encryptionconfiguration.html#AccountId-fn::getatt)
     pub fn attr_account_id(&self) -> Val<str> { self.0.get_att("AccountId") }
-    /// The attribute `ConfigurationDetails`: `ConfigurationDetails`.
+    /// The attribute `ConfigurationDetails`: `ConfigurationDetails`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-encryptionconfiguration.html#ConfigurationDetails-fn::getatt)
     pub fn attr_configuration_details(&self) -> Val<encryption_configuration::ConfigurationDetails> { self.0.get_att("ConfigurationDetails") }
-    /// The attribute `LastModifiedDate`: text.
+    /// The attribute `LastModifiedDate`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-encryptionconfiguration.html#LastModifiedDate-fn::getatt)
     pub fn attr_last_modified_date(&self) -> Val<str> { self.0.get_att("LastModifiedDate") }
 }
 impl Parent for CfnEncryptionConfiguration { fn node(&self) -> &Place { &self.0 } }
@@ -767,11 +767,11 @@ impl CfnEncryptionConfigurationProps {
     pub fn new() -> CfnEncryptionConfigurationProps<Missing<required::EncryptionType>> { CfnEncryptionConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnEncryptionConfigurationProps<R0> {
-    /// `EncryptionType`: `EncryptionType`, required. Update: in place.
+    /// `EncryptionType`: `EncryptionType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-encryptionconfiguration.html#cfn-iot-encryptionconfiguration-encryptiontype)
     pub fn encryption_type(self, value: impl Arg<encryption_configuration::EncryptionType>) -> CfnEncryptionConfigurationProps<Set> { CfnEncryptionConfigurationProps(put(self.0, "EncryptionType", value.into_expr()), Phase) }
-    /// `KmsAccessRoleArn`: `IamRoleArn`. Update: in place.
+    /// `KmsAccessRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-encryptionconfiguration.html#cfn-iot-encryptionconfiguration-kmsaccessrolearn)
     pub fn kms_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "KmsAccessRoleArn", value.into_expr()), Phase) }
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-encryptionconfiguration.html#cfn-iot-encryptionconfiguration-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
 }
 impl Done for CfnEncryptionConfigurationProps { fn into_props(self) -> Bag { self.0 } }
@@ -783,11 +783,11 @@ use crate::cfn::support::*;
 impl ConfigurationDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ConfigurationStatus`: `ConfigurationStatus`. Update: in place.
+    /// `ConfigurationStatus`: `ConfigurationStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-encryptionconfiguration-configurationdetails.html#cfn-iot-encryptionconfiguration-configurationdetails-configurationstatus)
     pub fn configuration_status(self, value: impl Arg<ConfigurationStatus>) -> Self { Self(put(self.0, "ConfigurationStatus", value.into_expr())) }
-    /// `ErrorCode`: text. Update: in place.
+    /// `ErrorCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-encryptionconfiguration-configurationdetails.html#cfn-iot-encryptionconfiguration-configurationdetails-errorcode)
     pub fn error_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ErrorCode", value.into_expr())) }
-    /// `ErrorMessage`: text. Update: in place.
+    /// `ErrorMessage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-encryptionconfiguration-configurationdetails.html#cfn-iot-encryptionconfiguration-configurationdetails-errormessage)
     pub fn error_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ErrorMessage", value.into_expr())) }
 }
 impl Done for ConfigurationDetails { fn into_props(self) -> Bag { self.0 } }
@@ -805,13 +805,13 @@ impl CfnFleetMetric {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFleetMetricProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `MetricName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreationDate`: text.
+    /// The attribute `CreationDate`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-fleetmetric.html#CreationDate-fn::getatt)
     pub fn attr_creation_date(&self) -> Val<str> { self.0.get_att("CreationDate") }
-    /// The attribute `LastModifiedDate`: text.
+    /// The attribute `LastModifiedDate`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-fleetmetric.html#LastModifiedDate-fn::getatt)
     pub fn attr_last_modified_date(&self) -> Val<str> { self.0.get_att("LastModifiedDate") }
-    /// The attribute `MetricArn`: `OtherArn`.
+    /// The attribute `MetricArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-fleetmetric.html#MetricArn-fn::getatt)
     pub fn attr_metric_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MetricArn") }
-    /// The attribute `Version`: number.
+    /// The attribute `Version`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-fleetmetric.html#Version-fn::getatt)
     pub fn attr_version(&self) -> Val<f64> { self.0.get_att("Version") }
 }
 impl Parent for CfnFleetMetric { fn node(&self) -> &Place { &self.0 } }
@@ -822,25 +822,25 @@ impl CfnFleetMetricProps {
     pub fn new() -> CfnFleetMetricProps<Missing<required::MetricName>> { CfnFleetMetricProps(Bag::default(), Phase) }
 }
 impl<R0> CfnFleetMetricProps<R0> {
-    /// `AggregationField`: text. Update: in place.
+    /// `AggregationField`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-fleetmetric.html#cfn-iot-fleetmetric-aggregationfield)
     pub fn aggregation_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AggregationField", value.into_expr()), Phase) }
-    /// `AggregationType`: `AggregationType`. Update: in place.
+    /// `AggregationType`: `AggregationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-fleetmetric.html#cfn-iot-fleetmetric-aggregationtype)
     pub fn aggregation_type(self, value: impl Arg<fleet_metric::AggregationType>) -> Self { Self(put(self.0, "AggregationType", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-fleetmetric.html#cfn-iot-fleetmetric-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `IndexName`: text. Update: in place.
+    /// `IndexName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-fleetmetric.html#cfn-iot-fleetmetric-indexname)
     pub fn index_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IndexName", value.into_expr()), Phase) }
-    /// `MetricName`: text, required. Update: replacement.
+    /// `MetricName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-fleetmetric.html#cfn-iot-fleetmetric-metricname)
     pub fn metric_name(self, value: impl Arg<str>) -> CfnFleetMetricProps<Set> { CfnFleetMetricProps(put(self.0, "MetricName", value.into_expr()), Phase) }
-    /// `Period`: integer. Update: in place.
+    /// `Period`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-fleetmetric.html#cfn-iot-fleetmetric-period)
     pub fn period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Period", value.into_expr()), Phase) }
-    /// `QueryString`: text. Update: in place.
+    /// `QueryString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-fleetmetric.html#cfn-iot-fleetmetric-querystring)
     pub fn query_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueryString", value.into_expr()), Phase) }
-    /// `QueryVersion`: text. Update: in place.
+    /// `QueryVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-fleetmetric.html#cfn-iot-fleetmetric-queryversion)
     pub fn query_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueryVersion", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-fleetmetric.html#cfn-iot-fleetmetric-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Unit`: text. Update: in place.
+    /// `Unit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-fleetmetric.html#cfn-iot-fleetmetric-unit)
     pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
 }
 impl Done for CfnFleetMetricProps { fn into_props(self) -> Bag { self.0 } }
@@ -854,9 +854,9 @@ impl AggregationType {
     pub fn new() -> AggregationType<Missing<super::required::Name>, Missing<super::required::Values>> { AggregationType(Bag::default(), Phase) }
 }
 impl<R0, R1> AggregationType<R0, R1> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-fleetmetric-aggregationtype.html#cfn-iot-fleetmetric-aggregationtype-name)
     pub fn name(self, value: impl Arg<str>) -> AggregationType<Set, R1> { AggregationType(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Values`: list of text, required. Update: in place.
+    /// `Values`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-fleetmetric-aggregationtype.html#cfn-iot-fleetmetric-aggregationtype-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> AggregationType<R0, Set> { AggregationType(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for AggregationType { fn into_props(self) -> Bag { self.0 } }
@@ -870,9 +870,9 @@ impl CfnJob {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnJobProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-job.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-job.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
 }
 impl Parent for CfnJob { fn node(&self) -> &Place { &self.0 } }
@@ -883,37 +883,37 @@ impl CfnJobProps {
     pub fn new() -> CfnJobProps<Missing<required::JobId>, Missing<required::Targets>> { CfnJobProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnJobProps<R0, R1> {
-    /// `AbortConfig`: `AbortConfig`. Update: in place.
+    /// `AbortConfig`: `AbortConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-job.html#cfn-iot-job-abortconfig)
     pub fn abort_config(self, value: impl Arg<job::AbortConfig>) -> Self { Self(put(self.0, "AbortConfig", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-job.html#cfn-iot-job-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DestinationPackageVersions`: list of text. Update: replacement.
+    /// `DestinationPackageVersions`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-job.html#cfn-iot-job-destinationpackageversions)
     pub fn destination_package_versions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DestinationPackageVersions", value.into_expr()), Phase) }
-    /// `Document`: text. Update: replacement.
+    /// `Document`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-job.html#cfn-iot-job-document)
     pub fn document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Document", value.into_expr()), Phase) }
-    /// `DocumentParameters`: map of text. Update: replacement.
+    /// `DocumentParameters`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-job.html#cfn-iot-job-documentparameters)
     pub fn document_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "DocumentParameters", value.into_expr()), Phase) }
-    /// `DocumentSource`: text. Update: replacement.
+    /// `DocumentSource`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-job.html#cfn-iot-job-documentsource)
     pub fn document_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentSource", value.into_expr()), Phase) }
-    /// `JobExecutionsRetryConfig`: `JobExecutionsRetryConfig`. Update: replacement.
+    /// `JobExecutionsRetryConfig`: `JobExecutionsRetryConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-job.html#cfn-iot-job-jobexecutionsretryconfig)
     pub fn job_executions_retry_config(self, value: impl Arg<job::JobExecutionsRetryConfig>) -> Self { Self(put(self.0, "JobExecutionsRetryConfig", value.into_expr()), Phase) }
-    /// `JobExecutionsRolloutConfig`: `JobExecutionsRolloutConfig`. Update: in place.
+    /// `JobExecutionsRolloutConfig`: `JobExecutionsRolloutConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-job.html#cfn-iot-job-jobexecutionsrolloutconfig)
     pub fn job_executions_rollout_config(self, value: impl Arg<job::JobExecutionsRolloutConfig>) -> Self { Self(put(self.0, "JobExecutionsRolloutConfig", value.into_expr()), Phase) }
-    /// `JobId`: text, required. Update: replacement.
+    /// `JobId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-job.html#cfn-iot-job-jobid)
     pub fn job_id(self, value: impl Arg<str>) -> CfnJobProps<Set, R1> { CfnJobProps(put(self.0, "JobId", value.into_expr()), Phase) }
-    /// `JobTemplateArn`: text. Update: replacement.
+    /// `JobTemplateArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-job.html#cfn-iot-job-jobtemplatearn)
     pub fn job_template_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JobTemplateArn", value.into_expr()), Phase) }
-    /// `PresignedUrlConfig`: `PresignedUrlConfig`. Update: in place.
+    /// `PresignedUrlConfig`: `PresignedUrlConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-job.html#cfn-iot-job-presignedurlconfig)
     pub fn presigned_url_config(self, value: impl Arg<job::PresignedUrlConfig>) -> Self { Self(put(self.0, "PresignedUrlConfig", value.into_expr()), Phase) }
-    /// `SchedulingConfig`: `SchedulingConfig`. Update: replacement.
+    /// `SchedulingConfig`: `SchedulingConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-job.html#cfn-iot-job-schedulingconfig)
     pub fn scheduling_config(self, value: impl Arg<job::SchedulingConfig>) -> Self { Self(put(self.0, "SchedulingConfig", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-job.html#cfn-iot-job-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TargetSelection`: `TargetSelection`. Update: replacement.
+    /// `TargetSelection`: `TargetSelection`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-job.html#cfn-iot-job-targetselection)
     pub fn target_selection(self, value: impl Arg<job::TargetSelection>) -> Self { Self(put(self.0, "TargetSelection", value.into_expr()), Phase) }
-    /// `Targets`: list of text, required. Update: replacement.
+    /// `Targets`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-job.html#cfn-iot-job-targets)
     pub fn targets(self, value: impl Arg<Arr<str>>) -> CfnJobProps<R0, Set> { CfnJobProps(put(self.0, "Targets", value.into_expr()), Phase) }
-    /// `TimeoutConfig`: `TimeoutConfig`. Update: in place.
+    /// `TimeoutConfig`: `TimeoutConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-job.html#cfn-iot-job-timeoutconfig)
     pub fn timeout_config(self, value: impl Arg<job::TimeoutConfig>) -> Self { Self(put(self.0, "TimeoutConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnJobProps { fn into_props(self) -> Bag { self.0 } }
@@ -927,7 +927,7 @@ impl AbortConfig {
     pub fn new() -> AbortConfig<Missing<super::required::CriteriaList>> { AbortConfig(Bag::default(), Phase) }
 }
 impl<R0> AbortConfig<R0> {
-    /// `CriteriaList`: list of `AbortCriteria`, required. Update: in place.
+    /// `CriteriaList`: list of `AbortCriteria`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-abortconfig.html#cfn-iot-job-abortconfig-criterialist)
     pub fn criteria_list(self, value: impl Arg<Arr<AbortCriteria>>) -> AbortConfig<Set> { AbortConfig(put(self.0, "CriteriaList", value.into_expr()), Phase) }
 }
 impl Done for AbortConfig { fn into_props(self) -> Bag { self.0 } }
@@ -938,13 +938,13 @@ impl AbortCriteria {
     pub fn new() -> AbortCriteria<Missing<super::required::Action>, Missing<super::required::FailureType>, Missing<super::required::MinNumberOfExecutedThings>, Missing<super::required::ThresholdPercentage>> { AbortCriteria(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> AbortCriteria<R0, R1, R2, R3> {
-    /// `Action`: `Action`, required. Update: in place.
+    /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-abortcriteria.html#cfn-iot-job-abortcriteria-action)
     pub fn action(self, value: impl Arg<Action>) -> AbortCriteria<Set, R1, R2, R3> { AbortCriteria(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `FailureType`: `FailureType`, required. Update: in place.
+    /// `FailureType`: `FailureType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-abortcriteria.html#cfn-iot-job-abortcriteria-failuretype)
     pub fn failure_type(self, value: impl Arg<FailureType>) -> AbortCriteria<R0, Set, R2, R3> { AbortCriteria(put(self.0, "FailureType", value.into_expr()), Phase) }
-    /// `MinNumberOfExecutedThings`: integer, required. Update: in place.
+    /// `MinNumberOfExecutedThings`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-abortcriteria.html#cfn-iot-job-abortcriteria-minnumberofexecutedthings)
     pub fn min_number_of_executed_things(self, value: impl Arg<i64>) -> AbortCriteria<R0, R1, Set, R3> { AbortCriteria(put(self.0, "MinNumberOfExecutedThings", value.into_expr()), Phase) }
-    /// `ThresholdPercentage`: number, required. Update: in place.
+    /// `ThresholdPercentage`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-abortcriteria.html#cfn-iot-job-abortcriteria-thresholdpercentage)
     pub fn threshold_percentage(self, value: impl Arg<f64>) -> AbortCriteria<R0, R1, R2, Set> { AbortCriteria(put(self.0, "ThresholdPercentage", value.into_expr()), Phase) }
 }
 impl Done for AbortCriteria { fn into_props(self) -> Bag { self.0 } }
@@ -955,11 +955,11 @@ impl ExponentialRolloutRate {
     pub fn new() -> ExponentialRolloutRate<Missing<super::required::BaseRatePerMinute>, Missing<super::required::IncrementFactor>, Missing<super::required::RateIncreaseCriteria>> { ExponentialRolloutRate(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ExponentialRolloutRate<R0, R1, R2> {
-    /// `BaseRatePerMinute`: integer, required. Update: in place.
+    /// `BaseRatePerMinute`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-exponentialrolloutrate.html#cfn-iot-job-exponentialrolloutrate-baserateperminute)
     pub fn base_rate_per_minute(self, value: impl Arg<i64>) -> ExponentialRolloutRate<Set, R1, R2> { ExponentialRolloutRate(put(self.0, "BaseRatePerMinute", value.into_expr()), Phase) }
-    /// `IncrementFactor`: number, required. Update: in place.
+    /// `IncrementFactor`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-exponentialrolloutrate.html#cfn-iot-job-exponentialrolloutrate-incrementfactor)
     pub fn increment_factor(self, value: impl Arg<f64>) -> ExponentialRolloutRate<R0, Set, R2> { ExponentialRolloutRate(put(self.0, "IncrementFactor", value.into_expr()), Phase) }
-    /// `RateIncreaseCriteria`: `RateIncreaseCriteria`, required. Update: in place.
+    /// `RateIncreaseCriteria`: `RateIncreaseCriteria`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-exponentialrolloutrate.html#cfn-iot-job-exponentialrolloutrate-rateincreasecriteria)
     pub fn rate_increase_criteria(self, value: impl Arg<RateIncreaseCriteria>) -> ExponentialRolloutRate<R0, R1, Set> { ExponentialRolloutRate(put(self.0, "RateIncreaseCriteria", value.into_expr()), Phase) }
 }
 impl Done for ExponentialRolloutRate { fn into_props(self) -> Bag { self.0 } }
@@ -970,7 +970,7 @@ impl JobExecutionsRetryConfig {
     pub fn new() -> JobExecutionsRetryConfig<Missing<super::required::CriteriaList>> { JobExecutionsRetryConfig(Bag::default(), Phase) }
 }
 impl<R0> JobExecutionsRetryConfig<R0> {
-    /// `CriteriaList`: list of `RetryCriteria`, required. Update: replacement.
+    /// `CriteriaList`: list of `RetryCriteria`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-jobexecutionsretryconfig.html#cfn-iot-job-jobexecutionsretryconfig-criterialist)
     pub fn criteria_list(self, value: impl Arg<Arr<RetryCriteria>>) -> JobExecutionsRetryConfig<Set> { JobExecutionsRetryConfig(put(self.0, "CriteriaList", value.into_expr()), Phase) }
 }
 impl Done for JobExecutionsRetryConfig { fn into_props(self) -> Bag { self.0 } }
@@ -979,9 +979,9 @@ impl Done for JobExecutionsRetryConfig { fn into_props(self) -> Bag { self.0 } }
 impl JobExecutionsRolloutConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ExponentialRate`: `ExponentialRolloutRate`. Update: in place.
+    /// `ExponentialRate`: `ExponentialRolloutRate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-jobexecutionsrolloutconfig.html#cfn-iot-job-jobexecutionsrolloutconfig-exponentialrate)
     pub fn exponential_rate(self, value: impl Arg<ExponentialRolloutRate>) -> Self { Self(put(self.0, "ExponentialRate", value.into_expr())) }
-    /// `MaximumPerMinute`: integer. Update: in place.
+    /// `MaximumPerMinute`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-jobexecutionsrolloutconfig.html#cfn-iot-job-jobexecutionsrolloutconfig-maximumperminute)
     pub fn maximum_per_minute(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumPerMinute", value.into_expr())) }
 }
 impl Done for JobExecutionsRolloutConfig { fn into_props(self) -> Bag { self.0 } }
@@ -992,9 +992,9 @@ impl MaintenanceWindow {
     pub fn new() -> MaintenanceWindow<Missing<super::required::DurationInMinutes>, Missing<super::required::StartTime>> { MaintenanceWindow(Bag::default(), Phase) }
 }
 impl<R0, R1> MaintenanceWindow<R0, R1> {
-    /// `DurationInMinutes`: integer, required. Update: replacement.
+    /// `DurationInMinutes`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-maintenancewindow.html#cfn-iot-job-maintenancewindow-durationinminutes)
     pub fn duration_in_minutes(self, value: impl Arg<i64>) -> MaintenanceWindow<Set, R1> { MaintenanceWindow(put(self.0, "DurationInMinutes", value.into_expr()), Phase) }
-    /// `StartTime`: text, required. Update: replacement.
+    /// `StartTime`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-maintenancewindow.html#cfn-iot-job-maintenancewindow-starttime)
     pub fn start_time(self, value: impl Arg<str>) -> MaintenanceWindow<R0, Set> { MaintenanceWindow(put(self.0, "StartTime", value.into_expr()), Phase) }
 }
 impl Done for MaintenanceWindow { fn into_props(self) -> Bag { self.0 } }
@@ -1003,9 +1003,9 @@ impl Done for MaintenanceWindow { fn into_props(self) -> Bag { self.0 } }
 impl PresignedUrlConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ExpiresInSec`: integer. Update: in place.
+    /// `ExpiresInSec`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-presignedurlconfig.html#cfn-iot-job-presignedurlconfig-expiresinsec)
     pub fn expires_in_sec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ExpiresInSec", value.into_expr())) }
-    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-presignedurlconfig.html#cfn-iot-job-presignedurlconfig-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
 }
 impl Done for PresignedUrlConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1014,9 +1014,9 @@ impl Done for PresignedUrlConfig { fn into_props(self) -> Bag { self.0 } }
 impl RateIncreaseCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `NumberOfNotifiedThings`: integer. Update: in place.
+    /// `NumberOfNotifiedThings`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-rateincreasecriteria.html#cfn-iot-job-rateincreasecriteria-numberofnotifiedthings)
     pub fn number_of_notified_things(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfNotifiedThings", value.into_expr())) }
-    /// `NumberOfSucceededThings`: integer. Update: in place.
+    /// `NumberOfSucceededThings`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-rateincreasecriteria.html#cfn-iot-job-rateincreasecriteria-numberofsucceededthings)
     pub fn number_of_succeeded_things(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfSucceededThings", value.into_expr())) }
 }
 impl Done for RateIncreaseCriteria { fn into_props(self) -> Bag { self.0 } }
@@ -1027,9 +1027,9 @@ impl RetryCriteria {
     pub fn new() -> RetryCriteria<Missing<super::required::FailureType>, Missing<super::required::NumberOfRetries>> { RetryCriteria(Bag::default(), Phase) }
 }
 impl<R0, R1> RetryCriteria<R0, R1> {
-    /// `FailureType`: `RetryCriteriaFailureType`, required. Update: replacement.
+    /// `FailureType`: `RetryCriteriaFailureType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-retrycriteria.html#cfn-iot-job-retrycriteria-failuretype)
     pub fn failure_type(self, value: impl Arg<RetryCriteriaFailureType>) -> RetryCriteria<Set, R1> { RetryCriteria(put(self.0, "FailureType", value.into_expr()), Phase) }
-    /// `NumberOfRetries`: integer, required. Update: replacement.
+    /// `NumberOfRetries`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-retrycriteria.html#cfn-iot-job-retrycriteria-numberofretries)
     pub fn number_of_retries(self, value: impl Arg<i64>) -> RetryCriteria<R0, Set> { RetryCriteria(put(self.0, "NumberOfRetries", value.into_expr()), Phase) }
 }
 impl Done for RetryCriteria { fn into_props(self) -> Bag { self.0 } }
@@ -1038,13 +1038,13 @@ impl Done for RetryCriteria { fn into_props(self) -> Bag { self.0 } }
 impl SchedulingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EndBehavior`: `EndBehavior`. Update: replacement.
+    /// `EndBehavior`: `EndBehavior`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-schedulingconfig.html#cfn-iot-job-schedulingconfig-endbehavior)
     pub fn end_behavior(self, value: impl Arg<EndBehavior>) -> Self { Self(put(self.0, "EndBehavior", value.into_expr())) }
-    /// `EndTime`: text. Update: replacement.
+    /// `EndTime`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-schedulingconfig.html#cfn-iot-job-schedulingconfig-endtime)
     pub fn end_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndTime", value.into_expr())) }
-    /// `MaintenanceWindows`: list of `MaintenanceWindow`. Update: replacement.
+    /// `MaintenanceWindows`: list of `MaintenanceWindow`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-schedulingconfig.html#cfn-iot-job-schedulingconfig-maintenancewindows)
     pub fn maintenance_windows(self, value: impl Arg<Arr<MaintenanceWindow>>) -> Self { Self(put(self.0, "MaintenanceWindows", value.into_expr())) }
-    /// `StartTime`: text. Update: replacement.
+    /// `StartTime`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-schedulingconfig.html#cfn-iot-job-schedulingconfig-starttime)
     pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value.into_expr())) }
 }
 impl Done for SchedulingConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1053,7 +1053,7 @@ impl Done for SchedulingConfig { fn into_props(self) -> Bag { self.0 } }
 impl TimeoutConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `InProgressTimeoutInMinutes`: integer. Update: in place.
+    /// `InProgressTimeoutInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-timeoutconfig.html#cfn-iot-job-timeoutconfig-inprogresstimeoutinminutes)
     pub fn in_progress_timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "InProgressTimeoutInMinutes", value.into_expr())) }
 }
 impl Done for TimeoutConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1077,7 +1077,7 @@ impl CfnJobTemplate {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnJobTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `JobTemplateId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-jobtemplate.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnJobTemplate { fn node(&self) -> &Place { &self.0 } }
@@ -1088,31 +1088,31 @@ impl CfnJobTemplateProps {
     pub fn new() -> CfnJobTemplateProps<Missing<required::Description>, Missing<required::JobTemplateId>> { CfnJobTemplateProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnJobTemplateProps<R0, R1> {
-    /// `AbortConfig`: `AbortConfig`. Update: replacement.
+    /// `AbortConfig`: `AbortConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-jobtemplate.html#cfn-iot-jobtemplate-abortconfig)
     pub fn abort_config(self, value: impl Arg<job_template::AbortConfig>) -> Self { Self(put(self.0, "AbortConfig", value.into_expr()), Phase) }
-    /// `Description`: text, required. Update: replacement.
+    /// `Description`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-jobtemplate.html#cfn-iot-jobtemplate-description)
     pub fn description(self, value: impl Arg<str>) -> CfnJobTemplateProps<Set, R1> { CfnJobTemplateProps(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DestinationPackageVersions`: list of text. Update: replacement.
+    /// `DestinationPackageVersions`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-jobtemplate.html#cfn-iot-jobtemplate-destinationpackageversions)
     pub fn destination_package_versions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DestinationPackageVersions", value.into_expr()), Phase) }
-    /// `Document`: text. Update: replacement.
+    /// `Document`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-jobtemplate.html#cfn-iot-jobtemplate-document)
     pub fn document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Document", value.into_expr()), Phase) }
-    /// `DocumentSource`: text. Update: replacement.
+    /// `DocumentSource`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-jobtemplate.html#cfn-iot-jobtemplate-documentsource)
     pub fn document_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentSource", value.into_expr()), Phase) }
-    /// `JobArn`: text. Update: replacement.
+    /// `JobArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-jobtemplate.html#cfn-iot-jobtemplate-jobarn)
     pub fn job_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JobArn", value.into_expr()), Phase) }
-    /// `JobExecutionsRetryConfig`: `JobExecutionsRetryConfig`. Update: replacement.
+    /// `JobExecutionsRetryConfig`: `JobExecutionsRetryConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-jobtemplate.html#cfn-iot-jobtemplate-jobexecutionsretryconfig)
     pub fn job_executions_retry_config(self, value: impl Arg<job_template::JobExecutionsRetryConfig>) -> Self { Self(put(self.0, "JobExecutionsRetryConfig", value.into_expr()), Phase) }
-    /// `JobExecutionsRolloutConfig`: `JobExecutionsRolloutConfig`. Update: replacement.
+    /// `JobExecutionsRolloutConfig`: `JobExecutionsRolloutConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-jobtemplate.html#cfn-iot-jobtemplate-jobexecutionsrolloutconfig)
     pub fn job_executions_rollout_config(self, value: impl Arg<job_template::JobExecutionsRolloutConfig>) -> Self { Self(put(self.0, "JobExecutionsRolloutConfig", value.into_expr()), Phase) }
-    /// `JobTemplateId`: text, required. Update: replacement.
+    /// `JobTemplateId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-jobtemplate.html#cfn-iot-jobtemplate-jobtemplateid)
     pub fn job_template_id(self, value: impl Arg<str>) -> CfnJobTemplateProps<R0, Set> { CfnJobTemplateProps(put(self.0, "JobTemplateId", value.into_expr()), Phase) }
-    /// `MaintenanceWindows`: list of `MaintenanceWindow`. Update: replacement.
+    /// `MaintenanceWindows`: list of `MaintenanceWindow`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-jobtemplate.html#cfn-iot-jobtemplate-maintenancewindows)
     pub fn maintenance_windows(self, value: impl Arg<Arr<job_template::MaintenanceWindow>>) -> Self { Self(put(self.0, "MaintenanceWindows", value.into_expr()), Phase) }
-    /// `PresignedUrlConfig`: `PresignedUrlConfig`. Update: replacement.
+    /// `PresignedUrlConfig`: `PresignedUrlConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-jobtemplate.html#cfn-iot-jobtemplate-presignedurlconfig)
     pub fn presigned_url_config(self, value: impl Arg<job_template::PresignedUrlConfig>) -> Self { Self(put(self.0, "PresignedUrlConfig", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-jobtemplate.html#cfn-iot-jobtemplate-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TimeoutConfig`: `TimeoutConfig`. Update: replacement.
+    /// `TimeoutConfig`: `TimeoutConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-jobtemplate.html#cfn-iot-jobtemplate-timeoutconfig)
     pub fn timeout_config(self, value: impl Arg<job_template::TimeoutConfig>) -> Self { Self(put(self.0, "TimeoutConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnJobTemplateProps { fn into_props(self) -> Bag { self.0 } }
@@ -1126,7 +1126,7 @@ impl AbortConfig {
     pub fn new() -> AbortConfig<Missing<super::required::CriteriaList>> { AbortConfig(Bag::default(), Phase) }
 }
 impl<R0> AbortConfig<R0> {
-    /// `CriteriaList`: list of `AbortCriteria`, required. Update: replacement.
+    /// `CriteriaList`: list of `AbortCriteria`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-abortconfig.html#cfn-iot-jobtemplate-abortconfig-criterialist)
     pub fn criteria_list(self, value: impl Arg<Arr<AbortCriteria>>) -> AbortConfig<Set> { AbortConfig(put(self.0, "CriteriaList", value.into_expr()), Phase) }
 }
 impl Done for AbortConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1137,13 +1137,13 @@ impl AbortCriteria {
     pub fn new() -> AbortCriteria<Missing<super::required::Action>, Missing<super::required::FailureType>, Missing<super::required::MinNumberOfExecutedThings>, Missing<super::required::ThresholdPercentage>> { AbortCriteria(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> AbortCriteria<R0, R1, R2, R3> {
-    /// `Action`: `Action`, required. Update: replacement.
+    /// `Action`: `Action`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-abortcriteria.html#cfn-iot-jobtemplate-abortcriteria-action)
     pub fn action(self, value: impl Arg<Action>) -> AbortCriteria<Set, R1, R2, R3> { AbortCriteria(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `FailureType`: `AbortCriteriaFailureType`, required. Update: replacement.
+    /// `FailureType`: `AbortCriteriaFailureType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-abortcriteria.html#cfn-iot-jobtemplate-abortcriteria-failuretype)
     pub fn failure_type(self, value: impl Arg<AbortCriteriaFailureType>) -> AbortCriteria<R0, Set, R2, R3> { AbortCriteria(put(self.0, "FailureType", value.into_expr()), Phase) }
-    /// `MinNumberOfExecutedThings`: integer, required. Update: replacement.
+    /// `MinNumberOfExecutedThings`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-abortcriteria.html#cfn-iot-jobtemplate-abortcriteria-minnumberofexecutedthings)
     pub fn min_number_of_executed_things(self, value: impl Arg<i64>) -> AbortCriteria<R0, R1, Set, R3> { AbortCriteria(put(self.0, "MinNumberOfExecutedThings", value.into_expr()), Phase) }
-    /// `ThresholdPercentage`: number, required. Update: replacement.
+    /// `ThresholdPercentage`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-abortcriteria.html#cfn-iot-jobtemplate-abortcriteria-thresholdpercentage)
     pub fn threshold_percentage(self, value: impl Arg<f64>) -> AbortCriteria<R0, R1, R2, Set> { AbortCriteria(put(self.0, "ThresholdPercentage", value.into_expr()), Phase) }
 }
 impl Done for AbortCriteria { fn into_props(self) -> Bag { self.0 } }
@@ -1154,11 +1154,11 @@ impl ExponentialRolloutRate {
     pub fn new() -> ExponentialRolloutRate<Missing<super::required::BaseRatePerMinute>, Missing<super::required::IncrementFactor>, Missing<super::required::RateIncreaseCriteria>> { ExponentialRolloutRate(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ExponentialRolloutRate<R0, R1, R2> {
-    /// `BaseRatePerMinute`: integer, required. Update: replacement.
+    /// `BaseRatePerMinute`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-exponentialrolloutrate.html#cfn-iot-jobtemplate-exponentialrolloutrate-baserateperminute)
     pub fn base_rate_per_minute(self, value: impl Arg<i64>) -> ExponentialRolloutRate<Set, R1, R2> { ExponentialRolloutRate(put(self.0, "BaseRatePerMinute", value.into_expr()), Phase) }
-    /// `IncrementFactor`: number, required. Update: replacement.
+    /// `IncrementFactor`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-exponentialrolloutrate.html#cfn-iot-jobtemplate-exponentialrolloutrate-incrementfactor)
     pub fn increment_factor(self, value: impl Arg<f64>) -> ExponentialRolloutRate<R0, Set, R2> { ExponentialRolloutRate(put(self.0, "IncrementFactor", value.into_expr()), Phase) }
-    /// `RateIncreaseCriteria`: `RateIncreaseCriteria`, required. Update: replacement.
+    /// `RateIncreaseCriteria`: `RateIncreaseCriteria`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-exponentialrolloutrate.html#cfn-iot-jobtemplate-exponentialrolloutrate-rateincreasecriteria)
     pub fn rate_increase_criteria(self, value: impl Arg<RateIncreaseCriteria>) -> ExponentialRolloutRate<R0, R1, Set> { ExponentialRolloutRate(put(self.0, "RateIncreaseCriteria", value.into_expr()), Phase) }
 }
 impl Done for ExponentialRolloutRate { fn into_props(self) -> Bag { self.0 } }
@@ -1167,7 +1167,7 @@ impl Done for ExponentialRolloutRate { fn into_props(self) -> Bag { self.0 } }
 impl JobExecutionsRetryConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RetryCriteriaList`: list of `RetryCriteria`. Update: replacement.
+    /// `RetryCriteriaList`: list of `RetryCriteria`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-jobexecutionsretryconfig.html#cfn-iot-jobtemplate-jobexecutionsretryconfig-retrycriterialist)
     pub fn retry_criteria_list(self, value: impl Arg<Arr<RetryCriteria>>) -> Self { Self(put(self.0, "RetryCriteriaList", value.into_expr())) }
 }
 impl Done for JobExecutionsRetryConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1176,9 +1176,9 @@ impl Done for JobExecutionsRetryConfig { fn into_props(self) -> Bag { self.0 } }
 impl JobExecutionsRolloutConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ExponentialRolloutRate`: `ExponentialRolloutRate`. Update: replacement.
+    /// `ExponentialRolloutRate`: `ExponentialRolloutRate`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-jobexecutionsrolloutconfig.html#cfn-iot-jobtemplate-jobexecutionsrolloutconfig-exponentialrolloutrate)
     pub fn exponential_rollout_rate(self, value: impl Arg<ExponentialRolloutRate>) -> Self { Self(put(self.0, "ExponentialRolloutRate", value.into_expr())) }
-    /// `MaximumPerMinute`: integer. Update: replacement.
+    /// `MaximumPerMinute`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-jobexecutionsrolloutconfig.html#cfn-iot-jobtemplate-jobexecutionsrolloutconfig-maximumperminute)
     pub fn maximum_per_minute(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumPerMinute", value.into_expr())) }
 }
 impl Done for JobExecutionsRolloutConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1187,9 +1187,9 @@ impl Done for JobExecutionsRolloutConfig { fn into_props(self) -> Bag { self.0 }
 impl MaintenanceWindow {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DurationInMinutes`: integer. Update: replacement.
+    /// `DurationInMinutes`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-maintenancewindow.html#cfn-iot-jobtemplate-maintenancewindow-durationinminutes)
     pub fn duration_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationInMinutes", value.into_expr())) }
-    /// `StartTime`: text. Update: replacement.
+    /// `StartTime`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-maintenancewindow.html#cfn-iot-jobtemplate-maintenancewindow-starttime)
     pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value.into_expr())) }
 }
 impl Done for MaintenanceWindow { fn into_props(self) -> Bag { self.0 } }
@@ -1200,9 +1200,9 @@ impl PresignedUrlConfig {
     pub fn new() -> PresignedUrlConfig<Missing<super::required::RoleArn>> { PresignedUrlConfig(Bag::default(), Phase) }
 }
 impl<R0> PresignedUrlConfig<R0> {
-    /// `ExpiresInSec`: integer. Update: replacement.
+    /// `ExpiresInSec`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-presignedurlconfig.html#cfn-iot-jobtemplate-presignedurlconfig-expiresinsec)
     pub fn expires_in_sec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ExpiresInSec", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: replacement.
+    /// `RoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-presignedurlconfig.html#cfn-iot-jobtemplate-presignedurlconfig-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> PresignedUrlConfig<Set> { PresignedUrlConfig(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for PresignedUrlConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1211,9 +1211,9 @@ impl Done for PresignedUrlConfig { fn into_props(self) -> Bag { self.0 } }
 impl RateIncreaseCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `NumberOfNotifiedThings`: integer. Update: replacement.
+    /// `NumberOfNotifiedThings`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-rateincreasecriteria.html#cfn-iot-jobtemplate-rateincreasecriteria-numberofnotifiedthings)
     pub fn number_of_notified_things(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfNotifiedThings", value.into_expr())) }
-    /// `NumberOfSucceededThings`: integer. Update: replacement.
+    /// `NumberOfSucceededThings`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-rateincreasecriteria.html#cfn-iot-jobtemplate-rateincreasecriteria-numberofsucceededthings)
     pub fn number_of_succeeded_things(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfSucceededThings", value.into_expr())) }
 }
 impl Done for RateIncreaseCriteria { fn into_props(self) -> Bag { self.0 } }
@@ -1222,9 +1222,9 @@ impl Done for RateIncreaseCriteria { fn into_props(self) -> Bag { self.0 } }
 impl RetryCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FailureType`: `FailureType`. Update: replacement.
+    /// `FailureType`: `FailureType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-retrycriteria.html#cfn-iot-jobtemplate-retrycriteria-failuretype)
     pub fn failure_type(self, value: impl Arg<FailureType>) -> Self { Self(put(self.0, "FailureType", value.into_expr())) }
-    /// `NumberOfRetries`: integer. Update: replacement.
+    /// `NumberOfRetries`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-retrycriteria.html#cfn-iot-jobtemplate-retrycriteria-numberofretries)
     pub fn number_of_retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfRetries", value.into_expr())) }
 }
 impl Done for RetryCriteria { fn into_props(self) -> Bag { self.0 } }
@@ -1235,7 +1235,7 @@ impl TimeoutConfig {
     pub fn new() -> TimeoutConfig<Missing<super::required::InProgressTimeoutInMinutes>> { TimeoutConfig(Bag::default(), Phase) }
 }
 impl<R0> TimeoutConfig<R0> {
-    /// `InProgressTimeoutInMinutes`: integer, required. Update: replacement.
+    /// `InProgressTimeoutInMinutes`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-timeoutconfig.html#cfn-iot-jobtemplate-timeoutconfig-inprogresstimeoutinminutes)
     pub fn in_progress_timeout_in_minutes(self, value: impl Arg<i64>) -> TimeoutConfig<Set> { TimeoutConfig(put(self.0, "InProgressTimeoutInMinutes", value.into_expr()), Phase) }
 }
 impl Done for TimeoutConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1264,13 +1264,13 @@ impl CfnLoggingProps {
     pub fn new() -> CfnLoggingProps<Missing<required::AccountId>, Missing<required::DefaultLogLevel>, Missing<required::RoleArn>> { CfnLoggingProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnLoggingProps<R0, R1, R2> {
-    /// `AccountId`: text, required. Update: replacement.
+    /// `AccountId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-logging.html#cfn-iot-logging-accountid)
     pub fn account_id(self, value: impl Arg<str>) -> CfnLoggingProps<Set, R1, R2> { CfnLoggingProps(put(self.0, "AccountId", value.into_expr()), Phase) }
-    /// `DefaultLogLevel`: `DefaultLogLevel`, required. Update: in place.
+    /// `DefaultLogLevel`: `DefaultLogLevel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-logging.html#cfn-iot-logging-defaultloglevel)
     pub fn default_log_level(self, value: impl Arg<logging::DefaultLogLevel>) -> CfnLoggingProps<R0, Set, R2> { CfnLoggingProps(put(self.0, "DefaultLogLevel", value.into_expr()), Phase) }
-    /// `EventConfigurations`: list of `EventConfiguration`. Update: in place.
+    /// `EventConfigurations`: list of `EventConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-logging.html#cfn-iot-logging-eventconfigurations)
     pub fn event_configurations(self, value: impl Arg<Arr<logging::EventConfiguration>>) -> Self { Self(put(self.0, "EventConfigurations", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-logging.html#cfn-iot-logging-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnLoggingProps<R0, R1, Set> { CfnLoggingProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for CfnLoggingProps { fn into_props(self) -> Bag { self.0 } }
@@ -1284,11 +1284,11 @@ impl EventConfiguration {
     pub fn new() -> EventConfiguration<Missing<super::required::EventType>> { EventConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EventConfiguration<R0> {
-    /// `EventType`: text, required. Update: in place.
+    /// `EventType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-logging-eventconfiguration.html#cfn-iot-logging-eventconfiguration-eventtype)
     pub fn event_type(self, value: impl Arg<str>) -> EventConfiguration<Set> { EventConfiguration(put(self.0, "EventType", value.into_expr()), Phase) }
-    /// `LogDestination`: text. Update: in place.
+    /// `LogDestination`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-logging-eventconfiguration.html#cfn-iot-logging-eventconfiguration-logdestination)
     pub fn log_destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogDestination", value.into_expr()), Phase) }
-    /// `LogLevel`: `LogLevel`. Update: in place.
+    /// `LogLevel`: `LogLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-logging-eventconfiguration.html#cfn-iot-logging-eventconfiguration-loglevel)
     pub fn log_level(self, value: impl Arg<LogLevel>) -> Self { Self(put(self.0, "LogLevel", value.into_expr()), Phase) }
 }
 impl Done for EventConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1306,9 +1306,9 @@ impl CfnMitigationAction {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMitigationActionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ActionName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `MitigationActionArn`: `OtherArn`.
+    /// The attribute `MitigationActionArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-mitigationaction.html#MitigationActionArn-fn::getatt)
     pub fn attr_mitigation_action_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MitigationActionArn") }
-    /// The attribute `MitigationActionId`: text.
+    /// The attribute `MitigationActionId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-mitigationaction.html#MitigationActionId-fn::getatt)
     pub fn attr_mitigation_action_id(&self) -> Val<str> { self.0.get_att("MitigationActionId") }
 }
 impl Parent for CfnMitigationAction { fn node(&self) -> &Place { &self.0 } }
@@ -1319,13 +1319,13 @@ impl CfnMitigationActionProps {
     pub fn new() -> CfnMitigationActionProps<Missing<required::ActionParams>, Missing<required::RoleArn>> { CfnMitigationActionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnMitigationActionProps<R0, R1> {
-    /// `ActionName`: text. Update: replacement.
+    /// `ActionName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-mitigationaction.html#cfn-iot-mitigationaction-actionname)
     pub fn action_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActionName", value.into_expr()), Phase) }
-    /// `ActionParams`: `ActionParams`, required. Update: in place.
+    /// `ActionParams`: `ActionParams`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-mitigationaction.html#cfn-iot-mitigationaction-actionparams)
     pub fn action_params(self, value: impl Arg<mitigation_action::ActionParams>) -> CfnMitigationActionProps<Set, R1> { CfnMitigationActionProps(put(self.0, "ActionParams", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-mitigationaction.html#cfn-iot-mitigationaction-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnMitigationActionProps<R0, Set> { CfnMitigationActionProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-mitigationaction.html#cfn-iot-mitigationaction-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnMitigationActionProps { fn into_props(self) -> Bag { self.0 } }
@@ -1337,17 +1337,17 @@ use crate::cfn::support::*;
 impl ActionParams {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AddThingsToThingGroupParams`: `AddThingsToThingGroupParams`. Update: in place.
+    /// `AddThingsToThingGroupParams`: `AddThingsToThingGroupParams`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-mitigationaction-actionparams.html#cfn-iot-mitigationaction-actionparams-addthingstothinggroupparams)
     pub fn add_things_to_thing_group_params(self, value: impl Arg<AddThingsToThingGroupParams>) -> Self { Self(put(self.0, "AddThingsToThingGroupParams", value.into_expr())) }
-    /// `EnableIoTLoggingParams`: `EnableIoTLoggingParams`. Update: in place.
+    /// `EnableIoTLoggingParams`: `EnableIoTLoggingParams`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-mitigationaction-actionparams.html#cfn-iot-mitigationaction-actionparams-enableiotloggingparams)
     pub fn enable_iot_logging_params(self, value: impl Arg<EnableIoTLoggingParams>) -> Self { Self(put(self.0, "EnableIoTLoggingParams", value.into_expr())) }
-    /// `PublishFindingToSnsParams`: `PublishFindingToSnsParams`. Update: in place.
+    /// `PublishFindingToSnsParams`: `PublishFindingToSnsParams`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-mitigationaction-actionparams.html#cfn-iot-mitigationaction-actionparams-publishfindingtosnsparams)
     pub fn publish_finding_to_sns_params(self, value: impl Arg<PublishFindingToSnsParams>) -> Self { Self(put(self.0, "PublishFindingToSnsParams", value.into_expr())) }
-    /// `ReplaceDefaultPolicyVersionParams`: `ReplaceDefaultPolicyVersionParams`. Update: in place.
+    /// `ReplaceDefaultPolicyVersionParams`: `ReplaceDefaultPolicyVersionParams`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-mitigationaction-actionparams.html#cfn-iot-mitigationaction-actionparams-replacedefaultpolicyversionparams)
     pub fn replace_default_policy_version_params(self, value: impl Arg<ReplaceDefaultPolicyVersionParams>) -> Self { Self(put(self.0, "ReplaceDefaultPolicyVersionParams", value.into_expr())) }
-    /// `UpdateCACertificateParams`: `UpdateCACertificateParams`. Update: in place.
+    /// `UpdateCACertificateParams`: `UpdateCACertificateParams`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-mitigationaction-actionparams.html#cfn-iot-mitigationaction-actionparams-updatecacertificateparams)
     pub fn update_ca_certificate_params(self, value: impl Arg<UpdateCACertificateParams>) -> Self { Self(put(self.0, "UpdateCACertificateParams", value.into_expr())) }
-    /// `UpdateDeviceCertificateParams`: `UpdateDeviceCertificateParams`. Update: in place.
+    /// `UpdateDeviceCertificateParams`: `UpdateDeviceCertificateParams`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-mitigationaction-actionparams.html#cfn-iot-mitigationaction-actionparams-updatedevicecertificateparams)
     pub fn update_device_certificate_params(self, value: impl Arg<UpdateDeviceCertificateParams>) -> Self { Self(put(self.0, "UpdateDeviceCertificateParams", value.into_expr())) }
 }
 impl Done for ActionParams { fn into_props(self) -> Bag { self.0 } }
@@ -1358,9 +1358,9 @@ impl AddThingsToThingGroupParams {
     pub fn new() -> AddThingsToThingGroupParams<Missing<super::required::ThingGroupNames>> { AddThingsToThingGroupParams(Bag::default(), Phase) }
 }
 impl<R0> AddThingsToThingGroupParams<R0> {
-    /// `OverrideDynamicGroups`: boolean. Update: in place.
+    /// `OverrideDynamicGroups`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-mitigationaction-addthingstothinggroupparams.html#cfn-iot-mitigationaction-addthingstothinggroupparams-overridedynamicgroups)
     pub fn override_dynamic_groups(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OverrideDynamicGroups", value.into_expr()), Phase) }
-    /// `ThingGroupNames`: list of text, required. Update: in place.
+    /// `ThingGroupNames`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-mitigationaction-addthingstothinggroupparams.html#cfn-iot-mitigationaction-addthingstothinggroupparams-thinggroupnames)
     pub fn thing_group_names(self, value: impl Arg<Arr<str>>) -> AddThingsToThingGroupParams<Set> { AddThingsToThingGroupParams(put(self.0, "ThingGroupNames", value.into_expr()), Phase) }
 }
 impl Done for AddThingsToThingGroupParams { fn into_props(self) -> Bag { self.0 } }
@@ -1371,9 +1371,9 @@ impl EnableIoTLoggingParams {
     pub fn new() -> EnableIoTLoggingParams<Missing<super::required::LogLevel>, Missing<super::required::RoleArnForLogging>> { EnableIoTLoggingParams(Bag::default(), Phase) }
 }
 impl<R0, R1> EnableIoTLoggingParams<R0, R1> {
-    /// `LogLevel`: `LogLevel`, required. Update: in place.
+    /// `LogLevel`: `LogLevel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-mitigationaction-enableiotloggingparams.html#cfn-iot-mitigationaction-enableiotloggingparams-loglevel)
     pub fn log_level(self, value: impl Arg<LogLevel>) -> EnableIoTLoggingParams<Set, R1> { EnableIoTLoggingParams(put(self.0, "LogLevel", value.into_expr()), Phase) }
-    /// `RoleArnForLogging`: text, required. Update: in place.
+    /// `RoleArnForLogging`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-mitigationaction-enableiotloggingparams.html#cfn-iot-mitigationaction-enableiotloggingparams-rolearnforlogging)
     pub fn role_arn_for_logging(self, value: impl Arg<str>) -> EnableIoTLoggingParams<R0, Set> { EnableIoTLoggingParams(put(self.0, "RoleArnForLogging", value.into_expr()), Phase) }
 }
 impl Done for EnableIoTLoggingParams { fn into_props(self) -> Bag { self.0 } }
@@ -1384,7 +1384,7 @@ impl PublishFindingToSnsParams {
     pub fn new() -> PublishFindingToSnsParams<Missing<super::required::TopicArn>> { PublishFindingToSnsParams(Bag::default(), Phase) }
 }
 impl<R0> PublishFindingToSnsParams<R0> {
-    /// `TopicArn`: `SnsTopicArn`, required. Update: in place.
+    /// `TopicArn`: `SnsTopicArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-mitigationaction-publishfindingtosnsparams.html#cfn-iot-mitigationaction-publishfindingtosnsparams-topicarn)
     pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> PublishFindingToSnsParams<Set> { PublishFindingToSnsParams(put(self.0, "TopicArn", value.into_expr()), Phase) }
 }
 impl Done for PublishFindingToSnsParams { fn into_props(self) -> Bag { self.0 } }
@@ -1395,7 +1395,7 @@ impl ReplaceDefaultPolicyVersionParams {
     pub fn new() -> ReplaceDefaultPolicyVersionParams<Missing<super::required::TemplateName>> { ReplaceDefaultPolicyVersionParams(Bag::default(), Phase) }
 }
 impl<R0> ReplaceDefaultPolicyVersionParams<R0> {
-    /// `TemplateName`: `TemplateName`, required. Update: in place.
+    /// `TemplateName`: `TemplateName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-mitigationaction-replacedefaultpolicyversionparams.html#cfn-iot-mitigationaction-replacedefaultpolicyversionparams-templatename)
     pub fn template_name(self, value: impl Arg<TemplateName>) -> ReplaceDefaultPolicyVersionParams<Set> { ReplaceDefaultPolicyVersionParams(put(self.0, "TemplateName", value.into_expr()), Phase) }
 }
 impl Done for ReplaceDefaultPolicyVersionParams { fn into_props(self) -> Bag { self.0 } }
@@ -1406,7 +1406,7 @@ impl UpdateCACertificateParams {
     pub fn new() -> UpdateCACertificateParams<Missing<super::required::Action>> { UpdateCACertificateParams(Bag::default(), Phase) }
 }
 impl<R0> UpdateCACertificateParams<R0> {
-    /// `Action`: `Action`, required. Update: in place.
+    /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-mitigationaction-updatecacertificateparams.html#cfn-iot-mitigationaction-updatecacertificateparams-action)
     pub fn action(self, value: impl Arg<Action>) -> UpdateCACertificateParams<Set> { UpdateCACertificateParams(put(self.0, "Action", value.into_expr()), Phase) }
 }
 impl Done for UpdateCACertificateParams { fn into_props(self) -> Bag { self.0 } }
@@ -1417,7 +1417,7 @@ impl UpdateDeviceCertificateParams {
     pub fn new() -> UpdateDeviceCertificateParams<Missing<super::required::Action>> { UpdateDeviceCertificateParams(Bag::default(), Phase) }
 }
 impl<R0> UpdateDeviceCertificateParams<R0> {
-    /// `Action`: `Action`, required. Update: in place.
+    /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-mitigationaction-updatedevicecertificateparams.html#cfn-iot-mitigationaction-updatedevicecertificateparams-action)
     pub fn action(self, value: impl Arg<Action>) -> UpdateDeviceCertificateParams<Set> { UpdateDeviceCertificateParams(put(self.0, "Action", value.into_expr()), Phase) }
 }
 impl Done for UpdateDeviceCertificateParams { fn into_props(self) -> Bag { self.0 } }
@@ -1437,9 +1437,9 @@ impl CfnPolicy {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PolicyName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-policy.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-policy.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnPolicy { fn node(&self) -> &Place { &self.0 } }
@@ -1450,11 +1450,11 @@ impl CfnPolicyProps {
     pub fn new() -> CfnPolicyProps<Missing<required::PolicyDocument>> { CfnPolicyProps(Bag::default(), Phase) }
 }
 impl<R0> CfnPolicyProps<R0> {
-    /// `PolicyDocument`: JSON, required. Update: in place.
+    /// `PolicyDocument`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-policy.html#cfn-iot-policy-policydocument)
     pub fn policy_document(self, value: impl Arg<Any>) -> CfnPolicyProps<Set> { CfnPolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
-    /// `PolicyName`: text. Update: replacement.
+    /// `PolicyName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-policy.html#cfn-iot-policy-policyname)
     pub fn policy_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-policy.html#cfn-iot-policy-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -1467,7 +1467,7 @@ impl CfnPolicyPrincipalAttachment {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPolicyPrincipalAttachmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-policyprincipalattachment.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnPolicyPrincipalAttachment { fn node(&self) -> &Place { &self.0 } }
@@ -1478,9 +1478,9 @@ impl CfnPolicyPrincipalAttachmentProps {
     pub fn new() -> CfnPolicyPrincipalAttachmentProps<Missing<required::PolicyName>, Missing<required::Principal>> { CfnPolicyPrincipalAttachmentProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnPolicyPrincipalAttachmentProps<R0, R1> {
-    /// `PolicyName`: text, required. Update: replacement.
+    /// `PolicyName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-policyprincipalattachment.html#cfn-iot-policyprincipalattachment-policyname)
     pub fn policy_name(self, value: impl Arg<str>) -> CfnPolicyPrincipalAttachmentProps<Set, R1> { CfnPolicyPrincipalAttachmentProps(put(self.0, "PolicyName", value.into_expr()), Phase) }
-    /// `Principal`: text, required. Update: replacement.
+    /// `Principal`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-policyprincipalattachment.html#cfn-iot-policyprincipalattachment-principal)
     pub fn principal(self, value: impl Arg<str>) -> CfnPolicyPrincipalAttachmentProps<R0, Set> { CfnPolicyPrincipalAttachmentProps(put(self.0, "Principal", value.into_expr()), Phase) }
 }
 impl Done for CfnPolicyPrincipalAttachmentProps { fn into_props(self) -> Bag { self.0 } }
@@ -1493,7 +1493,7 @@ impl CfnProvisioningTemplate {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProvisioningTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TemplateName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `TemplateArn`: `OtherArn`.
+    /// The attribute `TemplateArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-provisioningtemplate.html#TemplateArn-fn::getatt)
     pub fn attr_template_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TemplateArn") }
 }
 impl Parent for CfnProvisioningTemplate { fn node(&self) -> &Place { &self.0 } }
@@ -1504,21 +1504,21 @@ impl CfnProvisioningTemplateProps {
     pub fn new() -> CfnProvisioningTemplateProps<Missing<required::ProvisioningRoleArn>, Missing<required::TemplateBody>> { CfnProvisioningTemplateProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnProvisioningTemplateProps<R0, R1> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-provisioningtemplate.html#cfn-iot-provisioningtemplate-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-provisioningtemplate.html#cfn-iot-provisioningtemplate-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `PreProvisioningHook`: `ProvisioningHook`. Update: in place.
+    /// `PreProvisioningHook`: `ProvisioningHook`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-provisioningtemplate.html#cfn-iot-provisioningtemplate-preprovisioninghook)
     pub fn pre_provisioning_hook(self, value: impl Arg<provisioning_template::ProvisioningHook>) -> Self { Self(put(self.0, "PreProvisioningHook", value.into_expr()), Phase) }
-    /// `ProvisioningRoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `ProvisioningRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-provisioningtemplate.html#cfn-iot-provisioningtemplate-provisioningrolearn)
     pub fn provisioning_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnProvisioningTemplateProps<Set, R1> { CfnProvisioningTemplateProps(put(self.0, "ProvisioningRoleArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-provisioningtemplate.html#cfn-iot-provisioningtemplate-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TemplateBody`: text, required. Update: in place.
+    /// `TemplateBody`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-provisioningtemplate.html#cfn-iot-provisioningtemplate-templatebody)
     pub fn template_body(self, value: impl Arg<str>) -> CfnProvisioningTemplateProps<R0, Set> { CfnProvisioningTemplateProps(put(self.0, "TemplateBody", value.into_expr()), Phase) }
-    /// `TemplateName`: text. Update: replacement.
+    /// `TemplateName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-provisioningtemplate.html#cfn-iot-provisioningtemplate-templatename)
     pub fn template_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateName", value.into_expr()), Phase) }
-    /// `TemplateType`: `TemplateType`. Update: replacement.
+    /// `TemplateType`: `TemplateType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-provisioningtemplate.html#cfn-iot-provisioningtemplate-templatetype)
     pub fn template_type(self, value: impl Arg<provisioning_template::TemplateType>) -> Self { Self(put(self.0, "TemplateType", value.into_expr()), Phase) }
 }
 impl Done for CfnProvisioningTemplateProps { fn into_props(self) -> Bag { self.0 } }
@@ -1530,9 +1530,9 @@ use crate::cfn::support::*;
 impl ProvisioningHook {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PayloadVersion`: text. Update: in place.
+    /// `PayloadVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-provisioningtemplate-provisioninghook.html#cfn-iot-provisioningtemplate-provisioninghook-payloadversion)
     pub fn payload_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PayloadVersion", value.into_expr())) }
-    /// `TargetArn`: `LambdaFunctionArn`. Update: in place.
+    /// `TargetArn`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-provisioningtemplate-provisioninghook.html#cfn-iot-provisioningtemplate-provisioninghook-targetarn)
     pub fn target_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "TargetArn", value.into_expr())) }
 }
 impl Done for ProvisioningHook { fn into_props(self) -> Bag { self.0 } }
@@ -1548,7 +1548,7 @@ impl CfnResourceSpecificLogging {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourceSpecificLoggingProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TargetId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `TargetId`: text.
+    /// The attribute `TargetId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-resourcespecificlogging.html#TargetId-fn::getatt)
     pub fn attr_target_id(&self) -> Val<str> { self.0.get_att("TargetId") }
 }
 impl Parent for CfnResourceSpecificLogging { fn node(&self) -> &Place { &self.0 } }
@@ -1559,11 +1559,11 @@ impl CfnResourceSpecificLoggingProps {
     pub fn new() -> CfnResourceSpecificLoggingProps<Missing<required::LogLevel>, Missing<required::TargetName>, Missing<required::TargetType>> { CfnResourceSpecificLoggingProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnResourceSpecificLoggingProps<R0, R1, R2> {
-    /// `LogLevel`: `LogLevel`, required. Update: in place.
+    /// `LogLevel`: `LogLevel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-resourcespecificlogging.html#cfn-iot-resourcespecificlogging-loglevel)
     pub fn log_level(self, value: impl Arg<resource_specific_logging::LogLevel>) -> CfnResourceSpecificLoggingProps<Set, R1, R2> { CfnResourceSpecificLoggingProps(put(self.0, "LogLevel", value.into_expr()), Phase) }
-    /// `TargetName`: text, required. Update: replacement.
+    /// `TargetName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-resourcespecificlogging.html#cfn-iot-resourcespecificlogging-targetname)
     pub fn target_name(self, value: impl Arg<str>) -> CfnResourceSpecificLoggingProps<R0, Set, R2> { CfnResourceSpecificLoggingProps(put(self.0, "TargetName", value.into_expr()), Phase) }
-    /// `TargetType`: `TargetType`, required. Update: replacement.
+    /// `TargetType`: `TargetType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-resourcespecificlogging.html#cfn-iot-resourcespecificlogging-targettype)
     pub fn target_type(self, value: impl Arg<resource_specific_logging::TargetType>) -> CfnResourceSpecificLoggingProps<R0, R1, Set> { CfnResourceSpecificLoggingProps(put(self.0, "TargetType", value.into_expr()), Phase) }
 }
 impl Done for CfnResourceSpecificLoggingProps { fn into_props(self) -> Bag { self.0 } }
@@ -1584,7 +1584,7 @@ impl CfnRoleAlias {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRoleAliasProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RoleAlias`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `RoleAliasArn`: `OtherArn`.
+    /// The attribute `RoleAliasArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-rolealias.html#RoleAliasArn-fn::getatt)
     pub fn attr_role_alias_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RoleAliasArn") }
 }
 impl Parent for CfnRoleAlias { fn node(&self) -> &Place { &self.0 } }
@@ -1595,13 +1595,13 @@ impl CfnRoleAliasProps {
     pub fn new() -> CfnRoleAliasProps<Missing<required::RoleArn>> { CfnRoleAliasProps(Bag::default(), Phase) }
 }
 impl<R0> CfnRoleAliasProps<R0> {
-    /// `CredentialDurationSeconds`: integer. Update: in place.
+    /// `CredentialDurationSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-rolealias.html#cfn-iot-rolealias-credentialdurationseconds)
     pub fn credential_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CredentialDurationSeconds", value.into_expr()), Phase) }
-    /// `RoleAlias`: text. Update: replacement.
+    /// `RoleAlias`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-rolealias.html#cfn-iot-rolealias-rolealias)
     pub fn role_alias(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoleAlias", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-rolealias.html#cfn-iot-rolealias-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnRoleAliasProps<Set> { CfnRoleAliasProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-rolealias.html#cfn-iot-rolealias-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnRoleAliasProps { fn into_props(self) -> Bag { self.0 } }
@@ -1614,7 +1614,7 @@ impl CfnScheduledAudit {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnScheduledAuditProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ScheduledAuditName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ScheduledAuditArn`: `OtherArn`.
+    /// The attribute `ScheduledAuditArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-scheduledaudit.html#ScheduledAuditArn-fn::getatt)
     pub fn attr_scheduled_audit_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ScheduledAuditArn") }
 }
 impl Parent for CfnScheduledAudit { fn node(&self) -> &Place { &self.0 } }
@@ -1625,17 +1625,17 @@ impl CfnScheduledAuditProps {
     pub fn new() -> CfnScheduledAuditProps<Missing<required::Frequency>, Missing<required::TargetCheckNames>> { CfnScheduledAuditProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnScheduledAuditProps<R0, R1> {
-    /// `DayOfMonth`: text. Update: in place.
+    /// `DayOfMonth`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-scheduledaudit.html#cfn-iot-scheduledaudit-dayofmonth)
     pub fn day_of_month(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DayOfMonth", value.into_expr()), Phase) }
-    /// `DayOfWeek`: `DayOfWeek`. Update: in place.
+    /// `DayOfWeek`: `DayOfWeek`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-scheduledaudit.html#cfn-iot-scheduledaudit-dayofweek)
     pub fn day_of_week(self, value: impl Arg<scheduled_audit::DayOfWeek>) -> Self { Self(put(self.0, "DayOfWeek", value.into_expr()), Phase) }
-    /// `Frequency`: `Frequency`, required. Update: in place.
+    /// `Frequency`: `Frequency`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-scheduledaudit.html#cfn-iot-scheduledaudit-frequency)
     pub fn frequency(self, value: impl Arg<scheduled_audit::Frequency>) -> CfnScheduledAuditProps<Set, R1> { CfnScheduledAuditProps(put(self.0, "Frequency", value.into_expr()), Phase) }
-    /// `ScheduledAuditName`: text. Update: replacement.
+    /// `ScheduledAuditName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-scheduledaudit.html#cfn-iot-scheduledaudit-scheduledauditname)
     pub fn scheduled_audit_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduledAuditName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-scheduledaudit.html#cfn-iot-scheduledaudit-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TargetCheckNames`: list of text, required. Update: in place.
+    /// `TargetCheckNames`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-scheduledaudit.html#cfn-iot-scheduledaudit-targetchecknames)
     pub fn target_check_names(self, value: impl Arg<Arr<str>>) -> CfnScheduledAuditProps<R0, Set> { CfnScheduledAuditProps(put(self.0, "TargetCheckNames", value.into_expr()), Phase) }
 }
 impl Done for CfnScheduledAuditProps { fn into_props(self) -> Bag { self.0 } }
@@ -1656,7 +1656,7 @@ impl CfnSecurityProfile {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnSecurityProfileProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `SecurityProfileName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `SecurityProfileArn`: `OtherArn`.
+    /// The attribute `SecurityProfileArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-securityprofile.html#SecurityProfileArn-fn::getatt)
     pub fn attr_security_profile_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SecurityProfileArn") }
 }
 impl Parent for CfnSecurityProfile { fn node(&self) -> &Place { &self.0 } }
@@ -1665,21 +1665,21 @@ impl Parent for CfnSecurityProfile { fn node(&self) -> &Place { &self.0 } }
 impl CfnSecurityProfileProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AdditionalMetricsToRetainV2`: list of `MetricToRetain`. Update: in place.
+    /// `AdditionalMetricsToRetainV2`: list of `MetricToRetain`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-securityprofile.html#cfn-iot-securityprofile-additionalmetricstoretainv2)
     pub fn additional_metrics_to_retain_v2(self, value: impl Arg<Arr<security_profile::MetricToRetain>>) -> Self { Self(put(self.0, "AdditionalMetricsToRetainV2", value.into_expr())) }
-    /// `AlertTargets`: map of `AlertTarget`. Update: in place.
+    /// `AlertTargets`: map of `AlertTarget`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-securityprofile.html#cfn-iot-securityprofile-alerttargets)
     pub fn alert_targets(self, value: impl Arg<Dict<security_profile::AlertTarget>>) -> Self { Self(put(self.0, "AlertTargets", value.into_expr())) }
-    /// `Behaviors`: list of `Behavior`. Update: in place.
+    /// `Behaviors`: list of `Behavior`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-securityprofile.html#cfn-iot-securityprofile-behaviors)
     pub fn behaviors(self, value: impl Arg<Arr<security_profile::Behavior>>) -> Self { Self(put(self.0, "Behaviors", value.into_expr())) }
-    /// `MetricsExportConfig`: `MetricsExportConfig`. Update: in place.
+    /// `MetricsExportConfig`: `MetricsExportConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-securityprofile.html#cfn-iot-securityprofile-metricsexportconfig)
     pub fn metrics_export_config(self, value: impl Arg<security_profile::MetricsExportConfig>) -> Self { Self(put(self.0, "MetricsExportConfig", value.into_expr())) }
-    /// `SecurityProfileDescription`: text. Update: in place.
+    /// `SecurityProfileDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-securityprofile.html#cfn-iot-securityprofile-securityprofiledescription)
     pub fn security_profile_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityProfileDescription", value.into_expr())) }
-    /// `SecurityProfileName`: text. Update: replacement.
+    /// `SecurityProfileName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-securityprofile.html#cfn-iot-securityprofile-securityprofilename)
     pub fn security_profile_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityProfileName", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-securityprofile.html#cfn-iot-securityprofile-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `TargetArns`: list of text. Update: in place.
+    /// `TargetArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-securityprofile.html#cfn-iot-securityprofile-targetarns)
     pub fn target_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TargetArns", value.into_expr())) }
 }
 impl Done for CfnSecurityProfileProps { fn into_props(self) -> Bag { self.0 } }
@@ -1693,9 +1693,9 @@ impl AlertTarget {
     pub fn new() -> AlertTarget<Missing<super::required::AlertTargetArn>, Missing<super::required::RoleArn>> { AlertTarget(Bag::default(), Phase) }
 }
 impl<R0, R1> AlertTarget<R0, R1> {
-    /// `AlertTargetArn`: text, required. Update: in place.
+    /// `AlertTargetArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-alerttarget.html#cfn-iot-securityprofile-alerttarget-alerttargetarn)
     pub fn alert_target_arn(self, value: impl Arg<str>) -> AlertTarget<Set, R1> { AlertTarget(put(self.0, "AlertTargetArn", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-alerttarget.html#cfn-iot-securityprofile-alerttarget-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> AlertTarget<R0, Set> { AlertTarget(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for AlertTarget { fn into_props(self) -> Bag { self.0 } }
@@ -1706,17 +1706,17 @@ impl Behavior {
     pub fn new() -> Behavior<Missing<super::required::Name>> { Behavior(Bag::default(), Phase) }
 }
 impl<R0> Behavior<R0> {
-    /// `Criteria`: `BehaviorCriteria`. Update: in place.
+    /// `Criteria`: `BehaviorCriteria`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-behavior.html#cfn-iot-securityprofile-behavior-criteria)
     pub fn criteria(self, value: impl Arg<BehaviorCriteria>) -> Self { Self(put(self.0, "Criteria", value.into_expr()), Phase) }
-    /// `ExportMetric`: boolean. Update: in place.
+    /// `ExportMetric`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-behavior.html#cfn-iot-securityprofile-behavior-exportmetric)
     pub fn export_metric(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExportMetric", value.into_expr()), Phase) }
-    /// `Metric`: text. Update: in place.
+    /// `Metric`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-behavior.html#cfn-iot-securityprofile-behavior-metric)
     pub fn metric(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Metric", value.into_expr()), Phase) }
-    /// `MetricDimension`: `MetricDimension`. Update: in place.
+    /// `MetricDimension`: `MetricDimension`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-behavior.html#cfn-iot-securityprofile-behavior-metricdimension)
     pub fn metric_dimension(self, value: impl Arg<MetricDimension>) -> Self { Self(put(self.0, "MetricDimension", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-behavior.html#cfn-iot-securityprofile-behavior-name)
     pub fn name(self, value: impl Arg<str>) -> Behavior<Set> { Behavior(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `SuppressAlerts`: boolean. Update: in place.
+    /// `SuppressAlerts`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-behavior.html#cfn-iot-securityprofile-behavior-suppressalerts)
     pub fn suppress_alerts(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SuppressAlerts", value.into_expr()), Phase) }
 }
 impl Done for Behavior { fn into_props(self) -> Bag { self.0 } }
@@ -1725,19 +1725,19 @@ impl Done for Behavior { fn into_props(self) -> Bag { self.0 } }
 impl BehaviorCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ComparisonOperator`: `ComparisonOperator`. Update: in place.
+    /// `ComparisonOperator`: `ComparisonOperator`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-behaviorcriteria.html#cfn-iot-securityprofile-behaviorcriteria-comparisonoperator)
     pub fn comparison_operator(self, value: impl Arg<ComparisonOperator>) -> Self { Self(put(self.0, "ComparisonOperator", value.into_expr())) }
-    /// `ConsecutiveDatapointsToAlarm`: integer. Update: in place.
+    /// `ConsecutiveDatapointsToAlarm`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-behaviorcriteria.html#cfn-iot-securityprofile-behaviorcriteria-consecutivedatapointstoalarm)
     pub fn consecutive_datapoints_to_alarm(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConsecutiveDatapointsToAlarm", value.into_expr())) }
-    /// `ConsecutiveDatapointsToClear`: integer. Update: in place.
+    /// `ConsecutiveDatapointsToClear`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-behaviorcriteria.html#cfn-iot-securityprofile-behaviorcriteria-consecutivedatapointstoclear)
     pub fn consecutive_datapoints_to_clear(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConsecutiveDatapointsToClear", value.into_expr())) }
-    /// `DurationSeconds`: integer. Update: in place.
+    /// `DurationSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-behaviorcriteria.html#cfn-iot-securityprofile-behaviorcriteria-durationseconds)
     pub fn duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationSeconds", value.into_expr())) }
-    /// `MlDetectionConfig`: `MachineLearningDetectionConfig`. Update: in place.
+    /// `MlDetectionConfig`: `MachineLearningDetectionConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-behaviorcriteria.html#cfn-iot-securityprofile-behaviorcriteria-mldetectionconfig)
     pub fn ml_detection_config(self, value: impl Arg<MachineLearningDetectionConfig>) -> Self { Self(put(self.0, "MlDetectionConfig", value.into_expr())) }
-    /// `StatisticalThreshold`: `StatisticalThreshold`. Update: in place.
+    /// `StatisticalThreshold`: `StatisticalThreshold`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-behaviorcriteria.html#cfn-iot-securityprofile-behaviorcriteria-statisticalthreshold)
     pub fn statistical_threshold(self, value: impl Arg<StatisticalThreshold>) -> Self { Self(put(self.0, "StatisticalThreshold", value.into_expr())) }
-    /// `Value`: `MetricValue`. Update: in place.
+    /// `Value`: `MetricValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-behaviorcriteria.html#cfn-iot-securityprofile-behaviorcriteria-value)
     pub fn value(self, value: impl Arg<MetricValue>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for BehaviorCriteria { fn into_props(self) -> Bag { self.0 } }
@@ -1746,7 +1746,7 @@ impl Done for BehaviorCriteria { fn into_props(self) -> Bag { self.0 } }
 impl MachineLearningDetectionConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ConfidenceLevel`: `ConfidenceLevel`. Update: in place.
+    /// `ConfidenceLevel`: `ConfidenceLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-machinelearningdetectionconfig.html#cfn-iot-securityprofile-machinelearningdetectionconfig-confidencelevel)
     pub fn confidence_level(self, value: impl Arg<ConfidenceLevel>) -> Self { Self(put(self.0, "ConfidenceLevel", value.into_expr())) }
 }
 impl Done for MachineLearningDetectionConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1757,9 +1757,9 @@ impl MetricDimension {
     pub fn new() -> MetricDimension<Missing<super::required::DimensionName>> { MetricDimension(Bag::default(), Phase) }
 }
 impl<R0> MetricDimension<R0> {
-    /// `DimensionName`: text, required. Update: in place.
+    /// `DimensionName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-metricdimension.html#cfn-iot-securityprofile-metricdimension-dimensionname)
     pub fn dimension_name(self, value: impl Arg<str>) -> MetricDimension<Set> { MetricDimension(put(self.0, "DimensionName", value.into_expr()), Phase) }
-    /// `Operator`: `Operator`. Update: in place.
+    /// `Operator`: `Operator`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-metricdimension.html#cfn-iot-securityprofile-metricdimension-operator)
     pub fn operator(self, value: impl Arg<Operator>) -> Self { Self(put(self.0, "Operator", value.into_expr()), Phase) }
 }
 impl Done for MetricDimension { fn into_props(self) -> Bag { self.0 } }
@@ -1770,11 +1770,11 @@ impl MetricToRetain {
     pub fn new() -> MetricToRetain<Missing<super::required::Metric>> { MetricToRetain(Bag::default(), Phase) }
 }
 impl<R0> MetricToRetain<R0> {
-    /// `ExportMetric`: boolean. Update: in place.
+    /// `ExportMetric`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-metrictoretain.html#cfn-iot-securityprofile-metrictoretain-exportmetric)
     pub fn export_metric(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExportMetric", value.into_expr()), Phase) }
-    /// `Metric`: text, required. Update: in place.
+    /// `Metric`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-metrictoretain.html#cfn-iot-securityprofile-metrictoretain-metric)
     pub fn metric(self, value: impl Arg<str>) -> MetricToRetain<Set> { MetricToRetain(put(self.0, "Metric", value.into_expr()), Phase) }
-    /// `MetricDimension`: `MetricDimension`. Update: in place.
+    /// `MetricDimension`: `MetricDimension`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-metrictoretain.html#cfn-iot-securityprofile-metrictoretain-metricdimension)
     pub fn metric_dimension(self, value: impl Arg<MetricDimension>) -> Self { Self(put(self.0, "MetricDimension", value.into_expr()), Phase) }
 }
 impl Done for MetricToRetain { fn into_props(self) -> Bag { self.0 } }
@@ -1783,17 +1783,17 @@ impl Done for MetricToRetain { fn into_props(self) -> Bag { self.0 } }
 impl MetricValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Cidrs`: list of text. Update: in place.
+    /// `Cidrs`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-metricvalue.html#cfn-iot-securityprofile-metricvalue-cidrs)
     pub fn cidrs(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Cidrs", value.into_expr())) }
-    /// `Count`: text. Update: in place.
+    /// `Count`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-metricvalue.html#cfn-iot-securityprofile-metricvalue-count)
     pub fn count(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Count", value.into_expr())) }
-    /// `Number`: number. Update: in place.
+    /// `Number`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-metricvalue.html#cfn-iot-securityprofile-metricvalue-number)
     pub fn number(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Number", value.into_expr())) }
-    /// `Numbers`: list of number. Update: in place.
+    /// `Numbers`: list of number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-metricvalue.html#cfn-iot-securityprofile-metricvalue-numbers)
     pub fn numbers(self, value: impl Arg<Arr<f64>>) -> Self { Self(put(self.0, "Numbers", value.into_expr())) }
-    /// `Ports`: list of integer. Update: in place.
+    /// `Ports`: list of integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-metricvalue.html#cfn-iot-securityprofile-metricvalue-ports)
     pub fn ports(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "Ports", value.into_expr())) }
-    /// `Strings`: list of text. Update: in place.
+    /// `Strings`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-metricvalue.html#cfn-iot-securityprofile-metricvalue-strings)
     pub fn strings(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Strings", value.into_expr())) }
 }
 impl Done for MetricValue { fn into_props(self) -> Bag { self.0 } }
@@ -1804,9 +1804,9 @@ impl MetricsExportConfig {
     pub fn new() -> MetricsExportConfig<Missing<super::required::MqttTopic>, Missing<super::required::RoleArn>> { MetricsExportConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> MetricsExportConfig<R0, R1> {
-    /// `MqttTopic`: text, required. Update: in place.
+    /// `MqttTopic`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-metricsexportconfig.html#cfn-iot-securityprofile-metricsexportconfig-mqtttopic)
     pub fn mqtt_topic(self, value: impl Arg<str>) -> MetricsExportConfig<Set, R1> { MetricsExportConfig(put(self.0, "MqttTopic", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-metricsexportconfig.html#cfn-iot-securityprofile-metricsexportconfig-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> MetricsExportConfig<R0, Set> { MetricsExportConfig(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for MetricsExportConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1815,7 +1815,7 @@ impl Done for MetricsExportConfig { fn into_props(self) -> Bag { self.0 } }
 impl StatisticalThreshold {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Statistic`: `Statistic`. Update: in place.
+    /// `Statistic`: `Statistic`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-statisticalthreshold.html#cfn-iot-securityprofile-statisticalthreshold-statistic)
     pub fn statistic(self, value: impl Arg<Statistic>) -> Self { Self(put(self.0, "Statistic", value.into_expr())) }
 }
 impl Done for StatisticalThreshold { fn into_props(self) -> Bag { self.0 } }
@@ -1837,7 +1837,7 @@ impl CfnSoftwarePackage {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnSoftwarePackageProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `PackageName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `PackageArn`: `OtherArn`.
+    /// The attribute `PackageArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-softwarepackage.html#PackageArn-fn::getatt)
     pub fn attr_package_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PackageArn") }
 }
 impl Parent for CfnSoftwarePackage { fn node(&self) -> &Place { &self.0 } }
@@ -1846,11 +1846,11 @@ impl Parent for CfnSoftwarePackage { fn node(&self) -> &Place { &self.0 } }
 impl CfnSoftwarePackageProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-softwarepackage.html#cfn-iot-softwarepackage-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `PackageName`: text. Update: replacement.
+    /// `PackageName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-softwarepackage.html#cfn-iot-softwarepackage-packagename)
     pub fn package_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PackageName", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-softwarepackage.html#cfn-iot-softwarepackage-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnSoftwarePackageProps { fn into_props(self) -> Bag { self.0 } }
@@ -1863,13 +1863,13 @@ impl CfnSoftwarePackageVersion {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSoftwarePackageVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ErrorReason`: text.
+    /// The attribute `ErrorReason`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-softwarepackageversion.html#ErrorReason-fn::getatt)
     pub fn attr_error_reason(&self) -> Val<str> { self.0.get_att("ErrorReason") }
-    /// The attribute `PackageVersionArn`: `OtherArn`.
+    /// The attribute `PackageVersionArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-softwarepackageversion.html#PackageVersionArn-fn::getatt)
     pub fn attr_package_version_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PackageVersionArn") }
-    /// The attribute `SbomValidationStatus`: text.
+    /// The attribute `SbomValidationStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-softwarepackageversion.html#SbomValidationStatus-fn::getatt)
     pub fn attr_sbom_validation_status(&self) -> Val<str> { self.0.get_att("SbomValidationStatus") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-softwarepackageversion.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnSoftwarePackageVersion { fn node(&self) -> &Place { &self.0 } }
@@ -1880,21 +1880,21 @@ impl CfnSoftwarePackageVersionProps {
     pub fn new() -> CfnSoftwarePackageVersionProps<Missing<required::PackageName>> { CfnSoftwarePackageVersionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnSoftwarePackageVersionProps<R0> {
-    /// `Artifact`: `PackageVersionArtifact`. Update: in place.
+    /// `Artifact`: `PackageVersionArtifact`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-softwarepackageversion.html#cfn-iot-softwarepackageversion-artifact)
     pub fn artifact(self, value: impl Arg<software_package_version::PackageVersionArtifact>) -> Self { Self(put(self.0, "Artifact", value.into_expr()), Phase) }
-    /// `Attributes`: map of text. Update: in place.
+    /// `Attributes`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-softwarepackageversion.html#cfn-iot-softwarepackageversion-attributes)
     pub fn attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Attributes", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-softwarepackageversion.html#cfn-iot-softwarepackageversion-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `PackageName`: text, required. Update: replacement.
+    /// `PackageName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-softwarepackageversion.html#cfn-iot-softwarepackageversion-packagename)
     pub fn package_name(self, value: impl Arg<str>) -> CfnSoftwarePackageVersionProps<Set> { CfnSoftwarePackageVersionProps(put(self.0, "PackageName", value.into_expr()), Phase) }
-    /// `Recipe`: text. Update: in place.
+    /// `Recipe`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-softwarepackageversion.html#cfn-iot-softwarepackageversion-recipe)
     pub fn recipe(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Recipe", value.into_expr()), Phase) }
-    /// `Sbom`: `Sbom`. Update: in place.
+    /// `Sbom`: `Sbom`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-softwarepackageversion.html#cfn-iot-softwarepackageversion-sbom)
     pub fn sbom(self, value: impl Arg<software_package_version::Sbom>) -> Self { Self(put(self.0, "Sbom", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-softwarepackageversion.html#cfn-iot-softwarepackageversion-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VersionName`: text. Update: replacement.
+    /// `VersionName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-softwarepackageversion.html#cfn-iot-softwarepackageversion-versionname)
     pub fn version_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionName", value.into_expr()), Phase) }
 }
 impl Done for CfnSoftwarePackageVersionProps { fn into_props(self) -> Bag { self.0 } }
@@ -1908,7 +1908,7 @@ impl PackageVersionArtifact {
     pub fn new() -> PackageVersionArtifact<Missing<super::required::S3Location>> { PackageVersionArtifact(Bag::default(), Phase) }
 }
 impl<R0> PackageVersionArtifact<R0> {
-    /// `S3Location`: `S3Location`, required. Update: in place.
+    /// `S3Location`: `S3Location`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-softwarepackageversion-packageversionartifact.html#cfn-iot-softwarepackageversion-packageversionartifact-s3location)
     pub fn s3_location(self, value: impl Arg<S3Location>) -> PackageVersionArtifact<Set> { PackageVersionArtifact(put(self.0, "S3Location", value.into_expr()), Phase) }
 }
 impl Done for PackageVersionArtifact { fn into_props(self) -> Bag { self.0 } }
@@ -1919,11 +1919,11 @@ impl S3Location {
     pub fn new() -> S3Location<Missing<super::required::Bucket>, Missing<super::required::Key>, Missing<super::required::Version>> { S3Location(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> S3Location<R0, R1, R2> {
-    /// `Bucket`: text, required. Update: in place.
+    /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-softwarepackageversion-s3location.html#cfn-iot-softwarepackageversion-s3location-bucket)
     pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1, R2> { S3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-softwarepackageversion-s3location.html#cfn-iot-softwarepackageversion-s3location-key)
     pub fn key(self, value: impl Arg<str>) -> S3Location<R0, Set, R2> { S3Location(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Version`: text, required. Update: in place.
+    /// `Version`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-softwarepackageversion-s3location.html#cfn-iot-softwarepackageversion-s3location-version)
     pub fn version(self, value: impl Arg<str>) -> S3Location<R0, R1, Set> { S3Location(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
@@ -1934,7 +1934,7 @@ impl Sbom {
     pub fn new() -> Sbom<Missing<super::required::S3Location>> { Sbom(Bag::default(), Phase) }
 }
 impl<R0> Sbom<R0> {
-    /// `S3Location`: `S3Location`, required. Update: in place.
+    /// `S3Location`: `S3Location`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-softwarepackageversion-sbom.html#cfn-iot-softwarepackageversion-sbom-s3location)
     pub fn s3_location(self, value: impl Arg<S3Location>) -> Sbom<Set> { Sbom(put(self.0, "S3Location", value.into_expr()), Phase) }
 }
 impl Done for Sbom { fn into_props(self) -> Bag { self.0 } }
@@ -1948,13 +1948,13 @@ impl CfnStream {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStreamProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-stream.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-stream.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `LastUpdatedAt`: text.
+    /// The attribute `LastUpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-stream.html#LastUpdatedAt-fn::getatt)
     pub fn attr_last_updated_at(&self) -> Val<str> { self.0.get_att("LastUpdatedAt") }
-    /// The attribute `StreamVersion`: integer.
+    /// The attribute `StreamVersion`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-stream.html#StreamVersion-fn::getatt)
     pub fn attr_stream_version(&self) -> Val<i64> { self.0.get_att("StreamVersion") }
 }
 impl Parent for CfnStream { fn node(&self) -> &Place { &self.0 } }
@@ -1965,15 +1965,15 @@ impl CfnStreamProps {
     pub fn new() -> CfnStreamProps<Missing<required::Files>, Missing<required::RoleArn>, Missing<required::StreamId>> { CfnStreamProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnStreamProps<R0, R1, R2> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-stream.html#cfn-iot-stream-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Files`: list of `StreamFile`, required. Update: in place.
+    /// `Files`: list of `StreamFile`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-stream.html#cfn-iot-stream-files)
     pub fn files(self, value: impl Arg<Arr<stream::StreamFile>>) -> CfnStreamProps<Set, R1, R2> { CfnStreamProps(put(self.0, "Files", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-stream.html#cfn-iot-stream-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnStreamProps<R0, Set, R2> { CfnStreamProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `StreamId`: text, required. Update: replacement.
+    /// `StreamId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-stream.html#cfn-iot-stream-streamid)
     pub fn stream_id(self, value: impl Arg<str>) -> CfnStreamProps<R0, R1, Set> { CfnStreamProps(put(self.0, "StreamId", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-stream.html#cfn-iot-stream-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnStreamProps { fn into_props(self) -> Bag { self.0 } }
@@ -1985,11 +1985,11 @@ use crate::cfn::support::*;
 impl S3Location {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Bucket`: text. Update: in place.
+    /// `Bucket`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-stream-s3location.html#cfn-iot-stream-s3location-bucket)
     pub fn bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Bucket", value.into_expr())) }
-    /// `Key`: text. Update: in place.
+    /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-stream-s3location.html#cfn-iot-stream-s3location-key)
     pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
-    /// `Version`: text. Update: in place.
+    /// `Version`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-stream-s3location.html#cfn-iot-stream-s3location-version)
     pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
@@ -1998,9 +1998,9 @@ impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 impl StreamFile {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FileId`: integer. Update: in place.
+    /// `FileId`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-stream-streamfile.html#cfn-iot-stream-streamfile-fileid)
     pub fn file_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FileId", value.into_expr())) }
-    /// `S3Location`: `S3Location`. Update: in place.
+    /// `S3Location`: `S3Location`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-stream-streamfile.html#cfn-iot-stream-streamfile-s3location)
     pub fn s3_location(self, value: impl Arg<S3Location>) -> Self { Self(put(self.0, "S3Location", value.into_expr())) }
 }
 impl Done for StreamFile { fn into_props(self) -> Bag { self.0 } }
@@ -2014,9 +2014,9 @@ impl CfnThing {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnThingProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `ThingName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-thing.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-thing.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnThing { fn node(&self) -> &Place { &self.0 } }
@@ -2025,9 +2025,9 @@ impl Parent for CfnThing { fn node(&self) -> &Place { &self.0 } }
 impl CfnThingProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AttributePayload`: `AttributePayload`. Update: in place.
+    /// `AttributePayload`: `AttributePayload`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-thing.html#cfn-iot-thing-attributepayload)
     pub fn attribute_payload(self, value: impl Arg<thing::AttributePayload>) -> Self { Self(put(self.0, "AttributePayload", value.into_expr())) }
-    /// `ThingName`: text. Update: replacement.
+    /// `ThingName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-thing.html#cfn-iot-thing-thingname)
     pub fn thing_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThingName", value.into_expr())) }
 }
 impl Done for CfnThingProps { fn into_props(self) -> Bag { self.0 } }
@@ -2039,7 +2039,7 @@ use crate::cfn::support::*;
 impl AttributePayload {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Attributes`: map of text. Update: in place.
+    /// `Attributes`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-thing-attributepayload.html#cfn-iot-thing-attributepayload-attributes)
     pub fn attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Attributes", value.into_expr())) }
 }
 impl Done for AttributePayload { fn into_props(self) -> Bag { self.0 } }
@@ -2053,9 +2053,9 @@ impl CfnThingGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnThingGroupProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `ThingGroupName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-thinggroup.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-thinggroup.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnThingGroup { fn node(&self) -> &Place { &self.0 } }
@@ -2064,15 +2064,15 @@ impl Parent for CfnThingGroup { fn node(&self) -> &Place { &self.0 } }
 impl CfnThingGroupProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ParentGroupName`: text. Update: replacement.
+    /// `ParentGroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-thinggroup.html#cfn-iot-thinggroup-parentgroupname)
     pub fn parent_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParentGroupName", value.into_expr())) }
-    /// `QueryString`: text. Update: in place.
+    /// `QueryString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-thinggroup.html#cfn-iot-thinggroup-querystring)
     pub fn query_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueryString", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-thinggroup.html#cfn-iot-thinggroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `ThingGroupName`: text. Update: replacement.
+    /// `ThingGroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-thinggroup.html#cfn-iot-thinggroup-thinggroupname)
     pub fn thing_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThingGroupName", value.into_expr())) }
-    /// `ThingGroupProperties`: `ThingGroupProperties`. Update: in place.
+    /// `ThingGroupProperties`: `ThingGroupProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-thinggroup.html#cfn-iot-thinggroup-thinggroupproperties)
     pub fn thing_group_properties(self, value: impl Arg<thing_group::ThingGroupProperties>) -> Self { Self(put(self.0, "ThingGroupProperties", value.into_expr())) }
 }
 impl Done for CfnThingGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -2084,7 +2084,7 @@ use crate::cfn::support::*;
 impl AttributePayload {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Attributes`: map of text. Update: in place.
+    /// `Attributes`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-thinggroup-attributepayload.html#cfn-iot-thinggroup-attributepayload-attributes)
     pub fn attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Attributes", value.into_expr())) }
 }
 impl Done for AttributePayload { fn into_props(self) -> Bag { self.0 } }
@@ -2093,9 +2093,9 @@ impl Done for AttributePayload { fn into_props(self) -> Bag { self.0 } }
 impl ThingGroupProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AttributePayload`: `AttributePayload`. Update: in place.
+    /// `AttributePayload`: `AttributePayload`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-thinggroup-thinggroupproperties.html#cfn-iot-thinggroup-thinggroupproperties-attributepayload)
     pub fn attribute_payload(self, value: impl Arg<AttributePayload>) -> Self { Self(put(self.0, "AttributePayload", value.into_expr())) }
-    /// `ThingGroupDescription`: text. Update: in place.
+    /// `ThingGroupDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-thinggroup-thinggroupproperties.html#cfn-iot-thinggroup-thinggroupproperties-thinggroupdescription)
     pub fn thing_group_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThingGroupDescription", value.into_expr())) }
 }
 impl Done for ThingGroupProperties { fn into_props(self) -> Bag { self.0 } }
@@ -2118,11 +2118,11 @@ impl CfnThingPrincipalAttachmentProps {
     pub fn new() -> CfnThingPrincipalAttachmentProps<Missing<required::Principal>, Missing<required::ThingName>> { CfnThingPrincipalAttachmentProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnThingPrincipalAttachmentProps<R0, R1> {
-    /// `Principal`: text, required. Update: replacement.
+    /// `Principal`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-thingprincipalattachment.html#cfn-iot-thingprincipalattachment-principal)
     pub fn principal(self, value: impl Arg<str>) -> CfnThingPrincipalAttachmentProps<Set, R1> { CfnThingPrincipalAttachmentProps(put(self.0, "Principal", value.into_expr()), Phase) }
-    /// `ThingName`: text, required. Update: replacement.
+    /// `ThingName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-thingprincipalattachment.html#cfn-iot-thingprincipalattachment-thingname)
     pub fn thing_name(self, value: impl Arg<str>) -> CfnThingPrincipalAttachmentProps<R0, Set> { CfnThingPrincipalAttachmentProps(put(self.0, "ThingName", value.into_expr()), Phase) }
-    /// `ThingPrincipalType`: text. Update: replacement.
+    /// `ThingPrincipalType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-thingprincipalattachment.html#cfn-iot-thingprincipalattachment-thingprincipaltype)
     pub fn thing_principal_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThingPrincipalType", value.into_expr()), Phase) }
 }
 impl Done for CfnThingPrincipalAttachmentProps { fn into_props(self) -> Bag { self.0 } }
@@ -2135,9 +2135,9 @@ impl CfnThingType {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnThingTypeProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `ThingTypeName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-thingtype.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-thingtype.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnThingType { fn node(&self) -> &Place { &self.0 } }
@@ -2146,13 +2146,13 @@ impl Parent for CfnThingType { fn node(&self) -> &Place { &self.0 } }
 impl CfnThingTypeProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DeprecateThingType`: boolean. Update: in place.
+    /// `DeprecateThingType`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-thingtype.html#cfn-iot-thingtype-deprecatethingtype)
     pub fn deprecate_thing_type(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeprecateThingType", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-thingtype.html#cfn-iot-thingtype-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `ThingTypeName`: text. Update: replacement.
+    /// `ThingTypeName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-thingtype.html#cfn-iot-thingtype-thingtypename)
     pub fn thing_type_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThingTypeName", value.into_expr())) }
-    /// `ThingTypeProperties`: `ThingTypeProperties`. Update: replacement.
+    /// `ThingTypeProperties`: `ThingTypeProperties`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-thingtype.html#cfn-iot-thingtype-thingtypeproperties)
     pub fn thing_type_properties(self, value: impl Arg<thing_type::ThingTypeProperties>) -> Self { Self(put(self.0, "ThingTypeProperties", value.into_expr())) }
 }
 impl Done for CfnThingTypeProps { fn into_props(self) -> Bag { self.0 } }
@@ -2164,7 +2164,7 @@ use crate::cfn::support::*;
 impl Mqtt5Configuration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PropagatingAttributes`: list of `PropagatingAttribute`. Update: replacement.
+    /// `PropagatingAttributes`: list of `PropagatingAttribute`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-thingtype-mqtt5configuration.html#cfn-iot-thingtype-mqtt5configuration-propagatingattributes)
     pub fn propagating_attributes(self, value: impl Arg<Arr<PropagatingAttribute>>) -> Self { Self(put(self.0, "PropagatingAttributes", value.into_expr())) }
 }
 impl Done for Mqtt5Configuration { fn into_props(self) -> Bag { self.0 } }
@@ -2175,11 +2175,11 @@ impl PropagatingAttribute {
     pub fn new() -> PropagatingAttribute<Missing<super::required::UserPropertyKey>> { PropagatingAttribute(Bag::default(), Phase) }
 }
 impl<R0> PropagatingAttribute<R0> {
-    /// `ConnectionAttribute`: `ConnectionAttribute`. Update: replacement.
+    /// `ConnectionAttribute`: `ConnectionAttribute`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-thingtype-propagatingattribute.html#cfn-iot-thingtype-propagatingattribute-connectionattribute)
     pub fn connection_attribute(self, value: impl Arg<ConnectionAttribute>) -> Self { Self(put(self.0, "ConnectionAttribute", value.into_expr()), Phase) }
-    /// `ThingAttribute`: text. Update: replacement.
+    /// `ThingAttribute`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-thingtype-propagatingattribute.html#cfn-iot-thingtype-propagatingattribute-thingattribute)
     pub fn thing_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThingAttribute", value.into_expr()), Phase) }
-    /// `UserPropertyKey`: text, required. Update: replacement.
+    /// `UserPropertyKey`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-thingtype-propagatingattribute.html#cfn-iot-thingtype-propagatingattribute-userpropertykey)
     pub fn user_property_key(self, value: impl Arg<str>) -> PropagatingAttribute<Set> { PropagatingAttribute(put(self.0, "UserPropertyKey", value.into_expr()), Phase) }
 }
 impl Done for PropagatingAttribute { fn into_props(self) -> Bag { self.0 } }
@@ -2188,11 +2188,11 @@ impl Done for PropagatingAttribute { fn into_props(self) -> Bag { self.0 } }
 impl ThingTypeProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Mqtt5Configuration`: `Mqtt5Configuration`. Update: replacement.
+    /// `Mqtt5Configuration`: `Mqtt5Configuration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-thingtype-thingtypeproperties.html#cfn-iot-thingtype-thingtypeproperties-mqtt5configuration)
     pub fn mqtt5_configuration(self, value: impl Arg<Mqtt5Configuration>) -> Self { Self(put(self.0, "Mqtt5Configuration", value.into_expr())) }
-    /// `SearchableAttributes`: list of text. Update: replacement.
+    /// `SearchableAttributes`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-thingtype-thingtypeproperties.html#cfn-iot-thingtype-thingtypeproperties-searchableattributes)
     pub fn searchable_attributes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SearchableAttributes", value.into_expr())) }
-    /// `ThingTypeDescription`: text. Update: replacement.
+    /// `ThingTypeDescription`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-thingtype-thingtypeproperties.html#cfn-iot-thingtype-thingtypeproperties-thingtypedescription)
     pub fn thing_type_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThingTypeDescription", value.into_expr())) }
 }
 impl Done for ThingTypeProperties { fn into_props(self) -> Bag { self.0 } }
@@ -2208,7 +2208,7 @@ impl CfnTopicRule {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTopicRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RuleName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-topicrule.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnTopicRule { fn node(&self) -> &Place { &self.0 } }
@@ -2219,11 +2219,11 @@ impl CfnTopicRuleProps {
     pub fn new() -> CfnTopicRuleProps<Missing<required::TopicRulePayload>> { CfnTopicRuleProps(Bag::default(), Phase) }
 }
 impl<R0> CfnTopicRuleProps<R0> {
-    /// `RuleName`: text. Update: replacement.
+    /// `RuleName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-topicrule.html#cfn-iot-topicrule-rulename)
     pub fn rule_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-topicrule.html#cfn-iot-topicrule-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TopicRulePayload`: `TopicRulePayload`, required. Update: in place.
+    /// `TopicRulePayload`: `TopicRulePayload`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-topicrule.html#cfn-iot-topicrule-topicrulepayload)
     pub fn topic_rule_payload(self, value: impl Arg<topic_rule::TopicRulePayload>) -> CfnTopicRuleProps<Set> { CfnTopicRuleProps(put(self.0, "TopicRulePayload", value.into_expr()), Phase) }
 }
 impl Done for CfnTopicRuleProps { fn into_props(self) -> Bag { self.0 } }
@@ -2235,51 +2235,51 @@ use crate::cfn::support::*;
 impl Action {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CloudwatchAlarm`: `CloudwatchAlarmAction`. Update: in place.
+    /// `CloudwatchAlarm`: `CloudwatchAlarmAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-action.html#cfn-iot-topicrule-action-cloudwatchalarm)
     pub fn cloudwatch_alarm(self, value: impl Arg<CloudwatchAlarmAction>) -> Self { Self(put(self.0, "CloudwatchAlarm", value.into_expr())) }
-    /// `CloudwatchLogs`: `CloudwatchLogsAction`. Update: in place.
+    /// `CloudwatchLogs`: `CloudwatchLogsAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-action.html#cfn-iot-topicrule-action-cloudwatchlogs)
     pub fn cloudwatch_logs(self, value: impl Arg<CloudwatchLogsAction>) -> Self { Self(put(self.0, "CloudwatchLogs", value.into_expr())) }
-    /// `CloudwatchMetric`: `CloudwatchMetricAction`. Update: in place.
+    /// `CloudwatchMetric`: `CloudwatchMetricAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-action.html#cfn-iot-topicrule-action-cloudwatchmetric)
     pub fn cloudwatch_metric(self, value: impl Arg<CloudwatchMetricAction>) -> Self { Self(put(self.0, "CloudwatchMetric", value.into_expr())) }
-    /// `DynamoDB`: `DynamoDBAction`. Update: in place.
+    /// `DynamoDB`: `DynamoDBAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-action.html#cfn-iot-topicrule-action-dynamodb)
     pub fn dynamo_db(self, value: impl Arg<DynamoDBAction>) -> Self { Self(put(self.0, "DynamoDB", value.into_expr())) }
-    /// `DynamoDBv2`: `DynamoDBv2Action`. Update: in place.
+    /// `DynamoDBv2`: `DynamoDBv2Action`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-action.html#cfn-iot-topicrule-action-dynamodbv2)
     pub fn dynamo_db_v2(self, value: impl Arg<DynamoDBv2Action>) -> Self { Self(put(self.0, "DynamoDBv2", value.into_expr())) }
-    /// `Elasticsearch`: `ElasticsearchAction`. Update: in place.
+    /// `Elasticsearch`: `ElasticsearchAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-action.html#cfn-iot-topicrule-action-elasticsearch)
     pub fn elasticsearch(self, value: impl Arg<ElasticsearchAction>) -> Self { Self(put(self.0, "Elasticsearch", value.into_expr())) }
-    /// `Firehose`: `FirehoseAction`. Update: in place.
+    /// `Firehose`: `FirehoseAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-action.html#cfn-iot-topicrule-action-firehose)
     pub fn firehose(self, value: impl Arg<FirehoseAction>) -> Self { Self(put(self.0, "Firehose", value.into_expr())) }
-    /// `Http`: `HttpAction`. Update: in place.
+    /// `Http`: `HttpAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-action.html#cfn-iot-topicrule-action-http)
     pub fn http(self, value: impl Arg<HttpAction>) -> Self { Self(put(self.0, "Http", value.into_expr())) }
-    /// `InfluxDB`: `InfluxDBAction`. Update: in place.
+    /// `InfluxDB`: `InfluxDBAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-action.html#cfn-iot-topicrule-action-influxdb)
     pub fn influx_db(self, value: impl Arg<InfluxDBAction>) -> Self { Self(put(self.0, "InfluxDB", value.into_expr())) }
-    /// `IotAnalytics`: `IotAnalyticsAction`. Update: in place.
+    /// `IotAnalytics`: `IotAnalyticsAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-action.html#cfn-iot-topicrule-action-iotanalytics)
     pub fn iot_analytics(self, value: impl Arg<IotAnalyticsAction>) -> Self { Self(put(self.0, "IotAnalytics", value.into_expr())) }
-    /// `IotEvents`: `IotEventsAction`. Update: in place.
+    /// `IotEvents`: `IotEventsAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-action.html#cfn-iot-topicrule-action-iotevents)
     pub fn iot_events(self, value: impl Arg<IotEventsAction>) -> Self { Self(put(self.0, "IotEvents", value.into_expr())) }
-    /// `IotSiteWise`: `IotSiteWiseAction`. Update: in place.
+    /// `IotSiteWise`: `IotSiteWiseAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-action.html#cfn-iot-topicrule-action-iotsitewise)
     pub fn iot_site_wise(self, value: impl Arg<IotSiteWiseAction>) -> Self { Self(put(self.0, "IotSiteWise", value.into_expr())) }
-    /// `Kafka`: `KafkaAction`. Update: in place.
+    /// `Kafka`: `KafkaAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-action.html#cfn-iot-topicrule-action-kafka)
     pub fn kafka(self, value: impl Arg<KafkaAction>) -> Self { Self(put(self.0, "Kafka", value.into_expr())) }
-    /// `Kinesis`: `KinesisAction`. Update: in place.
+    /// `Kinesis`: `KinesisAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-action.html#cfn-iot-topicrule-action-kinesis)
     pub fn kinesis(self, value: impl Arg<KinesisAction>) -> Self { Self(put(self.0, "Kinesis", value.into_expr())) }
-    /// `Lambda`: `LambdaAction`. Update: in place.
+    /// `Lambda`: `LambdaAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-action.html#cfn-iot-topicrule-action-lambda)
     pub fn lambda(self, value: impl Arg<LambdaAction>) -> Self { Self(put(self.0, "Lambda", value.into_expr())) }
-    /// `Location`: `LocationAction`. Update: in place.
+    /// `Location`: `LocationAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-action.html#cfn-iot-topicrule-action-location)
     pub fn location(self, value: impl Arg<LocationAction>) -> Self { Self(put(self.0, "Location", value.into_expr())) }
-    /// `OpenSearch`: `OpenSearchAction`. Update: in place.
+    /// `OpenSearch`: `OpenSearchAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-action.html#cfn-iot-topicrule-action-opensearch)
     pub fn open_search(self, value: impl Arg<OpenSearchAction>) -> Self { Self(put(self.0, "OpenSearch", value.into_expr())) }
-    /// `Republish`: `RepublishAction`. Update: in place.
+    /// `Republish`: `RepublishAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-action.html#cfn-iot-topicrule-action-republish)
     pub fn republish(self, value: impl Arg<RepublishAction>) -> Self { Self(put(self.0, "Republish", value.into_expr())) }
-    /// `S3`: `S3Action`. Update: in place.
+    /// `S3`: `S3Action`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-action.html#cfn-iot-topicrule-action-s3)
     pub fn s3(self, value: impl Arg<S3Action>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
-    /// `Sns`: `SnsAction`. Update: in place.
+    /// `Sns`: `SnsAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-action.html#cfn-iot-topicrule-action-sns)
     pub fn sns(self, value: impl Arg<SnsAction>) -> Self { Self(put(self.0, "Sns", value.into_expr())) }
-    /// `Sqs`: `SqsAction`. Update: in place.
+    /// `Sqs`: `SqsAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-action.html#cfn-iot-topicrule-action-sqs)
     pub fn sqs(self, value: impl Arg<SqsAction>) -> Self { Self(put(self.0, "Sqs", value.into_expr())) }
-    /// `StepFunctions`: `StepFunctionsAction`. Update: in place.
+    /// `StepFunctions`: `StepFunctionsAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-action.html#cfn-iot-topicrule-action-stepfunctions)
     pub fn step_functions(self, value: impl Arg<StepFunctionsAction>) -> Self { Self(put(self.0, "StepFunctions", value.into_expr())) }
-    /// `Timestream`: `TimestreamAction`. Update: in place.
+    /// `Timestream`: `TimestreamAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-action.html#cfn-iot-topicrule-action-timestream)
     pub fn timestream(self, value: impl Arg<TimestreamAction>) -> Self { Self(put(self.0, "Timestream", value.into_expr())) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
@@ -2290,9 +2290,9 @@ impl AssetPropertyTimestamp {
     pub fn new() -> AssetPropertyTimestamp<Missing<super::required::TimeInSeconds>> { AssetPropertyTimestamp(Bag::default(), Phase) }
 }
 impl<R0> AssetPropertyTimestamp<R0> {
-    /// `OffsetInNanos`: text. Update: in place.
+    /// `OffsetInNanos`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-assetpropertytimestamp.html#cfn-iot-topicrule-assetpropertytimestamp-offsetinnanos)
     pub fn offset_in_nanos(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OffsetInNanos", value.into_expr()), Phase) }
-    /// `TimeInSeconds`: text, required. Update: in place.
+    /// `TimeInSeconds`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-assetpropertytimestamp.html#cfn-iot-topicrule-assetpropertytimestamp-timeinseconds)
     pub fn time_in_seconds(self, value: impl Arg<str>) -> AssetPropertyTimestamp<Set> { AssetPropertyTimestamp(put(self.0, "TimeInSeconds", value.into_expr()), Phase) }
 }
 impl Done for AssetPropertyTimestamp { fn into_props(self) -> Bag { self.0 } }
@@ -2303,11 +2303,11 @@ impl AssetPropertyValue {
     pub fn new() -> AssetPropertyValue<Missing<super::required::Timestamp>, Missing<super::required::Value>> { AssetPropertyValue(Bag::default(), Phase) }
 }
 impl<R0, R1> AssetPropertyValue<R0, R1> {
-    /// `Quality`: text. Update: in place.
+    /// `Quality`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-assetpropertyvalue.html#cfn-iot-topicrule-assetpropertyvalue-quality)
     pub fn quality(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Quality", value.into_expr()), Phase) }
-    /// `Timestamp`: `AssetPropertyTimestamp`, required. Update: in place.
+    /// `Timestamp`: `AssetPropertyTimestamp`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-assetpropertyvalue.html#cfn-iot-topicrule-assetpropertyvalue-timestamp)
     pub fn timestamp(self, value: impl Arg<AssetPropertyTimestamp>) -> AssetPropertyValue<Set, R1> { AssetPropertyValue(put(self.0, "Timestamp", value.into_expr()), Phase) }
-    /// `Value`: `AssetPropertyVariant`, required. Update: in place.
+    /// `Value`: `AssetPropertyVariant`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-assetpropertyvalue.html#cfn-iot-topicrule-assetpropertyvalue-value)
     pub fn value(self, value: impl Arg<AssetPropertyVariant>) -> AssetPropertyValue<R0, Set> { AssetPropertyValue(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for AssetPropertyValue { fn into_props(self) -> Bag { self.0 } }
@@ -2316,13 +2316,13 @@ impl Done for AssetPropertyValue { fn into_props(self) -> Bag { self.0 } }
 impl AssetPropertyVariant {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BooleanValue`: text. Update: in place.
+    /// `BooleanValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-assetpropertyvariant.html#cfn-iot-topicrule-assetpropertyvariant-booleanvalue)
     pub fn boolean_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BooleanValue", value.into_expr())) }
-    /// `DoubleValue`: text. Update: in place.
+    /// `DoubleValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-assetpropertyvariant.html#cfn-iot-topicrule-assetpropertyvariant-doublevalue)
     pub fn double_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DoubleValue", value.into_expr())) }
-    /// `IntegerValue`: text. Update: in place.
+    /// `IntegerValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-assetpropertyvariant.html#cfn-iot-topicrule-assetpropertyvariant-integervalue)
     pub fn integer_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntegerValue", value.into_expr())) }
-    /// `StringValue`: text. Update: in place.
+    /// `StringValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-assetpropertyvariant.html#cfn-iot-topicrule-assetpropertyvariant-stringvalue)
     pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value.into_expr())) }
 }
 impl Done for AssetPropertyVariant { fn into_props(self) -> Bag { self.0 } }
@@ -2331,13 +2331,13 @@ impl Done for AssetPropertyVariant { fn into_props(self) -> Bag { self.0 } }
 impl BatchConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BatchAcrossTopics`: boolean. Update: in place.
+    /// `BatchAcrossTopics`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-batchconfig.html#cfn-iot-topicrule-batchconfig-batchacrosstopics)
     pub fn batch_across_topics(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BatchAcrossTopics", value.into_expr())) }
-    /// `MaxBatchOpenMs`: integer. Update: in place.
+    /// `MaxBatchOpenMs`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-batchconfig.html#cfn-iot-topicrule-batchconfig-maxbatchopenms)
     pub fn max_batch_open_ms(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBatchOpenMs", value.into_expr())) }
-    /// `MaxBatchSize`: integer. Update: in place.
+    /// `MaxBatchSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-batchconfig.html#cfn-iot-topicrule-batchconfig-maxbatchsize)
     pub fn max_batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBatchSize", value.into_expr())) }
-    /// `MaxBatchSizeBytes`: integer. Update: in place.
+    /// `MaxBatchSizeBytes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-batchconfig.html#cfn-iot-topicrule-batchconfig-maxbatchsizebytes)
     pub fn max_batch_size_bytes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBatchSizeBytes", value.into_expr())) }
 }
 impl Done for BatchConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2348,13 +2348,13 @@ impl CloudwatchAlarmAction {
     pub fn new() -> CloudwatchAlarmAction<Missing<super::required::AlarmName>, Missing<super::required::RoleArn>, Missing<super::required::StateReason>, Missing<super::required::StateValue>> { CloudwatchAlarmAction(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CloudwatchAlarmAction<R0, R1, R2, R3> {
-    /// `AlarmName`: text, required. Update: in place.
+    /// `AlarmName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-cloudwatchalarmaction.html#cfn-iot-topicrule-cloudwatchalarmaction-alarmname)
     pub fn alarm_name(self, value: impl Arg<str>) -> CloudwatchAlarmAction<Set, R1, R2, R3> { CloudwatchAlarmAction(put(self.0, "AlarmName", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-cloudwatchalarmaction.html#cfn-iot-topicrule-cloudwatchalarmaction-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CloudwatchAlarmAction<R0, Set, R2, R3> { CloudwatchAlarmAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `StateReason`: text, required. Update: in place.
+    /// `StateReason`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-cloudwatchalarmaction.html#cfn-iot-topicrule-cloudwatchalarmaction-statereason)
     pub fn state_reason(self, value: impl Arg<str>) -> CloudwatchAlarmAction<R0, R1, Set, R3> { CloudwatchAlarmAction(put(self.0, "StateReason", value.into_expr()), Phase) }
-    /// `StateValue`: text, required. Update: in place.
+    /// `StateValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-cloudwatchalarmaction.html#cfn-iot-topicrule-cloudwatchalarmaction-statevalue)
     pub fn state_value(self, value: impl Arg<str>) -> CloudwatchAlarmAction<R0, R1, R2, Set> { CloudwatchAlarmAction(put(self.0, "StateValue", value.into_expr()), Phase) }
 }
 impl Done for CloudwatchAlarmAction { fn into_props(self) -> Bag { self.0 } }
@@ -2365,11 +2365,11 @@ impl CloudwatchLogsAction {
     pub fn new() -> CloudwatchLogsAction<Missing<super::required::LogGroupName>, Missing<super::required::RoleArn>> { CloudwatchLogsAction(Bag::default(), Phase) }
 }
 impl<R0, R1> CloudwatchLogsAction<R0, R1> {
-    /// `BatchMode`: boolean. Update: in place.
+    /// `BatchMode`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-cloudwatchlogsaction.html#cfn-iot-topicrule-cloudwatchlogsaction-batchmode)
     pub fn batch_mode(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BatchMode", value.into_expr()), Phase) }
-    /// `LogGroupName`: `LogsLogGroupName`, required. Update: in place.
+    /// `LogGroupName`: `LogsLogGroupName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-cloudwatchlogsaction.html#cfn-iot-topicrule-cloudwatchlogsaction-loggroupname)
     pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> CloudwatchLogsAction<Set, R1> { CloudwatchLogsAction(put(self.0, "LogGroupName", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-cloudwatchlogsaction.html#cfn-iot-topicrule-cloudwatchlogsaction-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CloudwatchLogsAction<R0, Set> { CloudwatchLogsAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for CloudwatchLogsAction { fn into_props(self) -> Bag { self.0 } }
@@ -2380,17 +2380,17 @@ impl CloudwatchMetricAction {
     pub fn new() -> CloudwatchMetricAction<Missing<super::required::MetricName>, Missing<super::required::MetricNamespace>, Missing<super::required::MetricUnit>, Missing<super::required::MetricValue>, Missing<super::required::RoleArn>> { CloudwatchMetricAction(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CloudwatchMetricAction<R0, R1, R2, R3, R4> {
-    /// `MetricName`: text, required. Update: in place.
+    /// `MetricName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-cloudwatchmetricaction.html#cfn-iot-topicrule-cloudwatchmetricaction-metricname)
     pub fn metric_name(self, value: impl Arg<str>) -> CloudwatchMetricAction<Set, R1, R2, R3, R4> { CloudwatchMetricAction(put(self.0, "MetricName", value.into_expr()), Phase) }
-    /// `MetricNamespace`: text, required. Update: in place.
+    /// `MetricNamespace`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-cloudwatchmetricaction.html#cfn-iot-topicrule-cloudwatchmetricaction-metricnamespace)
     pub fn metric_namespace(self, value: impl Arg<str>) -> CloudwatchMetricAction<R0, Set, R2, R3, R4> { CloudwatchMetricAction(put(self.0, "MetricNamespace", value.into_expr()), Phase) }
-    /// `MetricTimestamp`: text. Update: in place.
+    /// `MetricTimestamp`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-cloudwatchmetricaction.html#cfn-iot-topicrule-cloudwatchmetricaction-metrictimestamp)
     pub fn metric_timestamp(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricTimestamp", value.into_expr()), Phase) }
-    /// `MetricUnit`: text, required. Update: in place.
+    /// `MetricUnit`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-cloudwatchmetricaction.html#cfn-iot-topicrule-cloudwatchmetricaction-metricunit)
     pub fn metric_unit(self, value: impl Arg<str>) -> CloudwatchMetricAction<R0, R1, Set, R3, R4> { CloudwatchMetricAction(put(self.0, "MetricUnit", value.into_expr()), Phase) }
-    /// `MetricValue`: text, required. Update: in place.
+    /// `MetricValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-cloudwatchmetricaction.html#cfn-iot-topicrule-cloudwatchmetricaction-metricvalue)
     pub fn metric_value(self, value: impl Arg<str>) -> CloudwatchMetricAction<R0, R1, R2, Set, R4> { CloudwatchMetricAction(put(self.0, "MetricValue", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-cloudwatchmetricaction.html#cfn-iot-topicrule-cloudwatchmetricaction-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CloudwatchMetricAction<R0, R1, R2, R3, Set> { CloudwatchMetricAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for CloudwatchMetricAction { fn into_props(self) -> Bag { self.0 } }
@@ -2401,23 +2401,23 @@ impl DynamoDBAction {
     pub fn new() -> DynamoDBAction<Missing<super::required::HashKeyField>, Missing<super::required::HashKeyValue>, Missing<super::required::RoleArn>, Missing<super::required::TableName>> { DynamoDBAction(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> DynamoDBAction<R0, R1, R2, R3> {
-    /// `HashKeyField`: text, required. Update: in place.
+    /// `HashKeyField`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-dynamodbaction.html#cfn-iot-topicrule-dynamodbaction-hashkeyfield)
     pub fn hash_key_field(self, value: impl Arg<str>) -> DynamoDBAction<Set, R1, R2, R3> { DynamoDBAction(put(self.0, "HashKeyField", value.into_expr()), Phase) }
-    /// `HashKeyType`: text. Update: in place.
+    /// `HashKeyType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-dynamodbaction.html#cfn-iot-topicrule-dynamodbaction-hashkeytype)
     pub fn hash_key_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HashKeyType", value.into_expr()), Phase) }
-    /// `HashKeyValue`: text, required. Update: in place.
+    /// `HashKeyValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-dynamodbaction.html#cfn-iot-topicrule-dynamodbaction-hashkeyvalue)
     pub fn hash_key_value(self, value: impl Arg<str>) -> DynamoDBAction<R0, Set, R2, R3> { DynamoDBAction(put(self.0, "HashKeyValue", value.into_expr()), Phase) }
-    /// `PayloadField`: text. Update: in place.
+    /// `PayloadField`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-dynamodbaction.html#cfn-iot-topicrule-dynamodbaction-payloadfield)
     pub fn payload_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PayloadField", value.into_expr()), Phase) }
-    /// `RangeKeyField`: text. Update: in place.
+    /// `RangeKeyField`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-dynamodbaction.html#cfn-iot-topicrule-dynamodbaction-rangekeyfield)
     pub fn range_key_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RangeKeyField", value.into_expr()), Phase) }
-    /// `RangeKeyType`: text. Update: in place.
+    /// `RangeKeyType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-dynamodbaction.html#cfn-iot-topicrule-dynamodbaction-rangekeytype)
     pub fn range_key_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RangeKeyType", value.into_expr()), Phase) }
-    /// `RangeKeyValue`: text. Update: in place.
+    /// `RangeKeyValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-dynamodbaction.html#cfn-iot-topicrule-dynamodbaction-rangekeyvalue)
     pub fn range_key_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RangeKeyValue", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-dynamodbaction.html#cfn-iot-topicrule-dynamodbaction-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> DynamoDBAction<R0, R1, Set, R3> { DynamoDBAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `TableName`: text, required. Update: in place.
+    /// `TableName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-dynamodbaction.html#cfn-iot-topicrule-dynamodbaction-tablename)
     pub fn table_name(self, value: impl Arg<str>) -> DynamoDBAction<R0, R1, R2, Set> { DynamoDBAction(put(self.0, "TableName", value.into_expr()), Phase) }
 }
 impl Done for DynamoDBAction { fn into_props(self) -> Bag { self.0 } }
@@ -2426,9 +2426,9 @@ impl Done for DynamoDBAction { fn into_props(self) -> Bag { self.0 } }
 impl DynamoDBv2Action {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PutItem`: `PutItemInput`. Update: in place.
+    /// `PutItem`: `PutItemInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-dynamodbv2action.html#cfn-iot-topicrule-dynamodbv2action-putitem)
     pub fn put_item(self, value: impl Arg<PutItemInput>) -> Self { Self(put(self.0, "PutItem", value.into_expr())) }
-    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-dynamodbv2action.html#cfn-iot-topicrule-dynamodbv2action-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
 }
 impl Done for DynamoDBv2Action { fn into_props(self) -> Bag { self.0 } }
@@ -2439,15 +2439,15 @@ impl ElasticsearchAction {
     pub fn new() -> ElasticsearchAction<Missing<super::required::Endpoint>, Missing<super::required::Id>, Missing<super::required::Index>, Missing<super::required::RoleArn>, Missing<super::required::Type>> { ElasticsearchAction(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> ElasticsearchAction<R0, R1, R2, R3, R4> {
-    /// `Endpoint`: text, required. Update: in place.
+    /// `Endpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-elasticsearchaction.html#cfn-iot-topicrule-elasticsearchaction-endpoint)
     pub fn endpoint(self, value: impl Arg<str>) -> ElasticsearchAction<Set, R1, R2, R3, R4> { ElasticsearchAction(put(self.0, "Endpoint", value.into_expr()), Phase) }
-    /// `Id`: text, required. Update: in place.
+    /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-elasticsearchaction.html#cfn-iot-topicrule-elasticsearchaction-id)
     pub fn id(self, value: impl Arg<str>) -> ElasticsearchAction<R0, Set, R2, R3, R4> { ElasticsearchAction(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `Index`: text, required. Update: in place.
+    /// `Index`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-elasticsearchaction.html#cfn-iot-topicrule-elasticsearchaction-index)
     pub fn index(self, value: impl Arg<str>) -> ElasticsearchAction<R0, R1, Set, R3, R4> { ElasticsearchAction(put(self.0, "Index", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-elasticsearchaction.html#cfn-iot-topicrule-elasticsearchaction-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> ElasticsearchAction<R0, R1, R2, Set, R4> { ElasticsearchAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-elasticsearchaction.html#cfn-iot-topicrule-elasticsearchaction-type)
     pub fn type_(self, value: impl Arg<str>) -> ElasticsearchAction<R0, R1, R2, R3, Set> { ElasticsearchAction(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ElasticsearchAction { fn into_props(self) -> Bag { self.0 } }
@@ -2458,13 +2458,13 @@ impl FirehoseAction {
     pub fn new() -> FirehoseAction<Missing<super::required::DeliveryStreamName>, Missing<super::required::RoleArn>> { FirehoseAction(Bag::default(), Phase) }
 }
 impl<R0, R1> FirehoseAction<R0, R1> {
-    /// `BatchMode`: boolean. Update: in place.
+    /// `BatchMode`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-firehoseaction.html#cfn-iot-topicrule-firehoseaction-batchmode)
     pub fn batch_mode(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BatchMode", value.into_expr()), Phase) }
-    /// `DeliveryStreamName`: `KinesisFirehoseDeliveryStreamName`, required. Update: in place.
+    /// `DeliveryStreamName`: `KinesisFirehoseDeliveryStreamName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-firehoseaction.html#cfn-iot-topicrule-firehoseaction-deliverystreamname)
     pub fn delivery_stream_name(self, value: impl Arg<kind::KinesisFirehoseDeliveryStreamName>) -> FirehoseAction<Set, R1> { FirehoseAction(put(self.0, "DeliveryStreamName", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-firehoseaction.html#cfn-iot-topicrule-firehoseaction-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> FirehoseAction<R0, Set> { FirehoseAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `Separator`: text. Update: in place.
+    /// `Separator`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-firehoseaction.html#cfn-iot-topicrule-firehoseaction-separator)
     pub fn separator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Separator", value.into_expr()), Phase) }
 }
 impl Done for FirehoseAction { fn into_props(self) -> Bag { self.0 } }
@@ -2475,17 +2475,17 @@ impl HttpAction {
     pub fn new() -> HttpAction<Missing<super::required::Url>> { HttpAction(Bag::default(), Phase) }
 }
 impl<R0> HttpAction<R0> {
-    /// `Auth`: `HttpAuthorization`. Update: in place.
+    /// `Auth`: `HttpAuthorization`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-httpaction.html#cfn-iot-topicrule-httpaction-auth)
     pub fn auth(self, value: impl Arg<HttpAuthorization>) -> Self { Self(put(self.0, "Auth", value.into_expr()), Phase) }
-    /// `BatchConfig`: `BatchConfig`. Update: in place.
+    /// `BatchConfig`: `BatchConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-httpaction.html#cfn-iot-topicrule-httpaction-batchconfig)
     pub fn batch_config(self, value: impl Arg<BatchConfig>) -> Self { Self(put(self.0, "BatchConfig", value.into_expr()), Phase) }
-    /// `ConfirmationUrl`: text. Update: in place.
+    /// `ConfirmationUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-httpaction.html#cfn-iot-topicrule-httpaction-confirmationurl)
     pub fn confirmation_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConfirmationUrl", value.into_expr()), Phase) }
-    /// `EnableBatching`: boolean. Update: in place.
+    /// `EnableBatching`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-httpaction.html#cfn-iot-topicrule-httpaction-enablebatching)
     pub fn enable_batching(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableBatching", value.into_expr()), Phase) }
-    /// `Headers`: list of `HttpActionHeader`. Update: in place.
+    /// `Headers`: list of `HttpActionHeader`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-httpaction.html#cfn-iot-topicrule-httpaction-headers)
     pub fn headers(self, value: impl Arg<Arr<HttpActionHeader>>) -> Self { Self(put(self.0, "Headers", value.into_expr()), Phase) }
-    /// `Url`: text, required. Update: in place.
+    /// `Url`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-httpaction.html#cfn-iot-topicrule-httpaction-url)
     pub fn url(self, value: impl Arg<str>) -> HttpAction<Set> { HttpAction(put(self.0, "Url", value.into_expr()), Phase) }
 }
 impl Done for HttpAction { fn into_props(self) -> Bag { self.0 } }
@@ -2496,9 +2496,9 @@ impl HttpActionHeader {
     pub fn new() -> HttpActionHeader<Missing<super::required::Key>, Missing<super::required::Value>> { HttpActionHeader(Bag::default(), Phase) }
 }
 impl<R0, R1> HttpActionHeader<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-httpactionheader.html#cfn-iot-topicrule-httpactionheader-key)
     pub fn key(self, value: impl Arg<str>) -> HttpActionHeader<Set, R1> { HttpActionHeader(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-httpactionheader.html#cfn-iot-topicrule-httpactionheader-value)
     pub fn value(self, value: impl Arg<str>) -> HttpActionHeader<R0, Set> { HttpActionHeader(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for HttpActionHeader { fn into_props(self) -> Bag { self.0 } }
@@ -2507,7 +2507,7 @@ impl Done for HttpActionHeader { fn into_props(self) -> Bag { self.0 } }
 impl HttpAuthorization {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Sigv4`: `SigV4Authorization`. Update: in place.
+    /// `Sigv4`: `SigV4Authorization`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-httpauthorization.html#cfn-iot-topicrule-httpauthorization-sigv4)
     pub fn sigv4(self, value: impl Arg<SigV4Authorization>) -> Self { Self(put(self.0, "Sigv4", value.into_expr())) }
 }
 impl Done for HttpAuthorization { fn into_props(self) -> Bag { self.0 } }
@@ -2518,21 +2518,21 @@ impl InfluxDBAction {
     pub fn new() -> InfluxDBAction<Missing<super::required::DatabaseName>, Missing<super::required::DestinationArn>, Missing<super::required::RoleArn>, Missing<super::required::TableName>> { InfluxDBAction(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> InfluxDBAction<R0, R1, R2, R3> {
-    /// `BatchConfig`: `InfluxDBBatchConfig`. Update: in place.
+    /// `BatchConfig`: `InfluxDBBatchConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-influxdbaction.html#cfn-iot-topicrule-influxdbaction-batchconfig)
     pub fn batch_config(self, value: impl Arg<InfluxDBBatchConfig>) -> Self { Self(put(self.0, "BatchConfig", value.into_expr()), Phase) }
-    /// `DatabaseName`: text, required. Update: in place.
+    /// `DatabaseName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-influxdbaction.html#cfn-iot-topicrule-influxdbaction-databasename)
     pub fn database_name(self, value: impl Arg<str>) -> InfluxDBAction<Set, R1, R2, R3> { InfluxDBAction(put(self.0, "DatabaseName", value.into_expr()), Phase) }
-    /// `DestinationArn`: text, required. Update: in place.
+    /// `DestinationArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-influxdbaction.html#cfn-iot-topicrule-influxdbaction-destinationarn)
     pub fn destination_arn(self, value: impl Arg<str>) -> InfluxDBAction<R0, Set, R2, R3> { InfluxDBAction(put(self.0, "DestinationArn", value.into_expr()), Phase) }
-    /// `Organization`: text. Update: in place.
+    /// `Organization`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-influxdbaction.html#cfn-iot-topicrule-influxdbaction-organization)
     pub fn organization(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Organization", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-influxdbaction.html#cfn-iot-topicrule-influxdbaction-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> InfluxDBAction<R0, R1, Set, R3> { InfluxDBAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `TableName`: text, required. Update: in place.
+    /// `TableName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-influxdbaction.html#cfn-iot-topicrule-influxdbaction-tablename)
     pub fn table_name(self, value: impl Arg<str>) -> InfluxDBAction<R0, R1, R2, Set> { InfluxDBAction(put(self.0, "TableName", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-influxdbaction.html#cfn-iot-topicrule-influxdbaction-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TimestampUnit`: text. Update: in place.
+    /// `TimestampUnit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-influxdbaction.html#cfn-iot-topicrule-influxdbaction-timestampunit)
     pub fn timestamp_unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimestampUnit", value.into_expr()), Phase) }
 }
 impl Done for InfluxDBAction { fn into_props(self) -> Bag { self.0 } }
@@ -2541,13 +2541,13 @@ impl Done for InfluxDBAction { fn into_props(self) -> Bag { self.0 } }
 impl InfluxDBBatchConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BatchAcrossTopics`: boolean. Update: in place.
+    /// `BatchAcrossTopics`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-influxdbbatchconfig.html#cfn-iot-topicrule-influxdbbatchconfig-batchacrosstopics)
     pub fn batch_across_topics(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BatchAcrossTopics", value.into_expr())) }
-    /// `MaxBatchOpenMs`: integer. Update: in place.
+    /// `MaxBatchOpenMs`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-influxdbbatchconfig.html#cfn-iot-topicrule-influxdbbatchconfig-maxbatchopenms)
     pub fn max_batch_open_ms(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBatchOpenMs", value.into_expr())) }
-    /// `MaxBatchSize`: integer. Update: in place.
+    /// `MaxBatchSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-influxdbbatchconfig.html#cfn-iot-topicrule-influxdbbatchconfig-maxbatchsize)
     pub fn max_batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBatchSize", value.into_expr())) }
-    /// `MaxBatchSizeBytes`: integer. Update: in place.
+    /// `MaxBatchSizeBytes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-influxdbbatchconfig.html#cfn-iot-topicrule-influxdbbatchconfig-maxbatchsizebytes)
     pub fn max_batch_size_bytes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBatchSizeBytes", value.into_expr())) }
 }
 impl Done for InfluxDBBatchConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2558,11 +2558,11 @@ impl IotAnalyticsAction {
     pub fn new() -> IotAnalyticsAction<Missing<super::required::ChannelName>, Missing<super::required::RoleArn>> { IotAnalyticsAction(Bag::default(), Phase) }
 }
 impl<R0, R1> IotAnalyticsAction<R0, R1> {
-    /// `BatchMode`: boolean. Update: in place.
+    /// `BatchMode`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-iotanalyticsaction.html#cfn-iot-topicrule-iotanalyticsaction-batchmode)
     pub fn batch_mode(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BatchMode", value.into_expr()), Phase) }
-    /// `ChannelName`: text, required. Update: in place.
+    /// `ChannelName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-iotanalyticsaction.html#cfn-iot-topicrule-iotanalyticsaction-channelname)
     pub fn channel_name(self, value: impl Arg<str>) -> IotAnalyticsAction<Set, R1> { IotAnalyticsAction(put(self.0, "ChannelName", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-iotanalyticsaction.html#cfn-iot-topicrule-iotanalyticsaction-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> IotAnalyticsAction<R0, Set> { IotAnalyticsAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for IotAnalyticsAction { fn into_props(self) -> Bag { self.0 } }
@@ -2573,13 +2573,13 @@ impl IotEventsAction {
     pub fn new() -> IotEventsAction<Missing<super::required::InputName>, Missing<super::required::RoleArn>> { IotEventsAction(Bag::default(), Phase) }
 }
 impl<R0, R1> IotEventsAction<R0, R1> {
-    /// `BatchMode`: boolean. Update: in place.
+    /// `BatchMode`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-ioteventsaction.html#cfn-iot-topicrule-ioteventsaction-batchmode)
     pub fn batch_mode(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BatchMode", value.into_expr()), Phase) }
-    /// `InputName`: `IoTEventsInputName`, required. Update: in place.
+    /// `InputName`: `IoTEventsInputName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-ioteventsaction.html#cfn-iot-topicrule-ioteventsaction-inputname)
     pub fn input_name(self, value: impl Arg<kind::IoTEventsInputName>) -> IotEventsAction<Set, R1> { IotEventsAction(put(self.0, "InputName", value.into_expr()), Phase) }
-    /// `MessageId`: text. Update: in place.
+    /// `MessageId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-ioteventsaction.html#cfn-iot-topicrule-ioteventsaction-messageid)
     pub fn message_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageId", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-ioteventsaction.html#cfn-iot-topicrule-ioteventsaction-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> IotEventsAction<R0, Set> { IotEventsAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for IotEventsAction { fn into_props(self) -> Bag { self.0 } }
@@ -2590,9 +2590,9 @@ impl IotSiteWiseAction {
     pub fn new() -> IotSiteWiseAction<Missing<super::required::PutAssetPropertyValueEntries>, Missing<super::required::RoleArn>> { IotSiteWiseAction(Bag::default(), Phase) }
 }
 impl<R0, R1> IotSiteWiseAction<R0, R1> {
-    /// `PutAssetPropertyValueEntries`: list of `PutAssetPropertyValueEntry`, required. Update: in place.
+    /// `PutAssetPropertyValueEntries`: list of `PutAssetPropertyValueEntry`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-iotsitewiseaction.html#cfn-iot-topicrule-iotsitewiseaction-putassetpropertyvalueentries)
     pub fn put_asset_property_value_entries(self, value: impl Arg<Arr<PutAssetPropertyValueEntry>>) -> IotSiteWiseAction<Set, R1> { IotSiteWiseAction(put(self.0, "PutAssetPropertyValueEntries", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-iotsitewiseaction.html#cfn-iot-topicrule-iotsitewiseaction-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> IotSiteWiseAction<R0, Set> { IotSiteWiseAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for IotSiteWiseAction { fn into_props(self) -> Bag { self.0 } }
@@ -2603,17 +2603,17 @@ impl KafkaAction {
     pub fn new() -> KafkaAction<Missing<super::required::ClientProperties>, Missing<super::required::DestinationArn>, Missing<super::required::Topic>> { KafkaAction(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> KafkaAction<R0, R1, R2> {
-    /// `ClientProperties`: map of text, required. Update: in place.
+    /// `ClientProperties`: map of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-kafkaaction.html#cfn-iot-topicrule-kafkaaction-clientproperties)
     pub fn client_properties(self, value: impl Arg<Dict<str>>) -> KafkaAction<Set, R1, R2> { KafkaAction(put(self.0, "ClientProperties", value.into_expr()), Phase) }
-    /// `DestinationArn`: text, required. Update: in place.
+    /// `DestinationArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-kafkaaction.html#cfn-iot-topicrule-kafkaaction-destinationarn)
     pub fn destination_arn(self, value: impl Arg<str>) -> KafkaAction<R0, Set, R2> { KafkaAction(put(self.0, "DestinationArn", value.into_expr()), Phase) }
-    /// `Headers`: list of `KafkaActionHeader`. Update: in place.
+    /// `Headers`: list of `KafkaActionHeader`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-kafkaaction.html#cfn-iot-topicrule-kafkaaction-headers)
     pub fn headers(self, value: impl Arg<Arr<KafkaActionHeader>>) -> Self { Self(put(self.0, "Headers", value.into_expr()), Phase) }
-    /// `Key`: text. Update: in place.
+    /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-kafkaaction.html#cfn-iot-topicrule-kafkaaction-key)
     pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Partition`: text. Update: in place.
+    /// `Partition`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-kafkaaction.html#cfn-iot-topicrule-kafkaaction-partition)
     pub fn partition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Partition", value.into_expr()), Phase) }
-    /// `Topic`: text, required. Update: in place.
+    /// `Topic`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-kafkaaction.html#cfn-iot-topicrule-kafkaaction-topic)
     pub fn topic(self, value: impl Arg<str>) -> KafkaAction<R0, R1, Set> { KafkaAction(put(self.0, "Topic", value.into_expr()), Phase) }
 }
 impl Done for KafkaAction { fn into_props(self) -> Bag { self.0 } }
@@ -2624,9 +2624,9 @@ impl KafkaActionHeader {
     pub fn new() -> KafkaActionHeader<Missing<super::required::Key>, Missing<super::required::Value>> { KafkaActionHeader(Bag::default(), Phase) }
 }
 impl<R0, R1> KafkaActionHeader<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-kafkaactionheader.html#cfn-iot-topicrule-kafkaactionheader-key)
     pub fn key(self, value: impl Arg<str>) -> KafkaActionHeader<Set, R1> { KafkaActionHeader(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-kafkaactionheader.html#cfn-iot-topicrule-kafkaactionheader-value)
     pub fn value(self, value: impl Arg<str>) -> KafkaActionHeader<R0, Set> { KafkaActionHeader(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for KafkaActionHeader { fn into_props(self) -> Bag { self.0 } }
@@ -2637,11 +2637,11 @@ impl KinesisAction {
     pub fn new() -> KinesisAction<Missing<super::required::RoleArn>, Missing<super::required::StreamName>> { KinesisAction(Bag::default(), Phase) }
 }
 impl<R0, R1> KinesisAction<R0, R1> {
-    /// `PartitionKey`: text. Update: in place.
+    /// `PartitionKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-kinesisaction.html#cfn-iot-topicrule-kinesisaction-partitionkey)
     pub fn partition_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PartitionKey", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-kinesisaction.html#cfn-iot-topicrule-kinesisaction-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> KinesisAction<Set, R1> { KinesisAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `StreamName`: text, required. Update: in place.
+    /// `StreamName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-kinesisaction.html#cfn-iot-topicrule-kinesisaction-streamname)
     pub fn stream_name(self, value: impl Arg<str>) -> KinesisAction<R0, Set> { KinesisAction(put(self.0, "StreamName", value.into_expr()), Phase) }
 }
 impl Done for KinesisAction { fn into_props(self) -> Bag { self.0 } }
@@ -2650,7 +2650,7 @@ impl Done for KinesisAction { fn into_props(self) -> Bag { self.0 } }
 impl LambdaAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FunctionArn`: `LambdaFunctionArn`. Update: in place.
+    /// `FunctionArn`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-lambdaaction.html#cfn-iot-topicrule-lambdaaction-functionarn)
     pub fn function_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "FunctionArn", value.into_expr())) }
 }
 impl Done for LambdaAction { fn into_props(self) -> Bag { self.0 } }
@@ -2661,17 +2661,17 @@ impl LocationAction {
     pub fn new() -> LocationAction<Missing<super::required::DeviceId>, Missing<super::required::Latitude>, Missing<super::required::Longitude>, Missing<super::required::RoleArn>, Missing<super::required::TrackerName>> { LocationAction(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> LocationAction<R0, R1, R2, R3, R4> {
-    /// `DeviceId`: text, required. Update: in place.
+    /// `DeviceId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-locationaction.html#cfn-iot-topicrule-locationaction-deviceid)
     pub fn device_id(self, value: impl Arg<str>) -> LocationAction<Set, R1, R2, R3, R4> { LocationAction(put(self.0, "DeviceId", value.into_expr()), Phase) }
-    /// `Latitude`: text, required. Update: in place.
+    /// `Latitude`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-locationaction.html#cfn-iot-topicrule-locationaction-latitude)
     pub fn latitude(self, value: impl Arg<str>) -> LocationAction<R0, Set, R2, R3, R4> { LocationAction(put(self.0, "Latitude", value.into_expr()), Phase) }
-    /// `Longitude`: text, required. Update: in place.
+    /// `Longitude`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-locationaction.html#cfn-iot-topicrule-locationaction-longitude)
     pub fn longitude(self, value: impl Arg<str>) -> LocationAction<R0, R1, Set, R3, R4> { LocationAction(put(self.0, "Longitude", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-locationaction.html#cfn-iot-topicrule-locationaction-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> LocationAction<R0, R1, R2, Set, R4> { LocationAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `Timestamp`: `Timestamp`. Update: in place.
+    /// `Timestamp`: `Timestamp`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-locationaction.html#cfn-iot-topicrule-locationaction-timestamp)
     pub fn timestamp(self, value: impl Arg<Timestamp>) -> Self { Self(put(self.0, "Timestamp", value.into_expr()), Phase) }
-    /// `TrackerName`: text, required. Update: in place.
+    /// `TrackerName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-locationaction.html#cfn-iot-topicrule-locationaction-trackername)
     pub fn tracker_name(self, value: impl Arg<str>) -> LocationAction<R0, R1, R2, R3, Set> { LocationAction(put(self.0, "TrackerName", value.into_expr()), Phase) }
 }
 impl Done for LocationAction { fn into_props(self) -> Bag { self.0 } }
@@ -2682,15 +2682,15 @@ impl OpenSearchAction {
     pub fn new() -> OpenSearchAction<Missing<super::required::Endpoint>, Missing<super::required::Id>, Missing<super::required::Index>, Missing<super::required::RoleArn>, Missing<super::required::Type>> { OpenSearchAction(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> OpenSearchAction<R0, R1, R2, R3, R4> {
-    /// `Endpoint`: text, required. Update: in place.
+    /// `Endpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-opensearchaction.html#cfn-iot-topicrule-opensearchaction-endpoint)
     pub fn endpoint(self, value: impl Arg<str>) -> OpenSearchAction<Set, R1, R2, R3, R4> { OpenSearchAction(put(self.0, "Endpoint", value.into_expr()), Phase) }
-    /// `Id`: text, required. Update: in place.
+    /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-opensearchaction.html#cfn-iot-topicrule-opensearchaction-id)
     pub fn id(self, value: impl Arg<str>) -> OpenSearchAction<R0, Set, R2, R3, R4> { OpenSearchAction(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `Index`: text, required. Update: in place.
+    /// `Index`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-opensearchaction.html#cfn-iot-topicrule-opensearchaction-index)
     pub fn index(self, value: impl Arg<str>) -> OpenSearchAction<R0, R1, Set, R3, R4> { OpenSearchAction(put(self.0, "Index", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-opensearchaction.html#cfn-iot-topicrule-opensearchaction-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> OpenSearchAction<R0, R1, R2, Set, R4> { OpenSearchAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-opensearchaction.html#cfn-iot-topicrule-opensearchaction-type)
     pub fn type_(self, value: impl Arg<str>) -> OpenSearchAction<R0, R1, R2, R3, Set> { OpenSearchAction(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for OpenSearchAction { fn into_props(self) -> Bag { self.0 } }
@@ -2701,15 +2701,15 @@ impl PutAssetPropertyValueEntry {
     pub fn new() -> PutAssetPropertyValueEntry<Missing<super::required::PropertyValues>> { PutAssetPropertyValueEntry(Bag::default(), Phase) }
 }
 impl<R0> PutAssetPropertyValueEntry<R0> {
-    /// `AssetId`: text. Update: in place.
+    /// `AssetId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-putassetpropertyvalueentry.html#cfn-iot-topicrule-putassetpropertyvalueentry-assetid)
     pub fn asset_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssetId", value.into_expr()), Phase) }
-    /// `EntryId`: text. Update: in place.
+    /// `EntryId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-putassetpropertyvalueentry.html#cfn-iot-topicrule-putassetpropertyvalueentry-entryid)
     pub fn entry_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntryId", value.into_expr()), Phase) }
-    /// `PropertyAlias`: text. Update: in place.
+    /// `PropertyAlias`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-putassetpropertyvalueentry.html#cfn-iot-topicrule-putassetpropertyvalueentry-propertyalias)
     pub fn property_alias(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PropertyAlias", value.into_expr()), Phase) }
-    /// `PropertyId`: text. Update: in place.
+    /// `PropertyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-putassetpropertyvalueentry.html#cfn-iot-topicrule-putassetpropertyvalueentry-propertyid)
     pub fn property_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PropertyId", value.into_expr()), Phase) }
-    /// `PropertyValues`: list of `AssetPropertyValue`, required. Update: in place.
+    /// `PropertyValues`: list of `AssetPropertyValue`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-putassetpropertyvalueentry.html#cfn-iot-topicrule-putassetpropertyvalueentry-propertyvalues)
     pub fn property_values(self, value: impl Arg<Arr<AssetPropertyValue>>) -> PutAssetPropertyValueEntry<Set> { PutAssetPropertyValueEntry(put(self.0, "PropertyValues", value.into_expr()), Phase) }
 }
 impl Done for PutAssetPropertyValueEntry { fn into_props(self) -> Bag { self.0 } }
@@ -2720,7 +2720,7 @@ impl PutItemInput {
     pub fn new() -> PutItemInput<Missing<super::required::TableName>> { PutItemInput(Bag::default(), Phase) }
 }
 impl<R0> PutItemInput<R0> {
-    /// `TableName`: `DynamoDBTableName`, required. Update: in place.
+    /// `TableName`: `DynamoDBTableName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-putiteminput.html#cfn-iot-topicrule-putiteminput-tablename)
     pub fn table_name(self, value: impl Arg<kind::DynamoDBTableName>) -> PutItemInput<Set> { PutItemInput(put(self.0, "TableName", value.into_expr()), Phase) }
 }
 impl Done for PutItemInput { fn into_props(self) -> Bag { self.0 } }
@@ -2731,13 +2731,13 @@ impl RepublishAction {
     pub fn new() -> RepublishAction<Missing<super::required::RoleArn>, Missing<super::required::Topic>> { RepublishAction(Bag::default(), Phase) }
 }
 impl<R0, R1> RepublishAction<R0, R1> {
-    /// `Headers`: `RepublishActionHeaders`. Update: in place.
+    /// `Headers`: `RepublishActionHeaders`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-republishaction.html#cfn-iot-topicrule-republishaction-headers)
     pub fn headers(self, value: impl Arg<RepublishActionHeaders>) -> Self { Self(put(self.0, "Headers", value.into_expr()), Phase) }
-    /// `Qos`: integer. Update: in place.
+    /// `Qos`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-republishaction.html#cfn-iot-topicrule-republishaction-qos)
     pub fn qos(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Qos", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-republishaction.html#cfn-iot-topicrule-republishaction-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> RepublishAction<Set, R1> { RepublishAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `Topic`: text, required. Update: in place.
+    /// `Topic`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-republishaction.html#cfn-iot-topicrule-republishaction-topic)
     pub fn topic(self, value: impl Arg<str>) -> RepublishAction<R0, Set> { RepublishAction(put(self.0, "Topic", value.into_expr()), Phase) }
 }
 impl Done for RepublishAction { fn into_props(self) -> Bag { self.0 } }
@@ -2746,17 +2746,17 @@ impl Done for RepublishAction { fn into_props(self) -> Bag { self.0 } }
 impl RepublishActionHeaders {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ContentType`: text. Update: in place.
+    /// `ContentType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-republishactionheaders.html#cfn-iot-topicrule-republishactionheaders-contenttype)
     pub fn content_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentType", value.into_expr())) }
-    /// `CorrelationData`: text. Update: in place.
+    /// `CorrelationData`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-republishactionheaders.html#cfn-iot-topicrule-republishactionheaders-correlationdata)
     pub fn correlation_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CorrelationData", value.into_expr())) }
-    /// `MessageExpiry`: text. Update: in place.
+    /// `MessageExpiry`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-republishactionheaders.html#cfn-iot-topicrule-republishactionheaders-messageexpiry)
     pub fn message_expiry(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageExpiry", value.into_expr())) }
-    /// `PayloadFormatIndicator`: text. Update: in place.
+    /// `PayloadFormatIndicator`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-republishactionheaders.html#cfn-iot-topicrule-republishactionheaders-payloadformatindicator)
     pub fn payload_format_indicator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PayloadFormatIndicator", value.into_expr())) }
-    /// `ResponseTopic`: text. Update: in place.
+    /// `ResponseTopic`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-republishactionheaders.html#cfn-iot-topicrule-republishactionheaders-responsetopic)
     pub fn response_topic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResponseTopic", value.into_expr())) }
-    /// `UserProperties`: list of `UserProperty`. Update: in place.
+    /// `UserProperties`: list of `UserProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-republishactionheaders.html#cfn-iot-topicrule-republishactionheaders-userproperties)
     pub fn user_properties(self, value: impl Arg<Arr<UserProperty>>) -> Self { Self(put(self.0, "UserProperties", value.into_expr())) }
 }
 impl Done for RepublishActionHeaders { fn into_props(self) -> Bag { self.0 } }
@@ -2767,13 +2767,13 @@ impl S3Action {
     pub fn new() -> S3Action<Missing<super::required::BucketName>, Missing<super::required::Key>, Missing<super::required::RoleArn>> { S3Action(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> S3Action<R0, R1, R2> {
-    /// `BucketName`: `S3BucketName`, required. Update: in place.
+    /// `BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-s3action.html#cfn-iot-topicrule-s3action-bucketname)
     pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Action<Set, R1, R2> { S3Action(put(self.0, "BucketName", value.into_expr()), Phase) }
-    /// `CannedAcl`: `CannedAcl`. Update: in place.
+    /// `CannedAcl`: `CannedAcl`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-s3action.html#cfn-iot-topicrule-s3action-cannedacl)
     pub fn canned_acl(self, value: impl Arg<CannedAcl>) -> Self { Self(put(self.0, "CannedAcl", value.into_expr()), Phase) }
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-s3action.html#cfn-iot-topicrule-s3action-key)
     pub fn key(self, value: impl Arg<str>) -> S3Action<R0, Set, R2> { S3Action(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-s3action.html#cfn-iot-topicrule-s3action-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> S3Action<R0, R1, Set> { S3Action(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for S3Action { fn into_props(self) -> Bag { self.0 } }
@@ -2784,11 +2784,11 @@ impl SigV4Authorization {
     pub fn new() -> SigV4Authorization<Missing<super::required::RoleArn>, Missing<super::required::ServiceName>, Missing<super::required::SigningRegion>> { SigV4Authorization(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SigV4Authorization<R0, R1, R2> {
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-sigv4authorization.html#cfn-iot-topicrule-sigv4authorization-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> SigV4Authorization<Set, R1, R2> { SigV4Authorization(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `ServiceName`: text, required. Update: in place.
+    /// `ServiceName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-sigv4authorization.html#cfn-iot-topicrule-sigv4authorization-servicename)
     pub fn service_name(self, value: impl Arg<str>) -> SigV4Authorization<R0, Set, R2> { SigV4Authorization(put(self.0, "ServiceName", value.into_expr()), Phase) }
-    /// `SigningRegion`: text, required. Update: in place.
+    /// `SigningRegion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-sigv4authorization.html#cfn-iot-topicrule-sigv4authorization-signingregion)
     pub fn signing_region(self, value: impl Arg<str>) -> SigV4Authorization<R0, R1, Set> { SigV4Authorization(put(self.0, "SigningRegion", value.into_expr()), Phase) }
 }
 impl Done for SigV4Authorization { fn into_props(self) -> Bag { self.0 } }
@@ -2799,11 +2799,11 @@ impl SnsAction {
     pub fn new() -> SnsAction<Missing<super::required::RoleArn>, Missing<super::required::TargetArn>> { SnsAction(Bag::default(), Phase) }
 }
 impl<R0, R1> SnsAction<R0, R1> {
-    /// `MessageFormat`: text. Update: in place.
+    /// `MessageFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-snsaction.html#cfn-iot-topicrule-snsaction-messageformat)
     pub fn message_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageFormat", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-snsaction.html#cfn-iot-topicrule-snsaction-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> SnsAction<Set, R1> { SnsAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `TargetArn`: `SnsTopicArn`, required. Update: in place.
+    /// `TargetArn`: `SnsTopicArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-snsaction.html#cfn-iot-topicrule-snsaction-targetarn)
     pub fn target_arn(self, value: impl Arg<kind::SnsTopicArn>) -> SnsAction<R0, Set> { SnsAction(put(self.0, "TargetArn", value.into_expr()), Phase) }
 }
 impl Done for SnsAction { fn into_props(self) -> Bag { self.0 } }
@@ -2814,11 +2814,11 @@ impl SqsAction {
     pub fn new() -> SqsAction<Missing<super::required::QueueUrl>, Missing<super::required::RoleArn>> { SqsAction(Bag::default(), Phase) }
 }
 impl<R0, R1> SqsAction<R0, R1> {
-    /// `QueueUrl`: `SqsQueueUrl`, required. Update: in place.
+    /// `QueueUrl`: `SqsQueueUrl`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-sqsaction.html#cfn-iot-topicrule-sqsaction-queueurl)
     pub fn queue_url(self, value: impl Arg<kind::SqsQueueUrl>) -> SqsAction<Set, R1> { SqsAction(put(self.0, "QueueUrl", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-sqsaction.html#cfn-iot-topicrule-sqsaction-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> SqsAction<R0, Set> { SqsAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `UseBase64`: boolean. Update: in place.
+    /// `UseBase64`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-sqsaction.html#cfn-iot-topicrule-sqsaction-usebase64)
     pub fn use_base64(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseBase64", value.into_expr()), Phase) }
 }
 impl Done for SqsAction { fn into_props(self) -> Bag { self.0 } }
@@ -2829,11 +2829,11 @@ impl StepFunctionsAction {
     pub fn new() -> StepFunctionsAction<Missing<super::required::RoleArn>, Missing<super::required::StateMachineName>> { StepFunctionsAction(Bag::default(), Phase) }
 }
 impl<R0, R1> StepFunctionsAction<R0, R1> {
-    /// `ExecutionNamePrefix`: text. Update: in place.
+    /// `ExecutionNamePrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-stepfunctionsaction.html#cfn-iot-topicrule-stepfunctionsaction-executionnameprefix)
     pub fn execution_name_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExecutionNamePrefix", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-stepfunctionsaction.html#cfn-iot-topicrule-stepfunctionsaction-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> StepFunctionsAction<Set, R1> { StepFunctionsAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `StateMachineName`: text, required. Update: in place.
+    /// `StateMachineName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-stepfunctionsaction.html#cfn-iot-topicrule-stepfunctionsaction-statemachinename)
     pub fn state_machine_name(self, value: impl Arg<str>) -> StepFunctionsAction<R0, Set> { StepFunctionsAction(put(self.0, "StateMachineName", value.into_expr()), Phase) }
 }
 impl Done for StepFunctionsAction { fn into_props(self) -> Bag { self.0 } }
@@ -2844,9 +2844,9 @@ impl Timestamp {
     pub fn new() -> Timestamp<Missing<super::required::Value>> { Timestamp(Bag::default(), Phase) }
 }
 impl<R0> Timestamp<R0> {
-    /// `Unit`: text. Update: in place.
+    /// `Unit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-timestamp.html#cfn-iot-topicrule-timestamp-unit)
     pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-timestamp.html#cfn-iot-topicrule-timestamp-value)
     pub fn value(self, value: impl Arg<str>) -> Timestamp<Set> { Timestamp(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Timestamp { fn into_props(self) -> Bag { self.0 } }
@@ -2857,15 +2857,15 @@ impl TimestreamAction {
     pub fn new() -> TimestreamAction<Missing<super::required::DatabaseName>, Missing<super::required::Dimensions>, Missing<super::required::RoleArn>, Missing<super::required::TableName>> { TimestreamAction(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> TimestreamAction<R0, R1, R2, R3> {
-    /// `DatabaseName`: text, required. Update: in place.
+    /// `DatabaseName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-timestreamaction.html#cfn-iot-topicrule-timestreamaction-databasename)
     pub fn database_name(self, value: impl Arg<str>) -> TimestreamAction<Set, R1, R2, R3> { TimestreamAction(put(self.0, "DatabaseName", value.into_expr()), Phase) }
-    /// `Dimensions`: list of `TimestreamDimension`, required. Update: in place.
+    /// `Dimensions`: list of `TimestreamDimension`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-timestreamaction.html#cfn-iot-topicrule-timestreamaction-dimensions)
     pub fn dimensions(self, value: impl Arg<Arr<TimestreamDimension>>) -> TimestreamAction<R0, Set, R2, R3> { TimestreamAction(put(self.0, "Dimensions", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-timestreamaction.html#cfn-iot-topicrule-timestreamaction-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> TimestreamAction<R0, R1, Set, R3> { TimestreamAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `TableName`: text, required. Update: in place.
+    /// `TableName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-timestreamaction.html#cfn-iot-topicrule-timestreamaction-tablename)
     pub fn table_name(self, value: impl Arg<str>) -> TimestreamAction<R0, R1, R2, Set> { TimestreamAction(put(self.0, "TableName", value.into_expr()), Phase) }
-    /// `Timestamp`: `TimestreamTimestamp`. Update: in place.
+    /// `Timestamp`: `TimestreamTimestamp`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-timestreamaction.html#cfn-iot-topicrule-timestreamaction-timestamp)
     pub fn timestamp(self, value: impl Arg<TimestreamTimestamp>) -> Self { Self(put(self.0, "Timestamp", value.into_expr()), Phase) }
 }
 impl Done for TimestreamAction { fn into_props(self) -> Bag { self.0 } }
@@ -2876,9 +2876,9 @@ impl TimestreamDimension {
     pub fn new() -> TimestreamDimension<Missing<super::required::Name>, Missing<super::required::Value>> { TimestreamDimension(Bag::default(), Phase) }
 }
 impl<R0, R1> TimestreamDimension<R0, R1> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-timestreamdimension.html#cfn-iot-topicrule-timestreamdimension-name)
     pub fn name(self, value: impl Arg<str>) -> TimestreamDimension<Set, R1> { TimestreamDimension(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-timestreamdimension.html#cfn-iot-topicrule-timestreamdimension-value)
     pub fn value(self, value: impl Arg<str>) -> TimestreamDimension<R0, Set> { TimestreamDimension(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TimestreamDimension { fn into_props(self) -> Bag { self.0 } }
@@ -2889,9 +2889,9 @@ impl TimestreamTimestamp {
     pub fn new() -> TimestreamTimestamp<Missing<super::required::Unit>, Missing<super::required::Value>> { TimestreamTimestamp(Bag::default(), Phase) }
 }
 impl<R0, R1> TimestreamTimestamp<R0, R1> {
-    /// `Unit`: text, required. Update: in place.
+    /// `Unit`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-timestreamtimestamp.html#cfn-iot-topicrule-timestreamtimestamp-unit)
     pub fn unit(self, value: impl Arg<str>) -> TimestreamTimestamp<Set, R1> { TimestreamTimestamp(put(self.0, "Unit", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-timestreamtimestamp.html#cfn-iot-topicrule-timestreamtimestamp-value)
     pub fn value(self, value: impl Arg<str>) -> TimestreamTimestamp<R0, Set> { TimestreamTimestamp(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TimestreamTimestamp { fn into_props(self) -> Bag { self.0 } }
@@ -2902,17 +2902,17 @@ impl TopicRulePayload {
     pub fn new() -> TopicRulePayload<Missing<super::required::Actions>, Missing<super::required::Sql>> { TopicRulePayload(Bag::default(), Phase) }
 }
 impl<R0, R1> TopicRulePayload<R0, R1> {
-    /// `Actions`: list of `Action`, required. Update: in place.
+    /// `Actions`: list of `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-topicrulepayload.html#cfn-iot-topicrule-topicrulepayload-actions)
     pub fn actions(self, value: impl Arg<Arr<Action>>) -> TopicRulePayload<Set, R1> { TopicRulePayload(put(self.0, "Actions", value.into_expr()), Phase) }
-    /// `AwsIotSqlVersion`: text. Update: in place.
+    /// `AwsIotSqlVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-topicrulepayload.html#cfn-iot-topicrule-topicrulepayload-awsiotsqlversion)
     pub fn aws_iot_sql_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsIotSqlVersion", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-topicrulepayload.html#cfn-iot-topicrule-topicrulepayload-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `ErrorAction`: `Action`. Update: in place.
+    /// `ErrorAction`: `Action`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-topicrulepayload.html#cfn-iot-topicrule-topicrulepayload-erroraction)
     pub fn error_action(self, value: impl Arg<Action>) -> Self { Self(put(self.0, "ErrorAction", value.into_expr()), Phase) }
-    /// `RuleDisabled`: boolean. Update: in place.
+    /// `RuleDisabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-topicrulepayload.html#cfn-iot-topicrule-topicrulepayload-ruledisabled)
     pub fn rule_disabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RuleDisabled", value.into_expr()), Phase) }
-    /// `Sql`: text, required. Update: in place.
+    /// `Sql`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-topicrulepayload.html#cfn-iot-topicrule-topicrulepayload-sql)
     pub fn sql(self, value: impl Arg<str>) -> TopicRulePayload<R0, Set> { TopicRulePayload(put(self.0, "Sql", value.into_expr()), Phase) }
 }
 impl Done for TopicRulePayload { fn into_props(self) -> Bag { self.0 } }
@@ -2923,9 +2923,9 @@ impl UserProperty {
     pub fn new() -> UserProperty<Missing<super::required::Key>, Missing<super::required::Value>> { UserProperty(Bag::default(), Phase) }
 }
 impl<R0, R1> UserProperty<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-userproperty.html#cfn-iot-topicrule-userproperty-key)
     pub fn key(self, value: impl Arg<str>) -> UserProperty<Set, R1> { UserProperty(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-userproperty.html#cfn-iot-topicrule-userproperty-value)
     pub fn value(self, value: impl Arg<str>) -> UserProperty<R0, Set> { UserProperty(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for UserProperty { fn into_props(self) -> Bag { self.0 } }
@@ -2941,9 +2941,9 @@ impl CfnTopicRuleDestination {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnTopicRuleDestinationProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-topicruledestination.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `StatusReason`: text.
+    /// The attribute `StatusReason`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-topicruledestination.html#StatusReason-fn::getatt)
     pub fn attr_status_reason(&self) -> Val<str> { self.0.get_att("StatusReason") }
 }
 impl Parent for CfnTopicRuleDestination { fn node(&self) -> &Place { &self.0 } }
@@ -2952,13 +2952,13 @@ impl Parent for CfnTopicRuleDestination { fn node(&self) -> &Place { &self.0 } }
 impl CfnTopicRuleDestinationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `HttpUrlProperties`: `HttpUrlDestinationSummary`. Update: replacement.
+    /// `HttpUrlProperties`: `HttpUrlDestinationSummary`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-topicruledestination.html#cfn-iot-topicruledestination-httpurlproperties)
     pub fn http_url_properties(self, value: impl Arg<topic_rule_destination::HttpUrlDestinationSummary>) -> Self { Self(put(self.0, "HttpUrlProperties", value.into_expr())) }
-    /// `InfluxDBProperties`: `InfluxDBDestinationProperties`. Update: replacement.
+    /// `InfluxDBProperties`: `InfluxDBDestinationProperties`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-topicruledestination.html#cfn-iot-topicruledestination-influxdbproperties)
     pub fn influx_db_properties(self, value: impl Arg<topic_rule_destination::InfluxDBDestinationProperties>) -> Self { Self(put(self.0, "InfluxDBProperties", value.into_expr())) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-topicruledestination.html#cfn-iot-topicruledestination-status)
     pub fn status(self, value: impl Arg<topic_rule_destination::Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
-    /// `VpcProperties`: `VpcDestinationProperties`. Update: replacement.
+    /// `VpcProperties`: `VpcDestinationProperties`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-topicruledestination.html#cfn-iot-topicruledestination-vpcproperties)
     pub fn vpc_properties(self, value: impl Arg<topic_rule_destination::VpcDestinationProperties>) -> Self { Self(put(self.0, "VpcProperties", value.into_expr())) }
 }
 impl Done for CfnTopicRuleDestinationProps { fn into_props(self) -> Bag { self.0 } }
@@ -2970,7 +2970,7 @@ use crate::cfn::support::*;
 impl HttpUrlDestinationSummary {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ConfirmationUrl`: text. Update: replacement.
+    /// `ConfirmationUrl`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicruledestination-httpurldestinationsummary.html#cfn-iot-topicruledestination-httpurldestinationsummary-confirmationurl)
     pub fn confirmation_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConfirmationUrl", value.into_expr())) }
 }
 impl Done for HttpUrlDestinationSummary { fn into_props(self) -> Bag { self.0 } }
@@ -2981,15 +2981,15 @@ impl InfluxDBDestinationProperties {
     pub fn new() -> InfluxDBDestinationProperties<Missing<super::required::Endpoint>, Missing<super::required::InfluxDBVersion>, Missing<super::required::SecretId>> { InfluxDBDestinationProperties(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> InfluxDBDestinationProperties<R0, R1, R2> {
-    /// `Endpoint`: text, required. Update: replacement.
+    /// `Endpoint`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicruledestination-influxdbdestinationproperties.html#cfn-iot-topicruledestination-influxdbdestinationproperties-endpoint)
     pub fn endpoint(self, value: impl Arg<str>) -> InfluxDBDestinationProperties<Set, R1, R2> { InfluxDBDestinationProperties(put(self.0, "Endpoint", value.into_expr()), Phase) }
-    /// `InfluxDBVersion`: text, required. Update: replacement.
+    /// `InfluxDBVersion`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicruledestination-influxdbdestinationproperties.html#cfn-iot-topicruledestination-influxdbdestinationproperties-influxdbversion)
     pub fn influx_db_version(self, value: impl Arg<str>) -> InfluxDBDestinationProperties<R0, Set, R2> { InfluxDBDestinationProperties(put(self.0, "InfluxDBVersion", value.into_expr()), Phase) }
-    /// `SecretId`: text, required. Update: replacement.
+    /// `SecretId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicruledestination-influxdbdestinationproperties.html#cfn-iot-topicruledestination-influxdbdestinationproperties-secretid)
     pub fn secret_id(self, value: impl Arg<str>) -> InfluxDBDestinationProperties<R0, R1, Set> { InfluxDBDestinationProperties(put(self.0, "SecretId", value.into_expr()), Phase) }
-    /// `SecretKey`: text. Update: replacement.
+    /// `SecretKey`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicruledestination-influxdbdestinationproperties.html#cfn-iot-topicruledestination-influxdbdestinationproperties-secretkey)
     pub fn secret_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretKey", value.into_expr()), Phase) }
-    /// `SecretType`: text. Update: replacement.
+    /// `SecretType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicruledestination-influxdbdestinationproperties.html#cfn-iot-topicruledestination-influxdbdestinationproperties-secrettype)
     pub fn secret_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretType", value.into_expr()), Phase) }
 }
 impl Done for InfluxDBDestinationProperties { fn into_props(self) -> Bag { self.0 } }
@@ -2998,13 +2998,13 @@ impl Done for InfluxDBDestinationProperties { fn into_props(self) -> Bag { self.
 impl VpcDestinationProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RoleArn`: `IamRoleArn`. Update: replacement.
+    /// `RoleArn`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicruledestination-vpcdestinationproperties.html#cfn-iot-topicruledestination-vpcdestinationproperties-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
-    /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: replacement.
+    /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicruledestination-vpcdestinationproperties.html#cfn-iot-topicruledestination-vpcdestinationproperties-securitygroups)
     pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value.into_expr())) }
-    /// `SubnetIds`: list of text. Update: replacement.
+    /// `SubnetIds`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicruledestination-vpcdestinationproperties.html#cfn-iot-topicruledestination-vpcdestinationproperties-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
-    /// `VpcId`: `Ec2VpcId`. Update: replacement.
+    /// `VpcId`: `Ec2VpcId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicruledestination-vpcdestinationproperties.html#cfn-iot-topicruledestination-vpcdestinationproperties-vpcid)
     pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value.into_expr())) }
 }
 impl Done for VpcDestinationProperties { fn into_props(self) -> Bag { self.0 } }

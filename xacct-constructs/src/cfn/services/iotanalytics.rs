@@ -13,7 +13,7 @@ impl CfnChannel {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnChannelProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `ChannelName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-channel.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnChannel { fn node(&self) -> &Place { &self.0 } }
@@ -22,13 +22,13 @@ impl Parent for CfnChannel { fn node(&self) -> &Place { &self.0 } }
 impl CfnChannelProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ChannelName`: text. Update: replacement.
+    /// `ChannelName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-channel.html#cfn-iotanalytics-channel-channelname)
     pub fn channel_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelName", value.into_expr())) }
-    /// `ChannelStorage`: `ChannelStorage`. Update: in place.
+    /// `ChannelStorage`: `ChannelStorage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-channel.html#cfn-iotanalytics-channel-channelstorage)
     pub fn channel_storage(self, value: impl Arg<channel::ChannelStorage>) -> Self { Self(put(self.0, "ChannelStorage", value.into_expr())) }
-    /// `RetentionPeriod`: `RetentionPeriod`. Update: in place.
+    /// `RetentionPeriod`: `RetentionPeriod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-channel.html#cfn-iotanalytics-channel-retentionperiod)
     pub fn retention_period(self, value: impl Arg<channel::RetentionPeriod>) -> Self { Self(put(self.0, "RetentionPeriod", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-channel.html#cfn-iotanalytics-channel-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnChannelProps { fn into_props(self) -> Bag { self.0 } }
@@ -40,9 +40,9 @@ use crate::cfn::support::*;
 impl ChannelStorage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CustomerManagedS3`: `CustomerManagedS3`. Update: in place.
+    /// `CustomerManagedS3`: `CustomerManagedS3`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-channel-channelstorage.html#cfn-iotanalytics-channel-channelstorage-customermanageds3)
     pub fn customer_managed_s3(self, value: impl Arg<CustomerManagedS3>) -> Self { Self(put(self.0, "CustomerManagedS3", value.into_expr())) }
-    /// `ServiceManagedS3`: JSON. Update: in place.
+    /// `ServiceManagedS3`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-channel-channelstorage.html#cfn-iotanalytics-channel-channelstorage-servicemanageds3)
     pub fn service_managed_s3(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ServiceManagedS3", value.into_expr())) }
 }
 impl Done for ChannelStorage { fn into_props(self) -> Bag { self.0 } }
@@ -53,11 +53,11 @@ impl CustomerManagedS3 {
     pub fn new() -> CustomerManagedS3<Missing<super::required::Bucket>, Missing<super::required::RoleArn>> { CustomerManagedS3(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomerManagedS3<R0, R1> {
-    /// `Bucket`: text, required. Update: in place.
+    /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-channel-customermanageds3.html#cfn-iotanalytics-channel-customermanageds3-bucket)
     pub fn bucket(self, value: impl Arg<str>) -> CustomerManagedS3<Set, R1> { CustomerManagedS3(put(self.0, "Bucket", value.into_expr()), Phase) }
-    /// `KeyPrefix`: text. Update: in place.
+    /// `KeyPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-channel-customermanageds3.html#cfn-iotanalytics-channel-customermanageds3-keyprefix)
     pub fn key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPrefix", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-channel-customermanageds3.html#cfn-iotanalytics-channel-customermanageds3-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CustomerManagedS3<R0, Set> { CustomerManagedS3(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for CustomerManagedS3 { fn into_props(self) -> Bag { self.0 } }
@@ -66,9 +66,9 @@ impl Done for CustomerManagedS3 { fn into_props(self) -> Bag { self.0 } }
 impl RetentionPeriod {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `NumberOfDays`: integer. Update: in place.
+    /// `NumberOfDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-channel-retentionperiod.html#cfn-iotanalytics-channel-retentionperiod-numberofdays)
     pub fn number_of_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfDays", value.into_expr())) }
-    /// `Unlimited`: boolean. Update: in place.
+    /// `Unlimited`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-channel-retentionperiod.html#cfn-iotanalytics-channel-retentionperiod-unlimited)
     pub fn unlimited(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Unlimited", value.into_expr())) }
 }
 impl Done for RetentionPeriod { fn into_props(self) -> Bag { self.0 } }
@@ -82,7 +82,7 @@ impl CfnDataset {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDatasetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DatasetName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-dataset.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnDataset { fn node(&self) -> &Place { &self.0 } }
@@ -93,21 +93,21 @@ impl CfnDatasetProps {
     pub fn new() -> CfnDatasetProps<Missing<required::Actions>> { CfnDatasetProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDatasetProps<R0> {
-    /// `Actions`: list of `Action`, required. Update: in place.
+    /// `Actions`: list of `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-dataset.html#cfn-iotanalytics-dataset-actions)
     pub fn actions(self, value: impl Arg<Arr<dataset::Action>>) -> CfnDatasetProps<Set> { CfnDatasetProps(put(self.0, "Actions", value.into_expr()), Phase) }
-    /// `ContentDeliveryRules`: list of `DatasetContentDeliveryRule`. Update: in place.
+    /// `ContentDeliveryRules`: list of `DatasetContentDeliveryRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-dataset.html#cfn-iotanalytics-dataset-contentdeliveryrules)
     pub fn content_delivery_rules(self, value: impl Arg<Arr<dataset::DatasetContentDeliveryRule>>) -> Self { Self(put(self.0, "ContentDeliveryRules", value.into_expr()), Phase) }
-    /// `DatasetName`: text. Update: replacement.
+    /// `DatasetName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-dataset.html#cfn-iotanalytics-dataset-datasetname)
     pub fn dataset_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatasetName", value.into_expr()), Phase) }
-    /// `LateDataRules`: list of `LateDataRule`. Update: in place.
+    /// `LateDataRules`: list of `LateDataRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-dataset.html#cfn-iotanalytics-dataset-latedatarules)
     pub fn late_data_rules(self, value: impl Arg<Arr<dataset::LateDataRule>>) -> Self { Self(put(self.0, "LateDataRules", value.into_expr()), Phase) }
-    /// `RetentionPeriod`: `RetentionPeriod`. Update: in place.
+    /// `RetentionPeriod`: `RetentionPeriod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-dataset.html#cfn-iotanalytics-dataset-retentionperiod)
     pub fn retention_period(self, value: impl Arg<dataset::RetentionPeriod>) -> Self { Self(put(self.0, "RetentionPeriod", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-dataset.html#cfn-iotanalytics-dataset-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Triggers`: list of `Trigger`. Update: in place.
+    /// `Triggers`: list of `Trigger`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-dataset.html#cfn-iotanalytics-dataset-triggers)
     pub fn triggers(self, value: impl Arg<Arr<dataset::Trigger>>) -> Self { Self(put(self.0, "Triggers", value.into_expr()), Phase) }
-    /// `VersioningConfiguration`: `VersioningConfiguration`. Update: in place.
+    /// `VersioningConfiguration`: `VersioningConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-dataset.html#cfn-iotanalytics-dataset-versioningconfiguration)
     pub fn versioning_configuration(self, value: impl Arg<dataset::VersioningConfiguration>) -> Self { Self(put(self.0, "VersioningConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnDatasetProps { fn into_props(self) -> Bag { self.0 } }
@@ -121,11 +121,11 @@ impl Action {
     pub fn new() -> Action<Missing<super::required::ActionName>> { Action(Bag::default(), Phase) }
 }
 impl<R0> Action<R0> {
-    /// `ActionName`: text, required. Update: in place.
+    /// `ActionName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-action.html#cfn-iotanalytics-dataset-action-actionname)
     pub fn action_name(self, value: impl Arg<str>) -> Action<Set> { Action(put(self.0, "ActionName", value.into_expr()), Phase) }
-    /// `ContainerAction`: `ContainerAction`. Update: in place.
+    /// `ContainerAction`: `ContainerAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-action.html#cfn-iotanalytics-dataset-action-containeraction)
     pub fn container_action(self, value: impl Arg<ContainerAction>) -> Self { Self(put(self.0, "ContainerAction", value.into_expr()), Phase) }
-    /// `QueryAction`: `QueryAction`. Update: in place.
+    /// `QueryAction`: `QueryAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-action.html#cfn-iotanalytics-dataset-action-queryaction)
     pub fn query_action(self, value: impl Arg<QueryAction>) -> Self { Self(put(self.0, "QueryAction", value.into_expr()), Phase) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
@@ -136,13 +136,13 @@ impl ContainerAction {
     pub fn new() -> ContainerAction<Missing<super::required::ExecutionRoleArn>, Missing<super::required::Image>, Missing<super::required::ResourceConfiguration>> { ContainerAction(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ContainerAction<R0, R1, R2> {
-    /// `ExecutionRoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `ExecutionRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-containeraction.html#cfn-iotanalytics-dataset-containeraction-executionrolearn)
     pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> ContainerAction<Set, R1, R2> { ContainerAction(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
-    /// `Image`: text, required. Update: in place.
+    /// `Image`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-containeraction.html#cfn-iotanalytics-dataset-containeraction-image)
     pub fn image(self, value: impl Arg<str>) -> ContainerAction<R0, Set, R2> { ContainerAction(put(self.0, "Image", value.into_expr()), Phase) }
-    /// `ResourceConfiguration`: `ResourceConfiguration`, required. Update: in place.
+    /// `ResourceConfiguration`: `ResourceConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-containeraction.html#cfn-iotanalytics-dataset-containeraction-resourceconfiguration)
     pub fn resource_configuration(self, value: impl Arg<ResourceConfiguration>) -> ContainerAction<R0, R1, Set> { ContainerAction(put(self.0, "ResourceConfiguration", value.into_expr()), Phase) }
-    /// `Variables`: list of `Variable`. Update: in place.
+    /// `Variables`: list of `Variable`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-containeraction.html#cfn-iotanalytics-dataset-containeraction-variables)
     pub fn variables(self, value: impl Arg<Arr<Variable>>) -> Self { Self(put(self.0, "Variables", value.into_expr()), Phase) }
 }
 impl Done for ContainerAction { fn into_props(self) -> Bag { self.0 } }
@@ -153,9 +153,9 @@ impl DatasetContentDeliveryRule {
     pub fn new() -> DatasetContentDeliveryRule<Missing<super::required::Destination>> { DatasetContentDeliveryRule(Bag::default(), Phase) }
 }
 impl<R0> DatasetContentDeliveryRule<R0> {
-    /// `Destination`: `DatasetContentDeliveryRuleDestination`, required. Update: in place.
+    /// `Destination`: `DatasetContentDeliveryRuleDestination`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-datasetcontentdeliveryrule.html#cfn-iotanalytics-dataset-datasetcontentdeliveryrule-destination)
     pub fn destination(self, value: impl Arg<DatasetContentDeliveryRuleDestination>) -> DatasetContentDeliveryRule<Set> { DatasetContentDeliveryRule(put(self.0, "Destination", value.into_expr()), Phase) }
-    /// `EntryName`: text. Update: in place.
+    /// `EntryName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-datasetcontentdeliveryrule.html#cfn-iotanalytics-dataset-datasetcontentdeliveryrule-entryname)
     pub fn entry_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntryName", value.into_expr()), Phase) }
 }
 impl Done for DatasetContentDeliveryRule { fn into_props(self) -> Bag { self.0 } }
@@ -164,9 +164,9 @@ impl Done for DatasetContentDeliveryRule { fn into_props(self) -> Bag { self.0 }
 impl DatasetContentDeliveryRuleDestination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IotEventsDestinationConfiguration`: `IotEventsDestinationConfiguration`. Update: in place.
+    /// `IotEventsDestinationConfiguration`: `IotEventsDestinationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-datasetcontentdeliveryruledestination.html#cfn-iotanalytics-dataset-datasetcontentdeliveryruledestination-ioteventsdestinationconfiguration)
     pub fn iot_events_destination_configuration(self, value: impl Arg<IotEventsDestinationConfiguration>) -> Self { Self(put(self.0, "IotEventsDestinationConfiguration", value.into_expr())) }
-    /// `S3DestinationConfiguration`: `S3DestinationConfiguration`. Update: in place.
+    /// `S3DestinationConfiguration`: `S3DestinationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-datasetcontentdeliveryruledestination.html#cfn-iotanalytics-dataset-datasetcontentdeliveryruledestination-s3destinationconfiguration)
     pub fn s3_destination_configuration(self, value: impl Arg<S3DestinationConfiguration>) -> Self { Self(put(self.0, "S3DestinationConfiguration", value.into_expr())) }
 }
 impl Done for DatasetContentDeliveryRuleDestination { fn into_props(self) -> Bag { self.0 } }
@@ -177,7 +177,7 @@ impl DatasetContentVersionValue {
     pub fn new() -> DatasetContentVersionValue<Missing<super::required::DatasetName>> { DatasetContentVersionValue(Bag::default(), Phase) }
 }
 impl<R0> DatasetContentVersionValue<R0> {
-    /// `DatasetName`: text, required. Update: in place.
+    /// `DatasetName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-datasetcontentversionvalue.html#cfn-iotanalytics-dataset-datasetcontentversionvalue-datasetname)
     pub fn dataset_name(self, value: impl Arg<str>) -> DatasetContentVersionValue<Set> { DatasetContentVersionValue(put(self.0, "DatasetName", value.into_expr()), Phase) }
 }
 impl Done for DatasetContentVersionValue { fn into_props(self) -> Bag { self.0 } }
@@ -188,9 +188,9 @@ impl DeltaTime {
     pub fn new() -> DeltaTime<Missing<super::required::OffsetSeconds>, Missing<super::required::TimeExpression>> { DeltaTime(Bag::default(), Phase) }
 }
 impl<R0, R1> DeltaTime<R0, R1> {
-    /// `OffsetSeconds`: integer, required. Update: in place.
+    /// `OffsetSeconds`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-deltatime.html#cfn-iotanalytics-dataset-deltatime-offsetseconds)
     pub fn offset_seconds(self, value: impl Arg<i64>) -> DeltaTime<Set, R1> { DeltaTime(put(self.0, "OffsetSeconds", value.into_expr()), Phase) }
-    /// `TimeExpression`: text, required. Update: in place.
+    /// `TimeExpression`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-deltatime.html#cfn-iotanalytics-dataset-deltatime-timeexpression)
     pub fn time_expression(self, value: impl Arg<str>) -> DeltaTime<R0, Set> { DeltaTime(put(self.0, "TimeExpression", value.into_expr()), Phase) }
 }
 impl Done for DeltaTime { fn into_props(self) -> Bag { self.0 } }
@@ -201,7 +201,7 @@ impl DeltaTimeSessionWindowConfiguration {
     pub fn new() -> DeltaTimeSessionWindowConfiguration<Missing<super::required::TimeoutInMinutes>> { DeltaTimeSessionWindowConfiguration(Bag::default(), Phase) }
 }
 impl<R0> DeltaTimeSessionWindowConfiguration<R0> {
-    /// `TimeoutInMinutes`: integer, required. Update: in place.
+    /// `TimeoutInMinutes`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-deltatimesessionwindowconfiguration.html#cfn-iotanalytics-dataset-deltatimesessionwindowconfiguration-timeoutinminutes)
     pub fn timeout_in_minutes(self, value: impl Arg<i64>) -> DeltaTimeSessionWindowConfiguration<Set> { DeltaTimeSessionWindowConfiguration(put(self.0, "TimeoutInMinutes", value.into_expr()), Phase) }
 }
 impl Done for DeltaTimeSessionWindowConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -210,7 +210,7 @@ impl Done for DeltaTimeSessionWindowConfiguration { fn into_props(self) -> Bag {
 impl Filter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DeltaTime`: `DeltaTime`. Update: in place.
+    /// `DeltaTime`: `DeltaTime`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-filter.html#cfn-iotanalytics-dataset-filter-deltatime)
     pub fn delta_time(self, value: impl Arg<DeltaTime>) -> Self { Self(put(self.0, "DeltaTime", value.into_expr())) }
 }
 impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
@@ -221,9 +221,9 @@ impl GlueConfiguration {
     pub fn new() -> GlueConfiguration<Missing<super::required::DatabaseName>, Missing<super::required::TableName>> { GlueConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> GlueConfiguration<R0, R1> {
-    /// `DatabaseName`: text, required. Update: in place.
+    /// `DatabaseName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-glueconfiguration.html#cfn-iotanalytics-dataset-glueconfiguration-databasename)
     pub fn database_name(self, value: impl Arg<str>) -> GlueConfiguration<Set, R1> { GlueConfiguration(put(self.0, "DatabaseName", value.into_expr()), Phase) }
-    /// `TableName`: text, required. Update: in place.
+    /// `TableName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-glueconfiguration.html#cfn-iotanalytics-dataset-glueconfiguration-tablename)
     pub fn table_name(self, value: impl Arg<str>) -> GlueConfiguration<R0, Set> { GlueConfiguration(put(self.0, "TableName", value.into_expr()), Phase) }
 }
 impl Done for GlueConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -234,9 +234,9 @@ impl IotEventsDestinationConfiguration {
     pub fn new() -> IotEventsDestinationConfiguration<Missing<super::required::InputName>, Missing<super::required::RoleArn>> { IotEventsDestinationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> IotEventsDestinationConfiguration<R0, R1> {
-    /// `InputName`: text, required. Update: in place.
+    /// `InputName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-ioteventsdestinationconfiguration.html#cfn-iotanalytics-dataset-ioteventsdestinationconfiguration-inputname)
     pub fn input_name(self, value: impl Arg<str>) -> IotEventsDestinationConfiguration<Set, R1> { IotEventsDestinationConfiguration(put(self.0, "InputName", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-ioteventsdestinationconfiguration.html#cfn-iotanalytics-dataset-ioteventsdestinationconfiguration-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> IotEventsDestinationConfiguration<R0, Set> { IotEventsDestinationConfiguration(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for IotEventsDestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -247,9 +247,9 @@ impl LateDataRule {
     pub fn new() -> LateDataRule<Missing<super::required::RuleConfiguration>> { LateDataRule(Bag::default(), Phase) }
 }
 impl<R0> LateDataRule<R0> {
-    /// `RuleConfiguration`: `LateDataRuleConfiguration`, required. Update: in place.
+    /// `RuleConfiguration`: `LateDataRuleConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-latedatarule.html#cfn-iotanalytics-dataset-latedatarule-ruleconfiguration)
     pub fn rule_configuration(self, value: impl Arg<LateDataRuleConfiguration>) -> LateDataRule<Set> { LateDataRule(put(self.0, "RuleConfiguration", value.into_expr()), Phase) }
-    /// `RuleName`: text. Update: in place.
+    /// `RuleName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-latedatarule.html#cfn-iotanalytics-dataset-latedatarule-rulename)
     pub fn rule_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleName", value.into_expr()), Phase) }
 }
 impl Done for LateDataRule { fn into_props(self) -> Bag { self.0 } }
@@ -258,7 +258,7 @@ impl Done for LateDataRule { fn into_props(self) -> Bag { self.0 } }
 impl LateDataRuleConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DeltaTimeSessionWindowConfiguration`: `DeltaTimeSessionWindowConfiguration`. Update: in place.
+    /// `DeltaTimeSessionWindowConfiguration`: `DeltaTimeSessionWindowConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-latedataruleconfiguration.html#cfn-iotanalytics-dataset-latedataruleconfiguration-deltatimesessionwindowconfiguration)
     pub fn delta_time_session_window_configuration(self, value: impl Arg<DeltaTimeSessionWindowConfiguration>) -> Self { Self(put(self.0, "DeltaTimeSessionWindowConfiguration", value.into_expr())) }
 }
 impl Done for LateDataRuleConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -269,7 +269,7 @@ impl OutputFileUriValue {
     pub fn new() -> OutputFileUriValue<Missing<super::required::FileName>> { OutputFileUriValue(Bag::default(), Phase) }
 }
 impl<R0> OutputFileUriValue<R0> {
-    /// `FileName`: text, required. Update: in place.
+    /// `FileName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-outputfileurivalue.html#cfn-iotanalytics-dataset-outputfileurivalue-filename)
     pub fn file_name(self, value: impl Arg<str>) -> OutputFileUriValue<Set> { OutputFileUriValue(put(self.0, "FileName", value.into_expr()), Phase) }
 }
 impl Done for OutputFileUriValue { fn into_props(self) -> Bag { self.0 } }
@@ -280,9 +280,9 @@ impl QueryAction {
     pub fn new() -> QueryAction<Missing<super::required::SqlQuery>> { QueryAction(Bag::default(), Phase) }
 }
 impl<R0> QueryAction<R0> {
-    /// `Filters`: list of `Filter`. Update: in place.
+    /// `Filters`: list of `Filter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-queryaction.html#cfn-iotanalytics-dataset-queryaction-filters)
     pub fn filters(self, value: impl Arg<Arr<Filter>>) -> Self { Self(put(self.0, "Filters", value.into_expr()), Phase) }
-    /// `SqlQuery`: text, required. Update: in place.
+    /// `SqlQuery`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-queryaction.html#cfn-iotanalytics-dataset-queryaction-sqlquery)
     pub fn sql_query(self, value: impl Arg<str>) -> QueryAction<Set> { QueryAction(put(self.0, "SqlQuery", value.into_expr()), Phase) }
 }
 impl Done for QueryAction { fn into_props(self) -> Bag { self.0 } }
@@ -293,9 +293,9 @@ impl ResourceConfiguration {
     pub fn new() -> ResourceConfiguration<Missing<super::required::ComputeType>, Missing<super::required::VolumeSizeInGB>> { ResourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> ResourceConfiguration<R0, R1> {
-    /// `ComputeType`: `ComputeType`, required. Update: in place.
+    /// `ComputeType`: `ComputeType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-resourceconfiguration.html#cfn-iotanalytics-dataset-resourceconfiguration-computetype)
     pub fn compute_type(self, value: impl Arg<ComputeType>) -> ResourceConfiguration<Set, R1> { ResourceConfiguration(put(self.0, "ComputeType", value.into_expr()), Phase) }
-    /// `VolumeSizeInGB`: integer, required. Update: in place.
+    /// `VolumeSizeInGB`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-resourceconfiguration.html#cfn-iotanalytics-dataset-resourceconfiguration-volumesizeingb)
     pub fn volume_size_in_gb(self, value: impl Arg<i64>) -> ResourceConfiguration<R0, Set> { ResourceConfiguration(put(self.0, "VolumeSizeInGB", value.into_expr()), Phase) }
 }
 impl Done for ResourceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -304,9 +304,9 @@ impl Done for ResourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl RetentionPeriod {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `NumberOfDays`: integer. Update: in place.
+    /// `NumberOfDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-retentionperiod.html#cfn-iotanalytics-dataset-retentionperiod-numberofdays)
     pub fn number_of_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfDays", value.into_expr())) }
-    /// `Unlimited`: boolean. Update: in place.
+    /// `Unlimited`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-retentionperiod.html#cfn-iotanalytics-dataset-retentionperiod-unlimited)
     pub fn unlimited(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Unlimited", value.into_expr())) }
 }
 impl Done for RetentionPeriod { fn into_props(self) -> Bag { self.0 } }
@@ -317,13 +317,13 @@ impl S3DestinationConfiguration {
     pub fn new() -> S3DestinationConfiguration<Missing<super::required::Bucket>, Missing<super::required::Key>, Missing<super::required::RoleArn>> { S3DestinationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> S3DestinationConfiguration<R0, R1, R2> {
-    /// `Bucket`: `S3BucketName`, required. Update: in place.
+    /// `Bucket`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-s3destinationconfiguration.html#cfn-iotanalytics-dataset-s3destinationconfiguration-bucket)
     pub fn bucket(self, value: impl Arg<kind::S3BucketName>) -> S3DestinationConfiguration<Set, R1, R2> { S3DestinationConfiguration(put(self.0, "Bucket", value.into_expr()), Phase) }
-    /// `GlueConfiguration`: `GlueConfiguration`. Update: in place.
+    /// `GlueConfiguration`: `GlueConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-s3destinationconfiguration.html#cfn-iotanalytics-dataset-s3destinationconfiguration-glueconfiguration)
     pub fn glue_configuration(self, value: impl Arg<GlueConfiguration>) -> Self { Self(put(self.0, "GlueConfiguration", value.into_expr()), Phase) }
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-s3destinationconfiguration.html#cfn-iotanalytics-dataset-s3destinationconfiguration-key)
     pub fn key(self, value: impl Arg<str>) -> S3DestinationConfiguration<R0, Set, R2> { S3DestinationConfiguration(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-s3destinationconfiguration.html#cfn-iotanalytics-dataset-s3destinationconfiguration-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> S3DestinationConfiguration<R0, R1, Set> { S3DestinationConfiguration(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for S3DestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -334,7 +334,7 @@ impl Schedule {
     pub fn new() -> Schedule<Missing<super::required::ScheduleExpression>> { Schedule(Bag::default(), Phase) }
 }
 impl<R0> Schedule<R0> {
-    /// `ScheduleExpression`: text, required. Update: in place.
+    /// `ScheduleExpression`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-schedule.html#cfn-iotanalytics-dataset-schedule-scheduleexpression)
     pub fn schedule_expression(self, value: impl Arg<str>) -> Schedule<Set> { Schedule(put(self.0, "ScheduleExpression", value.into_expr()), Phase) }
 }
 impl Done for Schedule { fn into_props(self) -> Bag { self.0 } }
@@ -343,9 +343,9 @@ impl Done for Schedule { fn into_props(self) -> Bag { self.0 } }
 impl Trigger {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Schedule`: `Schedule`. Update: in place.
+    /// `Schedule`: `Schedule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-trigger.html#cfn-iotanalytics-dataset-trigger-schedule)
     pub fn schedule(self, value: impl Arg<Schedule>) -> Self { Self(put(self.0, "Schedule", value.into_expr())) }
-    /// `TriggeringDataset`: `TriggeringDataset`. Update: in place.
+    /// `TriggeringDataset`: `TriggeringDataset`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-trigger.html#cfn-iotanalytics-dataset-trigger-triggeringdataset)
     pub fn triggering_dataset(self, value: impl Arg<TriggeringDataset>) -> Self { Self(put(self.0, "TriggeringDataset", value.into_expr())) }
 }
 impl Done for Trigger { fn into_props(self) -> Bag { self.0 } }
@@ -356,7 +356,7 @@ impl TriggeringDataset {
     pub fn new() -> TriggeringDataset<Missing<super::required::DatasetName>> { TriggeringDataset(Bag::default(), Phase) }
 }
 impl<R0> TriggeringDataset<R0> {
-    /// `DatasetName`: text, required. Update: in place.
+    /// `DatasetName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-triggeringdataset.html#cfn-iotanalytics-dataset-triggeringdataset-datasetname)
     pub fn dataset_name(self, value: impl Arg<str>) -> TriggeringDataset<Set> { TriggeringDataset(put(self.0, "DatasetName", value.into_expr()), Phase) }
 }
 impl Done for TriggeringDataset { fn into_props(self) -> Bag { self.0 } }
@@ -367,15 +367,15 @@ impl Variable {
     pub fn new() -> Variable<Missing<super::required::VariableName>> { Variable(Bag::default(), Phase) }
 }
 impl<R0> Variable<R0> {
-    /// `DatasetContentVersionValue`: `DatasetContentVersionValue`. Update: in place.
+    /// `DatasetContentVersionValue`: `DatasetContentVersionValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-variable.html#cfn-iotanalytics-dataset-variable-datasetcontentversionvalue)
     pub fn dataset_content_version_value(self, value: impl Arg<DatasetContentVersionValue>) -> Self { Self(put(self.0, "DatasetContentVersionValue", value.into_expr()), Phase) }
-    /// `DoubleValue`: number. Update: in place.
+    /// `DoubleValue`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-variable.html#cfn-iotanalytics-dataset-variable-doublevalue)
     pub fn double_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DoubleValue", value.into_expr()), Phase) }
-    /// `OutputFileUriValue`: `OutputFileUriValue`. Update: in place.
+    /// `OutputFileUriValue`: `OutputFileUriValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-variable.html#cfn-iotanalytics-dataset-variable-outputfileurivalue)
     pub fn output_file_uri_value(self, value: impl Arg<OutputFileUriValue>) -> Self { Self(put(self.0, "OutputFileUriValue", value.into_expr()), Phase) }
-    /// `StringValue`: text. Update: in place.
+    /// `StringValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-variable.html#cfn-iotanalytics-dataset-variable-stringvalue)
     pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value.into_expr()), Phase) }
-    /// `VariableName`: text, required. Update: in place.
+    /// `VariableName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-variable.html#cfn-iotanalytics-dataset-variable-variablename)
     pub fn variable_name(self, value: impl Arg<str>) -> Variable<Set> { Variable(put(self.0, "VariableName", value.into_expr()), Phase) }
 }
 impl Done for Variable { fn into_props(self) -> Bag { self.0 } }
@@ -384,9 +384,9 @@ impl Done for Variable { fn into_props(self) -> Bag { self.0 } }
 impl VersioningConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MaxVersions`: integer. Update: in place.
+    /// `MaxVersions`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-versioningconfiguration.html#cfn-iotanalytics-dataset-versioningconfiguration-maxversions)
     pub fn max_versions(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxVersions", value.into_expr())) }
-    /// `Unlimited`: boolean. Update: in place.
+    /// `Unlimited`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-versioningconfiguration.html#cfn-iotanalytics-dataset-versioningconfiguration-unlimited)
     pub fn unlimited(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Unlimited", value.into_expr())) }
 }
 impl Done for VersioningConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -402,7 +402,7 @@ impl CfnDatastore {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnDatastoreProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `DatastoreName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-datastore.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnDatastore { fn node(&self) -> &Place { &self.0 } }
@@ -411,17 +411,17 @@ impl Parent for CfnDatastore { fn node(&self) -> &Place { &self.0 } }
 impl CfnDatastoreProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DatastoreName`: text. Update: replacement.
+    /// `DatastoreName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-datastore.html#cfn-iotanalytics-datastore-datastorename)
     pub fn datastore_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatastoreName", value.into_expr())) }
-    /// `DatastorePartitions`: `DatastorePartitions`. Update: in place.
+    /// `DatastorePartitions`: `DatastorePartitions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-datastore.html#cfn-iotanalytics-datastore-datastorepartitions)
     pub fn datastore_partitions(self, value: impl Arg<datastore::DatastorePartitions>) -> Self { Self(put(self.0, "DatastorePartitions", value.into_expr())) }
-    /// `DatastoreStorage`: `DatastoreStorage`. Update: in place.
+    /// `DatastoreStorage`: `DatastoreStorage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-datastore.html#cfn-iotanalytics-datastore-datastorestorage)
     pub fn datastore_storage(self, value: impl Arg<datastore::DatastoreStorage>) -> Self { Self(put(self.0, "DatastoreStorage", value.into_expr())) }
-    /// `FileFormatConfiguration`: `FileFormatConfiguration`. Update: in place.
+    /// `FileFormatConfiguration`: `FileFormatConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-datastore.html#cfn-iotanalytics-datastore-fileformatconfiguration)
     pub fn file_format_configuration(self, value: impl Arg<datastore::FileFormatConfiguration>) -> Self { Self(put(self.0, "FileFormatConfiguration", value.into_expr())) }
-    /// `RetentionPeriod`: `RetentionPeriod`. Update: in place.
+    /// `RetentionPeriod`: `RetentionPeriod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-datastore.html#cfn-iotanalytics-datastore-retentionperiod)
     pub fn retention_period(self, value: impl Arg<datastore::RetentionPeriod>) -> Self { Self(put(self.0, "RetentionPeriod", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-datastore.html#cfn-iotanalytics-datastore-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnDatastoreProps { fn into_props(self) -> Bag { self.0 } }
@@ -435,9 +435,9 @@ impl Column {
     pub fn new() -> Column<Missing<super::required::Name>, Missing<super::required::Type>> { Column(Bag::default(), Phase) }
 }
 impl<R0, R1> Column<R0, R1> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-column.html#cfn-iotanalytics-datastore-column-name)
     pub fn name(self, value: impl Arg<str>) -> Column<Set, R1> { Column(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-column.html#cfn-iotanalytics-datastore-column-type)
     pub fn type_(self, value: impl Arg<str>) -> Column<R0, Set> { Column(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Column { fn into_props(self) -> Bag { self.0 } }
@@ -448,11 +448,11 @@ impl CustomerManagedS3 {
     pub fn new() -> CustomerManagedS3<Missing<super::required::Bucket>, Missing<super::required::RoleArn>> { CustomerManagedS3(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomerManagedS3<R0, R1> {
-    /// `Bucket`: text, required. Update: in place.
+    /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-customermanageds3.html#cfn-iotanalytics-datastore-customermanageds3-bucket)
     pub fn bucket(self, value: impl Arg<str>) -> CustomerManagedS3<Set, R1> { CustomerManagedS3(put(self.0, "Bucket", value.into_expr()), Phase) }
-    /// `KeyPrefix`: text. Update: in place.
+    /// `KeyPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-customermanageds3.html#cfn-iotanalytics-datastore-customermanageds3-keyprefix)
     pub fn key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPrefix", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-customermanageds3.html#cfn-iotanalytics-datastore-customermanageds3-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CustomerManagedS3<R0, Set> { CustomerManagedS3(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for CustomerManagedS3 { fn into_props(self) -> Bag { self.0 } }
@@ -463,9 +463,9 @@ impl CustomerManagedS3Storage {
     pub fn new() -> CustomerManagedS3Storage<Missing<super::required::Bucket>> { CustomerManagedS3Storage(Bag::default(), Phase) }
 }
 impl<R0> CustomerManagedS3Storage<R0> {
-    /// `Bucket`: text, required. Update: in place.
+    /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-customermanageds3storage.html#cfn-iotanalytics-datastore-customermanageds3storage-bucket)
     pub fn bucket(self, value: impl Arg<str>) -> CustomerManagedS3Storage<Set> { CustomerManagedS3Storage(put(self.0, "Bucket", value.into_expr()), Phase) }
-    /// `KeyPrefix`: text. Update: in place.
+    /// `KeyPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-customermanageds3storage.html#cfn-iotanalytics-datastore-customermanageds3storage-keyprefix)
     pub fn key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPrefix", value.into_expr()), Phase) }
 }
 impl Done for CustomerManagedS3Storage { fn into_props(self) -> Bag { self.0 } }
@@ -474,9 +474,9 @@ impl Done for CustomerManagedS3Storage { fn into_props(self) -> Bag { self.0 } }
 impl DatastorePartition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Partition`: `Partition`. Update: in place.
+    /// `Partition`: `Partition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-datastorepartition.html#cfn-iotanalytics-datastore-datastorepartition-partition)
     pub fn partition(self, value: impl Arg<Partition>) -> Self { Self(put(self.0, "Partition", value.into_expr())) }
-    /// `TimestampPartition`: `TimestampPartition`. Update: in place.
+    /// `TimestampPartition`: `TimestampPartition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-datastorepartition.html#cfn-iotanalytics-datastore-datastorepartition-timestamppartition)
     pub fn timestamp_partition(self, value: impl Arg<TimestampPartition>) -> Self { Self(put(self.0, "TimestampPartition", value.into_expr())) }
 }
 impl Done for DatastorePartition { fn into_props(self) -> Bag { self.0 } }
@@ -485,7 +485,7 @@ impl Done for DatastorePartition { fn into_props(self) -> Bag { self.0 } }
 impl DatastorePartitions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Partitions`: list of `DatastorePartition`. Update: in place.
+    /// `Partitions`: list of `DatastorePartition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-datastorepartitions.html#cfn-iotanalytics-datastore-datastorepartitions-partitions)
     pub fn partitions(self, value: impl Arg<Arr<DatastorePartition>>) -> Self { Self(put(self.0, "Partitions", value.into_expr())) }
 }
 impl Done for DatastorePartitions { fn into_props(self) -> Bag { self.0 } }
@@ -494,11 +494,11 @@ impl Done for DatastorePartitions { fn into_props(self) -> Bag { self.0 } }
 impl DatastoreStorage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CustomerManagedS3`: `CustomerManagedS3`. Update: in place.
+    /// `CustomerManagedS3`: `CustomerManagedS3`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-datastorestorage.html#cfn-iotanalytics-datastore-datastorestorage-customermanageds3)
     pub fn customer_managed_s3(self, value: impl Arg<CustomerManagedS3>) -> Self { Self(put(self.0, "CustomerManagedS3", value.into_expr())) }
-    /// `IotSiteWiseMultiLayerStorage`: `IotSiteWiseMultiLayerStorage`. Update: in place.
+    /// `IotSiteWiseMultiLayerStorage`: `IotSiteWiseMultiLayerStorage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-datastorestorage.html#cfn-iotanalytics-datastore-datastorestorage-iotsitewisemultilayerstorage)
     pub fn iot_site_wise_multi_layer_storage(self, value: impl Arg<IotSiteWiseMultiLayerStorage>) -> Self { Self(put(self.0, "IotSiteWiseMultiLayerStorage", value.into_expr())) }
-    /// `ServiceManagedS3`: JSON. Update: in place.
+    /// `ServiceManagedS3`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-datastorestorage.html#cfn-iotanalytics-datastore-datastorestorage-servicemanageds3)
     pub fn service_managed_s3(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ServiceManagedS3", value.into_expr())) }
 }
 impl Done for DatastoreStorage { fn into_props(self) -> Bag { self.0 } }
@@ -507,9 +507,9 @@ impl Done for DatastoreStorage { fn into_props(self) -> Bag { self.0 } }
 impl FileFormatConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `JsonConfiguration`: JSON. Update: in place.
+    /// `JsonConfiguration`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-fileformatconfiguration.html#cfn-iotanalytics-datastore-fileformatconfiguration-jsonconfiguration)
     pub fn json_configuration(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "JsonConfiguration", value.into_expr())) }
-    /// `ParquetConfiguration`: `ParquetConfiguration`. Update: in place.
+    /// `ParquetConfiguration`: `ParquetConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-fileformatconfiguration.html#cfn-iotanalytics-datastore-fileformatconfiguration-parquetconfiguration)
     pub fn parquet_configuration(self, value: impl Arg<ParquetConfiguration>) -> Self { Self(put(self.0, "ParquetConfiguration", value.into_expr())) }
 }
 impl Done for FileFormatConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -518,7 +518,7 @@ impl Done for FileFormatConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl IotSiteWiseMultiLayerStorage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CustomerManagedS3Storage`: `CustomerManagedS3Storage`. Update: in place.
+    /// `CustomerManagedS3Storage`: `CustomerManagedS3Storage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-iotsitewisemultilayerstorage.html#cfn-iotanalytics-datastore-iotsitewisemultilayerstorage-customermanageds3storage)
     pub fn customer_managed_s3_storage(self, value: impl Arg<CustomerManagedS3Storage>) -> Self { Self(put(self.0, "CustomerManagedS3Storage", value.into_expr())) }
 }
 impl Done for IotSiteWiseMultiLayerStorage { fn into_props(self) -> Bag { self.0 } }
@@ -527,7 +527,7 @@ impl Done for IotSiteWiseMultiLayerStorage { fn into_props(self) -> Bag { self.0
 impl ParquetConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SchemaDefinition`: `SchemaDefinition`. Update: in place.
+    /// `SchemaDefinition`: `SchemaDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-parquetconfiguration.html#cfn-iotanalytics-datastore-parquetconfiguration-schemadefinition)
     pub fn schema_definition(self, value: impl Arg<SchemaDefinition>) -> Self { Self(put(self.0, "SchemaDefinition", value.into_expr())) }
 }
 impl Done for ParquetConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -538,7 +538,7 @@ impl Partition {
     pub fn new() -> Partition<Missing<super::required::AttributeName>> { Partition(Bag::default(), Phase) }
 }
 impl<R0> Partition<R0> {
-    /// `AttributeName`: text, required. Update: in place.
+    /// `AttributeName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-partition.html#cfn-iotanalytics-datastore-partition-attributename)
     pub fn attribute_name(self, value: impl Arg<str>) -> Partition<Set> { Partition(put(self.0, "AttributeName", value.into_expr()), Phase) }
 }
 impl Done for Partition { fn into_props(self) -> Bag { self.0 } }
@@ -547,9 +547,9 @@ impl Done for Partition { fn into_props(self) -> Bag { self.0 } }
 impl RetentionPeriod {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `NumberOfDays`: integer. Update: in place.
+    /// `NumberOfDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-retentionperiod.html#cfn-iotanalytics-datastore-retentionperiod-numberofdays)
     pub fn number_of_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfDays", value.into_expr())) }
-    /// `Unlimited`: boolean. Update: in place.
+    /// `Unlimited`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-retentionperiod.html#cfn-iotanalytics-datastore-retentionperiod-unlimited)
     pub fn unlimited(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Unlimited", value.into_expr())) }
 }
 impl Done for RetentionPeriod { fn into_props(self) -> Bag { self.0 } }
@@ -558,7 +558,7 @@ impl Done for RetentionPeriod { fn into_props(self) -> Bag { self.0 } }
 impl SchemaDefinition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Columns`: list of `Column`. Update: in place.
+    /// `Columns`: list of `Column`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-schemadefinition.html#cfn-iotanalytics-datastore-schemadefinition-columns)
     pub fn columns(self, value: impl Arg<Arr<Column>>) -> Self { Self(put(self.0, "Columns", value.into_expr())) }
 }
 impl Done for SchemaDefinition { fn into_props(self) -> Bag { self.0 } }
@@ -569,9 +569,9 @@ impl TimestampPartition {
     pub fn new() -> TimestampPartition<Missing<super::required::AttributeName>> { TimestampPartition(Bag::default(), Phase) }
 }
 impl<R0> TimestampPartition<R0> {
-    /// `AttributeName`: text, required. Update: in place.
+    /// `AttributeName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-timestamppartition.html#cfn-iotanalytics-datastore-timestamppartition-attributename)
     pub fn attribute_name(self, value: impl Arg<str>) -> TimestampPartition<Set> { TimestampPartition(put(self.0, "AttributeName", value.into_expr()), Phase) }
-    /// `TimestampFormat`: text. Update: in place.
+    /// `TimestampFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-timestamppartition.html#cfn-iotanalytics-datastore-timestamppartition-timestampformat)
     pub fn timestamp_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimestampFormat", value.into_expr()), Phase) }
 }
 impl Done for TimestampPartition { fn into_props(self) -> Bag { self.0 } }
@@ -585,7 +585,7 @@ impl CfnPipeline {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPipelineProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PipelineName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-pipeline.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnPipeline { fn node(&self) -> &Place { &self.0 } }
@@ -596,11 +596,11 @@ impl CfnPipelineProps {
     pub fn new() -> CfnPipelineProps<Missing<required::PipelineActivities>> { CfnPipelineProps(Bag::default(), Phase) }
 }
 impl<R0> CfnPipelineProps<R0> {
-    /// `PipelineActivities`: list of `Activity`, required. Update: in place.
+    /// `PipelineActivities`: list of `Activity`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-pipeline.html#cfn-iotanalytics-pipeline-pipelineactivities)
     pub fn pipeline_activities(self, value: impl Arg<Arr<pipeline::Activity>>) -> CfnPipelineProps<Set> { CfnPipelineProps(put(self.0, "PipelineActivities", value.into_expr()), Phase) }
-    /// `PipelineName`: text. Update: replacement.
+    /// `PipelineName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-pipeline.html#cfn-iotanalytics-pipeline-pipelinename)
     pub fn pipeline_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PipelineName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-pipeline.html#cfn-iotanalytics-pipeline-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPipelineProps { fn into_props(self) -> Bag { self.0 } }
@@ -612,25 +612,25 @@ use crate::cfn::support::*;
 impl Activity {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AddAttributes`: `AddAttributes`. Update: in place.
+    /// `AddAttributes`: `AddAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-activity.html#cfn-iotanalytics-pipeline-activity-addattributes)
     pub fn add_attributes(self, value: impl Arg<AddAttributes>) -> Self { Self(put(self.0, "AddAttributes", value.into_expr())) }
-    /// `Channel`: `Channel`. Update: in place.
+    /// `Channel`: `Channel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-activity.html#cfn-iotanalytics-pipeline-activity-channel)
     pub fn channel(self, value: impl Arg<Channel>) -> Self { Self(put(self.0, "Channel", value.into_expr())) }
-    /// `Datastore`: `Datastore`. Update: in place.
+    /// `Datastore`: `Datastore`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-activity.html#cfn-iotanalytics-pipeline-activity-datastore)
     pub fn datastore(self, value: impl Arg<Datastore>) -> Self { Self(put(self.0, "Datastore", value.into_expr())) }
-    /// `DeviceRegistryEnrich`: `DeviceRegistryEnrich`. Update: in place.
+    /// `DeviceRegistryEnrich`: `DeviceRegistryEnrich`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-activity.html#cfn-iotanalytics-pipeline-activity-deviceregistryenrich)
     pub fn device_registry_enrich(self, value: impl Arg<DeviceRegistryEnrich>) -> Self { Self(put(self.0, "DeviceRegistryEnrich", value.into_expr())) }
-    /// `DeviceShadowEnrich`: `DeviceShadowEnrich`. Update: in place.
+    /// `DeviceShadowEnrich`: `DeviceShadowEnrich`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-activity.html#cfn-iotanalytics-pipeline-activity-deviceshadowenrich)
     pub fn device_shadow_enrich(self, value: impl Arg<DeviceShadowEnrich>) -> Self { Self(put(self.0, "DeviceShadowEnrich", value.into_expr())) }
-    /// `Filter`: `Filter`. Update: in place.
+    /// `Filter`: `Filter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-activity.html#cfn-iotanalytics-pipeline-activity-filter)
     pub fn filter(self, value: impl Arg<Filter>) -> Self { Self(put(self.0, "Filter", value.into_expr())) }
-    /// `Lambda`: `Lambda`. Update: in place.
+    /// `Lambda`: `Lambda`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-activity.html#cfn-iotanalytics-pipeline-activity-lambda)
     pub fn lambda(self, value: impl Arg<Lambda>) -> Self { Self(put(self.0, "Lambda", value.into_expr())) }
-    /// `Math`: `Math`. Update: in place.
+    /// `Math`: `Math`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-activity.html#cfn-iotanalytics-pipeline-activity-math)
     pub fn math(self, value: impl Arg<Math>) -> Self { Self(put(self.0, "Math", value.into_expr())) }
-    /// `RemoveAttributes`: `RemoveAttributes`. Update: in place.
+    /// `RemoveAttributes`: `RemoveAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-activity.html#cfn-iotanalytics-pipeline-activity-removeattributes)
     pub fn remove_attributes(self, value: impl Arg<RemoveAttributes>) -> Self { Self(put(self.0, "RemoveAttributes", value.into_expr())) }
-    /// `SelectAttributes`: `SelectAttributes`. Update: in place.
+    /// `SelectAttributes`: `SelectAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-activity.html#cfn-iotanalytics-pipeline-activity-selectattributes)
     pub fn select_attributes(self, value: impl Arg<SelectAttributes>) -> Self { Self(put(self.0, "SelectAttributes", value.into_expr())) }
 }
 impl Done for Activity { fn into_props(self) -> Bag { self.0 } }
@@ -641,11 +641,11 @@ impl AddAttributes {
     pub fn new() -> AddAttributes<Missing<super::required::Attributes>, Missing<super::required::Name>> { AddAttributes(Bag::default(), Phase) }
 }
 impl<R0, R1> AddAttributes<R0, R1> {
-    /// `Attributes`: map of text, required. Update: in place.
+    /// `Attributes`: map of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-addattributes.html#cfn-iotanalytics-pipeline-addattributes-attributes)
     pub fn attributes(self, value: impl Arg<Dict<str>>) -> AddAttributes<Set, R1> { AddAttributes(put(self.0, "Attributes", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-addattributes.html#cfn-iotanalytics-pipeline-addattributes-name)
     pub fn name(self, value: impl Arg<str>) -> AddAttributes<R0, Set> { AddAttributes(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Next`: text. Update: in place.
+    /// `Next`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-addattributes.html#cfn-iotanalytics-pipeline-addattributes-next)
     pub fn next(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Next", value.into_expr()), Phase) }
 }
 impl Done for AddAttributes { fn into_props(self) -> Bag { self.0 } }
@@ -656,11 +656,11 @@ impl Channel {
     pub fn new() -> Channel<Missing<super::required::ChannelName>, Missing<super::required::Name>> { Channel(Bag::default(), Phase) }
 }
 impl<R0, R1> Channel<R0, R1> {
-    /// `ChannelName`: text, required. Update: in place.
+    /// `ChannelName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-channel.html#cfn-iotanalytics-pipeline-channel-channelname)
     pub fn channel_name(self, value: impl Arg<str>) -> Channel<Set, R1> { Channel(put(self.0, "ChannelName", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-channel.html#cfn-iotanalytics-pipeline-channel-name)
     pub fn name(self, value: impl Arg<str>) -> Channel<R0, Set> { Channel(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Next`: text. Update: in place.
+    /// `Next`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-channel.html#cfn-iotanalytics-pipeline-channel-next)
     pub fn next(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Next", value.into_expr()), Phase) }
 }
 impl Done for Channel { fn into_props(self) -> Bag { self.0 } }
@@ -671,9 +671,9 @@ impl Datastore {
     pub fn new() -> Datastore<Missing<super::required::DatastoreName>, Missing<super::required::Name>> { Datastore(Bag::default(), Phase) }
 }
 impl<R0, R1> Datastore<R0, R1> {
-    /// `DatastoreName`: text, required. Update: in place.
+    /// `DatastoreName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-datastore.html#cfn-iotanalytics-pipeline-datastore-datastorename)
     pub fn datastore_name(self, value: impl Arg<str>) -> Datastore<Set, R1> { Datastore(put(self.0, "DatastoreName", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-datastore.html#cfn-iotanalytics-pipeline-datastore-name)
     pub fn name(self, value: impl Arg<str>) -> Datastore<R0, Set> { Datastore(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for Datastore { fn into_props(self) -> Bag { self.0 } }
@@ -684,15 +684,15 @@ impl DeviceRegistryEnrich {
     pub fn new() -> DeviceRegistryEnrich<Missing<super::required::Attribute>, Missing<super::required::Name>, Missing<super::required::RoleArn>, Missing<super::required::ThingName>> { DeviceRegistryEnrich(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> DeviceRegistryEnrich<R0, R1, R2, R3> {
-    /// `Attribute`: text, required. Update: in place.
+    /// `Attribute`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-deviceregistryenrich.html#cfn-iotanalytics-pipeline-deviceregistryenrich-attribute)
     pub fn attribute(self, value: impl Arg<str>) -> DeviceRegistryEnrich<Set, R1, R2, R3> { DeviceRegistryEnrich(put(self.0, "Attribute", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-deviceregistryenrich.html#cfn-iotanalytics-pipeline-deviceregistryenrich-name)
     pub fn name(self, value: impl Arg<str>) -> DeviceRegistryEnrich<R0, Set, R2, R3> { DeviceRegistryEnrich(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Next`: text. Update: in place.
+    /// `Next`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-deviceregistryenrich.html#cfn-iotanalytics-pipeline-deviceregistryenrich-next)
     pub fn next(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Next", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-deviceregistryenrich.html#cfn-iotanalytics-pipeline-deviceregistryenrich-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> DeviceRegistryEnrich<R0, R1, Set, R3> { DeviceRegistryEnrich(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `ThingName`: text, required. Update: in place.
+    /// `ThingName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-deviceregistryenrich.html#cfn-iotanalytics-pipeline-deviceregistryenrich-thingname)
     pub fn thing_name(self, value: impl Arg<str>) -> DeviceRegistryEnrich<R0, R1, R2, Set> { DeviceRegistryEnrich(put(self.0, "ThingName", value.into_expr()), Phase) }
 }
 impl Done for DeviceRegistryEnrich { fn into_props(self) -> Bag { self.0 } }
@@ -703,15 +703,15 @@ impl DeviceShadowEnrich {
     pub fn new() -> DeviceShadowEnrich<Missing<super::required::Attribute>, Missing<super::required::Name>, Missing<super::required::RoleArn>, Missing<super::required::ThingName>> { DeviceShadowEnrich(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> DeviceShadowEnrich<R0, R1, R2, R3> {
-    /// `Attribute`: text, required. Update: in place.
+    /// `Attribute`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-deviceshadowenrich.html#cfn-iotanalytics-pipeline-deviceshadowenrich-attribute)
     pub fn attribute(self, value: impl Arg<str>) -> DeviceShadowEnrich<Set, R1, R2, R3> { DeviceShadowEnrich(put(self.0, "Attribute", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-deviceshadowenrich.html#cfn-iotanalytics-pipeline-deviceshadowenrich-name)
     pub fn name(self, value: impl Arg<str>) -> DeviceShadowEnrich<R0, Set, R2, R3> { DeviceShadowEnrich(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Next`: text. Update: in place.
+    /// `Next`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-deviceshadowenrich.html#cfn-iotanalytics-pipeline-deviceshadowenrich-next)
     pub fn next(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Next", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-deviceshadowenrich.html#cfn-iotanalytics-pipeline-deviceshadowenrich-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> DeviceShadowEnrich<R0, R1, Set, R3> { DeviceShadowEnrich(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `ThingName`: text, required. Update: in place.
+    /// `ThingName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-deviceshadowenrich.html#cfn-iotanalytics-pipeline-deviceshadowenrich-thingname)
     pub fn thing_name(self, value: impl Arg<str>) -> DeviceShadowEnrich<R0, R1, R2, Set> { DeviceShadowEnrich(put(self.0, "ThingName", value.into_expr()), Phase) }
 }
 impl Done for DeviceShadowEnrich { fn into_props(self) -> Bag { self.0 } }
@@ -722,11 +722,11 @@ impl Filter {
     pub fn new() -> Filter<Missing<super::required::Filter>, Missing<super::required::Name>> { Filter(Bag::default(), Phase) }
 }
 impl<R0, R1> Filter<R0, R1> {
-    /// `Filter`: text, required. Update: in place.
+    /// `Filter`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-filter.html#cfn-iotanalytics-pipeline-filter-filter)
     pub fn filter(self, value: impl Arg<str>) -> Filter<Set, R1> { Filter(put(self.0, "Filter", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-filter.html#cfn-iotanalytics-pipeline-filter-name)
     pub fn name(self, value: impl Arg<str>) -> Filter<R0, Set> { Filter(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Next`: text. Update: in place.
+    /// `Next`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-filter.html#cfn-iotanalytics-pipeline-filter-next)
     pub fn next(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Next", value.into_expr()), Phase) }
 }
 impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
@@ -737,13 +737,13 @@ impl Lambda {
     pub fn new() -> Lambda<Missing<super::required::BatchSize>, Missing<super::required::LambdaName>, Missing<super::required::Name>> { Lambda(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Lambda<R0, R1, R2> {
-    /// `BatchSize`: integer, required. Update: in place.
+    /// `BatchSize`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-lambda.html#cfn-iotanalytics-pipeline-lambda-batchsize)
     pub fn batch_size(self, value: impl Arg<i64>) -> Lambda<Set, R1, R2> { Lambda(put(self.0, "BatchSize", value.into_expr()), Phase) }
-    /// `LambdaName`: `LambdaFunctionName`, required. Update: in place.
+    /// `LambdaName`: `LambdaFunctionName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-lambda.html#cfn-iotanalytics-pipeline-lambda-lambdaname)
     pub fn lambda_name(self, value: impl Arg<kind::LambdaFunctionName>) -> Lambda<R0, Set, R2> { Lambda(put(self.0, "LambdaName", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-lambda.html#cfn-iotanalytics-pipeline-lambda-name)
     pub fn name(self, value: impl Arg<str>) -> Lambda<R0, R1, Set> { Lambda(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Next`: text. Update: in place.
+    /// `Next`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-lambda.html#cfn-iotanalytics-pipeline-lambda-next)
     pub fn next(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Next", value.into_expr()), Phase) }
 }
 impl Done for Lambda { fn into_props(self) -> Bag { self.0 } }
@@ -754,13 +754,13 @@ impl Math {
     pub fn new() -> Math<Missing<super::required::Attribute>, Missing<super::required::Math>, Missing<super::required::Name>> { Math(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Math<R0, R1, R2> {
-    /// `Attribute`: text, required. Update: in place.
+    /// `Attribute`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-math.html#cfn-iotanalytics-pipeline-math-attribute)
     pub fn attribute(self, value: impl Arg<str>) -> Math<Set, R1, R2> { Math(put(self.0, "Attribute", value.into_expr()), Phase) }
-    /// `Math`: text, required. Update: in place.
+    /// `Math`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-math.html#cfn-iotanalytics-pipeline-math-math)
     pub fn math(self, value: impl Arg<str>) -> Math<R0, Set, R2> { Math(put(self.0, "Math", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-math.html#cfn-iotanalytics-pipeline-math-name)
     pub fn name(self, value: impl Arg<str>) -> Math<R0, R1, Set> { Math(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Next`: text. Update: in place.
+    /// `Next`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-math.html#cfn-iotanalytics-pipeline-math-next)
     pub fn next(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Next", value.into_expr()), Phase) }
 }
 impl Done for Math { fn into_props(self) -> Bag { self.0 } }
@@ -771,11 +771,11 @@ impl RemoveAttributes {
     pub fn new() -> RemoveAttributes<Missing<super::required::Attributes>, Missing<super::required::Name>> { RemoveAttributes(Bag::default(), Phase) }
 }
 impl<R0, R1> RemoveAttributes<R0, R1> {
-    /// `Attributes`: list of text, required. Update: in place.
+    /// `Attributes`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-removeattributes.html#cfn-iotanalytics-pipeline-removeattributes-attributes)
     pub fn attributes(self, value: impl Arg<Arr<str>>) -> RemoveAttributes<Set, R1> { RemoveAttributes(put(self.0, "Attributes", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-removeattributes.html#cfn-iotanalytics-pipeline-removeattributes-name)
     pub fn name(self, value: impl Arg<str>) -> RemoveAttributes<R0, Set> { RemoveAttributes(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Next`: text. Update: in place.
+    /// `Next`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-removeattributes.html#cfn-iotanalytics-pipeline-removeattributes-next)
     pub fn next(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Next", value.into_expr()), Phase) }
 }
 impl Done for RemoveAttributes { fn into_props(self) -> Bag { self.0 } }
@@ -786,11 +786,11 @@ impl SelectAttributes {
     pub fn new() -> SelectAttributes<Missing<super::required::Attributes>, Missing<super::required::Name>> { SelectAttributes(Bag::default(), Phase) }
 }
 impl<R0, R1> SelectAttributes<R0, R1> {
-    /// `Attributes`: list of text, required. Update: in place.
+    /// `Attributes`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-selectattributes.html#cfn-iotanalytics-pipeline-selectattributes-attributes)
     pub fn attributes(self, value: impl Arg<Arr<str>>) -> SelectAttributes<Set, R1> { SelectAttributes(put(self.0, "Attributes", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-selectattributes.html#cfn-iotanalytics-pipeline-selectattributes-name)
     pub fn name(self, value: impl Arg<str>) -> SelectAttributes<R0, Set> { SelectAttributes(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Next`: text. Update: in place.
+    /// `Next`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-selectattributes.html#cfn-iotanalytics-pipeline-selectattributes-next)
     pub fn next(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Next", value.into_expr()), Phase) }
 }
 impl Done for SelectAttributes { fn into_props(self) -> Bag { self.0 } }

@@ -13,11 +13,11 @@ impl CfnSuiteDefinition {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSuiteDefinitionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SuiteDefinitionId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `SuiteDefinitionArn`: `OtherArn`.
+    /// The attribute `SuiteDefinitionArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotcoredeviceadvisor-suitedefinition.html#SuiteDefinitionArn-fn::getatt)
     pub fn attr_suite_definition_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SuiteDefinitionArn") }
-    /// The attribute `SuiteDefinitionId`: text.
+    /// The attribute `SuiteDefinitionId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotcoredeviceadvisor-suitedefinition.html#SuiteDefinitionId-fn::getatt)
     pub fn attr_suite_definition_id(&self) -> Val<str> { self.0.get_att("SuiteDefinitionId") }
-    /// The attribute `SuiteDefinitionVersion`: text.
+    /// The attribute `SuiteDefinitionVersion`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotcoredeviceadvisor-suitedefinition.html#SuiteDefinitionVersion-fn::getatt)
     pub fn attr_suite_definition_version(&self) -> Val<str> { self.0.get_att("SuiteDefinitionVersion") }
 }
 impl Parent for CfnSuiteDefinition { fn node(&self) -> &Place { &self.0 } }
@@ -28,9 +28,9 @@ impl CfnSuiteDefinitionProps {
     pub fn new() -> CfnSuiteDefinitionProps<Missing<required::SuiteDefinitionConfiguration>> { CfnSuiteDefinitionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnSuiteDefinitionProps<R0> {
-    /// `SuiteDefinitionConfiguration`: `SuiteDefinitionConfiguration`, required. Update: in place.
+    /// `SuiteDefinitionConfiguration`: `SuiteDefinitionConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotcoredeviceadvisor-suitedefinition.html#cfn-iotcoredeviceadvisor-suitedefinition-suitedefinitionconfiguration)
     pub fn suite_definition_configuration(self, value: impl Arg<suite_definition::SuiteDefinitionConfiguration>) -> CfnSuiteDefinitionProps<Set> { CfnSuiteDefinitionProps(put(self.0, "SuiteDefinitionConfiguration", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotcoredeviceadvisor-suitedefinition.html#cfn-iotcoredeviceadvisor-suitedefinition-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSuiteDefinitionProps { fn into_props(self) -> Bag { self.0 } }
@@ -42,9 +42,9 @@ use crate::cfn::support::*;
 impl DeviceUnderTest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CertificateArn`: text. Update: in place.
+    /// `CertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotcoredeviceadvisor-suitedefinition-deviceundertest.html#cfn-iotcoredeviceadvisor-suitedefinition-deviceundertest-certificatearn)
     pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr())) }
-    /// `ThingArn`: text. Update: in place.
+    /// `ThingArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotcoredeviceadvisor-suitedefinition-deviceundertest.html#cfn-iotcoredeviceadvisor-suitedefinition-deviceundertest-thingarn)
     pub fn thing_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThingArn", value.into_expr())) }
 }
 impl Done for DeviceUnderTest { fn into_props(self) -> Bag { self.0 } }
@@ -55,15 +55,15 @@ impl SuiteDefinitionConfiguration {
     pub fn new() -> SuiteDefinitionConfiguration<Missing<super::required::DevicePermissionRoleArn>, Missing<super::required::RootGroup>> { SuiteDefinitionConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> SuiteDefinitionConfiguration<R0, R1> {
-    /// `DevicePermissionRoleArn`: text, required. Update: in place.
+    /// `DevicePermissionRoleArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotcoredeviceadvisor-suitedefinition-suitedefinitionconfiguration.html#cfn-iotcoredeviceadvisor-suitedefinition-suitedefinitionconfiguration-devicepermissionrolearn)
     pub fn device_permission_role_arn(self, value: impl Arg<str>) -> SuiteDefinitionConfiguration<Set, R1> { SuiteDefinitionConfiguration(put(self.0, "DevicePermissionRoleArn", value.into_expr()), Phase) }
-    /// `Devices`: list of `DeviceUnderTest`. Update: in place.
+    /// `Devices`: list of `DeviceUnderTest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotcoredeviceadvisor-suitedefinition-suitedefinitionconfiguration.html#cfn-iotcoredeviceadvisor-suitedefinition-suitedefinitionconfiguration-devices)
     pub fn devices(self, value: impl Arg<Arr<DeviceUnderTest>>) -> Self { Self(put(self.0, "Devices", value.into_expr()), Phase) }
-    /// `IntendedForQualification`: boolean. Update: in place.
+    /// `IntendedForQualification`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotcoredeviceadvisor-suitedefinition-suitedefinitionconfiguration.html#cfn-iotcoredeviceadvisor-suitedefinition-suitedefinitionconfiguration-intendedforqualification)
     pub fn intended_for_qualification(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IntendedForQualification", value.into_expr()), Phase) }
-    /// `RootGroup`: text, required. Update: in place.
+    /// `RootGroup`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotcoredeviceadvisor-suitedefinition-suitedefinitionconfiguration.html#cfn-iotcoredeviceadvisor-suitedefinition-suitedefinitionconfiguration-rootgroup)
     pub fn root_group(self, value: impl Arg<str>) -> SuiteDefinitionConfiguration<R0, Set> { SuiteDefinitionConfiguration(put(self.0, "RootGroup", value.into_expr()), Phase) }
-    /// `SuiteDefinitionName`: text. Update: in place.
+    /// `SuiteDefinitionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotcoredeviceadvisor-suitedefinition-suitedefinitionconfiguration.html#cfn-iotcoredeviceadvisor-suitedefinition-suitedefinitionconfiguration-suitedefinitionname)
     pub fn suite_definition_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SuiteDefinitionName", value.into_expr()), Phase) }
 }
 impl Done for SuiteDefinitionConfiguration { fn into_props(self) -> Bag { self.0 } }

@@ -13,13 +13,13 @@ impl CfnCampaign {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCampaignProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-campaign.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-campaign.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `LastModificationTime`: text.
+    /// The attribute `LastModificationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-campaign.html#LastModificationTime-fn::getatt)
     pub fn attr_last_modification_time(&self) -> Val<str> { self.0.get_att("LastModificationTime") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-campaign.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnCampaign { fn node(&self) -> &Place { &self.0 } }
@@ -30,43 +30,43 @@ impl CfnCampaignProps {
     pub fn new() -> CfnCampaignProps<Missing<required::CollectionScheme>, Missing<required::Name>, Missing<required::SignalCatalogArn>, Missing<required::TargetArn>> { CfnCampaignProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnCampaignProps<R0, R1, R2, R3> {
-    /// `Action`: `Action`. Update: in place.
+    /// `Action`: `Action`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-campaign.html#cfn-iotfleetwise-campaign-action)
     pub fn action(self, value: impl Arg<campaign::Action>) -> Self { Self(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `CollectionScheme`: `CollectionScheme`, required. Update: replacement.
+    /// `CollectionScheme`: `CollectionScheme`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-campaign.html#cfn-iotfleetwise-campaign-collectionscheme)
     pub fn collection_scheme(self, value: impl Arg<campaign::CollectionScheme>) -> CfnCampaignProps<Set, R1, R2, R3> { CfnCampaignProps(put(self.0, "CollectionScheme", value.into_expr()), Phase) }
-    /// `Compression`: `Compression`. Update: replacement.
+    /// `Compression`: `Compression`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-campaign.html#cfn-iotfleetwise-campaign-compression)
     pub fn compression(self, value: impl Arg<campaign::Compression>) -> Self { Self(put(self.0, "Compression", value.into_expr()), Phase) }
-    /// `DataDestinationConfigs`: list of `DataDestinationConfig`. Update: replacement.
+    /// `DataDestinationConfigs`: list of `DataDestinationConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-campaign.html#cfn-iotfleetwise-campaign-datadestinationconfigs)
     pub fn data_destination_configs(self, value: impl Arg<Arr<campaign::DataDestinationConfig>>) -> Self { Self(put(self.0, "DataDestinationConfigs", value.into_expr()), Phase) }
-    /// `DataExtraDimensions`: list of text. Update: in place.
+    /// `DataExtraDimensions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-campaign.html#cfn-iotfleetwise-campaign-dataextradimensions)
     pub fn data_extra_dimensions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DataExtraDimensions", value.into_expr()), Phase) }
-    /// `DataPartitions`: list of `DataPartition`. Update: replacement.
+    /// `DataPartitions`: list of `DataPartition`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-campaign.html#cfn-iotfleetwise-campaign-datapartitions)
     pub fn data_partitions(self, value: impl Arg<Arr<campaign::DataPartition>>) -> Self { Self(put(self.0, "DataPartitions", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-campaign.html#cfn-iotfleetwise-campaign-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DiagnosticsMode`: `DiagnosticsMode`. Update: replacement.
+    /// `DiagnosticsMode`: `DiagnosticsMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-campaign.html#cfn-iotfleetwise-campaign-diagnosticsmode)
     pub fn diagnostics_mode(self, value: impl Arg<campaign::DiagnosticsMode>) -> Self { Self(put(self.0, "DiagnosticsMode", value.into_expr()), Phase) }
-    /// `ExpiryTime`: text. Update: replacement.
+    /// `ExpiryTime`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-campaign.html#cfn-iotfleetwise-campaign-expirytime)
     pub fn expiry_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpiryTime", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-campaign.html#cfn-iotfleetwise-campaign-name)
     pub fn name(self, value: impl Arg<str>) -> CfnCampaignProps<R0, Set, R2, R3> { CfnCampaignProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `PostTriggerCollectionDuration`: number. Update: replacement.
+    /// `PostTriggerCollectionDuration`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-campaign.html#cfn-iotfleetwise-campaign-posttriggercollectionduration)
     pub fn post_trigger_collection_duration(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PostTriggerCollectionDuration", value.into_expr()), Phase) }
-    /// `Priority`: integer. Update: replacement.
+    /// `Priority`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-campaign.html#cfn-iotfleetwise-campaign-priority)
     pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value.into_expr()), Phase) }
-    /// `SignalCatalogArn`: text, required. Update: replacement.
+    /// `SignalCatalogArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-campaign.html#cfn-iotfleetwise-campaign-signalcatalogarn)
     pub fn signal_catalog_arn(self, value: impl Arg<str>) -> CfnCampaignProps<R0, R1, Set, R3> { CfnCampaignProps(put(self.0, "SignalCatalogArn", value.into_expr()), Phase) }
-    /// `SignalsToCollect`: list of `SignalInformation`. Update: replacement.
+    /// `SignalsToCollect`: list of `SignalInformation`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-campaign.html#cfn-iotfleetwise-campaign-signalstocollect)
     pub fn signals_to_collect(self, value: impl Arg<Arr<campaign::SignalInformation>>) -> Self { Self(put(self.0, "SignalsToCollect", value.into_expr()), Phase) }
-    /// `SignalsToFetch`: list of `SignalFetchInformation`. Update: replacement.
+    /// `SignalsToFetch`: list of `SignalFetchInformation`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-campaign.html#cfn-iotfleetwise-campaign-signalstofetch)
     pub fn signals_to_fetch(self, value: impl Arg<Arr<campaign::SignalFetchInformation>>) -> Self { Self(put(self.0, "SignalsToFetch", value.into_expr()), Phase) }
-    /// `SpoolingMode`: `SpoolingMode`. Update: replacement.
+    /// `SpoolingMode`: `SpoolingMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-campaign.html#cfn-iotfleetwise-campaign-spoolingmode)
     pub fn spooling_mode(self, value: impl Arg<campaign::SpoolingMode>) -> Self { Self(put(self.0, "SpoolingMode", value.into_expr()), Phase) }
-    /// `StartTime`: text. Update: replacement.
+    /// `StartTime`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-campaign.html#cfn-iotfleetwise-campaign-starttime)
     pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-campaign.html#cfn-iotfleetwise-campaign-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TargetArn`: text, required. Update: replacement.
+    /// `TargetArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-campaign.html#cfn-iotfleetwise-campaign-targetarn)
     pub fn target_arn(self, value: impl Arg<str>) -> CfnCampaignProps<R0, R1, R2, Set> { CfnCampaignProps(put(self.0, "TargetArn", value.into_expr()), Phase) }
 }
 impl Done for CfnCampaignProps { fn into_props(self) -> Bag { self.0 } }
@@ -78,9 +78,9 @@ use crate::cfn::support::*;
 impl CollectionScheme {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ConditionBasedCollectionScheme`: `ConditionBasedCollectionScheme`. Update: replacement.
+    /// `ConditionBasedCollectionScheme`: `ConditionBasedCollectionScheme`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-collectionscheme.html#cfn-iotfleetwise-campaign-collectionscheme-conditionbasedcollectionscheme)
     pub fn condition_based_collection_scheme(self, value: impl Arg<ConditionBasedCollectionScheme>) -> Self { Self(put(self.0, "ConditionBasedCollectionScheme", value.into_expr())) }
-    /// `TimeBasedCollectionScheme`: `TimeBasedCollectionScheme`. Update: replacement.
+    /// `TimeBasedCollectionScheme`: `TimeBasedCollectionScheme`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-collectionscheme.html#cfn-iotfleetwise-campaign-collectionscheme-timebasedcollectionscheme)
     pub fn time_based_collection_scheme(self, value: impl Arg<TimeBasedCollectionScheme>) -> Self { Self(put(self.0, "TimeBasedCollectionScheme", value.into_expr())) }
 }
 impl Done for CollectionScheme { fn into_props(self) -> Bag { self.0 } }
@@ -91,13 +91,13 @@ impl ConditionBasedCollectionScheme {
     pub fn new() -> ConditionBasedCollectionScheme<Missing<super::required::Expression>> { ConditionBasedCollectionScheme(Bag::default(), Phase) }
 }
 impl<R0> ConditionBasedCollectionScheme<R0> {
-    /// `ConditionLanguageVersion`: integer. Update: replacement.
+    /// `ConditionLanguageVersion`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-conditionbasedcollectionscheme.html#cfn-iotfleetwise-campaign-conditionbasedcollectionscheme-conditionlanguageversion)
     pub fn condition_language_version(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConditionLanguageVersion", value.into_expr()), Phase) }
-    /// `Expression`: text, required. Update: replacement.
+    /// `Expression`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-conditionbasedcollectionscheme.html#cfn-iotfleetwise-campaign-conditionbasedcollectionscheme-expression)
     pub fn expression(self, value: impl Arg<str>) -> ConditionBasedCollectionScheme<Set> { ConditionBasedCollectionScheme(put(self.0, "Expression", value.into_expr()), Phase) }
-    /// `MinimumTriggerIntervalMs`: number. Update: replacement.
+    /// `MinimumTriggerIntervalMs`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-conditionbasedcollectionscheme.html#cfn-iotfleetwise-campaign-conditionbasedcollectionscheme-minimumtriggerintervalms)
     pub fn minimum_trigger_interval_ms(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinimumTriggerIntervalMs", value.into_expr()), Phase) }
-    /// `TriggerMode`: `TriggerMode`. Update: replacement.
+    /// `TriggerMode`: `TriggerMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-conditionbasedcollectionscheme.html#cfn-iotfleetwise-campaign-conditionbasedcollectionscheme-triggermode)
     pub fn trigger_mode(self, value: impl Arg<TriggerMode>) -> Self { Self(put(self.0, "TriggerMode", value.into_expr()), Phase) }
 }
 impl Done for ConditionBasedCollectionScheme { fn into_props(self) -> Bag { self.0 } }
@@ -108,9 +108,9 @@ impl ConditionBasedSignalFetchConfig {
     pub fn new() -> ConditionBasedSignalFetchConfig<Missing<super::required::ConditionExpression>, Missing<super::required::TriggerMode>> { ConditionBasedSignalFetchConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> ConditionBasedSignalFetchConfig<R0, R1> {
-    /// `ConditionExpression`: text, required. Update: replacement.
+    /// `ConditionExpression`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-conditionbasedsignalfetchconfig.html#cfn-iotfleetwise-campaign-conditionbasedsignalfetchconfig-conditionexpression)
     pub fn condition_expression(self, value: impl Arg<str>) -> ConditionBasedSignalFetchConfig<Set, R1> { ConditionBasedSignalFetchConfig(put(self.0, "ConditionExpression", value.into_expr()), Phase) }
-    /// `TriggerMode`: `TriggerMode`, required. Update: replacement.
+    /// `TriggerMode`: `TriggerMode`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-conditionbasedsignalfetchconfig.html#cfn-iotfleetwise-campaign-conditionbasedsignalfetchconfig-triggermode)
     pub fn trigger_mode(self, value: impl Arg<TriggerMode>) -> ConditionBasedSignalFetchConfig<R0, Set> { ConditionBasedSignalFetchConfig(put(self.0, "TriggerMode", value.into_expr()), Phase) }
 }
 impl Done for ConditionBasedSignalFetchConfig { fn into_props(self) -> Bag { self.0 } }
@@ -119,11 +119,11 @@ impl Done for ConditionBasedSignalFetchConfig { fn into_props(self) -> Bag { sel
 impl DataDestinationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MqttTopicConfig`: `MqttTopicConfig`. Update: replacement.
+    /// `MqttTopicConfig`: `MqttTopicConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-datadestinationconfig.html#cfn-iotfleetwise-campaign-datadestinationconfig-mqtttopicconfig)
     pub fn mqtt_topic_config(self, value: impl Arg<MqttTopicConfig>) -> Self { Self(put(self.0, "MqttTopicConfig", value.into_expr())) }
-    /// `S3Config`: `S3Config`. Update: replacement.
+    /// `S3Config`: `S3Config`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-datadestinationconfig.html#cfn-iotfleetwise-campaign-datadestinationconfig-s3config)
     pub fn s3_config(self, value: impl Arg<S3Config>) -> Self { Self(put(self.0, "S3Config", value.into_expr())) }
-    /// `TimestreamConfig`: `TimestreamConfig`. Update: replacement.
+    /// `TimestreamConfig`: `TimestreamConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-datadestinationconfig.html#cfn-iotfleetwise-campaign-datadestinationconfig-timestreamconfig)
     pub fn timestream_config(self, value: impl Arg<TimestreamConfig>) -> Self { Self(put(self.0, "TimestreamConfig", value.into_expr())) }
 }
 impl Done for DataDestinationConfig { fn into_props(self) -> Bag { self.0 } }
@@ -134,11 +134,11 @@ impl DataPartition {
     pub fn new() -> DataPartition<Missing<super::required::Id>, Missing<super::required::StorageOptions>> { DataPartition(Bag::default(), Phase) }
 }
 impl<R0, R1> DataPartition<R0, R1> {
-    /// `Id`: text, required. Update: replacement.
+    /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-datapartition.html#cfn-iotfleetwise-campaign-datapartition-id)
     pub fn id(self, value: impl Arg<str>) -> DataPartition<Set, R1> { DataPartition(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `StorageOptions`: `DataPartitionStorageOptions`, required. Update: replacement.
+    /// `StorageOptions`: `DataPartitionStorageOptions`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-datapartition.html#cfn-iotfleetwise-campaign-datapartition-storageoptions)
     pub fn storage_options(self, value: impl Arg<DataPartitionStorageOptions>) -> DataPartition<R0, Set> { DataPartition(put(self.0, "StorageOptions", value.into_expr()), Phase) }
-    /// `UploadOptions`: `DataPartitionUploadOptions`. Update: replacement.
+    /// `UploadOptions`: `DataPartitionUploadOptions`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-datapartition.html#cfn-iotfleetwise-campaign-datapartition-uploadoptions)
     pub fn upload_options(self, value: impl Arg<DataPartitionUploadOptions>) -> Self { Self(put(self.0, "UploadOptions", value.into_expr()), Phase) }
 }
 impl Done for DataPartition { fn into_props(self) -> Bag { self.0 } }
@@ -149,11 +149,11 @@ impl DataPartitionStorageOptions {
     pub fn new() -> DataPartitionStorageOptions<Missing<super::required::MaximumSize>, Missing<super::required::MinimumTimeToLive>, Missing<super::required::StorageLocation>> { DataPartitionStorageOptions(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> DataPartitionStorageOptions<R0, R1, R2> {
-    /// `MaximumSize`: `StorageMaximumSize`, required. Update: replacement.
+    /// `MaximumSize`: `StorageMaximumSize`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-datapartitionstorageoptions.html#cfn-iotfleetwise-campaign-datapartitionstorageoptions-maximumsize)
     pub fn maximum_size(self, value: impl Arg<StorageMaximumSize>) -> DataPartitionStorageOptions<Set, R1, R2> { DataPartitionStorageOptions(put(self.0, "MaximumSize", value.into_expr()), Phase) }
-    /// `MinimumTimeToLive`: `StorageMinimumTimeToLive`, required. Update: replacement.
+    /// `MinimumTimeToLive`: `StorageMinimumTimeToLive`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-datapartitionstorageoptions.html#cfn-iotfleetwise-campaign-datapartitionstorageoptions-minimumtimetolive)
     pub fn minimum_time_to_live(self, value: impl Arg<StorageMinimumTimeToLive>) -> DataPartitionStorageOptions<R0, Set, R2> { DataPartitionStorageOptions(put(self.0, "MinimumTimeToLive", value.into_expr()), Phase) }
-    /// `StorageLocation`: text, required. Update: replacement.
+    /// `StorageLocation`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-datapartitionstorageoptions.html#cfn-iotfleetwise-campaign-datapartitionstorageoptions-storagelocation)
     pub fn storage_location(self, value: impl Arg<str>) -> DataPartitionStorageOptions<R0, R1, Set> { DataPartitionStorageOptions(put(self.0, "StorageLocation", value.into_expr()), Phase) }
 }
 impl Done for DataPartitionStorageOptions { fn into_props(self) -> Bag { self.0 } }
@@ -164,9 +164,9 @@ impl DataPartitionUploadOptions {
     pub fn new() -> DataPartitionUploadOptions<Missing<super::required::Expression>> { DataPartitionUploadOptions(Bag::default(), Phase) }
 }
 impl<R0> DataPartitionUploadOptions<R0> {
-    /// `ConditionLanguageVersion`: integer. Update: replacement.
+    /// `ConditionLanguageVersion`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-datapartitionuploadoptions.html#cfn-iotfleetwise-campaign-datapartitionuploadoptions-conditionlanguageversion)
     pub fn condition_language_version(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConditionLanguageVersion", value.into_expr()), Phase) }
-    /// `Expression`: text, required. Update: replacement.
+    /// `Expression`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-datapartitionuploadoptions.html#cfn-iotfleetwise-campaign-datapartitionuploadoptions-expression)
     pub fn expression(self, value: impl Arg<str>) -> DataPartitionUploadOptions<Set> { DataPartitionUploadOptions(put(self.0, "Expression", value.into_expr()), Phase) }
 }
 impl Done for DataPartitionUploadOptions { fn into_props(self) -> Bag { self.0 } }
@@ -177,9 +177,9 @@ impl MqttTopicConfig {
     pub fn new() -> MqttTopicConfig<Missing<super::required::ExecutionRoleArn>, Missing<super::required::MqttTopicArn>> { MqttTopicConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> MqttTopicConfig<R0, R1> {
-    /// `ExecutionRoleArn`: text, required. Update: replacement.
+    /// `ExecutionRoleArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-mqtttopicconfig.html#cfn-iotfleetwise-campaign-mqtttopicconfig-executionrolearn)
     pub fn execution_role_arn(self, value: impl Arg<str>) -> MqttTopicConfig<Set, R1> { MqttTopicConfig(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
-    /// `MqttTopicArn`: text, required. Update: replacement.
+    /// `MqttTopicArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-mqtttopicconfig.html#cfn-iotfleetwise-campaign-mqtttopicconfig-mqtttopicarn)
     pub fn mqtt_topic_arn(self, value: impl Arg<str>) -> MqttTopicConfig<R0, Set> { MqttTopicConfig(put(self.0, "MqttTopicArn", value.into_expr()), Phase) }
 }
 impl Done for MqttTopicConfig { fn into_props(self) -> Bag { self.0 } }
@@ -190,13 +190,13 @@ impl S3Config {
     pub fn new() -> S3Config<Missing<super::required::BucketArn>> { S3Config(Bag::default(), Phase) }
 }
 impl<R0> S3Config<R0> {
-    /// `BucketArn`: text, required. Update: replacement.
+    /// `BucketArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-s3config.html#cfn-iotfleetwise-campaign-s3config-bucketarn)
     pub fn bucket_arn(self, value: impl Arg<str>) -> S3Config<Set> { S3Config(put(self.0, "BucketArn", value.into_expr()), Phase) }
-    /// `DataFormat`: `DataFormat`. Update: replacement.
+    /// `DataFormat`: `DataFormat`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-s3config.html#cfn-iotfleetwise-campaign-s3config-dataformat)
     pub fn data_format(self, value: impl Arg<DataFormat>) -> Self { Self(put(self.0, "DataFormat", value.into_expr()), Phase) }
-    /// `Prefix`: text. Update: replacement.
+    /// `Prefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-s3config.html#cfn-iotfleetwise-campaign-s3config-prefix)
     pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
-    /// `StorageCompressionFormat`: `StorageCompressionFormat`. Update: replacement.
+    /// `StorageCompressionFormat`: `StorageCompressionFormat`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-s3config.html#cfn-iotfleetwise-campaign-s3config-storagecompressionformat)
     pub fn storage_compression_format(self, value: impl Arg<StorageCompressionFormat>) -> Self { Self(put(self.0, "StorageCompressionFormat", value.into_expr()), Phase) }
 }
 impl Done for S3Config { fn into_props(self) -> Bag { self.0 } }
@@ -205,9 +205,9 @@ impl Done for S3Config { fn into_props(self) -> Bag { self.0 } }
 impl SignalFetchConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ConditionBased`: `ConditionBasedSignalFetchConfig`. Update: replacement.
+    /// `ConditionBased`: `ConditionBasedSignalFetchConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-signalfetchconfig.html#cfn-iotfleetwise-campaign-signalfetchconfig-conditionbased)
     pub fn condition_based(self, value: impl Arg<ConditionBasedSignalFetchConfig>) -> Self { Self(put(self.0, "ConditionBased", value.into_expr())) }
-    /// `TimeBased`: `TimeBasedSignalFetchConfig`. Update: replacement.
+    /// `TimeBased`: `TimeBasedSignalFetchConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-signalfetchconfig.html#cfn-iotfleetwise-campaign-signalfetchconfig-timebased)
     pub fn time_based(self, value: impl Arg<TimeBasedSignalFetchConfig>) -> Self { Self(put(self.0, "TimeBased", value.into_expr())) }
 }
 impl Done for SignalFetchConfig { fn into_props(self) -> Bag { self.0 } }
@@ -218,13 +218,13 @@ impl SignalFetchInformation {
     pub fn new() -> SignalFetchInformation<Missing<super::required::Actions>, Missing<super::required::FullyQualifiedName>, Missing<super::required::SignalFetchConfig>> { SignalFetchInformation(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SignalFetchInformation<R0, R1, R2> {
-    /// `Actions`: list of text, required. Update: replacement.
+    /// `Actions`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-signalfetchinformation.html#cfn-iotfleetwise-campaign-signalfetchinformation-actions)
     pub fn actions(self, value: impl Arg<Arr<str>>) -> SignalFetchInformation<Set, R1, R2> { SignalFetchInformation(put(self.0, "Actions", value.into_expr()), Phase) }
-    /// `ConditionLanguageVersion`: number. Update: replacement.
+    /// `ConditionLanguageVersion`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-signalfetchinformation.html#cfn-iotfleetwise-campaign-signalfetchinformation-conditionlanguageversion)
     pub fn condition_language_version(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ConditionLanguageVersion", value.into_expr()), Phase) }
-    /// `FullyQualifiedName`: text, required. Update: replacement.
+    /// `FullyQualifiedName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-signalfetchinformation.html#cfn-iotfleetwise-campaign-signalfetchinformation-fullyqualifiedname)
     pub fn fully_qualified_name(self, value: impl Arg<str>) -> SignalFetchInformation<R0, Set, R2> { SignalFetchInformation(put(self.0, "FullyQualifiedName", value.into_expr()), Phase) }
-    /// `SignalFetchConfig`: `SignalFetchConfig`, required. Update: replacement.
+    /// `SignalFetchConfig`: `SignalFetchConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-signalfetchinformation.html#cfn-iotfleetwise-campaign-signalfetchinformation-signalfetchconfig)
     pub fn signal_fetch_config(self, value: impl Arg<SignalFetchConfig>) -> SignalFetchInformation<R0, R1, Set> { SignalFetchInformation(put(self.0, "SignalFetchConfig", value.into_expr()), Phase) }
 }
 impl Done for SignalFetchInformation { fn into_props(self) -> Bag { self.0 } }
@@ -235,13 +235,13 @@ impl SignalInformation {
     pub fn new() -> SignalInformation<Missing<super::required::Name>> { SignalInformation(Bag::default(), Phase) }
 }
 impl<R0> SignalInformation<R0> {
-    /// `DataPartitionId`: text. Update: replacement.
+    /// `DataPartitionId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-signalinformation.html#cfn-iotfleetwise-campaign-signalinformation-datapartitionid)
     pub fn data_partition_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataPartitionId", value.into_expr()), Phase) }
-    /// `MaxSampleCount`: number. Update: replacement.
+    /// `MaxSampleCount`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-signalinformation.html#cfn-iotfleetwise-campaign-signalinformation-maxsamplecount)
     pub fn max_sample_count(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxSampleCount", value.into_expr()), Phase) }
-    /// `MinimumSamplingIntervalMs`: number. Update: replacement.
+    /// `MinimumSamplingIntervalMs`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-signalinformation.html#cfn-iotfleetwise-campaign-signalinformation-minimumsamplingintervalms)
     pub fn minimum_sampling_interval_ms(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinimumSamplingIntervalMs", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-signalinformation.html#cfn-iotfleetwise-campaign-signalinformation-name)
     pub fn name(self, value: impl Arg<str>) -> SignalInformation<Set> { SignalInformation(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for SignalInformation { fn into_props(self) -> Bag { self.0 } }
@@ -252,9 +252,9 @@ impl StorageMaximumSize {
     pub fn new() -> StorageMaximumSize<Missing<super::required::Unit>, Missing<super::required::Value>> { StorageMaximumSize(Bag::default(), Phase) }
 }
 impl<R0, R1> StorageMaximumSize<R0, R1> {
-    /// `Unit`: `Unit`, required. Update: replacement.
+    /// `Unit`: `Unit`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-storagemaximumsize.html#cfn-iotfleetwise-campaign-storagemaximumsize-unit)
     pub fn unit(self, value: impl Arg<Unit>) -> StorageMaximumSize<Set, R1> { StorageMaximumSize(put(self.0, "Unit", value.into_expr()), Phase) }
-    /// `Value`: integer, required. Update: replacement.
+    /// `Value`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-storagemaximumsize.html#cfn-iotfleetwise-campaign-storagemaximumsize-value)
     pub fn value(self, value: impl Arg<i64>) -> StorageMaximumSize<R0, Set> { StorageMaximumSize(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for StorageMaximumSize { fn into_props(self) -> Bag { self.0 } }
@@ -265,9 +265,9 @@ impl StorageMinimumTimeToLive {
     pub fn new() -> StorageMinimumTimeToLive<Missing<super::required::Unit>, Missing<super::required::Value>> { StorageMinimumTimeToLive(Bag::default(), Phase) }
 }
 impl<R0, R1> StorageMinimumTimeToLive<R0, R1> {
-    /// `Unit`: `StorageMinimumTimeToLiveUnit`, required. Update: replacement.
+    /// `Unit`: `StorageMinimumTimeToLiveUnit`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-storageminimumtimetolive.html#cfn-iotfleetwise-campaign-storageminimumtimetolive-unit)
     pub fn unit(self, value: impl Arg<StorageMinimumTimeToLiveUnit>) -> StorageMinimumTimeToLive<Set, R1> { StorageMinimumTimeToLive(put(self.0, "Unit", value.into_expr()), Phase) }
-    /// `Value`: integer, required. Update: replacement.
+    /// `Value`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-storageminimumtimetolive.html#cfn-iotfleetwise-campaign-storageminimumtimetolive-value)
     pub fn value(self, value: impl Arg<i64>) -> StorageMinimumTimeToLive<R0, Set> { StorageMinimumTimeToLive(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for StorageMinimumTimeToLive { fn into_props(self) -> Bag { self.0 } }
@@ -278,7 +278,7 @@ impl TimeBasedCollectionScheme {
     pub fn new() -> TimeBasedCollectionScheme<Missing<super::required::PeriodMs>> { TimeBasedCollectionScheme(Bag::default(), Phase) }
 }
 impl<R0> TimeBasedCollectionScheme<R0> {
-    /// `PeriodMs`: number, required. Update: replacement.
+    /// `PeriodMs`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-timebasedcollectionscheme.html#cfn-iotfleetwise-campaign-timebasedcollectionscheme-periodms)
     pub fn period_ms(self, value: impl Arg<f64>) -> TimeBasedCollectionScheme<Set> { TimeBasedCollectionScheme(put(self.0, "PeriodMs", value.into_expr()), Phase) }
 }
 impl Done for TimeBasedCollectionScheme { fn into_props(self) -> Bag { self.0 } }
@@ -289,7 +289,7 @@ impl TimeBasedSignalFetchConfig {
     pub fn new() -> TimeBasedSignalFetchConfig<Missing<super::required::ExecutionFrequencyMs>> { TimeBasedSignalFetchConfig(Bag::default(), Phase) }
 }
 impl<R0> TimeBasedSignalFetchConfig<R0> {
-    /// `ExecutionFrequencyMs`: number, required. Update: replacement.
+    /// `ExecutionFrequencyMs`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-timebasedsignalfetchconfig.html#cfn-iotfleetwise-campaign-timebasedsignalfetchconfig-executionfrequencyms)
     pub fn execution_frequency_ms(self, value: impl Arg<f64>) -> TimeBasedSignalFetchConfig<Set> { TimeBasedSignalFetchConfig(put(self.0, "ExecutionFrequencyMs", value.into_expr()), Phase) }
 }
 impl Done for TimeBasedSignalFetchConfig { fn into_props(self) -> Bag { self.0 } }
@@ -300,9 +300,9 @@ impl TimestreamConfig {
     pub fn new() -> TimestreamConfig<Missing<super::required::ExecutionRoleArn>, Missing<super::required::TimestreamTableArn>> { TimestreamConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> TimestreamConfig<R0, R1> {
-    /// `ExecutionRoleArn`: text, required. Update: replacement.
+    /// `ExecutionRoleArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-timestreamconfig.html#cfn-iotfleetwise-campaign-timestreamconfig-executionrolearn)
     pub fn execution_role_arn(self, value: impl Arg<str>) -> TimestreamConfig<Set, R1> { TimestreamConfig(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
-    /// `TimestreamTableArn`: text, required. Update: replacement.
+    /// `TimestreamTableArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-timestreamconfig.html#cfn-iotfleetwise-campaign-timestreamconfig-timestreamtablearn)
     pub fn timestream_table_arn(self, value: impl Arg<str>) -> TimestreamConfig<R0, Set> { TimestreamConfig(put(self.0, "TimestreamTableArn", value.into_expr()), Phase) }
 }
 impl Done for TimestreamConfig { fn into_props(self) -> Bag { self.0 } }
@@ -334,11 +334,11 @@ impl CfnDecoderManifest {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDecoderManifestProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-decodermanifest.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-decodermanifest.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `LastModificationTime`: text.
+    /// The attribute `LastModificationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-decodermanifest.html#LastModificationTime-fn::getatt)
     pub fn attr_last_modification_time(&self) -> Val<str> { self.0.get_att("LastModificationTime") }
 }
 impl Parent for CfnDecoderManifest { fn node(&self) -> &Place { &self.0 } }
@@ -349,21 +349,21 @@ impl CfnDecoderManifestProps {
     pub fn new() -> CfnDecoderManifestProps<Missing<required::ModelManifestArn>, Missing<required::Name>> { CfnDecoderManifestProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDecoderManifestProps<R0, R1> {
-    /// `DefaultForUnmappedSignals`: `DefaultForUnmappedSignals`. Update: in place.
+    /// `DefaultForUnmappedSignals`: `DefaultForUnmappedSignals`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-decodermanifest.html#cfn-iotfleetwise-decodermanifest-defaultforunmappedsignals)
     pub fn default_for_unmapped_signals(self, value: impl Arg<decoder_manifest::DefaultForUnmappedSignals>) -> Self { Self(put(self.0, "DefaultForUnmappedSignals", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-decodermanifest.html#cfn-iotfleetwise-decodermanifest-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `ModelManifestArn`: text, required. Update: replacement.
+    /// `ModelManifestArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-decodermanifest.html#cfn-iotfleetwise-decodermanifest-modelmanifestarn)
     pub fn model_manifest_arn(self, value: impl Arg<str>) -> CfnDecoderManifestProps<Set, R1> { CfnDecoderManifestProps(put(self.0, "ModelManifestArn", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-decodermanifest.html#cfn-iotfleetwise-decodermanifest-name)
     pub fn name(self, value: impl Arg<str>) -> CfnDecoderManifestProps<R0, Set> { CfnDecoderManifestProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `NetworkInterfaces`: list of `NetworkInterfacesChoice`. Update: in place.
+    /// `NetworkInterfaces`: list of `NetworkInterfacesChoice`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-decodermanifest.html#cfn-iotfleetwise-decodermanifest-networkinterfaces)
     pub fn network_interfaces(self, value: impl Arg<Arr<decoder_manifest::NetworkInterfacesChoice>>) -> Self { Self(put(self.0, "NetworkInterfaces", value.into_expr()), Phase) }
-    /// `SignalDecoders`: list of `SignalDecodersChoice`. Update: in place.
+    /// `SignalDecoders`: list of `SignalDecodersChoice`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-decodermanifest.html#cfn-iotfleetwise-decodermanifest-signaldecoders)
     pub fn signal_decoders(self, value: impl Arg<Arr<decoder_manifest::SignalDecodersChoice>>) -> Self { Self(put(self.0, "SignalDecoders", value.into_expr()), Phase) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-decodermanifest.html#cfn-iotfleetwise-decodermanifest-status)
     pub fn status(self, value: impl Arg<decoder_manifest::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-decodermanifest.html#cfn-iotfleetwise-decodermanifest-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDecoderManifestProps { fn into_props(self) -> Bag { self.0 } }
@@ -377,11 +377,11 @@ impl CanInterface {
     pub fn new() -> CanInterface<Missing<super::required::Name>> { CanInterface(Bag::default(), Phase) }
 }
 impl<R0> CanInterface<R0> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-caninterface.html#cfn-iotfleetwise-decodermanifest-caninterface-name)
     pub fn name(self, value: impl Arg<str>) -> CanInterface<Set> { CanInterface(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ProtocolName`: text. Update: in place.
+    /// `ProtocolName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-caninterface.html#cfn-iotfleetwise-decodermanifest-caninterface-protocolname)
     pub fn protocol_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProtocolName", value.into_expr()), Phase) }
-    /// `ProtocolVersion`: text. Update: in place.
+    /// `ProtocolVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-caninterface.html#cfn-iotfleetwise-decodermanifest-caninterface-protocolversion)
     pub fn protocol_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProtocolVersion", value.into_expr()), Phase) }
 }
 impl Done for CanInterface { fn into_props(self) -> Bag { self.0 } }
@@ -392,11 +392,11 @@ impl CanNetworkInterface {
     pub fn new() -> CanNetworkInterface<Missing<super::required::CanInterface>, Missing<super::required::InterfaceId>, Missing<super::required::Type>> { CanNetworkInterface(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CanNetworkInterface<R0, R1, R2> {
-    /// `CanInterface`: `CanInterface`, required. Update: in place.
+    /// `CanInterface`: `CanInterface`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-cannetworkinterface.html#cfn-iotfleetwise-decodermanifest-cannetworkinterface-caninterface)
     pub fn can_interface(self, value: impl Arg<CanInterface>) -> CanNetworkInterface<Set, R1, R2> { CanNetworkInterface(put(self.0, "CanInterface", value.into_expr()), Phase) }
-    /// `InterfaceId`: text, required. Update: in place.
+    /// `InterfaceId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-cannetworkinterface.html#cfn-iotfleetwise-decodermanifest-cannetworkinterface-interfaceid)
     pub fn interface_id(self, value: impl Arg<str>) -> CanNetworkInterface<R0, Set, R2> { CanNetworkInterface(put(self.0, "InterfaceId", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-cannetworkinterface.html#cfn-iotfleetwise-decodermanifest-cannetworkinterface-type)
     pub fn type_(self, value: impl Arg<Type>) -> CanNetworkInterface<R0, R1, Set> { CanNetworkInterface(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CanNetworkInterface { fn into_props(self) -> Bag { self.0 } }
@@ -407,23 +407,23 @@ impl CanSignal {
     pub fn new() -> CanSignal<Missing<super::required::Factor>, Missing<super::required::IsBigEndian>, Missing<super::required::IsSigned>, Missing<super::required::Length>, Missing<super::required::MessageId>, Missing<super::required::Offset>, Missing<super::required::StartBit>> { CanSignal(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5, R6> CanSignal<R0, R1, R2, R3, R4, R5, R6> {
-    /// `Factor`: text, number or boolean, required. Update: in place.
+    /// `Factor`: text, number or boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-cansignal.html#cfn-iotfleetwise-decodermanifest-cansignal-factor)
     pub fn factor(self, value: impl Arg<Scalar>) -> CanSignal<Set, R1, R2, R3, R4, R5, R6> { CanSignal(put(self.0, "Factor", value.into_expr()), Phase) }
-    /// `IsBigEndian`: text, number or boolean, required. Update: in place.
+    /// `IsBigEndian`: text, number or boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-cansignal.html#cfn-iotfleetwise-decodermanifest-cansignal-isbigendian)
     pub fn is_big_endian(self, value: impl Arg<Scalar>) -> CanSignal<R0, Set, R2, R3, R4, R5, R6> { CanSignal(put(self.0, "IsBigEndian", value.into_expr()), Phase) }
-    /// `IsSigned`: text, number or boolean, required. Update: in place.
+    /// `IsSigned`: text, number or boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-cansignal.html#cfn-iotfleetwise-decodermanifest-cansignal-issigned)
     pub fn is_signed(self, value: impl Arg<Scalar>) -> CanSignal<R0, R1, Set, R3, R4, R5, R6> { CanSignal(put(self.0, "IsSigned", value.into_expr()), Phase) }
-    /// `Length`: text, number or boolean, required. Update: in place.
+    /// `Length`: text, number or boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-cansignal.html#cfn-iotfleetwise-decodermanifest-cansignal-length)
     pub fn length(self, value: impl Arg<Scalar>) -> CanSignal<R0, R1, R2, Set, R4, R5, R6> { CanSignal(put(self.0, "Length", value.into_expr()), Phase) }
-    /// `MessageId`: text, number or boolean, required. Update: in place.
+    /// `MessageId`: text, number or boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-cansignal.html#cfn-iotfleetwise-decodermanifest-cansignal-messageid)
     pub fn message_id(self, value: impl Arg<Scalar>) -> CanSignal<R0, R1, R2, R3, Set, R5, R6> { CanSignal(put(self.0, "MessageId", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-cansignal.html#cfn-iotfleetwise-decodermanifest-cansignal-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Offset`: text, number or boolean, required. Update: in place.
+    /// `Offset`: text, number or boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-cansignal.html#cfn-iotfleetwise-decodermanifest-cansignal-offset)
     pub fn offset(self, value: impl Arg<Scalar>) -> CanSignal<R0, R1, R2, R3, R4, Set, R6> { CanSignal(put(self.0, "Offset", value.into_expr()), Phase) }
-    /// `SignalValueType`: `SignalValueType`. Update: in place.
+    /// `SignalValueType`: `SignalValueType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-cansignal.html#cfn-iotfleetwise-decodermanifest-cansignal-signalvaluetype)
     pub fn signal_value_type(self, value: impl Arg<SignalValueType>) -> Self { Self(put(self.0, "SignalValueType", value.into_expr()), Phase) }
-    /// `StartBit`: text, number or boolean, required. Update: in place.
+    /// `StartBit`: text, number or boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-cansignal.html#cfn-iotfleetwise-decodermanifest-cansignal-startbit)
     pub fn start_bit(self, value: impl Arg<Scalar>) -> CanSignal<R0, R1, R2, R3, R4, R5, Set> { CanSignal(put(self.0, "StartBit", value.into_expr()), Phase) }
 }
 impl Done for CanSignal { fn into_props(self) -> Bag { self.0 } }
@@ -434,13 +434,13 @@ impl CanSignalDecoder {
     pub fn new() -> CanSignalDecoder<Missing<super::required::CanSignal>, Missing<super::required::FullyQualifiedName>, Missing<super::required::InterfaceId>, Missing<super::required::Type>> { CanSignalDecoder(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CanSignalDecoder<R0, R1, R2, R3> {
-    /// `CanSignal`: `CanSignal`, required. Update: in place.
+    /// `CanSignal`: `CanSignal`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-cansignaldecoder.html#cfn-iotfleetwise-decodermanifest-cansignaldecoder-cansignal)
     pub fn can_signal(self, value: impl Arg<CanSignal>) -> CanSignalDecoder<Set, R1, R2, R3> { CanSignalDecoder(put(self.0, "CanSignal", value.into_expr()), Phase) }
-    /// `FullyQualifiedName`: text, required. Update: in place.
+    /// `FullyQualifiedName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-cansignaldecoder.html#cfn-iotfleetwise-decodermanifest-cansignaldecoder-fullyqualifiedname)
     pub fn fully_qualified_name(self, value: impl Arg<str>) -> CanSignalDecoder<R0, Set, R2, R3> { CanSignalDecoder(put(self.0, "FullyQualifiedName", value.into_expr()), Phase) }
-    /// `InterfaceId`: text, required. Update: in place.
+    /// `InterfaceId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-cansignaldecoder.html#cfn-iotfleetwise-decodermanifest-cansignaldecoder-interfaceid)
     pub fn interface_id(self, value: impl Arg<str>) -> CanSignalDecoder<R0, R1, Set, R3> { CanSignalDecoder(put(self.0, "InterfaceId", value.into_expr()), Phase) }
-    /// `Type`: `CanSignalDecoderType`, required. Update: in place.
+    /// `Type`: `CanSignalDecoderType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-cansignaldecoder.html#cfn-iotfleetwise-decodermanifest-cansignaldecoder-type)
     pub fn type_(self, value: impl Arg<CanSignalDecoderType>) -> CanSignalDecoder<R0, R1, R2, Set> { CanSignalDecoder(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CanSignalDecoder { fn into_props(self) -> Bag { self.0 } }
@@ -451,13 +451,13 @@ impl NetworkInterfacesItems {
     pub fn new() -> NetworkInterfacesItems<Missing<super::required::InterfaceId>, Missing<super::required::Type>> { NetworkInterfacesItems(Bag::default(), Phase) }
 }
 impl<R0, R1> NetworkInterfacesItems<R0, R1> {
-    /// `CanInterface`: `CanInterface`. Update: in place.
+    /// `CanInterface`: `CanInterface`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-networkinterfacesitems.html#cfn-iotfleetwise-decodermanifest-networkinterfacesitems-caninterface)
     pub fn can_interface(self, value: impl Arg<CanInterface>) -> Self { Self(put(self.0, "CanInterface", value.into_expr()), Phase) }
-    /// `InterfaceId`: text, required. Update: in place.
+    /// `InterfaceId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-networkinterfacesitems.html#cfn-iotfleetwise-decodermanifest-networkinterfacesitems-interfaceid)
     pub fn interface_id(self, value: impl Arg<str>) -> NetworkInterfacesItems<Set, R1> { NetworkInterfacesItems(put(self.0, "InterfaceId", value.into_expr()), Phase) }
-    /// `ObdInterface`: `ObdInterface`. Update: in place.
+    /// `ObdInterface`: `ObdInterface`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-networkinterfacesitems.html#cfn-iotfleetwise-decodermanifest-networkinterfacesitems-obdinterface)
     pub fn obd_interface(self, value: impl Arg<ObdInterface>) -> Self { Self(put(self.0, "ObdInterface", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-networkinterfacesitems.html#cfn-iotfleetwise-decodermanifest-networkinterfacesitems-type)
     pub fn type_(self, value: impl Arg<str>) -> NetworkInterfacesItems<R0, Set> { NetworkInterfacesItems(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for NetworkInterfacesItems { fn into_props(self) -> Bag { self.0 } }
@@ -468,19 +468,19 @@ impl ObdInterface {
     pub fn new() -> ObdInterface<Missing<super::required::Name>, Missing<super::required::RequestMessageId>> { ObdInterface(Bag::default(), Phase) }
 }
 impl<R0, R1> ObdInterface<R0, R1> {
-    /// `DtcRequestIntervalSeconds`: text, number or boolean. Update: in place.
+    /// `DtcRequestIntervalSeconds`: text, number or boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdinterface.html#cfn-iotfleetwise-decodermanifest-obdinterface-dtcrequestintervalseconds)
     pub fn dtc_request_interval_seconds(self, value: impl Arg<Scalar>) -> Self { Self(put(self.0, "DtcRequestIntervalSeconds", value.into_expr()), Phase) }
-    /// `HasTransmissionEcu`: text, number or boolean. Update: in place.
+    /// `HasTransmissionEcu`: text, number or boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdinterface.html#cfn-iotfleetwise-decodermanifest-obdinterface-hastransmissionecu)
     pub fn has_transmission_ecu(self, value: impl Arg<Scalar>) -> Self { Self(put(self.0, "HasTransmissionEcu", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdinterface.html#cfn-iotfleetwise-decodermanifest-obdinterface-name)
     pub fn name(self, value: impl Arg<str>) -> ObdInterface<Set, R1> { ObdInterface(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ObdStandard`: text. Update: in place.
+    /// `ObdStandard`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdinterface.html#cfn-iotfleetwise-decodermanifest-obdinterface-obdstandard)
     pub fn obd_standard(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObdStandard", value.into_expr()), Phase) }
-    /// `PidRequestIntervalSeconds`: text, number or boolean. Update: in place.
+    /// `PidRequestIntervalSeconds`: text, number or boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdinterface.html#cfn-iotfleetwise-decodermanifest-obdinterface-pidrequestintervalseconds)
     pub fn pid_request_interval_seconds(self, value: impl Arg<Scalar>) -> Self { Self(put(self.0, "PidRequestIntervalSeconds", value.into_expr()), Phase) }
-    /// `RequestMessageId`: text, number or boolean, required. Update: in place.
+    /// `RequestMessageId`: text, number or boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdinterface.html#cfn-iotfleetwise-decodermanifest-obdinterface-requestmessageid)
     pub fn request_message_id(self, value: impl Arg<Scalar>) -> ObdInterface<R0, Set> { ObdInterface(put(self.0, "RequestMessageId", value.into_expr()), Phase) }
-    /// `UseExtendedIds`: text, number or boolean. Update: in place.
+    /// `UseExtendedIds`: text, number or boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdinterface.html#cfn-iotfleetwise-decodermanifest-obdinterface-useextendedids)
     pub fn use_extended_ids(self, value: impl Arg<Scalar>) -> Self { Self(put(self.0, "UseExtendedIds", value.into_expr()), Phase) }
 }
 impl Done for ObdInterface { fn into_props(self) -> Bag { self.0 } }
@@ -491,11 +491,11 @@ impl ObdNetworkInterface {
     pub fn new() -> ObdNetworkInterface<Missing<super::required::InterfaceId>, Missing<super::required::ObdInterface>, Missing<super::required::Type>> { ObdNetworkInterface(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ObdNetworkInterface<R0, R1, R2> {
-    /// `InterfaceId`: text, required. Update: in place.
+    /// `InterfaceId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdnetworkinterface.html#cfn-iotfleetwise-decodermanifest-obdnetworkinterface-interfaceid)
     pub fn interface_id(self, value: impl Arg<str>) -> ObdNetworkInterface<Set, R1, R2> { ObdNetworkInterface(put(self.0, "InterfaceId", value.into_expr()), Phase) }
-    /// `ObdInterface`: `ObdInterface`, required. Update: in place.
+    /// `ObdInterface`: `ObdInterface`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdnetworkinterface.html#cfn-iotfleetwise-decodermanifest-obdnetworkinterface-obdinterface)
     pub fn obd_interface(self, value: impl Arg<ObdInterface>) -> ObdNetworkInterface<R0, Set, R2> { ObdNetworkInterface(put(self.0, "ObdInterface", value.into_expr()), Phase) }
-    /// `Type`: `ObdNetworkInterfaceType`, required. Update: in place.
+    /// `Type`: `ObdNetworkInterfaceType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdnetworkinterface.html#cfn-iotfleetwise-decodermanifest-obdnetworkinterface-type)
     pub fn type_(self, value: impl Arg<ObdNetworkInterfaceType>) -> ObdNetworkInterface<R0, R1, Set> { ObdNetworkInterface(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ObdNetworkInterface { fn into_props(self) -> Bag { self.0 } }
@@ -506,27 +506,27 @@ impl ObdSignal {
     pub fn new() -> ObdSignal<Missing<super::required::ByteLength>, Missing<super::required::Offset>, Missing<super::required::Pid>, Missing<super::required::PidResponseLength>, Missing<super::required::Scaling>, Missing<super::required::ServiceMode>, Missing<super::required::StartByte>> { ObdSignal(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5, R6> ObdSignal<R0, R1, R2, R3, R4, R5, R6> {
-    /// `BitMaskLength`: text, number or boolean. Update: in place.
+    /// `BitMaskLength`: text, number or boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdsignal.html#cfn-iotfleetwise-decodermanifest-obdsignal-bitmasklength)
     pub fn bit_mask_length(self, value: impl Arg<Scalar>) -> Self { Self(put(self.0, "BitMaskLength", value.into_expr()), Phase) }
-    /// `BitRightShift`: text, number or boolean. Update: in place.
+    /// `BitRightShift`: text, number or boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdsignal.html#cfn-iotfleetwise-decodermanifest-obdsignal-bitrightshift)
     pub fn bit_right_shift(self, value: impl Arg<Scalar>) -> Self { Self(put(self.0, "BitRightShift", value.into_expr()), Phase) }
-    /// `ByteLength`: text, number or boolean, required. Update: in place.
+    /// `ByteLength`: text, number or boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdsignal.html#cfn-iotfleetwise-decodermanifest-obdsignal-bytelength)
     pub fn byte_length(self, value: impl Arg<Scalar>) -> ObdSignal<Set, R1, R2, R3, R4, R5, R6> { ObdSignal(put(self.0, "ByteLength", value.into_expr()), Phase) }
-    /// `IsSigned`: text, number or boolean. Update: in place.
+    /// `IsSigned`: text, number or boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdsignal.html#cfn-iotfleetwise-decodermanifest-obdsignal-issigned)
     pub fn is_signed(self, value: impl Arg<Scalar>) -> Self { Self(put(self.0, "IsSigned", value.into_expr()), Phase) }
-    /// `Offset`: text, number or boolean, required. Update: in place.
+    /// `Offset`: text, number or boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdsignal.html#cfn-iotfleetwise-decodermanifest-obdsignal-offset)
     pub fn offset(self, value: impl Arg<Scalar>) -> ObdSignal<R0, Set, R2, R3, R4, R5, R6> { ObdSignal(put(self.0, "Offset", value.into_expr()), Phase) }
-    /// `Pid`: text, number or boolean, required. Update: in place.
+    /// `Pid`: text, number or boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdsignal.html#cfn-iotfleetwise-decodermanifest-obdsignal-pid)
     pub fn pid(self, value: impl Arg<Scalar>) -> ObdSignal<R0, R1, Set, R3, R4, R5, R6> { ObdSignal(put(self.0, "Pid", value.into_expr()), Phase) }
-    /// `PidResponseLength`: text, number or boolean, required. Update: in place.
+    /// `PidResponseLength`: text, number or boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdsignal.html#cfn-iotfleetwise-decodermanifest-obdsignal-pidresponselength)
     pub fn pid_response_length(self, value: impl Arg<Scalar>) -> ObdSignal<R0, R1, R2, Set, R4, R5, R6> { ObdSignal(put(self.0, "PidResponseLength", value.into_expr()), Phase) }
-    /// `Scaling`: text, number or boolean, required. Update: in place.
+    /// `Scaling`: text, number or boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdsignal.html#cfn-iotfleetwise-decodermanifest-obdsignal-scaling)
     pub fn scaling(self, value: impl Arg<Scalar>) -> ObdSignal<R0, R1, R2, R3, Set, R5, R6> { ObdSignal(put(self.0, "Scaling", value.into_expr()), Phase) }
-    /// `ServiceMode`: text, number or boolean, required. Update: in place.
+    /// `ServiceMode`: text, number or boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdsignal.html#cfn-iotfleetwise-decodermanifest-obdsignal-servicemode)
     pub fn service_mode(self, value: impl Arg<Scalar>) -> ObdSignal<R0, R1, R2, R3, R4, Set, R6> { ObdSignal(put(self.0, "ServiceMode", value.into_expr()), Phase) }
-    /// `SignalValueType`: `SignalValueType`. Update: in place.
+    /// `SignalValueType`: `SignalValueType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdsignal.html#cfn-iotfleetwise-decodermanifest-obdsignal-signalvaluetype)
     pub fn signal_value_type(self, value: impl Arg<SignalValueType>) -> Self { Self(put(self.0, "SignalValueType", value.into_expr()), Phase) }
-    /// `StartByte`: text, number or boolean, required. Update: in place.
+    /// `StartByte`: text, number or boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdsignal.html#cfn-iotfleetwise-decodermanifest-obdsignal-startbyte)
     pub fn start_byte(self, value: impl Arg<Scalar>) -> ObdSignal<R0, R1, R2, R3, R4, R5, Set> { ObdSignal(put(self.0, "StartByte", value.into_expr()), Phase) }
 }
 impl Done for ObdSignal { fn into_props(self) -> Bag { self.0 } }
@@ -537,13 +537,13 @@ impl ObdSignalDecoder {
     pub fn new() -> ObdSignalDecoder<Missing<super::required::FullyQualifiedName>, Missing<super::required::InterfaceId>, Missing<super::required::ObdSignal>, Missing<super::required::Type>> { ObdSignalDecoder(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> ObdSignalDecoder<R0, R1, R2, R3> {
-    /// `FullyQualifiedName`: text, required. Update: in place.
+    /// `FullyQualifiedName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdsignaldecoder.html#cfn-iotfleetwise-decodermanifest-obdsignaldecoder-fullyqualifiedname)
     pub fn fully_qualified_name(self, value: impl Arg<str>) -> ObdSignalDecoder<Set, R1, R2, R3> { ObdSignalDecoder(put(self.0, "FullyQualifiedName", value.into_expr()), Phase) }
-    /// `InterfaceId`: text, required. Update: in place.
+    /// `InterfaceId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdsignaldecoder.html#cfn-iotfleetwise-decodermanifest-obdsignaldecoder-interfaceid)
     pub fn interface_id(self, value: impl Arg<str>) -> ObdSignalDecoder<R0, Set, R2, R3> { ObdSignalDecoder(put(self.0, "InterfaceId", value.into_expr()), Phase) }
-    /// `ObdSignal`: `ObdSignal`, required. Update: in place.
+    /// `ObdSignal`: `ObdSignal`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdsignaldecoder.html#cfn-iotfleetwise-decodermanifest-obdsignaldecoder-obdsignal)
     pub fn obd_signal(self, value: impl Arg<ObdSignal>) -> ObdSignalDecoder<R0, R1, Set, R3> { ObdSignalDecoder(put(self.0, "ObdSignal", value.into_expr()), Phase) }
-    /// `Type`: `ObdSignalDecoderType`, required. Update: in place.
+    /// `Type`: `ObdSignalDecoderType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdsignaldecoder.html#cfn-iotfleetwise-decodermanifest-obdsignaldecoder-type)
     pub fn type_(self, value: impl Arg<ObdSignalDecoderType>) -> ObdSignalDecoder<R0, R1, R2, Set> { ObdSignalDecoder(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ObdSignalDecoder { fn into_props(self) -> Bag { self.0 } }
@@ -554,15 +554,15 @@ impl SignalDecodersItems {
     pub fn new() -> SignalDecodersItems<Missing<super::required::FullyQualifiedName>, Missing<super::required::InterfaceId>, Missing<super::required::Type>> { SignalDecodersItems(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SignalDecodersItems<R0, R1, R2> {
-    /// `CanSignal`: `CanSignal`. Update: in place.
+    /// `CanSignal`: `CanSignal`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-signaldecodersitems.html#cfn-iotfleetwise-decodermanifest-signaldecodersitems-cansignal)
     pub fn can_signal(self, value: impl Arg<CanSignal>) -> Self { Self(put(self.0, "CanSignal", value.into_expr()), Phase) }
-    /// `FullyQualifiedName`: text, required. Update: in place.
+    /// `FullyQualifiedName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-signaldecodersitems.html#cfn-iotfleetwise-decodermanifest-signaldecodersitems-fullyqualifiedname)
     pub fn fully_qualified_name(self, value: impl Arg<str>) -> SignalDecodersItems<Set, R1, R2> { SignalDecodersItems(put(self.0, "FullyQualifiedName", value.into_expr()), Phase) }
-    /// `InterfaceId`: text, required. Update: in place.
+    /// `InterfaceId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-signaldecodersitems.html#cfn-iotfleetwise-decodermanifest-signaldecodersitems-interfaceid)
     pub fn interface_id(self, value: impl Arg<str>) -> SignalDecodersItems<R0, Set, R2> { SignalDecodersItems(put(self.0, "InterfaceId", value.into_expr()), Phase) }
-    /// `ObdSignal`: `ObdSignal`. Update: in place.
+    /// `ObdSignal`: `ObdSignal`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-signaldecodersitems.html#cfn-iotfleetwise-decodermanifest-signaldecodersitems-obdsignal)
     pub fn obd_signal(self, value: impl Arg<ObdSignal>) -> Self { Self(put(self.0, "ObdSignal", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-signaldecodersitems.html#cfn-iotfleetwise-decodermanifest-signaldecodersitems-type)
     pub fn type_(self, value: impl Arg<str>) -> SignalDecodersItems<R0, R1, Set> { SignalDecodersItems(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for SignalDecodersItems { fn into_props(self) -> Bag { self.0 } }
@@ -602,11 +602,11 @@ impl CfnFleet {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFleetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-fleet.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-fleet.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `LastModificationTime`: text.
+    /// The attribute `LastModificationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-fleet.html#LastModificationTime-fn::getatt)
     pub fn attr_last_modification_time(&self) -> Val<str> { self.0.get_att("LastModificationTime") }
 }
 impl Parent for CfnFleet { fn node(&self) -> &Place { &self.0 } }
@@ -617,13 +617,13 @@ impl CfnFleetProps {
     pub fn new() -> CfnFleetProps<Missing<required::Id>, Missing<required::SignalCatalogArn>> { CfnFleetProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnFleetProps<R0, R1> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-fleet.html#cfn-iotfleetwise-fleet-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Id`: text, required. Update: replacement.
+    /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-fleet.html#cfn-iotfleetwise-fleet-id)
     pub fn id(self, value: impl Arg<str>) -> CfnFleetProps<Set, R1> { CfnFleetProps(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `SignalCatalogArn`: text, required. Update: replacement.
+    /// `SignalCatalogArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-fleet.html#cfn-iotfleetwise-fleet-signalcatalogarn)
     pub fn signal_catalog_arn(self, value: impl Arg<str>) -> CfnFleetProps<R0, Set> { CfnFleetProps(put(self.0, "SignalCatalogArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-fleet.html#cfn-iotfleetwise-fleet-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnFleetProps { fn into_props(self) -> Bag { self.0 } }
@@ -636,11 +636,11 @@ impl CfnModelManifest {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnModelManifestProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-modelmanifest.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-modelmanifest.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `LastModificationTime`: text.
+    /// The attribute `LastModificationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-modelmanifest.html#LastModificationTime-fn::getatt)
     pub fn attr_last_modification_time(&self) -> Val<str> { self.0.get_att("LastModificationTime") }
 }
 impl Parent for CfnModelManifest { fn node(&self) -> &Place { &self.0 } }
@@ -651,17 +651,17 @@ impl CfnModelManifestProps {
     pub fn new() -> CfnModelManifestProps<Missing<required::Name>, Missing<required::SignalCatalogArn>> { CfnModelManifestProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnModelManifestProps<R0, R1> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-modelmanifest.html#cfn-iotfleetwise-modelmanifest-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-modelmanifest.html#cfn-iotfleetwise-modelmanifest-name)
     pub fn name(self, value: impl Arg<str>) -> CfnModelManifestProps<Set, R1> { CfnModelManifestProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Nodes`: list of text. Update: in place.
+    /// `Nodes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-modelmanifest.html#cfn-iotfleetwise-modelmanifest-nodes)
     pub fn nodes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Nodes", value.into_expr()), Phase) }
-    /// `SignalCatalogArn`: text, required. Update: replacement.
+    /// `SignalCatalogArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-modelmanifest.html#cfn-iotfleetwise-modelmanifest-signalcatalogarn)
     pub fn signal_catalog_arn(self, value: impl Arg<str>) -> CfnModelManifestProps<R0, Set> { CfnModelManifestProps(put(self.0, "SignalCatalogArn", value.into_expr()), Phase) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-modelmanifest.html#cfn-iotfleetwise-modelmanifest-status)
     pub fn status(self, value: impl Arg<model_manifest::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-modelmanifest.html#cfn-iotfleetwise-modelmanifest-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnModelManifestProps { fn into_props(self) -> Bag { self.0 } }
@@ -680,21 +680,21 @@ impl CfnSignalCatalog {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnSignalCatalogProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-signalcatalog.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-signalcatalog.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `LastModificationTime`: text.
+    /// The attribute `LastModificationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-signalcatalog.html#LastModificationTime-fn::getatt)
     pub fn attr_last_modification_time(&self) -> Val<str> { self.0.get_att("LastModificationTime") }
-    /// The attribute `NodeCounts.TotalActuators`: number.
+    /// The attribute `NodeCounts.TotalActuators`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-signalcatalog.html#NodeCounts.TotalActuators-fn::getatt)
     pub fn attr_node_counts_total_actuators(&self) -> Val<f64> { self.0.get_att("NodeCounts.TotalActuators") }
-    /// The attribute `NodeCounts.TotalAttributes`: number.
+    /// The attribute `NodeCounts.TotalAttributes`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-signalcatalog.html#NodeCounts.TotalAttributes-fn::getatt)
     pub fn attr_node_counts_total_attributes(&self) -> Val<f64> { self.0.get_att("NodeCounts.TotalAttributes") }
-    /// The attribute `NodeCounts.TotalBranches`: number.
+    /// The attribute `NodeCounts.TotalBranches`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-signalcatalog.html#NodeCounts.TotalBranches-fn::getatt)
     pub fn attr_node_counts_total_branches(&self) -> Val<f64> { self.0.get_att("NodeCounts.TotalBranches") }
-    /// The attribute `NodeCounts.TotalNodes`: number.
+    /// The attribute `NodeCounts.TotalNodes`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-signalcatalog.html#NodeCounts.TotalNodes-fn::getatt)
     pub fn attr_node_counts_total_nodes(&self) -> Val<f64> { self.0.get_att("NodeCounts.TotalNodes") }
-    /// The attribute `NodeCounts.TotalSensors`: number.
+    /// The attribute `NodeCounts.TotalSensors`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-signalcatalog.html#NodeCounts.TotalSensors-fn::getatt)
     pub fn attr_node_counts_total_sensors(&self) -> Val<f64> { self.0.get_att("NodeCounts.TotalSensors") }
 }
 impl Parent for CfnSignalCatalog { fn node(&self) -> &Place { &self.0 } }
@@ -703,15 +703,15 @@ impl Parent for CfnSignalCatalog { fn node(&self) -> &Place { &self.0 } }
 impl CfnSignalCatalogProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-signalcatalog.html#cfn-iotfleetwise-signalcatalog-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-signalcatalog.html#cfn-iotfleetwise-signalcatalog-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `NodeCounts`: `NodeCounts`. Update: in place.
+    /// `NodeCounts`: `NodeCounts`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-signalcatalog.html#cfn-iotfleetwise-signalcatalog-nodecounts)
     pub fn node_counts(self, value: impl Arg<signal_catalog::NodeCounts>) -> Self { Self(put(self.0, "NodeCounts", value.into_expr())) }
-    /// `Nodes`: list of `Node`. Update: in place.
+    /// `Nodes`: list of `Node`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-signalcatalog.html#cfn-iotfleetwise-signalcatalog-nodes)
     pub fn nodes(self, value: impl Arg<Arr<signal_catalog::Node>>) -> Self { Self(put(self.0, "Nodes", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-signalcatalog.html#cfn-iotfleetwise-signalcatalog-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnSignalCatalogProps { fn into_props(self) -> Bag { self.0 } }
@@ -725,21 +725,21 @@ impl Actuator {
     pub fn new() -> Actuator<Missing<super::required::DataType>, Missing<super::required::FullyQualifiedName>> { Actuator(Bag::default(), Phase) }
 }
 impl<R0, R1> Actuator<R0, R1> {
-    /// `AllowedValues`: list of text. Update: in place.
+    /// `AllowedValues`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-actuator.html#cfn-iotfleetwise-signalcatalog-actuator-allowedvalues)
     pub fn allowed_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedValues", value.into_expr()), Phase) }
-    /// `AssignedValue`: text. Update: in place.
+    /// `AssignedValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-actuator.html#cfn-iotfleetwise-signalcatalog-actuator-assignedvalue)
     pub fn assigned_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssignedValue", value.into_expr()), Phase) }
-    /// `DataType`: `DataType`, required. Update: in place.
+    /// `DataType`: `DataType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-actuator.html#cfn-iotfleetwise-signalcatalog-actuator-datatype)
     pub fn data_type(self, value: impl Arg<DataType>) -> Actuator<Set, R1> { Actuator(put(self.0, "DataType", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-actuator.html#cfn-iotfleetwise-signalcatalog-actuator-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `FullyQualifiedName`: text, required. Update: in place.
+    /// `FullyQualifiedName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-actuator.html#cfn-iotfleetwise-signalcatalog-actuator-fullyqualifiedname)
     pub fn fully_qualified_name(self, value: impl Arg<str>) -> Actuator<R0, Set> { Actuator(put(self.0, "FullyQualifiedName", value.into_expr()), Phase) }
-    /// `Max`: number. Update: in place.
+    /// `Max`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-actuator.html#cfn-iotfleetwise-signalcatalog-actuator-max)
     pub fn max(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Max", value.into_expr()), Phase) }
-    /// `Min`: number. Update: in place.
+    /// `Min`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-actuator.html#cfn-iotfleetwise-signalcatalog-actuator-min)
     pub fn min(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Min", value.into_expr()), Phase) }
-    /// `Unit`: text. Update: in place.
+    /// `Unit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-actuator.html#cfn-iotfleetwise-signalcatalog-actuator-unit)
     pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
 }
 impl Done for Actuator { fn into_props(self) -> Bag { self.0 } }
@@ -750,23 +750,23 @@ impl Attribute {
     pub fn new() -> Attribute<Missing<super::required::DataType>, Missing<super::required::FullyQualifiedName>> { Attribute(Bag::default(), Phase) }
 }
 impl<R0, R1> Attribute<R0, R1> {
-    /// `AllowedValues`: list of text. Update: in place.
+    /// `AllowedValues`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-attribute.html#cfn-iotfleetwise-signalcatalog-attribute-allowedvalues)
     pub fn allowed_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedValues", value.into_expr()), Phase) }
-    /// `AssignedValue`: text. Update: in place.
+    /// `AssignedValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-attribute.html#cfn-iotfleetwise-signalcatalog-attribute-assignedvalue)
     pub fn assigned_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssignedValue", value.into_expr()), Phase) }
-    /// `DataType`: `DataType`, required. Update: in place.
+    /// `DataType`: `DataType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-attribute.html#cfn-iotfleetwise-signalcatalog-attribute-datatype)
     pub fn data_type(self, value: impl Arg<DataType>) -> Attribute<Set, R1> { Attribute(put(self.0, "DataType", value.into_expr()), Phase) }
-    /// `DefaultValue`: text. Update: in place.
+    /// `DefaultValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-attribute.html#cfn-iotfleetwise-signalcatalog-attribute-defaultvalue)
     pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-attribute.html#cfn-iotfleetwise-signalcatalog-attribute-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `FullyQualifiedName`: text, required. Update: in place.
+    /// `FullyQualifiedName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-attribute.html#cfn-iotfleetwise-signalcatalog-attribute-fullyqualifiedname)
     pub fn fully_qualified_name(self, value: impl Arg<str>) -> Attribute<R0, Set> { Attribute(put(self.0, "FullyQualifiedName", value.into_expr()), Phase) }
-    /// `Max`: number. Update: in place.
+    /// `Max`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-attribute.html#cfn-iotfleetwise-signalcatalog-attribute-max)
     pub fn max(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Max", value.into_expr()), Phase) }
-    /// `Min`: number. Update: in place.
+    /// `Min`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-attribute.html#cfn-iotfleetwise-signalcatalog-attribute-min)
     pub fn min(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Min", value.into_expr()), Phase) }
-    /// `Unit`: text. Update: in place.
+    /// `Unit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-attribute.html#cfn-iotfleetwise-signalcatalog-attribute-unit)
     pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
 }
 impl Done for Attribute { fn into_props(self) -> Bag { self.0 } }
@@ -777,9 +777,9 @@ impl Branch {
     pub fn new() -> Branch<Missing<super::required::FullyQualifiedName>> { Branch(Bag::default(), Phase) }
 }
 impl<R0> Branch<R0> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-branch.html#cfn-iotfleetwise-signalcatalog-branch-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `FullyQualifiedName`: text, required. Update: in place.
+    /// `FullyQualifiedName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-branch.html#cfn-iotfleetwise-signalcatalog-branch-fullyqualifiedname)
     pub fn fully_qualified_name(self, value: impl Arg<str>) -> Branch<Set> { Branch(put(self.0, "FullyQualifiedName", value.into_expr()), Phase) }
 }
 impl Done for Branch { fn into_props(self) -> Bag { self.0 } }
@@ -788,13 +788,13 @@ impl Done for Branch { fn into_props(self) -> Bag { self.0 } }
 impl Node {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Actuator`: `Actuator`. Update: in place.
+    /// `Actuator`: `Actuator`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-node.html#cfn-iotfleetwise-signalcatalog-node-actuator)
     pub fn actuator(self, value: impl Arg<Actuator>) -> Self { Self(put(self.0, "Actuator", value.into_expr())) }
-    /// `Attribute`: `Attribute`. Update: in place.
+    /// `Attribute`: `Attribute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-node.html#cfn-iotfleetwise-signalcatalog-node-attribute)
     pub fn attribute(self, value: impl Arg<Attribute>) -> Self { Self(put(self.0, "Attribute", value.into_expr())) }
-    /// `Branch`: `Branch`. Update: in place.
+    /// `Branch`: `Branch`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-node.html#cfn-iotfleetwise-signalcatalog-node-branch)
     pub fn branch(self, value: impl Arg<Branch>) -> Self { Self(put(self.0, "Branch", value.into_expr())) }
-    /// `Sensor`: `Sensor`. Update: in place.
+    /// `Sensor`: `Sensor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-node.html#cfn-iotfleetwise-signalcatalog-node-sensor)
     pub fn sensor(self, value: impl Arg<Sensor>) -> Self { Self(put(self.0, "Sensor", value.into_expr())) }
 }
 impl Done for Node { fn into_props(self) -> Bag { self.0 } }
@@ -803,15 +803,15 @@ impl Done for Node { fn into_props(self) -> Bag { self.0 } }
 impl NodeCounts {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TotalActuators`: number. Update: in place.
+    /// `TotalActuators`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-nodecounts.html#cfn-iotfleetwise-signalcatalog-nodecounts-totalactuators)
     pub fn total_actuators(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TotalActuators", value.into_expr())) }
-    /// `TotalAttributes`: number. Update: in place.
+    /// `TotalAttributes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-nodecounts.html#cfn-iotfleetwise-signalcatalog-nodecounts-totalattributes)
     pub fn total_attributes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TotalAttributes", value.into_expr())) }
-    /// `TotalBranches`: number. Update: in place.
+    /// `TotalBranches`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-nodecounts.html#cfn-iotfleetwise-signalcatalog-nodecounts-totalbranches)
     pub fn total_branches(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TotalBranches", value.into_expr())) }
-    /// `TotalNodes`: number. Update: in place.
+    /// `TotalNodes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-nodecounts.html#cfn-iotfleetwise-signalcatalog-nodecounts-totalnodes)
     pub fn total_nodes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TotalNodes", value.into_expr())) }
-    /// `TotalSensors`: number. Update: in place.
+    /// `TotalSensors`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-nodecounts.html#cfn-iotfleetwise-signalcatalog-nodecounts-totalsensors)
     pub fn total_sensors(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TotalSensors", value.into_expr())) }
 }
 impl Done for NodeCounts { fn into_props(self) -> Bag { self.0 } }
@@ -822,19 +822,19 @@ impl Sensor {
     pub fn new() -> Sensor<Missing<super::required::DataType>, Missing<super::required::FullyQualifiedName>> { Sensor(Bag::default(), Phase) }
 }
 impl<R0, R1> Sensor<R0, R1> {
-    /// `AllowedValues`: list of text. Update: in place.
+    /// `AllowedValues`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-sensor.html#cfn-iotfleetwise-signalcatalog-sensor-allowedvalues)
     pub fn allowed_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedValues", value.into_expr()), Phase) }
-    /// `DataType`: `DataType`, required. Update: in place.
+    /// `DataType`: `DataType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-sensor.html#cfn-iotfleetwise-signalcatalog-sensor-datatype)
     pub fn data_type(self, value: impl Arg<DataType>) -> Sensor<Set, R1> { Sensor(put(self.0, "DataType", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-sensor.html#cfn-iotfleetwise-signalcatalog-sensor-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `FullyQualifiedName`: text, required. Update: in place.
+    /// `FullyQualifiedName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-sensor.html#cfn-iotfleetwise-signalcatalog-sensor-fullyqualifiedname)
     pub fn fully_qualified_name(self, value: impl Arg<str>) -> Sensor<R0, Set> { Sensor(put(self.0, "FullyQualifiedName", value.into_expr()), Phase) }
-    /// `Max`: number. Update: in place.
+    /// `Max`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-sensor.html#cfn-iotfleetwise-signalcatalog-sensor-max)
     pub fn max(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Max", value.into_expr()), Phase) }
-    /// `Min`: number. Update: in place.
+    /// `Min`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-sensor.html#cfn-iotfleetwise-signalcatalog-sensor-min)
     pub fn min(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Min", value.into_expr()), Phase) }
-    /// `Unit`: text. Update: in place.
+    /// `Unit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-sensor.html#cfn-iotfleetwise-signalcatalog-sensor-unit)
     pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
 }
 impl Done for Sensor { fn into_props(self) -> Bag { self.0 } }
@@ -850,13 +850,13 @@ impl CfnStateTemplate {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStateTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-statetemplate.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-statetemplate.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-statetemplate.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `LastModificationTime`: text.
+    /// The attribute `LastModificationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-statetemplate.html#LastModificationTime-fn::getatt)
     pub fn attr_last_modification_time(&self) -> Val<str> { self.0.get_att("LastModificationTime") }
 }
 impl Parent for CfnStateTemplate { fn node(&self) -> &Place { &self.0 } }
@@ -867,19 +867,19 @@ impl CfnStateTemplateProps {
     pub fn new() -> CfnStateTemplateProps<Missing<required::Name>, Missing<required::SignalCatalogArn>, Missing<required::StateTemplateProperties>> { CfnStateTemplateProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnStateTemplateProps<R0, R1, R2> {
-    /// `DataExtraDimensions`: list of text. Update: in place.
+    /// `DataExtraDimensions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-statetemplate.html#cfn-iotfleetwise-statetemplate-dataextradimensions)
     pub fn data_extra_dimensions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DataExtraDimensions", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-statetemplate.html#cfn-iotfleetwise-statetemplate-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `MetadataExtraDimensions`: list of text. Update: in place.
+    /// `MetadataExtraDimensions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-statetemplate.html#cfn-iotfleetwise-statetemplate-metadataextradimensions)
     pub fn metadata_extra_dimensions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MetadataExtraDimensions", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-statetemplate.html#cfn-iotfleetwise-statetemplate-name)
     pub fn name(self, value: impl Arg<str>) -> CfnStateTemplateProps<Set, R1, R2> { CfnStateTemplateProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `SignalCatalogArn`: text, required. Update: replacement.
+    /// `SignalCatalogArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-statetemplate.html#cfn-iotfleetwise-statetemplate-signalcatalogarn)
     pub fn signal_catalog_arn(self, value: impl Arg<str>) -> CfnStateTemplateProps<R0, Set, R2> { CfnStateTemplateProps(put(self.0, "SignalCatalogArn", value.into_expr()), Phase) }
-    /// `StateTemplateProperties`: list of text, required. Update: in place.
+    /// `StateTemplateProperties`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-statetemplate.html#cfn-iotfleetwise-statetemplate-statetemplateproperties)
     pub fn state_template_properties(self, value: impl Arg<Arr<str>>) -> CfnStateTemplateProps<R0, R1, Set> { CfnStateTemplateProps(put(self.0, "StateTemplateProperties", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-statetemplate.html#cfn-iotfleetwise-statetemplate-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnStateTemplateProps { fn into_props(self) -> Bag { self.0 } }
@@ -892,11 +892,11 @@ impl CfnVehicle {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVehicleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-vehicle.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-vehicle.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `LastModificationTime`: text.
+    /// The attribute `LastModificationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-vehicle.html#LastModificationTime-fn::getatt)
     pub fn attr_last_modification_time(&self) -> Val<str> { self.0.get_att("LastModificationTime") }
 }
 impl Parent for CfnVehicle { fn node(&self) -> &Place { &self.0 } }
@@ -907,19 +907,19 @@ impl CfnVehicleProps {
     pub fn new() -> CfnVehicleProps<Missing<required::DecoderManifestArn>, Missing<required::ModelManifestArn>, Missing<required::Name>> { CfnVehicleProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnVehicleProps<R0, R1, R2> {
-    /// `AssociationBehavior`: `AssociationBehavior`. Update: in place.
+    /// `AssociationBehavior`: `AssociationBehavior`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-vehicle.html#cfn-iotfleetwise-vehicle-associationbehavior)
     pub fn association_behavior(self, value: impl Arg<vehicle::AssociationBehavior>) -> Self { Self(put(self.0, "AssociationBehavior", value.into_expr()), Phase) }
-    /// `Attributes`: map of text. Update: in place.
+    /// `Attributes`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-vehicle.html#cfn-iotfleetwise-vehicle-attributes)
     pub fn attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Attributes", value.into_expr()), Phase) }
-    /// `DecoderManifestArn`: text, required. Update: in place.
+    /// `DecoderManifestArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-vehicle.html#cfn-iotfleetwise-vehicle-decodermanifestarn)
     pub fn decoder_manifest_arn(self, value: impl Arg<str>) -> CfnVehicleProps<Set, R1, R2> { CfnVehicleProps(put(self.0, "DecoderManifestArn", value.into_expr()), Phase) }
-    /// `ModelManifestArn`: text, required. Update: in place.
+    /// `ModelManifestArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-vehicle.html#cfn-iotfleetwise-vehicle-modelmanifestarn)
     pub fn model_manifest_arn(self, value: impl Arg<str>) -> CfnVehicleProps<R0, Set, R2> { CfnVehicleProps(put(self.0, "ModelManifestArn", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-vehicle.html#cfn-iotfleetwise-vehicle-name)
     pub fn name(self, value: impl Arg<str>) -> CfnVehicleProps<R0, R1, Set> { CfnVehicleProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `StateTemplates`: list of `StateTemplateAssociation`. Update: in place.
+    /// `StateTemplates`: list of `StateTemplateAssociation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-vehicle.html#cfn-iotfleetwise-vehicle-statetemplates)
     pub fn state_templates(self, value: impl Arg<Arr<vehicle::StateTemplateAssociation>>) -> Self { Self(put(self.0, "StateTemplates", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-vehicle.html#cfn-iotfleetwise-vehicle-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnVehicleProps { fn into_props(self) -> Bag { self.0 } }
@@ -933,7 +933,7 @@ impl PeriodicStateTemplateUpdateStrategy {
     pub fn new() -> PeriodicStateTemplateUpdateStrategy<Missing<super::required::StateTemplateUpdateRate>> { PeriodicStateTemplateUpdateStrategy(Bag::default(), Phase) }
 }
 impl<R0> PeriodicStateTemplateUpdateStrategy<R0> {
-    /// `StateTemplateUpdateRate`: `TimePeriod`, required. Update: in place.
+    /// `StateTemplateUpdateRate`: `TimePeriod`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-vehicle-periodicstatetemplateupdatestrategy.html#cfn-iotfleetwise-vehicle-periodicstatetemplateupdatestrategy-statetemplateupdaterate)
     pub fn state_template_update_rate(self, value: impl Arg<TimePeriod>) -> PeriodicStateTemplateUpdateStrategy<Set> { PeriodicStateTemplateUpdateStrategy(put(self.0, "StateTemplateUpdateRate", value.into_expr()), Phase) }
 }
 impl Done for PeriodicStateTemplateUpdateStrategy { fn into_props(self) -> Bag { self.0 } }
@@ -944,9 +944,9 @@ impl StateTemplateAssociation {
     pub fn new() -> StateTemplateAssociation<Missing<super::required::Identifier>, Missing<super::required::StateTemplateUpdateStrategy>> { StateTemplateAssociation(Bag::default(), Phase) }
 }
 impl<R0, R1> StateTemplateAssociation<R0, R1> {
-    /// `Identifier`: text, required. Update: in place.
+    /// `Identifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-vehicle-statetemplateassociation.html#cfn-iotfleetwise-vehicle-statetemplateassociation-identifier)
     pub fn identifier(self, value: impl Arg<str>) -> StateTemplateAssociation<Set, R1> { StateTemplateAssociation(put(self.0, "Identifier", value.into_expr()), Phase) }
-    /// `StateTemplateUpdateStrategy`: `StateTemplateUpdateStrategy`, required. Update: in place.
+    /// `StateTemplateUpdateStrategy`: `StateTemplateUpdateStrategy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-vehicle-statetemplateassociation.html#cfn-iotfleetwise-vehicle-statetemplateassociation-statetemplateupdatestrategy)
     pub fn state_template_update_strategy(self, value: impl Arg<StateTemplateUpdateStrategy>) -> StateTemplateAssociation<R0, Set> { StateTemplateAssociation(put(self.0, "StateTemplateUpdateStrategy", value.into_expr()), Phase) }
 }
 impl Done for StateTemplateAssociation { fn into_props(self) -> Bag { self.0 } }
@@ -955,9 +955,9 @@ impl Done for StateTemplateAssociation { fn into_props(self) -> Bag { self.0 } }
 impl StateTemplateUpdateStrategy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `OnChange`: JSON. Update: in place.
+    /// `OnChange`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-vehicle-statetemplateupdatestrategy.html#cfn-iotfleetwise-vehicle-statetemplateupdatestrategy-onchange)
     pub fn on_change(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "OnChange", value.into_expr())) }
-    /// `Periodic`: `PeriodicStateTemplateUpdateStrategy`. Update: in place.
+    /// `Periodic`: `PeriodicStateTemplateUpdateStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-vehicle-statetemplateupdatestrategy.html#cfn-iotfleetwise-vehicle-statetemplateupdatestrategy-periodic)
     pub fn periodic(self, value: impl Arg<PeriodicStateTemplateUpdateStrategy>) -> Self { Self(put(self.0, "Periodic", value.into_expr())) }
 }
 impl Done for StateTemplateUpdateStrategy { fn into_props(self) -> Bag { self.0 } }
@@ -968,9 +968,9 @@ impl TimePeriod {
     pub fn new() -> TimePeriod<Missing<super::required::Unit>, Missing<super::required::Value>> { TimePeriod(Bag::default(), Phase) }
 }
 impl<R0, R1> TimePeriod<R0, R1> {
-    /// `Unit`: `Unit`, required. Update: in place.
+    /// `Unit`: `Unit`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-vehicle-timeperiod.html#cfn-iotfleetwise-vehicle-timeperiod-unit)
     pub fn unit(self, value: impl Arg<Unit>) -> TimePeriod<Set, R1> { TimePeriod(put(self.0, "Unit", value.into_expr()), Phase) }
-    /// `Value`: number, required. Update: in place.
+    /// `Value`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-vehicle-timeperiod.html#cfn-iotfleetwise-vehicle-timeperiod-value)
     pub fn value(self, value: impl Arg<f64>) -> TimePeriod<R0, Set> { TimePeriod(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TimePeriod { fn into_props(self) -> Bag { self.0 } }

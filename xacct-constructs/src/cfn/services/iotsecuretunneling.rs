@@ -13,11 +13,11 @@ impl CfnTunnel {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnTunnelProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `TunnelArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsecuretunneling-tunnel.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `TunnelArn`: `OtherArn`.
+    /// The attribute `TunnelArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsecuretunneling-tunnel.html#TunnelArn-fn::getatt)
     pub fn attr_tunnel_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TunnelArn") }
-    /// The attribute `TunnelId`: text.
+    /// The attribute `TunnelId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsecuretunneling-tunnel.html#TunnelId-fn::getatt)
     pub fn attr_tunnel_id(&self) -> Val<str> { self.0.get_att("TunnelId") }
 }
 impl Parent for CfnTunnel { fn node(&self) -> &Place { &self.0 } }
@@ -26,13 +26,13 @@ impl Parent for CfnTunnel { fn node(&self) -> &Place { &self.0 } }
 impl CfnTunnelProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsecuretunneling-tunnel.html#cfn-iotsecuretunneling-tunnel-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `DestinationConfig`: `DestinationConfig`. Update: replacement.
+    /// `DestinationConfig`: `DestinationConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsecuretunneling-tunnel.html#cfn-iotsecuretunneling-tunnel-destinationconfig)
     pub fn destination_config(self, value: impl Arg<tunnel::DestinationConfig>) -> Self { Self(put(self.0, "DestinationConfig", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsecuretunneling-tunnel.html#cfn-iotsecuretunneling-tunnel-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `TimeoutConfig`: `TimeoutConfig`. Update: replacement.
+    /// `TimeoutConfig`: `TimeoutConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsecuretunneling-tunnel.html#cfn-iotsecuretunneling-tunnel-timeoutconfig)
     pub fn timeout_config(self, value: impl Arg<tunnel::TimeoutConfig>) -> Self { Self(put(self.0, "TimeoutConfig", value.into_expr())) }
 }
 impl Done for CfnTunnelProps { fn into_props(self) -> Bag { self.0 } }
@@ -46,9 +46,9 @@ impl DestinationConfig {
     pub fn new() -> DestinationConfig<Missing<super::required::Services>> { DestinationConfig(Bag::default(), Phase) }
 }
 impl<R0> DestinationConfig<R0> {
-    /// `Services`: list of text, required. Update: replacement.
+    /// `Services`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsecuretunneling-tunnel-destinationconfig.html#cfn-iotsecuretunneling-tunnel-destinationconfig-services)
     pub fn services(self, value: impl Arg<Arr<str>>) -> DestinationConfig<Set> { DestinationConfig(put(self.0, "Services", value.into_expr()), Phase) }
-    /// `ThingName`: text. Update: replacement.
+    /// `ThingName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsecuretunneling-tunnel-destinationconfig.html#cfn-iotsecuretunneling-tunnel-destinationconfig-thingname)
     pub fn thing_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThingName", value.into_expr()), Phase) }
 }
 impl Done for DestinationConfig { fn into_props(self) -> Bag { self.0 } }
@@ -57,7 +57,7 @@ impl Done for DestinationConfig { fn into_props(self) -> Bag { self.0 } }
 impl TimeoutConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MaxLifetimeTimeoutMinutes`: integer. Update: replacement.
+    /// `MaxLifetimeTimeoutMinutes`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsecuretunneling-tunnel-timeoutconfig.html#cfn-iotsecuretunneling-tunnel-timeoutconfig-maxlifetimetimeoutminutes)
     pub fn max_lifetime_timeout_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxLifetimeTimeoutMinutes", value.into_expr())) }
 }
 impl Done for TimeoutConfig { fn into_props(self) -> Bag { self.0 } }

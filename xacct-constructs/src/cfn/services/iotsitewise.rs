@@ -13,9 +13,9 @@ impl CfnAccessPolicy {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAccessPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AccessPolicyId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AccessPolicyArn`: `OtherArn`.
+    /// The attribute `AccessPolicyArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-accesspolicy.html#AccessPolicyArn-fn::getatt)
     pub fn attr_access_policy_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AccessPolicyArn") }
-    /// The attribute `AccessPolicyId`: text.
+    /// The attribute `AccessPolicyId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-accesspolicy.html#AccessPolicyId-fn::getatt)
     pub fn attr_access_policy_id(&self) -> Val<str> { self.0.get_att("AccessPolicyId") }
 }
 impl Parent for CfnAccessPolicy { fn node(&self) -> &Place { &self.0 } }
@@ -26,11 +26,11 @@ impl CfnAccessPolicyProps {
     pub fn new() -> CfnAccessPolicyProps<Missing<required::AccessPolicyIdentity>, Missing<required::AccessPolicyPermission>, Missing<required::AccessPolicyResource>> { CfnAccessPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnAccessPolicyProps<R0, R1, R2> {
-    /// `AccessPolicyIdentity`: `AccessPolicyIdentity`, required. Update: in place.
+    /// `AccessPolicyIdentity`: `AccessPolicyIdentity`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-accesspolicy.html#cfn-iotsitewise-accesspolicy-accesspolicyidentity)
     pub fn access_policy_identity(self, value: impl Arg<access_policy::AccessPolicyIdentity>) -> CfnAccessPolicyProps<Set, R1, R2> { CfnAccessPolicyProps(put(self.0, "AccessPolicyIdentity", value.into_expr()), Phase) }
-    /// `AccessPolicyPermission`: text, required. Update: in place.
+    /// `AccessPolicyPermission`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-accesspolicy.html#cfn-iotsitewise-accesspolicy-accesspolicypermission)
     pub fn access_policy_permission(self, value: impl Arg<str>) -> CfnAccessPolicyProps<R0, Set, R2> { CfnAccessPolicyProps(put(self.0, "AccessPolicyPermission", value.into_expr()), Phase) }
-    /// `AccessPolicyResource`: `AccessPolicyResource`, required. Update: in place.
+    /// `AccessPolicyResource`: `AccessPolicyResource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-accesspolicy.html#cfn-iotsitewise-accesspolicy-accesspolicyresource)
     pub fn access_policy_resource(self, value: impl Arg<access_policy::AccessPolicyResource>) -> CfnAccessPolicyProps<R0, R1, Set> { CfnAccessPolicyProps(put(self.0, "AccessPolicyResource", value.into_expr()), Phase) }
 }
 impl Done for CfnAccessPolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -42,11 +42,11 @@ use crate::cfn::support::*;
 impl AccessPolicyIdentity {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IamRole`: `IamRole`. Update: in place.
+    /// `IamRole`: `IamRole`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-accesspolicy-accesspolicyidentity.html#cfn-iotsitewise-accesspolicy-accesspolicyidentity-iamrole)
     pub fn iam_role(self, value: impl Arg<IamRole>) -> Self { Self(put(self.0, "IamRole", value.into_expr())) }
-    /// `IamUser`: `IamUser`. Update: in place.
+    /// `IamUser`: `IamUser`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-accesspolicy-accesspolicyidentity.html#cfn-iotsitewise-accesspolicy-accesspolicyidentity-iamuser)
     pub fn iam_user(self, value: impl Arg<IamUser>) -> Self { Self(put(self.0, "IamUser", value.into_expr())) }
-    /// `User`: `User`. Update: in place.
+    /// `User`: `User`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-accesspolicy-accesspolicyidentity.html#cfn-iotsitewise-accesspolicy-accesspolicyidentity-user)
     pub fn user(self, value: impl Arg<User>) -> Self { Self(put(self.0, "User", value.into_expr())) }
 }
 impl Done for AccessPolicyIdentity { fn into_props(self) -> Bag { self.0 } }
@@ -55,9 +55,9 @@ impl Done for AccessPolicyIdentity { fn into_props(self) -> Bag { self.0 } }
 impl AccessPolicyResource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Portal`: `Portal`. Update: in place.
+    /// `Portal`: `Portal`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-accesspolicy-accesspolicyresource.html#cfn-iotsitewise-accesspolicy-accesspolicyresource-portal)
     pub fn portal(self, value: impl Arg<Portal>) -> Self { Self(put(self.0, "Portal", value.into_expr())) }
-    /// `Project`: `Project`. Update: in place.
+    /// `Project`: `Project`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-accesspolicy-accesspolicyresource.html#cfn-iotsitewise-accesspolicy-accesspolicyresource-project)
     pub fn project(self, value: impl Arg<Project>) -> Self { Self(put(self.0, "Project", value.into_expr())) }
 }
 impl Done for AccessPolicyResource { fn into_props(self) -> Bag { self.0 } }
@@ -66,7 +66,7 @@ impl Done for AccessPolicyResource { fn into_props(self) -> Bag { self.0 } }
 impl IamRole {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `arn`: text. Update: in place.
+    /// `arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-accesspolicy-iamrole.html#cfn-iotsitewise-accesspolicy-iamrole-arn)
     pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "arn", value.into_expr())) }
 }
 impl Done for IamRole { fn into_props(self) -> Bag { self.0 } }
@@ -75,7 +75,7 @@ impl Done for IamRole { fn into_props(self) -> Bag { self.0 } }
 impl IamUser {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `arn`: text. Update: in place.
+    /// `arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-accesspolicy-iamuser.html#cfn-iotsitewise-accesspolicy-iamuser-arn)
     pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "arn", value.into_expr())) }
 }
 impl Done for IamUser { fn into_props(self) -> Bag { self.0 } }
@@ -84,7 +84,7 @@ impl Done for IamUser { fn into_props(self) -> Bag { self.0 } }
 impl Portal {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `id`: text. Update: in place.
+    /// `id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-accesspolicy-portal.html#cfn-iotsitewise-accesspolicy-portal-id)
     pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "id", value.into_expr())) }
 }
 impl Done for Portal { fn into_props(self) -> Bag { self.0 } }
@@ -93,7 +93,7 @@ impl Done for Portal { fn into_props(self) -> Bag { self.0 } }
 impl Project {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `id`: text. Update: in place.
+    /// `id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-accesspolicy-project.html#cfn-iotsitewise-accesspolicy-project-id)
     pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "id", value.into_expr())) }
 }
 impl Done for Project { fn into_props(self) -> Bag { self.0 } }
@@ -102,7 +102,7 @@ impl Done for Project { fn into_props(self) -> Bag { self.0 } }
 impl User {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `id`: text. Update: in place.
+    /// `id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-accesspolicy-user.html#cfn-iotsitewise-accesspolicy-user-id)
     pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "id", value.into_expr())) }
 }
 impl Done for User { fn into_props(self) -> Bag { self.0 } }
@@ -116,19 +116,19 @@ impl CfnApplication {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ApplicationId`: text.
+    /// The attribute `ApplicationId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-application.html#ApplicationId-fn::getatt)
     pub fn attr_application_id(&self) -> Val<str> { self.0.get_att("ApplicationId") }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-application.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-application.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `DnsSubdomain`: text.
+    /// The attribute `DnsSubdomain`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-application.html#DnsSubdomain-fn::getatt)
     pub fn attr_dns_subdomain(&self) -> Val<str> { self.0.get_att("DnsSubdomain") }
-    /// The attribute `IdcApplicationArn`: `OtherArn`.
+    /// The attribute `IdcApplicationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-application.html#IdcApplicationArn-fn::getatt)
     pub fn attr_idc_application_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("IdcApplicationArn") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-application.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-application.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnApplication { fn node(&self) -> &Place { &self.0 } }
@@ -139,15 +139,15 @@ impl CfnApplicationProps {
     pub fn new() -> CfnApplicationProps<Missing<required::Name>, Missing<required::WorkspaceName>> { CfnApplicationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnApplicationProps<R0, R1> {
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-application.html#cfn-iotsitewise-application-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `IdcInstanceArn`: text. Update: replacement.
+    /// `IdcInstanceArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-application.html#cfn-iotsitewise-application-idcinstancearn)
     pub fn idc_instance_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdcInstanceArn", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-application.html#cfn-iotsitewise-application-name)
     pub fn name(self, value: impl Arg<str>) -> CfnApplicationProps<Set, R1> { CfnApplicationProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-application.html#cfn-iotsitewise-application-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `WorkspaceName`: text, required. Update: replacement.
+    /// `WorkspaceName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-application.html#cfn-iotsitewise-application-workspacename)
     pub fn workspace_name(self, value: impl Arg<str>) -> CfnApplicationProps<R0, Set> { CfnApplicationProps(put(self.0, "WorkspaceName", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
@@ -160,9 +160,9 @@ impl CfnAsset {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAssetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AssetId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AssetArn`: `OtherArn`.
+    /// The attribute `AssetArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-asset.html#AssetArn-fn::getatt)
     pub fn attr_asset_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AssetArn") }
-    /// The attribute `AssetId`: text.
+    /// The attribute `AssetId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-asset.html#AssetId-fn::getatt)
     pub fn attr_asset_id(&self) -> Val<str> { self.0.get_att("AssetId") }
 }
 impl Parent for CfnAsset { fn node(&self) -> &Place { &self.0 } }
@@ -173,19 +173,19 @@ impl CfnAssetProps {
     pub fn new() -> CfnAssetProps<Missing<required::AssetModelId>, Missing<required::AssetName>> { CfnAssetProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAssetProps<R0, R1> {
-    /// `AssetDescription`: text. Update: in place.
+    /// `AssetDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-asset.html#cfn-iotsitewise-asset-assetdescription)
     pub fn asset_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssetDescription", value.into_expr()), Phase) }
-    /// `AssetExternalId`: text. Update: in place.
+    /// `AssetExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-asset.html#cfn-iotsitewise-asset-assetexternalid)
     pub fn asset_external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssetExternalId", value.into_expr()), Phase) }
-    /// `AssetHierarchies`: list of `AssetHierarchy`. Update: in place.
+    /// `AssetHierarchies`: list of `AssetHierarchy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-asset.html#cfn-iotsitewise-asset-assethierarchies)
     pub fn asset_hierarchies(self, value: impl Arg<Arr<asset::AssetHierarchy>>) -> Self { Self(put(self.0, "AssetHierarchies", value.into_expr()), Phase) }
-    /// `AssetModelId`: `IoTSiteWiseAssetModelId`, required. Update: in place.
+    /// `AssetModelId`: `IoTSiteWiseAssetModelId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-asset.html#cfn-iotsitewise-asset-assetmodelid)
     pub fn asset_model_id(self, value: impl Arg<kind::IoTSiteWiseAssetModelId>) -> CfnAssetProps<Set, R1> { CfnAssetProps(put(self.0, "AssetModelId", value.into_expr()), Phase) }
-    /// `AssetName`: text, required. Update: in place.
+    /// `AssetName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-asset.html#cfn-iotsitewise-asset-assetname)
     pub fn asset_name(self, value: impl Arg<str>) -> CfnAssetProps<R0, Set> { CfnAssetProps(put(self.0, "AssetName", value.into_expr()), Phase) }
-    /// `AssetProperties`: list of `AssetProperty`. Update: in place.
+    /// `AssetProperties`: list of `AssetProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-asset.html#cfn-iotsitewise-asset-assetproperties)
     pub fn asset_properties(self, value: impl Arg<Arr<asset::AssetProperty>>) -> Self { Self(put(self.0, "AssetProperties", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-asset.html#cfn-iotsitewise-asset-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAssetProps { fn into_props(self) -> Bag { self.0 } }
@@ -199,13 +199,13 @@ impl AssetHierarchy {
     pub fn new() -> AssetHierarchy<Missing<super::required::ChildAssetId>> { AssetHierarchy(Bag::default(), Phase) }
 }
 impl<R0> AssetHierarchy<R0> {
-    /// `ChildAssetId`: text, required. Update: in place.
+    /// `ChildAssetId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-asset-assethierarchy.html#cfn-iotsitewise-asset-assethierarchy-childassetid)
     pub fn child_asset_id(self, value: impl Arg<str>) -> AssetHierarchy<Set> { AssetHierarchy(put(self.0, "ChildAssetId", value.into_expr()), Phase) }
-    /// `ExternalId`: text. Update: in place.
+    /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-asset-assethierarchy.html#cfn-iotsitewise-asset-assethierarchy-externalid)
     pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
-    /// `Id`: text. Update: in place.
+    /// `Id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-asset-assethierarchy.html#cfn-iotsitewise-asset-assethierarchy-id)
     pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `LogicalId`: text. Update: in place.
+    /// `LogicalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-asset-assethierarchy.html#cfn-iotsitewise-asset-assethierarchy-logicalid)
     pub fn logical_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogicalId", value.into_expr()), Phase) }
 }
 impl Done for AssetHierarchy { fn into_props(self) -> Bag { self.0 } }
@@ -214,17 +214,17 @@ impl Done for AssetHierarchy { fn into_props(self) -> Bag { self.0 } }
 impl AssetProperty {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Alias`: text. Update: in place.
+    /// `Alias`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-asset-assetproperty.html#cfn-iotsitewise-asset-assetproperty-alias)
     pub fn alias(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Alias", value.into_expr())) }
-    /// `ExternalId`: text. Update: in place.
+    /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-asset-assetproperty.html#cfn-iotsitewise-asset-assetproperty-externalid)
     pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr())) }
-    /// `Id`: text. Update: in place.
+    /// `Id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-asset-assetproperty.html#cfn-iotsitewise-asset-assetproperty-id)
     pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
-    /// `LogicalId`: text. Update: in place.
+    /// `LogicalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-asset-assetproperty.html#cfn-iotsitewise-asset-assetproperty-logicalid)
     pub fn logical_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogicalId", value.into_expr())) }
-    /// `NotificationState`: `NotificationState`. Update: in place.
+    /// `NotificationState`: `NotificationState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-asset-assetproperty.html#cfn-iotsitewise-asset-assetproperty-notificationstate)
     pub fn notification_state(self, value: impl Arg<NotificationState>) -> Self { Self(put(self.0, "NotificationState", value.into_expr())) }
-    /// `Unit`: text. Update: in place.
+    /// `Unit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-asset-assetproperty.html#cfn-iotsitewise-asset-assetproperty-unit)
     pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr())) }
 }
 impl Done for AssetProperty { fn into_props(self) -> Bag { self.0 } }
@@ -240,9 +240,9 @@ impl CfnAssetModel {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAssetModelProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AssetModelId`.
     pub fn reference(&self) -> Val<kind::IoTSiteWiseAssetModelId> { self.0.reference() }
-    /// The attribute `AssetModelArn`: `OtherArn`.
+    /// The attribute `AssetModelArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-assetmodel.html#AssetModelArn-fn::getatt)
     pub fn attr_asset_model_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AssetModelArn") }
-    /// The attribute `AssetModelId`: `IoTSiteWiseAssetModelId`.
+    /// The attribute `AssetModelId`: `IoTSiteWiseAssetModelId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-assetmodel.html#AssetModelId-fn::getatt)
     pub fn attr_asset_model_id(&self) -> Val<kind::IoTSiteWiseAssetModelId> { self.0.get_att("AssetModelId") }
 }
 impl Parent for CfnAssetModel { fn node(&self) -> &Place { &self.0 } }
@@ -253,23 +253,23 @@ impl CfnAssetModelProps {
     pub fn new() -> CfnAssetModelProps<Missing<required::AssetModelName>> { CfnAssetModelProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAssetModelProps<R0> {
-    /// `AssetModelCompositeModels`: list of `AssetModelCompositeModel`. Update: in place.
+    /// `AssetModelCompositeModels`: list of `AssetModelCompositeModel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-assetmodel.html#cfn-iotsitewise-assetmodel-assetmodelcompositemodels)
     pub fn asset_model_composite_models(self, value: impl Arg<Arr<asset_model::AssetModelCompositeModel>>) -> Self { Self(put(self.0, "AssetModelCompositeModels", value.into_expr()), Phase) }
-    /// `AssetModelDescription`: text. Update: in place.
+    /// `AssetModelDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-assetmodel.html#cfn-iotsitewise-assetmodel-assetmodeldescription)
     pub fn asset_model_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssetModelDescription", value.into_expr()), Phase) }
-    /// `AssetModelExternalId`: text. Update: in place.
+    /// `AssetModelExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-assetmodel.html#cfn-iotsitewise-assetmodel-assetmodelexternalid)
     pub fn asset_model_external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssetModelExternalId", value.into_expr()), Phase) }
-    /// `AssetModelHierarchies`: list of `AssetModelHierarchy`. Update: in place.
+    /// `AssetModelHierarchies`: list of `AssetModelHierarchy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-assetmodel.html#cfn-iotsitewise-assetmodel-assetmodelhierarchies)
     pub fn asset_model_hierarchies(self, value: impl Arg<Arr<asset_model::AssetModelHierarchy>>) -> Self { Self(put(self.0, "AssetModelHierarchies", value.into_expr()), Phase) }
-    /// `AssetModelName`: text, required. Update: in place.
+    /// `AssetModelName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-assetmodel.html#cfn-iotsitewise-assetmodel-assetmodelname)
     pub fn asset_model_name(self, value: impl Arg<str>) -> CfnAssetModelProps<Set> { CfnAssetModelProps(put(self.0, "AssetModelName", value.into_expr()), Phase) }
-    /// `AssetModelProperties`: list of `AssetModelProperty`. Update: in place.
+    /// `AssetModelProperties`: list of `AssetModelProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-assetmodel.html#cfn-iotsitewise-assetmodel-assetmodelproperties)
     pub fn asset_model_properties(self, value: impl Arg<Arr<asset_model::AssetModelProperty>>) -> Self { Self(put(self.0, "AssetModelProperties", value.into_expr()), Phase) }
-    /// `AssetModelType`: text. Update: replacement.
+    /// `AssetModelType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-assetmodel.html#cfn-iotsitewise-assetmodel-assetmodeltype)
     pub fn asset_model_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssetModelType", value.into_expr()), Phase) }
-    /// `EnforcedAssetModelInterfaceRelationships`: list of `EnforcedAssetModelInterfaceRelationship`. Update: in place.
+    /// `EnforcedAssetModelInterfaceRelationships`: list of `EnforcedAssetModelInterfaceRelationship`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-assetmodel.html#cfn-iotsitewise-assetmodel-enforcedassetmodelinterfacerelationships)
     pub fn enforced_asset_model_interface_relationships(self, value: impl Arg<Arr<asset_model::EnforcedAssetModelInterfaceRelationship>>) -> Self { Self(put(self.0, "EnforcedAssetModelInterfaceRelationships", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-assetmodel.html#cfn-iotsitewise-assetmodel-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAssetModelProps { fn into_props(self) -> Bag { self.0 } }
@@ -283,23 +283,23 @@ impl AssetModelCompositeModel {
     pub fn new() -> AssetModelCompositeModel<Missing<super::required::Name>, Missing<super::required::Type>> { AssetModelCompositeModel(Bag::default(), Phase) }
 }
 impl<R0, R1> AssetModelCompositeModel<R0, R1> {
-    /// `ComposedAssetModelId`: text. Update: in place.
+    /// `ComposedAssetModelId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-assetmodelcompositemodel.html#cfn-iotsitewise-assetmodel-assetmodelcompositemodel-composedassetmodelid)
     pub fn composed_asset_model_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComposedAssetModelId", value.into_expr()), Phase) }
-    /// `CompositeModelProperties`: list of `AssetModelProperty`. Update: in place.
+    /// `CompositeModelProperties`: list of `AssetModelProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-assetmodelcompositemodel.html#cfn-iotsitewise-assetmodel-assetmodelcompositemodel-compositemodelproperties)
     pub fn composite_model_properties(self, value: impl Arg<Arr<AssetModelProperty>>) -> Self { Self(put(self.0, "CompositeModelProperties", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-assetmodelcompositemodel.html#cfn-iotsitewise-assetmodel-assetmodelcompositemodel-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `ExternalId`: text. Update: in place.
+    /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-assetmodelcompositemodel.html#cfn-iotsitewise-assetmodel-assetmodelcompositemodel-externalid)
     pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
-    /// `Id`: text. Update: in place.
+    /// `Id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-assetmodelcompositemodel.html#cfn-iotsitewise-assetmodel-assetmodelcompositemodel-id)
     pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-assetmodelcompositemodel.html#cfn-iotsitewise-assetmodel-assetmodelcompositemodel-name)
     pub fn name(self, value: impl Arg<str>) -> AssetModelCompositeModel<Set, R1> { AssetModelCompositeModel(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ParentAssetModelCompositeModelExternalId`: text. Update: in place.
+    /// `ParentAssetModelCompositeModelExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-assetmodelcompositemodel.html#cfn-iotsitewise-assetmodel-assetmodelcompositemodel-parentassetmodelcompositemodelexternalid)
     pub fn parent_asset_model_composite_model_external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParentAssetModelCompositeModelExternalId", value.into_expr()), Phase) }
-    /// `Path`: list of text. Update: in place.
+    /// `Path`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-assetmodelcompositemodel.html#cfn-iotsitewise-assetmodel-assetmodelcompositemodel-path)
     pub fn path(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Path", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-assetmodelcompositemodel.html#cfn-iotsitewise-assetmodel-assetmodelcompositemodel-type)
     pub fn type_(self, value: impl Arg<str>) -> AssetModelCompositeModel<R0, Set> { AssetModelCompositeModel(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for AssetModelCompositeModel { fn into_props(self) -> Bag { self.0 } }
@@ -310,15 +310,15 @@ impl AssetModelHierarchy {
     pub fn new() -> AssetModelHierarchy<Missing<super::required::ChildAssetModelId>, Missing<super::required::Name>> { AssetModelHierarchy(Bag::default(), Phase) }
 }
 impl<R0, R1> AssetModelHierarchy<R0, R1> {
-    /// `ChildAssetModelId`: text, required. Update: in place.
+    /// `ChildAssetModelId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-assetmodelhierarchy.html#cfn-iotsitewise-assetmodel-assetmodelhierarchy-childassetmodelid)
     pub fn child_asset_model_id(self, value: impl Arg<str>) -> AssetModelHierarchy<Set, R1> { AssetModelHierarchy(put(self.0, "ChildAssetModelId", value.into_expr()), Phase) }
-    /// `ExternalId`: text. Update: in place.
+    /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-assetmodelhierarchy.html#cfn-iotsitewise-assetmodel-assetmodelhierarchy-externalid)
     pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
-    /// `Id`: text. Update: in place.
+    /// `Id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-assetmodelhierarchy.html#cfn-iotsitewise-assetmodel-assetmodelhierarchy-id)
     pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `LogicalId`: text. Update: in place.
+    /// `LogicalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-assetmodelhierarchy.html#cfn-iotsitewise-assetmodel-assetmodelhierarchy-logicalid)
     pub fn logical_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogicalId", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-assetmodelhierarchy.html#cfn-iotsitewise-assetmodel-assetmodelhierarchy-name)
     pub fn name(self, value: impl Arg<str>) -> AssetModelHierarchy<R0, Set> { AssetModelHierarchy(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for AssetModelHierarchy { fn into_props(self) -> Bag { self.0 } }
@@ -329,21 +329,21 @@ impl AssetModelProperty {
     pub fn new() -> AssetModelProperty<Missing<super::required::DataType>, Missing<super::required::Name>, Missing<super::required::Type>> { AssetModelProperty(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> AssetModelProperty<R0, R1, R2> {
-    /// `DataType`: `DataType`, required. Update: in place.
+    /// `DataType`: `DataType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-assetmodelproperty.html#cfn-iotsitewise-assetmodel-assetmodelproperty-datatype)
     pub fn data_type(self, value: impl Arg<DataType>) -> AssetModelProperty<Set, R1, R2> { AssetModelProperty(put(self.0, "DataType", value.into_expr()), Phase) }
-    /// `DataTypeSpec`: `DataTypeSpec`. Update: in place.
+    /// `DataTypeSpec`: `DataTypeSpec`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-assetmodelproperty.html#cfn-iotsitewise-assetmodel-assetmodelproperty-datatypespec)
     pub fn data_type_spec(self, value: impl Arg<DataTypeSpec>) -> Self { Self(put(self.0, "DataTypeSpec", value.into_expr()), Phase) }
-    /// `ExternalId`: text. Update: in place.
+    /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-assetmodelproperty.html#cfn-iotsitewise-assetmodel-assetmodelproperty-externalid)
     pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
-    /// `Id`: text. Update: in place.
+    /// `Id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-assetmodelproperty.html#cfn-iotsitewise-assetmodel-assetmodelproperty-id)
     pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `LogicalId`: text. Update: in place.
+    /// `LogicalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-assetmodelproperty.html#cfn-iotsitewise-assetmodel-assetmodelproperty-logicalid)
     pub fn logical_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogicalId", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-assetmodelproperty.html#cfn-iotsitewise-assetmodel-assetmodelproperty-name)
     pub fn name(self, value: impl Arg<str>) -> AssetModelProperty<R0, Set, R2> { AssetModelProperty(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Type`: `PropertyType`, required. Update: in place.
+    /// `Type`: `PropertyType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-assetmodelproperty.html#cfn-iotsitewise-assetmodel-assetmodelproperty-type)
     pub fn type_(self, value: impl Arg<PropertyType>) -> AssetModelProperty<R0, R1, Set> { AssetModelProperty(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `Unit`: text. Update: in place.
+    /// `Unit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-assetmodelproperty.html#cfn-iotsitewise-assetmodel-assetmodelproperty-unit)
     pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
 }
 impl Done for AssetModelProperty { fn into_props(self) -> Bag { self.0 } }
@@ -352,7 +352,7 @@ impl Done for AssetModelProperty { fn into_props(self) -> Bag { self.0 } }
 impl Attribute {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DefaultValue`: text. Update: in place.
+    /// `DefaultValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-attribute.html#cfn-iotsitewise-assetmodel-attribute-defaultvalue)
     pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr())) }
 }
 impl Done for Attribute { fn into_props(self) -> Bag { self.0 } }
@@ -363,11 +363,11 @@ impl EnforcedAssetModelInterfacePropertyMapping {
     pub fn new() -> EnforcedAssetModelInterfacePropertyMapping<Missing<super::required::InterfaceAssetModelPropertyExternalId>> { EnforcedAssetModelInterfacePropertyMapping(Bag::default(), Phase) }
 }
 impl<R0> EnforcedAssetModelInterfacePropertyMapping<R0> {
-    /// `AssetModelPropertyExternalId`: text. Update: in place.
+    /// `AssetModelPropertyExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-enforcedassetmodelinterfacepropertymapping.html#cfn-iotsitewise-assetmodel-enforcedassetmodelinterfacepropertymapping-assetmodelpropertyexternalid)
     pub fn asset_model_property_external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssetModelPropertyExternalId", value.into_expr()), Phase) }
-    /// `AssetModelPropertyLogicalId`: text. Update: in place.
+    /// `AssetModelPropertyLogicalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-enforcedassetmodelinterfacepropertymapping.html#cfn-iotsitewise-assetmodel-enforcedassetmodelinterfacepropertymapping-assetmodelpropertylogicalid)
     pub fn asset_model_property_logical_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssetModelPropertyLogicalId", value.into_expr()), Phase) }
-    /// `InterfaceAssetModelPropertyExternalId`: text, required. Update: in place.
+    /// `InterfaceAssetModelPropertyExternalId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-enforcedassetmodelinterfacepropertymapping.html#cfn-iotsitewise-assetmodel-enforcedassetmodelinterfacepropertymapping-interfaceassetmodelpropertyexternalid)
     pub fn interface_asset_model_property_external_id(self, value: impl Arg<str>) -> EnforcedAssetModelInterfacePropertyMapping<Set> { EnforcedAssetModelInterfacePropertyMapping(put(self.0, "InterfaceAssetModelPropertyExternalId", value.into_expr()), Phase) }
 }
 impl Done for EnforcedAssetModelInterfacePropertyMapping { fn into_props(self) -> Bag { self.0 } }
@@ -376,9 +376,9 @@ impl Done for EnforcedAssetModelInterfacePropertyMapping { fn into_props(self) -
 impl EnforcedAssetModelInterfaceRelationship {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `InterfaceAssetModelId`: text. Update: in place.
+    /// `InterfaceAssetModelId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-enforcedassetmodelinterfacerelationship.html#cfn-iotsitewise-assetmodel-enforcedassetmodelinterfacerelationship-interfaceassetmodelid)
     pub fn interface_asset_model_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InterfaceAssetModelId", value.into_expr())) }
-    /// `PropertyMappings`: list of `EnforcedAssetModelInterfacePropertyMapping`. Update: in place.
+    /// `PropertyMappings`: list of `EnforcedAssetModelInterfacePropertyMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-enforcedassetmodelinterfacerelationship.html#cfn-iotsitewise-assetmodel-enforcedassetmodelinterfacerelationship-propertymappings)
     pub fn property_mappings(self, value: impl Arg<Arr<EnforcedAssetModelInterfacePropertyMapping>>) -> Self { Self(put(self.0, "PropertyMappings", value.into_expr())) }
 }
 impl Done for EnforcedAssetModelInterfaceRelationship { fn into_props(self) -> Bag { self.0 } }
@@ -389,9 +389,9 @@ impl ExpressionVariable {
     pub fn new() -> ExpressionVariable<Missing<super::required::Name>, Missing<super::required::Value>> { ExpressionVariable(Bag::default(), Phase) }
 }
 impl<R0, R1> ExpressionVariable<R0, R1> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-expressionvariable.html#cfn-iotsitewise-assetmodel-expressionvariable-name)
     pub fn name(self, value: impl Arg<str>) -> ExpressionVariable<Set, R1> { ExpressionVariable(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Value`: `VariableValue`, required. Update: in place.
+    /// `Value`: `VariableValue`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-expressionvariable.html#cfn-iotsitewise-assetmodel-expressionvariable-value)
     pub fn value(self, value: impl Arg<VariableValue>) -> ExpressionVariable<R0, Set> { ExpressionVariable(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ExpressionVariable { fn into_props(self) -> Bag { self.0 } }
@@ -402,11 +402,11 @@ impl Metric {
     pub fn new() -> Metric<Missing<super::required::Expression>, Missing<super::required::Variables>, Missing<super::required::Window>> { Metric(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Metric<R0, R1, R2> {
-    /// `Expression`: text, required. Update: in place.
+    /// `Expression`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-metric.html#cfn-iotsitewise-assetmodel-metric-expression)
     pub fn expression(self, value: impl Arg<str>) -> Metric<Set, R1, R2> { Metric(put(self.0, "Expression", value.into_expr()), Phase) }
-    /// `Variables`: list of `ExpressionVariable`, required. Update: in place.
+    /// `Variables`: list of `ExpressionVariable`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-metric.html#cfn-iotsitewise-assetmodel-metric-variables)
     pub fn variables(self, value: impl Arg<Arr<ExpressionVariable>>) -> Metric<R0, Set, R2> { Metric(put(self.0, "Variables", value.into_expr()), Phase) }
-    /// `Window`: `MetricWindow`, required. Update: in place.
+    /// `Window`: `MetricWindow`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-metric.html#cfn-iotsitewise-assetmodel-metric-window)
     pub fn window(self, value: impl Arg<MetricWindow>) -> Metric<R0, R1, Set> { Metric(put(self.0, "Window", value.into_expr()), Phase) }
 }
 impl Done for Metric { fn into_props(self) -> Bag { self.0 } }
@@ -415,7 +415,7 @@ impl Done for Metric { fn into_props(self) -> Bag { self.0 } }
 impl MetricWindow {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Tumbling`: `TumblingWindow`. Update: in place.
+    /// `Tumbling`: `TumblingWindow`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-metricwindow.html#cfn-iotsitewise-assetmodel-metricwindow-tumbling)
     pub fn tumbling(self, value: impl Arg<TumblingWindow>) -> Self { Self(put(self.0, "Tumbling", value.into_expr())) }
 }
 impl Done for MetricWindow { fn into_props(self) -> Bag { self.0 } }
@@ -426,7 +426,7 @@ impl PropertyPathDefinition {
     pub fn new() -> PropertyPathDefinition<Missing<super::required::Name>> { PropertyPathDefinition(Bag::default(), Phase) }
 }
 impl<R0> PropertyPathDefinition<R0> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-propertypathdefinition.html#cfn-iotsitewise-assetmodel-propertypathdefinition-name)
     pub fn name(self, value: impl Arg<str>) -> PropertyPathDefinition<Set> { PropertyPathDefinition(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for PropertyPathDefinition { fn into_props(self) -> Bag { self.0 } }
@@ -437,13 +437,13 @@ impl PropertyType {
     pub fn new() -> PropertyType<Missing<super::required::TypeName>> { PropertyType(Bag::default(), Phase) }
 }
 impl<R0> PropertyType<R0> {
-    /// `Attribute`: `Attribute`. Update: in place.
+    /// `Attribute`: `Attribute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-propertytype.html#cfn-iotsitewise-assetmodel-propertytype-attribute)
     pub fn attribute(self, value: impl Arg<Attribute>) -> Self { Self(put(self.0, "Attribute", value.into_expr()), Phase) }
-    /// `Metric`: `Metric`. Update: in place.
+    /// `Metric`: `Metric`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-propertytype.html#cfn-iotsitewise-assetmodel-propertytype-metric)
     pub fn metric(self, value: impl Arg<Metric>) -> Self { Self(put(self.0, "Metric", value.into_expr()), Phase) }
-    /// `Transform`: `Transform`. Update: in place.
+    /// `Transform`: `Transform`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-propertytype.html#cfn-iotsitewise-assetmodel-propertytype-transform)
     pub fn transform(self, value: impl Arg<Transform>) -> Self { Self(put(self.0, "Transform", value.into_expr()), Phase) }
-    /// `TypeName`: `TypeName`, required. Update: in place.
+    /// `TypeName`: `TypeName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-propertytype.html#cfn-iotsitewise-assetmodel-propertytype-typename)
     pub fn type_name(self, value: impl Arg<TypeName>) -> PropertyType<Set> { PropertyType(put(self.0, "TypeName", value.into_expr()), Phase) }
 }
 impl Done for PropertyType { fn into_props(self) -> Bag { self.0 } }
@@ -454,9 +454,9 @@ impl Transform {
     pub fn new() -> Transform<Missing<super::required::Expression>, Missing<super::required::Variables>> { Transform(Bag::default(), Phase) }
 }
 impl<R0, R1> Transform<R0, R1> {
-    /// `Expression`: text, required. Update: in place.
+    /// `Expression`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-transform.html#cfn-iotsitewise-assetmodel-transform-expression)
     pub fn expression(self, value: impl Arg<str>) -> Transform<Set, R1> { Transform(put(self.0, "Expression", value.into_expr()), Phase) }
-    /// `Variables`: list of `ExpressionVariable`, required. Update: in place.
+    /// `Variables`: list of `ExpressionVariable`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-transform.html#cfn-iotsitewise-assetmodel-transform-variables)
     pub fn variables(self, value: impl Arg<Arr<ExpressionVariable>>) -> Transform<R0, Set> { Transform(put(self.0, "Variables", value.into_expr()), Phase) }
 }
 impl Done for Transform { fn into_props(self) -> Bag { self.0 } }
@@ -467,9 +467,9 @@ impl TumblingWindow {
     pub fn new() -> TumblingWindow<Missing<super::required::Interval>> { TumblingWindow(Bag::default(), Phase) }
 }
 impl<R0> TumblingWindow<R0> {
-    /// `Interval`: text, required. Update: in place.
+    /// `Interval`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-tumblingwindow.html#cfn-iotsitewise-assetmodel-tumblingwindow-interval)
     pub fn interval(self, value: impl Arg<str>) -> TumblingWindow<Set> { TumblingWindow(put(self.0, "Interval", value.into_expr()), Phase) }
-    /// `Offset`: text. Update: in place.
+    /// `Offset`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-tumblingwindow.html#cfn-iotsitewise-assetmodel-tumblingwindow-offset)
     pub fn offset(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Offset", value.into_expr()), Phase) }
 }
 impl Done for TumblingWindow { fn into_props(self) -> Bag { self.0 } }
@@ -478,19 +478,19 @@ impl Done for TumblingWindow { fn into_props(self) -> Bag { self.0 } }
 impl VariableValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `HierarchyExternalId`: text. Update: in place.
+    /// `HierarchyExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-variablevalue.html#cfn-iotsitewise-assetmodel-variablevalue-hierarchyexternalid)
     pub fn hierarchy_external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyExternalId", value.into_expr())) }
-    /// `HierarchyId`: text. Update: in place.
+    /// `HierarchyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-variablevalue.html#cfn-iotsitewise-assetmodel-variablevalue-hierarchyid)
     pub fn hierarchy_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyId", value.into_expr())) }
-    /// `HierarchyLogicalId`: text. Update: in place.
+    /// `HierarchyLogicalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-variablevalue.html#cfn-iotsitewise-assetmodel-variablevalue-hierarchylogicalid)
     pub fn hierarchy_logical_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyLogicalId", value.into_expr())) }
-    /// `PropertyExternalId`: text. Update: in place.
+    /// `PropertyExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-variablevalue.html#cfn-iotsitewise-assetmodel-variablevalue-propertyexternalid)
     pub fn property_external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PropertyExternalId", value.into_expr())) }
-    /// `PropertyId`: text. Update: in place.
+    /// `PropertyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-variablevalue.html#cfn-iotsitewise-assetmodel-variablevalue-propertyid)
     pub fn property_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PropertyId", value.into_expr())) }
-    /// `PropertyLogicalId`: text. Update: in place.
+    /// `PropertyLogicalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-variablevalue.html#cfn-iotsitewise-assetmodel-variablevalue-propertylogicalid)
     pub fn property_logical_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PropertyLogicalId", value.into_expr())) }
-    /// `PropertyPath`: list of `PropertyPathDefinition`. Update: in place.
+    /// `PropertyPath`: list of `PropertyPathDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-variablevalue.html#cfn-iotsitewise-assetmodel-variablevalue-propertypath)
     pub fn property_path(self, value: impl Arg<Arr<PropertyPathDefinition>>) -> Self { Self(put(self.0, "PropertyPath", value.into_expr())) }
 }
 impl Done for VariableValue { fn into_props(self) -> Bag { self.0 } }
@@ -510,9 +510,9 @@ impl CfnComputationModel {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnComputationModelProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ComputationModelId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ComputationModelArn`: `OtherArn`.
+    /// The attribute `ComputationModelArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-computationmodel.html#ComputationModelArn-fn::getatt)
     pub fn attr_computation_model_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ComputationModelArn") }
-    /// The attribute `ComputationModelId`: text.
+    /// The attribute `ComputationModelId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-computationmodel.html#ComputationModelId-fn::getatt)
     pub fn attr_computation_model_id(&self) -> Val<str> { self.0.get_att("ComputationModelId") }
 }
 impl Parent for CfnComputationModel { fn node(&self) -> &Place { &self.0 } }
@@ -523,15 +523,15 @@ impl CfnComputationModelProps {
     pub fn new() -> CfnComputationModelProps<Missing<required::ComputationModelConfiguration>, Missing<required::ComputationModelDataBinding>, Missing<required::ComputationModelName>> { CfnComputationModelProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnComputationModelProps<R0, R1, R2> {
-    /// `ComputationModelConfiguration`: `ComputationModelConfiguration`, required. Update: in place.
+    /// `ComputationModelConfiguration`: `ComputationModelConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-computationmodel.html#cfn-iotsitewise-computationmodel-computationmodelconfiguration)
     pub fn computation_model_configuration(self, value: impl Arg<computation_model::ComputationModelConfiguration>) -> CfnComputationModelProps<Set, R1, R2> { CfnComputationModelProps(put(self.0, "ComputationModelConfiguration", value.into_expr()), Phase) }
-    /// `ComputationModelDataBinding`: map of `ComputationModelDataBindingValue`, required. Update: in place.
+    /// `ComputationModelDataBinding`: map of `ComputationModelDataBindingValue`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-computationmodel.html#cfn-iotsitewise-computationmodel-computationmodeldatabinding)
     pub fn computation_model_data_binding(self, value: impl Arg<Dict<computation_model::ComputationModelDataBindingValue>>) -> CfnComputationModelProps<R0, Set, R2> { CfnComputationModelProps(put(self.0, "ComputationModelDataBinding", value.into_expr()), Phase) }
-    /// `ComputationModelDescription`: text. Update: in place.
+    /// `ComputationModelDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-computationmodel.html#cfn-iotsitewise-computationmodel-computationmodeldescription)
     pub fn computation_model_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComputationModelDescription", value.into_expr()), Phase) }
-    /// `ComputationModelName`: text, required. Update: in place.
+    /// `ComputationModelName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-computationmodel.html#cfn-iotsitewise-computationmodel-computationmodelname)
     pub fn computation_model_name(self, value: impl Arg<str>) -> CfnComputationModelProps<R0, R1, Set> { CfnComputationModelProps(put(self.0, "ComputationModelName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-computationmodel.html#cfn-iotsitewise-computationmodel-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnComputationModelProps { fn into_props(self) -> Bag { self.0 } }
@@ -545,9 +545,9 @@ impl AnomalyDetectionComputationModelConfiguration {
     pub fn new() -> AnomalyDetectionComputationModelConfiguration<Missing<super::required::InputProperties>, Missing<super::required::ResultProperty>> { AnomalyDetectionComputationModelConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> AnomalyDetectionComputationModelConfiguration<R0, R1> {
-    /// `InputProperties`: text, required. Update: in place.
+    /// `InputProperties`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-computationmodel-anomalydetectioncomputationmodelconfiguration.html#cfn-iotsitewise-computationmodel-anomalydetectioncomputationmodelconfiguration-inputproperties)
     pub fn input_properties(self, value: impl Arg<str>) -> AnomalyDetectionComputationModelConfiguration<Set, R1> { AnomalyDetectionComputationModelConfiguration(put(self.0, "InputProperties", value.into_expr()), Phase) }
-    /// `ResultProperty`: text, required. Update: in place.
+    /// `ResultProperty`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-computationmodel-anomalydetectioncomputationmodelconfiguration.html#cfn-iotsitewise-computationmodel-anomalydetectioncomputationmodelconfiguration-resultproperty)
     pub fn result_property(self, value: impl Arg<str>) -> AnomalyDetectionComputationModelConfiguration<R0, Set> { AnomalyDetectionComputationModelConfiguration(put(self.0, "ResultProperty", value.into_expr()), Phase) }
 }
 impl Done for AnomalyDetectionComputationModelConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -558,9 +558,9 @@ impl AssetModelPropertyBindingValue {
     pub fn new() -> AssetModelPropertyBindingValue<Missing<super::required::AssetModelId>, Missing<super::required::PropertyId>> { AssetModelPropertyBindingValue(Bag::default(), Phase) }
 }
 impl<R0, R1> AssetModelPropertyBindingValue<R0, R1> {
-    /// `AssetModelId`: text, required. Update: in place.
+    /// `AssetModelId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-computationmodel-assetmodelpropertybindingvalue.html#cfn-iotsitewise-computationmodel-assetmodelpropertybindingvalue-assetmodelid)
     pub fn asset_model_id(self, value: impl Arg<str>) -> AssetModelPropertyBindingValue<Set, R1> { AssetModelPropertyBindingValue(put(self.0, "AssetModelId", value.into_expr()), Phase) }
-    /// `PropertyId`: text, required. Update: in place.
+    /// `PropertyId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-computationmodel-assetmodelpropertybindingvalue.html#cfn-iotsitewise-computationmodel-assetmodelpropertybindingvalue-propertyid)
     pub fn property_id(self, value: impl Arg<str>) -> AssetModelPropertyBindingValue<R0, Set> { AssetModelPropertyBindingValue(put(self.0, "PropertyId", value.into_expr()), Phase) }
 }
 impl Done for AssetModelPropertyBindingValue { fn into_props(self) -> Bag { self.0 } }
@@ -571,9 +571,9 @@ impl AssetPropertyBindingValue {
     pub fn new() -> AssetPropertyBindingValue<Missing<super::required::AssetId>, Missing<super::required::PropertyId>> { AssetPropertyBindingValue(Bag::default(), Phase) }
 }
 impl<R0, R1> AssetPropertyBindingValue<R0, R1> {
-    /// `AssetId`: text, required. Update: in place.
+    /// `AssetId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-computationmodel-assetpropertybindingvalue.html#cfn-iotsitewise-computationmodel-assetpropertybindingvalue-assetid)
     pub fn asset_id(self, value: impl Arg<str>) -> AssetPropertyBindingValue<Set, R1> { AssetPropertyBindingValue(put(self.0, "AssetId", value.into_expr()), Phase) }
-    /// `PropertyId`: text, required. Update: in place.
+    /// `PropertyId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-computationmodel-assetpropertybindingvalue.html#cfn-iotsitewise-computationmodel-assetpropertybindingvalue-propertyid)
     pub fn property_id(self, value: impl Arg<str>) -> AssetPropertyBindingValue<R0, Set> { AssetPropertyBindingValue(put(self.0, "PropertyId", value.into_expr()), Phase) }
 }
 impl Done for AssetPropertyBindingValue { fn into_props(self) -> Bag { self.0 } }
@@ -582,7 +582,7 @@ impl Done for AssetPropertyBindingValue { fn into_props(self) -> Bag { self.0 } 
 impl ComputationModelConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AnomalyDetection`: `AnomalyDetectionComputationModelConfiguration`. Update: in place.
+    /// `AnomalyDetection`: `AnomalyDetectionComputationModelConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-computationmodel-computationmodelconfiguration.html#cfn-iotsitewise-computationmodel-computationmodelconfiguration-anomalydetection)
     pub fn anomaly_detection(self, value: impl Arg<AnomalyDetectionComputationModelConfiguration>) -> Self { Self(put(self.0, "AnomalyDetection", value.into_expr())) }
 }
 impl Done for ComputationModelConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -591,11 +591,11 @@ impl Done for ComputationModelConfiguration { fn into_props(self) -> Bag { self.
 impl ComputationModelDataBindingValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AssetModelProperty`: `AssetModelPropertyBindingValue`. Update: in place.
+    /// `AssetModelProperty`: `AssetModelPropertyBindingValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-computationmodel-computationmodeldatabindingvalue.html#cfn-iotsitewise-computationmodel-computationmodeldatabindingvalue-assetmodelproperty)
     pub fn asset_model_property(self, value: impl Arg<AssetModelPropertyBindingValue>) -> Self { Self(put(self.0, "AssetModelProperty", value.into_expr())) }
-    /// `AssetProperty`: `AssetPropertyBindingValue`. Update: in place.
+    /// `AssetProperty`: `AssetPropertyBindingValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-computationmodel-computationmodeldatabindingvalue.html#cfn-iotsitewise-computationmodel-computationmodeldatabindingvalue-assetproperty)
     pub fn asset_property(self, value: impl Arg<AssetPropertyBindingValue>) -> Self { Self(put(self.0, "AssetProperty", value.into_expr())) }
-    /// `List`: list of `ComputationModelDataBindingValue`. Update: in place.
+    /// `List`: list of `ComputationModelDataBindingValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-computationmodel-computationmodeldatabindingvalue.html#cfn-iotsitewise-computationmodel-computationmodeldatabindingvalue-list)
     pub fn list(self, value: impl Arg<Arr<ComputationModelDataBindingValue>>) -> Self { Self(put(self.0, "List", value.into_expr())) }
 }
 impl Done for ComputationModelDataBindingValue { fn into_props(self) -> Bag { self.0 } }
@@ -609,9 +609,9 @@ impl CfnDashboard {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDashboardProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DashboardId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `DashboardArn`: `OtherArn`.
+    /// The attribute `DashboardArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-dashboard.html#DashboardArn-fn::getatt)
     pub fn attr_dashboard_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DashboardArn") }
-    /// The attribute `DashboardId`: text.
+    /// The attribute `DashboardId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-dashboard.html#DashboardId-fn::getatt)
     pub fn attr_dashboard_id(&self) -> Val<str> { self.0.get_att("DashboardId") }
 }
 impl Parent for CfnDashboard { fn node(&self) -> &Place { &self.0 } }
@@ -622,15 +622,15 @@ impl CfnDashboardProps {
     pub fn new() -> CfnDashboardProps<Missing<required::DashboardDefinition>, Missing<required::DashboardDescription>, Missing<required::DashboardName>> { CfnDashboardProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDashboardProps<R0, R1, R2> {
-    /// `DashboardDefinition`: text, required. Update: in place.
+    /// `DashboardDefinition`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-dashboard.html#cfn-iotsitewise-dashboard-dashboarddefinition)
     pub fn dashboard_definition(self, value: impl Arg<str>) -> CfnDashboardProps<Set, R1, R2> { CfnDashboardProps(put(self.0, "DashboardDefinition", value.into_expr()), Phase) }
-    /// `DashboardDescription`: text, required. Update: in place.
+    /// `DashboardDescription`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-dashboard.html#cfn-iotsitewise-dashboard-dashboarddescription)
     pub fn dashboard_description(self, value: impl Arg<str>) -> CfnDashboardProps<R0, Set, R2> { CfnDashboardProps(put(self.0, "DashboardDescription", value.into_expr()), Phase) }
-    /// `DashboardName`: text, required. Update: in place.
+    /// `DashboardName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-dashboard.html#cfn-iotsitewise-dashboard-dashboardname)
     pub fn dashboard_name(self, value: impl Arg<str>) -> CfnDashboardProps<R0, R1, Set> { CfnDashboardProps(put(self.0, "DashboardName", value.into_expr()), Phase) }
-    /// `ProjectId`: text. Update: replacement.
+    /// `ProjectId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-dashboard.html#cfn-iotsitewise-dashboard-projectid)
     pub fn project_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectId", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-dashboard.html#cfn-iotsitewise-dashboard-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDashboardProps { fn into_props(self) -> Bag { self.0 } }
@@ -643,9 +643,9 @@ impl CfnDataset {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDatasetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DatasetId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `DatasetArn`: `OtherArn`.
+    /// The attribute `DatasetArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-dataset.html#DatasetArn-fn::getatt)
     pub fn attr_dataset_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DatasetArn") }
-    /// The attribute `DatasetId`: text.
+    /// The attribute `DatasetId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-dataset.html#DatasetId-fn::getatt)
     pub fn attr_dataset_id(&self) -> Val<str> { self.0.get_att("DatasetId") }
 }
 impl Parent for CfnDataset { fn node(&self) -> &Place { &self.0 } }
@@ -656,19 +656,19 @@ impl CfnDatasetProps {
     pub fn new() -> CfnDatasetProps<Missing<required::DatasetName>> { CfnDatasetProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDatasetProps<R0> {
-    /// `DatasetConfig`: `DatasetConfig`. Update: in place.
+    /// `DatasetConfig`: `DatasetConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-dataset.html#cfn-iotsitewise-dataset-datasetconfig)
     pub fn dataset_config(self, value: impl Arg<dataset::DatasetConfig>) -> Self { Self(put(self.0, "DatasetConfig", value.into_expr()), Phase) }
-    /// `DatasetDescription`: text. Update: in place.
+    /// `DatasetDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-dataset.html#cfn-iotsitewise-dataset-datasetdescription)
     pub fn dataset_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatasetDescription", value.into_expr()), Phase) }
-    /// `DatasetName`: text, required. Update: in place.
+    /// `DatasetName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-dataset.html#cfn-iotsitewise-dataset-datasetname)
     pub fn dataset_name(self, value: impl Arg<str>) -> CfnDatasetProps<Set> { CfnDatasetProps(put(self.0, "DatasetName", value.into_expr()), Phase) }
-    /// `DatasetSource`: `DatasetSource`. Update: in place.
+    /// `DatasetSource`: `DatasetSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-dataset.html#cfn-iotsitewise-dataset-datasetsource)
     pub fn dataset_source(self, value: impl Arg<dataset::DatasetSource>) -> Self { Self(put(self.0, "DatasetSource", value.into_expr()), Phase) }
-    /// `DatasetType`: `DatasetType`. Update: replacement.
+    /// `DatasetType`: `DatasetType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-dataset.html#cfn-iotsitewise-dataset-datasettype)
     pub fn dataset_type(self, value: impl Arg<dataset::DatasetType>) -> Self { Self(put(self.0, "DatasetType", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-dataset.html#cfn-iotsitewise-dataset-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `WorkspaceName`: text. Update: replacement.
+    /// `WorkspaceName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-dataset.html#cfn-iotsitewise-dataset-workspacename)
     pub fn workspace_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkspaceName", value.into_expr()), Phase) }
 }
 impl Done for CfnDatasetProps { fn into_props(self) -> Bag { self.0 } }
@@ -680,7 +680,7 @@ use crate::cfn::support::*;
 impl DatasetConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Session`: `SessionConfig`. Update: in place.
+    /// `Session`: `SessionConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-dataset-datasetconfig.html#cfn-iotsitewise-dataset-datasetconfig-session)
     pub fn session(self, value: impl Arg<SessionConfig>) -> Self { Self(put(self.0, "Session", value.into_expr())) }
 }
 impl Done for DatasetConfig { fn into_props(self) -> Bag { self.0 } }
@@ -691,11 +691,11 @@ impl DatasetSource {
     pub fn new() -> DatasetSource<Missing<super::required::SourceFormat>, Missing<super::required::SourceType>> { DatasetSource(Bag::default(), Phase) }
 }
 impl<R0, R1> DatasetSource<R0, R1> {
-    /// `SourceDetail`: `SourceDetail`. Update: in place.
+    /// `SourceDetail`: `SourceDetail`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-dataset-datasetsource.html#cfn-iotsitewise-dataset-datasetsource-sourcedetail)
     pub fn source_detail(self, value: impl Arg<SourceDetail>) -> Self { Self(put(self.0, "SourceDetail", value.into_expr()), Phase) }
-    /// `SourceFormat`: `SourceFormat`, required. Update: in place.
+    /// `SourceFormat`: `SourceFormat`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-dataset-datasetsource.html#cfn-iotsitewise-dataset-datasetsource-sourceformat)
     pub fn source_format(self, value: impl Arg<SourceFormat>) -> DatasetSource<Set, R1> { DatasetSource(put(self.0, "SourceFormat", value.into_expr()), Phase) }
-    /// `SourceType`: `SourceType`, required. Update: in place.
+    /// `SourceType`: `SourceType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-dataset-datasetsource.html#cfn-iotsitewise-dataset-datasetsource-sourcetype)
     pub fn source_type(self, value: impl Arg<SourceType>) -> DatasetSource<R0, Set> { DatasetSource(put(self.0, "SourceType", value.into_expr()), Phase) }
 }
 impl Done for DatasetSource { fn into_props(self) -> Bag { self.0 } }
@@ -706,9 +706,9 @@ impl KendraSourceDetail {
     pub fn new() -> KendraSourceDetail<Missing<super::required::KnowledgeBaseArn>, Missing<super::required::RoleArn>> { KendraSourceDetail(Bag::default(), Phase) }
 }
 impl<R0, R1> KendraSourceDetail<R0, R1> {
-    /// `KnowledgeBaseArn`: text, required. Update: in place.
+    /// `KnowledgeBaseArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-dataset-kendrasourcedetail.html#cfn-iotsitewise-dataset-kendrasourcedetail-knowledgebasearn)
     pub fn knowledge_base_arn(self, value: impl Arg<str>) -> KendraSourceDetail<Set, R1> { KendraSourceDetail(put(self.0, "KnowledgeBaseArn", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-dataset-kendrasourcedetail.html#cfn-iotsitewise-dataset-kendrasourcedetail-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> KendraSourceDetail<R0, Set> { KendraSourceDetail(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for KendraSourceDetail { fn into_props(self) -> Bag { self.0 } }
@@ -719,9 +719,9 @@ impl SessionConfig {
     pub fn new() -> SessionConfig<Missing<super::required::SessionEndTime>, Missing<super::required::SessionStartTime>> { SessionConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> SessionConfig<R0, R1> {
-    /// `SessionEndTime`: text, required. Update: in place.
+    /// `SessionEndTime`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-dataset-sessionconfig.html#cfn-iotsitewise-dataset-sessionconfig-sessionendtime)
     pub fn session_end_time(self, value: impl Arg<str>) -> SessionConfig<Set, R1> { SessionConfig(put(self.0, "SessionEndTime", value.into_expr()), Phase) }
-    /// `SessionStartTime`: text, required. Update: in place.
+    /// `SessionStartTime`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-dataset-sessionconfig.html#cfn-iotsitewise-dataset-sessionconfig-sessionstarttime)
     pub fn session_start_time(self, value: impl Arg<str>) -> SessionConfig<R0, Set> { SessionConfig(put(self.0, "SessionStartTime", value.into_expr()), Phase) }
 }
 impl Done for SessionConfig { fn into_props(self) -> Bag { self.0 } }
@@ -730,7 +730,7 @@ impl Done for SessionConfig { fn into_props(self) -> Bag { self.0 } }
 impl SourceDetail {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Kendra`: `KendraSourceDetail`. Update: in place.
+    /// `Kendra`: `KendraSourceDetail`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-dataset-sourcedetail.html#cfn-iotsitewise-dataset-sourcedetail-kendra)
     pub fn kendra(self, value: impl Arg<KendraSourceDetail>) -> Self { Self(put(self.0, "Kendra", value.into_expr())) }
 }
 impl Done for SourceDetail { fn into_props(self) -> Bag { self.0 } }
@@ -750,7 +750,7 @@ impl CfnGateway {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGatewayProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `GatewayId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `GatewayId`: text.
+    /// The attribute `GatewayId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-gateway.html#GatewayId-fn::getatt)
     pub fn attr_gateway_id(&self) -> Val<str> { self.0.get_att("GatewayId") }
 }
 impl Parent for CfnGateway { fn node(&self) -> &Place { &self.0 } }
@@ -761,15 +761,15 @@ impl CfnGatewayProps {
     pub fn new() -> CfnGatewayProps<Missing<required::GatewayName>, Missing<required::GatewayPlatform>> { CfnGatewayProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnGatewayProps<R0, R1> {
-    /// `GatewayCapabilitySummaries`: list of `GatewayCapabilitySummary`. Update: in place.
+    /// `GatewayCapabilitySummaries`: list of `GatewayCapabilitySummary`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-gateway.html#cfn-iotsitewise-gateway-gatewaycapabilitysummaries)
     pub fn gateway_capability_summaries(self, value: impl Arg<Arr<gateway::GatewayCapabilitySummary>>) -> Self { Self(put(self.0, "GatewayCapabilitySummaries", value.into_expr()), Phase) }
-    /// `GatewayName`: text, required. Update: in place.
+    /// `GatewayName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-gateway.html#cfn-iotsitewise-gateway-gatewayname)
     pub fn gateway_name(self, value: impl Arg<str>) -> CfnGatewayProps<Set, R1> { CfnGatewayProps(put(self.0, "GatewayName", value.into_expr()), Phase) }
-    /// `GatewayPlatform`: `GatewayPlatform`, required. Update: replacement.
+    /// `GatewayPlatform`: `GatewayPlatform`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-gateway.html#cfn-iotsitewise-gateway-gatewayplatform)
     pub fn gateway_platform(self, value: impl Arg<gateway::GatewayPlatform>) -> CfnGatewayProps<R0, Set> { CfnGatewayProps(put(self.0, "GatewayPlatform", value.into_expr()), Phase) }
-    /// `GatewayVersion`: text. Update: replacement.
+    /// `GatewayVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-gateway.html#cfn-iotsitewise-gateway-gatewayversion)
     pub fn gateway_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GatewayVersion", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-gateway.html#cfn-iotsitewise-gateway-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnGatewayProps { fn into_props(self) -> Bag { self.0 } }
@@ -783,9 +783,9 @@ impl GatewayCapabilitySummary {
     pub fn new() -> GatewayCapabilitySummary<Missing<super::required::CapabilityNamespace>> { GatewayCapabilitySummary(Bag::default(), Phase) }
 }
 impl<R0> GatewayCapabilitySummary<R0> {
-    /// `CapabilityConfiguration`: text. Update: in place.
+    /// `CapabilityConfiguration`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-gateway-gatewaycapabilitysummary.html#cfn-iotsitewise-gateway-gatewaycapabilitysummary-capabilityconfiguration)
     pub fn capability_configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapabilityConfiguration", value.into_expr()), Phase) }
-    /// `CapabilityNamespace`: text, required. Update: in place.
+    /// `CapabilityNamespace`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-gateway-gatewaycapabilitysummary.html#cfn-iotsitewise-gateway-gatewaycapabilitysummary-capabilitynamespace)
     pub fn capability_namespace(self, value: impl Arg<str>) -> GatewayCapabilitySummary<Set> { GatewayCapabilitySummary(put(self.0, "CapabilityNamespace", value.into_expr()), Phase) }
 }
 impl Done for GatewayCapabilitySummary { fn into_props(self) -> Bag { self.0 } }
@@ -794,11 +794,11 @@ impl Done for GatewayCapabilitySummary { fn into_props(self) -> Bag { self.0 } }
 impl GatewayPlatform {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Greengrass`: `Greengrass`. Update: replacement.
+    /// `Greengrass`: `Greengrass`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-gateway-gatewayplatform.html#cfn-iotsitewise-gateway-gatewayplatform-greengrass)
     pub fn greengrass(self, value: impl Arg<Greengrass>) -> Self { Self(put(self.0, "Greengrass", value.into_expr())) }
-    /// `GreengrassV2`: `GreengrassV2`. Update: replacement.
+    /// `GreengrassV2`: `GreengrassV2`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-gateway-gatewayplatform.html#cfn-iotsitewise-gateway-gatewayplatform-greengrassv2)
     pub fn greengrass_v2(self, value: impl Arg<GreengrassV2>) -> Self { Self(put(self.0, "GreengrassV2", value.into_expr())) }
-    /// `SiemensIE`: `SiemensIE`. Update: replacement.
+    /// `SiemensIE`: `SiemensIE`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-gateway-gatewayplatform.html#cfn-iotsitewise-gateway-gatewayplatform-siemensie)
     pub fn siemens_ie(self, value: impl Arg<SiemensIE>) -> Self { Self(put(self.0, "SiemensIE", value.into_expr())) }
 }
 impl Done for GatewayPlatform { fn into_props(self) -> Bag { self.0 } }
@@ -809,7 +809,7 @@ impl Greengrass {
     pub fn new() -> Greengrass<Missing<super::required::GroupArn>> { Greengrass(Bag::default(), Phase) }
 }
 impl<R0> Greengrass<R0> {
-    /// `GroupArn`: text, required. Update: replacement.
+    /// `GroupArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-gateway-greengrass.html#cfn-iotsitewise-gateway-greengrass-grouparn)
     pub fn group_arn(self, value: impl Arg<str>) -> Greengrass<Set> { Greengrass(put(self.0, "GroupArn", value.into_expr()), Phase) }
 }
 impl Done for Greengrass { fn into_props(self) -> Bag { self.0 } }
@@ -820,9 +820,9 @@ impl GreengrassV2 {
     pub fn new() -> GreengrassV2<Missing<super::required::CoreDeviceThingName>> { GreengrassV2(Bag::default(), Phase) }
 }
 impl<R0> GreengrassV2<R0> {
-    /// `CoreDeviceOperatingSystem`: `CoreDeviceOperatingSystem`. Update: replacement.
+    /// `CoreDeviceOperatingSystem`: `CoreDeviceOperatingSystem`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-gateway-greengrassv2.html#cfn-iotsitewise-gateway-greengrassv2-coredeviceoperatingsystem)
     pub fn core_device_operating_system(self, value: impl Arg<CoreDeviceOperatingSystem>) -> Self { Self(put(self.0, "CoreDeviceOperatingSystem", value.into_expr()), Phase) }
-    /// `CoreDeviceThingName`: text, required. Update: replacement.
+    /// `CoreDeviceThingName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-gateway-greengrassv2.html#cfn-iotsitewise-gateway-greengrassv2-coredevicethingname)
     pub fn core_device_thing_name(self, value: impl Arg<str>) -> GreengrassV2<Set> { GreengrassV2(put(self.0, "CoreDeviceThingName", value.into_expr()), Phase) }
 }
 impl Done for GreengrassV2 { fn into_props(self) -> Bag { self.0 } }
@@ -833,7 +833,7 @@ impl SiemensIE {
     pub fn new() -> SiemensIE<Missing<super::required::IotCoreThingName>> { SiemensIE(Bag::default(), Phase) }
 }
 impl<R0> SiemensIE<R0> {
-    /// `IotCoreThingName`: text, required. Update: replacement.
+    /// `IotCoreThingName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-gateway-siemensie.html#cfn-iotsitewise-gateway-siemensie-iotcorethingname)
     pub fn iot_core_thing_name(self, value: impl Arg<str>) -> SiemensIE<Set> { SiemensIE(put(self.0, "IotCoreThingName", value.into_expr()), Phase) }
 }
 impl Done for SiemensIE { fn into_props(self) -> Bag { self.0 } }
@@ -849,9 +849,9 @@ impl CfnPipeline {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPipelineProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PipelineArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `PipelineArn`: `OtherArn`.
+    /// The attribute `PipelineArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-pipeline.html#PipelineArn-fn::getatt)
     pub fn attr_pipeline_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PipelineArn") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-pipeline.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnPipeline { fn node(&self) -> &Place { &self.0 } }
@@ -862,17 +862,17 @@ impl CfnPipelineProps {
     pub fn new() -> CfnPipelineProps<Missing<required::Computations>, Missing<required::PipelineName>, Missing<required::WorkspaceName>> { CfnPipelineProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnPipelineProps<R0, R1, R2> {
-    /// `Computations`: list of `ComputeNode`, required. Update: in place.
+    /// `Computations`: list of `ComputeNode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-pipeline.html#cfn-iotsitewise-pipeline-computations)
     pub fn computations(self, value: impl Arg<Arr<pipeline::ComputeNode>>) -> CfnPipelineProps<Set, R1, R2> { CfnPipelineProps(put(self.0, "Computations", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-pipeline.html#cfn-iotsitewise-pipeline-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `EnvironmentVariables`: map of text. Update: in place.
+    /// `EnvironmentVariables`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-pipeline.html#cfn-iotsitewise-pipeline-environmentvariables)
     pub fn environment_variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "EnvironmentVariables", value.into_expr()), Phase) }
-    /// `PipelineName`: text, required. Update: replacement.
+    /// `PipelineName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-pipeline.html#cfn-iotsitewise-pipeline-pipelinename)
     pub fn pipeline_name(self, value: impl Arg<str>) -> CfnPipelineProps<R0, Set, R2> { CfnPipelineProps(put(self.0, "PipelineName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-pipeline.html#cfn-iotsitewise-pipeline-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `WorkspaceName`: text, required. Update: replacement.
+    /// `WorkspaceName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-pipeline.html#cfn-iotsitewise-pipeline-workspacename)
     pub fn workspace_name(self, value: impl Arg<str>) -> CfnPipelineProps<R0, R1, Set> { CfnPipelineProps(put(self.0, "WorkspaceName", value.into_expr()), Phase) }
 }
 impl Done for CfnPipelineProps { fn into_props(self) -> Bag { self.0 } }
@@ -886,13 +886,13 @@ impl ComputeNode {
     pub fn new() -> ComputeNode<Missing<super::required::ComputeNodeName>, Missing<super::required::TaskName>> { ComputeNode(Bag::default(), Phase) }
 }
 impl<R0, R1> ComputeNode<R0, R1> {
-    /// `ComputeNodeName`: text, required. Update: in place.
+    /// `ComputeNodeName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-pipeline-computenode.html#cfn-iotsitewise-pipeline-computenode-computenodename)
     pub fn compute_node_name(self, value: impl Arg<str>) -> ComputeNode<Set, R1> { ComputeNode(put(self.0, "ComputeNodeName", value.into_expr()), Phase) }
-    /// `DependsOn`: list of text. Update: in place.
+    /// `DependsOn`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-pipeline-computenode.html#cfn-iotsitewise-pipeline-computenode-dependson)
     pub fn depends_on(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DependsOn", value.into_expr()), Phase) }
-    /// `EnvironmentVariables`: map of text. Update: in place.
+    /// `EnvironmentVariables`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-pipeline-computenode.html#cfn-iotsitewise-pipeline-computenode-environmentvariables)
     pub fn environment_variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "EnvironmentVariables", value.into_expr()), Phase) }
-    /// `TaskName`: text, required. Update: in place.
+    /// `TaskName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-pipeline-computenode.html#cfn-iotsitewise-pipeline-computenode-taskname)
     pub fn task_name(self, value: impl Arg<str>) -> ComputeNode<R0, Set> { ComputeNode(put(self.0, "TaskName", value.into_expr()), Phase) }
 }
 impl Done for ComputeNode { fn into_props(self) -> Bag { self.0 } }
@@ -906,13 +906,13 @@ impl CfnPortal {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPortalProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PortalId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `PortalArn`: `OtherArn`.
+    /// The attribute `PortalArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-portal.html#PortalArn-fn::getatt)
     pub fn attr_portal_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PortalArn") }
-    /// The attribute `PortalClientId`: text.
+    /// The attribute `PortalClientId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-portal.html#PortalClientId-fn::getatt)
     pub fn attr_portal_client_id(&self) -> Val<str> { self.0.get_att("PortalClientId") }
-    /// The attribute `PortalId`: text.
+    /// The attribute `PortalId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-portal.html#PortalId-fn::getatt)
     pub fn attr_portal_id(&self) -> Val<str> { self.0.get_att("PortalId") }
-    /// The attribute `PortalStartUrl`: text.
+    /// The attribute `PortalStartUrl`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-portal.html#PortalStartUrl-fn::getatt)
     pub fn attr_portal_start_url(&self) -> Val<str> { self.0.get_att("PortalStartUrl") }
 }
 impl Parent for CfnPortal { fn node(&self) -> &Place { &self.0 } }
@@ -923,25 +923,25 @@ impl CfnPortalProps {
     pub fn new() -> CfnPortalProps<Missing<required::PortalContactEmail>, Missing<required::PortalName>, Missing<required::RoleArn>> { CfnPortalProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnPortalProps<R0, R1, R2> {
-    /// `Alarms`: `Alarms`. Update: in place.
+    /// `Alarms`: `Alarms`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-portal.html#cfn-iotsitewise-portal-alarms)
     pub fn alarms(self, value: impl Arg<portal::Alarms>) -> Self { Self(put(self.0, "Alarms", value.into_expr()), Phase) }
-    /// `NotificationSenderEmail`: text. Update: in place.
+    /// `NotificationSenderEmail`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-portal.html#cfn-iotsitewise-portal-notificationsenderemail)
     pub fn notification_sender_email(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotificationSenderEmail", value.into_expr()), Phase) }
-    /// `PortalAuthMode`: text. Update: replacement.
+    /// `PortalAuthMode`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-portal.html#cfn-iotsitewise-portal-portalauthmode)
     pub fn portal_auth_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PortalAuthMode", value.into_expr()), Phase) }
-    /// `PortalContactEmail`: text, required. Update: in place.
+    /// `PortalContactEmail`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-portal.html#cfn-iotsitewise-portal-portalcontactemail)
     pub fn portal_contact_email(self, value: impl Arg<str>) -> CfnPortalProps<Set, R1, R2> { CfnPortalProps(put(self.0, "PortalContactEmail", value.into_expr()), Phase) }
-    /// `PortalDescription`: text. Update: in place.
+    /// `PortalDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-portal.html#cfn-iotsitewise-portal-portaldescription)
     pub fn portal_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PortalDescription", value.into_expr()), Phase) }
-    /// `PortalName`: text, required. Update: in place.
+    /// `PortalName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-portal.html#cfn-iotsitewise-portal-portalname)
     pub fn portal_name(self, value: impl Arg<str>) -> CfnPortalProps<R0, Set, R2> { CfnPortalProps(put(self.0, "PortalName", value.into_expr()), Phase) }
-    /// `PortalType`: `PortalType`. Update: replacement.
+    /// `PortalType`: `PortalType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-portal.html#cfn-iotsitewise-portal-portaltype)
     pub fn portal_type(self, value: impl Arg<portal::PortalType>) -> Self { Self(put(self.0, "PortalType", value.into_expr()), Phase) }
-    /// `PortalTypeConfiguration`: map of `PortalTypeEntry`. Update: in place.
+    /// `PortalTypeConfiguration`: map of `PortalTypeEntry`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-portal.html#cfn-iotsitewise-portal-portaltypeconfiguration)
     pub fn portal_type_configuration(self, value: impl Arg<Dict<portal::PortalTypeEntry>>) -> Self { Self(put(self.0, "PortalTypeConfiguration", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-portal.html#cfn-iotsitewise-portal-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnPortalProps<R0, R1, Set> { CfnPortalProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-portal.html#cfn-iotsitewise-portal-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPortalProps { fn into_props(self) -> Bag { self.0 } }
@@ -953,9 +953,9 @@ use crate::cfn::support::*;
 impl Alarms {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AlarmRoleArn`: text. Update: in place.
+    /// `AlarmRoleArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-portal-alarms.html#cfn-iotsitewise-portal-alarms-alarmrolearn)
     pub fn alarm_role_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlarmRoleArn", value.into_expr())) }
-    /// `NotificationLambdaArn`: text. Update: in place.
+    /// `NotificationLambdaArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-portal-alarms.html#cfn-iotsitewise-portal-alarms-notificationlambdaarn)
     pub fn notification_lambda_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotificationLambdaArn", value.into_expr())) }
 }
 impl Done for Alarms { fn into_props(self) -> Bag { self.0 } }
@@ -966,7 +966,7 @@ impl PortalTypeEntry {
     pub fn new() -> PortalTypeEntry<Missing<super::required::PortalTools>> { PortalTypeEntry(Bag::default(), Phase) }
 }
 impl<R0> PortalTypeEntry<R0> {
-    /// `PortalTools`: list of text, required. Update: in place.
+    /// `PortalTools`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-portal-portaltypeentry.html#cfn-iotsitewise-portal-portaltypeentry-portaltools)
     pub fn portal_tools(self, value: impl Arg<Arr<str>>) -> PortalTypeEntry<Set> { PortalTypeEntry(put(self.0, "PortalTools", value.into_expr()), Phase) }
 }
 impl Done for PortalTypeEntry { fn into_props(self) -> Bag { self.0 } }
@@ -982,9 +982,9 @@ impl CfnProject {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProjectProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ProjectId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ProjectArn`: `OtherArn`.
+    /// The attribute `ProjectArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-project.html#ProjectArn-fn::getatt)
     pub fn attr_project_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ProjectArn") }
-    /// The attribute `ProjectId`: text.
+    /// The attribute `ProjectId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-project.html#ProjectId-fn::getatt)
     pub fn attr_project_id(&self) -> Val<str> { self.0.get_att("ProjectId") }
 }
 impl Parent for CfnProject { fn node(&self) -> &Place { &self.0 } }
@@ -995,15 +995,15 @@ impl CfnProjectProps {
     pub fn new() -> CfnProjectProps<Missing<required::PortalId>, Missing<required::ProjectName>> { CfnProjectProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnProjectProps<R0, R1> {
-    /// `AssetIds`: list of text. Update: in place.
+    /// `AssetIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-project.html#cfn-iotsitewise-project-assetids)
     pub fn asset_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AssetIds", value.into_expr()), Phase) }
-    /// `PortalId`: text, required. Update: replacement.
+    /// `PortalId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-project.html#cfn-iotsitewise-project-portalid)
     pub fn portal_id(self, value: impl Arg<str>) -> CfnProjectProps<Set, R1> { CfnProjectProps(put(self.0, "PortalId", value.into_expr()), Phase) }
-    /// `ProjectDescription`: text. Update: in place.
+    /// `ProjectDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-project.html#cfn-iotsitewise-project-projectdescription)
     pub fn project_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectDescription", value.into_expr()), Phase) }
-    /// `ProjectName`: text, required. Update: in place.
+    /// `ProjectName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-project.html#cfn-iotsitewise-project-projectname)
     pub fn project_name(self, value: impl Arg<str>) -> CfnProjectProps<R0, Set> { CfnProjectProps(put(self.0, "ProjectName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-project.html#cfn-iotsitewise-project-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnProjectProps { fn into_props(self) -> Bag { self.0 } }
@@ -1016,9 +1016,9 @@ impl CfnTask {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTaskProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TaskArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-task.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `TaskArn`: `OtherArn`.
+    /// The attribute `TaskArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-task.html#TaskArn-fn::getatt)
     pub fn attr_task_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TaskArn") }
 }
 impl Parent for CfnTask { fn node(&self) -> &Place { &self.0 } }
@@ -1029,15 +1029,15 @@ impl CfnTaskProps {
     pub fn new() -> CfnTaskProps<Missing<required::TaskConfiguration>, Missing<required::TaskName>, Missing<required::WorkspaceName>> { CfnTaskProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnTaskProps<R0, R1, R2> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-task.html#cfn-iotsitewise-task-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-task.html#cfn-iotsitewise-task-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TaskConfiguration`: `TaskConfiguration`, required. Update: in place.
+    /// `TaskConfiguration`: `TaskConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-task.html#cfn-iotsitewise-task-taskconfiguration)
     pub fn task_configuration(self, value: impl Arg<task::TaskConfiguration>) -> CfnTaskProps<Set, R1, R2> { CfnTaskProps(put(self.0, "TaskConfiguration", value.into_expr()), Phase) }
-    /// `TaskName`: text, required. Update: replacement.
+    /// `TaskName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-task.html#cfn-iotsitewise-task-taskname)
     pub fn task_name(self, value: impl Arg<str>) -> CfnTaskProps<R0, Set, R2> { CfnTaskProps(put(self.0, "TaskName", value.into_expr()), Phase) }
-    /// `WorkspaceName`: text, required. Update: replacement.
+    /// `WorkspaceName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-task.html#cfn-iotsitewise-task-workspacename)
     pub fn workspace_name(self, value: impl Arg<str>) -> CfnTaskProps<R0, R1, Set> { CfnTaskProps(put(self.0, "WorkspaceName", value.into_expr()), Phase) }
 }
 impl Done for CfnTaskProps { fn into_props(self) -> Bag { self.0 } }
@@ -1051,23 +1051,23 @@ impl ContainerTaskConfiguration {
     pub fn new() -> ContainerTaskConfiguration<Missing<super::required::EcrUri>, Missing<super::required::ProcessingType>, Missing<super::required::ProcessingUnit>, Missing<super::required::TaskExecutionRole>> { ContainerTaskConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> ContainerTaskConfiguration<R0, R1, R2, R3> {
-    /// `Command`: list of text. Update: in place.
+    /// `Command`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-task-containertaskconfiguration.html#cfn-iotsitewise-task-containertaskconfiguration-command)
     pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value.into_expr()), Phase) }
-    /// `EcrUri`: text, required. Update: in place.
+    /// `EcrUri`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-task-containertaskconfiguration.html#cfn-iotsitewise-task-containertaskconfiguration-ecruri)
     pub fn ecr_uri(self, value: impl Arg<str>) -> ContainerTaskConfiguration<Set, R1, R2, R3> { ContainerTaskConfiguration(put(self.0, "EcrUri", value.into_expr()), Phase) }
-    /// `EnvironmentVariables`: map of text. Update: in place.
+    /// `EnvironmentVariables`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-task-containertaskconfiguration.html#cfn-iotsitewise-task-containertaskconfiguration-environmentvariables)
     pub fn environment_variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "EnvironmentVariables", value.into_expr()), Phase) }
-    /// `EphemeralStorageConfiguration`: `EphemeralStorageConfiguration`. Update: in place.
+    /// `EphemeralStorageConfiguration`: `EphemeralStorageConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-task-containertaskconfiguration.html#cfn-iotsitewise-task-containertaskconfiguration-ephemeralstorageconfiguration)
     pub fn ephemeral_storage_configuration(self, value: impl Arg<EphemeralStorageConfiguration>) -> Self { Self(put(self.0, "EphemeralStorageConfiguration", value.into_expr()), Phase) }
-    /// `Mounts`: list of `Mount`. Update: in place.
+    /// `Mounts`: list of `Mount`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-task-containertaskconfiguration.html#cfn-iotsitewise-task-containertaskconfiguration-mounts)
     pub fn mounts(self, value: impl Arg<Arr<Mount>>) -> Self { Self(put(self.0, "Mounts", value.into_expr()), Phase) }
-    /// `ProcessingType`: `ProcessingType`, required. Update: in place.
+    /// `ProcessingType`: `ProcessingType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-task-containertaskconfiguration.html#cfn-iotsitewise-task-containertaskconfiguration-processingtype)
     pub fn processing_type(self, value: impl Arg<ProcessingType>) -> ContainerTaskConfiguration<R0, Set, R2, R3> { ContainerTaskConfiguration(put(self.0, "ProcessingType", value.into_expr()), Phase) }
-    /// `ProcessingUnit`: `ProcessingUnit`, required. Update: in place.
+    /// `ProcessingUnit`: `ProcessingUnit`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-task-containertaskconfiguration.html#cfn-iotsitewise-task-containertaskconfiguration-processingunit)
     pub fn processing_unit(self, value: impl Arg<ProcessingUnit>) -> ContainerTaskConfiguration<R0, R1, Set, R3> { ContainerTaskConfiguration(put(self.0, "ProcessingUnit", value.into_expr()), Phase) }
-    /// `TaskExecutionRole`: text, required. Update: in place.
+    /// `TaskExecutionRole`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-task-containertaskconfiguration.html#cfn-iotsitewise-task-containertaskconfiguration-taskexecutionrole)
     pub fn task_execution_role(self, value: impl Arg<str>) -> ContainerTaskConfiguration<R0, R1, R2, Set> { ContainerTaskConfiguration(put(self.0, "TaskExecutionRole", value.into_expr()), Phase) }
-    /// `TimeoutSeconds`: integer. Update: in place.
+    /// `TimeoutSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-task-containertaskconfiguration.html#cfn-iotsitewise-task-containertaskconfiguration-timeoutseconds)
     pub fn timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutSeconds", value.into_expr()), Phase) }
 }
 impl Done for ContainerTaskConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1078,9 +1078,9 @@ impl EphemeralStorageConfiguration {
     pub fn new() -> EphemeralStorageConfiguration<Missing<super::required::StorageClass>, Missing<super::required::StorageSizeInGiB>> { EphemeralStorageConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> EphemeralStorageConfiguration<R0, R1> {
-    /// `StorageClass`: `StorageClass`, required. Update: in place.
+    /// `StorageClass`: `StorageClass`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-task-ephemeralstorageconfiguration.html#cfn-iotsitewise-task-ephemeralstorageconfiguration-storageclass)
     pub fn storage_class(self, value: impl Arg<StorageClass>) -> EphemeralStorageConfiguration<Set, R1> { EphemeralStorageConfiguration(put(self.0, "StorageClass", value.into_expr()), Phase) }
-    /// `StorageSizeInGiB`: integer, required. Update: in place.
+    /// `StorageSizeInGiB`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-task-ephemeralstorageconfiguration.html#cfn-iotsitewise-task-ephemeralstorageconfiguration-storagesizeingib)
     pub fn storage_size_in_gi_b(self, value: impl Arg<i64>) -> EphemeralStorageConfiguration<R0, Set> { EphemeralStorageConfiguration(put(self.0, "StorageSizeInGiB", value.into_expr()), Phase) }
 }
 impl Done for EphemeralStorageConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1091,13 +1091,13 @@ impl Mount {
     pub fn new() -> Mount<Missing<super::required::Name>, Missing<super::required::RelativePath>, Missing<super::required::Source>, Missing<super::required::StorageType>> { Mount(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> Mount<R0, R1, R2, R3> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-task-mount.html#cfn-iotsitewise-task-mount-name)
     pub fn name(self, value: impl Arg<str>) -> Mount<Set, R1, R2, R3> { Mount(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RelativePath`: text, required. Update: in place.
+    /// `RelativePath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-task-mount.html#cfn-iotsitewise-task-mount-relativepath)
     pub fn relative_path(self, value: impl Arg<str>) -> Mount<R0, Set, R2, R3> { Mount(put(self.0, "RelativePath", value.into_expr()), Phase) }
-    /// `Source`: `MountSource`, required. Update: in place.
+    /// `Source`: `MountSource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-task-mount.html#cfn-iotsitewise-task-mount-source)
     pub fn source(self, value: impl Arg<MountSource>) -> Mount<R0, R1, Set, R3> { Mount(put(self.0, "Source", value.into_expr()), Phase) }
-    /// `StorageType`: `StorageType`, required. Update: in place.
+    /// `StorageType`: `StorageType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-task-mount.html#cfn-iotsitewise-task-mount-storagetype)
     pub fn storage_type(self, value: impl Arg<StorageType>) -> Mount<R0, R1, R2, Set> { Mount(put(self.0, "StorageType", value.into_expr()), Phase) }
 }
 impl Done for Mount { fn into_props(self) -> Bag { self.0 } }
@@ -1108,7 +1108,7 @@ impl MountSource {
     pub fn new() -> MountSource<Missing<super::required::S3AccessPoint>> { MountSource(Bag::default(), Phase) }
 }
 impl<R0> MountSource<R0> {
-    /// `S3AccessPoint`: `S3AccessPointSource`, required. Update: in place.
+    /// `S3AccessPoint`: `S3AccessPointSource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-task-mountsource.html#cfn-iotsitewise-task-mountsource-s3accesspoint)
     pub fn s3_access_point(self, value: impl Arg<S3AccessPointSource>) -> MountSource<Set> { MountSource(put(self.0, "S3AccessPoint", value.into_expr()), Phase) }
 }
 impl Done for MountSource { fn into_props(self) -> Bag { self.0 } }
@@ -1119,9 +1119,9 @@ impl S3AccessPointSource {
     pub fn new() -> S3AccessPointSource<Missing<super::required::AccessPointArn>> { S3AccessPointSource(Bag::default(), Phase) }
 }
 impl<R0> S3AccessPointSource<R0> {
-    /// `AccessPointArn`: text, required. Update: in place.
+    /// `AccessPointArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-task-s3accesspointsource.html#cfn-iotsitewise-task-s3accesspointsource-accesspointarn)
     pub fn access_point_arn(self, value: impl Arg<str>) -> S3AccessPointSource<Set> { S3AccessPointSource(put(self.0, "AccessPointArn", value.into_expr()), Phase) }
-    /// `Prefix`: text. Update: in place.
+    /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-task-s3accesspointsource.html#cfn-iotsitewise-task-s3accesspointsource-prefix)
     pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
 }
 impl Done for S3AccessPointSource { fn into_props(self) -> Bag { self.0 } }
@@ -1132,7 +1132,7 @@ impl TaskConfiguration {
     pub fn new() -> TaskConfiguration<Missing<super::required::ContainerTaskConfiguration>> { TaskConfiguration(Bag::default(), Phase) }
 }
 impl<R0> TaskConfiguration<R0> {
-    /// `ContainerTaskConfiguration`: `ContainerTaskConfiguration`, required. Update: in place.
+    /// `ContainerTaskConfiguration`: `ContainerTaskConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-task-taskconfiguration.html#cfn-iotsitewise-task-taskconfiguration-containertaskconfiguration)
     pub fn container_task_configuration(self, value: impl Arg<ContainerTaskConfiguration>) -> TaskConfiguration<Set> { TaskConfiguration(put(self.0, "ContainerTaskConfiguration", value.into_expr()), Phase) }
 }
 impl Done for TaskConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1154,13 +1154,13 @@ impl CfnWorkspace {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWorkspaceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `WorkspaceArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-workspace.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-workspace.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-workspace.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
-    /// The attribute `WorkspaceArn`: `OtherArn`.
+    /// The attribute `WorkspaceArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-workspace.html#WorkspaceArn-fn::getatt)
     pub fn attr_workspace_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("WorkspaceArn") }
 }
 impl Parent for CfnWorkspace { fn node(&self) -> &Place { &self.0 } }
@@ -1171,15 +1171,15 @@ impl CfnWorkspaceProps {
     pub fn new() -> CfnWorkspaceProps<Missing<required::EncryptionConfiguration>, Missing<required::WorkspaceName>> { CfnWorkspaceProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnWorkspaceProps<R0, R1> {
-    /// `EncryptionConfiguration`: `EncryptionConfiguration`, required. Update: replacement.
+    /// `EncryptionConfiguration`: `EncryptionConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-workspace.html#cfn-iotsitewise-workspace-encryptionconfiguration)
     pub fn encryption_configuration(self, value: impl Arg<workspace::EncryptionConfiguration>) -> CfnWorkspaceProps<Set, R1> { CfnWorkspaceProps(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-workspace.html#cfn-iotsitewise-workspace-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-workspace.html#cfn-iotsitewise-workspace-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `WorkspaceDescription`: text. Update: in place.
+    /// `WorkspaceDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-workspace.html#cfn-iotsitewise-workspace-workspacedescription)
     pub fn workspace_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkspaceDescription", value.into_expr()), Phase) }
-    /// `WorkspaceName`: text, required. Update: replacement.
+    /// `WorkspaceName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-workspace.html#cfn-iotsitewise-workspace-workspacename)
     pub fn workspace_name(self, value: impl Arg<str>) -> CfnWorkspaceProps<R0, Set> { CfnWorkspaceProps(put(self.0, "WorkspaceName", value.into_expr()), Phase) }
 }
 impl Done for CfnWorkspaceProps { fn into_props(self) -> Bag { self.0 } }
@@ -1193,7 +1193,7 @@ impl EncryptionConfiguration {
     pub fn new() -> EncryptionConfiguration<Missing<super::required::EncryptionType>> { EncryptionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EncryptionConfiguration<R0> {
-    /// `EncryptionType`: `EncryptionType`, required. Update: replacement.
+    /// `EncryptionType`: `EncryptionType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-workspace-encryptionconfiguration.html#cfn-iotsitewise-workspace-encryptionconfiguration-encryptiontype)
     pub fn encryption_type(self, value: impl Arg<EncryptionType>) -> EncryptionConfiguration<Set> { EncryptionConfiguration(put(self.0, "EncryptionType", value.into_expr()), Phase) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }

@@ -13,7 +13,7 @@ impl CfnFlowTemplate {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFlowTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotthingsgraph-flowtemplate.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnFlowTemplate { fn node(&self) -> &Place { &self.0 } }
@@ -24,9 +24,9 @@ impl CfnFlowTemplateProps {
     pub fn new() -> CfnFlowTemplateProps<Missing<required::Definition>> { CfnFlowTemplateProps(Bag::default(), Phase) }
 }
 impl<R0> CfnFlowTemplateProps<R0> {
-    /// `CompatibleNamespaceVersion`: number. Update: in place.
+    /// `CompatibleNamespaceVersion`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotthingsgraph-flowtemplate.html#cfn-iotthingsgraph-flowtemplate-compatiblenamespaceversion)
     pub fn compatible_namespace_version(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "CompatibleNamespaceVersion", value.into_expr()), Phase) }
-    /// `Definition`: `DefinitionDocument`, required. Update: in place.
+    /// `Definition`: `DefinitionDocument`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotthingsgraph-flowtemplate.html#cfn-iotthingsgraph-flowtemplate-definition)
     pub fn definition(self, value: impl Arg<flow_template::DefinitionDocument>) -> CfnFlowTemplateProps<Set> { CfnFlowTemplateProps(put(self.0, "Definition", value.into_expr()), Phase) }
 }
 impl Done for CfnFlowTemplateProps { fn into_props(self) -> Bag { self.0 } }
@@ -40,9 +40,9 @@ impl DefinitionDocument {
     pub fn new() -> DefinitionDocument<Missing<super::required::Language>, Missing<super::required::Text>> { DefinitionDocument(Bag::default(), Phase) }
 }
 impl<R0, R1> DefinitionDocument<R0, R1> {
-    /// `Language`: text, required. Update: in place.
+    /// `Language`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotthingsgraph-flowtemplate-definitiondocument.html#cfn-iotthingsgraph-flowtemplate-definitiondocument-language)
     pub fn language(self, value: impl Arg<str>) -> DefinitionDocument<Set, R1> { DefinitionDocument(put(self.0, "Language", value.into_expr()), Phase) }
-    /// `Text`: text, required. Update: in place.
+    /// `Text`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotthingsgraph-flowtemplate-definitiondocument.html#cfn-iotthingsgraph-flowtemplate-definitiondocument-text)
     pub fn text(self, value: impl Arg<str>) -> DefinitionDocument<R0, Set> { DefinitionDocument(put(self.0, "Text", value.into_expr()), Phase) }
 }
 impl Done for DefinitionDocument { fn into_props(self) -> Bag { self.0 } }

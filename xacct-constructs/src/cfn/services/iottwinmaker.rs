@@ -13,25 +13,25 @@ impl CfnComponentType {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnComponentTypeProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-componenttype.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreationDateTime`: text.
+    /// The attribute `CreationDateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-componenttype.html#CreationDateTime-fn::getatt)
     pub fn attr_creation_date_time(&self) -> Val<str> { self.0.get_att("CreationDateTime") }
-    /// The attribute `IsAbstract`: boolean.
+    /// The attribute `IsAbstract`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-componenttype.html#IsAbstract-fn::getatt)
     pub fn attr_is_abstract(&self) -> Val<bool> { self.0.get_att("IsAbstract") }
-    /// The attribute `IsSchemaInitialized`: boolean.
+    /// The attribute `IsSchemaInitialized`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-componenttype.html#IsSchemaInitialized-fn::getatt)
     pub fn attr_is_schema_initialized(&self) -> Val<bool> { self.0.get_att("IsSchemaInitialized") }
-    /// The attribute `Status`: `Status`.
+    /// The attribute `Status`: `Status`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-componenttype.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<component_type::Status> { self.0.get_att("Status") }
-    /// The attribute `Status.Error`: `Error`.
+    /// The attribute `Status.Error`: `Error`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-componenttype.html#Status.Error-fn::getatt)
     pub fn attr_status_error(&self) -> Val<component_type::Error> { self.0.get_att("Status.Error") }
-    /// The attribute `Status.Error.Code`: text.
+    /// The attribute `Status.Error.Code`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-componenttype.html#Status.Error.Code-fn::getatt)
     pub fn attr_status_error_code(&self) -> Val<str> { self.0.get_att("Status.Error.Code") }
-    /// The attribute `Status.Error.Message`: text.
+    /// The attribute `Status.Error.Message`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-componenttype.html#Status.Error.Message-fn::getatt)
     pub fn attr_status_error_message(&self) -> Val<str> { self.0.get_att("Status.Error.Message") }
-    /// The attribute `Status.State`: text.
+    /// The attribute `Status.State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-componenttype.html#Status.State-fn::getatt)
     pub fn attr_status_state(&self) -> Val<str> { self.0.get_att("Status.State") }
-    /// The attribute `UpdateDateTime`: text.
+    /// The attribute `UpdateDateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-componenttype.html#UpdateDateTime-fn::getatt)
     pub fn attr_update_date_time(&self) -> Val<str> { self.0.get_att("UpdateDateTime") }
 }
 impl Parent for CfnComponentType { fn node(&self) -> &Place { &self.0 } }
@@ -42,25 +42,25 @@ impl CfnComponentTypeProps {
     pub fn new() -> CfnComponentTypeProps<Missing<required::ComponentTypeId>, Missing<required::WorkspaceId>> { CfnComponentTypeProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnComponentTypeProps<R0, R1> {
-    /// `ComponentTypeId`: text, required. Update: replacement.
+    /// `ComponentTypeId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-componenttype.html#cfn-iottwinmaker-componenttype-componenttypeid)
     pub fn component_type_id(self, value: impl Arg<str>) -> CfnComponentTypeProps<Set, R1> { CfnComponentTypeProps(put(self.0, "ComponentTypeId", value.into_expr()), Phase) }
-    /// `CompositeComponentTypes`: map of `CompositeComponentType`. Update: in place.
+    /// `CompositeComponentTypes`: map of `CompositeComponentType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-componenttype.html#cfn-iottwinmaker-componenttype-compositecomponenttypes)
     pub fn composite_component_types(self, value: impl Arg<Dict<component_type::CompositeComponentType>>) -> Self { Self(put(self.0, "CompositeComponentTypes", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-componenttype.html#cfn-iottwinmaker-componenttype-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `ExtendsFrom`: list of text. Update: in place.
+    /// `ExtendsFrom`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-componenttype.html#cfn-iottwinmaker-componenttype-extendsfrom)
     pub fn extends_from(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExtendsFrom", value.into_expr()), Phase) }
-    /// `Functions`: map of `Function`. Update: in place.
+    /// `Functions`: map of `Function`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-componenttype.html#cfn-iottwinmaker-componenttype-functions)
     pub fn functions(self, value: impl Arg<Dict<component_type::Function>>) -> Self { Self(put(self.0, "Functions", value.into_expr()), Phase) }
-    /// `IsSingleton`: boolean. Update: in place.
+    /// `IsSingleton`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-componenttype.html#cfn-iottwinmaker-componenttype-issingleton)
     pub fn is_singleton(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsSingleton", value.into_expr()), Phase) }
-    /// `PropertyDefinitions`: map of `PropertyDefinition`. Update: in place.
+    /// `PropertyDefinitions`: map of `PropertyDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-componenttype.html#cfn-iottwinmaker-componenttype-propertydefinitions)
     pub fn property_definitions(self, value: impl Arg<Dict<component_type::PropertyDefinition>>) -> Self { Self(put(self.0, "PropertyDefinitions", value.into_expr()), Phase) }
-    /// `PropertyGroups`: map of `PropertyGroup`. Update: in place.
+    /// `PropertyGroups`: map of `PropertyGroup`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-componenttype.html#cfn-iottwinmaker-componenttype-propertygroups)
     pub fn property_groups(self, value: impl Arg<Dict<component_type::PropertyGroup>>) -> Self { Self(put(self.0, "PropertyGroups", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-componenttype.html#cfn-iottwinmaker-componenttype-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `WorkspaceId`: text, required. Update: replacement.
+    /// `WorkspaceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-componenttype.html#cfn-iottwinmaker-componenttype-workspaceid)
     pub fn workspace_id(self, value: impl Arg<str>) -> CfnComponentTypeProps<R0, Set> { CfnComponentTypeProps(put(self.0, "WorkspaceId", value.into_expr()), Phase) }
 }
 impl Done for CfnComponentTypeProps { fn into_props(self) -> Bag { self.0 } }
@@ -72,7 +72,7 @@ use crate::cfn::support::*;
 impl CompositeComponentType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ComponentTypeId`: text. Update: in place.
+    /// `ComponentTypeId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-compositecomponenttype.html#cfn-iottwinmaker-componenttype-compositecomponenttype-componenttypeid)
     pub fn component_type_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentTypeId", value.into_expr())) }
 }
 impl Done for CompositeComponentType { fn into_props(self) -> Bag { self.0 } }
@@ -81,9 +81,9 @@ impl Done for CompositeComponentType { fn into_props(self) -> Bag { self.0 } }
 impl DataConnector {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IsNative`: boolean. Update: in place.
+    /// `IsNative`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-dataconnector.html#cfn-iottwinmaker-componenttype-dataconnector-isnative)
     pub fn is_native(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsNative", value.into_expr())) }
-    /// `Lambda`: `LambdaFunction`. Update: in place.
+    /// `Lambda`: `LambdaFunction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-dataconnector.html#cfn-iottwinmaker-componenttype-dataconnector-lambda)
     pub fn lambda(self, value: impl Arg<LambdaFunction>) -> Self { Self(put(self.0, "Lambda", value.into_expr())) }
 }
 impl Done for DataConnector { fn into_props(self) -> Bag { self.0 } }
@@ -94,15 +94,15 @@ impl DataType {
     pub fn new() -> DataType<Missing<super::required::Type>> { DataType(Bag::default(), Phase) }
 }
 impl<R0> DataType<R0> {
-    /// `AllowedValues`: list of `DataValue`. Update: in place.
+    /// `AllowedValues`: list of `DataValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-datatype.html#cfn-iottwinmaker-componenttype-datatype-allowedvalues)
     pub fn allowed_values(self, value: impl Arg<Arr<DataValue>>) -> Self { Self(put(self.0, "AllowedValues", value.into_expr()), Phase) }
-    /// `NestedType`: `DataType`. Update: in place.
+    /// `NestedType`: `DataType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-datatype.html#cfn-iottwinmaker-componenttype-datatype-nestedtype)
     pub fn nested_type(self, value: impl Arg<DataType>) -> Self { Self(put(self.0, "NestedType", value.into_expr()), Phase) }
-    /// `Relationship`: `Relationship`. Update: in place.
+    /// `Relationship`: `Relationship`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-datatype.html#cfn-iottwinmaker-componenttype-datatype-relationship)
     pub fn relationship(self, value: impl Arg<Relationship>) -> Self { Self(put(self.0, "Relationship", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-datatype.html#cfn-iottwinmaker-componenttype-datatype-type)
     pub fn type_(self, value: impl Arg<Type>) -> DataType<Set> { DataType(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `UnitOfMeasure`: text. Update: in place.
+    /// `UnitOfMeasure`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-datatype.html#cfn-iottwinmaker-componenttype-datatype-unitofmeasure)
     pub fn unit_of_measure(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UnitOfMeasure", value.into_expr()), Phase) }
 }
 impl Done for DataType { fn into_props(self) -> Bag { self.0 } }
@@ -111,23 +111,23 @@ impl Done for DataType { fn into_props(self) -> Bag { self.0 } }
 impl DataValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BooleanValue`: boolean. Update: in place.
+    /// `BooleanValue`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-datavalue.html#cfn-iottwinmaker-componenttype-datavalue-booleanvalue)
     pub fn boolean_value(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BooleanValue", value.into_expr())) }
-    /// `DoubleValue`: number. Update: in place.
+    /// `DoubleValue`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-datavalue.html#cfn-iottwinmaker-componenttype-datavalue-doublevalue)
     pub fn double_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DoubleValue", value.into_expr())) }
-    /// `Expression`: text. Update: in place.
+    /// `Expression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-datavalue.html#cfn-iottwinmaker-componenttype-datavalue-expression)
     pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr())) }
-    /// `IntegerValue`: integer. Update: in place.
+    /// `IntegerValue`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-datavalue.html#cfn-iottwinmaker-componenttype-datavalue-integervalue)
     pub fn integer_value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IntegerValue", value.into_expr())) }
-    /// `ListValue`: list of `DataValue`. Update: in place.
+    /// `ListValue`: list of `DataValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-datavalue.html#cfn-iottwinmaker-componenttype-datavalue-listvalue)
     pub fn list_value(self, value: impl Arg<Arr<DataValue>>) -> Self { Self(put(self.0, "ListValue", value.into_expr())) }
-    /// `LongValue`: number. Update: in place.
+    /// `LongValue`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-datavalue.html#cfn-iottwinmaker-componenttype-datavalue-longvalue)
     pub fn long_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LongValue", value.into_expr())) }
-    /// `MapValue`: map of `DataValue`. Update: in place.
+    /// `MapValue`: map of `DataValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-datavalue.html#cfn-iottwinmaker-componenttype-datavalue-mapvalue)
     pub fn map_value(self, value: impl Arg<Dict<DataValue>>) -> Self { Self(put(self.0, "MapValue", value.into_expr())) }
-    /// `RelationshipValue`: `RelationshipValue`. Update: in place.
+    /// `RelationshipValue`: `RelationshipValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-datavalue.html#cfn-iottwinmaker-componenttype-datavalue-relationshipvalue)
     pub fn relationship_value(self, value: impl Arg<RelationshipValue>) -> Self { Self(put(self.0, "RelationshipValue", value.into_expr())) }
-    /// `StringValue`: text. Update: in place.
+    /// `StringValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-datavalue.html#cfn-iottwinmaker-componenttype-datavalue-stringvalue)
     pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value.into_expr())) }
 }
 impl Done for DataValue { fn into_props(self) -> Bag { self.0 } }
@@ -136,9 +136,9 @@ impl Done for DataValue { fn into_props(self) -> Bag { self.0 } }
 impl Error {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Code`: `Code`. Update: in place.
+    /// `Code`: `Code`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-error.html#cfn-iottwinmaker-componenttype-error-code)
     pub fn code(self, value: impl Arg<Code>) -> Self { Self(put(self.0, "Code", value.into_expr())) }
-    /// `Message`: text. Update: in place.
+    /// `Message`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-error.html#cfn-iottwinmaker-componenttype-error-message)
     pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value.into_expr())) }
 }
 impl Done for Error { fn into_props(self) -> Bag { self.0 } }
@@ -147,11 +147,11 @@ impl Done for Error { fn into_props(self) -> Bag { self.0 } }
 impl Function {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ImplementedBy`: `DataConnector`. Update: in place.
+    /// `ImplementedBy`: `DataConnector`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-function.html#cfn-iottwinmaker-componenttype-function-implementedby)
     pub fn implemented_by(self, value: impl Arg<DataConnector>) -> Self { Self(put(self.0, "ImplementedBy", value.into_expr())) }
-    /// `RequiredProperties`: list of text. Update: in place.
+    /// `RequiredProperties`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-function.html#cfn-iottwinmaker-componenttype-function-requiredproperties)
     pub fn required_properties(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RequiredProperties", value.into_expr())) }
-    /// `Scope`: `Scope`. Update: in place.
+    /// `Scope`: `Scope`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-function.html#cfn-iottwinmaker-componenttype-function-scope)
     pub fn scope(self, value: impl Arg<Scope>) -> Self { Self(put(self.0, "Scope", value.into_expr())) }
 }
 impl Done for Function { fn into_props(self) -> Bag { self.0 } }
@@ -162,7 +162,7 @@ impl LambdaFunction {
     pub fn new() -> LambdaFunction<Missing<super::required::Arn>> { LambdaFunction(Bag::default(), Phase) }
 }
 impl<R0> LambdaFunction<R0> {
-    /// `Arn`: text, required. Update: in place.
+    /// `Arn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-lambdafunction.html#cfn-iottwinmaker-componenttype-lambdafunction-arn)
     pub fn arn(self, value: impl Arg<str>) -> LambdaFunction<Set> { LambdaFunction(put(self.0, "Arn", value.into_expr()), Phase) }
 }
 impl Done for LambdaFunction { fn into_props(self) -> Bag { self.0 } }
@@ -171,19 +171,19 @@ impl Done for LambdaFunction { fn into_props(self) -> Bag { self.0 } }
 impl PropertyDefinition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Configurations`: map of text. Update: in place.
+    /// `Configurations`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-propertydefinition.html#cfn-iottwinmaker-componenttype-propertydefinition-configurations)
     pub fn configurations(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Configurations", value.into_expr())) }
-    /// `DataType`: `DataType`. Update: in place.
+    /// `DataType`: `DataType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-propertydefinition.html#cfn-iottwinmaker-componenttype-propertydefinition-datatype)
     pub fn data_type(self, value: impl Arg<DataType>) -> Self { Self(put(self.0, "DataType", value.into_expr())) }
-    /// `DefaultValue`: `DataValue`. Update: in place.
+    /// `DefaultValue`: `DataValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-propertydefinition.html#cfn-iottwinmaker-componenttype-propertydefinition-defaultvalue)
     pub fn default_value(self, value: impl Arg<DataValue>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr())) }
-    /// `IsExternalId`: boolean. Update: in place.
+    /// `IsExternalId`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-propertydefinition.html#cfn-iottwinmaker-componenttype-propertydefinition-isexternalid)
     pub fn is_external_id(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsExternalId", value.into_expr())) }
-    /// `IsRequiredInEntity`: boolean. Update: in place.
+    /// `IsRequiredInEntity`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-propertydefinition.html#cfn-iottwinmaker-componenttype-propertydefinition-isrequiredinentity)
     pub fn is_required_in_entity(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsRequiredInEntity", value.into_expr())) }
-    /// `IsStoredExternally`: boolean. Update: in place.
+    /// `IsStoredExternally`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-propertydefinition.html#cfn-iottwinmaker-componenttype-propertydefinition-isstoredexternally)
     pub fn is_stored_externally(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsStoredExternally", value.into_expr())) }
-    /// `IsTimeSeries`: boolean. Update: in place.
+    /// `IsTimeSeries`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-propertydefinition.html#cfn-iottwinmaker-componenttype-propertydefinition-istimeseries)
     pub fn is_time_series(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsTimeSeries", value.into_expr())) }
 }
 impl Done for PropertyDefinition { fn into_props(self) -> Bag { self.0 } }
@@ -192,9 +192,9 @@ impl Done for PropertyDefinition { fn into_props(self) -> Bag { self.0 } }
 impl PropertyGroup {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `GroupType`: `GroupType`. Update: in place.
+    /// `GroupType`: `GroupType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-propertygroup.html#cfn-iottwinmaker-componenttype-propertygroup-grouptype)
     pub fn group_type(self, value: impl Arg<GroupType>) -> Self { Self(put(self.0, "GroupType", value.into_expr())) }
-    /// `PropertyNames`: list of text. Update: in place.
+    /// `PropertyNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-propertygroup.html#cfn-iottwinmaker-componenttype-propertygroup-propertynames)
     pub fn property_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PropertyNames", value.into_expr())) }
 }
 impl Done for PropertyGroup { fn into_props(self) -> Bag { self.0 } }
@@ -203,9 +203,9 @@ impl Done for PropertyGroup { fn into_props(self) -> Bag { self.0 } }
 impl Relationship {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RelationshipType`: text. Update: in place.
+    /// `RelationshipType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-relationship.html#cfn-iottwinmaker-componenttype-relationship-relationshiptype)
     pub fn relationship_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RelationshipType", value.into_expr())) }
-    /// `TargetComponentTypeId`: text. Update: in place.
+    /// `TargetComponentTypeId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-relationship.html#cfn-iottwinmaker-componenttype-relationship-targetcomponenttypeid)
     pub fn target_component_type_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetComponentTypeId", value.into_expr())) }
 }
 impl Done for Relationship { fn into_props(self) -> Bag { self.0 } }
@@ -214,9 +214,9 @@ impl Done for Relationship { fn into_props(self) -> Bag { self.0 } }
 impl RelationshipValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TargetComponentName`: text. Update: in place.
+    /// `TargetComponentName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-relationshipvalue.html#cfn-iottwinmaker-componenttype-relationshipvalue-targetcomponentname)
     pub fn target_component_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetComponentName", value.into_expr())) }
-    /// `TargetEntityId`: text. Update: in place.
+    /// `TargetEntityId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-relationshipvalue.html#cfn-iottwinmaker-componenttype-relationshipvalue-targetentityid)
     pub fn target_entity_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetEntityId", value.into_expr())) }
 }
 impl Done for RelationshipValue { fn into_props(self) -> Bag { self.0 } }
@@ -225,9 +225,9 @@ impl Done for RelationshipValue { fn into_props(self) -> Bag { self.0 } }
 impl Status {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Error`: `ErrorChoice`. Update: in place.
+    /// `Error`: `ErrorChoice`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-status.html#cfn-iottwinmaker-componenttype-status-error)
     pub fn error(self, value: impl Arg<ErrorChoice>) -> Self { Self(put(self.0, "Error", value.into_expr())) }
-    /// `State`: `State`. Update: in place.
+    /// `State`: `State`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-status.html#cfn-iottwinmaker-componenttype-status-state)
     pub fn state(self, value: impl Arg<State>) -> Self { Self(put(self.0, "State", value.into_expr())) }
 }
 impl Done for Status { fn into_props(self) -> Bag { self.0 } }
@@ -258,23 +258,23 @@ impl CfnEntity {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEntityProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-entity.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreationDateTime`: text.
+    /// The attribute `CreationDateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-entity.html#CreationDateTime-fn::getatt)
     pub fn attr_creation_date_time(&self) -> Val<str> { self.0.get_att("CreationDateTime") }
-    /// The attribute `HasChildEntities`: boolean.
+    /// The attribute `HasChildEntities`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-entity.html#HasChildEntities-fn::getatt)
     pub fn attr_has_child_entities(&self) -> Val<bool> { self.0.get_att("HasChildEntities") }
-    /// The attribute `Status`: `Status`.
+    /// The attribute `Status`: `Status`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-entity.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<entity::Status> { self.0.get_att("Status") }
-    /// The attribute `Status.Error`: `Error`.
+    /// The attribute `Status.Error`: `Error`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-entity.html#Status.Error-fn::getatt)
     pub fn attr_status_error(&self) -> Val<entity::Error> { self.0.get_att("Status.Error") }
-    /// The attribute `Status.Error.Code`: text.
+    /// The attribute `Status.Error.Code`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-entity.html#Status.Error.Code-fn::getatt)
     pub fn attr_status_error_code(&self) -> Val<str> { self.0.get_att("Status.Error.Code") }
-    /// The attribute `Status.Error.Message`: text.
+    /// The attribute `Status.Error.Message`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-entity.html#Status.Error.Message-fn::getatt)
     pub fn attr_status_error_message(&self) -> Val<str> { self.0.get_att("Status.Error.Message") }
-    /// The attribute `Status.State`: text.
+    /// The attribute `Status.State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-entity.html#Status.State-fn::getatt)
     pub fn attr_status_state(&self) -> Val<str> { self.0.get_att("Status.State") }
-    /// The attribute `UpdateDateTime`: text.
+    /// The attribute `UpdateDateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-entity.html#UpdateDateTime-fn::getatt)
     pub fn attr_update_date_time(&self) -> Val<str> { self.0.get_att("UpdateDateTime") }
 }
 impl Parent for CfnEntity { fn node(&self) -> &Place { &self.0 } }
@@ -285,21 +285,21 @@ impl CfnEntityProps {
     pub fn new() -> CfnEntityProps<Missing<required::EntityName>, Missing<required::WorkspaceId>> { CfnEntityProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnEntityProps<R0, R1> {
-    /// `Components`: map of `Component`. Update: in place.
+    /// `Components`: map of `Component`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-entity.html#cfn-iottwinmaker-entity-components)
     pub fn components(self, value: impl Arg<Dict<entity::Component>>) -> Self { Self(put(self.0, "Components", value.into_expr()), Phase) }
-    /// `CompositeComponents`: map of `CompositeComponent`. Update: in place.
+    /// `CompositeComponents`: map of `CompositeComponent`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-entity.html#cfn-iottwinmaker-entity-compositecomponents)
     pub fn composite_components(self, value: impl Arg<Dict<entity::CompositeComponent>>) -> Self { Self(put(self.0, "CompositeComponents", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-entity.html#cfn-iottwinmaker-entity-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `EntityId`: text. Update: replacement.
+    /// `EntityId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-entity.html#cfn-iottwinmaker-entity-entityid)
     pub fn entity_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntityId", value.into_expr()), Phase) }
-    /// `EntityName`: text, required. Update: in place.
+    /// `EntityName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-entity.html#cfn-iottwinmaker-entity-entityname)
     pub fn entity_name(self, value: impl Arg<str>) -> CfnEntityProps<Set, R1> { CfnEntityProps(put(self.0, "EntityName", value.into_expr()), Phase) }
-    /// `ParentEntityId`: text. Update: in place.
+    /// `ParentEntityId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-entity.html#cfn-iottwinmaker-entity-parententityid)
     pub fn parent_entity_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParentEntityId", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-entity.html#cfn-iottwinmaker-entity-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `WorkspaceId`: text, required. Update: replacement.
+    /// `WorkspaceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-entity.html#cfn-iottwinmaker-entity-workspaceid)
     pub fn workspace_id(self, value: impl Arg<str>) -> CfnEntityProps<R0, Set> { CfnEntityProps(put(self.0, "WorkspaceId", value.into_expr()), Phase) }
 }
 impl Done for CfnEntityProps { fn into_props(self) -> Bag { self.0 } }
@@ -311,19 +311,19 @@ use crate::cfn::support::*;
 impl Component {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ComponentName`: text. Update: in place.
+    /// `ComponentName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-component.html#cfn-iottwinmaker-entity-component-componentname)
     pub fn component_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentName", value.into_expr())) }
-    /// `ComponentTypeId`: text. Update: in place.
+    /// `ComponentTypeId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-component.html#cfn-iottwinmaker-entity-component-componenttypeid)
     pub fn component_type_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentTypeId", value.into_expr())) }
-    /// `DefinedIn`: text. Update: in place.
+    /// `DefinedIn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-component.html#cfn-iottwinmaker-entity-component-definedin)
     pub fn defined_in(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefinedIn", value.into_expr())) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-component.html#cfn-iottwinmaker-entity-component-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `Properties`: map of `Property`. Update: in place.
+    /// `Properties`: map of `Property`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-component.html#cfn-iottwinmaker-entity-component-properties)
     pub fn properties(self, value: impl Arg<Dict<Property>>) -> Self { Self(put(self.0, "Properties", value.into_expr())) }
-    /// `PropertyGroups`: map of `PropertyGroup`. Update: in place.
+    /// `PropertyGroups`: map of `PropertyGroup`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-component.html#cfn-iottwinmaker-entity-component-propertygroups)
     pub fn property_groups(self, value: impl Arg<Dict<PropertyGroup>>) -> Self { Self(put(self.0, "PropertyGroups", value.into_expr())) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-component.html#cfn-iottwinmaker-entity-component-status)
     pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for Component { fn into_props(self) -> Bag { self.0 } }
@@ -332,19 +332,19 @@ impl Done for Component { fn into_props(self) -> Bag { self.0 } }
 impl CompositeComponent {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ComponentName`: text. Update: in place.
+    /// `ComponentName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-compositecomponent.html#cfn-iottwinmaker-entity-compositecomponent-componentname)
     pub fn component_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentName", value.into_expr())) }
-    /// `ComponentPath`: text. Update: in place.
+    /// `ComponentPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-compositecomponent.html#cfn-iottwinmaker-entity-compositecomponent-componentpath)
     pub fn component_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentPath", value.into_expr())) }
-    /// `ComponentTypeId`: text. Update: in place.
+    /// `ComponentTypeId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-compositecomponent.html#cfn-iottwinmaker-entity-compositecomponent-componenttypeid)
     pub fn component_type_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentTypeId", value.into_expr())) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-compositecomponent.html#cfn-iottwinmaker-entity-compositecomponent-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `Properties`: map of `Property`. Update: in place.
+    /// `Properties`: map of `Property`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-compositecomponent.html#cfn-iottwinmaker-entity-compositecomponent-properties)
     pub fn properties(self, value: impl Arg<Dict<Property>>) -> Self { Self(put(self.0, "Properties", value.into_expr())) }
-    /// `PropertyGroups`: map of `PropertyGroup`. Update: in place.
+    /// `PropertyGroups`: map of `PropertyGroup`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-compositecomponent.html#cfn-iottwinmaker-entity-compositecomponent-propertygroups)
     pub fn property_groups(self, value: impl Arg<Dict<PropertyGroup>>) -> Self { Self(put(self.0, "PropertyGroups", value.into_expr())) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-compositecomponent.html#cfn-iottwinmaker-entity-compositecomponent-status)
     pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for CompositeComponent { fn into_props(self) -> Bag { self.0 } }
@@ -353,15 +353,15 @@ impl Done for CompositeComponent { fn into_props(self) -> Bag { self.0 } }
 impl DataType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AllowedValues`: list of `DataValue`. Update: in place.
+    /// `AllowedValues`: list of `DataValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-datatype.html#cfn-iottwinmaker-entity-datatype-allowedvalues)
     pub fn allowed_values(self, value: impl Arg<Arr<DataValue>>) -> Self { Self(put(self.0, "AllowedValues", value.into_expr())) }
-    /// `NestedType`: `DataType`. Update: in place.
+    /// `NestedType`: `DataType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-datatype.html#cfn-iottwinmaker-entity-datatype-nestedtype)
     pub fn nested_type(self, value: impl Arg<DataType>) -> Self { Self(put(self.0, "NestedType", value.into_expr())) }
-    /// `Relationship`: `Relationship`. Update: in place.
+    /// `Relationship`: `Relationship`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-datatype.html#cfn-iottwinmaker-entity-datatype-relationship)
     pub fn relationship(self, value: impl Arg<Relationship>) -> Self { Self(put(self.0, "Relationship", value.into_expr())) }
-    /// `Type`: `Type`. Update: in place.
+    /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-datatype.html#cfn-iottwinmaker-entity-datatype-type)
     pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
-    /// `UnitOfMeasure`: text. Update: in place.
+    /// `UnitOfMeasure`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-datatype.html#cfn-iottwinmaker-entity-datatype-unitofmeasure)
     pub fn unit_of_measure(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UnitOfMeasure", value.into_expr())) }
 }
 impl Done for DataType { fn into_props(self) -> Bag { self.0 } }
@@ -370,23 +370,23 @@ impl Done for DataType { fn into_props(self) -> Bag { self.0 } }
 impl DataValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BooleanValue`: boolean. Update: in place.
+    /// `BooleanValue`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-datavalue.html#cfn-iottwinmaker-entity-datavalue-booleanvalue)
     pub fn boolean_value(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BooleanValue", value.into_expr())) }
-    /// `DoubleValue`: number. Update: in place.
+    /// `DoubleValue`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-datavalue.html#cfn-iottwinmaker-entity-datavalue-doublevalue)
     pub fn double_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DoubleValue", value.into_expr())) }
-    /// `Expression`: text. Update: in place.
+    /// `Expression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-datavalue.html#cfn-iottwinmaker-entity-datavalue-expression)
     pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr())) }
-    /// `IntegerValue`: integer. Update: in place.
+    /// `IntegerValue`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-datavalue.html#cfn-iottwinmaker-entity-datavalue-integervalue)
     pub fn integer_value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IntegerValue", value.into_expr())) }
-    /// `ListValue`: list of `DataValue`. Update: in place.
+    /// `ListValue`: list of `DataValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-datavalue.html#cfn-iottwinmaker-entity-datavalue-listvalue)
     pub fn list_value(self, value: impl Arg<Arr<DataValue>>) -> Self { Self(put(self.0, "ListValue", value.into_expr())) }
-    /// `LongValue`: number. Update: in place.
+    /// `LongValue`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-datavalue.html#cfn-iottwinmaker-entity-datavalue-longvalue)
     pub fn long_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LongValue", value.into_expr())) }
-    /// `MapValue`: map of `DataValue`. Update: in place.
+    /// `MapValue`: map of `DataValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-datavalue.html#cfn-iottwinmaker-entity-datavalue-mapvalue)
     pub fn map_value(self, value: impl Arg<Dict<DataValue>>) -> Self { Self(put(self.0, "MapValue", value.into_expr())) }
-    /// `RelationshipValue`: `RelationshipValue`. Update: in place.
+    /// `RelationshipValue`: `RelationshipValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-datavalue.html#cfn-iottwinmaker-entity-datavalue-relationshipvalue)
     pub fn relationship_value(self, value: impl Arg<RelationshipValue>) -> Self { Self(put(self.0, "RelationshipValue", value.into_expr())) }
-    /// `StringValue`: text. Update: in place.
+    /// `StringValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-datavalue.html#cfn-iottwinmaker-entity-datavalue-stringvalue)
     pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value.into_expr())) }
 }
 impl Done for DataValue { fn into_props(self) -> Bag { self.0 } }
@@ -395,25 +395,25 @@ impl Done for DataValue { fn into_props(self) -> Bag { self.0 } }
 impl Definition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Configuration`: map of text. Update: in place.
+    /// `Configuration`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-definition.html#cfn-iottwinmaker-entity-definition-configuration)
     pub fn configuration(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Configuration", value.into_expr())) }
-    /// `DataType`: `DataType`. Update: in place.
+    /// `DataType`: `DataType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-definition.html#cfn-iottwinmaker-entity-definition-datatype)
     pub fn data_type(self, value: impl Arg<DataType>) -> Self { Self(put(self.0, "DataType", value.into_expr())) }
-    /// `DefaultValue`: `DataValue`. Update: in place.
+    /// `DefaultValue`: `DataValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-definition.html#cfn-iottwinmaker-entity-definition-defaultvalue)
     pub fn default_value(self, value: impl Arg<DataValue>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr())) }
-    /// `IsExternalId`: boolean. Update: in place.
+    /// `IsExternalId`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-definition.html#cfn-iottwinmaker-entity-definition-isexternalid)
     pub fn is_external_id(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsExternalId", value.into_expr())) }
-    /// `IsFinal`: boolean. Update: in place.
+    /// `IsFinal`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-definition.html#cfn-iottwinmaker-entity-definition-isfinal)
     pub fn is_final(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsFinal", value.into_expr())) }
-    /// `IsImported`: boolean. Update: in place.
+    /// `IsImported`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-definition.html#cfn-iottwinmaker-entity-definition-isimported)
     pub fn is_imported(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsImported", value.into_expr())) }
-    /// `IsInherited`: boolean. Update: in place.
+    /// `IsInherited`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-definition.html#cfn-iottwinmaker-entity-definition-isinherited)
     pub fn is_inherited(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsInherited", value.into_expr())) }
-    /// `IsRequiredInEntity`: boolean. Update: in place.
+    /// `IsRequiredInEntity`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-definition.html#cfn-iottwinmaker-entity-definition-isrequiredinentity)
     pub fn is_required_in_entity(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsRequiredInEntity", value.into_expr())) }
-    /// `IsStoredExternally`: boolean. Update: in place.
+    /// `IsStoredExternally`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-definition.html#cfn-iottwinmaker-entity-definition-isstoredexternally)
     pub fn is_stored_externally(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsStoredExternally", value.into_expr())) }
-    /// `IsTimeSeries`: boolean. Update: in place.
+    /// `IsTimeSeries`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-definition.html#cfn-iottwinmaker-entity-definition-istimeseries)
     pub fn is_time_series(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsTimeSeries", value.into_expr())) }
 }
 impl Done for Definition { fn into_props(self) -> Bag { self.0 } }
@@ -422,9 +422,9 @@ impl Done for Definition { fn into_props(self) -> Bag { self.0 } }
 impl Error {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Code`: `Code`. Update: in place.
+    /// `Code`: `Code`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-error.html#cfn-iottwinmaker-entity-error-code)
     pub fn code(self, value: impl Arg<Code>) -> Self { Self(put(self.0, "Code", value.into_expr())) }
-    /// `Message`: text. Update: in place.
+    /// `Message`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-error.html#cfn-iottwinmaker-entity-error-message)
     pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value.into_expr())) }
 }
 impl Done for Error { fn into_props(self) -> Bag { self.0 } }
@@ -433,9 +433,9 @@ impl Done for Error { fn into_props(self) -> Bag { self.0 } }
 impl Property {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Definition`: `Definition`. Update: in place.
+    /// `Definition`: `Definition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-property.html#cfn-iottwinmaker-entity-property-definition)
     pub fn definition(self, value: impl Arg<Definition>) -> Self { Self(put(self.0, "Definition", value.into_expr())) }
-    /// `Value`: `DataValue`. Update: in place.
+    /// `Value`: `DataValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-property.html#cfn-iottwinmaker-entity-property-value)
     pub fn value(self, value: impl Arg<DataValue>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for Property { fn into_props(self) -> Bag { self.0 } }
@@ -444,9 +444,9 @@ impl Done for Property { fn into_props(self) -> Bag { self.0 } }
 impl PropertyGroup {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `GroupType`: `GroupType`. Update: in place.
+    /// `GroupType`: `GroupType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-propertygroup.html#cfn-iottwinmaker-entity-propertygroup-grouptype)
     pub fn group_type(self, value: impl Arg<GroupType>) -> Self { Self(put(self.0, "GroupType", value.into_expr())) }
-    /// `PropertyNames`: list of text. Update: in place.
+    /// `PropertyNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-propertygroup.html#cfn-iottwinmaker-entity-propertygroup-propertynames)
     pub fn property_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PropertyNames", value.into_expr())) }
 }
 impl Done for PropertyGroup { fn into_props(self) -> Bag { self.0 } }
@@ -455,9 +455,9 @@ impl Done for PropertyGroup { fn into_props(self) -> Bag { self.0 } }
 impl Relationship {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RelationshipType`: text. Update: in place.
+    /// `RelationshipType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-relationship.html#cfn-iottwinmaker-entity-relationship-relationshiptype)
     pub fn relationship_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RelationshipType", value.into_expr())) }
-    /// `TargetComponentTypeId`: text. Update: in place.
+    /// `TargetComponentTypeId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-relationship.html#cfn-iottwinmaker-entity-relationship-targetcomponenttypeid)
     pub fn target_component_type_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetComponentTypeId", value.into_expr())) }
 }
 impl Done for Relationship { fn into_props(self) -> Bag { self.0 } }
@@ -466,9 +466,9 @@ impl Done for Relationship { fn into_props(self) -> Bag { self.0 } }
 impl RelationshipValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TargetComponentName`: text. Update: in place.
+    /// `TargetComponentName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-relationshipvalue.html#cfn-iottwinmaker-entity-relationshipvalue-targetcomponentname)
     pub fn target_component_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetComponentName", value.into_expr())) }
-    /// `TargetEntityId`: text. Update: in place.
+    /// `TargetEntityId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-relationshipvalue.html#cfn-iottwinmaker-entity-relationshipvalue-targetentityid)
     pub fn target_entity_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetEntityId", value.into_expr())) }
 }
 impl Done for RelationshipValue { fn into_props(self) -> Bag { self.0 } }
@@ -477,9 +477,9 @@ impl Done for RelationshipValue { fn into_props(self) -> Bag { self.0 } }
 impl Status {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Error`: `ErrorChoice`. Update: in place.
+    /// `Error`: `ErrorChoice`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-status.html#cfn-iottwinmaker-entity-status-error)
     pub fn error(self, value: impl Arg<ErrorChoice>) -> Self { Self(put(self.0, "Error", value.into_expr())) }
-    /// `State`: `State`. Update: in place.
+    /// `State`: `State`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-status.html#cfn-iottwinmaker-entity-status-state)
     pub fn state(self, value: impl Arg<State>) -> Self { Self(put(self.0, "State", value.into_expr())) }
 }
 impl Done for Status { fn into_props(self) -> Bag { self.0 } }
@@ -508,13 +508,13 @@ impl CfnScene {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSceneProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-scene.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreationDateTime`: text.
+    /// The attribute `CreationDateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-scene.html#CreationDateTime-fn::getatt)
     pub fn attr_creation_date_time(&self) -> Val<str> { self.0.get_att("CreationDateTime") }
-    /// The attribute `GeneratedSceneMetadata`: map of text.
+    /// The attribute `GeneratedSceneMetadata`: map of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-scene.html#GeneratedSceneMetadata-fn::getatt)
     pub fn attr_generated_scene_metadata(&self) -> Val<Dict<str>> { self.0.get_att("GeneratedSceneMetadata") }
-    /// The attribute `UpdateDateTime`: text.
+    /// The attribute `UpdateDateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-scene.html#UpdateDateTime-fn::getatt)
     pub fn attr_update_date_time(&self) -> Val<str> { self.0.get_att("UpdateDateTime") }
 }
 impl Parent for CfnScene { fn node(&self) -> &Place { &self.0 } }
@@ -525,19 +525,19 @@ impl CfnSceneProps {
     pub fn new() -> CfnSceneProps<Missing<required::ContentLocation>, Missing<required::SceneId>, Missing<required::WorkspaceId>> { CfnSceneProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnSceneProps<R0, R1, R2> {
-    /// `Capabilities`: list of text. Update: in place.
+    /// `Capabilities`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-scene.html#cfn-iottwinmaker-scene-capabilities)
     pub fn capabilities(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Capabilities", value.into_expr()), Phase) }
-    /// `ContentLocation`: text, required. Update: in place.
+    /// `ContentLocation`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-scene.html#cfn-iottwinmaker-scene-contentlocation)
     pub fn content_location(self, value: impl Arg<str>) -> CfnSceneProps<Set, R1, R2> { CfnSceneProps(put(self.0, "ContentLocation", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-scene.html#cfn-iottwinmaker-scene-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `SceneId`: text, required. Update: replacement.
+    /// `SceneId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-scene.html#cfn-iottwinmaker-scene-sceneid)
     pub fn scene_id(self, value: impl Arg<str>) -> CfnSceneProps<R0, Set, R2> { CfnSceneProps(put(self.0, "SceneId", value.into_expr()), Phase) }
-    /// `SceneMetadata`: map of text. Update: in place.
+    /// `SceneMetadata`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-scene.html#cfn-iottwinmaker-scene-scenemetadata)
     pub fn scene_metadata(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "SceneMetadata", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-scene.html#cfn-iottwinmaker-scene-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `WorkspaceId`: text, required. Update: replacement.
+    /// `WorkspaceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-scene.html#cfn-iottwinmaker-scene-workspaceid)
     pub fn workspace_id(self, value: impl Arg<str>) -> CfnSceneProps<R0, R1, Set> { CfnSceneProps(put(self.0, "WorkspaceId", value.into_expr()), Phase) }
 }
 impl Done for CfnSceneProps { fn into_props(self) -> Bag { self.0 } }
@@ -550,13 +550,13 @@ impl CfnSyncJob {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSyncJobProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-syncjob.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreationDateTime`: text.
+    /// The attribute `CreationDateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-syncjob.html#CreationDateTime-fn::getatt)
     pub fn attr_creation_date_time(&self) -> Val<str> { self.0.get_att("CreationDateTime") }
-    /// The attribute `State`: text.
+    /// The attribute `State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-syncjob.html#State-fn::getatt)
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
-    /// The attribute `UpdateDateTime`: text.
+    /// The attribute `UpdateDateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-syncjob.html#UpdateDateTime-fn::getatt)
     pub fn attr_update_date_time(&self) -> Val<str> { self.0.get_att("UpdateDateTime") }
 }
 impl Parent for CfnSyncJob { fn node(&self) -> &Place { &self.0 } }
@@ -567,13 +567,13 @@ impl CfnSyncJobProps {
     pub fn new() -> CfnSyncJobProps<Missing<required::SyncRole>, Missing<required::SyncSource>, Missing<required::WorkspaceId>> { CfnSyncJobProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnSyncJobProps<R0, R1, R2> {
-    /// `SyncRole`: text, required. Update: replacement.
+    /// `SyncRole`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-syncjob.html#cfn-iottwinmaker-syncjob-syncrole)
     pub fn sync_role(self, value: impl Arg<str>) -> CfnSyncJobProps<Set, R1, R2> { CfnSyncJobProps(put(self.0, "SyncRole", value.into_expr()), Phase) }
-    /// `SyncSource`: text, required. Update: replacement.
+    /// `SyncSource`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-syncjob.html#cfn-iottwinmaker-syncjob-syncsource)
     pub fn sync_source(self, value: impl Arg<str>) -> CfnSyncJobProps<R0, Set, R2> { CfnSyncJobProps(put(self.0, "SyncSource", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: replacement.
+    /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-syncjob.html#cfn-iottwinmaker-syncjob-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `WorkspaceId`: text, required. Update: replacement.
+    /// `WorkspaceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-syncjob.html#cfn-iottwinmaker-syncjob-workspaceid)
     pub fn workspace_id(self, value: impl Arg<str>) -> CfnSyncJobProps<R0, R1, Set> { CfnSyncJobProps(put(self.0, "WorkspaceId", value.into_expr()), Phase) }
 }
 impl Done for CfnSyncJobProps { fn into_props(self) -> Bag { self.0 } }
@@ -586,11 +586,11 @@ impl CfnWorkspace {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWorkspaceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `WorkspaceId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-workspace.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreationDateTime`: text.
+    /// The attribute `CreationDateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-workspace.html#CreationDateTime-fn::getatt)
     pub fn attr_creation_date_time(&self) -> Val<str> { self.0.get_att("CreationDateTime") }
-    /// The attribute `UpdateDateTime`: text.
+    /// The attribute `UpdateDateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-workspace.html#UpdateDateTime-fn::getatt)
     pub fn attr_update_date_time(&self) -> Val<str> { self.0.get_att("UpdateDateTime") }
 }
 impl Parent for CfnWorkspace { fn node(&self) -> &Place { &self.0 } }
@@ -601,15 +601,15 @@ impl CfnWorkspaceProps {
     pub fn new() -> CfnWorkspaceProps<Missing<required::Role>, Missing<required::S3Location>, Missing<required::WorkspaceId>> { CfnWorkspaceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnWorkspaceProps<R0, R1, R2> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-workspace.html#cfn-iottwinmaker-workspace-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Role`: `IamRoleArn`, required. Update: in place.
+    /// `Role`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-workspace.html#cfn-iottwinmaker-workspace-role)
     pub fn role(self, value: impl Arg<kind::IamRoleArn>) -> CfnWorkspaceProps<Set, R1, R2> { CfnWorkspaceProps(put(self.0, "Role", value.into_expr()), Phase) }
-    /// `S3Location`: `S3BucketArn`, required. Update: in place.
+    /// `S3Location`: `S3BucketArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-workspace.html#cfn-iottwinmaker-workspace-s3location)
     pub fn s3_location(self, value: impl Arg<kind::S3BucketArn>) -> CfnWorkspaceProps<R0, Set, R2> { CfnWorkspaceProps(put(self.0, "S3Location", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-workspace.html#cfn-iottwinmaker-workspace-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `WorkspaceId`: text, required. Update: replacement.
+    /// `WorkspaceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-workspace.html#cfn-iottwinmaker-workspace-workspaceid)
     pub fn workspace_id(self, value: impl Arg<str>) -> CfnWorkspaceProps<R0, R1, Set> { CfnWorkspaceProps(put(self.0, "WorkspaceId", value.into_expr()), Phase) }
 }
 impl Done for CfnWorkspaceProps { fn into_props(self) -> Bag { self.0 } }

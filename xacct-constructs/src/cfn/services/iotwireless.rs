@@ -13,7 +13,7 @@ impl CfnDestination {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDestinationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-destination.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnDestination { fn node(&self) -> &Place { &self.0 } }
@@ -24,17 +24,17 @@ impl CfnDestinationProps {
     pub fn new() -> CfnDestinationProps<Missing<required::Expression>, Missing<required::ExpressionType>, Missing<required::Name>> { CfnDestinationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDestinationProps<R0, R1, R2> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-destination.html#cfn-iotwireless-destination-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Expression`: text, required. Update: in place.
+    /// `Expression`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-destination.html#cfn-iotwireless-destination-expression)
     pub fn expression(self, value: impl Arg<str>) -> CfnDestinationProps<Set, R1, R2> { CfnDestinationProps(put(self.0, "Expression", value.into_expr()), Phase) }
-    /// `ExpressionType`: `ExpressionType`, required. Update: in place.
+    /// `ExpressionType`: `ExpressionType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-destination.html#cfn-iotwireless-destination-expressiontype)
     pub fn expression_type(self, value: impl Arg<destination::ExpressionType>) -> CfnDestinationProps<R0, Set, R2> { CfnDestinationProps(put(self.0, "ExpressionType", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-destination.html#cfn-iotwireless-destination-name)
     pub fn name(self, value: impl Arg<str>) -> CfnDestinationProps<R0, R1, Set> { CfnDestinationProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-destination.html#cfn-iotwireless-destination-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-destination.html#cfn-iotwireless-destination-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDestinationProps { fn into_props(self) -> Bag { self.0 } }
@@ -53,9 +53,9 @@ impl CfnDeviceProfile {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnDeviceProfileProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-deviceprofile.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-deviceprofile.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnDeviceProfile { fn node(&self) -> &Place { &self.0 } }
@@ -64,11 +64,11 @@ impl Parent for CfnDeviceProfile { fn node(&self) -> &Place { &self.0 } }
 impl CfnDeviceProfileProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LoRaWAN`: `LoRaWANDeviceProfile`. Update: replacement.
+    /// `LoRaWAN`: `LoRaWANDeviceProfile`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-deviceprofile.html#cfn-iotwireless-deviceprofile-lorawan)
     pub fn lo_ra_wan(self, value: impl Arg<device_profile::LoRaWANDeviceProfile>) -> Self { Self(put(self.0, "LoRaWAN", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-deviceprofile.html#cfn-iotwireless-deviceprofile-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-deviceprofile.html#cfn-iotwireless-deviceprofile-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnDeviceProfileProps { fn into_props(self) -> Bag { self.0 } }
@@ -80,43 +80,43 @@ use crate::cfn::support::*;
 impl LoRaWANDeviceProfile {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ClassBTimeout`: integer. Update: replacement.
+    /// `ClassBTimeout`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-deviceprofile-lorawandeviceprofile.html#cfn-iotwireless-deviceprofile-lorawandeviceprofile-classbtimeout)
     pub fn class_b_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ClassBTimeout", value.into_expr())) }
-    /// `ClassCTimeout`: integer. Update: replacement.
+    /// `ClassCTimeout`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-deviceprofile-lorawandeviceprofile.html#cfn-iotwireless-deviceprofile-lorawandeviceprofile-classctimeout)
     pub fn class_c_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ClassCTimeout", value.into_expr())) }
-    /// `FactoryPresetFreqsList`: list of integer. Update: replacement.
+    /// `FactoryPresetFreqsList`: list of integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-deviceprofile-lorawandeviceprofile.html#cfn-iotwireless-deviceprofile-lorawandeviceprofile-factorypresetfreqslist)
     pub fn factory_preset_freqs_list(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "FactoryPresetFreqsList", value.into_expr())) }
-    /// `MacVersion`: text. Update: replacement.
+    /// `MacVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-deviceprofile-lorawandeviceprofile.html#cfn-iotwireless-deviceprofile-lorawandeviceprofile-macversion)
     pub fn mac_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MacVersion", value.into_expr())) }
-    /// `MaxDutyCycle`: integer. Update: replacement.
+    /// `MaxDutyCycle`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-deviceprofile-lorawandeviceprofile.html#cfn-iotwireless-deviceprofile-lorawandeviceprofile-maxdutycycle)
     pub fn max_duty_cycle(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxDutyCycle", value.into_expr())) }
-    /// `MaxEirp`: integer. Update: replacement.
+    /// `MaxEirp`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-deviceprofile-lorawandeviceprofile.html#cfn-iotwireless-deviceprofile-lorawandeviceprofile-maxeirp)
     pub fn max_eirp(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxEirp", value.into_expr())) }
-    /// `PingSlotDr`: integer. Update: replacement.
+    /// `PingSlotDr`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-deviceprofile-lorawandeviceprofile.html#cfn-iotwireless-deviceprofile-lorawandeviceprofile-pingslotdr)
     pub fn ping_slot_dr(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PingSlotDr", value.into_expr())) }
-    /// `PingSlotFreq`: integer. Update: replacement.
+    /// `PingSlotFreq`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-deviceprofile-lorawandeviceprofile.html#cfn-iotwireless-deviceprofile-lorawandeviceprofile-pingslotfreq)
     pub fn ping_slot_freq(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PingSlotFreq", value.into_expr())) }
-    /// `PingSlotPeriod`: integer. Update: replacement.
+    /// `PingSlotPeriod`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-deviceprofile-lorawandeviceprofile.html#cfn-iotwireless-deviceprofile-lorawandeviceprofile-pingslotperiod)
     pub fn ping_slot_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PingSlotPeriod", value.into_expr())) }
-    /// `RegParamsRevision`: text. Update: replacement.
+    /// `RegParamsRevision`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-deviceprofile-lorawandeviceprofile.html#cfn-iotwireless-deviceprofile-lorawandeviceprofile-regparamsrevision)
     pub fn reg_params_revision(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegParamsRevision", value.into_expr())) }
-    /// `RfRegion`: text. Update: replacement.
+    /// `RfRegion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-deviceprofile-lorawandeviceprofile.html#cfn-iotwireless-deviceprofile-lorawandeviceprofile-rfregion)
     pub fn rf_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RfRegion", value.into_expr())) }
-    /// `RxDataRate2`: integer. Update: replacement.
+    /// `RxDataRate2`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-deviceprofile-lorawandeviceprofile.html#cfn-iotwireless-deviceprofile-lorawandeviceprofile-rxdatarate2)
     pub fn rx_data_rate2(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RxDataRate2", value.into_expr())) }
-    /// `RxDelay1`: integer. Update: replacement.
+    /// `RxDelay1`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-deviceprofile-lorawandeviceprofile.html#cfn-iotwireless-deviceprofile-lorawandeviceprofile-rxdelay1)
     pub fn rx_delay1(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RxDelay1", value.into_expr())) }
-    /// `RxDrOffset1`: integer. Update: replacement.
+    /// `RxDrOffset1`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-deviceprofile-lorawandeviceprofile.html#cfn-iotwireless-deviceprofile-lorawandeviceprofile-rxdroffset1)
     pub fn rx_dr_offset1(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RxDrOffset1", value.into_expr())) }
-    /// `RxFreq2`: integer. Update: replacement.
+    /// `RxFreq2`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-deviceprofile-lorawandeviceprofile.html#cfn-iotwireless-deviceprofile-lorawandeviceprofile-rxfreq2)
     pub fn rx_freq2(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RxFreq2", value.into_expr())) }
-    /// `Supports32BitFCnt`: boolean. Update: replacement.
+    /// `Supports32BitFCnt`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-deviceprofile-lorawandeviceprofile.html#cfn-iotwireless-deviceprofile-lorawandeviceprofile-supports32bitfcnt)
     pub fn supports32_bit_f_cnt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Supports32BitFCnt", value.into_expr())) }
-    /// `SupportsClassB`: boolean. Update: replacement.
+    /// `SupportsClassB`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-deviceprofile-lorawandeviceprofile.html#cfn-iotwireless-deviceprofile-lorawandeviceprofile-supportsclassb)
     pub fn supports_class_b(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SupportsClassB", value.into_expr())) }
-    /// `SupportsClassC`: boolean. Update: replacement.
+    /// `SupportsClassC`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-deviceprofile-lorawandeviceprofile.html#cfn-iotwireless-deviceprofile-lorawandeviceprofile-supportsclassc)
     pub fn supports_class_c(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SupportsClassC", value.into_expr())) }
-    /// `SupportsJoin`: boolean. Update: replacement.
+    /// `SupportsJoin`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-deviceprofile-lorawandeviceprofile.html#cfn-iotwireless-deviceprofile-lorawandeviceprofile-supportsjoin)
     pub fn supports_join(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SupportsJoin", value.into_expr())) }
 }
 impl Done for LoRaWANDeviceProfile { fn into_props(self) -> Bag { self.0 } }
@@ -130,13 +130,13 @@ impl CfnFuotaTask {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFuotaTaskProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-fuotatask.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `FuotaTaskStatus`: text.
+    /// The attribute `FuotaTaskStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-fuotatask.html#FuotaTaskStatus-fn::getatt)
     pub fn attr_fuota_task_status(&self) -> Val<str> { self.0.get_att("FuotaTaskStatus") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-fuotatask.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `LoRaWAN.StartTime`: text.
+    /// The attribute `LoRaWAN.StartTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-fuotatask.html#LoRaWAN.StartTime-fn::getatt)
     pub fn attr_lo_ra_wan_start_time(&self) -> Val<str> { self.0.get_att("LoRaWAN.StartTime") }
 }
 impl Parent for CfnFuotaTask { fn node(&self) -> &Place { &self.0 } }
@@ -147,25 +147,25 @@ impl CfnFuotaTaskProps {
     pub fn new() -> CfnFuotaTaskProps<Missing<required::FirmwareUpdateImage>, Missing<required::FirmwareUpdateRole>, Missing<required::LoRaWAN>> { CfnFuotaTaskProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnFuotaTaskProps<R0, R1, R2> {
-    /// `AssociateMulticastGroup`: text. Update: in place.
+    /// `AssociateMulticastGroup`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-fuotatask.html#cfn-iotwireless-fuotatask-associatemulticastgroup)
     pub fn associate_multicast_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssociateMulticastGroup", value.into_expr()), Phase) }
-    /// `AssociateWirelessDevice`: text. Update: in place.
+    /// `AssociateWirelessDevice`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-fuotatask.html#cfn-iotwireless-fuotatask-associatewirelessdevice)
     pub fn associate_wireless_device(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssociateWirelessDevice", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-fuotatask.html#cfn-iotwireless-fuotatask-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DisassociateMulticastGroup`: text. Update: in place.
+    /// `DisassociateMulticastGroup`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-fuotatask.html#cfn-iotwireless-fuotatask-disassociatemulticastgroup)
     pub fn disassociate_multicast_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisassociateMulticastGroup", value.into_expr()), Phase) }
-    /// `DisassociateWirelessDevice`: text. Update: in place.
+    /// `DisassociateWirelessDevice`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-fuotatask.html#cfn-iotwireless-fuotatask-disassociatewirelessdevice)
     pub fn disassociate_wireless_device(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisassociateWirelessDevice", value.into_expr()), Phase) }
-    /// `FirmwareUpdateImage`: text, required. Update: in place.
+    /// `FirmwareUpdateImage`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-fuotatask.html#cfn-iotwireless-fuotatask-firmwareupdateimage)
     pub fn firmware_update_image(self, value: impl Arg<str>) -> CfnFuotaTaskProps<Set, R1, R2> { CfnFuotaTaskProps(put(self.0, "FirmwareUpdateImage", value.into_expr()), Phase) }
-    /// `FirmwareUpdateRole`: text, required. Update: in place.
+    /// `FirmwareUpdateRole`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-fuotatask.html#cfn-iotwireless-fuotatask-firmwareupdaterole)
     pub fn firmware_update_role(self, value: impl Arg<str>) -> CfnFuotaTaskProps<R0, Set, R2> { CfnFuotaTaskProps(put(self.0, "FirmwareUpdateRole", value.into_expr()), Phase) }
-    /// `LoRaWAN`: `LoRaWAN`, required. Update: in place.
+    /// `LoRaWAN`: `LoRaWAN`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-fuotatask.html#cfn-iotwireless-fuotatask-lorawan)
     pub fn lo_ra_wan(self, value: impl Arg<fuota_task::LoRaWAN>) -> CfnFuotaTaskProps<R0, R1, Set> { CfnFuotaTaskProps(put(self.0, "LoRaWAN", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-fuotatask.html#cfn-iotwireless-fuotatask-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-fuotatask.html#cfn-iotwireless-fuotatask-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnFuotaTaskProps { fn into_props(self) -> Bag { self.0 } }
@@ -179,9 +179,9 @@ impl LoRaWAN {
     pub fn new() -> LoRaWAN<Missing<super::required::RfRegion>> { LoRaWAN(Bag::default(), Phase) }
 }
 impl<R0> LoRaWAN<R0> {
-    /// `RfRegion`: text, required. Update: in place.
+    /// `RfRegion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-fuotatask-lorawan.html#cfn-iotwireless-fuotatask-lorawan-rfregion)
     pub fn rf_region(self, value: impl Arg<str>) -> LoRaWAN<Set> { LoRaWAN(put(self.0, "RfRegion", value.into_expr()), Phase) }
-    /// `StartTime`: text. Update: in place.
+    /// `StartTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-fuotatask-lorawan.html#cfn-iotwireless-fuotatask-lorawan-starttime)
     pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value.into_expr()), Phase) }
 }
 impl Done for LoRaWAN { fn into_props(self) -> Bag { self.0 } }
@@ -195,15 +195,15 @@ impl CfnMulticastGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMulticastGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-multicastgroup.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-multicastgroup.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `LoRaWAN.NumberOfDevicesInGroup`: integer.
+    /// The attribute `LoRaWAN.NumberOfDevicesInGroup`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-multicastgroup.html#LoRaWAN.NumberOfDevicesInGroup-fn::getatt)
     pub fn attr_lo_ra_wan_number_of_devices_in_group(&self) -> Val<i64> { self.0.get_att("LoRaWAN.NumberOfDevicesInGroup") }
-    /// The attribute `LoRaWAN.NumberOfDevicesRequested`: integer.
+    /// The attribute `LoRaWAN.NumberOfDevicesRequested`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-multicastgroup.html#LoRaWAN.NumberOfDevicesRequested-fn::getatt)
     pub fn attr_lo_ra_wan_number_of_devices_requested(&self) -> Val<i64> { self.0.get_att("LoRaWAN.NumberOfDevicesRequested") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-multicastgroup.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnMulticastGroup { fn node(&self) -> &Place { &self.0 } }
@@ -214,17 +214,17 @@ impl CfnMulticastGroupProps {
     pub fn new() -> CfnMulticastGroupProps<Missing<required::LoRaWAN>> { CfnMulticastGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnMulticastGroupProps<R0> {
-    /// `AssociateWirelessDevice`: text. Update: in place.
+    /// `AssociateWirelessDevice`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-multicastgroup.html#cfn-iotwireless-multicastgroup-associatewirelessdevice)
     pub fn associate_wireless_device(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssociateWirelessDevice", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-multicastgroup.html#cfn-iotwireless-multicastgroup-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DisassociateWirelessDevice`: text. Update: in place.
+    /// `DisassociateWirelessDevice`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-multicastgroup.html#cfn-iotwireless-multicastgroup-disassociatewirelessdevice)
     pub fn disassociate_wireless_device(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisassociateWirelessDevice", value.into_expr()), Phase) }
-    /// `LoRaWAN`: `LoRaWAN`, required. Update: in place.
+    /// `LoRaWAN`: `LoRaWAN`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-multicastgroup.html#cfn-iotwireless-multicastgroup-lorawan)
     pub fn lo_ra_wan(self, value: impl Arg<multicast_group::LoRaWAN>) -> CfnMulticastGroupProps<Set> { CfnMulticastGroupProps(put(self.0, "LoRaWAN", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-multicastgroup.html#cfn-iotwireless-multicastgroup-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-multicastgroup.html#cfn-iotwireless-multicastgroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnMulticastGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -238,13 +238,13 @@ impl LoRaWAN {
     pub fn new() -> LoRaWAN<Missing<super::required::DlClass>, Missing<super::required::RfRegion>> { LoRaWAN(Bag::default(), Phase) }
 }
 impl<R0, R1> LoRaWAN<R0, R1> {
-    /// `DlClass`: text, required. Update: in place.
+    /// `DlClass`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-multicastgroup-lorawan.html#cfn-iotwireless-multicastgroup-lorawan-dlclass)
     pub fn dl_class(self, value: impl Arg<str>) -> LoRaWAN<Set, R1> { LoRaWAN(put(self.0, "DlClass", value.into_expr()), Phase) }
-    /// `NumberOfDevicesInGroup`: integer. Update: in place.
+    /// `NumberOfDevicesInGroup`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-multicastgroup-lorawan.html#cfn-iotwireless-multicastgroup-lorawan-numberofdevicesingroup)
     pub fn number_of_devices_in_group(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfDevicesInGroup", value.into_expr()), Phase) }
-    /// `NumberOfDevicesRequested`: integer. Update: in place.
+    /// `NumberOfDevicesRequested`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-multicastgroup-lorawan.html#cfn-iotwireless-multicastgroup-lorawan-numberofdevicesrequested)
     pub fn number_of_devices_requested(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfDevicesRequested", value.into_expr()), Phase) }
-    /// `RfRegion`: text, required. Update: in place.
+    /// `RfRegion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-multicastgroup-lorawan.html#cfn-iotwireless-multicastgroup-lorawan-rfregion)
     pub fn rf_region(self, value: impl Arg<str>) -> LoRaWAN<R0, Set> { LoRaWAN(put(self.0, "RfRegion", value.into_expr()), Phase) }
 }
 impl Done for LoRaWAN { fn into_props(self) -> Bag { self.0 } }
@@ -258,7 +258,7 @@ impl CfnNetworkAnalyzerConfiguration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnNetworkAnalyzerConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-networkanalyzerconfiguration.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnNetworkAnalyzerConfiguration { fn node(&self) -> &Place { &self.0 } }
@@ -269,17 +269,17 @@ impl CfnNetworkAnalyzerConfigurationProps {
     pub fn new() -> CfnNetworkAnalyzerConfigurationProps<Missing<required::Name>> { CfnNetworkAnalyzerConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnNetworkAnalyzerConfigurationProps<R0> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-networkanalyzerconfiguration.html#cfn-iotwireless-networkanalyzerconfiguration-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-networkanalyzerconfiguration.html#cfn-iotwireless-networkanalyzerconfiguration-name)
     pub fn name(self, value: impl Arg<str>) -> CfnNetworkAnalyzerConfigurationProps<Set> { CfnNetworkAnalyzerConfigurationProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-networkanalyzerconfiguration.html#cfn-iotwireless-networkanalyzerconfiguration-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TraceContent`: `TraceContent`. Update: in place.
+    /// `TraceContent`: `TraceContent`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-networkanalyzerconfiguration.html#cfn-iotwireless-networkanalyzerconfiguration-tracecontent)
     pub fn trace_content(self, value: impl Arg<network_analyzer_configuration::TraceContent>) -> Self { Self(put(self.0, "TraceContent", value.into_expr()), Phase) }
-    /// `WirelessDevices`: list of text. Update: in place.
+    /// `WirelessDevices`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-networkanalyzerconfiguration.html#cfn-iotwireless-networkanalyzerconfiguration-wirelessdevices)
     pub fn wireless_devices(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "WirelessDevices", value.into_expr()), Phase) }
-    /// `WirelessGateways`: list of text. Update: in place.
+    /// `WirelessGateways`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-networkanalyzerconfiguration.html#cfn-iotwireless-networkanalyzerconfiguration-wirelessgateways)
     pub fn wireless_gateways(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "WirelessGateways", value.into_expr()), Phase) }
 }
 impl Done for CfnNetworkAnalyzerConfigurationProps { fn into_props(self) -> Bag { self.0 } }
@@ -291,9 +291,9 @@ use crate::cfn::support::*;
 impl TraceContent {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LogLevel`: `LogLevel`. Update: in place.
+    /// `LogLevel`: `LogLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-networkanalyzerconfiguration-tracecontent.html#cfn-iotwireless-networkanalyzerconfiguration-tracecontent-loglevel)
     pub fn log_level(self, value: impl Arg<LogLevel>) -> Self { Self(put(self.0, "LogLevel", value.into_expr())) }
-    /// `WirelessDeviceFrameInfo`: `WirelessDeviceFrameInfo`. Update: in place.
+    /// `WirelessDeviceFrameInfo`: `WirelessDeviceFrameInfo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-networkanalyzerconfiguration-tracecontent.html#cfn-iotwireless-networkanalyzerconfiguration-tracecontent-wirelessdeviceframeinfo)
     pub fn wireless_device_frame_info(self, value: impl Arg<WirelessDeviceFrameInfo>) -> Self { Self(put(self.0, "WirelessDeviceFrameInfo", value.into_expr())) }
 }
 impl Done for TraceContent { fn into_props(self) -> Bag { self.0 } }
@@ -311,9 +311,9 @@ impl CfnPartnerAccount {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnPartnerAccountProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `PartnerAccountId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-partneraccount.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Fingerprint`: text.
+    /// The attribute `Fingerprint`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-partneraccount.html#Fingerprint-fn::getatt)
     pub fn attr_fingerprint(&self) -> Val<str> { self.0.get_att("Fingerprint") }
 }
 impl Parent for CfnPartnerAccount { fn node(&self) -> &Place { &self.0 } }
@@ -322,19 +322,19 @@ impl Parent for CfnPartnerAccount { fn node(&self) -> &Place { &self.0 } }
 impl CfnPartnerAccountProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AccountLinked`: boolean. Update: in place.
+    /// `AccountLinked`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-partneraccount.html#cfn-iotwireless-partneraccount-accountlinked)
     pub fn account_linked(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AccountLinked", value.into_expr())) }
-    /// `PartnerAccountId`: text. Update: replacement.
+    /// `PartnerAccountId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-partneraccount.html#cfn-iotwireless-partneraccount-partneraccountid)
     pub fn partner_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PartnerAccountId", value.into_expr())) }
-    /// `PartnerType`: `PartnerType`. Update: in place.
+    /// `PartnerType`: `PartnerType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-partneraccount.html#cfn-iotwireless-partneraccount-partnertype)
     pub fn partner_type(self, value: impl Arg<partner_account::PartnerType>) -> Self { Self(put(self.0, "PartnerType", value.into_expr())) }
-    /// `Sidewalk`: `SidewalkAccountInfo`. Update: in place.
+    /// `Sidewalk`: `SidewalkAccountInfo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-partneraccount.html#cfn-iotwireless-partneraccount-sidewalk)
     pub fn sidewalk(self, value: impl Arg<partner_account::SidewalkAccountInfo>) -> Self { Self(put(self.0, "Sidewalk", value.into_expr())) }
-    /// `SidewalkResponse`: `SidewalkAccountInfoWithFingerprint`. Update: in place.
+    /// `SidewalkResponse`: `SidewalkAccountInfoWithFingerprint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-partneraccount.html#cfn-iotwireless-partneraccount-sidewalkresponse)
     pub fn sidewalk_response(self, value: impl Arg<partner_account::SidewalkAccountInfoWithFingerprint>) -> Self { Self(put(self.0, "SidewalkResponse", value.into_expr())) }
-    /// `SidewalkUpdate`: `SidewalkUpdateAccount`. Update: in place.
+    /// `SidewalkUpdate`: `SidewalkUpdateAccount`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-partneraccount.html#cfn-iotwireless-partneraccount-sidewalkupdate)
     pub fn sidewalk_update(self, value: impl Arg<partner_account::SidewalkUpdateAccount>) -> Self { Self(put(self.0, "SidewalkUpdate", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-partneraccount.html#cfn-iotwireless-partneraccount-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnPartnerAccountProps { fn into_props(self) -> Bag { self.0 } }
@@ -348,7 +348,7 @@ impl SidewalkAccountInfo {
     pub fn new() -> SidewalkAccountInfo<Missing<super::required::AppServerPrivateKey>> { SidewalkAccountInfo(Bag::default(), Phase) }
 }
 impl<R0> SidewalkAccountInfo<R0> {
-    /// `AppServerPrivateKey`: text, required. Update: in place.
+    /// `AppServerPrivateKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-partneraccount-sidewalkaccountinfo.html#cfn-iotwireless-partneraccount-sidewalkaccountinfo-appserverprivatekey)
     pub fn app_server_private_key(self, value: impl Arg<str>) -> SidewalkAccountInfo<Set> { SidewalkAccountInfo(put(self.0, "AppServerPrivateKey", value.into_expr()), Phase) }
 }
 impl Done for SidewalkAccountInfo { fn into_props(self) -> Bag { self.0 } }
@@ -357,11 +357,11 @@ impl Done for SidewalkAccountInfo { fn into_props(self) -> Bag { self.0 } }
 impl SidewalkAccountInfoWithFingerprint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AmazonId`: text. Update: in place.
+    /// `AmazonId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-partneraccount-sidewalkaccountinfowithfingerprint.html#cfn-iotwireless-partneraccount-sidewalkaccountinfowithfingerprint-amazonid)
     pub fn amazon_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AmazonId", value.into_expr())) }
-    /// `Arn`: text. Update: in place.
+    /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-partneraccount-sidewalkaccountinfowithfingerprint.html#cfn-iotwireless-partneraccount-sidewalkaccountinfowithfingerprint-arn)
     pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
-    /// `Fingerprint`: text. Update: in place.
+    /// `Fingerprint`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-partneraccount-sidewalkaccountinfowithfingerprint.html#cfn-iotwireless-partneraccount-sidewalkaccountinfowithfingerprint-fingerprint)
     pub fn fingerprint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Fingerprint", value.into_expr())) }
 }
 impl Done for SidewalkAccountInfoWithFingerprint { fn into_props(self) -> Bag { self.0 } }
@@ -370,7 +370,7 @@ impl Done for SidewalkAccountInfoWithFingerprint { fn into_props(self) -> Bag { 
 impl SidewalkUpdateAccount {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AppServerPrivateKey`: text. Update: in place.
+    /// `AppServerPrivateKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-partneraccount-sidewalkupdateaccount.html#cfn-iotwireless-partneraccount-sidewalkupdateaccount-appserverprivatekey)
     pub fn app_server_private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AppServerPrivateKey", value.into_expr())) }
 }
 impl Done for SidewalkUpdateAccount { fn into_props(self) -> Bag { self.0 } }
@@ -386,43 +386,43 @@ impl CfnServiceProfile {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnServiceProfileProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-serviceprofile.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-serviceprofile.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `LoRaWAN.ChannelMask`: text.
+    /// The attribute `LoRaWAN.ChannelMask`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-serviceprofile.html#LoRaWAN.ChannelMask-fn::getatt)
     pub fn attr_lo_ra_wan_channel_mask(&self) -> Val<str> { self.0.get_att("LoRaWAN.ChannelMask") }
-    /// The attribute `LoRaWAN.DevStatusReqFreq`: integer.
+    /// The attribute `LoRaWAN.DevStatusReqFreq`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-serviceprofile.html#LoRaWAN.DevStatusReqFreq-fn::getatt)
     pub fn attr_lo_ra_wan_dev_status_req_freq(&self) -> Val<i64> { self.0.get_att("LoRaWAN.DevStatusReqFreq") }
-    /// The attribute `LoRaWAN.DlBucketSize`: integer.
+    /// The attribute `LoRaWAN.DlBucketSize`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-serviceprofile.html#LoRaWAN.DlBucketSize-fn::getatt)
     pub fn attr_lo_ra_wan_dl_bucket_size(&self) -> Val<i64> { self.0.get_att("LoRaWAN.DlBucketSize") }
-    /// The attribute `LoRaWAN.DlRate`: integer.
+    /// The attribute `LoRaWAN.DlRate`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-serviceprofile.html#LoRaWAN.DlRate-fn::getatt)
     pub fn attr_lo_ra_wan_dl_rate(&self) -> Val<i64> { self.0.get_att("LoRaWAN.DlRate") }
-    /// The attribute `LoRaWAN.DlRatePolicy`: text.
+    /// The attribute `LoRaWAN.DlRatePolicy`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-serviceprofile.html#LoRaWAN.DlRatePolicy-fn::getatt)
     pub fn attr_lo_ra_wan_dl_rate_policy(&self) -> Val<str> { self.0.get_att("LoRaWAN.DlRatePolicy") }
-    /// The attribute `LoRaWAN.DrMax`: integer.
+    /// The attribute `LoRaWAN.DrMax`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-serviceprofile.html#LoRaWAN.DrMax-fn::getatt)
     pub fn attr_lo_ra_wan_dr_max(&self) -> Val<i64> { self.0.get_att("LoRaWAN.DrMax") }
-    /// The attribute `LoRaWAN.DrMin`: integer.
+    /// The attribute `LoRaWAN.DrMin`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-serviceprofile.html#LoRaWAN.DrMin-fn::getatt)
     pub fn attr_lo_ra_wan_dr_min(&self) -> Val<i64> { self.0.get_att("LoRaWAN.DrMin") }
-    /// The attribute `LoRaWAN.HrAllowed`: boolean.
+    /// The attribute `LoRaWAN.HrAllowed`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-serviceprofile.html#LoRaWAN.HrAllowed-fn::getatt)
     pub fn attr_lo_ra_wan_hr_allowed(&self) -> Val<bool> { self.0.get_att("LoRaWAN.HrAllowed") }
-    /// The attribute `LoRaWAN.MinGwDiversity`: integer.
+    /// The attribute `LoRaWAN.MinGwDiversity`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-serviceprofile.html#LoRaWAN.MinGwDiversity-fn::getatt)
     pub fn attr_lo_ra_wan_min_gw_diversity(&self) -> Val<i64> { self.0.get_att("LoRaWAN.MinGwDiversity") }
-    /// The attribute `LoRaWAN.NwkGeoLoc`: boolean.
+    /// The attribute `LoRaWAN.NwkGeoLoc`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-serviceprofile.html#LoRaWAN.NwkGeoLoc-fn::getatt)
     pub fn attr_lo_ra_wan_nwk_geo_loc(&self) -> Val<bool> { self.0.get_att("LoRaWAN.NwkGeoLoc") }
-    /// The attribute `LoRaWAN.ReportDevStatusBattery`: boolean.
+    /// The attribute `LoRaWAN.ReportDevStatusBattery`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-serviceprofile.html#LoRaWAN.ReportDevStatusBattery-fn::getatt)
     pub fn attr_lo_ra_wan_report_dev_status_battery(&self) -> Val<bool> { self.0.get_att("LoRaWAN.ReportDevStatusBattery") }
-    /// The attribute `LoRaWAN.ReportDevStatusMargin`: boolean.
+    /// The attribute `LoRaWAN.ReportDevStatusMargin`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-serviceprofile.html#LoRaWAN.ReportDevStatusMargin-fn::getatt)
     pub fn attr_lo_ra_wan_report_dev_status_margin(&self) -> Val<bool> { self.0.get_att("LoRaWAN.ReportDevStatusMargin") }
-    /// The attribute `LoRaWANResponse`: map of text.
+    /// The attribute `LoRaWANResponse`: map of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-serviceprofile.html#LoRaWANResponse-fn::getatt)
     pub fn attr_lo_ra_wan_response(&self) -> Val<Dict<str>> { self.0.get_att("LoRaWANResponse") }
-    /// The attribute `LoRaWAN.TargetPer`: integer.
+    /// The attribute `LoRaWAN.TargetPer`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-serviceprofile.html#LoRaWAN.TargetPer-fn::getatt)
     pub fn attr_lo_ra_wan_target_per(&self) -> Val<i64> { self.0.get_att("LoRaWAN.TargetPer") }
-    /// The attribute `LoRaWAN.UlBucketSize`: integer.
+    /// The attribute `LoRaWAN.UlBucketSize`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-serviceprofile.html#LoRaWAN.UlBucketSize-fn::getatt)
     pub fn attr_lo_ra_wan_ul_bucket_size(&self) -> Val<i64> { self.0.get_att("LoRaWAN.UlBucketSize") }
-    /// The attribute `LoRaWAN.UlRate`: integer.
+    /// The attribute `LoRaWAN.UlRate`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-serviceprofile.html#LoRaWAN.UlRate-fn::getatt)
     pub fn attr_lo_ra_wan_ul_rate(&self) -> Val<i64> { self.0.get_att("LoRaWAN.UlRate") }
-    /// The attribute `LoRaWAN.UlRatePolicy`: text.
+    /// The attribute `LoRaWAN.UlRatePolicy`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-serviceprofile.html#LoRaWAN.UlRatePolicy-fn::getatt)
     pub fn attr_lo_ra_wan_ul_rate_policy(&self) -> Val<str> { self.0.get_att("LoRaWAN.UlRatePolicy") }
 }
 impl Parent for CfnServiceProfile { fn node(&self) -> &Place { &self.0 } }
@@ -431,11 +431,11 @@ impl Parent for CfnServiceProfile { fn node(&self) -> &Place { &self.0 } }
 impl CfnServiceProfileProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LoRaWAN`: `LoRaWANServiceProfile`. Update: replacement.
+    /// `LoRaWAN`: `LoRaWANServiceProfile`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-serviceprofile.html#cfn-iotwireless-serviceprofile-lorawan)
     pub fn lo_ra_wan(self, value: impl Arg<service_profile::LoRaWANServiceProfile>) -> Self { Self(put(self.0, "LoRaWAN", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-serviceprofile.html#cfn-iotwireless-serviceprofile-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-serviceprofile.html#cfn-iotwireless-serviceprofile-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnServiceProfileProps { fn into_props(self) -> Bag { self.0 } }
@@ -447,43 +447,43 @@ use crate::cfn::support::*;
 impl LoRaWANServiceProfile {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AddGwMetadata`: boolean. Update: replacement.
+    /// `AddGwMetadata`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-serviceprofile-lorawanserviceprofile.html#cfn-iotwireless-serviceprofile-lorawanserviceprofile-addgwmetadata)
     pub fn add_gw_metadata(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AddGwMetadata", value.into_expr())) }
-    /// `ChannelMask`: text. Update: replacement.
+    /// `ChannelMask`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-serviceprofile-lorawanserviceprofile.html#cfn-iotwireless-serviceprofile-lorawanserviceprofile-channelmask)
     pub fn channel_mask(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelMask", value.into_expr())) }
-    /// `DevStatusReqFreq`: integer. Update: replacement.
+    /// `DevStatusReqFreq`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-serviceprofile-lorawanserviceprofile.html#cfn-iotwireless-serviceprofile-lorawanserviceprofile-devstatusreqfreq)
     pub fn dev_status_req_freq(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DevStatusReqFreq", value.into_expr())) }
-    /// `DlBucketSize`: integer. Update: replacement.
+    /// `DlBucketSize`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-serviceprofile-lorawanserviceprofile.html#cfn-iotwireless-serviceprofile-lorawanserviceprofile-dlbucketsize)
     pub fn dl_bucket_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DlBucketSize", value.into_expr())) }
-    /// `DlRate`: integer. Update: replacement.
+    /// `DlRate`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-serviceprofile-lorawanserviceprofile.html#cfn-iotwireless-serviceprofile-lorawanserviceprofile-dlrate)
     pub fn dl_rate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DlRate", value.into_expr())) }
-    /// `DlRatePolicy`: text. Update: replacement.
+    /// `DlRatePolicy`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-serviceprofile-lorawanserviceprofile.html#cfn-iotwireless-serviceprofile-lorawanserviceprofile-dlratepolicy)
     pub fn dl_rate_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DlRatePolicy", value.into_expr())) }
-    /// `DrMax`: integer. Update: replacement.
+    /// `DrMax`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-serviceprofile-lorawanserviceprofile.html#cfn-iotwireless-serviceprofile-lorawanserviceprofile-drmax)
     pub fn dr_max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DrMax", value.into_expr())) }
-    /// `DrMin`: integer. Update: replacement.
+    /// `DrMin`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-serviceprofile-lorawanserviceprofile.html#cfn-iotwireless-serviceprofile-lorawanserviceprofile-drmin)
     pub fn dr_min(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DrMin", value.into_expr())) }
-    /// `HrAllowed`: boolean. Update: replacement.
+    /// `HrAllowed`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-serviceprofile-lorawanserviceprofile.html#cfn-iotwireless-serviceprofile-lorawanserviceprofile-hrallowed)
     pub fn hr_allowed(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "HrAllowed", value.into_expr())) }
-    /// `MinGwDiversity`: integer. Update: replacement.
+    /// `MinGwDiversity`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-serviceprofile-lorawanserviceprofile.html#cfn-iotwireless-serviceprofile-lorawanserviceprofile-mingwdiversity)
     pub fn min_gw_diversity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinGwDiversity", value.into_expr())) }
-    /// `NwkGeoLoc`: boolean. Update: replacement.
+    /// `NwkGeoLoc`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-serviceprofile-lorawanserviceprofile.html#cfn-iotwireless-serviceprofile-lorawanserviceprofile-nwkgeoloc)
     pub fn nwk_geo_loc(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NwkGeoLoc", value.into_expr())) }
-    /// `PrAllowed`: boolean. Update: replacement.
+    /// `PrAllowed`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-serviceprofile-lorawanserviceprofile.html#cfn-iotwireless-serviceprofile-lorawanserviceprofile-prallowed)
     pub fn pr_allowed(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PrAllowed", value.into_expr())) }
-    /// `RaAllowed`: boolean. Update: replacement.
+    /// `RaAllowed`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-serviceprofile-lorawanserviceprofile.html#cfn-iotwireless-serviceprofile-lorawanserviceprofile-raallowed)
     pub fn ra_allowed(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RaAllowed", value.into_expr())) }
-    /// `ReportDevStatusBattery`: boolean. Update: replacement.
+    /// `ReportDevStatusBattery`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-serviceprofile-lorawanserviceprofile.html#cfn-iotwireless-serviceprofile-lorawanserviceprofile-reportdevstatusbattery)
     pub fn report_dev_status_battery(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReportDevStatusBattery", value.into_expr())) }
-    /// `ReportDevStatusMargin`: boolean. Update: replacement.
+    /// `ReportDevStatusMargin`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-serviceprofile-lorawanserviceprofile.html#cfn-iotwireless-serviceprofile-lorawanserviceprofile-reportdevstatusmargin)
     pub fn report_dev_status_margin(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReportDevStatusMargin", value.into_expr())) }
-    /// `TargetPer`: integer. Update: replacement.
+    /// `TargetPer`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-serviceprofile-lorawanserviceprofile.html#cfn-iotwireless-serviceprofile-lorawanserviceprofile-targetper)
     pub fn target_per(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetPer", value.into_expr())) }
-    /// `UlBucketSize`: integer. Update: replacement.
+    /// `UlBucketSize`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-serviceprofile-lorawanserviceprofile.html#cfn-iotwireless-serviceprofile-lorawanserviceprofile-ulbucketsize)
     pub fn ul_bucket_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UlBucketSize", value.into_expr())) }
-    /// `UlRate`: integer. Update: replacement.
+    /// `UlRate`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-serviceprofile-lorawanserviceprofile.html#cfn-iotwireless-serviceprofile-lorawanserviceprofile-ulrate)
     pub fn ul_rate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UlRate", value.into_expr())) }
-    /// `UlRatePolicy`: text. Update: replacement.
+    /// `UlRatePolicy`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-serviceprofile-lorawanserviceprofile.html#cfn-iotwireless-serviceprofile-lorawanserviceprofile-ulratepolicy)
     pub fn ul_rate_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UlRatePolicy", value.into_expr())) }
 }
 impl Done for LoRaWANServiceProfile { fn into_props(self) -> Bag { self.0 } }
@@ -497,9 +497,9 @@ impl CfnTaskDefinition {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTaskDefinitionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-taskdefinition.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-taskdefinition.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnTaskDefinition { fn node(&self) -> &Place { &self.0 } }
@@ -510,17 +510,17 @@ impl CfnTaskDefinitionProps {
     pub fn new() -> CfnTaskDefinitionProps<Missing<required::AutoCreateTasks>> { CfnTaskDefinitionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnTaskDefinitionProps<R0> {
-    /// `AutoCreateTasks`: boolean, required. Update: in place.
+    /// `AutoCreateTasks`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-taskdefinition.html#cfn-iotwireless-taskdefinition-autocreatetasks)
     pub fn auto_create_tasks(self, value: impl Arg<bool>) -> CfnTaskDefinitionProps<Set> { CfnTaskDefinitionProps(put(self.0, "AutoCreateTasks", value.into_expr()), Phase) }
-    /// `LoRaWANUpdateGatewayTaskEntry`: `LoRaWANUpdateGatewayTaskEntry`. Update: in place.
+    /// `LoRaWANUpdateGatewayTaskEntry`: `LoRaWANUpdateGatewayTaskEntry`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-taskdefinition.html#cfn-iotwireless-taskdefinition-lorawanupdategatewaytaskentry)
     pub fn lo_ra_wan_update_gateway_task_entry(self, value: impl Arg<task_definition::LoRaWANUpdateGatewayTaskEntry>) -> Self { Self(put(self.0, "LoRaWANUpdateGatewayTaskEntry", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-taskdefinition.html#cfn-iotwireless-taskdefinition-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-taskdefinition.html#cfn-iotwireless-taskdefinition-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TaskDefinitionType`: `TaskDefinitionType`. Update: in place.
+    /// `TaskDefinitionType`: `TaskDefinitionType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-taskdefinition.html#cfn-iotwireless-taskdefinition-taskdefinitiontype)
     pub fn task_definition_type(self, value: impl Arg<task_definition::TaskDefinitionType>) -> Self { Self(put(self.0, "TaskDefinitionType", value.into_expr()), Phase) }
-    /// `Update`: `UpdateWirelessGatewayTaskCreate`. Update: in place.
+    /// `Update`: `UpdateWirelessGatewayTaskCreate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-taskdefinition.html#cfn-iotwireless-taskdefinition-update)
     pub fn update(self, value: impl Arg<task_definition::UpdateWirelessGatewayTaskCreate>) -> Self { Self(put(self.0, "Update", value.into_expr()), Phase) }
 }
 impl Done for CfnTaskDefinitionProps { fn into_props(self) -> Bag { self.0 } }
@@ -532,11 +532,11 @@ use crate::cfn::support::*;
 impl LoRaWANGatewayVersion {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Model`: text. Update: in place.
+    /// `Model`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-taskdefinition-lorawangatewayversion.html#cfn-iotwireless-taskdefinition-lorawangatewayversion-model)
     pub fn model(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Model", value.into_expr())) }
-    /// `PackageVersion`: text. Update: in place.
+    /// `PackageVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-taskdefinition-lorawangatewayversion.html#cfn-iotwireless-taskdefinition-lorawangatewayversion-packageversion)
     pub fn package_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PackageVersion", value.into_expr())) }
-    /// `Station`: text. Update: in place.
+    /// `Station`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-taskdefinition-lorawangatewayversion.html#cfn-iotwireless-taskdefinition-lorawangatewayversion-station)
     pub fn station(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Station", value.into_expr())) }
 }
 impl Done for LoRaWANGatewayVersion { fn into_props(self) -> Bag { self.0 } }
@@ -545,13 +545,13 @@ impl Done for LoRaWANGatewayVersion { fn into_props(self) -> Bag { self.0 } }
 impl LoRaWANUpdateGatewayTaskCreate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CurrentVersion`: `LoRaWANGatewayVersion`. Update: in place.
+    /// `CurrentVersion`: `LoRaWANGatewayVersion`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-taskdefinition-lorawanupdategatewaytaskcreate.html#cfn-iotwireless-taskdefinition-lorawanupdategatewaytaskcreate-currentversion)
     pub fn current_version(self, value: impl Arg<LoRaWANGatewayVersion>) -> Self { Self(put(self.0, "CurrentVersion", value.into_expr())) }
-    /// `SigKeyCrc`: integer. Update: in place.
+    /// `SigKeyCrc`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-taskdefinition-lorawanupdategatewaytaskcreate.html#cfn-iotwireless-taskdefinition-lorawanupdategatewaytaskcreate-sigkeycrc)
     pub fn sig_key_crc(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SigKeyCrc", value.into_expr())) }
-    /// `UpdateSignature`: text. Update: in place.
+    /// `UpdateSignature`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-taskdefinition-lorawanupdategatewaytaskcreate.html#cfn-iotwireless-taskdefinition-lorawanupdategatewaytaskcreate-updatesignature)
     pub fn update_signature(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdateSignature", value.into_expr())) }
-    /// `UpdateVersion`: `LoRaWANGatewayVersion`. Update: in place.
+    /// `UpdateVersion`: `LoRaWANGatewayVersion`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-taskdefinition-lorawanupdategatewaytaskcreate.html#cfn-iotwireless-taskdefinition-lorawanupdategatewaytaskcreate-updateversion)
     pub fn update_version(self, value: impl Arg<LoRaWANGatewayVersion>) -> Self { Self(put(self.0, "UpdateVersion", value.into_expr())) }
 }
 impl Done for LoRaWANUpdateGatewayTaskCreate { fn into_props(self) -> Bag { self.0 } }
@@ -560,9 +560,9 @@ impl Done for LoRaWANUpdateGatewayTaskCreate { fn into_props(self) -> Bag { self
 impl LoRaWANUpdateGatewayTaskEntry {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CurrentVersion`: `LoRaWANGatewayVersion`. Update: in place.
+    /// `CurrentVersion`: `LoRaWANGatewayVersion`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-taskdefinition-lorawanupdategatewaytaskentry.html#cfn-iotwireless-taskdefinition-lorawanupdategatewaytaskentry-currentversion)
     pub fn current_version(self, value: impl Arg<LoRaWANGatewayVersion>) -> Self { Self(put(self.0, "CurrentVersion", value.into_expr())) }
-    /// `UpdateVersion`: `LoRaWANGatewayVersion`. Update: in place.
+    /// `UpdateVersion`: `LoRaWANGatewayVersion`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-taskdefinition-lorawanupdategatewaytaskentry.html#cfn-iotwireless-taskdefinition-lorawanupdategatewaytaskentry-updateversion)
     pub fn update_version(self, value: impl Arg<LoRaWANGatewayVersion>) -> Self { Self(put(self.0, "UpdateVersion", value.into_expr())) }
 }
 impl Done for LoRaWANUpdateGatewayTaskEntry { fn into_props(self) -> Bag { self.0 } }
@@ -571,11 +571,11 @@ impl Done for LoRaWANUpdateGatewayTaskEntry { fn into_props(self) -> Bag { self.
 impl UpdateWirelessGatewayTaskCreate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LoRaWAN`: `LoRaWANUpdateGatewayTaskCreate`. Update: in place.
+    /// `LoRaWAN`: `LoRaWANUpdateGatewayTaskCreate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-taskdefinition-updatewirelessgatewaytaskcreate.html#cfn-iotwireless-taskdefinition-updatewirelessgatewaytaskcreate-lorawan)
     pub fn lo_ra_wan(self, value: impl Arg<LoRaWANUpdateGatewayTaskCreate>) -> Self { Self(put(self.0, "LoRaWAN", value.into_expr())) }
-    /// `UpdateDataRole`: text. Update: in place.
+    /// `UpdateDataRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-taskdefinition-updatewirelessgatewaytaskcreate.html#cfn-iotwireless-taskdefinition-updatewirelessgatewaytaskcreate-updatedatarole)
     pub fn update_data_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdateDataRole", value.into_expr())) }
-    /// `UpdateDataSource`: text. Update: in place.
+    /// `UpdateDataSource`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-taskdefinition-updatewirelessgatewaytaskcreate.html#cfn-iotwireless-taskdefinition-updatewirelessgatewaytaskcreate-updatedatasource)
     pub fn update_data_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdateDataSource", value.into_expr())) }
 }
 impl Done for UpdateWirelessGatewayTaskCreate { fn into_props(self) -> Bag { self.0 } }
@@ -591,11 +591,11 @@ impl CfnWirelessDevice {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWirelessDeviceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessdevice.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessdevice.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `ThingName`: text.
+    /// The attribute `ThingName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessdevice.html#ThingName-fn::getatt)
     pub fn attr_thing_name(&self) -> Val<str> { self.0.get_att("ThingName") }
 }
 impl Parent for CfnWirelessDevice { fn node(&self) -> &Place { &self.0 } }
@@ -606,23 +606,23 @@ impl CfnWirelessDeviceProps {
     pub fn new() -> CfnWirelessDeviceProps<Missing<required::DestinationName>, Missing<required::Type>> { CfnWirelessDeviceProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnWirelessDeviceProps<R0, R1> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessdevice.html#cfn-iotwireless-wirelessdevice-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DestinationName`: text, required. Update: in place.
+    /// `DestinationName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessdevice.html#cfn-iotwireless-wirelessdevice-destinationname)
     pub fn destination_name(self, value: impl Arg<str>) -> CfnWirelessDeviceProps<Set, R1> { CfnWirelessDeviceProps(put(self.0, "DestinationName", value.into_expr()), Phase) }
-    /// `LastUplinkReceivedAt`: text. Update: in place.
+    /// `LastUplinkReceivedAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessdevice.html#cfn-iotwireless-wirelessdevice-lastuplinkreceivedat)
     pub fn last_uplink_received_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUplinkReceivedAt", value.into_expr()), Phase) }
-    /// `LoRaWAN`: `LoRaWANDevice`. Update: in place.
+    /// `LoRaWAN`: `LoRaWANDevice`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessdevice.html#cfn-iotwireless-wirelessdevice-lorawan)
     pub fn lo_ra_wan(self, value: impl Arg<wireless_device::LoRaWANDevice>) -> Self { Self(put(self.0, "LoRaWAN", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessdevice.html#cfn-iotwireless-wirelessdevice-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Positioning`: `Positioning`. Update: in place.
+    /// `Positioning`: `Positioning`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessdevice.html#cfn-iotwireless-wirelessdevice-positioning)
     pub fn positioning(self, value: impl Arg<wireless_device::Positioning>) -> Self { Self(put(self.0, "Positioning", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessdevice.html#cfn-iotwireless-wirelessdevice-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `ThingArn`: text. Update: in place.
+    /// `ThingArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessdevice.html#cfn-iotwireless-wirelessdevice-thingarn)
     pub fn thing_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThingArn", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessdevice.html#cfn-iotwireless-wirelessdevice-type)
     pub fn type_(self, value: impl Arg<wireless_device::Type>) -> CfnWirelessDeviceProps<R0, Set> { CfnWirelessDeviceProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnWirelessDeviceProps { fn into_props(self) -> Bag { self.0 } }
@@ -636,9 +636,9 @@ impl AbpV10x {
     pub fn new() -> AbpV10x<Missing<super::required::DevAddr>, Missing<super::required::SessionKeys>> { AbpV10x(Bag::default(), Phase) }
 }
 impl<R0, R1> AbpV10x<R0, R1> {
-    /// `DevAddr`: text, required. Update: in place.
+    /// `DevAddr`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-abpv10x.html#cfn-iotwireless-wirelessdevice-abpv10x-devaddr)
     pub fn dev_addr(self, value: impl Arg<str>) -> AbpV10x<Set, R1> { AbpV10x(put(self.0, "DevAddr", value.into_expr()), Phase) }
-    /// `SessionKeys`: `SessionKeysAbpV10x`, required. Update: in place.
+    /// `SessionKeys`: `SessionKeysAbpV10x`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-abpv10x.html#cfn-iotwireless-wirelessdevice-abpv10x-sessionkeys)
     pub fn session_keys(self, value: impl Arg<SessionKeysAbpV10x>) -> AbpV10x<R0, Set> { AbpV10x(put(self.0, "SessionKeys", value.into_expr()), Phase) }
 }
 impl Done for AbpV10x { fn into_props(self) -> Bag { self.0 } }
@@ -649,9 +649,9 @@ impl AbpV11 {
     pub fn new() -> AbpV11<Missing<super::required::DevAddr>, Missing<super::required::SessionKeys>> { AbpV11(Bag::default(), Phase) }
 }
 impl<R0, R1> AbpV11<R0, R1> {
-    /// `DevAddr`: text, required. Update: in place.
+    /// `DevAddr`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-abpv11.html#cfn-iotwireless-wirelessdevice-abpv11-devaddr)
     pub fn dev_addr(self, value: impl Arg<str>) -> AbpV11<Set, R1> { AbpV11(put(self.0, "DevAddr", value.into_expr()), Phase) }
-    /// `SessionKeys`: `SessionKeysAbpV11`, required. Update: in place.
+    /// `SessionKeys`: `SessionKeysAbpV11`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-abpv11.html#cfn-iotwireless-wirelessdevice-abpv11-sessionkeys)
     pub fn session_keys(self, value: impl Arg<SessionKeysAbpV11>) -> AbpV11<R0, Set> { AbpV11(put(self.0, "SessionKeys", value.into_expr()), Phase) }
 }
 impl Done for AbpV11 { fn into_props(self) -> Bag { self.0 } }
@@ -660,11 +660,11 @@ impl Done for AbpV11 { fn into_props(self) -> Bag { self.0 } }
 impl Application {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DestinationName`: text. Update: in place.
+    /// `DestinationName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-application.html#cfn-iotwireless-wirelessdevice-application-destinationname)
     pub fn destination_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationName", value.into_expr())) }
-    /// `FPort`: integer. Update: in place.
+    /// `FPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-application.html#cfn-iotwireless-wirelessdevice-application-fport)
     pub fn f_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FPort", value.into_expr())) }
-    /// `Type`: `ApplicationType`. Update: in place.
+    /// `Type`: `ApplicationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-application.html#cfn-iotwireless-wirelessdevice-application-type)
     pub fn type_(self, value: impl Arg<ApplicationType>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for Application { fn into_props(self) -> Bag { self.0 } }
@@ -673,7 +673,7 @@ impl Done for Application { fn into_props(self) -> Bag { self.0 } }
 impl FPorts {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Applications`: list of `Application`. Update: in place.
+    /// `Applications`: list of `Application`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-fports.html#cfn-iotwireless-wirelessdevice-fports-applications)
     pub fn applications(self, value: impl Arg<Arr<Application>>) -> Self { Self(put(self.0, "Applications", value.into_expr())) }
 }
 impl Done for FPorts { fn into_props(self) -> Bag { self.0 } }
@@ -682,21 +682,21 @@ impl Done for FPorts { fn into_props(self) -> Bag { self.0 } }
 impl LoRaWANDevice {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AbpV10x`: `AbpV10x`. Update: in place.
+    /// `AbpV10x`: `AbpV10x`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-lorawandevice.html#cfn-iotwireless-wirelessdevice-lorawandevice-abpv10x)
     pub fn abp_v10x(self, value: impl Arg<AbpV10x>) -> Self { Self(put(self.0, "AbpV10x", value.into_expr())) }
-    /// `AbpV11`: `AbpV11`. Update: in place.
+    /// `AbpV11`: `AbpV11`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-lorawandevice.html#cfn-iotwireless-wirelessdevice-lorawandevice-abpv11)
     pub fn abp_v11(self, value: impl Arg<AbpV11>) -> Self { Self(put(self.0, "AbpV11", value.into_expr())) }
-    /// `DevEui`: text. Update: in place.
+    /// `DevEui`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-lorawandevice.html#cfn-iotwireless-wirelessdevice-lorawandevice-deveui)
     pub fn dev_eui(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DevEui", value.into_expr())) }
-    /// `DeviceProfileId`: text. Update: in place.
+    /// `DeviceProfileId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-lorawandevice.html#cfn-iotwireless-wirelessdevice-lorawandevice-deviceprofileid)
     pub fn device_profile_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceProfileId", value.into_expr())) }
-    /// `FPorts`: `FPorts`. Update: in place.
+    /// `FPorts`: `FPorts`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-lorawandevice.html#cfn-iotwireless-wirelessdevice-lorawandevice-fports)
     pub fn f_ports(self, value: impl Arg<FPorts>) -> Self { Self(put(self.0, "FPorts", value.into_expr())) }
-    /// `OtaaV10x`: `OtaaV10x`. Update: in place.
+    /// `OtaaV10x`: `OtaaV10x`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-lorawandevice.html#cfn-iotwireless-wirelessdevice-lorawandevice-otaav10x)
     pub fn otaa_v10x(self, value: impl Arg<OtaaV10x>) -> Self { Self(put(self.0, "OtaaV10x", value.into_expr())) }
-    /// `OtaaV11`: `OtaaV11`. Update: in place.
+    /// `OtaaV11`: `OtaaV11`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-lorawandevice.html#cfn-iotwireless-wirelessdevice-lorawandevice-otaav11)
     pub fn otaa_v11(self, value: impl Arg<OtaaV11>) -> Self { Self(put(self.0, "OtaaV11", value.into_expr())) }
-    /// `ServiceProfileId`: text. Update: in place.
+    /// `ServiceProfileId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-lorawandevice.html#cfn-iotwireless-wirelessdevice-lorawandevice-serviceprofileid)
     pub fn service_profile_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceProfileId", value.into_expr())) }
 }
 impl Done for LoRaWANDevice { fn into_props(self) -> Bag { self.0 } }
@@ -707,9 +707,9 @@ impl OtaaV10x {
     pub fn new() -> OtaaV10x<Missing<super::required::AppEui>, Missing<super::required::AppKey>> { OtaaV10x(Bag::default(), Phase) }
 }
 impl<R0, R1> OtaaV10x<R0, R1> {
-    /// `AppEui`: text, required. Update: in place.
+    /// `AppEui`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-otaav10x.html#cfn-iotwireless-wirelessdevice-otaav10x-appeui)
     pub fn app_eui(self, value: impl Arg<str>) -> OtaaV10x<Set, R1> { OtaaV10x(put(self.0, "AppEui", value.into_expr()), Phase) }
-    /// `AppKey`: text, required. Update: in place.
+    /// `AppKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-otaav10x.html#cfn-iotwireless-wirelessdevice-otaav10x-appkey)
     pub fn app_key(self, value: impl Arg<str>) -> OtaaV10x<R0, Set> { OtaaV10x(put(self.0, "AppKey", value.into_expr()), Phase) }
 }
 impl Done for OtaaV10x { fn into_props(self) -> Bag { self.0 } }
@@ -720,11 +720,11 @@ impl OtaaV11 {
     pub fn new() -> OtaaV11<Missing<super::required::AppKey>, Missing<super::required::JoinEui>, Missing<super::required::NwkKey>> { OtaaV11(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> OtaaV11<R0, R1, R2> {
-    /// `AppKey`: text, required. Update: in place.
+    /// `AppKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-otaav11.html#cfn-iotwireless-wirelessdevice-otaav11-appkey)
     pub fn app_key(self, value: impl Arg<str>) -> OtaaV11<Set, R1, R2> { OtaaV11(put(self.0, "AppKey", value.into_expr()), Phase) }
-    /// `JoinEui`: text, required. Update: in place.
+    /// `JoinEui`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-otaav11.html#cfn-iotwireless-wirelessdevice-otaav11-joineui)
     pub fn join_eui(self, value: impl Arg<str>) -> OtaaV11<R0, Set, R2> { OtaaV11(put(self.0, "JoinEui", value.into_expr()), Phase) }
-    /// `NwkKey`: text, required. Update: in place.
+    /// `NwkKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-otaav11.html#cfn-iotwireless-wirelessdevice-otaav11-nwkkey)
     pub fn nwk_key(self, value: impl Arg<str>) -> OtaaV11<R0, R1, Set> { OtaaV11(put(self.0, "NwkKey", value.into_expr()), Phase) }
 }
 impl Done for OtaaV11 { fn into_props(self) -> Bag { self.0 } }
@@ -735,9 +735,9 @@ impl SessionKeysAbpV10x {
     pub fn new() -> SessionKeysAbpV10x<Missing<super::required::AppSKey>, Missing<super::required::NwkSKey>> { SessionKeysAbpV10x(Bag::default(), Phase) }
 }
 impl<R0, R1> SessionKeysAbpV10x<R0, R1> {
-    /// `AppSKey`: text, required. Update: in place.
+    /// `AppSKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-sessionkeysabpv10x.html#cfn-iotwireless-wirelessdevice-sessionkeysabpv10x-appskey)
     pub fn app_s_key(self, value: impl Arg<str>) -> SessionKeysAbpV10x<Set, R1> { SessionKeysAbpV10x(put(self.0, "AppSKey", value.into_expr()), Phase) }
-    /// `NwkSKey`: text, required. Update: in place.
+    /// `NwkSKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-sessionkeysabpv10x.html#cfn-iotwireless-wirelessdevice-sessionkeysabpv10x-nwkskey)
     pub fn nwk_s_key(self, value: impl Arg<str>) -> SessionKeysAbpV10x<R0, Set> { SessionKeysAbpV10x(put(self.0, "NwkSKey", value.into_expr()), Phase) }
 }
 impl Done for SessionKeysAbpV10x { fn into_props(self) -> Bag { self.0 } }
@@ -748,13 +748,13 @@ impl SessionKeysAbpV11 {
     pub fn new() -> SessionKeysAbpV11<Missing<super::required::AppSKey>, Missing<super::required::FNwkSIntKey>, Missing<super::required::NwkSEncKey>, Missing<super::required::SNwkSIntKey>> { SessionKeysAbpV11(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> SessionKeysAbpV11<R0, R1, R2, R3> {
-    /// `AppSKey`: text, required. Update: in place.
+    /// `AppSKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-sessionkeysabpv11.html#cfn-iotwireless-wirelessdevice-sessionkeysabpv11-appskey)
     pub fn app_s_key(self, value: impl Arg<str>) -> SessionKeysAbpV11<Set, R1, R2, R3> { SessionKeysAbpV11(put(self.0, "AppSKey", value.into_expr()), Phase) }
-    /// `FNwkSIntKey`: text, required. Update: in place.
+    /// `FNwkSIntKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-sessionkeysabpv11.html#cfn-iotwireless-wirelessdevice-sessionkeysabpv11-fnwksintkey)
     pub fn f_nwk_s_int_key(self, value: impl Arg<str>) -> SessionKeysAbpV11<R0, Set, R2, R3> { SessionKeysAbpV11(put(self.0, "FNwkSIntKey", value.into_expr()), Phase) }
-    /// `NwkSEncKey`: text, required. Update: in place.
+    /// `NwkSEncKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-sessionkeysabpv11.html#cfn-iotwireless-wirelessdevice-sessionkeysabpv11-nwksenckey)
     pub fn nwk_s_enc_key(self, value: impl Arg<str>) -> SessionKeysAbpV11<R0, R1, Set, R3> { SessionKeysAbpV11(put(self.0, "NwkSEncKey", value.into_expr()), Phase) }
-    /// `SNwkSIntKey`: text, required. Update: in place.
+    /// `SNwkSIntKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-sessionkeysabpv11.html#cfn-iotwireless-wirelessdevice-sessionkeysabpv11-snwksintkey)
     pub fn s_nwk_s_int_key(self, value: impl Arg<str>) -> SessionKeysAbpV11<R0, R1, R2, Set> { SessionKeysAbpV11(put(self.0, "SNwkSIntKey", value.into_expr()), Phase) }
 }
 impl Done for SessionKeysAbpV11 { fn into_props(self) -> Bag { self.0 } }
@@ -774,25 +774,25 @@ impl CfnWirelessDeviceImportTask {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWirelessDeviceImportTaskProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessdeviceimporttask.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreationDate`: text.
+    /// The attribute `CreationDate`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessdeviceimporttask.html#CreationDate-fn::getatt)
     pub fn attr_creation_date(&self) -> Val<str> { self.0.get_att("CreationDate") }
-    /// The attribute `FailedImportedDevicesCount`: integer.
+    /// The attribute `FailedImportedDevicesCount`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessdeviceimporttask.html#FailedImportedDevicesCount-fn::getatt)
     pub fn attr_failed_imported_devices_count(&self) -> Val<i64> { self.0.get_att("FailedImportedDevicesCount") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessdeviceimporttask.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `InitializedImportedDevicesCount`: integer.
+    /// The attribute `InitializedImportedDevicesCount`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessdeviceimporttask.html#InitializedImportedDevicesCount-fn::getatt)
     pub fn attr_initialized_imported_devices_count(&self) -> Val<i64> { self.0.get_att("InitializedImportedDevicesCount") }
-    /// The attribute `OnboardedImportedDevicesCount`: integer.
+    /// The attribute `OnboardedImportedDevicesCount`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessdeviceimporttask.html#OnboardedImportedDevicesCount-fn::getatt)
     pub fn attr_onboarded_imported_devices_count(&self) -> Val<i64> { self.0.get_att("OnboardedImportedDevicesCount") }
-    /// The attribute `PendingImportedDevicesCount`: integer.
+    /// The attribute `PendingImportedDevicesCount`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessdeviceimporttask.html#PendingImportedDevicesCount-fn::getatt)
     pub fn attr_pending_imported_devices_count(&self) -> Val<i64> { self.0.get_att("PendingImportedDevicesCount") }
-    /// The attribute `Sidewalk.DeviceCreationFileList`: list of text.
+    /// The attribute `Sidewalk.DeviceCreationFileList`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessdeviceimporttask.html#Sidewalk.DeviceCreationFileList-fn::getatt)
     pub fn attr_sidewalk_device_creation_file_list(&self) -> Val<Arr<str>> { self.0.get_att("Sidewalk.DeviceCreationFileList") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessdeviceimporttask.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `StatusReason`: text.
+    /// The attribute `StatusReason`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessdeviceimporttask.html#StatusReason-fn::getatt)
     pub fn attr_status_reason(&self) -> Val<str> { self.0.get_att("StatusReason") }
 }
 impl Parent for CfnWirelessDeviceImportTask { fn node(&self) -> &Place { &self.0 } }
@@ -803,11 +803,11 @@ impl CfnWirelessDeviceImportTaskProps {
     pub fn new() -> CfnWirelessDeviceImportTaskProps<Missing<required::DestinationName>, Missing<required::Sidewalk>> { CfnWirelessDeviceImportTaskProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnWirelessDeviceImportTaskProps<R0, R1> {
-    /// `DestinationName`: text, required. Update: in place.
+    /// `DestinationName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessdeviceimporttask.html#cfn-iotwireless-wirelessdeviceimporttask-destinationname)
     pub fn destination_name(self, value: impl Arg<str>) -> CfnWirelessDeviceImportTaskProps<Set, R1> { CfnWirelessDeviceImportTaskProps(put(self.0, "DestinationName", value.into_expr()), Phase) }
-    /// `Sidewalk`: `Sidewalk`, required. Update: in place.
+    /// `Sidewalk`: `Sidewalk`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessdeviceimporttask.html#cfn-iotwireless-wirelessdeviceimporttask-sidewalk)
     pub fn sidewalk(self, value: impl Arg<wireless_device_import_task::Sidewalk>) -> CfnWirelessDeviceImportTaskProps<R0, Set> { CfnWirelessDeviceImportTaskProps(put(self.0, "Sidewalk", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessdeviceimporttask.html#cfn-iotwireless-wirelessdeviceimporttask-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnWirelessDeviceImportTaskProps { fn into_props(self) -> Bag { self.0 } }
@@ -819,13 +819,13 @@ use crate::cfn::support::*;
 impl Sidewalk {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DeviceCreationFile`: text. Update: in place.
+    /// `DeviceCreationFile`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdeviceimporttask-sidewalk.html#cfn-iotwireless-wirelessdeviceimporttask-sidewalk-devicecreationfile)
     pub fn device_creation_file(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceCreationFile", value.into_expr())) }
-    /// `DeviceCreationFileList`: list of text. Update: in place.
+    /// `DeviceCreationFileList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdeviceimporttask-sidewalk.html#cfn-iotwireless-wirelessdeviceimporttask-sidewalk-devicecreationfilelist)
     pub fn device_creation_file_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DeviceCreationFileList", value.into_expr())) }
-    /// `Role`: text. Update: in place.
+    /// `Role`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdeviceimporttask-sidewalk.html#cfn-iotwireless-wirelessdeviceimporttask-sidewalk-role)
     pub fn role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Role", value.into_expr())) }
-    /// `SidewalkManufacturingSn`: text. Update: in place.
+    /// `SidewalkManufacturingSn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdeviceimporttask-sidewalk.html#cfn-iotwireless-wirelessdeviceimporttask-sidewalk-sidewalkmanufacturingsn)
     pub fn sidewalk_manufacturing_sn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SidewalkManufacturingSn", value.into_expr())) }
 }
 impl Done for Sidewalk { fn into_props(self) -> Bag { self.0 } }
@@ -839,9 +839,9 @@ impl CfnWirelessGateway {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWirelessGatewayProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessgateway.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessgateway.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnWirelessGateway { fn node(&self) -> &Place { &self.0 } }
@@ -852,19 +852,19 @@ impl CfnWirelessGatewayProps {
     pub fn new() -> CfnWirelessGatewayProps<Missing<required::LoRaWAN>> { CfnWirelessGatewayProps(Bag::default(), Phase) }
 }
 impl<R0> CfnWirelessGatewayProps<R0> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessgateway.html#cfn-iotwireless-wirelessgateway-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `LastUplinkReceivedAt`: text. Update: in place.
+    /// `LastUplinkReceivedAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessgateway.html#cfn-iotwireless-wirelessgateway-lastuplinkreceivedat)
     pub fn last_uplink_received_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUplinkReceivedAt", value.into_expr()), Phase) }
-    /// `LoRaWAN`: `LoRaWANGateway`, required. Update: in place.
+    /// `LoRaWAN`: `LoRaWANGateway`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessgateway.html#cfn-iotwireless-wirelessgateway-lorawan)
     pub fn lo_ra_wan(self, value: impl Arg<wireless_gateway::LoRaWANGateway>) -> CfnWirelessGatewayProps<Set> { CfnWirelessGatewayProps(put(self.0, "LoRaWAN", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessgateway.html#cfn-iotwireless-wirelessgateway-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessgateway.html#cfn-iotwireless-wirelessgateway-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `ThingArn`: text. Update: in place.
+    /// `ThingArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessgateway.html#cfn-iotwireless-wirelessgateway-thingarn)
     pub fn thing_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThingArn", value.into_expr()), Phase) }
-    /// `ThingName`: text. Update: in place.
+    /// `ThingName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessgateway.html#cfn-iotwireless-wirelessgateway-thingname)
     pub fn thing_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThingName", value.into_expr()), Phase) }
 }
 impl Done for CfnWirelessGatewayProps { fn into_props(self) -> Bag { self.0 } }
@@ -878,9 +878,9 @@ impl LoRaWANGateway {
     pub fn new() -> LoRaWANGateway<Missing<super::required::GatewayEui>, Missing<super::required::RfRegion>> { LoRaWANGateway(Bag::default(), Phase) }
 }
 impl<R0, R1> LoRaWANGateway<R0, R1> {
-    /// `GatewayEui`: text, required. Update: in place.
+    /// `GatewayEui`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessgateway-lorawangateway.html#cfn-iotwireless-wirelessgateway-lorawangateway-gatewayeui)
     pub fn gateway_eui(self, value: impl Arg<str>) -> LoRaWANGateway<Set, R1> { LoRaWANGateway(put(self.0, "GatewayEui", value.into_expr()), Phase) }
-    /// `RfRegion`: text, required. Update: in place.
+    /// `RfRegion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessgateway-lorawangateway.html#cfn-iotwireless-wirelessgateway-lorawangateway-rfregion)
     pub fn rf_region(self, value: impl Arg<str>) -> LoRaWANGateway<R0, Set> { LoRaWANGateway(put(self.0, "RfRegion", value.into_expr()), Phase) }
 }
 impl Done for LoRaWANGateway { fn into_props(self) -> Bag { self.0 } }

@@ -13,11 +13,11 @@ impl CfnChannel {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnChannelProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::IvsChannelArn> { self.0.reference() }
-    /// The attribute `Arn`: `IvsChannelArn`.
+    /// The attribute `Arn`: `IvsChannelArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-channel.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::IvsChannelArn> { self.0.get_att("Arn") }
-    /// The attribute `IngestEndpoint`: text.
+    /// The attribute `IngestEndpoint`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-channel.html#IngestEndpoint-fn::getatt)
     pub fn attr_ingest_endpoint(&self) -> Val<str> { self.0.get_att("IngestEndpoint") }
-    /// The attribute `PlaybackUrl`: text.
+    /// The attribute `PlaybackUrl`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-channel.html#PlaybackUrl-fn::getatt)
     pub fn attr_playback_url(&self) -> Val<str> { self.0.get_att("PlaybackUrl") }
 }
 impl Parent for CfnChannel { fn node(&self) -> &Place { &self.0 } }
@@ -26,25 +26,25 @@ impl Parent for CfnChannel { fn node(&self) -> &Place { &self.0 } }
 impl CfnChannelProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Authorized`: boolean. Update: in place.
+    /// `Authorized`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-channel.html#cfn-ivs-channel-authorized)
     pub fn authorized(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Authorized", value.into_expr())) }
-    /// `ContainerFormat`: `ContainerFormat`. Update: in place.
+    /// `ContainerFormat`: `ContainerFormat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-channel.html#cfn-ivs-channel-containerformat)
     pub fn container_format(self, value: impl Arg<channel::ContainerFormat>) -> Self { Self(put(self.0, "ContainerFormat", value.into_expr())) }
-    /// `InsecureIngest`: boolean. Update: in place.
+    /// `InsecureIngest`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-channel.html#cfn-ivs-channel-insecureingest)
     pub fn insecure_ingest(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InsecureIngest", value.into_expr())) }
-    /// `LatencyMode`: `LatencyMode`. Update: in place.
+    /// `LatencyMode`: `LatencyMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-channel.html#cfn-ivs-channel-latencymode)
     pub fn latency_mode(self, value: impl Arg<channel::LatencyMode>) -> Self { Self(put(self.0, "LatencyMode", value.into_expr())) }
-    /// `MultitrackInputConfiguration`: `MultitrackInputConfiguration`. Update: in place.
+    /// `MultitrackInputConfiguration`: `MultitrackInputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-channel.html#cfn-ivs-channel-multitrackinputconfiguration)
     pub fn multitrack_input_configuration(self, value: impl Arg<channel::MultitrackInputConfiguration>) -> Self { Self(put(self.0, "MultitrackInputConfiguration", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-channel.html#cfn-ivs-channel-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Preset`: `Preset`. Update: in place.
+    /// `Preset`: `Preset`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-channel.html#cfn-ivs-channel-preset)
     pub fn preset(self, value: impl Arg<channel::Preset>) -> Self { Self(put(self.0, "Preset", value.into_expr())) }
-    /// `RecordingConfigurationArn`: `IvsRecordingConfigurationArn`. Update: in place.
+    /// `RecordingConfigurationArn`: `IvsRecordingConfigurationArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-channel.html#cfn-ivs-channel-recordingconfigurationarn)
     pub fn recording_configuration_arn(self, value: impl Arg<kind::IvsRecordingConfigurationArn>) -> Self { Self(put(self.0, "RecordingConfigurationArn", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-channel.html#cfn-ivs-channel-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `Type`: `Type`. Update: in place.
+    /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-channel.html#cfn-ivs-channel-type)
     pub fn type_(self, value: impl Arg<channel::Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for CfnChannelProps { fn into_props(self) -> Bag { self.0 } }
@@ -56,11 +56,11 @@ use crate::cfn::support::*;
 impl MultitrackInputConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-channel-multitrackinputconfiguration.html#cfn-ivs-channel-multitrackinputconfiguration-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
-    /// `MaximumResolution`: `MaximumResolution`. Update: in place.
+    /// `MaximumResolution`: `MaximumResolution`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-channel-multitrackinputconfiguration.html#cfn-ivs-channel-multitrackinputconfiguration-maximumresolution)
     pub fn maximum_resolution(self, value: impl Arg<MaximumResolution>) -> Self { Self(put(self.0, "MaximumResolution", value.into_expr())) }
-    /// `Policy`: `Policy`. Update: in place.
+    /// `Policy`: `Policy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-channel-multitrackinputconfiguration.html#cfn-ivs-channel-multitrackinputconfiguration-policy)
     pub fn policy(self, value: impl Arg<Policy>) -> Self { Self(put(self.0, "Policy", value.into_expr())) }
 }
 impl Done for MultitrackInputConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -86,7 +86,7 @@ impl CfnEncoderConfiguration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnEncoderConfigurationProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-encoderconfiguration.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnEncoderConfiguration { fn node(&self) -> &Place { &self.0 } }
@@ -95,11 +95,11 @@ impl Parent for CfnEncoderConfiguration { fn node(&self) -> &Place { &self.0 } }
 impl CfnEncoderConfigurationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-encoderconfiguration.html#cfn-ivs-encoderconfiguration-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-encoderconfiguration.html#cfn-ivs-encoderconfiguration-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `Video`: `Video`. Update: replacement.
+    /// `Video`: `Video`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-encoderconfiguration.html#cfn-ivs-encoderconfiguration-video)
     pub fn video(self, value: impl Arg<encoder_configuration::Video>) -> Self { Self(put(self.0, "Video", value.into_expr())) }
 }
 impl Done for CfnEncoderConfigurationProps { fn into_props(self) -> Bag { self.0 } }
@@ -111,13 +111,13 @@ use crate::cfn::support::*;
 impl Video {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Bitrate`: integer. Update: replacement.
+    /// `Bitrate`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-encoderconfiguration-video.html#cfn-ivs-encoderconfiguration-video-bitrate)
     pub fn bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Bitrate", value.into_expr())) }
-    /// `Framerate`: number. Update: replacement.
+    /// `Framerate`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-encoderconfiguration-video.html#cfn-ivs-encoderconfiguration-video-framerate)
     pub fn framerate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Framerate", value.into_expr())) }
-    /// `Height`: integer. Update: replacement.
+    /// `Height`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-encoderconfiguration-video.html#cfn-ivs-encoderconfiguration-video-height)
     pub fn height(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Height", value.into_expr())) }
-    /// `Width`: integer. Update: replacement.
+    /// `Width`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-encoderconfiguration-video.html#cfn-ivs-encoderconfiguration-video-width)
     pub fn width(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Width", value.into_expr())) }
 }
 impl Done for Video { fn into_props(self) -> Bag { self.0 } }
@@ -131,13 +131,13 @@ impl CfnIngestConfiguration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnIngestConfigurationProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-ingestconfiguration.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `ParticipantId`: text.
+    /// The attribute `ParticipantId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-ingestconfiguration.html#ParticipantId-fn::getatt)
     pub fn attr_participant_id(&self) -> Val<str> { self.0.get_att("ParticipantId") }
-    /// The attribute `State`: text.
+    /// The attribute `State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-ingestconfiguration.html#State-fn::getatt)
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
-    /// The attribute `StreamKey`: text.
+    /// The attribute `StreamKey`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-ingestconfiguration.html#StreamKey-fn::getatt)
     pub fn attr_stream_key(&self) -> Val<str> { self.0.get_att("StreamKey") }
 }
 impl Parent for CfnIngestConfiguration { fn node(&self) -> &Place { &self.0 } }
@@ -146,17 +146,17 @@ impl Parent for CfnIngestConfiguration { fn node(&self) -> &Place { &self.0 } }
 impl CfnIngestConfigurationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IngestProtocol`: `IngestProtocol`. Update: replacement.
+    /// `IngestProtocol`: `IngestProtocol`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-ingestconfiguration.html#cfn-ivs-ingestconfiguration-ingestprotocol)
     pub fn ingest_protocol(self, value: impl Arg<ingest_configuration::IngestProtocol>) -> Self { Self(put(self.0, "IngestProtocol", value.into_expr())) }
-    /// `InsecureIngest`: boolean. Update: replacement.
+    /// `InsecureIngest`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-ingestconfiguration.html#cfn-ivs-ingestconfiguration-insecureingest)
     pub fn insecure_ingest(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InsecureIngest", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-ingestconfiguration.html#cfn-ivs-ingestconfiguration-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `StageArn`: text. Update: in place.
+    /// `StageArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-ingestconfiguration.html#cfn-ivs-ingestconfiguration-stagearn)
     pub fn stage_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StageArn", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-ingestconfiguration.html#cfn-ivs-ingestconfiguration-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `UserId`: text. Update: replacement.
+    /// `UserId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-ingestconfiguration.html#cfn-ivs-ingestconfiguration-userid)
     pub fn user_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserId", value.into_expr())) }
 }
 impl Done for CfnIngestConfigurationProps { fn into_props(self) -> Bag { self.0 } }
@@ -175,9 +175,9 @@ impl CfnPlaybackKeyPair {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnPlaybackKeyPairProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-playbackkeypair.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Fingerprint`: text.
+    /// The attribute `Fingerprint`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-playbackkeypair.html#Fingerprint-fn::getatt)
     pub fn attr_fingerprint(&self) -> Val<str> { self.0.get_att("Fingerprint") }
 }
 impl Parent for CfnPlaybackKeyPair { fn node(&self) -> &Place { &self.0 } }
@@ -186,11 +186,11 @@ impl Parent for CfnPlaybackKeyPair { fn node(&self) -> &Place { &self.0 } }
 impl CfnPlaybackKeyPairProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-playbackkeypair.html#cfn-ivs-playbackkeypair-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `PublicKeyMaterial`: text. Update: replacement.
+    /// `PublicKeyMaterial`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-playbackkeypair.html#cfn-ivs-playbackkeypair-publickeymaterial)
     pub fn public_key_material(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PublicKeyMaterial", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-playbackkeypair.html#cfn-ivs-playbackkeypair-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnPlaybackKeyPairProps { fn into_props(self) -> Bag { self.0 } }
@@ -203,7 +203,7 @@ impl CfnPlaybackRestrictionPolicy {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnPlaybackRestrictionPolicyProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-playbackrestrictionpolicy.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnPlaybackRestrictionPolicy { fn node(&self) -> &Place { &self.0 } }
@@ -212,15 +212,15 @@ impl Parent for CfnPlaybackRestrictionPolicy { fn node(&self) -> &Place { &self.
 impl CfnPlaybackRestrictionPolicyProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AllowedCountries`: list of text. Update: in place.
+    /// `AllowedCountries`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-playbackrestrictionpolicy.html#cfn-ivs-playbackrestrictionpolicy-allowedcountries)
     pub fn allowed_countries(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedCountries", value.into_expr())) }
-    /// `AllowedOrigins`: list of text. Update: in place.
+    /// `AllowedOrigins`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-playbackrestrictionpolicy.html#cfn-ivs-playbackrestrictionpolicy-allowedorigins)
     pub fn allowed_origins(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedOrigins", value.into_expr())) }
-    /// `EnableStrictOriginEnforcement`: boolean. Update: in place.
+    /// `EnableStrictOriginEnforcement`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-playbackrestrictionpolicy.html#cfn-ivs-playbackrestrictionpolicy-enablestrictoriginenforcement)
     pub fn enable_strict_origin_enforcement(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableStrictOriginEnforcement", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-playbackrestrictionpolicy.html#cfn-ivs-playbackrestrictionpolicy-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-playbackrestrictionpolicy.html#cfn-ivs-playbackrestrictionpolicy-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnPlaybackRestrictionPolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -233,9 +233,9 @@ impl CfnPublicKey {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnPublicKeyProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-publickey.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Fingerprint`: text.
+    /// The attribute `Fingerprint`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-publickey.html#Fingerprint-fn::getatt)
     pub fn attr_fingerprint(&self) -> Val<str> { self.0.get_att("Fingerprint") }
 }
 impl Parent for CfnPublicKey { fn node(&self) -> &Place { &self.0 } }
@@ -244,11 +244,11 @@ impl Parent for CfnPublicKey { fn node(&self) -> &Place { &self.0 } }
 impl CfnPublicKeyProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-publickey.html#cfn-ivs-publickey-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `PublicKeyMaterial`: text. Update: replacement.
+    /// `PublicKeyMaterial`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-publickey.html#cfn-ivs-publickey-publickeymaterial)
     pub fn public_key_material(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PublicKeyMaterial", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-publickey.html#cfn-ivs-publickey-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnPublicKeyProps { fn into_props(self) -> Bag { self.0 } }
@@ -261,9 +261,9 @@ impl CfnRecordingConfiguration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRecordingConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::IvsRecordingConfigurationArn> { self.0.reference() }
-    /// The attribute `Arn`: `IvsRecordingConfigurationArn`.
+    /// The attribute `Arn`: `IvsRecordingConfigurationArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-recordingconfiguration.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::IvsRecordingConfigurationArn> { self.0.get_att("Arn") }
-    /// The attribute `State`: text.
+    /// The attribute `State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-recordingconfiguration.html#State-fn::getatt)
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
 }
 impl Parent for CfnRecordingConfiguration { fn node(&self) -> &Place { &self.0 } }
@@ -274,17 +274,17 @@ impl CfnRecordingConfigurationProps {
     pub fn new() -> CfnRecordingConfigurationProps<Missing<required::DestinationConfiguration>> { CfnRecordingConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnRecordingConfigurationProps<R0> {
-    /// `DestinationConfiguration`: `DestinationConfiguration`, required. Update: replacement.
+    /// `DestinationConfiguration`: `DestinationConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-recordingconfiguration.html#cfn-ivs-recordingconfiguration-destinationconfiguration)
     pub fn destination_configuration(self, value: impl Arg<recording_configuration::DestinationConfiguration>) -> CfnRecordingConfigurationProps<Set> { CfnRecordingConfigurationProps(put(self.0, "DestinationConfiguration", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-recordingconfiguration.html#cfn-ivs-recordingconfiguration-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RecordingReconnectWindowSeconds`: integer. Update: replacement.
+    /// `RecordingReconnectWindowSeconds`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-recordingconfiguration.html#cfn-ivs-recordingconfiguration-recordingreconnectwindowseconds)
     pub fn recording_reconnect_window_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RecordingReconnectWindowSeconds", value.into_expr()), Phase) }
-    /// `RenditionConfiguration`: `RenditionConfiguration`. Update: replacement.
+    /// `RenditionConfiguration`: `RenditionConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-recordingconfiguration.html#cfn-ivs-recordingconfiguration-renditionconfiguration)
     pub fn rendition_configuration(self, value: impl Arg<recording_configuration::RenditionConfiguration>) -> Self { Self(put(self.0, "RenditionConfiguration", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-recordingconfiguration.html#cfn-ivs-recordingconfiguration-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `ThumbnailConfiguration`: `ThumbnailConfiguration`. Update: replacement.
+    /// `ThumbnailConfiguration`: `ThumbnailConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-recordingconfiguration.html#cfn-ivs-recordingconfiguration-thumbnailconfiguration)
     pub fn thumbnail_configuration(self, value: impl Arg<recording_configuration::ThumbnailConfiguration>) -> Self { Self(put(self.0, "ThumbnailConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnRecordingConfigurationProps { fn into_props(self) -> Bag { self.0 } }
@@ -296,7 +296,7 @@ use crate::cfn::support::*;
 impl DestinationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `S3`: `S3DestinationConfiguration`. Update: replacement.
+    /// `S3`: `S3DestinationConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-recordingconfiguration-destinationconfiguration.html#cfn-ivs-recordingconfiguration-destinationconfiguration-s3)
     pub fn s3(self, value: impl Arg<S3DestinationConfiguration>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
 }
 impl Done for DestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -305,9 +305,9 @@ impl Done for DestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl RenditionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RenditionSelection`: `RenditionSelection`. Update: replacement.
+    /// `RenditionSelection`: `RenditionSelection`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-recordingconfiguration-renditionconfiguration.html#cfn-ivs-recordingconfiguration-renditionconfiguration-renditionselection)
     pub fn rendition_selection(self, value: impl Arg<RenditionSelection>) -> Self { Self(put(self.0, "RenditionSelection", value.into_expr())) }
-    /// `Renditions`: list of text. Update: replacement.
+    /// `Renditions`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-recordingconfiguration-renditionconfiguration.html#cfn-ivs-recordingconfiguration-renditionconfiguration-renditions)
     pub fn renditions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Renditions", value.into_expr())) }
 }
 impl Done for RenditionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -318,7 +318,7 @@ impl S3DestinationConfiguration {
     pub fn new() -> S3DestinationConfiguration<Missing<super::required::BucketName>> { S3DestinationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> S3DestinationConfiguration<R0> {
-    /// `BucketName`: `S3BucketName`, required. Update: replacement.
+    /// `BucketName`: `S3BucketName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-recordingconfiguration-s3destinationconfiguration.html#cfn-ivs-recordingconfiguration-s3destinationconfiguration-bucketname)
     pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3DestinationConfiguration<Set> { S3DestinationConfiguration(put(self.0, "BucketName", value.into_expr()), Phase) }
 }
 impl Done for S3DestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -327,13 +327,13 @@ impl Done for S3DestinationConfiguration { fn into_props(self) -> Bag { self.0 }
 impl ThumbnailConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RecordingMode`: `RecordingMode`. Update: replacement.
+    /// `RecordingMode`: `RecordingMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-recordingconfiguration-thumbnailconfiguration.html#cfn-ivs-recordingconfiguration-thumbnailconfiguration-recordingmode)
     pub fn recording_mode(self, value: impl Arg<RecordingMode>) -> Self { Self(put(self.0, "RecordingMode", value.into_expr())) }
-    /// `Resolution`: `Resolution`. Update: replacement.
+    /// `Resolution`: `Resolution`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-recordingconfiguration-thumbnailconfiguration.html#cfn-ivs-recordingconfiguration-thumbnailconfiguration-resolution)
     pub fn resolution(self, value: impl Arg<Resolution>) -> Self { Self(put(self.0, "Resolution", value.into_expr())) }
-    /// `Storage`: list of text. Update: replacement.
+    /// `Storage`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-recordingconfiguration-thumbnailconfiguration.html#cfn-ivs-recordingconfiguration-thumbnailconfiguration-storage)
     pub fn storage(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Storage", value.into_expr())) }
-    /// `TargetIntervalSeconds`: integer. Update: replacement.
+    /// `TargetIntervalSeconds`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-recordingconfiguration-thumbnailconfiguration.html#cfn-ivs-recordingconfiguration-thumbnailconfiguration-targetintervalseconds)
     pub fn target_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetIntervalSeconds", value.into_expr())) }
 }
 impl Done for ThumbnailConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -353,9 +353,9 @@ impl CfnStage {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnStageProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ActiveSessionId`: text.
+    /// The attribute `ActiveSessionId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-stage.html#ActiveSessionId-fn::getatt)
     pub fn attr_active_session_id(&self) -> Val<str> { self.0.get_att("ActiveSessionId") }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-stage.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnStage { fn node(&self) -> &Place { &self.0 } }
@@ -364,11 +364,11 @@ impl Parent for CfnStage { fn node(&self) -> &Place { &self.0 } }
 impl CfnStageProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AutoParticipantRecordingConfiguration`: `AutoParticipantRecordingConfiguration`. Update: in place.
+    /// `AutoParticipantRecordingConfiguration`: `AutoParticipantRecordingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-stage.html#cfn-ivs-stage-autoparticipantrecordingconfiguration)
     pub fn auto_participant_recording_configuration(self, value: impl Arg<stage::AutoParticipantRecordingConfiguration>) -> Self { Self(put(self.0, "AutoParticipantRecordingConfiguration", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-stage.html#cfn-ivs-stage-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-stage.html#cfn-ivs-stage-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnStageProps { fn into_props(self) -> Bag { self.0 } }
@@ -382,15 +382,15 @@ impl AutoParticipantRecordingConfiguration {
     pub fn new() -> AutoParticipantRecordingConfiguration<Missing<super::required::StorageConfigurationArn>> { AutoParticipantRecordingConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AutoParticipantRecordingConfiguration<R0> {
-    /// `HlsConfiguration`: `HlsConfiguration`. Update: in place.
+    /// `HlsConfiguration`: `HlsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-stage-autoparticipantrecordingconfiguration.html#cfn-ivs-stage-autoparticipantrecordingconfiguration-hlsconfiguration)
     pub fn hls_configuration(self, value: impl Arg<HlsConfiguration>) -> Self { Self(put(self.0, "HlsConfiguration", value.into_expr()), Phase) }
-    /// `MediaTypes`: list of `MediaTypes`. Update: in place.
+    /// `MediaTypes`: list of `MediaTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-stage-autoparticipantrecordingconfiguration.html#cfn-ivs-stage-autoparticipantrecordingconfiguration-mediatypes)
     pub fn media_types(self, value: impl Arg<Arr<MediaTypes>>) -> Self { Self(put(self.0, "MediaTypes", value.into_expr()), Phase) }
-    /// `RecordingReconnectWindowSeconds`: integer. Update: in place.
+    /// `RecordingReconnectWindowSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-stage-autoparticipantrecordingconfiguration.html#cfn-ivs-stage-autoparticipantrecordingconfiguration-recordingreconnectwindowseconds)
     pub fn recording_reconnect_window_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RecordingReconnectWindowSeconds", value.into_expr()), Phase) }
-    /// `StorageConfigurationArn`: text, required. Update: in place.
+    /// `StorageConfigurationArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-stage-autoparticipantrecordingconfiguration.html#cfn-ivs-stage-autoparticipantrecordingconfiguration-storageconfigurationarn)
     pub fn storage_configuration_arn(self, value: impl Arg<str>) -> AutoParticipantRecordingConfiguration<Set> { AutoParticipantRecordingConfiguration(put(self.0, "StorageConfigurationArn", value.into_expr()), Phase) }
-    /// `ThumbnailConfiguration`: `ThumbnailConfiguration`. Update: in place.
+    /// `ThumbnailConfiguration`: `ThumbnailConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-stage-autoparticipantrecordingconfiguration.html#cfn-ivs-stage-autoparticipantrecordingconfiguration-thumbnailconfiguration)
     pub fn thumbnail_configuration(self, value: impl Arg<ThumbnailConfiguration>) -> Self { Self(put(self.0, "ThumbnailConfiguration", value.into_expr()), Phase) }
 }
 impl Done for AutoParticipantRecordingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -399,7 +399,7 @@ impl Done for AutoParticipantRecordingConfiguration { fn into_props(self) -> Bag
 impl HlsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ParticipantRecordingHlsConfiguration`: `ParticipantRecordingHlsConfiguration`. Update: in place.
+    /// `ParticipantRecordingHlsConfiguration`: `ParticipantRecordingHlsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-stage-hlsconfiguration.html#cfn-ivs-stage-hlsconfiguration-participantrecordinghlsconfiguration)
     pub fn participant_recording_hls_configuration(self, value: impl Arg<ParticipantRecordingHlsConfiguration>) -> Self { Self(put(self.0, "ParticipantRecordingHlsConfiguration", value.into_expr())) }
 }
 impl Done for HlsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -408,7 +408,7 @@ impl Done for HlsConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl ParticipantRecordingHlsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TargetSegmentDurationSeconds`: integer. Update: in place.
+    /// `TargetSegmentDurationSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-stage-participantrecordinghlsconfiguration.html#cfn-ivs-stage-participantrecordinghlsconfiguration-targetsegmentdurationseconds)
     pub fn target_segment_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetSegmentDurationSeconds", value.into_expr())) }
 }
 impl Done for ParticipantRecordingHlsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -417,11 +417,11 @@ impl Done for ParticipantRecordingHlsConfiguration { fn into_props(self) -> Bag 
 impl ParticipantThumbnailConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RecordingMode`: `RecordingMode`. Update: in place.
+    /// `RecordingMode`: `RecordingMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-stage-participantthumbnailconfiguration.html#cfn-ivs-stage-participantthumbnailconfiguration-recordingmode)
     pub fn recording_mode(self, value: impl Arg<RecordingMode>) -> Self { Self(put(self.0, "RecordingMode", value.into_expr())) }
-    /// `Storage`: list of `Storage`. Update: in place.
+    /// `Storage`: list of `Storage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-stage-participantthumbnailconfiguration.html#cfn-ivs-stage-participantthumbnailconfiguration-storage)
     pub fn storage(self, value: impl Arg<Arr<Storage>>) -> Self { Self(put(self.0, "Storage", value.into_expr())) }
-    /// `TargetIntervalSeconds`: integer. Update: in place.
+    /// `TargetIntervalSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-stage-participantthumbnailconfiguration.html#cfn-ivs-stage-participantthumbnailconfiguration-targetintervalseconds)
     pub fn target_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetIntervalSeconds", value.into_expr())) }
 }
 impl Done for ParticipantThumbnailConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -430,7 +430,7 @@ impl Done for ParticipantThumbnailConfiguration { fn into_props(self) -> Bag { s
 impl ThumbnailConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ParticipantThumbnailConfiguration`: `ParticipantThumbnailConfiguration`. Update: in place.
+    /// `ParticipantThumbnailConfiguration`: `ParticipantThumbnailConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-stage-thumbnailconfiguration.html#cfn-ivs-stage-thumbnailconfiguration-participantthumbnailconfiguration)
     pub fn participant_thumbnail_configuration(self, value: impl Arg<ParticipantThumbnailConfiguration>) -> Self { Self(put(self.0, "ParticipantThumbnailConfiguration", value.into_expr())) }
 }
 impl Done for ThumbnailConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -450,7 +450,7 @@ impl CfnStorageConfiguration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStorageConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-storageconfiguration.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnStorageConfiguration { fn node(&self) -> &Place { &self.0 } }
@@ -461,11 +461,11 @@ impl CfnStorageConfigurationProps {
     pub fn new() -> CfnStorageConfigurationProps<Missing<required::S3>> { CfnStorageConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnStorageConfigurationProps<R0> {
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-storageconfiguration.html#cfn-ivs-storageconfiguration-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `S3`: `S3StorageConfiguration`, required. Update: replacement.
+    /// `S3`: `S3StorageConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-storageconfiguration.html#cfn-ivs-storageconfiguration-s3)
     pub fn s3(self, value: impl Arg<storage_configuration::S3StorageConfiguration>) -> CfnStorageConfigurationProps<Set> { CfnStorageConfigurationProps(put(self.0, "S3", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-storageconfiguration.html#cfn-ivs-storageconfiguration-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnStorageConfigurationProps { fn into_props(self) -> Bag { self.0 } }
@@ -479,7 +479,7 @@ impl S3StorageConfiguration {
     pub fn new() -> S3StorageConfiguration<Missing<super::required::BucketName>> { S3StorageConfiguration(Bag::default(), Phase) }
 }
 impl<R0> S3StorageConfiguration<R0> {
-    /// `BucketName`: `S3BucketName`, required. Update: replacement.
+    /// `BucketName`: `S3BucketName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-storageconfiguration-s3storageconfiguration.html#cfn-ivs-storageconfiguration-s3storageconfiguration-bucketname)
     pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3StorageConfiguration<Set> { S3StorageConfiguration(put(self.0, "BucketName", value.into_expr()), Phase) }
 }
 impl Done for S3StorageConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -493,9 +493,9 @@ impl CfnStreamKey {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStreamKeyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-streamkey.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Value`: text.
+    /// The attribute `Value`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-streamkey.html#Value-fn::getatt)
     pub fn attr_value(&self) -> Val<str> { self.0.get_att("Value") }
 }
 impl Parent for CfnStreamKey { fn node(&self) -> &Place { &self.0 } }
@@ -506,9 +506,9 @@ impl CfnStreamKeyProps {
     pub fn new() -> CfnStreamKeyProps<Missing<required::ChannelArn>> { CfnStreamKeyProps(Bag::default(), Phase) }
 }
 impl<R0> CfnStreamKeyProps<R0> {
-    /// `ChannelArn`: `IvsChannelArn`, required. Update: replacement.
+    /// `ChannelArn`: `IvsChannelArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-streamkey.html#cfn-ivs-streamkey-channelarn)
     pub fn channel_arn(self, value: impl Arg<kind::IvsChannelArn>) -> CfnStreamKeyProps<Set> { CfnStreamKeyProps(put(self.0, "ChannelArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-streamkey.html#cfn-ivs-streamkey-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnStreamKeyProps { fn into_props(self) -> Bag { self.0 } }

@@ -13,11 +13,11 @@ impl CfnLoggingConfiguration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLoggingConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::IVSChatLoggingConfigurationArn> { self.0.reference() }
-    /// The attribute `Arn`: `IVSChatLoggingConfigurationArn`.
+    /// The attribute `Arn`: `IVSChatLoggingConfigurationArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivschat-loggingconfiguration.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::IVSChatLoggingConfigurationArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivschat-loggingconfiguration.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `State`: text.
+    /// The attribute `State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivschat-loggingconfiguration.html#State-fn::getatt)
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
 }
 impl Parent for CfnLoggingConfiguration { fn node(&self) -> &Place { &self.0 } }
@@ -28,11 +28,11 @@ impl CfnLoggingConfigurationProps {
     pub fn new() -> CfnLoggingConfigurationProps<Missing<required::DestinationConfiguration>> { CfnLoggingConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnLoggingConfigurationProps<R0> {
-    /// `DestinationConfiguration`: `DestinationConfiguration`, required. Update: in place.
+    /// `DestinationConfiguration`: `DestinationConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivschat-loggingconfiguration.html#cfn-ivschat-loggingconfiguration-destinationconfiguration)
     pub fn destination_configuration(self, value: impl Arg<logging_configuration::DestinationConfiguration>) -> CfnLoggingConfigurationProps<Set> { CfnLoggingConfigurationProps(put(self.0, "DestinationConfiguration", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivschat-loggingconfiguration.html#cfn-ivschat-loggingconfiguration-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivschat-loggingconfiguration.html#cfn-ivschat-loggingconfiguration-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnLoggingConfigurationProps { fn into_props(self) -> Bag { self.0 } }
@@ -46,7 +46,7 @@ impl CloudWatchLogsDestinationConfiguration {
     pub fn new() -> CloudWatchLogsDestinationConfiguration<Missing<super::required::LogGroupName>> { CloudWatchLogsDestinationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CloudWatchLogsDestinationConfiguration<R0> {
-    /// `LogGroupName`: `LogsLogGroupName`, required. Update: in place.
+    /// `LogGroupName`: `LogsLogGroupName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivschat-loggingconfiguration-cloudwatchlogsdestinationconfiguration.html#cfn-ivschat-loggingconfiguration-cloudwatchlogsdestinationconfiguration-loggroupname)
     pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> CloudWatchLogsDestinationConfiguration<Set> { CloudWatchLogsDestinationConfiguration(put(self.0, "LogGroupName", value.into_expr()), Phase) }
 }
 impl Done for CloudWatchLogsDestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -55,11 +55,11 @@ impl Done for CloudWatchLogsDestinationConfiguration { fn into_props(self) -> Ba
 impl DestinationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CloudWatchLogs`: `CloudWatchLogsDestinationConfiguration`. Update: in place.
+    /// `CloudWatchLogs`: `CloudWatchLogsDestinationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivschat-loggingconfiguration-destinationconfiguration.html#cfn-ivschat-loggingconfiguration-destinationconfiguration-cloudwatchlogs)
     pub fn cloud_watch_logs(self, value: impl Arg<CloudWatchLogsDestinationConfiguration>) -> Self { Self(put(self.0, "CloudWatchLogs", value.into_expr())) }
-    /// `Firehose`: `FirehoseDestinationConfiguration`. Update: in place.
+    /// `Firehose`: `FirehoseDestinationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivschat-loggingconfiguration-destinationconfiguration.html#cfn-ivschat-loggingconfiguration-destinationconfiguration-firehose)
     pub fn firehose(self, value: impl Arg<FirehoseDestinationConfiguration>) -> Self { Self(put(self.0, "Firehose", value.into_expr())) }
-    /// `S3`: `S3DestinationConfiguration`. Update: in place.
+    /// `S3`: `S3DestinationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivschat-loggingconfiguration-destinationconfiguration.html#cfn-ivschat-loggingconfiguration-destinationconfiguration-s3)
     pub fn s3(self, value: impl Arg<S3DestinationConfiguration>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
 }
 impl Done for DestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -70,7 +70,7 @@ impl FirehoseDestinationConfiguration {
     pub fn new() -> FirehoseDestinationConfiguration<Missing<super::required::DeliveryStreamName>> { FirehoseDestinationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> FirehoseDestinationConfiguration<R0> {
-    /// `DeliveryStreamName`: `KinesisFirehoseDeliveryStreamName`, required. Update: in place.
+    /// `DeliveryStreamName`: `KinesisFirehoseDeliveryStreamName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivschat-loggingconfiguration-firehosedestinationconfiguration.html#cfn-ivschat-loggingconfiguration-firehosedestinationconfiguration-deliverystreamname)
     pub fn delivery_stream_name(self, value: impl Arg<kind::KinesisFirehoseDeliveryStreamName>) -> FirehoseDestinationConfiguration<Set> { FirehoseDestinationConfiguration(put(self.0, "DeliveryStreamName", value.into_expr()), Phase) }
 }
 impl Done for FirehoseDestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -81,7 +81,7 @@ impl S3DestinationConfiguration {
     pub fn new() -> S3DestinationConfiguration<Missing<super::required::BucketName>> { S3DestinationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> S3DestinationConfiguration<R0> {
-    /// `BucketName`: `S3BucketName`, required. Update: in place.
+    /// `BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivschat-loggingconfiguration-s3destinationconfiguration.html#cfn-ivschat-loggingconfiguration-s3destinationconfiguration-bucketname)
     pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3DestinationConfiguration<Set> { S3DestinationConfiguration(put(self.0, "BucketName", value.into_expr()), Phase) }
 }
 impl Done for S3DestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -95,9 +95,9 @@ impl CfnRoom {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnRoomProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivschat-room.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivschat-room.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnRoom { fn node(&self) -> &Place { &self.0 } }
@@ -106,17 +106,17 @@ impl Parent for CfnRoom { fn node(&self) -> &Place { &self.0 } }
 impl CfnRoomProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LoggingConfigurationIdentifiers`: list of `IVSChatLoggingConfigurationArn`. Update: in place.
+    /// `LoggingConfigurationIdentifiers`: list of `IVSChatLoggingConfigurationArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivschat-room.html#cfn-ivschat-room-loggingconfigurationidentifiers)
     pub fn logging_configuration_identifiers(self, value: impl Arg<Arr<kind::IVSChatLoggingConfigurationArn>>) -> Self { Self(put(self.0, "LoggingConfigurationIdentifiers", value.into_expr())) }
-    /// `MaximumMessageLength`: integer. Update: in place.
+    /// `MaximumMessageLength`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivschat-room.html#cfn-ivschat-room-maximummessagelength)
     pub fn maximum_message_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumMessageLength", value.into_expr())) }
-    /// `MaximumMessageRatePerSecond`: integer. Update: in place.
+    /// `MaximumMessageRatePerSecond`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivschat-room.html#cfn-ivschat-room-maximummessageratepersecond)
     pub fn maximum_message_rate_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumMessageRatePerSecond", value.into_expr())) }
-    /// `MessageReviewHandler`: `MessageReviewHandler`. Update: in place.
+    /// `MessageReviewHandler`: `MessageReviewHandler`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivschat-room.html#cfn-ivschat-room-messagereviewhandler)
     pub fn message_review_handler(self, value: impl Arg<room::MessageReviewHandler>) -> Self { Self(put(self.0, "MessageReviewHandler", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivschat-room.html#cfn-ivschat-room-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivschat-room.html#cfn-ivschat-room-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnRoomProps { fn into_props(self) -> Bag { self.0 } }
@@ -128,9 +128,9 @@ use crate::cfn::support::*;
 impl MessageReviewHandler {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FallbackResult`: `FallbackResult`. Update: in place.
+    /// `FallbackResult`: `FallbackResult`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivschat-room-messagereviewhandler.html#cfn-ivschat-room-messagereviewhandler-fallbackresult)
     pub fn fallback_result(self, value: impl Arg<FallbackResult>) -> Self { Self(put(self.0, "FallbackResult", value.into_expr())) }
-    /// `Uri`: `LambdaFunctionArn`. Update: in place.
+    /// `Uri`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivschat-room-messagereviewhandler.html#cfn-ivschat-room-messagereviewhandler-uri)
     pub fn uri(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "Uri", value.into_expr())) }
 }
 impl Done for MessageReviewHandler { fn into_props(self) -> Bag { self.0 } }

@@ -13,7 +13,7 @@ impl CfnConnector {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ConnectorArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ConnectorArn`: `OtherArn`.
+    /// The attribute `ConnectorArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-connector.html#ConnectorArn-fn::getatt)
     pub fn attr_connector_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ConnectorArn") }
 }
 impl Parent for CfnConnector { fn node(&self) -> &Place { &self.0 } }
@@ -24,33 +24,33 @@ impl CfnConnectorProps {
     pub fn new() -> CfnConnectorProps<Missing<required::Capacity>, Missing<required::ConnectorConfiguration>, Missing<required::ConnectorName>, Missing<required::KafkaCluster>, Missing<required::KafkaClusterClientAuthentication>, Missing<required::KafkaClusterEncryptionInTransit>, Missing<required::KafkaConnectVersion>, Missing<required::Plugins>, Missing<required::ServiceExecutionRoleArn>> { CfnConnectorProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5, R6, R7, R8> CfnConnectorProps<R0, R1, R2, R3, R4, R5, R6, R7, R8> {
-    /// `Capacity`: `Capacity`, required. Update: in place.
+    /// `Capacity`: `Capacity`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-connector.html#cfn-kafkaconnect-connector-capacity)
     pub fn capacity(self, value: impl Arg<connector::Capacity>) -> CfnConnectorProps<Set, R1, R2, R3, R4, R5, R6, R7, R8> { CfnConnectorProps(put(self.0, "Capacity", value.into_expr()), Phase) }
-    /// `ConnectorConfiguration`: map of text, required. Update: replacement.
+    /// `ConnectorConfiguration`: map of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-connector.html#cfn-kafkaconnect-connector-connectorconfiguration)
     pub fn connector_configuration(self, value: impl Arg<Dict<str>>) -> CfnConnectorProps<R0, Set, R2, R3, R4, R5, R6, R7, R8> { CfnConnectorProps(put(self.0, "ConnectorConfiguration", value.into_expr()), Phase) }
-    /// `ConnectorDescription`: text. Update: replacement.
+    /// `ConnectorDescription`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-connector.html#cfn-kafkaconnect-connector-connectordescription)
     pub fn connector_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectorDescription", value.into_expr()), Phase) }
-    /// `ConnectorName`: text, required. Update: replacement.
+    /// `ConnectorName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-connector.html#cfn-kafkaconnect-connector-connectorname)
     pub fn connector_name(self, value: impl Arg<str>) -> CfnConnectorProps<R0, R1, Set, R3, R4, R5, R6, R7, R8> { CfnConnectorProps(put(self.0, "ConnectorName", value.into_expr()), Phase) }
-    /// `KafkaCluster`: `KafkaCluster`, required. Update: replacement.
+    /// `KafkaCluster`: `KafkaCluster`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-connector.html#cfn-kafkaconnect-connector-kafkacluster)
     pub fn kafka_cluster(self, value: impl Arg<connector::KafkaCluster>) -> CfnConnectorProps<R0, R1, R2, Set, R4, R5, R6, R7, R8> { CfnConnectorProps(put(self.0, "KafkaCluster", value.into_expr()), Phase) }
-    /// `KafkaClusterClientAuthentication`: `KafkaClusterClientAuthentication`, required. Update: replacement.
+    /// `KafkaClusterClientAuthentication`: `KafkaClusterClientAuthentication`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-connector.html#cfn-kafkaconnect-connector-kafkaclusterclientauthentication)
     pub fn kafka_cluster_client_authentication(self, value: impl Arg<connector::KafkaClusterClientAuthentication>) -> CfnConnectorProps<R0, R1, R2, R3, Set, R5, R6, R7, R8> { CfnConnectorProps(put(self.0, "KafkaClusterClientAuthentication", value.into_expr()), Phase) }
-    /// `KafkaClusterEncryptionInTransit`: `KafkaClusterEncryptionInTransit`, required. Update: replacement.
+    /// `KafkaClusterEncryptionInTransit`: `KafkaClusterEncryptionInTransit`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-connector.html#cfn-kafkaconnect-connector-kafkaclusterencryptionintransit)
     pub fn kafka_cluster_encryption_in_transit(self, value: impl Arg<connector::KafkaClusterEncryptionInTransit>) -> CfnConnectorProps<R0, R1, R2, R3, R4, Set, R6, R7, R8> { CfnConnectorProps(put(self.0, "KafkaClusterEncryptionInTransit", value.into_expr()), Phase) }
-    /// `KafkaConnectVersion`: text, required. Update: replacement.
+    /// `KafkaConnectVersion`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-connector.html#cfn-kafkaconnect-connector-kafkaconnectversion)
     pub fn kafka_connect_version(self, value: impl Arg<str>) -> CfnConnectorProps<R0, R1, R2, R3, R4, R5, Set, R7, R8> { CfnConnectorProps(put(self.0, "KafkaConnectVersion", value.into_expr()), Phase) }
-    /// `LogDelivery`: `LogDelivery`. Update: replacement.
+    /// `LogDelivery`: `LogDelivery`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-connector.html#cfn-kafkaconnect-connector-logdelivery)
     pub fn log_delivery(self, value: impl Arg<connector::LogDelivery>) -> Self { Self(put(self.0, "LogDelivery", value.into_expr()), Phase) }
-    /// `NetworkType`: `NetworkType`. Update: replacement.
+    /// `NetworkType`: `NetworkType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-connector.html#cfn-kafkaconnect-connector-networktype)
     pub fn network_type(self, value: impl Arg<connector::NetworkType>) -> Self { Self(put(self.0, "NetworkType", value.into_expr()), Phase) }
-    /// `Plugins`: list of `Plugin`, required. Update: replacement.
+    /// `Plugins`: list of `Plugin`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-connector.html#cfn-kafkaconnect-connector-plugins)
     pub fn plugins(self, value: impl Arg<Arr<connector::Plugin>>) -> CfnConnectorProps<R0, R1, R2, R3, R4, R5, R6, Set, R8> { CfnConnectorProps(put(self.0, "Plugins", value.into_expr()), Phase) }
-    /// `ServiceExecutionRoleArn`: `IamRoleArn`, required. Update: replacement.
+    /// `ServiceExecutionRoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-connector.html#cfn-kafkaconnect-connector-serviceexecutionrolearn)
     pub fn service_execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnConnectorProps<R0, R1, R2, R3, R4, R5, R6, R7, Set> { CfnConnectorProps(put(self.0, "ServiceExecutionRoleArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-connector.html#cfn-kafkaconnect-connector-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `WorkerConfiguration`: `WorkerConfiguration`. Update: replacement.
+    /// `WorkerConfiguration`: `WorkerConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-connector.html#cfn-kafkaconnect-connector-workerconfiguration)
     pub fn worker_configuration(self, value: impl Arg<connector::WorkerConfiguration>) -> Self { Self(put(self.0, "WorkerConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectorProps { fn into_props(self) -> Bag { self.0 } }
@@ -64,9 +64,9 @@ impl ApacheKafkaCluster {
     pub fn new() -> ApacheKafkaCluster<Missing<super::required::BootstrapServers>, Missing<super::required::Vpc>> { ApacheKafkaCluster(Bag::default(), Phase) }
 }
 impl<R0, R1> ApacheKafkaCluster<R0, R1> {
-    /// `BootstrapServers`: text, required. Update: replacement.
+    /// `BootstrapServers`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-apachekafkacluster.html#cfn-kafkaconnect-connector-apachekafkacluster-bootstrapservers)
     pub fn bootstrap_servers(self, value: impl Arg<str>) -> ApacheKafkaCluster<Set, R1> { ApacheKafkaCluster(put(self.0, "BootstrapServers", value.into_expr()), Phase) }
-    /// `Vpc`: `Vpc`, required. Update: replacement.
+    /// `Vpc`: `Vpc`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-apachekafkacluster.html#cfn-kafkaconnect-connector-apachekafkacluster-vpc)
     pub fn vpc(self, value: impl Arg<Vpc>) -> ApacheKafkaCluster<R0, Set> { ApacheKafkaCluster(put(self.0, "Vpc", value.into_expr()), Phase) }
 }
 impl Done for ApacheKafkaCluster { fn into_props(self) -> Bag { self.0 } }
@@ -77,17 +77,17 @@ impl AutoScaling {
     pub fn new() -> AutoScaling<Missing<super::required::MaxWorkerCount>, Missing<super::required::McuCount>, Missing<super::required::MinWorkerCount>, Missing<super::required::ScaleInPolicy>, Missing<super::required::ScaleOutPolicy>> { AutoScaling(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> AutoScaling<R0, R1, R2, R3, R4> {
-    /// `MaxAutoscalingTaskCount`: integer. Update: in place.
+    /// `MaxAutoscalingTaskCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-autoscaling.html#cfn-kafkaconnect-connector-autoscaling-maxautoscalingtaskcount)
     pub fn max_autoscaling_task_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxAutoscalingTaskCount", value.into_expr()), Phase) }
-    /// `MaxWorkerCount`: integer, required. Update: in place.
+    /// `MaxWorkerCount`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-autoscaling.html#cfn-kafkaconnect-connector-autoscaling-maxworkercount)
     pub fn max_worker_count(self, value: impl Arg<i64>) -> AutoScaling<Set, R1, R2, R3, R4> { AutoScaling(put(self.0, "MaxWorkerCount", value.into_expr()), Phase) }
-    /// `McuCount`: integer, required. Update: in place.
+    /// `McuCount`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-autoscaling.html#cfn-kafkaconnect-connector-autoscaling-mcucount)
     pub fn mcu_count(self, value: impl Arg<i64>) -> AutoScaling<R0, Set, R2, R3, R4> { AutoScaling(put(self.0, "McuCount", value.into_expr()), Phase) }
-    /// `MinWorkerCount`: integer, required. Update: in place.
+    /// `MinWorkerCount`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-autoscaling.html#cfn-kafkaconnect-connector-autoscaling-minworkercount)
     pub fn min_worker_count(self, value: impl Arg<i64>) -> AutoScaling<R0, R1, Set, R3, R4> { AutoScaling(put(self.0, "MinWorkerCount", value.into_expr()), Phase) }
-    /// `ScaleInPolicy`: `ScaleInPolicy`, required. Update: in place.
+    /// `ScaleInPolicy`: `ScaleInPolicy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-autoscaling.html#cfn-kafkaconnect-connector-autoscaling-scaleinpolicy)
     pub fn scale_in_policy(self, value: impl Arg<ScaleInPolicy>) -> AutoScaling<R0, R1, R2, Set, R4> { AutoScaling(put(self.0, "ScaleInPolicy", value.into_expr()), Phase) }
-    /// `ScaleOutPolicy`: `ScaleOutPolicy`, required. Update: in place.
+    /// `ScaleOutPolicy`: `ScaleOutPolicy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-autoscaling.html#cfn-kafkaconnect-connector-autoscaling-scaleoutpolicy)
     pub fn scale_out_policy(self, value: impl Arg<ScaleOutPolicy>) -> AutoScaling<R0, R1, R2, R3, Set> { AutoScaling(put(self.0, "ScaleOutPolicy", value.into_expr()), Phase) }
 }
 impl Done for AutoScaling { fn into_props(self) -> Bag { self.0 } }
@@ -96,9 +96,9 @@ impl Done for AutoScaling { fn into_props(self) -> Bag { self.0 } }
 impl Capacity {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AutoScaling`: `AutoScaling`. Update: in place.
+    /// `AutoScaling`: `AutoScaling`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-capacity.html#cfn-kafkaconnect-connector-capacity-autoscaling)
     pub fn auto_scaling(self, value: impl Arg<AutoScaling>) -> Self { Self(put(self.0, "AutoScaling", value.into_expr())) }
-    /// `ProvisionedCapacity`: `ProvisionedCapacity`. Update: in place.
+    /// `ProvisionedCapacity`: `ProvisionedCapacity`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-capacity.html#cfn-kafkaconnect-connector-capacity-provisionedcapacity)
     pub fn provisioned_capacity(self, value: impl Arg<ProvisionedCapacity>) -> Self { Self(put(self.0, "ProvisionedCapacity", value.into_expr())) }
 }
 impl Done for Capacity { fn into_props(self) -> Bag { self.0 } }
@@ -109,9 +109,9 @@ impl CloudWatchLogsLogDelivery {
     pub fn new() -> CloudWatchLogsLogDelivery<Missing<super::required::Enabled>> { CloudWatchLogsLogDelivery(Bag::default(), Phase) }
 }
 impl<R0> CloudWatchLogsLogDelivery<R0> {
-    /// `Enabled`: boolean, required. Update: replacement.
+    /// `Enabled`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-cloudwatchlogslogdelivery.html#cfn-kafkaconnect-connector-cloudwatchlogslogdelivery-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> CloudWatchLogsLogDelivery<Set> { CloudWatchLogsLogDelivery(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `LogGroup`: text. Update: replacement.
+    /// `LogGroup`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-cloudwatchlogslogdelivery.html#cfn-kafkaconnect-connector-cloudwatchlogslogdelivery-loggroup)
     pub fn log_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroup", value.into_expr()), Phase) }
 }
 impl Done for CloudWatchLogsLogDelivery { fn into_props(self) -> Bag { self.0 } }
@@ -122,9 +122,9 @@ impl CustomPlugin {
     pub fn new() -> CustomPlugin<Missing<super::required::CustomPluginArn>, Missing<super::required::Revision>> { CustomPlugin(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomPlugin<R0, R1> {
-    /// `CustomPluginArn`: text, required. Update: replacement.
+    /// `CustomPluginArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-customplugin.html#cfn-kafkaconnect-connector-customplugin-custompluginarn)
     pub fn custom_plugin_arn(self, value: impl Arg<str>) -> CustomPlugin<Set, R1> { CustomPlugin(put(self.0, "CustomPluginArn", value.into_expr()), Phase) }
-    /// `Revision`: integer, required. Update: replacement.
+    /// `Revision`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-customplugin.html#cfn-kafkaconnect-connector-customplugin-revision)
     pub fn revision(self, value: impl Arg<i64>) -> CustomPlugin<R0, Set> { CustomPlugin(put(self.0, "Revision", value.into_expr()), Phase) }
 }
 impl Done for CustomPlugin { fn into_props(self) -> Bag { self.0 } }
@@ -135,9 +135,9 @@ impl FirehoseLogDelivery {
     pub fn new() -> FirehoseLogDelivery<Missing<super::required::Enabled>> { FirehoseLogDelivery(Bag::default(), Phase) }
 }
 impl<R0> FirehoseLogDelivery<R0> {
-    /// `DeliveryStream`: text. Update: replacement.
+    /// `DeliveryStream`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-firehoselogdelivery.html#cfn-kafkaconnect-connector-firehoselogdelivery-deliverystream)
     pub fn delivery_stream(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeliveryStream", value.into_expr()), Phase) }
-    /// `Enabled`: boolean, required. Update: replacement.
+    /// `Enabled`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-firehoselogdelivery.html#cfn-kafkaconnect-connector-firehoselogdelivery-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> FirehoseLogDelivery<Set> { FirehoseLogDelivery(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for FirehoseLogDelivery { fn into_props(self) -> Bag { self.0 } }
@@ -148,7 +148,7 @@ impl KafkaCluster {
     pub fn new() -> KafkaCluster<Missing<super::required::ApacheKafkaCluster>> { KafkaCluster(Bag::default(), Phase) }
 }
 impl<R0> KafkaCluster<R0> {
-    /// `ApacheKafkaCluster`: `ApacheKafkaCluster`, required. Update: replacement.
+    /// `ApacheKafkaCluster`: `ApacheKafkaCluster`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-kafkacluster.html#cfn-kafkaconnect-connector-kafkacluster-apachekafkacluster)
     pub fn apache_kafka_cluster(self, value: impl Arg<ApacheKafkaCluster>) -> KafkaCluster<Set> { KafkaCluster(put(self.0, "ApacheKafkaCluster", value.into_expr()), Phase) }
 }
 impl Done for KafkaCluster { fn into_props(self) -> Bag { self.0 } }
@@ -159,7 +159,7 @@ impl KafkaClusterClientAuthentication {
     pub fn new() -> KafkaClusterClientAuthentication<Missing<super::required::AuthenticationType>> { KafkaClusterClientAuthentication(Bag::default(), Phase) }
 }
 impl<R0> KafkaClusterClientAuthentication<R0> {
-    /// `AuthenticationType`: `AuthenticationType`, required. Update: replacement.
+    /// `AuthenticationType`: `AuthenticationType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-kafkaclusterclientauthentication.html#cfn-kafkaconnect-connector-kafkaclusterclientauthentication-authenticationtype)
     pub fn authentication_type(self, value: impl Arg<AuthenticationType>) -> KafkaClusterClientAuthentication<Set> { KafkaClusterClientAuthentication(put(self.0, "AuthenticationType", value.into_expr()), Phase) }
 }
 impl Done for KafkaClusterClientAuthentication { fn into_props(self) -> Bag { self.0 } }
@@ -170,7 +170,7 @@ impl KafkaClusterEncryptionInTransit {
     pub fn new() -> KafkaClusterEncryptionInTransit<Missing<super::required::EncryptionType>> { KafkaClusterEncryptionInTransit(Bag::default(), Phase) }
 }
 impl<R0> KafkaClusterEncryptionInTransit<R0> {
-    /// `EncryptionType`: `EncryptionType`, required. Update: replacement.
+    /// `EncryptionType`: `EncryptionType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-kafkaclusterencryptionintransit.html#cfn-kafkaconnect-connector-kafkaclusterencryptionintransit-encryptiontype)
     pub fn encryption_type(self, value: impl Arg<EncryptionType>) -> KafkaClusterEncryptionInTransit<Set> { KafkaClusterEncryptionInTransit(put(self.0, "EncryptionType", value.into_expr()), Phase) }
 }
 impl Done for KafkaClusterEncryptionInTransit { fn into_props(self) -> Bag { self.0 } }
@@ -181,7 +181,7 @@ impl LogDelivery {
     pub fn new() -> LogDelivery<Missing<super::required::WorkerLogDelivery>> { LogDelivery(Bag::default(), Phase) }
 }
 impl<R0> LogDelivery<R0> {
-    /// `WorkerLogDelivery`: `WorkerLogDelivery`, required. Update: replacement.
+    /// `WorkerLogDelivery`: `WorkerLogDelivery`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-logdelivery.html#cfn-kafkaconnect-connector-logdelivery-workerlogdelivery)
     pub fn worker_log_delivery(self, value: impl Arg<WorkerLogDelivery>) -> LogDelivery<Set> { LogDelivery(put(self.0, "WorkerLogDelivery", value.into_expr()), Phase) }
 }
 impl Done for LogDelivery { fn into_props(self) -> Bag { self.0 } }
@@ -192,7 +192,7 @@ impl Plugin {
     pub fn new() -> Plugin<Missing<super::required::CustomPlugin>> { Plugin(Bag::default(), Phase) }
 }
 impl<R0> Plugin<R0> {
-    /// `CustomPlugin`: `CustomPlugin`, required. Update: replacement.
+    /// `CustomPlugin`: `CustomPlugin`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-plugin.html#cfn-kafkaconnect-connector-plugin-customplugin)
     pub fn custom_plugin(self, value: impl Arg<CustomPlugin>) -> Plugin<Set> { Plugin(put(self.0, "CustomPlugin", value.into_expr()), Phase) }
 }
 impl Done for Plugin { fn into_props(self) -> Bag { self.0 } }
@@ -203,9 +203,9 @@ impl ProvisionedCapacity {
     pub fn new() -> ProvisionedCapacity<Missing<super::required::McuCount>, Missing<super::required::WorkerCount>> { ProvisionedCapacity(Bag::default(), Phase) }
 }
 impl<R0, R1> ProvisionedCapacity<R0, R1> {
-    /// `McuCount`: integer, required. Update: in place.
+    /// `McuCount`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-provisionedcapacity.html#cfn-kafkaconnect-connector-provisionedcapacity-mcucount)
     pub fn mcu_count(self, value: impl Arg<i64>) -> ProvisionedCapacity<Set, R1> { ProvisionedCapacity(put(self.0, "McuCount", value.into_expr()), Phase) }
-    /// `WorkerCount`: integer, required. Update: in place.
+    /// `WorkerCount`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-provisionedcapacity.html#cfn-kafkaconnect-connector-provisionedcapacity-workercount)
     pub fn worker_count(self, value: impl Arg<i64>) -> ProvisionedCapacity<R0, Set> { ProvisionedCapacity(put(self.0, "WorkerCount", value.into_expr()), Phase) }
 }
 impl Done for ProvisionedCapacity { fn into_props(self) -> Bag { self.0 } }
@@ -216,11 +216,11 @@ impl S3LogDelivery {
     pub fn new() -> S3LogDelivery<Missing<super::required::Enabled>> { S3LogDelivery(Bag::default(), Phase) }
 }
 impl<R0> S3LogDelivery<R0> {
-    /// `Bucket`: text. Update: replacement.
+    /// `Bucket`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-s3logdelivery.html#cfn-kafkaconnect-connector-s3logdelivery-bucket)
     pub fn bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Bucket", value.into_expr()), Phase) }
-    /// `Enabled`: boolean, required. Update: replacement.
+    /// `Enabled`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-s3logdelivery.html#cfn-kafkaconnect-connector-s3logdelivery-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> S3LogDelivery<Set> { S3LogDelivery(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `Prefix`: text. Update: replacement.
+    /// `Prefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-s3logdelivery.html#cfn-kafkaconnect-connector-s3logdelivery-prefix)
     pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
 }
 impl Done for S3LogDelivery { fn into_props(self) -> Bag { self.0 } }
@@ -231,7 +231,7 @@ impl ScaleInPolicy {
     pub fn new() -> ScaleInPolicy<Missing<super::required::CpuUtilizationPercentage>> { ScaleInPolicy(Bag::default(), Phase) }
 }
 impl<R0> ScaleInPolicy<R0> {
-    /// `CpuUtilizationPercentage`: integer, required. Update: in place.
+    /// `CpuUtilizationPercentage`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-scaleinpolicy.html#cfn-kafkaconnect-connector-scaleinpolicy-cpuutilizationpercentage)
     pub fn cpu_utilization_percentage(self, value: impl Arg<i64>) -> ScaleInPolicy<Set> { ScaleInPolicy(put(self.0, "CpuUtilizationPercentage", value.into_expr()), Phase) }
 }
 impl Done for ScaleInPolicy { fn into_props(self) -> Bag { self.0 } }
@@ -242,7 +242,7 @@ impl ScaleOutPolicy {
     pub fn new() -> ScaleOutPolicy<Missing<super::required::CpuUtilizationPercentage>> { ScaleOutPolicy(Bag::default(), Phase) }
 }
 impl<R0> ScaleOutPolicy<R0> {
-    /// `CpuUtilizationPercentage`: integer, required. Update: in place.
+    /// `CpuUtilizationPercentage`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-scaleoutpolicy.html#cfn-kafkaconnect-connector-scaleoutpolicy-cpuutilizationpercentage)
     pub fn cpu_utilization_percentage(self, value: impl Arg<i64>) -> ScaleOutPolicy<Set> { ScaleOutPolicy(put(self.0, "CpuUtilizationPercentage", value.into_expr()), Phase) }
 }
 impl Done for ScaleOutPolicy { fn into_props(self) -> Bag { self.0 } }
@@ -253,9 +253,9 @@ impl Vpc {
     pub fn new() -> Vpc<Missing<super::required::SecurityGroups>, Missing<super::required::Subnets>> { Vpc(Bag::default(), Phase) }
 }
 impl<R0, R1> Vpc<R0, R1> {
-    /// `SecurityGroups`: list of `Ec2SecurityGroupId`, required. Update: replacement.
+    /// `SecurityGroups`: list of `Ec2SecurityGroupId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-vpc.html#cfn-kafkaconnect-connector-vpc-securitygroups)
     pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Vpc<Set, R1> { Vpc(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
-    /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement.
+    /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-vpc.html#cfn-kafkaconnect-connector-vpc-subnets)
     pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Vpc<R0, Set> { Vpc(put(self.0, "Subnets", value.into_expr()), Phase) }
 }
 impl Done for Vpc { fn into_props(self) -> Bag { self.0 } }
@@ -266,9 +266,9 @@ impl WorkerConfiguration {
     pub fn new() -> WorkerConfiguration<Missing<super::required::Revision>, Missing<super::required::WorkerConfigurationArn>> { WorkerConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> WorkerConfiguration<R0, R1> {
-    /// `Revision`: integer, required. Update: replacement.
+    /// `Revision`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-workerconfiguration.html#cfn-kafkaconnect-connector-workerconfiguration-revision)
     pub fn revision(self, value: impl Arg<i64>) -> WorkerConfiguration<Set, R1> { WorkerConfiguration(put(self.0, "Revision", value.into_expr()), Phase) }
-    /// `WorkerConfigurationArn`: text, required. Update: replacement.
+    /// `WorkerConfigurationArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-workerconfiguration.html#cfn-kafkaconnect-connector-workerconfiguration-workerconfigurationarn)
     pub fn worker_configuration_arn(self, value: impl Arg<str>) -> WorkerConfiguration<R0, Set> { WorkerConfiguration(put(self.0, "WorkerConfigurationArn", value.into_expr()), Phase) }
 }
 impl Done for WorkerConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -277,11 +277,11 @@ impl Done for WorkerConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl WorkerLogDelivery {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CloudWatchLogs`: `CloudWatchLogsLogDelivery`. Update: replacement.
+    /// `CloudWatchLogs`: `CloudWatchLogsLogDelivery`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-workerlogdelivery.html#cfn-kafkaconnect-connector-workerlogdelivery-cloudwatchlogs)
     pub fn cloud_watch_logs(self, value: impl Arg<CloudWatchLogsLogDelivery>) -> Self { Self(put(self.0, "CloudWatchLogs", value.into_expr())) }
-    /// `Firehose`: `FirehoseLogDelivery`. Update: replacement.
+    /// `Firehose`: `FirehoseLogDelivery`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-workerlogdelivery.html#cfn-kafkaconnect-connector-workerlogdelivery-firehose)
     pub fn firehose(self, value: impl Arg<FirehoseLogDelivery>) -> Self { Self(put(self.0, "Firehose", value.into_expr())) }
-    /// `S3`: `S3LogDelivery`. Update: replacement.
+    /// `S3`: `S3LogDelivery`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-workerlogdelivery.html#cfn-kafkaconnect-connector-workerlogdelivery-s3)
     pub fn s3(self, value: impl Arg<S3LogDelivery>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
 }
 impl Done for WorkerLogDelivery { fn into_props(self) -> Bag { self.0 } }
@@ -301,11 +301,11 @@ impl CfnCustomPlugin {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCustomPluginProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CustomPluginArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CustomPluginArn`: `OtherArn`.
+    /// The attribute `CustomPluginArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-customplugin.html#CustomPluginArn-fn::getatt)
     pub fn attr_custom_plugin_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CustomPluginArn") }
-    /// The attribute `FileDescription`: `CustomPluginFileDescription`.
+    /// The attribute `FileDescription`: `CustomPluginFileDescription`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-customplugin.html#FileDescription-fn::getatt)
     pub fn attr_file_description(&self) -> Val<custom_plugin::CustomPluginFileDescription> { self.0.get_att("FileDescription") }
-    /// The attribute `Revision`: integer.
+    /// The attribute `Revision`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-customplugin.html#Revision-fn::getatt)
     pub fn attr_revision(&self) -> Val<i64> { self.0.get_att("Revision") }
 }
 impl Parent for CfnCustomPlugin { fn node(&self) -> &Place { &self.0 } }
@@ -316,15 +316,15 @@ impl CfnCustomPluginProps {
     pub fn new() -> CfnCustomPluginProps<Missing<required::ContentType>, Missing<required::Location>, Missing<required::Name>> { CfnCustomPluginProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnCustomPluginProps<R0, R1, R2> {
-    /// `ContentType`: `ContentType`, required. Update: replacement.
+    /// `ContentType`: `ContentType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-customplugin.html#cfn-kafkaconnect-customplugin-contenttype)
     pub fn content_type(self, value: impl Arg<custom_plugin::ContentType>) -> CfnCustomPluginProps<Set, R1, R2> { CfnCustomPluginProps(put(self.0, "ContentType", value.into_expr()), Phase) }
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-customplugin.html#cfn-kafkaconnect-customplugin-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Location`: `CustomPluginLocation`, required. Update: replacement.
+    /// `Location`: `CustomPluginLocation`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-customplugin.html#cfn-kafkaconnect-customplugin-location)
     pub fn location(self, value: impl Arg<custom_plugin::CustomPluginLocation>) -> CfnCustomPluginProps<R0, Set, R2> { CfnCustomPluginProps(put(self.0, "Location", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-customplugin.html#cfn-kafkaconnect-customplugin-name)
     pub fn name(self, value: impl Arg<str>) -> CfnCustomPluginProps<R0, R1, Set> { CfnCustomPluginProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-customplugin.html#cfn-kafkaconnect-customplugin-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCustomPluginProps { fn into_props(self) -> Bag { self.0 } }
@@ -336,9 +336,9 @@ use crate::cfn::support::*;
 impl CustomPluginFileDescription {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FileMd5`: text. Update: in place.
+    /// `FileMd5`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-customplugin-custompluginfiledescription.html#cfn-kafkaconnect-customplugin-custompluginfiledescription-filemd5)
     pub fn file_md5(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FileMd5", value.into_expr())) }
-    /// `FileSize`: integer. Update: in place.
+    /// `FileSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-customplugin-custompluginfiledescription.html#cfn-kafkaconnect-customplugin-custompluginfiledescription-filesize)
     pub fn file_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FileSize", value.into_expr())) }
 }
 impl Done for CustomPluginFileDescription { fn into_props(self) -> Bag { self.0 } }
@@ -349,7 +349,7 @@ impl CustomPluginLocation {
     pub fn new() -> CustomPluginLocation<Missing<super::required::S3Location>> { CustomPluginLocation(Bag::default(), Phase) }
 }
 impl<R0> CustomPluginLocation<R0> {
-    /// `S3Location`: `S3Location`, required. Update: replacement.
+    /// `S3Location`: `S3Location`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-customplugin-custompluginlocation.html#cfn-kafkaconnect-customplugin-custompluginlocation-s3location)
     pub fn s3_location(self, value: impl Arg<S3Location>) -> CustomPluginLocation<Set> { CustomPluginLocation(put(self.0, "S3Location", value.into_expr()), Phase) }
 }
 impl Done for CustomPluginLocation { fn into_props(self) -> Bag { self.0 } }
@@ -360,11 +360,11 @@ impl S3Location {
     pub fn new() -> S3Location<Missing<super::required::BucketArn>, Missing<super::required::FileKey>> { S3Location(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Location<R0, R1> {
-    /// `BucketArn`: text, required. Update: replacement.
+    /// `BucketArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-customplugin-s3location.html#cfn-kafkaconnect-customplugin-s3location-bucketarn)
     pub fn bucket_arn(self, value: impl Arg<str>) -> S3Location<Set, R1> { S3Location(put(self.0, "BucketArn", value.into_expr()), Phase) }
-    /// `FileKey`: text, required. Update: replacement.
+    /// `FileKey`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-customplugin-s3location.html#cfn-kafkaconnect-customplugin-s3location-filekey)
     pub fn file_key(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "FileKey", value.into_expr()), Phase) }
-    /// `ObjectVersion`: text. Update: replacement.
+    /// `ObjectVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-customplugin-s3location.html#cfn-kafkaconnect-customplugin-s3location-objectversion)
     pub fn object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectVersion", value.into_expr()), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
@@ -380,9 +380,9 @@ impl CfnWorkerConfiguration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWorkerConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `WorkerConfigurationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Revision`: integer.
+    /// The attribute `Revision`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-workerconfiguration.html#Revision-fn::getatt)
     pub fn attr_revision(&self) -> Val<i64> { self.0.get_att("Revision") }
-    /// The attribute `WorkerConfigurationArn`: `OtherArn`.
+    /// The attribute `WorkerConfigurationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-workerconfiguration.html#WorkerConfigurationArn-fn::getatt)
     pub fn attr_worker_configuration_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("WorkerConfigurationArn") }
 }
 impl Parent for CfnWorkerConfiguration { fn node(&self) -> &Place { &self.0 } }
@@ -393,13 +393,13 @@ impl CfnWorkerConfigurationProps {
     pub fn new() -> CfnWorkerConfigurationProps<Missing<required::Name>, Missing<required::PropertiesFileContent>> { CfnWorkerConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnWorkerConfigurationProps<R0, R1> {
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-workerconfiguration.html#cfn-kafkaconnect-workerconfiguration-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-workerconfiguration.html#cfn-kafkaconnect-workerconfiguration-name)
     pub fn name(self, value: impl Arg<str>) -> CfnWorkerConfigurationProps<Set, R1> { CfnWorkerConfigurationProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `PropertiesFileContent`: text, required. Update: replacement.
+    /// `PropertiesFileContent`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-workerconfiguration.html#cfn-kafkaconnect-workerconfiguration-propertiesfilecontent)
     pub fn properties_file_content(self, value: impl Arg<str>) -> CfnWorkerConfigurationProps<R0, Set> { CfnWorkerConfigurationProps(put(self.0, "PropertiesFileContent", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-workerconfiguration.html#cfn-kafkaconnect-workerconfiguration-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnWorkerConfigurationProps { fn into_props(self) -> Bag { self.0 } }

@@ -13,9 +13,9 @@ impl CfnDataSource {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDataSourceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-datasource.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-datasource.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnDataSource { fn node(&self) -> &Place { &self.0 } }
@@ -26,25 +26,25 @@ impl CfnDataSourceProps {
     pub fn new() -> CfnDataSourceProps<Missing<required::IndexId>, Missing<required::Name>, Missing<required::Type>> { CfnDataSourceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDataSourceProps<R0, R1, R2> {
-    /// `CustomDocumentEnrichmentConfiguration`: `CustomDocumentEnrichmentConfiguration`. Update: in place.
+    /// `CustomDocumentEnrichmentConfiguration`: `CustomDocumentEnrichmentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-datasource.html#cfn-kendra-datasource-customdocumentenrichmentconfiguration)
     pub fn custom_document_enrichment_configuration(self, value: impl Arg<data_source::CustomDocumentEnrichmentConfiguration>) -> Self { Self(put(self.0, "CustomDocumentEnrichmentConfiguration", value.into_expr()), Phase) }
-    /// `DataSourceConfiguration`: `DataSourceConfiguration`. Update: in place.
+    /// `DataSourceConfiguration`: `DataSourceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-datasource.html#cfn-kendra-datasource-datasourceconfiguration)
     pub fn data_source_configuration(self, value: impl Arg<data_source::DataSourceConfiguration>) -> Self { Self(put(self.0, "DataSourceConfiguration", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-datasource.html#cfn-kendra-datasource-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `IndexId`: `KendraIndexId`, required. Update: replacement.
+    /// `IndexId`: `KendraIndexId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-datasource.html#cfn-kendra-datasource-indexid)
     pub fn index_id(self, value: impl Arg<kind::KendraIndexId>) -> CfnDataSourceProps<Set, R1, R2> { CfnDataSourceProps(put(self.0, "IndexId", value.into_expr()), Phase) }
-    /// `LanguageCode`: text. Update: in place.
+    /// `LanguageCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-datasource.html#cfn-kendra-datasource-languagecode)
     pub fn language_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageCode", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-datasource.html#cfn-kendra-datasource-name)
     pub fn name(self, value: impl Arg<str>) -> CfnDataSourceProps<R0, Set, R2> { CfnDataSourceProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-datasource.html#cfn-kendra-datasource-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `Schedule`: text. Update: in place.
+    /// `Schedule`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-datasource.html#cfn-kendra-datasource-schedule)
     pub fn schedule(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Schedule", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-datasource.html#cfn-kendra-datasource-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: replacement.
+    /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-datasource.html#cfn-kendra-datasource-type)
     pub fn type_(self, value: impl Arg<data_source::Type>) -> CfnDataSourceProps<R0, R1, Set> { CfnDataSourceProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnDataSourceProps { fn into_props(self) -> Bag { self.0 } }
@@ -56,7 +56,7 @@ use crate::cfn::support::*;
 impl AccessControlListConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KeyPath`: text. Update: in place.
+    /// `KeyPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-accesscontrollistconfiguration.html#cfn-kendra-datasource-accesscontrollistconfiguration-keypath)
     pub fn key_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPath", value.into_expr())) }
 }
 impl Done for AccessControlListConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -67,7 +67,7 @@ impl AclConfiguration {
     pub fn new() -> AclConfiguration<Missing<super::required::AllowedGroupsColumnName>> { AclConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AclConfiguration<R0> {
-    /// `AllowedGroupsColumnName`: text, required. Update: in place.
+    /// `AllowedGroupsColumnName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-aclconfiguration.html#cfn-kendra-datasource-aclconfiguration-allowedgroupscolumnname)
     pub fn allowed_groups_column_name(self, value: impl Arg<str>) -> AclConfiguration<Set> { AclConfiguration(put(self.0, "AllowedGroupsColumnName", value.into_expr()), Phase) }
 }
 impl Done for AclConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -78,15 +78,15 @@ impl ColumnConfiguration {
     pub fn new() -> ColumnConfiguration<Missing<super::required::ChangeDetectingColumns>, Missing<super::required::DocumentDataColumnName>, Missing<super::required::DocumentIdColumnName>> { ColumnConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ColumnConfiguration<R0, R1, R2> {
-    /// `ChangeDetectingColumns`: list of text, required. Update: in place.
+    /// `ChangeDetectingColumns`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-columnconfiguration.html#cfn-kendra-datasource-columnconfiguration-changedetectingcolumns)
     pub fn change_detecting_columns(self, value: impl Arg<Arr<str>>) -> ColumnConfiguration<Set, R1, R2> { ColumnConfiguration(put(self.0, "ChangeDetectingColumns", value.into_expr()), Phase) }
-    /// `DocumentDataColumnName`: text, required. Update: in place.
+    /// `DocumentDataColumnName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-columnconfiguration.html#cfn-kendra-datasource-columnconfiguration-documentdatacolumnname)
     pub fn document_data_column_name(self, value: impl Arg<str>) -> ColumnConfiguration<R0, Set, R2> { ColumnConfiguration(put(self.0, "DocumentDataColumnName", value.into_expr()), Phase) }
-    /// `DocumentIdColumnName`: text, required. Update: in place.
+    /// `DocumentIdColumnName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-columnconfiguration.html#cfn-kendra-datasource-columnconfiguration-documentidcolumnname)
     pub fn document_id_column_name(self, value: impl Arg<str>) -> ColumnConfiguration<R0, R1, Set> { ColumnConfiguration(put(self.0, "DocumentIdColumnName", value.into_expr()), Phase) }
-    /// `DocumentTitleColumnName`: text. Update: in place.
+    /// `DocumentTitleColumnName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-columnconfiguration.html#cfn-kendra-datasource-columnconfiguration-documenttitlecolumnname)
     pub fn document_title_column_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentTitleColumnName", value.into_expr()), Phase) }
-    /// `FieldMappings`: list of `DataSourceToIndexFieldMapping`. Update: in place.
+    /// `FieldMappings`: list of `DataSourceToIndexFieldMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-columnconfiguration.html#cfn-kendra-datasource-columnconfiguration-fieldmappings)
     pub fn field_mappings(self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { Self(put(self.0, "FieldMappings", value.into_expr()), Phase) }
 }
 impl Done for ColumnConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -95,9 +95,9 @@ impl Done for ColumnConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl ConfluenceAttachmentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AttachmentFieldMappings`: list of `ConfluenceAttachmentToIndexFieldMapping`. Update: in place.
+    /// `AttachmentFieldMappings`: list of `ConfluenceAttachmentToIndexFieldMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluenceattachmentconfiguration.html#cfn-kendra-datasource-confluenceattachmentconfiguration-attachmentfieldmappings)
     pub fn attachment_field_mappings(self, value: impl Arg<Arr<ConfluenceAttachmentToIndexFieldMapping>>) -> Self { Self(put(self.0, "AttachmentFieldMappings", value.into_expr())) }
-    /// `CrawlAttachments`: boolean. Update: in place.
+    /// `CrawlAttachments`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluenceattachmentconfiguration.html#cfn-kendra-datasource-confluenceattachmentconfiguration-crawlattachments)
     pub fn crawl_attachments(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CrawlAttachments", value.into_expr())) }
 }
 impl Done for ConfluenceAttachmentConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -108,11 +108,11 @@ impl ConfluenceAttachmentToIndexFieldMapping {
     pub fn new() -> ConfluenceAttachmentToIndexFieldMapping<Missing<super::required::DataSourceFieldName>, Missing<super::required::IndexFieldName>> { ConfluenceAttachmentToIndexFieldMapping(Bag::default(), Phase) }
 }
 impl<R0, R1> ConfluenceAttachmentToIndexFieldMapping<R0, R1> {
-    /// `DataSourceFieldName`: `DataSourceFieldName`, required. Update: in place.
+    /// `DataSourceFieldName`: `DataSourceFieldName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluenceattachmenttoindexfieldmapping.html#cfn-kendra-datasource-confluenceattachmenttoindexfieldmapping-datasourcefieldname)
     pub fn data_source_field_name(self, value: impl Arg<DataSourceFieldName>) -> ConfluenceAttachmentToIndexFieldMapping<Set, R1> { ConfluenceAttachmentToIndexFieldMapping(put(self.0, "DataSourceFieldName", value.into_expr()), Phase) }
-    /// `DateFieldFormat`: text. Update: in place.
+    /// `DateFieldFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluenceattachmenttoindexfieldmapping.html#cfn-kendra-datasource-confluenceattachmenttoindexfieldmapping-datefieldformat)
     pub fn date_field_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateFieldFormat", value.into_expr()), Phase) }
-    /// `IndexFieldName`: text, required. Update: in place.
+    /// `IndexFieldName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluenceattachmenttoindexfieldmapping.html#cfn-kendra-datasource-confluenceattachmenttoindexfieldmapping-indexfieldname)
     pub fn index_field_name(self, value: impl Arg<str>) -> ConfluenceAttachmentToIndexFieldMapping<R0, Set> { ConfluenceAttachmentToIndexFieldMapping(put(self.0, "IndexFieldName", value.into_expr()), Phase) }
 }
 impl Done for ConfluenceAttachmentToIndexFieldMapping { fn into_props(self) -> Bag { self.0 } }
@@ -121,7 +121,7 @@ impl Done for ConfluenceAttachmentToIndexFieldMapping { fn into_props(self) -> B
 impl ConfluenceBlogConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BlogFieldMappings`: list of `ConfluenceBlogToIndexFieldMapping`. Update: in place.
+    /// `BlogFieldMappings`: list of `ConfluenceBlogToIndexFieldMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluenceblogconfiguration.html#cfn-kendra-datasource-confluenceblogconfiguration-blogfieldmappings)
     pub fn blog_field_mappings(self, value: impl Arg<Arr<ConfluenceBlogToIndexFieldMapping>>) -> Self { Self(put(self.0, "BlogFieldMappings", value.into_expr())) }
 }
 impl Done for ConfluenceBlogConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -132,11 +132,11 @@ impl ConfluenceBlogToIndexFieldMapping {
     pub fn new() -> ConfluenceBlogToIndexFieldMapping<Missing<super::required::DataSourceFieldName>, Missing<super::required::IndexFieldName>> { ConfluenceBlogToIndexFieldMapping(Bag::default(), Phase) }
 }
 impl<R0, R1> ConfluenceBlogToIndexFieldMapping<R0, R1> {
-    /// `DataSourceFieldName`: `ConfluenceBlogToIndexFieldMappingDataSourceFieldName`, required. Update: in place.
+    /// `DataSourceFieldName`: `ConfluenceBlogToIndexFieldMappingDataSourceFieldName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluenceblogtoindexfieldmapping.html#cfn-kendra-datasource-confluenceblogtoindexfieldmapping-datasourcefieldname)
     pub fn data_source_field_name(self, value: impl Arg<ConfluenceBlogToIndexFieldMappingDataSourceFieldName>) -> ConfluenceBlogToIndexFieldMapping<Set, R1> { ConfluenceBlogToIndexFieldMapping(put(self.0, "DataSourceFieldName", value.into_expr()), Phase) }
-    /// `DateFieldFormat`: text. Update: in place.
+    /// `DateFieldFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluenceblogtoindexfieldmapping.html#cfn-kendra-datasource-confluenceblogtoindexfieldmapping-datefieldformat)
     pub fn date_field_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateFieldFormat", value.into_expr()), Phase) }
-    /// `IndexFieldName`: text, required. Update: in place.
+    /// `IndexFieldName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluenceblogtoindexfieldmapping.html#cfn-kendra-datasource-confluenceblogtoindexfieldmapping-indexfieldname)
     pub fn index_field_name(self, value: impl Arg<str>) -> ConfluenceBlogToIndexFieldMapping<R0, Set> { ConfluenceBlogToIndexFieldMapping(put(self.0, "IndexFieldName", value.into_expr()), Phase) }
 }
 impl Done for ConfluenceBlogToIndexFieldMapping { fn into_props(self) -> Bag { self.0 } }
@@ -147,25 +147,25 @@ impl ConfluenceConfiguration {
     pub fn new() -> ConfluenceConfiguration<Missing<super::required::SecretArn>, Missing<super::required::ServerUrl>, Missing<super::required::Version>> { ConfluenceConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ConfluenceConfiguration<R0, R1, R2> {
-    /// `AttachmentConfiguration`: `ConfluenceAttachmentConfiguration`. Update: in place.
+    /// `AttachmentConfiguration`: `ConfluenceAttachmentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluenceconfiguration.html#cfn-kendra-datasource-confluenceconfiguration-attachmentconfiguration)
     pub fn attachment_configuration(self, value: impl Arg<ConfluenceAttachmentConfiguration>) -> Self { Self(put(self.0, "AttachmentConfiguration", value.into_expr()), Phase) }
-    /// `BlogConfiguration`: `ConfluenceBlogConfiguration`. Update: in place.
+    /// `BlogConfiguration`: `ConfluenceBlogConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluenceconfiguration.html#cfn-kendra-datasource-confluenceconfiguration-blogconfiguration)
     pub fn blog_configuration(self, value: impl Arg<ConfluenceBlogConfiguration>) -> Self { Self(put(self.0, "BlogConfiguration", value.into_expr()), Phase) }
-    /// `ExclusionPatterns`: list of text. Update: in place.
+    /// `ExclusionPatterns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluenceconfiguration.html#cfn-kendra-datasource-confluenceconfiguration-exclusionpatterns)
     pub fn exclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExclusionPatterns", value.into_expr()), Phase) }
-    /// `InclusionPatterns`: list of text. Update: in place.
+    /// `InclusionPatterns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluenceconfiguration.html#cfn-kendra-datasource-confluenceconfiguration-inclusionpatterns)
     pub fn inclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InclusionPatterns", value.into_expr()), Phase) }
-    /// `PageConfiguration`: `ConfluencePageConfiguration`. Update: in place.
+    /// `PageConfiguration`: `ConfluencePageConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluenceconfiguration.html#cfn-kendra-datasource-confluenceconfiguration-pageconfiguration)
     pub fn page_configuration(self, value: impl Arg<ConfluencePageConfiguration>) -> Self { Self(put(self.0, "PageConfiguration", value.into_expr()), Phase) }
-    /// `SecretArn`: text, required. Update: in place.
+    /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluenceconfiguration.html#cfn-kendra-datasource-confluenceconfiguration-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> ConfluenceConfiguration<Set, R1, R2> { ConfluenceConfiguration(put(self.0, "SecretArn", value.into_expr()), Phase) }
-    /// `ServerUrl`: text, required. Update: in place.
+    /// `ServerUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluenceconfiguration.html#cfn-kendra-datasource-confluenceconfiguration-serverurl)
     pub fn server_url(self, value: impl Arg<str>) -> ConfluenceConfiguration<R0, Set, R2> { ConfluenceConfiguration(put(self.0, "ServerUrl", value.into_expr()), Phase) }
-    /// `SpaceConfiguration`: `ConfluenceSpaceConfiguration`. Update: in place.
+    /// `SpaceConfiguration`: `ConfluenceSpaceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluenceconfiguration.html#cfn-kendra-datasource-confluenceconfiguration-spaceconfiguration)
     pub fn space_configuration(self, value: impl Arg<ConfluenceSpaceConfiguration>) -> Self { Self(put(self.0, "SpaceConfiguration", value.into_expr()), Phase) }
-    /// `Version`: `Version`, required. Update: in place.
+    /// `Version`: `Version`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluenceconfiguration.html#cfn-kendra-datasource-confluenceconfiguration-version)
     pub fn version(self, value: impl Arg<Version>) -> ConfluenceConfiguration<R0, R1, Set> { ConfluenceConfiguration(put(self.0, "Version", value.into_expr()), Phase) }
-    /// `VpcConfiguration`: `DataSourceVpcConfiguration`. Update: in place.
+    /// `VpcConfiguration`: `DataSourceVpcConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluenceconfiguration.html#cfn-kendra-datasource-confluenceconfiguration-vpcconfiguration)
     pub fn vpc_configuration(self, value: impl Arg<DataSourceVpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value.into_expr()), Phase) }
 }
 impl Done for ConfluenceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -174,7 +174,7 @@ impl Done for ConfluenceConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl ConfluencePageConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PageFieldMappings`: list of `ConfluencePageToIndexFieldMapping`. Update: in place.
+    /// `PageFieldMappings`: list of `ConfluencePageToIndexFieldMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluencepageconfiguration.html#cfn-kendra-datasource-confluencepageconfiguration-pagefieldmappings)
     pub fn page_field_mappings(self, value: impl Arg<Arr<ConfluencePageToIndexFieldMapping>>) -> Self { Self(put(self.0, "PageFieldMappings", value.into_expr())) }
 }
 impl Done for ConfluencePageConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -185,11 +185,11 @@ impl ConfluencePageToIndexFieldMapping {
     pub fn new() -> ConfluencePageToIndexFieldMapping<Missing<super::required::DataSourceFieldName>, Missing<super::required::IndexFieldName>> { ConfluencePageToIndexFieldMapping(Bag::default(), Phase) }
 }
 impl<R0, R1> ConfluencePageToIndexFieldMapping<R0, R1> {
-    /// `DataSourceFieldName`: `ConfluencePageToIndexFieldMappingDataSourceFieldName`, required. Update: in place.
+    /// `DataSourceFieldName`: `ConfluencePageToIndexFieldMappingDataSourceFieldName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluencepagetoindexfieldmapping.html#cfn-kendra-datasource-confluencepagetoindexfieldmapping-datasourcefieldname)
     pub fn data_source_field_name(self, value: impl Arg<ConfluencePageToIndexFieldMappingDataSourceFieldName>) -> ConfluencePageToIndexFieldMapping<Set, R1> { ConfluencePageToIndexFieldMapping(put(self.0, "DataSourceFieldName", value.into_expr()), Phase) }
-    /// `DateFieldFormat`: text. Update: in place.
+    /// `DateFieldFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluencepagetoindexfieldmapping.html#cfn-kendra-datasource-confluencepagetoindexfieldmapping-datefieldformat)
     pub fn date_field_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateFieldFormat", value.into_expr()), Phase) }
-    /// `IndexFieldName`: text, required. Update: in place.
+    /// `IndexFieldName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluencepagetoindexfieldmapping.html#cfn-kendra-datasource-confluencepagetoindexfieldmapping-indexfieldname)
     pub fn index_field_name(self, value: impl Arg<str>) -> ConfluencePageToIndexFieldMapping<R0, Set> { ConfluencePageToIndexFieldMapping(put(self.0, "IndexFieldName", value.into_expr()), Phase) }
 }
 impl Done for ConfluencePageToIndexFieldMapping { fn into_props(self) -> Bag { self.0 } }
@@ -198,15 +198,15 @@ impl Done for ConfluencePageToIndexFieldMapping { fn into_props(self) -> Bag { s
 impl ConfluenceSpaceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CrawlArchivedSpaces`: boolean. Update: in place.
+    /// `CrawlArchivedSpaces`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluencespaceconfiguration.html#cfn-kendra-datasource-confluencespaceconfiguration-crawlarchivedspaces)
     pub fn crawl_archived_spaces(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CrawlArchivedSpaces", value.into_expr())) }
-    /// `CrawlPersonalSpaces`: boolean. Update: in place.
+    /// `CrawlPersonalSpaces`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluencespaceconfiguration.html#cfn-kendra-datasource-confluencespaceconfiguration-crawlpersonalspaces)
     pub fn crawl_personal_spaces(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CrawlPersonalSpaces", value.into_expr())) }
-    /// `ExcludeSpaces`: list of text. Update: in place.
+    /// `ExcludeSpaces`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluencespaceconfiguration.html#cfn-kendra-datasource-confluencespaceconfiguration-excludespaces)
     pub fn exclude_spaces(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeSpaces", value.into_expr())) }
-    /// `IncludeSpaces`: list of text. Update: in place.
+    /// `IncludeSpaces`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluencespaceconfiguration.html#cfn-kendra-datasource-confluencespaceconfiguration-includespaces)
     pub fn include_spaces(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludeSpaces", value.into_expr())) }
-    /// `SpaceFieldMappings`: list of `ConfluenceSpaceToIndexFieldMapping`. Update: in place.
+    /// `SpaceFieldMappings`: list of `ConfluenceSpaceToIndexFieldMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluencespaceconfiguration.html#cfn-kendra-datasource-confluencespaceconfiguration-spacefieldmappings)
     pub fn space_field_mappings(self, value: impl Arg<Arr<ConfluenceSpaceToIndexFieldMapping>>) -> Self { Self(put(self.0, "SpaceFieldMappings", value.into_expr())) }
 }
 impl Done for ConfluenceSpaceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -217,11 +217,11 @@ impl ConfluenceSpaceToIndexFieldMapping {
     pub fn new() -> ConfluenceSpaceToIndexFieldMapping<Missing<super::required::DataSourceFieldName>, Missing<super::required::IndexFieldName>> { ConfluenceSpaceToIndexFieldMapping(Bag::default(), Phase) }
 }
 impl<R0, R1> ConfluenceSpaceToIndexFieldMapping<R0, R1> {
-    /// `DataSourceFieldName`: `ConfluenceSpaceToIndexFieldMappingDataSourceFieldName`, required. Update: in place.
+    /// `DataSourceFieldName`: `ConfluenceSpaceToIndexFieldMappingDataSourceFieldName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluencespacetoindexfieldmapping.html#cfn-kendra-datasource-confluencespacetoindexfieldmapping-datasourcefieldname)
     pub fn data_source_field_name(self, value: impl Arg<ConfluenceSpaceToIndexFieldMappingDataSourceFieldName>) -> ConfluenceSpaceToIndexFieldMapping<Set, R1> { ConfluenceSpaceToIndexFieldMapping(put(self.0, "DataSourceFieldName", value.into_expr()), Phase) }
-    /// `DateFieldFormat`: text. Update: in place.
+    /// `DateFieldFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluencespacetoindexfieldmapping.html#cfn-kendra-datasource-confluencespacetoindexfieldmapping-datefieldformat)
     pub fn date_field_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateFieldFormat", value.into_expr()), Phase) }
-    /// `IndexFieldName`: text, required. Update: in place.
+    /// `IndexFieldName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluencespacetoindexfieldmapping.html#cfn-kendra-datasource-confluencespacetoindexfieldmapping-indexfieldname)
     pub fn index_field_name(self, value: impl Arg<str>) -> ConfluenceSpaceToIndexFieldMapping<R0, Set> { ConfluenceSpaceToIndexFieldMapping(put(self.0, "IndexFieldName", value.into_expr()), Phase) }
 }
 impl Done for ConfluenceSpaceToIndexFieldMapping { fn into_props(self) -> Bag { self.0 } }
@@ -232,15 +232,15 @@ impl ConnectionConfiguration {
     pub fn new() -> ConnectionConfiguration<Missing<super::required::DatabaseHost>, Missing<super::required::DatabaseName>, Missing<super::required::DatabasePort>, Missing<super::required::SecretArn>, Missing<super::required::TableName>> { ConnectionConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> ConnectionConfiguration<R0, R1, R2, R3, R4> {
-    /// `DatabaseHost`: text, required. Update: in place.
+    /// `DatabaseHost`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-connectionconfiguration.html#cfn-kendra-datasource-connectionconfiguration-databasehost)
     pub fn database_host(self, value: impl Arg<str>) -> ConnectionConfiguration<Set, R1, R2, R3, R4> { ConnectionConfiguration(put(self.0, "DatabaseHost", value.into_expr()), Phase) }
-    /// `DatabaseName`: text, required. Update: in place.
+    /// `DatabaseName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-connectionconfiguration.html#cfn-kendra-datasource-connectionconfiguration-databasename)
     pub fn database_name(self, value: impl Arg<str>) -> ConnectionConfiguration<R0, Set, R2, R3, R4> { ConnectionConfiguration(put(self.0, "DatabaseName", value.into_expr()), Phase) }
-    /// `DatabasePort`: integer, required. Update: in place.
+    /// `DatabasePort`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-connectionconfiguration.html#cfn-kendra-datasource-connectionconfiguration-databaseport)
     pub fn database_port(self, value: impl Arg<i64>) -> ConnectionConfiguration<R0, R1, Set, R3, R4> { ConnectionConfiguration(put(self.0, "DatabasePort", value.into_expr()), Phase) }
-    /// `SecretArn`: text, required. Update: in place.
+    /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-connectionconfiguration.html#cfn-kendra-datasource-connectionconfiguration-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> ConnectionConfiguration<R0, R1, R2, Set, R4> { ConnectionConfiguration(put(self.0, "SecretArn", value.into_expr()), Phase) }
-    /// `TableName`: text, required. Update: in place.
+    /// `TableName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-connectionconfiguration.html#cfn-kendra-datasource-connectionconfiguration-tablename)
     pub fn table_name(self, value: impl Arg<str>) -> ConnectionConfiguration<R0, R1, R2, R3, Set> { ConnectionConfiguration(put(self.0, "TableName", value.into_expr()), Phase) }
 }
 impl Done for ConnectionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -249,13 +249,13 @@ impl Done for ConnectionConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl CustomDocumentEnrichmentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `InlineConfigurations`: list of `InlineCustomDocumentEnrichmentConfiguration`. Update: in place.
+    /// `InlineConfigurations`: list of `InlineCustomDocumentEnrichmentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-customdocumentenrichmentconfiguration.html#cfn-kendra-datasource-customdocumentenrichmentconfiguration-inlineconfigurations)
     pub fn inline_configurations(self, value: impl Arg<Arr<InlineCustomDocumentEnrichmentConfiguration>>) -> Self { Self(put(self.0, "InlineConfigurations", value.into_expr())) }
-    /// `PostExtractionHookConfiguration`: `HookConfiguration`. Update: in place.
+    /// `PostExtractionHookConfiguration`: `HookConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-customdocumentenrichmentconfiguration.html#cfn-kendra-datasource-customdocumentenrichmentconfiguration-postextractionhookconfiguration)
     pub fn post_extraction_hook_configuration(self, value: impl Arg<HookConfiguration>) -> Self { Self(put(self.0, "PostExtractionHookConfiguration", value.into_expr())) }
-    /// `PreExtractionHookConfiguration`: `HookConfiguration`. Update: in place.
+    /// `PreExtractionHookConfiguration`: `HookConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-customdocumentenrichmentconfiguration.html#cfn-kendra-datasource-customdocumentenrichmentconfiguration-preextractionhookconfiguration)
     pub fn pre_extraction_hook_configuration(self, value: impl Arg<HookConfiguration>) -> Self { Self(put(self.0, "PreExtractionHookConfiguration", value.into_expr())) }
-    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-customdocumentenrichmentconfiguration.html#cfn-kendra-datasource-customdocumentenrichmentconfiguration-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
 }
 impl Done for CustomDocumentEnrichmentConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -264,27 +264,27 @@ impl Done for CustomDocumentEnrichmentConfiguration { fn into_props(self) -> Bag
 impl DataSourceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ConfluenceConfiguration`: `ConfluenceConfiguration`. Update: in place.
+    /// `ConfluenceConfiguration`: `ConfluenceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-datasourceconfiguration.html#cfn-kendra-datasource-datasourceconfiguration-confluenceconfiguration)
     pub fn confluence_configuration(self, value: impl Arg<ConfluenceConfiguration>) -> Self { Self(put(self.0, "ConfluenceConfiguration", value.into_expr())) }
-    /// `DatabaseConfiguration`: `DatabaseConfiguration`. Update: in place.
+    /// `DatabaseConfiguration`: `DatabaseConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-datasourceconfiguration.html#cfn-kendra-datasource-datasourceconfiguration-databaseconfiguration)
     pub fn database_configuration(self, value: impl Arg<DatabaseConfiguration>) -> Self { Self(put(self.0, "DatabaseConfiguration", value.into_expr())) }
-    /// `GoogleDriveConfiguration`: `GoogleDriveConfiguration`. Update: in place.
+    /// `GoogleDriveConfiguration`: `GoogleDriveConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-datasourceconfiguration.html#cfn-kendra-datasource-datasourceconfiguration-googledriveconfiguration)
     pub fn google_drive_configuration(self, value: impl Arg<GoogleDriveConfiguration>) -> Self { Self(put(self.0, "GoogleDriveConfiguration", value.into_expr())) }
-    /// `OneDriveConfiguration`: `OneDriveConfiguration`. Update: in place.
+    /// `OneDriveConfiguration`: `OneDriveConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-datasourceconfiguration.html#cfn-kendra-datasource-datasourceconfiguration-onedriveconfiguration)
     pub fn one_drive_configuration(self, value: impl Arg<OneDriveConfiguration>) -> Self { Self(put(self.0, "OneDriveConfiguration", value.into_expr())) }
-    /// `S3Configuration`: `S3DataSourceConfiguration`. Update: in place.
+    /// `S3Configuration`: `S3DataSourceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-datasourceconfiguration.html#cfn-kendra-datasource-datasourceconfiguration-s3configuration)
     pub fn s3_configuration(self, value: impl Arg<S3DataSourceConfiguration>) -> Self { Self(put(self.0, "S3Configuration", value.into_expr())) }
-    /// `SalesforceConfiguration`: `SalesforceConfiguration`. Update: in place.
+    /// `SalesforceConfiguration`: `SalesforceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-datasourceconfiguration.html#cfn-kendra-datasource-datasourceconfiguration-salesforceconfiguration)
     pub fn salesforce_configuration(self, value: impl Arg<SalesforceConfiguration>) -> Self { Self(put(self.0, "SalesforceConfiguration", value.into_expr())) }
-    /// `ServiceNowConfiguration`: `ServiceNowConfiguration`. Update: in place.
+    /// `ServiceNowConfiguration`: `ServiceNowConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-datasourceconfiguration.html#cfn-kendra-datasource-datasourceconfiguration-servicenowconfiguration)
     pub fn service_now_configuration(self, value: impl Arg<ServiceNowConfiguration>) -> Self { Self(put(self.0, "ServiceNowConfiguration", value.into_expr())) }
-    /// `SharePointConfiguration`: `SharePointConfiguration`. Update: in place.
+    /// `SharePointConfiguration`: `SharePointConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-datasourceconfiguration.html#cfn-kendra-datasource-datasourceconfiguration-sharepointconfiguration)
     pub fn share_point_configuration(self, value: impl Arg<SharePointConfiguration>) -> Self { Self(put(self.0, "SharePointConfiguration", value.into_expr())) }
-    /// `TemplateConfiguration`: `TemplateConfiguration`. Update: in place.
+    /// `TemplateConfiguration`: `TemplateConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-datasourceconfiguration.html#cfn-kendra-datasource-datasourceconfiguration-templateconfiguration)
     pub fn template_configuration(self, value: impl Arg<TemplateConfiguration>) -> Self { Self(put(self.0, "TemplateConfiguration", value.into_expr())) }
-    /// `WebCrawlerConfiguration`: `WebCrawlerConfiguration`. Update: in place.
+    /// `WebCrawlerConfiguration`: `WebCrawlerConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-datasourceconfiguration.html#cfn-kendra-datasource-datasourceconfiguration-webcrawlerconfiguration)
     pub fn web_crawler_configuration(self, value: impl Arg<WebCrawlerConfiguration>) -> Self { Self(put(self.0, "WebCrawlerConfiguration", value.into_expr())) }
-    /// `WorkDocsConfiguration`: `WorkDocsConfiguration`. Update: in place.
+    /// `WorkDocsConfiguration`: `WorkDocsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-datasourceconfiguration.html#cfn-kendra-datasource-datasourceconfiguration-workdocsconfiguration)
     pub fn work_docs_configuration(self, value: impl Arg<WorkDocsConfiguration>) -> Self { Self(put(self.0, "WorkDocsConfiguration", value.into_expr())) }
 }
 impl Done for DataSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -295,11 +295,11 @@ impl DataSourceToIndexFieldMapping {
     pub fn new() -> DataSourceToIndexFieldMapping<Missing<super::required::DataSourceFieldName>, Missing<super::required::IndexFieldName>> { DataSourceToIndexFieldMapping(Bag::default(), Phase) }
 }
 impl<R0, R1> DataSourceToIndexFieldMapping<R0, R1> {
-    /// `DataSourceFieldName`: text, required. Update: in place.
+    /// `DataSourceFieldName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-datasourcetoindexfieldmapping.html#cfn-kendra-datasource-datasourcetoindexfieldmapping-datasourcefieldname)
     pub fn data_source_field_name(self, value: impl Arg<str>) -> DataSourceToIndexFieldMapping<Set, R1> { DataSourceToIndexFieldMapping(put(self.0, "DataSourceFieldName", value.into_expr()), Phase) }
-    /// `DateFieldFormat`: text. Update: in place.
+    /// `DateFieldFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-datasourcetoindexfieldmapping.html#cfn-kendra-datasource-datasourcetoindexfieldmapping-datefieldformat)
     pub fn date_field_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateFieldFormat", value.into_expr()), Phase) }
-    /// `IndexFieldName`: text, required. Update: in place.
+    /// `IndexFieldName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-datasourcetoindexfieldmapping.html#cfn-kendra-datasource-datasourcetoindexfieldmapping-indexfieldname)
     pub fn index_field_name(self, value: impl Arg<str>) -> DataSourceToIndexFieldMapping<R0, Set> { DataSourceToIndexFieldMapping(put(self.0, "IndexFieldName", value.into_expr()), Phase) }
 }
 impl Done for DataSourceToIndexFieldMapping { fn into_props(self) -> Bag { self.0 } }
@@ -310,9 +310,9 @@ impl DataSourceVpcConfiguration {
     pub fn new() -> DataSourceVpcConfiguration<Missing<super::required::SecurityGroupIds>, Missing<super::required::SubnetIds>> { DataSourceVpcConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> DataSourceVpcConfiguration<R0, R1> {
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-datasourcevpcconfiguration.html#cfn-kendra-datasource-datasourcevpcconfiguration-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> DataSourceVpcConfiguration<Set, R1> { DataSourceVpcConfiguration(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `SubnetIds`: list of text, required. Update: in place.
+    /// `SubnetIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-datasourcevpcconfiguration.html#cfn-kendra-datasource-datasourcevpcconfiguration-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> DataSourceVpcConfiguration<R0, Set> { DataSourceVpcConfiguration(put(self.0, "SubnetIds", value.into_expr()), Phase) }
 }
 impl Done for DataSourceVpcConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -323,17 +323,17 @@ impl DatabaseConfiguration {
     pub fn new() -> DatabaseConfiguration<Missing<super::required::ColumnConfiguration>, Missing<super::required::ConnectionConfiguration>, Missing<super::required::DatabaseEngineType>> { DatabaseConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> DatabaseConfiguration<R0, R1, R2> {
-    /// `AclConfiguration`: `AclConfiguration`. Update: in place.
+    /// `AclConfiguration`: `AclConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-databaseconfiguration.html#cfn-kendra-datasource-databaseconfiguration-aclconfiguration)
     pub fn acl_configuration(self, value: impl Arg<AclConfiguration>) -> Self { Self(put(self.0, "AclConfiguration", value.into_expr()), Phase) }
-    /// `ColumnConfiguration`: `ColumnConfiguration`, required. Update: in place.
+    /// `ColumnConfiguration`: `ColumnConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-databaseconfiguration.html#cfn-kendra-datasource-databaseconfiguration-columnconfiguration)
     pub fn column_configuration(self, value: impl Arg<ColumnConfiguration>) -> DatabaseConfiguration<Set, R1, R2> { DatabaseConfiguration(put(self.0, "ColumnConfiguration", value.into_expr()), Phase) }
-    /// `ConnectionConfiguration`: `ConnectionConfiguration`, required. Update: in place.
+    /// `ConnectionConfiguration`: `ConnectionConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-databaseconfiguration.html#cfn-kendra-datasource-databaseconfiguration-connectionconfiguration)
     pub fn connection_configuration(self, value: impl Arg<ConnectionConfiguration>) -> DatabaseConfiguration<R0, Set, R2> { DatabaseConfiguration(put(self.0, "ConnectionConfiguration", value.into_expr()), Phase) }
-    /// `DatabaseEngineType`: `DatabaseEngineType`, required. Update: in place.
+    /// `DatabaseEngineType`: `DatabaseEngineType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-databaseconfiguration.html#cfn-kendra-datasource-databaseconfiguration-databaseenginetype)
     pub fn database_engine_type(self, value: impl Arg<DatabaseEngineType>) -> DatabaseConfiguration<R0, R1, Set> { DatabaseConfiguration(put(self.0, "DatabaseEngineType", value.into_expr()), Phase) }
-    /// `SqlConfiguration`: `SqlConfiguration`. Update: in place.
+    /// `SqlConfiguration`: `SqlConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-databaseconfiguration.html#cfn-kendra-datasource-databaseconfiguration-sqlconfiguration)
     pub fn sql_configuration(self, value: impl Arg<SqlConfiguration>) -> Self { Self(put(self.0, "SqlConfiguration", value.into_expr()), Phase) }
-    /// `VpcConfiguration`: `DataSourceVpcConfiguration`. Update: in place.
+    /// `VpcConfiguration`: `DataSourceVpcConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-databaseconfiguration.html#cfn-kendra-datasource-databaseconfiguration-vpcconfiguration)
     pub fn vpc_configuration(self, value: impl Arg<DataSourceVpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value.into_expr()), Phase) }
 }
 impl Done for DatabaseConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -344,11 +344,11 @@ impl DocumentAttributeCondition {
     pub fn new() -> DocumentAttributeCondition<Missing<super::required::ConditionDocumentAttributeKey>, Missing<super::required::Operator>> { DocumentAttributeCondition(Bag::default(), Phase) }
 }
 impl<R0, R1> DocumentAttributeCondition<R0, R1> {
-    /// `ConditionDocumentAttributeKey`: text, required. Update: in place.
+    /// `ConditionDocumentAttributeKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-documentattributecondition.html#cfn-kendra-datasource-documentattributecondition-conditiondocumentattributekey)
     pub fn condition_document_attribute_key(self, value: impl Arg<str>) -> DocumentAttributeCondition<Set, R1> { DocumentAttributeCondition(put(self.0, "ConditionDocumentAttributeKey", value.into_expr()), Phase) }
-    /// `ConditionOnValue`: `DocumentAttributeValue`. Update: in place.
+    /// `ConditionOnValue`: `DocumentAttributeValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-documentattributecondition.html#cfn-kendra-datasource-documentattributecondition-conditiononvalue)
     pub fn condition_on_value(self, value: impl Arg<DocumentAttributeValue>) -> Self { Self(put(self.0, "ConditionOnValue", value.into_expr()), Phase) }
-    /// `Operator`: `Operator`, required. Update: in place.
+    /// `Operator`: `Operator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-documentattributecondition.html#cfn-kendra-datasource-documentattributecondition-operator)
     pub fn operator(self, value: impl Arg<Operator>) -> DocumentAttributeCondition<R0, Set> { DocumentAttributeCondition(put(self.0, "Operator", value.into_expr()), Phase) }
 }
 impl Done for DocumentAttributeCondition { fn into_props(self) -> Bag { self.0 } }
@@ -359,11 +359,11 @@ impl DocumentAttributeTarget {
     pub fn new() -> DocumentAttributeTarget<Missing<super::required::TargetDocumentAttributeKey>> { DocumentAttributeTarget(Bag::default(), Phase) }
 }
 impl<R0> DocumentAttributeTarget<R0> {
-    /// `TargetDocumentAttributeKey`: text, required. Update: in place.
+    /// `TargetDocumentAttributeKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-documentattributetarget.html#cfn-kendra-datasource-documentattributetarget-targetdocumentattributekey)
     pub fn target_document_attribute_key(self, value: impl Arg<str>) -> DocumentAttributeTarget<Set> { DocumentAttributeTarget(put(self.0, "TargetDocumentAttributeKey", value.into_expr()), Phase) }
-    /// `TargetDocumentAttributeValue`: `DocumentAttributeValue`. Update: in place.
+    /// `TargetDocumentAttributeValue`: `DocumentAttributeValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-documentattributetarget.html#cfn-kendra-datasource-documentattributetarget-targetdocumentattributevalue)
     pub fn target_document_attribute_value(self, value: impl Arg<DocumentAttributeValue>) -> Self { Self(put(self.0, "TargetDocumentAttributeValue", value.into_expr()), Phase) }
-    /// `TargetDocumentAttributeValueDeletion`: boolean. Update: in place.
+    /// `TargetDocumentAttributeValueDeletion`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-documentattributetarget.html#cfn-kendra-datasource-documentattributetarget-targetdocumentattributevaluedeletion)
     pub fn target_document_attribute_value_deletion(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TargetDocumentAttributeValueDeletion", value.into_expr()), Phase) }
 }
 impl Done for DocumentAttributeTarget { fn into_props(self) -> Bag { self.0 } }
@@ -372,13 +372,13 @@ impl Done for DocumentAttributeTarget { fn into_props(self) -> Bag { self.0 } }
 impl DocumentAttributeValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DateValue`: text. Update: in place.
+    /// `DateValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-documentattributevalue.html#cfn-kendra-datasource-documentattributevalue-datevalue)
     pub fn date_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateValue", value.into_expr())) }
-    /// `LongValue`: integer. Update: in place.
+    /// `LongValue`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-documentattributevalue.html#cfn-kendra-datasource-documentattributevalue-longvalue)
     pub fn long_value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LongValue", value.into_expr())) }
-    /// `StringListValue`: list of text. Update: in place.
+    /// `StringListValue`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-documentattributevalue.html#cfn-kendra-datasource-documentattributevalue-stringlistvalue)
     pub fn string_list_value(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StringListValue", value.into_expr())) }
-    /// `StringValue`: text. Update: in place.
+    /// `StringValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-documentattributevalue.html#cfn-kendra-datasource-documentattributevalue-stringvalue)
     pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value.into_expr())) }
 }
 impl Done for DocumentAttributeValue { fn into_props(self) -> Bag { self.0 } }
@@ -387,7 +387,7 @@ impl Done for DocumentAttributeValue { fn into_props(self) -> Bag { self.0 } }
 impl DocumentsMetadataConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `S3Prefix`: text. Update: in place.
+    /// `S3Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-documentsmetadataconfiguration.html#cfn-kendra-datasource-documentsmetadataconfiguration-s3prefix)
     pub fn s3_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Prefix", value.into_expr())) }
 }
 impl Done for DocumentsMetadataConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -398,19 +398,19 @@ impl GoogleDriveConfiguration {
     pub fn new() -> GoogleDriveConfiguration<Missing<super::required::SecretArn>> { GoogleDriveConfiguration(Bag::default(), Phase) }
 }
 impl<R0> GoogleDriveConfiguration<R0> {
-    /// `ExcludeMimeTypes`: list of text. Update: in place.
+    /// `ExcludeMimeTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-googledriveconfiguration.html#cfn-kendra-datasource-googledriveconfiguration-excludemimetypes)
     pub fn exclude_mime_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeMimeTypes", value.into_expr()), Phase) }
-    /// `ExcludeSharedDrives`: list of text. Update: in place.
+    /// `ExcludeSharedDrives`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-googledriveconfiguration.html#cfn-kendra-datasource-googledriveconfiguration-excludeshareddrives)
     pub fn exclude_shared_drives(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeSharedDrives", value.into_expr()), Phase) }
-    /// `ExcludeUserAccounts`: list of text. Update: in place.
+    /// `ExcludeUserAccounts`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-googledriveconfiguration.html#cfn-kendra-datasource-googledriveconfiguration-excludeuseraccounts)
     pub fn exclude_user_accounts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeUserAccounts", value.into_expr()), Phase) }
-    /// `ExclusionPatterns`: list of text. Update: in place.
+    /// `ExclusionPatterns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-googledriveconfiguration.html#cfn-kendra-datasource-googledriveconfiguration-exclusionpatterns)
     pub fn exclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExclusionPatterns", value.into_expr()), Phase) }
-    /// `FieldMappings`: list of `DataSourceToIndexFieldMapping`. Update: in place.
+    /// `FieldMappings`: list of `DataSourceToIndexFieldMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-googledriveconfiguration.html#cfn-kendra-datasource-googledriveconfiguration-fieldmappings)
     pub fn field_mappings(self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { Self(put(self.0, "FieldMappings", value.into_expr()), Phase) }
-    /// `InclusionPatterns`: list of text. Update: in place.
+    /// `InclusionPatterns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-googledriveconfiguration.html#cfn-kendra-datasource-googledriveconfiguration-inclusionpatterns)
     pub fn inclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InclusionPatterns", value.into_expr()), Phase) }
-    /// `SecretArn`: text, required. Update: in place.
+    /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-googledriveconfiguration.html#cfn-kendra-datasource-googledriveconfiguration-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> GoogleDriveConfiguration<Set> { GoogleDriveConfiguration(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for GoogleDriveConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -421,11 +421,11 @@ impl HookConfiguration {
     pub fn new() -> HookConfiguration<Missing<super::required::LambdaArn>, Missing<super::required::S3Bucket>> { HookConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> HookConfiguration<R0, R1> {
-    /// `InvocationCondition`: `DocumentAttributeCondition`. Update: in place.
+    /// `InvocationCondition`: `DocumentAttributeCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-hookconfiguration.html#cfn-kendra-datasource-hookconfiguration-invocationcondition)
     pub fn invocation_condition(self, value: impl Arg<DocumentAttributeCondition>) -> Self { Self(put(self.0, "InvocationCondition", value.into_expr()), Phase) }
-    /// `LambdaArn`: `LambdaFunctionArn`, required. Update: in place.
+    /// `LambdaArn`: `LambdaFunctionArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-hookconfiguration.html#cfn-kendra-datasource-hookconfiguration-lambdaarn)
     pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> HookConfiguration<Set, R1> { HookConfiguration(put(self.0, "LambdaArn", value.into_expr()), Phase) }
-    /// `S3Bucket`: `S3BucketName`, required. Update: in place.
+    /// `S3Bucket`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-hookconfiguration.html#cfn-kendra-datasource-hookconfiguration-s3bucket)
     pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> HookConfiguration<R0, Set> { HookConfiguration(put(self.0, "S3Bucket", value.into_expr()), Phase) }
 }
 impl Done for HookConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -434,11 +434,11 @@ impl Done for HookConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl InlineCustomDocumentEnrichmentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Condition`: `DocumentAttributeCondition`. Update: in place.
+    /// `Condition`: `DocumentAttributeCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-inlinecustomdocumentenrichmentconfiguration.html#cfn-kendra-datasource-inlinecustomdocumentenrichmentconfiguration-condition)
     pub fn condition(self, value: impl Arg<DocumentAttributeCondition>) -> Self { Self(put(self.0, "Condition", value.into_expr())) }
-    /// `DocumentContentDeletion`: boolean. Update: in place.
+    /// `DocumentContentDeletion`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-inlinecustomdocumentenrichmentconfiguration.html#cfn-kendra-datasource-inlinecustomdocumentenrichmentconfiguration-documentcontentdeletion)
     pub fn document_content_deletion(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DocumentContentDeletion", value.into_expr())) }
-    /// `Target`: `DocumentAttributeTarget`. Update: in place.
+    /// `Target`: `DocumentAttributeTarget`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-inlinecustomdocumentenrichmentconfiguration.html#cfn-kendra-datasource-inlinecustomdocumentenrichmentconfiguration-target)
     pub fn target(self, value: impl Arg<DocumentAttributeTarget>) -> Self { Self(put(self.0, "Target", value.into_expr())) }
 }
 impl Done for InlineCustomDocumentEnrichmentConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -449,19 +449,19 @@ impl OneDriveConfiguration {
     pub fn new() -> OneDriveConfiguration<Missing<super::required::OneDriveUsers>, Missing<super::required::SecretArn>, Missing<super::required::TenantDomain>> { OneDriveConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> OneDriveConfiguration<R0, R1, R2> {
-    /// `DisableLocalGroups`: boolean. Update: in place.
+    /// `DisableLocalGroups`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-onedriveconfiguration.html#cfn-kendra-datasource-onedriveconfiguration-disablelocalgroups)
     pub fn disable_local_groups(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableLocalGroups", value.into_expr()), Phase) }
-    /// `ExclusionPatterns`: list of text. Update: in place.
+    /// `ExclusionPatterns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-onedriveconfiguration.html#cfn-kendra-datasource-onedriveconfiguration-exclusionpatterns)
     pub fn exclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExclusionPatterns", value.into_expr()), Phase) }
-    /// `FieldMappings`: list of `DataSourceToIndexFieldMapping`. Update: in place.
+    /// `FieldMappings`: list of `DataSourceToIndexFieldMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-onedriveconfiguration.html#cfn-kendra-datasource-onedriveconfiguration-fieldmappings)
     pub fn field_mappings(self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { Self(put(self.0, "FieldMappings", value.into_expr()), Phase) }
-    /// `InclusionPatterns`: list of text. Update: in place.
+    /// `InclusionPatterns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-onedriveconfiguration.html#cfn-kendra-datasource-onedriveconfiguration-inclusionpatterns)
     pub fn inclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InclusionPatterns", value.into_expr()), Phase) }
-    /// `OneDriveUsers`: `OneDriveUsers`, required. Update: in place.
+    /// `OneDriveUsers`: `OneDriveUsers`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-onedriveconfiguration.html#cfn-kendra-datasource-onedriveconfiguration-onedriveusers)
     pub fn one_drive_users(self, value: impl Arg<OneDriveUsers>) -> OneDriveConfiguration<Set, R1, R2> { OneDriveConfiguration(put(self.0, "OneDriveUsers", value.into_expr()), Phase) }
-    /// `SecretArn`: text, required. Update: in place.
+    /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-onedriveconfiguration.html#cfn-kendra-datasource-onedriveconfiguration-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> OneDriveConfiguration<R0, Set, R2> { OneDriveConfiguration(put(self.0, "SecretArn", value.into_expr()), Phase) }
-    /// `TenantDomain`: text, required. Update: in place.
+    /// `TenantDomain`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-onedriveconfiguration.html#cfn-kendra-datasource-onedriveconfiguration-tenantdomain)
     pub fn tenant_domain(self, value: impl Arg<str>) -> OneDriveConfiguration<R0, R1, Set> { OneDriveConfiguration(put(self.0, "TenantDomain", value.into_expr()), Phase) }
 }
 impl Done for OneDriveConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -470,9 +470,9 @@ impl Done for OneDriveConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl OneDriveUsers {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `OneDriveUserList`: list of text. Update: in place.
+    /// `OneDriveUserList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-onedriveusers.html#cfn-kendra-datasource-onedriveusers-onedriveuserlist)
     pub fn one_drive_user_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OneDriveUserList", value.into_expr())) }
-    /// `OneDriveUserS3Path`: `S3Path`. Update: in place.
+    /// `OneDriveUserS3Path`: `S3Path`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-onedriveusers.html#cfn-kendra-datasource-onedriveusers-onedriveusers3path)
     pub fn one_drive_user_s3_path(self, value: impl Arg<S3Path>) -> Self { Self(put(self.0, "OneDriveUserS3Path", value.into_expr())) }
 }
 impl Done for OneDriveUsers { fn into_props(self) -> Bag { self.0 } }
@@ -483,11 +483,11 @@ impl ProxyConfiguration {
     pub fn new() -> ProxyConfiguration<Missing<super::required::Host>, Missing<super::required::Port>> { ProxyConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> ProxyConfiguration<R0, R1> {
-    /// `Credentials`: text. Update: in place.
+    /// `Credentials`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-proxyconfiguration.html#cfn-kendra-datasource-proxyconfiguration-credentials)
     pub fn credentials(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Credentials", value.into_expr()), Phase) }
-    /// `Host`: text, required. Update: in place.
+    /// `Host`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-proxyconfiguration.html#cfn-kendra-datasource-proxyconfiguration-host)
     pub fn host(self, value: impl Arg<str>) -> ProxyConfiguration<Set, R1> { ProxyConfiguration(put(self.0, "Host", value.into_expr()), Phase) }
-    /// `Port`: integer, required. Update: in place.
+    /// `Port`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-proxyconfiguration.html#cfn-kendra-datasource-proxyconfiguration-port)
     pub fn port(self, value: impl Arg<i64>) -> ProxyConfiguration<R0, Set> { ProxyConfiguration(put(self.0, "Port", value.into_expr()), Phase) }
 }
 impl Done for ProxyConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -498,17 +498,17 @@ impl S3DataSourceConfiguration {
     pub fn new() -> S3DataSourceConfiguration<Missing<super::required::BucketName>> { S3DataSourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0> S3DataSourceConfiguration<R0> {
-    /// `AccessControlListConfiguration`: `AccessControlListConfiguration`. Update: in place.
+    /// `AccessControlListConfiguration`: `AccessControlListConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-s3datasourceconfiguration.html#cfn-kendra-datasource-s3datasourceconfiguration-accesscontrollistconfiguration)
     pub fn access_control_list_configuration(self, value: impl Arg<AccessControlListConfiguration>) -> Self { Self(put(self.0, "AccessControlListConfiguration", value.into_expr()), Phase) }
-    /// `BucketName`: `S3BucketName`, required. Update: in place.
+    /// `BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-s3datasourceconfiguration.html#cfn-kendra-datasource-s3datasourceconfiguration-bucketname)
     pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3DataSourceConfiguration<Set> { S3DataSourceConfiguration(put(self.0, "BucketName", value.into_expr()), Phase) }
-    /// `DocumentsMetadataConfiguration`: `DocumentsMetadataConfiguration`. Update: in place.
+    /// `DocumentsMetadataConfiguration`: `DocumentsMetadataConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-s3datasourceconfiguration.html#cfn-kendra-datasource-s3datasourceconfiguration-documentsmetadataconfiguration)
     pub fn documents_metadata_configuration(self, value: impl Arg<DocumentsMetadataConfiguration>) -> Self { Self(put(self.0, "DocumentsMetadataConfiguration", value.into_expr()), Phase) }
-    /// `ExclusionPatterns`: list of text. Update: in place.
+    /// `ExclusionPatterns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-s3datasourceconfiguration.html#cfn-kendra-datasource-s3datasourceconfiguration-exclusionpatterns)
     pub fn exclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExclusionPatterns", value.into_expr()), Phase) }
-    /// `InclusionPatterns`: list of text. Update: in place.
+    /// `InclusionPatterns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-s3datasourceconfiguration.html#cfn-kendra-datasource-s3datasourceconfiguration-inclusionpatterns)
     pub fn inclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InclusionPatterns", value.into_expr()), Phase) }
-    /// `InclusionPrefixes`: list of text. Update: in place.
+    /// `InclusionPrefixes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-s3datasourceconfiguration.html#cfn-kendra-datasource-s3datasourceconfiguration-inclusionprefixes)
     pub fn inclusion_prefixes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InclusionPrefixes", value.into_expr()), Phase) }
 }
 impl Done for S3DataSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -519,9 +519,9 @@ impl S3Path {
     pub fn new() -> S3Path<Missing<super::required::Bucket>, Missing<super::required::Key>> { S3Path(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Path<R0, R1> {
-    /// `Bucket`: `S3BucketName`, required. Update: in place.
+    /// `Bucket`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-s3path.html#cfn-kendra-datasource-s3path-bucket)
     pub fn bucket(self, value: impl Arg<kind::S3BucketName>) -> S3Path<Set, R1> { S3Path(put(self.0, "Bucket", value.into_expr()), Phase) }
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-s3path.html#cfn-kendra-datasource-s3path-key)
     pub fn key(self, value: impl Arg<str>) -> S3Path<R0, Set> { S3Path(put(self.0, "Key", value.into_expr()), Phase) }
 }
 impl Done for S3Path { fn into_props(self) -> Bag { self.0 } }
@@ -532,13 +532,13 @@ impl SalesforceChatterFeedConfiguration {
     pub fn new() -> SalesforceChatterFeedConfiguration<Missing<super::required::DocumentDataFieldName>> { SalesforceChatterFeedConfiguration(Bag::default(), Phase) }
 }
 impl<R0> SalesforceChatterFeedConfiguration<R0> {
-    /// `DocumentDataFieldName`: text, required. Update: in place.
+    /// `DocumentDataFieldName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforcechatterfeedconfiguration.html#cfn-kendra-datasource-salesforcechatterfeedconfiguration-documentdatafieldname)
     pub fn document_data_field_name(self, value: impl Arg<str>) -> SalesforceChatterFeedConfiguration<Set> { SalesforceChatterFeedConfiguration(put(self.0, "DocumentDataFieldName", value.into_expr()), Phase) }
-    /// `DocumentTitleFieldName`: text. Update: in place.
+    /// `DocumentTitleFieldName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforcechatterfeedconfiguration.html#cfn-kendra-datasource-salesforcechatterfeedconfiguration-documenttitlefieldname)
     pub fn document_title_field_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentTitleFieldName", value.into_expr()), Phase) }
-    /// `FieldMappings`: list of `DataSourceToIndexFieldMapping`. Update: in place.
+    /// `FieldMappings`: list of `DataSourceToIndexFieldMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforcechatterfeedconfiguration.html#cfn-kendra-datasource-salesforcechatterfeedconfiguration-fieldmappings)
     pub fn field_mappings(self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { Self(put(self.0, "FieldMappings", value.into_expr()), Phase) }
-    /// `IncludeFilterTypes`: list of text. Update: in place.
+    /// `IncludeFilterTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforcechatterfeedconfiguration.html#cfn-kendra-datasource-salesforcechatterfeedconfiguration-includefiltertypes)
     pub fn include_filter_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludeFilterTypes", value.into_expr()), Phase) }
 }
 impl Done for SalesforceChatterFeedConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -549,23 +549,23 @@ impl SalesforceConfiguration {
     pub fn new() -> SalesforceConfiguration<Missing<super::required::SecretArn>, Missing<super::required::ServerUrl>> { SalesforceConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> SalesforceConfiguration<R0, R1> {
-    /// `ChatterFeedConfiguration`: `SalesforceChatterFeedConfiguration`. Update: in place.
+    /// `ChatterFeedConfiguration`: `SalesforceChatterFeedConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforceconfiguration.html#cfn-kendra-datasource-salesforceconfiguration-chatterfeedconfiguration)
     pub fn chatter_feed_configuration(self, value: impl Arg<SalesforceChatterFeedConfiguration>) -> Self { Self(put(self.0, "ChatterFeedConfiguration", value.into_expr()), Phase) }
-    /// `CrawlAttachments`: boolean. Update: in place.
+    /// `CrawlAttachments`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforceconfiguration.html#cfn-kendra-datasource-salesforceconfiguration-crawlattachments)
     pub fn crawl_attachments(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CrawlAttachments", value.into_expr()), Phase) }
-    /// `ExcludeAttachmentFilePatterns`: list of text. Update: in place.
+    /// `ExcludeAttachmentFilePatterns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforceconfiguration.html#cfn-kendra-datasource-salesforceconfiguration-excludeattachmentfilepatterns)
     pub fn exclude_attachment_file_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeAttachmentFilePatterns", value.into_expr()), Phase) }
-    /// `IncludeAttachmentFilePatterns`: list of text. Update: in place.
+    /// `IncludeAttachmentFilePatterns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforceconfiguration.html#cfn-kendra-datasource-salesforceconfiguration-includeattachmentfilepatterns)
     pub fn include_attachment_file_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludeAttachmentFilePatterns", value.into_expr()), Phase) }
-    /// `KnowledgeArticleConfiguration`: `SalesforceKnowledgeArticleConfiguration`. Update: in place.
+    /// `KnowledgeArticleConfiguration`: `SalesforceKnowledgeArticleConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforceconfiguration.html#cfn-kendra-datasource-salesforceconfiguration-knowledgearticleconfiguration)
     pub fn knowledge_article_configuration(self, value: impl Arg<SalesforceKnowledgeArticleConfiguration>) -> Self { Self(put(self.0, "KnowledgeArticleConfiguration", value.into_expr()), Phase) }
-    /// `SecretArn`: text, required. Update: in place.
+    /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforceconfiguration.html#cfn-kendra-datasource-salesforceconfiguration-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> SalesforceConfiguration<Set, R1> { SalesforceConfiguration(put(self.0, "SecretArn", value.into_expr()), Phase) }
-    /// `ServerUrl`: text, required. Update: in place.
+    /// `ServerUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforceconfiguration.html#cfn-kendra-datasource-salesforceconfiguration-serverurl)
     pub fn server_url(self, value: impl Arg<str>) -> SalesforceConfiguration<R0, Set> { SalesforceConfiguration(put(self.0, "ServerUrl", value.into_expr()), Phase) }
-    /// `StandardObjectAttachmentConfiguration`: `SalesforceStandardObjectAttachmentConfiguration`. Update: in place.
+    /// `StandardObjectAttachmentConfiguration`: `SalesforceStandardObjectAttachmentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforceconfiguration.html#cfn-kendra-datasource-salesforceconfiguration-standardobjectattachmentconfiguration)
     pub fn standard_object_attachment_configuration(self, value: impl Arg<SalesforceStandardObjectAttachmentConfiguration>) -> Self { Self(put(self.0, "StandardObjectAttachmentConfiguration", value.into_expr()), Phase) }
-    /// `StandardObjectConfigurations`: list of `SalesforceStandardObjectConfiguration`. Update: in place.
+    /// `StandardObjectConfigurations`: list of `SalesforceStandardObjectConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforceconfiguration.html#cfn-kendra-datasource-salesforceconfiguration-standardobjectconfigurations)
     pub fn standard_object_configurations(self, value: impl Arg<Arr<SalesforceStandardObjectConfiguration>>) -> Self { Self(put(self.0, "StandardObjectConfigurations", value.into_expr()), Phase) }
 }
 impl Done for SalesforceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -576,13 +576,13 @@ impl SalesforceCustomKnowledgeArticleTypeConfiguration {
     pub fn new() -> SalesforceCustomKnowledgeArticleTypeConfiguration<Missing<super::required::DocumentDataFieldName>, Missing<super::required::Name>> { SalesforceCustomKnowledgeArticleTypeConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> SalesforceCustomKnowledgeArticleTypeConfiguration<R0, R1> {
-    /// `DocumentDataFieldName`: text, required. Update: in place.
+    /// `DocumentDataFieldName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforcecustomknowledgearticletypeconfiguration.html#cfn-kendra-datasource-salesforcecustomknowledgearticletypeconfiguration-documentdatafieldname)
     pub fn document_data_field_name(self, value: impl Arg<str>) -> SalesforceCustomKnowledgeArticleTypeConfiguration<Set, R1> { SalesforceCustomKnowledgeArticleTypeConfiguration(put(self.0, "DocumentDataFieldName", value.into_expr()), Phase) }
-    /// `DocumentTitleFieldName`: text. Update: in place.
+    /// `DocumentTitleFieldName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforcecustomknowledgearticletypeconfiguration.html#cfn-kendra-datasource-salesforcecustomknowledgearticletypeconfiguration-documenttitlefieldname)
     pub fn document_title_field_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentTitleFieldName", value.into_expr()), Phase) }
-    /// `FieldMappings`: list of `DataSourceToIndexFieldMapping`. Update: in place.
+    /// `FieldMappings`: list of `DataSourceToIndexFieldMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforcecustomknowledgearticletypeconfiguration.html#cfn-kendra-datasource-salesforcecustomknowledgearticletypeconfiguration-fieldmappings)
     pub fn field_mappings(self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { Self(put(self.0, "FieldMappings", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforcecustomknowledgearticletypeconfiguration.html#cfn-kendra-datasource-salesforcecustomknowledgearticletypeconfiguration-name)
     pub fn name(self, value: impl Arg<str>) -> SalesforceCustomKnowledgeArticleTypeConfiguration<R0, Set> { SalesforceCustomKnowledgeArticleTypeConfiguration(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for SalesforceCustomKnowledgeArticleTypeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -593,11 +593,11 @@ impl SalesforceKnowledgeArticleConfiguration {
     pub fn new() -> SalesforceKnowledgeArticleConfiguration<Missing<super::required::IncludedStates>> { SalesforceKnowledgeArticleConfiguration(Bag::default(), Phase) }
 }
 impl<R0> SalesforceKnowledgeArticleConfiguration<R0> {
-    /// `CustomKnowledgeArticleTypeConfigurations`: list of `SalesforceCustomKnowledgeArticleTypeConfiguration`. Update: in place.
+    /// `CustomKnowledgeArticleTypeConfigurations`: list of `SalesforceCustomKnowledgeArticleTypeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforceknowledgearticleconfiguration.html#cfn-kendra-datasource-salesforceknowledgearticleconfiguration-customknowledgearticletypeconfigurations)
     pub fn custom_knowledge_article_type_configurations(self, value: impl Arg<Arr<SalesforceCustomKnowledgeArticleTypeConfiguration>>) -> Self { Self(put(self.0, "CustomKnowledgeArticleTypeConfigurations", value.into_expr()), Phase) }
-    /// `IncludedStates`: list of text, required. Update: in place.
+    /// `IncludedStates`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforceknowledgearticleconfiguration.html#cfn-kendra-datasource-salesforceknowledgearticleconfiguration-includedstates)
     pub fn included_states(self, value: impl Arg<Arr<str>>) -> SalesforceKnowledgeArticleConfiguration<Set> { SalesforceKnowledgeArticleConfiguration(put(self.0, "IncludedStates", value.into_expr()), Phase) }
-    /// `StandardKnowledgeArticleTypeConfiguration`: `SalesforceStandardKnowledgeArticleTypeConfiguration`. Update: in place.
+    /// `StandardKnowledgeArticleTypeConfiguration`: `SalesforceStandardKnowledgeArticleTypeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforceknowledgearticleconfiguration.html#cfn-kendra-datasource-salesforceknowledgearticleconfiguration-standardknowledgearticletypeconfiguration)
     pub fn standard_knowledge_article_type_configuration(self, value: impl Arg<SalesforceStandardKnowledgeArticleTypeConfiguration>) -> Self { Self(put(self.0, "StandardKnowledgeArticleTypeConfiguration", value.into_expr()), Phase) }
 }
 impl Done for SalesforceKnowledgeArticleConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -608,11 +608,11 @@ impl SalesforceStandardKnowledgeArticleTypeConfiguration {
     pub fn new() -> SalesforceStandardKnowledgeArticleTypeConfiguration<Missing<super::required::DocumentDataFieldName>> { SalesforceStandardKnowledgeArticleTypeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> SalesforceStandardKnowledgeArticleTypeConfiguration<R0> {
-    /// `DocumentDataFieldName`: text, required. Update: in place.
+    /// `DocumentDataFieldName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforcestandardknowledgearticletypeconfiguration.html#cfn-kendra-datasource-salesforcestandardknowledgearticletypeconfiguration-documentdatafieldname)
     pub fn document_data_field_name(self, value: impl Arg<str>) -> SalesforceStandardKnowledgeArticleTypeConfiguration<Set> { SalesforceStandardKnowledgeArticleTypeConfiguration(put(self.0, "DocumentDataFieldName", value.into_expr()), Phase) }
-    /// `DocumentTitleFieldName`: text. Update: in place.
+    /// `DocumentTitleFieldName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforcestandardknowledgearticletypeconfiguration.html#cfn-kendra-datasource-salesforcestandardknowledgearticletypeconfiguration-documenttitlefieldname)
     pub fn document_title_field_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentTitleFieldName", value.into_expr()), Phase) }
-    /// `FieldMappings`: list of `DataSourceToIndexFieldMapping`. Update: in place.
+    /// `FieldMappings`: list of `DataSourceToIndexFieldMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforcestandardknowledgearticletypeconfiguration.html#cfn-kendra-datasource-salesforcestandardknowledgearticletypeconfiguration-fieldmappings)
     pub fn field_mappings(self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { Self(put(self.0, "FieldMappings", value.into_expr()), Phase) }
 }
 impl Done for SalesforceStandardKnowledgeArticleTypeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -621,9 +621,9 @@ impl Done for SalesforceStandardKnowledgeArticleTypeConfiguration { fn into_prop
 impl SalesforceStandardObjectAttachmentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DocumentTitleFieldName`: text. Update: in place.
+    /// `DocumentTitleFieldName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforcestandardobjectattachmentconfiguration.html#cfn-kendra-datasource-salesforcestandardobjectattachmentconfiguration-documenttitlefieldname)
     pub fn document_title_field_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentTitleFieldName", value.into_expr())) }
-    /// `FieldMappings`: list of `DataSourceToIndexFieldMapping`. Update: in place.
+    /// `FieldMappings`: list of `DataSourceToIndexFieldMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforcestandardobjectattachmentconfiguration.html#cfn-kendra-datasource-salesforcestandardobjectattachmentconfiguration-fieldmappings)
     pub fn field_mappings(self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { Self(put(self.0, "FieldMappings", value.into_expr())) }
 }
 impl Done for SalesforceStandardObjectAttachmentConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -634,13 +634,13 @@ impl SalesforceStandardObjectConfiguration {
     pub fn new() -> SalesforceStandardObjectConfiguration<Missing<super::required::DocumentDataFieldName>, Missing<super::required::Name>> { SalesforceStandardObjectConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> SalesforceStandardObjectConfiguration<R0, R1> {
-    /// `DocumentDataFieldName`: text, required. Update: in place.
+    /// `DocumentDataFieldName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforcestandardobjectconfiguration.html#cfn-kendra-datasource-salesforcestandardobjectconfiguration-documentdatafieldname)
     pub fn document_data_field_name(self, value: impl Arg<str>) -> SalesforceStandardObjectConfiguration<Set, R1> { SalesforceStandardObjectConfiguration(put(self.0, "DocumentDataFieldName", value.into_expr()), Phase) }
-    /// `DocumentTitleFieldName`: text. Update: in place.
+    /// `DocumentTitleFieldName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforcestandardobjectconfiguration.html#cfn-kendra-datasource-salesforcestandardobjectconfiguration-documenttitlefieldname)
     pub fn document_title_field_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentTitleFieldName", value.into_expr()), Phase) }
-    /// `FieldMappings`: list of `DataSourceToIndexFieldMapping`. Update: in place.
+    /// `FieldMappings`: list of `DataSourceToIndexFieldMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforcestandardobjectconfiguration.html#cfn-kendra-datasource-salesforcestandardobjectconfiguration-fieldmappings)
     pub fn field_mappings(self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { Self(put(self.0, "FieldMappings", value.into_expr()), Phase) }
-    /// `Name`: `Name`, required. Update: in place.
+    /// `Name`: `Name`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforcestandardobjectconfiguration.html#cfn-kendra-datasource-salesforcestandardobjectconfiguration-name)
     pub fn name(self, value: impl Arg<Name>) -> SalesforceStandardObjectConfiguration<R0, Set> { SalesforceStandardObjectConfiguration(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for SalesforceStandardObjectConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -651,17 +651,17 @@ impl ServiceNowConfiguration {
     pub fn new() -> ServiceNowConfiguration<Missing<super::required::HostUrl>, Missing<super::required::SecretArn>, Missing<super::required::ServiceNowBuildVersion>> { ServiceNowConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ServiceNowConfiguration<R0, R1, R2> {
-    /// `AuthenticationType`: `AuthenticationType`. Update: in place.
+    /// `AuthenticationType`: `AuthenticationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-servicenowconfiguration.html#cfn-kendra-datasource-servicenowconfiguration-authenticationtype)
     pub fn authentication_type(self, value: impl Arg<AuthenticationType>) -> Self { Self(put(self.0, "AuthenticationType", value.into_expr()), Phase) }
-    /// `HostUrl`: text, required. Update: in place.
+    /// `HostUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-servicenowconfiguration.html#cfn-kendra-datasource-servicenowconfiguration-hosturl)
     pub fn host_url(self, value: impl Arg<str>) -> ServiceNowConfiguration<Set, R1, R2> { ServiceNowConfiguration(put(self.0, "HostUrl", value.into_expr()), Phase) }
-    /// `KnowledgeArticleConfiguration`: `ServiceNowKnowledgeArticleConfiguration`. Update: in place.
+    /// `KnowledgeArticleConfiguration`: `ServiceNowKnowledgeArticleConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-servicenowconfiguration.html#cfn-kendra-datasource-servicenowconfiguration-knowledgearticleconfiguration)
     pub fn knowledge_article_configuration(self, value: impl Arg<ServiceNowKnowledgeArticleConfiguration>) -> Self { Self(put(self.0, "KnowledgeArticleConfiguration", value.into_expr()), Phase) }
-    /// `SecretArn`: text, required. Update: in place.
+    /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-servicenowconfiguration.html#cfn-kendra-datasource-servicenowconfiguration-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> ServiceNowConfiguration<R0, Set, R2> { ServiceNowConfiguration(put(self.0, "SecretArn", value.into_expr()), Phase) }
-    /// `ServiceCatalogConfiguration`: `ServiceNowServiceCatalogConfiguration`. Update: in place.
+    /// `ServiceCatalogConfiguration`: `ServiceNowServiceCatalogConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-servicenowconfiguration.html#cfn-kendra-datasource-servicenowconfiguration-servicecatalogconfiguration)
     pub fn service_catalog_configuration(self, value: impl Arg<ServiceNowServiceCatalogConfiguration>) -> Self { Self(put(self.0, "ServiceCatalogConfiguration", value.into_expr()), Phase) }
-    /// `ServiceNowBuildVersion`: `ServiceNowBuildVersion`, required. Update: in place.
+    /// `ServiceNowBuildVersion`: `ServiceNowBuildVersion`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-servicenowconfiguration.html#cfn-kendra-datasource-servicenowconfiguration-servicenowbuildversion)
     pub fn service_now_build_version(self, value: impl Arg<ServiceNowBuildVersion>) -> ServiceNowConfiguration<R0, R1, Set> { ServiceNowConfiguration(put(self.0, "ServiceNowBuildVersion", value.into_expr()), Phase) }
 }
 impl Done for ServiceNowConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -672,19 +672,19 @@ impl ServiceNowKnowledgeArticleConfiguration {
     pub fn new() -> ServiceNowKnowledgeArticleConfiguration<Missing<super::required::DocumentDataFieldName>> { ServiceNowKnowledgeArticleConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ServiceNowKnowledgeArticleConfiguration<R0> {
-    /// `CrawlAttachments`: boolean. Update: in place.
+    /// `CrawlAttachments`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-servicenowknowledgearticleconfiguration.html#cfn-kendra-datasource-servicenowknowledgearticleconfiguration-crawlattachments)
     pub fn crawl_attachments(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CrawlAttachments", value.into_expr()), Phase) }
-    /// `DocumentDataFieldName`: text, required. Update: in place.
+    /// `DocumentDataFieldName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-servicenowknowledgearticleconfiguration.html#cfn-kendra-datasource-servicenowknowledgearticleconfiguration-documentdatafieldname)
     pub fn document_data_field_name(self, value: impl Arg<str>) -> ServiceNowKnowledgeArticleConfiguration<Set> { ServiceNowKnowledgeArticleConfiguration(put(self.0, "DocumentDataFieldName", value.into_expr()), Phase) }
-    /// `DocumentTitleFieldName`: text. Update: in place.
+    /// `DocumentTitleFieldName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-servicenowknowledgearticleconfiguration.html#cfn-kendra-datasource-servicenowknowledgearticleconfiguration-documenttitlefieldname)
     pub fn document_title_field_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentTitleFieldName", value.into_expr()), Phase) }
-    /// `ExcludeAttachmentFilePatterns`: list of text. Update: in place.
+    /// `ExcludeAttachmentFilePatterns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-servicenowknowledgearticleconfiguration.html#cfn-kendra-datasource-servicenowknowledgearticleconfiguration-excludeattachmentfilepatterns)
     pub fn exclude_attachment_file_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeAttachmentFilePatterns", value.into_expr()), Phase) }
-    /// `FieldMappings`: list of `DataSourceToIndexFieldMapping`. Update: in place.
+    /// `FieldMappings`: list of `DataSourceToIndexFieldMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-servicenowknowledgearticleconfiguration.html#cfn-kendra-datasource-servicenowknowledgearticleconfiguration-fieldmappings)
     pub fn field_mappings(self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { Self(put(self.0, "FieldMappings", value.into_expr()), Phase) }
-    /// `FilterQuery`: text. Update: in place.
+    /// `FilterQuery`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-servicenowknowledgearticleconfiguration.html#cfn-kendra-datasource-servicenowknowledgearticleconfiguration-filterquery)
     pub fn filter_query(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FilterQuery", value.into_expr()), Phase) }
-    /// `IncludeAttachmentFilePatterns`: list of text. Update: in place.
+    /// `IncludeAttachmentFilePatterns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-servicenowknowledgearticleconfiguration.html#cfn-kendra-datasource-servicenowknowledgearticleconfiguration-includeattachmentfilepatterns)
     pub fn include_attachment_file_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludeAttachmentFilePatterns", value.into_expr()), Phase) }
 }
 impl Done for ServiceNowKnowledgeArticleConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -695,17 +695,17 @@ impl ServiceNowServiceCatalogConfiguration {
     pub fn new() -> ServiceNowServiceCatalogConfiguration<Missing<super::required::DocumentDataFieldName>> { ServiceNowServiceCatalogConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ServiceNowServiceCatalogConfiguration<R0> {
-    /// `CrawlAttachments`: boolean. Update: in place.
+    /// `CrawlAttachments`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-servicenowservicecatalogconfiguration.html#cfn-kendra-datasource-servicenowservicecatalogconfiguration-crawlattachments)
     pub fn crawl_attachments(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CrawlAttachments", value.into_expr()), Phase) }
-    /// `DocumentDataFieldName`: text, required. Update: in place.
+    /// `DocumentDataFieldName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-servicenowservicecatalogconfiguration.html#cfn-kendra-datasource-servicenowservicecatalogconfiguration-documentdatafieldname)
     pub fn document_data_field_name(self, value: impl Arg<str>) -> ServiceNowServiceCatalogConfiguration<Set> { ServiceNowServiceCatalogConfiguration(put(self.0, "DocumentDataFieldName", value.into_expr()), Phase) }
-    /// `DocumentTitleFieldName`: text. Update: in place.
+    /// `DocumentTitleFieldName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-servicenowservicecatalogconfiguration.html#cfn-kendra-datasource-servicenowservicecatalogconfiguration-documenttitlefieldname)
     pub fn document_title_field_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentTitleFieldName", value.into_expr()), Phase) }
-    /// `ExcludeAttachmentFilePatterns`: list of text. Update: in place.
+    /// `ExcludeAttachmentFilePatterns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-servicenowservicecatalogconfiguration.html#cfn-kendra-datasource-servicenowservicecatalogconfiguration-excludeattachmentfilepatterns)
     pub fn exclude_attachment_file_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeAttachmentFilePatterns", value.into_expr()), Phase) }
-    /// `FieldMappings`: list of `DataSourceToIndexFieldMapping`. Update: in place.
+    /// `FieldMappings`: list of `DataSourceToIndexFieldMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-servicenowservicecatalogconfiguration.html#cfn-kendra-datasource-servicenowservicecatalogconfiguration-fieldmappings)
     pub fn field_mappings(self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { Self(put(self.0, "FieldMappings", value.into_expr()), Phase) }
-    /// `IncludeAttachmentFilePatterns`: list of text. Update: in place.
+    /// `IncludeAttachmentFilePatterns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-servicenowservicecatalogconfiguration.html#cfn-kendra-datasource-servicenowservicecatalogconfiguration-includeattachmentfilepatterns)
     pub fn include_attachment_file_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludeAttachmentFilePatterns", value.into_expr()), Phase) }
 }
 impl Done for ServiceNowServiceCatalogConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -716,29 +716,29 @@ impl SharePointConfiguration {
     pub fn new() -> SharePointConfiguration<Missing<super::required::SecretArn>, Missing<super::required::SharePointVersion>, Missing<super::required::Urls>> { SharePointConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SharePointConfiguration<R0, R1, R2> {
-    /// `CrawlAttachments`: boolean. Update: in place.
+    /// `CrawlAttachments`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-sharepointconfiguration.html#cfn-kendra-datasource-sharepointconfiguration-crawlattachments)
     pub fn crawl_attachments(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CrawlAttachments", value.into_expr()), Phase) }
-    /// `DisableLocalGroups`: boolean. Update: in place.
+    /// `DisableLocalGroups`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-sharepointconfiguration.html#cfn-kendra-datasource-sharepointconfiguration-disablelocalgroups)
     pub fn disable_local_groups(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableLocalGroups", value.into_expr()), Phase) }
-    /// `DocumentTitleFieldName`: text. Update: in place.
+    /// `DocumentTitleFieldName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-sharepointconfiguration.html#cfn-kendra-datasource-sharepointconfiguration-documenttitlefieldname)
     pub fn document_title_field_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentTitleFieldName", value.into_expr()), Phase) }
-    /// `ExclusionPatterns`: list of text. Update: in place.
+    /// `ExclusionPatterns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-sharepointconfiguration.html#cfn-kendra-datasource-sharepointconfiguration-exclusionpatterns)
     pub fn exclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExclusionPatterns", value.into_expr()), Phase) }
-    /// `FieldMappings`: list of `DataSourceToIndexFieldMapping`. Update: in place.
+    /// `FieldMappings`: list of `DataSourceToIndexFieldMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-sharepointconfiguration.html#cfn-kendra-datasource-sharepointconfiguration-fieldmappings)
     pub fn field_mappings(self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { Self(put(self.0, "FieldMappings", value.into_expr()), Phase) }
-    /// `InclusionPatterns`: list of text. Update: in place.
+    /// `InclusionPatterns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-sharepointconfiguration.html#cfn-kendra-datasource-sharepointconfiguration-inclusionpatterns)
     pub fn inclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InclusionPatterns", value.into_expr()), Phase) }
-    /// `SecretArn`: text, required. Update: in place.
+    /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-sharepointconfiguration.html#cfn-kendra-datasource-sharepointconfiguration-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> SharePointConfiguration<Set, R1, R2> { SharePointConfiguration(put(self.0, "SecretArn", value.into_expr()), Phase) }
-    /// `SharePointVersion`: `SharePointVersion`, required. Update: in place.
+    /// `SharePointVersion`: `SharePointVersion`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-sharepointconfiguration.html#cfn-kendra-datasource-sharepointconfiguration-sharepointversion)
     pub fn share_point_version(self, value: impl Arg<SharePointVersion>) -> SharePointConfiguration<R0, Set, R2> { SharePointConfiguration(put(self.0, "SharePointVersion", value.into_expr()), Phase) }
-    /// `SslCertificateS3Path`: `S3Path`. Update: in place.
+    /// `SslCertificateS3Path`: `S3Path`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-sharepointconfiguration.html#cfn-kendra-datasource-sharepointconfiguration-sslcertificates3path)
     pub fn ssl_certificate_s3_path(self, value: impl Arg<S3Path>) -> Self { Self(put(self.0, "SslCertificateS3Path", value.into_expr()), Phase) }
-    /// `Urls`: list of text, required. Update: in place.
+    /// `Urls`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-sharepointconfiguration.html#cfn-kendra-datasource-sharepointconfiguration-urls)
     pub fn urls(self, value: impl Arg<Arr<str>>) -> SharePointConfiguration<R0, R1, Set> { SharePointConfiguration(put(self.0, "Urls", value.into_expr()), Phase) }
-    /// `UseChangeLog`: boolean. Update: in place.
+    /// `UseChangeLog`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-sharepointconfiguration.html#cfn-kendra-datasource-sharepointconfiguration-usechangelog)
     pub fn use_change_log(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseChangeLog", value.into_expr()), Phase) }
-    /// `VpcConfiguration`: `DataSourceVpcConfiguration`. Update: in place.
+    /// `VpcConfiguration`: `DataSourceVpcConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-sharepointconfiguration.html#cfn-kendra-datasource-sharepointconfiguration-vpcconfiguration)
     pub fn vpc_configuration(self, value: impl Arg<DataSourceVpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value.into_expr()), Phase) }
 }
 impl Done for SharePointConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -747,7 +747,7 @@ impl Done for SharePointConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl SqlConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `QueryIdentifiersEnclosingOption`: `QueryIdentifiersEnclosingOption`. Update: in place.
+    /// `QueryIdentifiersEnclosingOption`: `QueryIdentifiersEnclosingOption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-sqlconfiguration.html#cfn-kendra-datasource-sqlconfiguration-queryidentifiersenclosingoption)
     pub fn query_identifiers_enclosing_option(self, value: impl Arg<QueryIdentifiersEnclosingOption>) -> Self { Self(put(self.0, "QueryIdentifiersEnclosingOption", value.into_expr())) }
 }
 impl Done for SqlConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -758,7 +758,7 @@ impl TemplateConfiguration {
     pub fn new() -> TemplateConfiguration<Missing<super::required::Template>> { TemplateConfiguration(Bag::default(), Phase) }
 }
 impl<R0> TemplateConfiguration<R0> {
-    /// `Template`: JSON, required. Update: in place.
+    /// `Template`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-templateconfiguration.html#cfn-kendra-datasource-templateconfiguration-template)
     pub fn template(self, value: impl Arg<Any>) -> TemplateConfiguration<Set> { TemplateConfiguration(put(self.0, "Template", value.into_expr()), Phase) }
 }
 impl Done for TemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -767,7 +767,7 @@ impl Done for TemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl WebCrawlerAuthenticationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BasicAuthentication`: list of `WebCrawlerBasicAuthentication`. Update: in place.
+    /// `BasicAuthentication`: list of `WebCrawlerBasicAuthentication`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-webcrawlerauthenticationconfiguration.html#cfn-kendra-datasource-webcrawlerauthenticationconfiguration-basicauthentication)
     pub fn basic_authentication(self, value: impl Arg<Arr<WebCrawlerBasicAuthentication>>) -> Self { Self(put(self.0, "BasicAuthentication", value.into_expr())) }
 }
 impl Done for WebCrawlerAuthenticationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -778,11 +778,11 @@ impl WebCrawlerBasicAuthentication {
     pub fn new() -> WebCrawlerBasicAuthentication<Missing<super::required::Credentials>, Missing<super::required::Host>, Missing<super::required::Port>> { WebCrawlerBasicAuthentication(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> WebCrawlerBasicAuthentication<R0, R1, R2> {
-    /// `Credentials`: text, required. Update: in place.
+    /// `Credentials`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-webcrawlerbasicauthentication.html#cfn-kendra-datasource-webcrawlerbasicauthentication-credentials)
     pub fn credentials(self, value: impl Arg<str>) -> WebCrawlerBasicAuthentication<Set, R1, R2> { WebCrawlerBasicAuthentication(put(self.0, "Credentials", value.into_expr()), Phase) }
-    /// `Host`: text, required. Update: in place.
+    /// `Host`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-webcrawlerbasicauthentication.html#cfn-kendra-datasource-webcrawlerbasicauthentication-host)
     pub fn host(self, value: impl Arg<str>) -> WebCrawlerBasicAuthentication<R0, Set, R2> { WebCrawlerBasicAuthentication(put(self.0, "Host", value.into_expr()), Phase) }
-    /// `Port`: integer, required. Update: in place.
+    /// `Port`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-webcrawlerbasicauthentication.html#cfn-kendra-datasource-webcrawlerbasicauthentication-port)
     pub fn port(self, value: impl Arg<i64>) -> WebCrawlerBasicAuthentication<R0, R1, Set> { WebCrawlerBasicAuthentication(put(self.0, "Port", value.into_expr()), Phase) }
 }
 impl Done for WebCrawlerBasicAuthentication { fn into_props(self) -> Bag { self.0 } }
@@ -793,23 +793,23 @@ impl WebCrawlerConfiguration {
     pub fn new() -> WebCrawlerConfiguration<Missing<super::required::Urls>> { WebCrawlerConfiguration(Bag::default(), Phase) }
 }
 impl<R0> WebCrawlerConfiguration<R0> {
-    /// `AuthenticationConfiguration`: `WebCrawlerAuthenticationConfiguration`. Update: in place.
+    /// `AuthenticationConfiguration`: `WebCrawlerAuthenticationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-webcrawlerconfiguration.html#cfn-kendra-datasource-webcrawlerconfiguration-authenticationconfiguration)
     pub fn authentication_configuration(self, value: impl Arg<WebCrawlerAuthenticationConfiguration>) -> Self { Self(put(self.0, "AuthenticationConfiguration", value.into_expr()), Phase) }
-    /// `CrawlDepth`: integer. Update: in place.
+    /// `CrawlDepth`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-webcrawlerconfiguration.html#cfn-kendra-datasource-webcrawlerconfiguration-crawldepth)
     pub fn crawl_depth(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CrawlDepth", value.into_expr()), Phase) }
-    /// `MaxContentSizePerPageInMegaBytes`: number. Update: in place.
+    /// `MaxContentSizePerPageInMegaBytes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-webcrawlerconfiguration.html#cfn-kendra-datasource-webcrawlerconfiguration-maxcontentsizeperpageinmegabytes)
     pub fn max_content_size_per_page_in_mega_bytes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxContentSizePerPageInMegaBytes", value.into_expr()), Phase) }
-    /// `MaxLinksPerPage`: integer. Update: in place.
+    /// `MaxLinksPerPage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-webcrawlerconfiguration.html#cfn-kendra-datasource-webcrawlerconfiguration-maxlinksperpage)
     pub fn max_links_per_page(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxLinksPerPage", value.into_expr()), Phase) }
-    /// `MaxUrlsPerMinuteCrawlRate`: integer. Update: in place.
+    /// `MaxUrlsPerMinuteCrawlRate`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-webcrawlerconfiguration.html#cfn-kendra-datasource-webcrawlerconfiguration-maxurlsperminutecrawlrate)
     pub fn max_urls_per_minute_crawl_rate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxUrlsPerMinuteCrawlRate", value.into_expr()), Phase) }
-    /// `ProxyConfiguration`: `ProxyConfiguration`. Update: in place.
+    /// `ProxyConfiguration`: `ProxyConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-webcrawlerconfiguration.html#cfn-kendra-datasource-webcrawlerconfiguration-proxyconfiguration)
     pub fn proxy_configuration(self, value: impl Arg<ProxyConfiguration>) -> Self { Self(put(self.0, "ProxyConfiguration", value.into_expr()), Phase) }
-    /// `UrlExclusionPatterns`: list of text. Update: in place.
+    /// `UrlExclusionPatterns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-webcrawlerconfiguration.html#cfn-kendra-datasource-webcrawlerconfiguration-urlexclusionpatterns)
     pub fn url_exclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "UrlExclusionPatterns", value.into_expr()), Phase) }
-    /// `UrlInclusionPatterns`: list of text. Update: in place.
+    /// `UrlInclusionPatterns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-webcrawlerconfiguration.html#cfn-kendra-datasource-webcrawlerconfiguration-urlinclusionpatterns)
     pub fn url_inclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "UrlInclusionPatterns", value.into_expr()), Phase) }
-    /// `Urls`: `WebCrawlerUrls`, required. Update: in place.
+    /// `Urls`: `WebCrawlerUrls`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-webcrawlerconfiguration.html#cfn-kendra-datasource-webcrawlerconfiguration-urls)
     pub fn urls(self, value: impl Arg<WebCrawlerUrls>) -> WebCrawlerConfiguration<Set> { WebCrawlerConfiguration(put(self.0, "Urls", value.into_expr()), Phase) }
 }
 impl Done for WebCrawlerConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -820,9 +820,9 @@ impl WebCrawlerSeedUrlConfiguration {
     pub fn new() -> WebCrawlerSeedUrlConfiguration<Missing<super::required::SeedUrls>> { WebCrawlerSeedUrlConfiguration(Bag::default(), Phase) }
 }
 impl<R0> WebCrawlerSeedUrlConfiguration<R0> {
-    /// `SeedUrls`: list of text, required. Update: in place.
+    /// `SeedUrls`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-webcrawlerseedurlconfiguration.html#cfn-kendra-datasource-webcrawlerseedurlconfiguration-seedurls)
     pub fn seed_urls(self, value: impl Arg<Arr<str>>) -> WebCrawlerSeedUrlConfiguration<Set> { WebCrawlerSeedUrlConfiguration(put(self.0, "SeedUrls", value.into_expr()), Phase) }
-    /// `WebCrawlerMode`: `WebCrawlerMode`. Update: in place.
+    /// `WebCrawlerMode`: `WebCrawlerMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-webcrawlerseedurlconfiguration.html#cfn-kendra-datasource-webcrawlerseedurlconfiguration-webcrawlermode)
     pub fn web_crawler_mode(self, value: impl Arg<WebCrawlerMode>) -> Self { Self(put(self.0, "WebCrawlerMode", value.into_expr()), Phase) }
 }
 impl Done for WebCrawlerSeedUrlConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -833,7 +833,7 @@ impl WebCrawlerSiteMapsConfiguration {
     pub fn new() -> WebCrawlerSiteMapsConfiguration<Missing<super::required::SiteMaps>> { WebCrawlerSiteMapsConfiguration(Bag::default(), Phase) }
 }
 impl<R0> WebCrawlerSiteMapsConfiguration<R0> {
-    /// `SiteMaps`: list of text, required. Update: in place.
+    /// `SiteMaps`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-webcrawlersitemapsconfiguration.html#cfn-kendra-datasource-webcrawlersitemapsconfiguration-sitemaps)
     pub fn site_maps(self, value: impl Arg<Arr<str>>) -> WebCrawlerSiteMapsConfiguration<Set> { WebCrawlerSiteMapsConfiguration(put(self.0, "SiteMaps", value.into_expr()), Phase) }
 }
 impl Done for WebCrawlerSiteMapsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -842,9 +842,9 @@ impl Done for WebCrawlerSiteMapsConfiguration { fn into_props(self) -> Bag { sel
 impl WebCrawlerUrls {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SeedUrlConfiguration`: `WebCrawlerSeedUrlConfiguration`. Update: in place.
+    /// `SeedUrlConfiguration`: `WebCrawlerSeedUrlConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-webcrawlerurls.html#cfn-kendra-datasource-webcrawlerurls-seedurlconfiguration)
     pub fn seed_url_configuration(self, value: impl Arg<WebCrawlerSeedUrlConfiguration>) -> Self { Self(put(self.0, "SeedUrlConfiguration", value.into_expr())) }
-    /// `SiteMapsConfiguration`: `WebCrawlerSiteMapsConfiguration`. Update: in place.
+    /// `SiteMapsConfiguration`: `WebCrawlerSiteMapsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-webcrawlerurls.html#cfn-kendra-datasource-webcrawlerurls-sitemapsconfiguration)
     pub fn site_maps_configuration(self, value: impl Arg<WebCrawlerSiteMapsConfiguration>) -> Self { Self(put(self.0, "SiteMapsConfiguration", value.into_expr())) }
 }
 impl Done for WebCrawlerUrls { fn into_props(self) -> Bag { self.0 } }
@@ -855,17 +855,17 @@ impl WorkDocsConfiguration {
     pub fn new() -> WorkDocsConfiguration<Missing<super::required::OrganizationId>> { WorkDocsConfiguration(Bag::default(), Phase) }
 }
 impl<R0> WorkDocsConfiguration<R0> {
-    /// `CrawlComments`: boolean. Update: in place.
+    /// `CrawlComments`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-workdocsconfiguration.html#cfn-kendra-datasource-workdocsconfiguration-crawlcomments)
     pub fn crawl_comments(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CrawlComments", value.into_expr()), Phase) }
-    /// `ExclusionPatterns`: list of text. Update: in place.
+    /// `ExclusionPatterns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-workdocsconfiguration.html#cfn-kendra-datasource-workdocsconfiguration-exclusionpatterns)
     pub fn exclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExclusionPatterns", value.into_expr()), Phase) }
-    /// `FieldMappings`: list of `DataSourceToIndexFieldMapping`. Update: in place.
+    /// `FieldMappings`: list of `DataSourceToIndexFieldMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-workdocsconfiguration.html#cfn-kendra-datasource-workdocsconfiguration-fieldmappings)
     pub fn field_mappings(self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { Self(put(self.0, "FieldMappings", value.into_expr()), Phase) }
-    /// `InclusionPatterns`: list of text. Update: in place.
+    /// `InclusionPatterns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-workdocsconfiguration.html#cfn-kendra-datasource-workdocsconfiguration-inclusionpatterns)
     pub fn inclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InclusionPatterns", value.into_expr()), Phase) }
-    /// `OrganizationId`: text, required. Update: in place.
+    /// `OrganizationId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-workdocsconfiguration.html#cfn-kendra-datasource-workdocsconfiguration-organizationid)
     pub fn organization_id(self, value: impl Arg<str>) -> WorkDocsConfiguration<Set> { WorkDocsConfiguration(put(self.0, "OrganizationId", value.into_expr()), Phase) }
-    /// `UseChangeLog`: boolean. Update: in place.
+    /// `UseChangeLog`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-workdocsconfiguration.html#cfn-kendra-datasource-workdocsconfiguration-usechangelog)
     pub fn use_change_log(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseChangeLog", value.into_expr()), Phase) }
 }
 impl Done for WorkDocsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -907,9 +907,9 @@ impl CfnFaq {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFaqProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-faq.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-faq.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnFaq { fn node(&self) -> &Place { &self.0 } }
@@ -920,21 +920,21 @@ impl CfnFaqProps {
     pub fn new() -> CfnFaqProps<Missing<required::IndexId>, Missing<required::Name>, Missing<required::RoleArn>, Missing<required::S3Path>> { CfnFaqProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnFaqProps<R0, R1, R2, R3> {
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-faq.html#cfn-kendra-faq-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `FileFormat`: `FileFormat`. Update: replacement.
+    /// `FileFormat`: `FileFormat`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-faq.html#cfn-kendra-faq-fileformat)
     pub fn file_format(self, value: impl Arg<faq::FileFormat>) -> Self { Self(put(self.0, "FileFormat", value.into_expr()), Phase) }
-    /// `IndexId`: text, required. Update: replacement.
+    /// `IndexId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-faq.html#cfn-kendra-faq-indexid)
     pub fn index_id(self, value: impl Arg<str>) -> CfnFaqProps<Set, R1, R2, R3> { CfnFaqProps(put(self.0, "IndexId", value.into_expr()), Phase) }
-    /// `LanguageCode`: text. Update: in place.
+    /// `LanguageCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-faq.html#cfn-kendra-faq-languagecode)
     pub fn language_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageCode", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-faq.html#cfn-kendra-faq-name)
     pub fn name(self, value: impl Arg<str>) -> CfnFaqProps<R0, Set, R2, R3> { CfnFaqProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: replacement.
+    /// `RoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-faq.html#cfn-kendra-faq-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnFaqProps<R0, R1, Set, R3> { CfnFaqProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `S3Path`: `S3Path`, required. Update: replacement.
+    /// `S3Path`: `S3Path`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-faq.html#cfn-kendra-faq-s3path)
     pub fn s3_path(self, value: impl Arg<faq::S3Path>) -> CfnFaqProps<R0, R1, R2, Set> { CfnFaqProps(put(self.0, "S3Path", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-faq.html#cfn-kendra-faq-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnFaqProps { fn into_props(self) -> Bag { self.0 } }
@@ -948,9 +948,9 @@ impl S3Path {
     pub fn new() -> S3Path<Missing<super::required::Bucket>, Missing<super::required::Key>> { S3Path(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Path<R0, R1> {
-    /// `Bucket`: text, required. Update: replacement.
+    /// `Bucket`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-faq-s3path.html#cfn-kendra-faq-s3path-bucket)
     pub fn bucket(self, value: impl Arg<str>) -> S3Path<Set, R1> { S3Path(put(self.0, "Bucket", value.into_expr()), Phase) }
-    /// `Key`: text, required. Update: replacement.
+    /// `Key`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-faq-s3path.html#cfn-kendra-faq-s3path-key)
     pub fn key(self, value: impl Arg<str>) -> S3Path<R0, Set> { S3Path(put(self.0, "Key", value.into_expr()), Phase) }
 }
 impl Done for S3Path { fn into_props(self) -> Bag { self.0 } }
@@ -966,9 +966,9 @@ impl CfnFeaturedResultsSet {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFeaturedResultsSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-featuredresultsset.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `FeaturedResultsSetId`: text.
+    /// The attribute `FeaturedResultsSetId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-featuredresultsset.html#FeaturedResultsSetId-fn::getatt)
     pub fn attr_featured_results_set_id(&self) -> Val<str> { self.0.get_att("FeaturedResultsSetId") }
 }
 impl Parent for CfnFeaturedResultsSet { fn node(&self) -> &Place { &self.0 } }
@@ -979,19 +979,19 @@ impl CfnFeaturedResultsSetProps {
     pub fn new() -> CfnFeaturedResultsSetProps<Missing<required::FeaturedResultsSetName>, Missing<required::IndexId>> { CfnFeaturedResultsSetProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnFeaturedResultsSetProps<R0, R1> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-featuredresultsset.html#cfn-kendra-featuredresultsset-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `FeaturedDocuments`: list of `FeaturedDocument`. Update: in place.
+    /// `FeaturedDocuments`: list of `FeaturedDocument`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-featuredresultsset.html#cfn-kendra-featuredresultsset-featureddocuments)
     pub fn featured_documents(self, value: impl Arg<Arr<featured_results_set::FeaturedDocument>>) -> Self { Self(put(self.0, "FeaturedDocuments", value.into_expr()), Phase) }
-    /// `FeaturedResultsSetName`: text, required. Update: in place.
+    /// `FeaturedResultsSetName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-featuredresultsset.html#cfn-kendra-featuredresultsset-featuredresultssetname)
     pub fn featured_results_set_name(self, value: impl Arg<str>) -> CfnFeaturedResultsSetProps<Set, R1> { CfnFeaturedResultsSetProps(put(self.0, "FeaturedResultsSetName", value.into_expr()), Phase) }
-    /// `IndexId`: text, required. Update: replacement.
+    /// `IndexId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-featuredresultsset.html#cfn-kendra-featuredresultsset-indexid)
     pub fn index_id(self, value: impl Arg<str>) -> CfnFeaturedResultsSetProps<R0, Set> { CfnFeaturedResultsSetProps(put(self.0, "IndexId", value.into_expr()), Phase) }
-    /// `QueryTexts`: list of text. Update: in place.
+    /// `QueryTexts`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-featuredresultsset.html#cfn-kendra-featuredresultsset-querytexts)
     pub fn query_texts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "QueryTexts", value.into_expr()), Phase) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-featuredresultsset.html#cfn-kendra-featuredresultsset-status)
     pub fn status(self, value: impl Arg<featured_results_set::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-featuredresultsset.html#cfn-kendra-featuredresultsset-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnFeaturedResultsSetProps { fn into_props(self) -> Bag { self.0 } }
@@ -1003,7 +1003,7 @@ use crate::cfn::support::*;
 impl FeaturedDocument {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Id`: text. Update: in place.
+    /// `Id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-featuredresultsset-featureddocument.html#cfn-kendra-featuredresultsset-featureddocument-id)
     pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
 }
 impl Done for FeaturedDocument { fn into_props(self) -> Bag { self.0 } }
@@ -1019,9 +1019,9 @@ impl CfnIndex {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIndexProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<kind::KendraIndexId> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-index.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: `KendraIndexId`.
+    /// The attribute `Id`: `KendraIndexId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-index.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<kind::KendraIndexId> { self.0.get_att("Id") }
 }
 impl Parent for CfnIndex { fn node(&self) -> &Place { &self.0 } }
@@ -1032,25 +1032,25 @@ impl CfnIndexProps {
     pub fn new() -> CfnIndexProps<Missing<required::Edition>, Missing<required::Name>, Missing<required::RoleArn>> { CfnIndexProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnIndexProps<R0, R1, R2> {
-    /// `CapacityUnits`: `CapacityUnitsConfiguration`. Update: in place.
+    /// `CapacityUnits`: `CapacityUnitsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-index.html#cfn-kendra-index-capacityunits)
     pub fn capacity_units(self, value: impl Arg<index::CapacityUnitsConfiguration>) -> Self { Self(put(self.0, "CapacityUnits", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-index.html#cfn-kendra-index-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DocumentMetadataConfigurations`: list of `DocumentMetadataConfiguration`. Update: in place.
+    /// `DocumentMetadataConfigurations`: list of `DocumentMetadataConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-index.html#cfn-kendra-index-documentmetadataconfigurations)
     pub fn document_metadata_configurations(self, value: impl Arg<Arr<index::DocumentMetadataConfiguration>>) -> Self { Self(put(self.0, "DocumentMetadataConfigurations", value.into_expr()), Phase) }
-    /// `Edition`: `Edition`, required. Update: replacement.
+    /// `Edition`: `Edition`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-index.html#cfn-kendra-index-edition)
     pub fn edition(self, value: impl Arg<index::Edition>) -> CfnIndexProps<Set, R1, R2> { CfnIndexProps(put(self.0, "Edition", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-index.html#cfn-kendra-index-name)
     pub fn name(self, value: impl Arg<str>) -> CfnIndexProps<R0, Set, R2> { CfnIndexProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-index.html#cfn-kendra-index-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnIndexProps<R0, R1, Set> { CfnIndexProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `ServerSideEncryptionConfiguration`: `ServerSideEncryptionConfiguration`. Update: replacement.
+    /// `ServerSideEncryptionConfiguration`: `ServerSideEncryptionConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-index.html#cfn-kendra-index-serversideencryptionconfiguration)
     pub fn server_side_encryption_configuration(self, value: impl Arg<index::ServerSideEncryptionConfiguration>) -> Self { Self(put(self.0, "ServerSideEncryptionConfiguration", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-index.html#cfn-kendra-index-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `UserContextPolicy`: `UserContextPolicy`. Update: in place.
+    /// `UserContextPolicy`: `UserContextPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-index.html#cfn-kendra-index-usercontextpolicy)
     pub fn user_context_policy(self, value: impl Arg<index::UserContextPolicy>) -> Self { Self(put(self.0, "UserContextPolicy", value.into_expr()), Phase) }
-    /// `UserTokenConfigurations`: list of `UserTokenConfiguration`. Update: in place.
+    /// `UserTokenConfigurations`: list of `UserTokenConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-index.html#cfn-kendra-index-usertokenconfigurations)
     pub fn user_token_configurations(self, value: impl Arg<Arr<index::UserTokenConfiguration>>) -> Self { Self(put(self.0, "UserTokenConfigurations", value.into_expr()), Phase) }
 }
 impl Done for CfnIndexProps { fn into_props(self) -> Bag { self.0 } }
@@ -1064,9 +1064,9 @@ impl CapacityUnitsConfiguration {
     pub fn new() -> CapacityUnitsConfiguration<Missing<super::required::QueryCapacityUnits>, Missing<super::required::StorageCapacityUnits>> { CapacityUnitsConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> CapacityUnitsConfiguration<R0, R1> {
-    /// `QueryCapacityUnits`: integer, required. Update: in place.
+    /// `QueryCapacityUnits`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-capacityunitsconfiguration.html#cfn-kendra-index-capacityunitsconfiguration-querycapacityunits)
     pub fn query_capacity_units(self, value: impl Arg<i64>) -> CapacityUnitsConfiguration<Set, R1> { CapacityUnitsConfiguration(put(self.0, "QueryCapacityUnits", value.into_expr()), Phase) }
-    /// `StorageCapacityUnits`: integer, required. Update: in place.
+    /// `StorageCapacityUnits`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-capacityunitsconfiguration.html#cfn-kendra-index-capacityunitsconfiguration-storagecapacityunits)
     pub fn storage_capacity_units(self, value: impl Arg<i64>) -> CapacityUnitsConfiguration<R0, Set> { CapacityUnitsConfiguration(put(self.0, "StorageCapacityUnits", value.into_expr()), Phase) }
 }
 impl Done for CapacityUnitsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1077,13 +1077,13 @@ impl DocumentMetadataConfiguration {
     pub fn new() -> DocumentMetadataConfiguration<Missing<super::required::Name>, Missing<super::required::Type>> { DocumentMetadataConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> DocumentMetadataConfiguration<R0, R1> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-documentmetadataconfiguration.html#cfn-kendra-index-documentmetadataconfiguration-name)
     pub fn name(self, value: impl Arg<str>) -> DocumentMetadataConfiguration<Set, R1> { DocumentMetadataConfiguration(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Relevance`: `Relevance`. Update: in place.
+    /// `Relevance`: `Relevance`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-documentmetadataconfiguration.html#cfn-kendra-index-documentmetadataconfiguration-relevance)
     pub fn relevance(self, value: impl Arg<Relevance>) -> Self { Self(put(self.0, "Relevance", value.into_expr()), Phase) }
-    /// `Search`: `Search`. Update: in place.
+    /// `Search`: `Search`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-documentmetadataconfiguration.html#cfn-kendra-index-documentmetadataconfiguration-search)
     pub fn search(self, value: impl Arg<Search>) -> Self { Self(put(self.0, "Search", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-documentmetadataconfiguration.html#cfn-kendra-index-documentmetadataconfiguration-type)
     pub fn type_(self, value: impl Arg<Type>) -> DocumentMetadataConfiguration<R0, Set> { DocumentMetadataConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for DocumentMetadataConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1094,9 +1094,9 @@ impl JsonTokenTypeConfiguration {
     pub fn new() -> JsonTokenTypeConfiguration<Missing<super::required::GroupAttributeField>, Missing<super::required::UserNameAttributeField>> { JsonTokenTypeConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> JsonTokenTypeConfiguration<R0, R1> {
-    /// `GroupAttributeField`: text, required. Update: in place.
+    /// `GroupAttributeField`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-jsontokentypeconfiguration.html#cfn-kendra-index-jsontokentypeconfiguration-groupattributefield)
     pub fn group_attribute_field(self, value: impl Arg<str>) -> JsonTokenTypeConfiguration<Set, R1> { JsonTokenTypeConfiguration(put(self.0, "GroupAttributeField", value.into_expr()), Phase) }
-    /// `UserNameAttributeField`: text, required. Update: in place.
+    /// `UserNameAttributeField`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-jsontokentypeconfiguration.html#cfn-kendra-index-jsontokentypeconfiguration-usernameattributefield)
     pub fn user_name_attribute_field(self, value: impl Arg<str>) -> JsonTokenTypeConfiguration<R0, Set> { JsonTokenTypeConfiguration(put(self.0, "UserNameAttributeField", value.into_expr()), Phase) }
 }
 impl Done for JsonTokenTypeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1107,19 +1107,19 @@ impl JwtTokenTypeConfiguration {
     pub fn new() -> JwtTokenTypeConfiguration<Missing<super::required::KeyLocation>> { JwtTokenTypeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> JwtTokenTypeConfiguration<R0> {
-    /// `ClaimRegex`: text. Update: in place.
+    /// `ClaimRegex`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-jwttokentypeconfiguration.html#cfn-kendra-index-jwttokentypeconfiguration-claimregex)
     pub fn claim_regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClaimRegex", value.into_expr()), Phase) }
-    /// `GroupAttributeField`: text. Update: in place.
+    /// `GroupAttributeField`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-jwttokentypeconfiguration.html#cfn-kendra-index-jwttokentypeconfiguration-groupattributefield)
     pub fn group_attribute_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupAttributeField", value.into_expr()), Phase) }
-    /// `Issuer`: text. Update: in place.
+    /// `Issuer`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-jwttokentypeconfiguration.html#cfn-kendra-index-jwttokentypeconfiguration-issuer)
     pub fn issuer(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Issuer", value.into_expr()), Phase) }
-    /// `KeyLocation`: `KeyLocation`, required. Update: in place.
+    /// `KeyLocation`: `KeyLocation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-jwttokentypeconfiguration.html#cfn-kendra-index-jwttokentypeconfiguration-keylocation)
     pub fn key_location(self, value: impl Arg<KeyLocation>) -> JwtTokenTypeConfiguration<Set> { JwtTokenTypeConfiguration(put(self.0, "KeyLocation", value.into_expr()), Phase) }
-    /// `SecretManagerArn`: text. Update: in place.
+    /// `SecretManagerArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-jwttokentypeconfiguration.html#cfn-kendra-index-jwttokentypeconfiguration-secretmanagerarn)
     pub fn secret_manager_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretManagerArn", value.into_expr()), Phase) }
-    /// `URL`: text. Update: in place.
+    /// `URL`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-jwttokentypeconfiguration.html#cfn-kendra-index-jwttokentypeconfiguration-url)
     pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "URL", value.into_expr()), Phase) }
-    /// `UserNameAttributeField`: text. Update: in place.
+    /// `UserNameAttributeField`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-jwttokentypeconfiguration.html#cfn-kendra-index-jwttokentypeconfiguration-usernameattributefield)
     pub fn user_name_attribute_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserNameAttributeField", value.into_expr()), Phase) }
 }
 impl Done for JwtTokenTypeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1128,15 +1128,15 @@ impl Done for JwtTokenTypeConfiguration { fn into_props(self) -> Bag { self.0 } 
 impl Relevance {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Duration`: text. Update: in place.
+    /// `Duration`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-relevance.html#cfn-kendra-index-relevance-duration)
     pub fn duration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Duration", value.into_expr())) }
-    /// `Freshness`: boolean. Update: in place.
+    /// `Freshness`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-relevance.html#cfn-kendra-index-relevance-freshness)
     pub fn freshness(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Freshness", value.into_expr())) }
-    /// `Importance`: integer. Update: in place.
+    /// `Importance`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-relevance.html#cfn-kendra-index-relevance-importance)
     pub fn importance(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Importance", value.into_expr())) }
-    /// `RankOrder`: `RankOrder`. Update: in place.
+    /// `RankOrder`: `RankOrder`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-relevance.html#cfn-kendra-index-relevance-rankorder)
     pub fn rank_order(self, value: impl Arg<RankOrder>) -> Self { Self(put(self.0, "RankOrder", value.into_expr())) }
-    /// `ValueImportanceItems`: list of `ValueImportanceItem`. Update: in place.
+    /// `ValueImportanceItems`: list of `ValueImportanceItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-relevance.html#cfn-kendra-index-relevance-valueimportanceitems)
     pub fn value_importance_items(self, value: impl Arg<Arr<ValueImportanceItem>>) -> Self { Self(put(self.0, "ValueImportanceItems", value.into_expr())) }
 }
 impl Done for Relevance { fn into_props(self) -> Bag { self.0 } }
@@ -1145,13 +1145,13 @@ impl Done for Relevance { fn into_props(self) -> Bag { self.0 } }
 impl Search {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Displayable`: boolean. Update: in place.
+    /// `Displayable`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-search.html#cfn-kendra-index-search-displayable)
     pub fn displayable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Displayable", value.into_expr())) }
-    /// `Facetable`: boolean. Update: in place.
+    /// `Facetable`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-search.html#cfn-kendra-index-search-facetable)
     pub fn facetable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Facetable", value.into_expr())) }
-    /// `Searchable`: boolean. Update: in place.
+    /// `Searchable`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-search.html#cfn-kendra-index-search-searchable)
     pub fn searchable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Searchable", value.into_expr())) }
-    /// `Sortable`: boolean. Update: in place.
+    /// `Sortable`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-search.html#cfn-kendra-index-search-sortable)
     pub fn sortable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Sortable", value.into_expr())) }
 }
 impl Done for Search { fn into_props(self) -> Bag { self.0 } }
@@ -1160,7 +1160,7 @@ impl Done for Search { fn into_props(self) -> Bag { self.0 } }
 impl ServerSideEncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-serversideencryptionconfiguration.html#cfn-kendra-index-serversideencryptionconfiguration-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
 }
 impl Done for ServerSideEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1169,9 +1169,9 @@ impl Done for ServerSideEncryptionConfiguration { fn into_props(self) -> Bag { s
 impl UserTokenConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `JsonTokenTypeConfiguration`: `JsonTokenTypeConfiguration`. Update: in place.
+    /// `JsonTokenTypeConfiguration`: `JsonTokenTypeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-usertokenconfiguration.html#cfn-kendra-index-usertokenconfiguration-jsontokentypeconfiguration)
     pub fn json_token_type_configuration(self, value: impl Arg<JsonTokenTypeConfiguration>) -> Self { Self(put(self.0, "JsonTokenTypeConfiguration", value.into_expr())) }
-    /// `JwtTokenTypeConfiguration`: `JwtTokenTypeConfiguration`. Update: in place.
+    /// `JwtTokenTypeConfiguration`: `JwtTokenTypeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-usertokenconfiguration.html#cfn-kendra-index-usertokenconfiguration-jwttokentypeconfiguration)
     pub fn jwt_token_type_configuration(self, value: impl Arg<JwtTokenTypeConfiguration>) -> Self { Self(put(self.0, "JwtTokenTypeConfiguration", value.into_expr())) }
 }
 impl Done for UserTokenConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1180,9 +1180,9 @@ impl Done for UserTokenConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl ValueImportanceItem {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Key`: text. Update: in place.
+    /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-valueimportanceitem.html#cfn-kendra-index-valueimportanceitem-key)
     pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
-    /// `Value`: integer. Update: in place.
+    /// `Value`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-valueimportanceitem.html#cfn-kendra-index-valueimportanceitem-value)
     pub fn value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for ValueImportanceItem { fn into_props(self) -> Bag { self.0 } }
@@ -1206,9 +1206,9 @@ impl CfnQuerySuggestionsBlockList {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnQuerySuggestionsBlockListProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-querysuggestionsblocklist.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-querysuggestionsblocklist.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnQuerySuggestionsBlockList { fn node(&self) -> &Place { &self.0 } }
@@ -1219,17 +1219,17 @@ impl CfnQuerySuggestionsBlockListProps {
     pub fn new() -> CfnQuerySuggestionsBlockListProps<Missing<required::IndexId>, Missing<required::Name>, Missing<required::RoleArn>, Missing<required::SourceS3Path>> { CfnQuerySuggestionsBlockListProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnQuerySuggestionsBlockListProps<R0, R1, R2, R3> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-querysuggestionsblocklist.html#cfn-kendra-querysuggestionsblocklist-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `IndexId`: text, required. Update: replacement.
+    /// `IndexId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-querysuggestionsblocklist.html#cfn-kendra-querysuggestionsblocklist-indexid)
     pub fn index_id(self, value: impl Arg<str>) -> CfnQuerySuggestionsBlockListProps<Set, R1, R2, R3> { CfnQuerySuggestionsBlockListProps(put(self.0, "IndexId", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-querysuggestionsblocklist.html#cfn-kendra-querysuggestionsblocklist-name)
     pub fn name(self, value: impl Arg<str>) -> CfnQuerySuggestionsBlockListProps<R0, Set, R2, R3> { CfnQuerySuggestionsBlockListProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-querysuggestionsblocklist.html#cfn-kendra-querysuggestionsblocklist-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnQuerySuggestionsBlockListProps<R0, R1, Set, R3> { CfnQuerySuggestionsBlockListProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `SourceS3Path`: `S3Path`, required. Update: in place.
+    /// `SourceS3Path`: `S3Path`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-querysuggestionsblocklist.html#cfn-kendra-querysuggestionsblocklist-sources3path)
     pub fn source_s3_path(self, value: impl Arg<query_suggestions_block_list::S3Path>) -> CfnQuerySuggestionsBlockListProps<R0, R1, R2, Set> { CfnQuerySuggestionsBlockListProps(put(self.0, "SourceS3Path", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-querysuggestionsblocklist.html#cfn-kendra-querysuggestionsblocklist-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnQuerySuggestionsBlockListProps { fn into_props(self) -> Bag { self.0 } }
@@ -1243,9 +1243,9 @@ impl S3Path {
     pub fn new() -> S3Path<Missing<super::required::Bucket>, Missing<super::required::Key>> { S3Path(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Path<R0, R1> {
-    /// `Bucket`: text, required. Update: in place.
+    /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-querysuggestionsblocklist-s3path.html#cfn-kendra-querysuggestionsblocklist-s3path-bucket)
     pub fn bucket(self, value: impl Arg<str>) -> S3Path<Set, R1> { S3Path(put(self.0, "Bucket", value.into_expr()), Phase) }
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-querysuggestionsblocklist-s3path.html#cfn-kendra-querysuggestionsblocklist-s3path-key)
     pub fn key(self, value: impl Arg<str>) -> S3Path<R0, Set> { S3Path(put(self.0, "Key", value.into_expr()), Phase) }
 }
 impl Done for S3Path { fn into_props(self) -> Bag { self.0 } }
@@ -1259,9 +1259,9 @@ impl CfnThesaurus {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnThesaurusProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-thesaurus.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-thesaurus.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnThesaurus { fn node(&self) -> &Place { &self.0 } }
@@ -1272,17 +1272,17 @@ impl CfnThesaurusProps {
     pub fn new() -> CfnThesaurusProps<Missing<required::IndexId>, Missing<required::Name>, Missing<required::RoleArn>, Missing<required::SourceS3Path>> { CfnThesaurusProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnThesaurusProps<R0, R1, R2, R3> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-thesaurus.html#cfn-kendra-thesaurus-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `IndexId`: text, required. Update: replacement.
+    /// `IndexId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-thesaurus.html#cfn-kendra-thesaurus-indexid)
     pub fn index_id(self, value: impl Arg<str>) -> CfnThesaurusProps<Set, R1, R2, R3> { CfnThesaurusProps(put(self.0, "IndexId", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-thesaurus.html#cfn-kendra-thesaurus-name)
     pub fn name(self, value: impl Arg<str>) -> CfnThesaurusProps<R0, Set, R2, R3> { CfnThesaurusProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-thesaurus.html#cfn-kendra-thesaurus-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnThesaurusProps<R0, R1, Set, R3> { CfnThesaurusProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `SourceS3Path`: `S3Path`, required. Update: in place.
+    /// `SourceS3Path`: `S3Path`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-thesaurus.html#cfn-kendra-thesaurus-sources3path)
     pub fn source_s3_path(self, value: impl Arg<thesaurus::S3Path>) -> CfnThesaurusProps<R0, R1, R2, Set> { CfnThesaurusProps(put(self.0, "SourceS3Path", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-thesaurus.html#cfn-kendra-thesaurus-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnThesaurusProps { fn into_props(self) -> Bag { self.0 } }
@@ -1296,9 +1296,9 @@ impl S3Path {
     pub fn new() -> S3Path<Missing<super::required::Bucket>, Missing<super::required::Key>> { S3Path(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Path<R0, R1> {
-    /// `Bucket`: text, required. Update: in place.
+    /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-thesaurus-s3path.html#cfn-kendra-thesaurus-s3path-bucket)
     pub fn bucket(self, value: impl Arg<str>) -> S3Path<Set, R1> { S3Path(put(self.0, "Bucket", value.into_expr()), Phase) }
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-thesaurus-s3path.html#cfn-kendra-thesaurus-s3path-key)
     pub fn key(self, value: impl Arg<str>) -> S3Path<R0, Set> { S3Path(put(self.0, "Key", value.into_expr()), Phase) }
 }
 impl Done for S3Path { fn into_props(self) -> Bag { self.0 } }

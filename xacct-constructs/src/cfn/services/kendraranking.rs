@@ -13,9 +13,9 @@ impl CfnExecutionPlan {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnExecutionPlanProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendraranking-executionplan.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendraranking-executionplan.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnExecutionPlan { fn node(&self) -> &Place { &self.0 } }
@@ -26,13 +26,13 @@ impl CfnExecutionPlanProps {
     pub fn new() -> CfnExecutionPlanProps<Missing<required::Name>> { CfnExecutionPlanProps(Bag::default(), Phase) }
 }
 impl<R0> CfnExecutionPlanProps<R0> {
-    /// `CapacityUnits`: `CapacityUnitsConfiguration`. Update: in place.
+    /// `CapacityUnits`: `CapacityUnitsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendraranking-executionplan.html#cfn-kendraranking-executionplan-capacityunits)
     pub fn capacity_units(self, value: impl Arg<execution_plan::CapacityUnitsConfiguration>) -> Self { Self(put(self.0, "CapacityUnits", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendraranking-executionplan.html#cfn-kendraranking-executionplan-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendraranking-executionplan.html#cfn-kendraranking-executionplan-name)
     pub fn name(self, value: impl Arg<str>) -> CfnExecutionPlanProps<Set> { CfnExecutionPlanProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendraranking-executionplan.html#cfn-kendraranking-executionplan-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnExecutionPlanProps { fn into_props(self) -> Bag { self.0 } }
@@ -46,7 +46,7 @@ impl CapacityUnitsConfiguration {
     pub fn new() -> CapacityUnitsConfiguration<Missing<super::required::RescoreCapacityUnits>> { CapacityUnitsConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CapacityUnitsConfiguration<R0> {
-    /// `RescoreCapacityUnits`: integer, required. Update: in place.
+    /// `RescoreCapacityUnits`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendraranking-executionplan-capacityunitsconfiguration.html#cfn-kendraranking-executionplan-capacityunitsconfiguration-rescorecapacityunits)
     pub fn rescore_capacity_units(self, value: impl Arg<i64>) -> CapacityUnitsConfiguration<Set> { CapacityUnitsConfiguration(put(self.0, "RescoreCapacityUnits", value.into_expr()), Phase) }
 }
 impl Done for CapacityUnitsConfiguration { fn into_props(self) -> Bag { self.0 } }

@@ -13,13 +13,13 @@ impl CfnChannel {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnChannelProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ChannelARN`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ChannelARN`: text.
+    /// The attribute `ChannelARN`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-channel.html#ChannelARN-fn::getatt)
     pub fn attr_channel_arn(&self) -> Val<str> { self.0.get_att("ChannelARN") }
-    /// The attribute `ChannelCreationTimestamp`: text.
+    /// The attribute `ChannelCreationTimestamp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-channel.html#ChannelCreationTimestamp-fn::getatt)
     pub fn attr_channel_creation_timestamp(&self) -> Val<str> { self.0.get_att("ChannelCreationTimestamp") }
-    /// The attribute `ChannelId`: text.
+    /// The attribute `ChannelId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-channel.html#ChannelId-fn::getatt)
     pub fn attr_channel_id(&self) -> Val<str> { self.0.get_att("ChannelId") }
-    /// The attribute `ChannelStatus`: text.
+    /// The attribute `ChannelStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-channel.html#ChannelStatus-fn::getatt)
     pub fn attr_channel_status(&self) -> Val<str> { self.0.get_att("ChannelStatus") }
 }
 impl Parent for CfnChannel { fn node(&self) -> &Place { &self.0 } }
@@ -30,21 +30,21 @@ impl CfnChannelProps {
     pub fn new() -> CfnChannelProps<Missing<required::ChannelName>, Missing<required::ServiceExecutionRoleARN>, Missing<required::StreamConfigurationList>> { CfnChannelProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnChannelProps<R0, R1, R2> {
-    /// `ChannelName`: text, required. Update: replacement.
+    /// `ChannelName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-channel.html#cfn-kinesis-channel-channelname)
     pub fn channel_name(self, value: impl Arg<str>) -> CfnChannelProps<Set, R1, R2> { CfnChannelProps(put(self.0, "ChannelName", value.into_expr()), Phase) }
-    /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: replacement.
+    /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-channel.html#cfn-kinesis-channel-encryptionconfiguration)
     pub fn encryption_configuration(self, value: impl Arg<channel::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
-    /// `LoggingConfiguration`: `LoggingConfiguration`. Update: in place.
+    /// `LoggingConfiguration`: `LoggingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-channel.html#cfn-kinesis-channel-loggingconfiguration)
     pub fn logging_configuration(self, value: impl Arg<channel::LoggingConfiguration>) -> Self { Self(put(self.0, "LoggingConfiguration", value.into_expr()), Phase) }
-    /// `S3DestinationConfiguration`: `S3DestinationConfiguration`. Update: in place.
+    /// `S3DestinationConfiguration`: `S3DestinationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-channel.html#cfn-kinesis-channel-s3destinationconfiguration)
     pub fn s3_destination_configuration(self, value: impl Arg<channel::S3DestinationConfiguration>) -> Self { Self(put(self.0, "S3DestinationConfiguration", value.into_expr()), Phase) }
-    /// `S3TablesDestinationConfiguration`: `S3TablesDestinationConfiguration`. Update: in place.
+    /// `S3TablesDestinationConfiguration`: `S3TablesDestinationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-channel.html#cfn-kinesis-channel-s3tablesdestinationconfiguration)
     pub fn s3_tables_destination_configuration(self, value: impl Arg<channel::S3TablesDestinationConfiguration>) -> Self { Self(put(self.0, "S3TablesDestinationConfiguration", value.into_expr()), Phase) }
-    /// `ServiceExecutionRoleARN`: `IamRoleArn`, required. Update: replacement.
+    /// `ServiceExecutionRoleARN`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-channel.html#cfn-kinesis-channel-serviceexecutionrolearn)
     pub fn service_execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnChannelProps<R0, Set, R2> { CfnChannelProps(put(self.0, "ServiceExecutionRoleARN", value.into_expr()), Phase) }
-    /// `StreamConfigurationList`: list of `StreamConfiguration`, required. Update: replacement.
+    /// `StreamConfigurationList`: list of `StreamConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-channel.html#cfn-kinesis-channel-streamconfigurationlist)
     pub fn stream_configuration_list(self, value: impl Arg<Arr<channel::StreamConfiguration>>) -> CfnChannelProps<R0, R1, Set> { CfnChannelProps(put(self.0, "StreamConfigurationList", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-channel.html#cfn-kinesis-channel-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnChannelProps { fn into_props(self) -> Bag { self.0 } }
@@ -58,11 +58,11 @@ impl CloudWatchLogsConfiguration {
     pub fn new() -> CloudWatchLogsConfiguration<Missing<super::required::Enabled>> { CloudWatchLogsConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CloudWatchLogsConfiguration<R0> {
-    /// `Enabled`: boolean, required. Update: in place.
+    /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-cloudwatchlogsconfiguration.html#cfn-kinesis-channel-cloudwatchlogsconfiguration-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> CloudWatchLogsConfiguration<Set> { CloudWatchLogsConfiguration(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `LogGroupName`: `LogsLogGroupName`. Update: in place.
+    /// `LogGroupName`: `LogsLogGroupName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-cloudwatchlogsconfiguration.html#cfn-kinesis-channel-cloudwatchlogsconfiguration-loggroupname)
     pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroupName", value.into_expr()), Phase) }
-    /// `LogStreamName`: text. Update: in place.
+    /// `LogStreamName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-cloudwatchlogsconfiguration.html#cfn-kinesis-channel-cloudwatchlogsconfiguration-logstreamname)
     pub fn log_stream_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogStreamName", value.into_expr()), Phase) }
 }
 impl Done for CloudWatchLogsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -73,11 +73,11 @@ impl DeadLetterQueueS3Configuration {
     pub fn new() -> DeadLetterQueueS3Configuration<Missing<super::required::BucketARN>, Missing<super::required::ExpectedBucketOwner>> { DeadLetterQueueS3Configuration(Bag::default(), Phase) }
 }
 impl<R0, R1> DeadLetterQueueS3Configuration<R0, R1> {
-    /// `BucketARN`: text, required. Update: replacement.
+    /// `BucketARN`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-deadletterqueues3configuration.html#cfn-kinesis-channel-deadletterqueues3configuration-bucketarn)
     pub fn bucket_arn(self, value: impl Arg<str>) -> DeadLetterQueueS3Configuration<Set, R1> { DeadLetterQueueS3Configuration(put(self.0, "BucketARN", value.into_expr()), Phase) }
-    /// `ErrorOutputPrefix`: text. Update: replacement.
+    /// `ErrorOutputPrefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-deadletterqueues3configuration.html#cfn-kinesis-channel-deadletterqueues3configuration-erroroutputprefix)
     pub fn error_output_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ErrorOutputPrefix", value.into_expr()), Phase) }
-    /// `ExpectedBucketOwner`: text, required. Update: replacement.
+    /// `ExpectedBucketOwner`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-deadletterqueues3configuration.html#cfn-kinesis-channel-deadletterqueues3configuration-expectedbucketowner)
     pub fn expected_bucket_owner(self, value: impl Arg<str>) -> DeadLetterQueueS3Configuration<R0, Set> { DeadLetterQueueS3Configuration(put(self.0, "ExpectedBucketOwner", value.into_expr()), Phase) }
 }
 impl Done for DeadLetterQueueS3Configuration { fn into_props(self) -> Bag { self.0 } }
@@ -88,9 +88,9 @@ impl EncryptionConfiguration {
     pub fn new() -> EncryptionConfiguration<Missing<super::required::EncryptionType>, Missing<super::required::KeyId>> { EncryptionConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> EncryptionConfiguration<R0, R1> {
-    /// `EncryptionType`: `EncryptionType`, required. Update: replacement.
+    /// `EncryptionType`: `EncryptionType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-encryptionconfiguration.html#cfn-kinesis-channel-encryptionconfiguration-encryptiontype)
     pub fn encryption_type(self, value: impl Arg<EncryptionType>) -> EncryptionConfiguration<Set, R1> { EncryptionConfiguration(put(self.0, "EncryptionType", value.into_expr()), Phase) }
-    /// `KeyId`: text, required. Update: replacement.
+    /// `KeyId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-encryptionconfiguration.html#cfn-kinesis-channel-encryptionconfiguration-keyid)
     pub fn key_id(self, value: impl Arg<str>) -> EncryptionConfiguration<R0, Set> { EncryptionConfiguration(put(self.0, "KeyId", value.into_expr()), Phase) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -101,7 +101,7 @@ impl LoggingConfiguration {
     pub fn new() -> LoggingConfiguration<Missing<super::required::CloudWatchLogs>> { LoggingConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LoggingConfiguration<R0> {
-    /// `CloudWatchLogs`: `CloudWatchLogsConfiguration`, required. Update: in place.
+    /// `CloudWatchLogs`: `CloudWatchLogsConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-loggingconfiguration.html#cfn-kinesis-channel-loggingconfiguration-cloudwatchlogs)
     pub fn cloud_watch_logs(self, value: impl Arg<CloudWatchLogsConfiguration>) -> LoggingConfiguration<Set> { LoggingConfiguration(put(self.0, "CloudWatchLogs", value.into_expr()), Phase) }
 }
 impl Done for LoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -112,9 +112,9 @@ impl PartitionField {
     pub fn new() -> PartitionField<Missing<super::required::SourceName>, Missing<super::required::Transform>> { PartitionField(Bag::default(), Phase) }
 }
 impl<R0, R1> PartitionField<R0, R1> {
-    /// `SourceName`: text, required. Update: replacement.
+    /// `SourceName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-partitionfield.html#cfn-kinesis-channel-partitionfield-sourcename)
     pub fn source_name(self, value: impl Arg<str>) -> PartitionField<Set, R1> { PartitionField(put(self.0, "SourceName", value.into_expr()), Phase) }
-    /// `Transform`: `Transform`, required. Update: replacement.
+    /// `Transform`: `Transform`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-partitionfield.html#cfn-kinesis-channel-partitionfield-transform)
     pub fn transform(self, value: impl Arg<Transform>) -> PartitionField<R0, Set> { PartitionField(put(self.0, "Transform", value.into_expr()), Phase) }
 }
 impl Done for PartitionField { fn into_props(self) -> Bag { self.0 } }
@@ -125,7 +125,7 @@ impl PartitionSpec {
     pub fn new() -> PartitionSpec<Missing<super::required::PartitionFields>> { PartitionSpec(Bag::default(), Phase) }
 }
 impl<R0> PartitionSpec<R0> {
-    /// `PartitionFields`: list of `PartitionField`, required. Update: replacement.
+    /// `PartitionFields`: list of `PartitionField`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-partitionspec.html#cfn-kinesis-channel-partitionspec-partitionfields)
     pub fn partition_fields(self, value: impl Arg<Arr<PartitionField>>) -> PartitionSpec<Set> { PartitionSpec(put(self.0, "PartitionFields", value.into_expr()), Phase) }
 }
 impl Done for PartitionSpec { fn into_props(self) -> Bag { self.0 } }
@@ -136,9 +136,9 @@ impl RecordConfiguration {
     pub fn new() -> RecordConfiguration<Missing<super::required::RecordFormatType>> { RecordConfiguration(Bag::default(), Phase) }
 }
 impl<R0> RecordConfiguration<R0> {
-    /// `GSRSchemaARN`: text. Update: replacement.
+    /// `GSRSchemaARN`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-recordconfiguration.html#cfn-kinesis-channel-recordconfiguration-gsrschemaarn)
     pub fn gsr_schema_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GSRSchemaARN", value.into_expr()), Phase) }
-    /// `RecordFormatType`: `RecordFormatType`, required. Update: replacement.
+    /// `RecordFormatType`: `RecordFormatType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-recordconfiguration.html#cfn-kinesis-channel-recordconfiguration-recordformattype)
     pub fn record_format_type(self, value: impl Arg<RecordFormatType>) -> RecordConfiguration<Set> { RecordConfiguration(put(self.0, "RecordFormatType", value.into_expr()), Phase) }
 }
 impl Done for RecordConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -149,11 +149,11 @@ impl S3DestinationConfiguration {
     pub fn new() -> S3DestinationConfiguration<Missing<super::required::StorageConfiguration>> { S3DestinationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> S3DestinationConfiguration<R0> {
-    /// `DataFreshnessInSeconds`: integer. Update: in place.
+    /// `DataFreshnessInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-s3destinationconfiguration.html#cfn-kinesis-channel-s3destinationconfiguration-datafreshnessinseconds)
     pub fn data_freshness_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DataFreshnessInSeconds", value.into_expr()), Phase) }
-    /// `DeadLetterQueueS3Configuration`: `DeadLetterQueueS3Configuration`. Update: replacement.
+    /// `DeadLetterQueueS3Configuration`: `DeadLetterQueueS3Configuration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-s3destinationconfiguration.html#cfn-kinesis-channel-s3destinationconfiguration-deadletterqueues3configuration)
     pub fn dead_letter_queue_s3_configuration(self, value: impl Arg<DeadLetterQueueS3Configuration>) -> Self { Self(put(self.0, "DeadLetterQueueS3Configuration", value.into_expr()), Phase) }
-    /// `StorageConfiguration`: `S3StorageConfiguration`, required. Update: replacement.
+    /// `StorageConfiguration`: `S3StorageConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-s3destinationconfiguration.html#cfn-kinesis-channel-s3destinationconfiguration-storageconfiguration)
     pub fn storage_configuration(self, value: impl Arg<S3StorageConfiguration>) -> S3DestinationConfiguration<Set> { S3DestinationConfiguration(put(self.0, "StorageConfiguration", value.into_expr()), Phase) }
 }
 impl Done for S3DestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -164,15 +164,15 @@ impl S3StorageConfiguration {
     pub fn new() -> S3StorageConfiguration<Missing<super::required::BucketARN>, Missing<super::required::CompressionType>, Missing<super::required::ExpectedBucketOwner>> { S3StorageConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> S3StorageConfiguration<R0, R1, R2> {
-    /// `BucketARN`: text, required. Update: replacement.
+    /// `BucketARN`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-s3storageconfiguration.html#cfn-kinesis-channel-s3storageconfiguration-bucketarn)
     pub fn bucket_arn(self, value: impl Arg<str>) -> S3StorageConfiguration<Set, R1, R2> { S3StorageConfiguration(put(self.0, "BucketARN", value.into_expr()), Phase) }
-    /// `CompressionType`: `CompressionType`, required. Update: replacement.
+    /// `CompressionType`: `CompressionType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-s3storageconfiguration.html#cfn-kinesis-channel-s3storageconfiguration-compressiontype)
     pub fn compression_type(self, value: impl Arg<CompressionType>) -> S3StorageConfiguration<R0, Set, R2> { S3StorageConfiguration(put(self.0, "CompressionType", value.into_expr()), Phase) }
-    /// `ExpectedBucketOwner`: text, required. Update: replacement.
+    /// `ExpectedBucketOwner`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-s3storageconfiguration.html#cfn-kinesis-channel-s3storageconfiguration-expectedbucketowner)
     pub fn expected_bucket_owner(self, value: impl Arg<str>) -> S3StorageConfiguration<R0, R1, Set> { S3StorageConfiguration(put(self.0, "ExpectedBucketOwner", value.into_expr()), Phase) }
-    /// `OutputKeyTemplate`: text. Update: replacement.
+    /// `OutputKeyTemplate`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-s3storageconfiguration.html#cfn-kinesis-channel-s3storageconfiguration-outputkeytemplate)
     pub fn output_key_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputKeyTemplate", value.into_expr()), Phase) }
-    /// `StorageClass`: `StorageClass`. Update: replacement.
+    /// `StorageClass`: `StorageClass`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-s3storageconfiguration.html#cfn-kinesis-channel-s3storageconfiguration-storageclass)
     pub fn storage_class(self, value: impl Arg<StorageClass>) -> Self { Self(put(self.0, "StorageClass", value.into_expr()), Phase) }
 }
 impl Done for S3StorageConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -183,15 +183,15 @@ impl S3TableConfiguration {
     pub fn new() -> S3TableConfiguration<Missing<super::required::CompressionType>, Missing<super::required::Namespace>, Missing<super::required::TableBucketARN>, Missing<super::required::TableName>> { S3TableConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> S3TableConfiguration<R0, R1, R2, R3> {
-    /// `CompressionType`: `S3TableConfigurationCompressionType`, required. Update: replacement.
+    /// `CompressionType`: `S3TableConfigurationCompressionType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-s3tableconfiguration.html#cfn-kinesis-channel-s3tableconfiguration-compressiontype)
     pub fn compression_type(self, value: impl Arg<S3TableConfigurationCompressionType>) -> S3TableConfiguration<Set, R1, R2, R3> { S3TableConfiguration(put(self.0, "CompressionType", value.into_expr()), Phase) }
-    /// `Namespace`: text, required. Update: replacement.
+    /// `Namespace`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-s3tableconfiguration.html#cfn-kinesis-channel-s3tableconfiguration-namespace)
     pub fn namespace(self, value: impl Arg<str>) -> S3TableConfiguration<R0, Set, R2, R3> { S3TableConfiguration(put(self.0, "Namespace", value.into_expr()), Phase) }
-    /// `PartitionSpec`: `PartitionSpec`. Update: replacement.
+    /// `PartitionSpec`: `PartitionSpec`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-s3tableconfiguration.html#cfn-kinesis-channel-s3tableconfiguration-partitionspec)
     pub fn partition_spec(self, value: impl Arg<PartitionSpec>) -> Self { Self(put(self.0, "PartitionSpec", value.into_expr()), Phase) }
-    /// `TableBucketARN`: text, required. Update: replacement.
+    /// `TableBucketARN`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-s3tableconfiguration.html#cfn-kinesis-channel-s3tableconfiguration-tablebucketarn)
     pub fn table_bucket_arn(self, value: impl Arg<str>) -> S3TableConfiguration<R0, R1, Set, R3> { S3TableConfiguration(put(self.0, "TableBucketARN", value.into_expr()), Phase) }
-    /// `TableName`: text, required. Update: replacement.
+    /// `TableName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-s3tableconfiguration.html#cfn-kinesis-channel-s3tableconfiguration-tablename)
     pub fn table_name(self, value: impl Arg<str>) -> S3TableConfiguration<R0, R1, R2, Set> { S3TableConfiguration(put(self.0, "TableName", value.into_expr()), Phase) }
 }
 impl Done for S3TableConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -202,11 +202,11 @@ impl S3TablesDestinationConfiguration {
     pub fn new() -> S3TablesDestinationConfiguration<Missing<super::required::DeadLetterQueueS3Configuration>, Missing<super::required::S3TablesConfigurationList>> { S3TablesDestinationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> S3TablesDestinationConfiguration<R0, R1> {
-    /// `DataFreshnessInSeconds`: integer. Update: in place.
+    /// `DataFreshnessInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-s3tablesdestinationconfiguration.html#cfn-kinesis-channel-s3tablesdestinationconfiguration-datafreshnessinseconds)
     pub fn data_freshness_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DataFreshnessInSeconds", value.into_expr()), Phase) }
-    /// `DeadLetterQueueS3Configuration`: `DeadLetterQueueS3Configuration`, required. Update: replacement.
+    /// `DeadLetterQueueS3Configuration`: `DeadLetterQueueS3Configuration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-s3tablesdestinationconfiguration.html#cfn-kinesis-channel-s3tablesdestinationconfiguration-deadletterqueues3configuration)
     pub fn dead_letter_queue_s3_configuration(self, value: impl Arg<DeadLetterQueueS3Configuration>) -> S3TablesDestinationConfiguration<Set, R1> { S3TablesDestinationConfiguration(put(self.0, "DeadLetterQueueS3Configuration", value.into_expr()), Phase) }
-    /// `S3TablesConfigurationList`: list of `S3TableConfiguration`, required. Update: replacement.
+    /// `S3TablesConfigurationList`: list of `S3TableConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-s3tablesdestinationconfiguration.html#cfn-kinesis-channel-s3tablesdestinationconfiguration-s3tablesconfigurationlist)
     pub fn s3_tables_configuration_list(self, value: impl Arg<Arr<S3TableConfiguration>>) -> S3TablesDestinationConfiguration<R0, Set> { S3TablesDestinationConfiguration(put(self.0, "S3TablesConfigurationList", value.into_expr()), Phase) }
 }
 impl Done for S3TablesDestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -217,9 +217,9 @@ impl StreamConfiguration {
     pub fn new() -> StreamConfiguration<Missing<super::required::RecordConfiguration>, Missing<super::required::StreamARN>> { StreamConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> StreamConfiguration<R0, R1> {
-    /// `RecordConfiguration`: `RecordConfiguration`, required. Update: replacement.
+    /// `RecordConfiguration`: `RecordConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-streamconfiguration.html#cfn-kinesis-channel-streamconfiguration-recordconfiguration)
     pub fn record_configuration(self, value: impl Arg<RecordConfiguration>) -> StreamConfiguration<Set, R1> { StreamConfiguration(put(self.0, "RecordConfiguration", value.into_expr()), Phase) }
-    /// `StreamARN`: text, required. Update: replacement.
+    /// `StreamARN`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-streamconfiguration.html#cfn-kinesis-channel-streamconfiguration-streamarn)
     pub fn stream_arn(self, value: impl Arg<str>) -> StreamConfiguration<R0, Set> { StreamConfiguration(put(self.0, "StreamARN", value.into_expr()), Phase) }
 }
 impl Done for StreamConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -254,9 +254,9 @@ impl CfnResourcePolicyProps {
     pub fn new() -> CfnResourcePolicyProps<Missing<required::ResourceArn>, Missing<required::ResourcePolicy>> { CfnResourcePolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnResourcePolicyProps<R0, R1> {
-    /// `ResourceArn`: `KinesisStreamArnOrStreamConsumerARN`, required. Update: replacement.
+    /// `ResourceArn`: `KinesisStreamArnOrStreamConsumerARN`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-resourcepolicy.html#cfn-kinesis-resourcepolicy-resourcearn)
     pub fn resource_arn(self, value: impl Arg<kind::KinesisStreamArnOrStreamConsumerARN>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
-    /// `ResourcePolicy`: JSON, required. Update: in place.
+    /// `ResourcePolicy`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-resourcepolicy.html#cfn-kinesis-resourcepolicy-resourcepolicy)
     pub fn resource_policy(self, value: impl Arg<Any>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "ResourcePolicy", value.into_expr()), Phase) }
 }
 impl Done for CfnResourcePolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -269,9 +269,9 @@ impl CfnStream {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnStreamProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<kind::KinesisStreamName> { self.0.reference() }
-    /// The attribute `Arn`: `KinesisStreamArn`.
+    /// The attribute `Arn`: `KinesisStreamArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-stream.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::KinesisStreamArn> { self.0.get_att("Arn") }
-    /// The attribute `WarmThroughputObject`: `WarmThroughputObject`.
+    /// The attribute `WarmThroughputObject`: `WarmThroughputObject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-stream.html#WarmThroughputObject-fn::getatt)
     pub fn attr_warm_throughput_object(&self) -> Val<stream::WarmThroughputObject> { self.0.get_att("WarmThroughputObject") }
 }
 impl Parent for CfnStream { fn node(&self) -> &Place { &self.0 } }
@@ -280,23 +280,23 @@ impl Parent for CfnStream { fn node(&self) -> &Place { &self.0 } }
 impl CfnStreamProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DesiredShardLevelMetrics`: list of `DesiredShardLevelMetrics`. Update: in place.
+    /// `DesiredShardLevelMetrics`: list of `DesiredShardLevelMetrics`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-stream.html#cfn-kinesis-stream-desiredshardlevelmetrics)
     pub fn desired_shard_level_metrics(self, value: impl Arg<Arr<stream::DesiredShardLevelMetrics>>) -> Self { Self(put(self.0, "DesiredShardLevelMetrics", value.into_expr())) }
-    /// `MaxRecordSizeInKiB`: integer. Update: in place.
+    /// `MaxRecordSizeInKiB`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-stream.html#cfn-kinesis-stream-maxrecordsizeinkib)
     pub fn max_record_size_in_ki_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxRecordSizeInKiB", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-stream.html#cfn-kinesis-stream-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `RetentionPeriodHours`: integer. Update: in place.
+    /// `RetentionPeriodHours`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-stream.html#cfn-kinesis-stream-retentionperiodhours)
     pub fn retention_period_hours(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionPeriodHours", value.into_expr())) }
-    /// `ShardCount`: integer. Update: in place.
+    /// `ShardCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-stream.html#cfn-kinesis-stream-shardcount)
     pub fn shard_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ShardCount", value.into_expr())) }
-    /// `StreamEncryption`: `StreamEncryption`. Update: in place.
+    /// `StreamEncryption`: `StreamEncryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-stream.html#cfn-kinesis-stream-streamencryption)
     pub fn stream_encryption(self, value: impl Arg<stream::StreamEncryption>) -> Self { Self(put(self.0, "StreamEncryption", value.into_expr())) }
-    /// `StreamModeDetails`: `StreamModeDetails`. Update: in place.
+    /// `StreamModeDetails`: `StreamModeDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-stream.html#cfn-kinesis-stream-streammodedetails)
     pub fn stream_mode_details(self, value: impl Arg<stream::StreamModeDetails>) -> Self { Self(put(self.0, "StreamModeDetails", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-stream.html#cfn-kinesis-stream-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `WarmThroughputMiBps`: integer. Update: in place.
+    /// `WarmThroughputMiBps`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-stream.html#cfn-kinesis-stream-warmthroughputmibps)
     pub fn warm_throughput_mi_bps(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WarmThroughputMiBps", value.into_expr())) }
 }
 impl Done for CfnStreamProps { fn into_props(self) -> Bag { self.0 } }
@@ -310,9 +310,9 @@ impl StreamEncryption {
     pub fn new() -> StreamEncryption<Missing<super::required::EncryptionType>, Missing<super::required::KeyId>> { StreamEncryption(Bag::default(), Phase) }
 }
 impl<R0, R1> StreamEncryption<R0, R1> {
-    /// `EncryptionType`: `EncryptionType`, required. Update: in place.
+    /// `EncryptionType`: `EncryptionType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-stream-streamencryption.html#cfn-kinesis-stream-streamencryption-encryptiontype)
     pub fn encryption_type(self, value: impl Arg<EncryptionType>) -> StreamEncryption<Set, R1> { StreamEncryption(put(self.0, "EncryptionType", value.into_expr()), Phase) }
-    /// `KeyId`: `KmsKeyArnOrKeyId`, required. Update: in place.
+    /// `KeyId`: `KmsKeyArnOrKeyId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-stream-streamencryption.html#cfn-kinesis-stream-streamencryption-keyid)
     pub fn key_id(self, value: impl Arg<kind::KmsKeyArnOrKeyId>) -> StreamEncryption<R0, Set> { StreamEncryption(put(self.0, "KeyId", value.into_expr()), Phase) }
 }
 impl Done for StreamEncryption { fn into_props(self) -> Bag { self.0 } }
@@ -323,7 +323,7 @@ impl StreamModeDetails {
     pub fn new() -> StreamModeDetails<Missing<super::required::StreamMode>> { StreamModeDetails(Bag::default(), Phase) }
 }
 impl<R0> StreamModeDetails<R0> {
-    /// `StreamMode`: `StreamMode`, required. Update: in place.
+    /// `StreamMode`: `StreamMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-stream-streammodedetails.html#cfn-kinesis-stream-streammodedetails-streammode)
     pub fn stream_mode(self, value: impl Arg<StreamMode>) -> StreamModeDetails<Set> { StreamModeDetails(put(self.0, "StreamMode", value.into_expr()), Phase) }
 }
 impl Done for StreamModeDetails { fn into_props(self) -> Bag { self.0 } }
@@ -332,9 +332,9 @@ impl Done for StreamModeDetails { fn into_props(self) -> Bag { self.0 } }
 impl WarmThroughputObject {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CurrentMiBps`: integer. Update: in place.
+    /// `CurrentMiBps`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-stream-warmthroughputobject.html#cfn-kinesis-stream-warmthroughputobject-currentmibps)
     pub fn current_mi_bps(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CurrentMiBps", value.into_expr())) }
-    /// `TargetMiBps`: integer. Update: in place.
+    /// `TargetMiBps`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-stream-warmthroughputobject.html#cfn-kinesis-stream-warmthroughputobject-targetmibps)
     pub fn target_mi_bps(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetMiBps", value.into_expr())) }
 }
 impl Done for WarmThroughputObject { fn into_props(self) -> Bag { self.0 } }
@@ -354,15 +354,15 @@ impl CfnStreamConsumer {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStreamConsumerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ConsumerARN`.
     pub fn reference(&self) -> Val<kind::KinesisStreamConsumerARN> { self.0.reference() }
-    /// The attribute `ConsumerARN`: `KinesisStreamConsumerARN`.
+    /// The attribute `ConsumerARN`: `KinesisStreamConsumerARN`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-streamconsumer.html#ConsumerARN-fn::getatt)
     pub fn attr_consumer_arn(&self) -> Val<kind::KinesisStreamConsumerARN> { self.0.get_att("ConsumerARN") }
-    /// The attribute `ConsumerCreationTimestamp`: text.
+    /// The attribute `ConsumerCreationTimestamp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-streamconsumer.html#ConsumerCreationTimestamp-fn::getatt)
     pub fn attr_consumer_creation_timestamp(&self) -> Val<str> { self.0.get_att("ConsumerCreationTimestamp") }
-    /// The attribute `ConsumerName`: text.
+    /// The attribute `ConsumerName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-streamconsumer.html#ConsumerName-fn::getatt)
     pub fn attr_consumer_name(&self) -> Val<str> { self.0.get_att("ConsumerName") }
-    /// The attribute `ConsumerStatus`: text.
+    /// The attribute `ConsumerStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-streamconsumer.html#ConsumerStatus-fn::getatt)
     pub fn attr_consumer_status(&self) -> Val<str> { self.0.get_att("ConsumerStatus") }
-    /// The attribute `StreamARN`: text.
+    /// The attribute `StreamARN`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-streamconsumer.html#StreamARN-fn::getatt)
     pub fn attr_stream_arn(&self) -> Val<str> { self.0.get_att("StreamARN") }
 }
 impl Parent for CfnStreamConsumer { fn node(&self) -> &Place { &self.0 } }
@@ -373,11 +373,11 @@ impl CfnStreamConsumerProps {
     pub fn new() -> CfnStreamConsumerProps<Missing<required::ConsumerName>, Missing<required::StreamARN>> { CfnStreamConsumerProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnStreamConsumerProps<R0, R1> {
-    /// `ConsumerName`: text, required. Update: replacement.
+    /// `ConsumerName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-streamconsumer.html#cfn-kinesis-streamconsumer-consumername)
     pub fn consumer_name(self, value: impl Arg<str>) -> CfnStreamConsumerProps<Set, R1> { CfnStreamConsumerProps(put(self.0, "ConsumerName", value.into_expr()), Phase) }
-    /// `StreamARN`: text, required. Update: replacement.
+    /// `StreamARN`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-streamconsumer.html#cfn-kinesis-streamconsumer-streamarn)
     pub fn stream_arn(self, value: impl Arg<str>) -> CfnStreamConsumerProps<R0, Set> { CfnStreamConsumerProps(put(self.0, "StreamARN", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-streamconsumer.html#cfn-kinesis-streamconsumer-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnStreamConsumerProps { fn into_props(self) -> Bag { self.0 } }

@@ -13,7 +13,7 @@ impl CfnApplication {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalytics-application.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnApplication { fn node(&self) -> &Place { &self.0 } }
@@ -24,13 +24,13 @@ impl CfnApplicationProps {
     pub fn new() -> CfnApplicationProps<Missing<required::Inputs>> { CfnApplicationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnApplicationProps<R0> {
-    /// `ApplicationCode`: text. Update: in place.
+    /// `ApplicationCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalytics-application.html#cfn-kinesisanalytics-application-applicationcode)
     pub fn application_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationCode", value.into_expr()), Phase) }
-    /// `ApplicationDescription`: text. Update: in place.
+    /// `ApplicationDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalytics-application.html#cfn-kinesisanalytics-application-applicationdescription)
     pub fn application_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationDescription", value.into_expr()), Phase) }
-    /// `ApplicationName`: text. Update: replacement.
+    /// `ApplicationName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalytics-application.html#cfn-kinesisanalytics-application-applicationname)
     pub fn application_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationName", value.into_expr()), Phase) }
-    /// `Inputs`: list of `Input`, required. Update: in place.
+    /// `Inputs`: list of `Input`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalytics-application.html#cfn-kinesisanalytics-application-inputs)
     pub fn inputs(self, value: impl Arg<Arr<application::Input>>) -> CfnApplicationProps<Set> { CfnApplicationProps(put(self.0, "Inputs", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
@@ -44,9 +44,9 @@ impl CSVMappingParameters {
     pub fn new() -> CSVMappingParameters<Missing<super::required::RecordColumnDelimiter>, Missing<super::required::RecordRowDelimiter>> { CSVMappingParameters(Bag::default(), Phase) }
 }
 impl<R0, R1> CSVMappingParameters<R0, R1> {
-    /// `RecordColumnDelimiter`: text, required. Update: in place.
+    /// `RecordColumnDelimiter`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-csvmappingparameters.html#cfn-kinesisanalytics-application-csvmappingparameters-recordcolumndelimiter)
     pub fn record_column_delimiter(self, value: impl Arg<str>) -> CSVMappingParameters<Set, R1> { CSVMappingParameters(put(self.0, "RecordColumnDelimiter", value.into_expr()), Phase) }
-    /// `RecordRowDelimiter`: text, required. Update: in place.
+    /// `RecordRowDelimiter`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-csvmappingparameters.html#cfn-kinesisanalytics-application-csvmappingparameters-recordrowdelimiter)
     pub fn record_row_delimiter(self, value: impl Arg<str>) -> CSVMappingParameters<R0, Set> { CSVMappingParameters(put(self.0, "RecordRowDelimiter", value.into_expr()), Phase) }
 }
 impl Done for CSVMappingParameters { fn into_props(self) -> Bag { self.0 } }
@@ -57,17 +57,17 @@ impl Input {
     pub fn new() -> Input<Missing<super::required::InputSchema>, Missing<super::required::NamePrefix>> { Input(Bag::default(), Phase) }
 }
 impl<R0, R1> Input<R0, R1> {
-    /// `InputParallelism`: `InputParallelism`. Update: in place.
+    /// `InputParallelism`: `InputParallelism`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-input.html#cfn-kinesisanalytics-application-input-inputparallelism)
     pub fn input_parallelism(self, value: impl Arg<InputParallelism>) -> Self { Self(put(self.0, "InputParallelism", value.into_expr()), Phase) }
-    /// `InputProcessingConfiguration`: `InputProcessingConfiguration`. Update: in place.
+    /// `InputProcessingConfiguration`: `InputProcessingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-input.html#cfn-kinesisanalytics-application-input-inputprocessingconfiguration)
     pub fn input_processing_configuration(self, value: impl Arg<InputProcessingConfiguration>) -> Self { Self(put(self.0, "InputProcessingConfiguration", value.into_expr()), Phase) }
-    /// `InputSchema`: `InputSchema`, required. Update: in place.
+    /// `InputSchema`: `InputSchema`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-input.html#cfn-kinesisanalytics-application-input-inputschema)
     pub fn input_schema(self, value: impl Arg<InputSchema>) -> Input<Set, R1> { Input(put(self.0, "InputSchema", value.into_expr()), Phase) }
-    /// `KinesisFirehoseInput`: `KinesisFirehoseInput`. Update: in place.
+    /// `KinesisFirehoseInput`: `KinesisFirehoseInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-input.html#cfn-kinesisanalytics-application-input-kinesisfirehoseinput)
     pub fn kinesis_firehose_input(self, value: impl Arg<KinesisFirehoseInput>) -> Self { Self(put(self.0, "KinesisFirehoseInput", value.into_expr()), Phase) }
-    /// `KinesisStreamsInput`: `KinesisStreamsInput`. Update: in place.
+    /// `KinesisStreamsInput`: `KinesisStreamsInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-input.html#cfn-kinesisanalytics-application-input-kinesisstreamsinput)
     pub fn kinesis_streams_input(self, value: impl Arg<KinesisStreamsInput>) -> Self { Self(put(self.0, "KinesisStreamsInput", value.into_expr()), Phase) }
-    /// `NamePrefix`: text, required. Update: in place.
+    /// `NamePrefix`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-input.html#cfn-kinesisanalytics-application-input-nameprefix)
     pub fn name_prefix(self, value: impl Arg<str>) -> Input<R0, Set> { Input(put(self.0, "NamePrefix", value.into_expr()), Phase) }
 }
 impl Done for Input { fn into_props(self) -> Bag { self.0 } }
@@ -78,9 +78,9 @@ impl InputLambdaProcessor {
     pub fn new() -> InputLambdaProcessor<Missing<super::required::ResourceARN>, Missing<super::required::RoleARN>> { InputLambdaProcessor(Bag::default(), Phase) }
 }
 impl<R0, R1> InputLambdaProcessor<R0, R1> {
-    /// `ResourceARN`: text, required. Update: in place.
+    /// `ResourceARN`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-inputlambdaprocessor.html#cfn-kinesisanalytics-application-inputlambdaprocessor-resourcearn)
     pub fn resource_arn(self, value: impl Arg<str>) -> InputLambdaProcessor<Set, R1> { InputLambdaProcessor(put(self.0, "ResourceARN", value.into_expr()), Phase) }
-    /// `RoleARN`: `IamRoleArn`, required. Update: in place.
+    /// `RoleARN`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-inputlambdaprocessor.html#cfn-kinesisanalytics-application-inputlambdaprocessor-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> InputLambdaProcessor<R0, Set> { InputLambdaProcessor(put(self.0, "RoleARN", value.into_expr()), Phase) }
 }
 impl Done for InputLambdaProcessor { fn into_props(self) -> Bag { self.0 } }
@@ -89,7 +89,7 @@ impl Done for InputLambdaProcessor { fn into_props(self) -> Bag { self.0 } }
 impl InputParallelism {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Count`: integer. Update: in place.
+    /// `Count`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-inputparallelism.html#cfn-kinesisanalytics-application-inputparallelism-count)
     pub fn count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Count", value.into_expr())) }
 }
 impl Done for InputParallelism { fn into_props(self) -> Bag { self.0 } }
@@ -98,7 +98,7 @@ impl Done for InputParallelism { fn into_props(self) -> Bag { self.0 } }
 impl InputProcessingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `InputLambdaProcessor`: `InputLambdaProcessor`. Update: in place.
+    /// `InputLambdaProcessor`: `InputLambdaProcessor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-inputprocessingconfiguration.html#cfn-kinesisanalytics-application-inputprocessingconfiguration-inputlambdaprocessor)
     pub fn input_lambda_processor(self, value: impl Arg<InputLambdaProcessor>) -> Self { Self(put(self.0, "InputLambdaProcessor", value.into_expr())) }
 }
 impl Done for InputProcessingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -109,11 +109,11 @@ impl InputSchema {
     pub fn new() -> InputSchema<Missing<super::required::RecordColumns>, Missing<super::required::RecordFormat>> { InputSchema(Bag::default(), Phase) }
 }
 impl<R0, R1> InputSchema<R0, R1> {
-    /// `RecordColumns`: list of `RecordColumn`, required. Update: in place.
+    /// `RecordColumns`: list of `RecordColumn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-inputschema.html#cfn-kinesisanalytics-application-inputschema-recordcolumns)
     pub fn record_columns(self, value: impl Arg<Arr<RecordColumn>>) -> InputSchema<Set, R1> { InputSchema(put(self.0, "RecordColumns", value.into_expr()), Phase) }
-    /// `RecordEncoding`: text. Update: in place.
+    /// `RecordEncoding`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-inputschema.html#cfn-kinesisanalytics-application-inputschema-recordencoding)
     pub fn record_encoding(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecordEncoding", value.into_expr()), Phase) }
-    /// `RecordFormat`: `RecordFormat`, required. Update: in place.
+    /// `RecordFormat`: `RecordFormat`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-inputschema.html#cfn-kinesisanalytics-application-inputschema-recordformat)
     pub fn record_format(self, value: impl Arg<RecordFormat>) -> InputSchema<R0, Set> { InputSchema(put(self.0, "RecordFormat", value.into_expr()), Phase) }
 }
 impl Done for InputSchema { fn into_props(self) -> Bag { self.0 } }
@@ -124,7 +124,7 @@ impl JSONMappingParameters {
     pub fn new() -> JSONMappingParameters<Missing<super::required::RecordRowPath>> { JSONMappingParameters(Bag::default(), Phase) }
 }
 impl<R0> JSONMappingParameters<R0> {
-    /// `RecordRowPath`: text, required. Update: in place.
+    /// `RecordRowPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-jsonmappingparameters.html#cfn-kinesisanalytics-application-jsonmappingparameters-recordrowpath)
     pub fn record_row_path(self, value: impl Arg<str>) -> JSONMappingParameters<Set> { JSONMappingParameters(put(self.0, "RecordRowPath", value.into_expr()), Phase) }
 }
 impl Done for JSONMappingParameters { fn into_props(self) -> Bag { self.0 } }
@@ -135,9 +135,9 @@ impl KinesisFirehoseInput {
     pub fn new() -> KinesisFirehoseInput<Missing<super::required::ResourceARN>, Missing<super::required::RoleARN>> { KinesisFirehoseInput(Bag::default(), Phase) }
 }
 impl<R0, R1> KinesisFirehoseInput<R0, R1> {
-    /// `ResourceARN`: text, required. Update: in place.
+    /// `ResourceARN`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-kinesisfirehoseinput.html#cfn-kinesisanalytics-application-kinesisfirehoseinput-resourcearn)
     pub fn resource_arn(self, value: impl Arg<str>) -> KinesisFirehoseInput<Set, R1> { KinesisFirehoseInput(put(self.0, "ResourceARN", value.into_expr()), Phase) }
-    /// `RoleARN`: `IamRoleArn`, required. Update: in place.
+    /// `RoleARN`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-kinesisfirehoseinput.html#cfn-kinesisanalytics-application-kinesisfirehoseinput-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> KinesisFirehoseInput<R0, Set> { KinesisFirehoseInput(put(self.0, "RoleARN", value.into_expr()), Phase) }
 }
 impl Done for KinesisFirehoseInput { fn into_props(self) -> Bag { self.0 } }
@@ -148,9 +148,9 @@ impl KinesisStreamsInput {
     pub fn new() -> KinesisStreamsInput<Missing<super::required::ResourceARN>, Missing<super::required::RoleARN>> { KinesisStreamsInput(Bag::default(), Phase) }
 }
 impl<R0, R1> KinesisStreamsInput<R0, R1> {
-    /// `ResourceARN`: text, required. Update: in place.
+    /// `ResourceARN`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-kinesisstreamsinput.html#cfn-kinesisanalytics-application-kinesisstreamsinput-resourcearn)
     pub fn resource_arn(self, value: impl Arg<str>) -> KinesisStreamsInput<Set, R1> { KinesisStreamsInput(put(self.0, "ResourceARN", value.into_expr()), Phase) }
-    /// `RoleARN`: `IamRoleArn`, required. Update: in place.
+    /// `RoleARN`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-kinesisstreamsinput.html#cfn-kinesisanalytics-application-kinesisstreamsinput-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> KinesisStreamsInput<R0, Set> { KinesisStreamsInput(put(self.0, "RoleARN", value.into_expr()), Phase) }
 }
 impl Done for KinesisStreamsInput { fn into_props(self) -> Bag { self.0 } }
@@ -159,9 +159,9 @@ impl Done for KinesisStreamsInput { fn into_props(self) -> Bag { self.0 } }
 impl MappingParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CSVMappingParameters`: `CSVMappingParameters`. Update: in place.
+    /// `CSVMappingParameters`: `CSVMappingParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-mappingparameters.html#cfn-kinesisanalytics-application-mappingparameters-csvmappingparameters)
     pub fn csv_mapping_parameters(self, value: impl Arg<CSVMappingParameters>) -> Self { Self(put(self.0, "CSVMappingParameters", value.into_expr())) }
-    /// `JSONMappingParameters`: `JSONMappingParameters`. Update: in place.
+    /// `JSONMappingParameters`: `JSONMappingParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-mappingparameters.html#cfn-kinesisanalytics-application-mappingparameters-jsonmappingparameters)
     pub fn json_mapping_parameters(self, value: impl Arg<JSONMappingParameters>) -> Self { Self(put(self.0, "JSONMappingParameters", value.into_expr())) }
 }
 impl Done for MappingParameters { fn into_props(self) -> Bag { self.0 } }
@@ -172,11 +172,11 @@ impl RecordColumn {
     pub fn new() -> RecordColumn<Missing<super::required::Name>, Missing<super::required::SqlType>> { RecordColumn(Bag::default(), Phase) }
 }
 impl<R0, R1> RecordColumn<R0, R1> {
-    /// `Mapping`: text. Update: in place.
+    /// `Mapping`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-recordcolumn.html#cfn-kinesisanalytics-application-recordcolumn-mapping)
     pub fn mapping(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mapping", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-recordcolumn.html#cfn-kinesisanalytics-application-recordcolumn-name)
     pub fn name(self, value: impl Arg<str>) -> RecordColumn<Set, R1> { RecordColumn(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `SqlType`: text, required. Update: in place.
+    /// `SqlType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-recordcolumn.html#cfn-kinesisanalytics-application-recordcolumn-sqltype)
     pub fn sql_type(self, value: impl Arg<str>) -> RecordColumn<R0, Set> { RecordColumn(put(self.0, "SqlType", value.into_expr()), Phase) }
 }
 impl Done for RecordColumn { fn into_props(self) -> Bag { self.0 } }
@@ -187,9 +187,9 @@ impl RecordFormat {
     pub fn new() -> RecordFormat<Missing<super::required::RecordFormatType>> { RecordFormat(Bag::default(), Phase) }
 }
 impl<R0> RecordFormat<R0> {
-    /// `MappingParameters`: `MappingParameters`. Update: in place.
+    /// `MappingParameters`: `MappingParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-recordformat.html#cfn-kinesisanalytics-application-recordformat-mappingparameters)
     pub fn mapping_parameters(self, value: impl Arg<MappingParameters>) -> Self { Self(put(self.0, "MappingParameters", value.into_expr()), Phase) }
-    /// `RecordFormatType`: text, required. Update: in place.
+    /// `RecordFormatType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-recordformat.html#cfn-kinesisanalytics-application-recordformat-recordformattype)
     pub fn record_format_type(self, value: impl Arg<str>) -> RecordFormat<Set> { RecordFormat(put(self.0, "RecordFormatType", value.into_expr()), Phase) }
 }
 impl Done for RecordFormat { fn into_props(self) -> Bag { self.0 } }
@@ -203,7 +203,7 @@ impl CfnApplicationOutput {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationOutputProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalytics-applicationoutput.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnApplicationOutput { fn node(&self) -> &Place { &self.0 } }
@@ -214,9 +214,9 @@ impl CfnApplicationOutputProps {
     pub fn new() -> CfnApplicationOutputProps<Missing<required::ApplicationName>, Missing<required::Output>> { CfnApplicationOutputProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnApplicationOutputProps<R0, R1> {
-    /// `ApplicationName`: text, required. Update: replacement.
+    /// `ApplicationName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalytics-applicationoutput.html#cfn-kinesisanalytics-applicationoutput-applicationname)
     pub fn application_name(self, value: impl Arg<str>) -> CfnApplicationOutputProps<Set, R1> { CfnApplicationOutputProps(put(self.0, "ApplicationName", value.into_expr()), Phase) }
-    /// `Output`: `Output`, required. Update: in place.
+    /// `Output`: `Output`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalytics-applicationoutput.html#cfn-kinesisanalytics-applicationoutput-output)
     pub fn output(self, value: impl Arg<application_output::Output>) -> CfnApplicationOutputProps<R0, Set> { CfnApplicationOutputProps(put(self.0, "Output", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationOutputProps { fn into_props(self) -> Bag { self.0 } }
@@ -228,7 +228,7 @@ use crate::cfn::support::*;
 impl DestinationSchema {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RecordFormatType`: text. Update: in place.
+    /// `RecordFormatType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationoutput-destinationschema.html#cfn-kinesisanalytics-applicationoutput-destinationschema-recordformattype)
     pub fn record_format_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecordFormatType", value.into_expr())) }
 }
 impl Done for DestinationSchema { fn into_props(self) -> Bag { self.0 } }
@@ -239,9 +239,9 @@ impl KinesisFirehoseOutput {
     pub fn new() -> KinesisFirehoseOutput<Missing<super::required::ResourceARN>, Missing<super::required::RoleARN>> { KinesisFirehoseOutput(Bag::default(), Phase) }
 }
 impl<R0, R1> KinesisFirehoseOutput<R0, R1> {
-    /// `ResourceARN`: text, required. Update: in place.
+    /// `ResourceARN`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationoutput-kinesisfirehoseoutput.html#cfn-kinesisanalytics-applicationoutput-kinesisfirehoseoutput-resourcearn)
     pub fn resource_arn(self, value: impl Arg<str>) -> KinesisFirehoseOutput<Set, R1> { KinesisFirehoseOutput(put(self.0, "ResourceARN", value.into_expr()), Phase) }
-    /// `RoleARN`: `IamRoleArn`, required. Update: in place.
+    /// `RoleARN`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationoutput-kinesisfirehoseoutput.html#cfn-kinesisanalytics-applicationoutput-kinesisfirehoseoutput-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> KinesisFirehoseOutput<R0, Set> { KinesisFirehoseOutput(put(self.0, "RoleARN", value.into_expr()), Phase) }
 }
 impl Done for KinesisFirehoseOutput { fn into_props(self) -> Bag { self.0 } }
@@ -252,9 +252,9 @@ impl KinesisStreamsOutput {
     pub fn new() -> KinesisStreamsOutput<Missing<super::required::ResourceARN>, Missing<super::required::RoleARN>> { KinesisStreamsOutput(Bag::default(), Phase) }
 }
 impl<R0, R1> KinesisStreamsOutput<R0, R1> {
-    /// `ResourceARN`: text, required. Update: in place.
+    /// `ResourceARN`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationoutput-kinesisstreamsoutput.html#cfn-kinesisanalytics-applicationoutput-kinesisstreamsoutput-resourcearn)
     pub fn resource_arn(self, value: impl Arg<str>) -> KinesisStreamsOutput<Set, R1> { KinesisStreamsOutput(put(self.0, "ResourceARN", value.into_expr()), Phase) }
-    /// `RoleARN`: `IamRoleArn`, required. Update: in place.
+    /// `RoleARN`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationoutput-kinesisstreamsoutput.html#cfn-kinesisanalytics-applicationoutput-kinesisstreamsoutput-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> KinesisStreamsOutput<R0, Set> { KinesisStreamsOutput(put(self.0, "RoleARN", value.into_expr()), Phase) }
 }
 impl Done for KinesisStreamsOutput { fn into_props(self) -> Bag { self.0 } }
@@ -265,9 +265,9 @@ impl LambdaOutput {
     pub fn new() -> LambdaOutput<Missing<super::required::ResourceARN>, Missing<super::required::RoleARN>> { LambdaOutput(Bag::default(), Phase) }
 }
 impl<R0, R1> LambdaOutput<R0, R1> {
-    /// `ResourceARN`: text, required. Update: in place.
+    /// `ResourceARN`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationoutput-lambdaoutput.html#cfn-kinesisanalytics-applicationoutput-lambdaoutput-resourcearn)
     pub fn resource_arn(self, value: impl Arg<str>) -> LambdaOutput<Set, R1> { LambdaOutput(put(self.0, "ResourceARN", value.into_expr()), Phase) }
-    /// `RoleARN`: `IamRoleArn`, required. Update: in place.
+    /// `RoleARN`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationoutput-lambdaoutput.html#cfn-kinesisanalytics-applicationoutput-lambdaoutput-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> LambdaOutput<R0, Set> { LambdaOutput(put(self.0, "RoleARN", value.into_expr()), Phase) }
 }
 impl Done for LambdaOutput { fn into_props(self) -> Bag { self.0 } }
@@ -278,15 +278,15 @@ impl Output {
     pub fn new() -> Output<Missing<super::required::DestinationSchema>> { Output(Bag::default(), Phase) }
 }
 impl<R0> Output<R0> {
-    /// `DestinationSchema`: `DestinationSchema`, required. Update: in place.
+    /// `DestinationSchema`: `DestinationSchema`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationoutput-output.html#cfn-kinesisanalytics-applicationoutput-output-destinationschema)
     pub fn destination_schema(self, value: impl Arg<DestinationSchema>) -> Output<Set> { Output(put(self.0, "DestinationSchema", value.into_expr()), Phase) }
-    /// `KinesisFirehoseOutput`: `KinesisFirehoseOutput`. Update: in place.
+    /// `KinesisFirehoseOutput`: `KinesisFirehoseOutput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationoutput-output.html#cfn-kinesisanalytics-applicationoutput-output-kinesisfirehoseoutput)
     pub fn kinesis_firehose_output(self, value: impl Arg<KinesisFirehoseOutput>) -> Self { Self(put(self.0, "KinesisFirehoseOutput", value.into_expr()), Phase) }
-    /// `KinesisStreamsOutput`: `KinesisStreamsOutput`. Update: in place.
+    /// `KinesisStreamsOutput`: `KinesisStreamsOutput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationoutput-output.html#cfn-kinesisanalytics-applicationoutput-output-kinesisstreamsoutput)
     pub fn kinesis_streams_output(self, value: impl Arg<KinesisStreamsOutput>) -> Self { Self(put(self.0, "KinesisStreamsOutput", value.into_expr()), Phase) }
-    /// `LambdaOutput`: `LambdaOutput`. Update: in place.
+    /// `LambdaOutput`: `LambdaOutput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationoutput-output.html#cfn-kinesisanalytics-applicationoutput-output-lambdaoutput)
     pub fn lambda_output(self, value: impl Arg<LambdaOutput>) -> Self { Self(put(self.0, "LambdaOutput", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationoutput-output.html#cfn-kinesisanalytics-applicationoutput-output-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for Output { fn into_props(self) -> Bag { self.0 } }
@@ -300,7 +300,7 @@ impl CfnApplicationReferenceDataSource {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationReferenceDataSourceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalytics-applicationreferencedatasource.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnApplicationReferenceDataSource { fn node(&self) -> &Place { &self.0 } }
@@ -311,9 +311,9 @@ impl CfnApplicationReferenceDataSourceProps {
     pub fn new() -> CfnApplicationReferenceDataSourceProps<Missing<required::ApplicationName>, Missing<required::ReferenceDataSource>> { CfnApplicationReferenceDataSourceProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnApplicationReferenceDataSourceProps<R0, R1> {
-    /// `ApplicationName`: text, required. Update: replacement.
+    /// `ApplicationName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalytics-applicationreferencedatasource.html#cfn-kinesisanalytics-applicationreferencedatasource-applicationname)
     pub fn application_name(self, value: impl Arg<str>) -> CfnApplicationReferenceDataSourceProps<Set, R1> { CfnApplicationReferenceDataSourceProps(put(self.0, "ApplicationName", value.into_expr()), Phase) }
-    /// `ReferenceDataSource`: `ReferenceDataSource`, required. Update: in place.
+    /// `ReferenceDataSource`: `ReferenceDataSource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalytics-applicationreferencedatasource.html#cfn-kinesisanalytics-applicationreferencedatasource-referencedatasource)
     pub fn reference_data_source(self, value: impl Arg<application_reference_data_source::ReferenceDataSource>) -> CfnApplicationReferenceDataSourceProps<R0, Set> { CfnApplicationReferenceDataSourceProps(put(self.0, "ReferenceDataSource", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationReferenceDataSourceProps { fn into_props(self) -> Bag { self.0 } }
@@ -327,9 +327,9 @@ impl CSVMappingParameters {
     pub fn new() -> CSVMappingParameters<Missing<super::required::RecordColumnDelimiter>, Missing<super::required::RecordRowDelimiter>> { CSVMappingParameters(Bag::default(), Phase) }
 }
 impl<R0, R1> CSVMappingParameters<R0, R1> {
-    /// `RecordColumnDelimiter`: text, required. Update: in place.
+    /// `RecordColumnDelimiter`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-csvmappingparameters.html#cfn-kinesisanalytics-applicationreferencedatasource-csvmappingparameters-recordcolumndelimiter)
     pub fn record_column_delimiter(self, value: impl Arg<str>) -> CSVMappingParameters<Set, R1> { CSVMappingParameters(put(self.0, "RecordColumnDelimiter", value.into_expr()), Phase) }
-    /// `RecordRowDelimiter`: text, required. Update: in place.
+    /// `RecordRowDelimiter`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-csvmappingparameters.html#cfn-kinesisanalytics-applicationreferencedatasource-csvmappingparameters-recordrowdelimiter)
     pub fn record_row_delimiter(self, value: impl Arg<str>) -> CSVMappingParameters<R0, Set> { CSVMappingParameters(put(self.0, "RecordRowDelimiter", value.into_expr()), Phase) }
 }
 impl Done for CSVMappingParameters { fn into_props(self) -> Bag { self.0 } }
@@ -340,7 +340,7 @@ impl JSONMappingParameters {
     pub fn new() -> JSONMappingParameters<Missing<super::required::RecordRowPath>> { JSONMappingParameters(Bag::default(), Phase) }
 }
 impl<R0> JSONMappingParameters<R0> {
-    /// `RecordRowPath`: text, required. Update: in place.
+    /// `RecordRowPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-jsonmappingparameters.html#cfn-kinesisanalytics-applicationreferencedatasource-jsonmappingparameters-recordrowpath)
     pub fn record_row_path(self, value: impl Arg<str>) -> JSONMappingParameters<Set> { JSONMappingParameters(put(self.0, "RecordRowPath", value.into_expr()), Phase) }
 }
 impl Done for JSONMappingParameters { fn into_props(self) -> Bag { self.0 } }
@@ -349,9 +349,9 @@ impl Done for JSONMappingParameters { fn into_props(self) -> Bag { self.0 } }
 impl MappingParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CSVMappingParameters`: `CSVMappingParameters`. Update: in place.
+    /// `CSVMappingParameters`: `CSVMappingParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-mappingparameters.html#cfn-kinesisanalytics-applicationreferencedatasource-mappingparameters-csvmappingparameters)
     pub fn csv_mapping_parameters(self, value: impl Arg<CSVMappingParameters>) -> Self { Self(put(self.0, "CSVMappingParameters", value.into_expr())) }
-    /// `JSONMappingParameters`: `JSONMappingParameters`. Update: in place.
+    /// `JSONMappingParameters`: `JSONMappingParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-mappingparameters.html#cfn-kinesisanalytics-applicationreferencedatasource-mappingparameters-jsonmappingparameters)
     pub fn json_mapping_parameters(self, value: impl Arg<JSONMappingParameters>) -> Self { Self(put(self.0, "JSONMappingParameters", value.into_expr())) }
 }
 impl Done for MappingParameters { fn into_props(self) -> Bag { self.0 } }
@@ -362,11 +362,11 @@ impl RecordColumn {
     pub fn new() -> RecordColumn<Missing<super::required::Name>, Missing<super::required::SqlType>> { RecordColumn(Bag::default(), Phase) }
 }
 impl<R0, R1> RecordColumn<R0, R1> {
-    /// `Mapping`: text. Update: in place.
+    /// `Mapping`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-recordcolumn.html#cfn-kinesisanalytics-applicationreferencedatasource-recordcolumn-mapping)
     pub fn mapping(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mapping", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-recordcolumn.html#cfn-kinesisanalytics-applicationreferencedatasource-recordcolumn-name)
     pub fn name(self, value: impl Arg<str>) -> RecordColumn<Set, R1> { RecordColumn(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `SqlType`: text, required. Update: in place.
+    /// `SqlType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-recordcolumn.html#cfn-kinesisanalytics-applicationreferencedatasource-recordcolumn-sqltype)
     pub fn sql_type(self, value: impl Arg<str>) -> RecordColumn<R0, Set> { RecordColumn(put(self.0, "SqlType", value.into_expr()), Phase) }
 }
 impl Done for RecordColumn { fn into_props(self) -> Bag { self.0 } }
@@ -377,9 +377,9 @@ impl RecordFormat {
     pub fn new() -> RecordFormat<Missing<super::required::RecordFormatType>> { RecordFormat(Bag::default(), Phase) }
 }
 impl<R0> RecordFormat<R0> {
-    /// `MappingParameters`: `MappingParameters`. Update: in place.
+    /// `MappingParameters`: `MappingParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-recordformat.html#cfn-kinesisanalytics-applicationreferencedatasource-recordformat-mappingparameters)
     pub fn mapping_parameters(self, value: impl Arg<MappingParameters>) -> Self { Self(put(self.0, "MappingParameters", value.into_expr()), Phase) }
-    /// `RecordFormatType`: text, required. Update: in place.
+    /// `RecordFormatType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-recordformat.html#cfn-kinesisanalytics-applicationreferencedatasource-recordformat-recordformattype)
     pub fn record_format_type(self, value: impl Arg<str>) -> RecordFormat<Set> { RecordFormat(put(self.0, "RecordFormatType", value.into_expr()), Phase) }
 }
 impl Done for RecordFormat { fn into_props(self) -> Bag { self.0 } }
@@ -390,11 +390,11 @@ impl ReferenceDataSource {
     pub fn new() -> ReferenceDataSource<Missing<super::required::ReferenceSchema>> { ReferenceDataSource(Bag::default(), Phase) }
 }
 impl<R0> ReferenceDataSource<R0> {
-    /// `ReferenceSchema`: `ReferenceSchema`, required. Update: in place.
+    /// `ReferenceSchema`: `ReferenceSchema`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-referencedatasource.html#cfn-kinesisanalytics-applicationreferencedatasource-referencedatasource-referenceschema)
     pub fn reference_schema(self, value: impl Arg<ReferenceSchema>) -> ReferenceDataSource<Set> { ReferenceDataSource(put(self.0, "ReferenceSchema", value.into_expr()), Phase) }
-    /// `S3ReferenceDataSource`: `S3ReferenceDataSource`. Update: in place.
+    /// `S3ReferenceDataSource`: `S3ReferenceDataSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-referencedatasource.html#cfn-kinesisanalytics-applicationreferencedatasource-referencedatasource-s3referencedatasource)
     pub fn s3_reference_data_source(self, value: impl Arg<S3ReferenceDataSource>) -> Self { Self(put(self.0, "S3ReferenceDataSource", value.into_expr()), Phase) }
-    /// `TableName`: text. Update: in place.
+    /// `TableName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-referencedatasource.html#cfn-kinesisanalytics-applicationreferencedatasource-referencedatasource-tablename)
     pub fn table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableName", value.into_expr()), Phase) }
 }
 impl Done for ReferenceDataSource { fn into_props(self) -> Bag { self.0 } }
@@ -405,11 +405,11 @@ impl ReferenceSchema {
     pub fn new() -> ReferenceSchema<Missing<super::required::RecordColumns>, Missing<super::required::RecordFormat>> { ReferenceSchema(Bag::default(), Phase) }
 }
 impl<R0, R1> ReferenceSchema<R0, R1> {
-    /// `RecordColumns`: list of `RecordColumn`, required. Update: in place.
+    /// `RecordColumns`: list of `RecordColumn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-referenceschema.html#cfn-kinesisanalytics-applicationreferencedatasource-referenceschema-recordcolumns)
     pub fn record_columns(self, value: impl Arg<Arr<RecordColumn>>) -> ReferenceSchema<Set, R1> { ReferenceSchema(put(self.0, "RecordColumns", value.into_expr()), Phase) }
-    /// `RecordEncoding`: text. Update: in place.
+    /// `RecordEncoding`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-referenceschema.html#cfn-kinesisanalytics-applicationreferencedatasource-referenceschema-recordencoding)
     pub fn record_encoding(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecordEncoding", value.into_expr()), Phase) }
-    /// `RecordFormat`: `RecordFormat`, required. Update: in place.
+    /// `RecordFormat`: `RecordFormat`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-referenceschema.html#cfn-kinesisanalytics-applicationreferencedatasource-referenceschema-recordformat)
     pub fn record_format(self, value: impl Arg<RecordFormat>) -> ReferenceSchema<R0, Set> { ReferenceSchema(put(self.0, "RecordFormat", value.into_expr()), Phase) }
 }
 impl Done for ReferenceSchema { fn into_props(self) -> Bag { self.0 } }
@@ -420,11 +420,11 @@ impl S3ReferenceDataSource {
     pub fn new() -> S3ReferenceDataSource<Missing<super::required::BucketARN>, Missing<super::required::FileKey>, Missing<super::required::ReferenceRoleARN>> { S3ReferenceDataSource(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> S3ReferenceDataSource<R0, R1, R2> {
-    /// `BucketARN`: text, required. Update: in place.
+    /// `BucketARN`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-s3referencedatasource.html#cfn-kinesisanalytics-applicationreferencedatasource-s3referencedatasource-bucketarn)
     pub fn bucket_arn(self, value: impl Arg<str>) -> S3ReferenceDataSource<Set, R1, R2> { S3ReferenceDataSource(put(self.0, "BucketARN", value.into_expr()), Phase) }
-    /// `FileKey`: text, required. Update: in place.
+    /// `FileKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-s3referencedatasource.html#cfn-kinesisanalytics-applicationreferencedatasource-s3referencedatasource-filekey)
     pub fn file_key(self, value: impl Arg<str>) -> S3ReferenceDataSource<R0, Set, R2> { S3ReferenceDataSource(put(self.0, "FileKey", value.into_expr()), Phase) }
-    /// `ReferenceRoleARN`: `IamRoleArn`, required. Update: in place.
+    /// `ReferenceRoleARN`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-s3referencedatasource.html#cfn-kinesisanalytics-applicationreferencedatasource-s3referencedatasource-referencerolearn)
     pub fn reference_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> S3ReferenceDataSource<R0, R1, Set> { S3ReferenceDataSource(put(self.0, "ReferenceRoleARN", value.into_expr()), Phase) }
 }
 impl Done for S3ReferenceDataSource { fn into_props(self) -> Bag { self.0 } }

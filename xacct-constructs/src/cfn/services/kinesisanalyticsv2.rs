@@ -22,23 +22,23 @@ impl CfnApplicationProps {
     pub fn new() -> CfnApplicationProps<Missing<required::RuntimeEnvironment>, Missing<required::ServiceExecutionRole>> { CfnApplicationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnApplicationProps<R0, R1> {
-    /// `ApplicationConfiguration`: `ApplicationConfiguration`. Update: in place.
+    /// `ApplicationConfiguration`: `ApplicationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalyticsv2-application.html#cfn-kinesisanalyticsv2-application-applicationconfiguration)
     pub fn application_configuration(self, value: impl Arg<application::ApplicationConfiguration>) -> Self { Self(put(self.0, "ApplicationConfiguration", value.into_expr()), Phase) }
-    /// `ApplicationDescription`: text. Update: in place.
+    /// `ApplicationDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalyticsv2-application.html#cfn-kinesisanalyticsv2-application-applicationdescription)
     pub fn application_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationDescription", value.into_expr()), Phase) }
-    /// `ApplicationMaintenanceConfiguration`: `ApplicationMaintenanceConfiguration`. Update: in place.
+    /// `ApplicationMaintenanceConfiguration`: `ApplicationMaintenanceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalyticsv2-application.html#cfn-kinesisanalyticsv2-application-applicationmaintenanceconfiguration)
     pub fn application_maintenance_configuration(self, value: impl Arg<application::ApplicationMaintenanceConfiguration>) -> Self { Self(put(self.0, "ApplicationMaintenanceConfiguration", value.into_expr()), Phase) }
-    /// `ApplicationMode`: `ApplicationMode`. Update: replacement.
+    /// `ApplicationMode`: `ApplicationMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalyticsv2-application.html#cfn-kinesisanalyticsv2-application-applicationmode)
     pub fn application_mode(self, value: impl Arg<application::ApplicationMode>) -> Self { Self(put(self.0, "ApplicationMode", value.into_expr()), Phase) }
-    /// `ApplicationName`: text. Update: replacement.
+    /// `ApplicationName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalyticsv2-application.html#cfn-kinesisanalyticsv2-application-applicationname)
     pub fn application_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationName", value.into_expr()), Phase) }
-    /// `RunConfiguration`: `RunConfiguration`. Update: in place.
+    /// `RunConfiguration`: `RunConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalyticsv2-application.html#cfn-kinesisanalyticsv2-application-runconfiguration)
     pub fn run_configuration(self, value: impl Arg<application::RunConfiguration>) -> Self { Self(put(self.0, "RunConfiguration", value.into_expr()), Phase) }
-    /// `RuntimeEnvironment`: text, required. Update: replacement.
+    /// `RuntimeEnvironment`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalyticsv2-application.html#cfn-kinesisanalyticsv2-application-runtimeenvironment)
     pub fn runtime_environment(self, value: impl Arg<str>) -> CfnApplicationProps<Set, R1> { CfnApplicationProps(put(self.0, "RuntimeEnvironment", value.into_expr()), Phase) }
-    /// `ServiceExecutionRole`: `IamRoleArn`, required. Update: in place.
+    /// `ServiceExecutionRole`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalyticsv2-application.html#cfn-kinesisanalyticsv2-application-serviceexecutionrole)
     pub fn service_execution_role(self, value: impl Arg<kind::IamRoleArn>) -> CfnApplicationProps<R0, Set> { CfnApplicationProps(put(self.0, "ServiceExecutionRole", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalyticsv2-application.html#cfn-kinesisanalyticsv2-application-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
@@ -52,9 +52,9 @@ impl ApplicationCodeConfiguration {
     pub fn new() -> ApplicationCodeConfiguration<Missing<super::required::CodeContent>, Missing<super::required::CodeContentType>> { ApplicationCodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> ApplicationCodeConfiguration<R0, R1> {
-    /// `CodeContent`: `CodeContent`, required. Update: in place.
+    /// `CodeContent`: `CodeContent`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-applicationcodeconfiguration.html#cfn-kinesisanalyticsv2-application-applicationcodeconfiguration-codecontent)
     pub fn code_content(self, value: impl Arg<CodeContent>) -> ApplicationCodeConfiguration<Set, R1> { ApplicationCodeConfiguration(put(self.0, "CodeContent", value.into_expr()), Phase) }
-    /// `CodeContentType`: `CodeContentType`, required. Update: in place.
+    /// `CodeContentType`: `CodeContentType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-applicationcodeconfiguration.html#cfn-kinesisanalyticsv2-application-applicationcodeconfiguration-codecontenttype)
     pub fn code_content_type(self, value: impl Arg<CodeContentType>) -> ApplicationCodeConfiguration<R0, Set> { ApplicationCodeConfiguration(put(self.0, "CodeContentType", value.into_expr()), Phase) }
 }
 impl Done for ApplicationCodeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -63,23 +63,23 @@ impl Done for ApplicationCodeConfiguration { fn into_props(self) -> Bag { self.0
 impl ApplicationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ApplicationCodeConfiguration`: `ApplicationCodeConfiguration`. Update: in place.
+    /// `ApplicationCodeConfiguration`: `ApplicationCodeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-applicationconfiguration.html#cfn-kinesisanalyticsv2-application-applicationconfiguration-applicationcodeconfiguration)
     pub fn application_code_configuration(self, value: impl Arg<ApplicationCodeConfiguration>) -> Self { Self(put(self.0, "ApplicationCodeConfiguration", value.into_expr())) }
-    /// `ApplicationEncryptionConfiguration`: `ApplicationEncryptionConfiguration`. Update: in place.
+    /// `ApplicationEncryptionConfiguration`: `ApplicationEncryptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-applicationconfiguration.html#cfn-kinesisanalyticsv2-application-applicationconfiguration-applicationencryptionconfiguration)
     pub fn application_encryption_configuration(self, value: impl Arg<ApplicationEncryptionConfiguration>) -> Self { Self(put(self.0, "ApplicationEncryptionConfiguration", value.into_expr())) }
-    /// `ApplicationSnapshotConfiguration`: `ApplicationSnapshotConfiguration`. Update: in place.
+    /// `ApplicationSnapshotConfiguration`: `ApplicationSnapshotConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-applicationconfiguration.html#cfn-kinesisanalyticsv2-application-applicationconfiguration-applicationsnapshotconfiguration)
     pub fn application_snapshot_configuration(self, value: impl Arg<ApplicationSnapshotConfiguration>) -> Self { Self(put(self.0, "ApplicationSnapshotConfiguration", value.into_expr())) }
-    /// `ApplicationSystemRollbackConfiguration`: `ApplicationSystemRollbackConfiguration`. Update: in place.
+    /// `ApplicationSystemRollbackConfiguration`: `ApplicationSystemRollbackConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-applicationconfiguration.html#cfn-kinesisanalyticsv2-application-applicationconfiguration-applicationsystemrollbackconfiguration)
     pub fn application_system_rollback_configuration(self, value: impl Arg<ApplicationSystemRollbackConfiguration>) -> Self { Self(put(self.0, "ApplicationSystemRollbackConfiguration", value.into_expr())) }
-    /// `EnvironmentProperties`: `EnvironmentProperties`. Update: in place.
+    /// `EnvironmentProperties`: `EnvironmentProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-applicationconfiguration.html#cfn-kinesisanalyticsv2-application-applicationconfiguration-environmentproperties)
     pub fn environment_properties(self, value: impl Arg<EnvironmentProperties>) -> Self { Self(put(self.0, "EnvironmentProperties", value.into_expr())) }
-    /// `FlinkApplicationConfiguration`: `FlinkApplicationConfiguration`. Update: in place.
+    /// `FlinkApplicationConfiguration`: `FlinkApplicationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-applicationconfiguration.html#cfn-kinesisanalyticsv2-application-applicationconfiguration-flinkapplicationconfiguration)
     pub fn flink_application_configuration(self, value: impl Arg<FlinkApplicationConfiguration>) -> Self { Self(put(self.0, "FlinkApplicationConfiguration", value.into_expr())) }
-    /// `SqlApplicationConfiguration`: `SqlApplicationConfiguration`. Update: in place.
+    /// `SqlApplicationConfiguration`: `SqlApplicationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-applicationconfiguration.html#cfn-kinesisanalyticsv2-application-applicationconfiguration-sqlapplicationconfiguration)
     pub fn sql_application_configuration(self, value: impl Arg<SqlApplicationConfiguration>) -> Self { Self(put(self.0, "SqlApplicationConfiguration", value.into_expr())) }
-    /// `VpcConfigurations`: list of `VpcConfiguration`. Update: in place.
+    /// `VpcConfigurations`: list of `VpcConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-applicationconfiguration.html#cfn-kinesisanalyticsv2-application-applicationconfiguration-vpcconfigurations)
     pub fn vpc_configurations(self, value: impl Arg<Arr<VpcConfiguration>>) -> Self { Self(put(self.0, "VpcConfigurations", value.into_expr())) }
-    /// `ZeppelinApplicationConfiguration`: `ZeppelinApplicationConfiguration`. Update: in place.
+    /// `ZeppelinApplicationConfiguration`: `ZeppelinApplicationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-applicationconfiguration.html#cfn-kinesisanalyticsv2-application-applicationconfiguration-zeppelinapplicationconfiguration)
     pub fn zeppelin_application_configuration(self, value: impl Arg<ZeppelinApplicationConfiguration>) -> Self { Self(put(self.0, "ZeppelinApplicationConfiguration", value.into_expr())) }
 }
 impl Done for ApplicationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -90,9 +90,9 @@ impl ApplicationEncryptionConfiguration {
     pub fn new() -> ApplicationEncryptionConfiguration<Missing<super::required::KeyType>> { ApplicationEncryptionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ApplicationEncryptionConfiguration<R0> {
-    /// `KeyId`: text. Update: in place.
+    /// `KeyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-applicationencryptionconfiguration.html#cfn-kinesisanalyticsv2-application-applicationencryptionconfiguration-keyid)
     pub fn key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyId", value.into_expr()), Phase) }
-    /// `KeyType`: `KeyType`, required. Update: in place.
+    /// `KeyType`: `KeyType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-applicationencryptionconfiguration.html#cfn-kinesisanalyticsv2-application-applicationencryptionconfiguration-keytype)
     pub fn key_type(self, value: impl Arg<KeyType>) -> ApplicationEncryptionConfiguration<Set> { ApplicationEncryptionConfiguration(put(self.0, "KeyType", value.into_expr()), Phase) }
 }
 impl Done for ApplicationEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -103,7 +103,7 @@ impl ApplicationMaintenanceConfiguration {
     pub fn new() -> ApplicationMaintenanceConfiguration<Missing<super::required::ApplicationMaintenanceWindowStartTime>> { ApplicationMaintenanceConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ApplicationMaintenanceConfiguration<R0> {
-    /// `ApplicationMaintenanceWindowStartTime`: text, required. Update: in place.
+    /// `ApplicationMaintenanceWindowStartTime`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-applicationmaintenanceconfiguration.html#cfn-kinesisanalyticsv2-application-applicationmaintenanceconfiguration-applicationmaintenancewindowstarttime)
     pub fn application_maintenance_window_start_time(self, value: impl Arg<str>) -> ApplicationMaintenanceConfiguration<Set> { ApplicationMaintenanceConfiguration(put(self.0, "ApplicationMaintenanceWindowStartTime", value.into_expr()), Phase) }
 }
 impl Done for ApplicationMaintenanceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -114,9 +114,9 @@ impl ApplicationRestoreConfiguration {
     pub fn new() -> ApplicationRestoreConfiguration<Missing<super::required::ApplicationRestoreType>> { ApplicationRestoreConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ApplicationRestoreConfiguration<R0> {
-    /// `ApplicationRestoreType`: `ApplicationRestoreType`, required. Update: in place.
+    /// `ApplicationRestoreType`: `ApplicationRestoreType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-applicationrestoreconfiguration.html#cfn-kinesisanalyticsv2-application-applicationrestoreconfiguration-applicationrestoretype)
     pub fn application_restore_type(self, value: impl Arg<ApplicationRestoreType>) -> ApplicationRestoreConfiguration<Set> { ApplicationRestoreConfiguration(put(self.0, "ApplicationRestoreType", value.into_expr()), Phase) }
-    /// `SnapshotName`: text. Update: in place.
+    /// `SnapshotName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-applicationrestoreconfiguration.html#cfn-kinesisanalyticsv2-application-applicationrestoreconfiguration-snapshotname)
     pub fn snapshot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotName", value.into_expr()), Phase) }
 }
 impl Done for ApplicationRestoreConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -127,7 +127,7 @@ impl ApplicationSnapshotConfiguration {
     pub fn new() -> ApplicationSnapshotConfiguration<Missing<super::required::SnapshotsEnabled>> { ApplicationSnapshotConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ApplicationSnapshotConfiguration<R0> {
-    /// `SnapshotsEnabled`: boolean, required. Update: in place.
+    /// `SnapshotsEnabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-applicationsnapshotconfiguration.html#cfn-kinesisanalyticsv2-application-applicationsnapshotconfiguration-snapshotsenabled)
     pub fn snapshots_enabled(self, value: impl Arg<bool>) -> ApplicationSnapshotConfiguration<Set> { ApplicationSnapshotConfiguration(put(self.0, "SnapshotsEnabled", value.into_expr()), Phase) }
 }
 impl Done for ApplicationSnapshotConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -138,7 +138,7 @@ impl ApplicationSystemRollbackConfiguration {
     pub fn new() -> ApplicationSystemRollbackConfiguration<Missing<super::required::RollbackEnabled>> { ApplicationSystemRollbackConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ApplicationSystemRollbackConfiguration<R0> {
-    /// `RollbackEnabled`: boolean, required. Update: in place.
+    /// `RollbackEnabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-applicationsystemrollbackconfiguration.html#cfn-kinesisanalyticsv2-application-applicationsystemrollbackconfiguration-rollbackenabled)
     pub fn rollback_enabled(self, value: impl Arg<bool>) -> ApplicationSystemRollbackConfiguration<Set> { ApplicationSystemRollbackConfiguration(put(self.0, "RollbackEnabled", value.into_expr()), Phase) }
 }
 impl Done for ApplicationSystemRollbackConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -149,9 +149,9 @@ impl CSVMappingParameters {
     pub fn new() -> CSVMappingParameters<Missing<super::required::RecordColumnDelimiter>, Missing<super::required::RecordRowDelimiter>> { CSVMappingParameters(Bag::default(), Phase) }
 }
 impl<R0, R1> CSVMappingParameters<R0, R1> {
-    /// `RecordColumnDelimiter`: text, required. Update: in place.
+    /// `RecordColumnDelimiter`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-csvmappingparameters.html#cfn-kinesisanalyticsv2-application-csvmappingparameters-recordcolumndelimiter)
     pub fn record_column_delimiter(self, value: impl Arg<str>) -> CSVMappingParameters<Set, R1> { CSVMappingParameters(put(self.0, "RecordColumnDelimiter", value.into_expr()), Phase) }
-    /// `RecordRowDelimiter`: text, required. Update: in place.
+    /// `RecordRowDelimiter`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-csvmappingparameters.html#cfn-kinesisanalyticsv2-application-csvmappingparameters-recordrowdelimiter)
     pub fn record_row_delimiter(self, value: impl Arg<str>) -> CSVMappingParameters<R0, Set> { CSVMappingParameters(put(self.0, "RecordRowDelimiter", value.into_expr()), Phase) }
 }
 impl Done for CSVMappingParameters { fn into_props(self) -> Bag { self.0 } }
@@ -160,7 +160,7 @@ impl Done for CSVMappingParameters { fn into_props(self) -> Bag { self.0 } }
 impl CatalogConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `GlueDataCatalogConfiguration`: `GlueDataCatalogConfiguration`. Update: in place.
+    /// `GlueDataCatalogConfiguration`: `GlueDataCatalogConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-catalogconfiguration.html#cfn-kinesisanalyticsv2-application-catalogconfiguration-gluedatacatalogconfiguration)
     pub fn glue_data_catalog_configuration(self, value: impl Arg<GlueDataCatalogConfiguration>) -> Self { Self(put(self.0, "GlueDataCatalogConfiguration", value.into_expr())) }
 }
 impl Done for CatalogConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -171,13 +171,13 @@ impl CheckpointConfiguration {
     pub fn new() -> CheckpointConfiguration<Missing<super::required::ConfigurationType>> { CheckpointConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CheckpointConfiguration<R0> {
-    /// `CheckpointInterval`: integer. Update: in place.
+    /// `CheckpointInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-checkpointconfiguration.html#cfn-kinesisanalyticsv2-application-checkpointconfiguration-checkpointinterval)
     pub fn checkpoint_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CheckpointInterval", value.into_expr()), Phase) }
-    /// `CheckpointingEnabled`: boolean. Update: in place.
+    /// `CheckpointingEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-checkpointconfiguration.html#cfn-kinesisanalyticsv2-application-checkpointconfiguration-checkpointingenabled)
     pub fn checkpointing_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CheckpointingEnabled", value.into_expr()), Phase) }
-    /// `ConfigurationType`: `ConfigurationType`, required. Update: in place.
+    /// `ConfigurationType`: `ConfigurationType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-checkpointconfiguration.html#cfn-kinesisanalyticsv2-application-checkpointconfiguration-configurationtype)
     pub fn configuration_type(self, value: impl Arg<ConfigurationType>) -> CheckpointConfiguration<Set> { CheckpointConfiguration(put(self.0, "ConfigurationType", value.into_expr()), Phase) }
-    /// `MinPauseBetweenCheckpoints`: integer. Update: in place.
+    /// `MinPauseBetweenCheckpoints`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-checkpointconfiguration.html#cfn-kinesisanalyticsv2-application-checkpointconfiguration-minpausebetweencheckpoints)
     pub fn min_pause_between_checkpoints(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinPauseBetweenCheckpoints", value.into_expr()), Phase) }
 }
 impl Done for CheckpointConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -186,11 +186,11 @@ impl Done for CheckpointConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl CodeContent {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `S3ContentLocation`: `S3ContentLocation`. Update: in place.
+    /// `S3ContentLocation`: `S3ContentLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-codecontent.html#cfn-kinesisanalyticsv2-application-codecontent-s3contentlocation)
     pub fn s3_content_location(self, value: impl Arg<S3ContentLocation>) -> Self { Self(put(self.0, "S3ContentLocation", value.into_expr())) }
-    /// `TextContent`: text. Update: in place.
+    /// `TextContent`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-codecontent.html#cfn-kinesisanalyticsv2-application-codecontent-textcontent)
     pub fn text_content(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextContent", value.into_expr())) }
-    /// `ZipFileContent`: text. Update: in place.
+    /// `ZipFileContent`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-codecontent.html#cfn-kinesisanalyticsv2-application-codecontent-zipfilecontent)
     pub fn zip_file_content(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ZipFileContent", value.into_expr())) }
 }
 impl Done for CodeContent { fn into_props(self) -> Bag { self.0 } }
@@ -201,11 +201,11 @@ impl CustomArtifactConfiguration {
     pub fn new() -> CustomArtifactConfiguration<Missing<super::required::ArtifactType>> { CustomArtifactConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CustomArtifactConfiguration<R0> {
-    /// `ArtifactType`: `ArtifactType`, required. Update: in place.
+    /// `ArtifactType`: `ArtifactType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-customartifactconfiguration.html#cfn-kinesisanalyticsv2-application-customartifactconfiguration-artifacttype)
     pub fn artifact_type(self, value: impl Arg<ArtifactType>) -> CustomArtifactConfiguration<Set> { CustomArtifactConfiguration(put(self.0, "ArtifactType", value.into_expr()), Phase) }
-    /// `MavenReference`: `MavenReference`. Update: in place.
+    /// `MavenReference`: `MavenReference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-customartifactconfiguration.html#cfn-kinesisanalyticsv2-application-customartifactconfiguration-mavenreference)
     pub fn maven_reference(self, value: impl Arg<MavenReference>) -> Self { Self(put(self.0, "MavenReference", value.into_expr()), Phase) }
-    /// `S3ContentLocation`: `S3ContentLocation`. Update: in place.
+    /// `S3ContentLocation`: `S3ContentLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-customartifactconfiguration.html#cfn-kinesisanalyticsv2-application-customartifactconfiguration-s3contentlocation)
     pub fn s3_content_location(self, value: impl Arg<S3ContentLocation>) -> Self { Self(put(self.0, "S3ContentLocation", value.into_expr()), Phase) }
 }
 impl Done for CustomArtifactConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -216,7 +216,7 @@ impl DeployAsApplicationConfiguration {
     pub fn new() -> DeployAsApplicationConfiguration<Missing<super::required::S3ContentLocation>> { DeployAsApplicationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> DeployAsApplicationConfiguration<R0> {
-    /// `S3ContentLocation`: `S3ContentBaseLocation`, required. Update: in place.
+    /// `S3ContentLocation`: `S3ContentBaseLocation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-deployasapplicationconfiguration.html#cfn-kinesisanalyticsv2-application-deployasapplicationconfiguration-s3contentlocation)
     pub fn s3_content_location(self, value: impl Arg<S3ContentBaseLocation>) -> DeployAsApplicationConfiguration<Set> { DeployAsApplicationConfiguration(put(self.0, "S3ContentLocation", value.into_expr()), Phase) }
 }
 impl Done for DeployAsApplicationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -225,7 +225,7 @@ impl Done for DeployAsApplicationConfiguration { fn into_props(self) -> Bag { se
 impl EnvironmentProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PropertyGroups`: list of `PropertyGroup`. Update: in place.
+    /// `PropertyGroups`: list of `PropertyGroup`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-environmentproperties.html#cfn-kinesisanalyticsv2-application-environmentproperties-propertygroups)
     pub fn property_groups(self, value: impl Arg<Arr<PropertyGroup>>) -> Self { Self(put(self.0, "PropertyGroups", value.into_expr())) }
 }
 impl Done for EnvironmentProperties { fn into_props(self) -> Bag { self.0 } }
@@ -234,11 +234,11 @@ impl Done for EnvironmentProperties { fn into_props(self) -> Bag { self.0 } }
 impl FlinkApplicationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CheckpointConfiguration`: `CheckpointConfiguration`. Update: in place.
+    /// `CheckpointConfiguration`: `CheckpointConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-flinkapplicationconfiguration.html#cfn-kinesisanalyticsv2-application-flinkapplicationconfiguration-checkpointconfiguration)
     pub fn checkpoint_configuration(self, value: impl Arg<CheckpointConfiguration>) -> Self { Self(put(self.0, "CheckpointConfiguration", value.into_expr())) }
-    /// `MonitoringConfiguration`: `MonitoringConfiguration`. Update: in place.
+    /// `MonitoringConfiguration`: `MonitoringConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-flinkapplicationconfiguration.html#cfn-kinesisanalyticsv2-application-flinkapplicationconfiguration-monitoringconfiguration)
     pub fn monitoring_configuration(self, value: impl Arg<MonitoringConfiguration>) -> Self { Self(put(self.0, "MonitoringConfiguration", value.into_expr())) }
-    /// `ParallelismConfiguration`: `ParallelismConfiguration`. Update: in place.
+    /// `ParallelismConfiguration`: `ParallelismConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-flinkapplicationconfiguration.html#cfn-kinesisanalyticsv2-application-flinkapplicationconfiguration-parallelismconfiguration)
     pub fn parallelism_configuration(self, value: impl Arg<ParallelismConfiguration>) -> Self { Self(put(self.0, "ParallelismConfiguration", value.into_expr())) }
 }
 impl Done for FlinkApplicationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -247,7 +247,7 @@ impl Done for FlinkApplicationConfiguration { fn into_props(self) -> Bag { self.
 impl FlinkRunConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AllowNonRestoredState`: boolean. Update: in place.
+    /// `AllowNonRestoredState`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-flinkrunconfiguration.html#cfn-kinesisanalyticsv2-application-flinkrunconfiguration-allownonrestoredstate)
     pub fn allow_non_restored_state(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowNonRestoredState", value.into_expr())) }
 }
 impl Done for FlinkRunConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -256,7 +256,7 @@ impl Done for FlinkRunConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl GlueDataCatalogConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DatabaseARN`: text. Update: in place.
+    /// `DatabaseARN`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-gluedatacatalogconfiguration.html#cfn-kinesisanalyticsv2-application-gluedatacatalogconfiguration-databasearn)
     pub fn database_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseARN", value.into_expr())) }
 }
 impl Done for GlueDataCatalogConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -267,17 +267,17 @@ impl Input {
     pub fn new() -> Input<Missing<super::required::InputSchema>, Missing<super::required::NamePrefix>> { Input(Bag::default(), Phase) }
 }
 impl<R0, R1> Input<R0, R1> {
-    /// `InputParallelism`: `InputParallelism`. Update: in place.
+    /// `InputParallelism`: `InputParallelism`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-input.html#cfn-kinesisanalyticsv2-application-input-inputparallelism)
     pub fn input_parallelism(self, value: impl Arg<InputParallelism>) -> Self { Self(put(self.0, "InputParallelism", value.into_expr()), Phase) }
-    /// `InputProcessingConfiguration`: `InputProcessingConfiguration`. Update: in place.
+    /// `InputProcessingConfiguration`: `InputProcessingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-input.html#cfn-kinesisanalyticsv2-application-input-inputprocessingconfiguration)
     pub fn input_processing_configuration(self, value: impl Arg<InputProcessingConfiguration>) -> Self { Self(put(self.0, "InputProcessingConfiguration", value.into_expr()), Phase) }
-    /// `InputSchema`: `InputSchema`, required. Update: in place.
+    /// `InputSchema`: `InputSchema`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-input.html#cfn-kinesisanalyticsv2-application-input-inputschema)
     pub fn input_schema(self, value: impl Arg<InputSchema>) -> Input<Set, R1> { Input(put(self.0, "InputSchema", value.into_expr()), Phase) }
-    /// `KinesisFirehoseInput`: `KinesisFirehoseInput`. Update: in place.
+    /// `KinesisFirehoseInput`: `KinesisFirehoseInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-input.html#cfn-kinesisanalyticsv2-application-input-kinesisfirehoseinput)
     pub fn kinesis_firehose_input(self, value: impl Arg<KinesisFirehoseInput>) -> Self { Self(put(self.0, "KinesisFirehoseInput", value.into_expr()), Phase) }
-    /// `KinesisStreamsInput`: `KinesisStreamsInput`. Update: in place.
+    /// `KinesisStreamsInput`: `KinesisStreamsInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-input.html#cfn-kinesisanalyticsv2-application-input-kinesisstreamsinput)
     pub fn kinesis_streams_input(self, value: impl Arg<KinesisStreamsInput>) -> Self { Self(put(self.0, "KinesisStreamsInput", value.into_expr()), Phase) }
-    /// `NamePrefix`: text, required. Update: in place.
+    /// `NamePrefix`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-input.html#cfn-kinesisanalyticsv2-application-input-nameprefix)
     pub fn name_prefix(self, value: impl Arg<str>) -> Input<R0, Set> { Input(put(self.0, "NamePrefix", value.into_expr()), Phase) }
 }
 impl Done for Input { fn into_props(self) -> Bag { self.0 } }
@@ -288,7 +288,7 @@ impl InputLambdaProcessor {
     pub fn new() -> InputLambdaProcessor<Missing<super::required::ResourceARN>> { InputLambdaProcessor(Bag::default(), Phase) }
 }
 impl<R0> InputLambdaProcessor<R0> {
-    /// `ResourceARN`: text, required. Update: in place.
+    /// `ResourceARN`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-inputlambdaprocessor.html#cfn-kinesisanalyticsv2-application-inputlambdaprocessor-resourcearn)
     pub fn resource_arn(self, value: impl Arg<str>) -> InputLambdaProcessor<Set> { InputLambdaProcessor(put(self.0, "ResourceARN", value.into_expr()), Phase) }
 }
 impl Done for InputLambdaProcessor { fn into_props(self) -> Bag { self.0 } }
@@ -297,7 +297,7 @@ impl Done for InputLambdaProcessor { fn into_props(self) -> Bag { self.0 } }
 impl InputParallelism {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Count`: integer. Update: in place.
+    /// `Count`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-inputparallelism.html#cfn-kinesisanalyticsv2-application-inputparallelism-count)
     pub fn count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Count", value.into_expr())) }
 }
 impl Done for InputParallelism { fn into_props(self) -> Bag { self.0 } }
@@ -306,7 +306,7 @@ impl Done for InputParallelism { fn into_props(self) -> Bag { self.0 } }
 impl InputProcessingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `InputLambdaProcessor`: `InputLambdaProcessor`. Update: in place.
+    /// `InputLambdaProcessor`: `InputLambdaProcessor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-inputprocessingconfiguration.html#cfn-kinesisanalyticsv2-application-inputprocessingconfiguration-inputlambdaprocessor)
     pub fn input_lambda_processor(self, value: impl Arg<InputLambdaProcessor>) -> Self { Self(put(self.0, "InputLambdaProcessor", value.into_expr())) }
 }
 impl Done for InputProcessingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -317,11 +317,11 @@ impl InputSchema {
     pub fn new() -> InputSchema<Missing<super::required::RecordColumns>, Missing<super::required::RecordFormat>> { InputSchema(Bag::default(), Phase) }
 }
 impl<R0, R1> InputSchema<R0, R1> {
-    /// `RecordColumns`: list of `RecordColumn`, required. Update: in place.
+    /// `RecordColumns`: list of `RecordColumn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-inputschema.html#cfn-kinesisanalyticsv2-application-inputschema-recordcolumns)
     pub fn record_columns(self, value: impl Arg<Arr<RecordColumn>>) -> InputSchema<Set, R1> { InputSchema(put(self.0, "RecordColumns", value.into_expr()), Phase) }
-    /// `RecordEncoding`: `RecordEncoding`. Update: in place.
+    /// `RecordEncoding`: `RecordEncoding`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-inputschema.html#cfn-kinesisanalyticsv2-application-inputschema-recordencoding)
     pub fn record_encoding(self, value: impl Arg<RecordEncoding>) -> Self { Self(put(self.0, "RecordEncoding", value.into_expr()), Phase) }
-    /// `RecordFormat`: `RecordFormat`, required. Update: in place.
+    /// `RecordFormat`: `RecordFormat`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-inputschema.html#cfn-kinesisanalyticsv2-application-inputschema-recordformat)
     pub fn record_format(self, value: impl Arg<RecordFormat>) -> InputSchema<R0, Set> { InputSchema(put(self.0, "RecordFormat", value.into_expr()), Phase) }
 }
 impl Done for InputSchema { fn into_props(self) -> Bag { self.0 } }
@@ -332,7 +332,7 @@ impl JSONMappingParameters {
     pub fn new() -> JSONMappingParameters<Missing<super::required::RecordRowPath>> { JSONMappingParameters(Bag::default(), Phase) }
 }
 impl<R0> JSONMappingParameters<R0> {
-    /// `RecordRowPath`: text, required. Update: in place.
+    /// `RecordRowPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-jsonmappingparameters.html#cfn-kinesisanalyticsv2-application-jsonmappingparameters-recordrowpath)
     pub fn record_row_path(self, value: impl Arg<str>) -> JSONMappingParameters<Set> { JSONMappingParameters(put(self.0, "RecordRowPath", value.into_expr()), Phase) }
 }
 impl Done for JSONMappingParameters { fn into_props(self) -> Bag { self.0 } }
@@ -343,7 +343,7 @@ impl KinesisFirehoseInput {
     pub fn new() -> KinesisFirehoseInput<Missing<super::required::ResourceARN>> { KinesisFirehoseInput(Bag::default(), Phase) }
 }
 impl<R0> KinesisFirehoseInput<R0> {
-    /// `ResourceARN`: text, required. Update: in place.
+    /// `ResourceARN`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-kinesisfirehoseinput.html#cfn-kinesisanalyticsv2-application-kinesisfirehoseinput-resourcearn)
     pub fn resource_arn(self, value: impl Arg<str>) -> KinesisFirehoseInput<Set> { KinesisFirehoseInput(put(self.0, "ResourceARN", value.into_expr()), Phase) }
 }
 impl Done for KinesisFirehoseInput { fn into_props(self) -> Bag { self.0 } }
@@ -354,7 +354,7 @@ impl KinesisStreamsInput {
     pub fn new() -> KinesisStreamsInput<Missing<super::required::ResourceARN>> { KinesisStreamsInput(Bag::default(), Phase) }
 }
 impl<R0> KinesisStreamsInput<R0> {
-    /// `ResourceARN`: text, required. Update: in place.
+    /// `ResourceARN`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-kinesisstreamsinput.html#cfn-kinesisanalyticsv2-application-kinesisstreamsinput-resourcearn)
     pub fn resource_arn(self, value: impl Arg<str>) -> KinesisStreamsInput<Set> { KinesisStreamsInput(put(self.0, "ResourceARN", value.into_expr()), Phase) }
 }
 impl Done for KinesisStreamsInput { fn into_props(self) -> Bag { self.0 } }
@@ -363,9 +363,9 @@ impl Done for KinesisStreamsInput { fn into_props(self) -> Bag { self.0 } }
 impl MappingParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CSVMappingParameters`: `CSVMappingParameters`. Update: in place.
+    /// `CSVMappingParameters`: `CSVMappingParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-mappingparameters.html#cfn-kinesisanalyticsv2-application-mappingparameters-csvmappingparameters)
     pub fn csv_mapping_parameters(self, value: impl Arg<CSVMappingParameters>) -> Self { Self(put(self.0, "CSVMappingParameters", value.into_expr())) }
-    /// `JSONMappingParameters`: `JSONMappingParameters`. Update: in place.
+    /// `JSONMappingParameters`: `JSONMappingParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-mappingparameters.html#cfn-kinesisanalyticsv2-application-mappingparameters-jsonmappingparameters)
     pub fn json_mapping_parameters(self, value: impl Arg<JSONMappingParameters>) -> Self { Self(put(self.0, "JSONMappingParameters", value.into_expr())) }
 }
 impl Done for MappingParameters { fn into_props(self) -> Bag { self.0 } }
@@ -376,11 +376,11 @@ impl MavenReference {
     pub fn new() -> MavenReference<Missing<super::required::ArtifactId>, Missing<super::required::GroupId>, Missing<super::required::Version>> { MavenReference(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MavenReference<R0, R1, R2> {
-    /// `ArtifactId`: text, required. Update: in place.
+    /// `ArtifactId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-mavenreference.html#cfn-kinesisanalyticsv2-application-mavenreference-artifactid)
     pub fn artifact_id(self, value: impl Arg<str>) -> MavenReference<Set, R1, R2> { MavenReference(put(self.0, "ArtifactId", value.into_expr()), Phase) }
-    /// `GroupId`: text, required. Update: in place.
+    /// `GroupId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-mavenreference.html#cfn-kinesisanalyticsv2-application-mavenreference-groupid)
     pub fn group_id(self, value: impl Arg<str>) -> MavenReference<R0, Set, R2> { MavenReference(put(self.0, "GroupId", value.into_expr()), Phase) }
-    /// `Version`: text, required. Update: in place.
+    /// `Version`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-mavenreference.html#cfn-kinesisanalyticsv2-application-mavenreference-version)
     pub fn version(self, value: impl Arg<str>) -> MavenReference<R0, R1, Set> { MavenReference(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for MavenReference { fn into_props(self) -> Bag { self.0 } }
@@ -391,11 +391,11 @@ impl MonitoringConfiguration {
     pub fn new() -> MonitoringConfiguration<Missing<super::required::ConfigurationType>> { MonitoringConfiguration(Bag::default(), Phase) }
 }
 impl<R0> MonitoringConfiguration<R0> {
-    /// `ConfigurationType`: `ConfigurationType`, required. Update: in place.
+    /// `ConfigurationType`: `ConfigurationType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-monitoringconfiguration.html#cfn-kinesisanalyticsv2-application-monitoringconfiguration-configurationtype)
     pub fn configuration_type(self, value: impl Arg<ConfigurationType>) -> MonitoringConfiguration<Set> { MonitoringConfiguration(put(self.0, "ConfigurationType", value.into_expr()), Phase) }
-    /// `LogLevel`: `LogLevel`. Update: in place.
+    /// `LogLevel`: `LogLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-monitoringconfiguration.html#cfn-kinesisanalyticsv2-application-monitoringconfiguration-loglevel)
     pub fn log_level(self, value: impl Arg<LogLevel>) -> Self { Self(put(self.0, "LogLevel", value.into_expr()), Phase) }
-    /// `MetricsLevel`: `MetricsLevel`. Update: in place.
+    /// `MetricsLevel`: `MetricsLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-monitoringconfiguration.html#cfn-kinesisanalyticsv2-application-monitoringconfiguration-metricslevel)
     pub fn metrics_level(self, value: impl Arg<MetricsLevel>) -> Self { Self(put(self.0, "MetricsLevel", value.into_expr()), Phase) }
 }
 impl Done for MonitoringConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -406,13 +406,13 @@ impl ParallelismConfiguration {
     pub fn new() -> ParallelismConfiguration<Missing<super::required::ConfigurationType>> { ParallelismConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ParallelismConfiguration<R0> {
-    /// `AutoScalingEnabled`: boolean. Update: in place.
+    /// `AutoScalingEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-parallelismconfiguration.html#cfn-kinesisanalyticsv2-application-parallelismconfiguration-autoscalingenabled)
     pub fn auto_scaling_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoScalingEnabled", value.into_expr()), Phase) }
-    /// `ConfigurationType`: `ConfigurationType`, required. Update: in place.
+    /// `ConfigurationType`: `ConfigurationType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-parallelismconfiguration.html#cfn-kinesisanalyticsv2-application-parallelismconfiguration-configurationtype)
     pub fn configuration_type(self, value: impl Arg<ConfigurationType>) -> ParallelismConfiguration<Set> { ParallelismConfiguration(put(self.0, "ConfigurationType", value.into_expr()), Phase) }
-    /// `Parallelism`: integer. Update: in place.
+    /// `Parallelism`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-parallelismconfiguration.html#cfn-kinesisanalyticsv2-application-parallelismconfiguration-parallelism)
     pub fn parallelism(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Parallelism", value.into_expr()), Phase) }
-    /// `ParallelismPerKPU`: integer. Update: in place.
+    /// `ParallelismPerKPU`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-parallelismconfiguration.html#cfn-kinesisanalyticsv2-application-parallelismconfiguration-parallelismperkpu)
     pub fn parallelism_per_kpu(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ParallelismPerKPU", value.into_expr()), Phase) }
 }
 impl Done for ParallelismConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -421,9 +421,9 @@ impl Done for ParallelismConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl PropertyGroup {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PropertyGroupId`: text. Update: in place.
+    /// `PropertyGroupId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-propertygroup.html#cfn-kinesisanalyticsv2-application-propertygroup-propertygroupid)
     pub fn property_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PropertyGroupId", value.into_expr())) }
-    /// `PropertyMap`: map of text. Update: in place.
+    /// `PropertyMap`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-propertygroup.html#cfn-kinesisanalyticsv2-application-propertygroup-propertymap)
     pub fn property_map(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "PropertyMap", value.into_expr())) }
 }
 impl Done for PropertyGroup { fn into_props(self) -> Bag { self.0 } }
@@ -434,11 +434,11 @@ impl RecordColumn {
     pub fn new() -> RecordColumn<Missing<super::required::Name>, Missing<super::required::SqlType>> { RecordColumn(Bag::default(), Phase) }
 }
 impl<R0, R1> RecordColumn<R0, R1> {
-    /// `Mapping`: text. Update: in place.
+    /// `Mapping`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-recordcolumn.html#cfn-kinesisanalyticsv2-application-recordcolumn-mapping)
     pub fn mapping(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mapping", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-recordcolumn.html#cfn-kinesisanalyticsv2-application-recordcolumn-name)
     pub fn name(self, value: impl Arg<str>) -> RecordColumn<Set, R1> { RecordColumn(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `SqlType`: text, required. Update: in place.
+    /// `SqlType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-recordcolumn.html#cfn-kinesisanalyticsv2-application-recordcolumn-sqltype)
     pub fn sql_type(self, value: impl Arg<str>) -> RecordColumn<R0, Set> { RecordColumn(put(self.0, "SqlType", value.into_expr()), Phase) }
 }
 impl Done for RecordColumn { fn into_props(self) -> Bag { self.0 } }
@@ -449,9 +449,9 @@ impl RecordFormat {
     pub fn new() -> RecordFormat<Missing<super::required::RecordFormatType>> { RecordFormat(Bag::default(), Phase) }
 }
 impl<R0> RecordFormat<R0> {
-    /// `MappingParameters`: `MappingParameters`. Update: in place.
+    /// `MappingParameters`: `MappingParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-recordformat.html#cfn-kinesisanalyticsv2-application-recordformat-mappingparameters)
     pub fn mapping_parameters(self, value: impl Arg<MappingParameters>) -> Self { Self(put(self.0, "MappingParameters", value.into_expr()), Phase) }
-    /// `RecordFormatType`: `RecordFormatType`, required. Update: in place.
+    /// `RecordFormatType`: `RecordFormatType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-recordformat.html#cfn-kinesisanalyticsv2-application-recordformat-recordformattype)
     pub fn record_format_type(self, value: impl Arg<RecordFormatType>) -> RecordFormat<Set> { RecordFormat(put(self.0, "RecordFormatType", value.into_expr()), Phase) }
 }
 impl Done for RecordFormat { fn into_props(self) -> Bag { self.0 } }
@@ -460,9 +460,9 @@ impl Done for RecordFormat { fn into_props(self) -> Bag { self.0 } }
 impl RunConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ApplicationRestoreConfiguration`: `ApplicationRestoreConfiguration`. Update: in place.
+    /// `ApplicationRestoreConfiguration`: `ApplicationRestoreConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-runconfiguration.html#cfn-kinesisanalyticsv2-application-runconfiguration-applicationrestoreconfiguration)
     pub fn application_restore_configuration(self, value: impl Arg<ApplicationRestoreConfiguration>) -> Self { Self(put(self.0, "ApplicationRestoreConfiguration", value.into_expr())) }
-    /// `FlinkRunConfiguration`: `FlinkRunConfiguration`. Update: in place.
+    /// `FlinkRunConfiguration`: `FlinkRunConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-runconfiguration.html#cfn-kinesisanalyticsv2-application-runconfiguration-flinkrunconfiguration)
     pub fn flink_run_configuration(self, value: impl Arg<FlinkRunConfiguration>) -> Self { Self(put(self.0, "FlinkRunConfiguration", value.into_expr())) }
 }
 impl Done for RunConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -473,9 +473,9 @@ impl S3ContentBaseLocation {
     pub fn new() -> S3ContentBaseLocation<Missing<super::required::BucketARN>> { S3ContentBaseLocation(Bag::default(), Phase) }
 }
 impl<R0> S3ContentBaseLocation<R0> {
-    /// `BasePath`: text. Update: in place.
+    /// `BasePath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-s3contentbaselocation.html#cfn-kinesisanalyticsv2-application-s3contentbaselocation-basepath)
     pub fn base_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BasePath", value.into_expr()), Phase) }
-    /// `BucketARN`: text, required. Update: in place.
+    /// `BucketARN`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-s3contentbaselocation.html#cfn-kinesisanalyticsv2-application-s3contentbaselocation-bucketarn)
     pub fn bucket_arn(self, value: impl Arg<str>) -> S3ContentBaseLocation<Set> { S3ContentBaseLocation(put(self.0, "BucketARN", value.into_expr()), Phase) }
 }
 impl Done for S3ContentBaseLocation { fn into_props(self) -> Bag { self.0 } }
@@ -486,11 +486,11 @@ impl S3ContentLocation {
     pub fn new() -> S3ContentLocation<Missing<super::required::BucketARN>, Missing<super::required::FileKey>> { S3ContentLocation(Bag::default(), Phase) }
 }
 impl<R0, R1> S3ContentLocation<R0, R1> {
-    /// `BucketARN`: text, required. Update: in place.
+    /// `BucketARN`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-s3contentlocation.html#cfn-kinesisanalyticsv2-application-s3contentlocation-bucketarn)
     pub fn bucket_arn(self, value: impl Arg<str>) -> S3ContentLocation<Set, R1> { S3ContentLocation(put(self.0, "BucketARN", value.into_expr()), Phase) }
-    /// `FileKey`: text, required. Update: in place.
+    /// `FileKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-s3contentlocation.html#cfn-kinesisanalyticsv2-application-s3contentlocation-filekey)
     pub fn file_key(self, value: impl Arg<str>) -> S3ContentLocation<R0, Set> { S3ContentLocation(put(self.0, "FileKey", value.into_expr()), Phase) }
-    /// `ObjectVersion`: text. Update: in place.
+    /// `ObjectVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-s3contentlocation.html#cfn-kinesisanalyticsv2-application-s3contentlocation-objectversion)
     pub fn object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectVersion", value.into_expr()), Phase) }
 }
 impl Done for S3ContentLocation { fn into_props(self) -> Bag { self.0 } }
@@ -499,7 +499,7 @@ impl Done for S3ContentLocation { fn into_props(self) -> Bag { self.0 } }
 impl SqlApplicationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Inputs`: list of `Input`. Update: in place.
+    /// `Inputs`: list of `Input`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-sqlapplicationconfiguration.html#cfn-kinesisanalyticsv2-application-sqlapplicationconfiguration-inputs)
     pub fn inputs(self, value: impl Arg<Arr<Input>>) -> Self { Self(put(self.0, "Inputs", value.into_expr())) }
 }
 impl Done for SqlApplicationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -510,9 +510,9 @@ impl VpcConfiguration {
     pub fn new() -> VpcConfiguration<Missing<super::required::SecurityGroupIds>, Missing<super::required::SubnetIds>> { VpcConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> VpcConfiguration<R0, R1> {
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-vpcconfiguration.html#cfn-kinesisanalyticsv2-application-vpcconfiguration-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfiguration<Set, R1> { VpcConfiguration(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `SubnetIds`: list of text, required. Update: in place.
+    /// `SubnetIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-vpcconfiguration.html#cfn-kinesisanalyticsv2-application-vpcconfiguration-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> VpcConfiguration<R0, Set> { VpcConfiguration(put(self.0, "SubnetIds", value.into_expr()), Phase) }
 }
 impl Done for VpcConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -521,13 +521,13 @@ impl Done for VpcConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl ZeppelinApplicationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CatalogConfiguration`: `CatalogConfiguration`. Update: in place.
+    /// `CatalogConfiguration`: `CatalogConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-zeppelinapplicationconfiguration.html#cfn-kinesisanalyticsv2-application-zeppelinapplicationconfiguration-catalogconfiguration)
     pub fn catalog_configuration(self, value: impl Arg<CatalogConfiguration>) -> Self { Self(put(self.0, "CatalogConfiguration", value.into_expr())) }
-    /// `CustomArtifactsConfiguration`: list of `CustomArtifactConfiguration`. Update: in place.
+    /// `CustomArtifactsConfiguration`: list of `CustomArtifactConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-zeppelinapplicationconfiguration.html#cfn-kinesisanalyticsv2-application-zeppelinapplicationconfiguration-customartifactsconfiguration)
     pub fn custom_artifacts_configuration(self, value: impl Arg<Arr<CustomArtifactConfiguration>>) -> Self { Self(put(self.0, "CustomArtifactsConfiguration", value.into_expr())) }
-    /// `DeployAsApplicationConfiguration`: `DeployAsApplicationConfiguration`. Update: in place.
+    /// `DeployAsApplicationConfiguration`: `DeployAsApplicationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-zeppelinapplicationconfiguration.html#cfn-kinesisanalyticsv2-application-zeppelinapplicationconfiguration-deployasapplicationconfiguration)
     pub fn deploy_as_application_configuration(self, value: impl Arg<DeployAsApplicationConfiguration>) -> Self { Self(put(self.0, "DeployAsApplicationConfiguration", value.into_expr())) }
-    /// `MonitoringConfiguration`: `ZeppelinMonitoringConfiguration`. Update: in place.
+    /// `MonitoringConfiguration`: `ZeppelinMonitoringConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-zeppelinapplicationconfiguration.html#cfn-kinesisanalyticsv2-application-zeppelinapplicationconfiguration-monitoringconfiguration)
     pub fn monitoring_configuration(self, value: impl Arg<ZeppelinMonitoringConfiguration>) -> Self { Self(put(self.0, "MonitoringConfiguration", value.into_expr())) }
 }
 impl Done for ZeppelinApplicationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -536,7 +536,7 @@ impl Done for ZeppelinApplicationConfiguration { fn into_props(self) -> Bag { se
 impl ZeppelinMonitoringConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LogLevel`: `LogLevel`. Update: in place.
+    /// `LogLevel`: `LogLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-zeppelinmonitoringconfiguration.html#cfn-kinesisanalyticsv2-application-zeppelinmonitoringconfiguration-loglevel)
     pub fn log_level(self, value: impl Arg<LogLevel>) -> Self { Self(put(self.0, "LogLevel", value.into_expr())) }
 }
 impl Done for ZeppelinMonitoringConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -570,7 +570,7 @@ impl CfnApplicationCloudWatchLoggingOption {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationCloudWatchLoggingOptionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalyticsv2-applicationcloudwatchloggingoption.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnApplicationCloudWatchLoggingOption { fn node(&self) -> &Place { &self.0 } }
@@ -581,9 +581,9 @@ impl CfnApplicationCloudWatchLoggingOptionProps {
     pub fn new() -> CfnApplicationCloudWatchLoggingOptionProps<Missing<required::ApplicationName>, Missing<required::CloudWatchLoggingOption>> { CfnApplicationCloudWatchLoggingOptionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnApplicationCloudWatchLoggingOptionProps<R0, R1> {
-    /// `ApplicationName`: text, required. Update: replacement.
+    /// `ApplicationName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalyticsv2-applicationcloudwatchloggingoption.html#cfn-kinesisanalyticsv2-applicationcloudwatchloggingoption-applicationname)
     pub fn application_name(self, value: impl Arg<str>) -> CfnApplicationCloudWatchLoggingOptionProps<Set, R1> { CfnApplicationCloudWatchLoggingOptionProps(put(self.0, "ApplicationName", value.into_expr()), Phase) }
-    /// `CloudWatchLoggingOption`: `CloudWatchLoggingOption`, required. Update: in place.
+    /// `CloudWatchLoggingOption`: `CloudWatchLoggingOption`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalyticsv2-applicationcloudwatchloggingoption.html#cfn-kinesisanalyticsv2-applicationcloudwatchloggingoption-cloudwatchloggingoption)
     pub fn cloud_watch_logging_option(self, value: impl Arg<application_cloud_watch_logging_option::CloudWatchLoggingOption>) -> CfnApplicationCloudWatchLoggingOptionProps<R0, Set> { CfnApplicationCloudWatchLoggingOptionProps(put(self.0, "CloudWatchLoggingOption", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationCloudWatchLoggingOptionProps { fn into_props(self) -> Bag { self.0 } }
@@ -597,7 +597,7 @@ impl CloudWatchLoggingOption {
     pub fn new() -> CloudWatchLoggingOption<Missing<super::required::LogStreamARN>> { CloudWatchLoggingOption(Bag::default(), Phase) }
 }
 impl<R0> CloudWatchLoggingOption<R0> {
-    /// `LogStreamARN`: text, required. Update: in place.
+    /// `LogStreamARN`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationcloudwatchloggingoption-cloudwatchloggingoption.html#cfn-kinesisanalyticsv2-applicationcloudwatchloggingoption-cloudwatchloggingoption-logstreamarn)
     pub fn log_stream_arn(self, value: impl Arg<str>) -> CloudWatchLoggingOption<Set> { CloudWatchLoggingOption(put(self.0, "LogStreamARN", value.into_expr()), Phase) }
 }
 impl Done for CloudWatchLoggingOption { fn into_props(self) -> Bag { self.0 } }
@@ -611,7 +611,7 @@ impl CfnApplicationOutput {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationOutputProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalyticsv2-applicationoutput.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnApplicationOutput { fn node(&self) -> &Place { &self.0 } }
@@ -622,9 +622,9 @@ impl CfnApplicationOutputProps {
     pub fn new() -> CfnApplicationOutputProps<Missing<required::ApplicationName>, Missing<required::Output>> { CfnApplicationOutputProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnApplicationOutputProps<R0, R1> {
-    /// `ApplicationName`: text, required. Update: replacement.
+    /// `ApplicationName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalyticsv2-applicationoutput.html#cfn-kinesisanalyticsv2-applicationoutput-applicationname)
     pub fn application_name(self, value: impl Arg<str>) -> CfnApplicationOutputProps<Set, R1> { CfnApplicationOutputProps(put(self.0, "ApplicationName", value.into_expr()), Phase) }
-    /// `Output`: `Output`, required. Update: in place.
+    /// `Output`: `Output`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalyticsv2-applicationoutput.html#cfn-kinesisanalyticsv2-applicationoutput-output)
     pub fn output(self, value: impl Arg<application_output::Output>) -> CfnApplicationOutputProps<R0, Set> { CfnApplicationOutputProps(put(self.0, "Output", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationOutputProps { fn into_props(self) -> Bag { self.0 } }
@@ -636,7 +636,7 @@ use crate::cfn::support::*;
 impl DestinationSchema {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RecordFormatType`: text. Update: in place.
+    /// `RecordFormatType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationoutput-destinationschema.html#cfn-kinesisanalyticsv2-applicationoutput-destinationschema-recordformattype)
     pub fn record_format_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecordFormatType", value.into_expr())) }
 }
 impl Done for DestinationSchema { fn into_props(self) -> Bag { self.0 } }
@@ -647,7 +647,7 @@ impl KinesisFirehoseOutput {
     pub fn new() -> KinesisFirehoseOutput<Missing<super::required::ResourceARN>> { KinesisFirehoseOutput(Bag::default(), Phase) }
 }
 impl<R0> KinesisFirehoseOutput<R0> {
-    /// `ResourceARN`: text, required. Update: in place.
+    /// `ResourceARN`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationoutput-kinesisfirehoseoutput.html#cfn-kinesisanalyticsv2-applicationoutput-kinesisfirehoseoutput-resourcearn)
     pub fn resource_arn(self, value: impl Arg<str>) -> KinesisFirehoseOutput<Set> { KinesisFirehoseOutput(put(self.0, "ResourceARN", value.into_expr()), Phase) }
 }
 impl Done for KinesisFirehoseOutput { fn into_props(self) -> Bag { self.0 } }
@@ -658,7 +658,7 @@ impl KinesisStreamsOutput {
     pub fn new() -> KinesisStreamsOutput<Missing<super::required::ResourceARN>> { KinesisStreamsOutput(Bag::default(), Phase) }
 }
 impl<R0> KinesisStreamsOutput<R0> {
-    /// `ResourceARN`: text, required. Update: in place.
+    /// `ResourceARN`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationoutput-kinesisstreamsoutput.html#cfn-kinesisanalyticsv2-applicationoutput-kinesisstreamsoutput-resourcearn)
     pub fn resource_arn(self, value: impl Arg<str>) -> KinesisStreamsOutput<Set> { KinesisStreamsOutput(put(self.0, "ResourceARN", value.into_expr()), Phase) }
 }
 impl Done for KinesisStreamsOutput { fn into_props(self) -> Bag { self.0 } }
@@ -669,7 +669,7 @@ impl LambdaOutput {
     pub fn new() -> LambdaOutput<Missing<super::required::ResourceARN>> { LambdaOutput(Bag::default(), Phase) }
 }
 impl<R0> LambdaOutput<R0> {
-    /// `ResourceARN`: text, required. Update: in place.
+    /// `ResourceARN`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationoutput-lambdaoutput.html#cfn-kinesisanalyticsv2-applicationoutput-lambdaoutput-resourcearn)
     pub fn resource_arn(self, value: impl Arg<str>) -> LambdaOutput<Set> { LambdaOutput(put(self.0, "ResourceARN", value.into_expr()), Phase) }
 }
 impl Done for LambdaOutput { fn into_props(self) -> Bag { self.0 } }
@@ -680,15 +680,15 @@ impl Output {
     pub fn new() -> Output<Missing<super::required::DestinationSchema>> { Output(Bag::default(), Phase) }
 }
 impl<R0> Output<R0> {
-    /// `DestinationSchema`: `DestinationSchema`, required. Update: in place.
+    /// `DestinationSchema`: `DestinationSchema`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationoutput-output.html#cfn-kinesisanalyticsv2-applicationoutput-output-destinationschema)
     pub fn destination_schema(self, value: impl Arg<DestinationSchema>) -> Output<Set> { Output(put(self.0, "DestinationSchema", value.into_expr()), Phase) }
-    /// `KinesisFirehoseOutput`: `KinesisFirehoseOutput`. Update: in place.
+    /// `KinesisFirehoseOutput`: `KinesisFirehoseOutput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationoutput-output.html#cfn-kinesisanalyticsv2-applicationoutput-output-kinesisfirehoseoutput)
     pub fn kinesis_firehose_output(self, value: impl Arg<KinesisFirehoseOutput>) -> Self { Self(put(self.0, "KinesisFirehoseOutput", value.into_expr()), Phase) }
-    /// `KinesisStreamsOutput`: `KinesisStreamsOutput`. Update: in place.
+    /// `KinesisStreamsOutput`: `KinesisStreamsOutput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationoutput-output.html#cfn-kinesisanalyticsv2-applicationoutput-output-kinesisstreamsoutput)
     pub fn kinesis_streams_output(self, value: impl Arg<KinesisStreamsOutput>) -> Self { Self(put(self.0, "KinesisStreamsOutput", value.into_expr()), Phase) }
-    /// `LambdaOutput`: `LambdaOutput`. Update: in place.
+    /// `LambdaOutput`: `LambdaOutput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationoutput-output.html#cfn-kinesisanalyticsv2-applicationoutput-output-lambdaoutput)
     pub fn lambda_output(self, value: impl Arg<LambdaOutput>) -> Self { Self(put(self.0, "LambdaOutput", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationoutput-output.html#cfn-kinesisanalyticsv2-applicationoutput-output-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for Output { fn into_props(self) -> Bag { self.0 } }
@@ -702,7 +702,7 @@ impl CfnApplicationReferenceDataSource {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationReferenceDataSourceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalyticsv2-applicationreferencedatasource.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnApplicationReferenceDataSource { fn node(&self) -> &Place { &self.0 } }
@@ -713,9 +713,9 @@ impl CfnApplicationReferenceDataSourceProps {
     pub fn new() -> CfnApplicationReferenceDataSourceProps<Missing<required::ApplicationName>, Missing<required::ReferenceDataSource>> { CfnApplicationReferenceDataSourceProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnApplicationReferenceDataSourceProps<R0, R1> {
-    /// `ApplicationName`: text, required. Update: replacement.
+    /// `ApplicationName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalyticsv2-applicationreferencedatasource.html#cfn-kinesisanalyticsv2-applicationreferencedatasource-applicationname)
     pub fn application_name(self, value: impl Arg<str>) -> CfnApplicationReferenceDataSourceProps<Set, R1> { CfnApplicationReferenceDataSourceProps(put(self.0, "ApplicationName", value.into_expr()), Phase) }
-    /// `ReferenceDataSource`: `ReferenceDataSource`, required. Update: in place.
+    /// `ReferenceDataSource`: `ReferenceDataSource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalyticsv2-applicationreferencedatasource.html#cfn-kinesisanalyticsv2-applicationreferencedatasource-referencedatasource)
     pub fn reference_data_source(self, value: impl Arg<application_reference_data_source::ReferenceDataSource>) -> CfnApplicationReferenceDataSourceProps<R0, Set> { CfnApplicationReferenceDataSourceProps(put(self.0, "ReferenceDataSource", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationReferenceDataSourceProps { fn into_props(self) -> Bag { self.0 } }
@@ -729,9 +729,9 @@ impl CSVMappingParameters {
     pub fn new() -> CSVMappingParameters<Missing<super::required::RecordColumnDelimiter>, Missing<super::required::RecordRowDelimiter>> { CSVMappingParameters(Bag::default(), Phase) }
 }
 impl<R0, R1> CSVMappingParameters<R0, R1> {
-    /// `RecordColumnDelimiter`: text, required. Update: in place.
+    /// `RecordColumnDelimiter`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-csvmappingparameters.html#cfn-kinesisanalyticsv2-applicationreferencedatasource-csvmappingparameters-recordcolumndelimiter)
     pub fn record_column_delimiter(self, value: impl Arg<str>) -> CSVMappingParameters<Set, R1> { CSVMappingParameters(put(self.0, "RecordColumnDelimiter", value.into_expr()), Phase) }
-    /// `RecordRowDelimiter`: text, required. Update: in place.
+    /// `RecordRowDelimiter`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-csvmappingparameters.html#cfn-kinesisanalyticsv2-applicationreferencedatasource-csvmappingparameters-recordrowdelimiter)
     pub fn record_row_delimiter(self, value: impl Arg<str>) -> CSVMappingParameters<R0, Set> { CSVMappingParameters(put(self.0, "RecordRowDelimiter", value.into_expr()), Phase) }
 }
 impl Done for CSVMappingParameters { fn into_props(self) -> Bag { self.0 } }
@@ -742,7 +742,7 @@ impl JSONMappingParameters {
     pub fn new() -> JSONMappingParameters<Missing<super::required::RecordRowPath>> { JSONMappingParameters(Bag::default(), Phase) }
 }
 impl<R0> JSONMappingParameters<R0> {
-    /// `RecordRowPath`: text, required. Update: in place.
+    /// `RecordRowPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-jsonmappingparameters.html#cfn-kinesisanalyticsv2-applicationreferencedatasource-jsonmappingparameters-recordrowpath)
     pub fn record_row_path(self, value: impl Arg<str>) -> JSONMappingParameters<Set> { JSONMappingParameters(put(self.0, "RecordRowPath", value.into_expr()), Phase) }
 }
 impl Done for JSONMappingParameters { fn into_props(self) -> Bag { self.0 } }
@@ -751,9 +751,9 @@ impl Done for JSONMappingParameters { fn into_props(self) -> Bag { self.0 } }
 impl MappingParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CSVMappingParameters`: `CSVMappingParameters`. Update: in place.
+    /// `CSVMappingParameters`: `CSVMappingParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-mappingparameters.html#cfn-kinesisanalyticsv2-applicationreferencedatasource-mappingparameters-csvmappingparameters)
     pub fn csv_mapping_parameters(self, value: impl Arg<CSVMappingParameters>) -> Self { Self(put(self.0, "CSVMappingParameters", value.into_expr())) }
-    /// `JSONMappingParameters`: `JSONMappingParameters`. Update: in place.
+    /// `JSONMappingParameters`: `JSONMappingParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-mappingparameters.html#cfn-kinesisanalyticsv2-applicationreferencedatasource-mappingparameters-jsonmappingparameters)
     pub fn json_mapping_parameters(self, value: impl Arg<JSONMappingParameters>) -> Self { Self(put(self.0, "JSONMappingParameters", value.into_expr())) }
 }
 impl Done for MappingParameters { fn into_props(self) -> Bag { self.0 } }
@@ -764,11 +764,11 @@ impl RecordColumn {
     pub fn new() -> RecordColumn<Missing<super::required::Name>, Missing<super::required::SqlType>> { RecordColumn(Bag::default(), Phase) }
 }
 impl<R0, R1> RecordColumn<R0, R1> {
-    /// `Mapping`: text. Update: in place.
+    /// `Mapping`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-recordcolumn.html#cfn-kinesisanalyticsv2-applicationreferencedatasource-recordcolumn-mapping)
     pub fn mapping(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mapping", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-recordcolumn.html#cfn-kinesisanalyticsv2-applicationreferencedatasource-recordcolumn-name)
     pub fn name(self, value: impl Arg<str>) -> RecordColumn<Set, R1> { RecordColumn(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `SqlType`: text, required. Update: in place.
+    /// `SqlType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-recordcolumn.html#cfn-kinesisanalyticsv2-applicationreferencedatasource-recordcolumn-sqltype)
     pub fn sql_type(self, value: impl Arg<str>) -> RecordColumn<R0, Set> { RecordColumn(put(self.0, "SqlType", value.into_expr()), Phase) }
 }
 impl Done for RecordColumn { fn into_props(self) -> Bag { self.0 } }
@@ -779,9 +779,9 @@ impl RecordFormat {
     pub fn new() -> RecordFormat<Missing<super::required::RecordFormatType>> { RecordFormat(Bag::default(), Phase) }
 }
 impl<R0> RecordFormat<R0> {
-    /// `MappingParameters`: `MappingParameters`. Update: in place.
+    /// `MappingParameters`: `MappingParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-recordformat.html#cfn-kinesisanalyticsv2-applicationreferencedatasource-recordformat-mappingparameters)
     pub fn mapping_parameters(self, value: impl Arg<MappingParameters>) -> Self { Self(put(self.0, "MappingParameters", value.into_expr()), Phase) }
-    /// `RecordFormatType`: text, required. Update: in place.
+    /// `RecordFormatType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-recordformat.html#cfn-kinesisanalyticsv2-applicationreferencedatasource-recordformat-recordformattype)
     pub fn record_format_type(self, value: impl Arg<str>) -> RecordFormat<Set> { RecordFormat(put(self.0, "RecordFormatType", value.into_expr()), Phase) }
 }
 impl Done for RecordFormat { fn into_props(self) -> Bag { self.0 } }
@@ -792,11 +792,11 @@ impl ReferenceDataSource {
     pub fn new() -> ReferenceDataSource<Missing<super::required::ReferenceSchema>> { ReferenceDataSource(Bag::default(), Phase) }
 }
 impl<R0> ReferenceDataSource<R0> {
-    /// `ReferenceSchema`: `ReferenceSchema`, required. Update: in place.
+    /// `ReferenceSchema`: `ReferenceSchema`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-referencedatasource.html#cfn-kinesisanalyticsv2-applicationreferencedatasource-referencedatasource-referenceschema)
     pub fn reference_schema(self, value: impl Arg<ReferenceSchema>) -> ReferenceDataSource<Set> { ReferenceDataSource(put(self.0, "ReferenceSchema", value.into_expr()), Phase) }
-    /// `S3ReferenceDataSource`: `S3ReferenceDataSource`. Update: in place.
+    /// `S3ReferenceDataSource`: `S3ReferenceDataSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-referencedatasource.html#cfn-kinesisanalyticsv2-applicationreferencedatasource-referencedatasource-s3referencedatasource)
     pub fn s3_reference_data_source(self, value: impl Arg<S3ReferenceDataSource>) -> Self { Self(put(self.0, "S3ReferenceDataSource", value.into_expr()), Phase) }
-    /// `TableName`: text. Update: replacement.
+    /// `TableName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-referencedatasource.html#cfn-kinesisanalyticsv2-applicationreferencedatasource-referencedatasource-tablename)
     pub fn table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableName", value.into_expr()), Phase) }
 }
 impl Done for ReferenceDataSource { fn into_props(self) -> Bag { self.0 } }
@@ -807,11 +807,11 @@ impl ReferenceSchema {
     pub fn new() -> ReferenceSchema<Missing<super::required::RecordColumns>, Missing<super::required::RecordFormat>> { ReferenceSchema(Bag::default(), Phase) }
 }
 impl<R0, R1> ReferenceSchema<R0, R1> {
-    /// `RecordColumns`: list of `RecordColumn`, required. Update: in place.
+    /// `RecordColumns`: list of `RecordColumn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-referenceschema.html#cfn-kinesisanalyticsv2-applicationreferencedatasource-referenceschema-recordcolumns)
     pub fn record_columns(self, value: impl Arg<Arr<RecordColumn>>) -> ReferenceSchema<Set, R1> { ReferenceSchema(put(self.0, "RecordColumns", value.into_expr()), Phase) }
-    /// `RecordEncoding`: text. Update: in place.
+    /// `RecordEncoding`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-referenceschema.html#cfn-kinesisanalyticsv2-applicationreferencedatasource-referenceschema-recordencoding)
     pub fn record_encoding(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecordEncoding", value.into_expr()), Phase) }
-    /// `RecordFormat`: `RecordFormat`, required. Update: in place.
+    /// `RecordFormat`: `RecordFormat`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-referenceschema.html#cfn-kinesisanalyticsv2-applicationreferencedatasource-referenceschema-recordformat)
     pub fn record_format(self, value: impl Arg<RecordFormat>) -> ReferenceSchema<R0, Set> { ReferenceSchema(put(self.0, "RecordFormat", value.into_expr()), Phase) }
 }
 impl Done for ReferenceSchema { fn into_props(self) -> Bag { self.0 } }
@@ -822,9 +822,9 @@ impl S3ReferenceDataSource {
     pub fn new() -> S3ReferenceDataSource<Missing<super::required::BucketARN>, Missing<super::required::FileKey>> { S3ReferenceDataSource(Bag::default(), Phase) }
 }
 impl<R0, R1> S3ReferenceDataSource<R0, R1> {
-    /// `BucketARN`: text, required. Update: in place.
+    /// `BucketARN`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-s3referencedatasource.html#cfn-kinesisanalyticsv2-applicationreferencedatasource-s3referencedatasource-bucketarn)
     pub fn bucket_arn(self, value: impl Arg<str>) -> S3ReferenceDataSource<Set, R1> { S3ReferenceDataSource(put(self.0, "BucketARN", value.into_expr()), Phase) }
-    /// `FileKey`: text, required. Update: in place.
+    /// `FileKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-s3referencedatasource.html#cfn-kinesisanalyticsv2-applicationreferencedatasource-s3referencedatasource-filekey)
     pub fn file_key(self, value: impl Arg<str>) -> S3ReferenceDataSource<R0, Set> { S3ReferenceDataSource(put(self.0, "FileKey", value.into_expr()), Phase) }
 }
 impl Done for S3ReferenceDataSource { fn into_props(self) -> Bag { self.0 } }

@@ -13,7 +13,7 @@ impl CfnDeliveryStream {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnDeliveryStreamProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `DeliveryStreamName`.
     pub fn reference(&self) -> Val<kind::KinesisFirehoseDeliveryStreamName> { self.0.reference() }
-    /// The attribute `Arn`: `KinesisFirehoseDeliveryStreamArn`.
+    /// The attribute `Arn`: `KinesisFirehoseDeliveryStreamArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisfirehose-deliverystream.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::KinesisFirehoseDeliveryStreamArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnDeliveryStream { fn node(&self) -> &Place { &self.0 } }
@@ -22,41 +22,41 @@ impl Parent for CfnDeliveryStream { fn node(&self) -> &Place { &self.0 } }
 impl CfnDeliveryStreamProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AmazonOpenSearchServerlessDestinationConfiguration`: `AmazonOpenSearchServerlessDestinationConfiguration`. Update: in place.
+    /// `AmazonOpenSearchServerlessDestinationConfiguration`: `AmazonOpenSearchServerlessDestinationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisfirehose-deliverystream.html#cfn-kinesisfirehose-deliverystream-amazonopensearchserverlessdestinationconfiguration)
     pub fn amazon_open_search_serverless_destination_configuration(self, value: impl Arg<delivery_stream::AmazonOpenSearchServerlessDestinationConfiguration>) -> Self { Self(put(self.0, "AmazonOpenSearchServerlessDestinationConfiguration", value.into_expr())) }
-    /// `AmazonopensearchserviceDestinationConfiguration`: `AmazonopensearchserviceDestinationConfiguration`. Update: in place.
+    /// `AmazonopensearchserviceDestinationConfiguration`: `AmazonopensearchserviceDestinationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisfirehose-deliverystream.html#cfn-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration)
     pub fn amazonopensearchservice_destination_configuration(self, value: impl Arg<delivery_stream::AmazonopensearchserviceDestinationConfiguration>) -> Self { Self(put(self.0, "AmazonopensearchserviceDestinationConfiguration", value.into_expr())) }
-    /// `DatabaseSourceConfiguration`: `DatabaseSourceConfiguration`. Update: replacement.
+    /// `DatabaseSourceConfiguration`: `DatabaseSourceConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisfirehose-deliverystream.html#cfn-kinesisfirehose-deliverystream-databasesourceconfiguration)
     pub fn database_source_configuration(self, value: impl Arg<delivery_stream::DatabaseSourceConfiguration>) -> Self { Self(put(self.0, "DatabaseSourceConfiguration", value.into_expr())) }
-    /// `DeliveryStreamEncryptionConfigurationInput`: `DeliveryStreamEncryptionConfigurationInput`. Update: in place.
+    /// `DeliveryStreamEncryptionConfigurationInput`: `DeliveryStreamEncryptionConfigurationInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisfirehose-deliverystream.html#cfn-kinesisfirehose-deliverystream-deliverystreamencryptionconfigurationinput)
     pub fn delivery_stream_encryption_configuration_input(self, value: impl Arg<delivery_stream::DeliveryStreamEncryptionConfigurationInput>) -> Self { Self(put(self.0, "DeliveryStreamEncryptionConfigurationInput", value.into_expr())) }
-    /// `DeliveryStreamName`: `KinesisStreamName`. Update: replacement.
+    /// `DeliveryStreamName`: `KinesisStreamName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisfirehose-deliverystream.html#cfn-kinesisfirehose-deliverystream-deliverystreamname)
     pub fn delivery_stream_name(self, value: impl Arg<kind::KinesisStreamName>) -> Self { Self(put(self.0, "DeliveryStreamName", value.into_expr())) }
-    /// `DeliveryStreamType`: `DeliveryStreamType`. Update: replacement.
+    /// `DeliveryStreamType`: `DeliveryStreamType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisfirehose-deliverystream.html#cfn-kinesisfirehose-deliverystream-deliverystreamtype)
     pub fn delivery_stream_type(self, value: impl Arg<delivery_stream::DeliveryStreamType>) -> Self { Self(put(self.0, "DeliveryStreamType", value.into_expr())) }
-    /// `DirectPutSourceConfiguration`: `DirectPutSourceConfiguration`. Update: replacement.
+    /// `DirectPutSourceConfiguration`: `DirectPutSourceConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisfirehose-deliverystream.html#cfn-kinesisfirehose-deliverystream-directputsourceconfiguration)
     pub fn direct_put_source_configuration(self, value: impl Arg<delivery_stream::DirectPutSourceConfiguration>) -> Self { Self(put(self.0, "DirectPutSourceConfiguration", value.into_expr())) }
-    /// `ElasticsearchDestinationConfiguration`: `ElasticsearchDestinationConfiguration`. Update: in place.
+    /// `ElasticsearchDestinationConfiguration`: `ElasticsearchDestinationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisfirehose-deliverystream.html#cfn-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration)
     pub fn elasticsearch_destination_configuration(self, value: impl Arg<delivery_stream::ElasticsearchDestinationConfiguration>) -> Self { Self(put(self.0, "ElasticsearchDestinationConfiguration", value.into_expr())) }
-    /// `ExtendedS3DestinationConfiguration`: `ExtendedS3DestinationConfiguration`. Update: in place.
+    /// `ExtendedS3DestinationConfiguration`: `ExtendedS3DestinationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisfirehose-deliverystream.html#cfn-kinesisfirehose-deliverystream-extendeds3destinationconfiguration)
     pub fn extended_s3_destination_configuration(self, value: impl Arg<delivery_stream::ExtendedS3DestinationConfiguration>) -> Self { Self(put(self.0, "ExtendedS3DestinationConfiguration", value.into_expr())) }
-    /// `HttpEndpointDestinationConfiguration`: `HttpEndpointDestinationConfiguration`. Update: in place.
+    /// `HttpEndpointDestinationConfiguration`: `HttpEndpointDestinationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisfirehose-deliverystream.html#cfn-kinesisfirehose-deliverystream-httpendpointdestinationconfiguration)
     pub fn http_endpoint_destination_configuration(self, value: impl Arg<delivery_stream::HttpEndpointDestinationConfiguration>) -> Self { Self(put(self.0, "HttpEndpointDestinationConfiguration", value.into_expr())) }
-    /// `IcebergDestinationConfiguration`: `IcebergDestinationConfiguration`. Update: in place.
+    /// `IcebergDestinationConfiguration`: `IcebergDestinationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisfirehose-deliverystream.html#cfn-kinesisfirehose-deliverystream-icebergdestinationconfiguration)
     pub fn iceberg_destination_configuration(self, value: impl Arg<delivery_stream::IcebergDestinationConfiguration>) -> Self { Self(put(self.0, "IcebergDestinationConfiguration", value.into_expr())) }
-    /// `KinesisStreamSourceConfiguration`: `KinesisStreamSourceConfiguration`. Update: replacement.
+    /// `KinesisStreamSourceConfiguration`: `KinesisStreamSourceConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisfirehose-deliverystream.html#cfn-kinesisfirehose-deliverystream-kinesisstreamsourceconfiguration)
     pub fn kinesis_stream_source_configuration(self, value: impl Arg<delivery_stream::KinesisStreamSourceConfiguration>) -> Self { Self(put(self.0, "KinesisStreamSourceConfiguration", value.into_expr())) }
-    /// `MSKSourceConfiguration`: `MSKSourceConfiguration`. Update: replacement.
+    /// `MSKSourceConfiguration`: `MSKSourceConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisfirehose-deliverystream.html#cfn-kinesisfirehose-deliverystream-msksourceconfiguration)
     pub fn msk_source_configuration(self, value: impl Arg<delivery_stream::MSKSourceConfiguration>) -> Self { Self(put(self.0, "MSKSourceConfiguration", value.into_expr())) }
-    /// `RedshiftDestinationConfiguration`: `RedshiftDestinationConfiguration`. Update: in place.
+    /// `RedshiftDestinationConfiguration`: `RedshiftDestinationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisfirehose-deliverystream.html#cfn-kinesisfirehose-deliverystream-redshiftdestinationconfiguration)
     pub fn redshift_destination_configuration(self, value: impl Arg<delivery_stream::RedshiftDestinationConfiguration>) -> Self { Self(put(self.0, "RedshiftDestinationConfiguration", value.into_expr())) }
-    /// `S3DestinationConfiguration`: `S3DestinationConfiguration`. Update: in place.
+    /// `S3DestinationConfiguration`: `S3DestinationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisfirehose-deliverystream.html#cfn-kinesisfirehose-deliverystream-s3destinationconfiguration)
     pub fn s3_destination_configuration(self, value: impl Arg<delivery_stream::S3DestinationConfiguration>) -> Self { Self(put(self.0, "S3DestinationConfiguration", value.into_expr())) }
-    /// `SnowflakeDestinationConfiguration`: `SnowflakeDestinationConfiguration`. Update: in place.
+    /// `SnowflakeDestinationConfiguration`: `SnowflakeDestinationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisfirehose-deliverystream.html#cfn-kinesisfirehose-deliverystream-snowflakedestinationconfiguration)
     pub fn snowflake_destination_configuration(self, value: impl Arg<delivery_stream::SnowflakeDestinationConfiguration>) -> Self { Self(put(self.0, "SnowflakeDestinationConfiguration", value.into_expr())) }
-    /// `SplunkDestinationConfiguration`: `SplunkDestinationConfiguration`. Update: in place.
+    /// `SplunkDestinationConfiguration`: `SplunkDestinationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisfirehose-deliverystream.html#cfn-kinesisfirehose-deliverystream-splunkdestinationconfiguration)
     pub fn splunk_destination_configuration(self, value: impl Arg<delivery_stream::SplunkDestinationConfiguration>) -> Self { Self(put(self.0, "SplunkDestinationConfiguration", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisfirehose-deliverystream.html#cfn-kinesisfirehose-deliverystream-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnDeliveryStreamProps { fn into_props(self) -> Bag { self.0 } }
@@ -68,9 +68,9 @@ use crate::cfn::support::*;
 impl AmazonOpenSearchServerlessBufferingHints {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IntervalInSeconds`: integer. Update: in place.
+    /// `IntervalInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchserverlessbufferinghints.html#cfn-kinesisfirehose-deliverystream-amazonopensearchserverlessbufferinghints-intervalinseconds)
     pub fn interval_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IntervalInSeconds", value.into_expr())) }
-    /// `SizeInMBs`: integer. Update: in place.
+    /// `SizeInMBs`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchserverlessbufferinghints.html#cfn-kinesisfirehose-deliverystream-amazonopensearchserverlessbufferinghints-sizeinmbs)
     pub fn size_in_mbs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeInMBs", value.into_expr())) }
 }
 impl Done for AmazonOpenSearchServerlessBufferingHints { fn into_props(self) -> Bag { self.0 } }
@@ -81,25 +81,25 @@ impl AmazonOpenSearchServerlessDestinationConfiguration {
     pub fn new() -> AmazonOpenSearchServerlessDestinationConfiguration<Missing<super::required::IndexName>, Missing<super::required::RoleARN>, Missing<super::required::S3Configuration>> { AmazonOpenSearchServerlessDestinationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> AmazonOpenSearchServerlessDestinationConfiguration<R0, R1, R2> {
-    /// `BufferingHints`: `AmazonOpenSearchServerlessBufferingHints`. Update: in place.
+    /// `BufferingHints`: `AmazonOpenSearchServerlessBufferingHints`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchserverlessdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-amazonopensearchserverlessdestinationconfiguration-bufferinghints)
     pub fn buffering_hints(self, value: impl Arg<AmazonOpenSearchServerlessBufferingHints>) -> Self { Self(put(self.0, "BufferingHints", value.into_expr()), Phase) }
-    /// `CloudWatchLoggingOptions`: `CloudWatchLoggingOptions`. Update: in place.
+    /// `CloudWatchLoggingOptions`: `CloudWatchLoggingOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchserverlessdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-amazonopensearchserverlessdestinationconfiguration-cloudwatchloggingoptions)
     pub fn cloud_watch_logging_options(self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { Self(put(self.0, "CloudWatchLoggingOptions", value.into_expr()), Phase) }
-    /// `CollectionEndpoint`: text. Update: in place.
+    /// `CollectionEndpoint`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchserverlessdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-amazonopensearchserverlessdestinationconfiguration-collectionendpoint)
     pub fn collection_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CollectionEndpoint", value.into_expr()), Phase) }
-    /// `IndexName`: text, required. Update: in place.
+    /// `IndexName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchserverlessdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-amazonopensearchserverlessdestinationconfiguration-indexname)
     pub fn index_name(self, value: impl Arg<str>) -> AmazonOpenSearchServerlessDestinationConfiguration<Set, R1, R2> { AmazonOpenSearchServerlessDestinationConfiguration(put(self.0, "IndexName", value.into_expr()), Phase) }
-    /// `ProcessingConfiguration`: `ProcessingConfiguration`. Update: in place.
+    /// `ProcessingConfiguration`: `ProcessingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchserverlessdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-amazonopensearchserverlessdestinationconfiguration-processingconfiguration)
     pub fn processing_configuration(self, value: impl Arg<ProcessingConfiguration>) -> Self { Self(put(self.0, "ProcessingConfiguration", value.into_expr()), Phase) }
-    /// `RetryOptions`: `AmazonOpenSearchServerlessRetryOptions`. Update: in place.
+    /// `RetryOptions`: `AmazonOpenSearchServerlessRetryOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchserverlessdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-amazonopensearchserverlessdestinationconfiguration-retryoptions)
     pub fn retry_options(self, value: impl Arg<AmazonOpenSearchServerlessRetryOptions>) -> Self { Self(put(self.0, "RetryOptions", value.into_expr()), Phase) }
-    /// `RoleARN`: `IamRoleArn`, required. Update: in place.
+    /// `RoleARN`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchserverlessdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-amazonopensearchserverlessdestinationconfiguration-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> AmazonOpenSearchServerlessDestinationConfiguration<R0, Set, R2> { AmazonOpenSearchServerlessDestinationConfiguration(put(self.0, "RoleARN", value.into_expr()), Phase) }
-    /// `S3BackupMode`: `AmazonOpenSearchServerlessDestinationConfigurationS3BackupMode`. Update: in place.
+    /// `S3BackupMode`: `AmazonOpenSearchServerlessDestinationConfigurationS3BackupMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchserverlessdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-amazonopensearchserverlessdestinationconfiguration-s3backupmode)
     pub fn s3_backup_mode(self, value: impl Arg<AmazonOpenSearchServerlessDestinationConfigurationS3BackupMode>) -> Self { Self(put(self.0, "S3BackupMode", value.into_expr()), Phase) }
-    /// `S3Configuration`: `S3DestinationConfiguration`, required. Update: in place.
+    /// `S3Configuration`: `S3DestinationConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchserverlessdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-amazonopensearchserverlessdestinationconfiguration-s3configuration)
     pub fn s3_configuration(self, value: impl Arg<S3DestinationConfiguration>) -> AmazonOpenSearchServerlessDestinationConfiguration<R0, R1, Set> { AmazonOpenSearchServerlessDestinationConfiguration(put(self.0, "S3Configuration", value.into_expr()), Phase) }
-    /// `VpcConfiguration`: `VpcConfiguration`. Update: replacement.
+    /// `VpcConfiguration`: `VpcConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchserverlessdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-amazonopensearchserverlessdestinationconfiguration-vpcconfiguration)
     pub fn vpc_configuration(self, value: impl Arg<VpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value.into_expr()), Phase) }
 }
 impl Done for AmazonOpenSearchServerlessDestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -108,7 +108,7 @@ impl Done for AmazonOpenSearchServerlessDestinationConfiguration { fn into_props
 impl AmazonOpenSearchServerlessRetryOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DurationInSeconds`: integer. Update: in place.
+    /// `DurationInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchserverlessretryoptions.html#cfn-kinesisfirehose-deliverystream-amazonopensearchserverlessretryoptions-durationinseconds)
     pub fn duration_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationInSeconds", value.into_expr())) }
 }
 impl Done for AmazonOpenSearchServerlessRetryOptions { fn into_props(self) -> Bag { self.0 } }
@@ -117,9 +117,9 @@ impl Done for AmazonOpenSearchServerlessRetryOptions { fn into_props(self) -> Ba
 impl AmazonopensearchserviceBufferingHints {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IntervalInSeconds`: integer. Update: in place.
+    /// `IntervalInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchservicebufferinghints.html#cfn-kinesisfirehose-deliverystream-amazonopensearchservicebufferinghints-intervalinseconds)
     pub fn interval_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IntervalInSeconds", value.into_expr())) }
-    /// `SizeInMBs`: integer. Update: in place.
+    /// `SizeInMBs`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchservicebufferinghints.html#cfn-kinesisfirehose-deliverystream-amazonopensearchservicebufferinghints-sizeinmbs)
     pub fn size_in_mbs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeInMBs", value.into_expr())) }
 }
 impl Done for AmazonopensearchserviceBufferingHints { fn into_props(self) -> Bag { self.0 } }
@@ -130,33 +130,33 @@ impl AmazonopensearchserviceDestinationConfiguration {
     pub fn new() -> AmazonopensearchserviceDestinationConfiguration<Missing<super::required::IndexName>, Missing<super::required::RoleARN>, Missing<super::required::S3Configuration>> { AmazonopensearchserviceDestinationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> AmazonopensearchserviceDestinationConfiguration<R0, R1, R2> {
-    /// `BufferingHints`: `AmazonopensearchserviceBufferingHints`. Update: in place.
+    /// `BufferingHints`: `AmazonopensearchserviceBufferingHints`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration-bufferinghints)
     pub fn buffering_hints(self, value: impl Arg<AmazonopensearchserviceBufferingHints>) -> Self { Self(put(self.0, "BufferingHints", value.into_expr()), Phase) }
-    /// `CloudWatchLoggingOptions`: `CloudWatchLoggingOptions`. Update: in place.
+    /// `CloudWatchLoggingOptions`: `CloudWatchLoggingOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration-cloudwatchloggingoptions)
     pub fn cloud_watch_logging_options(self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { Self(put(self.0, "CloudWatchLoggingOptions", value.into_expr()), Phase) }
-    /// `ClusterEndpoint`: text. Update: in place.
+    /// `ClusterEndpoint`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration-clusterendpoint)
     pub fn cluster_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterEndpoint", value.into_expr()), Phase) }
-    /// `DocumentIdOptions`: `DocumentIdOptions`. Update: in place.
+    /// `DocumentIdOptions`: `DocumentIdOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration-documentidoptions)
     pub fn document_id_options(self, value: impl Arg<DocumentIdOptions>) -> Self { Self(put(self.0, "DocumentIdOptions", value.into_expr()), Phase) }
-    /// `DomainARN`: `OpenSearchServiceDomainArn`. Update: in place.
+    /// `DomainARN`: `OpenSearchServiceDomainArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration-domainarn)
     pub fn domain_arn(self, value: impl Arg<kind::OpenSearchServiceDomainArn>) -> Self { Self(put(self.0, "DomainARN", value.into_expr()), Phase) }
-    /// `IndexName`: text, required. Update: in place.
+    /// `IndexName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration-indexname)
     pub fn index_name(self, value: impl Arg<str>) -> AmazonopensearchserviceDestinationConfiguration<Set, R1, R2> { AmazonopensearchserviceDestinationConfiguration(put(self.0, "IndexName", value.into_expr()), Phase) }
-    /// `IndexRotationPeriod`: `IndexRotationPeriod`. Update: in place.
+    /// `IndexRotationPeriod`: `IndexRotationPeriod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration-indexrotationperiod)
     pub fn index_rotation_period(self, value: impl Arg<IndexRotationPeriod>) -> Self { Self(put(self.0, "IndexRotationPeriod", value.into_expr()), Phase) }
-    /// `ProcessingConfiguration`: `ProcessingConfiguration`. Update: in place.
+    /// `ProcessingConfiguration`: `ProcessingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration-processingconfiguration)
     pub fn processing_configuration(self, value: impl Arg<ProcessingConfiguration>) -> Self { Self(put(self.0, "ProcessingConfiguration", value.into_expr()), Phase) }
-    /// `RetryOptions`: `AmazonopensearchserviceRetryOptions`. Update: in place.
+    /// `RetryOptions`: `AmazonopensearchserviceRetryOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration-retryoptions)
     pub fn retry_options(self, value: impl Arg<AmazonopensearchserviceRetryOptions>) -> Self { Self(put(self.0, "RetryOptions", value.into_expr()), Phase) }
-    /// `RoleARN`: `IamRoleArn`, required. Update: in place.
+    /// `RoleARN`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> AmazonopensearchserviceDestinationConfiguration<R0, Set, R2> { AmazonopensearchserviceDestinationConfiguration(put(self.0, "RoleARN", value.into_expr()), Phase) }
-    /// `S3BackupMode`: `AmazonopensearchserviceDestinationConfigurationS3BackupMode`. Update: in place.
+    /// `S3BackupMode`: `AmazonopensearchserviceDestinationConfigurationS3BackupMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration-s3backupmode)
     pub fn s3_backup_mode(self, value: impl Arg<AmazonopensearchserviceDestinationConfigurationS3BackupMode>) -> Self { Self(put(self.0, "S3BackupMode", value.into_expr()), Phase) }
-    /// `S3Configuration`: `S3DestinationConfiguration`, required. Update: in place.
+    /// `S3Configuration`: `S3DestinationConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration-s3configuration)
     pub fn s3_configuration(self, value: impl Arg<S3DestinationConfiguration>) -> AmazonopensearchserviceDestinationConfiguration<R0, R1, Set> { AmazonopensearchserviceDestinationConfiguration(put(self.0, "S3Configuration", value.into_expr()), Phase) }
-    /// `TypeName`: text. Update: in place.
+    /// `TypeName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration-typename)
     pub fn type_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeName", value.into_expr()), Phase) }
-    /// `VpcConfiguration`: `VpcConfiguration`. Update: replacement.
+    /// `VpcConfiguration`: `VpcConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration-vpcconfiguration)
     pub fn vpc_configuration(self, value: impl Arg<VpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value.into_expr()), Phase) }
 }
 impl Done for AmazonopensearchserviceDestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -165,7 +165,7 @@ impl Done for AmazonopensearchserviceDestinationConfiguration { fn into_props(se
 impl AmazonopensearchserviceRetryOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DurationInSeconds`: integer. Update: in place.
+    /// `DurationInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchserviceretryoptions.html#cfn-kinesisfirehose-deliverystream-amazonopensearchserviceretryoptions-durationinseconds)
     pub fn duration_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationInSeconds", value.into_expr())) }
 }
 impl Done for AmazonopensearchserviceRetryOptions { fn into_props(self) -> Bag { self.0 } }
@@ -176,9 +176,9 @@ impl AuthenticationConfiguration {
     pub fn new() -> AuthenticationConfiguration<Missing<super::required::Connectivity>, Missing<super::required::RoleARN>> { AuthenticationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> AuthenticationConfiguration<R0, R1> {
-    /// `Connectivity`: `Connectivity`, required. Update: replacement.
+    /// `Connectivity`: `Connectivity`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-authenticationconfiguration.html#cfn-kinesisfirehose-deliverystream-authenticationconfiguration-connectivity)
     pub fn connectivity(self, value: impl Arg<Connectivity>) -> AuthenticationConfiguration<Set, R1> { AuthenticationConfiguration(put(self.0, "Connectivity", value.into_expr()), Phase) }
-    /// `RoleARN`: `IamRoleArn`, required. Update: replacement.
+    /// `RoleARN`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-authenticationconfiguration.html#cfn-kinesisfirehose-deliverystream-authenticationconfiguration-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> AuthenticationConfiguration<R0, Set> { AuthenticationConfiguration(put(self.0, "RoleARN", value.into_expr()), Phase) }
 }
 impl Done for AuthenticationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -187,9 +187,9 @@ impl Done for AuthenticationConfiguration { fn into_props(self) -> Bag { self.0 
 impl BufferingHints {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IntervalInSeconds`: integer. Update: in place.
+    /// `IntervalInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-bufferinghints.html#cfn-kinesisfirehose-deliverystream-bufferinghints-intervalinseconds)
     pub fn interval_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IntervalInSeconds", value.into_expr())) }
-    /// `SizeInMBs`: integer. Update: in place.
+    /// `SizeInMBs`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-bufferinghints.html#cfn-kinesisfirehose-deliverystream-bufferinghints-sizeinmbs)
     pub fn size_in_mbs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeInMBs", value.into_expr())) }
 }
 impl Done for BufferingHints { fn into_props(self) -> Bag { self.0 } }
@@ -198,9 +198,9 @@ impl Done for BufferingHints { fn into_props(self) -> Bag { self.0 } }
 impl CatalogConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CatalogArn`: text. Update: replacement.
+    /// `CatalogArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-catalogconfiguration.html#cfn-kinesisfirehose-deliverystream-catalogconfiguration-catalogarn)
     pub fn catalog_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogArn", value.into_expr())) }
-    /// `WarehouseLocation`: text. Update: replacement.
+    /// `WarehouseLocation`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-catalogconfiguration.html#cfn-kinesisfirehose-deliverystream-catalogconfiguration-warehouselocation)
     pub fn warehouse_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WarehouseLocation", value.into_expr())) }
 }
 impl Done for CatalogConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -209,11 +209,11 @@ impl Done for CatalogConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl CloudWatchLoggingOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-cloudwatchloggingoptions.html#cfn-kinesisfirehose-deliverystream-cloudwatchloggingoptions-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
-    /// `LogGroupName`: `LogsLogGroupName`. Update: in place.
+    /// `LogGroupName`: `LogsLogGroupName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-cloudwatchloggingoptions.html#cfn-kinesisfirehose-deliverystream-cloudwatchloggingoptions-loggroupname)
     pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroupName", value.into_expr())) }
-    /// `LogStreamName`: `LogsLogGroupNameOrLogStreamLogGroupNameOrLogStreamName`. Update: in place.
+    /// `LogStreamName`: `LogsLogGroupNameOrLogStreamLogGroupNameOrLogStreamName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-cloudwatchloggingoptions.html#cfn-kinesisfirehose-deliverystream-cloudwatchloggingoptions-logstreamname)
     pub fn log_stream_name(self, value: impl Arg<kind::LogsLogGroupNameOrLogStreamLogGroupNameOrLogStreamName>) -> Self { Self(put(self.0, "LogStreamName", value.into_expr())) }
 }
 impl Done for CloudWatchLoggingOptions { fn into_props(self) -> Bag { self.0 } }
@@ -224,11 +224,11 @@ impl CopyCommand {
     pub fn new() -> CopyCommand<Missing<super::required::DataTableName>> { CopyCommand(Bag::default(), Phase) }
 }
 impl<R0> CopyCommand<R0> {
-    /// `CopyOptions`: text. Update: in place.
+    /// `CopyOptions`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-copycommand.html#cfn-kinesisfirehose-deliverystream-copycommand-copyoptions)
     pub fn copy_options(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CopyOptions", value.into_expr()), Phase) }
-    /// `DataTableColumns`: text. Update: in place.
+    /// `DataTableColumns`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-copycommand.html#cfn-kinesisfirehose-deliverystream-copycommand-datatablecolumns)
     pub fn data_table_columns(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataTableColumns", value.into_expr()), Phase) }
-    /// `DataTableName`: text, required. Update: in place.
+    /// `DataTableName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-copycommand.html#cfn-kinesisfirehose-deliverystream-copycommand-datatablename)
     pub fn data_table_name(self, value: impl Arg<str>) -> CopyCommand<Set> { CopyCommand(put(self.0, "DataTableName", value.into_expr()), Phase) }
 }
 impl Done for CopyCommand { fn into_props(self) -> Bag { self.0 } }
@@ -237,13 +237,13 @@ impl Done for CopyCommand { fn into_props(self) -> Bag { self.0 } }
 impl DataFormatConversionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-dataformatconversionconfiguration.html#cfn-kinesisfirehose-deliverystream-dataformatconversionconfiguration-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
-    /// `InputFormatConfiguration`: `InputFormatConfiguration`. Update: in place.
+    /// `InputFormatConfiguration`: `InputFormatConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-dataformatconversionconfiguration.html#cfn-kinesisfirehose-deliverystream-dataformatconversionconfiguration-inputformatconfiguration)
     pub fn input_format_configuration(self, value: impl Arg<InputFormatConfiguration>) -> Self { Self(put(self.0, "InputFormatConfiguration", value.into_expr())) }
-    /// `OutputFormatConfiguration`: `OutputFormatConfiguration`. Update: in place.
+    /// `OutputFormatConfiguration`: `OutputFormatConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-dataformatconversionconfiguration.html#cfn-kinesisfirehose-deliverystream-dataformatconversionconfiguration-outputformatconfiguration)
     pub fn output_format_configuration(self, value: impl Arg<OutputFormatConfiguration>) -> Self { Self(put(self.0, "OutputFormatConfiguration", value.into_expr())) }
-    /// `SchemaConfiguration`: `SchemaConfiguration`. Update: in place.
+    /// `SchemaConfiguration`: `SchemaConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-dataformatconversionconfiguration.html#cfn-kinesisfirehose-deliverystream-dataformatconversionconfiguration-schemaconfiguration)
     pub fn schema_configuration(self, value: impl Arg<SchemaConfiguration>) -> Self { Self(put(self.0, "SchemaConfiguration", value.into_expr())) }
 }
 impl Done for DataFormatConversionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -252,9 +252,9 @@ impl Done for DataFormatConversionConfiguration { fn into_props(self) -> Bag { s
 impl DatabaseColumns {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Exclude`: list of text. Update: replacement.
+    /// `Exclude`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databasecolumns.html#cfn-kinesisfirehose-deliverystream-databasecolumns-exclude)
     pub fn exclude(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exclude", value.into_expr())) }
-    /// `Include`: list of text. Update: replacement.
+    /// `Include`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databasecolumns.html#cfn-kinesisfirehose-deliverystream-databasecolumns-include)
     pub fn include(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Include", value.into_expr())) }
 }
 impl Done for DatabaseColumns { fn into_props(self) -> Bag { self.0 } }
@@ -265,7 +265,7 @@ impl DatabaseSourceAuthenticationConfiguration {
     pub fn new() -> DatabaseSourceAuthenticationConfiguration<Missing<super::required::SecretsManagerConfiguration>> { DatabaseSourceAuthenticationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> DatabaseSourceAuthenticationConfiguration<R0> {
-    /// `SecretsManagerConfiguration`: `SecretsManagerConfiguration`, required. Update: replacement.
+    /// `SecretsManagerConfiguration`: `SecretsManagerConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databasesourceauthenticationconfiguration.html#cfn-kinesisfirehose-deliverystream-databasesourceauthenticationconfiguration-secretsmanagerconfiguration)
     pub fn secrets_manager_configuration(self, value: impl Arg<SecretsManagerConfiguration>) -> DatabaseSourceAuthenticationConfiguration<Set> { DatabaseSourceAuthenticationConfiguration(put(self.0, "SecretsManagerConfiguration", value.into_expr()), Phase) }
 }
 impl Done for DatabaseSourceAuthenticationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -276,31 +276,31 @@ impl DatabaseSourceConfiguration {
     pub fn new() -> DatabaseSourceConfiguration<Missing<super::required::DatabaseSourceAuthenticationConfiguration>, Missing<super::required::DatabaseSourceVPCConfiguration>, Missing<super::required::Databases>, Missing<super::required::Endpoint>, Missing<super::required::Port>, Missing<super::required::SnapshotWatermarkTable>, Missing<super::required::Tables>, Missing<super::required::Type>> { DatabaseSourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5, R6, R7> DatabaseSourceConfiguration<R0, R1, R2, R3, R4, R5, R6, R7> {
-    /// `Columns`: `DatabaseColumns`. Update: replacement.
+    /// `Columns`: `DatabaseColumns`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databasesourceconfiguration.html#cfn-kinesisfirehose-deliverystream-databasesourceconfiguration-columns)
     pub fn columns(self, value: impl Arg<DatabaseColumns>) -> Self { Self(put(self.0, "Columns", value.into_expr()), Phase) }
-    /// `DatabaseSourceAuthenticationConfiguration`: `DatabaseSourceAuthenticationConfiguration`, required. Update: replacement.
+    /// `DatabaseSourceAuthenticationConfiguration`: `DatabaseSourceAuthenticationConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databasesourceconfiguration.html#cfn-kinesisfirehose-deliverystream-databasesourceconfiguration-databasesourceauthenticationconfiguration)
     pub fn database_source_authentication_configuration(self, value: impl Arg<DatabaseSourceAuthenticationConfiguration>) -> DatabaseSourceConfiguration<Set, R1, R2, R3, R4, R5, R6, R7> { DatabaseSourceConfiguration(put(self.0, "DatabaseSourceAuthenticationConfiguration", value.into_expr()), Phase) }
-    /// `DatabaseSourceVPCConfiguration`: `DatabaseSourceVPCConfiguration`, required. Update: replacement.
+    /// `DatabaseSourceVPCConfiguration`: `DatabaseSourceVPCConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databasesourceconfiguration.html#cfn-kinesisfirehose-deliverystream-databasesourceconfiguration-databasesourcevpcconfiguration)
     pub fn database_source_vpc_configuration(self, value: impl Arg<DatabaseSourceVPCConfiguration>) -> DatabaseSourceConfiguration<R0, Set, R2, R3, R4, R5, R6, R7> { DatabaseSourceConfiguration(put(self.0, "DatabaseSourceVPCConfiguration", value.into_expr()), Phase) }
-    /// `Databases`: `Databases`, required. Update: replacement.
+    /// `Databases`: `Databases`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databasesourceconfiguration.html#cfn-kinesisfirehose-deliverystream-databasesourceconfiguration-databases)
     pub fn databases(self, value: impl Arg<Databases>) -> DatabaseSourceConfiguration<R0, R1, Set, R3, R4, R5, R6, R7> { DatabaseSourceConfiguration(put(self.0, "Databases", value.into_expr()), Phase) }
-    /// `Digest`: text. Update: replacement.
+    /// `Digest`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databasesourceconfiguration.html#cfn-kinesisfirehose-deliverystream-databasesourceconfiguration-digest)
     pub fn digest(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Digest", value.into_expr()), Phase) }
-    /// `Endpoint`: text, required. Update: replacement.
+    /// `Endpoint`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databasesourceconfiguration.html#cfn-kinesisfirehose-deliverystream-databasesourceconfiguration-endpoint)
     pub fn endpoint(self, value: impl Arg<str>) -> DatabaseSourceConfiguration<R0, R1, R2, Set, R4, R5, R6, R7> { DatabaseSourceConfiguration(put(self.0, "Endpoint", value.into_expr()), Phase) }
-    /// `Port`: integer, required. Update: replacement.
+    /// `Port`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databasesourceconfiguration.html#cfn-kinesisfirehose-deliverystream-databasesourceconfiguration-port)
     pub fn port(self, value: impl Arg<i64>) -> DatabaseSourceConfiguration<R0, R1, R2, R3, Set, R5, R6, R7> { DatabaseSourceConfiguration(put(self.0, "Port", value.into_expr()), Phase) }
-    /// `PublicCertificate`: text. Update: replacement.
+    /// `PublicCertificate`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databasesourceconfiguration.html#cfn-kinesisfirehose-deliverystream-databasesourceconfiguration-publiccertificate)
     pub fn public_certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PublicCertificate", value.into_expr()), Phase) }
-    /// `SnapshotWatermarkTable`: text, required. Update: replacement.
+    /// `SnapshotWatermarkTable`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databasesourceconfiguration.html#cfn-kinesisfirehose-deliverystream-databasesourceconfiguration-snapshotwatermarktable)
     pub fn snapshot_watermark_table(self, value: impl Arg<str>) -> DatabaseSourceConfiguration<R0, R1, R2, R3, R4, Set, R6, R7> { DatabaseSourceConfiguration(put(self.0, "SnapshotWatermarkTable", value.into_expr()), Phase) }
-    /// `SSLMode`: `SSLMode`. Update: replacement.
+    /// `SSLMode`: `SSLMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databasesourceconfiguration.html#cfn-kinesisfirehose-deliverystream-databasesourceconfiguration-sslmode)
     pub fn ssl_mode(self, value: impl Arg<SSLMode>) -> Self { Self(put(self.0, "SSLMode", value.into_expr()), Phase) }
-    /// `SurrogateKeys`: list of text. Update: replacement.
+    /// `SurrogateKeys`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databasesourceconfiguration.html#cfn-kinesisfirehose-deliverystream-databasesourceconfiguration-surrogatekeys)
     pub fn surrogate_keys(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SurrogateKeys", value.into_expr()), Phase) }
-    /// `Tables`: `DatabaseTables`, required. Update: replacement.
+    /// `Tables`: `DatabaseTables`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databasesourceconfiguration.html#cfn-kinesisfirehose-deliverystream-databasesourceconfiguration-tables)
     pub fn tables(self, value: impl Arg<DatabaseTables>) -> DatabaseSourceConfiguration<R0, R1, R2, R3, R4, R5, Set, R7> { DatabaseSourceConfiguration(put(self.0, "Tables", value.into_expr()), Phase) }
-    /// `Type`: `DatabaseSourceConfigurationType`, required. Update: replacement.
+    /// `Type`: `DatabaseSourceConfigurationType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databasesourceconfiguration.html#cfn-kinesisfirehose-deliverystream-databasesourceconfiguration-type)
     pub fn type_(self, value: impl Arg<DatabaseSourceConfigurationType>) -> DatabaseSourceConfiguration<R0, R1, R2, R3, R4, R5, R6, Set> { DatabaseSourceConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for DatabaseSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -311,7 +311,7 @@ impl DatabaseSourceVPCConfiguration {
     pub fn new() -> DatabaseSourceVPCConfiguration<Missing<super::required::VpcEndpointServiceName>> { DatabaseSourceVPCConfiguration(Bag::default(), Phase) }
 }
 impl<R0> DatabaseSourceVPCConfiguration<R0> {
-    /// `VpcEndpointServiceName`: text, required. Update: replacement.
+    /// `VpcEndpointServiceName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databasesourcevpcconfiguration.html#cfn-kinesisfirehose-deliverystream-databasesourcevpcconfiguration-vpcendpointservicename)
     pub fn vpc_endpoint_service_name(self, value: impl Arg<str>) -> DatabaseSourceVPCConfiguration<Set> { DatabaseSourceVPCConfiguration(put(self.0, "VpcEndpointServiceName", value.into_expr()), Phase) }
 }
 impl Done for DatabaseSourceVPCConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -320,9 +320,9 @@ impl Done for DatabaseSourceVPCConfiguration { fn into_props(self) -> Bag { self
 impl DatabaseTables {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Exclude`: list of text. Update: replacement.
+    /// `Exclude`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databasetables.html#cfn-kinesisfirehose-deliverystream-databasetables-exclude)
     pub fn exclude(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exclude", value.into_expr())) }
-    /// `Include`: list of text. Update: replacement.
+    /// `Include`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databasetables.html#cfn-kinesisfirehose-deliverystream-databasetables-include)
     pub fn include(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Include", value.into_expr())) }
 }
 impl Done for DatabaseTables { fn into_props(self) -> Bag { self.0 } }
@@ -331,9 +331,9 @@ impl Done for DatabaseTables { fn into_props(self) -> Bag { self.0 } }
 impl Databases {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Exclude`: list of text. Update: replacement.
+    /// `Exclude`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databases.html#cfn-kinesisfirehose-deliverystream-databases-exclude)
     pub fn exclude(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exclude", value.into_expr())) }
-    /// `Include`: list of text. Update: replacement.
+    /// `Include`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databases.html#cfn-kinesisfirehose-deliverystream-databases-include)
     pub fn include(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Include", value.into_expr())) }
 }
 impl Done for Databases { fn into_props(self) -> Bag { self.0 } }
@@ -344,9 +344,9 @@ impl DeliveryStreamEncryptionConfigurationInput {
     pub fn new() -> DeliveryStreamEncryptionConfigurationInput<Missing<super::required::KeyType>> { DeliveryStreamEncryptionConfigurationInput(Bag::default(), Phase) }
 }
 impl<R0> DeliveryStreamEncryptionConfigurationInput<R0> {
-    /// `KeyARN`: `KmsKeyArn`. Update: in place.
+    /// `KeyARN`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-deliverystreamencryptionconfigurationinput.html#cfn-kinesisfirehose-deliverystream-deliverystreamencryptionconfigurationinput-keyarn)
     pub fn key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KeyARN", value.into_expr()), Phase) }
-    /// `KeyType`: `KeyType`, required. Update: in place.
+    /// `KeyType`: `KeyType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-deliverystreamencryptionconfigurationinput.html#cfn-kinesisfirehose-deliverystream-deliverystreamencryptionconfigurationinput-keytype)
     pub fn key_type(self, value: impl Arg<KeyType>) -> DeliveryStreamEncryptionConfigurationInput<Set> { DeliveryStreamEncryptionConfigurationInput(put(self.0, "KeyType", value.into_expr()), Phase) }
 }
 impl Done for DeliveryStreamEncryptionConfigurationInput { fn into_props(self) -> Bag { self.0 } }
@@ -355,9 +355,9 @@ impl Done for DeliveryStreamEncryptionConfigurationInput { fn into_props(self) -
 impl Deserializer {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `HiveJsonSerDe`: `HiveJsonSerDe`. Update: in place.
+    /// `HiveJsonSerDe`: `HiveJsonSerDe`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-deserializer.html#cfn-kinesisfirehose-deliverystream-deserializer-hivejsonserde)
     pub fn hive_json_ser_de(self, value: impl Arg<HiveJsonSerDe>) -> Self { Self(put(self.0, "HiveJsonSerDe", value.into_expr())) }
-    /// `OpenXJsonSerDe`: `OpenXJsonSerDe`. Update: in place.
+    /// `OpenXJsonSerDe`: `OpenXJsonSerDe`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-deserializer.html#cfn-kinesisfirehose-deliverystream-deserializer-openxjsonserde)
     pub fn open_x_json_ser_de(self, value: impl Arg<OpenXJsonSerDe>) -> Self { Self(put(self.0, "OpenXJsonSerDe", value.into_expr())) }
 }
 impl Done for Deserializer { fn into_props(self) -> Bag { self.0 } }
@@ -368,15 +368,15 @@ impl DestinationTableConfiguration {
     pub fn new() -> DestinationTableConfiguration<Missing<super::required::DestinationDatabaseName>, Missing<super::required::DestinationTableName>> { DestinationTableConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> DestinationTableConfiguration<R0, R1> {
-    /// `DestinationDatabaseName`: text, required. Update: in place.
+    /// `DestinationDatabaseName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-destinationtableconfiguration.html#cfn-kinesisfirehose-deliverystream-destinationtableconfiguration-destinationdatabasename)
     pub fn destination_database_name(self, value: impl Arg<str>) -> DestinationTableConfiguration<Set, R1> { DestinationTableConfiguration(put(self.0, "DestinationDatabaseName", value.into_expr()), Phase) }
-    /// `DestinationTableName`: text, required. Update: in place.
+    /// `DestinationTableName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-destinationtableconfiguration.html#cfn-kinesisfirehose-deliverystream-destinationtableconfiguration-destinationtablename)
     pub fn destination_table_name(self, value: impl Arg<str>) -> DestinationTableConfiguration<R0, Set> { DestinationTableConfiguration(put(self.0, "DestinationTableName", value.into_expr()), Phase) }
-    /// `PartitionSpec`: `PartitionSpec`. Update: in place.
+    /// `PartitionSpec`: `PartitionSpec`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-destinationtableconfiguration.html#cfn-kinesisfirehose-deliverystream-destinationtableconfiguration-partitionspec)
     pub fn partition_spec(self, value: impl Arg<PartitionSpec>) -> Self { Self(put(self.0, "PartitionSpec", value.into_expr()), Phase) }
-    /// `S3ErrorOutputPrefix`: text. Update: in place.
+    /// `S3ErrorOutputPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-destinationtableconfiguration.html#cfn-kinesisfirehose-deliverystream-destinationtableconfiguration-s3erroroutputprefix)
     pub fn s3_error_output_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3ErrorOutputPrefix", value.into_expr()), Phase) }
-    /// `UniqueKeys`: list of text. Update: in place.
+    /// `UniqueKeys`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-destinationtableconfiguration.html#cfn-kinesisfirehose-deliverystream-destinationtableconfiguration-uniquekeys)
     pub fn unique_keys(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "UniqueKeys", value.into_expr()), Phase) }
 }
 impl Done for DestinationTableConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -385,7 +385,7 @@ impl Done for DestinationTableConfiguration { fn into_props(self) -> Bag { self.
 impl DirectPutSourceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ThroughputHintInMBs`: integer. Update: replacement.
+    /// `ThroughputHintInMBs`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-directputsourceconfiguration.html#cfn-kinesisfirehose-deliverystream-directputsourceconfiguration-throughputhintinmbs)
     pub fn throughput_hint_in_mbs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThroughputHintInMBs", value.into_expr())) }
 }
 impl Done for DirectPutSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -396,7 +396,7 @@ impl DocumentIdOptions {
     pub fn new() -> DocumentIdOptions<Missing<super::required::DefaultDocumentIdFormat>> { DocumentIdOptions(Bag::default(), Phase) }
 }
 impl<R0> DocumentIdOptions<R0> {
-    /// `DefaultDocumentIdFormat`: `DefaultDocumentIdFormat`, required. Update: in place.
+    /// `DefaultDocumentIdFormat`: `DefaultDocumentIdFormat`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-documentidoptions.html#cfn-kinesisfirehose-deliverystream-documentidoptions-defaultdocumentidformat)
     pub fn default_document_id_format(self, value: impl Arg<DefaultDocumentIdFormat>) -> DocumentIdOptions<Set> { DocumentIdOptions(put(self.0, "DefaultDocumentIdFormat", value.into_expr()), Phase) }
 }
 impl Done for DocumentIdOptions { fn into_props(self) -> Bag { self.0 } }
@@ -405,9 +405,9 @@ impl Done for DocumentIdOptions { fn into_props(self) -> Bag { self.0 } }
 impl DynamicPartitioningConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-dynamicpartitioningconfiguration.html#cfn-kinesisfirehose-deliverystream-dynamicpartitioningconfiguration-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
-    /// `RetryOptions`: `RetryOptions`. Update: in place.
+    /// `RetryOptions`: `RetryOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-dynamicpartitioningconfiguration.html#cfn-kinesisfirehose-deliverystream-dynamicpartitioningconfiguration-retryoptions)
     pub fn retry_options(self, value: impl Arg<RetryOptions>) -> Self { Self(put(self.0, "RetryOptions", value.into_expr())) }
 }
 impl Done for DynamicPartitioningConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -416,9 +416,9 @@ impl Done for DynamicPartitioningConfiguration { fn into_props(self) -> Bag { se
 impl ElasticsearchBufferingHints {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IntervalInSeconds`: integer. Update: in place.
+    /// `IntervalInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-elasticsearchbufferinghints.html#cfn-kinesisfirehose-deliverystream-elasticsearchbufferinghints-intervalinseconds)
     pub fn interval_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IntervalInSeconds", value.into_expr())) }
-    /// `SizeInMBs`: integer. Update: in place.
+    /// `SizeInMBs`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-elasticsearchbufferinghints.html#cfn-kinesisfirehose-deliverystream-elasticsearchbufferinghints-sizeinmbs)
     pub fn size_in_mbs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeInMBs", value.into_expr())) }
 }
 impl Done for ElasticsearchBufferingHints { fn into_props(self) -> Bag { self.0 } }
@@ -429,33 +429,33 @@ impl ElasticsearchDestinationConfiguration {
     pub fn new() -> ElasticsearchDestinationConfiguration<Missing<super::required::IndexName>, Missing<super::required::RoleARN>, Missing<super::required::S3Configuration>> { ElasticsearchDestinationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ElasticsearchDestinationConfiguration<R0, R1, R2> {
-    /// `BufferingHints`: `ElasticsearchBufferingHints`. Update: in place.
+    /// `BufferingHints`: `ElasticsearchBufferingHints`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration-bufferinghints)
     pub fn buffering_hints(self, value: impl Arg<ElasticsearchBufferingHints>) -> Self { Self(put(self.0, "BufferingHints", value.into_expr()), Phase) }
-    /// `CloudWatchLoggingOptions`: `CloudWatchLoggingOptions`. Update: in place.
+    /// `CloudWatchLoggingOptions`: `CloudWatchLoggingOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration-cloudwatchloggingoptions)
     pub fn cloud_watch_logging_options(self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { Self(put(self.0, "CloudWatchLoggingOptions", value.into_expr()), Phase) }
-    /// `ClusterEndpoint`: text. Update: in place.
+    /// `ClusterEndpoint`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration-clusterendpoint)
     pub fn cluster_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterEndpoint", value.into_expr()), Phase) }
-    /// `DocumentIdOptions`: `DocumentIdOptions`. Update: in place.
+    /// `DocumentIdOptions`: `DocumentIdOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration-documentidoptions)
     pub fn document_id_options(self, value: impl Arg<DocumentIdOptions>) -> Self { Self(put(self.0, "DocumentIdOptions", value.into_expr()), Phase) }
-    /// `DomainARN`: text. Update: in place.
+    /// `DomainARN`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration-domainarn)
     pub fn domain_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainARN", value.into_expr()), Phase) }
-    /// `IndexName`: text, required. Update: in place.
+    /// `IndexName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration-indexname)
     pub fn index_name(self, value: impl Arg<str>) -> ElasticsearchDestinationConfiguration<Set, R1, R2> { ElasticsearchDestinationConfiguration(put(self.0, "IndexName", value.into_expr()), Phase) }
-    /// `IndexRotationPeriod`: `IndexRotationPeriod`. Update: in place.
+    /// `IndexRotationPeriod`: `IndexRotationPeriod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration-indexrotationperiod)
     pub fn index_rotation_period(self, value: impl Arg<IndexRotationPeriod>) -> Self { Self(put(self.0, "IndexRotationPeriod", value.into_expr()), Phase) }
-    /// `ProcessingConfiguration`: `ProcessingConfiguration`. Update: in place.
+    /// `ProcessingConfiguration`: `ProcessingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration-processingconfiguration)
     pub fn processing_configuration(self, value: impl Arg<ProcessingConfiguration>) -> Self { Self(put(self.0, "ProcessingConfiguration", value.into_expr()), Phase) }
-    /// `RetryOptions`: `ElasticsearchRetryOptions`. Update: in place.
+    /// `RetryOptions`: `ElasticsearchRetryOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration-retryoptions)
     pub fn retry_options(self, value: impl Arg<ElasticsearchRetryOptions>) -> Self { Self(put(self.0, "RetryOptions", value.into_expr()), Phase) }
-    /// `RoleARN`: `IamRoleArn`, required. Update: in place.
+    /// `RoleARN`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> ElasticsearchDestinationConfiguration<R0, Set, R2> { ElasticsearchDestinationConfiguration(put(self.0, "RoleARN", value.into_expr()), Phase) }
-    /// `S3BackupMode`: `ElasticsearchDestinationConfigurationS3BackupMode`. Update: in place.
+    /// `S3BackupMode`: `ElasticsearchDestinationConfigurationS3BackupMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration-s3backupmode)
     pub fn s3_backup_mode(self, value: impl Arg<ElasticsearchDestinationConfigurationS3BackupMode>) -> Self { Self(put(self.0, "S3BackupMode", value.into_expr()), Phase) }
-    /// `S3Configuration`: `S3DestinationConfiguration`, required. Update: in place.
+    /// `S3Configuration`: `S3DestinationConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration-s3configuration)
     pub fn s3_configuration(self, value: impl Arg<S3DestinationConfiguration>) -> ElasticsearchDestinationConfiguration<R0, R1, Set> { ElasticsearchDestinationConfiguration(put(self.0, "S3Configuration", value.into_expr()), Phase) }
-    /// `TypeName`: text. Update: in place.
+    /// `TypeName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration-typename)
     pub fn type_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeName", value.into_expr()), Phase) }
-    /// `VpcConfiguration`: `VpcConfiguration`. Update: replacement.
+    /// `VpcConfiguration`: `VpcConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration-vpcconfiguration)
     pub fn vpc_configuration(self, value: impl Arg<VpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value.into_expr()), Phase) }
 }
 impl Done for ElasticsearchDestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -464,7 +464,7 @@ impl Done for ElasticsearchDestinationConfiguration { fn into_props(self) -> Bag
 impl ElasticsearchRetryOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DurationInSeconds`: integer. Update: in place.
+    /// `DurationInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-elasticsearchretryoptions.html#cfn-kinesisfirehose-deliverystream-elasticsearchretryoptions-durationinseconds)
     pub fn duration_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationInSeconds", value.into_expr())) }
 }
 impl Done for ElasticsearchRetryOptions { fn into_props(self) -> Bag { self.0 } }
@@ -473,9 +473,9 @@ impl Done for ElasticsearchRetryOptions { fn into_props(self) -> Bag { self.0 } 
 impl EncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KMSEncryptionConfig`: `KMSEncryptionConfig`. Update: in place.
+    /// `KMSEncryptionConfig`: `KMSEncryptionConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-encryptionconfiguration.html#cfn-kinesisfirehose-deliverystream-encryptionconfiguration-kmsencryptionconfig)
     pub fn kms_encryption_config(self, value: impl Arg<KMSEncryptionConfig>) -> Self { Self(put(self.0, "KMSEncryptionConfig", value.into_expr())) }
-    /// `NoEncryptionConfig`: `NoEncryptionConfig`. Update: in place.
+    /// `NoEncryptionConfig`: `NoEncryptionConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-encryptionconfiguration.html#cfn-kinesisfirehose-deliverystream-encryptionconfiguration-noencryptionconfig)
     pub fn no_encryption_config(self, value: impl Arg<NoEncryptionConfig>) -> Self { Self(put(self.0, "NoEncryptionConfig", value.into_expr())) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -486,35 +486,35 @@ impl ExtendedS3DestinationConfiguration {
     pub fn new() -> ExtendedS3DestinationConfiguration<Missing<super::required::BucketARN>, Missing<super::required::RoleARN>> { ExtendedS3DestinationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> ExtendedS3DestinationConfiguration<R0, R1> {
-    /// `BucketARN`: `S3BucketArn`, required. Update: in place.
+    /// `BucketARN`: `S3BucketArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-extendeds3destinationconfiguration.html#cfn-kinesisfirehose-deliverystream-extendeds3destinationconfiguration-bucketarn)
     pub fn bucket_arn(self, value: impl Arg<kind::S3BucketArn>) -> ExtendedS3DestinationConfiguration<Set, R1> { ExtendedS3DestinationConfiguration(put(self.0, "BucketARN", value.into_expr()), Phase) }
-    /// `BufferingHints`: `BufferingHints`. Update: in place.
+    /// `BufferingHints`: `BufferingHints`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-extendeds3destinationconfiguration.html#cfn-kinesisfirehose-deliverystream-extendeds3destinationconfiguration-bufferinghints)
     pub fn buffering_hints(self, value: impl Arg<BufferingHints>) -> Self { Self(put(self.0, "BufferingHints", value.into_expr()), Phase) }
-    /// `CloudWatchLoggingOptions`: `CloudWatchLoggingOptions`. Update: in place.
+    /// `CloudWatchLoggingOptions`: `CloudWatchLoggingOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-extendeds3destinationconfiguration.html#cfn-kinesisfirehose-deliverystream-extendeds3destinationconfiguration-cloudwatchloggingoptions)
     pub fn cloud_watch_logging_options(self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { Self(put(self.0, "CloudWatchLoggingOptions", value.into_expr()), Phase) }
-    /// `CompressionFormat`: `CompressionFormat`. Update: in place.
+    /// `CompressionFormat`: `CompressionFormat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-extendeds3destinationconfiguration.html#cfn-kinesisfirehose-deliverystream-extendeds3destinationconfiguration-compressionformat)
     pub fn compression_format(self, value: impl Arg<CompressionFormat>) -> Self { Self(put(self.0, "CompressionFormat", value.into_expr()), Phase) }
-    /// `CustomTimeZone`: text. Update: in place.
+    /// `CustomTimeZone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-extendeds3destinationconfiguration.html#cfn-kinesisfirehose-deliverystream-extendeds3destinationconfiguration-customtimezone)
     pub fn custom_time_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomTimeZone", value.into_expr()), Phase) }
-    /// `DataFormatConversionConfiguration`: `DataFormatConversionConfiguration`. Update: in place.
+    /// `DataFormatConversionConfiguration`: `DataFormatConversionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-extendeds3destinationconfiguration.html#cfn-kinesisfirehose-deliverystream-extendeds3destinationconfiguration-dataformatconversionconfiguration)
     pub fn data_format_conversion_configuration(self, value: impl Arg<DataFormatConversionConfiguration>) -> Self { Self(put(self.0, "DataFormatConversionConfiguration", value.into_expr()), Phase) }
-    /// `DynamicPartitioningConfiguration`: `DynamicPartitioningConfiguration`. Update: in place.
+    /// `DynamicPartitioningConfiguration`: `DynamicPartitioningConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-extendeds3destinationconfiguration.html#cfn-kinesisfirehose-deliverystream-extendeds3destinationconfiguration-dynamicpartitioningconfiguration)
     pub fn dynamic_partitioning_configuration(self, value: impl Arg<DynamicPartitioningConfiguration>) -> Self { Self(put(self.0, "DynamicPartitioningConfiguration", value.into_expr()), Phase) }
-    /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: in place.
+    /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-extendeds3destinationconfiguration.html#cfn-kinesisfirehose-deliverystream-extendeds3destinationconfiguration-encryptionconfiguration)
     pub fn encryption_configuration(self, value: impl Arg<EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
-    /// `ErrorOutputPrefix`: text. Update: in place.
+    /// `ErrorOutputPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-extendeds3destinationconfiguration.html#cfn-kinesisfirehose-deliverystream-extendeds3destinationconfiguration-erroroutputprefix)
     pub fn error_output_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ErrorOutputPrefix", value.into_expr()), Phase) }
-    /// `FileExtension`: text. Update: in place.
+    /// `FileExtension`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-extendeds3destinationconfiguration.html#cfn-kinesisfirehose-deliverystream-extendeds3destinationconfiguration-fileextension)
     pub fn file_extension(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FileExtension", value.into_expr()), Phase) }
-    /// `Prefix`: text. Update: in place.
+    /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-extendeds3destinationconfiguration.html#cfn-kinesisfirehose-deliverystream-extendeds3destinationconfiguration-prefix)
     pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
-    /// `ProcessingConfiguration`: `ProcessingConfiguration`. Update: in place.
+    /// `ProcessingConfiguration`: `ProcessingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-extendeds3destinationconfiguration.html#cfn-kinesisfirehose-deliverystream-extendeds3destinationconfiguration-processingconfiguration)
     pub fn processing_configuration(self, value: impl Arg<ProcessingConfiguration>) -> Self { Self(put(self.0, "ProcessingConfiguration", value.into_expr()), Phase) }
-    /// `RoleARN`: `IamRoleArn`, required. Update: in place.
+    /// `RoleARN`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-extendeds3destinationconfiguration.html#cfn-kinesisfirehose-deliverystream-extendeds3destinationconfiguration-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> ExtendedS3DestinationConfiguration<R0, Set> { ExtendedS3DestinationConfiguration(put(self.0, "RoleARN", value.into_expr()), Phase) }
-    /// `S3BackupConfiguration`: `S3DestinationConfiguration`. Update: in place.
+    /// `S3BackupConfiguration`: `S3DestinationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-extendeds3destinationconfiguration.html#cfn-kinesisfirehose-deliverystream-extendeds3destinationconfiguration-s3backupconfiguration)
     pub fn s3_backup_configuration(self, value: impl Arg<S3DestinationConfiguration>) -> Self { Self(put(self.0, "S3BackupConfiguration", value.into_expr()), Phase) }
-    /// `S3BackupMode`: `S3BackupMode`. Update: in place.
+    /// `S3BackupMode`: `S3BackupMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-extendeds3destinationconfiguration.html#cfn-kinesisfirehose-deliverystream-extendeds3destinationconfiguration-s3backupmode)
     pub fn s3_backup_mode(self, value: impl Arg<S3BackupMode>) -> Self { Self(put(self.0, "S3BackupMode", value.into_expr()), Phase) }
 }
 impl Done for ExtendedS3DestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -523,7 +523,7 @@ impl Done for ExtendedS3DestinationConfiguration { fn into_props(self) -> Bag { 
 impl HiveJsonSerDe {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TimestampFormats`: list of text. Update: in place.
+    /// `TimestampFormats`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-hivejsonserde.html#cfn-kinesisfirehose-deliverystream-hivejsonserde-timestampformats)
     pub fn timestamp_formats(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TimestampFormats", value.into_expr())) }
 }
 impl Done for HiveJsonSerDe { fn into_props(self) -> Bag { self.0 } }
@@ -534,9 +534,9 @@ impl HttpEndpointCommonAttribute {
     pub fn new() -> HttpEndpointCommonAttribute<Missing<super::required::AttributeName>, Missing<super::required::AttributeValue>> { HttpEndpointCommonAttribute(Bag::default(), Phase) }
 }
 impl<R0, R1> HttpEndpointCommonAttribute<R0, R1> {
-    /// `AttributeName`: text, required. Update: in place.
+    /// `AttributeName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-httpendpointcommonattribute.html#cfn-kinesisfirehose-deliverystream-httpendpointcommonattribute-attributename)
     pub fn attribute_name(self, value: impl Arg<str>) -> HttpEndpointCommonAttribute<Set, R1> { HttpEndpointCommonAttribute(put(self.0, "AttributeName", value.into_expr()), Phase) }
-    /// `AttributeValue`: text, required. Update: in place.
+    /// `AttributeValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-httpendpointcommonattribute.html#cfn-kinesisfirehose-deliverystream-httpendpointcommonattribute-attributevalue)
     pub fn attribute_value(self, value: impl Arg<str>) -> HttpEndpointCommonAttribute<R0, Set> { HttpEndpointCommonAttribute(put(self.0, "AttributeValue", value.into_expr()), Phase) }
 }
 impl Done for HttpEndpointCommonAttribute { fn into_props(self) -> Bag { self.0 } }
@@ -547,11 +547,11 @@ impl HttpEndpointConfiguration {
     pub fn new() -> HttpEndpointConfiguration<Missing<super::required::Url>> { HttpEndpointConfiguration(Bag::default(), Phase) }
 }
 impl<R0> HttpEndpointConfiguration<R0> {
-    /// `AccessKey`: text. Update: in place.
+    /// `AccessKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-httpendpointconfiguration.html#cfn-kinesisfirehose-deliverystream-httpendpointconfiguration-accesskey)
     pub fn access_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessKey", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-httpendpointconfiguration.html#cfn-kinesisfirehose-deliverystream-httpendpointconfiguration-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Url`: text, required. Update: in place.
+    /// `Url`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-httpendpointconfiguration.html#cfn-kinesisfirehose-deliverystream-httpendpointconfiguration-url)
     pub fn url(self, value: impl Arg<str>) -> HttpEndpointConfiguration<Set> { HttpEndpointConfiguration(put(self.0, "Url", value.into_expr()), Phase) }
 }
 impl Done for HttpEndpointConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -562,25 +562,25 @@ impl HttpEndpointDestinationConfiguration {
     pub fn new() -> HttpEndpointDestinationConfiguration<Missing<super::required::EndpointConfiguration>, Missing<super::required::S3Configuration>> { HttpEndpointDestinationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> HttpEndpointDestinationConfiguration<R0, R1> {
-    /// `BufferingHints`: `BufferingHints`. Update: in place.
+    /// `BufferingHints`: `BufferingHints`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-httpendpointdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-httpendpointdestinationconfiguration-bufferinghints)
     pub fn buffering_hints(self, value: impl Arg<BufferingHints>) -> Self { Self(put(self.0, "BufferingHints", value.into_expr()), Phase) }
-    /// `CloudWatchLoggingOptions`: `CloudWatchLoggingOptions`. Update: in place.
+    /// `CloudWatchLoggingOptions`: `CloudWatchLoggingOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-httpendpointdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-httpendpointdestinationconfiguration-cloudwatchloggingoptions)
     pub fn cloud_watch_logging_options(self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { Self(put(self.0, "CloudWatchLoggingOptions", value.into_expr()), Phase) }
-    /// `EndpointConfiguration`: `HttpEndpointConfiguration`, required. Update: in place.
+    /// `EndpointConfiguration`: `HttpEndpointConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-httpendpointdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-httpendpointdestinationconfiguration-endpointconfiguration)
     pub fn endpoint_configuration(self, value: impl Arg<HttpEndpointConfiguration>) -> HttpEndpointDestinationConfiguration<Set, R1> { HttpEndpointDestinationConfiguration(put(self.0, "EndpointConfiguration", value.into_expr()), Phase) }
-    /// `ProcessingConfiguration`: `ProcessingConfiguration`. Update: in place.
+    /// `ProcessingConfiguration`: `ProcessingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-httpendpointdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-httpendpointdestinationconfiguration-processingconfiguration)
     pub fn processing_configuration(self, value: impl Arg<ProcessingConfiguration>) -> Self { Self(put(self.0, "ProcessingConfiguration", value.into_expr()), Phase) }
-    /// `RequestConfiguration`: `HttpEndpointRequestConfiguration`. Update: in place.
+    /// `RequestConfiguration`: `HttpEndpointRequestConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-httpendpointdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-httpendpointdestinationconfiguration-requestconfiguration)
     pub fn request_configuration(self, value: impl Arg<HttpEndpointRequestConfiguration>) -> Self { Self(put(self.0, "RequestConfiguration", value.into_expr()), Phase) }
-    /// `RetryOptions`: `RetryOptions`. Update: in place.
+    /// `RetryOptions`: `RetryOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-httpendpointdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-httpendpointdestinationconfiguration-retryoptions)
     pub fn retry_options(self, value: impl Arg<RetryOptions>) -> Self { Self(put(self.0, "RetryOptions", value.into_expr()), Phase) }
-    /// `RoleARN`: `IamRoleArn`. Update: in place.
+    /// `RoleARN`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-httpendpointdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-httpendpointdestinationconfiguration-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleARN", value.into_expr()), Phase) }
-    /// `S3BackupMode`: text. Update: in place.
+    /// `S3BackupMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-httpendpointdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-httpendpointdestinationconfiguration-s3backupmode)
     pub fn s3_backup_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BackupMode", value.into_expr()), Phase) }
-    /// `S3Configuration`: `S3DestinationConfiguration`, required. Update: in place.
+    /// `S3Configuration`: `S3DestinationConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-httpendpointdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-httpendpointdestinationconfiguration-s3configuration)
     pub fn s3_configuration(self, value: impl Arg<S3DestinationConfiguration>) -> HttpEndpointDestinationConfiguration<R0, Set> { HttpEndpointDestinationConfiguration(put(self.0, "S3Configuration", value.into_expr()), Phase) }
-    /// `SecretsManagerConfiguration`: `SecretsManagerConfiguration`. Update: in place.
+    /// `SecretsManagerConfiguration`: `SecretsManagerConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-httpendpointdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-httpendpointdestinationconfiguration-secretsmanagerconfiguration)
     pub fn secrets_manager_configuration(self, value: impl Arg<SecretsManagerConfiguration>) -> Self { Self(put(self.0, "SecretsManagerConfiguration", value.into_expr()), Phase) }
 }
 impl Done for HttpEndpointDestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -589,9 +589,9 @@ impl Done for HttpEndpointDestinationConfiguration { fn into_props(self) -> Bag 
 impl HttpEndpointRequestConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CommonAttributes`: list of `HttpEndpointCommonAttribute`. Update: in place.
+    /// `CommonAttributes`: list of `HttpEndpointCommonAttribute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-httpendpointrequestconfiguration.html#cfn-kinesisfirehose-deliverystream-httpendpointrequestconfiguration-commonattributes)
     pub fn common_attributes(self, value: impl Arg<Arr<HttpEndpointCommonAttribute>>) -> Self { Self(put(self.0, "CommonAttributes", value.into_expr())) }
-    /// `ContentEncoding`: `ContentEncoding`. Update: in place.
+    /// `ContentEncoding`: `ContentEncoding`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-httpendpointrequestconfiguration.html#cfn-kinesisfirehose-deliverystream-httpendpointrequestconfiguration-contentencoding)
     pub fn content_encoding(self, value: impl Arg<ContentEncoding>) -> Self { Self(put(self.0, "ContentEncoding", value.into_expr())) }
 }
 impl Done for HttpEndpointRequestConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -602,29 +602,29 @@ impl IcebergDestinationConfiguration {
     pub fn new() -> IcebergDestinationConfiguration<Missing<super::required::CatalogConfiguration>, Missing<super::required::RoleARN>, Missing<super::required::S3Configuration>> { IcebergDestinationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> IcebergDestinationConfiguration<R0, R1, R2> {
-    /// `AppendOnly`: boolean. Update: in place.
+    /// `AppendOnly`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-icebergdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-icebergdestinationconfiguration-appendonly)
     pub fn append_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AppendOnly", value.into_expr()), Phase) }
-    /// `BufferingHints`: `BufferingHints`. Update: in place.
+    /// `BufferingHints`: `BufferingHints`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-icebergdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-icebergdestinationconfiguration-bufferinghints)
     pub fn buffering_hints(self, value: impl Arg<BufferingHints>) -> Self { Self(put(self.0, "BufferingHints", value.into_expr()), Phase) }
-    /// `CatalogConfiguration`: `CatalogConfiguration`, required. Update: replacement.
+    /// `CatalogConfiguration`: `CatalogConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-icebergdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-icebergdestinationconfiguration-catalogconfiguration)
     pub fn catalog_configuration(self, value: impl Arg<CatalogConfiguration>) -> IcebergDestinationConfiguration<Set, R1, R2> { IcebergDestinationConfiguration(put(self.0, "CatalogConfiguration", value.into_expr()), Phase) }
-    /// `CloudWatchLoggingOptions`: `CloudWatchLoggingOptions`. Update: in place.
+    /// `CloudWatchLoggingOptions`: `CloudWatchLoggingOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-icebergdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-icebergdestinationconfiguration-cloudwatchloggingoptions)
     pub fn cloud_watch_logging_options(self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { Self(put(self.0, "CloudWatchLoggingOptions", value.into_expr()), Phase) }
-    /// `DestinationTableConfigurationList`: list of `DestinationTableConfiguration`. Update: in place.
+    /// `DestinationTableConfigurationList`: list of `DestinationTableConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-icebergdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-icebergdestinationconfiguration-destinationtableconfigurationlist)
     pub fn destination_table_configuration_list(self, value: impl Arg<Arr<DestinationTableConfiguration>>) -> Self { Self(put(self.0, "DestinationTableConfigurationList", value.into_expr()), Phase) }
-    /// `ProcessingConfiguration`: `ProcessingConfiguration`. Update: in place.
+    /// `ProcessingConfiguration`: `ProcessingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-icebergdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-icebergdestinationconfiguration-processingconfiguration)
     pub fn processing_configuration(self, value: impl Arg<ProcessingConfiguration>) -> Self { Self(put(self.0, "ProcessingConfiguration", value.into_expr()), Phase) }
-    /// `RetryOptions`: `RetryOptions`. Update: in place.
+    /// `RetryOptions`: `RetryOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-icebergdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-icebergdestinationconfiguration-retryoptions)
     pub fn retry_options(self, value: impl Arg<RetryOptions>) -> Self { Self(put(self.0, "RetryOptions", value.into_expr()), Phase) }
-    /// `RoleARN`: `IamRoleArn`, required. Update: in place.
+    /// `RoleARN`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-icebergdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-icebergdestinationconfiguration-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> IcebergDestinationConfiguration<R0, Set, R2> { IcebergDestinationConfiguration(put(self.0, "RoleARN", value.into_expr()), Phase) }
-    /// `s3BackupMode`: `IcebergDestinationConfigurations3BackupMode`. Update: in place.
+    /// `s3BackupMode`: `IcebergDestinationConfigurations3BackupMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-icebergdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-icebergdestinationconfiguration-s3backupmode)
     pub fn s3_backup_mode(self, value: impl Arg<IcebergDestinationConfigurations3BackupMode>) -> Self { Self(put(self.0, "s3BackupMode", value.into_expr()), Phase) }
-    /// `S3Configuration`: `S3DestinationConfiguration`, required. Update: in place.
+    /// `S3Configuration`: `S3DestinationConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-icebergdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-icebergdestinationconfiguration-s3configuration)
     pub fn s3_configuration(self, value: impl Arg<S3DestinationConfiguration>) -> IcebergDestinationConfiguration<R0, R1, Set> { IcebergDestinationConfiguration(put(self.0, "S3Configuration", value.into_expr()), Phase) }
-    /// `SchemaEvolutionConfiguration`: `SchemaEvolutionConfiguration`. Update: in place.
+    /// `SchemaEvolutionConfiguration`: `SchemaEvolutionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-icebergdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-icebergdestinationconfiguration-schemaevolutionconfiguration)
     pub fn schema_evolution_configuration(self, value: impl Arg<SchemaEvolutionConfiguration>) -> Self { Self(put(self.0, "SchemaEvolutionConfiguration", value.into_expr()), Phase) }
-    /// `TableCreationConfiguration`: `TableCreationConfiguration`. Update: in place.
+    /// `TableCreationConfiguration`: `TableCreationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-icebergdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-icebergdestinationconfiguration-tablecreationconfiguration)
     pub fn table_creation_configuration(self, value: impl Arg<TableCreationConfiguration>) -> Self { Self(put(self.0, "TableCreationConfiguration", value.into_expr()), Phase) }
 }
 impl Done for IcebergDestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -633,7 +633,7 @@ impl Done for IcebergDestinationConfiguration { fn into_props(self) -> Bag { sel
 impl InputFormatConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Deserializer`: `Deserializer`. Update: in place.
+    /// `Deserializer`: `Deserializer`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-inputformatconfiguration.html#cfn-kinesisfirehose-deliverystream-inputformatconfiguration-deserializer)
     pub fn deserializer(self, value: impl Arg<Deserializer>) -> Self { Self(put(self.0, "Deserializer", value.into_expr())) }
 }
 impl Done for InputFormatConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -644,7 +644,7 @@ impl KMSEncryptionConfig {
     pub fn new() -> KMSEncryptionConfig<Missing<super::required::AWSKMSKeyARN>> { KMSEncryptionConfig(Bag::default(), Phase) }
 }
 impl<R0> KMSEncryptionConfig<R0> {
-    /// `AWSKMSKeyARN`: `KmsKeyArn`, required. Update: in place.
+    /// `AWSKMSKeyARN`: `KmsKeyArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-kmsencryptionconfig.html#cfn-kinesisfirehose-deliverystream-kmsencryptionconfig-awskmskeyarn)
     pub fn awskms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> KMSEncryptionConfig<Set> { KMSEncryptionConfig(put(self.0, "AWSKMSKeyARN", value.into_expr()), Phase) }
 }
 impl Done for KMSEncryptionConfig { fn into_props(self) -> Bag { self.0 } }
@@ -655,9 +655,9 @@ impl KinesisStreamSourceConfiguration {
     pub fn new() -> KinesisStreamSourceConfiguration<Missing<super::required::KinesisStreamARN>, Missing<super::required::RoleARN>> { KinesisStreamSourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> KinesisStreamSourceConfiguration<R0, R1> {
-    /// `KinesisStreamARN`: `KinesisStreamArn`, required. Update: replacement.
+    /// `KinesisStreamARN`: `KinesisStreamArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-kinesisstreamsourceconfiguration.html#cfn-kinesisfirehose-deliverystream-kinesisstreamsourceconfiguration-kinesisstreamarn)
     pub fn kinesis_stream_arn(self, value: impl Arg<kind::KinesisStreamArn>) -> KinesisStreamSourceConfiguration<Set, R1> { KinesisStreamSourceConfiguration(put(self.0, "KinesisStreamARN", value.into_expr()), Phase) }
-    /// `RoleARN`: `IamRoleArn`, required. Update: replacement.
+    /// `RoleARN`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-kinesisstreamsourceconfiguration.html#cfn-kinesisfirehose-deliverystream-kinesisstreamsourceconfiguration-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> KinesisStreamSourceConfiguration<R0, Set> { KinesisStreamSourceConfiguration(put(self.0, "RoleARN", value.into_expr()), Phase) }
 }
 impl Done for KinesisStreamSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -668,13 +668,13 @@ impl MSKSourceConfiguration {
     pub fn new() -> MSKSourceConfiguration<Missing<super::required::AuthenticationConfiguration>, Missing<super::required::MSKClusterARN>, Missing<super::required::TopicName>> { MSKSourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MSKSourceConfiguration<R0, R1, R2> {
-    /// `AuthenticationConfiguration`: `AuthenticationConfiguration`, required. Update: replacement.
+    /// `AuthenticationConfiguration`: `AuthenticationConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-msksourceconfiguration.html#cfn-kinesisfirehose-deliverystream-msksourceconfiguration-authenticationconfiguration)
     pub fn authentication_configuration(self, value: impl Arg<AuthenticationConfiguration>) -> MSKSourceConfiguration<Set, R1, R2> { MSKSourceConfiguration(put(self.0, "AuthenticationConfiguration", value.into_expr()), Phase) }
-    /// `MSKClusterARN`: text, required. Update: replacement.
+    /// `MSKClusterARN`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-msksourceconfiguration.html#cfn-kinesisfirehose-deliverystream-msksourceconfiguration-mskclusterarn)
     pub fn msk_cluster_arn(self, value: impl Arg<str>) -> MSKSourceConfiguration<R0, Set, R2> { MSKSourceConfiguration(put(self.0, "MSKClusterARN", value.into_expr()), Phase) }
-    /// `ReadFromTimestamp`: text. Update: replacement.
+    /// `ReadFromTimestamp`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-msksourceconfiguration.html#cfn-kinesisfirehose-deliverystream-msksourceconfiguration-readfromtimestamp)
     pub fn read_from_timestamp(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReadFromTimestamp", value.into_expr()), Phase) }
-    /// `TopicName`: text, required. Update: replacement.
+    /// `TopicName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-msksourceconfiguration.html#cfn-kinesisfirehose-deliverystream-msksourceconfiguration-topicname)
     pub fn topic_name(self, value: impl Arg<str>) -> MSKSourceConfiguration<R0, R1, Set> { MSKSourceConfiguration(put(self.0, "TopicName", value.into_expr()), Phase) }
 }
 impl Done for MSKSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -683,11 +683,11 @@ impl Done for MSKSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl OpenXJsonSerDe {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CaseInsensitive`: boolean. Update: in place.
+    /// `CaseInsensitive`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-openxjsonserde.html#cfn-kinesisfirehose-deliverystream-openxjsonserde-caseinsensitive)
     pub fn case_insensitive(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CaseInsensitive", value.into_expr())) }
-    /// `ColumnToJsonKeyMappings`: map of text. Update: in place.
+    /// `ColumnToJsonKeyMappings`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-openxjsonserde.html#cfn-kinesisfirehose-deliverystream-openxjsonserde-columntojsonkeymappings)
     pub fn column_to_json_key_mappings(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ColumnToJsonKeyMappings", value.into_expr())) }
-    /// `ConvertDotsInJsonKeysToUnderscores`: boolean. Update: in place.
+    /// `ConvertDotsInJsonKeysToUnderscores`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-openxjsonserde.html#cfn-kinesisfirehose-deliverystream-openxjsonserde-convertdotsinjsonkeystounderscores)
     pub fn convert_dots_in_json_keys_to_underscores(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ConvertDotsInJsonKeysToUnderscores", value.into_expr())) }
 }
 impl Done for OpenXJsonSerDe { fn into_props(self) -> Bag { self.0 } }
@@ -696,25 +696,25 @@ impl Done for OpenXJsonSerDe { fn into_props(self) -> Bag { self.0 } }
 impl OrcSerDe {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BlockSizeBytes`: integer. Update: in place.
+    /// `BlockSizeBytes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-orcserde.html#cfn-kinesisfirehose-deliverystream-orcserde-blocksizebytes)
     pub fn block_size_bytes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BlockSizeBytes", value.into_expr())) }
-    /// `BloomFilterColumns`: list of text. Update: in place.
+    /// `BloomFilterColumns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-orcserde.html#cfn-kinesisfirehose-deliverystream-orcserde-bloomfiltercolumns)
     pub fn bloom_filter_columns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "BloomFilterColumns", value.into_expr())) }
-    /// `BloomFilterFalsePositiveProbability`: number. Update: in place.
+    /// `BloomFilterFalsePositiveProbability`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-orcserde.html#cfn-kinesisfirehose-deliverystream-orcserde-bloomfilterfalsepositiveprobability)
     pub fn bloom_filter_false_positive_probability(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "BloomFilterFalsePositiveProbability", value.into_expr())) }
-    /// `Compression`: text. Update: in place.
+    /// `Compression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-orcserde.html#cfn-kinesisfirehose-deliverystream-orcserde-compression)
     pub fn compression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Compression", value.into_expr())) }
-    /// `DictionaryKeyThreshold`: number. Update: in place.
+    /// `DictionaryKeyThreshold`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-orcserde.html#cfn-kinesisfirehose-deliverystream-orcserde-dictionarykeythreshold)
     pub fn dictionary_key_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DictionaryKeyThreshold", value.into_expr())) }
-    /// `EnablePadding`: boolean. Update: in place.
+    /// `EnablePadding`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-orcserde.html#cfn-kinesisfirehose-deliverystream-orcserde-enablepadding)
     pub fn enable_padding(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnablePadding", value.into_expr())) }
-    /// `FormatVersion`: text. Update: in place.
+    /// `FormatVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-orcserde.html#cfn-kinesisfirehose-deliverystream-orcserde-formatversion)
     pub fn format_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FormatVersion", value.into_expr())) }
-    /// `PaddingTolerance`: number. Update: in place.
+    /// `PaddingTolerance`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-orcserde.html#cfn-kinesisfirehose-deliverystream-orcserde-paddingtolerance)
     pub fn padding_tolerance(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PaddingTolerance", value.into_expr())) }
-    /// `RowIndexStride`: integer. Update: in place.
+    /// `RowIndexStride`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-orcserde.html#cfn-kinesisfirehose-deliverystream-orcserde-rowindexstride)
     pub fn row_index_stride(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RowIndexStride", value.into_expr())) }
-    /// `StripeSizeBytes`: integer. Update: in place.
+    /// `StripeSizeBytes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-orcserde.html#cfn-kinesisfirehose-deliverystream-orcserde-stripesizebytes)
     pub fn stripe_size_bytes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StripeSizeBytes", value.into_expr())) }
 }
 impl Done for OrcSerDe { fn into_props(self) -> Bag { self.0 } }
@@ -723,7 +723,7 @@ impl Done for OrcSerDe { fn into_props(self) -> Bag { self.0 } }
 impl OutputFormatConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Serializer`: `Serializer`. Update: in place.
+    /// `Serializer`: `Serializer`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-outputformatconfiguration.html#cfn-kinesisfirehose-deliverystream-outputformatconfiguration-serializer)
     pub fn serializer(self, value: impl Arg<Serializer>) -> Self { Self(put(self.0, "Serializer", value.into_expr())) }
 }
 impl Done for OutputFormatConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -732,17 +732,17 @@ impl Done for OutputFormatConfiguration { fn into_props(self) -> Bag { self.0 } 
 impl ParquetSerDe {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BlockSizeBytes`: integer. Update: in place.
+    /// `BlockSizeBytes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-parquetserde.html#cfn-kinesisfirehose-deliverystream-parquetserde-blocksizebytes)
     pub fn block_size_bytes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BlockSizeBytes", value.into_expr())) }
-    /// `Compression`: text. Update: in place.
+    /// `Compression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-parquetserde.html#cfn-kinesisfirehose-deliverystream-parquetserde-compression)
     pub fn compression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Compression", value.into_expr())) }
-    /// `EnableDictionaryCompression`: boolean. Update: in place.
+    /// `EnableDictionaryCompression`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-parquetserde.html#cfn-kinesisfirehose-deliverystream-parquetserde-enabledictionarycompression)
     pub fn enable_dictionary_compression(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableDictionaryCompression", value.into_expr())) }
-    /// `MaxPaddingBytes`: integer. Update: in place.
+    /// `MaxPaddingBytes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-parquetserde.html#cfn-kinesisfirehose-deliverystream-parquetserde-maxpaddingbytes)
     pub fn max_padding_bytes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxPaddingBytes", value.into_expr())) }
-    /// `PageSizeBytes`: integer. Update: in place.
+    /// `PageSizeBytes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-parquetserde.html#cfn-kinesisfirehose-deliverystream-parquetserde-pagesizebytes)
     pub fn page_size_bytes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PageSizeBytes", value.into_expr())) }
-    /// `WriterVersion`: text. Update: in place.
+    /// `WriterVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-parquetserde.html#cfn-kinesisfirehose-deliverystream-parquetserde-writerversion)
     pub fn writer_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WriterVersion", value.into_expr())) }
 }
 impl Done for ParquetSerDe { fn into_props(self) -> Bag { self.0 } }
@@ -753,7 +753,7 @@ impl PartitionField {
     pub fn new() -> PartitionField<Missing<super::required::SourceName>> { PartitionField(Bag::default(), Phase) }
 }
 impl<R0> PartitionField<R0> {
-    /// `SourceName`: text, required. Update: in place.
+    /// `SourceName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-partitionfield.html#cfn-kinesisfirehose-deliverystream-partitionfield-sourcename)
     pub fn source_name(self, value: impl Arg<str>) -> PartitionField<Set> { PartitionField(put(self.0, "SourceName", value.into_expr()), Phase) }
 }
 impl Done for PartitionField { fn into_props(self) -> Bag { self.0 } }
@@ -762,7 +762,7 @@ impl Done for PartitionField { fn into_props(self) -> Bag { self.0 } }
 impl PartitionSpec {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Identity`: list of `PartitionField`. Update: in place.
+    /// `Identity`: list of `PartitionField`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-partitionspec.html#cfn-kinesisfirehose-deliverystream-partitionspec-identity)
     pub fn identity(self, value: impl Arg<Arr<PartitionField>>) -> Self { Self(put(self.0, "Identity", value.into_expr())) }
 }
 impl Done for PartitionSpec { fn into_props(self) -> Bag { self.0 } }
@@ -771,9 +771,9 @@ impl Done for PartitionSpec { fn into_props(self) -> Bag { self.0 } }
 impl ProcessingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-processingconfiguration.html#cfn-kinesisfirehose-deliverystream-processingconfiguration-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
-    /// `Processors`: list of `Processor`. Update: in place.
+    /// `Processors`: list of `Processor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-processingconfiguration.html#cfn-kinesisfirehose-deliverystream-processingconfiguration-processors)
     pub fn processors(self, value: impl Arg<Arr<Processor>>) -> Self { Self(put(self.0, "Processors", value.into_expr())) }
 }
 impl Done for ProcessingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -784,9 +784,9 @@ impl Processor {
     pub fn new() -> Processor<Missing<super::required::Type>> { Processor(Bag::default(), Phase) }
 }
 impl<R0> Processor<R0> {
-    /// `Parameters`: list of `ProcessorParameter`. Update: in place.
+    /// `Parameters`: list of `ProcessorParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-processor.html#cfn-kinesisfirehose-deliverystream-processor-parameters)
     pub fn parameters(self, value: impl Arg<Arr<ProcessorParameter>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-processor.html#cfn-kinesisfirehose-deliverystream-processor-type)
     pub fn type_(self, value: impl Arg<Type>) -> Processor<Set> { Processor(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Processor { fn into_props(self) -> Bag { self.0 } }
@@ -797,9 +797,9 @@ impl ProcessorParameter {
     pub fn new() -> ProcessorParameter<Missing<super::required::ParameterName>, Missing<super::required::ParameterValue>> { ProcessorParameter(Bag::default(), Phase) }
 }
 impl<R0, R1> ProcessorParameter<R0, R1> {
-    /// `ParameterName`: text, required. Update: in place.
+    /// `ParameterName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-processorparameter.html#cfn-kinesisfirehose-deliverystream-processorparameter-parametername)
     pub fn parameter_name(self, value: impl Arg<str>) -> ProcessorParameter<Set, R1> { ProcessorParameter(put(self.0, "ParameterName", value.into_expr()), Phase) }
-    /// `ParameterValue`: text, required. Update: in place.
+    /// `ParameterValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-processorparameter.html#cfn-kinesisfirehose-deliverystream-processorparameter-parametervalue)
     pub fn parameter_value(self, value: impl Arg<str>) -> ProcessorParameter<R0, Set> { ProcessorParameter(put(self.0, "ParameterValue", value.into_expr()), Phase) }
 }
 impl Done for ProcessorParameter { fn into_props(self) -> Bag { self.0 } }
@@ -810,29 +810,29 @@ impl RedshiftDestinationConfiguration {
     pub fn new() -> RedshiftDestinationConfiguration<Missing<super::required::ClusterJDBCURL>, Missing<super::required::CopyCommand>, Missing<super::required::RoleARN>, Missing<super::required::S3Configuration>> { RedshiftDestinationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> RedshiftDestinationConfiguration<R0, R1, R2, R3> {
-    /// `CloudWatchLoggingOptions`: `CloudWatchLoggingOptions`. Update: in place.
+    /// `CloudWatchLoggingOptions`: `CloudWatchLoggingOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-redshiftdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-redshiftdestinationconfiguration-cloudwatchloggingoptions)
     pub fn cloud_watch_logging_options(self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { Self(put(self.0, "CloudWatchLoggingOptions", value.into_expr()), Phase) }
-    /// `ClusterJDBCURL`: text, required. Update: in place.
+    /// `ClusterJDBCURL`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-redshiftdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-redshiftdestinationconfiguration-clusterjdbcurl)
     pub fn cluster_jdbcurl(self, value: impl Arg<str>) -> RedshiftDestinationConfiguration<Set, R1, R2, R3> { RedshiftDestinationConfiguration(put(self.0, "ClusterJDBCURL", value.into_expr()), Phase) }
-    /// `CopyCommand`: `CopyCommand`, required. Update: in place.
+    /// `CopyCommand`: `CopyCommand`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-redshiftdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-redshiftdestinationconfiguration-copycommand)
     pub fn copy_command(self, value: impl Arg<CopyCommand>) -> RedshiftDestinationConfiguration<R0, Set, R2, R3> { RedshiftDestinationConfiguration(put(self.0, "CopyCommand", value.into_expr()), Phase) }
-    /// `Password`: text. Update: in place.
+    /// `Password`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-redshiftdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-redshiftdestinationconfiguration-password)
     pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr()), Phase) }
-    /// `ProcessingConfiguration`: `ProcessingConfiguration`. Update: in place.
+    /// `ProcessingConfiguration`: `ProcessingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-redshiftdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-redshiftdestinationconfiguration-processingconfiguration)
     pub fn processing_configuration(self, value: impl Arg<ProcessingConfiguration>) -> Self { Self(put(self.0, "ProcessingConfiguration", value.into_expr()), Phase) }
-    /// `RetryOptions`: `RedshiftRetryOptions`. Update: in place.
+    /// `RetryOptions`: `RedshiftRetryOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-redshiftdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-redshiftdestinationconfiguration-retryoptions)
     pub fn retry_options(self, value: impl Arg<RedshiftRetryOptions>) -> Self { Self(put(self.0, "RetryOptions", value.into_expr()), Phase) }
-    /// `RoleARN`: `IamRoleArn`, required. Update: in place.
+    /// `RoleARN`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-redshiftdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-redshiftdestinationconfiguration-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> RedshiftDestinationConfiguration<R0, R1, Set, R3> { RedshiftDestinationConfiguration(put(self.0, "RoleARN", value.into_expr()), Phase) }
-    /// `S3BackupConfiguration`: `S3DestinationConfiguration`. Update: in place.
+    /// `S3BackupConfiguration`: `S3DestinationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-redshiftdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-redshiftdestinationconfiguration-s3backupconfiguration)
     pub fn s3_backup_configuration(self, value: impl Arg<S3DestinationConfiguration>) -> Self { Self(put(self.0, "S3BackupConfiguration", value.into_expr()), Phase) }
-    /// `S3BackupMode`: `S3BackupMode`. Update: in place.
+    /// `S3BackupMode`: `S3BackupMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-redshiftdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-redshiftdestinationconfiguration-s3backupmode)
     pub fn s3_backup_mode(self, value: impl Arg<S3BackupMode>) -> Self { Self(put(self.0, "S3BackupMode", value.into_expr()), Phase) }
-    /// `S3Configuration`: `S3DestinationConfiguration`, required. Update: in place.
+    /// `S3Configuration`: `S3DestinationConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-redshiftdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-redshiftdestinationconfiguration-s3configuration)
     pub fn s3_configuration(self, value: impl Arg<S3DestinationConfiguration>) -> RedshiftDestinationConfiguration<R0, R1, R2, Set> { RedshiftDestinationConfiguration(put(self.0, "S3Configuration", value.into_expr()), Phase) }
-    /// `SecretsManagerConfiguration`: `SecretsManagerConfiguration`. Update: in place.
+    /// `SecretsManagerConfiguration`: `SecretsManagerConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-redshiftdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-redshiftdestinationconfiguration-secretsmanagerconfiguration)
     pub fn secrets_manager_configuration(self, value: impl Arg<SecretsManagerConfiguration>) -> Self { Self(put(self.0, "SecretsManagerConfiguration", value.into_expr()), Phase) }
-    /// `Username`: text. Update: in place.
+    /// `Username`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-redshiftdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-redshiftdestinationconfiguration-username)
     pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr()), Phase) }
 }
 impl Done for RedshiftDestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -841,7 +841,7 @@ impl Done for RedshiftDestinationConfiguration { fn into_props(self) -> Bag { se
 impl RedshiftRetryOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DurationInSeconds`: integer. Update: in place.
+    /// `DurationInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-redshiftretryoptions.html#cfn-kinesisfirehose-deliverystream-redshiftretryoptions-durationinseconds)
     pub fn duration_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationInSeconds", value.into_expr())) }
 }
 impl Done for RedshiftRetryOptions { fn into_props(self) -> Bag { self.0 } }
@@ -850,7 +850,7 @@ impl Done for RedshiftRetryOptions { fn into_props(self) -> Bag { self.0 } }
 impl RetryOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DurationInSeconds`: integer. Update: in place.
+    /// `DurationInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-retryoptions.html#cfn-kinesisfirehose-deliverystream-retryoptions-durationinseconds)
     pub fn duration_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationInSeconds", value.into_expr())) }
 }
 impl Done for RetryOptions { fn into_props(self) -> Bag { self.0 } }
@@ -861,21 +861,21 @@ impl S3DestinationConfiguration {
     pub fn new() -> S3DestinationConfiguration<Missing<super::required::BucketARN>, Missing<super::required::RoleARN>> { S3DestinationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> S3DestinationConfiguration<R0, R1> {
-    /// `BucketARN`: `S3BucketArn`, required. Update: in place.
+    /// `BucketARN`: `S3BucketArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-s3destinationconfiguration.html#cfn-kinesisfirehose-deliverystream-s3destinationconfiguration-bucketarn)
     pub fn bucket_arn(self, value: impl Arg<kind::S3BucketArn>) -> S3DestinationConfiguration<Set, R1> { S3DestinationConfiguration(put(self.0, "BucketARN", value.into_expr()), Phase) }
-    /// `BufferingHints`: `BufferingHints`. Update: in place.
+    /// `BufferingHints`: `BufferingHints`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-s3destinationconfiguration.html#cfn-kinesisfirehose-deliverystream-s3destinationconfiguration-bufferinghints)
     pub fn buffering_hints(self, value: impl Arg<BufferingHints>) -> Self { Self(put(self.0, "BufferingHints", value.into_expr()), Phase) }
-    /// `CloudWatchLoggingOptions`: `CloudWatchLoggingOptions`. Update: in place.
+    /// `CloudWatchLoggingOptions`: `CloudWatchLoggingOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-s3destinationconfiguration.html#cfn-kinesisfirehose-deliverystream-s3destinationconfiguration-cloudwatchloggingoptions)
     pub fn cloud_watch_logging_options(self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { Self(put(self.0, "CloudWatchLoggingOptions", value.into_expr()), Phase) }
-    /// `CompressionFormat`: `CompressionFormat`. Update: in place.
+    /// `CompressionFormat`: `CompressionFormat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-s3destinationconfiguration.html#cfn-kinesisfirehose-deliverystream-s3destinationconfiguration-compressionformat)
     pub fn compression_format(self, value: impl Arg<CompressionFormat>) -> Self { Self(put(self.0, "CompressionFormat", value.into_expr()), Phase) }
-    /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: in place.
+    /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-s3destinationconfiguration.html#cfn-kinesisfirehose-deliverystream-s3destinationconfiguration-encryptionconfiguration)
     pub fn encryption_configuration(self, value: impl Arg<EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
-    /// `ErrorOutputPrefix`: text. Update: in place.
+    /// `ErrorOutputPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-s3destinationconfiguration.html#cfn-kinesisfirehose-deliverystream-s3destinationconfiguration-erroroutputprefix)
     pub fn error_output_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ErrorOutputPrefix", value.into_expr()), Phase) }
-    /// `Prefix`: text. Update: in place.
+    /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-s3destinationconfiguration.html#cfn-kinesisfirehose-deliverystream-s3destinationconfiguration-prefix)
     pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
-    /// `RoleARN`: `IamRoleArn`, required. Update: in place.
+    /// `RoleARN`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-s3destinationconfiguration.html#cfn-kinesisfirehose-deliverystream-s3destinationconfiguration-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> S3DestinationConfiguration<R0, Set> { S3DestinationConfiguration(put(self.0, "RoleARN", value.into_expr()), Phase) }
 }
 impl Done for S3DestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -884,17 +884,17 @@ impl Done for S3DestinationConfiguration { fn into_props(self) -> Bag { self.0 }
 impl SchemaConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CatalogId`: text. Update: in place.
+    /// `CatalogId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-schemaconfiguration.html#cfn-kinesisfirehose-deliverystream-schemaconfiguration-catalogid)
     pub fn catalog_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogId", value.into_expr())) }
-    /// `DatabaseName`: `GlueDatabaseName`. Update: in place.
+    /// `DatabaseName`: `GlueDatabaseName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-schemaconfiguration.html#cfn-kinesisfirehose-deliverystream-schemaconfiguration-databasename)
     pub fn database_name(self, value: impl Arg<kind::GlueDatabaseName>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr())) }
-    /// `Region`: text. Update: in place.
+    /// `Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-schemaconfiguration.html#cfn-kinesisfirehose-deliverystream-schemaconfiguration-region)
     pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
-    /// `RoleARN`: `IamRoleArn`. Update: in place.
+    /// `RoleARN`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-schemaconfiguration.html#cfn-kinesisfirehose-deliverystream-schemaconfiguration-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleARN", value.into_expr())) }
-    /// `TableName`: text. Update: in place.
+    /// `TableName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-schemaconfiguration.html#cfn-kinesisfirehose-deliverystream-schemaconfiguration-tablename)
     pub fn table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableName", value.into_expr())) }
-    /// `VersionId`: text. Update: in place.
+    /// `VersionId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-schemaconfiguration.html#cfn-kinesisfirehose-deliverystream-schemaconfiguration-versionid)
     pub fn version_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionId", value.into_expr())) }
 }
 impl Done for SchemaConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -903,7 +903,7 @@ impl Done for SchemaConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl SchemaEvolutionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-schemaevolutionconfiguration.html#cfn-kinesisfirehose-deliverystream-schemaevolutionconfiguration-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for SchemaEvolutionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -914,11 +914,11 @@ impl SecretsManagerConfiguration {
     pub fn new() -> SecretsManagerConfiguration<Missing<super::required::Enabled>> { SecretsManagerConfiguration(Bag::default(), Phase) }
 }
 impl<R0> SecretsManagerConfiguration<R0> {
-    /// `Enabled`: boolean, required. Update: as its holder.
+    /// `Enabled`: boolean, required. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-secretsmanagerconfiguration.html#cfn-kinesisfirehose-deliverystream-secretsmanagerconfiguration-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> SecretsManagerConfiguration<Set> { SecretsManagerConfiguration(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `RoleARN`: `IamRoleArn`. Update: as its holder.
+    /// `RoleARN`: `IamRoleArn`. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-secretsmanagerconfiguration.html#cfn-kinesisfirehose-deliverystream-secretsmanagerconfiguration-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleARN", value.into_expr()), Phase) }
-    /// `SecretARN`: text. Update: as its holder.
+    /// `SecretARN`: text. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-secretsmanagerconfiguration.html#cfn-kinesisfirehose-deliverystream-secretsmanagerconfiguration-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretARN", value.into_expr()), Phase) }
 }
 impl Done for SecretsManagerConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -927,9 +927,9 @@ impl Done for SecretsManagerConfiguration { fn into_props(self) -> Bag { self.0 
 impl Serializer {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `OrcSerDe`: `OrcSerDe`. Update: in place.
+    /// `OrcSerDe`: `OrcSerDe`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-serializer.html#cfn-kinesisfirehose-deliverystream-serializer-orcserde)
     pub fn orc_ser_de(self, value: impl Arg<OrcSerDe>) -> Self { Self(put(self.0, "OrcSerDe", value.into_expr())) }
-    /// `ParquetSerDe`: `ParquetSerDe`. Update: in place.
+    /// `ParquetSerDe`: `ParquetSerDe`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-serializer.html#cfn-kinesisfirehose-deliverystream-serializer-parquetserde)
     pub fn parquet_ser_de(self, value: impl Arg<ParquetSerDe>) -> Self { Self(put(self.0, "ParquetSerDe", value.into_expr())) }
 }
 impl Done for Serializer { fn into_props(self) -> Bag { self.0 } }
@@ -938,9 +938,9 @@ impl Done for Serializer { fn into_props(self) -> Bag { self.0 } }
 impl SnowflakeBufferingHints {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IntervalInSeconds`: integer. Update: in place.
+    /// `IntervalInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakebufferinghints.html#cfn-kinesisfirehose-deliverystream-snowflakebufferinghints-intervalinseconds)
     pub fn interval_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IntervalInSeconds", value.into_expr())) }
-    /// `SizeInMBs`: integer. Update: in place.
+    /// `SizeInMBs`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakebufferinghints.html#cfn-kinesisfirehose-deliverystream-snowflakebufferinghints-sizeinmbs)
     pub fn size_in_mbs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeInMBs", value.into_expr())) }
 }
 impl Done for SnowflakeBufferingHints { fn into_props(self) -> Bag { self.0 } }
@@ -951,45 +951,45 @@ impl SnowflakeDestinationConfiguration {
     pub fn new() -> SnowflakeDestinationConfiguration<Missing<super::required::AccountUrl>, Missing<super::required::Database>, Missing<super::required::RoleARN>, Missing<super::required::S3Configuration>, Missing<super::required::Schema>, Missing<super::required::Table>> { SnowflakeDestinationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5> SnowflakeDestinationConfiguration<R0, R1, R2, R3, R4, R5> {
-    /// `AccountUrl`: text, required. Update: in place.
+    /// `AccountUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-snowflakedestinationconfiguration-accounturl)
     pub fn account_url(self, value: impl Arg<str>) -> SnowflakeDestinationConfiguration<Set, R1, R2, R3, R4, R5> { SnowflakeDestinationConfiguration(put(self.0, "AccountUrl", value.into_expr()), Phase) }
-    /// `BufferingHints`: `SnowflakeBufferingHints`. Update: in place.
+    /// `BufferingHints`: `SnowflakeBufferingHints`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-snowflakedestinationconfiguration-bufferinghints)
     pub fn buffering_hints(self, value: impl Arg<SnowflakeBufferingHints>) -> Self { Self(put(self.0, "BufferingHints", value.into_expr()), Phase) }
-    /// `CloudWatchLoggingOptions`: `CloudWatchLoggingOptions`. Update: in place.
+    /// `CloudWatchLoggingOptions`: `CloudWatchLoggingOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-snowflakedestinationconfiguration-cloudwatchloggingoptions)
     pub fn cloud_watch_logging_options(self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { Self(put(self.0, "CloudWatchLoggingOptions", value.into_expr()), Phase) }
-    /// `ContentColumnName`: text. Update: in place.
+    /// `ContentColumnName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-snowflakedestinationconfiguration-contentcolumnname)
     pub fn content_column_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentColumnName", value.into_expr()), Phase) }
-    /// `DataLoadingOption`: `DataLoadingOption`. Update: in place.
+    /// `DataLoadingOption`: `DataLoadingOption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-snowflakedestinationconfiguration-dataloadingoption)
     pub fn data_loading_option(self, value: impl Arg<DataLoadingOption>) -> Self { Self(put(self.0, "DataLoadingOption", value.into_expr()), Phase) }
-    /// `Database`: text, required. Update: in place.
+    /// `Database`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-snowflakedestinationconfiguration-database)
     pub fn database(self, value: impl Arg<str>) -> SnowflakeDestinationConfiguration<R0, Set, R2, R3, R4, R5> { SnowflakeDestinationConfiguration(put(self.0, "Database", value.into_expr()), Phase) }
-    /// `KeyPassphrase`: text. Update: in place.
+    /// `KeyPassphrase`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-snowflakedestinationconfiguration-keypassphrase)
     pub fn key_passphrase(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPassphrase", value.into_expr()), Phase) }
-    /// `MetaDataColumnName`: text. Update: in place.
+    /// `MetaDataColumnName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-snowflakedestinationconfiguration-metadatacolumnname)
     pub fn meta_data_column_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetaDataColumnName", value.into_expr()), Phase) }
-    /// `PrivateKey`: text. Update: in place.
+    /// `PrivateKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-snowflakedestinationconfiguration-privatekey)
     pub fn private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateKey", value.into_expr()), Phase) }
-    /// `ProcessingConfiguration`: `ProcessingConfiguration`. Update: in place.
+    /// `ProcessingConfiguration`: `ProcessingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-snowflakedestinationconfiguration-processingconfiguration)
     pub fn processing_configuration(self, value: impl Arg<ProcessingConfiguration>) -> Self { Self(put(self.0, "ProcessingConfiguration", value.into_expr()), Phase) }
-    /// `RetryOptions`: `SnowflakeRetryOptions`. Update: in place.
+    /// `RetryOptions`: `SnowflakeRetryOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-snowflakedestinationconfiguration-retryoptions)
     pub fn retry_options(self, value: impl Arg<SnowflakeRetryOptions>) -> Self { Self(put(self.0, "RetryOptions", value.into_expr()), Phase) }
-    /// `RoleARN`: `IamRoleArn`, required. Update: in place.
+    /// `RoleARN`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-snowflakedestinationconfiguration-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> SnowflakeDestinationConfiguration<R0, R1, Set, R3, R4, R5> { SnowflakeDestinationConfiguration(put(self.0, "RoleARN", value.into_expr()), Phase) }
-    /// `S3BackupMode`: `SnowflakeDestinationConfigurationS3BackupMode`. Update: in place.
+    /// `S3BackupMode`: `SnowflakeDestinationConfigurationS3BackupMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-snowflakedestinationconfiguration-s3backupmode)
     pub fn s3_backup_mode(self, value: impl Arg<SnowflakeDestinationConfigurationS3BackupMode>) -> Self { Self(put(self.0, "S3BackupMode", value.into_expr()), Phase) }
-    /// `S3Configuration`: `S3DestinationConfiguration`, required. Update: in place.
+    /// `S3Configuration`: `S3DestinationConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-snowflakedestinationconfiguration-s3configuration)
     pub fn s3_configuration(self, value: impl Arg<S3DestinationConfiguration>) -> SnowflakeDestinationConfiguration<R0, R1, R2, Set, R4, R5> { SnowflakeDestinationConfiguration(put(self.0, "S3Configuration", value.into_expr()), Phase) }
-    /// `Schema`: text, required. Update: in place.
+    /// `Schema`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-snowflakedestinationconfiguration-schema)
     pub fn schema(self, value: impl Arg<str>) -> SnowflakeDestinationConfiguration<R0, R1, R2, R3, Set, R5> { SnowflakeDestinationConfiguration(put(self.0, "Schema", value.into_expr()), Phase) }
-    /// `SecretsManagerConfiguration`: `SecretsManagerConfiguration`. Update: in place.
+    /// `SecretsManagerConfiguration`: `SecretsManagerConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-snowflakedestinationconfiguration-secretsmanagerconfiguration)
     pub fn secrets_manager_configuration(self, value: impl Arg<SecretsManagerConfiguration>) -> Self { Self(put(self.0, "SecretsManagerConfiguration", value.into_expr()), Phase) }
-    /// `SnowflakeRoleConfiguration`: `SnowflakeRoleConfiguration`. Update: in place.
+    /// `SnowflakeRoleConfiguration`: `SnowflakeRoleConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-snowflakedestinationconfiguration-snowflakeroleconfiguration)
     pub fn snowflake_role_configuration(self, value: impl Arg<SnowflakeRoleConfiguration>) -> Self { Self(put(self.0, "SnowflakeRoleConfiguration", value.into_expr()), Phase) }
-    /// `SnowflakeVpcConfiguration`: `SnowflakeVpcConfiguration`. Update: replacement.
+    /// `SnowflakeVpcConfiguration`: `SnowflakeVpcConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-snowflakedestinationconfiguration-snowflakevpcconfiguration)
     pub fn snowflake_vpc_configuration(self, value: impl Arg<SnowflakeVpcConfiguration>) -> Self { Self(put(self.0, "SnowflakeVpcConfiguration", value.into_expr()), Phase) }
-    /// `Table`: text, required. Update: in place.
+    /// `Table`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-snowflakedestinationconfiguration-table)
     pub fn table(self, value: impl Arg<str>) -> SnowflakeDestinationConfiguration<R0, R1, R2, R3, R4, Set> { SnowflakeDestinationConfiguration(put(self.0, "Table", value.into_expr()), Phase) }
-    /// `User`: text. Update: in place.
+    /// `User`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakedestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-snowflakedestinationconfiguration-user)
     pub fn user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "User", value.into_expr()), Phase) }
 }
 impl Done for SnowflakeDestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -998,7 +998,7 @@ impl Done for SnowflakeDestinationConfiguration { fn into_props(self) -> Bag { s
 impl SnowflakeRetryOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DurationInSeconds`: integer. Update: in place.
+    /// `DurationInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakeretryoptions.html#cfn-kinesisfirehose-deliverystream-snowflakeretryoptions-durationinseconds)
     pub fn duration_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationInSeconds", value.into_expr())) }
 }
 impl Done for SnowflakeRetryOptions { fn into_props(self) -> Bag { self.0 } }
@@ -1007,9 +1007,9 @@ impl Done for SnowflakeRetryOptions { fn into_props(self) -> Bag { self.0 } }
 impl SnowflakeRoleConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakeroleconfiguration.html#cfn-kinesisfirehose-deliverystream-snowflakeroleconfiguration-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
-    /// `SnowflakeRole`: text. Update: in place.
+    /// `SnowflakeRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakeroleconfiguration.html#cfn-kinesisfirehose-deliverystream-snowflakeroleconfiguration-snowflakerole)
     pub fn snowflake_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnowflakeRole", value.into_expr())) }
 }
 impl Done for SnowflakeRoleConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1020,7 +1020,7 @@ impl SnowflakeVpcConfiguration {
     pub fn new() -> SnowflakeVpcConfiguration<Missing<super::required::PrivateLinkVpceId>> { SnowflakeVpcConfiguration(Bag::default(), Phase) }
 }
 impl<R0> SnowflakeVpcConfiguration<R0> {
-    /// `PrivateLinkVpceId`: text, required. Update: replacement.
+    /// `PrivateLinkVpceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakevpcconfiguration.html#cfn-kinesisfirehose-deliverystream-snowflakevpcconfiguration-privatelinkvpceid)
     pub fn private_link_vpce_id(self, value: impl Arg<str>) -> SnowflakeVpcConfiguration<Set> { SnowflakeVpcConfiguration(put(self.0, "PrivateLinkVpceId", value.into_expr()), Phase) }
 }
 impl Done for SnowflakeVpcConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1029,9 +1029,9 @@ impl Done for SnowflakeVpcConfiguration { fn into_props(self) -> Bag { self.0 } 
 impl SplunkBufferingHints {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IntervalInSeconds`: integer. Update: in place.
+    /// `IntervalInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-splunkbufferinghints.html#cfn-kinesisfirehose-deliverystream-splunkbufferinghints-intervalinseconds)
     pub fn interval_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IntervalInSeconds", value.into_expr())) }
-    /// `SizeInMBs`: integer. Update: in place.
+    /// `SizeInMBs`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-splunkbufferinghints.html#cfn-kinesisfirehose-deliverystream-splunkbufferinghints-sizeinmbs)
     pub fn size_in_mbs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeInMBs", value.into_expr())) }
 }
 impl Done for SplunkBufferingHints { fn into_props(self) -> Bag { self.0 } }
@@ -1042,27 +1042,27 @@ impl SplunkDestinationConfiguration {
     pub fn new() -> SplunkDestinationConfiguration<Missing<super::required::HECEndpoint>, Missing<super::required::HECEndpointType>, Missing<super::required::S3Configuration>> { SplunkDestinationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SplunkDestinationConfiguration<R0, R1, R2> {
-    /// `BufferingHints`: `SplunkBufferingHints`. Update: in place.
+    /// `BufferingHints`: `SplunkBufferingHints`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-splunkdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-splunkdestinationconfiguration-bufferinghints)
     pub fn buffering_hints(self, value: impl Arg<SplunkBufferingHints>) -> Self { Self(put(self.0, "BufferingHints", value.into_expr()), Phase) }
-    /// `CloudWatchLoggingOptions`: `CloudWatchLoggingOptions`. Update: in place.
+    /// `CloudWatchLoggingOptions`: `CloudWatchLoggingOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-splunkdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-splunkdestinationconfiguration-cloudwatchloggingoptions)
     pub fn cloud_watch_logging_options(self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { Self(put(self.0, "CloudWatchLoggingOptions", value.into_expr()), Phase) }
-    /// `HECAcknowledgmentTimeoutInSeconds`: integer. Update: in place.
+    /// `HECAcknowledgmentTimeoutInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-splunkdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-splunkdestinationconfiguration-hecacknowledgmenttimeoutinseconds)
     pub fn hec_acknowledgment_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HECAcknowledgmentTimeoutInSeconds", value.into_expr()), Phase) }
-    /// `HECEndpoint`: text, required. Update: in place.
+    /// `HECEndpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-splunkdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-splunkdestinationconfiguration-hecendpoint)
     pub fn hec_endpoint(self, value: impl Arg<str>) -> SplunkDestinationConfiguration<Set, R1, R2> { SplunkDestinationConfiguration(put(self.0, "HECEndpoint", value.into_expr()), Phase) }
-    /// `HECEndpointType`: `HECEndpointType`, required. Update: in place.
+    /// `HECEndpointType`: `HECEndpointType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-splunkdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-splunkdestinationconfiguration-hecendpointtype)
     pub fn hec_endpoint_type(self, value: impl Arg<HECEndpointType>) -> SplunkDestinationConfiguration<R0, Set, R2> { SplunkDestinationConfiguration(put(self.0, "HECEndpointType", value.into_expr()), Phase) }
-    /// `HECToken`: text. Update: in place.
+    /// `HECToken`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-splunkdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-splunkdestinationconfiguration-hectoken)
     pub fn hec_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HECToken", value.into_expr()), Phase) }
-    /// `ProcessingConfiguration`: `ProcessingConfiguration`. Update: in place.
+    /// `ProcessingConfiguration`: `ProcessingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-splunkdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-splunkdestinationconfiguration-processingconfiguration)
     pub fn processing_configuration(self, value: impl Arg<ProcessingConfiguration>) -> Self { Self(put(self.0, "ProcessingConfiguration", value.into_expr()), Phase) }
-    /// `RetryOptions`: `SplunkRetryOptions`. Update: in place.
+    /// `RetryOptions`: `SplunkRetryOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-splunkdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-splunkdestinationconfiguration-retryoptions)
     pub fn retry_options(self, value: impl Arg<SplunkRetryOptions>) -> Self { Self(put(self.0, "RetryOptions", value.into_expr()), Phase) }
-    /// `S3BackupMode`: text. Update: in place.
+    /// `S3BackupMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-splunkdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-splunkdestinationconfiguration-s3backupmode)
     pub fn s3_backup_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BackupMode", value.into_expr()), Phase) }
-    /// `S3Configuration`: `S3DestinationConfiguration`, required. Update: in place.
+    /// `S3Configuration`: `S3DestinationConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-splunkdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-splunkdestinationconfiguration-s3configuration)
     pub fn s3_configuration(self, value: impl Arg<S3DestinationConfiguration>) -> SplunkDestinationConfiguration<R0, R1, Set> { SplunkDestinationConfiguration(put(self.0, "S3Configuration", value.into_expr()), Phase) }
-    /// `SecretsManagerConfiguration`: `SecretsManagerConfiguration`. Update: in place.
+    /// `SecretsManagerConfiguration`: `SecretsManagerConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-splunkdestinationconfiguration.html#cfn-kinesisfirehose-deliverystream-splunkdestinationconfiguration-secretsmanagerconfiguration)
     pub fn secrets_manager_configuration(self, value: impl Arg<SecretsManagerConfiguration>) -> Self { Self(put(self.0, "SecretsManagerConfiguration", value.into_expr()), Phase) }
 }
 impl Done for SplunkDestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1071,7 +1071,7 @@ impl Done for SplunkDestinationConfiguration { fn into_props(self) -> Bag { self
 impl SplunkRetryOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DurationInSeconds`: integer. Update: in place.
+    /// `DurationInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-splunkretryoptions.html#cfn-kinesisfirehose-deliverystream-splunkretryoptions-durationinseconds)
     pub fn duration_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationInSeconds", value.into_expr())) }
 }
 impl Done for SplunkRetryOptions { fn into_props(self) -> Bag { self.0 } }
@@ -1080,7 +1080,7 @@ impl Done for SplunkRetryOptions { fn into_props(self) -> Bag { self.0 } }
 impl TableCreationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-tablecreationconfiguration.html#cfn-kinesisfirehose-deliverystream-tablecreationconfiguration-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for TableCreationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1091,11 +1091,11 @@ impl VpcConfiguration {
     pub fn new() -> VpcConfiguration<Missing<super::required::RoleARN>, Missing<super::required::SecurityGroupIds>, Missing<super::required::SubnetIds>> { VpcConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> VpcConfiguration<R0, R1, R2> {
-    /// `RoleARN`: `IamRoleArn`, required. Update: replacement.
+    /// `RoleARN`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-vpcconfiguration.html#cfn-kinesisfirehose-deliverystream-vpcconfiguration-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> VpcConfiguration<Set, R1, R2> { VpcConfiguration(put(self.0, "RoleARN", value.into_expr()), Phase) }
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: replacement.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-vpcconfiguration.html#cfn-kinesisfirehose-deliverystream-vpcconfiguration-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfiguration<R0, Set, R2> { VpcConfiguration(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: replacement.
+    /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-vpcconfiguration.html#cfn-kinesisfirehose-deliverystream-vpcconfiguration-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfiguration<R0, R1, Set> { VpcConfiguration(put(self.0, "SubnetIds", value.into_expr()), Phase) }
 }
 impl Done for VpcConfiguration { fn into_props(self) -> Bag { self.0 } }

@@ -22,9 +22,9 @@ impl CfnAliasProps {
     pub fn new() -> CfnAliasProps<Missing<required::AliasName>, Missing<required::TargetKeyId>> { CfnAliasProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAliasProps<R0, R1> {
-    /// `AliasName`: `KmsAliasName`, required. Update: replacement.
+    /// `AliasName`: `KmsAliasName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-alias.html#cfn-kms-alias-aliasname)
     pub fn alias_name(self, value: impl Arg<kind::KmsAliasName>) -> CfnAliasProps<Set, R1> { CfnAliasProps(put(self.0, "AliasName", value.into_expr()), Phase) }
-    /// `TargetKeyId`: `KmsKeyArnOrKeyId`, required. Update: in place.
+    /// `TargetKeyId`: `KmsKeyArnOrKeyId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-alias.html#cfn-kms-alias-targetkeyid)
     pub fn target_key_id(self, value: impl Arg<kind::KmsKeyArnOrKeyId>) -> CfnAliasProps<R0, Set> { CfnAliasProps(put(self.0, "TargetKeyId", value.into_expr()), Phase) }
 }
 impl Done for CfnAliasProps { fn into_props(self) -> Bag { self.0 } }
@@ -37,9 +37,9 @@ impl CfnKey {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnKeyProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `KeyId`.
     pub fn reference(&self) -> Val<kind::KmsKeyId> { self.0.reference() }
-    /// The attribute `Arn`: `KmsKeyArn`.
+    /// The attribute `Arn`: `KmsKeyArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-key.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::KmsKeyArn> { self.0.get_att("Arn") }
-    /// The attribute `KeyId`: `KmsKeyId`.
+    /// The attribute `KeyId`: `KmsKeyId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-key.html#KeyId-fn::getatt)
     pub fn attr_key_id(&self) -> Val<kind::KmsKeyId> { self.0.get_att("KeyId") }
 }
 impl Parent for CfnKey { fn node(&self) -> &Place { &self.0 } }
@@ -48,29 +48,29 @@ impl Parent for CfnKey { fn node(&self) -> &Place { &self.0 } }
 impl CfnKeyProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BypassPolicyLockoutSafetyCheck`: boolean. Update: in place.
+    /// `BypassPolicyLockoutSafetyCheck`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-key.html#cfn-kms-key-bypasspolicylockoutsafetycheck)
     pub fn bypass_policy_lockout_safety_check(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BypassPolicyLockoutSafetyCheck", value.into_expr())) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-key.html#cfn-kms-key-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `EnableKeyRotation`: boolean. Update: in place.
+    /// `EnableKeyRotation`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-key.html#cfn-kms-key-enablekeyrotation)
     pub fn enable_key_rotation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableKeyRotation", value.into_expr())) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-key.html#cfn-kms-key-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
-    /// `KeyPolicy`: JSON. Update: in place.
+    /// `KeyPolicy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-key.html#cfn-kms-key-keypolicy)
     pub fn key_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "KeyPolicy", value.into_expr())) }
-    /// `KeySpec`: `KeySpec`. Update: in place.
+    /// `KeySpec`: `KeySpec`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-key.html#cfn-kms-key-keyspec)
     pub fn key_spec(self, value: impl Arg<key::KeySpec>) -> Self { Self(put(self.0, "KeySpec", value.into_expr())) }
-    /// `KeyUsage`: `KeyUsage`. Update: in place.
+    /// `KeyUsage`: `KeyUsage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-key.html#cfn-kms-key-keyusage)
     pub fn key_usage(self, value: impl Arg<key::KeyUsage>) -> Self { Self(put(self.0, "KeyUsage", value.into_expr())) }
-    /// `MultiRegion`: boolean. Update: in place.
+    /// `MultiRegion`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-key.html#cfn-kms-key-multiregion)
     pub fn multi_region(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiRegion", value.into_expr())) }
-    /// `Origin`: `Origin`. Update: in place.
+    /// `Origin`: `Origin`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-key.html#cfn-kms-key-origin)
     pub fn origin(self, value: impl Arg<key::Origin>) -> Self { Self(put(self.0, "Origin", value.into_expr())) }
-    /// `PendingWindowInDays`: integer. Update: in place.
+    /// `PendingWindowInDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-key.html#cfn-kms-key-pendingwindowindays)
     pub fn pending_window_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PendingWindowInDays", value.into_expr())) }
-    /// `RotationPeriodInDays`: integer. Update: in place.
+    /// `RotationPeriodInDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-key.html#cfn-kms-key-rotationperiodindays)
     pub fn rotation_period_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RotationPeriodInDays", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-key.html#cfn-kms-key-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnKeyProps { fn into_props(self) -> Bag { self.0 } }
@@ -93,9 +93,9 @@ impl CfnReplicaKey {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnReplicaKeyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `KeyId`.
     pub fn reference(&self) -> Val<kind::KmsKeyId> { self.0.reference() }
-    /// The attribute `Arn`: `KmsKeyArn`.
+    /// The attribute `Arn`: `KmsKeyArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-replicakey.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::KmsKeyArn> { self.0.get_att("Arn") }
-    /// The attribute `KeyId`: `KmsKeyId`.
+    /// The attribute `KeyId`: `KmsKeyId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-replicakey.html#KeyId-fn::getatt)
     pub fn attr_key_id(&self) -> Val<kind::KmsKeyId> { self.0.get_att("KeyId") }
 }
 impl Parent for CfnReplicaKey { fn node(&self) -> &Place { &self.0 } }
@@ -106,17 +106,17 @@ impl CfnReplicaKeyProps {
     pub fn new() -> CfnReplicaKeyProps<Missing<required::KeyPolicy>, Missing<required::PrimaryKeyArn>> { CfnReplicaKeyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnReplicaKeyProps<R0, R1> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-replicakey.html#cfn-kms-replicakey-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-replicakey.html#cfn-kms-replicakey-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `KeyPolicy`: JSON, required. Update: in place.
+    /// `KeyPolicy`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-replicakey.html#cfn-kms-replicakey-keypolicy)
     pub fn key_policy(self, value: impl Arg<Any>) -> CfnReplicaKeyProps<Set, R1> { CfnReplicaKeyProps(put(self.0, "KeyPolicy", value.into_expr()), Phase) }
-    /// `PendingWindowInDays`: integer. Update: in place.
+    /// `PendingWindowInDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-replicakey.html#cfn-kms-replicakey-pendingwindowindays)
     pub fn pending_window_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PendingWindowInDays", value.into_expr()), Phase) }
-    /// `PrimaryKeyArn`: text, required. Update: replacement.
+    /// `PrimaryKeyArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-replicakey.html#cfn-kms-replicakey-primarykeyarn)
     pub fn primary_key_arn(self, value: impl Arg<str>) -> CfnReplicaKeyProps<R0, Set> { CfnReplicaKeyProps(put(self.0, "PrimaryKeyArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-replicakey.html#cfn-kms-replicakey-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnReplicaKeyProps { fn into_props(self) -> Bag { self.0 } }

@@ -22,19 +22,19 @@ impl CfnDataCellsFilterProps {
     pub fn new() -> CfnDataCellsFilterProps<Missing<required::DatabaseName>, Missing<required::Name>, Missing<required::TableCatalogId>, Missing<required::TableName>> { CfnDataCellsFilterProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnDataCellsFilterProps<R0, R1, R2, R3> {
-    /// `ColumnNames`: list of text. Update: replacement.
+    /// `ColumnNames`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-datacellsfilter.html#cfn-lakeformation-datacellsfilter-columnnames)
     pub fn column_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ColumnNames", value.into_expr()), Phase) }
-    /// `ColumnWildcard`: `ColumnWildcard`. Update: replacement.
+    /// `ColumnWildcard`: `ColumnWildcard`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-datacellsfilter.html#cfn-lakeformation-datacellsfilter-columnwildcard)
     pub fn column_wildcard(self, value: impl Arg<data_cells_filter::ColumnWildcard>) -> Self { Self(put(self.0, "ColumnWildcard", value.into_expr()), Phase) }
-    /// `DatabaseName`: text, required. Update: replacement.
+    /// `DatabaseName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-datacellsfilter.html#cfn-lakeformation-datacellsfilter-databasename)
     pub fn database_name(self, value: impl Arg<str>) -> CfnDataCellsFilterProps<Set, R1, R2, R3> { CfnDataCellsFilterProps(put(self.0, "DatabaseName", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-datacellsfilter.html#cfn-lakeformation-datacellsfilter-name)
     pub fn name(self, value: impl Arg<str>) -> CfnDataCellsFilterProps<R0, Set, R2, R3> { CfnDataCellsFilterProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RowFilter`: `RowFilter`. Update: replacement.
+    /// `RowFilter`: `RowFilter`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-datacellsfilter.html#cfn-lakeformation-datacellsfilter-rowfilter)
     pub fn row_filter(self, value: impl Arg<data_cells_filter::RowFilter>) -> Self { Self(put(self.0, "RowFilter", value.into_expr()), Phase) }
-    /// `TableCatalogId`: text, required. Update: replacement.
+    /// `TableCatalogId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-datacellsfilter.html#cfn-lakeformation-datacellsfilter-tablecatalogid)
     pub fn table_catalog_id(self, value: impl Arg<str>) -> CfnDataCellsFilterProps<R0, R1, Set, R3> { CfnDataCellsFilterProps(put(self.0, "TableCatalogId", value.into_expr()), Phase) }
-    /// `TableName`: text, required. Update: replacement.
+    /// `TableName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-datacellsfilter.html#cfn-lakeformation-datacellsfilter-tablename)
     pub fn table_name(self, value: impl Arg<str>) -> CfnDataCellsFilterProps<R0, R1, R2, Set> { CfnDataCellsFilterProps(put(self.0, "TableName", value.into_expr()), Phase) }
 }
 impl Done for CfnDataCellsFilterProps { fn into_props(self) -> Bag { self.0 } }
@@ -46,7 +46,7 @@ use crate::cfn::support::*;
 impl ColumnWildcard {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ExcludedColumnNames`: list of text. Update: replacement.
+    /// `ExcludedColumnNames`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-datacellsfilter-columnwildcard.html#cfn-lakeformation-datacellsfilter-columnwildcard-excludedcolumnnames)
     pub fn excluded_column_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedColumnNames", value.into_expr())) }
 }
 impl Done for ColumnWildcard { fn into_props(self) -> Bag { self.0 } }
@@ -55,9 +55,9 @@ impl Done for ColumnWildcard { fn into_props(self) -> Bag { self.0 } }
 impl RowFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AllRowsWildcard`: JSON. Update: replacement.
+    /// `AllRowsWildcard`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-datacellsfilter-rowfilter.html#cfn-lakeformation-datacellsfilter-rowfilter-allrowswildcard)
     pub fn all_rows_wildcard(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AllRowsWildcard", value.into_expr())) }
-    /// `FilterExpression`: text. Update: replacement.
+    /// `FilterExpression`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-datacellsfilter-rowfilter.html#cfn-lakeformation-datacellsfilter-rowfilter-filterexpression)
     pub fn filter_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FilterExpression", value.into_expr())) }
 }
 impl Done for RowFilter { fn into_props(self) -> Bag { self.0 } }
@@ -71,7 +71,7 @@ impl CfnDataLakeSettings {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnDataLakeSettingsProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-datalakesettings.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnDataLakeSettings { fn node(&self) -> &Place { &self.0 } }
@@ -80,27 +80,27 @@ impl Parent for CfnDataLakeSettings { fn node(&self) -> &Place { &self.0 } }
 impl CfnDataLakeSettingsProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Admins`: list of `DataLakePrincipal`. Update: in place.
+    /// `Admins`: list of `DataLakePrincipal`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-datalakesettings.html#cfn-lakeformation-datalakesettings-admins)
     pub fn admins(self, value: impl Arg<Arr<data_lake_settings::DataLakePrincipal>>) -> Self { Self(put(self.0, "Admins", value.into_expr())) }
-    /// `AllowExternalDataFiltering`: boolean. Update: in place.
+    /// `AllowExternalDataFiltering`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-datalakesettings.html#cfn-lakeformation-datalakesettings-allowexternaldatafiltering)
     pub fn allow_external_data_filtering(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowExternalDataFiltering", value.into_expr())) }
-    /// `AllowFullTableExternalDataAccess`: boolean. Update: in place.
+    /// `AllowFullTableExternalDataAccess`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-datalakesettings.html#cfn-lakeformation-datalakesettings-allowfulltableexternaldataaccess)
     pub fn allow_full_table_external_data_access(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowFullTableExternalDataAccess", value.into_expr())) }
-    /// `AuthorizedSessionTagValueList`: list of text. Update: in place.
+    /// `AuthorizedSessionTagValueList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-datalakesettings.html#cfn-lakeformation-datalakesettings-authorizedsessiontagvaluelist)
     pub fn authorized_session_tag_value_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AuthorizedSessionTagValueList", value.into_expr())) }
-    /// `CreateDatabaseDefaultPermissions`: list of `PrincipalPermissions`. Update: in place.
+    /// `CreateDatabaseDefaultPermissions`: list of `PrincipalPermissions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-datalakesettings.html#cfn-lakeformation-datalakesettings-createdatabasedefaultpermissions)
     pub fn create_database_default_permissions(self, value: impl Arg<Arr<data_lake_settings::PrincipalPermissions>>) -> Self { Self(put(self.0, "CreateDatabaseDefaultPermissions", value.into_expr())) }
-    /// `CreateTableDefaultPermissions`: list of `PrincipalPermissions`. Update: in place.
+    /// `CreateTableDefaultPermissions`: list of `PrincipalPermissions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-datalakesettings.html#cfn-lakeformation-datalakesettings-createtabledefaultpermissions)
     pub fn create_table_default_permissions(self, value: impl Arg<Arr<data_lake_settings::PrincipalPermissions>>) -> Self { Self(put(self.0, "CreateTableDefaultPermissions", value.into_expr())) }
-    /// `ExternalDataFilteringAllowList`: list of `DataLakePrincipal`. Update: in place.
+    /// `ExternalDataFilteringAllowList`: list of `DataLakePrincipal`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-datalakesettings.html#cfn-lakeformation-datalakesettings-externaldatafilteringallowlist)
     pub fn external_data_filtering_allow_list(self, value: impl Arg<Arr<data_lake_settings::DataLakePrincipal>>) -> Self { Self(put(self.0, "ExternalDataFilteringAllowList", value.into_expr())) }
-    /// `MutationType`: text. Update: in place.
+    /// `MutationType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-datalakesettings.html#cfn-lakeformation-datalakesettings-mutationtype)
     pub fn mutation_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MutationType", value.into_expr())) }
-    /// `Parameters`: JSON. Update: in place.
+    /// `Parameters`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-datalakesettings.html#cfn-lakeformation-datalakesettings-parameters)
     pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
-    /// `ReadOnlyAdmins`: list of `DataLakePrincipal`. Update: in place.
+    /// `ReadOnlyAdmins`: list of `DataLakePrincipal`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-datalakesettings.html#cfn-lakeformation-datalakesettings-readonlyadmins)
     pub fn read_only_admins(self, value: impl Arg<Arr<data_lake_settings::DataLakePrincipal>>) -> Self { Self(put(self.0, "ReadOnlyAdmins", value.into_expr())) }
-    /// `TrustedResourceOwners`: list of text. Update: in place.
+    /// `TrustedResourceOwners`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-datalakesettings.html#cfn-lakeformation-datalakesettings-trustedresourceowners)
     pub fn trusted_resource_owners(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TrustedResourceOwners", value.into_expr())) }
 }
 impl Done for CfnDataLakeSettingsProps { fn into_props(self) -> Bag { self.0 } }
@@ -114,7 +114,7 @@ impl DataLakePrincipal {
     pub fn new() -> DataLakePrincipal<Missing<super::required::DataLakePrincipalIdentifier>> { DataLakePrincipal(Bag::default(), Phase) }
 }
 impl<R0> DataLakePrincipal<R0> {
-    /// `DataLakePrincipalIdentifier`: text, required. Update: in place.
+    /// `DataLakePrincipalIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-datalakesettings-datalakeprincipal.html#cfn-lakeformation-datalakesettings-datalakeprincipal-datalakeprincipalidentifier)
     pub fn data_lake_principal_identifier(self, value: impl Arg<str>) -> DataLakePrincipal<Set> { DataLakePrincipal(put(self.0, "DataLakePrincipalIdentifier", value.into_expr()), Phase) }
 }
 impl Done for DataLakePrincipal { fn into_props(self) -> Bag { self.0 } }
@@ -125,9 +125,9 @@ impl PrincipalPermissions {
     pub fn new() -> PrincipalPermissions<Missing<super::required::Permissions>, Missing<super::required::Principal>> { PrincipalPermissions(Bag::default(), Phase) }
 }
 impl<R0, R1> PrincipalPermissions<R0, R1> {
-    /// `Permissions`: list of text, required. Update: in place.
+    /// `Permissions`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-datalakesettings-principalpermissions.html#cfn-lakeformation-datalakesettings-principalpermissions-permissions)
     pub fn permissions(self, value: impl Arg<Arr<str>>) -> PrincipalPermissions<Set, R1> { PrincipalPermissions(put(self.0, "Permissions", value.into_expr()), Phase) }
-    /// `Principal`: `DataLakePrincipal`, required. Update: in place.
+    /// `Principal`: `DataLakePrincipal`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-datalakesettings-principalpermissions.html#cfn-lakeformation-datalakesettings-principalpermissions-principal)
     pub fn principal(self, value: impl Arg<DataLakePrincipal>) -> PrincipalPermissions<R0, Set> { PrincipalPermissions(put(self.0, "Principal", value.into_expr()), Phase) }
 }
 impl Done for PrincipalPermissions { fn into_props(self) -> Bag { self.0 } }
@@ -141,7 +141,7 @@ impl CfnPermissions {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPermissionsProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-permissions.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnPermissions { fn node(&self) -> &Place { &self.0 } }
@@ -152,13 +152,13 @@ impl CfnPermissionsProps {
     pub fn new() -> CfnPermissionsProps<Missing<required::DataLakePrincipal>, Missing<required::Resource>> { CfnPermissionsProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnPermissionsProps<R0, R1> {
-    /// `DataLakePrincipal`: `DataLakePrincipal`, required. Update: replacement.
+    /// `DataLakePrincipal`: `DataLakePrincipal`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-permissions.html#cfn-lakeformation-permissions-datalakeprincipal)
     pub fn data_lake_principal(self, value: impl Arg<permissions::DataLakePrincipal>) -> CfnPermissionsProps<Set, R1> { CfnPermissionsProps(put(self.0, "DataLakePrincipal", value.into_expr()), Phase) }
-    /// `Permissions`: list of text. Update: in place.
+    /// `Permissions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-permissions.html#cfn-lakeformation-permissions-permissions)
     pub fn permissions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Permissions", value.into_expr()), Phase) }
-    /// `PermissionsWithGrantOption`: list of text. Update: in place.
+    /// `PermissionsWithGrantOption`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-permissions.html#cfn-lakeformation-permissions-permissionswithgrantoption)
     pub fn permissions_with_grant_option(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PermissionsWithGrantOption", value.into_expr()), Phase) }
-    /// `Resource`: `Resource`, required. Update: replacement.
+    /// `Resource`: `Resource`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-permissions.html#cfn-lakeformation-permissions-resource)
     pub fn resource(self, value: impl Arg<permissions::Resource>) -> CfnPermissionsProps<R0, Set> { CfnPermissionsProps(put(self.0, "Resource", value.into_expr()), Phase) }
 }
 impl Done for CfnPermissionsProps { fn into_props(self) -> Bag { self.0 } }
@@ -170,7 +170,7 @@ use crate::cfn::support::*;
 impl ColumnWildcard {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ExcludedColumnNames`: list of text. Update: replacement.
+    /// `ExcludedColumnNames`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-columnwildcard.html#cfn-lakeformation-permissions-columnwildcard-excludedcolumnnames)
     pub fn excluded_column_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedColumnNames", value.into_expr())) }
 }
 impl Done for ColumnWildcard { fn into_props(self) -> Bag { self.0 } }
@@ -179,7 +179,7 @@ impl Done for ColumnWildcard { fn into_props(self) -> Bag { self.0 } }
 impl DataLakePrincipal {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DataLakePrincipalIdentifier`: text. Update: replacement.
+    /// `DataLakePrincipalIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-datalakeprincipal.html#cfn-lakeformation-permissions-datalakeprincipal-datalakeprincipalidentifier)
     pub fn data_lake_principal_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataLakePrincipalIdentifier", value.into_expr())) }
 }
 impl Done for DataLakePrincipal { fn into_props(self) -> Bag { self.0 } }
@@ -188,9 +188,9 @@ impl Done for DataLakePrincipal { fn into_props(self) -> Bag { self.0 } }
 impl DataLocationResource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CatalogId`: text. Update: replacement.
+    /// `CatalogId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-datalocationresource.html#cfn-lakeformation-permissions-datalocationresource-catalogid)
     pub fn catalog_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogId", value.into_expr())) }
-    /// `S3Resource`: text. Update: replacement.
+    /// `S3Resource`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-datalocationresource.html#cfn-lakeformation-permissions-datalocationresource-s3resource)
     pub fn s3_resource(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Resource", value.into_expr())) }
 }
 impl Done for DataLocationResource { fn into_props(self) -> Bag { self.0 } }
@@ -199,9 +199,9 @@ impl Done for DataLocationResource { fn into_props(self) -> Bag { self.0 } }
 impl DatabaseResource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CatalogId`: text. Update: replacement.
+    /// `CatalogId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-databaseresource.html#cfn-lakeformation-permissions-databaseresource-catalogid)
     pub fn catalog_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogId", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-databaseresource.html#cfn-lakeformation-permissions-databaseresource-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for DatabaseResource { fn into_props(self) -> Bag { self.0 } }
@@ -210,13 +210,13 @@ impl Done for DatabaseResource { fn into_props(self) -> Bag { self.0 } }
 impl Resource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DataLocationResource`: `DataLocationResource`. Update: replacement.
+    /// `DataLocationResource`: `DataLocationResource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-resource.html#cfn-lakeformation-permissions-resource-datalocationresource)
     pub fn data_location_resource(self, value: impl Arg<DataLocationResource>) -> Self { Self(put(self.0, "DataLocationResource", value.into_expr())) }
-    /// `DatabaseResource`: `DatabaseResource`. Update: replacement.
+    /// `DatabaseResource`: `DatabaseResource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-resource.html#cfn-lakeformation-permissions-resource-databaseresource)
     pub fn database_resource(self, value: impl Arg<DatabaseResource>) -> Self { Self(put(self.0, "DatabaseResource", value.into_expr())) }
-    /// `TableResource`: `TableResource`. Update: replacement.
+    /// `TableResource`: `TableResource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-resource.html#cfn-lakeformation-permissions-resource-tableresource)
     pub fn table_resource(self, value: impl Arg<TableResource>) -> Self { Self(put(self.0, "TableResource", value.into_expr())) }
-    /// `TableWithColumnsResource`: `TableWithColumnsResource`. Update: replacement.
+    /// `TableWithColumnsResource`: `TableWithColumnsResource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-resource.html#cfn-lakeformation-permissions-resource-tablewithcolumnsresource)
     pub fn table_with_columns_resource(self, value: impl Arg<TableWithColumnsResource>) -> Self { Self(put(self.0, "TableWithColumnsResource", value.into_expr())) }
 }
 impl Done for Resource { fn into_props(self) -> Bag { self.0 } }
@@ -225,13 +225,13 @@ impl Done for Resource { fn into_props(self) -> Bag { self.0 } }
 impl TableResource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CatalogId`: text. Update: replacement.
+    /// `CatalogId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-tableresource.html#cfn-lakeformation-permissions-tableresource-catalogid)
     pub fn catalog_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogId", value.into_expr())) }
-    /// `DatabaseName`: text. Update: replacement.
+    /// `DatabaseName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-tableresource.html#cfn-lakeformation-permissions-tableresource-databasename)
     pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-tableresource.html#cfn-lakeformation-permissions-tableresource-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `TableWildcard`: JSON. Update: replacement.
+    /// `TableWildcard`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-tableresource.html#cfn-lakeformation-permissions-tableresource-tablewildcard)
     pub fn table_wildcard(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "TableWildcard", value.into_expr())) }
 }
 impl Done for TableResource { fn into_props(self) -> Bag { self.0 } }
@@ -247,15 +247,15 @@ impl Done for TableWildcard { fn into_props(self) -> Bag { self.0 } }
 impl TableWithColumnsResource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CatalogId`: text. Update: replacement.
+    /// `CatalogId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-tablewithcolumnsresource.html#cfn-lakeformation-permissions-tablewithcolumnsresource-catalogid)
     pub fn catalog_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogId", value.into_expr())) }
-    /// `ColumnNames`: list of text. Update: replacement.
+    /// `ColumnNames`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-tablewithcolumnsresource.html#cfn-lakeformation-permissions-tablewithcolumnsresource-columnnames)
     pub fn column_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ColumnNames", value.into_expr())) }
-    /// `ColumnWildcard`: `ColumnWildcard`. Update: replacement.
+    /// `ColumnWildcard`: `ColumnWildcard`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-tablewithcolumnsresource.html#cfn-lakeformation-permissions-tablewithcolumnsresource-columnwildcard)
     pub fn column_wildcard(self, value: impl Arg<ColumnWildcard>) -> Self { Self(put(self.0, "ColumnWildcard", value.into_expr())) }
-    /// `DatabaseName`: text. Update: replacement.
+    /// `DatabaseName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-tablewithcolumnsresource.html#cfn-lakeformation-permissions-tablewithcolumnsresource-databasename)
     pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-tablewithcolumnsresource.html#cfn-lakeformation-permissions-tablewithcolumnsresource-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for TableWithColumnsResource { fn into_props(self) -> Bag { self.0 } }
@@ -269,9 +269,9 @@ impl CfnPrincipalPermissions {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPrincipalPermissionsProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `PrincipalIdentifier`: text.
+    /// The attribute `PrincipalIdentifier`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-principalpermissions.html#PrincipalIdentifier-fn::getatt)
     pub fn attr_principal_identifier(&self) -> Val<str> { self.0.get_att("PrincipalIdentifier") }
-    /// The attribute `ResourceIdentifier`: text.
+    /// The attribute `ResourceIdentifier`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-principalpermissions.html#ResourceIdentifier-fn::getatt)
     pub fn attr_resource_identifier(&self) -> Val<str> { self.0.get_att("ResourceIdentifier") }
 }
 impl Parent for CfnPrincipalPermissions { fn node(&self) -> &Place { &self.0 } }
@@ -282,15 +282,15 @@ impl CfnPrincipalPermissionsProps {
     pub fn new() -> CfnPrincipalPermissionsProps<Missing<required::Permissions>, Missing<required::PermissionsWithGrantOption>, Missing<required::Principal>, Missing<required::Resource>> { CfnPrincipalPermissionsProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnPrincipalPermissionsProps<R0, R1, R2, R3> {
-    /// `Catalog`: text. Update: replacement.
+    /// `Catalog`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-principalpermissions.html#cfn-lakeformation-principalpermissions-catalog)
     pub fn catalog(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Catalog", value.into_expr()), Phase) }
-    /// `Permissions`: list of text, required. Update: replacement.
+    /// `Permissions`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-principalpermissions.html#cfn-lakeformation-principalpermissions-permissions)
     pub fn permissions(self, value: impl Arg<Arr<str>>) -> CfnPrincipalPermissionsProps<Set, R1, R2, R3> { CfnPrincipalPermissionsProps(put(self.0, "Permissions", value.into_expr()), Phase) }
-    /// `PermissionsWithGrantOption`: list of text, required. Update: replacement.
+    /// `PermissionsWithGrantOption`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-principalpermissions.html#cfn-lakeformation-principalpermissions-permissionswithgrantoption)
     pub fn permissions_with_grant_option(self, value: impl Arg<Arr<str>>) -> CfnPrincipalPermissionsProps<R0, Set, R2, R3> { CfnPrincipalPermissionsProps(put(self.0, "PermissionsWithGrantOption", value.into_expr()), Phase) }
-    /// `Principal`: `DataLakePrincipal`, required. Update: replacement.
+    /// `Principal`: `DataLakePrincipal`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-principalpermissions.html#cfn-lakeformation-principalpermissions-principal)
     pub fn principal(self, value: impl Arg<principal_permissions::DataLakePrincipal>) -> CfnPrincipalPermissionsProps<R0, R1, Set, R3> { CfnPrincipalPermissionsProps(put(self.0, "Principal", value.into_expr()), Phase) }
-    /// `Resource`: `Resource`, required. Update: replacement.
+    /// `Resource`: `Resource`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-principalpermissions.html#cfn-lakeformation-principalpermissions-resource)
     pub fn resource(self, value: impl Arg<principal_permissions::Resource>) -> CfnPrincipalPermissionsProps<R0, R1, R2, Set> { CfnPrincipalPermissionsProps(put(self.0, "Resource", value.into_expr()), Phase) }
 }
 impl Done for CfnPrincipalPermissionsProps { fn into_props(self) -> Bag { self.0 } }
@@ -302,7 +302,7 @@ use crate::cfn::support::*;
 impl CatalogResource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Id`: text. Update: replacement.
+    /// `Id`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-catalogresource.html#cfn-lakeformation-principalpermissions-catalogresource-id)
     pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
 }
 impl Done for CatalogResource { fn into_props(self) -> Bag { self.0 } }
@@ -311,7 +311,7 @@ impl Done for CatalogResource { fn into_props(self) -> Bag { self.0 } }
 impl ColumnWildcard {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ExcludedColumnNames`: list of text. Update: replacement.
+    /// `ExcludedColumnNames`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-columnwildcard.html#cfn-lakeformation-principalpermissions-columnwildcard-excludedcolumnnames)
     pub fn excluded_column_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedColumnNames", value.into_expr())) }
 }
 impl Done for ColumnWildcard { fn into_props(self) -> Bag { self.0 } }
@@ -322,13 +322,13 @@ impl DataCellsFilterResource {
     pub fn new() -> DataCellsFilterResource<Missing<super::required::DatabaseName>, Missing<super::required::Name>, Missing<super::required::TableCatalogId>, Missing<super::required::TableName>> { DataCellsFilterResource(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> DataCellsFilterResource<R0, R1, R2, R3> {
-    /// `DatabaseName`: text, required. Update: replacement.
+    /// `DatabaseName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-datacellsfilterresource.html#cfn-lakeformation-principalpermissions-datacellsfilterresource-databasename)
     pub fn database_name(self, value: impl Arg<str>) -> DataCellsFilterResource<Set, R1, R2, R3> { DataCellsFilterResource(put(self.0, "DatabaseName", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-datacellsfilterresource.html#cfn-lakeformation-principalpermissions-datacellsfilterresource-name)
     pub fn name(self, value: impl Arg<str>) -> DataCellsFilterResource<R0, Set, R2, R3> { DataCellsFilterResource(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `TableCatalogId`: text, required. Update: replacement.
+    /// `TableCatalogId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-datacellsfilterresource.html#cfn-lakeformation-principalpermissions-datacellsfilterresource-tablecatalogid)
     pub fn table_catalog_id(self, value: impl Arg<str>) -> DataCellsFilterResource<R0, R1, Set, R3> { DataCellsFilterResource(put(self.0, "TableCatalogId", value.into_expr()), Phase) }
-    /// `TableName`: text, required. Update: replacement.
+    /// `TableName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-datacellsfilterresource.html#cfn-lakeformation-principalpermissions-datacellsfilterresource-tablename)
     pub fn table_name(self, value: impl Arg<str>) -> DataCellsFilterResource<R0, R1, R2, Set> { DataCellsFilterResource(put(self.0, "TableName", value.into_expr()), Phase) }
 }
 impl Done for DataCellsFilterResource { fn into_props(self) -> Bag { self.0 } }
@@ -337,7 +337,7 @@ impl Done for DataCellsFilterResource { fn into_props(self) -> Bag { self.0 } }
 impl DataLakePrincipal {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DataLakePrincipalIdentifier`: text. Update: replacement.
+    /// `DataLakePrincipalIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-datalakeprincipal.html#cfn-lakeformation-principalpermissions-datalakeprincipal-datalakeprincipalidentifier)
     pub fn data_lake_principal_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataLakePrincipalIdentifier", value.into_expr())) }
 }
 impl Done for DataLakePrincipal { fn into_props(self) -> Bag { self.0 } }
@@ -348,9 +348,9 @@ impl DataLocationResource {
     pub fn new() -> DataLocationResource<Missing<super::required::CatalogId>, Missing<super::required::ResourceArn>> { DataLocationResource(Bag::default(), Phase) }
 }
 impl<R0, R1> DataLocationResource<R0, R1> {
-    /// `CatalogId`: text, required. Update: replacement.
+    /// `CatalogId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-datalocationresource.html#cfn-lakeformation-principalpermissions-datalocationresource-catalogid)
     pub fn catalog_id(self, value: impl Arg<str>) -> DataLocationResource<Set, R1> { DataLocationResource(put(self.0, "CatalogId", value.into_expr()), Phase) }
-    /// `ResourceArn`: text, required. Update: replacement.
+    /// `ResourceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-datalocationresource.html#cfn-lakeformation-principalpermissions-datalocationresource-resourcearn)
     pub fn resource_arn(self, value: impl Arg<str>) -> DataLocationResource<R0, Set> { DataLocationResource(put(self.0, "ResourceArn", value.into_expr()), Phase) }
 }
 impl Done for DataLocationResource { fn into_props(self) -> Bag { self.0 } }
@@ -361,9 +361,9 @@ impl DatabaseResource {
     pub fn new() -> DatabaseResource<Missing<super::required::CatalogId>, Missing<super::required::Name>> { DatabaseResource(Bag::default(), Phase) }
 }
 impl<R0, R1> DatabaseResource<R0, R1> {
-    /// `CatalogId`: text, required. Update: replacement.
+    /// `CatalogId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-databaseresource.html#cfn-lakeformation-principalpermissions-databaseresource-catalogid)
     pub fn catalog_id(self, value: impl Arg<str>) -> DatabaseResource<Set, R1> { DatabaseResource(put(self.0, "CatalogId", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-databaseresource.html#cfn-lakeformation-principalpermissions-databaseresource-name)
     pub fn name(self, value: impl Arg<str>) -> DatabaseResource<R0, Set> { DatabaseResource(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for DatabaseResource { fn into_props(self) -> Bag { self.0 } }
@@ -372,9 +372,9 @@ impl Done for DatabaseResource { fn into_props(self) -> Bag { self.0 } }
 impl LFTag {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TagKey`: text. Update: replacement.
+    /// `TagKey`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-lftag.html#cfn-lakeformation-principalpermissions-lftag-tagkey)
     pub fn tag_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagKey", value.into_expr())) }
-    /// `TagValues`: list of text. Update: replacement.
+    /// `TagValues`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-lftag.html#cfn-lakeformation-principalpermissions-lftag-tagvalues)
     pub fn tag_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TagValues", value.into_expr())) }
 }
 impl Done for LFTag { fn into_props(self) -> Bag { self.0 } }
@@ -385,11 +385,11 @@ impl LFTagKeyResource {
     pub fn new() -> LFTagKeyResource<Missing<super::required::CatalogId>, Missing<super::required::TagKey>, Missing<super::required::TagValues>> { LFTagKeyResource(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> LFTagKeyResource<R0, R1, R2> {
-    /// `CatalogId`: text, required. Update: replacement.
+    /// `CatalogId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-lftagkeyresource.html#cfn-lakeformation-principalpermissions-lftagkeyresource-catalogid)
     pub fn catalog_id(self, value: impl Arg<str>) -> LFTagKeyResource<Set, R1, R2> { LFTagKeyResource(put(self.0, "CatalogId", value.into_expr()), Phase) }
-    /// `TagKey`: text, required. Update: replacement.
+    /// `TagKey`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-lftagkeyresource.html#cfn-lakeformation-principalpermissions-lftagkeyresource-tagkey)
     pub fn tag_key(self, value: impl Arg<str>) -> LFTagKeyResource<R0, Set, R2> { LFTagKeyResource(put(self.0, "TagKey", value.into_expr()), Phase) }
-    /// `TagValues`: list of text, required. Update: replacement.
+    /// `TagValues`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-lftagkeyresource.html#cfn-lakeformation-principalpermissions-lftagkeyresource-tagvalues)
     pub fn tag_values(self, value: impl Arg<Arr<str>>) -> LFTagKeyResource<R0, R1, Set> { LFTagKeyResource(put(self.0, "TagValues", value.into_expr()), Phase) }
 }
 impl Done for LFTagKeyResource { fn into_props(self) -> Bag { self.0 } }
@@ -400,11 +400,11 @@ impl LFTagPolicyResource {
     pub fn new() -> LFTagPolicyResource<Missing<super::required::CatalogId>, Missing<super::required::Expression>, Missing<super::required::ResourceType>> { LFTagPolicyResource(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> LFTagPolicyResource<R0, R1, R2> {
-    /// `CatalogId`: text, required. Update: replacement.
+    /// `CatalogId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-lftagpolicyresource.html#cfn-lakeformation-principalpermissions-lftagpolicyresource-catalogid)
     pub fn catalog_id(self, value: impl Arg<str>) -> LFTagPolicyResource<Set, R1, R2> { LFTagPolicyResource(put(self.0, "CatalogId", value.into_expr()), Phase) }
-    /// `Expression`: list of `LFTag`, required. Update: replacement.
+    /// `Expression`: list of `LFTag`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-lftagpolicyresource.html#cfn-lakeformation-principalpermissions-lftagpolicyresource-expression)
     pub fn expression(self, value: impl Arg<Arr<LFTag>>) -> LFTagPolicyResource<R0, Set, R2> { LFTagPolicyResource(put(self.0, "Expression", value.into_expr()), Phase) }
-    /// `ResourceType`: `ResourceType`, required. Update: replacement.
+    /// `ResourceType`: `ResourceType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-lftagpolicyresource.html#cfn-lakeformation-principalpermissions-lftagpolicyresource-resourcetype)
     pub fn resource_type(self, value: impl Arg<ResourceType>) -> LFTagPolicyResource<R0, R1, Set> { LFTagPolicyResource(put(self.0, "ResourceType", value.into_expr()), Phase) }
 }
 impl Done for LFTagPolicyResource { fn into_props(self) -> Bag { self.0 } }
@@ -413,21 +413,21 @@ impl Done for LFTagPolicyResource { fn into_props(self) -> Bag { self.0 } }
 impl Resource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Catalog`: `CatalogResource`. Update: replacement.
+    /// `Catalog`: `CatalogResource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-resource.html#cfn-lakeformation-principalpermissions-resource-catalog)
     pub fn catalog(self, value: impl Arg<CatalogResource>) -> Self { Self(put(self.0, "Catalog", value.into_expr())) }
-    /// `DataCellsFilter`: `DataCellsFilterResource`. Update: replacement.
+    /// `DataCellsFilter`: `DataCellsFilterResource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-resource.html#cfn-lakeformation-principalpermissions-resource-datacellsfilter)
     pub fn data_cells_filter(self, value: impl Arg<DataCellsFilterResource>) -> Self { Self(put(self.0, "DataCellsFilter", value.into_expr())) }
-    /// `DataLocation`: `DataLocationResource`. Update: replacement.
+    /// `DataLocation`: `DataLocationResource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-resource.html#cfn-lakeformation-principalpermissions-resource-datalocation)
     pub fn data_location(self, value: impl Arg<DataLocationResource>) -> Self { Self(put(self.0, "DataLocation", value.into_expr())) }
-    /// `Database`: `DatabaseResource`. Update: replacement.
+    /// `Database`: `DatabaseResource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-resource.html#cfn-lakeformation-principalpermissions-resource-database)
     pub fn database(self, value: impl Arg<DatabaseResource>) -> Self { Self(put(self.0, "Database", value.into_expr())) }
-    /// `LFTag`: `LFTagKeyResource`. Update: replacement.
+    /// `LFTag`: `LFTagKeyResource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-resource.html#cfn-lakeformation-principalpermissions-resource-lftag)
     pub fn lf_tag(self, value: impl Arg<LFTagKeyResource>) -> Self { Self(put(self.0, "LFTag", value.into_expr())) }
-    /// `LFTagPolicy`: `LFTagPolicyResource`. Update: replacement.
+    /// `LFTagPolicy`: `LFTagPolicyResource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-resource.html#cfn-lakeformation-principalpermissions-resource-lftagpolicy)
     pub fn lf_tag_policy(self, value: impl Arg<LFTagPolicyResource>) -> Self { Self(put(self.0, "LFTagPolicy", value.into_expr())) }
-    /// `Table`: `TableResource`. Update: replacement.
+    /// `Table`: `TableResource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-resource.html#cfn-lakeformation-principalpermissions-resource-table)
     pub fn table(self, value: impl Arg<TableResource>) -> Self { Self(put(self.0, "Table", value.into_expr())) }
-    /// `TableWithColumns`: `TableWithColumnsResource`. Update: replacement.
+    /// `TableWithColumns`: `TableWithColumnsResource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-resource.html#cfn-lakeformation-principalpermissions-resource-tablewithcolumns)
     pub fn table_with_columns(self, value: impl Arg<TableWithColumnsResource>) -> Self { Self(put(self.0, "TableWithColumns", value.into_expr())) }
 }
 impl Done for Resource { fn into_props(self) -> Bag { self.0 } }
@@ -438,13 +438,13 @@ impl TableResource {
     pub fn new() -> TableResource<Missing<super::required::CatalogId>, Missing<super::required::DatabaseName>> { TableResource(Bag::default(), Phase) }
 }
 impl<R0, R1> TableResource<R0, R1> {
-    /// `CatalogId`: text, required. Update: replacement.
+    /// `CatalogId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-tableresource.html#cfn-lakeformation-principalpermissions-tableresource-catalogid)
     pub fn catalog_id(self, value: impl Arg<str>) -> TableResource<Set, R1> { TableResource(put(self.0, "CatalogId", value.into_expr()), Phase) }
-    /// `DatabaseName`: text, required. Update: replacement.
+    /// `DatabaseName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-tableresource.html#cfn-lakeformation-principalpermissions-tableresource-databasename)
     pub fn database_name(self, value: impl Arg<str>) -> TableResource<R0, Set> { TableResource(put(self.0, "DatabaseName", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-tableresource.html#cfn-lakeformation-principalpermissions-tableresource-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `TableWildcard`: JSON. Update: replacement.
+    /// `TableWildcard`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-tableresource.html#cfn-lakeformation-principalpermissions-tableresource-tablewildcard)
     pub fn table_wildcard(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "TableWildcard", value.into_expr()), Phase) }
 }
 impl Done for TableResource { fn into_props(self) -> Bag { self.0 } }
@@ -455,15 +455,15 @@ impl TableWithColumnsResource {
     pub fn new() -> TableWithColumnsResource<Missing<super::required::CatalogId>, Missing<super::required::DatabaseName>, Missing<super::required::Name>> { TableWithColumnsResource(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> TableWithColumnsResource<R0, R1, R2> {
-    /// `CatalogId`: text, required. Update: replacement.
+    /// `CatalogId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-tablewithcolumnsresource.html#cfn-lakeformation-principalpermissions-tablewithcolumnsresource-catalogid)
     pub fn catalog_id(self, value: impl Arg<str>) -> TableWithColumnsResource<Set, R1, R2> { TableWithColumnsResource(put(self.0, "CatalogId", value.into_expr()), Phase) }
-    /// `ColumnNames`: list of text. Update: replacement.
+    /// `ColumnNames`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-tablewithcolumnsresource.html#cfn-lakeformation-principalpermissions-tablewithcolumnsresource-columnnames)
     pub fn column_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ColumnNames", value.into_expr()), Phase) }
-    /// `ColumnWildcard`: `ColumnWildcard`. Update: replacement.
+    /// `ColumnWildcard`: `ColumnWildcard`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-tablewithcolumnsresource.html#cfn-lakeformation-principalpermissions-tablewithcolumnsresource-columnwildcard)
     pub fn column_wildcard(self, value: impl Arg<ColumnWildcard>) -> Self { Self(put(self.0, "ColumnWildcard", value.into_expr()), Phase) }
-    /// `DatabaseName`: text, required. Update: replacement.
+    /// `DatabaseName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-tablewithcolumnsresource.html#cfn-lakeformation-principalpermissions-tablewithcolumnsresource-databasename)
     pub fn database_name(self, value: impl Arg<str>) -> TableWithColumnsResource<R0, Set, R2> { TableWithColumnsResource(put(self.0, "DatabaseName", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-tablewithcolumnsresource.html#cfn-lakeformation-principalpermissions-tablewithcolumnsresource-name)
     pub fn name(self, value: impl Arg<str>) -> TableWithColumnsResource<R0, R1, Set> { TableWithColumnsResource(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for TableWithColumnsResource { fn into_props(self) -> Bag { self.0 } }
@@ -479,7 +479,7 @@ impl CfnResource {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-resource.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnResource { fn node(&self) -> &Place { &self.0 } }
@@ -490,15 +490,15 @@ impl CfnResourceProps {
     pub fn new() -> CfnResourceProps<Missing<required::ResourceArn>, Missing<required::UseServiceLinkedRole>> { CfnResourceProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnResourceProps<R0, R1> {
-    /// `HybridAccessEnabled`: boolean. Update: in place.
+    /// `HybridAccessEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-resource.html#cfn-lakeformation-resource-hybridaccessenabled)
     pub fn hybrid_access_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "HybridAccessEnabled", value.into_expr()), Phase) }
-    /// `ResourceArn`: text, required. Update: replacement.
+    /// `ResourceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-resource.html#cfn-lakeformation-resource-resourcearn)
     pub fn resource_arn(self, value: impl Arg<str>) -> CfnResourceProps<Set, R1> { CfnResourceProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-resource.html#cfn-lakeformation-resource-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `UseServiceLinkedRole`: boolean, required. Update: may replace.
+    /// `UseServiceLinkedRole`: boolean, required. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-resource.html#cfn-lakeformation-resource-useservicelinkedrole)
     pub fn use_service_linked_role(self, value: impl Arg<bool>) -> CfnResourceProps<R0, Set> { CfnResourceProps(put(self.0, "UseServiceLinkedRole", value.into_expr()), Phase) }
-    /// `WithFederation`: boolean. Update: in place.
+    /// `WithFederation`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-resource.html#cfn-lakeformation-resource-withfederation)
     pub fn with_federation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "WithFederation", value.into_expr()), Phase) }
 }
 impl Done for CfnResourceProps { fn into_props(self) -> Bag { self.0 } }
@@ -520,11 +520,11 @@ impl CfnTagProps {
     pub fn new() -> CfnTagProps<Missing<required::TagKey>, Missing<required::TagValues>> { CfnTagProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTagProps<R0, R1> {
-    /// `CatalogId`: text. Update: replacement.
+    /// `CatalogId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-tag.html#cfn-lakeformation-tag-catalogid)
     pub fn catalog_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogId", value.into_expr()), Phase) }
-    /// `TagKey`: text, required. Update: replacement.
+    /// `TagKey`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-tag.html#cfn-lakeformation-tag-tagkey)
     pub fn tag_key(self, value: impl Arg<str>) -> CfnTagProps<Set, R1> { CfnTagProps(put(self.0, "TagKey", value.into_expr()), Phase) }
-    /// `TagValues`: list of text, required. Update: in place.
+    /// `TagValues`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-tag.html#cfn-lakeformation-tag-tagvalues)
     pub fn tag_values(self, value: impl Arg<Arr<str>>) -> CfnTagProps<R0, Set> { CfnTagProps(put(self.0, "TagValues", value.into_expr()), Phase) }
 }
 impl Done for CfnTagProps { fn into_props(self) -> Bag { self.0 } }
@@ -537,9 +537,9 @@ impl CfnTagAssociation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTagAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ResourceIdentifier`: text.
+    /// The attribute `ResourceIdentifier`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-tagassociation.html#ResourceIdentifier-fn::getatt)
     pub fn attr_resource_identifier(&self) -> Val<str> { self.0.get_att("ResourceIdentifier") }
-    /// The attribute `TagsIdentifier`: text.
+    /// The attribute `TagsIdentifier`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-tagassociation.html#TagsIdentifier-fn::getatt)
     pub fn attr_tags_identifier(&self) -> Val<str> { self.0.get_att("TagsIdentifier") }
 }
 impl Parent for CfnTagAssociation { fn node(&self) -> &Place { &self.0 } }
@@ -550,9 +550,9 @@ impl CfnTagAssociationProps {
     pub fn new() -> CfnTagAssociationProps<Missing<required::LFTags>, Missing<required::Resource>> { CfnTagAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTagAssociationProps<R0, R1> {
-    /// `LFTags`: list of `LFTagPair`, required. Update: replacement.
+    /// `LFTags`: list of `LFTagPair`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-tagassociation.html#cfn-lakeformation-tagassociation-lftags)
     pub fn lf_tags(self, value: impl Arg<Arr<tag_association::LFTagPair>>) -> CfnTagAssociationProps<Set, R1> { CfnTagAssociationProps(put(self.0, "LFTags", value.into_expr()), Phase) }
-    /// `Resource`: `Resource`, required. Update: replacement.
+    /// `Resource`: `Resource`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-tagassociation.html#cfn-lakeformation-tagassociation-resource)
     pub fn resource(self, value: impl Arg<tag_association::Resource>) -> CfnTagAssociationProps<R0, Set> { CfnTagAssociationProps(put(self.0, "Resource", value.into_expr()), Phase) }
 }
 impl Done for CfnTagAssociationProps { fn into_props(self) -> Bag { self.0 } }
@@ -566,9 +566,9 @@ impl DatabaseResource {
     pub fn new() -> DatabaseResource<Missing<super::required::CatalogId>, Missing<super::required::Name>> { DatabaseResource(Bag::default(), Phase) }
 }
 impl<R0, R1> DatabaseResource<R0, R1> {
-    /// `CatalogId`: text, required. Update: replacement.
+    /// `CatalogId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-tagassociation-databaseresource.html#cfn-lakeformation-tagassociation-databaseresource-catalogid)
     pub fn catalog_id(self, value: impl Arg<str>) -> DatabaseResource<Set, R1> { DatabaseResource(put(self.0, "CatalogId", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-tagassociation-databaseresource.html#cfn-lakeformation-tagassociation-databaseresource-name)
     pub fn name(self, value: impl Arg<str>) -> DatabaseResource<R0, Set> { DatabaseResource(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for DatabaseResource { fn into_props(self) -> Bag { self.0 } }
@@ -579,11 +579,11 @@ impl LFTagPair {
     pub fn new() -> LFTagPair<Missing<super::required::CatalogId>, Missing<super::required::TagKey>, Missing<super::required::TagValues>> { LFTagPair(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> LFTagPair<R0, R1, R2> {
-    /// `CatalogId`: text, required. Update: replacement.
+    /// `CatalogId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-tagassociation-lftagpair.html#cfn-lakeformation-tagassociation-lftagpair-catalogid)
     pub fn catalog_id(self, value: impl Arg<str>) -> LFTagPair<Set, R1, R2> { LFTagPair(put(self.0, "CatalogId", value.into_expr()), Phase) }
-    /// `TagKey`: text, required. Update: replacement.
+    /// `TagKey`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-tagassociation-lftagpair.html#cfn-lakeformation-tagassociation-lftagpair-tagkey)
     pub fn tag_key(self, value: impl Arg<str>) -> LFTagPair<R0, Set, R2> { LFTagPair(put(self.0, "TagKey", value.into_expr()), Phase) }
-    /// `TagValues`: list of text, required. Update: replacement.
+    /// `TagValues`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-tagassociation-lftagpair.html#cfn-lakeformation-tagassociation-lftagpair-tagvalues)
     pub fn tag_values(self, value: impl Arg<Arr<str>>) -> LFTagPair<R0, R1, Set> { LFTagPair(put(self.0, "TagValues", value.into_expr()), Phase) }
 }
 impl Done for LFTagPair { fn into_props(self) -> Bag { self.0 } }
@@ -592,13 +592,13 @@ impl Done for LFTagPair { fn into_props(self) -> Bag { self.0 } }
 impl Resource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Catalog`: JSON. Update: replacement.
+    /// `Catalog`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-tagassociation-resource.html#cfn-lakeformation-tagassociation-resource-catalog)
     pub fn catalog(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Catalog", value.into_expr())) }
-    /// `Database`: `DatabaseResource`. Update: replacement.
+    /// `Database`: `DatabaseResource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-tagassociation-resource.html#cfn-lakeformation-tagassociation-resource-database)
     pub fn database(self, value: impl Arg<DatabaseResource>) -> Self { Self(put(self.0, "Database", value.into_expr())) }
-    /// `Table`: `TableResource`. Update: replacement.
+    /// `Table`: `TableResource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-tagassociation-resource.html#cfn-lakeformation-tagassociation-resource-table)
     pub fn table(self, value: impl Arg<TableResource>) -> Self { Self(put(self.0, "Table", value.into_expr())) }
-    /// `TableWithColumns`: `TableWithColumnsResource`. Update: replacement.
+    /// `TableWithColumns`: `TableWithColumnsResource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-tagassociation-resource.html#cfn-lakeformation-tagassociation-resource-tablewithcolumns)
     pub fn table_with_columns(self, value: impl Arg<TableWithColumnsResource>) -> Self { Self(put(self.0, "TableWithColumns", value.into_expr())) }
 }
 impl Done for Resource { fn into_props(self) -> Bag { self.0 } }
@@ -609,13 +609,13 @@ impl TableResource {
     pub fn new() -> TableResource<Missing<super::required::CatalogId>, Missing<super::required::DatabaseName>> { TableResource(Bag::default(), Phase) }
 }
 impl<R0, R1> TableResource<R0, R1> {
-    /// `CatalogId`: text, required. Update: replacement.
+    /// `CatalogId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-tagassociation-tableresource.html#cfn-lakeformation-tagassociation-tableresource-catalogid)
     pub fn catalog_id(self, value: impl Arg<str>) -> TableResource<Set, R1> { TableResource(put(self.0, "CatalogId", value.into_expr()), Phase) }
-    /// `DatabaseName`: text, required. Update: replacement.
+    /// `DatabaseName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-tagassociation-tableresource.html#cfn-lakeformation-tagassociation-tableresource-databasename)
     pub fn database_name(self, value: impl Arg<str>) -> TableResource<R0, Set> { TableResource(put(self.0, "DatabaseName", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-tagassociation-tableresource.html#cfn-lakeformation-tagassociation-tableresource-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `TableWildcard`: JSON. Update: replacement.
+    /// `TableWildcard`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-tagassociation-tableresource.html#cfn-lakeformation-tagassociation-tableresource-tablewildcard)
     pub fn table_wildcard(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "TableWildcard", value.into_expr()), Phase) }
 }
 impl Done for TableResource { fn into_props(self) -> Bag { self.0 } }
@@ -626,13 +626,13 @@ impl TableWithColumnsResource {
     pub fn new() -> TableWithColumnsResource<Missing<super::required::CatalogId>, Missing<super::required::ColumnNames>, Missing<super::required::DatabaseName>, Missing<super::required::Name>> { TableWithColumnsResource(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> TableWithColumnsResource<R0, R1, R2, R3> {
-    /// `CatalogId`: text, required. Update: replacement.
+    /// `CatalogId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-tagassociation-tablewithcolumnsresource.html#cfn-lakeformation-tagassociation-tablewithcolumnsresource-catalogid)
     pub fn catalog_id(self, value: impl Arg<str>) -> TableWithColumnsResource<Set, R1, R2, R3> { TableWithColumnsResource(put(self.0, "CatalogId", value.into_expr()), Phase) }
-    /// `ColumnNames`: list of text, required. Update: replacement.
+    /// `ColumnNames`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-tagassociation-tablewithcolumnsresource.html#cfn-lakeformation-tagassociation-tablewithcolumnsresource-columnnames)
     pub fn column_names(self, value: impl Arg<Arr<str>>) -> TableWithColumnsResource<R0, Set, R2, R3> { TableWithColumnsResource(put(self.0, "ColumnNames", value.into_expr()), Phase) }
-    /// `DatabaseName`: text, required. Update: replacement.
+    /// `DatabaseName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-tagassociation-tablewithcolumnsresource.html#cfn-lakeformation-tagassociation-tablewithcolumnsresource-databasename)
     pub fn database_name(self, value: impl Arg<str>) -> TableWithColumnsResource<R0, R1, Set, R3> { TableWithColumnsResource(put(self.0, "DatabaseName", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-tagassociation-tablewithcolumnsresource.html#cfn-lakeformation-tagassociation-tablewithcolumnsresource-name)
     pub fn name(self, value: impl Arg<str>) -> TableWithColumnsResource<R0, R1, R2, Set> { TableWithColumnsResource(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for TableWithColumnsResource { fn into_props(self) -> Bag { self.0 } }

@@ -13,7 +13,7 @@ impl CfnAlias {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAliasProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AliasArn`.
     pub fn reference(&self) -> Val<kind::LambdaFunctionArn> { self.0.reference() }
-    /// The attribute `AliasArn`: `LambdaFunctionArn`.
+    /// The attribute `AliasArn`: `LambdaFunctionArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-alias.html#AliasArn-fn::getatt)
     pub fn attr_alias_arn(&self) -> Val<kind::LambdaFunctionArn> { self.0.get_att("AliasArn") }
 }
 impl Parent for CfnAlias { fn node(&self) -> &Place { &self.0 } }
@@ -24,17 +24,17 @@ impl CfnAliasProps {
     pub fn new() -> CfnAliasProps<Missing<required::FunctionName>, Missing<required::FunctionVersion>, Missing<required::Name>> { CfnAliasProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnAliasProps<R0, R1, R2> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-alias.html#cfn-lambda-alias-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `FunctionName`: `LambdaFunctionName`, required. Update: replacement.
+    /// `FunctionName`: `LambdaFunctionName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-alias.html#cfn-lambda-alias-functionname)
     pub fn function_name(self, value: impl Arg<kind::LambdaFunctionName>) -> CfnAliasProps<Set, R1, R2> { CfnAliasProps(put(self.0, "FunctionName", value.into_expr()), Phase) }
-    /// `FunctionVersion`: `LambdaVersion`, required. Update: in place.
+    /// `FunctionVersion`: `LambdaVersion`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-alias.html#cfn-lambda-alias-functionversion)
     pub fn function_version(self, value: impl Arg<kind::LambdaVersion>) -> CfnAliasProps<R0, Set, R2> { CfnAliasProps(put(self.0, "FunctionVersion", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-alias.html#cfn-lambda-alias-name)
     pub fn name(self, value: impl Arg<str>) -> CfnAliasProps<R0, R1, Set> { CfnAliasProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ProvisionedConcurrencyConfig`: `ProvisionedConcurrencyConfiguration`. Update: in place.
+    /// `ProvisionedConcurrencyConfig`: `ProvisionedConcurrencyConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-alias.html#cfn-lambda-alias-provisionedconcurrencyconfig)
     pub fn provisioned_concurrency_config(self, value: impl Arg<alias::ProvisionedConcurrencyConfiguration>) -> Self { Self(put(self.0, "ProvisionedConcurrencyConfig", value.into_expr()), Phase) }
-    /// `RoutingConfig`: `AliasRoutingConfiguration`. Update: in place.
+    /// `RoutingConfig`: `AliasRoutingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-alias.html#cfn-lambda-alias-routingconfig)
     pub fn routing_config(self, value: impl Arg<alias::AliasRoutingConfiguration>) -> Self { Self(put(self.0, "RoutingConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnAliasProps { fn into_props(self) -> Bag { self.0 } }
@@ -46,7 +46,7 @@ use crate::cfn::support::*;
 impl AliasRoutingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AdditionalVersionWeights`: list of `VersionWeight`. Update: in place.
+    /// `AdditionalVersionWeights`: list of `VersionWeight`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-alias-aliasroutingconfiguration.html#cfn-lambda-alias-aliasroutingconfiguration-additionalversionweights)
     pub fn additional_version_weights(self, value: impl Arg<Arr<VersionWeight>>) -> Self { Self(put(self.0, "AdditionalVersionWeights", value.into_expr())) }
 }
 impl Done for AliasRoutingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -57,7 +57,7 @@ impl ProvisionedConcurrencyConfiguration {
     pub fn new() -> ProvisionedConcurrencyConfiguration<Missing<super::required::ProvisionedConcurrentExecutions>> { ProvisionedConcurrencyConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ProvisionedConcurrencyConfiguration<R0> {
-    /// `ProvisionedConcurrentExecutions`: integer, required. Update: in place.
+    /// `ProvisionedConcurrentExecutions`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-alias-provisionedconcurrencyconfiguration.html#cfn-lambda-alias-provisionedconcurrencyconfiguration-provisionedconcurrentexecutions)
     pub fn provisioned_concurrent_executions(self, value: impl Arg<i64>) -> ProvisionedConcurrencyConfiguration<Set> { ProvisionedConcurrencyConfiguration(put(self.0, "ProvisionedConcurrentExecutions", value.into_expr()), Phase) }
 }
 impl Done for ProvisionedConcurrencyConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -68,9 +68,9 @@ impl VersionWeight {
     pub fn new() -> VersionWeight<Missing<super::required::FunctionVersion>, Missing<super::required::FunctionWeight>> { VersionWeight(Bag::default(), Phase) }
 }
 impl<R0, R1> VersionWeight<R0, R1> {
-    /// `FunctionVersion`: text, required. Update: in place.
+    /// `FunctionVersion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-alias-versionweight.html#cfn-lambda-alias-versionweight-functionversion)
     pub fn function_version(self, value: impl Arg<str>) -> VersionWeight<Set, R1> { VersionWeight(put(self.0, "FunctionVersion", value.into_expr()), Phase) }
-    /// `FunctionWeight`: number, required. Update: in place.
+    /// `FunctionWeight`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-alias-versionweight.html#cfn-lambda-alias-versionweight-functionweight)
     pub fn function_weight(self, value: impl Arg<f64>) -> VersionWeight<R0, Set> { VersionWeight(put(self.0, "FunctionWeight", value.into_expr()), Phase) }
 }
 impl Done for VersionWeight { fn into_props(self) -> Bag { self.0 } }
@@ -84,9 +84,9 @@ impl CfnCapacityProvider {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCapacityProviderProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CapacityProviderName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-capacityprovider.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `State`: text.
+    /// The attribute `State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-capacityprovider.html#State-fn::getatt)
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
 }
 impl Parent for CfnCapacityProvider { fn node(&self) -> &Place { &self.0 } }
@@ -97,23 +97,23 @@ impl CfnCapacityProviderProps {
     pub fn new() -> CfnCapacityProviderProps<Missing<required::PermissionsConfig>, Missing<required::VpcConfig>> { CfnCapacityProviderProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnCapacityProviderProps<R0, R1> {
-    /// `CapacityProviderName`: text. Update: replacement.
+    /// `CapacityProviderName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-capacityprovider.html#cfn-lambda-capacityprovider-capacityprovidername)
     pub fn capacity_provider_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapacityProviderName", value.into_expr()), Phase) }
-    /// `CapacityProviderScalingConfig`: `CapacityProviderScalingConfig`. Update: in place.
+    /// `CapacityProviderScalingConfig`: `CapacityProviderScalingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-capacityprovider.html#cfn-lambda-capacityprovider-capacityproviderscalingconfig)
     pub fn capacity_provider_scaling_config(self, value: impl Arg<capacity_provider::CapacityProviderScalingConfig>) -> Self { Self(put(self.0, "CapacityProviderScalingConfig", value.into_expr()), Phase) }
-    /// `InstanceRequirements`: `InstanceRequirements`. Update: replacement.
+    /// `InstanceRequirements`: `InstanceRequirements`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-capacityprovider.html#cfn-lambda-capacityprovider-instancerequirements)
     pub fn instance_requirements(self, value: impl Arg<capacity_provider::InstanceRequirements>) -> Self { Self(put(self.0, "InstanceRequirements", value.into_expr()), Phase) }
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-capacityprovider.html#cfn-lambda-capacityprovider-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
-    /// `PermissionsConfig`: `CapacityProviderPermissionsConfig`, required. Update: replacement.
+    /// `PermissionsConfig`: `CapacityProviderPermissionsConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-capacityprovider.html#cfn-lambda-capacityprovider-permissionsconfig)
     pub fn permissions_config(self, value: impl Arg<capacity_provider::CapacityProviderPermissionsConfig>) -> CfnCapacityProviderProps<Set, R1> { CfnCapacityProviderProps(put(self.0, "PermissionsConfig", value.into_expr()), Phase) }
-    /// `PropagateTags`: `PropagateTagsConfig`. Update: in place.
+    /// `PropagateTags`: `PropagateTagsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-capacityprovider.html#cfn-lambda-capacityprovider-propagatetags)
     pub fn propagate_tags(self, value: impl Arg<capacity_provider::PropagateTagsConfig>) -> Self { Self(put(self.0, "PropagateTags", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-capacityprovider.html#cfn-lambda-capacityprovider-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TelemetryConfig`: `CapacityProviderTelemetryConfig`. Update: in place.
+    /// `TelemetryConfig`: `CapacityProviderTelemetryConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-capacityprovider.html#cfn-lambda-capacityprovider-telemetryconfig)
     pub fn telemetry_config(self, value: impl Arg<capacity_provider::CapacityProviderTelemetryConfig>) -> Self { Self(put(self.0, "TelemetryConfig", value.into_expr()), Phase) }
-    /// `VpcConfig`: `CapacityProviderVpcConfig`, required. Update: replacement.
+    /// `VpcConfig`: `CapacityProviderVpcConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-capacityprovider.html#cfn-lambda-capacityprovider-vpcconfig)
     pub fn vpc_config(self, value: impl Arg<capacity_provider::CapacityProviderVpcConfig>) -> CfnCapacityProviderProps<R0, Set> { CfnCapacityProviderProps(put(self.0, "VpcConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnCapacityProviderProps { fn into_props(self) -> Bag { self.0 } }
@@ -125,9 +125,9 @@ use crate::cfn::support::*;
 impl CapacityProviderLoggingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LogGroup`: text. Update: in place.
+    /// `LogGroup`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-capacityprovider-capacityproviderloggingconfig.html#cfn-lambda-capacityprovider-capacityproviderloggingconfig-loggroup)
     pub fn log_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroup", value.into_expr())) }
-    /// `SystemLogLevel`: `SystemLogLevel`. Update: in place.
+    /// `SystemLogLevel`: `SystemLogLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-capacityprovider-capacityproviderloggingconfig.html#cfn-lambda-capacityprovider-capacityproviderloggingconfig-systemloglevel)
     pub fn system_log_level(self, value: impl Arg<SystemLogLevel>) -> Self { Self(put(self.0, "SystemLogLevel", value.into_expr())) }
 }
 impl Done for CapacityProviderLoggingConfig { fn into_props(self) -> Bag { self.0 } }
@@ -138,7 +138,7 @@ impl CapacityProviderPermissionsConfig {
     pub fn new() -> CapacityProviderPermissionsConfig<Missing<super::required::CapacityProviderOperatorRoleArn>> { CapacityProviderPermissionsConfig(Bag::default(), Phase) }
 }
 impl<R0> CapacityProviderPermissionsConfig<R0> {
-    /// `CapacityProviderOperatorRoleArn`: `IamRoleArn`, required. Update: replacement.
+    /// `CapacityProviderOperatorRoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-capacityprovider-capacityproviderpermissionsconfig.html#cfn-lambda-capacityprovider-capacityproviderpermissionsconfig-capacityprovideroperatorrolearn)
     pub fn capacity_provider_operator_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CapacityProviderPermissionsConfig<Set> { CapacityProviderPermissionsConfig(put(self.0, "CapacityProviderOperatorRoleArn", value.into_expr()), Phase) }
 }
 impl Done for CapacityProviderPermissionsConfig { fn into_props(self) -> Bag { self.0 } }
@@ -147,11 +147,11 @@ impl Done for CapacityProviderPermissionsConfig { fn into_props(self) -> Bag { s
 impl CapacityProviderScalingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MaxVCpuCount`: integer. Update: in place.
+    /// `MaxVCpuCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-capacityprovider-capacityproviderscalingconfig.html#cfn-lambda-capacityprovider-capacityproviderscalingconfig-maxvcpucount)
     pub fn max_v_cpu_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxVCpuCount", value.into_expr())) }
-    /// `ScalingMode`: `ScalingMode`. Update: in place.
+    /// `ScalingMode`: `ScalingMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-capacityprovider-capacityproviderscalingconfig.html#cfn-lambda-capacityprovider-capacityproviderscalingconfig-scalingmode)
     pub fn scaling_mode(self, value: impl Arg<ScalingMode>) -> Self { Self(put(self.0, "ScalingMode", value.into_expr())) }
-    /// `ScalingPolicies`: list of `TargetTrackingScalingPolicy`. Update: in place.
+    /// `ScalingPolicies`: list of `TargetTrackingScalingPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-capacityprovider-capacityproviderscalingconfig.html#cfn-lambda-capacityprovider-capacityproviderscalingconfig-scalingpolicies)
     pub fn scaling_policies(self, value: impl Arg<Arr<TargetTrackingScalingPolicy>>) -> Self { Self(put(self.0, "ScalingPolicies", value.into_expr())) }
 }
 impl Done for CapacityProviderScalingConfig { fn into_props(self) -> Bag { self.0 } }
@@ -160,7 +160,7 @@ impl Done for CapacityProviderScalingConfig { fn into_props(self) -> Bag { self.
 impl CapacityProviderTelemetryConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LoggingConfig`: `CapacityProviderLoggingConfig`. Update: in place.
+    /// `LoggingConfig`: `CapacityProviderLoggingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-capacityprovider-capacityprovidertelemetryconfig.html#cfn-lambda-capacityprovider-capacityprovidertelemetryconfig-loggingconfig)
     pub fn logging_config(self, value: impl Arg<CapacityProviderLoggingConfig>) -> Self { Self(put(self.0, "LoggingConfig", value.into_expr())) }
 }
 impl Done for CapacityProviderTelemetryConfig { fn into_props(self) -> Bag { self.0 } }
@@ -171,9 +171,9 @@ impl CapacityProviderVpcConfig {
     pub fn new() -> CapacityProviderVpcConfig<Missing<super::required::SecurityGroupIds>, Missing<super::required::SubnetIds>> { CapacityProviderVpcConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> CapacityProviderVpcConfig<R0, R1> {
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: replacement.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-capacityprovider-capacityprovidervpcconfig.html#cfn-lambda-capacityprovider-capacityprovidervpcconfig-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> CapacityProviderVpcConfig<Set, R1> { CapacityProviderVpcConfig(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `SubnetIds`: list of text, required. Update: replacement.
+    /// `SubnetIds`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-capacityprovider-capacityprovidervpcconfig.html#cfn-lambda-capacityprovider-capacityprovidervpcconfig-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> CapacityProviderVpcConfig<R0, Set> { CapacityProviderVpcConfig(put(self.0, "SubnetIds", value.into_expr()), Phase) }
 }
 impl Done for CapacityProviderVpcConfig { fn into_props(self) -> Bag { self.0 } }
@@ -182,11 +182,11 @@ impl Done for CapacityProviderVpcConfig { fn into_props(self) -> Bag { self.0 } 
 impl InstanceRequirements {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AllowedInstanceTypes`: list of text. Update: replacement.
+    /// `AllowedInstanceTypes`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-capacityprovider-instancerequirements.html#cfn-lambda-capacityprovider-instancerequirements-allowedinstancetypes)
     pub fn allowed_instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedInstanceTypes", value.into_expr())) }
-    /// `Architectures`: list of `Architectures`. Update: replacement.
+    /// `Architectures`: list of `Architectures`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-capacityprovider-instancerequirements.html#cfn-lambda-capacityprovider-instancerequirements-architectures)
     pub fn architectures(self, value: impl Arg<Arr<Architectures>>) -> Self { Self(put(self.0, "Architectures", value.into_expr())) }
-    /// `ExcludedInstanceTypes`: list of text. Update: replacement.
+    /// `ExcludedInstanceTypes`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-capacityprovider-instancerequirements.html#cfn-lambda-capacityprovider-instancerequirements-excludedinstancetypes)
     pub fn excluded_instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedInstanceTypes", value.into_expr())) }
 }
 impl Done for InstanceRequirements { fn into_props(self) -> Bag { self.0 } }
@@ -195,9 +195,9 @@ impl Done for InstanceRequirements { fn into_props(self) -> Bag { self.0 } }
 impl PropagateTagsConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ExplicitTags`: list of tag. Update: in place.
+    /// `ExplicitTags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-capacityprovider-propagatetagsconfig.html#cfn-lambda-capacityprovider-propagatetagsconfig-explicittags)
     pub fn explicit_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "ExplicitTags", value.into_expr())) }
-    /// `Mode`: `Mode`. Update: in place.
+    /// `Mode`: `Mode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-capacityprovider-propagatetagsconfig.html#cfn-lambda-capacityprovider-propagatetagsconfig-mode)
     pub fn mode(self, value: impl Arg<Mode>) -> Self { Self(put(self.0, "Mode", value.into_expr())) }
 }
 impl Done for PropagateTagsConfig { fn into_props(self) -> Bag { self.0 } }
@@ -208,9 +208,9 @@ impl TargetTrackingScalingPolicy {
     pub fn new() -> TargetTrackingScalingPolicy<Missing<super::required::PredefinedMetricType>, Missing<super::required::TargetValue>> { TargetTrackingScalingPolicy(Bag::default(), Phase) }
 }
 impl<R0, R1> TargetTrackingScalingPolicy<R0, R1> {
-    /// `PredefinedMetricType`: `PredefinedMetricType`, required. Update: in place.
+    /// `PredefinedMetricType`: `PredefinedMetricType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-capacityprovider-targettrackingscalingpolicy.html#cfn-lambda-capacityprovider-targettrackingscalingpolicy-predefinedmetrictype)
     pub fn predefined_metric_type(self, value: impl Arg<PredefinedMetricType>) -> TargetTrackingScalingPolicy<Set, R1> { TargetTrackingScalingPolicy(put(self.0, "PredefinedMetricType", value.into_expr()), Phase) }
-    /// `TargetValue`: number, required. Update: in place.
+    /// `TargetValue`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-capacityprovider-targettrackingscalingpolicy.html#cfn-lambda-capacityprovider-targettrackingscalingpolicy-targetvalue)
     pub fn target_value(self, value: impl Arg<f64>) -> TargetTrackingScalingPolicy<R0, Set> { TargetTrackingScalingPolicy(put(self.0, "TargetValue", value.into_expr()), Phase) }
 }
 impl Done for TargetTrackingScalingPolicy { fn into_props(self) -> Bag { self.0 } }
@@ -234,9 +234,9 @@ impl CfnCodeSigningConfig {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCodeSigningConfigProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CodeSigningConfigArn`.
     pub fn reference(&self) -> Val<kind::LambdaCodeSigningConfigArn> { self.0.reference() }
-    /// The attribute `CodeSigningConfigArn`: `LambdaCodeSigningConfigArn`.
+    /// The attribute `CodeSigningConfigArn`: `LambdaCodeSigningConfigArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-codesigningconfig.html#CodeSigningConfigArn-fn::getatt)
     pub fn attr_code_signing_config_arn(&self) -> Val<kind::LambdaCodeSigningConfigArn> { self.0.get_att("CodeSigningConfigArn") }
-    /// The attribute `CodeSigningConfigId`: text.
+    /// The attribute `CodeSigningConfigId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-codesigningconfig.html#CodeSigningConfigId-fn::getatt)
     pub fn attr_code_signing_config_id(&self) -> Val<str> { self.0.get_att("CodeSigningConfigId") }
 }
 impl Parent for CfnCodeSigningConfig { fn node(&self) -> &Place { &self.0 } }
@@ -247,13 +247,13 @@ impl CfnCodeSigningConfigProps {
     pub fn new() -> CfnCodeSigningConfigProps<Missing<required::AllowedPublishers>> { CfnCodeSigningConfigProps(Bag::default(), Phase) }
 }
 impl<R0> CfnCodeSigningConfigProps<R0> {
-    /// `AllowedPublishers`: `AllowedPublishers`, required. Update: in place.
+    /// `AllowedPublishers`: `AllowedPublishers`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-codesigningconfig.html#cfn-lambda-codesigningconfig-allowedpublishers)
     pub fn allowed_publishers(self, value: impl Arg<code_signing_config::AllowedPublishers>) -> CfnCodeSigningConfigProps<Set> { CfnCodeSigningConfigProps(put(self.0, "AllowedPublishers", value.into_expr()), Phase) }
-    /// `CodeSigningPolicies`: `CodeSigningPolicies`. Update: in place.
+    /// `CodeSigningPolicies`: `CodeSigningPolicies`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-codesigningconfig.html#cfn-lambda-codesigningconfig-codesigningpolicies)
     pub fn code_signing_policies(self, value: impl Arg<code_signing_config::CodeSigningPolicies>) -> Self { Self(put(self.0, "CodeSigningPolicies", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-codesigningconfig.html#cfn-lambda-codesigningconfig-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-codesigningconfig.html#cfn-lambda-codesigningconfig-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCodeSigningConfigProps { fn into_props(self) -> Bag { self.0 } }
@@ -267,7 +267,7 @@ impl AllowedPublishers {
     pub fn new() -> AllowedPublishers<Missing<super::required::SigningProfileVersionArns>> { AllowedPublishers(Bag::default(), Phase) }
 }
 impl<R0> AllowedPublishers<R0> {
-    /// `SigningProfileVersionArns`: list of `SignerSigningProfileArn`, required. Update: in place.
+    /// `SigningProfileVersionArns`: list of `SignerSigningProfileArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-codesigningconfig-allowedpublishers.html#cfn-lambda-codesigningconfig-allowedpublishers-signingprofileversionarns)
     pub fn signing_profile_version_arns(self, value: impl Arg<Arr<kind::SignerSigningProfileArn>>) -> AllowedPublishers<Set> { AllowedPublishers(put(self.0, "SigningProfileVersionArns", value.into_expr()), Phase) }
 }
 impl Done for AllowedPublishers { fn into_props(self) -> Bag { self.0 } }
@@ -278,7 +278,7 @@ impl CodeSigningPolicies {
     pub fn new() -> CodeSigningPolicies<Missing<super::required::UntrustedArtifactOnDeployment>> { CodeSigningPolicies(Bag::default(), Phase) }
 }
 impl<R0> CodeSigningPolicies<R0> {
-    /// `UntrustedArtifactOnDeployment`: `UntrustedArtifactOnDeployment`, required. Update: in place.
+    /// `UntrustedArtifactOnDeployment`: `UntrustedArtifactOnDeployment`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-codesigningconfig-codesigningpolicies.html#cfn-lambda-codesigningconfig-codesigningpolicies-untrustedartifactondeployment)
     pub fn untrusted_artifact_on_deployment(self, value: impl Arg<UntrustedArtifactOnDeployment>) -> CodeSigningPolicies<Set> { CodeSigningPolicies(put(self.0, "UntrustedArtifactOnDeployment", value.into_expr()), Phase) }
 }
 impl Done for CodeSigningPolicies { fn into_props(self) -> Bag { self.0 } }
@@ -303,15 +303,15 @@ impl CfnEventInvokeConfigProps {
     pub fn new() -> CfnEventInvokeConfigProps<Missing<required::FunctionName>, Missing<required::Qualifier>> { CfnEventInvokeConfigProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnEventInvokeConfigProps<R0, R1> {
-    /// `DestinationConfig`: `DestinationConfig`. Update: in place.
+    /// `DestinationConfig`: `DestinationConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventinvokeconfig.html#cfn-lambda-eventinvokeconfig-destinationconfig)
     pub fn destination_config(self, value: impl Arg<event_invoke_config::DestinationConfig>) -> Self { Self(put(self.0, "DestinationConfig", value.into_expr()), Phase) }
-    /// `FunctionName`: `LambdaFunctionName`, required. Update: replacement.
+    /// `FunctionName`: `LambdaFunctionName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventinvokeconfig.html#cfn-lambda-eventinvokeconfig-functionname)
     pub fn function_name(self, value: impl Arg<kind::LambdaFunctionName>) -> CfnEventInvokeConfigProps<Set, R1> { CfnEventInvokeConfigProps(put(self.0, "FunctionName", value.into_expr()), Phase) }
-    /// `MaximumEventAgeInSeconds`: integer. Update: in place.
+    /// `MaximumEventAgeInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventinvokeconfig.html#cfn-lambda-eventinvokeconfig-maximumeventageinseconds)
     pub fn maximum_event_age_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumEventAgeInSeconds", value.into_expr()), Phase) }
-    /// `MaximumRetryAttempts`: integer. Update: in place.
+    /// `MaximumRetryAttempts`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventinvokeconfig.html#cfn-lambda-eventinvokeconfig-maximumretryattempts)
     pub fn maximum_retry_attempts(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumRetryAttempts", value.into_expr()), Phase) }
-    /// `Qualifier`: `LambdaVersion`, required. Update: replacement.
+    /// `Qualifier`: `LambdaVersion`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventinvokeconfig.html#cfn-lambda-eventinvokeconfig-qualifier)
     pub fn qualifier(self, value: impl Arg<kind::LambdaVersion>) -> CfnEventInvokeConfigProps<R0, Set> { CfnEventInvokeConfigProps(put(self.0, "Qualifier", value.into_expr()), Phase) }
 }
 impl Done for CfnEventInvokeConfigProps { fn into_props(self) -> Bag { self.0 } }
@@ -323,9 +323,9 @@ use crate::cfn::support::*;
 impl DestinationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `OnFailure`: `OnFailure`. Update: in place.
+    /// `OnFailure`: `OnFailure`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventinvokeconfig-destinationconfig.html#cfn-lambda-eventinvokeconfig-destinationconfig-onfailure)
     pub fn on_failure(self, value: impl Arg<OnFailure>) -> Self { Self(put(self.0, "OnFailure", value.into_expr())) }
-    /// `OnSuccess`: `OnSuccess`. Update: in place.
+    /// `OnSuccess`: `OnSuccess`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventinvokeconfig-destinationconfig.html#cfn-lambda-eventinvokeconfig-destinationconfig-onsuccess)
     pub fn on_success(self, value: impl Arg<OnSuccess>) -> Self { Self(put(self.0, "OnSuccess", value.into_expr())) }
 }
 impl Done for DestinationConfig { fn into_props(self) -> Bag { self.0 } }
@@ -336,7 +336,7 @@ impl OnFailure {
     pub fn new() -> OnFailure<Missing<super::required::Destination>> { OnFailure(Bag::default(), Phase) }
 }
 impl<R0> OnFailure<R0> {
-    /// `Destination`: text, required. Update: in place.
+    /// `Destination`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventinvokeconfig-onfailure.html#cfn-lambda-eventinvokeconfig-onfailure-destination)
     pub fn destination(self, value: impl Arg<str>) -> OnFailure<Set> { OnFailure(put(self.0, "Destination", value.into_expr()), Phase) }
 }
 impl Done for OnFailure { fn into_props(self) -> Bag { self.0 } }
@@ -347,7 +347,7 @@ impl OnSuccess {
     pub fn new() -> OnSuccess<Missing<super::required::Destination>> { OnSuccess(Bag::default(), Phase) }
 }
 impl<R0> OnSuccess<R0> {
-    /// `Destination`: text, required. Update: in place.
+    /// `Destination`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventinvokeconfig-onsuccess.html#cfn-lambda-eventinvokeconfig-onsuccess-destination)
     pub fn destination(self, value: impl Arg<str>) -> OnSuccess<Set> { OnSuccess(put(self.0, "Destination", value.into_expr()), Phase) }
 }
 impl Done for OnSuccess { fn into_props(self) -> Bag { self.0 } }
@@ -361,9 +361,9 @@ impl CfnEventSourceMapping {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEventSourceMappingProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `EventSourceMappingArn`: `OtherArn`.
+    /// The attribute `EventSourceMappingArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#EventSourceMappingArn-fn::getatt)
     pub fn attr_event_source_mapping_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("EventSourceMappingArn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnEventSourceMapping { fn node(&self) -> &Place { &self.0 } }
@@ -374,61 +374,61 @@ impl CfnEventSourceMappingProps {
     pub fn new() -> CfnEventSourceMappingProps<Missing<required::FunctionName>> { CfnEventSourceMappingProps(Bag::default(), Phase) }
 }
 impl<R0> CfnEventSourceMappingProps<R0> {
-    /// `AmazonManagedKafkaEventSourceConfig`: `AmazonManagedKafkaEventSourceConfig`. Update: replacement.
+    /// `AmazonManagedKafkaEventSourceConfig`: `AmazonManagedKafkaEventSourceConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-amazonmanagedkafkaeventsourceconfig)
     pub fn amazon_managed_kafka_event_source_config(self, value: impl Arg<event_source_mapping::AmazonManagedKafkaEventSourceConfig>) -> Self { Self(put(self.0, "AmazonManagedKafkaEventSourceConfig", value.into_expr()), Phase) }
-    /// `BatchSize`: integer. Update: in place.
+    /// `BatchSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-batchsize)
     pub fn batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BatchSize", value.into_expr()), Phase) }
-    /// `BisectBatchOnFunctionError`: boolean. Update: in place.
+    /// `BisectBatchOnFunctionError`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-bisectbatchonfunctionerror)
     pub fn bisect_batch_on_function_error(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BisectBatchOnFunctionError", value.into_expr()), Phase) }
-    /// `DestinationConfig`: `DestinationConfig`. Update: in place.
+    /// `DestinationConfig`: `DestinationConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-destinationconfig)
     pub fn destination_config(self, value: impl Arg<event_source_mapping::DestinationConfig>) -> Self { Self(put(self.0, "DestinationConfig", value.into_expr()), Phase) }
-    /// `DocumentDBEventSourceConfig`: `DocumentDBEventSourceConfig`. Update: in place.
+    /// `DocumentDBEventSourceConfig`: `DocumentDBEventSourceConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-documentdbeventsourceconfig)
     pub fn document_db_event_source_config(self, value: impl Arg<event_source_mapping::DocumentDBEventSourceConfig>) -> Self { Self(put(self.0, "DocumentDBEventSourceConfig", value.into_expr()), Phase) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `EventSourceArn`: text. Update: replacement.
+    /// `EventSourceArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-eventsourcearn)
     pub fn event_source_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventSourceArn", value.into_expr()), Phase) }
-    /// `FilterCriteria`: `FilterCriteria`. Update: in place.
+    /// `FilterCriteria`: `FilterCriteria`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-filtercriteria)
     pub fn filter_criteria(self, value: impl Arg<event_source_mapping::FilterCriteria>) -> Self { Self(put(self.0, "FilterCriteria", value.into_expr()), Phase) }
-    /// `FunctionName`: `LambdaFunctionArnOrFunctionName`, required. Update: in place.
+    /// `FunctionName`: `LambdaFunctionArnOrFunctionName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-functionname)
     pub fn function_name(self, value: impl Arg<kind::LambdaFunctionArnOrFunctionName>) -> CfnEventSourceMappingProps<Set> { CfnEventSourceMappingProps(put(self.0, "FunctionName", value.into_expr()), Phase) }
-    /// `FunctionResponseTypes`: list of text. Update: in place.
+    /// `FunctionResponseTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-functionresponsetypes)
     pub fn function_response_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "FunctionResponseTypes", value.into_expr()), Phase) }
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
-    /// `LoggingConfig`: `LoggingConfig`. Update: in place.
+    /// `LoggingConfig`: `LoggingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-loggingconfig)
     pub fn logging_config(self, value: impl Arg<event_source_mapping::LoggingConfig>) -> Self { Self(put(self.0, "LoggingConfig", value.into_expr()), Phase) }
-    /// `MaximumBatchingWindowInSeconds`: integer. Update: in place.
+    /// `MaximumBatchingWindowInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-maximumbatchingwindowinseconds)
     pub fn maximum_batching_window_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumBatchingWindowInSeconds", value.into_expr()), Phase) }
-    /// `MaximumRecordAgeInSeconds`: integer. Update: in place.
+    /// `MaximumRecordAgeInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-maximumrecordageinseconds)
     pub fn maximum_record_age_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumRecordAgeInSeconds", value.into_expr()), Phase) }
-    /// `MaximumRetryAttempts`: integer. Update: in place.
+    /// `MaximumRetryAttempts`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-maximumretryattempts)
     pub fn maximum_retry_attempts(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumRetryAttempts", value.into_expr()), Phase) }
-    /// `MetricsConfig`: `MetricsConfig`. Update: in place.
+    /// `MetricsConfig`: `MetricsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-metricsconfig)
     pub fn metrics_config(self, value: impl Arg<event_source_mapping::MetricsConfig>) -> Self { Self(put(self.0, "MetricsConfig", value.into_expr()), Phase) }
-    /// `ParallelizationFactor`: integer. Update: in place.
+    /// `ParallelizationFactor`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-parallelizationfactor)
     pub fn parallelization_factor(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ParallelizationFactor", value.into_expr()), Phase) }
-    /// `ProvisionedPollerConfig`: `ProvisionedPollerConfig`. Update: in place.
+    /// `ProvisionedPollerConfig`: `ProvisionedPollerConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-provisionedpollerconfig)
     pub fn provisioned_poller_config(self, value: impl Arg<event_source_mapping::ProvisionedPollerConfig>) -> Self { Self(put(self.0, "ProvisionedPollerConfig", value.into_expr()), Phase) }
-    /// `Queues`: list of text. Update: in place.
+    /// `Queues`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-queues)
     pub fn queues(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Queues", value.into_expr()), Phase) }
-    /// `ScalingConfig`: `ScalingConfig`. Update: in place.
+    /// `ScalingConfig`: `ScalingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-scalingconfig)
     pub fn scaling_config(self, value: impl Arg<event_source_mapping::ScalingConfig>) -> Self { Self(put(self.0, "ScalingConfig", value.into_expr()), Phase) }
-    /// `SelfManagedEventSource`: `SelfManagedEventSource`. Update: replacement.
+    /// `SelfManagedEventSource`: `SelfManagedEventSource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-selfmanagedeventsource)
     pub fn self_managed_event_source(self, value: impl Arg<event_source_mapping::SelfManagedEventSource>) -> Self { Self(put(self.0, "SelfManagedEventSource", value.into_expr()), Phase) }
-    /// `SelfManagedKafkaEventSourceConfig`: `SelfManagedKafkaEventSourceConfig`. Update: replacement.
+    /// `SelfManagedKafkaEventSourceConfig`: `SelfManagedKafkaEventSourceConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-selfmanagedkafkaeventsourceconfig)
     pub fn self_managed_kafka_event_source_config(self, value: impl Arg<event_source_mapping::SelfManagedKafkaEventSourceConfig>) -> Self { Self(put(self.0, "SelfManagedKafkaEventSourceConfig", value.into_expr()), Phase) }
-    /// `SourceAccessConfigurations`: list of `SourceAccessConfiguration`. Update: in place.
+    /// `SourceAccessConfigurations`: list of `SourceAccessConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-sourceaccessconfigurations)
     pub fn source_access_configurations(self, value: impl Arg<Arr<event_source_mapping::SourceAccessConfiguration>>) -> Self { Self(put(self.0, "SourceAccessConfigurations", value.into_expr()), Phase) }
-    /// `StartingPosition`: text. Update: replacement.
+    /// `StartingPosition`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-startingposition)
     pub fn starting_position(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartingPosition", value.into_expr()), Phase) }
-    /// `StartingPositionTimestamp`: number. Update: replacement.
+    /// `StartingPositionTimestamp`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-startingpositiontimestamp)
     pub fn starting_position_timestamp(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "StartingPositionTimestamp", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Topics`: list of text. Update: in place.
+    /// `Topics`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-topics)
     pub fn topics(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Topics", value.into_expr()), Phase) }
-    /// `TumblingWindowInSeconds`: integer. Update: in place.
+    /// `TumblingWindowInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html#cfn-lambda-eventsourcemapping-tumblingwindowinseconds)
     pub fn tumbling_window_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TumblingWindowInSeconds", value.into_expr()), Phase) }
 }
 impl Done for CfnEventSourceMappingProps { fn into_props(self) -> Bag { self.0 } }
@@ -440,9 +440,9 @@ use crate::cfn::support::*;
 impl AmazonManagedKafkaEventSourceConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ConsumerGroupId`: text. Update: replacement.
+    /// `ConsumerGroupId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-amazonmanagedkafkaeventsourceconfig.html#cfn-lambda-eventsourcemapping-amazonmanagedkafkaeventsourceconfig-consumergroupid)
     pub fn consumer_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConsumerGroupId", value.into_expr())) }
-    /// `SchemaRegistryConfig`: `SchemaRegistryConfig`. Update: replacement.
+    /// `SchemaRegistryConfig`: `SchemaRegistryConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-amazonmanagedkafkaeventsourceconfig.html#cfn-lambda-eventsourcemapping-amazonmanagedkafkaeventsourceconfig-schemaregistryconfig)
     pub fn schema_registry_config(self, value: impl Arg<SchemaRegistryConfig>) -> Self { Self(put(self.0, "SchemaRegistryConfig", value.into_expr())) }
 }
 impl Done for AmazonManagedKafkaEventSourceConfig { fn into_props(self) -> Bag { self.0 } }
@@ -451,7 +451,7 @@ impl Done for AmazonManagedKafkaEventSourceConfig { fn into_props(self) -> Bag {
 impl DestinationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `OnFailure`: `OnFailure`. Update: in place.
+    /// `OnFailure`: `OnFailure`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-destinationconfig.html#cfn-lambda-eventsourcemapping-destinationconfig-onfailure)
     pub fn on_failure(self, value: impl Arg<OnFailure>) -> Self { Self(put(self.0, "OnFailure", value.into_expr())) }
 }
 impl Done for DestinationConfig { fn into_props(self) -> Bag { self.0 } }
@@ -460,11 +460,11 @@ impl Done for DestinationConfig { fn into_props(self) -> Bag { self.0 } }
 impl DocumentDBEventSourceConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CollectionName`: text. Update: in place.
+    /// `CollectionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-documentdbeventsourceconfig.html#cfn-lambda-eventsourcemapping-documentdbeventsourceconfig-collectionname)
     pub fn collection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CollectionName", value.into_expr())) }
-    /// `DatabaseName`: text. Update: in place.
+    /// `DatabaseName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-documentdbeventsourceconfig.html#cfn-lambda-eventsourcemapping-documentdbeventsourceconfig-databasename)
     pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr())) }
-    /// `FullDocument`: `FullDocument`. Update: in place.
+    /// `FullDocument`: `FullDocument`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-documentdbeventsourceconfig.html#cfn-lambda-eventsourcemapping-documentdbeventsourceconfig-fulldocument)
     pub fn full_document(self, value: impl Arg<FullDocument>) -> Self { Self(put(self.0, "FullDocument", value.into_expr())) }
 }
 impl Done for DocumentDBEventSourceConfig { fn into_props(self) -> Bag { self.0 } }
@@ -473,7 +473,7 @@ impl Done for DocumentDBEventSourceConfig { fn into_props(self) -> Bag { self.0 
 impl Endpoints {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KafkaBootstrapServers`: list of text. Update: replacement.
+    /// `KafkaBootstrapServers`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-endpoints.html#cfn-lambda-eventsourcemapping-endpoints-kafkabootstrapservers)
     pub fn kafka_bootstrap_servers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "KafkaBootstrapServers", value.into_expr())) }
 }
 impl Done for Endpoints { fn into_props(self) -> Bag { self.0 } }
@@ -482,7 +482,7 @@ impl Done for Endpoints { fn into_props(self) -> Bag { self.0 } }
 impl Filter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Pattern`: text. Update: in place.
+    /// `Pattern`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-filter.html#cfn-lambda-eventsourcemapping-filter-pattern)
     pub fn pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Pattern", value.into_expr())) }
 }
 impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
@@ -491,7 +491,7 @@ impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
 impl FilterCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Filters`: list of `Filter`. Update: in place.
+    /// `Filters`: list of `Filter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-filtercriteria.html#cfn-lambda-eventsourcemapping-filtercriteria-filters)
     pub fn filters(self, value: impl Arg<Arr<Filter>>) -> Self { Self(put(self.0, "Filters", value.into_expr())) }
 }
 impl Done for FilterCriteria { fn into_props(self) -> Bag { self.0 } }
@@ -500,7 +500,7 @@ impl Done for FilterCriteria { fn into_props(self) -> Bag { self.0 } }
 impl LoggingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SystemLogLevel`: `SystemLogLevel`. Update: in place.
+    /// `SystemLogLevel`: `SystemLogLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-loggingconfig.html#cfn-lambda-eventsourcemapping-loggingconfig-systemloglevel)
     pub fn system_log_level(self, value: impl Arg<SystemLogLevel>) -> Self { Self(put(self.0, "SystemLogLevel", value.into_expr())) }
 }
 impl Done for LoggingConfig { fn into_props(self) -> Bag { self.0 } }
@@ -509,7 +509,7 @@ impl Done for LoggingConfig { fn into_props(self) -> Bag { self.0 } }
 impl MetricsConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Metrics`: list of `Metrics`. Update: in place.
+    /// `Metrics`: list of `Metrics`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-metricsconfig.html#cfn-lambda-eventsourcemapping-metricsconfig-metrics)
     pub fn metrics(self, value: impl Arg<Arr<Metrics>>) -> Self { Self(put(self.0, "Metrics", value.into_expr())) }
 }
 impl Done for MetricsConfig { fn into_props(self) -> Bag { self.0 } }
@@ -518,7 +518,7 @@ impl Done for MetricsConfig { fn into_props(self) -> Bag { self.0 } }
 impl OnFailure {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Destination`: text. Update: in place.
+    /// `Destination`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-onfailure.html#cfn-lambda-eventsourcemapping-onfailure-destination)
     pub fn destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
 }
 impl Done for OnFailure { fn into_props(self) -> Bag { self.0 } }
@@ -527,11 +527,11 @@ impl Done for OnFailure { fn into_props(self) -> Bag { self.0 } }
 impl ProvisionedPollerConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MaximumPollers`: integer. Update: in place.
+    /// `MaximumPollers`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-provisionedpollerconfig.html#cfn-lambda-eventsourcemapping-provisionedpollerconfig-maximumpollers)
     pub fn maximum_pollers(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumPollers", value.into_expr())) }
-    /// `MinimumPollers`: integer. Update: in place.
+    /// `MinimumPollers`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-provisionedpollerconfig.html#cfn-lambda-eventsourcemapping-provisionedpollerconfig-minimumpollers)
     pub fn minimum_pollers(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumPollers", value.into_expr())) }
-    /// `PollerGroupName`: text. Update: in place.
+    /// `PollerGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-provisionedpollerconfig.html#cfn-lambda-eventsourcemapping-provisionedpollerconfig-pollergroupname)
     pub fn poller_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PollerGroupName", value.into_expr())) }
 }
 impl Done for ProvisionedPollerConfig { fn into_props(self) -> Bag { self.0 } }
@@ -540,7 +540,7 @@ impl Done for ProvisionedPollerConfig { fn into_props(self) -> Bag { self.0 } }
 impl ScalingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MaximumConcurrency`: integer. Update: in place.
+    /// `MaximumConcurrency`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-scalingconfig.html#cfn-lambda-eventsourcemapping-scalingconfig-maximumconcurrency)
     pub fn maximum_concurrency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumConcurrency", value.into_expr())) }
 }
 impl Done for ScalingConfig { fn into_props(self) -> Bag { self.0 } }
@@ -549,9 +549,9 @@ impl Done for ScalingConfig { fn into_props(self) -> Bag { self.0 } }
 impl SchemaRegistryAccessConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Type`: `SchemaRegistryAccessConfigType`. Update: replacement.
+    /// `Type`: `SchemaRegistryAccessConfigType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-schemaregistryaccessconfig.html#cfn-lambda-eventsourcemapping-schemaregistryaccessconfig-type)
     pub fn type_(self, value: impl Arg<SchemaRegistryAccessConfigType>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
-    /// `URI`: text. Update: replacement.
+    /// `URI`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-schemaregistryaccessconfig.html#cfn-lambda-eventsourcemapping-schemaregistryaccessconfig-uri)
     pub fn uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "URI", value.into_expr())) }
 }
 impl Done for SchemaRegistryAccessConfig { fn into_props(self) -> Bag { self.0 } }
@@ -560,13 +560,13 @@ impl Done for SchemaRegistryAccessConfig { fn into_props(self) -> Bag { self.0 }
 impl SchemaRegistryConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AccessConfigs`: list of `SchemaRegistryAccessConfig`. Update: replacement.
+    /// `AccessConfigs`: list of `SchemaRegistryAccessConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-schemaregistryconfig.html#cfn-lambda-eventsourcemapping-schemaregistryconfig-accessconfigs)
     pub fn access_configs(self, value: impl Arg<Arr<SchemaRegistryAccessConfig>>) -> Self { Self(put(self.0, "AccessConfigs", value.into_expr())) }
-    /// `EventRecordFormat`: `EventRecordFormat`. Update: replacement.
+    /// `EventRecordFormat`: `EventRecordFormat`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-schemaregistryconfig.html#cfn-lambda-eventsourcemapping-schemaregistryconfig-eventrecordformat)
     pub fn event_record_format(self, value: impl Arg<EventRecordFormat>) -> Self { Self(put(self.0, "EventRecordFormat", value.into_expr())) }
-    /// `SchemaRegistryURI`: text. Update: replacement.
+    /// `SchemaRegistryURI`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-schemaregistryconfig.html#cfn-lambda-eventsourcemapping-schemaregistryconfig-schemaregistryuri)
     pub fn schema_registry_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaRegistryURI", value.into_expr())) }
-    /// `SchemaValidationConfigs`: list of `SchemaValidationConfig`. Update: replacement.
+    /// `SchemaValidationConfigs`: list of `SchemaValidationConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-schemaregistryconfig.html#cfn-lambda-eventsourcemapping-schemaregistryconfig-schemavalidationconfigs)
     pub fn schema_validation_configs(self, value: impl Arg<Arr<SchemaValidationConfig>>) -> Self { Self(put(self.0, "SchemaValidationConfigs", value.into_expr())) }
 }
 impl Done for SchemaRegistryConfig { fn into_props(self) -> Bag { self.0 } }
@@ -575,7 +575,7 @@ impl Done for SchemaRegistryConfig { fn into_props(self) -> Bag { self.0 } }
 impl SchemaValidationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Attribute`: `Attribute`. Update: replacement.
+    /// `Attribute`: `Attribute`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-schemavalidationconfig.html#cfn-lambda-eventsourcemapping-schemavalidationconfig-attribute)
     pub fn attribute(self, value: impl Arg<Attribute>) -> Self { Self(put(self.0, "Attribute", value.into_expr())) }
 }
 impl Done for SchemaValidationConfig { fn into_props(self) -> Bag { self.0 } }
@@ -584,7 +584,7 @@ impl Done for SchemaValidationConfig { fn into_props(self) -> Bag { self.0 } }
 impl SelfManagedEventSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Endpoints`: `Endpoints`. Update: replacement.
+    /// `Endpoints`: `Endpoints`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-selfmanagedeventsource.html#cfn-lambda-eventsourcemapping-selfmanagedeventsource-endpoints)
     pub fn endpoints(self, value: impl Arg<Endpoints>) -> Self { Self(put(self.0, "Endpoints", value.into_expr())) }
 }
 impl Done for SelfManagedEventSource { fn into_props(self) -> Bag { self.0 } }
@@ -593,11 +593,11 @@ impl Done for SelfManagedEventSource { fn into_props(self) -> Bag { self.0 } }
 impl SelfManagedKafkaEventSourceConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ConsumerGroupId`: text. Update: replacement.
+    /// `ConsumerGroupId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-selfmanagedkafkaeventsourceconfig.html#cfn-lambda-eventsourcemapping-selfmanagedkafkaeventsourceconfig-consumergroupid)
     pub fn consumer_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConsumerGroupId", value.into_expr())) }
-    /// `ConsumptionMode`: `ConsumptionMode`. Update: replacement.
+    /// `ConsumptionMode`: `ConsumptionMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-selfmanagedkafkaeventsourceconfig.html#cfn-lambda-eventsourcemapping-selfmanagedkafkaeventsourceconfig-consumptionmode)
     pub fn consumption_mode(self, value: impl Arg<ConsumptionMode>) -> Self { Self(put(self.0, "ConsumptionMode", value.into_expr())) }
-    /// `SchemaRegistryConfig`: `SchemaRegistryConfig`. Update: replacement.
+    /// `SchemaRegistryConfig`: `SchemaRegistryConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-selfmanagedkafkaeventsourceconfig.html#cfn-lambda-eventsourcemapping-selfmanagedkafkaeventsourceconfig-schemaregistryconfig)
     pub fn schema_registry_config(self, value: impl Arg<SchemaRegistryConfig>) -> Self { Self(put(self.0, "SchemaRegistryConfig", value.into_expr())) }
 }
 impl Done for SelfManagedKafkaEventSourceConfig { fn into_props(self) -> Bag { self.0 } }
@@ -606,9 +606,9 @@ impl Done for SelfManagedKafkaEventSourceConfig { fn into_props(self) -> Bag { s
 impl SourceAccessConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Type`: `Type`. Update: in place.
+    /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-sourceaccessconfiguration.html#cfn-lambda-eventsourcemapping-sourceaccessconfiguration-type)
     pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
-    /// `URI`: text. Update: in place.
+    /// `URI`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-sourceaccessconfiguration.html#cfn-lambda-eventsourcemapping-sourceaccessconfiguration-uri)
     pub fn uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "URI", value.into_expr())) }
 }
 impl Done for SourceAccessConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -638,13 +638,13 @@ impl CfnFunction {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFunctionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `FunctionName`.
     pub fn reference(&self) -> Val<kind::LambdaFunctionName> { self.0.reference() }
-    /// The attribute `Arn`: `LambdaFunctionArn`.
+    /// The attribute `Arn`: `LambdaFunctionArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::LambdaFunctionArn> { self.0.get_att("Arn") }
-    /// The attribute `SnapStartResponse`: `SnapStartResponse`.
+    /// The attribute `SnapStartResponse`: `SnapStartResponse`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#SnapStartResponse-fn::getatt)
     pub fn attr_snap_start_response(&self) -> Val<function::SnapStartResponse> { self.0.get_att("SnapStartResponse") }
-    /// The attribute `SnapStartResponse.ApplyOn`: text.
+    /// The attribute `SnapStartResponse.ApplyOn`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#SnapStartResponse.ApplyOn-fn::getatt)
     pub fn attr_snap_start_response_apply_on(&self) -> Val<str> { self.0.get_att("SnapStartResponse.ApplyOn") }
-    /// The attribute `SnapStartResponse.OptimizationStatus`: text.
+    /// The attribute `SnapStartResponse.OptimizationStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#SnapStartResponse.OptimizationStatus-fn::getatt)
     pub fn attr_snap_start_response_optimization_status(&self) -> Val<str> { self.0.get_att("SnapStartResponse.OptimizationStatus") }
 }
 impl Parent for CfnFunction { fn node(&self) -> &Place { &self.0 } }
@@ -655,67 +655,67 @@ impl CfnFunctionProps {
     pub fn new() -> CfnFunctionProps<Missing<required::Code>, Missing<required::Role>> { CfnFunctionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnFunctionProps<R0, R1> {
-    /// `Architectures`: list of text. Update: in place.
+    /// `Architectures`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-architectures)
     pub fn architectures(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Architectures", value.into_expr()), Phase) }
-    /// `CapacityProviderConfig`: `CapacityProviderConfig`. Update: in place.
+    /// `CapacityProviderConfig`: `CapacityProviderConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-capacityproviderconfig)
     pub fn capacity_provider_config(self, value: impl Arg<function::CapacityProviderConfig>) -> Self { Self(put(self.0, "CapacityProviderConfig", value.into_expr()), Phase) }
-    /// `Code`: `Code`, required. Update: in place.
+    /// `Code`: `Code`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-code)
     pub fn code(self, value: impl Arg<function::Code>) -> CfnFunctionProps<Set, R1> { CfnFunctionProps(put(self.0, "Code", value.into_expr()), Phase) }
-    /// `CodeSigningConfigArn`: `LambdaCodeSigningConfigArn`. Update: in place.
+    /// `CodeSigningConfigArn`: `LambdaCodeSigningConfigArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-codesigningconfigarn)
     pub fn code_signing_config_arn(self, value: impl Arg<kind::LambdaCodeSigningConfigArn>) -> Self { Self(put(self.0, "CodeSigningConfigArn", value.into_expr()), Phase) }
-    /// `DeadLetterConfig`: `DeadLetterConfig`. Update: in place.
+    /// `DeadLetterConfig`: `DeadLetterConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-deadletterconfig)
     pub fn dead_letter_config(self, value: impl Arg<function::DeadLetterConfig>) -> Self { Self(put(self.0, "DeadLetterConfig", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DurableConfig`: `DurableConfig`. Update: in place.
+    /// `DurableConfig`: `DurableConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-durableconfig)
     pub fn durable_config(self, value: impl Arg<function::DurableConfig>) -> Self { Self(put(self.0, "DurableConfig", value.into_expr()), Phase) }
-    /// `Environment`: `Environment`. Update: in place.
+    /// `Environment`: `Environment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-environment)
     pub fn environment(self, value: impl Arg<function::Environment>) -> Self { Self(put(self.0, "Environment", value.into_expr()), Phase) }
-    /// `EphemeralStorage`: `EphemeralStorage`. Update: in place.
+    /// `EphemeralStorage`: `EphemeralStorage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-ephemeralstorage)
     pub fn ephemeral_storage(self, value: impl Arg<function::EphemeralStorage>) -> Self { Self(put(self.0, "EphemeralStorage", value.into_expr()), Phase) }
-    /// `FileSystemConfigs`: list of `FileSystemConfig`. Update: in place.
+    /// `FileSystemConfigs`: list of `FileSystemConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-filesystemconfigs)
     pub fn file_system_configs(self, value: impl Arg<Arr<function::FileSystemConfig>>) -> Self { Self(put(self.0, "FileSystemConfigs", value.into_expr()), Phase) }
-    /// `FunctionName`: text. Update: replacement.
+    /// `FunctionName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-functionname)
     pub fn function_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FunctionName", value.into_expr()), Phase) }
-    /// `FunctionScalingConfig`: `FunctionScalingConfig`. Update: in place.
+    /// `FunctionScalingConfig`: `FunctionScalingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-functionscalingconfig)
     pub fn function_scaling_config(self, value: impl Arg<function::FunctionScalingConfig>) -> Self { Self(put(self.0, "FunctionScalingConfig", value.into_expr()), Phase) }
-    /// `Handler`: text. Update: in place.
+    /// `Handler`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-handler)
     pub fn handler(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Handler", value.into_expr()), Phase) }
-    /// `ImageConfig`: `ImageConfig`. Update: in place.
+    /// `ImageConfig`: `ImageConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-imageconfig)
     pub fn image_config(self, value: impl Arg<function::ImageConfig>) -> Self { Self(put(self.0, "ImageConfig", value.into_expr()), Phase) }
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
-    /// `Layers`: list of `LambdaLayerVersionArn`. Update: in place.
+    /// `Layers`: list of `LambdaLayerVersionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-layers)
     pub fn layers(self, value: impl Arg<Arr<kind::LambdaLayerVersionArn>>) -> Self { Self(put(self.0, "Layers", value.into_expr()), Phase) }
-    /// `LoggingConfig`: `LoggingConfig`. Update: in place.
+    /// `LoggingConfig`: `LoggingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-loggingconfig)
     pub fn logging_config(self, value: impl Arg<function::LoggingConfig>) -> Self { Self(put(self.0, "LoggingConfig", value.into_expr()), Phase) }
-    /// `MemorySize`: integer. Update: in place.
+    /// `MemorySize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-memorysize)
     pub fn memory_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MemorySize", value.into_expr()), Phase) }
-    /// `PackageType`: `PackageType`. Update: replacement.
+    /// `PackageType`: `PackageType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-packagetype)
     pub fn package_type(self, value: impl Arg<function::PackageType>) -> Self { Self(put(self.0, "PackageType", value.into_expr()), Phase) }
-    /// `PublishToLatestPublished`: boolean. Update: in place.
+    /// `PublishToLatestPublished`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-publishtolatestpublished)
     pub fn publish_to_latest_published(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PublishToLatestPublished", value.into_expr()), Phase) }
-    /// `RecursiveLoop`: `RecursiveLoop`. Update: in place.
+    /// `RecursiveLoop`: `RecursiveLoop`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-recursiveloop)
     pub fn recursive_loop(self, value: impl Arg<function::RecursiveLoop>) -> Self { Self(put(self.0, "RecursiveLoop", value.into_expr()), Phase) }
-    /// `ReservedConcurrentExecutions`: integer. Update: in place.
+    /// `ReservedConcurrentExecutions`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-reservedconcurrentexecutions)
     pub fn reserved_concurrent_executions(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReservedConcurrentExecutions", value.into_expr()), Phase) }
-    /// `Role`: `IamRoleArn`, required. Update: in place.
+    /// `Role`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-role)
     pub fn role(self, value: impl Arg<kind::IamRoleArn>) -> CfnFunctionProps<R0, Set> { CfnFunctionProps(put(self.0, "Role", value.into_expr()), Phase) }
-    /// `Runtime`: text. Update: in place.
+    /// `Runtime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-runtime)
     pub fn runtime(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Runtime", value.into_expr()), Phase) }
-    /// `RuntimeManagementConfig`: `RuntimeManagementConfig`. Update: in place.
+    /// `RuntimeManagementConfig`: `RuntimeManagementConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-runtimemanagementconfig)
     pub fn runtime_management_config(self, value: impl Arg<function::RuntimeManagementConfig>) -> Self { Self(put(self.0, "RuntimeManagementConfig", value.into_expr()), Phase) }
-    /// `SnapStart`: `SnapStart`. Update: in place.
+    /// `SnapStart`: `SnapStart`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-snapstart)
     pub fn snap_start(self, value: impl Arg<function::SnapStart>) -> Self { Self(put(self.0, "SnapStart", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TenancyConfig`: `TenancyConfig`. Update: replacement.
+    /// `TenancyConfig`: `TenancyConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-tenancyconfig)
     pub fn tenancy_config(self, value: impl Arg<function::TenancyConfig>) -> Self { Self(put(self.0, "TenancyConfig", value.into_expr()), Phase) }
-    /// `Timeout`: integer. Update: in place.
+    /// `Timeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-timeout)
     pub fn timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Timeout", value.into_expr()), Phase) }
-    /// `TracingConfig`: `TracingConfig`. Update: in place.
+    /// `TracingConfig`: `TracingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-tracingconfig)
     pub fn tracing_config(self, value: impl Arg<function::TracingConfig>) -> Self { Self(put(self.0, "TracingConfig", value.into_expr()), Phase) }
-    /// `VpcConfig`: `VpcConfig`. Update: in place.
+    /// `VpcConfig`: `VpcConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html#cfn-lambda-function-vpcconfig)
     pub fn vpc_config(self, value: impl Arg<function::VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnFunctionProps { fn into_props(self) -> Bag { self.0 } }
@@ -729,7 +729,7 @@ impl CapacityProviderConfig {
     pub fn new() -> CapacityProviderConfig<Missing<super::required::LambdaManagedInstancesCapacityProviderConfig>> { CapacityProviderConfig(Bag::default(), Phase) }
 }
 impl<R0> CapacityProviderConfig<R0> {
-    /// `LambdaManagedInstancesCapacityProviderConfig`: `LambdaManagedInstancesCapacityProviderConfig`, required. Update: in place.
+    /// `LambdaManagedInstancesCapacityProviderConfig`: `LambdaManagedInstancesCapacityProviderConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-capacityproviderconfig.html#cfn-lambda-function-capacityproviderconfig-lambdamanagedinstancescapacityproviderconfig)
     pub fn lambda_managed_instances_capacity_provider_config(self, value: impl Arg<LambdaManagedInstancesCapacityProviderConfig>) -> CapacityProviderConfig<Set> { CapacityProviderConfig(put(self.0, "LambdaManagedInstancesCapacityProviderConfig", value.into_expr()), Phase) }
 }
 impl Done for CapacityProviderConfig { fn into_props(self) -> Bag { self.0 } }
@@ -738,19 +738,19 @@ impl Done for CapacityProviderConfig { fn into_props(self) -> Bag { self.0 } }
 impl Code {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ImageUri`: text. Update: in place.
+    /// `ImageUri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-code.html#cfn-lambda-function-code-imageuri)
     pub fn image_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageUri", value.into_expr())) }
-    /// `S3Bucket`: `S3BucketName`. Update: in place.
+    /// `S3Bucket`: `S3BucketName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-code.html#cfn-lambda-function-code-s3bucket)
     pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "S3Bucket", value.into_expr())) }
-    /// `S3Key`: text. Update: in place.
+    /// `S3Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-code.html#cfn-lambda-function-code-s3key)
     pub fn s3_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Key", value.into_expr())) }
-    /// `S3ObjectStorageMode`: `S3ObjectStorageMode`. Update: in place.
+    /// `S3ObjectStorageMode`: `S3ObjectStorageMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-code.html#cfn-lambda-function-code-s3objectstoragemode)
     pub fn s3_object_storage_mode(self, value: impl Arg<S3ObjectStorageMode>) -> Self { Self(put(self.0, "S3ObjectStorageMode", value.into_expr())) }
-    /// `S3ObjectVersion`: text. Update: in place.
+    /// `S3ObjectVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-code.html#cfn-lambda-function-code-s3objectversion)
     pub fn s3_object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3ObjectVersion", value.into_expr())) }
-    /// `SourceKMSKeyArn`: text. Update: in place.
+    /// `SourceKMSKeyArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-code.html#cfn-lambda-function-code-sourcekmskeyarn)
     pub fn source_kms_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceKMSKeyArn", value.into_expr())) }
-    /// `ZipFile`: text. Update: in place.
+    /// `ZipFile`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-code.html#cfn-lambda-function-code-zipfile)
     pub fn zip_file(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ZipFile", value.into_expr())) }
 }
 impl Done for Code { fn into_props(self) -> Bag { self.0 } }
@@ -759,7 +759,7 @@ impl Done for Code { fn into_props(self) -> Bag { self.0 } }
 impl DeadLetterConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TargetArn`: text. Update: in place.
+    /// `TargetArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-deadletterconfig.html#cfn-lambda-function-deadletterconfig-targetarn)
     pub fn target_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetArn", value.into_expr())) }
 }
 impl Done for DeadLetterConfig { fn into_props(self) -> Bag { self.0 } }
@@ -770,11 +770,11 @@ impl DurableConfig {
     pub fn new() -> DurableConfig<Missing<super::required::ExecutionTimeout>> { DurableConfig(Bag::default(), Phase) }
 }
 impl<R0> DurableConfig<R0> {
-    /// `ExecutionTimeout`: integer, required. Update: in place.
+    /// `ExecutionTimeout`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-durableconfig.html#cfn-lambda-function-durableconfig-executiontimeout)
     pub fn execution_timeout(self, value: impl Arg<i64>) -> DurableConfig<Set> { DurableConfig(put(self.0, "ExecutionTimeout", value.into_expr()), Phase) }
-    /// `KMSKeyArn`: `KmsKeyArn`. Update: in place.
+    /// `KMSKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-durableconfig.html#cfn-lambda-function-durableconfig-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KMSKeyArn", value.into_expr()), Phase) }
-    /// `RetentionPeriodInDays`: integer. Update: in place.
+    /// `RetentionPeriodInDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-durableconfig.html#cfn-lambda-function-durableconfig-retentionperiodindays)
     pub fn retention_period_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionPeriodInDays", value.into_expr()), Phase) }
 }
 impl Done for DurableConfig { fn into_props(self) -> Bag { self.0 } }
@@ -783,7 +783,7 @@ impl Done for DurableConfig { fn into_props(self) -> Bag { self.0 } }
 impl Environment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Variables`: map of text. Update: in place.
+    /// `Variables`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-environment.html#cfn-lambda-function-environment-variables)
     pub fn variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Variables", value.into_expr())) }
 }
 impl Done for Environment { fn into_props(self) -> Bag { self.0 } }
@@ -794,7 +794,7 @@ impl EphemeralStorage {
     pub fn new() -> EphemeralStorage<Missing<super::required::Size>> { EphemeralStorage(Bag::default(), Phase) }
 }
 impl<R0> EphemeralStorage<R0> {
-    /// `Size`: integer, required. Update: in place.
+    /// `Size`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-ephemeralstorage.html#cfn-lambda-function-ephemeralstorage-size)
     pub fn size(self, value: impl Arg<i64>) -> EphemeralStorage<Set> { EphemeralStorage(put(self.0, "Size", value.into_expr()), Phase) }
 }
 impl Done for EphemeralStorage { fn into_props(self) -> Bag { self.0 } }
@@ -805,11 +805,11 @@ impl FileSystemConfig {
     pub fn new() -> FileSystemConfig<Missing<super::required::Arn>, Missing<super::required::LocalMountPath>> { FileSystemConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> FileSystemConfig<R0, R1> {
-    /// `Arn`: `EfsAccessPointArn`, required. Update: in place.
+    /// `Arn`: `EfsAccessPointArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-filesystemconfig.html#cfn-lambda-function-filesystemconfig-arn)
     pub fn arn(self, value: impl Arg<kind::EfsAccessPointArn>) -> FileSystemConfig<Set, R1> { FileSystemConfig(put(self.0, "Arn", value.into_expr()), Phase) }
-    /// `LocalMountPath`: text, required. Update: in place.
+    /// `LocalMountPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-filesystemconfig.html#cfn-lambda-function-filesystemconfig-localmountpath)
     pub fn local_mount_path(self, value: impl Arg<str>) -> FileSystemConfig<R0, Set> { FileSystemConfig(put(self.0, "LocalMountPath", value.into_expr()), Phase) }
-    /// `S3FilesConfig`: `S3FilesConfig`. Update: in place.
+    /// `S3FilesConfig`: `S3FilesConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-filesystemconfig.html#cfn-lambda-function-filesystemconfig-s3filesconfig)
     pub fn s3_files_config(self, value: impl Arg<S3FilesConfig>) -> Self { Self(put(self.0, "S3FilesConfig", value.into_expr()), Phase) }
 }
 impl Done for FileSystemConfig { fn into_props(self) -> Bag { self.0 } }
@@ -818,9 +818,9 @@ impl Done for FileSystemConfig { fn into_props(self) -> Bag { self.0 } }
 impl FunctionScalingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MaxExecutionEnvironments`: integer. Update: in place.
+    /// `MaxExecutionEnvironments`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-functionscalingconfig.html#cfn-lambda-function-functionscalingconfig-maxexecutionenvironments)
     pub fn max_execution_environments(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxExecutionEnvironments", value.into_expr())) }
-    /// `MinExecutionEnvironments`: integer. Update: in place.
+    /// `MinExecutionEnvironments`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-functionscalingconfig.html#cfn-lambda-function-functionscalingconfig-minexecutionenvironments)
     pub fn min_execution_environments(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinExecutionEnvironments", value.into_expr())) }
 }
 impl Done for FunctionScalingConfig { fn into_props(self) -> Bag { self.0 } }
@@ -829,11 +829,11 @@ impl Done for FunctionScalingConfig { fn into_props(self) -> Bag { self.0 } }
 impl ImageConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Command`: list of text. Update: in place.
+    /// `Command`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-imageconfig.html#cfn-lambda-function-imageconfig-command)
     pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value.into_expr())) }
-    /// `EntryPoint`: list of text. Update: in place.
+    /// `EntryPoint`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-imageconfig.html#cfn-lambda-function-imageconfig-entrypoint)
     pub fn entry_point(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EntryPoint", value.into_expr())) }
-    /// `WorkingDirectory`: text. Update: in place.
+    /// `WorkingDirectory`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-imageconfig.html#cfn-lambda-function-imageconfig-workingdirectory)
     pub fn working_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkingDirectory", value.into_expr())) }
 }
 impl Done for ImageConfig { fn into_props(self) -> Bag { self.0 } }
@@ -844,11 +844,11 @@ impl LambdaManagedInstancesCapacityProviderConfig {
     pub fn new() -> LambdaManagedInstancesCapacityProviderConfig<Missing<super::required::CapacityProviderArn>> { LambdaManagedInstancesCapacityProviderConfig(Bag::default(), Phase) }
 }
 impl<R0> LambdaManagedInstancesCapacityProviderConfig<R0> {
-    /// `CapacityProviderArn`: text, required. Update: in place.
+    /// `CapacityProviderArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-lambdamanagedinstancescapacityproviderconfig.html#cfn-lambda-function-lambdamanagedinstancescapacityproviderconfig-capacityproviderarn)
     pub fn capacity_provider_arn(self, value: impl Arg<str>) -> LambdaManagedInstancesCapacityProviderConfig<Set> { LambdaManagedInstancesCapacityProviderConfig(put(self.0, "CapacityProviderArn", value.into_expr()), Phase) }
-    /// `ExecutionEnvironmentMemoryGiBPerVCpu`: number. Update: in place.
+    /// `ExecutionEnvironmentMemoryGiBPerVCpu`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-lambdamanagedinstancescapacityproviderconfig.html#cfn-lambda-function-lambdamanagedinstancescapacityproviderconfig-executionenvironmentmemorygibpervcpu)
     pub fn execution_environment_memory_gi_b_per_v_cpu(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ExecutionEnvironmentMemoryGiBPerVCpu", value.into_expr()), Phase) }
-    /// `PerExecutionEnvironmentMaxConcurrency`: integer. Update: in place.
+    /// `PerExecutionEnvironmentMaxConcurrency`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-lambdamanagedinstancescapacityproviderconfig.html#cfn-lambda-function-lambdamanagedinstancescapacityproviderconfig-perexecutionenvironmentmaxconcurrency)
     pub fn per_execution_environment_max_concurrency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PerExecutionEnvironmentMaxConcurrency", value.into_expr()), Phase) }
 }
 impl Done for LambdaManagedInstancesCapacityProviderConfig { fn into_props(self) -> Bag { self.0 } }
@@ -857,13 +857,13 @@ impl Done for LambdaManagedInstancesCapacityProviderConfig { fn into_props(self)
 impl LoggingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ApplicationLogLevel`: `ApplicationLogLevel`. Update: in place.
+    /// `ApplicationLogLevel`: `ApplicationLogLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-loggingconfig.html#cfn-lambda-function-loggingconfig-applicationloglevel)
     pub fn application_log_level(self, value: impl Arg<ApplicationLogLevel>) -> Self { Self(put(self.0, "ApplicationLogLevel", value.into_expr())) }
-    /// `LogFormat`: `LogFormat`. Update: in place.
+    /// `LogFormat`: `LogFormat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-loggingconfig.html#cfn-lambda-function-loggingconfig-logformat)
     pub fn log_format(self, value: impl Arg<LogFormat>) -> Self { Self(put(self.0, "LogFormat", value.into_expr())) }
-    /// `LogGroup`: `LogsLogGroupName`. Update: in place.
+    /// `LogGroup`: `LogsLogGroupName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-loggingconfig.html#cfn-lambda-function-loggingconfig-loggroup)
     pub fn log_group(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroup", value.into_expr())) }
-    /// `SystemLogLevel`: `SystemLogLevel`. Update: in place.
+    /// `SystemLogLevel`: `SystemLogLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-loggingconfig.html#cfn-lambda-function-loggingconfig-systemloglevel)
     pub fn system_log_level(self, value: impl Arg<SystemLogLevel>) -> Self { Self(put(self.0, "SystemLogLevel", value.into_expr())) }
 }
 impl Done for LoggingConfig { fn into_props(self) -> Bag { self.0 } }
@@ -874,9 +874,9 @@ impl RuntimeManagementConfig {
     pub fn new() -> RuntimeManagementConfig<Missing<super::required::UpdateRuntimeOn>> { RuntimeManagementConfig(Bag::default(), Phase) }
 }
 impl<R0> RuntimeManagementConfig<R0> {
-    /// `RuntimeVersionArn`: text. Update: in place.
+    /// `RuntimeVersionArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-runtimemanagementconfig.html#cfn-lambda-function-runtimemanagementconfig-runtimeversionarn)
     pub fn runtime_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuntimeVersionArn", value.into_expr()), Phase) }
-    /// `UpdateRuntimeOn`: `UpdateRuntimeOn`, required. Update: in place.
+    /// `UpdateRuntimeOn`: `UpdateRuntimeOn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-runtimemanagementconfig.html#cfn-lambda-function-runtimemanagementconfig-updateruntimeon)
     pub fn update_runtime_on(self, value: impl Arg<UpdateRuntimeOn>) -> RuntimeManagementConfig<Set> { RuntimeManagementConfig(put(self.0, "UpdateRuntimeOn", value.into_expr()), Phase) }
 }
 impl Done for RuntimeManagementConfig { fn into_props(self) -> Bag { self.0 } }
@@ -885,7 +885,7 @@ impl Done for RuntimeManagementConfig { fn into_props(self) -> Bag { self.0 } }
 impl S3FilesConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DirectS3Read`: `DirectS3Read`. Update: in place.
+    /// `DirectS3Read`: `DirectS3Read`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-s3filesconfig.html#cfn-lambda-function-s3filesconfig-directs3read)
     pub fn direct_s3_read(self, value: impl Arg<DirectS3Read>) -> Self { Self(put(self.0, "DirectS3Read", value.into_expr())) }
 }
 impl Done for S3FilesConfig { fn into_props(self) -> Bag { self.0 } }
@@ -896,7 +896,7 @@ impl SnapStart {
     pub fn new() -> SnapStart<Missing<super::required::ApplyOn>> { SnapStart(Bag::default(), Phase) }
 }
 impl<R0> SnapStart<R0> {
-    /// `ApplyOn`: `ApplyOn`, required. Update: in place.
+    /// `ApplyOn`: `ApplyOn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-snapstart.html#cfn-lambda-function-snapstart-applyon)
     pub fn apply_on(self, value: impl Arg<ApplyOn>) -> SnapStart<Set> { SnapStart(put(self.0, "ApplyOn", value.into_expr()), Phase) }
 }
 impl Done for SnapStart { fn into_props(self) -> Bag { self.0 } }
@@ -905,9 +905,9 @@ impl Done for SnapStart { fn into_props(self) -> Bag { self.0 } }
 impl SnapStartResponse {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ApplyOn`: `ApplyOn`. Update: in place.
+    /// `ApplyOn`: `ApplyOn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-snapstartresponse.html#cfn-lambda-function-snapstartresponse-applyon)
     pub fn apply_on(self, value: impl Arg<ApplyOn>) -> Self { Self(put(self.0, "ApplyOn", value.into_expr())) }
-    /// `OptimizationStatus`: `OptimizationStatus`. Update: in place.
+    /// `OptimizationStatus`: `OptimizationStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-snapstartresponse.html#cfn-lambda-function-snapstartresponse-optimizationstatus)
     pub fn optimization_status(self, value: impl Arg<OptimizationStatus>) -> Self { Self(put(self.0, "OptimizationStatus", value.into_expr())) }
 }
 impl Done for SnapStartResponse { fn into_props(self) -> Bag { self.0 } }
@@ -918,7 +918,7 @@ impl TenancyConfig {
     pub fn new() -> TenancyConfig<Missing<super::required::TenantIsolationMode>> { TenancyConfig(Bag::default(), Phase) }
 }
 impl<R0> TenancyConfig<R0> {
-    /// `TenantIsolationMode`: `TenantIsolationMode`, required. Update: replacement.
+    /// `TenantIsolationMode`: `TenantIsolationMode`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-tenancyconfig.html#cfn-lambda-function-tenancyconfig-tenantisolationmode)
     pub fn tenant_isolation_mode(self, value: impl Arg<TenantIsolationMode>) -> TenancyConfig<Set> { TenancyConfig(put(self.0, "TenantIsolationMode", value.into_expr()), Phase) }
 }
 impl Done for TenancyConfig { fn into_props(self) -> Bag { self.0 } }
@@ -927,7 +927,7 @@ impl Done for TenancyConfig { fn into_props(self) -> Bag { self.0 } }
 impl TracingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Mode`: `Mode`. Update: in place.
+    /// `Mode`: `Mode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-tracingconfig.html#cfn-lambda-function-tracingconfig-mode)
     pub fn mode(self, value: impl Arg<Mode>) -> Self { Self(put(self.0, "Mode", value.into_expr())) }
 }
 impl Done for TracingConfig { fn into_props(self) -> Bag { self.0 } }
@@ -936,11 +936,11 @@ impl Done for TracingConfig { fn into_props(self) -> Bag { self.0 } }
 impl VpcConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Ipv6AllowedForDualStack`: boolean. Update: in place.
+    /// `Ipv6AllowedForDualStack`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-vpcconfig.html#cfn-lambda-function-vpcconfig-ipv6allowedfordualstack)
     pub fn ipv6_allowed_for_dual_stack(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Ipv6AllowedForDualStack", value.into_expr())) }
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-vpcconfig.html#cfn-lambda-function-vpcconfig-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
-    /// `SubnetIds`: list of `Ec2SubnetId`. Update: in place.
+    /// `SubnetIds`: list of `Ec2SubnetId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-vpcconfig.html#cfn-lambda-function-vpcconfig-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
@@ -978,7 +978,7 @@ impl CfnLayerVersion {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLayerVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `LayerVersionArn`.
     pub fn reference(&self) -> Val<kind::LambdaLayerVersionArn> { self.0.reference() }
-    /// The attribute `LayerVersionArn`: `LambdaLayerVersionArn`.
+    /// The attribute `LayerVersionArn`: `LambdaLayerVersionArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-layerversion.html#LayerVersionArn-fn::getatt)
     pub fn attr_layer_version_arn(&self) -> Val<kind::LambdaLayerVersionArn> { self.0.get_att("LayerVersionArn") }
 }
 impl Parent for CfnLayerVersion { fn node(&self) -> &Place { &self.0 } }
@@ -989,17 +989,17 @@ impl CfnLayerVersionProps {
     pub fn new() -> CfnLayerVersionProps<Missing<required::Content>> { CfnLayerVersionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnLayerVersionProps<R0> {
-    /// `CompatibleArchitectures`: list of text. Update: replacement.
+    /// `CompatibleArchitectures`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-layerversion.html#cfn-lambda-layerversion-compatiblearchitectures)
     pub fn compatible_architectures(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CompatibleArchitectures", value.into_expr()), Phase) }
-    /// `CompatibleRuntimes`: list of text. Update: replacement.
+    /// `CompatibleRuntimes`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-layerversion.html#cfn-lambda-layerversion-compatibleruntimes)
     pub fn compatible_runtimes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CompatibleRuntimes", value.into_expr()), Phase) }
-    /// `Content`: `Content`, required. Update: replacement.
+    /// `Content`: `Content`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-layerversion.html#cfn-lambda-layerversion-content)
     pub fn content(self, value: impl Arg<layer_version::Content>) -> CfnLayerVersionProps<Set> { CfnLayerVersionProps(put(self.0, "Content", value.into_expr()), Phase) }
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-layerversion.html#cfn-lambda-layerversion-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `LayerName`: text. Update: replacement.
+    /// `LayerName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-layerversion.html#cfn-lambda-layerversion-layername)
     pub fn layer_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LayerName", value.into_expr()), Phase) }
-    /// `LicenseInfo`: text. Update: replacement.
+    /// `LicenseInfo`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-layerversion.html#cfn-lambda-layerversion-licenseinfo)
     pub fn license_info(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LicenseInfo", value.into_expr()), Phase) }
 }
 impl Done for CfnLayerVersionProps { fn into_props(self) -> Bag { self.0 } }
@@ -1013,13 +1013,13 @@ impl Content {
     pub fn new() -> Content<Missing<super::required::S3Bucket>, Missing<super::required::S3Key>> { Content(Bag::default(), Phase) }
 }
 impl<R0, R1> Content<R0, R1> {
-    /// `S3Bucket`: `S3BucketName`, required. Update: replacement.
+    /// `S3Bucket`: `S3BucketName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-layerversion-content.html#cfn-lambda-layerversion-content-s3bucket)
     pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> Content<Set, R1> { Content(put(self.0, "S3Bucket", value.into_expr()), Phase) }
-    /// `S3Key`: text, required. Update: replacement.
+    /// `S3Key`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-layerversion-content.html#cfn-lambda-layerversion-content-s3key)
     pub fn s3_key(self, value: impl Arg<str>) -> Content<R0, Set> { Content(put(self.0, "S3Key", value.into_expr()), Phase) }
-    /// `S3ObjectStorageMode`: `S3ObjectStorageMode`. Update: replacement.
+    /// `S3ObjectStorageMode`: `S3ObjectStorageMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-layerversion-content.html#cfn-lambda-layerversion-content-s3objectstoragemode)
     pub fn s3_object_storage_mode(self, value: impl Arg<S3ObjectStorageMode>) -> Self { Self(put(self.0, "S3ObjectStorageMode", value.into_expr()), Phase) }
-    /// `S3ObjectVersion`: text. Update: replacement.
+    /// `S3ObjectVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-layerversion-content.html#cfn-lambda-layerversion-content-s3objectversion)
     pub fn s3_object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3ObjectVersion", value.into_expr()), Phase) }
 }
 impl Done for Content { fn into_props(self) -> Bag { self.0 } }
@@ -1035,7 +1035,7 @@ impl CfnLayerVersionPermission {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLayerVersionPermissionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-layerversionpermission.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnLayerVersionPermission { fn node(&self) -> &Place { &self.0 } }
@@ -1046,13 +1046,13 @@ impl CfnLayerVersionPermissionProps {
     pub fn new() -> CfnLayerVersionPermissionProps<Missing<required::Action>, Missing<required::LayerVersionArn>, Missing<required::Principal>> { CfnLayerVersionPermissionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnLayerVersionPermissionProps<R0, R1, R2> {
-    /// `Action`: text, required. Update: replacement.
+    /// `Action`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-layerversionpermission.html#cfn-lambda-layerversionpermission-action)
     pub fn action(self, value: impl Arg<str>) -> CfnLayerVersionPermissionProps<Set, R1, R2> { CfnLayerVersionPermissionProps(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `LayerVersionArn`: `LambdaLayerVersionArn`, required. Update: replacement.
+    /// `LayerVersionArn`: `LambdaLayerVersionArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-layerversionpermission.html#cfn-lambda-layerversionpermission-layerversionarn)
     pub fn layer_version_arn(self, value: impl Arg<kind::LambdaLayerVersionArn>) -> CfnLayerVersionPermissionProps<R0, Set, R2> { CfnLayerVersionPermissionProps(put(self.0, "LayerVersionArn", value.into_expr()), Phase) }
-    /// `OrganizationId`: text. Update: replacement.
+    /// `OrganizationId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-layerversionpermission.html#cfn-lambda-layerversionpermission-organizationid)
     pub fn organization_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OrganizationId", value.into_expr()), Phase) }
-    /// `Principal`: text, required. Update: replacement.
+    /// `Principal`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-layerversionpermission.html#cfn-lambda-layerversionpermission-principal)
     pub fn principal(self, value: impl Arg<str>) -> CfnLayerVersionPermissionProps<R0, R1, Set> { CfnLayerVersionPermissionProps(put(self.0, "Principal", value.into_expr()), Phase) }
 }
 impl Done for CfnLayerVersionPermissionProps { fn into_props(self) -> Bag { self.0 } }
@@ -1065,17 +1065,17 @@ impl CfnMicrovmImage {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMicrovmImageProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ImageArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-microvmimage.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `ImageArn`: `OtherArn`.
+    /// The attribute `ImageArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-microvmimage.html#ImageArn-fn::getatt)
     pub fn attr_image_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ImageArn") }
-    /// The attribute `LatestActiveImageVersion`: text.
+    /// The attribute `LatestActiveImageVersion`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-microvmimage.html#LatestActiveImageVersion-fn::getatt)
     pub fn attr_latest_active_image_version(&self) -> Val<str> { self.0.get_att("LatestActiveImageVersion") }
-    /// The attribute `LatestFailedImageVersion`: text.
+    /// The attribute `LatestFailedImageVersion`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-microvmimage.html#LatestFailedImageVersion-fn::getatt)
     pub fn attr_latest_failed_image_version(&self) -> Val<str> { self.0.get_att("LatestFailedImageVersion") }
-    /// The attribute `State`: text.
+    /// The attribute `State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-microvmimage.html#State-fn::getatt)
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-microvmimage.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnMicrovmImage { fn node(&self) -> &Place { &self.0 } }
@@ -1086,33 +1086,33 @@ impl CfnMicrovmImageProps {
     pub fn new() -> CfnMicrovmImageProps<Missing<required::AdditionalOsCapabilities>, Missing<required::BaseImageArn>, Missing<required::BaseImageVersion>, Missing<required::BuildRoleArn>, Missing<required::CodeArtifact>, Missing<required::CpuConfigurations>, Missing<required::Description>, Missing<required::EgressNetworkConnectors>, Missing<required::EnvironmentVariables>, Missing<required::Hooks>, Missing<required::Logging>, Missing<required::Name>, Missing<required::Resources>> { CfnMicrovmImageProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10, R11, R12> CfnMicrovmImageProps<R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10, R11, R12> {
-    /// `AdditionalOsCapabilities`: list of `AdditionalOsCapabilities`, required. Update: in place.
+    /// `AdditionalOsCapabilities`: list of `AdditionalOsCapabilities`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-microvmimage.html#cfn-lambda-microvmimage-additionaloscapabilities)
     pub fn additional_os_capabilities(self, value: impl Arg<Arr<microvm_image::AdditionalOsCapabilities>>) -> CfnMicrovmImageProps<Set, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10, R11, R12> { CfnMicrovmImageProps(put(self.0, "AdditionalOsCapabilities", value.into_expr()), Phase) }
-    /// `BaseImageArn`: text, required. Update: in place.
+    /// `BaseImageArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-microvmimage.html#cfn-lambda-microvmimage-baseimagearn)
     pub fn base_image_arn(self, value: impl Arg<str>) -> CfnMicrovmImageProps<R0, Set, R2, R3, R4, R5, R6, R7, R8, R9, R10, R11, R12> { CfnMicrovmImageProps(put(self.0, "BaseImageArn", value.into_expr()), Phase) }
-    /// `BaseImageVersion`: text, required. Update: in place.
+    /// `BaseImageVersion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-microvmimage.html#cfn-lambda-microvmimage-baseimageversion)
     pub fn base_image_version(self, value: impl Arg<str>) -> CfnMicrovmImageProps<R0, R1, Set, R3, R4, R5, R6, R7, R8, R9, R10, R11, R12> { CfnMicrovmImageProps(put(self.0, "BaseImageVersion", value.into_expr()), Phase) }
-    /// `BuildRoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `BuildRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-microvmimage.html#cfn-lambda-microvmimage-buildrolearn)
     pub fn build_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnMicrovmImageProps<R0, R1, R2, Set, R4, R5, R6, R7, R8, R9, R10, R11, R12> { CfnMicrovmImageProps(put(self.0, "BuildRoleArn", value.into_expr()), Phase) }
-    /// `CodeArtifact`: `CodeArtifact`, required. Update: in place.
+    /// `CodeArtifact`: `CodeArtifact`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-microvmimage.html#cfn-lambda-microvmimage-codeartifact)
     pub fn code_artifact(self, value: impl Arg<microvm_image::CodeArtifact>) -> CfnMicrovmImageProps<R0, R1, R2, R3, Set, R5, R6, R7, R8, R9, R10, R11, R12> { CfnMicrovmImageProps(put(self.0, "CodeArtifact", value.into_expr()), Phase) }
-    /// `CpuConfigurations`: list of `CpuConfiguration`, required. Update: in place.
+    /// `CpuConfigurations`: list of `CpuConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-microvmimage.html#cfn-lambda-microvmimage-cpuconfigurations)
     pub fn cpu_configurations(self, value: impl Arg<Arr<microvm_image::CpuConfiguration>>) -> CfnMicrovmImageProps<R0, R1, R2, R3, R4, Set, R6, R7, R8, R9, R10, R11, R12> { CfnMicrovmImageProps(put(self.0, "CpuConfigurations", value.into_expr()), Phase) }
-    /// `Description`: text, required. Update: in place.
+    /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-microvmimage.html#cfn-lambda-microvmimage-description)
     pub fn description(self, value: impl Arg<str>) -> CfnMicrovmImageProps<R0, R1, R2, R3, R4, R5, Set, R7, R8, R9, R10, R11, R12> { CfnMicrovmImageProps(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `EgressNetworkConnectors`: list of text, required. Update: in place.
+    /// `EgressNetworkConnectors`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-microvmimage.html#cfn-lambda-microvmimage-egressnetworkconnectors)
     pub fn egress_network_connectors(self, value: impl Arg<Arr<str>>) -> CfnMicrovmImageProps<R0, R1, R2, R3, R4, R5, R6, Set, R8, R9, R10, R11, R12> { CfnMicrovmImageProps(put(self.0, "EgressNetworkConnectors", value.into_expr()), Phase) }
-    /// `EnvironmentVariables`: list of `EnvironmentVariable`, required. Update: in place.
+    /// `EnvironmentVariables`: list of `EnvironmentVariable`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-microvmimage.html#cfn-lambda-microvmimage-environmentvariables)
     pub fn environment_variables(self, value: impl Arg<Arr<microvm_image::EnvironmentVariable>>) -> CfnMicrovmImageProps<R0, R1, R2, R3, R4, R5, R6, R7, Set, R9, R10, R11, R12> { CfnMicrovmImageProps(put(self.0, "EnvironmentVariables", value.into_expr()), Phase) }
-    /// `Hooks`: `Hooks`, required. Update: in place.
+    /// `Hooks`: `Hooks`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-microvmimage.html#cfn-lambda-microvmimage-hooks)
     pub fn hooks(self, value: impl Arg<microvm_image::Hooks>) -> CfnMicrovmImageProps<R0, R1, R2, R3, R4, R5, R6, R7, R8, Set, R10, R11, R12> { CfnMicrovmImageProps(put(self.0, "Hooks", value.into_expr()), Phase) }
-    /// `Logging`: `Logging`, required. Update: in place.
+    /// `Logging`: `Logging`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-microvmimage.html#cfn-lambda-microvmimage-logging)
     pub fn logging(self, value: impl Arg<microvm_image::Logging>) -> CfnMicrovmImageProps<R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, Set, R11, R12> { CfnMicrovmImageProps(put(self.0, "Logging", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-microvmimage.html#cfn-lambda-microvmimage-name)
     pub fn name(self, value: impl Arg<str>) -> CfnMicrovmImageProps<R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10, Set, R12> { CfnMicrovmImageProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Resources`: list of `Resources`, required. Update: in place.
+    /// `Resources`: list of `Resources`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-microvmimage.html#cfn-lambda-microvmimage-resources)
     pub fn resources(self, value: impl Arg<Arr<microvm_image::Resources>>) -> CfnMicrovmImageProps<R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10, R11, Set> { CfnMicrovmImageProps(put(self.0, "Resources", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-microvmimage.html#cfn-lambda-microvmimage-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnMicrovmImageProps { fn into_props(self) -> Bag { self.0 } }
@@ -1124,9 +1124,9 @@ use crate::cfn::support::*;
 impl CloudWatchLogging {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LogGroup`: text. Update: in place.
+    /// `LogGroup`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-cloudwatchlogging.html#cfn-lambda-microvmimage-cloudwatchlogging-loggroup)
     pub fn log_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroup", value.into_expr())) }
-    /// `LogStream`: text. Update: in place.
+    /// `LogStream`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-cloudwatchlogging.html#cfn-lambda-microvmimage-cloudwatchlogging-logstream)
     pub fn log_stream(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogStream", value.into_expr())) }
 }
 impl Done for CloudWatchLogging { fn into_props(self) -> Bag { self.0 } }
@@ -1137,7 +1137,7 @@ impl CodeArtifact {
     pub fn new() -> CodeArtifact<Missing<super::required::Uri>> { CodeArtifact(Bag::default(), Phase) }
 }
 impl<R0> CodeArtifact<R0> {
-    /// `Uri`: text, required. Update: in place.
+    /// `Uri`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-codeartifact.html#cfn-lambda-microvmimage-codeartifact-uri)
     pub fn uri(self, value: impl Arg<str>) -> CodeArtifact<Set> { CodeArtifact(put(self.0, "Uri", value.into_expr()), Phase) }
 }
 impl Done for CodeArtifact { fn into_props(self) -> Bag { self.0 } }
@@ -1148,7 +1148,7 @@ impl CpuConfiguration {
     pub fn new() -> CpuConfiguration<Missing<super::required::Architecture>> { CpuConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CpuConfiguration<R0> {
-    /// `Architecture`: `Architecture`, required. Update: in place.
+    /// `Architecture`: `Architecture`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-cpuconfiguration.html#cfn-lambda-microvmimage-cpuconfiguration-architecture)
     pub fn architecture(self, value: impl Arg<Architecture>) -> CpuConfiguration<Set> { CpuConfiguration(put(self.0, "Architecture", value.into_expr()), Phase) }
 }
 impl Done for CpuConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1159,9 +1159,9 @@ impl EnvironmentVariable {
     pub fn new() -> EnvironmentVariable<Missing<super::required::Key>, Missing<super::required::Value>> { EnvironmentVariable(Bag::default(), Phase) }
 }
 impl<R0, R1> EnvironmentVariable<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-environmentvariable.html#cfn-lambda-microvmimage-environmentvariable-key)
     pub fn key(self, value: impl Arg<str>) -> EnvironmentVariable<Set, R1> { EnvironmentVariable(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-environmentvariable.html#cfn-lambda-microvmimage-environmentvariable-value)
     pub fn value(self, value: impl Arg<str>) -> EnvironmentVariable<R0, Set> { EnvironmentVariable(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for EnvironmentVariable { fn into_props(self) -> Bag { self.0 } }
@@ -1170,11 +1170,11 @@ impl Done for EnvironmentVariable { fn into_props(self) -> Bag { self.0 } }
 impl Hooks {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MicrovmHooks`: `MicrovmHooks`. Update: in place.
+    /// `MicrovmHooks`: `MicrovmHooks`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-hooks.html#cfn-lambda-microvmimage-hooks-microvmhooks)
     pub fn microvm_hooks(self, value: impl Arg<MicrovmHooks>) -> Self { Self(put(self.0, "MicrovmHooks", value.into_expr())) }
-    /// `MicrovmImageHooks`: `MicrovmImageHooks`. Update: in place.
+    /// `MicrovmImageHooks`: `MicrovmImageHooks`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-hooks.html#cfn-lambda-microvmimage-hooks-microvmimagehooks)
     pub fn microvm_image_hooks(self, value: impl Arg<MicrovmImageHooks>) -> Self { Self(put(self.0, "MicrovmImageHooks", value.into_expr())) }
-    /// `Port`: integer. Update: in place.
+    /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-hooks.html#cfn-lambda-microvmimage-hooks-port)
     pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
 }
 impl Done for Hooks { fn into_props(self) -> Bag { self.0 } }
@@ -1183,9 +1183,9 @@ impl Done for Hooks { fn into_props(self) -> Bag { self.0 } }
 impl Logging {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CloudWatch`: `CloudWatchLogging`. Update: in place.
+    /// `CloudWatch`: `CloudWatchLogging`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-logging.html#cfn-lambda-microvmimage-logging-cloudwatch)
     pub fn cloud_watch(self, value: impl Arg<CloudWatchLogging>) -> Self { Self(put(self.0, "CloudWatch", value.into_expr())) }
-    /// `Disabled`: boolean. Update: in place.
+    /// `Disabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-logging.html#cfn-lambda-microvmimage-logging-disabled)
     pub fn disabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Disabled", value.into_expr())) }
 }
 impl Done for Logging { fn into_props(self) -> Bag { self.0 } }
@@ -1194,21 +1194,21 @@ impl Done for Logging { fn into_props(self) -> Bag { self.0 } }
 impl MicrovmHooks {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Resume`: `Resume`. Update: in place.
+    /// `Resume`: `Resume`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-microvmhooks.html#cfn-lambda-microvmimage-microvmhooks-resume)
     pub fn resume(self, value: impl Arg<Resume>) -> Self { Self(put(self.0, "Resume", value.into_expr())) }
-    /// `ResumeTimeoutInSeconds`: integer. Update: in place.
+    /// `ResumeTimeoutInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-microvmhooks.html#cfn-lambda-microvmimage-microvmhooks-resumetimeoutinseconds)
     pub fn resume_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ResumeTimeoutInSeconds", value.into_expr())) }
-    /// `Run`: `Run`. Update: in place.
+    /// `Run`: `Run`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-microvmhooks.html#cfn-lambda-microvmimage-microvmhooks-run)
     pub fn run(self, value: impl Arg<Run>) -> Self { Self(put(self.0, "Run", value.into_expr())) }
-    /// `RunTimeoutInSeconds`: integer. Update: in place.
+    /// `RunTimeoutInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-microvmhooks.html#cfn-lambda-microvmimage-microvmhooks-runtimeoutinseconds)
     pub fn run_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RunTimeoutInSeconds", value.into_expr())) }
-    /// `Suspend`: `Suspend`. Update: in place.
+    /// `Suspend`: `Suspend`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-microvmhooks.html#cfn-lambda-microvmimage-microvmhooks-suspend)
     pub fn suspend(self, value: impl Arg<Suspend>) -> Self { Self(put(self.0, "Suspend", value.into_expr())) }
-    /// `SuspendTimeoutInSeconds`: integer. Update: in place.
+    /// `SuspendTimeoutInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-microvmhooks.html#cfn-lambda-microvmimage-microvmhooks-suspendtimeoutinseconds)
     pub fn suspend_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SuspendTimeoutInSeconds", value.into_expr())) }
-    /// `Terminate`: `Terminate`. Update: in place.
+    /// `Terminate`: `Terminate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-microvmhooks.html#cfn-lambda-microvmimage-microvmhooks-terminate)
     pub fn terminate(self, value: impl Arg<Terminate>) -> Self { Self(put(self.0, "Terminate", value.into_expr())) }
-    /// `TerminateTimeoutInSeconds`: integer. Update: in place.
+    /// `TerminateTimeoutInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-microvmhooks.html#cfn-lambda-microvmimage-microvmhooks-terminatetimeoutinseconds)
     pub fn terminate_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TerminateTimeoutInSeconds", value.into_expr())) }
 }
 impl Done for MicrovmHooks { fn into_props(self) -> Bag { self.0 } }
@@ -1217,13 +1217,13 @@ impl Done for MicrovmHooks { fn into_props(self) -> Bag { self.0 } }
 impl MicrovmImageHooks {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Ready`: `Ready`. Update: in place.
+    /// `Ready`: `Ready`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-microvmimagehooks.html#cfn-lambda-microvmimage-microvmimagehooks-ready)
     pub fn ready(self, value: impl Arg<Ready>) -> Self { Self(put(self.0, "Ready", value.into_expr())) }
-    /// `ReadyTimeoutInSeconds`: integer. Update: in place.
+    /// `ReadyTimeoutInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-microvmimagehooks.html#cfn-lambda-microvmimage-microvmimagehooks-readytimeoutinseconds)
     pub fn ready_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReadyTimeoutInSeconds", value.into_expr())) }
-    /// `Validate`: `Validate`. Update: in place.
+    /// `Validate`: `Validate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-microvmimagehooks.html#cfn-lambda-microvmimage-microvmimagehooks-validate)
     pub fn validate(self, value: impl Arg<Validate>) -> Self { Self(put(self.0, "Validate", value.into_expr())) }
-    /// `ValidateTimeoutInSeconds`: integer. Update: in place.
+    /// `ValidateTimeoutInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-microvmimagehooks.html#cfn-lambda-microvmimage-microvmimagehooks-validatetimeoutinseconds)
     pub fn validate_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ValidateTimeoutInSeconds", value.into_expr())) }
 }
 impl Done for MicrovmImageHooks { fn into_props(self) -> Bag { self.0 } }
@@ -1234,7 +1234,7 @@ impl Resources {
     pub fn new() -> Resources<Missing<super::required::MinimumMemoryInMiB>> { Resources(Bag::default(), Phase) }
 }
 impl<R0> Resources<R0> {
-    /// `MinimumMemoryInMiB`: integer, required. Update: in place.
+    /// `MinimumMemoryInMiB`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-resources.html#cfn-lambda-microvmimage-resources-minimummemoryinmib)
     pub fn minimum_memory_in_mi_b(self, value: impl Arg<i64>) -> Resources<Set> { Resources(put(self.0, "MinimumMemoryInMiB", value.into_expr()), Phase) }
 }
 impl Done for Resources { fn into_props(self) -> Bag { self.0 } }
@@ -1264,9 +1264,9 @@ impl CfnNetworkConnector {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnNetworkConnectorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-networkconnector.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `State`: text.
+    /// The attribute `State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-networkconnector.html#State-fn::getatt)
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
 }
 impl Parent for CfnNetworkConnector { fn node(&self) -> &Place { &self.0 } }
@@ -1277,13 +1277,13 @@ impl CfnNetworkConnectorProps {
     pub fn new() -> CfnNetworkConnectorProps<Missing<required::Configuration>> { CfnNetworkConnectorProps(Bag::default(), Phase) }
 }
 impl<R0> CfnNetworkConnectorProps<R0> {
-    /// `Configuration`: `Config`, required. Update: in place.
+    /// `Configuration`: `Config`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-networkconnector.html#cfn-lambda-networkconnector-configuration)
     pub fn configuration(self, value: impl Arg<network_connector::Config>) -> CfnNetworkConnectorProps<Set> { CfnNetworkConnectorProps(put(self.0, "Configuration", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-networkconnector.html#cfn-lambda-networkconnector-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `OperatorRole`: text. Update: in place.
+    /// `OperatorRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-networkconnector.html#cfn-lambda-networkconnector-operatorrole)
     pub fn operator_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OperatorRole", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-networkconnector.html#cfn-lambda-networkconnector-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnNetworkConnectorProps { fn into_props(self) -> Bag { self.0 } }
@@ -1297,7 +1297,7 @@ impl Config {
     pub fn new() -> Config<Missing<super::required::VpcEgressConfiguration>> { Config(Bag::default(), Phase) }
 }
 impl<R0> Config<R0> {
-    /// `VpcEgressConfiguration`: `VpcEgressConfiguration`, required. Update: in place.
+    /// `VpcEgressConfiguration`: `VpcEgressConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-networkconnector-config.html#cfn-lambda-networkconnector-config-vpcegressconfiguration)
     pub fn vpc_egress_configuration(self, value: impl Arg<VpcEgressConfiguration>) -> Config<Set> { Config(put(self.0, "VpcEgressConfiguration", value.into_expr()), Phase) }
 }
 impl Done for Config { fn into_props(self) -> Bag { self.0 } }
@@ -1308,13 +1308,13 @@ impl VpcEgressConfiguration {
     pub fn new() -> VpcEgressConfiguration<Missing<super::required::AssociatedComputeResourceTypes>, Missing<super::required::SubnetIds>> { VpcEgressConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> VpcEgressConfiguration<R0, R1> {
-    /// `AssociatedComputeResourceTypes`: list of `AssociatedComputeResourceTypes`, required. Update: in place.
+    /// `AssociatedComputeResourceTypes`: list of `AssociatedComputeResourceTypes`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-networkconnector-vpcegressconfiguration.html#cfn-lambda-networkconnector-vpcegressconfiguration-associatedcomputeresourcetypes)
     pub fn associated_compute_resource_types(self, value: impl Arg<Arr<AssociatedComputeResourceTypes>>) -> VpcEgressConfiguration<Set, R1> { VpcEgressConfiguration(put(self.0, "AssociatedComputeResourceTypes", value.into_expr()), Phase) }
-    /// `NetworkProtocol`: `NetworkProtocol`. Update: in place.
+    /// `NetworkProtocol`: `NetworkProtocol`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-networkconnector-vpcegressconfiguration.html#cfn-lambda-networkconnector-vpcegressconfiguration-networkprotocol)
     pub fn network_protocol(self, value: impl Arg<NetworkProtocol>) -> Self { Self(put(self.0, "NetworkProtocol", value.into_expr()), Phase) }
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-networkconnector-vpcegressconfiguration.html#cfn-lambda-networkconnector-vpcegressconfiguration-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `SubnetIds`: list of text, required. Update: in place.
+    /// `SubnetIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-networkconnector-vpcegressconfiguration.html#cfn-lambda-networkconnector-vpcegressconfiguration-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> VpcEgressConfiguration<R0, Set> { VpcEgressConfiguration(put(self.0, "SubnetIds", value.into_expr()), Phase) }
 }
 impl Done for VpcEgressConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1332,7 +1332,7 @@ impl CfnPermission {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPermissionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-permission.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnPermission { fn node(&self) -> &Place { &self.0 } }
@@ -1343,23 +1343,23 @@ impl CfnPermissionProps {
     pub fn new() -> CfnPermissionProps<Missing<required::Action>, Missing<required::FunctionName>, Missing<required::Principal>> { CfnPermissionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnPermissionProps<R0, R1, R2> {
-    /// `Action`: text, required. Update: replacement.
+    /// `Action`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-permission.html#cfn-lambda-permission-action)
     pub fn action(self, value: impl Arg<str>) -> CfnPermissionProps<Set, R1, R2> { CfnPermissionProps(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `EventSourceToken`: text. Update: replacement.
+    /// `EventSourceToken`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-permission.html#cfn-lambda-permission-eventsourcetoken)
     pub fn event_source_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventSourceToken", value.into_expr()), Phase) }
-    /// `FunctionName`: `LambdaFunctionArnOrFunctionName`, required. Update: replacement.
+    /// `FunctionName`: `LambdaFunctionArnOrFunctionName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-permission.html#cfn-lambda-permission-functionname)
     pub fn function_name(self, value: impl Arg<kind::LambdaFunctionArnOrFunctionName>) -> CfnPermissionProps<R0, Set, R2> { CfnPermissionProps(put(self.0, "FunctionName", value.into_expr()), Phase) }
-    /// `FunctionUrlAuthType`: `FunctionUrlAuthType`. Update: replacement.
+    /// `FunctionUrlAuthType`: `FunctionUrlAuthType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-permission.html#cfn-lambda-permission-functionurlauthtype)
     pub fn function_url_auth_type(self, value: impl Arg<permission::FunctionUrlAuthType>) -> Self { Self(put(self.0, "FunctionUrlAuthType", value.into_expr()), Phase) }
-    /// `InvokedViaFunctionUrl`: boolean. Update: replacement.
+    /// `InvokedViaFunctionUrl`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-permission.html#cfn-lambda-permission-invokedviafunctionurl)
     pub fn invoked_via_function_url(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InvokedViaFunctionUrl", value.into_expr()), Phase) }
-    /// `Principal`: `IamRoleArnOrUserArn`, required. Update: replacement.
+    /// `Principal`: `IamRoleArnOrUserArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-permission.html#cfn-lambda-permission-principal)
     pub fn principal(self, value: impl Arg<kind::IamRoleArnOrUserArn>) -> CfnPermissionProps<R0, R1, Set> { CfnPermissionProps(put(self.0, "Principal", value.into_expr()), Phase) }
-    /// `PrincipalOrgID`: text. Update: replacement.
+    /// `PrincipalOrgID`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-permission.html#cfn-lambda-permission-principalorgid)
     pub fn principal_org_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrincipalOrgID", value.into_expr()), Phase) }
-    /// `SourceAccount`: text. Update: replacement.
+    /// `SourceAccount`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-permission.html#cfn-lambda-permission-sourceaccount)
     pub fn source_account(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceAccount", value.into_expr()), Phase) }
-    /// `SourceArn`: text. Update: replacement.
+    /// `SourceArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-permission.html#cfn-lambda-permission-sourcearn)
     pub fn source_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceArn", value.into_expr()), Phase) }
 }
 impl Done for CfnPermissionProps { fn into_props(self) -> Bag { self.0 } }
@@ -1387,9 +1387,9 @@ impl CfnResourcePolicyProps {
     pub fn new() -> CfnResourcePolicyProps<Missing<required::PolicyDocument>, Missing<required::ResourceArn>> { CfnResourcePolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnResourcePolicyProps<R0, R1> {
-    /// `PolicyDocument`: JSON, required. Update: in place.
+    /// `PolicyDocument`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-resourcepolicy.html#cfn-lambda-resourcepolicy-policydocument)
     pub fn policy_document(self, value: impl Arg<Any>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
-    /// `ResourceArn`: text, required. Update: replacement.
+    /// `ResourceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-resourcepolicy.html#cfn-lambda-resourcepolicy-resourcearn)
     pub fn resource_arn(self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
 }
 impl Done for CfnResourcePolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -1402,9 +1402,9 @@ impl CfnUrl {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUrlProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `FunctionArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `FunctionArn`: `OtherArn`.
+    /// The attribute `FunctionArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-url.html#FunctionArn-fn::getatt)
     pub fn attr_function_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("FunctionArn") }
-    /// The attribute `FunctionUrl`: text.
+    /// The attribute `FunctionUrl`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-url.html#FunctionUrl-fn::getatt)
     pub fn attr_function_url(&self) -> Val<str> { self.0.get_att("FunctionUrl") }
 }
 impl Parent for CfnUrl { fn node(&self) -> &Place { &self.0 } }
@@ -1415,15 +1415,15 @@ impl CfnUrlProps {
     pub fn new() -> CfnUrlProps<Missing<required::AuthType>, Missing<required::TargetFunctionArn>> { CfnUrlProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnUrlProps<R0, R1> {
-    /// `AuthType`: `AuthType`, required. Update: in place.
+    /// `AuthType`: `AuthType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-url.html#cfn-lambda-url-authtype)
     pub fn auth_type(self, value: impl Arg<url::AuthType>) -> CfnUrlProps<Set, R1> { CfnUrlProps(put(self.0, "AuthType", value.into_expr()), Phase) }
-    /// `Cors`: `Cors`. Update: in place.
+    /// `Cors`: `Cors`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-url.html#cfn-lambda-url-cors)
     pub fn cors(self, value: impl Arg<url::Cors>) -> Self { Self(put(self.0, "Cors", value.into_expr()), Phase) }
-    /// `InvokeMode`: `InvokeMode`. Update: in place.
+    /// `InvokeMode`: `InvokeMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-url.html#cfn-lambda-url-invokemode)
     pub fn invoke_mode(self, value: impl Arg<url::InvokeMode>) -> Self { Self(put(self.0, "InvokeMode", value.into_expr()), Phase) }
-    /// `Qualifier`: text. Update: replacement.
+    /// `Qualifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-url.html#cfn-lambda-url-qualifier)
     pub fn qualifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Qualifier", value.into_expr()), Phase) }
-    /// `TargetFunctionArn`: `LambdaFunctionArn`, required. Update: replacement.
+    /// `TargetFunctionArn`: `LambdaFunctionArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-url.html#cfn-lambda-url-targetfunctionarn)
     pub fn target_function_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> CfnUrlProps<R0, Set> { CfnUrlProps(put(self.0, "TargetFunctionArn", value.into_expr()), Phase) }
 }
 impl Done for CfnUrlProps { fn into_props(self) -> Bag { self.0 } }
@@ -1435,17 +1435,17 @@ use crate::cfn::support::*;
 impl Cors {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AllowCredentials`: boolean. Update: in place.
+    /// `AllowCredentials`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-url-cors.html#cfn-lambda-url-cors-allowcredentials)
     pub fn allow_credentials(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowCredentials", value.into_expr())) }
-    /// `AllowHeaders`: list of text. Update: in place.
+    /// `AllowHeaders`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-url-cors.html#cfn-lambda-url-cors-allowheaders)
     pub fn allow_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowHeaders", value.into_expr())) }
-    /// `AllowMethods`: list of text. Update: in place.
+    /// `AllowMethods`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-url-cors.html#cfn-lambda-url-cors-allowmethods)
     pub fn allow_methods(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowMethods", value.into_expr())) }
-    /// `AllowOrigins`: list of text. Update: in place.
+    /// `AllowOrigins`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-url-cors.html#cfn-lambda-url-cors-alloworigins)
     pub fn allow_origins(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowOrigins", value.into_expr())) }
-    /// `ExposeHeaders`: list of text. Update: in place.
+    /// `ExposeHeaders`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-url-cors.html#cfn-lambda-url-cors-exposeheaders)
     pub fn expose_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExposeHeaders", value.into_expr())) }
-    /// `MaxAge`: integer. Update: in place.
+    /// `MaxAge`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-url-cors.html#cfn-lambda-url-cors-maxage)
     pub fn max_age(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxAge", value.into_expr())) }
 }
 impl Done for Cors { fn into_props(self) -> Bag { self.0 } }
@@ -1463,9 +1463,9 @@ impl CfnVersion {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `FunctionArn`.
     pub fn reference(&self) -> Val<kind::LambdaFunctionArn> { self.0.reference() }
-    /// The attribute `FunctionArn`: `LambdaFunctionArn`.
+    /// The attribute `FunctionArn`: `LambdaFunctionArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-version.html#FunctionArn-fn::getatt)
     pub fn attr_function_arn(&self) -> Val<kind::LambdaFunctionArn> { self.0.get_att("FunctionArn") }
-    /// The attribute `Version`: `LambdaVersion`.
+    /// The attribute `Version`: `LambdaVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-version.html#Version-fn::getatt)
     pub fn attr_version(&self) -> Val<kind::LambdaVersion> { self.0.get_att("Version") }
 }
 impl Parent for CfnVersion { fn node(&self) -> &Place { &self.0 } }
@@ -1476,17 +1476,17 @@ impl CfnVersionProps {
     pub fn new() -> CfnVersionProps<Missing<required::FunctionName>> { CfnVersionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnVersionProps<R0> {
-    /// `CodeSha256`: text. Update: replacement.
+    /// `CodeSha256`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-version.html#cfn-lambda-version-codesha256)
     pub fn code_sha256(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodeSha256", value.into_expr()), Phase) }
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-version.html#cfn-lambda-version-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `FunctionName`: `LambdaFunctionArnOrFunctionName`, required. Update: replacement.
+    /// `FunctionName`: `LambdaFunctionArnOrFunctionName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-version.html#cfn-lambda-version-functionname)
     pub fn function_name(self, value: impl Arg<kind::LambdaFunctionArnOrFunctionName>) -> CfnVersionProps<Set> { CfnVersionProps(put(self.0, "FunctionName", value.into_expr()), Phase) }
-    /// `FunctionScalingConfig`: `FunctionScalingConfig`. Update: in place.
+    /// `FunctionScalingConfig`: `FunctionScalingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-version.html#cfn-lambda-version-functionscalingconfig)
     pub fn function_scaling_config(self, value: impl Arg<version::FunctionScalingConfig>) -> Self { Self(put(self.0, "FunctionScalingConfig", value.into_expr()), Phase) }
-    /// `ProvisionedConcurrencyConfig`: `ProvisionedConcurrencyConfiguration`. Update: replacement.
+    /// `ProvisionedConcurrencyConfig`: `ProvisionedConcurrencyConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-version.html#cfn-lambda-version-provisionedconcurrencyconfig)
     pub fn provisioned_concurrency_config(self, value: impl Arg<version::ProvisionedConcurrencyConfiguration>) -> Self { Self(put(self.0, "ProvisionedConcurrencyConfig", value.into_expr()), Phase) }
-    /// `RuntimePolicy`: `RuntimePolicy`. Update: replacement.
+    /// `RuntimePolicy`: `RuntimePolicy`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-version.html#cfn-lambda-version-runtimepolicy)
     pub fn runtime_policy(self, value: impl Arg<version::RuntimePolicy>) -> Self { Self(put(self.0, "RuntimePolicy", value.into_expr()), Phase) }
 }
 impl Done for CfnVersionProps { fn into_props(self) -> Bag { self.0 } }
@@ -1498,9 +1498,9 @@ use crate::cfn::support::*;
 impl FunctionScalingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MaxExecutionEnvironments`: integer. Update: in place.
+    /// `MaxExecutionEnvironments`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-version-functionscalingconfig.html#cfn-lambda-version-functionscalingconfig-maxexecutionenvironments)
     pub fn max_execution_environments(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxExecutionEnvironments", value.into_expr())) }
-    /// `MinExecutionEnvironments`: integer. Update: in place.
+    /// `MinExecutionEnvironments`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-version-functionscalingconfig.html#cfn-lambda-version-functionscalingconfig-minexecutionenvironments)
     pub fn min_execution_environments(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinExecutionEnvironments", value.into_expr())) }
 }
 impl Done for FunctionScalingConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1511,7 +1511,7 @@ impl ProvisionedConcurrencyConfiguration {
     pub fn new() -> ProvisionedConcurrencyConfiguration<Missing<super::required::ProvisionedConcurrentExecutions>> { ProvisionedConcurrencyConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ProvisionedConcurrencyConfiguration<R0> {
-    /// `ProvisionedConcurrentExecutions`: integer, required. Update: replacement.
+    /// `ProvisionedConcurrentExecutions`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-version-provisionedconcurrencyconfiguration.html#cfn-lambda-version-provisionedconcurrencyconfiguration-provisionedconcurrentexecutions)
     pub fn provisioned_concurrent_executions(self, value: impl Arg<i64>) -> ProvisionedConcurrencyConfiguration<Set> { ProvisionedConcurrencyConfiguration(put(self.0, "ProvisionedConcurrentExecutions", value.into_expr()), Phase) }
 }
 impl Done for ProvisionedConcurrencyConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1522,9 +1522,9 @@ impl RuntimePolicy {
     pub fn new() -> RuntimePolicy<Missing<super::required::UpdateRuntimeOn>> { RuntimePolicy(Bag::default(), Phase) }
 }
 impl<R0> RuntimePolicy<R0> {
-    /// `RuntimeVersionArn`: text. Update: replacement.
+    /// `RuntimeVersionArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-version-runtimepolicy.html#cfn-lambda-version-runtimepolicy-runtimeversionarn)
     pub fn runtime_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuntimeVersionArn", value.into_expr()), Phase) }
-    /// `UpdateRuntimeOn`: text, required. Update: replacement.
+    /// `UpdateRuntimeOn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-version-runtimepolicy.html#cfn-lambda-version-runtimepolicy-updateruntimeon)
     pub fn update_runtime_on(self, value: impl Arg<str>) -> RuntimePolicy<Set> { RuntimePolicy(put(self.0, "UpdateRuntimeOn", value.into_expr()), Phase) }
 }
 impl Done for RuntimePolicy { fn into_props(self) -> Bag { self.0 } }

@@ -13,17 +13,17 @@ impl CfnDeployment {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDeploymentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-launchwizard-deployment.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-launchwizard-deployment.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `DeletedAt`: text.
+    /// The attribute `DeletedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-launchwizard-deployment.html#DeletedAt-fn::getatt)
     pub fn attr_deleted_at(&self) -> Val<str> { self.0.get_att("DeletedAt") }
-    /// The attribute `DeploymentId`: text.
+    /// The attribute `DeploymentId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-launchwizard-deployment.html#DeploymentId-fn::getatt)
     pub fn attr_deployment_id(&self) -> Val<str> { self.0.get_att("DeploymentId") }
-    /// The attribute `ResourceGroup`: text.
+    /// The attribute `ResourceGroup`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-launchwizard-deployment.html#ResourceGroup-fn::getatt)
     pub fn attr_resource_group(&self) -> Val<str> { self.0.get_att("ResourceGroup") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-launchwizard-deployment.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnDeployment { fn node(&self) -> &Place { &self.0 } }
@@ -34,15 +34,15 @@ impl CfnDeploymentProps {
     pub fn new() -> CfnDeploymentProps<Missing<required::DeploymentPatternName>, Missing<required::Name>, Missing<required::WorkloadName>> { CfnDeploymentProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDeploymentProps<R0, R1, R2> {
-    /// `DeploymentPatternName`: text, required. Update: replacement.
+    /// `DeploymentPatternName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-launchwizard-deployment.html#cfn-launchwizard-deployment-deploymentpatternname)
     pub fn deployment_pattern_name(self, value: impl Arg<str>) -> CfnDeploymentProps<Set, R1, R2> { CfnDeploymentProps(put(self.0, "DeploymentPatternName", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-launchwizard-deployment.html#cfn-launchwizard-deployment-name)
     pub fn name(self, value: impl Arg<str>) -> CfnDeploymentProps<R0, Set, R2> { CfnDeploymentProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Specifications`: map of text. Update: in place.
+    /// `Specifications`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-launchwizard-deployment.html#cfn-launchwizard-deployment-specifications)
     pub fn specifications(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Specifications", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-launchwizard-deployment.html#cfn-launchwizard-deployment-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `WorkloadName`: text, required. Update: replacement.
+    /// `WorkloadName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-launchwizard-deployment.html#cfn-launchwizard-deployment-workloadname)
     pub fn workload_name(self, value: impl Arg<str>) -> CfnDeploymentProps<R0, R1, Set> { CfnDeploymentProps(put(self.0, "WorkloadName", value.into_expr()), Phase) }
 }
 impl Done for CfnDeploymentProps { fn into_props(self) -> Bag { self.0 } }

@@ -13,9 +13,9 @@ impl CfnBot {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBotProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<kind::LexBotId> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-bot.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: `LexBotId`.
+    /// The attribute `Id`: `LexBotId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-bot.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<kind::LexBotId> { self.0.get_att("Id") }
 }
 impl Parent for CfnBot { fn node(&self) -> &Place { &self.0 } }
@@ -26,35 +26,35 @@ impl CfnBotProps {
     pub fn new() -> CfnBotProps<Missing<required::DataPrivacy>, Missing<required::IdleSessionTTLInSeconds>, Missing<required::Name>, Missing<required::RoleArn>> { CfnBotProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnBotProps<R0, R1, R2, R3> {
-    /// `AutoBuildBotLocales`: boolean. Update: in place.
+    /// `AutoBuildBotLocales`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-bot.html#cfn-lex-bot-autobuildbotlocales)
     pub fn auto_build_bot_locales(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoBuildBotLocales", value.into_expr()), Phase) }
-    /// `BotFileS3Location`: `S3Location`. Update: in place.
+    /// `BotFileS3Location`: `S3Location`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-bot.html#cfn-lex-bot-botfiles3location)
     pub fn bot_file_s3_location(self, value: impl Arg<bot::S3Location>) -> Self { Self(put(self.0, "BotFileS3Location", value.into_expr()), Phase) }
-    /// `BotLocales`: list of `BotLocale`. Update: in place.
+    /// `BotLocales`: list of `BotLocale`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-bot.html#cfn-lex-bot-botlocales)
     pub fn bot_locales(self, value: impl Arg<Arr<bot::BotLocale>>) -> Self { Self(put(self.0, "BotLocales", value.into_expr()), Phase) }
-    /// `BotMembers`: list of `BotMember`. Update: in place.
+    /// `BotMembers`: list of `BotMember`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-bot.html#cfn-lex-bot-botmembers)
     pub fn bot_members(self, value: impl Arg<Arr<bot::BotMember>>) -> Self { Self(put(self.0, "BotMembers", value.into_expr()), Phase) }
-    /// `BotTags`: list of tag. Update: in place.
+    /// `BotTags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-bot.html#cfn-lex-bot-bottags)
     pub fn bot_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "BotTags", value.into_expr()), Phase) }
-    /// `BotType`: `BotType`. Update: replacement.
+    /// `BotType`: `BotType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-bot.html#cfn-lex-bot-bottype)
     pub fn bot_type(self, value: impl Arg<bot::BotType>) -> Self { Self(put(self.0, "BotType", value.into_expr()), Phase) }
-    /// `DataPrivacy`: `DataPrivacy`, required. Update: in place.
+    /// `DataPrivacy`: `DataPrivacy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-bot.html#cfn-lex-bot-dataprivacy)
     pub fn data_privacy(self, value: impl Arg<bot::DataPrivacy>) -> CfnBotProps<Set, R1, R2, R3> { CfnBotProps(put(self.0, "DataPrivacy", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-bot.html#cfn-lex-bot-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `ErrorLogSettings`: `ErrorLogSettings`. Update: in place.
+    /// `ErrorLogSettings`: `ErrorLogSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-bot.html#cfn-lex-bot-errorlogsettings)
     pub fn error_log_settings(self, value: impl Arg<bot::ErrorLogSettings>) -> Self { Self(put(self.0, "ErrorLogSettings", value.into_expr()), Phase) }
-    /// `IdleSessionTTLInSeconds`: integer, required. Update: in place.
+    /// `IdleSessionTTLInSeconds`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-bot.html#cfn-lex-bot-idlesessionttlinseconds)
     pub fn idle_session_ttl_in_seconds(self, value: impl Arg<i64>) -> CfnBotProps<R0, Set, R2, R3> { CfnBotProps(put(self.0, "IdleSessionTTLInSeconds", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-bot.html#cfn-lex-bot-name)
     pub fn name(self, value: impl Arg<str>) -> CfnBotProps<R0, R1, Set, R3> { CfnBotProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Replication`: `Replication`. Update: in place.
+    /// `Replication`: `Replication`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-bot.html#cfn-lex-bot-replication)
     pub fn replication(self, value: impl Arg<bot::Replication>) -> Self { Self(put(self.0, "Replication", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-bot.html#cfn-lex-bot-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnBotProps<R0, R1, R2, Set> { CfnBotProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `TestBotAliasSettings`: `TestBotAliasSettings`. Update: in place.
+    /// `TestBotAliasSettings`: `TestBotAliasSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-bot.html#cfn-lex-bot-testbotaliassettings)
     pub fn test_bot_alias_settings(self, value: impl Arg<bot::TestBotAliasSettings>) -> Self { Self(put(self.0, "TestBotAliasSettings", value.into_expr()), Phase) }
-    /// `TestBotAliasTags`: list of tag. Update: in place.
+    /// `TestBotAliasTags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-bot.html#cfn-lex-bot-testbotaliastags)
     pub fn test_bot_alias_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "TestBotAliasTags", value.into_expr()), Phase) }
 }
 impl Done for CfnBotProps { fn into_props(self) -> Bag { self.0 } }
@@ -66,7 +66,7 @@ use crate::cfn::support::*;
 impl AdvancedRecognitionSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AudioRecognitionStrategy`: `AudioRecognitionStrategy`. Update: in place.
+    /// `AudioRecognitionStrategy`: `AudioRecognitionStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-advancedrecognitionsetting.html#cfn-lex-bot-advancedrecognitionsetting-audiorecognitionstrategy)
     pub fn audio_recognition_strategy(self, value: impl Arg<AudioRecognitionStrategy>) -> Self { Self(put(self.0, "AudioRecognitionStrategy", value.into_expr())) }
 }
 impl Done for AdvancedRecognitionSetting { fn into_props(self) -> Bag { self.0 } }
@@ -77,9 +77,9 @@ impl AllowedInputTypes {
     pub fn new() -> AllowedInputTypes<Missing<super::required::AllowAudioInput>, Missing<super::required::AllowDTMFInput>> { AllowedInputTypes(Bag::default(), Phase) }
 }
 impl<R0, R1> AllowedInputTypes<R0, R1> {
-    /// `AllowAudioInput`: boolean, required. Update: in place.
+    /// `AllowAudioInput`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-allowedinputtypes.html#cfn-lex-bot-allowedinputtypes-allowaudioinput)
     pub fn allow_audio_input(self, value: impl Arg<bool>) -> AllowedInputTypes<Set, R1> { AllowedInputTypes(put(self.0, "AllowAudioInput", value.into_expr()), Phase) }
-    /// `AllowDTMFInput`: boolean, required. Update: in place.
+    /// `AllowDTMFInput`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-allowedinputtypes.html#cfn-lex-bot-allowedinputtypes-allowdtmfinput)
     pub fn allow_dtmf_input(self, value: impl Arg<bool>) -> AllowedInputTypes<R0, Set> { AllowedInputTypes(put(self.0, "AllowDTMFInput", value.into_expr()), Phase) }
 }
 impl Done for AllowedInputTypes { fn into_props(self) -> Bag { self.0 } }
@@ -90,11 +90,11 @@ impl AudioAndDTMFInputSpecification {
     pub fn new() -> AudioAndDTMFInputSpecification<Missing<super::required::StartTimeoutMs>> { AudioAndDTMFInputSpecification(Bag::default(), Phase) }
 }
 impl<R0> AudioAndDTMFInputSpecification<R0> {
-    /// `AudioSpecification`: `AudioSpecification`. Update: in place.
+    /// `AudioSpecification`: `AudioSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-audioanddtmfinputspecification.html#cfn-lex-bot-audioanddtmfinputspecification-audiospecification)
     pub fn audio_specification(self, value: impl Arg<AudioSpecification>) -> Self { Self(put(self.0, "AudioSpecification", value.into_expr()), Phase) }
-    /// `DTMFSpecification`: `DTMFSpecification`. Update: in place.
+    /// `DTMFSpecification`: `DTMFSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-audioanddtmfinputspecification.html#cfn-lex-bot-audioanddtmfinputspecification-dtmfspecification)
     pub fn dtmf_specification(self, value: impl Arg<DTMFSpecification>) -> Self { Self(put(self.0, "DTMFSpecification", value.into_expr()), Phase) }
-    /// `StartTimeoutMs`: integer, required. Update: in place.
+    /// `StartTimeoutMs`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-audioanddtmfinputspecification.html#cfn-lex-bot-audioanddtmfinputspecification-starttimeoutms)
     pub fn start_timeout_ms(self, value: impl Arg<i64>) -> AudioAndDTMFInputSpecification<Set> { AudioAndDTMFInputSpecification(put(self.0, "StartTimeoutMs", value.into_expr()), Phase) }
 }
 impl Done for AudioAndDTMFInputSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -105,15 +105,15 @@ impl AudioFillerSettings {
     pub fn new() -> AudioFillerSettings<Missing<super::required::Enabled>> { AudioFillerSettings(Bag::default(), Phase) }
 }
 impl<R0> AudioFillerSettings<R0> {
-    /// `AudioType`: `AudioType`. Update: in place.
+    /// `AudioType`: `AudioType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-audiofillersettings.html#cfn-lex-bot-audiofillersettings-audiotype)
     pub fn audio_type(self, value: impl Arg<AudioType>) -> Self { Self(put(self.0, "AudioType", value.into_expr()), Phase) }
-    /// `Enabled`: boolean, required. Update: in place.
+    /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-audiofillersettings.html#cfn-lex-bot-audiofillersettings-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> AudioFillerSettings<Set> { AudioFillerSettings(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `MinimumPlayDurationInMilliseconds`: integer. Update: in place.
+    /// `MinimumPlayDurationInMilliseconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-audiofillersettings.html#cfn-lex-bot-audiofillersettings-minimumplaydurationinmilliseconds)
     pub fn minimum_play_duration_in_milliseconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumPlayDurationInMilliseconds", value.into_expr()), Phase) }
-    /// `ResponseDeliveryDelayInMilliseconds`: integer. Update: in place.
+    /// `ResponseDeliveryDelayInMilliseconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-audiofillersettings.html#cfn-lex-bot-audiofillersettings-responsedeliverydelayinmilliseconds)
     pub fn response_delivery_delay_in_milliseconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ResponseDeliveryDelayInMilliseconds", value.into_expr()), Phase) }
-    /// `StartDelayInMilliseconds`: integer. Update: in place.
+    /// `StartDelayInMilliseconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-audiofillersettings.html#cfn-lex-bot-audiofillersettings-startdelayinmilliseconds)
     pub fn start_delay_in_milliseconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartDelayInMilliseconds", value.into_expr()), Phase) }
 }
 impl Done for AudioFillerSettings { fn into_props(self) -> Bag { self.0 } }
@@ -124,7 +124,7 @@ impl AudioLogDestination {
     pub fn new() -> AudioLogDestination<Missing<super::required::S3Bucket>> { AudioLogDestination(Bag::default(), Phase) }
 }
 impl<R0> AudioLogDestination<R0> {
-    /// `S3Bucket`: `S3BucketLogDestination`, required. Update: in place.
+    /// `S3Bucket`: `S3BucketLogDestination`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-audiologdestination.html#cfn-lex-bot-audiologdestination-s3bucket)
     pub fn s3_bucket(self, value: impl Arg<S3BucketLogDestination>) -> AudioLogDestination<Set> { AudioLogDestination(put(self.0, "S3Bucket", value.into_expr()), Phase) }
 }
 impl Done for AudioLogDestination { fn into_props(self) -> Bag { self.0 } }
@@ -135,9 +135,9 @@ impl AudioLogSetting {
     pub fn new() -> AudioLogSetting<Missing<super::required::Destination>, Missing<super::required::Enabled>> { AudioLogSetting(Bag::default(), Phase) }
 }
 impl<R0, R1> AudioLogSetting<R0, R1> {
-    /// `Destination`: `AudioLogDestination`, required. Update: in place.
+    /// `Destination`: `AudioLogDestination`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-audiologsetting.html#cfn-lex-bot-audiologsetting-destination)
     pub fn destination(self, value: impl Arg<AudioLogDestination>) -> AudioLogSetting<Set, R1> { AudioLogSetting(put(self.0, "Destination", value.into_expr()), Phase) }
-    /// `Enabled`: boolean, required. Update: in place.
+    /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-audiologsetting.html#cfn-lex-bot-audiologsetting-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> AudioLogSetting<R0, Set> { AudioLogSetting(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for AudioLogSetting { fn into_props(self) -> Bag { self.0 } }
@@ -148,9 +148,9 @@ impl AudioSpecification {
     pub fn new() -> AudioSpecification<Missing<super::required::EndTimeoutMs>, Missing<super::required::MaxLengthMs>> { AudioSpecification(Bag::default(), Phase) }
 }
 impl<R0, R1> AudioSpecification<R0, R1> {
-    /// `EndTimeoutMs`: integer, required. Update: in place.
+    /// `EndTimeoutMs`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-audiospecification.html#cfn-lex-bot-audiospecification-endtimeoutms)
     pub fn end_timeout_ms(self, value: impl Arg<i64>) -> AudioSpecification<Set, R1> { AudioSpecification(put(self.0, "EndTimeoutMs", value.into_expr()), Phase) }
-    /// `MaxLengthMs`: integer, required. Update: in place.
+    /// `MaxLengthMs`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-audiospecification.html#cfn-lex-bot-audiospecification-maxlengthms)
     pub fn max_length_ms(self, value: impl Arg<i64>) -> AudioSpecification<R0, Set> { AudioSpecification(put(self.0, "MaxLengthMs", value.into_expr()), Phase) }
 }
 impl Done for AudioSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -159,7 +159,7 @@ impl Done for AudioSpecification { fn into_props(self) -> Bag { self.0 } }
 impl BKBExactResponseFields {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AnswerField`: text. Update: in place.
+    /// `AnswerField`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-bkbexactresponsefields.html#cfn-lex-bot-bkbexactresponsefields-answerfield)
     pub fn answer_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnswerField", value.into_expr())) }
 }
 impl Done for BKBExactResponseFields { fn into_props(self) -> Bag { self.0 } }
@@ -168,9 +168,9 @@ impl Done for BKBExactResponseFields { fn into_props(self) -> Bag { self.0 } }
 impl BedrockAgentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BedrockAgentAliasId`: text. Update: in place.
+    /// `BedrockAgentAliasId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-bedrockagentconfiguration.html#cfn-lex-bot-bedrockagentconfiguration-bedrockagentaliasid)
     pub fn bedrock_agent_alias_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BedrockAgentAliasId", value.into_expr())) }
-    /// `BedrockAgentId`: text. Update: in place.
+    /// `BedrockAgentId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-bedrockagentconfiguration.html#cfn-lex-bot-bedrockagentconfiguration-bedrockagentid)
     pub fn bedrock_agent_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BedrockAgentId", value.into_expr())) }
 }
 impl Done for BedrockAgentConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -179,9 +179,9 @@ impl Done for BedrockAgentConfiguration { fn into_props(self) -> Bag { self.0 } 
 impl BedrockAgentIntentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BedrockAgentConfiguration`: `BedrockAgentConfiguration`. Update: in place.
+    /// `BedrockAgentConfiguration`: `BedrockAgentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-bedrockagentintentconfiguration.html#cfn-lex-bot-bedrockagentintentconfiguration-bedrockagentconfiguration)
     pub fn bedrock_agent_configuration(self, value: impl Arg<BedrockAgentConfiguration>) -> Self { Self(put(self.0, "BedrockAgentConfiguration", value.into_expr())) }
-    /// `BedrockAgentIntentKnowledgeBaseConfiguration`: `BedrockAgentIntentKnowledgeBaseConfiguration`. Update: in place.
+    /// `BedrockAgentIntentKnowledgeBaseConfiguration`: `BedrockAgentIntentKnowledgeBaseConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-bedrockagentintentconfiguration.html#cfn-lex-bot-bedrockagentintentconfiguration-bedrockagentintentknowledgebaseconfiguration)
     pub fn bedrock_agent_intent_knowledge_base_configuration(self, value: impl Arg<BedrockAgentIntentKnowledgeBaseConfiguration>) -> Self { Self(put(self.0, "BedrockAgentIntentKnowledgeBaseConfiguration", value.into_expr())) }
 }
 impl Done for BedrockAgentIntentConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -192,9 +192,9 @@ impl BedrockAgentIntentKnowledgeBaseConfiguration {
     pub fn new() -> BedrockAgentIntentKnowledgeBaseConfiguration<Missing<super::required::BedrockKnowledgeBaseArn>, Missing<super::required::BedrockModelConfiguration>> { BedrockAgentIntentKnowledgeBaseConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> BedrockAgentIntentKnowledgeBaseConfiguration<R0, R1> {
-    /// `BedrockKnowledgeBaseArn`: text, required. Update: in place.
+    /// `BedrockKnowledgeBaseArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-bedrockagentintentknowledgebaseconfiguration.html#cfn-lex-bot-bedrockagentintentknowledgebaseconfiguration-bedrockknowledgebasearn)
     pub fn bedrock_knowledge_base_arn(self, value: impl Arg<str>) -> BedrockAgentIntentKnowledgeBaseConfiguration<Set, R1> { BedrockAgentIntentKnowledgeBaseConfiguration(put(self.0, "BedrockKnowledgeBaseArn", value.into_expr()), Phase) }
-    /// `BedrockModelConfiguration`: `BedrockModelSpecification`, required. Update: in place.
+    /// `BedrockModelConfiguration`: `BedrockModelSpecification`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-bedrockagentintentknowledgebaseconfiguration.html#cfn-lex-bot-bedrockagentintentknowledgebaseconfiguration-bedrockmodelconfiguration)
     pub fn bedrock_model_configuration(self, value: impl Arg<BedrockModelSpecification>) -> BedrockAgentIntentKnowledgeBaseConfiguration<R0, Set> { BedrockAgentIntentKnowledgeBaseConfiguration(put(self.0, "BedrockModelConfiguration", value.into_expr()), Phase) }
 }
 impl Done for BedrockAgentIntentKnowledgeBaseConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -203,9 +203,9 @@ impl Done for BedrockAgentIntentKnowledgeBaseConfiguration { fn into_props(self)
 impl BedrockGuardrailConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BedrockGuardrailIdentifier`: text. Update: in place.
+    /// `BedrockGuardrailIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-bedrockguardrailconfiguration.html#cfn-lex-bot-bedrockguardrailconfiguration-bedrockguardrailidentifier)
     pub fn bedrock_guardrail_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BedrockGuardrailIdentifier", value.into_expr())) }
-    /// `BedrockGuardrailVersion`: text. Update: in place.
+    /// `BedrockGuardrailVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-bedrockguardrailconfiguration.html#cfn-lex-bot-bedrockguardrailconfiguration-bedrockguardrailversion)
     pub fn bedrock_guardrail_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BedrockGuardrailVersion", value.into_expr())) }
 }
 impl Done for BedrockGuardrailConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -214,11 +214,11 @@ impl Done for BedrockGuardrailConfiguration { fn into_props(self) -> Bag { self.
 impl BedrockKnowledgeStoreConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BedrockKnowledgeBaseArn`: text. Update: in place.
+    /// `BedrockKnowledgeBaseArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-bedrockknowledgestoreconfiguration.html#cfn-lex-bot-bedrockknowledgestoreconfiguration-bedrockknowledgebasearn)
     pub fn bedrock_knowledge_base_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BedrockKnowledgeBaseArn", value.into_expr())) }
-    /// `BKBExactResponseFields`: `BKBExactResponseFields`. Update: in place.
+    /// `BKBExactResponseFields`: `BKBExactResponseFields`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-bedrockknowledgestoreconfiguration.html#cfn-lex-bot-bedrockknowledgestoreconfiguration-bkbexactresponsefields)
     pub fn bkb_exact_response_fields(self, value: impl Arg<BKBExactResponseFields>) -> Self { Self(put(self.0, "BKBExactResponseFields", value.into_expr())) }
-    /// `ExactResponse`: boolean. Update: in place.
+    /// `ExactResponse`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-bedrockknowledgestoreconfiguration.html#cfn-lex-bot-bedrockknowledgestoreconfiguration-exactresponse)
     pub fn exact_response(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExactResponse", value.into_expr())) }
 }
 impl Done for BedrockKnowledgeStoreConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -229,13 +229,13 @@ impl BedrockModelSpecification {
     pub fn new() -> BedrockModelSpecification<Missing<super::required::ModelArn>> { BedrockModelSpecification(Bag::default(), Phase) }
 }
 impl<R0> BedrockModelSpecification<R0> {
-    /// `BedrockGuardrailConfiguration`: `BedrockGuardrailConfiguration`. Update: in place.
+    /// `BedrockGuardrailConfiguration`: `BedrockGuardrailConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-bedrockmodelspecification.html#cfn-lex-bot-bedrockmodelspecification-bedrockguardrailconfiguration)
     pub fn bedrock_guardrail_configuration(self, value: impl Arg<BedrockGuardrailConfiguration>) -> Self { Self(put(self.0, "BedrockGuardrailConfiguration", value.into_expr()), Phase) }
-    /// `BedrockModelCustomPrompt`: text. Update: in place.
+    /// `BedrockModelCustomPrompt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-bedrockmodelspecification.html#cfn-lex-bot-bedrockmodelspecification-bedrockmodelcustomprompt)
     pub fn bedrock_model_custom_prompt(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BedrockModelCustomPrompt", value.into_expr()), Phase) }
-    /// `BedrockTraceStatus`: `BedrockTraceStatus`. Update: in place.
+    /// `BedrockTraceStatus`: `BedrockTraceStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-bedrockmodelspecification.html#cfn-lex-bot-bedrockmodelspecification-bedrocktracestatus)
     pub fn bedrock_trace_status(self, value: impl Arg<BedrockTraceStatus>) -> Self { Self(put(self.0, "BedrockTraceStatus", value.into_expr()), Phase) }
-    /// `ModelArn`: text, required. Update: in place.
+    /// `ModelArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-bedrockmodelspecification.html#cfn-lex-bot-bedrockmodelspecification-modelarn)
     pub fn model_arn(self, value: impl Arg<str>) -> BedrockModelSpecification<Set> { BedrockModelSpecification(put(self.0, "ModelArn", value.into_expr()), Phase) }
 }
 impl Done for BedrockModelSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -246,9 +246,9 @@ impl BotAliasLocaleSettings {
     pub fn new() -> BotAliasLocaleSettings<Missing<super::required::Enabled>> { BotAliasLocaleSettings(Bag::default(), Phase) }
 }
 impl<R0> BotAliasLocaleSettings<R0> {
-    /// `CodeHookSpecification`: `CodeHookSpecification`. Update: in place.
+    /// `CodeHookSpecification`: `CodeHookSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botaliaslocalesettings.html#cfn-lex-bot-botaliaslocalesettings-codehookspecification)
     pub fn code_hook_specification(self, value: impl Arg<CodeHookSpecification>) -> Self { Self(put(self.0, "CodeHookSpecification", value.into_expr()), Phase) }
-    /// `Enabled`: boolean, required. Update: in place.
+    /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botaliaslocalesettings.html#cfn-lex-bot-botaliaslocalesettings-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> BotAliasLocaleSettings<Set> { BotAliasLocaleSettings(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for BotAliasLocaleSettings { fn into_props(self) -> Bag { self.0 } }
@@ -259,9 +259,9 @@ impl BotAliasLocaleSettingsItem {
     pub fn new() -> BotAliasLocaleSettingsItem<Missing<super::required::BotAliasLocaleSetting>, Missing<super::required::LocaleId>> { BotAliasLocaleSettingsItem(Bag::default(), Phase) }
 }
 impl<R0, R1> BotAliasLocaleSettingsItem<R0, R1> {
-    /// `BotAliasLocaleSetting`: `BotAliasLocaleSettings`, required. Update: in place.
+    /// `BotAliasLocaleSetting`: `BotAliasLocaleSettings`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botaliaslocalesettingsitem.html#cfn-lex-bot-botaliaslocalesettingsitem-botaliaslocalesetting)
     pub fn bot_alias_locale_setting(self, value: impl Arg<BotAliasLocaleSettings>) -> BotAliasLocaleSettingsItem<Set, R1> { BotAliasLocaleSettingsItem(put(self.0, "BotAliasLocaleSetting", value.into_expr()), Phase) }
-    /// `LocaleId`: text, required. Update: in place.
+    /// `LocaleId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botaliaslocalesettingsitem.html#cfn-lex-bot-botaliaslocalesettingsitem-localeid)
     pub fn locale_id(self, value: impl Arg<str>) -> BotAliasLocaleSettingsItem<R0, Set> { BotAliasLocaleSettingsItem(put(self.0, "LocaleId", value.into_expr()), Phase) }
 }
 impl Done for BotAliasLocaleSettingsItem { fn into_props(self) -> Bag { self.0 } }
@@ -272,29 +272,29 @@ impl BotLocale {
     pub fn new() -> BotLocale<Missing<super::required::LocaleId>, Missing<super::required::NluConfidenceThreshold>> { BotLocale(Bag::default(), Phase) }
 }
 impl<R0, R1> BotLocale<R0, R1> {
-    /// `AudioFillerSettings`: `AudioFillerSettings`. Update: in place.
+    /// `AudioFillerSettings`: `AudioFillerSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botlocale.html#cfn-lex-bot-botlocale-audiofillersettings)
     pub fn audio_filler_settings(self, value: impl Arg<AudioFillerSettings>) -> Self { Self(put(self.0, "AudioFillerSettings", value.into_expr()), Phase) }
-    /// `CustomVocabulary`: `CustomVocabulary`. Update: in place.
+    /// `CustomVocabulary`: `CustomVocabulary`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botlocale.html#cfn-lex-bot-botlocale-customvocabulary)
     pub fn custom_vocabulary(self, value: impl Arg<CustomVocabulary>) -> Self { Self(put(self.0, "CustomVocabulary", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botlocale.html#cfn-lex-bot-botlocale-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `GenerativeAISettings`: `GenerativeAISettings`. Update: in place.
+    /// `GenerativeAISettings`: `GenerativeAISettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botlocale.html#cfn-lex-bot-botlocale-generativeaisettings)
     pub fn generative_ai_settings(self, value: impl Arg<GenerativeAISettings>) -> Self { Self(put(self.0, "GenerativeAISettings", value.into_expr()), Phase) }
-    /// `Intents`: list of `Intent`. Update: in place.
+    /// `Intents`: list of `Intent`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botlocale.html#cfn-lex-bot-botlocale-intents)
     pub fn intents(self, value: impl Arg<Arr<Intent>>) -> Self { Self(put(self.0, "Intents", value.into_expr()), Phase) }
-    /// `LocaleId`: text, required. Update: in place.
+    /// `LocaleId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botlocale.html#cfn-lex-bot-botlocale-localeid)
     pub fn locale_id(self, value: impl Arg<str>) -> BotLocale<Set, R1> { BotLocale(put(self.0, "LocaleId", value.into_expr()), Phase) }
-    /// `NluConfidenceThreshold`: number, required. Update: in place.
+    /// `NluConfidenceThreshold`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botlocale.html#cfn-lex-bot-botlocale-nluconfidencethreshold)
     pub fn nlu_confidence_threshold(self, value: impl Arg<f64>) -> BotLocale<R0, Set> { BotLocale(put(self.0, "NluConfidenceThreshold", value.into_expr()), Phase) }
-    /// `SlotTypes`: list of `SlotType`. Update: in place.
+    /// `SlotTypes`: list of `SlotType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botlocale.html#cfn-lex-bot-botlocale-slottypes)
     pub fn slot_types(self, value: impl Arg<Arr<SlotType>>) -> Self { Self(put(self.0, "SlotTypes", value.into_expr()), Phase) }
-    /// `SpeechDetectionSensitivity`: `SpeechDetectionSensitivity`. Update: in place.
+    /// `SpeechDetectionSensitivity`: `SpeechDetectionSensitivity`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botlocale.html#cfn-lex-bot-botlocale-speechdetectionsensitivity)
     pub fn speech_detection_sensitivity(self, value: impl Arg<SpeechDetectionSensitivity>) -> Self { Self(put(self.0, "SpeechDetectionSensitivity", value.into_expr()), Phase) }
-    /// `SpeechRecognitionSettings`: `SpeechRecognitionSettings`. Update: in place.
+    /// `SpeechRecognitionSettings`: `SpeechRecognitionSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botlocale.html#cfn-lex-bot-botlocale-speechrecognitionsettings)
     pub fn speech_recognition_settings(self, value: impl Arg<SpeechRecognitionSettings>) -> Self { Self(put(self.0, "SpeechRecognitionSettings", value.into_expr()), Phase) }
-    /// `UnifiedSpeechSettings`: `UnifiedSpeechSettings`. Update: in place.
+    /// `UnifiedSpeechSettings`: `UnifiedSpeechSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botlocale.html#cfn-lex-bot-botlocale-unifiedspeechsettings)
     pub fn unified_speech_settings(self, value: impl Arg<UnifiedSpeechSettings>) -> Self { Self(put(self.0, "UnifiedSpeechSettings", value.into_expr()), Phase) }
-    /// `VoiceSettings`: `VoiceSettings`. Update: in place.
+    /// `VoiceSettings`: `VoiceSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botlocale.html#cfn-lex-bot-botlocale-voicesettings)
     pub fn voice_settings(self, value: impl Arg<VoiceSettings>) -> Self { Self(put(self.0, "VoiceSettings", value.into_expr()), Phase) }
 }
 impl Done for BotLocale { fn into_props(self) -> Bag { self.0 } }
@@ -305,15 +305,15 @@ impl BotMember {
     pub fn new() -> BotMember<Missing<super::required::BotMemberAliasId>, Missing<super::required::BotMemberAliasName>, Missing<super::required::BotMemberId>, Missing<super::required::BotMemberName>, Missing<super::required::BotMemberVersion>> { BotMember(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> BotMember<R0, R1, R2, R3, R4> {
-    /// `BotMemberAliasId`: text, required. Update: in place.
+    /// `BotMemberAliasId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botmember.html#cfn-lex-bot-botmember-botmemberaliasid)
     pub fn bot_member_alias_id(self, value: impl Arg<str>) -> BotMember<Set, R1, R2, R3, R4> { BotMember(put(self.0, "BotMemberAliasId", value.into_expr()), Phase) }
-    /// `BotMemberAliasName`: text, required. Update: in place.
+    /// `BotMemberAliasName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botmember.html#cfn-lex-bot-botmember-botmemberaliasname)
     pub fn bot_member_alias_name(self, value: impl Arg<str>) -> BotMember<R0, Set, R2, R3, R4> { BotMember(put(self.0, "BotMemberAliasName", value.into_expr()), Phase) }
-    /// `BotMemberId`: text, required. Update: in place.
+    /// `BotMemberId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botmember.html#cfn-lex-bot-botmember-botmemberid)
     pub fn bot_member_id(self, value: impl Arg<str>) -> BotMember<R0, R1, Set, R3, R4> { BotMember(put(self.0, "BotMemberId", value.into_expr()), Phase) }
-    /// `BotMemberName`: text, required. Update: in place.
+    /// `BotMemberName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botmember.html#cfn-lex-bot-botmember-botmembername)
     pub fn bot_member_name(self, value: impl Arg<str>) -> BotMember<R0, R1, R2, Set, R4> { BotMember(put(self.0, "BotMemberName", value.into_expr()), Phase) }
-    /// `BotMemberVersion`: text, required. Update: in place.
+    /// `BotMemberVersion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botmember.html#cfn-lex-bot-botmember-botmemberversion)
     pub fn bot_member_version(self, value: impl Arg<str>) -> BotMember<R0, R1, R2, R3, Set> { BotMember(put(self.0, "BotMemberVersion", value.into_expr()), Phase) }
 }
 impl Done for BotMember { fn into_props(self) -> Bag { self.0 } }
@@ -322,9 +322,9 @@ impl Done for BotMember { fn into_props(self) -> Bag { self.0 } }
 impl BuildtimeSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DescriptiveBotBuilderSpecification`: `DescriptiveBotBuilderSpecification`. Update: in place.
+    /// `DescriptiveBotBuilderSpecification`: `DescriptiveBotBuilderSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-buildtimesettings.html#cfn-lex-bot-buildtimesettings-descriptivebotbuilderspecification)
     pub fn descriptive_bot_builder_specification(self, value: impl Arg<DescriptiveBotBuilderSpecification>) -> Self { Self(put(self.0, "DescriptiveBotBuilderSpecification", value.into_expr())) }
-    /// `SampleUtteranceGenerationSpecification`: `SampleUtteranceGenerationSpecification`. Update: in place.
+    /// `SampleUtteranceGenerationSpecification`: `SampleUtteranceGenerationSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-buildtimesettings.html#cfn-lex-bot-buildtimesettings-sampleutterancegenerationspecification)
     pub fn sample_utterance_generation_specification(self, value: impl Arg<SampleUtteranceGenerationSpecification>) -> Self { Self(put(self.0, "SampleUtteranceGenerationSpecification", value.into_expr())) }
 }
 impl Done for BuildtimeSettings { fn into_props(self) -> Bag { self.0 } }
@@ -335,9 +335,9 @@ impl Button {
     pub fn new() -> Button<Missing<super::required::Text>, Missing<super::required::Value>> { Button(Bag::default(), Phase) }
 }
 impl<R0, R1> Button<R0, R1> {
-    /// `Text`: text, required. Update: in place.
+    /// `Text`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-button.html#cfn-lex-bot-button-text)
     pub fn text(self, value: impl Arg<str>) -> Button<Set, R1> { Button(put(self.0, "Text", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-button.html#cfn-lex-bot-button-value)
     pub fn value(self, value: impl Arg<str>) -> Button<R0, Set> { Button(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Button { fn into_props(self) -> Bag { self.0 } }
@@ -348,9 +348,9 @@ impl CloudWatchLogGroupLogDestination {
     pub fn new() -> CloudWatchLogGroupLogDestination<Missing<super::required::CloudWatchLogGroupArn>, Missing<super::required::LogPrefix>> { CloudWatchLogGroupLogDestination(Bag::default(), Phase) }
 }
 impl<R0, R1> CloudWatchLogGroupLogDestination<R0, R1> {
-    /// `CloudWatchLogGroupArn`: text, required. Update: in place.
+    /// `CloudWatchLogGroupArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-cloudwatchloggrouplogdestination.html#cfn-lex-bot-cloudwatchloggrouplogdestination-cloudwatchloggrouparn)
     pub fn cloud_watch_log_group_arn(self, value: impl Arg<str>) -> CloudWatchLogGroupLogDestination<Set, R1> { CloudWatchLogGroupLogDestination(put(self.0, "CloudWatchLogGroupArn", value.into_expr()), Phase) }
-    /// `LogPrefix`: text, required. Update: in place.
+    /// `LogPrefix`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-cloudwatchloggrouplogdestination.html#cfn-lex-bot-cloudwatchloggrouplogdestination-logprefix)
     pub fn log_prefix(self, value: impl Arg<str>) -> CloudWatchLogGroupLogDestination<R0, Set> { CloudWatchLogGroupLogDestination(put(self.0, "LogPrefix", value.into_expr()), Phase) }
 }
 impl Done for CloudWatchLogGroupLogDestination { fn into_props(self) -> Bag { self.0 } }
@@ -361,7 +361,7 @@ impl CodeHookSpecification {
     pub fn new() -> CodeHookSpecification<Missing<super::required::LambdaCodeHook>> { CodeHookSpecification(Bag::default(), Phase) }
 }
 impl<R0> CodeHookSpecification<R0> {
-    /// `LambdaCodeHook`: `LambdaCodeHook`, required. Update: in place.
+    /// `LambdaCodeHook`: `LambdaCodeHook`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-codehookspecification.html#cfn-lex-bot-codehookspecification-lambdacodehook)
     pub fn lambda_code_hook(self, value: impl Arg<LambdaCodeHook>) -> CodeHookSpecification<Set> { CodeHookSpecification(put(self.0, "LambdaCodeHook", value.into_expr()), Phase) }
 }
 impl Done for CodeHookSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -370,7 +370,7 @@ impl Done for CodeHookSpecification { fn into_props(self) -> Bag { self.0 } }
 impl CompositeSlotTypeSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SubSlots`: list of `SubSlotTypeComposition`. Update: in place.
+    /// `SubSlots`: list of `SubSlotTypeComposition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-compositeslottypesetting.html#cfn-lex-bot-compositeslottypesetting-subslots)
     pub fn sub_slots(self, value: impl Arg<Arr<SubSlotTypeComposition>>) -> Self { Self(put(self.0, "SubSlots", value.into_expr())) }
 }
 impl Done for CompositeSlotTypeSetting { fn into_props(self) -> Bag { self.0 } }
@@ -381,7 +381,7 @@ impl Condition {
     pub fn new() -> Condition<Missing<super::required::ExpressionString>> { Condition(Bag::default(), Phase) }
 }
 impl<R0> Condition<R0> {
-    /// `ExpressionString`: text, required. Update: in place.
+    /// `ExpressionString`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-condition.html#cfn-lex-bot-condition-expressionstring)
     pub fn expression_string(self, value: impl Arg<str>) -> Condition<Set> { Condition(put(self.0, "ExpressionString", value.into_expr()), Phase) }
 }
 impl Done for Condition { fn into_props(self) -> Bag { self.0 } }
@@ -392,13 +392,13 @@ impl ConditionalBranch {
     pub fn new() -> ConditionalBranch<Missing<super::required::Condition>, Missing<super::required::Name>, Missing<super::required::NextStep>> { ConditionalBranch(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ConditionalBranch<R0, R1, R2> {
-    /// `Condition`: `Condition`, required. Update: in place.
+    /// `Condition`: `Condition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-conditionalbranch.html#cfn-lex-bot-conditionalbranch-condition)
     pub fn condition(self, value: impl Arg<Condition>) -> ConditionalBranch<Set, R1, R2> { ConditionalBranch(put(self.0, "Condition", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-conditionalbranch.html#cfn-lex-bot-conditionalbranch-name)
     pub fn name(self, value: impl Arg<str>) -> ConditionalBranch<R0, Set, R2> { ConditionalBranch(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `NextStep`: `DialogState`, required. Update: in place.
+    /// `NextStep`: `DialogState`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-conditionalbranch.html#cfn-lex-bot-conditionalbranch-nextstep)
     pub fn next_step(self, value: impl Arg<DialogState>) -> ConditionalBranch<R0, R1, Set> { ConditionalBranch(put(self.0, "NextStep", value.into_expr()), Phase) }
-    /// `Response`: `ResponseSpecification`. Update: in place.
+    /// `Response`: `ResponseSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-conditionalbranch.html#cfn-lex-bot-conditionalbranch-response)
     pub fn response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "Response", value.into_expr()), Phase) }
 }
 impl Done for ConditionalBranch { fn into_props(self) -> Bag { self.0 } }
@@ -409,11 +409,11 @@ impl ConditionalSpecification {
     pub fn new() -> ConditionalSpecification<Missing<super::required::ConditionalBranches>, Missing<super::required::DefaultBranch>, Missing<super::required::IsActive>> { ConditionalSpecification(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ConditionalSpecification<R0, R1, R2> {
-    /// `ConditionalBranches`: list of `ConditionalBranch`, required. Update: in place.
+    /// `ConditionalBranches`: list of `ConditionalBranch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-conditionalspecification.html#cfn-lex-bot-conditionalspecification-conditionalbranches)
     pub fn conditional_branches(self, value: impl Arg<Arr<ConditionalBranch>>) -> ConditionalSpecification<Set, R1, R2> { ConditionalSpecification(put(self.0, "ConditionalBranches", value.into_expr()), Phase) }
-    /// `DefaultBranch`: `DefaultConditionalBranch`, required. Update: in place.
+    /// `DefaultBranch`: `DefaultConditionalBranch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-conditionalspecification.html#cfn-lex-bot-conditionalspecification-defaultbranch)
     pub fn default_branch(self, value: impl Arg<DefaultConditionalBranch>) -> ConditionalSpecification<R0, Set, R2> { ConditionalSpecification(put(self.0, "DefaultBranch", value.into_expr()), Phase) }
-    /// `IsActive`: boolean, required. Update: in place.
+    /// `IsActive`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-conditionalspecification.html#cfn-lex-bot-conditionalspecification-isactive)
     pub fn is_active(self, value: impl Arg<bool>) -> ConditionalSpecification<R0, R1, Set> { ConditionalSpecification(put(self.0, "IsActive", value.into_expr()), Phase) }
 }
 impl Done for ConditionalSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -422,9 +422,9 @@ impl Done for ConditionalSpecification { fn into_props(self) -> Bag { self.0 } }
 impl ConversationLogSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AudioLogSettings`: list of `AudioLogSetting`. Update: in place.
+    /// `AudioLogSettings`: list of `AudioLogSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-conversationlogsettings.html#cfn-lex-bot-conversationlogsettings-audiologsettings)
     pub fn audio_log_settings(self, value: impl Arg<Arr<AudioLogSetting>>) -> Self { Self(put(self.0, "AudioLogSettings", value.into_expr())) }
-    /// `TextLogSettings`: list of `TextLogSetting`. Update: in place.
+    /// `TextLogSettings`: list of `TextLogSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-conversationlogsettings.html#cfn-lex-bot-conversationlogsettings-textlogsettings)
     pub fn text_log_settings(self, value: impl Arg<Arr<TextLogSetting>>) -> Self { Self(put(self.0, "TextLogSettings", value.into_expr())) }
 }
 impl Done for ConversationLogSettings { fn into_props(self) -> Bag { self.0 } }
@@ -435,7 +435,7 @@ impl CustomPayload {
     pub fn new() -> CustomPayload<Missing<super::required::Value>> { CustomPayload(Bag::default(), Phase) }
 }
 impl<R0> CustomPayload<R0> {
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-custompayload.html#cfn-lex-bot-custompayload-value)
     pub fn value(self, value: impl Arg<str>) -> CustomPayload<Set> { CustomPayload(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for CustomPayload { fn into_props(self) -> Bag { self.0 } }
@@ -446,7 +446,7 @@ impl CustomVocabulary {
     pub fn new() -> CustomVocabulary<Missing<super::required::CustomVocabularyItems>> { CustomVocabulary(Bag::default(), Phase) }
 }
 impl<R0> CustomVocabulary<R0> {
-    /// `CustomVocabularyItems`: list of `CustomVocabularyItem`, required. Update: in place.
+    /// `CustomVocabularyItems`: list of `CustomVocabularyItem`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-customvocabulary.html#cfn-lex-bot-customvocabulary-customvocabularyitems)
     pub fn custom_vocabulary_items(self, value: impl Arg<Arr<CustomVocabularyItem>>) -> CustomVocabulary<Set> { CustomVocabulary(put(self.0, "CustomVocabularyItems", value.into_expr()), Phase) }
 }
 impl Done for CustomVocabulary { fn into_props(self) -> Bag { self.0 } }
@@ -457,11 +457,11 @@ impl CustomVocabularyItem {
     pub fn new() -> CustomVocabularyItem<Missing<super::required::Phrase>> { CustomVocabularyItem(Bag::default(), Phase) }
 }
 impl<R0> CustomVocabularyItem<R0> {
-    /// `DisplayAs`: text. Update: in place.
+    /// `DisplayAs`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-customvocabularyitem.html#cfn-lex-bot-customvocabularyitem-displayas)
     pub fn display_as(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayAs", value.into_expr()), Phase) }
-    /// `Phrase`: text, required. Update: in place.
+    /// `Phrase`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-customvocabularyitem.html#cfn-lex-bot-customvocabularyitem-phrase)
     pub fn phrase(self, value: impl Arg<str>) -> CustomVocabularyItem<Set> { CustomVocabularyItem(put(self.0, "Phrase", value.into_expr()), Phase) }
-    /// `Weight`: integer. Update: in place.
+    /// `Weight`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-customvocabularyitem.html#cfn-lex-bot-customvocabularyitem-weight)
     pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value.into_expr()), Phase) }
 }
 impl Done for CustomVocabularyItem { fn into_props(self) -> Bag { self.0 } }
@@ -472,13 +472,13 @@ impl DTMFSpecification {
     pub fn new() -> DTMFSpecification<Missing<super::required::DeletionCharacter>, Missing<super::required::EndCharacter>, Missing<super::required::EndTimeoutMs>, Missing<super::required::MaxLength>> { DTMFSpecification(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> DTMFSpecification<R0, R1, R2, R3> {
-    /// `DeletionCharacter`: text, required. Update: in place.
+    /// `DeletionCharacter`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-dtmfspecification.html#cfn-lex-bot-dtmfspecification-deletioncharacter)
     pub fn deletion_character(self, value: impl Arg<str>) -> DTMFSpecification<Set, R1, R2, R3> { DTMFSpecification(put(self.0, "DeletionCharacter", value.into_expr()), Phase) }
-    /// `EndCharacter`: text, required. Update: in place.
+    /// `EndCharacter`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-dtmfspecification.html#cfn-lex-bot-dtmfspecification-endcharacter)
     pub fn end_character(self, value: impl Arg<str>) -> DTMFSpecification<R0, Set, R2, R3> { DTMFSpecification(put(self.0, "EndCharacter", value.into_expr()), Phase) }
-    /// `EndTimeoutMs`: integer, required. Update: in place.
+    /// `EndTimeoutMs`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-dtmfspecification.html#cfn-lex-bot-dtmfspecification-endtimeoutms)
     pub fn end_timeout_ms(self, value: impl Arg<i64>) -> DTMFSpecification<R0, R1, Set, R3> { DTMFSpecification(put(self.0, "EndTimeoutMs", value.into_expr()), Phase) }
-    /// `MaxLength`: integer, required. Update: in place.
+    /// `MaxLength`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-dtmfspecification.html#cfn-lex-bot-dtmfspecification-maxlength)
     pub fn max_length(self, value: impl Arg<i64>) -> DTMFSpecification<R0, R1, R2, Set> { DTMFSpecification(put(self.0, "MaxLength", value.into_expr()), Phase) }
 }
 impl Done for DTMFSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -489,7 +489,7 @@ impl DataPrivacy {
     pub fn new() -> DataPrivacy<Missing<super::required::ChildDirected>> { DataPrivacy(Bag::default(), Phase) }
 }
 impl<R0> DataPrivacy<R0> {
-    /// `ChildDirected`: boolean, required. Update: in place.
+    /// `ChildDirected`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-dataprivacy.html#cfn-lex-bot-dataprivacy-childdirected)
     pub fn child_directed(self, value: impl Arg<bool>) -> DataPrivacy<Set> { DataPrivacy(put(self.0, "ChildDirected", value.into_expr()), Phase) }
 }
 impl Done for DataPrivacy { fn into_props(self) -> Bag { self.0 } }
@@ -498,11 +498,11 @@ impl Done for DataPrivacy { fn into_props(self) -> Bag { self.0 } }
 impl DataSourceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BedrockKnowledgeStoreConfiguration`: `BedrockKnowledgeStoreConfiguration`. Update: in place.
+    /// `BedrockKnowledgeStoreConfiguration`: `BedrockKnowledgeStoreConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-datasourceconfiguration.html#cfn-lex-bot-datasourceconfiguration-bedrockknowledgestoreconfiguration)
     pub fn bedrock_knowledge_store_configuration(self, value: impl Arg<BedrockKnowledgeStoreConfiguration>) -> Self { Self(put(self.0, "BedrockKnowledgeStoreConfiguration", value.into_expr())) }
-    /// `KendraConfiguration`: `QnAKendraConfiguration`. Update: in place.
+    /// `KendraConfiguration`: `QnAKendraConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-datasourceconfiguration.html#cfn-lex-bot-datasourceconfiguration-kendraconfiguration)
     pub fn kendra_configuration(self, value: impl Arg<QnAKendraConfiguration>) -> Self { Self(put(self.0, "KendraConfiguration", value.into_expr())) }
-    /// `OpensearchConfiguration`: `OpensearchConfiguration`. Update: in place.
+    /// `OpensearchConfiguration`: `OpensearchConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-datasourceconfiguration.html#cfn-lex-bot-datasourceconfiguration-opensearchconfiguration)
     pub fn opensearch_configuration(self, value: impl Arg<OpensearchConfiguration>) -> Self { Self(put(self.0, "OpensearchConfiguration", value.into_expr())) }
 }
 impl Done for DataSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -513,9 +513,9 @@ impl DeepgramSpeechModelConfig {
     pub fn new() -> DeepgramSpeechModelConfig<Missing<super::required::ApiTokenSecretArn>> { DeepgramSpeechModelConfig(Bag::default(), Phase) }
 }
 impl<R0> DeepgramSpeechModelConfig<R0> {
-    /// `ApiTokenSecretArn`: text, required. Update: in place.
+    /// `ApiTokenSecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-deepgramspeechmodelconfig.html#cfn-lex-bot-deepgramspeechmodelconfig-apitokensecretarn)
     pub fn api_token_secret_arn(self, value: impl Arg<str>) -> DeepgramSpeechModelConfig<Set> { DeepgramSpeechModelConfig(put(self.0, "ApiTokenSecretArn", value.into_expr()), Phase) }
-    /// `ModelId`: text. Update: in place.
+    /// `ModelId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-deepgramspeechmodelconfig.html#cfn-lex-bot-deepgramspeechmodelconfig-modelid)
     pub fn model_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelId", value.into_expr()), Phase) }
 }
 impl Done for DeepgramSpeechModelConfig { fn into_props(self) -> Bag { self.0 } }
@@ -524,9 +524,9 @@ impl Done for DeepgramSpeechModelConfig { fn into_props(self) -> Bag { self.0 } 
 impl DefaultConditionalBranch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `NextStep`: `DialogState`. Update: in place.
+    /// `NextStep`: `DialogState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-defaultconditionalbranch.html#cfn-lex-bot-defaultconditionalbranch-nextstep)
     pub fn next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "NextStep", value.into_expr())) }
-    /// `Response`: `ResponseSpecification`. Update: in place.
+    /// `Response`: `ResponseSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-defaultconditionalbranch.html#cfn-lex-bot-defaultconditionalbranch-response)
     pub fn response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "Response", value.into_expr())) }
 }
 impl Done for DefaultConditionalBranch { fn into_props(self) -> Bag { self.0 } }
@@ -537,9 +537,9 @@ impl DescriptiveBotBuilderSpecification {
     pub fn new() -> DescriptiveBotBuilderSpecification<Missing<super::required::Enabled>> { DescriptiveBotBuilderSpecification(Bag::default(), Phase) }
 }
 impl<R0> DescriptiveBotBuilderSpecification<R0> {
-    /// `BedrockModelSpecification`: `BedrockModelSpecification`. Update: in place.
+    /// `BedrockModelSpecification`: `BedrockModelSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-descriptivebotbuilderspecification.html#cfn-lex-bot-descriptivebotbuilderspecification-bedrockmodelspecification)
     pub fn bedrock_model_specification(self, value: impl Arg<BedrockModelSpecification>) -> Self { Self(put(self.0, "BedrockModelSpecification", value.into_expr()), Phase) }
-    /// `Enabled`: boolean, required. Update: in place.
+    /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-descriptivebotbuilderspecification.html#cfn-lex-bot-descriptivebotbuilderspecification-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> DescriptiveBotBuilderSpecification<Set> { DescriptiveBotBuilderSpecification(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for DescriptiveBotBuilderSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -550,11 +550,11 @@ impl DialogAction {
     pub fn new() -> DialogAction<Missing<super::required::Type>> { DialogAction(Bag::default(), Phase) }
 }
 impl<R0> DialogAction<R0> {
-    /// `SlotToElicit`: text. Update: in place.
+    /// `SlotToElicit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-dialogaction.html#cfn-lex-bot-dialogaction-slottoelicit)
     pub fn slot_to_elicit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SlotToElicit", value.into_expr()), Phase) }
-    /// `SuppressNextMessage`: boolean. Update: in place.
+    /// `SuppressNextMessage`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-dialogaction.html#cfn-lex-bot-dialogaction-suppressnextmessage)
     pub fn suppress_next_message(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SuppressNextMessage", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-dialogaction.html#cfn-lex-bot-dialogaction-type)
     pub fn type_(self, value: impl Arg<Type>) -> DialogAction<Set> { DialogAction(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for DialogAction { fn into_props(self) -> Bag { self.0 } }
@@ -565,13 +565,13 @@ impl DialogCodeHookInvocationSetting {
     pub fn new() -> DialogCodeHookInvocationSetting<Missing<super::required::EnableCodeHookInvocation>, Missing<super::required::IsActive>, Missing<super::required::PostCodeHookSpecification>> { DialogCodeHookInvocationSetting(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> DialogCodeHookInvocationSetting<R0, R1, R2> {
-    /// `EnableCodeHookInvocation`: boolean, required. Update: in place.
+    /// `EnableCodeHookInvocation`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-dialogcodehookinvocationsetting.html#cfn-lex-bot-dialogcodehookinvocationsetting-enablecodehookinvocation)
     pub fn enable_code_hook_invocation(self, value: impl Arg<bool>) -> DialogCodeHookInvocationSetting<Set, R1, R2> { DialogCodeHookInvocationSetting(put(self.0, "EnableCodeHookInvocation", value.into_expr()), Phase) }
-    /// `InvocationLabel`: text. Update: in place.
+    /// `InvocationLabel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-dialogcodehookinvocationsetting.html#cfn-lex-bot-dialogcodehookinvocationsetting-invocationlabel)
     pub fn invocation_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InvocationLabel", value.into_expr()), Phase) }
-    /// `IsActive`: boolean, required. Update: in place.
+    /// `IsActive`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-dialogcodehookinvocationsetting.html#cfn-lex-bot-dialogcodehookinvocationsetting-isactive)
     pub fn is_active(self, value: impl Arg<bool>) -> DialogCodeHookInvocationSetting<R0, Set, R2> { DialogCodeHookInvocationSetting(put(self.0, "IsActive", value.into_expr()), Phase) }
-    /// `PostCodeHookSpecification`: `PostDialogCodeHookInvocationSpecification`, required. Update: in place.
+    /// `PostCodeHookSpecification`: `PostDialogCodeHookInvocationSpecification`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-dialogcodehookinvocationsetting.html#cfn-lex-bot-dialogcodehookinvocationsetting-postcodehookspecification)
     pub fn post_code_hook_specification(self, value: impl Arg<PostDialogCodeHookInvocationSpecification>) -> DialogCodeHookInvocationSetting<R0, R1, Set> { DialogCodeHookInvocationSetting(put(self.0, "PostCodeHookSpecification", value.into_expr()), Phase) }
 }
 impl Done for DialogCodeHookInvocationSetting { fn into_props(self) -> Bag { self.0 } }
@@ -582,7 +582,7 @@ impl DialogCodeHookSetting {
     pub fn new() -> DialogCodeHookSetting<Missing<super::required::Enabled>> { DialogCodeHookSetting(Bag::default(), Phase) }
 }
 impl<R0> DialogCodeHookSetting<R0> {
-    /// `Enabled`: boolean, required. Update: in place.
+    /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-dialogcodehooksetting.html#cfn-lex-bot-dialogcodehooksetting-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> DialogCodeHookSetting<Set> { DialogCodeHookSetting(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for DialogCodeHookSetting { fn into_props(self) -> Bag { self.0 } }
@@ -591,11 +591,11 @@ impl Done for DialogCodeHookSetting { fn into_props(self) -> Bag { self.0 } }
 impl DialogState {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DialogAction`: `DialogAction`. Update: in place.
+    /// `DialogAction`: `DialogAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-dialogstate.html#cfn-lex-bot-dialogstate-dialogaction)
     pub fn dialog_action(self, value: impl Arg<DialogAction>) -> Self { Self(put(self.0, "DialogAction", value.into_expr())) }
-    /// `Intent`: `IntentOverride`. Update: in place.
+    /// `Intent`: `IntentOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-dialogstate.html#cfn-lex-bot-dialogstate-intent)
     pub fn intent(self, value: impl Arg<IntentOverride>) -> Self { Self(put(self.0, "Intent", value.into_expr())) }
-    /// `SessionAttributes`: list of `SessionAttribute`. Update: in place.
+    /// `SessionAttributes`: list of `SessionAttribute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-dialogstate.html#cfn-lex-bot-dialogstate-sessionattributes)
     pub fn session_attributes(self, value: impl Arg<Arr<SessionAttribute>>) -> Self { Self(put(self.0, "SessionAttributes", value.into_expr())) }
 }
 impl Done for DialogState { fn into_props(self) -> Bag { self.0 } }
@@ -606,9 +606,9 @@ impl ElicitationCodeHookInvocationSetting {
     pub fn new() -> ElicitationCodeHookInvocationSetting<Missing<super::required::EnableCodeHookInvocation>> { ElicitationCodeHookInvocationSetting(Bag::default(), Phase) }
 }
 impl<R0> ElicitationCodeHookInvocationSetting<R0> {
-    /// `EnableCodeHookInvocation`: boolean, required. Update: in place.
+    /// `EnableCodeHookInvocation`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-elicitationcodehookinvocationsetting.html#cfn-lex-bot-elicitationcodehookinvocationsetting-enablecodehookinvocation)
     pub fn enable_code_hook_invocation(self, value: impl Arg<bool>) -> ElicitationCodeHookInvocationSetting<Set> { ElicitationCodeHookInvocationSetting(put(self.0, "EnableCodeHookInvocation", value.into_expr()), Phase) }
-    /// `InvocationLabel`: text. Update: in place.
+    /// `InvocationLabel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-elicitationcodehookinvocationsetting.html#cfn-lex-bot-elicitationcodehookinvocationsetting-invocationlabel)
     pub fn invocation_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InvocationLabel", value.into_expr()), Phase) }
 }
 impl Done for ElicitationCodeHookInvocationSetting { fn into_props(self) -> Bag { self.0 } }
@@ -619,7 +619,7 @@ impl ErrorLogSettings {
     pub fn new() -> ErrorLogSettings<Missing<super::required::Enabled>> { ErrorLogSettings(Bag::default(), Phase) }
 }
 impl<R0> ErrorLogSettings<R0> {
-    /// `Enabled`: boolean, required. Update: in place.
+    /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-errorlogsettings.html#cfn-lex-bot-errorlogsettings-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> ErrorLogSettings<Set> { ErrorLogSettings(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for ErrorLogSettings { fn into_props(self) -> Bag { self.0 } }
@@ -628,9 +628,9 @@ impl Done for ErrorLogSettings { fn into_props(self) -> Bag { self.0 } }
 impl ExactResponseFields {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AnswerField`: text. Update: in place.
+    /// `AnswerField`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-exactresponsefields.html#cfn-lex-bot-exactresponsefields-answerfield)
     pub fn answer_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnswerField", value.into_expr())) }
-    /// `QuestionField`: text. Update: in place.
+    /// `QuestionField`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-exactresponsefields.html#cfn-lex-bot-exactresponsefields-questionfield)
     pub fn question_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QuestionField", value.into_expr())) }
 }
 impl Done for ExactResponseFields { fn into_props(self) -> Bag { self.0 } }
@@ -639,7 +639,7 @@ impl Done for ExactResponseFields { fn into_props(self) -> Bag { self.0 } }
 impl ExternalSourceSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `GrammarSlotTypeSetting`: `GrammarSlotTypeSetting`. Update: in place.
+    /// `GrammarSlotTypeSetting`: `GrammarSlotTypeSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-externalsourcesetting.html#cfn-lex-bot-externalsourcesetting-grammarslottypesetting)
     pub fn grammar_slot_type_setting(self, value: impl Arg<GrammarSlotTypeSetting>) -> Self { Self(put(self.0, "GrammarSlotTypeSetting", value.into_expr())) }
 }
 impl Done for ExternalSourceSetting { fn into_props(self) -> Bag { self.0 } }
@@ -650,13 +650,13 @@ impl FulfillmentCodeHookSetting {
     pub fn new() -> FulfillmentCodeHookSetting<Missing<super::required::Enabled>> { FulfillmentCodeHookSetting(Bag::default(), Phase) }
 }
 impl<R0> FulfillmentCodeHookSetting<R0> {
-    /// `Enabled`: boolean, required. Update: in place.
+    /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-fulfillmentcodehooksetting.html#cfn-lex-bot-fulfillmentcodehooksetting-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> FulfillmentCodeHookSetting<Set> { FulfillmentCodeHookSetting(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `FulfillmentUpdatesSpecification`: `FulfillmentUpdatesSpecification`. Update: in place.
+    /// `FulfillmentUpdatesSpecification`: `FulfillmentUpdatesSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-fulfillmentcodehooksetting.html#cfn-lex-bot-fulfillmentcodehooksetting-fulfillmentupdatesspecification)
     pub fn fulfillment_updates_specification(self, value: impl Arg<FulfillmentUpdatesSpecification>) -> Self { Self(put(self.0, "FulfillmentUpdatesSpecification", value.into_expr()), Phase) }
-    /// `IsActive`: boolean. Update: in place.
+    /// `IsActive`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-fulfillmentcodehooksetting.html#cfn-lex-bot-fulfillmentcodehooksetting-isactive)
     pub fn is_active(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsActive", value.into_expr()), Phase) }
-    /// `PostFulfillmentStatusSpecification`: `PostFulfillmentStatusSpecification`. Update: in place.
+    /// `PostFulfillmentStatusSpecification`: `PostFulfillmentStatusSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-fulfillmentcodehooksetting.html#cfn-lex-bot-fulfillmentcodehooksetting-postfulfillmentstatusspecification)
     pub fn post_fulfillment_status_specification(self, value: impl Arg<PostFulfillmentStatusSpecification>) -> Self { Self(put(self.0, "PostFulfillmentStatusSpecification", value.into_expr()), Phase) }
 }
 impl Done for FulfillmentCodeHookSetting { fn into_props(self) -> Bag { self.0 } }
@@ -667,11 +667,11 @@ impl FulfillmentStartResponseSpecification {
     pub fn new() -> FulfillmentStartResponseSpecification<Missing<super::required::DelayInSeconds>, Missing<super::required::MessageGroups>> { FulfillmentStartResponseSpecification(Bag::default(), Phase) }
 }
 impl<R0, R1> FulfillmentStartResponseSpecification<R0, R1> {
-    /// `AllowInterrupt`: boolean. Update: in place.
+    /// `AllowInterrupt`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-fulfillmentstartresponsespecification.html#cfn-lex-bot-fulfillmentstartresponsespecification-allowinterrupt)
     pub fn allow_interrupt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowInterrupt", value.into_expr()), Phase) }
-    /// `DelayInSeconds`: integer, required. Update: in place.
+    /// `DelayInSeconds`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-fulfillmentstartresponsespecification.html#cfn-lex-bot-fulfillmentstartresponsespecification-delayinseconds)
     pub fn delay_in_seconds(self, value: impl Arg<i64>) -> FulfillmentStartResponseSpecification<Set, R1> { FulfillmentStartResponseSpecification(put(self.0, "DelayInSeconds", value.into_expr()), Phase) }
-    /// `MessageGroups`: list of `MessageGroup`, required. Update: in place.
+    /// `MessageGroups`: list of `MessageGroup`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-fulfillmentstartresponsespecification.html#cfn-lex-bot-fulfillmentstartresponsespecification-messagegroups)
     pub fn message_groups(self, value: impl Arg<Arr<MessageGroup>>) -> FulfillmentStartResponseSpecification<R0, Set> { FulfillmentStartResponseSpecification(put(self.0, "MessageGroups", value.into_expr()), Phase) }
 }
 impl Done for FulfillmentStartResponseSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -682,11 +682,11 @@ impl FulfillmentUpdateResponseSpecification {
     pub fn new() -> FulfillmentUpdateResponseSpecification<Missing<super::required::FrequencyInSeconds>, Missing<super::required::MessageGroups>> { FulfillmentUpdateResponseSpecification(Bag::default(), Phase) }
 }
 impl<R0, R1> FulfillmentUpdateResponseSpecification<R0, R1> {
-    /// `AllowInterrupt`: boolean. Update: in place.
+    /// `AllowInterrupt`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-fulfillmentupdateresponsespecification.html#cfn-lex-bot-fulfillmentupdateresponsespecification-allowinterrupt)
     pub fn allow_interrupt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowInterrupt", value.into_expr()), Phase) }
-    /// `FrequencyInSeconds`: integer, required. Update: in place.
+    /// `FrequencyInSeconds`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-fulfillmentupdateresponsespecification.html#cfn-lex-bot-fulfillmentupdateresponsespecification-frequencyinseconds)
     pub fn frequency_in_seconds(self, value: impl Arg<i64>) -> FulfillmentUpdateResponseSpecification<Set, R1> { FulfillmentUpdateResponseSpecification(put(self.0, "FrequencyInSeconds", value.into_expr()), Phase) }
-    /// `MessageGroups`: list of `MessageGroup`, required. Update: in place.
+    /// `MessageGroups`: list of `MessageGroup`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-fulfillmentupdateresponsespecification.html#cfn-lex-bot-fulfillmentupdateresponsespecification-messagegroups)
     pub fn message_groups(self, value: impl Arg<Arr<MessageGroup>>) -> FulfillmentUpdateResponseSpecification<R0, Set> { FulfillmentUpdateResponseSpecification(put(self.0, "MessageGroups", value.into_expr()), Phase) }
 }
 impl Done for FulfillmentUpdateResponseSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -697,13 +697,13 @@ impl FulfillmentUpdatesSpecification {
     pub fn new() -> FulfillmentUpdatesSpecification<Missing<super::required::Active>> { FulfillmentUpdatesSpecification(Bag::default(), Phase) }
 }
 impl<R0> FulfillmentUpdatesSpecification<R0> {
-    /// `Active`: boolean, required. Update: in place.
+    /// `Active`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-fulfillmentupdatesspecification.html#cfn-lex-bot-fulfillmentupdatesspecification-active)
     pub fn active(self, value: impl Arg<bool>) -> FulfillmentUpdatesSpecification<Set> { FulfillmentUpdatesSpecification(put(self.0, "Active", value.into_expr()), Phase) }
-    /// `StartResponse`: `FulfillmentStartResponseSpecification`. Update: in place.
+    /// `StartResponse`: `FulfillmentStartResponseSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-fulfillmentupdatesspecification.html#cfn-lex-bot-fulfillmentupdatesspecification-startresponse)
     pub fn start_response(self, value: impl Arg<FulfillmentStartResponseSpecification>) -> Self { Self(put(self.0, "StartResponse", value.into_expr()), Phase) }
-    /// `TimeoutInSeconds`: integer. Update: in place.
+    /// `TimeoutInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-fulfillmentupdatesspecification.html#cfn-lex-bot-fulfillmentupdatesspecification-timeoutinseconds)
     pub fn timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInSeconds", value.into_expr()), Phase) }
-    /// `UpdateResponse`: `FulfillmentUpdateResponseSpecification`. Update: in place.
+    /// `UpdateResponse`: `FulfillmentUpdateResponseSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-fulfillmentupdatesspecification.html#cfn-lex-bot-fulfillmentupdatesspecification-updateresponse)
     pub fn update_response(self, value: impl Arg<FulfillmentUpdateResponseSpecification>) -> Self { Self(put(self.0, "UpdateResponse", value.into_expr()), Phase) }
 }
 impl Done for FulfillmentUpdatesSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -712,9 +712,9 @@ impl Done for FulfillmentUpdatesSpecification { fn into_props(self) -> Bag { sel
 impl GenerativeAISettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BuildtimeSettings`: `BuildtimeSettings`. Update: in place.
+    /// `BuildtimeSettings`: `BuildtimeSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-generativeaisettings.html#cfn-lex-bot-generativeaisettings-buildtimesettings)
     pub fn buildtime_settings(self, value: impl Arg<BuildtimeSettings>) -> Self { Self(put(self.0, "BuildtimeSettings", value.into_expr())) }
-    /// `RuntimeSettings`: `RuntimeSettings`. Update: in place.
+    /// `RuntimeSettings`: `RuntimeSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-generativeaisettings.html#cfn-lex-bot-generativeaisettings-runtimesettings)
     pub fn runtime_settings(self, value: impl Arg<RuntimeSettings>) -> Self { Self(put(self.0, "RuntimeSettings", value.into_expr())) }
 }
 impl Done for GenerativeAISettings { fn into_props(self) -> Bag { self.0 } }
@@ -723,7 +723,7 @@ impl Done for GenerativeAISettings { fn into_props(self) -> Bag { self.0 } }
 impl GrammarSlotTypeSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Source`: `GrammarSlotTypeSource`. Update: in place.
+    /// `Source`: `GrammarSlotTypeSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-grammarslottypesetting.html#cfn-lex-bot-grammarslottypesetting-source)
     pub fn source(self, value: impl Arg<GrammarSlotTypeSource>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
 }
 impl Done for GrammarSlotTypeSetting { fn into_props(self) -> Bag { self.0 } }
@@ -734,11 +734,11 @@ impl GrammarSlotTypeSource {
     pub fn new() -> GrammarSlotTypeSource<Missing<super::required::S3BucketName>, Missing<super::required::S3ObjectKey>> { GrammarSlotTypeSource(Bag::default(), Phase) }
 }
 impl<R0, R1> GrammarSlotTypeSource<R0, R1> {
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-grammarslottypesource.html#cfn-lex-bot-grammarslottypesource-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
-    /// `S3BucketName`: `S3BucketName`, required. Update: in place.
+    /// `S3BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-grammarslottypesource.html#cfn-lex-bot-grammarslottypesource-s3bucketname)
     pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> GrammarSlotTypeSource<Set, R1> { GrammarSlotTypeSource(put(self.0, "S3BucketName", value.into_expr()), Phase) }
-    /// `S3ObjectKey`: text, required. Update: in place.
+    /// `S3ObjectKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-grammarslottypesource.html#cfn-lex-bot-grammarslottypesource-s3objectkey)
     pub fn s3_object_key(self, value: impl Arg<str>) -> GrammarSlotTypeSource<R0, Set> { GrammarSlotTypeSource(put(self.0, "S3ObjectKey", value.into_expr()), Phase) }
 }
 impl Done for GrammarSlotTypeSource { fn into_props(self) -> Bag { self.0 } }
@@ -749,13 +749,13 @@ impl ImageResponseCard {
     pub fn new() -> ImageResponseCard<Missing<super::required::Title>> { ImageResponseCard(Bag::default(), Phase) }
 }
 impl<R0> ImageResponseCard<R0> {
-    /// `Buttons`: list of `Button`. Update: in place.
+    /// `Buttons`: list of `Button`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-imageresponsecard.html#cfn-lex-bot-imageresponsecard-buttons)
     pub fn buttons(self, value: impl Arg<Arr<Button>>) -> Self { Self(put(self.0, "Buttons", value.into_expr()), Phase) }
-    /// `ImageUrl`: text. Update: in place.
+    /// `ImageUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-imageresponsecard.html#cfn-lex-bot-imageresponsecard-imageurl)
     pub fn image_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageUrl", value.into_expr()), Phase) }
-    /// `Subtitle`: text. Update: in place.
+    /// `Subtitle`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-imageresponsecard.html#cfn-lex-bot-imageresponsecard-subtitle)
     pub fn subtitle(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subtitle", value.into_expr()), Phase) }
-    /// `Title`: text, required. Update: in place.
+    /// `Title`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-imageresponsecard.html#cfn-lex-bot-imageresponsecard-title)
     pub fn title(self, value: impl Arg<str>) -> ImageResponseCard<Set> { ImageResponseCard(put(self.0, "Title", value.into_expr()), Phase) }
 }
 impl Done for ImageResponseCard { fn into_props(self) -> Bag { self.0 } }
@@ -764,13 +764,13 @@ impl Done for ImageResponseCard { fn into_props(self) -> Bag { self.0 } }
 impl InitialResponseSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CodeHook`: `DialogCodeHookInvocationSetting`. Update: in place.
+    /// `CodeHook`: `DialogCodeHookInvocationSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-initialresponsesetting.html#cfn-lex-bot-initialresponsesetting-codehook)
     pub fn code_hook(self, value: impl Arg<DialogCodeHookInvocationSetting>) -> Self { Self(put(self.0, "CodeHook", value.into_expr())) }
-    /// `Conditional`: `ConditionalSpecification`. Update: in place.
+    /// `Conditional`: `ConditionalSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-initialresponsesetting.html#cfn-lex-bot-initialresponsesetting-conditional)
     pub fn conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "Conditional", value.into_expr())) }
-    /// `InitialResponse`: `ResponseSpecification`. Update: in place.
+    /// `InitialResponse`: `ResponseSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-initialresponsesetting.html#cfn-lex-bot-initialresponsesetting-initialresponse)
     pub fn initial_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "InitialResponse", value.into_expr())) }
-    /// `NextStep`: `DialogState`. Update: in place.
+    /// `NextStep`: `DialogState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-initialresponsesetting.html#cfn-lex-bot-initialresponsesetting-nextstep)
     pub fn next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "NextStep", value.into_expr())) }
 }
 impl Done for InitialResponseSetting { fn into_props(self) -> Bag { self.0 } }
@@ -781,7 +781,7 @@ impl InputContext {
     pub fn new() -> InputContext<Missing<super::required::Name>> { InputContext(Bag::default(), Phase) }
 }
 impl<R0> InputContext<R0> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-inputcontext.html#cfn-lex-bot-inputcontext-name)
     pub fn name(self, value: impl Arg<str>) -> InputContext<Set> { InputContext(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for InputContext { fn into_props(self) -> Bag { self.0 } }
@@ -792,41 +792,41 @@ impl Intent {
     pub fn new() -> Intent<Missing<super::required::Name>> { Intent(Bag::default(), Phase) }
 }
 impl<R0> Intent<R0> {
-    /// `BedrockAgentIntentConfiguration`: `BedrockAgentIntentConfiguration`. Update: in place.
+    /// `BedrockAgentIntentConfiguration`: `BedrockAgentIntentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intent.html#cfn-lex-bot-intent-bedrockagentintentconfiguration)
     pub fn bedrock_agent_intent_configuration(self, value: impl Arg<BedrockAgentIntentConfiguration>) -> Self { Self(put(self.0, "BedrockAgentIntentConfiguration", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intent.html#cfn-lex-bot-intent-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DialogCodeHook`: `DialogCodeHookSetting`. Update: in place.
+    /// `DialogCodeHook`: `DialogCodeHookSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intent.html#cfn-lex-bot-intent-dialogcodehook)
     pub fn dialog_code_hook(self, value: impl Arg<DialogCodeHookSetting>) -> Self { Self(put(self.0, "DialogCodeHook", value.into_expr()), Phase) }
-    /// `DisplayName`: text. Update: in place.
+    /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intent.html#cfn-lex-bot-intent-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
-    /// `FulfillmentCodeHook`: `FulfillmentCodeHookSetting`. Update: in place.
+    /// `FulfillmentCodeHook`: `FulfillmentCodeHookSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intent.html#cfn-lex-bot-intent-fulfillmentcodehook)
     pub fn fulfillment_code_hook(self, value: impl Arg<FulfillmentCodeHookSetting>) -> Self { Self(put(self.0, "FulfillmentCodeHook", value.into_expr()), Phase) }
-    /// `InitialResponseSetting`: `InitialResponseSetting`. Update: in place.
+    /// `InitialResponseSetting`: `InitialResponseSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intent.html#cfn-lex-bot-intent-initialresponsesetting)
     pub fn initial_response_setting(self, value: impl Arg<InitialResponseSetting>) -> Self { Self(put(self.0, "InitialResponseSetting", value.into_expr()), Phase) }
-    /// `InputContexts`: list of `InputContext`. Update: in place.
+    /// `InputContexts`: list of `InputContext`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intent.html#cfn-lex-bot-intent-inputcontexts)
     pub fn input_contexts(self, value: impl Arg<Arr<InputContext>>) -> Self { Self(put(self.0, "InputContexts", value.into_expr()), Phase) }
-    /// `IntentClosingSetting`: `IntentClosingSetting`. Update: in place.
+    /// `IntentClosingSetting`: `IntentClosingSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intent.html#cfn-lex-bot-intent-intentclosingsetting)
     pub fn intent_closing_setting(self, value: impl Arg<IntentClosingSetting>) -> Self { Self(put(self.0, "IntentClosingSetting", value.into_expr()), Phase) }
-    /// `IntentConfirmationSetting`: `IntentConfirmationSetting`. Update: in place.
+    /// `IntentConfirmationSetting`: `IntentConfirmationSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intent.html#cfn-lex-bot-intent-intentconfirmationsetting)
     pub fn intent_confirmation_setting(self, value: impl Arg<IntentConfirmationSetting>) -> Self { Self(put(self.0, "IntentConfirmationSetting", value.into_expr()), Phase) }
-    /// `KendraConfiguration`: `KendraConfiguration`. Update: in place.
+    /// `KendraConfiguration`: `KendraConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intent.html#cfn-lex-bot-intent-kendraconfiguration)
     pub fn kendra_configuration(self, value: impl Arg<KendraConfiguration>) -> Self { Self(put(self.0, "KendraConfiguration", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intent.html#cfn-lex-bot-intent-name)
     pub fn name(self, value: impl Arg<str>) -> Intent<Set> { Intent(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `OutputContexts`: list of `OutputContext`. Update: in place.
+    /// `OutputContexts`: list of `OutputContext`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intent.html#cfn-lex-bot-intent-outputcontexts)
     pub fn output_contexts(self, value: impl Arg<Arr<OutputContext>>) -> Self { Self(put(self.0, "OutputContexts", value.into_expr()), Phase) }
-    /// `ParentIntentSignature`: text. Update: in place.
+    /// `ParentIntentSignature`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intent.html#cfn-lex-bot-intent-parentintentsignature)
     pub fn parent_intent_signature(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParentIntentSignature", value.into_expr()), Phase) }
-    /// `QInConnectIntentConfiguration`: `QInConnectIntentConfiguration`. Update: in place.
+    /// `QInConnectIntentConfiguration`: `QInConnectIntentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intent.html#cfn-lex-bot-intent-qinconnectintentconfiguration)
     pub fn q_in_connect_intent_configuration(self, value: impl Arg<QInConnectIntentConfiguration>) -> Self { Self(put(self.0, "QInConnectIntentConfiguration", value.into_expr()), Phase) }
-    /// `QnAIntentConfiguration`: `QnAIntentConfiguration`. Update: in place.
+    /// `QnAIntentConfiguration`: `QnAIntentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intent.html#cfn-lex-bot-intent-qnaintentconfiguration)
     pub fn qn_a_intent_configuration(self, value: impl Arg<QnAIntentConfiguration>) -> Self { Self(put(self.0, "QnAIntentConfiguration", value.into_expr()), Phase) }
-    /// `SampleUtterances`: list of `SampleUtterance`. Update: in place.
+    /// `SampleUtterances`: list of `SampleUtterance`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intent.html#cfn-lex-bot-intent-sampleutterances)
     pub fn sample_utterances(self, value: impl Arg<Arr<SampleUtterance>>) -> Self { Self(put(self.0, "SampleUtterances", value.into_expr()), Phase) }
-    /// `SlotPriorities`: list of `SlotPriority`. Update: in place.
+    /// `SlotPriorities`: list of `SlotPriority`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intent.html#cfn-lex-bot-intent-slotpriorities)
     pub fn slot_priorities(self, value: impl Arg<Arr<SlotPriority>>) -> Self { Self(put(self.0, "SlotPriorities", value.into_expr()), Phase) }
-    /// `Slots`: list of `Slot`. Update: in place.
+    /// `Slots`: list of `Slot`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intent.html#cfn-lex-bot-intent-slots)
     pub fn slots(self, value: impl Arg<Arr<Slot>>) -> Self { Self(put(self.0, "Slots", value.into_expr()), Phase) }
 }
 impl Done for Intent { fn into_props(self) -> Bag { self.0 } }
@@ -835,13 +835,13 @@ impl Done for Intent { fn into_props(self) -> Bag { self.0 } }
 impl IntentClosingSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ClosingResponse`: `ResponseSpecification`. Update: in place.
+    /// `ClosingResponse`: `ResponseSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentclosingsetting.html#cfn-lex-bot-intentclosingsetting-closingresponse)
     pub fn closing_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "ClosingResponse", value.into_expr())) }
-    /// `Conditional`: `ConditionalSpecification`. Update: in place.
+    /// `Conditional`: `ConditionalSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentclosingsetting.html#cfn-lex-bot-intentclosingsetting-conditional)
     pub fn conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "Conditional", value.into_expr())) }
-    /// `IsActive`: boolean. Update: in place.
+    /// `IsActive`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentclosingsetting.html#cfn-lex-bot-intentclosingsetting-isactive)
     pub fn is_active(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsActive", value.into_expr())) }
-    /// `NextStep`: `DialogState`. Update: in place.
+    /// `NextStep`: `DialogState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentclosingsetting.html#cfn-lex-bot-intentclosingsetting-nextstep)
     pub fn next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "NextStep", value.into_expr())) }
 }
 impl Done for IntentClosingSetting { fn into_props(self) -> Bag { self.0 } }
@@ -852,31 +852,31 @@ impl IntentConfirmationSetting {
     pub fn new() -> IntentConfirmationSetting<Missing<super::required::PromptSpecification>> { IntentConfirmationSetting(Bag::default(), Phase) }
 }
 impl<R0> IntentConfirmationSetting<R0> {
-    /// `CodeHook`: `DialogCodeHookInvocationSetting`. Update: in place.
+    /// `CodeHook`: `DialogCodeHookInvocationSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentconfirmationsetting.html#cfn-lex-bot-intentconfirmationsetting-codehook)
     pub fn code_hook(self, value: impl Arg<DialogCodeHookInvocationSetting>) -> Self { Self(put(self.0, "CodeHook", value.into_expr()), Phase) }
-    /// `ConfirmationConditional`: `ConditionalSpecification`. Update: in place.
+    /// `ConfirmationConditional`: `ConditionalSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentconfirmationsetting.html#cfn-lex-bot-intentconfirmationsetting-confirmationconditional)
     pub fn confirmation_conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "ConfirmationConditional", value.into_expr()), Phase) }
-    /// `ConfirmationNextStep`: `DialogState`. Update: in place.
+    /// `ConfirmationNextStep`: `DialogState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentconfirmationsetting.html#cfn-lex-bot-intentconfirmationsetting-confirmationnextstep)
     pub fn confirmation_next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "ConfirmationNextStep", value.into_expr()), Phase) }
-    /// `ConfirmationResponse`: `ResponseSpecification`. Update: in place.
+    /// `ConfirmationResponse`: `ResponseSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentconfirmationsetting.html#cfn-lex-bot-intentconfirmationsetting-confirmationresponse)
     pub fn confirmation_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "ConfirmationResponse", value.into_expr()), Phase) }
-    /// `DeclinationConditional`: `ConditionalSpecification`. Update: in place.
+    /// `DeclinationConditional`: `ConditionalSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentconfirmationsetting.html#cfn-lex-bot-intentconfirmationsetting-declinationconditional)
     pub fn declination_conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "DeclinationConditional", value.into_expr()), Phase) }
-    /// `DeclinationNextStep`: `DialogState`. Update: in place.
+    /// `DeclinationNextStep`: `DialogState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentconfirmationsetting.html#cfn-lex-bot-intentconfirmationsetting-declinationnextstep)
     pub fn declination_next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "DeclinationNextStep", value.into_expr()), Phase) }
-    /// `DeclinationResponse`: `ResponseSpecification`. Update: in place.
+    /// `DeclinationResponse`: `ResponseSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentconfirmationsetting.html#cfn-lex-bot-intentconfirmationsetting-declinationresponse)
     pub fn declination_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "DeclinationResponse", value.into_expr()), Phase) }
-    /// `ElicitationCodeHook`: `ElicitationCodeHookInvocationSetting`. Update: in place.
+    /// `ElicitationCodeHook`: `ElicitationCodeHookInvocationSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentconfirmationsetting.html#cfn-lex-bot-intentconfirmationsetting-elicitationcodehook)
     pub fn elicitation_code_hook(self, value: impl Arg<ElicitationCodeHookInvocationSetting>) -> Self { Self(put(self.0, "ElicitationCodeHook", value.into_expr()), Phase) }
-    /// `FailureConditional`: `ConditionalSpecification`. Update: in place.
+    /// `FailureConditional`: `ConditionalSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentconfirmationsetting.html#cfn-lex-bot-intentconfirmationsetting-failureconditional)
     pub fn failure_conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "FailureConditional", value.into_expr()), Phase) }
-    /// `FailureNextStep`: `DialogState`. Update: in place.
+    /// `FailureNextStep`: `DialogState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentconfirmationsetting.html#cfn-lex-bot-intentconfirmationsetting-failurenextstep)
     pub fn failure_next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "FailureNextStep", value.into_expr()), Phase) }
-    /// `FailureResponse`: `ResponseSpecification`. Update: in place.
+    /// `FailureResponse`: `ResponseSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentconfirmationsetting.html#cfn-lex-bot-intentconfirmationsetting-failureresponse)
     pub fn failure_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "FailureResponse", value.into_expr()), Phase) }
-    /// `IsActive`: boolean. Update: in place.
+    /// `IsActive`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentconfirmationsetting.html#cfn-lex-bot-intentconfirmationsetting-isactive)
     pub fn is_active(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsActive", value.into_expr()), Phase) }
-    /// `PromptSpecification`: `PromptSpecification`, required. Update: in place.
+    /// `PromptSpecification`: `PromptSpecification`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentconfirmationsetting.html#cfn-lex-bot-intentconfirmationsetting-promptspecification)
     pub fn prompt_specification(self, value: impl Arg<PromptSpecification>) -> IntentConfirmationSetting<Set> { IntentConfirmationSetting(put(self.0, "PromptSpecification", value.into_expr()), Phase) }
 }
 impl Done for IntentConfirmationSetting { fn into_props(self) -> Bag { self.0 } }
@@ -887,11 +887,11 @@ impl IntentDisambiguationSettings {
     pub fn new() -> IntentDisambiguationSettings<Missing<super::required::Enabled>> { IntentDisambiguationSettings(Bag::default(), Phase) }
 }
 impl<R0> IntentDisambiguationSettings<R0> {
-    /// `CustomDisambiguationMessage`: text. Update: in place.
+    /// `CustomDisambiguationMessage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentdisambiguationsettings.html#cfn-lex-bot-intentdisambiguationsettings-customdisambiguationmessage)
     pub fn custom_disambiguation_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomDisambiguationMessage", value.into_expr()), Phase) }
-    /// `Enabled`: boolean, required. Update: in place.
+    /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentdisambiguationsettings.html#cfn-lex-bot-intentdisambiguationsettings-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> IntentDisambiguationSettings<Set> { IntentDisambiguationSettings(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `MaxDisambiguationIntents`: integer. Update: in place.
+    /// `MaxDisambiguationIntents`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentdisambiguationsettings.html#cfn-lex-bot-intentdisambiguationsettings-maxdisambiguationintents)
     pub fn max_disambiguation_intents(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxDisambiguationIntents", value.into_expr()), Phase) }
 }
 impl Done for IntentDisambiguationSettings { fn into_props(self) -> Bag { self.0 } }
@@ -900,9 +900,9 @@ impl Done for IntentDisambiguationSettings { fn into_props(self) -> Bag { self.0
 impl IntentOverride {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentoverride.html#cfn-lex-bot-intentoverride-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Slots`: list of `SlotValueOverrideMap`. Update: in place.
+    /// `Slots`: list of `SlotValueOverrideMap`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentoverride.html#cfn-lex-bot-intentoverride-slots)
     pub fn slots(self, value: impl Arg<Arr<SlotValueOverrideMap>>) -> Self { Self(put(self.0, "Slots", value.into_expr())) }
 }
 impl Done for IntentOverride { fn into_props(self) -> Bag { self.0 } }
@@ -913,11 +913,11 @@ impl KendraConfiguration {
     pub fn new() -> KendraConfiguration<Missing<super::required::KendraIndex>> { KendraConfiguration(Bag::default(), Phase) }
 }
 impl<R0> KendraConfiguration<R0> {
-    /// `KendraIndex`: text, required. Update: in place.
+    /// `KendraIndex`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-kendraconfiguration.html#cfn-lex-bot-kendraconfiguration-kendraindex)
     pub fn kendra_index(self, value: impl Arg<str>) -> KendraConfiguration<Set> { KendraConfiguration(put(self.0, "KendraIndex", value.into_expr()), Phase) }
-    /// `QueryFilterString`: text. Update: in place.
+    /// `QueryFilterString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-kendraconfiguration.html#cfn-lex-bot-kendraconfiguration-queryfilterstring)
     pub fn query_filter_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueryFilterString", value.into_expr()), Phase) }
-    /// `QueryFilterStringEnabled`: boolean. Update: in place.
+    /// `QueryFilterStringEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-kendraconfiguration.html#cfn-lex-bot-kendraconfiguration-queryfilterstringenabled)
     pub fn query_filter_string_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "QueryFilterStringEnabled", value.into_expr()), Phase) }
 }
 impl Done for KendraConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -928,9 +928,9 @@ impl LambdaCodeHook {
     pub fn new() -> LambdaCodeHook<Missing<super::required::CodeHookInterfaceVersion>, Missing<super::required::LambdaArn>> { LambdaCodeHook(Bag::default(), Phase) }
 }
 impl<R0, R1> LambdaCodeHook<R0, R1> {
-    /// `CodeHookInterfaceVersion`: text, required. Update: in place.
+    /// `CodeHookInterfaceVersion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-lambdacodehook.html#cfn-lex-bot-lambdacodehook-codehookinterfaceversion)
     pub fn code_hook_interface_version(self, value: impl Arg<str>) -> LambdaCodeHook<Set, R1> { LambdaCodeHook(put(self.0, "CodeHookInterfaceVersion", value.into_expr()), Phase) }
-    /// `LambdaArn`: `LambdaFunctionArn`, required. Update: in place.
+    /// `LambdaArn`: `LambdaFunctionArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-lambdacodehook.html#cfn-lex-bot-lambdacodehook-lambdaarn)
     pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> LambdaCodeHook<R0, Set> { LambdaCodeHook(put(self.0, "LambdaArn", value.into_expr()), Phase) }
 }
 impl Done for LambdaCodeHook { fn into_props(self) -> Bag { self.0 } }
@@ -939,13 +939,13 @@ impl Done for LambdaCodeHook { fn into_props(self) -> Bag { self.0 } }
 impl Message {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CustomPayload`: `CustomPayload`. Update: in place.
+    /// `CustomPayload`: `CustomPayload`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-message.html#cfn-lex-bot-message-custompayload)
     pub fn custom_payload(self, value: impl Arg<CustomPayload>) -> Self { Self(put(self.0, "CustomPayload", value.into_expr())) }
-    /// `ImageResponseCard`: `ImageResponseCard`. Update: in place.
+    /// `ImageResponseCard`: `ImageResponseCard`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-message.html#cfn-lex-bot-message-imageresponsecard)
     pub fn image_response_card(self, value: impl Arg<ImageResponseCard>) -> Self { Self(put(self.0, "ImageResponseCard", value.into_expr())) }
-    /// `PlainTextMessage`: `PlainTextMessage`. Update: in place.
+    /// `PlainTextMessage`: `PlainTextMessage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-message.html#cfn-lex-bot-message-plaintextmessage)
     pub fn plain_text_message(self, value: impl Arg<PlainTextMessage>) -> Self { Self(put(self.0, "PlainTextMessage", value.into_expr())) }
-    /// `SSMLMessage`: `SSMLMessage`. Update: in place.
+    /// `SSMLMessage`: `SSMLMessage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-message.html#cfn-lex-bot-message-ssmlmessage)
     pub fn ssml_message(self, value: impl Arg<SSMLMessage>) -> Self { Self(put(self.0, "SSMLMessage", value.into_expr())) }
 }
 impl Done for Message { fn into_props(self) -> Bag { self.0 } }
@@ -956,9 +956,9 @@ impl MessageGroup {
     pub fn new() -> MessageGroup<Missing<super::required::Message>> { MessageGroup(Bag::default(), Phase) }
 }
 impl<R0> MessageGroup<R0> {
-    /// `Message`: `Message`, required. Update: in place.
+    /// `Message`: `Message`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-messagegroup.html#cfn-lex-bot-messagegroup-message)
     pub fn message(self, value: impl Arg<Message>) -> MessageGroup<Set> { MessageGroup(put(self.0, "Message", value.into_expr()), Phase) }
-    /// `Variations`: list of `Message`. Update: in place.
+    /// `Variations`: list of `Message`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-messagegroup.html#cfn-lex-bot-messagegroup-variations)
     pub fn variations(self, value: impl Arg<Arr<Message>>) -> Self { Self(put(self.0, "Variations", value.into_expr()), Phase) }
 }
 impl Done for MessageGroup { fn into_props(self) -> Bag { self.0 } }
@@ -967,7 +967,7 @@ impl Done for MessageGroup { fn into_props(self) -> Bag { self.0 } }
 impl MultipleValuesSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AllowMultipleValues`: boolean. Update: in place.
+    /// `AllowMultipleValues`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-multiplevaluessetting.html#cfn-lex-bot-multiplevaluessetting-allowmultiplevalues)
     pub fn allow_multiple_values(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowMultipleValues", value.into_expr())) }
 }
 impl Done for MultipleValuesSetting { fn into_props(self) -> Bag { self.0 } }
@@ -978,11 +978,11 @@ impl NluImprovementSpecification {
     pub fn new() -> NluImprovementSpecification<Missing<super::required::Enabled>> { NluImprovementSpecification(Bag::default(), Phase) }
 }
 impl<R0> NluImprovementSpecification<R0> {
-    /// `AssistedNluMode`: `AssistedNluMode`. Update: in place.
+    /// `AssistedNluMode`: `AssistedNluMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-nluimprovementspecification.html#cfn-lex-bot-nluimprovementspecification-assistednlumode)
     pub fn assisted_nlu_mode(self, value: impl Arg<AssistedNluMode>) -> Self { Self(put(self.0, "AssistedNluMode", value.into_expr()), Phase) }
-    /// `Enabled`: boolean, required. Update: in place.
+    /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-nluimprovementspecification.html#cfn-lex-bot-nluimprovementspecification-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> NluImprovementSpecification<Set> { NluImprovementSpecification(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `IntentDisambiguationSettings`: `IntentDisambiguationSettings`. Update: in place.
+    /// `IntentDisambiguationSettings`: `IntentDisambiguationSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-nluimprovementspecification.html#cfn-lex-bot-nluimprovementspecification-intentdisambiguationsettings)
     pub fn intent_disambiguation_settings(self, value: impl Arg<IntentDisambiguationSettings>) -> Self { Self(put(self.0, "IntentDisambiguationSettings", value.into_expr()), Phase) }
 }
 impl Done for NluImprovementSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -993,7 +993,7 @@ impl ObfuscationSetting {
     pub fn new() -> ObfuscationSetting<Missing<super::required::ObfuscationSettingType>> { ObfuscationSetting(Bag::default(), Phase) }
 }
 impl<R0> ObfuscationSetting<R0> {
-    /// `ObfuscationSettingType`: `ObfuscationSettingType`, required. Update: in place.
+    /// `ObfuscationSettingType`: `ObfuscationSettingType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-obfuscationsetting.html#cfn-lex-bot-obfuscationsetting-obfuscationsettingtype)
     pub fn obfuscation_setting_type(self, value: impl Arg<ObfuscationSettingType>) -> ObfuscationSetting<Set> { ObfuscationSetting(put(self.0, "ObfuscationSettingType", value.into_expr()), Phase) }
 }
 impl Done for ObfuscationSetting { fn into_props(self) -> Bag { self.0 } }
@@ -1002,15 +1002,15 @@ impl Done for ObfuscationSetting { fn into_props(self) -> Bag { self.0 } }
 impl OpensearchConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DomainEndpoint`: text. Update: in place.
+    /// `DomainEndpoint`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-opensearchconfiguration.html#cfn-lex-bot-opensearchconfiguration-domainendpoint)
     pub fn domain_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainEndpoint", value.into_expr())) }
-    /// `ExactResponse`: boolean. Update: in place.
+    /// `ExactResponse`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-opensearchconfiguration.html#cfn-lex-bot-opensearchconfiguration-exactresponse)
     pub fn exact_response(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExactResponse", value.into_expr())) }
-    /// `ExactResponseFields`: `ExactResponseFields`. Update: in place.
+    /// `ExactResponseFields`: `ExactResponseFields`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-opensearchconfiguration.html#cfn-lex-bot-opensearchconfiguration-exactresponsefields)
     pub fn exact_response_fields(self, value: impl Arg<ExactResponseFields>) -> Self { Self(put(self.0, "ExactResponseFields", value.into_expr())) }
-    /// `IncludeFields`: list of text. Update: in place.
+    /// `IncludeFields`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-opensearchconfiguration.html#cfn-lex-bot-opensearchconfiguration-includefields)
     pub fn include_fields(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludeFields", value.into_expr())) }
-    /// `IndexName`: text. Update: in place.
+    /// `IndexName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-opensearchconfiguration.html#cfn-lex-bot-opensearchconfiguration-indexname)
     pub fn index_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IndexName", value.into_expr())) }
 }
 impl Done for OpensearchConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1021,11 +1021,11 @@ impl OutputContext {
     pub fn new() -> OutputContext<Missing<super::required::Name>, Missing<super::required::TimeToLiveInSeconds>, Missing<super::required::TurnsToLive>> { OutputContext(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> OutputContext<R0, R1, R2> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-outputcontext.html#cfn-lex-bot-outputcontext-name)
     pub fn name(self, value: impl Arg<str>) -> OutputContext<Set, R1, R2> { OutputContext(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `TimeToLiveInSeconds`: integer, required. Update: in place.
+    /// `TimeToLiveInSeconds`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-outputcontext.html#cfn-lex-bot-outputcontext-timetoliveinseconds)
     pub fn time_to_live_in_seconds(self, value: impl Arg<i64>) -> OutputContext<R0, Set, R2> { OutputContext(put(self.0, "TimeToLiveInSeconds", value.into_expr()), Phase) }
-    /// `TurnsToLive`: integer, required. Update: in place.
+    /// `TurnsToLive`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-outputcontext.html#cfn-lex-bot-outputcontext-turnstolive)
     pub fn turns_to_live(self, value: impl Arg<i64>) -> OutputContext<R0, R1, Set> { OutputContext(put(self.0, "TurnsToLive", value.into_expr()), Phase) }
 }
 impl Done for OutputContext { fn into_props(self) -> Bag { self.0 } }
@@ -1036,7 +1036,7 @@ impl PlainTextMessage {
     pub fn new() -> PlainTextMessage<Missing<super::required::Value>> { PlainTextMessage(Bag::default(), Phase) }
 }
 impl<R0> PlainTextMessage<R0> {
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-plaintextmessage.html#cfn-lex-bot-plaintextmessage-value)
     pub fn value(self, value: impl Arg<str>) -> PlainTextMessage<Set> { PlainTextMessage(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for PlainTextMessage { fn into_props(self) -> Bag { self.0 } }
@@ -1045,23 +1045,23 @@ impl Done for PlainTextMessage { fn into_props(self) -> Bag { self.0 } }
 impl PostDialogCodeHookInvocationSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FailureConditional`: `ConditionalSpecification`. Update: in place.
+    /// `FailureConditional`: `ConditionalSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-postdialogcodehookinvocationspecification.html#cfn-lex-bot-postdialogcodehookinvocationspecification-failureconditional)
     pub fn failure_conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "FailureConditional", value.into_expr())) }
-    /// `FailureNextStep`: `DialogState`. Update: in place.
+    /// `FailureNextStep`: `DialogState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-postdialogcodehookinvocationspecification.html#cfn-lex-bot-postdialogcodehookinvocationspecification-failurenextstep)
     pub fn failure_next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "FailureNextStep", value.into_expr())) }
-    /// `FailureResponse`: `ResponseSpecification`. Update: in place.
+    /// `FailureResponse`: `ResponseSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-postdialogcodehookinvocationspecification.html#cfn-lex-bot-postdialogcodehookinvocationspecification-failureresponse)
     pub fn failure_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "FailureResponse", value.into_expr())) }
-    /// `SuccessConditional`: `ConditionalSpecification`. Update: in place.
+    /// `SuccessConditional`: `ConditionalSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-postdialogcodehookinvocationspecification.html#cfn-lex-bot-postdialogcodehookinvocationspecification-successconditional)
     pub fn success_conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "SuccessConditional", value.into_expr())) }
-    /// `SuccessNextStep`: `DialogState`. Update: in place.
+    /// `SuccessNextStep`: `DialogState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-postdialogcodehookinvocationspecification.html#cfn-lex-bot-postdialogcodehookinvocationspecification-successnextstep)
     pub fn success_next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "SuccessNextStep", value.into_expr())) }
-    /// `SuccessResponse`: `ResponseSpecification`. Update: in place.
+    /// `SuccessResponse`: `ResponseSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-postdialogcodehookinvocationspecification.html#cfn-lex-bot-postdialogcodehookinvocationspecification-successresponse)
     pub fn success_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "SuccessResponse", value.into_expr())) }
-    /// `TimeoutConditional`: `ConditionalSpecification`. Update: in place.
+    /// `TimeoutConditional`: `ConditionalSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-postdialogcodehookinvocationspecification.html#cfn-lex-bot-postdialogcodehookinvocationspecification-timeoutconditional)
     pub fn timeout_conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "TimeoutConditional", value.into_expr())) }
-    /// `TimeoutNextStep`: `DialogState`. Update: in place.
+    /// `TimeoutNextStep`: `DialogState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-postdialogcodehookinvocationspecification.html#cfn-lex-bot-postdialogcodehookinvocationspecification-timeoutnextstep)
     pub fn timeout_next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "TimeoutNextStep", value.into_expr())) }
-    /// `TimeoutResponse`: `ResponseSpecification`. Update: in place.
+    /// `TimeoutResponse`: `ResponseSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-postdialogcodehookinvocationspecification.html#cfn-lex-bot-postdialogcodehookinvocationspecification-timeoutresponse)
     pub fn timeout_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "TimeoutResponse", value.into_expr())) }
 }
 impl Done for PostDialogCodeHookInvocationSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -1070,23 +1070,23 @@ impl Done for PostDialogCodeHookInvocationSpecification { fn into_props(self) ->
 impl PostFulfillmentStatusSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FailureConditional`: `ConditionalSpecification`. Update: in place.
+    /// `FailureConditional`: `ConditionalSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-postfulfillmentstatusspecification.html#cfn-lex-bot-postfulfillmentstatusspecification-failureconditional)
     pub fn failure_conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "FailureConditional", value.into_expr())) }
-    /// `FailureNextStep`: `DialogState`. Update: in place.
+    /// `FailureNextStep`: `DialogState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-postfulfillmentstatusspecification.html#cfn-lex-bot-postfulfillmentstatusspecification-failurenextstep)
     pub fn failure_next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "FailureNextStep", value.into_expr())) }
-    /// `FailureResponse`: `ResponseSpecification`. Update: in place.
+    /// `FailureResponse`: `ResponseSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-postfulfillmentstatusspecification.html#cfn-lex-bot-postfulfillmentstatusspecification-failureresponse)
     pub fn failure_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "FailureResponse", value.into_expr())) }
-    /// `SuccessConditional`: `ConditionalSpecification`. Update: in place.
+    /// `SuccessConditional`: `ConditionalSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-postfulfillmentstatusspecification.html#cfn-lex-bot-postfulfillmentstatusspecification-successconditional)
     pub fn success_conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "SuccessConditional", value.into_expr())) }
-    /// `SuccessNextStep`: `DialogState`. Update: in place.
+    /// `SuccessNextStep`: `DialogState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-postfulfillmentstatusspecification.html#cfn-lex-bot-postfulfillmentstatusspecification-successnextstep)
     pub fn success_next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "SuccessNextStep", value.into_expr())) }
-    /// `SuccessResponse`: `ResponseSpecification`. Update: in place.
+    /// `SuccessResponse`: `ResponseSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-postfulfillmentstatusspecification.html#cfn-lex-bot-postfulfillmentstatusspecification-successresponse)
     pub fn success_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "SuccessResponse", value.into_expr())) }
-    /// `TimeoutConditional`: `ConditionalSpecification`. Update: in place.
+    /// `TimeoutConditional`: `ConditionalSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-postfulfillmentstatusspecification.html#cfn-lex-bot-postfulfillmentstatusspecification-timeoutconditional)
     pub fn timeout_conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "TimeoutConditional", value.into_expr())) }
-    /// `TimeoutNextStep`: `DialogState`. Update: in place.
+    /// `TimeoutNextStep`: `DialogState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-postfulfillmentstatusspecification.html#cfn-lex-bot-postfulfillmentstatusspecification-timeoutnextstep)
     pub fn timeout_next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "TimeoutNextStep", value.into_expr())) }
-    /// `TimeoutResponse`: `ResponseSpecification`. Update: in place.
+    /// `TimeoutResponse`: `ResponseSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-postfulfillmentstatusspecification.html#cfn-lex-bot-postfulfillmentstatusspecification-timeoutresponse)
     pub fn timeout_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "TimeoutResponse", value.into_expr())) }
 }
 impl Done for PostFulfillmentStatusSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -1097,13 +1097,13 @@ impl PromptAttemptSpecification {
     pub fn new() -> PromptAttemptSpecification<Missing<super::required::AllowedInputTypes>> { PromptAttemptSpecification(Bag::default(), Phase) }
 }
 impl<R0> PromptAttemptSpecification<R0> {
-    /// `AllowInterrupt`: boolean. Update: in place.
+    /// `AllowInterrupt`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-promptattemptspecification.html#cfn-lex-bot-promptattemptspecification-allowinterrupt)
     pub fn allow_interrupt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowInterrupt", value.into_expr()), Phase) }
-    /// `AllowedInputTypes`: `AllowedInputTypes`, required. Update: in place.
+    /// `AllowedInputTypes`: `AllowedInputTypes`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-promptattemptspecification.html#cfn-lex-bot-promptattemptspecification-allowedinputtypes)
     pub fn allowed_input_types(self, value: impl Arg<AllowedInputTypes>) -> PromptAttemptSpecification<Set> { PromptAttemptSpecification(put(self.0, "AllowedInputTypes", value.into_expr()), Phase) }
-    /// `AudioAndDTMFInputSpecification`: `AudioAndDTMFInputSpecification`. Update: in place.
+    /// `AudioAndDTMFInputSpecification`: `AudioAndDTMFInputSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-promptattemptspecification.html#cfn-lex-bot-promptattemptspecification-audioanddtmfinputspecification)
     pub fn audio_and_dtmf_input_specification(self, value: impl Arg<AudioAndDTMFInputSpecification>) -> Self { Self(put(self.0, "AudioAndDTMFInputSpecification", value.into_expr()), Phase) }
-    /// `TextInputSpecification`: `TextInputSpecification`. Update: in place.
+    /// `TextInputSpecification`: `TextInputSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-promptattemptspecification.html#cfn-lex-bot-promptattemptspecification-textinputspecification)
     pub fn text_input_specification(self, value: impl Arg<TextInputSpecification>) -> Self { Self(put(self.0, "TextInputSpecification", value.into_expr()), Phase) }
 }
 impl Done for PromptAttemptSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -1114,15 +1114,15 @@ impl PromptSpecification {
     pub fn new() -> PromptSpecification<Missing<super::required::MaxRetries>, Missing<super::required::MessageGroupsList>> { PromptSpecification(Bag::default(), Phase) }
 }
 impl<R0, R1> PromptSpecification<R0, R1> {
-    /// `AllowInterrupt`: boolean. Update: in place.
+    /// `AllowInterrupt`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-promptspecification.html#cfn-lex-bot-promptspecification-allowinterrupt)
     pub fn allow_interrupt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowInterrupt", value.into_expr()), Phase) }
-    /// `MaxRetries`: integer, required. Update: in place.
+    /// `MaxRetries`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-promptspecification.html#cfn-lex-bot-promptspecification-maxretries)
     pub fn max_retries(self, value: impl Arg<i64>) -> PromptSpecification<Set, R1> { PromptSpecification(put(self.0, "MaxRetries", value.into_expr()), Phase) }
-    /// `MessageGroupsList`: list of `MessageGroup`, required. Update: in place.
+    /// `MessageGroupsList`: list of `MessageGroup`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-promptspecification.html#cfn-lex-bot-promptspecification-messagegroupslist)
     pub fn message_groups_list(self, value: impl Arg<Arr<MessageGroup>>) -> PromptSpecification<R0, Set> { PromptSpecification(put(self.0, "MessageGroupsList", value.into_expr()), Phase) }
-    /// `MessageSelectionStrategy`: `MessageSelectionStrategy`. Update: in place.
+    /// `MessageSelectionStrategy`: `MessageSelectionStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-promptspecification.html#cfn-lex-bot-promptspecification-messageselectionstrategy)
     pub fn message_selection_strategy(self, value: impl Arg<MessageSelectionStrategy>) -> Self { Self(put(self.0, "MessageSelectionStrategy", value.into_expr()), Phase) }
-    /// `PromptAttemptsSpecification`: map of `PromptAttemptSpecification`. Update: in place.
+    /// `PromptAttemptsSpecification`: map of `PromptAttemptSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-promptspecification.html#cfn-lex-bot-promptspecification-promptattemptsspecification)
     pub fn prompt_attempts_specification(self, value: impl Arg<Dict<PromptAttemptSpecification>>) -> Self { Self(put(self.0, "PromptAttemptsSpecification", value.into_expr()), Phase) }
 }
 impl Done for PromptSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -1133,7 +1133,7 @@ impl QInConnectAssistantConfiguration {
     pub fn new() -> QInConnectAssistantConfiguration<Missing<super::required::AssistantArn>> { QInConnectAssistantConfiguration(Bag::default(), Phase) }
 }
 impl<R0> QInConnectAssistantConfiguration<R0> {
-    /// `AssistantArn`: text, required. Update: in place.
+    /// `AssistantArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-qinconnectassistantconfiguration.html#cfn-lex-bot-qinconnectassistantconfiguration-assistantarn)
     pub fn assistant_arn(self, value: impl Arg<str>) -> QInConnectAssistantConfiguration<Set> { QInConnectAssistantConfiguration(put(self.0, "AssistantArn", value.into_expr()), Phase) }
 }
 impl Done for QInConnectAssistantConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1142,7 +1142,7 @@ impl Done for QInConnectAssistantConfiguration { fn into_props(self) -> Bag { se
 impl QInConnectIntentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `QInConnectAssistantConfiguration`: `QInConnectAssistantConfiguration`. Update: in place.
+    /// `QInConnectAssistantConfiguration`: `QInConnectAssistantConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-qinconnectintentconfiguration.html#cfn-lex-bot-qinconnectintentconfiguration-qinconnectassistantconfiguration)
     pub fn q_in_connect_assistant_configuration(self, value: impl Arg<QInConnectAssistantConfiguration>) -> Self { Self(put(self.0, "QInConnectAssistantConfiguration", value.into_expr())) }
 }
 impl Done for QInConnectIntentConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1153,9 +1153,9 @@ impl QnAIntentConfiguration {
     pub fn new() -> QnAIntentConfiguration<Missing<super::required::BedrockModelConfiguration>, Missing<super::required::DataSourceConfiguration>> { QnAIntentConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> QnAIntentConfiguration<R0, R1> {
-    /// `BedrockModelConfiguration`: `BedrockModelSpecification`, required. Update: in place.
+    /// `BedrockModelConfiguration`: `BedrockModelSpecification`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-qnaintentconfiguration.html#cfn-lex-bot-qnaintentconfiguration-bedrockmodelconfiguration)
     pub fn bedrock_model_configuration(self, value: impl Arg<BedrockModelSpecification>) -> QnAIntentConfiguration<Set, R1> { QnAIntentConfiguration(put(self.0, "BedrockModelConfiguration", value.into_expr()), Phase) }
-    /// `DataSourceConfiguration`: `DataSourceConfiguration`, required. Update: in place.
+    /// `DataSourceConfiguration`: `DataSourceConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-qnaintentconfiguration.html#cfn-lex-bot-qnaintentconfiguration-datasourceconfiguration)
     pub fn data_source_configuration(self, value: impl Arg<DataSourceConfiguration>) -> QnAIntentConfiguration<R0, Set> { QnAIntentConfiguration(put(self.0, "DataSourceConfiguration", value.into_expr()), Phase) }
 }
 impl Done for QnAIntentConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1166,13 +1166,13 @@ impl QnAKendraConfiguration {
     pub fn new() -> QnAKendraConfiguration<Missing<super::required::ExactResponse>, Missing<super::required::KendraIndex>, Missing<super::required::QueryFilterStringEnabled>> { QnAKendraConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> QnAKendraConfiguration<R0, R1, R2> {
-    /// `ExactResponse`: boolean, required. Update: in place.
+    /// `ExactResponse`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-qnakendraconfiguration.html#cfn-lex-bot-qnakendraconfiguration-exactresponse)
     pub fn exact_response(self, value: impl Arg<bool>) -> QnAKendraConfiguration<Set, R1, R2> { QnAKendraConfiguration(put(self.0, "ExactResponse", value.into_expr()), Phase) }
-    /// `KendraIndex`: text, required. Update: in place.
+    /// `KendraIndex`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-qnakendraconfiguration.html#cfn-lex-bot-qnakendraconfiguration-kendraindex)
     pub fn kendra_index(self, value: impl Arg<str>) -> QnAKendraConfiguration<R0, Set, R2> { QnAKendraConfiguration(put(self.0, "KendraIndex", value.into_expr()), Phase) }
-    /// `QueryFilterString`: text. Update: in place.
+    /// `QueryFilterString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-qnakendraconfiguration.html#cfn-lex-bot-qnakendraconfiguration-queryfilterstring)
     pub fn query_filter_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueryFilterString", value.into_expr()), Phase) }
-    /// `QueryFilterStringEnabled`: boolean, required. Update: in place.
+    /// `QueryFilterStringEnabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-qnakendraconfiguration.html#cfn-lex-bot-qnakendraconfiguration-queryfilterstringenabled)
     pub fn query_filter_string_enabled(self, value: impl Arg<bool>) -> QnAKendraConfiguration<R0, R1, Set> { QnAKendraConfiguration(put(self.0, "QueryFilterStringEnabled", value.into_expr()), Phase) }
 }
 impl Done for QnAKendraConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1183,7 +1183,7 @@ impl Replication {
     pub fn new() -> Replication<Missing<super::required::ReplicaRegions>> { Replication(Bag::default(), Phase) }
 }
 impl<R0> Replication<R0> {
-    /// `ReplicaRegions`: list of text, required. Update: in place.
+    /// `ReplicaRegions`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-replication.html#cfn-lex-bot-replication-replicaregions)
     pub fn replica_regions(self, value: impl Arg<Arr<str>>) -> Replication<Set> { Replication(put(self.0, "ReplicaRegions", value.into_expr()), Phase) }
 }
 impl Done for Replication { fn into_props(self) -> Bag { self.0 } }
@@ -1194,9 +1194,9 @@ impl ResponseSpecification {
     pub fn new() -> ResponseSpecification<Missing<super::required::MessageGroupsList>> { ResponseSpecification(Bag::default(), Phase) }
 }
 impl<R0> ResponseSpecification<R0> {
-    /// `AllowInterrupt`: boolean. Update: in place.
+    /// `AllowInterrupt`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-responsespecification.html#cfn-lex-bot-responsespecification-allowinterrupt)
     pub fn allow_interrupt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowInterrupt", value.into_expr()), Phase) }
-    /// `MessageGroupsList`: list of `MessageGroup`, required. Update: in place.
+    /// `MessageGroupsList`: list of `MessageGroup`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-responsespecification.html#cfn-lex-bot-responsespecification-messagegroupslist)
     pub fn message_groups_list(self, value: impl Arg<Arr<MessageGroup>>) -> ResponseSpecification<Set> { ResponseSpecification(put(self.0, "MessageGroupsList", value.into_expr()), Phase) }
 }
 impl Done for ResponseSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -1205,9 +1205,9 @@ impl Done for ResponseSpecification { fn into_props(self) -> Bag { self.0 } }
 impl RuntimeSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `NluImprovementSpecification`: `NluImprovementSpecification`. Update: in place.
+    /// `NluImprovementSpecification`: `NluImprovementSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-runtimesettings.html#cfn-lex-bot-runtimesettings-nluimprovementspecification)
     pub fn nlu_improvement_specification(self, value: impl Arg<NluImprovementSpecification>) -> Self { Self(put(self.0, "NluImprovementSpecification", value.into_expr())) }
-    /// `SlotResolutionImprovementSpecification`: `SlotResolutionImprovementSpecification`. Update: in place.
+    /// `SlotResolutionImprovementSpecification`: `SlotResolutionImprovementSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-runtimesettings.html#cfn-lex-bot-runtimesettings-slotresolutionimprovementspecification)
     pub fn slot_resolution_improvement_specification(self, value: impl Arg<SlotResolutionImprovementSpecification>) -> Self { Self(put(self.0, "SlotResolutionImprovementSpecification", value.into_expr())) }
 }
 impl Done for RuntimeSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1218,11 +1218,11 @@ impl S3BucketLogDestination {
     pub fn new() -> S3BucketLogDestination<Missing<super::required::LogPrefix>, Missing<super::required::S3BucketArn>> { S3BucketLogDestination(Bag::default(), Phase) }
 }
 impl<R0, R1> S3BucketLogDestination<R0, R1> {
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-s3bucketlogdestination.html#cfn-lex-bot-s3bucketlogdestination-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
-    /// `LogPrefix`: text, required. Update: in place.
+    /// `LogPrefix`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-s3bucketlogdestination.html#cfn-lex-bot-s3bucketlogdestination-logprefix)
     pub fn log_prefix(self, value: impl Arg<str>) -> S3BucketLogDestination<Set, R1> { S3BucketLogDestination(put(self.0, "LogPrefix", value.into_expr()), Phase) }
-    /// `S3BucketArn`: text, required. Update: in place.
+    /// `S3BucketArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-s3bucketlogdestination.html#cfn-lex-bot-s3bucketlogdestination-s3bucketarn)
     pub fn s3_bucket_arn(self, value: impl Arg<str>) -> S3BucketLogDestination<R0, Set> { S3BucketLogDestination(put(self.0, "S3BucketArn", value.into_expr()), Phase) }
 }
 impl Done for S3BucketLogDestination { fn into_props(self) -> Bag { self.0 } }
@@ -1233,11 +1233,11 @@ impl S3Location {
     pub fn new() -> S3Location<Missing<super::required::S3Bucket>, Missing<super::required::S3ObjectKey>> { S3Location(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Location<R0, R1> {
-    /// `S3Bucket`: `S3BucketName`, required. Update: in place.
+    /// `S3Bucket`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-s3location.html#cfn-lex-bot-s3location-s3bucket)
     pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> S3Location<Set, R1> { S3Location(put(self.0, "S3Bucket", value.into_expr()), Phase) }
-    /// `S3ObjectKey`: text, required. Update: in place.
+    /// `S3ObjectKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-s3location.html#cfn-lex-bot-s3location-s3objectkey)
     pub fn s3_object_key(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "S3ObjectKey", value.into_expr()), Phase) }
-    /// `S3ObjectVersion`: text. Update: in place.
+    /// `S3ObjectVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-s3location.html#cfn-lex-bot-s3location-s3objectversion)
     pub fn s3_object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3ObjectVersion", value.into_expr()), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
@@ -1248,7 +1248,7 @@ impl SSMLMessage {
     pub fn new() -> SSMLMessage<Missing<super::required::Value>> { SSMLMessage(Bag::default(), Phase) }
 }
 impl<R0> SSMLMessage<R0> {
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-ssmlmessage.html#cfn-lex-bot-ssmlmessage-value)
     pub fn value(self, value: impl Arg<str>) -> SSMLMessage<Set> { SSMLMessage(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for SSMLMessage { fn into_props(self) -> Bag { self.0 } }
@@ -1259,7 +1259,7 @@ impl SampleUtterance {
     pub fn new() -> SampleUtterance<Missing<super::required::Utterance>> { SampleUtterance(Bag::default(), Phase) }
 }
 impl<R0> SampleUtterance<R0> {
-    /// `Utterance`: text, required. Update: in place.
+    /// `Utterance`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-sampleutterance.html#cfn-lex-bot-sampleutterance-utterance)
     pub fn utterance(self, value: impl Arg<str>) -> SampleUtterance<Set> { SampleUtterance(put(self.0, "Utterance", value.into_expr()), Phase) }
 }
 impl Done for SampleUtterance { fn into_props(self) -> Bag { self.0 } }
@@ -1270,9 +1270,9 @@ impl SampleUtteranceGenerationSpecification {
     pub fn new() -> SampleUtteranceGenerationSpecification<Missing<super::required::Enabled>> { SampleUtteranceGenerationSpecification(Bag::default(), Phase) }
 }
 impl<R0> SampleUtteranceGenerationSpecification<R0> {
-    /// `BedrockModelSpecification`: `BedrockModelSpecification`. Update: in place.
+    /// `BedrockModelSpecification`: `BedrockModelSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-sampleutterancegenerationspecification.html#cfn-lex-bot-sampleutterancegenerationspecification-bedrockmodelspecification)
     pub fn bedrock_model_specification(self, value: impl Arg<BedrockModelSpecification>) -> Self { Self(put(self.0, "BedrockModelSpecification", value.into_expr()), Phase) }
-    /// `Enabled`: boolean, required. Update: in place.
+    /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-sampleutterancegenerationspecification.html#cfn-lex-bot-sampleutterancegenerationspecification-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> SampleUtteranceGenerationSpecification<Set> { SampleUtteranceGenerationSpecification(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for SampleUtteranceGenerationSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -1283,7 +1283,7 @@ impl SampleValue {
     pub fn new() -> SampleValue<Missing<super::required::Value>> { SampleValue(Bag::default(), Phase) }
 }
 impl<R0> SampleValue<R0> {
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-samplevalue.html#cfn-lex-bot-samplevalue-value)
     pub fn value(self, value: impl Arg<str>) -> SampleValue<Set> { SampleValue(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for SampleValue { fn into_props(self) -> Bag { self.0 } }
@@ -1294,7 +1294,7 @@ impl SentimentAnalysisSettings {
     pub fn new() -> SentimentAnalysisSettings<Missing<super::required::DetectSentiment>> { SentimentAnalysisSettings(Bag::default(), Phase) }
 }
 impl<R0> SentimentAnalysisSettings<R0> {
-    /// `DetectSentiment`: boolean, required. Update: in place.
+    /// `DetectSentiment`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-sentimentanalysissettings.html#cfn-lex-bot-sentimentanalysissettings-detectsentiment)
     pub fn detect_sentiment(self, value: impl Arg<bool>) -> SentimentAnalysisSettings<Set> { SentimentAnalysisSettings(put(self.0, "DetectSentiment", value.into_expr()), Phase) }
 }
 impl Done for SentimentAnalysisSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1305,9 +1305,9 @@ impl SessionAttribute {
     pub fn new() -> SessionAttribute<Missing<super::required::Key>> { SessionAttribute(Bag::default(), Phase) }
 }
 impl<R0> SessionAttribute<R0> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-sessionattribute.html#cfn-lex-bot-sessionattribute-key)
     pub fn key(self, value: impl Arg<str>) -> SessionAttribute<Set> { SessionAttribute(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-sessionattribute.html#cfn-lex-bot-sessionattribute-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for SessionAttribute { fn into_props(self) -> Bag { self.0 } }
@@ -1318,19 +1318,19 @@ impl Slot {
     pub fn new() -> Slot<Missing<super::required::Name>, Missing<super::required::SlotTypeName>, Missing<super::required::ValueElicitationSetting>> { Slot(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Slot<R0, R1, R2> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slot.html#cfn-lex-bot-slot-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `MultipleValuesSetting`: `MultipleValuesSetting`. Update: in place.
+    /// `MultipleValuesSetting`: `MultipleValuesSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slot.html#cfn-lex-bot-slot-multiplevaluessetting)
     pub fn multiple_values_setting(self, value: impl Arg<MultipleValuesSetting>) -> Self { Self(put(self.0, "MultipleValuesSetting", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slot.html#cfn-lex-bot-slot-name)
     pub fn name(self, value: impl Arg<str>) -> Slot<Set, R1, R2> { Slot(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ObfuscationSetting`: `ObfuscationSetting`. Update: in place.
+    /// `ObfuscationSetting`: `ObfuscationSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slot.html#cfn-lex-bot-slot-obfuscationsetting)
     pub fn obfuscation_setting(self, value: impl Arg<ObfuscationSetting>) -> Self { Self(put(self.0, "ObfuscationSetting", value.into_expr()), Phase) }
-    /// `SlotTypeName`: text, required. Update: in place.
+    /// `SlotTypeName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slot.html#cfn-lex-bot-slot-slottypename)
     pub fn slot_type_name(self, value: impl Arg<str>) -> Slot<R0, Set, R2> { Slot(put(self.0, "SlotTypeName", value.into_expr()), Phase) }
-    /// `SubSlotSetting`: `SubSlotSetting`. Update: in place.
+    /// `SubSlotSetting`: `SubSlotSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slot.html#cfn-lex-bot-slot-subslotsetting)
     pub fn sub_slot_setting(self, value: impl Arg<SubSlotSetting>) -> Self { Self(put(self.0, "SubSlotSetting", value.into_expr()), Phase) }
-    /// `ValueElicitationSetting`: `SlotValueElicitationSetting`, required. Update: in place.
+    /// `ValueElicitationSetting`: `SlotValueElicitationSetting`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slot.html#cfn-lex-bot-slot-valueelicitationsetting)
     pub fn value_elicitation_setting(self, value: impl Arg<SlotValueElicitationSetting>) -> Slot<R0, R1, Set> { Slot(put(self.0, "ValueElicitationSetting", value.into_expr()), Phase) }
 }
 impl Done for Slot { fn into_props(self) -> Bag { self.0 } }
@@ -1339,21 +1339,21 @@ impl Done for Slot { fn into_props(self) -> Bag { self.0 } }
 impl SlotCaptureSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CaptureConditional`: `ConditionalSpecification`. Update: in place.
+    /// `CaptureConditional`: `ConditionalSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotcapturesetting.html#cfn-lex-bot-slotcapturesetting-captureconditional)
     pub fn capture_conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "CaptureConditional", value.into_expr())) }
-    /// `CaptureNextStep`: `DialogState`. Update: in place.
+    /// `CaptureNextStep`: `DialogState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotcapturesetting.html#cfn-lex-bot-slotcapturesetting-capturenextstep)
     pub fn capture_next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "CaptureNextStep", value.into_expr())) }
-    /// `CaptureResponse`: `ResponseSpecification`. Update: in place.
+    /// `CaptureResponse`: `ResponseSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotcapturesetting.html#cfn-lex-bot-slotcapturesetting-captureresponse)
     pub fn capture_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "CaptureResponse", value.into_expr())) }
-    /// `CodeHook`: `DialogCodeHookInvocationSetting`. Update: in place.
+    /// `CodeHook`: `DialogCodeHookInvocationSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotcapturesetting.html#cfn-lex-bot-slotcapturesetting-codehook)
     pub fn code_hook(self, value: impl Arg<DialogCodeHookInvocationSetting>) -> Self { Self(put(self.0, "CodeHook", value.into_expr())) }
-    /// `ElicitationCodeHook`: `ElicitationCodeHookInvocationSetting`. Update: in place.
+    /// `ElicitationCodeHook`: `ElicitationCodeHookInvocationSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotcapturesetting.html#cfn-lex-bot-slotcapturesetting-elicitationcodehook)
     pub fn elicitation_code_hook(self, value: impl Arg<ElicitationCodeHookInvocationSetting>) -> Self { Self(put(self.0, "ElicitationCodeHook", value.into_expr())) }
-    /// `FailureConditional`: `ConditionalSpecification`. Update: in place.
+    /// `FailureConditional`: `ConditionalSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotcapturesetting.html#cfn-lex-bot-slotcapturesetting-failureconditional)
     pub fn failure_conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "FailureConditional", value.into_expr())) }
-    /// `FailureNextStep`: `DialogState`. Update: in place.
+    /// `FailureNextStep`: `DialogState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotcapturesetting.html#cfn-lex-bot-slotcapturesetting-failurenextstep)
     pub fn failure_next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "FailureNextStep", value.into_expr())) }
-    /// `FailureResponse`: `ResponseSpecification`. Update: in place.
+    /// `FailureResponse`: `ResponseSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotcapturesetting.html#cfn-lex-bot-slotcapturesetting-failureresponse)
     pub fn failure_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "FailureResponse", value.into_expr())) }
 }
 impl Done for SlotCaptureSetting { fn into_props(self) -> Bag { self.0 } }
@@ -1364,7 +1364,7 @@ impl SlotDefaultValue {
     pub fn new() -> SlotDefaultValue<Missing<super::required::DefaultValue>> { SlotDefaultValue(Bag::default(), Phase) }
 }
 impl<R0> SlotDefaultValue<R0> {
-    /// `DefaultValue`: text, required. Update: in place.
+    /// `DefaultValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotdefaultvalue.html#cfn-lex-bot-slotdefaultvalue-defaultvalue)
     pub fn default_value(self, value: impl Arg<str>) -> SlotDefaultValue<Set> { SlotDefaultValue(put(self.0, "DefaultValue", value.into_expr()), Phase) }
 }
 impl Done for SlotDefaultValue { fn into_props(self) -> Bag { self.0 } }
@@ -1375,7 +1375,7 @@ impl SlotDefaultValueSpecification {
     pub fn new() -> SlotDefaultValueSpecification<Missing<super::required::DefaultValueList>> { SlotDefaultValueSpecification(Bag::default(), Phase) }
 }
 impl<R0> SlotDefaultValueSpecification<R0> {
-    /// `DefaultValueList`: list of `SlotDefaultValue`, required. Update: in place.
+    /// `DefaultValueList`: list of `SlotDefaultValue`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotdefaultvaluespecification.html#cfn-lex-bot-slotdefaultvaluespecification-defaultvaluelist)
     pub fn default_value_list(self, value: impl Arg<Arr<SlotDefaultValue>>) -> SlotDefaultValueSpecification<Set> { SlotDefaultValueSpecification(put(self.0, "DefaultValueList", value.into_expr()), Phase) }
 }
 impl Done for SlotDefaultValueSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -1386,9 +1386,9 @@ impl SlotPriority {
     pub fn new() -> SlotPriority<Missing<super::required::Priority>, Missing<super::required::SlotName>> { SlotPriority(Bag::default(), Phase) }
 }
 impl<R0, R1> SlotPriority<R0, R1> {
-    /// `Priority`: integer, required. Update: in place.
+    /// `Priority`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotpriority.html#cfn-lex-bot-slotpriority-priority)
     pub fn priority(self, value: impl Arg<i64>) -> SlotPriority<Set, R1> { SlotPriority(put(self.0, "Priority", value.into_expr()), Phase) }
-    /// `SlotName`: text, required. Update: in place.
+    /// `SlotName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotpriority.html#cfn-lex-bot-slotpriority-slotname)
     pub fn slot_name(self, value: impl Arg<str>) -> SlotPriority<R0, Set> { SlotPriority(put(self.0, "SlotName", value.into_expr()), Phase) }
 }
 impl Done for SlotPriority { fn into_props(self) -> Bag { self.0 } }
@@ -1399,9 +1399,9 @@ impl SlotResolutionImprovementSpecification {
     pub fn new() -> SlotResolutionImprovementSpecification<Missing<super::required::Enabled>> { SlotResolutionImprovementSpecification(Bag::default(), Phase) }
 }
 impl<R0> SlotResolutionImprovementSpecification<R0> {
-    /// `BedrockModelSpecification`: `BedrockModelSpecification`. Update: in place.
+    /// `BedrockModelSpecification`: `BedrockModelSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotresolutionimprovementspecification.html#cfn-lex-bot-slotresolutionimprovementspecification-bedrockmodelspecification)
     pub fn bedrock_model_specification(self, value: impl Arg<BedrockModelSpecification>) -> Self { Self(put(self.0, "BedrockModelSpecification", value.into_expr()), Phase) }
-    /// `Enabled`: boolean, required. Update: in place.
+    /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotresolutionimprovementspecification.html#cfn-lex-bot-slotresolutionimprovementspecification-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> SlotResolutionImprovementSpecification<Set> { SlotResolutionImprovementSpecification(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for SlotResolutionImprovementSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -1412,19 +1412,19 @@ impl SlotType {
     pub fn new() -> SlotType<Missing<super::required::Name>> { SlotType(Bag::default(), Phase) }
 }
 impl<R0> SlotType<R0> {
-    /// `CompositeSlotTypeSetting`: `CompositeSlotTypeSetting`. Update: in place.
+    /// `CompositeSlotTypeSetting`: `CompositeSlotTypeSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slottype.html#cfn-lex-bot-slottype-compositeslottypesetting)
     pub fn composite_slot_type_setting(self, value: impl Arg<CompositeSlotTypeSetting>) -> Self { Self(put(self.0, "CompositeSlotTypeSetting", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slottype.html#cfn-lex-bot-slottype-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `ExternalSourceSetting`: `ExternalSourceSetting`. Update: in place.
+    /// `ExternalSourceSetting`: `ExternalSourceSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slottype.html#cfn-lex-bot-slottype-externalsourcesetting)
     pub fn external_source_setting(self, value: impl Arg<ExternalSourceSetting>) -> Self { Self(put(self.0, "ExternalSourceSetting", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slottype.html#cfn-lex-bot-slottype-name)
     pub fn name(self, value: impl Arg<str>) -> SlotType<Set> { SlotType(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ParentSlotTypeSignature`: text. Update: in place.
+    /// `ParentSlotTypeSignature`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slottype.html#cfn-lex-bot-slottype-parentslottypesignature)
     pub fn parent_slot_type_signature(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParentSlotTypeSignature", value.into_expr()), Phase) }
-    /// `SlotTypeValues`: list of `SlotTypeValue`. Update: in place.
+    /// `SlotTypeValues`: list of `SlotTypeValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slottype.html#cfn-lex-bot-slottype-slottypevalues)
     pub fn slot_type_values(self, value: impl Arg<Arr<SlotTypeValue>>) -> Self { Self(put(self.0, "SlotTypeValues", value.into_expr()), Phase) }
-    /// `ValueSelectionSetting`: `SlotValueSelectionSetting`. Update: in place.
+    /// `ValueSelectionSetting`: `SlotValueSelectionSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slottype.html#cfn-lex-bot-slottype-valueselectionsetting)
     pub fn value_selection_setting(self, value: impl Arg<SlotValueSelectionSetting>) -> Self { Self(put(self.0, "ValueSelectionSetting", value.into_expr()), Phase) }
 }
 impl Done for SlotType { fn into_props(self) -> Bag { self.0 } }
@@ -1435,9 +1435,9 @@ impl SlotTypeValue {
     pub fn new() -> SlotTypeValue<Missing<super::required::SampleValue>> { SlotTypeValue(Bag::default(), Phase) }
 }
 impl<R0> SlotTypeValue<R0> {
-    /// `SampleValue`: `SampleValue`, required. Update: in place.
+    /// `SampleValue`: `SampleValue`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slottypevalue.html#cfn-lex-bot-slottypevalue-samplevalue)
     pub fn sample_value(self, value: impl Arg<SampleValue>) -> SlotTypeValue<Set> { SlotTypeValue(put(self.0, "SampleValue", value.into_expr()), Phase) }
-    /// `Synonyms`: list of `SampleValue`. Update: in place.
+    /// `Synonyms`: list of `SampleValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slottypevalue.html#cfn-lex-bot-slottypevalue-synonyms)
     pub fn synonyms(self, value: impl Arg<Arr<SampleValue>>) -> Self { Self(put(self.0, "Synonyms", value.into_expr()), Phase) }
 }
 impl Done for SlotTypeValue { fn into_props(self) -> Bag { self.0 } }
@@ -1446,7 +1446,7 @@ impl Done for SlotTypeValue { fn into_props(self) -> Bag { self.0 } }
 impl SlotValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `InterpretedValue`: text. Update: in place.
+    /// `InterpretedValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotvalue.html#cfn-lex-bot-slotvalue-interpretedvalue)
     pub fn interpreted_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InterpretedValue", value.into_expr())) }
 }
 impl Done for SlotValue { fn into_props(self) -> Bag { self.0 } }
@@ -1457,17 +1457,17 @@ impl SlotValueElicitationSetting {
     pub fn new() -> SlotValueElicitationSetting<Missing<super::required::SlotConstraint>> { SlotValueElicitationSetting(Bag::default(), Phase) }
 }
 impl<R0> SlotValueElicitationSetting<R0> {
-    /// `DefaultValueSpecification`: `SlotDefaultValueSpecification`. Update: in place.
+    /// `DefaultValueSpecification`: `SlotDefaultValueSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotvalueelicitationsetting.html#cfn-lex-bot-slotvalueelicitationsetting-defaultvaluespecification)
     pub fn default_value_specification(self, value: impl Arg<SlotDefaultValueSpecification>) -> Self { Self(put(self.0, "DefaultValueSpecification", value.into_expr()), Phase) }
-    /// `PromptSpecification`: `PromptSpecification`. Update: in place.
+    /// `PromptSpecification`: `PromptSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotvalueelicitationsetting.html#cfn-lex-bot-slotvalueelicitationsetting-promptspecification)
     pub fn prompt_specification(self, value: impl Arg<PromptSpecification>) -> Self { Self(put(self.0, "PromptSpecification", value.into_expr()), Phase) }
-    /// `SampleUtterances`: list of `SampleUtterance`. Update: in place.
+    /// `SampleUtterances`: list of `SampleUtterance`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotvalueelicitationsetting.html#cfn-lex-bot-slotvalueelicitationsetting-sampleutterances)
     pub fn sample_utterances(self, value: impl Arg<Arr<SampleUtterance>>) -> Self { Self(put(self.0, "SampleUtterances", value.into_expr()), Phase) }
-    /// `SlotCaptureSetting`: `SlotCaptureSetting`. Update: in place.
+    /// `SlotCaptureSetting`: `SlotCaptureSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotvalueelicitationsetting.html#cfn-lex-bot-slotvalueelicitationsetting-slotcapturesetting)
     pub fn slot_capture_setting(self, value: impl Arg<SlotCaptureSetting>) -> Self { Self(put(self.0, "SlotCaptureSetting", value.into_expr()), Phase) }
-    /// `SlotConstraint`: `SlotConstraint`, required. Update: in place.
+    /// `SlotConstraint`: `SlotConstraint`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotvalueelicitationsetting.html#cfn-lex-bot-slotvalueelicitationsetting-slotconstraint)
     pub fn slot_constraint(self, value: impl Arg<SlotConstraint>) -> SlotValueElicitationSetting<Set> { SlotValueElicitationSetting(put(self.0, "SlotConstraint", value.into_expr()), Phase) }
-    /// `WaitAndContinueSpecification`: `WaitAndContinueSpecification`. Update: in place.
+    /// `WaitAndContinueSpecification`: `WaitAndContinueSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotvalueelicitationsetting.html#cfn-lex-bot-slotvalueelicitationsetting-waitandcontinuespecification)
     pub fn wait_and_continue_specification(self, value: impl Arg<WaitAndContinueSpecification>) -> Self { Self(put(self.0, "WaitAndContinueSpecification", value.into_expr()), Phase) }
 }
 impl Done for SlotValueElicitationSetting { fn into_props(self) -> Bag { self.0 } }
@@ -1476,11 +1476,11 @@ impl Done for SlotValueElicitationSetting { fn into_props(self) -> Bag { self.0 
 impl SlotValueOverride {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Shape`: `Shape`. Update: in place.
+    /// `Shape`: `Shape`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotvalueoverride.html#cfn-lex-bot-slotvalueoverride-shape)
     pub fn shape(self, value: impl Arg<Shape>) -> Self { Self(put(self.0, "Shape", value.into_expr())) }
-    /// `Value`: `SlotValue`. Update: in place.
+    /// `Value`: `SlotValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotvalueoverride.html#cfn-lex-bot-slotvalueoverride-value)
     pub fn value(self, value: impl Arg<SlotValue>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
-    /// `Values`: list of `SlotValueOverride`. Update: in place.
+    /// `Values`: list of `SlotValueOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotvalueoverride.html#cfn-lex-bot-slotvalueoverride-values)
     pub fn values(self, value: impl Arg<Arr<SlotValueOverride>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for SlotValueOverride { fn into_props(self) -> Bag { self.0 } }
@@ -1489,9 +1489,9 @@ impl Done for SlotValueOverride { fn into_props(self) -> Bag { self.0 } }
 impl SlotValueOverrideMap {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SlotName`: text. Update: in place.
+    /// `SlotName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotvalueoverridemap.html#cfn-lex-bot-slotvalueoverridemap-slotname)
     pub fn slot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SlotName", value.into_expr())) }
-    /// `SlotValueOverride`: `SlotValueOverride`. Update: in place.
+    /// `SlotValueOverride`: `SlotValueOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotvalueoverridemap.html#cfn-lex-bot-slotvalueoverridemap-slotvalueoverride)
     pub fn slot_value_override(self, value: impl Arg<SlotValueOverride>) -> Self { Self(put(self.0, "SlotValueOverride", value.into_expr())) }
 }
 impl Done for SlotValueOverrideMap { fn into_props(self) -> Bag { self.0 } }
@@ -1502,7 +1502,7 @@ impl SlotValueRegexFilter {
     pub fn new() -> SlotValueRegexFilter<Missing<super::required::Pattern>> { SlotValueRegexFilter(Bag::default(), Phase) }
 }
 impl<R0> SlotValueRegexFilter<R0> {
-    /// `Pattern`: text, required. Update: in place.
+    /// `Pattern`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotvalueregexfilter.html#cfn-lex-bot-slotvalueregexfilter-pattern)
     pub fn pattern(self, value: impl Arg<str>) -> SlotValueRegexFilter<Set> { SlotValueRegexFilter(put(self.0, "Pattern", value.into_expr()), Phase) }
 }
 impl Done for SlotValueRegexFilter { fn into_props(self) -> Bag { self.0 } }
@@ -1513,11 +1513,11 @@ impl SlotValueSelectionSetting {
     pub fn new() -> SlotValueSelectionSetting<Missing<super::required::ResolutionStrategy>> { SlotValueSelectionSetting(Bag::default(), Phase) }
 }
 impl<R0> SlotValueSelectionSetting<R0> {
-    /// `AdvancedRecognitionSetting`: `AdvancedRecognitionSetting`. Update: in place.
+    /// `AdvancedRecognitionSetting`: `AdvancedRecognitionSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotvalueselectionsetting.html#cfn-lex-bot-slotvalueselectionsetting-advancedrecognitionsetting)
     pub fn advanced_recognition_setting(self, value: impl Arg<AdvancedRecognitionSetting>) -> Self { Self(put(self.0, "AdvancedRecognitionSetting", value.into_expr()), Phase) }
-    /// `RegexFilter`: `SlotValueRegexFilter`. Update: in place.
+    /// `RegexFilter`: `SlotValueRegexFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotvalueselectionsetting.html#cfn-lex-bot-slotvalueselectionsetting-regexfilter)
     pub fn regex_filter(self, value: impl Arg<SlotValueRegexFilter>) -> Self { Self(put(self.0, "RegexFilter", value.into_expr()), Phase) }
-    /// `ResolutionStrategy`: `ResolutionStrategy`, required. Update: in place.
+    /// `ResolutionStrategy`: `ResolutionStrategy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotvalueselectionsetting.html#cfn-lex-bot-slotvalueselectionsetting-resolutionstrategy)
     pub fn resolution_strategy(self, value: impl Arg<ResolutionStrategy>) -> SlotValueSelectionSetting<Set> { SlotValueSelectionSetting(put(self.0, "ResolutionStrategy", value.into_expr()), Phase) }
 }
 impl Done for SlotValueSelectionSetting { fn into_props(self) -> Bag { self.0 } }
@@ -1528,11 +1528,11 @@ impl Specifications {
     pub fn new() -> Specifications<Missing<super::required::ValueElicitationSetting>> { Specifications(Bag::default(), Phase) }
 }
 impl<R0> Specifications<R0> {
-    /// `SlotTypeId`: text. Update: in place.
+    /// `SlotTypeId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-specifications.html#cfn-lex-bot-specifications-slottypeid)
     pub fn slot_type_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SlotTypeId", value.into_expr()), Phase) }
-    /// `SlotTypeName`: text. Update: in place.
+    /// `SlotTypeName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-specifications.html#cfn-lex-bot-specifications-slottypename)
     pub fn slot_type_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SlotTypeName", value.into_expr()), Phase) }
-    /// `ValueElicitationSetting`: `SubSlotValueElicitationSetting`, required. Update: in place.
+    /// `ValueElicitationSetting`: `SubSlotValueElicitationSetting`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-specifications.html#cfn-lex-bot-specifications-valueelicitationsetting)
     pub fn value_elicitation_setting(self, value: impl Arg<SubSlotValueElicitationSetting>) -> Specifications<Set> { Specifications(put(self.0, "ValueElicitationSetting", value.into_expr()), Phase) }
 }
 impl Done for Specifications { fn into_props(self) -> Bag { self.0 } }
@@ -1543,9 +1543,9 @@ impl SpeechFoundationModel {
     pub fn new() -> SpeechFoundationModel<Missing<super::required::ModelArn>> { SpeechFoundationModel(Bag::default(), Phase) }
 }
 impl<R0> SpeechFoundationModel<R0> {
-    /// `ModelArn`: text, required. Update: in place.
+    /// `ModelArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-speechfoundationmodel.html#cfn-lex-bot-speechfoundationmodel-modelarn)
     pub fn model_arn(self, value: impl Arg<str>) -> SpeechFoundationModel<Set> { SpeechFoundationModel(put(self.0, "ModelArn", value.into_expr()), Phase) }
-    /// `VoiceId`: text. Update: in place.
+    /// `VoiceId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-speechfoundationmodel.html#cfn-lex-bot-speechfoundationmodel-voiceid)
     pub fn voice_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VoiceId", value.into_expr()), Phase) }
 }
 impl Done for SpeechFoundationModel { fn into_props(self) -> Bag { self.0 } }
@@ -1554,7 +1554,7 @@ impl Done for SpeechFoundationModel { fn into_props(self) -> Bag { self.0 } }
 impl SpeechModelConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DeepgramConfig`: `DeepgramSpeechModelConfig`. Update: in place.
+    /// `DeepgramConfig`: `DeepgramSpeechModelConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-speechmodelconfig.html#cfn-lex-bot-speechmodelconfig-deepgramconfig)
     pub fn deepgram_config(self, value: impl Arg<DeepgramSpeechModelConfig>) -> Self { Self(put(self.0, "DeepgramConfig", value.into_expr())) }
 }
 impl Done for SpeechModelConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1563,9 +1563,9 @@ impl Done for SpeechModelConfig { fn into_props(self) -> Bag { self.0 } }
 impl SpeechRecognitionSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SpeechModelConfig`: `SpeechModelConfig`. Update: in place.
+    /// `SpeechModelConfig`: `SpeechModelConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-speechrecognitionsettings.html#cfn-lex-bot-speechrecognitionsettings-speechmodelconfig)
     pub fn speech_model_config(self, value: impl Arg<SpeechModelConfig>) -> Self { Self(put(self.0, "SpeechModelConfig", value.into_expr())) }
-    /// `SpeechModelPreference`: `SpeechModelPreference`. Update: in place.
+    /// `SpeechModelPreference`: `SpeechModelPreference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-speechrecognitionsettings.html#cfn-lex-bot-speechrecognitionsettings-speechmodelpreference)
     pub fn speech_model_preference(self, value: impl Arg<SpeechModelPreference>) -> Self { Self(put(self.0, "SpeechModelPreference", value.into_expr())) }
 }
 impl Done for SpeechRecognitionSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1576,13 +1576,13 @@ impl StillWaitingResponseSpecification {
     pub fn new() -> StillWaitingResponseSpecification<Missing<super::required::FrequencyInSeconds>, Missing<super::required::MessageGroupsList>, Missing<super::required::TimeoutInSeconds>> { StillWaitingResponseSpecification(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> StillWaitingResponseSpecification<R0, R1, R2> {
-    /// `AllowInterrupt`: boolean. Update: in place.
+    /// `AllowInterrupt`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-stillwaitingresponsespecification.html#cfn-lex-bot-stillwaitingresponsespecification-allowinterrupt)
     pub fn allow_interrupt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowInterrupt", value.into_expr()), Phase) }
-    /// `FrequencyInSeconds`: integer, required. Update: in place.
+    /// `FrequencyInSeconds`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-stillwaitingresponsespecification.html#cfn-lex-bot-stillwaitingresponsespecification-frequencyinseconds)
     pub fn frequency_in_seconds(self, value: impl Arg<i64>) -> StillWaitingResponseSpecification<Set, R1, R2> { StillWaitingResponseSpecification(put(self.0, "FrequencyInSeconds", value.into_expr()), Phase) }
-    /// `MessageGroupsList`: list of `MessageGroup`, required. Update: in place.
+    /// `MessageGroupsList`: list of `MessageGroup`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-stillwaitingresponsespecification.html#cfn-lex-bot-stillwaitingresponsespecification-messagegroupslist)
     pub fn message_groups_list(self, value: impl Arg<Arr<MessageGroup>>) -> StillWaitingResponseSpecification<R0, Set, R2> { StillWaitingResponseSpecification(put(self.0, "MessageGroupsList", value.into_expr()), Phase) }
-    /// `TimeoutInSeconds`: integer, required. Update: in place.
+    /// `TimeoutInSeconds`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-stillwaitingresponsespecification.html#cfn-lex-bot-stillwaitingresponsespecification-timeoutinseconds)
     pub fn timeout_in_seconds(self, value: impl Arg<i64>) -> StillWaitingResponseSpecification<R0, R1, Set> { StillWaitingResponseSpecification(put(self.0, "TimeoutInSeconds", value.into_expr()), Phase) }
 }
 impl Done for StillWaitingResponseSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -1591,9 +1591,9 @@ impl Done for StillWaitingResponseSpecification { fn into_props(self) -> Bag { s
 impl SubSlotSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Expression`: text. Update: in place.
+    /// `Expression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-subslotsetting.html#cfn-lex-bot-subslotsetting-expression)
     pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr())) }
-    /// `SlotSpecifications`: map of `Specifications`. Update: in place.
+    /// `SlotSpecifications`: map of `Specifications`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-subslotsetting.html#cfn-lex-bot-subslotsetting-slotspecifications)
     pub fn slot_specifications(self, value: impl Arg<Dict<Specifications>>) -> Self { Self(put(self.0, "SlotSpecifications", value.into_expr())) }
 }
 impl Done for SubSlotSetting { fn into_props(self) -> Bag { self.0 } }
@@ -1604,11 +1604,11 @@ impl SubSlotTypeComposition {
     pub fn new() -> SubSlotTypeComposition<Missing<super::required::Name>> { SubSlotTypeComposition(Bag::default(), Phase) }
 }
 impl<R0> SubSlotTypeComposition<R0> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-subslottypecomposition.html#cfn-lex-bot-subslottypecomposition-name)
     pub fn name(self, value: impl Arg<str>) -> SubSlotTypeComposition<Set> { SubSlotTypeComposition(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `SlotTypeId`: text. Update: in place.
+    /// `SlotTypeId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-subslottypecomposition.html#cfn-lex-bot-subslottypecomposition-slottypeid)
     pub fn slot_type_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SlotTypeId", value.into_expr()), Phase) }
-    /// `SlotTypeName`: text. Update: in place.
+    /// `SlotTypeName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-subslottypecomposition.html#cfn-lex-bot-subslottypecomposition-slottypename)
     pub fn slot_type_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SlotTypeName", value.into_expr()), Phase) }
 }
 impl Done for SubSlotTypeComposition { fn into_props(self) -> Bag { self.0 } }
@@ -1617,13 +1617,13 @@ impl Done for SubSlotTypeComposition { fn into_props(self) -> Bag { self.0 } }
 impl SubSlotValueElicitationSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DefaultValueSpecification`: `SlotDefaultValueSpecification`. Update: in place.
+    /// `DefaultValueSpecification`: `SlotDefaultValueSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-subslotvalueelicitationsetting.html#cfn-lex-bot-subslotvalueelicitationsetting-defaultvaluespecification)
     pub fn default_value_specification(self, value: impl Arg<SlotDefaultValueSpecification>) -> Self { Self(put(self.0, "DefaultValueSpecification", value.into_expr())) }
-    /// `PromptSpecification`: `PromptSpecification`. Update: in place.
+    /// `PromptSpecification`: `PromptSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-subslotvalueelicitationsetting.html#cfn-lex-bot-subslotvalueelicitationsetting-promptspecification)
     pub fn prompt_specification(self, value: impl Arg<PromptSpecification>) -> Self { Self(put(self.0, "PromptSpecification", value.into_expr())) }
-    /// `SampleUtterances`: list of `SampleUtterance`. Update: in place.
+    /// `SampleUtterances`: list of `SampleUtterance`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-subslotvalueelicitationsetting.html#cfn-lex-bot-subslotvalueelicitationsetting-sampleutterances)
     pub fn sample_utterances(self, value: impl Arg<Arr<SampleUtterance>>) -> Self { Self(put(self.0, "SampleUtterances", value.into_expr())) }
-    /// `WaitAndContinueSpecification`: `WaitAndContinueSpecification`. Update: in place.
+    /// `WaitAndContinueSpecification`: `WaitAndContinueSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-subslotvalueelicitationsetting.html#cfn-lex-bot-subslotvalueelicitationsetting-waitandcontinuespecification)
     pub fn wait_and_continue_specification(self, value: impl Arg<WaitAndContinueSpecification>) -> Self { Self(put(self.0, "WaitAndContinueSpecification", value.into_expr())) }
 }
 impl Done for SubSlotValueElicitationSetting { fn into_props(self) -> Bag { self.0 } }
@@ -1632,13 +1632,13 @@ impl Done for SubSlotValueElicitationSetting { fn into_props(self) -> Bag { self
 impl TestBotAliasSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BotAliasLocaleSettings`: list of `BotAliasLocaleSettingsItem`. Update: in place.
+    /// `BotAliasLocaleSettings`: list of `BotAliasLocaleSettingsItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-testbotaliassettings.html#cfn-lex-bot-testbotaliassettings-botaliaslocalesettings)
     pub fn bot_alias_locale_settings(self, value: impl Arg<Arr<BotAliasLocaleSettingsItem>>) -> Self { Self(put(self.0, "BotAliasLocaleSettings", value.into_expr())) }
-    /// `ConversationLogSettings`: `ConversationLogSettings`. Update: in place.
+    /// `ConversationLogSettings`: `ConversationLogSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-testbotaliassettings.html#cfn-lex-bot-testbotaliassettings-conversationlogsettings)
     pub fn conversation_log_settings(self, value: impl Arg<ConversationLogSettings>) -> Self { Self(put(self.0, "ConversationLogSettings", value.into_expr())) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-testbotaliassettings.html#cfn-lex-bot-testbotaliassettings-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `SentimentAnalysisSettings`: `SentimentAnalysisSettings`. Update: in place.
+    /// `SentimentAnalysisSettings`: `SentimentAnalysisSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-testbotaliassettings.html#cfn-lex-bot-testbotaliassettings-sentimentanalysissettings)
     pub fn sentiment_analysis_settings(self, value: impl Arg<SentimentAnalysisSettings>) -> Self { Self(put(self.0, "SentimentAnalysisSettings", value.into_expr())) }
 }
 impl Done for TestBotAliasSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1649,7 +1649,7 @@ impl TextInputSpecification {
     pub fn new() -> TextInputSpecification<Missing<super::required::StartTimeoutMs>> { TextInputSpecification(Bag::default(), Phase) }
 }
 impl<R0> TextInputSpecification<R0> {
-    /// `StartTimeoutMs`: integer, required. Update: in place.
+    /// `StartTimeoutMs`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-textinputspecification.html#cfn-lex-bot-textinputspecification-starttimeoutms)
     pub fn start_timeout_ms(self, value: impl Arg<i64>) -> TextInputSpecification<Set> { TextInputSpecification(put(self.0, "StartTimeoutMs", value.into_expr()), Phase) }
 }
 impl Done for TextInputSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -1660,7 +1660,7 @@ impl TextLogDestination {
     pub fn new() -> TextLogDestination<Missing<super::required::CloudWatch>> { TextLogDestination(Bag::default(), Phase) }
 }
 impl<R0> TextLogDestination<R0> {
-    /// `CloudWatch`: `CloudWatchLogGroupLogDestination`, required. Update: in place.
+    /// `CloudWatch`: `CloudWatchLogGroupLogDestination`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-textlogdestination.html#cfn-lex-bot-textlogdestination-cloudwatch)
     pub fn cloud_watch(self, value: impl Arg<CloudWatchLogGroupLogDestination>) -> TextLogDestination<Set> { TextLogDestination(put(self.0, "CloudWatch", value.into_expr()), Phase) }
 }
 impl Done for TextLogDestination { fn into_props(self) -> Bag { self.0 } }
@@ -1671,9 +1671,9 @@ impl TextLogSetting {
     pub fn new() -> TextLogSetting<Missing<super::required::Destination>, Missing<super::required::Enabled>> { TextLogSetting(Bag::default(), Phase) }
 }
 impl<R0, R1> TextLogSetting<R0, R1> {
-    /// `Destination`: `TextLogDestination`, required. Update: in place.
+    /// `Destination`: `TextLogDestination`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-textlogsetting.html#cfn-lex-bot-textlogsetting-destination)
     pub fn destination(self, value: impl Arg<TextLogDestination>) -> TextLogSetting<Set, R1> { TextLogSetting(put(self.0, "Destination", value.into_expr()), Phase) }
-    /// `Enabled`: boolean, required. Update: in place.
+    /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-textlogsetting.html#cfn-lex-bot-textlogsetting-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> TextLogSetting<R0, Set> { TextLogSetting(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for TextLogSetting { fn into_props(self) -> Bag { self.0 } }
@@ -1684,7 +1684,7 @@ impl UnifiedSpeechSettings {
     pub fn new() -> UnifiedSpeechSettings<Missing<super::required::SpeechFoundationModel>> { UnifiedSpeechSettings(Bag::default(), Phase) }
 }
 impl<R0> UnifiedSpeechSettings<R0> {
-    /// `SpeechFoundationModel`: `SpeechFoundationModel`, required. Update: in place.
+    /// `SpeechFoundationModel`: `SpeechFoundationModel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-unifiedspeechsettings.html#cfn-lex-bot-unifiedspeechsettings-speechfoundationmodel)
     pub fn speech_foundation_model(self, value: impl Arg<SpeechFoundationModel>) -> UnifiedSpeechSettings<Set> { UnifiedSpeechSettings(put(self.0, "SpeechFoundationModel", value.into_expr()), Phase) }
 }
 impl Done for UnifiedSpeechSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1695,9 +1695,9 @@ impl VoiceSettings {
     pub fn new() -> VoiceSettings<Missing<super::required::VoiceId>> { VoiceSettings(Bag::default(), Phase) }
 }
 impl<R0> VoiceSettings<R0> {
-    /// `Engine`: `Engine`. Update: in place.
+    /// `Engine`: `Engine`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-voicesettings.html#cfn-lex-bot-voicesettings-engine)
     pub fn engine(self, value: impl Arg<Engine>) -> Self { Self(put(self.0, "Engine", value.into_expr()), Phase) }
-    /// `VoiceId`: text, required. Update: in place.
+    /// `VoiceId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-voicesettings.html#cfn-lex-bot-voicesettings-voiceid)
     pub fn voice_id(self, value: impl Arg<str>) -> VoiceSettings<Set> { VoiceSettings(put(self.0, "VoiceId", value.into_expr()), Phase) }
 }
 impl Done for VoiceSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1708,13 +1708,13 @@ impl WaitAndContinueSpecification {
     pub fn new() -> WaitAndContinueSpecification<Missing<super::required::ContinueResponse>, Missing<super::required::WaitingResponse>> { WaitAndContinueSpecification(Bag::default(), Phase) }
 }
 impl<R0, R1> WaitAndContinueSpecification<R0, R1> {
-    /// `ContinueResponse`: `ResponseSpecification`, required. Update: in place.
+    /// `ContinueResponse`: `ResponseSpecification`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-waitandcontinuespecification.html#cfn-lex-bot-waitandcontinuespecification-continueresponse)
     pub fn continue_response(self, value: impl Arg<ResponseSpecification>) -> WaitAndContinueSpecification<Set, R1> { WaitAndContinueSpecification(put(self.0, "ContinueResponse", value.into_expr()), Phase) }
-    /// `IsActive`: boolean. Update: in place.
+    /// `IsActive`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-waitandcontinuespecification.html#cfn-lex-bot-waitandcontinuespecification-isactive)
     pub fn is_active(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsActive", value.into_expr()), Phase) }
-    /// `StillWaitingResponse`: `StillWaitingResponseSpecification`. Update: in place.
+    /// `StillWaitingResponse`: `StillWaitingResponseSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-waitandcontinuespecification.html#cfn-lex-bot-waitandcontinuespecification-stillwaitingresponse)
     pub fn still_waiting_response(self, value: impl Arg<StillWaitingResponseSpecification>) -> Self { Self(put(self.0, "StillWaitingResponse", value.into_expr()), Phase) }
-    /// `WaitingResponse`: `ResponseSpecification`, required. Update: in place.
+    /// `WaitingResponse`: `ResponseSpecification`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-waitandcontinuespecification.html#cfn-lex-bot-waitandcontinuespecification-waitingresponse)
     pub fn waiting_response(self, value: impl Arg<ResponseSpecification>) -> WaitAndContinueSpecification<R0, Set> { WaitAndContinueSpecification(put(self.0, "WaitingResponse", value.into_expr()), Phase) }
 }
 impl Done for WaitAndContinueSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -1756,11 +1756,11 @@ impl CfnBotAlias {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBotAliasProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-botalias.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `BotAliasId`: text.
+    /// The attribute `BotAliasId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-botalias.html#BotAliasId-fn::getatt)
     pub fn attr_bot_alias_id(&self) -> Val<str> { self.0.get_att("BotAliasId") }
-    /// The attribute `BotAliasStatus`: text.
+    /// The attribute `BotAliasStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-botalias.html#BotAliasStatus-fn::getatt)
     pub fn attr_bot_alias_status(&self) -> Val<str> { self.0.get_att("BotAliasStatus") }
 }
 impl Parent for CfnBotAlias { fn node(&self) -> &Place { &self.0 } }
@@ -1771,21 +1771,21 @@ impl CfnBotAliasProps {
     pub fn new() -> CfnBotAliasProps<Missing<required::BotAliasName>, Missing<required::BotId>> { CfnBotAliasProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnBotAliasProps<R0, R1> {
-    /// `BotAliasLocaleSettings`: list of `BotAliasLocaleSettingsItem`. Update: in place.
+    /// `BotAliasLocaleSettings`: list of `BotAliasLocaleSettingsItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-botalias.html#cfn-lex-botalias-botaliaslocalesettings)
     pub fn bot_alias_locale_settings(self, value: impl Arg<Arr<bot_alias::BotAliasLocaleSettingsItem>>) -> Self { Self(put(self.0, "BotAliasLocaleSettings", value.into_expr()), Phase) }
-    /// `BotAliasName`: text, required. Update: in place.
+    /// `BotAliasName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-botalias.html#cfn-lex-botalias-botaliasname)
     pub fn bot_alias_name(self, value: impl Arg<str>) -> CfnBotAliasProps<Set, R1> { CfnBotAliasProps(put(self.0, "BotAliasName", value.into_expr()), Phase) }
-    /// `BotAliasTags`: list of tag. Update: in place.
+    /// `BotAliasTags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-botalias.html#cfn-lex-botalias-botaliastags)
     pub fn bot_alias_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "BotAliasTags", value.into_expr()), Phase) }
-    /// `BotId`: text, required. Update: replacement.
+    /// `BotId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-botalias.html#cfn-lex-botalias-botid)
     pub fn bot_id(self, value: impl Arg<str>) -> CfnBotAliasProps<R0, Set> { CfnBotAliasProps(put(self.0, "BotId", value.into_expr()), Phase) }
-    /// `BotVersion`: text. Update: in place.
+    /// `BotVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-botalias.html#cfn-lex-botalias-botversion)
     pub fn bot_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BotVersion", value.into_expr()), Phase) }
-    /// `ConversationLogSettings`: `ConversationLogSettings`. Update: in place.
+    /// `ConversationLogSettings`: `ConversationLogSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-botalias.html#cfn-lex-botalias-conversationlogsettings)
     pub fn conversation_log_settings(self, value: impl Arg<bot_alias::ConversationLogSettings>) -> Self { Self(put(self.0, "ConversationLogSettings", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-botalias.html#cfn-lex-botalias-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `SentimentAnalysisSettings`: `SentimentAnalysisSettings`. Update: in place.
+    /// `SentimentAnalysisSettings`: `SentimentAnalysisSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-botalias.html#cfn-lex-botalias-sentimentanalysissettings)
     pub fn sentiment_analysis_settings(self, value: impl Arg<bot_alias::SentimentAnalysisSettings>) -> Self { Self(put(self.0, "SentimentAnalysisSettings", value.into_expr()), Phase) }
 }
 impl Done for CfnBotAliasProps { fn into_props(self) -> Bag { self.0 } }
@@ -1799,7 +1799,7 @@ impl AudioLogDestination {
     pub fn new() -> AudioLogDestination<Missing<super::required::S3Bucket>> { AudioLogDestination(Bag::default(), Phase) }
 }
 impl<R0> AudioLogDestination<R0> {
-    /// `S3Bucket`: `S3BucketLogDestination`, required. Update: in place.
+    /// `S3Bucket`: `S3BucketLogDestination`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-audiologdestination.html#cfn-lex-botalias-audiologdestination-s3bucket)
     pub fn s3_bucket(self, value: impl Arg<S3BucketLogDestination>) -> AudioLogDestination<Set> { AudioLogDestination(put(self.0, "S3Bucket", value.into_expr()), Phase) }
 }
 impl Done for AudioLogDestination { fn into_props(self) -> Bag { self.0 } }
@@ -1810,9 +1810,9 @@ impl AudioLogSetting {
     pub fn new() -> AudioLogSetting<Missing<super::required::Destination>, Missing<super::required::Enabled>> { AudioLogSetting(Bag::default(), Phase) }
 }
 impl<R0, R1> AudioLogSetting<R0, R1> {
-    /// `Destination`: `AudioLogDestination`, required. Update: in place.
+    /// `Destination`: `AudioLogDestination`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-audiologsetting.html#cfn-lex-botalias-audiologsetting-destination)
     pub fn destination(self, value: impl Arg<AudioLogDestination>) -> AudioLogSetting<Set, R1> { AudioLogSetting(put(self.0, "Destination", value.into_expr()), Phase) }
-    /// `Enabled`: boolean, required. Update: in place.
+    /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-audiologsetting.html#cfn-lex-botalias-audiologsetting-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> AudioLogSetting<R0, Set> { AudioLogSetting(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for AudioLogSetting { fn into_props(self) -> Bag { self.0 } }
@@ -1823,9 +1823,9 @@ impl BotAliasLocaleSettings {
     pub fn new() -> BotAliasLocaleSettings<Missing<super::required::Enabled>> { BotAliasLocaleSettings(Bag::default(), Phase) }
 }
 impl<R0> BotAliasLocaleSettings<R0> {
-    /// `CodeHookSpecification`: `CodeHookSpecification`. Update: in place.
+    /// `CodeHookSpecification`: `CodeHookSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-botaliaslocalesettings.html#cfn-lex-botalias-botaliaslocalesettings-codehookspecification)
     pub fn code_hook_specification(self, value: impl Arg<CodeHookSpecification>) -> Self { Self(put(self.0, "CodeHookSpecification", value.into_expr()), Phase) }
-    /// `Enabled`: boolean, required. Update: in place.
+    /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-botaliaslocalesettings.html#cfn-lex-botalias-botaliaslocalesettings-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> BotAliasLocaleSettings<Set> { BotAliasLocaleSettings(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for BotAliasLocaleSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1836,9 +1836,9 @@ impl BotAliasLocaleSettingsItem {
     pub fn new() -> BotAliasLocaleSettingsItem<Missing<super::required::BotAliasLocaleSetting>, Missing<super::required::LocaleId>> { BotAliasLocaleSettingsItem(Bag::default(), Phase) }
 }
 impl<R0, R1> BotAliasLocaleSettingsItem<R0, R1> {
-    /// `BotAliasLocaleSetting`: `BotAliasLocaleSettings`, required. Update: in place.
+    /// `BotAliasLocaleSetting`: `BotAliasLocaleSettings`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-botaliaslocalesettingsitem.html#cfn-lex-botalias-botaliaslocalesettingsitem-botaliaslocalesetting)
     pub fn bot_alias_locale_setting(self, value: impl Arg<BotAliasLocaleSettings>) -> BotAliasLocaleSettingsItem<Set, R1> { BotAliasLocaleSettingsItem(put(self.0, "BotAliasLocaleSetting", value.into_expr()), Phase) }
-    /// `LocaleId`: text, required. Update: in place.
+    /// `LocaleId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-botaliaslocalesettingsitem.html#cfn-lex-botalias-botaliaslocalesettingsitem-localeid)
     pub fn locale_id(self, value: impl Arg<str>) -> BotAliasLocaleSettingsItem<R0, Set> { BotAliasLocaleSettingsItem(put(self.0, "LocaleId", value.into_expr()), Phase) }
 }
 impl Done for BotAliasLocaleSettingsItem { fn into_props(self) -> Bag { self.0 } }
@@ -1849,9 +1849,9 @@ impl CloudWatchLogGroupLogDestination {
     pub fn new() -> CloudWatchLogGroupLogDestination<Missing<super::required::CloudWatchLogGroupArn>, Missing<super::required::LogPrefix>> { CloudWatchLogGroupLogDestination(Bag::default(), Phase) }
 }
 impl<R0, R1> CloudWatchLogGroupLogDestination<R0, R1> {
-    /// `CloudWatchLogGroupArn`: `LogsLogGroupArn`, required. Update: in place.
+    /// `CloudWatchLogGroupArn`: `LogsLogGroupArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-cloudwatchloggrouplogdestination.html#cfn-lex-botalias-cloudwatchloggrouplogdestination-cloudwatchloggrouparn)
     pub fn cloud_watch_log_group_arn(self, value: impl Arg<kind::LogsLogGroupArn>) -> CloudWatchLogGroupLogDestination<Set, R1> { CloudWatchLogGroupLogDestination(put(self.0, "CloudWatchLogGroupArn", value.into_expr()), Phase) }
-    /// `LogPrefix`: text, required. Update: in place.
+    /// `LogPrefix`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-cloudwatchloggrouplogdestination.html#cfn-lex-botalias-cloudwatchloggrouplogdestination-logprefix)
     pub fn log_prefix(self, value: impl Arg<str>) -> CloudWatchLogGroupLogDestination<R0, Set> { CloudWatchLogGroupLogDestination(put(self.0, "LogPrefix", value.into_expr()), Phase) }
 }
 impl Done for CloudWatchLogGroupLogDestination { fn into_props(self) -> Bag { self.0 } }
@@ -1862,7 +1862,7 @@ impl CodeHookSpecification {
     pub fn new() -> CodeHookSpecification<Missing<super::required::LambdaCodeHook>> { CodeHookSpecification(Bag::default(), Phase) }
 }
 impl<R0> CodeHookSpecification<R0> {
-    /// `LambdaCodeHook`: `LambdaCodeHook`, required. Update: in place.
+    /// `LambdaCodeHook`: `LambdaCodeHook`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-codehookspecification.html#cfn-lex-botalias-codehookspecification-lambdacodehook)
     pub fn lambda_code_hook(self, value: impl Arg<LambdaCodeHook>) -> CodeHookSpecification<Set> { CodeHookSpecification(put(self.0, "LambdaCodeHook", value.into_expr()), Phase) }
 }
 impl Done for CodeHookSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -1871,9 +1871,9 @@ impl Done for CodeHookSpecification { fn into_props(self) -> Bag { self.0 } }
 impl ConversationLogSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AudioLogSettings`: list of `AudioLogSetting`. Update: in place.
+    /// `AudioLogSettings`: list of `AudioLogSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-conversationlogsettings.html#cfn-lex-botalias-conversationlogsettings-audiologsettings)
     pub fn audio_log_settings(self, value: impl Arg<Arr<AudioLogSetting>>) -> Self { Self(put(self.0, "AudioLogSettings", value.into_expr())) }
-    /// `TextLogSettings`: list of `TextLogSetting`. Update: in place.
+    /// `TextLogSettings`: list of `TextLogSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-conversationlogsettings.html#cfn-lex-botalias-conversationlogsettings-textlogsettings)
     pub fn text_log_settings(self, value: impl Arg<Arr<TextLogSetting>>) -> Self { Self(put(self.0, "TextLogSettings", value.into_expr())) }
 }
 impl Done for ConversationLogSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1884,9 +1884,9 @@ impl LambdaCodeHook {
     pub fn new() -> LambdaCodeHook<Missing<super::required::CodeHookInterfaceVersion>, Missing<super::required::LambdaArn>> { LambdaCodeHook(Bag::default(), Phase) }
 }
 impl<R0, R1> LambdaCodeHook<R0, R1> {
-    /// `CodeHookInterfaceVersion`: text, required. Update: in place.
+    /// `CodeHookInterfaceVersion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-lambdacodehook.html#cfn-lex-botalias-lambdacodehook-codehookinterfaceversion)
     pub fn code_hook_interface_version(self, value: impl Arg<str>) -> LambdaCodeHook<Set, R1> { LambdaCodeHook(put(self.0, "CodeHookInterfaceVersion", value.into_expr()), Phase) }
-    /// `LambdaArn`: `LambdaFunctionArn`, required. Update: in place.
+    /// `LambdaArn`: `LambdaFunctionArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-lambdacodehook.html#cfn-lex-botalias-lambdacodehook-lambdaarn)
     pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> LambdaCodeHook<R0, Set> { LambdaCodeHook(put(self.0, "LambdaArn", value.into_expr()), Phase) }
 }
 impl Done for LambdaCodeHook { fn into_props(self) -> Bag { self.0 } }
@@ -1897,11 +1897,11 @@ impl S3BucketLogDestination {
     pub fn new() -> S3BucketLogDestination<Missing<super::required::LogPrefix>, Missing<super::required::S3BucketArn>> { S3BucketLogDestination(Bag::default(), Phase) }
 }
 impl<R0, R1> S3BucketLogDestination<R0, R1> {
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-s3bucketlogdestination.html#cfn-lex-botalias-s3bucketlogdestination-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
-    /// `LogPrefix`: text, required. Update: in place.
+    /// `LogPrefix`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-s3bucketlogdestination.html#cfn-lex-botalias-s3bucketlogdestination-logprefix)
     pub fn log_prefix(self, value: impl Arg<str>) -> S3BucketLogDestination<Set, R1> { S3BucketLogDestination(put(self.0, "LogPrefix", value.into_expr()), Phase) }
-    /// `S3BucketArn`: `S3BucketArn`, required. Update: in place.
+    /// `S3BucketArn`: `S3BucketArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-s3bucketlogdestination.html#cfn-lex-botalias-s3bucketlogdestination-s3bucketarn)
     pub fn s3_bucket_arn(self, value: impl Arg<kind::S3BucketArn>) -> S3BucketLogDestination<R0, Set> { S3BucketLogDestination(put(self.0, "S3BucketArn", value.into_expr()), Phase) }
 }
 impl Done for S3BucketLogDestination { fn into_props(self) -> Bag { self.0 } }
@@ -1912,7 +1912,7 @@ impl SentimentAnalysisSettings {
     pub fn new() -> SentimentAnalysisSettings<Missing<super::required::DetectSentiment>> { SentimentAnalysisSettings(Bag::default(), Phase) }
 }
 impl<R0> SentimentAnalysisSettings<R0> {
-    /// `DetectSentiment`: boolean, required. Update: in place.
+    /// `DetectSentiment`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-sentimentanalysissettings.html#cfn-lex-botalias-sentimentanalysissettings-detectsentiment)
     pub fn detect_sentiment(self, value: impl Arg<bool>) -> SentimentAnalysisSettings<Set> { SentimentAnalysisSettings(put(self.0, "DetectSentiment", value.into_expr()), Phase) }
 }
 impl Done for SentimentAnalysisSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1923,7 +1923,7 @@ impl TextLogDestination {
     pub fn new() -> TextLogDestination<Missing<super::required::CloudWatch>> { TextLogDestination(Bag::default(), Phase) }
 }
 impl<R0> TextLogDestination<R0> {
-    /// `CloudWatch`: `CloudWatchLogGroupLogDestination`, required. Update: in place.
+    /// `CloudWatch`: `CloudWatchLogGroupLogDestination`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-textlogdestination.html#cfn-lex-botalias-textlogdestination-cloudwatch)
     pub fn cloud_watch(self, value: impl Arg<CloudWatchLogGroupLogDestination>) -> TextLogDestination<Set> { TextLogDestination(put(self.0, "CloudWatch", value.into_expr()), Phase) }
 }
 impl Done for TextLogDestination { fn into_props(self) -> Bag { self.0 } }
@@ -1934,9 +1934,9 @@ impl TextLogSetting {
     pub fn new() -> TextLogSetting<Missing<super::required::Destination>, Missing<super::required::Enabled>> { TextLogSetting(Bag::default(), Phase) }
 }
 impl<R0, R1> TextLogSetting<R0, R1> {
-    /// `Destination`: `TextLogDestination`, required. Update: in place.
+    /// `Destination`: `TextLogDestination`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-textlogsetting.html#cfn-lex-botalias-textlogsetting-destination)
     pub fn destination(self, value: impl Arg<TextLogDestination>) -> TextLogSetting<Set, R1> { TextLogSetting(put(self.0, "Destination", value.into_expr()), Phase) }
-    /// `Enabled`: boolean, required. Update: in place.
+    /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-textlogsetting.html#cfn-lex-botalias-textlogsetting-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> TextLogSetting<R0, Set> { TextLogSetting(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for TextLogSetting { fn into_props(self) -> Bag { self.0 } }
@@ -1950,7 +1950,7 @@ impl CfnBotVersion {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBotVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `BotVersion`: text.
+    /// The attribute `BotVersion`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-botversion.html#BotVersion-fn::getatt)
     pub fn attr_bot_version(&self) -> Val<str> { self.0.get_att("BotVersion") }
 }
 impl Parent for CfnBotVersion { fn node(&self) -> &Place { &self.0 } }
@@ -1961,11 +1961,11 @@ impl CfnBotVersionProps {
     pub fn new() -> CfnBotVersionProps<Missing<required::BotId>, Missing<required::BotVersionLocaleSpecification>> { CfnBotVersionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnBotVersionProps<R0, R1> {
-    /// `BotId`: `LexBotId`, required. Update: replacement.
+    /// `BotId`: `LexBotId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-botversion.html#cfn-lex-botversion-botid)
     pub fn bot_id(self, value: impl Arg<kind::LexBotId>) -> CfnBotVersionProps<Set, R1> { CfnBotVersionProps(put(self.0, "BotId", value.into_expr()), Phase) }
-    /// `BotVersionLocaleSpecification`: list of `BotVersionLocaleSpecification`, required. Update: in place.
+    /// `BotVersionLocaleSpecification`: list of `BotVersionLocaleSpecification`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-botversion.html#cfn-lex-botversion-botversionlocalespecification)
     pub fn bot_version_locale_specification(self, value: impl Arg<Arr<bot_version::BotVersionLocaleSpecification>>) -> CfnBotVersionProps<R0, Set> { CfnBotVersionProps(put(self.0, "BotVersionLocaleSpecification", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-botversion.html#cfn-lex-botversion-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
 }
 impl Done for CfnBotVersionProps { fn into_props(self) -> Bag { self.0 } }
@@ -1979,7 +1979,7 @@ impl BotVersionLocaleDetails {
     pub fn new() -> BotVersionLocaleDetails<Missing<super::required::SourceBotVersion>> { BotVersionLocaleDetails(Bag::default(), Phase) }
 }
 impl<R0> BotVersionLocaleDetails<R0> {
-    /// `SourceBotVersion`: text, required. Update: in place.
+    /// `SourceBotVersion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botversion-botversionlocaledetails.html#cfn-lex-botversion-botversionlocaledetails-sourcebotversion)
     pub fn source_bot_version(self, value: impl Arg<str>) -> BotVersionLocaleDetails<Set> { BotVersionLocaleDetails(put(self.0, "SourceBotVersion", value.into_expr()), Phase) }
 }
 impl Done for BotVersionLocaleDetails { fn into_props(self) -> Bag { self.0 } }
@@ -1990,9 +1990,9 @@ impl BotVersionLocaleSpecification {
     pub fn new() -> BotVersionLocaleSpecification<Missing<super::required::BotVersionLocaleDetails>, Missing<super::required::LocaleId>> { BotVersionLocaleSpecification(Bag::default(), Phase) }
 }
 impl<R0, R1> BotVersionLocaleSpecification<R0, R1> {
-    /// `BotVersionLocaleDetails`: `BotVersionLocaleDetails`, required. Update: in place.
+    /// `BotVersionLocaleDetails`: `BotVersionLocaleDetails`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botversion-botversionlocalespecification.html#cfn-lex-botversion-botversionlocalespecification-botversionlocaledetails)
     pub fn bot_version_locale_details(self, value: impl Arg<BotVersionLocaleDetails>) -> BotVersionLocaleSpecification<Set, R1> { BotVersionLocaleSpecification(put(self.0, "BotVersionLocaleDetails", value.into_expr()), Phase) }
-    /// `LocaleId`: text, required. Update: in place.
+    /// `LocaleId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botversion-botversionlocalespecification.html#cfn-lex-botversion-botversionlocalespecification-localeid)
     pub fn locale_id(self, value: impl Arg<str>) -> BotVersionLocaleSpecification<R0, Set> { BotVersionLocaleSpecification(put(self.0, "LocaleId", value.into_expr()), Phase) }
 }
 impl Done for BotVersionLocaleSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -2006,9 +2006,9 @@ impl CfnResourcePolicy {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourcePolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-resourcepolicy.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `RevisionId`: text.
+    /// The attribute `RevisionId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-resourcepolicy.html#RevisionId-fn::getatt)
     pub fn attr_revision_id(&self) -> Val<str> { self.0.get_att("RevisionId") }
 }
 impl Parent for CfnResourcePolicy { fn node(&self) -> &Place { &self.0 } }
@@ -2019,9 +2019,9 @@ impl CfnResourcePolicyProps {
     pub fn new() -> CfnResourcePolicyProps<Missing<required::Policy>, Missing<required::ResourceArn>> { CfnResourcePolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnResourcePolicyProps<R0, R1> {
-    /// `Policy`: JSON, required. Update: in place.
+    /// `Policy`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-resourcepolicy.html#cfn-lex-resourcepolicy-policy)
     pub fn policy(self, value: impl Arg<Any>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "Policy", value.into_expr()), Phase) }
-    /// `ResourceArn`: text, required. Update: replacement.
+    /// `ResourceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-resourcepolicy.html#cfn-lex-resourcepolicy-resourcearn)
     pub fn resource_arn(self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
 }
 impl Done for CfnResourcePolicyProps { fn into_props(self) -> Bag { self.0 } }

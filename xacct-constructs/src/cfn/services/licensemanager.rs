@@ -13,9 +13,9 @@ impl CfnGrant {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnGrantProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `GrantArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `GrantArn`: `OtherArn`.
+    /// The attribute `GrantArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-grant.html#GrantArn-fn::getatt)
     pub fn attr_grant_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("GrantArn") }
-    /// The attribute `Version`: text.
+    /// The attribute `Version`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-grant.html#Version-fn::getatt)
     pub fn attr_version(&self) -> Val<str> { self.0.get_att("Version") }
 }
 impl Parent for CfnGrant { fn node(&self) -> &Place { &self.0 } }
@@ -24,19 +24,19 @@ impl Parent for CfnGrant { fn node(&self) -> &Place { &self.0 } }
 impl CfnGrantProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AllowedOperations`: list of text. Update: in place.
+    /// `AllowedOperations`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-grant.html#cfn-licensemanager-grant-allowedoperations)
     pub fn allowed_operations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedOperations", value.into_expr())) }
-    /// `GrantName`: text. Update: in place.
+    /// `GrantName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-grant.html#cfn-licensemanager-grant-grantname)
     pub fn grant_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GrantName", value.into_expr())) }
-    /// `HomeRegion`: text. Update: in place.
+    /// `HomeRegion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-grant.html#cfn-licensemanager-grant-homeregion)
     pub fn home_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HomeRegion", value.into_expr())) }
-    /// `LicenseArn`: text. Update: in place.
+    /// `LicenseArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-grant.html#cfn-licensemanager-grant-licensearn)
     pub fn license_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LicenseArn", value.into_expr())) }
-    /// `Principals`: list of text. Update: in place.
+    /// `Principals`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-grant.html#cfn-licensemanager-grant-principals)
     pub fn principals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Principals", value.into_expr())) }
-    /// `Status`: text. Update: in place.
+    /// `Status`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-grant.html#cfn-licensemanager-grant-status)
     pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-grant.html#cfn-licensemanager-grant-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnGrantProps { fn into_props(self) -> Bag { self.0 } }
@@ -49,9 +49,9 @@ impl CfnLicense {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLicenseProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `LicenseArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `LicenseArn`: `OtherArn`.
+    /// The attribute `LicenseArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-license.html#LicenseArn-fn::getatt)
     pub fn attr_license_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LicenseArn") }
-    /// The attribute `Version`: text.
+    /// The attribute `Version`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-license.html#Version-fn::getatt)
     pub fn attr_version(&self) -> Val<str> { self.0.get_att("Version") }
 }
 impl Parent for CfnLicense { fn node(&self) -> &Place { &self.0 } }
@@ -62,29 +62,29 @@ impl CfnLicenseProps {
     pub fn new() -> CfnLicenseProps<Missing<required::Beneficiary>, Missing<required::ConsumptionConfiguration>, Missing<required::Entitlements>, Missing<required::HomeRegion>, Missing<required::Issuer>, Missing<required::LicenseName>, Missing<required::ProductName>, Missing<required::ProductSKU>, Missing<required::Validity>> { CfnLicenseProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5, R6, R7, R8> CfnLicenseProps<R0, R1, R2, R3, R4, R5, R6, R7, R8> {
-    /// `Beneficiary`: text, required. Update: in place.
+    /// `Beneficiary`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-license.html#cfn-licensemanager-license-beneficiary)
     pub fn beneficiary(self, value: impl Arg<str>) -> CfnLicenseProps<Set, R1, R2, R3, R4, R5, R6, R7, R8> { CfnLicenseProps(put(self.0, "Beneficiary", value.into_expr()), Phase) }
-    /// `ConsumptionConfiguration`: `ConsumptionConfiguration`, required. Update: in place.
+    /// `ConsumptionConfiguration`: `ConsumptionConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-license.html#cfn-licensemanager-license-consumptionconfiguration)
     pub fn consumption_configuration(self, value: impl Arg<license::ConsumptionConfiguration>) -> CfnLicenseProps<R0, Set, R2, R3, R4, R5, R6, R7, R8> { CfnLicenseProps(put(self.0, "ConsumptionConfiguration", value.into_expr()), Phase) }
-    /// `Entitlements`: list of `Entitlement`, required. Update: in place.
+    /// `Entitlements`: list of `Entitlement`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-license.html#cfn-licensemanager-license-entitlements)
     pub fn entitlements(self, value: impl Arg<Arr<license::Entitlement>>) -> CfnLicenseProps<R0, R1, Set, R3, R4, R5, R6, R7, R8> { CfnLicenseProps(put(self.0, "Entitlements", value.into_expr()), Phase) }
-    /// `HomeRegion`: text, required. Update: in place.
+    /// `HomeRegion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-license.html#cfn-licensemanager-license-homeregion)
     pub fn home_region(self, value: impl Arg<str>) -> CfnLicenseProps<R0, R1, R2, Set, R4, R5, R6, R7, R8> { CfnLicenseProps(put(self.0, "HomeRegion", value.into_expr()), Phase) }
-    /// `Issuer`: `IssuerData`, required. Update: in place.
+    /// `Issuer`: `IssuerData`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-license.html#cfn-licensemanager-license-issuer)
     pub fn issuer(self, value: impl Arg<license::IssuerData>) -> CfnLicenseProps<R0, R1, R2, R3, Set, R5, R6, R7, R8> { CfnLicenseProps(put(self.0, "Issuer", value.into_expr()), Phase) }
-    /// `LicenseMetadata`: list of `Metadata`. Update: in place.
+    /// `LicenseMetadata`: list of `Metadata`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-license.html#cfn-licensemanager-license-licensemetadata)
     pub fn license_metadata(self, value: impl Arg<Arr<license::Metadata>>) -> Self { Self(put(self.0, "LicenseMetadata", value.into_expr()), Phase) }
-    /// `LicenseName`: text, required. Update: in place.
+    /// `LicenseName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-license.html#cfn-licensemanager-license-licensename)
     pub fn license_name(self, value: impl Arg<str>) -> CfnLicenseProps<R0, R1, R2, R3, R4, Set, R6, R7, R8> { CfnLicenseProps(put(self.0, "LicenseName", value.into_expr()), Phase) }
-    /// `ProductName`: text, required. Update: in place.
+    /// `ProductName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-license.html#cfn-licensemanager-license-productname)
     pub fn product_name(self, value: impl Arg<str>) -> CfnLicenseProps<R0, R1, R2, R3, R4, R5, Set, R7, R8> { CfnLicenseProps(put(self.0, "ProductName", value.into_expr()), Phase) }
-    /// `ProductSKU`: text, required. Update: in place.
+    /// `ProductSKU`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-license.html#cfn-licensemanager-license-productsku)
     pub fn product_sku(self, value: impl Arg<str>) -> CfnLicenseProps<R0, R1, R2, R3, R4, R5, R6, Set, R8> { CfnLicenseProps(put(self.0, "ProductSKU", value.into_expr()), Phase) }
-    /// `Status`: text. Update: in place.
+    /// `Status`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-license.html#cfn-licensemanager-license-status)
     pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-license.html#cfn-licensemanager-license-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Validity`: `ValidityDateFormat`, required. Update: in place.
+    /// `Validity`: `ValidityDateFormat`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-license.html#cfn-licensemanager-license-validity)
     pub fn validity(self, value: impl Arg<license::ValidityDateFormat>) -> CfnLicenseProps<R0, R1, R2, R3, R4, R5, R6, R7, Set> { CfnLicenseProps(put(self.0, "Validity", value.into_expr()), Phase) }
 }
 impl Done for CfnLicenseProps { fn into_props(self) -> Bag { self.0 } }
@@ -98,9 +98,9 @@ impl BorrowConfiguration {
     pub fn new() -> BorrowConfiguration<Missing<super::required::AllowEarlyCheckIn>, Missing<super::required::MaxTimeToLiveInMinutes>> { BorrowConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> BorrowConfiguration<R0, R1> {
-    /// `AllowEarlyCheckIn`: boolean, required. Update: in place.
+    /// `AllowEarlyCheckIn`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-license-borrowconfiguration.html#cfn-licensemanager-license-borrowconfiguration-allowearlycheckin)
     pub fn allow_early_check_in(self, value: impl Arg<bool>) -> BorrowConfiguration<Set, R1> { BorrowConfiguration(put(self.0, "AllowEarlyCheckIn", value.into_expr()), Phase) }
-    /// `MaxTimeToLiveInMinutes`: integer, required. Update: in place.
+    /// `MaxTimeToLiveInMinutes`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-license-borrowconfiguration.html#cfn-licensemanager-license-borrowconfiguration-maxtimetoliveinminutes)
     pub fn max_time_to_live_in_minutes(self, value: impl Arg<i64>) -> BorrowConfiguration<R0, Set> { BorrowConfiguration(put(self.0, "MaxTimeToLiveInMinutes", value.into_expr()), Phase) }
 }
 impl Done for BorrowConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -109,11 +109,11 @@ impl Done for BorrowConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl ConsumptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BorrowConfiguration`: `BorrowConfiguration`. Update: in place.
+    /// `BorrowConfiguration`: `BorrowConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-license-consumptionconfiguration.html#cfn-licensemanager-license-consumptionconfiguration-borrowconfiguration)
     pub fn borrow_configuration(self, value: impl Arg<BorrowConfiguration>) -> Self { Self(put(self.0, "BorrowConfiguration", value.into_expr())) }
-    /// `ProvisionalConfiguration`: `ProvisionalConfiguration`. Update: in place.
+    /// `ProvisionalConfiguration`: `ProvisionalConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-license-consumptionconfiguration.html#cfn-licensemanager-license-consumptionconfiguration-provisionalconfiguration)
     pub fn provisional_configuration(self, value: impl Arg<ProvisionalConfiguration>) -> Self { Self(put(self.0, "ProvisionalConfiguration", value.into_expr())) }
-    /// `RenewType`: text. Update: in place.
+    /// `RenewType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-license-consumptionconfiguration.html#cfn-licensemanager-license-consumptionconfiguration-renewtype)
     pub fn renew_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RenewType", value.into_expr())) }
 }
 impl Done for ConsumptionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -124,17 +124,17 @@ impl Entitlement {
     pub fn new() -> Entitlement<Missing<super::required::Name>, Missing<super::required::Unit>> { Entitlement(Bag::default(), Phase) }
 }
 impl<R0, R1> Entitlement<R0, R1> {
-    /// `AllowCheckIn`: boolean. Update: in place.
+    /// `AllowCheckIn`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-license-entitlement.html#cfn-licensemanager-license-entitlement-allowcheckin)
     pub fn allow_check_in(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowCheckIn", value.into_expr()), Phase) }
-    /// `MaxCount`: integer. Update: in place.
+    /// `MaxCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-license-entitlement.html#cfn-licensemanager-license-entitlement-maxcount)
     pub fn max_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCount", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-license-entitlement.html#cfn-licensemanager-license-entitlement-name)
     pub fn name(self, value: impl Arg<str>) -> Entitlement<Set, R1> { Entitlement(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Overage`: boolean. Update: in place.
+    /// `Overage`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-license-entitlement.html#cfn-licensemanager-license-entitlement-overage)
     pub fn overage(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Overage", value.into_expr()), Phase) }
-    /// `Unit`: text, required. Update: in place.
+    /// `Unit`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-license-entitlement.html#cfn-licensemanager-license-entitlement-unit)
     pub fn unit(self, value: impl Arg<str>) -> Entitlement<R0, Set> { Entitlement(put(self.0, "Unit", value.into_expr()), Phase) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-license-entitlement.html#cfn-licensemanager-license-entitlement-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Entitlement { fn into_props(self) -> Bag { self.0 } }
@@ -145,9 +145,9 @@ impl IssuerData {
     pub fn new() -> IssuerData<Missing<super::required::Name>> { IssuerData(Bag::default(), Phase) }
 }
 impl<R0> IssuerData<R0> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-license-issuerdata.html#cfn-licensemanager-license-issuerdata-name)
     pub fn name(self, value: impl Arg<str>) -> IssuerData<Set> { IssuerData(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `SignKey`: text. Update: in place.
+    /// `SignKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-license-issuerdata.html#cfn-licensemanager-license-issuerdata-signkey)
     pub fn sign_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SignKey", value.into_expr()), Phase) }
 }
 impl Done for IssuerData { fn into_props(self) -> Bag { self.0 } }
@@ -158,9 +158,9 @@ impl Metadata {
     pub fn new() -> Metadata<Missing<super::required::Name>, Missing<super::required::Value>> { Metadata(Bag::default(), Phase) }
 }
 impl<R0, R1> Metadata<R0, R1> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-license-metadata.html#cfn-licensemanager-license-metadata-name)
     pub fn name(self, value: impl Arg<str>) -> Metadata<Set, R1> { Metadata(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-license-metadata.html#cfn-licensemanager-license-metadata-value)
     pub fn value(self, value: impl Arg<str>) -> Metadata<R0, Set> { Metadata(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Metadata { fn into_props(self) -> Bag { self.0 } }
@@ -171,7 +171,7 @@ impl ProvisionalConfiguration {
     pub fn new() -> ProvisionalConfiguration<Missing<super::required::MaxTimeToLiveInMinutes>> { ProvisionalConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ProvisionalConfiguration<R0> {
-    /// `MaxTimeToLiveInMinutes`: integer, required. Update: in place.
+    /// `MaxTimeToLiveInMinutes`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-license-provisionalconfiguration.html#cfn-licensemanager-license-provisionalconfiguration-maxtimetoliveinminutes)
     pub fn max_time_to_live_in_minutes(self, value: impl Arg<i64>) -> ProvisionalConfiguration<Set> { ProvisionalConfiguration(put(self.0, "MaxTimeToLiveInMinutes", value.into_expr()), Phase) }
 }
 impl Done for ProvisionalConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -182,9 +182,9 @@ impl ValidityDateFormat {
     pub fn new() -> ValidityDateFormat<Missing<super::required::Begin>, Missing<super::required::End>> { ValidityDateFormat(Bag::default(), Phase) }
 }
 impl<R0, R1> ValidityDateFormat<R0, R1> {
-    /// `Begin`: text, required. Update: in place.
+    /// `Begin`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-license-validitydateformat.html#cfn-licensemanager-license-validitydateformat-begin)
     pub fn begin(self, value: impl Arg<str>) -> ValidityDateFormat<Set, R1> { ValidityDateFormat(put(self.0, "Begin", value.into_expr()), Phase) }
-    /// `End`: text, required. Update: in place.
+    /// `End`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-license-validitydateformat.html#cfn-licensemanager-license-validitydateformat-end)
     pub fn end(self, value: impl Arg<str>) -> ValidityDateFormat<R0, Set> { ValidityDateFormat(put(self.0, "End", value.into_expr()), Phase) }
 }
 impl Done for ValidityDateFormat { fn into_props(self) -> Bag { self.0 } }
@@ -198,7 +198,7 @@ impl CfnLicenseAssetGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLicenseAssetGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `LicenseAssetGroupArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `LicenseAssetGroupArn`: `OtherArn`.
+    /// The attribute `LicenseAssetGroupArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-licenseassetgroup.html#LicenseAssetGroupArn-fn::getatt)
     pub fn attr_license_asset_group_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LicenseAssetGroupArn") }
 }
 impl Parent for CfnLicenseAssetGroup { fn node(&self) -> &Place { &self.0 } }
@@ -209,17 +209,17 @@ impl CfnLicenseAssetGroupProps {
     pub fn new() -> CfnLicenseAssetGroupProps<Missing<required::AssociatedLicenseAssetRulesetARNs>, Missing<required::LicenseAssetGroupConfigurations>, Missing<required::Name>> { CfnLicenseAssetGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnLicenseAssetGroupProps<R0, R1, R2> {
-    /// `AssociatedLicenseAssetRulesetARNs`: list of text, required. Update: in place.
+    /// `AssociatedLicenseAssetRulesetARNs`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-licenseassetgroup.html#cfn-licensemanager-licenseassetgroup-associatedlicenseassetrulesetarns)
     pub fn associated_license_asset_ruleset_arns(self, value: impl Arg<Arr<str>>) -> CfnLicenseAssetGroupProps<Set, R1, R2> { CfnLicenseAssetGroupProps(put(self.0, "AssociatedLicenseAssetRulesetARNs", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-licenseassetgroup.html#cfn-licensemanager-licenseassetgroup-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `LicenseAssetGroupConfigurations`: list of `LicenseAssetGroupConfiguration`, required. Update: replacement.
+    /// `LicenseAssetGroupConfigurations`: list of `LicenseAssetGroupConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-licenseassetgroup.html#cfn-licensemanager-licenseassetgroup-licenseassetgroupconfigurations)
     pub fn license_asset_group_configurations(self, value: impl Arg<Arr<license_asset_group::LicenseAssetGroupConfiguration>>) -> CfnLicenseAssetGroupProps<R0, Set, R2> { CfnLicenseAssetGroupProps(put(self.0, "LicenseAssetGroupConfigurations", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-licenseassetgroup.html#cfn-licensemanager-licenseassetgroup-name)
     pub fn name(self, value: impl Arg<str>) -> CfnLicenseAssetGroupProps<R0, R1, Set> { CfnLicenseAssetGroupProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Properties`: list of `LicenseAssetGroupProperty`. Update: in place.
+    /// `Properties`: list of `LicenseAssetGroupProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-licenseassetgroup.html#cfn-licensemanager-licenseassetgroup-properties)
     pub fn properties(self, value: impl Arg<Arr<license_asset_group::LicenseAssetGroupProperty>>) -> Self { Self(put(self.0, "Properties", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-licenseassetgroup.html#cfn-licensemanager-licenseassetgroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnLicenseAssetGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -231,7 +231,7 @@ use crate::cfn::support::*;
 impl LicenseAssetGroupConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `UsageDimension`: text. Update: replacement.
+    /// `UsageDimension`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetgroup-licenseassetgroupconfiguration.html#cfn-licensemanager-licenseassetgroup-licenseassetgroupconfiguration-usagedimension)
     pub fn usage_dimension(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UsageDimension", value.into_expr())) }
 }
 impl Done for LicenseAssetGroupConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -240,9 +240,9 @@ impl Done for LicenseAssetGroupConfiguration { fn into_props(self) -> Bag { self
 impl LicenseAssetGroupProperty {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Key`: text. Update: in place.
+    /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetgroup-licenseassetgroupproperty.html#cfn-licensemanager-licenseassetgroup-licenseassetgroupproperty-key)
     pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetgroup-licenseassetgroupproperty.html#cfn-licensemanager-licenseassetgroup-licenseassetgroupproperty-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for LicenseAssetGroupProperty { fn into_props(self) -> Bag { self.0 } }
@@ -256,7 +256,7 @@ impl CfnLicenseAssetRuleSet {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLicenseAssetRuleSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `LicenseAssetRulesetArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `LicenseAssetRulesetArn`: `OtherArn`.
+    /// The attribute `LicenseAssetRulesetArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-licenseassetruleset.html#LicenseAssetRulesetArn-fn::getatt)
     pub fn attr_license_asset_ruleset_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LicenseAssetRulesetArn") }
 }
 impl Parent for CfnLicenseAssetRuleSet { fn node(&self) -> &Place { &self.0 } }
@@ -267,13 +267,13 @@ impl CfnLicenseAssetRuleSetProps {
     pub fn new() -> CfnLicenseAssetRuleSetProps<Missing<required::Name>, Missing<required::Rules>> { CfnLicenseAssetRuleSetProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnLicenseAssetRuleSetProps<R0, R1> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-licenseassetruleset.html#cfn-licensemanager-licenseassetruleset-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-licenseassetruleset.html#cfn-licensemanager-licenseassetruleset-name)
     pub fn name(self, value: impl Arg<str>) -> CfnLicenseAssetRuleSetProps<Set, R1> { CfnLicenseAssetRuleSetProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Rules`: list of `LicenseAssetRule`, required. Update: in place.
+    /// `Rules`: list of `LicenseAssetRule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-licenseassetruleset.html#cfn-licensemanager-licenseassetruleset-rules)
     pub fn rules(self, value: impl Arg<Arr<license_asset_rule_set::LicenseAssetRule>>) -> CfnLicenseAssetRuleSetProps<R0, Set> { CfnLicenseAssetRuleSetProps(put(self.0, "Rules", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-licenseassetruleset.html#cfn-licensemanager-licenseassetruleset-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnLicenseAssetRuleSetProps { fn into_props(self) -> Bag { self.0 } }
@@ -285,7 +285,7 @@ use crate::cfn::support::*;
 impl AndRuleStatement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MatchingRuleStatements`: list of `MatchingRuleStatement`. Update: in place.
+    /// `MatchingRuleStatements`: list of `MatchingRuleStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-andrulestatement.html#cfn-licensemanager-licenseassetruleset-andrulestatement-matchingrulestatements)
     pub fn matching_rule_statements(self, value: impl Arg<Arr<MatchingRuleStatement>>) -> Self { Self(put(self.0, "MatchingRuleStatements", value.into_expr())) }
 }
 impl Done for AndRuleStatement { fn into_props(self) -> Bag { self.0 } }
@@ -294,11 +294,11 @@ impl Done for AndRuleStatement { fn into_props(self) -> Bag { self.0 } }
 impl InstanceRuleStatement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AndRuleStatement`: `AndRuleStatement`. Update: in place.
+    /// `AndRuleStatement`: `AndRuleStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-instancerulestatement.html#cfn-licensemanager-licenseassetruleset-instancerulestatement-andrulestatement)
     pub fn and_rule_statement(self, value: impl Arg<AndRuleStatement>) -> Self { Self(put(self.0, "AndRuleStatement", value.into_expr())) }
-    /// `MatchingRuleStatement`: `MatchingRuleStatement`. Update: in place.
+    /// `MatchingRuleStatement`: `MatchingRuleStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-instancerulestatement.html#cfn-licensemanager-licenseassetruleset-instancerulestatement-matchingrulestatement)
     pub fn matching_rule_statement(self, value: impl Arg<MatchingRuleStatement>) -> Self { Self(put(self.0, "MatchingRuleStatement", value.into_expr())) }
-    /// `OrRuleStatement`: `OrRuleStatement`. Update: in place.
+    /// `OrRuleStatement`: `OrRuleStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-instancerulestatement.html#cfn-licensemanager-licenseassetruleset-instancerulestatement-orrulestatement)
     pub fn or_rule_statement(self, value: impl Arg<OrRuleStatement>) -> Self { Self(put(self.0, "OrRuleStatement", value.into_expr())) }
 }
 impl Done for InstanceRuleStatement { fn into_props(self) -> Bag { self.0 } }
@@ -309,7 +309,7 @@ impl LicenseAssetRule {
     pub fn new() -> LicenseAssetRule<Missing<super::required::RuleStatement>> { LicenseAssetRule(Bag::default(), Phase) }
 }
 impl<R0> LicenseAssetRule<R0> {
-    /// `RuleStatement`: `RuleStatement`, required. Update: in place.
+    /// `RuleStatement`: `RuleStatement`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-licenseassetrule.html#cfn-licensemanager-licenseassetruleset-licenseassetrule-rulestatement)
     pub fn rule_statement(self, value: impl Arg<RuleStatement>) -> LicenseAssetRule<Set> { LicenseAssetRule(put(self.0, "RuleStatement", value.into_expr()), Phase) }
 }
 impl Done for LicenseAssetRule { fn into_props(self) -> Bag { self.0 } }
@@ -318,11 +318,11 @@ impl Done for LicenseAssetRule { fn into_props(self) -> Bag { self.0 } }
 impl LicenseConfigurationRuleStatement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AndRuleStatement`: `AndRuleStatement`. Update: in place.
+    /// `AndRuleStatement`: `AndRuleStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-licenseconfigurationrulestatement.html#cfn-licensemanager-licenseassetruleset-licenseconfigurationrulestatement-andrulestatement)
     pub fn and_rule_statement(self, value: impl Arg<AndRuleStatement>) -> Self { Self(put(self.0, "AndRuleStatement", value.into_expr())) }
-    /// `MatchingRuleStatement`: `MatchingRuleStatement`. Update: in place.
+    /// `MatchingRuleStatement`: `MatchingRuleStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-licenseconfigurationrulestatement.html#cfn-licensemanager-licenseassetruleset-licenseconfigurationrulestatement-matchingrulestatement)
     pub fn matching_rule_statement(self, value: impl Arg<MatchingRuleStatement>) -> Self { Self(put(self.0, "MatchingRuleStatement", value.into_expr())) }
-    /// `OrRuleStatement`: `OrRuleStatement`. Update: in place.
+    /// `OrRuleStatement`: `OrRuleStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-licenseconfigurationrulestatement.html#cfn-licensemanager-licenseassetruleset-licenseconfigurationrulestatement-orrulestatement)
     pub fn or_rule_statement(self, value: impl Arg<OrRuleStatement>) -> Self { Self(put(self.0, "OrRuleStatement", value.into_expr())) }
 }
 impl Done for LicenseConfigurationRuleStatement { fn into_props(self) -> Bag { self.0 } }
@@ -331,11 +331,11 @@ impl Done for LicenseConfigurationRuleStatement { fn into_props(self) -> Bag { s
 impl LicenseRuleStatement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AndRuleStatement`: `AndRuleStatement`. Update: in place.
+    /// `AndRuleStatement`: `AndRuleStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-licenserulestatement.html#cfn-licensemanager-licenseassetruleset-licenserulestatement-andrulestatement)
     pub fn and_rule_statement(self, value: impl Arg<AndRuleStatement>) -> Self { Self(put(self.0, "AndRuleStatement", value.into_expr())) }
-    /// `MatchingRuleStatement`: `MatchingRuleStatement`. Update: in place.
+    /// `MatchingRuleStatement`: `MatchingRuleStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-licenserulestatement.html#cfn-licensemanager-licenseassetruleset-licenserulestatement-matchingrulestatement)
     pub fn matching_rule_statement(self, value: impl Arg<MatchingRuleStatement>) -> Self { Self(put(self.0, "MatchingRuleStatement", value.into_expr())) }
-    /// `OrRuleStatement`: `OrRuleStatement`. Update: in place.
+    /// `OrRuleStatement`: `OrRuleStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-licenserulestatement.html#cfn-licensemanager-licenseassetruleset-licenserulestatement-orrulestatement)
     pub fn or_rule_statement(self, value: impl Arg<OrRuleStatement>) -> Self { Self(put(self.0, "OrRuleStatement", value.into_expr())) }
 }
 impl Done for LicenseRuleStatement { fn into_props(self) -> Bag { self.0 } }
@@ -346,11 +346,11 @@ impl MatchingRuleStatement {
     pub fn new() -> MatchingRuleStatement<Missing<super::required::Constraint>, Missing<super::required::KeyToMatch>, Missing<super::required::ValueToMatch>> { MatchingRuleStatement(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MatchingRuleStatement<R0, R1, R2> {
-    /// `Constraint`: text, required. Update: in place.
+    /// `Constraint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-matchingrulestatement.html#cfn-licensemanager-licenseassetruleset-matchingrulestatement-constraint)
     pub fn constraint(self, value: impl Arg<str>) -> MatchingRuleStatement<Set, R1, R2> { MatchingRuleStatement(put(self.0, "Constraint", value.into_expr()), Phase) }
-    /// `KeyToMatch`: text, required. Update: in place.
+    /// `KeyToMatch`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-matchingrulestatement.html#cfn-licensemanager-licenseassetruleset-matchingrulestatement-keytomatch)
     pub fn key_to_match(self, value: impl Arg<str>) -> MatchingRuleStatement<R0, Set, R2> { MatchingRuleStatement(put(self.0, "KeyToMatch", value.into_expr()), Phase) }
-    /// `ValueToMatch`: list of text, required. Update: in place.
+    /// `ValueToMatch`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-matchingrulestatement.html#cfn-licensemanager-licenseassetruleset-matchingrulestatement-valuetomatch)
     pub fn value_to_match(self, value: impl Arg<Arr<str>>) -> MatchingRuleStatement<R0, R1, Set> { MatchingRuleStatement(put(self.0, "ValueToMatch", value.into_expr()), Phase) }
 }
 impl Done for MatchingRuleStatement { fn into_props(self) -> Bag { self.0 } }
@@ -359,7 +359,7 @@ impl Done for MatchingRuleStatement { fn into_props(self) -> Bag { self.0 } }
 impl OrRuleStatement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MatchingRuleStatements`: list of `MatchingRuleStatement`. Update: in place.
+    /// `MatchingRuleStatements`: list of `MatchingRuleStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-orrulestatement.html#cfn-licensemanager-licenseassetruleset-orrulestatement-matchingrulestatements)
     pub fn matching_rule_statements(self, value: impl Arg<Arr<MatchingRuleStatement>>) -> Self { Self(put(self.0, "MatchingRuleStatements", value.into_expr())) }
 }
 impl Done for OrRuleStatement { fn into_props(self) -> Bag { self.0 } }
@@ -368,11 +368,11 @@ impl Done for OrRuleStatement { fn into_props(self) -> Bag { self.0 } }
 impl RuleStatement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `InstanceRuleStatement`: `InstanceRuleStatement`. Update: in place.
+    /// `InstanceRuleStatement`: `InstanceRuleStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-rulestatement.html#cfn-licensemanager-licenseassetruleset-rulestatement-instancerulestatement)
     pub fn instance_rule_statement(self, value: impl Arg<InstanceRuleStatement>) -> Self { Self(put(self.0, "InstanceRuleStatement", value.into_expr())) }
-    /// `LicenseConfigurationRuleStatement`: `LicenseConfigurationRuleStatement`. Update: in place.
+    /// `LicenseConfigurationRuleStatement`: `LicenseConfigurationRuleStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-rulestatement.html#cfn-licensemanager-licenseassetruleset-rulestatement-licenseconfigurationrulestatement)
     pub fn license_configuration_rule_statement(self, value: impl Arg<LicenseConfigurationRuleStatement>) -> Self { Self(put(self.0, "LicenseConfigurationRuleStatement", value.into_expr())) }
-    /// `LicenseRuleStatement`: `LicenseRuleStatement`. Update: in place.
+    /// `LicenseRuleStatement`: `LicenseRuleStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-rulestatement.html#cfn-licensemanager-licenseassetruleset-rulestatement-licenserulestatement)
     pub fn license_rule_statement(self, value: impl Arg<LicenseRuleStatement>) -> Self { Self(put(self.0, "LicenseRuleStatement", value.into_expr())) }
 }
 impl Done for RuleStatement { fn into_props(self) -> Bag { self.0 } }

@@ -13,9 +13,9 @@ impl CfnAlarm {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAlarmProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AlarmName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AlarmArn`: `OtherArn`.
+    /// The attribute `AlarmArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-alarm.html#AlarmArn-fn::getatt)
     pub fn attr_alarm_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AlarmArn") }
-    /// The attribute `State`: text.
+    /// The attribute `State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-alarm.html#State-fn::getatt)
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
 }
 impl Parent for CfnAlarm { fn node(&self) -> &Place { &self.0 } }
@@ -26,27 +26,27 @@ impl CfnAlarmProps {
     pub fn new() -> CfnAlarmProps<Missing<required::AlarmName>, Missing<required::ComparisonOperator>, Missing<required::EvaluationPeriods>, Missing<required::MetricName>, Missing<required::MonitoredResourceName>, Missing<required::Threshold>> { CfnAlarmProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5> CfnAlarmProps<R0, R1, R2, R3, R4, R5> {
-    /// `AlarmName`: text, required. Update: replacement.
+    /// `AlarmName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-alarm.html#cfn-lightsail-alarm-alarmname)
     pub fn alarm_name(self, value: impl Arg<str>) -> CfnAlarmProps<Set, R1, R2, R3, R4, R5> { CfnAlarmProps(put(self.0, "AlarmName", value.into_expr()), Phase) }
-    /// `ComparisonOperator`: text, required. Update: in place.
+    /// `ComparisonOperator`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-alarm.html#cfn-lightsail-alarm-comparisonoperator)
     pub fn comparison_operator(self, value: impl Arg<str>) -> CfnAlarmProps<R0, Set, R2, R3, R4, R5> { CfnAlarmProps(put(self.0, "ComparisonOperator", value.into_expr()), Phase) }
-    /// `ContactProtocols`: list of text. Update: in place.
+    /// `ContactProtocols`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-alarm.html#cfn-lightsail-alarm-contactprotocols)
     pub fn contact_protocols(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ContactProtocols", value.into_expr()), Phase) }
-    /// `DatapointsToAlarm`: integer. Update: in place.
+    /// `DatapointsToAlarm`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-alarm.html#cfn-lightsail-alarm-datapointstoalarm)
     pub fn datapoints_to_alarm(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DatapointsToAlarm", value.into_expr()), Phase) }
-    /// `EvaluationPeriods`: integer, required. Update: in place.
+    /// `EvaluationPeriods`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-alarm.html#cfn-lightsail-alarm-evaluationperiods)
     pub fn evaluation_periods(self, value: impl Arg<i64>) -> CfnAlarmProps<R0, R1, Set, R3, R4, R5> { CfnAlarmProps(put(self.0, "EvaluationPeriods", value.into_expr()), Phase) }
-    /// `MetricName`: text, required. Update: replacement.
+    /// `MetricName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-alarm.html#cfn-lightsail-alarm-metricname)
     pub fn metric_name(self, value: impl Arg<str>) -> CfnAlarmProps<R0, R1, R2, Set, R4, R5> { CfnAlarmProps(put(self.0, "MetricName", value.into_expr()), Phase) }
-    /// `MonitoredResourceName`: text, required. Update: replacement.
+    /// `MonitoredResourceName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-alarm.html#cfn-lightsail-alarm-monitoredresourcename)
     pub fn monitored_resource_name(self, value: impl Arg<str>) -> CfnAlarmProps<R0, R1, R2, R3, Set, R5> { CfnAlarmProps(put(self.0, "MonitoredResourceName", value.into_expr()), Phase) }
-    /// `NotificationEnabled`: boolean. Update: in place.
+    /// `NotificationEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-alarm.html#cfn-lightsail-alarm-notificationenabled)
     pub fn notification_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NotificationEnabled", value.into_expr()), Phase) }
-    /// `NotificationTriggers`: list of text. Update: in place.
+    /// `NotificationTriggers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-alarm.html#cfn-lightsail-alarm-notificationtriggers)
     pub fn notification_triggers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotificationTriggers", value.into_expr()), Phase) }
-    /// `Threshold`: number, required. Update: in place.
+    /// `Threshold`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-alarm.html#cfn-lightsail-alarm-threshold)
     pub fn threshold(self, value: impl Arg<f64>) -> CfnAlarmProps<R0, R1, R2, R3, R4, Set> { CfnAlarmProps(put(self.0, "Threshold", value.into_expr()), Phase) }
-    /// `TreatMissingData`: text. Update: in place.
+    /// `TreatMissingData`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-alarm.html#cfn-lightsail-alarm-treatmissingdata)
     pub fn treat_missing_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TreatMissingData", value.into_expr()), Phase) }
 }
 impl Done for CfnAlarmProps { fn into_props(self) -> Bag { self.0 } }
@@ -59,11 +59,11 @@ impl CfnBucket {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBucketProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `BucketName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AbleToUpdateBundle`: boolean.
+    /// The attribute `AbleToUpdateBundle`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-bucket.html#AbleToUpdateBundle-fn::getatt)
     pub fn attr_able_to_update_bundle(&self) -> Val<bool> { self.0.get_att("AbleToUpdateBundle") }
-    /// The attribute `BucketArn`: `OtherArn`.
+    /// The attribute `BucketArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-bucket.html#BucketArn-fn::getatt)
     pub fn attr_bucket_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("BucketArn") }
-    /// The attribute `Url`: text.
+    /// The attribute `Url`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-bucket.html#Url-fn::getatt)
     pub fn attr_url(&self) -> Val<str> { self.0.get_att("Url") }
 }
 impl Parent for CfnBucket { fn node(&self) -> &Place { &self.0 } }
@@ -74,19 +74,19 @@ impl CfnBucketProps {
     pub fn new() -> CfnBucketProps<Missing<required::BucketName>, Missing<required::BundleId>> { CfnBucketProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnBucketProps<R0, R1> {
-    /// `AccessRules`: `AccessRules`. Update: in place.
+    /// `AccessRules`: `AccessRules`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-bucket.html#cfn-lightsail-bucket-accessrules)
     pub fn access_rules(self, value: impl Arg<bucket::AccessRules>) -> Self { Self(put(self.0, "AccessRules", value.into_expr()), Phase) }
-    /// `BucketName`: text, required. Update: replacement.
+    /// `BucketName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-bucket.html#cfn-lightsail-bucket-bucketname)
     pub fn bucket_name(self, value: impl Arg<str>) -> CfnBucketProps<Set, R1> { CfnBucketProps(put(self.0, "BucketName", value.into_expr()), Phase) }
-    /// `BundleId`: text, required. Update: in place.
+    /// `BundleId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-bucket.html#cfn-lightsail-bucket-bundleid)
     pub fn bundle_id(self, value: impl Arg<str>) -> CfnBucketProps<R0, Set> { CfnBucketProps(put(self.0, "BundleId", value.into_expr()), Phase) }
-    /// `ObjectVersioning`: boolean. Update: in place.
+    /// `ObjectVersioning`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-bucket.html#cfn-lightsail-bucket-objectversioning)
     pub fn object_versioning(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ObjectVersioning", value.into_expr()), Phase) }
-    /// `ReadOnlyAccessAccounts`: list of text. Update: in place.
+    /// `ReadOnlyAccessAccounts`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-bucket.html#cfn-lightsail-bucket-readonlyaccessaccounts)
     pub fn read_only_access_accounts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ReadOnlyAccessAccounts", value.into_expr()), Phase) }
-    /// `ResourcesReceivingAccess`: list of text. Update: in place.
+    /// `ResourcesReceivingAccess`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-bucket.html#cfn-lightsail-bucket-resourcesreceivingaccess)
     pub fn resources_receiving_access(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourcesReceivingAccess", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-bucket.html#cfn-lightsail-bucket-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnBucketProps { fn into_props(self) -> Bag { self.0 } }
@@ -98,9 +98,9 @@ use crate::cfn::support::*;
 impl AccessRules {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AllowPublicOverrides`: boolean. Update: in place.
+    /// `AllowPublicOverrides`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-bucket-accessrules.html#cfn-lightsail-bucket-accessrules-allowpublicoverrides)
     pub fn allow_public_overrides(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowPublicOverrides", value.into_expr())) }
-    /// `GetObject`: text. Update: in place.
+    /// `GetObject`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-bucket-accessrules.html#cfn-lightsail-bucket-accessrules-getobject)
     pub fn get_object(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GetObject", value.into_expr())) }
 }
 impl Done for AccessRules { fn into_props(self) -> Bag { self.0 } }
@@ -114,9 +114,9 @@ impl CfnCertificate {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCertificateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CertificateName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CertificateArn`: `OtherArn`.
+    /// The attribute `CertificateArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-certificate.html#CertificateArn-fn::getatt)
     pub fn attr_certificate_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CertificateArn") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-certificate.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnCertificate { fn node(&self) -> &Place { &self.0 } }
@@ -127,13 +127,13 @@ impl CfnCertificateProps {
     pub fn new() -> CfnCertificateProps<Missing<required::CertificateName>, Missing<required::DomainName>> { CfnCertificateProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnCertificateProps<R0, R1> {
-    /// `CertificateName`: text, required. Update: replacement.
+    /// `CertificateName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-certificate.html#cfn-lightsail-certificate-certificatename)
     pub fn certificate_name(self, value: impl Arg<str>) -> CfnCertificateProps<Set, R1> { CfnCertificateProps(put(self.0, "CertificateName", value.into_expr()), Phase) }
-    /// `DomainName`: text, required. Update: replacement.
+    /// `DomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-certificate.html#cfn-lightsail-certificate-domainname)
     pub fn domain_name(self, value: impl Arg<str>) -> CfnCertificateProps<R0, Set> { CfnCertificateProps(put(self.0, "DomainName", value.into_expr()), Phase) }
-    /// `SubjectAlternativeNames`: list of text. Update: replacement.
+    /// `SubjectAlternativeNames`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-certificate.html#cfn-lightsail-certificate-subjectalternativenames)
     pub fn subject_alternative_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubjectAlternativeNames", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-certificate.html#cfn-lightsail-certificate-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCertificateProps { fn into_props(self) -> Bag { self.0 } }
@@ -146,17 +146,17 @@ impl CfnContactMethod {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnContactMethodProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-contactmethod.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-contactmethod.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `Name`: text.
+    /// The attribute `Name`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-contactmethod.html#Name-fn::getatt)
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
-    /// The attribute `ResourceType`: text.
+    /// The attribute `ResourceType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-contactmethod.html#ResourceType-fn::getatt)
     pub fn attr_resource_type(&self) -> Val<str> { self.0.get_att("ResourceType") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-contactmethod.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `SupportCode`: text.
+    /// The attribute `SupportCode`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-contactmethod.html#SupportCode-fn::getatt)
     pub fn attr_support_code(&self) -> Val<str> { self.0.get_att("SupportCode") }
 }
 impl Parent for CfnContactMethod { fn node(&self) -> &Place { &self.0 } }
@@ -167,9 +167,9 @@ impl CfnContactMethodProps {
     pub fn new() -> CfnContactMethodProps<Missing<required::ContactEndpoint>, Missing<required::Protocol>> { CfnContactMethodProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnContactMethodProps<R0, R1> {
-    /// `ContactEndpoint`: text, required. Update: replacement.
+    /// `ContactEndpoint`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-contactmethod.html#cfn-lightsail-contactmethod-contactendpoint)
     pub fn contact_endpoint(self, value: impl Arg<str>) -> CfnContactMethodProps<Set, R1> { CfnContactMethodProps(put(self.0, "ContactEndpoint", value.into_expr()), Phase) }
-    /// `Protocol`: `Protocol`, required. Update: replacement.
+    /// `Protocol`: `Protocol`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-contactmethod.html#cfn-lightsail-contactmethod-protocol)
     pub fn protocol(self, value: impl Arg<contact_method::Protocol>) -> CfnContactMethodProps<R0, Set> { CfnContactMethodProps(put(self.0, "Protocol", value.into_expr()), Phase) }
 }
 impl Done for CfnContactMethodProps { fn into_props(self) -> Bag { self.0 } }
@@ -188,13 +188,13 @@ impl CfnContainer {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnContainerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ServiceName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ContainerArn`: `OtherArn`.
+    /// The attribute `ContainerArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-container.html#ContainerArn-fn::getatt)
     pub fn attr_container_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ContainerArn") }
-    /// The attribute `PrincipalArn`: `OtherArn`.
+    /// The attribute `PrincipalArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-container.html#PrincipalArn-fn::getatt)
     pub fn attr_principal_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PrincipalArn") }
-    /// The attribute `PrivateRegistryAccess.EcrImagePullerRole.PrincipalArn`: `OtherArn`.
+    /// The attribute `PrivateRegistryAccess.EcrImagePullerRole.PrincipalArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-container.html#PrivateRegistryAccess.EcrImagePullerRole.PrincipalArn-fn::getatt)
     pub fn attr_private_registry_access_ecr_image_puller_role_principal_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PrivateRegistryAccess.EcrImagePullerRole.PrincipalArn") }
-    /// The attribute `Url`: text.
+    /// The attribute `Url`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-container.html#Url-fn::getatt)
     pub fn attr_url(&self) -> Val<str> { self.0.get_att("Url") }
 }
 impl Parent for CfnContainer { fn node(&self) -> &Place { &self.0 } }
@@ -205,21 +205,21 @@ impl CfnContainerProps {
     pub fn new() -> CfnContainerProps<Missing<required::Power>, Missing<required::Scale>, Missing<required::ServiceName>> { CfnContainerProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnContainerProps<R0, R1, R2> {
-    /// `ContainerServiceDeployment`: `ContainerServiceDeployment`. Update: in place.
+    /// `ContainerServiceDeployment`: `ContainerServiceDeployment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-container.html#cfn-lightsail-container-containerservicedeployment)
     pub fn container_service_deployment(self, value: impl Arg<container::ContainerServiceDeployment>) -> Self { Self(put(self.0, "ContainerServiceDeployment", value.into_expr()), Phase) }
-    /// `IsDisabled`: boolean. Update: in place.
+    /// `IsDisabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-container.html#cfn-lightsail-container-isdisabled)
     pub fn is_disabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsDisabled", value.into_expr()), Phase) }
-    /// `Power`: text, required. Update: in place.
+    /// `Power`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-container.html#cfn-lightsail-container-power)
     pub fn power(self, value: impl Arg<str>) -> CfnContainerProps<Set, R1, R2> { CfnContainerProps(put(self.0, "Power", value.into_expr()), Phase) }
-    /// `PrivateRegistryAccess`: `PrivateRegistryAccess`. Update: in place.
+    /// `PrivateRegistryAccess`: `PrivateRegistryAccess`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-container.html#cfn-lightsail-container-privateregistryaccess)
     pub fn private_registry_access(self, value: impl Arg<container::PrivateRegistryAccess>) -> Self { Self(put(self.0, "PrivateRegistryAccess", value.into_expr()), Phase) }
-    /// `PublicDomainNames`: list of `PublicDomainName`. Update: in place.
+    /// `PublicDomainNames`: list of `PublicDomainName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-container.html#cfn-lightsail-container-publicdomainnames)
     pub fn public_domain_names(self, value: impl Arg<Arr<container::PublicDomainName>>) -> Self { Self(put(self.0, "PublicDomainNames", value.into_expr()), Phase) }
-    /// `Scale`: integer, required. Update: in place.
+    /// `Scale`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-container.html#cfn-lightsail-container-scale)
     pub fn scale(self, value: impl Arg<i64>) -> CfnContainerProps<R0, Set, R2> { CfnContainerProps(put(self.0, "Scale", value.into_expr()), Phase) }
-    /// `ServiceName`: text, required. Update: replacement.
+    /// `ServiceName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-container.html#cfn-lightsail-container-servicename)
     pub fn service_name(self, value: impl Arg<str>) -> CfnContainerProps<R0, R1, Set> { CfnContainerProps(put(self.0, "ServiceName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-container.html#cfn-lightsail-container-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnContainerProps { fn into_props(self) -> Bag { self.0 } }
@@ -231,15 +231,15 @@ use crate::cfn::support::*;
 impl Container {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Command`: list of text. Update: in place.
+    /// `Command`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-container.html#cfn-lightsail-container-container-command)
     pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value.into_expr())) }
-    /// `ContainerName`: text. Update: in place.
+    /// `ContainerName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-container.html#cfn-lightsail-container-container-containername)
     pub fn container_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerName", value.into_expr())) }
-    /// `Environment`: list of `EnvironmentVariable`. Update: in place.
+    /// `Environment`: list of `EnvironmentVariable`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-container.html#cfn-lightsail-container-container-environment)
     pub fn environment(self, value: impl Arg<Arr<EnvironmentVariable>>) -> Self { Self(put(self.0, "Environment", value.into_expr())) }
-    /// `Image`: text. Update: in place.
+    /// `Image`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-container.html#cfn-lightsail-container-container-image)
     pub fn image(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Image", value.into_expr())) }
-    /// `Ports`: list of `PortInfo`. Update: in place.
+    /// `Ports`: list of `PortInfo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-container.html#cfn-lightsail-container-container-ports)
     pub fn ports(self, value: impl Arg<Arr<PortInfo>>) -> Self { Self(put(self.0, "Ports", value.into_expr())) }
 }
 impl Done for Container { fn into_props(self) -> Bag { self.0 } }
@@ -248,9 +248,9 @@ impl Done for Container { fn into_props(self) -> Bag { self.0 } }
 impl ContainerServiceDeployment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Containers`: list of `Container`. Update: in place.
+    /// `Containers`: list of `Container`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-containerservicedeployment.html#cfn-lightsail-container-containerservicedeployment-containers)
     pub fn containers(self, value: impl Arg<Arr<Container>>) -> Self { Self(put(self.0, "Containers", value.into_expr())) }
-    /// `PublicEndpoint`: `PublicEndpoint`. Update: in place.
+    /// `PublicEndpoint`: `PublicEndpoint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-containerservicedeployment.html#cfn-lightsail-container-containerservicedeployment-publicendpoint)
     pub fn public_endpoint(self, value: impl Arg<PublicEndpoint>) -> Self { Self(put(self.0, "PublicEndpoint", value.into_expr())) }
 }
 impl Done for ContainerServiceDeployment { fn into_props(self) -> Bag { self.0 } }
@@ -259,9 +259,9 @@ impl Done for ContainerServiceDeployment { fn into_props(self) -> Bag { self.0 }
 impl EcrImagePullerRole {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IsActive`: boolean. Update: in place.
+    /// `IsActive`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-ecrimagepullerrole.html#cfn-lightsail-container-ecrimagepullerrole-isactive)
     pub fn is_active(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsActive", value.into_expr())) }
-    /// `PrincipalArn`: text. Update: in place.
+    /// `PrincipalArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-ecrimagepullerrole.html#cfn-lightsail-container-ecrimagepullerrole-principalarn)
     pub fn principal_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrincipalArn", value.into_expr())) }
 }
 impl Done for EcrImagePullerRole { fn into_props(self) -> Bag { self.0 } }
@@ -270,9 +270,9 @@ impl Done for EcrImagePullerRole { fn into_props(self) -> Bag { self.0 } }
 impl EnvironmentVariable {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-environmentvariable.html#cfn-lightsail-container-environmentvariable-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
-    /// `Variable`: text. Update: in place.
+    /// `Variable`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-environmentvariable.html#cfn-lightsail-container-environmentvariable-variable)
     pub fn variable(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Variable", value.into_expr())) }
 }
 impl Done for EnvironmentVariable { fn into_props(self) -> Bag { self.0 } }
@@ -281,17 +281,17 @@ impl Done for EnvironmentVariable { fn into_props(self) -> Bag { self.0 } }
 impl HealthCheckConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `HealthyThreshold`: integer. Update: in place.
+    /// `HealthyThreshold`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-healthcheckconfig.html#cfn-lightsail-container-healthcheckconfig-healthythreshold)
     pub fn healthy_threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthyThreshold", value.into_expr())) }
-    /// `IntervalSeconds`: integer. Update: in place.
+    /// `IntervalSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-healthcheckconfig.html#cfn-lightsail-container-healthcheckconfig-intervalseconds)
     pub fn interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IntervalSeconds", value.into_expr())) }
-    /// `Path`: text. Update: in place.
+    /// `Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-healthcheckconfig.html#cfn-lightsail-container-healthcheckconfig-path)
     pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
-    /// `SuccessCodes`: text. Update: in place.
+    /// `SuccessCodes`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-healthcheckconfig.html#cfn-lightsail-container-healthcheckconfig-successcodes)
     pub fn success_codes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SuccessCodes", value.into_expr())) }
-    /// `TimeoutSeconds`: integer. Update: in place.
+    /// `TimeoutSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-healthcheckconfig.html#cfn-lightsail-container-healthcheckconfig-timeoutseconds)
     pub fn timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutSeconds", value.into_expr())) }
-    /// `UnhealthyThreshold`: integer. Update: in place.
+    /// `UnhealthyThreshold`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-healthcheckconfig.html#cfn-lightsail-container-healthcheckconfig-unhealthythreshold)
     pub fn unhealthy_threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UnhealthyThreshold", value.into_expr())) }
 }
 impl Done for HealthCheckConfig { fn into_props(self) -> Bag { self.0 } }
@@ -300,9 +300,9 @@ impl Done for HealthCheckConfig { fn into_props(self) -> Bag { self.0 } }
 impl PortInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Port`: text. Update: in place.
+    /// `Port`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-portinfo.html#cfn-lightsail-container-portinfo-port)
     pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
-    /// `Protocol`: text. Update: in place.
+    /// `Protocol`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-portinfo.html#cfn-lightsail-container-portinfo-protocol)
     pub fn protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Protocol", value.into_expr())) }
 }
 impl Done for PortInfo { fn into_props(self) -> Bag { self.0 } }
@@ -311,7 +311,7 @@ impl Done for PortInfo { fn into_props(self) -> Bag { self.0 } }
 impl PrivateRegistryAccess {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EcrImagePullerRole`: `EcrImagePullerRole`. Update: in place.
+    /// `EcrImagePullerRole`: `EcrImagePullerRole`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-privateregistryaccess.html#cfn-lightsail-container-privateregistryaccess-ecrimagepullerrole)
     pub fn ecr_image_puller_role(self, value: impl Arg<EcrImagePullerRole>) -> Self { Self(put(self.0, "EcrImagePullerRole", value.into_expr())) }
 }
 impl Done for PrivateRegistryAccess { fn into_props(self) -> Bag { self.0 } }
@@ -320,9 +320,9 @@ impl Done for PrivateRegistryAccess { fn into_props(self) -> Bag { self.0 } }
 impl PublicDomainName {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CertificateName`: text. Update: in place.
+    /// `CertificateName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-publicdomainname.html#cfn-lightsail-container-publicdomainname-certificatename)
     pub fn certificate_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateName", value.into_expr())) }
-    /// `DomainNames`: list of text. Update: in place.
+    /// `DomainNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-publicdomainname.html#cfn-lightsail-container-publicdomainname-domainnames)
     pub fn domain_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DomainNames", value.into_expr())) }
 }
 impl Done for PublicDomainName { fn into_props(self) -> Bag { self.0 } }
@@ -331,11 +331,11 @@ impl Done for PublicDomainName { fn into_props(self) -> Bag { self.0 } }
 impl PublicEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ContainerName`: text. Update: in place.
+    /// `ContainerName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-publicendpoint.html#cfn-lightsail-container-publicendpoint-containername)
     pub fn container_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerName", value.into_expr())) }
-    /// `ContainerPort`: integer. Update: in place.
+    /// `ContainerPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-publicendpoint.html#cfn-lightsail-container-publicendpoint-containerport)
     pub fn container_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContainerPort", value.into_expr())) }
-    /// `HealthCheckConfig`: `HealthCheckConfig`. Update: in place.
+    /// `HealthCheckConfig`: `HealthCheckConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-publicendpoint.html#cfn-lightsail-container-publicendpoint-healthcheckconfig)
     pub fn health_check_config(self, value: impl Arg<HealthCheckConfig>) -> Self { Self(put(self.0, "HealthCheckConfig", value.into_expr())) }
 }
 impl Done for PublicEndpoint { fn into_props(self) -> Bag { self.0 } }
@@ -349,7 +349,7 @@ impl CfnDatabase {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDatabaseProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RelationalDatabaseName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `DatabaseArn`: `OtherArn`.
+    /// The attribute `DatabaseArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-database.html#DatabaseArn-fn::getatt)
     pub fn attr_database_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DatabaseArn") }
 }
 impl Parent for CfnDatabase { fn node(&self) -> &Place { &self.0 } }
@@ -360,35 +360,35 @@ impl CfnDatabaseProps {
     pub fn new() -> CfnDatabaseProps<Missing<required::MasterDatabaseName>, Missing<required::MasterUsername>, Missing<required::RelationalDatabaseBlueprintId>, Missing<required::RelationalDatabaseBundleId>, Missing<required::RelationalDatabaseName>> { CfnDatabaseProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnDatabaseProps<R0, R1, R2, R3, R4> {
-    /// `AvailabilityZone`: text. Update: replacement.
+    /// `AvailabilityZone`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-database.html#cfn-lightsail-database-availabilityzone)
     pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr()), Phase) }
-    /// `BackupRetention`: boolean. Update: in place.
+    /// `BackupRetention`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-database.html#cfn-lightsail-database-backupretention)
     pub fn backup_retention(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BackupRetention", value.into_expr()), Phase) }
-    /// `CaCertificateIdentifier`: text. Update: in place.
+    /// `CaCertificateIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-database.html#cfn-lightsail-database-cacertificateidentifier)
     pub fn ca_certificate_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CaCertificateIdentifier", value.into_expr()), Phase) }
-    /// `MasterDatabaseName`: text, required. Update: replacement.
+    /// `MasterDatabaseName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-database.html#cfn-lightsail-database-masterdatabasename)
     pub fn master_database_name(self, value: impl Arg<str>) -> CfnDatabaseProps<Set, R1, R2, R3, R4> { CfnDatabaseProps(put(self.0, "MasterDatabaseName", value.into_expr()), Phase) }
-    /// `MasterUserPassword`: text. Update: in place.
+    /// `MasterUserPassword`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-database.html#cfn-lightsail-database-masteruserpassword)
     pub fn master_user_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserPassword", value.into_expr()), Phase) }
-    /// `MasterUsername`: text, required. Update: replacement.
+    /// `MasterUsername`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-database.html#cfn-lightsail-database-masterusername)
     pub fn master_username(self, value: impl Arg<str>) -> CfnDatabaseProps<R0, Set, R2, R3, R4> { CfnDatabaseProps(put(self.0, "MasterUsername", value.into_expr()), Phase) }
-    /// `PreferredBackupWindow`: text. Update: in place.
+    /// `PreferredBackupWindow`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-database.html#cfn-lightsail-database-preferredbackupwindow)
     pub fn preferred_backup_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredBackupWindow", value.into_expr()), Phase) }
-    /// `PreferredMaintenanceWindow`: text. Update: in place.
+    /// `PreferredMaintenanceWindow`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-database.html#cfn-lightsail-database-preferredmaintenancewindow)
     pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value.into_expr()), Phase) }
-    /// `PubliclyAccessible`: boolean. Update: in place.
+    /// `PubliclyAccessible`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-database.html#cfn-lightsail-database-publiclyaccessible)
     pub fn publicly_accessible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PubliclyAccessible", value.into_expr()), Phase) }
-    /// `RelationalDatabaseBlueprintId`: text, required. Update: replacement.
+    /// `RelationalDatabaseBlueprintId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-database.html#cfn-lightsail-database-relationaldatabaseblueprintid)
     pub fn relational_database_blueprint_id(self, value: impl Arg<str>) -> CfnDatabaseProps<R0, R1, Set, R3, R4> { CfnDatabaseProps(put(self.0, "RelationalDatabaseBlueprintId", value.into_expr()), Phase) }
-    /// `RelationalDatabaseBundleId`: text, required. Update: replacement.
+    /// `RelationalDatabaseBundleId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-database.html#cfn-lightsail-database-relationaldatabasebundleid)
     pub fn relational_database_bundle_id(self, value: impl Arg<str>) -> CfnDatabaseProps<R0, R1, R2, Set, R4> { CfnDatabaseProps(put(self.0, "RelationalDatabaseBundleId", value.into_expr()), Phase) }
-    /// `RelationalDatabaseName`: text, required. Update: replacement.
+    /// `RelationalDatabaseName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-database.html#cfn-lightsail-database-relationaldatabasename)
     pub fn relational_database_name(self, value: impl Arg<str>) -> CfnDatabaseProps<R0, R1, R2, R3, Set> { CfnDatabaseProps(put(self.0, "RelationalDatabaseName", value.into_expr()), Phase) }
-    /// `RelationalDatabaseParameters`: list of `RelationalDatabaseParameter`. Update: in place.
+    /// `RelationalDatabaseParameters`: list of `RelationalDatabaseParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-database.html#cfn-lightsail-database-relationaldatabaseparameters)
     pub fn relational_database_parameters(self, value: impl Arg<Arr<database::RelationalDatabaseParameter>>) -> Self { Self(put(self.0, "RelationalDatabaseParameters", value.into_expr()), Phase) }
-    /// `RotateMasterUserPassword`: boolean. Update: in place.
+    /// `RotateMasterUserPassword`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-database.html#cfn-lightsail-database-rotatemasteruserpassword)
     pub fn rotate_master_user_password(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RotateMasterUserPassword", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-database.html#cfn-lightsail-database-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDatabaseProps { fn into_props(self) -> Bag { self.0 } }
@@ -400,21 +400,21 @@ use crate::cfn::support::*;
 impl RelationalDatabaseParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AllowedValues`: text. Update: in place.
+    /// `AllowedValues`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-database-relationaldatabaseparameter.html#cfn-lightsail-database-relationaldatabaseparameter-allowedvalues)
     pub fn allowed_values(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllowedValues", value.into_expr())) }
-    /// `ApplyMethod`: text. Update: in place.
+    /// `ApplyMethod`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-database-relationaldatabaseparameter.html#cfn-lightsail-database-relationaldatabaseparameter-applymethod)
     pub fn apply_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplyMethod", value.into_expr())) }
-    /// `ApplyType`: text. Update: in place.
+    /// `ApplyType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-database-relationaldatabaseparameter.html#cfn-lightsail-database-relationaldatabaseparameter-applytype)
     pub fn apply_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplyType", value.into_expr())) }
-    /// `DataType`: text. Update: in place.
+    /// `DataType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-database-relationaldatabaseparameter.html#cfn-lightsail-database-relationaldatabaseparameter-datatype)
     pub fn data_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataType", value.into_expr())) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-database-relationaldatabaseparameter.html#cfn-lightsail-database-relationaldatabaseparameter-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `IsModifiable`: boolean. Update: in place.
+    /// `IsModifiable`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-database-relationaldatabaseparameter.html#cfn-lightsail-database-relationaldatabaseparameter-ismodifiable)
     pub fn is_modifiable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsModifiable", value.into_expr())) }
-    /// `ParameterName`: text. Update: in place.
+    /// `ParameterName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-database-relationaldatabaseparameter.html#cfn-lightsail-database-relationaldatabaseparameter-parametername)
     pub fn parameter_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterName", value.into_expr())) }
-    /// `ParameterValue`: text. Update: in place.
+    /// `ParameterValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-database-relationaldatabaseparameter.html#cfn-lightsail-database-relationaldatabaseparameter-parametervalue)
     pub fn parameter_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterValue", value.into_expr())) }
 }
 impl Done for RelationalDatabaseParameter { fn into_props(self) -> Bag { self.0 } }
@@ -428,33 +428,33 @@ impl CfnDatabaseSnapshot {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDatabaseSnapshotProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RelationalDatabaseSnapshotName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-databasesnapshot.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-databasesnapshot.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `Engine`: text.
+    /// The attribute `Engine`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-databasesnapshot.html#Engine-fn::getatt)
     pub fn attr_engine(&self) -> Val<str> { self.0.get_att("Engine") }
-    /// The attribute `EngineVersion`: text.
+    /// The attribute `EngineVersion`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-databasesnapshot.html#EngineVersion-fn::getatt)
     pub fn attr_engine_version(&self) -> Val<str> { self.0.get_att("EngineVersion") }
-    /// The attribute `FromRelationalDatabaseArn`: `OtherArn`.
+    /// The attribute `FromRelationalDatabaseArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-databasesnapshot.html#FromRelationalDatabaseArn-fn::getatt)
     pub fn attr_from_relational_database_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("FromRelationalDatabaseArn") }
-    /// The attribute `FromRelationalDatabaseBlueprintId`: text.
+    /// The attribute `FromRelationalDatabaseBlueprintId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-databasesnapshot.html#FromRelationalDatabaseBlueprintId-fn::getatt)
     pub fn attr_from_relational_database_blueprint_id(&self) -> Val<str> { self.0.get_att("FromRelationalDatabaseBlueprintId") }
-    /// The attribute `FromRelationalDatabaseBundleId`: text.
+    /// The attribute `FromRelationalDatabaseBundleId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-databasesnapshot.html#FromRelationalDatabaseBundleId-fn::getatt)
     pub fn attr_from_relational_database_bundle_id(&self) -> Val<str> { self.0.get_att("FromRelationalDatabaseBundleId") }
-    /// The attribute `FromRelationalDatabaseName`: text.
+    /// The attribute `FromRelationalDatabaseName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-databasesnapshot.html#FromRelationalDatabaseName-fn::getatt)
     pub fn attr_from_relational_database_name(&self) -> Val<str> { self.0.get_att("FromRelationalDatabaseName") }
-    /// The attribute `Location`: `Location`.
+    /// The attribute `Location`: `Location`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-databasesnapshot.html#Location-fn::getatt)
     pub fn attr_location(&self) -> Val<database_snapshot::Location> { self.0.get_att("Location") }
-    /// The attribute `Name`: text.
+    /// The attribute `Name`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-databasesnapshot.html#Name-fn::getatt)
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
-    /// The attribute `ResourceType`: text.
+    /// The attribute `ResourceType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-databasesnapshot.html#ResourceType-fn::getatt)
     pub fn attr_resource_type(&self) -> Val<str> { self.0.get_att("ResourceType") }
-    /// The attribute `SizeInGb`: integer.
+    /// The attribute `SizeInGb`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-databasesnapshot.html#SizeInGb-fn::getatt)
     pub fn attr_size_in_gb(&self) -> Val<i64> { self.0.get_att("SizeInGb") }
-    /// The attribute `State`: text.
+    /// The attribute `State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-databasesnapshot.html#State-fn::getatt)
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
-    /// The attribute `SupportCode`: text.
+    /// The attribute `SupportCode`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-databasesnapshot.html#SupportCode-fn::getatt)
     pub fn attr_support_code(&self) -> Val<str> { self.0.get_att("SupportCode") }
 }
 impl Parent for CfnDatabaseSnapshot { fn node(&self) -> &Place { &self.0 } }
@@ -465,11 +465,11 @@ impl CfnDatabaseSnapshotProps {
     pub fn new() -> CfnDatabaseSnapshotProps<Missing<required::RelationalDatabaseName>, Missing<required::RelationalDatabaseSnapshotName>> { CfnDatabaseSnapshotProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDatabaseSnapshotProps<R0, R1> {
-    /// `RelationalDatabaseName`: text, required. Update: replacement.
+    /// `RelationalDatabaseName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-databasesnapshot.html#cfn-lightsail-databasesnapshot-relationaldatabasename)
     pub fn relational_database_name(self, value: impl Arg<str>) -> CfnDatabaseSnapshotProps<Set, R1> { CfnDatabaseSnapshotProps(put(self.0, "RelationalDatabaseName", value.into_expr()), Phase) }
-    /// `RelationalDatabaseSnapshotName`: text, required. Update: replacement.
+    /// `RelationalDatabaseSnapshotName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-databasesnapshot.html#cfn-lightsail-databasesnapshot-relationaldatabasesnapshotname)
     pub fn relational_database_snapshot_name(self, value: impl Arg<str>) -> CfnDatabaseSnapshotProps<R0, Set> { CfnDatabaseSnapshotProps(put(self.0, "RelationalDatabaseSnapshotName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-databasesnapshot.html#cfn-lightsail-databasesnapshot-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDatabaseSnapshotProps { fn into_props(self) -> Bag { self.0 } }
@@ -481,9 +481,9 @@ use crate::cfn::support::*;
 impl Location {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AvailabilityZone`: text. Update: in place.
+    /// `AvailabilityZone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-databasesnapshot-location.html#cfn-lightsail-databasesnapshot-location-availabilityzone)
     pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr())) }
-    /// `RegionName`: text. Update: in place.
+    /// `RegionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-databasesnapshot-location.html#cfn-lightsail-databasesnapshot-location-regionname)
     pub fn region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionName", value.into_expr())) }
 }
 impl Done for Location { fn into_props(self) -> Bag { self.0 } }
@@ -497,27 +497,27 @@ impl CfnDisk {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDiskProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DiskName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AttachedTo`: text.
+    /// The attribute `AttachedTo`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-disk.html#AttachedTo-fn::getatt)
     pub fn attr_attached_to(&self) -> Val<str> { self.0.get_att("AttachedTo") }
-    /// The attribute `AttachmentState`: text.
+    /// The attribute `AttachmentState`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-disk.html#AttachmentState-fn::getatt)
     pub fn attr_attachment_state(&self) -> Val<str> { self.0.get_att("AttachmentState") }
-    /// The attribute `DiskArn`: `OtherArn`.
+    /// The attribute `DiskArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-disk.html#DiskArn-fn::getatt)
     pub fn attr_disk_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DiskArn") }
-    /// The attribute `Iops`: integer.
+    /// The attribute `Iops`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-disk.html#Iops-fn::getatt)
     pub fn attr_iops(&self) -> Val<i64> { self.0.get_att("Iops") }
-    /// The attribute `IsAttached`: boolean.
+    /// The attribute `IsAttached`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-disk.html#IsAttached-fn::getatt)
     pub fn attr_is_attached(&self) -> Val<bool> { self.0.get_att("IsAttached") }
-    /// The attribute `Location.AvailabilityZone`: text.
+    /// The attribute `Location.AvailabilityZone`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-disk.html#Location.AvailabilityZone-fn::getatt)
     pub fn attr_location_availability_zone(&self) -> Val<str> { self.0.get_att("Location.AvailabilityZone") }
-    /// The attribute `Location.RegionName`: text.
+    /// The attribute `Location.RegionName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-disk.html#Location.RegionName-fn::getatt)
     pub fn attr_location_region_name(&self) -> Val<str> { self.0.get_att("Location.RegionName") }
-    /// The attribute `Path`: text.
+    /// The attribute `Path`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-disk.html#Path-fn::getatt)
     pub fn attr_path(&self) -> Val<str> { self.0.get_att("Path") }
-    /// The attribute `ResourceType`: text.
+    /// The attribute `ResourceType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-disk.html#ResourceType-fn::getatt)
     pub fn attr_resource_type(&self) -> Val<str> { self.0.get_att("ResourceType") }
-    /// The attribute `State`: text.
+    /// The attribute `State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-disk.html#State-fn::getatt)
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
-    /// The attribute `SupportCode`: text.
+    /// The attribute `SupportCode`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-disk.html#SupportCode-fn::getatt)
     pub fn attr_support_code(&self) -> Val<str> { self.0.get_att("SupportCode") }
 }
 impl Parent for CfnDisk { fn node(&self) -> &Place { &self.0 } }
@@ -528,17 +528,17 @@ impl CfnDiskProps {
     pub fn new() -> CfnDiskProps<Missing<required::DiskName>, Missing<required::SizeInGb>> { CfnDiskProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDiskProps<R0, R1> {
-    /// `AddOns`: list of `AddOn`. Update: in place.
+    /// `AddOns`: list of `AddOn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-disk.html#cfn-lightsail-disk-addons)
     pub fn add_ons(self, value: impl Arg<Arr<disk::AddOn>>) -> Self { Self(put(self.0, "AddOns", value.into_expr()), Phase) }
-    /// `AvailabilityZone`: text. Update: replacement.
+    /// `AvailabilityZone`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-disk.html#cfn-lightsail-disk-availabilityzone)
     pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr()), Phase) }
-    /// `DiskName`: text, required. Update: replacement.
+    /// `DiskName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-disk.html#cfn-lightsail-disk-diskname)
     pub fn disk_name(self, value: impl Arg<str>) -> CfnDiskProps<Set, R1> { CfnDiskProps(put(self.0, "DiskName", value.into_expr()), Phase) }
-    /// `Location`: `Location`. Update: in place.
+    /// `Location`: `Location`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-disk.html#cfn-lightsail-disk-location)
     pub fn location(self, value: impl Arg<disk::Location>) -> Self { Self(put(self.0, "Location", value.into_expr()), Phase) }
-    /// `SizeInGb`: integer, required. Update: replacement.
+    /// `SizeInGb`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-disk.html#cfn-lightsail-disk-sizeingb)
     pub fn size_in_gb(self, value: impl Arg<i64>) -> CfnDiskProps<R0, Set> { CfnDiskProps(put(self.0, "SizeInGb", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-disk.html#cfn-lightsail-disk-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDiskProps { fn into_props(self) -> Bag { self.0 } }
@@ -552,11 +552,11 @@ impl AddOn {
     pub fn new() -> AddOn<Missing<super::required::AddOnType>> { AddOn(Bag::default(), Phase) }
 }
 impl<R0> AddOn<R0> {
-    /// `AddOnType`: text, required. Update: in place.
+    /// `AddOnType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-disk-addon.html#cfn-lightsail-disk-addon-addontype)
     pub fn add_on_type(self, value: impl Arg<str>) -> AddOn<Set> { AddOn(put(self.0, "AddOnType", value.into_expr()), Phase) }
-    /// `AutoSnapshotAddOnRequest`: `AutoSnapshotAddOn`. Update: in place.
+    /// `AutoSnapshotAddOnRequest`: `AutoSnapshotAddOn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-disk-addon.html#cfn-lightsail-disk-addon-autosnapshotaddonrequest)
     pub fn auto_snapshot_add_on_request(self, value: impl Arg<AutoSnapshotAddOn>) -> Self { Self(put(self.0, "AutoSnapshotAddOnRequest", value.into_expr()), Phase) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-disk-addon.html#cfn-lightsail-disk-addon-status)
     pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for AddOn { fn into_props(self) -> Bag { self.0 } }
@@ -565,7 +565,7 @@ impl Done for AddOn { fn into_props(self) -> Bag { self.0 } }
 impl AutoSnapshotAddOn {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SnapshotTimeOfDay`: text. Update: in place.
+    /// `SnapshotTimeOfDay`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-disk-autosnapshotaddon.html#cfn-lightsail-disk-autosnapshotaddon-snapshottimeofday)
     pub fn snapshot_time_of_day(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotTimeOfDay", value.into_expr())) }
 }
 impl Done for AutoSnapshotAddOn { fn into_props(self) -> Bag { self.0 } }
@@ -574,9 +574,9 @@ impl Done for AutoSnapshotAddOn { fn into_props(self) -> Bag { self.0 } }
 impl Location {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AvailabilityZone`: text. Update: in place.
+    /// `AvailabilityZone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-disk-location.html#cfn-lightsail-disk-location-availabilityzone)
     pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr())) }
-    /// `RegionName`: text. Update: in place.
+    /// `RegionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-disk-location.html#cfn-lightsail-disk-location-regionname)
     pub fn region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionName", value.into_expr())) }
 }
 impl Done for Location { fn into_props(self) -> Bag { self.0 } }
@@ -592,25 +592,25 @@ impl CfnDiskSnapshot {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDiskSnapshotProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DiskSnapshotName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-disksnapshot.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `DiskSnapshotArn`: `OtherArn`.
+    /// The attribute `DiskSnapshotArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-disksnapshot.html#DiskSnapshotArn-fn::getatt)
     pub fn attr_disk_snapshot_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DiskSnapshotArn") }
-    /// The attribute `FromDiskName`: text.
+    /// The attribute `FromDiskName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-disksnapshot.html#FromDiskName-fn::getatt)
     pub fn attr_from_disk_name(&self) -> Val<str> { self.0.get_att("FromDiskName") }
-    /// The attribute `IsFromAutoSnapshot`: boolean.
+    /// The attribute `IsFromAutoSnapshot`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-disksnapshot.html#IsFromAutoSnapshot-fn::getatt)
     pub fn attr_is_from_auto_snapshot(&self) -> Val<bool> { self.0.get_att("IsFromAutoSnapshot") }
-    /// The attribute `Location`: `Location`.
+    /// The attribute `Location`: `Location`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-disksnapshot.html#Location-fn::getatt)
     pub fn attr_location(&self) -> Val<disk_snapshot::Location> { self.0.get_att("Location") }
-    /// The attribute `Progress`: text.
+    /// The attribute `Progress`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-disksnapshot.html#Progress-fn::getatt)
     pub fn attr_progress(&self) -> Val<str> { self.0.get_att("Progress") }
-    /// The attribute `ResourceType`: text.
+    /// The attribute `ResourceType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-disksnapshot.html#ResourceType-fn::getatt)
     pub fn attr_resource_type(&self) -> Val<str> { self.0.get_att("ResourceType") }
-    /// The attribute `SizeInGb`: integer.
+    /// The attribute `SizeInGb`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-disksnapshot.html#SizeInGb-fn::getatt)
     pub fn attr_size_in_gb(&self) -> Val<i64> { self.0.get_att("SizeInGb") }
-    /// The attribute `State`: text.
+    /// The attribute `State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-disksnapshot.html#State-fn::getatt)
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
-    /// The attribute `SupportCode`: text.
+    /// The attribute `SupportCode`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-disksnapshot.html#SupportCode-fn::getatt)
     pub fn attr_support_code(&self) -> Val<str> { self.0.get_att("SupportCode") }
 }
 impl Parent for CfnDiskSnapshot { fn node(&self) -> &Place { &self.0 } }
@@ -621,11 +621,11 @@ impl CfnDiskSnapshotProps {
     pub fn new() -> CfnDiskSnapshotProps<Missing<required::DiskName>, Missing<required::DiskSnapshotName>> { CfnDiskSnapshotProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDiskSnapshotProps<R0, R1> {
-    /// `DiskName`: text, required. Update: replacement.
+    /// `DiskName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-disksnapshot.html#cfn-lightsail-disksnapshot-diskname)
     pub fn disk_name(self, value: impl Arg<str>) -> CfnDiskSnapshotProps<Set, R1> { CfnDiskSnapshotProps(put(self.0, "DiskName", value.into_expr()), Phase) }
-    /// `DiskSnapshotName`: text, required. Update: replacement.
+    /// `DiskSnapshotName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-disksnapshot.html#cfn-lightsail-disksnapshot-disksnapshotname)
     pub fn disk_snapshot_name(self, value: impl Arg<str>) -> CfnDiskSnapshotProps<R0, Set> { CfnDiskSnapshotProps(put(self.0, "DiskSnapshotName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-disksnapshot.html#cfn-lightsail-disksnapshot-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDiskSnapshotProps { fn into_props(self) -> Bag { self.0 } }
@@ -637,9 +637,9 @@ use crate::cfn::support::*;
 impl Location {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AvailabilityZone`: text. Update: in place.
+    /// `AvailabilityZone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-disksnapshot-location.html#cfn-lightsail-disksnapshot-location-availabilityzone)
     pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr())) }
-    /// `RegionName`: text. Update: in place.
+    /// `RegionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-disksnapshot-location.html#cfn-lightsail-disksnapshot-location-regionname)
     pub fn region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionName", value.into_expr())) }
 }
 impl Done for Location { fn into_props(self) -> Bag { self.0 } }
@@ -653,11 +653,11 @@ impl CfnDistribution {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDistributionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DistributionName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AbleToUpdateBundle`: boolean.
+    /// The attribute `AbleToUpdateBundle`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-distribution.html#AbleToUpdateBundle-fn::getatt)
     pub fn attr_able_to_update_bundle(&self) -> Val<bool> { self.0.get_att("AbleToUpdateBundle") }
-    /// The attribute `DistributionArn`: `OtherArn`.
+    /// The attribute `DistributionArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-distribution.html#DistributionArn-fn::getatt)
     pub fn attr_distribution_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DistributionArn") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-distribution.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnDistribution { fn node(&self) -> &Place { &self.0 } }
@@ -668,25 +668,25 @@ impl CfnDistributionProps {
     pub fn new() -> CfnDistributionProps<Missing<required::BundleId>, Missing<required::DefaultCacheBehavior>, Missing<required::DistributionName>, Missing<required::Origin>> { CfnDistributionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnDistributionProps<R0, R1, R2, R3> {
-    /// `BundleId`: text, required. Update: in place.
+    /// `BundleId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-distribution.html#cfn-lightsail-distribution-bundleid)
     pub fn bundle_id(self, value: impl Arg<str>) -> CfnDistributionProps<Set, R1, R2, R3> { CfnDistributionProps(put(self.0, "BundleId", value.into_expr()), Phase) }
-    /// `CacheBehaviorSettings`: `CacheSettings`. Update: in place.
+    /// `CacheBehaviorSettings`: `CacheSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-distribution.html#cfn-lightsail-distribution-cachebehaviorsettings)
     pub fn cache_behavior_settings(self, value: impl Arg<distribution::CacheSettings>) -> Self { Self(put(self.0, "CacheBehaviorSettings", value.into_expr()), Phase) }
-    /// `CacheBehaviors`: list of `CacheBehaviorPerPath`. Update: in place.
+    /// `CacheBehaviors`: list of `CacheBehaviorPerPath`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-distribution.html#cfn-lightsail-distribution-cachebehaviors)
     pub fn cache_behaviors(self, value: impl Arg<Arr<distribution::CacheBehaviorPerPath>>) -> Self { Self(put(self.0, "CacheBehaviors", value.into_expr()), Phase) }
-    /// `CertificateName`: text. Update: in place.
+    /// `CertificateName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-distribution.html#cfn-lightsail-distribution-certificatename)
     pub fn certificate_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateName", value.into_expr()), Phase) }
-    /// `DefaultCacheBehavior`: `CacheBehavior`, required. Update: in place.
+    /// `DefaultCacheBehavior`: `CacheBehavior`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-distribution.html#cfn-lightsail-distribution-defaultcachebehavior)
     pub fn default_cache_behavior(self, value: impl Arg<distribution::CacheBehavior>) -> CfnDistributionProps<R0, Set, R2, R3> { CfnDistributionProps(put(self.0, "DefaultCacheBehavior", value.into_expr()), Phase) }
-    /// `DistributionName`: text, required. Update: replacement.
+    /// `DistributionName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-distribution.html#cfn-lightsail-distribution-distributionname)
     pub fn distribution_name(self, value: impl Arg<str>) -> CfnDistributionProps<R0, R1, Set, R3> { CfnDistributionProps(put(self.0, "DistributionName", value.into_expr()), Phase) }
-    /// `IpAddressType`: text. Update: replacement.
+    /// `IpAddressType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-distribution.html#cfn-lightsail-distribution-ipaddresstype)
     pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr()), Phase) }
-    /// `IsEnabled`: boolean. Update: in place.
+    /// `IsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-distribution.html#cfn-lightsail-distribution-isenabled)
     pub fn is_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsEnabled", value.into_expr()), Phase) }
-    /// `Origin`: `InputOrigin`, required. Update: in place.
+    /// `Origin`: `InputOrigin`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-distribution.html#cfn-lightsail-distribution-origin)
     pub fn origin(self, value: impl Arg<distribution::InputOrigin>) -> CfnDistributionProps<R0, R1, R2, Set> { CfnDistributionProps(put(self.0, "Origin", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-distribution.html#cfn-lightsail-distribution-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDistributionProps { fn into_props(self) -> Bag { self.0 } }
@@ -698,7 +698,7 @@ use crate::cfn::support::*;
 impl CacheBehavior {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Behavior`: text. Update: in place.
+    /// `Behavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-cachebehavior.html#cfn-lightsail-distribution-cachebehavior-behavior)
     pub fn behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Behavior", value.into_expr())) }
 }
 impl Done for CacheBehavior { fn into_props(self) -> Bag { self.0 } }
@@ -707,9 +707,9 @@ impl Done for CacheBehavior { fn into_props(self) -> Bag { self.0 } }
 impl CacheBehaviorPerPath {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Behavior`: text. Update: in place.
+    /// `Behavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-cachebehaviorperpath.html#cfn-lightsail-distribution-cachebehaviorperpath-behavior)
     pub fn behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Behavior", value.into_expr())) }
-    /// `Path`: text. Update: in place.
+    /// `Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-cachebehaviorperpath.html#cfn-lightsail-distribution-cachebehaviorperpath-path)
     pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
 }
 impl Done for CacheBehaviorPerPath { fn into_props(self) -> Bag { self.0 } }
@@ -718,21 +718,21 @@ impl Done for CacheBehaviorPerPath { fn into_props(self) -> Bag { self.0 } }
 impl CacheSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AllowedHTTPMethods`: text. Update: in place.
+    /// `AllowedHTTPMethods`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-cachesettings.html#cfn-lightsail-distribution-cachesettings-allowedhttpmethods)
     pub fn allowed_http_methods(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllowedHTTPMethods", value.into_expr())) }
-    /// `CachedHTTPMethods`: text. Update: in place.
+    /// `CachedHTTPMethods`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-cachesettings.html#cfn-lightsail-distribution-cachesettings-cachedhttpmethods)
     pub fn cached_http_methods(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CachedHTTPMethods", value.into_expr())) }
-    /// `DefaultTTL`: integer. Update: in place.
+    /// `DefaultTTL`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-cachesettings.html#cfn-lightsail-distribution-cachesettings-defaultttl)
     pub fn default_ttl(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DefaultTTL", value.into_expr())) }
-    /// `ForwardedCookies`: `CookieObject`. Update: in place.
+    /// `ForwardedCookies`: `CookieObject`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-cachesettings.html#cfn-lightsail-distribution-cachesettings-forwardedcookies)
     pub fn forwarded_cookies(self, value: impl Arg<CookieObject>) -> Self { Self(put(self.0, "ForwardedCookies", value.into_expr())) }
-    /// `ForwardedHeaders`: `HeaderObject`. Update: in place.
+    /// `ForwardedHeaders`: `HeaderObject`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-cachesettings.html#cfn-lightsail-distribution-cachesettings-forwardedheaders)
     pub fn forwarded_headers(self, value: impl Arg<HeaderObject>) -> Self { Self(put(self.0, "ForwardedHeaders", value.into_expr())) }
-    /// `ForwardedQueryStrings`: `QueryStringObject`. Update: in place.
+    /// `ForwardedQueryStrings`: `QueryStringObject`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-cachesettings.html#cfn-lightsail-distribution-cachesettings-forwardedquerystrings)
     pub fn forwarded_query_strings(self, value: impl Arg<QueryStringObject>) -> Self { Self(put(self.0, "ForwardedQueryStrings", value.into_expr())) }
-    /// `MaximumTTL`: integer. Update: in place.
+    /// `MaximumTTL`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-cachesettings.html#cfn-lightsail-distribution-cachesettings-maximumttl)
     pub fn maximum_ttl(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumTTL", value.into_expr())) }
-    /// `MinimumTTL`: integer. Update: in place.
+    /// `MinimumTTL`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-cachesettings.html#cfn-lightsail-distribution-cachesettings-minimumttl)
     pub fn minimum_ttl(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumTTL", value.into_expr())) }
 }
 impl Done for CacheSettings { fn into_props(self) -> Bag { self.0 } }
@@ -741,9 +741,9 @@ impl Done for CacheSettings { fn into_props(self) -> Bag { self.0 } }
 impl CookieObject {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CookiesAllowList`: list of text. Update: in place.
+    /// `CookiesAllowList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-cookieobject.html#cfn-lightsail-distribution-cookieobject-cookiesallowlist)
     pub fn cookies_allow_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CookiesAllowList", value.into_expr())) }
-    /// `Option`: text. Update: in place.
+    /// `Option`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-cookieobject.html#cfn-lightsail-distribution-cookieobject-option)
     pub fn option(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Option", value.into_expr())) }
 }
 impl Done for CookieObject { fn into_props(self) -> Bag { self.0 } }
@@ -752,9 +752,9 @@ impl Done for CookieObject { fn into_props(self) -> Bag { self.0 } }
 impl HeaderObject {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `HeadersAllowList`: list of text. Update: in place.
+    /// `HeadersAllowList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-headerobject.html#cfn-lightsail-distribution-headerobject-headersallowlist)
     pub fn headers_allow_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "HeadersAllowList", value.into_expr())) }
-    /// `Option`: text. Update: in place.
+    /// `Option`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-headerobject.html#cfn-lightsail-distribution-headerobject-option)
     pub fn option(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Option", value.into_expr())) }
 }
 impl Done for HeaderObject { fn into_props(self) -> Bag { self.0 } }
@@ -763,11 +763,11 @@ impl Done for HeaderObject { fn into_props(self) -> Bag { self.0 } }
 impl InputOrigin {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-inputorigin.html#cfn-lightsail-distribution-inputorigin-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `ProtocolPolicy`: text. Update: in place.
+    /// `ProtocolPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-inputorigin.html#cfn-lightsail-distribution-inputorigin-protocolpolicy)
     pub fn protocol_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProtocolPolicy", value.into_expr())) }
-    /// `RegionName`: text. Update: in place.
+    /// `RegionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-inputorigin.html#cfn-lightsail-distribution-inputorigin-regionname)
     pub fn region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionName", value.into_expr())) }
 }
 impl Done for InputOrigin { fn into_props(self) -> Bag { self.0 } }
@@ -776,9 +776,9 @@ impl Done for InputOrigin { fn into_props(self) -> Bag { self.0 } }
 impl QueryStringObject {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Option`: boolean. Update: in place.
+    /// `Option`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-querystringobject.html#cfn-lightsail-distribution-querystringobject-option)
     pub fn option(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Option", value.into_expr())) }
-    /// `QueryStringsAllowList`: list of text. Update: in place.
+    /// `QueryStringsAllowList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-querystringobject.html#cfn-lightsail-distribution-querystringobject-querystringsallowlist)
     pub fn query_strings_allow_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "QueryStringsAllowList", value.into_expr())) }
 }
 impl Done for QueryStringObject { fn into_props(self) -> Bag { self.0 } }
@@ -792,15 +792,15 @@ impl CfnDomain {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDomainProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DomainName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-domain.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-domain.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `Location`: `Location`.
+    /// The attribute `Location`: `Location`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-domain.html#Location-fn::getatt)
     pub fn attr_location(&self) -> Val<domain::Location> { self.0.get_att("Location") }
-    /// The attribute `ResourceType`: text.
+    /// The attribute `ResourceType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-domain.html#ResourceType-fn::getatt)
     pub fn attr_resource_type(&self) -> Val<str> { self.0.get_att("ResourceType") }
-    /// The attribute `SupportCode`: text.
+    /// The attribute `SupportCode`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-domain.html#SupportCode-fn::getatt)
     pub fn attr_support_code(&self) -> Val<str> { self.0.get_att("SupportCode") }
 }
 impl Parent for CfnDomain { fn node(&self) -> &Place { &self.0 } }
@@ -811,11 +811,11 @@ impl CfnDomainProps {
     pub fn new() -> CfnDomainProps<Missing<required::DomainName>> { CfnDomainProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDomainProps<R0> {
-    /// `DomainEntries`: list of `DomainEntry`. Update: in place.
+    /// `DomainEntries`: list of `DomainEntry`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-domain.html#cfn-lightsail-domain-domainentries)
     pub fn domain_entries(self, value: impl Arg<Arr<domain::DomainEntry>>) -> Self { Self(put(self.0, "DomainEntries", value.into_expr()), Phase) }
-    /// `DomainName`: text, required. Update: replacement.
+    /// `DomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-domain.html#cfn-lightsail-domain-domainname)
     pub fn domain_name(self, value: impl Arg<str>) -> CfnDomainProps<Set> { CfnDomainProps(put(self.0, "DomainName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-domain.html#cfn-lightsail-domain-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDomainProps { fn into_props(self) -> Bag { self.0 } }
@@ -829,15 +829,15 @@ impl DomainEntry {
     pub fn new() -> DomainEntry<Missing<super::required::Name>, Missing<super::required::Target>, Missing<super::required::Type>> { DomainEntry(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> DomainEntry<R0, R1, R2> {
-    /// `Id`: text. Update: in place.
+    /// `Id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-domain-domainentry.html#cfn-lightsail-domain-domainentry-id)
     pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `IsAlias`: boolean. Update: in place.
+    /// `IsAlias`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-domain-domainentry.html#cfn-lightsail-domain-domainentry-isalias)
     pub fn is_alias(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsAlias", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-domain-domainentry.html#cfn-lightsail-domain-domainentry-name)
     pub fn name(self, value: impl Arg<str>) -> DomainEntry<Set, R1, R2> { DomainEntry(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Target`: text, required. Update: in place.
+    /// `Target`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-domain-domainentry.html#cfn-lightsail-domain-domainentry-target)
     pub fn target(self, value: impl Arg<str>) -> DomainEntry<R0, Set, R2> { DomainEntry(put(self.0, "Target", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-domain-domainentry.html#cfn-lightsail-domain-domainentry-type)
     pub fn type_(self, value: impl Arg<Type>) -> DomainEntry<R0, R1, Set> { DomainEntry(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for DomainEntry { fn into_props(self) -> Bag { self.0 } }
@@ -846,9 +846,9 @@ impl Done for DomainEntry { fn into_props(self) -> Bag { self.0 } }
 impl Location {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AvailabilityZone`: text. Update: in place.
+    /// `AvailabilityZone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-domain-location.html#cfn-lightsail-domain-location-availabilityzone)
     pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr())) }
-    /// `RegionName`: text. Update: in place.
+    /// `RegionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-domain-location.html#cfn-lightsail-domain-location-regionname)
     pub fn region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionName", value.into_expr())) }
 }
 impl Done for Location { fn into_props(self) -> Bag { self.0 } }
@@ -864,37 +864,37 @@ impl CfnInstance {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnInstanceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `InstanceName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Hardware.CpuCount`: integer.
+    /// The attribute `Hardware.CpuCount`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instance.html#Hardware.CpuCount-fn::getatt)
     pub fn attr_hardware_cpu_count(&self) -> Val<i64> { self.0.get_att("Hardware.CpuCount") }
-    /// The attribute `Hardware.RamSizeInGb`: integer.
+    /// The attribute `Hardware.RamSizeInGb`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instance.html#Hardware.RamSizeInGb-fn::getatt)
     pub fn attr_hardware_ram_size_in_gb(&self) -> Val<i64> { self.0.get_att("Hardware.RamSizeInGb") }
-    /// The attribute `InstanceArn`: `OtherArn`.
+    /// The attribute `InstanceArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instance.html#InstanceArn-fn::getatt)
     pub fn attr_instance_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("InstanceArn") }
-    /// The attribute `Ipv6Addresses`: list of text.
+    /// The attribute `Ipv6Addresses`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instance.html#Ipv6Addresses-fn::getatt)
     pub fn attr_ipv6_addresses(&self) -> Val<Arr<str>> { self.0.get_att("Ipv6Addresses") }
-    /// The attribute `IsStaticIp`: boolean.
+    /// The attribute `IsStaticIp`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instance.html#IsStaticIp-fn::getatt)
     pub fn attr_is_static_ip(&self) -> Val<bool> { self.0.get_att("IsStaticIp") }
-    /// The attribute `Location.AvailabilityZone`: text.
+    /// The attribute `Location.AvailabilityZone`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instance.html#Location.AvailabilityZone-fn::getatt)
     pub fn attr_location_availability_zone(&self) -> Val<str> { self.0.get_att("Location.AvailabilityZone") }
-    /// The attribute `Location.RegionName`: text.
+    /// The attribute `Location.RegionName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instance.html#Location.RegionName-fn::getatt)
     pub fn attr_location_region_name(&self) -> Val<str> { self.0.get_att("Location.RegionName") }
-    /// The attribute `Networking.MonthlyTransfer.GbPerMonthAllocated`: text.
+    /// The attribute `Networking.MonthlyTransfer.GbPerMonthAllocated`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instance.html#Networking.MonthlyTransfer.GbPerMonthAllocated-fn::getatt)
     pub fn attr_networking_monthly_transfer_gb_per_month_allocated(&self) -> Val<str> { self.0.get_att("Networking.MonthlyTransfer.GbPerMonthAllocated") }
-    /// The attribute `PrivateIpAddress`: text.
+    /// The attribute `PrivateIpAddress`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instance.html#PrivateIpAddress-fn::getatt)
     pub fn attr_private_ip_address(&self) -> Val<str> { self.0.get_att("PrivateIpAddress") }
-    /// The attribute `PublicIpAddress`: text.
+    /// The attribute `PublicIpAddress`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instance.html#PublicIpAddress-fn::getatt)
     pub fn attr_public_ip_address(&self) -> Val<str> { self.0.get_att("PublicIpAddress") }
-    /// The attribute `ResourceType`: text.
+    /// The attribute `ResourceType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instance.html#ResourceType-fn::getatt)
     pub fn attr_resource_type(&self) -> Val<str> { self.0.get_att("ResourceType") }
-    /// The attribute `SshKeyName`: text.
+    /// The attribute `SshKeyName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instance.html#SshKeyName-fn::getatt)
     pub fn attr_ssh_key_name(&self) -> Val<str> { self.0.get_att("SshKeyName") }
-    /// The attribute `State.Code`: integer.
+    /// The attribute `State.Code`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instance.html#State.Code-fn::getatt)
     pub fn attr_state_code(&self) -> Val<i64> { self.0.get_att("State.Code") }
-    /// The attribute `State.Name`: text.
+    /// The attribute `State.Name`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instance.html#State.Name-fn::getatt)
     pub fn attr_state_name(&self) -> Val<str> { self.0.get_att("State.Name") }
-    /// The attribute `SupportCode`: text.
+    /// The attribute `SupportCode`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instance.html#SupportCode-fn::getatt)
     pub fn attr_support_code(&self) -> Val<str> { self.0.get_att("SupportCode") }
-    /// The attribute `UserName`: text.
+    /// The attribute `UserName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instance.html#UserName-fn::getatt)
     pub fn attr_user_name(&self) -> Val<str> { self.0.get_att("UserName") }
 }
 impl Parent for CfnInstance { fn node(&self) -> &Place { &self.0 } }
@@ -905,29 +905,29 @@ impl CfnInstanceProps {
     pub fn new() -> CfnInstanceProps<Missing<required::BlueprintId>, Missing<required::BundleId>, Missing<required::InstanceName>> { CfnInstanceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnInstanceProps<R0, R1, R2> {
-    /// `AddOns`: list of `AddOn`. Update: in place.
+    /// `AddOns`: list of `AddOn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instance.html#cfn-lightsail-instance-addons)
     pub fn add_ons(self, value: impl Arg<Arr<instance::AddOn>>) -> Self { Self(put(self.0, "AddOns", value.into_expr()), Phase) }
-    /// `AvailabilityZone`: text. Update: replacement.
+    /// `AvailabilityZone`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instance.html#cfn-lightsail-instance-availabilityzone)
     pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr()), Phase) }
-    /// `BlueprintId`: text, required. Update: replacement.
+    /// `BlueprintId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instance.html#cfn-lightsail-instance-blueprintid)
     pub fn blueprint_id(self, value: impl Arg<str>) -> CfnInstanceProps<Set, R1, R2> { CfnInstanceProps(put(self.0, "BlueprintId", value.into_expr()), Phase) }
-    /// `BundleId`: text, required. Update: replacement.
+    /// `BundleId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instance.html#cfn-lightsail-instance-bundleid)
     pub fn bundle_id(self, value: impl Arg<str>) -> CfnInstanceProps<R0, Set, R2> { CfnInstanceProps(put(self.0, "BundleId", value.into_expr()), Phase) }
-    /// `Hardware`: `Hardware`. Update: in place.
+    /// `Hardware`: `Hardware`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instance.html#cfn-lightsail-instance-hardware)
     pub fn hardware(self, value: impl Arg<instance::Hardware>) -> Self { Self(put(self.0, "Hardware", value.into_expr()), Phase) }
-    /// `InstanceName`: text, required. Update: replacement.
+    /// `InstanceName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instance.html#cfn-lightsail-instance-instancename)
     pub fn instance_name(self, value: impl Arg<str>) -> CfnInstanceProps<R0, R1, Set> { CfnInstanceProps(put(self.0, "InstanceName", value.into_expr()), Phase) }
-    /// `KeyPairName`: text. Update: in place.
+    /// `KeyPairName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instance.html#cfn-lightsail-instance-keypairname)
     pub fn key_pair_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPairName", value.into_expr()), Phase) }
-    /// `Location`: `Location`. Update: in place.
+    /// `Location`: `Location`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instance.html#cfn-lightsail-instance-location)
     pub fn location(self, value: impl Arg<instance::Location>) -> Self { Self(put(self.0, "Location", value.into_expr()), Phase) }
-    /// `Networking`: `Networking`. Update: in place.
+    /// `Networking`: `Networking`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instance.html#cfn-lightsail-instance-networking)
     pub fn networking(self, value: impl Arg<instance::Networking>) -> Self { Self(put(self.0, "Networking", value.into_expr()), Phase) }
-    /// `State`: `State`. Update: in place.
+    /// `State`: `State`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instance.html#cfn-lightsail-instance-state)
     pub fn state(self, value: impl Arg<instance::State>) -> Self { Self(put(self.0, "State", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instance.html#cfn-lightsail-instance-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `UserData`: text. Update: in place.
+    /// `UserData`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instance.html#cfn-lightsail-instance-userdata)
     pub fn user_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserData", value.into_expr()), Phase) }
 }
 impl Done for CfnInstanceProps { fn into_props(self) -> Bag { self.0 } }
@@ -941,11 +941,11 @@ impl AddOn {
     pub fn new() -> AddOn<Missing<super::required::AddOnType>> { AddOn(Bag::default(), Phase) }
 }
 impl<R0> AddOn<R0> {
-    /// `AddOnType`: text, required. Update: in place.
+    /// `AddOnType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-addon.html#cfn-lightsail-instance-addon-addontype)
     pub fn add_on_type(self, value: impl Arg<str>) -> AddOn<Set> { AddOn(put(self.0, "AddOnType", value.into_expr()), Phase) }
-    /// `AutoSnapshotAddOnRequest`: `AutoSnapshotAddOn`. Update: in place.
+    /// `AutoSnapshotAddOnRequest`: `AutoSnapshotAddOn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-addon.html#cfn-lightsail-instance-addon-autosnapshotaddonrequest)
     pub fn auto_snapshot_add_on_request(self, value: impl Arg<AutoSnapshotAddOn>) -> Self { Self(put(self.0, "AutoSnapshotAddOnRequest", value.into_expr()), Phase) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-addon.html#cfn-lightsail-instance-addon-status)
     pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for AddOn { fn into_props(self) -> Bag { self.0 } }
@@ -954,7 +954,7 @@ impl Done for AddOn { fn into_props(self) -> Bag { self.0 } }
 impl AutoSnapshotAddOn {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SnapshotTimeOfDay`: text. Update: in place.
+    /// `SnapshotTimeOfDay`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-autosnapshotaddon.html#cfn-lightsail-instance-autosnapshotaddon-snapshottimeofday)
     pub fn snapshot_time_of_day(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotTimeOfDay", value.into_expr())) }
 }
 impl Done for AutoSnapshotAddOn { fn into_props(self) -> Bag { self.0 } }
@@ -965,19 +965,19 @@ impl Disk {
     pub fn new() -> Disk<Missing<super::required::DiskName>, Missing<super::required::Path>> { Disk(Bag::default(), Phase) }
 }
 impl<R0, R1> Disk<R0, R1> {
-    /// `AttachedTo`: text. Update: in place.
+    /// `AttachedTo`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-disk.html#cfn-lightsail-instance-disk-attachedto)
     pub fn attached_to(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttachedTo", value.into_expr()), Phase) }
-    /// `AttachmentState`: text. Update: in place.
+    /// `AttachmentState`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-disk.html#cfn-lightsail-instance-disk-attachmentstate)
     pub fn attachment_state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttachmentState", value.into_expr()), Phase) }
-    /// `DiskName`: text, required. Update: in place.
+    /// `DiskName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-disk.html#cfn-lightsail-instance-disk-diskname)
     pub fn disk_name(self, value: impl Arg<str>) -> Disk<Set, R1> { Disk(put(self.0, "DiskName", value.into_expr()), Phase) }
-    /// `IOPS`: integer. Update: in place.
+    /// `IOPS`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-disk.html#cfn-lightsail-instance-disk-iops)
     pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IOPS", value.into_expr()), Phase) }
-    /// `IsSystemDisk`: boolean. Update: in place.
+    /// `IsSystemDisk`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-disk.html#cfn-lightsail-instance-disk-issystemdisk)
     pub fn is_system_disk(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsSystemDisk", value.into_expr()), Phase) }
-    /// `Path`: text, required. Update: in place.
+    /// `Path`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-disk.html#cfn-lightsail-instance-disk-path)
     pub fn path(self, value: impl Arg<str>) -> Disk<R0, Set> { Disk(put(self.0, "Path", value.into_expr()), Phase) }
-    /// `SizeInGb`: text. Update: in place.
+    /// `SizeInGb`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-disk.html#cfn-lightsail-instance-disk-sizeingb)
     pub fn size_in_gb(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SizeInGb", value.into_expr()), Phase) }
 }
 impl Done for Disk { fn into_props(self) -> Bag { self.0 } }
@@ -986,11 +986,11 @@ impl Done for Disk { fn into_props(self) -> Bag { self.0 } }
 impl Hardware {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CpuCount`: integer. Update: in place.
+    /// `CpuCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-hardware.html#cfn-lightsail-instance-hardware-cpucount)
     pub fn cpu_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CpuCount", value.into_expr())) }
-    /// `Disks`: list of `Disk`. Update: in place.
+    /// `Disks`: list of `Disk`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-hardware.html#cfn-lightsail-instance-hardware-disks)
     pub fn disks(self, value: impl Arg<Arr<Disk>>) -> Self { Self(put(self.0, "Disks", value.into_expr())) }
-    /// `RamSizeInGb`: integer. Update: in place.
+    /// `RamSizeInGb`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-hardware.html#cfn-lightsail-instance-hardware-ramsizeingb)
     pub fn ram_size_in_gb(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RamSizeInGb", value.into_expr())) }
 }
 impl Done for Hardware { fn into_props(self) -> Bag { self.0 } }
@@ -999,9 +999,9 @@ impl Done for Hardware { fn into_props(self) -> Bag { self.0 } }
 impl Location {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AvailabilityZone`: text. Update: in place.
+    /// `AvailabilityZone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-location.html#cfn-lightsail-instance-location-availabilityzone)
     pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr())) }
-    /// `RegionName`: text. Update: in place.
+    /// `RegionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-location.html#cfn-lightsail-instance-location-regionname)
     pub fn region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionName", value.into_expr())) }
 }
 impl Done for Location { fn into_props(self) -> Bag { self.0 } }
@@ -1010,7 +1010,7 @@ impl Done for Location { fn into_props(self) -> Bag { self.0 } }
 impl MonthlyTransfer {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `GbPerMonthAllocated`: text. Update: in place.
+    /// `GbPerMonthAllocated`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-monthlytransfer.html#cfn-lightsail-instance-monthlytransfer-gbpermonthallocated)
     pub fn gb_per_month_allocated(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GbPerMonthAllocated", value.into_expr())) }
 }
 impl Done for MonthlyTransfer { fn into_props(self) -> Bag { self.0 } }
@@ -1021,9 +1021,9 @@ impl Networking {
     pub fn new() -> Networking<Missing<super::required::Ports>> { Networking(Bag::default(), Phase) }
 }
 impl<R0> Networking<R0> {
-    /// `MonthlyTransfer`: `MonthlyTransfer`. Update: in place.
+    /// `MonthlyTransfer`: `MonthlyTransfer`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-networking.html#cfn-lightsail-instance-networking-monthlytransfer)
     pub fn monthly_transfer(self, value: impl Arg<MonthlyTransfer>) -> Self { Self(put(self.0, "MonthlyTransfer", value.into_expr()), Phase) }
-    /// `Ports`: list of `Port`, required. Update: in place.
+    /// `Ports`: list of `Port`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-networking.html#cfn-lightsail-instance-networking-ports)
     pub fn ports(self, value: impl Arg<Arr<Port>>) -> Networking<Set> { Networking(put(self.0, "Ports", value.into_expr()), Phase) }
 }
 impl Done for Networking { fn into_props(self) -> Bag { self.0 } }
@@ -1032,25 +1032,25 @@ impl Done for Networking { fn into_props(self) -> Bag { self.0 } }
 impl Port {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AccessDirection`: text. Update: in place.
+    /// `AccessDirection`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-port.html#cfn-lightsail-instance-port-accessdirection)
     pub fn access_direction(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessDirection", value.into_expr())) }
-    /// `AccessFrom`: text. Update: in place.
+    /// `AccessFrom`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-port.html#cfn-lightsail-instance-port-accessfrom)
     pub fn access_from(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessFrom", value.into_expr())) }
-    /// `AccessType`: text. Update: in place.
+    /// `AccessType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-port.html#cfn-lightsail-instance-port-accesstype)
     pub fn access_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessType", value.into_expr())) }
-    /// `CidrListAliases`: list of text. Update: in place.
+    /// `CidrListAliases`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-port.html#cfn-lightsail-instance-port-cidrlistaliases)
     pub fn cidr_list_aliases(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CidrListAliases", value.into_expr())) }
-    /// `Cidrs`: list of text. Update: in place.
+    /// `Cidrs`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-port.html#cfn-lightsail-instance-port-cidrs)
     pub fn cidrs(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Cidrs", value.into_expr())) }
-    /// `CommonName`: text. Update: in place.
+    /// `CommonName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-port.html#cfn-lightsail-instance-port-commonname)
     pub fn common_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CommonName", value.into_expr())) }
-    /// `FromPort`: integer. Update: in place.
+    /// `FromPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-port.html#cfn-lightsail-instance-port-fromport)
     pub fn from_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FromPort", value.into_expr())) }
-    /// `Ipv6Cidrs`: list of text. Update: in place.
+    /// `Ipv6Cidrs`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-port.html#cfn-lightsail-instance-port-ipv6cidrs)
     pub fn ipv6_cidrs(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Ipv6Cidrs", value.into_expr())) }
-    /// `Protocol`: text. Update: in place.
+    /// `Protocol`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-port.html#cfn-lightsail-instance-port-protocol)
     pub fn protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Protocol", value.into_expr())) }
-    /// `ToPort`: integer. Update: in place.
+    /// `ToPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-port.html#cfn-lightsail-instance-port-toport)
     pub fn to_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ToPort", value.into_expr())) }
 }
 impl Done for Port { fn into_props(self) -> Bag { self.0 } }
@@ -1059,9 +1059,9 @@ impl Done for Port { fn into_props(self) -> Bag { self.0 } }
 impl State {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Code`: integer. Update: in place.
+    /// `Code`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-state.html#cfn-lightsail-instance-state-code)
     pub fn code(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Code", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-state.html#cfn-lightsail-instance-state-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for State { fn into_props(self) -> Bag { self.0 } }
@@ -1077,23 +1077,23 @@ impl CfnInstanceSnapshot {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnInstanceSnapshotProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `InstanceSnapshotName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instancesnapshot.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `FromInstanceArn`: `OtherArn`.
+    /// The attribute `FromInstanceArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instancesnapshot.html#FromInstanceArn-fn::getatt)
     pub fn attr_from_instance_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("FromInstanceArn") }
-    /// The attribute `FromInstanceName`: text.
+    /// The attribute `FromInstanceName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instancesnapshot.html#FromInstanceName-fn::getatt)
     pub fn attr_from_instance_name(&self) -> Val<str> { self.0.get_att("FromInstanceName") }
-    /// The attribute `IsFromAutoSnapshot`: boolean.
+    /// The attribute `IsFromAutoSnapshot`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instancesnapshot.html#IsFromAutoSnapshot-fn::getatt)
     pub fn attr_is_from_auto_snapshot(&self) -> Val<bool> { self.0.get_att("IsFromAutoSnapshot") }
-    /// The attribute `Location`: `Location`.
+    /// The attribute `Location`: `Location`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instancesnapshot.html#Location-fn::getatt)
     pub fn attr_location(&self) -> Val<instance_snapshot::Location> { self.0.get_att("Location") }
-    /// The attribute `ResourceType`: text.
+    /// The attribute `ResourceType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instancesnapshot.html#ResourceType-fn::getatt)
     pub fn attr_resource_type(&self) -> Val<str> { self.0.get_att("ResourceType") }
-    /// The attribute `SizeInGb`: integer.
+    /// The attribute `SizeInGb`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instancesnapshot.html#SizeInGb-fn::getatt)
     pub fn attr_size_in_gb(&self) -> Val<i64> { self.0.get_att("SizeInGb") }
-    /// The attribute `State`: text.
+    /// The attribute `State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instancesnapshot.html#State-fn::getatt)
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
-    /// The attribute `SupportCode`: text.
+    /// The attribute `SupportCode`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instancesnapshot.html#SupportCode-fn::getatt)
     pub fn attr_support_code(&self) -> Val<str> { self.0.get_att("SupportCode") }
 }
 impl Parent for CfnInstanceSnapshot { fn node(&self) -> &Place { &self.0 } }
@@ -1104,11 +1104,11 @@ impl CfnInstanceSnapshotProps {
     pub fn new() -> CfnInstanceSnapshotProps<Missing<required::InstanceName>, Missing<required::InstanceSnapshotName>> { CfnInstanceSnapshotProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnInstanceSnapshotProps<R0, R1> {
-    /// `InstanceName`: text, required. Update: replacement.
+    /// `InstanceName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instancesnapshot.html#cfn-lightsail-instancesnapshot-instancename)
     pub fn instance_name(self, value: impl Arg<str>) -> CfnInstanceSnapshotProps<Set, R1> { CfnInstanceSnapshotProps(put(self.0, "InstanceName", value.into_expr()), Phase) }
-    /// `InstanceSnapshotName`: text, required. Update: replacement.
+    /// `InstanceSnapshotName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instancesnapshot.html#cfn-lightsail-instancesnapshot-instancesnapshotname)
     pub fn instance_snapshot_name(self, value: impl Arg<str>) -> CfnInstanceSnapshotProps<R0, Set> { CfnInstanceSnapshotProps(put(self.0, "InstanceSnapshotName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instancesnapshot.html#cfn-lightsail-instancesnapshot-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnInstanceSnapshotProps { fn into_props(self) -> Bag { self.0 } }
@@ -1120,9 +1120,9 @@ use crate::cfn::support::*;
 impl Location {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AvailabilityZone`: text. Update: in place.
+    /// `AvailabilityZone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instancesnapshot-location.html#cfn-lightsail-instancesnapshot-location-availabilityzone)
     pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr())) }
-    /// `RegionName`: text. Update: in place.
+    /// `RegionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instancesnapshot-location.html#cfn-lightsail-instancesnapshot-location-regionname)
     pub fn region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionName", value.into_expr())) }
 }
 impl Done for Location { fn into_props(self) -> Bag { self.0 } }
@@ -1136,17 +1136,17 @@ impl CfnKeyPair {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnKeyPairProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `KeyPairName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-keypair.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `Fingerprint`: text.
+    /// The attribute `Fingerprint`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-keypair.html#Fingerprint-fn::getatt)
     pub fn attr_fingerprint(&self) -> Val<str> { self.0.get_att("Fingerprint") }
-    /// The attribute `KeyPairArn`: `OtherArn`.
+    /// The attribute `KeyPairArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-keypair.html#KeyPairArn-fn::getatt)
     pub fn attr_key_pair_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("KeyPairArn") }
-    /// The attribute `Location`: `ResourceLocation`.
+    /// The attribute `Location`: `ResourceLocation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-keypair.html#Location-fn::getatt)
     pub fn attr_location(&self) -> Val<key_pair::ResourceLocation> { self.0.get_att("Location") }
-    /// The attribute `ResourceType`: text.
+    /// The attribute `ResourceType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-keypair.html#ResourceType-fn::getatt)
     pub fn attr_resource_type(&self) -> Val<str> { self.0.get_att("ResourceType") }
-    /// The attribute `SupportCode`: text.
+    /// The attribute `SupportCode`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-keypair.html#SupportCode-fn::getatt)
     pub fn attr_support_code(&self) -> Val<str> { self.0.get_att("SupportCode") }
 }
 impl Parent for CfnKeyPair { fn node(&self) -> &Place { &self.0 } }
@@ -1157,9 +1157,9 @@ impl CfnKeyPairProps {
     pub fn new() -> CfnKeyPairProps<Missing<required::KeyPairName>> { CfnKeyPairProps(Bag::default(), Phase) }
 }
 impl<R0> CfnKeyPairProps<R0> {
-    /// `KeyPairName`: text, required. Update: replacement.
+    /// `KeyPairName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-keypair.html#cfn-lightsail-keypair-keypairname)
     pub fn key_pair_name(self, value: impl Arg<str>) -> CfnKeyPairProps<Set> { CfnKeyPairProps(put(self.0, "KeyPairName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-keypair.html#cfn-lightsail-keypair-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnKeyPairProps { fn into_props(self) -> Bag { self.0 } }
@@ -1171,9 +1171,9 @@ use crate::cfn::support::*;
 impl ResourceLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AvailabilityZone`: text. Update: in place.
+    /// `AvailabilityZone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-keypair-resourcelocation.html#cfn-lightsail-keypair-resourcelocation-availabilityzone)
     pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr())) }
-    /// `RegionName`: text. Update: in place.
+    /// `RegionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-keypair-resourcelocation.html#cfn-lightsail-keypair-resourcelocation-regionname)
     pub fn region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionName", value.into_expr())) }
 }
 impl Done for ResourceLocation { fn into_props(self) -> Bag { self.0 } }
@@ -1187,7 +1187,7 @@ impl CfnLoadBalancer {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLoadBalancerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `LoadBalancerName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `LoadBalancerArn`: `OtherArn`.
+    /// The attribute `LoadBalancerArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-loadbalancer.html#LoadBalancerArn-fn::getatt)
     pub fn attr_load_balancer_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LoadBalancerArn") }
 }
 impl Parent for CfnLoadBalancer { fn node(&self) -> &Place { &self.0 } }
@@ -1198,23 +1198,23 @@ impl CfnLoadBalancerProps {
     pub fn new() -> CfnLoadBalancerProps<Missing<required::InstancePort>, Missing<required::LoadBalancerName>> { CfnLoadBalancerProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnLoadBalancerProps<R0, R1> {
-    /// `AttachedInstances`: list of text. Update: in place.
+    /// `AttachedInstances`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-loadbalancer.html#cfn-lightsail-loadbalancer-attachedinstances)
     pub fn attached_instances(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AttachedInstances", value.into_expr()), Phase) }
-    /// `HealthCheckPath`: text. Update: in place.
+    /// `HealthCheckPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-loadbalancer.html#cfn-lightsail-loadbalancer-healthcheckpath)
     pub fn health_check_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthCheckPath", value.into_expr()), Phase) }
-    /// `InstancePort`: integer, required. Update: replacement.
+    /// `InstancePort`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-loadbalancer.html#cfn-lightsail-loadbalancer-instanceport)
     pub fn instance_port(self, value: impl Arg<i64>) -> CfnLoadBalancerProps<Set, R1> { CfnLoadBalancerProps(put(self.0, "InstancePort", value.into_expr()), Phase) }
-    /// `IpAddressType`: text. Update: replacement.
+    /// `IpAddressType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-loadbalancer.html#cfn-lightsail-loadbalancer-ipaddresstype)
     pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr()), Phase) }
-    /// `LoadBalancerName`: text, required. Update: replacement.
+    /// `LoadBalancerName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-loadbalancer.html#cfn-lightsail-loadbalancer-loadbalancername)
     pub fn load_balancer_name(self, value: impl Arg<str>) -> CfnLoadBalancerProps<R0, Set> { CfnLoadBalancerProps(put(self.0, "LoadBalancerName", value.into_expr()), Phase) }
-    /// `SessionStickinessEnabled`: boolean. Update: in place.
+    /// `SessionStickinessEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-loadbalancer.html#cfn-lightsail-loadbalancer-sessionstickinessenabled)
     pub fn session_stickiness_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SessionStickinessEnabled", value.into_expr()), Phase) }
-    /// `SessionStickinessLBCookieDurationSeconds`: text. Update: in place.
+    /// `SessionStickinessLBCookieDurationSeconds`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-loadbalancer.html#cfn-lightsail-loadbalancer-sessionstickinesslbcookiedurationseconds)
     pub fn session_stickiness_lb_cookie_duration_seconds(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionStickinessLBCookieDurationSeconds", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-loadbalancer.html#cfn-lightsail-loadbalancer-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TlsPolicyName`: text. Update: in place.
+    /// `TlsPolicyName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-loadbalancer.html#cfn-lightsail-loadbalancer-tlspolicyname)
     pub fn tls_policy_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TlsPolicyName", value.into_expr()), Phase) }
 }
 impl Done for CfnLoadBalancerProps { fn into_props(self) -> Bag { self.0 } }
@@ -1227,9 +1227,9 @@ impl CfnLoadBalancerTlsCertificate {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLoadBalancerTlsCertificateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `LoadBalancerTlsCertificateArn`: `OtherArn`.
+    /// The attribute `LoadBalancerTlsCertificateArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-loadbalancertlscertificate.html#LoadBalancerTlsCertificateArn-fn::getatt)
     pub fn attr_load_balancer_tls_certificate_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LoadBalancerTlsCertificateArn") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-loadbalancertlscertificate.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnLoadBalancerTlsCertificate { fn node(&self) -> &Place { &self.0 } }
@@ -1240,17 +1240,17 @@ impl CfnLoadBalancerTlsCertificateProps {
     pub fn new() -> CfnLoadBalancerTlsCertificateProps<Missing<required::CertificateDomainName>, Missing<required::CertificateName>, Missing<required::LoadBalancerName>> { CfnLoadBalancerTlsCertificateProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnLoadBalancerTlsCertificateProps<R0, R1, R2> {
-    /// `CertificateAlternativeNames`: list of text. Update: replacement.
+    /// `CertificateAlternativeNames`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-loadbalancertlscertificate.html#cfn-lightsail-loadbalancertlscertificate-certificatealternativenames)
     pub fn certificate_alternative_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CertificateAlternativeNames", value.into_expr()), Phase) }
-    /// `CertificateDomainName`: text, required. Update: replacement.
+    /// `CertificateDomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-loadbalancertlscertificate.html#cfn-lightsail-loadbalancertlscertificate-certificatedomainname)
     pub fn certificate_domain_name(self, value: impl Arg<str>) -> CfnLoadBalancerTlsCertificateProps<Set, R1, R2> { CfnLoadBalancerTlsCertificateProps(put(self.0, "CertificateDomainName", value.into_expr()), Phase) }
-    /// `CertificateName`: text, required. Update: replacement.
+    /// `CertificateName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-loadbalancertlscertificate.html#cfn-lightsail-loadbalancertlscertificate-certificatename)
     pub fn certificate_name(self, value: impl Arg<str>) -> CfnLoadBalancerTlsCertificateProps<R0, Set, R2> { CfnLoadBalancerTlsCertificateProps(put(self.0, "CertificateName", value.into_expr()), Phase) }
-    /// `HttpsRedirectionEnabled`: boolean. Update: in place.
+    /// `HttpsRedirectionEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-loadbalancertlscertificate.html#cfn-lightsail-loadbalancertlscertificate-httpsredirectionenabled)
     pub fn https_redirection_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "HttpsRedirectionEnabled", value.into_expr()), Phase) }
-    /// `IsAttached`: boolean. Update: in place.
+    /// `IsAttached`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-loadbalancertlscertificate.html#cfn-lightsail-loadbalancertlscertificate-isattached)
     pub fn is_attached(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsAttached", value.into_expr()), Phase) }
-    /// `LoadBalancerName`: text, required. Update: replacement.
+    /// `LoadBalancerName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-loadbalancertlscertificate.html#cfn-lightsail-loadbalancertlscertificate-loadbalancername)
     pub fn load_balancer_name(self, value: impl Arg<str>) -> CfnLoadBalancerTlsCertificateProps<R0, R1, Set> { CfnLoadBalancerTlsCertificateProps(put(self.0, "LoadBalancerName", value.into_expr()), Phase) }
 }
 impl Done for CfnLoadBalancerTlsCertificateProps { fn into_props(self) -> Bag { self.0 } }
@@ -1263,11 +1263,11 @@ impl CfnStaticIp {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStaticIpProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `StaticIpName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `IpAddress`: text.
+    /// The attribute `IpAddress`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-staticip.html#IpAddress-fn::getatt)
     pub fn attr_ip_address(&self) -> Val<str> { self.0.get_att("IpAddress") }
-    /// The attribute `IsAttached`: boolean.
+    /// The attribute `IsAttached`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-staticip.html#IsAttached-fn::getatt)
     pub fn attr_is_attached(&self) -> Val<bool> { self.0.get_att("IsAttached") }
-    /// The attribute `StaticIpArn`: `OtherArn`.
+    /// The attribute `StaticIpArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-staticip.html#StaticIpArn-fn::getatt)
     pub fn attr_static_ip_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("StaticIpArn") }
 }
 impl Parent for CfnStaticIp { fn node(&self) -> &Place { &self.0 } }
@@ -1278,9 +1278,9 @@ impl CfnStaticIpProps {
     pub fn new() -> CfnStaticIpProps<Missing<required::StaticIpName>> { CfnStaticIpProps(Bag::default(), Phase) }
 }
 impl<R0> CfnStaticIpProps<R0> {
-    /// `AttachedTo`: text. Update: in place.
+    /// `AttachedTo`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-staticip.html#cfn-lightsail-staticip-attachedto)
     pub fn attached_to(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttachedTo", value.into_expr()), Phase) }
-    /// `StaticIpName`: text, required. Update: replacement.
+    /// `StaticIpName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-staticip.html#cfn-lightsail-staticip-staticipname)
     pub fn static_ip_name(self, value: impl Arg<str>) -> CfnStaticIpProps<Set> { CfnStaticIpProps(put(self.0, "StaticIpName", value.into_expr()), Phase) }
 }
 impl Done for CfnStaticIpProps { fn into_props(self) -> Bag { self.0 } }

@@ -13,13 +13,13 @@ impl CfnAPIKey {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAPIKeyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `KeyName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-apikey.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreateTime`: text.
+    /// The attribute `CreateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-apikey.html#CreateTime-fn::getatt)
     pub fn attr_create_time(&self) -> Val<str> { self.0.get_att("CreateTime") }
-    /// The attribute `KeyArn`: `OtherArn`.
+    /// The attribute `KeyArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-apikey.html#KeyArn-fn::getatt)
     pub fn attr_key_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("KeyArn") }
-    /// The attribute `UpdateTime`: text.
+    /// The attribute `UpdateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-apikey.html#UpdateTime-fn::getatt)
     pub fn attr_update_time(&self) -> Val<str> { self.0.get_att("UpdateTime") }
 }
 impl Parent for CfnAPIKey { fn node(&self) -> &Place { &self.0 } }
@@ -30,21 +30,21 @@ impl CfnAPIKeyProps {
     pub fn new() -> CfnAPIKeyProps<Missing<required::KeyName>, Missing<required::Restrictions>> { CfnAPIKeyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAPIKeyProps<R0, R1> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-apikey.html#cfn-location-apikey-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `ExpireTime`: text. Update: in place.
+    /// `ExpireTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-apikey.html#cfn-location-apikey-expiretime)
     pub fn expire_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpireTime", value.into_expr()), Phase) }
-    /// `ForceDelete`: boolean. Update: in place.
+    /// `ForceDelete`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-apikey.html#cfn-location-apikey-forcedelete)
     pub fn force_delete(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ForceDelete", value.into_expr()), Phase) }
-    /// `ForceUpdate`: boolean. Update: in place.
+    /// `ForceUpdate`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-apikey.html#cfn-location-apikey-forceupdate)
     pub fn force_update(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ForceUpdate", value.into_expr()), Phase) }
-    /// `KeyName`: text, required. Update: replacement.
+    /// `KeyName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-apikey.html#cfn-location-apikey-keyname)
     pub fn key_name(self, value: impl Arg<str>) -> CfnAPIKeyProps<Set, R1> { CfnAPIKeyProps(put(self.0, "KeyName", value.into_expr()), Phase) }
-    /// `NoExpiry`: boolean. Update: in place.
+    /// `NoExpiry`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-apikey.html#cfn-location-apikey-noexpiry)
     pub fn no_expiry(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NoExpiry", value.into_expr()), Phase) }
-    /// `Restrictions`: `ApiKeyRestrictions`, required. Update: in place.
+    /// `Restrictions`: `ApiKeyRestrictions`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-apikey.html#cfn-location-apikey-restrictions)
     pub fn restrictions(self, value: impl Arg<api_key::ApiKeyRestrictions>) -> CfnAPIKeyProps<R0, Set> { CfnAPIKeyProps(put(self.0, "Restrictions", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-apikey.html#cfn-location-apikey-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAPIKeyProps { fn into_props(self) -> Bag { self.0 } }
@@ -58,9 +58,9 @@ impl AndroidApp {
     pub fn new() -> AndroidApp<Missing<super::required::CertificateFingerprint>, Missing<super::required::Package>> { AndroidApp(Bag::default(), Phase) }
 }
 impl<R0, R1> AndroidApp<R0, R1> {
-    /// `CertificateFingerprint`: text, required. Update: in place.
+    /// `CertificateFingerprint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-location-apikey-androidapp.html#cfn-location-apikey-androidapp-certificatefingerprint)
     pub fn certificate_fingerprint(self, value: impl Arg<str>) -> AndroidApp<Set, R1> { AndroidApp(put(self.0, "CertificateFingerprint", value.into_expr()), Phase) }
-    /// `Package`: text, required. Update: in place.
+    /// `Package`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-location-apikey-androidapp.html#cfn-location-apikey-androidapp-package)
     pub fn package(self, value: impl Arg<str>) -> AndroidApp<R0, Set> { AndroidApp(put(self.0, "Package", value.into_expr()), Phase) }
 }
 impl Done for AndroidApp { fn into_props(self) -> Bag { self.0 } }
@@ -71,15 +71,15 @@ impl ApiKeyRestrictions {
     pub fn new() -> ApiKeyRestrictions<Missing<super::required::AllowActions>, Missing<super::required::AllowResources>> { ApiKeyRestrictions(Bag::default(), Phase) }
 }
 impl<R0, R1> ApiKeyRestrictions<R0, R1> {
-    /// `AllowActions`: list of text, required. Update: in place.
+    /// `AllowActions`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-location-apikey-apikeyrestrictions.html#cfn-location-apikey-apikeyrestrictions-allowactions)
     pub fn allow_actions(self, value: impl Arg<Arr<str>>) -> ApiKeyRestrictions<Set, R1> { ApiKeyRestrictions(put(self.0, "AllowActions", value.into_expr()), Phase) }
-    /// `AllowAndroidApps`: list of `AndroidApp`. Update: in place.
+    /// `AllowAndroidApps`: list of `AndroidApp`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-location-apikey-apikeyrestrictions.html#cfn-location-apikey-apikeyrestrictions-allowandroidapps)
     pub fn allow_android_apps(self, value: impl Arg<Arr<AndroidApp>>) -> Self { Self(put(self.0, "AllowAndroidApps", value.into_expr()), Phase) }
-    /// `AllowAppleApps`: list of `AppleApp`. Update: in place.
+    /// `AllowAppleApps`: list of `AppleApp`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-location-apikey-apikeyrestrictions.html#cfn-location-apikey-apikeyrestrictions-allowappleapps)
     pub fn allow_apple_apps(self, value: impl Arg<Arr<AppleApp>>) -> Self { Self(put(self.0, "AllowAppleApps", value.into_expr()), Phase) }
-    /// `AllowReferers`: list of text. Update: in place.
+    /// `AllowReferers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-location-apikey-apikeyrestrictions.html#cfn-location-apikey-apikeyrestrictions-allowreferers)
     pub fn allow_referers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowReferers", value.into_expr()), Phase) }
-    /// `AllowResources`: list of text, required. Update: in place.
+    /// `AllowResources`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-location-apikey-apikeyrestrictions.html#cfn-location-apikey-apikeyrestrictions-allowresources)
     pub fn allow_resources(self, value: impl Arg<Arr<str>>) -> ApiKeyRestrictions<R0, Set> { ApiKeyRestrictions(put(self.0, "AllowResources", value.into_expr()), Phase) }
 }
 impl Done for ApiKeyRestrictions { fn into_props(self) -> Bag { self.0 } }
@@ -90,7 +90,7 @@ impl AppleApp {
     pub fn new() -> AppleApp<Missing<super::required::BundleId>> { AppleApp(Bag::default(), Phase) }
 }
 impl<R0> AppleApp<R0> {
-    /// `BundleId`: text, required. Update: in place.
+    /// `BundleId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-location-apikey-appleapp.html#cfn-location-apikey-appleapp-bundleid)
     pub fn bundle_id(self, value: impl Arg<str>) -> AppleApp<Set> { AppleApp(put(self.0, "BundleId", value.into_expr()), Phase) }
 }
 impl Done for AppleApp { fn into_props(self) -> Bag { self.0 } }
@@ -104,13 +104,13 @@ impl CfnGeofenceCollection {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGeofenceCollectionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CollectionName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-geofencecollection.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CollectionArn`: `OtherArn`.
+    /// The attribute `CollectionArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-geofencecollection.html#CollectionArn-fn::getatt)
     pub fn attr_collection_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CollectionArn") }
-    /// The attribute `CreateTime`: text.
+    /// The attribute `CreateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-geofencecollection.html#CreateTime-fn::getatt)
     pub fn attr_create_time(&self) -> Val<str> { self.0.get_att("CreateTime") }
-    /// The attribute `UpdateTime`: text.
+    /// The attribute `UpdateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-geofencecollection.html#UpdateTime-fn::getatt)
     pub fn attr_update_time(&self) -> Val<str> { self.0.get_att("UpdateTime") }
 }
 impl Parent for CfnGeofenceCollection { fn node(&self) -> &Place { &self.0 } }
@@ -121,17 +121,17 @@ impl CfnGeofenceCollectionProps {
     pub fn new() -> CfnGeofenceCollectionProps<Missing<required::CollectionName>> { CfnGeofenceCollectionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnGeofenceCollectionProps<R0> {
-    /// `CollectionName`: text, required. Update: replacement.
+    /// `CollectionName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-geofencecollection.html#cfn-location-geofencecollection-collectionname)
     pub fn collection_name(self, value: impl Arg<str>) -> CfnGeofenceCollectionProps<Set> { CfnGeofenceCollectionProps(put(self.0, "CollectionName", value.into_expr()), Phase) }
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-geofencecollection.html#cfn-location-geofencecollection-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-geofencecollection.html#cfn-location-geofencecollection-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `PricingPlan`: `PricingPlan`. Update: in place. AWS advises against it.
+    /// `PricingPlan`: `PricingPlan`. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-geofencecollection.html#cfn-location-geofencecollection-pricingplan)
     pub fn pricing_plan(self, value: impl Arg<geofence_collection::PricingPlan>) -> Self { Self(put(self.0, "PricingPlan", value.into_expr()), Phase) }
-    /// `PricingPlanDataSource`: text. Update: in place. AWS advises against it.
+    /// `PricingPlanDataSource`: text. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-geofencecollection.html#cfn-location-geofencecollection-pricingplandatasource)
     pub fn pricing_plan_data_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PricingPlanDataSource", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-geofencecollection.html#cfn-location-geofencecollection-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnGeofenceCollectionProps { fn into_props(self) -> Bag { self.0 } }
@@ -150,15 +150,15 @@ impl CfnMap {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMapProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `MapName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-map.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreateTime`: text.
+    /// The attribute `CreateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-map.html#CreateTime-fn::getatt)
     pub fn attr_create_time(&self) -> Val<str> { self.0.get_att("CreateTime") }
-    /// The attribute `DataSource`: text.
+    /// The attribute `DataSource`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-map.html#DataSource-fn::getatt)
     pub fn attr_data_source(&self) -> Val<str> { self.0.get_att("DataSource") }
-    /// The attribute `MapArn`: `OtherArn`.
+    /// The attribute `MapArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-map.html#MapArn-fn::getatt)
     pub fn attr_map_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MapArn") }
-    /// The attribute `UpdateTime`: text.
+    /// The attribute `UpdateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-map.html#UpdateTime-fn::getatt)
     pub fn attr_update_time(&self) -> Val<str> { self.0.get_att("UpdateTime") }
 }
 impl Parent for CfnMap { fn node(&self) -> &Place { &self.0 } }
@@ -169,15 +169,15 @@ impl CfnMapProps {
     pub fn new() -> CfnMapProps<Missing<required::Configuration>, Missing<required::MapName>> { CfnMapProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnMapProps<R0, R1> {
-    /// `Configuration`: `MapConfiguration`, required. Update: replacement.
+    /// `Configuration`: `MapConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-map.html#cfn-location-map-configuration)
     pub fn configuration(self, value: impl Arg<map::MapConfiguration>) -> CfnMapProps<Set, R1> { CfnMapProps(put(self.0, "Configuration", value.into_expr()), Phase) }
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-map.html#cfn-location-map-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `MapName`: text, required. Update: replacement.
+    /// `MapName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-map.html#cfn-location-map-mapname)
     pub fn map_name(self, value: impl Arg<str>) -> CfnMapProps<R0, Set> { CfnMapProps(put(self.0, "MapName", value.into_expr()), Phase) }
-    /// `PricingPlan`: `PricingPlan`. Update: replacement.
+    /// `PricingPlan`: `PricingPlan`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-map.html#cfn-location-map-pricingplan)
     pub fn pricing_plan(self, value: impl Arg<map::PricingPlan>) -> Self { Self(put(self.0, "PricingPlan", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-map.html#cfn-location-map-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnMapProps { fn into_props(self) -> Bag { self.0 } }
@@ -191,11 +191,11 @@ impl MapConfiguration {
     pub fn new() -> MapConfiguration<Missing<super::required::Style>> { MapConfiguration(Bag::default(), Phase) }
 }
 impl<R0> MapConfiguration<R0> {
-    /// `CustomLayers`: list of text. Update: replacement.
+    /// `CustomLayers`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-location-map-mapconfiguration.html#cfn-location-map-mapconfiguration-customlayers)
     pub fn custom_layers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CustomLayers", value.into_expr()), Phase) }
-    /// `PoliticalView`: text. Update: replacement.
+    /// `PoliticalView`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-location-map-mapconfiguration.html#cfn-location-map-mapconfiguration-politicalview)
     pub fn political_view(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PoliticalView", value.into_expr()), Phase) }
-    /// `Style`: text, required. Update: replacement.
+    /// `Style`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-location-map-mapconfiguration.html#cfn-location-map-mapconfiguration-style)
     pub fn style(self, value: impl Arg<str>) -> MapConfiguration<Set> { MapConfiguration(put(self.0, "Style", value.into_expr()), Phase) }
 }
 impl Done for MapConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -211,13 +211,13 @@ impl CfnPlaceIndex {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPlaceIndexProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `IndexName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-placeindex.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreateTime`: text.
+    /// The attribute `CreateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-placeindex.html#CreateTime-fn::getatt)
     pub fn attr_create_time(&self) -> Val<str> { self.0.get_att("CreateTime") }
-    /// The attribute `IndexArn`: `OtherArn`.
+    /// The attribute `IndexArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-placeindex.html#IndexArn-fn::getatt)
     pub fn attr_index_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("IndexArn") }
-    /// The attribute `UpdateTime`: text.
+    /// The attribute `UpdateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-placeindex.html#UpdateTime-fn::getatt)
     pub fn attr_update_time(&self) -> Val<str> { self.0.get_att("UpdateTime") }
 }
 impl Parent for CfnPlaceIndex { fn node(&self) -> &Place { &self.0 } }
@@ -228,17 +228,17 @@ impl CfnPlaceIndexProps {
     pub fn new() -> CfnPlaceIndexProps<Missing<required::DataSource>, Missing<required::IndexName>> { CfnPlaceIndexProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnPlaceIndexProps<R0, R1> {
-    /// `DataSource`: text, required. Update: replacement.
+    /// `DataSource`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-placeindex.html#cfn-location-placeindex-datasource)
     pub fn data_source(self, value: impl Arg<str>) -> CfnPlaceIndexProps<Set, R1> { CfnPlaceIndexProps(put(self.0, "DataSource", value.into_expr()), Phase) }
-    /// `DataSourceConfiguration`: `DataSourceConfiguration`. Update: replacement.
+    /// `DataSourceConfiguration`: `DataSourceConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-placeindex.html#cfn-location-placeindex-datasourceconfiguration)
     pub fn data_source_configuration(self, value: impl Arg<place_index::DataSourceConfiguration>) -> Self { Self(put(self.0, "DataSourceConfiguration", value.into_expr()), Phase) }
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-placeindex.html#cfn-location-placeindex-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `IndexName`: text, required. Update: replacement.
+    /// `IndexName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-placeindex.html#cfn-location-placeindex-indexname)
     pub fn index_name(self, value: impl Arg<str>) -> CfnPlaceIndexProps<R0, Set> { CfnPlaceIndexProps(put(self.0, "IndexName", value.into_expr()), Phase) }
-    /// `PricingPlan`: `PricingPlan`. Update: replacement.
+    /// `PricingPlan`: `PricingPlan`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-placeindex.html#cfn-location-placeindex-pricingplan)
     pub fn pricing_plan(self, value: impl Arg<place_index::PricingPlan>) -> Self { Self(put(self.0, "PricingPlan", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-placeindex.html#cfn-location-placeindex-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPlaceIndexProps { fn into_props(self) -> Bag { self.0 } }
@@ -250,7 +250,7 @@ use crate::cfn::support::*;
 impl DataSourceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IntendedUse`: `IntendedUse`. Update: replacement.
+    /// `IntendedUse`: `IntendedUse`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-location-placeindex-datasourceconfiguration.html#cfn-location-placeindex-datasourceconfiguration-intendeduse)
     pub fn intended_use(self, value: impl Arg<IntendedUse>) -> Self { Self(put(self.0, "IntendedUse", value.into_expr())) }
 }
 impl Done for DataSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -268,13 +268,13 @@ impl CfnRouteCalculator {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRouteCalculatorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CalculatorName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-routecalculator.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CalculatorArn`: `OtherArn`.
+    /// The attribute `CalculatorArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-routecalculator.html#CalculatorArn-fn::getatt)
     pub fn attr_calculator_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CalculatorArn") }
-    /// The attribute `CreateTime`: text.
+    /// The attribute `CreateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-routecalculator.html#CreateTime-fn::getatt)
     pub fn attr_create_time(&self) -> Val<str> { self.0.get_att("CreateTime") }
-    /// The attribute `UpdateTime`: text.
+    /// The attribute `UpdateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-routecalculator.html#UpdateTime-fn::getatt)
     pub fn attr_update_time(&self) -> Val<str> { self.0.get_att("UpdateTime") }
 }
 impl Parent for CfnRouteCalculator { fn node(&self) -> &Place { &self.0 } }
@@ -285,15 +285,15 @@ impl CfnRouteCalculatorProps {
     pub fn new() -> CfnRouteCalculatorProps<Missing<required::CalculatorName>, Missing<required::DataSource>> { CfnRouteCalculatorProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnRouteCalculatorProps<R0, R1> {
-    /// `CalculatorName`: text, required. Update: replacement.
+    /// `CalculatorName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-routecalculator.html#cfn-location-routecalculator-calculatorname)
     pub fn calculator_name(self, value: impl Arg<str>) -> CfnRouteCalculatorProps<Set, R1> { CfnRouteCalculatorProps(put(self.0, "CalculatorName", value.into_expr()), Phase) }
-    /// `DataSource`: text, required. Update: replacement.
+    /// `DataSource`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-routecalculator.html#cfn-location-routecalculator-datasource)
     pub fn data_source(self, value: impl Arg<str>) -> CfnRouteCalculatorProps<R0, Set> { CfnRouteCalculatorProps(put(self.0, "DataSource", value.into_expr()), Phase) }
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-routecalculator.html#cfn-location-routecalculator-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `PricingPlan`: `PricingPlan`. Update: replacement.
+    /// `PricingPlan`: `PricingPlan`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-routecalculator.html#cfn-location-routecalculator-pricingplan)
     pub fn pricing_plan(self, value: impl Arg<route_calculator::PricingPlan>) -> Self { Self(put(self.0, "PricingPlan", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-routecalculator.html#cfn-location-routecalculator-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnRouteCalculatorProps { fn into_props(self) -> Bag { self.0 } }
@@ -312,13 +312,13 @@ impl CfnTracker {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTrackerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TrackerName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-tracker.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreateTime`: text.
+    /// The attribute `CreateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-tracker.html#CreateTime-fn::getatt)
     pub fn attr_create_time(&self) -> Val<str> { self.0.get_att("CreateTime") }
-    /// The attribute `TrackerArn`: `OtherArn`.
+    /// The attribute `TrackerArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-tracker.html#TrackerArn-fn::getatt)
     pub fn attr_tracker_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TrackerArn") }
-    /// The attribute `UpdateTime`: text.
+    /// The attribute `UpdateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-tracker.html#UpdateTime-fn::getatt)
     pub fn attr_update_time(&self) -> Val<str> { self.0.get_att("UpdateTime") }
 }
 impl Parent for CfnTracker { fn node(&self) -> &Place { &self.0 } }
@@ -329,23 +329,23 @@ impl CfnTrackerProps {
     pub fn new() -> CfnTrackerProps<Missing<required::TrackerName>> { CfnTrackerProps(Bag::default(), Phase) }
 }
 impl<R0> CfnTrackerProps<R0> {
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-tracker.html#cfn-location-tracker-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `EventBridgeEnabled`: boolean. Update: in place.
+    /// `EventBridgeEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-tracker.html#cfn-location-tracker-eventbridgeenabled)
     pub fn event_bridge_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EventBridgeEnabled", value.into_expr()), Phase) }
-    /// `KmsKeyEnableGeospatialQueries`: boolean. Update: in place.
+    /// `KmsKeyEnableGeospatialQueries`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-tracker.html#cfn-location-tracker-kmskeyenablegeospatialqueries)
     pub fn kms_key_enable_geospatial_queries(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "KmsKeyEnableGeospatialQueries", value.into_expr()), Phase) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-tracker.html#cfn-location-tracker-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `PositionFiltering`: `PositionFiltering`. Update: replacement.
+    /// `PositionFiltering`: `PositionFiltering`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-tracker.html#cfn-location-tracker-positionfiltering)
     pub fn position_filtering(self, value: impl Arg<tracker::PositionFiltering>) -> Self { Self(put(self.0, "PositionFiltering", value.into_expr()), Phase) }
-    /// `PricingPlan`: `PricingPlan`. Update: in place. AWS advises against it.
+    /// `PricingPlan`: `PricingPlan`. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-tracker.html#cfn-location-tracker-pricingplan)
     pub fn pricing_plan(self, value: impl Arg<tracker::PricingPlan>) -> Self { Self(put(self.0, "PricingPlan", value.into_expr()), Phase) }
-    /// `PricingPlanDataSource`: text. Update: in place. AWS advises against it.
+    /// `PricingPlanDataSource`: text. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-tracker.html#cfn-location-tracker-pricingplandatasource)
     pub fn pricing_plan_data_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PricingPlanDataSource", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-tracker.html#cfn-location-tracker-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TrackerName`: text, required. Update: replacement.
+    /// `TrackerName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-tracker.html#cfn-location-tracker-trackername)
     pub fn tracker_name(self, value: impl Arg<str>) -> CfnTrackerProps<Set> { CfnTrackerProps(put(self.0, "TrackerName", value.into_expr()), Phase) }
 }
 impl Done for CfnTrackerProps { fn into_props(self) -> Bag { self.0 } }
@@ -375,9 +375,9 @@ impl CfnTrackerConsumerProps {
     pub fn new() -> CfnTrackerConsumerProps<Missing<required::ConsumerArn>, Missing<required::TrackerName>> { CfnTrackerConsumerProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTrackerConsumerProps<R0, R1> {
-    /// `ConsumerArn`: text, required. Update: replacement.
+    /// `ConsumerArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-trackerconsumer.html#cfn-location-trackerconsumer-consumerarn)
     pub fn consumer_arn(self, value: impl Arg<str>) -> CfnTrackerConsumerProps<Set, R1> { CfnTrackerConsumerProps(put(self.0, "ConsumerArn", value.into_expr()), Phase) }
-    /// `TrackerName`: text, required. Update: replacement.
+    /// `TrackerName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-trackerconsumer.html#cfn-location-trackerconsumer-trackername)
     pub fn tracker_name(self, value: impl Arg<str>) -> CfnTrackerConsumerProps<R0, Set> { CfnTrackerConsumerProps(put(self.0, "TrackerName", value.into_expr()), Phase) }
 }
 impl Done for CfnTrackerConsumerProps { fn into_props(self) -> Bag { self.0 } }

@@ -13,7 +13,7 @@ impl CfnAccountPolicy {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAccountPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AccountId`: text.
+    /// The attribute `AccountId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-accountpolicy.html#AccountId-fn::getatt)
     pub fn attr_account_id(&self) -> Val<str> { self.0.get_att("AccountId") }
 }
 impl Parent for CfnAccountPolicy { fn node(&self) -> &Place { &self.0 } }
@@ -24,15 +24,15 @@ impl CfnAccountPolicyProps {
     pub fn new() -> CfnAccountPolicyProps<Missing<required::PolicyDocument>, Missing<required::PolicyName>, Missing<required::PolicyType>> { CfnAccountPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnAccountPolicyProps<R0, R1, R2> {
-    /// `PolicyDocument`: text, required. Update: in place.
+    /// `PolicyDocument`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-accountpolicy.html#cfn-logs-accountpolicy-policydocument)
     pub fn policy_document(self, value: impl Arg<str>) -> CfnAccountPolicyProps<Set, R1, R2> { CfnAccountPolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
-    /// `PolicyName`: text, required. Update: replacement.
+    /// `PolicyName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-accountpolicy.html#cfn-logs-accountpolicy-policyname)
     pub fn policy_name(self, value: impl Arg<str>) -> CfnAccountPolicyProps<R0, Set, R2> { CfnAccountPolicyProps(put(self.0, "PolicyName", value.into_expr()), Phase) }
-    /// `PolicyType`: `PolicyType`, required. Update: replacement.
+    /// `PolicyType`: `PolicyType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-accountpolicy.html#cfn-logs-accountpolicy-policytype)
     pub fn policy_type(self, value: impl Arg<account_policy::PolicyType>) -> CfnAccountPolicyProps<R0, R1, Set> { CfnAccountPolicyProps(put(self.0, "PolicyType", value.into_expr()), Phase) }
-    /// `Scope`: `Scope`. Update: in place.
+    /// `Scope`: `Scope`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-accountpolicy.html#cfn-logs-accountpolicy-scope)
     pub fn scope(self, value: impl Arg<account_policy::Scope>) -> Self { Self(put(self.0, "Scope", value.into_expr()), Phase) }
-    /// `SelectionCriteria`: text. Update: in place.
+    /// `SelectionCriteria`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-accountpolicy.html#cfn-logs-accountpolicy-selectioncriteria)
     pub fn selection_criteria(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SelectionCriteria", value.into_expr()), Phase) }
 }
 impl Done for CfnAccountPolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -53,11 +53,11 @@ impl CfnDelivery {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDeliveryProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DeliveryId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-delivery.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `DeliveryDestinationType`: text.
+    /// The attribute `DeliveryDestinationType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-delivery.html#DeliveryDestinationType-fn::getatt)
     pub fn attr_delivery_destination_type(&self) -> Val<str> { self.0.get_att("DeliveryDestinationType") }
-    /// The attribute `DeliveryId`: text.
+    /// The attribute `DeliveryId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-delivery.html#DeliveryId-fn::getatt)
     pub fn attr_delivery_id(&self) -> Val<str> { self.0.get_att("DeliveryId") }
 }
 impl Parent for CfnDelivery { fn node(&self) -> &Place { &self.0 } }
@@ -68,19 +68,19 @@ impl CfnDeliveryProps {
     pub fn new() -> CfnDeliveryProps<Missing<required::DeliveryDestinationArn>, Missing<required::DeliverySourceName>> { CfnDeliveryProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDeliveryProps<R0, R1> {
-    /// `DeliveryDestinationArn`: text, required. Update: replacement.
+    /// `DeliveryDestinationArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-delivery.html#cfn-logs-delivery-deliverydestinationarn)
     pub fn delivery_destination_arn(self, value: impl Arg<str>) -> CfnDeliveryProps<Set, R1> { CfnDeliveryProps(put(self.0, "DeliveryDestinationArn", value.into_expr()), Phase) }
-    /// `DeliverySourceName`: text, required. Update: replacement.
+    /// `DeliverySourceName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-delivery.html#cfn-logs-delivery-deliverysourcename)
     pub fn delivery_source_name(self, value: impl Arg<str>) -> CfnDeliveryProps<R0, Set> { CfnDeliveryProps(put(self.0, "DeliverySourceName", value.into_expr()), Phase) }
-    /// `FieldDelimiter`: text. Update: in place.
+    /// `FieldDelimiter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-delivery.html#cfn-logs-delivery-fielddelimiter)
     pub fn field_delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FieldDelimiter", value.into_expr()), Phase) }
-    /// `RecordFields`: list of text. Update: in place.
+    /// `RecordFields`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-delivery.html#cfn-logs-delivery-recordfields)
     pub fn record_fields(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RecordFields", value.into_expr()), Phase) }
-    /// `S3EnableHiveCompatiblePath`: boolean. Update: in place.
+    /// `S3EnableHiveCompatiblePath`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-delivery.html#cfn-logs-delivery-s3enablehivecompatiblepath)
     pub fn s3_enable_hive_compatible_path(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "S3EnableHiveCompatiblePath", value.into_expr()), Phase) }
-    /// `S3SuffixPath`: text. Update: in place.
+    /// `S3SuffixPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-delivery.html#cfn-logs-delivery-s3suffixpath)
     pub fn s3_suffix_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3SuffixPath", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-delivery.html#cfn-logs-delivery-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDeliveryProps { fn into_props(self) -> Bag { self.0 } }
@@ -93,7 +93,7 @@ impl CfnDeliveryDestination {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDeliveryDestinationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-deliverydestination.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnDeliveryDestination { fn node(&self) -> &Place { &self.0 } }
@@ -104,17 +104,17 @@ impl CfnDeliveryDestinationProps {
     pub fn new() -> CfnDeliveryDestinationProps<Missing<required::Name>> { CfnDeliveryDestinationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDeliveryDestinationProps<R0> {
-    /// `DeliveryDestinationPolicy`: `DestinationPolicy`. Update: in place.
+    /// `DeliveryDestinationPolicy`: `DestinationPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-deliverydestination.html#cfn-logs-deliverydestination-deliverydestinationpolicy)
     pub fn delivery_destination_policy(self, value: impl Arg<delivery_destination::DestinationPolicy>) -> Self { Self(put(self.0, "DeliveryDestinationPolicy", value.into_expr()), Phase) }
-    /// `DeliveryDestinationType`: text. Update: replacement.
+    /// `DeliveryDestinationType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-deliverydestination.html#cfn-logs-deliverydestination-deliverydestinationtype)
     pub fn delivery_destination_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeliveryDestinationType", value.into_expr()), Phase) }
-    /// `DestinationResourceArn`: text. Update: replacement.
+    /// `DestinationResourceArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-deliverydestination.html#cfn-logs-deliverydestination-destinationresourcearn)
     pub fn destination_resource_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationResourceArn", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-deliverydestination.html#cfn-logs-deliverydestination-name)
     pub fn name(self, value: impl Arg<str>) -> CfnDeliveryDestinationProps<Set> { CfnDeliveryDestinationProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `OutputFormat`: text. Update: replacement.
+    /// `OutputFormat`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-deliverydestination.html#cfn-logs-deliverydestination-outputformat)
     pub fn output_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputFormat", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-deliverydestination.html#cfn-logs-deliverydestination-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDeliveryDestinationProps { fn into_props(self) -> Bag { self.0 } }
@@ -126,9 +126,9 @@ use crate::cfn::support::*;
 impl DestinationPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DeliveryDestinationName`: text. Update: in place.
+    /// `DeliveryDestinationName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-deliverydestination-destinationpolicy.html#cfn-logs-deliverydestination-destinationpolicy-deliverydestinationname)
     pub fn delivery_destination_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeliveryDestinationName", value.into_expr())) }
-    /// `DeliveryDestinationPolicy`: JSON. Update: in place.
+    /// `DeliveryDestinationPolicy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-deliverydestination-destinationpolicy.html#cfn-logs-deliverydestination-destinationpolicy-deliverydestinationpolicy)
     pub fn delivery_destination_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "DeliveryDestinationPolicy", value.into_expr())) }
 }
 impl Done for DestinationPolicy { fn into_props(self) -> Bag { self.0 } }
@@ -142,15 +142,15 @@ impl CfnDeliverySource {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDeliverySourceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-deliverysource.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `ResourceArns`: list of text.
+    /// The attribute `ResourceArns`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-deliverysource.html#ResourceArns-fn::getatt)
     pub fn attr_resource_arns(&self) -> Val<Arr<str>> { self.0.get_att("ResourceArns") }
-    /// The attribute `Service`: text.
+    /// The attribute `Service`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-deliverysource.html#Service-fn::getatt)
     pub fn attr_service(&self) -> Val<str> { self.0.get_att("Service") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-deliverysource.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `StatusReason`: text.
+    /// The attribute `StatusReason`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-deliverysource.html#StatusReason-fn::getatt)
     pub fn attr_status_reason(&self) -> Val<str> { self.0.get_att("StatusReason") }
 }
 impl Parent for CfnDeliverySource { fn node(&self) -> &Place { &self.0 } }
@@ -161,15 +161,15 @@ impl CfnDeliverySourceProps {
     pub fn new() -> CfnDeliverySourceProps<Missing<required::Name>> { CfnDeliverySourceProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDeliverySourceProps<R0> {
-    /// `DeliverySourceConfiguration`: map of text. Update: in place.
+    /// `DeliverySourceConfiguration`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-deliverysource.html#cfn-logs-deliverysource-deliverysourceconfiguration)
     pub fn delivery_source_configuration(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "DeliverySourceConfiguration", value.into_expr()), Phase) }
-    /// `LogType`: text. Update: in place.
+    /// `LogType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-deliverysource.html#cfn-logs-deliverysource-logtype)
     pub fn log_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogType", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-deliverysource.html#cfn-logs-deliverysource-name)
     pub fn name(self, value: impl Arg<str>) -> CfnDeliverySourceProps<Set> { CfnDeliverySourceProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ResourceArn`: text. Update: in place.
+    /// `ResourceArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-deliverysource.html#cfn-logs-deliverysource-resourcearn)
     pub fn resource_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-deliverysource.html#cfn-logs-deliverysource-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDeliverySourceProps { fn into_props(self) -> Bag { self.0 } }
@@ -182,7 +182,7 @@ impl CfnDestination {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDestinationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DestinationName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-destination.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnDestination { fn node(&self) -> &Place { &self.0 } }
@@ -193,15 +193,15 @@ impl CfnDestinationProps {
     pub fn new() -> CfnDestinationProps<Missing<required::DestinationName>, Missing<required::RoleArn>, Missing<required::TargetArn>> { CfnDestinationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDestinationProps<R0, R1, R2> {
-    /// `DestinationName`: text, required. Update: replacement.
+    /// `DestinationName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-destination.html#cfn-logs-destination-destinationname)
     pub fn destination_name(self, value: impl Arg<str>) -> CfnDestinationProps<Set, R1, R2> { CfnDestinationProps(put(self.0, "DestinationName", value.into_expr()), Phase) }
-    /// `DestinationPolicy`: text. Update: in place.
+    /// `DestinationPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-destination.html#cfn-logs-destination-destinationpolicy)
     pub fn destination_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationPolicy", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-destination.html#cfn-logs-destination-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnDestinationProps<R0, Set, R2> { CfnDestinationProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-destination.html#cfn-logs-destination-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TargetArn`: text, required. Update: in place.
+    /// `TargetArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-destination.html#cfn-logs-destination-targetarn)
     pub fn target_arn(self, value: impl Arg<str>) -> CfnDestinationProps<R0, R1, Set> { CfnDestinationProps(put(self.0, "TargetArn", value.into_expr()), Phase) }
 }
 impl Done for CfnDestinationProps { fn into_props(self) -> Bag { self.0 } }
@@ -214,7 +214,7 @@ impl CfnIntegration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIntegrationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `IntegrationName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `IntegrationStatus`: text.
+    /// The attribute `IntegrationStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-integration.html#IntegrationStatus-fn::getatt)
     pub fn attr_integration_status(&self) -> Val<str> { self.0.get_att("IntegrationStatus") }
 }
 impl Parent for CfnIntegration { fn node(&self) -> &Place { &self.0 } }
@@ -225,11 +225,11 @@ impl CfnIntegrationProps {
     pub fn new() -> CfnIntegrationProps<Missing<required::IntegrationName>, Missing<required::IntegrationType>, Missing<required::ResourceConfig>> { CfnIntegrationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnIntegrationProps<R0, R1, R2> {
-    /// `IntegrationName`: text, required. Update: replacement.
+    /// `IntegrationName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-integration.html#cfn-logs-integration-integrationname)
     pub fn integration_name(self, value: impl Arg<str>) -> CfnIntegrationProps<Set, R1, R2> { CfnIntegrationProps(put(self.0, "IntegrationName", value.into_expr()), Phase) }
-    /// `IntegrationType`: `IntegrationType`, required. Update: replacement.
+    /// `IntegrationType`: `IntegrationType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-integration.html#cfn-logs-integration-integrationtype)
     pub fn integration_type(self, value: impl Arg<integration::IntegrationType>) -> CfnIntegrationProps<R0, Set, R2> { CfnIntegrationProps(put(self.0, "IntegrationType", value.into_expr()), Phase) }
-    /// `ResourceConfig`: `ResourceConfig`, required. Update: replacement.
+    /// `ResourceConfig`: `ResourceConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-integration.html#cfn-logs-integration-resourceconfig)
     pub fn resource_config(self, value: impl Arg<integration::ResourceConfig>) -> CfnIntegrationProps<R0, R1, Set> { CfnIntegrationProps(put(self.0, "ResourceConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnIntegrationProps { fn into_props(self) -> Bag { self.0 } }
@@ -243,15 +243,15 @@ impl OpenSearchResourceConfig {
     pub fn new() -> OpenSearchResourceConfig<Missing<super::required::DashboardViewerPrincipals>, Missing<super::required::DataSourceRoleArn>> { OpenSearchResourceConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> OpenSearchResourceConfig<R0, R1> {
-    /// `ApplicationARN`: text. Update: replacement.
+    /// `ApplicationARN`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-integration-opensearchresourceconfig.html#cfn-logs-integration-opensearchresourceconfig-applicationarn)
     pub fn application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationARN", value.into_expr()), Phase) }
-    /// `DashboardViewerPrincipals`: list of text, required. Update: replacement.
+    /// `DashboardViewerPrincipals`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-integration-opensearchresourceconfig.html#cfn-logs-integration-opensearchresourceconfig-dashboardviewerprincipals)
     pub fn dashboard_viewer_principals(self, value: impl Arg<Arr<str>>) -> OpenSearchResourceConfig<Set, R1> { OpenSearchResourceConfig(put(self.0, "DashboardViewerPrincipals", value.into_expr()), Phase) }
-    /// `DataSourceRoleArn`: text, required. Update: replacement.
+    /// `DataSourceRoleArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-integration-opensearchresourceconfig.html#cfn-logs-integration-opensearchresourceconfig-datasourcerolearn)
     pub fn data_source_role_arn(self, value: impl Arg<str>) -> OpenSearchResourceConfig<R0, Set> { OpenSearchResourceConfig(put(self.0, "DataSourceRoleArn", value.into_expr()), Phase) }
-    /// `KmsKeyArn`: text. Update: replacement.
+    /// `KmsKeyArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-integration-opensearchresourceconfig.html#cfn-logs-integration-opensearchresourceconfig-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
-    /// `RetentionDays`: integer. Update: replacement.
+    /// `RetentionDays`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-integration-opensearchresourceconfig.html#cfn-logs-integration-opensearchresourceconfig-retentiondays)
     pub fn retention_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionDays", value.into_expr()), Phase) }
 }
 impl Done for OpenSearchResourceConfig { fn into_props(self) -> Bag { self.0 } }
@@ -260,7 +260,7 @@ impl Done for OpenSearchResourceConfig { fn into_props(self) -> Bag { self.0 } }
 impl ResourceConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `OpenSearchResourceConfig`: `OpenSearchResourceConfig`. Update: replacement.
+    /// `OpenSearchResourceConfig`: `OpenSearchResourceConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-integration-resourceconfig.html#cfn-logs-integration-resourceconfig-opensearchresourceconfig)
     pub fn open_search_resource_config(self, value: impl Arg<OpenSearchResourceConfig>) -> Self { Self(put(self.0, "OpenSearchResourceConfig", value.into_expr())) }
 }
 impl Done for ResourceConfig { fn into_props(self) -> Bag { self.0 } }
@@ -276,13 +276,13 @@ impl CfnLogAnomalyDetector {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnLogAnomalyDetectorProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `AnomalyDetectorArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AnomalyDetectorArn`: `OtherArn`.
+    /// The attribute `AnomalyDetectorArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-loganomalydetector.html#AnomalyDetectorArn-fn::getatt)
     pub fn attr_anomaly_detector_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AnomalyDetectorArn") }
-    /// The attribute `AnomalyDetectorStatus`: text.
+    /// The attribute `AnomalyDetectorStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-loganomalydetector.html#AnomalyDetectorStatus-fn::getatt)
     pub fn attr_anomaly_detector_status(&self) -> Val<str> { self.0.get_att("AnomalyDetectorStatus") }
-    /// The attribute `CreationTimeStamp`: number.
+    /// The attribute `CreationTimeStamp`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-loganomalydetector.html#CreationTimeStamp-fn::getatt)
     pub fn attr_creation_time_stamp(&self) -> Val<f64> { self.0.get_att("CreationTimeStamp") }
-    /// The attribute `LastModifiedTimeStamp`: number.
+    /// The attribute `LastModifiedTimeStamp`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-loganomalydetector.html#LastModifiedTimeStamp-fn::getatt)
     pub fn attr_last_modified_time_stamp(&self) -> Val<f64> { self.0.get_att("LastModifiedTimeStamp") }
 }
 impl Parent for CfnLogAnomalyDetector { fn node(&self) -> &Place { &self.0 } }
@@ -291,19 +291,19 @@ impl Parent for CfnLogAnomalyDetector { fn node(&self) -> &Place { &self.0 } }
 impl CfnLogAnomalyDetectorProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AccountId`: text. Update: in place.
+    /// `AccountId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-loganomalydetector.html#cfn-logs-loganomalydetector-accountid)
     pub fn account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccountId", value.into_expr())) }
-    /// `AnomalyVisibilityTime`: number. Update: in place.
+    /// `AnomalyVisibilityTime`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-loganomalydetector.html#cfn-logs-loganomalydetector-anomalyvisibilitytime)
     pub fn anomaly_visibility_time(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "AnomalyVisibilityTime", value.into_expr())) }
-    /// `DetectorName`: text. Update: in place.
+    /// `DetectorName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-loganomalydetector.html#cfn-logs-loganomalydetector-detectorname)
     pub fn detector_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DetectorName", value.into_expr())) }
-    /// `EvaluationFrequency`: `EvaluationFrequency`. Update: in place.
+    /// `EvaluationFrequency`: `EvaluationFrequency`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-loganomalydetector.html#cfn-logs-loganomalydetector-evaluationfrequency)
     pub fn evaluation_frequency(self, value: impl Arg<log_anomaly_detector::EvaluationFrequency>) -> Self { Self(put(self.0, "EvaluationFrequency", value.into_expr())) }
-    /// `FilterPattern`: text. Update: in place.
+    /// `FilterPattern`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-loganomalydetector.html#cfn-logs-loganomalydetector-filterpattern)
     pub fn filter_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FilterPattern", value.into_expr())) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-loganomalydetector.html#cfn-logs-loganomalydetector-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
-    /// `LogGroupArnList`: list of text. Update: in place.
+    /// `LogGroupArnList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-loganomalydetector.html#cfn-logs-loganomalydetector-loggrouparnlist)
     pub fn log_group_arn_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogGroupArnList", value.into_expr())) }
 }
 impl Done for CfnLogAnomalyDetectorProps { fn into_props(self) -> Bag { self.0 } }
@@ -322,7 +322,7 @@ impl CfnLogGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnLogGroupProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `LogGroupName`.
     pub fn reference(&self) -> Val<kind::LogsLogGroupName> { self.0.reference() }
-    /// The attribute `Arn`: `LogsLogGroupArn`.
+    /// The attribute `Arn`: `LogsLogGroupArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-loggroup.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::LogsLogGroupArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnLogGroup { fn node(&self) -> &Place { &self.0 } }
@@ -331,25 +331,25 @@ impl Parent for CfnLogGroup { fn node(&self) -> &Place { &self.0 } }
 impl CfnLogGroupProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BearerTokenAuthenticationEnabled`: boolean. Update: in place.
+    /// `BearerTokenAuthenticationEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-loggroup.html#cfn-logs-loggroup-bearertokenauthenticationenabled)
     pub fn bearer_token_authentication_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BearerTokenAuthenticationEnabled", value.into_expr())) }
-    /// `DataProtectionPolicy`: JSON. Update: in place.
+    /// `DataProtectionPolicy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-loggroup.html#cfn-logs-loggroup-dataprotectionpolicy)
     pub fn data_protection_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "DataProtectionPolicy", value.into_expr())) }
-    /// `DeletionProtectionEnabled`: boolean. Update: in place.
+    /// `DeletionProtectionEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-loggroup.html#cfn-logs-loggroup-deletionprotectionenabled)
     pub fn deletion_protection_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtectionEnabled", value.into_expr())) }
-    /// `FieldIndexPolicies`: list of JSON. Update: in place.
+    /// `FieldIndexPolicies`: list of JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-loggroup.html#cfn-logs-loggroup-fieldindexpolicies)
     pub fn field_index_policies(self, value: impl Arg<Arr<Any>>) -> Self { Self(put(self.0, "FieldIndexPolicies", value.into_expr())) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-loggroup.html#cfn-logs-loggroup-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
-    /// `LogGroupClass`: `LogGroupClass`. Update: in place.
+    /// `LogGroupClass`: `LogGroupClass`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-loggroup.html#cfn-logs-loggroup-loggroupclass)
     pub fn log_group_class(self, value: impl Arg<log_group::LogGroupClass>) -> Self { Self(put(self.0, "LogGroupClass", value.into_expr())) }
-    /// `LogGroupName`: text. Update: replacement.
+    /// `LogGroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-loggroup.html#cfn-logs-loggroup-loggroupname)
     pub fn log_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroupName", value.into_expr())) }
-    /// `ResourcePolicyDocument`: JSON. Update: in place.
+    /// `ResourcePolicyDocument`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-loggroup.html#cfn-logs-loggroup-resourcepolicydocument)
     pub fn resource_policy_document(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ResourcePolicyDocument", value.into_expr())) }
-    /// `RetentionInDays`: integer. Update: in place.
+    /// `RetentionInDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-loggroup.html#cfn-logs-loggroup-retentionindays)
     pub fn retention_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionInDays", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-loggroup.html#cfn-logs-loggroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnLogGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -377,9 +377,9 @@ impl CfnLogStreamProps {
     pub fn new() -> CfnLogStreamProps<Missing<required::LogGroupName>> { CfnLogStreamProps(Bag::default(), Phase) }
 }
 impl<R0> CfnLogStreamProps<R0> {
-    /// `LogGroupName`: `LogsLogGroupName`, required. Update: replacement.
+    /// `LogGroupName`: `LogsLogGroupName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-logstream.html#cfn-logs-logstream-loggroupname)
     pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> CfnLogStreamProps<Set> { CfnLogStreamProps(put(self.0, "LogGroupName", value.into_expr()), Phase) }
-    /// `LogStreamName`: text. Update: replacement.
+    /// `LogStreamName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-logstream.html#cfn-logs-logstream-logstreamname)
     pub fn log_stream_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogStreamName", value.into_expr()), Phase) }
 }
 impl Done for CfnLogStreamProps { fn into_props(self) -> Bag { self.0 } }
@@ -401,19 +401,19 @@ impl CfnMetricFilterProps {
     pub fn new() -> CfnMetricFilterProps<Missing<required::FilterPattern>, Missing<required::LogGroupName>, Missing<required::MetricTransformations>> { CfnMetricFilterProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnMetricFilterProps<R0, R1, R2> {
-    /// `ApplyOnTransformedLogs`: boolean. Update: in place.
+    /// `ApplyOnTransformedLogs`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-metricfilter.html#cfn-logs-metricfilter-applyontransformedlogs)
     pub fn apply_on_transformed_logs(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ApplyOnTransformedLogs", value.into_expr()), Phase) }
-    /// `EmitSystemFieldDimensions`: list of text. Update: in place.
+    /// `EmitSystemFieldDimensions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-metricfilter.html#cfn-logs-metricfilter-emitsystemfielddimensions)
     pub fn emit_system_field_dimensions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EmitSystemFieldDimensions", value.into_expr()), Phase) }
-    /// `FieldSelectionCriteria`: text. Update: in place.
+    /// `FieldSelectionCriteria`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-metricfilter.html#cfn-logs-metricfilter-fieldselectioncriteria)
     pub fn field_selection_criteria(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FieldSelectionCriteria", value.into_expr()), Phase) }
-    /// `FilterName`: text. Update: replacement.
+    /// `FilterName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-metricfilter.html#cfn-logs-metricfilter-filtername)
     pub fn filter_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FilterName", value.into_expr()), Phase) }
-    /// `FilterPattern`: text, required. Update: in place.
+    /// `FilterPattern`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-metricfilter.html#cfn-logs-metricfilter-filterpattern)
     pub fn filter_pattern(self, value: impl Arg<str>) -> CfnMetricFilterProps<Set, R1, R2> { CfnMetricFilterProps(put(self.0, "FilterPattern", value.into_expr()), Phase) }
-    /// `LogGroupName`: `LogsLogGroupName`, required. Update: replacement.
+    /// `LogGroupName`: `LogsLogGroupName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-metricfilter.html#cfn-logs-metricfilter-loggroupname)
     pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> CfnMetricFilterProps<R0, Set, R2> { CfnMetricFilterProps(put(self.0, "LogGroupName", value.into_expr()), Phase) }
-    /// `MetricTransformations`: list of `MetricTransformation`, required. Update: in place.
+    /// `MetricTransformations`: list of `MetricTransformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-metricfilter.html#cfn-logs-metricfilter-metrictransformations)
     pub fn metric_transformations(self, value: impl Arg<Arr<metric_filter::MetricTransformation>>) -> CfnMetricFilterProps<R0, R1, Set> { CfnMetricFilterProps(put(self.0, "MetricTransformations", value.into_expr()), Phase) }
 }
 impl Done for CfnMetricFilterProps { fn into_props(self) -> Bag { self.0 } }
@@ -427,9 +427,9 @@ impl Dimension {
     pub fn new() -> Dimension<Missing<super::required::Key>, Missing<super::required::Value>> { Dimension(Bag::default(), Phase) }
 }
 impl<R0, R1> Dimension<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-metricfilter-dimension.html#cfn-logs-metricfilter-dimension-key)
     pub fn key(self, value: impl Arg<str>) -> Dimension<Set, R1> { Dimension(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-metricfilter-dimension.html#cfn-logs-metricfilter-dimension-value)
     pub fn value(self, value: impl Arg<str>) -> Dimension<R0, Set> { Dimension(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Dimension { fn into_props(self) -> Bag { self.0 } }
@@ -440,17 +440,17 @@ impl MetricTransformation {
     pub fn new() -> MetricTransformation<Missing<super::required::MetricName>, Missing<super::required::MetricNamespace>, Missing<super::required::MetricValue>> { MetricTransformation(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MetricTransformation<R0, R1, R2> {
-    /// `DefaultValue`: number. Update: in place.
+    /// `DefaultValue`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-metricfilter-metrictransformation.html#cfn-logs-metricfilter-metrictransformation-defaultvalue)
     pub fn default_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr()), Phase) }
-    /// `Dimensions`: list of `Dimension`. Update: in place.
+    /// `Dimensions`: list of `Dimension`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-metricfilter-metrictransformation.html#cfn-logs-metricfilter-metrictransformation-dimensions)
     pub fn dimensions(self, value: impl Arg<Arr<Dimension>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr()), Phase) }
-    /// `MetricName`: text, required. Update: in place.
+    /// `MetricName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-metricfilter-metrictransformation.html#cfn-logs-metricfilter-metrictransformation-metricname)
     pub fn metric_name(self, value: impl Arg<str>) -> MetricTransformation<Set, R1, R2> { MetricTransformation(put(self.0, "MetricName", value.into_expr()), Phase) }
-    /// `MetricNamespace`: text, required. Update: in place.
+    /// `MetricNamespace`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-metricfilter-metrictransformation.html#cfn-logs-metricfilter-metrictransformation-metricnamespace)
     pub fn metric_namespace(self, value: impl Arg<str>) -> MetricTransformation<R0, Set, R2> { MetricTransformation(put(self.0, "MetricNamespace", value.into_expr()), Phase) }
-    /// `MetricValue`: text, required. Update: in place.
+    /// `MetricValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-metricfilter-metrictransformation.html#cfn-logs-metricfilter-metrictransformation-metricvalue)
     pub fn metric_value(self, value: impl Arg<str>) -> MetricTransformation<R0, R1, Set> { MetricTransformation(put(self.0, "MetricValue", value.into_expr()), Phase) }
-    /// `Unit`: `Unit`. Update: in place.
+    /// `Unit`: `Unit`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-metricfilter-metrictransformation.html#cfn-logs-metricfilter-metrictransformation-unit)
     pub fn unit(self, value: impl Arg<Unit>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
 }
 impl Done for MetricTransformation { fn into_props(self) -> Bag { self.0 } }
@@ -466,7 +466,7 @@ impl CfnQueryDefinition {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnQueryDefinitionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `QueryDefinitionId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `QueryDefinitionId`: text.
+    /// The attribute `QueryDefinitionId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-querydefinition.html#QueryDefinitionId-fn::getatt)
     pub fn attr_query_definition_id(&self) -> Val<str> { self.0.get_att("QueryDefinitionId") }
 }
 impl Parent for CfnQueryDefinition { fn node(&self) -> &Place { &self.0 } }
@@ -477,15 +477,15 @@ impl CfnQueryDefinitionProps {
     pub fn new() -> CfnQueryDefinitionProps<Missing<required::Name>, Missing<required::QueryString>> { CfnQueryDefinitionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnQueryDefinitionProps<R0, R1> {
-    /// `LogGroupNames`: list of `LogsLogGroupName`. Update: in place.
+    /// `LogGroupNames`: list of `LogsLogGroupName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-querydefinition.html#cfn-logs-querydefinition-loggroupnames)
     pub fn log_group_names(self, value: impl Arg<Arr<kind::LogsLogGroupName>>) -> Self { Self(put(self.0, "LogGroupNames", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-querydefinition.html#cfn-logs-querydefinition-name)
     pub fn name(self, value: impl Arg<str>) -> CfnQueryDefinitionProps<Set, R1> { CfnQueryDefinitionProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Parameters`: list of `QueryParameter`. Update: in place.
+    /// `Parameters`: list of `QueryParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-querydefinition.html#cfn-logs-querydefinition-parameters)
     pub fn parameters(self, value: impl Arg<Arr<query_definition::QueryParameter>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
-    /// `QueryLanguage`: `QueryLanguage`. Update: in place.
+    /// `QueryLanguage`: `QueryLanguage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-querydefinition.html#cfn-logs-querydefinition-querylanguage)
     pub fn query_language(self, value: impl Arg<query_definition::QueryLanguage>) -> Self { Self(put(self.0, "QueryLanguage", value.into_expr()), Phase) }
-    /// `QueryString`: text, required. Update: in place.
+    /// `QueryString`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-querydefinition.html#cfn-logs-querydefinition-querystring)
     pub fn query_string(self, value: impl Arg<str>) -> CfnQueryDefinitionProps<R0, Set> { CfnQueryDefinitionProps(put(self.0, "QueryString", value.into_expr()), Phase) }
 }
 impl Done for CfnQueryDefinitionProps { fn into_props(self) -> Bag { self.0 } }
@@ -499,11 +499,11 @@ impl QueryParameter {
     pub fn new() -> QueryParameter<Missing<super::required::Name>> { QueryParameter(Bag::default(), Phase) }
 }
 impl<R0> QueryParameter<R0> {
-    /// `DefaultValue`: text. Update: in place.
+    /// `DefaultValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-querydefinition-queryparameter.html#cfn-logs-querydefinition-queryparameter-defaultvalue)
     pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-querydefinition-queryparameter.html#cfn-logs-querydefinition-queryparameter-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-querydefinition-queryparameter.html#cfn-logs-querydefinition-queryparameter-name)
     pub fn name(self, value: impl Arg<str>) -> QueryParameter<Set> { QueryParameter(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for QueryParameter { fn into_props(self) -> Bag { self.0 } }
@@ -528,9 +528,9 @@ impl CfnResourcePolicyProps {
     pub fn new() -> CfnResourcePolicyProps<Missing<required::PolicyDocument>, Missing<required::PolicyName>> { CfnResourcePolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnResourcePolicyProps<R0, R1> {
-    /// `PolicyDocument`: JSON, required. Update: in place.
+    /// `PolicyDocument`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-resourcepolicy.html#cfn-logs-resourcepolicy-policydocument)
     pub fn policy_document(self, value: impl Arg<Any>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
-    /// `PolicyName`: text, required. Update: replacement.
+    /// `PolicyName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-resourcepolicy.html#cfn-logs-resourcepolicy-policyname)
     pub fn policy_name(self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "PolicyName", value.into_expr()), Phase) }
 }
 impl Done for CfnResourcePolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -543,15 +543,15 @@ impl CfnScheduledQuery {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnScheduledQueryProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ScheduledQueryArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreationTime`: number.
+    /// The attribute `CreationTime`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-scheduledquery.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<f64> { self.0.get_att("CreationTime") }
-    /// The attribute `LastExecutionStatus`: text.
+    /// The attribute `LastExecutionStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-scheduledquery.html#LastExecutionStatus-fn::getatt)
     pub fn attr_last_execution_status(&self) -> Val<str> { self.0.get_att("LastExecutionStatus") }
-    /// The attribute `LastTriggeredTime`: number.
+    /// The attribute `LastTriggeredTime`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-scheduledquery.html#LastTriggeredTime-fn::getatt)
     pub fn attr_last_triggered_time(&self) -> Val<f64> { self.0.get_att("LastTriggeredTime") }
-    /// The attribute `LastUpdatedTime`: number.
+    /// The attribute `LastUpdatedTime`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-scheduledquery.html#LastUpdatedTime-fn::getatt)
     pub fn attr_last_updated_time(&self) -> Val<f64> { self.0.get_att("LastUpdatedTime") }
-    /// The attribute `ScheduledQueryArn`: `OtherArn`.
+    /// The attribute `ScheduledQueryArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-scheduledquery.html#ScheduledQueryArn-fn::getatt)
     pub fn attr_scheduled_query_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ScheduledQueryArn") }
 }
 impl Parent for CfnScheduledQuery { fn node(&self) -> &Place { &self.0 } }
@@ -562,33 +562,33 @@ impl CfnScheduledQueryProps {
     pub fn new() -> CfnScheduledQueryProps<Missing<required::ExecutionRoleArn>, Missing<required::Name>, Missing<required::QueryLanguage>, Missing<required::QueryString>, Missing<required::ScheduleExpression>> { CfnScheduledQueryProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnScheduledQueryProps<R0, R1, R2, R3, R4> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-scheduledquery.html#cfn-logs-scheduledquery-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DestinationConfiguration`: `DestinationConfiguration`. Update: in place.
+    /// `DestinationConfiguration`: `DestinationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-scheduledquery.html#cfn-logs-scheduledquery-destinationconfiguration)
     pub fn destination_configuration(self, value: impl Arg<scheduled_query::DestinationConfiguration>) -> Self { Self(put(self.0, "DestinationConfiguration", value.into_expr()), Phase) }
-    /// `ExecutionRoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `ExecutionRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-scheduledquery.html#cfn-logs-scheduledquery-executionrolearn)
     pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnScheduledQueryProps<Set, R1, R2, R3, R4> { CfnScheduledQueryProps(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
-    /// `LogGroupIdentifiers`: list of text. Update: in place.
+    /// `LogGroupIdentifiers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-scheduledquery.html#cfn-logs-scheduledquery-loggroupidentifiers)
     pub fn log_group_identifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogGroupIdentifiers", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-scheduledquery.html#cfn-logs-scheduledquery-name)
     pub fn name(self, value: impl Arg<str>) -> CfnScheduledQueryProps<R0, Set, R2, R3, R4> { CfnScheduledQueryProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `QueryLanguage`: text, required. Update: in place.
+    /// `QueryLanguage`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-scheduledquery.html#cfn-logs-scheduledquery-querylanguage)
     pub fn query_language(self, value: impl Arg<str>) -> CfnScheduledQueryProps<R0, R1, Set, R3, R4> { CfnScheduledQueryProps(put(self.0, "QueryLanguage", value.into_expr()), Phase) }
-    /// `QueryString`: text, required. Update: in place.
+    /// `QueryString`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-scheduledquery.html#cfn-logs-scheduledquery-querystring)
     pub fn query_string(self, value: impl Arg<str>) -> CfnScheduledQueryProps<R0, R1, R2, Set, R4> { CfnScheduledQueryProps(put(self.0, "QueryString", value.into_expr()), Phase) }
-    /// `ScheduleEndTime`: number. Update: in place.
+    /// `ScheduleEndTime`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-scheduledquery.html#cfn-logs-scheduledquery-scheduleendtime)
     pub fn schedule_end_time(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ScheduleEndTime", value.into_expr()), Phase) }
-    /// `ScheduleExpression`: text, required. Update: in place.
+    /// `ScheduleExpression`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-scheduledquery.html#cfn-logs-scheduledquery-scheduleexpression)
     pub fn schedule_expression(self, value: impl Arg<str>) -> CfnScheduledQueryProps<R0, R1, R2, R3, Set> { CfnScheduledQueryProps(put(self.0, "ScheduleExpression", value.into_expr()), Phase) }
-    /// `ScheduleStartTime`: number. Update: in place.
+    /// `ScheduleStartTime`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-scheduledquery.html#cfn-logs-scheduledquery-schedulestarttime)
     pub fn schedule_start_time(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ScheduleStartTime", value.into_expr()), Phase) }
-    /// `StartTimeOffset`: integer. Update: in place.
+    /// `StartTimeOffset`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-scheduledquery.html#cfn-logs-scheduledquery-starttimeoffset)
     pub fn start_time_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartTimeOffset", value.into_expr()), Phase) }
-    /// `State`: `State`. Update: in place.
+    /// `State`: `State`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-scheduledquery.html#cfn-logs-scheduledquery-state)
     pub fn state(self, value: impl Arg<scheduled_query::State>) -> Self { Self(put(self.0, "State", value.into_expr()), Phase) }
-    /// `Tags`: list of `TagsItems`. Update: in place.
+    /// `Tags`: list of `TagsItems`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-scheduledquery.html#cfn-logs-scheduledquery-tags)
     pub fn tags(self, value: impl Arg<Arr<scheduled_query::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Timezone`: text. Update: in place.
+    /// `Timezone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-scheduledquery.html#cfn-logs-scheduledquery-timezone)
     pub fn timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timezone", value.into_expr()), Phase) }
 }
 impl Done for CfnScheduledQueryProps { fn into_props(self) -> Bag { self.0 } }
@@ -600,7 +600,7 @@ use crate::cfn::support::*;
 impl DestinationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `S3Configuration`: `S3Configuration`. Update: in place.
+    /// `S3Configuration`: `S3Configuration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-scheduledquery-destinationconfiguration.html#cfn-logs-scheduledquery-destinationconfiguration-s3configuration)
     pub fn s3_configuration(self, value: impl Arg<S3Configuration>) -> Self { Self(put(self.0, "S3Configuration", value.into_expr())) }
 }
 impl Done for DestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -611,9 +611,9 @@ impl S3Configuration {
     pub fn new() -> S3Configuration<Missing<super::required::DestinationIdentifier>, Missing<super::required::RoleArn>> { S3Configuration(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Configuration<R0, R1> {
-    /// `DestinationIdentifier`: text, required. Update: in place.
+    /// `DestinationIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-scheduledquery-s3configuration.html#cfn-logs-scheduledquery-s3configuration-destinationidentifier)
     pub fn destination_identifier(self, value: impl Arg<str>) -> S3Configuration<Set, R1> { S3Configuration(put(self.0, "DestinationIdentifier", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-scheduledquery-s3configuration.html#cfn-logs-scheduledquery-s3configuration-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> S3Configuration<R0, Set> { S3Configuration(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for S3Configuration { fn into_props(self) -> Bag { self.0 } }
@@ -624,9 +624,9 @@ impl TagsItems {
     pub fn new() -> TagsItems<Missing<super::required::Key>, Missing<super::required::Value>> { TagsItems(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsItems<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-scheduledquery-tagsitems.html#cfn-logs-scheduledquery-tagsitems-key)
     pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-scheduledquery-tagsitems.html#cfn-logs-scheduledquery-tagsitems-value)
     pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }
@@ -642,9 +642,9 @@ impl CfnStorageTierPolicy {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStorageTierPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AccountId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AccountId`: text.
+    /// The attribute `AccountId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-storagetierpolicy.html#AccountId-fn::getatt)
     pub fn attr_account_id(&self) -> Val<str> { self.0.get_att("AccountId") }
-    /// The attribute `LastUpdatedTime`: number.
+    /// The attribute `LastUpdatedTime`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-storagetierpolicy.html#LastUpdatedTime-fn::getatt)
     pub fn attr_last_updated_time(&self) -> Val<f64> { self.0.get_att("LastUpdatedTime") }
 }
 impl Parent for CfnStorageTierPolicy { fn node(&self) -> &Place { &self.0 } }
@@ -655,7 +655,7 @@ impl CfnStorageTierPolicyProps {
     pub fn new() -> CfnStorageTierPolicyProps<Missing<required::StorageTier>> { CfnStorageTierPolicyProps(Bag::default(), Phase) }
 }
 impl<R0> CfnStorageTierPolicyProps<R0> {
-    /// `StorageTier`: `StorageTier`, required. Update: in place.
+    /// `StorageTier`: `StorageTier`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-storagetierpolicy.html#cfn-logs-storagetierpolicy-storagetier)
     pub fn storage_tier(self, value: impl Arg<storage_tier_policy::StorageTier>) -> CfnStorageTierPolicyProps<Set> { CfnStorageTierPolicyProps(put(self.0, "StorageTier", value.into_expr()), Phase) }
 }
 impl Done for CfnStorageTierPolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -683,23 +683,23 @@ impl CfnSubscriptionFilterProps {
     pub fn new() -> CfnSubscriptionFilterProps<Missing<required::DestinationArn>, Missing<required::FilterPattern>, Missing<required::LogGroupName>> { CfnSubscriptionFilterProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnSubscriptionFilterProps<R0, R1, R2> {
-    /// `ApplyOnTransformedLogs`: boolean. Update: in place.
+    /// `ApplyOnTransformedLogs`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-subscriptionfilter.html#cfn-logs-subscriptionfilter-applyontransformedlogs)
     pub fn apply_on_transformed_logs(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ApplyOnTransformedLogs", value.into_expr()), Phase) }
-    /// `DestinationArn`: text, required. Update: in place.
+    /// `DestinationArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-subscriptionfilter.html#cfn-logs-subscriptionfilter-destinationarn)
     pub fn destination_arn(self, value: impl Arg<str>) -> CfnSubscriptionFilterProps<Set, R1, R2> { CfnSubscriptionFilterProps(put(self.0, "DestinationArn", value.into_expr()), Phase) }
-    /// `Distribution`: `Distribution`. Update: in place.
+    /// `Distribution`: `Distribution`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-subscriptionfilter.html#cfn-logs-subscriptionfilter-distribution)
     pub fn distribution(self, value: impl Arg<subscription_filter::Distribution>) -> Self { Self(put(self.0, "Distribution", value.into_expr()), Phase) }
-    /// `EmitSystemFields`: list of text. Update: in place.
+    /// `EmitSystemFields`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-subscriptionfilter.html#cfn-logs-subscriptionfilter-emitsystemfields)
     pub fn emit_system_fields(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EmitSystemFields", value.into_expr()), Phase) }
-    /// `FieldSelectionCriteria`: text. Update: in place.
+    /// `FieldSelectionCriteria`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-subscriptionfilter.html#cfn-logs-subscriptionfilter-fieldselectioncriteria)
     pub fn field_selection_criteria(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FieldSelectionCriteria", value.into_expr()), Phase) }
-    /// `FilterName`: text. Update: replacement.
+    /// `FilterName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-subscriptionfilter.html#cfn-logs-subscriptionfilter-filtername)
     pub fn filter_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FilterName", value.into_expr()), Phase) }
-    /// `FilterPattern`: text, required. Update: in place.
+    /// `FilterPattern`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-subscriptionfilter.html#cfn-logs-subscriptionfilter-filterpattern)
     pub fn filter_pattern(self, value: impl Arg<str>) -> CfnSubscriptionFilterProps<R0, Set, R2> { CfnSubscriptionFilterProps(put(self.0, "FilterPattern", value.into_expr()), Phase) }
-    /// `LogGroupName`: `LogsLogGroupName`, required. Update: replacement.
+    /// `LogGroupName`: `LogsLogGroupName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-subscriptionfilter.html#cfn-logs-subscriptionfilter-loggroupname)
     pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> CfnSubscriptionFilterProps<R0, R1, Set> { CfnSubscriptionFilterProps(put(self.0, "LogGroupName", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-subscriptionfilter.html#cfn-logs-subscriptionfilter-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for CfnSubscriptionFilterProps { fn into_props(self) -> Bag { self.0 } }
@@ -727,9 +727,9 @@ impl CfnTransformerProps {
     pub fn new() -> CfnTransformerProps<Missing<required::LogGroupIdentifier>, Missing<required::TransformerConfig>> { CfnTransformerProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTransformerProps<R0, R1> {
-    /// `LogGroupIdentifier`: text, required. Update: replacement.
+    /// `LogGroupIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-transformer.html#cfn-logs-transformer-loggroupidentifier)
     pub fn log_group_identifier(self, value: impl Arg<str>) -> CfnTransformerProps<Set, R1> { CfnTransformerProps(put(self.0, "LogGroupIdentifier", value.into_expr()), Phase) }
-    /// `TransformerConfig`: list of `Processor`, required. Update: in place.
+    /// `TransformerConfig`: list of `Processor`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-transformer.html#cfn-logs-transformer-transformerconfig)
     pub fn transformer_config(self, value: impl Arg<Arr<transformer::Processor>>) -> CfnTransformerProps<R0, Set> { CfnTransformerProps(put(self.0, "TransformerConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnTransformerProps { fn into_props(self) -> Bag { self.0 } }
@@ -743,11 +743,11 @@ impl AddKeyEntry {
     pub fn new() -> AddKeyEntry<Missing<super::required::Key>, Missing<super::required::Value>> { AddKeyEntry(Bag::default(), Phase) }
 }
 impl<R0, R1> AddKeyEntry<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-addkeyentry.html#cfn-logs-transformer-addkeyentry-key)
     pub fn key(self, value: impl Arg<str>) -> AddKeyEntry<Set, R1> { AddKeyEntry(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `OverwriteIfExists`: boolean. Update: in place.
+    /// `OverwriteIfExists`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-addkeyentry.html#cfn-logs-transformer-addkeyentry-overwriteifexists)
     pub fn overwrite_if_exists(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OverwriteIfExists", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-addkeyentry.html#cfn-logs-transformer-addkeyentry-value)
     pub fn value(self, value: impl Arg<str>) -> AddKeyEntry<R0, Set> { AddKeyEntry(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for AddKeyEntry { fn into_props(self) -> Bag { self.0 } }
@@ -758,7 +758,7 @@ impl AddKeys {
     pub fn new() -> AddKeys<Missing<super::required::Entries>> { AddKeys(Bag::default(), Phase) }
 }
 impl<R0> AddKeys<R0> {
-    /// `Entries`: list of `AddKeyEntry`, required. Update: in place.
+    /// `Entries`: list of `AddKeyEntry`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-addkeys.html#cfn-logs-transformer-addkeys-entries)
     pub fn entries(self, value: impl Arg<Arr<AddKeyEntry>>) -> AddKeys<Set> { AddKeys(put(self.0, "Entries", value.into_expr()), Phase) }
 }
 impl Done for AddKeys { fn into_props(self) -> Bag { self.0 } }
@@ -769,7 +769,7 @@ impl CopyValue {
     pub fn new() -> CopyValue<Missing<super::required::Entries>> { CopyValue(Bag::default(), Phase) }
 }
 impl<R0> CopyValue<R0> {
-    /// `Entries`: list of `CopyValueEntry`, required. Update: in place.
+    /// `Entries`: list of `CopyValueEntry`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-copyvalue.html#cfn-logs-transformer-copyvalue-entries)
     pub fn entries(self, value: impl Arg<Arr<CopyValueEntry>>) -> CopyValue<Set> { CopyValue(put(self.0, "Entries", value.into_expr()), Phase) }
 }
 impl Done for CopyValue { fn into_props(self) -> Bag { self.0 } }
@@ -780,11 +780,11 @@ impl CopyValueEntry {
     pub fn new() -> CopyValueEntry<Missing<super::required::Source>, Missing<super::required::Target>> { CopyValueEntry(Bag::default(), Phase) }
 }
 impl<R0, R1> CopyValueEntry<R0, R1> {
-    /// `OverwriteIfExists`: boolean. Update: in place.
+    /// `OverwriteIfExists`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-copyvalueentry.html#cfn-logs-transformer-copyvalueentry-overwriteifexists)
     pub fn overwrite_if_exists(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OverwriteIfExists", value.into_expr()), Phase) }
-    /// `Source`: text, required. Update: in place.
+    /// `Source`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-copyvalueentry.html#cfn-logs-transformer-copyvalueentry-source)
     pub fn source(self, value: impl Arg<str>) -> CopyValueEntry<Set, R1> { CopyValueEntry(put(self.0, "Source", value.into_expr()), Phase) }
-    /// `Target`: text, required. Update: in place.
+    /// `Target`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-copyvalueentry.html#cfn-logs-transformer-copyvalueentry-target)
     pub fn target(self, value: impl Arg<str>) -> CopyValueEntry<R0, Set> { CopyValueEntry(put(self.0, "Target", value.into_expr()), Phase) }
 }
 impl Done for CopyValueEntry { fn into_props(self) -> Bag { self.0 } }
@@ -793,13 +793,13 @@ impl Done for CopyValueEntry { fn into_props(self) -> Bag { self.0 } }
 impl Csv {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Columns`: list of text. Update: in place.
+    /// `Columns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-csv.html#cfn-logs-transformer-csv-columns)
     pub fn columns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Columns", value.into_expr())) }
-    /// `Delimiter`: text. Update: in place.
+    /// `Delimiter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-csv.html#cfn-logs-transformer-csv-delimiter)
     pub fn delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Delimiter", value.into_expr())) }
-    /// `QuoteCharacter`: text. Update: in place.
+    /// `QuoteCharacter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-csv.html#cfn-logs-transformer-csv-quotecharacter)
     pub fn quote_character(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QuoteCharacter", value.into_expr())) }
-    /// `Source`: text. Update: in place.
+    /// `Source`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-csv.html#cfn-logs-transformer-csv-source)
     pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
 }
 impl Done for Csv { fn into_props(self) -> Bag { self.0 } }
@@ -810,19 +810,19 @@ impl DateTimeConverter {
     pub fn new() -> DateTimeConverter<Missing<super::required::MatchPatterns>, Missing<super::required::Source>, Missing<super::required::Target>> { DateTimeConverter(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> DateTimeConverter<R0, R1, R2> {
-    /// `Locale`: text. Update: in place.
+    /// `Locale`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-datetimeconverter.html#cfn-logs-transformer-datetimeconverter-locale)
     pub fn locale(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locale", value.into_expr()), Phase) }
-    /// `MatchPatterns`: list of text, required. Update: in place.
+    /// `MatchPatterns`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-datetimeconverter.html#cfn-logs-transformer-datetimeconverter-matchpatterns)
     pub fn match_patterns(self, value: impl Arg<Arr<str>>) -> DateTimeConverter<Set, R1, R2> { DateTimeConverter(put(self.0, "MatchPatterns", value.into_expr()), Phase) }
-    /// `Source`: text, required. Update: in place.
+    /// `Source`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-datetimeconverter.html#cfn-logs-transformer-datetimeconverter-source)
     pub fn source(self, value: impl Arg<str>) -> DateTimeConverter<R0, Set, R2> { DateTimeConverter(put(self.0, "Source", value.into_expr()), Phase) }
-    /// `SourceTimezone`: text. Update: in place.
+    /// `SourceTimezone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-datetimeconverter.html#cfn-logs-transformer-datetimeconverter-sourcetimezone)
     pub fn source_timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceTimezone", value.into_expr()), Phase) }
-    /// `Target`: text, required. Update: in place.
+    /// `Target`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-datetimeconverter.html#cfn-logs-transformer-datetimeconverter-target)
     pub fn target(self, value: impl Arg<str>) -> DateTimeConverter<R0, R1, Set> { DateTimeConverter(put(self.0, "Target", value.into_expr()), Phase) }
-    /// `TargetFormat`: text. Update: in place.
+    /// `TargetFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-datetimeconverter.html#cfn-logs-transformer-datetimeconverter-targetformat)
     pub fn target_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetFormat", value.into_expr()), Phase) }
-    /// `TargetTimezone`: text. Update: in place.
+    /// `TargetTimezone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-datetimeconverter.html#cfn-logs-transformer-datetimeconverter-targettimezone)
     pub fn target_timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetTimezone", value.into_expr()), Phase) }
 }
 impl Done for DateTimeConverter { fn into_props(self) -> Bag { self.0 } }
@@ -833,7 +833,7 @@ impl DeleteKeys {
     pub fn new() -> DeleteKeys<Missing<super::required::WithKeys>> { DeleteKeys(Bag::default(), Phase) }
 }
 impl<R0> DeleteKeys<R0> {
-    /// `WithKeys`: list of text, required. Update: in place.
+    /// `WithKeys`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-deletekeys.html#cfn-logs-transformer-deletekeys-withkeys)
     pub fn with_keys(self, value: impl Arg<Arr<str>>) -> DeleteKeys<Set> { DeleteKeys(put(self.0, "WithKeys", value.into_expr()), Phase) }
 }
 impl Done for DeleteKeys { fn into_props(self) -> Bag { self.0 } }
@@ -844,9 +844,9 @@ impl Grok {
     pub fn new() -> Grok<Missing<super::required::Match>> { Grok(Bag::default(), Phase) }
 }
 impl<R0> Grok<R0> {
-    /// `Match`: text, required. Update: in place.
+    /// `Match`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-grok.html#cfn-logs-transformer-grok-match)
     pub fn match_(self, value: impl Arg<str>) -> Grok<Set> { Grok(put(self.0, "Match", value.into_expr()), Phase) }
-    /// `Source`: text. Update: in place.
+    /// `Source`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-grok.html#cfn-logs-transformer-grok-source)
     pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr()), Phase) }
 }
 impl Done for Grok { fn into_props(self) -> Bag { self.0 } }
@@ -857,17 +857,17 @@ impl ListToMap {
     pub fn new() -> ListToMap<Missing<super::required::Key>, Missing<super::required::Source>> { ListToMap(Bag::default(), Phase) }
 }
 impl<R0, R1> ListToMap<R0, R1> {
-    /// `Flatten`: boolean. Update: in place.
+    /// `Flatten`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-listtomap.html#cfn-logs-transformer-listtomap-flatten)
     pub fn flatten(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Flatten", value.into_expr()), Phase) }
-    /// `FlattenedElement`: `FlattenedElement`. Update: in place.
+    /// `FlattenedElement`: `FlattenedElement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-listtomap.html#cfn-logs-transformer-listtomap-flattenedelement)
     pub fn flattened_element(self, value: impl Arg<FlattenedElement>) -> Self { Self(put(self.0, "FlattenedElement", value.into_expr()), Phase) }
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-listtomap.html#cfn-logs-transformer-listtomap-key)
     pub fn key(self, value: impl Arg<str>) -> ListToMap<Set, R1> { ListToMap(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Source`: text, required. Update: in place.
+    /// `Source`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-listtomap.html#cfn-logs-transformer-listtomap-source)
     pub fn source(self, value: impl Arg<str>) -> ListToMap<R0, Set> { ListToMap(put(self.0, "Source", value.into_expr()), Phase) }
-    /// `Target`: text. Update: in place.
+    /// `Target`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-listtomap.html#cfn-logs-transformer-listtomap-target)
     pub fn target(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Target", value.into_expr()), Phase) }
-    /// `ValueKey`: text. Update: in place.
+    /// `ValueKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-listtomap.html#cfn-logs-transformer-listtomap-valuekey)
     pub fn value_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ValueKey", value.into_expr()), Phase) }
 }
 impl Done for ListToMap { fn into_props(self) -> Bag { self.0 } }
@@ -878,7 +878,7 @@ impl LowerCaseString {
     pub fn new() -> LowerCaseString<Missing<super::required::WithKeys>> { LowerCaseString(Bag::default(), Phase) }
 }
 impl<R0> LowerCaseString<R0> {
-    /// `WithKeys`: list of text, required. Update: in place.
+    /// `WithKeys`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-lowercasestring.html#cfn-logs-transformer-lowercasestring-withkeys)
     pub fn with_keys(self, value: impl Arg<Arr<str>>) -> LowerCaseString<Set> { LowerCaseString(put(self.0, "WithKeys", value.into_expr()), Phase) }
 }
 impl Done for LowerCaseString { fn into_props(self) -> Bag { self.0 } }
@@ -889,11 +889,11 @@ impl MoveKeyEntry {
     pub fn new() -> MoveKeyEntry<Missing<super::required::Source>, Missing<super::required::Target>> { MoveKeyEntry(Bag::default(), Phase) }
 }
 impl<R0, R1> MoveKeyEntry<R0, R1> {
-    /// `OverwriteIfExists`: boolean. Update: in place.
+    /// `OverwriteIfExists`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-movekeyentry.html#cfn-logs-transformer-movekeyentry-overwriteifexists)
     pub fn overwrite_if_exists(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OverwriteIfExists", value.into_expr()), Phase) }
-    /// `Source`: text, required. Update: in place.
+    /// `Source`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-movekeyentry.html#cfn-logs-transformer-movekeyentry-source)
     pub fn source(self, value: impl Arg<str>) -> MoveKeyEntry<Set, R1> { MoveKeyEntry(put(self.0, "Source", value.into_expr()), Phase) }
-    /// `Target`: text, required. Update: in place.
+    /// `Target`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-movekeyentry.html#cfn-logs-transformer-movekeyentry-target)
     pub fn target(self, value: impl Arg<str>) -> MoveKeyEntry<R0, Set> { MoveKeyEntry(put(self.0, "Target", value.into_expr()), Phase) }
 }
 impl Done for MoveKeyEntry { fn into_props(self) -> Bag { self.0 } }
@@ -904,7 +904,7 @@ impl MoveKeys {
     pub fn new() -> MoveKeys<Missing<super::required::Entries>> { MoveKeys(Bag::default(), Phase) }
 }
 impl<R0> MoveKeys<R0> {
-    /// `Entries`: list of `MoveKeyEntry`, required. Update: in place.
+    /// `Entries`: list of `MoveKeyEntry`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-movekeys.html#cfn-logs-transformer-movekeys-entries)
     pub fn entries(self, value: impl Arg<Arr<MoveKeyEntry>>) -> MoveKeys<Set> { MoveKeys(put(self.0, "Entries", value.into_expr()), Phase) }
 }
 impl Done for MoveKeys { fn into_props(self) -> Bag { self.0 } }
@@ -913,7 +913,7 @@ impl Done for MoveKeys { fn into_props(self) -> Bag { self.0 } }
 impl ParseCloudfront {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Source`: text. Update: in place.
+    /// `Source`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parsecloudfront.html#cfn-logs-transformer-parsecloudfront-source)
     pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
 }
 impl Done for ParseCloudfront { fn into_props(self) -> Bag { self.0 } }
@@ -922,9 +922,9 @@ impl Done for ParseCloudfront { fn into_props(self) -> Bag { self.0 } }
 impl ParseJSON {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Destination`: text. Update: in place.
+    /// `Destination`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parsejson.html#cfn-logs-transformer-parsejson-destination)
     pub fn destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
-    /// `Source`: text. Update: in place.
+    /// `Source`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parsejson.html#cfn-logs-transformer-parsejson-source)
     pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
 }
 impl Done for ParseJSON { fn into_props(self) -> Bag { self.0 } }
@@ -933,19 +933,19 @@ impl Done for ParseJSON { fn into_props(self) -> Bag { self.0 } }
 impl ParseKeyValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Destination`: text. Update: in place.
+    /// `Destination`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parsekeyvalue.html#cfn-logs-transformer-parsekeyvalue-destination)
     pub fn destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
-    /// `FieldDelimiter`: text. Update: in place.
+    /// `FieldDelimiter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parsekeyvalue.html#cfn-logs-transformer-parsekeyvalue-fielddelimiter)
     pub fn field_delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FieldDelimiter", value.into_expr())) }
-    /// `KeyPrefix`: text. Update: in place.
+    /// `KeyPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parsekeyvalue.html#cfn-logs-transformer-parsekeyvalue-keyprefix)
     pub fn key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPrefix", value.into_expr())) }
-    /// `KeyValueDelimiter`: text. Update: in place.
+    /// `KeyValueDelimiter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parsekeyvalue.html#cfn-logs-transformer-parsekeyvalue-keyvaluedelimiter)
     pub fn key_value_delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyValueDelimiter", value.into_expr())) }
-    /// `NonMatchValue`: text. Update: in place.
+    /// `NonMatchValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parsekeyvalue.html#cfn-logs-transformer-parsekeyvalue-nonmatchvalue)
     pub fn non_match_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NonMatchValue", value.into_expr())) }
-    /// `OverwriteIfExists`: boolean. Update: in place.
+    /// `OverwriteIfExists`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parsekeyvalue.html#cfn-logs-transformer-parsekeyvalue-overwriteifexists)
     pub fn overwrite_if_exists(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OverwriteIfExists", value.into_expr())) }
-    /// `Source`: text. Update: in place.
+    /// `Source`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parsekeyvalue.html#cfn-logs-transformer-parsekeyvalue-source)
     pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
 }
 impl Done for ParseKeyValue { fn into_props(self) -> Bag { self.0 } }
@@ -954,7 +954,7 @@ impl Done for ParseKeyValue { fn into_props(self) -> Bag { self.0 } }
 impl ParsePostgres {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Source`: text. Update: in place.
+    /// `Source`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parsepostgres.html#cfn-logs-transformer-parsepostgres-source)
     pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
 }
 impl Done for ParsePostgres { fn into_props(self) -> Bag { self.0 } }
@@ -963,7 +963,7 @@ impl Done for ParsePostgres { fn into_props(self) -> Bag { self.0 } }
 impl ParseRoute53 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Source`: text. Update: in place.
+    /// `Source`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parseroute53.html#cfn-logs-transformer-parseroute53-source)
     pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
 }
 impl Done for ParseRoute53 { fn into_props(self) -> Bag { self.0 } }
@@ -974,13 +974,13 @@ impl ParseToOCSF {
     pub fn new() -> ParseToOCSF<Missing<super::required::EventSource>, Missing<super::required::OcsfVersion>> { ParseToOCSF(Bag::default(), Phase) }
 }
 impl<R0, R1> ParseToOCSF<R0, R1> {
-    /// `EventSource`: `EventSource`, required. Update: in place.
+    /// `EventSource`: `EventSource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parsetoocsf.html#cfn-logs-transformer-parsetoocsf-eventsource)
     pub fn event_source(self, value: impl Arg<EventSource>) -> ParseToOCSF<Set, R1> { ParseToOCSF(put(self.0, "EventSource", value.into_expr()), Phase) }
-    /// `MappingVersion`: text. Update: in place.
+    /// `MappingVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parsetoocsf.html#cfn-logs-transformer-parsetoocsf-mappingversion)
     pub fn mapping_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MappingVersion", value.into_expr()), Phase) }
-    /// `OcsfVersion`: `OcsfVersion`, required. Update: in place.
+    /// `OcsfVersion`: `OcsfVersion`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parsetoocsf.html#cfn-logs-transformer-parsetoocsf-ocsfversion)
     pub fn ocsf_version(self, value: impl Arg<OcsfVersion>) -> ParseToOCSF<R0, Set> { ParseToOCSF(put(self.0, "OcsfVersion", value.into_expr()), Phase) }
-    /// `Source`: text. Update: in place.
+    /// `Source`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parsetoocsf.html#cfn-logs-transformer-parsetoocsf-source)
     pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr()), Phase) }
 }
 impl Done for ParseToOCSF { fn into_props(self) -> Bag { self.0 } }
@@ -989,7 +989,7 @@ impl Done for ParseToOCSF { fn into_props(self) -> Bag { self.0 } }
 impl ParseVPC {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Source`: text. Update: in place.
+    /// `Source`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parsevpc.html#cfn-logs-transformer-parsevpc-source)
     pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
 }
 impl Done for ParseVPC { fn into_props(self) -> Bag { self.0 } }
@@ -998,7 +998,7 @@ impl Done for ParseVPC { fn into_props(self) -> Bag { self.0 } }
 impl ParseWAF {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Source`: text. Update: in place.
+    /// `Source`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parsewaf.html#cfn-logs-transformer-parsewaf-source)
     pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
 }
 impl Done for ParseWAF { fn into_props(self) -> Bag { self.0 } }
@@ -1007,51 +1007,51 @@ impl Done for ParseWAF { fn into_props(self) -> Bag { self.0 } }
 impl Processor {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AddKeys`: `AddKeys`. Update: in place.
+    /// `AddKeys`: `AddKeys`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-processor.html#cfn-logs-transformer-processor-addkeys)
     pub fn add_keys(self, value: impl Arg<AddKeys>) -> Self { Self(put(self.0, "AddKeys", value.into_expr())) }
-    /// `CopyValue`: `CopyValue`. Update: in place.
+    /// `CopyValue`: `CopyValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-processor.html#cfn-logs-transformer-processor-copyvalue)
     pub fn copy_value(self, value: impl Arg<CopyValue>) -> Self { Self(put(self.0, "CopyValue", value.into_expr())) }
-    /// `Csv`: `Csv`. Update: in place.
+    /// `Csv`: `Csv`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-processor.html#cfn-logs-transformer-processor-csv)
     pub fn csv(self, value: impl Arg<Csv>) -> Self { Self(put(self.0, "Csv", value.into_expr())) }
-    /// `DateTimeConverter`: `DateTimeConverter`. Update: in place.
+    /// `DateTimeConverter`: `DateTimeConverter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-processor.html#cfn-logs-transformer-processor-datetimeconverter)
     pub fn date_time_converter(self, value: impl Arg<DateTimeConverter>) -> Self { Self(put(self.0, "DateTimeConverter", value.into_expr())) }
-    /// `DeleteKeys`: `DeleteKeys`. Update: in place.
+    /// `DeleteKeys`: `DeleteKeys`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-processor.html#cfn-logs-transformer-processor-deletekeys)
     pub fn delete_keys(self, value: impl Arg<DeleteKeys>) -> Self { Self(put(self.0, "DeleteKeys", value.into_expr())) }
-    /// `Grok`: `Grok`. Update: in place.
+    /// `Grok`: `Grok`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-processor.html#cfn-logs-transformer-processor-grok)
     pub fn grok(self, value: impl Arg<Grok>) -> Self { Self(put(self.0, "Grok", value.into_expr())) }
-    /// `ListToMap`: `ListToMap`. Update: in place.
+    /// `ListToMap`: `ListToMap`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-processor.html#cfn-logs-transformer-processor-listtomap)
     pub fn list_to_map(self, value: impl Arg<ListToMap>) -> Self { Self(put(self.0, "ListToMap", value.into_expr())) }
-    /// `LowerCaseString`: `LowerCaseString`. Update: in place.
+    /// `LowerCaseString`: `LowerCaseString`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-processor.html#cfn-logs-transformer-processor-lowercasestring)
     pub fn lower_case_string(self, value: impl Arg<LowerCaseString>) -> Self { Self(put(self.0, "LowerCaseString", value.into_expr())) }
-    /// `MoveKeys`: `MoveKeys`. Update: in place.
+    /// `MoveKeys`: `MoveKeys`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-processor.html#cfn-logs-transformer-processor-movekeys)
     pub fn move_keys(self, value: impl Arg<MoveKeys>) -> Self { Self(put(self.0, "MoveKeys", value.into_expr())) }
-    /// `ParseCloudfront`: `ParseCloudfront`. Update: in place.
+    /// `ParseCloudfront`: `ParseCloudfront`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-processor.html#cfn-logs-transformer-processor-parsecloudfront)
     pub fn parse_cloudfront(self, value: impl Arg<ParseCloudfront>) -> Self { Self(put(self.0, "ParseCloudfront", value.into_expr())) }
-    /// `ParseJSON`: `ParseJSON`. Update: in place.
+    /// `ParseJSON`: `ParseJSON`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-processor.html#cfn-logs-transformer-processor-parsejson)
     pub fn parse_json(self, value: impl Arg<ParseJSON>) -> Self { Self(put(self.0, "ParseJSON", value.into_expr())) }
-    /// `ParseKeyValue`: `ParseKeyValue`. Update: in place.
+    /// `ParseKeyValue`: `ParseKeyValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-processor.html#cfn-logs-transformer-processor-parsekeyvalue)
     pub fn parse_key_value(self, value: impl Arg<ParseKeyValue>) -> Self { Self(put(self.0, "ParseKeyValue", value.into_expr())) }
-    /// `ParsePostgres`: `ParsePostgres`. Update: in place.
+    /// `ParsePostgres`: `ParsePostgres`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-processor.html#cfn-logs-transformer-processor-parsepostgres)
     pub fn parse_postgres(self, value: impl Arg<ParsePostgres>) -> Self { Self(put(self.0, "ParsePostgres", value.into_expr())) }
-    /// `ParseRoute53`: `ParseRoute53`. Update: in place.
+    /// `ParseRoute53`: `ParseRoute53`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-processor.html#cfn-logs-transformer-processor-parseroute53)
     pub fn parse_route53(self, value: impl Arg<ParseRoute53>) -> Self { Self(put(self.0, "ParseRoute53", value.into_expr())) }
-    /// `ParseToOCSF`: `ParseToOCSF`. Update: in place.
+    /// `ParseToOCSF`: `ParseToOCSF`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-processor.html#cfn-logs-transformer-processor-parsetoocsf)
     pub fn parse_to_ocsf(self, value: impl Arg<ParseToOCSF>) -> Self { Self(put(self.0, "ParseToOCSF", value.into_expr())) }
-    /// `ParseVPC`: `ParseVPC`. Update: in place.
+    /// `ParseVPC`: `ParseVPC`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-processor.html#cfn-logs-transformer-processor-parsevpc)
     pub fn parse_vpc(self, value: impl Arg<ParseVPC>) -> Self { Self(put(self.0, "ParseVPC", value.into_expr())) }
-    /// `ParseWAF`: `ParseWAF`. Update: in place.
+    /// `ParseWAF`: `ParseWAF`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-processor.html#cfn-logs-transformer-processor-parsewaf)
     pub fn parse_waf(self, value: impl Arg<ParseWAF>) -> Self { Self(put(self.0, "ParseWAF", value.into_expr())) }
-    /// `RenameKeys`: `RenameKeys`. Update: in place.
+    /// `RenameKeys`: `RenameKeys`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-processor.html#cfn-logs-transformer-processor-renamekeys)
     pub fn rename_keys(self, value: impl Arg<RenameKeys>) -> Self { Self(put(self.0, "RenameKeys", value.into_expr())) }
-    /// `SplitString`: `SplitString`. Update: in place.
+    /// `SplitString`: `SplitString`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-processor.html#cfn-logs-transformer-processor-splitstring)
     pub fn split_string(self, value: impl Arg<SplitString>) -> Self { Self(put(self.0, "SplitString", value.into_expr())) }
-    /// `SubstituteString`: `SubstituteString`. Update: in place.
+    /// `SubstituteString`: `SubstituteString`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-processor.html#cfn-logs-transformer-processor-substitutestring)
     pub fn substitute_string(self, value: impl Arg<SubstituteString>) -> Self { Self(put(self.0, "SubstituteString", value.into_expr())) }
-    /// `TrimString`: `TrimString`. Update: in place.
+    /// `TrimString`: `TrimString`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-processor.html#cfn-logs-transformer-processor-trimstring)
     pub fn trim_string(self, value: impl Arg<TrimString>) -> Self { Self(put(self.0, "TrimString", value.into_expr())) }
-    /// `TypeConverter`: `TypeConverter`. Update: in place.
+    /// `TypeConverter`: `TypeConverter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-processor.html#cfn-logs-transformer-processor-typeconverter)
     pub fn type_converter(self, value: impl Arg<TypeConverter>) -> Self { Self(put(self.0, "TypeConverter", value.into_expr())) }
-    /// `UpperCaseString`: `UpperCaseString`. Update: in place.
+    /// `UpperCaseString`: `UpperCaseString`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-processor.html#cfn-logs-transformer-processor-uppercasestring)
     pub fn upper_case_string(self, value: impl Arg<UpperCaseString>) -> Self { Self(put(self.0, "UpperCaseString", value.into_expr())) }
 }
 impl Done for Processor { fn into_props(self) -> Bag { self.0 } }
@@ -1062,11 +1062,11 @@ impl RenameKeyEntry {
     pub fn new() -> RenameKeyEntry<Missing<super::required::Key>, Missing<super::required::RenameTo>> { RenameKeyEntry(Bag::default(), Phase) }
 }
 impl<R0, R1> RenameKeyEntry<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-renamekeyentry.html#cfn-logs-transformer-renamekeyentry-key)
     pub fn key(self, value: impl Arg<str>) -> RenameKeyEntry<Set, R1> { RenameKeyEntry(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `OverwriteIfExists`: boolean. Update: in place.
+    /// `OverwriteIfExists`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-renamekeyentry.html#cfn-logs-transformer-renamekeyentry-overwriteifexists)
     pub fn overwrite_if_exists(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OverwriteIfExists", value.into_expr()), Phase) }
-    /// `RenameTo`: text, required. Update: in place.
+    /// `RenameTo`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-renamekeyentry.html#cfn-logs-transformer-renamekeyentry-renameto)
     pub fn rename_to(self, value: impl Arg<str>) -> RenameKeyEntry<R0, Set> { RenameKeyEntry(put(self.0, "RenameTo", value.into_expr()), Phase) }
 }
 impl Done for RenameKeyEntry { fn into_props(self) -> Bag { self.0 } }
@@ -1077,7 +1077,7 @@ impl RenameKeys {
     pub fn new() -> RenameKeys<Missing<super::required::Entries>> { RenameKeys(Bag::default(), Phase) }
 }
 impl<R0> RenameKeys<R0> {
-    /// `Entries`: list of `RenameKeyEntry`, required. Update: in place.
+    /// `Entries`: list of `RenameKeyEntry`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-renamekeys.html#cfn-logs-transformer-renamekeys-entries)
     pub fn entries(self, value: impl Arg<Arr<RenameKeyEntry>>) -> RenameKeys<Set> { RenameKeys(put(self.0, "Entries", value.into_expr()), Phase) }
 }
 impl Done for RenameKeys { fn into_props(self) -> Bag { self.0 } }
@@ -1088,7 +1088,7 @@ impl SplitString {
     pub fn new() -> SplitString<Missing<super::required::Entries>> { SplitString(Bag::default(), Phase) }
 }
 impl<R0> SplitString<R0> {
-    /// `Entries`: list of `SplitStringEntry`, required. Update: in place.
+    /// `Entries`: list of `SplitStringEntry`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-splitstring.html#cfn-logs-transformer-splitstring-entries)
     pub fn entries(self, value: impl Arg<Arr<SplitStringEntry>>) -> SplitString<Set> { SplitString(put(self.0, "Entries", value.into_expr()), Phase) }
 }
 impl Done for SplitString { fn into_props(self) -> Bag { self.0 } }
@@ -1099,9 +1099,9 @@ impl SplitStringEntry {
     pub fn new() -> SplitStringEntry<Missing<super::required::Delimiter>, Missing<super::required::Source>> { SplitStringEntry(Bag::default(), Phase) }
 }
 impl<R0, R1> SplitStringEntry<R0, R1> {
-    /// `Delimiter`: text, required. Update: in place.
+    /// `Delimiter`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-splitstringentry.html#cfn-logs-transformer-splitstringentry-delimiter)
     pub fn delimiter(self, value: impl Arg<str>) -> SplitStringEntry<Set, R1> { SplitStringEntry(put(self.0, "Delimiter", value.into_expr()), Phase) }
-    /// `Source`: text, required. Update: in place.
+    /// `Source`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-splitstringentry.html#cfn-logs-transformer-splitstringentry-source)
     pub fn source(self, value: impl Arg<str>) -> SplitStringEntry<R0, Set> { SplitStringEntry(put(self.0, "Source", value.into_expr()), Phase) }
 }
 impl Done for SplitStringEntry { fn into_props(self) -> Bag { self.0 } }
@@ -1112,7 +1112,7 @@ impl SubstituteString {
     pub fn new() -> SubstituteString<Missing<super::required::Entries>> { SubstituteString(Bag::default(), Phase) }
 }
 impl<R0> SubstituteString<R0> {
-    /// `Entries`: list of `SubstituteStringEntry`, required. Update: in place.
+    /// `Entries`: list of `SubstituteStringEntry`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-substitutestring.html#cfn-logs-transformer-substitutestring-entries)
     pub fn entries(self, value: impl Arg<Arr<SubstituteStringEntry>>) -> SubstituteString<Set> { SubstituteString(put(self.0, "Entries", value.into_expr()), Phase) }
 }
 impl Done for SubstituteString { fn into_props(self) -> Bag { self.0 } }
@@ -1123,11 +1123,11 @@ impl SubstituteStringEntry {
     pub fn new() -> SubstituteStringEntry<Missing<super::required::From>, Missing<super::required::Source>, Missing<super::required::To>> { SubstituteStringEntry(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SubstituteStringEntry<R0, R1, R2> {
-    /// `From`: text, required. Update: in place.
+    /// `From`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-substitutestringentry.html#cfn-logs-transformer-substitutestringentry-from)
     pub fn from(self, value: impl Arg<str>) -> SubstituteStringEntry<Set, R1, R2> { SubstituteStringEntry(put(self.0, "From", value.into_expr()), Phase) }
-    /// `Source`: text, required. Update: in place.
+    /// `Source`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-substitutestringentry.html#cfn-logs-transformer-substitutestringentry-source)
     pub fn source(self, value: impl Arg<str>) -> SubstituteStringEntry<R0, Set, R2> { SubstituteStringEntry(put(self.0, "Source", value.into_expr()), Phase) }
-    /// `To`: text, required. Update: in place.
+    /// `To`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-substitutestringentry.html#cfn-logs-transformer-substitutestringentry-to)
     pub fn to(self, value: impl Arg<str>) -> SubstituteStringEntry<R0, R1, Set> { SubstituteStringEntry(put(self.0, "To", value.into_expr()), Phase) }
 }
 impl Done for SubstituteStringEntry { fn into_props(self) -> Bag { self.0 } }
@@ -1138,7 +1138,7 @@ impl TrimString {
     pub fn new() -> TrimString<Missing<super::required::WithKeys>> { TrimString(Bag::default(), Phase) }
 }
 impl<R0> TrimString<R0> {
-    /// `WithKeys`: list of text, required. Update: in place.
+    /// `WithKeys`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-trimstring.html#cfn-logs-transformer-trimstring-withkeys)
     pub fn with_keys(self, value: impl Arg<Arr<str>>) -> TrimString<Set> { TrimString(put(self.0, "WithKeys", value.into_expr()), Phase) }
 }
 impl Done for TrimString { fn into_props(self) -> Bag { self.0 } }
@@ -1149,7 +1149,7 @@ impl TypeConverter {
     pub fn new() -> TypeConverter<Missing<super::required::Entries>> { TypeConverter(Bag::default(), Phase) }
 }
 impl<R0> TypeConverter<R0> {
-    /// `Entries`: list of `TypeConverterEntry`, required. Update: in place.
+    /// `Entries`: list of `TypeConverterEntry`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-typeconverter.html#cfn-logs-transformer-typeconverter-entries)
     pub fn entries(self, value: impl Arg<Arr<TypeConverterEntry>>) -> TypeConverter<Set> { TypeConverter(put(self.0, "Entries", value.into_expr()), Phase) }
 }
 impl Done for TypeConverter { fn into_props(self) -> Bag { self.0 } }
@@ -1160,9 +1160,9 @@ impl TypeConverterEntry {
     pub fn new() -> TypeConverterEntry<Missing<super::required::Key>, Missing<super::required::Type>> { TypeConverterEntry(Bag::default(), Phase) }
 }
 impl<R0, R1> TypeConverterEntry<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-typeconverterentry.html#cfn-logs-transformer-typeconverterentry-key)
     pub fn key(self, value: impl Arg<str>) -> TypeConverterEntry<Set, R1> { TypeConverterEntry(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-typeconverterentry.html#cfn-logs-transformer-typeconverterentry-type)
     pub fn type_(self, value: impl Arg<Type>) -> TypeConverterEntry<R0, Set> { TypeConverterEntry(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for TypeConverterEntry { fn into_props(self) -> Bag { self.0 } }
@@ -1173,7 +1173,7 @@ impl UpperCaseString {
     pub fn new() -> UpperCaseString<Missing<super::required::WithKeys>> { UpperCaseString(Bag::default(), Phase) }
 }
 impl<R0> UpperCaseString<R0> {
-    /// `WithKeys`: list of text, required. Update: in place.
+    /// `WithKeys`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-uppercasestring.html#cfn-logs-transformer-uppercasestring-withkeys)
     pub fn with_keys(self, value: impl Arg<Arr<str>>) -> UpperCaseString<Set> { UpperCaseString(put(self.0, "WithKeys", value.into_expr()), Phase) }
 }
 impl Done for UpperCaseString { fn into_props(self) -> Bag { self.0 } }

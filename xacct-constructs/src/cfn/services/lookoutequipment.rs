@@ -13,7 +13,7 @@ impl CfnInferenceScheduler {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnInferenceSchedulerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `InferenceSchedulerName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `InferenceSchedulerArn`: `OtherArn`.
+    /// The attribute `InferenceSchedulerArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lookoutequipment-inferencescheduler.html#InferenceSchedulerArn-fn::getatt)
     pub fn attr_inference_scheduler_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("InferenceSchedulerArn") }
 }
 impl Parent for CfnInferenceScheduler { fn node(&self) -> &Place { &self.0 } }
@@ -24,23 +24,23 @@ impl CfnInferenceSchedulerProps {
     pub fn new() -> CfnInferenceSchedulerProps<Missing<required::DataInputConfiguration>, Missing<required::DataOutputConfiguration>, Missing<required::DataUploadFrequency>, Missing<required::ModelName>, Missing<required::RoleArn>> { CfnInferenceSchedulerProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnInferenceSchedulerProps<R0, R1, R2, R3, R4> {
-    /// `DataDelayOffsetInMinutes`: integer. Update: in place.
+    /// `DataDelayOffsetInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lookoutequipment-inferencescheduler.html#cfn-lookoutequipment-inferencescheduler-datadelayoffsetinminutes)
     pub fn data_delay_offset_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DataDelayOffsetInMinutes", value.into_expr()), Phase) }
-    /// `DataInputConfiguration`: `DataInputConfiguration`, required. Update: in place.
+    /// `DataInputConfiguration`: `DataInputConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lookoutequipment-inferencescheduler.html#cfn-lookoutequipment-inferencescheduler-datainputconfiguration)
     pub fn data_input_configuration(self, value: impl Arg<inference_scheduler::DataInputConfiguration>) -> CfnInferenceSchedulerProps<Set, R1, R2, R3, R4> { CfnInferenceSchedulerProps(put(self.0, "DataInputConfiguration", value.into_expr()), Phase) }
-    /// `DataOutputConfiguration`: `DataOutputConfiguration`, required. Update: in place.
+    /// `DataOutputConfiguration`: `DataOutputConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lookoutequipment-inferencescheduler.html#cfn-lookoutequipment-inferencescheduler-dataoutputconfiguration)
     pub fn data_output_configuration(self, value: impl Arg<inference_scheduler::DataOutputConfiguration>) -> CfnInferenceSchedulerProps<R0, Set, R2, R3, R4> { CfnInferenceSchedulerProps(put(self.0, "DataOutputConfiguration", value.into_expr()), Phase) }
-    /// `DataUploadFrequency`: `DataUploadFrequency`, required. Update: in place.
+    /// `DataUploadFrequency`: `DataUploadFrequency`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lookoutequipment-inferencescheduler.html#cfn-lookoutequipment-inferencescheduler-datauploadfrequency)
     pub fn data_upload_frequency(self, value: impl Arg<inference_scheduler::DataUploadFrequency>) -> CfnInferenceSchedulerProps<R0, R1, Set, R3, R4> { CfnInferenceSchedulerProps(put(self.0, "DataUploadFrequency", value.into_expr()), Phase) }
-    /// `InferenceSchedulerName`: text. Update: replacement.
+    /// `InferenceSchedulerName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lookoutequipment-inferencescheduler.html#cfn-lookoutequipment-inferencescheduler-inferenceschedulername)
     pub fn inference_scheduler_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InferenceSchedulerName", value.into_expr()), Phase) }
-    /// `ModelName`: text, required. Update: replacement.
+    /// `ModelName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lookoutequipment-inferencescheduler.html#cfn-lookoutequipment-inferencescheduler-modelname)
     pub fn model_name(self, value: impl Arg<str>) -> CfnInferenceSchedulerProps<R0, R1, R2, Set, R4> { CfnInferenceSchedulerProps(put(self.0, "ModelName", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lookoutequipment-inferencescheduler.html#cfn-lookoutequipment-inferencescheduler-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnInferenceSchedulerProps<R0, R1, R2, R3, Set> { CfnInferenceSchedulerProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `ServerSideKmsKeyId`: text. Update: replacement.
+    /// `ServerSideKmsKeyId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lookoutequipment-inferencescheduler.html#cfn-lookoutequipment-inferencescheduler-serversidekmskeyid)
     pub fn server_side_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerSideKmsKeyId", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lookoutequipment-inferencescheduler.html#cfn-lookoutequipment-inferencescheduler-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnInferenceSchedulerProps { fn into_props(self) -> Bag { self.0 } }
@@ -54,11 +54,11 @@ impl DataInputConfiguration {
     pub fn new() -> DataInputConfiguration<Missing<super::required::S3InputConfiguration>> { DataInputConfiguration(Bag::default(), Phase) }
 }
 impl<R0> DataInputConfiguration<R0> {
-    /// `InferenceInputNameConfiguration`: `InputNameConfiguration`. Update: in place.
+    /// `InferenceInputNameConfiguration`: `InputNameConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lookoutequipment-inferencescheduler-datainputconfiguration.html#cfn-lookoutequipment-inferencescheduler-datainputconfiguration-inferenceinputnameconfiguration)
     pub fn inference_input_name_configuration(self, value: impl Arg<InputNameConfiguration>) -> Self { Self(put(self.0, "InferenceInputNameConfiguration", value.into_expr()), Phase) }
-    /// `InputTimeZoneOffset`: text. Update: in place.
+    /// `InputTimeZoneOffset`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lookoutequipment-inferencescheduler-datainputconfiguration.html#cfn-lookoutequipment-inferencescheduler-datainputconfiguration-inputtimezoneoffset)
     pub fn input_time_zone_offset(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputTimeZoneOffset", value.into_expr()), Phase) }
-    /// `S3InputConfiguration`: `S3InputConfiguration`, required. Update: in place.
+    /// `S3InputConfiguration`: `S3InputConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lookoutequipment-inferencescheduler-datainputconfiguration.html#cfn-lookoutequipment-inferencescheduler-datainputconfiguration-s3inputconfiguration)
     pub fn s3_input_configuration(self, value: impl Arg<S3InputConfiguration>) -> DataInputConfiguration<Set> { DataInputConfiguration(put(self.0, "S3InputConfiguration", value.into_expr()), Phase) }
 }
 impl Done for DataInputConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -69,9 +69,9 @@ impl DataOutputConfiguration {
     pub fn new() -> DataOutputConfiguration<Missing<super::required::S3OutputConfiguration>> { DataOutputConfiguration(Bag::default(), Phase) }
 }
 impl<R0> DataOutputConfiguration<R0> {
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lookoutequipment-inferencescheduler-dataoutputconfiguration.html#cfn-lookoutequipment-inferencescheduler-dataoutputconfiguration-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `S3OutputConfiguration`: `S3OutputConfiguration`, required. Update: in place.
+    /// `S3OutputConfiguration`: `S3OutputConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lookoutequipment-inferencescheduler-dataoutputconfiguration.html#cfn-lookoutequipment-inferencescheduler-dataoutputconfiguration-s3outputconfiguration)
     pub fn s3_output_configuration(self, value: impl Arg<S3OutputConfiguration>) -> DataOutputConfiguration<Set> { DataOutputConfiguration(put(self.0, "S3OutputConfiguration", value.into_expr()), Phase) }
 }
 impl Done for DataOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -80,9 +80,9 @@ impl Done for DataOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl InputNameConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ComponentTimestampDelimiter`: text. Update: in place.
+    /// `ComponentTimestampDelimiter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lookoutequipment-inferencescheduler-inputnameconfiguration.html#cfn-lookoutequipment-inferencescheduler-inputnameconfiguration-componenttimestampdelimiter)
     pub fn component_timestamp_delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentTimestampDelimiter", value.into_expr())) }
-    /// `TimestampFormat`: text. Update: in place.
+    /// `TimestampFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lookoutequipment-inferencescheduler-inputnameconfiguration.html#cfn-lookoutequipment-inferencescheduler-inputnameconfiguration-timestampformat)
     pub fn timestamp_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimestampFormat", value.into_expr())) }
 }
 impl Done for InputNameConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -93,9 +93,9 @@ impl S3InputConfiguration {
     pub fn new() -> S3InputConfiguration<Missing<super::required::Bucket>> { S3InputConfiguration(Bag::default(), Phase) }
 }
 impl<R0> S3InputConfiguration<R0> {
-    /// `Bucket`: text, required. Update: in place.
+    /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lookoutequipment-inferencescheduler-s3inputconfiguration.html#cfn-lookoutequipment-inferencescheduler-s3inputconfiguration-bucket)
     pub fn bucket(self, value: impl Arg<str>) -> S3InputConfiguration<Set> { S3InputConfiguration(put(self.0, "Bucket", value.into_expr()), Phase) }
-    /// `Prefix`: text. Update: in place.
+    /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lookoutequipment-inferencescheduler-s3inputconfiguration.html#cfn-lookoutequipment-inferencescheduler-s3inputconfiguration-prefix)
     pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
 }
 impl Done for S3InputConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -106,9 +106,9 @@ impl S3OutputConfiguration {
     pub fn new() -> S3OutputConfiguration<Missing<super::required::Bucket>> { S3OutputConfiguration(Bag::default(), Phase) }
 }
 impl<R0> S3OutputConfiguration<R0> {
-    /// `Bucket`: text, required. Update: in place.
+    /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lookoutequipment-inferencescheduler-s3outputconfiguration.html#cfn-lookoutequipment-inferencescheduler-s3outputconfiguration-bucket)
     pub fn bucket(self, value: impl Arg<str>) -> S3OutputConfiguration<Set> { S3OutputConfiguration(put(self.0, "Bucket", value.into_expr()), Phase) }
-    /// `Prefix`: text. Update: in place.
+    /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lookoutequipment-inferencescheduler-s3outputconfiguration.html#cfn-lookoutequipment-inferencescheduler-s3outputconfiguration-prefix)
     pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
 }
 impl Done for S3OutputConfiguration { fn into_props(self) -> Bag { self.0 } }

@@ -13,9 +13,9 @@ impl CfnApplication {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ApplicationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ApplicationArn`: `OtherArn`.
+    /// The attribute `ApplicationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-application.html#ApplicationArn-fn::getatt)
     pub fn attr_application_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ApplicationArn") }
-    /// The attribute `ApplicationId`: text.
+    /// The attribute `ApplicationId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-application.html#ApplicationId-fn::getatt)
     pub fn attr_application_id(&self) -> Val<str> { self.0.get_att("ApplicationId") }
 }
 impl Parent for CfnApplication { fn node(&self) -> &Place { &self.0 } }
@@ -26,19 +26,19 @@ impl CfnApplicationProps {
     pub fn new() -> CfnApplicationProps<Missing<required::EngineType>, Missing<required::Name>> { CfnApplicationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnApplicationProps<R0, R1> {
-    /// `Definition`: `Definition`. Update: in place.
+    /// `Definition`: `Definition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-application.html#cfn-m2-application-definition)
     pub fn definition(self, value: impl Arg<application::Definition>) -> Self { Self(put(self.0, "Definition", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-application.html#cfn-m2-application-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `EngineType`: `EngineType`, required. Update: replacement.
+    /// `EngineType`: `EngineType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-application.html#cfn-m2-application-enginetype)
     pub fn engine_type(self, value: impl Arg<application::EngineType>) -> CfnApplicationProps<Set, R1> { CfnApplicationProps(put(self.0, "EngineType", value.into_expr()), Phase) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-application.html#cfn-m2-application-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-application.html#cfn-m2-application-name)
     pub fn name(self, value: impl Arg<str>) -> CfnApplicationProps<R0, Set> { CfnApplicationProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`. Update: replacement.
+    /// `RoleArn`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-application.html#cfn-m2-application-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-application.html#cfn-m2-application-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
@@ -50,9 +50,9 @@ use crate::cfn::support::*;
 impl Definition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Content`: text. Update: in place.
+    /// `Content`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-m2-application-definition.html#cfn-m2-application-definition-content)
     pub fn content(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Content", value.into_expr())) }
-    /// `S3Location`: text. Update: in place.
+    /// `S3Location`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-m2-application-definition.html#cfn-m2-application-definition-s3location)
     pub fn s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Location", value.into_expr())) }
 }
 impl Done for Definition { fn into_props(self) -> Bag { self.0 } }
@@ -68,9 +68,9 @@ impl CfnDeployment {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDeploymentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ApplicationId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `DeploymentId`: text.
+    /// The attribute `DeploymentId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-deployment.html#DeploymentId-fn::getatt)
     pub fn attr_deployment_id(&self) -> Val<str> { self.0.get_att("DeploymentId") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-deployment.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnDeployment { fn node(&self) -> &Place { &self.0 } }
@@ -81,11 +81,11 @@ impl CfnDeploymentProps {
     pub fn new() -> CfnDeploymentProps<Missing<required::ApplicationId>, Missing<required::ApplicationVersion>, Missing<required::EnvironmentId>> { CfnDeploymentProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDeploymentProps<R0, R1, R2> {
-    /// `ApplicationId`: text, required. Update: replacement.
+    /// `ApplicationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-deployment.html#cfn-m2-deployment-applicationid)
     pub fn application_id(self, value: impl Arg<str>) -> CfnDeploymentProps<Set, R1, R2> { CfnDeploymentProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
-    /// `ApplicationVersion`: integer, required. Update: in place.
+    /// `ApplicationVersion`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-deployment.html#cfn-m2-deployment-applicationversion)
     pub fn application_version(self, value: impl Arg<i64>) -> CfnDeploymentProps<R0, Set, R2> { CfnDeploymentProps(put(self.0, "ApplicationVersion", value.into_expr()), Phase) }
-    /// `EnvironmentId`: text, required. Update: replacement.
+    /// `EnvironmentId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-deployment.html#cfn-m2-deployment-environmentid)
     pub fn environment_id(self, value: impl Arg<str>) -> CfnDeploymentProps<R0, R1, Set> { CfnDeploymentProps(put(self.0, "EnvironmentId", value.into_expr()), Phase) }
 }
 impl Done for CfnDeploymentProps { fn into_props(self) -> Bag { self.0 } }
@@ -98,9 +98,9 @@ impl CfnEnvironment {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEnvironmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `EnvironmentArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `EnvironmentArn`: `OtherArn`.
+    /// The attribute `EnvironmentArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-environment.html#EnvironmentArn-fn::getatt)
     pub fn attr_environment_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("EnvironmentArn") }
-    /// The attribute `EnvironmentId`: text.
+    /// The attribute `EnvironmentId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-environment.html#EnvironmentId-fn::getatt)
     pub fn attr_environment_id(&self) -> Val<str> { self.0.get_att("EnvironmentId") }
 }
 impl Parent for CfnEnvironment { fn node(&self) -> &Place { &self.0 } }
@@ -111,33 +111,33 @@ impl CfnEnvironmentProps {
     pub fn new() -> CfnEnvironmentProps<Missing<required::EngineType>, Missing<required::InstanceType>, Missing<required::Name>> { CfnEnvironmentProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnEnvironmentProps<R0, R1, R2> {
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-environment.html#cfn-m2-environment-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `EngineType`: `EngineType`, required. Update: replacement.
+    /// `EngineType`: `EngineType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-environment.html#cfn-m2-environment-enginetype)
     pub fn engine_type(self, value: impl Arg<environment::EngineType>) -> CfnEnvironmentProps<Set, R1, R2> { CfnEnvironmentProps(put(self.0, "EngineType", value.into_expr()), Phase) }
-    /// `EngineVersion`: text. Update: in place.
+    /// `EngineVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-environment.html#cfn-m2-environment-engineversion)
     pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr()), Phase) }
-    /// `HighAvailabilityConfig`: `HighAvailabilityConfig`. Update: in place.
+    /// `HighAvailabilityConfig`: `HighAvailabilityConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-environment.html#cfn-m2-environment-highavailabilityconfig)
     pub fn high_availability_config(self, value: impl Arg<environment::HighAvailabilityConfig>) -> Self { Self(put(self.0, "HighAvailabilityConfig", value.into_expr()), Phase) }
-    /// `InstanceType`: text, required. Update: in place.
+    /// `InstanceType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-environment.html#cfn-m2-environment-instancetype)
     pub fn instance_type(self, value: impl Arg<str>) -> CfnEnvironmentProps<R0, Set, R2> { CfnEnvironmentProps(put(self.0, "InstanceType", value.into_expr()), Phase) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-environment.html#cfn-m2-environment-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-environment.html#cfn-m2-environment-name)
     pub fn name(self, value: impl Arg<str>) -> CfnEnvironmentProps<R0, R1, Set> { CfnEnvironmentProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `NetworkType`: `NetworkType`. Update: replacement.
+    /// `NetworkType`: `NetworkType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-environment.html#cfn-m2-environment-networktype)
     pub fn network_type(self, value: impl Arg<environment::NetworkType>) -> Self { Self(put(self.0, "NetworkType", value.into_expr()), Phase) }
-    /// `PreferredMaintenanceWindow`: text. Update: in place.
+    /// `PreferredMaintenanceWindow`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-environment.html#cfn-m2-environment-preferredmaintenancewindow)
     pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value.into_expr()), Phase) }
-    /// `PubliclyAccessible`: boolean. Update: replacement.
+    /// `PubliclyAccessible`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-environment.html#cfn-m2-environment-publiclyaccessible)
     pub fn publicly_accessible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PubliclyAccessible", value.into_expr()), Phase) }
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-environment.html#cfn-m2-environment-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `StorageConfigurations`: list of `StorageConfiguration`. Update: replacement.
+    /// `StorageConfigurations`: list of `StorageConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-environment.html#cfn-m2-environment-storageconfigurations)
     pub fn storage_configurations(self, value: impl Arg<Arr<environment::StorageConfiguration>>) -> Self { Self(put(self.0, "StorageConfigurations", value.into_expr()), Phase) }
-    /// `SubnetIds`: list of text. Update: replacement.
+    /// `SubnetIds`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-environment.html#cfn-m2-environment-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-environment.html#cfn-m2-environment-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnEnvironmentProps { fn into_props(self) -> Bag { self.0 } }
@@ -151,9 +151,9 @@ impl EfsStorageConfiguration {
     pub fn new() -> EfsStorageConfiguration<Missing<super::required::FileSystemId>, Missing<super::required::MountPoint>> { EfsStorageConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> EfsStorageConfiguration<R0, R1> {
-    /// `FileSystemId`: text, required. Update: replacement.
+    /// `FileSystemId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-m2-environment-efsstorageconfiguration.html#cfn-m2-environment-efsstorageconfiguration-filesystemid)
     pub fn file_system_id(self, value: impl Arg<str>) -> EfsStorageConfiguration<Set, R1> { EfsStorageConfiguration(put(self.0, "FileSystemId", value.into_expr()), Phase) }
-    /// `MountPoint`: text, required. Update: replacement.
+    /// `MountPoint`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-m2-environment-efsstorageconfiguration.html#cfn-m2-environment-efsstorageconfiguration-mountpoint)
     pub fn mount_point(self, value: impl Arg<str>) -> EfsStorageConfiguration<R0, Set> { EfsStorageConfiguration(put(self.0, "MountPoint", value.into_expr()), Phase) }
 }
 impl Done for EfsStorageConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -164,9 +164,9 @@ impl FsxStorageConfiguration {
     pub fn new() -> FsxStorageConfiguration<Missing<super::required::FileSystemId>, Missing<super::required::MountPoint>> { FsxStorageConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> FsxStorageConfiguration<R0, R1> {
-    /// `FileSystemId`: text, required. Update: replacement.
+    /// `FileSystemId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-m2-environment-fsxstorageconfiguration.html#cfn-m2-environment-fsxstorageconfiguration-filesystemid)
     pub fn file_system_id(self, value: impl Arg<str>) -> FsxStorageConfiguration<Set, R1> { FsxStorageConfiguration(put(self.0, "FileSystemId", value.into_expr()), Phase) }
-    /// `MountPoint`: text, required. Update: replacement.
+    /// `MountPoint`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-m2-environment-fsxstorageconfiguration.html#cfn-m2-environment-fsxstorageconfiguration-mountpoint)
     pub fn mount_point(self, value: impl Arg<str>) -> FsxStorageConfiguration<R0, Set> { FsxStorageConfiguration(put(self.0, "MountPoint", value.into_expr()), Phase) }
 }
 impl Done for FsxStorageConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -177,7 +177,7 @@ impl HighAvailabilityConfig {
     pub fn new() -> HighAvailabilityConfig<Missing<super::required::DesiredCapacity>> { HighAvailabilityConfig(Bag::default(), Phase) }
 }
 impl<R0> HighAvailabilityConfig<R0> {
-    /// `DesiredCapacity`: integer, required. Update: in place.
+    /// `DesiredCapacity`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-m2-environment-highavailabilityconfig.html#cfn-m2-environment-highavailabilityconfig-desiredcapacity)
     pub fn desired_capacity(self, value: impl Arg<i64>) -> HighAvailabilityConfig<Set> { HighAvailabilityConfig(put(self.0, "DesiredCapacity", value.into_expr()), Phase) }
 }
 impl Done for HighAvailabilityConfig { fn into_props(self) -> Bag { self.0 } }
@@ -186,9 +186,9 @@ impl Done for HighAvailabilityConfig { fn into_props(self) -> Bag { self.0 } }
 impl StorageConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Efs`: `EfsStorageConfiguration`. Update: replacement.
+    /// `Efs`: `EfsStorageConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-m2-environment-storageconfiguration.html#cfn-m2-environment-storageconfiguration-efs)
     pub fn efs(self, value: impl Arg<EfsStorageConfiguration>) -> Self { Self(put(self.0, "Efs", value.into_expr())) }
-    /// `Fsx`: `FsxStorageConfiguration`. Update: replacement.
+    /// `Fsx`: `FsxStorageConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-m2-environment-storageconfiguration.html#cfn-m2-environment-storageconfiguration-fsx)
     pub fn fsx(self, value: impl Arg<FsxStorageConfiguration>) -> Self { Self(put(self.0, "Fsx", value.into_expr())) }
 }
 impl Done for StorageConfiguration { fn into_props(self) -> Bag { self.0 } }

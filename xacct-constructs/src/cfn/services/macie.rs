@@ -13,11 +13,11 @@ impl CfnAllowList {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAllowListProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-allowlist.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-allowlist.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-allowlist.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnAllowList { fn node(&self) -> &Place { &self.0 } }
@@ -28,13 +28,13 @@ impl CfnAllowListProps {
     pub fn new() -> CfnAllowListProps<Missing<required::Criteria>, Missing<required::Name>> { CfnAllowListProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAllowListProps<R0, R1> {
-    /// `Criteria`: `Criteria`, required. Update: in place.
+    /// `Criteria`: `Criteria`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-allowlist.html#cfn-macie-allowlist-criteria)
     pub fn criteria(self, value: impl Arg<allow_list::Criteria>) -> CfnAllowListProps<Set, R1> { CfnAllowListProps(put(self.0, "Criteria", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-allowlist.html#cfn-macie-allowlist-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-allowlist.html#cfn-macie-allowlist-name)
     pub fn name(self, value: impl Arg<str>) -> CfnAllowListProps<R0, Set> { CfnAllowListProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-allowlist.html#cfn-macie-allowlist-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAllowListProps { fn into_props(self) -> Bag { self.0 } }
@@ -46,9 +46,9 @@ use crate::cfn::support::*;
 impl Criteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Regex`: text. Update: in place.
+    /// `Regex`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-macie-allowlist-criteria.html#cfn-macie-allowlist-criteria-regex)
     pub fn regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Regex", value.into_expr())) }
-    /// `S3WordsList`: `S3WordsList`. Update: in place.
+    /// `S3WordsList`: `S3WordsList`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-macie-allowlist-criteria.html#cfn-macie-allowlist-criteria-s3wordslist)
     pub fn s3_words_list(self, value: impl Arg<S3WordsList>) -> Self { Self(put(self.0, "S3WordsList", value.into_expr())) }
 }
 impl Done for Criteria { fn into_props(self) -> Bag { self.0 } }
@@ -59,9 +59,9 @@ impl S3WordsList {
     pub fn new() -> S3WordsList<Missing<super::required::BucketName>, Missing<super::required::ObjectKey>> { S3WordsList(Bag::default(), Phase) }
 }
 impl<R0, R1> S3WordsList<R0, R1> {
-    /// `BucketName`: text, required. Update: in place.
+    /// `BucketName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-macie-allowlist-s3wordslist.html#cfn-macie-allowlist-s3wordslist-bucketname)
     pub fn bucket_name(self, value: impl Arg<str>) -> S3WordsList<Set, R1> { S3WordsList(put(self.0, "BucketName", value.into_expr()), Phase) }
-    /// `ObjectKey`: text, required. Update: in place.
+    /// `ObjectKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-macie-allowlist-s3wordslist.html#cfn-macie-allowlist-s3wordslist-objectkey)
     pub fn object_key(self, value: impl Arg<str>) -> S3WordsList<R0, Set> { S3WordsList(put(self.0, "ObjectKey", value.into_expr()), Phase) }
 }
 impl Done for S3WordsList { fn into_props(self) -> Bag { self.0 } }
@@ -75,9 +75,9 @@ impl CfnCustomDataIdentifier {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCustomDataIdentifierProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-customdataidentifier.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-customdataidentifier.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnCustomDataIdentifier { fn node(&self) -> &Place { &self.0 } }
@@ -88,19 +88,19 @@ impl CfnCustomDataIdentifierProps {
     pub fn new() -> CfnCustomDataIdentifierProps<Missing<required::Name>, Missing<required::Regex>> { CfnCustomDataIdentifierProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnCustomDataIdentifierProps<R0, R1> {
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-customdataidentifier.html#cfn-macie-customdataidentifier-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `IgnoreWords`: list of text. Update: replacement.
+    /// `IgnoreWords`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-customdataidentifier.html#cfn-macie-customdataidentifier-ignorewords)
     pub fn ignore_words(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IgnoreWords", value.into_expr()), Phase) }
-    /// `Keywords`: list of text. Update: replacement.
+    /// `Keywords`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-customdataidentifier.html#cfn-macie-customdataidentifier-keywords)
     pub fn keywords(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Keywords", value.into_expr()), Phase) }
-    /// `MaximumMatchDistance`: integer. Update: replacement.
+    /// `MaximumMatchDistance`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-customdataidentifier.html#cfn-macie-customdataidentifier-maximummatchdistance)
     pub fn maximum_match_distance(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumMatchDistance", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-customdataidentifier.html#cfn-macie-customdataidentifier-name)
     pub fn name(self, value: impl Arg<str>) -> CfnCustomDataIdentifierProps<Set, R1> { CfnCustomDataIdentifierProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Regex`: text, required. Update: replacement.
+    /// `Regex`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-customdataidentifier.html#cfn-macie-customdataidentifier-regex)
     pub fn regex(self, value: impl Arg<str>) -> CfnCustomDataIdentifierProps<R0, Set> { CfnCustomDataIdentifierProps(put(self.0, "Regex", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-customdataidentifier.html#cfn-macie-customdataidentifier-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCustomDataIdentifierProps { fn into_props(self) -> Bag { self.0 } }
@@ -113,11 +113,11 @@ impl CfnFindingsFilter {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFindingsFilterProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-findingsfilter.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `FindingsFilterListItems`: list of JSON.
+    /// The attribute `FindingsFilterListItems`: list of JSON. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-findingsfilter.html#FindingsFilterListItems-fn::getatt)
     pub fn attr_findings_filter_list_items(&self) -> Val<Arr<Any>> { self.0.get_att("FindingsFilterListItems") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-findingsfilter.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnFindingsFilter { fn node(&self) -> &Place { &self.0 } }
@@ -128,17 +128,17 @@ impl CfnFindingsFilterProps {
     pub fn new() -> CfnFindingsFilterProps<Missing<required::FindingCriteria>, Missing<required::Name>> { CfnFindingsFilterProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnFindingsFilterProps<R0, R1> {
-    /// `Action`: `Action`. Update: in place.
+    /// `Action`: `Action`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-findingsfilter.html#cfn-macie-findingsfilter-action)
     pub fn action(self, value: impl Arg<findings_filter::Action>) -> Self { Self(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-findingsfilter.html#cfn-macie-findingsfilter-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `FindingCriteria`: `FindingCriteria`, required. Update: in place.
+    /// `FindingCriteria`: `FindingCriteria`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-findingsfilter.html#cfn-macie-findingsfilter-findingcriteria)
     pub fn finding_criteria(self, value: impl Arg<findings_filter::FindingCriteria>) -> CfnFindingsFilterProps<Set, R1> { CfnFindingsFilterProps(put(self.0, "FindingCriteria", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-findingsfilter.html#cfn-macie-findingsfilter-name)
     pub fn name(self, value: impl Arg<str>) -> CfnFindingsFilterProps<R0, Set> { CfnFindingsFilterProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Position`: integer. Update: in place.
+    /// `Position`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-findingsfilter.html#cfn-macie-findingsfilter-position)
     pub fn position(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Position", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-findingsfilter.html#cfn-macie-findingsfilter-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnFindingsFilterProps { fn into_props(self) -> Bag { self.0 } }
@@ -150,17 +150,17 @@ use crate::cfn::support::*;
 impl CriterionAdditionalProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `eq`: list of text. Update: in place.
+    /// `eq`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-macie-findingsfilter-criterionadditionalproperties.html#cfn-macie-findingsfilter-criterionadditionalproperties-eq)
     pub fn eq(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "eq", value.into_expr())) }
-    /// `gt`: integer. Update: in place.
+    /// `gt`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-macie-findingsfilter-criterionadditionalproperties.html#cfn-macie-findingsfilter-criterionadditionalproperties-gt)
     pub fn gt(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "gt", value.into_expr())) }
-    /// `gte`: integer. Update: in place.
+    /// `gte`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-macie-findingsfilter-criterionadditionalproperties.html#cfn-macie-findingsfilter-criterionadditionalproperties-gte)
     pub fn gte(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "gte", value.into_expr())) }
-    /// `lt`: integer. Update: in place.
+    /// `lt`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-macie-findingsfilter-criterionadditionalproperties.html#cfn-macie-findingsfilter-criterionadditionalproperties-lt)
     pub fn lt(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "lt", value.into_expr())) }
-    /// `lte`: integer. Update: in place.
+    /// `lte`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-macie-findingsfilter-criterionadditionalproperties.html#cfn-macie-findingsfilter-criterionadditionalproperties-lte)
     pub fn lte(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "lte", value.into_expr())) }
-    /// `neq`: list of text. Update: in place.
+    /// `neq`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-macie-findingsfilter-criterionadditionalproperties.html#cfn-macie-findingsfilter-criterionadditionalproperties-neq)
     pub fn neq(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "neq", value.into_expr())) }
 }
 impl Done for CriterionAdditionalProperties { fn into_props(self) -> Bag { self.0 } }
@@ -169,7 +169,7 @@ impl Done for CriterionAdditionalProperties { fn into_props(self) -> Bag { self.
 impl FindingCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Criterion`: map of `CriterionAdditionalProperties`. Update: in place.
+    /// `Criterion`: map of `CriterionAdditionalProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-macie-findingsfilter-findingcriteria.html#cfn-macie-findingsfilter-findingcriteria-criterion)
     pub fn criterion(self, value: impl Arg<Dict<CriterionAdditionalProperties>>) -> Self { Self(put(self.0, "Criterion", value.into_expr())) }
 }
 impl Done for FindingCriteria { fn into_props(self) -> Bag { self.0 } }
@@ -178,9 +178,9 @@ impl Done for FindingCriteria { fn into_props(self) -> Bag { self.0 } }
 impl FindingsFilterListItem {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Id`: text. Update: in place.
+    /// `Id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-macie-findingsfilter-findingsfilterlistitem.html#cfn-macie-findingsfilter-findingsfilterlistitem-id)
     pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-macie-findingsfilter-findingsfilterlistitem.html#cfn-macie-findingsfilter-findingsfilterlistitem-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for FindingsFilterListItem { fn into_props(self) -> Bag { self.0 } }
@@ -196,13 +196,13 @@ impl CfnMember {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMemberProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AdministratorAccountId`: text.
+    /// The attribute `AdministratorAccountId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-member.html#AdministratorAccountId-fn::getatt)
     pub fn attr_administrator_account_id(&self) -> Val<str> { self.0.get_att("AdministratorAccountId") }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-member.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `RelationshipStatus`: text.
+    /// The attribute `RelationshipStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-member.html#RelationshipStatus-fn::getatt)
     pub fn attr_relationship_status(&self) -> Val<str> { self.0.get_att("RelationshipStatus") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-member.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnMember { fn node(&self) -> &Place { &self.0 } }
@@ -213,11 +213,11 @@ impl CfnMemberProps {
     pub fn new() -> CfnMemberProps<Missing<required::AccountId>> { CfnMemberProps(Bag::default(), Phase) }
 }
 impl<R0> CfnMemberProps<R0> {
-    /// `AccountId`: text, required. Update: replacement.
+    /// `AccountId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-member.html#cfn-macie-member-accountid)
     pub fn account_id(self, value: impl Arg<str>) -> CfnMemberProps<Set> { CfnMemberProps(put(self.0, "AccountId", value.into_expr()), Phase) }
-    /// `Email`: text. Update: replacement.
+    /// `Email`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-member.html#cfn-macie-member-email)
     pub fn email(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Email", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-member.html#cfn-macie-member-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnMemberProps { fn into_props(self) -> Bag { self.0 } }
@@ -230,11 +230,11 @@ impl CfnSession {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnSessionProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `AwsAccountId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AutomatedDiscoveryStatus`: text.
+    /// The attribute `AutomatedDiscoveryStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-session.html#AutomatedDiscoveryStatus-fn::getatt)
     pub fn attr_automated_discovery_status(&self) -> Val<str> { self.0.get_att("AutomatedDiscoveryStatus") }
-    /// The attribute `AwsAccountId`: text.
+    /// The attribute `AwsAccountId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-session.html#AwsAccountId-fn::getatt)
     pub fn attr_aws_account_id(&self) -> Val<str> { self.0.get_att("AwsAccountId") }
-    /// The attribute `ServiceRole`: text.
+    /// The attribute `ServiceRole`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-session.html#ServiceRole-fn::getatt)
     pub fn attr_service_role(&self) -> Val<str> { self.0.get_att("ServiceRole") }
 }
 impl Parent for CfnSession { fn node(&self) -> &Place { &self.0 } }
@@ -243,9 +243,9 @@ impl Parent for CfnSession { fn node(&self) -> &Place { &self.0 } }
 impl CfnSessionProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FindingPublishingFrequency`: `FindingPublishingFrequency`. Update: in place.
+    /// `FindingPublishingFrequency`: `FindingPublishingFrequency`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-session.html#cfn-macie-session-findingpublishingfrequency)
     pub fn finding_publishing_frequency(self, value: impl Arg<session::FindingPublishingFrequency>) -> Self { Self(put(self.0, "FindingPublishingFrequency", value.into_expr())) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-session.html#cfn-macie-session-status)
     pub fn status(self, value: impl Arg<session::Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for CfnSessionProps { fn into_props(self) -> Bag { self.0 } }

@@ -13,15 +13,15 @@ impl CfnAccessor {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAccessorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-managedblockchain-accessor.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `BillingToken`: text.
+    /// The attribute `BillingToken`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-managedblockchain-accessor.html#BillingToken-fn::getatt)
     pub fn attr_billing_token(&self) -> Val<str> { self.0.get_att("BillingToken") }
-    /// The attribute `CreationDate`: text.
+    /// The attribute `CreationDate`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-managedblockchain-accessor.html#CreationDate-fn::getatt)
     pub fn attr_creation_date(&self) -> Val<str> { self.0.get_att("CreationDate") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-managedblockchain-accessor.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-managedblockchain-accessor.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnAccessor { fn node(&self) -> &Place { &self.0 } }
@@ -32,11 +32,11 @@ impl CfnAccessorProps {
     pub fn new() -> CfnAccessorProps<Missing<required::AccessorType>> { CfnAccessorProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAccessorProps<R0> {
-    /// `AccessorType`: `AccessorType`, required. Update: replacement.
+    /// `AccessorType`: `AccessorType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-managedblockchain-accessor.html#cfn-managedblockchain-accessor-accessortype)
     pub fn accessor_type(self, value: impl Arg<accessor::AccessorType>) -> CfnAccessorProps<Set> { CfnAccessorProps(put(self.0, "AccessorType", value.into_expr()), Phase) }
-    /// `NetworkType`: `NetworkType`. Update: replacement.
+    /// `NetworkType`: `NetworkType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-managedblockchain-accessor.html#cfn-managedblockchain-accessor-networktype)
     pub fn network_type(self, value: impl Arg<accessor::NetworkType>) -> Self { Self(put(self.0, "NetworkType", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-managedblockchain-accessor.html#cfn-managedblockchain-accessor-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAccessorProps { fn into_props(self) -> Bag { self.0 } }
@@ -57,9 +57,9 @@ impl CfnMember {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMemberProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `MemberId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `MemberId`: text.
+    /// The attribute `MemberId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-managedblockchain-member.html#MemberId-fn::getatt)
     pub fn attr_member_id(&self) -> Val<str> { self.0.get_att("MemberId") }
-    /// The attribute `NetworkId`: text.
+    /// The attribute `NetworkId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-managedblockchain-member.html#NetworkId-fn::getatt)
     pub fn attr_network_id(&self) -> Val<str> { self.0.get_att("NetworkId") }
 }
 impl Parent for CfnMember { fn node(&self) -> &Place { &self.0 } }
@@ -70,13 +70,13 @@ impl CfnMemberProps {
     pub fn new() -> CfnMemberProps<Missing<required::MemberConfiguration>> { CfnMemberProps(Bag::default(), Phase) }
 }
 impl<R0> CfnMemberProps<R0> {
-    /// `InvitationId`: text. Update: in place.
+    /// `InvitationId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-managedblockchain-member.html#cfn-managedblockchain-member-invitationid)
     pub fn invitation_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InvitationId", value.into_expr()), Phase) }
-    /// `MemberConfiguration`: `MemberConfiguration`, required. Update: in place.
+    /// `MemberConfiguration`: `MemberConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-managedblockchain-member.html#cfn-managedblockchain-member-memberconfiguration)
     pub fn member_configuration(self, value: impl Arg<member::MemberConfiguration>) -> CfnMemberProps<Set> { CfnMemberProps(put(self.0, "MemberConfiguration", value.into_expr()), Phase) }
-    /// `NetworkConfiguration`: `NetworkConfiguration`. Update: in place.
+    /// `NetworkConfiguration`: `NetworkConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-managedblockchain-member.html#cfn-managedblockchain-member-networkconfiguration)
     pub fn network_configuration(self, value: impl Arg<member::NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value.into_expr()), Phase) }
-    /// `NetworkId`: text. Update: in place.
+    /// `NetworkId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-managedblockchain-member.html#cfn-managedblockchain-member-networkid)
     pub fn network_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkId", value.into_expr()), Phase) }
 }
 impl Done for CfnMemberProps { fn into_props(self) -> Bag { self.0 } }
@@ -88,11 +88,11 @@ use crate::cfn::support::*;
 impl ApprovalThresholdPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ProposalDurationInHours`: integer. Update: in place.
+    /// `ProposalDurationInHours`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-approvalthresholdpolicy.html#cfn-managedblockchain-member-approvalthresholdpolicy-proposaldurationinhours)
     pub fn proposal_duration_in_hours(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProposalDurationInHours", value.into_expr())) }
-    /// `ThresholdComparator`: text. Update: in place.
+    /// `ThresholdComparator`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-approvalthresholdpolicy.html#cfn-managedblockchain-member-approvalthresholdpolicy-thresholdcomparator)
     pub fn threshold_comparator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThresholdComparator", value.into_expr())) }
-    /// `ThresholdPercentage`: integer. Update: in place.
+    /// `ThresholdPercentage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-approvalthresholdpolicy.html#cfn-managedblockchain-member-approvalthresholdpolicy-thresholdpercentage)
     pub fn threshold_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThresholdPercentage", value.into_expr())) }
 }
 impl Done for ApprovalThresholdPolicy { fn into_props(self) -> Bag { self.0 } }
@@ -103,11 +103,11 @@ impl MemberConfiguration {
     pub fn new() -> MemberConfiguration<Missing<super::required::Name>> { MemberConfiguration(Bag::default(), Phase) }
 }
 impl<R0> MemberConfiguration<R0> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-memberconfiguration.html#cfn-managedblockchain-member-memberconfiguration-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `MemberFrameworkConfiguration`: `MemberFrameworkConfiguration`. Update: in place.
+    /// `MemberFrameworkConfiguration`: `MemberFrameworkConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-memberconfiguration.html#cfn-managedblockchain-member-memberconfiguration-memberframeworkconfiguration)
     pub fn member_framework_configuration(self, value: impl Arg<MemberFrameworkConfiguration>) -> Self { Self(put(self.0, "MemberFrameworkConfiguration", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-memberconfiguration.html#cfn-managedblockchain-member-memberconfiguration-name)
     pub fn name(self, value: impl Arg<str>) -> MemberConfiguration<Set> { MemberConfiguration(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for MemberConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -118,9 +118,9 @@ impl MemberFabricConfiguration {
     pub fn new() -> MemberFabricConfiguration<Missing<super::required::AdminPassword>, Missing<super::required::AdminUsername>> { MemberFabricConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> MemberFabricConfiguration<R0, R1> {
-    /// `AdminPassword`: text, required. Update: in place.
+    /// `AdminPassword`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-memberfabricconfiguration.html#cfn-managedblockchain-member-memberfabricconfiguration-adminpassword)
     pub fn admin_password(self, value: impl Arg<str>) -> MemberFabricConfiguration<Set, R1> { MemberFabricConfiguration(put(self.0, "AdminPassword", value.into_expr()), Phase) }
-    /// `AdminUsername`: text, required. Update: in place.
+    /// `AdminUsername`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-memberfabricconfiguration.html#cfn-managedblockchain-member-memberfabricconfiguration-adminusername)
     pub fn admin_username(self, value: impl Arg<str>) -> MemberFabricConfiguration<R0, Set> { MemberFabricConfiguration(put(self.0, "AdminUsername", value.into_expr()), Phase) }
 }
 impl Done for MemberFabricConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -129,7 +129,7 @@ impl Done for MemberFabricConfiguration { fn into_props(self) -> Bag { self.0 } 
 impl MemberFrameworkConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MemberFabricConfiguration`: `MemberFabricConfiguration`. Update: in place.
+    /// `MemberFabricConfiguration`: `MemberFabricConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-memberframeworkconfiguration.html#cfn-managedblockchain-member-memberframeworkconfiguration-memberfabricconfiguration)
     pub fn member_fabric_configuration(self, value: impl Arg<MemberFabricConfiguration>) -> Self { Self(put(self.0, "MemberFabricConfiguration", value.into_expr())) }
 }
 impl Done for MemberFrameworkConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -140,17 +140,17 @@ impl NetworkConfiguration {
     pub fn new() -> NetworkConfiguration<Missing<super::required::Framework>, Missing<super::required::FrameworkVersion>, Missing<super::required::Name>, Missing<super::required::VotingPolicy>> { NetworkConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> NetworkConfiguration<R0, R1, R2, R3> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-networkconfiguration.html#cfn-managedblockchain-member-networkconfiguration-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Framework`: text, required. Update: in place.
+    /// `Framework`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-networkconfiguration.html#cfn-managedblockchain-member-networkconfiguration-framework)
     pub fn framework(self, value: impl Arg<str>) -> NetworkConfiguration<Set, R1, R2, R3> { NetworkConfiguration(put(self.0, "Framework", value.into_expr()), Phase) }
-    /// `FrameworkVersion`: text, required. Update: in place.
+    /// `FrameworkVersion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-networkconfiguration.html#cfn-managedblockchain-member-networkconfiguration-frameworkversion)
     pub fn framework_version(self, value: impl Arg<str>) -> NetworkConfiguration<R0, Set, R2, R3> { NetworkConfiguration(put(self.0, "FrameworkVersion", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-networkconfiguration.html#cfn-managedblockchain-member-networkconfiguration-name)
     pub fn name(self, value: impl Arg<str>) -> NetworkConfiguration<R0, R1, Set, R3> { NetworkConfiguration(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `NetworkFrameworkConfiguration`: `NetworkFrameworkConfiguration`. Update: in place.
+    /// `NetworkFrameworkConfiguration`: `NetworkFrameworkConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-networkconfiguration.html#cfn-managedblockchain-member-networkconfiguration-networkframeworkconfiguration)
     pub fn network_framework_configuration(self, value: impl Arg<NetworkFrameworkConfiguration>) -> Self { Self(put(self.0, "NetworkFrameworkConfiguration", value.into_expr()), Phase) }
-    /// `VotingPolicy`: `VotingPolicy`, required. Update: in place.
+    /// `VotingPolicy`: `VotingPolicy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-networkconfiguration.html#cfn-managedblockchain-member-networkconfiguration-votingpolicy)
     pub fn voting_policy(self, value: impl Arg<VotingPolicy>) -> NetworkConfiguration<R0, R1, R2, Set> { NetworkConfiguration(put(self.0, "VotingPolicy", value.into_expr()), Phase) }
 }
 impl Done for NetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -161,7 +161,7 @@ impl NetworkFabricConfiguration {
     pub fn new() -> NetworkFabricConfiguration<Missing<super::required::Edition>> { NetworkFabricConfiguration(Bag::default(), Phase) }
 }
 impl<R0> NetworkFabricConfiguration<R0> {
-    /// `Edition`: text, required. Update: in place.
+    /// `Edition`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-networkfabricconfiguration.html#cfn-managedblockchain-member-networkfabricconfiguration-edition)
     pub fn edition(self, value: impl Arg<str>) -> NetworkFabricConfiguration<Set> { NetworkFabricConfiguration(put(self.0, "Edition", value.into_expr()), Phase) }
 }
 impl Done for NetworkFabricConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -170,7 +170,7 @@ impl Done for NetworkFabricConfiguration { fn into_props(self) -> Bag { self.0 }
 impl NetworkFrameworkConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `NetworkFabricConfiguration`: `NetworkFabricConfiguration`. Update: in place.
+    /// `NetworkFabricConfiguration`: `NetworkFabricConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-networkframeworkconfiguration.html#cfn-managedblockchain-member-networkframeworkconfiguration-networkfabricconfiguration)
     pub fn network_fabric_configuration(self, value: impl Arg<NetworkFabricConfiguration>) -> Self { Self(put(self.0, "NetworkFabricConfiguration", value.into_expr())) }
 }
 impl Done for NetworkFrameworkConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -179,7 +179,7 @@ impl Done for NetworkFrameworkConfiguration { fn into_props(self) -> Bag { self.
 impl VotingPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ApprovalThresholdPolicy`: `ApprovalThresholdPolicy`. Update: in place.
+    /// `ApprovalThresholdPolicy`: `ApprovalThresholdPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-votingpolicy.html#cfn-managedblockchain-member-votingpolicy-approvalthresholdpolicy)
     pub fn approval_threshold_policy(self, value: impl Arg<ApprovalThresholdPolicy>) -> Self { Self(put(self.0, "ApprovalThresholdPolicy", value.into_expr())) }
 }
 impl Done for VotingPolicy { fn into_props(self) -> Bag { self.0 } }
@@ -193,13 +193,13 @@ impl CfnNode {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnNodeProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `NodeId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-managedblockchain-node.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `MemberId`: text.
+    /// The attribute `MemberId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-managedblockchain-node.html#MemberId-fn::getatt)
     pub fn attr_member_id(&self) -> Val<str> { self.0.get_att("MemberId") }
-    /// The attribute `NetworkId`: text.
+    /// The attribute `NetworkId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-managedblockchain-node.html#NetworkId-fn::getatt)
     pub fn attr_network_id(&self) -> Val<str> { self.0.get_att("NetworkId") }
-    /// The attribute `NodeId`: text.
+    /// The attribute `NodeId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-managedblockchain-node.html#NodeId-fn::getatt)
     pub fn attr_node_id(&self) -> Val<str> { self.0.get_att("NodeId") }
 }
 impl Parent for CfnNode { fn node(&self) -> &Place { &self.0 } }
@@ -210,11 +210,11 @@ impl CfnNodeProps {
     pub fn new() -> CfnNodeProps<Missing<required::NetworkId>, Missing<required::NodeConfiguration>> { CfnNodeProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnNodeProps<R0, R1> {
-    /// `MemberId`: text. Update: in place.
+    /// `MemberId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-managedblockchain-node.html#cfn-managedblockchain-node-memberid)
     pub fn member_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MemberId", value.into_expr()), Phase) }
-    /// `NetworkId`: text, required. Update: in place.
+    /// `NetworkId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-managedblockchain-node.html#cfn-managedblockchain-node-networkid)
     pub fn network_id(self, value: impl Arg<str>) -> CfnNodeProps<Set, R1> { CfnNodeProps(put(self.0, "NetworkId", value.into_expr()), Phase) }
-    /// `NodeConfiguration`: `NodeConfiguration`, required. Update: in place.
+    /// `NodeConfiguration`: `NodeConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-managedblockchain-node.html#cfn-managedblockchain-node-nodeconfiguration)
     pub fn node_configuration(self, value: impl Arg<node::NodeConfiguration>) -> CfnNodeProps<R0, Set> { CfnNodeProps(put(self.0, "NodeConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnNodeProps { fn into_props(self) -> Bag { self.0 } }
@@ -228,9 +228,9 @@ impl NodeConfiguration {
     pub fn new() -> NodeConfiguration<Missing<super::required::AvailabilityZone>, Missing<super::required::InstanceType>> { NodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> NodeConfiguration<R0, R1> {
-    /// `AvailabilityZone`: text, required. Update: in place.
+    /// `AvailabilityZone`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-node-nodeconfiguration.html#cfn-managedblockchain-node-nodeconfiguration-availabilityzone)
     pub fn availability_zone(self, value: impl Arg<str>) -> NodeConfiguration<Set, R1> { NodeConfiguration(put(self.0, "AvailabilityZone", value.into_expr()), Phase) }
-    /// `InstanceType`: text, required. Update: in place.
+    /// `InstanceType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-node-nodeconfiguration.html#cfn-managedblockchain-node-nodeconfiguration-instancetype)
     pub fn instance_type(self, value: impl Arg<str>) -> NodeConfiguration<R0, Set> { NodeConfiguration(put(self.0, "InstanceType", value.into_expr()), Phase) }
 }
 impl Done for NodeConfiguration { fn into_props(self) -> Bag { self.0 } }

@@ -13,9 +13,9 @@ impl CfnBridge {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBridgeProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `BridgeArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `BridgeArn`: `OtherArn`.
+    /// The attribute `BridgeArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-bridge.html#BridgeArn-fn::getatt)
     pub fn attr_bridge_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("BridgeArn") }
-    /// The attribute `BridgeState`: text.
+    /// The attribute `BridgeState`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-bridge.html#BridgeState-fn::getatt)
     pub fn attr_bridge_state(&self) -> Val<str> { self.0.get_att("BridgeState") }
 }
 impl Parent for CfnBridge { fn node(&self) -> &Place { &self.0 } }
@@ -26,19 +26,19 @@ impl CfnBridgeProps {
     pub fn new() -> CfnBridgeProps<Missing<required::Name>, Missing<required::PlacementArn>, Missing<required::Sources>> { CfnBridgeProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnBridgeProps<R0, R1, R2> {
-    /// `EgressGatewayBridge`: `EgressGatewayBridge`. Update: in place.
+    /// `EgressGatewayBridge`: `EgressGatewayBridge`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-bridge.html#cfn-mediaconnect-bridge-egressgatewaybridge)
     pub fn egress_gateway_bridge(self, value: impl Arg<bridge::EgressGatewayBridge>) -> Self { Self(put(self.0, "EgressGatewayBridge", value.into_expr()), Phase) }
-    /// `IngressGatewayBridge`: `IngressGatewayBridge`. Update: in place.
+    /// `IngressGatewayBridge`: `IngressGatewayBridge`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-bridge.html#cfn-mediaconnect-bridge-ingressgatewaybridge)
     pub fn ingress_gateway_bridge(self, value: impl Arg<bridge::IngressGatewayBridge>) -> Self { Self(put(self.0, "IngressGatewayBridge", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-bridge.html#cfn-mediaconnect-bridge-name)
     pub fn name(self, value: impl Arg<str>) -> CfnBridgeProps<Set, R1, R2> { CfnBridgeProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Outputs`: list of `BridgeOutput`. Update: in place.
+    /// `Outputs`: list of `BridgeOutput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-bridge.html#cfn-mediaconnect-bridge-outputs)
     pub fn outputs(self, value: impl Arg<Arr<bridge::BridgeOutput>>) -> Self { Self(put(self.0, "Outputs", value.into_expr()), Phase) }
-    /// `PlacementArn`: text, required. Update: in place.
+    /// `PlacementArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-bridge.html#cfn-mediaconnect-bridge-placementarn)
     pub fn placement_arn(self, value: impl Arg<str>) -> CfnBridgeProps<R0, Set, R2> { CfnBridgeProps(put(self.0, "PlacementArn", value.into_expr()), Phase) }
-    /// `SourceFailoverConfig`: `FailoverConfig`. Update: in place.
+    /// `SourceFailoverConfig`: `FailoverConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-bridge.html#cfn-mediaconnect-bridge-sourcefailoverconfig)
     pub fn source_failover_config(self, value: impl Arg<bridge::FailoverConfig>) -> Self { Self(put(self.0, "SourceFailoverConfig", value.into_expr()), Phase) }
-    /// `Sources`: list of `BridgeSource`, required. Update: in place.
+    /// `Sources`: list of `BridgeSource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-bridge.html#cfn-mediaconnect-bridge-sources)
     pub fn sources(self, value: impl Arg<Arr<bridge::BridgeSource>>) -> CfnBridgeProps<R0, R1, Set> { CfnBridgeProps(put(self.0, "Sources", value.into_expr()), Phase) }
 }
 impl Done for CfnBridgeProps { fn into_props(self) -> Bag { self.0 } }
@@ -52,11 +52,11 @@ impl BridgeFlowSource {
     pub fn new() -> BridgeFlowSource<Missing<super::required::FlowArn>, Missing<super::required::Name>> { BridgeFlowSource(Bag::default(), Phase) }
 }
 impl<R0, R1> BridgeFlowSource<R0, R1> {
-    /// `FlowArn`: text, required. Update: in place.
+    /// `FlowArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-bridgeflowsource.html#cfn-mediaconnect-bridge-bridgeflowsource-flowarn)
     pub fn flow_arn(self, value: impl Arg<str>) -> BridgeFlowSource<Set, R1> { BridgeFlowSource(put(self.0, "FlowArn", value.into_expr()), Phase) }
-    /// `FlowVpcInterfaceAttachment`: `VpcInterfaceAttachment`. Update: in place.
+    /// `FlowVpcInterfaceAttachment`: `VpcInterfaceAttachment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-bridgeflowsource.html#cfn-mediaconnect-bridge-bridgeflowsource-flowvpcinterfaceattachment)
     pub fn flow_vpc_interface_attachment(self, value: impl Arg<VpcInterfaceAttachment>) -> Self { Self(put(self.0, "FlowVpcInterfaceAttachment", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-bridgeflowsource.html#cfn-mediaconnect-bridge-bridgeflowsource-name)
     pub fn name(self, value: impl Arg<str>) -> BridgeFlowSource<R0, Set> { BridgeFlowSource(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for BridgeFlowSource { fn into_props(self) -> Bag { self.0 } }
@@ -67,17 +67,17 @@ impl BridgeNetworkOutput {
     pub fn new() -> BridgeNetworkOutput<Missing<super::required::IpAddress>, Missing<super::required::Name>, Missing<super::required::NetworkName>, Missing<super::required::Port>, Missing<super::required::Protocol>, Missing<super::required::Ttl>> { BridgeNetworkOutput(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5> BridgeNetworkOutput<R0, R1, R2, R3, R4, R5> {
-    /// `IpAddress`: text, required. Update: in place.
+    /// `IpAddress`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-bridgenetworkoutput.html#cfn-mediaconnect-bridge-bridgenetworkoutput-ipaddress)
     pub fn ip_address(self, value: impl Arg<str>) -> BridgeNetworkOutput<Set, R1, R2, R3, R4, R5> { BridgeNetworkOutput(put(self.0, "IpAddress", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-bridgenetworkoutput.html#cfn-mediaconnect-bridge-bridgenetworkoutput-name)
     pub fn name(self, value: impl Arg<str>) -> BridgeNetworkOutput<R0, Set, R2, R3, R4, R5> { BridgeNetworkOutput(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `NetworkName`: text, required. Update: in place.
+    /// `NetworkName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-bridgenetworkoutput.html#cfn-mediaconnect-bridge-bridgenetworkoutput-networkname)
     pub fn network_name(self, value: impl Arg<str>) -> BridgeNetworkOutput<R0, R1, Set, R3, R4, R5> { BridgeNetworkOutput(put(self.0, "NetworkName", value.into_expr()), Phase) }
-    /// `Port`: integer, required. Update: in place.
+    /// `Port`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-bridgenetworkoutput.html#cfn-mediaconnect-bridge-bridgenetworkoutput-port)
     pub fn port(self, value: impl Arg<i64>) -> BridgeNetworkOutput<R0, R1, R2, Set, R4, R5> { BridgeNetworkOutput(put(self.0, "Port", value.into_expr()), Phase) }
-    /// `Protocol`: `Protocol`, required. Update: in place.
+    /// `Protocol`: `Protocol`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-bridgenetworkoutput.html#cfn-mediaconnect-bridge-bridgenetworkoutput-protocol)
     pub fn protocol(self, value: impl Arg<Protocol>) -> BridgeNetworkOutput<R0, R1, R2, R3, Set, R5> { BridgeNetworkOutput(put(self.0, "Protocol", value.into_expr()), Phase) }
-    /// `Ttl`: integer, required. Update: in place.
+    /// `Ttl`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-bridgenetworkoutput.html#cfn-mediaconnect-bridge-bridgenetworkoutput-ttl)
     pub fn ttl(self, value: impl Arg<i64>) -> BridgeNetworkOutput<R0, R1, R2, R3, R4, Set> { BridgeNetworkOutput(put(self.0, "Ttl", value.into_expr()), Phase) }
 }
 impl Done for BridgeNetworkOutput { fn into_props(self) -> Bag { self.0 } }
@@ -88,17 +88,17 @@ impl BridgeNetworkSource {
     pub fn new() -> BridgeNetworkSource<Missing<super::required::MulticastIp>, Missing<super::required::Name>, Missing<super::required::NetworkName>, Missing<super::required::Port>, Missing<super::required::Protocol>> { BridgeNetworkSource(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> BridgeNetworkSource<R0, R1, R2, R3, R4> {
-    /// `MulticastIp`: text, required. Update: in place.
+    /// `MulticastIp`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-bridgenetworksource.html#cfn-mediaconnect-bridge-bridgenetworksource-multicastip)
     pub fn multicast_ip(self, value: impl Arg<str>) -> BridgeNetworkSource<Set, R1, R2, R3, R4> { BridgeNetworkSource(put(self.0, "MulticastIp", value.into_expr()), Phase) }
-    /// `MulticastSourceSettings`: `MulticastSourceSettings`. Update: in place.
+    /// `MulticastSourceSettings`: `MulticastSourceSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-bridgenetworksource.html#cfn-mediaconnect-bridge-bridgenetworksource-multicastsourcesettings)
     pub fn multicast_source_settings(self, value: impl Arg<MulticastSourceSettings>) -> Self { Self(put(self.0, "MulticastSourceSettings", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-bridgenetworksource.html#cfn-mediaconnect-bridge-bridgenetworksource-name)
     pub fn name(self, value: impl Arg<str>) -> BridgeNetworkSource<R0, Set, R2, R3, R4> { BridgeNetworkSource(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `NetworkName`: text, required. Update: in place.
+    /// `NetworkName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-bridgenetworksource.html#cfn-mediaconnect-bridge-bridgenetworksource-networkname)
     pub fn network_name(self, value: impl Arg<str>) -> BridgeNetworkSource<R0, R1, Set, R3, R4> { BridgeNetworkSource(put(self.0, "NetworkName", value.into_expr()), Phase) }
-    /// `Port`: integer, required. Update: in place.
+    /// `Port`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-bridgenetworksource.html#cfn-mediaconnect-bridge-bridgenetworksource-port)
     pub fn port(self, value: impl Arg<i64>) -> BridgeNetworkSource<R0, R1, R2, Set, R4> { BridgeNetworkSource(put(self.0, "Port", value.into_expr()), Phase) }
-    /// `Protocol`: `Protocol`, required. Update: in place.
+    /// `Protocol`: `Protocol`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-bridgenetworksource.html#cfn-mediaconnect-bridge-bridgenetworksource-protocol)
     pub fn protocol(self, value: impl Arg<Protocol>) -> BridgeNetworkSource<R0, R1, R2, R3, Set> { BridgeNetworkSource(put(self.0, "Protocol", value.into_expr()), Phase) }
 }
 impl Done for BridgeNetworkSource { fn into_props(self) -> Bag { self.0 } }
@@ -107,7 +107,7 @@ impl Done for BridgeNetworkSource { fn into_props(self) -> Bag { self.0 } }
 impl BridgeOutput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `NetworkOutput`: `BridgeNetworkOutput`. Update: in place.
+    /// `NetworkOutput`: `BridgeNetworkOutput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-bridgeoutput.html#cfn-mediaconnect-bridge-bridgeoutput-networkoutput)
     pub fn network_output(self, value: impl Arg<BridgeNetworkOutput>) -> Self { Self(put(self.0, "NetworkOutput", value.into_expr())) }
 }
 impl Done for BridgeOutput { fn into_props(self) -> Bag { self.0 } }
@@ -116,9 +116,9 @@ impl Done for BridgeOutput { fn into_props(self) -> Bag { self.0 } }
 impl BridgeSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FlowSource`: `BridgeFlowSource`. Update: in place.
+    /// `FlowSource`: `BridgeFlowSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-bridgesource.html#cfn-mediaconnect-bridge-bridgesource-flowsource)
     pub fn flow_source(self, value: impl Arg<BridgeFlowSource>) -> Self { Self(put(self.0, "FlowSource", value.into_expr())) }
-    /// `NetworkSource`: `BridgeNetworkSource`. Update: in place.
+    /// `NetworkSource`: `BridgeNetworkSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-bridgesource.html#cfn-mediaconnect-bridge-bridgesource-networksource)
     pub fn network_source(self, value: impl Arg<BridgeNetworkSource>) -> Self { Self(put(self.0, "NetworkSource", value.into_expr())) }
 }
 impl Done for BridgeSource { fn into_props(self) -> Bag { self.0 } }
@@ -129,7 +129,7 @@ impl EgressGatewayBridge {
     pub fn new() -> EgressGatewayBridge<Missing<super::required::MaxBitrate>> { EgressGatewayBridge(Bag::default(), Phase) }
 }
 impl<R0> EgressGatewayBridge<R0> {
-    /// `MaxBitrate`: integer, required. Update: in place.
+    /// `MaxBitrate`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-egressgatewaybridge.html#cfn-mediaconnect-bridge-egressgatewaybridge-maxbitrate)
     pub fn max_bitrate(self, value: impl Arg<i64>) -> EgressGatewayBridge<Set> { EgressGatewayBridge(put(self.0, "MaxBitrate", value.into_expr()), Phase) }
 }
 impl Done for EgressGatewayBridge { fn into_props(self) -> Bag { self.0 } }
@@ -140,11 +140,11 @@ impl FailoverConfig {
     pub fn new() -> FailoverConfig<Missing<super::required::FailoverMode>> { FailoverConfig(Bag::default(), Phase) }
 }
 impl<R0> FailoverConfig<R0> {
-    /// `FailoverMode`: `FailoverMode`, required. Update: in place.
+    /// `FailoverMode`: `FailoverMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-failoverconfig.html#cfn-mediaconnect-bridge-failoverconfig-failovermode)
     pub fn failover_mode(self, value: impl Arg<FailoverMode>) -> FailoverConfig<Set> { FailoverConfig(put(self.0, "FailoverMode", value.into_expr()), Phase) }
-    /// `SourcePriority`: `SourcePriority`. Update: in place.
+    /// `SourcePriority`: `SourcePriority`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-failoverconfig.html#cfn-mediaconnect-bridge-failoverconfig-sourcepriority)
     pub fn source_priority(self, value: impl Arg<SourcePriority>) -> Self { Self(put(self.0, "SourcePriority", value.into_expr()), Phase) }
-    /// `State`: `State`. Update: in place.
+    /// `State`: `State`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-failoverconfig.html#cfn-mediaconnect-bridge-failoverconfig-state)
     pub fn state(self, value: impl Arg<State>) -> Self { Self(put(self.0, "State", value.into_expr()), Phase) }
 }
 impl Done for FailoverConfig { fn into_props(self) -> Bag { self.0 } }
@@ -155,9 +155,9 @@ impl IngressGatewayBridge {
     pub fn new() -> IngressGatewayBridge<Missing<super::required::MaxBitrate>, Missing<super::required::MaxOutputs>> { IngressGatewayBridge(Bag::default(), Phase) }
 }
 impl<R0, R1> IngressGatewayBridge<R0, R1> {
-    /// `MaxBitrate`: integer, required. Update: in place.
+    /// `MaxBitrate`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-ingressgatewaybridge.html#cfn-mediaconnect-bridge-ingressgatewaybridge-maxbitrate)
     pub fn max_bitrate(self, value: impl Arg<i64>) -> IngressGatewayBridge<Set, R1> { IngressGatewayBridge(put(self.0, "MaxBitrate", value.into_expr()), Phase) }
-    /// `MaxOutputs`: integer, required. Update: in place.
+    /// `MaxOutputs`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-ingressgatewaybridge.html#cfn-mediaconnect-bridge-ingressgatewaybridge-maxoutputs)
     pub fn max_outputs(self, value: impl Arg<i64>) -> IngressGatewayBridge<R0, Set> { IngressGatewayBridge(put(self.0, "MaxOutputs", value.into_expr()), Phase) }
 }
 impl Done for IngressGatewayBridge { fn into_props(self) -> Bag { self.0 } }
@@ -166,7 +166,7 @@ impl Done for IngressGatewayBridge { fn into_props(self) -> Bag { self.0 } }
 impl MulticastSourceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MulticastSourceIp`: text. Update: in place.
+    /// `MulticastSourceIp`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-multicastsourcesettings.html#cfn-mediaconnect-bridge-multicastsourcesettings-multicastsourceip)
     pub fn multicast_source_ip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MulticastSourceIp", value.into_expr())) }
 }
 impl Done for MulticastSourceSettings { fn into_props(self) -> Bag { self.0 } }
@@ -175,7 +175,7 @@ impl Done for MulticastSourceSettings { fn into_props(self) -> Bag { self.0 } }
 impl SourcePriority {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PrimarySource`: text. Update: in place.
+    /// `PrimarySource`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-sourcepriority.html#cfn-mediaconnect-bridge-sourcepriority-primarysource)
     pub fn primary_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrimarySource", value.into_expr())) }
 }
 impl Done for SourcePriority { fn into_props(self) -> Bag { self.0 } }
@@ -184,7 +184,7 @@ impl Done for SourcePriority { fn into_props(self) -> Bag { self.0 } }
 impl VpcInterfaceAttachment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `VpcInterfaceName`: text. Update: in place.
+    /// `VpcInterfaceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-vpcinterfaceattachment.html#cfn-mediaconnect-bridge-vpcinterfaceattachment-vpcinterfacename)
     pub fn vpc_interface_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcInterfaceName", value.into_expr())) }
 }
 impl Done for VpcInterfaceAttachment { fn into_props(self) -> Bag { self.0 } }
@@ -213,11 +213,11 @@ impl CfnBridgeOutputProps {
     pub fn new() -> CfnBridgeOutputProps<Missing<required::BridgeArn>, Missing<required::Name>, Missing<required::NetworkOutput>> { CfnBridgeOutputProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnBridgeOutputProps<R0, R1, R2> {
-    /// `BridgeArn`: text, required. Update: replacement.
+    /// `BridgeArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-bridgeoutput.html#cfn-mediaconnect-bridgeoutput-bridgearn)
     pub fn bridge_arn(self, value: impl Arg<str>) -> CfnBridgeOutputProps<Set, R1, R2> { CfnBridgeOutputProps(put(self.0, "BridgeArn", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-bridgeoutput.html#cfn-mediaconnect-bridgeoutput-name)
     pub fn name(self, value: impl Arg<str>) -> CfnBridgeOutputProps<R0, Set, R2> { CfnBridgeOutputProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `NetworkOutput`: `BridgeNetworkOutput`, required. Update: in place.
+    /// `NetworkOutput`: `BridgeNetworkOutput`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-bridgeoutput.html#cfn-mediaconnect-bridgeoutput-networkoutput)
     pub fn network_output(self, value: impl Arg<bridge_output::BridgeNetworkOutput>) -> CfnBridgeOutputProps<R0, R1, Set> { CfnBridgeOutputProps(put(self.0, "NetworkOutput", value.into_expr()), Phase) }
 }
 impl Done for CfnBridgeOutputProps { fn into_props(self) -> Bag { self.0 } }
@@ -231,15 +231,15 @@ impl BridgeNetworkOutput {
     pub fn new() -> BridgeNetworkOutput<Missing<super::required::IpAddress>, Missing<super::required::NetworkName>, Missing<super::required::Port>, Missing<super::required::Protocol>, Missing<super::required::Ttl>> { BridgeNetworkOutput(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> BridgeNetworkOutput<R0, R1, R2, R3, R4> {
-    /// `IpAddress`: text, required. Update: in place.
+    /// `IpAddress`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridgeoutput-bridgenetworkoutput.html#cfn-mediaconnect-bridgeoutput-bridgenetworkoutput-ipaddress)
     pub fn ip_address(self, value: impl Arg<str>) -> BridgeNetworkOutput<Set, R1, R2, R3, R4> { BridgeNetworkOutput(put(self.0, "IpAddress", value.into_expr()), Phase) }
-    /// `NetworkName`: text, required. Update: in place.
+    /// `NetworkName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridgeoutput-bridgenetworkoutput.html#cfn-mediaconnect-bridgeoutput-bridgenetworkoutput-networkname)
     pub fn network_name(self, value: impl Arg<str>) -> BridgeNetworkOutput<R0, Set, R2, R3, R4> { BridgeNetworkOutput(put(self.0, "NetworkName", value.into_expr()), Phase) }
-    /// `Port`: integer, required. Update: in place.
+    /// `Port`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridgeoutput-bridgenetworkoutput.html#cfn-mediaconnect-bridgeoutput-bridgenetworkoutput-port)
     pub fn port(self, value: impl Arg<i64>) -> BridgeNetworkOutput<R0, R1, Set, R3, R4> { BridgeNetworkOutput(put(self.0, "Port", value.into_expr()), Phase) }
-    /// `Protocol`: `Protocol`, required. Update: in place.
+    /// `Protocol`: `Protocol`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridgeoutput-bridgenetworkoutput.html#cfn-mediaconnect-bridgeoutput-bridgenetworkoutput-protocol)
     pub fn protocol(self, value: impl Arg<Protocol>) -> BridgeNetworkOutput<R0, R1, R2, Set, R4> { BridgeNetworkOutput(put(self.0, "Protocol", value.into_expr()), Phase) }
-    /// `Ttl`: integer, required. Update: in place.
+    /// `Ttl`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridgeoutput-bridgenetworkoutput.html#cfn-mediaconnect-bridgeoutput-bridgenetworkoutput-ttl)
     pub fn ttl(self, value: impl Arg<i64>) -> BridgeNetworkOutput<R0, R1, R2, R3, Set> { BridgeNetworkOutput(put(self.0, "Ttl", value.into_expr()), Phase) }
 }
 impl Done for BridgeNetworkOutput { fn into_props(self) -> Bag { self.0 } }
@@ -264,13 +264,13 @@ impl CfnBridgeSourceProps {
     pub fn new() -> CfnBridgeSourceProps<Missing<required::BridgeArn>, Missing<required::Name>> { CfnBridgeSourceProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnBridgeSourceProps<R0, R1> {
-    /// `BridgeArn`: text, required. Update: replacement.
+    /// `BridgeArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-bridgesource.html#cfn-mediaconnect-bridgesource-bridgearn)
     pub fn bridge_arn(self, value: impl Arg<str>) -> CfnBridgeSourceProps<Set, R1> { CfnBridgeSourceProps(put(self.0, "BridgeArn", value.into_expr()), Phase) }
-    /// `FlowSource`: `BridgeFlowSource`. Update: in place.
+    /// `FlowSource`: `BridgeFlowSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-bridgesource.html#cfn-mediaconnect-bridgesource-flowsource)
     pub fn flow_source(self, value: impl Arg<bridge_source::BridgeFlowSource>) -> Self { Self(put(self.0, "FlowSource", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-bridgesource.html#cfn-mediaconnect-bridgesource-name)
     pub fn name(self, value: impl Arg<str>) -> CfnBridgeSourceProps<R0, Set> { CfnBridgeSourceProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `NetworkSource`: `BridgeNetworkSource`. Update: in place.
+    /// `NetworkSource`: `BridgeNetworkSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-bridgesource.html#cfn-mediaconnect-bridgesource-networksource)
     pub fn network_source(self, value: impl Arg<bridge_source::BridgeNetworkSource>) -> Self { Self(put(self.0, "NetworkSource", value.into_expr()), Phase) }
 }
 impl Done for CfnBridgeSourceProps { fn into_props(self) -> Bag { self.0 } }
@@ -284,9 +284,9 @@ impl BridgeFlowSource {
     pub fn new() -> BridgeFlowSource<Missing<super::required::FlowArn>> { BridgeFlowSource(Bag::default(), Phase) }
 }
 impl<R0> BridgeFlowSource<R0> {
-    /// `FlowArn`: text, required. Update: in place.
+    /// `FlowArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridgesource-bridgeflowsource.html#cfn-mediaconnect-bridgesource-bridgeflowsource-flowarn)
     pub fn flow_arn(self, value: impl Arg<str>) -> BridgeFlowSource<Set> { BridgeFlowSource(put(self.0, "FlowArn", value.into_expr()), Phase) }
-    /// `FlowVpcInterfaceAttachment`: `VpcInterfaceAttachment`. Update: in place.
+    /// `FlowVpcInterfaceAttachment`: `VpcInterfaceAttachment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridgesource-bridgeflowsource.html#cfn-mediaconnect-bridgesource-bridgeflowsource-flowvpcinterfaceattachment)
     pub fn flow_vpc_interface_attachment(self, value: impl Arg<VpcInterfaceAttachment>) -> Self { Self(put(self.0, "FlowVpcInterfaceAttachment", value.into_expr()), Phase) }
 }
 impl Done for BridgeFlowSource { fn into_props(self) -> Bag { self.0 } }
@@ -297,15 +297,15 @@ impl BridgeNetworkSource {
     pub fn new() -> BridgeNetworkSource<Missing<super::required::MulticastIp>, Missing<super::required::NetworkName>, Missing<super::required::Port>, Missing<super::required::Protocol>> { BridgeNetworkSource(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> BridgeNetworkSource<R0, R1, R2, R3> {
-    /// `MulticastIp`: text, required. Update: in place.
+    /// `MulticastIp`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridgesource-bridgenetworksource.html#cfn-mediaconnect-bridgesource-bridgenetworksource-multicastip)
     pub fn multicast_ip(self, value: impl Arg<str>) -> BridgeNetworkSource<Set, R1, R2, R3> { BridgeNetworkSource(put(self.0, "MulticastIp", value.into_expr()), Phase) }
-    /// `MulticastSourceSettings`: `MulticastSourceSettings`. Update: in place.
+    /// `MulticastSourceSettings`: `MulticastSourceSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridgesource-bridgenetworksource.html#cfn-mediaconnect-bridgesource-bridgenetworksource-multicastsourcesettings)
     pub fn multicast_source_settings(self, value: impl Arg<MulticastSourceSettings>) -> Self { Self(put(self.0, "MulticastSourceSettings", value.into_expr()), Phase) }
-    /// `NetworkName`: text, required. Update: in place.
+    /// `NetworkName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridgesource-bridgenetworksource.html#cfn-mediaconnect-bridgesource-bridgenetworksource-networkname)
     pub fn network_name(self, value: impl Arg<str>) -> BridgeNetworkSource<R0, Set, R2, R3> { BridgeNetworkSource(put(self.0, "NetworkName", value.into_expr()), Phase) }
-    /// `Port`: integer, required. Update: in place.
+    /// `Port`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridgesource-bridgenetworksource.html#cfn-mediaconnect-bridgesource-bridgenetworksource-port)
     pub fn port(self, value: impl Arg<i64>) -> BridgeNetworkSource<R0, R1, Set, R3> { BridgeNetworkSource(put(self.0, "Port", value.into_expr()), Phase) }
-    /// `Protocol`: `Protocol`, required. Update: in place.
+    /// `Protocol`: `Protocol`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridgesource-bridgenetworksource.html#cfn-mediaconnect-bridgesource-bridgenetworksource-protocol)
     pub fn protocol(self, value: impl Arg<Protocol>) -> BridgeNetworkSource<R0, R1, R2, Set> { BridgeNetworkSource(put(self.0, "Protocol", value.into_expr()), Phase) }
 }
 impl Done for BridgeNetworkSource { fn into_props(self) -> Bag { self.0 } }
@@ -314,7 +314,7 @@ impl Done for BridgeNetworkSource { fn into_props(self) -> Bag { self.0 } }
 impl MulticastSourceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MulticastSourceIp`: text. Update: in place.
+    /// `MulticastSourceIp`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridgesource-multicastsourcesettings.html#cfn-mediaconnect-bridgesource-multicastsourcesettings-multicastsourceip)
     pub fn multicast_source_ip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MulticastSourceIp", value.into_expr())) }
 }
 impl Done for MulticastSourceSettings { fn into_props(self) -> Bag { self.0 } }
@@ -323,7 +323,7 @@ impl Done for MulticastSourceSettings { fn into_props(self) -> Bag { self.0 } }
 impl VpcInterfaceAttachment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `VpcInterfaceName`: text. Update: in place.
+    /// `VpcInterfaceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridgesource-vpcinterfaceattachment.html#cfn-mediaconnect-bridgesource-vpcinterfaceattachment-vpcinterfacename)
     pub fn vpc_interface_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcInterfaceName", value.into_expr())) }
 }
 impl Done for VpcInterfaceAttachment { fn into_props(self) -> Bag { self.0 } }
@@ -339,19 +339,19 @@ impl CfnFlow {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFlowProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `FlowArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `EgressIp`: text.
+    /// The attribute `EgressIp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flow.html#EgressIp-fn::getatt)
     pub fn attr_egress_ip(&self) -> Val<str> { self.0.get_att("EgressIp") }
-    /// The attribute `FlowArn`: `OtherArn`.
+    /// The attribute `FlowArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flow.html#FlowArn-fn::getatt)
     pub fn attr_flow_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("FlowArn") }
-    /// The attribute `FlowAvailabilityZone`: text.
+    /// The attribute `FlowAvailabilityZone`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flow.html#FlowAvailabilityZone-fn::getatt)
     pub fn attr_flow_availability_zone(&self) -> Val<str> { self.0.get_att("FlowAvailabilityZone") }
-    /// The attribute `FlowNdiMachineName`: text.
+    /// The attribute `FlowNdiMachineName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flow.html#FlowNdiMachineName-fn::getatt)
     pub fn attr_flow_ndi_machine_name(&self) -> Val<str> { self.0.get_att("FlowNdiMachineName") }
-    /// The attribute `Source.IngestIp`: text.
+    /// The attribute `Source.IngestIp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flow.html#Source.IngestIp-fn::getatt)
     pub fn attr_source_ingest_ip(&self) -> Val<str> { self.0.get_att("Source.IngestIp") }
-    /// The attribute `Source.SourceArn`: `OtherArn`.
+    /// The attribute `Source.SourceArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flow.html#Source.SourceArn-fn::getatt)
     pub fn attr_source_source_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Source.SourceArn") }
-    /// The attribute `Source.SourceIngestPort`: text.
+    /// The attribute `Source.SourceIngestPort`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flow.html#Source.SourceIngestPort-fn::getatt)
     pub fn attr_source_source_ingest_port(&self) -> Val<str> { self.0.get_att("Source.SourceIngestPort") }
 }
 impl Parent for CfnFlow { fn node(&self) -> &Place { &self.0 } }
@@ -362,29 +362,29 @@ impl CfnFlowProps {
     pub fn new() -> CfnFlowProps<Missing<required::Name>, Missing<required::Source>> { CfnFlowProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnFlowProps<R0, R1> {
-    /// `AvailabilityZone`: text. Update: replacement.
+    /// `AvailabilityZone`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flow.html#cfn-mediaconnect-flow-availabilityzone)
     pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr()), Phase) }
-    /// `EncodingConfig`: `EncodingConfig`. Update: in place.
+    /// `EncodingConfig`: `EncodingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flow.html#cfn-mediaconnect-flow-encodingconfig)
     pub fn encoding_config(self, value: impl Arg<flow::EncodingConfig>) -> Self { Self(put(self.0, "EncodingConfig", value.into_expr()), Phase) }
-    /// `FlowSize`: `FlowSize`. Update: in place.
+    /// `FlowSize`: `FlowSize`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flow.html#cfn-mediaconnect-flow-flowsize)
     pub fn flow_size(self, value: impl Arg<flow::FlowSize>) -> Self { Self(put(self.0, "FlowSize", value.into_expr()), Phase) }
-    /// `Maintenance`: `Maintenance`. Update: in place.
+    /// `Maintenance`: `Maintenance`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flow.html#cfn-mediaconnect-flow-maintenance)
     pub fn maintenance(self, value: impl Arg<flow::Maintenance>) -> Self { Self(put(self.0, "Maintenance", value.into_expr()), Phase) }
-    /// `MediaStreams`: list of `MediaStream`. Update: in place.
+    /// `MediaStreams`: list of `MediaStream`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flow.html#cfn-mediaconnect-flow-mediastreams)
     pub fn media_streams(self, value: impl Arg<Arr<flow::MediaStream>>) -> Self { Self(put(self.0, "MediaStreams", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flow.html#cfn-mediaconnect-flow-name)
     pub fn name(self, value: impl Arg<str>) -> CfnFlowProps<Set, R1> { CfnFlowProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `NdiConfig`: `NdiConfig`. Update: in place.
+    /// `NdiConfig`: `NdiConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flow.html#cfn-mediaconnect-flow-ndiconfig)
     pub fn ndi_config(self, value: impl Arg<flow::NdiConfig>) -> Self { Self(put(self.0, "NdiConfig", value.into_expr()), Phase) }
-    /// `Source`: `Source`, required. Update: in place.
+    /// `Source`: `Source`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flow.html#cfn-mediaconnect-flow-source)
     pub fn source(self, value: impl Arg<flow::Source>) -> CfnFlowProps<R0, Set> { CfnFlowProps(put(self.0, "Source", value.into_expr()), Phase) }
-    /// `SourceFailoverConfig`: `FailoverConfig`. Update: in place.
+    /// `SourceFailoverConfig`: `FailoverConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flow.html#cfn-mediaconnect-flow-sourcefailoverconfig)
     pub fn source_failover_config(self, value: impl Arg<flow::FailoverConfig>) -> Self { Self(put(self.0, "SourceFailoverConfig", value.into_expr()), Phase) }
-    /// `SourceMonitoringConfig`: `SourceMonitoringConfig`. Update: in place.
+    /// `SourceMonitoringConfig`: `SourceMonitoringConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flow.html#cfn-mediaconnect-flow-sourcemonitoringconfig)
     pub fn source_monitoring_config(self, value: impl Arg<flow::SourceMonitoringConfig>) -> Self { Self(put(self.0, "SourceMonitoringConfig", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flow.html#cfn-mediaconnect-flow-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VpcInterfaces`: list of `VpcInterface`. Update: in place.
+    /// `VpcInterfaces`: list of `VpcInterface`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flow.html#cfn-mediaconnect-flow-vpcinterfaces)
     pub fn vpc_interfaces(self, value: impl Arg<Arr<flow::VpcInterface>>) -> Self { Self(put(self.0, "VpcInterfaces", value.into_expr()), Phase) }
 }
 impl Done for CfnFlowProps { fn into_props(self) -> Bag { self.0 } }
@@ -396,7 +396,7 @@ use crate::cfn::support::*;
 impl AudioMonitoringSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SilentAudio`: `SilentAudio`. Update: in place.
+    /// `SilentAudio`: `SilentAudio`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-audiomonitoringsetting.html#cfn-mediaconnect-flow-audiomonitoringsetting-silentaudio)
     pub fn silent_audio(self, value: impl Arg<SilentAudio>) -> Self { Self(put(self.0, "SilentAudio", value.into_expr())) }
 }
 impl Done for AudioMonitoringSetting { fn into_props(self) -> Bag { self.0 } }
@@ -405,9 +405,9 @@ impl Done for AudioMonitoringSetting { fn into_props(self) -> Bag { self.0 } }
 impl BlackFrames {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `State`: `State`. Update: in place.
+    /// `State`: `State`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-blackframes.html#cfn-mediaconnect-flow-blackframes-state)
     pub fn state(self, value: impl Arg<State>) -> Self { Self(put(self.0, "State", value.into_expr())) }
-    /// `ThresholdSeconds`: integer. Update: in place.
+    /// `ThresholdSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-blackframes.html#cfn-mediaconnect-flow-blackframes-thresholdseconds)
     pub fn threshold_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThresholdSeconds", value.into_expr())) }
 }
 impl Done for BlackFrames { fn into_props(self) -> Bag { self.0 } }
@@ -416,9 +416,9 @@ impl Done for BlackFrames { fn into_props(self) -> Bag { self.0 } }
 impl EncodingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EncodingProfile`: `EncodingProfile`. Update: in place.
+    /// `EncodingProfile`: `EncodingProfile`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-encodingconfig.html#cfn-mediaconnect-flow-encodingconfig-encodingprofile)
     pub fn encoding_profile(self, value: impl Arg<EncodingProfile>) -> Self { Self(put(self.0, "EncodingProfile", value.into_expr())) }
-    /// `VideoMaxBitrate`: integer. Update: in place.
+    /// `VideoMaxBitrate`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-encodingconfig.html#cfn-mediaconnect-flow-encodingconfig-videomaxbitrate)
     pub fn video_max_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VideoMaxBitrate", value.into_expr())) }
 }
 impl Done for EncodingConfig { fn into_props(self) -> Bag { self.0 } }
@@ -429,23 +429,23 @@ impl Encryption {
     pub fn new() -> Encryption<Missing<super::required::RoleArn>> { Encryption(Bag::default(), Phase) }
 }
 impl<R0> Encryption<R0> {
-    /// `Algorithm`: `Algorithm`. Update: in place.
+    /// `Algorithm`: `Algorithm`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-encryption.html#cfn-mediaconnect-flow-encryption-algorithm)
     pub fn algorithm(self, value: impl Arg<Algorithm>) -> Self { Self(put(self.0, "Algorithm", value.into_expr()), Phase) }
-    /// `ConstantInitializationVector`: text. Update: in place.
+    /// `ConstantInitializationVector`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-encryption.html#cfn-mediaconnect-flow-encryption-constantinitializationvector)
     pub fn constant_initialization_vector(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConstantInitializationVector", value.into_expr()), Phase) }
-    /// `DeviceId`: text. Update: in place.
+    /// `DeviceId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-encryption.html#cfn-mediaconnect-flow-encryption-deviceid)
     pub fn device_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceId", value.into_expr()), Phase) }
-    /// `KeyType`: `KeyType`. Update: in place.
+    /// `KeyType`: `KeyType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-encryption.html#cfn-mediaconnect-flow-encryption-keytype)
     pub fn key_type(self, value: impl Arg<KeyType>) -> Self { Self(put(self.0, "KeyType", value.into_expr()), Phase) }
-    /// `Region`: text. Update: in place.
+    /// `Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-encryption.html#cfn-mediaconnect-flow-encryption-region)
     pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr()), Phase) }
-    /// `ResourceId`: text. Update: in place.
+    /// `ResourceId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-encryption.html#cfn-mediaconnect-flow-encryption-resourceid)
     pub fn resource_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceId", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-encryption.html#cfn-mediaconnect-flow-encryption-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Encryption<Set> { Encryption(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `SecretArn`: text. Update: in place.
+    /// `SecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-encryption.html#cfn-mediaconnect-flow-encryption-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr()), Phase) }
-    /// `Url`: text. Update: in place.
+    /// `Url`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-encryption.html#cfn-mediaconnect-flow-encryption-url)
     pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr()), Phase) }
 }
 impl Done for Encryption { fn into_props(self) -> Bag { self.0 } }
@@ -454,13 +454,13 @@ impl Done for Encryption { fn into_props(self) -> Bag { self.0 } }
 impl FailoverConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FailoverMode`: `FailoverMode`. Update: in place.
+    /// `FailoverMode`: `FailoverMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-failoverconfig.html#cfn-mediaconnect-flow-failoverconfig-failovermode)
     pub fn failover_mode(self, value: impl Arg<FailoverMode>) -> Self { Self(put(self.0, "FailoverMode", value.into_expr())) }
-    /// `RecoveryWindow`: integer. Update: in place.
+    /// `RecoveryWindow`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-failoverconfig.html#cfn-mediaconnect-flow-failoverconfig-recoverywindow)
     pub fn recovery_window(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RecoveryWindow", value.into_expr())) }
-    /// `SourcePriority`: `SourcePriority`. Update: in place.
+    /// `SourcePriority`: `SourcePriority`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-failoverconfig.html#cfn-mediaconnect-flow-failoverconfig-sourcepriority)
     pub fn source_priority(self, value: impl Arg<SourcePriority>) -> Self { Self(put(self.0, "SourcePriority", value.into_expr())) }
-    /// `State`: `State`. Update: in place.
+    /// `State`: `State`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-failoverconfig.html#cfn-mediaconnect-flow-failoverconfig-state)
     pub fn state(self, value: impl Arg<State>) -> Self { Self(put(self.0, "State", value.into_expr())) }
 }
 impl Done for FailoverConfig { fn into_props(self) -> Bag { self.0 } }
@@ -471,9 +471,9 @@ impl FlowTransitEncryption {
     pub fn new() -> FlowTransitEncryption<Missing<super::required::EncryptionKeyConfiguration>> { FlowTransitEncryption(Bag::default(), Phase) }
 }
 impl<R0> FlowTransitEncryption<R0> {
-    /// `EncryptionKeyConfiguration`: `FlowTransitEncryptionKeyConfiguration`, required. Update: in place.
+    /// `EncryptionKeyConfiguration`: `FlowTransitEncryptionKeyConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-flowtransitencryption.html#cfn-mediaconnect-flow-flowtransitencryption-encryptionkeyconfiguration)
     pub fn encryption_key_configuration(self, value: impl Arg<FlowTransitEncryptionKeyConfiguration>) -> FlowTransitEncryption<Set> { FlowTransitEncryption(put(self.0, "EncryptionKeyConfiguration", value.into_expr()), Phase) }
-    /// `EncryptionKeyType`: `EncryptionKeyType`. Update: in place.
+    /// `EncryptionKeyType`: `EncryptionKeyType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-flowtransitencryption.html#cfn-mediaconnect-flow-flowtransitencryption-encryptionkeytype)
     pub fn encryption_key_type(self, value: impl Arg<EncryptionKeyType>) -> Self { Self(put(self.0, "EncryptionKeyType", value.into_expr()), Phase) }
 }
 impl Done for FlowTransitEncryption { fn into_props(self) -> Bag { self.0 } }
@@ -482,9 +482,9 @@ impl Done for FlowTransitEncryption { fn into_props(self) -> Bag { self.0 } }
 impl FlowTransitEncryptionKeyConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Automatic`: JSON. Update: in place.
+    /// `Automatic`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-flowtransitencryptionkeyconfiguration.html#cfn-mediaconnect-flow-flowtransitencryptionkeyconfiguration-automatic)
     pub fn automatic(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Automatic", value.into_expr())) }
-    /// `SecretsManager`: `SecretsManagerEncryptionKeyConfiguration`. Update: in place.
+    /// `SecretsManager`: `SecretsManagerEncryptionKeyConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-flowtransitencryptionkeyconfiguration.html#cfn-mediaconnect-flow-flowtransitencryptionkeyconfiguration-secretsmanager)
     pub fn secrets_manager(self, value: impl Arg<SecretsManagerEncryptionKeyConfiguration>) -> Self { Self(put(self.0, "SecretsManager", value.into_expr())) }
 }
 impl Done for FlowTransitEncryptionKeyConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -493,19 +493,19 @@ impl Done for FlowTransitEncryptionKeyConfiguration { fn into_props(self) -> Bag
 impl Fmtp {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ChannelOrder`: text. Update: in place.
+    /// `ChannelOrder`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-fmtp.html#cfn-mediaconnect-flow-fmtp-channelorder)
     pub fn channel_order(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelOrder", value.into_expr())) }
-    /// `Colorimetry`: `Colorimetry`. Update: in place.
+    /// `Colorimetry`: `Colorimetry`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-fmtp.html#cfn-mediaconnect-flow-fmtp-colorimetry)
     pub fn colorimetry(self, value: impl Arg<Colorimetry>) -> Self { Self(put(self.0, "Colorimetry", value.into_expr())) }
-    /// `ExactFramerate`: text. Update: in place.
+    /// `ExactFramerate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-fmtp.html#cfn-mediaconnect-flow-fmtp-exactframerate)
     pub fn exact_framerate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExactFramerate", value.into_expr())) }
-    /// `Par`: text. Update: in place.
+    /// `Par`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-fmtp.html#cfn-mediaconnect-flow-fmtp-par)
     pub fn par(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Par", value.into_expr())) }
-    /// `Range`: `Range`. Update: in place.
+    /// `Range`: `Range`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-fmtp.html#cfn-mediaconnect-flow-fmtp-range)
     pub fn range(self, value: impl Arg<Range>) -> Self { Self(put(self.0, "Range", value.into_expr())) }
-    /// `ScanMode`: `ScanMode`. Update: in place.
+    /// `ScanMode`: `ScanMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-fmtp.html#cfn-mediaconnect-flow-fmtp-scanmode)
     pub fn scan_mode(self, value: impl Arg<ScanMode>) -> Self { Self(put(self.0, "ScanMode", value.into_expr())) }
-    /// `Tcs`: `Tcs`. Update: in place.
+    /// `Tcs`: `Tcs`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-fmtp.html#cfn-mediaconnect-flow-fmtp-tcs)
     pub fn tcs(self, value: impl Arg<Tcs>) -> Self { Self(put(self.0, "Tcs", value.into_expr())) }
 }
 impl Done for Fmtp { fn into_props(self) -> Bag { self.0 } }
@@ -514,9 +514,9 @@ impl Done for Fmtp { fn into_props(self) -> Bag { self.0 } }
 impl FrozenFrames {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `State`: `State`. Update: in place.
+    /// `State`: `State`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-frozenframes.html#cfn-mediaconnect-flow-frozenframes-state)
     pub fn state(self, value: impl Arg<State>) -> Self { Self(put(self.0, "State", value.into_expr())) }
-    /// `ThresholdSeconds`: integer. Update: in place.
+    /// `ThresholdSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-frozenframes.html#cfn-mediaconnect-flow-frozenframes-thresholdseconds)
     pub fn threshold_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThresholdSeconds", value.into_expr())) }
 }
 impl Done for FrozenFrames { fn into_props(self) -> Bag { self.0 } }
@@ -527,9 +527,9 @@ impl GatewayBridgeSource {
     pub fn new() -> GatewayBridgeSource<Missing<super::required::BridgeArn>> { GatewayBridgeSource(Bag::default(), Phase) }
 }
 impl<R0> GatewayBridgeSource<R0> {
-    /// `BridgeArn`: text, required. Update: in place.
+    /// `BridgeArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-gatewaybridgesource.html#cfn-mediaconnect-flow-gatewaybridgesource-bridgearn)
     pub fn bridge_arn(self, value: impl Arg<str>) -> GatewayBridgeSource<Set> { GatewayBridgeSource(put(self.0, "BridgeArn", value.into_expr()), Phase) }
-    /// `VpcInterfaceAttachment`: `VpcInterfaceAttachment`. Update: in place.
+    /// `VpcInterfaceAttachment`: `VpcInterfaceAttachment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-gatewaybridgesource.html#cfn-mediaconnect-flow-gatewaybridgesource-vpcinterfaceattachment)
     pub fn vpc_interface_attachment(self, value: impl Arg<VpcInterfaceAttachment>) -> Self { Self(put(self.0, "VpcInterfaceAttachment", value.into_expr()), Phase) }
 }
 impl Done for GatewayBridgeSource { fn into_props(self) -> Bag { self.0 } }
@@ -540,9 +540,9 @@ impl InputConfiguration {
     pub fn new() -> InputConfiguration<Missing<super::required::InputPort>, Missing<super::required::Interface>> { InputConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> InputConfiguration<R0, R1> {
-    /// `InputPort`: integer, required. Update: in place.
+    /// `InputPort`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-inputconfiguration.html#cfn-mediaconnect-flow-inputconfiguration-inputport)
     pub fn input_port(self, value: impl Arg<i64>) -> InputConfiguration<Set, R1> { InputConfiguration(put(self.0, "InputPort", value.into_expr()), Phase) }
-    /// `Interface`: `Interface`, required. Update: in place.
+    /// `Interface`: `Interface`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-inputconfiguration.html#cfn-mediaconnect-flow-inputconfiguration-interface)
     pub fn interface(self, value: impl Arg<Interface>) -> InputConfiguration<R0, Set> { InputConfiguration(put(self.0, "Interface", value.into_expr()), Phase) }
 }
 impl Done for InputConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -553,7 +553,7 @@ impl Interface {
     pub fn new() -> Interface<Missing<super::required::Name>> { Interface(Bag::default(), Phase) }
 }
 impl<R0> Interface<R0> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-interface.html#cfn-mediaconnect-flow-interface-name)
     pub fn name(self, value: impl Arg<str>) -> Interface<Set> { Interface(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for Interface { fn into_props(self) -> Bag { self.0 } }
@@ -564,9 +564,9 @@ impl Maintenance {
     pub fn new() -> Maintenance<Missing<super::required::MaintenanceDay>, Missing<super::required::MaintenanceStartHour>> { Maintenance(Bag::default(), Phase) }
 }
 impl<R0, R1> Maintenance<R0, R1> {
-    /// `MaintenanceDay`: `MaintenanceDay`, required. Update: in place.
+    /// `MaintenanceDay`: `MaintenanceDay`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-maintenance.html#cfn-mediaconnect-flow-maintenance-maintenanceday)
     pub fn maintenance_day(self, value: impl Arg<MaintenanceDay>) -> Maintenance<Set, R1> { Maintenance(put(self.0, "MaintenanceDay", value.into_expr()), Phase) }
-    /// `MaintenanceStartHour`: text, required. Update: in place.
+    /// `MaintenanceStartHour`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-maintenance.html#cfn-mediaconnect-flow-maintenance-maintenancestarthour)
     pub fn maintenance_start_hour(self, value: impl Arg<str>) -> Maintenance<R0, Set> { Maintenance(put(self.0, "MaintenanceStartHour", value.into_expr()), Phase) }
 }
 impl Done for Maintenance { fn into_props(self) -> Bag { self.0 } }
@@ -577,23 +577,23 @@ impl MediaStream {
     pub fn new() -> MediaStream<Missing<super::required::MediaStreamId>, Missing<super::required::MediaStreamName>, Missing<super::required::MediaStreamType>> { MediaStream(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MediaStream<R0, R1, R2> {
-    /// `Attributes`: `MediaStreamAttributes`. Update: in place.
+    /// `Attributes`: `MediaStreamAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-mediastream.html#cfn-mediaconnect-flow-mediastream-attributes)
     pub fn attributes(self, value: impl Arg<MediaStreamAttributes>) -> Self { Self(put(self.0, "Attributes", value.into_expr()), Phase) }
-    /// `ClockRate`: integer. Update: in place.
+    /// `ClockRate`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-mediastream.html#cfn-mediaconnect-flow-mediastream-clockrate)
     pub fn clock_rate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ClockRate", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-mediastream.html#cfn-mediaconnect-flow-mediastream-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Fmt`: integer. Update: in place.
+    /// `Fmt`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-mediastream.html#cfn-mediaconnect-flow-mediastream-fmt)
     pub fn fmt(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Fmt", value.into_expr()), Phase) }
-    /// `MediaStreamId`: integer, required. Update: in place.
+    /// `MediaStreamId`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-mediastream.html#cfn-mediaconnect-flow-mediastream-mediastreamid)
     pub fn media_stream_id(self, value: impl Arg<i64>) -> MediaStream<Set, R1, R2> { MediaStream(put(self.0, "MediaStreamId", value.into_expr()), Phase) }
-    /// `MediaStreamName`: text, required. Update: in place.
+    /// `MediaStreamName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-mediastream.html#cfn-mediaconnect-flow-mediastream-mediastreamname)
     pub fn media_stream_name(self, value: impl Arg<str>) -> MediaStream<R0, Set, R2> { MediaStream(put(self.0, "MediaStreamName", value.into_expr()), Phase) }
-    /// `MediaStreamType`: `MediaStreamType`, required. Update: in place.
+    /// `MediaStreamType`: `MediaStreamType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-mediastream.html#cfn-mediaconnect-flow-mediastream-mediastreamtype)
     pub fn media_stream_type(self, value: impl Arg<MediaStreamType>) -> MediaStream<R0, R1, Set> { MediaStream(put(self.0, "MediaStreamType", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-mediastream.html#cfn-mediaconnect-flow-mediastream-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VideoFormat`: `VideoFormat`. Update: in place.
+    /// `VideoFormat`: `VideoFormat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-mediastream.html#cfn-mediaconnect-flow-mediastream-videoformat)
     pub fn video_format(self, value: impl Arg<VideoFormat>) -> Self { Self(put(self.0, "VideoFormat", value.into_expr()), Phase) }
 }
 impl Done for MediaStream { fn into_props(self) -> Bag { self.0 } }
@@ -602,9 +602,9 @@ impl Done for MediaStream { fn into_props(self) -> Bag { self.0 } }
 impl MediaStreamAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Fmtp`: `Fmtp`. Update: in place.
+    /// `Fmtp`: `Fmtp`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-mediastreamattributes.html#cfn-mediaconnect-flow-mediastreamattributes-fmtp)
     pub fn fmtp(self, value: impl Arg<Fmtp>) -> Self { Self(put(self.0, "Fmtp", value.into_expr())) }
-    /// `Lang`: text. Update: in place.
+    /// `Lang`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-mediastreamattributes.html#cfn-mediaconnect-flow-mediastreamattributes-lang)
     pub fn lang(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Lang", value.into_expr())) }
 }
 impl Done for MediaStreamAttributes { fn into_props(self) -> Bag { self.0 } }
@@ -615,11 +615,11 @@ impl MediaStreamSourceConfiguration {
     pub fn new() -> MediaStreamSourceConfiguration<Missing<super::required::EncodingName>, Missing<super::required::MediaStreamName>> { MediaStreamSourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> MediaStreamSourceConfiguration<R0, R1> {
-    /// `EncodingName`: `EncodingName`, required. Update: in place.
+    /// `EncodingName`: `EncodingName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-mediastreamsourceconfiguration.html#cfn-mediaconnect-flow-mediastreamsourceconfiguration-encodingname)
     pub fn encoding_name(self, value: impl Arg<EncodingName>) -> MediaStreamSourceConfiguration<Set, R1> { MediaStreamSourceConfiguration(put(self.0, "EncodingName", value.into_expr()), Phase) }
-    /// `InputConfigurations`: list of `InputConfiguration`. Update: in place.
+    /// `InputConfigurations`: list of `InputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-mediastreamsourceconfiguration.html#cfn-mediaconnect-flow-mediastreamsourceconfiguration-inputconfigurations)
     pub fn input_configurations(self, value: impl Arg<Arr<InputConfiguration>>) -> Self { Self(put(self.0, "InputConfigurations", value.into_expr()), Phase) }
-    /// `MediaStreamName`: text, required. Update: in place.
+    /// `MediaStreamName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-mediastreamsourceconfiguration.html#cfn-mediaconnect-flow-mediastreamsourceconfiguration-mediastreamname)
     pub fn media_stream_name(self, value: impl Arg<str>) -> MediaStreamSourceConfiguration<R0, Set> { MediaStreamSourceConfiguration(put(self.0, "MediaStreamName", value.into_expr()), Phase) }
 }
 impl Done for MediaStreamSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -628,11 +628,11 @@ impl Done for MediaStreamSourceConfiguration { fn into_props(self) -> Bag { self
 impl NdiConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MachineName`: text. Update: in place.
+    /// `MachineName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-ndiconfig.html#cfn-mediaconnect-flow-ndiconfig-machinename)
     pub fn machine_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MachineName", value.into_expr())) }
-    /// `NdiDiscoveryServers`: list of `NdiDiscoveryServerConfig`. Update: in place.
+    /// `NdiDiscoveryServers`: list of `NdiDiscoveryServerConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-ndiconfig.html#cfn-mediaconnect-flow-ndiconfig-ndidiscoveryservers)
     pub fn ndi_discovery_servers(self, value: impl Arg<Arr<NdiDiscoveryServerConfig>>) -> Self { Self(put(self.0, "NdiDiscoveryServers", value.into_expr())) }
-    /// `NdiState`: `NdiState`. Update: in place.
+    /// `NdiState`: `NdiState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-ndiconfig.html#cfn-mediaconnect-flow-ndiconfig-ndistate)
     pub fn ndi_state(self, value: impl Arg<NdiState>) -> Self { Self(put(self.0, "NdiState", value.into_expr())) }
 }
 impl Done for NdiConfig { fn into_props(self) -> Bag { self.0 } }
@@ -643,11 +643,11 @@ impl NdiDiscoveryServerConfig {
     pub fn new() -> NdiDiscoveryServerConfig<Missing<super::required::DiscoveryServerAddress>, Missing<super::required::VpcInterfaceAdapter>> { NdiDiscoveryServerConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> NdiDiscoveryServerConfig<R0, R1> {
-    /// `DiscoveryServerAddress`: text, required. Update: in place.
+    /// `DiscoveryServerAddress`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-ndidiscoveryserverconfig.html#cfn-mediaconnect-flow-ndidiscoveryserverconfig-discoveryserveraddress)
     pub fn discovery_server_address(self, value: impl Arg<str>) -> NdiDiscoveryServerConfig<Set, R1> { NdiDiscoveryServerConfig(put(self.0, "DiscoveryServerAddress", value.into_expr()), Phase) }
-    /// `DiscoveryServerPort`: integer. Update: in place.
+    /// `DiscoveryServerPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-ndidiscoveryserverconfig.html#cfn-mediaconnect-flow-ndidiscoveryserverconfig-discoveryserverport)
     pub fn discovery_server_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DiscoveryServerPort", value.into_expr()), Phase) }
-    /// `VpcInterfaceAdapter`: text, required. Update: in place.
+    /// `VpcInterfaceAdapter`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-ndidiscoveryserverconfig.html#cfn-mediaconnect-flow-ndidiscoveryserverconfig-vpcinterfaceadapter)
     pub fn vpc_interface_adapter(self, value: impl Arg<str>) -> NdiDiscoveryServerConfig<R0, Set> { NdiDiscoveryServerConfig(put(self.0, "VpcInterfaceAdapter", value.into_expr()), Phase) }
 }
 impl Done for NdiDiscoveryServerConfig { fn into_props(self) -> Bag { self.0 } }
@@ -656,7 +656,7 @@ impl Done for NdiDiscoveryServerConfig { fn into_props(self) -> Bag { self.0 } }
 impl NdiSourceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SourceName`: text. Update: in place.
+    /// `SourceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-ndisourcesettings.html#cfn-mediaconnect-flow-ndisourcesettings-sourcename)
     pub fn source_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceName", value.into_expr())) }
 }
 impl Done for NdiSourceSettings { fn into_props(self) -> Bag { self.0 } }
@@ -667,9 +667,9 @@ impl SecretsManagerEncryptionKeyConfiguration {
     pub fn new() -> SecretsManagerEncryptionKeyConfiguration<Missing<super::required::RoleArn>, Missing<super::required::SecretArn>> { SecretsManagerEncryptionKeyConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> SecretsManagerEncryptionKeyConfiguration<R0, R1> {
-    /// `RoleArn`: text, required. Update: in place.
+    /// `RoleArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-secretsmanagerencryptionkeyconfiguration.html#cfn-mediaconnect-flow-secretsmanagerencryptionkeyconfiguration-rolearn)
     pub fn role_arn(self, value: impl Arg<str>) -> SecretsManagerEncryptionKeyConfiguration<Set, R1> { SecretsManagerEncryptionKeyConfiguration(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `SecretArn`: text, required. Update: in place.
+    /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-secretsmanagerencryptionkeyconfiguration.html#cfn-mediaconnect-flow-secretsmanagerencryptionkeyconfiguration-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> SecretsManagerEncryptionKeyConfiguration<R0, Set> { SecretsManagerEncryptionKeyConfiguration(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for SecretsManagerEncryptionKeyConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -678,9 +678,9 @@ impl Done for SecretsManagerEncryptionKeyConfiguration { fn into_props(self) -> 
 impl SilentAudio {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `State`: `State`. Update: in place.
+    /// `State`: `State`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-silentaudio.html#cfn-mediaconnect-flow-silentaudio-state)
     pub fn state(self, value: impl Arg<State>) -> Self { Self(put(self.0, "State", value.into_expr())) }
-    /// `ThresholdSeconds`: integer. Update: in place.
+    /// `ThresholdSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-silentaudio.html#cfn-mediaconnect-flow-silentaudio-thresholdseconds)
     pub fn threshold_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThresholdSeconds", value.into_expr())) }
 }
 impl Done for SilentAudio { fn into_props(self) -> Bag { self.0 } }
@@ -689,57 +689,57 @@ impl Done for SilentAudio { fn into_props(self) -> Bag { self.0 } }
 impl Source {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Decryption`: `Encryption`. Update: in place.
+    /// `Decryption`: `Encryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-decryption)
     pub fn decryption(self, value: impl Arg<Encryption>) -> Self { Self(put(self.0, "Decryption", value.into_expr())) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `EntitlementArn`: text. Update: in place.
+    /// `EntitlementArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-entitlementarn)
     pub fn entitlement_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntitlementArn", value.into_expr())) }
-    /// `GatewayBridgeSource`: `GatewayBridgeSource`. Update: in place.
+    /// `GatewayBridgeSource`: `GatewayBridgeSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-gatewaybridgesource)
     pub fn gateway_bridge_source(self, value: impl Arg<GatewayBridgeSource>) -> Self { Self(put(self.0, "GatewayBridgeSource", value.into_expr())) }
-    /// `IngestIp`: text. Update: in place.
+    /// `IngestIp`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-ingestip)
     pub fn ingest_ip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IngestIp", value.into_expr())) }
-    /// `IngestPort`: integer. Update: in place.
+    /// `IngestPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-ingestport)
     pub fn ingest_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IngestPort", value.into_expr())) }
-    /// `MaxBitrate`: integer. Update: in place.
+    /// `MaxBitrate`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-maxbitrate)
     pub fn max_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBitrate", value.into_expr())) }
-    /// `MaxLatency`: integer. Update: in place.
+    /// `MaxLatency`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-maxlatency)
     pub fn max_latency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxLatency", value.into_expr())) }
-    /// `MaxSyncBuffer`: integer. Update: in place.
+    /// `MaxSyncBuffer`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-maxsyncbuffer)
     pub fn max_sync_buffer(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxSyncBuffer", value.into_expr())) }
-    /// `MediaStreamSourceConfigurations`: list of `MediaStreamSourceConfiguration`. Update: in place.
+    /// `MediaStreamSourceConfigurations`: list of `MediaStreamSourceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-mediastreamsourceconfigurations)
     pub fn media_stream_source_configurations(self, value: impl Arg<Arr<MediaStreamSourceConfiguration>>) -> Self { Self(put(self.0, "MediaStreamSourceConfigurations", value.into_expr())) }
-    /// `MinLatency`: integer. Update: in place.
+    /// `MinLatency`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-minlatency)
     pub fn min_latency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinLatency", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `NdiSourceSettings`: `NdiSourceSettings`. Update: in place.
+    /// `NdiSourceSettings`: `NdiSourceSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-ndisourcesettings)
     pub fn ndi_source_settings(self, value: impl Arg<NdiSourceSettings>) -> Self { Self(put(self.0, "NdiSourceSettings", value.into_expr())) }
-    /// `Protocol`: `Protocol`. Update: in place.
+    /// `Protocol`: `Protocol`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-protocol)
     pub fn protocol(self, value: impl Arg<Protocol>) -> Self { Self(put(self.0, "Protocol", value.into_expr())) }
-    /// `RouterIntegrationState`: `RouterIntegrationState`. Update: in place.
+    /// `RouterIntegrationState`: `RouterIntegrationState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-routerintegrationstate)
     pub fn router_integration_state(self, value: impl Arg<RouterIntegrationState>) -> Self { Self(put(self.0, "RouterIntegrationState", value.into_expr())) }
-    /// `RouterIntegrationTransitDecryption`: `FlowTransitEncryption`. Update: in place.
+    /// `RouterIntegrationTransitDecryption`: `FlowTransitEncryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-routerintegrationtransitdecryption)
     pub fn router_integration_transit_decryption(self, value: impl Arg<FlowTransitEncryption>) -> Self { Self(put(self.0, "RouterIntegrationTransitDecryption", value.into_expr())) }
-    /// `SenderControlPort`: integer. Update: in place.
+    /// `SenderControlPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-sendercontrolport)
     pub fn sender_control_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SenderControlPort", value.into_expr())) }
-    /// `SenderIpAddress`: text. Update: in place.
+    /// `SenderIpAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-senderipaddress)
     pub fn sender_ip_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SenderIpAddress", value.into_expr())) }
-    /// `SourceArn`: text. Update: in place.
+    /// `SourceArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-sourcearn)
     pub fn source_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceArn", value.into_expr())) }
-    /// `SourceIngestPort`: text. Update: in place.
+    /// `SourceIngestPort`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-sourceingestport)
     pub fn source_ingest_port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceIngestPort", value.into_expr())) }
-    /// `SourceListenerAddress`: text. Update: in place.
+    /// `SourceListenerAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-sourcelisteneraddress)
     pub fn source_listener_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceListenerAddress", value.into_expr())) }
-    /// `SourceListenerPort`: integer. Update: in place.
+    /// `SourceListenerPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-sourcelistenerport)
     pub fn source_listener_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SourceListenerPort", value.into_expr())) }
-    /// `StreamId`: text. Update: in place.
+    /// `StreamId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-streamid)
     pub fn stream_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamId", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `VpcInterfaceName`: text. Update: in place.
+    /// `VpcInterfaceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-vpcinterfacename)
     pub fn vpc_interface_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcInterfaceName", value.into_expr())) }
-    /// `WhitelistCidr`: text. Update: in place.
+    /// `WhitelistCidr`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html#cfn-mediaconnect-flow-source-whitelistcidr)
     pub fn whitelist_cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WhitelistCidr", value.into_expr())) }
 }
 impl Done for Source { fn into_props(self) -> Bag { self.0 } }
@@ -748,13 +748,13 @@ impl Done for Source { fn into_props(self) -> Bag { self.0 } }
 impl SourceMonitoringConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AudioMonitoringSettings`: list of `AudioMonitoringSetting`. Update: in place.
+    /// `AudioMonitoringSettings`: list of `AudioMonitoringSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-sourcemonitoringconfig.html#cfn-mediaconnect-flow-sourcemonitoringconfig-audiomonitoringsettings)
     pub fn audio_monitoring_settings(self, value: impl Arg<Arr<AudioMonitoringSetting>>) -> Self { Self(put(self.0, "AudioMonitoringSettings", value.into_expr())) }
-    /// `ContentQualityAnalysisState`: `ContentQualityAnalysisState`. Update: in place.
+    /// `ContentQualityAnalysisState`: `ContentQualityAnalysisState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-sourcemonitoringconfig.html#cfn-mediaconnect-flow-sourcemonitoringconfig-contentqualityanalysisstate)
     pub fn content_quality_analysis_state(self, value: impl Arg<ContentQualityAnalysisState>) -> Self { Self(put(self.0, "ContentQualityAnalysisState", value.into_expr())) }
-    /// `ThumbnailState`: `ThumbnailState`. Update: in place.
+    /// `ThumbnailState`: `ThumbnailState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-sourcemonitoringconfig.html#cfn-mediaconnect-flow-sourcemonitoringconfig-thumbnailstate)
     pub fn thumbnail_state(self, value: impl Arg<ThumbnailState>) -> Self { Self(put(self.0, "ThumbnailState", value.into_expr())) }
-    /// `VideoMonitoringSettings`: list of `VideoMonitoringSetting`. Update: in place.
+    /// `VideoMonitoringSettings`: list of `VideoMonitoringSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-sourcemonitoringconfig.html#cfn-mediaconnect-flow-sourcemonitoringconfig-videomonitoringsettings)
     pub fn video_monitoring_settings(self, value: impl Arg<Arr<VideoMonitoringSetting>>) -> Self { Self(put(self.0, "VideoMonitoringSettings", value.into_expr())) }
 }
 impl Done for SourceMonitoringConfig { fn into_props(self) -> Bag { self.0 } }
@@ -765,7 +765,7 @@ impl SourcePriority {
     pub fn new() -> SourcePriority<Missing<super::required::PrimarySource>> { SourcePriority(Bag::default(), Phase) }
 }
 impl<R0> SourcePriority<R0> {
-    /// `PrimarySource`: text, required. Update: in place.
+    /// `PrimarySource`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-sourcepriority.html#cfn-mediaconnect-flow-sourcepriority-primarysource)
     pub fn primary_source(self, value: impl Arg<str>) -> SourcePriority<Set> { SourcePriority(put(self.0, "PrimarySource", value.into_expr()), Phase) }
 }
 impl Done for SourcePriority { fn into_props(self) -> Bag { self.0 } }
@@ -774,9 +774,9 @@ impl Done for SourcePriority { fn into_props(self) -> Bag { self.0 } }
 impl VideoMonitoringSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BlackFrames`: `BlackFrames`. Update: in place.
+    /// `BlackFrames`: `BlackFrames`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-videomonitoringsetting.html#cfn-mediaconnect-flow-videomonitoringsetting-blackframes)
     pub fn black_frames(self, value: impl Arg<BlackFrames>) -> Self { Self(put(self.0, "BlackFrames", value.into_expr())) }
-    /// `FrozenFrames`: `FrozenFrames`. Update: in place.
+    /// `FrozenFrames`: `FrozenFrames`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-videomonitoringsetting.html#cfn-mediaconnect-flow-videomonitoringsetting-frozenframes)
     pub fn frozen_frames(self, value: impl Arg<FrozenFrames>) -> Self { Self(put(self.0, "FrozenFrames", value.into_expr())) }
 }
 impl Done for VideoMonitoringSetting { fn into_props(self) -> Bag { self.0 } }
@@ -787,19 +787,19 @@ impl VpcInterface {
     pub fn new() -> VpcInterface<Missing<super::required::Name>, Missing<super::required::RoleArn>, Missing<super::required::SecurityGroupIds>, Missing<super::required::SubnetId>> { VpcInterface(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> VpcInterface<R0, R1, R2, R3> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-vpcinterface.html#cfn-mediaconnect-flow-vpcinterface-name)
     pub fn name(self, value: impl Arg<str>) -> VpcInterface<Set, R1, R2, R3> { VpcInterface(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `NetworkInterfaceIds`: list of text. Update: in place.
+    /// `NetworkInterfaceIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-vpcinterface.html#cfn-mediaconnect-flow-vpcinterface-networkinterfaceids)
     pub fn network_interface_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NetworkInterfaceIds", value.into_expr()), Phase) }
-    /// `NetworkInterfaceType`: `NetworkInterfaceType`. Update: in place.
+    /// `NetworkInterfaceType`: `NetworkInterfaceType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-vpcinterface.html#cfn-mediaconnect-flow-vpcinterface-networkinterfacetype)
     pub fn network_interface_type(self, value: impl Arg<NetworkInterfaceType>) -> Self { Self(put(self.0, "NetworkInterfaceType", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-vpcinterface.html#cfn-mediaconnect-flow-vpcinterface-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> VpcInterface<R0, Set, R2, R3> { VpcInterface(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-vpcinterface.html#cfn-mediaconnect-flow-vpcinterface-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcInterface<R0, R1, Set, R3> { VpcInterface(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `SubnetId`: `Ec2SubnetId`, required. Update: in place.
+    /// `SubnetId`: `Ec2SubnetId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-vpcinterface.html#cfn-mediaconnect-flow-vpcinterface-subnetid)
     pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> VpcInterface<R0, R1, R2, Set> { VpcInterface(put(self.0, "SubnetId", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-vpcinterface.html#cfn-mediaconnect-flow-vpcinterface-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for VpcInterface { fn into_props(self) -> Bag { self.0 } }
@@ -808,7 +808,7 @@ impl Done for VpcInterface { fn into_props(self) -> Bag { self.0 } }
 impl VpcInterfaceAttachment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `VpcInterfaceName`: text. Update: in place.
+    /// `VpcInterfaceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-vpcinterfaceattachment.html#cfn-mediaconnect-flow-vpcinterfaceattachment-vpcinterfacename)
     pub fn vpc_interface_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcInterfaceName", value.into_expr())) }
 }
 impl Done for VpcInterfaceAttachment { fn into_props(self) -> Bag { self.0 } }
@@ -864,7 +864,7 @@ impl CfnFlowEntitlement {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFlowEntitlementProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `EntitlementArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `EntitlementArn`: `OtherArn`.
+    /// The attribute `EntitlementArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowentitlement.html#EntitlementArn-fn::getatt)
     pub fn attr_entitlement_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("EntitlementArn") }
 }
 impl Parent for CfnFlowEntitlement { fn node(&self) -> &Place { &self.0 } }
@@ -875,21 +875,21 @@ impl CfnFlowEntitlementProps {
     pub fn new() -> CfnFlowEntitlementProps<Missing<required::Description>, Missing<required::FlowArn>, Missing<required::Name>, Missing<required::Subscribers>> { CfnFlowEntitlementProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnFlowEntitlementProps<R0, R1, R2, R3> {
-    /// `DataTransferSubscriberFeePercent`: integer. Update: replacement.
+    /// `DataTransferSubscriberFeePercent`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowentitlement.html#cfn-mediaconnect-flowentitlement-datatransfersubscriberfeepercent)
     pub fn data_transfer_subscriber_fee_percent(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DataTransferSubscriberFeePercent", value.into_expr()), Phase) }
-    /// `Description`: text, required. Update: in place.
+    /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowentitlement.html#cfn-mediaconnect-flowentitlement-description)
     pub fn description(self, value: impl Arg<str>) -> CfnFlowEntitlementProps<Set, R1, R2, R3> { CfnFlowEntitlementProps(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Encryption`: `Encryption`. Update: in place.
+    /// `Encryption`: `Encryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowentitlement.html#cfn-mediaconnect-flowentitlement-encryption)
     pub fn encryption(self, value: impl Arg<flow_entitlement::Encryption>) -> Self { Self(put(self.0, "Encryption", value.into_expr()), Phase) }
-    /// `EntitlementStatus`: `EntitlementStatus`. Update: in place.
+    /// `EntitlementStatus`: `EntitlementStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowentitlement.html#cfn-mediaconnect-flowentitlement-entitlementstatus)
     pub fn entitlement_status(self, value: impl Arg<flow_entitlement::EntitlementStatus>) -> Self { Self(put(self.0, "EntitlementStatus", value.into_expr()), Phase) }
-    /// `FlowArn`: text, required. Update: replacement.
+    /// `FlowArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowentitlement.html#cfn-mediaconnect-flowentitlement-flowarn)
     pub fn flow_arn(self, value: impl Arg<str>) -> CfnFlowEntitlementProps<R0, Set, R2, R3> { CfnFlowEntitlementProps(put(self.0, "FlowArn", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowentitlement.html#cfn-mediaconnect-flowentitlement-name)
     pub fn name(self, value: impl Arg<str>) -> CfnFlowEntitlementProps<R0, R1, Set, R3> { CfnFlowEntitlementProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Subscribers`: list of text, required. Update: in place.
+    /// `Subscribers`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowentitlement.html#cfn-mediaconnect-flowentitlement-subscribers)
     pub fn subscribers(self, value: impl Arg<Arr<str>>) -> CfnFlowEntitlementProps<R0, R1, R2, Set> { CfnFlowEntitlementProps(put(self.0, "Subscribers", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowentitlement.html#cfn-mediaconnect-flowentitlement-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnFlowEntitlementProps { fn into_props(self) -> Bag { self.0 } }
@@ -903,23 +903,23 @@ impl Encryption {
     pub fn new() -> Encryption<Missing<super::required::Algorithm>, Missing<super::required::RoleArn>> { Encryption(Bag::default(), Phase) }
 }
 impl<R0, R1> Encryption<R0, R1> {
-    /// `Algorithm`: `Algorithm`, required. Update: in place.
+    /// `Algorithm`: `Algorithm`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowentitlement-encryption.html#cfn-mediaconnect-flowentitlement-encryption-algorithm)
     pub fn algorithm(self, value: impl Arg<Algorithm>) -> Encryption<Set, R1> { Encryption(put(self.0, "Algorithm", value.into_expr()), Phase) }
-    /// `ConstantInitializationVector`: text. Update: in place.
+    /// `ConstantInitializationVector`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowentitlement-encryption.html#cfn-mediaconnect-flowentitlement-encryption-constantinitializationvector)
     pub fn constant_initialization_vector(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConstantInitializationVector", value.into_expr()), Phase) }
-    /// `DeviceId`: text. Update: in place.
+    /// `DeviceId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowentitlement-encryption.html#cfn-mediaconnect-flowentitlement-encryption-deviceid)
     pub fn device_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceId", value.into_expr()), Phase) }
-    /// `KeyType`: `KeyType`. Update: in place.
+    /// `KeyType`: `KeyType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowentitlement-encryption.html#cfn-mediaconnect-flowentitlement-encryption-keytype)
     pub fn key_type(self, value: impl Arg<KeyType>) -> Self { Self(put(self.0, "KeyType", value.into_expr()), Phase) }
-    /// `Region`: text. Update: in place.
+    /// `Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowentitlement-encryption.html#cfn-mediaconnect-flowentitlement-encryption-region)
     pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr()), Phase) }
-    /// `ResourceId`: text. Update: in place.
+    /// `ResourceId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowentitlement-encryption.html#cfn-mediaconnect-flowentitlement-encryption-resourceid)
     pub fn resource_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceId", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowentitlement-encryption.html#cfn-mediaconnect-flowentitlement-encryption-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Encryption<R0, Set> { Encryption(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `SecretArn`: text. Update: in place.
+    /// `SecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowentitlement-encryption.html#cfn-mediaconnect-flowentitlement-encryption-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr()), Phase) }
-    /// `Url`: text. Update: in place.
+    /// `Url`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowentitlement-encryption.html#cfn-mediaconnect-flowentitlement-encryption-url)
     pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr()), Phase) }
 }
 impl Done for Encryption { fn into_props(self) -> Bag { self.0 } }
@@ -939,9 +939,9 @@ impl CfnFlowMediaStream {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFlowMediaStreamProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowmediastream.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Fmt`: integer.
+    /// The attribute `Fmt`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowmediastream.html#Fmt-fn::getatt)
     pub fn attr_fmt(&self) -> Val<i64> { self.0.get_att("Fmt") }
 }
 impl Parent for CfnFlowMediaStream { fn node(&self) -> &Place { &self.0 } }
@@ -952,23 +952,23 @@ impl CfnFlowMediaStreamProps {
     pub fn new() -> CfnFlowMediaStreamProps<Missing<required::FlowArn>, Missing<required::MediaStreamId>, Missing<required::MediaStreamName>, Missing<required::MediaStreamType>> { CfnFlowMediaStreamProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnFlowMediaStreamProps<R0, R1, R2, R3> {
-    /// `Attributes`: `MediaStreamAttributes`. Update: in place.
+    /// `Attributes`: `MediaStreamAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowmediastream.html#cfn-mediaconnect-flowmediastream-attributes)
     pub fn attributes(self, value: impl Arg<flow_media_stream::MediaStreamAttributes>) -> Self { Self(put(self.0, "Attributes", value.into_expr()), Phase) }
-    /// `ClockRate`: integer. Update: in place.
+    /// `ClockRate`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowmediastream.html#cfn-mediaconnect-flowmediastream-clockrate)
     pub fn clock_rate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ClockRate", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowmediastream.html#cfn-mediaconnect-flowmediastream-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `FlowArn`: text, required. Update: replacement.
+    /// `FlowArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowmediastream.html#cfn-mediaconnect-flowmediastream-flowarn)
     pub fn flow_arn(self, value: impl Arg<str>) -> CfnFlowMediaStreamProps<Set, R1, R2, R3> { CfnFlowMediaStreamProps(put(self.0, "FlowArn", value.into_expr()), Phase) }
-    /// `MediaStreamId`: integer, required. Update: replacement.
+    /// `MediaStreamId`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowmediastream.html#cfn-mediaconnect-flowmediastream-mediastreamid)
     pub fn media_stream_id(self, value: impl Arg<i64>) -> CfnFlowMediaStreamProps<R0, Set, R2, R3> { CfnFlowMediaStreamProps(put(self.0, "MediaStreamId", value.into_expr()), Phase) }
-    /// `MediaStreamName`: text, required. Update: replacement.
+    /// `MediaStreamName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowmediastream.html#cfn-mediaconnect-flowmediastream-mediastreamname)
     pub fn media_stream_name(self, value: impl Arg<str>) -> CfnFlowMediaStreamProps<R0, R1, Set, R3> { CfnFlowMediaStreamProps(put(self.0, "MediaStreamName", value.into_expr()), Phase) }
-    /// `MediaStreamType`: `MediaStreamType`, required. Update: in place.
+    /// `MediaStreamType`: `MediaStreamType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowmediastream.html#cfn-mediaconnect-flowmediastream-mediastreamtype)
     pub fn media_stream_type(self, value: impl Arg<flow_media_stream::MediaStreamType>) -> CfnFlowMediaStreamProps<R0, R1, R2, Set> { CfnFlowMediaStreamProps(put(self.0, "MediaStreamType", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowmediastream.html#cfn-mediaconnect-flowmediastream-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VideoFormat`: text. Update: in place.
+    /// `VideoFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowmediastream.html#cfn-mediaconnect-flowmediastream-videoformat)
     pub fn video_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VideoFormat", value.into_expr()), Phase) }
 }
 impl Done for CfnFlowMediaStreamProps { fn into_props(self) -> Bag { self.0 } }
@@ -980,19 +980,19 @@ use crate::cfn::support::*;
 impl Fmtp {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ChannelOrder`: text. Update: in place.
+    /// `ChannelOrder`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowmediastream-fmtp.html#cfn-mediaconnect-flowmediastream-fmtp-channelorder)
     pub fn channel_order(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelOrder", value.into_expr())) }
-    /// `Colorimetry`: `Colorimetry`. Update: in place.
+    /// `Colorimetry`: `Colorimetry`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowmediastream-fmtp.html#cfn-mediaconnect-flowmediastream-fmtp-colorimetry)
     pub fn colorimetry(self, value: impl Arg<Colorimetry>) -> Self { Self(put(self.0, "Colorimetry", value.into_expr())) }
-    /// `ExactFramerate`: text. Update: in place.
+    /// `ExactFramerate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowmediastream-fmtp.html#cfn-mediaconnect-flowmediastream-fmtp-exactframerate)
     pub fn exact_framerate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExactFramerate", value.into_expr())) }
-    /// `Par`: text. Update: in place.
+    /// `Par`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowmediastream-fmtp.html#cfn-mediaconnect-flowmediastream-fmtp-par)
     pub fn par(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Par", value.into_expr())) }
-    /// `Range`: `Range`. Update: in place.
+    /// `Range`: `Range`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowmediastream-fmtp.html#cfn-mediaconnect-flowmediastream-fmtp-range)
     pub fn range(self, value: impl Arg<Range>) -> Self { Self(put(self.0, "Range", value.into_expr())) }
-    /// `ScanMode`: `ScanMode`. Update: in place.
+    /// `ScanMode`: `ScanMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowmediastream-fmtp.html#cfn-mediaconnect-flowmediastream-fmtp-scanmode)
     pub fn scan_mode(self, value: impl Arg<ScanMode>) -> Self { Self(put(self.0, "ScanMode", value.into_expr())) }
-    /// `Tcs`: `Tcs`. Update: in place.
+    /// `Tcs`: `Tcs`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowmediastream-fmtp.html#cfn-mediaconnect-flowmediastream-fmtp-tcs)
     pub fn tcs(self, value: impl Arg<Tcs>) -> Self { Self(put(self.0, "Tcs", value.into_expr())) }
 }
 impl Done for Fmtp { fn into_props(self) -> Bag { self.0 } }
@@ -1001,9 +1001,9 @@ impl Done for Fmtp { fn into_props(self) -> Bag { self.0 } }
 impl MediaStreamAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Fmtp`: `Fmtp`. Update: in place.
+    /// `Fmtp`: `Fmtp`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowmediastream-mediastreamattributes.html#cfn-mediaconnect-flowmediastream-mediastreamattributes-fmtp)
     pub fn fmtp(self, value: impl Arg<Fmtp>) -> Self { Self(put(self.0, "Fmtp", value.into_expr())) }
-    /// `Lang`: text. Update: in place.
+    /// `Lang`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowmediastream-mediastreamattributes.html#cfn-mediaconnect-flowmediastream-mediastreamattributes-lang)
     pub fn lang(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Lang", value.into_expr())) }
 }
 impl Done for MediaStreamAttributes { fn into_props(self) -> Bag { self.0 } }
@@ -1027,7 +1027,7 @@ impl CfnFlowOutput {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFlowOutputProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `OutputArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `OutputArn`: `OtherArn`.
+    /// The attribute `OutputArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowoutput.html#OutputArn-fn::getatt)
     pub fn attr_output_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("OutputArn") }
 }
 impl Parent for CfnFlowOutput { fn node(&self) -> &Place { &self.0 } }
@@ -1038,49 +1038,49 @@ impl CfnFlowOutputProps {
     pub fn new() -> CfnFlowOutputProps<Missing<required::FlowArn>> { CfnFlowOutputProps(Bag::default(), Phase) }
 }
 impl<R0> CfnFlowOutputProps<R0> {
-    /// `CidrAllowList`: list of text. Update: in place.
+    /// `CidrAllowList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowoutput.html#cfn-mediaconnect-flowoutput-cidrallowlist)
     pub fn cidr_allow_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CidrAllowList", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowoutput.html#cfn-mediaconnect-flowoutput-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Destination`: text. Update: in place.
+    /// `Destination`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowoutput.html#cfn-mediaconnect-flowoutput-destination)
     pub fn destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Destination", value.into_expr()), Phase) }
-    /// `Encryption`: `Encryption`. Update: in place.
+    /// `Encryption`: `Encryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowoutput.html#cfn-mediaconnect-flowoutput-encryption)
     pub fn encryption(self, value: impl Arg<flow_output::Encryption>) -> Self { Self(put(self.0, "Encryption", value.into_expr()), Phase) }
-    /// `FlowArn`: text, required. Update: replacement.
+    /// `FlowArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowoutput.html#cfn-mediaconnect-flowoutput-flowarn)
     pub fn flow_arn(self, value: impl Arg<str>) -> CfnFlowOutputProps<Set> { CfnFlowOutputProps(put(self.0, "FlowArn", value.into_expr()), Phase) }
-    /// `MaxLatency`: integer. Update: in place.
+    /// `MaxLatency`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowoutput.html#cfn-mediaconnect-flowoutput-maxlatency)
     pub fn max_latency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxLatency", value.into_expr()), Phase) }
-    /// `MediaStreamOutputConfigurations`: list of `MediaStreamOutputConfiguration`. Update: in place.
+    /// `MediaStreamOutputConfigurations`: list of `MediaStreamOutputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowoutput.html#cfn-mediaconnect-flowoutput-mediastreamoutputconfigurations)
     pub fn media_stream_output_configurations(self, value: impl Arg<Arr<flow_output::MediaStreamOutputConfiguration>>) -> Self { Self(put(self.0, "MediaStreamOutputConfigurations", value.into_expr()), Phase) }
-    /// `MinLatency`: integer. Update: in place.
+    /// `MinLatency`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowoutput.html#cfn-mediaconnect-flowoutput-minlatency)
     pub fn min_latency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinLatency", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowoutput.html#cfn-mediaconnect-flowoutput-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `NdiOutputTimecodeSource`: `NdiOutputTimecodeSource`. Update: in place.
+    /// `NdiOutputTimecodeSource`: `NdiOutputTimecodeSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowoutput.html#cfn-mediaconnect-flowoutput-ndioutputtimecodesource)
     pub fn ndi_output_timecode_source(self, value: impl Arg<flow_output::NdiOutputTimecodeSource>) -> Self { Self(put(self.0, "NdiOutputTimecodeSource", value.into_expr()), Phase) }
-    /// `NdiProgramName`: text. Update: in place.
+    /// `NdiProgramName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowoutput.html#cfn-mediaconnect-flowoutput-ndiprogramname)
     pub fn ndi_program_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NdiProgramName", value.into_expr()), Phase) }
-    /// `NdiSpeedHqQuality`: integer. Update: in place.
+    /// `NdiSpeedHqQuality`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowoutput.html#cfn-mediaconnect-flowoutput-ndispeedhqquality)
     pub fn ndi_speed_hq_quality(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NdiSpeedHqQuality", value.into_expr()), Phase) }
-    /// `OutputStatus`: `OutputStatus`. Update: in place.
+    /// `OutputStatus`: `OutputStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowoutput.html#cfn-mediaconnect-flowoutput-outputstatus)
     pub fn output_status(self, value: impl Arg<flow_output::OutputStatus>) -> Self { Self(put(self.0, "OutputStatus", value.into_expr()), Phase) }
-    /// `Port`: integer. Update: in place.
+    /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowoutput.html#cfn-mediaconnect-flowoutput-port)
     pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
-    /// `Protocol`: `Protocol`. Update: in place.
+    /// `Protocol`: `Protocol`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowoutput.html#cfn-mediaconnect-flowoutput-protocol)
     pub fn protocol(self, value: impl Arg<flow_output::Protocol>) -> Self { Self(put(self.0, "Protocol", value.into_expr()), Phase) }
-    /// `RemoteId`: text. Update: in place.
+    /// `RemoteId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowoutput.html#cfn-mediaconnect-flowoutput-remoteid)
     pub fn remote_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemoteId", value.into_expr()), Phase) }
-    /// `RouterIntegrationState`: `RouterIntegrationState`. Update: in place.
+    /// `RouterIntegrationState`: `RouterIntegrationState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowoutput.html#cfn-mediaconnect-flowoutput-routerintegrationstate)
     pub fn router_integration_state(self, value: impl Arg<flow_output::RouterIntegrationState>) -> Self { Self(put(self.0, "RouterIntegrationState", value.into_expr()), Phase) }
-    /// `RouterIntegrationTransitEncryption`: `FlowTransitEncryption`. Update: in place.
+    /// `RouterIntegrationTransitEncryption`: `FlowTransitEncryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowoutput.html#cfn-mediaconnect-flowoutput-routerintegrationtransitencryption)
     pub fn router_integration_transit_encryption(self, value: impl Arg<flow_output::FlowTransitEncryption>) -> Self { Self(put(self.0, "RouterIntegrationTransitEncryption", value.into_expr()), Phase) }
-    /// `SmoothingLatency`: integer. Update: in place.
+    /// `SmoothingLatency`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowoutput.html#cfn-mediaconnect-flowoutput-smoothinglatency)
     pub fn smoothing_latency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SmoothingLatency", value.into_expr()), Phase) }
-    /// `StreamId`: text. Update: in place.
+    /// `StreamId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowoutput.html#cfn-mediaconnect-flowoutput-streamid)
     pub fn stream_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamId", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowoutput.html#cfn-mediaconnect-flowoutput-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VpcInterfaceAttachment`: `VpcInterfaceAttachment`. Update: in place.
+    /// `VpcInterfaceAttachment`: `VpcInterfaceAttachment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowoutput.html#cfn-mediaconnect-flowoutput-vpcinterfaceattachment)
     pub fn vpc_interface_attachment(self, value: impl Arg<flow_output::VpcInterfaceAttachment>) -> Self { Self(put(self.0, "VpcInterfaceAttachment", value.into_expr()), Phase) }
 }
 impl Done for CfnFlowOutputProps { fn into_props(self) -> Bag { self.0 } }
@@ -1094,11 +1094,11 @@ impl DestinationConfiguration {
     pub fn new() -> DestinationConfiguration<Missing<super::required::DestinationIp>, Missing<super::required::DestinationPort>, Missing<super::required::Interface>> { DestinationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> DestinationConfiguration<R0, R1, R2> {
-    /// `DestinationIp`: text, required. Update: in place.
+    /// `DestinationIp`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-destinationconfiguration.html#cfn-mediaconnect-flowoutput-destinationconfiguration-destinationip)
     pub fn destination_ip(self, value: impl Arg<str>) -> DestinationConfiguration<Set, R1, R2> { DestinationConfiguration(put(self.0, "DestinationIp", value.into_expr()), Phase) }
-    /// `DestinationPort`: integer, required. Update: in place.
+    /// `DestinationPort`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-destinationconfiguration.html#cfn-mediaconnect-flowoutput-destinationconfiguration-destinationport)
     pub fn destination_port(self, value: impl Arg<i64>) -> DestinationConfiguration<R0, Set, R2> { DestinationConfiguration(put(self.0, "DestinationPort", value.into_expr()), Phase) }
-    /// `Interface`: `Interface`, required. Update: in place.
+    /// `Interface`: `Interface`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-destinationconfiguration.html#cfn-mediaconnect-flowoutput-destinationconfiguration-interface)
     pub fn interface(self, value: impl Arg<Interface>) -> DestinationConfiguration<R0, R1, Set> { DestinationConfiguration(put(self.0, "Interface", value.into_expr()), Phase) }
 }
 impl Done for DestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1109,9 +1109,9 @@ impl EncodingParameters {
     pub fn new() -> EncodingParameters<Missing<super::required::CompressionFactor>> { EncodingParameters(Bag::default(), Phase) }
 }
 impl<R0> EncodingParameters<R0> {
-    /// `CompressionFactor`: number, required. Update: in place.
+    /// `CompressionFactor`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-encodingparameters.html#cfn-mediaconnect-flowoutput-encodingparameters-compressionfactor)
     pub fn compression_factor(self, value: impl Arg<f64>) -> EncodingParameters<Set> { EncodingParameters(put(self.0, "CompressionFactor", value.into_expr()), Phase) }
-    /// `EncoderProfile`: `EncoderProfile`. Update: in place.
+    /// `EncoderProfile`: `EncoderProfile`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-encodingparameters.html#cfn-mediaconnect-flowoutput-encodingparameters-encoderprofile)
     pub fn encoder_profile(self, value: impl Arg<EncoderProfile>) -> Self { Self(put(self.0, "EncoderProfile", value.into_expr()), Phase) }
 }
 impl Done for EncodingParameters { fn into_props(self) -> Bag { self.0 } }
@@ -1122,13 +1122,13 @@ impl Encryption {
     pub fn new() -> Encryption<Missing<super::required::RoleArn>, Missing<super::required::SecretArn>> { Encryption(Bag::default(), Phase) }
 }
 impl<R0, R1> Encryption<R0, R1> {
-    /// `Algorithm`: `Algorithm`. Update: in place.
+    /// `Algorithm`: `Algorithm`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-encryption.html#cfn-mediaconnect-flowoutput-encryption-algorithm)
     pub fn algorithm(self, value: impl Arg<Algorithm>) -> Self { Self(put(self.0, "Algorithm", value.into_expr()), Phase) }
-    /// `KeyType`: `KeyType`. Update: in place.
+    /// `KeyType`: `KeyType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-encryption.html#cfn-mediaconnect-flowoutput-encryption-keytype)
     pub fn key_type(self, value: impl Arg<KeyType>) -> Self { Self(put(self.0, "KeyType", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-encryption.html#cfn-mediaconnect-flowoutput-encryption-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Encryption<Set, R1> { Encryption(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `SecretArn`: text, required. Update: in place.
+    /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-encryption.html#cfn-mediaconnect-flowoutput-encryption-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> Encryption<R0, Set> { Encryption(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for Encryption { fn into_props(self) -> Bag { self.0 } }
@@ -1139,9 +1139,9 @@ impl FlowTransitEncryption {
     pub fn new() -> FlowTransitEncryption<Missing<super::required::EncryptionKeyConfiguration>> { FlowTransitEncryption(Bag::default(), Phase) }
 }
 impl<R0> FlowTransitEncryption<R0> {
-    /// `EncryptionKeyConfiguration`: `FlowTransitEncryptionKeyConfiguration`, required. Update: in place.
+    /// `EncryptionKeyConfiguration`: `FlowTransitEncryptionKeyConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-flowtransitencryption.html#cfn-mediaconnect-flowoutput-flowtransitencryption-encryptionkeyconfiguration)
     pub fn encryption_key_configuration(self, value: impl Arg<FlowTransitEncryptionKeyConfiguration>) -> FlowTransitEncryption<Set> { FlowTransitEncryption(put(self.0, "EncryptionKeyConfiguration", value.into_expr()), Phase) }
-    /// `EncryptionKeyType`: `EncryptionKeyType`. Update: in place.
+    /// `EncryptionKeyType`: `EncryptionKeyType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-flowtransitencryption.html#cfn-mediaconnect-flowoutput-flowtransitencryption-encryptionkeytype)
     pub fn encryption_key_type(self, value: impl Arg<EncryptionKeyType>) -> Self { Self(put(self.0, "EncryptionKeyType", value.into_expr()), Phase) }
 }
 impl Done for FlowTransitEncryption { fn into_props(self) -> Bag { self.0 } }
@@ -1150,9 +1150,9 @@ impl Done for FlowTransitEncryption { fn into_props(self) -> Bag { self.0 } }
 impl FlowTransitEncryptionKeyConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Automatic`: JSON. Update: in place.
+    /// `Automatic`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-flowtransitencryptionkeyconfiguration.html#cfn-mediaconnect-flowoutput-flowtransitencryptionkeyconfiguration-automatic)
     pub fn automatic(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Automatic", value.into_expr())) }
-    /// `SecretsManager`: `SecretsManagerEncryptionKeyConfiguration`. Update: in place.
+    /// `SecretsManager`: `SecretsManagerEncryptionKeyConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-flowtransitencryptionkeyconfiguration.html#cfn-mediaconnect-flowoutput-flowtransitencryptionkeyconfiguration-secretsmanager)
     pub fn secrets_manager(self, value: impl Arg<SecretsManagerEncryptionKeyConfiguration>) -> Self { Self(put(self.0, "SecretsManager", value.into_expr())) }
 }
 impl Done for FlowTransitEncryptionKeyConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1163,7 +1163,7 @@ impl Interface {
     pub fn new() -> Interface<Missing<super::required::Name>> { Interface(Bag::default(), Phase) }
 }
 impl<R0> Interface<R0> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-interface.html#cfn-mediaconnect-flowoutput-interface-name)
     pub fn name(self, value: impl Arg<str>) -> Interface<Set> { Interface(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for Interface { fn into_props(self) -> Bag { self.0 } }
@@ -1174,13 +1174,13 @@ impl MediaStreamOutputConfiguration {
     pub fn new() -> MediaStreamOutputConfiguration<Missing<super::required::EncodingName>, Missing<super::required::MediaStreamName>> { MediaStreamOutputConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> MediaStreamOutputConfiguration<R0, R1> {
-    /// `DestinationConfigurations`: list of `DestinationConfiguration`. Update: in place.
+    /// `DestinationConfigurations`: list of `DestinationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-mediastreamoutputconfiguration.html#cfn-mediaconnect-flowoutput-mediastreamoutputconfiguration-destinationconfigurations)
     pub fn destination_configurations(self, value: impl Arg<Arr<DestinationConfiguration>>) -> Self { Self(put(self.0, "DestinationConfigurations", value.into_expr()), Phase) }
-    /// `EncodingName`: `EncodingName`, required. Update: in place.
+    /// `EncodingName`: `EncodingName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-mediastreamoutputconfiguration.html#cfn-mediaconnect-flowoutput-mediastreamoutputconfiguration-encodingname)
     pub fn encoding_name(self, value: impl Arg<EncodingName>) -> MediaStreamOutputConfiguration<Set, R1> { MediaStreamOutputConfiguration(put(self.0, "EncodingName", value.into_expr()), Phase) }
-    /// `EncodingParameters`: `EncodingParameters`. Update: in place.
+    /// `EncodingParameters`: `EncodingParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-mediastreamoutputconfiguration.html#cfn-mediaconnect-flowoutput-mediastreamoutputconfiguration-encodingparameters)
     pub fn encoding_parameters(self, value: impl Arg<EncodingParameters>) -> Self { Self(put(self.0, "EncodingParameters", value.into_expr()), Phase) }
-    /// `MediaStreamName`: text, required. Update: in place.
+    /// `MediaStreamName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-mediastreamoutputconfiguration.html#cfn-mediaconnect-flowoutput-mediastreamoutputconfiguration-mediastreamname)
     pub fn media_stream_name(self, value: impl Arg<str>) -> MediaStreamOutputConfiguration<R0, Set> { MediaStreamOutputConfiguration(put(self.0, "MediaStreamName", value.into_expr()), Phase) }
 }
 impl Done for MediaStreamOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1191,9 +1191,9 @@ impl SecretsManagerEncryptionKeyConfiguration {
     pub fn new() -> SecretsManagerEncryptionKeyConfiguration<Missing<super::required::RoleArn>, Missing<super::required::SecretArn>> { SecretsManagerEncryptionKeyConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> SecretsManagerEncryptionKeyConfiguration<R0, R1> {
-    /// `RoleArn`: text, required. Update: in place.
+    /// `RoleArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-secretsmanagerencryptionkeyconfiguration.html#cfn-mediaconnect-flowoutput-secretsmanagerencryptionkeyconfiguration-rolearn)
     pub fn role_arn(self, value: impl Arg<str>) -> SecretsManagerEncryptionKeyConfiguration<Set, R1> { SecretsManagerEncryptionKeyConfiguration(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `SecretArn`: text, required. Update: in place.
+    /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-secretsmanagerencryptionkeyconfiguration.html#cfn-mediaconnect-flowoutput-secretsmanagerencryptionkeyconfiguration-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> SecretsManagerEncryptionKeyConfiguration<R0, Set> { SecretsManagerEncryptionKeyConfiguration(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for SecretsManagerEncryptionKeyConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1202,7 +1202,7 @@ impl Done for SecretsManagerEncryptionKeyConfiguration { fn into_props(self) -> 
 impl VpcInterfaceAttachment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `VpcInterfaceName`: text. Update: in place.
+    /// `VpcInterfaceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-vpcinterfaceattachment.html#cfn-mediaconnect-flowoutput-vpcinterfaceattachment-vpcinterfacename)
     pub fn vpc_interface_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcInterfaceName", value.into_expr())) }
 }
 impl Done for VpcInterfaceAttachment { fn into_props(self) -> Bag { self.0 } }
@@ -1234,11 +1234,11 @@ impl CfnFlowSource {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFlowSourceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SourceArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `IngestIp`: text.
+    /// The attribute `IngestIp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowsource.html#IngestIp-fn::getatt)
     pub fn attr_ingest_ip(&self) -> Val<str> { self.0.get_att("IngestIp") }
-    /// The attribute `SourceArn`: `OtherArn`.
+    /// The attribute `SourceArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowsource.html#SourceArn-fn::getatt)
     pub fn attr_source_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SourceArn") }
-    /// The attribute `SourceIngestPort`: text.
+    /// The attribute `SourceIngestPort`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowsource.html#SourceIngestPort-fn::getatt)
     pub fn attr_source_ingest_port(&self) -> Val<str> { self.0.get_att("SourceIngestPort") }
 }
 impl Parent for CfnFlowSource { fn node(&self) -> &Place { &self.0 } }
@@ -1249,43 +1249,43 @@ impl CfnFlowSourceProps {
     pub fn new() -> CfnFlowSourceProps<Missing<required::Description>, Missing<required::FlowArn>, Missing<required::Name>> { CfnFlowSourceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnFlowSourceProps<R0, R1, R2> {
-    /// `Decryption`: `Encryption`. Update: in place.
+    /// `Decryption`: `Encryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowsource.html#cfn-mediaconnect-flowsource-decryption)
     pub fn decryption(self, value: impl Arg<flow_source::Encryption>) -> Self { Self(put(self.0, "Decryption", value.into_expr()), Phase) }
-    /// `Description`: text, required. Update: in place.
+    /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowsource.html#cfn-mediaconnect-flowsource-description)
     pub fn description(self, value: impl Arg<str>) -> CfnFlowSourceProps<Set, R1, R2> { CfnFlowSourceProps(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `EntitlementArn`: text. Update: in place. AWS advises against it.
+    /// `EntitlementArn`: text. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowsource.html#cfn-mediaconnect-flowsource-entitlementarn)
     pub fn entitlement_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntitlementArn", value.into_expr()), Phase) }
-    /// `FlowArn`: text, required. Update: replacement.
+    /// `FlowArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowsource.html#cfn-mediaconnect-flowsource-flowarn)
     pub fn flow_arn(self, value: impl Arg<str>) -> CfnFlowSourceProps<R0, Set, R2> { CfnFlowSourceProps(put(self.0, "FlowArn", value.into_expr()), Phase) }
-    /// `GatewayBridgeSource`: `GatewayBridgeSource`. Update: in place.
+    /// `GatewayBridgeSource`: `GatewayBridgeSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowsource.html#cfn-mediaconnect-flowsource-gatewaybridgesource)
     pub fn gateway_bridge_source(self, value: impl Arg<flow_source::GatewayBridgeSource>) -> Self { Self(put(self.0, "GatewayBridgeSource", value.into_expr()), Phase) }
-    /// `IngestPort`: integer. Update: in place.
+    /// `IngestPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowsource.html#cfn-mediaconnect-flowsource-ingestport)
     pub fn ingest_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IngestPort", value.into_expr()), Phase) }
-    /// `MaxBitrate`: integer. Update: in place.
+    /// `MaxBitrate`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowsource.html#cfn-mediaconnect-flowsource-maxbitrate)
     pub fn max_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBitrate", value.into_expr()), Phase) }
-    /// `MaxLatency`: integer. Update: in place.
+    /// `MaxLatency`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowsource.html#cfn-mediaconnect-flowsource-maxlatency)
     pub fn max_latency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxLatency", value.into_expr()), Phase) }
-    /// `MinLatency`: integer. Update: in place.
+    /// `MinLatency`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowsource.html#cfn-mediaconnect-flowsource-minlatency)
     pub fn min_latency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinLatency", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowsource.html#cfn-mediaconnect-flowsource-name)
     pub fn name(self, value: impl Arg<str>) -> CfnFlowSourceProps<R0, R1, Set> { CfnFlowSourceProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Protocol`: `Protocol`. Update: replacement.
+    /// `Protocol`: `Protocol`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowsource.html#cfn-mediaconnect-flowsource-protocol)
     pub fn protocol(self, value: impl Arg<flow_source::Protocol>) -> Self { Self(put(self.0, "Protocol", value.into_expr()), Phase) }
-    /// `SenderControlPort`: integer. Update: in place. AWS advises against it.
+    /// `SenderControlPort`: integer. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowsource.html#cfn-mediaconnect-flowsource-sendercontrolport)
     pub fn sender_control_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SenderControlPort", value.into_expr()), Phase) }
-    /// `SenderIpAddress`: text. Update: in place. AWS advises against it.
+    /// `SenderIpAddress`: text. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowsource.html#cfn-mediaconnect-flowsource-senderipaddress)
     pub fn sender_ip_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SenderIpAddress", value.into_expr()), Phase) }
-    /// `SourceListenerAddress`: text. Update: in place.
+    /// `SourceListenerAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowsource.html#cfn-mediaconnect-flowsource-sourcelisteneraddress)
     pub fn source_listener_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceListenerAddress", value.into_expr()), Phase) }
-    /// `SourceListenerPort`: integer. Update: in place.
+    /// `SourceListenerPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowsource.html#cfn-mediaconnect-flowsource-sourcelistenerport)
     pub fn source_listener_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SourceListenerPort", value.into_expr()), Phase) }
-    /// `StreamId`: text. Update: in place.
+    /// `StreamId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowsource.html#cfn-mediaconnect-flowsource-streamid)
     pub fn stream_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamId", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowsource.html#cfn-mediaconnect-flowsource-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VpcInterfaceName`: text. Update: in place.
+    /// `VpcInterfaceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowsource.html#cfn-mediaconnect-flowsource-vpcinterfacename)
     pub fn vpc_interface_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcInterfaceName", value.into_expr()), Phase) }
-    /// `WhitelistCidr`: text. Update: in place.
+    /// `WhitelistCidr`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowsource.html#cfn-mediaconnect-flowsource-whitelistcidr)
     pub fn whitelist_cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WhitelistCidr", value.into_expr()), Phase) }
 }
 impl Done for CfnFlowSourceProps { fn into_props(self) -> Bag { self.0 } }
@@ -1299,23 +1299,23 @@ impl Encryption {
     pub fn new() -> Encryption<Missing<super::required::RoleArn>> { Encryption(Bag::default(), Phase) }
 }
 impl<R0> Encryption<R0> {
-    /// `Algorithm`: `Algorithm`. Update: in place.
+    /// `Algorithm`: `Algorithm`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowsource-encryption.html#cfn-mediaconnect-flowsource-encryption-algorithm)
     pub fn algorithm(self, value: impl Arg<Algorithm>) -> Self { Self(put(self.0, "Algorithm", value.into_expr()), Phase) }
-    /// `ConstantInitializationVector`: text. Update: in place.
+    /// `ConstantInitializationVector`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowsource-encryption.html#cfn-mediaconnect-flowsource-encryption-constantinitializationvector)
     pub fn constant_initialization_vector(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConstantInitializationVector", value.into_expr()), Phase) }
-    /// `DeviceId`: text. Update: in place.
+    /// `DeviceId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowsource-encryption.html#cfn-mediaconnect-flowsource-encryption-deviceid)
     pub fn device_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceId", value.into_expr()), Phase) }
-    /// `KeyType`: `KeyType`. Update: in place.
+    /// `KeyType`: `KeyType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowsource-encryption.html#cfn-mediaconnect-flowsource-encryption-keytype)
     pub fn key_type(self, value: impl Arg<KeyType>) -> Self { Self(put(self.0, "KeyType", value.into_expr()), Phase) }
-    /// `Region`: text. Update: in place.
+    /// `Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowsource-encryption.html#cfn-mediaconnect-flowsource-encryption-region)
     pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr()), Phase) }
-    /// `ResourceId`: text. Update: in place.
+    /// `ResourceId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowsource-encryption.html#cfn-mediaconnect-flowsource-encryption-resourceid)
     pub fn resource_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceId", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowsource-encryption.html#cfn-mediaconnect-flowsource-encryption-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Encryption<Set> { Encryption(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `SecretArn`: text. Update: in place.
+    /// `SecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowsource-encryption.html#cfn-mediaconnect-flowsource-encryption-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr()), Phase) }
-    /// `Url`: text. Update: in place.
+    /// `Url`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowsource-encryption.html#cfn-mediaconnect-flowsource-encryption-url)
     pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr()), Phase) }
 }
 impl Done for Encryption { fn into_props(self) -> Bag { self.0 } }
@@ -1326,9 +1326,9 @@ impl GatewayBridgeSource {
     pub fn new() -> GatewayBridgeSource<Missing<super::required::BridgeArn>> { GatewayBridgeSource(Bag::default(), Phase) }
 }
 impl<R0> GatewayBridgeSource<R0> {
-    /// `BridgeArn`: text, required. Update: in place.
+    /// `BridgeArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowsource-gatewaybridgesource.html#cfn-mediaconnect-flowsource-gatewaybridgesource-bridgearn)
     pub fn bridge_arn(self, value: impl Arg<str>) -> GatewayBridgeSource<Set> { GatewayBridgeSource(put(self.0, "BridgeArn", value.into_expr()), Phase) }
-    /// `VpcInterfaceAttachment`: `VpcInterfaceAttachment`. Update: in place.
+    /// `VpcInterfaceAttachment`: `VpcInterfaceAttachment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowsource-gatewaybridgesource.html#cfn-mediaconnect-flowsource-gatewaybridgesource-vpcinterfaceattachment)
     pub fn vpc_interface_attachment(self, value: impl Arg<VpcInterfaceAttachment>) -> Self { Self(put(self.0, "VpcInterfaceAttachment", value.into_expr()), Phase) }
 }
 impl Done for GatewayBridgeSource { fn into_props(self) -> Bag { self.0 } }
@@ -1337,7 +1337,7 @@ impl Done for GatewayBridgeSource { fn into_props(self) -> Bag { self.0 } }
 impl VpcInterfaceAttachment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `VpcInterfaceName`: text. Update: in place.
+    /// `VpcInterfaceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowsource-vpcinterfaceattachment.html#cfn-mediaconnect-flowsource-vpcinterfaceattachment-vpcinterfacename)
     pub fn vpc_interface_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcInterfaceName", value.into_expr())) }
 }
 impl Done for VpcInterfaceAttachment { fn into_props(self) -> Bag { self.0 } }
@@ -1357,7 +1357,7 @@ impl CfnFlowVpcInterface {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFlowVpcInterfaceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `NetworkInterfaceIds`: list of text.
+    /// The attribute `NetworkInterfaceIds`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowvpcinterface.html#NetworkInterfaceIds-fn::getatt)
     pub fn attr_network_interface_ids(&self) -> Val<Arr<str>> { self.0.get_att("NetworkInterfaceIds") }
 }
 impl Parent for CfnFlowVpcInterface { fn node(&self) -> &Place { &self.0 } }
@@ -1368,17 +1368,17 @@ impl CfnFlowVpcInterfaceProps {
     pub fn new() -> CfnFlowVpcInterfaceProps<Missing<required::FlowArn>, Missing<required::Name>, Missing<required::RoleArn>, Missing<required::SecurityGroupIds>, Missing<required::SubnetId>> { CfnFlowVpcInterfaceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnFlowVpcInterfaceProps<R0, R1, R2, R3, R4> {
-    /// `FlowArn`: text, required. Update: replacement.
+    /// `FlowArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowvpcinterface.html#cfn-mediaconnect-flowvpcinterface-flowarn)
     pub fn flow_arn(self, value: impl Arg<str>) -> CfnFlowVpcInterfaceProps<Set, R1, R2, R3, R4> { CfnFlowVpcInterfaceProps(put(self.0, "FlowArn", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowvpcinterface.html#cfn-mediaconnect-flowvpcinterface-name)
     pub fn name(self, value: impl Arg<str>) -> CfnFlowVpcInterfaceProps<R0, Set, R2, R3, R4> { CfnFlowVpcInterfaceProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowvpcinterface.html#cfn-mediaconnect-flowvpcinterface-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnFlowVpcInterfaceProps<R0, R1, Set, R3, R4> { CfnFlowVpcInterfaceProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowvpcinterface.html#cfn-mediaconnect-flowvpcinterface-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> CfnFlowVpcInterfaceProps<R0, R1, R2, Set, R4> { CfnFlowVpcInterfaceProps(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `SubnetId`: `Ec2SubnetId`, required. Update: in place.
+    /// `SubnetId`: `Ec2SubnetId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowvpcinterface.html#cfn-mediaconnect-flowvpcinterface-subnetid)
     pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> CfnFlowVpcInterfaceProps<R0, R1, R2, R3, Set> { CfnFlowVpcInterfaceProps(put(self.0, "SubnetId", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowvpcinterface.html#cfn-mediaconnect-flowvpcinterface-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnFlowVpcInterfaceProps { fn into_props(self) -> Bag { self.0 } }
@@ -1391,9 +1391,9 @@ impl CfnGateway {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGatewayProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `GatewayArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `GatewayArn`: `OtherArn`.
+    /// The attribute `GatewayArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-gateway.html#GatewayArn-fn::getatt)
     pub fn attr_gateway_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("GatewayArn") }
-    /// The attribute `GatewayState`: text.
+    /// The attribute `GatewayState`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-gateway.html#GatewayState-fn::getatt)
     pub fn attr_gateway_state(&self) -> Val<str> { self.0.get_att("GatewayState") }
 }
 impl Parent for CfnGateway { fn node(&self) -> &Place { &self.0 } }
@@ -1404,11 +1404,11 @@ impl CfnGatewayProps {
     pub fn new() -> CfnGatewayProps<Missing<required::EgressCidrBlocks>, Missing<required::Name>, Missing<required::Networks>> { CfnGatewayProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnGatewayProps<R0, R1, R2> {
-    /// `EgressCidrBlocks`: list of text, required. Update: replacement.
+    /// `EgressCidrBlocks`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-gateway.html#cfn-mediaconnect-gateway-egresscidrblocks)
     pub fn egress_cidr_blocks(self, value: impl Arg<Arr<str>>) -> CfnGatewayProps<Set, R1, R2> { CfnGatewayProps(put(self.0, "EgressCidrBlocks", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-gateway.html#cfn-mediaconnect-gateway-name)
     pub fn name(self, value: impl Arg<str>) -> CfnGatewayProps<R0, Set, R2> { CfnGatewayProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Networks`: list of `GatewayNetwork`, required. Update: replacement.
+    /// `Networks`: list of `GatewayNetwork`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-gateway.html#cfn-mediaconnect-gateway-networks)
     pub fn networks(self, value: impl Arg<Arr<gateway::GatewayNetwork>>) -> CfnGatewayProps<R0, R1, Set> { CfnGatewayProps(put(self.0, "Networks", value.into_expr()), Phase) }
 }
 impl Done for CfnGatewayProps { fn into_props(self) -> Bag { self.0 } }
@@ -1422,9 +1422,9 @@ impl GatewayNetwork {
     pub fn new() -> GatewayNetwork<Missing<super::required::CidrBlock>, Missing<super::required::Name>> { GatewayNetwork(Bag::default(), Phase) }
 }
 impl<R0, R1> GatewayNetwork<R0, R1> {
-    /// `CidrBlock`: text, required. Update: replacement.
+    /// `CidrBlock`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-gateway-gatewaynetwork.html#cfn-mediaconnect-gateway-gatewaynetwork-cidrblock)
     pub fn cidr_block(self, value: impl Arg<str>) -> GatewayNetwork<Set, R1> { GatewayNetwork(put(self.0, "CidrBlock", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-gateway-gatewaynetwork.html#cfn-mediaconnect-gateway-gatewaynetwork-name)
     pub fn name(self, value: impl Arg<str>) -> GatewayNetwork<R0, Set> { GatewayNetwork(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for GatewayNetwork { fn into_props(self) -> Bag { self.0 } }
@@ -1438,25 +1438,25 @@ impl CfnRouterInput {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRouterInputProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routerinput.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `ContentQualityAnalysisType`: text.
+    /// The attribute `ContentQualityAnalysisType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routerinput.html#ContentQualityAnalysisType-fn::getatt)
     pub fn attr_content_quality_analysis_type(&self) -> Val<str> { self.0.get_att("ContentQualityAnalysisType") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routerinput.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routerinput.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `InputType`: text.
+    /// The attribute `InputType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routerinput.html#InputType-fn::getatt)
     pub fn attr_input_type(&self) -> Val<str> { self.0.get_att("InputType") }
-    /// The attribute `IpAddress`: text.
+    /// The attribute `IpAddress`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routerinput.html#IpAddress-fn::getatt)
     pub fn attr_ip_address(&self) -> Val<str> { self.0.get_att("IpAddress") }
-    /// The attribute `MaintenanceType`: text.
+    /// The attribute `MaintenanceType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routerinput.html#MaintenanceType-fn::getatt)
     pub fn attr_maintenance_type(&self) -> Val<str> { self.0.get_att("MaintenanceType") }
-    /// The attribute `RoutedOutputs`: integer.
+    /// The attribute `RoutedOutputs`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routerinput.html#RoutedOutputs-fn::getatt)
     pub fn attr_routed_outputs(&self) -> Val<i64> { self.0.get_att("RoutedOutputs") }
-    /// The attribute `State`: text.
+    /// The attribute `State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routerinput.html#State-fn::getatt)
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routerinput.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnRouterInput { fn node(&self) -> &Place { &self.0 } }
@@ -1467,27 +1467,27 @@ impl CfnRouterInputProps {
     pub fn new() -> CfnRouterInputProps<Missing<required::Configuration>, Missing<required::MaximumBitrate>, Missing<required::Name>, Missing<required::RoutingScope>, Missing<required::Tier>> { CfnRouterInputProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnRouterInputProps<R0, R1, R2, R3, R4> {
-    /// `AvailabilityZone`: text. Update: replacement.
+    /// `AvailabilityZone`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routerinput.html#cfn-mediaconnect-routerinput-availabilityzone)
     pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr()), Phase) }
-    /// `Configuration`: `RouterInputConfiguration`, required. Update: in place.
+    /// `Configuration`: `RouterInputConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routerinput.html#cfn-mediaconnect-routerinput-configuration)
     pub fn configuration(self, value: impl Arg<router_input::RouterInputConfiguration>) -> CfnRouterInputProps<Set, R1, R2, R3, R4> { CfnRouterInputProps(put(self.0, "Configuration", value.into_expr()), Phase) }
-    /// `ContentQualityAnalysisConfiguration`: `RouterContentQualityAnalysisConfiguration`. Update: in place.
+    /// `ContentQualityAnalysisConfiguration`: `RouterContentQualityAnalysisConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routerinput.html#cfn-mediaconnect-routerinput-contentqualityanalysisconfiguration)
     pub fn content_quality_analysis_configuration(self, value: impl Arg<router_input::RouterContentQualityAnalysisConfiguration>) -> Self { Self(put(self.0, "ContentQualityAnalysisConfiguration", value.into_expr()), Phase) }
-    /// `MaintenanceConfiguration`: `MaintenanceConfiguration`. Update: in place.
+    /// `MaintenanceConfiguration`: `MaintenanceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routerinput.html#cfn-mediaconnect-routerinput-maintenanceconfiguration)
     pub fn maintenance_configuration(self, value: impl Arg<router_input::MaintenanceConfiguration>) -> Self { Self(put(self.0, "MaintenanceConfiguration", value.into_expr()), Phase) }
-    /// `MaximumBitrate`: integer, required. Update: in place.
+    /// `MaximumBitrate`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routerinput.html#cfn-mediaconnect-routerinput-maximumbitrate)
     pub fn maximum_bitrate(self, value: impl Arg<i64>) -> CfnRouterInputProps<R0, Set, R2, R3, R4> { CfnRouterInputProps(put(self.0, "MaximumBitrate", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routerinput.html#cfn-mediaconnect-routerinput-name)
     pub fn name(self, value: impl Arg<str>) -> CfnRouterInputProps<R0, R1, Set, R3, R4> { CfnRouterInputProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RegionName`: text. Update: replacement.
+    /// `RegionName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routerinput.html#cfn-mediaconnect-routerinput-regionname)
     pub fn region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionName", value.into_expr()), Phase) }
-    /// `RoutingScope`: `RoutingScope`, required. Update: in place.
+    /// `RoutingScope`: `RoutingScope`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routerinput.html#cfn-mediaconnect-routerinput-routingscope)
     pub fn routing_scope(self, value: impl Arg<router_input::RoutingScope>) -> CfnRouterInputProps<R0, R1, R2, Set, R4> { CfnRouterInputProps(put(self.0, "RoutingScope", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routerinput.html#cfn-mediaconnect-routerinput-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Tier`: `Tier`, required. Update: in place.
+    /// `Tier`: `Tier`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routerinput.html#cfn-mediaconnect-routerinput-tier)
     pub fn tier(self, value: impl Arg<router_input::Tier>) -> CfnRouterInputProps<R0, R1, R2, R3, Set> { CfnRouterInputProps(put(self.0, "Tier", value.into_expr()), Phase) }
-    /// `TransitEncryption`: `RouterInputTransitEncryption`. Update: in place.
+    /// `TransitEncryption`: `RouterInputTransitEncryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routerinput.html#cfn-mediaconnect-routerinput-transitencryption)
     pub fn transit_encryption(self, value: impl Arg<router_input::RouterInputTransitEncryption>) -> Self { Self(put(self.0, "TransitEncryption", value.into_expr()), Phase) }
 }
 impl Done for CfnRouterInputProps { fn into_props(self) -> Bag { self.0 } }
@@ -1501,9 +1501,9 @@ impl BlackFramesConfiguration {
     pub fn new() -> BlackFramesConfiguration<Missing<super::required::State>, Missing<super::required::ThresholdSeconds>> { BlackFramesConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> BlackFramesConfiguration<R0, R1> {
-    /// `State`: `State`, required. Update: in place.
+    /// `State`: `State`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-blackframesconfiguration.html#cfn-mediaconnect-routerinput-blackframesconfiguration-state)
     pub fn state(self, value: impl Arg<State>) -> BlackFramesConfiguration<Set, R1> { BlackFramesConfiguration(put(self.0, "State", value.into_expr()), Phase) }
-    /// `ThresholdSeconds`: integer, required. Update: in place.
+    /// `ThresholdSeconds`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-blackframesconfiguration.html#cfn-mediaconnect-routerinput-blackframesconfiguration-thresholdseconds)
     pub fn threshold_seconds(self, value: impl Arg<i64>) -> BlackFramesConfiguration<R0, Set> { BlackFramesConfiguration(put(self.0, "ThresholdSeconds", value.into_expr()), Phase) }
 }
 impl Done for BlackFramesConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1512,11 +1512,11 @@ impl Done for BlackFramesConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl ContentQualityAnalysisFeatureConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BlackFrames`: `BlackFramesConfiguration`. Update: in place.
+    /// `BlackFrames`: `BlackFramesConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-contentqualityanalysisfeatureconfiguration.html#cfn-mediaconnect-routerinput-contentqualityanalysisfeatureconfiguration-blackframes)
     pub fn black_frames(self, value: impl Arg<BlackFramesConfiguration>) -> Self { Self(put(self.0, "BlackFrames", value.into_expr())) }
-    /// `FrozenFrames`: `FrozenFramesConfiguration`. Update: in place.
+    /// `FrozenFrames`: `FrozenFramesConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-contentqualityanalysisfeatureconfiguration.html#cfn-mediaconnect-routerinput-contentqualityanalysisfeatureconfiguration-frozenframes)
     pub fn frozen_frames(self, value: impl Arg<FrozenFramesConfiguration>) -> Self { Self(put(self.0, "FrozenFrames", value.into_expr())) }
-    /// `SilentAudio`: `SilentAudioConfiguration`. Update: in place.
+    /// `SilentAudio`: `SilentAudioConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-contentqualityanalysisfeatureconfiguration.html#cfn-mediaconnect-routerinput-contentqualityanalysisfeatureconfiguration-silentaudio)
     pub fn silent_audio(self, value: impl Arg<SilentAudioConfiguration>) -> Self { Self(put(self.0, "SilentAudio", value.into_expr())) }
 }
 impl Done for ContentQualityAnalysisFeatureConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1527,13 +1527,13 @@ impl FailoverRouterInputConfiguration {
     pub fn new() -> FailoverRouterInputConfiguration<Missing<super::required::NetworkInterfaceArn>, Missing<super::required::ProtocolConfigurations>, Missing<super::required::SourcePriorityMode>> { FailoverRouterInputConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> FailoverRouterInputConfiguration<R0, R1, R2> {
-    /// `NetworkInterfaceArn`: text, required. Update: replacement.
+    /// `NetworkInterfaceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-failoverrouterinputconfiguration.html#cfn-mediaconnect-routerinput-failoverrouterinputconfiguration-networkinterfacearn)
     pub fn network_interface_arn(self, value: impl Arg<str>) -> FailoverRouterInputConfiguration<Set, R1, R2> { FailoverRouterInputConfiguration(put(self.0, "NetworkInterfaceArn", value.into_expr()), Phase) }
-    /// `PrimarySourceIndex`: integer. Update: in place.
+    /// `PrimarySourceIndex`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-failoverrouterinputconfiguration.html#cfn-mediaconnect-routerinput-failoverrouterinputconfiguration-primarysourceindex)
     pub fn primary_source_index(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PrimarySourceIndex", value.into_expr()), Phase) }
-    /// `ProtocolConfigurations`: list of `FailoverRouterInputProtocolConfiguration`, required. Update: in place.
+    /// `ProtocolConfigurations`: list of `FailoverRouterInputProtocolConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-failoverrouterinputconfiguration.html#cfn-mediaconnect-routerinput-failoverrouterinputconfiguration-protocolconfigurations)
     pub fn protocol_configurations(self, value: impl Arg<Arr<FailoverRouterInputProtocolConfiguration>>) -> FailoverRouterInputConfiguration<R0, Set, R2> { FailoverRouterInputConfiguration(put(self.0, "ProtocolConfigurations", value.into_expr()), Phase) }
-    /// `SourcePriorityMode`: `SourcePriorityMode`, required. Update: in place.
+    /// `SourcePriorityMode`: `SourcePriorityMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-failoverrouterinputconfiguration.html#cfn-mediaconnect-routerinput-failoverrouterinputconfiguration-sourceprioritymode)
     pub fn source_priority_mode(self, value: impl Arg<SourcePriorityMode>) -> FailoverRouterInputConfiguration<R0, R1, Set> { FailoverRouterInputConfiguration(put(self.0, "SourcePriorityMode", value.into_expr()), Phase) }
 }
 impl Done for FailoverRouterInputConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1542,13 +1542,13 @@ impl Done for FailoverRouterInputConfiguration { fn into_props(self) -> Bag { se
 impl FailoverRouterInputProtocolConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Rist`: `RistRouterInputConfiguration`. Update: in place.
+    /// `Rist`: `RistRouterInputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-failoverrouterinputprotocolconfiguration.html#cfn-mediaconnect-routerinput-failoverrouterinputprotocolconfiguration-rist)
     pub fn rist(self, value: impl Arg<RistRouterInputConfiguration>) -> Self { Self(put(self.0, "Rist", value.into_expr())) }
-    /// `Rtp`: `RtpRouterInputConfiguration`. Update: in place.
+    /// `Rtp`: `RtpRouterInputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-failoverrouterinputprotocolconfiguration.html#cfn-mediaconnect-routerinput-failoverrouterinputprotocolconfiguration-rtp)
     pub fn rtp(self, value: impl Arg<RtpRouterInputConfiguration>) -> Self { Self(put(self.0, "Rtp", value.into_expr())) }
-    /// `SrtCaller`: `SrtCallerRouterInputConfiguration`. Update: in place.
+    /// `SrtCaller`: `SrtCallerRouterInputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-failoverrouterinputprotocolconfiguration.html#cfn-mediaconnect-routerinput-failoverrouterinputprotocolconfiguration-srtcaller)
     pub fn srt_caller(self, value: impl Arg<SrtCallerRouterInputConfiguration>) -> Self { Self(put(self.0, "SrtCaller", value.into_expr())) }
-    /// `SrtListener`: `SrtListenerRouterInputConfiguration`. Update: in place.
+    /// `SrtListener`: `SrtListenerRouterInputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-failoverrouterinputprotocolconfiguration.html#cfn-mediaconnect-routerinput-failoverrouterinputprotocolconfiguration-srtlistener)
     pub fn srt_listener(self, value: impl Arg<SrtListenerRouterInputConfiguration>) -> Self { Self(put(self.0, "SrtListener", value.into_expr())) }
 }
 impl Done for FailoverRouterInputProtocolConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1559,9 +1559,9 @@ impl FlowTransitEncryption {
     pub fn new() -> FlowTransitEncryption<Missing<super::required::EncryptionKeyConfiguration>> { FlowTransitEncryption(Bag::default(), Phase) }
 }
 impl<R0> FlowTransitEncryption<R0> {
-    /// `EncryptionKeyConfiguration`: `FlowTransitEncryptionKeyConfiguration`, required. Update: in place.
+    /// `EncryptionKeyConfiguration`: `FlowTransitEncryptionKeyConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-flowtransitencryption.html#cfn-mediaconnect-routerinput-flowtransitencryption-encryptionkeyconfiguration)
     pub fn encryption_key_configuration(self, value: impl Arg<FlowTransitEncryptionKeyConfiguration>) -> FlowTransitEncryption<Set> { FlowTransitEncryption(put(self.0, "EncryptionKeyConfiguration", value.into_expr()), Phase) }
-    /// `EncryptionKeyType`: `EncryptionKeyType`. Update: in place.
+    /// `EncryptionKeyType`: `EncryptionKeyType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-flowtransitencryption.html#cfn-mediaconnect-routerinput-flowtransitencryption-encryptionkeytype)
     pub fn encryption_key_type(self, value: impl Arg<EncryptionKeyType>) -> Self { Self(put(self.0, "EncryptionKeyType", value.into_expr()), Phase) }
 }
 impl Done for FlowTransitEncryption { fn into_props(self) -> Bag { self.0 } }
@@ -1570,9 +1570,9 @@ impl Done for FlowTransitEncryption { fn into_props(self) -> Bag { self.0 } }
 impl FlowTransitEncryptionKeyConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Automatic`: JSON. Update: in place.
+    /// `Automatic`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-flowtransitencryptionkeyconfiguration.html#cfn-mediaconnect-routerinput-flowtransitencryptionkeyconfiguration-automatic)
     pub fn automatic(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Automatic", value.into_expr())) }
-    /// `SecretsManager`: `SecretsManagerEncryptionKeyConfiguration`. Update: in place.
+    /// `SecretsManager`: `SecretsManagerEncryptionKeyConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-flowtransitencryptionkeyconfiguration.html#cfn-mediaconnect-routerinput-flowtransitencryptionkeyconfiguration-secretsmanager)
     pub fn secrets_manager(self, value: impl Arg<SecretsManagerEncryptionKeyConfiguration>) -> Self { Self(put(self.0, "SecretsManager", value.into_expr())) }
 }
 impl Done for FlowTransitEncryptionKeyConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1583,9 +1583,9 @@ impl FrozenFramesConfiguration {
     pub fn new() -> FrozenFramesConfiguration<Missing<super::required::State>, Missing<super::required::ThresholdSeconds>> { FrozenFramesConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> FrozenFramesConfiguration<R0, R1> {
-    /// `State`: `State`, required. Update: in place.
+    /// `State`: `State`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-frozenframesconfiguration.html#cfn-mediaconnect-routerinput-frozenframesconfiguration-state)
     pub fn state(self, value: impl Arg<State>) -> FrozenFramesConfiguration<Set, R1> { FrozenFramesConfiguration(put(self.0, "State", value.into_expr()), Phase) }
-    /// `ThresholdSeconds`: integer, required. Update: in place.
+    /// `ThresholdSeconds`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-frozenframesconfiguration.html#cfn-mediaconnect-routerinput-frozenframesconfiguration-thresholdseconds)
     pub fn threshold_seconds(self, value: impl Arg<i64>) -> FrozenFramesConfiguration<R0, Set> { FrozenFramesConfiguration(put(self.0, "ThresholdSeconds", value.into_expr()), Phase) }
 }
 impl Done for FrozenFramesConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1594,9 +1594,9 @@ impl Done for FrozenFramesConfiguration { fn into_props(self) -> Bag { self.0 } 
 impl MaintenanceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Default`: JSON. Update: in place.
+    /// `Default`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-maintenanceconfiguration.html#cfn-mediaconnect-routerinput-maintenanceconfiguration-default)
     pub fn default(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Default", value.into_expr())) }
-    /// `PreferredDayTime`: `PreferredDayTimeMaintenanceConfiguration`. Update: in place.
+    /// `PreferredDayTime`: `PreferredDayTimeMaintenanceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-maintenanceconfiguration.html#cfn-mediaconnect-routerinput-maintenanceconfiguration-preferreddaytime)
     pub fn preferred_day_time(self, value: impl Arg<PreferredDayTimeMaintenanceConfiguration>) -> Self { Self(put(self.0, "PreferredDayTime", value.into_expr())) }
 }
 impl Done for MaintenanceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1607,11 +1607,11 @@ impl MediaConnectFlowRouterInputConfiguration {
     pub fn new() -> MediaConnectFlowRouterInputConfiguration<Missing<super::required::SourceTransitDecryption>> { MediaConnectFlowRouterInputConfiguration(Bag::default(), Phase) }
 }
 impl<R0> MediaConnectFlowRouterInputConfiguration<R0> {
-    /// `FlowArn`: text. Update: in place.
+    /// `FlowArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-mediaconnectflowrouterinputconfiguration.html#cfn-mediaconnect-routerinput-mediaconnectflowrouterinputconfiguration-flowarn)
     pub fn flow_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlowArn", value.into_expr()), Phase) }
-    /// `FlowOutputArn`: text. Update: in place.
+    /// `FlowOutputArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-mediaconnectflowrouterinputconfiguration.html#cfn-mediaconnect-routerinput-mediaconnectflowrouterinputconfiguration-flowoutputarn)
     pub fn flow_output_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlowOutputArn", value.into_expr()), Phase) }
-    /// `SourceTransitDecryption`: `FlowTransitEncryption`, required. Update: in place.
+    /// `SourceTransitDecryption`: `FlowTransitEncryption`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-mediaconnectflowrouterinputconfiguration.html#cfn-mediaconnect-routerinput-mediaconnectflowrouterinputconfiguration-sourcetransitdecryption)
     pub fn source_transit_decryption(self, value: impl Arg<FlowTransitEncryption>) -> MediaConnectFlowRouterInputConfiguration<Set> { MediaConnectFlowRouterInputConfiguration(put(self.0, "SourceTransitDecryption", value.into_expr()), Phase) }
 }
 impl Done for MediaConnectFlowRouterInputConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1622,13 +1622,13 @@ impl MediaLiveChannelRouterInputConfiguration {
     pub fn new() -> MediaLiveChannelRouterInputConfiguration<Missing<super::required::SourceTransitDecryption>> { MediaLiveChannelRouterInputConfiguration(Bag::default(), Phase) }
 }
 impl<R0> MediaLiveChannelRouterInputConfiguration<R0> {
-    /// `MediaLiveChannelArn`: text. Update: in place.
+    /// `MediaLiveChannelArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-medialivechannelrouterinputconfiguration.html#cfn-mediaconnect-routerinput-medialivechannelrouterinputconfiguration-medialivechannelarn)
     pub fn media_live_channel_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MediaLiveChannelArn", value.into_expr()), Phase) }
-    /// `MediaLiveChannelOutputName`: text. Update: in place.
+    /// `MediaLiveChannelOutputName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-medialivechannelrouterinputconfiguration.html#cfn-mediaconnect-routerinput-medialivechannelrouterinputconfiguration-medialivechanneloutputname)
     pub fn media_live_channel_output_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MediaLiveChannelOutputName", value.into_expr()), Phase) }
-    /// `MediaLivePipelineId`: `MediaLivePipelineId`. Update: in place.
+    /// `MediaLivePipelineId`: `MediaLivePipelineId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-medialivechannelrouterinputconfiguration.html#cfn-mediaconnect-routerinput-medialivechannelrouterinputconfiguration-medialivepipelineid)
     pub fn media_live_pipeline_id(self, value: impl Arg<MediaLivePipelineId>) -> Self { Self(put(self.0, "MediaLivePipelineId", value.into_expr()), Phase) }
-    /// `SourceTransitDecryption`: `MediaLiveTransitEncryption`, required. Update: in place.
+    /// `SourceTransitDecryption`: `MediaLiveTransitEncryption`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-medialivechannelrouterinputconfiguration.html#cfn-mediaconnect-routerinput-medialivechannelrouterinputconfiguration-sourcetransitdecryption)
     pub fn source_transit_decryption(self, value: impl Arg<MediaLiveTransitEncryption>) -> MediaLiveChannelRouterInputConfiguration<Set> { MediaLiveChannelRouterInputConfiguration(put(self.0, "SourceTransitDecryption", value.into_expr()), Phase) }
 }
 impl Done for MediaLiveChannelRouterInputConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1639,9 +1639,9 @@ impl MediaLiveTransitEncryption {
     pub fn new() -> MediaLiveTransitEncryption<Missing<super::required::EncryptionKeyConfiguration>> { MediaLiveTransitEncryption(Bag::default(), Phase) }
 }
 impl<R0> MediaLiveTransitEncryption<R0> {
-    /// `EncryptionKeyConfiguration`: `MediaLiveTransitEncryptionKeyConfiguration`, required. Update: in place.
+    /// `EncryptionKeyConfiguration`: `MediaLiveTransitEncryptionKeyConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-medialivetransitencryption.html#cfn-mediaconnect-routerinput-medialivetransitencryption-encryptionkeyconfiguration)
     pub fn encryption_key_configuration(self, value: impl Arg<MediaLiveTransitEncryptionKeyConfiguration>) -> MediaLiveTransitEncryption<Set> { MediaLiveTransitEncryption(put(self.0, "EncryptionKeyConfiguration", value.into_expr()), Phase) }
-    /// `EncryptionKeyType`: `EncryptionKeyType`. Update: in place.
+    /// `EncryptionKeyType`: `EncryptionKeyType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-medialivetransitencryption.html#cfn-mediaconnect-routerinput-medialivetransitencryption-encryptionkeytype)
     pub fn encryption_key_type(self, value: impl Arg<EncryptionKeyType>) -> Self { Self(put(self.0, "EncryptionKeyType", value.into_expr()), Phase) }
 }
 impl Done for MediaLiveTransitEncryption { fn into_props(self) -> Bag { self.0 } }
@@ -1650,9 +1650,9 @@ impl Done for MediaLiveTransitEncryption { fn into_props(self) -> Bag { self.0 }
 impl MediaLiveTransitEncryptionKeyConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Automatic`: JSON. Update: in place.
+    /// `Automatic`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-medialivetransitencryptionkeyconfiguration.html#cfn-mediaconnect-routerinput-medialivetransitencryptionkeyconfiguration-automatic)
     pub fn automatic(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Automatic", value.into_expr())) }
-    /// `SecretsManager`: `SecretsManagerEncryptionKeyConfiguration`. Update: in place.
+    /// `SecretsManager`: `SecretsManagerEncryptionKeyConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-medialivetransitencryptionkeyconfiguration.html#cfn-mediaconnect-routerinput-medialivetransitencryptionkeyconfiguration-secretsmanager)
     pub fn secrets_manager(self, value: impl Arg<SecretsManagerEncryptionKeyConfiguration>) -> Self { Self(put(self.0, "SecretsManager", value.into_expr())) }
 }
 impl Done for MediaLiveTransitEncryptionKeyConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1663,11 +1663,11 @@ impl MergeRouterInputConfiguration {
     pub fn new() -> MergeRouterInputConfiguration<Missing<super::required::MergeRecoveryWindowMilliseconds>, Missing<super::required::NetworkInterfaceArn>, Missing<super::required::ProtocolConfigurations>> { MergeRouterInputConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MergeRouterInputConfiguration<R0, R1, R2> {
-    /// `MergeRecoveryWindowMilliseconds`: integer, required. Update: in place.
+    /// `MergeRecoveryWindowMilliseconds`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-mergerouterinputconfiguration.html#cfn-mediaconnect-routerinput-mergerouterinputconfiguration-mergerecoverywindowmilliseconds)
     pub fn merge_recovery_window_milliseconds(self, value: impl Arg<i64>) -> MergeRouterInputConfiguration<Set, R1, R2> { MergeRouterInputConfiguration(put(self.0, "MergeRecoveryWindowMilliseconds", value.into_expr()), Phase) }
-    /// `NetworkInterfaceArn`: text, required. Update: replacement.
+    /// `NetworkInterfaceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-mergerouterinputconfiguration.html#cfn-mediaconnect-routerinput-mergerouterinputconfiguration-networkinterfacearn)
     pub fn network_interface_arn(self, value: impl Arg<str>) -> MergeRouterInputConfiguration<R0, Set, R2> { MergeRouterInputConfiguration(put(self.0, "NetworkInterfaceArn", value.into_expr()), Phase) }
-    /// `ProtocolConfigurations`: list of `MergeRouterInputProtocolConfiguration`, required. Update: in place.
+    /// `ProtocolConfigurations`: list of `MergeRouterInputProtocolConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-mergerouterinputconfiguration.html#cfn-mediaconnect-routerinput-mergerouterinputconfiguration-protocolconfigurations)
     pub fn protocol_configurations(self, value: impl Arg<Arr<MergeRouterInputProtocolConfiguration>>) -> MergeRouterInputConfiguration<R0, R1, Set> { MergeRouterInputConfiguration(put(self.0, "ProtocolConfigurations", value.into_expr()), Phase) }
 }
 impl Done for MergeRouterInputConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1676,9 +1676,9 @@ impl Done for MergeRouterInputConfiguration { fn into_props(self) -> Bag { self.
 impl MergeRouterInputProtocolConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Rist`: `RistRouterInputConfiguration`. Update: in place.
+    /// `Rist`: `RistRouterInputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-mergerouterinputprotocolconfiguration.html#cfn-mediaconnect-routerinput-mergerouterinputprotocolconfiguration-rist)
     pub fn rist(self, value: impl Arg<RistRouterInputConfiguration>) -> Self { Self(put(self.0, "Rist", value.into_expr())) }
-    /// `Rtp`: `RtpRouterInputConfiguration`. Update: in place.
+    /// `Rtp`: `RtpRouterInputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-mergerouterinputprotocolconfiguration.html#cfn-mediaconnect-routerinput-mergerouterinputprotocolconfiguration-rtp)
     pub fn rtp(self, value: impl Arg<RtpRouterInputConfiguration>) -> Self { Self(put(self.0, "Rtp", value.into_expr())) }
 }
 impl Done for MergeRouterInputProtocolConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1689,9 +1689,9 @@ impl PreferredDayTimeMaintenanceConfiguration {
     pub fn new() -> PreferredDayTimeMaintenanceConfiguration<Missing<super::required::Day>, Missing<super::required::Time>> { PreferredDayTimeMaintenanceConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> PreferredDayTimeMaintenanceConfiguration<R0, R1> {
-    /// `Day`: `Day`, required. Update: in place.
+    /// `Day`: `Day`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-preferreddaytimemaintenanceconfiguration.html#cfn-mediaconnect-routerinput-preferreddaytimemaintenanceconfiguration-day)
     pub fn day(self, value: impl Arg<Day>) -> PreferredDayTimeMaintenanceConfiguration<Set, R1> { PreferredDayTimeMaintenanceConfiguration(put(self.0, "Day", value.into_expr()), Phase) }
-    /// `Time`: text, required. Update: in place.
+    /// `Time`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-preferreddaytimemaintenanceconfiguration.html#cfn-mediaconnect-routerinput-preferreddaytimemaintenanceconfiguration-time)
     pub fn time(self, value: impl Arg<str>) -> PreferredDayTimeMaintenanceConfiguration<R0, Set> { PreferredDayTimeMaintenanceConfiguration(put(self.0, "Time", value.into_expr()), Phase) }
 }
 impl Done for PreferredDayTimeMaintenanceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1702,9 +1702,9 @@ impl RistRouterInputConfiguration {
     pub fn new() -> RistRouterInputConfiguration<Missing<super::required::Port>, Missing<super::required::RecoveryLatencyMilliseconds>> { RistRouterInputConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> RistRouterInputConfiguration<R0, R1> {
-    /// `Port`: integer, required. Update: in place.
+    /// `Port`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-ristrouterinputconfiguration.html#cfn-mediaconnect-routerinput-ristrouterinputconfiguration-port)
     pub fn port(self, value: impl Arg<i64>) -> RistRouterInputConfiguration<Set, R1> { RistRouterInputConfiguration(put(self.0, "Port", value.into_expr()), Phase) }
-    /// `RecoveryLatencyMilliseconds`: integer, required. Update: in place.
+    /// `RecoveryLatencyMilliseconds`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-ristrouterinputconfiguration.html#cfn-mediaconnect-routerinput-ristrouterinputconfiguration-recoverylatencymilliseconds)
     pub fn recovery_latency_milliseconds(self, value: impl Arg<i64>) -> RistRouterInputConfiguration<R0, Set> { RistRouterInputConfiguration(put(self.0, "RecoveryLatencyMilliseconds", value.into_expr()), Phase) }
 }
 impl Done for RistRouterInputConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1713,7 +1713,7 @@ impl Done for RistRouterInputConfiguration { fn into_props(self) -> Bag { self.0
 impl RouterContentQualityAnalysisConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ContentLevel`: `ContentQualityAnalysisFeatureConfiguration`. Update: in place.
+    /// `ContentLevel`: `ContentQualityAnalysisFeatureConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-routercontentqualityanalysisconfiguration.html#cfn-mediaconnect-routerinput-routercontentqualityanalysisconfiguration-contentlevel)
     pub fn content_level(self, value: impl Arg<ContentQualityAnalysisFeatureConfiguration>) -> Self { Self(put(self.0, "ContentLevel", value.into_expr())) }
 }
 impl Done for RouterContentQualityAnalysisConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1722,15 +1722,15 @@ impl Done for RouterContentQualityAnalysisConfiguration { fn into_props(self) ->
 impl RouterInputConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Failover`: `FailoverRouterInputConfiguration`. Update: in place.
+    /// `Failover`: `FailoverRouterInputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-routerinputconfiguration.html#cfn-mediaconnect-routerinput-routerinputconfiguration-failover)
     pub fn failover(self, value: impl Arg<FailoverRouterInputConfiguration>) -> Self { Self(put(self.0, "Failover", value.into_expr())) }
-    /// `MediaConnectFlow`: `MediaConnectFlowRouterInputConfiguration`. Update: in place.
+    /// `MediaConnectFlow`: `MediaConnectFlowRouterInputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-routerinputconfiguration.html#cfn-mediaconnect-routerinput-routerinputconfiguration-mediaconnectflow)
     pub fn media_connect_flow(self, value: impl Arg<MediaConnectFlowRouterInputConfiguration>) -> Self { Self(put(self.0, "MediaConnectFlow", value.into_expr())) }
-    /// `MediaLiveChannel`: `MediaLiveChannelRouterInputConfiguration`. Update: in place.
+    /// `MediaLiveChannel`: `MediaLiveChannelRouterInputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-routerinputconfiguration.html#cfn-mediaconnect-routerinput-routerinputconfiguration-medialivechannel)
     pub fn media_live_channel(self, value: impl Arg<MediaLiveChannelRouterInputConfiguration>) -> Self { Self(put(self.0, "MediaLiveChannel", value.into_expr())) }
-    /// `Merge`: `MergeRouterInputConfiguration`. Update: in place.
+    /// `Merge`: `MergeRouterInputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-routerinputconfiguration.html#cfn-mediaconnect-routerinput-routerinputconfiguration-merge)
     pub fn merge(self, value: impl Arg<MergeRouterInputConfiguration>) -> Self { Self(put(self.0, "Merge", value.into_expr())) }
-    /// `Standard`: `StandardRouterInputConfiguration`. Update: in place.
+    /// `Standard`: `StandardRouterInputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-routerinputconfiguration.html#cfn-mediaconnect-routerinput-routerinputconfiguration-standard)
     pub fn standard(self, value: impl Arg<StandardRouterInputConfiguration>) -> Self { Self(put(self.0, "Standard", value.into_expr())) }
 }
 impl Done for RouterInputConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1739,13 +1739,13 @@ impl Done for RouterInputConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl RouterInputProtocolConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Rist`: `RistRouterInputConfiguration`. Update: in place.
+    /// `Rist`: `RistRouterInputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-routerinputprotocolconfiguration.html#cfn-mediaconnect-routerinput-routerinputprotocolconfiguration-rist)
     pub fn rist(self, value: impl Arg<RistRouterInputConfiguration>) -> Self { Self(put(self.0, "Rist", value.into_expr())) }
-    /// `Rtp`: `RtpRouterInputConfiguration`. Update: in place.
+    /// `Rtp`: `RtpRouterInputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-routerinputprotocolconfiguration.html#cfn-mediaconnect-routerinput-routerinputprotocolconfiguration-rtp)
     pub fn rtp(self, value: impl Arg<RtpRouterInputConfiguration>) -> Self { Self(put(self.0, "Rtp", value.into_expr())) }
-    /// `SrtCaller`: `SrtCallerRouterInputConfiguration`. Update: in place.
+    /// `SrtCaller`: `SrtCallerRouterInputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-routerinputprotocolconfiguration.html#cfn-mediaconnect-routerinput-routerinputprotocolconfiguration-srtcaller)
     pub fn srt_caller(self, value: impl Arg<SrtCallerRouterInputConfiguration>) -> Self { Self(put(self.0, "SrtCaller", value.into_expr())) }
-    /// `SrtListener`: `SrtListenerRouterInputConfiguration`. Update: in place.
+    /// `SrtListener`: `SrtListenerRouterInputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-routerinputprotocolconfiguration.html#cfn-mediaconnect-routerinput-routerinputprotocolconfiguration-srtlistener)
     pub fn srt_listener(self, value: impl Arg<SrtListenerRouterInputConfiguration>) -> Self { Self(put(self.0, "SrtListener", value.into_expr())) }
 }
 impl Done for RouterInputProtocolConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1756,9 +1756,9 @@ impl RouterInputTransitEncryption {
     pub fn new() -> RouterInputTransitEncryption<Missing<super::required::EncryptionKeyConfiguration>> { RouterInputTransitEncryption(Bag::default(), Phase) }
 }
 impl<R0> RouterInputTransitEncryption<R0> {
-    /// `EncryptionKeyConfiguration`: `RouterInputTransitEncryptionKeyConfiguration`, required. Update: in place.
+    /// `EncryptionKeyConfiguration`: `RouterInputTransitEncryptionKeyConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-routerinputtransitencryption.html#cfn-mediaconnect-routerinput-routerinputtransitencryption-encryptionkeyconfiguration)
     pub fn encryption_key_configuration(self, value: impl Arg<RouterInputTransitEncryptionKeyConfiguration>) -> RouterInputTransitEncryption<Set> { RouterInputTransitEncryption(put(self.0, "EncryptionKeyConfiguration", value.into_expr()), Phase) }
-    /// `EncryptionKeyType`: `EncryptionKeyType`. Update: in place.
+    /// `EncryptionKeyType`: `EncryptionKeyType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-routerinputtransitencryption.html#cfn-mediaconnect-routerinput-routerinputtransitencryption-encryptionkeytype)
     pub fn encryption_key_type(self, value: impl Arg<EncryptionKeyType>) -> Self { Self(put(self.0, "EncryptionKeyType", value.into_expr()), Phase) }
 }
 impl Done for RouterInputTransitEncryption { fn into_props(self) -> Bag { self.0 } }
@@ -1767,9 +1767,9 @@ impl Done for RouterInputTransitEncryption { fn into_props(self) -> Bag { self.0
 impl RouterInputTransitEncryptionKeyConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Automatic`: JSON. Update: in place.
+    /// `Automatic`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-routerinputtransitencryptionkeyconfiguration.html#cfn-mediaconnect-routerinput-routerinputtransitencryptionkeyconfiguration-automatic)
     pub fn automatic(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Automatic", value.into_expr())) }
-    /// `SecretsManager`: `SecretsManagerEncryptionKeyConfiguration`. Update: in place.
+    /// `SecretsManager`: `SecretsManagerEncryptionKeyConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-routerinputtransitencryptionkeyconfiguration.html#cfn-mediaconnect-routerinput-routerinputtransitencryptionkeyconfiguration-secretsmanager)
     pub fn secrets_manager(self, value: impl Arg<SecretsManagerEncryptionKeyConfiguration>) -> Self { Self(put(self.0, "SecretsManager", value.into_expr())) }
 }
 impl Done for RouterInputTransitEncryptionKeyConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1780,9 +1780,9 @@ impl RtpRouterInputConfiguration {
     pub fn new() -> RtpRouterInputConfiguration<Missing<super::required::Port>> { RtpRouterInputConfiguration(Bag::default(), Phase) }
 }
 impl<R0> RtpRouterInputConfiguration<R0> {
-    /// `ForwardErrorCorrection`: `ForwardErrorCorrection`. Update: in place.
+    /// `ForwardErrorCorrection`: `ForwardErrorCorrection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-rtprouterinputconfiguration.html#cfn-mediaconnect-routerinput-rtprouterinputconfiguration-forwarderrorcorrection)
     pub fn forward_error_correction(self, value: impl Arg<ForwardErrorCorrection>) -> Self { Self(put(self.0, "ForwardErrorCorrection", value.into_expr()), Phase) }
-    /// `Port`: integer, required. Update: in place.
+    /// `Port`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-rtprouterinputconfiguration.html#cfn-mediaconnect-routerinput-rtprouterinputconfiguration-port)
     pub fn port(self, value: impl Arg<i64>) -> RtpRouterInputConfiguration<Set> { RtpRouterInputConfiguration(put(self.0, "Port", value.into_expr()), Phase) }
 }
 impl Done for RtpRouterInputConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1793,9 +1793,9 @@ impl SecretsManagerEncryptionKeyConfiguration {
     pub fn new() -> SecretsManagerEncryptionKeyConfiguration<Missing<super::required::RoleArn>, Missing<super::required::SecretArn>> { SecretsManagerEncryptionKeyConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> SecretsManagerEncryptionKeyConfiguration<R0, R1> {
-    /// `RoleArn`: text, required. Update: in place.
+    /// `RoleArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-secretsmanagerencryptionkeyconfiguration.html#cfn-mediaconnect-routerinput-secretsmanagerencryptionkeyconfiguration-rolearn)
     pub fn role_arn(self, value: impl Arg<str>) -> SecretsManagerEncryptionKeyConfiguration<Set, R1> { SecretsManagerEncryptionKeyConfiguration(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `SecretArn`: text, required. Update: in place.
+    /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-secretsmanagerencryptionkeyconfiguration.html#cfn-mediaconnect-routerinput-secretsmanagerencryptionkeyconfiguration-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> SecretsManagerEncryptionKeyConfiguration<R0, Set> { SecretsManagerEncryptionKeyConfiguration(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for SecretsManagerEncryptionKeyConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1806,9 +1806,9 @@ impl SilentAudioConfiguration {
     pub fn new() -> SilentAudioConfiguration<Missing<super::required::State>, Missing<super::required::ThresholdSeconds>> { SilentAudioConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> SilentAudioConfiguration<R0, R1> {
-    /// `State`: `State`, required. Update: in place.
+    /// `State`: `State`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-silentaudioconfiguration.html#cfn-mediaconnect-routerinput-silentaudioconfiguration-state)
     pub fn state(self, value: impl Arg<State>) -> SilentAudioConfiguration<Set, R1> { SilentAudioConfiguration(put(self.0, "State", value.into_expr()), Phase) }
-    /// `ThresholdSeconds`: integer, required. Update: in place.
+    /// `ThresholdSeconds`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-silentaudioconfiguration.html#cfn-mediaconnect-routerinput-silentaudioconfiguration-thresholdseconds)
     pub fn threshold_seconds(self, value: impl Arg<i64>) -> SilentAudioConfiguration<R0, Set> { SilentAudioConfiguration(put(self.0, "ThresholdSeconds", value.into_expr()), Phase) }
 }
 impl Done for SilentAudioConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1819,15 +1819,15 @@ impl SrtCallerRouterInputConfiguration {
     pub fn new() -> SrtCallerRouterInputConfiguration<Missing<super::required::MinimumLatencyMilliseconds>, Missing<super::required::SourceAddress>, Missing<super::required::SourcePort>> { SrtCallerRouterInputConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SrtCallerRouterInputConfiguration<R0, R1, R2> {
-    /// `DecryptionConfiguration`: `SrtDecryptionConfiguration`. Update: in place.
+    /// `DecryptionConfiguration`: `SrtDecryptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-srtcallerrouterinputconfiguration.html#cfn-mediaconnect-routerinput-srtcallerrouterinputconfiguration-decryptionconfiguration)
     pub fn decryption_configuration(self, value: impl Arg<SrtDecryptionConfiguration>) -> Self { Self(put(self.0, "DecryptionConfiguration", value.into_expr()), Phase) }
-    /// `MinimumLatencyMilliseconds`: integer, required. Update: in place.
+    /// `MinimumLatencyMilliseconds`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-srtcallerrouterinputconfiguration.html#cfn-mediaconnect-routerinput-srtcallerrouterinputconfiguration-minimumlatencymilliseconds)
     pub fn minimum_latency_milliseconds(self, value: impl Arg<i64>) -> SrtCallerRouterInputConfiguration<Set, R1, R2> { SrtCallerRouterInputConfiguration(put(self.0, "MinimumLatencyMilliseconds", value.into_expr()), Phase) }
-    /// `SourceAddress`: text, required. Update: in place.
+    /// `SourceAddress`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-srtcallerrouterinputconfiguration.html#cfn-mediaconnect-routerinput-srtcallerrouterinputconfiguration-sourceaddress)
     pub fn source_address(self, value: impl Arg<str>) -> SrtCallerRouterInputConfiguration<R0, Set, R2> { SrtCallerRouterInputConfiguration(put(self.0, "SourceAddress", value.into_expr()), Phase) }
-    /// `SourcePort`: integer, required. Update: in place.
+    /// `SourcePort`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-srtcallerrouterinputconfiguration.html#cfn-mediaconnect-routerinput-srtcallerrouterinputconfiguration-sourceport)
     pub fn source_port(self, value: impl Arg<i64>) -> SrtCallerRouterInputConfiguration<R0, R1, Set> { SrtCallerRouterInputConfiguration(put(self.0, "SourcePort", value.into_expr()), Phase) }
-    /// `StreamId`: text. Update: in place.
+    /// `StreamId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-srtcallerrouterinputconfiguration.html#cfn-mediaconnect-routerinput-srtcallerrouterinputconfiguration-streamid)
     pub fn stream_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamId", value.into_expr()), Phase) }
 }
 impl Done for SrtCallerRouterInputConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1838,7 +1838,7 @@ impl SrtDecryptionConfiguration {
     pub fn new() -> SrtDecryptionConfiguration<Missing<super::required::EncryptionKey>> { SrtDecryptionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> SrtDecryptionConfiguration<R0> {
-    /// `EncryptionKey`: `SecretsManagerEncryptionKeyConfiguration`, required. Update: in place.
+    /// `EncryptionKey`: `SecretsManagerEncryptionKeyConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-srtdecryptionconfiguration.html#cfn-mediaconnect-routerinput-srtdecryptionconfiguration-encryptionkey)
     pub fn encryption_key(self, value: impl Arg<SecretsManagerEncryptionKeyConfiguration>) -> SrtDecryptionConfiguration<Set> { SrtDecryptionConfiguration(put(self.0, "EncryptionKey", value.into_expr()), Phase) }
 }
 impl Done for SrtDecryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1849,11 +1849,11 @@ impl SrtListenerRouterInputConfiguration {
     pub fn new() -> SrtListenerRouterInputConfiguration<Missing<super::required::MinimumLatencyMilliseconds>, Missing<super::required::Port>> { SrtListenerRouterInputConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> SrtListenerRouterInputConfiguration<R0, R1> {
-    /// `DecryptionConfiguration`: `SrtDecryptionConfiguration`. Update: in place.
+    /// `DecryptionConfiguration`: `SrtDecryptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-srtlistenerrouterinputconfiguration.html#cfn-mediaconnect-routerinput-srtlistenerrouterinputconfiguration-decryptionconfiguration)
     pub fn decryption_configuration(self, value: impl Arg<SrtDecryptionConfiguration>) -> Self { Self(put(self.0, "DecryptionConfiguration", value.into_expr()), Phase) }
-    /// `MinimumLatencyMilliseconds`: integer, required. Update: in place.
+    /// `MinimumLatencyMilliseconds`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-srtlistenerrouterinputconfiguration.html#cfn-mediaconnect-routerinput-srtlistenerrouterinputconfiguration-minimumlatencymilliseconds)
     pub fn minimum_latency_milliseconds(self, value: impl Arg<i64>) -> SrtListenerRouterInputConfiguration<Set, R1> { SrtListenerRouterInputConfiguration(put(self.0, "MinimumLatencyMilliseconds", value.into_expr()), Phase) }
-    /// `Port`: integer, required. Update: in place.
+    /// `Port`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-srtlistenerrouterinputconfiguration.html#cfn-mediaconnect-routerinput-srtlistenerrouterinputconfiguration-port)
     pub fn port(self, value: impl Arg<i64>) -> SrtListenerRouterInputConfiguration<R0, Set> { SrtListenerRouterInputConfiguration(put(self.0, "Port", value.into_expr()), Phase) }
 }
 impl Done for SrtListenerRouterInputConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1864,11 +1864,11 @@ impl StandardRouterInputConfiguration {
     pub fn new() -> StandardRouterInputConfiguration<Missing<super::required::NetworkInterfaceArn>, Missing<super::required::ProtocolConfiguration>> { StandardRouterInputConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> StandardRouterInputConfiguration<R0, R1> {
-    /// `NetworkInterfaceArn`: text, required. Update: replacement.
+    /// `NetworkInterfaceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-standardrouterinputconfiguration.html#cfn-mediaconnect-routerinput-standardrouterinputconfiguration-networkinterfacearn)
     pub fn network_interface_arn(self, value: impl Arg<str>) -> StandardRouterInputConfiguration<Set, R1> { StandardRouterInputConfiguration(put(self.0, "NetworkInterfaceArn", value.into_expr()), Phase) }
-    /// `Protocol`: `Protocol`. Update: in place.
+    /// `Protocol`: `Protocol`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-standardrouterinputconfiguration.html#cfn-mediaconnect-routerinput-standardrouterinputconfiguration-protocol)
     pub fn protocol(self, value: impl Arg<Protocol>) -> Self { Self(put(self.0, "Protocol", value.into_expr()), Phase) }
-    /// `ProtocolConfiguration`: `RouterInputProtocolConfiguration`, required. Update: in place.
+    /// `ProtocolConfiguration`: `RouterInputProtocolConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-standardrouterinputconfiguration.html#cfn-mediaconnect-routerinput-standardrouterinputconfiguration-protocolconfiguration)
     pub fn protocol_configuration(self, value: impl Arg<RouterInputProtocolConfiguration>) -> StandardRouterInputConfiguration<R0, Set> { StandardRouterInputConfiguration(put(self.0, "ProtocolConfiguration", value.into_expr()), Phase) }
 }
 impl Done for StandardRouterInputConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1900,21 +1900,21 @@ impl CfnRouterNetworkInterface {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRouterNetworkInterfaceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routernetworkinterface.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `AssociatedInputCount`: integer.
+    /// The attribute `AssociatedInputCount`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routernetworkinterface.html#AssociatedInputCount-fn::getatt)
     pub fn attr_associated_input_count(&self) -> Val<i64> { self.0.get_att("AssociatedInputCount") }
-    /// The attribute `AssociatedOutputCount`: integer.
+    /// The attribute `AssociatedOutputCount`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routernetworkinterface.html#AssociatedOutputCount-fn::getatt)
     pub fn attr_associated_output_count(&self) -> Val<i64> { self.0.get_att("AssociatedOutputCount") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routernetworkinterface.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routernetworkinterface.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `NetworkInterfaceType`: text.
+    /// The attribute `NetworkInterfaceType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routernetworkinterface.html#NetworkInterfaceType-fn::getatt)
     pub fn attr_network_interface_type(&self) -> Val<str> { self.0.get_att("NetworkInterfaceType") }
-    /// The attribute `State`: text.
+    /// The attribute `State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routernetworkinterface.html#State-fn::getatt)
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routernetworkinterface.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnRouterNetworkInterface { fn node(&self) -> &Place { &self.0 } }
@@ -1925,13 +1925,13 @@ impl CfnRouterNetworkInterfaceProps {
     pub fn new() -> CfnRouterNetworkInterfaceProps<Missing<required::Configuration>, Missing<required::Name>> { CfnRouterNetworkInterfaceProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnRouterNetworkInterfaceProps<R0, R1> {
-    /// `Configuration`: `RouterNetworkInterfaceConfiguration`, required. Update: in place.
+    /// `Configuration`: `RouterNetworkInterfaceConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routernetworkinterface.html#cfn-mediaconnect-routernetworkinterface-configuration)
     pub fn configuration(self, value: impl Arg<router_network_interface::RouterNetworkInterfaceConfiguration>) -> CfnRouterNetworkInterfaceProps<Set, R1> { CfnRouterNetworkInterfaceProps(put(self.0, "Configuration", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routernetworkinterface.html#cfn-mediaconnect-routernetworkinterface-name)
     pub fn name(self, value: impl Arg<str>) -> CfnRouterNetworkInterfaceProps<R0, Set> { CfnRouterNetworkInterfaceProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RegionName`: text. Update: replacement.
+    /// `RegionName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routernetworkinterface.html#cfn-mediaconnect-routernetworkinterface-regionname)
     pub fn region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routernetworkinterface.html#cfn-mediaconnect-routernetworkinterface-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnRouterNetworkInterfaceProps { fn into_props(self) -> Bag { self.0 } }
@@ -1945,7 +1945,7 @@ impl PublicRouterNetworkInterfaceConfiguration {
     pub fn new() -> PublicRouterNetworkInterfaceConfiguration<Missing<super::required::AllowRules>> { PublicRouterNetworkInterfaceConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PublicRouterNetworkInterfaceConfiguration<R0> {
-    /// `AllowRules`: list of `PublicRouterNetworkInterfaceRule`, required. Update: in place.
+    /// `AllowRules`: list of `PublicRouterNetworkInterfaceRule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routernetworkinterface-publicrouternetworkinterfaceconfiguration.html#cfn-mediaconnect-routernetworkinterface-publicrouternetworkinterfaceconfiguration-allowrules)
     pub fn allow_rules(self, value: impl Arg<Arr<PublicRouterNetworkInterfaceRule>>) -> PublicRouterNetworkInterfaceConfiguration<Set> { PublicRouterNetworkInterfaceConfiguration(put(self.0, "AllowRules", value.into_expr()), Phase) }
 }
 impl Done for PublicRouterNetworkInterfaceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1956,7 +1956,7 @@ impl PublicRouterNetworkInterfaceRule {
     pub fn new() -> PublicRouterNetworkInterfaceRule<Missing<super::required::Cidr>> { PublicRouterNetworkInterfaceRule(Bag::default(), Phase) }
 }
 impl<R0> PublicRouterNetworkInterfaceRule<R0> {
-    /// `Cidr`: text, required. Update: in place.
+    /// `Cidr`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routernetworkinterface-publicrouternetworkinterfacerule.html#cfn-mediaconnect-routernetworkinterface-publicrouternetworkinterfacerule-cidr)
     pub fn cidr(self, value: impl Arg<str>) -> PublicRouterNetworkInterfaceRule<Set> { PublicRouterNetworkInterfaceRule(put(self.0, "Cidr", value.into_expr()), Phase) }
 }
 impl Done for PublicRouterNetworkInterfaceRule { fn into_props(self) -> Bag { self.0 } }
@@ -1965,9 +1965,9 @@ impl Done for PublicRouterNetworkInterfaceRule { fn into_props(self) -> Bag { se
 impl RouterNetworkInterfaceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Public`: `PublicRouterNetworkInterfaceConfiguration`. Update: in place.
+    /// `Public`: `PublicRouterNetworkInterfaceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routernetworkinterface-routernetworkinterfaceconfiguration.html#cfn-mediaconnect-routernetworkinterface-routernetworkinterfaceconfiguration-public)
     pub fn public(self, value: impl Arg<PublicRouterNetworkInterfaceConfiguration>) -> Self { Self(put(self.0, "Public", value.into_expr())) }
-    /// `Vpc`: `VpcRouterNetworkInterfaceConfiguration`. Update: in place.
+    /// `Vpc`: `VpcRouterNetworkInterfaceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routernetworkinterface-routernetworkinterfaceconfiguration.html#cfn-mediaconnect-routernetworkinterface-routernetworkinterfaceconfiguration-vpc)
     pub fn vpc(self, value: impl Arg<VpcRouterNetworkInterfaceConfiguration>) -> Self { Self(put(self.0, "Vpc", value.into_expr())) }
 }
 impl Done for RouterNetworkInterfaceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1978,9 +1978,9 @@ impl VpcRouterNetworkInterfaceConfiguration {
     pub fn new() -> VpcRouterNetworkInterfaceConfiguration<Missing<super::required::SecurityGroupIds>, Missing<super::required::SubnetId>> { VpcRouterNetworkInterfaceConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> VpcRouterNetworkInterfaceConfiguration<R0, R1> {
-    /// `SecurityGroupIds`: list of text, required. Update: in place.
+    /// `SecurityGroupIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routernetworkinterface-vpcrouternetworkinterfaceconfiguration.html#cfn-mediaconnect-routernetworkinterface-vpcrouternetworkinterfaceconfiguration-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<str>>) -> VpcRouterNetworkInterfaceConfiguration<Set, R1> { VpcRouterNetworkInterfaceConfiguration(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `SubnetId`: text, required. Update: in place.
+    /// `SubnetId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routernetworkinterface-vpcrouternetworkinterfaceconfiguration.html#cfn-mediaconnect-routernetworkinterface-vpcrouternetworkinterfaceconfiguration-subnetid)
     pub fn subnet_id(self, value: impl Arg<str>) -> VpcRouterNetworkInterfaceConfiguration<R0, Set> { VpcRouterNetworkInterfaceConfiguration(put(self.0, "SubnetId", value.into_expr()), Phase) }
 }
 impl Done for VpcRouterNetworkInterfaceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1994,23 +1994,23 @@ impl CfnRouterOutput {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRouterOutputProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routeroutput.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routeroutput.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routeroutput.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `IpAddress`: text.
+    /// The attribute `IpAddress`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routeroutput.html#IpAddress-fn::getatt)
     pub fn attr_ip_address(&self) -> Val<str> { self.0.get_att("IpAddress") }
-    /// The attribute `MaintenanceType`: text.
+    /// The attribute `MaintenanceType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routeroutput.html#MaintenanceType-fn::getatt)
     pub fn attr_maintenance_type(&self) -> Val<str> { self.0.get_att("MaintenanceType") }
-    /// The attribute `OutputType`: text.
+    /// The attribute `OutputType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routeroutput.html#OutputType-fn::getatt)
     pub fn attr_output_type(&self) -> Val<str> { self.0.get_att("OutputType") }
-    /// The attribute `RoutedState`: text.
+    /// The attribute `RoutedState`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routeroutput.html#RoutedState-fn::getatt)
     pub fn attr_routed_state(&self) -> Val<str> { self.0.get_att("RoutedState") }
-    /// The attribute `State`: text.
+    /// The attribute `State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routeroutput.html#State-fn::getatt)
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routeroutput.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnRouterOutput { fn node(&self) -> &Place { &self.0 } }
@@ -2021,25 +2021,25 @@ impl CfnRouterOutputProps {
     pub fn new() -> CfnRouterOutputProps<Missing<required::Configuration>, Missing<required::MaximumBitrate>, Missing<required::Name>, Missing<required::RoutingScope>, Missing<required::Tier>> { CfnRouterOutputProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnRouterOutputProps<R0, R1, R2, R3, R4> {
-    /// `AvailabilityZone`: text. Update: replacement.
+    /// `AvailabilityZone`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routeroutput.html#cfn-mediaconnect-routeroutput-availabilityzone)
     pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr()), Phase) }
-    /// `Configuration`: `RouterOutputConfiguration`, required. Update: in place.
+    /// `Configuration`: `RouterOutputConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routeroutput.html#cfn-mediaconnect-routeroutput-configuration)
     pub fn configuration(self, value: impl Arg<router_output::RouterOutputConfiguration>) -> CfnRouterOutputProps<Set, R1, R2, R3, R4> { CfnRouterOutputProps(put(self.0, "Configuration", value.into_expr()), Phase) }
-    /// `FabricConfiguration`: `FabricConfiguration`. Update: in place.
+    /// `FabricConfiguration`: `FabricConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routeroutput.html#cfn-mediaconnect-routeroutput-fabricconfiguration)
     pub fn fabric_configuration(self, value: impl Arg<router_output::FabricConfiguration>) -> Self { Self(put(self.0, "FabricConfiguration", value.into_expr()), Phase) }
-    /// `MaintenanceConfiguration`: `MaintenanceConfiguration`. Update: in place.
+    /// `MaintenanceConfiguration`: `MaintenanceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routeroutput.html#cfn-mediaconnect-routeroutput-maintenanceconfiguration)
     pub fn maintenance_configuration(self, value: impl Arg<router_output::MaintenanceConfiguration>) -> Self { Self(put(self.0, "MaintenanceConfiguration", value.into_expr()), Phase) }
-    /// `MaximumBitrate`: integer, required. Update: in place.
+    /// `MaximumBitrate`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routeroutput.html#cfn-mediaconnect-routeroutput-maximumbitrate)
     pub fn maximum_bitrate(self, value: impl Arg<i64>) -> CfnRouterOutputProps<R0, Set, R2, R3, R4> { CfnRouterOutputProps(put(self.0, "MaximumBitrate", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routeroutput.html#cfn-mediaconnect-routeroutput-name)
     pub fn name(self, value: impl Arg<str>) -> CfnRouterOutputProps<R0, R1, Set, R3, R4> { CfnRouterOutputProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RegionName`: text. Update: replacement.
+    /// `RegionName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routeroutput.html#cfn-mediaconnect-routeroutput-regionname)
     pub fn region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionName", value.into_expr()), Phase) }
-    /// `RoutingScope`: `RoutingScope`, required. Update: in place.
+    /// `RoutingScope`: `RoutingScope`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routeroutput.html#cfn-mediaconnect-routeroutput-routingscope)
     pub fn routing_scope(self, value: impl Arg<router_output::RoutingScope>) -> CfnRouterOutputProps<R0, R1, R2, Set, R4> { CfnRouterOutputProps(put(self.0, "RoutingScope", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routeroutput.html#cfn-mediaconnect-routeroutput-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Tier`: `Tier`, required. Update: in place.
+    /// `Tier`: `Tier`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routeroutput.html#cfn-mediaconnect-routeroutput-tier)
     pub fn tier(self, value: impl Arg<router_output::Tier>) -> CfnRouterOutputProps<R0, R1, R2, R3, Set> { CfnRouterOutputProps(put(self.0, "Tier", value.into_expr()), Phase) }
 }
 impl Done for CfnRouterOutputProps { fn into_props(self) -> Bag { self.0 } }
@@ -2053,7 +2053,7 @@ impl FabricConfiguration {
     pub fn new() -> FabricConfiguration<Missing<super::required::RecoveryLatencyMode>> { FabricConfiguration(Bag::default(), Phase) }
 }
 impl<R0> FabricConfiguration<R0> {
-    /// `RecoveryLatencyMode`: `RecoveryLatencyMode`, required. Update: in place.
+    /// `RecoveryLatencyMode`: `RecoveryLatencyMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-fabricconfiguration.html#cfn-mediaconnect-routeroutput-fabricconfiguration-recoverylatencymode)
     pub fn recovery_latency_mode(self, value: impl Arg<RecoveryLatencyMode>) -> FabricConfiguration<Set> { FabricConfiguration(put(self.0, "RecoveryLatencyMode", value.into_expr()), Phase) }
 }
 impl Done for FabricConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2064,9 +2064,9 @@ impl FlowTransitEncryption {
     pub fn new() -> FlowTransitEncryption<Missing<super::required::EncryptionKeyConfiguration>> { FlowTransitEncryption(Bag::default(), Phase) }
 }
 impl<R0> FlowTransitEncryption<R0> {
-    /// `EncryptionKeyConfiguration`: `FlowTransitEncryptionKeyConfiguration`, required. Update: in place.
+    /// `EncryptionKeyConfiguration`: `FlowTransitEncryptionKeyConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-flowtransitencryption.html#cfn-mediaconnect-routeroutput-flowtransitencryption-encryptionkeyconfiguration)
     pub fn encryption_key_configuration(self, value: impl Arg<FlowTransitEncryptionKeyConfiguration>) -> FlowTransitEncryption<Set> { FlowTransitEncryption(put(self.0, "EncryptionKeyConfiguration", value.into_expr()), Phase) }
-    /// `EncryptionKeyType`: `EncryptionKeyType`. Update: in place.
+    /// `EncryptionKeyType`: `EncryptionKeyType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-flowtransitencryption.html#cfn-mediaconnect-routeroutput-flowtransitencryption-encryptionkeytype)
     pub fn encryption_key_type(self, value: impl Arg<EncryptionKeyType>) -> Self { Self(put(self.0, "EncryptionKeyType", value.into_expr()), Phase) }
 }
 impl Done for FlowTransitEncryption { fn into_props(self) -> Bag { self.0 } }
@@ -2075,9 +2075,9 @@ impl Done for FlowTransitEncryption { fn into_props(self) -> Bag { self.0 } }
 impl FlowTransitEncryptionKeyConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Automatic`: JSON. Update: in place.
+    /// `Automatic`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-flowtransitencryptionkeyconfiguration.html#cfn-mediaconnect-routeroutput-flowtransitencryptionkeyconfiguration-automatic)
     pub fn automatic(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Automatic", value.into_expr())) }
-    /// `SecretsManager`: `SecretsManagerEncryptionKeyConfiguration`. Update: in place.
+    /// `SecretsManager`: `SecretsManagerEncryptionKeyConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-flowtransitencryptionkeyconfiguration.html#cfn-mediaconnect-routeroutput-flowtransitencryptionkeyconfiguration-secretsmanager)
     pub fn secrets_manager(self, value: impl Arg<SecretsManagerEncryptionKeyConfiguration>) -> Self { Self(put(self.0, "SecretsManager", value.into_expr())) }
 }
 impl Done for FlowTransitEncryptionKeyConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2086,9 +2086,9 @@ impl Done for FlowTransitEncryptionKeyConfiguration { fn into_props(self) -> Bag
 impl MaintenanceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Default`: JSON. Update: in place.
+    /// `Default`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-maintenanceconfiguration.html#cfn-mediaconnect-routeroutput-maintenanceconfiguration-default)
     pub fn default(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Default", value.into_expr())) }
-    /// `PreferredDayTime`: `PreferredDayTimeMaintenanceConfiguration`. Update: in place.
+    /// `PreferredDayTime`: `PreferredDayTimeMaintenanceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-maintenanceconfiguration.html#cfn-mediaconnect-routeroutput-maintenanceconfiguration-preferreddaytime)
     pub fn preferred_day_time(self, value: impl Arg<PreferredDayTimeMaintenanceConfiguration>) -> Self { Self(put(self.0, "PreferredDayTime", value.into_expr())) }
 }
 impl Done for MaintenanceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2099,11 +2099,11 @@ impl MediaConnectFlowRouterOutputConfiguration {
     pub fn new() -> MediaConnectFlowRouterOutputConfiguration<Missing<super::required::DestinationTransitEncryption>> { MediaConnectFlowRouterOutputConfiguration(Bag::default(), Phase) }
 }
 impl<R0> MediaConnectFlowRouterOutputConfiguration<R0> {
-    /// `DestinationTransitEncryption`: `FlowTransitEncryption`, required. Update: in place.
+    /// `DestinationTransitEncryption`: `FlowTransitEncryption`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-mediaconnectflowrouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-mediaconnectflowrouteroutputconfiguration-destinationtransitencryption)
     pub fn destination_transit_encryption(self, value: impl Arg<FlowTransitEncryption>) -> MediaConnectFlowRouterOutputConfiguration<Set> { MediaConnectFlowRouterOutputConfiguration(put(self.0, "DestinationTransitEncryption", value.into_expr()), Phase) }
-    /// `FlowArn`: text. Update: in place.
+    /// `FlowArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-mediaconnectflowrouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-mediaconnectflowrouteroutputconfiguration-flowarn)
     pub fn flow_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlowArn", value.into_expr()), Phase) }
-    /// `FlowSourceArn`: text. Update: in place.
+    /// `FlowSourceArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-mediaconnectflowrouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-mediaconnectflowrouteroutputconfiguration-flowsourcearn)
     pub fn flow_source_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlowSourceArn", value.into_expr()), Phase) }
 }
 impl Done for MediaConnectFlowRouterOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2114,11 +2114,11 @@ impl MediaLiveInputRouterOutputConfiguration {
     pub fn new() -> MediaLiveInputRouterOutputConfiguration<Missing<super::required::DestinationTransitEncryption>> { MediaLiveInputRouterOutputConfiguration(Bag::default(), Phase) }
 }
 impl<R0> MediaLiveInputRouterOutputConfiguration<R0> {
-    /// `DestinationTransitEncryption`: `MediaLiveTransitEncryption`, required. Update: in place.
+    /// `DestinationTransitEncryption`: `MediaLiveTransitEncryption`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-medialiveinputrouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-medialiveinputrouteroutputconfiguration-destinationtransitencryption)
     pub fn destination_transit_encryption(self, value: impl Arg<MediaLiveTransitEncryption>) -> MediaLiveInputRouterOutputConfiguration<Set> { MediaLiveInputRouterOutputConfiguration(put(self.0, "DestinationTransitEncryption", value.into_expr()), Phase) }
-    /// `MediaLiveInputArn`: text. Update: in place.
+    /// `MediaLiveInputArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-medialiveinputrouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-medialiveinputrouteroutputconfiguration-medialiveinputarn)
     pub fn media_live_input_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MediaLiveInputArn", value.into_expr()), Phase) }
-    /// `MediaLivePipelineId`: `MediaLivePipelineId`. Update: in place.
+    /// `MediaLivePipelineId`: `MediaLivePipelineId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-medialiveinputrouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-medialiveinputrouteroutputconfiguration-medialivepipelineid)
     pub fn media_live_pipeline_id(self, value: impl Arg<MediaLivePipelineId>) -> Self { Self(put(self.0, "MediaLivePipelineId", value.into_expr()), Phase) }
 }
 impl Done for MediaLiveInputRouterOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2129,9 +2129,9 @@ impl MediaLiveTransitEncryption {
     pub fn new() -> MediaLiveTransitEncryption<Missing<super::required::EncryptionKeyConfiguration>> { MediaLiveTransitEncryption(Bag::default(), Phase) }
 }
 impl<R0> MediaLiveTransitEncryption<R0> {
-    /// `EncryptionKeyConfiguration`: `MediaLiveTransitEncryptionKeyConfiguration`, required. Update: in place.
+    /// `EncryptionKeyConfiguration`: `MediaLiveTransitEncryptionKeyConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-medialivetransitencryption.html#cfn-mediaconnect-routeroutput-medialivetransitencryption-encryptionkeyconfiguration)
     pub fn encryption_key_configuration(self, value: impl Arg<MediaLiveTransitEncryptionKeyConfiguration>) -> MediaLiveTransitEncryption<Set> { MediaLiveTransitEncryption(put(self.0, "EncryptionKeyConfiguration", value.into_expr()), Phase) }
-    /// `EncryptionKeyType`: `EncryptionKeyType`. Update: in place.
+    /// `EncryptionKeyType`: `EncryptionKeyType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-medialivetransitencryption.html#cfn-mediaconnect-routeroutput-medialivetransitencryption-encryptionkeytype)
     pub fn encryption_key_type(self, value: impl Arg<EncryptionKeyType>) -> Self { Self(put(self.0, "EncryptionKeyType", value.into_expr()), Phase) }
 }
 impl Done for MediaLiveTransitEncryption { fn into_props(self) -> Bag { self.0 } }
@@ -2140,9 +2140,9 @@ impl Done for MediaLiveTransitEncryption { fn into_props(self) -> Bag { self.0 }
 impl MediaLiveTransitEncryptionKeyConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Automatic`: JSON. Update: in place.
+    /// `Automatic`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-medialivetransitencryptionkeyconfiguration.html#cfn-mediaconnect-routeroutput-medialivetransitencryptionkeyconfiguration-automatic)
     pub fn automatic(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Automatic", value.into_expr())) }
-    /// `SecretsManager`: `SecretsManagerEncryptionKeyConfiguration`. Update: in place.
+    /// `SecretsManager`: `SecretsManagerEncryptionKeyConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-medialivetransitencryptionkeyconfiguration.html#cfn-mediaconnect-routeroutput-medialivetransitencryptionkeyconfiguration-secretsmanager)
     pub fn secrets_manager(self, value: impl Arg<SecretsManagerEncryptionKeyConfiguration>) -> Self { Self(put(self.0, "SecretsManager", value.into_expr())) }
 }
 impl Done for MediaLiveTransitEncryptionKeyConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2153,9 +2153,9 @@ impl PreferredDayTimeMaintenanceConfiguration {
     pub fn new() -> PreferredDayTimeMaintenanceConfiguration<Missing<super::required::Day>, Missing<super::required::Time>> { PreferredDayTimeMaintenanceConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> PreferredDayTimeMaintenanceConfiguration<R0, R1> {
-    /// `Day`: `Day`, required. Update: in place.
+    /// `Day`: `Day`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-preferreddaytimemaintenanceconfiguration.html#cfn-mediaconnect-routeroutput-preferreddaytimemaintenanceconfiguration-day)
     pub fn day(self, value: impl Arg<Day>) -> PreferredDayTimeMaintenanceConfiguration<Set, R1> { PreferredDayTimeMaintenanceConfiguration(put(self.0, "Day", value.into_expr()), Phase) }
-    /// `Time`: text, required. Update: in place.
+    /// `Time`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-preferreddaytimemaintenanceconfiguration.html#cfn-mediaconnect-routeroutput-preferreddaytimemaintenanceconfiguration-time)
     pub fn time(self, value: impl Arg<str>) -> PreferredDayTimeMaintenanceConfiguration<R0, Set> { PreferredDayTimeMaintenanceConfiguration(put(self.0, "Time", value.into_expr()), Phase) }
 }
 impl Done for PreferredDayTimeMaintenanceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2166,9 +2166,9 @@ impl RistRouterOutputConfiguration {
     pub fn new() -> RistRouterOutputConfiguration<Missing<super::required::DestinationAddress>, Missing<super::required::DestinationPort>> { RistRouterOutputConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> RistRouterOutputConfiguration<R0, R1> {
-    /// `DestinationAddress`: text, required. Update: in place.
+    /// `DestinationAddress`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-ristrouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-ristrouteroutputconfiguration-destinationaddress)
     pub fn destination_address(self, value: impl Arg<str>) -> RistRouterOutputConfiguration<Set, R1> { RistRouterOutputConfiguration(put(self.0, "DestinationAddress", value.into_expr()), Phase) }
-    /// `DestinationPort`: integer, required. Update: in place.
+    /// `DestinationPort`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-ristrouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-ristrouteroutputconfiguration-destinationport)
     pub fn destination_port(self, value: impl Arg<i64>) -> RistRouterOutputConfiguration<R0, Set> { RistRouterOutputConfiguration(put(self.0, "DestinationPort", value.into_expr()), Phase) }
 }
 impl Done for RistRouterOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2177,11 +2177,11 @@ impl Done for RistRouterOutputConfiguration { fn into_props(self) -> Bag { self.
 impl RouterOutputConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MediaConnectFlow`: `MediaConnectFlowRouterOutputConfiguration`. Update: in place.
+    /// `MediaConnectFlow`: `MediaConnectFlowRouterOutputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-routeroutputconfiguration.html#cfn-mediaconnect-routeroutput-routeroutputconfiguration-mediaconnectflow)
     pub fn media_connect_flow(self, value: impl Arg<MediaConnectFlowRouterOutputConfiguration>) -> Self { Self(put(self.0, "MediaConnectFlow", value.into_expr())) }
-    /// `MediaLiveInput`: `MediaLiveInputRouterOutputConfiguration`. Update: in place.
+    /// `MediaLiveInput`: `MediaLiveInputRouterOutputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-routeroutputconfiguration.html#cfn-mediaconnect-routeroutput-routeroutputconfiguration-medialiveinput)
     pub fn media_live_input(self, value: impl Arg<MediaLiveInputRouterOutputConfiguration>) -> Self { Self(put(self.0, "MediaLiveInput", value.into_expr())) }
-    /// `Standard`: `StandardRouterOutputConfiguration`. Update: in place.
+    /// `Standard`: `StandardRouterOutputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-routeroutputconfiguration.html#cfn-mediaconnect-routeroutput-routeroutputconfiguration-standard)
     pub fn standard(self, value: impl Arg<StandardRouterOutputConfiguration>) -> Self { Self(put(self.0, "Standard", value.into_expr())) }
 }
 impl Done for RouterOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2190,15 +2190,15 @@ impl Done for RouterOutputConfiguration { fn into_props(self) -> Bag { self.0 } 
 impl RouterOutputProtocolConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Rist`: `RistRouterOutputConfiguration`. Update: in place.
+    /// `Rist`: `RistRouterOutputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-routeroutputprotocolconfiguration.html#cfn-mediaconnect-routeroutput-routeroutputprotocolconfiguration-rist)
     pub fn rist(self, value: impl Arg<RistRouterOutputConfiguration>) -> Self { Self(put(self.0, "Rist", value.into_expr())) }
-    /// `RtmpPush`: `RtmpPushRouterOutputConfiguration`. Update: in place.
+    /// `RtmpPush`: `RtmpPushRouterOutputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-routeroutputprotocolconfiguration.html#cfn-mediaconnect-routeroutput-routeroutputprotocolconfiguration-rtmppush)
     pub fn rtmp_push(self, value: impl Arg<RtmpPushRouterOutputConfiguration>) -> Self { Self(put(self.0, "RtmpPush", value.into_expr())) }
-    /// `Rtp`: `RtpRouterOutputConfiguration`. Update: in place.
+    /// `Rtp`: `RtpRouterOutputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-routeroutputprotocolconfiguration.html#cfn-mediaconnect-routeroutput-routeroutputprotocolconfiguration-rtp)
     pub fn rtp(self, value: impl Arg<RtpRouterOutputConfiguration>) -> Self { Self(put(self.0, "Rtp", value.into_expr())) }
-    /// `SrtCaller`: `SrtCallerRouterOutputConfiguration`. Update: in place.
+    /// `SrtCaller`: `SrtCallerRouterOutputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-routeroutputprotocolconfiguration.html#cfn-mediaconnect-routeroutput-routeroutputprotocolconfiguration-srtcaller)
     pub fn srt_caller(self, value: impl Arg<SrtCallerRouterOutputConfiguration>) -> Self { Self(put(self.0, "SrtCaller", value.into_expr())) }
-    /// `SrtListener`: `SrtListenerRouterOutputConfiguration`. Update: in place.
+    /// `SrtListener`: `SrtListenerRouterOutputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-routeroutputprotocolconfiguration.html#cfn-mediaconnect-routeroutput-routeroutputprotocolconfiguration-srtlistener)
     pub fn srt_listener(self, value: impl Arg<SrtListenerRouterOutputConfiguration>) -> Self { Self(put(self.0, "SrtListener", value.into_expr())) }
 }
 impl Done for RouterOutputProtocolConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2209,15 +2209,15 @@ impl RtmpPushRouterOutputConfiguration {
     pub fn new() -> RtmpPushRouterOutputConfiguration<Missing<super::required::ApplicationName>, Missing<super::required::DestinationAddress>, Missing<super::required::DestinationPort>, Missing<super::required::StreamName>> { RtmpPushRouterOutputConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> RtmpPushRouterOutputConfiguration<R0, R1, R2, R3> {
-    /// `ApplicationName`: text, required. Update: in place.
+    /// `ApplicationName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-rtmppushrouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-rtmppushrouteroutputconfiguration-applicationname)
     pub fn application_name(self, value: impl Arg<str>) -> RtmpPushRouterOutputConfiguration<Set, R1, R2, R3> { RtmpPushRouterOutputConfiguration(put(self.0, "ApplicationName", value.into_expr()), Phase) }
-    /// `DestinationAddress`: text, required. Update: in place.
+    /// `DestinationAddress`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-rtmppushrouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-rtmppushrouteroutputconfiguration-destinationaddress)
     pub fn destination_address(self, value: impl Arg<str>) -> RtmpPushRouterOutputConfiguration<R0, Set, R2, R3> { RtmpPushRouterOutputConfiguration(put(self.0, "DestinationAddress", value.into_expr()), Phase) }
-    /// `DestinationPort`: integer, required. Update: in place.
+    /// `DestinationPort`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-rtmppushrouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-rtmppushrouteroutputconfiguration-destinationport)
     pub fn destination_port(self, value: impl Arg<i64>) -> RtmpPushRouterOutputConfiguration<R0, R1, Set, R3> { RtmpPushRouterOutputConfiguration(put(self.0, "DestinationPort", value.into_expr()), Phase) }
-    /// `StreamName`: text, required. Update: in place.
+    /// `StreamName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-rtmppushrouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-rtmppushrouteroutputconfiguration-streamname)
     pub fn stream_name(self, value: impl Arg<str>) -> RtmpPushRouterOutputConfiguration<R0, R1, R2, Set> { RtmpPushRouterOutputConfiguration(put(self.0, "StreamName", value.into_expr()), Phase) }
-    /// `TlsEncryption`: `TlsEncryption`. Update: in place.
+    /// `TlsEncryption`: `TlsEncryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-rtmppushrouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-rtmppushrouteroutputconfiguration-tlsencryption)
     pub fn tls_encryption(self, value: impl Arg<TlsEncryption>) -> Self { Self(put(self.0, "TlsEncryption", value.into_expr()), Phase) }
 }
 impl Done for RtmpPushRouterOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2228,11 +2228,11 @@ impl RtpRouterOutputConfiguration {
     pub fn new() -> RtpRouterOutputConfiguration<Missing<super::required::DestinationAddress>, Missing<super::required::DestinationPort>> { RtpRouterOutputConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> RtpRouterOutputConfiguration<R0, R1> {
-    /// `DestinationAddress`: text, required. Update: in place.
+    /// `DestinationAddress`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-rtprouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-rtprouteroutputconfiguration-destinationaddress)
     pub fn destination_address(self, value: impl Arg<str>) -> RtpRouterOutputConfiguration<Set, R1> { RtpRouterOutputConfiguration(put(self.0, "DestinationAddress", value.into_expr()), Phase) }
-    /// `DestinationPort`: integer, required. Update: in place.
+    /// `DestinationPort`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-rtprouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-rtprouteroutputconfiguration-destinationport)
     pub fn destination_port(self, value: impl Arg<i64>) -> RtpRouterOutputConfiguration<R0, Set> { RtpRouterOutputConfiguration(put(self.0, "DestinationPort", value.into_expr()), Phase) }
-    /// `ForwardErrorCorrection`: `ForwardErrorCorrection`. Update: in place.
+    /// `ForwardErrorCorrection`: `ForwardErrorCorrection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-rtprouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-rtprouteroutputconfiguration-forwarderrorcorrection)
     pub fn forward_error_correction(self, value: impl Arg<ForwardErrorCorrection>) -> Self { Self(put(self.0, "ForwardErrorCorrection", value.into_expr()), Phase) }
 }
 impl Done for RtpRouterOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2243,9 +2243,9 @@ impl SecretsManagerEncryptionKeyConfiguration {
     pub fn new() -> SecretsManagerEncryptionKeyConfiguration<Missing<super::required::RoleArn>, Missing<super::required::SecretArn>> { SecretsManagerEncryptionKeyConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> SecretsManagerEncryptionKeyConfiguration<R0, R1> {
-    /// `RoleArn`: text, required. Update: in place.
+    /// `RoleArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-secretsmanagerencryptionkeyconfiguration.html#cfn-mediaconnect-routeroutput-secretsmanagerencryptionkeyconfiguration-rolearn)
     pub fn role_arn(self, value: impl Arg<str>) -> SecretsManagerEncryptionKeyConfiguration<Set, R1> { SecretsManagerEncryptionKeyConfiguration(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `SecretArn`: text, required. Update: in place.
+    /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-secretsmanagerencryptionkeyconfiguration.html#cfn-mediaconnect-routeroutput-secretsmanagerencryptionkeyconfiguration-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> SecretsManagerEncryptionKeyConfiguration<R0, Set> { SecretsManagerEncryptionKeyConfiguration(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for SecretsManagerEncryptionKeyConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2256,15 +2256,15 @@ impl SrtCallerRouterOutputConfiguration {
     pub fn new() -> SrtCallerRouterOutputConfiguration<Missing<super::required::DestinationAddress>, Missing<super::required::DestinationPort>, Missing<super::required::MinimumLatencyMilliseconds>> { SrtCallerRouterOutputConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SrtCallerRouterOutputConfiguration<R0, R1, R2> {
-    /// `DestinationAddress`: text, required. Update: in place.
+    /// `DestinationAddress`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-srtcallerrouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-srtcallerrouteroutputconfiguration-destinationaddress)
     pub fn destination_address(self, value: impl Arg<str>) -> SrtCallerRouterOutputConfiguration<Set, R1, R2> { SrtCallerRouterOutputConfiguration(put(self.0, "DestinationAddress", value.into_expr()), Phase) }
-    /// `DestinationPort`: integer, required. Update: in place.
+    /// `DestinationPort`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-srtcallerrouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-srtcallerrouteroutputconfiguration-destinationport)
     pub fn destination_port(self, value: impl Arg<i64>) -> SrtCallerRouterOutputConfiguration<R0, Set, R2> { SrtCallerRouterOutputConfiguration(put(self.0, "DestinationPort", value.into_expr()), Phase) }
-    /// `EncryptionConfiguration`: `SrtEncryptionConfiguration`. Update: in place.
+    /// `EncryptionConfiguration`: `SrtEncryptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-srtcallerrouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-srtcallerrouteroutputconfiguration-encryptionconfiguration)
     pub fn encryption_configuration(self, value: impl Arg<SrtEncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
-    /// `MinimumLatencyMilliseconds`: integer, required. Update: in place.
+    /// `MinimumLatencyMilliseconds`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-srtcallerrouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-srtcallerrouteroutputconfiguration-minimumlatencymilliseconds)
     pub fn minimum_latency_milliseconds(self, value: impl Arg<i64>) -> SrtCallerRouterOutputConfiguration<R0, R1, Set> { SrtCallerRouterOutputConfiguration(put(self.0, "MinimumLatencyMilliseconds", value.into_expr()), Phase) }
-    /// `StreamId`: text. Update: in place.
+    /// `StreamId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-srtcallerrouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-srtcallerrouteroutputconfiguration-streamid)
     pub fn stream_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamId", value.into_expr()), Phase) }
 }
 impl Done for SrtCallerRouterOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2275,7 +2275,7 @@ impl SrtEncryptionConfiguration {
     pub fn new() -> SrtEncryptionConfiguration<Missing<super::required::EncryptionKey>> { SrtEncryptionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> SrtEncryptionConfiguration<R0> {
-    /// `EncryptionKey`: `SecretsManagerEncryptionKeyConfiguration`, required. Update: in place.
+    /// `EncryptionKey`: `SecretsManagerEncryptionKeyConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-srtencryptionconfiguration.html#cfn-mediaconnect-routeroutput-srtencryptionconfiguration-encryptionkey)
     pub fn encryption_key(self, value: impl Arg<SecretsManagerEncryptionKeyConfiguration>) -> SrtEncryptionConfiguration<Set> { SrtEncryptionConfiguration(put(self.0, "EncryptionKey", value.into_expr()), Phase) }
 }
 impl Done for SrtEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2286,11 +2286,11 @@ impl SrtListenerRouterOutputConfiguration {
     pub fn new() -> SrtListenerRouterOutputConfiguration<Missing<super::required::MinimumLatencyMilliseconds>, Missing<super::required::Port>> { SrtListenerRouterOutputConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> SrtListenerRouterOutputConfiguration<R0, R1> {
-    /// `EncryptionConfiguration`: `SrtEncryptionConfiguration`. Update: in place.
+    /// `EncryptionConfiguration`: `SrtEncryptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-srtlistenerrouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-srtlistenerrouteroutputconfiguration-encryptionconfiguration)
     pub fn encryption_configuration(self, value: impl Arg<SrtEncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
-    /// `MinimumLatencyMilliseconds`: integer, required. Update: in place.
+    /// `MinimumLatencyMilliseconds`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-srtlistenerrouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-srtlistenerrouteroutputconfiguration-minimumlatencymilliseconds)
     pub fn minimum_latency_milliseconds(self, value: impl Arg<i64>) -> SrtListenerRouterOutputConfiguration<Set, R1> { SrtListenerRouterOutputConfiguration(put(self.0, "MinimumLatencyMilliseconds", value.into_expr()), Phase) }
-    /// `Port`: integer, required. Update: in place.
+    /// `Port`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-srtlistenerrouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-srtlistenerrouteroutputconfiguration-port)
     pub fn port(self, value: impl Arg<i64>) -> SrtListenerRouterOutputConfiguration<R0, Set> { SrtListenerRouterOutputConfiguration(put(self.0, "Port", value.into_expr()), Phase) }
 }
 impl Done for SrtListenerRouterOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2301,11 +2301,11 @@ impl StandardRouterOutputConfiguration {
     pub fn new() -> StandardRouterOutputConfiguration<Missing<super::required::NetworkInterfaceArn>, Missing<super::required::ProtocolConfiguration>> { StandardRouterOutputConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> StandardRouterOutputConfiguration<R0, R1> {
-    /// `NetworkInterfaceArn`: text, required. Update: replacement.
+    /// `NetworkInterfaceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-standardrouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-standardrouteroutputconfiguration-networkinterfacearn)
     pub fn network_interface_arn(self, value: impl Arg<str>) -> StandardRouterOutputConfiguration<Set, R1> { StandardRouterOutputConfiguration(put(self.0, "NetworkInterfaceArn", value.into_expr()), Phase) }
-    /// `Protocol`: `Protocol`. Update: in place.
+    /// `Protocol`: `Protocol`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-standardrouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-standardrouteroutputconfiguration-protocol)
     pub fn protocol(self, value: impl Arg<Protocol>) -> Self { Self(put(self.0, "Protocol", value.into_expr()), Phase) }
-    /// `ProtocolConfiguration`: `RouterOutputProtocolConfiguration`, required. Update: in place.
+    /// `ProtocolConfiguration`: `RouterOutputProtocolConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-standardrouteroutputconfiguration.html#cfn-mediaconnect-routeroutput-standardrouteroutputconfiguration-protocolconfiguration)
     pub fn protocol_configuration(self, value: impl Arg<RouterOutputProtocolConfiguration>) -> StandardRouterOutputConfiguration<R0, Set> { StandardRouterOutputConfiguration(put(self.0, "ProtocolConfiguration", value.into_expr()), Phase) }
 }
 impl Done for StandardRouterOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2316,9 +2316,9 @@ impl TlsEncryption {
     pub fn new() -> TlsEncryption<Missing<super::required::EncryptionConfiguration>> { TlsEncryption(Bag::default(), Phase) }
 }
 impl<R0> TlsEncryption<R0> {
-    /// `EncryptionConfiguration`: `TlsEncryptionConfiguration`, required. Update: in place.
+    /// `EncryptionConfiguration`: `TlsEncryptionConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-tlsencryption.html#cfn-mediaconnect-routeroutput-tlsencryption-encryptionconfiguration)
     pub fn encryption_configuration(self, value: impl Arg<TlsEncryptionConfiguration>) -> TlsEncryption<Set> { TlsEncryption(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
-    /// `EncryptionType`: `EncryptionType`. Update: in place.
+    /// `EncryptionType`: `EncryptionType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-tlsencryption.html#cfn-mediaconnect-routeroutput-tlsencryption-encryptiontype)
     pub fn encryption_type(self, value: impl Arg<EncryptionType>) -> Self { Self(put(self.0, "EncryptionType", value.into_expr()), Phase) }
 }
 impl Done for TlsEncryption { fn into_props(self) -> Bag { self.0 } }
@@ -2329,7 +2329,7 @@ impl TlsEncryptionConfiguration {
     pub fn new() -> TlsEncryptionConfiguration<Missing<super::required::Public>> { TlsEncryptionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> TlsEncryptionConfiguration<R0> {
-    /// `Public`: JSON, required. Update: in place.
+    /// `Public`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-tlsencryptionconfiguration.html#cfn-mediaconnect-routeroutput-tlsencryptionconfiguration-public)
     pub fn public(self, value: impl Arg<Any>) -> TlsEncryptionConfiguration<Set> { TlsEncryptionConfiguration(put(self.0, "Public", value.into_expr()), Phase) }
 }
 impl Done for TlsEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }

@@ -13,9 +13,9 @@ impl CfnJobTemplate {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnJobTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-jobtemplate.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Name`: text.
+    /// The attribute `Name`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-jobtemplate.html#Name-fn::getatt)
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
 }
 impl Parent for CfnJobTemplate { fn node(&self) -> &Place { &self.0 } }
@@ -26,25 +26,25 @@ impl CfnJobTemplateProps {
     pub fn new() -> CfnJobTemplateProps<Missing<required::SettingsJson>> { CfnJobTemplateProps(Bag::default(), Phase) }
 }
 impl<R0> CfnJobTemplateProps<R0> {
-    /// `AccelerationSettings`: `AccelerationSettings`. Update: in place.
+    /// `AccelerationSettings`: `AccelerationSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-jobtemplate.html#cfn-mediaconvert-jobtemplate-accelerationsettings)
     pub fn acceleration_settings(self, value: impl Arg<job_template::AccelerationSettings>) -> Self { Self(put(self.0, "AccelerationSettings", value.into_expr()), Phase) }
-    /// `Category`: text. Update: in place.
+    /// `Category`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-jobtemplate.html#cfn-mediaconvert-jobtemplate-category)
     pub fn category(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Category", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-jobtemplate.html#cfn-mediaconvert-jobtemplate-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `HopDestinations`: list of `HopDestination`. Update: in place.
+    /// `HopDestinations`: list of `HopDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-jobtemplate.html#cfn-mediaconvert-jobtemplate-hopdestinations)
     pub fn hop_destinations(self, value: impl Arg<Arr<job_template::HopDestination>>) -> Self { Self(put(self.0, "HopDestinations", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-jobtemplate.html#cfn-mediaconvert-jobtemplate-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Priority`: integer. Update: in place.
+    /// `Priority`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-jobtemplate.html#cfn-mediaconvert-jobtemplate-priority)
     pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value.into_expr()), Phase) }
-    /// `Queue`: text. Update: in place.
+    /// `Queue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-jobtemplate.html#cfn-mediaconvert-jobtemplate-queue)
     pub fn queue(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Queue", value.into_expr()), Phase) }
-    /// `SettingsJson`: JSON, required. Update: in place.
+    /// `SettingsJson`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-jobtemplate.html#cfn-mediaconvert-jobtemplate-settingsjson)
     pub fn settings_json(self, value: impl Arg<Any>) -> CfnJobTemplateProps<Set> { CfnJobTemplateProps(put(self.0, "SettingsJson", value.into_expr()), Phase) }
-    /// `StatusUpdateInterval`: text. Update: in place.
+    /// `StatusUpdateInterval`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-jobtemplate.html#cfn-mediaconvert-jobtemplate-statusupdateinterval)
     pub fn status_update_interval(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StatusUpdateInterval", value.into_expr()), Phase) }
-    /// `Tags`: JSON. Update: in place.
+    /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-jobtemplate.html#cfn-mediaconvert-jobtemplate-tags)
     pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnJobTemplateProps { fn into_props(self) -> Bag { self.0 } }
@@ -58,7 +58,7 @@ impl AccelerationSettings {
     pub fn new() -> AccelerationSettings<Missing<super::required::Mode>> { AccelerationSettings(Bag::default(), Phase) }
 }
 impl<R0> AccelerationSettings<R0> {
-    /// `Mode`: text, required. Update: in place.
+    /// `Mode`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconvert-jobtemplate-accelerationsettings.html#cfn-mediaconvert-jobtemplate-accelerationsettings-mode)
     pub fn mode(self, value: impl Arg<str>) -> AccelerationSettings<Set> { AccelerationSettings(put(self.0, "Mode", value.into_expr()), Phase) }
 }
 impl Done for AccelerationSettings { fn into_props(self) -> Bag { self.0 } }
@@ -67,11 +67,11 @@ impl Done for AccelerationSettings { fn into_props(self) -> Bag { self.0 } }
 impl HopDestination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Priority`: integer. Update: in place.
+    /// `Priority`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconvert-jobtemplate-hopdestination.html#cfn-mediaconvert-jobtemplate-hopdestination-priority)
     pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value.into_expr())) }
-    /// `Queue`: text. Update: in place.
+    /// `Queue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconvert-jobtemplate-hopdestination.html#cfn-mediaconvert-jobtemplate-hopdestination-queue)
     pub fn queue(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Queue", value.into_expr())) }
-    /// `WaitMinutes`: integer. Update: in place.
+    /// `WaitMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconvert-jobtemplate-hopdestination.html#cfn-mediaconvert-jobtemplate-hopdestination-waitminutes)
     pub fn wait_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WaitMinutes", value.into_expr())) }
 }
 impl Done for HopDestination { fn into_props(self) -> Bag { self.0 } }
@@ -85,9 +85,9 @@ impl CfnPreset {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPresetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-preset.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Name`: text.
+    /// The attribute `Name`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-preset.html#Name-fn::getatt)
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
 }
 impl Parent for CfnPreset { fn node(&self) -> &Place { &self.0 } }
@@ -98,15 +98,15 @@ impl CfnPresetProps {
     pub fn new() -> CfnPresetProps<Missing<required::SettingsJson>> { CfnPresetProps(Bag::default(), Phase) }
 }
 impl<R0> CfnPresetProps<R0> {
-    /// `Category`: text. Update: in place.
+    /// `Category`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-preset.html#cfn-mediaconvert-preset-category)
     pub fn category(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Category", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-preset.html#cfn-mediaconvert-preset-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-preset.html#cfn-mediaconvert-preset-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `SettingsJson`: JSON, required. Update: in place.
+    /// `SettingsJson`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-preset.html#cfn-mediaconvert-preset-settingsjson)
     pub fn settings_json(self, value: impl Arg<Any>) -> CfnPresetProps<Set> { CfnPresetProps(put(self.0, "SettingsJson", value.into_expr()), Phase) }
-    /// `Tags`: JSON. Update: in place.
+    /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-preset.html#cfn-mediaconvert-preset-tags)
     pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPresetProps { fn into_props(self) -> Bag { self.0 } }
@@ -119,9 +119,9 @@ impl CfnQueue {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnQueueProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-queue.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Name`: text.
+    /// The attribute `Name`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-queue.html#Name-fn::getatt)
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
 }
 impl Parent for CfnQueue { fn node(&self) -> &Place { &self.0 } }
@@ -130,19 +130,19 @@ impl Parent for CfnQueue { fn node(&self) -> &Place { &self.0 } }
 impl CfnQueueProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ConcurrentJobs`: integer. Update: in place.
+    /// `ConcurrentJobs`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-queue.html#cfn-mediaconvert-queue-concurrentjobs)
     pub fn concurrent_jobs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConcurrentJobs", value.into_expr())) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-queue.html#cfn-mediaconvert-queue-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `MaximumConcurrentFeeds`: integer. Update: in place.
+    /// `MaximumConcurrentFeeds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-queue.html#cfn-mediaconvert-queue-maximumconcurrentfeeds)
     pub fn maximum_concurrent_feeds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumConcurrentFeeds", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-queue.html#cfn-mediaconvert-queue-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `PricingPlan`: text. Update: in place.
+    /// `PricingPlan`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-queue.html#cfn-mediaconvert-queue-pricingplan)
     pub fn pricing_plan(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PricingPlan", value.into_expr())) }
-    /// `Status`: text. Update: in place.
+    /// `Status`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-queue.html#cfn-mediaconvert-queue-status)
     pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
-    /// `Tags`: JSON. Update: in place.
+    /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-queue.html#cfn-mediaconvert-queue-tags)
     pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnQueueProps { fn into_props(self) -> Bag { self.0 } }

@@ -13,11 +13,11 @@ impl CfnChannel {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnChannelProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channel.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channel.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `Inputs`: list of text.
+    /// The attribute `Inputs`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channel.html#Inputs-fn::getatt)
     pub fn attr_inputs(&self) -> Val<Arr<str>> { self.0.get_att("Inputs") }
 }
 impl Parent for CfnChannel { fn node(&self) -> &Place { &self.0 } }
@@ -26,41 +26,41 @@ impl Parent for CfnChannel { fn node(&self) -> &Place { &self.0 } }
 impl CfnChannelProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AnywhereSettings`: `AnywhereSettings`. Update: in place.
+    /// `AnywhereSettings`: `AnywhereSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channel.html#cfn-medialive-channel-anywheresettings)
     pub fn anywhere_settings(self, value: impl Arg<channel::AnywhereSettings>) -> Self { Self(put(self.0, "AnywhereSettings", value.into_expr())) }
-    /// `CdiInputSpecification`: `CdiInputSpecification`. Update: in place.
+    /// `CdiInputSpecification`: `CdiInputSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channel.html#cfn-medialive-channel-cdiinputspecification)
     pub fn cdi_input_specification(self, value: impl Arg<channel::CdiInputSpecification>) -> Self { Self(put(self.0, "CdiInputSpecification", value.into_expr())) }
-    /// `ChannelClass`: text. Update: in place.
+    /// `ChannelClass`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channel.html#cfn-medialive-channel-channelclass)
     pub fn channel_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelClass", value.into_expr())) }
-    /// `ChannelEngineVersion`: `ChannelEngineVersionRequest`. Update: in place.
+    /// `ChannelEngineVersion`: `ChannelEngineVersionRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channel.html#cfn-medialive-channel-channelengineversion)
     pub fn channel_engine_version(self, value: impl Arg<channel::ChannelEngineVersionRequest>) -> Self { Self(put(self.0, "ChannelEngineVersion", value.into_expr())) }
-    /// `ChannelSecurityGroups`: list of text. Update: in place.
+    /// `ChannelSecurityGroups`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channel.html#cfn-medialive-channel-channelsecuritygroups)
     pub fn channel_security_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ChannelSecurityGroups", value.into_expr())) }
-    /// `Destinations`: list of `OutputDestination`. Update: in place.
+    /// `Destinations`: list of `OutputDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channel.html#cfn-medialive-channel-destinations)
     pub fn destinations(self, value: impl Arg<Arr<channel::OutputDestination>>) -> Self { Self(put(self.0, "Destinations", value.into_expr())) }
-    /// `DryRun`: boolean. Update: in place.
+    /// `DryRun`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channel.html#cfn-medialive-channel-dryrun)
     pub fn dry_run(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DryRun", value.into_expr())) }
-    /// `EncoderSettings`: `EncoderSettings`. Update: in place.
+    /// `EncoderSettings`: `EncoderSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channel.html#cfn-medialive-channel-encodersettings)
     pub fn encoder_settings(self, value: impl Arg<channel::EncoderSettings>) -> Self { Self(put(self.0, "EncoderSettings", value.into_expr())) }
-    /// `InferenceSettings`: `InferenceSettings`. Update: in place.
+    /// `InferenceSettings`: `InferenceSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channel.html#cfn-medialive-channel-inferencesettings)
     pub fn inference_settings(self, value: impl Arg<channel::InferenceSettings>) -> Self { Self(put(self.0, "InferenceSettings", value.into_expr())) }
-    /// `InputAttachments`: list of `InputAttachment`. Update: in place.
+    /// `InputAttachments`: list of `InputAttachment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channel.html#cfn-medialive-channel-inputattachments)
     pub fn input_attachments(self, value: impl Arg<Arr<channel::InputAttachment>>) -> Self { Self(put(self.0, "InputAttachments", value.into_expr())) }
-    /// `InputSpecification`: `InputSpecification`. Update: in place.
+    /// `InputSpecification`: `InputSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channel.html#cfn-medialive-channel-inputspecification)
     pub fn input_specification(self, value: impl Arg<channel::InputSpecification>) -> Self { Self(put(self.0, "InputSpecification", value.into_expr())) }
-    /// `LinkedChannelSettings`: `LinkedChannelSettings`. Update: in place.
+    /// `LinkedChannelSettings`: `LinkedChannelSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channel.html#cfn-medialive-channel-linkedchannelsettings)
     pub fn linked_channel_settings(self, value: impl Arg<channel::LinkedChannelSettings>) -> Self { Self(put(self.0, "LinkedChannelSettings", value.into_expr())) }
-    /// `LogLevel`: text. Update: in place.
+    /// `LogLevel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channel.html#cfn-medialive-channel-loglevel)
     pub fn log_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogLevel", value.into_expr())) }
-    /// `Maintenance`: `MaintenanceCreateSettings`. Update: in place.
+    /// `Maintenance`: `MaintenanceCreateSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channel.html#cfn-medialive-channel-maintenance)
     pub fn maintenance(self, value: impl Arg<channel::MaintenanceCreateSettings>) -> Self { Self(put(self.0, "Maintenance", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channel.html#cfn-medialive-channel-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channel.html#cfn-medialive-channel-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
-    /// `Tags`: JSON. Update: in place.
+    /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channel.html#cfn-medialive-channel-tags)
     pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `Vpc`: `VpcOutputSettings`. Update: replacement.
+    /// `Vpc`: `VpcOutputSettings`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channel.html#cfn-medialive-channel-vpc)
     pub fn vpc(self, value: impl Arg<channel::VpcOutputSettings>) -> Self { Self(put(self.0, "Vpc", value.into_expr())) }
 }
 impl Done for CfnChannelProps { fn into_props(self) -> Bag { self.0 } }
@@ -72,23 +72,23 @@ use crate::cfn::support::*;
 impl AacSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Bitrate`: number. Update: in place.
+    /// `Bitrate`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-aacsettings.html#cfn-medialive-channel-aacsettings-bitrate)
     pub fn bitrate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Bitrate", value.into_expr())) }
-    /// `CodingMode`: text. Update: in place.
+    /// `CodingMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-aacsettings.html#cfn-medialive-channel-aacsettings-codingmode)
     pub fn coding_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodingMode", value.into_expr())) }
-    /// `InputType`: text. Update: in place.
+    /// `InputType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-aacsettings.html#cfn-medialive-channel-aacsettings-inputtype)
     pub fn input_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputType", value.into_expr())) }
-    /// `Profile`: text. Update: in place.
+    /// `Profile`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-aacsettings.html#cfn-medialive-channel-aacsettings-profile)
     pub fn profile(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Profile", value.into_expr())) }
-    /// `RateControlMode`: text. Update: in place.
+    /// `RateControlMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-aacsettings.html#cfn-medialive-channel-aacsettings-ratecontrolmode)
     pub fn rate_control_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RateControlMode", value.into_expr())) }
-    /// `RawFormat`: text. Update: in place.
+    /// `RawFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-aacsettings.html#cfn-medialive-channel-aacsettings-rawformat)
     pub fn raw_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RawFormat", value.into_expr())) }
-    /// `SampleRate`: number. Update: in place.
+    /// `SampleRate`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-aacsettings.html#cfn-medialive-channel-aacsettings-samplerate)
     pub fn sample_rate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "SampleRate", value.into_expr())) }
-    /// `Spec`: text. Update: in place.
+    /// `Spec`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-aacsettings.html#cfn-medialive-channel-aacsettings-spec)
     pub fn spec(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Spec", value.into_expr())) }
-    /// `VbrQuality`: text. Update: in place.
+    /// `VbrQuality`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-aacsettings.html#cfn-medialive-channel-aacsettings-vbrquality)
     pub fn vbr_quality(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VbrQuality", value.into_expr())) }
 }
 impl Done for AacSettings { fn into_props(self) -> Bag { self.0 } }
@@ -97,11 +97,11 @@ impl Done for AacSettings { fn into_props(self) -> Bag { self.0 } }
 impl AbWatermarkingCustomProfile {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EmbeddingFrequency`: number. Update: in place.
+    /// `EmbeddingFrequency`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-abwatermarkingcustomprofile.html#cfn-medialive-channel-abwatermarkingcustomprofile-embeddingfrequency)
     pub fn embedding_frequency(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "EmbeddingFrequency", value.into_expr())) }
-    /// `SceneCut`: number. Update: in place.
+    /// `SceneCut`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-abwatermarkingcustomprofile.html#cfn-medialive-channel-abwatermarkingcustomprofile-scenecut)
     pub fn scene_cut(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "SceneCut", value.into_expr())) }
-    /// `TargetPsnr`: number. Update: in place.
+    /// `TargetPsnr`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-abwatermarkingcustomprofile.html#cfn-medialive-channel-abwatermarkingcustomprofile-targetpsnr)
     pub fn target_psnr(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TargetPsnr", value.into_expr())) }
 }
 impl Done for AbWatermarkingCustomProfile { fn into_props(self) -> Bag { self.0 } }
@@ -110,21 +110,21 @@ impl Done for AbWatermarkingCustomProfile { fn into_props(self) -> Bag { self.0 
 impl Ac3Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AttenuationControl`: text. Update: in place.
+    /// `AttenuationControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-ac3settings.html#cfn-medialive-channel-ac3settings-attenuationcontrol)
     pub fn attenuation_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttenuationControl", value.into_expr())) }
-    /// `Bitrate`: number. Update: in place.
+    /// `Bitrate`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-ac3settings.html#cfn-medialive-channel-ac3settings-bitrate)
     pub fn bitrate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Bitrate", value.into_expr())) }
-    /// `BitstreamMode`: text. Update: in place.
+    /// `BitstreamMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-ac3settings.html#cfn-medialive-channel-ac3settings-bitstreammode)
     pub fn bitstream_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BitstreamMode", value.into_expr())) }
-    /// `CodingMode`: text. Update: in place.
+    /// `CodingMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-ac3settings.html#cfn-medialive-channel-ac3settings-codingmode)
     pub fn coding_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodingMode", value.into_expr())) }
-    /// `Dialnorm`: integer. Update: in place.
+    /// `Dialnorm`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-ac3settings.html#cfn-medialive-channel-ac3settings-dialnorm)
     pub fn dialnorm(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Dialnorm", value.into_expr())) }
-    /// `DrcProfile`: text. Update: in place.
+    /// `DrcProfile`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-ac3settings.html#cfn-medialive-channel-ac3settings-drcprofile)
     pub fn drc_profile(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DrcProfile", value.into_expr())) }
-    /// `LfeFilter`: text. Update: in place.
+    /// `LfeFilter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-ac3settings.html#cfn-medialive-channel-ac3settings-lfefilter)
     pub fn lfe_filter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LfeFilter", value.into_expr())) }
-    /// `MetadataControl`: text. Update: in place.
+    /// `MetadataControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-ac3settings.html#cfn-medialive-channel-ac3settings-metadatacontrol)
     pub fn metadata_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetadataControl", value.into_expr())) }
 }
 impl Done for Ac3Settings { fn into_props(self) -> Bag { self.0 } }
@@ -133,7 +133,7 @@ impl Done for Ac3Settings { fn into_props(self) -> Bag { self.0 } }
 impl AdditionalDestinations {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Destination`: `OutputLocationRef`. Update: in place.
+    /// `Destination`: `OutputLocationRef`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-additionaldestinations.html#cfn-medialive-channel-additionaldestinations-destination)
     pub fn destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
 }
 impl Done for AdditionalDestinations { fn into_props(self) -> Bag { self.0 } }
@@ -142,7 +142,7 @@ impl Done for AdditionalDestinations { fn into_props(self) -> Bag { self.0 } }
 impl AncillarySourceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SourceAncillaryChannelNumber`: integer. Update: in place.
+    /// `SourceAncillaryChannelNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-ancillarysourcesettings.html#cfn-medialive-channel-ancillarysourcesettings-sourceancillarychannelnumber)
     pub fn source_ancillary_channel_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SourceAncillaryChannelNumber", value.into_expr())) }
 }
 impl Done for AncillarySourceSettings { fn into_props(self) -> Bag { self.0 } }
@@ -151,9 +151,9 @@ impl Done for AncillarySourceSettings { fn into_props(self) -> Bag { self.0 } }
 impl AnywhereSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ChannelPlacementGroupId`: text. Update: in place.
+    /// `ChannelPlacementGroupId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-anywheresettings.html#cfn-medialive-channel-anywheresettings-channelplacementgroupid)
     pub fn channel_placement_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelPlacementGroupId", value.into_expr())) }
-    /// `ClusterId`: text. Update: in place.
+    /// `ClusterId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-anywheresettings.html#cfn-medialive-channel-anywheresettings-clusterid)
     pub fn cluster_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterId", value.into_expr())) }
 }
 impl Done for AnywhereSettings { fn into_props(self) -> Bag { self.0 } }
@@ -162,7 +162,7 @@ impl Done for AnywhereSettings { fn into_props(self) -> Bag { self.0 } }
 impl ArchiveCdnSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ArchiveS3Settings`: `ArchiveFrameCaptureHlsS3Settings`. Update: in place.
+    /// `ArchiveS3Settings`: `ArchiveFrameCaptureHlsS3Settings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-archivecdnsettings.html#cfn-medialive-channel-archivecdnsettings-archives3settings)
     pub fn archive_s3_settings(self, value: impl Arg<ArchiveFrameCaptureHlsS3Settings>) -> Self { Self(put(self.0, "ArchiveS3Settings", value.into_expr())) }
 }
 impl Done for ArchiveCdnSettings { fn into_props(self) -> Bag { self.0 } }
@@ -171,9 +171,9 @@ impl Done for ArchiveCdnSettings { fn into_props(self) -> Bag { self.0 } }
 impl ArchiveContainerSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `M2tsSettings`: `M2tsSettings`. Update: in place.
+    /// `M2tsSettings`: `M2tsSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-archivecontainersettings.html#cfn-medialive-channel-archivecontainersettings-m2tssettings)
     pub fn m2ts_settings(self, value: impl Arg<M2tsSettings>) -> Self { Self(put(self.0, "M2tsSettings", value.into_expr())) }
-    /// `RawSettings`: JSON. Update: in place.
+    /// `RawSettings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-archivecontainersettings.html#cfn-medialive-channel-archivecontainersettings-rawsettings)
     pub fn raw_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "RawSettings", value.into_expr())) }
 }
 impl Done for ArchiveContainerSettings { fn into_props(self) -> Bag { self.0 } }
@@ -182,7 +182,7 @@ impl Done for ArchiveContainerSettings { fn into_props(self) -> Bag { self.0 } }
 impl ArchiveFrameCaptureHlsS3Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CannedAcl`: text. Update: in place.
+    /// `CannedAcl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-archiveframecapturehlss3settings.html#cfn-medialive-channel-archiveframecapturehlss3settings-cannedacl)
     pub fn canned_acl(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CannedAcl", value.into_expr())) }
 }
 impl Done for ArchiveFrameCaptureHlsS3Settings { fn into_props(self) -> Bag { self.0 } }
@@ -191,11 +191,11 @@ impl Done for ArchiveFrameCaptureHlsS3Settings { fn into_props(self) -> Bag { se
 impl ArchiveGroupSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ArchiveCdnSettings`: `ArchiveCdnSettings`. Update: in place.
+    /// `ArchiveCdnSettings`: `ArchiveCdnSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-archivegroupsettings.html#cfn-medialive-channel-archivegroupsettings-archivecdnsettings)
     pub fn archive_cdn_settings(self, value: impl Arg<ArchiveCdnSettings>) -> Self { Self(put(self.0, "ArchiveCdnSettings", value.into_expr())) }
-    /// `Destination`: `OutputLocationRef`. Update: in place.
+    /// `Destination`: `OutputLocationRef`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-archivegroupsettings.html#cfn-medialive-channel-archivegroupsettings-destination)
     pub fn destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
-    /// `RolloverInterval`: integer. Update: in place.
+    /// `RolloverInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-archivegroupsettings.html#cfn-medialive-channel-archivegroupsettings-rolloverinterval)
     pub fn rollover_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RolloverInterval", value.into_expr())) }
 }
 impl Done for ArchiveGroupSettings { fn into_props(self) -> Bag { self.0 } }
@@ -204,11 +204,11 @@ impl Done for ArchiveGroupSettings { fn into_props(self) -> Bag { self.0 } }
 impl ArchiveOutputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ContainerSettings`: `ArchiveContainerSettings`. Update: in place.
+    /// `ContainerSettings`: `ArchiveContainerSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-archiveoutputsettings.html#cfn-medialive-channel-archiveoutputsettings-containersettings)
     pub fn container_settings(self, value: impl Arg<ArchiveContainerSettings>) -> Self { Self(put(self.0, "ContainerSettings", value.into_expr())) }
-    /// `Extension`: text. Update: in place.
+    /// `Extension`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-archiveoutputsettings.html#cfn-medialive-channel-archiveoutputsettings-extension)
     pub fn extension(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Extension", value.into_expr())) }
-    /// `NameModifier`: text. Update: in place.
+    /// `NameModifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-archiveoutputsettings.html#cfn-medialive-channel-archiveoutputsettings-namemodifier)
     pub fn name_modifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NameModifier", value.into_expr())) }
 }
 impl Done for ArchiveOutputSettings { fn into_props(self) -> Bag { self.0 } }
@@ -217,7 +217,7 @@ impl Done for ArchiveOutputSettings { fn into_props(self) -> Bag { self.0 } }
 impl ArchiveS3Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CannedAcl`: text. Update: in place.
+    /// `CannedAcl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-archives3settings.html#cfn-medialive-channel-archives3settings-cannedacl)
     pub fn canned_acl(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CannedAcl", value.into_expr())) }
 }
 impl Done for ArchiveS3Settings { fn into_props(self) -> Bag { self.0 } }
@@ -240,9 +240,9 @@ impl Done for AribSourceSettings { fn into_props(self) -> Bag { self.0 } }
 impl AudioChannelMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `InputChannelLevels`: list of `InputChannelLevel`. Update: in place.
+    /// `InputChannelLevels`: list of `InputChannelLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiochannelmapping.html#cfn-medialive-channel-audiochannelmapping-inputchannellevels)
     pub fn input_channel_levels(self, value: impl Arg<Arr<InputChannelLevel>>) -> Self { Self(put(self.0, "InputChannelLevels", value.into_expr())) }
-    /// `OutputChannel`: integer. Update: in place.
+    /// `OutputChannel`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiochannelmapping.html#cfn-medialive-channel-audiochannelmapping-outputchannel)
     pub fn output_channel(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OutputChannel", value.into_expr())) }
 }
 impl Done for AudioChannelMapping { fn into_props(self) -> Bag { self.0 } }
@@ -251,19 +251,19 @@ impl Done for AudioChannelMapping { fn into_props(self) -> Bag { self.0 } }
 impl AudioCodecSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AacSettings`: `AacSettings`. Update: in place.
+    /// `AacSettings`: `AacSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiocodecsettings.html#cfn-medialive-channel-audiocodecsettings-aacsettings)
     pub fn aac_settings(self, value: impl Arg<AacSettings>) -> Self { Self(put(self.0, "AacSettings", value.into_expr())) }
-    /// `Ac3Settings`: `Ac3Settings`. Update: in place.
+    /// `Ac3Settings`: `Ac3Settings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiocodecsettings.html#cfn-medialive-channel-audiocodecsettings-ac3settings)
     pub fn ac3_settings(self, value: impl Arg<Ac3Settings>) -> Self { Self(put(self.0, "Ac3Settings", value.into_expr())) }
-    /// `Eac3AtmosSettings`: `Eac3AtmosSettings`. Update: in place.
+    /// `Eac3AtmosSettings`: `Eac3AtmosSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiocodecsettings.html#cfn-medialive-channel-audiocodecsettings-eac3atmossettings)
     pub fn eac3_atmos_settings(self, value: impl Arg<Eac3AtmosSettings>) -> Self { Self(put(self.0, "Eac3AtmosSettings", value.into_expr())) }
-    /// `Eac3Settings`: `Eac3Settings`. Update: in place.
+    /// `Eac3Settings`: `Eac3Settings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiocodecsettings.html#cfn-medialive-channel-audiocodecsettings-eac3settings)
     pub fn eac3_settings(self, value: impl Arg<Eac3Settings>) -> Self { Self(put(self.0, "Eac3Settings", value.into_expr())) }
-    /// `Mp2Settings`: `Mp2Settings`. Update: in place.
+    /// `Mp2Settings`: `Mp2Settings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiocodecsettings.html#cfn-medialive-channel-audiocodecsettings-mp2settings)
     pub fn mp2_settings(self, value: impl Arg<Mp2Settings>) -> Self { Self(put(self.0, "Mp2Settings", value.into_expr())) }
-    /// `PassThroughSettings`: JSON. Update: in place.
+    /// `PassThroughSettings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiocodecsettings.html#cfn-medialive-channel-audiocodecsettings-passthroughsettings)
     pub fn pass_through_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "PassThroughSettings", value.into_expr())) }
-    /// `WavSettings`: `WavSettings`. Update: in place.
+    /// `WavSettings`: `WavSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiocodecsettings.html#cfn-medialive-channel-audiocodecsettings-wavsettings)
     pub fn wav_settings(self, value: impl Arg<WavSettings>) -> Self { Self(put(self.0, "WavSettings", value.into_expr())) }
 }
 impl Done for AudioCodecSettings { fn into_props(self) -> Bag { self.0 } }
@@ -272,31 +272,31 @@ impl Done for AudioCodecSettings { fn into_props(self) -> Bag { self.0 } }
 impl AudioDescription {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AudioDashRoles`: list of text. Update: in place.
+    /// `AudioDashRoles`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiodescription.html#cfn-medialive-channel-audiodescription-audiodashroles)
     pub fn audio_dash_roles(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AudioDashRoles", value.into_expr())) }
-    /// `AudioNormalizationSettings`: `AudioNormalizationSettings`. Update: in place.
+    /// `AudioNormalizationSettings`: `AudioNormalizationSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiodescription.html#cfn-medialive-channel-audiodescription-audionormalizationsettings)
     pub fn audio_normalization_settings(self, value: impl Arg<AudioNormalizationSettings>) -> Self { Self(put(self.0, "AudioNormalizationSettings", value.into_expr())) }
-    /// `AudioSelectorName`: text. Update: in place.
+    /// `AudioSelectorName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiodescription.html#cfn-medialive-channel-audiodescription-audioselectorname)
     pub fn audio_selector_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioSelectorName", value.into_expr())) }
-    /// `AudioType`: text. Update: in place.
+    /// `AudioType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiodescription.html#cfn-medialive-channel-audiodescription-audiotype)
     pub fn audio_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioType", value.into_expr())) }
-    /// `AudioTypeControl`: text. Update: in place.
+    /// `AudioTypeControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiodescription.html#cfn-medialive-channel-audiodescription-audiotypecontrol)
     pub fn audio_type_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioTypeControl", value.into_expr())) }
-    /// `AudioWatermarkingSettings`: `AudioWatermarkSettings`. Update: in place.
+    /// `AudioWatermarkingSettings`: `AudioWatermarkSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiodescription.html#cfn-medialive-channel-audiodescription-audiowatermarkingsettings)
     pub fn audio_watermarking_settings(self, value: impl Arg<AudioWatermarkSettings>) -> Self { Self(put(self.0, "AudioWatermarkingSettings", value.into_expr())) }
-    /// `CodecSettings`: `AudioCodecSettings`. Update: in place.
+    /// `CodecSettings`: `AudioCodecSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiodescription.html#cfn-medialive-channel-audiodescription-codecsettings)
     pub fn codec_settings(self, value: impl Arg<AudioCodecSettings>) -> Self { Self(put(self.0, "CodecSettings", value.into_expr())) }
-    /// `DvbDashAccessibility`: text. Update: in place.
+    /// `DvbDashAccessibility`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiodescription.html#cfn-medialive-channel-audiodescription-dvbdashaccessibility)
     pub fn dvb_dash_accessibility(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DvbDashAccessibility", value.into_expr())) }
-    /// `LanguageCode`: text. Update: in place.
+    /// `LanguageCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiodescription.html#cfn-medialive-channel-audiodescription-languagecode)
     pub fn language_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageCode", value.into_expr())) }
-    /// `LanguageCodeControl`: text. Update: in place.
+    /// `LanguageCodeControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiodescription.html#cfn-medialive-channel-audiodescription-languagecodecontrol)
     pub fn language_code_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageCodeControl", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiodescription.html#cfn-medialive-channel-audiodescription-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `RemixSettings`: `RemixSettings`. Update: in place.
+    /// `RemixSettings`: `RemixSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiodescription.html#cfn-medialive-channel-audiodescription-remixsettings)
     pub fn remix_settings(self, value: impl Arg<RemixSettings>) -> Self { Self(put(self.0, "RemixSettings", value.into_expr())) }
-    /// `StreamName`: text. Update: in place.
+    /// `StreamName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiodescription.html#cfn-medialive-channel-audiodescription-streamname)
     pub fn stream_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamName", value.into_expr())) }
 }
 impl Done for AudioDescription { fn into_props(self) -> Bag { self.0 } }
@@ -305,7 +305,7 @@ impl Done for AudioDescription { fn into_props(self) -> Bag { self.0 } }
 impl AudioDolbyEDecode {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ProgramSelection`: text. Update: in place.
+    /// `ProgramSelection`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiodolbyedecode.html#cfn-medialive-channel-audiodolbyedecode-programselection)
     pub fn program_selection(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProgramSelection", value.into_expr())) }
 }
 impl Done for AudioDolbyEDecode { fn into_props(self) -> Bag { self.0 } }
@@ -314,9 +314,9 @@ impl Done for AudioDolbyEDecode { fn into_props(self) -> Bag { self.0 } }
 impl AudioFeedInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AudioSelectorName`: text. Update: in place.
+    /// `AudioSelectorName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiofeedinput.html#cfn-medialive-channel-audiofeedinput-audioselectorname)
     pub fn audio_selector_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioSelectorName", value.into_expr())) }
-    /// `FeedInput`: text. Update: in place.
+    /// `FeedInput`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiofeedinput.html#cfn-medialive-channel-audiofeedinput-feedinput)
     pub fn feed_input(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FeedInput", value.into_expr())) }
 }
 impl Done for AudioFeedInput { fn into_props(self) -> Bag { self.0 } }
@@ -325,9 +325,9 @@ impl Done for AudioFeedInput { fn into_props(self) -> Bag { self.0 } }
 impl AudioHlsRenditionSelection {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `GroupId`: text. Update: in place.
+    /// `GroupId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiohlsrenditionselection.html#cfn-medialive-channel-audiohlsrenditionselection-groupid)
     pub fn group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupId", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiohlsrenditionselection.html#cfn-medialive-channel-audiohlsrenditionselection-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for AudioHlsRenditionSelection { fn into_props(self) -> Bag { self.0 } }
@@ -336,9 +336,9 @@ impl Done for AudioHlsRenditionSelection { fn into_props(self) -> Bag { self.0 }
 impl AudioLanguageSelection {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LanguageCode`: text. Update: in place.
+    /// `LanguageCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiolanguageselection.html#cfn-medialive-channel-audiolanguageselection-languagecode)
     pub fn language_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageCode", value.into_expr())) }
-    /// `LanguageSelectionPolicy`: text. Update: in place.
+    /// `LanguageSelectionPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiolanguageselection.html#cfn-medialive-channel-audiolanguageselection-languageselectionpolicy)
     pub fn language_selection_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageSelectionPolicy", value.into_expr())) }
 }
 impl Done for AudioLanguageSelection { fn into_props(self) -> Bag { self.0 } }
@@ -347,15 +347,15 @@ impl Done for AudioLanguageSelection { fn into_props(self) -> Bag { self.0 } }
 impl AudioNormalizationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Algorithm`: text. Update: in place.
+    /// `Algorithm`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audionormalizationsettings.html#cfn-medialive-channel-audionormalizationsettings-algorithm)
     pub fn algorithm(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Algorithm", value.into_expr())) }
-    /// `AlgorithmControl`: text. Update: in place.
+    /// `AlgorithmControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audionormalizationsettings.html#cfn-medialive-channel-audionormalizationsettings-algorithmcontrol)
     pub fn algorithm_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlgorithmControl", value.into_expr())) }
-    /// `PeakCalculation`: text. Update: in place.
+    /// `PeakCalculation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audionormalizationsettings.html#cfn-medialive-channel-audionormalizationsettings-peakcalculation)
     pub fn peak_calculation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PeakCalculation", value.into_expr())) }
-    /// `PeakLimiterThreshold`: number. Update: in place.
+    /// `PeakLimiterThreshold`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audionormalizationsettings.html#cfn-medialive-channel-audionormalizationsettings-peaklimiterthreshold)
     pub fn peak_limiter_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PeakLimiterThreshold", value.into_expr())) }
-    /// `TargetLkfs`: number. Update: in place.
+    /// `TargetLkfs`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audionormalizationsettings.html#cfn-medialive-channel-audionormalizationsettings-targetlkfs)
     pub fn target_lkfs(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TargetLkfs", value.into_expr())) }
 }
 impl Done for AudioNormalizationSettings { fn into_props(self) -> Bag { self.0 } }
@@ -364,13 +364,13 @@ impl Done for AudioNormalizationSettings { fn into_props(self) -> Bag { self.0 }
 impl AudioOnlyHlsSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AudioGroupId`: text. Update: in place.
+    /// `AudioGroupId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audioonlyhlssettings.html#cfn-medialive-channel-audioonlyhlssettings-audiogroupid)
     pub fn audio_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioGroupId", value.into_expr())) }
-    /// `AudioOnlyImage`: `InputLocation`. Update: in place.
+    /// `AudioOnlyImage`: `InputLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audioonlyhlssettings.html#cfn-medialive-channel-audioonlyhlssettings-audioonlyimage)
     pub fn audio_only_image(self, value: impl Arg<InputLocation>) -> Self { Self(put(self.0, "AudioOnlyImage", value.into_expr())) }
-    /// `AudioTrackType`: text. Update: in place.
+    /// `AudioTrackType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audioonlyhlssettings.html#cfn-medialive-channel-audioonlyhlssettings-audiotracktype)
     pub fn audio_track_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioTrackType", value.into_expr())) }
-    /// `SegmentType`: text. Update: in place.
+    /// `SegmentType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audioonlyhlssettings.html#cfn-medialive-channel-audioonlyhlssettings-segmenttype)
     pub fn segment_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentType", value.into_expr())) }
 }
 impl Done for AudioOnlyHlsSettings { fn into_props(self) -> Bag { self.0 } }
@@ -379,11 +379,11 @@ impl Done for AudioOnlyHlsSettings { fn into_props(self) -> Bag { self.0 } }
 impl AudioPid {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DolbyEDecode`: `AudioDolbyEDecode`. Update: in place.
+    /// `DolbyEDecode`: `AudioDolbyEDecode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiopid.html#cfn-medialive-channel-audiopid-dolbyedecode)
     pub fn dolby_e_decode(self, value: impl Arg<AudioDolbyEDecode>) -> Self { Self(put(self.0, "DolbyEDecode", value.into_expr())) }
-    /// `Pid`: integer. Update: in place.
+    /// `Pid`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiopid.html#cfn-medialive-channel-audiopid-pid)
     pub fn pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Pid", value.into_expr())) }
-    /// `PremixSettings`: `AudioPreMixerSettings`. Update: in place.
+    /// `PremixSettings`: `AudioPreMixerSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiopid.html#cfn-medialive-channel-audiopid-premixsettings)
     pub fn premix_settings(self, value: impl Arg<AudioPreMixerSettings>) -> Self { Self(put(self.0, "PremixSettings", value.into_expr())) }
 }
 impl Done for AudioPid { fn into_props(self) -> Bag { self.0 } }
@@ -392,9 +392,9 @@ impl Done for AudioPid { fn into_props(self) -> Bag { self.0 } }
 impl AudioPidSelection {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Pid`: integer. Update: in place.
+    /// `Pid`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiopidselection.html#cfn-medialive-channel-audiopidselection-pid)
     pub fn pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Pid", value.into_expr())) }
-    /// `Pids`: list of `AudioPid`. Update: in place.
+    /// `Pids`: list of `AudioPid`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiopidselection.html#cfn-medialive-channel-audiopidselection-pids)
     pub fn pids(self, value: impl Arg<Arr<AudioPid>>) -> Self { Self(put(self.0, "Pids", value.into_expr())) }
 }
 impl Done for AudioPidSelection { fn into_props(self) -> Bag { self.0 } }
@@ -403,13 +403,13 @@ impl Done for AudioPidSelection { fn into_props(self) -> Bag { self.0 } }
 impl AudioPreMixerSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AudioNormalizationSettings`: `AudioNormalizationSettings`. Update: in place.
+    /// `AudioNormalizationSettings`: `AudioNormalizationSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiopremixersettings.html#cfn-medialive-channel-audiopremixersettings-audionormalizationsettings)
     pub fn audio_normalization_settings(self, value: impl Arg<AudioNormalizationSettings>) -> Self { Self(put(self.0, "AudioNormalizationSettings", value.into_expr())) }
-    /// `Channels`: integer. Update: in place.
+    /// `Channels`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiopremixersettings.html#cfn-medialive-channel-audiopremixersettings-channels)
     pub fn channels(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Channels", value.into_expr())) }
-    /// `GainDb`: number. Update: in place.
+    /// `GainDb`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiopremixersettings.html#cfn-medialive-channel-audiopremixersettings-gaindb)
     pub fn gain_db(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "GainDb", value.into_expr())) }
-    /// `RemixSettings`: `RemixSettings`. Update: in place.
+    /// `RemixSettings`: `RemixSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiopremixersettings.html#cfn-medialive-channel-audiopremixersettings-remixsettings)
     pub fn remix_settings(self, value: impl Arg<RemixSettings>) -> Self { Self(put(self.0, "RemixSettings", value.into_expr())) }
 }
 impl Done for AudioPreMixerSettings { fn into_props(self) -> Bag { self.0 } }
@@ -418,9 +418,9 @@ impl Done for AudioPreMixerSettings { fn into_props(self) -> Bag { self.0 } }
 impl AudioSelector {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audioselector.html#cfn-medialive-channel-audioselector-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `SelectorSettings`: `AudioSelectorSettings`. Update: in place.
+    /// `SelectorSettings`: `AudioSelectorSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audioselector.html#cfn-medialive-channel-audioselector-selectorsettings)
     pub fn selector_settings(self, value: impl Arg<AudioSelectorSettings>) -> Self { Self(put(self.0, "SelectorSettings", value.into_expr())) }
 }
 impl Done for AudioSelector { fn into_props(self) -> Bag { self.0 } }
@@ -429,13 +429,13 @@ impl Done for AudioSelector { fn into_props(self) -> Bag { self.0 } }
 impl AudioSelectorSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AudioHlsRenditionSelection`: `AudioHlsRenditionSelection`. Update: in place.
+    /// `AudioHlsRenditionSelection`: `AudioHlsRenditionSelection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audioselectorsettings.html#cfn-medialive-channel-audioselectorsettings-audiohlsrenditionselection)
     pub fn audio_hls_rendition_selection(self, value: impl Arg<AudioHlsRenditionSelection>) -> Self { Self(put(self.0, "AudioHlsRenditionSelection", value.into_expr())) }
-    /// `AudioLanguageSelection`: `AudioLanguageSelection`. Update: in place.
+    /// `AudioLanguageSelection`: `AudioLanguageSelection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audioselectorsettings.html#cfn-medialive-channel-audioselectorsettings-audiolanguageselection)
     pub fn audio_language_selection(self, value: impl Arg<AudioLanguageSelection>) -> Self { Self(put(self.0, "AudioLanguageSelection", value.into_expr())) }
-    /// `AudioPidSelection`: `AudioPidSelection`. Update: in place.
+    /// `AudioPidSelection`: `AudioPidSelection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audioselectorsettings.html#cfn-medialive-channel-audioselectorsettings-audiopidselection)
     pub fn audio_pid_selection(self, value: impl Arg<AudioPidSelection>) -> Self { Self(put(self.0, "AudioPidSelection", value.into_expr())) }
-    /// `AudioTrackSelection`: `AudioTrackSelection`. Update: in place.
+    /// `AudioTrackSelection`: `AudioTrackSelection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audioselectorsettings.html#cfn-medialive-channel-audioselectorsettings-audiotrackselection)
     pub fn audio_track_selection(self, value: impl Arg<AudioTrackSelection>) -> Self { Self(put(self.0, "AudioTrackSelection", value.into_expr())) }
 }
 impl Done for AudioSelectorSettings { fn into_props(self) -> Bag { self.0 } }
@@ -444,9 +444,9 @@ impl Done for AudioSelectorSettings { fn into_props(self) -> Bag { self.0 } }
 impl AudioSilenceFailoverSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AudioSelectorName`: text. Update: in place.
+    /// `AudioSelectorName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiosilencefailoversettings.html#cfn-medialive-channel-audiosilencefailoversettings-audioselectorname)
     pub fn audio_selector_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioSelectorName", value.into_expr())) }
-    /// `AudioSilenceThresholdMsec`: integer. Update: in place.
+    /// `AudioSilenceThresholdMsec`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiosilencefailoversettings.html#cfn-medialive-channel-audiosilencefailoversettings-audiosilencethresholdmsec)
     pub fn audio_silence_threshold_msec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AudioSilenceThresholdMsec", value.into_expr())) }
 }
 impl Done for AudioSilenceFailoverSettings { fn into_props(self) -> Bag { self.0 } }
@@ -455,9 +455,9 @@ impl Done for AudioSilenceFailoverSettings { fn into_props(self) -> Bag { self.0
 impl AudioTrack {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PremixSettings`: `AudioPreMixerSettings`. Update: in place.
+    /// `PremixSettings`: `AudioPreMixerSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiotrack.html#cfn-medialive-channel-audiotrack-premixsettings)
     pub fn premix_settings(self, value: impl Arg<AudioPreMixerSettings>) -> Self { Self(put(self.0, "PremixSettings", value.into_expr())) }
-    /// `Track`: integer. Update: in place.
+    /// `Track`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiotrack.html#cfn-medialive-channel-audiotrack-track)
     pub fn track(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Track", value.into_expr())) }
 }
 impl Done for AudioTrack { fn into_props(self) -> Bag { self.0 } }
@@ -466,9 +466,9 @@ impl Done for AudioTrack { fn into_props(self) -> Bag { self.0 } }
 impl AudioTrackSelection {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DolbyEDecode`: `AudioDolbyEDecode`. Update: in place.
+    /// `DolbyEDecode`: `AudioDolbyEDecode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiotrackselection.html#cfn-medialive-channel-audiotrackselection-dolbyedecode)
     pub fn dolby_e_decode(self, value: impl Arg<AudioDolbyEDecode>) -> Self { Self(put(self.0, "DolbyEDecode", value.into_expr())) }
-    /// `Tracks`: list of `AudioTrack`. Update: in place.
+    /// `Tracks`: list of `AudioTrack`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiotrackselection.html#cfn-medialive-channel-audiotrackselection-tracks)
     pub fn tracks(self, value: impl Arg<Arr<AudioTrack>>) -> Self { Self(put(self.0, "Tracks", value.into_expr())) }
 }
 impl Done for AudioTrackSelection { fn into_props(self) -> Bag { self.0 } }
@@ -477,7 +477,7 @@ impl Done for AudioTrackSelection { fn into_props(self) -> Bag { self.0 } }
 impl AudioWatermarkSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `NielsenWatermarksSettings`: `NielsenWatermarksSettings`. Update: in place.
+    /// `NielsenWatermarksSettings`: `NielsenWatermarksSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiowatermarksettings.html#cfn-medialive-channel-audiowatermarksettings-nielsenwatermarkssettings)
     pub fn nielsen_watermarks_settings(self, value: impl Arg<NielsenWatermarksSettings>) -> Self { Self(put(self.0, "NielsenWatermarksSettings", value.into_expr())) }
 }
 impl Done for AudioWatermarkSettings { fn into_props(self) -> Bag { self.0 } }
@@ -486,13 +486,13 @@ impl Done for AudioWatermarkSettings { fn into_props(self) -> Bag { self.0 } }
 impl AutomaticInputFailoverSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ErrorClearTimeMsec`: integer. Update: in place.
+    /// `ErrorClearTimeMsec`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-automaticinputfailoversettings.html#cfn-medialive-channel-automaticinputfailoversettings-errorcleartimemsec)
     pub fn error_clear_time_msec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ErrorClearTimeMsec", value.into_expr())) }
-    /// `FailoverConditions`: list of `FailoverCondition`. Update: in place.
+    /// `FailoverConditions`: list of `FailoverCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-automaticinputfailoversettings.html#cfn-medialive-channel-automaticinputfailoversettings-failoverconditions)
     pub fn failover_conditions(self, value: impl Arg<Arr<FailoverCondition>>) -> Self { Self(put(self.0, "FailoverConditions", value.into_expr())) }
-    /// `InputPreference`: text. Update: in place.
+    /// `InputPreference`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-automaticinputfailoversettings.html#cfn-medialive-channel-automaticinputfailoversettings-inputpreference)
     pub fn input_preference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputPreference", value.into_expr())) }
-    /// `SecondaryInputId`: text. Update: in place.
+    /// `SecondaryInputId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-automaticinputfailoversettings.html#cfn-medialive-channel-automaticinputfailoversettings-secondaryinputid)
     pub fn secondary_input_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecondaryInputId", value.into_expr())) }
 }
 impl Done for AutomaticInputFailoverSettings { fn into_props(self) -> Bag { self.0 } }
@@ -501,15 +501,15 @@ impl Done for AutomaticInputFailoverSettings { fn into_props(self) -> Bag { self
 impl Av1ColorSpaceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ColorSpacePassthroughSettings`: JSON. Update: in place.
+    /// `ColorSpacePassthroughSettings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1colorspacesettings.html#cfn-medialive-channel-av1colorspacesettings-colorspacepassthroughsettings)
     pub fn color_space_passthrough_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ColorSpacePassthroughSettings", value.into_expr())) }
-    /// `Hdr10Settings`: `Hdr10Settings`. Update: in place.
+    /// `Hdr10Settings`: `Hdr10Settings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1colorspacesettings.html#cfn-medialive-channel-av1colorspacesettings-hdr10settings)
     pub fn hdr10_settings(self, value: impl Arg<Hdr10Settings>) -> Self { Self(put(self.0, "Hdr10Settings", value.into_expr())) }
-    /// `Hlg2020Settings`: JSON. Update: in place.
+    /// `Hlg2020Settings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1colorspacesettings.html#cfn-medialive-channel-av1colorspacesettings-hlg2020settings)
     pub fn hlg2020_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Hlg2020Settings", value.into_expr())) }
-    /// `Rec601Settings`: JSON. Update: in place.
+    /// `Rec601Settings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1colorspacesettings.html#cfn-medialive-channel-av1colorspacesettings-rec601settings)
     pub fn rec601_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Rec601Settings", value.into_expr())) }
-    /// `Rec709Settings`: JSON. Update: in place.
+    /// `Rec709Settings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1colorspacesettings.html#cfn-medialive-channel-av1colorspacesettings-rec709settings)
     pub fn rec709_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Rec709Settings", value.into_expr())) }
 }
 impl Done for Av1ColorSpaceSettings { fn into_props(self) -> Bag { self.0 } }
@@ -518,53 +518,53 @@ impl Done for Av1ColorSpaceSettings { fn into_props(self) -> Bag { self.0 } }
 impl Av1Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AfdSignaling`: text. Update: in place.
+    /// `AfdSignaling`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html#cfn-medialive-channel-av1settings-afdsignaling)
     pub fn afd_signaling(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AfdSignaling", value.into_expr())) }
-    /// `BitDepth`: text. Update: in place.
+    /// `BitDepth`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html#cfn-medialive-channel-av1settings-bitdepth)
     pub fn bit_depth(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BitDepth", value.into_expr())) }
-    /// `Bitrate`: integer. Update: in place.
+    /// `Bitrate`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html#cfn-medialive-channel-av1settings-bitrate)
     pub fn bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Bitrate", value.into_expr())) }
-    /// `BufSize`: integer. Update: in place.
+    /// `BufSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html#cfn-medialive-channel-av1settings-bufsize)
     pub fn buf_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BufSize", value.into_expr())) }
-    /// `ColorSpaceSettings`: `Av1ColorSpaceSettings`. Update: in place.
+    /// `ColorSpaceSettings`: `Av1ColorSpaceSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html#cfn-medialive-channel-av1settings-colorspacesettings)
     pub fn color_space_settings(self, value: impl Arg<Av1ColorSpaceSettings>) -> Self { Self(put(self.0, "ColorSpaceSettings", value.into_expr())) }
-    /// `FixedAfd`: text. Update: in place.
+    /// `FixedAfd`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html#cfn-medialive-channel-av1settings-fixedafd)
     pub fn fixed_afd(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FixedAfd", value.into_expr())) }
-    /// `FramerateDenominator`: integer. Update: in place.
+    /// `FramerateDenominator`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html#cfn-medialive-channel-av1settings-frameratedenominator)
     pub fn framerate_denominator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FramerateDenominator", value.into_expr())) }
-    /// `FramerateNumerator`: integer. Update: in place.
+    /// `FramerateNumerator`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html#cfn-medialive-channel-av1settings-frameratenumerator)
     pub fn framerate_numerator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FramerateNumerator", value.into_expr())) }
-    /// `GopSize`: number. Update: in place.
+    /// `GopSize`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html#cfn-medialive-channel-av1settings-gopsize)
     pub fn gop_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "GopSize", value.into_expr())) }
-    /// `GopSizeUnits`: text. Update: in place.
+    /// `GopSizeUnits`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html#cfn-medialive-channel-av1settings-gopsizeunits)
     pub fn gop_size_units(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GopSizeUnits", value.into_expr())) }
-    /// `Level`: text. Update: in place.
+    /// `Level`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html#cfn-medialive-channel-av1settings-level)
     pub fn level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Level", value.into_expr())) }
-    /// `LookAheadRateControl`: text. Update: in place.
+    /// `LookAheadRateControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html#cfn-medialive-channel-av1settings-lookaheadratecontrol)
     pub fn look_ahead_rate_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LookAheadRateControl", value.into_expr())) }
-    /// `MaxBitrate`: integer. Update: in place.
+    /// `MaxBitrate`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html#cfn-medialive-channel-av1settings-maxbitrate)
     pub fn max_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBitrate", value.into_expr())) }
-    /// `MinBitrate`: integer. Update: in place.
+    /// `MinBitrate`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html#cfn-medialive-channel-av1settings-minbitrate)
     pub fn min_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinBitrate", value.into_expr())) }
-    /// `MinIInterval`: integer. Update: in place.
+    /// `MinIInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html#cfn-medialive-channel-av1settings-miniinterval)
     pub fn min_i_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinIInterval", value.into_expr())) }
-    /// `ParDenominator`: integer. Update: in place.
+    /// `ParDenominator`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html#cfn-medialive-channel-av1settings-pardenominator)
     pub fn par_denominator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ParDenominator", value.into_expr())) }
-    /// `ParNumerator`: integer. Update: in place.
+    /// `ParNumerator`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html#cfn-medialive-channel-av1settings-parnumerator)
     pub fn par_numerator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ParNumerator", value.into_expr())) }
-    /// `QvbrQualityLevel`: integer. Update: in place.
+    /// `QvbrQualityLevel`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html#cfn-medialive-channel-av1settings-qvbrqualitylevel)
     pub fn qvbr_quality_level(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "QvbrQualityLevel", value.into_expr())) }
-    /// `RateControlMode`: text. Update: in place.
+    /// `RateControlMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html#cfn-medialive-channel-av1settings-ratecontrolmode)
     pub fn rate_control_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RateControlMode", value.into_expr())) }
-    /// `SceneChangeDetect`: text. Update: in place.
+    /// `SceneChangeDetect`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html#cfn-medialive-channel-av1settings-scenechangedetect)
     pub fn scene_change_detect(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SceneChangeDetect", value.into_expr())) }
-    /// `SpatialAq`: text. Update: in place.
+    /// `SpatialAq`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html#cfn-medialive-channel-av1settings-spatialaq)
     pub fn spatial_aq(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SpatialAq", value.into_expr())) }
-    /// `TemporalAq`: text. Update: in place.
+    /// `TemporalAq`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html#cfn-medialive-channel-av1settings-temporalaq)
     pub fn temporal_aq(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemporalAq", value.into_expr())) }
-    /// `TimecodeBurninSettings`: `TimecodeBurninSettings`. Update: in place.
+    /// `TimecodeBurninSettings`: `TimecodeBurninSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html#cfn-medialive-channel-av1settings-timecodeburninsettings)
     pub fn timecode_burnin_settings(self, value: impl Arg<TimecodeBurninSettings>) -> Self { Self(put(self.0, "TimecodeBurninSettings", value.into_expr())) }
-    /// `TimecodeInsertion`: text. Update: in place.
+    /// `TimecodeInsertion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html#cfn-medialive-channel-av1settings-timecodeinsertion)
     pub fn timecode_insertion(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimecodeInsertion", value.into_expr())) }
 }
 impl Done for Av1Settings { fn into_props(self) -> Bag { self.0 } }
@@ -573,9 +573,9 @@ impl Done for Av1Settings { fn into_props(self) -> Bag { self.0 } }
 impl AvailBlanking {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AvailBlankingImage`: `InputLocation`. Update: in place.
+    /// `AvailBlankingImage`: `InputLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-availblanking.html#cfn-medialive-channel-availblanking-availblankingimage)
     pub fn avail_blanking_image(self, value: impl Arg<InputLocation>) -> Self { Self(put(self.0, "AvailBlankingImage", value.into_expr())) }
-    /// `State`: text. Update: in place.
+    /// `State`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-availblanking.html#cfn-medialive-channel-availblanking-state)
     pub fn state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "State", value.into_expr())) }
 }
 impl Done for AvailBlanking { fn into_props(self) -> Bag { self.0 } }
@@ -584,9 +584,9 @@ impl Done for AvailBlanking { fn into_props(self) -> Bag { self.0 } }
 impl AvailConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AvailSettings`: `AvailSettings`. Update: in place.
+    /// `AvailSettings`: `AvailSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-availconfiguration.html#cfn-medialive-channel-availconfiguration-availsettings)
     pub fn avail_settings(self, value: impl Arg<AvailSettings>) -> Self { Self(put(self.0, "AvailSettings", value.into_expr())) }
-    /// `Scte35SegmentationScope`: text. Update: in place.
+    /// `Scte35SegmentationScope`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-availconfiguration.html#cfn-medialive-channel-availconfiguration-scte35segmentationscope)
     pub fn scte35_segmentation_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scte35SegmentationScope", value.into_expr())) }
 }
 impl Done for AvailConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -595,11 +595,11 @@ impl Done for AvailConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl AvailSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Esam`: `Esam`. Update: in place.
+    /// `Esam`: `Esam`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-availsettings.html#cfn-medialive-channel-availsettings-esam)
     pub fn esam(self, value: impl Arg<Esam>) -> Self { Self(put(self.0, "Esam", value.into_expr())) }
-    /// `Scte35SpliceInsert`: `Scte35SpliceInsertTimeSignalAposSettings`. Update: in place.
+    /// `Scte35SpliceInsert`: `Scte35SpliceInsertTimeSignalAposSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-availsettings.html#cfn-medialive-channel-availsettings-scte35spliceinsert)
     pub fn scte35_splice_insert(self, value: impl Arg<Scte35SpliceInsertTimeSignalAposSettings>) -> Self { Self(put(self.0, "Scte35SpliceInsert", value.into_expr())) }
-    /// `Scte35TimeSignalApos`: `Scte35SpliceInsertTimeSignalAposSettings`. Update: in place.
+    /// `Scte35TimeSignalApos`: `Scte35SpliceInsertTimeSignalAposSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-availsettings.html#cfn-medialive-channel-availsettings-scte35timesignalapos)
     pub fn scte35_time_signal_apos(self, value: impl Arg<Scte35SpliceInsertTimeSignalAposSettings>) -> Self { Self(put(self.0, "Scte35TimeSignalApos", value.into_expr())) }
 }
 impl Done for AvailSettings { fn into_props(self) -> Bag { self.0 } }
@@ -608,9 +608,9 @@ impl Done for AvailSettings { fn into_props(self) -> Bag { self.0 } }
 impl BandwidthReductionFilterSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PostFilterSharpening`: text. Update: in place.
+    /// `PostFilterSharpening`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-bandwidthreductionfiltersettings.html#cfn-medialive-channel-bandwidthreductionfiltersettings-postfiltersharpening)
     pub fn post_filter_sharpening(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PostFilterSharpening", value.into_expr())) }
-    /// `Strength`: text. Update: in place.
+    /// `Strength`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-bandwidthreductionfiltersettings.html#cfn-medialive-channel-bandwidthreductionfiltersettings-strength)
     pub fn strength(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Strength", value.into_expr())) }
 }
 impl Done for BandwidthReductionFilterSettings { fn into_props(self) -> Bag { self.0 } }
@@ -619,15 +619,15 @@ impl Done for BandwidthReductionFilterSettings { fn into_props(self) -> Bag { se
 impl BlackoutSlate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BlackoutSlateImage`: `InputLocation`. Update: in place.
+    /// `BlackoutSlateImage`: `InputLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-blackoutslate.html#cfn-medialive-channel-blackoutslate-blackoutslateimage)
     pub fn blackout_slate_image(self, value: impl Arg<InputLocation>) -> Self { Self(put(self.0, "BlackoutSlateImage", value.into_expr())) }
-    /// `NetworkEndBlackout`: text. Update: in place.
+    /// `NetworkEndBlackout`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-blackoutslate.html#cfn-medialive-channel-blackoutslate-networkendblackout)
     pub fn network_end_blackout(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkEndBlackout", value.into_expr())) }
-    /// `NetworkEndBlackoutImage`: `InputLocation`. Update: in place.
+    /// `NetworkEndBlackoutImage`: `InputLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-blackoutslate.html#cfn-medialive-channel-blackoutslate-networkendblackoutimage)
     pub fn network_end_blackout_image(self, value: impl Arg<InputLocation>) -> Self { Self(put(self.0, "NetworkEndBlackoutImage", value.into_expr())) }
-    /// `NetworkId`: text. Update: in place.
+    /// `NetworkId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-blackoutslate.html#cfn-medialive-channel-blackoutslate-networkid)
     pub fn network_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkId", value.into_expr())) }
-    /// `State`: text. Update: in place.
+    /// `State`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-blackoutslate.html#cfn-medialive-channel-blackoutslate-state)
     pub fn state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "State", value.into_expr())) }
 }
 impl Done for BlackoutSlate { fn into_props(self) -> Bag { self.0 } }
@@ -636,41 +636,41 @@ impl Done for BlackoutSlate { fn into_props(self) -> Bag { self.0 } }
 impl BurnInDestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Alignment`: text. Update: in place.
+    /// `Alignment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-burnindestinationsettings.html#cfn-medialive-channel-burnindestinationsettings-alignment)
     pub fn alignment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Alignment", value.into_expr())) }
-    /// `BackgroundColor`: text. Update: in place.
+    /// `BackgroundColor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-burnindestinationsettings.html#cfn-medialive-channel-burnindestinationsettings-backgroundcolor)
     pub fn background_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BackgroundColor", value.into_expr())) }
-    /// `BackgroundOpacity`: integer. Update: in place.
+    /// `BackgroundOpacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-burnindestinationsettings.html#cfn-medialive-channel-burnindestinationsettings-backgroundopacity)
     pub fn background_opacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BackgroundOpacity", value.into_expr())) }
-    /// `Font`: `InputLocation`. Update: in place.
+    /// `Font`: `InputLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-burnindestinationsettings.html#cfn-medialive-channel-burnindestinationsettings-font)
     pub fn font(self, value: impl Arg<InputLocation>) -> Self { Self(put(self.0, "Font", value.into_expr())) }
-    /// `FontColor`: text. Update: in place.
+    /// `FontColor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-burnindestinationsettings.html#cfn-medialive-channel-burnindestinationsettings-fontcolor)
     pub fn font_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FontColor", value.into_expr())) }
-    /// `FontOpacity`: integer. Update: in place.
+    /// `FontOpacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-burnindestinationsettings.html#cfn-medialive-channel-burnindestinationsettings-fontopacity)
     pub fn font_opacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FontOpacity", value.into_expr())) }
-    /// `FontResolution`: integer. Update: in place.
+    /// `FontResolution`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-burnindestinationsettings.html#cfn-medialive-channel-burnindestinationsettings-fontresolution)
     pub fn font_resolution(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FontResolution", value.into_expr())) }
-    /// `FontSize`: text. Update: in place.
+    /// `FontSize`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-burnindestinationsettings.html#cfn-medialive-channel-burnindestinationsettings-fontsize)
     pub fn font_size(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FontSize", value.into_expr())) }
-    /// `OutlineColor`: text. Update: in place.
+    /// `OutlineColor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-burnindestinationsettings.html#cfn-medialive-channel-burnindestinationsettings-outlinecolor)
     pub fn outline_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutlineColor", value.into_expr())) }
-    /// `OutlineSize`: integer. Update: in place.
+    /// `OutlineSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-burnindestinationsettings.html#cfn-medialive-channel-burnindestinationsettings-outlinesize)
     pub fn outline_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OutlineSize", value.into_expr())) }
-    /// `ShadowColor`: text. Update: in place.
+    /// `ShadowColor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-burnindestinationsettings.html#cfn-medialive-channel-burnindestinationsettings-shadowcolor)
     pub fn shadow_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShadowColor", value.into_expr())) }
-    /// `ShadowOpacity`: integer. Update: in place.
+    /// `ShadowOpacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-burnindestinationsettings.html#cfn-medialive-channel-burnindestinationsettings-shadowopacity)
     pub fn shadow_opacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ShadowOpacity", value.into_expr())) }
-    /// `ShadowXOffset`: integer. Update: in place.
+    /// `ShadowXOffset`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-burnindestinationsettings.html#cfn-medialive-channel-burnindestinationsettings-shadowxoffset)
     pub fn shadow_x_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ShadowXOffset", value.into_expr())) }
-    /// `ShadowYOffset`: integer. Update: in place.
+    /// `ShadowYOffset`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-burnindestinationsettings.html#cfn-medialive-channel-burnindestinationsettings-shadowyoffset)
     pub fn shadow_y_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ShadowYOffset", value.into_expr())) }
-    /// `SubtitleRows`: text. Update: in place.
+    /// `SubtitleRows`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-burnindestinationsettings.html#cfn-medialive-channel-burnindestinationsettings-subtitlerows)
     pub fn subtitle_rows(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubtitleRows", value.into_expr())) }
-    /// `TeletextGridControl`: text. Update: in place.
+    /// `TeletextGridControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-burnindestinationsettings.html#cfn-medialive-channel-burnindestinationsettings-teletextgridcontrol)
     pub fn teletext_grid_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TeletextGridControl", value.into_expr())) }
-    /// `XPosition`: integer. Update: in place.
+    /// `XPosition`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-burnindestinationsettings.html#cfn-medialive-channel-burnindestinationsettings-xposition)
     pub fn x_position(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "XPosition", value.into_expr())) }
-    /// `YPosition`: integer. Update: in place.
+    /// `YPosition`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-burnindestinationsettings.html#cfn-medialive-channel-burnindestinationsettings-yposition)
     pub fn y_position(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "YPosition", value.into_expr())) }
 }
 impl Done for BurnInDestinationSettings { fn into_props(self) -> Bag { self.0 } }
@@ -679,21 +679,21 @@ impl Done for BurnInDestinationSettings { fn into_props(self) -> Bag { self.0 } 
 impl CaptionDescription {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Accessibility`: text. Update: in place.
+    /// `Accessibility`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captiondescription.html#cfn-medialive-channel-captiondescription-accessibility)
     pub fn accessibility(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Accessibility", value.into_expr())) }
-    /// `CaptionDashRoles`: list of text. Update: in place.
+    /// `CaptionDashRoles`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captiondescription.html#cfn-medialive-channel-captiondescription-captiondashroles)
     pub fn caption_dash_roles(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CaptionDashRoles", value.into_expr())) }
-    /// `CaptionSelectorName`: text. Update: in place.
+    /// `CaptionSelectorName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captiondescription.html#cfn-medialive-channel-captiondescription-captionselectorname)
     pub fn caption_selector_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CaptionSelectorName", value.into_expr())) }
-    /// `DestinationSettings`: `CaptionDestinationSettings`. Update: in place.
+    /// `DestinationSettings`: `CaptionDestinationSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captiondescription.html#cfn-medialive-channel-captiondescription-destinationsettings)
     pub fn destination_settings(self, value: impl Arg<CaptionDestinationSettings>) -> Self { Self(put(self.0, "DestinationSettings", value.into_expr())) }
-    /// `DvbDashAccessibility`: text. Update: in place.
+    /// `DvbDashAccessibility`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captiondescription.html#cfn-medialive-channel-captiondescription-dvbdashaccessibility)
     pub fn dvb_dash_accessibility(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DvbDashAccessibility", value.into_expr())) }
-    /// `LanguageCode`: text. Update: in place.
+    /// `LanguageCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captiondescription.html#cfn-medialive-channel-captiondescription-languagecode)
     pub fn language_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageCode", value.into_expr())) }
-    /// `LanguageDescription`: text. Update: in place.
+    /// `LanguageDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captiondescription.html#cfn-medialive-channel-captiondescription-languagedescription)
     pub fn language_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageDescription", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captiondescription.html#cfn-medialive-channel-captiondescription-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for CaptionDescription { fn into_props(self) -> Bag { self.0 } }
@@ -702,31 +702,31 @@ impl Done for CaptionDescription { fn into_props(self) -> Bag { self.0 } }
 impl CaptionDestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AribDestinationSettings`: JSON. Update: in place.
+    /// `AribDestinationSettings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captiondestinationsettings.html#cfn-medialive-channel-captiondestinationsettings-aribdestinationsettings)
     pub fn arib_destination_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AribDestinationSettings", value.into_expr())) }
-    /// `BurnInDestinationSettings`: `BurnInDestinationSettings`. Update: in place.
+    /// `BurnInDestinationSettings`: `BurnInDestinationSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captiondestinationsettings.html#cfn-medialive-channel-captiondestinationsettings-burnindestinationsettings)
     pub fn burn_in_destination_settings(self, value: impl Arg<BurnInDestinationSettings>) -> Self { Self(put(self.0, "BurnInDestinationSettings", value.into_expr())) }
-    /// `DvbSubDestinationSettings`: `DvbSubDestinationSettings`. Update: in place.
+    /// `DvbSubDestinationSettings`: `DvbSubDestinationSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captiondestinationsettings.html#cfn-medialive-channel-captiondestinationsettings-dvbsubdestinationsettings)
     pub fn dvb_sub_destination_settings(self, value: impl Arg<DvbSubDestinationSettings>) -> Self { Self(put(self.0, "DvbSubDestinationSettings", value.into_expr())) }
-    /// `EbuTtDDestinationSettings`: `EbuTtDDestinationSettings`. Update: in place.
+    /// `EbuTtDDestinationSettings`: `EbuTtDDestinationSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captiondestinationsettings.html#cfn-medialive-channel-captiondestinationsettings-ebuttddestinationsettings)
     pub fn ebu_tt_d_destination_settings(self, value: impl Arg<EbuTtDDestinationSettings>) -> Self { Self(put(self.0, "EbuTtDDestinationSettings", value.into_expr())) }
-    /// `EmbeddedDestinationSettings`: `EmbeddedDestinationSettings`. Update: in place.
+    /// `EmbeddedDestinationSettings`: `EmbeddedDestinationSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captiondestinationsettings.html#cfn-medialive-channel-captiondestinationsettings-embeddeddestinationsettings)
     pub fn embedded_destination_settings(self, value: impl Arg<EmbeddedDestinationSettings>) -> Self { Self(put(self.0, "EmbeddedDestinationSettings", value.into_expr())) }
-    /// `EmbeddedPlusScte20DestinationSettings`: JSON. Update: in place.
+    /// `EmbeddedPlusScte20DestinationSettings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captiondestinationsettings.html#cfn-medialive-channel-captiondestinationsettings-embeddedplusscte20destinationsettings)
     pub fn embedded_plus_scte20_destination_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "EmbeddedPlusScte20DestinationSettings", value.into_expr())) }
-    /// `RtmpCaptionInfoDestinationSettings`: JSON. Update: in place.
+    /// `RtmpCaptionInfoDestinationSettings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captiondestinationsettings.html#cfn-medialive-channel-captiondestinationsettings-rtmpcaptioninfodestinationsettings)
     pub fn rtmp_caption_info_destination_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "RtmpCaptionInfoDestinationSettings", value.into_expr())) }
-    /// `Scte20PlusEmbeddedDestinationSettings`: JSON. Update: in place.
+    /// `Scte20PlusEmbeddedDestinationSettings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captiondestinationsettings.html#cfn-medialive-channel-captiondestinationsettings-scte20plusembeddeddestinationsettings)
     pub fn scte20_plus_embedded_destination_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Scte20PlusEmbeddedDestinationSettings", value.into_expr())) }
-    /// `Scte27DestinationSettings`: JSON. Update: in place.
+    /// `Scte27DestinationSettings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captiondestinationsettings.html#cfn-medialive-channel-captiondestinationsettings-scte27destinationsettings)
     pub fn scte27_destination_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Scte27DestinationSettings", value.into_expr())) }
-    /// `SmpteTtDestinationSettings`: JSON. Update: in place.
+    /// `SmpteTtDestinationSettings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captiondestinationsettings.html#cfn-medialive-channel-captiondestinationsettings-smptettdestinationsettings)
     pub fn smpte_tt_destination_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "SmpteTtDestinationSettings", value.into_expr())) }
-    /// `TeletextDestinationSettings`: JSON. Update: in place.
+    /// `TeletextDestinationSettings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captiondestinationsettings.html#cfn-medialive-channel-captiondestinationsettings-teletextdestinationsettings)
     pub fn teletext_destination_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "TeletextDestinationSettings", value.into_expr())) }
-    /// `TtmlDestinationSettings`: `TtmlDestinationSettings`. Update: in place.
+    /// `TtmlDestinationSettings`: `TtmlDestinationSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captiondestinationsettings.html#cfn-medialive-channel-captiondestinationsettings-ttmldestinationsettings)
     pub fn ttml_destination_settings(self, value: impl Arg<TtmlDestinationSettings>) -> Self { Self(put(self.0, "TtmlDestinationSettings", value.into_expr())) }
-    /// `WebvttDestinationSettings`: `WebvttDestinationSettings`. Update: in place.
+    /// `WebvttDestinationSettings`: `WebvttDestinationSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captiondestinationsettings.html#cfn-medialive-channel-captiondestinationsettings-webvttdestinationsettings)
     pub fn webvtt_destination_settings(self, value: impl Arg<WebvttDestinationSettings>) -> Self { Self(put(self.0, "WebvttDestinationSettings", value.into_expr())) }
 }
 impl Done for CaptionDestinationSettings { fn into_props(self) -> Bag { self.0 } }
@@ -735,11 +735,11 @@ impl Done for CaptionDestinationSettings { fn into_props(self) -> Bag { self.0 }
 impl CaptionLanguageMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CaptionChannel`: integer. Update: in place.
+    /// `CaptionChannel`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captionlanguagemapping.html#cfn-medialive-channel-captionlanguagemapping-captionchannel)
     pub fn caption_channel(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CaptionChannel", value.into_expr())) }
-    /// `LanguageCode`: text. Update: in place.
+    /// `LanguageCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captionlanguagemapping.html#cfn-medialive-channel-captionlanguagemapping-languagecode)
     pub fn language_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageCode", value.into_expr())) }
-    /// `LanguageDescription`: text. Update: in place.
+    /// `LanguageDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captionlanguagemapping.html#cfn-medialive-channel-captionlanguagemapping-languagedescription)
     pub fn language_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageDescription", value.into_expr())) }
 }
 impl Done for CaptionLanguageMapping { fn into_props(self) -> Bag { self.0 } }
@@ -748,13 +748,13 @@ impl Done for CaptionLanguageMapping { fn into_props(self) -> Bag { self.0 } }
 impl CaptionRectangle {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Height`: number. Update: in place.
+    /// `Height`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captionrectangle.html#cfn-medialive-channel-captionrectangle-height)
     pub fn height(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Height", value.into_expr())) }
-    /// `LeftOffset`: number. Update: in place.
+    /// `LeftOffset`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captionrectangle.html#cfn-medialive-channel-captionrectangle-leftoffset)
     pub fn left_offset(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LeftOffset", value.into_expr())) }
-    /// `TopOffset`: number. Update: in place.
+    /// `TopOffset`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captionrectangle.html#cfn-medialive-channel-captionrectangle-topoffset)
     pub fn top_offset(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopOffset", value.into_expr())) }
-    /// `Width`: number. Update: in place.
+    /// `Width`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captionrectangle.html#cfn-medialive-channel-captionrectangle-width)
     pub fn width(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Width", value.into_expr())) }
 }
 impl Done for CaptionRectangle { fn into_props(self) -> Bag { self.0 } }
@@ -763,11 +763,11 @@ impl Done for CaptionRectangle { fn into_props(self) -> Bag { self.0 } }
 impl CaptionSelector {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LanguageCode`: text. Update: in place.
+    /// `LanguageCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captionselector.html#cfn-medialive-channel-captionselector-languagecode)
     pub fn language_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageCode", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captionselector.html#cfn-medialive-channel-captionselector-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `SelectorSettings`: `CaptionSelectorSettings`. Update: in place.
+    /// `SelectorSettings`: `CaptionSelectorSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captionselector.html#cfn-medialive-channel-captionselector-selectorsettings)
     pub fn selector_settings(self, value: impl Arg<CaptionSelectorSettings>) -> Self { Self(put(self.0, "SelectorSettings", value.into_expr())) }
 }
 impl Done for CaptionSelector { fn into_props(self) -> Bag { self.0 } }
@@ -776,21 +776,21 @@ impl Done for CaptionSelector { fn into_props(self) -> Bag { self.0 } }
 impl CaptionSelectorSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AncillarySourceSettings`: `AncillarySourceSettings`. Update: in place.
+    /// `AncillarySourceSettings`: `AncillarySourceSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captionselectorsettings.html#cfn-medialive-channel-captionselectorsettings-ancillarysourcesettings)
     pub fn ancillary_source_settings(self, value: impl Arg<AncillarySourceSettings>) -> Self { Self(put(self.0, "AncillarySourceSettings", value.into_expr())) }
-    /// `AribSourceSettings`: JSON. Update: in place.
+    /// `AribSourceSettings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captionselectorsettings.html#cfn-medialive-channel-captionselectorsettings-aribsourcesettings)
     pub fn arib_source_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AribSourceSettings", value.into_expr())) }
-    /// `DvbSubSourceSettings`: `Scte27DvbSubSourceSettings`. Update: in place.
+    /// `DvbSubSourceSettings`: `Scte27DvbSubSourceSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captionselectorsettings.html#cfn-medialive-channel-captionselectorsettings-dvbsubsourcesettings)
     pub fn dvb_sub_source_settings(self, value: impl Arg<Scte27DvbSubSourceSettings>) -> Self { Self(put(self.0, "DvbSubSourceSettings", value.into_expr())) }
-    /// `EmbeddedSourceSettings`: `EmbeddedSourceSettings`. Update: in place.
+    /// `EmbeddedSourceSettings`: `EmbeddedSourceSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captionselectorsettings.html#cfn-medialive-channel-captionselectorsettings-embeddedsourcesettings)
     pub fn embedded_source_settings(self, value: impl Arg<EmbeddedSourceSettings>) -> Self { Self(put(self.0, "EmbeddedSourceSettings", value.into_expr())) }
-    /// `Scte20SourceSettings`: `Scte20SourceSettings`. Update: in place.
+    /// `Scte20SourceSettings`: `Scte20SourceSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captionselectorsettings.html#cfn-medialive-channel-captionselectorsettings-scte20sourcesettings)
     pub fn scte20_source_settings(self, value: impl Arg<Scte20SourceSettings>) -> Self { Self(put(self.0, "Scte20SourceSettings", value.into_expr())) }
-    /// `Scte27SourceSettings`: `Scte27DvbSubSourceSettings`. Update: in place.
+    /// `Scte27SourceSettings`: `Scte27DvbSubSourceSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captionselectorsettings.html#cfn-medialive-channel-captionselectorsettings-scte27sourcesettings)
     pub fn scte27_source_settings(self, value: impl Arg<Scte27DvbSubSourceSettings>) -> Self { Self(put(self.0, "Scte27SourceSettings", value.into_expr())) }
-    /// `SmartSubtitleSourceSettings`: `SmartSubtitleSourceSettings`. Update: in place.
+    /// `SmartSubtitleSourceSettings`: `SmartSubtitleSourceSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captionselectorsettings.html#cfn-medialive-channel-captionselectorsettings-smartsubtitlesourcesettings)
     pub fn smart_subtitle_source_settings(self, value: impl Arg<SmartSubtitleSourceSettings>) -> Self { Self(put(self.0, "SmartSubtitleSourceSettings", value.into_expr())) }
-    /// `TeletextSourceSettings`: `TeletextSourceSettings`. Update: in place.
+    /// `TeletextSourceSettings`: `TeletextSourceSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captionselectorsettings.html#cfn-medialive-channel-captionselectorsettings-teletextsourcesettings)
     pub fn teletext_source_settings(self, value: impl Arg<TeletextSourceSettings>) -> Self { Self(put(self.0, "TeletextSourceSettings", value.into_expr())) }
 }
 impl Done for CaptionSelectorSettings { fn into_props(self) -> Bag { self.0 } }
@@ -799,7 +799,7 @@ impl Done for CaptionSelectorSettings { fn into_props(self) -> Bag { self.0 } }
 impl CdiInputSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Resolution`: text. Update: in place.
+    /// `Resolution`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cdiinputspecification.html#cfn-medialive-channel-cdiinputspecification-resolution)
     pub fn resolution(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Resolution", value.into_expr())) }
 }
 impl Done for CdiInputSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -808,7 +808,7 @@ impl Done for CdiInputSpecification { fn into_props(self) -> Bag { self.0 } }
 impl ChannelEngineVersionRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Version`: text. Update: in place.
+    /// `Version`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-channelengineversionrequest.html#cfn-medialive-channel-channelengineversionrequest-version)
     pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for ChannelEngineVersionRequest { fn into_props(self) -> Bag { self.0 } }
@@ -817,9 +817,9 @@ impl Done for ChannelEngineVersionRequest { fn into_props(self) -> Bag { self.0 
 impl CmafIngestCaptionLanguageMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CaptionChannel`: integer. Update: in place.
+    /// `CaptionChannel`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestcaptionlanguagemapping.html#cfn-medialive-channel-cmafingestcaptionlanguagemapping-captionchannel)
     pub fn caption_channel(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CaptionChannel", value.into_expr())) }
-    /// `LanguageCode`: text. Update: in place.
+    /// `LanguageCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestcaptionlanguagemapping.html#cfn-medialive-channel-cmafingestcaptionlanguagemapping-languagecode)
     pub fn language_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageCode", value.into_expr())) }
 }
 impl Done for CmafIngestCaptionLanguageMapping { fn into_props(self) -> Bag { self.0 } }
@@ -828,7 +828,7 @@ impl Done for CmafIngestCaptionLanguageMapping { fn into_props(self) -> Bag { se
 impl CmafIngestFrameCaptureOutputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `NameModifier`: text. Update: in place.
+    /// `NameModifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestframecaptureoutputsettings.html#cfn-medialive-channel-cmafingestframecaptureoutputsettings-namemodifier)
     pub fn name_modifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NameModifier", value.into_expr())) }
 }
 impl Done for CmafIngestFrameCaptureOutputSettings { fn into_props(self) -> Bag { self.0 } }
@@ -837,41 +837,41 @@ impl Done for CmafIngestFrameCaptureOutputSettings { fn into_props(self) -> Bag 
 impl CmafIngestGroupSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AdditionalDestinations`: list of `AdditionalDestinations`. Update: in place.
+    /// `AdditionalDestinations`: list of `AdditionalDestinations`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestgroupsettings.html#cfn-medialive-channel-cmafingestgroupsettings-additionaldestinations)
     pub fn additional_destinations(self, value: impl Arg<Arr<AdditionalDestinations>>) -> Self { Self(put(self.0, "AdditionalDestinations", value.into_expr())) }
-    /// `CaptionLanguageMappings`: list of `CmafIngestCaptionLanguageMapping`. Update: in place.
+    /// `CaptionLanguageMappings`: list of `CmafIngestCaptionLanguageMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestgroupsettings.html#cfn-medialive-channel-cmafingestgroupsettings-captionlanguagemappings)
     pub fn caption_language_mappings(self, value: impl Arg<Arr<CmafIngestCaptionLanguageMapping>>) -> Self { Self(put(self.0, "CaptionLanguageMappings", value.into_expr())) }
-    /// `Destination`: `OutputLocationRef`. Update: in place.
+    /// `Destination`: `OutputLocationRef`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestgroupsettings.html#cfn-medialive-channel-cmafingestgroupsettings-destination)
     pub fn destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
-    /// `Id3Behavior`: text. Update: in place.
+    /// `Id3Behavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestgroupsettings.html#cfn-medialive-channel-cmafingestgroupsettings-id3behavior)
     pub fn id3_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id3Behavior", value.into_expr())) }
-    /// `Id3NameModifier`: text. Update: in place.
+    /// `Id3NameModifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestgroupsettings.html#cfn-medialive-channel-cmafingestgroupsettings-id3namemodifier)
     pub fn id3_name_modifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id3NameModifier", value.into_expr())) }
-    /// `KlvBehavior`: text. Update: in place.
+    /// `KlvBehavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestgroupsettings.html#cfn-medialive-channel-cmafingestgroupsettings-klvbehavior)
     pub fn klv_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KlvBehavior", value.into_expr())) }
-    /// `KlvNameModifier`: text. Update: in place.
+    /// `KlvNameModifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestgroupsettings.html#cfn-medialive-channel-cmafingestgroupsettings-klvnamemodifier)
     pub fn klv_name_modifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KlvNameModifier", value.into_expr())) }
-    /// `NielsenId3Behavior`: text. Update: in place.
+    /// `NielsenId3Behavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestgroupsettings.html#cfn-medialive-channel-cmafingestgroupsettings-nielsenid3behavior)
     pub fn nielsen_id3_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NielsenId3Behavior", value.into_expr())) }
-    /// `NielsenId3NameModifier`: text. Update: in place.
+    /// `NielsenId3NameModifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestgroupsettings.html#cfn-medialive-channel-cmafingestgroupsettings-nielsenid3namemodifier)
     pub fn nielsen_id3_name_modifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NielsenId3NameModifier", value.into_expr())) }
-    /// `Scte35NameModifier`: text. Update: in place.
+    /// `Scte35NameModifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestgroupsettings.html#cfn-medialive-channel-cmafingestgroupsettings-scte35namemodifier)
     pub fn scte35_name_modifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scte35NameModifier", value.into_expr())) }
-    /// `Scte35Type`: text. Update: in place.
+    /// `Scte35Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestgroupsettings.html#cfn-medialive-channel-cmafingestgroupsettings-scte35type)
     pub fn scte35_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scte35Type", value.into_expr())) }
-    /// `SegmentLength`: integer. Update: in place.
+    /// `SegmentLength`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestgroupsettings.html#cfn-medialive-channel-cmafingestgroupsettings-segmentlength)
     pub fn segment_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentLength", value.into_expr())) }
-    /// `SegmentLengthUnits`: text. Update: in place.
+    /// `SegmentLengthUnits`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestgroupsettings.html#cfn-medialive-channel-cmafingestgroupsettings-segmentlengthunits)
     pub fn segment_length_units(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentLengthUnits", value.into_expr())) }
-    /// `SendDelayMs`: integer. Update: in place.
+    /// `SendDelayMs`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestgroupsettings.html#cfn-medialive-channel-cmafingestgroupsettings-senddelayms)
     pub fn send_delay_ms(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SendDelayMs", value.into_expr())) }
-    /// `TimedMetadataId3Frame`: text. Update: in place.
+    /// `TimedMetadataId3Frame`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestgroupsettings.html#cfn-medialive-channel-cmafingestgroupsettings-timedmetadataid3frame)
     pub fn timed_metadata_id3_frame(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimedMetadataId3Frame", value.into_expr())) }
-    /// `TimedMetadataId3Period`: integer. Update: in place.
+    /// `TimedMetadataId3Period`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestgroupsettings.html#cfn-medialive-channel-cmafingestgroupsettings-timedmetadataid3period)
     pub fn timed_metadata_id3_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimedMetadataId3Period", value.into_expr())) }
-    /// `TimedMetadataPassthrough`: text. Update: in place.
+    /// `TimedMetadataPassthrough`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestgroupsettings.html#cfn-medialive-channel-cmafingestgroupsettings-timedmetadatapassthrough)
     pub fn timed_metadata_passthrough(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimedMetadataPassthrough", value.into_expr())) }
-    /// `WatermarkingSettings`: `CmafIngestWatermarkingSettings`. Update: in place.
+    /// `WatermarkingSettings`: `CmafIngestWatermarkingSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestgroupsettings.html#cfn-medialive-channel-cmafingestgroupsettings-watermarkingsettings)
     pub fn watermarking_settings(self, value: impl Arg<CmafIngestWatermarkingSettings>) -> Self { Self(put(self.0, "WatermarkingSettings", value.into_expr())) }
 }
 impl Done for CmafIngestGroupSettings { fn into_props(self) -> Bag { self.0 } }
@@ -880,21 +880,21 @@ impl Done for CmafIngestGroupSettings { fn into_props(self) -> Bag { self.0 } }
 impl CmafIngestMediaPackageV2AbWatermarkerIrdetoSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AdditionalDestinationsAlternateDestinations`: list of `OutputLocationRef`. Update: in place.
+    /// `AdditionalDestinationsAlternateDestinations`: list of `OutputLocationRef`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestmediapackagev2abwatermarkerirdetosettings.html#cfn-medialive-channel-cmafingestmediapackagev2abwatermarkerirdetosettings-additionaldestinationsalternatedestinations)
     pub fn additional_destinations_alternate_destinations(self, value: impl Arg<Arr<OutputLocationRef>>) -> Self { Self(put(self.0, "AdditionalDestinationsAlternateDestinations", value.into_expr())) }
-    /// `AlternateDestination`: `OutputLocationRef`. Update: in place.
+    /// `AlternateDestination`: `OutputLocationRef`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestmediapackagev2abwatermarkerirdetosettings.html#cfn-medialive-channel-cmafingestmediapackagev2abwatermarkerirdetosettings-alternatedestination)
     pub fn alternate_destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "AlternateDestination", value.into_expr())) }
-    /// `CustomProfile`: `AbWatermarkingCustomProfile`. Update: in place.
+    /// `CustomProfile`: `AbWatermarkingCustomProfile`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestmediapackagev2abwatermarkerirdetosettings.html#cfn-medialive-channel-cmafingestmediapackagev2abwatermarkerirdetosettings-customprofile)
     pub fn custom_profile(self, value: impl Arg<AbWatermarkingCustomProfile>) -> Self { Self(put(self.0, "CustomProfile", value.into_expr())) }
-    /// `License`: text. Update: in place.
+    /// `License`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestmediapackagev2abwatermarkerirdetosettings.html#cfn-medialive-channel-cmafingestmediapackagev2abwatermarkerirdetosettings-license)
     pub fn license(self, value: impl Arg<str>) -> Self { Self(put(self.0, "License", value.into_expr())) }
-    /// `OperatorId`: integer. Update: in place.
+    /// `OperatorId`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestmediapackagev2abwatermarkerirdetosettings.html#cfn-medialive-channel-cmafingestmediapackagev2abwatermarkerirdetosettings-operatorid)
     pub fn operator_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OperatorId", value.into_expr())) }
-    /// `PolyPeriod`: integer. Update: in place.
+    /// `PolyPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestmediapackagev2abwatermarkerirdetosettings.html#cfn-medialive-channel-cmafingestmediapackagev2abwatermarkerirdetosettings-polyperiod)
     pub fn poly_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PolyPeriod", value.into_expr())) }
-    /// `Profile`: text. Update: in place.
+    /// `Profile`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestmediapackagev2abwatermarkerirdetosettings.html#cfn-medialive-channel-cmafingestmediapackagev2abwatermarkerirdetosettings-profile)
     pub fn profile(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Profile", value.into_expr())) }
-    /// `WatermarkIdLength`: text. Update: in place.
+    /// `WatermarkIdLength`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestmediapackagev2abwatermarkerirdetosettings.html#cfn-medialive-channel-cmafingestmediapackagev2abwatermarkerirdetosettings-watermarkidlength)
     pub fn watermark_id_length(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WatermarkIdLength", value.into_expr())) }
 }
 impl Done for CmafIngestMediaPackageV2AbWatermarkerIrdetoSettings { fn into_props(self) -> Bag { self.0 } }
@@ -903,7 +903,7 @@ impl Done for CmafIngestMediaPackageV2AbWatermarkerIrdetoSettings { fn into_prop
 impl CmafIngestWatermarkingSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CmafIngestAbWatermarkerIrdetoSettings`: `CmafIngestMediaPackageV2AbWatermarkerIrdetoSettings`. Update: in place.
+    /// `CmafIngestAbWatermarkerIrdetoSettings`: `CmafIngestMediaPackageV2AbWatermarkerIrdetoSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestwatermarkingsettings.html#cfn-medialive-channel-cmafingestwatermarkingsettings-cmafingestabwatermarkerirdetosettings)
     pub fn cmaf_ingest_ab_watermarker_irdeto_settings(self, value: impl Arg<CmafIngestMediaPackageV2AbWatermarkerIrdetoSettings>) -> Self { Self(put(self.0, "CmafIngestAbWatermarkerIrdetoSettings", value.into_expr())) }
 }
 impl Done for CmafIngestWatermarkingSettings { fn into_props(self) -> Bag { self.0 } }
@@ -912,11 +912,11 @@ impl Done for CmafIngestWatermarkingSettings { fn into_props(self) -> Bag { self
 impl ColorCorrection {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `InputColorSpace`: text. Update: in place.
+    /// `InputColorSpace`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-colorcorrection.html#cfn-medialive-channel-colorcorrection-inputcolorspace)
     pub fn input_color_space(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputColorSpace", value.into_expr())) }
-    /// `OutputColorSpace`: text. Update: in place.
+    /// `OutputColorSpace`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-colorcorrection.html#cfn-medialive-channel-colorcorrection-outputcolorspace)
     pub fn output_color_space(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputColorSpace", value.into_expr())) }
-    /// `Uri`: text. Update: in place.
+    /// `Uri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-colorcorrection.html#cfn-medialive-channel-colorcorrection-uri)
     pub fn uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Uri", value.into_expr())) }
 }
 impl Done for ColorCorrection { fn into_props(self) -> Bag { self.0 } }
@@ -925,7 +925,7 @@ impl Done for ColorCorrection { fn into_props(self) -> Bag { self.0 } }
 impl ColorCorrectionSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `GlobalColorCorrections`: list of `ColorCorrection`. Update: in place.
+    /// `GlobalColorCorrections`: list of `ColorCorrection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-colorcorrectionsettings.html#cfn-medialive-channel-colorcorrectionsettings-globalcolorcorrections)
     pub fn global_color_corrections(self, value: impl Arg<Arr<ColorCorrection>>) -> Self { Self(put(self.0, "GlobalColorCorrections", value.into_expr())) }
 }
 impl Done for ColorCorrectionSettings { fn into_props(self) -> Bag { self.0 } }
@@ -941,7 +941,7 @@ impl Done for ColorSpacePassthroughSettings { fn into_props(self) -> Bag { self.
 impl DisabledLockingSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CustomEpoch`: text. Update: in place.
+    /// `CustomEpoch`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-disabledlockingsettings.html#cfn-medialive-channel-disabledlockingsettings-customepoch)
     pub fn custom_epoch(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomEpoch", value.into_expr())) }
 }
 impl Done for DisabledLockingSettings { fn into_props(self) -> Bag { self.0 } }
@@ -957,11 +957,11 @@ impl Done for DolbyVision81Settings { fn into_props(self) -> Bag { self.0 } }
 impl DvbNitSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `NetworkId`: integer. Update: in place.
+    /// `NetworkId`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbnitsettings.html#cfn-medialive-channel-dvbnitsettings-networkid)
     pub fn network_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NetworkId", value.into_expr())) }
-    /// `NetworkName`: text. Update: in place.
+    /// `NetworkName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbnitsettings.html#cfn-medialive-channel-dvbnitsettings-networkname)
     pub fn network_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkName", value.into_expr())) }
-    /// `RepInterval`: integer. Update: in place.
+    /// `RepInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbnitsettings.html#cfn-medialive-channel-dvbnitsettings-repinterval)
     pub fn rep_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RepInterval", value.into_expr())) }
 }
 impl Done for DvbNitSettings { fn into_props(self) -> Bag { self.0 } }
@@ -970,13 +970,13 @@ impl Done for DvbNitSettings { fn into_props(self) -> Bag { self.0 } }
 impl DvbSdtSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `OutputSdt`: text. Update: in place.
+    /// `OutputSdt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsdtsettings.html#cfn-medialive-channel-dvbsdtsettings-outputsdt)
     pub fn output_sdt(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputSdt", value.into_expr())) }
-    /// `RepInterval`: integer. Update: in place.
+    /// `RepInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsdtsettings.html#cfn-medialive-channel-dvbsdtsettings-repinterval)
     pub fn rep_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RepInterval", value.into_expr())) }
-    /// `ServiceName`: text. Update: in place.
+    /// `ServiceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsdtsettings.html#cfn-medialive-channel-dvbsdtsettings-servicename)
     pub fn service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceName", value.into_expr())) }
-    /// `ServiceProviderName`: text. Update: in place.
+    /// `ServiceProviderName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsdtsettings.html#cfn-medialive-channel-dvbsdtsettings-serviceprovidername)
     pub fn service_provider_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceProviderName", value.into_expr())) }
 }
 impl Done for DvbSdtSettings { fn into_props(self) -> Bag { self.0 } }
@@ -985,41 +985,41 @@ impl Done for DvbSdtSettings { fn into_props(self) -> Bag { self.0 } }
 impl DvbSubDestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Alignment`: text. Update: in place.
+    /// `Alignment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsubdestinationsettings.html#cfn-medialive-channel-dvbsubdestinationsettings-alignment)
     pub fn alignment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Alignment", value.into_expr())) }
-    /// `BackgroundColor`: text. Update: in place.
+    /// `BackgroundColor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsubdestinationsettings.html#cfn-medialive-channel-dvbsubdestinationsettings-backgroundcolor)
     pub fn background_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BackgroundColor", value.into_expr())) }
-    /// `BackgroundOpacity`: integer. Update: in place.
+    /// `BackgroundOpacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsubdestinationsettings.html#cfn-medialive-channel-dvbsubdestinationsettings-backgroundopacity)
     pub fn background_opacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BackgroundOpacity", value.into_expr())) }
-    /// `Font`: `InputLocation`. Update: in place.
+    /// `Font`: `InputLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsubdestinationsettings.html#cfn-medialive-channel-dvbsubdestinationsettings-font)
     pub fn font(self, value: impl Arg<InputLocation>) -> Self { Self(put(self.0, "Font", value.into_expr())) }
-    /// `FontColor`: text. Update: in place.
+    /// `FontColor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsubdestinationsettings.html#cfn-medialive-channel-dvbsubdestinationsettings-fontcolor)
     pub fn font_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FontColor", value.into_expr())) }
-    /// `FontOpacity`: integer. Update: in place.
+    /// `FontOpacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsubdestinationsettings.html#cfn-medialive-channel-dvbsubdestinationsettings-fontopacity)
     pub fn font_opacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FontOpacity", value.into_expr())) }
-    /// `FontResolution`: integer. Update: in place.
+    /// `FontResolution`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsubdestinationsettings.html#cfn-medialive-channel-dvbsubdestinationsettings-fontresolution)
     pub fn font_resolution(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FontResolution", value.into_expr())) }
-    /// `FontSize`: text. Update: in place.
+    /// `FontSize`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsubdestinationsettings.html#cfn-medialive-channel-dvbsubdestinationsettings-fontsize)
     pub fn font_size(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FontSize", value.into_expr())) }
-    /// `OutlineColor`: text. Update: in place.
+    /// `OutlineColor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsubdestinationsettings.html#cfn-medialive-channel-dvbsubdestinationsettings-outlinecolor)
     pub fn outline_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutlineColor", value.into_expr())) }
-    /// `OutlineSize`: integer. Update: in place.
+    /// `OutlineSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsubdestinationsettings.html#cfn-medialive-channel-dvbsubdestinationsettings-outlinesize)
     pub fn outline_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OutlineSize", value.into_expr())) }
-    /// `ShadowColor`: text. Update: in place.
+    /// `ShadowColor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsubdestinationsettings.html#cfn-medialive-channel-dvbsubdestinationsettings-shadowcolor)
     pub fn shadow_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShadowColor", value.into_expr())) }
-    /// `ShadowOpacity`: integer. Update: in place.
+    /// `ShadowOpacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsubdestinationsettings.html#cfn-medialive-channel-dvbsubdestinationsettings-shadowopacity)
     pub fn shadow_opacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ShadowOpacity", value.into_expr())) }
-    /// `ShadowXOffset`: integer. Update: in place.
+    /// `ShadowXOffset`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsubdestinationsettings.html#cfn-medialive-channel-dvbsubdestinationsettings-shadowxoffset)
     pub fn shadow_x_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ShadowXOffset", value.into_expr())) }
-    /// `ShadowYOffset`: integer. Update: in place.
+    /// `ShadowYOffset`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsubdestinationsettings.html#cfn-medialive-channel-dvbsubdestinationsettings-shadowyoffset)
     pub fn shadow_y_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ShadowYOffset", value.into_expr())) }
-    /// `SubtitleRows`: text. Update: in place.
+    /// `SubtitleRows`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsubdestinationsettings.html#cfn-medialive-channel-dvbsubdestinationsettings-subtitlerows)
     pub fn subtitle_rows(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubtitleRows", value.into_expr())) }
-    /// `TeletextGridControl`: text. Update: in place.
+    /// `TeletextGridControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsubdestinationsettings.html#cfn-medialive-channel-dvbsubdestinationsettings-teletextgridcontrol)
     pub fn teletext_grid_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TeletextGridControl", value.into_expr())) }
-    /// `XPosition`: integer. Update: in place.
+    /// `XPosition`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsubdestinationsettings.html#cfn-medialive-channel-dvbsubdestinationsettings-xposition)
     pub fn x_position(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "XPosition", value.into_expr())) }
-    /// `YPosition`: integer. Update: in place.
+    /// `YPosition`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsubdestinationsettings.html#cfn-medialive-channel-dvbsubdestinationsettings-yposition)
     pub fn y_position(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "YPosition", value.into_expr())) }
 }
 impl Done for DvbSubDestinationSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1028,9 +1028,9 @@ impl Done for DvbSubDestinationSettings { fn into_props(self) -> Bag { self.0 } 
 impl DvbSubSourceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `OcrLanguage`: text. Update: in place.
+    /// `OcrLanguage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsubsourcesettings.html#cfn-medialive-channel-dvbsubsourcesettings-ocrlanguage)
     pub fn ocr_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OcrLanguage", value.into_expr())) }
-    /// `Pid`: integer. Update: in place.
+    /// `Pid`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsubsourcesettings.html#cfn-medialive-channel-dvbsubsourcesettings-pid)
     pub fn pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Pid", value.into_expr())) }
 }
 impl Done for DvbSubSourceSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1039,7 +1039,7 @@ impl Done for DvbSubSourceSettings { fn into_props(self) -> Bag { self.0 } }
 impl DvbTdtSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RepInterval`: integer. Update: in place.
+    /// `RepInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbtdtsettings.html#cfn-medialive-channel-dvbtdtsettings-repinterval)
     pub fn rep_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RepInterval", value.into_expr())) }
 }
 impl Done for DvbTdtSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1048,19 +1048,19 @@ impl Done for DvbTdtSettings { fn into_props(self) -> Bag { self.0 } }
 impl Eac3AtmosSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Bitrate`: number. Update: in place.
+    /// `Bitrate`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3atmossettings.html#cfn-medialive-channel-eac3atmossettings-bitrate)
     pub fn bitrate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Bitrate", value.into_expr())) }
-    /// `CodingMode`: text. Update: in place.
+    /// `CodingMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3atmossettings.html#cfn-medialive-channel-eac3atmossettings-codingmode)
     pub fn coding_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodingMode", value.into_expr())) }
-    /// `Dialnorm`: integer. Update: in place.
+    /// `Dialnorm`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3atmossettings.html#cfn-medialive-channel-eac3atmossettings-dialnorm)
     pub fn dialnorm(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Dialnorm", value.into_expr())) }
-    /// `DrcLine`: text. Update: in place.
+    /// `DrcLine`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3atmossettings.html#cfn-medialive-channel-eac3atmossettings-drcline)
     pub fn drc_line(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DrcLine", value.into_expr())) }
-    /// `DrcRf`: text. Update: in place.
+    /// `DrcRf`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3atmossettings.html#cfn-medialive-channel-eac3atmossettings-drcrf)
     pub fn drc_rf(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DrcRf", value.into_expr())) }
-    /// `HeightTrim`: number. Update: in place.
+    /// `HeightTrim`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3atmossettings.html#cfn-medialive-channel-eac3atmossettings-heighttrim)
     pub fn height_trim(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "HeightTrim", value.into_expr())) }
-    /// `SurroundTrim`: number. Update: in place.
+    /// `SurroundTrim`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3atmossettings.html#cfn-medialive-channel-eac3atmossettings-surroundtrim)
     pub fn surround_trim(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "SurroundTrim", value.into_expr())) }
 }
 impl Done for Eac3AtmosSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1069,45 +1069,45 @@ impl Done for Eac3AtmosSettings { fn into_props(self) -> Bag { self.0 } }
 impl Eac3Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AttenuationControl`: text. Update: in place.
+    /// `AttenuationControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3settings.html#cfn-medialive-channel-eac3settings-attenuationcontrol)
     pub fn attenuation_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttenuationControl", value.into_expr())) }
-    /// `Bitrate`: number. Update: in place.
+    /// `Bitrate`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3settings.html#cfn-medialive-channel-eac3settings-bitrate)
     pub fn bitrate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Bitrate", value.into_expr())) }
-    /// `BitstreamMode`: text. Update: in place.
+    /// `BitstreamMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3settings.html#cfn-medialive-channel-eac3settings-bitstreammode)
     pub fn bitstream_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BitstreamMode", value.into_expr())) }
-    /// `CodingMode`: text. Update: in place.
+    /// `CodingMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3settings.html#cfn-medialive-channel-eac3settings-codingmode)
     pub fn coding_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodingMode", value.into_expr())) }
-    /// `DcFilter`: text. Update: in place.
+    /// `DcFilter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3settings.html#cfn-medialive-channel-eac3settings-dcfilter)
     pub fn dc_filter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DcFilter", value.into_expr())) }
-    /// `Dialnorm`: integer. Update: in place.
+    /// `Dialnorm`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3settings.html#cfn-medialive-channel-eac3settings-dialnorm)
     pub fn dialnorm(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Dialnorm", value.into_expr())) }
-    /// `DrcLine`: text. Update: in place.
+    /// `DrcLine`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3settings.html#cfn-medialive-channel-eac3settings-drcline)
     pub fn drc_line(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DrcLine", value.into_expr())) }
-    /// `DrcRf`: text. Update: in place.
+    /// `DrcRf`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3settings.html#cfn-medialive-channel-eac3settings-drcrf)
     pub fn drc_rf(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DrcRf", value.into_expr())) }
-    /// `LfeControl`: text. Update: in place.
+    /// `LfeControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3settings.html#cfn-medialive-channel-eac3settings-lfecontrol)
     pub fn lfe_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LfeControl", value.into_expr())) }
-    /// `LfeFilter`: text. Update: in place.
+    /// `LfeFilter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3settings.html#cfn-medialive-channel-eac3settings-lfefilter)
     pub fn lfe_filter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LfeFilter", value.into_expr())) }
-    /// `LoRoCenterMixLevel`: number. Update: in place.
+    /// `LoRoCenterMixLevel`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3settings.html#cfn-medialive-channel-eac3settings-lorocentermixlevel)
     pub fn lo_ro_center_mix_level(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LoRoCenterMixLevel", value.into_expr())) }
-    /// `LoRoSurroundMixLevel`: number. Update: in place.
+    /// `LoRoSurroundMixLevel`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3settings.html#cfn-medialive-channel-eac3settings-lorosurroundmixlevel)
     pub fn lo_ro_surround_mix_level(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LoRoSurroundMixLevel", value.into_expr())) }
-    /// `LtRtCenterMixLevel`: number. Update: in place.
+    /// `LtRtCenterMixLevel`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3settings.html#cfn-medialive-channel-eac3settings-ltrtcentermixlevel)
     pub fn lt_rt_center_mix_level(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LtRtCenterMixLevel", value.into_expr())) }
-    /// `LtRtSurroundMixLevel`: number. Update: in place.
+    /// `LtRtSurroundMixLevel`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3settings.html#cfn-medialive-channel-eac3settings-ltrtsurroundmixlevel)
     pub fn lt_rt_surround_mix_level(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LtRtSurroundMixLevel", value.into_expr())) }
-    /// `MetadataControl`: text. Update: in place.
+    /// `MetadataControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3settings.html#cfn-medialive-channel-eac3settings-metadatacontrol)
     pub fn metadata_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetadataControl", value.into_expr())) }
-    /// `PassthroughControl`: text. Update: in place.
+    /// `PassthroughControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3settings.html#cfn-medialive-channel-eac3settings-passthroughcontrol)
     pub fn passthrough_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PassthroughControl", value.into_expr())) }
-    /// `PhaseControl`: text. Update: in place.
+    /// `PhaseControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3settings.html#cfn-medialive-channel-eac3settings-phasecontrol)
     pub fn phase_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PhaseControl", value.into_expr())) }
-    /// `StereoDownmix`: text. Update: in place.
+    /// `StereoDownmix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3settings.html#cfn-medialive-channel-eac3settings-stereodownmix)
     pub fn stereo_downmix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StereoDownmix", value.into_expr())) }
-    /// `SurroundExMode`: text. Update: in place.
+    /// `SurroundExMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3settings.html#cfn-medialive-channel-eac3settings-surroundexmode)
     pub fn surround_ex_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SurroundExMode", value.into_expr())) }
-    /// `SurroundMode`: text. Update: in place.
+    /// `SurroundMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3settings.html#cfn-medialive-channel-eac3settings-surroundmode)
     pub fn surround_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SurroundMode", value.into_expr())) }
 }
 impl Done for Eac3Settings { fn into_props(self) -> Bag { self.0 } }
@@ -1116,17 +1116,17 @@ impl Done for Eac3Settings { fn into_props(self) -> Bag { self.0 } }
 impl EbuTtDDestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CopyrightHolder`: text. Update: in place.
+    /// `CopyrightHolder`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-ebuttddestinationsettings.html#cfn-medialive-channel-ebuttddestinationsettings-copyrightholder)
     pub fn copyright_holder(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CopyrightHolder", value.into_expr())) }
-    /// `DefaultFontSize`: integer. Update: in place.
+    /// `DefaultFontSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-ebuttddestinationsettings.html#cfn-medialive-channel-ebuttddestinationsettings-defaultfontsize)
     pub fn default_font_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DefaultFontSize", value.into_expr())) }
-    /// `DefaultLineHeight`: integer. Update: in place.
+    /// `DefaultLineHeight`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-ebuttddestinationsettings.html#cfn-medialive-channel-ebuttddestinationsettings-defaultlineheight)
     pub fn default_line_height(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DefaultLineHeight", value.into_expr())) }
-    /// `FillLineGap`: text. Update: in place.
+    /// `FillLineGap`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-ebuttddestinationsettings.html#cfn-medialive-channel-ebuttddestinationsettings-filllinegap)
     pub fn fill_line_gap(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FillLineGap", value.into_expr())) }
-    /// `FontFamily`: text. Update: in place.
+    /// `FontFamily`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-ebuttddestinationsettings.html#cfn-medialive-channel-ebuttddestinationsettings-fontfamily)
     pub fn font_family(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FontFamily", value.into_expr())) }
-    /// `StyleControl`: text. Update: in place.
+    /// `StyleControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-ebuttddestinationsettings.html#cfn-medialive-channel-ebuttddestinationsettings-stylecontrol)
     pub fn style_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StyleControl", value.into_expr())) }
 }
 impl Done for EbuTtDDestinationSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1135,7 +1135,7 @@ impl Done for EbuTtDDestinationSettings { fn into_props(self) -> Bag { self.0 } 
 impl EmbeddedCaptionPositionSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `YPositionLine`: integer. Update: in place.
+    /// `YPositionLine`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-embeddedcaptionpositionsettings.html#cfn-medialive-channel-embeddedcaptionpositionsettings-ypositionline)
     pub fn y_position_line(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "YPositionLine", value.into_expr())) }
 }
 impl Done for EmbeddedCaptionPositionSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1144,9 +1144,9 @@ impl Done for EmbeddedCaptionPositionSettings { fn into_props(self) -> Bag { sel
 impl EmbeddedDestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Position`: `EmbeddedCaptionPositionSettings`. Update: in place.
+    /// `Position`: `EmbeddedCaptionPositionSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-embeddeddestinationsettings.html#cfn-medialive-channel-embeddeddestinationsettings-position)
     pub fn position(self, value: impl Arg<EmbeddedCaptionPositionSettings>) -> Self { Self(put(self.0, "Position", value.into_expr())) }
-    /// `StyleControl`: text. Update: in place.
+    /// `StyleControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-embeddeddestinationsettings.html#cfn-medialive-channel-embeddeddestinationsettings-stylecontrol)
     pub fn style_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StyleControl", value.into_expr())) }
 }
 impl Done for EmbeddedDestinationSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1162,13 +1162,13 @@ impl Done for EmbeddedPlusScte20DestinationSettings { fn into_props(self) -> Bag
 impl EmbeddedSourceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Convert608To708`: text. Update: in place.
+    /// `Convert608To708`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-embeddedsourcesettings.html#cfn-medialive-channel-embeddedsourcesettings-convert608to708)
     pub fn convert608_to708(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Convert608To708", value.into_expr())) }
-    /// `Scte20Detection`: text. Update: in place.
+    /// `Scte20Detection`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-embeddedsourcesettings.html#cfn-medialive-channel-embeddedsourcesettings-scte20detection)
     pub fn scte20_detection(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scte20Detection", value.into_expr())) }
-    /// `Source608ChannelNumber`: integer. Update: in place.
+    /// `Source608ChannelNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-embeddedsourcesettings.html#cfn-medialive-channel-embeddedsourcesettings-source608channelnumber)
     pub fn source608_channel_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Source608ChannelNumber", value.into_expr())) }
-    /// `Source608TrackNumber`: integer. Update: in place.
+    /// `Source608TrackNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-embeddedsourcesettings.html#cfn-medialive-channel-embeddedsourcesettings-source608tracknumber)
     pub fn source608_track_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Source608TrackNumber", value.into_expr())) }
 }
 impl Done for EmbeddedSourceSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1177,33 +1177,33 @@ impl Done for EmbeddedSourceSettings { fn into_props(self) -> Bag { self.0 } }
 impl EncoderSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AudioDescriptions`: list of `AudioDescription`. Update: in place.
+    /// `AudioDescriptions`: list of `AudioDescription`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-encodersettings.html#cfn-medialive-channel-encodersettings-audiodescriptions)
     pub fn audio_descriptions(self, value: impl Arg<Arr<AudioDescription>>) -> Self { Self(put(self.0, "AudioDescriptions", value.into_expr())) }
-    /// `AvailBlanking`: `AvailBlanking`. Update: in place.
+    /// `AvailBlanking`: `AvailBlanking`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-encodersettings.html#cfn-medialive-channel-encodersettings-availblanking)
     pub fn avail_blanking(self, value: impl Arg<AvailBlanking>) -> Self { Self(put(self.0, "AvailBlanking", value.into_expr())) }
-    /// `AvailConfiguration`: `AvailConfiguration`. Update: in place.
+    /// `AvailConfiguration`: `AvailConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-encodersettings.html#cfn-medialive-channel-encodersettings-availconfiguration)
     pub fn avail_configuration(self, value: impl Arg<AvailConfiguration>) -> Self { Self(put(self.0, "AvailConfiguration", value.into_expr())) }
-    /// `BlackoutSlate`: `BlackoutSlate`. Update: in place.
+    /// `BlackoutSlate`: `BlackoutSlate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-encodersettings.html#cfn-medialive-channel-encodersettings-blackoutslate)
     pub fn blackout_slate(self, value: impl Arg<BlackoutSlate>) -> Self { Self(put(self.0, "BlackoutSlate", value.into_expr())) }
-    /// `CaptionDescriptions`: list of `CaptionDescription`. Update: in place.
+    /// `CaptionDescriptions`: list of `CaptionDescription`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-encodersettings.html#cfn-medialive-channel-encodersettings-captiondescriptions)
     pub fn caption_descriptions(self, value: impl Arg<Arr<CaptionDescription>>) -> Self { Self(put(self.0, "CaptionDescriptions", value.into_expr())) }
-    /// `ColorCorrectionSettings`: `ColorCorrectionSettings`. Update: in place.
+    /// `ColorCorrectionSettings`: `ColorCorrectionSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-encodersettings.html#cfn-medialive-channel-encodersettings-colorcorrectionsettings)
     pub fn color_correction_settings(self, value: impl Arg<ColorCorrectionSettings>) -> Self { Self(put(self.0, "ColorCorrectionSettings", value.into_expr())) }
-    /// `FeatureActivations`: `FeatureActivations`. Update: in place.
+    /// `FeatureActivations`: `FeatureActivations`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-encodersettings.html#cfn-medialive-channel-encodersettings-featureactivations)
     pub fn feature_activations(self, value: impl Arg<FeatureActivations>) -> Self { Self(put(self.0, "FeatureActivations", value.into_expr())) }
-    /// `GlobalConfiguration`: `GlobalConfiguration`. Update: in place.
+    /// `GlobalConfiguration`: `GlobalConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-encodersettings.html#cfn-medialive-channel-encodersettings-globalconfiguration)
     pub fn global_configuration(self, value: impl Arg<GlobalConfiguration>) -> Self { Self(put(self.0, "GlobalConfiguration", value.into_expr())) }
-    /// `MotionGraphicsConfiguration`: `MotionGraphicsConfiguration`. Update: in place.
+    /// `MotionGraphicsConfiguration`: `MotionGraphicsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-encodersettings.html#cfn-medialive-channel-encodersettings-motiongraphicsconfiguration)
     pub fn motion_graphics_configuration(self, value: impl Arg<MotionGraphicsConfiguration>) -> Self { Self(put(self.0, "MotionGraphicsConfiguration", value.into_expr())) }
-    /// `NielsenConfiguration`: `NielsenConfiguration`. Update: in place.
+    /// `NielsenConfiguration`: `NielsenConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-encodersettings.html#cfn-medialive-channel-encodersettings-nielsenconfiguration)
     pub fn nielsen_configuration(self, value: impl Arg<NielsenConfiguration>) -> Self { Self(put(self.0, "NielsenConfiguration", value.into_expr())) }
-    /// `OutputGroups`: list of `OutputGroup`. Update: in place.
+    /// `OutputGroups`: list of `OutputGroup`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-encodersettings.html#cfn-medialive-channel-encodersettings-outputgroups)
     pub fn output_groups(self, value: impl Arg<Arr<OutputGroup>>) -> Self { Self(put(self.0, "OutputGroups", value.into_expr())) }
-    /// `ThumbnailConfiguration`: `ThumbnailConfiguration`. Update: in place.
+    /// `ThumbnailConfiguration`: `ThumbnailConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-encodersettings.html#cfn-medialive-channel-encodersettings-thumbnailconfiguration)
     pub fn thumbnail_configuration(self, value: impl Arg<ThumbnailConfiguration>) -> Self { Self(put(self.0, "ThumbnailConfiguration", value.into_expr())) }
-    /// `TimecodeConfig`: `TimecodeConfig`. Update: in place.
+    /// `TimecodeConfig`: `TimecodeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-encodersettings.html#cfn-medialive-channel-encodersettings-timecodeconfig)
     pub fn timecode_config(self, value: impl Arg<TimecodeConfig>) -> Self { Self(put(self.0, "TimecodeConfig", value.into_expr())) }
-    /// `VideoDescriptions`: list of `VideoDescription`. Update: in place.
+    /// `VideoDescriptions`: list of `VideoDescription`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-encodersettings.html#cfn-medialive-channel-encodersettings-videodescriptions)
     pub fn video_descriptions(self, value: impl Arg<Arr<VideoDescription>>) -> Self { Self(put(self.0, "VideoDescriptions", value.into_expr())) }
 }
 impl Done for EncoderSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1212,9 +1212,9 @@ impl Done for EncoderSettings { fn into_props(self) -> Bag { self.0 } }
 impl EpochLockingSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CustomEpoch`: text. Update: in place.
+    /// `CustomEpoch`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-epochlockingsettings.html#cfn-medialive-channel-epochlockingsettings-customepoch)
     pub fn custom_epoch(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomEpoch", value.into_expr())) }
-    /// `JamSyncTime`: text. Update: in place.
+    /// `JamSyncTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-epochlockingsettings.html#cfn-medialive-channel-epochlockingsettings-jamsynctime)
     pub fn jam_sync_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JamSyncTime", value.into_expr())) }
 }
 impl Done for EpochLockingSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1223,17 +1223,17 @@ impl Done for EpochLockingSettings { fn into_props(self) -> Bag { self.0 } }
 impl Esam {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AcquisitionPointId`: text. Update: in place.
+    /// `AcquisitionPointId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-esam.html#cfn-medialive-channel-esam-acquisitionpointid)
     pub fn acquisition_point_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcquisitionPointId", value.into_expr())) }
-    /// `AdAvailOffset`: integer. Update: in place.
+    /// `AdAvailOffset`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-esam.html#cfn-medialive-channel-esam-adavailoffset)
     pub fn ad_avail_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AdAvailOffset", value.into_expr())) }
-    /// `PasswordParam`: text. Update: in place.
+    /// `PasswordParam`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-esam.html#cfn-medialive-channel-esam-passwordparam)
     pub fn password_param(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PasswordParam", value.into_expr())) }
-    /// `PoisEndpoint`: text. Update: in place.
+    /// `PoisEndpoint`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-esam.html#cfn-medialive-channel-esam-poisendpoint)
     pub fn pois_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PoisEndpoint", value.into_expr())) }
-    /// `Username`: text. Update: in place.
+    /// `Username`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-esam.html#cfn-medialive-channel-esam-username)
     pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
-    /// `ZoneIdentity`: text. Update: in place.
+    /// `ZoneIdentity`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-esam.html#cfn-medialive-channel-esam-zoneidentity)
     pub fn zone_identity(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ZoneIdentity", value.into_expr())) }
 }
 impl Done for Esam { fn into_props(self) -> Bag { self.0 } }
@@ -1242,7 +1242,7 @@ impl Done for Esam { fn into_props(self) -> Bag { self.0 } }
 impl FailoverCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FailoverConditionSettings`: `FailoverConditionSettings`. Update: in place.
+    /// `FailoverConditionSettings`: `FailoverConditionSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-failovercondition.html#cfn-medialive-channel-failovercondition-failoverconditionsettings)
     pub fn failover_condition_settings(self, value: impl Arg<FailoverConditionSettings>) -> Self { Self(put(self.0, "FailoverConditionSettings", value.into_expr())) }
 }
 impl Done for FailoverCondition { fn into_props(self) -> Bag { self.0 } }
@@ -1251,11 +1251,11 @@ impl Done for FailoverCondition { fn into_props(self) -> Bag { self.0 } }
 impl FailoverConditionSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AudioSilenceSettings`: `AudioSilenceFailoverSettings`. Update: in place.
+    /// `AudioSilenceSettings`: `AudioSilenceFailoverSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-failoverconditionsettings.html#cfn-medialive-channel-failoverconditionsettings-audiosilencesettings)
     pub fn audio_silence_settings(self, value: impl Arg<AudioSilenceFailoverSettings>) -> Self { Self(put(self.0, "AudioSilenceSettings", value.into_expr())) }
-    /// `InputLossSettings`: `InputLossFailoverSettings`. Update: in place.
+    /// `InputLossSettings`: `InputLossFailoverSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-failoverconditionsettings.html#cfn-medialive-channel-failoverconditionsettings-inputlosssettings)
     pub fn input_loss_settings(self, value: impl Arg<InputLossFailoverSettings>) -> Self { Self(put(self.0, "InputLossSettings", value.into_expr())) }
-    /// `VideoBlackSettings`: `VideoBlackFailoverSettings`. Update: in place.
+    /// `VideoBlackSettings`: `VideoBlackFailoverSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-failoverconditionsettings.html#cfn-medialive-channel-failoverconditionsettings-videoblacksettings)
     pub fn video_black_settings(self, value: impl Arg<VideoBlackFailoverSettings>) -> Self { Self(put(self.0, "VideoBlackSettings", value.into_expr())) }
 }
 impl Done for FailoverConditionSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1264,9 +1264,9 @@ impl Done for FailoverConditionSettings { fn into_props(self) -> Bag { self.0 } 
 impl FeatureActivations {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `InputPrepareScheduleActions`: text. Update: in place.
+    /// `InputPrepareScheduleActions`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-featureactivations.html#cfn-medialive-channel-featureactivations-inputpreparescheduleactions)
     pub fn input_prepare_schedule_actions(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputPrepareScheduleActions", value.into_expr())) }
-    /// `OutputStaticImageOverlayScheduleActions`: text. Update: in place.
+    /// `OutputStaticImageOverlayScheduleActions`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-featureactivations.html#cfn-medialive-channel-featureactivations-outputstaticimageoverlayscheduleactions)
     pub fn output_static_image_overlay_schedule_actions(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputStaticImageOverlayScheduleActions", value.into_expr())) }
 }
 impl Done for FeatureActivations { fn into_props(self) -> Bag { self.0 } }
@@ -1275,11 +1275,11 @@ impl Done for FeatureActivations { fn into_props(self) -> Bag { self.0 } }
 impl FecOutputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ColumnDepth`: integer. Update: in place.
+    /// `ColumnDepth`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-fecoutputsettings.html#cfn-medialive-channel-fecoutputsettings-columndepth)
     pub fn column_depth(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ColumnDepth", value.into_expr())) }
-    /// `IncludeFec`: text. Update: in place.
+    /// `IncludeFec`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-fecoutputsettings.html#cfn-medialive-channel-fecoutputsettings-includefec)
     pub fn include_fec(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IncludeFec", value.into_expr())) }
-    /// `RowLength`: integer. Update: in place.
+    /// `RowLength`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-fecoutputsettings.html#cfn-medialive-channel-fecoutputsettings-rowlength)
     pub fn row_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RowLength", value.into_expr())) }
 }
 impl Done for FecOutputSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1288,11 +1288,11 @@ impl Done for FecOutputSettings { fn into_props(self) -> Bag { self.0 } }
 impl Fmp4HlsSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AudioRenditionSets`: text. Update: in place.
+    /// `AudioRenditionSets`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-fmp4hlssettings.html#cfn-medialive-channel-fmp4hlssettings-audiorenditionsets)
     pub fn audio_rendition_sets(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioRenditionSets", value.into_expr())) }
-    /// `NielsenId3Behavior`: text. Update: in place.
+    /// `NielsenId3Behavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-fmp4hlssettings.html#cfn-medialive-channel-fmp4hlssettings-nielsenid3behavior)
     pub fn nielsen_id3_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NielsenId3Behavior", value.into_expr())) }
-    /// `TimedMetadataBehavior`: text. Update: in place.
+    /// `TimedMetadataBehavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-fmp4hlssettings.html#cfn-medialive-channel-fmp4hlssettings-timedmetadatabehavior)
     pub fn timed_metadata_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimedMetadataBehavior", value.into_expr())) }
 }
 impl Done for Fmp4HlsSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1301,9 +1301,9 @@ impl Done for Fmp4HlsSettings { fn into_props(self) -> Bag { self.0 } }
 impl FollowerChannelSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LinkedChannelType`: text. Update: in place.
+    /// `LinkedChannelType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-followerchannelsettings.html#cfn-medialive-channel-followerchannelsettings-linkedchanneltype)
     pub fn linked_channel_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LinkedChannelType", value.into_expr())) }
-    /// `PrimaryChannelArn`: text. Update: in place.
+    /// `PrimaryChannelArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-followerchannelsettings.html#cfn-medialive-channel-followerchannelsettings-primarychannelarn)
     pub fn primary_channel_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrimaryChannelArn", value.into_expr())) }
 }
 impl Done for FollowerChannelSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1312,7 +1312,7 @@ impl Done for FollowerChannelSettings { fn into_props(self) -> Bag { self.0 } }
 impl FrameCaptureCdnSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FrameCaptureS3Settings`: `ArchiveFrameCaptureHlsS3Settings`. Update: in place.
+    /// `FrameCaptureS3Settings`: `ArchiveFrameCaptureHlsS3Settings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-framecapturecdnsettings.html#cfn-medialive-channel-framecapturecdnsettings-framecaptures3settings)
     pub fn frame_capture_s3_settings(self, value: impl Arg<ArchiveFrameCaptureHlsS3Settings>) -> Self { Self(put(self.0, "FrameCaptureS3Settings", value.into_expr())) }
 }
 impl Done for FrameCaptureCdnSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1321,9 +1321,9 @@ impl Done for FrameCaptureCdnSettings { fn into_props(self) -> Bag { self.0 } }
 impl FrameCaptureGroupSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Destination`: `OutputLocationRef`. Update: in place.
+    /// `Destination`: `OutputLocationRef`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-framecapturegroupsettings.html#cfn-medialive-channel-framecapturegroupsettings-destination)
     pub fn destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
-    /// `FrameCaptureCdnSettings`: `FrameCaptureCdnSettings`. Update: in place.
+    /// `FrameCaptureCdnSettings`: `FrameCaptureCdnSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-framecapturegroupsettings.html#cfn-medialive-channel-framecapturegroupsettings-framecapturecdnsettings)
     pub fn frame_capture_cdn_settings(self, value: impl Arg<FrameCaptureCdnSettings>) -> Self { Self(put(self.0, "FrameCaptureCdnSettings", value.into_expr())) }
 }
 impl Done for FrameCaptureGroupSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1339,7 +1339,7 @@ impl Done for FrameCaptureHlsSettings { fn into_props(self) -> Bag { self.0 } }
 impl FrameCaptureOutputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `NameModifier`: text. Update: in place.
+    /// `NameModifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-framecaptureoutputsettings.html#cfn-medialive-channel-framecaptureoutputsettings-namemodifier)
     pub fn name_modifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NameModifier", value.into_expr())) }
 }
 impl Done for FrameCaptureOutputSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1348,7 +1348,7 @@ impl Done for FrameCaptureOutputSettings { fn into_props(self) -> Bag { self.0 }
 impl FrameCaptureS3Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CannedAcl`: text. Update: in place.
+    /// `CannedAcl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-framecaptures3settings.html#cfn-medialive-channel-framecaptures3settings-cannedacl)
     pub fn canned_acl(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CannedAcl", value.into_expr())) }
 }
 impl Done for FrameCaptureS3Settings { fn into_props(self) -> Bag { self.0 } }
@@ -1357,11 +1357,11 @@ impl Done for FrameCaptureS3Settings { fn into_props(self) -> Bag { self.0 } }
 impl FrameCaptureSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CaptureInterval`: integer. Update: in place.
+    /// `CaptureInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-framecapturesettings.html#cfn-medialive-channel-framecapturesettings-captureinterval)
     pub fn capture_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CaptureInterval", value.into_expr())) }
-    /// `CaptureIntervalUnits`: text. Update: in place.
+    /// `CaptureIntervalUnits`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-framecapturesettings.html#cfn-medialive-channel-framecapturesettings-captureintervalunits)
     pub fn capture_interval_units(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CaptureIntervalUnits", value.into_expr())) }
-    /// `TimecodeBurninSettings`: `TimecodeBurninSettings`. Update: in place.
+    /// `TimecodeBurninSettings`: `TimecodeBurninSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-framecapturesettings.html#cfn-medialive-channel-framecapturesettings-timecodeburninsettings)
     pub fn timecode_burnin_settings(self, value: impl Arg<TimecodeBurninSettings>) -> Self { Self(put(self.0, "TimecodeBurninSettings", value.into_expr())) }
 }
 impl Done for FrameCaptureSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1370,19 +1370,19 @@ impl Done for FrameCaptureSettings { fn into_props(self) -> Bag { self.0 } }
 impl GlobalConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `InitialAudioGain`: integer. Update: in place.
+    /// `InitialAudioGain`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-globalconfiguration.html#cfn-medialive-channel-globalconfiguration-initialaudiogain)
     pub fn initial_audio_gain(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "InitialAudioGain", value.into_expr())) }
-    /// `InputEndAction`: text. Update: in place.
+    /// `InputEndAction`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-globalconfiguration.html#cfn-medialive-channel-globalconfiguration-inputendaction)
     pub fn input_end_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputEndAction", value.into_expr())) }
-    /// `InputLossBehavior`: `InputLossBehavior`. Update: in place.
+    /// `InputLossBehavior`: `InputLossBehavior`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-globalconfiguration.html#cfn-medialive-channel-globalconfiguration-inputlossbehavior)
     pub fn input_loss_behavior(self, value: impl Arg<InputLossBehavior>) -> Self { Self(put(self.0, "InputLossBehavior", value.into_expr())) }
-    /// `OutputLockingMode`: text. Update: in place.
+    /// `OutputLockingMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-globalconfiguration.html#cfn-medialive-channel-globalconfiguration-outputlockingmode)
     pub fn output_locking_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputLockingMode", value.into_expr())) }
-    /// `OutputLockingSettings`: `OutputLockingSettings`. Update: in place.
+    /// `OutputLockingSettings`: `OutputLockingSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-globalconfiguration.html#cfn-medialive-channel-globalconfiguration-outputlockingsettings)
     pub fn output_locking_settings(self, value: impl Arg<OutputLockingSettings>) -> Self { Self(put(self.0, "OutputLockingSettings", value.into_expr())) }
-    /// `OutputTimingSource`: text. Update: in place.
+    /// `OutputTimingSource`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-globalconfiguration.html#cfn-medialive-channel-globalconfiguration-outputtimingsource)
     pub fn output_timing_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputTimingSource", value.into_expr())) }
-    /// `SupportLowFramerateInputs`: text. Update: in place.
+    /// `SupportLowFramerateInputs`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-globalconfiguration.html#cfn-medialive-channel-globalconfiguration-supportlowframerateinputs)
     pub fn support_low_framerate_inputs(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SupportLowFramerateInputs", value.into_expr())) }
 }
 impl Done for GlobalConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1391,11 +1391,11 @@ impl Done for GlobalConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl H264ColorSpaceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ColorSpacePassthroughSettings`: JSON. Update: in place.
+    /// `ColorSpacePassthroughSettings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264colorspacesettings.html#cfn-medialive-channel-h264colorspacesettings-colorspacepassthroughsettings)
     pub fn color_space_passthrough_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ColorSpacePassthroughSettings", value.into_expr())) }
-    /// `Rec601Settings`: JSON. Update: in place.
+    /// `Rec601Settings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264colorspacesettings.html#cfn-medialive-channel-h264colorspacesettings-rec601settings)
     pub fn rec601_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Rec601Settings", value.into_expr())) }
-    /// `Rec709Settings`: JSON. Update: in place.
+    /// `Rec709Settings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264colorspacesettings.html#cfn-medialive-channel-h264colorspacesettings-rec709settings)
     pub fn rec709_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Rec709Settings", value.into_expr())) }
 }
 impl Done for H264ColorSpaceSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1404,9 +1404,9 @@ impl Done for H264ColorSpaceSettings { fn into_props(self) -> Bag { self.0 } }
 impl H264FilterSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BandwidthReductionFilterSettings`: `BandwidthReductionFilterSettings`. Update: in place.
+    /// `BandwidthReductionFilterSettings`: `BandwidthReductionFilterSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264filtersettings.html#cfn-medialive-channel-h264filtersettings-bandwidthreductionfiltersettings)
     pub fn bandwidth_reduction_filter_settings(self, value: impl Arg<BandwidthReductionFilterSettings>) -> Self { Self(put(self.0, "BandwidthReductionFilterSettings", value.into_expr())) }
-    /// `TemporalFilterSettings`: `TemporalFilterSettings`. Update: in place.
+    /// `TemporalFilterSettings`: `TemporalFilterSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264filtersettings.html#cfn-medialive-channel-h264filtersettings-temporalfiltersettings)
     pub fn temporal_filter_settings(self, value: impl Arg<TemporalFilterSettings>) -> Self { Self(put(self.0, "TemporalFilterSettings", value.into_expr())) }
 }
 impl Done for H264FilterSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1415,93 +1415,93 @@ impl Done for H264FilterSettings { fn into_props(self) -> Bag { self.0 } }
 impl H264Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AdaptiveQuantization`: text. Update: in place.
+    /// `AdaptiveQuantization`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-adaptivequantization)
     pub fn adaptive_quantization(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdaptiveQuantization", value.into_expr())) }
-    /// `AfdSignaling`: text. Update: in place.
+    /// `AfdSignaling`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-afdsignaling)
     pub fn afd_signaling(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AfdSignaling", value.into_expr())) }
-    /// `Bitrate`: integer. Update: in place.
+    /// `Bitrate`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-bitrate)
     pub fn bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Bitrate", value.into_expr())) }
-    /// `BufFillPct`: integer. Update: in place.
+    /// `BufFillPct`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-buffillpct)
     pub fn buf_fill_pct(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BufFillPct", value.into_expr())) }
-    /// `BufSize`: integer. Update: in place.
+    /// `BufSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-bufsize)
     pub fn buf_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BufSize", value.into_expr())) }
-    /// `ColorMetadata`: text. Update: in place.
+    /// `ColorMetadata`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-colormetadata)
     pub fn color_metadata(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ColorMetadata", value.into_expr())) }
-    /// `ColorSpaceSettings`: `H264ColorSpaceSettings`. Update: in place.
+    /// `ColorSpaceSettings`: `H264ColorSpaceSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-colorspacesettings)
     pub fn color_space_settings(self, value: impl Arg<H264ColorSpaceSettings>) -> Self { Self(put(self.0, "ColorSpaceSettings", value.into_expr())) }
-    /// `EntropyEncoding`: text. Update: in place.
+    /// `EntropyEncoding`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-entropyencoding)
     pub fn entropy_encoding(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntropyEncoding", value.into_expr())) }
-    /// `FilterSettings`: `H264FilterSettings`. Update: in place.
+    /// `FilterSettings`: `H264FilterSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-filtersettings)
     pub fn filter_settings(self, value: impl Arg<H264FilterSettings>) -> Self { Self(put(self.0, "FilterSettings", value.into_expr())) }
-    /// `FixedAfd`: text. Update: in place.
+    /// `FixedAfd`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-fixedafd)
     pub fn fixed_afd(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FixedAfd", value.into_expr())) }
-    /// `FlickerAq`: text. Update: in place.
+    /// `FlickerAq`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-flickeraq)
     pub fn flicker_aq(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlickerAq", value.into_expr())) }
-    /// `ForceFieldPictures`: text. Update: in place.
+    /// `ForceFieldPictures`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-forcefieldpictures)
     pub fn force_field_pictures(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ForceFieldPictures", value.into_expr())) }
-    /// `FramerateControl`: text. Update: in place.
+    /// `FramerateControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-frameratecontrol)
     pub fn framerate_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FramerateControl", value.into_expr())) }
-    /// `FramerateDenominator`: integer. Update: in place.
+    /// `FramerateDenominator`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-frameratedenominator)
     pub fn framerate_denominator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FramerateDenominator", value.into_expr())) }
-    /// `FramerateNumerator`: integer. Update: in place.
+    /// `FramerateNumerator`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-frameratenumerator)
     pub fn framerate_numerator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FramerateNumerator", value.into_expr())) }
-    /// `GopBReference`: text. Update: in place.
+    /// `GopBReference`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-gopbreference)
     pub fn gop_b_reference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GopBReference", value.into_expr())) }
-    /// `GopClosedCadence`: integer. Update: in place.
+    /// `GopClosedCadence`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-gopclosedcadence)
     pub fn gop_closed_cadence(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "GopClosedCadence", value.into_expr())) }
-    /// `GopNumBFrames`: integer. Update: in place.
+    /// `GopNumBFrames`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-gopnumbframes)
     pub fn gop_num_b_frames(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "GopNumBFrames", value.into_expr())) }
-    /// `GopSize`: number. Update: in place.
+    /// `GopSize`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-gopsize)
     pub fn gop_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "GopSize", value.into_expr())) }
-    /// `GopSizeUnits`: text. Update: in place.
+    /// `GopSizeUnits`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-gopsizeunits)
     pub fn gop_size_units(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GopSizeUnits", value.into_expr())) }
-    /// `Level`: text. Update: in place.
+    /// `Level`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-level)
     pub fn level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Level", value.into_expr())) }
-    /// `LookAheadRateControl`: text. Update: in place.
+    /// `LookAheadRateControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-lookaheadratecontrol)
     pub fn look_ahead_rate_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LookAheadRateControl", value.into_expr())) }
-    /// `MaxBitrate`: integer. Update: in place.
+    /// `MaxBitrate`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-maxbitrate)
     pub fn max_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBitrate", value.into_expr())) }
-    /// `MinBitrate`: integer. Update: in place.
+    /// `MinBitrate`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-minbitrate)
     pub fn min_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinBitrate", value.into_expr())) }
-    /// `MinIInterval`: integer. Update: in place.
+    /// `MinIInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-miniinterval)
     pub fn min_i_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinIInterval", value.into_expr())) }
-    /// `MinQp`: integer. Update: in place.
+    /// `MinQp`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-minqp)
     pub fn min_qp(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinQp", value.into_expr())) }
-    /// `NumRefFrames`: integer. Update: in place.
+    /// `NumRefFrames`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-numrefframes)
     pub fn num_ref_frames(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumRefFrames", value.into_expr())) }
-    /// `ParControl`: text. Update: in place.
+    /// `ParControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-parcontrol)
     pub fn par_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParControl", value.into_expr())) }
-    /// `ParDenominator`: integer. Update: in place.
+    /// `ParDenominator`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-pardenominator)
     pub fn par_denominator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ParDenominator", value.into_expr())) }
-    /// `ParNumerator`: integer. Update: in place.
+    /// `ParNumerator`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-parnumerator)
     pub fn par_numerator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ParNumerator", value.into_expr())) }
-    /// `Profile`: text. Update: in place.
+    /// `Profile`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-profile)
     pub fn profile(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Profile", value.into_expr())) }
-    /// `QualityLevel`: text. Update: in place.
+    /// `QualityLevel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-qualitylevel)
     pub fn quality_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QualityLevel", value.into_expr())) }
-    /// `QvbrQualityLevel`: integer. Update: in place.
+    /// `QvbrQualityLevel`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-qvbrqualitylevel)
     pub fn qvbr_quality_level(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "QvbrQualityLevel", value.into_expr())) }
-    /// `RateControlMode`: text. Update: in place.
+    /// `RateControlMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-ratecontrolmode)
     pub fn rate_control_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RateControlMode", value.into_expr())) }
-    /// `ScanType`: text. Update: in place.
+    /// `ScanType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-scantype)
     pub fn scan_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScanType", value.into_expr())) }
-    /// `SceneChangeDetect`: text. Update: in place.
+    /// `SceneChangeDetect`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-scenechangedetect)
     pub fn scene_change_detect(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SceneChangeDetect", value.into_expr())) }
-    /// `Slices`: integer. Update: in place.
+    /// `Slices`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-slices)
     pub fn slices(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Slices", value.into_expr())) }
-    /// `Softness`: integer. Update: in place.
+    /// `Softness`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-softness)
     pub fn softness(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Softness", value.into_expr())) }
-    /// `SpatialAq`: text. Update: in place.
+    /// `SpatialAq`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-spatialaq)
     pub fn spatial_aq(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SpatialAq", value.into_expr())) }
-    /// `SubgopLength`: text. Update: in place.
+    /// `SubgopLength`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-subgoplength)
     pub fn subgop_length(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubgopLength", value.into_expr())) }
-    /// `Syntax`: text. Update: in place.
+    /// `Syntax`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-syntax)
     pub fn syntax(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Syntax", value.into_expr())) }
-    /// `TemporalAq`: text. Update: in place.
+    /// `TemporalAq`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-temporalaq)
     pub fn temporal_aq(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemporalAq", value.into_expr())) }
-    /// `TimecodeBurninSettings`: `TimecodeBurninSettings`. Update: in place.
+    /// `TimecodeBurninSettings`: `TimecodeBurninSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-timecodeburninsettings)
     pub fn timecode_burnin_settings(self, value: impl Arg<TimecodeBurninSettings>) -> Self { Self(put(self.0, "TimecodeBurninSettings", value.into_expr())) }
-    /// `TimecodeInsertion`: text. Update: in place.
+    /// `TimecodeInsertion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html#cfn-medialive-channel-h264settings-timecodeinsertion)
     pub fn timecode_insertion(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimecodeInsertion", value.into_expr())) }
 }
 impl Done for H264Settings { fn into_props(self) -> Bag { self.0 } }
@@ -1510,17 +1510,17 @@ impl Done for H264Settings { fn into_props(self) -> Bag { self.0 } }
 impl H265ColorSpaceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ColorSpacePassthroughSettings`: JSON. Update: in place.
+    /// `ColorSpacePassthroughSettings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265colorspacesettings.html#cfn-medialive-channel-h265colorspacesettings-colorspacepassthroughsettings)
     pub fn color_space_passthrough_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ColorSpacePassthroughSettings", value.into_expr())) }
-    /// `DolbyVision81Settings`: JSON. Update: in place.
+    /// `DolbyVision81Settings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265colorspacesettings.html#cfn-medialive-channel-h265colorspacesettings-dolbyvision81settings)
     pub fn dolby_vision81_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "DolbyVision81Settings", value.into_expr())) }
-    /// `Hdr10Settings`: `Hdr10Settings`. Update: in place.
+    /// `Hdr10Settings`: `Hdr10Settings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265colorspacesettings.html#cfn-medialive-channel-h265colorspacesettings-hdr10settings)
     pub fn hdr10_settings(self, value: impl Arg<Hdr10Settings>) -> Self { Self(put(self.0, "Hdr10Settings", value.into_expr())) }
-    /// `Hlg2020Settings`: JSON. Update: in place.
+    /// `Hlg2020Settings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265colorspacesettings.html#cfn-medialive-channel-h265colorspacesettings-hlg2020settings)
     pub fn hlg2020_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Hlg2020Settings", value.into_expr())) }
-    /// `Rec601Settings`: JSON. Update: in place.
+    /// `Rec601Settings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265colorspacesettings.html#cfn-medialive-channel-h265colorspacesettings-rec601settings)
     pub fn rec601_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Rec601Settings", value.into_expr())) }
-    /// `Rec709Settings`: JSON. Update: in place.
+    /// `Rec709Settings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265colorspacesettings.html#cfn-medialive-channel-h265colorspacesettings-rec709settings)
     pub fn rec709_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Rec709Settings", value.into_expr())) }
 }
 impl Done for H265ColorSpaceSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1529,9 +1529,9 @@ impl Done for H265ColorSpaceSettings { fn into_props(self) -> Bag { self.0 } }
 impl H265FilterSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BandwidthReductionFilterSettings`: `BandwidthReductionFilterSettings`. Update: in place.
+    /// `BandwidthReductionFilterSettings`: `BandwidthReductionFilterSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265filtersettings.html#cfn-medialive-channel-h265filtersettings-bandwidthreductionfiltersettings)
     pub fn bandwidth_reduction_filter_settings(self, value: impl Arg<BandwidthReductionFilterSettings>) -> Self { Self(put(self.0, "BandwidthReductionFilterSettings", value.into_expr())) }
-    /// `TemporalFilterSettings`: `TemporalFilterSettings`. Update: in place.
+    /// `TemporalFilterSettings`: `TemporalFilterSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265filtersettings.html#cfn-medialive-channel-h265filtersettings-temporalfiltersettings)
     pub fn temporal_filter_settings(self, value: impl Arg<TemporalFilterSettings>) -> Self { Self(put(self.0, "TemporalFilterSettings", value.into_expr())) }
 }
 impl Done for H265FilterSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1540,89 +1540,89 @@ impl Done for H265FilterSettings { fn into_props(self) -> Bag { self.0 } }
 impl H265Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AdaptiveQuantization`: text. Update: in place.
+    /// `AdaptiveQuantization`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-adaptivequantization)
     pub fn adaptive_quantization(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdaptiveQuantization", value.into_expr())) }
-    /// `AfdSignaling`: text. Update: in place.
+    /// `AfdSignaling`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-afdsignaling)
     pub fn afd_signaling(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AfdSignaling", value.into_expr())) }
-    /// `AlternativeTransferFunction`: text. Update: in place.
+    /// `AlternativeTransferFunction`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-alternativetransferfunction)
     pub fn alternative_transfer_function(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlternativeTransferFunction", value.into_expr())) }
-    /// `Bitrate`: integer. Update: in place.
+    /// `Bitrate`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-bitrate)
     pub fn bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Bitrate", value.into_expr())) }
-    /// `BufSize`: integer. Update: in place.
+    /// `BufSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-bufsize)
     pub fn buf_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BufSize", value.into_expr())) }
-    /// `ColorMetadata`: text. Update: in place.
+    /// `ColorMetadata`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-colormetadata)
     pub fn color_metadata(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ColorMetadata", value.into_expr())) }
-    /// `ColorSpaceSettings`: `H265ColorSpaceSettings`. Update: in place.
+    /// `ColorSpaceSettings`: `H265ColorSpaceSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-colorspacesettings)
     pub fn color_space_settings(self, value: impl Arg<H265ColorSpaceSettings>) -> Self { Self(put(self.0, "ColorSpaceSettings", value.into_expr())) }
-    /// `Deblocking`: text. Update: in place.
+    /// `Deblocking`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-deblocking)
     pub fn deblocking(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Deblocking", value.into_expr())) }
-    /// `FilterSettings`: `H265FilterSettings`. Update: in place.
+    /// `FilterSettings`: `H265FilterSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-filtersettings)
     pub fn filter_settings(self, value: impl Arg<H265FilterSettings>) -> Self { Self(put(self.0, "FilterSettings", value.into_expr())) }
-    /// `FixedAfd`: text. Update: in place.
+    /// `FixedAfd`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-fixedafd)
     pub fn fixed_afd(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FixedAfd", value.into_expr())) }
-    /// `FlickerAq`: text. Update: in place.
+    /// `FlickerAq`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-flickeraq)
     pub fn flicker_aq(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlickerAq", value.into_expr())) }
-    /// `FramerateDenominator`: integer. Update: in place.
+    /// `FramerateDenominator`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-frameratedenominator)
     pub fn framerate_denominator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FramerateDenominator", value.into_expr())) }
-    /// `FramerateNumerator`: integer. Update: in place.
+    /// `FramerateNumerator`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-frameratenumerator)
     pub fn framerate_numerator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FramerateNumerator", value.into_expr())) }
-    /// `GopBReference`: text. Update: in place.
+    /// `GopBReference`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-gopbreference)
     pub fn gop_b_reference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GopBReference", value.into_expr())) }
-    /// `GopClosedCadence`: integer. Update: in place.
+    /// `GopClosedCadence`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-gopclosedcadence)
     pub fn gop_closed_cadence(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "GopClosedCadence", value.into_expr())) }
-    /// `GopNumBFrames`: integer. Update: in place.
+    /// `GopNumBFrames`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-gopnumbframes)
     pub fn gop_num_b_frames(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "GopNumBFrames", value.into_expr())) }
-    /// `GopSize`: number. Update: in place.
+    /// `GopSize`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-gopsize)
     pub fn gop_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "GopSize", value.into_expr())) }
-    /// `GopSizeUnits`: text. Update: in place.
+    /// `GopSizeUnits`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-gopsizeunits)
     pub fn gop_size_units(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GopSizeUnits", value.into_expr())) }
-    /// `Level`: text. Update: in place.
+    /// `Level`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-level)
     pub fn level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Level", value.into_expr())) }
-    /// `LookAheadRateControl`: text. Update: in place.
+    /// `LookAheadRateControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-lookaheadratecontrol)
     pub fn look_ahead_rate_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LookAheadRateControl", value.into_expr())) }
-    /// `MaxBitrate`: integer. Update: in place.
+    /// `MaxBitrate`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-maxbitrate)
     pub fn max_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBitrate", value.into_expr())) }
-    /// `MinBitrate`: integer. Update: in place.
+    /// `MinBitrate`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-minbitrate)
     pub fn min_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinBitrate", value.into_expr())) }
-    /// `MinIInterval`: integer. Update: in place.
+    /// `MinIInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-miniinterval)
     pub fn min_i_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinIInterval", value.into_expr())) }
-    /// `MinQp`: integer. Update: in place.
+    /// `MinQp`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-minqp)
     pub fn min_qp(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinQp", value.into_expr())) }
-    /// `MvOverPictureBoundaries`: text. Update: in place.
+    /// `MvOverPictureBoundaries`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-mvoverpictureboundaries)
     pub fn mv_over_picture_boundaries(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MvOverPictureBoundaries", value.into_expr())) }
-    /// `MvTemporalPredictor`: text. Update: in place.
+    /// `MvTemporalPredictor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-mvtemporalpredictor)
     pub fn mv_temporal_predictor(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MvTemporalPredictor", value.into_expr())) }
-    /// `ParDenominator`: integer. Update: in place.
+    /// `ParDenominator`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-pardenominator)
     pub fn par_denominator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ParDenominator", value.into_expr())) }
-    /// `ParNumerator`: integer. Update: in place.
+    /// `ParNumerator`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-parnumerator)
     pub fn par_numerator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ParNumerator", value.into_expr())) }
-    /// `Profile`: text. Update: in place.
+    /// `Profile`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-profile)
     pub fn profile(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Profile", value.into_expr())) }
-    /// `QvbrQualityLevel`: integer. Update: in place.
+    /// `QvbrQualityLevel`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-qvbrqualitylevel)
     pub fn qvbr_quality_level(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "QvbrQualityLevel", value.into_expr())) }
-    /// `RateControlMode`: text. Update: in place.
+    /// `RateControlMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-ratecontrolmode)
     pub fn rate_control_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RateControlMode", value.into_expr())) }
-    /// `ScanType`: text. Update: in place.
+    /// `ScanType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-scantype)
     pub fn scan_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScanType", value.into_expr())) }
-    /// `SceneChangeDetect`: text. Update: in place.
+    /// `SceneChangeDetect`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-scenechangedetect)
     pub fn scene_change_detect(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SceneChangeDetect", value.into_expr())) }
-    /// `Slices`: integer. Update: in place.
+    /// `Slices`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-slices)
     pub fn slices(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Slices", value.into_expr())) }
-    /// `SubgopLength`: text. Update: in place.
+    /// `SubgopLength`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-subgoplength)
     pub fn subgop_length(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubgopLength", value.into_expr())) }
-    /// `Tier`: text. Update: in place.
+    /// `Tier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-tier)
     pub fn tier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Tier", value.into_expr())) }
-    /// `TileHeight`: integer. Update: in place.
+    /// `TileHeight`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-tileheight)
     pub fn tile_height(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TileHeight", value.into_expr())) }
-    /// `TilePadding`: text. Update: in place.
+    /// `TilePadding`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-tilepadding)
     pub fn tile_padding(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TilePadding", value.into_expr())) }
-    /// `TileWidth`: integer. Update: in place.
+    /// `TileWidth`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-tilewidth)
     pub fn tile_width(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TileWidth", value.into_expr())) }
-    /// `TimecodeBurninSettings`: `TimecodeBurninSettings`. Update: in place.
+    /// `TimecodeBurninSettings`: `TimecodeBurninSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-timecodeburninsettings)
     pub fn timecode_burnin_settings(self, value: impl Arg<TimecodeBurninSettings>) -> Self { Self(put(self.0, "TimecodeBurninSettings", value.into_expr())) }
-    /// `TimecodeInsertion`: text. Update: in place.
+    /// `TimecodeInsertion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-timecodeinsertion)
     pub fn timecode_insertion(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimecodeInsertion", value.into_expr())) }
-    /// `TreeblockSize`: text. Update: in place.
+    /// `TreeblockSize`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html#cfn-medialive-channel-h265settings-treeblocksize)
     pub fn treeblock_size(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TreeblockSize", value.into_expr())) }
 }
 impl Done for H265Settings { fn into_props(self) -> Bag { self.0 } }
@@ -1631,9 +1631,9 @@ impl Done for H265Settings { fn into_props(self) -> Bag { self.0 } }
 impl Hdr10Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MaxCll`: integer. Update: in place.
+    /// `MaxCll`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hdr10settings.html#cfn-medialive-channel-hdr10settings-maxcll)
     pub fn max_cll(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCll", value.into_expr())) }
-    /// `MaxFall`: integer. Update: in place.
+    /// `MaxFall`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hdr10settings.html#cfn-medialive-channel-hdr10settings-maxfall)
     pub fn max_fall(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxFall", value.into_expr())) }
 }
 impl Done for Hdr10Settings { fn into_props(self) -> Bag { self.0 } }
@@ -1642,19 +1642,19 @@ impl Done for Hdr10Settings { fn into_props(self) -> Bag { self.0 } }
 impl HlsAkamaiSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ConnectionRetryInterval`: integer. Update: in place.
+    /// `ConnectionRetryInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsakamaisettings.html#cfn-medialive-channel-hlsakamaisettings-connectionretryinterval)
     pub fn connection_retry_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConnectionRetryInterval", value.into_expr())) }
-    /// `FilecacheDuration`: integer. Update: in place.
+    /// `FilecacheDuration`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsakamaisettings.html#cfn-medialive-channel-hlsakamaisettings-filecacheduration)
     pub fn filecache_duration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FilecacheDuration", value.into_expr())) }
-    /// `HttpTransferMode`: text. Update: in place.
+    /// `HttpTransferMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsakamaisettings.html#cfn-medialive-channel-hlsakamaisettings-httptransfermode)
     pub fn http_transfer_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HttpTransferMode", value.into_expr())) }
-    /// `NumRetries`: integer. Update: in place.
+    /// `NumRetries`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsakamaisettings.html#cfn-medialive-channel-hlsakamaisettings-numretries)
     pub fn num_retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumRetries", value.into_expr())) }
-    /// `RestartDelay`: integer. Update: in place.
+    /// `RestartDelay`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsakamaisettings.html#cfn-medialive-channel-hlsakamaisettings-restartdelay)
     pub fn restart_delay(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RestartDelay", value.into_expr())) }
-    /// `Salt`: text. Update: in place.
+    /// `Salt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsakamaisettings.html#cfn-medialive-channel-hlsakamaisettings-salt)
     pub fn salt(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Salt", value.into_expr())) }
-    /// `Token`: text. Update: in place.
+    /// `Token`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsakamaisettings.html#cfn-medialive-channel-hlsakamaisettings-token)
     pub fn token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Token", value.into_expr())) }
 }
 impl Done for HlsAkamaiSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1663,13 +1663,13 @@ impl Done for HlsAkamaiSettings { fn into_props(self) -> Bag { self.0 } }
 impl HlsBasicPutSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ConnectionRetryInterval`: integer. Update: in place.
+    /// `ConnectionRetryInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsbasicputsettings.html#cfn-medialive-channel-hlsbasicputsettings-connectionretryinterval)
     pub fn connection_retry_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConnectionRetryInterval", value.into_expr())) }
-    /// `FilecacheDuration`: integer. Update: in place.
+    /// `FilecacheDuration`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsbasicputsettings.html#cfn-medialive-channel-hlsbasicputsettings-filecacheduration)
     pub fn filecache_duration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FilecacheDuration", value.into_expr())) }
-    /// `NumRetries`: integer. Update: in place.
+    /// `NumRetries`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsbasicputsettings.html#cfn-medialive-channel-hlsbasicputsettings-numretries)
     pub fn num_retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumRetries", value.into_expr())) }
-    /// `RestartDelay`: integer. Update: in place.
+    /// `RestartDelay`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsbasicputsettings.html#cfn-medialive-channel-hlsbasicputsettings-restartdelay)
     pub fn restart_delay(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RestartDelay", value.into_expr())) }
 }
 impl Done for HlsBasicPutSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1678,15 +1678,15 @@ impl Done for HlsBasicPutSettings { fn into_props(self) -> Bag { self.0 } }
 impl HlsCdnSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `HlsAkamaiSettings`: `HlsAkamaiSettings`. Update: in place.
+    /// `HlsAkamaiSettings`: `HlsAkamaiSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlscdnsettings.html#cfn-medialive-channel-hlscdnsettings-hlsakamaisettings)
     pub fn hls_akamai_settings(self, value: impl Arg<HlsAkamaiSettings>) -> Self { Self(put(self.0, "HlsAkamaiSettings", value.into_expr())) }
-    /// `HlsBasicPutSettings`: `HlsBasicPutSettings`. Update: in place.
+    /// `HlsBasicPutSettings`: `HlsBasicPutSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlscdnsettings.html#cfn-medialive-channel-hlscdnsettings-hlsbasicputsettings)
     pub fn hls_basic_put_settings(self, value: impl Arg<HlsBasicPutSettings>) -> Self { Self(put(self.0, "HlsBasicPutSettings", value.into_expr())) }
-    /// `HlsMediaStoreSettings`: `HlsMediaStoreSettings`. Update: in place.
+    /// `HlsMediaStoreSettings`: `HlsMediaStoreSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlscdnsettings.html#cfn-medialive-channel-hlscdnsettings-hlsmediastoresettings)
     pub fn hls_media_store_settings(self, value: impl Arg<HlsMediaStoreSettings>) -> Self { Self(put(self.0, "HlsMediaStoreSettings", value.into_expr())) }
-    /// `HlsS3Settings`: `ArchiveFrameCaptureHlsS3Settings`. Update: in place.
+    /// `HlsS3Settings`: `ArchiveFrameCaptureHlsS3Settings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlscdnsettings.html#cfn-medialive-channel-hlscdnsettings-hlss3settings)
     pub fn hls_s3_settings(self, value: impl Arg<ArchiveFrameCaptureHlsS3Settings>) -> Self { Self(put(self.0, "HlsS3Settings", value.into_expr())) }
-    /// `HlsWebdavSettings`: `HlsWebdavSettings`. Update: in place.
+    /// `HlsWebdavSettings`: `HlsWebdavSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlscdnsettings.html#cfn-medialive-channel-hlscdnsettings-hlswebdavsettings)
     pub fn hls_webdav_settings(self, value: impl Arg<HlsWebdavSettings>) -> Self { Self(put(self.0, "HlsWebdavSettings", value.into_expr())) }
 }
 impl Done for HlsCdnSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1695,91 +1695,91 @@ impl Done for HlsCdnSettings { fn into_props(self) -> Bag { self.0 } }
 impl HlsGroupSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AdMarkers`: list of text. Update: in place.
+    /// `AdMarkers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-admarkers)
     pub fn ad_markers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdMarkers", value.into_expr())) }
-    /// `BaseUrlContent`: text. Update: in place.
+    /// `BaseUrlContent`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-baseurlcontent)
     pub fn base_url_content(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BaseUrlContent", value.into_expr())) }
-    /// `BaseUrlContent1`: text. Update: in place.
+    /// `BaseUrlContent1`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-baseurlcontent1)
     pub fn base_url_content1(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BaseUrlContent1", value.into_expr())) }
-    /// `BaseUrlManifest`: text. Update: in place.
+    /// `BaseUrlManifest`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-baseurlmanifest)
     pub fn base_url_manifest(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BaseUrlManifest", value.into_expr())) }
-    /// `BaseUrlManifest1`: text. Update: in place.
+    /// `BaseUrlManifest1`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-baseurlmanifest1)
     pub fn base_url_manifest1(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BaseUrlManifest1", value.into_expr())) }
-    /// `CaptionLanguageMappings`: list of `CaptionLanguageMapping`. Update: in place.
+    /// `CaptionLanguageMappings`: list of `CaptionLanguageMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-captionlanguagemappings)
     pub fn caption_language_mappings(self, value: impl Arg<Arr<CaptionLanguageMapping>>) -> Self { Self(put(self.0, "CaptionLanguageMappings", value.into_expr())) }
-    /// `CaptionLanguageSetting`: text. Update: in place.
+    /// `CaptionLanguageSetting`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-captionlanguagesetting)
     pub fn caption_language_setting(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CaptionLanguageSetting", value.into_expr())) }
-    /// `ClientCache`: text. Update: in place.
+    /// `ClientCache`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-clientcache)
     pub fn client_cache(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientCache", value.into_expr())) }
-    /// `CodecSpecification`: text. Update: in place.
+    /// `CodecSpecification`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-codecspecification)
     pub fn codec_specification(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodecSpecification", value.into_expr())) }
-    /// `ConstantIv`: text. Update: in place.
+    /// `ConstantIv`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-constantiv)
     pub fn constant_iv(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConstantIv", value.into_expr())) }
-    /// `Destination`: `OutputLocationRef`. Update: in place.
+    /// `Destination`: `OutputLocationRef`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-destination)
     pub fn destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
-    /// `DirectoryStructure`: text. Update: in place.
+    /// `DirectoryStructure`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-directorystructure)
     pub fn directory_structure(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DirectoryStructure", value.into_expr())) }
-    /// `DiscontinuityTags`: text. Update: in place.
+    /// `DiscontinuityTags`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-discontinuitytags)
     pub fn discontinuity_tags(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DiscontinuityTags", value.into_expr())) }
-    /// `EncryptionType`: text. Update: in place.
+    /// `EncryptionType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-encryptiontype)
     pub fn encryption_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionType", value.into_expr())) }
-    /// `HlsCdnSettings`: `HlsCdnSettings`. Update: in place.
+    /// `HlsCdnSettings`: `HlsCdnSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-hlscdnsettings)
     pub fn hls_cdn_settings(self, value: impl Arg<HlsCdnSettings>) -> Self { Self(put(self.0, "HlsCdnSettings", value.into_expr())) }
-    /// `HlsId3SegmentTagging`: text. Update: in place.
+    /// `HlsId3SegmentTagging`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-hlsid3segmenttagging)
     pub fn hls_id3_segment_tagging(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HlsId3SegmentTagging", value.into_expr())) }
-    /// `IFrameOnlyPlaylists`: text. Update: in place.
+    /// `IFrameOnlyPlaylists`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-iframeonlyplaylists)
     pub fn i_frame_only_playlists(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IFrameOnlyPlaylists", value.into_expr())) }
-    /// `IncompleteSegmentBehavior`: text. Update: in place.
+    /// `IncompleteSegmentBehavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-incompletesegmentbehavior)
     pub fn incomplete_segment_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IncompleteSegmentBehavior", value.into_expr())) }
-    /// `IndexNSegments`: integer. Update: in place.
+    /// `IndexNSegments`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-indexnsegments)
     pub fn index_n_segments(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IndexNSegments", value.into_expr())) }
-    /// `InputLossAction`: text. Update: in place.
+    /// `InputLossAction`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-inputlossaction)
     pub fn input_loss_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputLossAction", value.into_expr())) }
-    /// `IvInManifest`: text. Update: in place.
+    /// `IvInManifest`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-ivinmanifest)
     pub fn iv_in_manifest(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IvInManifest", value.into_expr())) }
-    /// `IvSource`: text. Update: in place.
+    /// `IvSource`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-ivsource)
     pub fn iv_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IvSource", value.into_expr())) }
-    /// `KeepSegments`: integer. Update: in place.
+    /// `KeepSegments`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-keepsegments)
     pub fn keep_segments(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "KeepSegments", value.into_expr())) }
-    /// `KeyFormat`: text. Update: in place.
+    /// `KeyFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-keyformat)
     pub fn key_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyFormat", value.into_expr())) }
-    /// `KeyFormatVersions`: text. Update: in place.
+    /// `KeyFormatVersions`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-keyformatversions)
     pub fn key_format_versions(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyFormatVersions", value.into_expr())) }
-    /// `KeyProviderSettings`: `KeyProviderSettings`. Update: in place.
+    /// `KeyProviderSettings`: `KeyProviderSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-keyprovidersettings)
     pub fn key_provider_settings(self, value: impl Arg<KeyProviderSettings>) -> Self { Self(put(self.0, "KeyProviderSettings", value.into_expr())) }
-    /// `ManifestCompression`: text. Update: in place.
+    /// `ManifestCompression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-manifestcompression)
     pub fn manifest_compression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestCompression", value.into_expr())) }
-    /// `ManifestDurationFormat`: text. Update: in place.
+    /// `ManifestDurationFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-manifestdurationformat)
     pub fn manifest_duration_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestDurationFormat", value.into_expr())) }
-    /// `MinSegmentLength`: integer. Update: in place.
+    /// `MinSegmentLength`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-minsegmentlength)
     pub fn min_segment_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinSegmentLength", value.into_expr())) }
-    /// `Mode`: text. Update: in place.
+    /// `Mode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-mode)
     pub fn mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mode", value.into_expr())) }
-    /// `OutputSelection`: text. Update: in place.
+    /// `OutputSelection`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-outputselection)
     pub fn output_selection(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputSelection", value.into_expr())) }
-    /// `ProgramDateTime`: text. Update: in place.
+    /// `ProgramDateTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-programdatetime)
     pub fn program_date_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProgramDateTime", value.into_expr())) }
-    /// `ProgramDateTimeClock`: text. Update: in place.
+    /// `ProgramDateTimeClock`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-programdatetimeclock)
     pub fn program_date_time_clock(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProgramDateTimeClock", value.into_expr())) }
-    /// `ProgramDateTimePeriod`: integer. Update: in place.
+    /// `ProgramDateTimePeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-programdatetimeperiod)
     pub fn program_date_time_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProgramDateTimePeriod", value.into_expr())) }
-    /// `RedundantManifest`: text. Update: in place.
+    /// `RedundantManifest`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-redundantmanifest)
     pub fn redundant_manifest(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RedundantManifest", value.into_expr())) }
-    /// `SegmentLength`: integer. Update: in place.
+    /// `SegmentLength`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-segmentlength)
     pub fn segment_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentLength", value.into_expr())) }
-    /// `SegmentationMode`: text. Update: in place.
+    /// `SegmentationMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-segmentationmode)
     pub fn segmentation_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentationMode", value.into_expr())) }
-    /// `SegmentsPerSubdirectory`: integer. Update: in place.
+    /// `SegmentsPerSubdirectory`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-segmentspersubdirectory)
     pub fn segments_per_subdirectory(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentsPerSubdirectory", value.into_expr())) }
-    /// `StreamInfResolution`: text. Update: in place.
+    /// `StreamInfResolution`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-streaminfresolution)
     pub fn stream_inf_resolution(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamInfResolution", value.into_expr())) }
-    /// `TimedMetadataId3Frame`: text. Update: in place.
+    /// `TimedMetadataId3Frame`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-timedmetadataid3frame)
     pub fn timed_metadata_id3_frame(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimedMetadataId3Frame", value.into_expr())) }
-    /// `TimedMetadataId3Period`: integer. Update: in place.
+    /// `TimedMetadataId3Period`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-timedmetadataid3period)
     pub fn timed_metadata_id3_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimedMetadataId3Period", value.into_expr())) }
-    /// `TimestampDeltaMilliseconds`: integer. Update: in place.
+    /// `TimestampDeltaMilliseconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-timestampdeltamilliseconds)
     pub fn timestamp_delta_milliseconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimestampDeltaMilliseconds", value.into_expr())) }
-    /// `TsFileMode`: text. Update: in place.
+    /// `TsFileMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html#cfn-medialive-channel-hlsgroupsettings-tsfilemode)
     pub fn ts_file_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TsFileMode", value.into_expr())) }
 }
 impl Done for HlsGroupSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1788,15 +1788,15 @@ impl Done for HlsGroupSettings { fn into_props(self) -> Bag { self.0 } }
 impl HlsInputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Bandwidth`: integer. Update: in place.
+    /// `Bandwidth`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsinputsettings.html#cfn-medialive-channel-hlsinputsettings-bandwidth)
     pub fn bandwidth(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Bandwidth", value.into_expr())) }
-    /// `BufferSegments`: integer. Update: in place.
+    /// `BufferSegments`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsinputsettings.html#cfn-medialive-channel-hlsinputsettings-buffersegments)
     pub fn buffer_segments(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BufferSegments", value.into_expr())) }
-    /// `Retries`: integer. Update: in place.
+    /// `Retries`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsinputsettings.html#cfn-medialive-channel-hlsinputsettings-retries)
     pub fn retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Retries", value.into_expr())) }
-    /// `RetryInterval`: integer. Update: in place.
+    /// `RetryInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsinputsettings.html#cfn-medialive-channel-hlsinputsettings-retryinterval)
     pub fn retry_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetryInterval", value.into_expr())) }
-    /// `Scte35Source`: text. Update: in place.
+    /// `Scte35Source`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsinputsettings.html#cfn-medialive-channel-hlsinputsettings-scte35source)
     pub fn scte35_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scte35Source", value.into_expr())) }
 }
 impl Done for HlsInputSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1805,15 +1805,15 @@ impl Done for HlsInputSettings { fn into_props(self) -> Bag { self.0 } }
 impl HlsMediaStoreSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ConnectionRetryInterval`: integer. Update: in place.
+    /// `ConnectionRetryInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsmediastoresettings.html#cfn-medialive-channel-hlsmediastoresettings-connectionretryinterval)
     pub fn connection_retry_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConnectionRetryInterval", value.into_expr())) }
-    /// `FilecacheDuration`: integer. Update: in place.
+    /// `FilecacheDuration`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsmediastoresettings.html#cfn-medialive-channel-hlsmediastoresettings-filecacheduration)
     pub fn filecache_duration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FilecacheDuration", value.into_expr())) }
-    /// `MediaStoreStorageClass`: text. Update: in place.
+    /// `MediaStoreStorageClass`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsmediastoresettings.html#cfn-medialive-channel-hlsmediastoresettings-mediastorestorageclass)
     pub fn media_store_storage_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MediaStoreStorageClass", value.into_expr())) }
-    /// `NumRetries`: integer. Update: in place.
+    /// `NumRetries`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsmediastoresettings.html#cfn-medialive-channel-hlsmediastoresettings-numretries)
     pub fn num_retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumRetries", value.into_expr())) }
-    /// `RestartDelay`: integer. Update: in place.
+    /// `RestartDelay`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsmediastoresettings.html#cfn-medialive-channel-hlsmediastoresettings-restartdelay)
     pub fn restart_delay(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RestartDelay", value.into_expr())) }
 }
 impl Done for HlsMediaStoreSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1822,13 +1822,13 @@ impl Done for HlsMediaStoreSettings { fn into_props(self) -> Bag { self.0 } }
 impl HlsOutputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `H265PackagingType`: text. Update: in place.
+    /// `H265PackagingType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsoutputsettings.html#cfn-medialive-channel-hlsoutputsettings-h265packagingtype)
     pub fn h265_packaging_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "H265PackagingType", value.into_expr())) }
-    /// `HlsSettings`: `HlsSettings`. Update: in place.
+    /// `HlsSettings`: `HlsSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsoutputsettings.html#cfn-medialive-channel-hlsoutputsettings-hlssettings)
     pub fn hls_settings(self, value: impl Arg<HlsSettings>) -> Self { Self(put(self.0, "HlsSettings", value.into_expr())) }
-    /// `NameModifier`: text. Update: in place.
+    /// `NameModifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsoutputsettings.html#cfn-medialive-channel-hlsoutputsettings-namemodifier)
     pub fn name_modifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NameModifier", value.into_expr())) }
-    /// `SegmentModifier`: text. Update: in place.
+    /// `SegmentModifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsoutputsettings.html#cfn-medialive-channel-hlsoutputsettings-segmentmodifier)
     pub fn segment_modifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentModifier", value.into_expr())) }
 }
 impl Done for HlsOutputSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1837,7 +1837,7 @@ impl Done for HlsOutputSettings { fn into_props(self) -> Bag { self.0 } }
 impl HlsS3Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CannedAcl`: text. Update: in place.
+    /// `CannedAcl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlss3settings.html#cfn-medialive-channel-hlss3settings-cannedacl)
     pub fn canned_acl(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CannedAcl", value.into_expr())) }
 }
 impl Done for HlsS3Settings { fn into_props(self) -> Bag { self.0 } }
@@ -1846,13 +1846,13 @@ impl Done for HlsS3Settings { fn into_props(self) -> Bag { self.0 } }
 impl HlsSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AudioOnlyHlsSettings`: `AudioOnlyHlsSettings`. Update: in place.
+    /// `AudioOnlyHlsSettings`: `AudioOnlyHlsSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlssettings.html#cfn-medialive-channel-hlssettings-audioonlyhlssettings)
     pub fn audio_only_hls_settings(self, value: impl Arg<AudioOnlyHlsSettings>) -> Self { Self(put(self.0, "AudioOnlyHlsSettings", value.into_expr())) }
-    /// `Fmp4HlsSettings`: `Fmp4HlsSettings`. Update: in place.
+    /// `Fmp4HlsSettings`: `Fmp4HlsSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlssettings.html#cfn-medialive-channel-hlssettings-fmp4hlssettings)
     pub fn fmp4_hls_settings(self, value: impl Arg<Fmp4HlsSettings>) -> Self { Self(put(self.0, "Fmp4HlsSettings", value.into_expr())) }
-    /// `FrameCaptureHlsSettings`: JSON. Update: in place.
+    /// `FrameCaptureHlsSettings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlssettings.html#cfn-medialive-channel-hlssettings-framecapturehlssettings)
     pub fn frame_capture_hls_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "FrameCaptureHlsSettings", value.into_expr())) }
-    /// `StandardHlsSettings`: `StandardHlsSettings`. Update: in place.
+    /// `StandardHlsSettings`: `StandardHlsSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlssettings.html#cfn-medialive-channel-hlssettings-standardhlssettings)
     pub fn standard_hls_settings(self, value: impl Arg<StandardHlsSettings>) -> Self { Self(put(self.0, "StandardHlsSettings", value.into_expr())) }
 }
 impl Done for HlsSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1861,15 +1861,15 @@ impl Done for HlsSettings { fn into_props(self) -> Bag { self.0 } }
 impl HlsWebdavSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ConnectionRetryInterval`: integer. Update: in place.
+    /// `ConnectionRetryInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlswebdavsettings.html#cfn-medialive-channel-hlswebdavsettings-connectionretryinterval)
     pub fn connection_retry_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConnectionRetryInterval", value.into_expr())) }
-    /// `FilecacheDuration`: integer. Update: in place.
+    /// `FilecacheDuration`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlswebdavsettings.html#cfn-medialive-channel-hlswebdavsettings-filecacheduration)
     pub fn filecache_duration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FilecacheDuration", value.into_expr())) }
-    /// `HttpTransferMode`: text. Update: in place.
+    /// `HttpTransferMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlswebdavsettings.html#cfn-medialive-channel-hlswebdavsettings-httptransfermode)
     pub fn http_transfer_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HttpTransferMode", value.into_expr())) }
-    /// `NumRetries`: integer. Update: in place.
+    /// `NumRetries`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlswebdavsettings.html#cfn-medialive-channel-hlswebdavsettings-numretries)
     pub fn num_retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumRetries", value.into_expr())) }
-    /// `RestartDelay`: integer. Update: in place.
+    /// `RestartDelay`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlswebdavsettings.html#cfn-medialive-channel-hlswebdavsettings-restartdelay)
     pub fn restart_delay(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RestartDelay", value.into_expr())) }
 }
 impl Done for HlsWebdavSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1885,11 +1885,11 @@ impl Done for HtmlMotionGraphicsSettings { fn into_props(self) -> Bag { self.0 }
 impl InferenceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AudioFeedInputs`: list of `AudioFeedInput`. Update: in place.
+    /// `AudioFeedInputs`: list of `AudioFeedInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inferencesettings.html#cfn-medialive-channel-inferencesettings-audiofeedinputs)
     pub fn audio_feed_inputs(self, value: impl Arg<Arr<AudioFeedInput>>) -> Self { Self(put(self.0, "AudioFeedInputs", value.into_expr())) }
-    /// `EnrichmentMethods`: list of text. Update: in place.
+    /// `EnrichmentMethods`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inferencesettings.html#cfn-medialive-channel-inferencesettings-enrichmentmethods)
     pub fn enrichment_methods(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EnrichmentMethods", value.into_expr())) }
-    /// `FeedArn`: text. Update: in place.
+    /// `FeedArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inferencesettings.html#cfn-medialive-channel-inferencesettings-feedarn)
     pub fn feed_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FeedArn", value.into_expr())) }
 }
 impl Done for InferenceSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1898,15 +1898,15 @@ impl Done for InferenceSettings { fn into_props(self) -> Bag { self.0 } }
 impl InputAttachment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AutomaticInputFailoverSettings`: `AutomaticInputFailoverSettings`. Update: in place.
+    /// `AutomaticInputFailoverSettings`: `AutomaticInputFailoverSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputattachment.html#cfn-medialive-channel-inputattachment-automaticinputfailoversettings)
     pub fn automatic_input_failover_settings(self, value: impl Arg<AutomaticInputFailoverSettings>) -> Self { Self(put(self.0, "AutomaticInputFailoverSettings", value.into_expr())) }
-    /// `InputAttachmentName`: text. Update: in place.
+    /// `InputAttachmentName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputattachment.html#cfn-medialive-channel-inputattachment-inputattachmentname)
     pub fn input_attachment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputAttachmentName", value.into_expr())) }
-    /// `InputId`: text. Update: replacement.
+    /// `InputId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputattachment.html#cfn-medialive-channel-inputattachment-inputid)
     pub fn input_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputId", value.into_expr())) }
-    /// `InputSettings`: `InputSettings`. Update: in place.
+    /// `InputSettings`: `InputSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputattachment.html#cfn-medialive-channel-inputattachment-inputsettings)
     pub fn input_settings(self, value: impl Arg<InputSettings>) -> Self { Self(put(self.0, "InputSettings", value.into_expr())) }
-    /// `LogicalInterfaceNames`: list of text. Update: in place.
+    /// `LogicalInterfaceNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputattachment.html#cfn-medialive-channel-inputattachment-logicalinterfacenames)
     pub fn logical_interface_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogicalInterfaceNames", value.into_expr())) }
 }
 impl Done for InputAttachment { fn into_props(self) -> Bag { self.0 } }
@@ -1915,9 +1915,9 @@ impl Done for InputAttachment { fn into_props(self) -> Bag { self.0 } }
 impl InputChannelLevel {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Gain`: integer. Update: in place.
+    /// `Gain`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputchannellevel.html#cfn-medialive-channel-inputchannellevel-gain)
     pub fn gain(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Gain", value.into_expr())) }
-    /// `InputChannel`: integer. Update: in place.
+    /// `InputChannel`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputchannellevel.html#cfn-medialive-channel-inputchannellevel-inputchannel)
     pub fn input_channel(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "InputChannel", value.into_expr())) }
 }
 impl Done for InputChannelLevel { fn into_props(self) -> Bag { self.0 } }
@@ -1926,11 +1926,11 @@ impl Done for InputChannelLevel { fn into_props(self) -> Bag { self.0 } }
 impl InputLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PasswordParam`: text. Update: in place.
+    /// `PasswordParam`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputlocation.html#cfn-medialive-channel-inputlocation-passwordparam)
     pub fn password_param(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PasswordParam", value.into_expr())) }
-    /// `Uri`: text. Update: in place.
+    /// `Uri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputlocation.html#cfn-medialive-channel-inputlocation-uri)
     pub fn uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Uri", value.into_expr())) }
-    /// `Username`: text. Update: in place.
+    /// `Username`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputlocation.html#cfn-medialive-channel-inputlocation-username)
     pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
 }
 impl Done for InputLocation { fn into_props(self) -> Bag { self.0 } }
@@ -1939,15 +1939,15 @@ impl Done for InputLocation { fn into_props(self) -> Bag { self.0 } }
 impl InputLossBehavior {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BlackFrameMsec`: integer. Update: in place.
+    /// `BlackFrameMsec`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputlossbehavior.html#cfn-medialive-channel-inputlossbehavior-blackframemsec)
     pub fn black_frame_msec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BlackFrameMsec", value.into_expr())) }
-    /// `InputLossImageColor`: text. Update: in place.
+    /// `InputLossImageColor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputlossbehavior.html#cfn-medialive-channel-inputlossbehavior-inputlossimagecolor)
     pub fn input_loss_image_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputLossImageColor", value.into_expr())) }
-    /// `InputLossImageSlate`: `InputLocation`. Update: in place.
+    /// `InputLossImageSlate`: `InputLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputlossbehavior.html#cfn-medialive-channel-inputlossbehavior-inputlossimageslate)
     pub fn input_loss_image_slate(self, value: impl Arg<InputLocation>) -> Self { Self(put(self.0, "InputLossImageSlate", value.into_expr())) }
-    /// `InputLossImageType`: text. Update: in place.
+    /// `InputLossImageType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputlossbehavior.html#cfn-medialive-channel-inputlossbehavior-inputlossimagetype)
     pub fn input_loss_image_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputLossImageType", value.into_expr())) }
-    /// `RepeatFrameMsec`: integer. Update: in place.
+    /// `RepeatFrameMsec`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputlossbehavior.html#cfn-medialive-channel-inputlossbehavior-repeatframemsec)
     pub fn repeat_frame_msec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RepeatFrameMsec", value.into_expr())) }
 }
 impl Done for InputLossBehavior { fn into_props(self) -> Bag { self.0 } }
@@ -1956,7 +1956,7 @@ impl Done for InputLossBehavior { fn into_props(self) -> Bag { self.0 } }
 impl InputLossFailoverSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `InputLossThresholdMsec`: integer. Update: in place.
+    /// `InputLossThresholdMsec`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputlossfailoversettings.html#cfn-medialive-channel-inputlossfailoversettings-inputlossthresholdmsec)
     pub fn input_loss_threshold_msec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "InputLossThresholdMsec", value.into_expr())) }
 }
 impl Done for InputLossFailoverSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1965,27 +1965,27 @@ impl Done for InputLossFailoverSettings { fn into_props(self) -> Bag { self.0 } 
 impl InputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AudioSelectors`: list of `AudioSelector`. Update: in place.
+    /// `AudioSelectors`: list of `AudioSelector`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputsettings.html#cfn-medialive-channel-inputsettings-audioselectors)
     pub fn audio_selectors(self, value: impl Arg<Arr<AudioSelector>>) -> Self { Self(put(self.0, "AudioSelectors", value.into_expr())) }
-    /// `CaptionSelectors`: list of `CaptionSelector`. Update: in place.
+    /// `CaptionSelectors`: list of `CaptionSelector`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputsettings.html#cfn-medialive-channel-inputsettings-captionselectors)
     pub fn caption_selectors(self, value: impl Arg<Arr<CaptionSelector>>) -> Self { Self(put(self.0, "CaptionSelectors", value.into_expr())) }
-    /// `DeblockFilter`: text. Update: in place.
+    /// `DeblockFilter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputsettings.html#cfn-medialive-channel-inputsettings-deblockfilter)
     pub fn deblock_filter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeblockFilter", value.into_expr())) }
-    /// `DenoiseFilter`: text. Update: in place.
+    /// `DenoiseFilter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputsettings.html#cfn-medialive-channel-inputsettings-denoisefilter)
     pub fn denoise_filter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DenoiseFilter", value.into_expr())) }
-    /// `FilterStrength`: integer. Update: in place.
+    /// `FilterStrength`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputsettings.html#cfn-medialive-channel-inputsettings-filterstrength)
     pub fn filter_strength(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FilterStrength", value.into_expr())) }
-    /// `InputFilter`: text. Update: in place.
+    /// `InputFilter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputsettings.html#cfn-medialive-channel-inputsettings-inputfilter)
     pub fn input_filter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputFilter", value.into_expr())) }
-    /// `NetworkInputSettings`: `NetworkInputSettings`. Update: in place.
+    /// `NetworkInputSettings`: `NetworkInputSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputsettings.html#cfn-medialive-channel-inputsettings-networkinputsettings)
     pub fn network_input_settings(self, value: impl Arg<NetworkInputSettings>) -> Self { Self(put(self.0, "NetworkInputSettings", value.into_expr())) }
-    /// `Scte35Pid`: integer. Update: in place.
+    /// `Scte35Pid`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputsettings.html#cfn-medialive-channel-inputsettings-scte35pid)
     pub fn scte35_pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Scte35Pid", value.into_expr())) }
-    /// `Smpte2038DataPreference`: text. Update: in place.
+    /// `Smpte2038DataPreference`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputsettings.html#cfn-medialive-channel-inputsettings-smpte2038datapreference)
     pub fn smpte2038_data_preference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Smpte2038DataPreference", value.into_expr())) }
-    /// `SourceEndBehavior`: text. Update: in place.
+    /// `SourceEndBehavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputsettings.html#cfn-medialive-channel-inputsettings-sourceendbehavior)
     pub fn source_end_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceEndBehavior", value.into_expr())) }
-    /// `VideoSelector`: `VideoSelector`. Update: in place.
+    /// `VideoSelector`: `VideoSelector`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputsettings.html#cfn-medialive-channel-inputsettings-videoselector)
     pub fn video_selector(self, value: impl Arg<VideoSelector>) -> Self { Self(put(self.0, "VideoSelector", value.into_expr())) }
 }
 impl Done for InputSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1994,11 +1994,11 @@ impl Done for InputSettings { fn into_props(self) -> Bag { self.0 } }
 impl InputSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Codec`: text. Update: in place.
+    /// `Codec`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputspecification.html#cfn-medialive-channel-inputspecification-codec)
     pub fn codec(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Codec", value.into_expr())) }
-    /// `MaximumBitrate`: text. Update: in place.
+    /// `MaximumBitrate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputspecification.html#cfn-medialive-channel-inputspecification-maximumbitrate)
     pub fn maximum_bitrate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaximumBitrate", value.into_expr())) }
-    /// `Resolution`: text. Update: in place.
+    /// `Resolution`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputspecification.html#cfn-medialive-channel-inputspecification-resolution)
     pub fn resolution(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Resolution", value.into_expr())) }
 }
 impl Done for InputSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -2007,7 +2007,7 @@ impl Done for InputSpecification { fn into_props(self) -> Bag { self.0 } }
 impl KeyProviderSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `StaticKeySettings`: `StaticKeySettings`. Update: in place.
+    /// `StaticKeySettings`: `StaticKeySettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-keyprovidersettings.html#cfn-medialive-channel-keyprovidersettings-statickeysettings)
     pub fn static_key_settings(self, value: impl Arg<StaticKeySettings>) -> Self { Self(put(self.0, "StaticKeySettings", value.into_expr())) }
 }
 impl Done for KeyProviderSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2016,9 +2016,9 @@ impl Done for KeyProviderSettings { fn into_props(self) -> Bag { self.0 } }
 impl LinkedChannelSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FollowerChannelSettings`: `FollowerChannelSettings`. Update: in place.
+    /// `FollowerChannelSettings`: `FollowerChannelSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-linkedchannelsettings.html#cfn-medialive-channel-linkedchannelsettings-followerchannelsettings)
     pub fn follower_channel_settings(self, value: impl Arg<FollowerChannelSettings>) -> Self { Self(put(self.0, "FollowerChannelSettings", value.into_expr())) }
-    /// `PrimaryChannelSettings`: `PrimaryChannelSettings`. Update: in place.
+    /// `PrimaryChannelSettings`: `PrimaryChannelSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-linkedchannelsettings.html#cfn-medialive-channel-linkedchannelsettings-primarychannelsettings)
     pub fn primary_channel_settings(self, value: impl Arg<PrimaryChannelSettings>) -> Self { Self(put(self.0, "PrimaryChannelSettings", value.into_expr())) }
 }
 impl Done for LinkedChannelSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2027,101 +2027,101 @@ impl Done for LinkedChannelSettings { fn into_props(self) -> Bag { self.0 } }
 impl M2tsSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AbsentInputAudioBehavior`: text. Update: in place.
+    /// `AbsentInputAudioBehavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-absentinputaudiobehavior)
     pub fn absent_input_audio_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AbsentInputAudioBehavior", value.into_expr())) }
-    /// `Arib`: text. Update: in place.
+    /// `Arib`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-arib)
     pub fn arib(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arib", value.into_expr())) }
-    /// `AribCaptionsPid`: text. Update: in place.
+    /// `AribCaptionsPid`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-aribcaptionspid)
     pub fn arib_captions_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AribCaptionsPid", value.into_expr())) }
-    /// `AribCaptionsPidControl`: text. Update: in place.
+    /// `AribCaptionsPidControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-aribcaptionspidcontrol)
     pub fn arib_captions_pid_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AribCaptionsPidControl", value.into_expr())) }
-    /// `AudioBufferModel`: text. Update: in place.
+    /// `AudioBufferModel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-audiobuffermodel)
     pub fn audio_buffer_model(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioBufferModel", value.into_expr())) }
-    /// `AudioFramesPerPes`: integer. Update: in place.
+    /// `AudioFramesPerPes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-audioframesperpes)
     pub fn audio_frames_per_pes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AudioFramesPerPes", value.into_expr())) }
-    /// `AudioPids`: text. Update: in place.
+    /// `AudioPids`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-audiopids)
     pub fn audio_pids(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioPids", value.into_expr())) }
-    /// `AudioStreamType`: text. Update: in place.
+    /// `AudioStreamType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-audiostreamtype)
     pub fn audio_stream_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioStreamType", value.into_expr())) }
-    /// `Bitrate`: integer. Update: in place.
+    /// `Bitrate`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-bitrate)
     pub fn bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Bitrate", value.into_expr())) }
-    /// `BufferModel`: text. Update: in place.
+    /// `BufferModel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-buffermodel)
     pub fn buffer_model(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BufferModel", value.into_expr())) }
-    /// `CcDescriptor`: text. Update: in place.
+    /// `CcDescriptor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-ccdescriptor)
     pub fn cc_descriptor(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CcDescriptor", value.into_expr())) }
-    /// `DvbNitSettings`: `DvbNitSettings`. Update: in place.
+    /// `DvbNitSettings`: `DvbNitSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-dvbnitsettings)
     pub fn dvb_nit_settings(self, value: impl Arg<DvbNitSettings>) -> Self { Self(put(self.0, "DvbNitSettings", value.into_expr())) }
-    /// `DvbSdtSettings`: `DvbSdtSettings`. Update: in place.
+    /// `DvbSdtSettings`: `DvbSdtSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-dvbsdtsettings)
     pub fn dvb_sdt_settings(self, value: impl Arg<DvbSdtSettings>) -> Self { Self(put(self.0, "DvbSdtSettings", value.into_expr())) }
-    /// `DvbSubPids`: text. Update: in place.
+    /// `DvbSubPids`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-dvbsubpids)
     pub fn dvb_sub_pids(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DvbSubPids", value.into_expr())) }
-    /// `DvbTdtSettings`: `DvbTdtSettings`. Update: in place.
+    /// `DvbTdtSettings`: `DvbTdtSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-dvbtdtsettings)
     pub fn dvb_tdt_settings(self, value: impl Arg<DvbTdtSettings>) -> Self { Self(put(self.0, "DvbTdtSettings", value.into_expr())) }
-    /// `DvbTeletextPid`: text. Update: in place.
+    /// `DvbTeletextPid`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-dvbteletextpid)
     pub fn dvb_teletext_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DvbTeletextPid", value.into_expr())) }
-    /// `Ebif`: text. Update: in place.
+    /// `Ebif`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-ebif)
     pub fn ebif(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ebif", value.into_expr())) }
-    /// `EbpAudioInterval`: text. Update: in place.
+    /// `EbpAudioInterval`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-ebpaudiointerval)
     pub fn ebp_audio_interval(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EbpAudioInterval", value.into_expr())) }
-    /// `EbpLookaheadMs`: integer. Update: in place.
+    /// `EbpLookaheadMs`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-ebplookaheadms)
     pub fn ebp_lookahead_ms(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EbpLookaheadMs", value.into_expr())) }
-    /// `EbpPlacement`: text. Update: in place.
+    /// `EbpPlacement`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-ebpplacement)
     pub fn ebp_placement(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EbpPlacement", value.into_expr())) }
-    /// `EcmPid`: text. Update: in place.
+    /// `EcmPid`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-ecmpid)
     pub fn ecm_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EcmPid", value.into_expr())) }
-    /// `EsRateInPes`: text. Update: in place.
+    /// `EsRateInPes`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-esrateinpes)
     pub fn es_rate_in_pes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EsRateInPes", value.into_expr())) }
-    /// `EtvPlatformPid`: text. Update: in place.
+    /// `EtvPlatformPid`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-etvplatformpid)
     pub fn etv_platform_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EtvPlatformPid", value.into_expr())) }
-    /// `EtvSignalPid`: text. Update: in place.
+    /// `EtvSignalPid`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-etvsignalpid)
     pub fn etv_signal_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EtvSignalPid", value.into_expr())) }
-    /// `FragmentTime`: number. Update: in place.
+    /// `FragmentTime`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-fragmenttime)
     pub fn fragment_time(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "FragmentTime", value.into_expr())) }
-    /// `Klv`: text. Update: in place.
+    /// `Klv`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-klv)
     pub fn klv(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Klv", value.into_expr())) }
-    /// `KlvDataPids`: text. Update: in place.
+    /// `KlvDataPids`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-klvdatapids)
     pub fn klv_data_pids(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KlvDataPids", value.into_expr())) }
-    /// `NielsenId3Behavior`: text. Update: in place.
+    /// `NielsenId3Behavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-nielsenid3behavior)
     pub fn nielsen_id3_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NielsenId3Behavior", value.into_expr())) }
-    /// `NullPacketBitrate`: number. Update: in place.
+    /// `NullPacketBitrate`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-nullpacketbitrate)
     pub fn null_packet_bitrate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "NullPacketBitrate", value.into_expr())) }
-    /// `PatInterval`: integer. Update: in place.
+    /// `PatInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-patinterval)
     pub fn pat_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PatInterval", value.into_expr())) }
-    /// `PcrControl`: text. Update: in place.
+    /// `PcrControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-pcrcontrol)
     pub fn pcr_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PcrControl", value.into_expr())) }
-    /// `PcrPeriod`: integer. Update: in place.
+    /// `PcrPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-pcrperiod)
     pub fn pcr_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PcrPeriod", value.into_expr())) }
-    /// `PcrPid`: text. Update: in place.
+    /// `PcrPid`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-pcrpid)
     pub fn pcr_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PcrPid", value.into_expr())) }
-    /// `PmtInterval`: integer. Update: in place.
+    /// `PmtInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-pmtinterval)
     pub fn pmt_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PmtInterval", value.into_expr())) }
-    /// `PmtPid`: text. Update: in place.
+    /// `PmtPid`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-pmtpid)
     pub fn pmt_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PmtPid", value.into_expr())) }
-    /// `ProgramNum`: integer. Update: in place.
+    /// `ProgramNum`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-programnum)
     pub fn program_num(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProgramNum", value.into_expr())) }
-    /// `RateMode`: text. Update: in place.
+    /// `RateMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-ratemode)
     pub fn rate_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RateMode", value.into_expr())) }
-    /// `Scte27Pids`: text. Update: in place.
+    /// `Scte27Pids`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-scte27pids)
     pub fn scte27_pids(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scte27Pids", value.into_expr())) }
-    /// `Scte35Control`: text. Update: in place.
+    /// `Scte35Control`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-scte35control)
     pub fn scte35_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scte35Control", value.into_expr())) }
-    /// `Scte35Pid`: text. Update: in place.
+    /// `Scte35Pid`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-scte35pid)
     pub fn scte35_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scte35Pid", value.into_expr())) }
-    /// `Scte35PrerollPullupMilliseconds`: number. Update: in place.
+    /// `Scte35PrerollPullupMilliseconds`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-scte35prerollpullupmilliseconds)
     pub fn scte35_preroll_pullup_milliseconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Scte35PrerollPullupMilliseconds", value.into_expr())) }
-    /// `SegmentationMarkers`: text. Update: in place.
+    /// `SegmentationMarkers`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-segmentationmarkers)
     pub fn segmentation_markers(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentationMarkers", value.into_expr())) }
-    /// `SegmentationStyle`: text. Update: in place.
+    /// `SegmentationStyle`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-segmentationstyle)
     pub fn segmentation_style(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentationStyle", value.into_expr())) }
-    /// `SegmentationTime`: number. Update: in place.
+    /// `SegmentationTime`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-segmentationtime)
     pub fn segmentation_time(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "SegmentationTime", value.into_expr())) }
-    /// `TimedMetadataBehavior`: text. Update: in place.
+    /// `TimedMetadataBehavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-timedmetadatabehavior)
     pub fn timed_metadata_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimedMetadataBehavior", value.into_expr())) }
-    /// `TimedMetadataPid`: text. Update: in place.
+    /// `TimedMetadataPid`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-timedmetadatapid)
     pub fn timed_metadata_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimedMetadataPid", value.into_expr())) }
-    /// `TransportStreamId`: integer. Update: in place.
+    /// `TransportStreamId`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-transportstreamid)
     pub fn transport_stream_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TransportStreamId", value.into_expr())) }
-    /// `VideoPid`: text. Update: in place.
+    /// `VideoPid`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html#cfn-medialive-channel-m2tssettings-videopid)
     pub fn video_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VideoPid", value.into_expr())) }
 }
 impl Done for M2tsSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2130,43 +2130,43 @@ impl Done for M2tsSettings { fn into_props(self) -> Bag { self.0 } }
 impl M3u8Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AudioFramesPerPes`: integer. Update: in place.
+    /// `AudioFramesPerPes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m3u8settings.html#cfn-medialive-channel-m3u8settings-audioframesperpes)
     pub fn audio_frames_per_pes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AudioFramesPerPes", value.into_expr())) }
-    /// `AudioPids`: text. Update: in place.
+    /// `AudioPids`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m3u8settings.html#cfn-medialive-channel-m3u8settings-audiopids)
     pub fn audio_pids(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioPids", value.into_expr())) }
-    /// `EcmPid`: text. Update: in place.
+    /// `EcmPid`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m3u8settings.html#cfn-medialive-channel-m3u8settings-ecmpid)
     pub fn ecm_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EcmPid", value.into_expr())) }
-    /// `KlvBehavior`: text. Update: in place.
+    /// `KlvBehavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m3u8settings.html#cfn-medialive-channel-m3u8settings-klvbehavior)
     pub fn klv_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KlvBehavior", value.into_expr())) }
-    /// `KlvDataPids`: text. Update: in place.
+    /// `KlvDataPids`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m3u8settings.html#cfn-medialive-channel-m3u8settings-klvdatapids)
     pub fn klv_data_pids(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KlvDataPids", value.into_expr())) }
-    /// `NielsenId3Behavior`: text. Update: in place.
+    /// `NielsenId3Behavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m3u8settings.html#cfn-medialive-channel-m3u8settings-nielsenid3behavior)
     pub fn nielsen_id3_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NielsenId3Behavior", value.into_expr())) }
-    /// `PatInterval`: integer. Update: in place.
+    /// `PatInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m3u8settings.html#cfn-medialive-channel-m3u8settings-patinterval)
     pub fn pat_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PatInterval", value.into_expr())) }
-    /// `PcrControl`: text. Update: in place.
+    /// `PcrControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m3u8settings.html#cfn-medialive-channel-m3u8settings-pcrcontrol)
     pub fn pcr_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PcrControl", value.into_expr())) }
-    /// `PcrPeriod`: integer. Update: in place.
+    /// `PcrPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m3u8settings.html#cfn-medialive-channel-m3u8settings-pcrperiod)
     pub fn pcr_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PcrPeriod", value.into_expr())) }
-    /// `PcrPid`: text. Update: in place.
+    /// `PcrPid`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m3u8settings.html#cfn-medialive-channel-m3u8settings-pcrpid)
     pub fn pcr_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PcrPid", value.into_expr())) }
-    /// `PmtInterval`: integer. Update: in place.
+    /// `PmtInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m3u8settings.html#cfn-medialive-channel-m3u8settings-pmtinterval)
     pub fn pmt_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PmtInterval", value.into_expr())) }
-    /// `PmtPid`: text. Update: in place.
+    /// `PmtPid`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m3u8settings.html#cfn-medialive-channel-m3u8settings-pmtpid)
     pub fn pmt_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PmtPid", value.into_expr())) }
-    /// `ProgramNum`: integer. Update: in place.
+    /// `ProgramNum`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m3u8settings.html#cfn-medialive-channel-m3u8settings-programnum)
     pub fn program_num(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProgramNum", value.into_expr())) }
-    /// `Scte35Behavior`: text. Update: in place.
+    /// `Scte35Behavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m3u8settings.html#cfn-medialive-channel-m3u8settings-scte35behavior)
     pub fn scte35_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scte35Behavior", value.into_expr())) }
-    /// `Scte35Pid`: text. Update: in place.
+    /// `Scte35Pid`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m3u8settings.html#cfn-medialive-channel-m3u8settings-scte35pid)
     pub fn scte35_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scte35Pid", value.into_expr())) }
-    /// `TimedMetadataBehavior`: text. Update: in place.
+    /// `TimedMetadataBehavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m3u8settings.html#cfn-medialive-channel-m3u8settings-timedmetadatabehavior)
     pub fn timed_metadata_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimedMetadataBehavior", value.into_expr())) }
-    /// `TimedMetadataPid`: text. Update: in place.
+    /// `TimedMetadataPid`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m3u8settings.html#cfn-medialive-channel-m3u8settings-timedmetadatapid)
     pub fn timed_metadata_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimedMetadataPid", value.into_expr())) }
-    /// `TransportStreamId`: integer. Update: in place.
+    /// `TransportStreamId`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m3u8settings.html#cfn-medialive-channel-m3u8settings-transportstreamid)
     pub fn transport_stream_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TransportStreamId", value.into_expr())) }
-    /// `VideoPid`: text. Update: in place.
+    /// `VideoPid`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m3u8settings.html#cfn-medialive-channel-m3u8settings-videopid)
     pub fn video_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VideoPid", value.into_expr())) }
 }
 impl Done for M3u8Settings { fn into_props(self) -> Bag { self.0 } }
@@ -2175,9 +2175,9 @@ impl Done for M3u8Settings { fn into_props(self) -> Bag { self.0 } }
 impl MaintenanceCreateSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MaintenanceDay`: text. Update: in place.
+    /// `MaintenanceDay`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-maintenancecreatesettings.html#cfn-medialive-channel-maintenancecreatesettings-maintenanceday)
     pub fn maintenance_day(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaintenanceDay", value.into_expr())) }
-    /// `MaintenanceStartTime`: text. Update: in place.
+    /// `MaintenanceStartTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-maintenancecreatesettings.html#cfn-medialive-channel-maintenancecreatesettings-maintenancestarttime)
     pub fn maintenance_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaintenanceStartTime", value.into_expr())) }
 }
 impl Done for MaintenanceCreateSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2186,11 +2186,11 @@ impl Done for MaintenanceCreateSettings { fn into_props(self) -> Bag { self.0 } 
 impl MaintenanceUpdateSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MaintenanceDay`: text. Update: in place.
+    /// `MaintenanceDay`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-maintenanceupdatesettings.html#cfn-medialive-channel-maintenanceupdatesettings-maintenanceday)
     pub fn maintenance_day(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaintenanceDay", value.into_expr())) }
-    /// `MaintenanceScheduledDate`: text. Update: in place.
+    /// `MaintenanceScheduledDate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-maintenanceupdatesettings.html#cfn-medialive-channel-maintenanceupdatesettings-maintenancescheduleddate)
     pub fn maintenance_scheduled_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaintenanceScheduledDate", value.into_expr())) }
-    /// `MaintenanceStartTime`: text. Update: in place.
+    /// `MaintenanceStartTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-maintenanceupdatesettings.html#cfn-medialive-channel-maintenanceupdatesettings-maintenancestarttime)
     pub fn maintenance_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaintenanceStartTime", value.into_expr())) }
 }
 impl Done for MaintenanceUpdateSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2199,7 +2199,7 @@ impl Done for MaintenanceUpdateSettings { fn into_props(self) -> Bag { self.0 } 
 impl MediaConnectRouterGroupSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AvailabilityZones`: list of text. Update: in place.
+    /// `AvailabilityZones`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediaconnectroutergroupsettings.html#cfn-medialive-channel-mediaconnectroutergroupsettings-availabilityzones)
     pub fn availability_zones(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AvailabilityZones", value.into_expr())) }
 }
 impl Done for MediaConnectRouterGroupSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2208,9 +2208,9 @@ impl Done for MediaConnectRouterGroupSettings { fn into_props(self) -> Bag { sel
 impl MediaConnectRouterOutputConnectionMap {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Pipeline0`: text. Update: in place.
+    /// `Pipeline0`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediaconnectrouteroutputconnectionmap.html#cfn-medialive-channel-mediaconnectrouteroutputconnectionmap-pipeline0)
     pub fn pipeline0(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Pipeline0", value.into_expr())) }
-    /// `Pipeline1`: text. Update: in place.
+    /// `Pipeline1`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediaconnectrouteroutputconnectionmap.html#cfn-medialive-channel-mediaconnectrouteroutputconnectionmap-pipeline1)
     pub fn pipeline1(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Pipeline1", value.into_expr())) }
 }
 impl Done for MediaConnectRouterOutputConnectionMap { fn into_props(self) -> Bag { self.0 } }
@@ -2219,9 +2219,9 @@ impl Done for MediaConnectRouterOutputConnectionMap { fn into_props(self) -> Bag
 impl MediaConnectRouterOutputDestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EncryptionType`: text. Update: in place.
+    /// `EncryptionType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediaconnectrouteroutputdestinationsettings.html#cfn-medialive-channel-mediaconnectrouteroutputdestinationsettings-encryptiontype)
     pub fn encryption_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionType", value.into_expr())) }
-    /// `SecretArn`: text. Update: in place.
+    /// `SecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediaconnectrouteroutputdestinationsettings.html#cfn-medialive-channel-mediaconnectrouteroutputdestinationsettings-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
 }
 impl Done for MediaConnectRouterOutputDestinationSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2230,11 +2230,11 @@ impl Done for MediaConnectRouterOutputDestinationSettings { fn into_props(self) 
 impl MediaConnectRouterOutputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ConnectedRouterInputs`: `MediaConnectRouterOutputConnectionMap`. Update: in place.
+    /// `ConnectedRouterInputs`: `MediaConnectRouterOutputConnectionMap`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediaconnectrouteroutputsettings.html#cfn-medialive-channel-mediaconnectrouteroutputsettings-connectedrouterinputs)
     pub fn connected_router_inputs(self, value: impl Arg<MediaConnectRouterOutputConnectionMap>) -> Self { Self(put(self.0, "ConnectedRouterInputs", value.into_expr())) }
-    /// `ContainerSettings`: `UdpMediaConnectRouterContainerSettings`. Update: in place.
+    /// `ContainerSettings`: `UdpMediaConnectRouterContainerSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediaconnectrouteroutputsettings.html#cfn-medialive-channel-mediaconnectrouteroutputsettings-containersettings)
     pub fn container_settings(self, value: impl Arg<UdpMediaConnectRouterContainerSettings>) -> Self { Self(put(self.0, "ContainerSettings", value.into_expr())) }
-    /// `Destination`: `OutputLocationRef`. Update: in place.
+    /// `Destination`: `OutputLocationRef`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediaconnectrouteroutputsettings.html#cfn-medialive-channel-mediaconnectrouteroutputsettings-destination)
     pub fn destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
 }
 impl Done for MediaConnectRouterOutputSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2243,9 +2243,9 @@ impl Done for MediaConnectRouterOutputSettings { fn into_props(self) -> Bag { se
 impl MediaPackageGroupSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Destination`: `OutputLocationRef`. Update: in place.
+    /// `Destination`: `OutputLocationRef`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackagegroupsettings.html#cfn-medialive-channel-mediapackagegroupsettings-destination)
     pub fn destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
-    /// `MediapackageV2GroupSettings`: `MediaPackageV2GroupSettings`. Update: in place.
+    /// `MediapackageV2GroupSettings`: `MediaPackageV2GroupSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackagegroupsettings.html#cfn-medialive-channel-mediapackagegroupsettings-mediapackagev2groupsettings)
     pub fn mediapackage_v2_group_settings(self, value: impl Arg<MediaPackageV2GroupSettings>) -> Self { Self(put(self.0, "MediapackageV2GroupSettings", value.into_expr())) }
 }
 impl Done for MediaPackageGroupSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2254,15 +2254,15 @@ impl Done for MediaPackageGroupSettings { fn into_props(self) -> Bag { self.0 } 
 impl MediaPackageOutputDestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ChannelEndpointId`: text. Update: in place.
+    /// `ChannelEndpointId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackageoutputdestinationsettings.html#cfn-medialive-channel-mediapackageoutputdestinationsettings-channelendpointid)
     pub fn channel_endpoint_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelEndpointId", value.into_expr())) }
-    /// `ChannelGroup`: text. Update: in place.
+    /// `ChannelGroup`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackageoutputdestinationsettings.html#cfn-medialive-channel-mediapackageoutputdestinationsettings-channelgroup)
     pub fn channel_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelGroup", value.into_expr())) }
-    /// `ChannelId`: text. Update: in place.
+    /// `ChannelId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackageoutputdestinationsettings.html#cfn-medialive-channel-mediapackageoutputdestinationsettings-channelid)
     pub fn channel_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelId", value.into_expr())) }
-    /// `ChannelName`: text. Update: in place.
+    /// `ChannelName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackageoutputdestinationsettings.html#cfn-medialive-channel-mediapackageoutputdestinationsettings-channelname)
     pub fn channel_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelName", value.into_expr())) }
-    /// `MediaPackageRegionName`: text. Update: in place.
+    /// `MediaPackageRegionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackageoutputdestinationsettings.html#cfn-medialive-channel-mediapackageoutputdestinationsettings-mediapackageregionname)
     pub fn media_package_region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MediaPackageRegionName", value.into_expr())) }
 }
 impl Done for MediaPackageOutputDestinationSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2271,7 +2271,7 @@ impl Done for MediaPackageOutputDestinationSettings { fn into_props(self) -> Bag
 impl MediaPackageOutputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MediaPackageV2DestinationSettings`: `MediaPackageV2DestinationSettings`. Update: in place.
+    /// `MediaPackageV2DestinationSettings`: `MediaPackageV2DestinationSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackageoutputsettings.html#cfn-medialive-channel-mediapackageoutputsettings-mediapackagev2destinationsettings)
     pub fn media_package_v2_destination_settings(self, value: impl Arg<MediaPackageV2DestinationSettings>) -> Self { Self(put(self.0, "MediaPackageV2DestinationSettings", value.into_expr())) }
 }
 impl Done for MediaPackageOutputSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2280,15 +2280,15 @@ impl Done for MediaPackageOutputSettings { fn into_props(self) -> Bag { self.0 }
 impl MediaPackageV2DestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AudioGroupId`: text. Update: in place.
+    /// `AudioGroupId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackagev2destinationsettings.html#cfn-medialive-channel-mediapackagev2destinationsettings-audiogroupid)
     pub fn audio_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioGroupId", value.into_expr())) }
-    /// `AudioRenditionSets`: text. Update: in place.
+    /// `AudioRenditionSets`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackagev2destinationsettings.html#cfn-medialive-channel-mediapackagev2destinationsettings-audiorenditionsets)
     pub fn audio_rendition_sets(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioRenditionSets", value.into_expr())) }
-    /// `HlsAutoSelect`: text. Update: in place.
+    /// `HlsAutoSelect`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackagev2destinationsettings.html#cfn-medialive-channel-mediapackagev2destinationsettings-hlsautoselect)
     pub fn hls_auto_select(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HlsAutoSelect", value.into_expr())) }
-    /// `HlsDefault`: text. Update: in place.
+    /// `HlsDefault`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackagev2destinationsettings.html#cfn-medialive-channel-mediapackagev2destinationsettings-hlsdefault)
     pub fn hls_default(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HlsDefault", value.into_expr())) }
-    /// `OutputUsage`: list of text. Update: in place.
+    /// `OutputUsage`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackagev2destinationsettings.html#cfn-medialive-channel-mediapackagev2destinationsettings-outputusage)
     pub fn output_usage(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OutputUsage", value.into_expr())) }
 }
 impl Done for MediaPackageV2DestinationSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2297,29 +2297,29 @@ impl Done for MediaPackageV2DestinationSettings { fn into_props(self) -> Bag { s
 impl MediaPackageV2GroupSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AdditionalDestinations`: list of `AdditionalDestinations`. Update: in place.
+    /// `AdditionalDestinations`: list of `AdditionalDestinations`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackagev2groupsettings.html#cfn-medialive-channel-mediapackagev2groupsettings-additionaldestinations)
     pub fn additional_destinations(self, value: impl Arg<Arr<AdditionalDestinations>>) -> Self { Self(put(self.0, "AdditionalDestinations", value.into_expr())) }
-    /// `CaptionLanguageMappings`: list of `CaptionLanguageMapping`. Update: in place.
+    /// `CaptionLanguageMappings`: list of `CaptionLanguageMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackagev2groupsettings.html#cfn-medialive-channel-mediapackagev2groupsettings-captionlanguagemappings)
     pub fn caption_language_mappings(self, value: impl Arg<Arr<CaptionLanguageMapping>>) -> Self { Self(put(self.0, "CaptionLanguageMappings", value.into_expr())) }
-    /// `Id3Behavior`: text. Update: in place.
+    /// `Id3Behavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackagev2groupsettings.html#cfn-medialive-channel-mediapackagev2groupsettings-id3behavior)
     pub fn id3_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id3Behavior", value.into_expr())) }
-    /// `KlvBehavior`: text. Update: in place.
+    /// `KlvBehavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackagev2groupsettings.html#cfn-medialive-channel-mediapackagev2groupsettings-klvbehavior)
     pub fn klv_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KlvBehavior", value.into_expr())) }
-    /// `NielsenId3Behavior`: text. Update: in place.
+    /// `NielsenId3Behavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackagev2groupsettings.html#cfn-medialive-channel-mediapackagev2groupsettings-nielsenid3behavior)
     pub fn nielsen_id3_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NielsenId3Behavior", value.into_expr())) }
-    /// `Scte35Type`: text. Update: in place.
+    /// `Scte35Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackagev2groupsettings.html#cfn-medialive-channel-mediapackagev2groupsettings-scte35type)
     pub fn scte35_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scte35Type", value.into_expr())) }
-    /// `SegmentLength`: integer. Update: in place.
+    /// `SegmentLength`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackagev2groupsettings.html#cfn-medialive-channel-mediapackagev2groupsettings-segmentlength)
     pub fn segment_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentLength", value.into_expr())) }
-    /// `SegmentLengthUnits`: text. Update: in place.
+    /// `SegmentLengthUnits`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackagev2groupsettings.html#cfn-medialive-channel-mediapackagev2groupsettings-segmentlengthunits)
     pub fn segment_length_units(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentLengthUnits", value.into_expr())) }
-    /// `TimedMetadataId3Frame`: text. Update: in place.
+    /// `TimedMetadataId3Frame`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackagev2groupsettings.html#cfn-medialive-channel-mediapackagev2groupsettings-timedmetadataid3frame)
     pub fn timed_metadata_id3_frame(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimedMetadataId3Frame", value.into_expr())) }
-    /// `TimedMetadataId3Period`: integer. Update: in place.
+    /// `TimedMetadataId3Period`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackagev2groupsettings.html#cfn-medialive-channel-mediapackagev2groupsettings-timedmetadataid3period)
     pub fn timed_metadata_id3_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimedMetadataId3Period", value.into_expr())) }
-    /// `TimedMetadataPassthrough`: text. Update: in place.
+    /// `TimedMetadataPassthrough`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackagev2groupsettings.html#cfn-medialive-channel-mediapackagev2groupsettings-timedmetadatapassthrough)
     pub fn timed_metadata_passthrough(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimedMetadataPassthrough", value.into_expr())) }
-    /// `WatermarkingSettings`: `MediaPackageV2WatermarkingSettings`. Update: in place.
+    /// `WatermarkingSettings`: `MediaPackageV2WatermarkingSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackagev2groupsettings.html#cfn-medialive-channel-mediapackagev2groupsettings-watermarkingsettings)
     pub fn watermarking_settings(self, value: impl Arg<MediaPackageV2WatermarkingSettings>) -> Self { Self(put(self.0, "WatermarkingSettings", value.into_expr())) }
 }
 impl Done for MediaPackageV2GroupSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2328,7 +2328,7 @@ impl Done for MediaPackageV2GroupSettings { fn into_props(self) -> Bag { self.0 
 impl MediaPackageV2WatermarkingSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MediaPackageV2AbWatermarkerIrdetoSettings`: `CmafIngestMediaPackageV2AbWatermarkerIrdetoSettings`. Update: in place.
+    /// `MediaPackageV2AbWatermarkerIrdetoSettings`: `CmafIngestMediaPackageV2AbWatermarkerIrdetoSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackagev2watermarkingsettings.html#cfn-medialive-channel-mediapackagev2watermarkingsettings-mediapackagev2abwatermarkerirdetosettings)
     pub fn media_package_v2_ab_watermarker_irdeto_settings(self, value: impl Arg<CmafIngestMediaPackageV2AbWatermarkerIrdetoSettings>) -> Self { Self(put(self.0, "MediaPackageV2AbWatermarkerIrdetoSettings", value.into_expr())) }
 }
 impl Done for MediaPackageV2WatermarkingSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2337,9 +2337,9 @@ impl Done for MediaPackageV2WatermarkingSettings { fn into_props(self) -> Bag { 
 impl MotionGraphicsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MotionGraphicsInsertion`: text. Update: in place.
+    /// `MotionGraphicsInsertion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-motiongraphicsconfiguration.html#cfn-medialive-channel-motiongraphicsconfiguration-motiongraphicsinsertion)
     pub fn motion_graphics_insertion(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MotionGraphicsInsertion", value.into_expr())) }
-    /// `MotionGraphicsSettings`: `MotionGraphicsSettings`. Update: in place.
+    /// `MotionGraphicsSettings`: `MotionGraphicsSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-motiongraphicsconfiguration.html#cfn-medialive-channel-motiongraphicsconfiguration-motiongraphicssettings)
     pub fn motion_graphics_settings(self, value: impl Arg<MotionGraphicsSettings>) -> Self { Self(put(self.0, "MotionGraphicsSettings", value.into_expr())) }
 }
 impl Done for MotionGraphicsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2348,7 +2348,7 @@ impl Done for MotionGraphicsConfiguration { fn into_props(self) -> Bag { self.0 
 impl MotionGraphicsSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `HtmlMotionGraphicsSettings`: JSON. Update: in place.
+    /// `HtmlMotionGraphicsSettings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-motiongraphicssettings.html#cfn-medialive-channel-motiongraphicssettings-htmlmotiongraphicssettings)
     pub fn html_motion_graphics_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "HtmlMotionGraphicsSettings", value.into_expr())) }
 }
 impl Done for MotionGraphicsSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2357,11 +2357,11 @@ impl Done for MotionGraphicsSettings { fn into_props(self) -> Bag { self.0 } }
 impl Mp2Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Bitrate`: number. Update: in place.
+    /// `Bitrate`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mp2settings.html#cfn-medialive-channel-mp2settings-bitrate)
     pub fn bitrate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Bitrate", value.into_expr())) }
-    /// `CodingMode`: text. Update: in place.
+    /// `CodingMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mp2settings.html#cfn-medialive-channel-mp2settings-codingmode)
     pub fn coding_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodingMode", value.into_expr())) }
-    /// `SampleRate`: number. Update: in place.
+    /// `SampleRate`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mp2settings.html#cfn-medialive-channel-mp2settings-samplerate)
     pub fn sample_rate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "SampleRate", value.into_expr())) }
 }
 impl Done for Mp2Settings { fn into_props(self) -> Bag { self.0 } }
@@ -2370,7 +2370,7 @@ impl Done for Mp2Settings { fn into_props(self) -> Bag { self.0 } }
 impl Mpeg2FilterSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TemporalFilterSettings`: `TemporalFilterSettings`. Update: in place.
+    /// `TemporalFilterSettings`: `TemporalFilterSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mpeg2filtersettings.html#cfn-medialive-channel-mpeg2filtersettings-temporalfiltersettings)
     pub fn temporal_filter_settings(self, value: impl Arg<TemporalFilterSettings>) -> Self { Self(put(self.0, "TemporalFilterSettings", value.into_expr())) }
 }
 impl Done for Mpeg2FilterSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2379,39 +2379,39 @@ impl Done for Mpeg2FilterSettings { fn into_props(self) -> Bag { self.0 } }
 impl Mpeg2Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AdaptiveQuantization`: text. Update: in place.
+    /// `AdaptiveQuantization`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mpeg2settings.html#cfn-medialive-channel-mpeg2settings-adaptivequantization)
     pub fn adaptive_quantization(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdaptiveQuantization", value.into_expr())) }
-    /// `AfdSignaling`: text. Update: in place.
+    /// `AfdSignaling`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mpeg2settings.html#cfn-medialive-channel-mpeg2settings-afdsignaling)
     pub fn afd_signaling(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AfdSignaling", value.into_expr())) }
-    /// `ColorMetadata`: text. Update: in place.
+    /// `ColorMetadata`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mpeg2settings.html#cfn-medialive-channel-mpeg2settings-colormetadata)
     pub fn color_metadata(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ColorMetadata", value.into_expr())) }
-    /// `ColorSpace`: text. Update: in place.
+    /// `ColorSpace`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mpeg2settings.html#cfn-medialive-channel-mpeg2settings-colorspace)
     pub fn color_space(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ColorSpace", value.into_expr())) }
-    /// `DisplayAspectRatio`: text. Update: in place.
+    /// `DisplayAspectRatio`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mpeg2settings.html#cfn-medialive-channel-mpeg2settings-displayaspectratio)
     pub fn display_aspect_ratio(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayAspectRatio", value.into_expr())) }
-    /// `FilterSettings`: `Mpeg2FilterSettings`. Update: in place.
+    /// `FilterSettings`: `Mpeg2FilterSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mpeg2settings.html#cfn-medialive-channel-mpeg2settings-filtersettings)
     pub fn filter_settings(self, value: impl Arg<Mpeg2FilterSettings>) -> Self { Self(put(self.0, "FilterSettings", value.into_expr())) }
-    /// `FixedAfd`: text. Update: in place.
+    /// `FixedAfd`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mpeg2settings.html#cfn-medialive-channel-mpeg2settings-fixedafd)
     pub fn fixed_afd(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FixedAfd", value.into_expr())) }
-    /// `FramerateDenominator`: integer. Update: in place.
+    /// `FramerateDenominator`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mpeg2settings.html#cfn-medialive-channel-mpeg2settings-frameratedenominator)
     pub fn framerate_denominator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FramerateDenominator", value.into_expr())) }
-    /// `FramerateNumerator`: integer. Update: in place.
+    /// `FramerateNumerator`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mpeg2settings.html#cfn-medialive-channel-mpeg2settings-frameratenumerator)
     pub fn framerate_numerator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FramerateNumerator", value.into_expr())) }
-    /// `GopClosedCadence`: integer. Update: in place.
+    /// `GopClosedCadence`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mpeg2settings.html#cfn-medialive-channel-mpeg2settings-gopclosedcadence)
     pub fn gop_closed_cadence(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "GopClosedCadence", value.into_expr())) }
-    /// `GopNumBFrames`: integer. Update: in place.
+    /// `GopNumBFrames`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mpeg2settings.html#cfn-medialive-channel-mpeg2settings-gopnumbframes)
     pub fn gop_num_b_frames(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "GopNumBFrames", value.into_expr())) }
-    /// `GopSize`: number. Update: in place.
+    /// `GopSize`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mpeg2settings.html#cfn-medialive-channel-mpeg2settings-gopsize)
     pub fn gop_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "GopSize", value.into_expr())) }
-    /// `GopSizeUnits`: text. Update: in place.
+    /// `GopSizeUnits`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mpeg2settings.html#cfn-medialive-channel-mpeg2settings-gopsizeunits)
     pub fn gop_size_units(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GopSizeUnits", value.into_expr())) }
-    /// `ScanType`: text. Update: in place.
+    /// `ScanType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mpeg2settings.html#cfn-medialive-channel-mpeg2settings-scantype)
     pub fn scan_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScanType", value.into_expr())) }
-    /// `SubgopLength`: text. Update: in place.
+    /// `SubgopLength`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mpeg2settings.html#cfn-medialive-channel-mpeg2settings-subgoplength)
     pub fn subgop_length(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubgopLength", value.into_expr())) }
-    /// `TimecodeBurninSettings`: `TimecodeBurninSettings`. Update: in place.
+    /// `TimecodeBurninSettings`: `TimecodeBurninSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mpeg2settings.html#cfn-medialive-channel-mpeg2settings-timecodeburninsettings)
     pub fn timecode_burnin_settings(self, value: impl Arg<TimecodeBurninSettings>) -> Self { Self(put(self.0, "TimecodeBurninSettings", value.into_expr())) }
-    /// `TimecodeInsertion`: text. Update: in place.
+    /// `TimecodeInsertion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mpeg2settings.html#cfn-medialive-channel-mpeg2settings-timecodeinsertion)
     pub fn timecode_insertion(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimecodeInsertion", value.into_expr())) }
 }
 impl Done for Mpeg2Settings { fn into_props(self) -> Bag { self.0 } }
@@ -2420,43 +2420,43 @@ impl Done for Mpeg2Settings { fn into_props(self) -> Bag { self.0 } }
 impl MsSmoothGroupSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AcquisitionPointId`: text. Update: in place.
+    /// `AcquisitionPointId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mssmoothgroupsettings.html#cfn-medialive-channel-mssmoothgroupsettings-acquisitionpointid)
     pub fn acquisition_point_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcquisitionPointId", value.into_expr())) }
-    /// `AudioOnlyTimecodeControl`: text. Update: in place.
+    /// `AudioOnlyTimecodeControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mssmoothgroupsettings.html#cfn-medialive-channel-mssmoothgroupsettings-audioonlytimecodecontrol)
     pub fn audio_only_timecode_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioOnlyTimecodeControl", value.into_expr())) }
-    /// `CertificateMode`: text. Update: in place.
+    /// `CertificateMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mssmoothgroupsettings.html#cfn-medialive-channel-mssmoothgroupsettings-certificatemode)
     pub fn certificate_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateMode", value.into_expr())) }
-    /// `ConnectionRetryInterval`: integer. Update: in place.
+    /// `ConnectionRetryInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mssmoothgroupsettings.html#cfn-medialive-channel-mssmoothgroupsettings-connectionretryinterval)
     pub fn connection_retry_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConnectionRetryInterval", value.into_expr())) }
-    /// `Destination`: `OutputLocationRef`. Update: in place.
+    /// `Destination`: `OutputLocationRef`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mssmoothgroupsettings.html#cfn-medialive-channel-mssmoothgroupsettings-destination)
     pub fn destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
-    /// `EventId`: text. Update: in place.
+    /// `EventId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mssmoothgroupsettings.html#cfn-medialive-channel-mssmoothgroupsettings-eventid)
     pub fn event_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventId", value.into_expr())) }
-    /// `EventIdMode`: text. Update: in place.
+    /// `EventIdMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mssmoothgroupsettings.html#cfn-medialive-channel-mssmoothgroupsettings-eventidmode)
     pub fn event_id_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventIdMode", value.into_expr())) }
-    /// `EventStopBehavior`: text. Update: in place.
+    /// `EventStopBehavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mssmoothgroupsettings.html#cfn-medialive-channel-mssmoothgroupsettings-eventstopbehavior)
     pub fn event_stop_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventStopBehavior", value.into_expr())) }
-    /// `FilecacheDuration`: integer. Update: in place.
+    /// `FilecacheDuration`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mssmoothgroupsettings.html#cfn-medialive-channel-mssmoothgroupsettings-filecacheduration)
     pub fn filecache_duration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FilecacheDuration", value.into_expr())) }
-    /// `FragmentLength`: integer. Update: in place.
+    /// `FragmentLength`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mssmoothgroupsettings.html#cfn-medialive-channel-mssmoothgroupsettings-fragmentlength)
     pub fn fragment_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FragmentLength", value.into_expr())) }
-    /// `InputLossAction`: text. Update: in place.
+    /// `InputLossAction`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mssmoothgroupsettings.html#cfn-medialive-channel-mssmoothgroupsettings-inputlossaction)
     pub fn input_loss_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputLossAction", value.into_expr())) }
-    /// `NumRetries`: integer. Update: in place.
+    /// `NumRetries`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mssmoothgroupsettings.html#cfn-medialive-channel-mssmoothgroupsettings-numretries)
     pub fn num_retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumRetries", value.into_expr())) }
-    /// `RestartDelay`: integer. Update: in place.
+    /// `RestartDelay`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mssmoothgroupsettings.html#cfn-medialive-channel-mssmoothgroupsettings-restartdelay)
     pub fn restart_delay(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RestartDelay", value.into_expr())) }
-    /// `SegmentationMode`: text. Update: in place.
+    /// `SegmentationMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mssmoothgroupsettings.html#cfn-medialive-channel-mssmoothgroupsettings-segmentationmode)
     pub fn segmentation_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentationMode", value.into_expr())) }
-    /// `SendDelayMs`: integer. Update: in place.
+    /// `SendDelayMs`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mssmoothgroupsettings.html#cfn-medialive-channel-mssmoothgroupsettings-senddelayms)
     pub fn send_delay_ms(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SendDelayMs", value.into_expr())) }
-    /// `SparseTrackType`: text. Update: in place.
+    /// `SparseTrackType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mssmoothgroupsettings.html#cfn-medialive-channel-mssmoothgroupsettings-sparsetracktype)
     pub fn sparse_track_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SparseTrackType", value.into_expr())) }
-    /// `StreamManifestBehavior`: text. Update: in place.
+    /// `StreamManifestBehavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mssmoothgroupsettings.html#cfn-medialive-channel-mssmoothgroupsettings-streammanifestbehavior)
     pub fn stream_manifest_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamManifestBehavior", value.into_expr())) }
-    /// `TimestampOffset`: text. Update: in place.
+    /// `TimestampOffset`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mssmoothgroupsettings.html#cfn-medialive-channel-mssmoothgroupsettings-timestampoffset)
     pub fn timestamp_offset(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimestampOffset", value.into_expr())) }
-    /// `TimestampOffsetMode`: text. Update: in place.
+    /// `TimestampOffsetMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mssmoothgroupsettings.html#cfn-medialive-channel-mssmoothgroupsettings-timestampoffsetmode)
     pub fn timestamp_offset_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimestampOffsetMode", value.into_expr())) }
 }
 impl Done for MsSmoothGroupSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2465,9 +2465,9 @@ impl Done for MsSmoothGroupSettings { fn into_props(self) -> Bag { self.0 } }
 impl MsSmoothOutputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `H265PackagingType`: text. Update: in place.
+    /// `H265PackagingType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mssmoothoutputsettings.html#cfn-medialive-channel-mssmoothoutputsettings-h265packagingtype)
     pub fn h265_packaging_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "H265PackagingType", value.into_expr())) }
-    /// `NameModifier`: text. Update: in place.
+    /// `NameModifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mssmoothoutputsettings.html#cfn-medialive-channel-mssmoothoutputsettings-namemodifier)
     pub fn name_modifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NameModifier", value.into_expr())) }
 }
 impl Done for MsSmoothOutputSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2476,7 +2476,7 @@ impl Done for MsSmoothOutputSettings { fn into_props(self) -> Bag { self.0 } }
 impl MulticastInputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SourceIpAddress`: text. Update: in place.
+    /// `SourceIpAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multicastinputsettings.html#cfn-medialive-channel-multicastinputsettings-sourceipaddress)
     pub fn source_ip_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceIpAddress", value.into_expr())) }
 }
 impl Done for MulticastInputSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2485,7 +2485,7 @@ impl Done for MulticastInputSettings { fn into_props(self) -> Bag { self.0 } }
 impl MultiplexContainerSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MultiplexM2tsSettings`: `MultiplexM2tsSettings`. Update: in place.
+    /// `MultiplexM2tsSettings`: `MultiplexM2tsSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multiplexcontainersettings.html#cfn-medialive-channel-multiplexcontainersettings-multiplexm2tssettings)
     pub fn multiplex_m2ts_settings(self, value: impl Arg<MultiplexM2tsSettings>) -> Self { Self(put(self.0, "MultiplexM2tsSettings", value.into_expr())) }
 }
 impl Done for MultiplexContainerSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2501,33 +2501,33 @@ impl Done for MultiplexGroupSettings { fn into_props(self) -> Bag { self.0 } }
 impl MultiplexM2tsSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AbsentInputAudioBehavior`: text. Update: in place.
+    /// `AbsentInputAudioBehavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multiplexm2tssettings.html#cfn-medialive-channel-multiplexm2tssettings-absentinputaudiobehavior)
     pub fn absent_input_audio_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AbsentInputAudioBehavior", value.into_expr())) }
-    /// `Arib`: text. Update: in place.
+    /// `Arib`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multiplexm2tssettings.html#cfn-medialive-channel-multiplexm2tssettings-arib)
     pub fn arib(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arib", value.into_expr())) }
-    /// `AudioBufferModel`: text. Update: in place.
+    /// `AudioBufferModel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multiplexm2tssettings.html#cfn-medialive-channel-multiplexm2tssettings-audiobuffermodel)
     pub fn audio_buffer_model(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioBufferModel", value.into_expr())) }
-    /// `AudioFramesPerPes`: integer. Update: in place.
+    /// `AudioFramesPerPes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multiplexm2tssettings.html#cfn-medialive-channel-multiplexm2tssettings-audioframesperpes)
     pub fn audio_frames_per_pes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AudioFramesPerPes", value.into_expr())) }
-    /// `AudioStreamType`: text. Update: in place.
+    /// `AudioStreamType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multiplexm2tssettings.html#cfn-medialive-channel-multiplexm2tssettings-audiostreamtype)
     pub fn audio_stream_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioStreamType", value.into_expr())) }
-    /// `CcDescriptor`: text. Update: in place.
+    /// `CcDescriptor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multiplexm2tssettings.html#cfn-medialive-channel-multiplexm2tssettings-ccdescriptor)
     pub fn cc_descriptor(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CcDescriptor", value.into_expr())) }
-    /// `Ebif`: text. Update: in place.
+    /// `Ebif`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multiplexm2tssettings.html#cfn-medialive-channel-multiplexm2tssettings-ebif)
     pub fn ebif(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ebif", value.into_expr())) }
-    /// `EsRateInPes`: text. Update: in place.
+    /// `EsRateInPes`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multiplexm2tssettings.html#cfn-medialive-channel-multiplexm2tssettings-esrateinpes)
     pub fn es_rate_in_pes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EsRateInPes", value.into_expr())) }
-    /// `Klv`: text. Update: in place.
+    /// `Klv`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multiplexm2tssettings.html#cfn-medialive-channel-multiplexm2tssettings-klv)
     pub fn klv(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Klv", value.into_expr())) }
-    /// `NielsenId3Behavior`: text. Update: in place.
+    /// `NielsenId3Behavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multiplexm2tssettings.html#cfn-medialive-channel-multiplexm2tssettings-nielsenid3behavior)
     pub fn nielsen_id3_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NielsenId3Behavior", value.into_expr())) }
-    /// `PcrControl`: text. Update: in place.
+    /// `PcrControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multiplexm2tssettings.html#cfn-medialive-channel-multiplexm2tssettings-pcrcontrol)
     pub fn pcr_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PcrControl", value.into_expr())) }
-    /// `PcrPeriod`: integer. Update: in place.
+    /// `PcrPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multiplexm2tssettings.html#cfn-medialive-channel-multiplexm2tssettings-pcrperiod)
     pub fn pcr_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PcrPeriod", value.into_expr())) }
-    /// `Scte35Control`: text. Update: in place.
+    /// `Scte35Control`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multiplexm2tssettings.html#cfn-medialive-channel-multiplexm2tssettings-scte35control)
     pub fn scte35_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scte35Control", value.into_expr())) }
-    /// `Scte35PrerollPullupMilliseconds`: number. Update: in place.
+    /// `Scte35PrerollPullupMilliseconds`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multiplexm2tssettings.html#cfn-medialive-channel-multiplexm2tssettings-scte35prerollpullupmilliseconds)
     pub fn scte35_preroll_pullup_milliseconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Scte35PrerollPullupMilliseconds", value.into_expr())) }
 }
 impl Done for MultiplexM2tsSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2536,9 +2536,9 @@ impl Done for MultiplexM2tsSettings { fn into_props(self) -> Bag { self.0 } }
 impl MultiplexOutputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ContainerSettings`: `MultiplexContainerSettings`. Update: in place.
+    /// `ContainerSettings`: `MultiplexContainerSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multiplexoutputsettings.html#cfn-medialive-channel-multiplexoutputsettings-containersettings)
     pub fn container_settings(self, value: impl Arg<MultiplexContainerSettings>) -> Self { Self(put(self.0, "ContainerSettings", value.into_expr())) }
-    /// `Destination`: `OutputLocationRef`. Update: in place.
+    /// `Destination`: `OutputLocationRef`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multiplexoutputsettings.html#cfn-medialive-channel-multiplexoutputsettings-destination)
     pub fn destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
 }
 impl Done for MultiplexOutputSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2547,9 +2547,9 @@ impl Done for MultiplexOutputSettings { fn into_props(self) -> Bag { self.0 } }
 impl MultiplexProgramChannelDestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MultiplexId`: text. Update: in place.
+    /// `MultiplexId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multiplexprogramchanneldestinationsettings.html#cfn-medialive-channel-multiplexprogramchanneldestinationsettings-multiplexid)
     pub fn multiplex_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MultiplexId", value.into_expr())) }
-    /// `ProgramName`: text. Update: in place.
+    /// `ProgramName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multiplexprogramchanneldestinationsettings.html#cfn-medialive-channel-multiplexprogramchanneldestinationsettings-programname)
     pub fn program_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProgramName", value.into_expr())) }
 }
 impl Done for MultiplexProgramChannelDestinationSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2558,11 +2558,11 @@ impl Done for MultiplexProgramChannelDestinationSettings { fn into_props(self) -
 impl NetworkInputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `HlsInputSettings`: `HlsInputSettings`. Update: in place.
+    /// `HlsInputSettings`: `HlsInputSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-networkinputsettings.html#cfn-medialive-channel-networkinputsettings-hlsinputsettings)
     pub fn hls_input_settings(self, value: impl Arg<HlsInputSettings>) -> Self { Self(put(self.0, "HlsInputSettings", value.into_expr())) }
-    /// `MulticastInputSettings`: `MulticastInputSettings`. Update: in place.
+    /// `MulticastInputSettings`: `MulticastInputSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-networkinputsettings.html#cfn-medialive-channel-networkinputsettings-multicastinputsettings)
     pub fn multicast_input_settings(self, value: impl Arg<MulticastInputSettings>) -> Self { Self(put(self.0, "MulticastInputSettings", value.into_expr())) }
-    /// `ServerValidation`: text. Update: in place.
+    /// `ServerValidation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-networkinputsettings.html#cfn-medialive-channel-networkinputsettings-servervalidation)
     pub fn server_validation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerValidation", value.into_expr())) }
 }
 impl Done for NetworkInputSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2571,11 +2571,11 @@ impl Done for NetworkInputSettings { fn into_props(self) -> Bag { self.0 } }
 impl NielsenCBET {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CbetCheckDigitString`: text. Update: in place.
+    /// `CbetCheckDigitString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-nielsencbet.html#cfn-medialive-channel-nielsencbet-cbetcheckdigitstring)
     pub fn cbet_check_digit_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CbetCheckDigitString", value.into_expr())) }
-    /// `CbetStepaside`: text. Update: in place.
+    /// `CbetStepaside`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-nielsencbet.html#cfn-medialive-channel-nielsencbet-cbetstepaside)
     pub fn cbet_stepaside(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CbetStepaside", value.into_expr())) }
-    /// `Csid`: text. Update: in place.
+    /// `Csid`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-nielsencbet.html#cfn-medialive-channel-nielsencbet-csid)
     pub fn csid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Csid", value.into_expr())) }
 }
 impl Done for NielsenCBET { fn into_props(self) -> Bag { self.0 } }
@@ -2584,9 +2584,9 @@ impl Done for NielsenCBET { fn into_props(self) -> Bag { self.0 } }
 impl NielsenConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DistributorId`: text. Update: in place.
+    /// `DistributorId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-nielsenconfiguration.html#cfn-medialive-channel-nielsenconfiguration-distributorid)
     pub fn distributor_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DistributorId", value.into_expr())) }
-    /// `NielsenPcmToId3Tagging`: text. Update: in place.
+    /// `NielsenPcmToId3Tagging`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-nielsenconfiguration.html#cfn-medialive-channel-nielsenconfiguration-nielsenpcmtoid3tagging)
     pub fn nielsen_pcm_to_id3_tagging(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NielsenPcmToId3Tagging", value.into_expr())) }
 }
 impl Done for NielsenConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -2595,11 +2595,11 @@ impl Done for NielsenConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl NielsenNaesIiNw {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CheckDigitString`: text. Update: in place.
+    /// `CheckDigitString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-nielsennaesiinw.html#cfn-medialive-channel-nielsennaesiinw-checkdigitstring)
     pub fn check_digit_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CheckDigitString", value.into_expr())) }
-    /// `Sid`: number. Update: in place.
+    /// `Sid`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-nielsennaesiinw.html#cfn-medialive-channel-nielsennaesiinw-sid)
     pub fn sid(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Sid", value.into_expr())) }
-    /// `Timezone`: text. Update: in place.
+    /// `Timezone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-nielsennaesiinw.html#cfn-medialive-channel-nielsennaesiinw-timezone)
     pub fn timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timezone", value.into_expr())) }
 }
 impl Done for NielsenNaesIiNw { fn into_props(self) -> Bag { self.0 } }
@@ -2608,11 +2608,11 @@ impl Done for NielsenNaesIiNw { fn into_props(self) -> Bag { self.0 } }
 impl NielsenNaesIiNwOnlySettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CheckDigitString`: text. Update: in place.
+    /// `CheckDigitString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-nielsennaesiinwonlysettings.html#cfn-medialive-channel-nielsennaesiinwonlysettings-checkdigitstring)
     pub fn check_digit_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CheckDigitString", value.into_expr())) }
-    /// `Sid`: number. Update: in place.
+    /// `Sid`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-nielsennaesiinwonlysettings.html#cfn-medialive-channel-nielsennaesiinwonlysettings-sid)
     pub fn sid(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Sid", value.into_expr())) }
-    /// `Timezone`: text. Update: in place.
+    /// `Timezone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-nielsennaesiinwonlysettings.html#cfn-medialive-channel-nielsennaesiinwonlysettings-timezone)
     pub fn timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timezone", value.into_expr())) }
 }
 impl Done for NielsenNaesIiNwOnlySettings { fn into_props(self) -> Bag { self.0 } }
@@ -2621,13 +2621,13 @@ impl Done for NielsenNaesIiNwOnlySettings { fn into_props(self) -> Bag { self.0 
 impl NielsenWatermarksSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `NielsenCbetSettings`: `NielsenCBET`. Update: in place.
+    /// `NielsenCbetSettings`: `NielsenCBET`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-nielsenwatermarkssettings.html#cfn-medialive-channel-nielsenwatermarkssettings-nielsencbetsettings)
     pub fn nielsen_cbet_settings(self, value: impl Arg<NielsenCBET>) -> Self { Self(put(self.0, "NielsenCbetSettings", value.into_expr())) }
-    /// `NielsenDistributionType`: text. Update: in place.
+    /// `NielsenDistributionType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-nielsenwatermarkssettings.html#cfn-medialive-channel-nielsenwatermarkssettings-nielsendistributiontype)
     pub fn nielsen_distribution_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NielsenDistributionType", value.into_expr())) }
-    /// `NielsenNaesIiNwSettings`: `NielsenNaesIiNwOnlySettings`. Update: in place.
+    /// `NielsenNaesIiNwSettings`: `NielsenNaesIiNwOnlySettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-nielsenwatermarkssettings.html#cfn-medialive-channel-nielsenwatermarkssettings-nielsennaesiinwsettings)
     pub fn nielsen_naes_ii_nw_settings(self, value: impl Arg<NielsenNaesIiNwOnlySettings>) -> Self { Self(put(self.0, "NielsenNaesIiNwSettings", value.into_expr())) }
-    /// `NielsenNwOnlySettings`: `NielsenNaesIiNwOnlySettings`. Update: in place.
+    /// `NielsenNwOnlySettings`: `NielsenNaesIiNwOnlySettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-nielsenwatermarkssettings.html#cfn-medialive-channel-nielsenwatermarkssettings-nielsennwonlysettings)
     pub fn nielsen_nw_only_settings(self, value: impl Arg<NielsenNaesIiNwOnlySettings>) -> Self { Self(put(self.0, "NielsenNwOnlySettings", value.into_expr())) }
 }
 impl Done for NielsenWatermarksSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2636,15 +2636,15 @@ impl Done for NielsenWatermarksSettings { fn into_props(self) -> Bag { self.0 } 
 impl Output {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AudioDescriptionNames`: list of text. Update: in place.
+    /// `AudioDescriptionNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-output.html#cfn-medialive-channel-output-audiodescriptionnames)
     pub fn audio_description_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AudioDescriptionNames", value.into_expr())) }
-    /// `CaptionDescriptionNames`: list of text. Update: in place.
+    /// `CaptionDescriptionNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-output.html#cfn-medialive-channel-output-captiondescriptionnames)
     pub fn caption_description_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CaptionDescriptionNames", value.into_expr())) }
-    /// `OutputName`: text. Update: in place.
+    /// `OutputName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-output.html#cfn-medialive-channel-output-outputname)
     pub fn output_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputName", value.into_expr())) }
-    /// `OutputSettings`: `OutputSettings`. Update: in place.
+    /// `OutputSettings`: `OutputSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-output.html#cfn-medialive-channel-output-outputsettings)
     pub fn output_settings(self, value: impl Arg<OutputSettings>) -> Self { Self(put(self.0, "OutputSettings", value.into_expr())) }
-    /// `VideoDescriptionName`: text. Update: in place.
+    /// `VideoDescriptionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-output.html#cfn-medialive-channel-output-videodescriptionname)
     pub fn video_description_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VideoDescriptionName", value.into_expr())) }
 }
 impl Done for Output { fn into_props(self) -> Bag { self.0 } }
@@ -2653,19 +2653,19 @@ impl Done for Output { fn into_props(self) -> Bag { self.0 } }
 impl OutputDestination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Id`: text. Update: in place.
+    /// `Id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputdestination.html#cfn-medialive-channel-outputdestination-id)
     pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
-    /// `LogicalInterfaceNames`: list of text. Update: in place.
+    /// `LogicalInterfaceNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputdestination.html#cfn-medialive-channel-outputdestination-logicalinterfacenames)
     pub fn logical_interface_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogicalInterfaceNames", value.into_expr())) }
-    /// `MediaConnectRouterSettings`: list of `MediaConnectRouterOutputDestinationSettings`. Update: in place.
+    /// `MediaConnectRouterSettings`: list of `MediaConnectRouterOutputDestinationSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputdestination.html#cfn-medialive-channel-outputdestination-mediaconnectroutersettings)
     pub fn media_connect_router_settings(self, value: impl Arg<Arr<MediaConnectRouterOutputDestinationSettings>>) -> Self { Self(put(self.0, "MediaConnectRouterSettings", value.into_expr())) }
-    /// `MediaPackageSettings`: list of `MediaPackageOutputDestinationSettings`. Update: in place.
+    /// `MediaPackageSettings`: list of `MediaPackageOutputDestinationSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputdestination.html#cfn-medialive-channel-outputdestination-mediapackagesettings)
     pub fn media_package_settings(self, value: impl Arg<Arr<MediaPackageOutputDestinationSettings>>) -> Self { Self(put(self.0, "MediaPackageSettings", value.into_expr())) }
-    /// `MultiplexSettings`: `MultiplexProgramChannelDestinationSettings`. Update: in place.
+    /// `MultiplexSettings`: `MultiplexProgramChannelDestinationSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputdestination.html#cfn-medialive-channel-outputdestination-multiplexsettings)
     pub fn multiplex_settings(self, value: impl Arg<MultiplexProgramChannelDestinationSettings>) -> Self { Self(put(self.0, "MultiplexSettings", value.into_expr())) }
-    /// `Settings`: list of `OutputDestinationSettings`. Update: in place.
+    /// `Settings`: list of `OutputDestinationSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputdestination.html#cfn-medialive-channel-outputdestination-settings)
     pub fn settings(self, value: impl Arg<Arr<OutputDestinationSettings>>) -> Self { Self(put(self.0, "Settings", value.into_expr())) }
-    /// `SrtSettings`: list of `SrtOutputDestinationSettings`. Update: in place.
+    /// `SrtSettings`: list of `SrtOutputDestinationSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputdestination.html#cfn-medialive-channel-outputdestination-srtsettings)
     pub fn srt_settings(self, value: impl Arg<Arr<SrtOutputDestinationSettings>>) -> Self { Self(put(self.0, "SrtSettings", value.into_expr())) }
 }
 impl Done for OutputDestination { fn into_props(self) -> Bag { self.0 } }
@@ -2674,15 +2674,15 @@ impl Done for OutputDestination { fn into_props(self) -> Bag { self.0 } }
 impl OutputDestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PasswordParam`: text. Update: in place.
+    /// `PasswordParam`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputdestinationsettings.html#cfn-medialive-channel-outputdestinationsettings-passwordparam)
     pub fn password_param(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PasswordParam", value.into_expr())) }
-    /// `StreamName`: text. Update: in place.
+    /// `StreamName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputdestinationsettings.html#cfn-medialive-channel-outputdestinationsettings-streamname)
     pub fn stream_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamName", value.into_expr())) }
-    /// `Url`: text. Update: in place.
+    /// `Url`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputdestinationsettings.html#cfn-medialive-channel-outputdestinationsettings-url)
     pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
-    /// `Username`: text. Update: in place.
+    /// `Username`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputdestinationsettings.html#cfn-medialive-channel-outputdestinationsettings-username)
     pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
-    /// `VirtualSourceAddress`: text. Update: in place.
+    /// `VirtualSourceAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputdestinationsettings.html#cfn-medialive-channel-outputdestinationsettings-virtualsourceaddress)
     pub fn virtual_source_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualSourceAddress", value.into_expr())) }
 }
 impl Done for OutputDestinationSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2691,11 +2691,11 @@ impl Done for OutputDestinationSettings { fn into_props(self) -> Bag { self.0 } 
 impl OutputGroup {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputgroup.html#cfn-medialive-channel-outputgroup-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `OutputGroupSettings`: `OutputGroupSettings`. Update: in place.
+    /// `OutputGroupSettings`: `OutputGroupSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputgroup.html#cfn-medialive-channel-outputgroup-outputgroupsettings)
     pub fn output_group_settings(self, value: impl Arg<OutputGroupSettings>) -> Self { Self(put(self.0, "OutputGroupSettings", value.into_expr())) }
-    /// `Outputs`: list of `Output`. Update: in place.
+    /// `Outputs`: list of `Output`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputgroup.html#cfn-medialive-channel-outputgroup-outputs)
     pub fn outputs(self, value: impl Arg<Arr<Output>>) -> Self { Self(put(self.0, "Outputs", value.into_expr())) }
 }
 impl Done for OutputGroup { fn into_props(self) -> Bag { self.0 } }
@@ -2704,27 +2704,27 @@ impl Done for OutputGroup { fn into_props(self) -> Bag { self.0 } }
 impl OutputGroupSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ArchiveGroupSettings`: `ArchiveGroupSettings`. Update: in place.
+    /// `ArchiveGroupSettings`: `ArchiveGroupSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputgroupsettings.html#cfn-medialive-channel-outputgroupsettings-archivegroupsettings)
     pub fn archive_group_settings(self, value: impl Arg<ArchiveGroupSettings>) -> Self { Self(put(self.0, "ArchiveGroupSettings", value.into_expr())) }
-    /// `CmafIngestGroupSettings`: `CmafIngestGroupSettings`. Update: in place.
+    /// `CmafIngestGroupSettings`: `CmafIngestGroupSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputgroupsettings.html#cfn-medialive-channel-outputgroupsettings-cmafingestgroupsettings)
     pub fn cmaf_ingest_group_settings(self, value: impl Arg<CmafIngestGroupSettings>) -> Self { Self(put(self.0, "CmafIngestGroupSettings", value.into_expr())) }
-    /// `FrameCaptureGroupSettings`: `FrameCaptureGroupSettings`. Update: in place.
+    /// `FrameCaptureGroupSettings`: `FrameCaptureGroupSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputgroupsettings.html#cfn-medialive-channel-outputgroupsettings-framecapturegroupsettings)
     pub fn frame_capture_group_settings(self, value: impl Arg<FrameCaptureGroupSettings>) -> Self { Self(put(self.0, "FrameCaptureGroupSettings", value.into_expr())) }
-    /// `HlsGroupSettings`: `HlsGroupSettings`. Update: in place.
+    /// `HlsGroupSettings`: `HlsGroupSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputgroupsettings.html#cfn-medialive-channel-outputgroupsettings-hlsgroupsettings)
     pub fn hls_group_settings(self, value: impl Arg<HlsGroupSettings>) -> Self { Self(put(self.0, "HlsGroupSettings", value.into_expr())) }
-    /// `MediaConnectRouterGroupSettings`: `MediaConnectRouterGroupSettings`. Update: in place.
+    /// `MediaConnectRouterGroupSettings`: `MediaConnectRouterGroupSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputgroupsettings.html#cfn-medialive-channel-outputgroupsettings-mediaconnectroutergroupsettings)
     pub fn media_connect_router_group_settings(self, value: impl Arg<MediaConnectRouterGroupSettings>) -> Self { Self(put(self.0, "MediaConnectRouterGroupSettings", value.into_expr())) }
-    /// `MediaPackageGroupSettings`: `MediaPackageGroupSettings`. Update: in place.
+    /// `MediaPackageGroupSettings`: `MediaPackageGroupSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputgroupsettings.html#cfn-medialive-channel-outputgroupsettings-mediapackagegroupsettings)
     pub fn media_package_group_settings(self, value: impl Arg<MediaPackageGroupSettings>) -> Self { Self(put(self.0, "MediaPackageGroupSettings", value.into_expr())) }
-    /// `MsSmoothGroupSettings`: `MsSmoothGroupSettings`. Update: in place.
+    /// `MsSmoothGroupSettings`: `MsSmoothGroupSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputgroupsettings.html#cfn-medialive-channel-outputgroupsettings-mssmoothgroupsettings)
     pub fn ms_smooth_group_settings(self, value: impl Arg<MsSmoothGroupSettings>) -> Self { Self(put(self.0, "MsSmoothGroupSettings", value.into_expr())) }
-    /// `MultiplexGroupSettings`: JSON. Update: in place.
+    /// `MultiplexGroupSettings`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputgroupsettings.html#cfn-medialive-channel-outputgroupsettings-multiplexgroupsettings)
     pub fn multiplex_group_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "MultiplexGroupSettings", value.into_expr())) }
-    /// `RtmpGroupSettings`: `RtmpGroupSettings`. Update: in place.
+    /// `RtmpGroupSettings`: `RtmpGroupSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputgroupsettings.html#cfn-medialive-channel-outputgroupsettings-rtmpgroupsettings)
     pub fn rtmp_group_settings(self, value: impl Arg<RtmpGroupSettings>) -> Self { Self(put(self.0, "RtmpGroupSettings", value.into_expr())) }
-    /// `SrtGroupSettings`: `SrtGroupSettings`. Update: in place.
+    /// `SrtGroupSettings`: `SrtGroupSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputgroupsettings.html#cfn-medialive-channel-outputgroupsettings-srtgroupsettings)
     pub fn srt_group_settings(self, value: impl Arg<SrtGroupSettings>) -> Self { Self(put(self.0, "SrtGroupSettings", value.into_expr())) }
-    /// `UdpGroupSettings`: `UdpGroupSettings`. Update: in place.
+    /// `UdpGroupSettings`: `UdpGroupSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputgroupsettings.html#cfn-medialive-channel-outputgroupsettings-udpgroupsettings)
     pub fn udp_group_settings(self, value: impl Arg<UdpGroupSettings>) -> Self { Self(put(self.0, "UdpGroupSettings", value.into_expr())) }
 }
 impl Done for OutputGroupSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2733,7 +2733,7 @@ impl Done for OutputGroupSettings { fn into_props(self) -> Bag { self.0 } }
 impl OutputLocationRef {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DestinationRefId`: text. Update: in place.
+    /// `DestinationRefId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputlocationref.html#cfn-medialive-channel-outputlocationref-destinationrefid)
     pub fn destination_ref_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationRefId", value.into_expr())) }
 }
 impl Done for OutputLocationRef { fn into_props(self) -> Bag { self.0 } }
@@ -2742,11 +2742,11 @@ impl Done for OutputLocationRef { fn into_props(self) -> Bag { self.0 } }
 impl OutputLockingSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DisabledLockingSettings`: `DisabledLockingSettings`. Update: in place.
+    /// `DisabledLockingSettings`: `DisabledLockingSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputlockingsettings.html#cfn-medialive-channel-outputlockingsettings-disabledlockingsettings)
     pub fn disabled_locking_settings(self, value: impl Arg<DisabledLockingSettings>) -> Self { Self(put(self.0, "DisabledLockingSettings", value.into_expr())) }
-    /// `EpochLockingSettings`: `EpochLockingSettings`. Update: in place.
+    /// `EpochLockingSettings`: `EpochLockingSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputlockingsettings.html#cfn-medialive-channel-outputlockingsettings-epochlockingsettings)
     pub fn epoch_locking_settings(self, value: impl Arg<EpochLockingSettings>) -> Self { Self(put(self.0, "EpochLockingSettings", value.into_expr())) }
-    /// `PipelineLockingSettings`: `PipelineLockingSettings`. Update: in place.
+    /// `PipelineLockingSettings`: `PipelineLockingSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputlockingsettings.html#cfn-medialive-channel-outputlockingsettings-pipelinelockingsettings)
     pub fn pipeline_locking_settings(self, value: impl Arg<PipelineLockingSettings>) -> Self { Self(put(self.0, "PipelineLockingSettings", value.into_expr())) }
 }
 impl Done for OutputLockingSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2755,27 +2755,27 @@ impl Done for OutputLockingSettings { fn into_props(self) -> Bag { self.0 } }
 impl OutputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ArchiveOutputSettings`: `ArchiveOutputSettings`. Update: in place.
+    /// `ArchiveOutputSettings`: `ArchiveOutputSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputsettings.html#cfn-medialive-channel-outputsettings-archiveoutputsettings)
     pub fn archive_output_settings(self, value: impl Arg<ArchiveOutputSettings>) -> Self { Self(put(self.0, "ArchiveOutputSettings", value.into_expr())) }
-    /// `CmafIngestOutputSettings`: `CmafIngestFrameCaptureOutputSettings`. Update: in place.
+    /// `CmafIngestOutputSettings`: `CmafIngestFrameCaptureOutputSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputsettings.html#cfn-medialive-channel-outputsettings-cmafingestoutputsettings)
     pub fn cmaf_ingest_output_settings(self, value: impl Arg<CmafIngestFrameCaptureOutputSettings>) -> Self { Self(put(self.0, "CmafIngestOutputSettings", value.into_expr())) }
-    /// `FrameCaptureOutputSettings`: `CmafIngestFrameCaptureOutputSettings`. Update: in place.
+    /// `FrameCaptureOutputSettings`: `CmafIngestFrameCaptureOutputSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputsettings.html#cfn-medialive-channel-outputsettings-framecaptureoutputsettings)
     pub fn frame_capture_output_settings(self, value: impl Arg<CmafIngestFrameCaptureOutputSettings>) -> Self { Self(put(self.0, "FrameCaptureOutputSettings", value.into_expr())) }
-    /// `HlsOutputSettings`: `HlsOutputSettings`. Update: in place.
+    /// `HlsOutputSettings`: `HlsOutputSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputsettings.html#cfn-medialive-channel-outputsettings-hlsoutputsettings)
     pub fn hls_output_settings(self, value: impl Arg<HlsOutputSettings>) -> Self { Self(put(self.0, "HlsOutputSettings", value.into_expr())) }
-    /// `MediaConnectRouterOutputSettings`: `MediaConnectRouterOutputSettings`. Update: in place.
+    /// `MediaConnectRouterOutputSettings`: `MediaConnectRouterOutputSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputsettings.html#cfn-medialive-channel-outputsettings-mediaconnectrouteroutputsettings)
     pub fn media_connect_router_output_settings(self, value: impl Arg<MediaConnectRouterOutputSettings>) -> Self { Self(put(self.0, "MediaConnectRouterOutputSettings", value.into_expr())) }
-    /// `MediaPackageOutputSettings`: `MediaPackageOutputSettings`. Update: in place.
+    /// `MediaPackageOutputSettings`: `MediaPackageOutputSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputsettings.html#cfn-medialive-channel-outputsettings-mediapackageoutputsettings)
     pub fn media_package_output_settings(self, value: impl Arg<MediaPackageOutputSettings>) -> Self { Self(put(self.0, "MediaPackageOutputSettings", value.into_expr())) }
-    /// `MsSmoothOutputSettings`: `MsSmoothOutputSettings`. Update: in place.
+    /// `MsSmoothOutputSettings`: `MsSmoothOutputSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputsettings.html#cfn-medialive-channel-outputsettings-mssmoothoutputsettings)
     pub fn ms_smooth_output_settings(self, value: impl Arg<MsSmoothOutputSettings>) -> Self { Self(put(self.0, "MsSmoothOutputSettings", value.into_expr())) }
-    /// `MultiplexOutputSettings`: `MultiplexOutputSettings`. Update: in place.
+    /// `MultiplexOutputSettings`: `MultiplexOutputSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputsettings.html#cfn-medialive-channel-outputsettings-multiplexoutputsettings)
     pub fn multiplex_output_settings(self, value: impl Arg<MultiplexOutputSettings>) -> Self { Self(put(self.0, "MultiplexOutputSettings", value.into_expr())) }
-    /// `RtmpOutputSettings`: `RtmpOutputSettings`. Update: in place.
+    /// `RtmpOutputSettings`: `RtmpOutputSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputsettings.html#cfn-medialive-channel-outputsettings-rtmpoutputsettings)
     pub fn rtmp_output_settings(self, value: impl Arg<RtmpOutputSettings>) -> Self { Self(put(self.0, "RtmpOutputSettings", value.into_expr())) }
-    /// `SrtOutputSettings`: `SrtOutputSettings`. Update: in place.
+    /// `SrtOutputSettings`: `SrtOutputSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputsettings.html#cfn-medialive-channel-outputsettings-srtoutputsettings)
     pub fn srt_output_settings(self, value: impl Arg<SrtOutputSettings>) -> Self { Self(put(self.0, "SrtOutputSettings", value.into_expr())) }
-    /// `UdpOutputSettings`: `UdpOutputSettings`. Update: in place.
+    /// `UdpOutputSettings`: `UdpOutputSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputsettings.html#cfn-medialive-channel-outputsettings-udpoutputsettings)
     pub fn udp_output_settings(self, value: impl Arg<UdpOutputSettings>) -> Self { Self(put(self.0, "UdpOutputSettings", value.into_expr())) }
 }
 impl Done for OutputSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2791,9 +2791,9 @@ impl Done for PassThroughSettings { fn into_props(self) -> Bag { self.0 } }
 impl PipelineLockingSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CustomEpoch`: text. Update: in place.
+    /// `CustomEpoch`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-pipelinelockingsettings.html#cfn-medialive-channel-pipelinelockingsettings-customepoch)
     pub fn custom_epoch(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomEpoch", value.into_expr())) }
-    /// `PipelineLockingMethod`: text. Update: in place.
+    /// `PipelineLockingMethod`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-pipelinelockingsettings.html#cfn-medialive-channel-pipelinelockingsettings-pipelinelockingmethod)
     pub fn pipeline_locking_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PipelineLockingMethod", value.into_expr())) }
 }
 impl Done for PipelineLockingSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2802,7 +2802,7 @@ impl Done for PipelineLockingSettings { fn into_props(self) -> Bag { self.0 } }
 impl PrimaryChannelSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LinkedChannelType`: text. Update: in place.
+    /// `LinkedChannelType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-primarychannelsettings.html#cfn-medialive-channel-primarychannelsettings-linkedchanneltype)
     pub fn linked_channel_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LinkedChannelType", value.into_expr())) }
 }
 impl Done for PrimaryChannelSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2832,11 +2832,11 @@ impl Done for Rec709Settings { fn into_props(self) -> Bag { self.0 } }
 impl RemixSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ChannelMappings`: list of `AudioChannelMapping`. Update: in place.
+    /// `ChannelMappings`: list of `AudioChannelMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-remixsettings.html#cfn-medialive-channel-remixsettings-channelmappings)
     pub fn channel_mappings(self, value: impl Arg<Arr<AudioChannelMapping>>) -> Self { Self(put(self.0, "ChannelMappings", value.into_expr())) }
-    /// `ChannelsIn`: integer. Update: in place.
+    /// `ChannelsIn`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-remixsettings.html#cfn-medialive-channel-remixsettings-channelsin)
     pub fn channels_in(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ChannelsIn", value.into_expr())) }
-    /// `ChannelsOut`: integer. Update: in place.
+    /// `ChannelsOut`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-remixsettings.html#cfn-medialive-channel-remixsettings-channelsout)
     pub fn channels_out(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ChannelsOut", value.into_expr())) }
 }
 impl Done for RemixSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2852,21 +2852,21 @@ impl Done for RtmpCaptionInfoDestinationSettings { fn into_props(self) -> Bag { 
 impl RtmpGroupSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AdMarkers`: list of text. Update: in place.
+    /// `AdMarkers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-rtmpgroupsettings.html#cfn-medialive-channel-rtmpgroupsettings-admarkers)
     pub fn ad_markers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdMarkers", value.into_expr())) }
-    /// `AuthenticationScheme`: text. Update: in place.
+    /// `AuthenticationScheme`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-rtmpgroupsettings.html#cfn-medialive-channel-rtmpgroupsettings-authenticationscheme)
     pub fn authentication_scheme(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthenticationScheme", value.into_expr())) }
-    /// `CacheFullBehavior`: text. Update: in place.
+    /// `CacheFullBehavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-rtmpgroupsettings.html#cfn-medialive-channel-rtmpgroupsettings-cachefullbehavior)
     pub fn cache_full_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheFullBehavior", value.into_expr())) }
-    /// `CacheLength`: integer. Update: in place.
+    /// `CacheLength`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-rtmpgroupsettings.html#cfn-medialive-channel-rtmpgroupsettings-cachelength)
     pub fn cache_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CacheLength", value.into_expr())) }
-    /// `CaptionData`: text. Update: in place.
+    /// `CaptionData`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-rtmpgroupsettings.html#cfn-medialive-channel-rtmpgroupsettings-captiondata)
     pub fn caption_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CaptionData", value.into_expr())) }
-    /// `IncludeFillerNalUnits`: text. Update: in place.
+    /// `IncludeFillerNalUnits`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-rtmpgroupsettings.html#cfn-medialive-channel-rtmpgroupsettings-includefillernalunits)
     pub fn include_filler_nal_units(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IncludeFillerNalUnits", value.into_expr())) }
-    /// `InputLossAction`: text. Update: in place.
+    /// `InputLossAction`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-rtmpgroupsettings.html#cfn-medialive-channel-rtmpgroupsettings-inputlossaction)
     pub fn input_loss_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputLossAction", value.into_expr())) }
-    /// `RestartDelay`: integer. Update: in place.
+    /// `RestartDelay`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-rtmpgroupsettings.html#cfn-medialive-channel-rtmpgroupsettings-restartdelay)
     pub fn restart_delay(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RestartDelay", value.into_expr())) }
 }
 impl Done for RtmpGroupSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2875,13 +2875,13 @@ impl Done for RtmpGroupSettings { fn into_props(self) -> Bag { self.0 } }
 impl RtmpOutputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CertificateMode`: text. Update: in place.
+    /// `CertificateMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-rtmpoutputsettings.html#cfn-medialive-channel-rtmpoutputsettings-certificatemode)
     pub fn certificate_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateMode", value.into_expr())) }
-    /// `ConnectionRetryInterval`: integer. Update: in place.
+    /// `ConnectionRetryInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-rtmpoutputsettings.html#cfn-medialive-channel-rtmpoutputsettings-connectionretryinterval)
     pub fn connection_retry_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConnectionRetryInterval", value.into_expr())) }
-    /// `Destination`: `OutputLocationRef`. Update: in place.
+    /// `Destination`: `OutputLocationRef`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-rtmpoutputsettings.html#cfn-medialive-channel-rtmpoutputsettings-destination)
     pub fn destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
-    /// `NumRetries`: integer. Update: in place.
+    /// `NumRetries`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-rtmpoutputsettings.html#cfn-medialive-channel-rtmpoutputsettings-numretries)
     pub fn num_retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumRetries", value.into_expr())) }
 }
 impl Done for RtmpOutputSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2897,9 +2897,9 @@ impl Done for Scte20PlusEmbeddedDestinationSettings { fn into_props(self) -> Bag
 impl Scte20SourceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Convert608To708`: text. Update: in place.
+    /// `Convert608To708`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-scte20sourcesettings.html#cfn-medialive-channel-scte20sourcesettings-convert608to708)
     pub fn convert608_to708(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Convert608To708", value.into_expr())) }
-    /// `Source608ChannelNumber`: integer. Update: in place.
+    /// `Source608ChannelNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-scte20sourcesettings.html#cfn-medialive-channel-scte20sourcesettings-source608channelnumber)
     pub fn source608_channel_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Source608ChannelNumber", value.into_expr())) }
 }
 impl Done for Scte20SourceSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2915,9 +2915,9 @@ impl Done for Scte27DestinationSettings { fn into_props(self) -> Bag { self.0 } 
 impl Scte27DvbSubSourceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `OcrLanguage`: text. Update: in place.
+    /// `OcrLanguage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-scte27dvbsubsourcesettings.html#cfn-medialive-channel-scte27dvbsubsourcesettings-ocrlanguage)
     pub fn ocr_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OcrLanguage", value.into_expr())) }
-    /// `Pid`: integer. Update: in place.
+    /// `Pid`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-scte27dvbsubsourcesettings.html#cfn-medialive-channel-scte27dvbsubsourcesettings-pid)
     pub fn pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Pid", value.into_expr())) }
 }
 impl Done for Scte27DvbSubSourceSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2926,9 +2926,9 @@ impl Done for Scte27DvbSubSourceSettings { fn into_props(self) -> Bag { self.0 }
 impl Scte27SourceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `OcrLanguage`: text. Update: in place.
+    /// `OcrLanguage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-scte27sourcesettings.html#cfn-medialive-channel-scte27sourcesettings-ocrlanguage)
     pub fn ocr_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OcrLanguage", value.into_expr())) }
-    /// `Pid`: integer. Update: in place.
+    /// `Pid`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-scte27sourcesettings.html#cfn-medialive-channel-scte27sourcesettings-pid)
     pub fn pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Pid", value.into_expr())) }
 }
 impl Done for Scte27SourceSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2937,11 +2937,11 @@ impl Done for Scte27SourceSettings { fn into_props(self) -> Bag { self.0 } }
 impl Scte35SpliceInsert {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AdAvailOffset`: integer. Update: in place.
+    /// `AdAvailOffset`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-scte35spliceinsert.html#cfn-medialive-channel-scte35spliceinsert-adavailoffset)
     pub fn ad_avail_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AdAvailOffset", value.into_expr())) }
-    /// `NoRegionalBlackoutFlag`: text. Update: in place.
+    /// `NoRegionalBlackoutFlag`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-scte35spliceinsert.html#cfn-medialive-channel-scte35spliceinsert-noregionalblackoutflag)
     pub fn no_regional_blackout_flag(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NoRegionalBlackoutFlag", value.into_expr())) }
-    /// `WebDeliveryAllowedFlag`: text. Update: in place.
+    /// `WebDeliveryAllowedFlag`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-scte35spliceinsert.html#cfn-medialive-channel-scte35spliceinsert-webdeliveryallowedflag)
     pub fn web_delivery_allowed_flag(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WebDeliveryAllowedFlag", value.into_expr())) }
 }
 impl Done for Scte35SpliceInsert { fn into_props(self) -> Bag { self.0 } }
@@ -2950,11 +2950,11 @@ impl Done for Scte35SpliceInsert { fn into_props(self) -> Bag { self.0 } }
 impl Scte35SpliceInsertTimeSignalAposSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AdAvailOffset`: integer. Update: in place.
+    /// `AdAvailOffset`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-scte35spliceinserttimesignalapossettings.html#cfn-medialive-channel-scte35spliceinserttimesignalapossettings-adavailoffset)
     pub fn ad_avail_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AdAvailOffset", value.into_expr())) }
-    /// `NoRegionalBlackoutFlag`: text. Update: in place.
+    /// `NoRegionalBlackoutFlag`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-scte35spliceinserttimesignalapossettings.html#cfn-medialive-channel-scte35spliceinserttimesignalapossettings-noregionalblackoutflag)
     pub fn no_regional_blackout_flag(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NoRegionalBlackoutFlag", value.into_expr())) }
-    /// `WebDeliveryAllowedFlag`: text. Update: in place.
+    /// `WebDeliveryAllowedFlag`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-scte35spliceinserttimesignalapossettings.html#cfn-medialive-channel-scte35spliceinserttimesignalapossettings-webdeliveryallowedflag)
     pub fn web_delivery_allowed_flag(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WebDeliveryAllowedFlag", value.into_expr())) }
 }
 impl Done for Scte35SpliceInsertTimeSignalAposSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2963,11 +2963,11 @@ impl Done for Scte35SpliceInsertTimeSignalAposSettings { fn into_props(self) -> 
 impl Scte35TimeSignalApos {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AdAvailOffset`: integer. Update: in place.
+    /// `AdAvailOffset`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-scte35timesignalapos.html#cfn-medialive-channel-scte35timesignalapos-adavailoffset)
     pub fn ad_avail_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AdAvailOffset", value.into_expr())) }
-    /// `NoRegionalBlackoutFlag`: text. Update: in place.
+    /// `NoRegionalBlackoutFlag`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-scte35timesignalapos.html#cfn-medialive-channel-scte35timesignalapos-noregionalblackoutflag)
     pub fn no_regional_blackout_flag(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NoRegionalBlackoutFlag", value.into_expr())) }
-    /// `WebDeliveryAllowedFlag`: text. Update: in place.
+    /// `WebDeliveryAllowedFlag`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-scte35timesignalapos.html#cfn-medialive-channel-scte35timesignalapos-webdeliveryallowedflag)
     pub fn web_delivery_allowed_flag(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WebDeliveryAllowedFlag", value.into_expr())) }
 }
 impl Done for Scte35TimeSignalApos { fn into_props(self) -> Bag { self.0 } }
@@ -2976,9 +2976,9 @@ impl Done for Scte35TimeSignalApos { fn into_props(self) -> Bag { self.0 } }
 impl SmartSubtitleSourceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CaptionSynchronizationMode`: text. Update: in place.
+    /// `CaptionSynchronizationMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-smartsubtitlesourcesettings.html#cfn-medialive-channel-smartsubtitlesourcesettings-captionsynchronizationmode)
     pub fn caption_synchronization_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CaptionSynchronizationMode", value.into_expr())) }
-    /// `InferenceFeedOutput`: text. Update: in place.
+    /// `InferenceFeedOutput`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-smartsubtitlesourcesettings.html#cfn-medialive-channel-smartsubtitlesourcesettings-inferencefeedoutput)
     pub fn inference_feed_output(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InferenceFeedOutput", value.into_expr())) }
 }
 impl Done for SmartSubtitleSourceSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2994,7 +2994,7 @@ impl Done for SmpteTtDestinationSettings { fn into_props(self) -> Bag { self.0 }
 impl SrtGroupSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `InputLossAction`: text. Update: in place.
+    /// `InputLossAction`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-srtgroupsettings.html#cfn-medialive-channel-srtgroupsettings-inputlossaction)
     pub fn input_loss_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputLossAction", value.into_expr())) }
 }
 impl Done for SrtGroupSettings { fn into_props(self) -> Bag { self.0 } }
@@ -3003,15 +3003,15 @@ impl Done for SrtGroupSettings { fn into_props(self) -> Bag { self.0 } }
 impl SrtOutputDestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ConnectionMode`: text. Update: in place.
+    /// `ConnectionMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-srtoutputdestinationsettings.html#cfn-medialive-channel-srtoutputdestinationsettings-connectionmode)
     pub fn connection_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionMode", value.into_expr())) }
-    /// `EncryptionPassphraseSecretArn`: text. Update: in place.
+    /// `EncryptionPassphraseSecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-srtoutputdestinationsettings.html#cfn-medialive-channel-srtoutputdestinationsettings-encryptionpassphrasesecretarn)
     pub fn encryption_passphrase_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionPassphraseSecretArn", value.into_expr())) }
-    /// `ListenerPort`: integer. Update: in place.
+    /// `ListenerPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-srtoutputdestinationsettings.html#cfn-medialive-channel-srtoutputdestinationsettings-listenerport)
     pub fn listener_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ListenerPort", value.into_expr())) }
-    /// `StreamId`: text. Update: in place.
+    /// `StreamId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-srtoutputdestinationsettings.html#cfn-medialive-channel-srtoutputdestinationsettings-streamid)
     pub fn stream_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamId", value.into_expr())) }
-    /// `Url`: text. Update: in place.
+    /// `Url`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-srtoutputdestinationsettings.html#cfn-medialive-channel-srtoutputdestinationsettings-url)
     pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
 }
 impl Done for SrtOutputDestinationSettings { fn into_props(self) -> Bag { self.0 } }
@@ -3020,15 +3020,15 @@ impl Done for SrtOutputDestinationSettings { fn into_props(self) -> Bag { self.0
 impl SrtOutputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BufferMsec`: integer. Update: in place.
+    /// `BufferMsec`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-srtoutputsettings.html#cfn-medialive-channel-srtoutputsettings-buffermsec)
     pub fn buffer_msec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BufferMsec", value.into_expr())) }
-    /// `ContainerSettings`: `UdpMediaConnectRouterContainerSettings`. Update: in place.
+    /// `ContainerSettings`: `UdpMediaConnectRouterContainerSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-srtoutputsettings.html#cfn-medialive-channel-srtoutputsettings-containersettings)
     pub fn container_settings(self, value: impl Arg<UdpMediaConnectRouterContainerSettings>) -> Self { Self(put(self.0, "ContainerSettings", value.into_expr())) }
-    /// `Destination`: `OutputLocationRef`. Update: in place.
+    /// `Destination`: `OutputLocationRef`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-srtoutputsettings.html#cfn-medialive-channel-srtoutputsettings-destination)
     pub fn destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
-    /// `EncryptionType`: text. Update: in place.
+    /// `EncryptionType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-srtoutputsettings.html#cfn-medialive-channel-srtoutputsettings-encryptiontype)
     pub fn encryption_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionType", value.into_expr())) }
-    /// `Latency`: integer. Update: in place.
+    /// `Latency`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-srtoutputsettings.html#cfn-medialive-channel-srtoutputsettings-latency)
     pub fn latency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Latency", value.into_expr())) }
 }
 impl Done for SrtOutputSettings { fn into_props(self) -> Bag { self.0 } }
@@ -3037,9 +3037,9 @@ impl Done for SrtOutputSettings { fn into_props(self) -> Bag { self.0 } }
 impl StandardHlsSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AudioRenditionSets`: text. Update: in place.
+    /// `AudioRenditionSets`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-standardhlssettings.html#cfn-medialive-channel-standardhlssettings-audiorenditionsets)
     pub fn audio_rendition_sets(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioRenditionSets", value.into_expr())) }
-    /// `M3u8Settings`: `M3u8Settings`. Update: in place.
+    /// `M3u8Settings`: `M3u8Settings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-standardhlssettings.html#cfn-medialive-channel-standardhlssettings-m3u8settings)
     pub fn m3u8_settings(self, value: impl Arg<M3u8Settings>) -> Self { Self(put(self.0, "M3u8Settings", value.into_expr())) }
 }
 impl Done for StandardHlsSettings { fn into_props(self) -> Bag { self.0 } }
@@ -3048,9 +3048,9 @@ impl Done for StandardHlsSettings { fn into_props(self) -> Bag { self.0 } }
 impl StaticKeySettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KeyProviderServer`: `InputLocation`. Update: in place.
+    /// `KeyProviderServer`: `InputLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-statickeysettings.html#cfn-medialive-channel-statickeysettings-keyproviderserver)
     pub fn key_provider_server(self, value: impl Arg<InputLocation>) -> Self { Self(put(self.0, "KeyProviderServer", value.into_expr())) }
-    /// `StaticKeyValue`: text. Update: in place.
+    /// `StaticKeyValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-statickeysettings.html#cfn-medialive-channel-statickeysettings-statickeyvalue)
     pub fn static_key_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StaticKeyValue", value.into_expr())) }
 }
 impl Done for StaticKeySettings { fn into_props(self) -> Bag { self.0 } }
@@ -3066,9 +3066,9 @@ impl Done for TeletextDestinationSettings { fn into_props(self) -> Bag { self.0 
 impl TeletextSourceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `OutputRectangle`: `CaptionRectangle`. Update: in place.
+    /// `OutputRectangle`: `CaptionRectangle`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-teletextsourcesettings.html#cfn-medialive-channel-teletextsourcesettings-outputrectangle)
     pub fn output_rectangle(self, value: impl Arg<CaptionRectangle>) -> Self { Self(put(self.0, "OutputRectangle", value.into_expr())) }
-    /// `PageNumber`: text. Update: in place.
+    /// `PageNumber`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-teletextsourcesettings.html#cfn-medialive-channel-teletextsourcesettings-pagenumber)
     pub fn page_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PageNumber", value.into_expr())) }
 }
 impl Done for TeletextSourceSettings { fn into_props(self) -> Bag { self.0 } }
@@ -3077,9 +3077,9 @@ impl Done for TeletextSourceSettings { fn into_props(self) -> Bag { self.0 } }
 impl TemporalFilterSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PostFilterSharpening`: text. Update: in place.
+    /// `PostFilterSharpening`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-temporalfiltersettings.html#cfn-medialive-channel-temporalfiltersettings-postfiltersharpening)
     pub fn post_filter_sharpening(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PostFilterSharpening", value.into_expr())) }
-    /// `Strength`: text. Update: in place.
+    /// `Strength`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-temporalfiltersettings.html#cfn-medialive-channel-temporalfiltersettings-strength)
     pub fn strength(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Strength", value.into_expr())) }
 }
 impl Done for TemporalFilterSettings { fn into_props(self) -> Bag { self.0 } }
@@ -3088,7 +3088,7 @@ impl Done for TemporalFilterSettings { fn into_props(self) -> Bag { self.0 } }
 impl TextCaptionPositionSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `YPositionPercentage`: integer. Update: in place.
+    /// `YPositionPercentage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-textcaptionpositionsettings.html#cfn-medialive-channel-textcaptionpositionsettings-ypositionpercentage)
     pub fn y_position_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "YPositionPercentage", value.into_expr())) }
 }
 impl Done for TextCaptionPositionSettings { fn into_props(self) -> Bag { self.0 } }
@@ -3097,7 +3097,7 @@ impl Done for TextCaptionPositionSettings { fn into_props(self) -> Bag { self.0 
 impl ThumbnailConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `State`: text. Update: in place.
+    /// `State`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-thumbnailconfiguration.html#cfn-medialive-channel-thumbnailconfiguration-state)
     pub fn state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "State", value.into_expr())) }
 }
 impl Done for ThumbnailConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -3106,11 +3106,11 @@ impl Done for ThumbnailConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl TimecodeBurninSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FontSize`: text. Update: in place.
+    /// `FontSize`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-timecodeburninsettings.html#cfn-medialive-channel-timecodeburninsettings-fontsize)
     pub fn font_size(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FontSize", value.into_expr())) }
-    /// `Position`: text. Update: in place.
+    /// `Position`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-timecodeburninsettings.html#cfn-medialive-channel-timecodeburninsettings-position)
     pub fn position(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Position", value.into_expr())) }
-    /// `Prefix`: text. Update: in place.
+    /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-timecodeburninsettings.html#cfn-medialive-channel-timecodeburninsettings-prefix)
     pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
 }
 impl Done for TimecodeBurninSettings { fn into_props(self) -> Bag { self.0 } }
@@ -3119,9 +3119,9 @@ impl Done for TimecodeBurninSettings { fn into_props(self) -> Bag { self.0 } }
 impl TimecodeConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Source`: text. Update: in place.
+    /// `Source`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-timecodeconfig.html#cfn-medialive-channel-timecodeconfig-source)
     pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
-    /// `SyncThreshold`: integer. Update: in place.
+    /// `SyncThreshold`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-timecodeconfig.html#cfn-medialive-channel-timecodeconfig-syncthreshold)
     pub fn sync_threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SyncThreshold", value.into_expr())) }
 }
 impl Done for TimecodeConfig { fn into_props(self) -> Bag { self.0 } }
@@ -3130,9 +3130,9 @@ impl Done for TimecodeConfig { fn into_props(self) -> Bag { self.0 } }
 impl TtmlDestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Position`: `TextCaptionPositionSettings`. Update: in place.
+    /// `Position`: `TextCaptionPositionSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-ttmldestinationsettings.html#cfn-medialive-channel-ttmldestinationsettings-position)
     pub fn position(self, value: impl Arg<TextCaptionPositionSettings>) -> Self { Self(put(self.0, "Position", value.into_expr())) }
-    /// `StyleControl`: text. Update: in place.
+    /// `StyleControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-ttmldestinationsettings.html#cfn-medialive-channel-ttmldestinationsettings-stylecontrol)
     pub fn style_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StyleControl", value.into_expr())) }
 }
 impl Done for TtmlDestinationSettings { fn into_props(self) -> Bag { self.0 } }
@@ -3141,7 +3141,7 @@ impl Done for TtmlDestinationSettings { fn into_props(self) -> Bag { self.0 } }
 impl UdpContainerSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `M2tsSettings`: `M2tsSettings`. Update: in place.
+    /// `M2tsSettings`: `M2tsSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-udpcontainersettings.html#cfn-medialive-channel-udpcontainersettings-m2tssettings)
     pub fn m2ts_settings(self, value: impl Arg<M2tsSettings>) -> Self { Self(put(self.0, "M2tsSettings", value.into_expr())) }
 }
 impl Done for UdpContainerSettings { fn into_props(self) -> Bag { self.0 } }
@@ -3150,11 +3150,11 @@ impl Done for UdpContainerSettings { fn into_props(self) -> Bag { self.0 } }
 impl UdpGroupSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `InputLossAction`: text. Update: in place.
+    /// `InputLossAction`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-udpgroupsettings.html#cfn-medialive-channel-udpgroupsettings-inputlossaction)
     pub fn input_loss_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputLossAction", value.into_expr())) }
-    /// `TimedMetadataId3Frame`: text. Update: in place.
+    /// `TimedMetadataId3Frame`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-udpgroupsettings.html#cfn-medialive-channel-udpgroupsettings-timedmetadataid3frame)
     pub fn timed_metadata_id3_frame(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimedMetadataId3Frame", value.into_expr())) }
-    /// `TimedMetadataId3Period`: integer. Update: in place.
+    /// `TimedMetadataId3Period`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-udpgroupsettings.html#cfn-medialive-channel-udpgroupsettings-timedmetadataid3period)
     pub fn timed_metadata_id3_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimedMetadataId3Period", value.into_expr())) }
 }
 impl Done for UdpGroupSettings { fn into_props(self) -> Bag { self.0 } }
@@ -3163,7 +3163,7 @@ impl Done for UdpGroupSettings { fn into_props(self) -> Bag { self.0 } }
 impl UdpMediaConnectRouterContainerSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `M2tsSettings`: `M2tsSettings`. Update: in place.
+    /// `M2tsSettings`: `M2tsSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-udpmediaconnectroutercontainersettings.html#cfn-medialive-channel-udpmediaconnectroutercontainersettings-m2tssettings)
     pub fn m2ts_settings(self, value: impl Arg<M2tsSettings>) -> Self { Self(put(self.0, "M2tsSettings", value.into_expr())) }
 }
 impl Done for UdpMediaConnectRouterContainerSettings { fn into_props(self) -> Bag { self.0 } }
@@ -3172,13 +3172,13 @@ impl Done for UdpMediaConnectRouterContainerSettings { fn into_props(self) -> Ba
 impl UdpOutputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BufferMsec`: integer. Update: in place.
+    /// `BufferMsec`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-udpoutputsettings.html#cfn-medialive-channel-udpoutputsettings-buffermsec)
     pub fn buffer_msec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BufferMsec", value.into_expr())) }
-    /// `ContainerSettings`: `UdpMediaConnectRouterContainerSettings`. Update: in place.
+    /// `ContainerSettings`: `UdpMediaConnectRouterContainerSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-udpoutputsettings.html#cfn-medialive-channel-udpoutputsettings-containersettings)
     pub fn container_settings(self, value: impl Arg<UdpMediaConnectRouterContainerSettings>) -> Self { Self(put(self.0, "ContainerSettings", value.into_expr())) }
-    /// `Destination`: `OutputLocationRef`. Update: in place.
+    /// `Destination`: `OutputLocationRef`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-udpoutputsettings.html#cfn-medialive-channel-udpoutputsettings-destination)
     pub fn destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
-    /// `FecOutputSettings`: `FecOutputSettings`. Update: in place.
+    /// `FecOutputSettings`: `FecOutputSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-udpoutputsettings.html#cfn-medialive-channel-udpoutputsettings-fecoutputsettings)
     pub fn fec_output_settings(self, value: impl Arg<FecOutputSettings>) -> Self { Self(put(self.0, "FecOutputSettings", value.into_expr())) }
 }
 impl Done for UdpOutputSettings { fn into_props(self) -> Bag { self.0 } }
@@ -3187,9 +3187,9 @@ impl Done for UdpOutputSettings { fn into_props(self) -> Bag { self.0 } }
 impl VideoBlackFailoverSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BlackDetectThreshold`: number. Update: in place.
+    /// `BlackDetectThreshold`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videoblackfailoversettings.html#cfn-medialive-channel-videoblackfailoversettings-blackdetectthreshold)
     pub fn black_detect_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "BlackDetectThreshold", value.into_expr())) }
-    /// `VideoBlackThresholdMsec`: integer. Update: in place.
+    /// `VideoBlackThresholdMsec`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videoblackfailoversettings.html#cfn-medialive-channel-videoblackfailoversettings-videoblackthresholdmsec)
     pub fn video_black_threshold_msec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VideoBlackThresholdMsec", value.into_expr())) }
 }
 impl Done for VideoBlackFailoverSettings { fn into_props(self) -> Bag { self.0 } }
@@ -3198,15 +3198,15 @@ impl Done for VideoBlackFailoverSettings { fn into_props(self) -> Bag { self.0 }
 impl VideoCodecSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Av1Settings`: `Av1Settings`. Update: in place.
+    /// `Av1Settings`: `Av1Settings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videocodecsettings.html#cfn-medialive-channel-videocodecsettings-av1settings)
     pub fn av1_settings(self, value: impl Arg<Av1Settings>) -> Self { Self(put(self.0, "Av1Settings", value.into_expr())) }
-    /// `FrameCaptureSettings`: `FrameCaptureSettings`. Update: in place.
+    /// `FrameCaptureSettings`: `FrameCaptureSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videocodecsettings.html#cfn-medialive-channel-videocodecsettings-framecapturesettings)
     pub fn frame_capture_settings(self, value: impl Arg<FrameCaptureSettings>) -> Self { Self(put(self.0, "FrameCaptureSettings", value.into_expr())) }
-    /// `H264Settings`: `H264Settings`. Update: in place.
+    /// `H264Settings`: `H264Settings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videocodecsettings.html#cfn-medialive-channel-videocodecsettings-h264settings)
     pub fn h264_settings(self, value: impl Arg<H264Settings>) -> Self { Self(put(self.0, "H264Settings", value.into_expr())) }
-    /// `H265Settings`: `H265Settings`. Update: in place.
+    /// `H265Settings`: `H265Settings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videocodecsettings.html#cfn-medialive-channel-videocodecsettings-h265settings)
     pub fn h265_settings(self, value: impl Arg<H265Settings>) -> Self { Self(put(self.0, "H265Settings", value.into_expr())) }
-    /// `Mpeg2Settings`: `Mpeg2Settings`. Update: in place.
+    /// `Mpeg2Settings`: `Mpeg2Settings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videocodecsettings.html#cfn-medialive-channel-videocodecsettings-mpeg2settings)
     pub fn mpeg2_settings(self, value: impl Arg<Mpeg2Settings>) -> Self { Self(put(self.0, "Mpeg2Settings", value.into_expr())) }
 }
 impl Done for VideoCodecSettings { fn into_props(self) -> Bag { self.0 } }
@@ -3215,25 +3215,25 @@ impl Done for VideoCodecSettings { fn into_props(self) -> Bag { self.0 } }
 impl VideoDescription {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Border`: integer. Update: in place.
+    /// `Border`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videodescription.html#cfn-medialive-channel-videodescription-border)
     pub fn border(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Border", value.into_expr())) }
-    /// `CodecSettings`: `VideoCodecSettings`. Update: in place.
+    /// `CodecSettings`: `VideoCodecSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videodescription.html#cfn-medialive-channel-videodescription-codecsettings)
     pub fn codec_settings(self, value: impl Arg<VideoCodecSettings>) -> Self { Self(put(self.0, "CodecSettings", value.into_expr())) }
-    /// `CropRectangle`: `VideoPositionRectangle`. Update: in place.
+    /// `CropRectangle`: `VideoPositionRectangle`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videodescription.html#cfn-medialive-channel-videodescription-croprectangle)
     pub fn crop_rectangle(self, value: impl Arg<VideoPositionRectangle>) -> Self { Self(put(self.0, "CropRectangle", value.into_expr())) }
-    /// `Height`: integer. Update: in place.
+    /// `Height`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videodescription.html#cfn-medialive-channel-videodescription-height)
     pub fn height(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Height", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videodescription.html#cfn-medialive-channel-videodescription-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `OutputPositionRectangle`: `VideoPositionRectangle`. Update: in place.
+    /// `OutputPositionRectangle`: `VideoPositionRectangle`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videodescription.html#cfn-medialive-channel-videodescription-outputpositionrectangle)
     pub fn output_position_rectangle(self, value: impl Arg<VideoPositionRectangle>) -> Self { Self(put(self.0, "OutputPositionRectangle", value.into_expr())) }
-    /// `RespondToAfd`: text. Update: in place.
+    /// `RespondToAfd`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videodescription.html#cfn-medialive-channel-videodescription-respondtoafd)
     pub fn respond_to_afd(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RespondToAfd", value.into_expr())) }
-    /// `ScalingBehavior`: text. Update: in place.
+    /// `ScalingBehavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videodescription.html#cfn-medialive-channel-videodescription-scalingbehavior)
     pub fn scaling_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScalingBehavior", value.into_expr())) }
-    /// `Sharpness`: integer. Update: in place.
+    /// `Sharpness`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videodescription.html#cfn-medialive-channel-videodescription-sharpness)
     pub fn sharpness(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Sharpness", value.into_expr())) }
-    /// `Width`: integer. Update: in place.
+    /// `Width`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videodescription.html#cfn-medialive-channel-videodescription-width)
     pub fn width(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Width", value.into_expr())) }
 }
 impl Done for VideoDescription { fn into_props(self) -> Bag { self.0 } }
@@ -3242,13 +3242,13 @@ impl Done for VideoDescription { fn into_props(self) -> Bag { self.0 } }
 impl VideoPositionRectangle {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Height`: integer. Update: in place.
+    /// `Height`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videopositionrectangle.html#cfn-medialive-channel-videopositionrectangle-height)
     pub fn height(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Height", value.into_expr())) }
-    /// `Width`: integer. Update: in place.
+    /// `Width`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videopositionrectangle.html#cfn-medialive-channel-videopositionrectangle-width)
     pub fn width(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Width", value.into_expr())) }
-    /// `X`: integer. Update: in place.
+    /// `X`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videopositionrectangle.html#cfn-medialive-channel-videopositionrectangle-x)
     pub fn x(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "X", value.into_expr())) }
-    /// `Y`: integer. Update: in place.
+    /// `Y`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videopositionrectangle.html#cfn-medialive-channel-videopositionrectangle-y)
     pub fn y(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Y", value.into_expr())) }
 }
 impl Done for VideoPositionRectangle { fn into_props(self) -> Bag { self.0 } }
@@ -3257,13 +3257,13 @@ impl Done for VideoPositionRectangle { fn into_props(self) -> Bag { self.0 } }
 impl VideoSelector {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ColorSpace`: text. Update: in place.
+    /// `ColorSpace`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videoselector.html#cfn-medialive-channel-videoselector-colorspace)
     pub fn color_space(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ColorSpace", value.into_expr())) }
-    /// `ColorSpaceSettings`: `VideoSelectorColorSpaceSettings`. Update: in place.
+    /// `ColorSpaceSettings`: `VideoSelectorColorSpaceSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videoselector.html#cfn-medialive-channel-videoselector-colorspacesettings)
     pub fn color_space_settings(self, value: impl Arg<VideoSelectorColorSpaceSettings>) -> Self { Self(put(self.0, "ColorSpaceSettings", value.into_expr())) }
-    /// `ColorSpaceUsage`: text. Update: in place.
+    /// `ColorSpaceUsage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videoselector.html#cfn-medialive-channel-videoselector-colorspaceusage)
     pub fn color_space_usage(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ColorSpaceUsage", value.into_expr())) }
-    /// `SelectorSettings`: `VideoSelectorSettings`. Update: in place.
+    /// `SelectorSettings`: `VideoSelectorSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videoselector.html#cfn-medialive-channel-videoselector-selectorsettings)
     pub fn selector_settings(self, value: impl Arg<VideoSelectorSettings>) -> Self { Self(put(self.0, "SelectorSettings", value.into_expr())) }
 }
 impl Done for VideoSelector { fn into_props(self) -> Bag { self.0 } }
@@ -3272,7 +3272,7 @@ impl Done for VideoSelector { fn into_props(self) -> Bag { self.0 } }
 impl VideoSelectorColorSpaceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Hdr10Settings`: `Hdr10Settings`. Update: in place.
+    /// `Hdr10Settings`: `Hdr10Settings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videoselectorcolorspacesettings.html#cfn-medialive-channel-videoselectorcolorspacesettings-hdr10settings)
     pub fn hdr10_settings(self, value: impl Arg<Hdr10Settings>) -> Self { Self(put(self.0, "Hdr10Settings", value.into_expr())) }
 }
 impl Done for VideoSelectorColorSpaceSettings { fn into_props(self) -> Bag { self.0 } }
@@ -3281,7 +3281,7 @@ impl Done for VideoSelectorColorSpaceSettings { fn into_props(self) -> Bag { sel
 impl VideoSelectorPid {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Pid`: integer. Update: in place.
+    /// `Pid`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videoselectorpid.html#cfn-medialive-channel-videoselectorpid-pid)
     pub fn pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Pid", value.into_expr())) }
 }
 impl Done for VideoSelectorPid { fn into_props(self) -> Bag { self.0 } }
@@ -3290,7 +3290,7 @@ impl Done for VideoSelectorPid { fn into_props(self) -> Bag { self.0 } }
 impl VideoSelectorProgramId {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ProgramId`: integer. Update: in place.
+    /// `ProgramId`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videoselectorprogramid.html#cfn-medialive-channel-videoselectorprogramid-programid)
     pub fn program_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProgramId", value.into_expr())) }
 }
 impl Done for VideoSelectorProgramId { fn into_props(self) -> Bag { self.0 } }
@@ -3299,9 +3299,9 @@ impl Done for VideoSelectorProgramId { fn into_props(self) -> Bag { self.0 } }
 impl VideoSelectorSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `VideoSelectorPid`: `VideoSelectorPid`. Update: in place.
+    /// `VideoSelectorPid`: `VideoSelectorPid`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videoselectorsettings.html#cfn-medialive-channel-videoselectorsettings-videoselectorpid)
     pub fn video_selector_pid(self, value: impl Arg<VideoSelectorPid>) -> Self { Self(put(self.0, "VideoSelectorPid", value.into_expr())) }
-    /// `VideoSelectorProgramId`: `VideoSelectorProgramId`. Update: in place.
+    /// `VideoSelectorProgramId`: `VideoSelectorProgramId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videoselectorsettings.html#cfn-medialive-channel-videoselectorsettings-videoselectorprogramid)
     pub fn video_selector_program_id(self, value: impl Arg<VideoSelectorProgramId>) -> Self { Self(put(self.0, "VideoSelectorProgramId", value.into_expr())) }
 }
 impl Done for VideoSelectorSettings { fn into_props(self) -> Bag { self.0 } }
@@ -3310,11 +3310,11 @@ impl Done for VideoSelectorSettings { fn into_props(self) -> Bag { self.0 } }
 impl VpcOutputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PublicAddressAllocationIds`: list of text. Update: replacement.
+    /// `PublicAddressAllocationIds`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-vpcoutputsettings.html#cfn-medialive-channel-vpcoutputsettings-publicaddressallocationids)
     pub fn public_address_allocation_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PublicAddressAllocationIds", value.into_expr())) }
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-vpcoutputsettings.html#cfn-medialive-channel-vpcoutputsettings-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
-    /// `SubnetIds`: list of text. Update: replacement.
+    /// `SubnetIds`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-vpcoutputsettings.html#cfn-medialive-channel-vpcoutputsettings-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
 }
 impl Done for VpcOutputSettings { fn into_props(self) -> Bag { self.0 } }
@@ -3323,11 +3323,11 @@ impl Done for VpcOutputSettings { fn into_props(self) -> Bag { self.0 } }
 impl WavSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BitDepth`: number. Update: in place.
+    /// `BitDepth`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-wavsettings.html#cfn-medialive-channel-wavsettings-bitdepth)
     pub fn bit_depth(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "BitDepth", value.into_expr())) }
-    /// `CodingMode`: text. Update: in place.
+    /// `CodingMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-wavsettings.html#cfn-medialive-channel-wavsettings-codingmode)
     pub fn coding_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodingMode", value.into_expr())) }
-    /// `SampleRate`: number. Update: in place.
+    /// `SampleRate`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-wavsettings.html#cfn-medialive-channel-wavsettings-samplerate)
     pub fn sample_rate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "SampleRate", value.into_expr())) }
 }
 impl Done for WavSettings { fn into_props(self) -> Bag { self.0 } }
@@ -3336,9 +3336,9 @@ impl Done for WavSettings { fn into_props(self) -> Bag { self.0 } }
 impl WebvttDestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Position`: `TextCaptionPositionSettings`. Update: in place.
+    /// `Position`: `TextCaptionPositionSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-webvttdestinationsettings.html#cfn-medialive-channel-webvttdestinationsettings-position)
     pub fn position(self, value: impl Arg<TextCaptionPositionSettings>) -> Self { Self(put(self.0, "Position", value.into_expr())) }
-    /// `StyleControl`: text. Update: in place.
+    /// `StyleControl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-webvttdestinationsettings.html#cfn-medialive-channel-webvttdestinationsettings-stylecontrol)
     pub fn style_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StyleControl", value.into_expr())) }
 }
 impl Done for WebvttDestinationSettings { fn into_props(self) -> Bag { self.0 } }
@@ -3352,13 +3352,13 @@ impl CfnChannelPlacementGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnChannelPlacementGroupProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channelplacementgroup.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Channels`: list of text.
+    /// The attribute `Channels`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channelplacementgroup.html#Channels-fn::getatt)
     pub fn attr_channels(&self) -> Val<Arr<str>> { self.0.get_att("Channels") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channelplacementgroup.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `State`: text.
+    /// The attribute `State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channelplacementgroup.html#State-fn::getatt)
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
 }
 impl Parent for CfnChannelPlacementGroup { fn node(&self) -> &Place { &self.0 } }
@@ -3367,13 +3367,13 @@ impl Parent for CfnChannelPlacementGroup { fn node(&self) -> &Place { &self.0 } 
 impl CfnChannelPlacementGroupProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ClusterId`: text. Update: replacement.
+    /// `ClusterId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channelplacementgroup.html#cfn-medialive-channelplacementgroup-clusterid)
     pub fn cluster_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterId", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channelplacementgroup.html#cfn-medialive-channelplacementgroup-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Nodes`: list of text. Update: in place.
+    /// `Nodes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channelplacementgroup.html#cfn-medialive-channelplacementgroup-nodes)
     pub fn nodes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Nodes", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channelplacementgroup.html#cfn-medialive-channelplacementgroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnChannelPlacementGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -3386,17 +3386,17 @@ impl CfnCloudWatchAlarmTemplate {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCloudWatchAlarmTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Identifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cloudwatchalarmtemplate.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cloudwatchalarmtemplate.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `GroupId`: text.
+    /// The attribute `GroupId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cloudwatchalarmtemplate.html#GroupId-fn::getatt)
     pub fn attr_group_id(&self) -> Val<str> { self.0.get_att("GroupId") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cloudwatchalarmtemplate.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `Identifier`: text.
+    /// The attribute `Identifier`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cloudwatchalarmtemplate.html#Identifier-fn::getatt)
     pub fn attr_identifier(&self) -> Val<str> { self.0.get_att("Identifier") }
-    /// The attribute `ModifiedAt`: text.
+    /// The attribute `ModifiedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cloudwatchalarmtemplate.html#ModifiedAt-fn::getatt)
     pub fn attr_modified_at(&self) -> Val<str> { self.0.get_att("ModifiedAt") }
 }
 impl Parent for CfnCloudWatchAlarmTemplate { fn node(&self) -> &Place { &self.0 } }
@@ -3407,31 +3407,31 @@ impl CfnCloudWatchAlarmTemplateProps {
     pub fn new() -> CfnCloudWatchAlarmTemplateProps<Missing<required::ComparisonOperator>, Missing<required::EvaluationPeriods>, Missing<required::MetricName>, Missing<required::Name>, Missing<required::Period>, Missing<required::Statistic>, Missing<required::TargetResourceType>, Missing<required::Threshold>, Missing<required::TreatMissingData>> { CfnCloudWatchAlarmTemplateProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5, R6, R7, R8> CfnCloudWatchAlarmTemplateProps<R0, R1, R2, R3, R4, R5, R6, R7, R8> {
-    /// `ComparisonOperator`: `ComparisonOperator`, required. Update: in place.
+    /// `ComparisonOperator`: `ComparisonOperator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cloudwatchalarmtemplate.html#cfn-medialive-cloudwatchalarmtemplate-comparisonoperator)
     pub fn comparison_operator(self, value: impl Arg<cloud_watch_alarm_template::ComparisonOperator>) -> CfnCloudWatchAlarmTemplateProps<Set, R1, R2, R3, R4, R5, R6, R7, R8> { CfnCloudWatchAlarmTemplateProps(put(self.0, "ComparisonOperator", value.into_expr()), Phase) }
-    /// `DatapointsToAlarm`: number. Update: in place.
+    /// `DatapointsToAlarm`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cloudwatchalarmtemplate.html#cfn-medialive-cloudwatchalarmtemplate-datapointstoalarm)
     pub fn datapoints_to_alarm(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DatapointsToAlarm", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cloudwatchalarmtemplate.html#cfn-medialive-cloudwatchalarmtemplate-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `EvaluationPeriods`: number, required. Update: in place.
+    /// `EvaluationPeriods`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cloudwatchalarmtemplate.html#cfn-medialive-cloudwatchalarmtemplate-evaluationperiods)
     pub fn evaluation_periods(self, value: impl Arg<f64>) -> CfnCloudWatchAlarmTemplateProps<R0, Set, R2, R3, R4, R5, R6, R7, R8> { CfnCloudWatchAlarmTemplateProps(put(self.0, "EvaluationPeriods", value.into_expr()), Phase) }
-    /// `GroupIdentifier`: text. Update: in place.
+    /// `GroupIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cloudwatchalarmtemplate.html#cfn-medialive-cloudwatchalarmtemplate-groupidentifier)
     pub fn group_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupIdentifier", value.into_expr()), Phase) }
-    /// `MetricName`: text, required. Update: in place.
+    /// `MetricName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cloudwatchalarmtemplate.html#cfn-medialive-cloudwatchalarmtemplate-metricname)
     pub fn metric_name(self, value: impl Arg<str>) -> CfnCloudWatchAlarmTemplateProps<R0, R1, Set, R3, R4, R5, R6, R7, R8> { CfnCloudWatchAlarmTemplateProps(put(self.0, "MetricName", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cloudwatchalarmtemplate.html#cfn-medialive-cloudwatchalarmtemplate-name)
     pub fn name(self, value: impl Arg<str>) -> CfnCloudWatchAlarmTemplateProps<R0, R1, R2, Set, R4, R5, R6, R7, R8> { CfnCloudWatchAlarmTemplateProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Period`: number, required. Update: in place.
+    /// `Period`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cloudwatchalarmtemplate.html#cfn-medialive-cloudwatchalarmtemplate-period)
     pub fn period(self, value: impl Arg<f64>) -> CfnCloudWatchAlarmTemplateProps<R0, R1, R2, R3, Set, R5, R6, R7, R8> { CfnCloudWatchAlarmTemplateProps(put(self.0, "Period", value.into_expr()), Phase) }
-    /// `Statistic`: `Statistic`, required. Update: in place.
+    /// `Statistic`: `Statistic`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cloudwatchalarmtemplate.html#cfn-medialive-cloudwatchalarmtemplate-statistic)
     pub fn statistic(self, value: impl Arg<cloud_watch_alarm_template::Statistic>) -> CfnCloudWatchAlarmTemplateProps<R0, R1, R2, R3, R4, Set, R6, R7, R8> { CfnCloudWatchAlarmTemplateProps(put(self.0, "Statistic", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: replacement.
+    /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cloudwatchalarmtemplate.html#cfn-medialive-cloudwatchalarmtemplate-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TargetResourceType`: `TargetResourceType`, required. Update: in place.
+    /// `TargetResourceType`: `TargetResourceType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cloudwatchalarmtemplate.html#cfn-medialive-cloudwatchalarmtemplate-targetresourcetype)
     pub fn target_resource_type(self, value: impl Arg<cloud_watch_alarm_template::TargetResourceType>) -> CfnCloudWatchAlarmTemplateProps<R0, R1, R2, R3, R4, R5, Set, R7, R8> { CfnCloudWatchAlarmTemplateProps(put(self.0, "TargetResourceType", value.into_expr()), Phase) }
-    /// `Threshold`: number, required. Update: in place.
+    /// `Threshold`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cloudwatchalarmtemplate.html#cfn-medialive-cloudwatchalarmtemplate-threshold)
     pub fn threshold(self, value: impl Arg<f64>) -> CfnCloudWatchAlarmTemplateProps<R0, R1, R2, R3, R4, R5, R6, Set, R8> { CfnCloudWatchAlarmTemplateProps(put(self.0, "Threshold", value.into_expr()), Phase) }
-    /// `TreatMissingData`: `TreatMissingData`, required. Update: in place.
+    /// `TreatMissingData`: `TreatMissingData`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cloudwatchalarmtemplate.html#cfn-medialive-cloudwatchalarmtemplate-treatmissingdata)
     pub fn treat_missing_data(self, value: impl Arg<cloud_watch_alarm_template::TreatMissingData>) -> CfnCloudWatchAlarmTemplateProps<R0, R1, R2, R3, R4, R5, R6, R7, Set> { CfnCloudWatchAlarmTemplateProps(put(self.0, "TreatMissingData", value.into_expr()), Phase) }
 }
 impl Done for CfnCloudWatchAlarmTemplateProps { fn into_props(self) -> Bag { self.0 } }
@@ -3456,15 +3456,15 @@ impl CfnCloudWatchAlarmTemplateGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCloudWatchAlarmTemplateGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Identifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cloudwatchalarmtemplategroup.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cloudwatchalarmtemplategroup.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cloudwatchalarmtemplategroup.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `Identifier`: text.
+    /// The attribute `Identifier`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cloudwatchalarmtemplategroup.html#Identifier-fn::getatt)
     pub fn attr_identifier(&self) -> Val<str> { self.0.get_att("Identifier") }
-    /// The attribute `ModifiedAt`: text.
+    /// The attribute `ModifiedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cloudwatchalarmtemplategroup.html#ModifiedAt-fn::getatt)
     pub fn attr_modified_at(&self) -> Val<str> { self.0.get_att("ModifiedAt") }
 }
 impl Parent for CfnCloudWatchAlarmTemplateGroup { fn node(&self) -> &Place { &self.0 } }
@@ -3475,11 +3475,11 @@ impl CfnCloudWatchAlarmTemplateGroupProps {
     pub fn new() -> CfnCloudWatchAlarmTemplateGroupProps<Missing<required::Name>> { CfnCloudWatchAlarmTemplateGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnCloudWatchAlarmTemplateGroupProps<R0> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cloudwatchalarmtemplategroup.html#cfn-medialive-cloudwatchalarmtemplategroup-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cloudwatchalarmtemplategroup.html#cfn-medialive-cloudwatchalarmtemplategroup-name)
     pub fn name(self, value: impl Arg<str>) -> CfnCloudWatchAlarmTemplateGroupProps<Set> { CfnCloudWatchAlarmTemplateGroupProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: replacement.
+    /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cloudwatchalarmtemplategroup.html#cfn-medialive-cloudwatchalarmtemplategroup-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCloudWatchAlarmTemplateGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -3492,13 +3492,13 @@ impl CfnCluster {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnClusterProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cluster.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `ChannelIds`: list of text.
+    /// The attribute `ChannelIds`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cluster.html#ChannelIds-fn::getatt)
     pub fn attr_channel_ids(&self) -> Val<Arr<str>> { self.0.get_att("ChannelIds") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cluster.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `State`: text.
+    /// The attribute `State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cluster.html#State-fn::getatt)
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
 }
 impl Parent for CfnCluster { fn node(&self) -> &Place { &self.0 } }
@@ -3507,15 +3507,15 @@ impl Parent for CfnCluster { fn node(&self) -> &Place { &self.0 } }
 impl CfnClusterProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ClusterType`: `ClusterType`. Update: replacement.
+    /// `ClusterType`: `ClusterType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cluster.html#cfn-medialive-cluster-clustertype)
     pub fn cluster_type(self, value: impl Arg<cluster::ClusterType>) -> Self { Self(put(self.0, "ClusterType", value.into_expr())) }
-    /// `InstanceRoleArn`: `IamRoleArn`. Update: replacement.
+    /// `InstanceRoleArn`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cluster.html#cfn-medialive-cluster-instancerolearn)
     pub fn instance_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "InstanceRoleArn", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cluster.html#cfn-medialive-cluster-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `NetworkSettings`: `ClusterNetworkSettings`. Update: in place.
+    /// `NetworkSettings`: `ClusterNetworkSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cluster.html#cfn-medialive-cluster-networksettings)
     pub fn network_settings(self, value: impl Arg<cluster::ClusterNetworkSettings>) -> Self { Self(put(self.0, "NetworkSettings", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cluster.html#cfn-medialive-cluster-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnClusterProps { fn into_props(self) -> Bag { self.0 } }
@@ -3527,9 +3527,9 @@ use crate::cfn::support::*;
 impl ClusterNetworkSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DefaultRoute`: text. Update: in place.
+    /// `DefaultRoute`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-cluster-clusternetworksettings.html#cfn-medialive-cluster-clusternetworksettings-defaultroute)
     pub fn default_route(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultRoute", value.into_expr())) }
-    /// `InterfaceMappings`: list of `InterfaceMapping`. Update: in place.
+    /// `InterfaceMappings`: list of `InterfaceMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-cluster-clusternetworksettings.html#cfn-medialive-cluster-clusternetworksettings-interfacemappings)
     pub fn interface_mappings(self, value: impl Arg<Arr<InterfaceMapping>>) -> Self { Self(put(self.0, "InterfaceMappings", value.into_expr())) }
 }
 impl Done for ClusterNetworkSettings { fn into_props(self) -> Bag { self.0 } }
@@ -3538,9 +3538,9 @@ impl Done for ClusterNetworkSettings { fn into_props(self) -> Bag { self.0 } }
 impl InterfaceMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LogicalInterfaceName`: text. Update: in place.
+    /// `LogicalInterfaceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-cluster-interfacemapping.html#cfn-medialive-cluster-interfacemapping-logicalinterfacename)
     pub fn logical_interface_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogicalInterfaceName", value.into_expr())) }
-    /// `NetworkId`: text. Update: in place.
+    /// `NetworkId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-cluster-interfacemapping.html#cfn-medialive-cluster-interfacemapping-networkid)
     pub fn network_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkId", value.into_expr())) }
 }
 impl Done for InterfaceMapping { fn into_props(self) -> Bag { self.0 } }
@@ -3556,17 +3556,17 @@ impl CfnEventBridgeRuleTemplate {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEventBridgeRuleTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Identifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-eventbridgeruletemplate.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-eventbridgeruletemplate.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `GroupId`: text.
+    /// The attribute `GroupId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-eventbridgeruletemplate.html#GroupId-fn::getatt)
     pub fn attr_group_id(&self) -> Val<str> { self.0.get_att("GroupId") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-eventbridgeruletemplate.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `Identifier`: text.
+    /// The attribute `Identifier`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-eventbridgeruletemplate.html#Identifier-fn::getatt)
     pub fn attr_identifier(&self) -> Val<str> { self.0.get_att("Identifier") }
-    /// The attribute `ModifiedAt`: text.
+    /// The attribute `ModifiedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-eventbridgeruletemplate.html#ModifiedAt-fn::getatt)
     pub fn attr_modified_at(&self) -> Val<str> { self.0.get_att("ModifiedAt") }
 }
 impl Parent for CfnEventBridgeRuleTemplate { fn node(&self) -> &Place { &self.0 } }
@@ -3577,17 +3577,17 @@ impl CfnEventBridgeRuleTemplateProps {
     pub fn new() -> CfnEventBridgeRuleTemplateProps<Missing<required::EventType>, Missing<required::Name>> { CfnEventBridgeRuleTemplateProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnEventBridgeRuleTemplateProps<R0, R1> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-eventbridgeruletemplate.html#cfn-medialive-eventbridgeruletemplate-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `EventTargets`: list of `EventBridgeRuleTemplateTarget`. Update: in place.
+    /// `EventTargets`: list of `EventBridgeRuleTemplateTarget`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-eventbridgeruletemplate.html#cfn-medialive-eventbridgeruletemplate-eventtargets)
     pub fn event_targets(self, value: impl Arg<Arr<event_bridge_rule_template::EventBridgeRuleTemplateTarget>>) -> Self { Self(put(self.0, "EventTargets", value.into_expr()), Phase) }
-    /// `EventType`: `EventType`, required. Update: in place.
+    /// `EventType`: `EventType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-eventbridgeruletemplate.html#cfn-medialive-eventbridgeruletemplate-eventtype)
     pub fn event_type(self, value: impl Arg<event_bridge_rule_template::EventType>) -> CfnEventBridgeRuleTemplateProps<Set, R1> { CfnEventBridgeRuleTemplateProps(put(self.0, "EventType", value.into_expr()), Phase) }
-    /// `GroupIdentifier`: text. Update: in place.
+    /// `GroupIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-eventbridgeruletemplate.html#cfn-medialive-eventbridgeruletemplate-groupidentifier)
     pub fn group_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupIdentifier", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-eventbridgeruletemplate.html#cfn-medialive-eventbridgeruletemplate-name)
     pub fn name(self, value: impl Arg<str>) -> CfnEventBridgeRuleTemplateProps<R0, Set> { CfnEventBridgeRuleTemplateProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: replacement.
+    /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-eventbridgeruletemplate.html#cfn-medialive-eventbridgeruletemplate-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnEventBridgeRuleTemplateProps { fn into_props(self) -> Bag { self.0 } }
@@ -3601,7 +3601,7 @@ impl EventBridgeRuleTemplateTarget {
     pub fn new() -> EventBridgeRuleTemplateTarget<Missing<super::required::Arn>> { EventBridgeRuleTemplateTarget(Bag::default(), Phase) }
 }
 impl<R0> EventBridgeRuleTemplateTarget<R0> {
-    /// `Arn`: text, required. Update: in place.
+    /// `Arn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-eventbridgeruletemplate-eventbridgeruletemplatetarget.html#cfn-medialive-eventbridgeruletemplate-eventbridgeruletemplatetarget-arn)
     pub fn arn(self, value: impl Arg<str>) -> EventBridgeRuleTemplateTarget<Set> { EventBridgeRuleTemplateTarget(put(self.0, "Arn", value.into_expr()), Phase) }
 }
 impl Done for EventBridgeRuleTemplateTarget { fn into_props(self) -> Bag { self.0 } }
@@ -3617,15 +3617,15 @@ impl CfnEventBridgeRuleTemplateGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEventBridgeRuleTemplateGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Identifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-eventbridgeruletemplategroup.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-eventbridgeruletemplategroup.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-eventbridgeruletemplategroup.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `Identifier`: text.
+    /// The attribute `Identifier`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-eventbridgeruletemplategroup.html#Identifier-fn::getatt)
     pub fn attr_identifier(&self) -> Val<str> { self.0.get_att("Identifier") }
-    /// The attribute `ModifiedAt`: text.
+    /// The attribute `ModifiedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-eventbridgeruletemplategroup.html#ModifiedAt-fn::getatt)
     pub fn attr_modified_at(&self) -> Val<str> { self.0.get_att("ModifiedAt") }
 }
 impl Parent for CfnEventBridgeRuleTemplateGroup { fn node(&self) -> &Place { &self.0 } }
@@ -3636,11 +3636,11 @@ impl CfnEventBridgeRuleTemplateGroupProps {
     pub fn new() -> CfnEventBridgeRuleTemplateGroupProps<Missing<required::Name>> { CfnEventBridgeRuleTemplateGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnEventBridgeRuleTemplateGroupProps<R0> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-eventbridgeruletemplategroup.html#cfn-medialive-eventbridgeruletemplategroup-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-eventbridgeruletemplategroup.html#cfn-medialive-eventbridgeruletemplategroup-name)
     pub fn name(self, value: impl Arg<str>) -> CfnEventBridgeRuleTemplateGroupProps<Set> { CfnEventBridgeRuleTemplateGroupProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: replacement.
+    /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-eventbridgeruletemplategroup.html#cfn-medialive-eventbridgeruletemplategroup-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnEventBridgeRuleTemplateGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -3653,13 +3653,13 @@ impl CfnInput {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnInputProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-input.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Destinations`: list of text.
+    /// The attribute `Destinations`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-input.html#Destinations-fn::getatt)
     pub fn attr_destinations(&self) -> Val<Arr<str>> { self.0.get_att("Destinations") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-input.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `Sources`: list of text.
+    /// The attribute `Sources`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-input.html#Sources-fn::getatt)
     pub fn attr_sources(&self) -> Val<Arr<str>> { self.0.get_att("Sources") }
 }
 impl Parent for CfnInput { fn node(&self) -> &Place { &self.0 } }
@@ -3668,37 +3668,37 @@ impl Parent for CfnInput { fn node(&self) -> &Place { &self.0 } }
 impl CfnInputProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Destinations`: list of `InputDestinationRequest`. Update: in place.
+    /// `Destinations`: list of `InputDestinationRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-input.html#cfn-medialive-input-destinations)
     pub fn destinations(self, value: impl Arg<Arr<input::InputDestinationRequest>>) -> Self { Self(put(self.0, "Destinations", value.into_expr())) }
-    /// `InputDevices`: list of `InputDeviceSettings`. Update: in place.
+    /// `InputDevices`: list of `InputDeviceSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-input.html#cfn-medialive-input-inputdevices)
     pub fn input_devices(self, value: impl Arg<Arr<input::InputDeviceSettings>>) -> Self { Self(put(self.0, "InputDevices", value.into_expr())) }
-    /// `InputNetworkLocation`: text. Update: replacement.
+    /// `InputNetworkLocation`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-input.html#cfn-medialive-input-inputnetworklocation)
     pub fn input_network_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputNetworkLocation", value.into_expr())) }
-    /// `InputSecurityGroups`: list of `Ec2SecurityGroupId`. Update: in place.
+    /// `InputSecurityGroups`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-input.html#cfn-medialive-input-inputsecuritygroups)
     pub fn input_security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "InputSecurityGroups", value.into_expr())) }
-    /// `MediaConnectFlows`: list of `MediaConnectFlowRequest`. Update: in place.
+    /// `MediaConnectFlows`: list of `MediaConnectFlowRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-input.html#cfn-medialive-input-mediaconnectflows)
     pub fn media_connect_flows(self, value: impl Arg<Arr<input::MediaConnectFlowRequest>>) -> Self { Self(put(self.0, "MediaConnectFlows", value.into_expr())) }
-    /// `MulticastSettings`: `MulticastSettingsCreateRequest`. Update: in place.
+    /// `MulticastSettings`: `MulticastSettingsCreateRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-input.html#cfn-medialive-input-multicastsettings)
     pub fn multicast_settings(self, value: impl Arg<input::MulticastSettingsCreateRequest>) -> Self { Self(put(self.0, "MulticastSettings", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-input.html#cfn-medialive-input-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-input.html#cfn-medialive-input-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
-    /// `RouterSettings`: `RouterSettings`. Update: replacement.
+    /// `RouterSettings`: `RouterSettings`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-input.html#cfn-medialive-input-routersettings)
     pub fn router_settings(self, value: impl Arg<input::RouterSettings>) -> Self { Self(put(self.0, "RouterSettings", value.into_expr())) }
-    /// `SdiSources`: list of text. Update: in place.
+    /// `SdiSources`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-input.html#cfn-medialive-input-sdisources)
     pub fn sdi_sources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SdiSources", value.into_expr())) }
-    /// `Smpte2110ReceiverGroupSettings`: `Smpte2110ReceiverGroupSettings`. Update: in place.
+    /// `Smpte2110ReceiverGroupSettings`: `Smpte2110ReceiverGroupSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-input.html#cfn-medialive-input-smpte2110receivergroupsettings)
     pub fn smpte2110_receiver_group_settings(self, value: impl Arg<input::Smpte2110ReceiverGroupSettings>) -> Self { Self(put(self.0, "Smpte2110ReceiverGroupSettings", value.into_expr())) }
-    /// `Sources`: list of `InputSourceRequest`. Update: in place.
+    /// `Sources`: list of `InputSourceRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-input.html#cfn-medialive-input-sources)
     pub fn sources(self, value: impl Arg<Arr<input::InputSourceRequest>>) -> Self { Self(put(self.0, "Sources", value.into_expr())) }
-    /// `SrtSettings`: `SrtSettingsRequest`. Update: in place.
+    /// `SrtSettings`: `SrtSettingsRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-input.html#cfn-medialive-input-srtsettings)
     pub fn srt_settings(self, value: impl Arg<input::SrtSettingsRequest>) -> Self { Self(put(self.0, "SrtSettings", value.into_expr())) }
-    /// `Tags`: JSON. Update: in place.
+    /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-input.html#cfn-medialive-input-tags)
     pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `Type`: text. Update: replacement.
+    /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-input.html#cfn-medialive-input-type)
     pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
-    /// `Vpc`: `InputVpcRequest`. Update: replacement.
+    /// `Vpc`: `InputVpcRequest`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-input.html#cfn-medialive-input-vpc)
     pub fn vpc(self, value: impl Arg<input::InputVpcRequest>) -> Self { Self(put(self.0, "Vpc", value.into_expr())) }
 }
 impl Done for CfnInputProps { fn into_props(self) -> Bag { self.0 } }
@@ -3710,13 +3710,13 @@ use crate::cfn::support::*;
 impl InputDestinationRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Network`: text. Update: in place.
+    /// `Network`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-inputdestinationrequest.html#cfn-medialive-input-inputdestinationrequest-network)
     pub fn network(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Network", value.into_expr())) }
-    /// `NetworkRoutes`: list of `InputRequestDestinationRoute`. Update: in place.
+    /// `NetworkRoutes`: list of `InputRequestDestinationRoute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-inputdestinationrequest.html#cfn-medialive-input-inputdestinationrequest-networkroutes)
     pub fn network_routes(self, value: impl Arg<Arr<InputRequestDestinationRoute>>) -> Self { Self(put(self.0, "NetworkRoutes", value.into_expr())) }
-    /// `StaticIpAddress`: text. Update: in place.
+    /// `StaticIpAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-inputdestinationrequest.html#cfn-medialive-input-inputdestinationrequest-staticipaddress)
     pub fn static_ip_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StaticIpAddress", value.into_expr())) }
-    /// `StreamName`: text. Update: in place.
+    /// `StreamName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-inputdestinationrequest.html#cfn-medialive-input-inputdestinationrequest-streamname)
     pub fn stream_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamName", value.into_expr())) }
 }
 impl Done for InputDestinationRequest { fn into_props(self) -> Bag { self.0 } }
@@ -3725,7 +3725,7 @@ impl Done for InputDestinationRequest { fn into_props(self) -> Bag { self.0 } }
 impl InputDeviceRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Id`: text. Update: in place.
+    /// `Id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-inputdevicerequest.html#cfn-medialive-input-inputdevicerequest-id)
     pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
 }
 impl Done for InputDeviceRequest { fn into_props(self) -> Bag { self.0 } }
@@ -3734,7 +3734,7 @@ impl Done for InputDeviceRequest { fn into_props(self) -> Bag { self.0 } }
 impl InputDeviceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Id`: text. Update: in place.
+    /// `Id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-inputdevicesettings.html#cfn-medialive-input-inputdevicesettings-id)
     pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
 }
 impl Done for InputDeviceSettings { fn into_props(self) -> Bag { self.0 } }
@@ -3743,9 +3743,9 @@ impl Done for InputDeviceSettings { fn into_props(self) -> Bag { self.0 } }
 impl InputRequestDestinationRoute {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Cidr`: text. Update: in place.
+    /// `Cidr`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-inputrequestdestinationroute.html#cfn-medialive-input-inputrequestdestinationroute-cidr)
     pub fn cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cidr", value.into_expr())) }
-    /// `Gateway`: text. Update: in place.
+    /// `Gateway`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-inputrequestdestinationroute.html#cfn-medialive-input-inputrequestdestinationroute-gateway)
     pub fn gateway(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Gateway", value.into_expr())) }
 }
 impl Done for InputRequestDestinationRoute { fn into_props(self) -> Bag { self.0 } }
@@ -3754,9 +3754,9 @@ impl Done for InputRequestDestinationRoute { fn into_props(self) -> Bag { self.0
 impl InputSdpLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MediaIndex`: integer. Update: in place.
+    /// `MediaIndex`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-inputsdplocation.html#cfn-medialive-input-inputsdplocation-mediaindex)
     pub fn media_index(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MediaIndex", value.into_expr())) }
-    /// `SdpUrl`: text. Update: in place.
+    /// `SdpUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-inputsdplocation.html#cfn-medialive-input-inputsdplocation-sdpurl)
     pub fn sdp_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SdpUrl", value.into_expr())) }
 }
 impl Done for InputSdpLocation { fn into_props(self) -> Bag { self.0 } }
@@ -3765,11 +3765,11 @@ impl Done for InputSdpLocation { fn into_props(self) -> Bag { self.0 } }
 impl InputSourceRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PasswordParam`: text. Update: in place.
+    /// `PasswordParam`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-inputsourcerequest.html#cfn-medialive-input-inputsourcerequest-passwordparam)
     pub fn password_param(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PasswordParam", value.into_expr())) }
-    /// `Url`: text. Update: in place.
+    /// `Url`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-inputsourcerequest.html#cfn-medialive-input-inputsourcerequest-url)
     pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
-    /// `Username`: text. Update: in place.
+    /// `Username`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-inputsourcerequest.html#cfn-medialive-input-inputsourcerequest-username)
     pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
 }
 impl Done for InputSourceRequest { fn into_props(self) -> Bag { self.0 } }
@@ -3778,9 +3778,9 @@ impl Done for InputSourceRequest { fn into_props(self) -> Bag { self.0 } }
 impl InputVpcRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-inputvpcrequest.html#cfn-medialive-input-inputvpcrequest-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
-    /// `SubnetIds`: list of text. Update: replacement.
+    /// `SubnetIds`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-inputvpcrequest.html#cfn-medialive-input-inputvpcrequest-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
 }
 impl Done for InputVpcRequest { fn into_props(self) -> Bag { self.0 } }
@@ -3789,7 +3789,7 @@ impl Done for InputVpcRequest { fn into_props(self) -> Bag { self.0 } }
 impl MediaConnectFlowRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FlowArn`: text. Update: in place.
+    /// `FlowArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-mediaconnectflowrequest.html#cfn-medialive-input-mediaconnectflowrequest-flowarn)
     pub fn flow_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlowArn", value.into_expr())) }
 }
 impl Done for MediaConnectFlowRequest { fn into_props(self) -> Bag { self.0 } }
@@ -3798,7 +3798,7 @@ impl Done for MediaConnectFlowRequest { fn into_props(self) -> Bag { self.0 } }
 impl MulticastSettingsCreateRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Sources`: list of `MulticastSourceCreateRequest`. Update: in place.
+    /// `Sources`: list of `MulticastSourceCreateRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-multicastsettingscreaterequest.html#cfn-medialive-input-multicastsettingscreaterequest-sources)
     pub fn sources(self, value: impl Arg<Arr<MulticastSourceCreateRequest>>) -> Self { Self(put(self.0, "Sources", value.into_expr())) }
 }
 impl Done for MulticastSettingsCreateRequest { fn into_props(self) -> Bag { self.0 } }
@@ -3807,9 +3807,9 @@ impl Done for MulticastSettingsCreateRequest { fn into_props(self) -> Bag { self
 impl MulticastSourceCreateRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SourceIp`: text. Update: in place.
+    /// `SourceIp`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-multicastsourcecreaterequest.html#cfn-medialive-input-multicastsourcecreaterequest-sourceip)
     pub fn source_ip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceIp", value.into_expr())) }
-    /// `Url`: text. Update: in place.
+    /// `Url`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-multicastsourcecreaterequest.html#cfn-medialive-input-multicastsourcecreaterequest-url)
     pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
 }
 impl Done for MulticastSourceCreateRequest { fn into_props(self) -> Bag { self.0 } }
@@ -3818,7 +3818,7 @@ impl Done for MulticastSourceCreateRequest { fn into_props(self) -> Bag { self.0
 impl RouterDestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AvailabilityZoneName`: text. Update: replacement.
+    /// `AvailabilityZoneName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-routerdestinationsettings.html#cfn-medialive-input-routerdestinationsettings-availabilityzonename)
     pub fn availability_zone_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZoneName", value.into_expr())) }
 }
 impl Done for RouterDestinationSettings { fn into_props(self) -> Bag { self.0 } }
@@ -3827,11 +3827,11 @@ impl Done for RouterDestinationSettings { fn into_props(self) -> Bag { self.0 } 
 impl RouterSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Destinations`: list of `RouterDestinationSettings`. Update: replacement.
+    /// `Destinations`: list of `RouterDestinationSettings`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-routersettings.html#cfn-medialive-input-routersettings-destinations)
     pub fn destinations(self, value: impl Arg<Arr<RouterDestinationSettings>>) -> Self { Self(put(self.0, "Destinations", value.into_expr())) }
-    /// `EncryptionType`: text. Update: replacement.
+    /// `EncryptionType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-routersettings.html#cfn-medialive-input-routersettings-encryptiontype)
     pub fn encryption_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionType", value.into_expr())) }
-    /// `SecretArn`: text. Update: replacement.
+    /// `SecretArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-routersettings.html#cfn-medialive-input-routersettings-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
 }
 impl Done for RouterSettings { fn into_props(self) -> Bag { self.0 } }
@@ -3840,7 +3840,7 @@ impl Done for RouterSettings { fn into_props(self) -> Bag { self.0 } }
 impl Smpte2110ReceiverGroup {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SdpSettings`: `Smpte2110ReceiverGroupSdpSettings`. Update: in place.
+    /// `SdpSettings`: `Smpte2110ReceiverGroupSdpSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-smpte2110receivergroup.html#cfn-medialive-input-smpte2110receivergroup-sdpsettings)
     pub fn sdp_settings(self, value: impl Arg<Smpte2110ReceiverGroupSdpSettings>) -> Self { Self(put(self.0, "SdpSettings", value.into_expr())) }
 }
 impl Done for Smpte2110ReceiverGroup { fn into_props(self) -> Bag { self.0 } }
@@ -3849,11 +3849,11 @@ impl Done for Smpte2110ReceiverGroup { fn into_props(self) -> Bag { self.0 } }
 impl Smpte2110ReceiverGroupSdpSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AncillarySdps`: list of `InputSdpLocation`. Update: in place.
+    /// `AncillarySdps`: list of `InputSdpLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-smpte2110receivergroupsdpsettings.html#cfn-medialive-input-smpte2110receivergroupsdpsettings-ancillarysdps)
     pub fn ancillary_sdps(self, value: impl Arg<Arr<InputSdpLocation>>) -> Self { Self(put(self.0, "AncillarySdps", value.into_expr())) }
-    /// `AudioSdps`: list of `InputSdpLocation`. Update: in place.
+    /// `AudioSdps`: list of `InputSdpLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-smpte2110receivergroupsdpsettings.html#cfn-medialive-input-smpte2110receivergroupsdpsettings-audiosdps)
     pub fn audio_sdps(self, value: impl Arg<Arr<InputSdpLocation>>) -> Self { Self(put(self.0, "AudioSdps", value.into_expr())) }
-    /// `VideoSdp`: `InputSdpLocation`. Update: in place.
+    /// `VideoSdp`: `InputSdpLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-smpte2110receivergroupsdpsettings.html#cfn-medialive-input-smpte2110receivergroupsdpsettings-videosdp)
     pub fn video_sdp(self, value: impl Arg<InputSdpLocation>) -> Self { Self(put(self.0, "VideoSdp", value.into_expr())) }
 }
 impl Done for Smpte2110ReceiverGroupSdpSettings { fn into_props(self) -> Bag { self.0 } }
@@ -3862,7 +3862,7 @@ impl Done for Smpte2110ReceiverGroupSdpSettings { fn into_props(self) -> Bag { s
 impl Smpte2110ReceiverGroupSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Smpte2110ReceiverGroups`: list of `Smpte2110ReceiverGroup`. Update: in place.
+    /// `Smpte2110ReceiverGroups`: list of `Smpte2110ReceiverGroup`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-smpte2110receivergroupsettings.html#cfn-medialive-input-smpte2110receivergroupsettings-smpte2110receivergroups)
     pub fn smpte2110_receiver_groups(self, value: impl Arg<Arr<Smpte2110ReceiverGroup>>) -> Self { Self(put(self.0, "Smpte2110ReceiverGroups", value.into_expr())) }
 }
 impl Done for Smpte2110ReceiverGroupSettings { fn into_props(self) -> Bag { self.0 } }
@@ -3871,9 +3871,9 @@ impl Done for Smpte2110ReceiverGroupSettings { fn into_props(self) -> Bag { self
 impl SrtCallerDecryptionRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Algorithm`: text. Update: in place.
+    /// `Algorithm`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-srtcallerdecryptionrequest.html#cfn-medialive-input-srtcallerdecryptionrequest-algorithm)
     pub fn algorithm(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Algorithm", value.into_expr())) }
-    /// `PassphraseSecretArn`: text. Update: in place.
+    /// `PassphraseSecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-srtcallerdecryptionrequest.html#cfn-medialive-input-srtcallerdecryptionrequest-passphrasesecretarn)
     pub fn passphrase_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PassphraseSecretArn", value.into_expr())) }
 }
 impl Done for SrtCallerDecryptionRequest { fn into_props(self) -> Bag { self.0 } }
@@ -3882,15 +3882,15 @@ impl Done for SrtCallerDecryptionRequest { fn into_props(self) -> Bag { self.0 }
 impl SrtCallerSourceRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Decryption`: `SrtCallerDecryptionRequest`. Update: in place.
+    /// `Decryption`: `SrtCallerDecryptionRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-srtcallersourcerequest.html#cfn-medialive-input-srtcallersourcerequest-decryption)
     pub fn decryption(self, value: impl Arg<SrtCallerDecryptionRequest>) -> Self { Self(put(self.0, "Decryption", value.into_expr())) }
-    /// `MinimumLatency`: integer. Update: in place.
+    /// `MinimumLatency`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-srtcallersourcerequest.html#cfn-medialive-input-srtcallersourcerequest-minimumlatency)
     pub fn minimum_latency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumLatency", value.into_expr())) }
-    /// `SrtListenerAddress`: text. Update: in place.
+    /// `SrtListenerAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-srtcallersourcerequest.html#cfn-medialive-input-srtcallersourcerequest-srtlisteneraddress)
     pub fn srt_listener_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SrtListenerAddress", value.into_expr())) }
-    /// `SrtListenerPort`: text. Update: in place.
+    /// `SrtListenerPort`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-srtcallersourcerequest.html#cfn-medialive-input-srtcallersourcerequest-srtlistenerport)
     pub fn srt_listener_port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SrtListenerPort", value.into_expr())) }
-    /// `StreamId`: text. Update: in place.
+    /// `StreamId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-srtcallersourcerequest.html#cfn-medialive-input-srtcallersourcerequest-streamid)
     pub fn stream_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamId", value.into_expr())) }
 }
 impl Done for SrtCallerSourceRequest { fn into_props(self) -> Bag { self.0 } }
@@ -3899,9 +3899,9 @@ impl Done for SrtCallerSourceRequest { fn into_props(self) -> Bag { self.0 } }
 impl SrtListenerDecryptionRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Algorithm`: text. Update: in place.
+    /// `Algorithm`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-srtlistenerdecryptionrequest.html#cfn-medialive-input-srtlistenerdecryptionrequest-algorithm)
     pub fn algorithm(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Algorithm", value.into_expr())) }
-    /// `PassphraseSecretArn`: text. Update: in place.
+    /// `PassphraseSecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-srtlistenerdecryptionrequest.html#cfn-medialive-input-srtlistenerdecryptionrequest-passphrasesecretarn)
     pub fn passphrase_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PassphraseSecretArn", value.into_expr())) }
 }
 impl Done for SrtListenerDecryptionRequest { fn into_props(self) -> Bag { self.0 } }
@@ -3910,11 +3910,11 @@ impl Done for SrtListenerDecryptionRequest { fn into_props(self) -> Bag { self.0
 impl SrtListenerSettingsRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Decryption`: `SrtListenerDecryptionRequest`. Update: in place.
+    /// `Decryption`: `SrtListenerDecryptionRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-srtlistenersettingsrequest.html#cfn-medialive-input-srtlistenersettingsrequest-decryption)
     pub fn decryption(self, value: impl Arg<SrtListenerDecryptionRequest>) -> Self { Self(put(self.0, "Decryption", value.into_expr())) }
-    /// `MinimumLatency`: integer. Update: in place.
+    /// `MinimumLatency`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-srtlistenersettingsrequest.html#cfn-medialive-input-srtlistenersettingsrequest-minimumlatency)
     pub fn minimum_latency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumLatency", value.into_expr())) }
-    /// `StreamId`: text. Update: in place.
+    /// `StreamId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-srtlistenersettingsrequest.html#cfn-medialive-input-srtlistenersettingsrequest-streamid)
     pub fn stream_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamId", value.into_expr())) }
 }
 impl Done for SrtListenerSettingsRequest { fn into_props(self) -> Bag { self.0 } }
@@ -3923,9 +3923,9 @@ impl Done for SrtListenerSettingsRequest { fn into_props(self) -> Bag { self.0 }
 impl SrtSettingsRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SrtCallerSources`: list of `SrtCallerSourceRequest`. Update: in place.
+    /// `SrtCallerSources`: list of `SrtCallerSourceRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-srtsettingsrequest.html#cfn-medialive-input-srtsettingsrequest-srtcallersources)
     pub fn srt_caller_sources(self, value: impl Arg<Arr<SrtCallerSourceRequest>>) -> Self { Self(put(self.0, "SrtCallerSources", value.into_expr())) }
-    /// `SrtListenerSettings`: `SrtListenerSettingsRequest`. Update: in place.
+    /// `SrtListenerSettings`: `SrtListenerSettingsRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-srtsettingsrequest.html#cfn-medialive-input-srtsettingsrequest-srtlistenersettings)
     pub fn srt_listener_settings(self, value: impl Arg<SrtListenerSettingsRequest>) -> Self { Self(put(self.0, "SrtListenerSettings", value.into_expr())) }
 }
 impl Done for SrtSettingsRequest { fn into_props(self) -> Bag { self.0 } }
@@ -3939,9 +3939,9 @@ impl CfnInputSecurityGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnInputSecurityGroupProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-inputsecuritygroup.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-inputsecuritygroup.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnInputSecurityGroup { fn node(&self) -> &Place { &self.0 } }
@@ -3950,9 +3950,9 @@ impl Parent for CfnInputSecurityGroup { fn node(&self) -> &Place { &self.0 } }
 impl CfnInputSecurityGroupProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Tags`: JSON. Update: replacement.
+    /// `Tags`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-inputsecuritygroup.html#cfn-medialive-inputsecuritygroup-tags)
     pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `WhitelistRules`: list of `InputWhitelistRuleCidr`. Update: in place.
+    /// `WhitelistRules`: list of `InputWhitelistRuleCidr`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-inputsecuritygroup.html#cfn-medialive-inputsecuritygroup-whitelistrules)
     pub fn whitelist_rules(self, value: impl Arg<Arr<input_security_group::InputWhitelistRuleCidr>>) -> Self { Self(put(self.0, "WhitelistRules", value.into_expr())) }
 }
 impl Done for CfnInputSecurityGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -3964,7 +3964,7 @@ use crate::cfn::support::*;
 impl InputWhitelistRuleCidr {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Cidr`: text. Update: in place.
+    /// `Cidr`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-inputsecuritygroup-inputwhitelistrulecidr.html#cfn-medialive-inputsecuritygroup-inputwhitelistrulecidr-cidr)
     pub fn cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cidr", value.into_expr())) }
 }
 impl Done for InputWhitelistRuleCidr { fn into_props(self) -> Bag { self.0 } }
@@ -3978,15 +3978,15 @@ impl CfnMultiplex {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMultiplexProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-multiplex.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-multiplex.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `PipelinesRunningCount`: integer.
+    /// The attribute `PipelinesRunningCount`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-multiplex.html#PipelinesRunningCount-fn::getatt)
     pub fn attr_pipelines_running_count(&self) -> Val<i64> { self.0.get_att("PipelinesRunningCount") }
-    /// The attribute `ProgramCount`: integer.
+    /// The attribute `ProgramCount`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-multiplex.html#ProgramCount-fn::getatt)
     pub fn attr_program_count(&self) -> Val<i64> { self.0.get_att("ProgramCount") }
-    /// The attribute `State`: text.
+    /// The attribute `State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-multiplex.html#State-fn::getatt)
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
 }
 impl Parent for CfnMultiplex { fn node(&self) -> &Place { &self.0 } }
@@ -3997,15 +3997,15 @@ impl CfnMultiplexProps {
     pub fn new() -> CfnMultiplexProps<Missing<required::AvailabilityZones>, Missing<required::MultiplexSettings>, Missing<required::Name>> { CfnMultiplexProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnMultiplexProps<R0, R1, R2> {
-    /// `AvailabilityZones`: list of text, required. Update: replacement.
+    /// `AvailabilityZones`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-multiplex.html#cfn-medialive-multiplex-availabilityzones)
     pub fn availability_zones(self, value: impl Arg<Arr<str>>) -> CfnMultiplexProps<Set, R1, R2> { CfnMultiplexProps(put(self.0, "AvailabilityZones", value.into_expr()), Phase) }
-    /// `Destinations`: list of `MultiplexOutputDestination`. Update: in place.
+    /// `Destinations`: list of `MultiplexOutputDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-multiplex.html#cfn-medialive-multiplex-destinations)
     pub fn destinations(self, value: impl Arg<Arr<multiplex::MultiplexOutputDestination>>) -> Self { Self(put(self.0, "Destinations", value.into_expr()), Phase) }
-    /// `MultiplexSettings`: `MultiplexSettings`, required. Update: in place.
+    /// `MultiplexSettings`: `MultiplexSettings`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-multiplex.html#cfn-medialive-multiplex-multiplexsettings)
     pub fn multiplex_settings(self, value: impl Arg<multiplex::MultiplexSettings>) -> CfnMultiplexProps<R0, Set, R2> { CfnMultiplexProps(put(self.0, "MultiplexSettings", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-multiplex.html#cfn-medialive-multiplex-name)
     pub fn name(self, value: impl Arg<str>) -> CfnMultiplexProps<R0, R1, Set> { CfnMultiplexProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-multiplex.html#cfn-medialive-multiplex-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnMultiplexProps { fn into_props(self) -> Bag { self.0 } }
@@ -4017,7 +4017,7 @@ use crate::cfn::support::*;
 impl MultiplexMediaConnectOutputDestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EntitlementArn`: text. Update: in place.
+    /// `EntitlementArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplex-multiplexmediaconnectoutputdestinationsettings.html#cfn-medialive-multiplex-multiplexmediaconnectoutputdestinationsettings-entitlementarn)
     pub fn entitlement_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntitlementArn", value.into_expr())) }
 }
 impl Done for MultiplexMediaConnectOutputDestinationSettings { fn into_props(self) -> Bag { self.0 } }
@@ -4026,7 +4026,7 @@ impl Done for MultiplexMediaConnectOutputDestinationSettings { fn into_props(sel
 impl MultiplexOutputDestination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MultiplexMediaConnectOutputDestinationSettings`: `MultiplexMediaConnectOutputDestinationSettings`. Update: in place.
+    /// `MultiplexMediaConnectOutputDestinationSettings`: `MultiplexMediaConnectOutputDestinationSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplex-multiplexoutputdestination.html#cfn-medialive-multiplex-multiplexoutputdestination-multiplexmediaconnectoutputdestinationsettings)
     pub fn multiplex_media_connect_output_destination_settings(self, value: impl Arg<MultiplexMediaConnectOutputDestinationSettings>) -> Self { Self(put(self.0, "MultiplexMediaConnectOutputDestinationSettings", value.into_expr())) }
 }
 impl Done for MultiplexOutputDestination { fn into_props(self) -> Bag { self.0 } }
@@ -4037,13 +4037,13 @@ impl MultiplexSettings {
     pub fn new() -> MultiplexSettings<Missing<super::required::TransportStreamBitrate>, Missing<super::required::TransportStreamId>> { MultiplexSettings(Bag::default(), Phase) }
 }
 impl<R0, R1> MultiplexSettings<R0, R1> {
-    /// `MaximumVideoBufferDelayMilliseconds`: integer. Update: in place.
+    /// `MaximumVideoBufferDelayMilliseconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplex-multiplexsettings.html#cfn-medialive-multiplex-multiplexsettings-maximumvideobufferdelaymilliseconds)
     pub fn maximum_video_buffer_delay_milliseconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumVideoBufferDelayMilliseconds", value.into_expr()), Phase) }
-    /// `TransportStreamBitrate`: integer, required. Update: in place.
+    /// `TransportStreamBitrate`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplex-multiplexsettings.html#cfn-medialive-multiplex-multiplexsettings-transportstreambitrate)
     pub fn transport_stream_bitrate(self, value: impl Arg<i64>) -> MultiplexSettings<Set, R1> { MultiplexSettings(put(self.0, "TransportStreamBitrate", value.into_expr()), Phase) }
-    /// `TransportStreamId`: integer, required. Update: in place.
+    /// `TransportStreamId`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplex-multiplexsettings.html#cfn-medialive-multiplex-multiplexsettings-transportstreamid)
     pub fn transport_stream_id(self, value: impl Arg<i64>) -> MultiplexSettings<R0, Set> { MultiplexSettings(put(self.0, "TransportStreamId", value.into_expr()), Phase) }
-    /// `TransportStreamReservedBitrate`: integer. Update: in place.
+    /// `TransportStreamReservedBitrate`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplex-multiplexsettings.html#cfn-medialive-multiplex-multiplexsettings-transportstreamreservedbitrate)
     pub fn transport_stream_reserved_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TransportStreamReservedBitrate", value.into_expr()), Phase) }
 }
 impl Done for MultiplexSettings { fn into_props(self) -> Bag { self.0 } }
@@ -4057,7 +4057,7 @@ impl CfnMultiplexprogram {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnMultiplexprogramProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ChannelId`: text.
+    /// The attribute `ChannelId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-multiplexprogram.html#ChannelId-fn::getatt)
     pub fn attr_channel_id(&self) -> Val<str> { self.0.get_att("ChannelId") }
 }
 impl Parent for CfnMultiplexprogram { fn node(&self) -> &Place { &self.0 } }
@@ -4066,17 +4066,17 @@ impl Parent for CfnMultiplexprogram { fn node(&self) -> &Place { &self.0 } }
 impl CfnMultiplexprogramProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MultiplexId`: text. Update: replacement.
+    /// `MultiplexId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-multiplexprogram.html#cfn-medialive-multiplexprogram-multiplexid)
     pub fn multiplex_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MultiplexId", value.into_expr())) }
-    /// `MultiplexProgramSettings`: `MultiplexProgramSettings`. Update: in place.
+    /// `MultiplexProgramSettings`: `MultiplexProgramSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-multiplexprogram.html#cfn-medialive-multiplexprogram-multiplexprogramsettings)
     pub fn multiplex_program_settings(self, value: impl Arg<multiplexprogram::MultiplexProgramSettings>) -> Self { Self(put(self.0, "MultiplexProgramSettings", value.into_expr())) }
-    /// `PacketIdentifiersMap`: `MultiplexProgramPacketIdentifiersMap`. Update: in place.
+    /// `PacketIdentifiersMap`: `MultiplexProgramPacketIdentifiersMap`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-multiplexprogram.html#cfn-medialive-multiplexprogram-packetidentifiersmap)
     pub fn packet_identifiers_map(self, value: impl Arg<multiplexprogram::MultiplexProgramPacketIdentifiersMap>) -> Self { Self(put(self.0, "PacketIdentifiersMap", value.into_expr())) }
-    /// `PipelineDetails`: list of `MultiplexProgramPipelineDetail`. Update: in place.
+    /// `PipelineDetails`: list of `MultiplexProgramPipelineDetail`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-multiplexprogram.html#cfn-medialive-multiplexprogram-pipelinedetails)
     pub fn pipeline_details(self, value: impl Arg<Arr<multiplexprogram::MultiplexProgramPipelineDetail>>) -> Self { Self(put(self.0, "PipelineDetails", value.into_expr())) }
-    /// `PreferredChannelPipeline`: `PreferredChannelPipeline`. Update: in place.
+    /// `PreferredChannelPipeline`: `PreferredChannelPipeline`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-multiplexprogram.html#cfn-medialive-multiplexprogram-preferredchannelpipeline)
     pub fn preferred_channel_pipeline(self, value: impl Arg<multiplexprogram::PreferredChannelPipeline>) -> Self { Self(put(self.0, "PreferredChannelPipeline", value.into_expr())) }
-    /// `ProgramName`: text. Update: replacement.
+    /// `ProgramName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-multiplexprogram.html#cfn-medialive-multiplexprogram-programname)
     pub fn program_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProgramName", value.into_expr())) }
 }
 impl Done for CfnMultiplexprogramProps { fn into_props(self) -> Bag { self.0 } }
@@ -4088,31 +4088,31 @@ use crate::cfn::support::*;
 impl MultiplexProgramPacketIdentifiersMap {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AudioPids`: list of integer. Update: in place.
+    /// `AudioPids`: list of integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap.html#cfn-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap-audiopids)
     pub fn audio_pids(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "AudioPids", value.into_expr())) }
-    /// `DvbSubPids`: list of integer. Update: in place.
+    /// `DvbSubPids`: list of integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap.html#cfn-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap-dvbsubpids)
     pub fn dvb_sub_pids(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "DvbSubPids", value.into_expr())) }
-    /// `DvbTeletextPid`: integer. Update: in place.
+    /// `DvbTeletextPid`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap.html#cfn-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap-dvbteletextpid)
     pub fn dvb_teletext_pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DvbTeletextPid", value.into_expr())) }
-    /// `EtvPlatformPid`: integer. Update: in place.
+    /// `EtvPlatformPid`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap.html#cfn-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap-etvplatformpid)
     pub fn etv_platform_pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EtvPlatformPid", value.into_expr())) }
-    /// `EtvSignalPid`: integer. Update: in place.
+    /// `EtvSignalPid`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap.html#cfn-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap-etvsignalpid)
     pub fn etv_signal_pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EtvSignalPid", value.into_expr())) }
-    /// `KlvDataPids`: list of integer. Update: in place.
+    /// `KlvDataPids`: list of integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap.html#cfn-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap-klvdatapids)
     pub fn klv_data_pids(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "KlvDataPids", value.into_expr())) }
-    /// `PcrPid`: integer. Update: in place.
+    /// `PcrPid`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap.html#cfn-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap-pcrpid)
     pub fn pcr_pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PcrPid", value.into_expr())) }
-    /// `PmtPid`: integer. Update: in place.
+    /// `PmtPid`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap.html#cfn-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap-pmtpid)
     pub fn pmt_pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PmtPid", value.into_expr())) }
-    /// `PrivateMetadataPid`: integer. Update: in place.
+    /// `PrivateMetadataPid`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap.html#cfn-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap-privatemetadatapid)
     pub fn private_metadata_pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PrivateMetadataPid", value.into_expr())) }
-    /// `Scte27Pids`: list of integer. Update: in place.
+    /// `Scte27Pids`: list of integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap.html#cfn-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap-scte27pids)
     pub fn scte27_pids(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "Scte27Pids", value.into_expr())) }
-    /// `Scte35Pid`: integer. Update: in place.
+    /// `Scte35Pid`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap.html#cfn-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap-scte35pid)
     pub fn scte35_pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Scte35Pid", value.into_expr())) }
-    /// `TimedMetadataPid`: integer. Update: in place.
+    /// `TimedMetadataPid`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap.html#cfn-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap-timedmetadatapid)
     pub fn timed_metadata_pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimedMetadataPid", value.into_expr())) }
-    /// `VideoPid`: integer. Update: in place.
+    /// `VideoPid`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap.html#cfn-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap-videopid)
     pub fn video_pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VideoPid", value.into_expr())) }
 }
 impl Done for MultiplexProgramPacketIdentifiersMap { fn into_props(self) -> Bag { self.0 } }
@@ -4121,9 +4121,9 @@ impl Done for MultiplexProgramPacketIdentifiersMap { fn into_props(self) -> Bag 
 impl MultiplexProgramPipelineDetail {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ActiveChannelPipeline`: text. Update: in place.
+    /// `ActiveChannelPipeline`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexprogrampipelinedetail.html#cfn-medialive-multiplexprogram-multiplexprogrampipelinedetail-activechannelpipeline)
     pub fn active_channel_pipeline(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActiveChannelPipeline", value.into_expr())) }
-    /// `PipelineId`: text. Update: in place.
+    /// `PipelineId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexprogrampipelinedetail.html#cfn-medialive-multiplexprogram-multiplexprogrampipelinedetail-pipelineid)
     pub fn pipeline_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PipelineId", value.into_expr())) }
 }
 impl Done for MultiplexProgramPipelineDetail { fn into_props(self) -> Bag { self.0 } }
@@ -4134,9 +4134,9 @@ impl MultiplexProgramServiceDescriptor {
     pub fn new() -> MultiplexProgramServiceDescriptor<Missing<super::required::ProviderName>, Missing<super::required::ServiceName>> { MultiplexProgramServiceDescriptor(Bag::default(), Phase) }
 }
 impl<R0, R1> MultiplexProgramServiceDescriptor<R0, R1> {
-    /// `ProviderName`: text, required. Update: in place.
+    /// `ProviderName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexprogramservicedescriptor.html#cfn-medialive-multiplexprogram-multiplexprogramservicedescriptor-providername)
     pub fn provider_name(self, value: impl Arg<str>) -> MultiplexProgramServiceDescriptor<Set, R1> { MultiplexProgramServiceDescriptor(put(self.0, "ProviderName", value.into_expr()), Phase) }
-    /// `ServiceName`: text, required. Update: in place.
+    /// `ServiceName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexprogramservicedescriptor.html#cfn-medialive-multiplexprogram-multiplexprogramservicedescriptor-servicename)
     pub fn service_name(self, value: impl Arg<str>) -> MultiplexProgramServiceDescriptor<R0, Set> { MultiplexProgramServiceDescriptor(put(self.0, "ServiceName", value.into_expr()), Phase) }
 }
 impl Done for MultiplexProgramServiceDescriptor { fn into_props(self) -> Bag { self.0 } }
@@ -4147,13 +4147,13 @@ impl MultiplexProgramSettings {
     pub fn new() -> MultiplexProgramSettings<Missing<super::required::ProgramNumber>> { MultiplexProgramSettings(Bag::default(), Phase) }
 }
 impl<R0> MultiplexProgramSettings<R0> {
-    /// `PreferredChannelPipeline`: `PreferredChannelPipeline`. Update: in place.
+    /// `PreferredChannelPipeline`: `PreferredChannelPipeline`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexprogramsettings.html#cfn-medialive-multiplexprogram-multiplexprogramsettings-preferredchannelpipeline)
     pub fn preferred_channel_pipeline(self, value: impl Arg<PreferredChannelPipeline>) -> Self { Self(put(self.0, "PreferredChannelPipeline", value.into_expr()), Phase) }
-    /// `ProgramNumber`: integer, required. Update: in place.
+    /// `ProgramNumber`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexprogramsettings.html#cfn-medialive-multiplexprogram-multiplexprogramsettings-programnumber)
     pub fn program_number(self, value: impl Arg<i64>) -> MultiplexProgramSettings<Set> { MultiplexProgramSettings(put(self.0, "ProgramNumber", value.into_expr()), Phase) }
-    /// `ServiceDescriptor`: `MultiplexProgramServiceDescriptor`. Update: in place.
+    /// `ServiceDescriptor`: `MultiplexProgramServiceDescriptor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexprogramsettings.html#cfn-medialive-multiplexprogram-multiplexprogramsettings-servicedescriptor)
     pub fn service_descriptor(self, value: impl Arg<MultiplexProgramServiceDescriptor>) -> Self { Self(put(self.0, "ServiceDescriptor", value.into_expr()), Phase) }
-    /// `VideoSettings`: `MultiplexVideoSettings`. Update: in place.
+    /// `VideoSettings`: `MultiplexVideoSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexprogramsettings.html#cfn-medialive-multiplexprogram-multiplexprogramsettings-videosettings)
     pub fn video_settings(self, value: impl Arg<MultiplexVideoSettings>) -> Self { Self(put(self.0, "VideoSettings", value.into_expr()), Phase) }
 }
 impl Done for MultiplexProgramSettings { fn into_props(self) -> Bag { self.0 } }
@@ -4162,11 +4162,11 @@ impl Done for MultiplexProgramSettings { fn into_props(self) -> Bag { self.0 } }
 impl MultiplexStatmuxVideoSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MaximumBitrate`: integer. Update: in place.
+    /// `MaximumBitrate`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexstatmuxvideosettings.html#cfn-medialive-multiplexprogram-multiplexstatmuxvideosettings-maximumbitrate)
     pub fn maximum_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumBitrate", value.into_expr())) }
-    /// `MinimumBitrate`: integer. Update: in place.
+    /// `MinimumBitrate`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexstatmuxvideosettings.html#cfn-medialive-multiplexprogram-multiplexstatmuxvideosettings-minimumbitrate)
     pub fn minimum_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumBitrate", value.into_expr())) }
-    /// `Priority`: integer. Update: in place.
+    /// `Priority`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexstatmuxvideosettings.html#cfn-medialive-multiplexprogram-multiplexstatmuxvideosettings-priority)
     pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value.into_expr())) }
 }
 impl Done for MultiplexStatmuxVideoSettings { fn into_props(self) -> Bag { self.0 } }
@@ -4175,9 +4175,9 @@ impl Done for MultiplexStatmuxVideoSettings { fn into_props(self) -> Bag { self.
 impl MultiplexVideoSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ConstantBitrate`: integer. Update: in place.
+    /// `ConstantBitrate`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexvideosettings.html#cfn-medialive-multiplexprogram-multiplexvideosettings-constantbitrate)
     pub fn constant_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConstantBitrate", value.into_expr())) }
-    /// `StatmuxSettings`: `MultiplexStatmuxVideoSettings`. Update: in place.
+    /// `StatmuxSettings`: `MultiplexStatmuxVideoSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexvideosettings.html#cfn-medialive-multiplexprogram-multiplexvideosettings-statmuxsettings)
     pub fn statmux_settings(self, value: impl Arg<MultiplexStatmuxVideoSettings>) -> Self { Self(put(self.0, "StatmuxSettings", value.into_expr())) }
 }
 impl Done for MultiplexVideoSettings { fn into_props(self) -> Bag { self.0 } }
@@ -4193,13 +4193,13 @@ impl CfnNetwork {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnNetworkProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-network.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `AssociatedClusterIds`: list of text.
+    /// The attribute `AssociatedClusterIds`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-network.html#AssociatedClusterIds-fn::getatt)
     pub fn attr_associated_cluster_ids(&self) -> Val<Arr<str>> { self.0.get_att("AssociatedClusterIds") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-network.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `State`: text.
+    /// The attribute `State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-network.html#State-fn::getatt)
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
 }
 impl Parent for CfnNetwork { fn node(&self) -> &Place { &self.0 } }
@@ -4210,13 +4210,13 @@ impl CfnNetworkProps {
     pub fn new() -> CfnNetworkProps<Missing<required::IpPools>, Missing<required::Name>> { CfnNetworkProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnNetworkProps<R0, R1> {
-    /// `IpPools`: list of `IpPool`, required. Update: in place.
+    /// `IpPools`: list of `IpPool`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-network.html#cfn-medialive-network-ippools)
     pub fn ip_pools(self, value: impl Arg<Arr<network::IpPool>>) -> CfnNetworkProps<Set, R1> { CfnNetworkProps(put(self.0, "IpPools", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-network.html#cfn-medialive-network-name)
     pub fn name(self, value: impl Arg<str>) -> CfnNetworkProps<R0, Set> { CfnNetworkProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Routes`: list of `Route`. Update: in place.
+    /// `Routes`: list of `Route`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-network.html#cfn-medialive-network-routes)
     pub fn routes(self, value: impl Arg<Arr<network::Route>>) -> Self { Self(put(self.0, "Routes", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-network.html#cfn-medialive-network-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnNetworkProps { fn into_props(self) -> Bag { self.0 } }
@@ -4228,7 +4228,7 @@ use crate::cfn::support::*;
 impl IpPool {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Cidr`: text. Update: in place.
+    /// `Cidr`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-network-ippool.html#cfn-medialive-network-ippool-cidr)
     pub fn cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cidr", value.into_expr())) }
 }
 impl Done for IpPool { fn into_props(self) -> Bag { self.0 } }
@@ -4237,9 +4237,9 @@ impl Done for IpPool { fn into_props(self) -> Bag { self.0 } }
 impl Route {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Cidr`: text. Update: in place.
+    /// `Cidr`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-network-route.html#cfn-medialive-network-route-cidr)
     pub fn cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cidr", value.into_expr())) }
-    /// `Gateway`: text. Update: in place.
+    /// `Gateway`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-network-route.html#cfn-medialive-network-route-gateway)
     pub fn gateway(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Gateway", value.into_expr())) }
 }
 impl Done for Route { fn into_props(self) -> Bag { self.0 } }
@@ -4253,17 +4253,17 @@ impl CfnNode {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnNodeProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-node.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `ChannelPlacementGroups`: list of text.
+    /// The attribute `ChannelPlacementGroups`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-node.html#ChannelPlacementGroups-fn::getatt)
     pub fn attr_channel_placement_groups(&self) -> Val<Arr<str>> { self.0.get_att("ChannelPlacementGroups") }
-    /// The attribute `ConnectionState`: text.
+    /// The attribute `ConnectionState`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-node.html#ConnectionState-fn::getatt)
     pub fn attr_connection_state(&self) -> Val<str> { self.0.get_att("ConnectionState") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-node.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `InstanceArn`: `OtherArn`.
+    /// The attribute `InstanceArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-node.html#InstanceArn-fn::getatt)
     pub fn attr_instance_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("InstanceArn") }
-    /// The attribute `State`: text.
+    /// The attribute `State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-node.html#State-fn::getatt)
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
 }
 impl Parent for CfnNode { fn node(&self) -> &Place { &self.0 } }
@@ -4274,17 +4274,17 @@ impl CfnNodeProps {
     pub fn new() -> CfnNodeProps<Missing<required::ClusterId>> { CfnNodeProps(Bag::default(), Phase) }
 }
 impl<R0> CfnNodeProps<R0> {
-    /// `ClusterId`: text, required. Update: replacement.
+    /// `ClusterId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-node.html#cfn-medialive-node-clusterid)
     pub fn cluster_id(self, value: impl Arg<str>) -> CfnNodeProps<Set> { CfnNodeProps(put(self.0, "ClusterId", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-node.html#cfn-medialive-node-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `NodeInterfaceMappings`: list of `NodeInterfaceMapping`. Update: replacement.
+    /// `NodeInterfaceMappings`: list of `NodeInterfaceMapping`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-node.html#cfn-medialive-node-nodeinterfacemappings)
     pub fn node_interface_mappings(self, value: impl Arg<Arr<node::NodeInterfaceMapping>>) -> Self { Self(put(self.0, "NodeInterfaceMappings", value.into_expr()), Phase) }
-    /// `Role`: `Role`. Update: in place.
+    /// `Role`: `Role`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-node.html#cfn-medialive-node-role)
     pub fn role(self, value: impl Arg<node::Role>) -> Self { Self(put(self.0, "Role", value.into_expr()), Phase) }
-    /// `SdiSourceMappings`: list of `SdiSourceMapping`. Update: in place.
+    /// `SdiSourceMappings`: list of `SdiSourceMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-node.html#cfn-medialive-node-sdisourcemappings)
     pub fn sdi_source_mappings(self, value: impl Arg<Arr<node::SdiSourceMapping>>) -> Self { Self(put(self.0, "SdiSourceMappings", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-node.html#cfn-medialive-node-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnNodeProps { fn into_props(self) -> Bag { self.0 } }
@@ -4296,11 +4296,11 @@ use crate::cfn::support::*;
 impl NodeInterfaceMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LogicalInterfaceName`: text. Update: replacement.
+    /// `LogicalInterfaceName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-node-nodeinterfacemapping.html#cfn-medialive-node-nodeinterfacemapping-logicalinterfacename)
     pub fn logical_interface_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogicalInterfaceName", value.into_expr())) }
-    /// `NetworkInterfaceMode`: `NetworkInterfaceMode`. Update: replacement.
+    /// `NetworkInterfaceMode`: `NetworkInterfaceMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-node-nodeinterfacemapping.html#cfn-medialive-node-nodeinterfacemapping-networkinterfacemode)
     pub fn network_interface_mode(self, value: impl Arg<NetworkInterfaceMode>) -> Self { Self(put(self.0, "NetworkInterfaceMode", value.into_expr())) }
-    /// `PhysicalInterfaceName`: text. Update: replacement.
+    /// `PhysicalInterfaceName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-node-nodeinterfacemapping.html#cfn-medialive-node-nodeinterfacemapping-physicalinterfacename)
     pub fn physical_interface_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PhysicalInterfaceName", value.into_expr())) }
 }
 impl Done for NodeInterfaceMapping { fn into_props(self) -> Bag { self.0 } }
@@ -4309,11 +4309,11 @@ impl Done for NodeInterfaceMapping { fn into_props(self) -> Bag { self.0 } }
 impl SdiSourceMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CardNumber`: integer. Update: in place.
+    /// `CardNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-node-sdisourcemapping.html#cfn-medialive-node-sdisourcemapping-cardnumber)
     pub fn card_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CardNumber", value.into_expr())) }
-    /// `ChannelNumber`: integer. Update: in place.
+    /// `ChannelNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-node-sdisourcemapping.html#cfn-medialive-node-sdisourcemapping-channelnumber)
     pub fn channel_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ChannelNumber", value.into_expr())) }
-    /// `SdiSource`: text. Update: in place.
+    /// `SdiSource`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-node-sdisourcemapping.html#cfn-medialive-node-sdisourcemapping-sdisource)
     pub fn sdi_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SdiSource", value.into_expr())) }
 }
 impl Done for SdiSourceMapping { fn into_props(self) -> Bag { self.0 } }
@@ -4331,13 +4331,13 @@ impl CfnSdiSource {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSdiSourceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-sdisource.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-sdisource.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `Inputs`: list of text.
+    /// The attribute `Inputs`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-sdisource.html#Inputs-fn::getatt)
     pub fn attr_inputs(&self) -> Val<Arr<str>> { self.0.get_att("Inputs") }
-    /// The attribute `State`: text.
+    /// The attribute `State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-sdisource.html#State-fn::getatt)
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
 }
 impl Parent for CfnSdiSource { fn node(&self) -> &Place { &self.0 } }
@@ -4348,13 +4348,13 @@ impl CfnSdiSourceProps {
     pub fn new() -> CfnSdiSourceProps<Missing<required::Name>, Missing<required::Type>> { CfnSdiSourceProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSdiSourceProps<R0, R1> {
-    /// `Mode`: `Mode`. Update: in place.
+    /// `Mode`: `Mode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-sdisource.html#cfn-medialive-sdisource-mode)
     pub fn mode(self, value: impl Arg<sdi_source::Mode>) -> Self { Self(put(self.0, "Mode", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-sdisource.html#cfn-medialive-sdisource-name)
     pub fn name(self, value: impl Arg<str>) -> CfnSdiSourceProps<Set, R1> { CfnSdiSourceProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-sdisource.html#cfn-medialive-sdisource-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-sdisource.html#cfn-medialive-sdisource-type)
     pub fn type_(self, value: impl Arg<sdi_source::Type>) -> CfnSdiSourceProps<R0, Set> { CfnSdiSourceProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnSdiSourceProps { fn into_props(self) -> Bag { self.0 } }
@@ -4375,35 +4375,35 @@ impl CfnSignalMap {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSignalMapProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Identifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-signalmap.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CloudWatchAlarmTemplateGroupIds`: list of text.
+    /// The attribute `CloudWatchAlarmTemplateGroupIds`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-signalmap.html#CloudWatchAlarmTemplateGroupIds-fn::getatt)
     pub fn attr_cloud_watch_alarm_template_group_ids(&self) -> Val<Arr<str>> { self.0.get_att("CloudWatchAlarmTemplateGroupIds") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-signalmap.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `ErrorMessage`: text.
+    /// The attribute `ErrorMessage`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-signalmap.html#ErrorMessage-fn::getatt)
     pub fn attr_error_message(&self) -> Val<str> { self.0.get_att("ErrorMessage") }
-    /// The attribute `EventBridgeRuleTemplateGroupIds`: list of text.
+    /// The attribute `EventBridgeRuleTemplateGroupIds`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-signalmap.html#EventBridgeRuleTemplateGroupIds-fn::getatt)
     pub fn attr_event_bridge_rule_template_group_ids(&self) -> Val<Arr<str>> { self.0.get_att("EventBridgeRuleTemplateGroupIds") }
-    /// The attribute `FailedMediaResourceMap`: map of `MediaResource`.
+    /// The attribute `FailedMediaResourceMap`: map of `MediaResource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-signalmap.html#FailedMediaResourceMap-fn::getatt)
     pub fn attr_failed_media_resource_map(&self) -> Val<Dict<signal_map::MediaResource>> { self.0.get_att("FailedMediaResourceMap") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-signalmap.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `Identifier`: text.
+    /// The attribute `Identifier`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-signalmap.html#Identifier-fn::getatt)
     pub fn attr_identifier(&self) -> Val<str> { self.0.get_att("Identifier") }
-    /// The attribute `LastDiscoveredAt`: text.
+    /// The attribute `LastDiscoveredAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-signalmap.html#LastDiscoveredAt-fn::getatt)
     pub fn attr_last_discovered_at(&self) -> Val<str> { self.0.get_att("LastDiscoveredAt") }
-    /// The attribute `LastSuccessfulMonitorDeployment`: `SuccessfulMonitorDeployment`.
+    /// The attribute `LastSuccessfulMonitorDeployment`: `SuccessfulMonitorDeployment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-signalmap.html#LastSuccessfulMonitorDeployment-fn::getatt)
     pub fn attr_last_successful_monitor_deployment(&self) -> Val<signal_map::SuccessfulMonitorDeployment> { self.0.get_att("LastSuccessfulMonitorDeployment") }
-    /// The attribute `MediaResourceMap`: map of `MediaResource`.
+    /// The attribute `MediaResourceMap`: map of `MediaResource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-signalmap.html#MediaResourceMap-fn::getatt)
     pub fn attr_media_resource_map(&self) -> Val<Dict<signal_map::MediaResource>> { self.0.get_att("MediaResourceMap") }
-    /// The attribute `ModifiedAt`: text.
+    /// The attribute `ModifiedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-signalmap.html#ModifiedAt-fn::getatt)
     pub fn attr_modified_at(&self) -> Val<str> { self.0.get_att("ModifiedAt") }
-    /// The attribute `MonitorChangesPendingDeployment`: boolean.
+    /// The attribute `MonitorChangesPendingDeployment`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-signalmap.html#MonitorChangesPendingDeployment-fn::getatt)
     pub fn attr_monitor_changes_pending_deployment(&self) -> Val<bool> { self.0.get_att("MonitorChangesPendingDeployment") }
-    /// The attribute `MonitorDeployment`: `MonitorDeployment`.
+    /// The attribute `MonitorDeployment`: `MonitorDeployment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-signalmap.html#MonitorDeployment-fn::getatt)
     pub fn attr_monitor_deployment(&self) -> Val<signal_map::MonitorDeployment> { self.0.get_att("MonitorDeployment") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-signalmap.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnSignalMap { fn node(&self) -> &Place { &self.0 } }
@@ -4414,19 +4414,19 @@ impl CfnSignalMapProps {
     pub fn new() -> CfnSignalMapProps<Missing<required::DiscoveryEntryPointArn>, Missing<required::Name>> { CfnSignalMapProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSignalMapProps<R0, R1> {
-    /// `CloudWatchAlarmTemplateGroupIdentifiers`: list of text. Update: in place.
+    /// `CloudWatchAlarmTemplateGroupIdentifiers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-signalmap.html#cfn-medialive-signalmap-cloudwatchalarmtemplategroupidentifiers)
     pub fn cloud_watch_alarm_template_group_identifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CloudWatchAlarmTemplateGroupIdentifiers", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-signalmap.html#cfn-medialive-signalmap-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DiscoveryEntryPointArn`: text, required. Update: in place.
+    /// `DiscoveryEntryPointArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-signalmap.html#cfn-medialive-signalmap-discoveryentrypointarn)
     pub fn discovery_entry_point_arn(self, value: impl Arg<str>) -> CfnSignalMapProps<Set, R1> { CfnSignalMapProps(put(self.0, "DiscoveryEntryPointArn", value.into_expr()), Phase) }
-    /// `EventBridgeRuleTemplateGroupIdentifiers`: list of text. Update: in place.
+    /// `EventBridgeRuleTemplateGroupIdentifiers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-signalmap.html#cfn-medialive-signalmap-eventbridgeruletemplategroupidentifiers)
     pub fn event_bridge_rule_template_group_identifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EventBridgeRuleTemplateGroupIdentifiers", value.into_expr()), Phase) }
-    /// `ForceRediscovery`: boolean. Update: in place.
+    /// `ForceRediscovery`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-signalmap.html#cfn-medialive-signalmap-forcerediscovery)
     pub fn force_rediscovery(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ForceRediscovery", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-signalmap.html#cfn-medialive-signalmap-name)
     pub fn name(self, value: impl Arg<str>) -> CfnSignalMapProps<R0, Set> { CfnSignalMapProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: replacement.
+    /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-signalmap.html#cfn-medialive-signalmap-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSignalMapProps { fn into_props(self) -> Bag { self.0 } }
@@ -4438,11 +4438,11 @@ use crate::cfn::support::*;
 impl MediaResource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Destinations`: list of `MediaResourceNeighbor`. Update: in place.
+    /// `Destinations`: list of `MediaResourceNeighbor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-signalmap-mediaresource.html#cfn-medialive-signalmap-mediaresource-destinations)
     pub fn destinations(self, value: impl Arg<Arr<MediaResourceNeighbor>>) -> Self { Self(put(self.0, "Destinations", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-signalmap-mediaresource.html#cfn-medialive-signalmap-mediaresource-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Sources`: list of `MediaResourceNeighbor`. Update: in place.
+    /// `Sources`: list of `MediaResourceNeighbor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-signalmap-mediaresource.html#cfn-medialive-signalmap-mediaresource-sources)
     pub fn sources(self, value: impl Arg<Arr<MediaResourceNeighbor>>) -> Self { Self(put(self.0, "Sources", value.into_expr())) }
 }
 impl Done for MediaResource { fn into_props(self) -> Bag { self.0 } }
@@ -4453,9 +4453,9 @@ impl MediaResourceNeighbor {
     pub fn new() -> MediaResourceNeighbor<Missing<super::required::Arn>> { MediaResourceNeighbor(Bag::default(), Phase) }
 }
 impl<R0> MediaResourceNeighbor<R0> {
-    /// `Arn`: text, required. Update: in place.
+    /// `Arn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-signalmap-mediaresourceneighbor.html#cfn-medialive-signalmap-mediaresourceneighbor-arn)
     pub fn arn(self, value: impl Arg<str>) -> MediaResourceNeighbor<Set> { MediaResourceNeighbor(put(self.0, "Arn", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-signalmap-mediaresourceneighbor.html#cfn-medialive-signalmap-mediaresourceneighbor-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for MediaResourceNeighbor { fn into_props(self) -> Bag { self.0 } }
@@ -4466,11 +4466,11 @@ impl MonitorDeployment {
     pub fn new() -> MonitorDeployment<Missing<super::required::Status>> { MonitorDeployment(Bag::default(), Phase) }
 }
 impl<R0> MonitorDeployment<R0> {
-    /// `DetailsUri`: text. Update: in place.
+    /// `DetailsUri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-signalmap-monitordeployment.html#cfn-medialive-signalmap-monitordeployment-detailsuri)
     pub fn details_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DetailsUri", value.into_expr()), Phase) }
-    /// `ErrorMessage`: text. Update: in place.
+    /// `ErrorMessage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-signalmap-monitordeployment.html#cfn-medialive-signalmap-monitordeployment-errormessage)
     pub fn error_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ErrorMessage", value.into_expr()), Phase) }
-    /// `Status`: `Status`, required. Update: in place.
+    /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-signalmap-monitordeployment.html#cfn-medialive-signalmap-monitordeployment-status)
     pub fn status(self, value: impl Arg<Status>) -> MonitorDeployment<Set> { MonitorDeployment(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for MonitorDeployment { fn into_props(self) -> Bag { self.0 } }
@@ -4481,9 +4481,9 @@ impl SuccessfulMonitorDeployment {
     pub fn new() -> SuccessfulMonitorDeployment<Missing<super::required::DetailsUri>, Missing<super::required::Status>> { SuccessfulMonitorDeployment(Bag::default(), Phase) }
 }
 impl<R0, R1> SuccessfulMonitorDeployment<R0, R1> {
-    /// `DetailsUri`: text, required. Update: in place.
+    /// `DetailsUri`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-signalmap-successfulmonitordeployment.html#cfn-medialive-signalmap-successfulmonitordeployment-detailsuri)
     pub fn details_uri(self, value: impl Arg<str>) -> SuccessfulMonitorDeployment<Set, R1> { SuccessfulMonitorDeployment(put(self.0, "DetailsUri", value.into_expr()), Phase) }
-    /// `Status`: `Status`, required. Update: in place.
+    /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-signalmap-successfulmonitordeployment.html#cfn-medialive-signalmap-successfulmonitordeployment-status)
     pub fn status(self, value: impl Arg<Status>) -> SuccessfulMonitorDeployment<R0, Set> { SuccessfulMonitorDeployment(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for SuccessfulMonitorDeployment { fn into_props(self) -> Bag { self.0 } }

@@ -13,9 +13,9 @@ impl CfnAsset {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAssetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-asset.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-asset.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
 }
 impl Parent for CfnAsset { fn node(&self) -> &Place { &self.0 } }
@@ -26,19 +26,19 @@ impl CfnAssetProps {
     pub fn new() -> CfnAssetProps<Missing<required::Id>, Missing<required::PackagingGroupId>, Missing<required::SourceArn>, Missing<required::SourceRoleArn>> { CfnAssetProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnAssetProps<R0, R1, R2, R3> {
-    /// `EgressEndpoints`: list of `EgressEndpoint`. Update: in place.
+    /// `EgressEndpoints`: list of `EgressEndpoint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-asset.html#cfn-mediapackage-asset-egressendpoints)
     pub fn egress_endpoints(self, value: impl Arg<Arr<asset::EgressEndpoint>>) -> Self { Self(put(self.0, "EgressEndpoints", value.into_expr()), Phase) }
-    /// `Id`: text, required. Update: replacement.
+    /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-asset.html#cfn-mediapackage-asset-id)
     pub fn id(self, value: impl Arg<str>) -> CfnAssetProps<Set, R1, R2, R3> { CfnAssetProps(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `PackagingGroupId`: text, required. Update: in place.
+    /// `PackagingGroupId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-asset.html#cfn-mediapackage-asset-packaginggroupid)
     pub fn packaging_group_id(self, value: impl Arg<str>) -> CfnAssetProps<R0, Set, R2, R3> { CfnAssetProps(put(self.0, "PackagingGroupId", value.into_expr()), Phase) }
-    /// `ResourceId`: text. Update: in place.
+    /// `ResourceId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-asset.html#cfn-mediapackage-asset-resourceid)
     pub fn resource_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceId", value.into_expr()), Phase) }
-    /// `SourceArn`: text, required. Update: in place.
+    /// `SourceArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-asset.html#cfn-mediapackage-asset-sourcearn)
     pub fn source_arn(self, value: impl Arg<str>) -> CfnAssetProps<R0, R1, Set, R3> { CfnAssetProps(put(self.0, "SourceArn", value.into_expr()), Phase) }
-    /// `SourceRoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `SourceRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-asset.html#cfn-mediapackage-asset-sourcerolearn)
     pub fn source_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnAssetProps<R0, R1, R2, Set> { CfnAssetProps(put(self.0, "SourceRoleArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-asset.html#cfn-mediapackage-asset-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAssetProps { fn into_props(self) -> Bag { self.0 } }
@@ -52,9 +52,9 @@ impl EgressEndpoint {
     pub fn new() -> EgressEndpoint<Missing<super::required::PackagingConfigurationId>, Missing<super::required::Url>> { EgressEndpoint(Bag::default(), Phase) }
 }
 impl<R0, R1> EgressEndpoint<R0, R1> {
-    /// `PackagingConfigurationId`: text, required. Update: in place.
+    /// `PackagingConfigurationId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-asset-egressendpoint.html#cfn-mediapackage-asset-egressendpoint-packagingconfigurationid)
     pub fn packaging_configuration_id(self, value: impl Arg<str>) -> EgressEndpoint<Set, R1> { EgressEndpoint(put(self.0, "PackagingConfigurationId", value.into_expr()), Phase) }
-    /// `Url`: text, required. Update: in place.
+    /// `Url`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-asset-egressendpoint.html#cfn-mediapackage-asset-egressendpoint-url)
     pub fn url(self, value: impl Arg<str>) -> EgressEndpoint<R0, Set> { EgressEndpoint(put(self.0, "Url", value.into_expr()), Phase) }
 }
 impl Done for EgressEndpoint { fn into_props(self) -> Bag { self.0 } }
@@ -68,7 +68,7 @@ impl CfnChannel {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnChannelProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-channel.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnChannel { fn node(&self) -> &Place { &self.0 } }
@@ -79,17 +79,17 @@ impl CfnChannelProps {
     pub fn new() -> CfnChannelProps<Missing<required::Id>> { CfnChannelProps(Bag::default(), Phase) }
 }
 impl<R0> CfnChannelProps<R0> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-channel.html#cfn-mediapackage-channel-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `EgressAccessLogs`: `LogConfiguration`. Update: in place.
+    /// `EgressAccessLogs`: `LogConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-channel.html#cfn-mediapackage-channel-egressaccesslogs)
     pub fn egress_access_logs(self, value: impl Arg<channel::LogConfiguration>) -> Self { Self(put(self.0, "EgressAccessLogs", value.into_expr()), Phase) }
-    /// `HlsIngest`: `HlsIngest`. Update: in place.
+    /// `HlsIngest`: `HlsIngest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-channel.html#cfn-mediapackage-channel-hlsingest)
     pub fn hls_ingest(self, value: impl Arg<channel::HlsIngest>) -> Self { Self(put(self.0, "HlsIngest", value.into_expr()), Phase) }
-    /// `Id`: text, required. Update: replacement.
+    /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-channel.html#cfn-mediapackage-channel-id)
     pub fn id(self, value: impl Arg<str>) -> CfnChannelProps<Set> { CfnChannelProps(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `IngressAccessLogs`: `LogConfiguration`. Update: in place.
+    /// `IngressAccessLogs`: `LogConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-channel.html#cfn-mediapackage-channel-ingressaccesslogs)
     pub fn ingress_access_logs(self, value: impl Arg<channel::LogConfiguration>) -> Self { Self(put(self.0, "IngressAccessLogs", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-channel.html#cfn-mediapackage-channel-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnChannelProps { fn into_props(self) -> Bag { self.0 } }
@@ -101,7 +101,7 @@ use crate::cfn::support::*;
 impl HlsIngest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ingestEndpoints`: list of `IngestEndpoint`. Update: in place.
+    /// `ingestEndpoints`: list of `IngestEndpoint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-channel-hlsingest.html#cfn-mediapackage-channel-hlsingest-ingestendpoints)
     pub fn ingest_endpoints(self, value: impl Arg<Arr<IngestEndpoint>>) -> Self { Self(put(self.0, "ingestEndpoints", value.into_expr())) }
 }
 impl Done for HlsIngest { fn into_props(self) -> Bag { self.0 } }
@@ -110,13 +110,13 @@ impl Done for HlsIngest { fn into_props(self) -> Bag { self.0 } }
 impl IngestEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Id`: text. Update: in place.
+    /// `Id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-channel-ingestendpoint.html#cfn-mediapackage-channel-ingestendpoint-id)
     pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
-    /// `Password`: text. Update: in place.
+    /// `Password`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-channel-ingestendpoint.html#cfn-mediapackage-channel-ingestendpoint-password)
     pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr())) }
-    /// `Url`: text. Update: in place.
+    /// `Url`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-channel-ingestendpoint.html#cfn-mediapackage-channel-ingestendpoint-url)
     pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
-    /// `Username`: text. Update: in place.
+    /// `Username`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-channel-ingestendpoint.html#cfn-mediapackage-channel-ingestendpoint-username)
     pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
 }
 impl Done for IngestEndpoint { fn into_props(self) -> Bag { self.0 } }
@@ -125,7 +125,7 @@ impl Done for IngestEndpoint { fn into_props(self) -> Bag { self.0 } }
 impl LogConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LogGroupName`: `LogsLogGroupName`. Update: in place.
+    /// `LogGroupName`: `LogsLogGroupName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-channel-logconfiguration.html#cfn-mediapackage-channel-logconfiguration-loggroupname)
     pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroupName", value.into_expr())) }
 }
 impl Done for LogConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -139,9 +139,9 @@ impl CfnOriginEndpoint {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnOriginEndpointProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-originendpoint.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Url`: text.
+    /// The attribute `Url`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-originendpoint.html#Url-fn::getatt)
     pub fn attr_url(&self) -> Val<str> { self.0.get_att("Url") }
 }
 impl Parent for CfnOriginEndpoint { fn node(&self) -> &Place { &self.0 } }
@@ -152,33 +152,33 @@ impl CfnOriginEndpointProps {
     pub fn new() -> CfnOriginEndpointProps<Missing<required::ChannelId>, Missing<required::Id>> { CfnOriginEndpointProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnOriginEndpointProps<R0, R1> {
-    /// `Authorization`: `Authorization`. Update: in place.
+    /// `Authorization`: `Authorization`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-originendpoint.html#cfn-mediapackage-originendpoint-authorization)
     pub fn authorization(self, value: impl Arg<origin_endpoint::Authorization>) -> Self { Self(put(self.0, "Authorization", value.into_expr()), Phase) }
-    /// `ChannelId`: text, required. Update: in place.
+    /// `ChannelId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-originendpoint.html#cfn-mediapackage-originendpoint-channelid)
     pub fn channel_id(self, value: impl Arg<str>) -> CfnOriginEndpointProps<Set, R1> { CfnOriginEndpointProps(put(self.0, "ChannelId", value.into_expr()), Phase) }
-    /// `CmafPackage`: `CmafPackage`. Update: in place.
+    /// `CmafPackage`: `CmafPackage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-originendpoint.html#cfn-mediapackage-originendpoint-cmafpackage)
     pub fn cmaf_package(self, value: impl Arg<origin_endpoint::CmafPackage>) -> Self { Self(put(self.0, "CmafPackage", value.into_expr()), Phase) }
-    /// `DashPackage`: `DashPackage`. Update: in place.
+    /// `DashPackage`: `DashPackage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-originendpoint.html#cfn-mediapackage-originendpoint-dashpackage)
     pub fn dash_package(self, value: impl Arg<origin_endpoint::DashPackage>) -> Self { Self(put(self.0, "DashPackage", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-originendpoint.html#cfn-mediapackage-originendpoint-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `HlsPackage`: `HlsPackage`. Update: in place.
+    /// `HlsPackage`: `HlsPackage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-originendpoint.html#cfn-mediapackage-originendpoint-hlspackage)
     pub fn hls_package(self, value: impl Arg<origin_endpoint::HlsPackage>) -> Self { Self(put(self.0, "HlsPackage", value.into_expr()), Phase) }
-    /// `Id`: text, required. Update: replacement.
+    /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-originendpoint.html#cfn-mediapackage-originendpoint-id)
     pub fn id(self, value: impl Arg<str>) -> CfnOriginEndpointProps<R0, Set> { CfnOriginEndpointProps(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `ManifestName`: text. Update: in place.
+    /// `ManifestName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-originendpoint.html#cfn-mediapackage-originendpoint-manifestname)
     pub fn manifest_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestName", value.into_expr()), Phase) }
-    /// `MssPackage`: `MssPackage`. Update: in place.
+    /// `MssPackage`: `MssPackage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-originendpoint.html#cfn-mediapackage-originendpoint-msspackage)
     pub fn mss_package(self, value: impl Arg<origin_endpoint::MssPackage>) -> Self { Self(put(self.0, "MssPackage", value.into_expr()), Phase) }
-    /// `Origination`: `Origination`. Update: in place.
+    /// `Origination`: `Origination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-originendpoint.html#cfn-mediapackage-originendpoint-origination)
     pub fn origination(self, value: impl Arg<origin_endpoint::Origination>) -> Self { Self(put(self.0, "Origination", value.into_expr()), Phase) }
-    /// `StartoverWindowSeconds`: integer. Update: in place.
+    /// `StartoverWindowSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-originendpoint.html#cfn-mediapackage-originendpoint-startoverwindowseconds)
     pub fn startover_window_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartoverWindowSeconds", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-originendpoint.html#cfn-mediapackage-originendpoint-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TimeDelaySeconds`: integer. Update: in place.
+    /// `TimeDelaySeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-originendpoint.html#cfn-mediapackage-originendpoint-timedelayseconds)
     pub fn time_delay_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeDelaySeconds", value.into_expr()), Phase) }
-    /// `Whitelist`: list of text. Update: in place.
+    /// `Whitelist`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-originendpoint.html#cfn-mediapackage-originendpoint-whitelist)
     pub fn whitelist(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Whitelist", value.into_expr()), Phase) }
 }
 impl Done for CfnOriginEndpointProps { fn into_props(self) -> Bag { self.0 } }
@@ -192,9 +192,9 @@ impl Authorization {
     pub fn new() -> Authorization<Missing<super::required::CdnIdentifierSecret>, Missing<super::required::SecretsRoleArn>> { Authorization(Bag::default(), Phase) }
 }
 impl<R0, R1> Authorization<R0, R1> {
-    /// `CdnIdentifierSecret`: text, required. Update: in place.
+    /// `CdnIdentifierSecret`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-authorization.html#cfn-mediapackage-originendpoint-authorization-cdnidentifiersecret)
     pub fn cdn_identifier_secret(self, value: impl Arg<str>) -> Authorization<Set, R1> { Authorization(put(self.0, "CdnIdentifierSecret", value.into_expr()), Phase) }
-    /// `SecretsRoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `SecretsRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-authorization.html#cfn-mediapackage-originendpoint-authorization-secretsrolearn)
     pub fn secrets_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Authorization<R0, Set> { Authorization(put(self.0, "SecretsRoleArn", value.into_expr()), Phase) }
 }
 impl Done for Authorization { fn into_props(self) -> Bag { self.0 } }
@@ -205,13 +205,13 @@ impl CmafEncryption {
     pub fn new() -> CmafEncryption<Missing<super::required::SpekeKeyProvider>> { CmafEncryption(Bag::default(), Phase) }
 }
 impl<R0> CmafEncryption<R0> {
-    /// `ConstantInitializationVector`: text. Update: in place.
+    /// `ConstantInitializationVector`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-cmafencryption.html#cfn-mediapackage-originendpoint-cmafencryption-constantinitializationvector)
     pub fn constant_initialization_vector(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConstantInitializationVector", value.into_expr()), Phase) }
-    /// `EncryptionMethod`: `EncryptionMethod`. Update: in place.
+    /// `EncryptionMethod`: `EncryptionMethod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-cmafencryption.html#cfn-mediapackage-originendpoint-cmafencryption-encryptionmethod)
     pub fn encryption_method(self, value: impl Arg<EncryptionMethod>) -> Self { Self(put(self.0, "EncryptionMethod", value.into_expr()), Phase) }
-    /// `KeyRotationIntervalSeconds`: integer. Update: in place.
+    /// `KeyRotationIntervalSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-cmafencryption.html#cfn-mediapackage-originendpoint-cmafencryption-keyrotationintervalseconds)
     pub fn key_rotation_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "KeyRotationIntervalSeconds", value.into_expr()), Phase) }
-    /// `SpekeKeyProvider`: `SpekeKeyProvider`, required. Update: in place.
+    /// `SpekeKeyProvider`: `SpekeKeyProvider`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-cmafencryption.html#cfn-mediapackage-originendpoint-cmafencryption-spekekeyprovider)
     pub fn speke_key_provider(self, value: impl Arg<SpekeKeyProvider>) -> CmafEncryption<Set> { CmafEncryption(put(self.0, "SpekeKeyProvider", value.into_expr()), Phase) }
 }
 impl Done for CmafEncryption { fn into_props(self) -> Bag { self.0 } }
@@ -220,15 +220,15 @@ impl Done for CmafEncryption { fn into_props(self) -> Bag { self.0 } }
 impl CmafPackage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Encryption`: `CmafEncryption`. Update: in place.
+    /// `Encryption`: `CmafEncryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-cmafpackage.html#cfn-mediapackage-originendpoint-cmafpackage-encryption)
     pub fn encryption(self, value: impl Arg<CmafEncryption>) -> Self { Self(put(self.0, "Encryption", value.into_expr())) }
-    /// `HlsManifests`: list of `HlsManifest`. Update: in place.
+    /// `HlsManifests`: list of `HlsManifest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-cmafpackage.html#cfn-mediapackage-originendpoint-cmafpackage-hlsmanifests)
     pub fn hls_manifests(self, value: impl Arg<Arr<HlsManifest>>) -> Self { Self(put(self.0, "HlsManifests", value.into_expr())) }
-    /// `SegmentDurationSeconds`: integer. Update: in place.
+    /// `SegmentDurationSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-cmafpackage.html#cfn-mediapackage-originendpoint-cmafpackage-segmentdurationseconds)
     pub fn segment_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentDurationSeconds", value.into_expr())) }
-    /// `SegmentPrefix`: text. Update: in place.
+    /// `SegmentPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-cmafpackage.html#cfn-mediapackage-originendpoint-cmafpackage-segmentprefix)
     pub fn segment_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentPrefix", value.into_expr())) }
-    /// `StreamSelection`: `StreamSelection`. Update: in place.
+    /// `StreamSelection`: `StreamSelection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-cmafpackage.html#cfn-mediapackage-originendpoint-cmafpackage-streamselection)
     pub fn stream_selection(self, value: impl Arg<StreamSelection>) -> Self { Self(put(self.0, "StreamSelection", value.into_expr())) }
 }
 impl Done for CmafPackage { fn into_props(self) -> Bag { self.0 } }
@@ -239,9 +239,9 @@ impl DashEncryption {
     pub fn new() -> DashEncryption<Missing<super::required::SpekeKeyProvider>> { DashEncryption(Bag::default(), Phase) }
 }
 impl<R0> DashEncryption<R0> {
-    /// `KeyRotationIntervalSeconds`: integer. Update: in place.
+    /// `KeyRotationIntervalSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-dashencryption.html#cfn-mediapackage-originendpoint-dashencryption-keyrotationintervalseconds)
     pub fn key_rotation_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "KeyRotationIntervalSeconds", value.into_expr()), Phase) }
-    /// `SpekeKeyProvider`: `SpekeKeyProvider`, required. Update: in place.
+    /// `SpekeKeyProvider`: `SpekeKeyProvider`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-dashencryption.html#cfn-mediapackage-originendpoint-dashencryption-spekekeyprovider)
     pub fn speke_key_provider(self, value: impl Arg<SpekeKeyProvider>) -> DashEncryption<Set> { DashEncryption(put(self.0, "SpekeKeyProvider", value.into_expr()), Phase) }
 }
 impl Done for DashEncryption { fn into_props(self) -> Bag { self.0 } }
@@ -250,37 +250,37 @@ impl Done for DashEncryption { fn into_props(self) -> Bag { self.0 } }
 impl DashPackage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AdTriggers`: list of text. Update: in place.
+    /// `AdTriggers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-dashpackage.html#cfn-mediapackage-originendpoint-dashpackage-adtriggers)
     pub fn ad_triggers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdTriggers", value.into_expr())) }
-    /// `AdsOnDeliveryRestrictions`: `AdsOnDeliveryRestrictions`. Update: in place.
+    /// `AdsOnDeliveryRestrictions`: `AdsOnDeliveryRestrictions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-dashpackage.html#cfn-mediapackage-originendpoint-dashpackage-adsondeliveryrestrictions)
     pub fn ads_on_delivery_restrictions(self, value: impl Arg<AdsOnDeliveryRestrictions>) -> Self { Self(put(self.0, "AdsOnDeliveryRestrictions", value.into_expr())) }
-    /// `Encryption`: `DashEncryption`. Update: in place.
+    /// `Encryption`: `DashEncryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-dashpackage.html#cfn-mediapackage-originendpoint-dashpackage-encryption)
     pub fn encryption(self, value: impl Arg<DashEncryption>) -> Self { Self(put(self.0, "Encryption", value.into_expr())) }
-    /// `IncludeIframeOnlyStream`: boolean. Update: in place.
+    /// `IncludeIframeOnlyStream`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-dashpackage.html#cfn-mediapackage-originendpoint-dashpackage-includeiframeonlystream)
     pub fn include_iframe_only_stream(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeIframeOnlyStream", value.into_expr())) }
-    /// `ManifestLayout`: `ManifestLayout`. Update: in place.
+    /// `ManifestLayout`: `ManifestLayout`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-dashpackage.html#cfn-mediapackage-originendpoint-dashpackage-manifestlayout)
     pub fn manifest_layout(self, value: impl Arg<ManifestLayout>) -> Self { Self(put(self.0, "ManifestLayout", value.into_expr())) }
-    /// `ManifestWindowSeconds`: integer. Update: in place.
+    /// `ManifestWindowSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-dashpackage.html#cfn-mediapackage-originendpoint-dashpackage-manifestwindowseconds)
     pub fn manifest_window_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ManifestWindowSeconds", value.into_expr())) }
-    /// `MinBufferTimeSeconds`: integer. Update: in place.
+    /// `MinBufferTimeSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-dashpackage.html#cfn-mediapackage-originendpoint-dashpackage-minbuffertimeseconds)
     pub fn min_buffer_time_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinBufferTimeSeconds", value.into_expr())) }
-    /// `MinUpdatePeriodSeconds`: integer. Update: in place.
+    /// `MinUpdatePeriodSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-dashpackage.html#cfn-mediapackage-originendpoint-dashpackage-minupdateperiodseconds)
     pub fn min_update_period_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinUpdatePeriodSeconds", value.into_expr())) }
-    /// `PeriodTriggers`: list of text. Update: in place.
+    /// `PeriodTriggers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-dashpackage.html#cfn-mediapackage-originendpoint-dashpackage-periodtriggers)
     pub fn period_triggers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PeriodTriggers", value.into_expr())) }
-    /// `Profile`: `Profile`. Update: in place.
+    /// `Profile`: `Profile`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-dashpackage.html#cfn-mediapackage-originendpoint-dashpackage-profile)
     pub fn profile(self, value: impl Arg<Profile>) -> Self { Self(put(self.0, "Profile", value.into_expr())) }
-    /// `SegmentDurationSeconds`: integer. Update: in place.
+    /// `SegmentDurationSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-dashpackage.html#cfn-mediapackage-originendpoint-dashpackage-segmentdurationseconds)
     pub fn segment_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentDurationSeconds", value.into_expr())) }
-    /// `SegmentTemplateFormat`: `SegmentTemplateFormat`. Update: in place.
+    /// `SegmentTemplateFormat`: `SegmentTemplateFormat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-dashpackage.html#cfn-mediapackage-originendpoint-dashpackage-segmenttemplateformat)
     pub fn segment_template_format(self, value: impl Arg<SegmentTemplateFormat>) -> Self { Self(put(self.0, "SegmentTemplateFormat", value.into_expr())) }
-    /// `StreamSelection`: `StreamSelection`. Update: in place.
+    /// `StreamSelection`: `StreamSelection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-dashpackage.html#cfn-mediapackage-originendpoint-dashpackage-streamselection)
     pub fn stream_selection(self, value: impl Arg<StreamSelection>) -> Self { Self(put(self.0, "StreamSelection", value.into_expr())) }
-    /// `SuggestedPresentationDelaySeconds`: integer. Update: in place.
+    /// `SuggestedPresentationDelaySeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-dashpackage.html#cfn-mediapackage-originendpoint-dashpackage-suggestedpresentationdelayseconds)
     pub fn suggested_presentation_delay_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SuggestedPresentationDelaySeconds", value.into_expr())) }
-    /// `UtcTiming`: `UtcTiming`. Update: in place.
+    /// `UtcTiming`: `UtcTiming`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-dashpackage.html#cfn-mediapackage-originendpoint-dashpackage-utctiming)
     pub fn utc_timing(self, value: impl Arg<UtcTiming>) -> Self { Self(put(self.0, "UtcTiming", value.into_expr())) }
-    /// `UtcTimingUri`: text. Update: in place.
+    /// `UtcTimingUri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-dashpackage.html#cfn-mediapackage-originendpoint-dashpackage-utctiminguri)
     pub fn utc_timing_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UtcTimingUri", value.into_expr())) }
 }
 impl Done for DashPackage { fn into_props(self) -> Bag { self.0 } }
@@ -291,9 +291,9 @@ impl EncryptionContractConfiguration {
     pub fn new() -> EncryptionContractConfiguration<Missing<super::required::PresetSpeke20Audio>, Missing<super::required::PresetSpeke20Video>> { EncryptionContractConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> EncryptionContractConfiguration<R0, R1> {
-    /// `PresetSpeke20Audio`: `PresetSpeke20Audio`, required. Update: in place.
+    /// `PresetSpeke20Audio`: `PresetSpeke20Audio`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-encryptioncontractconfiguration.html#cfn-mediapackage-originendpoint-encryptioncontractconfiguration-presetspeke20audio)
     pub fn preset_speke20_audio(self, value: impl Arg<PresetSpeke20Audio>) -> EncryptionContractConfiguration<Set, R1> { EncryptionContractConfiguration(put(self.0, "PresetSpeke20Audio", value.into_expr()), Phase) }
-    /// `PresetSpeke20Video`: `PresetSpeke20Video`, required. Update: in place.
+    /// `PresetSpeke20Video`: `PresetSpeke20Video`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-encryptioncontractconfiguration.html#cfn-mediapackage-originendpoint-encryptioncontractconfiguration-presetspeke20video)
     pub fn preset_speke20_video(self, value: impl Arg<PresetSpeke20Video>) -> EncryptionContractConfiguration<R0, Set> { EncryptionContractConfiguration(put(self.0, "PresetSpeke20Video", value.into_expr()), Phase) }
 }
 impl Done for EncryptionContractConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -304,15 +304,15 @@ impl HlsEncryption {
     pub fn new() -> HlsEncryption<Missing<super::required::SpekeKeyProvider>> { HlsEncryption(Bag::default(), Phase) }
 }
 impl<R0> HlsEncryption<R0> {
-    /// `ConstantInitializationVector`: text. Update: in place.
+    /// `ConstantInitializationVector`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlsencryption.html#cfn-mediapackage-originendpoint-hlsencryption-constantinitializationvector)
     pub fn constant_initialization_vector(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConstantInitializationVector", value.into_expr()), Phase) }
-    /// `EncryptionMethod`: `HlsEncryptionEncryptionMethod`. Update: in place.
+    /// `EncryptionMethod`: `HlsEncryptionEncryptionMethod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlsencryption.html#cfn-mediapackage-originendpoint-hlsencryption-encryptionmethod)
     pub fn encryption_method(self, value: impl Arg<HlsEncryptionEncryptionMethod>) -> Self { Self(put(self.0, "EncryptionMethod", value.into_expr()), Phase) }
-    /// `KeyRotationIntervalSeconds`: integer. Update: in place.
+    /// `KeyRotationIntervalSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlsencryption.html#cfn-mediapackage-originendpoint-hlsencryption-keyrotationintervalseconds)
     pub fn key_rotation_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "KeyRotationIntervalSeconds", value.into_expr()), Phase) }
-    /// `RepeatExtXKey`: boolean. Update: in place.
+    /// `RepeatExtXKey`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlsencryption.html#cfn-mediapackage-originendpoint-hlsencryption-repeatextxkey)
     pub fn repeat_ext_x_key(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RepeatExtXKey", value.into_expr()), Phase) }
-    /// `SpekeKeyProvider`: `SpekeKeyProvider`, required. Update: in place.
+    /// `SpekeKeyProvider`: `SpekeKeyProvider`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlsencryption.html#cfn-mediapackage-originendpoint-hlsencryption-spekekeyprovider)
     pub fn speke_key_provider(self, value: impl Arg<SpekeKeyProvider>) -> HlsEncryption<Set> { HlsEncryption(put(self.0, "SpekeKeyProvider", value.into_expr()), Phase) }
 }
 impl Done for HlsEncryption { fn into_props(self) -> Bag { self.0 } }
@@ -323,25 +323,25 @@ impl HlsManifest {
     pub fn new() -> HlsManifest<Missing<super::required::Id>> { HlsManifest(Bag::default(), Phase) }
 }
 impl<R0> HlsManifest<R0> {
-    /// `AdMarkers`: `AdMarkers`. Update: in place.
+    /// `AdMarkers`: `AdMarkers`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlsmanifest.html#cfn-mediapackage-originendpoint-hlsmanifest-admarkers)
     pub fn ad_markers(self, value: impl Arg<AdMarkers>) -> Self { Self(put(self.0, "AdMarkers", value.into_expr()), Phase) }
-    /// `AdTriggers`: list of text. Update: in place.
+    /// `AdTriggers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlsmanifest.html#cfn-mediapackage-originendpoint-hlsmanifest-adtriggers)
     pub fn ad_triggers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdTriggers", value.into_expr()), Phase) }
-    /// `AdsOnDeliveryRestrictions`: `AdsOnDeliveryRestrictions`. Update: in place.
+    /// `AdsOnDeliveryRestrictions`: `AdsOnDeliveryRestrictions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlsmanifest.html#cfn-mediapackage-originendpoint-hlsmanifest-adsondeliveryrestrictions)
     pub fn ads_on_delivery_restrictions(self, value: impl Arg<AdsOnDeliveryRestrictions>) -> Self { Self(put(self.0, "AdsOnDeliveryRestrictions", value.into_expr()), Phase) }
-    /// `Id`: text, required. Update: in place.
+    /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlsmanifest.html#cfn-mediapackage-originendpoint-hlsmanifest-id)
     pub fn id(self, value: impl Arg<str>) -> HlsManifest<Set> { HlsManifest(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `IncludeIframeOnlyStream`: boolean. Update: in place.
+    /// `IncludeIframeOnlyStream`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlsmanifest.html#cfn-mediapackage-originendpoint-hlsmanifest-includeiframeonlystream)
     pub fn include_iframe_only_stream(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeIframeOnlyStream", value.into_expr()), Phase) }
-    /// `ManifestName`: text. Update: in place.
+    /// `ManifestName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlsmanifest.html#cfn-mediapackage-originendpoint-hlsmanifest-manifestname)
     pub fn manifest_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestName", value.into_expr()), Phase) }
-    /// `PlaylistType`: `PlaylistType`. Update: in place.
+    /// `PlaylistType`: `PlaylistType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlsmanifest.html#cfn-mediapackage-originendpoint-hlsmanifest-playlisttype)
     pub fn playlist_type(self, value: impl Arg<PlaylistType>) -> Self { Self(put(self.0, "PlaylistType", value.into_expr()), Phase) }
-    /// `PlaylistWindowSeconds`: integer. Update: in place.
+    /// `PlaylistWindowSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlsmanifest.html#cfn-mediapackage-originendpoint-hlsmanifest-playlistwindowseconds)
     pub fn playlist_window_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PlaylistWindowSeconds", value.into_expr()), Phase) }
-    /// `ProgramDateTimeIntervalSeconds`: integer. Update: in place.
+    /// `ProgramDateTimeIntervalSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlsmanifest.html#cfn-mediapackage-originendpoint-hlsmanifest-programdatetimeintervalseconds)
     pub fn program_date_time_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProgramDateTimeIntervalSeconds", value.into_expr()), Phase) }
-    /// `Url`: text. Update: in place.
+    /// `Url`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlsmanifest.html#cfn-mediapackage-originendpoint-hlsmanifest-url)
     pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr()), Phase) }
 }
 impl Done for HlsManifest { fn into_props(self) -> Bag { self.0 } }
@@ -350,29 +350,29 @@ impl Done for HlsManifest { fn into_props(self) -> Bag { self.0 } }
 impl HlsPackage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AdMarkers`: `AdMarkers`. Update: in place.
+    /// `AdMarkers`: `AdMarkers`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlspackage.html#cfn-mediapackage-originendpoint-hlspackage-admarkers)
     pub fn ad_markers(self, value: impl Arg<AdMarkers>) -> Self { Self(put(self.0, "AdMarkers", value.into_expr())) }
-    /// `AdTriggers`: list of text. Update: in place.
+    /// `AdTriggers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlspackage.html#cfn-mediapackage-originendpoint-hlspackage-adtriggers)
     pub fn ad_triggers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdTriggers", value.into_expr())) }
-    /// `AdsOnDeliveryRestrictions`: `AdsOnDeliveryRestrictions`. Update: in place.
+    /// `AdsOnDeliveryRestrictions`: `AdsOnDeliveryRestrictions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlspackage.html#cfn-mediapackage-originendpoint-hlspackage-adsondeliveryrestrictions)
     pub fn ads_on_delivery_restrictions(self, value: impl Arg<AdsOnDeliveryRestrictions>) -> Self { Self(put(self.0, "AdsOnDeliveryRestrictions", value.into_expr())) }
-    /// `Encryption`: `HlsEncryption`. Update: in place.
+    /// `Encryption`: `HlsEncryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlspackage.html#cfn-mediapackage-originendpoint-hlspackage-encryption)
     pub fn encryption(self, value: impl Arg<HlsEncryption>) -> Self { Self(put(self.0, "Encryption", value.into_expr())) }
-    /// `IncludeDvbSubtitles`: boolean. Update: in place.
+    /// `IncludeDvbSubtitles`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlspackage.html#cfn-mediapackage-originendpoint-hlspackage-includedvbsubtitles)
     pub fn include_dvb_subtitles(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeDvbSubtitles", value.into_expr())) }
-    /// `IncludeIframeOnlyStream`: boolean. Update: in place.
+    /// `IncludeIframeOnlyStream`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlspackage.html#cfn-mediapackage-originendpoint-hlspackage-includeiframeonlystream)
     pub fn include_iframe_only_stream(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeIframeOnlyStream", value.into_expr())) }
-    /// `PlaylistType`: `PlaylistType`. Update: in place.
+    /// `PlaylistType`: `PlaylistType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlspackage.html#cfn-mediapackage-originendpoint-hlspackage-playlisttype)
     pub fn playlist_type(self, value: impl Arg<PlaylistType>) -> Self { Self(put(self.0, "PlaylistType", value.into_expr())) }
-    /// `PlaylistWindowSeconds`: integer. Update: in place.
+    /// `PlaylistWindowSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlspackage.html#cfn-mediapackage-originendpoint-hlspackage-playlistwindowseconds)
     pub fn playlist_window_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PlaylistWindowSeconds", value.into_expr())) }
-    /// `ProgramDateTimeIntervalSeconds`: integer. Update: in place.
+    /// `ProgramDateTimeIntervalSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlspackage.html#cfn-mediapackage-originendpoint-hlspackage-programdatetimeintervalseconds)
     pub fn program_date_time_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProgramDateTimeIntervalSeconds", value.into_expr())) }
-    /// `SegmentDurationSeconds`: integer. Update: in place.
+    /// `SegmentDurationSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlspackage.html#cfn-mediapackage-originendpoint-hlspackage-segmentdurationseconds)
     pub fn segment_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentDurationSeconds", value.into_expr())) }
-    /// `StreamSelection`: `StreamSelection`. Update: in place.
+    /// `StreamSelection`: `StreamSelection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlspackage.html#cfn-mediapackage-originendpoint-hlspackage-streamselection)
     pub fn stream_selection(self, value: impl Arg<StreamSelection>) -> Self { Self(put(self.0, "StreamSelection", value.into_expr())) }
-    /// `UseAudioRenditionGroup`: boolean. Update: in place.
+    /// `UseAudioRenditionGroup`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlspackage.html#cfn-mediapackage-originendpoint-hlspackage-useaudiorenditiongroup)
     pub fn use_audio_rendition_group(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseAudioRenditionGroup", value.into_expr())) }
 }
 impl Done for HlsPackage { fn into_props(self) -> Bag { self.0 } }
@@ -383,7 +383,7 @@ impl MssEncryption {
     pub fn new() -> MssEncryption<Missing<super::required::SpekeKeyProvider>> { MssEncryption(Bag::default(), Phase) }
 }
 impl<R0> MssEncryption<R0> {
-    /// `SpekeKeyProvider`: `SpekeKeyProvider`, required. Update: in place.
+    /// `SpekeKeyProvider`: `SpekeKeyProvider`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-mssencryption.html#cfn-mediapackage-originendpoint-mssencryption-spekekeyprovider)
     pub fn speke_key_provider(self, value: impl Arg<SpekeKeyProvider>) -> MssEncryption<Set> { MssEncryption(put(self.0, "SpekeKeyProvider", value.into_expr()), Phase) }
 }
 impl Done for MssEncryption { fn into_props(self) -> Bag { self.0 } }
@@ -392,13 +392,13 @@ impl Done for MssEncryption { fn into_props(self) -> Bag { self.0 } }
 impl MssPackage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Encryption`: `MssEncryption`. Update: in place.
+    /// `Encryption`: `MssEncryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-msspackage.html#cfn-mediapackage-originendpoint-msspackage-encryption)
     pub fn encryption(self, value: impl Arg<MssEncryption>) -> Self { Self(put(self.0, "Encryption", value.into_expr())) }
-    /// `ManifestWindowSeconds`: integer. Update: in place.
+    /// `ManifestWindowSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-msspackage.html#cfn-mediapackage-originendpoint-msspackage-manifestwindowseconds)
     pub fn manifest_window_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ManifestWindowSeconds", value.into_expr())) }
-    /// `SegmentDurationSeconds`: integer. Update: in place.
+    /// `SegmentDurationSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-msspackage.html#cfn-mediapackage-originendpoint-msspackage-segmentdurationseconds)
     pub fn segment_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentDurationSeconds", value.into_expr())) }
-    /// `StreamSelection`: `StreamSelection`. Update: in place.
+    /// `StreamSelection`: `StreamSelection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-msspackage.html#cfn-mediapackage-originendpoint-msspackage-streamselection)
     pub fn stream_selection(self, value: impl Arg<StreamSelection>) -> Self { Self(put(self.0, "StreamSelection", value.into_expr())) }
 }
 impl Done for MssPackage { fn into_props(self) -> Bag { self.0 } }
@@ -409,17 +409,17 @@ impl SpekeKeyProvider {
     pub fn new() -> SpekeKeyProvider<Missing<super::required::ResourceId>, Missing<super::required::RoleArn>, Missing<super::required::SystemIds>, Missing<super::required::Url>> { SpekeKeyProvider(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> SpekeKeyProvider<R0, R1, R2, R3> {
-    /// `CertificateArn`: text. Update: in place.
+    /// `CertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-spekekeyprovider.html#cfn-mediapackage-originendpoint-spekekeyprovider-certificatearn)
     pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr()), Phase) }
-    /// `EncryptionContractConfiguration`: `EncryptionContractConfiguration`. Update: in place.
+    /// `EncryptionContractConfiguration`: `EncryptionContractConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-spekekeyprovider.html#cfn-mediapackage-originendpoint-spekekeyprovider-encryptioncontractconfiguration)
     pub fn encryption_contract_configuration(self, value: impl Arg<EncryptionContractConfiguration>) -> Self { Self(put(self.0, "EncryptionContractConfiguration", value.into_expr()), Phase) }
-    /// `ResourceId`: text, required. Update: in place.
+    /// `ResourceId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-spekekeyprovider.html#cfn-mediapackage-originendpoint-spekekeyprovider-resourceid)
     pub fn resource_id(self, value: impl Arg<str>) -> SpekeKeyProvider<Set, R1, R2, R3> { SpekeKeyProvider(put(self.0, "ResourceId", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-spekekeyprovider.html#cfn-mediapackage-originendpoint-spekekeyprovider-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> SpekeKeyProvider<R0, Set, R2, R3> { SpekeKeyProvider(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `SystemIds`: list of text, required. Update: in place.
+    /// `SystemIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-spekekeyprovider.html#cfn-mediapackage-originendpoint-spekekeyprovider-systemids)
     pub fn system_ids(self, value: impl Arg<Arr<str>>) -> SpekeKeyProvider<R0, R1, Set, R3> { SpekeKeyProvider(put(self.0, "SystemIds", value.into_expr()), Phase) }
-    /// `Url`: text, required. Update: in place.
+    /// `Url`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-spekekeyprovider.html#cfn-mediapackage-originendpoint-spekekeyprovider-url)
     pub fn url(self, value: impl Arg<str>) -> SpekeKeyProvider<R0, R1, R2, Set> { SpekeKeyProvider(put(self.0, "Url", value.into_expr()), Phase) }
 }
 impl Done for SpekeKeyProvider { fn into_props(self) -> Bag { self.0 } }
@@ -428,11 +428,11 @@ impl Done for SpekeKeyProvider { fn into_props(self) -> Bag { self.0 } }
 impl StreamSelection {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MaxVideoBitsPerSecond`: integer. Update: in place.
+    /// `MaxVideoBitsPerSecond`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-streamselection.html#cfn-mediapackage-originendpoint-streamselection-maxvideobitspersecond)
     pub fn max_video_bits_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxVideoBitsPerSecond", value.into_expr())) }
-    /// `MinVideoBitsPerSecond`: integer. Update: in place.
+    /// `MinVideoBitsPerSecond`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-streamselection.html#cfn-mediapackage-originendpoint-streamselection-minvideobitspersecond)
     pub fn min_video_bits_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinVideoBitsPerSecond", value.into_expr())) }
-    /// `StreamOrder`: `StreamOrder`. Update: in place.
+    /// `StreamOrder`: `StreamOrder`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-streamselection.html#cfn-mediapackage-originendpoint-streamselection-streamorder)
     pub fn stream_order(self, value: impl Arg<StreamOrder>) -> Self { Self(put(self.0, "StreamOrder", value.into_expr())) }
 }
 impl Done for StreamSelection { fn into_props(self) -> Bag { self.0 } }
@@ -472,7 +472,7 @@ impl CfnPackagingConfiguration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPackagingConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-packagingconfiguration.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnPackagingConfiguration { fn node(&self) -> &Place { &self.0 } }
@@ -483,19 +483,19 @@ impl CfnPackagingConfigurationProps {
     pub fn new() -> CfnPackagingConfigurationProps<Missing<required::Id>, Missing<required::PackagingGroupId>> { CfnPackagingConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnPackagingConfigurationProps<R0, R1> {
-    /// `CmafPackage`: `CmafPackage`. Update: in place.
+    /// `CmafPackage`: `CmafPackage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-packagingconfiguration.html#cfn-mediapackage-packagingconfiguration-cmafpackage)
     pub fn cmaf_package(self, value: impl Arg<packaging_configuration::CmafPackage>) -> Self { Self(put(self.0, "CmafPackage", value.into_expr()), Phase) }
-    /// `DashPackage`: `DashPackage`. Update: in place.
+    /// `DashPackage`: `DashPackage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-packagingconfiguration.html#cfn-mediapackage-packagingconfiguration-dashpackage)
     pub fn dash_package(self, value: impl Arg<packaging_configuration::DashPackage>) -> Self { Self(put(self.0, "DashPackage", value.into_expr()), Phase) }
-    /// `HlsPackage`: `HlsPackage`. Update: in place.
+    /// `HlsPackage`: `HlsPackage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-packagingconfiguration.html#cfn-mediapackage-packagingconfiguration-hlspackage)
     pub fn hls_package(self, value: impl Arg<packaging_configuration::HlsPackage>) -> Self { Self(put(self.0, "HlsPackage", value.into_expr()), Phase) }
-    /// `Id`: text, required. Update: replacement.
+    /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-packagingconfiguration.html#cfn-mediapackage-packagingconfiguration-id)
     pub fn id(self, value: impl Arg<str>) -> CfnPackagingConfigurationProps<Set, R1> { CfnPackagingConfigurationProps(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `MssPackage`: `MssPackage`. Update: in place.
+    /// `MssPackage`: `MssPackage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-packagingconfiguration.html#cfn-mediapackage-packagingconfiguration-msspackage)
     pub fn mss_package(self, value: impl Arg<packaging_configuration::MssPackage>) -> Self { Self(put(self.0, "MssPackage", value.into_expr()), Phase) }
-    /// `PackagingGroupId`: text, required. Update: in place.
+    /// `PackagingGroupId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-packagingconfiguration.html#cfn-mediapackage-packagingconfiguration-packaginggroupid)
     pub fn packaging_group_id(self, value: impl Arg<str>) -> CfnPackagingConfigurationProps<R0, Set> { CfnPackagingConfigurationProps(put(self.0, "PackagingGroupId", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-packagingconfiguration.html#cfn-mediapackage-packagingconfiguration-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPackagingConfigurationProps { fn into_props(self) -> Bag { self.0 } }
@@ -509,7 +509,7 @@ impl CmafEncryption {
     pub fn new() -> CmafEncryption<Missing<super::required::SpekeKeyProvider>> { CmafEncryption(Bag::default(), Phase) }
 }
 impl<R0> CmafEncryption<R0> {
-    /// `SpekeKeyProvider`: `SpekeKeyProvider`, required. Update: in place.
+    /// `SpekeKeyProvider`: `SpekeKeyProvider`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-cmafencryption.html#cfn-mediapackage-packagingconfiguration-cmafencryption-spekekeyprovider)
     pub fn speke_key_provider(self, value: impl Arg<SpekeKeyProvider>) -> CmafEncryption<Set> { CmafEncryption(put(self.0, "SpekeKeyProvider", value.into_expr()), Phase) }
 }
 impl Done for CmafEncryption { fn into_props(self) -> Bag { self.0 } }
@@ -520,13 +520,13 @@ impl CmafPackage {
     pub fn new() -> CmafPackage<Missing<super::required::HlsManifests>> { CmafPackage(Bag::default(), Phase) }
 }
 impl<R0> CmafPackage<R0> {
-    /// `Encryption`: `CmafEncryption`. Update: in place.
+    /// `Encryption`: `CmafEncryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-cmafpackage.html#cfn-mediapackage-packagingconfiguration-cmafpackage-encryption)
     pub fn encryption(self, value: impl Arg<CmafEncryption>) -> Self { Self(put(self.0, "Encryption", value.into_expr()), Phase) }
-    /// `HlsManifests`: list of `HlsManifest`, required. Update: in place.
+    /// `HlsManifests`: list of `HlsManifest`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-cmafpackage.html#cfn-mediapackage-packagingconfiguration-cmafpackage-hlsmanifests)
     pub fn hls_manifests(self, value: impl Arg<Arr<HlsManifest>>) -> CmafPackage<Set> { CmafPackage(put(self.0, "HlsManifests", value.into_expr()), Phase) }
-    /// `IncludeEncoderConfigurationInSegments`: boolean. Update: in place.
+    /// `IncludeEncoderConfigurationInSegments`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-cmafpackage.html#cfn-mediapackage-packagingconfiguration-cmafpackage-includeencoderconfigurationinsegments)
     pub fn include_encoder_configuration_in_segments(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeEncoderConfigurationInSegments", value.into_expr()), Phase) }
-    /// `SegmentDurationSeconds`: integer. Update: in place.
+    /// `SegmentDurationSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-cmafpackage.html#cfn-mediapackage-packagingconfiguration-cmafpackage-segmentdurationseconds)
     pub fn segment_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentDurationSeconds", value.into_expr()), Phase) }
 }
 impl Done for CmafPackage { fn into_props(self) -> Bag { self.0 } }
@@ -537,7 +537,7 @@ impl DashEncryption {
     pub fn new() -> DashEncryption<Missing<super::required::SpekeKeyProvider>> { DashEncryption(Bag::default(), Phase) }
 }
 impl<R0> DashEncryption<R0> {
-    /// `SpekeKeyProvider`: `SpekeKeyProvider`, required. Update: in place.
+    /// `SpekeKeyProvider`: `SpekeKeyProvider`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-dashencryption.html#cfn-mediapackage-packagingconfiguration-dashencryption-spekekeyprovider)
     pub fn speke_key_provider(self, value: impl Arg<SpekeKeyProvider>) -> DashEncryption<Set> { DashEncryption(put(self.0, "SpekeKeyProvider", value.into_expr()), Phase) }
 }
 impl Done for DashEncryption { fn into_props(self) -> Bag { self.0 } }
@@ -546,17 +546,17 @@ impl Done for DashEncryption { fn into_props(self) -> Bag { self.0 } }
 impl DashManifest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ManifestLayout`: `ManifestLayout`. Update: in place.
+    /// `ManifestLayout`: `ManifestLayout`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-dashmanifest.html#cfn-mediapackage-packagingconfiguration-dashmanifest-manifestlayout)
     pub fn manifest_layout(self, value: impl Arg<ManifestLayout>) -> Self { Self(put(self.0, "ManifestLayout", value.into_expr())) }
-    /// `ManifestName`: text. Update: in place.
+    /// `ManifestName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-dashmanifest.html#cfn-mediapackage-packagingconfiguration-dashmanifest-manifestname)
     pub fn manifest_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestName", value.into_expr())) }
-    /// `MinBufferTimeSeconds`: integer. Update: in place.
+    /// `MinBufferTimeSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-dashmanifest.html#cfn-mediapackage-packagingconfiguration-dashmanifest-minbuffertimeseconds)
     pub fn min_buffer_time_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinBufferTimeSeconds", value.into_expr())) }
-    /// `Profile`: `Profile`. Update: in place.
+    /// `Profile`: `Profile`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-dashmanifest.html#cfn-mediapackage-packagingconfiguration-dashmanifest-profile)
     pub fn profile(self, value: impl Arg<Profile>) -> Self { Self(put(self.0, "Profile", value.into_expr())) }
-    /// `ScteMarkersSource`: `ScteMarkersSource`. Update: in place.
+    /// `ScteMarkersSource`: `ScteMarkersSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-dashmanifest.html#cfn-mediapackage-packagingconfiguration-dashmanifest-sctemarkerssource)
     pub fn scte_markers_source(self, value: impl Arg<ScteMarkersSource>) -> Self { Self(put(self.0, "ScteMarkersSource", value.into_expr())) }
-    /// `StreamSelection`: `StreamSelection`. Update: in place.
+    /// `StreamSelection`: `StreamSelection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-dashmanifest.html#cfn-mediapackage-packagingconfiguration-dashmanifest-streamselection)
     pub fn stream_selection(self, value: impl Arg<StreamSelection>) -> Self { Self(put(self.0, "StreamSelection", value.into_expr())) }
 }
 impl Done for DashManifest { fn into_props(self) -> Bag { self.0 } }
@@ -567,19 +567,19 @@ impl DashPackage {
     pub fn new() -> DashPackage<Missing<super::required::DashManifests>> { DashPackage(Bag::default(), Phase) }
 }
 impl<R0> DashPackage<R0> {
-    /// `DashManifests`: list of `DashManifest`, required. Update: in place.
+    /// `DashManifests`: list of `DashManifest`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-dashpackage.html#cfn-mediapackage-packagingconfiguration-dashpackage-dashmanifests)
     pub fn dash_manifests(self, value: impl Arg<Arr<DashManifest>>) -> DashPackage<Set> { DashPackage(put(self.0, "DashManifests", value.into_expr()), Phase) }
-    /// `Encryption`: `DashEncryption`. Update: in place.
+    /// `Encryption`: `DashEncryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-dashpackage.html#cfn-mediapackage-packagingconfiguration-dashpackage-encryption)
     pub fn encryption(self, value: impl Arg<DashEncryption>) -> Self { Self(put(self.0, "Encryption", value.into_expr()), Phase) }
-    /// `IncludeEncoderConfigurationInSegments`: boolean. Update: in place.
+    /// `IncludeEncoderConfigurationInSegments`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-dashpackage.html#cfn-mediapackage-packagingconfiguration-dashpackage-includeencoderconfigurationinsegments)
     pub fn include_encoder_configuration_in_segments(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeEncoderConfigurationInSegments", value.into_expr()), Phase) }
-    /// `IncludeIframeOnlyStream`: boolean. Update: in place.
+    /// `IncludeIframeOnlyStream`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-dashpackage.html#cfn-mediapackage-packagingconfiguration-dashpackage-includeiframeonlystream)
     pub fn include_iframe_only_stream(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeIframeOnlyStream", value.into_expr()), Phase) }
-    /// `PeriodTriggers`: list of text. Update: in place.
+    /// `PeriodTriggers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-dashpackage.html#cfn-mediapackage-packagingconfiguration-dashpackage-periodtriggers)
     pub fn period_triggers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PeriodTriggers", value.into_expr()), Phase) }
-    /// `SegmentDurationSeconds`: integer. Update: in place.
+    /// `SegmentDurationSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-dashpackage.html#cfn-mediapackage-packagingconfiguration-dashpackage-segmentdurationseconds)
     pub fn segment_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentDurationSeconds", value.into_expr()), Phase) }
-    /// `SegmentTemplateFormat`: `SegmentTemplateFormat`. Update: in place.
+    /// `SegmentTemplateFormat`: `SegmentTemplateFormat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-dashpackage.html#cfn-mediapackage-packagingconfiguration-dashpackage-segmenttemplateformat)
     pub fn segment_template_format(self, value: impl Arg<SegmentTemplateFormat>) -> Self { Self(put(self.0, "SegmentTemplateFormat", value.into_expr()), Phase) }
 }
 impl Done for DashPackage { fn into_props(self) -> Bag { self.0 } }
@@ -590,9 +590,9 @@ impl EncryptionContractConfiguration {
     pub fn new() -> EncryptionContractConfiguration<Missing<super::required::PresetSpeke20Audio>, Missing<super::required::PresetSpeke20Video>> { EncryptionContractConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> EncryptionContractConfiguration<R0, R1> {
-    /// `PresetSpeke20Audio`: `PresetSpeke20Audio`, required. Update: in place.
+    /// `PresetSpeke20Audio`: `PresetSpeke20Audio`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-encryptioncontractconfiguration.html#cfn-mediapackage-packagingconfiguration-encryptioncontractconfiguration-presetspeke20audio)
     pub fn preset_speke20_audio(self, value: impl Arg<PresetSpeke20Audio>) -> EncryptionContractConfiguration<Set, R1> { EncryptionContractConfiguration(put(self.0, "PresetSpeke20Audio", value.into_expr()), Phase) }
-    /// `PresetSpeke20Video`: `PresetSpeke20Video`, required. Update: in place.
+    /// `PresetSpeke20Video`: `PresetSpeke20Video`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-encryptioncontractconfiguration.html#cfn-mediapackage-packagingconfiguration-encryptioncontractconfiguration-presetspeke20video)
     pub fn preset_speke20_video(self, value: impl Arg<PresetSpeke20Video>) -> EncryptionContractConfiguration<R0, Set> { EncryptionContractConfiguration(put(self.0, "PresetSpeke20Video", value.into_expr()), Phase) }
 }
 impl Done for EncryptionContractConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -603,11 +603,11 @@ impl HlsEncryption {
     pub fn new() -> HlsEncryption<Missing<super::required::SpekeKeyProvider>> { HlsEncryption(Bag::default(), Phase) }
 }
 impl<R0> HlsEncryption<R0> {
-    /// `ConstantInitializationVector`: text. Update: in place.
+    /// `ConstantInitializationVector`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-hlsencryption.html#cfn-mediapackage-packagingconfiguration-hlsencryption-constantinitializationvector)
     pub fn constant_initialization_vector(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConstantInitializationVector", value.into_expr()), Phase) }
-    /// `EncryptionMethod`: `EncryptionMethod`. Update: in place.
+    /// `EncryptionMethod`: `EncryptionMethod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-hlsencryption.html#cfn-mediapackage-packagingconfiguration-hlsencryption-encryptionmethod)
     pub fn encryption_method(self, value: impl Arg<EncryptionMethod>) -> Self { Self(put(self.0, "EncryptionMethod", value.into_expr()), Phase) }
-    /// `SpekeKeyProvider`: `SpekeKeyProvider`, required. Update: in place.
+    /// `SpekeKeyProvider`: `SpekeKeyProvider`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-hlsencryption.html#cfn-mediapackage-packagingconfiguration-hlsencryption-spekekeyprovider)
     pub fn speke_key_provider(self, value: impl Arg<SpekeKeyProvider>) -> HlsEncryption<Set> { HlsEncryption(put(self.0, "SpekeKeyProvider", value.into_expr()), Phase) }
 }
 impl Done for HlsEncryption { fn into_props(self) -> Bag { self.0 } }
@@ -616,17 +616,17 @@ impl Done for HlsEncryption { fn into_props(self) -> Bag { self.0 } }
 impl HlsManifest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AdMarkers`: `AdMarkers`. Update: in place.
+    /// `AdMarkers`: `AdMarkers`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-hlsmanifest.html#cfn-mediapackage-packagingconfiguration-hlsmanifest-admarkers)
     pub fn ad_markers(self, value: impl Arg<AdMarkers>) -> Self { Self(put(self.0, "AdMarkers", value.into_expr())) }
-    /// `IncludeIframeOnlyStream`: boolean. Update: in place.
+    /// `IncludeIframeOnlyStream`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-hlsmanifest.html#cfn-mediapackage-packagingconfiguration-hlsmanifest-includeiframeonlystream)
     pub fn include_iframe_only_stream(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeIframeOnlyStream", value.into_expr())) }
-    /// `ManifestName`: text. Update: in place.
+    /// `ManifestName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-hlsmanifest.html#cfn-mediapackage-packagingconfiguration-hlsmanifest-manifestname)
     pub fn manifest_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestName", value.into_expr())) }
-    /// `ProgramDateTimeIntervalSeconds`: integer. Update: in place.
+    /// `ProgramDateTimeIntervalSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-hlsmanifest.html#cfn-mediapackage-packagingconfiguration-hlsmanifest-programdatetimeintervalseconds)
     pub fn program_date_time_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProgramDateTimeIntervalSeconds", value.into_expr())) }
-    /// `RepeatExtXKey`: boolean. Update: in place.
+    /// `RepeatExtXKey`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-hlsmanifest.html#cfn-mediapackage-packagingconfiguration-hlsmanifest-repeatextxkey)
     pub fn repeat_ext_x_key(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RepeatExtXKey", value.into_expr())) }
-    /// `StreamSelection`: `StreamSelection`. Update: in place.
+    /// `StreamSelection`: `StreamSelection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-hlsmanifest.html#cfn-mediapackage-packagingconfiguration-hlsmanifest-streamselection)
     pub fn stream_selection(self, value: impl Arg<StreamSelection>) -> Self { Self(put(self.0, "StreamSelection", value.into_expr())) }
 }
 impl Done for HlsManifest { fn into_props(self) -> Bag { self.0 } }
@@ -637,15 +637,15 @@ impl HlsPackage {
     pub fn new() -> HlsPackage<Missing<super::required::HlsManifests>> { HlsPackage(Bag::default(), Phase) }
 }
 impl<R0> HlsPackage<R0> {
-    /// `Encryption`: `HlsEncryption`. Update: in place.
+    /// `Encryption`: `HlsEncryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-hlspackage.html#cfn-mediapackage-packagingconfiguration-hlspackage-encryption)
     pub fn encryption(self, value: impl Arg<HlsEncryption>) -> Self { Self(put(self.0, "Encryption", value.into_expr()), Phase) }
-    /// `HlsManifests`: list of `HlsManifest`, required. Update: in place.
+    /// `HlsManifests`: list of `HlsManifest`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-hlspackage.html#cfn-mediapackage-packagingconfiguration-hlspackage-hlsmanifests)
     pub fn hls_manifests(self, value: impl Arg<Arr<HlsManifest>>) -> HlsPackage<Set> { HlsPackage(put(self.0, "HlsManifests", value.into_expr()), Phase) }
-    /// `IncludeDvbSubtitles`: boolean. Update: in place.
+    /// `IncludeDvbSubtitles`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-hlspackage.html#cfn-mediapackage-packagingconfiguration-hlspackage-includedvbsubtitles)
     pub fn include_dvb_subtitles(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeDvbSubtitles", value.into_expr()), Phase) }
-    /// `SegmentDurationSeconds`: integer. Update: in place.
+    /// `SegmentDurationSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-hlspackage.html#cfn-mediapackage-packagingconfiguration-hlspackage-segmentdurationseconds)
     pub fn segment_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentDurationSeconds", value.into_expr()), Phase) }
-    /// `UseAudioRenditionGroup`: boolean. Update: in place.
+    /// `UseAudioRenditionGroup`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-hlspackage.html#cfn-mediapackage-packagingconfiguration-hlspackage-useaudiorenditiongroup)
     pub fn use_audio_rendition_group(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseAudioRenditionGroup", value.into_expr()), Phase) }
 }
 impl Done for HlsPackage { fn into_props(self) -> Bag { self.0 } }
@@ -656,7 +656,7 @@ impl MssEncryption {
     pub fn new() -> MssEncryption<Missing<super::required::SpekeKeyProvider>> { MssEncryption(Bag::default(), Phase) }
 }
 impl<R0> MssEncryption<R0> {
-    /// `SpekeKeyProvider`: `SpekeKeyProvider`, required. Update: in place.
+    /// `SpekeKeyProvider`: `SpekeKeyProvider`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-mssencryption.html#cfn-mediapackage-packagingconfiguration-mssencryption-spekekeyprovider)
     pub fn speke_key_provider(self, value: impl Arg<SpekeKeyProvider>) -> MssEncryption<Set> { MssEncryption(put(self.0, "SpekeKeyProvider", value.into_expr()), Phase) }
 }
 impl Done for MssEncryption { fn into_props(self) -> Bag { self.0 } }
@@ -665,9 +665,9 @@ impl Done for MssEncryption { fn into_props(self) -> Bag { self.0 } }
 impl MssManifest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ManifestName`: text. Update: in place.
+    /// `ManifestName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-mssmanifest.html#cfn-mediapackage-packagingconfiguration-mssmanifest-manifestname)
     pub fn manifest_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestName", value.into_expr())) }
-    /// `StreamSelection`: `StreamSelection`. Update: in place.
+    /// `StreamSelection`: `StreamSelection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-mssmanifest.html#cfn-mediapackage-packagingconfiguration-mssmanifest-streamselection)
     pub fn stream_selection(self, value: impl Arg<StreamSelection>) -> Self { Self(put(self.0, "StreamSelection", value.into_expr())) }
 }
 impl Done for MssManifest { fn into_props(self) -> Bag { self.0 } }
@@ -678,11 +678,11 @@ impl MssPackage {
     pub fn new() -> MssPackage<Missing<super::required::MssManifests>> { MssPackage(Bag::default(), Phase) }
 }
 impl<R0> MssPackage<R0> {
-    /// `Encryption`: `MssEncryption`. Update: in place.
+    /// `Encryption`: `MssEncryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-msspackage.html#cfn-mediapackage-packagingconfiguration-msspackage-encryption)
     pub fn encryption(self, value: impl Arg<MssEncryption>) -> Self { Self(put(self.0, "Encryption", value.into_expr()), Phase) }
-    /// `MssManifests`: list of `MssManifest`, required. Update: in place.
+    /// `MssManifests`: list of `MssManifest`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-msspackage.html#cfn-mediapackage-packagingconfiguration-msspackage-mssmanifests)
     pub fn mss_manifests(self, value: impl Arg<Arr<MssManifest>>) -> MssPackage<Set> { MssPackage(put(self.0, "MssManifests", value.into_expr()), Phase) }
-    /// `SegmentDurationSeconds`: integer. Update: in place.
+    /// `SegmentDurationSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-msspackage.html#cfn-mediapackage-packagingconfiguration-msspackage-segmentdurationseconds)
     pub fn segment_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentDurationSeconds", value.into_expr()), Phase) }
 }
 impl Done for MssPackage { fn into_props(self) -> Bag { self.0 } }
@@ -693,13 +693,13 @@ impl SpekeKeyProvider {
     pub fn new() -> SpekeKeyProvider<Missing<super::required::RoleArn>, Missing<super::required::SystemIds>, Missing<super::required::Url>> { SpekeKeyProvider(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SpekeKeyProvider<R0, R1, R2> {
-    /// `EncryptionContractConfiguration`: `EncryptionContractConfiguration`. Update: in place.
+    /// `EncryptionContractConfiguration`: `EncryptionContractConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-spekekeyprovider.html#cfn-mediapackage-packagingconfiguration-spekekeyprovider-encryptioncontractconfiguration)
     pub fn encryption_contract_configuration(self, value: impl Arg<EncryptionContractConfiguration>) -> Self { Self(put(self.0, "EncryptionContractConfiguration", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-spekekeyprovider.html#cfn-mediapackage-packagingconfiguration-spekekeyprovider-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> SpekeKeyProvider<Set, R1, R2> { SpekeKeyProvider(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `SystemIds`: list of text, required. Update: in place.
+    /// `SystemIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-spekekeyprovider.html#cfn-mediapackage-packagingconfiguration-spekekeyprovider-systemids)
     pub fn system_ids(self, value: impl Arg<Arr<str>>) -> SpekeKeyProvider<R0, Set, R2> { SpekeKeyProvider(put(self.0, "SystemIds", value.into_expr()), Phase) }
-    /// `Url`: text, required. Update: in place.
+    /// `Url`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-spekekeyprovider.html#cfn-mediapackage-packagingconfiguration-spekekeyprovider-url)
     pub fn url(self, value: impl Arg<str>) -> SpekeKeyProvider<R0, R1, Set> { SpekeKeyProvider(put(self.0, "Url", value.into_expr()), Phase) }
 }
 impl Done for SpekeKeyProvider { fn into_props(self) -> Bag { self.0 } }
@@ -708,11 +708,11 @@ impl Done for SpekeKeyProvider { fn into_props(self) -> Bag { self.0 } }
 impl StreamSelection {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MaxVideoBitsPerSecond`: integer. Update: in place.
+    /// `MaxVideoBitsPerSecond`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-streamselection.html#cfn-mediapackage-packagingconfiguration-streamselection-maxvideobitspersecond)
     pub fn max_video_bits_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxVideoBitsPerSecond", value.into_expr())) }
-    /// `MinVideoBitsPerSecond`: integer. Update: in place.
+    /// `MinVideoBitsPerSecond`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-streamselection.html#cfn-mediapackage-packagingconfiguration-streamselection-minvideobitspersecond)
     pub fn min_video_bits_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinVideoBitsPerSecond", value.into_expr())) }
-    /// `StreamOrder`: `StreamOrder`. Update: in place.
+    /// `StreamOrder`: `StreamOrder`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-streamselection.html#cfn-mediapackage-packagingconfiguration-streamselection-streamorder)
     pub fn stream_order(self, value: impl Arg<StreamOrder>) -> Self { Self(put(self.0, "StreamOrder", value.into_expr())) }
 }
 impl Done for StreamSelection { fn into_props(self) -> Bag { self.0 } }
@@ -744,9 +744,9 @@ impl CfnPackagingGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPackagingGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-packaginggroup.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `DomainName`: text.
+    /// The attribute `DomainName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-packaginggroup.html#DomainName-fn::getatt)
     pub fn attr_domain_name(&self) -> Val<str> { self.0.get_att("DomainName") }
 }
 impl Parent for CfnPackagingGroup { fn node(&self) -> &Place { &self.0 } }
@@ -757,13 +757,13 @@ impl CfnPackagingGroupProps {
     pub fn new() -> CfnPackagingGroupProps<Missing<required::Id>> { CfnPackagingGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnPackagingGroupProps<R0> {
-    /// `Authorization`: `Authorization`. Update: in place.
+    /// `Authorization`: `Authorization`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-packaginggroup.html#cfn-mediapackage-packaginggroup-authorization)
     pub fn authorization(self, value: impl Arg<packaging_group::Authorization>) -> Self { Self(put(self.0, "Authorization", value.into_expr()), Phase) }
-    /// `EgressAccessLogs`: `LogConfiguration`. Update: in place.
+    /// `EgressAccessLogs`: `LogConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-packaginggroup.html#cfn-mediapackage-packaginggroup-egressaccesslogs)
     pub fn egress_access_logs(self, value: impl Arg<packaging_group::LogConfiguration>) -> Self { Self(put(self.0, "EgressAccessLogs", value.into_expr()), Phase) }
-    /// `Id`: text, required. Update: replacement.
+    /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-packaginggroup.html#cfn-mediapackage-packaginggroup-id)
     pub fn id(self, value: impl Arg<str>) -> CfnPackagingGroupProps<Set> { CfnPackagingGroupProps(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-packaginggroup.html#cfn-mediapackage-packaginggroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPackagingGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -777,9 +777,9 @@ impl Authorization {
     pub fn new() -> Authorization<Missing<super::required::CdnIdentifierSecret>, Missing<super::required::SecretsRoleArn>> { Authorization(Bag::default(), Phase) }
 }
 impl<R0, R1> Authorization<R0, R1> {
-    /// `CdnIdentifierSecret`: text, required. Update: in place.
+    /// `CdnIdentifierSecret`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packaginggroup-authorization.html#cfn-mediapackage-packaginggroup-authorization-cdnidentifiersecret)
     pub fn cdn_identifier_secret(self, value: impl Arg<str>) -> Authorization<Set, R1> { Authorization(put(self.0, "CdnIdentifierSecret", value.into_expr()), Phase) }
-    /// `SecretsRoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `SecretsRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packaginggroup-authorization.html#cfn-mediapackage-packaginggroup-authorization-secretsrolearn)
     pub fn secrets_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Authorization<R0, Set> { Authorization(put(self.0, "SecretsRoleArn", value.into_expr()), Phase) }
 }
 impl Done for Authorization { fn into_props(self) -> Bag { self.0 } }
@@ -788,7 +788,7 @@ impl Done for Authorization { fn into_props(self) -> Bag { self.0 } }
 impl LogConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LogGroupName`: `LogsLogGroupName`. Update: in place.
+    /// `LogGroupName`: `LogsLogGroupName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packaginggroup-logconfiguration.html#cfn-mediapackage-packaginggroup-logconfiguration-loggroupname)
     pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroupName", value.into_expr())) }
 }
 impl Done for LogConfiguration { fn into_props(self) -> Bag { self.0 } }

@@ -13,17 +13,17 @@ impl CfnChannel {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnChannelProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-channel.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `AttachedMultiviewChannels`: list of text.
+    /// The attribute `AttachedMultiviewChannels`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-channel.html#AttachedMultiviewChannels-fn::getatt)
     pub fn attr_attached_multiview_channels(&self) -> Val<Arr<str>> { self.0.get_att("AttachedMultiviewChannels") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-channel.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `IngestEndpointUrls`: list of text.
+    /// The attribute `IngestEndpointUrls`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-channel.html#IngestEndpointUrls-fn::getatt)
     pub fn attr_ingest_endpoint_urls(&self) -> Val<Arr<str>> { self.0.get_att("IngestEndpointUrls") }
-    /// The attribute `IngestEndpoints`: list of `IngestEndpoint`.
+    /// The attribute `IngestEndpoints`: list of `IngestEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-channel.html#IngestEndpoints-fn::getatt)
     pub fn attr_ingest_endpoints(&self) -> Val<Arr<channel::IngestEndpoint>> { self.0.get_att("IngestEndpoints") }
-    /// The attribute `ModifiedAt`: text.
+    /// The attribute `ModifiedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-channel.html#ModifiedAt-fn::getatt)
     pub fn attr_modified_at(&self) -> Val<str> { self.0.get_att("ModifiedAt") }
 }
 impl Parent for CfnChannel { fn node(&self) -> &Place { &self.0 } }
@@ -34,23 +34,23 @@ impl CfnChannelProps {
     pub fn new() -> CfnChannelProps<Missing<required::ChannelGroupName>, Missing<required::ChannelName>> { CfnChannelProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnChannelProps<R0, R1> {
-    /// `ChannelGroupName`: text, required. Update: replacement.
+    /// `ChannelGroupName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-channel.html#cfn-mediapackagev2-channel-channelgroupname)
     pub fn channel_group_name(self, value: impl Arg<str>) -> CfnChannelProps<Set, R1> { CfnChannelProps(put(self.0, "ChannelGroupName", value.into_expr()), Phase) }
-    /// `ChannelName`: text, required. Update: replacement.
+    /// `ChannelName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-channel.html#cfn-mediapackagev2-channel-channelname)
     pub fn channel_name(self, value: impl Arg<str>) -> CfnChannelProps<R0, Set> { CfnChannelProps(put(self.0, "ChannelName", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-channel.html#cfn-mediapackagev2-channel-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `InputSwitchConfiguration`: `InputSwitchConfiguration`. Update: in place.
+    /// `InputSwitchConfiguration`: `InputSwitchConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-channel.html#cfn-mediapackagev2-channel-inputswitchconfiguration)
     pub fn input_switch_configuration(self, value: impl Arg<channel::InputSwitchConfiguration>) -> Self { Self(put(self.0, "InputSwitchConfiguration", value.into_expr()), Phase) }
-    /// `InputType`: `InputType`. Update: replacement.
+    /// `InputType`: `InputType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-channel.html#cfn-mediapackagev2-channel-inputtype)
     pub fn input_type(self, value: impl Arg<channel::InputType>) -> Self { Self(put(self.0, "InputType", value.into_expr()), Phase) }
-    /// `MultiviewConfiguration`: `MultiviewConfiguration`. Update: in place.
+    /// `MultiviewConfiguration`: `MultiviewConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-channel.html#cfn-mediapackagev2-channel-multiviewconfiguration)
     pub fn multiview_configuration(self, value: impl Arg<channel::MultiviewConfiguration>) -> Self { Self(put(self.0, "MultiviewConfiguration", value.into_expr()), Phase) }
-    /// `OutputHeaderConfiguration`: `OutputHeaderConfiguration`. Update: in place.
+    /// `OutputHeaderConfiguration`: `OutputHeaderConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-channel.html#cfn-mediapackagev2-channel-outputheaderconfiguration)
     pub fn output_header_configuration(self, value: impl Arg<channel::OutputHeaderConfiguration>) -> Self { Self(put(self.0, "OutputHeaderConfiguration", value.into_expr()), Phase) }
-    /// `OutputLockingMode`: `OutputLockingMode`. Update: replacement.
+    /// `OutputLockingMode`: `OutputLockingMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-channel.html#cfn-mediapackagev2-channel-outputlockingmode)
     pub fn output_locking_mode(self, value: impl Arg<channel::OutputLockingMode>) -> Self { Self(put(self.0, "OutputLockingMode", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-channel.html#cfn-mediapackagev2-channel-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnChannelProps { fn into_props(self) -> Bag { self.0 } }
@@ -62,9 +62,9 @@ use crate::cfn::support::*;
 impl IngestEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Id`: text. Update: in place.
+    /// `Id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-channel-ingestendpoint.html#cfn-mediapackagev2-channel-ingestendpoint-id)
     pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
-    /// `Url`: text. Update: in place.
+    /// `Url`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-channel-ingestendpoint.html#cfn-mediapackagev2-channel-ingestendpoint-url)
     pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
 }
 impl Done for IngestEndpoint { fn into_props(self) -> Bag { self.0 } }
@@ -73,9 +73,9 @@ impl Done for IngestEndpoint { fn into_props(self) -> Bag { self.0 } }
 impl InputSwitchConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MQCSInputSwitching`: boolean. Update: in place.
+    /// `MQCSInputSwitching`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-channel-inputswitchconfiguration.html#cfn-mediapackagev2-channel-inputswitchconfiguration-mqcsinputswitching)
     pub fn mqcs_input_switching(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MQCSInputSwitching", value.into_expr())) }
-    /// `PreferredInput`: integer. Update: in place.
+    /// `PreferredInput`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-channel-inputswitchconfiguration.html#cfn-mediapackagev2-channel-inputswitchconfiguration-preferredinput)
     pub fn preferred_input(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PreferredInput", value.into_expr())) }
 }
 impl Done for InputSwitchConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -86,9 +86,9 @@ impl MultiviewConfiguration {
     pub fn new() -> MultiviewConfiguration<Missing<super::required::AvailableLayouts>, Missing<super::required::AvailableSources>> { MultiviewConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> MultiviewConfiguration<R0, R1> {
-    /// `AvailableLayouts`: list of `AvailableLayouts`, required. Update: in place.
+    /// `AvailableLayouts`: list of `AvailableLayouts`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-channel-multiviewconfiguration.html#cfn-mediapackagev2-channel-multiviewconfiguration-availablelayouts)
     pub fn available_layouts(self, value: impl Arg<Arr<AvailableLayouts>>) -> MultiviewConfiguration<Set, R1> { MultiviewConfiguration(put(self.0, "AvailableLayouts", value.into_expr()), Phase) }
-    /// `AvailableSources`: list of text, required. Update: in place.
+    /// `AvailableSources`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-channel-multiviewconfiguration.html#cfn-mediapackagev2-channel-multiviewconfiguration-availablesources)
     pub fn available_sources(self, value: impl Arg<Arr<str>>) -> MultiviewConfiguration<R0, Set> { MultiviewConfiguration(put(self.0, "AvailableSources", value.into_expr()), Phase) }
 }
 impl Done for MultiviewConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -97,7 +97,7 @@ impl Done for MultiviewConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl OutputHeaderConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PublishMQCS`: boolean. Update: in place.
+    /// `PublishMQCS`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-channel-outputheaderconfiguration.html#cfn-mediapackagev2-channel-outputheaderconfiguration-publishmqcs)
     pub fn publish_mqcs(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PublishMQCS", value.into_expr())) }
 }
 impl Done for OutputHeaderConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -117,13 +117,13 @@ impl CfnChannelGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnChannelGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-channelgroup.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-channelgroup.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `EgressDomain`: text.
+    /// The attribute `EgressDomain`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-channelgroup.html#EgressDomain-fn::getatt)
     pub fn attr_egress_domain(&self) -> Val<str> { self.0.get_att("EgressDomain") }
-    /// The attribute `ModifiedAt`: text.
+    /// The attribute `ModifiedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-channelgroup.html#ModifiedAt-fn::getatt)
     pub fn attr_modified_at(&self) -> Val<str> { self.0.get_att("ModifiedAt") }
 }
 impl Parent for CfnChannelGroup { fn node(&self) -> &Place { &self.0 } }
@@ -134,11 +134,11 @@ impl CfnChannelGroupProps {
     pub fn new() -> CfnChannelGroupProps<Missing<required::ChannelGroupName>> { CfnChannelGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnChannelGroupProps<R0> {
-    /// `ChannelGroupName`: text, required. Update: replacement.
+    /// `ChannelGroupName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-channelgroup.html#cfn-mediapackagev2-channelgroup-channelgroupname)
     pub fn channel_group_name(self, value: impl Arg<str>) -> CfnChannelGroupProps<Set> { CfnChannelGroupProps(put(self.0, "ChannelGroupName", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-channelgroup.html#cfn-mediapackagev2-channelgroup-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-channelgroup.html#cfn-mediapackagev2-channelgroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnChannelGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -160,11 +160,11 @@ impl CfnChannelPolicyProps {
     pub fn new() -> CfnChannelPolicyProps<Missing<required::ChannelGroupName>, Missing<required::ChannelName>, Missing<required::Policy>> { CfnChannelPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnChannelPolicyProps<R0, R1, R2> {
-    /// `ChannelGroupName`: text, required. Update: replacement.
+    /// `ChannelGroupName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-channelpolicy.html#cfn-mediapackagev2-channelpolicy-channelgroupname)
     pub fn channel_group_name(self, value: impl Arg<str>) -> CfnChannelPolicyProps<Set, R1, R2> { CfnChannelPolicyProps(put(self.0, "ChannelGroupName", value.into_expr()), Phase) }
-    /// `ChannelName`: text, required. Update: replacement.
+    /// `ChannelName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-channelpolicy.html#cfn-mediapackagev2-channelpolicy-channelname)
     pub fn channel_name(self, value: impl Arg<str>) -> CfnChannelPolicyProps<R0, Set, R2> { CfnChannelPolicyProps(put(self.0, "ChannelName", value.into_expr()), Phase) }
-    /// `Policy`: JSON, required. Update: in place.
+    /// `Policy`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-channelpolicy.html#cfn-mediapackagev2-channelpolicy-policy)
     pub fn policy(self, value: impl Arg<Any>) -> CfnChannelPolicyProps<R0, R1, Set> { CfnChannelPolicyProps(put(self.0, "Policy", value.into_expr()), Phase) }
 }
 impl Done for CfnChannelPolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -177,19 +177,19 @@ impl CfnOriginEndpoint {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnOriginEndpointProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpoint.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpoint.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `DashManifestUrls`: list of text.
+    /// The attribute `DashManifestUrls`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpoint.html#DashManifestUrls-fn::getatt)
     pub fn attr_dash_manifest_urls(&self) -> Val<Arr<str>> { self.0.get_att("DashManifestUrls") }
-    /// The attribute `HlsManifestUrls`: list of text.
+    /// The attribute `HlsManifestUrls`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpoint.html#HlsManifestUrls-fn::getatt)
     pub fn attr_hls_manifest_urls(&self) -> Val<Arr<str>> { self.0.get_att("HlsManifestUrls") }
-    /// The attribute `LowLatencyHlsManifestUrls`: list of text.
+    /// The attribute `LowLatencyHlsManifestUrls`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpoint.html#LowLatencyHlsManifestUrls-fn::getatt)
     pub fn attr_low_latency_hls_manifest_urls(&self) -> Val<Arr<str>> { self.0.get_att("LowLatencyHlsManifestUrls") }
-    /// The attribute `ModifiedAt`: text.
+    /// The attribute `ModifiedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpoint.html#ModifiedAt-fn::getatt)
     pub fn attr_modified_at(&self) -> Val<str> { self.0.get_att("ModifiedAt") }
-    /// The attribute `MssManifestUrls`: list of text.
+    /// The attribute `MssManifestUrls`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpoint.html#MssManifestUrls-fn::getatt)
     pub fn attr_mss_manifest_urls(&self) -> Val<Arr<str>> { self.0.get_att("MssManifestUrls") }
 }
 impl Parent for CfnOriginEndpoint { fn node(&self) -> &Place { &self.0 } }
@@ -200,35 +200,35 @@ impl CfnOriginEndpointProps {
     pub fn new() -> CfnOriginEndpointProps<Missing<required::ChannelGroupName>, Missing<required::ChannelName>, Missing<required::ContainerType>, Missing<required::OriginEndpointName>> { CfnOriginEndpointProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnOriginEndpointProps<R0, R1, R2, R3> {
-    /// `ChannelGroupName`: text, required. Update: replacement.
+    /// `ChannelGroupName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpoint.html#cfn-mediapackagev2-originendpoint-channelgroupname)
     pub fn channel_group_name(self, value: impl Arg<str>) -> CfnOriginEndpointProps<Set, R1, R2, R3> { CfnOriginEndpointProps(put(self.0, "ChannelGroupName", value.into_expr()), Phase) }
-    /// `ChannelName`: text, required. Update: replacement.
+    /// `ChannelName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpoint.html#cfn-mediapackagev2-originendpoint-channelname)
     pub fn channel_name(self, value: impl Arg<str>) -> CfnOriginEndpointProps<R0, Set, R2, R3> { CfnOriginEndpointProps(put(self.0, "ChannelName", value.into_expr()), Phase) }
-    /// `ContainerType`: `ContainerType`, required. Update: in place.
+    /// `ContainerType`: `ContainerType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpoint.html#cfn-mediapackagev2-originendpoint-containertype)
     pub fn container_type(self, value: impl Arg<origin_endpoint::ContainerType>) -> CfnOriginEndpointProps<R0, R1, Set, R3> { CfnOriginEndpointProps(put(self.0, "ContainerType", value.into_expr()), Phase) }
-    /// `DashManifests`: list of `DashManifestConfiguration`. Update: in place.
+    /// `DashManifests`: list of `DashManifestConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpoint.html#cfn-mediapackagev2-originendpoint-dashmanifests)
     pub fn dash_manifests(self, value: impl Arg<Arr<origin_endpoint::DashManifestConfiguration>>) -> Self { Self(put(self.0, "DashManifests", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpoint.html#cfn-mediapackagev2-originendpoint-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `ForceEndpointErrorConfiguration`: `ForceEndpointErrorConfiguration`. Update: in place.
+    /// `ForceEndpointErrorConfiguration`: `ForceEndpointErrorConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpoint.html#cfn-mediapackagev2-originendpoint-forceendpointerrorconfiguration)
     pub fn force_endpoint_error_configuration(self, value: impl Arg<origin_endpoint::ForceEndpointErrorConfiguration>) -> Self { Self(put(self.0, "ForceEndpointErrorConfiguration", value.into_expr()), Phase) }
-    /// `HlsManifests`: list of `HlsManifestConfiguration`. Update: in place.
+    /// `HlsManifests`: list of `HlsManifestConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpoint.html#cfn-mediapackagev2-originendpoint-hlsmanifests)
     pub fn hls_manifests(self, value: impl Arg<Arr<origin_endpoint::HlsManifestConfiguration>>) -> Self { Self(put(self.0, "HlsManifests", value.into_expr()), Phase) }
-    /// `LowLatencyHlsManifests`: list of `LowLatencyHlsManifestConfiguration`. Update: in place.
+    /// `LowLatencyHlsManifests`: list of `LowLatencyHlsManifestConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpoint.html#cfn-mediapackagev2-originendpoint-lowlatencyhlsmanifests)
     pub fn low_latency_hls_manifests(self, value: impl Arg<Arr<origin_endpoint::LowLatencyHlsManifestConfiguration>>) -> Self { Self(put(self.0, "LowLatencyHlsManifests", value.into_expr()), Phase) }
-    /// `MssManifests`: list of `MssManifestConfiguration`. Update: in place.
+    /// `MssManifests`: list of `MssManifestConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpoint.html#cfn-mediapackagev2-originendpoint-mssmanifests)
     pub fn mss_manifests(self, value: impl Arg<Arr<origin_endpoint::MssManifestConfiguration>>) -> Self { Self(put(self.0, "MssManifests", value.into_expr()), Phase) }
-    /// `OriginEndpointName`: text, required. Update: replacement.
+    /// `OriginEndpointName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpoint.html#cfn-mediapackagev2-originendpoint-originendpointname)
     pub fn origin_endpoint_name(self, value: impl Arg<str>) -> CfnOriginEndpointProps<R0, R1, R2, Set> { CfnOriginEndpointProps(put(self.0, "OriginEndpointName", value.into_expr()), Phase) }
-    /// `Segment`: `Segment`. Update: in place.
+    /// `Segment`: `Segment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpoint.html#cfn-mediapackagev2-originendpoint-segment)
     pub fn segment(self, value: impl Arg<origin_endpoint::Segment>) -> Self { Self(put(self.0, "Segment", value.into_expr()), Phase) }
-    /// `StartoverWindowSeconds`: integer. Update: in place.
+    /// `StartoverWindowSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpoint.html#cfn-mediapackagev2-originendpoint-startoverwindowseconds)
     pub fn startover_window_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartoverWindowSeconds", value.into_expr()), Phase) }
-    /// `StreamNameOutputMode`: `StreamNameOutputMode`. Update: in place.
+    /// `StreamNameOutputMode`: `StreamNameOutputMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpoint.html#cfn-mediapackagev2-originendpoint-streamnameoutputmode)
     pub fn stream_name_output_mode(self, value: impl Arg<origin_endpoint::StreamNameOutputMode>) -> Self { Self(put(self.0, "StreamNameOutputMode", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpoint.html#cfn-mediapackagev2-originendpoint-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `UriSeparator`: `UriSeparator`. Update: in place.
+    /// `UriSeparator`: `UriSeparator`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpoint.html#cfn-mediapackagev2-originendpoint-uriseparator)
     pub fn uri_separator(self, value: impl Arg<origin_endpoint::UriSeparator>) -> Self { Self(put(self.0, "UriSeparator", value.into_expr()), Phase) }
 }
 impl Done for CfnOriginEndpointProps { fn into_props(self) -> Bag { self.0 } }
@@ -240,7 +240,7 @@ use crate::cfn::support::*;
 impl DashAvailabilityStartTimeConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FixedAvailabilityStartTime`: text. Update: in place.
+    /// `FixedAvailabilityStartTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashavailabilitystarttimeconfiguration.html#cfn-mediapackagev2-originendpoint-dashavailabilitystarttimeconfiguration-fixedavailabilitystarttime)
     pub fn fixed_availability_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FixedAvailabilityStartTime", value.into_expr())) }
 }
 impl Done for DashAvailabilityStartTimeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -251,13 +251,13 @@ impl DashBaseUrl {
     pub fn new() -> DashBaseUrl<Missing<super::required::Url>> { DashBaseUrl(Bag::default(), Phase) }
 }
 impl<R0> DashBaseUrl<R0> {
-    /// `DvbPriority`: integer. Update: in place.
+    /// `DvbPriority`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashbaseurl.html#cfn-mediapackagev2-originendpoint-dashbaseurl-dvbpriority)
     pub fn dvb_priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DvbPriority", value.into_expr()), Phase) }
-    /// `DvbWeight`: integer. Update: in place.
+    /// `DvbWeight`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashbaseurl.html#cfn-mediapackagev2-originendpoint-dashbaseurl-dvbweight)
     pub fn dvb_weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DvbWeight", value.into_expr()), Phase) }
-    /// `ServiceLocation`: text. Update: in place.
+    /// `ServiceLocation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashbaseurl.html#cfn-mediapackagev2-originendpoint-dashbaseurl-servicelocation)
     pub fn service_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceLocation", value.into_expr()), Phase) }
-    /// `Url`: text, required. Update: in place.
+    /// `Url`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashbaseurl.html#cfn-mediapackagev2-originendpoint-dashbaseurl-url)
     pub fn url(self, value: impl Arg<str>) -> DashBaseUrl<Set> { DashBaseUrl(put(self.0, "Url", value.into_expr()), Phase) }
 }
 impl Done for DashBaseUrl { fn into_props(self) -> Bag { self.0 } }
@@ -266,11 +266,11 @@ impl Done for DashBaseUrl { fn into_props(self) -> Bag { self.0 } }
 impl DashDvbFontDownload {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FontFamily`: text. Update: in place.
+    /// `FontFamily`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashdvbfontdownload.html#cfn-mediapackagev2-originendpoint-dashdvbfontdownload-fontfamily)
     pub fn font_family(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FontFamily", value.into_expr())) }
-    /// `MimeType`: text. Update: in place.
+    /// `MimeType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashdvbfontdownload.html#cfn-mediapackagev2-originendpoint-dashdvbfontdownload-mimetype)
     pub fn mime_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MimeType", value.into_expr())) }
-    /// `Url`: text. Update: in place.
+    /// `Url`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashdvbfontdownload.html#cfn-mediapackagev2-originendpoint-dashdvbfontdownload-url)
     pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
 }
 impl Done for DashDvbFontDownload { fn into_props(self) -> Bag { self.0 } }
@@ -281,9 +281,9 @@ impl DashDvbMetricsReporting {
     pub fn new() -> DashDvbMetricsReporting<Missing<super::required::ReportingUrl>> { DashDvbMetricsReporting(Bag::default(), Phase) }
 }
 impl<R0> DashDvbMetricsReporting<R0> {
-    /// `Probability`: integer. Update: in place.
+    /// `Probability`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashdvbmetricsreporting.html#cfn-mediapackagev2-originendpoint-dashdvbmetricsreporting-probability)
     pub fn probability(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Probability", value.into_expr()), Phase) }
-    /// `ReportingUrl`: text, required. Update: in place.
+    /// `ReportingUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashdvbmetricsreporting.html#cfn-mediapackagev2-originendpoint-dashdvbmetricsreporting-reportingurl)
     pub fn reporting_url(self, value: impl Arg<str>) -> DashDvbMetricsReporting<Set> { DashDvbMetricsReporting(put(self.0, "ReportingUrl", value.into_expr()), Phase) }
 }
 impl Done for DashDvbMetricsReporting { fn into_props(self) -> Bag { self.0 } }
@@ -292,9 +292,9 @@ impl Done for DashDvbMetricsReporting { fn into_props(self) -> Bag { self.0 } }
 impl DashDvbSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ErrorMetrics`: list of `DashDvbMetricsReporting`. Update: in place.
+    /// `ErrorMetrics`: list of `DashDvbMetricsReporting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashdvbsettings.html#cfn-mediapackagev2-originendpoint-dashdvbsettings-errormetrics)
     pub fn error_metrics(self, value: impl Arg<Arr<DashDvbMetricsReporting>>) -> Self { Self(put(self.0, "ErrorMetrics", value.into_expr())) }
-    /// `FontDownload`: `DashDvbFontDownload`. Update: in place.
+    /// `FontDownload`: `DashDvbFontDownload`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashdvbsettings.html#cfn-mediapackagev2-originendpoint-dashdvbsettings-fontdownload)
     pub fn font_download(self, value: impl Arg<DashDvbFontDownload>) -> Self { Self(put(self.0, "FontDownload", value.into_expr())) }
 }
 impl Done for DashDvbSettings { fn into_props(self) -> Bag { self.0 } }
@@ -305,45 +305,45 @@ impl DashManifestConfiguration {
     pub fn new() -> DashManifestConfiguration<Missing<super::required::ManifestName>> { DashManifestConfiguration(Bag::default(), Phase) }
 }
 impl<R0> DashManifestConfiguration<R0> {
-    /// `AudioTimelinePattern`: `AudioTimelinePattern`. Update: in place.
+    /// `AudioTimelinePattern`: `AudioTimelinePattern`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-dashmanifestconfiguration-audiotimelinepattern)
     pub fn audio_timeline_pattern(self, value: impl Arg<AudioTimelinePattern>) -> Self { Self(put(self.0, "AudioTimelinePattern", value.into_expr()), Phase) }
-    /// `AvailabilityStartTimeConfiguration`: `DashAvailabilityStartTimeConfiguration`. Update: in place.
+    /// `AvailabilityStartTimeConfiguration`: `DashAvailabilityStartTimeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-dashmanifestconfiguration-availabilitystarttimeconfiguration)
     pub fn availability_start_time_configuration(self, value: impl Arg<DashAvailabilityStartTimeConfiguration>) -> Self { Self(put(self.0, "AvailabilityStartTimeConfiguration", value.into_expr()), Phase) }
-    /// `BaseUrls`: list of `DashBaseUrl`. Update: in place.
+    /// `BaseUrls`: list of `DashBaseUrl`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-dashmanifestconfiguration-baseurls)
     pub fn base_urls(self, value: impl Arg<Arr<DashBaseUrl>>) -> Self { Self(put(self.0, "BaseUrls", value.into_expr()), Phase) }
-    /// `Compactness`: `Compactness`. Update: in place.
+    /// `Compactness`: `Compactness`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-dashmanifestconfiguration-compactness)
     pub fn compactness(self, value: impl Arg<Compactness>) -> Self { Self(put(self.0, "Compactness", value.into_expr()), Phase) }
-    /// `DrmSignaling`: `DrmSignaling`. Update: in place.
+    /// `DrmSignaling`: `DrmSignaling`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-dashmanifestconfiguration-drmsignaling)
     pub fn drm_signaling(self, value: impl Arg<DrmSignaling>) -> Self { Self(put(self.0, "DrmSignaling", value.into_expr()), Phase) }
-    /// `DvbSettings`: `DashDvbSettings`. Update: in place.
+    /// `DvbSettings`: `DashDvbSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-dashmanifestconfiguration-dvbsettings)
     pub fn dvb_settings(self, value: impl Arg<DashDvbSettings>) -> Self { Self(put(self.0, "DvbSettings", value.into_expr()), Phase) }
-    /// `FilterConfiguration`: `FilterConfiguration`. Update: in place.
+    /// `FilterConfiguration`: `FilterConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-dashmanifestconfiguration-filterconfiguration)
     pub fn filter_configuration(self, value: impl Arg<FilterConfiguration>) -> Self { Self(put(self.0, "FilterConfiguration", value.into_expr()), Phase) }
-    /// `ManifestName`: text, required. Update: in place.
+    /// `ManifestName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-dashmanifestconfiguration-manifestname)
     pub fn manifest_name(self, value: impl Arg<str>) -> DashManifestConfiguration<Set> { DashManifestConfiguration(put(self.0, "ManifestName", value.into_expr()), Phase) }
-    /// `ManifestWindowSeconds`: integer. Update: in place.
+    /// `ManifestWindowSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-dashmanifestconfiguration-manifestwindowseconds)
     pub fn manifest_window_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ManifestWindowSeconds", value.into_expr()), Phase) }
-    /// `MinBufferTimeSeconds`: integer. Update: in place.
+    /// `MinBufferTimeSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-dashmanifestconfiguration-minbuffertimeseconds)
     pub fn min_buffer_time_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinBufferTimeSeconds", value.into_expr()), Phase) }
-    /// `MinUpdatePeriodSeconds`: integer. Update: in place.
+    /// `MinUpdatePeriodSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-dashmanifestconfiguration-minupdateperiodseconds)
     pub fn min_update_period_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinUpdatePeriodSeconds", value.into_expr()), Phase) }
-    /// `PeriodTriggers`: list of `PeriodTriggers`. Update: in place.
+    /// `PeriodTriggers`: list of `PeriodTriggers`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-dashmanifestconfiguration-periodtriggers)
     pub fn period_triggers(self, value: impl Arg<Arr<PeriodTriggers>>) -> Self { Self(put(self.0, "PeriodTriggers", value.into_expr()), Phase) }
-    /// `Profiles`: list of `Profiles`. Update: in place.
+    /// `Profiles`: list of `Profiles`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-dashmanifestconfiguration-profiles)
     pub fn profiles(self, value: impl Arg<Arr<Profiles>>) -> Self { Self(put(self.0, "Profiles", value.into_expr()), Phase) }
-    /// `ProgramInformation`: `DashProgramInformation`. Update: in place.
+    /// `ProgramInformation`: `DashProgramInformation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-dashmanifestconfiguration-programinformation)
     pub fn program_information(self, value: impl Arg<DashProgramInformation>) -> Self { Self(put(self.0, "ProgramInformation", value.into_expr()), Phase) }
-    /// `ScteDash`: `ScteDash`. Update: in place.
+    /// `ScteDash`: `ScteDash`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-dashmanifestconfiguration-sctedash)
     pub fn scte_dash(self, value: impl Arg<ScteDash>) -> Self { Self(put(self.0, "ScteDash", value.into_expr()), Phase) }
-    /// `SegmentTemplateFormat`: `SegmentTemplateFormat`. Update: in place.
+    /// `SegmentTemplateFormat`: `SegmentTemplateFormat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-dashmanifestconfiguration-segmenttemplateformat)
     pub fn segment_template_format(self, value: impl Arg<SegmentTemplateFormat>) -> Self { Self(put(self.0, "SegmentTemplateFormat", value.into_expr()), Phase) }
-    /// `SubtitleConfiguration`: `DashSubtitleConfiguration`. Update: in place.
+    /// `SubtitleConfiguration`: `DashSubtitleConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-dashmanifestconfiguration-subtitleconfiguration)
     pub fn subtitle_configuration(self, value: impl Arg<DashSubtitleConfiguration>) -> Self { Self(put(self.0, "SubtitleConfiguration", value.into_expr()), Phase) }
-    /// `SuggestedPresentationDelaySeconds`: integer. Update: in place.
+    /// `SuggestedPresentationDelaySeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-dashmanifestconfiguration-suggestedpresentationdelayseconds)
     pub fn suggested_presentation_delay_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SuggestedPresentationDelaySeconds", value.into_expr()), Phase) }
-    /// `UriPathType`: `UriPathType`. Update: in place.
+    /// `UriPathType`: `UriPathType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-dashmanifestconfiguration-uripathtype)
     pub fn uri_path_type(self, value: impl Arg<UriPathType>) -> Self { Self(put(self.0, "UriPathType", value.into_expr()), Phase) }
-    /// `UtcTiming`: `DashUtcTiming`. Update: in place.
+    /// `UtcTiming`: `DashUtcTiming`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-dashmanifestconfiguration-utctiming)
     pub fn utc_timing(self, value: impl Arg<DashUtcTiming>) -> Self { Self(put(self.0, "UtcTiming", value.into_expr()), Phase) }
 }
 impl Done for DashManifestConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -352,15 +352,15 @@ impl Done for DashManifestConfiguration { fn into_props(self) -> Bag { self.0 } 
 impl DashProgramInformation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Copyright`: text. Update: in place.
+    /// `Copyright`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashprograminformation.html#cfn-mediapackagev2-originendpoint-dashprograminformation-copyright)
     pub fn copyright(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Copyright", value.into_expr())) }
-    /// `LanguageCode`: text. Update: in place.
+    /// `LanguageCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashprograminformation.html#cfn-mediapackagev2-originendpoint-dashprograminformation-languagecode)
     pub fn language_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageCode", value.into_expr())) }
-    /// `MoreInformationUrl`: text. Update: in place.
+    /// `MoreInformationUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashprograminformation.html#cfn-mediapackagev2-originendpoint-dashprograminformation-moreinformationurl)
     pub fn more_information_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MoreInformationUrl", value.into_expr())) }
-    /// `Source`: text. Update: in place.
+    /// `Source`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashprograminformation.html#cfn-mediapackagev2-originendpoint-dashprograminformation-source)
     pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
-    /// `Title`: text. Update: in place.
+    /// `Title`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashprograminformation.html#cfn-mediapackagev2-originendpoint-dashprograminformation-title)
     pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value.into_expr())) }
 }
 impl Done for DashProgramInformation { fn into_props(self) -> Bag { self.0 } }
@@ -369,7 +369,7 @@ impl Done for DashProgramInformation { fn into_props(self) -> Bag { self.0 } }
 impl DashSubtitleConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TtmlConfiguration`: `DashTtmlConfiguration`. Update: in place.
+    /// `TtmlConfiguration`: `DashTtmlConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashsubtitleconfiguration.html#cfn-mediapackagev2-originendpoint-dashsubtitleconfiguration-ttmlconfiguration)
     pub fn ttml_configuration(self, value: impl Arg<DashTtmlConfiguration>) -> Self { Self(put(self.0, "TtmlConfiguration", value.into_expr())) }
 }
 impl Done for DashSubtitleConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -380,7 +380,7 @@ impl DashTtmlConfiguration {
     pub fn new() -> DashTtmlConfiguration<Missing<super::required::TtmlProfile>> { DashTtmlConfiguration(Bag::default(), Phase) }
 }
 impl<R0> DashTtmlConfiguration<R0> {
-    /// `TtmlProfile`: `TtmlProfile`, required. Update: in place.
+    /// `TtmlProfile`: `TtmlProfile`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashttmlconfiguration.html#cfn-mediapackagev2-originendpoint-dashttmlconfiguration-ttmlprofile)
     pub fn ttml_profile(self, value: impl Arg<TtmlProfile>) -> DashTtmlConfiguration<Set> { DashTtmlConfiguration(put(self.0, "TtmlProfile", value.into_expr()), Phase) }
 }
 impl Done for DashTtmlConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -389,9 +389,9 @@ impl Done for DashTtmlConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl DashUtcTiming {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TimingMode`: `TimingMode`. Update: in place.
+    /// `TimingMode`: `TimingMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashutctiming.html#cfn-mediapackagev2-originendpoint-dashutctiming-timingmode)
     pub fn timing_mode(self, value: impl Arg<TimingMode>) -> Self { Self(put(self.0, "TimingMode", value.into_expr())) }
-    /// `TimingSource`: text. Update: in place.
+    /// `TimingSource`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashutctiming.html#cfn-mediapackagev2-originendpoint-dashutctiming-timingsource)
     pub fn timing_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimingSource", value.into_expr())) }
 }
 impl Done for DashUtcTiming { fn into_props(self) -> Bag { self.0 } }
@@ -402,15 +402,15 @@ impl Encryption {
     pub fn new() -> Encryption<Missing<super::required::EncryptionMethod>, Missing<super::required::SpekeKeyProvider>> { Encryption(Bag::default(), Phase) }
 }
 impl<R0, R1> Encryption<R0, R1> {
-    /// `CmafExcludeSegmentDrmMetadata`: boolean. Update: in place.
+    /// `CmafExcludeSegmentDrmMetadata`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-encryption.html#cfn-mediapackagev2-originendpoint-encryption-cmafexcludesegmentdrmmetadata)
     pub fn cmaf_exclude_segment_drm_metadata(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CmafExcludeSegmentDrmMetadata", value.into_expr()), Phase) }
-    /// `ConstantInitializationVector`: text. Update: in place.
+    /// `ConstantInitializationVector`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-encryption.html#cfn-mediapackagev2-originendpoint-encryption-constantinitializationvector)
     pub fn constant_initialization_vector(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConstantInitializationVector", value.into_expr()), Phase) }
-    /// `EncryptionMethod`: `EncryptionMethod`, required. Update: in place.
+    /// `EncryptionMethod`: `EncryptionMethod`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-encryption.html#cfn-mediapackagev2-originendpoint-encryption-encryptionmethod)
     pub fn encryption_method(self, value: impl Arg<EncryptionMethod>) -> Encryption<Set, R1> { Encryption(put(self.0, "EncryptionMethod", value.into_expr()), Phase) }
-    /// `KeyRotationIntervalSeconds`: integer. Update: in place.
+    /// `KeyRotationIntervalSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-encryption.html#cfn-mediapackagev2-originendpoint-encryption-keyrotationintervalseconds)
     pub fn key_rotation_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "KeyRotationIntervalSeconds", value.into_expr()), Phase) }
-    /// `SpekeKeyProvider`: `SpekeKeyProvider`, required. Update: in place.
+    /// `SpekeKeyProvider`: `SpekeKeyProvider`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-encryption.html#cfn-mediapackagev2-originendpoint-encryption-spekekeyprovider)
     pub fn speke_key_provider(self, value: impl Arg<SpekeKeyProvider>) -> Encryption<R0, Set> { Encryption(put(self.0, "SpekeKeyProvider", value.into_expr()), Phase) }
 }
 impl Done for Encryption { fn into_props(self) -> Bag { self.0 } }
@@ -421,9 +421,9 @@ impl EncryptionContractConfiguration {
     pub fn new() -> EncryptionContractConfiguration<Missing<super::required::PresetSpeke20Audio>, Missing<super::required::PresetSpeke20Video>> { EncryptionContractConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> EncryptionContractConfiguration<R0, R1> {
-    /// `PresetSpeke20Audio`: `PresetSpeke20Audio`, required. Update: in place.
+    /// `PresetSpeke20Audio`: `PresetSpeke20Audio`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-encryptioncontractconfiguration.html#cfn-mediapackagev2-originendpoint-encryptioncontractconfiguration-presetspeke20audio)
     pub fn preset_speke20_audio(self, value: impl Arg<PresetSpeke20Audio>) -> EncryptionContractConfiguration<Set, R1> { EncryptionContractConfiguration(put(self.0, "PresetSpeke20Audio", value.into_expr()), Phase) }
-    /// `PresetSpeke20Video`: `PresetSpeke20Video`, required. Update: in place.
+    /// `PresetSpeke20Video`: `PresetSpeke20Video`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-encryptioncontractconfiguration.html#cfn-mediapackagev2-originendpoint-encryptioncontractconfiguration-presetspeke20video)
     pub fn preset_speke20_video(self, value: impl Arg<PresetSpeke20Video>) -> EncryptionContractConfiguration<R0, Set> { EncryptionContractConfiguration(put(self.0, "PresetSpeke20Video", value.into_expr()), Phase) }
 }
 impl Done for EncryptionContractConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -432,11 +432,11 @@ impl Done for EncryptionContractConfiguration { fn into_props(self) -> Bag { sel
 impl EncryptionMethod {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CmafEncryptionMethod`: `CmafEncryptionMethod`. Update: in place.
+    /// `CmafEncryptionMethod`: `CmafEncryptionMethod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-encryptionmethod.html#cfn-mediapackagev2-originendpoint-encryptionmethod-cmafencryptionmethod)
     pub fn cmaf_encryption_method(self, value: impl Arg<CmafEncryptionMethod>) -> Self { Self(put(self.0, "CmafEncryptionMethod", value.into_expr())) }
-    /// `IsmEncryptionMethod`: `IsmEncryptionMethod`. Update: in place.
+    /// `IsmEncryptionMethod`: `IsmEncryptionMethod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-encryptionmethod.html#cfn-mediapackagev2-originendpoint-encryptionmethod-ismencryptionmethod)
     pub fn ism_encryption_method(self, value: impl Arg<IsmEncryptionMethod>) -> Self { Self(put(self.0, "IsmEncryptionMethod", value.into_expr())) }
-    /// `TsEncryptionMethod`: `TsEncryptionMethod`. Update: in place.
+    /// `TsEncryptionMethod`: `TsEncryptionMethod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-encryptionmethod.html#cfn-mediapackagev2-originendpoint-encryptionmethod-tsencryptionmethod)
     pub fn ts_encryption_method(self, value: impl Arg<TsEncryptionMethod>) -> Self { Self(put(self.0, "TsEncryptionMethod", value.into_expr())) }
 }
 impl Done for EncryptionMethod { fn into_props(self) -> Bag { self.0 } }
@@ -445,17 +445,17 @@ impl Done for EncryptionMethod { fn into_props(self) -> Bag { self.0 } }
 impl FilterConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ClipStartTime`: text. Update: in place.
+    /// `ClipStartTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-filterconfiguration.html#cfn-mediapackagev2-originendpoint-filterconfiguration-clipstarttime)
     pub fn clip_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClipStartTime", value.into_expr())) }
-    /// `DrmSettings`: text. Update: in place.
+    /// `DrmSettings`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-filterconfiguration.html#cfn-mediapackagev2-originendpoint-filterconfiguration-drmsettings)
     pub fn drm_settings(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DrmSettings", value.into_expr())) }
-    /// `End`: text. Update: in place.
+    /// `End`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-filterconfiguration.html#cfn-mediapackagev2-originendpoint-filterconfiguration-end)
     pub fn end(self, value: impl Arg<str>) -> Self { Self(put(self.0, "End", value.into_expr())) }
-    /// `ManifestFilter`: text. Update: in place.
+    /// `ManifestFilter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-filterconfiguration.html#cfn-mediapackagev2-originendpoint-filterconfiguration-manifestfilter)
     pub fn manifest_filter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestFilter", value.into_expr())) }
-    /// `Start`: text. Update: in place.
+    /// `Start`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-filterconfiguration.html#cfn-mediapackagev2-originendpoint-filterconfiguration-start)
     pub fn start(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Start", value.into_expr())) }
-    /// `TimeDelaySeconds`: integer. Update: in place.
+    /// `TimeDelaySeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-filterconfiguration.html#cfn-mediapackagev2-originendpoint-filterconfiguration-timedelayseconds)
     pub fn time_delay_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeDelaySeconds", value.into_expr())) }
 }
 impl Done for FilterConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -464,7 +464,7 @@ impl Done for FilterConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl ForceEndpointErrorConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EndpointErrorConditions`: list of `EndpointErrorConditions`. Update: in place.
+    /// `EndpointErrorConditions`: list of `EndpointErrorConditions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-forceendpointerrorconfiguration.html#cfn-mediapackagev2-originendpoint-forceendpointerrorconfiguration-endpointerrorconditions)
     pub fn endpoint_error_conditions(self, value: impl Arg<Arr<EndpointErrorConditions>>) -> Self { Self(put(self.0, "EndpointErrorConditions", value.into_expr())) }
 }
 impl Done for ForceEndpointErrorConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -475,25 +475,25 @@ impl HlsManifestConfiguration {
     pub fn new() -> HlsManifestConfiguration<Missing<super::required::ManifestName>> { HlsManifestConfiguration(Bag::default(), Phase) }
 }
 impl<R0> HlsManifestConfiguration<R0> {
-    /// `ChildManifestName`: text. Update: in place.
+    /// `ChildManifestName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-hlsmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-hlsmanifestconfiguration-childmanifestname)
     pub fn child_manifest_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChildManifestName", value.into_expr()), Phase) }
-    /// `FilterConfiguration`: `FilterConfiguration`. Update: in place.
+    /// `FilterConfiguration`: `FilterConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-hlsmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-hlsmanifestconfiguration-filterconfiguration)
     pub fn filter_configuration(self, value: impl Arg<FilterConfiguration>) -> Self { Self(put(self.0, "FilterConfiguration", value.into_expr()), Phase) }
-    /// `ManifestName`: text, required. Update: in place.
+    /// `ManifestName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-hlsmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-hlsmanifestconfiguration-manifestname)
     pub fn manifest_name(self, value: impl Arg<str>) -> HlsManifestConfiguration<Set> { HlsManifestConfiguration(put(self.0, "ManifestName", value.into_expr()), Phase) }
-    /// `ManifestWindowSeconds`: integer. Update: in place.
+    /// `ManifestWindowSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-hlsmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-hlsmanifestconfiguration-manifestwindowseconds)
     pub fn manifest_window_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ManifestWindowSeconds", value.into_expr()), Phase) }
-    /// `ProgramDateTimeIntervalSeconds`: integer. Update: in place.
+    /// `ProgramDateTimeIntervalSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-hlsmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-hlsmanifestconfiguration-programdatetimeintervalseconds)
     pub fn program_date_time_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProgramDateTimeIntervalSeconds", value.into_expr()), Phase) }
-    /// `ScteHls`: `ScteHls`. Update: in place.
+    /// `ScteHls`: `ScteHls`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-hlsmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-hlsmanifestconfiguration-sctehls)
     pub fn scte_hls(self, value: impl Arg<ScteHls>) -> Self { Self(put(self.0, "ScteHls", value.into_expr()), Phase) }
-    /// `StartTag`: `StartTag`. Update: in place.
+    /// `StartTag`: `StartTag`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-hlsmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-hlsmanifestconfiguration-starttag)
     pub fn start_tag(self, value: impl Arg<StartTag>) -> Self { Self(put(self.0, "StartTag", value.into_expr()), Phase) }
-    /// `UriPathType`: `UriPathType`. Update: in place.
+    /// `UriPathType`: `UriPathType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-hlsmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-hlsmanifestconfiguration-uripathtype)
     pub fn uri_path_type(self, value: impl Arg<UriPathType>) -> Self { Self(put(self.0, "UriPathType", value.into_expr()), Phase) }
-    /// `Url`: text. Update: in place.
+    /// `Url`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-hlsmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-hlsmanifestconfiguration-url)
     pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr()), Phase) }
-    /// `UrlEncodeChildManifest`: boolean. Update: in place.
+    /// `UrlEncodeChildManifest`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-hlsmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-hlsmanifestconfiguration-urlencodechildmanifest)
     pub fn url_encode_child_manifest(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UrlEncodeChildManifest", value.into_expr()), Phase) }
 }
 impl Done for HlsManifestConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -504,25 +504,25 @@ impl LowLatencyHlsManifestConfiguration {
     pub fn new() -> LowLatencyHlsManifestConfiguration<Missing<super::required::ManifestName>> { LowLatencyHlsManifestConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LowLatencyHlsManifestConfiguration<R0> {
-    /// `ChildManifestName`: text. Update: in place.
+    /// `ChildManifestName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-lowlatencyhlsmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-lowlatencyhlsmanifestconfiguration-childmanifestname)
     pub fn child_manifest_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChildManifestName", value.into_expr()), Phase) }
-    /// `FilterConfiguration`: `FilterConfiguration`. Update: in place.
+    /// `FilterConfiguration`: `FilterConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-lowlatencyhlsmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-lowlatencyhlsmanifestconfiguration-filterconfiguration)
     pub fn filter_configuration(self, value: impl Arg<FilterConfiguration>) -> Self { Self(put(self.0, "FilterConfiguration", value.into_expr()), Phase) }
-    /// `ManifestName`: text, required. Update: in place.
+    /// `ManifestName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-lowlatencyhlsmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-lowlatencyhlsmanifestconfiguration-manifestname)
     pub fn manifest_name(self, value: impl Arg<str>) -> LowLatencyHlsManifestConfiguration<Set> { LowLatencyHlsManifestConfiguration(put(self.0, "ManifestName", value.into_expr()), Phase) }
-    /// `ManifestWindowSeconds`: integer. Update: in place.
+    /// `ManifestWindowSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-lowlatencyhlsmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-lowlatencyhlsmanifestconfiguration-manifestwindowseconds)
     pub fn manifest_window_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ManifestWindowSeconds", value.into_expr()), Phase) }
-    /// `ProgramDateTimeIntervalSeconds`: integer. Update: in place.
+    /// `ProgramDateTimeIntervalSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-lowlatencyhlsmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-lowlatencyhlsmanifestconfiguration-programdatetimeintervalseconds)
     pub fn program_date_time_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProgramDateTimeIntervalSeconds", value.into_expr()), Phase) }
-    /// `ScteHls`: `ScteHls`. Update: in place.
+    /// `ScteHls`: `ScteHls`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-lowlatencyhlsmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-lowlatencyhlsmanifestconfiguration-sctehls)
     pub fn scte_hls(self, value: impl Arg<ScteHls>) -> Self { Self(put(self.0, "ScteHls", value.into_expr()), Phase) }
-    /// `StartTag`: `StartTag`. Update: in place.
+    /// `StartTag`: `StartTag`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-lowlatencyhlsmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-lowlatencyhlsmanifestconfiguration-starttag)
     pub fn start_tag(self, value: impl Arg<StartTag>) -> Self { Self(put(self.0, "StartTag", value.into_expr()), Phase) }
-    /// `UriPathType`: `UriPathType`. Update: in place.
+    /// `UriPathType`: `UriPathType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-lowlatencyhlsmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-lowlatencyhlsmanifestconfiguration-uripathtype)
     pub fn uri_path_type(self, value: impl Arg<UriPathType>) -> Self { Self(put(self.0, "UriPathType", value.into_expr()), Phase) }
-    /// `Url`: text. Update: in place.
+    /// `Url`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-lowlatencyhlsmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-lowlatencyhlsmanifestconfiguration-url)
     pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr()), Phase) }
-    /// `UrlEncodeChildManifest`: boolean. Update: in place.
+    /// `UrlEncodeChildManifest`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-lowlatencyhlsmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-lowlatencyhlsmanifestconfiguration-urlencodechildmanifest)
     pub fn url_encode_child_manifest(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UrlEncodeChildManifest", value.into_expr()), Phase) }
 }
 impl Done for LowLatencyHlsManifestConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -533,13 +533,13 @@ impl MssManifestConfiguration {
     pub fn new() -> MssManifestConfiguration<Missing<super::required::ManifestName>> { MssManifestConfiguration(Bag::default(), Phase) }
 }
 impl<R0> MssManifestConfiguration<R0> {
-    /// `FilterConfiguration`: `FilterConfiguration`. Update: in place.
+    /// `FilterConfiguration`: `FilterConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-mssmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-mssmanifestconfiguration-filterconfiguration)
     pub fn filter_configuration(self, value: impl Arg<FilterConfiguration>) -> Self { Self(put(self.0, "FilterConfiguration", value.into_expr()), Phase) }
-    /// `ManifestLayout`: `ManifestLayout`. Update: in place.
+    /// `ManifestLayout`: `ManifestLayout`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-mssmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-mssmanifestconfiguration-manifestlayout)
     pub fn manifest_layout(self, value: impl Arg<ManifestLayout>) -> Self { Self(put(self.0, "ManifestLayout", value.into_expr()), Phase) }
-    /// `ManifestName`: text, required. Update: in place.
+    /// `ManifestName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-mssmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-mssmanifestconfiguration-manifestname)
     pub fn manifest_name(self, value: impl Arg<str>) -> MssManifestConfiguration<Set> { MssManifestConfiguration(put(self.0, "ManifestName", value.into_expr()), Phase) }
-    /// `ManifestWindowSeconds`: integer. Update: in place.
+    /// `ManifestWindowSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-mssmanifestconfiguration.html#cfn-mediapackagev2-originendpoint-mssmanifestconfiguration-manifestwindowseconds)
     pub fn manifest_window_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ManifestWindowSeconds", value.into_expr()), Phase) }
 }
 impl Done for MssManifestConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -548,11 +548,11 @@ impl Done for MssManifestConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl Scte {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CustomAdTypes`: list of `CustomAdTypes`. Update: in place.
+    /// `CustomAdTypes`: list of `CustomAdTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-scte.html#cfn-mediapackagev2-originendpoint-scte-customadtypes)
     pub fn custom_ad_types(self, value: impl Arg<Arr<CustomAdTypes>>) -> Self { Self(put(self.0, "CustomAdTypes", value.into_expr())) }
-    /// `ScteFilter`: list of text. Update: in place.
+    /// `ScteFilter`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-scte.html#cfn-mediapackagev2-originendpoint-scte-sctefilter)
     pub fn scte_filter(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ScteFilter", value.into_expr())) }
-    /// `ScteInSegments`: `ScteInSegments`. Update: in place.
+    /// `ScteInSegments`: `ScteInSegments`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-scte.html#cfn-mediapackagev2-originendpoint-scte-scteinsegments)
     pub fn scte_in_segments(self, value: impl Arg<ScteInSegments>) -> Self { Self(put(self.0, "ScteInSegments", value.into_expr())) }
 }
 impl Done for Scte { fn into_props(self) -> Bag { self.0 } }
@@ -561,9 +561,9 @@ impl Done for Scte { fn into_props(self) -> Bag { self.0 } }
 impl ScteDash {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AdMarkerDash`: `AdMarkerDash`. Update: in place.
+    /// `AdMarkerDash`: `AdMarkerDash`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-sctedash.html#cfn-mediapackagev2-originendpoint-sctedash-admarkerdash)
     pub fn ad_marker_dash(self, value: impl Arg<AdMarkerDash>) -> Self { Self(put(self.0, "AdMarkerDash", value.into_expr())) }
-    /// `ScteInManifests`: `ScteInManifests`. Update: in place.
+    /// `ScteInManifests`: `ScteInManifests`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-sctedash.html#cfn-mediapackagev2-originendpoint-sctedash-scteinmanifests)
     pub fn scte_in_manifests(self, value: impl Arg<ScteInManifests>) -> Self { Self(put(self.0, "ScteInManifests", value.into_expr())) }
 }
 impl Done for ScteDash { fn into_props(self) -> Bag { self.0 } }
@@ -572,9 +572,9 @@ impl Done for ScteDash { fn into_props(self) -> Bag { self.0 } }
 impl ScteHls {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AdMarkerHls`: `AdMarkerHls`. Update: in place.
+    /// `AdMarkerHls`: `AdMarkerHls`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-sctehls.html#cfn-mediapackagev2-originendpoint-sctehls-admarkerhls)
     pub fn ad_marker_hls(self, value: impl Arg<AdMarkerHls>) -> Self { Self(put(self.0, "AdMarkerHls", value.into_expr())) }
-    /// `ScteInManifests`: `ScteInManifests`. Update: in place.
+    /// `ScteInManifests`: `ScteInManifests`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-sctehls.html#cfn-mediapackagev2-originendpoint-sctehls-scteinmanifests)
     pub fn scte_in_manifests(self, value: impl Arg<ScteInManifests>) -> Self { Self(put(self.0, "ScteInManifests", value.into_expr())) }
 }
 impl Done for ScteHls { fn into_props(self) -> Bag { self.0 } }
@@ -583,21 +583,21 @@ impl Done for ScteHls { fn into_props(self) -> Bag { self.0 } }
 impl Segment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Encryption`: `Encryption`. Update: in place.
+    /// `Encryption`: `Encryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-segment.html#cfn-mediapackagev2-originendpoint-segment-encryption)
     pub fn encryption(self, value: impl Arg<Encryption>) -> Self { Self(put(self.0, "Encryption", value.into_expr())) }
-    /// `IncludeIframeOnlyStreams`: boolean. Update: in place.
+    /// `IncludeIframeOnlyStreams`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-segment.html#cfn-mediapackagev2-originendpoint-segment-includeiframeonlystreams)
     pub fn include_iframe_only_streams(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeIframeOnlyStreams", value.into_expr())) }
-    /// `OutputTimestampMode`: `OutputTimestampMode`. Update: in place.
+    /// `OutputTimestampMode`: `OutputTimestampMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-segment.html#cfn-mediapackagev2-originendpoint-segment-outputtimestampmode)
     pub fn output_timestamp_mode(self, value: impl Arg<OutputTimestampMode>) -> Self { Self(put(self.0, "OutputTimestampMode", value.into_expr())) }
-    /// `Scte`: `Scte`. Update: in place.
+    /// `Scte`: `Scte`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-segment.html#cfn-mediapackagev2-originendpoint-segment-scte)
     pub fn scte(self, value: impl Arg<Scte>) -> Self { Self(put(self.0, "Scte", value.into_expr())) }
-    /// `SegmentDurationSeconds`: integer. Update: in place.
+    /// `SegmentDurationSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-segment.html#cfn-mediapackagev2-originendpoint-segment-segmentdurationseconds)
     pub fn segment_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentDurationSeconds", value.into_expr())) }
-    /// `SegmentName`: text. Update: in place.
+    /// `SegmentName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-segment.html#cfn-mediapackagev2-originendpoint-segment-segmentname)
     pub fn segment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentName", value.into_expr())) }
-    /// `TsIncludeDvbSubtitles`: boolean. Update: in place.
+    /// `TsIncludeDvbSubtitles`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-segment.html#cfn-mediapackagev2-originendpoint-segment-tsincludedvbsubtitles)
     pub fn ts_include_dvb_subtitles(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TsIncludeDvbSubtitles", value.into_expr())) }
-    /// `TsUseAudioRenditionGroup`: boolean. Update: in place.
+    /// `TsUseAudioRenditionGroup`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-segment.html#cfn-mediapackagev2-originendpoint-segment-tsuseaudiorenditiongroup)
     pub fn ts_use_audio_rendition_group(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TsUseAudioRenditionGroup", value.into_expr())) }
 }
 impl Done for Segment { fn into_props(self) -> Bag { self.0 } }
@@ -608,17 +608,17 @@ impl SpekeKeyProvider {
     pub fn new() -> SpekeKeyProvider<Missing<super::required::DrmSystems>, Missing<super::required::EncryptionContractConfiguration>, Missing<super::required::ResourceId>, Missing<super::required::RoleArn>, Missing<super::required::Url>> { SpekeKeyProvider(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> SpekeKeyProvider<R0, R1, R2, R3, R4> {
-    /// `CertificateArn`: text. Update: in place.
+    /// `CertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-spekekeyprovider.html#cfn-mediapackagev2-originendpoint-spekekeyprovider-certificatearn)
     pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr()), Phase) }
-    /// `DrmSystems`: list of text, required. Update: in place.
+    /// `DrmSystems`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-spekekeyprovider.html#cfn-mediapackagev2-originendpoint-spekekeyprovider-drmsystems)
     pub fn drm_systems(self, value: impl Arg<Arr<str>>) -> SpekeKeyProvider<Set, R1, R2, R3, R4> { SpekeKeyProvider(put(self.0, "DrmSystems", value.into_expr()), Phase) }
-    /// `EncryptionContractConfiguration`: `EncryptionContractConfiguration`, required. Update: in place.
+    /// `EncryptionContractConfiguration`: `EncryptionContractConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-spekekeyprovider.html#cfn-mediapackagev2-originendpoint-spekekeyprovider-encryptioncontractconfiguration)
     pub fn encryption_contract_configuration(self, value: impl Arg<EncryptionContractConfiguration>) -> SpekeKeyProvider<R0, Set, R2, R3, R4> { SpekeKeyProvider(put(self.0, "EncryptionContractConfiguration", value.into_expr()), Phase) }
-    /// `ResourceId`: text, required. Update: in place.
+    /// `ResourceId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-spekekeyprovider.html#cfn-mediapackagev2-originendpoint-spekekeyprovider-resourceid)
     pub fn resource_id(self, value: impl Arg<str>) -> SpekeKeyProvider<R0, R1, Set, R3, R4> { SpekeKeyProvider(put(self.0, "ResourceId", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-spekekeyprovider.html#cfn-mediapackagev2-originendpoint-spekekeyprovider-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> SpekeKeyProvider<R0, R1, R2, Set, R4> { SpekeKeyProvider(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `Url`: text, required. Update: in place.
+    /// `Url`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-spekekeyprovider.html#cfn-mediapackagev2-originendpoint-spekekeyprovider-url)
     pub fn url(self, value: impl Arg<str>) -> SpekeKeyProvider<R0, R1, R2, R3, Set> { SpekeKeyProvider(put(self.0, "Url", value.into_expr()), Phase) }
 }
 impl Done for SpekeKeyProvider { fn into_props(self) -> Bag { self.0 } }
@@ -629,9 +629,9 @@ impl StartTag {
     pub fn new() -> StartTag<Missing<super::required::TimeOffset>> { StartTag(Bag::default(), Phase) }
 }
 impl<R0> StartTag<R0> {
-    /// `Precise`: boolean. Update: in place.
+    /// `Precise`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-starttag.html#cfn-mediapackagev2-originendpoint-starttag-precise)
     pub fn precise(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Precise", value.into_expr()), Phase) }
-    /// `TimeOffset`: number, required. Update: in place.
+    /// `TimeOffset`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-starttag.html#cfn-mediapackagev2-originendpoint-starttag-timeoffset)
     pub fn time_offset(self, value: impl Arg<f64>) -> StartTag<Set> { StartTag(put(self.0, "TimeOffset", value.into_expr()), Phase) }
 }
 impl Done for StartTag { fn into_props(self) -> Bag { self.0 } }
@@ -704,15 +704,15 @@ impl CfnOriginEndpointPolicyProps {
     pub fn new() -> CfnOriginEndpointPolicyProps<Missing<required::ChannelGroupName>, Missing<required::ChannelName>, Missing<required::OriginEndpointName>, Missing<required::Policy>> { CfnOriginEndpointPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnOriginEndpointPolicyProps<R0, R1, R2, R3> {
-    /// `CdnAuthConfiguration`: `CdnAuthConfiguration`. Update: in place.
+    /// `CdnAuthConfiguration`: `CdnAuthConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpointpolicy.html#cfn-mediapackagev2-originendpointpolicy-cdnauthconfiguration)
     pub fn cdn_auth_configuration(self, value: impl Arg<origin_endpoint_policy::CdnAuthConfiguration>) -> Self { Self(put(self.0, "CdnAuthConfiguration", value.into_expr()), Phase) }
-    /// `ChannelGroupName`: text, required. Update: replacement.
+    /// `ChannelGroupName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpointpolicy.html#cfn-mediapackagev2-originendpointpolicy-channelgroupname)
     pub fn channel_group_name(self, value: impl Arg<str>) -> CfnOriginEndpointPolicyProps<Set, R1, R2, R3> { CfnOriginEndpointPolicyProps(put(self.0, "ChannelGroupName", value.into_expr()), Phase) }
-    /// `ChannelName`: text, required. Update: replacement.
+    /// `ChannelName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpointpolicy.html#cfn-mediapackagev2-originendpointpolicy-channelname)
     pub fn channel_name(self, value: impl Arg<str>) -> CfnOriginEndpointPolicyProps<R0, Set, R2, R3> { CfnOriginEndpointPolicyProps(put(self.0, "ChannelName", value.into_expr()), Phase) }
-    /// `OriginEndpointName`: text, required. Update: replacement.
+    /// `OriginEndpointName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpointpolicy.html#cfn-mediapackagev2-originendpointpolicy-originendpointname)
     pub fn origin_endpoint_name(self, value: impl Arg<str>) -> CfnOriginEndpointPolicyProps<R0, R1, Set, R3> { CfnOriginEndpointPolicyProps(put(self.0, "OriginEndpointName", value.into_expr()), Phase) }
-    /// `Policy`: JSON, required. Update: in place.
+    /// `Policy`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpointpolicy.html#cfn-mediapackagev2-originendpointpolicy-policy)
     pub fn policy(self, value: impl Arg<Any>) -> CfnOriginEndpointPolicyProps<R0, R1, R2, Set> { CfnOriginEndpointPolicyProps(put(self.0, "Policy", value.into_expr()), Phase) }
 }
 impl Done for CfnOriginEndpointPolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -726,9 +726,9 @@ impl CdnAuthConfiguration {
     pub fn new() -> CdnAuthConfiguration<Missing<super::required::CdnIdentifierSecretArns>, Missing<super::required::SecretsRoleArn>> { CdnAuthConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> CdnAuthConfiguration<R0, R1> {
-    /// `CdnIdentifierSecretArns`: list of text, required. Update: in place.
+    /// `CdnIdentifierSecretArns`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpointpolicy-cdnauthconfiguration.html#cfn-mediapackagev2-originendpointpolicy-cdnauthconfiguration-cdnidentifiersecretarns)
     pub fn cdn_identifier_secret_arns(self, value: impl Arg<Arr<str>>) -> CdnAuthConfiguration<Set, R1> { CdnAuthConfiguration(put(self.0, "CdnIdentifierSecretArns", value.into_expr()), Phase) }
-    /// `SecretsRoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `SecretsRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpointpolicy-cdnauthconfiguration.html#cfn-mediapackagev2-originendpointpolicy-cdnauthconfiguration-secretsrolearn)
     pub fn secrets_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CdnAuthConfiguration<R0, Set> { CdnAuthConfiguration(put(self.0, "SecretsRoleArn", value.into_expr()), Phase) }
 }
 impl Done for CdnAuthConfiguration { fn into_props(self) -> Bag { self.0 } }

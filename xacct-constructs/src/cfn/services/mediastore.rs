@@ -13,9 +13,9 @@ impl CfnContainer {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnContainerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Endpoint`: text.
+    /// The attribute `Endpoint`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediastore-container.html#Endpoint-fn::getatt)
     pub fn attr_endpoint(&self) -> Val<str> { self.0.get_att("Endpoint") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediastore-container.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnContainer { fn node(&self) -> &Place { &self.0 } }
@@ -26,19 +26,19 @@ impl CfnContainerProps {
     pub fn new() -> CfnContainerProps<Missing<required::ContainerName>> { CfnContainerProps(Bag::default(), Phase) }
 }
 impl<R0> CfnContainerProps<R0> {
-    /// `AccessLoggingEnabled`: boolean. Update: in place.
+    /// `AccessLoggingEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediastore-container.html#cfn-mediastore-container-accessloggingenabled)
     pub fn access_logging_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AccessLoggingEnabled", value.into_expr()), Phase) }
-    /// `ContainerName`: text, required. Update: replacement.
+    /// `ContainerName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediastore-container.html#cfn-mediastore-container-containername)
     pub fn container_name(self, value: impl Arg<str>) -> CfnContainerProps<Set> { CfnContainerProps(put(self.0, "ContainerName", value.into_expr()), Phase) }
-    /// `CorsPolicy`: list of `CorsRule`. Update: in place.
+    /// `CorsPolicy`: list of `CorsRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediastore-container.html#cfn-mediastore-container-corspolicy)
     pub fn cors_policy(self, value: impl Arg<Arr<container::CorsRule>>) -> Self { Self(put(self.0, "CorsPolicy", value.into_expr()), Phase) }
-    /// `LifecyclePolicy`: text. Update: in place.
+    /// `LifecyclePolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediastore-container.html#cfn-mediastore-container-lifecyclepolicy)
     pub fn lifecycle_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LifecyclePolicy", value.into_expr()), Phase) }
-    /// `MetricPolicy`: `MetricPolicy`. Update: in place.
+    /// `MetricPolicy`: `MetricPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediastore-container.html#cfn-mediastore-container-metricpolicy)
     pub fn metric_policy(self, value: impl Arg<container::MetricPolicy>) -> Self { Self(put(self.0, "MetricPolicy", value.into_expr()), Phase) }
-    /// `Policy`: text. Update: in place.
+    /// `Policy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediastore-container.html#cfn-mediastore-container-policy)
     pub fn policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Policy", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediastore-container.html#cfn-mediastore-container-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnContainerProps { fn into_props(self) -> Bag { self.0 } }
@@ -50,15 +50,15 @@ use crate::cfn::support::*;
 impl CorsRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AllowedHeaders`: list of text. Update: in place.
+    /// `AllowedHeaders`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediastore-container-corsrule.html#cfn-mediastore-container-corsrule-allowedheaders)
     pub fn allowed_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedHeaders", value.into_expr())) }
-    /// `AllowedMethods`: list of text. Update: replacement.
+    /// `AllowedMethods`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediastore-container-corsrule.html#cfn-mediastore-container-corsrule-allowedmethods)
     pub fn allowed_methods(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedMethods", value.into_expr())) }
-    /// `AllowedOrigins`: list of text. Update: in place.
+    /// `AllowedOrigins`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediastore-container-corsrule.html#cfn-mediastore-container-corsrule-allowedorigins)
     pub fn allowed_origins(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedOrigins", value.into_expr())) }
-    /// `ExposeHeaders`: list of text. Update: in place.
+    /// `ExposeHeaders`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediastore-container-corsrule.html#cfn-mediastore-container-corsrule-exposeheaders)
     pub fn expose_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExposeHeaders", value.into_expr())) }
-    /// `MaxAgeSeconds`: integer. Update: in place.
+    /// `MaxAgeSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediastore-container-corsrule.html#cfn-mediastore-container-corsrule-maxageseconds)
     pub fn max_age_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxAgeSeconds", value.into_expr())) }
 }
 impl Done for CorsRule { fn into_props(self) -> Bag { self.0 } }
@@ -69,9 +69,9 @@ impl MetricPolicy {
     pub fn new() -> MetricPolicy<Missing<super::required::ContainerLevelMetrics>> { MetricPolicy(Bag::default(), Phase) }
 }
 impl<R0> MetricPolicy<R0> {
-    /// `ContainerLevelMetrics`: text, required. Update: in place.
+    /// `ContainerLevelMetrics`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediastore-container-metricpolicy.html#cfn-mediastore-container-metricpolicy-containerlevelmetrics)
     pub fn container_level_metrics(self, value: impl Arg<str>) -> MetricPolicy<Set> { MetricPolicy(put(self.0, "ContainerLevelMetrics", value.into_expr()), Phase) }
-    /// `MetricPolicyRules`: list of `MetricPolicyRule`. Update: in place.
+    /// `MetricPolicyRules`: list of `MetricPolicyRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediastore-container-metricpolicy.html#cfn-mediastore-container-metricpolicy-metricpolicyrules)
     pub fn metric_policy_rules(self, value: impl Arg<Arr<MetricPolicyRule>>) -> Self { Self(put(self.0, "MetricPolicyRules", value.into_expr()), Phase) }
 }
 impl Done for MetricPolicy { fn into_props(self) -> Bag { self.0 } }
@@ -82,9 +82,9 @@ impl MetricPolicyRule {
     pub fn new() -> MetricPolicyRule<Missing<super::required::ObjectGroup>, Missing<super::required::ObjectGroupName>> { MetricPolicyRule(Bag::default(), Phase) }
 }
 impl<R0, R1> MetricPolicyRule<R0, R1> {
-    /// `ObjectGroup`: text, required. Update: in place.
+    /// `ObjectGroup`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediastore-container-metricpolicyrule.html#cfn-mediastore-container-metricpolicyrule-objectgroup)
     pub fn object_group(self, value: impl Arg<str>) -> MetricPolicyRule<Set, R1> { MetricPolicyRule(put(self.0, "ObjectGroup", value.into_expr()), Phase) }
-    /// `ObjectGroupName`: text, required. Update: in place.
+    /// `ObjectGroupName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediastore-container-metricpolicyrule.html#cfn-mediastore-container-metricpolicyrule-objectgroupname)
     pub fn object_group_name(self, value: impl Arg<str>) -> MetricPolicyRule<R0, Set> { MetricPolicyRule(put(self.0, "ObjectGroupName", value.into_expr()), Phase) }
 }
 impl Done for MetricPolicyRule { fn into_props(self) -> Bag { self.0 } }

@@ -13,9 +13,9 @@ impl CfnACL {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnACLProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ACLName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-acl.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-acl.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnACL { fn node(&self) -> &Place { &self.0 } }
@@ -26,11 +26,11 @@ impl CfnACLProps {
     pub fn new() -> CfnACLProps<Missing<required::ACLName>> { CfnACLProps(Bag::default(), Phase) }
 }
 impl<R0> CfnACLProps<R0> {
-    /// `ACLName`: text, required. Update: replacement.
+    /// `ACLName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-acl.html#cfn-memorydb-acl-aclname)
     pub fn acl_name(self, value: impl Arg<str>) -> CfnACLProps<Set> { CfnACLProps(put(self.0, "ACLName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-acl.html#cfn-memorydb-acl-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `UserNames`: list of text. Update: in place.
+    /// `UserNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-acl.html#cfn-memorydb-acl-usernames)
     pub fn user_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "UserNames", value.into_expr()), Phase) }
 }
 impl Done for CfnACLProps { fn into_props(self) -> Bag { self.0 } }
@@ -43,15 +43,15 @@ impl CfnCluster {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnClusterProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ClusterName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ARN`: text.
+    /// The attribute `ARN`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#ARN-fn::getatt)
     pub fn attr_arn(&self) -> Val<str> { self.0.get_att("ARN") }
-    /// The attribute `ClusterEndpoint.Address`: text.
+    /// The attribute `ClusterEndpoint.Address`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#ClusterEndpoint.Address-fn::getatt)
     pub fn attr_cluster_endpoint_address(&self) -> Val<str> { self.0.get_att("ClusterEndpoint.Address") }
-    /// The attribute `ClusterEndpoint.Port`: integer.
+    /// The attribute `ClusterEndpoint.Port`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#ClusterEndpoint.Port-fn::getatt)
     pub fn attr_cluster_endpoint_port(&self) -> Val<i64> { self.0.get_att("ClusterEndpoint.Port") }
-    /// The attribute `ParameterGroupStatus`: text.
+    /// The attribute `ParameterGroupStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#ParameterGroupStatus-fn::getatt)
     pub fn attr_parameter_group_status(&self) -> Val<str> { self.0.get_att("ParameterGroupStatus") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnCluster { fn node(&self) -> &Place { &self.0 } }
@@ -62,63 +62,63 @@ impl CfnClusterProps {
     pub fn new() -> CfnClusterProps<Missing<required::ACLName>, Missing<required::ClusterName>, Missing<required::NodeType>> { CfnClusterProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnClusterProps<R0, R1, R2> {
-    /// `ACLName`: text, required. Update: in place.
+    /// `ACLName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-aclname)
     pub fn acl_name(self, value: impl Arg<str>) -> CfnClusterProps<Set, R1, R2> { CfnClusterProps(put(self.0, "ACLName", value.into_expr()), Phase) }
-    /// `AutoMinorVersionUpgrade`: boolean. Update: in place.
+    /// `AutoMinorVersionUpgrade`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-autominorversionupgrade)
     pub fn auto_minor_version_upgrade(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoMinorVersionUpgrade", value.into_expr()), Phase) }
-    /// `ClusterEndpoint`: `Endpoint`. Update: in place.
+    /// `ClusterEndpoint`: `Endpoint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-clusterendpoint)
     pub fn cluster_endpoint(self, value: impl Arg<cluster::Endpoint>) -> Self { Self(put(self.0, "ClusterEndpoint", value.into_expr()), Phase) }
-    /// `ClusterName`: text, required. Update: replacement.
+    /// `ClusterName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-clustername)
     pub fn cluster_name(self, value: impl Arg<str>) -> CfnClusterProps<R0, Set, R2> { CfnClusterProps(put(self.0, "ClusterName", value.into_expr()), Phase) }
-    /// `DataTiering`: `DataTiering`. Update: replacement.
+    /// `DataTiering`: `DataTiering`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-datatiering)
     pub fn data_tiering(self, value: impl Arg<cluster::DataTiering>) -> Self { Self(put(self.0, "DataTiering", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Engine`: text. Update: in place.
+    /// `Engine`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-engine)
     pub fn engine(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Engine", value.into_expr()), Phase) }
-    /// `EngineVersion`: text. Update: in place.
+    /// `EngineVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-engineversion)
     pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr()), Phase) }
-    /// `FinalSnapshotName`: text. Update: in place.
+    /// `FinalSnapshotName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-finalsnapshotname)
     pub fn final_snapshot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FinalSnapshotName", value.into_expr()), Phase) }
-    /// `IpDiscovery`: `IpDiscovery`. Update: in place.
+    /// `IpDiscovery`: `IpDiscovery`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-ipdiscovery)
     pub fn ip_discovery(self, value: impl Arg<cluster::IpDiscovery>) -> Self { Self(put(self.0, "IpDiscovery", value.into_expr()), Phase) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `MaintenanceWindow`: text. Update: in place.
+    /// `MaintenanceWindow`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-maintenancewindow)
     pub fn maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaintenanceWindow", value.into_expr()), Phase) }
-    /// `MultiRegionClusterName`: text. Update: replacement.
+    /// `MultiRegionClusterName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-multiregionclustername)
     pub fn multi_region_cluster_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MultiRegionClusterName", value.into_expr()), Phase) }
-    /// `NetworkType`: `NetworkType`. Update: replacement.
+    /// `NetworkType`: `NetworkType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-networktype)
     pub fn network_type(self, value: impl Arg<cluster::NetworkType>) -> Self { Self(put(self.0, "NetworkType", value.into_expr()), Phase) }
-    /// `NodeType`: text, required. Update: in place.
+    /// `NodeType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-nodetype)
     pub fn node_type(self, value: impl Arg<str>) -> CfnClusterProps<R0, R1, Set> { CfnClusterProps(put(self.0, "NodeType", value.into_expr()), Phase) }
-    /// `NumReplicasPerShard`: integer. Update: in place.
+    /// `NumReplicasPerShard`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-numreplicaspershard)
     pub fn num_replicas_per_shard(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumReplicasPerShard", value.into_expr()), Phase) }
-    /// `NumShards`: integer. Update: in place.
+    /// `NumShards`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-numshards)
     pub fn num_shards(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumShards", value.into_expr()), Phase) }
-    /// `ParameterGroupName`: text. Update: in place.
+    /// `ParameterGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-parametergroupname)
     pub fn parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterGroupName", value.into_expr()), Phase) }
-    /// `Port`: integer. Update: replacement.
+    /// `Port`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-port)
     pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `SnapshotArns`: list of text. Update: replacement.
+    /// `SnapshotArns`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-snapshotarns)
     pub fn snapshot_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SnapshotArns", value.into_expr()), Phase) }
-    /// `SnapshotName`: text. Update: replacement.
+    /// `SnapshotName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-snapshotname)
     pub fn snapshot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotName", value.into_expr()), Phase) }
-    /// `SnapshotRetentionLimit`: integer. Update: in place.
+    /// `SnapshotRetentionLimit`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-snapshotretentionlimit)
     pub fn snapshot_retention_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SnapshotRetentionLimit", value.into_expr()), Phase) }
-    /// `SnapshotWindow`: text. Update: in place.
+    /// `SnapshotWindow`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-snapshotwindow)
     pub fn snapshot_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotWindow", value.into_expr()), Phase) }
-    /// `SnsTopicArn`: `SnsTopicArn`. Update: in place.
+    /// `SnsTopicArn`: `SnsTopicArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-snstopicarn)
     pub fn sns_topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "SnsTopicArn", value.into_expr()), Phase) }
-    /// `SnsTopicStatus`: text. Update: in place.
+    /// `SnsTopicStatus`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-snstopicstatus)
     pub fn sns_topic_status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnsTopicStatus", value.into_expr()), Phase) }
-    /// `SubnetGroupName`: text. Update: replacement.
+    /// `SubnetGroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-subnetgroupname)
     pub fn subnet_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubnetGroupName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TLSEnabled`: boolean. Update: replacement.
+    /// `TLSEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html#cfn-memorydb-cluster-tlsenabled)
     pub fn tls_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TLSEnabled", value.into_expr()), Phase) }
 }
 impl Done for CfnClusterProps { fn into_props(self) -> Bag { self.0 } }
@@ -130,9 +130,9 @@ use crate::cfn::support::*;
 impl Endpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Address`: text. Update: in place.
+    /// `Address`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-memorydb-cluster-endpoint.html#cfn-memorydb-cluster-endpoint-address)
     pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value.into_expr())) }
-    /// `Port`: integer. Update: in place.
+    /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-memorydb-cluster-endpoint.html#cfn-memorydb-cluster-endpoint-port)
     pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
 }
 impl Done for Endpoint { fn into_props(self) -> Bag { self.0 } }
@@ -152,11 +152,11 @@ impl CfnMultiRegionCluster {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMultiRegionClusterProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `MultiRegionClusterName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ARN`: text.
+    /// The attribute `ARN`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-multiregioncluster.html#ARN-fn::getatt)
     pub fn attr_arn(&self) -> Val<str> { self.0.get_att("ARN") }
-    /// The attribute `MultiRegionClusterName`: text.
+    /// The attribute `MultiRegionClusterName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-multiregioncluster.html#MultiRegionClusterName-fn::getatt)
     pub fn attr_multi_region_cluster_name(&self) -> Val<str> { self.0.get_att("MultiRegionClusterName") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-multiregioncluster.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnMultiRegionCluster { fn node(&self) -> &Place { &self.0 } }
@@ -167,25 +167,25 @@ impl CfnMultiRegionClusterProps {
     pub fn new() -> CfnMultiRegionClusterProps<Missing<required::NodeType>> { CfnMultiRegionClusterProps(Bag::default(), Phase) }
 }
 impl<R0> CfnMultiRegionClusterProps<R0> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-multiregioncluster.html#cfn-memorydb-multiregioncluster-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Engine`: text. Update: in place.
+    /// `Engine`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-multiregioncluster.html#cfn-memorydb-multiregioncluster-engine)
     pub fn engine(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Engine", value.into_expr()), Phase) }
-    /// `EngineVersion`: text. Update: replacement.
+    /// `EngineVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-multiregioncluster.html#cfn-memorydb-multiregioncluster-engineversion)
     pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr()), Phase) }
-    /// `MultiRegionClusterNameSuffix`: text. Update: replacement.
+    /// `MultiRegionClusterNameSuffix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-multiregioncluster.html#cfn-memorydb-multiregioncluster-multiregionclusternamesuffix)
     pub fn multi_region_cluster_name_suffix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MultiRegionClusterNameSuffix", value.into_expr()), Phase) }
-    /// `MultiRegionParameterGroupName`: text. Update: replacement.
+    /// `MultiRegionParameterGroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-multiregioncluster.html#cfn-memorydb-multiregioncluster-multiregionparametergroupname)
     pub fn multi_region_parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MultiRegionParameterGroupName", value.into_expr()), Phase) }
-    /// `NodeType`: text, required. Update: in place.
+    /// `NodeType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-multiregioncluster.html#cfn-memorydb-multiregioncluster-nodetype)
     pub fn node_type(self, value: impl Arg<str>) -> CfnMultiRegionClusterProps<Set> { CfnMultiRegionClusterProps(put(self.0, "NodeType", value.into_expr()), Phase) }
-    /// `NumShards`: integer. Update: in place.
+    /// `NumShards`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-multiregioncluster.html#cfn-memorydb-multiregioncluster-numshards)
     pub fn num_shards(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumShards", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-multiregioncluster.html#cfn-memorydb-multiregioncluster-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TLSEnabled`: boolean. Update: replacement.
+    /// `TLSEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-multiregioncluster.html#cfn-memorydb-multiregioncluster-tlsenabled)
     pub fn tls_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TLSEnabled", value.into_expr()), Phase) }
-    /// `UpdateStrategy`: `UpdateStrategy`. Update: in place.
+    /// `UpdateStrategy`: `UpdateStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-multiregioncluster.html#cfn-memorydb-multiregioncluster-updatestrategy)
     pub fn update_strategy(self, value: impl Arg<multi_region_cluster::UpdateStrategy>) -> Self { Self(put(self.0, "UpdateStrategy", value.into_expr()), Phase) }
 }
 impl Done for CfnMultiRegionClusterProps { fn into_props(self) -> Bag { self.0 } }
@@ -204,7 +204,7 @@ impl CfnParameterGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnParameterGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ParameterGroupName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ARN`: text.
+    /// The attribute `ARN`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-parametergroup.html#ARN-fn::getatt)
     pub fn attr_arn(&self) -> Val<str> { self.0.get_att("ARN") }
 }
 impl Parent for CfnParameterGroup { fn node(&self) -> &Place { &self.0 } }
@@ -215,15 +215,15 @@ impl CfnParameterGroupProps {
     pub fn new() -> CfnParameterGroupProps<Missing<required::Family>, Missing<required::ParameterGroupName>> { CfnParameterGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnParameterGroupProps<R0, R1> {
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-parametergroup.html#cfn-memorydb-parametergroup-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Family`: text, required. Update: replacement.
+    /// `Family`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-parametergroup.html#cfn-memorydb-parametergroup-family)
     pub fn family(self, value: impl Arg<str>) -> CfnParameterGroupProps<Set, R1> { CfnParameterGroupProps(put(self.0, "Family", value.into_expr()), Phase) }
-    /// `ParameterGroupName`: text, required. Update: replacement.
+    /// `ParameterGroupName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-parametergroup.html#cfn-memorydb-parametergroup-parametergroupname)
     pub fn parameter_group_name(self, value: impl Arg<str>) -> CfnParameterGroupProps<R0, Set> { CfnParameterGroupProps(put(self.0, "ParameterGroupName", value.into_expr()), Phase) }
-    /// `Parameters`: JSON. Update: in place.
+    /// `Parameters`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-parametergroup.html#cfn-memorydb-parametergroup-parameters)
     pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-parametergroup.html#cfn-memorydb-parametergroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnParameterGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -236,15 +236,15 @@ impl CfnSnapshot {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSnapshotProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-snapshot.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `ClusterConfiguration`: `ClusterConfiguration`.
+    /// The attribute `ClusterConfiguration`: `ClusterConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-snapshot.html#ClusterConfiguration-fn::getatt)
     pub fn attr_cluster_configuration(&self) -> Val<snapshot::ClusterConfiguration> { self.0.get_att("ClusterConfiguration") }
-    /// The attribute `DataTiering`: text.
+    /// The attribute `DataTiering`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-snapshot.html#DataTiering-fn::getatt)
     pub fn attr_data_tiering(&self) -> Val<str> { self.0.get_att("DataTiering") }
-    /// The attribute `Source`: text.
+    /// The attribute `Source`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-snapshot.html#Source-fn::getatt)
     pub fn attr_source(&self) -> Val<str> { self.0.get_att("Source") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-snapshot.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnSnapshot { fn node(&self) -> &Place { &self.0 } }
@@ -255,13 +255,13 @@ impl CfnSnapshotProps {
     pub fn new() -> CfnSnapshotProps<Missing<required::ClusterName>, Missing<required::SnapshotName>> { CfnSnapshotProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSnapshotProps<R0, R1> {
-    /// `ClusterName`: text, required. Update: replacement.
+    /// `ClusterName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-snapshot.html#cfn-memorydb-snapshot-clustername)
     pub fn cluster_name(self, value: impl Arg<str>) -> CfnSnapshotProps<Set, R1> { CfnSnapshotProps(put(self.0, "ClusterName", value.into_expr()), Phase) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-snapshot.html#cfn-memorydb-snapshot-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `SnapshotName`: text, required. Update: replacement.
+    /// `SnapshotName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-snapshot.html#cfn-memorydb-snapshot-snapshotname)
     pub fn snapshot_name(self, value: impl Arg<str>) -> CfnSnapshotProps<R0, Set> { CfnSnapshotProps(put(self.0, "SnapshotName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-snapshot.html#cfn-memorydb-snapshot-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSnapshotProps { fn into_props(self) -> Bag { self.0 } }
@@ -273,33 +273,33 @@ use crate::cfn::support::*;
 impl ClusterConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-memorydb-snapshot-clusterconfiguration.html#cfn-memorydb-snapshot-clusterconfiguration-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `Engine`: text. Update: in place.
+    /// `Engine`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-memorydb-snapshot-clusterconfiguration.html#cfn-memorydb-snapshot-clusterconfiguration-engine)
     pub fn engine(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Engine", value.into_expr())) }
-    /// `EngineVersion`: text. Update: in place.
+    /// `EngineVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-memorydb-snapshot-clusterconfiguration.html#cfn-memorydb-snapshot-clusterconfiguration-engineversion)
     pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr())) }
-    /// `MaintenanceWindow`: text. Update: in place.
+    /// `MaintenanceWindow`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-memorydb-snapshot-clusterconfiguration.html#cfn-memorydb-snapshot-clusterconfiguration-maintenancewindow)
     pub fn maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaintenanceWindow", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-memorydb-snapshot-clusterconfiguration.html#cfn-memorydb-snapshot-clusterconfiguration-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `NodeType`: text. Update: in place.
+    /// `NodeType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-memorydb-snapshot-clusterconfiguration.html#cfn-memorydb-snapshot-clusterconfiguration-nodetype)
     pub fn node_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NodeType", value.into_expr())) }
-    /// `NumShards`: integer. Update: in place.
+    /// `NumShards`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-memorydb-snapshot-clusterconfiguration.html#cfn-memorydb-snapshot-clusterconfiguration-numshards)
     pub fn num_shards(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumShards", value.into_expr())) }
-    /// `ParameterGroupName`: text. Update: in place.
+    /// `ParameterGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-memorydb-snapshot-clusterconfiguration.html#cfn-memorydb-snapshot-clusterconfiguration-parametergroupname)
     pub fn parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterGroupName", value.into_expr())) }
-    /// `Port`: integer. Update: in place.
+    /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-memorydb-snapshot-clusterconfiguration.html#cfn-memorydb-snapshot-clusterconfiguration-port)
     pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
-    /// `SnapshotRetentionLimit`: integer. Update: in place.
+    /// `SnapshotRetentionLimit`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-memorydb-snapshot-clusterconfiguration.html#cfn-memorydb-snapshot-clusterconfiguration-snapshotretentionlimit)
     pub fn snapshot_retention_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SnapshotRetentionLimit", value.into_expr())) }
-    /// `SnapshotWindow`: text. Update: in place.
+    /// `SnapshotWindow`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-memorydb-snapshot-clusterconfiguration.html#cfn-memorydb-snapshot-clusterconfiguration-snapshotwindow)
     pub fn snapshot_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotWindow", value.into_expr())) }
-    /// `SubnetGroupName`: text. Update: in place.
+    /// `SubnetGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-memorydb-snapshot-clusterconfiguration.html#cfn-memorydb-snapshot-clusterconfiguration-subnetgroupname)
     pub fn subnet_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubnetGroupName", value.into_expr())) }
-    /// `TopicArn`: text. Update: in place.
+    /// `TopicArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-memorydb-snapshot-clusterconfiguration.html#cfn-memorydb-snapshot-clusterconfiguration-topicarn)
     pub fn topic_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TopicArn", value.into_expr())) }
-    /// `VpcId`: text. Update: in place.
+    /// `VpcId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-memorydb-snapshot-clusterconfiguration.html#cfn-memorydb-snapshot-clusterconfiguration-vpcid)
     pub fn vpc_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcId", value.into_expr())) }
 }
 impl Done for ClusterConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -313,9 +313,9 @@ impl CfnSubnetGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSubnetGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SubnetGroupName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ARN`: text.
+    /// The attribute `ARN`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-subnetgroup.html#ARN-fn::getatt)
     pub fn attr_arn(&self) -> Val<str> { self.0.get_att("ARN") }
-    /// The attribute `SupportedNetworkTypes`: list of text.
+    /// The attribute `SupportedNetworkTypes`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-subnetgroup.html#SupportedNetworkTypes-fn::getatt)
     pub fn attr_supported_network_types(&self) -> Val<Arr<str>> { self.0.get_att("SupportedNetworkTypes") }
 }
 impl Parent for CfnSubnetGroup { fn node(&self) -> &Place { &self.0 } }
@@ -326,13 +326,13 @@ impl CfnSubnetGroupProps {
     pub fn new() -> CfnSubnetGroupProps<Missing<required::SubnetGroupName>, Missing<required::SubnetIds>> { CfnSubnetGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSubnetGroupProps<R0, R1> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-subnetgroup.html#cfn-memorydb-subnetgroup-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `SubnetGroupName`: text, required. Update: replacement.
+    /// `SubnetGroupName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-subnetgroup.html#cfn-memorydb-subnetgroup-subnetgroupname)
     pub fn subnet_group_name(self, value: impl Arg<str>) -> CfnSubnetGroupProps<Set, R1> { CfnSubnetGroupProps(put(self.0, "SubnetGroupName", value.into_expr()), Phase) }
-    /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: in place.
+    /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-subnetgroup.html#cfn-memorydb-subnetgroup-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnSubnetGroupProps<R0, Set> { CfnSubnetGroupProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-subnetgroup.html#cfn-memorydb-subnetgroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSubnetGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -345,9 +345,9 @@ impl CfnUser {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUserProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `UserName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-user.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-user.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnUser { fn node(&self) -> &Place { &self.0 } }
@@ -358,13 +358,13 @@ impl CfnUserProps {
     pub fn new() -> CfnUserProps<Missing<required::UserName>> { CfnUserProps(Bag::default(), Phase) }
 }
 impl<R0> CfnUserProps<R0> {
-    /// `AccessString`: text. Update: in place.
+    /// `AccessString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-user.html#cfn-memorydb-user-accessstring)
     pub fn access_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessString", value.into_expr()), Phase) }
-    /// `AuthenticationMode`: `AuthenticationMode`. Update: in place.
+    /// `AuthenticationMode`: `AuthenticationMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-user.html#cfn-memorydb-user-authenticationmode)
     pub fn authentication_mode(self, value: impl Arg<user::AuthenticationMode>) -> Self { Self(put(self.0, "AuthenticationMode", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-user.html#cfn-memorydb-user-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `UserName`: text, required. Update: replacement.
+    /// `UserName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-user.html#cfn-memorydb-user-username)
     pub fn user_name(self, value: impl Arg<str>) -> CfnUserProps<Set> { CfnUserProps(put(self.0, "UserName", value.into_expr()), Phase) }
 }
 impl Done for CfnUserProps { fn into_props(self) -> Bag { self.0 } }
@@ -376,9 +376,9 @@ use crate::cfn::support::*;
 impl AuthenticationMode {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Passwords`: list of text. Update: in place.
+    /// `Passwords`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-memorydb-user-authenticationmode.html#cfn-memorydb-user-authenticationmode-passwords)
     pub fn passwords(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Passwords", value.into_expr())) }
-    /// `Type`: `Type`. Update: in place.
+    /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-memorydb-user-authenticationmode.html#cfn-memorydb-user-authenticationmode-type)
     pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for AuthenticationMode { fn into_props(self) -> Bag { self.0 } }

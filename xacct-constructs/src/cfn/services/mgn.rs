@@ -13,9 +13,9 @@ impl CfnConnector {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-connector.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `ConnectorID`: text.
+    /// The attribute `ConnectorID`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-connector.html#ConnectorID-fn::getatt)
     pub fn attr_connector_id(&self) -> Val<str> { self.0.get_att("ConnectorID") }
 }
 impl Parent for CfnConnector { fn node(&self) -> &Place { &self.0 } }
@@ -26,13 +26,13 @@ impl CfnConnectorProps {
     pub fn new() -> CfnConnectorProps<Missing<required::Name>, Missing<required::SsmInstanceID>> { CfnConnectorProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnConnectorProps<R0, R1> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-connector.html#cfn-mgn-connector-name)
     pub fn name(self, value: impl Arg<str>) -> CfnConnectorProps<Set, R1> { CfnConnectorProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `SsmCommandConfig`: `ConnectorSsmCommandConfig`. Update: in place.
+    /// `SsmCommandConfig`: `ConnectorSsmCommandConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-connector.html#cfn-mgn-connector-ssmcommandconfig)
     pub fn ssm_command_config(self, value: impl Arg<connector::ConnectorSsmCommandConfig>) -> Self { Self(put(self.0, "SsmCommandConfig", value.into_expr()), Phase) }
-    /// `SsmInstanceID`: text, required. Update: replacement.
+    /// `SsmInstanceID`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-connector.html#cfn-mgn-connector-ssminstanceid)
     pub fn ssm_instance_id(self, value: impl Arg<str>) -> CfnConnectorProps<R0, Set> { CfnConnectorProps(put(self.0, "SsmInstanceID", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-connector.html#cfn-mgn-connector-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectorProps { fn into_props(self) -> Bag { self.0 } }
@@ -46,13 +46,13 @@ impl ConnectorSsmCommandConfig {
     pub fn new() -> ConnectorSsmCommandConfig<Missing<super::required::CloudWatchOutputEnabled>, Missing<super::required::S3OutputEnabled>> { ConnectorSsmCommandConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> ConnectorSsmCommandConfig<R0, R1> {
-    /// `CloudWatchLogGroupName`: text. Update: in place.
+    /// `CloudWatchLogGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-connector-connectorssmcommandconfig.html#cfn-mgn-connector-connectorssmcommandconfig-cloudwatchloggroupname)
     pub fn cloud_watch_log_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CloudWatchLogGroupName", value.into_expr()), Phase) }
-    /// `CloudWatchOutputEnabled`: boolean, required. Update: in place.
+    /// `CloudWatchOutputEnabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-connector-connectorssmcommandconfig.html#cfn-mgn-connector-connectorssmcommandconfig-cloudwatchoutputenabled)
     pub fn cloud_watch_output_enabled(self, value: impl Arg<bool>) -> ConnectorSsmCommandConfig<Set, R1> { ConnectorSsmCommandConfig(put(self.0, "CloudWatchOutputEnabled", value.into_expr()), Phase) }
-    /// `OutputS3BucketName`: text. Update: in place.
+    /// `OutputS3BucketName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-connector-connectorssmcommandconfig.html#cfn-mgn-connector-connectorssmcommandconfig-outputs3bucketname)
     pub fn output_s3_bucket_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputS3BucketName", value.into_expr()), Phase) }
-    /// `S3OutputEnabled`: boolean, required. Update: in place.
+    /// `S3OutputEnabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-connector-connectorssmcommandconfig.html#cfn-mgn-connector-connectorssmcommandconfig-s3outputenabled)
     pub fn s3_output_enabled(self, value: impl Arg<bool>) -> ConnectorSsmCommandConfig<R0, Set> { ConnectorSsmCommandConfig(put(self.0, "S3OutputEnabled", value.into_expr()), Phase) }
 }
 impl Done for ConnectorSsmCommandConfig { fn into_props(self) -> Bag { self.0 } }
@@ -66,11 +66,11 @@ impl CfnLaunchConfigurationTemplate {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnLaunchConfigurationTemplateProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-launchconfigurationtemplate.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Ec2LaunchTemplateID`: text.
+    /// The attribute `Ec2LaunchTemplateID`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-launchconfigurationtemplate.html#Ec2LaunchTemplateID-fn::getatt)
     pub fn attr_ec2_launch_template_id(&self) -> Val<str> { self.0.get_att("Ec2LaunchTemplateID") }
-    /// The attribute `LaunchConfigurationTemplateID`: text.
+    /// The attribute `LaunchConfigurationTemplateID`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-launchconfigurationtemplate.html#LaunchConfigurationTemplateID-fn::getatt)
     pub fn attr_launch_configuration_template_id(&self) -> Val<str> { self.0.get_att("LaunchConfigurationTemplateID") }
 }
 impl Parent for CfnLaunchConfigurationTemplate { fn node(&self) -> &Place { &self.0 } }
@@ -79,37 +79,37 @@ impl Parent for CfnLaunchConfigurationTemplate { fn node(&self) -> &Place { &sel
 impl CfnLaunchConfigurationTemplateProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AssociatePublicIpAddress`: boolean. Update: in place.
+    /// `AssociatePublicIpAddress`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-launchconfigurationtemplate.html#cfn-mgn-launchconfigurationtemplate-associatepublicipaddress)
     pub fn associate_public_ip_address(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AssociatePublicIpAddress", value.into_expr())) }
-    /// `BootMode`: `BootMode`. Update: in place.
+    /// `BootMode`: `BootMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-launchconfigurationtemplate.html#cfn-mgn-launchconfigurationtemplate-bootmode)
     pub fn boot_mode(self, value: impl Arg<launch_configuration_template::BootMode>) -> Self { Self(put(self.0, "BootMode", value.into_expr())) }
-    /// `CopyPrivateIp`: boolean. Update: in place.
+    /// `CopyPrivateIp`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-launchconfigurationtemplate.html#cfn-mgn-launchconfigurationtemplate-copyprivateip)
     pub fn copy_private_ip(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyPrivateIp", value.into_expr())) }
-    /// `CopyTags`: boolean. Update: in place.
+    /// `CopyTags`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-launchconfigurationtemplate.html#cfn-mgn-launchconfigurationtemplate-copytags)
     pub fn copy_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTags", value.into_expr())) }
-    /// `EnableMapAutoTagging`: boolean. Update: in place.
+    /// `EnableMapAutoTagging`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-launchconfigurationtemplate.html#cfn-mgn-launchconfigurationtemplate-enablemapautotagging)
     pub fn enable_map_auto_tagging(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableMapAutoTagging", value.into_expr())) }
-    /// `EnableParametersEncryption`: boolean. Update: in place.
+    /// `EnableParametersEncryption`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-launchconfigurationtemplate.html#cfn-mgn-launchconfigurationtemplate-enableparametersencryption)
     pub fn enable_parameters_encryption(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableParametersEncryption", value.into_expr())) }
-    /// `LargeVolumeConf`: `LaunchTemplateDiskConf`. Update: in place.
+    /// `LargeVolumeConf`: `LaunchTemplateDiskConf`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-launchconfigurationtemplate.html#cfn-mgn-launchconfigurationtemplate-largevolumeconf)
     pub fn large_volume_conf(self, value: impl Arg<launch_configuration_template::LaunchTemplateDiskConf>) -> Self { Self(put(self.0, "LargeVolumeConf", value.into_expr())) }
-    /// `LaunchDisposition`: `LaunchDisposition`. Update: in place.
+    /// `LaunchDisposition`: `LaunchDisposition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-launchconfigurationtemplate.html#cfn-mgn-launchconfigurationtemplate-launchdisposition)
     pub fn launch_disposition(self, value: impl Arg<launch_configuration_template::LaunchDisposition>) -> Self { Self(put(self.0, "LaunchDisposition", value.into_expr())) }
-    /// `Licensing`: `Licensing`. Update: in place.
+    /// `Licensing`: `Licensing`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-launchconfigurationtemplate.html#cfn-mgn-launchconfigurationtemplate-licensing)
     pub fn licensing(self, value: impl Arg<launch_configuration_template::Licensing>) -> Self { Self(put(self.0, "Licensing", value.into_expr())) }
-    /// `MapAutoTaggingMpeID`: text. Update: in place.
+    /// `MapAutoTaggingMpeID`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-launchconfigurationtemplate.html#cfn-mgn-launchconfigurationtemplate-mapautotaggingmpeid)
     pub fn map_auto_tagging_mpe_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MapAutoTaggingMpeID", value.into_expr())) }
-    /// `ParametersEncryptionKey`: text. Update: in place.
+    /// `ParametersEncryptionKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-launchconfigurationtemplate.html#cfn-mgn-launchconfigurationtemplate-parametersencryptionkey)
     pub fn parameters_encryption_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParametersEncryptionKey", value.into_expr())) }
-    /// `PostLaunchActions`: `PostLaunchActions`. Update: in place.
+    /// `PostLaunchActions`: `PostLaunchActions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-launchconfigurationtemplate.html#cfn-mgn-launchconfigurationtemplate-postlaunchactions)
     pub fn post_launch_actions(self, value: impl Arg<launch_configuration_template::PostLaunchActions>) -> Self { Self(put(self.0, "PostLaunchActions", value.into_expr())) }
-    /// `SmallVolumeConf`: `LaunchTemplateDiskConf`. Update: in place.
+    /// `SmallVolumeConf`: `LaunchTemplateDiskConf`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-launchconfigurationtemplate.html#cfn-mgn-launchconfigurationtemplate-smallvolumeconf)
     pub fn small_volume_conf(self, value: impl Arg<launch_configuration_template::LaunchTemplateDiskConf>) -> Self { Self(put(self.0, "SmallVolumeConf", value.into_expr())) }
-    /// `SmallVolumeMaxSize`: integer. Update: in place.
+    /// `SmallVolumeMaxSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-launchconfigurationtemplate.html#cfn-mgn-launchconfigurationtemplate-smallvolumemaxsize)
     pub fn small_volume_max_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SmallVolumeMaxSize", value.into_expr())) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-launchconfigurationtemplate.html#cfn-mgn-launchconfigurationtemplate-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `TargetInstanceTypeRightSizingMethod`: `TargetInstanceTypeRightSizingMethod`. Update: in place.
+    /// `TargetInstanceTypeRightSizingMethod`: `TargetInstanceTypeRightSizingMethod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-launchconfigurationtemplate.html#cfn-mgn-launchconfigurationtemplate-targetinstancetyperightsizingmethod)
     pub fn target_instance_type_right_sizing_method(self, value: impl Arg<launch_configuration_template::TargetInstanceTypeRightSizingMethod>) -> Self { Self(put(self.0, "TargetInstanceTypeRightSizingMethod", value.into_expr())) }
 }
 impl Done for CfnLaunchConfigurationTemplateProps { fn into_props(self) -> Bag { self.0 } }
@@ -121,11 +121,11 @@ use crate::cfn::support::*;
 impl LaunchTemplateDiskConf {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Iops`: integer. Update: in place.
+    /// `Iops`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-launchconfigurationtemplate-launchtemplatediskconf.html#cfn-mgn-launchconfigurationtemplate-launchtemplatediskconf-iops)
     pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr())) }
-    /// `Throughput`: integer. Update: in place.
+    /// `Throughput`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-launchconfigurationtemplate-launchtemplatediskconf.html#cfn-mgn-launchconfigurationtemplate-launchtemplatediskconf-throughput)
     pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value.into_expr())) }
-    /// `VolumeType`: `VolumeType`. Update: in place.
+    /// `VolumeType`: `VolumeType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-launchconfigurationtemplate-launchtemplatediskconf.html#cfn-mgn-launchconfigurationtemplate-launchtemplatediskconf-volumetype)
     pub fn volume_type(self, value: impl Arg<VolumeType>) -> Self { Self(put(self.0, "VolumeType", value.into_expr())) }
 }
 impl Done for LaunchTemplateDiskConf { fn into_props(self) -> Bag { self.0 } }
@@ -134,7 +134,7 @@ impl Done for LaunchTemplateDiskConf { fn into_props(self) -> Bag { self.0 } }
 impl Licensing {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `OsByol`: boolean. Update: in place.
+    /// `OsByol`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-launchconfigurationtemplate-licensing.html#cfn-mgn-launchconfigurationtemplate-licensing-osbyol)
     pub fn os_byol(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OsByol", value.into_expr())) }
 }
 impl Done for Licensing { fn into_props(self) -> Bag { self.0 } }
@@ -143,15 +143,15 @@ impl Done for Licensing { fn into_props(self) -> Bag { self.0 } }
 impl PostLaunchActions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CloudWatchLogGroupName`: text. Update: in place.
+    /// `CloudWatchLogGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-launchconfigurationtemplate-postlaunchactions.html#cfn-mgn-launchconfigurationtemplate-postlaunchactions-cloudwatchloggroupname)
     pub fn cloud_watch_log_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CloudWatchLogGroupName", value.into_expr())) }
-    /// `Deployment`: `Deployment`. Update: in place.
+    /// `Deployment`: `Deployment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-launchconfigurationtemplate-postlaunchactions.html#cfn-mgn-launchconfigurationtemplate-postlaunchactions-deployment)
     pub fn deployment(self, value: impl Arg<Deployment>) -> Self { Self(put(self.0, "Deployment", value.into_expr())) }
-    /// `S3LogBucket`: text. Update: in place.
+    /// `S3LogBucket`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-launchconfigurationtemplate-postlaunchactions.html#cfn-mgn-launchconfigurationtemplate-postlaunchactions-s3logbucket)
     pub fn s3_log_bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3LogBucket", value.into_expr())) }
-    /// `S3OutputKeyPrefix`: text. Update: in place.
+    /// `S3OutputKeyPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-launchconfigurationtemplate-postlaunchactions.html#cfn-mgn-launchconfigurationtemplate-postlaunchactions-s3outputkeyprefix)
     pub fn s3_output_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3OutputKeyPrefix", value.into_expr())) }
-    /// `SsmDocuments`: list of `SsmDocument`. Update: in place.
+    /// `SsmDocuments`: list of `SsmDocument`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-launchconfigurationtemplate-postlaunchactions.html#cfn-mgn-launchconfigurationtemplate-postlaunchactions-ssmdocuments)
     pub fn ssm_documents(self, value: impl Arg<Arr<SsmDocument>>) -> Self { Self(put(self.0, "SsmDocuments", value.into_expr())) }
 }
 impl Done for PostLaunchActions { fn into_props(self) -> Bag { self.0 } }
@@ -162,17 +162,17 @@ impl SsmDocument {
     pub fn new() -> SsmDocument<Missing<super::required::ActionName>, Missing<super::required::SsmDocumentName>> { SsmDocument(Bag::default(), Phase) }
 }
 impl<R0, R1> SsmDocument<R0, R1> {
-    /// `ActionName`: text, required. Update: in place.
+    /// `ActionName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-launchconfigurationtemplate-ssmdocument.html#cfn-mgn-launchconfigurationtemplate-ssmdocument-actionname)
     pub fn action_name(self, value: impl Arg<str>) -> SsmDocument<Set, R1> { SsmDocument(put(self.0, "ActionName", value.into_expr()), Phase) }
-    /// `ExternalParameters`: map of `SsmExternalParameter`. Update: in place.
+    /// `ExternalParameters`: map of `SsmExternalParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-launchconfigurationtemplate-ssmdocument.html#cfn-mgn-launchconfigurationtemplate-ssmdocument-externalparameters)
     pub fn external_parameters(self, value: impl Arg<Dict<SsmExternalParameter>>) -> Self { Self(put(self.0, "ExternalParameters", value.into_expr()), Phase) }
-    /// `MustSucceedForCutover`: boolean. Update: in place.
+    /// `MustSucceedForCutover`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-launchconfigurationtemplate-ssmdocument.html#cfn-mgn-launchconfigurationtemplate-ssmdocument-mustsucceedforcutover)
     pub fn must_succeed_for_cutover(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MustSucceedForCutover", value.into_expr()), Phase) }
-    /// `Parameters`: map of list of `SsmParameterStoreParameter`. Update: in place.
+    /// `Parameters`: map of list of `SsmParameterStoreParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-launchconfigurationtemplate-ssmdocument.html#cfn-mgn-launchconfigurationtemplate-ssmdocument-parameters)
     pub fn parameters(self, value: impl Arg<Dict<Arr<SsmParameterStoreParameter>>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
-    /// `SsmDocumentName`: text, required. Update: in place.
+    /// `SsmDocumentName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-launchconfigurationtemplate-ssmdocument.html#cfn-mgn-launchconfigurationtemplate-ssmdocument-ssmdocumentname)
     pub fn ssm_document_name(self, value: impl Arg<str>) -> SsmDocument<R0, Set> { SsmDocument(put(self.0, "SsmDocumentName", value.into_expr()), Phase) }
-    /// `TimeoutSeconds`: integer. Update: in place.
+    /// `TimeoutSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-launchconfigurationtemplate-ssmdocument.html#cfn-mgn-launchconfigurationtemplate-ssmdocument-timeoutseconds)
     pub fn timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutSeconds", value.into_expr()), Phase) }
 }
 impl Done for SsmDocument { fn into_props(self) -> Bag { self.0 } }
@@ -183,7 +183,7 @@ impl SsmExternalParameter {
     pub fn new() -> SsmExternalParameter<Missing<super::required::DynamicPath>> { SsmExternalParameter(Bag::default(), Phase) }
 }
 impl<R0> SsmExternalParameter<R0> {
-    /// `DynamicPath`: text, required. Update: in place.
+    /// `DynamicPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-launchconfigurationtemplate-ssmexternalparameter.html#cfn-mgn-launchconfigurationtemplate-ssmexternalparameter-dynamicpath)
     pub fn dynamic_path(self, value: impl Arg<str>) -> SsmExternalParameter<Set> { SsmExternalParameter(put(self.0, "DynamicPath", value.into_expr()), Phase) }
 }
 impl Done for SsmExternalParameter { fn into_props(self) -> Bag { self.0 } }
@@ -194,9 +194,9 @@ impl SsmParameterStoreParameter {
     pub fn new() -> SsmParameterStoreParameter<Missing<super::required::ParameterName>, Missing<super::required::ParameterType>> { SsmParameterStoreParameter(Bag::default(), Phase) }
 }
 impl<R0, R1> SsmParameterStoreParameter<R0, R1> {
-    /// `ParameterName`: text, required. Update: in place.
+    /// `ParameterName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-launchconfigurationtemplate-ssmparameterstoreparameter.html#cfn-mgn-launchconfigurationtemplate-ssmparameterstoreparameter-parametername)
     pub fn parameter_name(self, value: impl Arg<str>) -> SsmParameterStoreParameter<Set, R1> { SsmParameterStoreParameter(put(self.0, "ParameterName", value.into_expr()), Phase) }
-    /// `ParameterType`: `ParameterType`, required. Update: in place.
+    /// `ParameterType`: `ParameterType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-launchconfigurationtemplate-ssmparameterstoreparameter.html#cfn-mgn-launchconfigurationtemplate-ssmparameterstoreparameter-parametertype)
     pub fn parameter_type(self, value: impl Arg<ParameterType>) -> SsmParameterStoreParameter<R0, Set> { SsmParameterStoreParameter(put(self.0, "ParameterType", value.into_expr()), Phase) }
 }
 impl Done for SsmParameterStoreParameter { fn into_props(self) -> Bag { self.0 } }
@@ -222,13 +222,13 @@ impl CfnNetworkMigrationDefinition {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnNetworkMigrationDefinitionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-networkmigrationdefinition.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-networkmigrationdefinition.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `NetworkMigrationDefinitionID`: text.
+    /// The attribute `NetworkMigrationDefinitionID`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-networkmigrationdefinition.html#NetworkMigrationDefinitionID-fn::getatt)
     pub fn attr_network_migration_definition_id(&self) -> Val<str> { self.0.get_att("NetworkMigrationDefinitionID") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-networkmigrationdefinition.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnNetworkMigrationDefinition { fn node(&self) -> &Place { &self.0 } }
@@ -239,21 +239,21 @@ impl CfnNetworkMigrationDefinitionProps {
     pub fn new() -> CfnNetworkMigrationDefinitionProps<Missing<required::Name>, Missing<required::SourceConfigurations>, Missing<required::TargetNetwork>, Missing<required::TargetS3Configuration>> { CfnNetworkMigrationDefinitionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnNetworkMigrationDefinitionProps<R0, R1, R2, R3> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-networkmigrationdefinition.html#cfn-mgn-networkmigrationdefinition-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-networkmigrationdefinition.html#cfn-mgn-networkmigrationdefinition-name)
     pub fn name(self, value: impl Arg<str>) -> CfnNetworkMigrationDefinitionProps<Set, R1, R2, R3> { CfnNetworkMigrationDefinitionProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ScopeTags`: map of text. Update: in place.
+    /// `ScopeTags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-networkmigrationdefinition.html#cfn-mgn-networkmigrationdefinition-scopetags)
     pub fn scope_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ScopeTags", value.into_expr()), Phase) }
-    /// `SourceConfigurations`: list of `SourceConfiguration`, required. Update: in place.
+    /// `SourceConfigurations`: list of `SourceConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-networkmigrationdefinition.html#cfn-mgn-networkmigrationdefinition-sourceconfigurations)
     pub fn source_configurations(self, value: impl Arg<Arr<network_migration_definition::SourceConfiguration>>) -> CfnNetworkMigrationDefinitionProps<R0, Set, R2, R3> { CfnNetworkMigrationDefinitionProps(put(self.0, "SourceConfigurations", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-networkmigrationdefinition.html#cfn-mgn-networkmigrationdefinition-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TargetDeployment`: `TargetDeployment`. Update: in place.
+    /// `TargetDeployment`: `TargetDeployment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-networkmigrationdefinition.html#cfn-mgn-networkmigrationdefinition-targetdeployment)
     pub fn target_deployment(self, value: impl Arg<network_migration_definition::TargetDeployment>) -> Self { Self(put(self.0, "TargetDeployment", value.into_expr()), Phase) }
-    /// `TargetNetwork`: `TargetNetwork`, required. Update: in place.
+    /// `TargetNetwork`: `TargetNetwork`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-networkmigrationdefinition.html#cfn-mgn-networkmigrationdefinition-targetnetwork)
     pub fn target_network(self, value: impl Arg<network_migration_definition::TargetNetwork>) -> CfnNetworkMigrationDefinitionProps<R0, R1, Set, R3> { CfnNetworkMigrationDefinitionProps(put(self.0, "TargetNetwork", value.into_expr()), Phase) }
-    /// `TargetS3Configuration`: `TargetS3Configuration`, required. Update: in place.
+    /// `TargetS3Configuration`: `TargetS3Configuration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-networkmigrationdefinition.html#cfn-mgn-networkmigrationdefinition-targets3configuration)
     pub fn target_s3_configuration(self, value: impl Arg<network_migration_definition::TargetS3Configuration>) -> CfnNetworkMigrationDefinitionProps<R0, R1, R2, Set> { CfnNetworkMigrationDefinitionProps(put(self.0, "TargetS3Configuration", value.into_expr()), Phase) }
 }
 impl Done for CfnNetworkMigrationDefinitionProps { fn into_props(self) -> Bag { self.0 } }
@@ -267,9 +267,9 @@ impl SourceConfiguration {
     pub fn new() -> SourceConfiguration<Missing<super::required::SourceEnvironment>, Missing<super::required::SourceS3Configuration>> { SourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> SourceConfiguration<R0, R1> {
-    /// `SourceEnvironment`: `SourceEnvironment`, required. Update: in place.
+    /// `SourceEnvironment`: `SourceEnvironment`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-networkmigrationdefinition-sourceconfiguration.html#cfn-mgn-networkmigrationdefinition-sourceconfiguration-sourceenvironment)
     pub fn source_environment(self, value: impl Arg<SourceEnvironment>) -> SourceConfiguration<Set, R1> { SourceConfiguration(put(self.0, "SourceEnvironment", value.into_expr()), Phase) }
-    /// `SourceS3Configuration`: `SourceS3Configuration`, required. Update: in place.
+    /// `SourceS3Configuration`: `SourceS3Configuration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-networkmigrationdefinition-sourceconfiguration.html#cfn-mgn-networkmigrationdefinition-sourceconfiguration-sources3configuration)
     pub fn source_s3_configuration(self, value: impl Arg<SourceS3Configuration>) -> SourceConfiguration<R0, Set> { SourceConfiguration(put(self.0, "SourceS3Configuration", value.into_expr()), Phase) }
 }
 impl Done for SourceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -280,11 +280,11 @@ impl SourceS3Configuration {
     pub fn new() -> SourceS3Configuration<Missing<super::required::S3Bucket>, Missing<super::required::S3BucketOwner>, Missing<super::required::S3Key>> { SourceS3Configuration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SourceS3Configuration<R0, R1, R2> {
-    /// `S3Bucket`: `S3BucketName`, required. Update: in place.
+    /// `S3Bucket`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-networkmigrationdefinition-sources3configuration.html#cfn-mgn-networkmigrationdefinition-sources3configuration-s3bucket)
     pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> SourceS3Configuration<Set, R1, R2> { SourceS3Configuration(put(self.0, "S3Bucket", value.into_expr()), Phase) }
-    /// `S3BucketOwner`: text, required. Update: in place.
+    /// `S3BucketOwner`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-networkmigrationdefinition-sources3configuration.html#cfn-mgn-networkmigrationdefinition-sources3configuration-s3bucketowner)
     pub fn s3_bucket_owner(self, value: impl Arg<str>) -> SourceS3Configuration<R0, Set, R2> { SourceS3Configuration(put(self.0, "S3BucketOwner", value.into_expr()), Phase) }
-    /// `S3Key`: text, required. Update: in place.
+    /// `S3Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-networkmigrationdefinition-sources3configuration.html#cfn-mgn-networkmigrationdefinition-sources3configuration-s3key)
     pub fn s3_key(self, value: impl Arg<str>) -> SourceS3Configuration<R0, R1, Set> { SourceS3Configuration(put(self.0, "S3Key", value.into_expr()), Phase) }
 }
 impl Done for SourceS3Configuration { fn into_props(self) -> Bag { self.0 } }
@@ -295,13 +295,13 @@ impl TargetNetwork {
     pub fn new() -> TargetNetwork<Missing<super::required::Topology>> { TargetNetwork(Bag::default(), Phase) }
 }
 impl<R0> TargetNetwork<R0> {
-    /// `InboundCidr`: text. Update: in place.
+    /// `InboundCidr`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-networkmigrationdefinition-targetnetwork.html#cfn-mgn-networkmigrationdefinition-targetnetwork-inboundcidr)
     pub fn inbound_cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InboundCidr", value.into_expr()), Phase) }
-    /// `InspectionCidr`: text. Update: in place.
+    /// `InspectionCidr`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-networkmigrationdefinition-targetnetwork.html#cfn-mgn-networkmigrationdefinition-targetnetwork-inspectioncidr)
     pub fn inspection_cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InspectionCidr", value.into_expr()), Phase) }
-    /// `OutboundCidr`: text. Update: in place.
+    /// `OutboundCidr`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-networkmigrationdefinition-targetnetwork.html#cfn-mgn-networkmigrationdefinition-targetnetwork-outboundcidr)
     pub fn outbound_cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutboundCidr", value.into_expr()), Phase) }
-    /// `Topology`: `Topology`, required. Update: in place.
+    /// `Topology`: `Topology`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-networkmigrationdefinition-targetnetwork.html#cfn-mgn-networkmigrationdefinition-targetnetwork-topology)
     pub fn topology(self, value: impl Arg<Topology>) -> TargetNetwork<Set> { TargetNetwork(put(self.0, "Topology", value.into_expr()), Phase) }
 }
 impl Done for TargetNetwork { fn into_props(self) -> Bag { self.0 } }
@@ -312,9 +312,9 @@ impl TargetS3Configuration {
     pub fn new() -> TargetS3Configuration<Missing<super::required::S3Bucket>, Missing<super::required::S3BucketOwner>> { TargetS3Configuration(Bag::default(), Phase) }
 }
 impl<R0, R1> TargetS3Configuration<R0, R1> {
-    /// `S3Bucket`: `S3BucketName`, required. Update: in place.
+    /// `S3Bucket`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-networkmigrationdefinition-targets3configuration.html#cfn-mgn-networkmigrationdefinition-targets3configuration-s3bucket)
     pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> TargetS3Configuration<Set, R1> { TargetS3Configuration(put(self.0, "S3Bucket", value.into_expr()), Phase) }
-    /// `S3BucketOwner`: text, required. Update: in place.
+    /// `S3BucketOwner`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-networkmigrationdefinition-targets3configuration.html#cfn-mgn-networkmigrationdefinition-targets3configuration-s3bucketowner)
     pub fn s3_bucket_owner(self, value: impl Arg<str>) -> TargetS3Configuration<R0, Set> { TargetS3Configuration(put(self.0, "S3BucketOwner", value.into_expr()), Phase) }
 }
 impl Done for TargetS3Configuration { fn into_props(self) -> Bag { self.0 } }

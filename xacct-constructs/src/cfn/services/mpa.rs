@@ -13,23 +13,23 @@ impl CfnApprovalTeam {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApprovalTeamProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mpa-approvalteam.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mpa-approvalteam.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `LastUpdateTime`: text.
+    /// The attribute `LastUpdateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mpa-approvalteam.html#LastUpdateTime-fn::getatt)
     pub fn attr_last_update_time(&self) -> Val<str> { self.0.get_att("LastUpdateTime") }
-    /// The attribute `NumberOfApprovers`: integer.
+    /// The attribute `NumberOfApprovers`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mpa-approvalteam.html#NumberOfApprovers-fn::getatt)
     pub fn attr_number_of_approvers(&self) -> Val<i64> { self.0.get_att("NumberOfApprovers") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mpa-approvalteam.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `StatusCode`: text.
+    /// The attribute `StatusCode`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mpa-approvalteam.html#StatusCode-fn::getatt)
     pub fn attr_status_code(&self) -> Val<str> { self.0.get_att("StatusCode") }
-    /// The attribute `StatusMessage`: text.
+    /// The attribute `StatusMessage`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mpa-approvalteam.html#StatusMessage-fn::getatt)
     pub fn attr_status_message(&self) -> Val<str> { self.0.get_att("StatusMessage") }
-    /// The attribute `UpdateSessionArn`: `OtherArn`.
+    /// The attribute `UpdateSessionArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mpa-approvalteam.html#UpdateSessionArn-fn::getatt)
     pub fn attr_update_session_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("UpdateSessionArn") }
-    /// The attribute `VersionId`: text.
+    /// The attribute `VersionId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mpa-approvalteam.html#VersionId-fn::getatt)
     pub fn attr_version_id(&self) -> Val<str> { self.0.get_att("VersionId") }
 }
 impl Parent for CfnApprovalTeam { fn node(&self) -> &Place { &self.0 } }
@@ -40,17 +40,17 @@ impl CfnApprovalTeamProps {
     pub fn new() -> CfnApprovalTeamProps<Missing<required::ApprovalStrategy>, Missing<required::Approvers>, Missing<required::Description>, Missing<required::Name>, Missing<required::Policies>> { CfnApprovalTeamProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnApprovalTeamProps<R0, R1, R2, R3, R4> {
-    /// `ApprovalStrategy`: `ApprovalStrategy`, required. Update: in place.
+    /// `ApprovalStrategy`: `ApprovalStrategy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mpa-approvalteam.html#cfn-mpa-approvalteam-approvalstrategy)
     pub fn approval_strategy(self, value: impl Arg<approval_team::ApprovalStrategy>) -> CfnApprovalTeamProps<Set, R1, R2, R3, R4> { CfnApprovalTeamProps(put(self.0, "ApprovalStrategy", value.into_expr()), Phase) }
-    /// `Approvers`: list of `Approver`, required. Update: in place.
+    /// `Approvers`: list of `Approver`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mpa-approvalteam.html#cfn-mpa-approvalteam-approvers)
     pub fn approvers(self, value: impl Arg<Arr<approval_team::Approver>>) -> CfnApprovalTeamProps<R0, Set, R2, R3, R4> { CfnApprovalTeamProps(put(self.0, "Approvers", value.into_expr()), Phase) }
-    /// `Description`: text, required. Update: in place.
+    /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mpa-approvalteam.html#cfn-mpa-approvalteam-description)
     pub fn description(self, value: impl Arg<str>) -> CfnApprovalTeamProps<R0, R1, Set, R3, R4> { CfnApprovalTeamProps(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mpa-approvalteam.html#cfn-mpa-approvalteam-name)
     pub fn name(self, value: impl Arg<str>) -> CfnApprovalTeamProps<R0, R1, R2, Set, R4> { CfnApprovalTeamProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Policies`: list of `Policy`, required. Update: replacement.
+    /// `Policies`: list of `Policy`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mpa-approvalteam.html#cfn-mpa-approvalteam-policies)
     pub fn policies(self, value: impl Arg<Arr<approval_team::Policy>>) -> CfnApprovalTeamProps<R0, R1, R2, R3, Set> { CfnApprovalTeamProps(put(self.0, "Policies", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mpa-approvalteam.html#cfn-mpa-approvalteam-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnApprovalTeamProps { fn into_props(self) -> Bag { self.0 } }
@@ -64,7 +64,7 @@ impl ApprovalStrategy {
     pub fn new() -> ApprovalStrategy<Missing<super::required::MofN>> { ApprovalStrategy(Bag::default(), Phase) }
 }
 impl<R0> ApprovalStrategy<R0> {
-    /// `MofN`: `MofNApprovalStrategy`, required. Update: in place.
+    /// `MofN`: `MofNApprovalStrategy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mpa-approvalteam-approvalstrategy.html#cfn-mpa-approvalteam-approvalstrategy-mofn)
     pub fn mof_n(self, value: impl Arg<MofNApprovalStrategy>) -> ApprovalStrategy<Set> { ApprovalStrategy(put(self.0, "MofN", value.into_expr()), Phase) }
 }
 impl Done for ApprovalStrategy { fn into_props(self) -> Bag { self.0 } }
@@ -75,15 +75,15 @@ impl Approver {
     pub fn new() -> Approver<Missing<super::required::PrimaryIdentityId>, Missing<super::required::PrimaryIdentitySourceArn>> { Approver(Bag::default(), Phase) }
 }
 impl<R0, R1> Approver<R0, R1> {
-    /// `ApproverId`: text. Update: in place.
+    /// `ApproverId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mpa-approvalteam-approver.html#cfn-mpa-approvalteam-approver-approverid)
     pub fn approver_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApproverId", value.into_expr()), Phase) }
-    /// `PrimaryIdentityId`: text, required. Update: in place.
+    /// `PrimaryIdentityId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mpa-approvalteam-approver.html#cfn-mpa-approvalteam-approver-primaryidentityid)
     pub fn primary_identity_id(self, value: impl Arg<str>) -> Approver<Set, R1> { Approver(put(self.0, "PrimaryIdentityId", value.into_expr()), Phase) }
-    /// `PrimaryIdentitySourceArn`: text, required. Update: in place.
+    /// `PrimaryIdentitySourceArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mpa-approvalteam-approver.html#cfn-mpa-approvalteam-approver-primaryidentitysourcearn)
     pub fn primary_identity_source_arn(self, value: impl Arg<str>) -> Approver<R0, Set> { Approver(put(self.0, "PrimaryIdentitySourceArn", value.into_expr()), Phase) }
-    /// `PrimaryIdentityStatus`: text. Update: in place.
+    /// `PrimaryIdentityStatus`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mpa-approvalteam-approver.html#cfn-mpa-approvalteam-approver-primaryidentitystatus)
     pub fn primary_identity_status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrimaryIdentityStatus", value.into_expr()), Phase) }
-    /// `ResponseTime`: text. Update: in place.
+    /// `ResponseTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mpa-approvalteam-approver.html#cfn-mpa-approvalteam-approver-responsetime)
     pub fn response_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResponseTime", value.into_expr()), Phase) }
 }
 impl Done for Approver { fn into_props(self) -> Bag { self.0 } }
@@ -94,7 +94,7 @@ impl MofNApprovalStrategy {
     pub fn new() -> MofNApprovalStrategy<Missing<super::required::MinApprovalsRequired>> { MofNApprovalStrategy(Bag::default(), Phase) }
 }
 impl<R0> MofNApprovalStrategy<R0> {
-    /// `MinApprovalsRequired`: integer, required. Update: in place.
+    /// `MinApprovalsRequired`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mpa-approvalteam-mofnapprovalstrategy.html#cfn-mpa-approvalteam-mofnapprovalstrategy-minapprovalsrequired)
     pub fn min_approvals_required(self, value: impl Arg<i64>) -> MofNApprovalStrategy<Set> { MofNApprovalStrategy(put(self.0, "MinApprovalsRequired", value.into_expr()), Phase) }
 }
 impl Done for MofNApprovalStrategy { fn into_props(self) -> Bag { self.0 } }
@@ -105,7 +105,7 @@ impl Policy {
     pub fn new() -> Policy<Missing<super::required::PolicyArn>> { Policy(Bag::default(), Phase) }
 }
 impl<R0> Policy<R0> {
-    /// `PolicyArn`: text, required. Update: replacement.
+    /// `PolicyArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mpa-approvalteam-policy.html#cfn-mpa-approvalteam-policy-policyarn)
     pub fn policy_arn(self, value: impl Arg<str>) -> Policy<Set> { Policy(put(self.0, "PolicyArn", value.into_expr()), Phase) }
 }
 impl Done for Policy { fn into_props(self) -> Bag { self.0 } }
@@ -119,19 +119,19 @@ impl CfnIdentitySource {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIdentitySourceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `IdentitySourceArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mpa-identitysource.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `IdentitySourceArn`: `OtherArn`.
+    /// The attribute `IdentitySourceArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mpa-identitysource.html#IdentitySourceArn-fn::getatt)
     pub fn attr_identity_source_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("IdentitySourceArn") }
-    /// The attribute `IdentitySourceParameters.IamIdentityCenter.ApprovalPortalUrl`: text.
+    /// The attribute `IdentitySourceParameters.IamIdentityCenter.ApprovalPortalUrl`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mpa-identitysource.html#IdentitySourceParameters.IamIdentityCenter.ApprovalPortalUrl-fn::getatt)
     pub fn attr_identity_source_parameters_iam_identity_center_approval_portal_url(&self) -> Val<str> { self.0.get_att("IdentitySourceParameters.IamIdentityCenter.ApprovalPortalUrl") }
-    /// The attribute `IdentitySourceType`: text.
+    /// The attribute `IdentitySourceType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mpa-identitysource.html#IdentitySourceType-fn::getatt)
     pub fn attr_identity_source_type(&self) -> Val<str> { self.0.get_att("IdentitySourceType") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mpa-identitysource.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `StatusCode`: text.
+    /// The attribute `StatusCode`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mpa-identitysource.html#StatusCode-fn::getatt)
     pub fn attr_status_code(&self) -> Val<str> { self.0.get_att("StatusCode") }
-    /// The attribute `StatusMessage`: text.
+    /// The attribute `StatusMessage`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mpa-identitysource.html#StatusMessage-fn::getatt)
     pub fn attr_status_message(&self) -> Val<str> { self.0.get_att("StatusMessage") }
 }
 impl Parent for CfnIdentitySource { fn node(&self) -> &Place { &self.0 } }
@@ -142,9 +142,9 @@ impl CfnIdentitySourceProps {
     pub fn new() -> CfnIdentitySourceProps<Missing<required::IdentitySourceParameters>> { CfnIdentitySourceProps(Bag::default(), Phase) }
 }
 impl<R0> CfnIdentitySourceProps<R0> {
-    /// `IdentitySourceParameters`: `IdentitySourceParameters`, required. Update: replacement.
+    /// `IdentitySourceParameters`: `IdentitySourceParameters`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mpa-identitysource.html#cfn-mpa-identitysource-identitysourceparameters)
     pub fn identity_source_parameters(self, value: impl Arg<identity_source::IdentitySourceParameters>) -> CfnIdentitySourceProps<Set> { CfnIdentitySourceProps(put(self.0, "IdentitySourceParameters", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mpa-identitysource.html#cfn-mpa-identitysource-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnIdentitySourceProps { fn into_props(self) -> Bag { self.0 } }
@@ -158,11 +158,11 @@ impl IamIdentityCenter {
     pub fn new() -> IamIdentityCenter<Missing<super::required::InstanceArn>, Missing<super::required::Region>> { IamIdentityCenter(Bag::default(), Phase) }
 }
 impl<R0, R1> IamIdentityCenter<R0, R1> {
-    /// `ApprovalPortalUrl`: text. Update: replacement.
+    /// `ApprovalPortalUrl`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mpa-identitysource-iamidentitycenter.html#cfn-mpa-identitysource-iamidentitycenter-approvalportalurl)
     pub fn approval_portal_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApprovalPortalUrl", value.into_expr()), Phase) }
-    /// `InstanceArn`: text, required. Update: replacement.
+    /// `InstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mpa-identitysource-iamidentitycenter.html#cfn-mpa-identitysource-iamidentitycenter-instancearn)
     pub fn instance_arn(self, value: impl Arg<str>) -> IamIdentityCenter<Set, R1> { IamIdentityCenter(put(self.0, "InstanceArn", value.into_expr()), Phase) }
-    /// `Region`: text, required. Update: replacement.
+    /// `Region`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mpa-identitysource-iamidentitycenter.html#cfn-mpa-identitysource-iamidentitycenter-region)
     pub fn region(self, value: impl Arg<str>) -> IamIdentityCenter<R0, Set> { IamIdentityCenter(put(self.0, "Region", value.into_expr()), Phase) }
 }
 impl Done for IamIdentityCenter { fn into_props(self) -> Bag { self.0 } }
@@ -173,7 +173,7 @@ impl IdentitySourceParameters {
     pub fn new() -> IdentitySourceParameters<Missing<super::required::IamIdentityCenter>> { IdentitySourceParameters(Bag::default(), Phase) }
 }
 impl<R0> IdentitySourceParameters<R0> {
-    /// `IamIdentityCenter`: `IamIdentityCenter`, required. Update: replacement.
+    /// `IamIdentityCenter`: `IamIdentityCenter`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mpa-identitysource-identitysourceparameters.html#cfn-mpa-identitysource-identitysourceparameters-iamidentitycenter)
     pub fn iam_identity_center(self, value: impl Arg<IamIdentityCenter>) -> IdentitySourceParameters<Set> { IdentitySourceParameters(put(self.0, "IamIdentityCenter", value.into_expr()), Phase) }
 }
 impl Done for IdentitySourceParameters { fn into_props(self) -> Bag { self.0 } }

@@ -13,25 +13,25 @@ impl CfnEnvironment {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEnvironmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CeleryExecutorQueue`: text.
+    /// The attribute `CeleryExecutorQueue`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#CeleryExecutorQueue-fn::getatt)
     pub fn attr_celery_executor_queue(&self) -> Val<str> { self.0.get_att("CeleryExecutorQueue") }
-    /// The attribute `DatabaseVpcEndpointService`: text.
+    /// The attribute `DatabaseVpcEndpointService`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#DatabaseVpcEndpointService-fn::getatt)
     pub fn attr_database_vpc_endpoint_service(&self) -> Val<str> { self.0.get_att("DatabaseVpcEndpointService") }
-    /// The attribute `LoggingConfiguration.DagProcessingLogs.CloudWatchLogGroupArn`: `OtherArn`.
+    /// The attribute `LoggingConfiguration.DagProcessingLogs.CloudWatchLogGroupArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#LoggingConfiguration.DagProcessingLogs.CloudWatchLogGroupArn-fn::getatt)
     pub fn attr_logging_configuration_dag_processing_logs_cloud_watch_log_group_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LoggingConfiguration.DagProcessingLogs.CloudWatchLogGroupArn") }
-    /// The attribute `LoggingConfiguration.SchedulerLogs.CloudWatchLogGroupArn`: `OtherArn`.
+    /// The attribute `LoggingConfiguration.SchedulerLogs.CloudWatchLogGroupArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#LoggingConfiguration.SchedulerLogs.CloudWatchLogGroupArn-fn::getatt)
     pub fn attr_logging_configuration_scheduler_logs_cloud_watch_log_group_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LoggingConfiguration.SchedulerLogs.CloudWatchLogGroupArn") }
-    /// The attribute `LoggingConfiguration.TaskLogs.CloudWatchLogGroupArn`: `OtherArn`.
+    /// The attribute `LoggingConfiguration.TaskLogs.CloudWatchLogGroupArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#LoggingConfiguration.TaskLogs.CloudWatchLogGroupArn-fn::getatt)
     pub fn attr_logging_configuration_task_logs_cloud_watch_log_group_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LoggingConfiguration.TaskLogs.CloudWatchLogGroupArn") }
-    /// The attribute `LoggingConfiguration.WebserverLogs.CloudWatchLogGroupArn`: `OtherArn`.
+    /// The attribute `LoggingConfiguration.WebserverLogs.CloudWatchLogGroupArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#LoggingConfiguration.WebserverLogs.CloudWatchLogGroupArn-fn::getatt)
     pub fn attr_logging_configuration_webserver_logs_cloud_watch_log_group_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LoggingConfiguration.WebserverLogs.CloudWatchLogGroupArn") }
-    /// The attribute `LoggingConfiguration.WorkerLogs.CloudWatchLogGroupArn`: `OtherArn`.
+    /// The attribute `LoggingConfiguration.WorkerLogs.CloudWatchLogGroupArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#LoggingConfiguration.WorkerLogs.CloudWatchLogGroupArn-fn::getatt)
     pub fn attr_logging_configuration_worker_logs_cloud_watch_log_group_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LoggingConfiguration.WorkerLogs.CloudWatchLogGroupArn") }
-    /// The attribute `WebserverUrl`: text.
+    /// The attribute `WebserverUrl`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#WebserverUrl-fn::getatt)
     pub fn attr_webserver_url(&self) -> Val<str> { self.0.get_att("WebserverUrl") }
-    /// The attribute `WebserverVpcEndpointService`: text.
+    /// The attribute `WebserverVpcEndpointService`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#WebserverVpcEndpointService-fn::getatt)
     pub fn attr_webserver_vpc_endpoint_service(&self) -> Val<str> { self.0.get_att("WebserverVpcEndpointService") }
 }
 impl Parent for CfnEnvironment { fn node(&self) -> &Place { &self.0 } }
@@ -42,57 +42,57 @@ impl CfnEnvironmentProps {
     pub fn new() -> CfnEnvironmentProps<Missing<required::Name>> { CfnEnvironmentProps(Bag::default(), Phase) }
 }
 impl<R0> CfnEnvironmentProps<R0> {
-    /// `AirflowConfigurationOptions`: JSON. Update: in place.
+    /// `AirflowConfigurationOptions`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-airflowconfigurationoptions)
     pub fn airflow_configuration_options(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AirflowConfigurationOptions", value.into_expr()), Phase) }
-    /// `AirflowVersion`: text. Update: in place.
+    /// `AirflowVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-airflowversion)
     pub fn airflow_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AirflowVersion", value.into_expr()), Phase) }
-    /// `DagS3Path`: text. Update: in place.
+    /// `DagS3Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-dags3path)
     pub fn dag_s3_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DagS3Path", value.into_expr()), Phase) }
-    /// `EndpointManagement`: `EndpointManagement`. Update: replacement.
+    /// `EndpointManagement`: `EndpointManagement`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-endpointmanagement)
     pub fn endpoint_management(self, value: impl Arg<environment::EndpointManagement>) -> Self { Self(put(self.0, "EndpointManagement", value.into_expr()), Phase) }
-    /// `EnvironmentClass`: text. Update: in place.
+    /// `EnvironmentClass`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-environmentclass)
     pub fn environment_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentClass", value.into_expr()), Phase) }
-    /// `ExecutionRoleArn`: `IamRoleArn`. Update: in place.
+    /// `ExecutionRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-executionrolearn)
     pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
-    /// `KmsKey`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKey`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-kmskey)
     pub fn kms_key(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKey", value.into_expr()), Phase) }
-    /// `LoggingConfiguration`: `LoggingConfiguration`. Update: in place.
+    /// `LoggingConfiguration`: `LoggingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-loggingconfiguration)
     pub fn logging_configuration(self, value: impl Arg<environment::LoggingConfiguration>) -> Self { Self(put(self.0, "LoggingConfiguration", value.into_expr()), Phase) }
-    /// `MaxWebservers`: integer. Update: in place.
+    /// `MaxWebservers`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-maxwebservers)
     pub fn max_webservers(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxWebservers", value.into_expr()), Phase) }
-    /// `MaxWorkers`: integer. Update: in place.
+    /// `MaxWorkers`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-maxworkers)
     pub fn max_workers(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxWorkers", value.into_expr()), Phase) }
-    /// `MinWebservers`: integer. Update: in place.
+    /// `MinWebservers`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-minwebservers)
     pub fn min_webservers(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinWebservers", value.into_expr()), Phase) }
-    /// `MinWorkers`: integer. Update: in place.
+    /// `MinWorkers`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-minworkers)
     pub fn min_workers(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinWorkers", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-name)
     pub fn name(self, value: impl Arg<str>) -> CfnEnvironmentProps<Set> { CfnEnvironmentProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `NetworkConfiguration`: `NetworkConfiguration`. Update: in place.
+    /// `NetworkConfiguration`: `NetworkConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-networkconfiguration)
     pub fn network_configuration(self, value: impl Arg<environment::NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value.into_expr()), Phase) }
-    /// `PluginsS3ObjectVersion`: text. Update: in place.
+    /// `PluginsS3ObjectVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-pluginss3objectversion)
     pub fn plugins_s3_object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PluginsS3ObjectVersion", value.into_expr()), Phase) }
-    /// `PluginsS3Path`: text. Update: in place.
+    /// `PluginsS3Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-pluginss3path)
     pub fn plugins_s3_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PluginsS3Path", value.into_expr()), Phase) }
-    /// `RequirementsS3ObjectVersion`: text. Update: in place.
+    /// `RequirementsS3ObjectVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-requirementss3objectversion)
     pub fn requirements_s3_object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RequirementsS3ObjectVersion", value.into_expr()), Phase) }
-    /// `RequirementsS3Path`: text. Update: in place.
+    /// `RequirementsS3Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-requirementss3path)
     pub fn requirements_s3_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RequirementsS3Path", value.into_expr()), Phase) }
-    /// `Schedulers`: integer. Update: in place.
+    /// `Schedulers`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-schedulers)
     pub fn schedulers(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Schedulers", value.into_expr()), Phase) }
-    /// `SourceBucketArn`: `S3BucketArn`. Update: in place.
+    /// `SourceBucketArn`: `S3BucketArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-sourcebucketarn)
     pub fn source_bucket_arn(self, value: impl Arg<kind::S3BucketArn>) -> Self { Self(put(self.0, "SourceBucketArn", value.into_expr()), Phase) }
-    /// `StartupScriptS3ObjectVersion`: text. Update: in place.
+    /// `StartupScriptS3ObjectVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-startupscripts3objectversion)
     pub fn startup_script_s3_object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartupScriptS3ObjectVersion", value.into_expr()), Phase) }
-    /// `StartupScriptS3Path`: text. Update: in place.
+    /// `StartupScriptS3Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-startupscripts3path)
     pub fn startup_script_s3_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartupScriptS3Path", value.into_expr()), Phase) }
-    /// `Tags`: JSON. Update: in place.
+    /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-tags)
     pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `WebserverAccessMode`: `WebserverAccessMode`. Update: in place.
+    /// `WebserverAccessMode`: `WebserverAccessMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-webserveraccessmode)
     pub fn webserver_access_mode(self, value: impl Arg<environment::WebserverAccessMode>) -> Self { Self(put(self.0, "WebserverAccessMode", value.into_expr()), Phase) }
-    /// `WeeklyMaintenanceWindowStart`: text. Update: in place.
+    /// `WeeklyMaintenanceWindowStart`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-weeklymaintenancewindowstart)
     pub fn weekly_maintenance_window_start(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WeeklyMaintenanceWindowStart", value.into_expr()), Phase) }
-    /// `WorkerReplacementStrategy`: `WorkerReplacementStrategy`. Update: in place.
+    /// `WorkerReplacementStrategy`: `WorkerReplacementStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html#cfn-mwaa-environment-workerreplacementstrategy)
     pub fn worker_replacement_strategy(self, value: impl Arg<environment::WorkerReplacementStrategy>) -> Self { Self(put(self.0, "WorkerReplacementStrategy", value.into_expr()), Phase) }
 }
 impl Done for CfnEnvironmentProps { fn into_props(self) -> Bag { self.0 } }
@@ -104,15 +104,15 @@ use crate::cfn::support::*;
 impl LoggingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DagProcessingLogs`: `ModuleLoggingConfiguration`. Update: in place.
+    /// `DagProcessingLogs`: `ModuleLoggingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mwaa-environment-loggingconfiguration.html#cfn-mwaa-environment-loggingconfiguration-dagprocessinglogs)
     pub fn dag_processing_logs(self, value: impl Arg<ModuleLoggingConfiguration>) -> Self { Self(put(self.0, "DagProcessingLogs", value.into_expr())) }
-    /// `SchedulerLogs`: `ModuleLoggingConfiguration`. Update: in place.
+    /// `SchedulerLogs`: `ModuleLoggingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mwaa-environment-loggingconfiguration.html#cfn-mwaa-environment-loggingconfiguration-schedulerlogs)
     pub fn scheduler_logs(self, value: impl Arg<ModuleLoggingConfiguration>) -> Self { Self(put(self.0, "SchedulerLogs", value.into_expr())) }
-    /// `TaskLogs`: `ModuleLoggingConfiguration`. Update: in place.
+    /// `TaskLogs`: `ModuleLoggingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mwaa-environment-loggingconfiguration.html#cfn-mwaa-environment-loggingconfiguration-tasklogs)
     pub fn task_logs(self, value: impl Arg<ModuleLoggingConfiguration>) -> Self { Self(put(self.0, "TaskLogs", value.into_expr())) }
-    /// `WebserverLogs`: `ModuleLoggingConfiguration`. Update: in place.
+    /// `WebserverLogs`: `ModuleLoggingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mwaa-environment-loggingconfiguration.html#cfn-mwaa-environment-loggingconfiguration-webserverlogs)
     pub fn webserver_logs(self, value: impl Arg<ModuleLoggingConfiguration>) -> Self { Self(put(self.0, "WebserverLogs", value.into_expr())) }
-    /// `WorkerLogs`: `ModuleLoggingConfiguration`. Update: in place.
+    /// `WorkerLogs`: `ModuleLoggingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mwaa-environment-loggingconfiguration.html#cfn-mwaa-environment-loggingconfiguration-workerlogs)
     pub fn worker_logs(self, value: impl Arg<ModuleLoggingConfiguration>) -> Self { Self(put(self.0, "WorkerLogs", value.into_expr())) }
 }
 impl Done for LoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -121,11 +121,11 @@ impl Done for LoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl ModuleLoggingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CloudWatchLogGroupArn`: text. Update: in place.
+    /// `CloudWatchLogGroupArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mwaa-environment-moduleloggingconfiguration.html#cfn-mwaa-environment-moduleloggingconfiguration-cloudwatchloggrouparn)
     pub fn cloud_watch_log_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CloudWatchLogGroupArn", value.into_expr())) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mwaa-environment-moduleloggingconfiguration.html#cfn-mwaa-environment-moduleloggingconfiguration-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
-    /// `LogLevel`: `LogLevel`. Update: in place.
+    /// `LogLevel`: `LogLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mwaa-environment-moduleloggingconfiguration.html#cfn-mwaa-environment-moduleloggingconfiguration-loglevel)
     pub fn log_level(self, value: impl Arg<LogLevel>) -> Self { Self(put(self.0, "LogLevel", value.into_expr())) }
 }
 impl Done for ModuleLoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -134,9 +134,9 @@ impl Done for ModuleLoggingConfiguration { fn into_props(self) -> Bag { self.0 }
 impl NetworkConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mwaa-environment-networkconfiguration.html#cfn-mwaa-environment-networkconfiguration-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
-    /// `SubnetIds`: list of `Ec2SubnetId`. Update: replacement.
+    /// `SubnetIds`: list of `Ec2SubnetId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mwaa-environment-networkconfiguration.html#cfn-mwaa-environment-networkconfiguration-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
 }
 impl Done for NetworkConfiguration { fn into_props(self) -> Bag { self.0 } }

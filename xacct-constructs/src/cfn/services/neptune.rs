@@ -13,13 +13,13 @@ impl CfnDBCluster {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnDBClusterProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `DBClusterIdentifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ClusterResourceId`: text.
+    /// The attribute `ClusterResourceId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbcluster.html#ClusterResourceId-fn::getatt)
     pub fn attr_cluster_resource_id(&self) -> Val<str> { self.0.get_att("ClusterResourceId") }
-    /// The attribute `Endpoint`: text.
+    /// The attribute `Endpoint`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbcluster.html#Endpoint-fn::getatt)
     pub fn attr_endpoint(&self) -> Val<str> { self.0.get_att("Endpoint") }
-    /// The attribute `Port`: text.
+    /// The attribute `Port`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbcluster.html#Port-fn::getatt)
     pub fn attr_port(&self) -> Val<str> { self.0.get_att("Port") }
-    /// The attribute `ReadEndpoint`: text.
+    /// The attribute `ReadEndpoint`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbcluster.html#ReadEndpoint-fn::getatt)
     pub fn attr_read_endpoint(&self) -> Val<str> { self.0.get_att("ReadEndpoint") }
 }
 impl Parent for CfnDBCluster { fn node(&self) -> &Place { &self.0 } }
@@ -28,59 +28,59 @@ impl Parent for CfnDBCluster { fn node(&self) -> &Place { &self.0 } }
 impl CfnDBClusterProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AssociatedRoles`: list of `DBClusterRole`. Update: in place.
+    /// `AssociatedRoles`: list of `DBClusterRole`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbcluster.html#cfn-neptune-dbcluster-associatedroles)
     pub fn associated_roles(self, value: impl Arg<Arr<db_cluster::DBClusterRole>>) -> Self { Self(put(self.0, "AssociatedRoles", value.into_expr())) }
-    /// `AvailabilityZones`: list of text. Update: replacement.
+    /// `AvailabilityZones`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbcluster.html#cfn-neptune-dbcluster-availabilityzones)
     pub fn availability_zones(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AvailabilityZones", value.into_expr())) }
-    /// `BackupRetentionPeriod`: integer. Update: in place.
+    /// `BackupRetentionPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbcluster.html#cfn-neptune-dbcluster-backupretentionperiod)
     pub fn backup_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BackupRetentionPeriod", value.into_expr())) }
-    /// `CopyTagsToSnapshot`: boolean. Update: in place.
+    /// `CopyTagsToSnapshot`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbcluster.html#cfn-neptune-dbcluster-copytagstosnapshot)
     pub fn copy_tags_to_snapshot(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTagsToSnapshot", value.into_expr())) }
-    /// `DBClusterIdentifier`: text. Update: replacement.
+    /// `DBClusterIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbcluster.html#cfn-neptune-dbcluster-dbclusteridentifier)
     pub fn db_cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBClusterIdentifier", value.into_expr())) }
-    /// `DBClusterParameterGroupName`: text. Update: in place.
+    /// `DBClusterParameterGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbcluster.html#cfn-neptune-dbcluster-dbclusterparametergroupname)
     pub fn db_cluster_parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBClusterParameterGroupName", value.into_expr())) }
-    /// `DBInstanceParameterGroupName`: text. Update: in place.
+    /// `DBInstanceParameterGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbcluster.html#cfn-neptune-dbcluster-dbinstanceparametergroupname)
     pub fn db_instance_parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBInstanceParameterGroupName", value.into_expr())) }
-    /// `DBPort`: integer. Update: in place.
+    /// `DBPort`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbcluster.html#cfn-neptune-dbcluster-dbport)
     pub fn db_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DBPort", value.into_expr())) }
-    /// `DBSubnetGroupName`: text. Update: replacement.
+    /// `DBSubnetGroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbcluster.html#cfn-neptune-dbcluster-dbsubnetgroupname)
     pub fn db_subnet_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBSubnetGroupName", value.into_expr())) }
-    /// `DeletionProtection`: boolean. Update: in place.
+    /// `DeletionProtection`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbcluster.html#cfn-neptune-dbcluster-deletionprotection)
     pub fn deletion_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtection", value.into_expr())) }
-    /// `EnableCloudwatchLogsExports`: list of text. Update: in place.
+    /// `EnableCloudwatchLogsExports`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbcluster.html#cfn-neptune-dbcluster-enablecloudwatchlogsexports)
     pub fn enable_cloudwatch_logs_exports(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EnableCloudwatchLogsExports", value.into_expr())) }
-    /// `EngineVersion`: text. Update: in place.
+    /// `EngineVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbcluster.html#cfn-neptune-dbcluster-engineversion)
     pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr())) }
-    /// `GlobalClusterIdentifier`: text. Update: replacement.
+    /// `GlobalClusterIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbcluster.html#cfn-neptune-dbcluster-globalclusteridentifier)
     pub fn global_cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlobalClusterIdentifier", value.into_expr())) }
-    /// `IamAuthEnabled`: boolean. Update: in place.
+    /// `IamAuthEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbcluster.html#cfn-neptune-dbcluster-iamauthenabled)
     pub fn iam_auth_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IamAuthEnabled", value.into_expr())) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbcluster.html#cfn-neptune-dbcluster-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
-    /// `NetworkType`: `NetworkType`. Update: in place.
+    /// `NetworkType`: `NetworkType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbcluster.html#cfn-neptune-dbcluster-networktype)
     pub fn network_type(self, value: impl Arg<db_cluster::NetworkType>) -> Self { Self(put(self.0, "NetworkType", value.into_expr())) }
-    /// `PreferredBackupWindow`: text. Update: in place.
+    /// `PreferredBackupWindow`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbcluster.html#cfn-neptune-dbcluster-preferredbackupwindow)
     pub fn preferred_backup_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredBackupWindow", value.into_expr())) }
-    /// `PreferredMaintenanceWindow`: text. Update: in place.
+    /// `PreferredMaintenanceWindow`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbcluster.html#cfn-neptune-dbcluster-preferredmaintenancewindow)
     pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value.into_expr())) }
-    /// `RestoreToTime`: text. Update: replacement.
+    /// `RestoreToTime`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbcluster.html#cfn-neptune-dbcluster-restoretotime)
     pub fn restore_to_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RestoreToTime", value.into_expr())) }
-    /// `RestoreType`: text. Update: replacement.
+    /// `RestoreType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbcluster.html#cfn-neptune-dbcluster-restoretype)
     pub fn restore_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RestoreType", value.into_expr())) }
-    /// `ServerlessScalingConfiguration`: `ServerlessScalingConfiguration`. Update: in place.
+    /// `ServerlessScalingConfiguration`: `ServerlessScalingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbcluster.html#cfn-neptune-dbcluster-serverlessscalingconfiguration)
     pub fn serverless_scaling_configuration(self, value: impl Arg<db_cluster::ServerlessScalingConfiguration>) -> Self { Self(put(self.0, "ServerlessScalingConfiguration", value.into_expr())) }
-    /// `SnapshotIdentifier`: text. Update: replacement.
+    /// `SnapshotIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbcluster.html#cfn-neptune-dbcluster-snapshotidentifier)
     pub fn snapshot_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotIdentifier", value.into_expr())) }
-    /// `SourceDBClusterIdentifier`: text. Update: replacement.
+    /// `SourceDBClusterIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbcluster.html#cfn-neptune-dbcluster-sourcedbclusteridentifier)
     pub fn source_db_cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceDBClusterIdentifier", value.into_expr())) }
-    /// `StorageEncrypted`: boolean. Update: replacement.
+    /// `StorageEncrypted`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbcluster.html#cfn-neptune-dbcluster-storageencrypted)
     pub fn storage_encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StorageEncrypted", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbcluster.html#cfn-neptune-dbcluster-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `UseLatestRestorableTime`: boolean. Update: replacement.
+    /// `UseLatestRestorableTime`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbcluster.html#cfn-neptune-dbcluster-uselatestrestorabletime)
     pub fn use_latest_restorable_time(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseLatestRestorableTime", value.into_expr())) }
-    /// `VpcSecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    /// `VpcSecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbcluster.html#cfn-neptune-dbcluster-vpcsecuritygroupids)
     pub fn vpc_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "VpcSecurityGroupIds", value.into_expr())) }
 }
 impl Done for CfnDBClusterProps { fn into_props(self) -> Bag { self.0 } }
@@ -94,9 +94,9 @@ impl DBClusterRole {
     pub fn new() -> DBClusterRole<Missing<super::required::RoleArn>> { DBClusterRole(Bag::default(), Phase) }
 }
 impl<R0> DBClusterRole<R0> {
-    /// `FeatureName`: text. Update: in place.
+    /// `FeatureName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-neptune-dbcluster-dbclusterrole.html#cfn-neptune-dbcluster-dbclusterrole-featurename)
     pub fn feature_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FeatureName", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-neptune-dbcluster-dbclusterrole.html#cfn-neptune-dbcluster-dbclusterrole-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> DBClusterRole<Set> { DBClusterRole(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for DBClusterRole { fn into_props(self) -> Bag { self.0 } }
@@ -107,9 +107,9 @@ impl ServerlessScalingConfiguration {
     pub fn new() -> ServerlessScalingConfiguration<Missing<super::required::MaxCapacity>, Missing<super::required::MinCapacity>> { ServerlessScalingConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> ServerlessScalingConfiguration<R0, R1> {
-    /// `MaxCapacity`: number, required. Update: in place.
+    /// `MaxCapacity`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-neptune-dbcluster-serverlessscalingconfiguration.html#cfn-neptune-dbcluster-serverlessscalingconfiguration-maxcapacity)
     pub fn max_capacity(self, value: impl Arg<f64>) -> ServerlessScalingConfiguration<Set, R1> { ServerlessScalingConfiguration(put(self.0, "MaxCapacity", value.into_expr()), Phase) }
-    /// `MinCapacity`: number, required. Update: in place.
+    /// `MinCapacity`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-neptune-dbcluster-serverlessscalingconfiguration.html#cfn-neptune-dbcluster-serverlessscalingconfiguration-mincapacity)
     pub fn min_capacity(self, value: impl Arg<f64>) -> ServerlessScalingConfiguration<R0, Set> { ServerlessScalingConfiguration(put(self.0, "MinCapacity", value.into_expr()), Phase) }
 }
 impl Done for ServerlessScalingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -134,15 +134,15 @@ impl CfnDBClusterParameterGroupProps {
     pub fn new() -> CfnDBClusterParameterGroupProps<Missing<required::Description>, Missing<required::Family>, Missing<required::Parameters>> { CfnDBClusterParameterGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDBClusterParameterGroupProps<R0, R1, R2> {
-    /// `Description`: text, required. Update: replacement.
+    /// `Description`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbclusterparametergroup.html#cfn-neptune-dbclusterparametergroup-description)
     pub fn description(self, value: impl Arg<str>) -> CfnDBClusterParameterGroupProps<Set, R1, R2> { CfnDBClusterParameterGroupProps(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Family`: text, required. Update: replacement.
+    /// `Family`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbclusterparametergroup.html#cfn-neptune-dbclusterparametergroup-family)
     pub fn family(self, value: impl Arg<str>) -> CfnDBClusterParameterGroupProps<R0, Set, R2> { CfnDBClusterParameterGroupProps(put(self.0, "Family", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbclusterparametergroup.html#cfn-neptune-dbclusterparametergroup-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Parameters`: JSON, required. Update: in place.
+    /// `Parameters`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbclusterparametergroup.html#cfn-neptune-dbclusterparametergroup-parameters)
     pub fn parameters(self, value: impl Arg<Any>) -> CfnDBClusterParameterGroupProps<R0, R1, Set> { CfnDBClusterParameterGroupProps(put(self.0, "Parameters", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbclusterparametergroup.html#cfn-neptune-dbclusterparametergroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDBClusterParameterGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -155,9 +155,9 @@ impl CfnDBInstance {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDBInstanceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DBInstanceIdentifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Endpoint`: text.
+    /// The attribute `Endpoint`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbinstance.html#Endpoint-fn::getatt)
     pub fn attr_endpoint(&self) -> Val<str> { self.0.get_att("Endpoint") }
-    /// The attribute `Port`: text.
+    /// The attribute `Port`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbinstance.html#Port-fn::getatt)
     pub fn attr_port(&self) -> Val<str> { self.0.get_att("Port") }
 }
 impl Parent for CfnDBInstance { fn node(&self) -> &Place { &self.0 } }
@@ -168,29 +168,29 @@ impl CfnDBInstanceProps {
     pub fn new() -> CfnDBInstanceProps<Missing<required::DBInstanceClass>> { CfnDBInstanceProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDBInstanceProps<R0> {
-    /// `AllowMajorVersionUpgrade`: boolean. Update: in place.
+    /// `AllowMajorVersionUpgrade`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbinstance.html#cfn-neptune-dbinstance-allowmajorversionupgrade)
     pub fn allow_major_version_upgrade(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowMajorVersionUpgrade", value.into_expr()), Phase) }
-    /// `AutoMinorVersionUpgrade`: boolean. Update: in place.
+    /// `AutoMinorVersionUpgrade`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbinstance.html#cfn-neptune-dbinstance-autominorversionupgrade)
     pub fn auto_minor_version_upgrade(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoMinorVersionUpgrade", value.into_expr()), Phase) }
-    /// `AvailabilityZone`: text. Update: replacement.
+    /// `AvailabilityZone`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbinstance.html#cfn-neptune-dbinstance-availabilityzone)
     pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr()), Phase) }
-    /// `DBClusterIdentifier`: text. Update: replacement.
+    /// `DBClusterIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbinstance.html#cfn-neptune-dbinstance-dbclusteridentifier)
     pub fn db_cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBClusterIdentifier", value.into_expr()), Phase) }
-    /// `DBInstanceClass`: text, required. Update: in place.
+    /// `DBInstanceClass`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbinstance.html#cfn-neptune-dbinstance-dbinstanceclass)
     pub fn db_instance_class(self, value: impl Arg<str>) -> CfnDBInstanceProps<Set> { CfnDBInstanceProps(put(self.0, "DBInstanceClass", value.into_expr()), Phase) }
-    /// `DBInstanceIdentifier`: text. Update: replacement.
+    /// `DBInstanceIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbinstance.html#cfn-neptune-dbinstance-dbinstanceidentifier)
     pub fn db_instance_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBInstanceIdentifier", value.into_expr()), Phase) }
-    /// `DBParameterGroupName`: text. Update: in place.
+    /// `DBParameterGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbinstance.html#cfn-neptune-dbinstance-dbparametergroupname)
     pub fn db_parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBParameterGroupName", value.into_expr()), Phase) }
-    /// `DBSnapshotIdentifier`: text. Update: replacement. AWS advises against it.
+    /// `DBSnapshotIdentifier`: text. Update: replacement. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbinstance.html#cfn-neptune-dbinstance-dbsnapshotidentifier)
     pub fn db_snapshot_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBSnapshotIdentifier", value.into_expr()), Phase) }
-    /// `DBSubnetGroupName`: text. Update: replacement.
+    /// `DBSubnetGroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbinstance.html#cfn-neptune-dbinstance-dbsubnetgroupname)
     pub fn db_subnet_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBSubnetGroupName", value.into_expr()), Phase) }
-    /// `PreferredMaintenanceWindow`: text. Update: in place.
+    /// `PreferredMaintenanceWindow`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbinstance.html#cfn-neptune-dbinstance-preferredmaintenancewindow)
     pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value.into_expr()), Phase) }
-    /// `PubliclyAccessible`: boolean. Update: in place.
+    /// `PubliclyAccessible`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbinstance.html#cfn-neptune-dbinstance-publiclyaccessible)
     pub fn publicly_accessible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PubliclyAccessible", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbinstance.html#cfn-neptune-dbinstance-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDBInstanceProps { fn into_props(self) -> Bag { self.0 } }
@@ -212,15 +212,15 @@ impl CfnDBParameterGroupProps {
     pub fn new() -> CfnDBParameterGroupProps<Missing<required::Description>, Missing<required::Family>, Missing<required::Parameters>> { CfnDBParameterGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDBParameterGroupProps<R0, R1, R2> {
-    /// `Description`: text, required. Update: replacement.
+    /// `Description`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbparametergroup.html#cfn-neptune-dbparametergroup-description)
     pub fn description(self, value: impl Arg<str>) -> CfnDBParameterGroupProps<Set, R1, R2> { CfnDBParameterGroupProps(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Family`: text, required. Update: replacement.
+    /// `Family`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbparametergroup.html#cfn-neptune-dbparametergroup-family)
     pub fn family(self, value: impl Arg<str>) -> CfnDBParameterGroupProps<R0, Set, R2> { CfnDBParameterGroupProps(put(self.0, "Family", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbparametergroup.html#cfn-neptune-dbparametergroup-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Parameters`: JSON, required. Update: in place.
+    /// `Parameters`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbparametergroup.html#cfn-neptune-dbparametergroup-parameters)
     pub fn parameters(self, value: impl Arg<Any>) -> CfnDBParameterGroupProps<R0, R1, Set> { CfnDBParameterGroupProps(put(self.0, "Parameters", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbparametergroup.html#cfn-neptune-dbparametergroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDBParameterGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -242,13 +242,13 @@ impl CfnDBSubnetGroupProps {
     pub fn new() -> CfnDBSubnetGroupProps<Missing<required::DBSubnetGroupDescription>, Missing<required::SubnetIds>> { CfnDBSubnetGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDBSubnetGroupProps<R0, R1> {
-    /// `DBSubnetGroupDescription`: text, required. Update: in place.
+    /// `DBSubnetGroupDescription`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbsubnetgroup.html#cfn-neptune-dbsubnetgroup-dbsubnetgroupdescription)
     pub fn db_subnet_group_description(self, value: impl Arg<str>) -> CfnDBSubnetGroupProps<Set, R1> { CfnDBSubnetGroupProps(put(self.0, "DBSubnetGroupDescription", value.into_expr()), Phase) }
-    /// `DBSubnetGroupName`: text. Update: replacement.
+    /// `DBSubnetGroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbsubnetgroup.html#cfn-neptune-dbsubnetgroup-dbsubnetgroupname)
     pub fn db_subnet_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBSubnetGroupName", value.into_expr()), Phase) }
-    /// `SubnetIds`: list of text, required. Update: in place.
+    /// `SubnetIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbsubnetgroup.html#cfn-neptune-dbsubnetgroup-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> CfnDBSubnetGroupProps<R0, Set> { CfnDBSubnetGroupProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbsubnetgroup.html#cfn-neptune-dbsubnetgroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDBSubnetGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -270,19 +270,19 @@ impl CfnEventSubscriptionProps {
     pub fn new() -> CfnEventSubscriptionProps<Missing<required::SnsTopicArn>> { CfnEventSubscriptionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnEventSubscriptionProps<R0> {
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-eventsubscription.html#cfn-neptune-eventsubscription-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `EventCategories`: list of text. Update: in place.
+    /// `EventCategories`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-eventsubscription.html#cfn-neptune-eventsubscription-eventcategories)
     pub fn event_categories(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EventCategories", value.into_expr()), Phase) }
-    /// `SnsTopicArn`: `SnsTopicArn`, required. Update: replacement.
+    /// `SnsTopicArn`: `SnsTopicArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-eventsubscription.html#cfn-neptune-eventsubscription-snstopicarn)
     pub fn sns_topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> CfnEventSubscriptionProps<Set> { CfnEventSubscriptionProps(put(self.0, "SnsTopicArn", value.into_expr()), Phase) }
-    /// `SourceIds`: list of text. Update: in place.
+    /// `SourceIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-eventsubscription.html#cfn-neptune-eventsubscription-sourceids)
     pub fn source_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SourceIds", value.into_expr()), Phase) }
-    /// `SourceType`: text. Update: in place.
+    /// `SourceType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-eventsubscription.html#cfn-neptune-eventsubscription-sourcetype)
     pub fn source_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceType", value.into_expr()), Phase) }
-    /// `SubscriptionName`: text. Update: replacement.
+    /// `SubscriptionName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-eventsubscription.html#cfn-neptune-eventsubscription-subscriptionname)
     pub fn subscription_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubscriptionName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-eventsubscription.html#cfn-neptune-eventsubscription-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnEventSubscriptionProps { fn into_props(self) -> Bag { self.0 } }
@@ -302,19 +302,19 @@ impl Parent for CfnGlobalCluster { fn node(&self) -> &Place { &self.0 } }
 impl CfnGlobalClusterProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DeletionProtection`: boolean. Update: in place.
+    /// `DeletionProtection`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-globalcluster.html#cfn-neptune-globalcluster-deletionprotection)
     pub fn deletion_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtection", value.into_expr())) }
-    /// `Engine`: `Engine`. Update: replacement.
+    /// `Engine`: `Engine`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-globalcluster.html#cfn-neptune-globalcluster-engine)
     pub fn engine(self, value: impl Arg<global_cluster::Engine>) -> Self { Self(put(self.0, "Engine", value.into_expr())) }
-    /// `EngineVersion`: text. Update: in place.
+    /// `EngineVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-globalcluster.html#cfn-neptune-globalcluster-engineversion)
     pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr())) }
-    /// `GlobalClusterIdentifier`: text. Update: replacement.
+    /// `GlobalClusterIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-globalcluster.html#cfn-neptune-globalcluster-globalclusteridentifier)
     pub fn global_cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlobalClusterIdentifier", value.into_expr())) }
-    /// `SourceDBClusterIdentifier`: text. Update: replacement.
+    /// `SourceDBClusterIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-globalcluster.html#cfn-neptune-globalcluster-sourcedbclusteridentifier)
     pub fn source_db_cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceDBClusterIdentifier", value.into_expr())) }
-    /// `StorageEncrypted`: boolean. Update: replacement.
+    /// `StorageEncrypted`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-globalcluster.html#cfn-neptune-globalcluster-storageencrypted)
     pub fn storage_encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StorageEncrypted", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-globalcluster.html#cfn-neptune-globalcluster-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnGlobalClusterProps { fn into_props(self) -> Bag { self.0 } }

@@ -13,11 +13,11 @@ impl CfnGraph {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGraphProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `GraphId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Endpoint`: text.
+    /// The attribute `Endpoint`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptunegraph-graph.html#Endpoint-fn::getatt)
     pub fn attr_endpoint(&self) -> Val<str> { self.0.get_att("Endpoint") }
-    /// The attribute `GraphArn`: `OtherArn`.
+    /// The attribute `GraphArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptunegraph-graph.html#GraphArn-fn::getatt)
     pub fn attr_graph_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("GraphArn") }
-    /// The attribute `GraphId`: text.
+    /// The attribute `GraphId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptunegraph-graph.html#GraphId-fn::getatt)
     pub fn attr_graph_id(&self) -> Val<str> { self.0.get_att("GraphId") }
 }
 impl Parent for CfnGraph { fn node(&self) -> &Place { &self.0 } }
@@ -28,23 +28,23 @@ impl CfnGraphProps {
     pub fn new() -> CfnGraphProps<Missing<required::ProvisionedMemory>> { CfnGraphProps(Bag::default(), Phase) }
 }
 impl<R0> CfnGraphProps<R0> {
-    /// `DeletionProtection`: boolean. Update: in place.
+    /// `DeletionProtection`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptunegraph-graph.html#cfn-neptunegraph-graph-deletionprotection)
     pub fn deletion_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtection", value.into_expr()), Phase) }
-    /// `GraphName`: text. Update: replacement.
+    /// `GraphName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptunegraph-graph.html#cfn-neptunegraph-graph-graphname)
     pub fn graph_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GraphName", value.into_expr()), Phase) }
-    /// `ImportTask`: `ImportTask`. Update: replacement.
+    /// `ImportTask`: `ImportTask`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptunegraph-graph.html#cfn-neptunegraph-graph-importtask)
     pub fn import_task(self, value: impl Arg<graph::ImportTask>) -> Self { Self(put(self.0, "ImportTask", value.into_expr()), Phase) }
-    /// `KmsKeyIdentifier`: text. Update: replacement.
+    /// `KmsKeyIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptunegraph-graph.html#cfn-neptunegraph-graph-kmskeyidentifier)
     pub fn kms_key_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyIdentifier", value.into_expr()), Phase) }
-    /// `ProvisionedMemory`: integer, required. Update: in place.
+    /// `ProvisionedMemory`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptunegraph-graph.html#cfn-neptunegraph-graph-provisionedmemory)
     pub fn provisioned_memory(self, value: impl Arg<i64>) -> CfnGraphProps<Set> { CfnGraphProps(put(self.0, "ProvisionedMemory", value.into_expr()), Phase) }
-    /// `PublicConnectivity`: boolean. Update: in place.
+    /// `PublicConnectivity`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptunegraph-graph.html#cfn-neptunegraph-graph-publicconnectivity)
     pub fn public_connectivity(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PublicConnectivity", value.into_expr()), Phase) }
-    /// `ReplicaCount`: integer. Update: replacement.
+    /// `ReplicaCount`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptunegraph-graph.html#cfn-neptunegraph-graph-replicacount)
     pub fn replica_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReplicaCount", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptunegraph-graph.html#cfn-neptunegraph-graph-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VectorSearchConfiguration`: `VectorSearchConfiguration`. Update: replacement.
+    /// `VectorSearchConfiguration`: `VectorSearchConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptunegraph-graph.html#cfn-neptunegraph-graph-vectorsearchconfiguration)
     pub fn vector_search_configuration(self, value: impl Arg<graph::VectorSearchConfiguration>) -> Self { Self(put(self.0, "VectorSearchConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnGraphProps { fn into_props(self) -> Bag { self.0 } }
@@ -56,7 +56,7 @@ use crate::cfn::support::*;
 impl ImportOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Neptune`: `NeptuneImportOptions`. Update: replacement.
+    /// `Neptune`: `NeptuneImportOptions`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-neptunegraph-graph-importoptions.html#cfn-neptunegraph-graph-importoptions-neptune)
     pub fn neptune(self, value: impl Arg<NeptuneImportOptions>) -> Self { Self(put(self.0, "Neptune", value.into_expr())) }
 }
 impl Done for ImportOptions { fn into_props(self) -> Bag { self.0 } }
@@ -67,23 +67,23 @@ impl ImportTask {
     pub fn new() -> ImportTask<Missing<super::required::RoleArn>, Missing<super::required::Source>> { ImportTask(Bag::default(), Phase) }
 }
 impl<R0, R1> ImportTask<R0, R1> {
-    /// `BlankNodeHandling`: `BlankNodeHandling`. Update: replacement.
+    /// `BlankNodeHandling`: `BlankNodeHandling`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-neptunegraph-graph-importtask.html#cfn-neptunegraph-graph-importtask-blanknodehandling)
     pub fn blank_node_handling(self, value: impl Arg<BlankNodeHandling>) -> Self { Self(put(self.0, "BlankNodeHandling", value.into_expr()), Phase) }
-    /// `FailOnError`: boolean. Update: replacement.
+    /// `FailOnError`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-neptunegraph-graph-importtask.html#cfn-neptunegraph-graph-importtask-failonerror)
     pub fn fail_on_error(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FailOnError", value.into_expr()), Phase) }
-    /// `Format`: `Format`. Update: replacement.
+    /// `Format`: `Format`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-neptunegraph-graph-importtask.html#cfn-neptunegraph-graph-importtask-format)
     pub fn format(self, value: impl Arg<Format>) -> Self { Self(put(self.0, "Format", value.into_expr()), Phase) }
-    /// `ImportOptions`: `ImportOptions`. Update: replacement.
+    /// `ImportOptions`: `ImportOptions`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-neptunegraph-graph-importtask.html#cfn-neptunegraph-graph-importtask-importoptions)
     pub fn import_options(self, value: impl Arg<ImportOptions>) -> Self { Self(put(self.0, "ImportOptions", value.into_expr()), Phase) }
-    /// `MaxProvisionedMemory`: integer. Update: replacement.
+    /// `MaxProvisionedMemory`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-neptunegraph-graph-importtask.html#cfn-neptunegraph-graph-importtask-maxprovisionedmemory)
     pub fn max_provisioned_memory(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxProvisionedMemory", value.into_expr()), Phase) }
-    /// `MinProvisionedMemory`: integer. Update: replacement.
+    /// `MinProvisionedMemory`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-neptunegraph-graph-importtask.html#cfn-neptunegraph-graph-importtask-minprovisionedmemory)
     pub fn min_provisioned_memory(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinProvisionedMemory", value.into_expr()), Phase) }
-    /// `ParquetType`: `ParquetType`. Update: replacement.
+    /// `ParquetType`: `ParquetType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-neptunegraph-graph-importtask.html#cfn-neptunegraph-graph-importtask-parquettype)
     pub fn parquet_type(self, value: impl Arg<ParquetType>) -> Self { Self(put(self.0, "ParquetType", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: replacement.
+    /// `RoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-neptunegraph-graph-importtask.html#cfn-neptunegraph-graph-importtask-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> ImportTask<Set, R1> { ImportTask(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `Source`: text, required. Update: replacement.
+    /// `Source`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-neptunegraph-graph-importtask.html#cfn-neptunegraph-graph-importtask-source)
     pub fn source(self, value: impl Arg<str>) -> ImportTask<R0, Set> { ImportTask(put(self.0, "Source", value.into_expr()), Phase) }
 }
 impl Done for ImportTask { fn into_props(self) -> Bag { self.0 } }
@@ -94,13 +94,13 @@ impl NeptuneImportOptions {
     pub fn new() -> NeptuneImportOptions<Missing<super::required::S3ExportKmsKeyId>, Missing<super::required::S3ExportPath>> { NeptuneImportOptions(Bag::default(), Phase) }
 }
 impl<R0, R1> NeptuneImportOptions<R0, R1> {
-    /// `PreserveDefaultVertexLabels`: boolean. Update: replacement.
+    /// `PreserveDefaultVertexLabels`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-neptunegraph-graph-neptuneimportoptions.html#cfn-neptunegraph-graph-neptuneimportoptions-preservedefaultvertexlabels)
     pub fn preserve_default_vertex_labels(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PreserveDefaultVertexLabels", value.into_expr()), Phase) }
-    /// `PreserveEdgeIds`: boolean. Update: replacement.
+    /// `PreserveEdgeIds`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-neptunegraph-graph-neptuneimportoptions.html#cfn-neptunegraph-graph-neptuneimportoptions-preserveedgeids)
     pub fn preserve_edge_ids(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PreserveEdgeIds", value.into_expr()), Phase) }
-    /// `S3ExportKmsKeyId`: text, required. Update: replacement.
+    /// `S3ExportKmsKeyId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-neptunegraph-graph-neptuneimportoptions.html#cfn-neptunegraph-graph-neptuneimportoptions-s3exportkmskeyid)
     pub fn s3_export_kms_key_id(self, value: impl Arg<str>) -> NeptuneImportOptions<Set, R1> { NeptuneImportOptions(put(self.0, "S3ExportKmsKeyId", value.into_expr()), Phase) }
-    /// `S3ExportPath`: text, required. Update: replacement.
+    /// `S3ExportPath`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-neptunegraph-graph-neptuneimportoptions.html#cfn-neptunegraph-graph-neptuneimportoptions-s3exportpath)
     pub fn s3_export_path(self, value: impl Arg<str>) -> NeptuneImportOptions<R0, Set> { NeptuneImportOptions(put(self.0, "S3ExportPath", value.into_expr()), Phase) }
 }
 impl Done for NeptuneImportOptions { fn into_props(self) -> Bag { self.0 } }
@@ -111,7 +111,7 @@ impl VectorSearchConfiguration {
     pub fn new() -> VectorSearchConfiguration<Missing<super::required::VectorSearchDimension>> { VectorSearchConfiguration(Bag::default(), Phase) }
 }
 impl<R0> VectorSearchConfiguration<R0> {
-    /// `VectorSearchDimension`: integer, required. Update: replacement.
+    /// `VectorSearchDimension`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-neptunegraph-graph-vectorsearchconfiguration.html#cfn-neptunegraph-graph-vectorsearchconfiguration-vectorsearchdimension)
     pub fn vector_search_dimension(self, value: impl Arg<i64>) -> VectorSearchConfiguration<Set> { VectorSearchConfiguration(put(self.0, "VectorSearchDimension", value.into_expr()), Phase) }
 }
 impl Done for VectorSearchConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -131,15 +131,15 @@ impl CfnGraphSnapshot {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGraphSnapshotProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptunegraph-graphsnapshot.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptunegraph-graphsnapshot.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `KmsKeyIdentifier`: text.
+    /// The attribute `KmsKeyIdentifier`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptunegraph-graphsnapshot.html#KmsKeyIdentifier-fn::getatt)
     pub fn attr_kms_key_identifier(&self) -> Val<str> { self.0.get_att("KmsKeyIdentifier") }
-    /// The attribute `SnapshotCreateTime`: text.
+    /// The attribute `SnapshotCreateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptunegraph-graphsnapshot.html#SnapshotCreateTime-fn::getatt)
     pub fn attr_snapshot_create_time(&self) -> Val<str> { self.0.get_att("SnapshotCreateTime") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptunegraph-graphsnapshot.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnGraphSnapshot { fn node(&self) -> &Place { &self.0 } }
@@ -150,11 +150,11 @@ impl CfnGraphSnapshotProps {
     pub fn new() -> CfnGraphSnapshotProps<Missing<required::GraphIdentifier>, Missing<required::SnapshotName>> { CfnGraphSnapshotProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnGraphSnapshotProps<R0, R1> {
-    /// `GraphIdentifier`: text, required. Update: replacement.
+    /// `GraphIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptunegraph-graphsnapshot.html#cfn-neptunegraph-graphsnapshot-graphidentifier)
     pub fn graph_identifier(self, value: impl Arg<str>) -> CfnGraphSnapshotProps<Set, R1> { CfnGraphSnapshotProps(put(self.0, "GraphIdentifier", value.into_expr()), Phase) }
-    /// `SnapshotName`: text, required. Update: replacement.
+    /// `SnapshotName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptunegraph-graphsnapshot.html#cfn-neptunegraph-graphsnapshot-snapshotname)
     pub fn snapshot_name(self, value: impl Arg<str>) -> CfnGraphSnapshotProps<R0, Set> { CfnGraphSnapshotProps(put(self.0, "SnapshotName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptunegraph-graphsnapshot.html#cfn-neptunegraph-graphsnapshot-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnGraphSnapshotProps { fn into_props(self) -> Bag { self.0 } }
@@ -167,9 +167,9 @@ impl CfnPrivateGraphEndpoint {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPrivateGraphEndpointProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PrivateGraphEndpointIdentifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `PrivateGraphEndpointIdentifier`: text.
+    /// The attribute `PrivateGraphEndpointIdentifier`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptunegraph-privategraphendpoint.html#PrivateGraphEndpointIdentifier-fn::getatt)
     pub fn attr_private_graph_endpoint_identifier(&self) -> Val<str> { self.0.get_att("PrivateGraphEndpointIdentifier") }
-    /// The attribute `VpcEndpointId`: text.
+    /// The attribute `VpcEndpointId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptunegraph-privategraphendpoint.html#VpcEndpointId-fn::getatt)
     pub fn attr_vpc_endpoint_id(&self) -> Val<str> { self.0.get_att("VpcEndpointId") }
 }
 impl Parent for CfnPrivateGraphEndpoint { fn node(&self) -> &Place { &self.0 } }
@@ -180,13 +180,13 @@ impl CfnPrivateGraphEndpointProps {
     pub fn new() -> CfnPrivateGraphEndpointProps<Missing<required::GraphIdentifier>, Missing<required::VpcId>> { CfnPrivateGraphEndpointProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnPrivateGraphEndpointProps<R0, R1> {
-    /// `GraphIdentifier`: text, required. Update: replacement.
+    /// `GraphIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptunegraph-privategraphendpoint.html#cfn-neptunegraph-privategraphendpoint-graphidentifier)
     pub fn graph_identifier(self, value: impl Arg<str>) -> CfnPrivateGraphEndpointProps<Set, R1> { CfnPrivateGraphEndpointProps(put(self.0, "GraphIdentifier", value.into_expr()), Phase) }
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptunegraph-privategraphendpoint.html#cfn-neptunegraph-privategraphendpoint-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `SubnetIds`: list of text. Update: replacement.
+    /// `SubnetIds`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptunegraph-privategraphendpoint.html#cfn-neptunegraph-privategraphendpoint-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr()), Phase) }
-    /// `VpcId`: `Ec2VpcId`, required. Update: replacement.
+    /// `VpcId`: `Ec2VpcId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptunegraph-privategraphendpoint.html#cfn-neptunegraph-privategraphendpoint-vpcid)
     pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnPrivateGraphEndpointProps<R0, Set> { CfnPrivateGraphEndpointProps(put(self.0, "VpcId", value.into_expr()), Phase) }
 }
 impl Done for CfnPrivateGraphEndpointProps { fn into_props(self) -> Bag { self.0 } }

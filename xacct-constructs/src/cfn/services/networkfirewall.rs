@@ -13,11 +13,11 @@ impl CfnContainerAssociation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnContainerAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ContainerAssociationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ContainerAssociationArn`: `OtherArn`.
+    /// The attribute `ContainerAssociationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-containerassociation.html#ContainerAssociationArn-fn::getatt)
     pub fn attr_container_association_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ContainerAssociationArn") }
-    /// The attribute `ResolvedCidrCount`: integer.
+    /// The attribute `ResolvedCidrCount`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-containerassociation.html#ResolvedCidrCount-fn::getatt)
     pub fn attr_resolved_cidr_count(&self) -> Val<i64> { self.0.get_att("ResolvedCidrCount") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-containerassociation.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnContainerAssociation { fn node(&self) -> &Place { &self.0 } }
@@ -28,15 +28,15 @@ impl CfnContainerAssociationProps {
     pub fn new() -> CfnContainerAssociationProps<Missing<required::ContainerAssociationName>, Missing<required::ContainerMonitoringConfigurations>, Missing<required::Type>> { CfnContainerAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnContainerAssociationProps<R0, R1, R2> {
-    /// `ContainerAssociationName`: text, required. Update: replacement.
+    /// `ContainerAssociationName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-containerassociation.html#cfn-networkfirewall-containerassociation-containerassociationname)
     pub fn container_association_name(self, value: impl Arg<str>) -> CfnContainerAssociationProps<Set, R1, R2> { CfnContainerAssociationProps(put(self.0, "ContainerAssociationName", value.into_expr()), Phase) }
-    /// `ContainerMonitoringConfigurations`: list of `ContainerMonitoringConfiguration`, required. Update: in place.
+    /// `ContainerMonitoringConfigurations`: list of `ContainerMonitoringConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-containerassociation.html#cfn-networkfirewall-containerassociation-containermonitoringconfigurations)
     pub fn container_monitoring_configurations(self, value: impl Arg<Arr<container_association::ContainerMonitoringConfiguration>>) -> CfnContainerAssociationProps<R0, Set, R2> { CfnContainerAssociationProps(put(self.0, "ContainerMonitoringConfigurations", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-containerassociation.html#cfn-networkfirewall-containerassociation-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-containerassociation.html#cfn-networkfirewall-containerassociation-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: replacement.
+    /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-containerassociation.html#cfn-networkfirewall-containerassociation-type)
     pub fn type_(self, value: impl Arg<container_association::Type>) -> CfnContainerAssociationProps<R0, R1, Set> { CfnContainerAssociationProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnContainerAssociationProps { fn into_props(self) -> Bag { self.0 } }
@@ -50,9 +50,9 @@ impl ContainerAttribute {
     pub fn new() -> ContainerAttribute<Missing<super::required::Key>, Missing<super::required::Value>> { ContainerAttribute(Bag::default(), Phase) }
 }
 impl<R0, R1> ContainerAttribute<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-containerassociation-containerattribute.html#cfn-networkfirewall-containerassociation-containerattribute-key)
     pub fn key(self, value: impl Arg<str>) -> ContainerAttribute<Set, R1> { ContainerAttribute(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-containerassociation-containerattribute.html#cfn-networkfirewall-containerassociation-containerattribute-value)
     pub fn value(self, value: impl Arg<str>) -> ContainerAttribute<R0, Set> { ContainerAttribute(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ContainerAttribute { fn into_props(self) -> Bag { self.0 } }
@@ -63,9 +63,9 @@ impl ContainerMonitoringConfiguration {
     pub fn new() -> ContainerMonitoringConfiguration<Missing<super::required::ClusterArn>> { ContainerMonitoringConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ContainerMonitoringConfiguration<R0> {
-    /// `AttributeFilters`: list of `ContainerAttribute`. Update: in place.
+    /// `AttributeFilters`: list of `ContainerAttribute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-containerassociation-containermonitoringconfiguration.html#cfn-networkfirewall-containerassociation-containermonitoringconfiguration-attributefilters)
     pub fn attribute_filters(self, value: impl Arg<Arr<ContainerAttribute>>) -> Self { Self(put(self.0, "AttributeFilters", value.into_expr()), Phase) }
-    /// `ClusterArn`: text, required. Update: in place.
+    /// `ClusterArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-containerassociation-containermonitoringconfiguration.html#cfn-networkfirewall-containerassociation-containermonitoringconfiguration-clusterarn)
     pub fn cluster_arn(self, value: impl Arg<str>) -> ContainerMonitoringConfiguration<Set> { ContainerMonitoringConfiguration(put(self.0, "ClusterArn", value.into_expr()), Phase) }
 }
 impl Done for ContainerMonitoringConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -81,13 +81,13 @@ impl CfnFirewall {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFirewallProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `FirewallArn`.
     pub fn reference(&self) -> Val<kind::NetworkFirewallFirewallArn> { self.0.reference() }
-    /// The attribute `EndpointIds`: list of text.
+    /// The attribute `EndpointIds`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-firewall.html#EndpointIds-fn::getatt)
     pub fn attr_endpoint_ids(&self) -> Val<Arr<str>> { self.0.get_att("EndpointIds") }
-    /// The attribute `FirewallArn`: `NetworkFirewallFirewallArn`.
+    /// The attribute `FirewallArn`: `NetworkFirewallFirewallArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-firewall.html#FirewallArn-fn::getatt)
     pub fn attr_firewall_arn(&self) -> Val<kind::NetworkFirewallFirewallArn> { self.0.get_att("FirewallArn") }
-    /// The attribute `FirewallId`: text.
+    /// The attribute `FirewallId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-firewall.html#FirewallId-fn::getatt)
     pub fn attr_firewall_id(&self) -> Val<str> { self.0.get_att("FirewallId") }
-    /// The attribute `TransitGatewayAttachmentId`: text.
+    /// The attribute `TransitGatewayAttachmentId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-firewall.html#TransitGatewayAttachmentId-fn::getatt)
     pub fn attr_transit_gateway_attachment_id(&self) -> Val<str> { self.0.get_att("TransitGatewayAttachmentId") }
 }
 impl Parent for CfnFirewall { fn node(&self) -> &Place { &self.0 } }
@@ -98,31 +98,31 @@ impl CfnFirewallProps {
     pub fn new() -> CfnFirewallProps<Missing<required::FirewallName>, Missing<required::FirewallPolicyArn>> { CfnFirewallProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnFirewallProps<R0, R1> {
-    /// `AvailabilityZoneChangeProtection`: boolean. Update: in place.
+    /// `AvailabilityZoneChangeProtection`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-firewall.html#cfn-networkfirewall-firewall-availabilityzonechangeprotection)
     pub fn availability_zone_change_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AvailabilityZoneChangeProtection", value.into_expr()), Phase) }
-    /// `AvailabilityZoneMappings`: list of `AvailabilityZoneMapping`. Update: in place.
+    /// `AvailabilityZoneMappings`: list of `AvailabilityZoneMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-firewall.html#cfn-networkfirewall-firewall-availabilityzonemappings)
     pub fn availability_zone_mappings(self, value: impl Arg<Arr<firewall::AvailabilityZoneMapping>>) -> Self { Self(put(self.0, "AvailabilityZoneMappings", value.into_expr()), Phase) }
-    /// `DeleteProtection`: boolean. Update: in place.
+    /// `DeleteProtection`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-firewall.html#cfn-networkfirewall-firewall-deleteprotection)
     pub fn delete_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteProtection", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-firewall.html#cfn-networkfirewall-firewall-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `EnabledAnalysisTypes`: list of `EnabledAnalysisTypes`. Update: in place.
+    /// `EnabledAnalysisTypes`: list of `EnabledAnalysisTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-firewall.html#cfn-networkfirewall-firewall-enabledanalysistypes)
     pub fn enabled_analysis_types(self, value: impl Arg<Arr<firewall::EnabledAnalysisTypes>>) -> Self { Self(put(self.0, "EnabledAnalysisTypes", value.into_expr()), Phase) }
-    /// `FirewallName`: text, required. Update: replacement.
+    /// `FirewallName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-firewall.html#cfn-networkfirewall-firewall-firewallname)
     pub fn firewall_name(self, value: impl Arg<str>) -> CfnFirewallProps<Set, R1> { CfnFirewallProps(put(self.0, "FirewallName", value.into_expr()), Phase) }
-    /// `FirewallPolicyArn`: `NetworkFirewallFirewallPolicyArn`, required. Update: in place.
+    /// `FirewallPolicyArn`: `NetworkFirewallFirewallPolicyArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-firewall.html#cfn-networkfirewall-firewall-firewallpolicyarn)
     pub fn firewall_policy_arn(self, value: impl Arg<kind::NetworkFirewallFirewallPolicyArn>) -> CfnFirewallProps<R0, Set> { CfnFirewallProps(put(self.0, "FirewallPolicyArn", value.into_expr()), Phase) }
-    /// `FirewallPolicyChangeProtection`: boolean. Update: in place.
+    /// `FirewallPolicyChangeProtection`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-firewall.html#cfn-networkfirewall-firewall-firewallpolicychangeprotection)
     pub fn firewall_policy_change_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FirewallPolicyChangeProtection", value.into_expr()), Phase) }
-    /// `SubnetChangeProtection`: boolean. Update: in place.
+    /// `SubnetChangeProtection`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-firewall.html#cfn-networkfirewall-firewall-subnetchangeprotection)
     pub fn subnet_change_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SubnetChangeProtection", value.into_expr()), Phase) }
-    /// `SubnetMappings`: list of `SubnetMapping`. Update: in place.
+    /// `SubnetMappings`: list of `SubnetMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-firewall.html#cfn-networkfirewall-firewall-subnetmappings)
     pub fn subnet_mappings(self, value: impl Arg<Arr<firewall::SubnetMapping>>) -> Self { Self(put(self.0, "SubnetMappings", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-firewall.html#cfn-networkfirewall-firewall-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TransitGatewayId`: text. Update: in place.
+    /// `TransitGatewayId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-firewall.html#cfn-networkfirewall-firewall-transitgatewayid)
     pub fn transit_gateway_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TransitGatewayId", value.into_expr()), Phase) }
-    /// `VpcId`: `Ec2VpcId`. Update: replacement.
+    /// `VpcId`: `Ec2VpcId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-firewall.html#cfn-networkfirewall-firewall-vpcid)
     pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value.into_expr()), Phase) }
 }
 impl Done for CfnFirewallProps { fn into_props(self) -> Bag { self.0 } }
@@ -136,7 +136,7 @@ impl AvailabilityZoneMapping {
     pub fn new() -> AvailabilityZoneMapping<Missing<super::required::AvailabilityZone>> { AvailabilityZoneMapping(Bag::default(), Phase) }
 }
 impl<R0> AvailabilityZoneMapping<R0> {
-    /// `AvailabilityZone`: text, required. Update: in place.
+    /// `AvailabilityZone`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewall-availabilityzonemapping.html#cfn-networkfirewall-firewall-availabilityzonemapping-availabilityzone)
     pub fn availability_zone(self, value: impl Arg<str>) -> AvailabilityZoneMapping<Set> { AvailabilityZoneMapping(put(self.0, "AvailabilityZone", value.into_expr()), Phase) }
 }
 impl Done for AvailabilityZoneMapping { fn into_props(self) -> Bag { self.0 } }
@@ -147,9 +147,9 @@ impl SubnetMapping {
     pub fn new() -> SubnetMapping<Missing<super::required::SubnetId>> { SubnetMapping(Bag::default(), Phase) }
 }
 impl<R0> SubnetMapping<R0> {
-    /// `IPAddressType`: text. Update: in place.
+    /// `IPAddressType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewall-subnetmapping.html#cfn-networkfirewall-firewall-subnetmapping-ipaddresstype)
     pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IPAddressType", value.into_expr()), Phase) }
-    /// `SubnetId`: `Ec2SubnetId`, required. Update: in place.
+    /// `SubnetId`: `Ec2SubnetId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewall-subnetmapping.html#cfn-networkfirewall-firewall-subnetmapping-subnetid)
     pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> SubnetMapping<Set> { SubnetMapping(put(self.0, "SubnetId", value.into_expr()), Phase) }
 }
 impl Done for SubnetMapping { fn into_props(self) -> Bag { self.0 } }
@@ -165,9 +165,9 @@ impl CfnFirewallPolicy {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFirewallPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `FirewallPolicyArn`.
     pub fn reference(&self) -> Val<kind::NetworkFirewallFirewallPolicyArn> { self.0.reference() }
-    /// The attribute `FirewallPolicyArn`: `NetworkFirewallFirewallPolicyArn`.
+    /// The attribute `FirewallPolicyArn`: `NetworkFirewallFirewallPolicyArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-firewallpolicy.html#FirewallPolicyArn-fn::getatt)
     pub fn attr_firewall_policy_arn(&self) -> Val<kind::NetworkFirewallFirewallPolicyArn> { self.0.get_att("FirewallPolicyArn") }
-    /// The attribute `FirewallPolicyId`: text.
+    /// The attribute `FirewallPolicyId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-firewallpolicy.html#FirewallPolicyId-fn::getatt)
     pub fn attr_firewall_policy_id(&self) -> Val<str> { self.0.get_att("FirewallPolicyId") }
 }
 impl Parent for CfnFirewallPolicy { fn node(&self) -> &Place { &self.0 } }
@@ -178,13 +178,13 @@ impl CfnFirewallPolicyProps {
     pub fn new() -> CfnFirewallPolicyProps<Missing<required::FirewallPolicy>, Missing<required::FirewallPolicyName>> { CfnFirewallPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnFirewallPolicyProps<R0, R1> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-firewallpolicy.html#cfn-networkfirewall-firewallpolicy-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `FirewallPolicy`: `FirewallPolicy`, required. Update: in place.
+    /// `FirewallPolicy`: `FirewallPolicy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-firewallpolicy.html#cfn-networkfirewall-firewallpolicy-firewallpolicy)
     pub fn firewall_policy(self, value: impl Arg<firewall_policy::FirewallPolicy>) -> CfnFirewallPolicyProps<Set, R1> { CfnFirewallPolicyProps(put(self.0, "FirewallPolicy", value.into_expr()), Phase) }
-    /// `FirewallPolicyName`: text, required. Update: replacement.
+    /// `FirewallPolicyName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-firewallpolicy.html#cfn-networkfirewall-firewallpolicy-firewallpolicyname)
     pub fn firewall_policy_name(self, value: impl Arg<str>) -> CfnFirewallPolicyProps<R0, Set> { CfnFirewallPolicyProps(put(self.0, "FirewallPolicyName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-firewallpolicy.html#cfn-networkfirewall-firewallpolicy-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnFirewallPolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -196,7 +196,7 @@ use crate::cfn::support::*;
 impl ActionDefinition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PublishMetricAction`: `PublishMetricAction`. Update: in place.
+    /// `PublishMetricAction`: `PublishMetricAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-actiondefinition.html#cfn-networkfirewall-firewallpolicy-actiondefinition-publishmetricaction)
     pub fn publish_metric_action(self, value: impl Arg<PublishMetricAction>) -> Self { Self(put(self.0, "PublishMetricAction", value.into_expr())) }
 }
 impl Done for ActionDefinition { fn into_props(self) -> Bag { self.0 } }
@@ -207,9 +207,9 @@ impl CustomAction {
     pub fn new() -> CustomAction<Missing<super::required::ActionDefinition>, Missing<super::required::ActionName>> { CustomAction(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomAction<R0, R1> {
-    /// `ActionDefinition`: `ActionDefinition`, required. Update: in place.
+    /// `ActionDefinition`: `ActionDefinition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-customaction.html#cfn-networkfirewall-firewallpolicy-customaction-actiondefinition)
     pub fn action_definition(self, value: impl Arg<ActionDefinition>) -> CustomAction<Set, R1> { CustomAction(put(self.0, "ActionDefinition", value.into_expr()), Phase) }
-    /// `ActionName`: text, required. Update: in place.
+    /// `ActionName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-customaction.html#cfn-networkfirewall-firewallpolicy-customaction-actionname)
     pub fn action_name(self, value: impl Arg<str>) -> CustomAction<R0, Set> { CustomAction(put(self.0, "ActionName", value.into_expr()), Phase) }
 }
 impl Done for CustomAction { fn into_props(self) -> Bag { self.0 } }
@@ -220,7 +220,7 @@ impl Dimension {
     pub fn new() -> Dimension<Missing<super::required::Value>> { Dimension(Bag::default(), Phase) }
 }
 impl<R0> Dimension<R0> {
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-dimension.html#cfn-networkfirewall-firewallpolicy-dimension-value)
     pub fn value(self, value: impl Arg<str>) -> Dimension<Set> { Dimension(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Dimension { fn into_props(self) -> Bag { self.0 } }
@@ -231,25 +231,25 @@ impl FirewallPolicy {
     pub fn new() -> FirewallPolicy<Missing<super::required::StatelessDefaultActions>, Missing<super::required::StatelessFragmentDefaultActions>> { FirewallPolicy(Bag::default(), Phase) }
 }
 impl<R0, R1> FirewallPolicy<R0, R1> {
-    /// `EnableTLSSessionHolding`: boolean. Update: in place.
+    /// `EnableTLSSessionHolding`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-firewallpolicy.html#cfn-networkfirewall-firewallpolicy-firewallpolicy-enabletlssessionholding)
     pub fn enable_tls_session_holding(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableTLSSessionHolding", value.into_expr()), Phase) }
-    /// `PolicyVariables`: `PolicyVariables`. Update: in place.
+    /// `PolicyVariables`: `PolicyVariables`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-firewallpolicy.html#cfn-networkfirewall-firewallpolicy-firewallpolicy-policyvariables)
     pub fn policy_variables(self, value: impl Arg<PolicyVariables>) -> Self { Self(put(self.0, "PolicyVariables", value.into_expr()), Phase) }
-    /// `StatefulDefaultActions`: list of text. Update: in place.
+    /// `StatefulDefaultActions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-firewallpolicy.html#cfn-networkfirewall-firewallpolicy-firewallpolicy-statefuldefaultactions)
     pub fn stateful_default_actions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StatefulDefaultActions", value.into_expr()), Phase) }
-    /// `StatefulEngineOptions`: `StatefulEngineOptions`. Update: in place.
+    /// `StatefulEngineOptions`: `StatefulEngineOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-firewallpolicy.html#cfn-networkfirewall-firewallpolicy-firewallpolicy-statefulengineoptions)
     pub fn stateful_engine_options(self, value: impl Arg<StatefulEngineOptions>) -> Self { Self(put(self.0, "StatefulEngineOptions", value.into_expr()), Phase) }
-    /// `StatefulRuleGroupReferences`: list of `StatefulRuleGroupReference`. Update: in place.
+    /// `StatefulRuleGroupReferences`: list of `StatefulRuleGroupReference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-firewallpolicy.html#cfn-networkfirewall-firewallpolicy-firewallpolicy-statefulrulegroupreferences)
     pub fn stateful_rule_group_references(self, value: impl Arg<Arr<StatefulRuleGroupReference>>) -> Self { Self(put(self.0, "StatefulRuleGroupReferences", value.into_expr()), Phase) }
-    /// `StatelessCustomActions`: list of `CustomAction`. Update: in place.
+    /// `StatelessCustomActions`: list of `CustomAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-firewallpolicy.html#cfn-networkfirewall-firewallpolicy-firewallpolicy-statelesscustomactions)
     pub fn stateless_custom_actions(self, value: impl Arg<Arr<CustomAction>>) -> Self { Self(put(self.0, "StatelessCustomActions", value.into_expr()), Phase) }
-    /// `StatelessDefaultActions`: list of text, required. Update: in place.
+    /// `StatelessDefaultActions`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-firewallpolicy.html#cfn-networkfirewall-firewallpolicy-firewallpolicy-statelessdefaultactions)
     pub fn stateless_default_actions(self, value: impl Arg<Arr<str>>) -> FirewallPolicy<Set, R1> { FirewallPolicy(put(self.0, "StatelessDefaultActions", value.into_expr()), Phase) }
-    /// `StatelessFragmentDefaultActions`: list of text, required. Update: in place.
+    /// `StatelessFragmentDefaultActions`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-firewallpolicy.html#cfn-networkfirewall-firewallpolicy-firewallpolicy-statelessfragmentdefaultactions)
     pub fn stateless_fragment_default_actions(self, value: impl Arg<Arr<str>>) -> FirewallPolicy<R0, Set> { FirewallPolicy(put(self.0, "StatelessFragmentDefaultActions", value.into_expr()), Phase) }
-    /// `StatelessRuleGroupReferences`: list of `StatelessRuleGroupReference`. Update: in place.
+    /// `StatelessRuleGroupReferences`: list of `StatelessRuleGroupReference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-firewallpolicy.html#cfn-networkfirewall-firewallpolicy-firewallpolicy-statelessrulegroupreferences)
     pub fn stateless_rule_group_references(self, value: impl Arg<Arr<StatelessRuleGroupReference>>) -> Self { Self(put(self.0, "StatelessRuleGroupReferences", value.into_expr()), Phase) }
-    /// `TLSInspectionConfigurationArn`: text. Update: in place.
+    /// `TLSInspectionConfigurationArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-firewallpolicy.html#cfn-networkfirewall-firewallpolicy-firewallpolicy-tlsinspectionconfigurationarn)
     pub fn tls_inspection_configuration_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TLSInspectionConfigurationArn", value.into_expr()), Phase) }
 }
 impl Done for FirewallPolicy { fn into_props(self) -> Bag { self.0 } }
@@ -258,7 +258,7 @@ impl Done for FirewallPolicy { fn into_props(self) -> Bag { self.0 } }
 impl FlowTimeouts {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TcpIdleTimeoutSeconds`: integer. Update: in place.
+    /// `TcpIdleTimeoutSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-flowtimeouts.html#cfn-networkfirewall-firewallpolicy-flowtimeouts-tcpidletimeoutseconds)
     pub fn tcp_idle_timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TcpIdleTimeoutSeconds", value.into_expr())) }
 }
 impl Done for FlowTimeouts { fn into_props(self) -> Bag { self.0 } }
@@ -267,7 +267,7 @@ impl Done for FlowTimeouts { fn into_props(self) -> Bag { self.0 } }
 impl IPSet {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Definition`: list of text. Update: in place.
+    /// `Definition`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-ipset.html#cfn-networkfirewall-firewallpolicy-ipset-definition)
     pub fn definition(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Definition", value.into_expr())) }
 }
 impl Done for IPSet { fn into_props(self) -> Bag { self.0 } }
@@ -276,7 +276,7 @@ impl Done for IPSet { fn into_props(self) -> Bag { self.0 } }
 impl PolicyVariables {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RuleVariables`: map of `IPSet`. Update: in place.
+    /// `RuleVariables`: map of `IPSet`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-policyvariables.html#cfn-networkfirewall-firewallpolicy-policyvariables-rulevariables)
     pub fn rule_variables(self, value: impl Arg<Dict<IPSet>>) -> Self { Self(put(self.0, "RuleVariables", value.into_expr())) }
 }
 impl Done for PolicyVariables { fn into_props(self) -> Bag { self.0 } }
@@ -287,7 +287,7 @@ impl PublishMetricAction {
     pub fn new() -> PublishMetricAction<Missing<super::required::Dimensions>> { PublishMetricAction(Bag::default(), Phase) }
 }
 impl<R0> PublishMetricAction<R0> {
-    /// `Dimensions`: list of `Dimension`, required. Update: in place.
+    /// `Dimensions`: list of `Dimension`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-publishmetricaction.html#cfn-networkfirewall-firewallpolicy-publishmetricaction-dimensions)
     pub fn dimensions(self, value: impl Arg<Arr<Dimension>>) -> PublishMetricAction<Set> { PublishMetricAction(put(self.0, "Dimensions", value.into_expr()), Phase) }
 }
 impl Done for PublishMetricAction { fn into_props(self) -> Bag { self.0 } }
@@ -296,11 +296,11 @@ impl Done for PublishMetricAction { fn into_props(self) -> Bag { self.0 } }
 impl StatefulEngineOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FlowTimeouts`: `FlowTimeouts`. Update: in place.
+    /// `FlowTimeouts`: `FlowTimeouts`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-statefulengineoptions.html#cfn-networkfirewall-firewallpolicy-statefulengineoptions-flowtimeouts)
     pub fn flow_timeouts(self, value: impl Arg<FlowTimeouts>) -> Self { Self(put(self.0, "FlowTimeouts", value.into_expr())) }
-    /// `RuleOrder`: `RuleOrder`. Update: in place.
+    /// `RuleOrder`: `RuleOrder`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-statefulengineoptions.html#cfn-networkfirewall-firewallpolicy-statefulengineoptions-ruleorder)
     pub fn rule_order(self, value: impl Arg<RuleOrder>) -> Self { Self(put(self.0, "RuleOrder", value.into_expr())) }
-    /// `StreamExceptionPolicy`: `StreamExceptionPolicy`. Update: in place.
+    /// `StreamExceptionPolicy`: `StreamExceptionPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-statefulengineoptions.html#cfn-networkfirewall-firewallpolicy-statefulengineoptions-streamexceptionpolicy)
     pub fn stream_exception_policy(self, value: impl Arg<StreamExceptionPolicy>) -> Self { Self(put(self.0, "StreamExceptionPolicy", value.into_expr())) }
 }
 impl Done for StatefulEngineOptions { fn into_props(self) -> Bag { self.0 } }
@@ -309,7 +309,7 @@ impl Done for StatefulEngineOptions { fn into_props(self) -> Bag { self.0 } }
 impl StatefulRuleGroupOverride {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Action`: `Action`. Update: in place.
+    /// `Action`: `Action`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-statefulrulegroupoverride.html#cfn-networkfirewall-firewallpolicy-statefulrulegroupoverride-action)
     pub fn action(self, value: impl Arg<Action>) -> Self { Self(put(self.0, "Action", value.into_expr())) }
 }
 impl Done for StatefulRuleGroupOverride { fn into_props(self) -> Bag { self.0 } }
@@ -320,13 +320,13 @@ impl StatefulRuleGroupReference {
     pub fn new() -> StatefulRuleGroupReference<Missing<super::required::ResourceArn>> { StatefulRuleGroupReference(Bag::default(), Phase) }
 }
 impl<R0> StatefulRuleGroupReference<R0> {
-    /// `DeepThreatInspection`: boolean. Update: in place.
+    /// `DeepThreatInspection`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-statefulrulegroupreference.html#cfn-networkfirewall-firewallpolicy-statefulrulegroupreference-deepthreatinspection)
     pub fn deep_threat_inspection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeepThreatInspection", value.into_expr()), Phase) }
-    /// `Override`: `StatefulRuleGroupOverride`. Update: in place.
+    /// `Override`: `StatefulRuleGroupOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-statefulrulegroupreference.html#cfn-networkfirewall-firewallpolicy-statefulrulegroupreference-override)
     pub fn override_(self, value: impl Arg<StatefulRuleGroupOverride>) -> Self { Self(put(self.0, "Override", value.into_expr()), Phase) }
-    /// `Priority`: integer. Update: in place.
+    /// `Priority`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-statefulrulegroupreference.html#cfn-networkfirewall-firewallpolicy-statefulrulegroupreference-priority)
     pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value.into_expr()), Phase) }
-    /// `ResourceArn`: `NetworkFirewallRuleGroupArn`, required. Update: in place.
+    /// `ResourceArn`: `NetworkFirewallRuleGroupArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-statefulrulegroupreference.html#cfn-networkfirewall-firewallpolicy-statefulrulegroupreference-resourcearn)
     pub fn resource_arn(self, value: impl Arg<kind::NetworkFirewallRuleGroupArn>) -> StatefulRuleGroupReference<Set> { StatefulRuleGroupReference(put(self.0, "ResourceArn", value.into_expr()), Phase) }
 }
 impl Done for StatefulRuleGroupReference { fn into_props(self) -> Bag { self.0 } }
@@ -337,9 +337,9 @@ impl StatelessRuleGroupReference {
     pub fn new() -> StatelessRuleGroupReference<Missing<super::required::Priority>, Missing<super::required::ResourceArn>> { StatelessRuleGroupReference(Bag::default(), Phase) }
 }
 impl<R0, R1> StatelessRuleGroupReference<R0, R1> {
-    /// `Priority`: integer, required. Update: in place.
+    /// `Priority`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-statelessrulegroupreference.html#cfn-networkfirewall-firewallpolicy-statelessrulegroupreference-priority)
     pub fn priority(self, value: impl Arg<i64>) -> StatelessRuleGroupReference<Set, R1> { StatelessRuleGroupReference(put(self.0, "Priority", value.into_expr()), Phase) }
-    /// `ResourceArn`: `NetworkFirewallRuleGroupArn`, required. Update: in place.
+    /// `ResourceArn`: `NetworkFirewallRuleGroupArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-statelessrulegroupreference.html#cfn-networkfirewall-firewallpolicy-statelessrulegroupreference-resourcearn)
     pub fn resource_arn(self, value: impl Arg<kind::NetworkFirewallRuleGroupArn>) -> StatelessRuleGroupReference<R0, Set> { StatelessRuleGroupReference(put(self.0, "ResourceArn", value.into_expr()), Phase) }
 }
 impl Done for StatelessRuleGroupReference { fn into_props(self) -> Bag { self.0 } }
@@ -368,13 +368,13 @@ impl CfnLoggingConfigurationProps {
     pub fn new() -> CfnLoggingConfigurationProps<Missing<required::FirewallArn>, Missing<required::LoggingConfiguration>> { CfnLoggingConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnLoggingConfigurationProps<R0, R1> {
-    /// `EnableMonitoringDashboard`: boolean. Update: in place.
+    /// `EnableMonitoringDashboard`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-loggingconfiguration.html#cfn-networkfirewall-loggingconfiguration-enablemonitoringdashboard)
     pub fn enable_monitoring_dashboard(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableMonitoringDashboard", value.into_expr()), Phase) }
-    /// `FirewallArn`: `NetworkFirewallFirewallArn`, required. Update: replacement.
+    /// `FirewallArn`: `NetworkFirewallFirewallArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-loggingconfiguration.html#cfn-networkfirewall-loggingconfiguration-firewallarn)
     pub fn firewall_arn(self, value: impl Arg<kind::NetworkFirewallFirewallArn>) -> CfnLoggingConfigurationProps<Set, R1> { CfnLoggingConfigurationProps(put(self.0, "FirewallArn", value.into_expr()), Phase) }
-    /// `FirewallName`: text. Update: replacement.
+    /// `FirewallName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-loggingconfiguration.html#cfn-networkfirewall-loggingconfiguration-firewallname)
     pub fn firewall_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FirewallName", value.into_expr()), Phase) }
-    /// `LoggingConfiguration`: `LoggingConfiguration`, required. Update: in place.
+    /// `LoggingConfiguration`: `LoggingConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-loggingconfiguration.html#cfn-networkfirewall-loggingconfiguration-loggingconfiguration)
     pub fn logging_configuration(self, value: impl Arg<logging_configuration::LoggingConfiguration>) -> CfnLoggingConfigurationProps<R0, Set> { CfnLoggingConfigurationProps(put(self.0, "LoggingConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnLoggingConfigurationProps { fn into_props(self) -> Bag { self.0 } }
@@ -388,11 +388,11 @@ impl LogDestinationConfig {
     pub fn new() -> LogDestinationConfig<Missing<super::required::LogDestination>, Missing<super::required::LogDestinationType>, Missing<super::required::LogType>> { LogDestinationConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> LogDestinationConfig<R0, R1, R2> {
-    /// `LogDestination`: map of text, required. Update: in place.
+    /// `LogDestination`: map of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-loggingconfiguration-logdestinationconfig.html#cfn-networkfirewall-loggingconfiguration-logdestinationconfig-logdestination)
     pub fn log_destination(self, value: impl Arg<Dict<str>>) -> LogDestinationConfig<Set, R1, R2> { LogDestinationConfig(put(self.0, "LogDestination", value.into_expr()), Phase) }
-    /// `LogDestinationType`: `LogDestinationType`, required. Update: in place.
+    /// `LogDestinationType`: `LogDestinationType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-loggingconfiguration-logdestinationconfig.html#cfn-networkfirewall-loggingconfiguration-logdestinationconfig-logdestinationtype)
     pub fn log_destination_type(self, value: impl Arg<LogDestinationType>) -> LogDestinationConfig<R0, Set, R2> { LogDestinationConfig(put(self.0, "LogDestinationType", value.into_expr()), Phase) }
-    /// `LogType`: `LogType`, required. Update: in place.
+    /// `LogType`: `LogType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-loggingconfiguration-logdestinationconfig.html#cfn-networkfirewall-loggingconfiguration-logdestinationconfig-logtype)
     pub fn log_type(self, value: impl Arg<LogType>) -> LogDestinationConfig<R0, R1, Set> { LogDestinationConfig(put(self.0, "LogType", value.into_expr()), Phase) }
 }
 impl Done for LogDestinationConfig { fn into_props(self) -> Bag { self.0 } }
@@ -403,7 +403,7 @@ impl LoggingConfiguration {
     pub fn new() -> LoggingConfiguration<Missing<super::required::LogDestinationConfigs>> { LoggingConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LoggingConfiguration<R0> {
-    /// `LogDestinationConfigs`: list of `LogDestinationConfig`, required. Update: in place.
+    /// `LogDestinationConfigs`: list of `LogDestinationConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-loggingconfiguration-loggingconfiguration.html#cfn-networkfirewall-loggingconfiguration-loggingconfiguration-logdestinationconfigs)
     pub fn log_destination_configs(self, value: impl Arg<Arr<LogDestinationConfig>>) -> LoggingConfiguration<Set> { LoggingConfiguration(put(self.0, "LogDestinationConfigs", value.into_expr()), Phase) }
 }
 impl Done for LoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -421,9 +421,9 @@ impl CfnRuleGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRuleGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RuleGroupArn`.
     pub fn reference(&self) -> Val<kind::NetworkFirewallRuleGroupArn> { self.0.reference() }
-    /// The attribute `RuleGroupArn`: `NetworkFirewallRuleGroupArn`.
+    /// The attribute `RuleGroupArn`: `NetworkFirewallRuleGroupArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-rulegroup.html#RuleGroupArn-fn::getatt)
     pub fn attr_rule_group_arn(&self) -> Val<kind::NetworkFirewallRuleGroupArn> { self.0.get_att("RuleGroupArn") }
-    /// The attribute `RuleGroupId`: text.
+    /// The attribute `RuleGroupId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-rulegroup.html#RuleGroupId-fn::getatt)
     pub fn attr_rule_group_id(&self) -> Val<str> { self.0.get_att("RuleGroupId") }
 }
 impl Parent for CfnRuleGroup { fn node(&self) -> &Place { &self.0 } }
@@ -434,19 +434,19 @@ impl CfnRuleGroupProps {
     pub fn new() -> CfnRuleGroupProps<Missing<required::Capacity>, Missing<required::RuleGroupName>, Missing<required::Type>> { CfnRuleGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnRuleGroupProps<R0, R1, R2> {
-    /// `Capacity`: integer, required. Update: replacement.
+    /// `Capacity`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-rulegroup.html#cfn-networkfirewall-rulegroup-capacity)
     pub fn capacity(self, value: impl Arg<i64>) -> CfnRuleGroupProps<Set, R1, R2> { CfnRuleGroupProps(put(self.0, "Capacity", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-rulegroup.html#cfn-networkfirewall-rulegroup-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `RuleGroup`: `RuleGroup`. Update: in place.
+    /// `RuleGroup`: `RuleGroup`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-rulegroup.html#cfn-networkfirewall-rulegroup-rulegroup)
     pub fn rule_group(self, value: impl Arg<rule_group::RuleGroup>) -> Self { Self(put(self.0, "RuleGroup", value.into_expr()), Phase) }
-    /// `RuleGroupName`: text, required. Update: replacement.
+    /// `RuleGroupName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-rulegroup.html#cfn-networkfirewall-rulegroup-rulegroupname)
     pub fn rule_group_name(self, value: impl Arg<str>) -> CfnRuleGroupProps<R0, Set, R2> { CfnRuleGroupProps(put(self.0, "RuleGroupName", value.into_expr()), Phase) }
-    /// `SummaryConfiguration`: `SummaryConfiguration`. Update: in place.
+    /// `SummaryConfiguration`: `SummaryConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-rulegroup.html#cfn-networkfirewall-rulegroup-summaryconfiguration)
     pub fn summary_configuration(self, value: impl Arg<rule_group::SummaryConfiguration>) -> Self { Self(put(self.0, "SummaryConfiguration", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-rulegroup.html#cfn-networkfirewall-rulegroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: replacement.
+    /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-rulegroup.html#cfn-networkfirewall-rulegroup-type)
     pub fn type_(self, value: impl Arg<rule_group::Type>) -> CfnRuleGroupProps<R0, R1, Set> { CfnRuleGroupProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnRuleGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -458,7 +458,7 @@ use crate::cfn::support::*;
 impl ActionDefinition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PublishMetricAction`: `PublishMetricAction`. Update: in place.
+    /// `PublishMetricAction`: `PublishMetricAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-actiondefinition.html#cfn-networkfirewall-rulegroup-actiondefinition-publishmetricaction)
     pub fn publish_metric_action(self, value: impl Arg<PublishMetricAction>) -> Self { Self(put(self.0, "PublishMetricAction", value.into_expr())) }
 }
 impl Done for ActionDefinition { fn into_props(self) -> Bag { self.0 } }
@@ -469,7 +469,7 @@ impl Address {
     pub fn new() -> Address<Missing<super::required::AddressDefinition>> { Address(Bag::default(), Phase) }
 }
 impl<R0> Address<R0> {
-    /// `AddressDefinition`: text, required. Update: in place.
+    /// `AddressDefinition`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-address.html#cfn-networkfirewall-rulegroup-address-addressdefinition)
     pub fn address_definition(self, value: impl Arg<str>) -> Address<Set> { Address(put(self.0, "AddressDefinition", value.into_expr()), Phase) }
 }
 impl Done for Address { fn into_props(self) -> Bag { self.0 } }
@@ -480,9 +480,9 @@ impl CustomAction {
     pub fn new() -> CustomAction<Missing<super::required::ActionDefinition>, Missing<super::required::ActionName>> { CustomAction(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomAction<R0, R1> {
-    /// `ActionDefinition`: `ActionDefinition`, required. Update: in place.
+    /// `ActionDefinition`: `ActionDefinition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-customaction.html#cfn-networkfirewall-rulegroup-customaction-actiondefinition)
     pub fn action_definition(self, value: impl Arg<ActionDefinition>) -> CustomAction<Set, R1> { CustomAction(put(self.0, "ActionDefinition", value.into_expr()), Phase) }
-    /// `ActionName`: text, required. Update: in place.
+    /// `ActionName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-customaction.html#cfn-networkfirewall-rulegroup-customaction-actionname)
     pub fn action_name(self, value: impl Arg<str>) -> CustomAction<R0, Set> { CustomAction(put(self.0, "ActionName", value.into_expr()), Phase) }
 }
 impl Done for CustomAction { fn into_props(self) -> Bag { self.0 } }
@@ -493,7 +493,7 @@ impl Dimension {
     pub fn new() -> Dimension<Missing<super::required::Value>> { Dimension(Bag::default(), Phase) }
 }
 impl<R0> Dimension<R0> {
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-dimension.html#cfn-networkfirewall-rulegroup-dimension-value)
     pub fn value(self, value: impl Arg<str>) -> Dimension<Set> { Dimension(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Dimension { fn into_props(self) -> Bag { self.0 } }
@@ -504,17 +504,17 @@ impl Header {
     pub fn new() -> Header<Missing<super::required::Destination>, Missing<super::required::DestinationPort>, Missing<super::required::Direction>, Missing<super::required::Protocol>, Missing<super::required::Source>, Missing<super::required::SourcePort>> { Header(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5> Header<R0, R1, R2, R3, R4, R5> {
-    /// `Destination`: text, required. Update: in place.
+    /// `Destination`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-header.html#cfn-networkfirewall-rulegroup-header-destination)
     pub fn destination(self, value: impl Arg<str>) -> Header<Set, R1, R2, R3, R4, R5> { Header(put(self.0, "Destination", value.into_expr()), Phase) }
-    /// `DestinationPort`: text, required. Update: in place.
+    /// `DestinationPort`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-header.html#cfn-networkfirewall-rulegroup-header-destinationport)
     pub fn destination_port(self, value: impl Arg<str>) -> Header<R0, Set, R2, R3, R4, R5> { Header(put(self.0, "DestinationPort", value.into_expr()), Phase) }
-    /// `Direction`: `Direction`, required. Update: in place.
+    /// `Direction`: `Direction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-header.html#cfn-networkfirewall-rulegroup-header-direction)
     pub fn direction(self, value: impl Arg<Direction>) -> Header<R0, R1, Set, R3, R4, R5> { Header(put(self.0, "Direction", value.into_expr()), Phase) }
-    /// `Protocol`: `Protocol`, required. Update: in place.
+    /// `Protocol`: `Protocol`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-header.html#cfn-networkfirewall-rulegroup-header-protocol)
     pub fn protocol(self, value: impl Arg<Protocol>) -> Header<R0, R1, R2, Set, R4, R5> { Header(put(self.0, "Protocol", value.into_expr()), Phase) }
-    /// `Source`: text, required. Update: in place.
+    /// `Source`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-header.html#cfn-networkfirewall-rulegroup-header-source)
     pub fn source(self, value: impl Arg<str>) -> Header<R0, R1, R2, R3, Set, R5> { Header(put(self.0, "Source", value.into_expr()), Phase) }
-    /// `SourcePort`: text, required. Update: in place.
+    /// `SourcePort`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-header.html#cfn-networkfirewall-rulegroup-header-sourceport)
     pub fn source_port(self, value: impl Arg<str>) -> Header<R0, R1, R2, R3, R4, Set> { Header(put(self.0, "SourcePort", value.into_expr()), Phase) }
 }
 impl Done for Header { fn into_props(self) -> Bag { self.0 } }
@@ -523,7 +523,7 @@ impl Done for Header { fn into_props(self) -> Bag { self.0 } }
 impl IPSet {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Definition`: list of text. Update: in place.
+    /// `Definition`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-ipset.html#cfn-networkfirewall-rulegroup-ipset-definition)
     pub fn definition(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Definition", value.into_expr())) }
 }
 impl Done for IPSet { fn into_props(self) -> Bag { self.0 } }
@@ -532,7 +532,7 @@ impl Done for IPSet { fn into_props(self) -> Bag { self.0 } }
 impl IPSetReference {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ReferenceArn`: text. Update: in place.
+    /// `ReferenceArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-ipsetreference.html#cfn-networkfirewall-rulegroup-ipsetreference-referencearn)
     pub fn reference_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReferenceArn", value.into_expr())) }
 }
 impl Done for IPSetReference { fn into_props(self) -> Bag { self.0 } }
@@ -541,17 +541,17 @@ impl Done for IPSetReference { fn into_props(self) -> Bag { self.0 } }
 impl MatchAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DestinationPorts`: list of `PortRange`. Update: in place.
+    /// `DestinationPorts`: list of `PortRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-matchattributes.html#cfn-networkfirewall-rulegroup-matchattributes-destinationports)
     pub fn destination_ports(self, value: impl Arg<Arr<PortRange>>) -> Self { Self(put(self.0, "DestinationPorts", value.into_expr())) }
-    /// `Destinations`: list of `Address`. Update: in place.
+    /// `Destinations`: list of `Address`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-matchattributes.html#cfn-networkfirewall-rulegroup-matchattributes-destinations)
     pub fn destinations(self, value: impl Arg<Arr<Address>>) -> Self { Self(put(self.0, "Destinations", value.into_expr())) }
-    /// `Protocols`: list of integer. Update: in place.
+    /// `Protocols`: list of integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-matchattributes.html#cfn-networkfirewall-rulegroup-matchattributes-protocols)
     pub fn protocols(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "Protocols", value.into_expr())) }
-    /// `SourcePorts`: list of `PortRange`. Update: in place.
+    /// `SourcePorts`: list of `PortRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-matchattributes.html#cfn-networkfirewall-rulegroup-matchattributes-sourceports)
     pub fn source_ports(self, value: impl Arg<Arr<PortRange>>) -> Self { Self(put(self.0, "SourcePorts", value.into_expr())) }
-    /// `Sources`: list of `Address`. Update: in place.
+    /// `Sources`: list of `Address`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-matchattributes.html#cfn-networkfirewall-rulegroup-matchattributes-sources)
     pub fn sources(self, value: impl Arg<Arr<Address>>) -> Self { Self(put(self.0, "Sources", value.into_expr())) }
-    /// `TCPFlags`: list of `TCPFlagField`. Update: in place.
+    /// `TCPFlags`: list of `TCPFlagField`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-matchattributes.html#cfn-networkfirewall-rulegroup-matchattributes-tcpflags)
     pub fn tcp_flags(self, value: impl Arg<Arr<TCPFlagField>>) -> Self { Self(put(self.0, "TCPFlags", value.into_expr())) }
 }
 impl Done for MatchAttributes { fn into_props(self) -> Bag { self.0 } }
@@ -562,9 +562,9 @@ impl PortRange {
     pub fn new() -> PortRange<Missing<super::required::FromPort>, Missing<super::required::ToPort>> { PortRange(Bag::default(), Phase) }
 }
 impl<R0, R1> PortRange<R0, R1> {
-    /// `FromPort`: integer, required. Update: in place.
+    /// `FromPort`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-portrange.html#cfn-networkfirewall-rulegroup-portrange-fromport)
     pub fn from_port(self, value: impl Arg<i64>) -> PortRange<Set, R1> { PortRange(put(self.0, "FromPort", value.into_expr()), Phase) }
-    /// `ToPort`: integer, required. Update: in place.
+    /// `ToPort`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-portrange.html#cfn-networkfirewall-rulegroup-portrange-toport)
     pub fn to_port(self, value: impl Arg<i64>) -> PortRange<R0, Set> { PortRange(put(self.0, "ToPort", value.into_expr()), Phase) }
 }
 impl Done for PortRange { fn into_props(self) -> Bag { self.0 } }
@@ -573,7 +573,7 @@ impl Done for PortRange { fn into_props(self) -> Bag { self.0 } }
 impl PortSet {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Definition`: list of text. Update: in place.
+    /// `Definition`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-portset.html#cfn-networkfirewall-rulegroup-portset-definition)
     pub fn definition(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Definition", value.into_expr())) }
 }
 impl Done for PortSet { fn into_props(self) -> Bag { self.0 } }
@@ -584,7 +584,7 @@ impl PublishMetricAction {
     pub fn new() -> PublishMetricAction<Missing<super::required::Dimensions>> { PublishMetricAction(Bag::default(), Phase) }
 }
 impl<R0> PublishMetricAction<R0> {
-    /// `Dimensions`: list of `Dimension`, required. Update: in place.
+    /// `Dimensions`: list of `Dimension`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-publishmetricaction.html#cfn-networkfirewall-rulegroup-publishmetricaction-dimensions)
     pub fn dimensions(self, value: impl Arg<Arr<Dimension>>) -> PublishMetricAction<Set> { PublishMetricAction(put(self.0, "Dimensions", value.into_expr()), Phase) }
 }
 impl Done for PublishMetricAction { fn into_props(self) -> Bag { self.0 } }
@@ -593,7 +593,7 @@ impl Done for PublishMetricAction { fn into_props(self) -> Bag { self.0 } }
 impl ReferenceSets {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IPSetReferences`: map of `IPSetReference`. Update: in place.
+    /// `IPSetReferences`: map of `IPSetReference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-referencesets.html#cfn-networkfirewall-rulegroup-referencesets-ipsetreferences)
     pub fn ip_set_references(self, value: impl Arg<Dict<IPSetReference>>) -> Self { Self(put(self.0, "IPSetReferences", value.into_expr())) }
 }
 impl Done for ReferenceSets { fn into_props(self) -> Bag { self.0 } }
@@ -604,9 +604,9 @@ impl RuleDefinition {
     pub fn new() -> RuleDefinition<Missing<super::required::Actions>, Missing<super::required::MatchAttributes>> { RuleDefinition(Bag::default(), Phase) }
 }
 impl<R0, R1> RuleDefinition<R0, R1> {
-    /// `Actions`: list of text, required. Update: in place.
+    /// `Actions`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-ruledefinition.html#cfn-networkfirewall-rulegroup-ruledefinition-actions)
     pub fn actions(self, value: impl Arg<Arr<str>>) -> RuleDefinition<Set, R1> { RuleDefinition(put(self.0, "Actions", value.into_expr()), Phase) }
-    /// `MatchAttributes`: `MatchAttributes`, required. Update: in place.
+    /// `MatchAttributes`: `MatchAttributes`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-ruledefinition.html#cfn-networkfirewall-rulegroup-ruledefinition-matchattributes)
     pub fn match_attributes(self, value: impl Arg<MatchAttributes>) -> RuleDefinition<R0, Set> { RuleDefinition(put(self.0, "MatchAttributes", value.into_expr()), Phase) }
 }
 impl Done for RuleDefinition { fn into_props(self) -> Bag { self.0 } }
@@ -617,13 +617,13 @@ impl RuleGroup {
     pub fn new() -> RuleGroup<Missing<super::required::RulesSource>> { RuleGroup(Bag::default(), Phase) }
 }
 impl<R0> RuleGroup<R0> {
-    /// `ReferenceSets`: `ReferenceSets`. Update: in place.
+    /// `ReferenceSets`: `ReferenceSets`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-rulegroup.html#cfn-networkfirewall-rulegroup-rulegroup-referencesets)
     pub fn reference_sets(self, value: impl Arg<ReferenceSets>) -> Self { Self(put(self.0, "ReferenceSets", value.into_expr()), Phase) }
-    /// `RuleVariables`: `RuleVariables`. Update: in place.
+    /// `RuleVariables`: `RuleVariables`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-rulegroup.html#cfn-networkfirewall-rulegroup-rulegroup-rulevariables)
     pub fn rule_variables(self, value: impl Arg<RuleVariables>) -> Self { Self(put(self.0, "RuleVariables", value.into_expr()), Phase) }
-    /// `RulesSource`: `RulesSource`, required. Update: in place.
+    /// `RulesSource`: `RulesSource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-rulegroup.html#cfn-networkfirewall-rulegroup-rulegroup-rulessource)
     pub fn rules_source(self, value: impl Arg<RulesSource>) -> RuleGroup<Set> { RuleGroup(put(self.0, "RulesSource", value.into_expr()), Phase) }
-    /// `StatefulRuleOptions`: `StatefulRuleOptions`. Update: in place.
+    /// `StatefulRuleOptions`: `StatefulRuleOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-rulegroup.html#cfn-networkfirewall-rulegroup-rulegroup-statefulruleoptions)
     pub fn stateful_rule_options(self, value: impl Arg<StatefulRuleOptions>) -> Self { Self(put(self.0, "StatefulRuleOptions", value.into_expr()), Phase) }
 }
 impl Done for RuleGroup { fn into_props(self) -> Bag { self.0 } }
@@ -634,9 +634,9 @@ impl RuleOption {
     pub fn new() -> RuleOption<Missing<super::required::Keyword>> { RuleOption(Bag::default(), Phase) }
 }
 impl<R0> RuleOption<R0> {
-    /// `Keyword`: text, required. Update: in place.
+    /// `Keyword`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-ruleoption.html#cfn-networkfirewall-rulegroup-ruleoption-keyword)
     pub fn keyword(self, value: impl Arg<str>) -> RuleOption<Set> { RuleOption(put(self.0, "Keyword", value.into_expr()), Phase) }
-    /// `Settings`: list of text. Update: in place.
+    /// `Settings`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-ruleoption.html#cfn-networkfirewall-rulegroup-ruleoption-settings)
     pub fn settings(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Settings", value.into_expr()), Phase) }
 }
 impl Done for RuleOption { fn into_props(self) -> Bag { self.0 } }
@@ -645,9 +645,9 @@ impl Done for RuleOption { fn into_props(self) -> Bag { self.0 } }
 impl RuleVariables {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IPSets`: map of `IPSet`. Update: in place.
+    /// `IPSets`: map of `IPSet`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-rulevariables.html#cfn-networkfirewall-rulegroup-rulevariables-ipsets)
     pub fn ip_sets(self, value: impl Arg<Dict<IPSet>>) -> Self { Self(put(self.0, "IPSets", value.into_expr())) }
-    /// `PortSets`: map of `PortSet`. Update: in place.
+    /// `PortSets`: map of `PortSet`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-rulevariables.html#cfn-networkfirewall-rulegroup-rulevariables-portsets)
     pub fn port_sets(self, value: impl Arg<Dict<PortSet>>) -> Self { Self(put(self.0, "PortSets", value.into_expr())) }
 }
 impl Done for RuleVariables { fn into_props(self) -> Bag { self.0 } }
@@ -656,13 +656,13 @@ impl Done for RuleVariables { fn into_props(self) -> Bag { self.0 } }
 impl RulesSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RulesSourceList`: `RulesSourceList`. Update: in place.
+    /// `RulesSourceList`: `RulesSourceList`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-rulessource.html#cfn-networkfirewall-rulegroup-rulessource-rulessourcelist)
     pub fn rules_source_list(self, value: impl Arg<RulesSourceList>) -> Self { Self(put(self.0, "RulesSourceList", value.into_expr())) }
-    /// `RulesString`: text. Update: in place.
+    /// `RulesString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-rulessource.html#cfn-networkfirewall-rulegroup-rulessource-rulesstring)
     pub fn rules_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RulesString", value.into_expr())) }
-    /// `StatefulRules`: list of `StatefulRule`. Update: in place.
+    /// `StatefulRules`: list of `StatefulRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-rulessource.html#cfn-networkfirewall-rulegroup-rulessource-statefulrules)
     pub fn stateful_rules(self, value: impl Arg<Arr<StatefulRule>>) -> Self { Self(put(self.0, "StatefulRules", value.into_expr())) }
-    /// `StatelessRulesAndCustomActions`: `StatelessRulesAndCustomActions`. Update: in place.
+    /// `StatelessRulesAndCustomActions`: `StatelessRulesAndCustomActions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-rulessource.html#cfn-networkfirewall-rulegroup-rulessource-statelessrulesandcustomactions)
     pub fn stateless_rules_and_custom_actions(self, value: impl Arg<StatelessRulesAndCustomActions>) -> Self { Self(put(self.0, "StatelessRulesAndCustomActions", value.into_expr())) }
 }
 impl Done for RulesSource { fn into_props(self) -> Bag { self.0 } }
@@ -673,11 +673,11 @@ impl RulesSourceList {
     pub fn new() -> RulesSourceList<Missing<super::required::GeneratedRulesType>, Missing<super::required::TargetTypes>, Missing<super::required::Targets>> { RulesSourceList(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> RulesSourceList<R0, R1, R2> {
-    /// `GeneratedRulesType`: `GeneratedRulesType`, required. Update: in place.
+    /// `GeneratedRulesType`: `GeneratedRulesType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-rulessourcelist.html#cfn-networkfirewall-rulegroup-rulessourcelist-generatedrulestype)
     pub fn generated_rules_type(self, value: impl Arg<GeneratedRulesType>) -> RulesSourceList<Set, R1, R2> { RulesSourceList(put(self.0, "GeneratedRulesType", value.into_expr()), Phase) }
-    /// `TargetTypes`: list of text, required. Update: in place.
+    /// `TargetTypes`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-rulessourcelist.html#cfn-networkfirewall-rulegroup-rulessourcelist-targettypes)
     pub fn target_types(self, value: impl Arg<Arr<str>>) -> RulesSourceList<R0, Set, R2> { RulesSourceList(put(self.0, "TargetTypes", value.into_expr()), Phase) }
-    /// `Targets`: list of text, required. Update: in place.
+    /// `Targets`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-rulessourcelist.html#cfn-networkfirewall-rulegroup-rulessourcelist-targets)
     pub fn targets(self, value: impl Arg<Arr<str>>) -> RulesSourceList<R0, R1, Set> { RulesSourceList(put(self.0, "Targets", value.into_expr()), Phase) }
 }
 impl Done for RulesSourceList { fn into_props(self) -> Bag { self.0 } }
@@ -688,11 +688,11 @@ impl StatefulRule {
     pub fn new() -> StatefulRule<Missing<super::required::Action>, Missing<super::required::Header>, Missing<super::required::RuleOptions>> { StatefulRule(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> StatefulRule<R0, R1, R2> {
-    /// `Action`: `Action`, required. Update: in place.
+    /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-statefulrule.html#cfn-networkfirewall-rulegroup-statefulrule-action)
     pub fn action(self, value: impl Arg<Action>) -> StatefulRule<Set, R1, R2> { StatefulRule(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `Header`: `Header`, required. Update: in place.
+    /// `Header`: `Header`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-statefulrule.html#cfn-networkfirewall-rulegroup-statefulrule-header)
     pub fn header(self, value: impl Arg<Header>) -> StatefulRule<R0, Set, R2> { StatefulRule(put(self.0, "Header", value.into_expr()), Phase) }
-    /// `RuleOptions`: list of `RuleOption`, required. Update: in place.
+    /// `RuleOptions`: list of `RuleOption`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-statefulrule.html#cfn-networkfirewall-rulegroup-statefulrule-ruleoptions)
     pub fn rule_options(self, value: impl Arg<Arr<RuleOption>>) -> StatefulRule<R0, R1, Set> { StatefulRule(put(self.0, "RuleOptions", value.into_expr()), Phase) }
 }
 impl Done for StatefulRule { fn into_props(self) -> Bag { self.0 } }
@@ -701,7 +701,7 @@ impl Done for StatefulRule { fn into_props(self) -> Bag { self.0 } }
 impl StatefulRuleOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RuleOrder`: `RuleOrder`. Update: in place.
+    /// `RuleOrder`: `RuleOrder`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-statefulruleoptions.html#cfn-networkfirewall-rulegroup-statefulruleoptions-ruleorder)
     pub fn rule_order(self, value: impl Arg<RuleOrder>) -> Self { Self(put(self.0, "RuleOrder", value.into_expr())) }
 }
 impl Done for StatefulRuleOptions { fn into_props(self) -> Bag { self.0 } }
@@ -712,9 +712,9 @@ impl StatelessRule {
     pub fn new() -> StatelessRule<Missing<super::required::Priority>, Missing<super::required::RuleDefinition>> { StatelessRule(Bag::default(), Phase) }
 }
 impl<R0, R1> StatelessRule<R0, R1> {
-    /// `Priority`: integer, required. Update: in place.
+    /// `Priority`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-statelessrule.html#cfn-networkfirewall-rulegroup-statelessrule-priority)
     pub fn priority(self, value: impl Arg<i64>) -> StatelessRule<Set, R1> { StatelessRule(put(self.0, "Priority", value.into_expr()), Phase) }
-    /// `RuleDefinition`: `RuleDefinition`, required. Update: in place.
+    /// `RuleDefinition`: `RuleDefinition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-statelessrule.html#cfn-networkfirewall-rulegroup-statelessrule-ruledefinition)
     pub fn rule_definition(self, value: impl Arg<RuleDefinition>) -> StatelessRule<R0, Set> { StatelessRule(put(self.0, "RuleDefinition", value.into_expr()), Phase) }
 }
 impl Done for StatelessRule { fn into_props(self) -> Bag { self.0 } }
@@ -725,9 +725,9 @@ impl StatelessRulesAndCustomActions {
     pub fn new() -> StatelessRulesAndCustomActions<Missing<super::required::StatelessRules>> { StatelessRulesAndCustomActions(Bag::default(), Phase) }
 }
 impl<R0> StatelessRulesAndCustomActions<R0> {
-    /// `CustomActions`: list of `CustomAction`. Update: in place.
+    /// `CustomActions`: list of `CustomAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-statelessrulesandcustomactions.html#cfn-networkfirewall-rulegroup-statelessrulesandcustomactions-customactions)
     pub fn custom_actions(self, value: impl Arg<Arr<CustomAction>>) -> Self { Self(put(self.0, "CustomActions", value.into_expr()), Phase) }
-    /// `StatelessRules`: list of `StatelessRule`, required. Update: in place.
+    /// `StatelessRules`: list of `StatelessRule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-statelessrulesandcustomactions.html#cfn-networkfirewall-rulegroup-statelessrulesandcustomactions-statelessrules)
     pub fn stateless_rules(self, value: impl Arg<Arr<StatelessRule>>) -> StatelessRulesAndCustomActions<Set> { StatelessRulesAndCustomActions(put(self.0, "StatelessRules", value.into_expr()), Phase) }
 }
 impl Done for StatelessRulesAndCustomActions { fn into_props(self) -> Bag { self.0 } }
@@ -736,7 +736,7 @@ impl Done for StatelessRulesAndCustomActions { fn into_props(self) -> Bag { self
 impl SummaryConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RuleOptions`: list of `RuleOptions`. Update: in place.
+    /// `RuleOptions`: list of `RuleOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-summaryconfiguration.html#cfn-networkfirewall-rulegroup-summaryconfiguration-ruleoptions)
     pub fn rule_options(self, value: impl Arg<Arr<RuleOptions>>) -> Self { Self(put(self.0, "RuleOptions", value.into_expr())) }
 }
 impl Done for SummaryConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -747,9 +747,9 @@ impl TCPFlagField {
     pub fn new() -> TCPFlagField<Missing<super::required::Flags>> { TCPFlagField(Bag::default(), Phase) }
 }
 impl<R0> TCPFlagField<R0> {
-    /// `Flags`: list of text, required. Update: in place.
+    /// `Flags`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-tcpflagfield.html#cfn-networkfirewall-rulegroup-tcpflagfield-flags)
     pub fn flags(self, value: impl Arg<Arr<str>>) -> TCPFlagField<Set> { TCPFlagField(put(self.0, "Flags", value.into_expr()), Phase) }
-    /// `Masks`: list of text. Update: in place.
+    /// `Masks`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-tcpflagfield.html#cfn-networkfirewall-rulegroup-tcpflagfield-masks)
     pub fn masks(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Masks", value.into_expr()), Phase) }
 }
 impl Done for TCPFlagField { fn into_props(self) -> Bag { self.0 } }
@@ -777,9 +777,9 @@ impl CfnTLSInspectionConfiguration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTLSInspectionConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TLSInspectionConfigurationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `TLSInspectionConfigurationArn`: `OtherArn`.
+    /// The attribute `TLSInspectionConfigurationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-tlsinspectionconfiguration.html#TLSInspectionConfigurationArn-fn::getatt)
     pub fn attr_tls_inspection_configuration_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TLSInspectionConfigurationArn") }
-    /// The attribute `TLSInspectionConfigurationId`: text.
+    /// The attribute `TLSInspectionConfigurationId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-tlsinspectionconfiguration.html#TLSInspectionConfigurationId-fn::getatt)
     pub fn attr_tls_inspection_configuration_id(&self) -> Val<str> { self.0.get_att("TLSInspectionConfigurationId") }
 }
 impl Parent for CfnTLSInspectionConfiguration { fn node(&self) -> &Place { &self.0 } }
@@ -790,13 +790,13 @@ impl CfnTLSInspectionConfigurationProps {
     pub fn new() -> CfnTLSInspectionConfigurationProps<Missing<required::TLSInspectionConfiguration>, Missing<required::TLSInspectionConfigurationName>> { CfnTLSInspectionConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTLSInspectionConfigurationProps<R0, R1> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-tlsinspectionconfiguration.html#cfn-networkfirewall-tlsinspectionconfiguration-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-tlsinspectionconfiguration.html#cfn-networkfirewall-tlsinspectionconfiguration-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TLSInspectionConfiguration`: `TLSInspectionConfiguration`, required. Update: in place.
+    /// `TLSInspectionConfiguration`: `TLSInspectionConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-tlsinspectionconfiguration.html#cfn-networkfirewall-tlsinspectionconfiguration-tlsinspectionconfiguration)
     pub fn tls_inspection_configuration(self, value: impl Arg<tls_inspection_configuration::TLSInspectionConfiguration>) -> CfnTLSInspectionConfigurationProps<Set, R1> { CfnTLSInspectionConfigurationProps(put(self.0, "TLSInspectionConfiguration", value.into_expr()), Phase) }
-    /// `TLSInspectionConfigurationName`: text, required. Update: replacement.
+    /// `TLSInspectionConfigurationName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-tlsinspectionconfiguration.html#cfn-networkfirewall-tlsinspectionconfiguration-tlsinspectionconfigurationname)
     pub fn tls_inspection_configuration_name(self, value: impl Arg<str>) -> CfnTLSInspectionConfigurationProps<R0, Set> { CfnTLSInspectionConfigurationProps(put(self.0, "TLSInspectionConfigurationName", value.into_expr()), Phase) }
 }
 impl Done for CfnTLSInspectionConfigurationProps { fn into_props(self) -> Bag { self.0 } }
@@ -810,7 +810,7 @@ impl Address {
     pub fn new() -> Address<Missing<super::required::AddressDefinition>> { Address(Bag::default(), Phase) }
 }
 impl<R0> Address<R0> {
-    /// `AddressDefinition`: text, required. Update: in place.
+    /// `AddressDefinition`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-tlsinspectionconfiguration-address.html#cfn-networkfirewall-tlsinspectionconfiguration-address-addressdefinition)
     pub fn address_definition(self, value: impl Arg<str>) -> Address<Set> { Address(put(self.0, "AddressDefinition", value.into_expr()), Phase) }
 }
 impl Done for Address { fn into_props(self) -> Bag { self.0 } }
@@ -819,9 +819,9 @@ impl Done for Address { fn into_props(self) -> Bag { self.0 } }
 impl CheckCertificateRevocationStatus {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RevokedStatusAction`: `RevokedStatusAction`. Update: in place.
+    /// `RevokedStatusAction`: `RevokedStatusAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-tlsinspectionconfiguration-checkcertificaterevocationstatus.html#cfn-networkfirewall-tlsinspectionconfiguration-checkcertificaterevocationstatus-revokedstatusaction)
     pub fn revoked_status_action(self, value: impl Arg<RevokedStatusAction>) -> Self { Self(put(self.0, "RevokedStatusAction", value.into_expr())) }
-    /// `UnknownStatusAction`: `UnknownStatusAction`. Update: in place.
+    /// `UnknownStatusAction`: `UnknownStatusAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-tlsinspectionconfiguration-checkcertificaterevocationstatus.html#cfn-networkfirewall-tlsinspectionconfiguration-checkcertificaterevocationstatus-unknownstatusaction)
     pub fn unknown_status_action(self, value: impl Arg<UnknownStatusAction>) -> Self { Self(put(self.0, "UnknownStatusAction", value.into_expr())) }
 }
 impl Done for CheckCertificateRevocationStatus { fn into_props(self) -> Bag { self.0 } }
@@ -832,9 +832,9 @@ impl PortRange {
     pub fn new() -> PortRange<Missing<super::required::FromPort>, Missing<super::required::ToPort>> { PortRange(Bag::default(), Phase) }
 }
 impl<R0, R1> PortRange<R0, R1> {
-    /// `FromPort`: integer, required. Update: in place.
+    /// `FromPort`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-tlsinspectionconfiguration-portrange.html#cfn-networkfirewall-tlsinspectionconfiguration-portrange-fromport)
     pub fn from_port(self, value: impl Arg<i64>) -> PortRange<Set, R1> { PortRange(put(self.0, "FromPort", value.into_expr()), Phase) }
-    /// `ToPort`: integer, required. Update: in place.
+    /// `ToPort`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-tlsinspectionconfiguration-portrange.html#cfn-networkfirewall-tlsinspectionconfiguration-portrange-toport)
     pub fn to_port(self, value: impl Arg<i64>) -> PortRange<R0, Set> { PortRange(put(self.0, "ToPort", value.into_expr()), Phase) }
 }
 impl Done for PortRange { fn into_props(self) -> Bag { self.0 } }
@@ -843,7 +843,7 @@ impl Done for PortRange { fn into_props(self) -> Bag { self.0 } }
 impl ServerCertificate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ResourceArn`: text. Update: in place.
+    /// `ResourceArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-tlsinspectionconfiguration-servercertificate.html#cfn-networkfirewall-tlsinspectionconfiguration-servercertificate-resourcearn)
     pub fn resource_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceArn", value.into_expr())) }
 }
 impl Done for ServerCertificate { fn into_props(self) -> Bag { self.0 } }
@@ -852,13 +852,13 @@ impl Done for ServerCertificate { fn into_props(self) -> Bag { self.0 } }
 impl ServerCertificateConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CertificateAuthorityArn`: text. Update: in place.
+    /// `CertificateAuthorityArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-tlsinspectionconfiguration-servercertificateconfiguration.html#cfn-networkfirewall-tlsinspectionconfiguration-servercertificateconfiguration-certificateauthorityarn)
     pub fn certificate_authority_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateAuthorityArn", value.into_expr())) }
-    /// `CheckCertificateRevocationStatus`: `CheckCertificateRevocationStatus`. Update: in place.
+    /// `CheckCertificateRevocationStatus`: `CheckCertificateRevocationStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-tlsinspectionconfiguration-servercertificateconfiguration.html#cfn-networkfirewall-tlsinspectionconfiguration-servercertificateconfiguration-checkcertificaterevocationstatus)
     pub fn check_certificate_revocation_status(self, value: impl Arg<CheckCertificateRevocationStatus>) -> Self { Self(put(self.0, "CheckCertificateRevocationStatus", value.into_expr())) }
-    /// `Scopes`: list of `ServerCertificateScope`. Update: in place.
+    /// `Scopes`: list of `ServerCertificateScope`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-tlsinspectionconfiguration-servercertificateconfiguration.html#cfn-networkfirewall-tlsinspectionconfiguration-servercertificateconfiguration-scopes)
     pub fn scopes(self, value: impl Arg<Arr<ServerCertificateScope>>) -> Self { Self(put(self.0, "Scopes", value.into_expr())) }
-    /// `ServerCertificates`: list of `ServerCertificate`. Update: in place.
+    /// `ServerCertificates`: list of `ServerCertificate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-tlsinspectionconfiguration-servercertificateconfiguration.html#cfn-networkfirewall-tlsinspectionconfiguration-servercertificateconfiguration-servercertificates)
     pub fn server_certificates(self, value: impl Arg<Arr<ServerCertificate>>) -> Self { Self(put(self.0, "ServerCertificates", value.into_expr())) }
 }
 impl Done for ServerCertificateConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -867,15 +867,15 @@ impl Done for ServerCertificateConfiguration { fn into_props(self) -> Bag { self
 impl ServerCertificateScope {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DestinationPorts`: list of `PortRange`. Update: in place.
+    /// `DestinationPorts`: list of `PortRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-tlsinspectionconfiguration-servercertificatescope.html#cfn-networkfirewall-tlsinspectionconfiguration-servercertificatescope-destinationports)
     pub fn destination_ports(self, value: impl Arg<Arr<PortRange>>) -> Self { Self(put(self.0, "DestinationPorts", value.into_expr())) }
-    /// `Destinations`: list of `Address`. Update: in place.
+    /// `Destinations`: list of `Address`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-tlsinspectionconfiguration-servercertificatescope.html#cfn-networkfirewall-tlsinspectionconfiguration-servercertificatescope-destinations)
     pub fn destinations(self, value: impl Arg<Arr<Address>>) -> Self { Self(put(self.0, "Destinations", value.into_expr())) }
-    /// `Protocols`: list of integer. Update: in place.
+    /// `Protocols`: list of integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-tlsinspectionconfiguration-servercertificatescope.html#cfn-networkfirewall-tlsinspectionconfiguration-servercertificatescope-protocols)
     pub fn protocols(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "Protocols", value.into_expr())) }
-    /// `SourcePorts`: list of `PortRange`. Update: in place.
+    /// `SourcePorts`: list of `PortRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-tlsinspectionconfiguration-servercertificatescope.html#cfn-networkfirewall-tlsinspectionconfiguration-servercertificatescope-sourceports)
     pub fn source_ports(self, value: impl Arg<Arr<PortRange>>) -> Self { Self(put(self.0, "SourcePorts", value.into_expr())) }
-    /// `Sources`: list of `Address`. Update: in place.
+    /// `Sources`: list of `Address`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-tlsinspectionconfiguration-servercertificatescope.html#cfn-networkfirewall-tlsinspectionconfiguration-servercertificatescope-sources)
     pub fn sources(self, value: impl Arg<Arr<Address>>) -> Self { Self(put(self.0, "Sources", value.into_expr())) }
 }
 impl Done for ServerCertificateScope { fn into_props(self) -> Bag { self.0 } }
@@ -884,7 +884,7 @@ impl Done for ServerCertificateScope { fn into_props(self) -> Bag { self.0 } }
 impl TLSInspectionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ServerCertificateConfigurations`: list of `ServerCertificateConfiguration`. Update: in place.
+    /// `ServerCertificateConfigurations`: list of `ServerCertificateConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-tlsinspectionconfiguration-tlsinspectionconfiguration.html#cfn-networkfirewall-tlsinspectionconfiguration-tlsinspectionconfiguration-servercertificateconfigurations)
     pub fn server_certificate_configurations(self, value: impl Arg<Arr<ServerCertificateConfiguration>>) -> Self { Self(put(self.0, "ServerCertificateConfigurations", value.into_expr())) }
 }
 impl Done for TLSInspectionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -902,11 +902,11 @@ impl CfnVpcEndpointAssociation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVpcEndpointAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `VpcEndpointAssociationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `EndpointId`: text.
+    /// The attribute `EndpointId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-vpcendpointassociation.html#EndpointId-fn::getatt)
     pub fn attr_endpoint_id(&self) -> Val<str> { self.0.get_att("EndpointId") }
-    /// The attribute `VpcEndpointAssociationArn`: `OtherArn`.
+    /// The attribute `VpcEndpointAssociationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-vpcendpointassociation.html#VpcEndpointAssociationArn-fn::getatt)
     pub fn attr_vpc_endpoint_association_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("VpcEndpointAssociationArn") }
-    /// The attribute `VpcEndpointAssociationId`: text.
+    /// The attribute `VpcEndpointAssociationId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-vpcendpointassociation.html#VpcEndpointAssociationId-fn::getatt)
     pub fn attr_vpc_endpoint_association_id(&self) -> Val<str> { self.0.get_att("VpcEndpointAssociationId") }
 }
 impl Parent for CfnVpcEndpointAssociation { fn node(&self) -> &Place { &self.0 } }
@@ -917,15 +917,15 @@ impl CfnVpcEndpointAssociationProps {
     pub fn new() -> CfnVpcEndpointAssociationProps<Missing<required::FirewallArn>, Missing<required::SubnetMapping>, Missing<required::VpcId>> { CfnVpcEndpointAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnVpcEndpointAssociationProps<R0, R1, R2> {
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-vpcendpointassociation.html#cfn-networkfirewall-vpcendpointassociation-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `FirewallArn`: text, required. Update: replacement.
+    /// `FirewallArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-vpcendpointassociation.html#cfn-networkfirewall-vpcendpointassociation-firewallarn)
     pub fn firewall_arn(self, value: impl Arg<str>) -> CfnVpcEndpointAssociationProps<Set, R1, R2> { CfnVpcEndpointAssociationProps(put(self.0, "FirewallArn", value.into_expr()), Phase) }
-    /// `SubnetMapping`: `SubnetMapping`, required. Update: replacement.
+    /// `SubnetMapping`: `SubnetMapping`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-vpcendpointassociation.html#cfn-networkfirewall-vpcendpointassociation-subnetmapping)
     pub fn subnet_mapping(self, value: impl Arg<vpc_endpoint_association::SubnetMapping>) -> CfnVpcEndpointAssociationProps<R0, Set, R2> { CfnVpcEndpointAssociationProps(put(self.0, "SubnetMapping", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-vpcendpointassociation.html#cfn-networkfirewall-vpcendpointassociation-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VpcId`: `Ec2VpcId`, required. Update: replacement.
+    /// `VpcId`: `Ec2VpcId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-vpcendpointassociation.html#cfn-networkfirewall-vpcendpointassociation-vpcid)
     pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnVpcEndpointAssociationProps<R0, R1, Set> { CfnVpcEndpointAssociationProps(put(self.0, "VpcId", value.into_expr()), Phase) }
 }
 impl Done for CfnVpcEndpointAssociationProps { fn into_props(self) -> Bag { self.0 } }
@@ -939,9 +939,9 @@ impl SubnetMapping {
     pub fn new() -> SubnetMapping<Missing<super::required::SubnetId>> { SubnetMapping(Bag::default(), Phase) }
 }
 impl<R0> SubnetMapping<R0> {
-    /// `IPAddressType`: text. Update: replacement.
+    /// `IPAddressType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-vpcendpointassociation-subnetmapping.html#cfn-networkfirewall-vpcendpointassociation-subnetmapping-ipaddresstype)
     pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IPAddressType", value.into_expr()), Phase) }
-    /// `SubnetId`: `Ec2SubnetId`, required. Update: replacement.
+    /// `SubnetId`: `Ec2SubnetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-vpcendpointassociation-subnetmapping.html#cfn-networkfirewall-vpcendpointassociation-subnetmapping-subnetid)
     pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> SubnetMapping<Set> { SubnetMapping(put(self.0, "SubnetId", value.into_expr()), Phase) }
 }
 impl Done for SubnetMapping { fn into_props(self) -> Bag { self.0 } }

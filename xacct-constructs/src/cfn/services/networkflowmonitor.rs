@@ -13,13 +13,13 @@ impl CfnMonitor {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMonitorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkflowmonitor-monitor.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkflowmonitor-monitor.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `ModifiedAt`: text.
+    /// The attribute `ModifiedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkflowmonitor-monitor.html#ModifiedAt-fn::getatt)
     pub fn attr_modified_at(&self) -> Val<str> { self.0.get_att("ModifiedAt") }
-    /// The attribute `MonitorStatus`: text.
+    /// The attribute `MonitorStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkflowmonitor-monitor.html#MonitorStatus-fn::getatt)
     pub fn attr_monitor_status(&self) -> Val<str> { self.0.get_att("MonitorStatus") }
 }
 impl Parent for CfnMonitor { fn node(&self) -> &Place { &self.0 } }
@@ -30,15 +30,15 @@ impl CfnMonitorProps {
     pub fn new() -> CfnMonitorProps<Missing<required::LocalResources>, Missing<required::MonitorName>> { CfnMonitorProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnMonitorProps<R0, R1> {
-    /// `LocalResources`: list of `MonitorLocalResource`, required. Update: in place.
+    /// `LocalResources`: list of `MonitorLocalResource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkflowmonitor-monitor.html#cfn-networkflowmonitor-monitor-localresources)
     pub fn local_resources(self, value: impl Arg<Arr<monitor::MonitorLocalResource>>) -> CfnMonitorProps<Set, R1> { CfnMonitorProps(put(self.0, "LocalResources", value.into_expr()), Phase) }
-    /// `MonitorName`: text, required. Update: replacement.
+    /// `MonitorName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkflowmonitor-monitor.html#cfn-networkflowmonitor-monitor-monitorname)
     pub fn monitor_name(self, value: impl Arg<str>) -> CfnMonitorProps<R0, Set> { CfnMonitorProps(put(self.0, "MonitorName", value.into_expr()), Phase) }
-    /// `RemoteResources`: list of `MonitorRemoteResource`. Update: in place.
+    /// `RemoteResources`: list of `MonitorRemoteResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkflowmonitor-monitor.html#cfn-networkflowmonitor-monitor-remoteresources)
     pub fn remote_resources(self, value: impl Arg<Arr<monitor::MonitorRemoteResource>>) -> Self { Self(put(self.0, "RemoteResources", value.into_expr()), Phase) }
-    /// `ScopeArn`: text. Update: replacement.
+    /// `ScopeArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkflowmonitor-monitor.html#cfn-networkflowmonitor-monitor-scopearn)
     pub fn scope_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScopeArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkflowmonitor-monitor.html#cfn-networkflowmonitor-monitor-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnMonitorProps { fn into_props(self) -> Bag { self.0 } }
@@ -52,9 +52,9 @@ impl MonitorLocalResource {
     pub fn new() -> MonitorLocalResource<Missing<super::required::Identifier>, Missing<super::required::Type>> { MonitorLocalResource(Bag::default(), Phase) }
 }
 impl<R0, R1> MonitorLocalResource<R0, R1> {
-    /// `Identifier`: text, required. Update: in place.
+    /// `Identifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkflowmonitor-monitor-monitorlocalresource.html#cfn-networkflowmonitor-monitor-monitorlocalresource-identifier)
     pub fn identifier(self, value: impl Arg<str>) -> MonitorLocalResource<Set, R1> { MonitorLocalResource(put(self.0, "Identifier", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkflowmonitor-monitor-monitorlocalresource.html#cfn-networkflowmonitor-monitor-monitorlocalresource-type)
     pub fn type_(self, value: impl Arg<Type>) -> MonitorLocalResource<R0, Set> { MonitorLocalResource(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for MonitorLocalResource { fn into_props(self) -> Bag { self.0 } }
@@ -65,9 +65,9 @@ impl MonitorRemoteResource {
     pub fn new() -> MonitorRemoteResource<Missing<super::required::Identifier>, Missing<super::required::Type>> { MonitorRemoteResource(Bag::default(), Phase) }
 }
 impl<R0, R1> MonitorRemoteResource<R0, R1> {
-    /// `Identifier`: text, required. Update: in place.
+    /// `Identifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkflowmonitor-monitor-monitorremoteresource.html#cfn-networkflowmonitor-monitor-monitorremoteresource-identifier)
     pub fn identifier(self, value: impl Arg<str>) -> MonitorRemoteResource<Set, R1> { MonitorRemoteResource(put(self.0, "Identifier", value.into_expr()), Phase) }
-    /// `Type`: `MonitorRemoteResourceType`, required. Update: in place.
+    /// `Type`: `MonitorRemoteResourceType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkflowmonitor-monitor-monitorremoteresource.html#cfn-networkflowmonitor-monitor-monitorremoteresource-type)
     pub fn type_(self, value: impl Arg<MonitorRemoteResourceType>) -> MonitorRemoteResource<R0, Set> { MonitorRemoteResource(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for MonitorRemoteResource { fn into_props(self) -> Bag { self.0 } }
@@ -85,11 +85,11 @@ impl CfnScope {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnScopeProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ScopeArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ScopeArn`: `OtherArn`.
+    /// The attribute `ScopeArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkflowmonitor-scope.html#ScopeArn-fn::getatt)
     pub fn attr_scope_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ScopeArn") }
-    /// The attribute `ScopeId`: text.
+    /// The attribute `ScopeId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkflowmonitor-scope.html#ScopeId-fn::getatt)
     pub fn attr_scope_id(&self) -> Val<str> { self.0.get_att("ScopeId") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkflowmonitor-scope.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnScope { fn node(&self) -> &Place { &self.0 } }
@@ -100,9 +100,9 @@ impl CfnScopeProps {
     pub fn new() -> CfnScopeProps<Missing<required::Targets>> { CfnScopeProps(Bag::default(), Phase) }
 }
 impl<R0> CfnScopeProps<R0> {
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkflowmonitor-scope.html#cfn-networkflowmonitor-scope-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Targets`: list of `TargetResource`, required. Update: replacement.
+    /// `Targets`: list of `TargetResource`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkflowmonitor-scope.html#cfn-networkflowmonitor-scope-targets)
     pub fn targets(self, value: impl Arg<Arr<scope::TargetResource>>) -> CfnScopeProps<Set> { CfnScopeProps(put(self.0, "Targets", value.into_expr()), Phase) }
 }
 impl Done for CfnScopeProps { fn into_props(self) -> Bag { self.0 } }
@@ -116,7 +116,7 @@ impl TargetId {
     pub fn new() -> TargetId<Missing<super::required::AccountId>> { TargetId(Bag::default(), Phase) }
 }
 impl<R0> TargetId<R0> {
-    /// `AccountId`: text, required. Update: replacement.
+    /// `AccountId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkflowmonitor-scope-targetid.html#cfn-networkflowmonitor-scope-targetid-accountid)
     pub fn account_id(self, value: impl Arg<str>) -> TargetId<Set> { TargetId(put(self.0, "AccountId", value.into_expr()), Phase) }
 }
 impl Done for TargetId { fn into_props(self) -> Bag { self.0 } }
@@ -127,9 +127,9 @@ impl TargetIdentifier {
     pub fn new() -> TargetIdentifier<Missing<super::required::TargetId>, Missing<super::required::TargetType>> { TargetIdentifier(Bag::default(), Phase) }
 }
 impl<R0, R1> TargetIdentifier<R0, R1> {
-    /// `TargetId`: `TargetId`, required. Update: replacement.
+    /// `TargetId`: `TargetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkflowmonitor-scope-targetidentifier.html#cfn-networkflowmonitor-scope-targetidentifier-targetid)
     pub fn target_id(self, value: impl Arg<TargetId>) -> TargetIdentifier<Set, R1> { TargetIdentifier(put(self.0, "TargetId", value.into_expr()), Phase) }
-    /// `TargetType`: `TargetType`, required. Update: replacement.
+    /// `TargetType`: `TargetType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkflowmonitor-scope-targetidentifier.html#cfn-networkflowmonitor-scope-targetidentifier-targettype)
     pub fn target_type(self, value: impl Arg<TargetType>) -> TargetIdentifier<R0, Set> { TargetIdentifier(put(self.0, "TargetType", value.into_expr()), Phase) }
 }
 impl Done for TargetIdentifier { fn into_props(self) -> Bag { self.0 } }
@@ -140,9 +140,9 @@ impl TargetResource {
     pub fn new() -> TargetResource<Missing<super::required::Region>, Missing<super::required::TargetIdentifier>> { TargetResource(Bag::default(), Phase) }
 }
 impl<R0, R1> TargetResource<R0, R1> {
-    /// `Region`: text, required. Update: replacement.
+    /// `Region`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkflowmonitor-scope-targetresource.html#cfn-networkflowmonitor-scope-targetresource-region)
     pub fn region(self, value: impl Arg<str>) -> TargetResource<Set, R1> { TargetResource(put(self.0, "Region", value.into_expr()), Phase) }
-    /// `TargetIdentifier`: `TargetIdentifier`, required. Update: replacement.
+    /// `TargetIdentifier`: `TargetIdentifier`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkflowmonitor-scope-targetresource.html#cfn-networkflowmonitor-scope-targetresource-targetidentifier)
     pub fn target_identifier(self, value: impl Arg<TargetIdentifier>) -> TargetResource<R0, Set> { TargetResource(put(self.0, "TargetIdentifier", value.into_expr()), Phase) }
 }
 impl Done for TargetResource { fn into_props(self) -> Bag { self.0 } }

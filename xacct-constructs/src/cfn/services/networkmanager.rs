@@ -13,31 +13,31 @@ impl CfnConnectAttachment {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectAttachmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AttachmentId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AttachmentId`: text.
+    /// The attribute `AttachmentId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectattachment.html#AttachmentId-fn::getatt)
     pub fn attr_attachment_id(&self) -> Val<str> { self.0.get_att("AttachmentId") }
-    /// The attribute `AttachmentPolicyRuleNumber`: integer.
+    /// The attribute `AttachmentPolicyRuleNumber`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectattachment.html#AttachmentPolicyRuleNumber-fn::getatt)
     pub fn attr_attachment_policy_rule_number(&self) -> Val<i64> { self.0.get_att("AttachmentPolicyRuleNumber") }
-    /// The attribute `AttachmentType`: text.
+    /// The attribute `AttachmentType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectattachment.html#AttachmentType-fn::getatt)
     pub fn attr_attachment_type(&self) -> Val<str> { self.0.get_att("AttachmentType") }
-    /// The attribute `CoreNetworkArn`: `OtherArn`.
+    /// The attribute `CoreNetworkArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectattachment.html#CoreNetworkArn-fn::getatt)
     pub fn attr_core_network_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CoreNetworkArn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectattachment.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `LastModificationErrors`: list of text.
+    /// The attribute `LastModificationErrors`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectattachment.html#LastModificationErrors-fn::getatt)
     pub fn attr_last_modification_errors(&self) -> Val<Arr<str>> { self.0.get_att("LastModificationErrors") }
-    /// The attribute `OwnerAccountId`: text.
+    /// The attribute `OwnerAccountId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectattachment.html#OwnerAccountId-fn::getatt)
     pub fn attr_owner_account_id(&self) -> Val<str> { self.0.get_att("OwnerAccountId") }
-    /// The attribute `ProposedNetworkFunctionGroupChange`: `ProposedNetworkFunctionGroupChange`.
+    /// The attribute `ProposedNetworkFunctionGroupChange`: `ProposedNetworkFunctionGroupChange`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectattachment.html#ProposedNetworkFunctionGroupChange-fn::getatt)
     pub fn attr_proposed_network_function_group_change(&self) -> Val<connect_attachment::ProposedNetworkFunctionGroupChange> { self.0.get_att("ProposedNetworkFunctionGroupChange") }
-    /// The attribute `ProposedSegmentChange`: `ProposedSegmentChange`.
+    /// The attribute `ProposedSegmentChange`: `ProposedSegmentChange`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectattachment.html#ProposedSegmentChange-fn::getatt)
     pub fn attr_proposed_segment_change(&self) -> Val<connect_attachment::ProposedSegmentChange> { self.0.get_att("ProposedSegmentChange") }
-    /// The attribute `ResourceArn`: `OtherArn`.
+    /// The attribute `ResourceArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectattachment.html#ResourceArn-fn::getatt)
     pub fn attr_resource_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ResourceArn") }
-    /// The attribute `SegmentName`: text.
+    /// The attribute `SegmentName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectattachment.html#SegmentName-fn::getatt)
     pub fn attr_segment_name(&self) -> Val<str> { self.0.get_att("SegmentName") }
-    /// The attribute `State`: text.
+    /// The attribute `State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectattachment.html#State-fn::getatt)
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectattachment.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnConnectAttachment { fn node(&self) -> &Place { &self.0 } }
@@ -48,21 +48,21 @@ impl CfnConnectAttachmentProps {
     pub fn new() -> CfnConnectAttachmentProps<Missing<required::CoreNetworkId>, Missing<required::EdgeLocation>, Missing<required::Options>, Missing<required::TransportAttachmentId>> { CfnConnectAttachmentProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnConnectAttachmentProps<R0, R1, R2, R3> {
-    /// `CoreNetworkId`: text, required. Update: replacement.
+    /// `CoreNetworkId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectattachment.html#cfn-networkmanager-connectattachment-corenetworkid)
     pub fn core_network_id(self, value: impl Arg<str>) -> CfnConnectAttachmentProps<Set, R1, R2, R3> { CfnConnectAttachmentProps(put(self.0, "CoreNetworkId", value.into_expr()), Phase) }
-    /// `EdgeLocation`: text, required. Update: replacement.
+    /// `EdgeLocation`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectattachment.html#cfn-networkmanager-connectattachment-edgelocation)
     pub fn edge_location(self, value: impl Arg<str>) -> CfnConnectAttachmentProps<R0, Set, R2, R3> { CfnConnectAttachmentProps(put(self.0, "EdgeLocation", value.into_expr()), Phase) }
-    /// `NetworkFunctionGroupName`: text. Update: in place.
+    /// `NetworkFunctionGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectattachment.html#cfn-networkmanager-connectattachment-networkfunctiongroupname)
     pub fn network_function_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkFunctionGroupName", value.into_expr()), Phase) }
-    /// `Options`: `ConnectAttachmentOptions`, required. Update: replacement.
+    /// `Options`: `ConnectAttachmentOptions`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectattachment.html#cfn-networkmanager-connectattachment-options)
     pub fn options(self, value: impl Arg<connect_attachment::ConnectAttachmentOptions>) -> CfnConnectAttachmentProps<R0, R1, Set, R3> { CfnConnectAttachmentProps(put(self.0, "Options", value.into_expr()), Phase) }
-    /// `ProposedSegmentChange`: `ProposedSegmentChange`. Update: in place.
+    /// `ProposedSegmentChange`: `ProposedSegmentChange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectattachment.html#cfn-networkmanager-connectattachment-proposedsegmentchange)
     pub fn proposed_segment_change(self, value: impl Arg<connect_attachment::ProposedSegmentChange>) -> Self { Self(put(self.0, "ProposedSegmentChange", value.into_expr()), Phase) }
-    /// `RoutingPolicyLabel`: text. Update: in place.
+    /// `RoutingPolicyLabel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectattachment.html#cfn-networkmanager-connectattachment-routingpolicylabel)
     pub fn routing_policy_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoutingPolicyLabel", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectattachment.html#cfn-networkmanager-connectattachment-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TransportAttachmentId`: text, required. Update: replacement.
+    /// `TransportAttachmentId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectattachment.html#cfn-networkmanager-connectattachment-transportattachmentid)
     pub fn transport_attachment_id(self, value: impl Arg<str>) -> CfnConnectAttachmentProps<R0, R1, R2, Set> { CfnConnectAttachmentProps(put(self.0, "TransportAttachmentId", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectAttachmentProps { fn into_props(self) -> Bag { self.0 } }
@@ -74,7 +74,7 @@ use crate::cfn::support::*;
 impl ConnectAttachmentOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Protocol`: text. Update: replacement.
+    /// `Protocol`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-connectattachment-connectattachmentoptions.html#cfn-networkmanager-connectattachment-connectattachmentoptions-protocol)
     pub fn protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Protocol", value.into_expr())) }
 }
 impl Done for ConnectAttachmentOptions { fn into_props(self) -> Bag { self.0 } }
@@ -83,11 +83,11 @@ impl Done for ConnectAttachmentOptions { fn into_props(self) -> Bag { self.0 } }
 impl ProposedNetworkFunctionGroupChange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AttachmentPolicyRuleNumber`: integer. Update: in place.
+    /// `AttachmentPolicyRuleNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-connectattachment-proposednetworkfunctiongroupchange.html#cfn-networkmanager-connectattachment-proposednetworkfunctiongroupchange-attachmentpolicyrulenumber)
     pub fn attachment_policy_rule_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AttachmentPolicyRuleNumber", value.into_expr())) }
-    /// `NetworkFunctionGroupName`: text. Update: in place.
+    /// `NetworkFunctionGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-connectattachment-proposednetworkfunctiongroupchange.html#cfn-networkmanager-connectattachment-proposednetworkfunctiongroupchange-networkfunctiongroupname)
     pub fn network_function_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkFunctionGroupName", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-connectattachment-proposednetworkfunctiongroupchange.html#cfn-networkmanager-connectattachment-proposednetworkfunctiongroupchange-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for ProposedNetworkFunctionGroupChange { fn into_props(self) -> Bag { self.0 } }
@@ -96,11 +96,11 @@ impl Done for ProposedNetworkFunctionGroupChange { fn into_props(self) -> Bag { 
 impl ProposedSegmentChange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AttachmentPolicyRuleNumber`: integer. Update: in place.
+    /// `AttachmentPolicyRuleNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-connectattachment-proposedsegmentchange.html#cfn-networkmanager-connectattachment-proposedsegmentchange-attachmentpolicyrulenumber)
     pub fn attachment_policy_rule_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AttachmentPolicyRuleNumber", value.into_expr())) }
-    /// `SegmentName`: text. Update: in place.
+    /// `SegmentName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-connectattachment-proposedsegmentchange.html#cfn-networkmanager-connectattachment-proposedsegmentchange-segmentname)
     pub fn segment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentName", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-connectattachment-proposedsegmentchange.html#cfn-networkmanager-connectattachment-proposedsegmentchange-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for ProposedSegmentChange { fn into_props(self) -> Bag { self.0 } }
@@ -114,29 +114,29 @@ impl CfnConnectPeer {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectPeerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ConnectPeerId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Configuration`: `ConnectPeerConfiguration`.
+    /// The attribute `Configuration`: `ConnectPeerConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectpeer.html#Configuration-fn::getatt)
     pub fn attr_configuration(&self) -> Val<connect_peer::ConnectPeerConfiguration> { self.0.get_att("Configuration") }
-    /// The attribute `Configuration.BgpConfigurations`: list of `ConnectPeerBgpConfiguration`.
+    /// The attribute `Configuration.BgpConfigurations`: list of `ConnectPeerBgpConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectpeer.html#Configuration.BgpConfigurations-fn::getatt)
     pub fn attr_configuration_bgp_configurations(&self) -> Val<Arr<connect_peer::ConnectPeerBgpConfiguration>> { self.0.get_att("Configuration.BgpConfigurations") }
-    /// The attribute `Configuration.CoreNetworkAddress`: text.
+    /// The attribute `Configuration.CoreNetworkAddress`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectpeer.html#Configuration.CoreNetworkAddress-fn::getatt)
     pub fn attr_configuration_core_network_address(&self) -> Val<str> { self.0.get_att("Configuration.CoreNetworkAddress") }
-    /// The attribute `Configuration.InsideCidrBlocks`: list of text.
+    /// The attribute `Configuration.InsideCidrBlocks`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectpeer.html#Configuration.InsideCidrBlocks-fn::getatt)
     pub fn attr_configuration_inside_cidr_blocks(&self) -> Val<Arr<str>> { self.0.get_att("Configuration.InsideCidrBlocks") }
-    /// The attribute `Configuration.PeerAddress`: text.
+    /// The attribute `Configuration.PeerAddress`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectpeer.html#Configuration.PeerAddress-fn::getatt)
     pub fn attr_configuration_peer_address(&self) -> Val<str> { self.0.get_att("Configuration.PeerAddress") }
-    /// The attribute `Configuration.Protocol`: text.
+    /// The attribute `Configuration.Protocol`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectpeer.html#Configuration.Protocol-fn::getatt)
     pub fn attr_configuration_protocol(&self) -> Val<str> { self.0.get_att("Configuration.Protocol") }
-    /// The attribute `ConnectPeerId`: text.
+    /// The attribute `ConnectPeerId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectpeer.html#ConnectPeerId-fn::getatt)
     pub fn attr_connect_peer_id(&self) -> Val<str> { self.0.get_att("ConnectPeerId") }
-    /// The attribute `CoreNetworkId`: text.
+    /// The attribute `CoreNetworkId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectpeer.html#CoreNetworkId-fn::getatt)
     pub fn attr_core_network_id(&self) -> Val<str> { self.0.get_att("CoreNetworkId") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectpeer.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `EdgeLocation`: text.
+    /// The attribute `EdgeLocation`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectpeer.html#EdgeLocation-fn::getatt)
     pub fn attr_edge_location(&self) -> Val<str> { self.0.get_att("EdgeLocation") }
-    /// The attribute `LastModificationErrors`: list of text.
+    /// The attribute `LastModificationErrors`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectpeer.html#LastModificationErrors-fn::getatt)
     pub fn attr_last_modification_errors(&self) -> Val<Arr<str>> { self.0.get_att("LastModificationErrors") }
-    /// The attribute `State`: text.
+    /// The attribute `State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectpeer.html#State-fn::getatt)
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
 }
 impl Parent for CfnConnectPeer { fn node(&self) -> &Place { &self.0 } }
@@ -147,19 +147,19 @@ impl CfnConnectPeerProps {
     pub fn new() -> CfnConnectPeerProps<Missing<required::ConnectAttachmentId>, Missing<required::PeerAddress>> { CfnConnectPeerProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnConnectPeerProps<R0, R1> {
-    /// `BgpOptions`: `BgpOptions`. Update: replacement.
+    /// `BgpOptions`: `BgpOptions`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectpeer.html#cfn-networkmanager-connectpeer-bgpoptions)
     pub fn bgp_options(self, value: impl Arg<connect_peer::BgpOptions>) -> Self { Self(put(self.0, "BgpOptions", value.into_expr()), Phase) }
-    /// `ConnectAttachmentId`: text, required. Update: replacement.
+    /// `ConnectAttachmentId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectpeer.html#cfn-networkmanager-connectpeer-connectattachmentid)
     pub fn connect_attachment_id(self, value: impl Arg<str>) -> CfnConnectPeerProps<Set, R1> { CfnConnectPeerProps(put(self.0, "ConnectAttachmentId", value.into_expr()), Phase) }
-    /// `CoreNetworkAddress`: text. Update: replacement.
+    /// `CoreNetworkAddress`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectpeer.html#cfn-networkmanager-connectpeer-corenetworkaddress)
     pub fn core_network_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CoreNetworkAddress", value.into_expr()), Phase) }
-    /// `InsideCidrBlocks`: list of text. Update: replacement.
+    /// `InsideCidrBlocks`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectpeer.html#cfn-networkmanager-connectpeer-insidecidrblocks)
     pub fn inside_cidr_blocks(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InsideCidrBlocks", value.into_expr()), Phase) }
-    /// `PeerAddress`: text, required. Update: replacement.
+    /// `PeerAddress`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectpeer.html#cfn-networkmanager-connectpeer-peeraddress)
     pub fn peer_address(self, value: impl Arg<str>) -> CfnConnectPeerProps<R0, Set> { CfnConnectPeerProps(put(self.0, "PeerAddress", value.into_expr()), Phase) }
-    /// `SubnetArn`: text. Update: replacement.
+    /// `SubnetArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectpeer.html#cfn-networkmanager-connectpeer-subnetarn)
     pub fn subnet_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubnetArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectpeer.html#cfn-networkmanager-connectpeer-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectPeerProps { fn into_props(self) -> Bag { self.0 } }
@@ -171,7 +171,7 @@ use crate::cfn::support::*;
 impl BgpOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PeerAsn`: number. Update: replacement.
+    /// `PeerAsn`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-connectpeer-bgpoptions.html#cfn-networkmanager-connectpeer-bgpoptions-peerasn)
     pub fn peer_asn(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PeerAsn", value.into_expr())) }
 }
 impl Done for BgpOptions { fn into_props(self) -> Bag { self.0 } }
@@ -180,13 +180,13 @@ impl Done for BgpOptions { fn into_props(self) -> Bag { self.0 } }
 impl ConnectPeerBgpConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CoreNetworkAddress`: text. Update: in place.
+    /// `CoreNetworkAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-connectpeer-connectpeerbgpconfiguration.html#cfn-networkmanager-connectpeer-connectpeerbgpconfiguration-corenetworkaddress)
     pub fn core_network_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CoreNetworkAddress", value.into_expr())) }
-    /// `CoreNetworkAsn`: number. Update: in place.
+    /// `CoreNetworkAsn`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-connectpeer-connectpeerbgpconfiguration.html#cfn-networkmanager-connectpeer-connectpeerbgpconfiguration-corenetworkasn)
     pub fn core_network_asn(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "CoreNetworkAsn", value.into_expr())) }
-    /// `PeerAddress`: text. Update: in place.
+    /// `PeerAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-connectpeer-connectpeerbgpconfiguration.html#cfn-networkmanager-connectpeer-connectpeerbgpconfiguration-peeraddress)
     pub fn peer_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PeerAddress", value.into_expr())) }
-    /// `PeerAsn`: number. Update: in place.
+    /// `PeerAsn`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-connectpeer-connectpeerbgpconfiguration.html#cfn-networkmanager-connectpeer-connectpeerbgpconfiguration-peerasn)
     pub fn peer_asn(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PeerAsn", value.into_expr())) }
 }
 impl Done for ConnectPeerBgpConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -195,15 +195,15 @@ impl Done for ConnectPeerBgpConfiguration { fn into_props(self) -> Bag { self.0 
 impl ConnectPeerConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BgpConfigurations`: list of `ConnectPeerBgpConfiguration`. Update: in place.
+    /// `BgpConfigurations`: list of `ConnectPeerBgpConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-connectpeer-connectpeerconfiguration.html#cfn-networkmanager-connectpeer-connectpeerconfiguration-bgpconfigurations)
     pub fn bgp_configurations(self, value: impl Arg<Arr<ConnectPeerBgpConfiguration>>) -> Self { Self(put(self.0, "BgpConfigurations", value.into_expr())) }
-    /// `CoreNetworkAddress`: text. Update: in place.
+    /// `CoreNetworkAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-connectpeer-connectpeerconfiguration.html#cfn-networkmanager-connectpeer-connectpeerconfiguration-corenetworkaddress)
     pub fn core_network_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CoreNetworkAddress", value.into_expr())) }
-    /// `InsideCidrBlocks`: list of text. Update: in place.
+    /// `InsideCidrBlocks`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-connectpeer-connectpeerconfiguration.html#cfn-networkmanager-connectpeer-connectpeerconfiguration-insidecidrblocks)
     pub fn inside_cidr_blocks(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InsideCidrBlocks", value.into_expr())) }
-    /// `PeerAddress`: text. Update: in place.
+    /// `PeerAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-connectpeer-connectpeerconfiguration.html#cfn-networkmanager-connectpeer-connectpeerconfiguration-peeraddress)
     pub fn peer_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PeerAddress", value.into_expr())) }
-    /// `Protocol`: text. Update: in place.
+    /// `Protocol`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-connectpeer-connectpeerconfiguration.html#cfn-networkmanager-connectpeer-connectpeerconfiguration-protocol)
     pub fn protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Protocol", value.into_expr())) }
 }
 impl Done for ConnectPeerConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -217,13 +217,13 @@ impl CfnConnection {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ConnectionArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ConnectionArn`: `OtherArn`.
+    /// The attribute `ConnectionArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connection.html#ConnectionArn-fn::getatt)
     pub fn attr_connection_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ConnectionArn") }
-    /// The attribute `ConnectionId`: text.
+    /// The attribute `ConnectionId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connection.html#ConnectionId-fn::getatt)
     pub fn attr_connection_id(&self) -> Val<str> { self.0.get_att("ConnectionId") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connection.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `State`: text.
+    /// The attribute `State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connection.html#State-fn::getatt)
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
 }
 impl Parent for CfnConnection { fn node(&self) -> &Place { &self.0 } }
@@ -234,19 +234,19 @@ impl CfnConnectionProps {
     pub fn new() -> CfnConnectionProps<Missing<required::ConnectedDeviceId>, Missing<required::DeviceId>, Missing<required::GlobalNetworkId>> { CfnConnectionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnConnectionProps<R0, R1, R2> {
-    /// `ConnectedDeviceId`: text, required. Update: replacement.
+    /// `ConnectedDeviceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connection.html#cfn-networkmanager-connection-connecteddeviceid)
     pub fn connected_device_id(self, value: impl Arg<str>) -> CfnConnectionProps<Set, R1, R2> { CfnConnectionProps(put(self.0, "ConnectedDeviceId", value.into_expr()), Phase) }
-    /// `ConnectedLinkId`: text. Update: in place.
+    /// `ConnectedLinkId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connection.html#cfn-networkmanager-connection-connectedlinkid)
     pub fn connected_link_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectedLinkId", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connection.html#cfn-networkmanager-connection-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DeviceId`: text, required. Update: replacement.
+    /// `DeviceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connection.html#cfn-networkmanager-connection-deviceid)
     pub fn device_id(self, value: impl Arg<str>) -> CfnConnectionProps<R0, Set, R2> { CfnConnectionProps(put(self.0, "DeviceId", value.into_expr()), Phase) }
-    /// `GlobalNetworkId`: text, required. Update: replacement.
+    /// `GlobalNetworkId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connection.html#cfn-networkmanager-connection-globalnetworkid)
     pub fn global_network_id(self, value: impl Arg<str>) -> CfnConnectionProps<R0, R1, Set> { CfnConnectionProps(put(self.0, "GlobalNetworkId", value.into_expr()), Phase) }
-    /// `LinkId`: text. Update: in place.
+    /// `LinkId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connection.html#cfn-networkmanager-connection-linkid)
     pub fn link_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LinkId", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connection.html#cfn-networkmanager-connection-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectionProps { fn into_props(self) -> Bag { self.0 } }
@@ -259,21 +259,21 @@ impl CfnCoreNetwork {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCoreNetworkProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CoreNetworkId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CoreNetworkArn`: `OtherArn`.
+    /// The attribute `CoreNetworkArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-corenetwork.html#CoreNetworkArn-fn::getatt)
     pub fn attr_core_network_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CoreNetworkArn") }
-    /// The attribute `CoreNetworkId`: text.
+    /// The attribute `CoreNetworkId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-corenetwork.html#CoreNetworkId-fn::getatt)
     pub fn attr_core_network_id(&self) -> Val<str> { self.0.get_att("CoreNetworkId") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-corenetwork.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `Edges`: list of `CoreNetworkEdge`.
+    /// The attribute `Edges`: list of `CoreNetworkEdge`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-corenetwork.html#Edges-fn::getatt)
     pub fn attr_edges(&self) -> Val<Arr<core_network::CoreNetworkEdge>> { self.0.get_att("Edges") }
-    /// The attribute `NetworkFunctionGroups`: list of `CoreNetworkNetworkFunctionGroup`.
+    /// The attribute `NetworkFunctionGroups`: list of `CoreNetworkNetworkFunctionGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-corenetwork.html#NetworkFunctionGroups-fn::getatt)
     pub fn attr_network_function_groups(&self) -> Val<Arr<core_network::CoreNetworkNetworkFunctionGroup>> { self.0.get_att("NetworkFunctionGroups") }
-    /// The attribute `OwnerAccount`: text.
+    /// The attribute `OwnerAccount`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-corenetwork.html#OwnerAccount-fn::getatt)
     pub fn attr_owner_account(&self) -> Val<str> { self.0.get_att("OwnerAccount") }
-    /// The attribute `Segments`: list of `CoreNetworkSegment`.
+    /// The attribute `Segments`: list of `CoreNetworkSegment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-corenetwork.html#Segments-fn::getatt)
     pub fn attr_segments(&self) -> Val<Arr<core_network::CoreNetworkSegment>> { self.0.get_att("Segments") }
-    /// The attribute `State`: text.
+    /// The attribute `State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-corenetwork.html#State-fn::getatt)
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
 }
 impl Parent for CfnCoreNetwork { fn node(&self) -> &Place { &self.0 } }
@@ -284,13 +284,13 @@ impl CfnCoreNetworkProps {
     pub fn new() -> CfnCoreNetworkProps<Missing<required::GlobalNetworkId>> { CfnCoreNetworkProps(Bag::default(), Phase) }
 }
 impl<R0> CfnCoreNetworkProps<R0> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-corenetwork.html#cfn-networkmanager-corenetwork-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `GlobalNetworkId`: text, required. Update: replacement.
+    /// `GlobalNetworkId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-corenetwork.html#cfn-networkmanager-corenetwork-globalnetworkid)
     pub fn global_network_id(self, value: impl Arg<str>) -> CfnCoreNetworkProps<Set> { CfnCoreNetworkProps(put(self.0, "GlobalNetworkId", value.into_expr()), Phase) }
-    /// `PolicyDocument`: JSON. Update: in place.
+    /// `PolicyDocument`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-corenetwork.html#cfn-networkmanager-corenetwork-policydocument)
     pub fn policy_document(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-corenetwork.html#cfn-networkmanager-corenetwork-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCoreNetworkProps { fn into_props(self) -> Bag { self.0 } }
@@ -302,11 +302,11 @@ use crate::cfn::support::*;
 impl CoreNetworkEdge {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Asn`: number. Update: in place.
+    /// `Asn`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-corenetwork-corenetworkedge.html#cfn-networkmanager-corenetwork-corenetworkedge-asn)
     pub fn asn(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Asn", value.into_expr())) }
-    /// `EdgeLocation`: text. Update: in place.
+    /// `EdgeLocation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-corenetwork-corenetworkedge.html#cfn-networkmanager-corenetwork-corenetworkedge-edgelocation)
     pub fn edge_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EdgeLocation", value.into_expr())) }
-    /// `InsideCidrBlocks`: list of text. Update: in place.
+    /// `InsideCidrBlocks`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-corenetwork-corenetworkedge.html#cfn-networkmanager-corenetwork-corenetworkedge-insidecidrblocks)
     pub fn inside_cidr_blocks(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InsideCidrBlocks", value.into_expr())) }
 }
 impl Done for CoreNetworkEdge { fn into_props(self) -> Bag { self.0 } }
@@ -315,11 +315,11 @@ impl Done for CoreNetworkEdge { fn into_props(self) -> Bag { self.0 } }
 impl CoreNetworkNetworkFunctionGroup {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EdgeLocations`: list of text. Update: in place.
+    /// `EdgeLocations`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-corenetwork-corenetworknetworkfunctiongroup.html#cfn-networkmanager-corenetwork-corenetworknetworkfunctiongroup-edgelocations)
     pub fn edge_locations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EdgeLocations", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-corenetwork-corenetworknetworkfunctiongroup.html#cfn-networkmanager-corenetwork-corenetworknetworkfunctiongroup-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Segments`: `Segments`. Update: in place.
+    /// `Segments`: `Segments`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-corenetwork-corenetworknetworkfunctiongroup.html#cfn-networkmanager-corenetwork-corenetworknetworkfunctiongroup-segments)
     pub fn segments(self, value: impl Arg<Segments>) -> Self { Self(put(self.0, "Segments", value.into_expr())) }
 }
 impl Done for CoreNetworkNetworkFunctionGroup { fn into_props(self) -> Bag { self.0 } }
@@ -328,11 +328,11 @@ impl Done for CoreNetworkNetworkFunctionGroup { fn into_props(self) -> Bag { sel
 impl CoreNetworkSegment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EdgeLocations`: list of text. Update: in place.
+    /// `EdgeLocations`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-corenetwork-corenetworksegment.html#cfn-networkmanager-corenetwork-corenetworksegment-edgelocations)
     pub fn edge_locations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EdgeLocations", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-corenetwork-corenetworksegment.html#cfn-networkmanager-corenetwork-corenetworksegment-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `SharedSegments`: list of text. Update: in place.
+    /// `SharedSegments`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-corenetwork-corenetworksegment.html#cfn-networkmanager-corenetwork-corenetworksegment-sharedsegments)
     pub fn shared_segments(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SharedSegments", value.into_expr())) }
 }
 impl Done for CoreNetworkSegment { fn into_props(self) -> Bag { self.0 } }
@@ -341,9 +341,9 @@ impl Done for CoreNetworkSegment { fn into_props(self) -> Bag { self.0 } }
 impl Segments {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SendTo`: list of text. Update: in place.
+    /// `SendTo`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-corenetwork-segments.html#cfn-networkmanager-corenetwork-segments-sendto)
     pub fn send_to(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SendTo", value.into_expr())) }
-    /// `SendVia`: list of text. Update: in place.
+    /// `SendVia`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-corenetwork-segments.html#cfn-networkmanager-corenetwork-segments-sendvia)
     pub fn send_via(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SendVia", value.into_expr())) }
 }
 impl Done for Segments { fn into_props(self) -> Bag { self.0 } }
@@ -366,11 +366,11 @@ impl CfnCoreNetworkPrefixListAssociationProps {
     pub fn new() -> CfnCoreNetworkPrefixListAssociationProps<Missing<required::CoreNetworkId>, Missing<required::PrefixListAlias>, Missing<required::PrefixListArn>> { CfnCoreNetworkPrefixListAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnCoreNetworkPrefixListAssociationProps<R0, R1, R2> {
-    /// `CoreNetworkId`: text, required. Update: replacement.
+    /// `CoreNetworkId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-corenetworkprefixlistassociation.html#cfn-networkmanager-corenetworkprefixlistassociation-corenetworkid)
     pub fn core_network_id(self, value: impl Arg<str>) -> CfnCoreNetworkPrefixListAssociationProps<Set, R1, R2> { CfnCoreNetworkPrefixListAssociationProps(put(self.0, "CoreNetworkId", value.into_expr()), Phase) }
-    /// `PrefixListAlias`: text, required. Update: replacement.
+    /// `PrefixListAlias`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-corenetworkprefixlistassociation.html#cfn-networkmanager-corenetworkprefixlistassociation-prefixlistalias)
     pub fn prefix_list_alias(self, value: impl Arg<str>) -> CfnCoreNetworkPrefixListAssociationProps<R0, Set, R2> { CfnCoreNetworkPrefixListAssociationProps(put(self.0, "PrefixListAlias", value.into_expr()), Phase) }
-    /// `PrefixListArn`: text, required. Update: replacement.
+    /// `PrefixListArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-corenetworkprefixlistassociation.html#cfn-networkmanager-corenetworkprefixlistassociation-prefixlistarn)
     pub fn prefix_list_arn(self, value: impl Arg<str>) -> CfnCoreNetworkPrefixListAssociationProps<R0, R1, Set> { CfnCoreNetworkPrefixListAssociationProps(put(self.0, "PrefixListArn", value.into_expr()), Phase) }
 }
 impl Done for CfnCoreNetworkPrefixListAssociationProps { fn into_props(self) -> Bag { self.0 } }
@@ -392,13 +392,13 @@ impl CfnCustomerGatewayAssociationProps {
     pub fn new() -> CfnCustomerGatewayAssociationProps<Missing<required::CustomerGatewayArn>, Missing<required::DeviceId>, Missing<required::GlobalNetworkId>> { CfnCustomerGatewayAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnCustomerGatewayAssociationProps<R0, R1, R2> {
-    /// `CustomerGatewayArn`: text, required. Update: replacement.
+    /// `CustomerGatewayArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-customergatewayassociation.html#cfn-networkmanager-customergatewayassociation-customergatewayarn)
     pub fn customer_gateway_arn(self, value: impl Arg<str>) -> CfnCustomerGatewayAssociationProps<Set, R1, R2> { CfnCustomerGatewayAssociationProps(put(self.0, "CustomerGatewayArn", value.into_expr()), Phase) }
-    /// `DeviceId`: text, required. Update: replacement.
+    /// `DeviceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-customergatewayassociation.html#cfn-networkmanager-customergatewayassociation-deviceid)
     pub fn device_id(self, value: impl Arg<str>) -> CfnCustomerGatewayAssociationProps<R0, Set, R2> { CfnCustomerGatewayAssociationProps(put(self.0, "DeviceId", value.into_expr()), Phase) }
-    /// `GlobalNetworkId`: text, required. Update: replacement.
+    /// `GlobalNetworkId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-customergatewayassociation.html#cfn-networkmanager-customergatewayassociation-globalnetworkid)
     pub fn global_network_id(self, value: impl Arg<str>) -> CfnCustomerGatewayAssociationProps<R0, R1, Set> { CfnCustomerGatewayAssociationProps(put(self.0, "GlobalNetworkId", value.into_expr()), Phase) }
-    /// `LinkId`: text. Update: replacement.
+    /// `LinkId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-customergatewayassociation.html#cfn-networkmanager-customergatewayassociation-linkid)
     pub fn link_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LinkId", value.into_expr()), Phase) }
 }
 impl Done for CfnCustomerGatewayAssociationProps { fn into_props(self) -> Bag { self.0 } }
@@ -411,13 +411,13 @@ impl CfnDevice {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDeviceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-device.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `DeviceArn`: `OtherArn`.
+    /// The attribute `DeviceArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-device.html#DeviceArn-fn::getatt)
     pub fn attr_device_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DeviceArn") }
-    /// The attribute `DeviceId`: text.
+    /// The attribute `DeviceId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-device.html#DeviceId-fn::getatt)
     pub fn attr_device_id(&self) -> Val<str> { self.0.get_att("DeviceId") }
-    /// The attribute `State`: text.
+    /// The attribute `State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-device.html#State-fn::getatt)
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
 }
 impl Parent for CfnDevice { fn node(&self) -> &Place { &self.0 } }
@@ -428,25 +428,25 @@ impl CfnDeviceProps {
     pub fn new() -> CfnDeviceProps<Missing<required::GlobalNetworkId>> { CfnDeviceProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDeviceProps<R0> {
-    /// `AWSLocation`: `AWSLocation`. Update: in place.
+    /// `AWSLocation`: `AWSLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-device.html#cfn-networkmanager-device-awslocation)
     pub fn aws_location(self, value: impl Arg<device::AWSLocation>) -> Self { Self(put(self.0, "AWSLocation", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-device.html#cfn-networkmanager-device-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `GlobalNetworkId`: text, required. Update: replacement.
+    /// `GlobalNetworkId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-device.html#cfn-networkmanager-device-globalnetworkid)
     pub fn global_network_id(self, value: impl Arg<str>) -> CfnDeviceProps<Set> { CfnDeviceProps(put(self.0, "GlobalNetworkId", value.into_expr()), Phase) }
-    /// `Location`: `Location`. Update: in place.
+    /// `Location`: `Location`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-device.html#cfn-networkmanager-device-location)
     pub fn location(self, value: impl Arg<device::Location>) -> Self { Self(put(self.0, "Location", value.into_expr()), Phase) }
-    /// `Model`: text. Update: in place.
+    /// `Model`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-device.html#cfn-networkmanager-device-model)
     pub fn model(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Model", value.into_expr()), Phase) }
-    /// `SerialNumber`: text. Update: in place.
+    /// `SerialNumber`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-device.html#cfn-networkmanager-device-serialnumber)
     pub fn serial_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SerialNumber", value.into_expr()), Phase) }
-    /// `SiteId`: text. Update: in place.
+    /// `SiteId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-device.html#cfn-networkmanager-device-siteid)
     pub fn site_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SiteId", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-device.html#cfn-networkmanager-device-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Type`: text. Update: in place.
+    /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-device.html#cfn-networkmanager-device-type)
     pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `Vendor`: text. Update: in place.
+    /// `Vendor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-device.html#cfn-networkmanager-device-vendor)
     pub fn vendor(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Vendor", value.into_expr()), Phase) }
 }
 impl Done for CfnDeviceProps { fn into_props(self) -> Bag { self.0 } }
@@ -458,9 +458,9 @@ use crate::cfn::support::*;
 impl AWSLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SubnetArn`: text. Update: in place.
+    /// `SubnetArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-device-awslocation.html#cfn-networkmanager-device-awslocation-subnetarn)
     pub fn subnet_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubnetArn", value.into_expr())) }
-    /// `Zone`: text. Update: in place.
+    /// `Zone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-device-awslocation.html#cfn-networkmanager-device-awslocation-zone)
     pub fn zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Zone", value.into_expr())) }
 }
 impl Done for AWSLocation { fn into_props(self) -> Bag { self.0 } }
@@ -469,11 +469,11 @@ impl Done for AWSLocation { fn into_props(self) -> Bag { self.0 } }
 impl Location {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Address`: text. Update: in place.
+    /// `Address`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-device-location.html#cfn-networkmanager-device-location-address)
     pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value.into_expr())) }
-    /// `Latitude`: text. Update: in place.
+    /// `Latitude`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-device-location.html#cfn-networkmanager-device-location-latitude)
     pub fn latitude(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Latitude", value.into_expr())) }
-    /// `Longitude`: text. Update: in place.
+    /// `Longitude`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-device-location.html#cfn-networkmanager-device-location-longitude)
     pub fn longitude(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Longitude", value.into_expr())) }
 }
 impl Done for Location { fn into_props(self) -> Bag { self.0 } }
@@ -487,33 +487,33 @@ impl CfnDirectConnectGatewayAttachment {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDirectConnectGatewayAttachmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AttachmentId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AttachmentId`: text.
+    /// The attribute `AttachmentId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-directconnectgatewayattachment.html#AttachmentId-fn::getatt)
     pub fn attr_attachment_id(&self) -> Val<str> { self.0.get_att("AttachmentId") }
-    /// The attribute `AttachmentPolicyRuleNumber`: integer.
+    /// The attribute `AttachmentPolicyRuleNumber`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-directconnectgatewayattachment.html#AttachmentPolicyRuleNumber-fn::getatt)
     pub fn attr_attachment_policy_rule_number(&self) -> Val<i64> { self.0.get_att("AttachmentPolicyRuleNumber") }
-    /// The attribute `AttachmentType`: text.
+    /// The attribute `AttachmentType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-directconnectgatewayattachment.html#AttachmentType-fn::getatt)
     pub fn attr_attachment_type(&self) -> Val<str> { self.0.get_att("AttachmentType") }
-    /// The attribute `CoreNetworkArn`: `OtherArn`.
+    /// The attribute `CoreNetworkArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-directconnectgatewayattachment.html#CoreNetworkArn-fn::getatt)
     pub fn attr_core_network_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CoreNetworkArn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-directconnectgatewayattachment.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `LastModificationErrors`: list of text.
+    /// The attribute `LastModificationErrors`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-directconnectgatewayattachment.html#LastModificationErrors-fn::getatt)
     pub fn attr_last_modification_errors(&self) -> Val<Arr<str>> { self.0.get_att("LastModificationErrors") }
-    /// The attribute `NetworkFunctionGroupName`: text.
+    /// The attribute `NetworkFunctionGroupName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-directconnectgatewayattachment.html#NetworkFunctionGroupName-fn::getatt)
     pub fn attr_network_function_group_name(&self) -> Val<str> { self.0.get_att("NetworkFunctionGroupName") }
-    /// The attribute `OwnerAccountId`: text.
+    /// The attribute `OwnerAccountId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-directconnectgatewayattachment.html#OwnerAccountId-fn::getatt)
     pub fn attr_owner_account_id(&self) -> Val<str> { self.0.get_att("OwnerAccountId") }
-    /// The attribute `ProposedNetworkFunctionGroupChange`: `ProposedNetworkFunctionGroupChange`.
+    /// The attribute `ProposedNetworkFunctionGroupChange`: `ProposedNetworkFunctionGroupChange`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-directconnectgatewayattachment.html#ProposedNetworkFunctionGroupChange-fn::getatt)
     pub fn attr_proposed_network_function_group_change(&self) -> Val<direct_connect_gateway_attachment::ProposedNetworkFunctionGroupChange> { self.0.get_att("ProposedNetworkFunctionGroupChange") }
-    /// The attribute `ProposedSegmentChange`: `ProposedSegmentChange`.
+    /// The attribute `ProposedSegmentChange`: `ProposedSegmentChange`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-directconnectgatewayattachment.html#ProposedSegmentChange-fn::getatt)
     pub fn attr_proposed_segment_change(&self) -> Val<direct_connect_gateway_attachment::ProposedSegmentChange> { self.0.get_att("ProposedSegmentChange") }
-    /// The attribute `ResourceArn`: `OtherArn`.
+    /// The attribute `ResourceArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-directconnectgatewayattachment.html#ResourceArn-fn::getatt)
     pub fn attr_resource_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ResourceArn") }
-    /// The attribute `SegmentName`: text.
+    /// The attribute `SegmentName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-directconnectgatewayattachment.html#SegmentName-fn::getatt)
     pub fn attr_segment_name(&self) -> Val<str> { self.0.get_att("SegmentName") }
-    /// The attribute `State`: text.
+    /// The attribute `State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-directconnectgatewayattachment.html#State-fn::getatt)
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-directconnectgatewayattachment.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnDirectConnectGatewayAttachment { fn node(&self) -> &Place { &self.0 } }
@@ -524,15 +524,15 @@ impl CfnDirectConnectGatewayAttachmentProps {
     pub fn new() -> CfnDirectConnectGatewayAttachmentProps<Missing<required::CoreNetworkId>, Missing<required::DirectConnectGatewayArn>, Missing<required::EdgeLocations>> { CfnDirectConnectGatewayAttachmentProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDirectConnectGatewayAttachmentProps<R0, R1, R2> {
-    /// `CoreNetworkId`: text, required. Update: replacement.
+    /// `CoreNetworkId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-directconnectgatewayattachment.html#cfn-networkmanager-directconnectgatewayattachment-corenetworkid)
     pub fn core_network_id(self, value: impl Arg<str>) -> CfnDirectConnectGatewayAttachmentProps<Set, R1, R2> { CfnDirectConnectGatewayAttachmentProps(put(self.0, "CoreNetworkId", value.into_expr()), Phase) }
-    /// `DirectConnectGatewayArn`: text, required. Update: replacement.
+    /// `DirectConnectGatewayArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-directconnectgatewayattachment.html#cfn-networkmanager-directconnectgatewayattachment-directconnectgatewayarn)
     pub fn direct_connect_gateway_arn(self, value: impl Arg<str>) -> CfnDirectConnectGatewayAttachmentProps<R0, Set, R2> { CfnDirectConnectGatewayAttachmentProps(put(self.0, "DirectConnectGatewayArn", value.into_expr()), Phase) }
-    /// `EdgeLocations`: list of text, required. Update: in place.
+    /// `EdgeLocations`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-directconnectgatewayattachment.html#cfn-networkmanager-directconnectgatewayattachment-edgelocations)
     pub fn edge_locations(self, value: impl Arg<Arr<str>>) -> CfnDirectConnectGatewayAttachmentProps<R0, R1, Set> { CfnDirectConnectGatewayAttachmentProps(put(self.0, "EdgeLocations", value.into_expr()), Phase) }
-    /// `RoutingPolicyLabel`: text. Update: in place.
+    /// `RoutingPolicyLabel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-directconnectgatewayattachment.html#cfn-networkmanager-directconnectgatewayattachment-routingpolicylabel)
     pub fn routing_policy_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoutingPolicyLabel", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-directconnectgatewayattachment.html#cfn-networkmanager-directconnectgatewayattachment-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDirectConnectGatewayAttachmentProps { fn into_props(self) -> Bag { self.0 } }
@@ -544,11 +544,11 @@ use crate::cfn::support::*;
 impl ProposedNetworkFunctionGroupChange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AttachmentPolicyRuleNumber`: integer. Update: in place.
+    /// `AttachmentPolicyRuleNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-directconnectgatewayattachment-proposednetworkfunctiongroupchange.html#cfn-networkmanager-directconnectgatewayattachment-proposednetworkfunctiongroupchange-attachmentpolicyrulenumber)
     pub fn attachment_policy_rule_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AttachmentPolicyRuleNumber", value.into_expr())) }
-    /// `NetworkFunctionGroupName`: text. Update: in place.
+    /// `NetworkFunctionGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-directconnectgatewayattachment-proposednetworkfunctiongroupchange.html#cfn-networkmanager-directconnectgatewayattachment-proposednetworkfunctiongroupchange-networkfunctiongroupname)
     pub fn network_function_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkFunctionGroupName", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-directconnectgatewayattachment-proposednetworkfunctiongroupchange.html#cfn-networkmanager-directconnectgatewayattachment-proposednetworkfunctiongroupchange-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for ProposedNetworkFunctionGroupChange { fn into_props(self) -> Bag { self.0 } }
@@ -557,11 +557,11 @@ impl Done for ProposedNetworkFunctionGroupChange { fn into_props(self) -> Bag { 
 impl ProposedSegmentChange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AttachmentPolicyRuleNumber`: integer. Update: in place.
+    /// `AttachmentPolicyRuleNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-directconnectgatewayattachment-proposedsegmentchange.html#cfn-networkmanager-directconnectgatewayattachment-proposedsegmentchange-attachmentpolicyrulenumber)
     pub fn attachment_policy_rule_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AttachmentPolicyRuleNumber", value.into_expr())) }
-    /// `SegmentName`: text. Update: in place.
+    /// `SegmentName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-directconnectgatewayattachment-proposedsegmentchange.html#cfn-networkmanager-directconnectgatewayattachment-proposedsegmentchange-segmentname)
     pub fn segment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentName", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-directconnectgatewayattachment-proposedsegmentchange.html#cfn-networkmanager-directconnectgatewayattachment-proposedsegmentchange-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for ProposedSegmentChange { fn into_props(self) -> Bag { self.0 } }
@@ -575,9 +575,9 @@ impl CfnGlobalNetwork {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnGlobalNetworkProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<kind::NetworkManagerGlobalNetworkId> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-globalnetwork.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: `NetworkManagerGlobalNetworkId`.
+    /// The attribute `Id`: `NetworkManagerGlobalNetworkId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-globalnetwork.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<kind::NetworkManagerGlobalNetworkId> { self.0.get_att("Id") }
 }
 impl Parent for CfnGlobalNetwork { fn node(&self) -> &Place { &self.0 } }
@@ -586,13 +586,13 @@ impl Parent for CfnGlobalNetwork { fn node(&self) -> &Place { &self.0 } }
 impl CfnGlobalNetworkProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CreatedAt`: text. Update: in place.
+    /// `CreatedAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-globalnetwork.html#cfn-networkmanager-globalnetwork-createdat)
     pub fn created_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedAt", value.into_expr())) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-globalnetwork.html#cfn-networkmanager-globalnetwork-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `State`: text. Update: in place.
+    /// `State`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-globalnetwork.html#cfn-networkmanager-globalnetwork-state)
     pub fn state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "State", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-globalnetwork.html#cfn-networkmanager-globalnetwork-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnGlobalNetworkProps { fn into_props(self) -> Bag { self.0 } }
@@ -605,13 +605,13 @@ impl CfnLink {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLinkProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-link.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `LinkArn`: `OtherArn`.
+    /// The attribute `LinkArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-link.html#LinkArn-fn::getatt)
     pub fn attr_link_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LinkArn") }
-    /// The attribute `LinkId`: text.
+    /// The attribute `LinkId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-link.html#LinkId-fn::getatt)
     pub fn attr_link_id(&self) -> Val<str> { self.0.get_att("LinkId") }
-    /// The attribute `State`: text.
+    /// The attribute `State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-link.html#State-fn::getatt)
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
 }
 impl Parent for CfnLink { fn node(&self) -> &Place { &self.0 } }
@@ -622,19 +622,19 @@ impl CfnLinkProps {
     pub fn new() -> CfnLinkProps<Missing<required::Bandwidth>, Missing<required::GlobalNetworkId>, Missing<required::SiteId>> { CfnLinkProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnLinkProps<R0, R1, R2> {
-    /// `Bandwidth`: `Bandwidth`, required. Update: in place.
+    /// `Bandwidth`: `Bandwidth`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-link.html#cfn-networkmanager-link-bandwidth)
     pub fn bandwidth(self, value: impl Arg<link::Bandwidth>) -> CfnLinkProps<Set, R1, R2> { CfnLinkProps(put(self.0, "Bandwidth", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-link.html#cfn-networkmanager-link-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `GlobalNetworkId`: text, required. Update: replacement.
+    /// `GlobalNetworkId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-link.html#cfn-networkmanager-link-globalnetworkid)
     pub fn global_network_id(self, value: impl Arg<str>) -> CfnLinkProps<R0, Set, R2> { CfnLinkProps(put(self.0, "GlobalNetworkId", value.into_expr()), Phase) }
-    /// `Provider`: text. Update: in place.
+    /// `Provider`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-link.html#cfn-networkmanager-link-provider)
     pub fn provider(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Provider", value.into_expr()), Phase) }
-    /// `SiteId`: text, required. Update: replacement.
+    /// `SiteId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-link.html#cfn-networkmanager-link-siteid)
     pub fn site_id(self, value: impl Arg<str>) -> CfnLinkProps<R0, R1, Set> { CfnLinkProps(put(self.0, "SiteId", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-link.html#cfn-networkmanager-link-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Type`: text. Update: in place.
+    /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-link.html#cfn-networkmanager-link-type)
     pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnLinkProps { fn into_props(self) -> Bag { self.0 } }
@@ -646,9 +646,9 @@ use crate::cfn::support::*;
 impl Bandwidth {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DownloadSpeed`: integer. Update: in place.
+    /// `DownloadSpeed`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-link-bandwidth.html#cfn-networkmanager-link-bandwidth-downloadspeed)
     pub fn download_speed(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DownloadSpeed", value.into_expr())) }
-    /// `UploadSpeed`: integer. Update: in place.
+    /// `UploadSpeed`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-link-bandwidth.html#cfn-networkmanager-link-bandwidth-uploadspeed)
     pub fn upload_speed(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UploadSpeed", value.into_expr())) }
 }
 impl Done for Bandwidth { fn into_props(self) -> Bag { self.0 } }
@@ -671,11 +671,11 @@ impl CfnLinkAssociationProps {
     pub fn new() -> CfnLinkAssociationProps<Missing<required::DeviceId>, Missing<required::GlobalNetworkId>, Missing<required::LinkId>> { CfnLinkAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnLinkAssociationProps<R0, R1, R2> {
-    /// `DeviceId`: text, required. Update: replacement.
+    /// `DeviceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-linkassociation.html#cfn-networkmanager-linkassociation-deviceid)
     pub fn device_id(self, value: impl Arg<str>) -> CfnLinkAssociationProps<Set, R1, R2> { CfnLinkAssociationProps(put(self.0, "DeviceId", value.into_expr()), Phase) }
-    /// `GlobalNetworkId`: text, required. Update: replacement.
+    /// `GlobalNetworkId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-linkassociation.html#cfn-networkmanager-linkassociation-globalnetworkid)
     pub fn global_network_id(self, value: impl Arg<str>) -> CfnLinkAssociationProps<R0, Set, R2> { CfnLinkAssociationProps(put(self.0, "GlobalNetworkId", value.into_expr()), Phase) }
-    /// `LinkId`: text, required. Update: replacement.
+    /// `LinkId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-linkassociation.html#cfn-networkmanager-linkassociation-linkid)
     pub fn link_id(self, value: impl Arg<str>) -> CfnLinkAssociationProps<R0, R1, Set> { CfnLinkAssociationProps(put(self.0, "LinkId", value.into_expr()), Phase) }
 }
 impl Done for CfnLinkAssociationProps { fn into_props(self) -> Bag { self.0 } }
@@ -688,13 +688,13 @@ impl CfnSite {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSiteProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-site.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `SiteArn`: `OtherArn`.
+    /// The attribute `SiteArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-site.html#SiteArn-fn::getatt)
     pub fn attr_site_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SiteArn") }
-    /// The attribute `SiteId`: text.
+    /// The attribute `SiteId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-site.html#SiteId-fn::getatt)
     pub fn attr_site_id(&self) -> Val<str> { self.0.get_att("SiteId") }
-    /// The attribute `State`: text.
+    /// The attribute `State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-site.html#State-fn::getatt)
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
 }
 impl Parent for CfnSite { fn node(&self) -> &Place { &self.0 } }
@@ -705,13 +705,13 @@ impl CfnSiteProps {
     pub fn new() -> CfnSiteProps<Missing<required::GlobalNetworkId>> { CfnSiteProps(Bag::default(), Phase) }
 }
 impl<R0> CfnSiteProps<R0> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-site.html#cfn-networkmanager-site-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `GlobalNetworkId`: text, required. Update: replacement.
+    /// `GlobalNetworkId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-site.html#cfn-networkmanager-site-globalnetworkid)
     pub fn global_network_id(self, value: impl Arg<str>) -> CfnSiteProps<Set> { CfnSiteProps(put(self.0, "GlobalNetworkId", value.into_expr()), Phase) }
-    /// `Location`: `Location`. Update: in place.
+    /// `Location`: `Location`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-site.html#cfn-networkmanager-site-location)
     pub fn location(self, value: impl Arg<site::Location>) -> Self { Self(put(self.0, "Location", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-site.html#cfn-networkmanager-site-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSiteProps { fn into_props(self) -> Bag { self.0 } }
@@ -723,11 +723,11 @@ use crate::cfn::support::*;
 impl Location {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Address`: text. Update: in place.
+    /// `Address`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-site-location.html#cfn-networkmanager-site-location-address)
     pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value.into_expr())) }
-    /// `Latitude`: text. Update: in place.
+    /// `Latitude`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-site-location.html#cfn-networkmanager-site-location-latitude)
     pub fn latitude(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Latitude", value.into_expr())) }
-    /// `Longitude`: text. Update: in place.
+    /// `Longitude`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-site-location.html#cfn-networkmanager-site-location-longitude)
     pub fn longitude(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Longitude", value.into_expr())) }
 }
 impl Done for Location { fn into_props(self) -> Bag { self.0 } }
@@ -741,33 +741,33 @@ impl CfnSiteToSiteVpnAttachment {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSiteToSiteVpnAttachmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AttachmentId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AttachmentId`: text.
+    /// The attribute `AttachmentId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-sitetositevpnattachment.html#AttachmentId-fn::getatt)
     pub fn attr_attachment_id(&self) -> Val<str> { self.0.get_att("AttachmentId") }
-    /// The attribute `AttachmentPolicyRuleNumber`: integer.
+    /// The attribute `AttachmentPolicyRuleNumber`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-sitetositevpnattachment.html#AttachmentPolicyRuleNumber-fn::getatt)
     pub fn attr_attachment_policy_rule_number(&self) -> Val<i64> { self.0.get_att("AttachmentPolicyRuleNumber") }
-    /// The attribute `AttachmentType`: text.
+    /// The attribute `AttachmentType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-sitetositevpnattachment.html#AttachmentType-fn::getatt)
     pub fn attr_attachment_type(&self) -> Val<str> { self.0.get_att("AttachmentType") }
-    /// The attribute `CoreNetworkArn`: `OtherArn`.
+    /// The attribute `CoreNetworkArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-sitetositevpnattachment.html#CoreNetworkArn-fn::getatt)
     pub fn attr_core_network_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CoreNetworkArn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-sitetositevpnattachment.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `EdgeLocation`: text.
+    /// The attribute `EdgeLocation`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-sitetositevpnattachment.html#EdgeLocation-fn::getatt)
     pub fn attr_edge_location(&self) -> Val<str> { self.0.get_att("EdgeLocation") }
-    /// The attribute `LastModificationErrors`: list of text.
+    /// The attribute `LastModificationErrors`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-sitetositevpnattachment.html#LastModificationErrors-fn::getatt)
     pub fn attr_last_modification_errors(&self) -> Val<Arr<str>> { self.0.get_att("LastModificationErrors") }
-    /// The attribute `OwnerAccountId`: text.
+    /// The attribute `OwnerAccountId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-sitetositevpnattachment.html#OwnerAccountId-fn::getatt)
     pub fn attr_owner_account_id(&self) -> Val<str> { self.0.get_att("OwnerAccountId") }
-    /// The attribute `ProposedNetworkFunctionGroupChange`: `ProposedNetworkFunctionGroupChange`.
+    /// The attribute `ProposedNetworkFunctionGroupChange`: `ProposedNetworkFunctionGroupChange`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-sitetositevpnattachment.html#ProposedNetworkFunctionGroupChange-fn::getatt)
     pub fn attr_proposed_network_function_group_change(&self) -> Val<site_to_site_vpn_attachment::ProposedNetworkFunctionGroupChange> { self.0.get_att("ProposedNetworkFunctionGroupChange") }
-    /// The attribute `ProposedSegmentChange`: `ProposedSegmentChange`.
+    /// The attribute `ProposedSegmentChange`: `ProposedSegmentChange`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-sitetositevpnattachment.html#ProposedSegmentChange-fn::getatt)
     pub fn attr_proposed_segment_change(&self) -> Val<site_to_site_vpn_attachment::ProposedSegmentChange> { self.0.get_att("ProposedSegmentChange") }
-    /// The attribute `ResourceArn`: `OtherArn`.
+    /// The attribute `ResourceArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-sitetositevpnattachment.html#ResourceArn-fn::getatt)
     pub fn attr_resource_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ResourceArn") }
-    /// The attribute `SegmentName`: text.
+    /// The attribute `SegmentName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-sitetositevpnattachment.html#SegmentName-fn::getatt)
     pub fn attr_segment_name(&self) -> Val<str> { self.0.get_att("SegmentName") }
-    /// The attribute `State`: text.
+    /// The attribute `State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-sitetositevpnattachment.html#State-fn::getatt)
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-sitetositevpnattachment.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnSiteToSiteVpnAttachment { fn node(&self) -> &Place { &self.0 } }
@@ -778,17 +778,17 @@ impl CfnSiteToSiteVpnAttachmentProps {
     pub fn new() -> CfnSiteToSiteVpnAttachmentProps<Missing<required::CoreNetworkId>, Missing<required::VpnConnectionArn>> { CfnSiteToSiteVpnAttachmentProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSiteToSiteVpnAttachmentProps<R0, R1> {
-    /// `CoreNetworkId`: text, required. Update: replacement.
+    /// `CoreNetworkId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-sitetositevpnattachment.html#cfn-networkmanager-sitetositevpnattachment-corenetworkid)
     pub fn core_network_id(self, value: impl Arg<str>) -> CfnSiteToSiteVpnAttachmentProps<Set, R1> { CfnSiteToSiteVpnAttachmentProps(put(self.0, "CoreNetworkId", value.into_expr()), Phase) }
-    /// `NetworkFunctionGroupName`: text. Update: in place.
+    /// `NetworkFunctionGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-sitetositevpnattachment.html#cfn-networkmanager-sitetositevpnattachment-networkfunctiongroupname)
     pub fn network_function_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkFunctionGroupName", value.into_expr()), Phase) }
-    /// `ProposedSegmentChange`: `ProposedSegmentChange`. Update: in place.
+    /// `ProposedSegmentChange`: `ProposedSegmentChange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-sitetositevpnattachment.html#cfn-networkmanager-sitetositevpnattachment-proposedsegmentchange)
     pub fn proposed_segment_change(self, value: impl Arg<site_to_site_vpn_attachment::ProposedSegmentChange>) -> Self { Self(put(self.0, "ProposedSegmentChange", value.into_expr()), Phase) }
-    /// `RoutingPolicyLabel`: text. Update: in place.
+    /// `RoutingPolicyLabel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-sitetositevpnattachment.html#cfn-networkmanager-sitetositevpnattachment-routingpolicylabel)
     pub fn routing_policy_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoutingPolicyLabel", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-sitetositevpnattachment.html#cfn-networkmanager-sitetositevpnattachment-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VpnConnectionArn`: text, required. Update: replacement.
+    /// `VpnConnectionArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-sitetositevpnattachment.html#cfn-networkmanager-sitetositevpnattachment-vpnconnectionarn)
     pub fn vpn_connection_arn(self, value: impl Arg<str>) -> CfnSiteToSiteVpnAttachmentProps<R0, Set> { CfnSiteToSiteVpnAttachmentProps(put(self.0, "VpnConnectionArn", value.into_expr()), Phase) }
 }
 impl Done for CfnSiteToSiteVpnAttachmentProps { fn into_props(self) -> Bag { self.0 } }
@@ -800,11 +800,11 @@ use crate::cfn::support::*;
 impl ProposedNetworkFunctionGroupChange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AttachmentPolicyRuleNumber`: integer. Update: in place.
+    /// `AttachmentPolicyRuleNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-sitetositevpnattachment-proposednetworkfunctiongroupchange.html#cfn-networkmanager-sitetositevpnattachment-proposednetworkfunctiongroupchange-attachmentpolicyrulenumber)
     pub fn attachment_policy_rule_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AttachmentPolicyRuleNumber", value.into_expr())) }
-    /// `NetworkFunctionGroupName`: text. Update: in place.
+    /// `NetworkFunctionGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-sitetositevpnattachment-proposednetworkfunctiongroupchange.html#cfn-networkmanager-sitetositevpnattachment-proposednetworkfunctiongroupchange-networkfunctiongroupname)
     pub fn network_function_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkFunctionGroupName", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-sitetositevpnattachment-proposednetworkfunctiongroupchange.html#cfn-networkmanager-sitetositevpnattachment-proposednetworkfunctiongroupchange-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for ProposedNetworkFunctionGroupChange { fn into_props(self) -> Bag { self.0 } }
@@ -813,11 +813,11 @@ impl Done for ProposedNetworkFunctionGroupChange { fn into_props(self) -> Bag { 
 impl ProposedSegmentChange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AttachmentPolicyRuleNumber`: integer. Update: in place.
+    /// `AttachmentPolicyRuleNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-sitetositevpnattachment-proposedsegmentchange.html#cfn-networkmanager-sitetositevpnattachment-proposedsegmentchange-attachmentpolicyrulenumber)
     pub fn attachment_policy_rule_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AttachmentPolicyRuleNumber", value.into_expr())) }
-    /// `SegmentName`: text. Update: in place.
+    /// `SegmentName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-sitetositevpnattachment-proposedsegmentchange.html#cfn-networkmanager-sitetositevpnattachment-proposedsegmentchange-segmentname)
     pub fn segment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentName", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-sitetositevpnattachment-proposedsegmentchange.html#cfn-networkmanager-sitetositevpnattachment-proposedsegmentchange-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for ProposedSegmentChange { fn into_props(self) -> Bag { self.0 } }
@@ -831,25 +831,25 @@ impl CfnTransitGatewayPeering {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTransitGatewayPeeringProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PeeringId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CoreNetworkArn`: `OtherArn`.
+    /// The attribute `CoreNetworkArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewaypeering.html#CoreNetworkArn-fn::getatt)
     pub fn attr_core_network_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CoreNetworkArn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewaypeering.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `EdgeLocation`: text.
+    /// The attribute `EdgeLocation`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewaypeering.html#EdgeLocation-fn::getatt)
     pub fn attr_edge_location(&self) -> Val<str> { self.0.get_att("EdgeLocation") }
-    /// The attribute `LastModificationErrors`: list of text.
+    /// The attribute `LastModificationErrors`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewaypeering.html#LastModificationErrors-fn::getatt)
     pub fn attr_last_modification_errors(&self) -> Val<Arr<str>> { self.0.get_att("LastModificationErrors") }
-    /// The attribute `OwnerAccountId`: text.
+    /// The attribute `OwnerAccountId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewaypeering.html#OwnerAccountId-fn::getatt)
     pub fn attr_owner_account_id(&self) -> Val<str> { self.0.get_att("OwnerAccountId") }
-    /// The attribute `PeeringId`: text.
+    /// The attribute `PeeringId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewaypeering.html#PeeringId-fn::getatt)
     pub fn attr_peering_id(&self) -> Val<str> { self.0.get_att("PeeringId") }
-    /// The attribute `PeeringType`: text.
+    /// The attribute `PeeringType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewaypeering.html#PeeringType-fn::getatt)
     pub fn attr_peering_type(&self) -> Val<str> { self.0.get_att("PeeringType") }
-    /// The attribute `ResourceArn`: `OtherArn`.
+    /// The attribute `ResourceArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewaypeering.html#ResourceArn-fn::getatt)
     pub fn attr_resource_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ResourceArn") }
-    /// The attribute `State`: text.
+    /// The attribute `State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewaypeering.html#State-fn::getatt)
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
-    /// The attribute `TransitGatewayPeeringAttachmentId`: text.
+    /// The attribute `TransitGatewayPeeringAttachmentId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewaypeering.html#TransitGatewayPeeringAttachmentId-fn::getatt)
     pub fn attr_transit_gateway_peering_attachment_id(&self) -> Val<str> { self.0.get_att("TransitGatewayPeeringAttachmentId") }
 }
 impl Parent for CfnTransitGatewayPeering { fn node(&self) -> &Place { &self.0 } }
@@ -860,11 +860,11 @@ impl CfnTransitGatewayPeeringProps {
     pub fn new() -> CfnTransitGatewayPeeringProps<Missing<required::CoreNetworkId>, Missing<required::TransitGatewayArn>> { CfnTransitGatewayPeeringProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTransitGatewayPeeringProps<R0, R1> {
-    /// `CoreNetworkId`: text, required. Update: replacement.
+    /// `CoreNetworkId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewaypeering.html#cfn-networkmanager-transitgatewaypeering-corenetworkid)
     pub fn core_network_id(self, value: impl Arg<str>) -> CfnTransitGatewayPeeringProps<Set, R1> { CfnTransitGatewayPeeringProps(put(self.0, "CoreNetworkId", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewaypeering.html#cfn-networkmanager-transitgatewaypeering-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TransitGatewayArn`: text, required. Update: replacement.
+    /// `TransitGatewayArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewaypeering.html#cfn-networkmanager-transitgatewaypeering-transitgatewayarn)
     pub fn transit_gateway_arn(self, value: impl Arg<str>) -> CfnTransitGatewayPeeringProps<R0, Set> { CfnTransitGatewayPeeringProps(put(self.0, "TransitGatewayArn", value.into_expr()), Phase) }
 }
 impl Done for CfnTransitGatewayPeeringProps { fn into_props(self) -> Bag { self.0 } }
@@ -886,9 +886,9 @@ impl CfnTransitGatewayRegistrationProps {
     pub fn new() -> CfnTransitGatewayRegistrationProps<Missing<required::GlobalNetworkId>, Missing<required::TransitGatewayArn>> { CfnTransitGatewayRegistrationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTransitGatewayRegistrationProps<R0, R1> {
-    /// `GlobalNetworkId`: `NetworkManagerGlobalNetworkId`, required. Update: replacement.
+    /// `GlobalNetworkId`: `NetworkManagerGlobalNetworkId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewayregistration.html#cfn-networkmanager-transitgatewayregistration-globalnetworkid)
     pub fn global_network_id(self, value: impl Arg<kind::NetworkManagerGlobalNetworkId>) -> CfnTransitGatewayRegistrationProps<Set, R1> { CfnTransitGatewayRegistrationProps(put(self.0, "GlobalNetworkId", value.into_expr()), Phase) }
-    /// `TransitGatewayArn`: text, required. Update: replacement.
+    /// `TransitGatewayArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewayregistration.html#cfn-networkmanager-transitgatewayregistration-transitgatewayarn)
     pub fn transit_gateway_arn(self, value: impl Arg<str>) -> CfnTransitGatewayRegistrationProps<R0, Set> { CfnTransitGatewayRegistrationProps(put(self.0, "TransitGatewayArn", value.into_expr()), Phase) }
 }
 impl Done for CfnTransitGatewayRegistrationProps { fn into_props(self) -> Bag { self.0 } }
@@ -901,35 +901,35 @@ impl CfnTransitGatewayRouteTableAttachment {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTransitGatewayRouteTableAttachmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AttachmentId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AttachmentId`: text.
+    /// The attribute `AttachmentId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewayroutetableattachment.html#AttachmentId-fn::getatt)
     pub fn attr_attachment_id(&self) -> Val<str> { self.0.get_att("AttachmentId") }
-    /// The attribute `AttachmentPolicyRuleNumber`: integer.
+    /// The attribute `AttachmentPolicyRuleNumber`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewayroutetableattachment.html#AttachmentPolicyRuleNumber-fn::getatt)
     pub fn attr_attachment_policy_rule_number(&self) -> Val<i64> { self.0.get_att("AttachmentPolicyRuleNumber") }
-    /// The attribute `AttachmentType`: text.
+    /// The attribute `AttachmentType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewayroutetableattachment.html#AttachmentType-fn::getatt)
     pub fn attr_attachment_type(&self) -> Val<str> { self.0.get_att("AttachmentType") }
-    /// The attribute `CoreNetworkArn`: `OtherArn`.
+    /// The attribute `CoreNetworkArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewayroutetableattachment.html#CoreNetworkArn-fn::getatt)
     pub fn attr_core_network_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CoreNetworkArn") }
-    /// The attribute `CoreNetworkId`: text.
+    /// The attribute `CoreNetworkId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewayroutetableattachment.html#CoreNetworkId-fn::getatt)
     pub fn attr_core_network_id(&self) -> Val<str> { self.0.get_att("CoreNetworkId") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewayroutetableattachment.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `EdgeLocation`: text.
+    /// The attribute `EdgeLocation`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewayroutetableattachment.html#EdgeLocation-fn::getatt)
     pub fn attr_edge_location(&self) -> Val<str> { self.0.get_att("EdgeLocation") }
-    /// The attribute `LastModificationErrors`: list of text.
+    /// The attribute `LastModificationErrors`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewayroutetableattachment.html#LastModificationErrors-fn::getatt)
     pub fn attr_last_modification_errors(&self) -> Val<Arr<str>> { self.0.get_att("LastModificationErrors") }
-    /// The attribute `OwnerAccountId`: text.
+    /// The attribute `OwnerAccountId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewayroutetableattachment.html#OwnerAccountId-fn::getatt)
     pub fn attr_owner_account_id(&self) -> Val<str> { self.0.get_att("OwnerAccountId") }
-    /// The attribute `ProposedNetworkFunctionGroupChange`: `ProposedNetworkFunctionGroupChange`.
+    /// The attribute `ProposedNetworkFunctionGroupChange`: `ProposedNetworkFunctionGroupChange`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewayroutetableattachment.html#ProposedNetworkFunctionGroupChange-fn::getatt)
     pub fn attr_proposed_network_function_group_change(&self) -> Val<transit_gateway_route_table_attachment::ProposedNetworkFunctionGroupChange> { self.0.get_att("ProposedNetworkFunctionGroupChange") }
-    /// The attribute `ProposedSegmentChange`: `ProposedSegmentChange`.
+    /// The attribute `ProposedSegmentChange`: `ProposedSegmentChange`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewayroutetableattachment.html#ProposedSegmentChange-fn::getatt)
     pub fn attr_proposed_segment_change(&self) -> Val<transit_gateway_route_table_attachment::ProposedSegmentChange> { self.0.get_att("ProposedSegmentChange") }
-    /// The attribute `ResourceArn`: `OtherArn`.
+    /// The attribute `ResourceArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewayroutetableattachment.html#ResourceArn-fn::getatt)
     pub fn attr_resource_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ResourceArn") }
-    /// The attribute `SegmentName`: text.
+    /// The attribute `SegmentName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewayroutetableattachment.html#SegmentName-fn::getatt)
     pub fn attr_segment_name(&self) -> Val<str> { self.0.get_att("SegmentName") }
-    /// The attribute `State`: text.
+    /// The attribute `State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewayroutetableattachment.html#State-fn::getatt)
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewayroutetableattachment.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnTransitGatewayRouteTableAttachment { fn node(&self) -> &Place { &self.0 } }
@@ -940,17 +940,17 @@ impl CfnTransitGatewayRouteTableAttachmentProps {
     pub fn new() -> CfnTransitGatewayRouteTableAttachmentProps<Missing<required::PeeringId>, Missing<required::TransitGatewayRouteTableArn>> { CfnTransitGatewayRouteTableAttachmentProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTransitGatewayRouteTableAttachmentProps<R0, R1> {
-    /// `NetworkFunctionGroupName`: text. Update: in place.
+    /// `NetworkFunctionGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewayroutetableattachment.html#cfn-networkmanager-transitgatewayroutetableattachment-networkfunctiongroupname)
     pub fn network_function_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkFunctionGroupName", value.into_expr()), Phase) }
-    /// `PeeringId`: text, required. Update: replacement.
+    /// `PeeringId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewayroutetableattachment.html#cfn-networkmanager-transitgatewayroutetableattachment-peeringid)
     pub fn peering_id(self, value: impl Arg<str>) -> CfnTransitGatewayRouteTableAttachmentProps<Set, R1> { CfnTransitGatewayRouteTableAttachmentProps(put(self.0, "PeeringId", value.into_expr()), Phase) }
-    /// `ProposedSegmentChange`: `ProposedSegmentChange`. Update: in place.
+    /// `ProposedSegmentChange`: `ProposedSegmentChange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewayroutetableattachment.html#cfn-networkmanager-transitgatewayroutetableattachment-proposedsegmentchange)
     pub fn proposed_segment_change(self, value: impl Arg<transit_gateway_route_table_attachment::ProposedSegmentChange>) -> Self { Self(put(self.0, "ProposedSegmentChange", value.into_expr()), Phase) }
-    /// `RoutingPolicyLabel`: text. Update: in place.
+    /// `RoutingPolicyLabel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewayroutetableattachment.html#cfn-networkmanager-transitgatewayroutetableattachment-routingpolicylabel)
     pub fn routing_policy_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoutingPolicyLabel", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewayroutetableattachment.html#cfn-networkmanager-transitgatewayroutetableattachment-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TransitGatewayRouteTableArn`: text, required. Update: replacement.
+    /// `TransitGatewayRouteTableArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewayroutetableattachment.html#cfn-networkmanager-transitgatewayroutetableattachment-transitgatewayroutetablearn)
     pub fn transit_gateway_route_table_arn(self, value: impl Arg<str>) -> CfnTransitGatewayRouteTableAttachmentProps<R0, Set> { CfnTransitGatewayRouteTableAttachmentProps(put(self.0, "TransitGatewayRouteTableArn", value.into_expr()), Phase) }
 }
 impl Done for CfnTransitGatewayRouteTableAttachmentProps { fn into_props(self) -> Bag { self.0 } }
@@ -962,11 +962,11 @@ use crate::cfn::support::*;
 impl ProposedNetworkFunctionGroupChange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AttachmentPolicyRuleNumber`: integer. Update: in place.
+    /// `AttachmentPolicyRuleNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-transitgatewayroutetableattachment-proposednetworkfunctiongroupchange.html#cfn-networkmanager-transitgatewayroutetableattachment-proposednetworkfunctiongroupchange-attachmentpolicyrulenumber)
     pub fn attachment_policy_rule_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AttachmentPolicyRuleNumber", value.into_expr())) }
-    /// `NetworkFunctionGroupName`: text. Update: in place.
+    /// `NetworkFunctionGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-transitgatewayroutetableattachment-proposednetworkfunctiongroupchange.html#cfn-networkmanager-transitgatewayroutetableattachment-proposednetworkfunctiongroupchange-networkfunctiongroupname)
     pub fn network_function_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkFunctionGroupName", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-transitgatewayroutetableattachment-proposednetworkfunctiongroupchange.html#cfn-networkmanager-transitgatewayroutetableattachment-proposednetworkfunctiongroupchange-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for ProposedNetworkFunctionGroupChange { fn into_props(self) -> Bag { self.0 } }
@@ -975,11 +975,11 @@ impl Done for ProposedNetworkFunctionGroupChange { fn into_props(self) -> Bag { 
 impl ProposedSegmentChange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AttachmentPolicyRuleNumber`: integer. Update: in place.
+    /// `AttachmentPolicyRuleNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-transitgatewayroutetableattachment-proposedsegmentchange.html#cfn-networkmanager-transitgatewayroutetableattachment-proposedsegmentchange-attachmentpolicyrulenumber)
     pub fn attachment_policy_rule_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AttachmentPolicyRuleNumber", value.into_expr())) }
-    /// `SegmentName`: text. Update: in place.
+    /// `SegmentName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-transitgatewayroutetableattachment-proposedsegmentchange.html#cfn-networkmanager-transitgatewayroutetableattachment-proposedsegmentchange-segmentname)
     pub fn segment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentName", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-transitgatewayroutetableattachment-proposedsegmentchange.html#cfn-networkmanager-transitgatewayroutetableattachment-proposedsegmentchange-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for ProposedSegmentChange { fn into_props(self) -> Bag { self.0 } }
@@ -993,35 +993,35 @@ impl CfnVpcAttachment {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVpcAttachmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AttachmentId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AttachmentId`: text.
+    /// The attribute `AttachmentId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-vpcattachment.html#AttachmentId-fn::getatt)
     pub fn attr_attachment_id(&self) -> Val<str> { self.0.get_att("AttachmentId") }
-    /// The attribute `AttachmentPolicyRuleNumber`: integer.
+    /// The attribute `AttachmentPolicyRuleNumber`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-vpcattachment.html#AttachmentPolicyRuleNumber-fn::getatt)
     pub fn attr_attachment_policy_rule_number(&self) -> Val<i64> { self.0.get_att("AttachmentPolicyRuleNumber") }
-    /// The attribute `AttachmentType`: text.
+    /// The attribute `AttachmentType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-vpcattachment.html#AttachmentType-fn::getatt)
     pub fn attr_attachment_type(&self) -> Val<str> { self.0.get_att("AttachmentType") }
-    /// The attribute `CoreNetworkArn`: `OtherArn`.
+    /// The attribute `CoreNetworkArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-vpcattachment.html#CoreNetworkArn-fn::getatt)
     pub fn attr_core_network_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CoreNetworkArn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-vpcattachment.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `EdgeLocation`: text.
+    /// The attribute `EdgeLocation`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-vpcattachment.html#EdgeLocation-fn::getatt)
     pub fn attr_edge_location(&self) -> Val<str> { self.0.get_att("EdgeLocation") }
-    /// The attribute `LastModificationErrors`: list of text.
+    /// The attribute `LastModificationErrors`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-vpcattachment.html#LastModificationErrors-fn::getatt)
     pub fn attr_last_modification_errors(&self) -> Val<Arr<str>> { self.0.get_att("LastModificationErrors") }
-    /// The attribute `NetworkFunctionGroupName`: text.
+    /// The attribute `NetworkFunctionGroupName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-vpcattachment.html#NetworkFunctionGroupName-fn::getatt)
     pub fn attr_network_function_group_name(&self) -> Val<str> { self.0.get_att("NetworkFunctionGroupName") }
-    /// The attribute `OwnerAccountId`: text.
+    /// The attribute `OwnerAccountId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-vpcattachment.html#OwnerAccountId-fn::getatt)
     pub fn attr_owner_account_id(&self) -> Val<str> { self.0.get_att("OwnerAccountId") }
-    /// The attribute `ProposedNetworkFunctionGroupChange`: `ProposedNetworkFunctionGroupChange`.
+    /// The attribute `ProposedNetworkFunctionGroupChange`: `ProposedNetworkFunctionGroupChange`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-vpcattachment.html#ProposedNetworkFunctionGroupChange-fn::getatt)
     pub fn attr_proposed_network_function_group_change(&self) -> Val<vpc_attachment::ProposedNetworkFunctionGroupChange> { self.0.get_att("ProposedNetworkFunctionGroupChange") }
-    /// The attribute `ProposedSegmentChange`: `ProposedSegmentChange`.
+    /// The attribute `ProposedSegmentChange`: `ProposedSegmentChange`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-vpcattachment.html#ProposedSegmentChange-fn::getatt)
     pub fn attr_proposed_segment_change(&self) -> Val<vpc_attachment::ProposedSegmentChange> { self.0.get_att("ProposedSegmentChange") }
-    /// The attribute `ResourceArn`: `OtherArn`.
+    /// The attribute `ResourceArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-vpcattachment.html#ResourceArn-fn::getatt)
     pub fn attr_resource_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ResourceArn") }
-    /// The attribute `SegmentName`: text.
+    /// The attribute `SegmentName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-vpcattachment.html#SegmentName-fn::getatt)
     pub fn attr_segment_name(&self) -> Val<str> { self.0.get_att("SegmentName") }
-    /// The attribute `State`: text.
+    /// The attribute `State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-vpcattachment.html#State-fn::getatt)
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-vpcattachment.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnVpcAttachment { fn node(&self) -> &Place { &self.0 } }
@@ -1032,19 +1032,19 @@ impl CfnVpcAttachmentProps {
     pub fn new() -> CfnVpcAttachmentProps<Missing<required::CoreNetworkId>, Missing<required::SubnetArns>, Missing<required::VpcArn>> { CfnVpcAttachmentProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnVpcAttachmentProps<R0, R1, R2> {
-    /// `CoreNetworkId`: text, required. Update: replacement.
+    /// `CoreNetworkId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-vpcattachment.html#cfn-networkmanager-vpcattachment-corenetworkid)
     pub fn core_network_id(self, value: impl Arg<str>) -> CfnVpcAttachmentProps<Set, R1, R2> { CfnVpcAttachmentProps(put(self.0, "CoreNetworkId", value.into_expr()), Phase) }
-    /// `Options`: `VpcOptions`. Update: in place.
+    /// `Options`: `VpcOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-vpcattachment.html#cfn-networkmanager-vpcattachment-options)
     pub fn options(self, value: impl Arg<vpc_attachment::VpcOptions>) -> Self { Self(put(self.0, "Options", value.into_expr()), Phase) }
-    /// `ProposedSegmentChange`: `ProposedSegmentChange`. Update: in place.
+    /// `ProposedSegmentChange`: `ProposedSegmentChange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-vpcattachment.html#cfn-networkmanager-vpcattachment-proposedsegmentchange)
     pub fn proposed_segment_change(self, value: impl Arg<vpc_attachment::ProposedSegmentChange>) -> Self { Self(put(self.0, "ProposedSegmentChange", value.into_expr()), Phase) }
-    /// `RoutingPolicyLabel`: text. Update: in place.
+    /// `RoutingPolicyLabel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-vpcattachment.html#cfn-networkmanager-vpcattachment-routingpolicylabel)
     pub fn routing_policy_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoutingPolicyLabel", value.into_expr()), Phase) }
-    /// `SubnetArns`: list of text, required. Update: in place.
+    /// `SubnetArns`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-vpcattachment.html#cfn-networkmanager-vpcattachment-subnetarns)
     pub fn subnet_arns(self, value: impl Arg<Arr<str>>) -> CfnVpcAttachmentProps<R0, Set, R2> { CfnVpcAttachmentProps(put(self.0, "SubnetArns", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-vpcattachment.html#cfn-networkmanager-vpcattachment-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VpcArn`: text, required. Update: replacement.
+    /// `VpcArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-vpcattachment.html#cfn-networkmanager-vpcattachment-vpcarn)
     pub fn vpc_arn(self, value: impl Arg<str>) -> CfnVpcAttachmentProps<R0, R1, Set> { CfnVpcAttachmentProps(put(self.0, "VpcArn", value.into_expr()), Phase) }
 }
 impl Done for CfnVpcAttachmentProps { fn into_props(self) -> Bag { self.0 } }
@@ -1056,11 +1056,11 @@ use crate::cfn::support::*;
 impl ProposedNetworkFunctionGroupChange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AttachmentPolicyRuleNumber`: integer. Update: in place.
+    /// `AttachmentPolicyRuleNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-vpcattachment-proposednetworkfunctiongroupchange.html#cfn-networkmanager-vpcattachment-proposednetworkfunctiongroupchange-attachmentpolicyrulenumber)
     pub fn attachment_policy_rule_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AttachmentPolicyRuleNumber", value.into_expr())) }
-    /// `NetworkFunctionGroupName`: text. Update: in place.
+    /// `NetworkFunctionGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-vpcattachment-proposednetworkfunctiongroupchange.html#cfn-networkmanager-vpcattachment-proposednetworkfunctiongroupchange-networkfunctiongroupname)
     pub fn network_function_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkFunctionGroupName", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-vpcattachment-proposednetworkfunctiongroupchange.html#cfn-networkmanager-vpcattachment-proposednetworkfunctiongroupchange-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for ProposedNetworkFunctionGroupChange { fn into_props(self) -> Bag { self.0 } }
@@ -1069,11 +1069,11 @@ impl Done for ProposedNetworkFunctionGroupChange { fn into_props(self) -> Bag { 
 impl ProposedSegmentChange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AttachmentPolicyRuleNumber`: integer. Update: in place.
+    /// `AttachmentPolicyRuleNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-vpcattachment-proposedsegmentchange.html#cfn-networkmanager-vpcattachment-proposedsegmentchange-attachmentpolicyrulenumber)
     pub fn attachment_policy_rule_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AttachmentPolicyRuleNumber", value.into_expr())) }
-    /// `SegmentName`: text. Update: in place.
+    /// `SegmentName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-vpcattachment-proposedsegmentchange.html#cfn-networkmanager-vpcattachment-proposedsegmentchange-segmentname)
     pub fn segment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentName", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-vpcattachment-proposedsegmentchange.html#cfn-networkmanager-vpcattachment-proposedsegmentchange-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for ProposedSegmentChange { fn into_props(self) -> Bag { self.0 } }
@@ -1082,13 +1082,13 @@ impl Done for ProposedSegmentChange { fn into_props(self) -> Bag { self.0 } }
 impl VpcOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ApplianceModeSupport`: boolean. Update: in place.
+    /// `ApplianceModeSupport`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-vpcattachment-vpcoptions.html#cfn-networkmanager-vpcattachment-vpcoptions-appliancemodesupport)
     pub fn appliance_mode_support(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ApplianceModeSupport", value.into_expr())) }
-    /// `DnsSupport`: boolean. Update: in place.
+    /// `DnsSupport`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-vpcattachment-vpcoptions.html#cfn-networkmanager-vpcattachment-vpcoptions-dnssupport)
     pub fn dns_support(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DnsSupport", value.into_expr())) }
-    /// `Ipv6Support`: boolean. Update: in place.
+    /// `Ipv6Support`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-vpcattachment-vpcoptions.html#cfn-networkmanager-vpcattachment-vpcoptions-ipv6support)
     pub fn ipv6_support(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Ipv6Support", value.into_expr())) }
-    /// `SecurityGroupReferencingSupport`: boolean. Update: in place.
+    /// `SecurityGroupReferencingSupport`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-vpcattachment-vpcoptions.html#cfn-networkmanager-vpcattachment-vpcoptions-securitygroupreferencingsupport)
     pub fn security_group_referencing_support(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SecurityGroupReferencingSupport", value.into_expr())) }
 }
 impl Done for VpcOptions { fn into_props(self) -> Bag { self.0 } }

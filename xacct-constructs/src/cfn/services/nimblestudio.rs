@@ -13,13 +13,13 @@ impl CfnStudio {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStudioProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `StudioId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `HomeRegion`: text.
+    /// The attribute `HomeRegion`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-nimblestudio-studio.html#HomeRegion-fn::getatt)
     pub fn attr_home_region(&self) -> Val<str> { self.0.get_att("HomeRegion") }
-    /// The attribute `SsoClientId`: text.
+    /// The attribute `SsoClientId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-nimblestudio-studio.html#SsoClientId-fn::getatt)
     pub fn attr_sso_client_id(&self) -> Val<str> { self.0.get_att("SsoClientId") }
-    /// The attribute `StudioId`: text.
+    /// The attribute `StudioId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-nimblestudio-studio.html#StudioId-fn::getatt)
     pub fn attr_studio_id(&self) -> Val<str> { self.0.get_att("StudioId") }
-    /// The attribute `StudioUrl`: text.
+    /// The attribute `StudioUrl`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-nimblestudio-studio.html#StudioUrl-fn::getatt)
     pub fn attr_studio_url(&self) -> Val<str> { self.0.get_att("StudioUrl") }
 }
 impl Parent for CfnStudio { fn node(&self) -> &Place { &self.0 } }
@@ -30,17 +30,17 @@ impl CfnStudioProps {
     pub fn new() -> CfnStudioProps<Missing<required::AdminRoleArn>, Missing<required::DisplayName>, Missing<required::StudioName>, Missing<required::UserRoleArn>> { CfnStudioProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnStudioProps<R0, R1, R2, R3> {
-    /// `AdminRoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `AdminRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-nimblestudio-studio.html#cfn-nimblestudio-studio-adminrolearn)
     pub fn admin_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnStudioProps<Set, R1, R2, R3> { CfnStudioProps(put(self.0, "AdminRoleArn", value.into_expr()), Phase) }
-    /// `DisplayName`: text, required. Update: in place.
+    /// `DisplayName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-nimblestudio-studio.html#cfn-nimblestudio-studio-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> CfnStudioProps<R0, Set, R2, R3> { CfnStudioProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
-    /// `StudioEncryptionConfiguration`: `StudioEncryptionConfiguration`. Update: in place.
+    /// `StudioEncryptionConfiguration`: `StudioEncryptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-nimblestudio-studio.html#cfn-nimblestudio-studio-studioencryptionconfiguration)
     pub fn studio_encryption_configuration(self, value: impl Arg<studio::StudioEncryptionConfiguration>) -> Self { Self(put(self.0, "StudioEncryptionConfiguration", value.into_expr()), Phase) }
-    /// `StudioName`: text, required. Update: replacement.
+    /// `StudioName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-nimblestudio-studio.html#cfn-nimblestudio-studio-studioname)
     pub fn studio_name(self, value: impl Arg<str>) -> CfnStudioProps<R0, R1, Set, R3> { CfnStudioProps(put(self.0, "StudioName", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: replacement.
+    /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-nimblestudio-studio.html#cfn-nimblestudio-studio-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `UserRoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `UserRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-nimblestudio-studio.html#cfn-nimblestudio-studio-userrolearn)
     pub fn user_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnStudioProps<R0, R1, R2, Set> { CfnStudioProps(put(self.0, "UserRoleArn", value.into_expr()), Phase) }
 }
 impl Done for CfnStudioProps { fn into_props(self) -> Bag { self.0 } }
@@ -54,9 +54,9 @@ impl StudioEncryptionConfiguration {
     pub fn new() -> StudioEncryptionConfiguration<Missing<super::required::KeyType>> { StudioEncryptionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> StudioEncryptionConfiguration<R0> {
-    /// `KeyArn`: text. Update: in place.
+    /// `KeyArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-nimblestudio-studio-studioencryptionconfiguration.html#cfn-nimblestudio-studio-studioencryptionconfiguration-keyarn)
     pub fn key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyArn", value.into_expr()), Phase) }
-    /// `KeyType`: `KeyType`, required. Update: in place.
+    /// `KeyType`: `KeyType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-nimblestudio-studio-studioencryptionconfiguration.html#cfn-nimblestudio-studio-studioencryptionconfiguration-keytype)
     pub fn key_type(self, value: impl Arg<KeyType>) -> StudioEncryptionConfiguration<Set> { StudioEncryptionConfiguration(put(self.0, "KeyType", value.into_expr()), Phase) }
 }
 impl Done for StudioEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }

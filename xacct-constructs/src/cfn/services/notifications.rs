@@ -22,9 +22,9 @@ impl CfnChannelAssociationProps {
     pub fn new() -> CfnChannelAssociationProps<Missing<required::Arn>, Missing<required::NotificationConfigurationArn>> { CfnChannelAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnChannelAssociationProps<R0, R1> {
-    /// `Arn`: text, required. Update: replacement.
+    /// `Arn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-channelassociation.html#cfn-notifications-channelassociation-arn)
     pub fn arn(self, value: impl Arg<str>) -> CfnChannelAssociationProps<Set, R1> { CfnChannelAssociationProps(put(self.0, "Arn", value.into_expr()), Phase) }
-    /// `NotificationConfigurationArn`: text, required. Update: replacement.
+    /// `NotificationConfigurationArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-channelassociation.html#cfn-notifications-channelassociation-notificationconfigurationarn)
     pub fn notification_configuration_arn(self, value: impl Arg<str>) -> CfnChannelAssociationProps<R0, Set> { CfnChannelAssociationProps(put(self.0, "NotificationConfigurationArn", value.into_expr()), Phase) }
 }
 impl Done for CfnChannelAssociationProps { fn into_props(self) -> Bag { self.0 } }
@@ -37,13 +37,13 @@ impl CfnEventRule {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEventRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-eventrule.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-eventrule.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `ManagedRules`: list of text.
+    /// The attribute `ManagedRules`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-eventrule.html#ManagedRules-fn::getatt)
     pub fn attr_managed_rules(&self) -> Val<Arr<str>> { self.0.get_att("ManagedRules") }
-    /// The attribute `StatusSummaryByRegion`: map of `EventRuleStatusSummary`.
+    /// The attribute `StatusSummaryByRegion`: map of `EventRuleStatusSummary`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-eventrule.html#StatusSummaryByRegion-fn::getatt)
     pub fn attr_status_summary_by_region(&self) -> Val<Dict<event_rule::EventRuleStatusSummary>> { self.0.get_att("StatusSummaryByRegion") }
 }
 impl Parent for CfnEventRule { fn node(&self) -> &Place { &self.0 } }
@@ -54,15 +54,15 @@ impl CfnEventRuleProps {
     pub fn new() -> CfnEventRuleProps<Missing<required::EventType>, Missing<required::NotificationConfigurationArn>, Missing<required::Regions>, Missing<required::Source>> { CfnEventRuleProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnEventRuleProps<R0, R1, R2, R3> {
-    /// `EventPattern`: text. Update: in place.
+    /// `EventPattern`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-eventrule.html#cfn-notifications-eventrule-eventpattern)
     pub fn event_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventPattern", value.into_expr()), Phase) }
-    /// `EventType`: text, required. Update: replacement.
+    /// `EventType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-eventrule.html#cfn-notifications-eventrule-eventtype)
     pub fn event_type(self, value: impl Arg<str>) -> CfnEventRuleProps<Set, R1, R2, R3> { CfnEventRuleProps(put(self.0, "EventType", value.into_expr()), Phase) }
-    /// `NotificationConfigurationArn`: text, required. Update: replacement.
+    /// `NotificationConfigurationArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-eventrule.html#cfn-notifications-eventrule-notificationconfigurationarn)
     pub fn notification_configuration_arn(self, value: impl Arg<str>) -> CfnEventRuleProps<R0, Set, R2, R3> { CfnEventRuleProps(put(self.0, "NotificationConfigurationArn", value.into_expr()), Phase) }
-    /// `Regions`: list of text, required. Update: in place.
+    /// `Regions`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-eventrule.html#cfn-notifications-eventrule-regions)
     pub fn regions(self, value: impl Arg<Arr<str>>) -> CfnEventRuleProps<R0, R1, Set, R3> { CfnEventRuleProps(put(self.0, "Regions", value.into_expr()), Phase) }
-    /// `Source`: text, required. Update: replacement.
+    /// `Source`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-eventrule.html#cfn-notifications-eventrule-source)
     pub fn source(self, value: impl Arg<str>) -> CfnEventRuleProps<R0, R1, R2, Set> { CfnEventRuleProps(put(self.0, "Source", value.into_expr()), Phase) }
 }
 impl Done for CfnEventRuleProps { fn into_props(self) -> Bag { self.0 } }
@@ -76,9 +76,9 @@ impl EventRuleStatusSummary {
     pub fn new() -> EventRuleStatusSummary<Missing<super::required::Reason>, Missing<super::required::Status>> { EventRuleStatusSummary(Bag::default(), Phase) }
 }
 impl<R0, R1> EventRuleStatusSummary<R0, R1> {
-    /// `Reason`: text, required. Update: in place.
+    /// `Reason`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-notifications-eventrule-eventrulestatussummary.html#cfn-notifications-eventrule-eventrulestatussummary-reason)
     pub fn reason(self, value: impl Arg<str>) -> EventRuleStatusSummary<Set, R1> { EventRuleStatusSummary(put(self.0, "Reason", value.into_expr()), Phase) }
-    /// `Status`: `Status`, required. Update: in place.
+    /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-notifications-eventrule-eventrulestatussummary.html#cfn-notifications-eventrule-eventrulestatussummary-status)
     pub fn status(self, value: impl Arg<Status>) -> EventRuleStatusSummary<R0, Set> { EventRuleStatusSummary(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for EventRuleStatusSummary { fn into_props(self) -> Bag { self.0 } }
@@ -103,11 +103,11 @@ impl CfnManagedNotificationAccountContactAssociationProps {
     pub fn new() -> CfnManagedNotificationAccountContactAssociationProps<Missing<required::ContactIdentifier>, Missing<required::ManagedNotificationConfigurationArn>> { CfnManagedNotificationAccountContactAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnManagedNotificationAccountContactAssociationProps<R0, R1> {
-    /// `ContactIdentifier`: `ContactIdentifier`, required. Update: replacement.
+    /// `ContactIdentifier`: `ContactIdentifier`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-managednotificationaccountcontactassociation.html#cfn-notifications-managednotificationaccountcontactassociation-contactidentifier)
     pub fn contact_identifier(self, value: impl Arg<managed_notification_account_contact_association::ContactIdentifier>) -> CfnManagedNotificationAccountContactAssociationProps<Set, R1> { CfnManagedNotificationAccountContactAssociationProps(put(self.0, "ContactIdentifier", value.into_expr()), Phase) }
-    /// `IsSensitiveEventsSubscribed`: boolean. Update: in place.
+    /// `IsSensitiveEventsSubscribed`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-managednotificationaccountcontactassociation.html#cfn-notifications-managednotificationaccountcontactassociation-issensitiveeventssubscribed)
     pub fn is_sensitive_events_subscribed(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsSensitiveEventsSubscribed", value.into_expr()), Phase) }
-    /// `ManagedNotificationConfigurationArn`: text, required. Update: replacement.
+    /// `ManagedNotificationConfigurationArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-managednotificationaccountcontactassociation.html#cfn-notifications-managednotificationaccountcontactassociation-managednotificationconfigurationarn)
     pub fn managed_notification_configuration_arn(self, value: impl Arg<str>) -> CfnManagedNotificationAccountContactAssociationProps<R0, Set> { CfnManagedNotificationAccountContactAssociationProps(put(self.0, "ManagedNotificationConfigurationArn", value.into_expr()), Phase) }
 }
 impl Done for CfnManagedNotificationAccountContactAssociationProps { fn into_props(self) -> Bag { self.0 } }
@@ -135,11 +135,11 @@ impl CfnManagedNotificationAdditionalChannelAssociationProps {
     pub fn new() -> CfnManagedNotificationAdditionalChannelAssociationProps<Missing<required::ChannelArn>, Missing<required::ManagedNotificationConfigurationArn>> { CfnManagedNotificationAdditionalChannelAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnManagedNotificationAdditionalChannelAssociationProps<R0, R1> {
-    /// `ChannelArn`: text, required. Update: replacement.
+    /// `ChannelArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-managednotificationadditionalchannelassociation.html#cfn-notifications-managednotificationadditionalchannelassociation-channelarn)
     pub fn channel_arn(self, value: impl Arg<str>) -> CfnManagedNotificationAdditionalChannelAssociationProps<Set, R1> { CfnManagedNotificationAdditionalChannelAssociationProps(put(self.0, "ChannelArn", value.into_expr()), Phase) }
-    /// `IsSensitiveEventsSubscribed`: boolean. Update: in place.
+    /// `IsSensitiveEventsSubscribed`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-managednotificationadditionalchannelassociation.html#cfn-notifications-managednotificationadditionalchannelassociation-issensitiveeventssubscribed)
     pub fn is_sensitive_events_subscribed(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsSensitiveEventsSubscribed", value.into_expr()), Phase) }
-    /// `ManagedNotificationConfigurationArn`: text, required. Update: replacement.
+    /// `ManagedNotificationConfigurationArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-managednotificationadditionalchannelassociation.html#cfn-notifications-managednotificationadditionalchannelassociation-managednotificationconfigurationarn)
     pub fn managed_notification_configuration_arn(self, value: impl Arg<str>) -> CfnManagedNotificationAdditionalChannelAssociationProps<R0, Set> { CfnManagedNotificationAdditionalChannelAssociationProps(put(self.0, "ManagedNotificationConfigurationArn", value.into_expr()), Phase) }
 }
 impl Done for CfnManagedNotificationAdditionalChannelAssociationProps { fn into_props(self) -> Bag { self.0 } }
@@ -152,11 +152,11 @@ impl CfnNotificationConfiguration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnNotificationConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-notificationconfiguration.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-notificationconfiguration.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-notificationconfiguration.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnNotificationConfiguration { fn node(&self) -> &Place { &self.0 } }
@@ -167,13 +167,13 @@ impl CfnNotificationConfigurationProps {
     pub fn new() -> CfnNotificationConfigurationProps<Missing<required::Description>, Missing<required::Name>> { CfnNotificationConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnNotificationConfigurationProps<R0, R1> {
-    /// `AggregationDuration`: `AggregationDuration`. Update: in place.
+    /// `AggregationDuration`: `AggregationDuration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-notificationconfiguration.html#cfn-notifications-notificationconfiguration-aggregationduration)
     pub fn aggregation_duration(self, value: impl Arg<notification_configuration::AggregationDuration>) -> Self { Self(put(self.0, "AggregationDuration", value.into_expr()), Phase) }
-    /// `Description`: text, required. Update: in place.
+    /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-notificationconfiguration.html#cfn-notifications-notificationconfiguration-description)
     pub fn description(self, value: impl Arg<str>) -> CfnNotificationConfigurationProps<Set, R1> { CfnNotificationConfigurationProps(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-notificationconfiguration.html#cfn-notifications-notificationconfiguration-name)
     pub fn name(self, value: impl Arg<str>) -> CfnNotificationConfigurationProps<R0, Set> { CfnNotificationConfigurationProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-notificationconfiguration.html#cfn-notifications-notificationconfiguration-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnNotificationConfigurationProps { fn into_props(self) -> Bag { self.0 } }
@@ -192,9 +192,9 @@ impl CfnNotificationHub {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnNotificationHubProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Region`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-notificationhub.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `NotificationHubStatusSummary`: `NotificationHubStatusSummary`.
+    /// The attribute `NotificationHubStatusSummary`: `NotificationHubStatusSummary`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-notificationhub.html#NotificationHubStatusSummary-fn::getatt)
     pub fn attr_notification_hub_status_summary(&self) -> Val<notification_hub::NotificationHubStatusSummary> { self.0.get_att("NotificationHubStatusSummary") }
 }
 impl Parent for CfnNotificationHub { fn node(&self) -> &Place { &self.0 } }
@@ -205,7 +205,7 @@ impl CfnNotificationHubProps {
     pub fn new() -> CfnNotificationHubProps<Missing<required::Region>> { CfnNotificationHubProps(Bag::default(), Phase) }
 }
 impl<R0> CfnNotificationHubProps<R0> {
-    /// `Region`: text, required. Update: replacement.
+    /// `Region`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-notificationhub.html#cfn-notifications-notificationhub-region)
     pub fn region(self, value: impl Arg<str>) -> CfnNotificationHubProps<Set> { CfnNotificationHubProps(put(self.0, "Region", value.into_expr()), Phase) }
 }
 impl Done for CfnNotificationHubProps { fn into_props(self) -> Bag { self.0 } }
@@ -219,9 +219,9 @@ impl NotificationHubStatusSummary {
     pub fn new() -> NotificationHubStatusSummary<Missing<super::required::NotificationHubStatus>, Missing<super::required::NotificationHubStatusReason>> { NotificationHubStatusSummary(Bag::default(), Phase) }
 }
 impl<R0, R1> NotificationHubStatusSummary<R0, R1> {
-    /// `NotificationHubStatus`: `NotificationHubStatus`, required. Update: in place.
+    /// `NotificationHubStatus`: `NotificationHubStatus`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-notifications-notificationhub-notificationhubstatussummary.html#cfn-notifications-notificationhub-notificationhubstatussummary-notificationhubstatus)
     pub fn notification_hub_status(self, value: impl Arg<NotificationHubStatus>) -> NotificationHubStatusSummary<Set, R1> { NotificationHubStatusSummary(put(self.0, "NotificationHubStatus", value.into_expr()), Phase) }
-    /// `NotificationHubStatusReason`: text, required. Update: in place.
+    /// `NotificationHubStatusReason`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-notifications-notificationhub-notificationhubstatussummary.html#cfn-notifications-notificationhub-notificationhubstatussummary-notificationhubstatusreason)
     pub fn notification_hub_status_reason(self, value: impl Arg<str>) -> NotificationHubStatusSummary<R0, Set> { NotificationHubStatusSummary(put(self.0, "NotificationHubStatusReason", value.into_expr()), Phase) }
 }
 impl Done for NotificationHubStatusSummary { fn into_props(self) -> Bag { self.0 } }
@@ -246,9 +246,9 @@ impl CfnOrganizationalUnitAssociationProps {
     pub fn new() -> CfnOrganizationalUnitAssociationProps<Missing<required::NotificationConfigurationArn>, Missing<required::OrganizationalUnitId>> { CfnOrganizationalUnitAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnOrganizationalUnitAssociationProps<R0, R1> {
-    /// `NotificationConfigurationArn`: text, required. Update: replacement.
+    /// `NotificationConfigurationArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-organizationalunitassociation.html#cfn-notifications-organizationalunitassociation-notificationconfigurationarn)
     pub fn notification_configuration_arn(self, value: impl Arg<str>) -> CfnOrganizationalUnitAssociationProps<Set, R1> { CfnOrganizationalUnitAssociationProps(put(self.0, "NotificationConfigurationArn", value.into_expr()), Phase) }
-    /// `OrganizationalUnitId`: text, required. Update: replacement.
+    /// `OrganizationalUnitId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-organizationalunitassociation.html#cfn-notifications-organizationalunitassociation-organizationalunitid)
     pub fn organizational_unit_id(self, value: impl Arg<str>) -> CfnOrganizationalUnitAssociationProps<R0, Set> { CfnOrganizationalUnitAssociationProps(put(self.0, "OrganizationalUnitId", value.into_expr()), Phase) }
 }
 impl Done for CfnOrganizationalUnitAssociationProps { fn into_props(self) -> Bag { self.0 } }

@@ -13,21 +13,21 @@ impl CfnEmailContact {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEmailContactProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notificationscontacts-emailcontact.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `EmailContact`: `EmailContact`.
+    /// The attribute `EmailContact`: `EmailContact`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notificationscontacts-emailcontact.html#EmailContact-fn::getatt)
     pub fn attr_email_contact(&self) -> Val<email_contact::EmailContact> { self.0.get_att("EmailContact") }
-    /// The attribute `EmailContact.Address`: text.
+    /// The attribute `EmailContact.Address`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notificationscontacts-emailcontact.html#EmailContact.Address-fn::getatt)
     pub fn attr_email_contact_address(&self) -> Val<str> { self.0.get_att("EmailContact.Address") }
-    /// The attribute `EmailContact.Arn`: `OtherArn`.
+    /// The attribute `EmailContact.Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notificationscontacts-emailcontact.html#EmailContact.Arn-fn::getatt)
     pub fn attr_email_contact_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("EmailContact.Arn") }
-    /// The attribute `EmailContact.CreationTime`: text.
+    /// The attribute `EmailContact.CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notificationscontacts-emailcontact.html#EmailContact.CreationTime-fn::getatt)
     pub fn attr_email_contact_creation_time(&self) -> Val<str> { self.0.get_att("EmailContact.CreationTime") }
-    /// The attribute `EmailContact.Name`: text.
+    /// The attribute `EmailContact.Name`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notificationscontacts-emailcontact.html#EmailContact.Name-fn::getatt)
     pub fn attr_email_contact_name(&self) -> Val<str> { self.0.get_att("EmailContact.Name") }
-    /// The attribute `EmailContact.Status`: text.
+    /// The attribute `EmailContact.Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notificationscontacts-emailcontact.html#EmailContact.Status-fn::getatt)
     pub fn attr_email_contact_status(&self) -> Val<str> { self.0.get_att("EmailContact.Status") }
-    /// The attribute `EmailContact.UpdateTime`: text.
+    /// The attribute `EmailContact.UpdateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notificationscontacts-emailcontact.html#EmailContact.UpdateTime-fn::getatt)
     pub fn attr_email_contact_update_time(&self) -> Val<str> { self.0.get_att("EmailContact.UpdateTime") }
 }
 impl Parent for CfnEmailContact { fn node(&self) -> &Place { &self.0 } }
@@ -38,11 +38,11 @@ impl CfnEmailContactProps {
     pub fn new() -> CfnEmailContactProps<Missing<required::EmailAddress>, Missing<required::Name>> { CfnEmailContactProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnEmailContactProps<R0, R1> {
-    /// `EmailAddress`: text, required. Update: replacement.
+    /// `EmailAddress`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notificationscontacts-emailcontact.html#cfn-notificationscontacts-emailcontact-emailaddress)
     pub fn email_address(self, value: impl Arg<str>) -> CfnEmailContactProps<Set, R1> { CfnEmailContactProps(put(self.0, "EmailAddress", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notificationscontacts-emailcontact.html#cfn-notificationscontacts-emailcontact-name)
     pub fn name(self, value: impl Arg<str>) -> CfnEmailContactProps<R0, Set> { CfnEmailContactProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notificationscontacts-emailcontact.html#cfn-notificationscontacts-emailcontact-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnEmailContactProps { fn into_props(self) -> Bag { self.0 } }
@@ -56,17 +56,17 @@ impl EmailContact {
     pub fn new() -> EmailContact<Missing<super::required::Address>, Missing<super::required::Arn>, Missing<super::required::CreationTime>, Missing<super::required::Name>, Missing<super::required::Status>, Missing<super::required::UpdateTime>> { EmailContact(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5> EmailContact<R0, R1, R2, R3, R4, R5> {
-    /// `Address`: text, required. Update: in place.
+    /// `Address`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-notificationscontacts-emailcontact-emailcontact.html#cfn-notificationscontacts-emailcontact-emailcontact-address)
     pub fn address(self, value: impl Arg<str>) -> EmailContact<Set, R1, R2, R3, R4, R5> { EmailContact(put(self.0, "Address", value.into_expr()), Phase) }
-    /// `Arn`: text, required. Update: in place.
+    /// `Arn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-notificationscontacts-emailcontact-emailcontact.html#cfn-notificationscontacts-emailcontact-emailcontact-arn)
     pub fn arn(self, value: impl Arg<str>) -> EmailContact<R0, Set, R2, R3, R4, R5> { EmailContact(put(self.0, "Arn", value.into_expr()), Phase) }
-    /// `CreationTime`: text, required. Update: in place.
+    /// `CreationTime`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-notificationscontacts-emailcontact-emailcontact.html#cfn-notificationscontacts-emailcontact-emailcontact-creationtime)
     pub fn creation_time(self, value: impl Arg<str>) -> EmailContact<R0, R1, Set, R3, R4, R5> { EmailContact(put(self.0, "CreationTime", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-notificationscontacts-emailcontact-emailcontact.html#cfn-notificationscontacts-emailcontact-emailcontact-name)
     pub fn name(self, value: impl Arg<str>) -> EmailContact<R0, R1, R2, Set, R4, R5> { EmailContact(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Status`: `Status`, required. Update: in place.
+    /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-notificationscontacts-emailcontact-emailcontact.html#cfn-notificationscontacts-emailcontact-emailcontact-status)
     pub fn status(self, value: impl Arg<Status>) -> EmailContact<R0, R1, R2, R3, Set, R5> { EmailContact(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `UpdateTime`: text, required. Update: in place.
+    /// `UpdateTime`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-notificationscontacts-emailcontact-emailcontact.html#cfn-notificationscontacts-emailcontact-emailcontact-updatetime)
     pub fn update_time(self, value: impl Arg<str>) -> EmailContact<R0, R1, R2, R3, R4, Set> { EmailContact(put(self.0, "UpdateTime", value.into_expr()), Phase) }
 }
 impl Done for EmailContact { fn into_props(self) -> Bag { self.0 } }

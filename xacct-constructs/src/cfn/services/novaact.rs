@@ -13,11 +13,11 @@ impl CfnWorkflowDefinition {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWorkflowDefinitionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-novaact-workflowdefinition.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-novaact-workflowdefinition.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-novaact-workflowdefinition.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnWorkflowDefinition { fn node(&self) -> &Place { &self.0 } }
@@ -28,11 +28,11 @@ impl CfnWorkflowDefinitionProps {
     pub fn new() -> CfnWorkflowDefinitionProps<Missing<required::Name>> { CfnWorkflowDefinitionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnWorkflowDefinitionProps<R0> {
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-novaact-workflowdefinition.html#cfn-novaact-workflowdefinition-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `ExportConfig`: `WorkflowExportConfig`. Update: replacement.
+    /// `ExportConfig`: `WorkflowExportConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-novaact-workflowdefinition.html#cfn-novaact-workflowdefinition-exportconfig)
     pub fn export_config(self, value: impl Arg<workflow_definition::WorkflowExportConfig>) -> Self { Self(put(self.0, "ExportConfig", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-novaact-workflowdefinition.html#cfn-novaact-workflowdefinition-name)
     pub fn name(self, value: impl Arg<str>) -> CfnWorkflowDefinitionProps<Set> { CfnWorkflowDefinitionProps(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for CfnWorkflowDefinitionProps { fn into_props(self) -> Bag { self.0 } }
@@ -46,9 +46,9 @@ impl WorkflowExportConfig {
     pub fn new() -> WorkflowExportConfig<Missing<super::required::S3BucketName>> { WorkflowExportConfig(Bag::default(), Phase) }
 }
 impl<R0> WorkflowExportConfig<R0> {
-    /// `S3BucketName`: `S3BucketName`, required. Update: replacement.
+    /// `S3BucketName`: `S3BucketName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-novaact-workflowdefinition-workflowexportconfig.html#cfn-novaact-workflowdefinition-workflowexportconfig-s3bucketname)
     pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> WorkflowExportConfig<Set> { WorkflowExportConfig(put(self.0, "S3BucketName", value.into_expr()), Phase) }
-    /// `S3KeyPrefix`: text. Update: replacement.
+    /// `S3KeyPrefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-novaact-workflowdefinition-workflowexportconfig.html#cfn-novaact-workflowdefinition-workflowexportconfig-s3keyprefix)
     pub fn s3_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3KeyPrefix", value.into_expr()), Phase) }
 }
 impl Done for WorkflowExportConfig { fn into_props(self) -> Bag { self.0 } }

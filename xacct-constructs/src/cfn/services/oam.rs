@@ -13,9 +13,9 @@ impl CfnLink {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLinkProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-oam-link.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Label`: text.
+    /// The attribute `Label`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-oam-link.html#Label-fn::getatt)
     pub fn attr_label(&self) -> Val<str> { self.0.get_att("Label") }
 }
 impl Parent for CfnLink { fn node(&self) -> &Place { &self.0 } }
@@ -26,15 +26,15 @@ impl CfnLinkProps {
     pub fn new() -> CfnLinkProps<Missing<required::ResourceTypes>, Missing<required::SinkIdentifier>> { CfnLinkProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnLinkProps<R0, R1> {
-    /// `LabelTemplate`: text. Update: replacement.
+    /// `LabelTemplate`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-oam-link.html#cfn-oam-link-labeltemplate)
     pub fn label_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LabelTemplate", value.into_expr()), Phase) }
-    /// `LinkConfiguration`: `LinkConfiguration`. Update: in place.
+    /// `LinkConfiguration`: `LinkConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-oam-link.html#cfn-oam-link-linkconfiguration)
     pub fn link_configuration(self, value: impl Arg<link::LinkConfiguration>) -> Self { Self(put(self.0, "LinkConfiguration", value.into_expr()), Phase) }
-    /// `ResourceTypes`: list of text, required. Update: in place.
+    /// `ResourceTypes`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-oam-link.html#cfn-oam-link-resourcetypes)
     pub fn resource_types(self, value: impl Arg<Arr<str>>) -> CfnLinkProps<Set, R1> { CfnLinkProps(put(self.0, "ResourceTypes", value.into_expr()), Phase) }
-    /// `SinkIdentifier`: text, required. Update: replacement.
+    /// `SinkIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-oam-link.html#cfn-oam-link-sinkidentifier)
     pub fn sink_identifier(self, value: impl Arg<str>) -> CfnLinkProps<R0, Set> { CfnLinkProps(put(self.0, "SinkIdentifier", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-oam-link.html#cfn-oam-link-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnLinkProps { fn into_props(self) -> Bag { self.0 } }
@@ -46,9 +46,9 @@ use crate::cfn::support::*;
 impl LinkConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LogGroupConfiguration`: `LinkFilter`. Update: in place.
+    /// `LogGroupConfiguration`: `LinkFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-oam-link-linkconfiguration.html#cfn-oam-link-linkconfiguration-loggroupconfiguration)
     pub fn log_group_configuration(self, value: impl Arg<LinkFilter>) -> Self { Self(put(self.0, "LogGroupConfiguration", value.into_expr())) }
-    /// `MetricConfiguration`: `LinkFilter`. Update: in place.
+    /// `MetricConfiguration`: `LinkFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-oam-link-linkconfiguration.html#cfn-oam-link-linkconfiguration-metricconfiguration)
     pub fn metric_configuration(self, value: impl Arg<LinkFilter>) -> Self { Self(put(self.0, "MetricConfiguration", value.into_expr())) }
 }
 impl Done for LinkConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -59,7 +59,7 @@ impl LinkFilter {
     pub fn new() -> LinkFilter<Missing<super::required::Filter>> { LinkFilter(Bag::default(), Phase) }
 }
 impl<R0> LinkFilter<R0> {
-    /// `Filter`: text, required. Update: in place.
+    /// `Filter`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-oam-link-linkfilter.html#cfn-oam-link-linkfilter-filter)
     pub fn filter(self, value: impl Arg<str>) -> LinkFilter<Set> { LinkFilter(put(self.0, "Filter", value.into_expr()), Phase) }
 }
 impl Done for LinkFilter { fn into_props(self) -> Bag { self.0 } }
@@ -73,7 +73,7 @@ impl CfnSink {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSinkProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-oam-sink.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnSink { fn node(&self) -> &Place { &self.0 } }
@@ -84,11 +84,11 @@ impl CfnSinkProps {
     pub fn new() -> CfnSinkProps<Missing<required::Name>> { CfnSinkProps(Bag::default(), Phase) }
 }
 impl<R0> CfnSinkProps<R0> {
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-oam-sink.html#cfn-oam-sink-name)
     pub fn name(self, value: impl Arg<str>) -> CfnSinkProps<Set> { CfnSinkProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Policy`: JSON. Update: in place.
+    /// `Policy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-oam-sink.html#cfn-oam-sink-policy)
     pub fn policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Policy", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-oam-sink.html#cfn-oam-sink-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSinkProps { fn into_props(self) -> Bag { self.0 } }

@@ -13,7 +13,7 @@ impl CfnOrganizationCentralizationRule {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnOrganizationCentralizationRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RuleArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `RuleArn`: `OtherArn`.
+    /// The attribute `RuleArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-organizationcentralizationrule.html#RuleArn-fn::getatt)
     pub fn attr_rule_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RuleArn") }
 }
 impl Parent for CfnOrganizationCentralizationRule { fn node(&self) -> &Place { &self.0 } }
@@ -24,11 +24,11 @@ impl CfnOrganizationCentralizationRuleProps {
     pub fn new() -> CfnOrganizationCentralizationRuleProps<Missing<required::Rule>, Missing<required::RuleName>> { CfnOrganizationCentralizationRuleProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnOrganizationCentralizationRuleProps<R0, R1> {
-    /// `Rule`: `CentralizationRule`, required. Update: in place.
+    /// `Rule`: `CentralizationRule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-organizationcentralizationrule.html#cfn-observabilityadmin-organizationcentralizationrule-rule)
     pub fn rule(self, value: impl Arg<organization_centralization_rule::CentralizationRule>) -> CfnOrganizationCentralizationRuleProps<Set, R1> { CfnOrganizationCentralizationRuleProps(put(self.0, "Rule", value.into_expr()), Phase) }
-    /// `RuleName`: text, required. Update: replacement.
+    /// `RuleName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-organizationcentralizationrule.html#cfn-observabilityadmin-organizationcentralizationrule-rulename)
     pub fn rule_name(self, value: impl Arg<str>) -> CfnOrganizationCentralizationRuleProps<R0, Set> { CfnOrganizationCentralizationRuleProps(put(self.0, "RuleName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-organizationcentralizationrule.html#cfn-observabilityadmin-organizationcentralizationrule-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnOrganizationCentralizationRuleProps { fn into_props(self) -> Bag { self.0 } }
@@ -42,9 +42,9 @@ impl CentralizationRule {
     pub fn new() -> CentralizationRule<Missing<super::required::Destination>, Missing<super::required::Source>> { CentralizationRule(Bag::default(), Phase) }
 }
 impl<R0, R1> CentralizationRule<R0, R1> {
-    /// `Destination`: `CentralizationRuleDestination`, required. Update: in place.
+    /// `Destination`: `CentralizationRuleDestination`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-centralizationrule.html#cfn-observabilityadmin-organizationcentralizationrule-centralizationrule-destination)
     pub fn destination(self, value: impl Arg<CentralizationRuleDestination>) -> CentralizationRule<Set, R1> { CentralizationRule(put(self.0, "Destination", value.into_expr()), Phase) }
-    /// `Source`: `CentralizationRuleSource`, required. Update: in place.
+    /// `Source`: `CentralizationRuleSource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-centralizationrule.html#cfn-observabilityadmin-organizationcentralizationrule-centralizationrule-source)
     pub fn source(self, value: impl Arg<CentralizationRuleSource>) -> CentralizationRule<R0, Set> { CentralizationRule(put(self.0, "Source", value.into_expr()), Phase) }
 }
 impl Done for CentralizationRule { fn into_props(self) -> Bag { self.0 } }
@@ -55,13 +55,13 @@ impl CentralizationRuleDestination {
     pub fn new() -> CentralizationRuleDestination<Missing<super::required::Region>> { CentralizationRuleDestination(Bag::default(), Phase) }
 }
 impl<R0> CentralizationRuleDestination<R0> {
-    /// `Account`: text. Update: in place.
+    /// `Account`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-centralizationruledestination.html#cfn-observabilityadmin-organizationcentralizationrule-centralizationruledestination-account)
     pub fn account(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Account", value.into_expr()), Phase) }
-    /// `DestinationLogsConfiguration`: `DestinationLogsConfiguration`. Update: in place.
+    /// `DestinationLogsConfiguration`: `DestinationLogsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-centralizationruledestination.html#cfn-observabilityadmin-organizationcentralizationrule-centralizationruledestination-destinationlogsconfiguration)
     pub fn destination_logs_configuration(self, value: impl Arg<DestinationLogsConfiguration>) -> Self { Self(put(self.0, "DestinationLogsConfiguration", value.into_expr()), Phase) }
-    /// `DestinationMetricsConfiguration`: `DestinationMetricsConfiguration`. Update: in place.
+    /// `DestinationMetricsConfiguration`: `DestinationMetricsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-centralizationruledestination.html#cfn-observabilityadmin-organizationcentralizationrule-centralizationruledestination-destinationmetricsconfiguration)
     pub fn destination_metrics_configuration(self, value: impl Arg<DestinationMetricsConfiguration>) -> Self { Self(put(self.0, "DestinationMetricsConfiguration", value.into_expr()), Phase) }
-    /// `Region`: text, required. Update: in place.
+    /// `Region`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-centralizationruledestination.html#cfn-observabilityadmin-organizationcentralizationrule-centralizationruledestination-region)
     pub fn region(self, value: impl Arg<str>) -> CentralizationRuleDestination<Set> { CentralizationRuleDestination(put(self.0, "Region", value.into_expr()), Phase) }
 }
 impl Done for CentralizationRuleDestination { fn into_props(self) -> Bag { self.0 } }
@@ -72,13 +72,13 @@ impl CentralizationRuleSource {
     pub fn new() -> CentralizationRuleSource<Missing<super::required::Regions>> { CentralizationRuleSource(Bag::default(), Phase) }
 }
 impl<R0> CentralizationRuleSource<R0> {
-    /// `Regions`: list of text, required. Update: in place.
+    /// `Regions`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-centralizationrulesource.html#cfn-observabilityadmin-organizationcentralizationrule-centralizationrulesource-regions)
     pub fn regions(self, value: impl Arg<Arr<str>>) -> CentralizationRuleSource<Set> { CentralizationRuleSource(put(self.0, "Regions", value.into_expr()), Phase) }
-    /// `Scope`: text. Update: in place.
+    /// `Scope`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-centralizationrulesource.html#cfn-observabilityadmin-organizationcentralizationrule-centralizationrulesource-scope)
     pub fn scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scope", value.into_expr()), Phase) }
-    /// `SourceLogsConfiguration`: `SourceLogsConfiguration`. Update: in place.
+    /// `SourceLogsConfiguration`: `SourceLogsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-centralizationrulesource.html#cfn-observabilityadmin-organizationcentralizationrule-centralizationrulesource-sourcelogsconfiguration)
     pub fn source_logs_configuration(self, value: impl Arg<SourceLogsConfiguration>) -> Self { Self(put(self.0, "SourceLogsConfiguration", value.into_expr()), Phase) }
-    /// `SourceMetricsConfiguration`: `SourceMetricsConfiguration`. Update: in place.
+    /// `SourceMetricsConfiguration`: `SourceMetricsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-centralizationrulesource.html#cfn-observabilityadmin-organizationcentralizationrule-centralizationrulesource-sourcemetricsconfiguration)
     pub fn source_metrics_configuration(self, value: impl Arg<SourceMetricsConfiguration>) -> Self { Self(put(self.0, "SourceMetricsConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CentralizationRuleSource { fn into_props(self) -> Bag { self.0 } }
@@ -87,13 +87,13 @@ impl Done for CentralizationRuleSource { fn into_props(self) -> Bag { self.0 } }
 impl DestinationLogsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BackupConfiguration`: `LogsBackupConfiguration`. Update: in place.
+    /// `BackupConfiguration`: `LogsBackupConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-destinationlogsconfiguration.html#cfn-observabilityadmin-organizationcentralizationrule-destinationlogsconfiguration-backupconfiguration)
     pub fn backup_configuration(self, value: impl Arg<LogsBackupConfiguration>) -> Self { Self(put(self.0, "BackupConfiguration", value.into_expr())) }
-    /// `LogGroupNameConfiguration`: `LogGroupNameConfiguration`. Update: in place.
+    /// `LogGroupNameConfiguration`: `LogGroupNameConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-destinationlogsconfiguration.html#cfn-observabilityadmin-organizationcentralizationrule-destinationlogsconfiguration-loggroupnameconfiguration)
     pub fn log_group_name_configuration(self, value: impl Arg<LogGroupNameConfiguration>) -> Self { Self(put(self.0, "LogGroupNameConfiguration", value.into_expr())) }
-    /// `LogsEncryptionConfiguration`: `LogsEncryptionConfiguration`. Update: in place.
+    /// `LogsEncryptionConfiguration`: `LogsEncryptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-destinationlogsconfiguration.html#cfn-observabilityadmin-organizationcentralizationrule-destinationlogsconfiguration-logsencryptionconfiguration)
     pub fn logs_encryption_configuration(self, value: impl Arg<LogsEncryptionConfiguration>) -> Self { Self(put(self.0, "LogsEncryptionConfiguration", value.into_expr())) }
-    /// `TagPropagationConfiguration`: `TagPropagationConfiguration`. Update: in place.
+    /// `TagPropagationConfiguration`: `TagPropagationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-destinationlogsconfiguration.html#cfn-observabilityadmin-organizationcentralizationrule-destinationlogsconfiguration-tagpropagationconfiguration)
     pub fn tag_propagation_configuration(self, value: impl Arg<TagPropagationConfiguration>) -> Self { Self(put(self.0, "TagPropagationConfiguration", value.into_expr())) }
 }
 impl Done for DestinationLogsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -102,7 +102,7 @@ impl Done for DestinationLogsConfiguration { fn into_props(self) -> Bag { self.0
 impl DestinationMetricsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BackupConfiguration`: `MetricsBackupConfiguration`. Update: in place.
+    /// `BackupConfiguration`: `MetricsBackupConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-destinationmetricsconfiguration.html#cfn-observabilityadmin-organizationcentralizationrule-destinationmetricsconfiguration-backupconfiguration)
     pub fn backup_configuration(self, value: impl Arg<MetricsBackupConfiguration>) -> Self { Self(put(self.0, "BackupConfiguration", value.into_expr())) }
 }
 impl Done for DestinationMetricsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -113,7 +113,7 @@ impl LogGroupNameConfiguration {
     pub fn new() -> LogGroupNameConfiguration<Missing<super::required::LogGroupNamePattern>> { LogGroupNameConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LogGroupNameConfiguration<R0> {
-    /// `LogGroupNamePattern`: text, required. Update: in place.
+    /// `LogGroupNamePattern`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-loggroupnameconfiguration.html#cfn-observabilityadmin-organizationcentralizationrule-loggroupnameconfiguration-loggroupnamepattern)
     pub fn log_group_name_pattern(self, value: impl Arg<str>) -> LogGroupNameConfiguration<Set> { LogGroupNameConfiguration(put(self.0, "LogGroupNamePattern", value.into_expr()), Phase) }
 }
 impl Done for LogGroupNameConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -124,9 +124,9 @@ impl LogsBackupConfiguration {
     pub fn new() -> LogsBackupConfiguration<Missing<super::required::Region>> { LogsBackupConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LogsBackupConfiguration<R0> {
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-logsbackupconfiguration.html#cfn-observabilityadmin-organizationcentralizationrule-logsbackupconfiguration-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
-    /// `Region`: text, required. Update: in place.
+    /// `Region`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-logsbackupconfiguration.html#cfn-observabilityadmin-organizationcentralizationrule-logsbackupconfiguration-region)
     pub fn region(self, value: impl Arg<str>) -> LogsBackupConfiguration<Set> { LogsBackupConfiguration(put(self.0, "Region", value.into_expr()), Phase) }
 }
 impl Done for LogsBackupConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -137,13 +137,13 @@ impl LogsEncryptionConfiguration {
     pub fn new() -> LogsEncryptionConfiguration<Missing<super::required::EncryptionStrategy>> { LogsEncryptionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LogsEncryptionConfiguration<R0> {
-    /// `EncryptionConflictResolutionStrategy`: `EncryptionConflictResolutionStrategy`. Update: in place.
+    /// `EncryptionConflictResolutionStrategy`: `EncryptionConflictResolutionStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-logsencryptionconfiguration.html#cfn-observabilityadmin-organizationcentralizationrule-logsencryptionconfiguration-encryptionconflictresolutionstrategy)
     pub fn encryption_conflict_resolution_strategy(self, value: impl Arg<EncryptionConflictResolutionStrategy>) -> Self { Self(put(self.0, "EncryptionConflictResolutionStrategy", value.into_expr()), Phase) }
-    /// `EncryptionScope`: `EncryptionScope`. Update: in place.
+    /// `EncryptionScope`: `EncryptionScope`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-logsencryptionconfiguration.html#cfn-observabilityadmin-organizationcentralizationrule-logsencryptionconfiguration-encryptionscope)
     pub fn encryption_scope(self, value: impl Arg<EncryptionScope>) -> Self { Self(put(self.0, "EncryptionScope", value.into_expr()), Phase) }
-    /// `EncryptionStrategy`: `EncryptionStrategy`, required. Update: in place.
+    /// `EncryptionStrategy`: `EncryptionStrategy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-logsencryptionconfiguration.html#cfn-observabilityadmin-organizationcentralizationrule-logsencryptionconfiguration-encryptionstrategy)
     pub fn encryption_strategy(self, value: impl Arg<EncryptionStrategy>) -> LogsEncryptionConfiguration<Set> { LogsEncryptionConfiguration(put(self.0, "EncryptionStrategy", value.into_expr()), Phase) }
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-logsencryptionconfiguration.html#cfn-observabilityadmin-organizationcentralizationrule-logsencryptionconfiguration-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
 }
 impl Done for LogsEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -154,7 +154,7 @@ impl MetricsBackupConfiguration {
     pub fn new() -> MetricsBackupConfiguration<Missing<super::required::Region>> { MetricsBackupConfiguration(Bag::default(), Phase) }
 }
 impl<R0> MetricsBackupConfiguration<R0> {
-    /// `Region`: text, required. Update: in place.
+    /// `Region`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-metricsbackupconfiguration.html#cfn-observabilityadmin-organizationcentralizationrule-metricsbackupconfiguration-region)
     pub fn region(self, value: impl Arg<str>) -> MetricsBackupConfiguration<Set> { MetricsBackupConfiguration(put(self.0, "Region", value.into_expr()), Phase) }
 }
 impl Done for MetricsBackupConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -165,11 +165,11 @@ impl SourceLogsConfiguration {
     pub fn new() -> SourceLogsConfiguration<Missing<super::required::EncryptedLogGroupStrategy>> { SourceLogsConfiguration(Bag::default(), Phase) }
 }
 impl<R0> SourceLogsConfiguration<R0> {
-    /// `DataSourceSelectionCriteria`: text. Update: in place.
+    /// `DataSourceSelectionCriteria`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-sourcelogsconfiguration.html#cfn-observabilityadmin-organizationcentralizationrule-sourcelogsconfiguration-datasourceselectioncriteria)
     pub fn data_source_selection_criteria(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataSourceSelectionCriteria", value.into_expr()), Phase) }
-    /// `EncryptedLogGroupStrategy`: `EncryptedLogGroupStrategy`, required. Update: in place.
+    /// `EncryptedLogGroupStrategy`: `EncryptedLogGroupStrategy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-sourcelogsconfiguration.html#cfn-observabilityadmin-organizationcentralizationrule-sourcelogsconfiguration-encryptedloggroupstrategy)
     pub fn encrypted_log_group_strategy(self, value: impl Arg<EncryptedLogGroupStrategy>) -> SourceLogsConfiguration<Set> { SourceLogsConfiguration(put(self.0, "EncryptedLogGroupStrategy", value.into_expr()), Phase) }
-    /// `LogGroupSelectionCriteria`: text. Update: in place.
+    /// `LogGroupSelectionCriteria`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-sourcelogsconfiguration.html#cfn-observabilityadmin-organizationcentralizationrule-sourcelogsconfiguration-loggroupselectioncriteria)
     pub fn log_group_selection_criteria(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroupSelectionCriteria", value.into_expr()), Phase) }
 }
 impl Done for SourceLogsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -178,7 +178,7 @@ impl Done for SourceLogsConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl SourceMetricsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MetricsSelectionCriteria`: text. Update: in place.
+    /// `MetricsSelectionCriteria`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-sourcemetricsconfiguration.html#cfn-observabilityadmin-organizationcentralizationrule-sourcemetricsconfiguration-metricsselectioncriteria)
     pub fn metrics_selection_criteria(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricsSelectionCriteria", value.into_expr())) }
 }
 impl Done for SourceMetricsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -189,9 +189,9 @@ impl TagPropagationConfiguration {
     pub fn new() -> TagPropagationConfiguration<Missing<super::required::DestinationRoleArn>> { TagPropagationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> TagPropagationConfiguration<R0> {
-    /// `DestinationRoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `DestinationRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-tagpropagationconfiguration.html#cfn-observabilityadmin-organizationcentralizationrule-tagpropagationconfiguration-destinationrolearn)
     pub fn destination_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> TagPropagationConfiguration<Set> { TagPropagationConfiguration(put(self.0, "DestinationRoleArn", value.into_expr()), Phase) }
-    /// `TagConflictResolutionStrategy`: `TagConflictResolutionStrategy`. Update: in place.
+    /// `TagConflictResolutionStrategy`: `TagConflictResolutionStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-tagpropagationconfiguration.html#cfn-observabilityadmin-organizationcentralizationrule-tagpropagationconfiguration-tagconflictresolutionstrategy)
     pub fn tag_conflict_resolution_strategy(self, value: impl Arg<TagConflictResolutionStrategy>) -> Self { Self(put(self.0, "TagConflictResolutionStrategy", value.into_expr()), Phase) }
 }
 impl Done for TagPropagationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -215,9 +215,9 @@ impl CfnOrganizationTelemetryRule {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnOrganizationTelemetryRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RuleArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `RegionStatuses`: list of `RegionStatus`.
+    /// The attribute `RegionStatuses`: list of `RegionStatus`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-organizationtelemetryrule.html#RegionStatuses-fn::getatt)
     pub fn attr_region_statuses(&self) -> Val<Arr<organization_telemetry_rule::RegionStatus>> { self.0.get_att("RegionStatuses") }
-    /// The attribute `RuleArn`: `OtherArn`.
+    /// The attribute `RuleArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-organizationtelemetryrule.html#RuleArn-fn::getatt)
     pub fn attr_rule_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RuleArn") }
 }
 impl Parent for CfnOrganizationTelemetryRule { fn node(&self) -> &Place { &self.0 } }
@@ -228,11 +228,11 @@ impl CfnOrganizationTelemetryRuleProps {
     pub fn new() -> CfnOrganizationTelemetryRuleProps<Missing<required::Rule>, Missing<required::RuleName>> { CfnOrganizationTelemetryRuleProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnOrganizationTelemetryRuleProps<R0, R1> {
-    /// `Rule`: `TelemetryRule`, required. Update: in place.
+    /// `Rule`: `TelemetryRule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-organizationtelemetryrule.html#cfn-observabilityadmin-organizationtelemetryrule-rule)
     pub fn rule(self, value: impl Arg<organization_telemetry_rule::TelemetryRule>) -> CfnOrganizationTelemetryRuleProps<Set, R1> { CfnOrganizationTelemetryRuleProps(put(self.0, "Rule", value.into_expr()), Phase) }
-    /// `RuleName`: text, required. Update: replacement.
+    /// `RuleName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-organizationtelemetryrule.html#cfn-observabilityadmin-organizationtelemetryrule-rulename)
     pub fn rule_name(self, value: impl Arg<str>) -> CfnOrganizationTelemetryRuleProps<R0, Set> { CfnOrganizationTelemetryRuleProps(put(self.0, "RuleName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-organizationtelemetryrule.html#cfn-observabilityadmin-organizationtelemetryrule-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnOrganizationTelemetryRuleProps { fn into_props(self) -> Bag { self.0 } }
@@ -244,7 +244,7 @@ use crate::cfn::support::*;
 impl ActionCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Action`: `Action`. Update: in place.
+    /// `Action`: `Action`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-actioncondition.html#cfn-observabilityadmin-organizationtelemetryrule-actioncondition-action)
     pub fn action(self, value: impl Arg<Action>) -> Self { Self(put(self.0, "Action", value.into_expr())) }
 }
 impl Done for ActionCondition { fn into_props(self) -> Bag { self.0 } }
@@ -255,9 +255,9 @@ impl AdvancedEventSelector {
     pub fn new() -> AdvancedEventSelector<Missing<super::required::FieldSelectors>> { AdvancedEventSelector(Bag::default(), Phase) }
 }
 impl<R0> AdvancedEventSelector<R0> {
-    /// `FieldSelectors`: list of `AdvancedFieldSelector`, required. Update: in place.
+    /// `FieldSelectors`: list of `AdvancedFieldSelector`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-advancedeventselector.html#cfn-observabilityadmin-organizationtelemetryrule-advancedeventselector-fieldselectors)
     pub fn field_selectors(self, value: impl Arg<Arr<AdvancedFieldSelector>>) -> AdvancedEventSelector<Set> { AdvancedEventSelector(put(self.0, "FieldSelectors", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-advancedeventselector.html#cfn-observabilityadmin-organizationtelemetryrule-advancedeventselector-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for AdvancedEventSelector { fn into_props(self) -> Bag { self.0 } }
@@ -266,19 +266,19 @@ impl Done for AdvancedEventSelector { fn into_props(self) -> Bag { self.0 } }
 impl AdvancedFieldSelector {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EndsWith`: list of text. Update: in place.
+    /// `EndsWith`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-advancedfieldselector.html#cfn-observabilityadmin-organizationtelemetryrule-advancedfieldselector-endswith)
     pub fn ends_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EndsWith", value.into_expr())) }
-    /// `Equals`: list of text. Update: in place.
+    /// `Equals`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-advancedfieldselector.html#cfn-observabilityadmin-organizationtelemetryrule-advancedfieldselector-equals)
     pub fn equals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Equals", value.into_expr())) }
-    /// `Field`: text. Update: in place.
+    /// `Field`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-advancedfieldselector.html#cfn-observabilityadmin-organizationtelemetryrule-advancedfieldselector-field)
     pub fn field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Field", value.into_expr())) }
-    /// `NotEndsWith`: list of text. Update: in place.
+    /// `NotEndsWith`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-advancedfieldselector.html#cfn-observabilityadmin-organizationtelemetryrule-advancedfieldselector-notendswith)
     pub fn not_ends_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotEndsWith", value.into_expr())) }
-    /// `NotEquals`: list of text. Update: in place.
+    /// `NotEquals`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-advancedfieldselector.html#cfn-observabilityadmin-organizationtelemetryrule-advancedfieldselector-notequals)
     pub fn not_equals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotEquals", value.into_expr())) }
-    /// `NotStartsWith`: list of text. Update: in place.
+    /// `NotStartsWith`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-advancedfieldselector.html#cfn-observabilityadmin-organizationtelemetryrule-advancedfieldselector-notstartswith)
     pub fn not_starts_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotStartsWith", value.into_expr())) }
-    /// `StartsWith`: list of text. Update: in place.
+    /// `StartsWith`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-advancedfieldselector.html#cfn-observabilityadmin-organizationtelemetryrule-advancedfieldselector-startswith)
     pub fn starts_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StartsWith", value.into_expr())) }
 }
 impl Done for AdvancedFieldSelector { fn into_props(self) -> Bag { self.0 } }
@@ -289,7 +289,7 @@ impl CloudtrailParameters {
     pub fn new() -> CloudtrailParameters<Missing<super::required::AdvancedEventSelectors>> { CloudtrailParameters(Bag::default(), Phase) }
 }
 impl<R0> CloudtrailParameters<R0> {
-    /// `AdvancedEventSelectors`: list of `AdvancedEventSelector`, required. Update: in place.
+    /// `AdvancedEventSelectors`: list of `AdvancedEventSelector`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-cloudtrailparameters.html#cfn-observabilityadmin-organizationtelemetryrule-cloudtrailparameters-advancedeventselectors)
     pub fn advanced_event_selectors(self, value: impl Arg<Arr<AdvancedEventSelector>>) -> CloudtrailParameters<Set> { CloudtrailParameters(put(self.0, "AdvancedEventSelectors", value.into_expr()), Phase) }
 }
 impl Done for CloudtrailParameters { fn into_props(self) -> Bag { self.0 } }
@@ -298,9 +298,9 @@ impl Done for CloudtrailParameters { fn into_props(self) -> Bag { self.0 } }
 impl Condition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ActionCondition`: `ActionCondition`. Update: in place.
+    /// `ActionCondition`: `ActionCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-condition.html#cfn-observabilityadmin-organizationtelemetryrule-condition-actioncondition)
     pub fn action_condition(self, value: impl Arg<ActionCondition>) -> Self { Self(put(self.0, "ActionCondition", value.into_expr())) }
-    /// `LabelNameCondition`: `LabelNameCondition`. Update: in place.
+    /// `LabelNameCondition`: `LabelNameCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-condition.html#cfn-observabilityadmin-organizationtelemetryrule-condition-labelnamecondition)
     pub fn label_name_condition(self, value: impl Arg<LabelNameCondition>) -> Self { Self(put(self.0, "LabelNameCondition", value.into_expr())) }
 }
 impl Done for Condition { fn into_props(self) -> Bag { self.0 } }
@@ -309,9 +309,9 @@ impl Done for Condition { fn into_props(self) -> Bag { self.0 } }
 impl ELBLoadBalancerLoggingParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FieldDelimiter`: text. Update: in place.
+    /// `FieldDelimiter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-elbloadbalancerloggingparameters.html#cfn-observabilityadmin-organizationtelemetryrule-elbloadbalancerloggingparameters-fielddelimiter)
     pub fn field_delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FieldDelimiter", value.into_expr())) }
-    /// `OutputFormat`: `OutputFormat`. Update: in place.
+    /// `OutputFormat`: `OutputFormat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-elbloadbalancerloggingparameters.html#cfn-observabilityadmin-organizationtelemetryrule-elbloadbalancerloggingparameters-outputformat)
     pub fn output_format(self, value: impl Arg<OutputFormat>) -> Self { Self(put(self.0, "OutputFormat", value.into_expr())) }
 }
 impl Done for ELBLoadBalancerLoggingParameters { fn into_props(self) -> Bag { self.0 } }
@@ -320,13 +320,13 @@ impl Done for ELBLoadBalancerLoggingParameters { fn into_props(self) -> Bag { se
 impl FieldToMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Method`: text. Update: in place.
+    /// `Method`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-fieldtomatch.html#cfn-observabilityadmin-organizationtelemetryrule-fieldtomatch-method)
     pub fn method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Method", value.into_expr())) }
-    /// `QueryString`: text. Update: in place.
+    /// `QueryString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-fieldtomatch.html#cfn-observabilityadmin-organizationtelemetryrule-fieldtomatch-querystring)
     pub fn query_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueryString", value.into_expr())) }
-    /// `SingleHeader`: `SingleHeader`. Update: in place.
+    /// `SingleHeader`: `SingleHeader`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-fieldtomatch.html#cfn-observabilityadmin-organizationtelemetryrule-fieldtomatch-singleheader)
     pub fn single_header(self, value: impl Arg<SingleHeader>) -> Self { Self(put(self.0, "SingleHeader", value.into_expr())) }
-    /// `UriPath`: text. Update: in place.
+    /// `UriPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-fieldtomatch.html#cfn-observabilityadmin-organizationtelemetryrule-fieldtomatch-uripath)
     pub fn uri_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UriPath", value.into_expr())) }
 }
 impl Done for FieldToMatch { fn into_props(self) -> Bag { self.0 } }
@@ -335,11 +335,11 @@ impl Done for FieldToMatch { fn into_props(self) -> Bag { self.0 } }
 impl Filter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Behavior`: `Behavior`. Update: in place.
+    /// `Behavior`: `Behavior`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-filter.html#cfn-observabilityadmin-organizationtelemetryrule-filter-behavior)
     pub fn behavior(self, value: impl Arg<Behavior>) -> Self { Self(put(self.0, "Behavior", value.into_expr())) }
-    /// `Conditions`: list of `Condition`. Update: in place.
+    /// `Conditions`: list of `Condition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-filter.html#cfn-observabilityadmin-organizationtelemetryrule-filter-conditions)
     pub fn conditions(self, value: impl Arg<Arr<Condition>>) -> Self { Self(put(self.0, "Conditions", value.into_expr())) }
-    /// `Requirement`: `Requirement`. Update: in place.
+    /// `Requirement`: `Requirement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-filter.html#cfn-observabilityadmin-organizationtelemetryrule-filter-requirement)
     pub fn requirement(self, value: impl Arg<Requirement>) -> Self { Self(put(self.0, "Requirement", value.into_expr())) }
 }
 impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
@@ -348,7 +348,7 @@ impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
 impl LabelNameCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LabelName`: text. Update: in place.
+    /// `LabelName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-labelnamecondition.html#cfn-observabilityadmin-organizationtelemetryrule-labelnamecondition-labelname)
     pub fn label_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LabelName", value.into_expr())) }
 }
 impl Done for LabelNameCondition { fn into_props(self) -> Bag { self.0 } }
@@ -357,7 +357,7 @@ impl Done for LabelNameCondition { fn into_props(self) -> Bag { self.0 } }
 impl LogDeliveryParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LogTypes`: list of `LogTypes`. Update: in place.
+    /// `LogTypes`: list of `LogTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-logdeliveryparameters.html#cfn-observabilityadmin-organizationtelemetryrule-logdeliveryparameters-logtypes)
     pub fn log_types(self, value: impl Arg<Arr<LogTypes>>) -> Self { Self(put(self.0, "LogTypes", value.into_expr())) }
 }
 impl Done for LogDeliveryParameters { fn into_props(self) -> Bag { self.0 } }
@@ -366,9 +366,9 @@ impl Done for LogDeliveryParameters { fn into_props(self) -> Bag { self.0 } }
 impl LoggingFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DefaultBehavior`: `DefaultBehavior`. Update: in place.
+    /// `DefaultBehavior`: `DefaultBehavior`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-loggingfilter.html#cfn-observabilityadmin-organizationtelemetryrule-loggingfilter-defaultbehavior)
     pub fn default_behavior(self, value: impl Arg<DefaultBehavior>) -> Self { Self(put(self.0, "DefaultBehavior", value.into_expr())) }
-    /// `Filters`: list of `Filter`. Update: in place.
+    /// `Filters`: list of `Filter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-loggingfilter.html#cfn-observabilityadmin-organizationtelemetryrule-loggingfilter-filters)
     pub fn filters(self, value: impl Arg<Arr<Filter>>) -> Self { Self(put(self.0, "Filters", value.into_expr())) }
 }
 impl Done for LoggingFilter { fn into_props(self) -> Bag { self.0 } }
@@ -377,7 +377,7 @@ impl Done for LoggingFilter { fn into_props(self) -> Bag { self.0 } }
 impl MskMonitoringParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EnhancedMonitoring`: `EnhancedMonitoring`. Update: in place.
+    /// `EnhancedMonitoring`: `EnhancedMonitoring`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-mskmonitoringparameters.html#cfn-observabilityadmin-organizationtelemetryrule-mskmonitoringparameters-enhancedmonitoring)
     pub fn enhanced_monitoring(self, value: impl Arg<EnhancedMonitoring>) -> Self { Self(put(self.0, "EnhancedMonitoring", value.into_expr())) }
 }
 impl Done for MskMonitoringParameters { fn into_props(self) -> Bag { self.0 } }
@@ -386,11 +386,11 @@ impl Done for MskMonitoringParameters { fn into_props(self) -> Bag { self.0 } }
 impl RegionStatus {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Region`: text. Update: in place.
+    /// `Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-regionstatus.html#cfn-observabilityadmin-organizationtelemetryrule-regionstatus-region)
     pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
-    /// `RuleArn`: text. Update: in place.
+    /// `RuleArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-regionstatus.html#cfn-observabilityadmin-organizationtelemetryrule-regionstatus-rulearn)
     pub fn rule_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleArn", value.into_expr())) }
-    /// `Status`: text. Update: in place.
+    /// `Status`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-regionstatus.html#cfn-observabilityadmin-organizationtelemetryrule-regionstatus-status)
     pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for RegionStatus { fn into_props(self) -> Bag { self.0 } }
@@ -401,7 +401,7 @@ impl SingleHeader {
     pub fn new() -> SingleHeader<Missing<super::required::Name>> { SingleHeader(Bag::default(), Phase) }
 }
 impl<R0> SingleHeader<R0> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-singleheader.html#cfn-observabilityadmin-organizationtelemetryrule-singleheader-name)
     pub fn name(self, value: impl Arg<str>) -> SingleHeader<Set> { SingleHeader(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for SingleHeader { fn into_props(self) -> Bag { self.0 } }
@@ -410,25 +410,25 @@ impl Done for SingleHeader { fn into_props(self) -> Bag { self.0 } }
 impl TelemetryDestinationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CloudtrailParameters`: `CloudtrailParameters`. Update: in place.
+    /// `CloudtrailParameters`: `CloudtrailParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-telemetrydestinationconfiguration.html#cfn-observabilityadmin-organizationtelemetryrule-telemetrydestinationconfiguration-cloudtrailparameters)
     pub fn cloudtrail_parameters(self, value: impl Arg<CloudtrailParameters>) -> Self { Self(put(self.0, "CloudtrailParameters", value.into_expr())) }
-    /// `DestinationPattern`: text. Update: in place.
+    /// `DestinationPattern`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-telemetrydestinationconfiguration.html#cfn-observabilityadmin-organizationtelemetryrule-telemetrydestinationconfiguration-destinationpattern)
     pub fn destination_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationPattern", value.into_expr())) }
-    /// `DestinationType`: `DestinationType`. Update: in place.
+    /// `DestinationType`: `DestinationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-telemetrydestinationconfiguration.html#cfn-observabilityadmin-organizationtelemetryrule-telemetrydestinationconfiguration-destinationtype)
     pub fn destination_type(self, value: impl Arg<DestinationType>) -> Self { Self(put(self.0, "DestinationType", value.into_expr())) }
-    /// `ELBLoadBalancerLoggingParameters`: `ELBLoadBalancerLoggingParameters`. Update: in place.
+    /// `ELBLoadBalancerLoggingParameters`: `ELBLoadBalancerLoggingParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-telemetrydestinationconfiguration.html#cfn-observabilityadmin-organizationtelemetryrule-telemetrydestinationconfiguration-elbloadbalancerloggingparameters)
     pub fn elb_load_balancer_logging_parameters(self, value: impl Arg<ELBLoadBalancerLoggingParameters>) -> Self { Self(put(self.0, "ELBLoadBalancerLoggingParameters", value.into_expr())) }
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-telemetrydestinationconfiguration.html#cfn-observabilityadmin-organizationtelemetryrule-telemetrydestinationconfiguration-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
-    /// `LogDeliveryParameters`: `LogDeliveryParameters`. Update: in place.
+    /// `LogDeliveryParameters`: `LogDeliveryParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-telemetrydestinationconfiguration.html#cfn-observabilityadmin-organizationtelemetryrule-telemetrydestinationconfiguration-logdeliveryparameters)
     pub fn log_delivery_parameters(self, value: impl Arg<LogDeliveryParameters>) -> Self { Self(put(self.0, "LogDeliveryParameters", value.into_expr())) }
-    /// `MskMonitoringParameters`: `MskMonitoringParameters`. Update: in place.
+    /// `MskMonitoringParameters`: `MskMonitoringParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-telemetrydestinationconfiguration.html#cfn-observabilityadmin-organizationtelemetryrule-telemetrydestinationconfiguration-mskmonitoringparameters)
     pub fn msk_monitoring_parameters(self, value: impl Arg<MskMonitoringParameters>) -> Self { Self(put(self.0, "MskMonitoringParameters", value.into_expr())) }
-    /// `RetentionInDays`: integer. Update: in place.
+    /// `RetentionInDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-telemetrydestinationconfiguration.html#cfn-observabilityadmin-organizationtelemetryrule-telemetrydestinationconfiguration-retentionindays)
     pub fn retention_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionInDays", value.into_expr())) }
-    /// `VPCFlowLogParameters`: `VPCFlowLogParameters`. Update: in place.
+    /// `VPCFlowLogParameters`: `VPCFlowLogParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-telemetrydestinationconfiguration.html#cfn-observabilityadmin-organizationtelemetryrule-telemetrydestinationconfiguration-vpcflowlogparameters)
     pub fn vpc_flow_log_parameters(self, value: impl Arg<VPCFlowLogParameters>) -> Self { Self(put(self.0, "VPCFlowLogParameters", value.into_expr())) }
-    /// `WAFLoggingParameters`: `WAFLoggingParameters`. Update: in place.
+    /// `WAFLoggingParameters`: `WAFLoggingParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-telemetrydestinationconfiguration.html#cfn-observabilityadmin-organizationtelemetryrule-telemetrydestinationconfiguration-wafloggingparameters)
     pub fn waf_logging_parameters(self, value: impl Arg<WAFLoggingParameters>) -> Self { Self(put(self.0, "WAFLoggingParameters", value.into_expr())) }
 }
 impl Done for TelemetryDestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -439,23 +439,23 @@ impl TelemetryRule {
     pub fn new() -> TelemetryRule<Missing<super::required::ResourceType>, Missing<super::required::TelemetryType>> { TelemetryRule(Bag::default(), Phase) }
 }
 impl<R0, R1> TelemetryRule<R0, R1> {
-    /// `AllRegions`: boolean. Update: replacement.
+    /// `AllRegions`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-telemetryrule.html#cfn-observabilityadmin-organizationtelemetryrule-telemetryrule-allregions)
     pub fn all_regions(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllRegions", value.into_expr()), Phase) }
-    /// `AllowFieldUpdates`: boolean. Update: in place.
+    /// `AllowFieldUpdates`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-telemetryrule.html#cfn-observabilityadmin-organizationtelemetryrule-telemetryrule-allowfieldupdates)
     pub fn allow_field_updates(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowFieldUpdates", value.into_expr()), Phase) }
-    /// `DestinationConfiguration`: `TelemetryDestinationConfiguration`. Update: in place.
+    /// `DestinationConfiguration`: `TelemetryDestinationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-telemetryrule.html#cfn-observabilityadmin-organizationtelemetryrule-telemetryrule-destinationconfiguration)
     pub fn destination_configuration(self, value: impl Arg<TelemetryDestinationConfiguration>) -> Self { Self(put(self.0, "DestinationConfiguration", value.into_expr()), Phase) }
-    /// `Regions`: list of text. Update: in place.
+    /// `Regions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-telemetryrule.html#cfn-observabilityadmin-organizationtelemetryrule-telemetryrule-regions)
     pub fn regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Regions", value.into_expr()), Phase) }
-    /// `ResourceType`: `ResourceType`, required. Update: in place.
+    /// `ResourceType`: `ResourceType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-telemetryrule.html#cfn-observabilityadmin-organizationtelemetryrule-telemetryrule-resourcetype)
     pub fn resource_type(self, value: impl Arg<ResourceType>) -> TelemetryRule<Set, R1> { TelemetryRule(put(self.0, "ResourceType", value.into_expr()), Phase) }
-    /// `Scope`: text. Update: in place.
+    /// `Scope`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-telemetryrule.html#cfn-observabilityadmin-organizationtelemetryrule-telemetryrule-scope)
     pub fn scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scope", value.into_expr()), Phase) }
-    /// `SelectionCriteria`: text. Update: in place.
+    /// `SelectionCriteria`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-telemetryrule.html#cfn-observabilityadmin-organizationtelemetryrule-telemetryrule-selectioncriteria)
     pub fn selection_criteria(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SelectionCriteria", value.into_expr()), Phase) }
-    /// `TelemetrySourceTypes`: list of `TelemetrySourceTypes`. Update: in place.
+    /// `TelemetrySourceTypes`: list of `TelemetrySourceTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-telemetryrule.html#cfn-observabilityadmin-organizationtelemetryrule-telemetryrule-telemetrysourcetypes)
     pub fn telemetry_source_types(self, value: impl Arg<Arr<TelemetrySourceTypes>>) -> Self { Self(put(self.0, "TelemetrySourceTypes", value.into_expr()), Phase) }
-    /// `TelemetryType`: `TelemetryType`, required. Update: in place.
+    /// `TelemetryType`: `TelemetryType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-telemetryrule.html#cfn-observabilityadmin-organizationtelemetryrule-telemetryrule-telemetrytype)
     pub fn telemetry_type(self, value: impl Arg<TelemetryType>) -> TelemetryRule<R0, Set> { TelemetryRule(put(self.0, "TelemetryType", value.into_expr()), Phase) }
 }
 impl Done for TelemetryRule { fn into_props(self) -> Bag { self.0 } }
@@ -464,11 +464,11 @@ impl Done for TelemetryRule { fn into_props(self) -> Bag { self.0 } }
 impl VPCFlowLogParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LogFormat`: text. Update: in place.
+    /// `LogFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-vpcflowlogparameters.html#cfn-observabilityadmin-organizationtelemetryrule-vpcflowlogparameters-logformat)
     pub fn log_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogFormat", value.into_expr())) }
-    /// `MaxAggregationInterval`: integer. Update: in place.
+    /// `MaxAggregationInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-vpcflowlogparameters.html#cfn-observabilityadmin-organizationtelemetryrule-vpcflowlogparameters-maxaggregationinterval)
     pub fn max_aggregation_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxAggregationInterval", value.into_expr())) }
-    /// `TrafficType`: text. Update: in place.
+    /// `TrafficType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-vpcflowlogparameters.html#cfn-observabilityadmin-organizationtelemetryrule-vpcflowlogparameters-traffictype)
     pub fn traffic_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrafficType", value.into_expr())) }
 }
 impl Done for VPCFlowLogParameters { fn into_props(self) -> Bag { self.0 } }
@@ -477,11 +477,11 @@ impl Done for VPCFlowLogParameters { fn into_props(self) -> Bag { self.0 } }
 impl WAFLoggingParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LogType`: `LogType`. Update: in place.
+    /// `LogType`: `LogType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-wafloggingparameters.html#cfn-observabilityadmin-organizationtelemetryrule-wafloggingparameters-logtype)
     pub fn log_type(self, value: impl Arg<LogType>) -> Self { Self(put(self.0, "LogType", value.into_expr())) }
-    /// `LoggingFilter`: `LoggingFilter`. Update: in place.
+    /// `LoggingFilter`: `LoggingFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-wafloggingparameters.html#cfn-observabilityadmin-organizationtelemetryrule-wafloggingparameters-loggingfilter)
     pub fn logging_filter(self, value: impl Arg<LoggingFilter>) -> Self { Self(put(self.0, "LoggingFilter", value.into_expr())) }
-    /// `RedactedFields`: list of `FieldToMatch`. Update: in place.
+    /// `RedactedFields`: list of `FieldToMatch`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-wafloggingparameters.html#cfn-observabilityadmin-organizationtelemetryrule-wafloggingparameters-redactedfields)
     pub fn redacted_fields(self, value: impl Arg<Arr<FieldToMatch>>) -> Self { Self(put(self.0, "RedactedFields", value.into_expr())) }
 }
 impl Done for WAFLoggingParameters { fn into_props(self) -> Bag { self.0 } }
@@ -519,7 +519,7 @@ impl CfnS3TableIntegration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnS3TableIntegrationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-s3tableintegration.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnS3TableIntegration { fn node(&self) -> &Place { &self.0 } }
@@ -530,13 +530,13 @@ impl CfnS3TableIntegrationProps {
     pub fn new() -> CfnS3TableIntegrationProps<Missing<required::Encryption>, Missing<required::RoleArn>> { CfnS3TableIntegrationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnS3TableIntegrationProps<R0, R1> {
-    /// `Encryption`: `EncryptionConfig`, required. Update: replacement.
+    /// `Encryption`: `EncryptionConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-s3tableintegration.html#cfn-observabilityadmin-s3tableintegration-encryption)
     pub fn encryption(self, value: impl Arg<s3_table_integration::EncryptionConfig>) -> CfnS3TableIntegrationProps<Set, R1> { CfnS3TableIntegrationProps(put(self.0, "Encryption", value.into_expr()), Phase) }
-    /// `LogSources`: list of `LogSource`. Update: in place.
+    /// `LogSources`: list of `LogSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-s3tableintegration.html#cfn-observabilityadmin-s3tableintegration-logsources)
     pub fn log_sources(self, value: impl Arg<Arr<s3_table_integration::LogSource>>) -> Self { Self(put(self.0, "LogSources", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: replacement.
+    /// `RoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-s3tableintegration.html#cfn-observabilityadmin-s3tableintegration-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnS3TableIntegrationProps<R0, Set> { CfnS3TableIntegrationProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-s3tableintegration.html#cfn-observabilityadmin-s3tableintegration-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnS3TableIntegrationProps { fn into_props(self) -> Bag { self.0 } }
@@ -550,9 +550,9 @@ impl EncryptionConfig {
     pub fn new() -> EncryptionConfig<Missing<super::required::SseAlgorithm>> { EncryptionConfig(Bag::default(), Phase) }
 }
 impl<R0> EncryptionConfig<R0> {
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-s3tableintegration-encryptionconfig.html#cfn-observabilityadmin-s3tableintegration-encryptionconfig-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
-    /// `SseAlgorithm`: `SseAlgorithm`, required. Update: replacement.
+    /// `SseAlgorithm`: `SseAlgorithm`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-s3tableintegration-encryptionconfig.html#cfn-observabilityadmin-s3tableintegration-encryptionconfig-ssealgorithm)
     pub fn sse_algorithm(self, value: impl Arg<SseAlgorithm>) -> EncryptionConfig<Set> { EncryptionConfig(put(self.0, "SseAlgorithm", value.into_expr()), Phase) }
 }
 impl Done for EncryptionConfig { fn into_props(self) -> Bag { self.0 } }
@@ -563,11 +563,11 @@ impl LogSource {
     pub fn new() -> LogSource<Missing<super::required::Name>, Missing<super::required::Type>> { LogSource(Bag::default(), Phase) }
 }
 impl<R0, R1> LogSource<R0, R1> {
-    /// `Identifier`: text. Update: in place.
+    /// `Identifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-s3tableintegration-logsource.html#cfn-observabilityadmin-s3tableintegration-logsource-identifier)
     pub fn identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Identifier", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-s3tableintegration-logsource.html#cfn-observabilityadmin-s3tableintegration-logsource-name)
     pub fn name(self, value: impl Arg<str>) -> LogSource<Set, R1> { LogSource(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-s3tableintegration-logsource.html#cfn-observabilityadmin-s3tableintegration-logsource-type)
     pub fn type_(self, value: impl Arg<str>) -> LogSource<R0, Set> { LogSource(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for LogSource { fn into_props(self) -> Bag { self.0 } }
@@ -583,7 +583,7 @@ impl CfnTelemetryEnrichment {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTelemetryEnrichmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Scope`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-telemetryenrichment.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnTelemetryEnrichment { fn node(&self) -> &Place { &self.0 } }
@@ -594,7 +594,7 @@ impl CfnTelemetryEnrichmentProps {
     pub fn new() -> CfnTelemetryEnrichmentProps<Missing<required::Scope>> { CfnTelemetryEnrichmentProps(Bag::default(), Phase) }
 }
 impl<R0> CfnTelemetryEnrichmentProps<R0> {
-    /// `Scope`: `Scope`, required. Update: replacement.
+    /// `Scope`: `Scope`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-telemetryenrichment.html#cfn-observabilityadmin-telemetryenrichment-scope)
     pub fn scope(self, value: impl Arg<telemetry_enrichment::Scope>) -> CfnTelemetryEnrichmentProps<Set> { CfnTelemetryEnrichmentProps(put(self.0, "Scope", value.into_expr()), Phase) }
 }
 impl Done for CfnTelemetryEnrichmentProps { fn into_props(self) -> Bag { self.0 } }
@@ -613,15 +613,15 @@ impl CfnTelemetryPipelines {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTelemetryPipelinesProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PipelineIdentifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-telemetrypipelines.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Pipeline`: `TelemetryPipeline`.
+    /// The attribute `Pipeline`: `TelemetryPipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-telemetrypipelines.html#Pipeline-fn::getatt)
     pub fn attr_pipeline(&self) -> Val<telemetry_pipelines::TelemetryPipeline> { self.0.get_att("Pipeline") }
-    /// The attribute `PipelineIdentifier`: text.
+    /// The attribute `PipelineIdentifier`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-telemetrypipelines.html#PipelineIdentifier-fn::getatt)
     pub fn attr_pipeline_identifier(&self) -> Val<str> { self.0.get_att("PipelineIdentifier") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-telemetrypipelines.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `StatusReason`: `TelemetryPipelineStatusReason`.
+    /// The attribute `StatusReason`: `TelemetryPipelineStatusReason`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-telemetrypipelines.html#StatusReason-fn::getatt)
     pub fn attr_status_reason(&self) -> Val<telemetry_pipelines::TelemetryPipelineStatusReason> { self.0.get_att("StatusReason") }
 }
 impl Parent for CfnTelemetryPipelines { fn node(&self) -> &Place { &self.0 } }
@@ -632,11 +632,11 @@ impl CfnTelemetryPipelinesProps {
     pub fn new() -> CfnTelemetryPipelinesProps<Missing<required::Configuration>> { CfnTelemetryPipelinesProps(Bag::default(), Phase) }
 }
 impl<R0> CfnTelemetryPipelinesProps<R0> {
-    /// `Configuration`: `TelemetryPipelineConfiguration`, required. Update: in place.
+    /// `Configuration`: `TelemetryPipelineConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-telemetrypipelines.html#cfn-observabilityadmin-telemetrypipelines-configuration)
     pub fn configuration(self, value: impl Arg<telemetry_pipelines::TelemetryPipelineConfiguration>) -> CfnTelemetryPipelinesProps<Set> { CfnTelemetryPipelinesProps(put(self.0, "Configuration", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-telemetrypipelines.html#cfn-observabilityadmin-telemetrypipelines-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-telemetrypipelines.html#cfn-observabilityadmin-telemetrypipelines-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnTelemetryPipelinesProps { fn into_props(self) -> Bag { self.0 } }
@@ -648,21 +648,21 @@ use crate::cfn::support::*;
 impl TelemetryPipeline {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Arn`: text. Update: in place.
+    /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetrypipelines-telemetrypipeline.html#cfn-observabilityadmin-telemetrypipelines-telemetrypipeline-arn)
     pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
-    /// `Configuration`: `TelemetryPipelineConfiguration`. Update: in place.
+    /// `Configuration`: `TelemetryPipelineConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetrypipelines-telemetrypipeline.html#cfn-observabilityadmin-telemetrypipelines-telemetrypipeline-configuration)
     pub fn configuration(self, value: impl Arg<TelemetryPipelineConfiguration>) -> Self { Self(put(self.0, "Configuration", value.into_expr())) }
-    /// `CreatedTimeStamp`: number. Update: in place.
+    /// `CreatedTimeStamp`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetrypipelines-telemetrypipeline.html#cfn-observabilityadmin-telemetrypipelines-telemetrypipeline-createdtimestamp)
     pub fn created_time_stamp(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "CreatedTimeStamp", value.into_expr())) }
-    /// `LastUpdateTimeStamp`: number. Update: in place.
+    /// `LastUpdateTimeStamp`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetrypipelines-telemetrypipeline.html#cfn-observabilityadmin-telemetrypipelines-telemetrypipeline-lastupdatetimestamp)
     pub fn last_update_time_stamp(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LastUpdateTimeStamp", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetrypipelines-telemetrypipeline.html#cfn-observabilityadmin-telemetrypipelines-telemetrypipeline-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetrypipelines-telemetrypipeline.html#cfn-observabilityadmin-telemetrypipelines-telemetrypipeline-status)
     pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
-    /// `StatusReason`: `TelemetryPipelineStatusReason`. Update: in place.
+    /// `StatusReason`: `TelemetryPipelineStatusReason`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetrypipelines-telemetrypipeline.html#cfn-observabilityadmin-telemetrypipelines-telemetrypipeline-statusreason)
     pub fn status_reason(self, value: impl Arg<TelemetryPipelineStatusReason>) -> Self { Self(put(self.0, "StatusReason", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetrypipelines-telemetrypipeline.html#cfn-observabilityadmin-telemetrypipelines-telemetrypipeline-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for TelemetryPipeline { fn into_props(self) -> Bag { self.0 } }
@@ -673,7 +673,7 @@ impl TelemetryPipelineConfiguration {
     pub fn new() -> TelemetryPipelineConfiguration<Missing<super::required::Body>> { TelemetryPipelineConfiguration(Bag::default(), Phase) }
 }
 impl<R0> TelemetryPipelineConfiguration<R0> {
-    /// `Body`: text, required. Update: in place.
+    /// `Body`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetrypipelines-telemetrypipelineconfiguration.html#cfn-observabilityadmin-telemetrypipelines-telemetrypipelineconfiguration-body)
     pub fn body(self, value: impl Arg<str>) -> TelemetryPipelineConfiguration<Set> { TelemetryPipelineConfiguration(put(self.0, "Body", value.into_expr()), Phase) }
 }
 impl Done for TelemetryPipelineConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -682,7 +682,7 @@ impl Done for TelemetryPipelineConfiguration { fn into_props(self) -> Bag { self
 impl TelemetryPipelineStatusReason {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetrypipelines-telemetrypipelinestatusreason.html#cfn-observabilityadmin-telemetrypipelines-telemetrypipelinestatusreason-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
 }
 impl Done for TelemetryPipelineStatusReason { fn into_props(self) -> Bag { self.0 } }
@@ -698,9 +698,9 @@ impl CfnTelemetryRule {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTelemetryRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RuleArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `RegionStatuses`: list of `RegionStatus`.
+    /// The attribute `RegionStatuses`: list of `RegionStatus`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-telemetryrule.html#RegionStatuses-fn::getatt)
     pub fn attr_region_statuses(&self) -> Val<Arr<telemetry_rule::RegionStatus>> { self.0.get_att("RegionStatuses") }
-    /// The attribute `RuleArn`: `OtherArn`.
+    /// The attribute `RuleArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-telemetryrule.html#RuleArn-fn::getatt)
     pub fn attr_rule_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RuleArn") }
 }
 impl Parent for CfnTelemetryRule { fn node(&self) -> &Place { &self.0 } }
@@ -711,11 +711,11 @@ impl CfnTelemetryRuleProps {
     pub fn new() -> CfnTelemetryRuleProps<Missing<required::Rule>, Missing<required::RuleName>> { CfnTelemetryRuleProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTelemetryRuleProps<R0, R1> {
-    /// `Rule`: `TelemetryRule`, required. Update: in place.
+    /// `Rule`: `TelemetryRule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-telemetryrule.html#cfn-observabilityadmin-telemetryrule-rule)
     pub fn rule(self, value: impl Arg<telemetry_rule::TelemetryRule>) -> CfnTelemetryRuleProps<Set, R1> { CfnTelemetryRuleProps(put(self.0, "Rule", value.into_expr()), Phase) }
-    /// `RuleName`: text, required. Update: replacement.
+    /// `RuleName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-telemetryrule.html#cfn-observabilityadmin-telemetryrule-rulename)
     pub fn rule_name(self, value: impl Arg<str>) -> CfnTelemetryRuleProps<R0, Set> { CfnTelemetryRuleProps(put(self.0, "RuleName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-telemetryrule.html#cfn-observabilityadmin-telemetryrule-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnTelemetryRuleProps { fn into_props(self) -> Bag { self.0 } }
@@ -727,7 +727,7 @@ use crate::cfn::support::*;
 impl ActionCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Action`: `Action`. Update: in place.
+    /// `Action`: `Action`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-actioncondition.html#cfn-observabilityadmin-telemetryrule-actioncondition-action)
     pub fn action(self, value: impl Arg<Action>) -> Self { Self(put(self.0, "Action", value.into_expr())) }
 }
 impl Done for ActionCondition { fn into_props(self) -> Bag { self.0 } }
@@ -738,9 +738,9 @@ impl AdvancedEventSelector {
     pub fn new() -> AdvancedEventSelector<Missing<super::required::FieldSelectors>> { AdvancedEventSelector(Bag::default(), Phase) }
 }
 impl<R0> AdvancedEventSelector<R0> {
-    /// `FieldSelectors`: list of `AdvancedFieldSelector`, required. Update: in place.
+    /// `FieldSelectors`: list of `AdvancedFieldSelector`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-advancedeventselector.html#cfn-observabilityadmin-telemetryrule-advancedeventselector-fieldselectors)
     pub fn field_selectors(self, value: impl Arg<Arr<AdvancedFieldSelector>>) -> AdvancedEventSelector<Set> { AdvancedEventSelector(put(self.0, "FieldSelectors", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-advancedeventselector.html#cfn-observabilityadmin-telemetryrule-advancedeventselector-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for AdvancedEventSelector { fn into_props(self) -> Bag { self.0 } }
@@ -749,19 +749,19 @@ impl Done for AdvancedEventSelector { fn into_props(self) -> Bag { self.0 } }
 impl AdvancedFieldSelector {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EndsWith`: list of text. Update: in place.
+    /// `EndsWith`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-advancedfieldselector.html#cfn-observabilityadmin-telemetryrule-advancedfieldselector-endswith)
     pub fn ends_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EndsWith", value.into_expr())) }
-    /// `Equals`: list of text. Update: in place.
+    /// `Equals`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-advancedfieldselector.html#cfn-observabilityadmin-telemetryrule-advancedfieldselector-equals)
     pub fn equals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Equals", value.into_expr())) }
-    /// `Field`: text. Update: in place.
+    /// `Field`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-advancedfieldselector.html#cfn-observabilityadmin-telemetryrule-advancedfieldselector-field)
     pub fn field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Field", value.into_expr())) }
-    /// `NotEndsWith`: list of text. Update: in place.
+    /// `NotEndsWith`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-advancedfieldselector.html#cfn-observabilityadmin-telemetryrule-advancedfieldselector-notendswith)
     pub fn not_ends_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotEndsWith", value.into_expr())) }
-    /// `NotEquals`: list of text. Update: in place.
+    /// `NotEquals`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-advancedfieldselector.html#cfn-observabilityadmin-telemetryrule-advancedfieldselector-notequals)
     pub fn not_equals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotEquals", value.into_expr())) }
-    /// `NotStartsWith`: list of text. Update: in place.
+    /// `NotStartsWith`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-advancedfieldselector.html#cfn-observabilityadmin-telemetryrule-advancedfieldselector-notstartswith)
     pub fn not_starts_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotStartsWith", value.into_expr())) }
-    /// `StartsWith`: list of text. Update: in place.
+    /// `StartsWith`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-advancedfieldselector.html#cfn-observabilityadmin-telemetryrule-advancedfieldselector-startswith)
     pub fn starts_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StartsWith", value.into_expr())) }
 }
 impl Done for AdvancedFieldSelector { fn into_props(self) -> Bag { self.0 } }
@@ -772,7 +772,7 @@ impl CloudtrailParameters {
     pub fn new() -> CloudtrailParameters<Missing<super::required::AdvancedEventSelectors>> { CloudtrailParameters(Bag::default(), Phase) }
 }
 impl<R0> CloudtrailParameters<R0> {
-    /// `AdvancedEventSelectors`: list of `AdvancedEventSelector`, required. Update: in place.
+    /// `AdvancedEventSelectors`: list of `AdvancedEventSelector`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-cloudtrailparameters.html#cfn-observabilityadmin-telemetryrule-cloudtrailparameters-advancedeventselectors)
     pub fn advanced_event_selectors(self, value: impl Arg<Arr<AdvancedEventSelector>>) -> CloudtrailParameters<Set> { CloudtrailParameters(put(self.0, "AdvancedEventSelectors", value.into_expr()), Phase) }
 }
 impl Done for CloudtrailParameters { fn into_props(self) -> Bag { self.0 } }
@@ -781,9 +781,9 @@ impl Done for CloudtrailParameters { fn into_props(self) -> Bag { self.0 } }
 impl Condition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ActionCondition`: `ActionCondition`. Update: in place.
+    /// `ActionCondition`: `ActionCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-condition.html#cfn-observabilityadmin-telemetryrule-condition-actioncondition)
     pub fn action_condition(self, value: impl Arg<ActionCondition>) -> Self { Self(put(self.0, "ActionCondition", value.into_expr())) }
-    /// `LabelNameCondition`: `LabelNameCondition`. Update: in place.
+    /// `LabelNameCondition`: `LabelNameCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-condition.html#cfn-observabilityadmin-telemetryrule-condition-labelnamecondition)
     pub fn label_name_condition(self, value: impl Arg<LabelNameCondition>) -> Self { Self(put(self.0, "LabelNameCondition", value.into_expr())) }
 }
 impl Done for Condition { fn into_props(self) -> Bag { self.0 } }
@@ -792,9 +792,9 @@ impl Done for Condition { fn into_props(self) -> Bag { self.0 } }
 impl ELBLoadBalancerLoggingParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FieldDelimiter`: text. Update: in place.
+    /// `FieldDelimiter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-elbloadbalancerloggingparameters.html#cfn-observabilityadmin-telemetryrule-elbloadbalancerloggingparameters-fielddelimiter)
     pub fn field_delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FieldDelimiter", value.into_expr())) }
-    /// `OutputFormat`: `OutputFormat`. Update: in place.
+    /// `OutputFormat`: `OutputFormat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-elbloadbalancerloggingparameters.html#cfn-observabilityadmin-telemetryrule-elbloadbalancerloggingparameters-outputformat)
     pub fn output_format(self, value: impl Arg<OutputFormat>) -> Self { Self(put(self.0, "OutputFormat", value.into_expr())) }
 }
 impl Done for ELBLoadBalancerLoggingParameters { fn into_props(self) -> Bag { self.0 } }
@@ -803,13 +803,13 @@ impl Done for ELBLoadBalancerLoggingParameters { fn into_props(self) -> Bag { se
 impl FieldToMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Method`: text. Update: in place.
+    /// `Method`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-fieldtomatch.html#cfn-observabilityadmin-telemetryrule-fieldtomatch-method)
     pub fn method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Method", value.into_expr())) }
-    /// `QueryString`: text. Update: in place.
+    /// `QueryString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-fieldtomatch.html#cfn-observabilityadmin-telemetryrule-fieldtomatch-querystring)
     pub fn query_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueryString", value.into_expr())) }
-    /// `SingleHeader`: `SingleHeader`. Update: in place.
+    /// `SingleHeader`: `SingleHeader`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-fieldtomatch.html#cfn-observabilityadmin-telemetryrule-fieldtomatch-singleheader)
     pub fn single_header(self, value: impl Arg<SingleHeader>) -> Self { Self(put(self.0, "SingleHeader", value.into_expr())) }
-    /// `UriPath`: text. Update: in place.
+    /// `UriPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-fieldtomatch.html#cfn-observabilityadmin-telemetryrule-fieldtomatch-uripath)
     pub fn uri_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UriPath", value.into_expr())) }
 }
 impl Done for FieldToMatch { fn into_props(self) -> Bag { self.0 } }
@@ -818,11 +818,11 @@ impl Done for FieldToMatch { fn into_props(self) -> Bag { self.0 } }
 impl Filter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Behavior`: `Behavior`. Update: in place.
+    /// `Behavior`: `Behavior`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-filter.html#cfn-observabilityadmin-telemetryrule-filter-behavior)
     pub fn behavior(self, value: impl Arg<Behavior>) -> Self { Self(put(self.0, "Behavior", value.into_expr())) }
-    /// `Conditions`: list of `Condition`. Update: in place.
+    /// `Conditions`: list of `Condition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-filter.html#cfn-observabilityadmin-telemetryrule-filter-conditions)
     pub fn conditions(self, value: impl Arg<Arr<Condition>>) -> Self { Self(put(self.0, "Conditions", value.into_expr())) }
-    /// `Requirement`: `Requirement`. Update: in place.
+    /// `Requirement`: `Requirement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-filter.html#cfn-observabilityadmin-telemetryrule-filter-requirement)
     pub fn requirement(self, value: impl Arg<Requirement>) -> Self { Self(put(self.0, "Requirement", value.into_expr())) }
 }
 impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
@@ -831,7 +831,7 @@ impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
 impl LabelNameCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LabelName`: text. Update: in place.
+    /// `LabelName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-labelnamecondition.html#cfn-observabilityadmin-telemetryrule-labelnamecondition-labelname)
     pub fn label_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LabelName", value.into_expr())) }
 }
 impl Done for LabelNameCondition { fn into_props(self) -> Bag { self.0 } }
@@ -840,7 +840,7 @@ impl Done for LabelNameCondition { fn into_props(self) -> Bag { self.0 } }
 impl LogDeliveryParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LogTypes`: list of `LogTypes`. Update: in place.
+    /// `LogTypes`: list of `LogTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-logdeliveryparameters.html#cfn-observabilityadmin-telemetryrule-logdeliveryparameters-logtypes)
     pub fn log_types(self, value: impl Arg<Arr<LogTypes>>) -> Self { Self(put(self.0, "LogTypes", value.into_expr())) }
 }
 impl Done for LogDeliveryParameters { fn into_props(self) -> Bag { self.0 } }
@@ -849,9 +849,9 @@ impl Done for LogDeliveryParameters { fn into_props(self) -> Bag { self.0 } }
 impl LoggingFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DefaultBehavior`: `DefaultBehavior`. Update: in place.
+    /// `DefaultBehavior`: `DefaultBehavior`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-loggingfilter.html#cfn-observabilityadmin-telemetryrule-loggingfilter-defaultbehavior)
     pub fn default_behavior(self, value: impl Arg<DefaultBehavior>) -> Self { Self(put(self.0, "DefaultBehavior", value.into_expr())) }
-    /// `Filters`: list of `Filter`. Update: in place.
+    /// `Filters`: list of `Filter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-loggingfilter.html#cfn-observabilityadmin-telemetryrule-loggingfilter-filters)
     pub fn filters(self, value: impl Arg<Arr<Filter>>) -> Self { Self(put(self.0, "Filters", value.into_expr())) }
 }
 impl Done for LoggingFilter { fn into_props(self) -> Bag { self.0 } }
@@ -860,7 +860,7 @@ impl Done for LoggingFilter { fn into_props(self) -> Bag { self.0 } }
 impl MskMonitoringParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EnhancedMonitoring`: `EnhancedMonitoring`. Update: in place.
+    /// `EnhancedMonitoring`: `EnhancedMonitoring`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-mskmonitoringparameters.html#cfn-observabilityadmin-telemetryrule-mskmonitoringparameters-enhancedmonitoring)
     pub fn enhanced_monitoring(self, value: impl Arg<EnhancedMonitoring>) -> Self { Self(put(self.0, "EnhancedMonitoring", value.into_expr())) }
 }
 impl Done for MskMonitoringParameters { fn into_props(self) -> Bag { self.0 } }
@@ -869,11 +869,11 @@ impl Done for MskMonitoringParameters { fn into_props(self) -> Bag { self.0 } }
 impl RegionStatus {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Region`: text. Update: in place.
+    /// `Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-regionstatus.html#cfn-observabilityadmin-telemetryrule-regionstatus-region)
     pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
-    /// `RuleArn`: text. Update: in place.
+    /// `RuleArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-regionstatus.html#cfn-observabilityadmin-telemetryrule-regionstatus-rulearn)
     pub fn rule_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleArn", value.into_expr())) }
-    /// `Status`: text. Update: in place.
+    /// `Status`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-regionstatus.html#cfn-observabilityadmin-telemetryrule-regionstatus-status)
     pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for RegionStatus { fn into_props(self) -> Bag { self.0 } }
@@ -884,7 +884,7 @@ impl SingleHeader {
     pub fn new() -> SingleHeader<Missing<super::required::Name>> { SingleHeader(Bag::default(), Phase) }
 }
 impl<R0> SingleHeader<R0> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-singleheader.html#cfn-observabilityadmin-telemetryrule-singleheader-name)
     pub fn name(self, value: impl Arg<str>) -> SingleHeader<Set> { SingleHeader(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for SingleHeader { fn into_props(self) -> Bag { self.0 } }
@@ -893,25 +893,25 @@ impl Done for SingleHeader { fn into_props(self) -> Bag { self.0 } }
 impl TelemetryDestinationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CloudtrailParameters`: `CloudtrailParameters`. Update: in place.
+    /// `CloudtrailParameters`: `CloudtrailParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-telemetrydestinationconfiguration.html#cfn-observabilityadmin-telemetryrule-telemetrydestinationconfiguration-cloudtrailparameters)
     pub fn cloudtrail_parameters(self, value: impl Arg<CloudtrailParameters>) -> Self { Self(put(self.0, "CloudtrailParameters", value.into_expr())) }
-    /// `DestinationPattern`: text. Update: in place.
+    /// `DestinationPattern`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-telemetrydestinationconfiguration.html#cfn-observabilityadmin-telemetryrule-telemetrydestinationconfiguration-destinationpattern)
     pub fn destination_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationPattern", value.into_expr())) }
-    /// `DestinationType`: `DestinationType`. Update: in place.
+    /// `DestinationType`: `DestinationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-telemetrydestinationconfiguration.html#cfn-observabilityadmin-telemetryrule-telemetrydestinationconfiguration-destinationtype)
     pub fn destination_type(self, value: impl Arg<DestinationType>) -> Self { Self(put(self.0, "DestinationType", value.into_expr())) }
-    /// `ELBLoadBalancerLoggingParameters`: `ELBLoadBalancerLoggingParameters`. Update: in place.
+    /// `ELBLoadBalancerLoggingParameters`: `ELBLoadBalancerLoggingParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-telemetrydestinationconfiguration.html#cfn-observabilityadmin-telemetryrule-telemetrydestinationconfiguration-elbloadbalancerloggingparameters)
     pub fn elb_load_balancer_logging_parameters(self, value: impl Arg<ELBLoadBalancerLoggingParameters>) -> Self { Self(put(self.0, "ELBLoadBalancerLoggingParameters", value.into_expr())) }
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-telemetrydestinationconfiguration.html#cfn-observabilityadmin-telemetryrule-telemetrydestinationconfiguration-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
-    /// `LogDeliveryParameters`: `LogDeliveryParameters`. Update: in place.
+    /// `LogDeliveryParameters`: `LogDeliveryParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-telemetrydestinationconfiguration.html#cfn-observabilityadmin-telemetryrule-telemetrydestinationconfiguration-logdeliveryparameters)
     pub fn log_delivery_parameters(self, value: impl Arg<LogDeliveryParameters>) -> Self { Self(put(self.0, "LogDeliveryParameters", value.into_expr())) }
-    /// `MskMonitoringParameters`: `MskMonitoringParameters`. Update: in place.
+    /// `MskMonitoringParameters`: `MskMonitoringParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-telemetrydestinationconfiguration.html#cfn-observabilityadmin-telemetryrule-telemetrydestinationconfiguration-mskmonitoringparameters)
     pub fn msk_monitoring_parameters(self, value: impl Arg<MskMonitoringParameters>) -> Self { Self(put(self.0, "MskMonitoringParameters", value.into_expr())) }
-    /// `RetentionInDays`: integer. Update: in place.
+    /// `RetentionInDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-telemetrydestinationconfiguration.html#cfn-observabilityadmin-telemetryrule-telemetrydestinationconfiguration-retentionindays)
     pub fn retention_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionInDays", value.into_expr())) }
-    /// `VPCFlowLogParameters`: `VPCFlowLogParameters`. Update: in place.
+    /// `VPCFlowLogParameters`: `VPCFlowLogParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-telemetrydestinationconfiguration.html#cfn-observabilityadmin-telemetryrule-telemetrydestinationconfiguration-vpcflowlogparameters)
     pub fn vpc_flow_log_parameters(self, value: impl Arg<VPCFlowLogParameters>) -> Self { Self(put(self.0, "VPCFlowLogParameters", value.into_expr())) }
-    /// `WAFLoggingParameters`: `WAFLoggingParameters`. Update: in place.
+    /// `WAFLoggingParameters`: `WAFLoggingParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-telemetrydestinationconfiguration.html#cfn-observabilityadmin-telemetryrule-telemetrydestinationconfiguration-wafloggingparameters)
     pub fn waf_logging_parameters(self, value: impl Arg<WAFLoggingParameters>) -> Self { Self(put(self.0, "WAFLoggingParameters", value.into_expr())) }
 }
 impl Done for TelemetryDestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -922,21 +922,21 @@ impl TelemetryRule {
     pub fn new() -> TelemetryRule<Missing<super::required::ResourceType>, Missing<super::required::TelemetryType>> { TelemetryRule(Bag::default(), Phase) }
 }
 impl<R0, R1> TelemetryRule<R0, R1> {
-    /// `AllRegions`: boolean. Update: replacement.
+    /// `AllRegions`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-telemetryrule.html#cfn-observabilityadmin-telemetryrule-telemetryrule-allregions)
     pub fn all_regions(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllRegions", value.into_expr()), Phase) }
-    /// `AllowFieldUpdates`: boolean. Update: in place.
+    /// `AllowFieldUpdates`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-telemetryrule.html#cfn-observabilityadmin-telemetryrule-telemetryrule-allowfieldupdates)
     pub fn allow_field_updates(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowFieldUpdates", value.into_expr()), Phase) }
-    /// `DestinationConfiguration`: `TelemetryDestinationConfiguration`. Update: in place.
+    /// `DestinationConfiguration`: `TelemetryDestinationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-telemetryrule.html#cfn-observabilityadmin-telemetryrule-telemetryrule-destinationconfiguration)
     pub fn destination_configuration(self, value: impl Arg<TelemetryDestinationConfiguration>) -> Self { Self(put(self.0, "DestinationConfiguration", value.into_expr()), Phase) }
-    /// `Regions`: list of text. Update: in place.
+    /// `Regions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-telemetryrule.html#cfn-observabilityadmin-telemetryrule-telemetryrule-regions)
     pub fn regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Regions", value.into_expr()), Phase) }
-    /// `ResourceType`: `ResourceType`, required. Update: in place.
+    /// `ResourceType`: `ResourceType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-telemetryrule.html#cfn-observabilityadmin-telemetryrule-telemetryrule-resourcetype)
     pub fn resource_type(self, value: impl Arg<ResourceType>) -> TelemetryRule<Set, R1> { TelemetryRule(put(self.0, "ResourceType", value.into_expr()), Phase) }
-    /// `SelectionCriteria`: text. Update: in place.
+    /// `SelectionCriteria`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-telemetryrule.html#cfn-observabilityadmin-telemetryrule-telemetryrule-selectioncriteria)
     pub fn selection_criteria(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SelectionCriteria", value.into_expr()), Phase) }
-    /// `TelemetrySourceTypes`: list of `TelemetrySourceTypes`. Update: in place.
+    /// `TelemetrySourceTypes`: list of `TelemetrySourceTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-telemetryrule.html#cfn-observabilityadmin-telemetryrule-telemetryrule-telemetrysourcetypes)
     pub fn telemetry_source_types(self, value: impl Arg<Arr<TelemetrySourceTypes>>) -> Self { Self(put(self.0, "TelemetrySourceTypes", value.into_expr()), Phase) }
-    /// `TelemetryType`: `TelemetryType`, required. Update: in place.
+    /// `TelemetryType`: `TelemetryType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-telemetryrule.html#cfn-observabilityadmin-telemetryrule-telemetryrule-telemetrytype)
     pub fn telemetry_type(self, value: impl Arg<TelemetryType>) -> TelemetryRule<R0, Set> { TelemetryRule(put(self.0, "TelemetryType", value.into_expr()), Phase) }
 }
 impl Done for TelemetryRule { fn into_props(self) -> Bag { self.0 } }
@@ -945,11 +945,11 @@ impl Done for TelemetryRule { fn into_props(self) -> Bag { self.0 } }
 impl VPCFlowLogParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LogFormat`: text. Update: in place.
+    /// `LogFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-vpcflowlogparameters.html#cfn-observabilityadmin-telemetryrule-vpcflowlogparameters-logformat)
     pub fn log_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogFormat", value.into_expr())) }
-    /// `MaxAggregationInterval`: integer. Update: in place.
+    /// `MaxAggregationInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-vpcflowlogparameters.html#cfn-observabilityadmin-telemetryrule-vpcflowlogparameters-maxaggregationinterval)
     pub fn max_aggregation_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxAggregationInterval", value.into_expr())) }
-    /// `TrafficType`: text. Update: in place.
+    /// `TrafficType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-vpcflowlogparameters.html#cfn-observabilityadmin-telemetryrule-vpcflowlogparameters-traffictype)
     pub fn traffic_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrafficType", value.into_expr())) }
 }
 impl Done for VPCFlowLogParameters { fn into_props(self) -> Bag { self.0 } }
@@ -958,11 +958,11 @@ impl Done for VPCFlowLogParameters { fn into_props(self) -> Bag { self.0 } }
 impl WAFLoggingParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LogType`: `LogType`. Update: in place.
+    /// `LogType`: `LogType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-wafloggingparameters.html#cfn-observabilityadmin-telemetryrule-wafloggingparameters-logtype)
     pub fn log_type(self, value: impl Arg<LogType>) -> Self { Self(put(self.0, "LogType", value.into_expr())) }
-    /// `LoggingFilter`: `LoggingFilter`. Update: in place.
+    /// `LoggingFilter`: `LoggingFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-wafloggingparameters.html#cfn-observabilityadmin-telemetryrule-wafloggingparameters-loggingfilter)
     pub fn logging_filter(self, value: impl Arg<LoggingFilter>) -> Self { Self(put(self.0, "LoggingFilter", value.into_expr())) }
-    /// `RedactedFields`: list of `FieldToMatch`. Update: in place.
+    /// `RedactedFields`: list of `FieldToMatch`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-wafloggingparameters.html#cfn-observabilityadmin-telemetryrule-wafloggingparameters-redactedfields)
     pub fn redacted_fields(self, value: impl Arg<Arr<FieldToMatch>>) -> Self { Self(put(self.0, "RedactedFields", value.into_expr())) }
 }
 impl Done for WAFLoggingParameters { fn into_props(self) -> Bag { self.0 } }

@@ -13,61 +13,61 @@ impl CfnCloudAutonomousVmCluster {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnCloudAutonomousVmClusterProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `CloudAutonomousVmClusterArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AutonomousDataStoragePercentage`: number.
+    /// The attribute `AutonomousDataStoragePercentage`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#AutonomousDataStoragePercentage-fn::getatt)
     pub fn attr_autonomous_data_storage_percentage(&self) -> Val<f64> { self.0.get_att("AutonomousDataStoragePercentage") }
-    /// The attribute `AvailableAutonomousDataStorageSizeInTBs`: number.
+    /// The attribute `AvailableAutonomousDataStorageSizeInTBs`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#AvailableAutonomousDataStorageSizeInTBs-fn::getatt)
     pub fn attr_available_autonomous_data_storage_size_in_tbs(&self) -> Val<f64> { self.0.get_att("AvailableAutonomousDataStorageSizeInTBs") }
-    /// The attribute `AvailableContainerDatabases`: integer.
+    /// The attribute `AvailableContainerDatabases`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#AvailableContainerDatabases-fn::getatt)
     pub fn attr_available_container_databases(&self) -> Val<i64> { self.0.get_att("AvailableContainerDatabases") }
-    /// The attribute `AvailableCpus`: number.
+    /// The attribute `AvailableCpus`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#AvailableCpus-fn::getatt)
     pub fn attr_available_cpus(&self) -> Val<f64> { self.0.get_att("AvailableCpus") }
-    /// The attribute `CloudAutonomousVmClusterArn`: `OtherArn`.
+    /// The attribute `CloudAutonomousVmClusterArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#CloudAutonomousVmClusterArn-fn::getatt)
     pub fn attr_cloud_autonomous_vm_cluster_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CloudAutonomousVmClusterArn") }
-    /// The attribute `CloudAutonomousVmClusterId`: text.
+    /// The attribute `CloudAutonomousVmClusterId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#CloudAutonomousVmClusterId-fn::getatt)
     pub fn attr_cloud_autonomous_vm_cluster_id(&self) -> Val<str> { self.0.get_att("CloudAutonomousVmClusterId") }
-    /// The attribute `ComputeModel`: text.
+    /// The attribute `ComputeModel`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#ComputeModel-fn::getatt)
     pub fn attr_compute_model(&self) -> Val<str> { self.0.get_att("ComputeModel") }
-    /// The attribute `CpuCoreCount`: integer.
+    /// The attribute `CpuCoreCount`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#CpuCoreCount-fn::getatt)
     pub fn attr_cpu_core_count(&self) -> Val<i64> { self.0.get_att("CpuCoreCount") }
-    /// The attribute `CpuPercentage`: number.
+    /// The attribute `CpuPercentage`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#CpuPercentage-fn::getatt)
     pub fn attr_cpu_percentage(&self) -> Val<f64> { self.0.get_att("CpuPercentage") }
-    /// The attribute `DataStorageSizeInGBs`: number.
+    /// The attribute `DataStorageSizeInGBs`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#DataStorageSizeInGBs-fn::getatt)
     pub fn attr_data_storage_size_in_gbs(&self) -> Val<f64> { self.0.get_att("DataStorageSizeInGBs") }
-    /// The attribute `DataStorageSizeInTBs`: number.
+    /// The attribute `DataStorageSizeInTBs`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#DataStorageSizeInTBs-fn::getatt)
     pub fn attr_data_storage_size_in_tbs(&self) -> Val<f64> { self.0.get_att("DataStorageSizeInTBs") }
-    /// The attribute `DbNodeStorageSizeInGBs`: integer.
+    /// The attribute `DbNodeStorageSizeInGBs`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#DbNodeStorageSizeInGBs-fn::getatt)
     pub fn attr_db_node_storage_size_in_gbs(&self) -> Val<i64> { self.0.get_att("DbNodeStorageSizeInGBs") }
-    /// The attribute `Domain`: text.
+    /// The attribute `Domain`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#Domain-fn::getatt)
     pub fn attr_domain(&self) -> Val<str> { self.0.get_att("Domain") }
-    /// The attribute `ExadataStorageInTBsLowestScaledValue`: number.
+    /// The attribute `ExadataStorageInTBsLowestScaledValue`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#ExadataStorageInTBsLowestScaledValue-fn::getatt)
     pub fn attr_exadata_storage_in_tbs_lowest_scaled_value(&self) -> Val<f64> { self.0.get_att("ExadataStorageInTBsLowestScaledValue") }
-    /// The attribute `Hostname`: text.
+    /// The attribute `Hostname`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#Hostname-fn::getatt)
     pub fn attr_hostname(&self) -> Val<str> { self.0.get_att("Hostname") }
-    /// The attribute `MaxAcdsLowestScaledValue`: integer.
+    /// The attribute `MaxAcdsLowestScaledValue`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#MaxAcdsLowestScaledValue-fn::getatt)
     pub fn attr_max_acds_lowest_scaled_value(&self) -> Val<i64> { self.0.get_att("MaxAcdsLowestScaledValue") }
-    /// The attribute `MemorySizeInGBs`: integer.
+    /// The attribute `MemorySizeInGBs`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#MemorySizeInGBs-fn::getatt)
     pub fn attr_memory_size_in_gbs(&self) -> Val<i64> { self.0.get_att("MemorySizeInGBs") }
-    /// The attribute `NodeCount`: integer.
+    /// The attribute `NodeCount`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#NodeCount-fn::getatt)
     pub fn attr_node_count(&self) -> Val<i64> { self.0.get_att("NodeCount") }
-    /// The attribute `NonProvisionableAutonomousContainerDatabases`: integer.
+    /// The attribute `NonProvisionableAutonomousContainerDatabases`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#NonProvisionableAutonomousContainerDatabases-fn::getatt)
     pub fn attr_non_provisionable_autonomous_container_databases(&self) -> Val<i64> { self.0.get_att("NonProvisionableAutonomousContainerDatabases") }
-    /// The attribute `OciResourceAnchorName`: text.
+    /// The attribute `OciResourceAnchorName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#OciResourceAnchorName-fn::getatt)
     pub fn attr_oci_resource_anchor_name(&self) -> Val<str> { self.0.get_att("OciResourceAnchorName") }
-    /// The attribute `OciUrl`: text.
+    /// The attribute `OciUrl`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#OciUrl-fn::getatt)
     pub fn attr_oci_url(&self) -> Val<str> { self.0.get_att("OciUrl") }
-    /// The attribute `Ocid`: text.
+    /// The attribute `Ocid`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#Ocid-fn::getatt)
     pub fn attr_ocid(&self) -> Val<str> { self.0.get_att("Ocid") }
-    /// The attribute `ProvisionableAutonomousContainerDatabases`: integer.
+    /// The attribute `ProvisionableAutonomousContainerDatabases`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#ProvisionableAutonomousContainerDatabases-fn::getatt)
     pub fn attr_provisionable_autonomous_container_databases(&self) -> Val<i64> { self.0.get_att("ProvisionableAutonomousContainerDatabases") }
-    /// The attribute `ProvisionedAutonomousContainerDatabases`: integer.
+    /// The attribute `ProvisionedAutonomousContainerDatabases`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#ProvisionedAutonomousContainerDatabases-fn::getatt)
     pub fn attr_provisioned_autonomous_container_databases(&self) -> Val<i64> { self.0.get_att("ProvisionedAutonomousContainerDatabases") }
-    /// The attribute `ProvisionedCpus`: number.
+    /// The attribute `ProvisionedCpus`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#ProvisionedCpus-fn::getatt)
     pub fn attr_provisioned_cpus(&self) -> Val<f64> { self.0.get_att("ProvisionedCpus") }
-    /// The attribute `ReclaimableCpus`: number.
+    /// The attribute `ReclaimableCpus`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#ReclaimableCpus-fn::getatt)
     pub fn attr_reclaimable_cpus(&self) -> Val<f64> { self.0.get_att("ReclaimableCpus") }
-    /// The attribute `ReservedCpus`: number.
+    /// The attribute `ReservedCpus`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#ReservedCpus-fn::getatt)
     pub fn attr_reserved_cpus(&self) -> Val<f64> { self.0.get_att("ReservedCpus") }
-    /// The attribute `Shape`: text.
+    /// The attribute `Shape`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#Shape-fn::getatt)
     pub fn attr_shape(&self) -> Val<str> { self.0.get_att("Shape") }
 }
 impl Parent for CfnCloudAutonomousVmCluster { fn node(&self) -> &Place { &self.0 } }
@@ -76,39 +76,39 @@ impl Parent for CfnCloudAutonomousVmCluster { fn node(&self) -> &Place { &self.0
 impl CfnCloudAutonomousVmClusterProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AutonomousDataStorageSizeInTBs`: number. Update: replacement.
+    /// `AutonomousDataStorageSizeInTBs`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#cfn-odb-cloudautonomousvmcluster-autonomousdatastoragesizeintbs)
     pub fn autonomous_data_storage_size_in_tbs(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "AutonomousDataStorageSizeInTBs", value.into_expr())) }
-    /// `CloudExadataInfrastructureId`: text. Update: replacement.
+    /// `CloudExadataInfrastructureId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#cfn-odb-cloudautonomousvmcluster-cloudexadatainfrastructureid)
     pub fn cloud_exadata_infrastructure_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CloudExadataInfrastructureId", value.into_expr())) }
-    /// `CpuCoreCountPerNode`: integer. Update: replacement.
+    /// `CpuCoreCountPerNode`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#cfn-odb-cloudautonomousvmcluster-cpucorecountpernode)
     pub fn cpu_core_count_per_node(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CpuCoreCountPerNode", value.into_expr())) }
-    /// `DbServers`: list of text. Update: replacement.
+    /// `DbServers`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#cfn-odb-cloudautonomousvmcluster-dbservers)
     pub fn db_servers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DbServers", value.into_expr())) }
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#cfn-odb-cloudautonomousvmcluster-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `DisplayName`: text. Update: replacement.
+    /// `DisplayName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#cfn-odb-cloudautonomousvmcluster-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr())) }
-    /// `IamRoles`: list of `IamRole`. Update: in place.
+    /// `IamRoles`: list of `IamRole`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#cfn-odb-cloudautonomousvmcluster-iamroles)
     pub fn iam_roles(self, value: impl Arg<Arr<cloud_autonomous_vm_cluster::IamRole>>) -> Self { Self(put(self.0, "IamRoles", value.into_expr())) }
-    /// `IsMtlsEnabledVmCluster`: boolean. Update: replacement.
+    /// `IsMtlsEnabledVmCluster`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#cfn-odb-cloudautonomousvmcluster-ismtlsenabledvmcluster)
     pub fn is_mtls_enabled_vm_cluster(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsMtlsEnabledVmCluster", value.into_expr())) }
-    /// `LicenseModel`: `LicenseModel`. Update: replacement.
+    /// `LicenseModel`: `LicenseModel`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#cfn-odb-cloudautonomousvmcluster-licensemodel)
     pub fn license_model(self, value: impl Arg<cloud_autonomous_vm_cluster::LicenseModel>) -> Self { Self(put(self.0, "LicenseModel", value.into_expr())) }
-    /// `MaintenanceWindow`: `MaintenanceWindow`. Update: replacement.
+    /// `MaintenanceWindow`: `MaintenanceWindow`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#cfn-odb-cloudautonomousvmcluster-maintenancewindow)
     pub fn maintenance_window(self, value: impl Arg<cloud_autonomous_vm_cluster::MaintenanceWindow>) -> Self { Self(put(self.0, "MaintenanceWindow", value.into_expr())) }
-    /// `MemoryPerOracleComputeUnitInGBs`: integer. Update: replacement.
+    /// `MemoryPerOracleComputeUnitInGBs`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#cfn-odb-cloudautonomousvmcluster-memoryperoraclecomputeunitingbs)
     pub fn memory_per_oracle_compute_unit_in_gbs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MemoryPerOracleComputeUnitInGBs", value.into_expr())) }
-    /// `OdbNetworkId`: text. Update: replacement.
+    /// `OdbNetworkId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#cfn-odb-cloudautonomousvmcluster-odbnetworkid)
     pub fn odb_network_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OdbNetworkId", value.into_expr())) }
-    /// `ScanListenerPortNonTls`: integer. Update: replacement.
+    /// `ScanListenerPortNonTls`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#cfn-odb-cloudautonomousvmcluster-scanlistenerportnontls)
     pub fn scan_listener_port_non_tls(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScanListenerPortNonTls", value.into_expr())) }
-    /// `ScanListenerPortTls`: integer. Update: replacement.
+    /// `ScanListenerPortTls`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#cfn-odb-cloudautonomousvmcluster-scanlistenerporttls)
     pub fn scan_listener_port_tls(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScanListenerPortTls", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#cfn-odb-cloudautonomousvmcluster-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `TimeZone`: text. Update: replacement.
+    /// `TimeZone`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#cfn-odb-cloudautonomousvmcluster-timezone)
     pub fn time_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimeZone", value.into_expr())) }
-    /// `TotalContainerDatabases`: integer. Update: replacement.
+    /// `TotalContainerDatabases`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html#cfn-odb-cloudautonomousvmcluster-totalcontainerdatabases)
     pub fn total_container_databases(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TotalContainerDatabases", value.into_expr())) }
 }
 impl Done for CfnCloudAutonomousVmClusterProps { fn into_props(self) -> Bag { self.0 } }
@@ -120,11 +120,11 @@ use crate::cfn::support::*;
 impl IamRole {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AwsIntegration`: text. Update: in place.
+    /// `AwsIntegration`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudautonomousvmcluster-iamrole.html#cfn-odb-cloudautonomousvmcluster-iamrole-awsintegration)
     pub fn aws_integration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsIntegration", value.into_expr())) }
-    /// `IamRoleArn`: `IamRoleArn`. Update: in place.
+    /// `IamRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudautonomousvmcluster-iamrole.html#cfn-odb-cloudautonomousvmcluster-iamrole-iamrolearn)
     pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "IamRoleArn", value.into_expr())) }
-    /// `Status`: text. Update: in place.
+    /// `Status`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudautonomousvmcluster-iamrole.html#cfn-odb-cloudautonomousvmcluster-iamrole-status)
     pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for IamRole { fn into_props(self) -> Bag { self.0 } }
@@ -133,17 +133,17 @@ impl Done for IamRole { fn into_props(self) -> Bag { self.0 } }
 impl MaintenanceWindow {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DaysOfWeek`: list of `DaysOfWeek`. Update: replacement.
+    /// `DaysOfWeek`: list of `DaysOfWeek`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudautonomousvmcluster-maintenancewindow.html#cfn-odb-cloudautonomousvmcluster-maintenancewindow-daysofweek)
     pub fn days_of_week(self, value: impl Arg<Arr<DaysOfWeek>>) -> Self { Self(put(self.0, "DaysOfWeek", value.into_expr())) }
-    /// `HoursOfDay`: list of integer. Update: replacement.
+    /// `HoursOfDay`: list of integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudautonomousvmcluster-maintenancewindow.html#cfn-odb-cloudautonomousvmcluster-maintenancewindow-hoursofday)
     pub fn hours_of_day(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "HoursOfDay", value.into_expr())) }
-    /// `LeadTimeInWeeks`: integer. Update: replacement.
+    /// `LeadTimeInWeeks`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudautonomousvmcluster-maintenancewindow.html#cfn-odb-cloudautonomousvmcluster-maintenancewindow-leadtimeinweeks)
     pub fn lead_time_in_weeks(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LeadTimeInWeeks", value.into_expr())) }
-    /// `Months`: list of `Months`. Update: replacement.
+    /// `Months`: list of `Months`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudautonomousvmcluster-maintenancewindow.html#cfn-odb-cloudautonomousvmcluster-maintenancewindow-months)
     pub fn months(self, value: impl Arg<Arr<Months>>) -> Self { Self(put(self.0, "Months", value.into_expr())) }
-    /// `Preference`: `Preference`. Update: replacement.
+    /// `Preference`: `Preference`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudautonomousvmcluster-maintenancewindow.html#cfn-odb-cloudautonomousvmcluster-maintenancewindow-preference)
     pub fn preference(self, value: impl Arg<Preference>) -> Self { Self(put(self.0, "Preference", value.into_expr())) }
-    /// `WeeksOfMonth`: list of integer. Update: replacement.
+    /// `WeeksOfMonth`: list of integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudautonomousvmcluster-maintenancewindow.html#cfn-odb-cloudautonomousvmcluster-maintenancewindow-weeksofmonth)
     pub fn weeks_of_month(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "WeeksOfMonth", value.into_expr())) }
 }
 impl Done for MaintenanceWindow { fn into_props(self) -> Bag { self.0 } }
@@ -165,47 +165,47 @@ impl CfnCloudExadataInfrastructure {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnCloudExadataInfrastructureProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `CloudExadataInfrastructureArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ActivatedStorageCount`: integer.
+    /// The attribute `ActivatedStorageCount`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudexadatainfrastructure.html#ActivatedStorageCount-fn::getatt)
     pub fn attr_activated_storage_count(&self) -> Val<i64> { self.0.get_att("ActivatedStorageCount") }
-    /// The attribute `AdditionalStorageCount`: integer.
+    /// The attribute `AdditionalStorageCount`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudexadatainfrastructure.html#AdditionalStorageCount-fn::getatt)
     pub fn attr_additional_storage_count(&self) -> Val<i64> { self.0.get_att("AdditionalStorageCount") }
-    /// The attribute `AvailableStorageSizeInGBs`: integer.
+    /// The attribute `AvailableStorageSizeInGBs`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudexadatainfrastructure.html#AvailableStorageSizeInGBs-fn::getatt)
     pub fn attr_available_storage_size_in_gbs(&self) -> Val<i64> { self.0.get_att("AvailableStorageSizeInGBs") }
-    /// The attribute `CloudExadataInfrastructureArn`: `OtherArn`.
+    /// The attribute `CloudExadataInfrastructureArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudexadatainfrastructure.html#CloudExadataInfrastructureArn-fn::getatt)
     pub fn attr_cloud_exadata_infrastructure_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CloudExadataInfrastructureArn") }
-    /// The attribute `CloudExadataInfrastructureId`: text.
+    /// The attribute `CloudExadataInfrastructureId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudexadatainfrastructure.html#CloudExadataInfrastructureId-fn::getatt)
     pub fn attr_cloud_exadata_infrastructure_id(&self) -> Val<str> { self.0.get_att("CloudExadataInfrastructureId") }
-    /// The attribute `ComputeModel`: text.
+    /// The attribute `ComputeModel`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudexadatainfrastructure.html#ComputeModel-fn::getatt)
     pub fn attr_compute_model(&self) -> Val<str> { self.0.get_att("ComputeModel") }
-    /// The attribute `CpuCount`: integer.
+    /// The attribute `CpuCount`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudexadatainfrastructure.html#CpuCount-fn::getatt)
     pub fn attr_cpu_count(&self) -> Val<i64> { self.0.get_att("CpuCount") }
-    /// The attribute `DataStorageSizeInTBs`: number.
+    /// The attribute `DataStorageSizeInTBs`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudexadatainfrastructure.html#DataStorageSizeInTBs-fn::getatt)
     pub fn attr_data_storage_size_in_tbs(&self) -> Val<f64> { self.0.get_att("DataStorageSizeInTBs") }
-    /// The attribute `DbNodeStorageSizeInGBs`: integer.
+    /// The attribute `DbNodeStorageSizeInGBs`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudexadatainfrastructure.html#DbNodeStorageSizeInGBs-fn::getatt)
     pub fn attr_db_node_storage_size_in_gbs(&self) -> Val<i64> { self.0.get_att("DbNodeStorageSizeInGBs") }
-    /// The attribute `DbServerIds`: list of text.
+    /// The attribute `DbServerIds`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudexadatainfrastructure.html#DbServerIds-fn::getatt)
     pub fn attr_db_server_ids(&self) -> Val<Arr<str>> { self.0.get_att("DbServerIds") }
-    /// The attribute `DbServerVersion`: text.
+    /// The attribute `DbServerVersion`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudexadatainfrastructure.html#DbServerVersion-fn::getatt)
     pub fn attr_db_server_version(&self) -> Val<str> { self.0.get_att("DbServerVersion") }
-    /// The attribute `MaxCpuCount`: integer.
+    /// The attribute `MaxCpuCount`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudexadatainfrastructure.html#MaxCpuCount-fn::getatt)
     pub fn attr_max_cpu_count(&self) -> Val<i64> { self.0.get_att("MaxCpuCount") }
-    /// The attribute `MaxDataStorageInTBs`: number.
+    /// The attribute `MaxDataStorageInTBs`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudexadatainfrastructure.html#MaxDataStorageInTBs-fn::getatt)
     pub fn attr_max_data_storage_in_tbs(&self) -> Val<f64> { self.0.get_att("MaxDataStorageInTBs") }
-    /// The attribute `MaxDbNodeStorageSizeInGBs`: integer.
+    /// The attribute `MaxDbNodeStorageSizeInGBs`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudexadatainfrastructure.html#MaxDbNodeStorageSizeInGBs-fn::getatt)
     pub fn attr_max_db_node_storage_size_in_gbs(&self) -> Val<i64> { self.0.get_att("MaxDbNodeStorageSizeInGBs") }
-    /// The attribute `MaxMemoryInGBs`: integer.
+    /// The attribute `MaxMemoryInGBs`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudexadatainfrastructure.html#MaxMemoryInGBs-fn::getatt)
     pub fn attr_max_memory_in_gbs(&self) -> Val<i64> { self.0.get_att("MaxMemoryInGBs") }
-    /// The attribute `MemorySizeInGBs`: integer.
+    /// The attribute `MemorySizeInGBs`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudexadatainfrastructure.html#MemorySizeInGBs-fn::getatt)
     pub fn attr_memory_size_in_gbs(&self) -> Val<i64> { self.0.get_att("MemorySizeInGBs") }
-    /// The attribute `OciResourceAnchorName`: text.
+    /// The attribute `OciResourceAnchorName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudexadatainfrastructure.html#OciResourceAnchorName-fn::getatt)
     pub fn attr_oci_resource_anchor_name(&self) -> Val<str> { self.0.get_att("OciResourceAnchorName") }
-    /// The attribute `OciUrl`: text.
+    /// The attribute `OciUrl`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudexadatainfrastructure.html#OciUrl-fn::getatt)
     pub fn attr_oci_url(&self) -> Val<str> { self.0.get_att("OciUrl") }
-    /// The attribute `Ocid`: text.
+    /// The attribute `Ocid`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudexadatainfrastructure.html#Ocid-fn::getatt)
     pub fn attr_ocid(&self) -> Val<str> { self.0.get_att("Ocid") }
-    /// The attribute `StorageServerVersion`: text.
+    /// The attribute `StorageServerVersion`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudexadatainfrastructure.html#StorageServerVersion-fn::getatt)
     pub fn attr_storage_server_version(&self) -> Val<str> { self.0.get_att("StorageServerVersion") }
-    /// The attribute `TotalStorageSizeInGBs`: integer.
+    /// The attribute `TotalStorageSizeInGBs`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudexadatainfrastructure.html#TotalStorageSizeInGBs-fn::getatt)
     pub fn attr_total_storage_size_in_gbs(&self) -> Val<i64> { self.0.get_att("TotalStorageSizeInGBs") }
 }
 impl Parent for CfnCloudExadataInfrastructure { fn node(&self) -> &Place { &self.0 } }
@@ -214,27 +214,27 @@ impl Parent for CfnCloudExadataInfrastructure { fn node(&self) -> &Place { &self
 impl CfnCloudExadataInfrastructureProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AvailabilityZone`: text. Update: replacement.
+    /// `AvailabilityZone`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudexadatainfrastructure.html#cfn-odb-cloudexadatainfrastructure-availabilityzone)
     pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr())) }
-    /// `AvailabilityZoneId`: text. Update: replacement.
+    /// `AvailabilityZoneId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudexadatainfrastructure.html#cfn-odb-cloudexadatainfrastructure-availabilityzoneid)
     pub fn availability_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZoneId", value.into_expr())) }
-    /// `ComputeCount`: integer. Update: replacement.
+    /// `ComputeCount`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudexadatainfrastructure.html#cfn-odb-cloudexadatainfrastructure-computecount)
     pub fn compute_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ComputeCount", value.into_expr())) }
-    /// `CustomerContactsToSendToOCI`: list of `CustomerContact`. Update: replacement.
+    /// `CustomerContactsToSendToOCI`: list of `CustomerContact`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudexadatainfrastructure.html#cfn-odb-cloudexadatainfrastructure-customercontactstosendtooci)
     pub fn customer_contacts_to_send_to_oci(self, value: impl Arg<Arr<cloud_exadata_infrastructure::CustomerContact>>) -> Self { Self(put(self.0, "CustomerContactsToSendToOCI", value.into_expr())) }
-    /// `DatabaseServerType`: text. Update: replacement.
+    /// `DatabaseServerType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudexadatainfrastructure.html#cfn-odb-cloudexadatainfrastructure-databaseservertype)
     pub fn database_server_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseServerType", value.into_expr())) }
-    /// `DisplayName`: text. Update: replacement.
+    /// `DisplayName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudexadatainfrastructure.html#cfn-odb-cloudexadatainfrastructure-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr())) }
-    /// `MaintenanceWindow`: `MaintenanceWindow`. Update: in place.
+    /// `MaintenanceWindow`: `MaintenanceWindow`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudexadatainfrastructure.html#cfn-odb-cloudexadatainfrastructure-maintenancewindow)
     pub fn maintenance_window(self, value: impl Arg<cloud_exadata_infrastructure::MaintenanceWindow>) -> Self { Self(put(self.0, "MaintenanceWindow", value.into_expr())) }
-    /// `Shape`: text. Update: replacement.
+    /// `Shape`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudexadatainfrastructure.html#cfn-odb-cloudexadatainfrastructure-shape)
     pub fn shape(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Shape", value.into_expr())) }
-    /// `StorageCount`: integer. Update: replacement.
+    /// `StorageCount`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudexadatainfrastructure.html#cfn-odb-cloudexadatainfrastructure-storagecount)
     pub fn storage_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StorageCount", value.into_expr())) }
-    /// `StorageServerType`: text. Update: replacement.
+    /// `StorageServerType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudexadatainfrastructure.html#cfn-odb-cloudexadatainfrastructure-storageservertype)
     pub fn storage_server_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageServerType", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudexadatainfrastructure.html#cfn-odb-cloudexadatainfrastructure-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnCloudExadataInfrastructureProps { fn into_props(self) -> Bag { self.0 } }
@@ -246,7 +246,7 @@ use crate::cfn::support::*;
 impl CustomerContact {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Email`: text. Update: replacement.
+    /// `Email`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudexadatainfrastructure-customercontact.html#cfn-odb-cloudexadatainfrastructure-customercontact-email)
     pub fn email(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Email", value.into_expr())) }
 }
 impl Done for CustomerContact { fn into_props(self) -> Bag { self.0 } }
@@ -255,23 +255,23 @@ impl Done for CustomerContact { fn into_props(self) -> Bag { self.0 } }
 impl MaintenanceWindow {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CustomActionTimeoutInMins`: integer. Update: in place.
+    /// `CustomActionTimeoutInMins`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudexadatainfrastructure-maintenancewindow.html#cfn-odb-cloudexadatainfrastructure-maintenancewindow-customactiontimeoutinmins)
     pub fn custom_action_timeout_in_mins(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CustomActionTimeoutInMins", value.into_expr())) }
-    /// `DaysOfWeek`: list of `DaysOfWeek`. Update: in place.
+    /// `DaysOfWeek`: list of `DaysOfWeek`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudexadatainfrastructure-maintenancewindow.html#cfn-odb-cloudexadatainfrastructure-maintenancewindow-daysofweek)
     pub fn days_of_week(self, value: impl Arg<Arr<DaysOfWeek>>) -> Self { Self(put(self.0, "DaysOfWeek", value.into_expr())) }
-    /// `HoursOfDay`: list of integer. Update: in place.
+    /// `HoursOfDay`: list of integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudexadatainfrastructure-maintenancewindow.html#cfn-odb-cloudexadatainfrastructure-maintenancewindow-hoursofday)
     pub fn hours_of_day(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "HoursOfDay", value.into_expr())) }
-    /// `IsCustomActionTimeoutEnabled`: boolean. Update: in place.
+    /// `IsCustomActionTimeoutEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudexadatainfrastructure-maintenancewindow.html#cfn-odb-cloudexadatainfrastructure-maintenancewindow-iscustomactiontimeoutenabled)
     pub fn is_custom_action_timeout_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsCustomActionTimeoutEnabled", value.into_expr())) }
-    /// `LeadTimeInWeeks`: integer. Update: in place.
+    /// `LeadTimeInWeeks`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudexadatainfrastructure-maintenancewindow.html#cfn-odb-cloudexadatainfrastructure-maintenancewindow-leadtimeinweeks)
     pub fn lead_time_in_weeks(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LeadTimeInWeeks", value.into_expr())) }
-    /// `Months`: list of `Months`. Update: in place.
+    /// `Months`: list of `Months`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudexadatainfrastructure-maintenancewindow.html#cfn-odb-cloudexadatainfrastructure-maintenancewindow-months)
     pub fn months(self, value: impl Arg<Arr<Months>>) -> Self { Self(put(self.0, "Months", value.into_expr())) }
-    /// `PatchingMode`: text. Update: in place.
+    /// `PatchingMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudexadatainfrastructure-maintenancewindow.html#cfn-odb-cloudexadatainfrastructure-maintenancewindow-patchingmode)
     pub fn patching_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PatchingMode", value.into_expr())) }
-    /// `Preference`: text. Update: in place.
+    /// `Preference`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudexadatainfrastructure-maintenancewindow.html#cfn-odb-cloudexadatainfrastructure-maintenancewindow-preference)
     pub fn preference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Preference", value.into_expr())) }
-    /// `WeeksOfMonth`: list of integer. Update: in place.
+    /// `WeeksOfMonth`: list of integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudexadatainfrastructure-maintenancewindow.html#cfn-odb-cloudexadatainfrastructure-maintenancewindow-weeksofmonth)
     pub fn weeks_of_month(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "WeeksOfMonth", value.into_expr())) }
 }
 impl Done for MaintenanceWindow { fn into_props(self) -> Bag { self.0 } }
@@ -289,35 +289,35 @@ impl CfnCloudVmCluster {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnCloudVmClusterProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `CloudVmClusterArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CloudVmClusterArn`: `OtherArn`.
+    /// The attribute `CloudVmClusterArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#CloudVmClusterArn-fn::getatt)
     pub fn attr_cloud_vm_cluster_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CloudVmClusterArn") }
-    /// The attribute `CloudVmClusterId`: text.
+    /// The attribute `CloudVmClusterId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#CloudVmClusterId-fn::getatt)
     pub fn attr_cloud_vm_cluster_id(&self) -> Val<str> { self.0.get_att("CloudVmClusterId") }
-    /// The attribute `ComputeModel`: text.
+    /// The attribute `ComputeModel`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#ComputeModel-fn::getatt)
     pub fn attr_compute_model(&self) -> Val<str> { self.0.get_att("ComputeModel") }
-    /// The attribute `DiskRedundancy`: text.
+    /// The attribute `DiskRedundancy`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#DiskRedundancy-fn::getatt)
     pub fn attr_disk_redundancy(&self) -> Val<str> { self.0.get_att("DiskRedundancy") }
-    /// The attribute `Domain`: text.
+    /// The attribute `Domain`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#Domain-fn::getatt)
     pub fn attr_domain(&self) -> Val<str> { self.0.get_att("Domain") }
-    /// The attribute `ListenerPort`: integer.
+    /// The attribute `ListenerPort`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#ListenerPort-fn::getatt)
     pub fn attr_listener_port(&self) -> Val<i64> { self.0.get_att("ListenerPort") }
-    /// The attribute `NodeCount`: integer.
+    /// The attribute `NodeCount`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#NodeCount-fn::getatt)
     pub fn attr_node_count(&self) -> Val<i64> { self.0.get_att("NodeCount") }
-    /// The attribute `OciResourceAnchorName`: text.
+    /// The attribute `OciResourceAnchorName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#OciResourceAnchorName-fn::getatt)
     pub fn attr_oci_resource_anchor_name(&self) -> Val<str> { self.0.get_att("OciResourceAnchorName") }
-    /// The attribute `OciUrl`: text.
+    /// The attribute `OciUrl`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#OciUrl-fn::getatt)
     pub fn attr_oci_url(&self) -> Val<str> { self.0.get_att("OciUrl") }
-    /// The attribute `Ocid`: text.
+    /// The attribute `Ocid`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#Ocid-fn::getatt)
     pub fn attr_ocid(&self) -> Val<str> { self.0.get_att("Ocid") }
-    /// The attribute `ScanDnsName`: text.
+    /// The attribute `ScanDnsName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#ScanDnsName-fn::getatt)
     pub fn attr_scan_dns_name(&self) -> Val<str> { self.0.get_att("ScanDnsName") }
-    /// The attribute `ScanIpIds`: list of text.
+    /// The attribute `ScanIpIds`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#ScanIpIds-fn::getatt)
     pub fn attr_scan_ip_ids(&self) -> Val<Arr<str>> { self.0.get_att("ScanIpIds") }
-    /// The attribute `Shape`: text.
+    /// The attribute `Shape`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#Shape-fn::getatt)
     pub fn attr_shape(&self) -> Val<str> { self.0.get_att("Shape") }
-    /// The attribute `StorageSizeInGBs`: integer.
+    /// The attribute `StorageSizeInGBs`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#StorageSizeInGBs-fn::getatt)
     pub fn attr_storage_size_in_gbs(&self) -> Val<i64> { self.0.get_att("StorageSizeInGBs") }
-    /// The attribute `VipIds`: list of text.
+    /// The attribute `VipIds`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#VipIds-fn::getatt)
     pub fn attr_vip_ids(&self) -> Val<Arr<str>> { self.0.get_att("VipIds") }
 }
 impl Parent for CfnCloudVmCluster { fn node(&self) -> &Place { &self.0 } }
@@ -326,49 +326,49 @@ impl Parent for CfnCloudVmCluster { fn node(&self) -> &Place { &self.0 } }
 impl CfnCloudVmClusterProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CloudExadataInfrastructureId`: text. Update: replacement.
+    /// `CloudExadataInfrastructureId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#cfn-odb-cloudvmcluster-cloudexadatainfrastructureid)
     pub fn cloud_exadata_infrastructure_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CloudExadataInfrastructureId", value.into_expr())) }
-    /// `ClusterName`: text. Update: replacement.
+    /// `ClusterName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#cfn-odb-cloudvmcluster-clustername)
     pub fn cluster_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterName", value.into_expr())) }
-    /// `CpuCoreCount`: integer. Update: replacement.
+    /// `CpuCoreCount`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#cfn-odb-cloudvmcluster-cpucorecount)
     pub fn cpu_core_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CpuCoreCount", value.into_expr())) }
-    /// `DataCollectionOptions`: `DataCollectionOptions`. Update: replacement.
+    /// `DataCollectionOptions`: `DataCollectionOptions`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#cfn-odb-cloudvmcluster-datacollectionoptions)
     pub fn data_collection_options(self, value: impl Arg<cloud_vm_cluster::DataCollectionOptions>) -> Self { Self(put(self.0, "DataCollectionOptions", value.into_expr())) }
-    /// `DataStorageSizeInTBs`: number. Update: replacement.
+    /// `DataStorageSizeInTBs`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#cfn-odb-cloudvmcluster-datastoragesizeintbs)
     pub fn data_storage_size_in_tbs(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DataStorageSizeInTBs", value.into_expr())) }
-    /// `DbNodeStorageSizeInGBs`: integer. Update: replacement.
+    /// `DbNodeStorageSizeInGBs`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#cfn-odb-cloudvmcluster-dbnodestoragesizeingbs)
     pub fn db_node_storage_size_in_gbs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DbNodeStorageSizeInGBs", value.into_expr())) }
-    /// `DbNodes`: list of `DbNode`. Update: in place.
+    /// `DbNodes`: list of `DbNode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#cfn-odb-cloudvmcluster-dbnodes)
     pub fn db_nodes(self, value: impl Arg<Arr<cloud_vm_cluster::DbNode>>) -> Self { Self(put(self.0, "DbNodes", value.into_expr())) }
-    /// `DbServers`: list of text. Update: replacement.
+    /// `DbServers`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#cfn-odb-cloudvmcluster-dbservers)
     pub fn db_servers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DbServers", value.into_expr())) }
-    /// `DisplayName`: text. Update: replacement.
+    /// `DisplayName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#cfn-odb-cloudvmcluster-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr())) }
-    /// `GiVersion`: text. Update: replacement.
+    /// `GiVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#cfn-odb-cloudvmcluster-giversion)
     pub fn gi_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GiVersion", value.into_expr())) }
-    /// `Hostname`: text. Update: replacement.
+    /// `Hostname`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#cfn-odb-cloudvmcluster-hostname)
     pub fn hostname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Hostname", value.into_expr())) }
-    /// `IamRoles`: list of `IamRole`. Update: in place.
+    /// `IamRoles`: list of `IamRole`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#cfn-odb-cloudvmcluster-iamroles)
     pub fn iam_roles(self, value: impl Arg<Arr<cloud_vm_cluster::IamRole>>) -> Self { Self(put(self.0, "IamRoles", value.into_expr())) }
-    /// `IsLocalBackupEnabled`: boolean. Update: replacement.
+    /// `IsLocalBackupEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#cfn-odb-cloudvmcluster-islocalbackupenabled)
     pub fn is_local_backup_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsLocalBackupEnabled", value.into_expr())) }
-    /// `IsSparseDiskgroupEnabled`: boolean. Update: replacement.
+    /// `IsSparseDiskgroupEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#cfn-odb-cloudvmcluster-issparsediskgroupenabled)
     pub fn is_sparse_diskgroup_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsSparseDiskgroupEnabled", value.into_expr())) }
-    /// `LicenseModel`: `LicenseModel`. Update: replacement.
+    /// `LicenseModel`: `LicenseModel`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#cfn-odb-cloudvmcluster-licensemodel)
     pub fn license_model(self, value: impl Arg<cloud_vm_cluster::LicenseModel>) -> Self { Self(put(self.0, "LicenseModel", value.into_expr())) }
-    /// `MemorySizeInGBs`: integer. Update: replacement.
+    /// `MemorySizeInGBs`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#cfn-odb-cloudvmcluster-memorysizeingbs)
     pub fn memory_size_in_gbs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MemorySizeInGBs", value.into_expr())) }
-    /// `OdbNetworkId`: text. Update: replacement.
+    /// `OdbNetworkId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#cfn-odb-cloudvmcluster-odbnetworkid)
     pub fn odb_network_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OdbNetworkId", value.into_expr())) }
-    /// `ScanListenerPortTcp`: integer. Update: replacement.
+    /// `ScanListenerPortTcp`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#cfn-odb-cloudvmcluster-scanlistenerporttcp)
     pub fn scan_listener_port_tcp(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScanListenerPortTcp", value.into_expr())) }
-    /// `SshPublicKeys`: list of text. Update: replacement.
+    /// `SshPublicKeys`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#cfn-odb-cloudvmcluster-sshpublickeys)
     pub fn ssh_public_keys(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SshPublicKeys", value.into_expr())) }
-    /// `SystemVersion`: text. Update: replacement.
+    /// `SystemVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#cfn-odb-cloudvmcluster-systemversion)
     pub fn system_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SystemVersion", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#cfn-odb-cloudvmcluster-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `TimeZone`: text. Update: replacement.
+    /// `TimeZone`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html#cfn-odb-cloudvmcluster-timezone)
     pub fn time_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimeZone", value.into_expr())) }
 }
 impl Done for CfnCloudVmClusterProps { fn into_props(self) -> Bag { self.0 } }
@@ -380,11 +380,11 @@ use crate::cfn::support::*;
 impl DataCollectionOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IsDiagnosticsEventsEnabled`: boolean. Update: replacement.
+    /// `IsDiagnosticsEventsEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudvmcluster-datacollectionoptions.html#cfn-odb-cloudvmcluster-datacollectionoptions-isdiagnosticseventsenabled)
     pub fn is_diagnostics_events_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsDiagnosticsEventsEnabled", value.into_expr())) }
-    /// `IsHealthMonitoringEnabled`: boolean. Update: replacement.
+    /// `IsHealthMonitoringEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudvmcluster-datacollectionoptions.html#cfn-odb-cloudvmcluster-datacollectionoptions-ishealthmonitoringenabled)
     pub fn is_health_monitoring_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsHealthMonitoringEnabled", value.into_expr())) }
-    /// `IsIncidentLogsEnabled`: boolean. Update: replacement.
+    /// `IsIncidentLogsEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudvmcluster-datacollectionoptions.html#cfn-odb-cloudvmcluster-datacollectionoptions-isincidentlogsenabled)
     pub fn is_incident_logs_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsIncidentLogsEnabled", value.into_expr())) }
 }
 impl Done for DataCollectionOptions { fn into_props(self) -> Bag { self.0 } }
@@ -395,37 +395,37 @@ impl DbNode {
     pub fn new() -> DbNode<Missing<super::required::DbServerId>> { DbNode(Bag::default(), Phase) }
 }
 impl<R0> DbNode<R0> {
-    /// `BackupIpId`: text. Update: in place.
+    /// `BackupIpId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudvmcluster-dbnode.html#cfn-odb-cloudvmcluster-dbnode-backupipid)
     pub fn backup_ip_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BackupIpId", value.into_expr()), Phase) }
-    /// `BackupVnic2Id`: text. Update: in place.
+    /// `BackupVnic2Id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudvmcluster-dbnode.html#cfn-odb-cloudvmcluster-dbnode-backupvnic2id)
     pub fn backup_vnic2_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BackupVnic2Id", value.into_expr()), Phase) }
-    /// `CpuCoreCount`: integer. Update: in place.
+    /// `CpuCoreCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudvmcluster-dbnode.html#cfn-odb-cloudvmcluster-dbnode-cpucorecount)
     pub fn cpu_core_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CpuCoreCount", value.into_expr()), Phase) }
-    /// `DbNodeArn`: text. Update: in place.
+    /// `DbNodeArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudvmcluster-dbnode.html#cfn-odb-cloudvmcluster-dbnode-dbnodearn)
     pub fn db_node_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DbNodeArn", value.into_expr()), Phase) }
-    /// `DbNodeId`: text. Update: in place.
+    /// `DbNodeId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudvmcluster-dbnode.html#cfn-odb-cloudvmcluster-dbnode-dbnodeid)
     pub fn db_node_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DbNodeId", value.into_expr()), Phase) }
-    /// `DbNodeStorageSizeInGBs`: integer. Update: in place.
+    /// `DbNodeStorageSizeInGBs`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudvmcluster-dbnode.html#cfn-odb-cloudvmcluster-dbnode-dbnodestoragesizeingbs)
     pub fn db_node_storage_size_in_gbs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DbNodeStorageSizeInGBs", value.into_expr()), Phase) }
-    /// `DbServerId`: text, required. Update: replacement.
+    /// `DbServerId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudvmcluster-dbnode.html#cfn-odb-cloudvmcluster-dbnode-dbserverid)
     pub fn db_server_id(self, value: impl Arg<str>) -> DbNode<Set> { DbNode(put(self.0, "DbServerId", value.into_expr()), Phase) }
-    /// `DbSystemId`: text. Update: in place.
+    /// `DbSystemId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudvmcluster-dbnode.html#cfn-odb-cloudvmcluster-dbnode-dbsystemid)
     pub fn db_system_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DbSystemId", value.into_expr()), Phase) }
-    /// `HostIpId`: text. Update: in place.
+    /// `HostIpId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudvmcluster-dbnode.html#cfn-odb-cloudvmcluster-dbnode-hostipid)
     pub fn host_ip_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostIpId", value.into_expr()), Phase) }
-    /// `Hostname`: text. Update: in place.
+    /// `Hostname`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudvmcluster-dbnode.html#cfn-odb-cloudvmcluster-dbnode-hostname)
     pub fn hostname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Hostname", value.into_expr()), Phase) }
-    /// `MemorySizeInGBs`: integer. Update: in place.
+    /// `MemorySizeInGBs`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudvmcluster-dbnode.html#cfn-odb-cloudvmcluster-dbnode-memorysizeingbs)
     pub fn memory_size_in_gbs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MemorySizeInGBs", value.into_expr()), Phase) }
-    /// `Ocid`: text. Update: in place.
+    /// `Ocid`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudvmcluster-dbnode.html#cfn-odb-cloudvmcluster-dbnode-ocid)
     pub fn ocid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ocid", value.into_expr()), Phase) }
-    /// `Status`: text. Update: in place.
+    /// `Status`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudvmcluster-dbnode.html#cfn-odb-cloudvmcluster-dbnode-status)
     pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudvmcluster-dbnode.html#cfn-odb-cloudvmcluster-dbnode-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Vnic2Id`: text. Update: in place.
+    /// `Vnic2Id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudvmcluster-dbnode.html#cfn-odb-cloudvmcluster-dbnode-vnic2id)
     pub fn vnic2_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Vnic2Id", value.into_expr()), Phase) }
-    /// `VnicId`: text. Update: in place.
+    /// `VnicId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudvmcluster-dbnode.html#cfn-odb-cloudvmcluster-dbnode-vnicid)
     pub fn vnic_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VnicId", value.into_expr()), Phase) }
 }
 impl Done for DbNode { fn into_props(self) -> Bag { self.0 } }
@@ -434,11 +434,11 @@ impl Done for DbNode { fn into_props(self) -> Bag { self.0 } }
 impl IamRole {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AwsIntegration`: text. Update: in place.
+    /// `AwsIntegration`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudvmcluster-iamrole.html#cfn-odb-cloudvmcluster-iamrole-awsintegration)
     pub fn aws_integration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsIntegration", value.into_expr())) }
-    /// `IamRoleArn`: `IamRoleArn`. Update: in place.
+    /// `IamRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudvmcluster-iamrole.html#cfn-odb-cloudvmcluster-iamrole-iamrolearn)
     pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "IamRoleArn", value.into_expr())) }
-    /// `Status`: text. Update: in place.
+    /// `Status`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudvmcluster-iamrole.html#cfn-odb-cloudvmcluster-iamrole-status)
     pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for IamRole { fn into_props(self) -> Bag { self.0 } }
@@ -454,19 +454,19 @@ impl CfnOdbNetwork {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnOdbNetworkProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `OdbNetworkArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Ec2PlacementGroupIds`: list of text.
+    /// The attribute `Ec2PlacementGroupIds`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbnetwork.html#Ec2PlacementGroupIds-fn::getatt)
     pub fn attr_ec2_placement_group_ids(&self) -> Val<Arr<str>> { self.0.get_att("Ec2PlacementGroupIds") }
-    /// The attribute `ManagedServices`: `ManagedServices`.
+    /// The attribute `ManagedServices`: `ManagedServices`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbnetwork.html#ManagedServices-fn::getatt)
     pub fn attr_managed_services(&self) -> Val<odb_network::ManagedServices> { self.0.get_att("ManagedServices") }
-    /// The attribute `OciNetworkAnchorId`: text.
+    /// The attribute `OciNetworkAnchorId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbnetwork.html#OciNetworkAnchorId-fn::getatt)
     pub fn attr_oci_network_anchor_id(&self) -> Val<str> { self.0.get_att("OciNetworkAnchorId") }
-    /// The attribute `OciResourceAnchorName`: text.
+    /// The attribute `OciResourceAnchorName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbnetwork.html#OciResourceAnchorName-fn::getatt)
     pub fn attr_oci_resource_anchor_name(&self) -> Val<str> { self.0.get_att("OciResourceAnchorName") }
-    /// The attribute `OciVcnUrl`: text.
+    /// The attribute `OciVcnUrl`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbnetwork.html#OciVcnUrl-fn::getatt)
     pub fn attr_oci_vcn_url(&self) -> Val<str> { self.0.get_att("OciVcnUrl") }
-    /// The attribute `OdbNetworkArn`: `OtherArn`.
+    /// The attribute `OdbNetworkArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbnetwork.html#OdbNetworkArn-fn::getatt)
     pub fn attr_odb_network_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("OdbNetworkArn") }
-    /// The attribute `OdbNetworkId`: text.
+    /// The attribute `OdbNetworkId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbnetwork.html#OdbNetworkId-fn::getatt)
     pub fn attr_odb_network_id(&self) -> Val<str> { self.0.get_att("OdbNetworkId") }
 }
 impl Parent for CfnOdbNetwork { fn node(&self) -> &Place { &self.0 } }
@@ -475,39 +475,39 @@ impl Parent for CfnOdbNetwork { fn node(&self) -> &Place { &self.0 } }
 impl CfnOdbNetworkProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AvailabilityZone`: text. Update: replacement.
+    /// `AvailabilityZone`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbnetwork.html#cfn-odb-odbnetwork-availabilityzone)
     pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr())) }
-    /// `AvailabilityZoneId`: text. Update: replacement.
+    /// `AvailabilityZoneId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbnetwork.html#cfn-odb-odbnetwork-availabilityzoneid)
     pub fn availability_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZoneId", value.into_expr())) }
-    /// `BackupSubnetCidr`: text. Update: replacement.
+    /// `BackupSubnetCidr`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbnetwork.html#cfn-odb-odbnetwork-backupsubnetcidr)
     pub fn backup_subnet_cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BackupSubnetCidr", value.into_expr())) }
-    /// `ClientSubnetCidr`: text. Update: replacement.
+    /// `ClientSubnetCidr`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbnetwork.html#cfn-odb-odbnetwork-clientsubnetcidr)
     pub fn client_subnet_cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSubnetCidr", value.into_expr())) }
-    /// `CrossRegionS3RestoreSources`: list of text. Update: in place.
+    /// `CrossRegionS3RestoreSources`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbnetwork.html#cfn-odb-odbnetwork-crossregions3restoresources)
     pub fn cross_region_s3_restore_sources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CrossRegionS3RestoreSources", value.into_expr())) }
-    /// `CustomDomainName`: text. Update: replacement.
+    /// `CustomDomainName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbnetwork.html#cfn-odb-odbnetwork-customdomainname)
     pub fn custom_domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomDomainName", value.into_expr())) }
-    /// `DefaultDnsPrefix`: text. Update: replacement.
+    /// `DefaultDnsPrefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbnetwork.html#cfn-odb-odbnetwork-defaultdnsprefix)
     pub fn default_dns_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultDnsPrefix", value.into_expr())) }
-    /// `DeleteAssociatedResources`: boolean. Update: in place.
+    /// `DeleteAssociatedResources`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbnetwork.html#cfn-odb-odbnetwork-deleteassociatedresources)
     pub fn delete_associated_resources(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteAssociatedResources", value.into_expr())) }
-    /// `DisplayName`: text. Update: in place.
+    /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbnetwork.html#cfn-odb-odbnetwork-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr())) }
-    /// `KmsAccess`: `OdbNetworkKmsAccess`. Update: in place.
+    /// `KmsAccess`: `OdbNetworkKmsAccess`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbnetwork.html#cfn-odb-odbnetwork-kmsaccess)
     pub fn kms_access(self, value: impl Arg<odb_network::OdbNetworkKmsAccess>) -> Self { Self(put(self.0, "KmsAccess", value.into_expr())) }
-    /// `KmsPolicyDocument`: text. Update: in place.
+    /// `KmsPolicyDocument`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbnetwork.html#cfn-odb-odbnetwork-kmspolicydocument)
     pub fn kms_policy_document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsPolicyDocument", value.into_expr())) }
-    /// `S3Access`: `OdbNetworkS3Access`. Update: in place.
+    /// `S3Access`: `OdbNetworkS3Access`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbnetwork.html#cfn-odb-odbnetwork-s3access)
     pub fn s3_access(self, value: impl Arg<odb_network::OdbNetworkS3Access>) -> Self { Self(put(self.0, "S3Access", value.into_expr())) }
-    /// `S3PolicyDocument`: text. Update: in place.
+    /// `S3PolicyDocument`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbnetwork.html#cfn-odb-odbnetwork-s3policydocument)
     pub fn s3_policy_document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3PolicyDocument", value.into_expr())) }
-    /// `StsAccess`: `OdbNetworkStsAccess`. Update: in place.
+    /// `StsAccess`: `OdbNetworkStsAccess`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbnetwork.html#cfn-odb-odbnetwork-stsaccess)
     pub fn sts_access(self, value: impl Arg<odb_network::OdbNetworkStsAccess>) -> Self { Self(put(self.0, "StsAccess", value.into_expr())) }
-    /// `StsPolicyDocument`: text. Update: in place.
+    /// `StsPolicyDocument`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbnetwork.html#cfn-odb-odbnetwork-stspolicydocument)
     pub fn sts_policy_document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StsPolicyDocument", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbnetwork.html#cfn-odb-odbnetwork-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `ZeroEtlAccess`: `OdbNetworkZeroEtlAccess`. Update: in place.
+    /// `ZeroEtlAccess`: `OdbNetworkZeroEtlAccess`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbnetwork.html#cfn-odb-odbnetwork-zeroetlaccess)
     pub fn zero_etl_access(self, value: impl Arg<odb_network::OdbNetworkZeroEtlAccess>) -> Self { Self(put(self.0, "ZeroEtlAccess", value.into_expr())) }
 }
 impl Done for CfnOdbNetworkProps { fn into_props(self) -> Bag { self.0 } }
@@ -519,11 +519,11 @@ use crate::cfn::support::*;
 impl CrossRegionS3RestoreSourcesAccess {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Ipv4Addresses`: list of text. Update: in place.
+    /// `Ipv4Addresses`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-crossregions3restoresourcesaccess.html#cfn-odb-odbnetwork-crossregions3restoresourcesaccess-ipv4addresses)
     pub fn ipv4_addresses(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Ipv4Addresses", value.into_expr())) }
-    /// `Region`: text. Update: in place.
+    /// `Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-crossregions3restoresourcesaccess.html#cfn-odb-odbnetwork-crossregions3restoresourcesaccess-region)
     pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-crossregions3restoresourcesaccess.html#cfn-odb-odbnetwork-crossregions3restoresourcesaccess-status)
     pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for CrossRegionS3RestoreSourcesAccess { fn into_props(self) -> Bag { self.0 } }
@@ -532,13 +532,13 @@ impl Done for CrossRegionS3RestoreSourcesAccess { fn into_props(self) -> Bag { s
 impl KmsAccess {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DomainName`: text. Update: in place.
+    /// `DomainName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-kmsaccess.html#cfn-odb-odbnetwork-kmsaccess-domainname)
     pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
-    /// `Ipv4Addresses`: list of text. Update: in place.
+    /// `Ipv4Addresses`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-kmsaccess.html#cfn-odb-odbnetwork-kmsaccess-ipv4addresses)
     pub fn ipv4_addresses(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Ipv4Addresses", value.into_expr())) }
-    /// `KmsPolicyDocument`: text. Update: in place.
+    /// `KmsPolicyDocument`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-kmsaccess.html#cfn-odb-odbnetwork-kmsaccess-kmspolicydocument)
     pub fn kms_policy_document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsPolicyDocument", value.into_expr())) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-kmsaccess.html#cfn-odb-odbnetwork-kmsaccess-status)
     pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for KmsAccess { fn into_props(self) -> Bag { self.0 } }
@@ -547,9 +547,9 @@ impl Done for KmsAccess { fn into_props(self) -> Bag { self.0 } }
 impl ManagedS3BackupAccess {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Ipv4Addresses`: list of text. Update: in place.
+    /// `Ipv4Addresses`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-manageds3backupaccess.html#cfn-odb-odbnetwork-manageds3backupaccess-ipv4addresses)
     pub fn ipv4_addresses(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Ipv4Addresses", value.into_expr())) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-manageds3backupaccess.html#cfn-odb-odbnetwork-manageds3backupaccess-status)
     pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for ManagedS3BackupAccess { fn into_props(self) -> Bag { self.0 } }
@@ -558,25 +558,25 @@ impl Done for ManagedS3BackupAccess { fn into_props(self) -> Bag { self.0 } }
 impl ManagedServices {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CrossRegionS3RestoreSourcesAccess`: list of `CrossRegionS3RestoreSourcesAccess`. Update: in place.
+    /// `CrossRegionS3RestoreSourcesAccess`: list of `CrossRegionS3RestoreSourcesAccess`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-managedservices.html#cfn-odb-odbnetwork-managedservices-crossregions3restoresourcesaccess)
     pub fn cross_region_s3_restore_sources_access(self, value: impl Arg<Arr<CrossRegionS3RestoreSourcesAccess>>) -> Self { Self(put(self.0, "CrossRegionS3RestoreSourcesAccess", value.into_expr())) }
-    /// `KmsAccess`: `KmsAccess`. Update: in place.
+    /// `KmsAccess`: `KmsAccess`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-managedservices.html#cfn-odb-odbnetwork-managedservices-kmsaccess)
     pub fn kms_access(self, value: impl Arg<KmsAccess>) -> Self { Self(put(self.0, "KmsAccess", value.into_expr())) }
-    /// `ManagedS3BackupAccess`: `ManagedS3BackupAccess`. Update: in place.
+    /// `ManagedS3BackupAccess`: `ManagedS3BackupAccess`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-managedservices.html#cfn-odb-odbnetwork-managedservices-manageds3backupaccess)
     pub fn managed_s3_backup_access(self, value: impl Arg<ManagedS3BackupAccess>) -> Self { Self(put(self.0, "ManagedS3BackupAccess", value.into_expr())) }
-    /// `ManagedServicesIpv4Cidrs`: list of text. Update: in place.
+    /// `ManagedServicesIpv4Cidrs`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-managedservices.html#cfn-odb-odbnetwork-managedservices-managedservicesipv4cidrs)
     pub fn managed_services_ipv4_cidrs(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ManagedServicesIpv4Cidrs", value.into_expr())) }
-    /// `ResourceGatewayArn`: text. Update: in place.
+    /// `ResourceGatewayArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-managedservices.html#cfn-odb-odbnetwork-managedservices-resourcegatewayarn)
     pub fn resource_gateway_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceGatewayArn", value.into_expr())) }
-    /// `S3Access`: `S3Access`. Update: in place.
+    /// `S3Access`: `S3Access`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-managedservices.html#cfn-odb-odbnetwork-managedservices-s3access)
     pub fn s3_access(self, value: impl Arg<S3Access>) -> Self { Self(put(self.0, "S3Access", value.into_expr())) }
-    /// `ServiceNetworkArn`: text. Update: in place.
+    /// `ServiceNetworkArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-managedservices.html#cfn-odb-odbnetwork-managedservices-servicenetworkarn)
     pub fn service_network_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceNetworkArn", value.into_expr())) }
-    /// `ServiceNetworkEndpoint`: `ServiceNetworkEndpoint`. Update: in place.
+    /// `ServiceNetworkEndpoint`: `ServiceNetworkEndpoint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-managedservices.html#cfn-odb-odbnetwork-managedservices-servicenetworkendpoint)
     pub fn service_network_endpoint(self, value: impl Arg<ServiceNetworkEndpoint>) -> Self { Self(put(self.0, "ServiceNetworkEndpoint", value.into_expr())) }
-    /// `StsAccess`: `StsAccess`. Update: in place.
+    /// `StsAccess`: `StsAccess`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-managedservices.html#cfn-odb-odbnetwork-managedservices-stsaccess)
     pub fn sts_access(self, value: impl Arg<StsAccess>) -> Self { Self(put(self.0, "StsAccess", value.into_expr())) }
-    /// `ZeroEtlAccess`: `ZeroEtlAccess`. Update: in place.
+    /// `ZeroEtlAccess`: `ZeroEtlAccess`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-managedservices.html#cfn-odb-odbnetwork-managedservices-zeroetlaccess)
     pub fn zero_etl_access(self, value: impl Arg<ZeroEtlAccess>) -> Self { Self(put(self.0, "ZeroEtlAccess", value.into_expr())) }
 }
 impl Done for ManagedServices { fn into_props(self) -> Bag { self.0 } }
@@ -585,13 +585,13 @@ impl Done for ManagedServices { fn into_props(self) -> Bag { self.0 } }
 impl S3Access {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DomainName`: text. Update: in place.
+    /// `DomainName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-s3access.html#cfn-odb-odbnetwork-s3access-domainname)
     pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
-    /// `Ipv4Addresses`: list of text. Update: in place.
+    /// `Ipv4Addresses`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-s3access.html#cfn-odb-odbnetwork-s3access-ipv4addresses)
     pub fn ipv4_addresses(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Ipv4Addresses", value.into_expr())) }
-    /// `S3PolicyDocument`: text. Update: in place.
+    /// `S3PolicyDocument`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-s3access.html#cfn-odb-odbnetwork-s3access-s3policydocument)
     pub fn s3_policy_document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3PolicyDocument", value.into_expr())) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-s3access.html#cfn-odb-odbnetwork-s3access-status)
     pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for S3Access { fn into_props(self) -> Bag { self.0 } }
@@ -600,9 +600,9 @@ impl Done for S3Access { fn into_props(self) -> Bag { self.0 } }
 impl ServiceNetworkEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `VpcEndpointId`: text. Update: in place.
+    /// `VpcEndpointId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-servicenetworkendpoint.html#cfn-odb-odbnetwork-servicenetworkendpoint-vpcendpointid)
     pub fn vpc_endpoint_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcEndpointId", value.into_expr())) }
-    /// `VpcEndpointType`: `VpcEndpointType`. Update: in place.
+    /// `VpcEndpointType`: `VpcEndpointType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-servicenetworkendpoint.html#cfn-odb-odbnetwork-servicenetworkendpoint-vpcendpointtype)
     pub fn vpc_endpoint_type(self, value: impl Arg<VpcEndpointType>) -> Self { Self(put(self.0, "VpcEndpointType", value.into_expr())) }
 }
 impl Done for ServiceNetworkEndpoint { fn into_props(self) -> Bag { self.0 } }
@@ -611,13 +611,13 @@ impl Done for ServiceNetworkEndpoint { fn into_props(self) -> Bag { self.0 } }
 impl StsAccess {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DomainName`: text. Update: in place.
+    /// `DomainName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-stsaccess.html#cfn-odb-odbnetwork-stsaccess-domainname)
     pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
-    /// `Ipv4Addresses`: list of text. Update: in place.
+    /// `Ipv4Addresses`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-stsaccess.html#cfn-odb-odbnetwork-stsaccess-ipv4addresses)
     pub fn ipv4_addresses(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Ipv4Addresses", value.into_expr())) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-stsaccess.html#cfn-odb-odbnetwork-stsaccess-status)
     pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
-    /// `StsPolicyDocument`: text. Update: in place.
+    /// `StsPolicyDocument`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-stsaccess.html#cfn-odb-odbnetwork-stsaccess-stspolicydocument)
     pub fn sts_policy_document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StsPolicyDocument", value.into_expr())) }
 }
 impl Done for StsAccess { fn into_props(self) -> Bag { self.0 } }
@@ -626,9 +626,9 @@ impl Done for StsAccess { fn into_props(self) -> Bag { self.0 } }
 impl ZeroEtlAccess {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Cidr`: text. Update: in place.
+    /// `Cidr`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-zeroetlaccess.html#cfn-odb-odbnetwork-zeroetlaccess-cidr)
     pub fn cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cidr", value.into_expr())) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-zeroetlaccess.html#cfn-odb-odbnetwork-zeroetlaccess-status)
     pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for ZeroEtlAccess { fn into_props(self) -> Bag { self.0 } }
@@ -654,15 +654,15 @@ impl CfnOdbPeeringConnection {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnOdbPeeringConnectionProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `OdbPeeringConnectionArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `OdbNetworkArn`: `OtherArn`.
+    /// The attribute `OdbNetworkArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbpeeringconnection.html#OdbNetworkArn-fn::getatt)
     pub fn attr_odb_network_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("OdbNetworkArn") }
-    /// The attribute `OdbPeeringConnectionArn`: `OtherArn`.
+    /// The attribute `OdbPeeringConnectionArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbpeeringconnection.html#OdbPeeringConnectionArn-fn::getatt)
     pub fn attr_odb_peering_connection_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("OdbPeeringConnectionArn") }
-    /// The attribute `OdbPeeringConnectionId`: text.
+    /// The attribute `OdbPeeringConnectionId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbpeeringconnection.html#OdbPeeringConnectionId-fn::getatt)
     pub fn attr_odb_peering_connection_id(&self) -> Val<str> { self.0.get_att("OdbPeeringConnectionId") }
-    /// The attribute `PeerNetworkArn`: `OtherArn`.
+    /// The attribute `PeerNetworkArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbpeeringconnection.html#PeerNetworkArn-fn::getatt)
     pub fn attr_peer_network_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PeerNetworkArn") }
-    /// The attribute `PeerNetworkCidrs`: list of text.
+    /// The attribute `PeerNetworkCidrs`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbpeeringconnection.html#PeerNetworkCidrs-fn::getatt)
     pub fn attr_peer_network_cidrs(&self) -> Val<Arr<str>> { self.0.get_att("PeerNetworkCidrs") }
 }
 impl Parent for CfnOdbPeeringConnection { fn node(&self) -> &Place { &self.0 } }
@@ -671,17 +671,17 @@ impl Parent for CfnOdbPeeringConnection { fn node(&self) -> &Place { &self.0 } }
 impl CfnOdbPeeringConnectionProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AdditionalPeerNetworkCidrs`: list of text. Update: in place.
+    /// `AdditionalPeerNetworkCidrs`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbpeeringconnection.html#cfn-odb-odbpeeringconnection-additionalpeernetworkcidrs)
     pub fn additional_peer_network_cidrs(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdditionalPeerNetworkCidrs", value.into_expr())) }
-    /// `DisplayName`: text. Update: in place.
+    /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbpeeringconnection.html#cfn-odb-odbpeeringconnection-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr())) }
-    /// `OdbNetworkId`: text. Update: replacement.
+    /// `OdbNetworkId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbpeeringconnection.html#cfn-odb-odbpeeringconnection-odbnetworkid)
     pub fn odb_network_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OdbNetworkId", value.into_expr())) }
-    /// `PeerNetworkId`: text. Update: replacement.
+    /// `PeerNetworkId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbpeeringconnection.html#cfn-odb-odbpeeringconnection-peernetworkid)
     pub fn peer_network_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PeerNetworkId", value.into_expr())) }
-    /// `PeerNetworkRouteTableIds`: list of text. Update: replacement.
+    /// `PeerNetworkRouteTableIds`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbpeeringconnection.html#cfn-odb-odbpeeringconnection-peernetworkroutetableids)
     pub fn peer_network_route_table_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PeerNetworkRouteTableIds", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbpeeringconnection.html#cfn-odb-odbpeeringconnection-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnOdbPeeringConnectionProps { fn into_props(self) -> Bag { self.0 } }

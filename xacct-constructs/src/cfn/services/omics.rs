@@ -13,19 +13,19 @@ impl CfnAnnotationStore {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAnnotationStoreProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-annotationstore.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-annotationstore.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-annotationstore.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `StatusMessage`: text.
+    /// The attribute `StatusMessage`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-annotationstore.html#StatusMessage-fn::getatt)
     pub fn attr_status_message(&self) -> Val<str> { self.0.get_att("StatusMessage") }
-    /// The attribute `StoreArn`: `OtherArn`.
+    /// The attribute `StoreArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-annotationstore.html#StoreArn-fn::getatt)
     pub fn attr_store_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("StoreArn") }
-    /// The attribute `StoreSizeBytes`: number.
+    /// The attribute `StoreSizeBytes`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-annotationstore.html#StoreSizeBytes-fn::getatt)
     pub fn attr_store_size_bytes(&self) -> Val<f64> { self.0.get_att("StoreSizeBytes") }
-    /// The attribute `UpdateTime`: text.
+    /// The attribute `UpdateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-annotationstore.html#UpdateTime-fn::getatt)
     pub fn attr_update_time(&self) -> Val<str> { self.0.get_att("UpdateTime") }
 }
 impl Parent for CfnAnnotationStore { fn node(&self) -> &Place { &self.0 } }
@@ -36,19 +36,19 @@ impl CfnAnnotationStoreProps {
     pub fn new() -> CfnAnnotationStoreProps<Missing<required::Name>, Missing<required::StoreFormat>> { CfnAnnotationStoreProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAnnotationStoreProps<R0, R1> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-annotationstore.html#cfn-omics-annotationstore-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-annotationstore.html#cfn-omics-annotationstore-name)
     pub fn name(self, value: impl Arg<str>) -> CfnAnnotationStoreProps<Set, R1> { CfnAnnotationStoreProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Reference`: `ReferenceItem`. Update: replacement.
+    /// `Reference`: `ReferenceItem`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-annotationstore.html#cfn-omics-annotationstore-reference)
     pub fn reference(self, value: impl Arg<annotation_store::ReferenceItem>) -> Self { Self(put(self.0, "Reference", value.into_expr()), Phase) }
-    /// `SseConfig`: `SseConfig`. Update: replacement.
+    /// `SseConfig`: `SseConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-annotationstore.html#cfn-omics-annotationstore-sseconfig)
     pub fn sse_config(self, value: impl Arg<annotation_store::SseConfig>) -> Self { Self(put(self.0, "SseConfig", value.into_expr()), Phase) }
-    /// `StoreFormat`: `StoreFormat`, required. Update: replacement.
+    /// `StoreFormat`: `StoreFormat`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-annotationstore.html#cfn-omics-annotationstore-storeformat)
     pub fn store_format(self, value: impl Arg<annotation_store::StoreFormat>) -> CfnAnnotationStoreProps<R0, Set> { CfnAnnotationStoreProps(put(self.0, "StoreFormat", value.into_expr()), Phase) }
-    /// `StoreOptions`: `StoreOptions`. Update: replacement.
+    /// `StoreOptions`: `StoreOptions`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-annotationstore.html#cfn-omics-annotationstore-storeoptions)
     pub fn store_options(self, value: impl Arg<annotation_store::StoreOptions>) -> Self { Self(put(self.0, "StoreOptions", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: replacement.
+    /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-annotationstore.html#cfn-omics-annotationstore-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAnnotationStoreProps { fn into_props(self) -> Bag { self.0 } }
@@ -62,7 +62,7 @@ impl ReferenceItem {
     pub fn new() -> ReferenceItem<Missing<super::required::ReferenceArn>> { ReferenceItem(Bag::default(), Phase) }
 }
 impl<R0> ReferenceItem<R0> {
-    /// `ReferenceArn`: text, required. Update: replacement.
+    /// `ReferenceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-annotationstore-referenceitem.html#cfn-omics-annotationstore-referenceitem-referencearn)
     pub fn reference_arn(self, value: impl Arg<str>) -> ReferenceItem<Set> { ReferenceItem(put(self.0, "ReferenceArn", value.into_expr()), Phase) }
 }
 impl Done for ReferenceItem { fn into_props(self) -> Bag { self.0 } }
@@ -73,9 +73,9 @@ impl SseConfig {
     pub fn new() -> SseConfig<Missing<super::required::Type>> { SseConfig(Bag::default(), Phase) }
 }
 impl<R0> SseConfig<R0> {
-    /// `KeyArn`: text. Update: replacement.
+    /// `KeyArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-annotationstore-sseconfig.html#cfn-omics-annotationstore-sseconfig-keyarn)
     pub fn key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyArn", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: replacement.
+    /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-annotationstore-sseconfig.html#cfn-omics-annotationstore-sseconfig-type)
     pub fn type_(self, value: impl Arg<Type>) -> SseConfig<Set> { SseConfig(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for SseConfig { fn into_props(self) -> Bag { self.0 } }
@@ -84,7 +84,7 @@ impl Done for SseConfig { fn into_props(self) -> Bag { self.0 } }
 impl StoreOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TsvStoreOptions`: `TsvStoreOptions`. Update: replacement.
+    /// `TsvStoreOptions`: `TsvStoreOptions`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-annotationstore-storeoptions.html#cfn-omics-annotationstore-storeoptions-tsvstoreoptions)
     pub fn tsv_store_options(self, value: impl Arg<TsvStoreOptions>) -> Self { Self(put(self.0, "TsvStoreOptions", value.into_expr())) }
 }
 impl Done for StoreOptions { fn into_props(self) -> Bag { self.0 } }
@@ -93,11 +93,11 @@ impl Done for StoreOptions { fn into_props(self) -> Bag { self.0 } }
 impl TsvStoreOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AnnotationType`: `AnnotationType`. Update: replacement.
+    /// `AnnotationType`: `AnnotationType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-annotationstore-tsvstoreoptions.html#cfn-omics-annotationstore-tsvstoreoptions-annotationtype)
     pub fn annotation_type(self, value: impl Arg<AnnotationType>) -> Self { Self(put(self.0, "AnnotationType", value.into_expr())) }
-    /// `FormatToHeader`: map of text. Update: replacement.
+    /// `FormatToHeader`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-annotationstore-tsvstoreoptions.html#cfn-omics-annotationstore-tsvstoreoptions-formattoheader)
     pub fn format_to_header(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "FormatToHeader", value.into_expr())) }
-    /// `Schema`: list of map of `Schema`. Update: replacement.
+    /// `Schema`: list of map of `Schema`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-annotationstore-tsvstoreoptions.html#cfn-omics-annotationstore-tsvstoreoptions-schema)
     pub fn schema(self, value: impl Arg<Arr<Dict<Schema>>>) -> Self { Self(put(self.0, "Schema", value.into_expr())) }
 }
 impl Done for TsvStoreOptions { fn into_props(self) -> Bag { self.0 } }
@@ -119,13 +119,13 @@ impl CfnConfiguration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-configuration.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-configuration.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-configuration.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `Uuid`: text.
+    /// The attribute `Uuid`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-configuration.html#Uuid-fn::getatt)
     pub fn attr_uuid(&self) -> Val<str> { self.0.get_att("Uuid") }
 }
 impl Parent for CfnConfiguration { fn node(&self) -> &Place { &self.0 } }
@@ -136,13 +136,13 @@ impl CfnConfigurationProps {
     pub fn new() -> CfnConfigurationProps<Missing<required::Name>, Missing<required::RunConfigurations>> { CfnConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnConfigurationProps<R0, R1> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-configuration.html#cfn-omics-configuration-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-configuration.html#cfn-omics-configuration-name)
     pub fn name(self, value: impl Arg<str>) -> CfnConfigurationProps<Set, R1> { CfnConfigurationProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RunConfigurations`: `RunConfigurations`, required. Update: replacement.
+    /// `RunConfigurations`: `RunConfigurations`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-configuration.html#cfn-omics-configuration-runconfigurations)
     pub fn run_configurations(self, value: impl Arg<configuration::RunConfigurations>) -> CfnConfigurationProps<R0, Set> { CfnConfigurationProps(put(self.0, "RunConfigurations", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-configuration.html#cfn-omics-configuration-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConfigurationProps { fn into_props(self) -> Bag { self.0 } }
@@ -154,7 +154,7 @@ use crate::cfn::support::*;
 impl RunConfigurations {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `VpcConfig`: `VpcConfig`. Update: replacement.
+    /// `VpcConfig`: `VpcConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-configuration-runconfigurations.html#cfn-omics-configuration-runconfigurations-vpcconfig)
     pub fn vpc_config(self, value: impl Arg<VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr())) }
 }
 impl Done for RunConfigurations { fn into_props(self) -> Bag { self.0 } }
@@ -163,9 +163,9 @@ impl Done for RunConfigurations { fn into_props(self) -> Bag { self.0 } }
 impl VpcConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-configuration-vpcconfig.html#cfn-omics-configuration-vpcconfig-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
-    /// `SubnetIds`: list of text. Update: replacement.
+    /// `SubnetIds`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-configuration-vpcconfig.html#cfn-omics-configuration-vpcconfig-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
@@ -179,11 +179,11 @@ impl CfnReferenceStore {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnReferenceStoreProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ReferenceStoreId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-referencestore.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-referencestore.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `ReferenceStoreId`: text.
+    /// The attribute `ReferenceStoreId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-referencestore.html#ReferenceStoreId-fn::getatt)
     pub fn attr_reference_store_id(&self) -> Val<str> { self.0.get_att("ReferenceStoreId") }
 }
 impl Parent for CfnReferenceStore { fn node(&self) -> &Place { &self.0 } }
@@ -194,13 +194,13 @@ impl CfnReferenceStoreProps {
     pub fn new() -> CfnReferenceStoreProps<Missing<required::Name>> { CfnReferenceStoreProps(Bag::default(), Phase) }
 }
 impl<R0> CfnReferenceStoreProps<R0> {
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-referencestore.html#cfn-omics-referencestore-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-referencestore.html#cfn-omics-referencestore-name)
     pub fn name(self, value: impl Arg<str>) -> CfnReferenceStoreProps<Set> { CfnReferenceStoreProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `SseConfig`: `SseConfig`. Update: replacement.
+    /// `SseConfig`: `SseConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-referencestore.html#cfn-omics-referencestore-sseconfig)
     pub fn sse_config(self, value: impl Arg<reference_store::SseConfig>) -> Self { Self(put(self.0, "SseConfig", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: replacement.
+    /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-referencestore.html#cfn-omics-referencestore-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnReferenceStoreProps { fn into_props(self) -> Bag { self.0 } }
@@ -214,9 +214,9 @@ impl SseConfig {
     pub fn new() -> SseConfig<Missing<super::required::Type>> { SseConfig(Bag::default(), Phase) }
 }
 impl<R0> SseConfig<R0> {
-    /// `KeyArn`: text. Update: replacement.
+    /// `KeyArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-referencestore-sseconfig.html#cfn-omics-referencestore-sseconfig-keyarn)
     pub fn key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyArn", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: replacement.
+    /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-referencestore-sseconfig.html#cfn-omics-referencestore-sseconfig-type)
     pub fn type_(self, value: impl Arg<Type>) -> SseConfig<Set> { SseConfig(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for SseConfig { fn into_props(self) -> Bag { self.0 } }
@@ -232,13 +232,13 @@ impl CfnRunCache {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnRunCacheProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-runcache.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-runcache.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-runcache.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-runcache.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnRunCache { fn node(&self) -> &Place { &self.0 } }
@@ -247,17 +247,17 @@ impl Parent for CfnRunCache { fn node(&self) -> &Place { &self.0 } }
 impl CfnRunCacheProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CacheBehavior`: `CacheBehavior`. Update: in place.
+    /// `CacheBehavior`: `CacheBehavior`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-runcache.html#cfn-omics-runcache-cachebehavior)
     pub fn cache_behavior(self, value: impl Arg<run_cache::CacheBehavior>) -> Self { Self(put(self.0, "CacheBehavior", value.into_expr())) }
-    /// `CacheBucketOwnerId`: text. Update: replacement.
+    /// `CacheBucketOwnerId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-runcache.html#cfn-omics-runcache-cachebucketownerid)
     pub fn cache_bucket_owner_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheBucketOwnerId", value.into_expr())) }
-    /// `CacheS3Location`: text. Update: replacement.
+    /// `CacheS3Location`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-runcache.html#cfn-omics-runcache-caches3location)
     pub fn cache_s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheS3Location", value.into_expr())) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-runcache.html#cfn-omics-runcache-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-runcache.html#cfn-omics-runcache-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-runcache.html#cfn-omics-runcache-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnRunCacheProps { fn into_props(self) -> Bag { self.0 } }
@@ -276,11 +276,11 @@ impl CfnRunGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnRunGroupProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-rungroup.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-rungroup.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-rungroup.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnRunGroup { fn node(&self) -> &Place { &self.0 } }
@@ -289,17 +289,17 @@ impl Parent for CfnRunGroup { fn node(&self) -> &Place { &self.0 } }
 impl CfnRunGroupProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MaxCpus`: number. Update: in place.
+    /// `MaxCpus`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-rungroup.html#cfn-omics-rungroup-maxcpus)
     pub fn max_cpus(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxCpus", value.into_expr())) }
-    /// `MaxDuration`: number. Update: in place.
+    /// `MaxDuration`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-rungroup.html#cfn-omics-rungroup-maxduration)
     pub fn max_duration(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxDuration", value.into_expr())) }
-    /// `MaxGpus`: number. Update: in place.
+    /// `MaxGpus`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-rungroup.html#cfn-omics-rungroup-maxgpus)
     pub fn max_gpus(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxGpus", value.into_expr())) }
-    /// `MaxRuns`: number. Update: in place.
+    /// `MaxRuns`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-rungroup.html#cfn-omics-rungroup-maxruns)
     pub fn max_runs(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxRuns", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-rungroup.html#cfn-omics-rungroup-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-rungroup.html#cfn-omics-rungroup-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnRunGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -312,21 +312,21 @@ impl CfnSequenceStore {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSequenceStoreProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SequenceStoreId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-sequencestore.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-sequencestore.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `S3AccessPointArn`: `OtherArn`.
+    /// The attribute `S3AccessPointArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-sequencestore.html#S3AccessPointArn-fn::getatt)
     pub fn attr_s3_access_point_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("S3AccessPointArn") }
-    /// The attribute `S3Uri`: text.
+    /// The attribute `S3Uri`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-sequencestore.html#S3Uri-fn::getatt)
     pub fn attr_s3_uri(&self) -> Val<str> { self.0.get_att("S3Uri") }
-    /// The attribute `SequenceStoreId`: text.
+    /// The attribute `SequenceStoreId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-sequencestore.html#SequenceStoreId-fn::getatt)
     pub fn attr_sequence_store_id(&self) -> Val<str> { self.0.get_att("SequenceStoreId") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-sequencestore.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `StatusMessage`: text.
+    /// The attribute `StatusMessage`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-sequencestore.html#StatusMessage-fn::getatt)
     pub fn attr_status_message(&self) -> Val<str> { self.0.get_att("StatusMessage") }
-    /// The attribute `UpdateTime`: text.
+    /// The attribute `UpdateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-sequencestore.html#UpdateTime-fn::getatt)
     pub fn attr_update_time(&self) -> Val<str> { self.0.get_att("UpdateTime") }
 }
 impl Parent for CfnSequenceStore { fn node(&self) -> &Place { &self.0 } }
@@ -337,23 +337,23 @@ impl CfnSequenceStoreProps {
     pub fn new() -> CfnSequenceStoreProps<Missing<required::Name>> { CfnSequenceStoreProps(Bag::default(), Phase) }
 }
 impl<R0> CfnSequenceStoreProps<R0> {
-    /// `AccessLogLocation`: text. Update: in place.
+    /// `AccessLogLocation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-sequencestore.html#cfn-omics-sequencestore-accessloglocation)
     pub fn access_log_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessLogLocation", value.into_expr()), Phase) }
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-sequencestore.html#cfn-omics-sequencestore-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `ETagAlgorithmFamily`: `ETagAlgorithmFamily`. Update: replacement.
+    /// `ETagAlgorithmFamily`: `ETagAlgorithmFamily`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-sequencestore.html#cfn-omics-sequencestore-etagalgorithmfamily)
     pub fn e_tag_algorithm_family(self, value: impl Arg<sequence_store::ETagAlgorithmFamily>) -> Self { Self(put(self.0, "ETagAlgorithmFamily", value.into_expr()), Phase) }
-    /// `FallbackLocation`: text. Update: replacement.
+    /// `FallbackLocation`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-sequencestore.html#cfn-omics-sequencestore-fallbacklocation)
     pub fn fallback_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FallbackLocation", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-sequencestore.html#cfn-omics-sequencestore-name)
     pub fn name(self, value: impl Arg<str>) -> CfnSequenceStoreProps<Set> { CfnSequenceStoreProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `PropagatedSetLevelTags`: list of text. Update: in place.
+    /// `PropagatedSetLevelTags`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-sequencestore.html#cfn-omics-sequencestore-propagatedsetleveltags)
     pub fn propagated_set_level_tags(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PropagatedSetLevelTags", value.into_expr()), Phase) }
-    /// `S3AccessPolicy`: JSON. Update: in place.
+    /// `S3AccessPolicy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-sequencestore.html#cfn-omics-sequencestore-s3accesspolicy)
     pub fn s3_access_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "S3AccessPolicy", value.into_expr()), Phase) }
-    /// `SseConfig`: `SseConfig`. Update: replacement.
+    /// `SseConfig`: `SseConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-sequencestore.html#cfn-omics-sequencestore-sseconfig)
     pub fn sse_config(self, value: impl Arg<sequence_store::SseConfig>) -> Self { Self(put(self.0, "SseConfig", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: replacement.
+    /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-sequencestore.html#cfn-omics-sequencestore-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSequenceStoreProps { fn into_props(self) -> Bag { self.0 } }
@@ -367,9 +367,9 @@ impl SseConfig {
     pub fn new() -> SseConfig<Missing<super::required::Type>> { SseConfig(Bag::default(), Phase) }
 }
 impl<R0> SseConfig<R0> {
-    /// `KeyArn`: text. Update: replacement.
+    /// `KeyArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-sequencestore-sseconfig.html#cfn-omics-sequencestore-sseconfig-keyarn)
     pub fn key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyArn", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: replacement.
+    /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-sequencestore-sseconfig.html#cfn-omics-sequencestore-sseconfig-type)
     pub fn type_(self, value: impl Arg<Type>) -> SseConfig<Set> { SseConfig(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for SseConfig { fn into_props(self) -> Bag { self.0 } }
@@ -387,19 +387,19 @@ impl CfnVariantStore {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVariantStoreProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-variantstore.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-variantstore.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-variantstore.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `StatusMessage`: text.
+    /// The attribute `StatusMessage`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-variantstore.html#StatusMessage-fn::getatt)
     pub fn attr_status_message(&self) -> Val<str> { self.0.get_att("StatusMessage") }
-    /// The attribute `StoreArn`: `OtherArn`.
+    /// The attribute `StoreArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-variantstore.html#StoreArn-fn::getatt)
     pub fn attr_store_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("StoreArn") }
-    /// The attribute `StoreSizeBytes`: number.
+    /// The attribute `StoreSizeBytes`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-variantstore.html#StoreSizeBytes-fn::getatt)
     pub fn attr_store_size_bytes(&self) -> Val<f64> { self.0.get_att("StoreSizeBytes") }
-    /// The attribute `UpdateTime`: text.
+    /// The attribute `UpdateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-variantstore.html#UpdateTime-fn::getatt)
     pub fn attr_update_time(&self) -> Val<str> { self.0.get_att("UpdateTime") }
 }
 impl Parent for CfnVariantStore { fn node(&self) -> &Place { &self.0 } }
@@ -410,15 +410,15 @@ impl CfnVariantStoreProps {
     pub fn new() -> CfnVariantStoreProps<Missing<required::Name>, Missing<required::Reference>> { CfnVariantStoreProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnVariantStoreProps<R0, R1> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-variantstore.html#cfn-omics-variantstore-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-variantstore.html#cfn-omics-variantstore-name)
     pub fn name(self, value: impl Arg<str>) -> CfnVariantStoreProps<Set, R1> { CfnVariantStoreProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Reference`: `ReferenceItem`, required. Update: replacement.
+    /// `Reference`: `ReferenceItem`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-variantstore.html#cfn-omics-variantstore-reference)
     pub fn reference(self, value: impl Arg<variant_store::ReferenceItem>) -> CfnVariantStoreProps<R0, Set> { CfnVariantStoreProps(put(self.0, "Reference", value.into_expr()), Phase) }
-    /// `SseConfig`: `SseConfig`. Update: replacement.
+    /// `SseConfig`: `SseConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-variantstore.html#cfn-omics-variantstore-sseconfig)
     pub fn sse_config(self, value: impl Arg<variant_store::SseConfig>) -> Self { Self(put(self.0, "SseConfig", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: replacement.
+    /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-variantstore.html#cfn-omics-variantstore-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnVariantStoreProps { fn into_props(self) -> Bag { self.0 } }
@@ -432,7 +432,7 @@ impl ReferenceItem {
     pub fn new() -> ReferenceItem<Missing<super::required::ReferenceArn>> { ReferenceItem(Bag::default(), Phase) }
 }
 impl<R0> ReferenceItem<R0> {
-    /// `ReferenceArn`: text, required. Update: replacement.
+    /// `ReferenceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-variantstore-referenceitem.html#cfn-omics-variantstore-referenceitem-referencearn)
     pub fn reference_arn(self, value: impl Arg<str>) -> ReferenceItem<Set> { ReferenceItem(put(self.0, "ReferenceArn", value.into_expr()), Phase) }
 }
 impl Done for ReferenceItem { fn into_props(self) -> Bag { self.0 } }
@@ -443,9 +443,9 @@ impl SseConfig {
     pub fn new() -> SseConfig<Missing<super::required::Type>> { SseConfig(Bag::default(), Phase) }
 }
 impl<R0> SseConfig<R0> {
-    /// `KeyArn`: text. Update: replacement.
+    /// `KeyArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-variantstore-sseconfig.html#cfn-omics-variantstore-sseconfig-keyarn)
     pub fn key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyArn", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: replacement.
+    /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-variantstore-sseconfig.html#cfn-omics-variantstore-sseconfig-type)
     pub fn type_(self, value: impl Arg<Type>) -> SseConfig<Set> { SseConfig(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for SseConfig { fn into_props(self) -> Bag { self.0 } }
@@ -461,17 +461,17 @@ impl CfnWorkflow {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnWorkflowProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflow.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflow.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflow.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflow.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `Type`: text.
+    /// The attribute `Type`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflow.html#Type-fn::getatt)
     pub fn attr_type_(&self) -> Val<str> { self.0.get_att("Type") }
-    /// The attribute `Uuid`: text.
+    /// The attribute `Uuid`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflow.html#Uuid-fn::getatt)
     pub fn attr_uuid(&self) -> Val<str> { self.0.get_att("Uuid") }
 }
 impl Parent for CfnWorkflow { fn node(&self) -> &Place { &self.0 } }
@@ -480,41 +480,41 @@ impl Parent for CfnWorkflow { fn node(&self) -> &Place { &self.0 } }
 impl CfnWorkflowProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Accelerators`: `Accelerators`. Update: replacement.
+    /// `Accelerators`: `Accelerators`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflow.html#cfn-omics-workflow-accelerators)
     pub fn accelerators(self, value: impl Arg<workflow::Accelerators>) -> Self { Self(put(self.0, "Accelerators", value.into_expr())) }
-    /// `ContainerRegistryMap`: `ContainerRegistryMap`. Update: replacement.
+    /// `ContainerRegistryMap`: `ContainerRegistryMap`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflow.html#cfn-omics-workflow-containerregistrymap)
     pub fn container_registry_map(self, value: impl Arg<workflow::ContainerRegistryMap>) -> Self { Self(put(self.0, "ContainerRegistryMap", value.into_expr())) }
-    /// `ContainerRegistryMapUri`: text. Update: replacement.
+    /// `ContainerRegistryMapUri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflow.html#cfn-omics-workflow-containerregistrymapuri)
     pub fn container_registry_map_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerRegistryMapUri", value.into_expr())) }
-    /// `DefinitionRepository`: `DefinitionRepository`. Update: replacement.
+    /// `DefinitionRepository`: `DefinitionRepository`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflow.html#cfn-omics-workflow-definitionrepository)
     pub fn definition_repository(self, value: impl Arg<workflow::DefinitionRepository>) -> Self { Self(put(self.0, "DefinitionRepository", value.into_expr())) }
-    /// `DefinitionUri`: text. Update: replacement.
+    /// `DefinitionUri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflow.html#cfn-omics-workflow-definitionuri)
     pub fn definition_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefinitionUri", value.into_expr())) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflow.html#cfn-omics-workflow-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `Engine`: `Engine`. Update: replacement.
+    /// `Engine`: `Engine`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflow.html#cfn-omics-workflow-engine)
     pub fn engine(self, value: impl Arg<workflow::Engine>) -> Self { Self(put(self.0, "Engine", value.into_expr())) }
-    /// `Main`: text. Update: replacement.
+    /// `Main`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflow.html#cfn-omics-workflow-main)
     pub fn main(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Main", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflow.html#cfn-omics-workflow-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `ParameterTemplate`: map of `WorkflowParameter`. Update: replacement.
+    /// `ParameterTemplate`: map of `WorkflowParameter`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflow.html#cfn-omics-workflow-parametertemplate)
     pub fn parameter_template(self, value: impl Arg<Dict<workflow::WorkflowParameter>>) -> Self { Self(put(self.0, "ParameterTemplate", value.into_expr())) }
-    /// `ParameterTemplatePath`: text. Update: replacement.
+    /// `ParameterTemplatePath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflow.html#cfn-omics-workflow-parametertemplatepath)
     pub fn parameter_template_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterTemplatePath", value.into_expr())) }
-    /// `readmeMarkdown`: text. Update: in place.
+    /// `readmeMarkdown`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflow.html#cfn-omics-workflow-readmemarkdown)
     pub fn readme_markdown(self, value: impl Arg<str>) -> Self { Self(put(self.0, "readmeMarkdown", value.into_expr())) }
-    /// `readmePath`: text. Update: replacement.
+    /// `readmePath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflow.html#cfn-omics-workflow-readmepath)
     pub fn readme_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "readmePath", value.into_expr())) }
-    /// `readmeUri`: text. Update: replacement.
+    /// `readmeUri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflow.html#cfn-omics-workflow-readmeuri)
     pub fn readme_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "readmeUri", value.into_expr())) }
-    /// `StorageCapacity`: number. Update: replacement.
+    /// `StorageCapacity`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflow.html#cfn-omics-workflow-storagecapacity)
     pub fn storage_capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "StorageCapacity", value.into_expr())) }
-    /// `StorageType`: `StorageType`. Update: in place.
+    /// `StorageType`: `StorageType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflow.html#cfn-omics-workflow-storagetype)
     pub fn storage_type(self, value: impl Arg<workflow::StorageType>) -> Self { Self(put(self.0, "StorageType", value.into_expr())) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflow.html#cfn-omics-workflow-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `WorkflowBucketOwnerId`: text. Update: replacement.
+    /// `WorkflowBucketOwnerId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflow.html#cfn-omics-workflow-workflowbucketownerid)
     pub fn workflow_bucket_owner_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkflowBucketOwnerId", value.into_expr())) }
 }
 impl Done for CfnWorkflowProps { fn into_props(self) -> Bag { self.0 } }
@@ -526,9 +526,9 @@ use crate::cfn::support::*;
 impl ContainerRegistryMap {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ImageMappings`: list of `ImageMapping`. Update: replacement.
+    /// `ImageMappings`: list of `ImageMapping`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflow-containerregistrymap.html#cfn-omics-workflow-containerregistrymap-imagemappings)
     pub fn image_mappings(self, value: impl Arg<Arr<ImageMapping>>) -> Self { Self(put(self.0, "ImageMappings", value.into_expr())) }
-    /// `RegistryMappings`: list of `RegistryMapping`. Update: replacement.
+    /// `RegistryMappings`: list of `RegistryMapping`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflow-containerregistrymap.html#cfn-omics-workflow-containerregistrymap-registrymappings)
     pub fn registry_mappings(self, value: impl Arg<Arr<RegistryMapping>>) -> Self { Self(put(self.0, "RegistryMappings", value.into_expr())) }
 }
 impl Done for ContainerRegistryMap { fn into_props(self) -> Bag { self.0 } }
@@ -537,13 +537,13 @@ impl Done for ContainerRegistryMap { fn into_props(self) -> Bag { self.0 } }
 impl DefinitionRepository {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `connectionArn`: text. Update: replacement.
+    /// `connectionArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflow-definitionrepository.html#cfn-omics-workflow-definitionrepository-connectionarn)
     pub fn connection_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "connectionArn", value.into_expr())) }
-    /// `excludeFilePatterns`: list of text. Update: replacement.
+    /// `excludeFilePatterns`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflow-definitionrepository.html#cfn-omics-workflow-definitionrepository-excludefilepatterns)
     pub fn exclude_file_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "excludeFilePatterns", value.into_expr())) }
-    /// `fullRepositoryId`: text. Update: replacement.
+    /// `fullRepositoryId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflow-definitionrepository.html#cfn-omics-workflow-definitionrepository-fullrepositoryid)
     pub fn full_repository_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "fullRepositoryId", value.into_expr())) }
-    /// `sourceReference`: `SourceReference`. Update: replacement.
+    /// `sourceReference`: `SourceReference`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflow-definitionrepository.html#cfn-omics-workflow-definitionrepository-sourcereference)
     pub fn source_reference(self, value: impl Arg<SourceReference>) -> Self { Self(put(self.0, "sourceReference", value.into_expr())) }
 }
 impl Done for DefinitionRepository { fn into_props(self) -> Bag { self.0 } }
@@ -552,9 +552,9 @@ impl Done for DefinitionRepository { fn into_props(self) -> Bag { self.0 } }
 impl ImageMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DestinationImage`: text. Update: replacement.
+    /// `DestinationImage`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflow-imagemapping.html#cfn-omics-workflow-imagemapping-destinationimage)
     pub fn destination_image(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationImage", value.into_expr())) }
-    /// `SourceImage`: text. Update: replacement.
+    /// `SourceImage`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflow-imagemapping.html#cfn-omics-workflow-imagemapping-sourceimage)
     pub fn source_image(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceImage", value.into_expr())) }
 }
 impl Done for ImageMapping { fn into_props(self) -> Bag { self.0 } }
@@ -563,13 +563,13 @@ impl Done for ImageMapping { fn into_props(self) -> Bag { self.0 } }
 impl RegistryMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EcrAccountId`: text. Update: replacement.
+    /// `EcrAccountId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflow-registrymapping.html#cfn-omics-workflow-registrymapping-ecraccountid)
     pub fn ecr_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EcrAccountId", value.into_expr())) }
-    /// `EcrRepositoryPrefix`: text. Update: replacement.
+    /// `EcrRepositoryPrefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflow-registrymapping.html#cfn-omics-workflow-registrymapping-ecrrepositoryprefix)
     pub fn ecr_repository_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EcrRepositoryPrefix", value.into_expr())) }
-    /// `UpstreamRegistryUrl`: text. Update: replacement.
+    /// `UpstreamRegistryUrl`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflow-registrymapping.html#cfn-omics-workflow-registrymapping-upstreamregistryurl)
     pub fn upstream_registry_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpstreamRegistryUrl", value.into_expr())) }
-    /// `UpstreamRepositoryPrefix`: text. Update: replacement.
+    /// `UpstreamRepositoryPrefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflow-registrymapping.html#cfn-omics-workflow-registrymapping-upstreamrepositoryprefix)
     pub fn upstream_repository_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpstreamRepositoryPrefix", value.into_expr())) }
 }
 impl Done for RegistryMapping { fn into_props(self) -> Bag { self.0 } }
@@ -578,9 +578,9 @@ impl Done for RegistryMapping { fn into_props(self) -> Bag { self.0 } }
 impl SourceReference {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `type`: `Type`. Update: replacement.
+    /// `type`: `Type`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflow-sourcereference.html#cfn-omics-workflow-sourcereference-type)
     pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "type", value.into_expr())) }
-    /// `value`: text. Update: replacement.
+    /// `value`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflow-sourcereference.html#cfn-omics-workflow-sourcereference-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "value", value.into_expr())) }
 }
 impl Done for SourceReference { fn into_props(self) -> Bag { self.0 } }
@@ -589,9 +589,9 @@ impl Done for SourceReference { fn into_props(self) -> Bag { self.0 } }
 impl WorkflowParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflow-workflowparameter.html#cfn-omics-workflow-workflowparameter-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `Optional`: boolean. Update: replacement.
+    /// `Optional`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflow-workflowparameter.html#cfn-omics-workflow-workflowparameter-optional)
     pub fn optional(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Optional", value.into_expr())) }
 }
 impl Done for WorkflowParameter { fn into_props(self) -> Bag { self.0 } }
@@ -613,15 +613,15 @@ impl CfnWorkflowVersion {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWorkflowVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflowversion.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflowversion.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflowversion.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `Type`: text.
+    /// The attribute `Type`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflowversion.html#Type-fn::getatt)
     pub fn attr_type_(&self) -> Val<str> { self.0.get_att("Type") }
-    /// The attribute `Uuid`: text.
+    /// The attribute `Uuid`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflowversion.html#Uuid-fn::getatt)
     pub fn attr_uuid(&self) -> Val<str> { self.0.get_att("Uuid") }
 }
 impl Parent for CfnWorkflowVersion { fn node(&self) -> &Place { &self.0 } }
@@ -632,43 +632,43 @@ impl CfnWorkflowVersionProps {
     pub fn new() -> CfnWorkflowVersionProps<Missing<required::VersionName>, Missing<required::WorkflowId>> { CfnWorkflowVersionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnWorkflowVersionProps<R0, R1> {
-    /// `Accelerators`: `Accelerators`. Update: replacement.
+    /// `Accelerators`: `Accelerators`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflowversion.html#cfn-omics-workflowversion-accelerators)
     pub fn accelerators(self, value: impl Arg<workflow_version::Accelerators>) -> Self { Self(put(self.0, "Accelerators", value.into_expr()), Phase) }
-    /// `ContainerRegistryMap`: `ContainerRegistryMap`. Update: replacement.
+    /// `ContainerRegistryMap`: `ContainerRegistryMap`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflowversion.html#cfn-omics-workflowversion-containerregistrymap)
     pub fn container_registry_map(self, value: impl Arg<workflow_version::ContainerRegistryMap>) -> Self { Self(put(self.0, "ContainerRegistryMap", value.into_expr()), Phase) }
-    /// `ContainerRegistryMapUri`: text. Update: replacement.
+    /// `ContainerRegistryMapUri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflowversion.html#cfn-omics-workflowversion-containerregistrymapuri)
     pub fn container_registry_map_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerRegistryMapUri", value.into_expr()), Phase) }
-    /// `DefinitionRepository`: `DefinitionRepository`. Update: replacement.
+    /// `DefinitionRepository`: `DefinitionRepository`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflowversion.html#cfn-omics-workflowversion-definitionrepository)
     pub fn definition_repository(self, value: impl Arg<workflow_version::DefinitionRepository>) -> Self { Self(put(self.0, "DefinitionRepository", value.into_expr()), Phase) }
-    /// `DefinitionUri`: text. Update: replacement.
+    /// `DefinitionUri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflowversion.html#cfn-omics-workflowversion-definitionuri)
     pub fn definition_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefinitionUri", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflowversion.html#cfn-omics-workflowversion-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Engine`: `Engine`. Update: replacement.
+    /// `Engine`: `Engine`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflowversion.html#cfn-omics-workflowversion-engine)
     pub fn engine(self, value: impl Arg<workflow_version::Engine>) -> Self { Self(put(self.0, "Engine", value.into_expr()), Phase) }
-    /// `Main`: text. Update: replacement.
+    /// `Main`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflowversion.html#cfn-omics-workflowversion-main)
     pub fn main(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Main", value.into_expr()), Phase) }
-    /// `ParameterTemplate`: map of `WorkflowParameter`. Update: replacement.
+    /// `ParameterTemplate`: map of `WorkflowParameter`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflowversion.html#cfn-omics-workflowversion-parametertemplate)
     pub fn parameter_template(self, value: impl Arg<Dict<workflow_version::WorkflowParameter>>) -> Self { Self(put(self.0, "ParameterTemplate", value.into_expr()), Phase) }
-    /// `ParameterTemplatePath`: text. Update: replacement.
+    /// `ParameterTemplatePath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflowversion.html#cfn-omics-workflowversion-parametertemplatepath)
     pub fn parameter_template_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterTemplatePath", value.into_expr()), Phase) }
-    /// `readmeMarkdown`: text. Update: in place.
+    /// `readmeMarkdown`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflowversion.html#cfn-omics-workflowversion-readmemarkdown)
     pub fn readme_markdown(self, value: impl Arg<str>) -> Self { Self(put(self.0, "readmeMarkdown", value.into_expr()), Phase) }
-    /// `readmePath`: text. Update: replacement.
+    /// `readmePath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflowversion.html#cfn-omics-workflowversion-readmepath)
     pub fn readme_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "readmePath", value.into_expr()), Phase) }
-    /// `readmeUri`: text. Update: replacement.
+    /// `readmeUri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflowversion.html#cfn-omics-workflowversion-readmeuri)
     pub fn readme_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "readmeUri", value.into_expr()), Phase) }
-    /// `StorageCapacity`: number. Update: in place.
+    /// `StorageCapacity`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflowversion.html#cfn-omics-workflowversion-storagecapacity)
     pub fn storage_capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "StorageCapacity", value.into_expr()), Phase) }
-    /// `StorageType`: `StorageType`. Update: in place.
+    /// `StorageType`: `StorageType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflowversion.html#cfn-omics-workflowversion-storagetype)
     pub fn storage_type(self, value: impl Arg<workflow_version::StorageType>) -> Self { Self(put(self.0, "StorageType", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflowversion.html#cfn-omics-workflowversion-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VersionName`: text, required. Update: replacement.
+    /// `VersionName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflowversion.html#cfn-omics-workflowversion-versionname)
     pub fn version_name(self, value: impl Arg<str>) -> CfnWorkflowVersionProps<Set, R1> { CfnWorkflowVersionProps(put(self.0, "VersionName", value.into_expr()), Phase) }
-    /// `WorkflowBucketOwnerId`: text. Update: replacement.
+    /// `WorkflowBucketOwnerId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflowversion.html#cfn-omics-workflowversion-workflowbucketownerid)
     pub fn workflow_bucket_owner_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkflowBucketOwnerId", value.into_expr()), Phase) }
-    /// `WorkflowId`: text, required. Update: replacement.
+    /// `WorkflowId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflowversion.html#cfn-omics-workflowversion-workflowid)
     pub fn workflow_id(self, value: impl Arg<str>) -> CfnWorkflowVersionProps<R0, Set> { CfnWorkflowVersionProps(put(self.0, "WorkflowId", value.into_expr()), Phase) }
 }
 impl Done for CfnWorkflowVersionProps { fn into_props(self) -> Bag { self.0 } }
@@ -680,9 +680,9 @@ use crate::cfn::support::*;
 impl ContainerRegistryMap {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ImageMappings`: list of `ImageMapping`. Update: replacement.
+    /// `ImageMappings`: list of `ImageMapping`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflowversion-containerregistrymap.html#cfn-omics-workflowversion-containerregistrymap-imagemappings)
     pub fn image_mappings(self, value: impl Arg<Arr<ImageMapping>>) -> Self { Self(put(self.0, "ImageMappings", value.into_expr())) }
-    /// `RegistryMappings`: list of `RegistryMapping`. Update: replacement.
+    /// `RegistryMappings`: list of `RegistryMapping`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflowversion-containerregistrymap.html#cfn-omics-workflowversion-containerregistrymap-registrymappings)
     pub fn registry_mappings(self, value: impl Arg<Arr<RegistryMapping>>) -> Self { Self(put(self.0, "RegistryMappings", value.into_expr())) }
 }
 impl Done for ContainerRegistryMap { fn into_props(self) -> Bag { self.0 } }
@@ -691,13 +691,13 @@ impl Done for ContainerRegistryMap { fn into_props(self) -> Bag { self.0 } }
 impl DefinitionRepository {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `connectionArn`: text. Update: replacement.
+    /// `connectionArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflowversion-definitionrepository.html#cfn-omics-workflowversion-definitionrepository-connectionarn)
     pub fn connection_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "connectionArn", value.into_expr())) }
-    /// `excludeFilePatterns`: list of text. Update: replacement.
+    /// `excludeFilePatterns`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflowversion-definitionrepository.html#cfn-omics-workflowversion-definitionrepository-excludefilepatterns)
     pub fn exclude_file_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "excludeFilePatterns", value.into_expr())) }
-    /// `fullRepositoryId`: text. Update: replacement.
+    /// `fullRepositoryId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflowversion-definitionrepository.html#cfn-omics-workflowversion-definitionrepository-fullrepositoryid)
     pub fn full_repository_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "fullRepositoryId", value.into_expr())) }
-    /// `sourceReference`: `SourceReference`. Update: replacement.
+    /// `sourceReference`: `SourceReference`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflowversion-definitionrepository.html#cfn-omics-workflowversion-definitionrepository-sourcereference)
     pub fn source_reference(self, value: impl Arg<SourceReference>) -> Self { Self(put(self.0, "sourceReference", value.into_expr())) }
 }
 impl Done for DefinitionRepository { fn into_props(self) -> Bag { self.0 } }
@@ -706,9 +706,9 @@ impl Done for DefinitionRepository { fn into_props(self) -> Bag { self.0 } }
 impl ImageMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DestinationImage`: text. Update: replacement.
+    /// `DestinationImage`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflowversion-imagemapping.html#cfn-omics-workflowversion-imagemapping-destinationimage)
     pub fn destination_image(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationImage", value.into_expr())) }
-    /// `SourceImage`: text. Update: replacement.
+    /// `SourceImage`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflowversion-imagemapping.html#cfn-omics-workflowversion-imagemapping-sourceimage)
     pub fn source_image(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceImage", value.into_expr())) }
 }
 impl Done for ImageMapping { fn into_props(self) -> Bag { self.0 } }
@@ -717,13 +717,13 @@ impl Done for ImageMapping { fn into_props(self) -> Bag { self.0 } }
 impl RegistryMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EcrAccountId`: text. Update: replacement.
+    /// `EcrAccountId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflowversion-registrymapping.html#cfn-omics-workflowversion-registrymapping-ecraccountid)
     pub fn ecr_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EcrAccountId", value.into_expr())) }
-    /// `EcrRepositoryPrefix`: text. Update: replacement.
+    /// `EcrRepositoryPrefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflowversion-registrymapping.html#cfn-omics-workflowversion-registrymapping-ecrrepositoryprefix)
     pub fn ecr_repository_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EcrRepositoryPrefix", value.into_expr())) }
-    /// `UpstreamRegistryUrl`: text. Update: replacement.
+    /// `UpstreamRegistryUrl`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflowversion-registrymapping.html#cfn-omics-workflowversion-registrymapping-upstreamregistryurl)
     pub fn upstream_registry_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpstreamRegistryUrl", value.into_expr())) }
-    /// `UpstreamRepositoryPrefix`: text. Update: replacement.
+    /// `UpstreamRepositoryPrefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflowversion-registrymapping.html#cfn-omics-workflowversion-registrymapping-upstreamrepositoryprefix)
     pub fn upstream_repository_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpstreamRepositoryPrefix", value.into_expr())) }
 }
 impl Done for RegistryMapping { fn into_props(self) -> Bag { self.0 } }
@@ -732,9 +732,9 @@ impl Done for RegistryMapping { fn into_props(self) -> Bag { self.0 } }
 impl SourceReference {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `type`: `Type`. Update: replacement.
+    /// `type`: `Type`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflowversion-sourcereference.html#cfn-omics-workflowversion-sourcereference-type)
     pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "type", value.into_expr())) }
-    /// `value`: text. Update: replacement.
+    /// `value`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflowversion-sourcereference.html#cfn-omics-workflowversion-sourcereference-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "value", value.into_expr())) }
 }
 impl Done for SourceReference { fn into_props(self) -> Bag { self.0 } }
@@ -743,9 +743,9 @@ impl Done for SourceReference { fn into_props(self) -> Bag { self.0 } }
 impl WorkflowParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflowversion-workflowparameter.html#cfn-omics-workflowversion-workflowparameter-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `Optional`: boolean. Update: replacement.
+    /// `Optional`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflowversion-workflowparameter.html#cfn-omics-workflowversion-workflowparameter-optional)
     pub fn optional(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Optional", value.into_expr())) }
 }
 impl Done for WorkflowParameter { fn into_props(self) -> Bag { self.0 } }

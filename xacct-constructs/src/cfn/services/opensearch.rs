@@ -13,9 +13,9 @@ impl CfnDataSource {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDataSourceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearch-datasource.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearch-datasource.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnDataSource { fn node(&self) -> &Place { &self.0 } }
@@ -26,13 +26,13 @@ impl CfnDataSourceProps {
     pub fn new() -> CfnDataSourceProps<Missing<required::DataSourceType>, Missing<required::DomainName>, Missing<required::Name>> { CfnDataSourceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDataSourceProps<R0, R1, R2> {
-    /// `DataSourceType`: `DataSourceType`, required. Update: in place.
+    /// `DataSourceType`: `DataSourceType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearch-datasource.html#cfn-opensearch-datasource-datasourcetype)
     pub fn data_source_type(self, value: impl Arg<data_source::DataSourceType>) -> CfnDataSourceProps<Set, R1, R2> { CfnDataSourceProps(put(self.0, "DataSourceType", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearch-datasource.html#cfn-opensearch-datasource-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DomainName`: text, required. Update: replacement.
+    /// `DomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearch-datasource.html#cfn-opensearch-datasource-domainname)
     pub fn domain_name(self, value: impl Arg<str>) -> CfnDataSourceProps<R0, Set, R2> { CfnDataSourceProps(put(self.0, "DomainName", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearch-datasource.html#cfn-opensearch-datasource-name)
     pub fn name(self, value: impl Arg<str>) -> CfnDataSourceProps<R0, R1, Set> { CfnDataSourceProps(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for CfnDataSourceProps { fn into_props(self) -> Bag { self.0 } }
@@ -44,7 +44,7 @@ use crate::cfn::support::*;
 impl DataSourceType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `S3GlueDataCatalog`: `S3GlueDataCatalog`. Update: in place.
+    /// `S3GlueDataCatalog`: `S3GlueDataCatalog`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearch-datasource-datasourcetype.html#cfn-opensearch-datasource-datasourcetype-s3gluedatacatalog)
     pub fn s3_glue_data_catalog(self, value: impl Arg<S3GlueDataCatalog>) -> Self { Self(put(self.0, "S3GlueDataCatalog", value.into_expr())) }
 }
 impl Done for DataSourceType { fn into_props(self) -> Bag { self.0 } }
@@ -55,7 +55,7 @@ impl S3GlueDataCatalog {
     pub fn new() -> S3GlueDataCatalog<Missing<super::required::RoleArn>> { S3GlueDataCatalog(Bag::default(), Phase) }
 }
 impl<R0> S3GlueDataCatalog<R0> {
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearch-datasource-s3gluedatacatalog.html#cfn-opensearch-datasource-s3gluedatacatalog-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> S3GlueDataCatalog<Set> { S3GlueDataCatalog(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for S3GlueDataCatalog { fn into_props(self) -> Bag { self.0 } }

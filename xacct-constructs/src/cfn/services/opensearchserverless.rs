@@ -22,13 +22,13 @@ impl CfnAccessPolicyProps {
     pub fn new() -> CfnAccessPolicyProps<Missing<required::Name>, Missing<required::Policy>, Missing<required::Type>> { CfnAccessPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnAccessPolicyProps<R0, R1, R2> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-accesspolicy.html#cfn-opensearchserverless-accesspolicy-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-accesspolicy.html#cfn-opensearchserverless-accesspolicy-name)
     pub fn name(self, value: impl Arg<str>) -> CfnAccessPolicyProps<Set, R1, R2> { CfnAccessPolicyProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Policy`: text, required. Update: in place.
+    /// `Policy`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-accesspolicy.html#cfn-opensearchserverless-accesspolicy-policy)
     pub fn policy(self, value: impl Arg<str>) -> CfnAccessPolicyProps<R0, Set, R2> { CfnAccessPolicyProps(put(self.0, "Policy", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: replacement.
+    /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-accesspolicy.html#cfn-opensearchserverless-accesspolicy-type)
     pub fn type_(self, value: impl Arg<access_policy::Type>) -> CfnAccessPolicyProps<R0, R1, Set> { CfnAccessPolicyProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnAccessPolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -47,17 +47,17 @@ impl CfnCollection {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCollectionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collection.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CollectionEndpoint`: text.
+    /// The attribute `CollectionEndpoint`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collection.html#CollectionEndpoint-fn::getatt)
     pub fn attr_collection_endpoint(&self) -> Val<str> { self.0.get_att("CollectionEndpoint") }
-    /// The attribute `DashboardEndpoint`: text.
+    /// The attribute `DashboardEndpoint`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collection.html#DashboardEndpoint-fn::getatt)
     pub fn attr_dashboard_endpoint(&self) -> Val<str> { self.0.get_att("DashboardEndpoint") }
-    /// The attribute `FipsEndpoints`: `FipsEndpoints`.
+    /// The attribute `FipsEndpoints`: `FipsEndpoints`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collection.html#FipsEndpoints-fn::getatt)
     pub fn attr_fips_endpoints(&self) -> Val<collection::FipsEndpoints> { self.0.get_att("FipsEndpoints") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collection.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `KmsKeyArn`: `OtherArn`.
+    /// The attribute `KmsKeyArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collection.html#KmsKeyArn-fn::getatt)
     pub fn attr_kms_key_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("KmsKeyArn") }
 }
 impl Parent for CfnCollection { fn node(&self) -> &Place { &self.0 } }
@@ -68,23 +68,23 @@ impl CfnCollectionProps {
     pub fn new() -> CfnCollectionProps<Missing<required::Name>> { CfnCollectionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnCollectionProps<R0> {
-    /// `CollectionGroupName`: text. Update: replacement.
+    /// `CollectionGroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collection.html#cfn-opensearchserverless-collection-collectiongroupname)
     pub fn collection_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CollectionGroupName", value.into_expr()), Phase) }
-    /// `DeletionProtection`: `DeletionProtection`. Update: in place.
+    /// `DeletionProtection`: `DeletionProtection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collection.html#cfn-opensearchserverless-collection-deletionprotection)
     pub fn deletion_protection(self, value: impl Arg<collection::DeletionProtection>) -> Self { Self(put(self.0, "DeletionProtection", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collection.html#cfn-opensearchserverless-collection-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `EncryptionConfig`: `EncryptionConfig`. Update: replacement.
+    /// `EncryptionConfig`: `EncryptionConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collection.html#cfn-opensearchserverless-collection-encryptionconfig)
     pub fn encryption_config(self, value: impl Arg<collection::EncryptionConfig>) -> Self { Self(put(self.0, "EncryptionConfig", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collection.html#cfn-opensearchserverless-collection-name)
     pub fn name(self, value: impl Arg<str>) -> CfnCollectionProps<Set> { CfnCollectionProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `StandbyReplicas`: `StandbyReplicas`. Update: replacement.
+    /// `StandbyReplicas`: `StandbyReplicas`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collection.html#cfn-opensearchserverless-collection-standbyreplicas)
     pub fn standby_replicas(self, value: impl Arg<collection::StandbyReplicas>) -> Self { Self(put(self.0, "StandbyReplicas", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collection.html#cfn-opensearchserverless-collection-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Type`: `Type`. Update: replacement.
+    /// `Type`: `Type`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collection.html#cfn-opensearchserverless-collection-type)
     pub fn type_(self, value: impl Arg<collection::Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `VectorOptions`: `VectorOptions`. Update: in place.
+    /// `VectorOptions`: `VectorOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collection.html#cfn-opensearchserverless-collection-vectoroptions)
     pub fn vector_options(self, value: impl Arg<collection::VectorOptions>) -> Self { Self(put(self.0, "VectorOptions", value.into_expr()), Phase) }
 }
 impl Done for CfnCollectionProps { fn into_props(self) -> Bag { self.0 } }
@@ -96,9 +96,9 @@ use crate::cfn::support::*;
 impl EncryptionConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AWSOwnedKey`: boolean. Update: replacement.
+    /// `AWSOwnedKey`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-collection-encryptionconfig.html#cfn-opensearchserverless-collection-encryptionconfig-awsownedkey)
     pub fn aws_owned_key(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AWSOwnedKey", value.into_expr())) }
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-collection-encryptionconfig.html#cfn-opensearchserverless-collection-encryptionconfig-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
 }
 impl Done for EncryptionConfig { fn into_props(self) -> Bag { self.0 } }
@@ -107,9 +107,9 @@ impl Done for EncryptionConfig { fn into_props(self) -> Bag { self.0 } }
 impl FipsEndpoints {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CollectionEndpoint`: text. Update: in place.
+    /// `CollectionEndpoint`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-collection-fipsendpoints.html#cfn-opensearchserverless-collection-fipsendpoints-collectionendpoint)
     pub fn collection_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CollectionEndpoint", value.into_expr())) }
-    /// `DashboardEndpoint`: text. Update: in place.
+    /// `DashboardEndpoint`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-collection-fipsendpoints.html#cfn-opensearchserverless-collection-fipsendpoints-dashboardendpoint)
     pub fn dashboard_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DashboardEndpoint", value.into_expr())) }
 }
 impl Done for FipsEndpoints { fn into_props(self) -> Bag { self.0 } }
@@ -118,7 +118,7 @@ impl Done for FipsEndpoints { fn into_props(self) -> Bag { self.0 } }
 impl VectorOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ServerlessVectorAcceleration`: `ServerlessVectorAcceleration`. Update: in place.
+    /// `ServerlessVectorAcceleration`: `ServerlessVectorAcceleration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-collection-vectoroptions.html#cfn-opensearchserverless-collection-vectoroptions-serverlessvectoracceleration)
     pub fn serverless_vector_acceleration(self, value: impl Arg<ServerlessVectorAcceleration>) -> Self { Self(put(self.0, "ServerlessVectorAcceleration", value.into_expr())) }
 }
 impl Done for VectorOptions { fn into_props(self) -> Bag { self.0 } }
@@ -140,9 +140,9 @@ impl CfnCollectionGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCollectionGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collectiongroup.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collectiongroup.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnCollectionGroup { fn node(&self) -> &Place { &self.0 } }
@@ -153,17 +153,17 @@ impl CfnCollectionGroupProps {
     pub fn new() -> CfnCollectionGroupProps<Missing<required::Name>, Missing<required::StandbyReplicas>> { CfnCollectionGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnCollectionGroupProps<R0, R1> {
-    /// `CapacityLimits`: `CapacityLimits`. Update: in place.
+    /// `CapacityLimits`: `CapacityLimits`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collectiongroup.html#cfn-opensearchserverless-collectiongroup-capacitylimits)
     pub fn capacity_limits(self, value: impl Arg<collection_group::CapacityLimits>) -> Self { Self(put(self.0, "CapacityLimits", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collectiongroup.html#cfn-opensearchserverless-collectiongroup-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Generation`: `Generation`. Update: replacement.
+    /// `Generation`: `Generation`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collectiongroup.html#cfn-opensearchserverless-collectiongroup-generation)
     pub fn generation(self, value: impl Arg<collection_group::Generation>) -> Self { Self(put(self.0, "Generation", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collectiongroup.html#cfn-opensearchserverless-collectiongroup-name)
     pub fn name(self, value: impl Arg<str>) -> CfnCollectionGroupProps<Set, R1> { CfnCollectionGroupProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `StandbyReplicas`: `StandbyReplicas`, required. Update: replacement.
+    /// `StandbyReplicas`: `StandbyReplicas`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collectiongroup.html#cfn-opensearchserverless-collectiongroup-standbyreplicas)
     pub fn standby_replicas(self, value: impl Arg<collection_group::StandbyReplicas>) -> CfnCollectionGroupProps<R0, Set> { CfnCollectionGroupProps(put(self.0, "StandbyReplicas", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collectiongroup.html#cfn-opensearchserverless-collectiongroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCollectionGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -175,13 +175,13 @@ use crate::cfn::support::*;
 impl CapacityLimits {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MaxIndexingCapacityInOcu`: number. Update: in place.
+    /// `MaxIndexingCapacityInOcu`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-collectiongroup-capacitylimits.html#cfn-opensearchserverless-collectiongroup-capacitylimits-maxindexingcapacityinocu)
     pub fn max_indexing_capacity_in_ocu(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxIndexingCapacityInOcu", value.into_expr())) }
-    /// `MaxSearchCapacityInOcu`: number. Update: in place.
+    /// `MaxSearchCapacityInOcu`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-collectiongroup-capacitylimits.html#cfn-opensearchserverless-collectiongroup-capacitylimits-maxsearchcapacityinocu)
     pub fn max_search_capacity_in_ocu(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxSearchCapacityInOcu", value.into_expr())) }
-    /// `MinIndexingCapacityInOcu`: number. Update: in place.
+    /// `MinIndexingCapacityInOcu`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-collectiongroup-capacitylimits.html#cfn-opensearchserverless-collectiongroup-capacitylimits-minindexingcapacityinocu)
     pub fn min_indexing_capacity_in_ocu(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinIndexingCapacityInOcu", value.into_expr())) }
-    /// `MinSearchCapacityInOcu`: number. Update: in place.
+    /// `MinSearchCapacityInOcu`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-collectiongroup-capacitylimits.html#cfn-opensearchserverless-collectiongroup-capacitylimits-minsearchcapacityinocu)
     pub fn min_search_capacity_in_ocu(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinSearchCapacityInOcu", value.into_expr())) }
 }
 impl Done for CapacityLimits { fn into_props(self) -> Bag { self.0 } }
@@ -208,11 +208,11 @@ impl CfnCollectionIndexProps {
     pub fn new() -> CfnCollectionIndexProps<Missing<required::Id>, Missing<required::IndexName>> { CfnCollectionIndexProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnCollectionIndexProps<R0, R1> {
-    /// `Id`: text, required. Update: replacement.
+    /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collectionindex.html#cfn-opensearchserverless-collectionindex-id)
     pub fn id(self, value: impl Arg<str>) -> CfnCollectionIndexProps<Set, R1> { CfnCollectionIndexProps(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `IndexName`: text, required. Update: replacement.
+    /// `IndexName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collectionindex.html#cfn-opensearchserverless-collectionindex-indexname)
     pub fn index_name(self, value: impl Arg<str>) -> CfnCollectionIndexProps<R0, Set> { CfnCollectionIndexProps(put(self.0, "IndexName", value.into_expr()), Phase) }
-    /// `IndexSchema`: text. Update: in place.
+    /// `IndexSchema`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collectionindex.html#cfn-opensearchserverless-collectionindex-indexschema)
     pub fn index_schema(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IndexSchema", value.into_expr()), Phase) }
 }
 impl Done for CfnCollectionIndexProps { fn into_props(self) -> Bag { self.0 } }
@@ -225,7 +225,7 @@ impl CfnIndex {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIndexProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Uuid`: text.
+    /// The attribute `Uuid`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-index.html#Uuid-fn::getatt)
     pub fn attr_uuid(&self) -> Val<str> { self.0.get_att("Uuid") }
 }
 impl Parent for CfnIndex { fn node(&self) -> &Place { &self.0 } }
@@ -236,13 +236,13 @@ impl CfnIndexProps {
     pub fn new() -> CfnIndexProps<Missing<required::CollectionEndpoint>, Missing<required::IndexName>> { CfnIndexProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnIndexProps<R0, R1> {
-    /// `CollectionEndpoint`: text, required. Update: replacement.
+    /// `CollectionEndpoint`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-index.html#cfn-opensearchserverless-index-collectionendpoint)
     pub fn collection_endpoint(self, value: impl Arg<str>) -> CfnIndexProps<Set, R1> { CfnIndexProps(put(self.0, "CollectionEndpoint", value.into_expr()), Phase) }
-    /// `IndexName`: text, required. Update: replacement.
+    /// `IndexName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-index.html#cfn-opensearchserverless-index-indexname)
     pub fn index_name(self, value: impl Arg<str>) -> CfnIndexProps<R0, Set> { CfnIndexProps(put(self.0, "IndexName", value.into_expr()), Phase) }
-    /// `Mappings`: `Mappings`. Update: in place.
+    /// `Mappings`: `Mappings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-index.html#cfn-opensearchserverless-index-mappings)
     pub fn mappings(self, value: impl Arg<index::Mappings>) -> Self { Self(put(self.0, "Mappings", value.into_expr()), Phase) }
-    /// `Settings`: `IndexSettings`. Update: in place.
+    /// `Settings`: `IndexSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-index.html#cfn-opensearchserverless-index-settings)
     pub fn settings(self, value: impl Arg<index::IndexSettings>) -> Self { Self(put(self.0, "Settings", value.into_expr()), Phase) }
 }
 impl Done for CfnIndexProps { fn into_props(self) -> Bag { self.0 } }
@@ -254,7 +254,7 @@ use crate::cfn::support::*;
 impl Analysis {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Analyzer`: map of `AnalyzerItems`. Update: replacement.
+    /// `Analyzer`: map of `AnalyzerItems`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-analysis.html#cfn-opensearchserverless-index-analysis-analyzer)
     pub fn analyzer(self, value: impl Arg<Dict<AnalyzerItems>>) -> Self { Self(put(self.0, "Analyzer", value.into_expr())) }
 }
 impl Done for Analysis { fn into_props(self) -> Bag { self.0 } }
@@ -263,13 +263,13 @@ impl Done for Analysis { fn into_props(self) -> Bag { self.0 } }
 impl AnalyzerItems {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CharFilter`: list of text. Update: replacement.
+    /// `CharFilter`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-analyzeritems.html#cfn-opensearchserverless-index-analyzeritems-charfilter)
     pub fn char_filter(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CharFilter", value.into_expr())) }
-    /// `Filter`: list of text. Update: replacement.
+    /// `Filter`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-analyzeritems.html#cfn-opensearchserverless-index-analyzeritems-filter)
     pub fn filter(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Filter", value.into_expr())) }
-    /// `Tokenizer`: text. Update: replacement.
+    /// `Tokenizer`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-analyzeritems.html#cfn-opensearchserverless-index-analyzeritems-tokenizer)
     pub fn tokenizer(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Tokenizer", value.into_expr())) }
-    /// `Type`: text. Update: replacement.
+    /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-analyzeritems.html#cfn-opensearchserverless-index-analyzeritems-type)
     pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for AnalyzerItems { fn into_props(self) -> Bag { self.0 } }
@@ -278,11 +278,11 @@ impl Done for AnalyzerItems { fn into_props(self) -> Bag { self.0 } }
 impl Index {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Knn`: boolean. Update: in place.
+    /// `Knn`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-index.html#cfn-opensearchserverless-index-index-knn)
     pub fn knn(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Knn", value.into_expr())) }
-    /// `KnnAlgoParamEfSearch`: integer. Update: in place.
+    /// `KnnAlgoParamEfSearch`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-index.html#cfn-opensearchserverless-index-index-knnalgoparamefsearch)
     pub fn knn_algo_param_ef_search(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "KnnAlgoParamEfSearch", value.into_expr())) }
-    /// `RefreshInterval`: text. Update: in place.
+    /// `RefreshInterval`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-index.html#cfn-opensearchserverless-index-index-refreshinterval)
     pub fn refresh_interval(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefreshInterval", value.into_expr())) }
 }
 impl Done for Index { fn into_props(self) -> Bag { self.0 } }
@@ -291,9 +291,9 @@ impl Done for Index { fn into_props(self) -> Bag { self.0 } }
 impl IndexSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Analysis`: `Analysis`. Update: replacement.
+    /// `Analysis`: `Analysis`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-indexsettings.html#cfn-opensearchserverless-index-indexsettings-analysis)
     pub fn analysis(self, value: impl Arg<Analysis>) -> Self { Self(put(self.0, "Analysis", value.into_expr())) }
-    /// `Index`: `Index`. Update: in place.
+    /// `Index`: `Index`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-indexsettings.html#cfn-opensearchserverless-index-indexsettings-index)
     pub fn index(self, value: impl Arg<Index>) -> Self { Self(put(self.0, "Index", value.into_expr())) }
 }
 impl Done for IndexSettings { fn into_props(self) -> Bag { self.0 } }
@@ -302,7 +302,7 @@ impl Done for IndexSettings { fn into_props(self) -> Bag { self.0 } }
 impl Mappings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Properties`: map of `PropertyMapping`. Update: in place.
+    /// `Properties`: map of `PropertyMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-mappings.html#cfn-opensearchserverless-index-mappings-properties)
     pub fn properties(self, value: impl Arg<Dict<PropertyMapping>>) -> Self { Self(put(self.0, "Properties", value.into_expr())) }
 }
 impl Done for Mappings { fn into_props(self) -> Bag { self.0 } }
@@ -313,13 +313,13 @@ impl Method {
     pub fn new() -> Method<Missing<super::required::Name>> { Method(Bag::default(), Phase) }
 }
 impl<R0> Method<R0> {
-    /// `Engine`: `Engine`. Update: in place.
+    /// `Engine`: `Engine`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-method.html#cfn-opensearchserverless-index-method-engine)
     pub fn engine(self, value: impl Arg<Engine>) -> Self { Self(put(self.0, "Engine", value.into_expr()), Phase) }
-    /// `Name`: `Name`, required. Update: in place.
+    /// `Name`: `Name`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-method.html#cfn-opensearchserverless-index-method-name)
     pub fn name(self, value: impl Arg<Name>) -> Method<Set> { Method(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Parameters`: `Parameters`. Update: in place.
+    /// `Parameters`: `Parameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-method.html#cfn-opensearchserverless-index-method-parameters)
     pub fn parameters(self, value: impl Arg<Parameters>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
-    /// `SpaceType`: `SpaceType`. Update: in place.
+    /// `SpaceType`: `SpaceType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-method.html#cfn-opensearchserverless-index-method-spacetype)
     pub fn space_type(self, value: impl Arg<SpaceType>) -> Self { Self(put(self.0, "SpaceType", value.into_expr()), Phase) }
 }
 impl Done for Method { fn into_props(self) -> Bag { self.0 } }
@@ -328,9 +328,9 @@ impl Done for Method { fn into_props(self) -> Bag { self.0 } }
 impl Parameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EfConstruction`: integer. Update: in place.
+    /// `EfConstruction`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-parameters.html#cfn-opensearchserverless-index-parameters-efconstruction)
     pub fn ef_construction(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EfConstruction", value.into_expr())) }
-    /// `M`: integer. Update: in place.
+    /// `M`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-parameters.html#cfn-opensearchserverless-index-parameters-m)
     pub fn m(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "M", value.into_expr())) }
 }
 impl Done for Parameters { fn into_props(self) -> Bag { self.0 } }
@@ -341,25 +341,25 @@ impl PropertyMapping {
     pub fn new() -> PropertyMapping<Missing<super::required::Type>> { PropertyMapping(Bag::default(), Phase) }
 }
 impl<R0> PropertyMapping<R0> {
-    /// `Analyzer`: text. Update: in place.
+    /// `Analyzer`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-propertymapping.html#cfn-opensearchserverless-index-propertymapping-analyzer)
     pub fn analyzer(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Analyzer", value.into_expr()), Phase) }
-    /// `CompressionLevel`: `CompressionLevel`. Update: in place.
+    /// `CompressionLevel`: `CompressionLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-propertymapping.html#cfn-opensearchserverless-index-propertymapping-compressionlevel)
     pub fn compression_level(self, value: impl Arg<CompressionLevel>) -> Self { Self(put(self.0, "CompressionLevel", value.into_expr()), Phase) }
-    /// `DataType`: `DataType`. Update: in place.
+    /// `DataType`: `DataType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-propertymapping.html#cfn-opensearchserverless-index-propertymapping-datatype)
     pub fn data_type(self, value: impl Arg<DataType>) -> Self { Self(put(self.0, "DataType", value.into_expr()), Phase) }
-    /// `Dimension`: integer. Update: in place.
+    /// `Dimension`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-propertymapping.html#cfn-opensearchserverless-index-propertymapping-dimension)
     pub fn dimension(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Dimension", value.into_expr()), Phase) }
-    /// `Index`: boolean. Update: in place.
+    /// `Index`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-propertymapping.html#cfn-opensearchserverless-index-propertymapping-index)
     pub fn index(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Index", value.into_expr()), Phase) }
-    /// `Method`: `Method`. Update: in place.
+    /// `Method`: `Method`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-propertymapping.html#cfn-opensearchserverless-index-propertymapping-method)
     pub fn method(self, value: impl Arg<Method>) -> Self { Self(put(self.0, "Method", value.into_expr()), Phase) }
-    /// `Properties`: map of `PropertyMapping`. Update: in place.
+    /// `Properties`: map of `PropertyMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-propertymapping.html#cfn-opensearchserverless-index-propertymapping-properties)
     pub fn properties(self, value: impl Arg<Dict<PropertyMapping>>) -> Self { Self(put(self.0, "Properties", value.into_expr()), Phase) }
-    /// `SpaceType`: `SpaceType`. Update: in place.
+    /// `SpaceType`: `SpaceType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-propertymapping.html#cfn-opensearchserverless-index-propertymapping-spacetype)
     pub fn space_type(self, value: impl Arg<SpaceType>) -> Self { Self(put(self.0, "SpaceType", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-propertymapping.html#cfn-opensearchserverless-index-propertymapping-type)
     pub fn type_(self, value: impl Arg<Type>) -> PropertyMapping<Set> { PropertyMapping(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-propertymapping.html#cfn-opensearchserverless-index-propertymapping-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for PropertyMapping { fn into_props(self) -> Bag { self.0 } }
@@ -394,13 +394,13 @@ impl CfnLifecyclePolicyProps {
     pub fn new() -> CfnLifecyclePolicyProps<Missing<required::Name>, Missing<required::Policy>, Missing<required::Type>> { CfnLifecyclePolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnLifecyclePolicyProps<R0, R1, R2> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-lifecyclepolicy.html#cfn-opensearchserverless-lifecyclepolicy-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-lifecyclepolicy.html#cfn-opensearchserverless-lifecyclepolicy-name)
     pub fn name(self, value: impl Arg<str>) -> CfnLifecyclePolicyProps<Set, R1, R2> { CfnLifecyclePolicyProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Policy`: text, required. Update: in place.
+    /// `Policy`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-lifecyclepolicy.html#cfn-opensearchserverless-lifecyclepolicy-policy)
     pub fn policy(self, value: impl Arg<str>) -> CfnLifecyclePolicyProps<R0, Set, R2> { CfnLifecyclePolicyProps(put(self.0, "Policy", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: replacement.
+    /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-lifecyclepolicy.html#cfn-opensearchserverless-lifecyclepolicy-type)
     pub fn type_(self, value: impl Arg<lifecycle_policy::Type>) -> CfnLifecyclePolicyProps<R0, R1, Set> { CfnLifecyclePolicyProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnLifecyclePolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -419,13 +419,13 @@ impl CfnSecurityConfig {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnSecurityConfigProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `IamIdentityCenterOptions.ApplicationArn`: `OtherArn`.
+    /// The attribute `IamIdentityCenterOptions.ApplicationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-securityconfig.html#IamIdentityCenterOptions.ApplicationArn-fn::getatt)
     pub fn attr_iam_identity_center_options_application_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("IamIdentityCenterOptions.ApplicationArn") }
-    /// The attribute `IamIdentityCenterOptions.ApplicationDescription`: text.
+    /// The attribute `IamIdentityCenterOptions.ApplicationDescription`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-securityconfig.html#IamIdentityCenterOptions.ApplicationDescription-fn::getatt)
     pub fn attr_iam_identity_center_options_application_description(&self) -> Val<str> { self.0.get_att("IamIdentityCenterOptions.ApplicationDescription") }
-    /// The attribute `IamIdentityCenterOptions.ApplicationName`: text.
+    /// The attribute `IamIdentityCenterOptions.ApplicationName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-securityconfig.html#IamIdentityCenterOptions.ApplicationName-fn::getatt)
     pub fn attr_iam_identity_center_options_application_name(&self) -> Val<str> { self.0.get_att("IamIdentityCenterOptions.ApplicationName") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-securityconfig.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnSecurityConfig { fn node(&self) -> &Place { &self.0 } }
@@ -434,17 +434,17 @@ impl Parent for CfnSecurityConfig { fn node(&self) -> &Place { &self.0 } }
 impl CfnSecurityConfigProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-securityconfig.html#cfn-opensearchserverless-securityconfig-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `IamFederationOptions`: `IamFederationConfigOptions`. Update: in place.
+    /// `IamFederationOptions`: `IamFederationConfigOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-securityconfig.html#cfn-opensearchserverless-securityconfig-iamfederationoptions)
     pub fn iam_federation_options(self, value: impl Arg<security_config::IamFederationConfigOptions>) -> Self { Self(put(self.0, "IamFederationOptions", value.into_expr())) }
-    /// `IamIdentityCenterOptions`: `IamIdentityCenterConfigOptions`. Update: in place.
+    /// `IamIdentityCenterOptions`: `IamIdentityCenterConfigOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-securityconfig.html#cfn-opensearchserverless-securityconfig-iamidentitycenteroptions)
     pub fn iam_identity_center_options(self, value: impl Arg<security_config::IamIdentityCenterConfigOptions>) -> Self { Self(put(self.0, "IamIdentityCenterOptions", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-securityconfig.html#cfn-opensearchserverless-securityconfig-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `SamlOptions`: `SamlConfigOptions`. Update: in place.
+    /// `SamlOptions`: `SamlConfigOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-securityconfig.html#cfn-opensearchserverless-securityconfig-samloptions)
     pub fn saml_options(self, value: impl Arg<security_config::SamlConfigOptions>) -> Self { Self(put(self.0, "SamlOptions", value.into_expr())) }
-    /// `Type`: `Type`. Update: replacement.
+    /// `Type`: `Type`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-securityconfig.html#cfn-opensearchserverless-securityconfig-type)
     pub fn type_(self, value: impl Arg<security_config::Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for CfnSecurityConfigProps { fn into_props(self) -> Bag { self.0 } }
@@ -456,9 +456,9 @@ use crate::cfn::support::*;
 impl IamFederationConfigOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `GroupAttribute`: text. Update: in place.
+    /// `GroupAttribute`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-securityconfig-iamfederationconfigoptions.html#cfn-opensearchserverless-securityconfig-iamfederationconfigoptions-groupattribute)
     pub fn group_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupAttribute", value.into_expr())) }
-    /// `UserAttribute`: text. Update: in place.
+    /// `UserAttribute`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-securityconfig-iamfederationconfigoptions.html#cfn-opensearchserverless-securityconfig-iamfederationconfigoptions-userattribute)
     pub fn user_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserAttribute", value.into_expr())) }
 }
 impl Done for IamFederationConfigOptions { fn into_props(self) -> Bag { self.0 } }
@@ -469,17 +469,17 @@ impl IamIdentityCenterConfigOptions {
     pub fn new() -> IamIdentityCenterConfigOptions<Missing<super::required::InstanceArn>> { IamIdentityCenterConfigOptions(Bag::default(), Phase) }
 }
 impl<R0> IamIdentityCenterConfigOptions<R0> {
-    /// `ApplicationArn`: text. Update: in place.
+    /// `ApplicationArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-securityconfig-iamidentitycenterconfigoptions.html#cfn-opensearchserverless-securityconfig-iamidentitycenterconfigoptions-applicationarn)
     pub fn application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationArn", value.into_expr()), Phase) }
-    /// `ApplicationDescription`: text. Update: in place.
+    /// `ApplicationDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-securityconfig-iamidentitycenterconfigoptions.html#cfn-opensearchserverless-securityconfig-iamidentitycenterconfigoptions-applicationdescription)
     pub fn application_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationDescription", value.into_expr()), Phase) }
-    /// `ApplicationName`: text. Update: in place.
+    /// `ApplicationName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-securityconfig-iamidentitycenterconfigoptions.html#cfn-opensearchserverless-securityconfig-iamidentitycenterconfigoptions-applicationname)
     pub fn application_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationName", value.into_expr()), Phase) }
-    /// `GroupAttribute`: text. Update: in place.
+    /// `GroupAttribute`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-securityconfig-iamidentitycenterconfigoptions.html#cfn-opensearchserverless-securityconfig-iamidentitycenterconfigoptions-groupattribute)
     pub fn group_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupAttribute", value.into_expr()), Phase) }
-    /// `InstanceArn`: text, required. Update: replacement.
+    /// `InstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-securityconfig-iamidentitycenterconfigoptions.html#cfn-opensearchserverless-securityconfig-iamidentitycenterconfigoptions-instancearn)
     pub fn instance_arn(self, value: impl Arg<str>) -> IamIdentityCenterConfigOptions<Set> { IamIdentityCenterConfigOptions(put(self.0, "InstanceArn", value.into_expr()), Phase) }
-    /// `UserAttribute`: text. Update: in place.
+    /// `UserAttribute`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-securityconfig-iamidentitycenterconfigoptions.html#cfn-opensearchserverless-securityconfig-iamidentitycenterconfigoptions-userattribute)
     pub fn user_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserAttribute", value.into_expr()), Phase) }
 }
 impl Done for IamIdentityCenterConfigOptions { fn into_props(self) -> Bag { self.0 } }
@@ -490,15 +490,15 @@ impl SamlConfigOptions {
     pub fn new() -> SamlConfigOptions<Missing<super::required::Metadata>> { SamlConfigOptions(Bag::default(), Phase) }
 }
 impl<R0> SamlConfigOptions<R0> {
-    /// `GroupAttribute`: text. Update: in place.
+    /// `GroupAttribute`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-securityconfig-samlconfigoptions.html#cfn-opensearchserverless-securityconfig-samlconfigoptions-groupattribute)
     pub fn group_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupAttribute", value.into_expr()), Phase) }
-    /// `Metadata`: text, required. Update: in place.
+    /// `Metadata`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-securityconfig-samlconfigoptions.html#cfn-opensearchserverless-securityconfig-samlconfigoptions-metadata)
     pub fn metadata(self, value: impl Arg<str>) -> SamlConfigOptions<Set> { SamlConfigOptions(put(self.0, "Metadata", value.into_expr()), Phase) }
-    /// `OpenSearchServerlessEntityId`: text. Update: in place.
+    /// `OpenSearchServerlessEntityId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-securityconfig-samlconfigoptions.html#cfn-opensearchserverless-securityconfig-samlconfigoptions-opensearchserverlessentityid)
     pub fn open_search_serverless_entity_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OpenSearchServerlessEntityId", value.into_expr()), Phase) }
-    /// `SessionTimeout`: integer. Update: in place.
+    /// `SessionTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-securityconfig-samlconfigoptions.html#cfn-opensearchserverless-securityconfig-samlconfigoptions-sessiontimeout)
     pub fn session_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SessionTimeout", value.into_expr()), Phase) }
-    /// `UserAttribute`: text. Update: in place.
+    /// `UserAttribute`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-securityconfig-samlconfigoptions.html#cfn-opensearchserverless-securityconfig-samlconfigoptions-userattribute)
     pub fn user_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserAttribute", value.into_expr()), Phase) }
 }
 impl Done for SamlConfigOptions { fn into_props(self) -> Bag { self.0 } }
@@ -523,13 +523,13 @@ impl CfnSecurityPolicyProps {
     pub fn new() -> CfnSecurityPolicyProps<Missing<required::Name>, Missing<required::Policy>, Missing<required::Type>> { CfnSecurityPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnSecurityPolicyProps<R0, R1, R2> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-securitypolicy.html#cfn-opensearchserverless-securitypolicy-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-securitypolicy.html#cfn-opensearchserverless-securitypolicy-name)
     pub fn name(self, value: impl Arg<str>) -> CfnSecurityPolicyProps<Set, R1, R2> { CfnSecurityPolicyProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Policy`: text, required. Update: in place.
+    /// `Policy`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-securitypolicy.html#cfn-opensearchserverless-securitypolicy-policy)
     pub fn policy(self, value: impl Arg<str>) -> CfnSecurityPolicyProps<R0, Set, R2> { CfnSecurityPolicyProps(put(self.0, "Policy", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: replacement.
+    /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-securitypolicy.html#cfn-opensearchserverless-securitypolicy-type)
     pub fn type_(self, value: impl Arg<security_policy::Type>) -> CfnSecurityPolicyProps<R0, R1, Set> { CfnSecurityPolicyProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnSecurityPolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -548,7 +548,7 @@ impl CfnVpcEndpoint {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVpcEndpointProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-vpcendpoint.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnVpcEndpoint { fn node(&self) -> &Place { &self.0 } }
@@ -559,13 +559,13 @@ impl CfnVpcEndpointProps {
     pub fn new() -> CfnVpcEndpointProps<Missing<required::Name>, Missing<required::SubnetIds>, Missing<required::VpcId>> { CfnVpcEndpointProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnVpcEndpointProps<R0, R1, R2> {
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-vpcendpoint.html#cfn-opensearchserverless-vpcendpoint-name)
     pub fn name(self, value: impl Arg<str>) -> CfnVpcEndpointProps<Set, R1, R2> { CfnVpcEndpointProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-vpcendpoint.html#cfn-opensearchserverless-vpcendpoint-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `SubnetIds`: list of text, required. Update: in place.
+    /// `SubnetIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-vpcendpoint.html#cfn-opensearchserverless-vpcendpoint-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> CfnVpcEndpointProps<R0, Set, R2> { CfnVpcEndpointProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
-    /// `VpcId`: `Ec2VpcId`, required. Update: replacement.
+    /// `VpcId`: `Ec2VpcId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-vpcendpoint.html#cfn-opensearchserverless-vpcendpoint-vpcid)
     pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnVpcEndpointProps<R0, R1, Set> { CfnVpcEndpointProps(put(self.0, "VpcId", value.into_expr()), Phase) }
 }
 impl Done for CfnVpcEndpointProps { fn into_props(self) -> Bag { self.0 } }

@@ -13,9 +13,9 @@ impl CfnApplication {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-application.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-application.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnApplication { fn node(&self) -> &Place { &self.0 } }
@@ -26,19 +26,19 @@ impl CfnApplicationProps {
     pub fn new() -> CfnApplicationProps<Missing<required::Name>> { CfnApplicationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnApplicationProps<R0> {
-    /// `AppConfigs`: list of `AppConfig`. Update: in place.
+    /// `AppConfigs`: list of `AppConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-application.html#cfn-opensearchservice-application-appconfigs)
     pub fn app_configs(self, value: impl Arg<Arr<application::AppConfig>>) -> Self { Self(put(self.0, "AppConfigs", value.into_expr()), Phase) }
-    /// `DataSources`: list of `DataSource`. Update: in place.
+    /// `DataSources`: list of `DataSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-application.html#cfn-opensearchservice-application-datasources)
     pub fn data_sources(self, value: impl Arg<Arr<application::DataSource>>) -> Self { Self(put(self.0, "DataSources", value.into_expr()), Phase) }
-    /// `Endpoint`: text. Update: in place.
+    /// `Endpoint`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-application.html#cfn-opensearchservice-application-endpoint)
     pub fn endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Endpoint", value.into_expr()), Phase) }
-    /// `IamIdentityCenterOptions`: `IamIdentityCenterOptions`. Update: in place.
+    /// `IamIdentityCenterOptions`: `IamIdentityCenterOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-application.html#cfn-opensearchservice-application-iamidentitycenteroptions)
     pub fn iam_identity_center_options(self, value: impl Arg<application::IamIdentityCenterOptions>) -> Self { Self(put(self.0, "IamIdentityCenterOptions", value.into_expr()), Phase) }
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-application.html#cfn-opensearchservice-application-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-application.html#cfn-opensearchservice-application-name)
     pub fn name(self, value: impl Arg<str>) -> CfnApplicationProps<Set> { CfnApplicationProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-application.html#cfn-opensearchservice-application-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
@@ -52,9 +52,9 @@ impl AppConfig {
     pub fn new() -> AppConfig<Missing<super::required::Key>, Missing<super::required::Value>> { AppConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> AppConfig<R0, R1> {
-    /// `Key`: `Key`, required. Update: in place.
+    /// `Key`: `Key`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-application-appconfig.html#cfn-opensearchservice-application-appconfig-key)
     pub fn key(self, value: impl Arg<Key>) -> AppConfig<Set, R1> { AppConfig(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-application-appconfig.html#cfn-opensearchservice-application-appconfig-value)
     pub fn value(self, value: impl Arg<str>) -> AppConfig<R0, Set> { AppConfig(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for AppConfig { fn into_props(self) -> Bag { self.0 } }
@@ -65,9 +65,9 @@ impl DataSource {
     pub fn new() -> DataSource<Missing<super::required::DataSourceArn>> { DataSource(Bag::default(), Phase) }
 }
 impl<R0> DataSource<R0> {
-    /// `DataSourceArn`: text, required. Update: in place.
+    /// `DataSourceArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-application-datasource.html#cfn-opensearchservice-application-datasource-datasourcearn)
     pub fn data_source_arn(self, value: impl Arg<str>) -> DataSource<Set> { DataSource(put(self.0, "DataSourceArn", value.into_expr()), Phase) }
-    /// `DataSourceDescription`: text. Update: in place.
+    /// `DataSourceDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-application-datasource.html#cfn-opensearchservice-application-datasource-datasourcedescription)
     pub fn data_source_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataSourceDescription", value.into_expr()), Phase) }
 }
 impl Done for DataSource { fn into_props(self) -> Bag { self.0 } }
@@ -76,11 +76,11 @@ impl Done for DataSource { fn into_props(self) -> Bag { self.0 } }
 impl IamIdentityCenterOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-application-iamidentitycenteroptions.html#cfn-opensearchservice-application-iamidentitycenteroptions-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
-    /// `IamIdentityCenterInstanceArn`: text. Update: in place.
+    /// `IamIdentityCenterInstanceArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-application-iamidentitycenteroptions.html#cfn-opensearchservice-application-iamidentitycenteroptions-iamidentitycenterinstancearn)
     pub fn iam_identity_center_instance_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IamIdentityCenterInstanceArn", value.into_expr())) }
-    /// `IamRoleForIdentityCenterApplicationArn`: text. Update: in place.
+    /// `IamRoleForIdentityCenterApplicationArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-application-iamidentitycenteroptions.html#cfn-opensearchservice-application-iamidentitycenteroptions-iamroleforidentitycenterapplicationarn)
     pub fn iam_role_for_identity_center_application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IamRoleForIdentityCenterApplicationArn", value.into_expr())) }
 }
 impl Done for IamIdentityCenterOptions { fn into_props(self) -> Bag { self.0 } }
@@ -96,39 +96,39 @@ impl CfnDomain {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnDomainProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `DomainName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AdvancedSecurityOptions.AnonymousAuthDisableDate`: text.
+    /// The attribute `AdvancedSecurityOptions.AnonymousAuthDisableDate`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#AdvancedSecurityOptions.AnonymousAuthDisableDate-fn::getatt)
     pub fn attr_advanced_security_options_anonymous_auth_disable_date(&self) -> Val<str> { self.0.get_att("AdvancedSecurityOptions.AnonymousAuthDisableDate") }
-    /// The attribute `Arn`: `OpenSearchServiceDomainArn`.
+    /// The attribute `Arn`: `OpenSearchServiceDomainArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OpenSearchServiceDomainArn> { self.0.get_att("Arn") }
-    /// The attribute `DomainEndpoint`: text.
+    /// The attribute `DomainEndpoint`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#DomainEndpoint-fn::getatt)
     pub fn attr_domain_endpoint(&self) -> Val<str> { self.0.get_att("DomainEndpoint") }
-    /// The attribute `DomainEndpointV2`: text.
+    /// The attribute `DomainEndpointV2`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#DomainEndpointV2-fn::getatt)
     pub fn attr_domain_endpoint_v2(&self) -> Val<str> { self.0.get_att("DomainEndpointV2") }
-    /// The attribute `DomainEndpoints`: map of text.
+    /// The attribute `DomainEndpoints`: map of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#DomainEndpoints-fn::getatt)
     pub fn attr_domain_endpoints(&self) -> Val<Dict<str>> { self.0.get_att("DomainEndpoints") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `IdentityCenterOptions.IdentityCenterApplicationARN`: text.
+    /// The attribute `IdentityCenterOptions.IdentityCenterApplicationARN`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#IdentityCenterOptions.IdentityCenterApplicationARN-fn::getatt)
     pub fn attr_identity_center_options_identity_center_application_arn(&self) -> Val<str> { self.0.get_att("IdentityCenterOptions.IdentityCenterApplicationARN") }
-    /// The attribute `IdentityCenterOptions.IdentityStoreId`: text.
+    /// The attribute `IdentityCenterOptions.IdentityStoreId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#IdentityCenterOptions.IdentityStoreId-fn::getatt)
     pub fn attr_identity_center_options_identity_store_id(&self) -> Val<str> { self.0.get_att("IdentityCenterOptions.IdentityStoreId") }
-    /// The attribute `ServiceSoftwareOptions`: `ServiceSoftwareOptions`.
+    /// The attribute `ServiceSoftwareOptions`: `ServiceSoftwareOptions`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#ServiceSoftwareOptions-fn::getatt)
     pub fn attr_service_software_options(&self) -> Val<domain::ServiceSoftwareOptions> { self.0.get_att("ServiceSoftwareOptions") }
-    /// The attribute `ServiceSoftwareOptions.AutomatedUpdateDate`: text.
+    /// The attribute `ServiceSoftwareOptions.AutomatedUpdateDate`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#ServiceSoftwareOptions.AutomatedUpdateDate-fn::getatt)
     pub fn attr_service_software_options_automated_update_date(&self) -> Val<str> { self.0.get_att("ServiceSoftwareOptions.AutomatedUpdateDate") }
-    /// The attribute `ServiceSoftwareOptions.Cancellable`: boolean.
+    /// The attribute `ServiceSoftwareOptions.Cancellable`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#ServiceSoftwareOptions.Cancellable-fn::getatt)
     pub fn attr_service_software_options_cancellable(&self) -> Val<bool> { self.0.get_att("ServiceSoftwareOptions.Cancellable") }
-    /// The attribute `ServiceSoftwareOptions.CurrentVersion`: text.
+    /// The attribute `ServiceSoftwareOptions.CurrentVersion`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#ServiceSoftwareOptions.CurrentVersion-fn::getatt)
     pub fn attr_service_software_options_current_version(&self) -> Val<str> { self.0.get_att("ServiceSoftwareOptions.CurrentVersion") }
-    /// The attribute `ServiceSoftwareOptions.Description`: text.
+    /// The attribute `ServiceSoftwareOptions.Description`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#ServiceSoftwareOptions.Description-fn::getatt)
     pub fn attr_service_software_options_description(&self) -> Val<str> { self.0.get_att("ServiceSoftwareOptions.Description") }
-    /// The attribute `ServiceSoftwareOptions.NewVersion`: text.
+    /// The attribute `ServiceSoftwareOptions.NewVersion`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#ServiceSoftwareOptions.NewVersion-fn::getatt)
     pub fn attr_service_software_options_new_version(&self) -> Val<str> { self.0.get_att("ServiceSoftwareOptions.NewVersion") }
-    /// The attribute `ServiceSoftwareOptions.OptionalDeployment`: boolean.
+    /// The attribute `ServiceSoftwareOptions.OptionalDeployment`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#ServiceSoftwareOptions.OptionalDeployment-fn::getatt)
     pub fn attr_service_software_options_optional_deployment(&self) -> Val<bool> { self.0.get_att("ServiceSoftwareOptions.OptionalDeployment") }
-    /// The attribute `ServiceSoftwareOptions.UpdateAvailable`: boolean.
+    /// The attribute `ServiceSoftwareOptions.UpdateAvailable`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#ServiceSoftwareOptions.UpdateAvailable-fn::getatt)
     pub fn attr_service_software_options_update_available(&self) -> Val<bool> { self.0.get_att("ServiceSoftwareOptions.UpdateAvailable") }
-    /// The attribute `ServiceSoftwareOptions.UpdateStatus`: text.
+    /// The attribute `ServiceSoftwareOptions.UpdateStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#ServiceSoftwareOptions.UpdateStatus-fn::getatt)
     pub fn attr_service_software_options_update_status(&self) -> Val<str> { self.0.get_att("ServiceSoftwareOptions.UpdateStatus") }
 }
 impl Parent for CfnDomain { fn node(&self) -> &Place { &self.0 } }
@@ -137,57 +137,57 @@ impl Parent for CfnDomain { fn node(&self) -> &Place { &self.0 } }
 impl CfnDomainProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AccessPolicies`: JSON. Update: in place.
+    /// `AccessPolicies`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-accesspolicies)
     pub fn access_policies(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AccessPolicies", value.into_expr())) }
-    /// `AdvancedOptions`: map of text. Update: in place.
+    /// `AdvancedOptions`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-advancedoptions)
     pub fn advanced_options(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdvancedOptions", value.into_expr())) }
-    /// `AdvancedSecurityOptions`: `AdvancedSecurityOptionsInput`. Update: in place.
+    /// `AdvancedSecurityOptions`: `AdvancedSecurityOptionsInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-advancedsecurityoptions)
     pub fn advanced_security_options(self, value: impl Arg<domain::AdvancedSecurityOptionsInput>) -> Self { Self(put(self.0, "AdvancedSecurityOptions", value.into_expr())) }
-    /// `AIMLOptions`: `AIMLOptions`. Update: in place.
+    /// `AIMLOptions`: `AIMLOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-aimloptions)
     pub fn aiml_options(self, value: impl Arg<domain::AIMLOptions>) -> Self { Self(put(self.0, "AIMLOptions", value.into_expr())) }
-    /// `AutomatedSnapshotPauseOptions`: `AutomatedSnapshotPauseOptions`. Update: in place.
+    /// `AutomatedSnapshotPauseOptions`: `AutomatedSnapshotPauseOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-automatedsnapshotpauseoptions)
     pub fn automated_snapshot_pause_options(self, value: impl Arg<domain::AutomatedSnapshotPauseOptions>) -> Self { Self(put(self.0, "AutomatedSnapshotPauseOptions", value.into_expr())) }
-    /// `ClusterConfig`: `ClusterConfig`. Update: in place.
+    /// `ClusterConfig`: `ClusterConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-clusterconfig)
     pub fn cluster_config(self, value: impl Arg<domain::ClusterConfig>) -> Self { Self(put(self.0, "ClusterConfig", value.into_expr())) }
-    /// `CognitoOptions`: `CognitoOptions`. Update: in place.
+    /// `CognitoOptions`: `CognitoOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-cognitooptions)
     pub fn cognito_options(self, value: impl Arg<domain::CognitoOptions>) -> Self { Self(put(self.0, "CognitoOptions", value.into_expr())) }
-    /// `DeploymentStrategyOptions`: `DeploymentStrategyOptions`. Update: in place.
+    /// `DeploymentStrategyOptions`: `DeploymentStrategyOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-deploymentstrategyoptions)
     pub fn deployment_strategy_options(self, value: impl Arg<domain::DeploymentStrategyOptions>) -> Self { Self(put(self.0, "DeploymentStrategyOptions", value.into_expr())) }
-    /// `DomainArn`: text. Update: in place.
+    /// `DomainArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-domainarn)
     pub fn domain_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainArn", value.into_expr())) }
-    /// `DomainEndpointOptions`: `DomainEndpointOptions`. Update: in place.
+    /// `DomainEndpointOptions`: `DomainEndpointOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-domainendpointoptions)
     pub fn domain_endpoint_options(self, value: impl Arg<domain::DomainEndpointOptions>) -> Self { Self(put(self.0, "DomainEndpointOptions", value.into_expr())) }
-    /// `DomainName`: text. Update: replacement.
+    /// `DomainName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-domainname)
     pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
-    /// `EBSOptions`: `EBSOptions`. Update: in place.
+    /// `EBSOptions`: `EBSOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-ebsoptions)
     pub fn ebs_options(self, value: impl Arg<domain::EBSOptions>) -> Self { Self(put(self.0, "EBSOptions", value.into_expr())) }
-    /// `EncryptionAtRestOptions`: `EncryptionAtRestOptions`. Update: in place.
+    /// `EncryptionAtRestOptions`: `EncryptionAtRestOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-encryptionatrestoptions)
     pub fn encryption_at_rest_options(self, value: impl Arg<domain::EncryptionAtRestOptions>) -> Self { Self(put(self.0, "EncryptionAtRestOptions", value.into_expr())) }
-    /// `EngineMode`: `EngineMode`. Update: replacement.
+    /// `EngineMode`: `EngineMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-enginemode)
     pub fn engine_mode(self, value: impl Arg<domain::EngineMode>) -> Self { Self(put(self.0, "EngineMode", value.into_expr())) }
-    /// `EngineVersion`: text. Update: in place.
+    /// `EngineVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-engineversion)
     pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr())) }
-    /// `IdentityCenterOptions`: `IdentityCenterOptions`. Update: in place.
+    /// `IdentityCenterOptions`: `IdentityCenterOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-identitycenteroptions)
     pub fn identity_center_options(self, value: impl Arg<domain::IdentityCenterOptions>) -> Self { Self(put(self.0, "IdentityCenterOptions", value.into_expr())) }
-    /// `IPAddressType`: text. Update: in place.
+    /// `IPAddressType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-ipaddresstype)
     pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IPAddressType", value.into_expr())) }
-    /// `LogPublishingOptions`: map of `LogPublishingOption`. Update: in place.
+    /// `LogPublishingOptions`: map of `LogPublishingOption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-logpublishingoptions)
     pub fn log_publishing_options(self, value: impl Arg<Dict<domain::LogPublishingOption>>) -> Self { Self(put(self.0, "LogPublishingOptions", value.into_expr())) }
-    /// `NodeToNodeEncryptionOptions`: `NodeToNodeEncryptionOptions`. Update: in place.
+    /// `NodeToNodeEncryptionOptions`: `NodeToNodeEncryptionOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-nodetonodeencryptionoptions)
     pub fn node_to_node_encryption_options(self, value: impl Arg<domain::NodeToNodeEncryptionOptions>) -> Self { Self(put(self.0, "NodeToNodeEncryptionOptions", value.into_expr())) }
-    /// `OffPeakWindowOptions`: `OffPeakWindowOptions`. Update: in place.
+    /// `OffPeakWindowOptions`: `OffPeakWindowOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-offpeakwindowoptions)
     pub fn off_peak_window_options(self, value: impl Arg<domain::OffPeakWindowOptions>) -> Self { Self(put(self.0, "OffPeakWindowOptions", value.into_expr())) }
-    /// `SkipShardMigrationWait`: boolean. Update: in place.
+    /// `SkipShardMigrationWait`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-skipshardmigrationwait)
     pub fn skip_shard_migration_wait(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SkipShardMigrationWait", value.into_expr())) }
-    /// `SnapshotOptions`: `SnapshotOptions`. Update: in place.
+    /// `SnapshotOptions`: `SnapshotOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-snapshotoptions)
     pub fn snapshot_options(self, value: impl Arg<domain::SnapshotOptions>) -> Self { Self(put(self.0, "SnapshotOptions", value.into_expr())) }
-    /// `SoftwareUpdateOptions`: `SoftwareUpdateOptions`. Update: in place.
+    /// `SoftwareUpdateOptions`: `SoftwareUpdateOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-softwareupdateoptions)
     pub fn software_update_options(self, value: impl Arg<domain::SoftwareUpdateOptions>) -> Self { Self(put(self.0, "SoftwareUpdateOptions", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `UseCase`: `UseCase`. Update: in place.
+    /// `UseCase`: `UseCase`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-usecase)
     pub fn use_case(self, value: impl Arg<domain::UseCase>) -> Self { Self(put(self.0, "UseCase", value.into_expr())) }
-    /// `VPCOptions`: `VPCOptions`. Update: in place.
+    /// `VPCOptions`: `VPCOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html#cfn-opensearchservice-domain-vpcoptions)
     pub fn vpc_options(self, value: impl Arg<domain::VPCOptions>) -> Self { Self(put(self.0, "VPCOptions", value.into_expr())) }
 }
 impl Done for CfnDomainProps { fn into_props(self) -> Bag { self.0 } }
@@ -199,9 +199,9 @@ use crate::cfn::support::*;
 impl AIMLOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `S3VectorsEngine`: `S3VectorsEngine`. Update: in place.
+    /// `S3VectorsEngine`: `S3VectorsEngine`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-aimloptions.html#cfn-opensearchservice-domain-aimloptions-s3vectorsengine)
     pub fn s3_vectors_engine(self, value: impl Arg<S3VectorsEngine>) -> Self { Self(put(self.0, "S3VectorsEngine", value.into_expr())) }
-    /// `ServerlessVectorAcceleration`: `ServerlessVectorAcceleration`. Update: in place.
+    /// `ServerlessVectorAcceleration`: `ServerlessVectorAcceleration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-aimloptions.html#cfn-opensearchservice-domain-aimloptions-serverlessvectoracceleration)
     pub fn serverless_vector_acceleration(self, value: impl Arg<ServerlessVectorAcceleration>) -> Self { Self(put(self.0, "ServerlessVectorAcceleration", value.into_expr())) }
 }
 impl Done for AIMLOptions { fn into_props(self) -> Bag { self.0 } }
@@ -210,21 +210,21 @@ impl Done for AIMLOptions { fn into_props(self) -> Bag { self.0 } }
 impl AdvancedSecurityOptionsInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AnonymousAuthDisableDate`: text. Update: in place.
+    /// `AnonymousAuthDisableDate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-advancedsecurityoptionsinput.html#cfn-opensearchservice-domain-advancedsecurityoptionsinput-anonymousauthdisabledate)
     pub fn anonymous_auth_disable_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnonymousAuthDisableDate", value.into_expr())) }
-    /// `AnonymousAuthEnabled`: boolean. Update: in place.
+    /// `AnonymousAuthEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-advancedsecurityoptionsinput.html#cfn-opensearchservice-domain-advancedsecurityoptionsinput-anonymousauthenabled)
     pub fn anonymous_auth_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AnonymousAuthEnabled", value.into_expr())) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-advancedsecurityoptionsinput.html#cfn-opensearchservice-domain-advancedsecurityoptionsinput-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
-    /// `IAMFederationOptions`: `IAMFederationOptions`. Update: in place.
+    /// `IAMFederationOptions`: `IAMFederationOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-advancedsecurityoptionsinput.html#cfn-opensearchservice-domain-advancedsecurityoptionsinput-iamfederationoptions)
     pub fn iam_federation_options(self, value: impl Arg<IAMFederationOptions>) -> Self { Self(put(self.0, "IAMFederationOptions", value.into_expr())) }
-    /// `InternalUserDatabaseEnabled`: boolean. Update: in place.
+    /// `InternalUserDatabaseEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-advancedsecurityoptionsinput.html#cfn-opensearchservice-domain-advancedsecurityoptionsinput-internaluserdatabaseenabled)
     pub fn internal_user_database_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InternalUserDatabaseEnabled", value.into_expr())) }
-    /// `JWTOptions`: `JWTOptions`. Update: in place.
+    /// `JWTOptions`: `JWTOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-advancedsecurityoptionsinput.html#cfn-opensearchservice-domain-advancedsecurityoptionsinput-jwtoptions)
     pub fn jwt_options(self, value: impl Arg<JWTOptions>) -> Self { Self(put(self.0, "JWTOptions", value.into_expr())) }
-    /// `MasterUserOptions`: `MasterUserOptions`. Update: in place.
+    /// `MasterUserOptions`: `MasterUserOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-advancedsecurityoptionsinput.html#cfn-opensearchservice-domain-advancedsecurityoptionsinput-masteruseroptions)
     pub fn master_user_options(self, value: impl Arg<MasterUserOptions>) -> Self { Self(put(self.0, "MasterUserOptions", value.into_expr())) }
-    /// `SAMLOptions`: `SAMLOptions`. Update: in place.
+    /// `SAMLOptions`: `SAMLOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-advancedsecurityoptionsinput.html#cfn-opensearchservice-domain-advancedsecurityoptionsinput-samloptions)
     pub fn saml_options(self, value: impl Arg<SAMLOptions>) -> Self { Self(put(self.0, "SAMLOptions", value.into_expr())) }
 }
 impl Done for AdvancedSecurityOptionsInput { fn into_props(self) -> Bag { self.0 } }
@@ -235,11 +235,11 @@ impl AutomatedSnapshotPauseOptions {
     pub fn new() -> AutomatedSnapshotPauseOptions<Missing<super::required::Enabled>> { AutomatedSnapshotPauseOptions(Bag::default(), Phase) }
 }
 impl<R0> AutomatedSnapshotPauseOptions<R0> {
-    /// `Enabled`: boolean, required. Update: in place.
+    /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-automatedsnapshotpauseoptions.html#cfn-opensearchservice-domain-automatedsnapshotpauseoptions-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> AutomatedSnapshotPauseOptions<Set> { AutomatedSnapshotPauseOptions(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `EndTime`: text. Update: in place.
+    /// `EndTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-automatedsnapshotpauseoptions.html#cfn-opensearchservice-domain-automatedsnapshotpauseoptions-endtime)
     pub fn end_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndTime", value.into_expr()), Phase) }
-    /// `StartTime`: text. Update: in place.
+    /// `StartTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-automatedsnapshotpauseoptions.html#cfn-opensearchservice-domain-automatedsnapshotpauseoptions-starttime)
     pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value.into_expr()), Phase) }
 }
 impl Done for AutomatedSnapshotPauseOptions { fn into_props(self) -> Bag { self.0 } }
@@ -248,31 +248,31 @@ impl Done for AutomatedSnapshotPauseOptions { fn into_props(self) -> Bag { self.
 impl ClusterConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ColdStorageOptions`: `ColdStorageOptions`. Update: in place.
+    /// `ColdStorageOptions`: `ColdStorageOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-clusterconfig.html#cfn-opensearchservice-domain-clusterconfig-coldstorageoptions)
     pub fn cold_storage_options(self, value: impl Arg<ColdStorageOptions>) -> Self { Self(put(self.0, "ColdStorageOptions", value.into_expr())) }
-    /// `DedicatedMasterCount`: integer. Update: in place.
+    /// `DedicatedMasterCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-clusterconfig.html#cfn-opensearchservice-domain-clusterconfig-dedicatedmastercount)
     pub fn dedicated_master_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DedicatedMasterCount", value.into_expr())) }
-    /// `DedicatedMasterEnabled`: boolean. Update: in place.
+    /// `DedicatedMasterEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-clusterconfig.html#cfn-opensearchservice-domain-clusterconfig-dedicatedmasterenabled)
     pub fn dedicated_master_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DedicatedMasterEnabled", value.into_expr())) }
-    /// `DedicatedMasterType`: text. Update: in place.
+    /// `DedicatedMasterType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-clusterconfig.html#cfn-opensearchservice-domain-clusterconfig-dedicatedmastertype)
     pub fn dedicated_master_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DedicatedMasterType", value.into_expr())) }
-    /// `InstanceCount`: integer. Update: in place.
+    /// `InstanceCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-clusterconfig.html#cfn-opensearchservice-domain-clusterconfig-instancecount)
     pub fn instance_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "InstanceCount", value.into_expr())) }
-    /// `InstanceType`: text. Update: in place.
+    /// `InstanceType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-clusterconfig.html#cfn-opensearchservice-domain-clusterconfig-instancetype)
     pub fn instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceType", value.into_expr())) }
-    /// `MultiAZWithStandbyEnabled`: boolean. Update: in place.
+    /// `MultiAZWithStandbyEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-clusterconfig.html#cfn-opensearchservice-domain-clusterconfig-multiazwithstandbyenabled)
     pub fn multi_az_with_standby_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiAZWithStandbyEnabled", value.into_expr())) }
-    /// `NodeOptions`: list of `NodeOption`. Update: in place.
+    /// `NodeOptions`: list of `NodeOption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-clusterconfig.html#cfn-opensearchservice-domain-clusterconfig-nodeoptions)
     pub fn node_options(self, value: impl Arg<Arr<NodeOption>>) -> Self { Self(put(self.0, "NodeOptions", value.into_expr())) }
-    /// `WarmCount`: integer. Update: in place.
+    /// `WarmCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-clusterconfig.html#cfn-opensearchservice-domain-clusterconfig-warmcount)
     pub fn warm_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WarmCount", value.into_expr())) }
-    /// `WarmEnabled`: boolean. Update: in place.
+    /// `WarmEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-clusterconfig.html#cfn-opensearchservice-domain-clusterconfig-warmenabled)
     pub fn warm_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "WarmEnabled", value.into_expr())) }
-    /// `WarmType`: text. Update: in place.
+    /// `WarmType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-clusterconfig.html#cfn-opensearchservice-domain-clusterconfig-warmtype)
     pub fn warm_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WarmType", value.into_expr())) }
-    /// `ZoneAwarenessConfig`: `ZoneAwarenessConfig`. Update: in place.
+    /// `ZoneAwarenessConfig`: `ZoneAwarenessConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-clusterconfig.html#cfn-opensearchservice-domain-clusterconfig-zoneawarenessconfig)
     pub fn zone_awareness_config(self, value: impl Arg<ZoneAwarenessConfig>) -> Self { Self(put(self.0, "ZoneAwarenessConfig", value.into_expr())) }
-    /// `ZoneAwarenessEnabled`: boolean. Update: in place.
+    /// `ZoneAwarenessEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-clusterconfig.html#cfn-opensearchservice-domain-clusterconfig-zoneawarenessenabled)
     pub fn zone_awareness_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ZoneAwarenessEnabled", value.into_expr())) }
 }
 impl Done for ClusterConfig { fn into_props(self) -> Bag { self.0 } }
@@ -281,13 +281,13 @@ impl Done for ClusterConfig { fn into_props(self) -> Bag { self.0 } }
 impl CognitoOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-cognitooptions.html#cfn-opensearchservice-domain-cognitooptions-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
-    /// `IdentityPoolId`: `CognitoIdentityPoolId`. Update: in place.
+    /// `IdentityPoolId`: `CognitoIdentityPoolId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-cognitooptions.html#cfn-opensearchservice-domain-cognitooptions-identitypoolid)
     pub fn identity_pool_id(self, value: impl Arg<kind::CognitoIdentityPoolId>) -> Self { Self(put(self.0, "IdentityPoolId", value.into_expr())) }
-    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-cognitooptions.html#cfn-opensearchservice-domain-cognitooptions-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
-    /// `UserPoolId`: `CognitoUserPoolId`. Update: in place.
+    /// `UserPoolId`: `CognitoUserPoolId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-cognitooptions.html#cfn-opensearchservice-domain-cognitooptions-userpoolid)
     pub fn user_pool_id(self, value: impl Arg<kind::CognitoUserPoolId>) -> Self { Self(put(self.0, "UserPoolId", value.into_expr())) }
 }
 impl Done for CognitoOptions { fn into_props(self) -> Bag { self.0 } }
@@ -296,7 +296,7 @@ impl Done for CognitoOptions { fn into_props(self) -> Bag { self.0 } }
 impl ColdStorageOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-coldstorageoptions.html#cfn-opensearchservice-domain-coldstorageoptions-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for ColdStorageOptions { fn into_props(self) -> Bag { self.0 } }
@@ -305,7 +305,7 @@ impl Done for ColdStorageOptions { fn into_props(self) -> Bag { self.0 } }
 impl DeploymentStrategyOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DeploymentStrategy`: `DeploymentStrategy`. Update: in place.
+    /// `DeploymentStrategy`: `DeploymentStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-deploymentstrategyoptions.html#cfn-opensearchservice-domain-deploymentstrategyoptions-deploymentstrategy)
     pub fn deployment_strategy(self, value: impl Arg<DeploymentStrategy>) -> Self { Self(put(self.0, "DeploymentStrategy", value.into_expr())) }
 }
 impl Done for DeploymentStrategyOptions { fn into_props(self) -> Bag { self.0 } }
@@ -314,15 +314,15 @@ impl Done for DeploymentStrategyOptions { fn into_props(self) -> Bag { self.0 } 
 impl DomainEndpointOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CustomEndpoint`: text. Update: in place.
+    /// `CustomEndpoint`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-domainendpointoptions.html#cfn-opensearchservice-domain-domainendpointoptions-customendpoint)
     pub fn custom_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomEndpoint", value.into_expr())) }
-    /// `CustomEndpointCertificateArn`: text. Update: in place.
+    /// `CustomEndpointCertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-domainendpointoptions.html#cfn-opensearchservice-domain-domainendpointoptions-customendpointcertificatearn)
     pub fn custom_endpoint_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomEndpointCertificateArn", value.into_expr())) }
-    /// `CustomEndpointEnabled`: boolean. Update: in place.
+    /// `CustomEndpointEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-domainendpointoptions.html#cfn-opensearchservice-domain-domainendpointoptions-customendpointenabled)
     pub fn custom_endpoint_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CustomEndpointEnabled", value.into_expr())) }
-    /// `EnforceHTTPS`: boolean. Update: in place.
+    /// `EnforceHTTPS`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-domainendpointoptions.html#cfn-opensearchservice-domain-domainendpointoptions-enforcehttps)
     pub fn enforce_https(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnforceHTTPS", value.into_expr())) }
-    /// `TLSSecurityPolicy`: text. Update: in place.
+    /// `TLSSecurityPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-domainendpointoptions.html#cfn-opensearchservice-domain-domainendpointoptions-tlssecuritypolicy)
     pub fn tls_security_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TLSSecurityPolicy", value.into_expr())) }
 }
 impl Done for DomainEndpointOptions { fn into_props(self) -> Bag { self.0 } }
@@ -331,15 +331,15 @@ impl Done for DomainEndpointOptions { fn into_props(self) -> Bag { self.0 } }
 impl EBSOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EBSEnabled`: boolean. Update: in place.
+    /// `EBSEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-ebsoptions.html#cfn-opensearchservice-domain-ebsoptions-ebsenabled)
     pub fn ebs_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EBSEnabled", value.into_expr())) }
-    /// `Iops`: integer. Update: in place.
+    /// `Iops`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-ebsoptions.html#cfn-opensearchservice-domain-ebsoptions-iops)
     pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr())) }
-    /// `Throughput`: integer. Update: in place.
+    /// `Throughput`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-ebsoptions.html#cfn-opensearchservice-domain-ebsoptions-throughput)
     pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value.into_expr())) }
-    /// `VolumeSize`: integer. Update: in place.
+    /// `VolumeSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-ebsoptions.html#cfn-opensearchservice-domain-ebsoptions-volumesize)
     pub fn volume_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeSize", value.into_expr())) }
-    /// `VolumeType`: text. Update: in place.
+    /// `VolumeType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-ebsoptions.html#cfn-opensearchservice-domain-ebsoptions-volumetype)
     pub fn volume_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeType", value.into_expr())) }
 }
 impl Done for EBSOptions { fn into_props(self) -> Bag { self.0 } }
@@ -348,9 +348,9 @@ impl Done for EBSOptions { fn into_props(self) -> Bag { self.0 } }
 impl EncryptionAtRestOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-encryptionatrestoptions.html#cfn-opensearchservice-domain-encryptionatrestoptions-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-encryptionatrestoptions.html#cfn-opensearchservice-domain-encryptionatrestoptions-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
 }
 impl Done for EncryptionAtRestOptions { fn into_props(self) -> Bag { self.0 } }
@@ -359,11 +359,11 @@ impl Done for EncryptionAtRestOptions { fn into_props(self) -> Bag { self.0 } }
 impl IAMFederationOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-iamfederationoptions.html#cfn-opensearchservice-domain-iamfederationoptions-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
-    /// `RolesKey`: text. Update: in place.
+    /// `RolesKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-iamfederationoptions.html#cfn-opensearchservice-domain-iamfederationoptions-roleskey)
     pub fn roles_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RolesKey", value.into_expr())) }
-    /// `SubjectKey`: text. Update: in place.
+    /// `SubjectKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-iamfederationoptions.html#cfn-opensearchservice-domain-iamfederationoptions-subjectkey)
     pub fn subject_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubjectKey", value.into_expr())) }
 }
 impl Done for IAMFederationOptions { fn into_props(self) -> Bag { self.0 } }
@@ -372,17 +372,17 @@ impl Done for IAMFederationOptions { fn into_props(self) -> Bag { self.0 } }
 impl IdentityCenterOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EnabledAPIAccess`: boolean. Update: in place.
+    /// `EnabledAPIAccess`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-identitycenteroptions.html#cfn-opensearchservice-domain-identitycenteroptions-enabledapiaccess)
     pub fn enabled_api_access(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnabledAPIAccess", value.into_expr())) }
-    /// `IdentityCenterApplicationARN`: text. Update: in place.
+    /// `IdentityCenterApplicationARN`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-identitycenteroptions.html#cfn-opensearchservice-domain-identitycenteroptions-identitycenterapplicationarn)
     pub fn identity_center_application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityCenterApplicationARN", value.into_expr())) }
-    /// `IdentityCenterInstanceARN`: text. Update: in place.
+    /// `IdentityCenterInstanceARN`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-identitycenteroptions.html#cfn-opensearchservice-domain-identitycenteroptions-identitycenterinstancearn)
     pub fn identity_center_instance_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityCenterInstanceARN", value.into_expr())) }
-    /// `IdentityStoreId`: text. Update: in place.
+    /// `IdentityStoreId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-identitycenteroptions.html#cfn-opensearchservice-domain-identitycenteroptions-identitystoreid)
     pub fn identity_store_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityStoreId", value.into_expr())) }
-    /// `RolesKey`: `RolesKey`. Update: in place.
+    /// `RolesKey`: `RolesKey`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-identitycenteroptions.html#cfn-opensearchservice-domain-identitycenteroptions-roleskey)
     pub fn roles_key(self, value: impl Arg<RolesKey>) -> Self { Self(put(self.0, "RolesKey", value.into_expr())) }
-    /// `SubjectKey`: `SubjectKey`. Update: in place.
+    /// `SubjectKey`: `SubjectKey`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-identitycenteroptions.html#cfn-opensearchservice-domain-identitycenteroptions-subjectkey)
     pub fn subject_key(self, value: impl Arg<SubjectKey>) -> Self { Self(put(self.0, "SubjectKey", value.into_expr())) }
 }
 impl Done for IdentityCenterOptions { fn into_props(self) -> Bag { self.0 } }
@@ -393,9 +393,9 @@ impl Idp {
     pub fn new() -> Idp<Missing<super::required::EntityId>, Missing<super::required::MetadataContent>> { Idp(Bag::default(), Phase) }
 }
 impl<R0, R1> Idp<R0, R1> {
-    /// `EntityId`: text, required. Update: in place.
+    /// `EntityId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-idp.html#cfn-opensearchservice-domain-idp-entityid)
     pub fn entity_id(self, value: impl Arg<str>) -> Idp<Set, R1> { Idp(put(self.0, "EntityId", value.into_expr()), Phase) }
-    /// `MetadataContent`: text, required. Update: in place.
+    /// `MetadataContent`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-idp.html#cfn-opensearchservice-domain-idp-metadatacontent)
     pub fn metadata_content(self, value: impl Arg<str>) -> Idp<R0, Set> { Idp(put(self.0, "MetadataContent", value.into_expr()), Phase) }
 }
 impl Done for Idp { fn into_props(self) -> Bag { self.0 } }
@@ -404,13 +404,13 @@ impl Done for Idp { fn into_props(self) -> Bag { self.0 } }
 impl JWTOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-jwtoptions.html#cfn-opensearchservice-domain-jwtoptions-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
-    /// `PublicKey`: text. Update: in place.
+    /// `PublicKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-jwtoptions.html#cfn-opensearchservice-domain-jwtoptions-publickey)
     pub fn public_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PublicKey", value.into_expr())) }
-    /// `RolesKey`: text. Update: in place.
+    /// `RolesKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-jwtoptions.html#cfn-opensearchservice-domain-jwtoptions-roleskey)
     pub fn roles_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RolesKey", value.into_expr())) }
-    /// `SubjectKey`: text. Update: in place.
+    /// `SubjectKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-jwtoptions.html#cfn-opensearchservice-domain-jwtoptions-subjectkey)
     pub fn subject_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubjectKey", value.into_expr())) }
 }
 impl Done for JWTOptions { fn into_props(self) -> Bag { self.0 } }
@@ -419,9 +419,9 @@ impl Done for JWTOptions { fn into_props(self) -> Bag { self.0 } }
 impl LogPublishingOption {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CloudWatchLogsLogGroupArn`: text. Update: in place.
+    /// `CloudWatchLogsLogGroupArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-logpublishingoption.html#cfn-opensearchservice-domain-logpublishingoption-cloudwatchlogsloggrouparn)
     pub fn cloud_watch_logs_log_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CloudWatchLogsLogGroupArn", value.into_expr())) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-logpublishingoption.html#cfn-opensearchservice-domain-logpublishingoption-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for LogPublishingOption { fn into_props(self) -> Bag { self.0 } }
@@ -430,11 +430,11 @@ impl Done for LogPublishingOption { fn into_props(self) -> Bag { self.0 } }
 impl MasterUserOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MasterUserARN`: `IamRoleArn`. Update: in place.
+    /// `MasterUserARN`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-masteruseroptions.html#cfn-opensearchservice-domain-masteruseroptions-masteruserarn)
     pub fn master_user_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "MasterUserARN", value.into_expr())) }
-    /// `MasterUserName`: text. Update: in place.
+    /// `MasterUserName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-masteruseroptions.html#cfn-opensearchservice-domain-masteruseroptions-masterusername)
     pub fn master_user_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserName", value.into_expr())) }
-    /// `MasterUserPassword`: text. Update: in place.
+    /// `MasterUserPassword`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-masteruseroptions.html#cfn-opensearchservice-domain-masteruseroptions-masteruserpassword)
     pub fn master_user_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserPassword", value.into_expr())) }
 }
 impl Done for MasterUserOptions { fn into_props(self) -> Bag { self.0 } }
@@ -443,11 +443,11 @@ impl Done for MasterUserOptions { fn into_props(self) -> Bag { self.0 } }
 impl NodeConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Count`: integer. Update: in place.
+    /// `Count`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-nodeconfig.html#cfn-opensearchservice-domain-nodeconfig-count)
     pub fn count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Count", value.into_expr())) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-nodeconfig.html#cfn-opensearchservice-domain-nodeconfig-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
-    /// `Type`: text. Update: in place.
+    /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-nodeconfig.html#cfn-opensearchservice-domain-nodeconfig-type)
     pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for NodeConfig { fn into_props(self) -> Bag { self.0 } }
@@ -456,9 +456,9 @@ impl Done for NodeConfig { fn into_props(self) -> Bag { self.0 } }
 impl NodeOption {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `NodeConfig`: `NodeConfig`. Update: in place.
+    /// `NodeConfig`: `NodeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-nodeoption.html#cfn-opensearchservice-domain-nodeoption-nodeconfig)
     pub fn node_config(self, value: impl Arg<NodeConfig>) -> Self { Self(put(self.0, "NodeConfig", value.into_expr())) }
-    /// `NodeType`: `NodeType`. Update: in place.
+    /// `NodeType`: `NodeType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-nodeoption.html#cfn-opensearchservice-domain-nodeoption-nodetype)
     pub fn node_type(self, value: impl Arg<NodeType>) -> Self { Self(put(self.0, "NodeType", value.into_expr())) }
 }
 impl Done for NodeOption { fn into_props(self) -> Bag { self.0 } }
@@ -467,7 +467,7 @@ impl Done for NodeOption { fn into_props(self) -> Bag { self.0 } }
 impl NodeToNodeEncryptionOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-nodetonodeencryptionoptions.html#cfn-opensearchservice-domain-nodetonodeencryptionoptions-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for NodeToNodeEncryptionOptions { fn into_props(self) -> Bag { self.0 } }
@@ -476,7 +476,7 @@ impl Done for NodeToNodeEncryptionOptions { fn into_props(self) -> Bag { self.0 
 impl OffPeakWindow {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `WindowStartTime`: `WindowStartTime`. Update: in place.
+    /// `WindowStartTime`: `WindowStartTime`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-offpeakwindow.html#cfn-opensearchservice-domain-offpeakwindow-windowstarttime)
     pub fn window_start_time(self, value: impl Arg<WindowStartTime>) -> Self { Self(put(self.0, "WindowStartTime", value.into_expr())) }
 }
 impl Done for OffPeakWindow { fn into_props(self) -> Bag { self.0 } }
@@ -485,9 +485,9 @@ impl Done for OffPeakWindow { fn into_props(self) -> Bag { self.0 } }
 impl OffPeakWindowOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-offpeakwindowoptions.html#cfn-opensearchservice-domain-offpeakwindowoptions-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
-    /// `OffPeakWindow`: `OffPeakWindow`. Update: in place.
+    /// `OffPeakWindow`: `OffPeakWindow`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-offpeakwindowoptions.html#cfn-opensearchservice-domain-offpeakwindowoptions-offpeakwindow)
     pub fn off_peak_window(self, value: impl Arg<OffPeakWindow>) -> Self { Self(put(self.0, "OffPeakWindow", value.into_expr())) }
 }
 impl Done for OffPeakWindowOptions { fn into_props(self) -> Bag { self.0 } }
@@ -498,7 +498,7 @@ impl S3VectorsEngine {
     pub fn new() -> S3VectorsEngine<Missing<super::required::Enabled>> { S3VectorsEngine(Bag::default(), Phase) }
 }
 impl<R0> S3VectorsEngine<R0> {
-    /// `Enabled`: boolean, required. Update: in place.
+    /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-s3vectorsengine.html#cfn-opensearchservice-domain-s3vectorsengine-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> S3VectorsEngine<Set> { S3VectorsEngine(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for S3VectorsEngine { fn into_props(self) -> Bag { self.0 } }
@@ -507,19 +507,19 @@ impl Done for S3VectorsEngine { fn into_props(self) -> Bag { self.0 } }
 impl SAMLOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-samloptions.html#cfn-opensearchservice-domain-samloptions-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
-    /// `Idp`: `Idp`. Update: in place.
+    /// `Idp`: `Idp`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-samloptions.html#cfn-opensearchservice-domain-samloptions-idp)
     pub fn idp(self, value: impl Arg<Idp>) -> Self { Self(put(self.0, "Idp", value.into_expr())) }
-    /// `MasterBackendRole`: text. Update: in place.
+    /// `MasterBackendRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-samloptions.html#cfn-opensearchservice-domain-samloptions-masterbackendrole)
     pub fn master_backend_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterBackendRole", value.into_expr())) }
-    /// `MasterUserName`: text. Update: in place.
+    /// `MasterUserName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-samloptions.html#cfn-opensearchservice-domain-samloptions-masterusername)
     pub fn master_user_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserName", value.into_expr())) }
-    /// `RolesKey`: text. Update: in place.
+    /// `RolesKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-samloptions.html#cfn-opensearchservice-domain-samloptions-roleskey)
     pub fn roles_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RolesKey", value.into_expr())) }
-    /// `SessionTimeoutMinutes`: integer. Update: in place.
+    /// `SessionTimeoutMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-samloptions.html#cfn-opensearchservice-domain-samloptions-sessiontimeoutminutes)
     pub fn session_timeout_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SessionTimeoutMinutes", value.into_expr())) }
-    /// `SubjectKey`: text. Update: in place.
+    /// `SubjectKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-samloptions.html#cfn-opensearchservice-domain-samloptions-subjectkey)
     pub fn subject_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubjectKey", value.into_expr())) }
 }
 impl Done for SAMLOptions { fn into_props(self) -> Bag { self.0 } }
@@ -528,7 +528,7 @@ impl Done for SAMLOptions { fn into_props(self) -> Bag { self.0 } }
 impl ServerlessVectorAcceleration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-serverlessvectoracceleration.html#cfn-opensearchservice-domain-serverlessvectoracceleration-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for ServerlessVectorAcceleration { fn into_props(self) -> Bag { self.0 } }
@@ -537,21 +537,21 @@ impl Done for ServerlessVectorAcceleration { fn into_props(self) -> Bag { self.0
 impl ServiceSoftwareOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AutomatedUpdateDate`: text. Update: in place.
+    /// `AutomatedUpdateDate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-servicesoftwareoptions.html#cfn-opensearchservice-domain-servicesoftwareoptions-automatedupdatedate)
     pub fn automated_update_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AutomatedUpdateDate", value.into_expr())) }
-    /// `Cancellable`: boolean. Update: in place.
+    /// `Cancellable`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-servicesoftwareoptions.html#cfn-opensearchservice-domain-servicesoftwareoptions-cancellable)
     pub fn cancellable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Cancellable", value.into_expr())) }
-    /// `CurrentVersion`: text. Update: in place.
+    /// `CurrentVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-servicesoftwareoptions.html#cfn-opensearchservice-domain-servicesoftwareoptions-currentversion)
     pub fn current_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CurrentVersion", value.into_expr())) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-servicesoftwareoptions.html#cfn-opensearchservice-domain-servicesoftwareoptions-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `NewVersion`: text. Update: in place.
+    /// `NewVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-servicesoftwareoptions.html#cfn-opensearchservice-domain-servicesoftwareoptions-newversion)
     pub fn new_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NewVersion", value.into_expr())) }
-    /// `OptionalDeployment`: boolean. Update: in place.
+    /// `OptionalDeployment`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-servicesoftwareoptions.html#cfn-opensearchservice-domain-servicesoftwareoptions-optionaldeployment)
     pub fn optional_deployment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OptionalDeployment", value.into_expr())) }
-    /// `UpdateAvailable`: boolean. Update: in place.
+    /// `UpdateAvailable`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-servicesoftwareoptions.html#cfn-opensearchservice-domain-servicesoftwareoptions-updateavailable)
     pub fn update_available(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UpdateAvailable", value.into_expr())) }
-    /// `UpdateStatus`: text. Update: in place.
+    /// `UpdateStatus`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-servicesoftwareoptions.html#cfn-opensearchservice-domain-servicesoftwareoptions-updatestatus)
     pub fn update_status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdateStatus", value.into_expr())) }
 }
 impl Done for ServiceSoftwareOptions { fn into_props(self) -> Bag { self.0 } }
@@ -560,7 +560,7 @@ impl Done for ServiceSoftwareOptions { fn into_props(self) -> Bag { self.0 } }
 impl SnapshotOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AutomatedSnapshotStartHour`: integer. Update: in place.
+    /// `AutomatedSnapshotStartHour`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-snapshotoptions.html#cfn-opensearchservice-domain-snapshotoptions-automatedsnapshotstarthour)
     pub fn automated_snapshot_start_hour(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AutomatedSnapshotStartHour", value.into_expr())) }
 }
 impl Done for SnapshotOptions { fn into_props(self) -> Bag { self.0 } }
@@ -569,9 +569,9 @@ impl Done for SnapshotOptions { fn into_props(self) -> Bag { self.0 } }
 impl SoftwareUpdateOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AutoSoftwareUpdateEnabled`: boolean. Update: in place.
+    /// `AutoSoftwareUpdateEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-softwareupdateoptions.html#cfn-opensearchservice-domain-softwareupdateoptions-autosoftwareupdateenabled)
     pub fn auto_software_update_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoSoftwareUpdateEnabled", value.into_expr())) }
-    /// `UseLatestServiceSoftwareForBlueGreen`: boolean. Update: in place.
+    /// `UseLatestServiceSoftwareForBlueGreen`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-softwareupdateoptions.html#cfn-opensearchservice-domain-softwareupdateoptions-uselatestservicesoftwareforbluegreen)
     pub fn use_latest_service_software_for_blue_green(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseLatestServiceSoftwareForBlueGreen", value.into_expr())) }
 }
 impl Done for SoftwareUpdateOptions { fn into_props(self) -> Bag { self.0 } }
@@ -580,11 +580,11 @@ impl Done for SoftwareUpdateOptions { fn into_props(self) -> Bag { self.0 } }
 impl VPCOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EgressEnabled`: boolean. Update: in place.
+    /// `EgressEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-vpcoptions.html#cfn-opensearchservice-domain-vpcoptions-egressenabled)
     pub fn egress_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EgressEnabled", value.into_expr())) }
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-vpcoptions.html#cfn-opensearchservice-domain-vpcoptions-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
-    /// `SubnetIds`: list of `Ec2SubnetId`. Update: in place.
+    /// `SubnetIds`: list of `Ec2SubnetId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-vpcoptions.html#cfn-opensearchservice-domain-vpcoptions-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
 }
 impl Done for VPCOptions { fn into_props(self) -> Bag { self.0 } }
@@ -595,9 +595,9 @@ impl WindowStartTime {
     pub fn new() -> WindowStartTime<Missing<super::required::Hours>, Missing<super::required::Minutes>> { WindowStartTime(Bag::default(), Phase) }
 }
 impl<R0, R1> WindowStartTime<R0, R1> {
-    /// `Hours`: integer, required. Update: in place.
+    /// `Hours`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-windowstarttime.html#cfn-opensearchservice-domain-windowstarttime-hours)
     pub fn hours(self, value: impl Arg<i64>) -> WindowStartTime<Set, R1> { WindowStartTime(put(self.0, "Hours", value.into_expr()), Phase) }
-    /// `Minutes`: integer, required. Update: in place.
+    /// `Minutes`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-windowstarttime.html#cfn-opensearchservice-domain-windowstarttime-minutes)
     pub fn minutes(self, value: impl Arg<i64>) -> WindowStartTime<R0, Set> { WindowStartTime(put(self.0, "Minutes", value.into_expr()), Phase) }
 }
 impl Done for WindowStartTime { fn into_props(self) -> Bag { self.0 } }
@@ -606,7 +606,7 @@ impl Done for WindowStartTime { fn into_props(self) -> Bag { self.0 } }
 impl ZoneAwarenessConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AvailabilityZoneCount`: integer. Update: in place.
+    /// `AvailabilityZoneCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-zoneawarenessconfig.html#cfn-opensearchservice-domain-zoneawarenessconfig-availabilityzonecount)
     pub fn availability_zone_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AvailabilityZoneCount", value.into_expr())) }
 }
 impl Done for ZoneAwarenessConfig { fn into_props(self) -> Bag { self.0 } }

@@ -22,29 +22,29 @@ impl CfnAppProps {
     pub fn new() -> CfnAppProps<Missing<required::Name>, Missing<required::StackId>, Missing<required::Type>> { CfnAppProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnAppProps<R0, R1, R2> {
-    /// `AppSource`: `Source`. Update: in place.
+    /// `AppSource`: `Source`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-app.html#cfn-opsworks-app-appsource)
     pub fn app_source(self, value: impl Arg<app::Source>) -> Self { Self(put(self.0, "AppSource", value.into_expr()), Phase) }
-    /// `Attributes`: map of text. Update: in place.
+    /// `Attributes`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-app.html#cfn-opsworks-app-attributes)
     pub fn attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Attributes", value.into_expr()), Phase) }
-    /// `DataSources`: list of `DataSource`. Update: in place.
+    /// `DataSources`: list of `DataSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-app.html#cfn-opsworks-app-datasources)
     pub fn data_sources(self, value: impl Arg<Arr<app::DataSource>>) -> Self { Self(put(self.0, "DataSources", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-app.html#cfn-opsworks-app-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Domains`: list of text. Update: in place.
+    /// `Domains`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-app.html#cfn-opsworks-app-domains)
     pub fn domains(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Domains", value.into_expr()), Phase) }
-    /// `EnableSsl`: boolean. Update: in place.
+    /// `EnableSsl`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-app.html#cfn-opsworks-app-enablessl)
     pub fn enable_ssl(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableSsl", value.into_expr()), Phase) }
-    /// `Environment`: list of `EnvironmentVariable`. Update: in place.
+    /// `Environment`: list of `EnvironmentVariable`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-app.html#cfn-opsworks-app-environment)
     pub fn environment(self, value: impl Arg<Arr<app::EnvironmentVariable>>) -> Self { Self(put(self.0, "Environment", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-app.html#cfn-opsworks-app-name)
     pub fn name(self, value: impl Arg<str>) -> CfnAppProps<Set, R1, R2> { CfnAppProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Shortname`: text. Update: replacement.
+    /// `Shortname`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-app.html#cfn-opsworks-app-shortname)
     pub fn shortname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Shortname", value.into_expr()), Phase) }
-    /// `SslConfiguration`: `SslConfiguration`. Update: in place.
+    /// `SslConfiguration`: `SslConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-app.html#cfn-opsworks-app-sslconfiguration)
     pub fn ssl_configuration(self, value: impl Arg<app::SslConfiguration>) -> Self { Self(put(self.0, "SslConfiguration", value.into_expr()), Phase) }
-    /// `StackId`: text, required. Update: replacement.
+    /// `StackId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-app.html#cfn-opsworks-app-stackid)
     pub fn stack_id(self, value: impl Arg<str>) -> CfnAppProps<R0, Set, R2> { CfnAppProps(put(self.0, "StackId", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-app.html#cfn-opsworks-app-type)
     pub fn type_(self, value: impl Arg<str>) -> CfnAppProps<R0, R1, Set> { CfnAppProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnAppProps { fn into_props(self) -> Bag { self.0 } }
@@ -56,11 +56,11 @@ use crate::cfn::support::*;
 impl DataSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Arn`: text. Update: in place.
+    /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-app-datasource.html#cfn-opsworks-app-datasource-arn)
     pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
-    /// `DatabaseName`: text. Update: in place.
+    /// `DatabaseName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-app-datasource.html#cfn-opsworks-app-datasource-databasename)
     pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr())) }
-    /// `Type`: text. Update: in place.
+    /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-app-datasource.html#cfn-opsworks-app-datasource-type)
     pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for DataSource { fn into_props(self) -> Bag { self.0 } }
@@ -71,11 +71,11 @@ impl EnvironmentVariable {
     pub fn new() -> EnvironmentVariable<Missing<super::required::Key>, Missing<super::required::Value>> { EnvironmentVariable(Bag::default(), Phase) }
 }
 impl<R0, R1> EnvironmentVariable<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-app-environmentvariable.html#cfn-opsworks-app-environmentvariable-key)
     pub fn key(self, value: impl Arg<str>) -> EnvironmentVariable<Set, R1> { EnvironmentVariable(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Secure`: boolean. Update: in place.
+    /// `Secure`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-app-environmentvariable.html#cfn-opsworks-app-environmentvariable-secure)
     pub fn secure(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Secure", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-app-environmentvariable.html#cfn-opsworks-app-environmentvariable-value)
     pub fn value(self, value: impl Arg<str>) -> EnvironmentVariable<R0, Set> { EnvironmentVariable(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for EnvironmentVariable { fn into_props(self) -> Bag { self.0 } }
@@ -84,17 +84,17 @@ impl Done for EnvironmentVariable { fn into_props(self) -> Bag { self.0 } }
 impl Source {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Password`: text. Update: in place.
+    /// `Password`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-app-source.html#cfn-opsworks-app-source-password)
     pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr())) }
-    /// `Revision`: text. Update: in place.
+    /// `Revision`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-app-source.html#cfn-opsworks-app-source-revision)
     pub fn revision(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Revision", value.into_expr())) }
-    /// `SshKey`: text. Update: in place.
+    /// `SshKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-app-source.html#cfn-opsworks-app-source-sshkey)
     pub fn ssh_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SshKey", value.into_expr())) }
-    /// `Type`: text. Update: in place.
+    /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-app-source.html#cfn-opsworks-app-source-type)
     pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
-    /// `Url`: text. Update: in place.
+    /// `Url`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-app-source.html#cfn-opsworks-app-source-url)
     pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
-    /// `Username`: text. Update: in place.
+    /// `Username`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-app-source.html#cfn-opsworks-app-source-username)
     pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
 }
 impl Done for Source { fn into_props(self) -> Bag { self.0 } }
@@ -103,11 +103,11 @@ impl Done for Source { fn into_props(self) -> Bag { self.0 } }
 impl SslConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Certificate`: text. Update: in place.
+    /// `Certificate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-app-sslconfiguration.html#cfn-opsworks-app-sslconfiguration-certificate)
     pub fn certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Certificate", value.into_expr())) }
-    /// `Chain`: text. Update: in place.
+    /// `Chain`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-app-sslconfiguration.html#cfn-opsworks-app-sslconfiguration-chain)
     pub fn chain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Chain", value.into_expr())) }
-    /// `PrivateKey`: text. Update: in place.
+    /// `PrivateKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-app-sslconfiguration.html#cfn-opsworks-app-sslconfiguration-privatekey)
     pub fn private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateKey", value.into_expr())) }
 }
 impl Done for SslConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -130,9 +130,9 @@ impl CfnElasticLoadBalancerAttachmentProps {
     pub fn new() -> CfnElasticLoadBalancerAttachmentProps<Missing<required::ElasticLoadBalancerName>, Missing<required::LayerId>> { CfnElasticLoadBalancerAttachmentProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnElasticLoadBalancerAttachmentProps<R0, R1> {
-    /// `ElasticLoadBalancerName`: text, required. Update: in place.
+    /// `ElasticLoadBalancerName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-elasticloadbalancerattachment.html#cfn-opsworks-elasticloadbalancerattachment-elasticloadbalancername)
     pub fn elastic_load_balancer_name(self, value: impl Arg<str>) -> CfnElasticLoadBalancerAttachmentProps<Set, R1> { CfnElasticLoadBalancerAttachmentProps(put(self.0, "ElasticLoadBalancerName", value.into_expr()), Phase) }
-    /// `LayerId`: text, required. Update: in place.
+    /// `LayerId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-elasticloadbalancerattachment.html#cfn-opsworks-elasticloadbalancerattachment-layerid)
     pub fn layer_id(self, value: impl Arg<str>) -> CfnElasticLoadBalancerAttachmentProps<R0, Set> { CfnElasticLoadBalancerAttachmentProps(put(self.0, "LayerId", value.into_expr()), Phase) }
 }
 impl Done for CfnElasticLoadBalancerAttachmentProps { fn into_props(self) -> Bag { self.0 } }
@@ -145,15 +145,15 @@ impl CfnInstance {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnInstanceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AvailabilityZone`: text.
+    /// The attribute `AvailabilityZone`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html#AvailabilityZone-fn::getatt)
     pub fn attr_availability_zone(&self) -> Val<str> { self.0.get_att("AvailabilityZone") }
-    /// The attribute `PrivateDnsName`: text.
+    /// The attribute `PrivateDnsName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html#PrivateDnsName-fn::getatt)
     pub fn attr_private_dns_name(&self) -> Val<str> { self.0.get_att("PrivateDnsName") }
-    /// The attribute `PrivateIp`: text.
+    /// The attribute `PrivateIp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html#PrivateIp-fn::getatt)
     pub fn attr_private_ip(&self) -> Val<str> { self.0.get_att("PrivateIp") }
-    /// The attribute `PublicDnsName`: text.
+    /// The attribute `PublicDnsName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html#PublicDnsName-fn::getatt)
     pub fn attr_public_dns_name(&self) -> Val<str> { self.0.get_att("PublicDnsName") }
-    /// The attribute `PublicIp`: text.
+    /// The attribute `PublicIp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html#PublicIp-fn::getatt)
     pub fn attr_public_ip(&self) -> Val<str> { self.0.get_att("PublicIp") }
 }
 impl Parent for CfnInstance { fn node(&self) -> &Place { &self.0 } }
@@ -164,47 +164,47 @@ impl CfnInstanceProps {
     pub fn new() -> CfnInstanceProps<Missing<required::InstanceType>, Missing<required::LayerIds>, Missing<required::StackId>> { CfnInstanceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnInstanceProps<R0, R1, R2> {
-    /// `AgentVersion`: text. Update: in place.
+    /// `AgentVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html#cfn-opsworks-instance-agentversion)
     pub fn agent_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AgentVersion", value.into_expr()), Phase) }
-    /// `AmiId`: text. Update: in place.
+    /// `AmiId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html#cfn-opsworks-instance-amiid)
     pub fn ami_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AmiId", value.into_expr()), Phase) }
-    /// `Architecture`: text. Update: in place.
+    /// `Architecture`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html#cfn-opsworks-instance-architecture)
     pub fn architecture(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Architecture", value.into_expr()), Phase) }
-    /// `AutoScalingType`: text. Update: replacement.
+    /// `AutoScalingType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html#cfn-opsworks-instance-autoscalingtype)
     pub fn auto_scaling_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AutoScalingType", value.into_expr()), Phase) }
-    /// `AvailabilityZone`: text. Update: replacement.
+    /// `AvailabilityZone`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html#cfn-opsworks-instance-availabilityzone)
     pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr()), Phase) }
-    /// `BlockDeviceMappings`: list of `BlockDeviceMapping`. Update: replacement.
+    /// `BlockDeviceMappings`: list of `BlockDeviceMapping`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html#cfn-opsworks-instance-blockdevicemappings)
     pub fn block_device_mappings(self, value: impl Arg<Arr<instance::BlockDeviceMapping>>) -> Self { Self(put(self.0, "BlockDeviceMappings", value.into_expr()), Phase) }
-    /// `EbsOptimized`: boolean. Update: replacement.
+    /// `EbsOptimized`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html#cfn-opsworks-instance-ebsoptimized)
     pub fn ebs_optimized(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EbsOptimized", value.into_expr()), Phase) }
-    /// `ElasticIps`: list of text. Update: in place.
+    /// `ElasticIps`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html#cfn-opsworks-instance-elasticips)
     pub fn elastic_ips(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ElasticIps", value.into_expr()), Phase) }
-    /// `Hostname`: text. Update: in place.
+    /// `Hostname`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html#cfn-opsworks-instance-hostname)
     pub fn hostname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Hostname", value.into_expr()), Phase) }
-    /// `InstallUpdatesOnBoot`: boolean. Update: in place.
+    /// `InstallUpdatesOnBoot`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html#cfn-opsworks-instance-installupdatesonboot)
     pub fn install_updates_on_boot(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InstallUpdatesOnBoot", value.into_expr()), Phase) }
-    /// `InstanceType`: text, required. Update: in place.
+    /// `InstanceType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html#cfn-opsworks-instance-instancetype)
     pub fn instance_type(self, value: impl Arg<str>) -> CfnInstanceProps<Set, R1, R2> { CfnInstanceProps(put(self.0, "InstanceType", value.into_expr()), Phase) }
-    /// `LayerIds`: list of text, required. Update: in place.
+    /// `LayerIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html#cfn-opsworks-instance-layerids)
     pub fn layer_ids(self, value: impl Arg<Arr<str>>) -> CfnInstanceProps<R0, Set, R2> { CfnInstanceProps(put(self.0, "LayerIds", value.into_expr()), Phase) }
-    /// `Os`: text. Update: in place.
+    /// `Os`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html#cfn-opsworks-instance-os)
     pub fn os(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Os", value.into_expr()), Phase) }
-    /// `RootDeviceType`: text. Update: replacement.
+    /// `RootDeviceType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html#cfn-opsworks-instance-rootdevicetype)
     pub fn root_device_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RootDeviceType", value.into_expr()), Phase) }
-    /// `SshKeyName`: text. Update: in place.
+    /// `SshKeyName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html#cfn-opsworks-instance-sshkeyname)
     pub fn ssh_key_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SshKeyName", value.into_expr()), Phase) }
-    /// `StackId`: text, required. Update: replacement.
+    /// `StackId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html#cfn-opsworks-instance-stackid)
     pub fn stack_id(self, value: impl Arg<str>) -> CfnInstanceProps<R0, R1, Set> { CfnInstanceProps(put(self.0, "StackId", value.into_expr()), Phase) }
-    /// `SubnetId`: `Ec2SubnetId`. Update: replacement.
+    /// `SubnetId`: `Ec2SubnetId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html#cfn-opsworks-instance-subnetid)
     pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> Self { Self(put(self.0, "SubnetId", value.into_expr()), Phase) }
-    /// `Tenancy`: text. Update: replacement.
+    /// `Tenancy`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html#cfn-opsworks-instance-tenancy)
     pub fn tenancy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Tenancy", value.into_expr()), Phase) }
-    /// `TimeBasedAutoScaling`: `TimeBasedAutoScaling`. Update: replacement.
+    /// `TimeBasedAutoScaling`: `TimeBasedAutoScaling`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html#cfn-opsworks-instance-timebasedautoscaling)
     pub fn time_based_auto_scaling(self, value: impl Arg<instance::TimeBasedAutoScaling>) -> Self { Self(put(self.0, "TimeBasedAutoScaling", value.into_expr()), Phase) }
-    /// `VirtualizationType`: text. Update: replacement.
+    /// `VirtualizationType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html#cfn-opsworks-instance-virtualizationtype)
     pub fn virtualization_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualizationType", value.into_expr()), Phase) }
-    /// `Volumes`: list of text. Update: in place.
+    /// `Volumes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html#cfn-opsworks-instance-volumes)
     pub fn volumes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Volumes", value.into_expr()), Phase) }
 }
 impl Done for CfnInstanceProps { fn into_props(self) -> Bag { self.0 } }
@@ -216,13 +216,13 @@ use crate::cfn::support::*;
 impl BlockDeviceMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DeviceName`: text. Update: replacement.
+    /// `DeviceName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-instance-blockdevicemapping.html#cfn-opsworks-instance-blockdevicemapping-devicename)
     pub fn device_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceName", value.into_expr())) }
-    /// `Ebs`: `EbsBlockDevice`. Update: replacement.
+    /// `Ebs`: `EbsBlockDevice`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-instance-blockdevicemapping.html#cfn-opsworks-instance-blockdevicemapping-ebs)
     pub fn ebs(self, value: impl Arg<EbsBlockDevice>) -> Self { Self(put(self.0, "Ebs", value.into_expr())) }
-    /// `NoDevice`: text. Update: replacement.
+    /// `NoDevice`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-instance-blockdevicemapping.html#cfn-opsworks-instance-blockdevicemapping-nodevice)
     pub fn no_device(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NoDevice", value.into_expr())) }
-    /// `VirtualName`: text. Update: replacement.
+    /// `VirtualName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-instance-blockdevicemapping.html#cfn-opsworks-instance-blockdevicemapping-virtualname)
     pub fn virtual_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualName", value.into_expr())) }
 }
 impl Done for BlockDeviceMapping { fn into_props(self) -> Bag { self.0 } }
@@ -231,15 +231,15 @@ impl Done for BlockDeviceMapping { fn into_props(self) -> Bag { self.0 } }
 impl EbsBlockDevice {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DeleteOnTermination`: boolean. Update: replacement.
+    /// `DeleteOnTermination`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-instance-ebsblockdevice.html#cfn-opsworks-instance-ebsblockdevice-deleteontermination)
     pub fn delete_on_termination(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteOnTermination", value.into_expr())) }
-    /// `Iops`: integer. Update: replacement.
+    /// `Iops`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-instance-ebsblockdevice.html#cfn-opsworks-instance-ebsblockdevice-iops)
     pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr())) }
-    /// `SnapshotId`: text. Update: replacement.
+    /// `SnapshotId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-instance-ebsblockdevice.html#cfn-opsworks-instance-ebsblockdevice-snapshotid)
     pub fn snapshot_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotId", value.into_expr())) }
-    /// `VolumeSize`: integer. Update: replacement.
+    /// `VolumeSize`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-instance-ebsblockdevice.html#cfn-opsworks-instance-ebsblockdevice-volumesize)
     pub fn volume_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeSize", value.into_expr())) }
-    /// `VolumeType`: text. Update: replacement.
+    /// `VolumeType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-instance-ebsblockdevice.html#cfn-opsworks-instance-ebsblockdevice-volumetype)
     pub fn volume_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeType", value.into_expr())) }
 }
 impl Done for EbsBlockDevice { fn into_props(self) -> Bag { self.0 } }
@@ -248,19 +248,19 @@ impl Done for EbsBlockDevice { fn into_props(self) -> Bag { self.0 } }
 impl TimeBasedAutoScaling {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Friday`: map of text. Update: replacement.
+    /// `Friday`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-instance-timebasedautoscaling.html#cfn-opsworks-instance-timebasedautoscaling-friday)
     pub fn friday(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Friday", value.into_expr())) }
-    /// `Monday`: map of text. Update: replacement.
+    /// `Monday`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-instance-timebasedautoscaling.html#cfn-opsworks-instance-timebasedautoscaling-monday)
     pub fn monday(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Monday", value.into_expr())) }
-    /// `Saturday`: map of text. Update: replacement.
+    /// `Saturday`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-instance-timebasedautoscaling.html#cfn-opsworks-instance-timebasedautoscaling-saturday)
     pub fn saturday(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Saturday", value.into_expr())) }
-    /// `Sunday`: map of text. Update: replacement.
+    /// `Sunday`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-instance-timebasedautoscaling.html#cfn-opsworks-instance-timebasedautoscaling-sunday)
     pub fn sunday(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Sunday", value.into_expr())) }
-    /// `Thursday`: map of text. Update: replacement.
+    /// `Thursday`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-instance-timebasedautoscaling.html#cfn-opsworks-instance-timebasedautoscaling-thursday)
     pub fn thursday(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Thursday", value.into_expr())) }
-    /// `Tuesday`: map of text. Update: replacement.
+    /// `Tuesday`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-instance-timebasedautoscaling.html#cfn-opsworks-instance-timebasedautoscaling-tuesday)
     pub fn tuesday(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tuesday", value.into_expr())) }
-    /// `Wednesday`: map of text. Update: replacement.
+    /// `Wednesday`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-instance-timebasedautoscaling.html#cfn-opsworks-instance-timebasedautoscaling-wednesday)
     pub fn wednesday(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Wednesday", value.into_expr())) }
 }
 impl Done for TimeBasedAutoScaling { fn into_props(self) -> Bag { self.0 } }
@@ -283,43 +283,43 @@ impl CfnLayerProps {
     pub fn new() -> CfnLayerProps<Missing<required::AutoAssignElasticIps>, Missing<required::AutoAssignPublicIps>, Missing<required::EnableAutoHealing>, Missing<required::Name>, Missing<required::Shortname>, Missing<required::StackId>, Missing<required::Type>> { CfnLayerProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5, R6> CfnLayerProps<R0, R1, R2, R3, R4, R5, R6> {
-    /// `Attributes`: map of text. Update: in place.
+    /// `Attributes`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-layer.html#cfn-opsworks-layer-attributes)
     pub fn attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Attributes", value.into_expr()), Phase) }
-    /// `AutoAssignElasticIps`: boolean, required. Update: in place.
+    /// `AutoAssignElasticIps`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-layer.html#cfn-opsworks-layer-autoassignelasticips)
     pub fn auto_assign_elastic_ips(self, value: impl Arg<bool>) -> CfnLayerProps<Set, R1, R2, R3, R4, R5, R6> { CfnLayerProps(put(self.0, "AutoAssignElasticIps", value.into_expr()), Phase) }
-    /// `AutoAssignPublicIps`: boolean, required. Update: in place.
+    /// `AutoAssignPublicIps`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-layer.html#cfn-opsworks-layer-autoassignpublicips)
     pub fn auto_assign_public_ips(self, value: impl Arg<bool>) -> CfnLayerProps<R0, Set, R2, R3, R4, R5, R6> { CfnLayerProps(put(self.0, "AutoAssignPublicIps", value.into_expr()), Phase) }
-    /// `CustomInstanceProfileArn`: text. Update: in place.
+    /// `CustomInstanceProfileArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-layer.html#cfn-opsworks-layer-custominstanceprofilearn)
     pub fn custom_instance_profile_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomInstanceProfileArn", value.into_expr()), Phase) }
-    /// `CustomJson`: JSON. Update: in place.
+    /// `CustomJson`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-layer.html#cfn-opsworks-layer-customjson)
     pub fn custom_json(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "CustomJson", value.into_expr()), Phase) }
-    /// `CustomRecipes`: `Recipes`. Update: in place.
+    /// `CustomRecipes`: `Recipes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-layer.html#cfn-opsworks-layer-customrecipes)
     pub fn custom_recipes(self, value: impl Arg<layer::Recipes>) -> Self { Self(put(self.0, "CustomRecipes", value.into_expr()), Phase) }
-    /// `CustomSecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    /// `CustomSecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-layer.html#cfn-opsworks-layer-customsecuritygroupids)
     pub fn custom_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "CustomSecurityGroupIds", value.into_expr()), Phase) }
-    /// `EnableAutoHealing`: boolean, required. Update: in place.
+    /// `EnableAutoHealing`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-layer.html#cfn-opsworks-layer-enableautohealing)
     pub fn enable_auto_healing(self, value: impl Arg<bool>) -> CfnLayerProps<R0, R1, Set, R3, R4, R5, R6> { CfnLayerProps(put(self.0, "EnableAutoHealing", value.into_expr()), Phase) }
-    /// `InstallUpdatesOnBoot`: boolean. Update: in place.
+    /// `InstallUpdatesOnBoot`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-layer.html#cfn-opsworks-layer-installupdatesonboot)
     pub fn install_updates_on_boot(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InstallUpdatesOnBoot", value.into_expr()), Phase) }
-    /// `LifecycleEventConfiguration`: `LifecycleEventConfiguration`. Update: in place.
+    /// `LifecycleEventConfiguration`: `LifecycleEventConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-layer.html#cfn-opsworks-layer-lifecycleeventconfiguration)
     pub fn lifecycle_event_configuration(self, value: impl Arg<layer::LifecycleEventConfiguration>) -> Self { Self(put(self.0, "LifecycleEventConfiguration", value.into_expr()), Phase) }
-    /// `LoadBasedAutoScaling`: `LoadBasedAutoScaling`. Update: in place.
+    /// `LoadBasedAutoScaling`: `LoadBasedAutoScaling`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-layer.html#cfn-opsworks-layer-loadbasedautoscaling)
     pub fn load_based_auto_scaling(self, value: impl Arg<layer::LoadBasedAutoScaling>) -> Self { Self(put(self.0, "LoadBasedAutoScaling", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-layer.html#cfn-opsworks-layer-name)
     pub fn name(self, value: impl Arg<str>) -> CfnLayerProps<R0, R1, R2, Set, R4, R5, R6> { CfnLayerProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Packages`: list of text. Update: in place.
+    /// `Packages`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-layer.html#cfn-opsworks-layer-packages)
     pub fn packages(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Packages", value.into_expr()), Phase) }
-    /// `Shortname`: text, required. Update: in place.
+    /// `Shortname`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-layer.html#cfn-opsworks-layer-shortname)
     pub fn shortname(self, value: impl Arg<str>) -> CfnLayerProps<R0, R1, R2, R3, Set, R5, R6> { CfnLayerProps(put(self.0, "Shortname", value.into_expr()), Phase) }
-    /// `StackId`: text, required. Update: replacement.
+    /// `StackId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-layer.html#cfn-opsworks-layer-stackid)
     pub fn stack_id(self, value: impl Arg<str>) -> CfnLayerProps<R0, R1, R2, R3, R4, Set, R6> { CfnLayerProps(put(self.0, "StackId", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-layer.html#cfn-opsworks-layer-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: replacement.
+    /// `Type`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-layer.html#cfn-opsworks-layer-type)
     pub fn type_(self, value: impl Arg<str>) -> CfnLayerProps<R0, R1, R2, R3, R4, R5, Set> { CfnLayerProps(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `UseEbsOptimizedInstances`: boolean. Update: in place.
+    /// `UseEbsOptimizedInstances`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-layer.html#cfn-opsworks-layer-useebsoptimizedinstances)
     pub fn use_ebs_optimized_instances(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseEbsOptimizedInstances", value.into_expr()), Phase) }
-    /// `VolumeConfigurations`: list of `VolumeConfiguration`. Update: in place.
+    /// `VolumeConfigurations`: list of `VolumeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-layer.html#cfn-opsworks-layer-volumeconfigurations)
     pub fn volume_configurations(self, value: impl Arg<Arr<layer::VolumeConfiguration>>) -> Self { Self(put(self.0, "VolumeConfigurations", value.into_expr()), Phase) }
 }
 impl Done for CfnLayerProps { fn into_props(self) -> Bag { self.0 } }
@@ -331,17 +331,17 @@ use crate::cfn::support::*;
 impl AutoScalingThresholds {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CpuThreshold`: number. Update: in place.
+    /// `CpuThreshold`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-autoscalingthresholds.html#cfn-opsworks-layer-autoscalingthresholds-cputhreshold)
     pub fn cpu_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "CpuThreshold", value.into_expr())) }
-    /// `IgnoreMetricsTime`: integer. Update: in place.
+    /// `IgnoreMetricsTime`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-autoscalingthresholds.html#cfn-opsworks-layer-autoscalingthresholds-ignoremetricstime)
     pub fn ignore_metrics_time(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IgnoreMetricsTime", value.into_expr())) }
-    /// `InstanceCount`: integer. Update: in place.
+    /// `InstanceCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-autoscalingthresholds.html#cfn-opsworks-layer-autoscalingthresholds-instancecount)
     pub fn instance_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "InstanceCount", value.into_expr())) }
-    /// `LoadThreshold`: number. Update: in place.
+    /// `LoadThreshold`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-autoscalingthresholds.html#cfn-opsworks-layer-autoscalingthresholds-loadthreshold)
     pub fn load_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LoadThreshold", value.into_expr())) }
-    /// `MemoryThreshold`: number. Update: in place.
+    /// `MemoryThreshold`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-autoscalingthresholds.html#cfn-opsworks-layer-autoscalingthresholds-memorythreshold)
     pub fn memory_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MemoryThreshold", value.into_expr())) }
-    /// `ThresholdsWaitTime`: integer. Update: in place.
+    /// `ThresholdsWaitTime`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-autoscalingthresholds.html#cfn-opsworks-layer-autoscalingthresholds-thresholdswaittime)
     pub fn thresholds_wait_time(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThresholdsWaitTime", value.into_expr())) }
 }
 impl Done for AutoScalingThresholds { fn into_props(self) -> Bag { self.0 } }
@@ -350,7 +350,7 @@ impl Done for AutoScalingThresholds { fn into_props(self) -> Bag { self.0 } }
 impl LifecycleEventConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ShutdownEventConfiguration`: `ShutdownEventConfiguration`. Update: in place.
+    /// `ShutdownEventConfiguration`: `ShutdownEventConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-lifecycleeventconfiguration.html#cfn-opsworks-layer-lifecycleeventconfiguration-shutdowneventconfiguration)
     pub fn shutdown_event_configuration(self, value: impl Arg<ShutdownEventConfiguration>) -> Self { Self(put(self.0, "ShutdownEventConfiguration", value.into_expr())) }
 }
 impl Done for LifecycleEventConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -359,11 +359,11 @@ impl Done for LifecycleEventConfiguration { fn into_props(self) -> Bag { self.0 
 impl LoadBasedAutoScaling {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DownScaling`: `AutoScalingThresholds`. Update: in place.
+    /// `DownScaling`: `AutoScalingThresholds`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-loadbasedautoscaling.html#cfn-opsworks-layer-loadbasedautoscaling-downscaling)
     pub fn down_scaling(self, value: impl Arg<AutoScalingThresholds>) -> Self { Self(put(self.0, "DownScaling", value.into_expr())) }
-    /// `Enable`: boolean. Update: in place.
+    /// `Enable`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-loadbasedautoscaling.html#cfn-opsworks-layer-loadbasedautoscaling-enable)
     pub fn enable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enable", value.into_expr())) }
-    /// `UpScaling`: `AutoScalingThresholds`. Update: in place.
+    /// `UpScaling`: `AutoScalingThresholds`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-loadbasedautoscaling.html#cfn-opsworks-layer-loadbasedautoscaling-upscaling)
     pub fn up_scaling(self, value: impl Arg<AutoScalingThresholds>) -> Self { Self(put(self.0, "UpScaling", value.into_expr())) }
 }
 impl Done for LoadBasedAutoScaling { fn into_props(self) -> Bag { self.0 } }
@@ -372,15 +372,15 @@ impl Done for LoadBasedAutoScaling { fn into_props(self) -> Bag { self.0 } }
 impl Recipes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Configure`: list of text. Update: in place.
+    /// `Configure`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-recipes.html#cfn-opsworks-layer-recipes-configure)
     pub fn configure(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Configure", value.into_expr())) }
-    /// `Deploy`: list of text. Update: in place.
+    /// `Deploy`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-recipes.html#cfn-opsworks-layer-recipes-deploy)
     pub fn deploy(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Deploy", value.into_expr())) }
-    /// `Setup`: list of text. Update: in place.
+    /// `Setup`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-recipes.html#cfn-opsworks-layer-recipes-setup)
     pub fn setup(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Setup", value.into_expr())) }
-    /// `Shutdown`: list of text. Update: in place.
+    /// `Shutdown`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-recipes.html#cfn-opsworks-layer-recipes-shutdown)
     pub fn shutdown(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Shutdown", value.into_expr())) }
-    /// `Undeploy`: list of text. Update: in place.
+    /// `Undeploy`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-recipes.html#cfn-opsworks-layer-recipes-undeploy)
     pub fn undeploy(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Undeploy", value.into_expr())) }
 }
 impl Done for Recipes { fn into_props(self) -> Bag { self.0 } }
@@ -389,9 +389,9 @@ impl Done for Recipes { fn into_props(self) -> Bag { self.0 } }
 impl ShutdownEventConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DelayUntilElbConnectionsDrained`: boolean. Update: in place.
+    /// `DelayUntilElbConnectionsDrained`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-shutdowneventconfiguration.html#cfn-opsworks-layer-shutdowneventconfiguration-delayuntilelbconnectionsdrained)
     pub fn delay_until_elb_connections_drained(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DelayUntilElbConnectionsDrained", value.into_expr())) }
-    /// `ExecutionTimeout`: integer. Update: in place.
+    /// `ExecutionTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-shutdowneventconfiguration.html#cfn-opsworks-layer-shutdowneventconfiguration-executiontimeout)
     pub fn execution_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ExecutionTimeout", value.into_expr())) }
 }
 impl Done for ShutdownEventConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -400,19 +400,19 @@ impl Done for ShutdownEventConfiguration { fn into_props(self) -> Bag { self.0 }
 impl VolumeConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Encrypted`: boolean. Update: in place.
+    /// `Encrypted`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-volumeconfiguration.html#cfn-opsworks-layer-volumeconfiguration-encrypted)
     pub fn encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypted", value.into_expr())) }
-    /// `Iops`: integer. Update: in place.
+    /// `Iops`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-volumeconfiguration.html#cfn-opsworks-layer-volumeconfiguration-iops)
     pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr())) }
-    /// `MountPoint`: text. Update: in place.
+    /// `MountPoint`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-volumeconfiguration.html#cfn-opsworks-layer-volumeconfiguration-mountpoint)
     pub fn mount_point(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MountPoint", value.into_expr())) }
-    /// `NumberOfDisks`: integer. Update: in place.
+    /// `NumberOfDisks`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-volumeconfiguration.html#cfn-opsworks-layer-volumeconfiguration-numberofdisks)
     pub fn number_of_disks(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfDisks", value.into_expr())) }
-    /// `RaidLevel`: integer. Update: in place.
+    /// `RaidLevel`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-volumeconfiguration.html#cfn-opsworks-layer-volumeconfiguration-raidlevel)
     pub fn raid_level(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RaidLevel", value.into_expr())) }
-    /// `Size`: integer. Update: in place.
+    /// `Size`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-volumeconfiguration.html#cfn-opsworks-layer-volumeconfiguration-size)
     pub fn size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Size", value.into_expr())) }
-    /// `VolumeType`: text. Update: in place.
+    /// `VolumeType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-volumeconfiguration.html#cfn-opsworks-layer-volumeconfiguration-volumetype)
     pub fn volume_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeType", value.into_expr())) }
 }
 impl Done for VolumeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -435,55 +435,55 @@ impl CfnStackProps {
     pub fn new() -> CfnStackProps<Missing<required::DefaultInstanceProfileArn>, Missing<required::Name>, Missing<required::ServiceRoleArn>> { CfnStackProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnStackProps<R0, R1, R2> {
-    /// `AgentVersion`: text. Update: in place.
+    /// `AgentVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-agentversion)
     pub fn agent_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AgentVersion", value.into_expr()), Phase) }
-    /// `Attributes`: map of text. Update: in place.
+    /// `Attributes`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-attributes)
     pub fn attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Attributes", value.into_expr()), Phase) }
-    /// `ChefConfiguration`: `ChefConfiguration`. Update: in place.
+    /// `ChefConfiguration`: `ChefConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-chefconfiguration)
     pub fn chef_configuration(self, value: impl Arg<stack::ChefConfiguration>) -> Self { Self(put(self.0, "ChefConfiguration", value.into_expr()), Phase) }
-    /// `CloneAppIds`: list of text. Update: replacement.
+    /// `CloneAppIds`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-cloneappids)
     pub fn clone_app_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CloneAppIds", value.into_expr()), Phase) }
-    /// `ClonePermissions`: boolean. Update: replacement.
+    /// `ClonePermissions`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-clonepermissions)
     pub fn clone_permissions(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ClonePermissions", value.into_expr()), Phase) }
-    /// `ConfigurationManager`: `StackConfigurationManager`. Update: in place.
+    /// `ConfigurationManager`: `StackConfigurationManager`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-configurationmanager)
     pub fn configuration_manager(self, value: impl Arg<stack::StackConfigurationManager>) -> Self { Self(put(self.0, "ConfigurationManager", value.into_expr()), Phase) }
-    /// `CustomCookbooksSource`: `Source`. Update: in place.
+    /// `CustomCookbooksSource`: `Source`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-customcookbookssource)
     pub fn custom_cookbooks_source(self, value: impl Arg<stack::Source>) -> Self { Self(put(self.0, "CustomCookbooksSource", value.into_expr()), Phase) }
-    /// `CustomJson`: JSON. Update: in place.
+    /// `CustomJson`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-customjson)
     pub fn custom_json(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "CustomJson", value.into_expr()), Phase) }
-    /// `DefaultAvailabilityZone`: text. Update: in place.
+    /// `DefaultAvailabilityZone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-defaultavailabilityzone)
     pub fn default_availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultAvailabilityZone", value.into_expr()), Phase) }
-    /// `DefaultInstanceProfileArn`: text, required. Update: in place.
+    /// `DefaultInstanceProfileArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-defaultinstanceprofilearn)
     pub fn default_instance_profile_arn(self, value: impl Arg<str>) -> CfnStackProps<Set, R1, R2> { CfnStackProps(put(self.0, "DefaultInstanceProfileArn", value.into_expr()), Phase) }
-    /// `DefaultOs`: text. Update: in place.
+    /// `DefaultOs`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-defaultos)
     pub fn default_os(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultOs", value.into_expr()), Phase) }
-    /// `DefaultRootDeviceType`: text. Update: in place.
+    /// `DefaultRootDeviceType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-defaultrootdevicetype)
     pub fn default_root_device_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultRootDeviceType", value.into_expr()), Phase) }
-    /// `DefaultSshKeyName`: text. Update: in place.
+    /// `DefaultSshKeyName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-defaultsshkeyname)
     pub fn default_ssh_key_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultSshKeyName", value.into_expr()), Phase) }
-    /// `DefaultSubnetId`: text. Update: in place.
+    /// `DefaultSubnetId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-defaultsubnetid)
     pub fn default_subnet_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultSubnetId", value.into_expr()), Phase) }
-    /// `EcsClusterArn`: text. Update: in place.
+    /// `EcsClusterArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-ecsclusterarn)
     pub fn ecs_cluster_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EcsClusterArn", value.into_expr()), Phase) }
-    /// `ElasticIps`: list of `ElasticIp`. Update: in place.
+    /// `ElasticIps`: list of `ElasticIp`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-elasticips)
     pub fn elastic_ips(self, value: impl Arg<Arr<stack::ElasticIp>>) -> Self { Self(put(self.0, "ElasticIps", value.into_expr()), Phase) }
-    /// `HostnameTheme`: text. Update: in place.
+    /// `HostnameTheme`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-hostnametheme)
     pub fn hostname_theme(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostnameTheme", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-name)
     pub fn name(self, value: impl Arg<str>) -> CfnStackProps<R0, Set, R2> { CfnStackProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RdsDbInstances`: list of `RdsDbInstance`. Update: in place.
+    /// `RdsDbInstances`: list of `RdsDbInstance`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-rdsdbinstances)
     pub fn rds_db_instances(self, value: impl Arg<Arr<stack::RdsDbInstance>>) -> Self { Self(put(self.0, "RdsDbInstances", value.into_expr()), Phase) }
-    /// `ServiceRoleArn`: `IamRoleArn`, required. Update: replacement.
+    /// `ServiceRoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-servicerolearn)
     pub fn service_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnStackProps<R0, R1, Set> { CfnStackProps(put(self.0, "ServiceRoleArn", value.into_expr()), Phase) }
-    /// `SourceStackId`: text. Update: replacement.
+    /// `SourceStackId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-sourcestackid)
     pub fn source_stack_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceStackId", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `UseCustomCookbooks`: boolean. Update: in place.
+    /// `UseCustomCookbooks`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-usecustomcookbooks)
     pub fn use_custom_cookbooks(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseCustomCookbooks", value.into_expr()), Phase) }
-    /// `UseOpsworksSecurityGroups`: boolean. Update: in place.
+    /// `UseOpsworksSecurityGroups`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-useopsworkssecuritygroups)
     pub fn use_opsworks_security_groups(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseOpsworksSecurityGroups", value.into_expr()), Phase) }
-    /// `VpcId`: `Ec2VpcId`. Update: replacement.
+    /// `VpcId`: `Ec2VpcId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html#cfn-opsworks-stack-vpcid)
     pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value.into_expr()), Phase) }
 }
 impl Done for CfnStackProps { fn into_props(self) -> Bag { self.0 } }
@@ -495,9 +495,9 @@ use crate::cfn::support::*;
 impl ChefConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BerkshelfVersion`: text. Update: in place.
+    /// `BerkshelfVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-stack-chefconfiguration.html#cfn-opsworks-stack-chefconfiguration-berkshelfversion)
     pub fn berkshelf_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BerkshelfVersion", value.into_expr())) }
-    /// `ManageBerkshelf`: boolean. Update: in place.
+    /// `ManageBerkshelf`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-stack-chefconfiguration.html#cfn-opsworks-stack-chefconfiguration-manageberkshelf)
     pub fn manage_berkshelf(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ManageBerkshelf", value.into_expr())) }
 }
 impl Done for ChefConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -508,9 +508,9 @@ impl ElasticIp {
     pub fn new() -> ElasticIp<Missing<super::required::Ip>> { ElasticIp(Bag::default(), Phase) }
 }
 impl<R0> ElasticIp<R0> {
-    /// `Ip`: text, required. Update: in place.
+    /// `Ip`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-stack-elasticip.html#cfn-opsworks-stack-elasticip-ip)
     pub fn ip(self, value: impl Arg<str>) -> ElasticIp<Set> { ElasticIp(put(self.0, "Ip", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-stack-elasticip.html#cfn-opsworks-stack-elasticip-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for ElasticIp { fn into_props(self) -> Bag { self.0 } }
@@ -521,11 +521,11 @@ impl RdsDbInstance {
     pub fn new() -> RdsDbInstance<Missing<super::required::DbPassword>, Missing<super::required::DbUser>, Missing<super::required::RdsDbInstanceArn>> { RdsDbInstance(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> RdsDbInstance<R0, R1, R2> {
-    /// `DbPassword`: text, required. Update: in place.
+    /// `DbPassword`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-stack-rdsdbinstance.html#cfn-opsworks-stack-rdsdbinstance-dbpassword)
     pub fn db_password(self, value: impl Arg<str>) -> RdsDbInstance<Set, R1, R2> { RdsDbInstance(put(self.0, "DbPassword", value.into_expr()), Phase) }
-    /// `DbUser`: text, required. Update: in place.
+    /// `DbUser`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-stack-rdsdbinstance.html#cfn-opsworks-stack-rdsdbinstance-dbuser)
     pub fn db_user(self, value: impl Arg<str>) -> RdsDbInstance<R0, Set, R2> { RdsDbInstance(put(self.0, "DbUser", value.into_expr()), Phase) }
-    /// `RdsDbInstanceArn`: text, required. Update: in place.
+    /// `RdsDbInstanceArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-stack-rdsdbinstance.html#cfn-opsworks-stack-rdsdbinstance-rdsdbinstancearn)
     pub fn rds_db_instance_arn(self, value: impl Arg<str>) -> RdsDbInstance<R0, R1, Set> { RdsDbInstance(put(self.0, "RdsDbInstanceArn", value.into_expr()), Phase) }
 }
 impl Done for RdsDbInstance { fn into_props(self) -> Bag { self.0 } }
@@ -534,17 +534,17 @@ impl Done for RdsDbInstance { fn into_props(self) -> Bag { self.0 } }
 impl Source {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Password`: text. Update: in place.
+    /// `Password`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-stack-source.html#cfn-opsworks-stack-source-password)
     pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr())) }
-    /// `Revision`: text. Update: in place.
+    /// `Revision`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-stack-source.html#cfn-opsworks-stack-source-revision)
     pub fn revision(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Revision", value.into_expr())) }
-    /// `SshKey`: text. Update: in place.
+    /// `SshKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-stack-source.html#cfn-opsworks-stack-source-sshkey)
     pub fn ssh_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SshKey", value.into_expr())) }
-    /// `Type`: text. Update: in place.
+    /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-stack-source.html#cfn-opsworks-stack-source-type)
     pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
-    /// `Url`: text. Update: in place.
+    /// `Url`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-stack-source.html#cfn-opsworks-stack-source-url)
     pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
-    /// `Username`: text. Update: in place.
+    /// `Username`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-stack-source.html#cfn-opsworks-stack-source-username)
     pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
 }
 impl Done for Source { fn into_props(self) -> Bag { self.0 } }
@@ -553,9 +553,9 @@ impl Done for Source { fn into_props(self) -> Bag { self.0 } }
 impl StackConfigurationManager {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-stack-stackconfigurationmanager.html#cfn-opsworks-stack-stackconfigurationmanager-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Version`: text. Update: in place.
+    /// `Version`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-stack-stackconfigurationmanager.html#cfn-opsworks-stack-stackconfigurationmanager-version)
     pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for StackConfigurationManager { fn into_props(self) -> Bag { self.0 } }
@@ -569,7 +569,7 @@ impl CfnUserProfile {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUserProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `SshUsername`: text.
+    /// The attribute `SshUsername`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-userprofile.html#SshUsername-fn::getatt)
     pub fn attr_ssh_username(&self) -> Val<str> { self.0.get_att("SshUsername") }
 }
 impl Parent for CfnUserProfile { fn node(&self) -> &Place { &self.0 } }
@@ -580,13 +580,13 @@ impl CfnUserProfileProps {
     pub fn new() -> CfnUserProfileProps<Missing<required::IamUserArn>> { CfnUserProfileProps(Bag::default(), Phase) }
 }
 impl<R0> CfnUserProfileProps<R0> {
-    /// `AllowSelfManagement`: boolean. Update: in place.
+    /// `AllowSelfManagement`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-userprofile.html#cfn-opsworks-userprofile-allowselfmanagement)
     pub fn allow_self_management(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowSelfManagement", value.into_expr()), Phase) }
-    /// `IamUserArn`: text, required. Update: replacement.
+    /// `IamUserArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-userprofile.html#cfn-opsworks-userprofile-iamuserarn)
     pub fn iam_user_arn(self, value: impl Arg<str>) -> CfnUserProfileProps<Set> { CfnUserProfileProps(put(self.0, "IamUserArn", value.into_expr()), Phase) }
-    /// `SshPublicKey`: text. Update: in place.
+    /// `SshPublicKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-userprofile.html#cfn-opsworks-userprofile-sshpublickey)
     pub fn ssh_public_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SshPublicKey", value.into_expr()), Phase) }
-    /// `SshUsername`: text. Update: in place.
+    /// `SshUsername`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-userprofile.html#cfn-opsworks-userprofile-sshusername)
     pub fn ssh_username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SshUsername", value.into_expr()), Phase) }
 }
 impl Done for CfnUserProfileProps { fn into_props(self) -> Bag { self.0 } }
@@ -608,13 +608,13 @@ impl CfnVolumeProps {
     pub fn new() -> CfnVolumeProps<Missing<required::Ec2VolumeId>, Missing<required::StackId>> { CfnVolumeProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnVolumeProps<R0, R1> {
-    /// `Ec2VolumeId`: text, required. Update: replacement.
+    /// `Ec2VolumeId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-volume.html#cfn-opsworks-volume-ec2volumeid)
     pub fn ec2_volume_id(self, value: impl Arg<str>) -> CfnVolumeProps<Set, R1> { CfnVolumeProps(put(self.0, "Ec2VolumeId", value.into_expr()), Phase) }
-    /// `MountPoint`: text. Update: in place.
+    /// `MountPoint`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-volume.html#cfn-opsworks-volume-mountpoint)
     pub fn mount_point(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MountPoint", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-volume.html#cfn-opsworks-volume-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `StackId`: text, required. Update: replacement.
+    /// `StackId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-volume.html#cfn-opsworks-volume-stackid)
     pub fn stack_id(self, value: impl Arg<str>) -> CfnVolumeProps<R0, Set> { CfnVolumeProps(put(self.0, "StackId", value.into_expr()), Phase) }
 }
 impl Done for CfnVolumeProps { fn into_props(self) -> Bag { self.0 } }

@@ -13,19 +13,19 @@ impl CfnAccount {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAccountProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AccountId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AccountId`: text.
+    /// The attribute `AccountId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-account.html#AccountId-fn::getatt)
     pub fn attr_account_id(&self) -> Val<str> { self.0.get_att("AccountId") }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-account.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `JoinedMethod`: text.
+    /// The attribute `JoinedMethod`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-account.html#JoinedMethod-fn::getatt)
     pub fn attr_joined_method(&self) -> Val<str> { self.0.get_att("JoinedMethod") }
-    /// The attribute `JoinedTimestamp`: text.
+    /// The attribute `JoinedTimestamp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-account.html#JoinedTimestamp-fn::getatt)
     pub fn attr_joined_timestamp(&self) -> Val<str> { self.0.get_att("JoinedTimestamp") }
-    /// The attribute `Paths`: list of text.
+    /// The attribute `Paths`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-account.html#Paths-fn::getatt)
     pub fn attr_paths(&self) -> Val<Arr<str>> { self.0.get_att("Paths") }
-    /// The attribute `State`: text.
+    /// The attribute `State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-account.html#State-fn::getatt)
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-account.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnAccount { fn node(&self) -> &Place { &self.0 } }
@@ -36,15 +36,15 @@ impl CfnAccountProps {
     pub fn new() -> CfnAccountProps<Missing<required::AccountName>, Missing<required::Email>> { CfnAccountProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAccountProps<R0, R1> {
-    /// `AccountName`: text, required. Update: in place.
+    /// `AccountName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-account.html#cfn-organizations-account-accountname)
     pub fn account_name(self, value: impl Arg<str>) -> CfnAccountProps<Set, R1> { CfnAccountProps(put(self.0, "AccountName", value.into_expr()), Phase) }
-    /// `Email`: text, required. Update: in place.
+    /// `Email`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-account.html#cfn-organizations-account-email)
     pub fn email(self, value: impl Arg<str>) -> CfnAccountProps<R0, Set> { CfnAccountProps(put(self.0, "Email", value.into_expr()), Phase) }
-    /// `ParentIds`: list of text. Update: in place.
+    /// `ParentIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-account.html#cfn-organizations-account-parentids)
     pub fn parent_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ParentIds", value.into_expr()), Phase) }
-    /// `RoleName`: text. Update: in place.
+    /// `RoleName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-account.html#cfn-organizations-account-rolename)
     pub fn role_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoleName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-account.html#cfn-organizations-account-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAccountProps { fn into_props(self) -> Bag { self.0 } }
@@ -57,17 +57,17 @@ impl CfnOrganization {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnOrganizationProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-organization.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-organization.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `ManagementAccountArn`: `OtherArn`.
+    /// The attribute `ManagementAccountArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-organization.html#ManagementAccountArn-fn::getatt)
     pub fn attr_management_account_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ManagementAccountArn") }
-    /// The attribute `ManagementAccountEmail`: text.
+    /// The attribute `ManagementAccountEmail`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-organization.html#ManagementAccountEmail-fn::getatt)
     pub fn attr_management_account_email(&self) -> Val<str> { self.0.get_att("ManagementAccountEmail") }
-    /// The attribute `ManagementAccountId`: text.
+    /// The attribute `ManagementAccountId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-organization.html#ManagementAccountId-fn::getatt)
     pub fn attr_management_account_id(&self) -> Val<str> { self.0.get_att("ManagementAccountId") }
-    /// The attribute `RootId`: text.
+    /// The attribute `RootId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-organization.html#RootId-fn::getatt)
     pub fn attr_root_id(&self) -> Val<str> { self.0.get_att("RootId") }
 }
 impl Parent for CfnOrganization { fn node(&self) -> &Place { &self.0 } }
@@ -76,7 +76,7 @@ impl Parent for CfnOrganization { fn node(&self) -> &Place { &self.0 } }
 impl CfnOrganizationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FeatureSet`: `FeatureSet`. Update: in place.
+    /// `FeatureSet`: `FeatureSet`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-organization.html#cfn-organizations-organization-featureset)
     pub fn feature_set(self, value: impl Arg<organization::FeatureSet>) -> Self { Self(put(self.0, "FeatureSet", value.into_expr())) }
 }
 impl Done for CfnOrganizationProps { fn into_props(self) -> Bag { self.0 } }
@@ -95,11 +95,11 @@ impl CfnOrganizationalUnit {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnOrganizationalUnitProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-organizationalunit.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-organizationalunit.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `Path`: text.
+    /// The attribute `Path`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-organizationalunit.html#Path-fn::getatt)
     pub fn attr_path(&self) -> Val<str> { self.0.get_att("Path") }
 }
 impl Parent for CfnOrganizationalUnit { fn node(&self) -> &Place { &self.0 } }
@@ -110,11 +110,11 @@ impl CfnOrganizationalUnitProps {
     pub fn new() -> CfnOrganizationalUnitProps<Missing<required::Name>, Missing<required::ParentId>> { CfnOrganizationalUnitProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnOrganizationalUnitProps<R0, R1> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-organizationalunit.html#cfn-organizations-organizationalunit-name)
     pub fn name(self, value: impl Arg<str>) -> CfnOrganizationalUnitProps<Set, R1> { CfnOrganizationalUnitProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ParentId`: text, required. Update: replacement.
+    /// `ParentId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-organizationalunit.html#cfn-organizations-organizationalunit-parentid)
     pub fn parent_id(self, value: impl Arg<str>) -> CfnOrganizationalUnitProps<R0, Set> { CfnOrganizationalUnitProps(put(self.0, "ParentId", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-organizationalunit.html#cfn-organizations-organizationalunit-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnOrganizationalUnitProps { fn into_props(self) -> Bag { self.0 } }
@@ -127,11 +127,11 @@ impl CfnPolicy {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-policy.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `AwsManaged`: boolean.
+    /// The attribute `AwsManaged`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-policy.html#AwsManaged-fn::getatt)
     pub fn attr_aws_managed(&self) -> Val<bool> { self.0.get_att("AwsManaged") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-policy.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnPolicy { fn node(&self) -> &Place { &self.0 } }
@@ -142,17 +142,17 @@ impl CfnPolicyProps {
     pub fn new() -> CfnPolicyProps<Missing<required::Content>, Missing<required::Name>, Missing<required::Type>> { CfnPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnPolicyProps<R0, R1, R2> {
-    /// `Content`: JSON, required. Update: in place.
+    /// `Content`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-policy.html#cfn-organizations-policy-content)
     pub fn content(self, value: impl Arg<Any>) -> CfnPolicyProps<Set, R1, R2> { CfnPolicyProps(put(self.0, "Content", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-policy.html#cfn-organizations-policy-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-policy.html#cfn-organizations-policy-name)
     pub fn name(self, value: impl Arg<str>) -> CfnPolicyProps<R0, Set, R2> { CfnPolicyProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-policy.html#cfn-organizations-policy-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TargetIds`: list of text. Update: in place.
+    /// `TargetIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-policy.html#cfn-organizations-policy-targetids)
     pub fn target_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TargetIds", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: replacement.
+    /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-policy.html#cfn-organizations-policy-type)
     pub fn type_(self, value: impl Arg<policy::Type>) -> CfnPolicyProps<R0, R1, Set> { CfnPolicyProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnPolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -171,9 +171,9 @@ impl CfnResourcePolicy {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourcePolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-resourcepolicy.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-resourcepolicy.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnResourcePolicy { fn node(&self) -> &Place { &self.0 } }
@@ -184,9 +184,9 @@ impl CfnResourcePolicyProps {
     pub fn new() -> CfnResourcePolicyProps<Missing<required::Content>> { CfnResourcePolicyProps(Bag::default(), Phase) }
 }
 impl<R0> CfnResourcePolicyProps<R0> {
-    /// `Content`: JSON, required. Update: in place.
+    /// `Content`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-resourcepolicy.html#cfn-organizations-resourcepolicy-content)
     pub fn content(self, value: impl Arg<Any>) -> CfnResourcePolicyProps<Set> { CfnResourcePolicyProps(put(self.0, "Content", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-resourcepolicy.html#cfn-organizations-resourcepolicy-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnResourcePolicyProps { fn into_props(self) -> Bag { self.0 } }

@@ -13,13 +13,13 @@ impl CfnPipeline {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPipelineProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PipelineArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `IngestEndpointUrls`: list of text.
+    /// The attribute `IngestEndpointUrls`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-osis-pipeline.html#IngestEndpointUrls-fn::getatt)
     pub fn attr_ingest_endpoint_urls(&self) -> Val<Arr<str>> { self.0.get_att("IngestEndpointUrls") }
-    /// The attribute `PipelineArn`: `OtherArn`.
+    /// The attribute `PipelineArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-osis-pipeline.html#PipelineArn-fn::getatt)
     pub fn attr_pipeline_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PipelineArn") }
-    /// The attribute `VpcEndpointService`: text.
+    /// The attribute `VpcEndpointService`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-osis-pipeline.html#VpcEndpointService-fn::getatt)
     pub fn attr_vpc_endpoint_service(&self) -> Val<str> { self.0.get_att("VpcEndpointService") }
-    /// The attribute `VpcEndpoints`: list of `VpcEndpoint`.
+    /// The attribute `VpcEndpoints`: list of `VpcEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-osis-pipeline.html#VpcEndpoints-fn::getatt)
     pub fn attr_vpc_endpoints(&self) -> Val<Arr<pipeline::VpcEndpoint>> { self.0.get_att("VpcEndpoints") }
 }
 impl Parent for CfnPipeline { fn node(&self) -> &Place { &self.0 } }
@@ -30,27 +30,27 @@ impl CfnPipelineProps {
     pub fn new() -> CfnPipelineProps<Missing<required::MaxUnits>, Missing<required::MinUnits>, Missing<required::PipelineConfigurationBody>, Missing<required::PipelineName>> { CfnPipelineProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnPipelineProps<R0, R1, R2, R3> {
-    /// `BufferOptions`: `BufferOptions`. Update: in place.
+    /// `BufferOptions`: `BufferOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-osis-pipeline.html#cfn-osis-pipeline-bufferoptions)
     pub fn buffer_options(self, value: impl Arg<pipeline::BufferOptions>) -> Self { Self(put(self.0, "BufferOptions", value.into_expr()), Phase) }
-    /// `EncryptionAtRestOptions`: `EncryptionAtRestOptions`. Update: in place.
+    /// `EncryptionAtRestOptions`: `EncryptionAtRestOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-osis-pipeline.html#cfn-osis-pipeline-encryptionatrestoptions)
     pub fn encryption_at_rest_options(self, value: impl Arg<pipeline::EncryptionAtRestOptions>) -> Self { Self(put(self.0, "EncryptionAtRestOptions", value.into_expr()), Phase) }
-    /// `LogPublishingOptions`: `LogPublishingOptions`. Update: in place.
+    /// `LogPublishingOptions`: `LogPublishingOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-osis-pipeline.html#cfn-osis-pipeline-logpublishingoptions)
     pub fn log_publishing_options(self, value: impl Arg<pipeline::LogPublishingOptions>) -> Self { Self(put(self.0, "LogPublishingOptions", value.into_expr()), Phase) }
-    /// `MaxUnits`: integer, required. Update: in place.
+    /// `MaxUnits`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-osis-pipeline.html#cfn-osis-pipeline-maxunits)
     pub fn max_units(self, value: impl Arg<i64>) -> CfnPipelineProps<Set, R1, R2, R3> { CfnPipelineProps(put(self.0, "MaxUnits", value.into_expr()), Phase) }
-    /// `MinUnits`: integer, required. Update: in place.
+    /// `MinUnits`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-osis-pipeline.html#cfn-osis-pipeline-minunits)
     pub fn min_units(self, value: impl Arg<i64>) -> CfnPipelineProps<R0, Set, R2, R3> { CfnPipelineProps(put(self.0, "MinUnits", value.into_expr()), Phase) }
-    /// `PipelineConfigurationBody`: text, required. Update: in place.
+    /// `PipelineConfigurationBody`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-osis-pipeline.html#cfn-osis-pipeline-pipelineconfigurationbody)
     pub fn pipeline_configuration_body(self, value: impl Arg<str>) -> CfnPipelineProps<R0, R1, Set, R3> { CfnPipelineProps(put(self.0, "PipelineConfigurationBody", value.into_expr()), Phase) }
-    /// `PipelineName`: text, required. Update: replacement.
+    /// `PipelineName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-osis-pipeline.html#cfn-osis-pipeline-pipelinename)
     pub fn pipeline_name(self, value: impl Arg<str>) -> CfnPipelineProps<R0, R1, R2, Set> { CfnPipelineProps(put(self.0, "PipelineName", value.into_expr()), Phase) }
-    /// `PipelineRoleArn`: `IamRoleArn`. Update: in place.
+    /// `PipelineRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-osis-pipeline.html#cfn-osis-pipeline-pipelinerolearn)
     pub fn pipeline_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "PipelineRoleArn", value.into_expr()), Phase) }
-    /// `ResourcePolicy`: `ResourcePolicy`. Update: in place.
+    /// `ResourcePolicy`: `ResourcePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-osis-pipeline.html#cfn-osis-pipeline-resourcepolicy)
     pub fn resource_policy(self, value: impl Arg<pipeline::ResourcePolicy>) -> Self { Self(put(self.0, "ResourcePolicy", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-osis-pipeline.html#cfn-osis-pipeline-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VpcOptions`: `VpcOptions`. Update: in place.
+    /// `VpcOptions`: `VpcOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-osis-pipeline.html#cfn-osis-pipeline-vpcoptions)
     pub fn vpc_options(self, value: impl Arg<pipeline::VpcOptions>) -> Self { Self(put(self.0, "VpcOptions", value.into_expr()), Phase) }
 }
 impl Done for CfnPipelineProps { fn into_props(self) -> Bag { self.0 } }
@@ -64,7 +64,7 @@ impl BufferOptions {
     pub fn new() -> BufferOptions<Missing<super::required::PersistentBufferEnabled>> { BufferOptions(Bag::default(), Phase) }
 }
 impl<R0> BufferOptions<R0> {
-    /// `PersistentBufferEnabled`: boolean, required. Update: in place.
+    /// `PersistentBufferEnabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-osis-pipeline-bufferoptions.html#cfn-osis-pipeline-bufferoptions-persistentbufferenabled)
     pub fn persistent_buffer_enabled(self, value: impl Arg<bool>) -> BufferOptions<Set> { BufferOptions(put(self.0, "PersistentBufferEnabled", value.into_expr()), Phase) }
 }
 impl Done for BufferOptions { fn into_props(self) -> Bag { self.0 } }
@@ -75,7 +75,7 @@ impl CloudWatchLogDestination {
     pub fn new() -> CloudWatchLogDestination<Missing<super::required::LogGroup>> { CloudWatchLogDestination(Bag::default(), Phase) }
 }
 impl<R0> CloudWatchLogDestination<R0> {
-    /// `LogGroup`: text, required. Update: in place.
+    /// `LogGroup`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-osis-pipeline-cloudwatchlogdestination.html#cfn-osis-pipeline-cloudwatchlogdestination-loggroup)
     pub fn log_group(self, value: impl Arg<str>) -> CloudWatchLogDestination<Set> { CloudWatchLogDestination(put(self.0, "LogGroup", value.into_expr()), Phase) }
 }
 impl Done for CloudWatchLogDestination { fn into_props(self) -> Bag { self.0 } }
@@ -86,7 +86,7 @@ impl EncryptionAtRestOptions {
     pub fn new() -> EncryptionAtRestOptions<Missing<super::required::KmsKeyArn>> { EncryptionAtRestOptions(Bag::default(), Phase) }
 }
 impl<R0> EncryptionAtRestOptions<R0> {
-    /// `KmsKeyArn`: `KmsKeyArn`, required. Update: in place.
+    /// `KmsKeyArn`: `KmsKeyArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-osis-pipeline-encryptionatrestoptions.html#cfn-osis-pipeline-encryptionatrestoptions-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> EncryptionAtRestOptions<Set> { EncryptionAtRestOptions(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
 }
 impl Done for EncryptionAtRestOptions { fn into_props(self) -> Bag { self.0 } }
@@ -95,9 +95,9 @@ impl Done for EncryptionAtRestOptions { fn into_props(self) -> Bag { self.0 } }
 impl LogPublishingOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CloudWatchLogDestination`: `CloudWatchLogDestination`. Update: in place.
+    /// `CloudWatchLogDestination`: `CloudWatchLogDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-osis-pipeline-logpublishingoptions.html#cfn-osis-pipeline-logpublishingoptions-cloudwatchlogdestination)
     pub fn cloud_watch_log_destination(self, value: impl Arg<CloudWatchLogDestination>) -> Self { Self(put(self.0, "CloudWatchLogDestination", value.into_expr())) }
-    /// `IsLoggingEnabled`: boolean. Update: in place.
+    /// `IsLoggingEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-osis-pipeline-logpublishingoptions.html#cfn-osis-pipeline-logpublishingoptions-isloggingenabled)
     pub fn is_logging_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsLoggingEnabled", value.into_expr())) }
 }
 impl Done for LogPublishingOptions { fn into_props(self) -> Bag { self.0 } }
@@ -108,7 +108,7 @@ impl ResourcePolicy {
     pub fn new() -> ResourcePolicy<Missing<super::required::Policy>> { ResourcePolicy(Bag::default(), Phase) }
 }
 impl<R0> ResourcePolicy<R0> {
-    /// `Policy`: JSON, required. Update: in place.
+    /// `Policy`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-osis-pipeline-resourcepolicy.html#cfn-osis-pipeline-resourcepolicy-policy)
     pub fn policy(self, value: impl Arg<Any>) -> ResourcePolicy<Set> { ResourcePolicy(put(self.0, "Policy", value.into_expr()), Phase) }
 }
 impl Done for ResourcePolicy { fn into_props(self) -> Bag { self.0 } }
@@ -119,9 +119,9 @@ impl VpcAttachmentOptions {
     pub fn new() -> VpcAttachmentOptions<Missing<super::required::AttachToVpc>, Missing<super::required::CidrBlock>> { VpcAttachmentOptions(Bag::default(), Phase) }
 }
 impl<R0, R1> VpcAttachmentOptions<R0, R1> {
-    /// `AttachToVpc`: boolean, required. Update: in place.
+    /// `AttachToVpc`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-osis-pipeline-vpcattachmentoptions.html#cfn-osis-pipeline-vpcattachmentoptions-attachtovpc)
     pub fn attach_to_vpc(self, value: impl Arg<bool>) -> VpcAttachmentOptions<Set, R1> { VpcAttachmentOptions(put(self.0, "AttachToVpc", value.into_expr()), Phase) }
-    /// `CidrBlock`: text, required. Update: in place.
+    /// `CidrBlock`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-osis-pipeline-vpcattachmentoptions.html#cfn-osis-pipeline-vpcattachmentoptions-cidrblock)
     pub fn cidr_block(self, value: impl Arg<str>) -> VpcAttachmentOptions<R0, Set> { VpcAttachmentOptions(put(self.0, "CidrBlock", value.into_expr()), Phase) }
 }
 impl Done for VpcAttachmentOptions { fn into_props(self) -> Bag { self.0 } }
@@ -130,11 +130,11 @@ impl Done for VpcAttachmentOptions { fn into_props(self) -> Bag { self.0 } }
 impl VpcEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `VpcEndpointId`: text. Update: in place.
+    /// `VpcEndpointId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-osis-pipeline-vpcendpoint.html#cfn-osis-pipeline-vpcendpoint-vpcendpointid)
     pub fn vpc_endpoint_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcEndpointId", value.into_expr())) }
-    /// `VpcId`: text. Update: in place.
+    /// `VpcId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-osis-pipeline-vpcendpoint.html#cfn-osis-pipeline-vpcendpoint-vpcid)
     pub fn vpc_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcId", value.into_expr())) }
-    /// `VpcOptions`: `VpcOptions`. Update: in place.
+    /// `VpcOptions`: `VpcOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-osis-pipeline-vpcendpoint.html#cfn-osis-pipeline-vpcendpoint-vpcoptions)
     pub fn vpc_options(self, value: impl Arg<VpcOptions>) -> Self { Self(put(self.0, "VpcOptions", value.into_expr())) }
 }
 impl Done for VpcEndpoint { fn into_props(self) -> Bag { self.0 } }
@@ -145,13 +145,13 @@ impl VpcOptions {
     pub fn new() -> VpcOptions<Missing<super::required::SubnetIds>> { VpcOptions(Bag::default(), Phase) }
 }
 impl<R0> VpcOptions<R0> {
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-osis-pipeline-vpcoptions.html#cfn-osis-pipeline-vpcoptions-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `SubnetIds`: list of text, required. Update: in place.
+    /// `SubnetIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-osis-pipeline-vpcoptions.html#cfn-osis-pipeline-vpcoptions-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> VpcOptions<Set> { VpcOptions(put(self.0, "SubnetIds", value.into_expr()), Phase) }
-    /// `VpcAttachmentOptions`: `VpcAttachmentOptions`. Update: in place.
+    /// `VpcAttachmentOptions`: `VpcAttachmentOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-osis-pipeline-vpcoptions.html#cfn-osis-pipeline-vpcoptions-vpcattachmentoptions)
     pub fn vpc_attachment_options(self, value: impl Arg<VpcAttachmentOptions>) -> Self { Self(put(self.0, "VpcAttachmentOptions", value.into_expr()), Phase) }
-    /// `VpcEndpointManagement`: `VpcEndpointManagement`. Update: in place.
+    /// `VpcEndpointManagement`: `VpcEndpointManagement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-osis-pipeline-vpcoptions.html#cfn-osis-pipeline-vpcoptions-vpcendpointmanagement)
     pub fn vpc_endpoint_management(self, value: impl Arg<VpcEndpointManagement>) -> Self { Self(put(self.0, "VpcEndpointManagement", value.into_expr()), Phase) }
 }
 impl Done for VpcOptions { fn into_props(self) -> Bag { self.0 } }

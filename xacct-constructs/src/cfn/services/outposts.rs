@@ -13,15 +13,15 @@ impl CfnOutpost {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnOutpostProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `OutpostArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `LifeCycleStatus`: text.
+    /// The attribute `LifeCycleStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-outposts-outpost.html#LifeCycleStatus-fn::getatt)
     pub fn attr_life_cycle_status(&self) -> Val<str> { self.0.get_att("LifeCycleStatus") }
-    /// The attribute `OutpostArn`: `OtherArn`.
+    /// The attribute `OutpostArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-outposts-outpost.html#OutpostArn-fn::getatt)
     pub fn attr_outpost_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("OutpostArn") }
-    /// The attribute `OutpostId`: text.
+    /// The attribute `OutpostId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-outposts-outpost.html#OutpostId-fn::getatt)
     pub fn attr_outpost_id(&self) -> Val<str> { self.0.get_att("OutpostId") }
-    /// The attribute `OwnerId`: text.
+    /// The attribute `OwnerId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-outposts-outpost.html#OwnerId-fn::getatt)
     pub fn attr_owner_id(&self) -> Val<str> { self.0.get_att("OwnerId") }
-    /// The attribute `SiteArn`: `OtherArn`.
+    /// The attribute `SiteArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-outposts-outpost.html#SiteArn-fn::getatt)
     pub fn attr_site_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SiteArn") }
 }
 impl Parent for CfnOutpost { fn node(&self) -> &Place { &self.0 } }
@@ -32,19 +32,19 @@ impl CfnOutpostProps {
     pub fn new() -> CfnOutpostProps<Missing<required::Name>, Missing<required::SiteId>> { CfnOutpostProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnOutpostProps<R0, R1> {
-    /// `AvailabilityZone`: text. Update: replacement.
+    /// `AvailabilityZone`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-outposts-outpost.html#cfn-outposts-outpost-availabilityzone)
     pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr()), Phase) }
-    /// `AvailabilityZoneId`: text. Update: replacement.
+    /// `AvailabilityZoneId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-outposts-outpost.html#cfn-outposts-outpost-availabilityzoneid)
     pub fn availability_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZoneId", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-outposts-outpost.html#cfn-outposts-outpost-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-outposts-outpost.html#cfn-outposts-outpost-name)
     pub fn name(self, value: impl Arg<str>) -> CfnOutpostProps<Set, R1> { CfnOutpostProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `SiteId`: text, required. Update: replacement.
+    /// `SiteId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-outposts-outpost.html#cfn-outposts-outpost-siteid)
     pub fn site_id(self, value: impl Arg<str>) -> CfnOutpostProps<R0, Set> { CfnOutpostProps(put(self.0, "SiteId", value.into_expr()), Phase) }
-    /// `SupportedHardwareType`: `SupportedHardwareType`. Update: in place.
+    /// `SupportedHardwareType`: `SupportedHardwareType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-outposts-outpost.html#cfn-outposts-outpost-supportedhardwaretype)
     pub fn supported_hardware_type(self, value: impl Arg<outpost::SupportedHardwareType>) -> Self { Self(put(self.0, "SupportedHardwareType", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-outposts-outpost.html#cfn-outposts-outpost-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnOutpostProps { fn into_props(self) -> Bag { self.0 } }
@@ -63,9 +63,9 @@ impl CfnSite {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSiteProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SiteArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `SiteArn`: `OtherArn`.
+    /// The attribute `SiteArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-outposts-site.html#SiteArn-fn::getatt)
     pub fn attr_site_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SiteArn") }
-    /// The attribute `SiteId`: text.
+    /// The attribute `SiteId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-outposts-site.html#SiteId-fn::getatt)
     pub fn attr_site_id(&self) -> Val<str> { self.0.get_att("SiteId") }
 }
 impl Parent for CfnSite { fn node(&self) -> &Place { &self.0 } }
@@ -76,19 +76,19 @@ impl CfnSiteProps {
     pub fn new() -> CfnSiteProps<Missing<required::Name>> { CfnSiteProps(Bag::default(), Phase) }
 }
 impl<R0> CfnSiteProps<R0> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-outposts-site.html#cfn-outposts-site-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-outposts-site.html#cfn-outposts-site-name)
     pub fn name(self, value: impl Arg<str>) -> CfnSiteProps<Set> { CfnSiteProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Notes`: text. Update: in place.
+    /// `Notes`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-outposts-site.html#cfn-outposts-site-notes)
     pub fn notes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Notes", value.into_expr()), Phase) }
-    /// `OperatingAddress`: `Address`. Update: replacement.
+    /// `OperatingAddress`: `Address`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-outposts-site.html#cfn-outposts-site-operatingaddress)
     pub fn operating_address(self, value: impl Arg<site::Address>) -> Self { Self(put(self.0, "OperatingAddress", value.into_expr()), Phase) }
-    /// `RackPhysicalProperties`: `RackPhysicalProperties`. Update: in place.
+    /// `RackPhysicalProperties`: `RackPhysicalProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-outposts-site.html#cfn-outposts-site-rackphysicalproperties)
     pub fn rack_physical_properties(self, value: impl Arg<site::RackPhysicalProperties>) -> Self { Self(put(self.0, "RackPhysicalProperties", value.into_expr()), Phase) }
-    /// `ShippingAddress`: `Address`. Update: replacement.
+    /// `ShippingAddress`: `Address`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-outposts-site.html#cfn-outposts-site-shippingaddress)
     pub fn shipping_address(self, value: impl Arg<site::Address>) -> Self { Self(put(self.0, "ShippingAddress", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-outposts-site.html#cfn-outposts-site-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSiteProps { fn into_props(self) -> Bag { self.0 } }
@@ -102,27 +102,27 @@ impl Address {
     pub fn new() -> Address<Missing<super::required::AddressLine1>, Missing<super::required::City>, Missing<super::required::ContactName>, Missing<super::required::ContactPhoneNumber>, Missing<super::required::CountryCode>, Missing<super::required::PostalCode>, Missing<super::required::StateOrRegion>> { Address(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5, R6> Address<R0, R1, R2, R3, R4, R5, R6> {
-    /// `AddressLine1`: text, required. Update: replacement.
+    /// `AddressLine1`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-outposts-site-address.html#cfn-outposts-site-address-addressline1)
     pub fn address_line1(self, value: impl Arg<str>) -> Address<Set, R1, R2, R3, R4, R5, R6> { Address(put(self.0, "AddressLine1", value.into_expr()), Phase) }
-    /// `AddressLine2`: text. Update: replacement.
+    /// `AddressLine2`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-outposts-site-address.html#cfn-outposts-site-address-addressline2)
     pub fn address_line2(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AddressLine2", value.into_expr()), Phase) }
-    /// `AddressLine3`: text. Update: replacement.
+    /// `AddressLine3`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-outposts-site-address.html#cfn-outposts-site-address-addressline3)
     pub fn address_line3(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AddressLine3", value.into_expr()), Phase) }
-    /// `City`: text, required. Update: replacement.
+    /// `City`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-outposts-site-address.html#cfn-outposts-site-address-city)
     pub fn city(self, value: impl Arg<str>) -> Address<R0, Set, R2, R3, R4, R5, R6> { Address(put(self.0, "City", value.into_expr()), Phase) }
-    /// `ContactName`: text, required. Update: replacement.
+    /// `ContactName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-outposts-site-address.html#cfn-outposts-site-address-contactname)
     pub fn contact_name(self, value: impl Arg<str>) -> Address<R0, R1, Set, R3, R4, R5, R6> { Address(put(self.0, "ContactName", value.into_expr()), Phase) }
-    /// `ContactPhoneNumber`: text, required. Update: replacement.
+    /// `ContactPhoneNumber`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-outposts-site-address.html#cfn-outposts-site-address-contactphonenumber)
     pub fn contact_phone_number(self, value: impl Arg<str>) -> Address<R0, R1, R2, Set, R4, R5, R6> { Address(put(self.0, "ContactPhoneNumber", value.into_expr()), Phase) }
-    /// `CountryCode`: text, required. Update: replacement.
+    /// `CountryCode`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-outposts-site-address.html#cfn-outposts-site-address-countrycode)
     pub fn country_code(self, value: impl Arg<str>) -> Address<R0, R1, R2, R3, Set, R5, R6> { Address(put(self.0, "CountryCode", value.into_expr()), Phase) }
-    /// `DistrictOrCounty`: text. Update: replacement.
+    /// `DistrictOrCounty`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-outposts-site-address.html#cfn-outposts-site-address-districtorcounty)
     pub fn district_or_county(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DistrictOrCounty", value.into_expr()), Phase) }
-    /// `Municipality`: text. Update: replacement.
+    /// `Municipality`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-outposts-site-address.html#cfn-outposts-site-address-municipality)
     pub fn municipality(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Municipality", value.into_expr()), Phase) }
-    /// `PostalCode`: text, required. Update: replacement.
+    /// `PostalCode`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-outposts-site-address.html#cfn-outposts-site-address-postalcode)
     pub fn postal_code(self, value: impl Arg<str>) -> Address<R0, R1, R2, R3, R4, Set, R6> { Address(put(self.0, "PostalCode", value.into_expr()), Phase) }
-    /// `StateOrRegion`: text, required. Update: replacement.
+    /// `StateOrRegion`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-outposts-site-address.html#cfn-outposts-site-address-stateorregion)
     pub fn state_or_region(self, value: impl Arg<str>) -> Address<R0, R1, R2, R3, R4, R5, Set> { Address(put(self.0, "StateOrRegion", value.into_expr()), Phase) }
 }
 impl Done for Address { fn into_props(self) -> Bag { self.0 } }
@@ -131,23 +131,23 @@ impl Done for Address { fn into_props(self) -> Bag { self.0 } }
 impl RackPhysicalProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FiberOpticCableType`: `FiberOpticCableType`. Update: in place.
+    /// `FiberOpticCableType`: `FiberOpticCableType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-outposts-site-rackphysicalproperties.html#cfn-outposts-site-rackphysicalproperties-fiberopticcabletype)
     pub fn fiber_optic_cable_type(self, value: impl Arg<FiberOpticCableType>) -> Self { Self(put(self.0, "FiberOpticCableType", value.into_expr())) }
-    /// `MaximumSupportedWeightLbs`: `MaximumSupportedWeightLbs`. Update: in place.
+    /// `MaximumSupportedWeightLbs`: `MaximumSupportedWeightLbs`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-outposts-site-rackphysicalproperties.html#cfn-outposts-site-rackphysicalproperties-maximumsupportedweightlbs)
     pub fn maximum_supported_weight_lbs(self, value: impl Arg<MaximumSupportedWeightLbs>) -> Self { Self(put(self.0, "MaximumSupportedWeightLbs", value.into_expr())) }
-    /// `OpticalStandard`: `OpticalStandard`. Update: in place.
+    /// `OpticalStandard`: `OpticalStandard`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-outposts-site-rackphysicalproperties.html#cfn-outposts-site-rackphysicalproperties-opticalstandard)
     pub fn optical_standard(self, value: impl Arg<OpticalStandard>) -> Self { Self(put(self.0, "OpticalStandard", value.into_expr())) }
-    /// `PowerConnector`: `PowerConnector`. Update: in place.
+    /// `PowerConnector`: `PowerConnector`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-outposts-site-rackphysicalproperties.html#cfn-outposts-site-rackphysicalproperties-powerconnector)
     pub fn power_connector(self, value: impl Arg<PowerConnector>) -> Self { Self(put(self.0, "PowerConnector", value.into_expr())) }
-    /// `PowerDrawKva`: `PowerDrawKva`. Update: in place.
+    /// `PowerDrawKva`: `PowerDrawKva`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-outposts-site-rackphysicalproperties.html#cfn-outposts-site-rackphysicalproperties-powerdrawkva)
     pub fn power_draw_kva(self, value: impl Arg<PowerDrawKva>) -> Self { Self(put(self.0, "PowerDrawKva", value.into_expr())) }
-    /// `PowerFeedDrop`: `PowerFeedDrop`. Update: in place.
+    /// `PowerFeedDrop`: `PowerFeedDrop`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-outposts-site-rackphysicalproperties.html#cfn-outposts-site-rackphysicalproperties-powerfeeddrop)
     pub fn power_feed_drop(self, value: impl Arg<PowerFeedDrop>) -> Self { Self(put(self.0, "PowerFeedDrop", value.into_expr())) }
-    /// `PowerPhase`: `PowerPhase`. Update: in place.
+    /// `PowerPhase`: `PowerPhase`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-outposts-site-rackphysicalproperties.html#cfn-outposts-site-rackphysicalproperties-powerphase)
     pub fn power_phase(self, value: impl Arg<PowerPhase>) -> Self { Self(put(self.0, "PowerPhase", value.into_expr())) }
-    /// `UplinkCount`: `UplinkCount`. Update: in place.
+    /// `UplinkCount`: `UplinkCount`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-outposts-site-rackphysicalproperties.html#cfn-outposts-site-rackphysicalproperties-uplinkcount)
     pub fn uplink_count(self, value: impl Arg<UplinkCount>) -> Self { Self(put(self.0, "UplinkCount", value.into_expr())) }
-    /// `UplinkGbps`: `UplinkGbps`. Update: in place.
+    /// `UplinkGbps`: `UplinkGbps`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-outposts-site-rackphysicalproperties.html#cfn-outposts-site-rackphysicalproperties-uplinkgbps)
     pub fn uplink_gbps(self, value: impl Arg<UplinkGbps>) -> Self { Self(put(self.0, "UplinkGbps", value.into_expr())) }
 }
 impl Done for RackPhysicalProperties { fn into_props(self) -> Bag { self.0 } }

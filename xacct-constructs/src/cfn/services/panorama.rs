@@ -13,21 +13,21 @@ impl CfnApplicationInstance {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationInstanceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ApplicationInstanceId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ApplicationInstanceId`: text.
+    /// The attribute `ApplicationInstanceId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-applicationinstance.html#ApplicationInstanceId-fn::getatt)
     pub fn attr_application_instance_id(&self) -> Val<str> { self.0.get_att("ApplicationInstanceId") }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-applicationinstance.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedTime`: integer.
+    /// The attribute `CreatedTime`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-applicationinstance.html#CreatedTime-fn::getatt)
     pub fn attr_created_time(&self) -> Val<i64> { self.0.get_att("CreatedTime") }
-    /// The attribute `DefaultRuntimeContextDeviceName`: text.
+    /// The attribute `DefaultRuntimeContextDeviceName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-applicationinstance.html#DefaultRuntimeContextDeviceName-fn::getatt)
     pub fn attr_default_runtime_context_device_name(&self) -> Val<str> { self.0.get_att("DefaultRuntimeContextDeviceName") }
-    /// The attribute `HealthStatus`: text.
+    /// The attribute `HealthStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-applicationinstance.html#HealthStatus-fn::getatt)
     pub fn attr_health_status(&self) -> Val<str> { self.0.get_att("HealthStatus") }
-    /// The attribute `LastUpdatedTime`: integer.
+    /// The attribute `LastUpdatedTime`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-applicationinstance.html#LastUpdatedTime-fn::getatt)
     pub fn attr_last_updated_time(&self) -> Val<i64> { self.0.get_att("LastUpdatedTime") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-applicationinstance.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `StatusDescription`: text.
+    /// The attribute `StatusDescription`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-applicationinstance.html#StatusDescription-fn::getatt)
     pub fn attr_status_description(&self) -> Val<str> { self.0.get_att("StatusDescription") }
 }
 impl Parent for CfnApplicationInstance { fn node(&self) -> &Place { &self.0 } }
@@ -38,21 +38,21 @@ impl CfnApplicationInstanceProps {
     pub fn new() -> CfnApplicationInstanceProps<Missing<required::DefaultRuntimeContextDevice>, Missing<required::ManifestPayload>> { CfnApplicationInstanceProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnApplicationInstanceProps<R0, R1> {
-    /// `ApplicationInstanceIdToReplace`: text. Update: replacement.
+    /// `ApplicationInstanceIdToReplace`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-applicationinstance.html#cfn-panorama-applicationinstance-applicationinstanceidtoreplace)
     pub fn application_instance_id_to_replace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationInstanceIdToReplace", value.into_expr()), Phase) }
-    /// `DefaultRuntimeContextDevice`: text, required. Update: replacement.
+    /// `DefaultRuntimeContextDevice`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-applicationinstance.html#cfn-panorama-applicationinstance-defaultruntimecontextdevice)
     pub fn default_runtime_context_device(self, value: impl Arg<str>) -> CfnApplicationInstanceProps<Set, R1> { CfnApplicationInstanceProps(put(self.0, "DefaultRuntimeContextDevice", value.into_expr()), Phase) }
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-applicationinstance.html#cfn-panorama-applicationinstance-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `ManifestOverridesPayload`: `ManifestOverridesPayload`. Update: replacement.
+    /// `ManifestOverridesPayload`: `ManifestOverridesPayload`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-applicationinstance.html#cfn-panorama-applicationinstance-manifestoverridespayload)
     pub fn manifest_overrides_payload(self, value: impl Arg<application_instance::ManifestOverridesPayload>) -> Self { Self(put(self.0, "ManifestOverridesPayload", value.into_expr()), Phase) }
-    /// `ManifestPayload`: `ManifestPayload`, required. Update: replacement.
+    /// `ManifestPayload`: `ManifestPayload`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-applicationinstance.html#cfn-panorama-applicationinstance-manifestpayload)
     pub fn manifest_payload(self, value: impl Arg<application_instance::ManifestPayload>) -> CfnApplicationInstanceProps<R0, Set> { CfnApplicationInstanceProps(put(self.0, "ManifestPayload", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-applicationinstance.html#cfn-panorama-applicationinstance-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RuntimeRoleArn`: `IamRoleArn`. Update: replacement.
+    /// `RuntimeRoleArn`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-applicationinstance.html#cfn-panorama-applicationinstance-runtimerolearn)
     pub fn runtime_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RuntimeRoleArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-applicationinstance.html#cfn-panorama-applicationinstance-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationInstanceProps { fn into_props(self) -> Bag { self.0 } }
@@ -64,7 +64,7 @@ use crate::cfn::support::*;
 impl ManifestOverridesPayload {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PayloadData`: text. Update: replacement.
+    /// `PayloadData`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-panorama-applicationinstance-manifestoverridespayload.html#cfn-panorama-applicationinstance-manifestoverridespayload-payloaddata)
     pub fn payload_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PayloadData", value.into_expr())) }
 }
 impl Done for ManifestOverridesPayload { fn into_props(self) -> Bag { self.0 } }
@@ -73,7 +73,7 @@ impl Done for ManifestOverridesPayload { fn into_props(self) -> Bag { self.0 } }
 impl ManifestPayload {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PayloadData`: text. Update: replacement.
+    /// `PayloadData`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-panorama-applicationinstance-manifestpayload.html#cfn-panorama-applicationinstance-manifestpayload-payloaddata)
     pub fn payload_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PayloadData", value.into_expr())) }
 }
 impl Done for ManifestPayload { fn into_props(self) -> Bag { self.0 } }
@@ -87,21 +87,21 @@ impl CfnPackage {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPackageProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PackageId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-package.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedTime`: integer.
+    /// The attribute `CreatedTime`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-package.html#CreatedTime-fn::getatt)
     pub fn attr_created_time(&self) -> Val<i64> { self.0.get_att("CreatedTime") }
-    /// The attribute `PackageId`: text.
+    /// The attribute `PackageId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-package.html#PackageId-fn::getatt)
     pub fn attr_package_id(&self) -> Val<str> { self.0.get_att("PackageId") }
-    /// The attribute `StorageLocation.BinaryPrefixLocation`: text.
+    /// The attribute `StorageLocation.BinaryPrefixLocation`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-package.html#StorageLocation.BinaryPrefixLocation-fn::getatt)
     pub fn attr_storage_location_binary_prefix_location(&self) -> Val<str> { self.0.get_att("StorageLocation.BinaryPrefixLocation") }
-    /// The attribute `StorageLocation.Bucket`: text.
+    /// The attribute `StorageLocation.Bucket`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-package.html#StorageLocation.Bucket-fn::getatt)
     pub fn attr_storage_location_bucket(&self) -> Val<str> { self.0.get_att("StorageLocation.Bucket") }
-    /// The attribute `StorageLocation.GeneratedPrefixLocation`: text.
+    /// The attribute `StorageLocation.GeneratedPrefixLocation`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-package.html#StorageLocation.GeneratedPrefixLocation-fn::getatt)
     pub fn attr_storage_location_generated_prefix_location(&self) -> Val<str> { self.0.get_att("StorageLocation.GeneratedPrefixLocation") }
-    /// The attribute `StorageLocation.ManifestPrefixLocation`: text.
+    /// The attribute `StorageLocation.ManifestPrefixLocation`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-package.html#StorageLocation.ManifestPrefixLocation-fn::getatt)
     pub fn attr_storage_location_manifest_prefix_location(&self) -> Val<str> { self.0.get_att("StorageLocation.ManifestPrefixLocation") }
-    /// The attribute `StorageLocation.RepoPrefixLocation`: text.
+    /// The attribute `StorageLocation.RepoPrefixLocation`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-package.html#StorageLocation.RepoPrefixLocation-fn::getatt)
     pub fn attr_storage_location_repo_prefix_location(&self) -> Val<str> { self.0.get_att("StorageLocation.RepoPrefixLocation") }
 }
 impl Parent for CfnPackage { fn node(&self) -> &Place { &self.0 } }
@@ -112,11 +112,11 @@ impl CfnPackageProps {
     pub fn new() -> CfnPackageProps<Missing<required::PackageName>> { CfnPackageProps(Bag::default(), Phase) }
 }
 impl<R0> CfnPackageProps<R0> {
-    /// `PackageName`: text, required. Update: replacement.
+    /// `PackageName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-package.html#cfn-panorama-package-packagename)
     pub fn package_name(self, value: impl Arg<str>) -> CfnPackageProps<Set> { CfnPackageProps(put(self.0, "PackageName", value.into_expr()), Phase) }
-    /// `StorageLocation`: `StorageLocation`. Update: in place.
+    /// `StorageLocation`: `StorageLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-package.html#cfn-panorama-package-storagelocation)
     pub fn storage_location(self, value: impl Arg<package::StorageLocation>) -> Self { Self(put(self.0, "StorageLocation", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-package.html#cfn-panorama-package-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPackageProps { fn into_props(self) -> Bag { self.0 } }
@@ -128,15 +128,15 @@ use crate::cfn::support::*;
 impl StorageLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BinaryPrefixLocation`: text. Update: in place.
+    /// `BinaryPrefixLocation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-panorama-package-storagelocation.html#cfn-panorama-package-storagelocation-binaryprefixlocation)
     pub fn binary_prefix_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BinaryPrefixLocation", value.into_expr())) }
-    /// `Bucket`: text. Update: in place.
+    /// `Bucket`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-panorama-package-storagelocation.html#cfn-panorama-package-storagelocation-bucket)
     pub fn bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Bucket", value.into_expr())) }
-    /// `GeneratedPrefixLocation`: text. Update: in place.
+    /// `GeneratedPrefixLocation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-panorama-package-storagelocation.html#cfn-panorama-package-storagelocation-generatedprefixlocation)
     pub fn generated_prefix_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GeneratedPrefixLocation", value.into_expr())) }
-    /// `ManifestPrefixLocation`: text. Update: in place.
+    /// `ManifestPrefixLocation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-panorama-package-storagelocation.html#cfn-panorama-package-storagelocation-manifestprefixlocation)
     pub fn manifest_prefix_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestPrefixLocation", value.into_expr())) }
-    /// `RepoPrefixLocation`: text. Update: in place.
+    /// `RepoPrefixLocation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-panorama-package-storagelocation.html#cfn-panorama-package-storagelocation-repoprefixlocation)
     pub fn repo_prefix_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RepoPrefixLocation", value.into_expr())) }
 }
 impl Done for StorageLocation { fn into_props(self) -> Bag { self.0 } }
@@ -150,17 +150,17 @@ impl CfnPackageVersion {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPackageVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `IsLatestPatch`: boolean.
+    /// The attribute `IsLatestPatch`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-packageversion.html#IsLatestPatch-fn::getatt)
     pub fn attr_is_latest_patch(&self) -> Val<bool> { self.0.get_att("IsLatestPatch") }
-    /// The attribute `PackageArn`: `OtherArn`.
+    /// The attribute `PackageArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-packageversion.html#PackageArn-fn::getatt)
     pub fn attr_package_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PackageArn") }
-    /// The attribute `PackageName`: text.
+    /// The attribute `PackageName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-packageversion.html#PackageName-fn::getatt)
     pub fn attr_package_name(&self) -> Val<str> { self.0.get_att("PackageName") }
-    /// The attribute `RegisteredTime`: integer.
+    /// The attribute `RegisteredTime`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-packageversion.html#RegisteredTime-fn::getatt)
     pub fn attr_registered_time(&self) -> Val<i64> { self.0.get_att("RegisteredTime") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-packageversion.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `StatusDescription`: text.
+    /// The attribute `StatusDescription`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-packageversion.html#StatusDescription-fn::getatt)
     pub fn attr_status_description(&self) -> Val<str> { self.0.get_att("StatusDescription") }
 }
 impl Parent for CfnPackageVersion { fn node(&self) -> &Place { &self.0 } }
@@ -171,17 +171,17 @@ impl CfnPackageVersionProps {
     pub fn new() -> CfnPackageVersionProps<Missing<required::PackageId>, Missing<required::PackageVersion>, Missing<required::PatchVersion>> { CfnPackageVersionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnPackageVersionProps<R0, R1, R2> {
-    /// `MarkLatest`: boolean. Update: in place.
+    /// `MarkLatest`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-packageversion.html#cfn-panorama-packageversion-marklatest)
     pub fn mark_latest(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MarkLatest", value.into_expr()), Phase) }
-    /// `OwnerAccount`: text. Update: replacement.
+    /// `OwnerAccount`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-packageversion.html#cfn-panorama-packageversion-owneraccount)
     pub fn owner_account(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnerAccount", value.into_expr()), Phase) }
-    /// `PackageId`: text, required. Update: replacement.
+    /// `PackageId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-packageversion.html#cfn-panorama-packageversion-packageid)
     pub fn package_id(self, value: impl Arg<str>) -> CfnPackageVersionProps<Set, R1, R2> { CfnPackageVersionProps(put(self.0, "PackageId", value.into_expr()), Phase) }
-    /// `PackageVersion`: text, required. Update: replacement.
+    /// `PackageVersion`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-packageversion.html#cfn-panorama-packageversion-packageversion)
     pub fn package_version(self, value: impl Arg<str>) -> CfnPackageVersionProps<R0, Set, R2> { CfnPackageVersionProps(put(self.0, "PackageVersion", value.into_expr()), Phase) }
-    /// `PatchVersion`: text, required. Update: replacement.
+    /// `PatchVersion`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-packageversion.html#cfn-panorama-packageversion-patchversion)
     pub fn patch_version(self, value: impl Arg<str>) -> CfnPackageVersionProps<R0, R1, Set> { CfnPackageVersionProps(put(self.0, "PatchVersion", value.into_expr()), Phase) }
-    /// `UpdatedLatestPatchVersion`: text. Update: in place.
+    /// `UpdatedLatestPatchVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-packageversion.html#cfn-panorama-packageversion-updatedlatestpatchversion)
     pub fn updated_latest_patch_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdatedLatestPatchVersion", value.into_expr()), Phase) }
 }
 impl Done for CfnPackageVersionProps { fn into_props(self) -> Bag { self.0 } }

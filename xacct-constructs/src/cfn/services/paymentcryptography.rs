@@ -22,9 +22,9 @@ impl CfnAliasProps {
     pub fn new() -> CfnAliasProps<Missing<required::AliasName>> { CfnAliasProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAliasProps<R0> {
-    /// `AliasName`: text, required. Update: replacement.
+    /// `AliasName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-paymentcryptography-alias.html#cfn-paymentcryptography-alias-aliasname)
     pub fn alias_name(self, value: impl Arg<str>) -> CfnAliasProps<Set> { CfnAliasProps(put(self.0, "AliasName", value.into_expr()), Phase) }
-    /// `KeyArn`: text. Update: in place.
+    /// `KeyArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-paymentcryptography-alias.html#cfn-paymentcryptography-alias-keyarn)
     pub fn key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyArn", value.into_expr()), Phase) }
 }
 impl Done for CfnAliasProps { fn into_props(self) -> Bag { self.0 } }
@@ -37,13 +37,13 @@ impl CfnKey {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnKeyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `KeyIdentifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `KeyIdentifier`: text.
+    /// The attribute `KeyIdentifier`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-paymentcryptography-key.html#KeyIdentifier-fn::getatt)
     pub fn attr_key_identifier(&self) -> Val<str> { self.0.get_att("KeyIdentifier") }
-    /// The attribute `KeyOrigin`: text.
+    /// The attribute `KeyOrigin`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-paymentcryptography-key.html#KeyOrigin-fn::getatt)
     pub fn attr_key_origin(&self) -> Val<str> { self.0.get_att("KeyOrigin") }
-    /// The attribute `KeyState`: text.
+    /// The attribute `KeyState`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-paymentcryptography-key.html#KeyState-fn::getatt)
     pub fn attr_key_state(&self) -> Val<str> { self.0.get_att("KeyState") }
-    /// The attribute `ReplicationStatus`: map of `ReplicationStatusType`.
+    /// The attribute `ReplicationStatus`: map of `ReplicationStatusType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-paymentcryptography-key.html#ReplicationStatus-fn::getatt)
     pub fn attr_replication_status(&self) -> Val<Dict<key::ReplicationStatusType>> { self.0.get_att("ReplicationStatus") }
 }
 impl Parent for CfnKey { fn node(&self) -> &Place { &self.0 } }
@@ -54,21 +54,21 @@ impl CfnKeyProps {
     pub fn new() -> CfnKeyProps<Missing<required::Exportable>, Missing<required::KeyAttributes>> { CfnKeyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnKeyProps<R0, R1> {
-    /// `DeriveKeyUsage`: `DeriveKeyUsage`. Update: in place.
+    /// `DeriveKeyUsage`: `DeriveKeyUsage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-paymentcryptography-key.html#cfn-paymentcryptography-key-derivekeyusage)
     pub fn derive_key_usage(self, value: impl Arg<key::DeriveKeyUsage>) -> Self { Self(put(self.0, "DeriveKeyUsage", value.into_expr()), Phase) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-paymentcryptography-key.html#cfn-paymentcryptography-key-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `Exportable`: boolean, required. Update: in place.
+    /// `Exportable`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-paymentcryptography-key.html#cfn-paymentcryptography-key-exportable)
     pub fn exportable(self, value: impl Arg<bool>) -> CfnKeyProps<Set, R1> { CfnKeyProps(put(self.0, "Exportable", value.into_expr()), Phase) }
-    /// `KeyAttributes`: `KeyAttributes`, required. Update: in place.
+    /// `KeyAttributes`: `KeyAttributes`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-paymentcryptography-key.html#cfn-paymentcryptography-key-keyattributes)
     pub fn key_attributes(self, value: impl Arg<key::KeyAttributes>) -> CfnKeyProps<R0, Set> { CfnKeyProps(put(self.0, "KeyAttributes", value.into_expr()), Phase) }
-    /// `KeyCheckValueAlgorithm`: `KeyCheckValueAlgorithm`. Update: in place.
+    /// `KeyCheckValueAlgorithm`: `KeyCheckValueAlgorithm`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-paymentcryptography-key.html#cfn-paymentcryptography-key-keycheckvaluealgorithm)
     pub fn key_check_value_algorithm(self, value: impl Arg<key::KeyCheckValueAlgorithm>) -> Self { Self(put(self.0, "KeyCheckValueAlgorithm", value.into_expr()), Phase) }
-    /// `Policy`: text. Update: in place.
+    /// `Policy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-paymentcryptography-key.html#cfn-paymentcryptography-key-policy)
     pub fn policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Policy", value.into_expr()), Phase) }
-    /// `ReplicationRegions`: list of text. Update: in place.
+    /// `ReplicationRegions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-paymentcryptography-key.html#cfn-paymentcryptography-key-replicationregions)
     pub fn replication_regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ReplicationRegions", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-paymentcryptography-key.html#cfn-paymentcryptography-key-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnKeyProps { fn into_props(self) -> Bag { self.0 } }
@@ -82,13 +82,13 @@ impl KeyAttributes {
     pub fn new() -> KeyAttributes<Missing<super::required::KeyAlgorithm>, Missing<super::required::KeyClass>, Missing<super::required::KeyModesOfUse>, Missing<super::required::KeyUsage>> { KeyAttributes(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> KeyAttributes<R0, R1, R2, R3> {
-    /// `KeyAlgorithm`: `KeyAlgorithm`, required. Update: in place.
+    /// `KeyAlgorithm`: `KeyAlgorithm`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-paymentcryptography-key-keyattributes.html#cfn-paymentcryptography-key-keyattributes-keyalgorithm)
     pub fn key_algorithm(self, value: impl Arg<KeyAlgorithm>) -> KeyAttributes<Set, R1, R2, R3> { KeyAttributes(put(self.0, "KeyAlgorithm", value.into_expr()), Phase) }
-    /// `KeyClass`: `KeyClass`, required. Update: in place.
+    /// `KeyClass`: `KeyClass`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-paymentcryptography-key-keyattributes.html#cfn-paymentcryptography-key-keyattributes-keyclass)
     pub fn key_class(self, value: impl Arg<KeyClass>) -> KeyAttributes<R0, Set, R2, R3> { KeyAttributes(put(self.0, "KeyClass", value.into_expr()), Phase) }
-    /// `KeyModesOfUse`: `KeyModesOfUse`, required. Update: in place.
+    /// `KeyModesOfUse`: `KeyModesOfUse`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-paymentcryptography-key-keyattributes.html#cfn-paymentcryptography-key-keyattributes-keymodesofuse)
     pub fn key_modes_of_use(self, value: impl Arg<KeyModesOfUse>) -> KeyAttributes<R0, R1, Set, R3> { KeyAttributes(put(self.0, "KeyModesOfUse", value.into_expr()), Phase) }
-    /// `KeyUsage`: `KeyUsage`, required. Update: in place.
+    /// `KeyUsage`: `KeyUsage`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-paymentcryptography-key-keyattributes.html#cfn-paymentcryptography-key-keyattributes-keyusage)
     pub fn key_usage(self, value: impl Arg<KeyUsage>) -> KeyAttributes<R0, R1, R2, Set> { KeyAttributes(put(self.0, "KeyUsage", value.into_expr()), Phase) }
 }
 impl Done for KeyAttributes { fn into_props(self) -> Bag { self.0 } }
@@ -97,23 +97,23 @@ impl Done for KeyAttributes { fn into_props(self) -> Bag { self.0 } }
 impl KeyModesOfUse {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Decrypt`: boolean. Update: in place.
+    /// `Decrypt`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-paymentcryptography-key-keymodesofuse.html#cfn-paymentcryptography-key-keymodesofuse-decrypt)
     pub fn decrypt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Decrypt", value.into_expr())) }
-    /// `DeriveKey`: boolean. Update: in place.
+    /// `DeriveKey`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-paymentcryptography-key-keymodesofuse.html#cfn-paymentcryptography-key-keymodesofuse-derivekey)
     pub fn derive_key(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeriveKey", value.into_expr())) }
-    /// `Encrypt`: boolean. Update: in place.
+    /// `Encrypt`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-paymentcryptography-key-keymodesofuse.html#cfn-paymentcryptography-key-keymodesofuse-encrypt)
     pub fn encrypt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypt", value.into_expr())) }
-    /// `Generate`: boolean. Update: in place.
+    /// `Generate`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-paymentcryptography-key-keymodesofuse.html#cfn-paymentcryptography-key-keymodesofuse-generate)
     pub fn generate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Generate", value.into_expr())) }
-    /// `NoRestrictions`: boolean. Update: in place.
+    /// `NoRestrictions`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-paymentcryptography-key-keymodesofuse.html#cfn-paymentcryptography-key-keymodesofuse-norestrictions)
     pub fn no_restrictions(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NoRestrictions", value.into_expr())) }
-    /// `Sign`: boolean. Update: in place.
+    /// `Sign`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-paymentcryptography-key-keymodesofuse.html#cfn-paymentcryptography-key-keymodesofuse-sign)
     pub fn sign(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Sign", value.into_expr())) }
-    /// `Unwrap`: boolean. Update: in place.
+    /// `Unwrap`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-paymentcryptography-key-keymodesofuse.html#cfn-paymentcryptography-key-keymodesofuse-unwrap)
     pub fn unwrap(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Unwrap", value.into_expr())) }
-    /// `Verify`: boolean. Update: in place.
+    /// `Verify`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-paymentcryptography-key-keymodesofuse.html#cfn-paymentcryptography-key-keymodesofuse-verify)
     pub fn verify(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Verify", value.into_expr())) }
-    /// `Wrap`: boolean. Update: in place.
+    /// `Wrap`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-paymentcryptography-key-keymodesofuse.html#cfn-paymentcryptography-key-keymodesofuse-wrap)
     pub fn wrap(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Wrap", value.into_expr())) }
 }
 impl Done for KeyModesOfUse { fn into_props(self) -> Bag { self.0 } }
@@ -124,9 +124,9 @@ impl ReplicationStatusType {
     pub fn new() -> ReplicationStatusType<Missing<super::required::Status>> { ReplicationStatusType(Bag::default(), Phase) }
 }
 impl<R0> ReplicationStatusType<R0> {
-    /// `Status`: `Status`, required. Update: in place.
+    /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-paymentcryptography-key-replicationstatustype.html#cfn-paymentcryptography-key-replicationstatustype-status)
     pub fn status(self, value: impl Arg<Status>) -> ReplicationStatusType<Set> { ReplicationStatusType(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `StatusMessage`: text. Update: in place.
+    /// `StatusMessage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-paymentcryptography-key-replicationstatustype.html#cfn-paymentcryptography-key-replicationstatustype-statusmessage)
     pub fn status_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StatusMessage", value.into_expr()), Phase) }
 }
 impl Done for ReplicationStatusType { fn into_props(self) -> Bag { self.0 } }

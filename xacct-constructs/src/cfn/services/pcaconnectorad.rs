@@ -13,7 +13,7 @@ impl CfnConnector {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ConnectorArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ConnectorArn`: `OtherArn`.
+    /// The attribute `ConnectorArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorad-connector.html#ConnectorArn-fn::getatt)
     pub fn attr_connector_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ConnectorArn") }
 }
 impl Parent for CfnConnector { fn node(&self) -> &Place { &self.0 } }
@@ -24,13 +24,13 @@ impl CfnConnectorProps {
     pub fn new() -> CfnConnectorProps<Missing<required::CertificateAuthorityArn>, Missing<required::DirectoryId>, Missing<required::VpcInformation>> { CfnConnectorProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnConnectorProps<R0, R1, R2> {
-    /// `CertificateAuthorityArn`: text, required. Update: replacement.
+    /// `CertificateAuthorityArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorad-connector.html#cfn-pcaconnectorad-connector-certificateauthorityarn)
     pub fn certificate_authority_arn(self, value: impl Arg<str>) -> CfnConnectorProps<Set, R1, R2> { CfnConnectorProps(put(self.0, "CertificateAuthorityArn", value.into_expr()), Phase) }
-    /// `DirectoryId`: text, required. Update: replacement.
+    /// `DirectoryId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorad-connector.html#cfn-pcaconnectorad-connector-directoryid)
     pub fn directory_id(self, value: impl Arg<str>) -> CfnConnectorProps<R0, Set, R2> { CfnConnectorProps(put(self.0, "DirectoryId", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorad-connector.html#cfn-pcaconnectorad-connector-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VpcInformation`: `VpcInformation`, required. Update: replacement.
+    /// `VpcInformation`: `VpcInformation`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorad-connector.html#cfn-pcaconnectorad-connector-vpcinformation)
     pub fn vpc_information(self, value: impl Arg<connector::VpcInformation>) -> CfnConnectorProps<R0, R1, Set> { CfnConnectorProps(put(self.0, "VpcInformation", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectorProps { fn into_props(self) -> Bag { self.0 } }
@@ -44,9 +44,9 @@ impl VpcInformation {
     pub fn new() -> VpcInformation<Missing<super::required::SecurityGroupIds>> { VpcInformation(Bag::default(), Phase) }
 }
 impl<R0> VpcInformation<R0> {
-    /// `IpAddressType`: `IpAddressType`. Update: replacement.
+    /// `IpAddressType`: `IpAddressType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-connector-vpcinformation.html#cfn-pcaconnectorad-connector-vpcinformation-ipaddresstype)
     pub fn ip_address_type(self, value: impl Arg<IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr()), Phase) }
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: replacement.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-connector-vpcinformation.html#cfn-pcaconnectorad-connector-vpcinformation-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcInformation<Set> { VpcInformation(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
 }
 impl Done for VpcInformation { fn into_props(self) -> Bag { self.0 } }
@@ -62,7 +62,7 @@ impl CfnDirectoryRegistration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDirectoryRegistrationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DirectoryRegistrationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `DirectoryRegistrationArn`: `OtherArn`.
+    /// The attribute `DirectoryRegistrationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorad-directoryregistration.html#DirectoryRegistrationArn-fn::getatt)
     pub fn attr_directory_registration_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DirectoryRegistrationArn") }
 }
 impl Parent for CfnDirectoryRegistration { fn node(&self) -> &Place { &self.0 } }
@@ -73,9 +73,9 @@ impl CfnDirectoryRegistrationProps {
     pub fn new() -> CfnDirectoryRegistrationProps<Missing<required::DirectoryId>> { CfnDirectoryRegistrationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDirectoryRegistrationProps<R0> {
-    /// `DirectoryId`: text, required. Update: replacement.
+    /// `DirectoryId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorad-directoryregistration.html#cfn-pcaconnectorad-directoryregistration-directoryid)
     pub fn directory_id(self, value: impl Arg<str>) -> CfnDirectoryRegistrationProps<Set> { CfnDirectoryRegistrationProps(put(self.0, "DirectoryId", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorad-directoryregistration.html#cfn-pcaconnectorad-directoryregistration-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDirectoryRegistrationProps { fn into_props(self) -> Bag { self.0 } }
@@ -97,9 +97,9 @@ impl CfnServicePrincipalNameProps {
     pub fn new() -> CfnServicePrincipalNameProps<Missing<required::ConnectorArn>, Missing<required::DirectoryRegistrationArn>> { CfnServicePrincipalNameProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnServicePrincipalNameProps<R0, R1> {
-    /// `ConnectorArn`: text, required. Update: replacement.
+    /// `ConnectorArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorad-serviceprincipalname.html#cfn-pcaconnectorad-serviceprincipalname-connectorarn)
     pub fn connector_arn(self, value: impl Arg<str>) -> CfnServicePrincipalNameProps<Set, R1> { CfnServicePrincipalNameProps(put(self.0, "ConnectorArn", value.into_expr()), Phase) }
-    /// `DirectoryRegistrationArn`: text, required. Update: replacement.
+    /// `DirectoryRegistrationArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorad-serviceprincipalname.html#cfn-pcaconnectorad-serviceprincipalname-directoryregistrationarn)
     pub fn directory_registration_arn(self, value: impl Arg<str>) -> CfnServicePrincipalNameProps<R0, Set> { CfnServicePrincipalNameProps(put(self.0, "DirectoryRegistrationArn", value.into_expr()), Phase) }
 }
 impl Done for CfnServicePrincipalNameProps { fn into_props(self) -> Bag { self.0 } }
@@ -112,7 +112,7 @@ impl CfnTemplate {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TemplateArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `TemplateArn`: `OtherArn`.
+    /// The attribute `TemplateArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorad-template.html#TemplateArn-fn::getatt)
     pub fn attr_template_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TemplateArn") }
 }
 impl Parent for CfnTemplate { fn node(&self) -> &Place { &self.0 } }
@@ -123,15 +123,15 @@ impl CfnTemplateProps {
     pub fn new() -> CfnTemplateProps<Missing<required::ConnectorArn>, Missing<required::Definition>, Missing<required::Name>> { CfnTemplateProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnTemplateProps<R0, R1, R2> {
-    /// `ConnectorArn`: text, required. Update: replacement.
+    /// `ConnectorArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorad-template.html#cfn-pcaconnectorad-template-connectorarn)
     pub fn connector_arn(self, value: impl Arg<str>) -> CfnTemplateProps<Set, R1, R2> { CfnTemplateProps(put(self.0, "ConnectorArn", value.into_expr()), Phase) }
-    /// `Definition`: `TemplateDefinition`, required. Update: in place.
+    /// `Definition`: `TemplateDefinition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorad-template.html#cfn-pcaconnectorad-template-definition)
     pub fn definition(self, value: impl Arg<template::TemplateDefinition>) -> CfnTemplateProps<R0, Set, R2> { CfnTemplateProps(put(self.0, "Definition", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorad-template.html#cfn-pcaconnectorad-template-name)
     pub fn name(self, value: impl Arg<str>) -> CfnTemplateProps<R0, R1, Set> { CfnTemplateProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ReenrollAllCertificateHolders`: boolean. Update: in place.
+    /// `ReenrollAllCertificateHolders`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorad-template.html#cfn-pcaconnectorad-template-reenrollallcertificateholders)
     pub fn reenroll_all_certificate_holders(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReenrollAllCertificateHolders", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorad-template.html#cfn-pcaconnectorad-template-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnTemplateProps { fn into_props(self) -> Bag { self.0 } }
@@ -145,9 +145,9 @@ impl ApplicationPolicies {
     pub fn new() -> ApplicationPolicies<Missing<super::required::Policies>> { ApplicationPolicies(Bag::default(), Phase) }
 }
 impl<R0> ApplicationPolicies<R0> {
-    /// `Critical`: boolean. Update: in place.
+    /// `Critical`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-applicationpolicies.html#cfn-pcaconnectorad-template-applicationpolicies-critical)
     pub fn critical(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Critical", value.into_expr()), Phase) }
-    /// `Policies`: list of `ApplicationPolicy`, required. Update: in place.
+    /// `Policies`: list of `ApplicationPolicy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-applicationpolicies.html#cfn-pcaconnectorad-template-applicationpolicies-policies)
     pub fn policies(self, value: impl Arg<Arr<ApplicationPolicy>>) -> ApplicationPolicies<Set> { ApplicationPolicies(put(self.0, "Policies", value.into_expr()), Phase) }
 }
 impl Done for ApplicationPolicies { fn into_props(self) -> Bag { self.0 } }
@@ -156,9 +156,9 @@ impl Done for ApplicationPolicies { fn into_props(self) -> Bag { self.0 } }
 impl ApplicationPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PolicyObjectIdentifier`: text. Update: in place.
+    /// `PolicyObjectIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-applicationpolicy.html#cfn-pcaconnectorad-template-applicationpolicy-policyobjectidentifier)
     pub fn policy_object_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyObjectIdentifier", value.into_expr())) }
-    /// `PolicyType`: text. Update: in place.
+    /// `PolicyType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-applicationpolicy.html#cfn-pcaconnectorad-template-applicationpolicy-policytype)
     pub fn policy_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyType", value.into_expr())) }
 }
 impl Done for ApplicationPolicy { fn into_props(self) -> Bag { self.0 } }
@@ -169,9 +169,9 @@ impl CertificateValidity {
     pub fn new() -> CertificateValidity<Missing<super::required::RenewalPeriod>, Missing<super::required::ValidityPeriod>> { CertificateValidity(Bag::default(), Phase) }
 }
 impl<R0, R1> CertificateValidity<R0, R1> {
-    /// `RenewalPeriod`: `ValidityPeriod`, required. Update: in place.
+    /// `RenewalPeriod`: `ValidityPeriod`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-certificatevalidity.html#cfn-pcaconnectorad-template-certificatevalidity-renewalperiod)
     pub fn renewal_period(self, value: impl Arg<ValidityPeriod>) -> CertificateValidity<Set, R1> { CertificateValidity(put(self.0, "RenewalPeriod", value.into_expr()), Phase) }
-    /// `ValidityPeriod`: `ValidityPeriod`, required. Update: in place.
+    /// `ValidityPeriod`: `ValidityPeriod`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-certificatevalidity.html#cfn-pcaconnectorad-template-certificatevalidity-validityperiod)
     pub fn validity_period(self, value: impl Arg<ValidityPeriod>) -> CertificateValidity<R0, Set> { CertificateValidity(put(self.0, "ValidityPeriod", value.into_expr()), Phase) }
 }
 impl Done for CertificateValidity { fn into_props(self) -> Bag { self.0 } }
@@ -180,15 +180,15 @@ impl Done for CertificateValidity { fn into_props(self) -> Bag { self.0 } }
 impl EnrollmentFlagsV2 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EnableKeyReuseOnNtTokenKeysetStorageFull`: boolean. Update: in place.
+    /// `EnableKeyReuseOnNtTokenKeysetStorageFull`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-enrollmentflagsv2.html#cfn-pcaconnectorad-template-enrollmentflagsv2-enablekeyreuseonnttokenkeysetstoragefull)
     pub fn enable_key_reuse_on_nt_token_keyset_storage_full(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableKeyReuseOnNtTokenKeysetStorageFull", value.into_expr())) }
-    /// `IncludeSymmetricAlgorithms`: boolean. Update: in place.
+    /// `IncludeSymmetricAlgorithms`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-enrollmentflagsv2.html#cfn-pcaconnectorad-template-enrollmentflagsv2-includesymmetricalgorithms)
     pub fn include_symmetric_algorithms(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeSymmetricAlgorithms", value.into_expr())) }
-    /// `NoSecurityExtension`: boolean. Update: in place.
+    /// `NoSecurityExtension`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-enrollmentflagsv2.html#cfn-pcaconnectorad-template-enrollmentflagsv2-nosecurityextension)
     pub fn no_security_extension(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NoSecurityExtension", value.into_expr())) }
-    /// `RemoveInvalidCertificateFromPersonalStore`: boolean. Update: in place.
+    /// `RemoveInvalidCertificateFromPersonalStore`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-enrollmentflagsv2.html#cfn-pcaconnectorad-template-enrollmentflagsv2-removeinvalidcertificatefrompersonalstore)
     pub fn remove_invalid_certificate_from_personal_store(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RemoveInvalidCertificateFromPersonalStore", value.into_expr())) }
-    /// `UserInteractionRequired`: boolean. Update: in place.
+    /// `UserInteractionRequired`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-enrollmentflagsv2.html#cfn-pcaconnectorad-template-enrollmentflagsv2-userinteractionrequired)
     pub fn user_interaction_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UserInteractionRequired", value.into_expr())) }
 }
 impl Done for EnrollmentFlagsV2 { fn into_props(self) -> Bag { self.0 } }
@@ -197,15 +197,15 @@ impl Done for EnrollmentFlagsV2 { fn into_props(self) -> Bag { self.0 } }
 impl EnrollmentFlagsV3 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EnableKeyReuseOnNtTokenKeysetStorageFull`: boolean. Update: in place.
+    /// `EnableKeyReuseOnNtTokenKeysetStorageFull`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-enrollmentflagsv3.html#cfn-pcaconnectorad-template-enrollmentflagsv3-enablekeyreuseonnttokenkeysetstoragefull)
     pub fn enable_key_reuse_on_nt_token_keyset_storage_full(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableKeyReuseOnNtTokenKeysetStorageFull", value.into_expr())) }
-    /// `IncludeSymmetricAlgorithms`: boolean. Update: in place.
+    /// `IncludeSymmetricAlgorithms`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-enrollmentflagsv3.html#cfn-pcaconnectorad-template-enrollmentflagsv3-includesymmetricalgorithms)
     pub fn include_symmetric_algorithms(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeSymmetricAlgorithms", value.into_expr())) }
-    /// `NoSecurityExtension`: boolean. Update: in place.
+    /// `NoSecurityExtension`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-enrollmentflagsv3.html#cfn-pcaconnectorad-template-enrollmentflagsv3-nosecurityextension)
     pub fn no_security_extension(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NoSecurityExtension", value.into_expr())) }
-    /// `RemoveInvalidCertificateFromPersonalStore`: boolean. Update: in place.
+    /// `RemoveInvalidCertificateFromPersonalStore`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-enrollmentflagsv3.html#cfn-pcaconnectorad-template-enrollmentflagsv3-removeinvalidcertificatefrompersonalstore)
     pub fn remove_invalid_certificate_from_personal_store(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RemoveInvalidCertificateFromPersonalStore", value.into_expr())) }
-    /// `UserInteractionRequired`: boolean. Update: in place.
+    /// `UserInteractionRequired`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-enrollmentflagsv3.html#cfn-pcaconnectorad-template-enrollmentflagsv3-userinteractionrequired)
     pub fn user_interaction_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UserInteractionRequired", value.into_expr())) }
 }
 impl Done for EnrollmentFlagsV3 { fn into_props(self) -> Bag { self.0 } }
@@ -214,15 +214,15 @@ impl Done for EnrollmentFlagsV3 { fn into_props(self) -> Bag { self.0 } }
 impl EnrollmentFlagsV4 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EnableKeyReuseOnNtTokenKeysetStorageFull`: boolean. Update: in place.
+    /// `EnableKeyReuseOnNtTokenKeysetStorageFull`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-enrollmentflagsv4.html#cfn-pcaconnectorad-template-enrollmentflagsv4-enablekeyreuseonnttokenkeysetstoragefull)
     pub fn enable_key_reuse_on_nt_token_keyset_storage_full(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableKeyReuseOnNtTokenKeysetStorageFull", value.into_expr())) }
-    /// `IncludeSymmetricAlgorithms`: boolean. Update: in place.
+    /// `IncludeSymmetricAlgorithms`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-enrollmentflagsv4.html#cfn-pcaconnectorad-template-enrollmentflagsv4-includesymmetricalgorithms)
     pub fn include_symmetric_algorithms(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeSymmetricAlgorithms", value.into_expr())) }
-    /// `NoSecurityExtension`: boolean. Update: in place.
+    /// `NoSecurityExtension`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-enrollmentflagsv4.html#cfn-pcaconnectorad-template-enrollmentflagsv4-nosecurityextension)
     pub fn no_security_extension(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NoSecurityExtension", value.into_expr())) }
-    /// `RemoveInvalidCertificateFromPersonalStore`: boolean. Update: in place.
+    /// `RemoveInvalidCertificateFromPersonalStore`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-enrollmentflagsv4.html#cfn-pcaconnectorad-template-enrollmentflagsv4-removeinvalidcertificatefrompersonalstore)
     pub fn remove_invalid_certificate_from_personal_store(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RemoveInvalidCertificateFromPersonalStore", value.into_expr())) }
-    /// `UserInteractionRequired`: boolean. Update: in place.
+    /// `UserInteractionRequired`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-enrollmentflagsv4.html#cfn-pcaconnectorad-template-enrollmentflagsv4-userinteractionrequired)
     pub fn user_interaction_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UserInteractionRequired", value.into_expr())) }
 }
 impl Done for EnrollmentFlagsV4 { fn into_props(self) -> Bag { self.0 } }
@@ -233,9 +233,9 @@ impl ExtensionsV2 {
     pub fn new() -> ExtensionsV2<Missing<super::required::KeyUsage>> { ExtensionsV2(Bag::default(), Phase) }
 }
 impl<R0> ExtensionsV2<R0> {
-    /// `ApplicationPolicies`: `ApplicationPolicies`. Update: in place.
+    /// `ApplicationPolicies`: `ApplicationPolicies`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-extensionsv2.html#cfn-pcaconnectorad-template-extensionsv2-applicationpolicies)
     pub fn application_policies(self, value: impl Arg<ApplicationPolicies>) -> Self { Self(put(self.0, "ApplicationPolicies", value.into_expr()), Phase) }
-    /// `KeyUsage`: `KeyUsage`, required. Update: in place.
+    /// `KeyUsage`: `KeyUsage`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-extensionsv2.html#cfn-pcaconnectorad-template-extensionsv2-keyusage)
     pub fn key_usage(self, value: impl Arg<KeyUsage>) -> ExtensionsV2<Set> { ExtensionsV2(put(self.0, "KeyUsage", value.into_expr()), Phase) }
 }
 impl Done for ExtensionsV2 { fn into_props(self) -> Bag { self.0 } }
@@ -246,9 +246,9 @@ impl ExtensionsV3 {
     pub fn new() -> ExtensionsV3<Missing<super::required::KeyUsage>> { ExtensionsV3(Bag::default(), Phase) }
 }
 impl<R0> ExtensionsV3<R0> {
-    /// `ApplicationPolicies`: `ApplicationPolicies`. Update: in place.
+    /// `ApplicationPolicies`: `ApplicationPolicies`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-extensionsv3.html#cfn-pcaconnectorad-template-extensionsv3-applicationpolicies)
     pub fn application_policies(self, value: impl Arg<ApplicationPolicies>) -> Self { Self(put(self.0, "ApplicationPolicies", value.into_expr()), Phase) }
-    /// `KeyUsage`: `KeyUsage`, required. Update: in place.
+    /// `KeyUsage`: `KeyUsage`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-extensionsv3.html#cfn-pcaconnectorad-template-extensionsv3-keyusage)
     pub fn key_usage(self, value: impl Arg<KeyUsage>) -> ExtensionsV3<Set> { ExtensionsV3(put(self.0, "KeyUsage", value.into_expr()), Phase) }
 }
 impl Done for ExtensionsV3 { fn into_props(self) -> Bag { self.0 } }
@@ -259,9 +259,9 @@ impl ExtensionsV4 {
     pub fn new() -> ExtensionsV4<Missing<super::required::KeyUsage>> { ExtensionsV4(Bag::default(), Phase) }
 }
 impl<R0> ExtensionsV4<R0> {
-    /// `ApplicationPolicies`: `ApplicationPolicies`. Update: in place.
+    /// `ApplicationPolicies`: `ApplicationPolicies`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-extensionsv4.html#cfn-pcaconnectorad-template-extensionsv4-applicationpolicies)
     pub fn application_policies(self, value: impl Arg<ApplicationPolicies>) -> Self { Self(put(self.0, "ApplicationPolicies", value.into_expr()), Phase) }
-    /// `KeyUsage`: `KeyUsage`, required. Update: in place.
+    /// `KeyUsage`: `KeyUsage`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-extensionsv4.html#cfn-pcaconnectorad-template-extensionsv4-keyusage)
     pub fn key_usage(self, value: impl Arg<KeyUsage>) -> ExtensionsV4<Set> { ExtensionsV4(put(self.0, "KeyUsage", value.into_expr()), Phase) }
 }
 impl Done for ExtensionsV4 { fn into_props(self) -> Bag { self.0 } }
@@ -270,9 +270,9 @@ impl Done for ExtensionsV4 { fn into_props(self) -> Bag { self.0 } }
 impl GeneralFlagsV2 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AutoEnrollment`: boolean. Update: in place.
+    /// `AutoEnrollment`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-generalflagsv2.html#cfn-pcaconnectorad-template-generalflagsv2-autoenrollment)
     pub fn auto_enrollment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoEnrollment", value.into_expr())) }
-    /// `MachineType`: boolean. Update: in place.
+    /// `MachineType`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-generalflagsv2.html#cfn-pcaconnectorad-template-generalflagsv2-machinetype)
     pub fn machine_type(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MachineType", value.into_expr())) }
 }
 impl Done for GeneralFlagsV2 { fn into_props(self) -> Bag { self.0 } }
@@ -281,9 +281,9 @@ impl Done for GeneralFlagsV2 { fn into_props(self) -> Bag { self.0 } }
 impl GeneralFlagsV3 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AutoEnrollment`: boolean. Update: in place.
+    /// `AutoEnrollment`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-generalflagsv3.html#cfn-pcaconnectorad-template-generalflagsv3-autoenrollment)
     pub fn auto_enrollment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoEnrollment", value.into_expr())) }
-    /// `MachineType`: boolean. Update: in place.
+    /// `MachineType`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-generalflagsv3.html#cfn-pcaconnectorad-template-generalflagsv3-machinetype)
     pub fn machine_type(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MachineType", value.into_expr())) }
 }
 impl Done for GeneralFlagsV3 { fn into_props(self) -> Bag { self.0 } }
@@ -292,9 +292,9 @@ impl Done for GeneralFlagsV3 { fn into_props(self) -> Bag { self.0 } }
 impl GeneralFlagsV4 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AutoEnrollment`: boolean. Update: in place.
+    /// `AutoEnrollment`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-generalflagsv4.html#cfn-pcaconnectorad-template-generalflagsv4-autoenrollment)
     pub fn auto_enrollment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoEnrollment", value.into_expr())) }
-    /// `MachineType`: boolean. Update: in place.
+    /// `MachineType`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-generalflagsv4.html#cfn-pcaconnectorad-template-generalflagsv4-machinetype)
     pub fn machine_type(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MachineType", value.into_expr())) }
 }
 impl Done for GeneralFlagsV4 { fn into_props(self) -> Bag { self.0 } }
@@ -305,9 +305,9 @@ impl KeyUsage {
     pub fn new() -> KeyUsage<Missing<super::required::UsageFlags>> { KeyUsage(Bag::default(), Phase) }
 }
 impl<R0> KeyUsage<R0> {
-    /// `Critical`: boolean. Update: in place.
+    /// `Critical`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-keyusage.html#cfn-pcaconnectorad-template-keyusage-critical)
     pub fn critical(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Critical", value.into_expr()), Phase) }
-    /// `UsageFlags`: `KeyUsageFlags`, required. Update: in place.
+    /// `UsageFlags`: `KeyUsageFlags`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-keyusage.html#cfn-pcaconnectorad-template-keyusage-usageflags)
     pub fn usage_flags(self, value: impl Arg<KeyUsageFlags>) -> KeyUsage<Set> { KeyUsage(put(self.0, "UsageFlags", value.into_expr()), Phase) }
 }
 impl Done for KeyUsage { fn into_props(self) -> Bag { self.0 } }
@@ -316,15 +316,15 @@ impl Done for KeyUsage { fn into_props(self) -> Bag { self.0 } }
 impl KeyUsageFlags {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DataEncipherment`: boolean. Update: in place.
+    /// `DataEncipherment`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-keyusageflags.html#cfn-pcaconnectorad-template-keyusageflags-dataencipherment)
     pub fn data_encipherment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DataEncipherment", value.into_expr())) }
-    /// `DigitalSignature`: boolean. Update: in place.
+    /// `DigitalSignature`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-keyusageflags.html#cfn-pcaconnectorad-template-keyusageflags-digitalsignature)
     pub fn digital_signature(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DigitalSignature", value.into_expr())) }
-    /// `KeyAgreement`: boolean. Update: in place.
+    /// `KeyAgreement`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-keyusageflags.html#cfn-pcaconnectorad-template-keyusageflags-keyagreement)
     pub fn key_agreement(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "KeyAgreement", value.into_expr())) }
-    /// `KeyEncipherment`: boolean. Update: in place.
+    /// `KeyEncipherment`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-keyusageflags.html#cfn-pcaconnectorad-template-keyusageflags-keyencipherment)
     pub fn key_encipherment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "KeyEncipherment", value.into_expr())) }
-    /// `NonRepudiation`: boolean. Update: in place.
+    /// `NonRepudiation`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-keyusageflags.html#cfn-pcaconnectorad-template-keyusageflags-nonrepudiation)
     pub fn non_repudiation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NonRepudiation", value.into_expr())) }
 }
 impl Done for KeyUsageFlags { fn into_props(self) -> Bag { self.0 } }
@@ -333,9 +333,9 @@ impl Done for KeyUsageFlags { fn into_props(self) -> Bag { self.0 } }
 impl KeyUsageProperty {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PropertyFlags`: `KeyUsagePropertyFlags`. Update: in place.
+    /// `PropertyFlags`: `KeyUsagePropertyFlags`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-keyusageproperty.html#cfn-pcaconnectorad-template-keyusageproperty-propertyflags)
     pub fn property_flags(self, value: impl Arg<KeyUsagePropertyFlags>) -> Self { Self(put(self.0, "PropertyFlags", value.into_expr())) }
-    /// `PropertyType`: `PropertyType`. Update: in place.
+    /// `PropertyType`: `PropertyType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-keyusageproperty.html#cfn-pcaconnectorad-template-keyusageproperty-propertytype)
     pub fn property_type(self, value: impl Arg<PropertyType>) -> Self { Self(put(self.0, "PropertyType", value.into_expr())) }
 }
 impl Done for KeyUsageProperty { fn into_props(self) -> Bag { self.0 } }
@@ -344,11 +344,11 @@ impl Done for KeyUsageProperty { fn into_props(self) -> Bag { self.0 } }
 impl KeyUsagePropertyFlags {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Decrypt`: boolean. Update: in place.
+    /// `Decrypt`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-keyusagepropertyflags.html#cfn-pcaconnectorad-template-keyusagepropertyflags-decrypt)
     pub fn decrypt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Decrypt", value.into_expr())) }
-    /// `KeyAgreement`: boolean. Update: in place.
+    /// `KeyAgreement`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-keyusagepropertyflags.html#cfn-pcaconnectorad-template-keyusagepropertyflags-keyagreement)
     pub fn key_agreement(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "KeyAgreement", value.into_expr())) }
-    /// `Sign`: boolean. Update: in place.
+    /// `Sign`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-keyusagepropertyflags.html#cfn-pcaconnectorad-template-keyusagepropertyflags-sign)
     pub fn sign(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Sign", value.into_expr())) }
 }
 impl Done for KeyUsagePropertyFlags { fn into_props(self) -> Bag { self.0 } }
@@ -359,11 +359,11 @@ impl PrivateKeyAttributesV2 {
     pub fn new() -> PrivateKeyAttributesV2<Missing<super::required::KeySpec>, Missing<super::required::MinimalKeyLength>> { PrivateKeyAttributesV2(Bag::default(), Phase) }
 }
 impl<R0, R1> PrivateKeyAttributesV2<R0, R1> {
-    /// `CryptoProviders`: list of text. Update: in place.
+    /// `CryptoProviders`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyattributesv2.html#cfn-pcaconnectorad-template-privatekeyattributesv2-cryptoproviders)
     pub fn crypto_providers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CryptoProviders", value.into_expr()), Phase) }
-    /// `KeySpec`: `KeySpec`, required. Update: in place.
+    /// `KeySpec`: `KeySpec`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyattributesv2.html#cfn-pcaconnectorad-template-privatekeyattributesv2-keyspec)
     pub fn key_spec(self, value: impl Arg<KeySpec>) -> PrivateKeyAttributesV2<Set, R1> { PrivateKeyAttributesV2(put(self.0, "KeySpec", value.into_expr()), Phase) }
-    /// `MinimalKeyLength`: number, required. Update: in place.
+    /// `MinimalKeyLength`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyattributesv2.html#cfn-pcaconnectorad-template-privatekeyattributesv2-minimalkeylength)
     pub fn minimal_key_length(self, value: impl Arg<f64>) -> PrivateKeyAttributesV2<R0, Set> { PrivateKeyAttributesV2(put(self.0, "MinimalKeyLength", value.into_expr()), Phase) }
 }
 impl Done for PrivateKeyAttributesV2 { fn into_props(self) -> Bag { self.0 } }
@@ -374,15 +374,15 @@ impl PrivateKeyAttributesV3 {
     pub fn new() -> PrivateKeyAttributesV3<Missing<super::required::Algorithm>, Missing<super::required::KeySpec>, Missing<super::required::KeyUsageProperty>, Missing<super::required::MinimalKeyLength>> { PrivateKeyAttributesV3(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> PrivateKeyAttributesV3<R0, R1, R2, R3> {
-    /// `Algorithm`: `Algorithm`, required. Update: in place.
+    /// `Algorithm`: `Algorithm`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyattributesv3.html#cfn-pcaconnectorad-template-privatekeyattributesv3-algorithm)
     pub fn algorithm(self, value: impl Arg<Algorithm>) -> PrivateKeyAttributesV3<Set, R1, R2, R3> { PrivateKeyAttributesV3(put(self.0, "Algorithm", value.into_expr()), Phase) }
-    /// `CryptoProviders`: list of text. Update: in place.
+    /// `CryptoProviders`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyattributesv3.html#cfn-pcaconnectorad-template-privatekeyattributesv3-cryptoproviders)
     pub fn crypto_providers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CryptoProviders", value.into_expr()), Phase) }
-    /// `KeySpec`: `KeySpec`, required. Update: in place.
+    /// `KeySpec`: `KeySpec`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyattributesv3.html#cfn-pcaconnectorad-template-privatekeyattributesv3-keyspec)
     pub fn key_spec(self, value: impl Arg<KeySpec>) -> PrivateKeyAttributesV3<R0, Set, R2, R3> { PrivateKeyAttributesV3(put(self.0, "KeySpec", value.into_expr()), Phase) }
-    /// `KeyUsageProperty`: `KeyUsageProperty`, required. Update: in place.
+    /// `KeyUsageProperty`: `KeyUsageProperty`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyattributesv3.html#cfn-pcaconnectorad-template-privatekeyattributesv3-keyusageproperty)
     pub fn key_usage_property(self, value: impl Arg<KeyUsageProperty>) -> PrivateKeyAttributesV3<R0, R1, Set, R3> { PrivateKeyAttributesV3(put(self.0, "KeyUsageProperty", value.into_expr()), Phase) }
-    /// `MinimalKeyLength`: number, required. Update: in place.
+    /// `MinimalKeyLength`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyattributesv3.html#cfn-pcaconnectorad-template-privatekeyattributesv3-minimalkeylength)
     pub fn minimal_key_length(self, value: impl Arg<f64>) -> PrivateKeyAttributesV3<R0, R1, R2, Set> { PrivateKeyAttributesV3(put(self.0, "MinimalKeyLength", value.into_expr()), Phase) }
 }
 impl Done for PrivateKeyAttributesV3 { fn into_props(self) -> Bag { self.0 } }
@@ -393,15 +393,15 @@ impl PrivateKeyAttributesV4 {
     pub fn new() -> PrivateKeyAttributesV4<Missing<super::required::KeySpec>, Missing<super::required::MinimalKeyLength>> { PrivateKeyAttributesV4(Bag::default(), Phase) }
 }
 impl<R0, R1> PrivateKeyAttributesV4<R0, R1> {
-    /// `Algorithm`: `Algorithm`. Update: in place.
+    /// `Algorithm`: `Algorithm`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyattributesv4.html#cfn-pcaconnectorad-template-privatekeyattributesv4-algorithm)
     pub fn algorithm(self, value: impl Arg<Algorithm>) -> Self { Self(put(self.0, "Algorithm", value.into_expr()), Phase) }
-    /// `CryptoProviders`: list of text. Update: in place.
+    /// `CryptoProviders`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyattributesv4.html#cfn-pcaconnectorad-template-privatekeyattributesv4-cryptoproviders)
     pub fn crypto_providers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CryptoProviders", value.into_expr()), Phase) }
-    /// `KeySpec`: `KeySpec`, required. Update: in place.
+    /// `KeySpec`: `KeySpec`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyattributesv4.html#cfn-pcaconnectorad-template-privatekeyattributesv4-keyspec)
     pub fn key_spec(self, value: impl Arg<KeySpec>) -> PrivateKeyAttributesV4<Set, R1> { PrivateKeyAttributesV4(put(self.0, "KeySpec", value.into_expr()), Phase) }
-    /// `KeyUsageProperty`: `KeyUsageProperty`. Update: in place.
+    /// `KeyUsageProperty`: `KeyUsageProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyattributesv4.html#cfn-pcaconnectorad-template-privatekeyattributesv4-keyusageproperty)
     pub fn key_usage_property(self, value: impl Arg<KeyUsageProperty>) -> Self { Self(put(self.0, "KeyUsageProperty", value.into_expr()), Phase) }
-    /// `MinimalKeyLength`: number, required. Update: in place.
+    /// `MinimalKeyLength`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyattributesv4.html#cfn-pcaconnectorad-template-privatekeyattributesv4-minimalkeylength)
     pub fn minimal_key_length(self, value: impl Arg<f64>) -> PrivateKeyAttributesV4<R0, Set> { PrivateKeyAttributesV4(put(self.0, "MinimalKeyLength", value.into_expr()), Phase) }
 }
 impl Done for PrivateKeyAttributesV4 { fn into_props(self) -> Bag { self.0 } }
@@ -412,11 +412,11 @@ impl PrivateKeyFlagsV2 {
     pub fn new() -> PrivateKeyFlagsV2<Missing<super::required::ClientVersion>> { PrivateKeyFlagsV2(Bag::default(), Phase) }
 }
 impl<R0> PrivateKeyFlagsV2<R0> {
-    /// `ClientVersion`: `PrivateKeyFlagsV2ClientVersion`, required. Update: in place.
+    /// `ClientVersion`: `PrivateKeyFlagsV2ClientVersion`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyflagsv2.html#cfn-pcaconnectorad-template-privatekeyflagsv2-clientversion)
     pub fn client_version(self, value: impl Arg<PrivateKeyFlagsV2ClientVersion>) -> PrivateKeyFlagsV2<Set> { PrivateKeyFlagsV2(put(self.0, "ClientVersion", value.into_expr()), Phase) }
-    /// `ExportableKey`: boolean. Update: in place.
+    /// `ExportableKey`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyflagsv2.html#cfn-pcaconnectorad-template-privatekeyflagsv2-exportablekey)
     pub fn exportable_key(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExportableKey", value.into_expr()), Phase) }
-    /// `StrongKeyProtectionRequired`: boolean. Update: in place.
+    /// `StrongKeyProtectionRequired`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyflagsv2.html#cfn-pcaconnectorad-template-privatekeyflagsv2-strongkeyprotectionrequired)
     pub fn strong_key_protection_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StrongKeyProtectionRequired", value.into_expr()), Phase) }
 }
 impl Done for PrivateKeyFlagsV2 { fn into_props(self) -> Bag { self.0 } }
@@ -427,13 +427,13 @@ impl PrivateKeyFlagsV3 {
     pub fn new() -> PrivateKeyFlagsV3<Missing<super::required::ClientVersion>> { PrivateKeyFlagsV3(Bag::default(), Phase) }
 }
 impl<R0> PrivateKeyFlagsV3<R0> {
-    /// `ClientVersion`: `PrivateKeyFlagsV3ClientVersion`, required. Update: in place.
+    /// `ClientVersion`: `PrivateKeyFlagsV3ClientVersion`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyflagsv3.html#cfn-pcaconnectorad-template-privatekeyflagsv3-clientversion)
     pub fn client_version(self, value: impl Arg<PrivateKeyFlagsV3ClientVersion>) -> PrivateKeyFlagsV3<Set> { PrivateKeyFlagsV3(put(self.0, "ClientVersion", value.into_expr()), Phase) }
-    /// `ExportableKey`: boolean. Update: in place.
+    /// `ExportableKey`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyflagsv3.html#cfn-pcaconnectorad-template-privatekeyflagsv3-exportablekey)
     pub fn exportable_key(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExportableKey", value.into_expr()), Phase) }
-    /// `RequireAlternateSignatureAlgorithm`: boolean. Update: in place.
+    /// `RequireAlternateSignatureAlgorithm`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyflagsv3.html#cfn-pcaconnectorad-template-privatekeyflagsv3-requirealternatesignaturealgorithm)
     pub fn require_alternate_signature_algorithm(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireAlternateSignatureAlgorithm", value.into_expr()), Phase) }
-    /// `StrongKeyProtectionRequired`: boolean. Update: in place.
+    /// `StrongKeyProtectionRequired`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyflagsv3.html#cfn-pcaconnectorad-template-privatekeyflagsv3-strongkeyprotectionrequired)
     pub fn strong_key_protection_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StrongKeyProtectionRequired", value.into_expr()), Phase) }
 }
 impl Done for PrivateKeyFlagsV3 { fn into_props(self) -> Bag { self.0 } }
@@ -444,17 +444,17 @@ impl PrivateKeyFlagsV4 {
     pub fn new() -> PrivateKeyFlagsV4<Missing<super::required::ClientVersion>> { PrivateKeyFlagsV4(Bag::default(), Phase) }
 }
 impl<R0> PrivateKeyFlagsV4<R0> {
-    /// `ClientVersion`: `ClientVersion`, required. Update: in place.
+    /// `ClientVersion`: `ClientVersion`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyflagsv4.html#cfn-pcaconnectorad-template-privatekeyflagsv4-clientversion)
     pub fn client_version(self, value: impl Arg<ClientVersion>) -> PrivateKeyFlagsV4<Set> { PrivateKeyFlagsV4(put(self.0, "ClientVersion", value.into_expr()), Phase) }
-    /// `ExportableKey`: boolean. Update: in place.
+    /// `ExportableKey`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyflagsv4.html#cfn-pcaconnectorad-template-privatekeyflagsv4-exportablekey)
     pub fn exportable_key(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExportableKey", value.into_expr()), Phase) }
-    /// `RequireAlternateSignatureAlgorithm`: boolean. Update: in place.
+    /// `RequireAlternateSignatureAlgorithm`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyflagsv4.html#cfn-pcaconnectorad-template-privatekeyflagsv4-requirealternatesignaturealgorithm)
     pub fn require_alternate_signature_algorithm(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireAlternateSignatureAlgorithm", value.into_expr()), Phase) }
-    /// `RequireSameKeyRenewal`: boolean. Update: in place.
+    /// `RequireSameKeyRenewal`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyflagsv4.html#cfn-pcaconnectorad-template-privatekeyflagsv4-requiresamekeyrenewal)
     pub fn require_same_key_renewal(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireSameKeyRenewal", value.into_expr()), Phase) }
-    /// `StrongKeyProtectionRequired`: boolean. Update: in place.
+    /// `StrongKeyProtectionRequired`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyflagsv4.html#cfn-pcaconnectorad-template-privatekeyflagsv4-strongkeyprotectionrequired)
     pub fn strong_key_protection_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StrongKeyProtectionRequired", value.into_expr()), Phase) }
-    /// `UseLegacyProvider`: boolean. Update: in place.
+    /// `UseLegacyProvider`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyflagsv4.html#cfn-pcaconnectorad-template-privatekeyflagsv4-uselegacyprovider)
     pub fn use_legacy_provider(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseLegacyProvider", value.into_expr()), Phase) }
 }
 impl Done for PrivateKeyFlagsV4 { fn into_props(self) -> Bag { self.0 } }
@@ -463,25 +463,25 @@ impl Done for PrivateKeyFlagsV4 { fn into_props(self) -> Bag { self.0 } }
 impl SubjectNameFlagsV2 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RequireCommonName`: boolean. Update: in place.
+    /// `RequireCommonName`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv2.html#cfn-pcaconnectorad-template-subjectnameflagsv2-requirecommonname)
     pub fn require_common_name(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireCommonName", value.into_expr())) }
-    /// `RequireDirectoryPath`: boolean. Update: in place.
+    /// `RequireDirectoryPath`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv2.html#cfn-pcaconnectorad-template-subjectnameflagsv2-requiredirectorypath)
     pub fn require_directory_path(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireDirectoryPath", value.into_expr())) }
-    /// `RequireDnsAsCn`: boolean. Update: in place.
+    /// `RequireDnsAsCn`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv2.html#cfn-pcaconnectorad-template-subjectnameflagsv2-requirednsascn)
     pub fn require_dns_as_cn(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireDnsAsCn", value.into_expr())) }
-    /// `RequireEmail`: boolean. Update: in place.
+    /// `RequireEmail`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv2.html#cfn-pcaconnectorad-template-subjectnameflagsv2-requireemail)
     pub fn require_email(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireEmail", value.into_expr())) }
-    /// `SanRequireDirectoryGuid`: boolean. Update: in place.
+    /// `SanRequireDirectoryGuid`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv2.html#cfn-pcaconnectorad-template-subjectnameflagsv2-sanrequiredirectoryguid)
     pub fn san_require_directory_guid(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireDirectoryGuid", value.into_expr())) }
-    /// `SanRequireDns`: boolean. Update: in place.
+    /// `SanRequireDns`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv2.html#cfn-pcaconnectorad-template-subjectnameflagsv2-sanrequiredns)
     pub fn san_require_dns(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireDns", value.into_expr())) }
-    /// `SanRequireDomainDns`: boolean. Update: in place.
+    /// `SanRequireDomainDns`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv2.html#cfn-pcaconnectorad-template-subjectnameflagsv2-sanrequiredomaindns)
     pub fn san_require_domain_dns(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireDomainDns", value.into_expr())) }
-    /// `SanRequireEmail`: boolean. Update: in place.
+    /// `SanRequireEmail`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv2.html#cfn-pcaconnectorad-template-subjectnameflagsv2-sanrequireemail)
     pub fn san_require_email(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireEmail", value.into_expr())) }
-    /// `SanRequireSpn`: boolean. Update: in place.
+    /// `SanRequireSpn`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv2.html#cfn-pcaconnectorad-template-subjectnameflagsv2-sanrequirespn)
     pub fn san_require_spn(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireSpn", value.into_expr())) }
-    /// `SanRequireUpn`: boolean. Update: in place.
+    /// `SanRequireUpn`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv2.html#cfn-pcaconnectorad-template-subjectnameflagsv2-sanrequireupn)
     pub fn san_require_upn(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireUpn", value.into_expr())) }
 }
 impl Done for SubjectNameFlagsV2 { fn into_props(self) -> Bag { self.0 } }
@@ -490,25 +490,25 @@ impl Done for SubjectNameFlagsV2 { fn into_props(self) -> Bag { self.0 } }
 impl SubjectNameFlagsV3 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RequireCommonName`: boolean. Update: in place.
+    /// `RequireCommonName`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv3.html#cfn-pcaconnectorad-template-subjectnameflagsv3-requirecommonname)
     pub fn require_common_name(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireCommonName", value.into_expr())) }
-    /// `RequireDirectoryPath`: boolean. Update: in place.
+    /// `RequireDirectoryPath`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv3.html#cfn-pcaconnectorad-template-subjectnameflagsv3-requiredirectorypath)
     pub fn require_directory_path(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireDirectoryPath", value.into_expr())) }
-    /// `RequireDnsAsCn`: boolean. Update: in place.
+    /// `RequireDnsAsCn`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv3.html#cfn-pcaconnectorad-template-subjectnameflagsv3-requirednsascn)
     pub fn require_dns_as_cn(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireDnsAsCn", value.into_expr())) }
-    /// `RequireEmail`: boolean. Update: in place.
+    /// `RequireEmail`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv3.html#cfn-pcaconnectorad-template-subjectnameflagsv3-requireemail)
     pub fn require_email(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireEmail", value.into_expr())) }
-    /// `SanRequireDirectoryGuid`: boolean. Update: in place.
+    /// `SanRequireDirectoryGuid`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv3.html#cfn-pcaconnectorad-template-subjectnameflagsv3-sanrequiredirectoryguid)
     pub fn san_require_directory_guid(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireDirectoryGuid", value.into_expr())) }
-    /// `SanRequireDns`: boolean. Update: in place.
+    /// `SanRequireDns`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv3.html#cfn-pcaconnectorad-template-subjectnameflagsv3-sanrequiredns)
     pub fn san_require_dns(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireDns", value.into_expr())) }
-    /// `SanRequireDomainDns`: boolean. Update: in place.
+    /// `SanRequireDomainDns`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv3.html#cfn-pcaconnectorad-template-subjectnameflagsv3-sanrequiredomaindns)
     pub fn san_require_domain_dns(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireDomainDns", value.into_expr())) }
-    /// `SanRequireEmail`: boolean. Update: in place.
+    /// `SanRequireEmail`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv3.html#cfn-pcaconnectorad-template-subjectnameflagsv3-sanrequireemail)
     pub fn san_require_email(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireEmail", value.into_expr())) }
-    /// `SanRequireSpn`: boolean. Update: in place.
+    /// `SanRequireSpn`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv3.html#cfn-pcaconnectorad-template-subjectnameflagsv3-sanrequirespn)
     pub fn san_require_spn(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireSpn", value.into_expr())) }
-    /// `SanRequireUpn`: boolean. Update: in place.
+    /// `SanRequireUpn`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv3.html#cfn-pcaconnectorad-template-subjectnameflagsv3-sanrequireupn)
     pub fn san_require_upn(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireUpn", value.into_expr())) }
 }
 impl Done for SubjectNameFlagsV3 { fn into_props(self) -> Bag { self.0 } }
@@ -517,25 +517,25 @@ impl Done for SubjectNameFlagsV3 { fn into_props(self) -> Bag { self.0 } }
 impl SubjectNameFlagsV4 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RequireCommonName`: boolean. Update: in place.
+    /// `RequireCommonName`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv4.html#cfn-pcaconnectorad-template-subjectnameflagsv4-requirecommonname)
     pub fn require_common_name(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireCommonName", value.into_expr())) }
-    /// `RequireDirectoryPath`: boolean. Update: in place.
+    /// `RequireDirectoryPath`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv4.html#cfn-pcaconnectorad-template-subjectnameflagsv4-requiredirectorypath)
     pub fn require_directory_path(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireDirectoryPath", value.into_expr())) }
-    /// `RequireDnsAsCn`: boolean. Update: in place.
+    /// `RequireDnsAsCn`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv4.html#cfn-pcaconnectorad-template-subjectnameflagsv4-requirednsascn)
     pub fn require_dns_as_cn(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireDnsAsCn", value.into_expr())) }
-    /// `RequireEmail`: boolean. Update: in place.
+    /// `RequireEmail`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv4.html#cfn-pcaconnectorad-template-subjectnameflagsv4-requireemail)
     pub fn require_email(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireEmail", value.into_expr())) }
-    /// `SanRequireDirectoryGuid`: boolean. Update: in place.
+    /// `SanRequireDirectoryGuid`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv4.html#cfn-pcaconnectorad-template-subjectnameflagsv4-sanrequiredirectoryguid)
     pub fn san_require_directory_guid(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireDirectoryGuid", value.into_expr())) }
-    /// `SanRequireDns`: boolean. Update: in place.
+    /// `SanRequireDns`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv4.html#cfn-pcaconnectorad-template-subjectnameflagsv4-sanrequiredns)
     pub fn san_require_dns(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireDns", value.into_expr())) }
-    /// `SanRequireDomainDns`: boolean. Update: in place.
+    /// `SanRequireDomainDns`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv4.html#cfn-pcaconnectorad-template-subjectnameflagsv4-sanrequiredomaindns)
     pub fn san_require_domain_dns(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireDomainDns", value.into_expr())) }
-    /// `SanRequireEmail`: boolean. Update: in place.
+    /// `SanRequireEmail`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv4.html#cfn-pcaconnectorad-template-subjectnameflagsv4-sanrequireemail)
     pub fn san_require_email(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireEmail", value.into_expr())) }
-    /// `SanRequireSpn`: boolean. Update: in place.
+    /// `SanRequireSpn`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv4.html#cfn-pcaconnectorad-template-subjectnameflagsv4-sanrequirespn)
     pub fn san_require_spn(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireSpn", value.into_expr())) }
-    /// `SanRequireUpn`: boolean. Update: in place.
+    /// `SanRequireUpn`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv4.html#cfn-pcaconnectorad-template-subjectnameflagsv4-sanrequireupn)
     pub fn san_require_upn(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireUpn", value.into_expr())) }
 }
 impl Done for SubjectNameFlagsV4 { fn into_props(self) -> Bag { self.0 } }
@@ -544,11 +544,11 @@ impl Done for SubjectNameFlagsV4 { fn into_props(self) -> Bag { self.0 } }
 impl TemplateDefinition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TemplateV2`: `TemplateV2`. Update: in place.
+    /// `TemplateV2`: `TemplateV2`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatedefinition.html#cfn-pcaconnectorad-template-templatedefinition-templatev2)
     pub fn template_v2(self, value: impl Arg<TemplateV2>) -> Self { Self(put(self.0, "TemplateV2", value.into_expr())) }
-    /// `TemplateV3`: `TemplateV3`. Update: in place.
+    /// `TemplateV3`: `TemplateV3`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatedefinition.html#cfn-pcaconnectorad-template-templatedefinition-templatev3)
     pub fn template_v3(self, value: impl Arg<TemplateV3>) -> Self { Self(put(self.0, "TemplateV3", value.into_expr())) }
-    /// `TemplateV4`: `TemplateV4`. Update: in place.
+    /// `TemplateV4`: `TemplateV4`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatedefinition.html#cfn-pcaconnectorad-template-templatedefinition-templatev4)
     pub fn template_v4(self, value: impl Arg<TemplateV4>) -> Self { Self(put(self.0, "TemplateV4", value.into_expr())) }
 }
 impl Done for TemplateDefinition { fn into_props(self) -> Bag { self.0 } }
@@ -559,21 +559,21 @@ impl TemplateV2 {
     pub fn new() -> TemplateV2<Missing<super::required::CertificateValidity>, Missing<super::required::EnrollmentFlags>, Missing<super::required::Extensions>, Missing<super::required::GeneralFlags>, Missing<super::required::PrivateKeyAttributes>, Missing<super::required::PrivateKeyFlags>, Missing<super::required::SubjectNameFlags>> { TemplateV2(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5, R6> TemplateV2<R0, R1, R2, R3, R4, R5, R6> {
-    /// `CertificateValidity`: `CertificateValidity`, required. Update: in place.
+    /// `CertificateValidity`: `CertificateValidity`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev2.html#cfn-pcaconnectorad-template-templatev2-certificatevalidity)
     pub fn certificate_validity(self, value: impl Arg<CertificateValidity>) -> TemplateV2<Set, R1, R2, R3, R4, R5, R6> { TemplateV2(put(self.0, "CertificateValidity", value.into_expr()), Phase) }
-    /// `EnrollmentFlags`: `EnrollmentFlagsV2`, required. Update: in place.
+    /// `EnrollmentFlags`: `EnrollmentFlagsV2`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev2.html#cfn-pcaconnectorad-template-templatev2-enrollmentflags)
     pub fn enrollment_flags(self, value: impl Arg<EnrollmentFlagsV2>) -> TemplateV2<R0, Set, R2, R3, R4, R5, R6> { TemplateV2(put(self.0, "EnrollmentFlags", value.into_expr()), Phase) }
-    /// `Extensions`: `ExtensionsV2`, required. Update: in place.
+    /// `Extensions`: `ExtensionsV2`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev2.html#cfn-pcaconnectorad-template-templatev2-extensions)
     pub fn extensions(self, value: impl Arg<ExtensionsV2>) -> TemplateV2<R0, R1, Set, R3, R4, R5, R6> { TemplateV2(put(self.0, "Extensions", value.into_expr()), Phase) }
-    /// `GeneralFlags`: `GeneralFlagsV2`, required. Update: in place.
+    /// `GeneralFlags`: `GeneralFlagsV2`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev2.html#cfn-pcaconnectorad-template-templatev2-generalflags)
     pub fn general_flags(self, value: impl Arg<GeneralFlagsV2>) -> TemplateV2<R0, R1, R2, Set, R4, R5, R6> { TemplateV2(put(self.0, "GeneralFlags", value.into_expr()), Phase) }
-    /// `PrivateKeyAttributes`: `PrivateKeyAttributesV2`, required. Update: in place.
+    /// `PrivateKeyAttributes`: `PrivateKeyAttributesV2`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev2.html#cfn-pcaconnectorad-template-templatev2-privatekeyattributes)
     pub fn private_key_attributes(self, value: impl Arg<PrivateKeyAttributesV2>) -> TemplateV2<R0, R1, R2, R3, Set, R5, R6> { TemplateV2(put(self.0, "PrivateKeyAttributes", value.into_expr()), Phase) }
-    /// `PrivateKeyFlags`: `PrivateKeyFlagsV2`, required. Update: in place.
+    /// `PrivateKeyFlags`: `PrivateKeyFlagsV2`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev2.html#cfn-pcaconnectorad-template-templatev2-privatekeyflags)
     pub fn private_key_flags(self, value: impl Arg<PrivateKeyFlagsV2>) -> TemplateV2<R0, R1, R2, R3, R4, Set, R6> { TemplateV2(put(self.0, "PrivateKeyFlags", value.into_expr()), Phase) }
-    /// `SubjectNameFlags`: `SubjectNameFlagsV2`, required. Update: in place.
+    /// `SubjectNameFlags`: `SubjectNameFlagsV2`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev2.html#cfn-pcaconnectorad-template-templatev2-subjectnameflags)
     pub fn subject_name_flags(self, value: impl Arg<SubjectNameFlagsV2>) -> TemplateV2<R0, R1, R2, R3, R4, R5, Set> { TemplateV2(put(self.0, "SubjectNameFlags", value.into_expr()), Phase) }
-    /// `SupersededTemplates`: list of text. Update: in place.
+    /// `SupersededTemplates`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev2.html#cfn-pcaconnectorad-template-templatev2-supersededtemplates)
     pub fn superseded_templates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SupersededTemplates", value.into_expr()), Phase) }
 }
 impl Done for TemplateV2 { fn into_props(self) -> Bag { self.0 } }
@@ -584,23 +584,23 @@ impl TemplateV3 {
     pub fn new() -> TemplateV3<Missing<super::required::CertificateValidity>, Missing<super::required::EnrollmentFlags>, Missing<super::required::Extensions>, Missing<super::required::GeneralFlags>, Missing<super::required::HashAlgorithm>, Missing<super::required::PrivateKeyAttributes>, Missing<super::required::PrivateKeyFlags>, Missing<super::required::SubjectNameFlags>> { TemplateV3(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5, R6, R7> TemplateV3<R0, R1, R2, R3, R4, R5, R6, R7> {
-    /// `CertificateValidity`: `CertificateValidity`, required. Update: in place.
+    /// `CertificateValidity`: `CertificateValidity`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev3.html#cfn-pcaconnectorad-template-templatev3-certificatevalidity)
     pub fn certificate_validity(self, value: impl Arg<CertificateValidity>) -> TemplateV3<Set, R1, R2, R3, R4, R5, R6, R7> { TemplateV3(put(self.0, "CertificateValidity", value.into_expr()), Phase) }
-    /// `EnrollmentFlags`: `EnrollmentFlagsV3`, required. Update: in place.
+    /// `EnrollmentFlags`: `EnrollmentFlagsV3`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev3.html#cfn-pcaconnectorad-template-templatev3-enrollmentflags)
     pub fn enrollment_flags(self, value: impl Arg<EnrollmentFlagsV3>) -> TemplateV3<R0, Set, R2, R3, R4, R5, R6, R7> { TemplateV3(put(self.0, "EnrollmentFlags", value.into_expr()), Phase) }
-    /// `Extensions`: `ExtensionsV3`, required. Update: in place.
+    /// `Extensions`: `ExtensionsV3`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev3.html#cfn-pcaconnectorad-template-templatev3-extensions)
     pub fn extensions(self, value: impl Arg<ExtensionsV3>) -> TemplateV3<R0, R1, Set, R3, R4, R5, R6, R7> { TemplateV3(put(self.0, "Extensions", value.into_expr()), Phase) }
-    /// `GeneralFlags`: `GeneralFlagsV3`, required. Update: in place.
+    /// `GeneralFlags`: `GeneralFlagsV3`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev3.html#cfn-pcaconnectorad-template-templatev3-generalflags)
     pub fn general_flags(self, value: impl Arg<GeneralFlagsV3>) -> TemplateV3<R0, R1, R2, Set, R4, R5, R6, R7> { TemplateV3(put(self.0, "GeneralFlags", value.into_expr()), Phase) }
-    /// `HashAlgorithm`: `HashAlgorithm`, required. Update: in place.
+    /// `HashAlgorithm`: `HashAlgorithm`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev3.html#cfn-pcaconnectorad-template-templatev3-hashalgorithm)
     pub fn hash_algorithm(self, value: impl Arg<HashAlgorithm>) -> TemplateV3<R0, R1, R2, R3, Set, R5, R6, R7> { TemplateV3(put(self.0, "HashAlgorithm", value.into_expr()), Phase) }
-    /// `PrivateKeyAttributes`: `PrivateKeyAttributesV3`, required. Update: in place.
+    /// `PrivateKeyAttributes`: `PrivateKeyAttributesV3`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev3.html#cfn-pcaconnectorad-template-templatev3-privatekeyattributes)
     pub fn private_key_attributes(self, value: impl Arg<PrivateKeyAttributesV3>) -> TemplateV3<R0, R1, R2, R3, R4, Set, R6, R7> { TemplateV3(put(self.0, "PrivateKeyAttributes", value.into_expr()), Phase) }
-    /// `PrivateKeyFlags`: `PrivateKeyFlagsV3`, required. Update: in place.
+    /// `PrivateKeyFlags`: `PrivateKeyFlagsV3`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev3.html#cfn-pcaconnectorad-template-templatev3-privatekeyflags)
     pub fn private_key_flags(self, value: impl Arg<PrivateKeyFlagsV3>) -> TemplateV3<R0, R1, R2, R3, R4, R5, Set, R7> { TemplateV3(put(self.0, "PrivateKeyFlags", value.into_expr()), Phase) }
-    /// `SubjectNameFlags`: `SubjectNameFlagsV3`, required. Update: in place.
+    /// `SubjectNameFlags`: `SubjectNameFlagsV3`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev3.html#cfn-pcaconnectorad-template-templatev3-subjectnameflags)
     pub fn subject_name_flags(self, value: impl Arg<SubjectNameFlagsV3>) -> TemplateV3<R0, R1, R2, R3, R4, R5, R6, Set> { TemplateV3(put(self.0, "SubjectNameFlags", value.into_expr()), Phase) }
-    /// `SupersededTemplates`: list of text. Update: in place.
+    /// `SupersededTemplates`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev3.html#cfn-pcaconnectorad-template-templatev3-supersededtemplates)
     pub fn superseded_templates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SupersededTemplates", value.into_expr()), Phase) }
 }
 impl Done for TemplateV3 { fn into_props(self) -> Bag { self.0 } }
@@ -611,23 +611,23 @@ impl TemplateV4 {
     pub fn new() -> TemplateV4<Missing<super::required::CertificateValidity>, Missing<super::required::EnrollmentFlags>, Missing<super::required::Extensions>, Missing<super::required::GeneralFlags>, Missing<super::required::PrivateKeyAttributes>, Missing<super::required::PrivateKeyFlags>, Missing<super::required::SubjectNameFlags>> { TemplateV4(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5, R6> TemplateV4<R0, R1, R2, R3, R4, R5, R6> {
-    /// `CertificateValidity`: `CertificateValidity`, required. Update: in place.
+    /// `CertificateValidity`: `CertificateValidity`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev4.html#cfn-pcaconnectorad-template-templatev4-certificatevalidity)
     pub fn certificate_validity(self, value: impl Arg<CertificateValidity>) -> TemplateV4<Set, R1, R2, R3, R4, R5, R6> { TemplateV4(put(self.0, "CertificateValidity", value.into_expr()), Phase) }
-    /// `EnrollmentFlags`: `EnrollmentFlagsV4`, required. Update: in place.
+    /// `EnrollmentFlags`: `EnrollmentFlagsV4`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev4.html#cfn-pcaconnectorad-template-templatev4-enrollmentflags)
     pub fn enrollment_flags(self, value: impl Arg<EnrollmentFlagsV4>) -> TemplateV4<R0, Set, R2, R3, R4, R5, R6> { TemplateV4(put(self.0, "EnrollmentFlags", value.into_expr()), Phase) }
-    /// `Extensions`: `ExtensionsV4`, required. Update: in place.
+    /// `Extensions`: `ExtensionsV4`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev4.html#cfn-pcaconnectorad-template-templatev4-extensions)
     pub fn extensions(self, value: impl Arg<ExtensionsV4>) -> TemplateV4<R0, R1, Set, R3, R4, R5, R6> { TemplateV4(put(self.0, "Extensions", value.into_expr()), Phase) }
-    /// `GeneralFlags`: `GeneralFlagsV4`, required. Update: in place.
+    /// `GeneralFlags`: `GeneralFlagsV4`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev4.html#cfn-pcaconnectorad-template-templatev4-generalflags)
     pub fn general_flags(self, value: impl Arg<GeneralFlagsV4>) -> TemplateV4<R0, R1, R2, Set, R4, R5, R6> { TemplateV4(put(self.0, "GeneralFlags", value.into_expr()), Phase) }
-    /// `HashAlgorithm`: `HashAlgorithm`. Update: in place.
+    /// `HashAlgorithm`: `HashAlgorithm`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev4.html#cfn-pcaconnectorad-template-templatev4-hashalgorithm)
     pub fn hash_algorithm(self, value: impl Arg<HashAlgorithm>) -> Self { Self(put(self.0, "HashAlgorithm", value.into_expr()), Phase) }
-    /// `PrivateKeyAttributes`: `PrivateKeyAttributesV4`, required. Update: in place.
+    /// `PrivateKeyAttributes`: `PrivateKeyAttributesV4`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev4.html#cfn-pcaconnectorad-template-templatev4-privatekeyattributes)
     pub fn private_key_attributes(self, value: impl Arg<PrivateKeyAttributesV4>) -> TemplateV4<R0, R1, R2, R3, Set, R5, R6> { TemplateV4(put(self.0, "PrivateKeyAttributes", value.into_expr()), Phase) }
-    /// `PrivateKeyFlags`: `PrivateKeyFlagsV4`, required. Update: in place.
+    /// `PrivateKeyFlags`: `PrivateKeyFlagsV4`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev4.html#cfn-pcaconnectorad-template-templatev4-privatekeyflags)
     pub fn private_key_flags(self, value: impl Arg<PrivateKeyFlagsV4>) -> TemplateV4<R0, R1, R2, R3, R4, Set, R6> { TemplateV4(put(self.0, "PrivateKeyFlags", value.into_expr()), Phase) }
-    /// `SubjectNameFlags`: `SubjectNameFlagsV4`, required. Update: in place.
+    /// `SubjectNameFlags`: `SubjectNameFlagsV4`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev4.html#cfn-pcaconnectorad-template-templatev4-subjectnameflags)
     pub fn subject_name_flags(self, value: impl Arg<SubjectNameFlagsV4>) -> TemplateV4<R0, R1, R2, R3, R4, R5, Set> { TemplateV4(put(self.0, "SubjectNameFlags", value.into_expr()), Phase) }
-    /// `SupersededTemplates`: list of text. Update: in place.
+    /// `SupersededTemplates`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev4.html#cfn-pcaconnectorad-template-templatev4-supersededtemplates)
     pub fn superseded_templates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SupersededTemplates", value.into_expr()), Phase) }
 }
 impl Done for TemplateV4 { fn into_props(self) -> Bag { self.0 } }
@@ -638,9 +638,9 @@ impl ValidityPeriod {
     pub fn new() -> ValidityPeriod<Missing<super::required::Period>, Missing<super::required::PeriodType>> { ValidityPeriod(Bag::default(), Phase) }
 }
 impl<R0, R1> ValidityPeriod<R0, R1> {
-    /// `Period`: number, required. Update: in place.
+    /// `Period`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-validityperiod.html#cfn-pcaconnectorad-template-validityperiod-period)
     pub fn period(self, value: impl Arg<f64>) -> ValidityPeriod<Set, R1> { ValidityPeriod(put(self.0, "Period", value.into_expr()), Phase) }
-    /// `PeriodType`: `PeriodType`, required. Update: in place.
+    /// `PeriodType`: `PeriodType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-validityperiod.html#cfn-pcaconnectorad-template-validityperiod-periodtype)
     pub fn period_type(self, value: impl Arg<PeriodType>) -> ValidityPeriod<R0, Set> { ValidityPeriod(put(self.0, "PeriodType", value.into_expr()), Phase) }
 }
 impl Done for ValidityPeriod { fn into_props(self) -> Bag { self.0 } }
@@ -679,13 +679,13 @@ impl CfnTemplateGroupAccessControlEntryProps {
     pub fn new() -> CfnTemplateGroupAccessControlEntryProps<Missing<required::AccessRights>, Missing<required::GroupDisplayName>, Missing<required::GroupSecurityIdentifier>, Missing<required::TemplateArn>> { CfnTemplateGroupAccessControlEntryProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnTemplateGroupAccessControlEntryProps<R0, R1, R2, R3> {
-    /// `AccessRights`: `AccessRights`, required. Update: in place.
+    /// `AccessRights`: `AccessRights`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorad-templategroupaccesscontrolentry.html#cfn-pcaconnectorad-templategroupaccesscontrolentry-accessrights)
     pub fn access_rights(self, value: impl Arg<template_group_access_control_entry::AccessRights>) -> CfnTemplateGroupAccessControlEntryProps<Set, R1, R2, R3> { CfnTemplateGroupAccessControlEntryProps(put(self.0, "AccessRights", value.into_expr()), Phase) }
-    /// `GroupDisplayName`: text, required. Update: in place.
+    /// `GroupDisplayName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorad-templategroupaccesscontrolentry.html#cfn-pcaconnectorad-templategroupaccesscontrolentry-groupdisplayname)
     pub fn group_display_name(self, value: impl Arg<str>) -> CfnTemplateGroupAccessControlEntryProps<R0, Set, R2, R3> { CfnTemplateGroupAccessControlEntryProps(put(self.0, "GroupDisplayName", value.into_expr()), Phase) }
-    /// `GroupSecurityIdentifier`: text, required. Update: replacement.
+    /// `GroupSecurityIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorad-templategroupaccesscontrolentry.html#cfn-pcaconnectorad-templategroupaccesscontrolentry-groupsecurityidentifier)
     pub fn group_security_identifier(self, value: impl Arg<str>) -> CfnTemplateGroupAccessControlEntryProps<R0, R1, Set, R3> { CfnTemplateGroupAccessControlEntryProps(put(self.0, "GroupSecurityIdentifier", value.into_expr()), Phase) }
-    /// `TemplateArn`: text, required. Update: replacement.
+    /// `TemplateArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorad-templategroupaccesscontrolentry.html#cfn-pcaconnectorad-templategroupaccesscontrolentry-templatearn)
     pub fn template_arn(self, value: impl Arg<str>) -> CfnTemplateGroupAccessControlEntryProps<R0, R1, R2, Set> { CfnTemplateGroupAccessControlEntryProps(put(self.0, "TemplateArn", value.into_expr()), Phase) }
 }
 impl Done for CfnTemplateGroupAccessControlEntryProps { fn into_props(self) -> Bag { self.0 } }
@@ -697,9 +697,9 @@ use crate::cfn::support::*;
 impl AccessRights {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AutoEnroll`: `AutoEnroll`. Update: in place.
+    /// `AutoEnroll`: `AutoEnroll`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-templategroupaccesscontrolentry-accessrights.html#cfn-pcaconnectorad-templategroupaccesscontrolentry-accessrights-autoenroll)
     pub fn auto_enroll(self, value: impl Arg<AutoEnroll>) -> Self { Self(put(self.0, "AutoEnroll", value.into_expr())) }
-    /// `Enroll`: `Enroll`. Update: in place.
+    /// `Enroll`: `Enroll`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-templategroupaccesscontrolentry-accessrights.html#cfn-pcaconnectorad-templategroupaccesscontrolentry-accessrights-enroll)
     pub fn enroll(self, value: impl Arg<Enroll>) -> Self { Self(put(self.0, "Enroll", value.into_expr())) }
 }
 impl Done for AccessRights { fn into_props(self) -> Bag { self.0 } }

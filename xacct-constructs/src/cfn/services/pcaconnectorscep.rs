@@ -13,7 +13,7 @@ impl CfnChallenge {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnChallengeProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ChallengeArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ChallengeArn`: `OtherArn`.
+    /// The attribute `ChallengeArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorscep-challenge.html#ChallengeArn-fn::getatt)
     pub fn attr_challenge_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ChallengeArn") }
 }
 impl Parent for CfnChallenge { fn node(&self) -> &Place { &self.0 } }
@@ -24,9 +24,9 @@ impl CfnChallengeProps {
     pub fn new() -> CfnChallengeProps<Missing<required::ConnectorArn>> { CfnChallengeProps(Bag::default(), Phase) }
 }
 impl<R0> CfnChallengeProps<R0> {
-    /// `ConnectorArn`: text, required. Update: replacement.
+    /// `ConnectorArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorscep-challenge.html#cfn-pcaconnectorscep-challenge-connectorarn)
     pub fn connector_arn(self, value: impl Arg<str>) -> CfnChallengeProps<Set> { CfnChallengeProps(put(self.0, "ConnectorArn", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorscep-challenge.html#cfn-pcaconnectorscep-challenge-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnChallengeProps { fn into_props(self) -> Bag { self.0 } }
@@ -39,13 +39,13 @@ impl CfnConnector {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ConnectorArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ConnectorArn`: `OtherArn`.
+    /// The attribute `ConnectorArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorscep-connector.html#ConnectorArn-fn::getatt)
     pub fn attr_connector_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ConnectorArn") }
-    /// The attribute `Endpoint`: text.
+    /// The attribute `Endpoint`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorscep-connector.html#Endpoint-fn::getatt)
     pub fn attr_endpoint(&self) -> Val<str> { self.0.get_att("Endpoint") }
-    /// The attribute `OpenIdConfiguration`: `OpenIdConfiguration`.
+    /// The attribute `OpenIdConfiguration`: `OpenIdConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorscep-connector.html#OpenIdConfiguration-fn::getatt)
     pub fn attr_open_id_configuration(&self) -> Val<connector::OpenIdConfiguration> { self.0.get_att("OpenIdConfiguration") }
-    /// The attribute `Type`: text.
+    /// The attribute `Type`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorscep-connector.html#Type-fn::getatt)
     pub fn attr_type_(&self) -> Val<str> { self.0.get_att("Type") }
 }
 impl Parent for CfnConnector { fn node(&self) -> &Place { &self.0 } }
@@ -56,13 +56,13 @@ impl CfnConnectorProps {
     pub fn new() -> CfnConnectorProps<Missing<required::CertificateAuthorityArn>> { CfnConnectorProps(Bag::default(), Phase) }
 }
 impl<R0> CfnConnectorProps<R0> {
-    /// `CertificateAuthorityArn`: text, required. Update: replacement.
+    /// `CertificateAuthorityArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorscep-connector.html#cfn-pcaconnectorscep-connector-certificateauthorityarn)
     pub fn certificate_authority_arn(self, value: impl Arg<str>) -> CfnConnectorProps<Set> { CfnConnectorProps(put(self.0, "CertificateAuthorityArn", value.into_expr()), Phase) }
-    /// `MobileDeviceManagement`: `MobileDeviceManagement`. Update: replacement.
+    /// `MobileDeviceManagement`: `MobileDeviceManagement`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorscep-connector.html#cfn-pcaconnectorscep-connector-mobiledevicemanagement)
     pub fn mobile_device_management(self, value: impl Arg<connector::MobileDeviceManagement>) -> Self { Self(put(self.0, "MobileDeviceManagement", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorscep-connector.html#cfn-pcaconnectorscep-connector-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VpcEndpointId`: text. Update: replacement.
+    /// `VpcEndpointId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorscep-connector.html#cfn-pcaconnectorscep-connector-vpcendpointid)
     pub fn vpc_endpoint_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcEndpointId", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectorProps { fn into_props(self) -> Bag { self.0 } }
@@ -76,9 +76,9 @@ impl IntuneConfiguration {
     pub fn new() -> IntuneConfiguration<Missing<super::required::AzureApplicationId>, Missing<super::required::Domain>> { IntuneConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> IntuneConfiguration<R0, R1> {
-    /// `AzureApplicationId`: text, required. Update: replacement.
+    /// `AzureApplicationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorscep-connector-intuneconfiguration.html#cfn-pcaconnectorscep-connector-intuneconfiguration-azureapplicationid)
     pub fn azure_application_id(self, value: impl Arg<str>) -> IntuneConfiguration<Set, R1> { IntuneConfiguration(put(self.0, "AzureApplicationId", value.into_expr()), Phase) }
-    /// `Domain`: text, required. Update: replacement.
+    /// `Domain`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorscep-connector-intuneconfiguration.html#cfn-pcaconnectorscep-connector-intuneconfiguration-domain)
     pub fn domain(self, value: impl Arg<str>) -> IntuneConfiguration<R0, Set> { IntuneConfiguration(put(self.0, "Domain", value.into_expr()), Phase) }
 }
 impl Done for IntuneConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -87,7 +87,7 @@ impl Done for IntuneConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl MobileDeviceManagement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Intune`: `IntuneConfiguration`. Update: replacement.
+    /// `Intune`: `IntuneConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorscep-connector-mobiledevicemanagement.html#cfn-pcaconnectorscep-connector-mobiledevicemanagement-intune)
     pub fn intune(self, value: impl Arg<IntuneConfiguration>) -> Self { Self(put(self.0, "Intune", value.into_expr())) }
 }
 impl Done for MobileDeviceManagement { fn into_props(self) -> Bag { self.0 } }
@@ -96,11 +96,11 @@ impl Done for MobileDeviceManagement { fn into_props(self) -> Bag { self.0 } }
 impl OpenIdConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Audience`: text. Update: in place.
+    /// `Audience`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorscep-connector-openidconfiguration.html#cfn-pcaconnectorscep-connector-openidconfiguration-audience)
     pub fn audience(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Audience", value.into_expr())) }
-    /// `Issuer`: text. Update: in place.
+    /// `Issuer`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorscep-connector-openidconfiguration.html#cfn-pcaconnectorscep-connector-openidconfiguration-issuer)
     pub fn issuer(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Issuer", value.into_expr())) }
-    /// `Subject`: text. Update: in place.
+    /// `Subject`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorscep-connector-openidconfiguration.html#cfn-pcaconnectorscep-connector-openidconfiguration-subject)
     pub fn subject(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subject", value.into_expr())) }
 }
 impl Done for OpenIdConfiguration { fn into_props(self) -> Bag { self.0 } }

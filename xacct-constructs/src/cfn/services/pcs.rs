@@ -13,15 +13,15 @@ impl CfnCluster {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnClusterProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-cluster.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Endpoints`: list of `Endpoint`.
+    /// The attribute `Endpoints`: list of `Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-cluster.html#Endpoints-fn::getatt)
     pub fn attr_endpoints(&self) -> Val<Arr<cluster::Endpoint>> { self.0.get_att("Endpoints") }
-    /// The attribute `ErrorInfo`: list of `ErrorInfo`.
+    /// The attribute `ErrorInfo`: list of `ErrorInfo`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-cluster.html#ErrorInfo-fn::getatt)
     pub fn attr_error_info(&self) -> Val<Arr<cluster::ErrorInfo>> { self.0.get_att("ErrorInfo") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-cluster.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-cluster.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnCluster { fn node(&self) -> &Place { &self.0 } }
@@ -32,17 +32,17 @@ impl CfnClusterProps {
     pub fn new() -> CfnClusterProps<Missing<required::Networking>, Missing<required::Scheduler>, Missing<required::Size>> { CfnClusterProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnClusterProps<R0, R1, R2> {
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-cluster.html#cfn-pcs-cluster-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Networking`: `Networking`, required. Update: replacement.
+    /// `Networking`: `Networking`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-cluster.html#cfn-pcs-cluster-networking)
     pub fn networking(self, value: impl Arg<cluster::Networking>) -> CfnClusterProps<Set, R1, R2> { CfnClusterProps(put(self.0, "Networking", value.into_expr()), Phase) }
-    /// `Scheduler`: `Scheduler`, required. Update: in place.
+    /// `Scheduler`: `Scheduler`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-cluster.html#cfn-pcs-cluster-scheduler)
     pub fn scheduler(self, value: impl Arg<cluster::Scheduler>) -> CfnClusterProps<R0, Set, R2> { CfnClusterProps(put(self.0, "Scheduler", value.into_expr()), Phase) }
-    /// `Size`: `Size`, required. Update: replacement.
+    /// `Size`: `Size`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-cluster.html#cfn-pcs-cluster-size)
     pub fn size(self, value: impl Arg<cluster::Size>) -> CfnClusterProps<R0, R1, Set> { CfnClusterProps(put(self.0, "Size", value.into_expr()), Phase) }
-    /// `SlurmConfiguration`: `SlurmConfiguration`. Update: in place.
+    /// `SlurmConfiguration`: `SlurmConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-cluster.html#cfn-pcs-cluster-slurmconfiguration)
     pub fn slurm_configuration(self, value: impl Arg<cluster::SlurmConfiguration>) -> Self { Self(put(self.0, "SlurmConfiguration", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-cluster.html#cfn-pcs-cluster-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnClusterProps { fn into_props(self) -> Bag { self.0 } }
@@ -56,9 +56,9 @@ impl Accounting {
     pub fn new() -> Accounting<Missing<super::required::Mode>> { Accounting(Bag::default(), Phase) }
 }
 impl<R0> Accounting<R0> {
-    /// `DefaultPurgeTimeInDays`: integer. Update: in place.
+    /// `DefaultPurgeTimeInDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-accounting.html#cfn-pcs-cluster-accounting-defaultpurgetimeindays)
     pub fn default_purge_time_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DefaultPurgeTimeInDays", value.into_expr()), Phase) }
-    /// `Mode`: `Mode`, required. Update: in place.
+    /// `Mode`: `Mode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-accounting.html#cfn-pcs-cluster-accounting-mode)
     pub fn mode(self, value: impl Arg<Mode>) -> Accounting<Set> { Accounting(put(self.0, "Mode", value.into_expr()), Phase) }
 }
 impl Done for Accounting { fn into_props(self) -> Bag { self.0 } }
@@ -69,9 +69,9 @@ impl AuthKey {
     pub fn new() -> AuthKey<Missing<super::required::SecretArn>, Missing<super::required::SecretVersion>> { AuthKey(Bag::default(), Phase) }
 }
 impl<R0, R1> AuthKey<R0, R1> {
-    /// `SecretArn`: text, required. Update: in place.
+    /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-authkey.html#cfn-pcs-cluster-authkey-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> AuthKey<Set, R1> { AuthKey(put(self.0, "SecretArn", value.into_expr()), Phase) }
-    /// `SecretVersion`: text, required. Update: in place.
+    /// `SecretVersion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-authkey.html#cfn-pcs-cluster-authkey-secretversion)
     pub fn secret_version(self, value: impl Arg<str>) -> AuthKey<R0, Set> { AuthKey(put(self.0, "SecretVersion", value.into_expr()), Phase) }
 }
 impl Done for AuthKey { fn into_props(self) -> Bag { self.0 } }
@@ -82,9 +82,9 @@ impl CgroupCustomSetting {
     pub fn new() -> CgroupCustomSetting<Missing<super::required::ParameterName>, Missing<super::required::ParameterValue>> { CgroupCustomSetting(Bag::default(), Phase) }
 }
 impl<R0, R1> CgroupCustomSetting<R0, R1> {
-    /// `ParameterName`: text, required. Update: in place.
+    /// `ParameterName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-cgroupcustomsetting.html#cfn-pcs-cluster-cgroupcustomsetting-parametername)
     pub fn parameter_name(self, value: impl Arg<str>) -> CgroupCustomSetting<Set, R1> { CgroupCustomSetting(put(self.0, "ParameterName", value.into_expr()), Phase) }
-    /// `ParameterValue`: text, required. Update: in place.
+    /// `ParameterValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-cgroupcustomsetting.html#cfn-pcs-cluster-cgroupcustomsetting-parametervalue)
     pub fn parameter_value(self, value: impl Arg<str>) -> CgroupCustomSetting<R0, Set> { CgroupCustomSetting(put(self.0, "ParameterValue", value.into_expr()), Phase) }
 }
 impl Done for CgroupCustomSetting { fn into_props(self) -> Bag { self.0 } }
@@ -95,15 +95,15 @@ impl Endpoint {
     pub fn new() -> Endpoint<Missing<super::required::Port>, Missing<super::required::PrivateIpAddress>, Missing<super::required::Type>> { Endpoint(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Endpoint<R0, R1, R2> {
-    /// `Ipv6Address`: text. Update: in place.
+    /// `Ipv6Address`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-endpoint.html#cfn-pcs-cluster-endpoint-ipv6address)
     pub fn ipv6_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ipv6Address", value.into_expr()), Phase) }
-    /// `Port`: text, required. Update: in place.
+    /// `Port`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-endpoint.html#cfn-pcs-cluster-endpoint-port)
     pub fn port(self, value: impl Arg<str>) -> Endpoint<Set, R1, R2> { Endpoint(put(self.0, "Port", value.into_expr()), Phase) }
-    /// `PrivateIpAddress`: text, required. Update: in place.
+    /// `PrivateIpAddress`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-endpoint.html#cfn-pcs-cluster-endpoint-privateipaddress)
     pub fn private_ip_address(self, value: impl Arg<str>) -> Endpoint<R0, Set, R2> { Endpoint(put(self.0, "PrivateIpAddress", value.into_expr()), Phase) }
-    /// `PublicIpAddress`: text. Update: in place.
+    /// `PublicIpAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-endpoint.html#cfn-pcs-cluster-endpoint-publicipaddress)
     pub fn public_ip_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PublicIpAddress", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-endpoint.html#cfn-pcs-cluster-endpoint-type)
     pub fn type_(self, value: impl Arg<Type>) -> Endpoint<R0, R1, Set> { Endpoint(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Endpoint { fn into_props(self) -> Bag { self.0 } }
@@ -112,9 +112,9 @@ impl Done for Endpoint { fn into_props(self) -> Bag { self.0 } }
 impl ErrorInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Code`: text. Update: in place.
+    /// `Code`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-errorinfo.html#cfn-pcs-cluster-errorinfo-code)
     pub fn code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Code", value.into_expr())) }
-    /// `Message`: text. Update: in place.
+    /// `Message`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-errorinfo.html#cfn-pcs-cluster-errorinfo-message)
     pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value.into_expr())) }
 }
 impl Done for ErrorInfo { fn into_props(self) -> Bag { self.0 } }
@@ -123,7 +123,7 @@ impl Done for ErrorInfo { fn into_props(self) -> Bag { self.0 } }
 impl JwtAuth {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `JwtKey`: `JwtKey`. Update: in place.
+    /// `JwtKey`: `JwtKey`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-jwtauth.html#cfn-pcs-cluster-jwtauth-jwtkey)
     pub fn jwt_key(self, value: impl Arg<JwtKey>) -> Self { Self(put(self.0, "JwtKey", value.into_expr())) }
 }
 impl Done for JwtAuth { fn into_props(self) -> Bag { self.0 } }
@@ -134,9 +134,9 @@ impl JwtKey {
     pub fn new() -> JwtKey<Missing<super::required::SecretArn>, Missing<super::required::SecretVersion>> { JwtKey(Bag::default(), Phase) }
 }
 impl<R0, R1> JwtKey<R0, R1> {
-    /// `SecretArn`: text, required. Update: in place.
+    /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-jwtkey.html#cfn-pcs-cluster-jwtkey-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> JwtKey<Set, R1> { JwtKey(put(self.0, "SecretArn", value.into_expr()), Phase) }
-    /// `SecretVersion`: text, required. Update: in place.
+    /// `SecretVersion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-jwtkey.html#cfn-pcs-cluster-jwtkey-secretversion)
     pub fn secret_version(self, value: impl Arg<str>) -> JwtKey<R0, Set> { JwtKey(put(self.0, "SecretVersion", value.into_expr()), Phase) }
 }
 impl Done for JwtKey { fn into_props(self) -> Bag { self.0 } }
@@ -145,11 +145,11 @@ impl Done for JwtKey { fn into_props(self) -> Bag { self.0 } }
 impl Networking {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `NetworkType`: `NetworkType`. Update: replacement.
+    /// `NetworkType`: `NetworkType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-networking.html#cfn-pcs-cluster-networking-networktype)
     pub fn network_type(self, value: impl Arg<NetworkType>) -> Self { Self(put(self.0, "NetworkType", value.into_expr())) }
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-networking.html#cfn-pcs-cluster-networking-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
-    /// `SubnetIds`: list of text. Update: replacement.
+    /// `SubnetIds`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-networking.html#cfn-pcs-cluster-networking-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
 }
 impl Done for Networking { fn into_props(self) -> Bag { self.0 } }
@@ -160,9 +160,9 @@ impl Scheduler {
     pub fn new() -> Scheduler<Missing<super::required::Type>, Missing<super::required::Version>> { Scheduler(Bag::default(), Phase) }
 }
 impl<R0, R1> Scheduler<R0, R1> {
-    /// `Type`: `SchedulerType`, required. Update: in place.
+    /// `Type`: `SchedulerType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-scheduler.html#cfn-pcs-cluster-scheduler-type)
     pub fn type_(self, value: impl Arg<SchedulerType>) -> Scheduler<Set, R1> { Scheduler(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `Version`: text, required. Update: in place.
+    /// `Version`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-scheduler.html#cfn-pcs-cluster-scheduler-version)
     pub fn version(self, value: impl Arg<str>) -> Scheduler<R0, Set> { Scheduler(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for Scheduler { fn into_props(self) -> Bag { self.0 } }
@@ -171,21 +171,21 @@ impl Done for Scheduler { fn into_props(self) -> Bag { self.0 } }
 impl SlurmConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Accounting`: `Accounting`. Update: in place.
+    /// `Accounting`: `Accounting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-slurmconfiguration.html#cfn-pcs-cluster-slurmconfiguration-accounting)
     pub fn accounting(self, value: impl Arg<Accounting>) -> Self { Self(put(self.0, "Accounting", value.into_expr())) }
-    /// `AuthKey`: `AuthKey`. Update: in place.
+    /// `AuthKey`: `AuthKey`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-slurmconfiguration.html#cfn-pcs-cluster-slurmconfiguration-authkey)
     pub fn auth_key(self, value: impl Arg<AuthKey>) -> Self { Self(put(self.0, "AuthKey", value.into_expr())) }
-    /// `CgroupCustomSettings`: list of `CgroupCustomSetting`. Update: in place.
+    /// `CgroupCustomSettings`: list of `CgroupCustomSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-slurmconfiguration.html#cfn-pcs-cluster-slurmconfiguration-cgroupcustomsettings)
     pub fn cgroup_custom_settings(self, value: impl Arg<Arr<CgroupCustomSetting>>) -> Self { Self(put(self.0, "CgroupCustomSettings", value.into_expr())) }
-    /// `JwtAuth`: `JwtAuth`. Update: in place.
+    /// `JwtAuth`: `JwtAuth`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-slurmconfiguration.html#cfn-pcs-cluster-slurmconfiguration-jwtauth)
     pub fn jwt_auth(self, value: impl Arg<JwtAuth>) -> Self { Self(put(self.0, "JwtAuth", value.into_expr())) }
-    /// `ScaleDownIdleTimeInSeconds`: integer. Update: in place.
+    /// `ScaleDownIdleTimeInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-slurmconfiguration.html#cfn-pcs-cluster-slurmconfiguration-scaledownidletimeinseconds)
     pub fn scale_down_idle_time_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleDownIdleTimeInSeconds", value.into_expr())) }
-    /// `SlurmCustomSettings`: list of `SlurmCustomSetting`. Update: in place.
+    /// `SlurmCustomSettings`: list of `SlurmCustomSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-slurmconfiguration.html#cfn-pcs-cluster-slurmconfiguration-slurmcustomsettings)
     pub fn slurm_custom_settings(self, value: impl Arg<Arr<SlurmCustomSetting>>) -> Self { Self(put(self.0, "SlurmCustomSettings", value.into_expr())) }
-    /// `SlurmRest`: `SlurmRest`. Update: in place.
+    /// `SlurmRest`: `SlurmRest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-slurmconfiguration.html#cfn-pcs-cluster-slurmconfiguration-slurmrest)
     pub fn slurm_rest(self, value: impl Arg<SlurmRest>) -> Self { Self(put(self.0, "SlurmRest", value.into_expr())) }
-    /// `SlurmdbdCustomSettings`: list of `SlurmdbdCustomSetting`. Update: in place.
+    /// `SlurmdbdCustomSettings`: list of `SlurmdbdCustomSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-slurmconfiguration.html#cfn-pcs-cluster-slurmconfiguration-slurmdbdcustomsettings)
     pub fn slurmdbd_custom_settings(self, value: impl Arg<Arr<SlurmdbdCustomSetting>>) -> Self { Self(put(self.0, "SlurmdbdCustomSettings", value.into_expr())) }
 }
 impl Done for SlurmConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -196,9 +196,9 @@ impl SlurmCustomSetting {
     pub fn new() -> SlurmCustomSetting<Missing<super::required::ParameterName>, Missing<super::required::ParameterValue>> { SlurmCustomSetting(Bag::default(), Phase) }
 }
 impl<R0, R1> SlurmCustomSetting<R0, R1> {
-    /// `ParameterName`: text, required. Update: in place.
+    /// `ParameterName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-slurmcustomsetting.html#cfn-pcs-cluster-slurmcustomsetting-parametername)
     pub fn parameter_name(self, value: impl Arg<str>) -> SlurmCustomSetting<Set, R1> { SlurmCustomSetting(put(self.0, "ParameterName", value.into_expr()), Phase) }
-    /// `ParameterValue`: text, required. Update: in place.
+    /// `ParameterValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-slurmcustomsetting.html#cfn-pcs-cluster-slurmcustomsetting-parametervalue)
     pub fn parameter_value(self, value: impl Arg<str>) -> SlurmCustomSetting<R0, Set> { SlurmCustomSetting(put(self.0, "ParameterValue", value.into_expr()), Phase) }
 }
 impl Done for SlurmCustomSetting { fn into_props(self) -> Bag { self.0 } }
@@ -209,7 +209,7 @@ impl SlurmRest {
     pub fn new() -> SlurmRest<Missing<super::required::Mode>> { SlurmRest(Bag::default(), Phase) }
 }
 impl<R0> SlurmRest<R0> {
-    /// `Mode`: `Mode`, required. Update: in place.
+    /// `Mode`: `Mode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-slurmrest.html#cfn-pcs-cluster-slurmrest-mode)
     pub fn mode(self, value: impl Arg<Mode>) -> SlurmRest<Set> { SlurmRest(put(self.0, "Mode", value.into_expr()), Phase) }
 }
 impl Done for SlurmRest { fn into_props(self) -> Bag { self.0 } }
@@ -220,9 +220,9 @@ impl SlurmdbdCustomSetting {
     pub fn new() -> SlurmdbdCustomSetting<Missing<super::required::ParameterName>, Missing<super::required::ParameterValue>> { SlurmdbdCustomSetting(Bag::default(), Phase) }
 }
 impl<R0, R1> SlurmdbdCustomSetting<R0, R1> {
-    /// `ParameterName`: text, required. Update: in place.
+    /// `ParameterName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-slurmdbdcustomsetting.html#cfn-pcs-cluster-slurmdbdcustomsetting-parametername)
     pub fn parameter_name(self, value: impl Arg<str>) -> SlurmdbdCustomSetting<Set, R1> { SlurmdbdCustomSetting(put(self.0, "ParameterName", value.into_expr()), Phase) }
-    /// `ParameterValue`: text, required. Update: in place.
+    /// `ParameterValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-slurmdbdcustomsetting.html#cfn-pcs-cluster-slurmdbdcustomsetting-parametervalue)
     pub fn parameter_value(self, value: impl Arg<str>) -> SlurmdbdCustomSetting<R0, Set> { SlurmdbdCustomSetting(put(self.0, "ParameterValue", value.into_expr()), Phase) }
 }
 impl Done for SlurmdbdCustomSetting { fn into_props(self) -> Bag { self.0 } }
@@ -246,13 +246,13 @@ impl CfnComputeNodeGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnComputeNodeGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-computenodegroup.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `ErrorInfo`: list of `ErrorInfo`.
+    /// The attribute `ErrorInfo`: list of `ErrorInfo`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-computenodegroup.html#ErrorInfo-fn::getatt)
     pub fn attr_error_info(&self) -> Val<Arr<compute_node_group::ErrorInfo>> { self.0.get_att("ErrorInfo") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-computenodegroup.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-computenodegroup.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnComputeNodeGroup { fn node(&self) -> &Place { &self.0 } }
@@ -263,31 +263,31 @@ impl CfnComputeNodeGroupProps {
     pub fn new() -> CfnComputeNodeGroupProps<Missing<required::ClusterId>, Missing<required::IamInstanceProfileArn>, Missing<required::InstanceConfigs>, Missing<required::ScalingConfiguration>, Missing<required::SubnetIds>> { CfnComputeNodeGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnComputeNodeGroupProps<R0, R1, R2, R3, R4> {
-    /// `AmiId`: text. Update: in place.
+    /// `AmiId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-computenodegroup.html#cfn-pcs-computenodegroup-amiid)
     pub fn ami_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AmiId", value.into_expr()), Phase) }
-    /// `ClusterId`: text, required. Update: replacement.
+    /// `ClusterId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-computenodegroup.html#cfn-pcs-computenodegroup-clusterid)
     pub fn cluster_id(self, value: impl Arg<str>) -> CfnComputeNodeGroupProps<Set, R1, R2, R3, R4> { CfnComputeNodeGroupProps(put(self.0, "ClusterId", value.into_expr()), Phase) }
-    /// `CustomLaunchTemplate`: `CustomLaunchTemplate`. Update: in place.
+    /// `CustomLaunchTemplate`: `CustomLaunchTemplate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-computenodegroup.html#cfn-pcs-computenodegroup-customlaunchtemplate)
     pub fn custom_launch_template(self, value: impl Arg<compute_node_group::CustomLaunchTemplate>) -> Self { Self(put(self.0, "CustomLaunchTemplate", value.into_expr()), Phase) }
-    /// `IamInstanceProfileArn`: text, required. Update: in place.
+    /// `IamInstanceProfileArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-computenodegroup.html#cfn-pcs-computenodegroup-iaminstanceprofilearn)
     pub fn iam_instance_profile_arn(self, value: impl Arg<str>) -> CfnComputeNodeGroupProps<R0, Set, R2, R3, R4> { CfnComputeNodeGroupProps(put(self.0, "IamInstanceProfileArn", value.into_expr()), Phase) }
-    /// `InstanceConfigs`: list of `InstanceConfig`, required. Update: replacement.
+    /// `InstanceConfigs`: list of `InstanceConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-computenodegroup.html#cfn-pcs-computenodegroup-instanceconfigs)
     pub fn instance_configs(self, value: impl Arg<Arr<compute_node_group::InstanceConfig>>) -> CfnComputeNodeGroupProps<R0, R1, Set, R3, R4> { CfnComputeNodeGroupProps(put(self.0, "InstanceConfigs", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-computenodegroup.html#cfn-pcs-computenodegroup-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `NodeLifecycleActions`: `NodeLifecycleActions`. Update: in place.
+    /// `NodeLifecycleActions`: `NodeLifecycleActions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-computenodegroup.html#cfn-pcs-computenodegroup-nodelifecycleactions)
     pub fn node_lifecycle_actions(self, value: impl Arg<compute_node_group::NodeLifecycleActions>) -> Self { Self(put(self.0, "NodeLifecycleActions", value.into_expr()), Phase) }
-    /// `PurchaseOption`: `PurchaseOption`. Update: in place.
+    /// `PurchaseOption`: `PurchaseOption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-computenodegroup.html#cfn-pcs-computenodegroup-purchaseoption)
     pub fn purchase_option(self, value: impl Arg<compute_node_group::PurchaseOption>) -> Self { Self(put(self.0, "PurchaseOption", value.into_expr()), Phase) }
-    /// `ScalingConfiguration`: `ScalingConfiguration`, required. Update: in place.
+    /// `ScalingConfiguration`: `ScalingConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-computenodegroup.html#cfn-pcs-computenodegroup-scalingconfiguration)
     pub fn scaling_configuration(self, value: impl Arg<compute_node_group::ScalingConfiguration>) -> CfnComputeNodeGroupProps<R0, R1, R2, Set, R4> { CfnComputeNodeGroupProps(put(self.0, "ScalingConfiguration", value.into_expr()), Phase) }
-    /// `SlurmConfiguration`: `SlurmConfiguration`. Update: in place.
+    /// `SlurmConfiguration`: `SlurmConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-computenodegroup.html#cfn-pcs-computenodegroup-slurmconfiguration)
     pub fn slurm_configuration(self, value: impl Arg<compute_node_group::SlurmConfiguration>) -> Self { Self(put(self.0, "SlurmConfiguration", value.into_expr()), Phase) }
-    /// `SpotOptions`: `SpotOptions`. Update: in place.
+    /// `SpotOptions`: `SpotOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-computenodegroup.html#cfn-pcs-computenodegroup-spotoptions)
     pub fn spot_options(self, value: impl Arg<compute_node_group::SpotOptions>) -> Self { Self(put(self.0, "SpotOptions", value.into_expr()), Phase) }
-    /// `SubnetIds`: list of text, required. Update: in place.
+    /// `SubnetIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-computenodegroup.html#cfn-pcs-computenodegroup-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> CfnComputeNodeGroupProps<R0, R1, R2, R3, Set> { CfnComputeNodeGroupProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-computenodegroup.html#cfn-pcs-computenodegroup-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnComputeNodeGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -299,9 +299,9 @@ use crate::cfn::support::*;
 impl CustomLaunchTemplate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TemplateId`: text. Update: in place.
+    /// `TemplateId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-customlaunchtemplate.html#cfn-pcs-computenodegroup-customlaunchtemplate-templateid)
     pub fn template_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateId", value.into_expr())) }
-    /// `Version`: text. Update: in place.
+    /// `Version`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-customlaunchtemplate.html#cfn-pcs-computenodegroup-customlaunchtemplate-version)
     pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for CustomLaunchTemplate { fn into_props(self) -> Bag { self.0 } }
@@ -310,9 +310,9 @@ impl Done for CustomLaunchTemplate { fn into_props(self) -> Bag { self.0 } }
 impl ErrorInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Code`: text. Update: in place.
+    /// `Code`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-errorinfo.html#cfn-pcs-computenodegroup-errorinfo-code)
     pub fn code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Code", value.into_expr())) }
-    /// `Message`: text. Update: in place.
+    /// `Message`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-errorinfo.html#cfn-pcs-computenodegroup-errorinfo-message)
     pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value.into_expr())) }
 }
 impl Done for ErrorInfo { fn into_props(self) -> Bag { self.0 } }
@@ -321,7 +321,7 @@ impl Done for ErrorInfo { fn into_props(self) -> Bag { self.0 } }
 impl InstanceConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `InstanceType`: text. Update: replacement.
+    /// `InstanceType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-instanceconfig.html#cfn-pcs-computenodegroup-instanceconfig-instancetype)
     pub fn instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceType", value.into_expr())) }
 }
 impl Done for InstanceConfig { fn into_props(self) -> Bag { self.0 } }
@@ -332,9 +332,9 @@ impl NodeLifecycleActions {
     pub fn new() -> NodeLifecycleActions<Missing<super::required::Stages>> { NodeLifecycleActions(Bag::default(), Phase) }
 }
 impl<R0> NodeLifecycleActions<R0> {
-    /// `ScriptCachingPolicy`: `ScriptCachingPolicy`. Update: in place.
+    /// `ScriptCachingPolicy`: `ScriptCachingPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-nodelifecycleactions.html#cfn-pcs-computenodegroup-nodelifecycleactions-scriptcachingpolicy)
     pub fn script_caching_policy(self, value: impl Arg<ScriptCachingPolicy>) -> Self { Self(put(self.0, "ScriptCachingPolicy", value.into_expr()), Phase) }
-    /// `Stages`: `NodeLifecycleStages`, required. Update: in place.
+    /// `Stages`: `NodeLifecycleStages`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-nodelifecycleactions.html#cfn-pcs-computenodegroup-nodelifecycleactions-stages)
     pub fn stages(self, value: impl Arg<NodeLifecycleStages>) -> NodeLifecycleActions<Set> { NodeLifecycleActions(put(self.0, "Stages", value.into_expr()), Phase) }
 }
 impl Done for NodeLifecycleActions { fn into_props(self) -> Bag { self.0 } }
@@ -345,15 +345,15 @@ impl NodeLifecycleScript {
     pub fn new() -> NodeLifecycleScript<Missing<super::required::Name>, Missing<super::required::ScriptSource>> { NodeLifecycleScript(Bag::default(), Phase) }
 }
 impl<R0, R1> NodeLifecycleScript<R0, R1> {
-    /// `Arguments`: list of text. Update: in place.
+    /// `Arguments`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-nodelifecyclescript.html#cfn-pcs-computenodegroup-nodelifecyclescript-arguments)
     pub fn arguments(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Arguments", value.into_expr()), Phase) }
-    /// `ExecutionPolicy`: `ExecutionPolicy`. Update: in place.
+    /// `ExecutionPolicy`: `ExecutionPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-nodelifecyclescript.html#cfn-pcs-computenodegroup-nodelifecyclescript-executionpolicy)
     pub fn execution_policy(self, value: impl Arg<ExecutionPolicy>) -> Self { Self(put(self.0, "ExecutionPolicy", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-nodelifecyclescript.html#cfn-pcs-computenodegroup-nodelifecyclescript-name)
     pub fn name(self, value: impl Arg<str>) -> NodeLifecycleScript<Set, R1> { NodeLifecycleScript(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `OnError`: `OnError`. Update: in place.
+    /// `OnError`: `OnError`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-nodelifecyclescript.html#cfn-pcs-computenodegroup-nodelifecyclescript-onerror)
     pub fn on_error(self, value: impl Arg<OnError>) -> Self { Self(put(self.0, "OnError", value.into_expr()), Phase) }
-    /// `ScriptSource`: `ScriptSource`, required. Update: in place.
+    /// `ScriptSource`: `ScriptSource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-nodelifecyclescript.html#cfn-pcs-computenodegroup-nodelifecyclescript-scriptsource)
     pub fn script_source(self, value: impl Arg<ScriptSource>) -> NodeLifecycleScript<R0, Set> { NodeLifecycleScript(put(self.0, "ScriptSource", value.into_expr()), Phase) }
 }
 impl Done for NodeLifecycleScript { fn into_props(self) -> Bag { self.0 } }
@@ -362,9 +362,9 @@ impl Done for NodeLifecycleScript { fn into_props(self) -> Bag { self.0 } }
 impl NodeLifecycleStages {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `NodeBootstrapped`: list of `NodeLifecycleScript`. Update: in place.
+    /// `NodeBootstrapped`: list of `NodeLifecycleScript`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-nodelifecyclestages.html#cfn-pcs-computenodegroup-nodelifecyclestages-nodebootstrapped)
     pub fn node_bootstrapped(self, value: impl Arg<Arr<NodeLifecycleScript>>) -> Self { Self(put(self.0, "NodeBootstrapped", value.into_expr())) }
-    /// `NodeReady`: list of `NodeLifecycleScript`. Update: in place.
+    /// `NodeReady`: list of `NodeLifecycleScript`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-nodelifecyclestages.html#cfn-pcs-computenodegroup-nodelifecyclestages-nodeready)
     pub fn node_ready(self, value: impl Arg<Arr<NodeLifecycleScript>>) -> Self { Self(put(self.0, "NodeReady", value.into_expr())) }
 }
 impl Done for NodeLifecycleStages { fn into_props(self) -> Bag { self.0 } }
@@ -375,9 +375,9 @@ impl ScalingConfiguration {
     pub fn new() -> ScalingConfiguration<Missing<super::required::MaxInstanceCount>, Missing<super::required::MinInstanceCount>> { ScalingConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> ScalingConfiguration<R0, R1> {
-    /// `MaxInstanceCount`: integer, required. Update: in place.
+    /// `MaxInstanceCount`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-scalingconfiguration.html#cfn-pcs-computenodegroup-scalingconfiguration-maxinstancecount)
     pub fn max_instance_count(self, value: impl Arg<i64>) -> ScalingConfiguration<Set, R1> { ScalingConfiguration(put(self.0, "MaxInstanceCount", value.into_expr()), Phase) }
-    /// `MinInstanceCount`: integer, required. Update: in place.
+    /// `MinInstanceCount`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-scalingconfiguration.html#cfn-pcs-computenodegroup-scalingconfiguration-mininstancecount)
     pub fn min_instance_count(self, value: impl Arg<i64>) -> ScalingConfiguration<R0, Set> { ScalingConfiguration(put(self.0, "MinInstanceCount", value.into_expr()), Phase) }
 }
 impl Done for ScalingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -388,11 +388,11 @@ impl ScriptSource {
     pub fn new() -> ScriptSource<Missing<super::required::ScriptLocation>> { ScriptSource(Bag::default(), Phase) }
 }
 impl<R0> ScriptSource<R0> {
-    /// `Checksum`: text. Update: in place.
+    /// `Checksum`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-scriptsource.html#cfn-pcs-computenodegroup-scriptsource-checksum)
     pub fn checksum(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Checksum", value.into_expr()), Phase) }
-    /// `S3VersionId`: text. Update: in place.
+    /// `S3VersionId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-scriptsource.html#cfn-pcs-computenodegroup-scriptsource-s3versionid)
     pub fn s3_version_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3VersionId", value.into_expr()), Phase) }
-    /// `ScriptLocation`: text, required. Update: in place.
+    /// `ScriptLocation`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-scriptsource.html#cfn-pcs-computenodegroup-scriptsource-scriptlocation)
     pub fn script_location(self, value: impl Arg<str>) -> ScriptSource<Set> { ScriptSource(put(self.0, "ScriptLocation", value.into_expr()), Phase) }
 }
 impl Done for ScriptSource { fn into_props(self) -> Bag { self.0 } }
@@ -401,11 +401,11 @@ impl Done for ScriptSource { fn into_props(self) -> Bag { self.0 } }
 impl SlurmConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `GresCustomSettings`: list of map of text. Update: in place.
+    /// `GresCustomSettings`: list of map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-slurmconfiguration.html#cfn-pcs-computenodegroup-slurmconfiguration-grescustomsettings)
     pub fn gres_custom_settings(self, value: impl Arg<Arr<Dict<str>>>) -> Self { Self(put(self.0, "GresCustomSettings", value.into_expr())) }
-    /// `ScaleDownIdleTimeInSeconds`: integer. Update: in place.
+    /// `ScaleDownIdleTimeInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-slurmconfiguration.html#cfn-pcs-computenodegroup-slurmconfiguration-scaledownidletimeinseconds)
     pub fn scale_down_idle_time_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleDownIdleTimeInSeconds", value.into_expr())) }
-    /// `SlurmCustomSettings`: list of `SlurmCustomSetting`. Update: in place.
+    /// `SlurmCustomSettings`: list of `SlurmCustomSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-slurmconfiguration.html#cfn-pcs-computenodegroup-slurmconfiguration-slurmcustomsettings)
     pub fn slurm_custom_settings(self, value: impl Arg<Arr<SlurmCustomSetting>>) -> Self { Self(put(self.0, "SlurmCustomSettings", value.into_expr())) }
 }
 impl Done for SlurmConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -416,9 +416,9 @@ impl SlurmCustomSetting {
     pub fn new() -> SlurmCustomSetting<Missing<super::required::ParameterName>, Missing<super::required::ParameterValue>> { SlurmCustomSetting(Bag::default(), Phase) }
 }
 impl<R0, R1> SlurmCustomSetting<R0, R1> {
-    /// `ParameterName`: text, required. Update: in place.
+    /// `ParameterName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-slurmcustomsetting.html#cfn-pcs-computenodegroup-slurmcustomsetting-parametername)
     pub fn parameter_name(self, value: impl Arg<str>) -> SlurmCustomSetting<Set, R1> { SlurmCustomSetting(put(self.0, "ParameterName", value.into_expr()), Phase) }
-    /// `ParameterValue`: text, required. Update: in place.
+    /// `ParameterValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-slurmcustomsetting.html#cfn-pcs-computenodegroup-slurmcustomsetting-parametervalue)
     pub fn parameter_value(self, value: impl Arg<str>) -> SlurmCustomSetting<R0, Set> { SlurmCustomSetting(put(self.0, "ParameterValue", value.into_expr()), Phase) }
 }
 impl Done for SlurmCustomSetting { fn into_props(self) -> Bag { self.0 } }
@@ -427,7 +427,7 @@ impl Done for SlurmCustomSetting { fn into_props(self) -> Bag { self.0 } }
 impl SpotOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AllocationStrategy`: `AllocationStrategy`. Update: in place.
+    /// `AllocationStrategy`: `AllocationStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-spotoptions.html#cfn-pcs-computenodegroup-spotoptions-allocationstrategy)
     pub fn allocation_strategy(self, value: impl Arg<AllocationStrategy>) -> Self { Self(put(self.0, "AllocationStrategy", value.into_expr())) }
 }
 impl Done for SpotOptions { fn into_props(self) -> Bag { self.0 } }
@@ -451,13 +451,13 @@ impl CfnQueue {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnQueueProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-queue.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `ErrorInfo`: list of `ErrorInfo`.
+    /// The attribute `ErrorInfo`: list of `ErrorInfo`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-queue.html#ErrorInfo-fn::getatt)
     pub fn attr_error_info(&self) -> Val<Arr<queue::ErrorInfo>> { self.0.get_att("ErrorInfo") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-queue.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-queue.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnQueue { fn node(&self) -> &Place { &self.0 } }
@@ -468,15 +468,15 @@ impl CfnQueueProps {
     pub fn new() -> CfnQueueProps<Missing<required::ClusterId>> { CfnQueueProps(Bag::default(), Phase) }
 }
 impl<R0> CfnQueueProps<R0> {
-    /// `ClusterId`: text, required. Update: replacement.
+    /// `ClusterId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-queue.html#cfn-pcs-queue-clusterid)
     pub fn cluster_id(self, value: impl Arg<str>) -> CfnQueueProps<Set> { CfnQueueProps(put(self.0, "ClusterId", value.into_expr()), Phase) }
-    /// `ComputeNodeGroupConfigurations`: list of `ComputeNodeGroupConfiguration`. Update: in place.
+    /// `ComputeNodeGroupConfigurations`: list of `ComputeNodeGroupConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-queue.html#cfn-pcs-queue-computenodegroupconfigurations)
     pub fn compute_node_group_configurations(self, value: impl Arg<Arr<queue::ComputeNodeGroupConfiguration>>) -> Self { Self(put(self.0, "ComputeNodeGroupConfigurations", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-queue.html#cfn-pcs-queue-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `SlurmConfiguration`: `SlurmConfiguration`. Update: in place.
+    /// `SlurmConfiguration`: `SlurmConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-queue.html#cfn-pcs-queue-slurmconfiguration)
     pub fn slurm_configuration(self, value: impl Arg<queue::SlurmConfiguration>) -> Self { Self(put(self.0, "SlurmConfiguration", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-queue.html#cfn-pcs-queue-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnQueueProps { fn into_props(self) -> Bag { self.0 } }
@@ -488,7 +488,7 @@ use crate::cfn::support::*;
 impl ComputeNodeGroupConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ComputeNodeGroupId`: text. Update: in place.
+    /// `ComputeNodeGroupId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-queue-computenodegroupconfiguration.html#cfn-pcs-queue-computenodegroupconfiguration-computenodegroupid)
     pub fn compute_node_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComputeNodeGroupId", value.into_expr())) }
 }
 impl Done for ComputeNodeGroupConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -497,9 +497,9 @@ impl Done for ComputeNodeGroupConfiguration { fn into_props(self) -> Bag { self.
 impl ErrorInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Code`: text. Update: in place.
+    /// `Code`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-queue-errorinfo.html#cfn-pcs-queue-errorinfo-code)
     pub fn code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Code", value.into_expr())) }
-    /// `Message`: text. Update: in place.
+    /// `Message`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-queue-errorinfo.html#cfn-pcs-queue-errorinfo-message)
     pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value.into_expr())) }
 }
 impl Done for ErrorInfo { fn into_props(self) -> Bag { self.0 } }
@@ -508,7 +508,7 @@ impl Done for ErrorInfo { fn into_props(self) -> Bag { self.0 } }
 impl SlurmConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SlurmCustomSettings`: list of `SlurmCustomSetting`. Update: in place.
+    /// `SlurmCustomSettings`: list of `SlurmCustomSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-queue-slurmconfiguration.html#cfn-pcs-queue-slurmconfiguration-slurmcustomsettings)
     pub fn slurm_custom_settings(self, value: impl Arg<Arr<SlurmCustomSetting>>) -> Self { Self(put(self.0, "SlurmCustomSettings", value.into_expr())) }
 }
 impl Done for SlurmConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -519,9 +519,9 @@ impl SlurmCustomSetting {
     pub fn new() -> SlurmCustomSetting<Missing<super::required::ParameterName>, Missing<super::required::ParameterValue>> { SlurmCustomSetting(Bag::default(), Phase) }
 }
 impl<R0, R1> SlurmCustomSetting<R0, R1> {
-    /// `ParameterName`: text, required. Update: in place.
+    /// `ParameterName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-queue-slurmcustomsetting.html#cfn-pcs-queue-slurmcustomsetting-parametername)
     pub fn parameter_name(self, value: impl Arg<str>) -> SlurmCustomSetting<Set, R1> { SlurmCustomSetting(put(self.0, "ParameterName", value.into_expr()), Phase) }
-    /// `ParameterValue`: text, required. Update: in place.
+    /// `ParameterValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-queue-slurmcustomsetting.html#cfn-pcs-queue-slurmcustomsetting-parametervalue)
     pub fn parameter_value(self, value: impl Arg<str>) -> SlurmCustomSetting<R0, Set> { SlurmCustomSetting(put(self.0, "ParameterValue", value.into_expr()), Phase) }
 }
 impl Done for SlurmCustomSetting { fn into_props(self) -> Bag { self.0 } }

@@ -13,7 +13,7 @@ impl CfnDataset {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDatasetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DatasetArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `DatasetArn`: `OtherArn`.
+    /// The attribute `DatasetArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-dataset.html#DatasetArn-fn::getatt)
     pub fn attr_dataset_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DatasetArn") }
 }
 impl Parent for CfnDataset { fn node(&self) -> &Place { &self.0 } }
@@ -24,17 +24,17 @@ impl CfnDatasetProps {
     pub fn new() -> CfnDatasetProps<Missing<required::DatasetGroupArn>, Missing<required::DatasetType>, Missing<required::Name>, Missing<required::SchemaArn>> { CfnDatasetProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnDatasetProps<R0, R1, R2, R3> {
-    /// `DatasetGroupArn`: text, required. Update: replacement.
+    /// `DatasetGroupArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-dataset.html#cfn-personalize-dataset-datasetgrouparn)
     pub fn dataset_group_arn(self, value: impl Arg<str>) -> CfnDatasetProps<Set, R1, R2, R3> { CfnDatasetProps(put(self.0, "DatasetGroupArn", value.into_expr()), Phase) }
-    /// `DatasetImportJob`: `DatasetImportJob`. Update: in place.
+    /// `DatasetImportJob`: `DatasetImportJob`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-dataset.html#cfn-personalize-dataset-datasetimportjob)
     pub fn dataset_import_job(self, value: impl Arg<dataset::DatasetImportJob>) -> Self { Self(put(self.0, "DatasetImportJob", value.into_expr()), Phase) }
-    /// `DatasetType`: `DatasetType`, required. Update: replacement.
+    /// `DatasetType`: `DatasetType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-dataset.html#cfn-personalize-dataset-datasettype)
     pub fn dataset_type(self, value: impl Arg<dataset::DatasetType>) -> CfnDatasetProps<R0, Set, R2, R3> { CfnDatasetProps(put(self.0, "DatasetType", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-dataset.html#cfn-personalize-dataset-name)
     pub fn name(self, value: impl Arg<str>) -> CfnDatasetProps<R0, R1, Set, R3> { CfnDatasetProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `SchemaArn`: text, required. Update: replacement.
+    /// `SchemaArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-dataset.html#cfn-personalize-dataset-schemaarn)
     pub fn schema_arn(self, value: impl Arg<str>) -> CfnDatasetProps<R0, R1, R2, Set> { CfnDatasetProps(put(self.0, "SchemaArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-dataset.html#cfn-personalize-dataset-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDatasetProps { fn into_props(self) -> Bag { self.0 } }
@@ -46,7 +46,7 @@ use crate::cfn::support::*;
 impl DataSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DataLocation`: text. Update: in place.
+    /// `DataLocation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-dataset-datasource.html#cfn-personalize-dataset-datasource-datalocation)
     pub fn data_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataLocation", value.into_expr())) }
 }
 impl Done for DataSource { fn into_props(self) -> Bag { self.0 } }
@@ -55,15 +55,15 @@ impl Done for DataSource { fn into_props(self) -> Bag { self.0 } }
 impl DatasetImportJob {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DataSource`: `DataSource`. Update: in place.
+    /// `DataSource`: `DataSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-dataset-datasetimportjob.html#cfn-personalize-dataset-datasetimportjob-datasource)
     pub fn data_source(self, value: impl Arg<DataSource>) -> Self { Self(put(self.0, "DataSource", value.into_expr())) }
-    /// `DatasetArn`: text. Update: in place.
+    /// `DatasetArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-dataset-datasetimportjob.html#cfn-personalize-dataset-datasetimportjob-datasetarn)
     pub fn dataset_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatasetArn", value.into_expr())) }
-    /// `DatasetImportJobArn`: text. Update: in place.
+    /// `DatasetImportJobArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-dataset-datasetimportjob.html#cfn-personalize-dataset-datasetimportjob-datasetimportjobarn)
     pub fn dataset_import_job_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatasetImportJobArn", value.into_expr())) }
-    /// `JobName`: text. Update: in place.
+    /// `JobName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-dataset-datasetimportjob.html#cfn-personalize-dataset-datasetimportjob-jobname)
     pub fn job_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JobName", value.into_expr())) }
-    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-dataset-datasetimportjob.html#cfn-personalize-dataset-datasetimportjob-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
 }
 impl Done for DatasetImportJob { fn into_props(self) -> Bag { self.0 } }
@@ -79,7 +79,7 @@ impl CfnDatasetGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDatasetGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DatasetGroupArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `DatasetGroupArn`: `OtherArn`.
+    /// The attribute `DatasetGroupArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-datasetgroup.html#DatasetGroupArn-fn::getatt)
     pub fn attr_dataset_group_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DatasetGroupArn") }
 }
 impl Parent for CfnDatasetGroup { fn node(&self) -> &Place { &self.0 } }
@@ -90,15 +90,15 @@ impl CfnDatasetGroupProps {
     pub fn new() -> CfnDatasetGroupProps<Missing<required::Name>> { CfnDatasetGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDatasetGroupProps<R0> {
-    /// `Domain`: `Domain`. Update: replacement.
+    /// `Domain`: `Domain`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-datasetgroup.html#cfn-personalize-datasetgroup-domain)
     pub fn domain(self, value: impl Arg<dataset_group::Domain>) -> Self { Self(put(self.0, "Domain", value.into_expr()), Phase) }
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-datasetgroup.html#cfn-personalize-datasetgroup-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-datasetgroup.html#cfn-personalize-datasetgroup-name)
     pub fn name(self, value: impl Arg<str>) -> CfnDatasetGroupProps<Set> { CfnDatasetGroupProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`. Update: replacement.
+    /// `RoleArn`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-datasetgroup.html#cfn-personalize-datasetgroup-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-datasetgroup.html#cfn-personalize-datasetgroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDatasetGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -117,9 +117,9 @@ impl CfnEventTracker {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEventTrackerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `EventTrackerArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `EventTrackerArn`: `OtherArn`.
+    /// The attribute `EventTrackerArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-eventtracker.html#EventTrackerArn-fn::getatt)
     pub fn attr_event_tracker_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("EventTrackerArn") }
-    /// The attribute `TrackingId`: text.
+    /// The attribute `TrackingId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-eventtracker.html#TrackingId-fn::getatt)
     pub fn attr_tracking_id(&self) -> Val<str> { self.0.get_att("TrackingId") }
 }
 impl Parent for CfnEventTracker { fn node(&self) -> &Place { &self.0 } }
@@ -130,11 +130,11 @@ impl CfnEventTrackerProps {
     pub fn new() -> CfnEventTrackerProps<Missing<required::DatasetGroupArn>, Missing<required::Name>> { CfnEventTrackerProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnEventTrackerProps<R0, R1> {
-    /// `DatasetGroupArn`: text, required. Update: replacement.
+    /// `DatasetGroupArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-eventtracker.html#cfn-personalize-eventtracker-datasetgrouparn)
     pub fn dataset_group_arn(self, value: impl Arg<str>) -> CfnEventTrackerProps<Set, R1> { CfnEventTrackerProps(put(self.0, "DatasetGroupArn", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-eventtracker.html#cfn-personalize-eventtracker-name)
     pub fn name(self, value: impl Arg<str>) -> CfnEventTrackerProps<R0, Set> { CfnEventTrackerProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-eventtracker.html#cfn-personalize-eventtracker-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnEventTrackerProps { fn into_props(self) -> Bag { self.0 } }
@@ -147,13 +147,13 @@ impl CfnFilter {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFilterProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `FilterArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreationDateTime`: text.
+    /// The attribute `CreationDateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-filter.html#CreationDateTime-fn::getatt)
     pub fn attr_creation_date_time(&self) -> Val<str> { self.0.get_att("CreationDateTime") }
-    /// The attribute `FilterArn`: `OtherArn`.
+    /// The attribute `FilterArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-filter.html#FilterArn-fn::getatt)
     pub fn attr_filter_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("FilterArn") }
-    /// The attribute `LastUpdatedDateTime`: text.
+    /// The attribute `LastUpdatedDateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-filter.html#LastUpdatedDateTime-fn::getatt)
     pub fn attr_last_updated_date_time(&self) -> Val<str> { self.0.get_att("LastUpdatedDateTime") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-filter.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnFilter { fn node(&self) -> &Place { &self.0 } }
@@ -164,13 +164,13 @@ impl CfnFilterProps {
     pub fn new() -> CfnFilterProps<Missing<required::DatasetGroupArn>, Missing<required::FilterExpression>, Missing<required::Name>> { CfnFilterProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnFilterProps<R0, R1, R2> {
-    /// `DatasetGroupArn`: text, required. Update: replacement.
+    /// `DatasetGroupArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-filter.html#cfn-personalize-filter-datasetgrouparn)
     pub fn dataset_group_arn(self, value: impl Arg<str>) -> CfnFilterProps<Set, R1, R2> { CfnFilterProps(put(self.0, "DatasetGroupArn", value.into_expr()), Phase) }
-    /// `FilterExpression`: text, required. Update: replacement.
+    /// `FilterExpression`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-filter.html#cfn-personalize-filter-filterexpression)
     pub fn filter_expression(self, value: impl Arg<str>) -> CfnFilterProps<R0, Set, R2> { CfnFilterProps(put(self.0, "FilterExpression", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-filter.html#cfn-personalize-filter-name)
     pub fn name(self, value: impl Arg<str>) -> CfnFilterProps<R0, R1, Set> { CfnFilterProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-filter.html#cfn-personalize-filter-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnFilterProps { fn into_props(self) -> Bag { self.0 } }
@@ -183,9 +183,9 @@ impl CfnMetricAttribution {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMetricAttributionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `MetricAttributionArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `MetricAttributionArn`: `OtherArn`.
+    /// The attribute `MetricAttributionArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-metricattribution.html#MetricAttributionArn-fn::getatt)
     pub fn attr_metric_attribution_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MetricAttributionArn") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-metricattribution.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnMetricAttribution { fn node(&self) -> &Place { &self.0 } }
@@ -196,13 +196,13 @@ impl CfnMetricAttributionProps {
     pub fn new() -> CfnMetricAttributionProps<Missing<required::DatasetGroupArn>, Missing<required::Metrics>, Missing<required::MetricsOutputConfig>, Missing<required::Name>> { CfnMetricAttributionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnMetricAttributionProps<R0, R1, R2, R3> {
-    /// `DatasetGroupArn`: text, required. Update: replacement.
+    /// `DatasetGroupArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-metricattribution.html#cfn-personalize-metricattribution-datasetgrouparn)
     pub fn dataset_group_arn(self, value: impl Arg<str>) -> CfnMetricAttributionProps<Set, R1, R2, R3> { CfnMetricAttributionProps(put(self.0, "DatasetGroupArn", value.into_expr()), Phase) }
-    /// `Metrics`: list of `MetricAttribute`, required. Update: replacement.
+    /// `Metrics`: list of `MetricAttribute`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-metricattribution.html#cfn-personalize-metricattribution-metrics)
     pub fn metrics(self, value: impl Arg<Arr<metric_attribution::MetricAttribute>>) -> CfnMetricAttributionProps<R0, Set, R2, R3> { CfnMetricAttributionProps(put(self.0, "Metrics", value.into_expr()), Phase) }
-    /// `MetricsOutputConfig`: `MetricsOutputConfig`, required. Update: in place.
+    /// `MetricsOutputConfig`: `MetricsOutputConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-metricattribution.html#cfn-personalize-metricattribution-metricsoutputconfig)
     pub fn metrics_output_config(self, value: impl Arg<metric_attribution::MetricsOutputConfig>) -> CfnMetricAttributionProps<R0, R1, Set, R3> { CfnMetricAttributionProps(put(self.0, "MetricsOutputConfig", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-metricattribution.html#cfn-personalize-metricattribution-name)
     pub fn name(self, value: impl Arg<str>) -> CfnMetricAttributionProps<R0, R1, R2, Set> { CfnMetricAttributionProps(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for CfnMetricAttributionProps { fn into_props(self) -> Bag { self.0 } }
@@ -216,11 +216,11 @@ impl MetricAttribute {
     pub fn new() -> MetricAttribute<Missing<super::required::EventType>, Missing<super::required::Expression>, Missing<super::required::MetricName>> { MetricAttribute(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MetricAttribute<R0, R1, R2> {
-    /// `EventType`: text, required. Update: replacement.
+    /// `EventType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-metricattribution-metricattribute.html#cfn-personalize-metricattribution-metricattribute-eventtype)
     pub fn event_type(self, value: impl Arg<str>) -> MetricAttribute<Set, R1, R2> { MetricAttribute(put(self.0, "EventType", value.into_expr()), Phase) }
-    /// `Expression`: text, required. Update: replacement.
+    /// `Expression`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-metricattribution-metricattribute.html#cfn-personalize-metricattribution-metricattribute-expression)
     pub fn expression(self, value: impl Arg<str>) -> MetricAttribute<R0, Set, R2> { MetricAttribute(put(self.0, "Expression", value.into_expr()), Phase) }
-    /// `MetricName`: text, required. Update: replacement.
+    /// `MetricName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-metricattribution-metricattribute.html#cfn-personalize-metricattribution-metricattribute-metricname)
     pub fn metric_name(self, value: impl Arg<str>) -> MetricAttribute<R0, R1, Set> { MetricAttribute(put(self.0, "MetricName", value.into_expr()), Phase) }
 }
 impl Done for MetricAttribute { fn into_props(self) -> Bag { self.0 } }
@@ -231,9 +231,9 @@ impl MetricsOutputConfig {
     pub fn new() -> MetricsOutputConfig<Missing<super::required::RoleArn>> { MetricsOutputConfig(Bag::default(), Phase) }
 }
 impl<R0> MetricsOutputConfig<R0> {
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-metricattribution-metricsoutputconfig.html#cfn-personalize-metricattribution-metricsoutputconfig-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> MetricsOutputConfig<Set> { MetricsOutputConfig(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `S3DataDestination`: `S3DataDestination`. Update: in place.
+    /// `S3DataDestination`: `S3DataDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-metricattribution-metricsoutputconfig.html#cfn-personalize-metricattribution-metricsoutputconfig-s3datadestination)
     pub fn s3_data_destination(self, value: impl Arg<S3DataDestination>) -> Self { Self(put(self.0, "S3DataDestination", value.into_expr()), Phase) }
 }
 impl Done for MetricsOutputConfig { fn into_props(self) -> Bag { self.0 } }
@@ -244,9 +244,9 @@ impl S3DataDestination {
     pub fn new() -> S3DataDestination<Missing<super::required::Path>> { S3DataDestination(Bag::default(), Phase) }
 }
 impl<R0> S3DataDestination<R0> {
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-metricattribution-s3datadestination.html#cfn-personalize-metricattribution-s3datadestination-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
-    /// `Path`: text, required. Update: in place.
+    /// `Path`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-metricattribution-s3datadestination.html#cfn-personalize-metricattribution-s3datadestination-path)
     pub fn path(self, value: impl Arg<str>) -> S3DataDestination<Set> { S3DataDestination(put(self.0, "Path", value.into_expr()), Phase) }
 }
 impl Done for S3DataDestination { fn into_props(self) -> Bag { self.0 } }
@@ -260,7 +260,7 @@ impl CfnSchema {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSchemaProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SchemaArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `SchemaArn`: `OtherArn`.
+    /// The attribute `SchemaArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-schema.html#SchemaArn-fn::getatt)
     pub fn attr_schema_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SchemaArn") }
 }
 impl Parent for CfnSchema { fn node(&self) -> &Place { &self.0 } }
@@ -271,13 +271,13 @@ impl CfnSchemaProps {
     pub fn new() -> CfnSchemaProps<Missing<required::Name>, Missing<required::Schema>> { CfnSchemaProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSchemaProps<R0, R1> {
-    /// `Domain`: `Domain`. Update: replacement.
+    /// `Domain`: `Domain`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-schema.html#cfn-personalize-schema-domain)
     pub fn domain(self, value: impl Arg<schema::Domain>) -> Self { Self(put(self.0, "Domain", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-schema.html#cfn-personalize-schema-name)
     pub fn name(self, value: impl Arg<str>) -> CfnSchemaProps<Set, R1> { CfnSchemaProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Schema`: text, required. Update: replacement.
+    /// `Schema`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-schema.html#cfn-personalize-schema-schema)
     pub fn schema(self, value: impl Arg<str>) -> CfnSchemaProps<R0, Set> { CfnSchemaProps(put(self.0, "Schema", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-schema.html#cfn-personalize-schema-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSchemaProps { fn into_props(self) -> Bag { self.0 } }
@@ -296,7 +296,7 @@ impl CfnSolution {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSolutionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SolutionArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `SolutionArn`: `OtherArn`.
+    /// The attribute `SolutionArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-solution.html#SolutionArn-fn::getatt)
     pub fn attr_solution_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SolutionArn") }
 }
 impl Parent for CfnSolution { fn node(&self) -> &Place { &self.0 } }
@@ -307,21 +307,21 @@ impl CfnSolutionProps {
     pub fn new() -> CfnSolutionProps<Missing<required::DatasetGroupArn>, Missing<required::Name>> { CfnSolutionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSolutionProps<R0, R1> {
-    /// `DatasetGroupArn`: text, required. Update: replacement.
+    /// `DatasetGroupArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-solution.html#cfn-personalize-solution-datasetgrouparn)
     pub fn dataset_group_arn(self, value: impl Arg<str>) -> CfnSolutionProps<Set, R1> { CfnSolutionProps(put(self.0, "DatasetGroupArn", value.into_expr()), Phase) }
-    /// `EventType`: text. Update: replacement.
+    /// `EventType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-solution.html#cfn-personalize-solution-eventtype)
     pub fn event_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventType", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-solution.html#cfn-personalize-solution-name)
     pub fn name(self, value: impl Arg<str>) -> CfnSolutionProps<R0, Set> { CfnSolutionProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `PerformAutoML`: boolean. Update: replacement.
+    /// `PerformAutoML`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-solution.html#cfn-personalize-solution-performautoml)
     pub fn perform_auto_ml(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PerformAutoML", value.into_expr()), Phase) }
-    /// `PerformHPO`: boolean. Update: replacement.
+    /// `PerformHPO`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-solution.html#cfn-personalize-solution-performhpo)
     pub fn perform_hpo(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PerformHPO", value.into_expr()), Phase) }
-    /// `RecipeArn`: text. Update: replacement.
+    /// `RecipeArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-solution.html#cfn-personalize-solution-recipearn)
     pub fn recipe_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecipeArn", value.into_expr()), Phase) }
-    /// `SolutionConfig`: `SolutionConfig`. Update: replacement.
+    /// `SolutionConfig`: `SolutionConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-solution.html#cfn-personalize-solution-solutionconfig)
     pub fn solution_config(self, value: impl Arg<solution::SolutionConfig>) -> Self { Self(put(self.0, "SolutionConfig", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-solution.html#cfn-personalize-solution-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSolutionProps { fn into_props(self) -> Bag { self.0 } }
@@ -333,11 +333,11 @@ use crate::cfn::support::*;
 impl AlgorithmHyperParameterRanges {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CategoricalHyperParameterRanges`: list of `CategoricalHyperParameterRange`. Update: replacement.
+    /// `CategoricalHyperParameterRanges`: list of `CategoricalHyperParameterRange`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-algorithmhyperparameterranges.html#cfn-personalize-solution-algorithmhyperparameterranges-categoricalhyperparameterranges)
     pub fn categorical_hyper_parameter_ranges(self, value: impl Arg<Arr<CategoricalHyperParameterRange>>) -> Self { Self(put(self.0, "CategoricalHyperParameterRanges", value.into_expr())) }
-    /// `ContinuousHyperParameterRanges`: list of `ContinuousHyperParameterRange`. Update: replacement.
+    /// `ContinuousHyperParameterRanges`: list of `ContinuousHyperParameterRange`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-algorithmhyperparameterranges.html#cfn-personalize-solution-algorithmhyperparameterranges-continuoushyperparameterranges)
     pub fn continuous_hyper_parameter_ranges(self, value: impl Arg<Arr<ContinuousHyperParameterRange>>) -> Self { Self(put(self.0, "ContinuousHyperParameterRanges", value.into_expr())) }
-    /// `IntegerHyperParameterRanges`: list of `IntegerHyperParameterRange`. Update: replacement.
+    /// `IntegerHyperParameterRanges`: list of `IntegerHyperParameterRange`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-algorithmhyperparameterranges.html#cfn-personalize-solution-algorithmhyperparameterranges-integerhyperparameterranges)
     pub fn integer_hyper_parameter_ranges(self, value: impl Arg<Arr<IntegerHyperParameterRange>>) -> Self { Self(put(self.0, "IntegerHyperParameterRanges", value.into_expr())) }
 }
 impl Done for AlgorithmHyperParameterRanges { fn into_props(self) -> Bag { self.0 } }
@@ -346,9 +346,9 @@ impl Done for AlgorithmHyperParameterRanges { fn into_props(self) -> Bag { self.
 impl AutoMLConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MetricName`: text. Update: replacement.
+    /// `MetricName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-automlconfig.html#cfn-personalize-solution-automlconfig-metricname)
     pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value.into_expr())) }
-    /// `RecipeList`: list of text. Update: replacement.
+    /// `RecipeList`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-automlconfig.html#cfn-personalize-solution-automlconfig-recipelist)
     pub fn recipe_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RecipeList", value.into_expr())) }
 }
 impl Done for AutoMLConfig { fn into_props(self) -> Bag { self.0 } }
@@ -357,9 +357,9 @@ impl Done for AutoMLConfig { fn into_props(self) -> Bag { self.0 } }
 impl CategoricalHyperParameterRange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-categoricalhyperparameterrange.html#cfn-personalize-solution-categoricalhyperparameterrange-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Values`: list of text. Update: replacement.
+    /// `Values`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-categoricalhyperparameterrange.html#cfn-personalize-solution-categoricalhyperparameterrange-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for CategoricalHyperParameterRange { fn into_props(self) -> Bag { self.0 } }
@@ -368,11 +368,11 @@ impl Done for CategoricalHyperParameterRange { fn into_props(self) -> Bag { self
 impl ContinuousHyperParameterRange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MaxValue`: number. Update: replacement.
+    /// `MaxValue`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-continuoushyperparameterrange.html#cfn-personalize-solution-continuoushyperparameterrange-maxvalue)
     pub fn max_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxValue", value.into_expr())) }
-    /// `MinValue`: number. Update: replacement.
+    /// `MinValue`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-continuoushyperparameterrange.html#cfn-personalize-solution-continuoushyperparameterrange-minvalue)
     pub fn min_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinValue", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-continuoushyperparameterrange.html#cfn-personalize-solution-continuoushyperparameterrange-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for ContinuousHyperParameterRange { fn into_props(self) -> Bag { self.0 } }
@@ -381,11 +381,11 @@ impl Done for ContinuousHyperParameterRange { fn into_props(self) -> Bag { self.
 impl HpoConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AlgorithmHyperParameterRanges`: `AlgorithmHyperParameterRanges`. Update: replacement.
+    /// `AlgorithmHyperParameterRanges`: `AlgorithmHyperParameterRanges`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-hpoconfig.html#cfn-personalize-solution-hpoconfig-algorithmhyperparameterranges)
     pub fn algorithm_hyper_parameter_ranges(self, value: impl Arg<AlgorithmHyperParameterRanges>) -> Self { Self(put(self.0, "AlgorithmHyperParameterRanges", value.into_expr())) }
-    /// `HpoObjective`: `HpoObjective`. Update: replacement.
+    /// `HpoObjective`: `HpoObjective`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-hpoconfig.html#cfn-personalize-solution-hpoconfig-hpoobjective)
     pub fn hpo_objective(self, value: impl Arg<HpoObjective>) -> Self { Self(put(self.0, "HpoObjective", value.into_expr())) }
-    /// `HpoResourceConfig`: `HpoResourceConfig`. Update: replacement.
+    /// `HpoResourceConfig`: `HpoResourceConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-hpoconfig.html#cfn-personalize-solution-hpoconfig-hporesourceconfig)
     pub fn hpo_resource_config(self, value: impl Arg<HpoResourceConfig>) -> Self { Self(put(self.0, "HpoResourceConfig", value.into_expr())) }
 }
 impl Done for HpoConfig { fn into_props(self) -> Bag { self.0 } }
@@ -394,11 +394,11 @@ impl Done for HpoConfig { fn into_props(self) -> Bag { self.0 } }
 impl HpoObjective {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MetricName`: text. Update: replacement.
+    /// `MetricName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-hpoobjective.html#cfn-personalize-solution-hpoobjective-metricname)
     pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value.into_expr())) }
-    /// `MetricRegex`: text. Update: replacement.
+    /// `MetricRegex`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-hpoobjective.html#cfn-personalize-solution-hpoobjective-metricregex)
     pub fn metric_regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricRegex", value.into_expr())) }
-    /// `Type`: `Type`. Update: replacement.
+    /// `Type`: `Type`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-hpoobjective.html#cfn-personalize-solution-hpoobjective-type)
     pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for HpoObjective { fn into_props(self) -> Bag { self.0 } }
@@ -407,9 +407,9 @@ impl Done for HpoObjective { fn into_props(self) -> Bag { self.0 } }
 impl HpoResourceConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MaxNumberOfTrainingJobs`: text. Update: replacement.
+    /// `MaxNumberOfTrainingJobs`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-hporesourceconfig.html#cfn-personalize-solution-hporesourceconfig-maxnumberoftrainingjobs)
     pub fn max_number_of_training_jobs(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxNumberOfTrainingJobs", value.into_expr())) }
-    /// `MaxParallelTrainingJobs`: text. Update: replacement.
+    /// `MaxParallelTrainingJobs`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-hporesourceconfig.html#cfn-personalize-solution-hporesourceconfig-maxparalleltrainingjobs)
     pub fn max_parallel_training_jobs(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxParallelTrainingJobs", value.into_expr())) }
 }
 impl Done for HpoResourceConfig { fn into_props(self) -> Bag { self.0 } }
@@ -418,11 +418,11 @@ impl Done for HpoResourceConfig { fn into_props(self) -> Bag { self.0 } }
 impl IntegerHyperParameterRange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MaxValue`: integer. Update: replacement.
+    /// `MaxValue`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-integerhyperparameterrange.html#cfn-personalize-solution-integerhyperparameterrange-maxvalue)
     pub fn max_value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxValue", value.into_expr())) }
-    /// `MinValue`: integer. Update: replacement.
+    /// `MinValue`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-integerhyperparameterrange.html#cfn-personalize-solution-integerhyperparameterrange-minvalue)
     pub fn min_value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinValue", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-integerhyperparameterrange.html#cfn-personalize-solution-integerhyperparameterrange-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for IntegerHyperParameterRange { fn into_props(self) -> Bag { self.0 } }
@@ -431,15 +431,15 @@ impl Done for IntegerHyperParameterRange { fn into_props(self) -> Bag { self.0 }
 impl SolutionConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AlgorithmHyperParameters`: map of text. Update: replacement.
+    /// `AlgorithmHyperParameters`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-solutionconfig.html#cfn-personalize-solution-solutionconfig-algorithmhyperparameters)
     pub fn algorithm_hyper_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AlgorithmHyperParameters", value.into_expr())) }
-    /// `AutoMLConfig`: `AutoMLConfig`. Update: replacement.
+    /// `AutoMLConfig`: `AutoMLConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-solutionconfig.html#cfn-personalize-solution-solutionconfig-automlconfig)
     pub fn auto_ml_config(self, value: impl Arg<AutoMLConfig>) -> Self { Self(put(self.0, "AutoMLConfig", value.into_expr())) }
-    /// `EventValueThreshold`: text. Update: replacement.
+    /// `EventValueThreshold`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-solutionconfig.html#cfn-personalize-solution-solutionconfig-eventvaluethreshold)
     pub fn event_value_threshold(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventValueThreshold", value.into_expr())) }
-    /// `FeatureTransformationParameters`: map of text. Update: replacement.
+    /// `FeatureTransformationParameters`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-solutionconfig.html#cfn-personalize-solution-solutionconfig-featuretransformationparameters)
     pub fn feature_transformation_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "FeatureTransformationParameters", value.into_expr())) }
-    /// `HpoConfig`: `HpoConfig`. Update: replacement.
+    /// `HpoConfig`: `HpoConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-solutionconfig.html#cfn-personalize-solution-solutionconfig-hpoconfig)
     pub fn hpo_config(self, value: impl Arg<HpoConfig>) -> Self { Self(put(self.0, "HpoConfig", value.into_expr())) }
 }
 impl Done for SolutionConfig { fn into_props(self) -> Bag { self.0 } }

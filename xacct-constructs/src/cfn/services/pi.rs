@@ -13,13 +13,13 @@ impl CfnPerfReports {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPerfReportsProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AnalysisReportId`: text.
+    /// The attribute `AnalysisReportId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pi-perfreports.html#AnalysisReportId-fn::getatt)
     pub fn attr_analysis_report_id(&self) -> Val<str> { self.0.get_att("AnalysisReportId") }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pi-perfreports.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreateTime`: text.
+    /// The attribute `CreateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pi-perfreports.html#CreateTime-fn::getatt)
     pub fn attr_create_time(&self) -> Val<str> { self.0.get_att("CreateTime") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pi-perfreports.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnPerfReports { fn node(&self) -> &Place { &self.0 } }
@@ -30,15 +30,15 @@ impl CfnPerfReportsProps {
     pub fn new() -> CfnPerfReportsProps<Missing<required::EndTime>, Missing<required::Identifier>, Missing<required::ServiceType>, Missing<required::StartTime>> { CfnPerfReportsProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnPerfReportsProps<R0, R1, R2, R3> {
-    /// `EndTime`: text, required. Update: replacement.
+    /// `EndTime`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pi-perfreports.html#cfn-pi-perfreports-endtime)
     pub fn end_time(self, value: impl Arg<str>) -> CfnPerfReportsProps<Set, R1, R2, R3> { CfnPerfReportsProps(put(self.0, "EndTime", value.into_expr()), Phase) }
-    /// `Identifier`: text, required. Update: replacement.
+    /// `Identifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pi-perfreports.html#cfn-pi-perfreports-identifier)
     pub fn identifier(self, value: impl Arg<str>) -> CfnPerfReportsProps<R0, Set, R2, R3> { CfnPerfReportsProps(put(self.0, "Identifier", value.into_expr()), Phase) }
-    /// `ServiceType`: `ServiceType`, required. Update: replacement.
+    /// `ServiceType`: `ServiceType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pi-perfreports.html#cfn-pi-perfreports-servicetype)
     pub fn service_type(self, value: impl Arg<perf_reports::ServiceType>) -> CfnPerfReportsProps<R0, R1, Set, R3> { CfnPerfReportsProps(put(self.0, "ServiceType", value.into_expr()), Phase) }
-    /// `StartTime`: text, required. Update: replacement.
+    /// `StartTime`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pi-perfreports.html#cfn-pi-perfreports-starttime)
     pub fn start_time(self, value: impl Arg<str>) -> CfnPerfReportsProps<R0, R1, R2, Set> { CfnPerfReportsProps(put(self.0, "StartTime", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pi-perfreports.html#cfn-pi-perfreports-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPerfReportsProps { fn into_props(self) -> Bag { self.0 } }

@@ -13,7 +13,7 @@ impl CfnADMChannel {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnADMChannelProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-admchannel.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnADMChannel { fn node(&self) -> &Place { &self.0 } }
@@ -24,13 +24,13 @@ impl CfnADMChannelProps {
     pub fn new() -> CfnADMChannelProps<Missing<required::ApplicationId>, Missing<required::ClientId>, Missing<required::ClientSecret>> { CfnADMChannelProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnADMChannelProps<R0, R1, R2> {
-    /// `ApplicationId`: text, required. Update: replacement.
+    /// `ApplicationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-admchannel.html#cfn-pinpoint-admchannel-applicationid)
     pub fn application_id(self, value: impl Arg<str>) -> CfnADMChannelProps<Set, R1, R2> { CfnADMChannelProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
-    /// `ClientId`: text, required. Update: in place.
+    /// `ClientId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-admchannel.html#cfn-pinpoint-admchannel-clientid)
     pub fn client_id(self, value: impl Arg<str>) -> CfnADMChannelProps<R0, Set, R2> { CfnADMChannelProps(put(self.0, "ClientId", value.into_expr()), Phase) }
-    /// `ClientSecret`: text, required. Update: in place.
+    /// `ClientSecret`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-admchannel.html#cfn-pinpoint-admchannel-clientsecret)
     pub fn client_secret(self, value: impl Arg<str>) -> CfnADMChannelProps<R0, R1, Set> { CfnADMChannelProps(put(self.0, "ClientSecret", value.into_expr()), Phase) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-admchannel.html#cfn-pinpoint-admchannel-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for CfnADMChannelProps { fn into_props(self) -> Bag { self.0 } }
@@ -43,7 +43,7 @@ impl CfnAPNSChannel {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAPNSChannelProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnschannel.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnAPNSChannel { fn node(&self) -> &Place { &self.0 } }
@@ -54,23 +54,23 @@ impl CfnAPNSChannelProps {
     pub fn new() -> CfnAPNSChannelProps<Missing<required::ApplicationId>> { CfnAPNSChannelProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAPNSChannelProps<R0> {
-    /// `ApplicationId`: text, required. Update: replacement.
+    /// `ApplicationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnschannel.html#cfn-pinpoint-apnschannel-applicationid)
     pub fn application_id(self, value: impl Arg<str>) -> CfnAPNSChannelProps<Set> { CfnAPNSChannelProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
-    /// `BundleId`: text. Update: in place.
+    /// `BundleId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnschannel.html#cfn-pinpoint-apnschannel-bundleid)
     pub fn bundle_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BundleId", value.into_expr()), Phase) }
-    /// `Certificate`: text. Update: in place.
+    /// `Certificate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnschannel.html#cfn-pinpoint-apnschannel-certificate)
     pub fn certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Certificate", value.into_expr()), Phase) }
-    /// `DefaultAuthenticationMethod`: text. Update: in place.
+    /// `DefaultAuthenticationMethod`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnschannel.html#cfn-pinpoint-apnschannel-defaultauthenticationmethod)
     pub fn default_authentication_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultAuthenticationMethod", value.into_expr()), Phase) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnschannel.html#cfn-pinpoint-apnschannel-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `PrivateKey`: text. Update: in place.
+    /// `PrivateKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnschannel.html#cfn-pinpoint-apnschannel-privatekey)
     pub fn private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateKey", value.into_expr()), Phase) }
-    /// `TeamId`: text. Update: in place.
+    /// `TeamId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnschannel.html#cfn-pinpoint-apnschannel-teamid)
     pub fn team_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TeamId", value.into_expr()), Phase) }
-    /// `TokenKey`: text. Update: in place.
+    /// `TokenKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnschannel.html#cfn-pinpoint-apnschannel-tokenkey)
     pub fn token_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenKey", value.into_expr()), Phase) }
-    /// `TokenKeyId`: text. Update: in place.
+    /// `TokenKeyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnschannel.html#cfn-pinpoint-apnschannel-tokenkeyid)
     pub fn token_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenKeyId", value.into_expr()), Phase) }
 }
 impl Done for CfnAPNSChannelProps { fn into_props(self) -> Bag { self.0 } }
@@ -83,7 +83,7 @@ impl CfnAPNSSandboxChannel {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAPNSSandboxChannelProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnssandboxchannel.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnAPNSSandboxChannel { fn node(&self) -> &Place { &self.0 } }
@@ -94,23 +94,23 @@ impl CfnAPNSSandboxChannelProps {
     pub fn new() -> CfnAPNSSandboxChannelProps<Missing<required::ApplicationId>> { CfnAPNSSandboxChannelProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAPNSSandboxChannelProps<R0> {
-    /// `ApplicationId`: text, required. Update: replacement.
+    /// `ApplicationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnssandboxchannel.html#cfn-pinpoint-apnssandboxchannel-applicationid)
     pub fn application_id(self, value: impl Arg<str>) -> CfnAPNSSandboxChannelProps<Set> { CfnAPNSSandboxChannelProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
-    /// `BundleId`: text. Update: in place.
+    /// `BundleId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnssandboxchannel.html#cfn-pinpoint-apnssandboxchannel-bundleid)
     pub fn bundle_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BundleId", value.into_expr()), Phase) }
-    /// `Certificate`: text. Update: in place.
+    /// `Certificate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnssandboxchannel.html#cfn-pinpoint-apnssandboxchannel-certificate)
     pub fn certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Certificate", value.into_expr()), Phase) }
-    /// `DefaultAuthenticationMethod`: text. Update: in place.
+    /// `DefaultAuthenticationMethod`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnssandboxchannel.html#cfn-pinpoint-apnssandboxchannel-defaultauthenticationmethod)
     pub fn default_authentication_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultAuthenticationMethod", value.into_expr()), Phase) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnssandboxchannel.html#cfn-pinpoint-apnssandboxchannel-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `PrivateKey`: text. Update: in place.
+    /// `PrivateKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnssandboxchannel.html#cfn-pinpoint-apnssandboxchannel-privatekey)
     pub fn private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateKey", value.into_expr()), Phase) }
-    /// `TeamId`: text. Update: in place.
+    /// `TeamId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnssandboxchannel.html#cfn-pinpoint-apnssandboxchannel-teamid)
     pub fn team_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TeamId", value.into_expr()), Phase) }
-    /// `TokenKey`: text. Update: in place.
+    /// `TokenKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnssandboxchannel.html#cfn-pinpoint-apnssandboxchannel-tokenkey)
     pub fn token_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenKey", value.into_expr()), Phase) }
-    /// `TokenKeyId`: text. Update: in place.
+    /// `TokenKeyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnssandboxchannel.html#cfn-pinpoint-apnssandboxchannel-tokenkeyid)
     pub fn token_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenKeyId", value.into_expr()), Phase) }
 }
 impl Done for CfnAPNSSandboxChannelProps { fn into_props(self) -> Bag { self.0 } }
@@ -123,7 +123,7 @@ impl CfnAPNSVoipChannel {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAPNSVoipChannelProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnsvoipchannel.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnAPNSVoipChannel { fn node(&self) -> &Place { &self.0 } }
@@ -134,23 +134,23 @@ impl CfnAPNSVoipChannelProps {
     pub fn new() -> CfnAPNSVoipChannelProps<Missing<required::ApplicationId>> { CfnAPNSVoipChannelProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAPNSVoipChannelProps<R0> {
-    /// `ApplicationId`: text, required. Update: replacement.
+    /// `ApplicationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnsvoipchannel.html#cfn-pinpoint-apnsvoipchannel-applicationid)
     pub fn application_id(self, value: impl Arg<str>) -> CfnAPNSVoipChannelProps<Set> { CfnAPNSVoipChannelProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
-    /// `BundleId`: text. Update: in place.
+    /// `BundleId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnsvoipchannel.html#cfn-pinpoint-apnsvoipchannel-bundleid)
     pub fn bundle_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BundleId", value.into_expr()), Phase) }
-    /// `Certificate`: text. Update: in place.
+    /// `Certificate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnsvoipchannel.html#cfn-pinpoint-apnsvoipchannel-certificate)
     pub fn certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Certificate", value.into_expr()), Phase) }
-    /// `DefaultAuthenticationMethod`: text. Update: in place.
+    /// `DefaultAuthenticationMethod`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnsvoipchannel.html#cfn-pinpoint-apnsvoipchannel-defaultauthenticationmethod)
     pub fn default_authentication_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultAuthenticationMethod", value.into_expr()), Phase) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnsvoipchannel.html#cfn-pinpoint-apnsvoipchannel-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `PrivateKey`: text. Update: in place.
+    /// `PrivateKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnsvoipchannel.html#cfn-pinpoint-apnsvoipchannel-privatekey)
     pub fn private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateKey", value.into_expr()), Phase) }
-    /// `TeamId`: text. Update: in place.
+    /// `TeamId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnsvoipchannel.html#cfn-pinpoint-apnsvoipchannel-teamid)
     pub fn team_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TeamId", value.into_expr()), Phase) }
-    /// `TokenKey`: text. Update: in place.
+    /// `TokenKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnsvoipchannel.html#cfn-pinpoint-apnsvoipchannel-tokenkey)
     pub fn token_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenKey", value.into_expr()), Phase) }
-    /// `TokenKeyId`: text. Update: in place.
+    /// `TokenKeyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnsvoipchannel.html#cfn-pinpoint-apnsvoipchannel-tokenkeyid)
     pub fn token_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenKeyId", value.into_expr()), Phase) }
 }
 impl Done for CfnAPNSVoipChannelProps { fn into_props(self) -> Bag { self.0 } }
@@ -163,7 +163,7 @@ impl CfnAPNSVoipSandboxChannel {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAPNSVoipSandboxChannelProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnsvoipsandboxchannel.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnAPNSVoipSandboxChannel { fn node(&self) -> &Place { &self.0 } }
@@ -174,23 +174,23 @@ impl CfnAPNSVoipSandboxChannelProps {
     pub fn new() -> CfnAPNSVoipSandboxChannelProps<Missing<required::ApplicationId>> { CfnAPNSVoipSandboxChannelProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAPNSVoipSandboxChannelProps<R0> {
-    /// `ApplicationId`: text, required. Update: replacement.
+    /// `ApplicationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnsvoipsandboxchannel.html#cfn-pinpoint-apnsvoipsandboxchannel-applicationid)
     pub fn application_id(self, value: impl Arg<str>) -> CfnAPNSVoipSandboxChannelProps<Set> { CfnAPNSVoipSandboxChannelProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
-    /// `BundleId`: text. Update: in place.
+    /// `BundleId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnsvoipsandboxchannel.html#cfn-pinpoint-apnsvoipsandboxchannel-bundleid)
     pub fn bundle_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BundleId", value.into_expr()), Phase) }
-    /// `Certificate`: text. Update: in place.
+    /// `Certificate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnsvoipsandboxchannel.html#cfn-pinpoint-apnsvoipsandboxchannel-certificate)
     pub fn certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Certificate", value.into_expr()), Phase) }
-    /// `DefaultAuthenticationMethod`: text. Update: in place.
+    /// `DefaultAuthenticationMethod`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnsvoipsandboxchannel.html#cfn-pinpoint-apnsvoipsandboxchannel-defaultauthenticationmethod)
     pub fn default_authentication_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultAuthenticationMethod", value.into_expr()), Phase) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnsvoipsandboxchannel.html#cfn-pinpoint-apnsvoipsandboxchannel-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `PrivateKey`: text. Update: in place.
+    /// `PrivateKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnsvoipsandboxchannel.html#cfn-pinpoint-apnsvoipsandboxchannel-privatekey)
     pub fn private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateKey", value.into_expr()), Phase) }
-    /// `TeamId`: text. Update: in place.
+    /// `TeamId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnsvoipsandboxchannel.html#cfn-pinpoint-apnsvoipsandboxchannel-teamid)
     pub fn team_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TeamId", value.into_expr()), Phase) }
-    /// `TokenKey`: text. Update: in place.
+    /// `TokenKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnsvoipsandboxchannel.html#cfn-pinpoint-apnsvoipsandboxchannel-tokenkey)
     pub fn token_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenKey", value.into_expr()), Phase) }
-    /// `TokenKeyId`: text. Update: in place.
+    /// `TokenKeyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnsvoipsandboxchannel.html#cfn-pinpoint-apnsvoipsandboxchannel-tokenkeyid)
     pub fn token_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenKeyId", value.into_expr()), Phase) }
 }
 impl Done for CfnAPNSVoipSandboxChannelProps { fn into_props(self) -> Bag { self.0 } }
@@ -203,9 +203,9 @@ impl CfnApp {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAppProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-app.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-app.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnApp { fn node(&self) -> &Place { &self.0 } }
@@ -216,9 +216,9 @@ impl CfnAppProps {
     pub fn new() -> CfnAppProps<Missing<required::Name>> { CfnAppProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAppProps<R0> {
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-app.html#cfn-pinpoint-app-name)
     pub fn name(self, value: impl Arg<str>) -> CfnAppProps<Set> { CfnAppProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: JSON. Update: in place.
+    /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-app.html#cfn-pinpoint-app-tags)
     pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAppProps { fn into_props(self) -> Bag { self.0 } }
@@ -231,7 +231,7 @@ impl CfnApplicationSettings {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationSettingsProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-applicationsettings.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnApplicationSettings { fn node(&self) -> &Place { &self.0 } }
@@ -242,15 +242,15 @@ impl CfnApplicationSettingsProps {
     pub fn new() -> CfnApplicationSettingsProps<Missing<required::ApplicationId>> { CfnApplicationSettingsProps(Bag::default(), Phase) }
 }
 impl<R0> CfnApplicationSettingsProps<R0> {
-    /// `ApplicationId`: text, required. Update: replacement.
+    /// `ApplicationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-applicationsettings.html#cfn-pinpoint-applicationsettings-applicationid)
     pub fn application_id(self, value: impl Arg<str>) -> CfnApplicationSettingsProps<Set> { CfnApplicationSettingsProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
-    /// `CampaignHook`: `CampaignHook`. Update: in place.
+    /// `CampaignHook`: `CampaignHook`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-applicationsettings.html#cfn-pinpoint-applicationsettings-campaignhook)
     pub fn campaign_hook(self, value: impl Arg<application_settings::CampaignHook>) -> Self { Self(put(self.0, "CampaignHook", value.into_expr()), Phase) }
-    /// `CloudWatchMetricsEnabled`: boolean. Update: in place.
+    /// `CloudWatchMetricsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-applicationsettings.html#cfn-pinpoint-applicationsettings-cloudwatchmetricsenabled)
     pub fn cloud_watch_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CloudWatchMetricsEnabled", value.into_expr()), Phase) }
-    /// `Limits`: `Limits`. Update: in place.
+    /// `Limits`: `Limits`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-applicationsettings.html#cfn-pinpoint-applicationsettings-limits)
     pub fn limits(self, value: impl Arg<application_settings::Limits>) -> Self { Self(put(self.0, "Limits", value.into_expr()), Phase) }
-    /// `QuietTime`: `QuietTime`. Update: in place.
+    /// `QuietTime`: `QuietTime`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-applicationsettings.html#cfn-pinpoint-applicationsettings-quiettime)
     pub fn quiet_time(self, value: impl Arg<application_settings::QuietTime>) -> Self { Self(put(self.0, "QuietTime", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationSettingsProps { fn into_props(self) -> Bag { self.0 } }
@@ -262,11 +262,11 @@ use crate::cfn::support::*;
 impl CampaignHook {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LambdaFunctionName`: text. Update: in place.
+    /// `LambdaFunctionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-applicationsettings-campaignhook.html#cfn-pinpoint-applicationsettings-campaignhook-lambdafunctionname)
     pub fn lambda_function_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LambdaFunctionName", value.into_expr())) }
-    /// `Mode`: text. Update: in place.
+    /// `Mode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-applicationsettings-campaignhook.html#cfn-pinpoint-applicationsettings-campaignhook-mode)
     pub fn mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mode", value.into_expr())) }
-    /// `WebUrl`: text. Update: in place.
+    /// `WebUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-applicationsettings-campaignhook.html#cfn-pinpoint-applicationsettings-campaignhook-weburl)
     pub fn web_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WebUrl", value.into_expr())) }
 }
 impl Done for CampaignHook { fn into_props(self) -> Bag { self.0 } }
@@ -275,13 +275,13 @@ impl Done for CampaignHook { fn into_props(self) -> Bag { self.0 } }
 impl Limits {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Daily`: integer. Update: in place.
+    /// `Daily`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-applicationsettings-limits.html#cfn-pinpoint-applicationsettings-limits-daily)
     pub fn daily(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Daily", value.into_expr())) }
-    /// `MaximumDuration`: integer. Update: in place.
+    /// `MaximumDuration`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-applicationsettings-limits.html#cfn-pinpoint-applicationsettings-limits-maximumduration)
     pub fn maximum_duration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumDuration", value.into_expr())) }
-    /// `MessagesPerSecond`: integer. Update: in place.
+    /// `MessagesPerSecond`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-applicationsettings-limits.html#cfn-pinpoint-applicationsettings-limits-messagespersecond)
     pub fn messages_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MessagesPerSecond", value.into_expr())) }
-    /// `Total`: integer. Update: in place.
+    /// `Total`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-applicationsettings-limits.html#cfn-pinpoint-applicationsettings-limits-total)
     pub fn total(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Total", value.into_expr())) }
 }
 impl Done for Limits { fn into_props(self) -> Bag { self.0 } }
@@ -292,9 +292,9 @@ impl QuietTime {
     pub fn new() -> QuietTime<Missing<super::required::End>, Missing<super::required::Start>> { QuietTime(Bag::default(), Phase) }
 }
 impl<R0, R1> QuietTime<R0, R1> {
-    /// `End`: text, required. Update: in place.
+    /// `End`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-applicationsettings-quiettime.html#cfn-pinpoint-applicationsettings-quiettime-end)
     pub fn end(self, value: impl Arg<str>) -> QuietTime<Set, R1> { QuietTime(put(self.0, "End", value.into_expr()), Phase) }
-    /// `Start`: text, required. Update: in place.
+    /// `Start`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-applicationsettings-quiettime.html#cfn-pinpoint-applicationsettings-quiettime-start)
     pub fn start(self, value: impl Arg<str>) -> QuietTime<R0, Set> { QuietTime(put(self.0, "Start", value.into_expr()), Phase) }
 }
 impl Done for QuietTime { fn into_props(self) -> Bag { self.0 } }
@@ -308,7 +308,7 @@ impl CfnBaiduChannel {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBaiduChannelProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-baiduchannel.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnBaiduChannel { fn node(&self) -> &Place { &self.0 } }
@@ -319,13 +319,13 @@ impl CfnBaiduChannelProps {
     pub fn new() -> CfnBaiduChannelProps<Missing<required::ApiKey>, Missing<required::ApplicationId>, Missing<required::SecretKey>> { CfnBaiduChannelProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnBaiduChannelProps<R0, R1, R2> {
-    /// `ApiKey`: text, required. Update: in place.
+    /// `ApiKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-baiduchannel.html#cfn-pinpoint-baiduchannel-apikey)
     pub fn api_key(self, value: impl Arg<str>) -> CfnBaiduChannelProps<Set, R1, R2> { CfnBaiduChannelProps(put(self.0, "ApiKey", value.into_expr()), Phase) }
-    /// `ApplicationId`: text, required. Update: replacement.
+    /// `ApplicationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-baiduchannel.html#cfn-pinpoint-baiduchannel-applicationid)
     pub fn application_id(self, value: impl Arg<str>) -> CfnBaiduChannelProps<R0, Set, R2> { CfnBaiduChannelProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-baiduchannel.html#cfn-pinpoint-baiduchannel-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `SecretKey`: text, required. Update: in place.
+    /// `SecretKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-baiduchannel.html#cfn-pinpoint-baiduchannel-secretkey)
     pub fn secret_key(self, value: impl Arg<str>) -> CfnBaiduChannelProps<R0, R1, Set> { CfnBaiduChannelProps(put(self.0, "SecretKey", value.into_expr()), Phase) }
 }
 impl Done for CfnBaiduChannelProps { fn into_props(self) -> Bag { self.0 } }
@@ -338,9 +338,9 @@ impl CfnCampaign {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCampaignProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CampaignId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-campaign.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CampaignId`: text.
+    /// The attribute `CampaignId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-campaign.html#CampaignId-fn::getatt)
     pub fn attr_campaign_id(&self) -> Val<str> { self.0.get_att("CampaignId") }
 }
 impl Parent for CfnCampaign { fn node(&self) -> &Place { &self.0 } }
@@ -351,41 +351,41 @@ impl CfnCampaignProps {
     pub fn new() -> CfnCampaignProps<Missing<required::ApplicationId>, Missing<required::Name>, Missing<required::Schedule>, Missing<required::SegmentId>> { CfnCampaignProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnCampaignProps<R0, R1, R2, R3> {
-    /// `AdditionalTreatments`: list of `WriteTreatmentResource`. Update: in place.
+    /// `AdditionalTreatments`: list of `WriteTreatmentResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-campaign.html#cfn-pinpoint-campaign-additionaltreatments)
     pub fn additional_treatments(self, value: impl Arg<Arr<campaign::WriteTreatmentResource>>) -> Self { Self(put(self.0, "AdditionalTreatments", value.into_expr()), Phase) }
-    /// `ApplicationId`: text, required. Update: replacement.
+    /// `ApplicationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-campaign.html#cfn-pinpoint-campaign-applicationid)
     pub fn application_id(self, value: impl Arg<str>) -> CfnCampaignProps<Set, R1, R2, R3> { CfnCampaignProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
-    /// `CampaignHook`: `CampaignHook`. Update: in place.
+    /// `CampaignHook`: `CampaignHook`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-campaign.html#cfn-pinpoint-campaign-campaignhook)
     pub fn campaign_hook(self, value: impl Arg<campaign::CampaignHook>) -> Self { Self(put(self.0, "CampaignHook", value.into_expr()), Phase) }
-    /// `CustomDeliveryConfiguration`: `CustomDeliveryConfiguration`. Update: in place.
+    /// `CustomDeliveryConfiguration`: `CustomDeliveryConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-campaign.html#cfn-pinpoint-campaign-customdeliveryconfiguration)
     pub fn custom_delivery_configuration(self, value: impl Arg<campaign::CustomDeliveryConfiguration>) -> Self { Self(put(self.0, "CustomDeliveryConfiguration", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-campaign.html#cfn-pinpoint-campaign-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `HoldoutPercent`: integer. Update: in place.
+    /// `HoldoutPercent`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-campaign.html#cfn-pinpoint-campaign-holdoutpercent)
     pub fn holdout_percent(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HoldoutPercent", value.into_expr()), Phase) }
-    /// `IsPaused`: boolean. Update: in place.
+    /// `IsPaused`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-campaign.html#cfn-pinpoint-campaign-ispaused)
     pub fn is_paused(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsPaused", value.into_expr()), Phase) }
-    /// `Limits`: `Limits`. Update: in place.
+    /// `Limits`: `Limits`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-campaign.html#cfn-pinpoint-campaign-limits)
     pub fn limits(self, value: impl Arg<campaign::Limits>) -> Self { Self(put(self.0, "Limits", value.into_expr()), Phase) }
-    /// `MessageConfiguration`: `MessageConfiguration`. Update: in place.
+    /// `MessageConfiguration`: `MessageConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-campaign.html#cfn-pinpoint-campaign-messageconfiguration)
     pub fn message_configuration(self, value: impl Arg<campaign::MessageConfiguration>) -> Self { Self(put(self.0, "MessageConfiguration", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-campaign.html#cfn-pinpoint-campaign-name)
     pub fn name(self, value: impl Arg<str>) -> CfnCampaignProps<R0, Set, R2, R3> { CfnCampaignProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Priority`: integer. Update: in place.
+    /// `Priority`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-campaign.html#cfn-pinpoint-campaign-priority)
     pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value.into_expr()), Phase) }
-    /// `Schedule`: `Schedule`, required. Update: in place.
+    /// `Schedule`: `Schedule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-campaign.html#cfn-pinpoint-campaign-schedule)
     pub fn schedule(self, value: impl Arg<campaign::Schedule>) -> CfnCampaignProps<R0, R1, Set, R3> { CfnCampaignProps(put(self.0, "Schedule", value.into_expr()), Phase) }
-    /// `SegmentId`: text, required. Update: in place.
+    /// `SegmentId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-campaign.html#cfn-pinpoint-campaign-segmentid)
     pub fn segment_id(self, value: impl Arg<str>) -> CfnCampaignProps<R0, R1, R2, Set> { CfnCampaignProps(put(self.0, "SegmentId", value.into_expr()), Phase) }
-    /// `SegmentVersion`: integer. Update: in place.
+    /// `SegmentVersion`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-campaign.html#cfn-pinpoint-campaign-segmentversion)
     pub fn segment_version(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentVersion", value.into_expr()), Phase) }
-    /// `Tags`: JSON. Update: in place.
+    /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-campaign.html#cfn-pinpoint-campaign-tags)
     pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TemplateConfiguration`: `TemplateConfiguration`. Update: in place.
+    /// `TemplateConfiguration`: `TemplateConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-campaign.html#cfn-pinpoint-campaign-templateconfiguration)
     pub fn template_configuration(self, value: impl Arg<campaign::TemplateConfiguration>) -> Self { Self(put(self.0, "TemplateConfiguration", value.into_expr()), Phase) }
-    /// `TreatmentDescription`: text. Update: in place.
+    /// `TreatmentDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-campaign.html#cfn-pinpoint-campaign-treatmentdescription)
     pub fn treatment_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TreatmentDescription", value.into_expr()), Phase) }
-    /// `TreatmentName`: text. Update: in place.
+    /// `TreatmentName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-campaign.html#cfn-pinpoint-campaign-treatmentname)
     pub fn treatment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TreatmentName", value.into_expr()), Phase) }
 }
 impl Done for CfnCampaignProps { fn into_props(self) -> Bag { self.0 } }
@@ -397,9 +397,9 @@ use crate::cfn::support::*;
 impl AttributeDimension {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AttributeType`: text. Update: in place.
+    /// `AttributeType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-attributedimension.html#cfn-pinpoint-campaign-attributedimension-attributetype)
     pub fn attribute_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttributeType", value.into_expr())) }
-    /// `Values`: list of text. Update: in place.
+    /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-attributedimension.html#cfn-pinpoint-campaign-attributedimension-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for AttributeDimension { fn into_props(self) -> Bag { self.0 } }
@@ -408,7 +408,7 @@ impl Done for AttributeDimension { fn into_props(self) -> Bag { self.0 } }
 impl CampaignCustomMessage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Data`: text. Update: in place.
+    /// `Data`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaigncustommessage.html#cfn-pinpoint-campaign-campaigncustommessage-data)
     pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr())) }
 }
 impl Done for CampaignCustomMessage { fn into_props(self) -> Bag { self.0 } }
@@ -417,13 +417,13 @@ impl Done for CampaignCustomMessage { fn into_props(self) -> Bag { self.0 } }
 impl CampaignEmailMessage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Body`: text. Update: in place.
+    /// `Body`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaignemailmessage.html#cfn-pinpoint-campaign-campaignemailmessage-body)
     pub fn body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Body", value.into_expr())) }
-    /// `FromAddress`: text. Update: in place.
+    /// `FromAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaignemailmessage.html#cfn-pinpoint-campaign-campaignemailmessage-fromaddress)
     pub fn from_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FromAddress", value.into_expr())) }
-    /// `HtmlBody`: text. Update: in place.
+    /// `HtmlBody`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaignemailmessage.html#cfn-pinpoint-campaign-campaignemailmessage-htmlbody)
     pub fn html_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HtmlBody", value.into_expr())) }
-    /// `Title`: text. Update: in place.
+    /// `Title`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaignemailmessage.html#cfn-pinpoint-campaign-campaignemailmessage-title)
     pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value.into_expr())) }
 }
 impl Done for CampaignEmailMessage { fn into_props(self) -> Bag { self.0 } }
@@ -432,9 +432,9 @@ impl Done for CampaignEmailMessage { fn into_props(self) -> Bag { self.0 } }
 impl CampaignEventFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Dimensions`: `EventDimensions`. Update: in place.
+    /// `Dimensions`: `EventDimensions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaigneventfilter.html#cfn-pinpoint-campaign-campaigneventfilter-dimensions)
     pub fn dimensions(self, value: impl Arg<EventDimensions>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
-    /// `FilterType`: text. Update: in place.
+    /// `FilterType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaigneventfilter.html#cfn-pinpoint-campaign-campaigneventfilter-filtertype)
     pub fn filter_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FilterType", value.into_expr())) }
 }
 impl Done for CampaignEventFilter { fn into_props(self) -> Bag { self.0 } }
@@ -443,11 +443,11 @@ impl Done for CampaignEventFilter { fn into_props(self) -> Bag { self.0 } }
 impl CampaignHook {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LambdaFunctionName`: text. Update: in place.
+    /// `LambdaFunctionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaignhook.html#cfn-pinpoint-campaign-campaignhook-lambdafunctionname)
     pub fn lambda_function_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LambdaFunctionName", value.into_expr())) }
-    /// `Mode`: text. Update: in place.
+    /// `Mode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaignhook.html#cfn-pinpoint-campaign-campaignhook-mode)
     pub fn mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mode", value.into_expr())) }
-    /// `WebUrl`: text. Update: in place.
+    /// `WebUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaignhook.html#cfn-pinpoint-campaign-campaignhook-weburl)
     pub fn web_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WebUrl", value.into_expr())) }
 }
 impl Done for CampaignHook { fn into_props(self) -> Bag { self.0 } }
@@ -456,11 +456,11 @@ impl Done for CampaignHook { fn into_props(self) -> Bag { self.0 } }
 impl CampaignInAppMessage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Content`: list of `InAppMessageContent`. Update: in place.
+    /// `Content`: list of `InAppMessageContent`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaigninappmessage.html#cfn-pinpoint-campaign-campaigninappmessage-content)
     pub fn content(self, value: impl Arg<Arr<InAppMessageContent>>) -> Self { Self(put(self.0, "Content", value.into_expr())) }
-    /// `CustomConfig`: JSON. Update: in place.
+    /// `CustomConfig`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaigninappmessage.html#cfn-pinpoint-campaign-campaigninappmessage-customconfig)
     pub fn custom_config(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "CustomConfig", value.into_expr())) }
-    /// `Layout`: text. Update: in place.
+    /// `Layout`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaigninappmessage.html#cfn-pinpoint-campaign-campaigninappmessage-layout)
     pub fn layout(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Layout", value.into_expr())) }
 }
 impl Done for CampaignInAppMessage { fn into_props(self) -> Bag { self.0 } }
@@ -469,17 +469,17 @@ impl Done for CampaignInAppMessage { fn into_props(self) -> Bag { self.0 } }
 impl CampaignSmsMessage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Body`: text. Update: in place.
+    /// `Body`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaignsmsmessage.html#cfn-pinpoint-campaign-campaignsmsmessage-body)
     pub fn body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Body", value.into_expr())) }
-    /// `EntityId`: text. Update: in place.
+    /// `EntityId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaignsmsmessage.html#cfn-pinpoint-campaign-campaignsmsmessage-entityid)
     pub fn entity_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntityId", value.into_expr())) }
-    /// `MessageType`: text. Update: in place.
+    /// `MessageType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaignsmsmessage.html#cfn-pinpoint-campaign-campaignsmsmessage-messagetype)
     pub fn message_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageType", value.into_expr())) }
-    /// `OriginationNumber`: text. Update: in place.
+    /// `OriginationNumber`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaignsmsmessage.html#cfn-pinpoint-campaign-campaignsmsmessage-originationnumber)
     pub fn origination_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OriginationNumber", value.into_expr())) }
-    /// `SenderId`: text. Update: in place.
+    /// `SenderId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaignsmsmessage.html#cfn-pinpoint-campaign-campaignsmsmessage-senderid)
     pub fn sender_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SenderId", value.into_expr())) }
-    /// `TemplateId`: text. Update: in place.
+    /// `TemplateId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaignsmsmessage.html#cfn-pinpoint-campaign-campaignsmsmessage-templateid)
     pub fn template_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateId", value.into_expr())) }
 }
 impl Done for CampaignSmsMessage { fn into_props(self) -> Bag { self.0 } }
@@ -488,9 +488,9 @@ impl Done for CampaignSmsMessage { fn into_props(self) -> Bag { self.0 } }
 impl CustomDeliveryConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DeliveryUri`: text. Update: in place.
+    /// `DeliveryUri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-customdeliveryconfiguration.html#cfn-pinpoint-campaign-customdeliveryconfiguration-deliveryuri)
     pub fn delivery_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeliveryUri", value.into_expr())) }
-    /// `EndpointTypes`: list of text. Update: in place.
+    /// `EndpointTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-customdeliveryconfiguration.html#cfn-pinpoint-campaign-customdeliveryconfiguration-endpointtypes)
     pub fn endpoint_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EndpointTypes", value.into_expr())) }
 }
 impl Done for CustomDeliveryConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -499,17 +499,17 @@ impl Done for CustomDeliveryConfiguration { fn into_props(self) -> Bag { self.0 
 impl DefaultButtonConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BackgroundColor`: text. Update: in place.
+    /// `BackgroundColor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-defaultbuttonconfiguration.html#cfn-pinpoint-campaign-defaultbuttonconfiguration-backgroundcolor)
     pub fn background_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BackgroundColor", value.into_expr())) }
-    /// `BorderRadius`: integer. Update: in place.
+    /// `BorderRadius`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-defaultbuttonconfiguration.html#cfn-pinpoint-campaign-defaultbuttonconfiguration-borderradius)
     pub fn border_radius(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BorderRadius", value.into_expr())) }
-    /// `ButtonAction`: text. Update: in place.
+    /// `ButtonAction`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-defaultbuttonconfiguration.html#cfn-pinpoint-campaign-defaultbuttonconfiguration-buttonaction)
     pub fn button_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ButtonAction", value.into_expr())) }
-    /// `Link`: text. Update: in place.
+    /// `Link`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-defaultbuttonconfiguration.html#cfn-pinpoint-campaign-defaultbuttonconfiguration-link)
     pub fn link(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Link", value.into_expr())) }
-    /// `Text`: text. Update: in place.
+    /// `Text`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-defaultbuttonconfiguration.html#cfn-pinpoint-campaign-defaultbuttonconfiguration-text)
     pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
-    /// `TextColor`: text. Update: in place.
+    /// `TextColor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-defaultbuttonconfiguration.html#cfn-pinpoint-campaign-defaultbuttonconfiguration-textcolor)
     pub fn text_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextColor", value.into_expr())) }
 }
 impl Done for DefaultButtonConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -518,11 +518,11 @@ impl Done for DefaultButtonConfiguration { fn into_props(self) -> Bag { self.0 }
 impl EventDimensions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Attributes`: JSON. Update: in place.
+    /// `Attributes`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-eventdimensions.html#cfn-pinpoint-campaign-eventdimensions-attributes)
     pub fn attributes(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Attributes", value.into_expr())) }
-    /// `EventType`: `SetDimension`. Update: in place.
+    /// `EventType`: `SetDimension`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-eventdimensions.html#cfn-pinpoint-campaign-eventdimensions-eventtype)
     pub fn event_type(self, value: impl Arg<SetDimension>) -> Self { Self(put(self.0, "EventType", value.into_expr())) }
-    /// `Metrics`: JSON. Update: in place.
+    /// `Metrics`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-eventdimensions.html#cfn-pinpoint-campaign-eventdimensions-metrics)
     pub fn metrics(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Metrics", value.into_expr())) }
 }
 impl Done for EventDimensions { fn into_props(self) -> Bag { self.0 } }
@@ -531,11 +531,11 @@ impl Done for EventDimensions { fn into_props(self) -> Bag { self.0 } }
 impl InAppMessageBodyConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Alignment`: text. Update: in place.
+    /// `Alignment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-inappmessagebodyconfig.html#cfn-pinpoint-campaign-inappmessagebodyconfig-alignment)
     pub fn alignment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Alignment", value.into_expr())) }
-    /// `Body`: text. Update: in place.
+    /// `Body`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-inappmessagebodyconfig.html#cfn-pinpoint-campaign-inappmessagebodyconfig-body)
     pub fn body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Body", value.into_expr())) }
-    /// `TextColor`: text. Update: in place.
+    /// `TextColor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-inappmessagebodyconfig.html#cfn-pinpoint-campaign-inappmessagebodyconfig-textcolor)
     pub fn text_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextColor", value.into_expr())) }
 }
 impl Done for InAppMessageBodyConfig { fn into_props(self) -> Bag { self.0 } }
@@ -544,13 +544,13 @@ impl Done for InAppMessageBodyConfig { fn into_props(self) -> Bag { self.0 } }
 impl InAppMessageButton {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Android`: `OverrideButtonConfiguration`. Update: in place.
+    /// `Android`: `OverrideButtonConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-inappmessagebutton.html#cfn-pinpoint-campaign-inappmessagebutton-android)
     pub fn android(self, value: impl Arg<OverrideButtonConfiguration>) -> Self { Self(put(self.0, "Android", value.into_expr())) }
-    /// `DefaultConfig`: `DefaultButtonConfiguration`. Update: in place.
+    /// `DefaultConfig`: `DefaultButtonConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-inappmessagebutton.html#cfn-pinpoint-campaign-inappmessagebutton-defaultconfig)
     pub fn default_config(self, value: impl Arg<DefaultButtonConfiguration>) -> Self { Self(put(self.0, "DefaultConfig", value.into_expr())) }
-    /// `IOS`: `OverrideButtonConfiguration`. Update: in place.
+    /// `IOS`: `OverrideButtonConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-inappmessagebutton.html#cfn-pinpoint-campaign-inappmessagebutton-ios)
     pub fn ios(self, value: impl Arg<OverrideButtonConfiguration>) -> Self { Self(put(self.0, "IOS", value.into_expr())) }
-    /// `Web`: `OverrideButtonConfiguration`. Update: in place.
+    /// `Web`: `OverrideButtonConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-inappmessagebutton.html#cfn-pinpoint-campaign-inappmessagebutton-web)
     pub fn web(self, value: impl Arg<OverrideButtonConfiguration>) -> Self { Self(put(self.0, "Web", value.into_expr())) }
 }
 impl Done for InAppMessageButton { fn into_props(self) -> Bag { self.0 } }
@@ -559,17 +559,17 @@ impl Done for InAppMessageButton { fn into_props(self) -> Bag { self.0 } }
 impl InAppMessageContent {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BackgroundColor`: text. Update: in place.
+    /// `BackgroundColor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-inappmessagecontent.html#cfn-pinpoint-campaign-inappmessagecontent-backgroundcolor)
     pub fn background_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BackgroundColor", value.into_expr())) }
-    /// `BodyConfig`: `InAppMessageBodyConfig`. Update: in place.
+    /// `BodyConfig`: `InAppMessageBodyConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-inappmessagecontent.html#cfn-pinpoint-campaign-inappmessagecontent-bodyconfig)
     pub fn body_config(self, value: impl Arg<InAppMessageBodyConfig>) -> Self { Self(put(self.0, "BodyConfig", value.into_expr())) }
-    /// `HeaderConfig`: `InAppMessageHeaderConfig`. Update: in place.
+    /// `HeaderConfig`: `InAppMessageHeaderConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-inappmessagecontent.html#cfn-pinpoint-campaign-inappmessagecontent-headerconfig)
     pub fn header_config(self, value: impl Arg<InAppMessageHeaderConfig>) -> Self { Self(put(self.0, "HeaderConfig", value.into_expr())) }
-    /// `ImageUrl`: text. Update: in place.
+    /// `ImageUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-inappmessagecontent.html#cfn-pinpoint-campaign-inappmessagecontent-imageurl)
     pub fn image_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageUrl", value.into_expr())) }
-    /// `PrimaryBtn`: `InAppMessageButton`. Update: in place.
+    /// `PrimaryBtn`: `InAppMessageButton`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-inappmessagecontent.html#cfn-pinpoint-campaign-inappmessagecontent-primarybtn)
     pub fn primary_btn(self, value: impl Arg<InAppMessageButton>) -> Self { Self(put(self.0, "PrimaryBtn", value.into_expr())) }
-    /// `SecondaryBtn`: `InAppMessageButton`. Update: in place.
+    /// `SecondaryBtn`: `InAppMessageButton`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-inappmessagecontent.html#cfn-pinpoint-campaign-inappmessagecontent-secondarybtn)
     pub fn secondary_btn(self, value: impl Arg<InAppMessageButton>) -> Self { Self(put(self.0, "SecondaryBtn", value.into_expr())) }
 }
 impl Done for InAppMessageContent { fn into_props(self) -> Bag { self.0 } }
@@ -578,11 +578,11 @@ impl Done for InAppMessageContent { fn into_props(self) -> Bag { self.0 } }
 impl InAppMessageHeaderConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Alignment`: text. Update: in place.
+    /// `Alignment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-inappmessageheaderconfig.html#cfn-pinpoint-campaign-inappmessageheaderconfig-alignment)
     pub fn alignment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Alignment", value.into_expr())) }
-    /// `Header`: text. Update: in place.
+    /// `Header`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-inappmessageheaderconfig.html#cfn-pinpoint-campaign-inappmessageheaderconfig-header)
     pub fn header(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Header", value.into_expr())) }
-    /// `TextColor`: text. Update: in place.
+    /// `TextColor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-inappmessageheaderconfig.html#cfn-pinpoint-campaign-inappmessageheaderconfig-textcolor)
     pub fn text_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextColor", value.into_expr())) }
 }
 impl Done for InAppMessageHeaderConfig { fn into_props(self) -> Bag { self.0 } }
@@ -591,15 +591,15 @@ impl Done for InAppMessageHeaderConfig { fn into_props(self) -> Bag { self.0 } }
 impl Limits {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Daily`: integer. Update: in place.
+    /// `Daily`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-limits.html#cfn-pinpoint-campaign-limits-daily)
     pub fn daily(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Daily", value.into_expr())) }
-    /// `MaximumDuration`: integer. Update: in place.
+    /// `MaximumDuration`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-limits.html#cfn-pinpoint-campaign-limits-maximumduration)
     pub fn maximum_duration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumDuration", value.into_expr())) }
-    /// `MessagesPerSecond`: integer. Update: in place.
+    /// `MessagesPerSecond`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-limits.html#cfn-pinpoint-campaign-limits-messagespersecond)
     pub fn messages_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MessagesPerSecond", value.into_expr())) }
-    /// `Session`: integer. Update: in place.
+    /// `Session`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-limits.html#cfn-pinpoint-campaign-limits-session)
     pub fn session(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Session", value.into_expr())) }
-    /// `Total`: integer. Update: in place.
+    /// `Total`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-limits.html#cfn-pinpoint-campaign-limits-total)
     pub fn total(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Total", value.into_expr())) }
 }
 impl Done for Limits { fn into_props(self) -> Bag { self.0 } }
@@ -608,29 +608,29 @@ impl Done for Limits { fn into_props(self) -> Bag { self.0 } }
 impl Message {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Action`: text. Update: in place.
+    /// `Action`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-message.html#cfn-pinpoint-campaign-message-action)
     pub fn action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Action", value.into_expr())) }
-    /// `Body`: text. Update: in place.
+    /// `Body`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-message.html#cfn-pinpoint-campaign-message-body)
     pub fn body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Body", value.into_expr())) }
-    /// `ImageIconUrl`: text. Update: in place.
+    /// `ImageIconUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-message.html#cfn-pinpoint-campaign-message-imageiconurl)
     pub fn image_icon_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageIconUrl", value.into_expr())) }
-    /// `ImageSmallIconUrl`: text. Update: in place.
+    /// `ImageSmallIconUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-message.html#cfn-pinpoint-campaign-message-imagesmalliconurl)
     pub fn image_small_icon_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageSmallIconUrl", value.into_expr())) }
-    /// `ImageUrl`: text. Update: in place.
+    /// `ImageUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-message.html#cfn-pinpoint-campaign-message-imageurl)
     pub fn image_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageUrl", value.into_expr())) }
-    /// `JsonBody`: text. Update: in place.
+    /// `JsonBody`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-message.html#cfn-pinpoint-campaign-message-jsonbody)
     pub fn json_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JsonBody", value.into_expr())) }
-    /// `MediaUrl`: text. Update: in place.
+    /// `MediaUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-message.html#cfn-pinpoint-campaign-message-mediaurl)
     pub fn media_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MediaUrl", value.into_expr())) }
-    /// `RawContent`: text. Update: in place.
+    /// `RawContent`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-message.html#cfn-pinpoint-campaign-message-rawcontent)
     pub fn raw_content(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RawContent", value.into_expr())) }
-    /// `SilentPush`: boolean. Update: in place.
+    /// `SilentPush`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-message.html#cfn-pinpoint-campaign-message-silentpush)
     pub fn silent_push(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SilentPush", value.into_expr())) }
-    /// `TimeToLive`: integer. Update: in place.
+    /// `TimeToLive`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-message.html#cfn-pinpoint-campaign-message-timetolive)
     pub fn time_to_live(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeToLive", value.into_expr())) }
-    /// `Title`: text. Update: in place.
+    /// `Title`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-message.html#cfn-pinpoint-campaign-message-title)
     pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value.into_expr())) }
-    /// `Url`: text. Update: in place.
+    /// `Url`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-message.html#cfn-pinpoint-campaign-message-url)
     pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
 }
 impl Done for Message { fn into_props(self) -> Bag { self.0 } }
@@ -639,23 +639,23 @@ impl Done for Message { fn into_props(self) -> Bag { self.0 } }
 impl MessageConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ADMMessage`: `Message`. Update: in place.
+    /// `ADMMessage`: `Message`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-messageconfiguration.html#cfn-pinpoint-campaign-messageconfiguration-admmessage)
     pub fn adm_message(self, value: impl Arg<Message>) -> Self { Self(put(self.0, "ADMMessage", value.into_expr())) }
-    /// `APNSMessage`: `Message`. Update: in place.
+    /// `APNSMessage`: `Message`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-messageconfiguration.html#cfn-pinpoint-campaign-messageconfiguration-apnsmessage)
     pub fn apns_message(self, value: impl Arg<Message>) -> Self { Self(put(self.0, "APNSMessage", value.into_expr())) }
-    /// `BaiduMessage`: `Message`. Update: in place.
+    /// `BaiduMessage`: `Message`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-messageconfiguration.html#cfn-pinpoint-campaign-messageconfiguration-baidumessage)
     pub fn baidu_message(self, value: impl Arg<Message>) -> Self { Self(put(self.0, "BaiduMessage", value.into_expr())) }
-    /// `CustomMessage`: `CampaignCustomMessage`. Update: in place.
+    /// `CustomMessage`: `CampaignCustomMessage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-messageconfiguration.html#cfn-pinpoint-campaign-messageconfiguration-custommessage)
     pub fn custom_message(self, value: impl Arg<CampaignCustomMessage>) -> Self { Self(put(self.0, "CustomMessage", value.into_expr())) }
-    /// `DefaultMessage`: `Message`. Update: in place.
+    /// `DefaultMessage`: `Message`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-messageconfiguration.html#cfn-pinpoint-campaign-messageconfiguration-defaultmessage)
     pub fn default_message(self, value: impl Arg<Message>) -> Self { Self(put(self.0, "DefaultMessage", value.into_expr())) }
-    /// `EmailMessage`: `CampaignEmailMessage`. Update: in place.
+    /// `EmailMessage`: `CampaignEmailMessage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-messageconfiguration.html#cfn-pinpoint-campaign-messageconfiguration-emailmessage)
     pub fn email_message(self, value: impl Arg<CampaignEmailMessage>) -> Self { Self(put(self.0, "EmailMessage", value.into_expr())) }
-    /// `GCMMessage`: `Message`. Update: in place.
+    /// `GCMMessage`: `Message`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-messageconfiguration.html#cfn-pinpoint-campaign-messageconfiguration-gcmmessage)
     pub fn gcm_message(self, value: impl Arg<Message>) -> Self { Self(put(self.0, "GCMMessage", value.into_expr())) }
-    /// `InAppMessage`: `CampaignInAppMessage`. Update: in place.
+    /// `InAppMessage`: `CampaignInAppMessage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-messageconfiguration.html#cfn-pinpoint-campaign-messageconfiguration-inappmessage)
     pub fn in_app_message(self, value: impl Arg<CampaignInAppMessage>) -> Self { Self(put(self.0, "InAppMessage", value.into_expr())) }
-    /// `SMSMessage`: `CampaignSmsMessage`. Update: in place.
+    /// `SMSMessage`: `CampaignSmsMessage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-messageconfiguration.html#cfn-pinpoint-campaign-messageconfiguration-smsmessage)
     pub fn sms_message(self, value: impl Arg<CampaignSmsMessage>) -> Self { Self(put(self.0, "SMSMessage", value.into_expr())) }
 }
 impl Done for MessageConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -664,9 +664,9 @@ impl Done for MessageConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl MetricDimension {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ComparisonOperator`: text. Update: in place.
+    /// `ComparisonOperator`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-metricdimension.html#cfn-pinpoint-campaign-metricdimension-comparisonoperator)
     pub fn comparison_operator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComparisonOperator", value.into_expr())) }
-    /// `Value`: number. Update: in place.
+    /// `Value`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-metricdimension.html#cfn-pinpoint-campaign-metricdimension-value)
     pub fn value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for MetricDimension { fn into_props(self) -> Bag { self.0 } }
@@ -675,9 +675,9 @@ impl Done for MetricDimension { fn into_props(self) -> Bag { self.0 } }
 impl OverrideButtonConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ButtonAction`: text. Update: in place.
+    /// `ButtonAction`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-overridebuttonconfiguration.html#cfn-pinpoint-campaign-overridebuttonconfiguration-buttonaction)
     pub fn button_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ButtonAction", value.into_expr())) }
-    /// `Link`: text. Update: in place.
+    /// `Link`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-overridebuttonconfiguration.html#cfn-pinpoint-campaign-overridebuttonconfiguration-link)
     pub fn link(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Link", value.into_expr())) }
 }
 impl Done for OverrideButtonConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -688,9 +688,9 @@ impl QuietTime {
     pub fn new() -> QuietTime<Missing<super::required::End>, Missing<super::required::Start>> { QuietTime(Bag::default(), Phase) }
 }
 impl<R0, R1> QuietTime<R0, R1> {
-    /// `End`: text, required. Update: in place.
+    /// `End`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-quiettime.html#cfn-pinpoint-campaign-quiettime-end)
     pub fn end(self, value: impl Arg<str>) -> QuietTime<Set, R1> { QuietTime(put(self.0, "End", value.into_expr()), Phase) }
-    /// `Start`: text, required. Update: in place.
+    /// `Start`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-quiettime.html#cfn-pinpoint-campaign-quiettime-start)
     pub fn start(self, value: impl Arg<str>) -> QuietTime<R0, Set> { QuietTime(put(self.0, "Start", value.into_expr()), Phase) }
 }
 impl Done for QuietTime { fn into_props(self) -> Bag { self.0 } }
@@ -699,19 +699,19 @@ impl Done for QuietTime { fn into_props(self) -> Bag { self.0 } }
 impl Schedule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EndTime`: text. Update: in place.
+    /// `EndTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-schedule.html#cfn-pinpoint-campaign-schedule-endtime)
     pub fn end_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndTime", value.into_expr())) }
-    /// `EventFilter`: `CampaignEventFilter`. Update: in place.
+    /// `EventFilter`: `CampaignEventFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-schedule.html#cfn-pinpoint-campaign-schedule-eventfilter)
     pub fn event_filter(self, value: impl Arg<CampaignEventFilter>) -> Self { Self(put(self.0, "EventFilter", value.into_expr())) }
-    /// `Frequency`: text. Update: in place.
+    /// `Frequency`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-schedule.html#cfn-pinpoint-campaign-schedule-frequency)
     pub fn frequency(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Frequency", value.into_expr())) }
-    /// `IsLocalTime`: boolean. Update: in place.
+    /// `IsLocalTime`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-schedule.html#cfn-pinpoint-campaign-schedule-islocaltime)
     pub fn is_local_time(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsLocalTime", value.into_expr())) }
-    /// `QuietTime`: `QuietTime`. Update: in place.
+    /// `QuietTime`: `QuietTime`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-schedule.html#cfn-pinpoint-campaign-schedule-quiettime)
     pub fn quiet_time(self, value: impl Arg<QuietTime>) -> Self { Self(put(self.0, "QuietTime", value.into_expr())) }
-    /// `StartTime`: text. Update: in place.
+    /// `StartTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-schedule.html#cfn-pinpoint-campaign-schedule-starttime)
     pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value.into_expr())) }
-    /// `TimeZone`: text. Update: in place.
+    /// `TimeZone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-schedule.html#cfn-pinpoint-campaign-schedule-timezone)
     pub fn time_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimeZone", value.into_expr())) }
 }
 impl Done for Schedule { fn into_props(self) -> Bag { self.0 } }
@@ -720,9 +720,9 @@ impl Done for Schedule { fn into_props(self) -> Bag { self.0 } }
 impl SetDimension {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DimensionType`: text. Update: in place.
+    /// `DimensionType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-setdimension.html#cfn-pinpoint-campaign-setdimension-dimensiontype)
     pub fn dimension_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DimensionType", value.into_expr())) }
-    /// `Values`: list of text. Update: in place.
+    /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-setdimension.html#cfn-pinpoint-campaign-setdimension-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for SetDimension { fn into_props(self) -> Bag { self.0 } }
@@ -731,9 +731,9 @@ impl Done for SetDimension { fn into_props(self) -> Bag { self.0 } }
 impl Template {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-template.html#cfn-pinpoint-campaign-template-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Version`: text. Update: in place.
+    /// `Version`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-template.html#cfn-pinpoint-campaign-template-version)
     pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for Template { fn into_props(self) -> Bag { self.0 } }
@@ -742,13 +742,13 @@ impl Done for Template { fn into_props(self) -> Bag { self.0 } }
 impl TemplateConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EmailTemplate`: `Template`. Update: in place.
+    /// `EmailTemplate`: `Template`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-templateconfiguration.html#cfn-pinpoint-campaign-templateconfiguration-emailtemplate)
     pub fn email_template(self, value: impl Arg<Template>) -> Self { Self(put(self.0, "EmailTemplate", value.into_expr())) }
-    /// `PushTemplate`: `Template`. Update: in place.
+    /// `PushTemplate`: `Template`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-templateconfiguration.html#cfn-pinpoint-campaign-templateconfiguration-pushtemplate)
     pub fn push_template(self, value: impl Arg<Template>) -> Self { Self(put(self.0, "PushTemplate", value.into_expr())) }
-    /// `SMSTemplate`: `Template`. Update: in place.
+    /// `SMSTemplate`: `Template`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-templateconfiguration.html#cfn-pinpoint-campaign-templateconfiguration-smstemplate)
     pub fn sms_template(self, value: impl Arg<Template>) -> Self { Self(put(self.0, "SMSTemplate", value.into_expr())) }
-    /// `VoiceTemplate`: `Template`. Update: in place.
+    /// `VoiceTemplate`: `Template`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-templateconfiguration.html#cfn-pinpoint-campaign-templateconfiguration-voicetemplate)
     pub fn voice_template(self, value: impl Arg<Template>) -> Self { Self(put(self.0, "VoiceTemplate", value.into_expr())) }
 }
 impl Done for TemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -757,19 +757,19 @@ impl Done for TemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl WriteTreatmentResource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CustomDeliveryConfiguration`: `CustomDeliveryConfiguration`. Update: in place.
+    /// `CustomDeliveryConfiguration`: `CustomDeliveryConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-writetreatmentresource.html#cfn-pinpoint-campaign-writetreatmentresource-customdeliveryconfiguration)
     pub fn custom_delivery_configuration(self, value: impl Arg<CustomDeliveryConfiguration>) -> Self { Self(put(self.0, "CustomDeliveryConfiguration", value.into_expr())) }
-    /// `MessageConfiguration`: `MessageConfiguration`. Update: in place.
+    /// `MessageConfiguration`: `MessageConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-writetreatmentresource.html#cfn-pinpoint-campaign-writetreatmentresource-messageconfiguration)
     pub fn message_configuration(self, value: impl Arg<MessageConfiguration>) -> Self { Self(put(self.0, "MessageConfiguration", value.into_expr())) }
-    /// `Schedule`: `Schedule`. Update: in place.
+    /// `Schedule`: `Schedule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-writetreatmentresource.html#cfn-pinpoint-campaign-writetreatmentresource-schedule)
     pub fn schedule(self, value: impl Arg<Schedule>) -> Self { Self(put(self.0, "Schedule", value.into_expr())) }
-    /// `SizePercent`: integer. Update: in place.
+    /// `SizePercent`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-writetreatmentresource.html#cfn-pinpoint-campaign-writetreatmentresource-sizepercent)
     pub fn size_percent(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizePercent", value.into_expr())) }
-    /// `TemplateConfiguration`: `TemplateConfiguration`. Update: in place.
+    /// `TemplateConfiguration`: `TemplateConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-writetreatmentresource.html#cfn-pinpoint-campaign-writetreatmentresource-templateconfiguration)
     pub fn template_configuration(self, value: impl Arg<TemplateConfiguration>) -> Self { Self(put(self.0, "TemplateConfiguration", value.into_expr())) }
-    /// `TreatmentDescription`: text. Update: in place.
+    /// `TreatmentDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-writetreatmentresource.html#cfn-pinpoint-campaign-writetreatmentresource-treatmentdescription)
     pub fn treatment_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TreatmentDescription", value.into_expr())) }
-    /// `TreatmentName`: text. Update: in place.
+    /// `TreatmentName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-writetreatmentresource.html#cfn-pinpoint-campaign-writetreatmentresource-treatmentname)
     pub fn treatment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TreatmentName", value.into_expr())) }
 }
 impl Done for WriteTreatmentResource { fn into_props(self) -> Bag { self.0 } }
@@ -783,7 +783,7 @@ impl CfnEmailChannel {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEmailChannelProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-emailchannel.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnEmailChannel { fn node(&self) -> &Place { &self.0 } }
@@ -794,19 +794,19 @@ impl CfnEmailChannelProps {
     pub fn new() -> CfnEmailChannelProps<Missing<required::ApplicationId>, Missing<required::FromAddress>, Missing<required::Identity>> { CfnEmailChannelProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnEmailChannelProps<R0, R1, R2> {
-    /// `ApplicationId`: text, required. Update: replacement.
+    /// `ApplicationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-emailchannel.html#cfn-pinpoint-emailchannel-applicationid)
     pub fn application_id(self, value: impl Arg<str>) -> CfnEmailChannelProps<Set, R1, R2> { CfnEmailChannelProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
-    /// `ConfigurationSet`: text. Update: in place.
+    /// `ConfigurationSet`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-emailchannel.html#cfn-pinpoint-emailchannel-configurationset)
     pub fn configuration_set(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConfigurationSet", value.into_expr()), Phase) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-emailchannel.html#cfn-pinpoint-emailchannel-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `FromAddress`: text, required. Update: in place.
+    /// `FromAddress`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-emailchannel.html#cfn-pinpoint-emailchannel-fromaddress)
     pub fn from_address(self, value: impl Arg<str>) -> CfnEmailChannelProps<R0, Set, R2> { CfnEmailChannelProps(put(self.0, "FromAddress", value.into_expr()), Phase) }
-    /// `Identity`: text, required. Update: in place.
+    /// `Identity`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-emailchannel.html#cfn-pinpoint-emailchannel-identity)
     pub fn identity(self, value: impl Arg<str>) -> CfnEmailChannelProps<R0, R1, Set> { CfnEmailChannelProps(put(self.0, "Identity", value.into_expr()), Phase) }
-    /// `OrchestrationSendingRoleArn`: `IamRoleArn`. Update: in place.
+    /// `OrchestrationSendingRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-emailchannel.html#cfn-pinpoint-emailchannel-orchestrationsendingrolearn)
     pub fn orchestration_sending_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "OrchestrationSendingRoleArn", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-emailchannel.html#cfn-pinpoint-emailchannel-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for CfnEmailChannelProps { fn into_props(self) -> Bag { self.0 } }
@@ -819,9 +819,9 @@ impl CfnEmailTemplate {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEmailTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-emailtemplate.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-emailtemplate.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnEmailTemplate { fn node(&self) -> &Place { &self.0 } }
@@ -832,19 +832,19 @@ impl CfnEmailTemplateProps {
     pub fn new() -> CfnEmailTemplateProps<Missing<required::Subject>, Missing<required::TemplateName>> { CfnEmailTemplateProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnEmailTemplateProps<R0, R1> {
-    /// `DefaultSubstitutions`: text. Update: in place.
+    /// `DefaultSubstitutions`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-emailtemplate.html#cfn-pinpoint-emailtemplate-defaultsubstitutions)
     pub fn default_substitutions(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultSubstitutions", value.into_expr()), Phase) }
-    /// `HtmlPart`: text. Update: in place.
+    /// `HtmlPart`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-emailtemplate.html#cfn-pinpoint-emailtemplate-htmlpart)
     pub fn html_part(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HtmlPart", value.into_expr()), Phase) }
-    /// `Subject`: text, required. Update: in place.
+    /// `Subject`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-emailtemplate.html#cfn-pinpoint-emailtemplate-subject)
     pub fn subject(self, value: impl Arg<str>) -> CfnEmailTemplateProps<Set, R1> { CfnEmailTemplateProps(put(self.0, "Subject", value.into_expr()), Phase) }
-    /// `Tags`: JSON. Update: in place.
+    /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-emailtemplate.html#cfn-pinpoint-emailtemplate-tags)
     pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TemplateDescription`: text. Update: in place.
+    /// `TemplateDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-emailtemplate.html#cfn-pinpoint-emailtemplate-templatedescription)
     pub fn template_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateDescription", value.into_expr()), Phase) }
-    /// `TemplateName`: text, required. Update: replacement.
+    /// `TemplateName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-emailtemplate.html#cfn-pinpoint-emailtemplate-templatename)
     pub fn template_name(self, value: impl Arg<str>) -> CfnEmailTemplateProps<R0, Set> { CfnEmailTemplateProps(put(self.0, "TemplateName", value.into_expr()), Phase) }
-    /// `TextPart`: text. Update: in place.
+    /// `TextPart`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-emailtemplate.html#cfn-pinpoint-emailtemplate-textpart)
     pub fn text_part(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextPart", value.into_expr()), Phase) }
 }
 impl Done for CfnEmailTemplateProps { fn into_props(self) -> Bag { self.0 } }
@@ -857,7 +857,7 @@ impl CfnEventStream {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEventStreamProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-eventstream.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnEventStream { fn node(&self) -> &Place { &self.0 } }
@@ -868,11 +868,11 @@ impl CfnEventStreamProps {
     pub fn new() -> CfnEventStreamProps<Missing<required::ApplicationId>, Missing<required::DestinationStreamArn>, Missing<required::RoleArn>> { CfnEventStreamProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnEventStreamProps<R0, R1, R2> {
-    /// `ApplicationId`: text, required. Update: replacement.
+    /// `ApplicationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-eventstream.html#cfn-pinpoint-eventstream-applicationid)
     pub fn application_id(self, value: impl Arg<str>) -> CfnEventStreamProps<Set, R1, R2> { CfnEventStreamProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
-    /// `DestinationStreamArn`: text, required. Update: in place.
+    /// `DestinationStreamArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-eventstream.html#cfn-pinpoint-eventstream-destinationstreamarn)
     pub fn destination_stream_arn(self, value: impl Arg<str>) -> CfnEventStreamProps<R0, Set, R2> { CfnEventStreamProps(put(self.0, "DestinationStreamArn", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-eventstream.html#cfn-pinpoint-eventstream-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnEventStreamProps<R0, R1, Set> { CfnEventStreamProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for CfnEventStreamProps { fn into_props(self) -> Bag { self.0 } }
@@ -885,7 +885,7 @@ impl CfnGCMChannel {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGCMChannelProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-gcmchannel.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnGCMChannel { fn node(&self) -> &Place { &self.0 } }
@@ -896,15 +896,15 @@ impl CfnGCMChannelProps {
     pub fn new() -> CfnGCMChannelProps<Missing<required::ApplicationId>> { CfnGCMChannelProps(Bag::default(), Phase) }
 }
 impl<R0> CfnGCMChannelProps<R0> {
-    /// `ApiKey`: text. Update: in place.
+    /// `ApiKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-gcmchannel.html#cfn-pinpoint-gcmchannel-apikey)
     pub fn api_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiKey", value.into_expr()), Phase) }
-    /// `ApplicationId`: text, required. Update: replacement.
+    /// `ApplicationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-gcmchannel.html#cfn-pinpoint-gcmchannel-applicationid)
     pub fn application_id(self, value: impl Arg<str>) -> CfnGCMChannelProps<Set> { CfnGCMChannelProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
-    /// `DefaultAuthenticationMethod`: text. Update: in place.
+    /// `DefaultAuthenticationMethod`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-gcmchannel.html#cfn-pinpoint-gcmchannel-defaultauthenticationmethod)
     pub fn default_authentication_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultAuthenticationMethod", value.into_expr()), Phase) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-gcmchannel.html#cfn-pinpoint-gcmchannel-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `ServiceJson`: text. Update: in place.
+    /// `ServiceJson`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-gcmchannel.html#cfn-pinpoint-gcmchannel-servicejson)
     pub fn service_json(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceJson", value.into_expr()), Phase) }
 }
 impl Done for CfnGCMChannelProps { fn into_props(self) -> Bag { self.0 } }
@@ -917,7 +917,7 @@ impl CfnInAppTemplate {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnInAppTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TemplateName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-inapptemplate.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnInAppTemplate { fn node(&self) -> &Place { &self.0 } }
@@ -928,17 +928,17 @@ impl CfnInAppTemplateProps {
     pub fn new() -> CfnInAppTemplateProps<Missing<required::TemplateName>> { CfnInAppTemplateProps(Bag::default(), Phase) }
 }
 impl<R0> CfnInAppTemplateProps<R0> {
-    /// `Content`: list of `InAppMessageContent`. Update: in place.
+    /// `Content`: list of `InAppMessageContent`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-inapptemplate.html#cfn-pinpoint-inapptemplate-content)
     pub fn content(self, value: impl Arg<Arr<in_app_template::InAppMessageContent>>) -> Self { Self(put(self.0, "Content", value.into_expr()), Phase) }
-    /// `CustomConfig`: JSON. Update: in place.
+    /// `CustomConfig`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-inapptemplate.html#cfn-pinpoint-inapptemplate-customconfig)
     pub fn custom_config(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "CustomConfig", value.into_expr()), Phase) }
-    /// `Layout`: `Layout`. Update: in place.
+    /// `Layout`: `Layout`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-inapptemplate.html#cfn-pinpoint-inapptemplate-layout)
     pub fn layout(self, value: impl Arg<in_app_template::Layout>) -> Self { Self(put(self.0, "Layout", value.into_expr()), Phase) }
-    /// `Tags`: JSON. Update: in place.
+    /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-inapptemplate.html#cfn-pinpoint-inapptemplate-tags)
     pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TemplateDescription`: text. Update: in place.
+    /// `TemplateDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-inapptemplate.html#cfn-pinpoint-inapptemplate-templatedescription)
     pub fn template_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateDescription", value.into_expr()), Phase) }
-    /// `TemplateName`: text, required. Update: replacement.
+    /// `TemplateName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-inapptemplate.html#cfn-pinpoint-inapptemplate-templatename)
     pub fn template_name(self, value: impl Arg<str>) -> CfnInAppTemplateProps<Set> { CfnInAppTemplateProps(put(self.0, "TemplateName", value.into_expr()), Phase) }
 }
 impl Done for CfnInAppTemplateProps { fn into_props(self) -> Bag { self.0 } }
@@ -950,11 +950,11 @@ use crate::cfn::support::*;
 impl BodyConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Alignment`: `Alignment`. Update: in place.
+    /// `Alignment`: `Alignment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-bodyconfig.html#cfn-pinpoint-inapptemplate-bodyconfig-alignment)
     pub fn alignment(self, value: impl Arg<Alignment>) -> Self { Self(put(self.0, "Alignment", value.into_expr())) }
-    /// `Body`: text. Update: in place.
+    /// `Body`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-bodyconfig.html#cfn-pinpoint-inapptemplate-bodyconfig-body)
     pub fn body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Body", value.into_expr())) }
-    /// `TextColor`: text. Update: in place.
+    /// `TextColor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-bodyconfig.html#cfn-pinpoint-inapptemplate-bodyconfig-textcolor)
     pub fn text_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextColor", value.into_expr())) }
 }
 impl Done for BodyConfig { fn into_props(self) -> Bag { self.0 } }
@@ -963,13 +963,13 @@ impl Done for BodyConfig { fn into_props(self) -> Bag { self.0 } }
 impl ButtonConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Android`: `OverrideButtonConfiguration`. Update: in place.
+    /// `Android`: `OverrideButtonConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-buttonconfig.html#cfn-pinpoint-inapptemplate-buttonconfig-android)
     pub fn android(self, value: impl Arg<OverrideButtonConfiguration>) -> Self { Self(put(self.0, "Android", value.into_expr())) }
-    /// `DefaultConfig`: `DefaultButtonConfiguration`. Update: in place.
+    /// `DefaultConfig`: `DefaultButtonConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-buttonconfig.html#cfn-pinpoint-inapptemplate-buttonconfig-defaultconfig)
     pub fn default_config(self, value: impl Arg<DefaultButtonConfiguration>) -> Self { Self(put(self.0, "DefaultConfig", value.into_expr())) }
-    /// `IOS`: `OverrideButtonConfiguration`. Update: in place.
+    /// `IOS`: `OverrideButtonConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-buttonconfig.html#cfn-pinpoint-inapptemplate-buttonconfig-ios)
     pub fn ios(self, value: impl Arg<OverrideButtonConfiguration>) -> Self { Self(put(self.0, "IOS", value.into_expr())) }
-    /// `Web`: `OverrideButtonConfiguration`. Update: in place.
+    /// `Web`: `OverrideButtonConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-buttonconfig.html#cfn-pinpoint-inapptemplate-buttonconfig-web)
     pub fn web(self, value: impl Arg<OverrideButtonConfiguration>) -> Self { Self(put(self.0, "Web", value.into_expr())) }
 }
 impl Done for ButtonConfig { fn into_props(self) -> Bag { self.0 } }
@@ -978,17 +978,17 @@ impl Done for ButtonConfig { fn into_props(self) -> Bag { self.0 } }
 impl DefaultButtonConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BackgroundColor`: text. Update: in place.
+    /// `BackgroundColor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-defaultbuttonconfiguration.html#cfn-pinpoint-inapptemplate-defaultbuttonconfiguration-backgroundcolor)
     pub fn background_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BackgroundColor", value.into_expr())) }
-    /// `BorderRadius`: integer. Update: in place.
+    /// `BorderRadius`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-defaultbuttonconfiguration.html#cfn-pinpoint-inapptemplate-defaultbuttonconfiguration-borderradius)
     pub fn border_radius(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BorderRadius", value.into_expr())) }
-    /// `ButtonAction`: `ButtonAction`. Update: in place.
+    /// `ButtonAction`: `ButtonAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-defaultbuttonconfiguration.html#cfn-pinpoint-inapptemplate-defaultbuttonconfiguration-buttonaction)
     pub fn button_action(self, value: impl Arg<ButtonAction>) -> Self { Self(put(self.0, "ButtonAction", value.into_expr())) }
-    /// `Link`: text. Update: in place.
+    /// `Link`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-defaultbuttonconfiguration.html#cfn-pinpoint-inapptemplate-defaultbuttonconfiguration-link)
     pub fn link(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Link", value.into_expr())) }
-    /// `Text`: text. Update: in place.
+    /// `Text`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-defaultbuttonconfiguration.html#cfn-pinpoint-inapptemplate-defaultbuttonconfiguration-text)
     pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
-    /// `TextColor`: text. Update: in place.
+    /// `TextColor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-defaultbuttonconfiguration.html#cfn-pinpoint-inapptemplate-defaultbuttonconfiguration-textcolor)
     pub fn text_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextColor", value.into_expr())) }
 }
 impl Done for DefaultButtonConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -997,11 +997,11 @@ impl Done for DefaultButtonConfiguration { fn into_props(self) -> Bag { self.0 }
 impl HeaderConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Alignment`: `Alignment`. Update: in place.
+    /// `Alignment`: `Alignment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-headerconfig.html#cfn-pinpoint-inapptemplate-headerconfig-alignment)
     pub fn alignment(self, value: impl Arg<Alignment>) -> Self { Self(put(self.0, "Alignment", value.into_expr())) }
-    /// `Header`: text. Update: in place.
+    /// `Header`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-headerconfig.html#cfn-pinpoint-inapptemplate-headerconfig-header)
     pub fn header(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Header", value.into_expr())) }
-    /// `TextColor`: text. Update: in place.
+    /// `TextColor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-headerconfig.html#cfn-pinpoint-inapptemplate-headerconfig-textcolor)
     pub fn text_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextColor", value.into_expr())) }
 }
 impl Done for HeaderConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1010,17 +1010,17 @@ impl Done for HeaderConfig { fn into_props(self) -> Bag { self.0 } }
 impl InAppMessageContent {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BackgroundColor`: text. Update: in place.
+    /// `BackgroundColor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-inappmessagecontent.html#cfn-pinpoint-inapptemplate-inappmessagecontent-backgroundcolor)
     pub fn background_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BackgroundColor", value.into_expr())) }
-    /// `BodyConfig`: `BodyConfig`. Update: in place.
+    /// `BodyConfig`: `BodyConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-inappmessagecontent.html#cfn-pinpoint-inapptemplate-inappmessagecontent-bodyconfig)
     pub fn body_config(self, value: impl Arg<BodyConfig>) -> Self { Self(put(self.0, "BodyConfig", value.into_expr())) }
-    /// `HeaderConfig`: `HeaderConfig`. Update: in place.
+    /// `HeaderConfig`: `HeaderConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-inappmessagecontent.html#cfn-pinpoint-inapptemplate-inappmessagecontent-headerconfig)
     pub fn header_config(self, value: impl Arg<HeaderConfig>) -> Self { Self(put(self.0, "HeaderConfig", value.into_expr())) }
-    /// `ImageUrl`: text. Update: in place.
+    /// `ImageUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-inappmessagecontent.html#cfn-pinpoint-inapptemplate-inappmessagecontent-imageurl)
     pub fn image_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageUrl", value.into_expr())) }
-    /// `PrimaryBtn`: `ButtonConfig`. Update: in place.
+    /// `PrimaryBtn`: `ButtonConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-inappmessagecontent.html#cfn-pinpoint-inapptemplate-inappmessagecontent-primarybtn)
     pub fn primary_btn(self, value: impl Arg<ButtonConfig>) -> Self { Self(put(self.0, "PrimaryBtn", value.into_expr())) }
-    /// `SecondaryBtn`: `ButtonConfig`. Update: in place.
+    /// `SecondaryBtn`: `ButtonConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-inappmessagecontent.html#cfn-pinpoint-inapptemplate-inappmessagecontent-secondarybtn)
     pub fn secondary_btn(self, value: impl Arg<ButtonConfig>) -> Self { Self(put(self.0, "SecondaryBtn", value.into_expr())) }
 }
 impl Done for InAppMessageContent { fn into_props(self) -> Bag { self.0 } }
@@ -1029,9 +1029,9 @@ impl Done for InAppMessageContent { fn into_props(self) -> Bag { self.0 } }
 impl OverrideButtonConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ButtonAction`: `ButtonAction`. Update: in place.
+    /// `ButtonAction`: `ButtonAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-overridebuttonconfiguration.html#cfn-pinpoint-inapptemplate-overridebuttonconfiguration-buttonaction)
     pub fn button_action(self, value: impl Arg<ButtonAction>) -> Self { Self(put(self.0, "ButtonAction", value.into_expr())) }
-    /// `Link`: text. Update: in place.
+    /// `Link`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-overridebuttonconfiguration.html#cfn-pinpoint-inapptemplate-overridebuttonconfiguration-link)
     pub fn link(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Link", value.into_expr())) }
 }
 impl Done for OverrideButtonConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1051,9 +1051,9 @@ impl CfnPushTemplate {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPushTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-pushtemplate.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-pushtemplate.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnPushTemplate { fn node(&self) -> &Place { &self.0 } }
@@ -1064,23 +1064,23 @@ impl CfnPushTemplateProps {
     pub fn new() -> CfnPushTemplateProps<Missing<required::TemplateName>> { CfnPushTemplateProps(Bag::default(), Phase) }
 }
 impl<R0> CfnPushTemplateProps<R0> {
-    /// `ADM`: `AndroidPushNotificationTemplate`. Update: in place.
+    /// `ADM`: `AndroidPushNotificationTemplate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-pushtemplate.html#cfn-pinpoint-pushtemplate-adm)
     pub fn adm(self, value: impl Arg<push_template::AndroidPushNotificationTemplate>) -> Self { Self(put(self.0, "ADM", value.into_expr()), Phase) }
-    /// `APNS`: `APNSPushNotificationTemplate`. Update: in place.
+    /// `APNS`: `APNSPushNotificationTemplate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-pushtemplate.html#cfn-pinpoint-pushtemplate-apns)
     pub fn apns(self, value: impl Arg<push_template::APNSPushNotificationTemplate>) -> Self { Self(put(self.0, "APNS", value.into_expr()), Phase) }
-    /// `Baidu`: `AndroidPushNotificationTemplate`. Update: in place.
+    /// `Baidu`: `AndroidPushNotificationTemplate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-pushtemplate.html#cfn-pinpoint-pushtemplate-baidu)
     pub fn baidu(self, value: impl Arg<push_template::AndroidPushNotificationTemplate>) -> Self { Self(put(self.0, "Baidu", value.into_expr()), Phase) }
-    /// `Default`: `DefaultPushNotificationTemplate`. Update: in place.
+    /// `Default`: `DefaultPushNotificationTemplate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-pushtemplate.html#cfn-pinpoint-pushtemplate-default)
     pub fn default(self, value: impl Arg<push_template::DefaultPushNotificationTemplate>) -> Self { Self(put(self.0, "Default", value.into_expr()), Phase) }
-    /// `DefaultSubstitutions`: text. Update: in place.
+    /// `DefaultSubstitutions`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-pushtemplate.html#cfn-pinpoint-pushtemplate-defaultsubstitutions)
     pub fn default_substitutions(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultSubstitutions", value.into_expr()), Phase) }
-    /// `GCM`: `AndroidPushNotificationTemplate`. Update: in place.
+    /// `GCM`: `AndroidPushNotificationTemplate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-pushtemplate.html#cfn-pinpoint-pushtemplate-gcm)
     pub fn gcm(self, value: impl Arg<push_template::AndroidPushNotificationTemplate>) -> Self { Self(put(self.0, "GCM", value.into_expr()), Phase) }
-    /// `Tags`: JSON. Update: in place.
+    /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-pushtemplate.html#cfn-pinpoint-pushtemplate-tags)
     pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TemplateDescription`: text. Update: in place.
+    /// `TemplateDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-pushtemplate.html#cfn-pinpoint-pushtemplate-templatedescription)
     pub fn template_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateDescription", value.into_expr()), Phase) }
-    /// `TemplateName`: text, required. Update: replacement.
+    /// `TemplateName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-pushtemplate.html#cfn-pinpoint-pushtemplate-templatename)
     pub fn template_name(self, value: impl Arg<str>) -> CfnPushTemplateProps<Set> { CfnPushTemplateProps(put(self.0, "TemplateName", value.into_expr()), Phase) }
 }
 impl Done for CfnPushTemplateProps { fn into_props(self) -> Bag { self.0 } }
@@ -1092,17 +1092,17 @@ use crate::cfn::support::*;
 impl APNSPushNotificationTemplate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Action`: text. Update: in place.
+    /// `Action`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-pushtemplate-apnspushnotificationtemplate.html#cfn-pinpoint-pushtemplate-apnspushnotificationtemplate-action)
     pub fn action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Action", value.into_expr())) }
-    /// `Body`: text. Update: in place.
+    /// `Body`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-pushtemplate-apnspushnotificationtemplate.html#cfn-pinpoint-pushtemplate-apnspushnotificationtemplate-body)
     pub fn body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Body", value.into_expr())) }
-    /// `MediaUrl`: text. Update: in place.
+    /// `MediaUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-pushtemplate-apnspushnotificationtemplate.html#cfn-pinpoint-pushtemplate-apnspushnotificationtemplate-mediaurl)
     pub fn media_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MediaUrl", value.into_expr())) }
-    /// `Sound`: text. Update: in place.
+    /// `Sound`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-pushtemplate-apnspushnotificationtemplate.html#cfn-pinpoint-pushtemplate-apnspushnotificationtemplate-sound)
     pub fn sound(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Sound", value.into_expr())) }
-    /// `Title`: text. Update: in place.
+    /// `Title`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-pushtemplate-apnspushnotificationtemplate.html#cfn-pinpoint-pushtemplate-apnspushnotificationtemplate-title)
     pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value.into_expr())) }
-    /// `Url`: text. Update: in place.
+    /// `Url`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-pushtemplate-apnspushnotificationtemplate.html#cfn-pinpoint-pushtemplate-apnspushnotificationtemplate-url)
     pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
 }
 impl Done for APNSPushNotificationTemplate { fn into_props(self) -> Bag { self.0 } }
@@ -1111,21 +1111,21 @@ impl Done for APNSPushNotificationTemplate { fn into_props(self) -> Bag { self.0
 impl AndroidPushNotificationTemplate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Action`: text. Update: in place.
+    /// `Action`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-pushtemplate-androidpushnotificationtemplate.html#cfn-pinpoint-pushtemplate-androidpushnotificationtemplate-action)
     pub fn action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Action", value.into_expr())) }
-    /// `Body`: text. Update: in place.
+    /// `Body`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-pushtemplate-androidpushnotificationtemplate.html#cfn-pinpoint-pushtemplate-androidpushnotificationtemplate-body)
     pub fn body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Body", value.into_expr())) }
-    /// `ImageIconUrl`: text. Update: in place.
+    /// `ImageIconUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-pushtemplate-androidpushnotificationtemplate.html#cfn-pinpoint-pushtemplate-androidpushnotificationtemplate-imageiconurl)
     pub fn image_icon_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageIconUrl", value.into_expr())) }
-    /// `ImageUrl`: text. Update: in place.
+    /// `ImageUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-pushtemplate-androidpushnotificationtemplate.html#cfn-pinpoint-pushtemplate-androidpushnotificationtemplate-imageurl)
     pub fn image_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageUrl", value.into_expr())) }
-    /// `SmallImageIconUrl`: text. Update: in place.
+    /// `SmallImageIconUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-pushtemplate-androidpushnotificationtemplate.html#cfn-pinpoint-pushtemplate-androidpushnotificationtemplate-smallimageiconurl)
     pub fn small_image_icon_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SmallImageIconUrl", value.into_expr())) }
-    /// `Sound`: text. Update: in place.
+    /// `Sound`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-pushtemplate-androidpushnotificationtemplate.html#cfn-pinpoint-pushtemplate-androidpushnotificationtemplate-sound)
     pub fn sound(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Sound", value.into_expr())) }
-    /// `Title`: text. Update: in place.
+    /// `Title`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-pushtemplate-androidpushnotificationtemplate.html#cfn-pinpoint-pushtemplate-androidpushnotificationtemplate-title)
     pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value.into_expr())) }
-    /// `Url`: text. Update: in place.
+    /// `Url`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-pushtemplate-androidpushnotificationtemplate.html#cfn-pinpoint-pushtemplate-androidpushnotificationtemplate-url)
     pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
 }
 impl Done for AndroidPushNotificationTemplate { fn into_props(self) -> Bag { self.0 } }
@@ -1134,15 +1134,15 @@ impl Done for AndroidPushNotificationTemplate { fn into_props(self) -> Bag { sel
 impl DefaultPushNotificationTemplate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Action`: text. Update: in place.
+    /// `Action`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-pushtemplate-defaultpushnotificationtemplate.html#cfn-pinpoint-pushtemplate-defaultpushnotificationtemplate-action)
     pub fn action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Action", value.into_expr())) }
-    /// `Body`: text. Update: in place.
+    /// `Body`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-pushtemplate-defaultpushnotificationtemplate.html#cfn-pinpoint-pushtemplate-defaultpushnotificationtemplate-body)
     pub fn body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Body", value.into_expr())) }
-    /// `Sound`: text. Update: in place.
+    /// `Sound`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-pushtemplate-defaultpushnotificationtemplate.html#cfn-pinpoint-pushtemplate-defaultpushnotificationtemplate-sound)
     pub fn sound(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Sound", value.into_expr())) }
-    /// `Title`: text. Update: in place.
+    /// `Title`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-pushtemplate-defaultpushnotificationtemplate.html#cfn-pinpoint-pushtemplate-defaultpushnotificationtemplate-title)
     pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value.into_expr())) }
-    /// `Url`: text. Update: in place.
+    /// `Url`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-pushtemplate-defaultpushnotificationtemplate.html#cfn-pinpoint-pushtemplate-defaultpushnotificationtemplate-url)
     pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
 }
 impl Done for DefaultPushNotificationTemplate { fn into_props(self) -> Bag { self.0 } }
@@ -1156,9 +1156,9 @@ impl CfnSegment {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSegmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SegmentId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-segment.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `SegmentId`: text.
+    /// The attribute `SegmentId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-segment.html#SegmentId-fn::getatt)
     pub fn attr_segment_id(&self) -> Val<str> { self.0.get_att("SegmentId") }
 }
 impl Parent for CfnSegment { fn node(&self) -> &Place { &self.0 } }
@@ -1169,15 +1169,15 @@ impl CfnSegmentProps {
     pub fn new() -> CfnSegmentProps<Missing<required::ApplicationId>, Missing<required::Name>> { CfnSegmentProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSegmentProps<R0, R1> {
-    /// `ApplicationId`: text, required. Update: replacement.
+    /// `ApplicationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-segment.html#cfn-pinpoint-segment-applicationid)
     pub fn application_id(self, value: impl Arg<str>) -> CfnSegmentProps<Set, R1> { CfnSegmentProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
-    /// `Dimensions`: `SegmentDimensions`. Update: in place.
+    /// `Dimensions`: `SegmentDimensions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-segment.html#cfn-pinpoint-segment-dimensions)
     pub fn dimensions(self, value: impl Arg<segment::SegmentDimensions>) -> Self { Self(put(self.0, "Dimensions", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-segment.html#cfn-pinpoint-segment-name)
     pub fn name(self, value: impl Arg<str>) -> CfnSegmentProps<R0, Set> { CfnSegmentProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `SegmentGroups`: `SegmentGroups`. Update: in place.
+    /// `SegmentGroups`: `SegmentGroups`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-segment.html#cfn-pinpoint-segment-segmentgroups)
     pub fn segment_groups(self, value: impl Arg<segment::SegmentGroups>) -> Self { Self(put(self.0, "SegmentGroups", value.into_expr()), Phase) }
-    /// `Tags`: JSON. Update: in place.
+    /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-segment.html#cfn-pinpoint-segment-tags)
     pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSegmentProps { fn into_props(self) -> Bag { self.0 } }
@@ -1189,9 +1189,9 @@ use crate::cfn::support::*;
 impl AttributeDimension {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AttributeType`: text. Update: in place.
+    /// `AttributeType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-attributedimension.html#cfn-pinpoint-segment-attributedimension-attributetype)
     pub fn attribute_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttributeType", value.into_expr())) }
-    /// `Values`: list of text. Update: in place.
+    /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-attributedimension.html#cfn-pinpoint-segment-attributedimension-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for AttributeDimension { fn into_props(self) -> Bag { self.0 } }
@@ -1200,7 +1200,7 @@ impl Done for AttributeDimension { fn into_props(self) -> Bag { self.0 } }
 impl Behavior {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Recency`: `Recency`. Update: in place.
+    /// `Recency`: `Recency`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-behavior.html#cfn-pinpoint-segment-behavior-recency)
     pub fn recency(self, value: impl Arg<Recency>) -> Self { Self(put(self.0, "Recency", value.into_expr())) }
 }
 impl Done for Behavior { fn into_props(self) -> Bag { self.0 } }
@@ -1211,9 +1211,9 @@ impl Coordinates {
     pub fn new() -> Coordinates<Missing<super::required::Latitude>, Missing<super::required::Longitude>> { Coordinates(Bag::default(), Phase) }
 }
 impl<R0, R1> Coordinates<R0, R1> {
-    /// `Latitude`: number, required. Update: in place.
+    /// `Latitude`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-coordinates.html#cfn-pinpoint-segment-coordinates-latitude)
     pub fn latitude(self, value: impl Arg<f64>) -> Coordinates<Set, R1> { Coordinates(put(self.0, "Latitude", value.into_expr()), Phase) }
-    /// `Longitude`: number, required. Update: in place.
+    /// `Longitude`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-coordinates.html#cfn-pinpoint-segment-coordinates-longitude)
     pub fn longitude(self, value: impl Arg<f64>) -> Coordinates<R0, Set> { Coordinates(put(self.0, "Longitude", value.into_expr()), Phase) }
 }
 impl Done for Coordinates { fn into_props(self) -> Bag { self.0 } }
@@ -1222,17 +1222,17 @@ impl Done for Coordinates { fn into_props(self) -> Bag { self.0 } }
 impl Demographic {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AppVersion`: `SetDimension`. Update: in place.
+    /// `AppVersion`: `SetDimension`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-demographic.html#cfn-pinpoint-segment-demographic-appversion)
     pub fn app_version(self, value: impl Arg<SetDimension>) -> Self { Self(put(self.0, "AppVersion", value.into_expr())) }
-    /// `Channel`: `SetDimension`. Update: in place.
+    /// `Channel`: `SetDimension`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-demographic.html#cfn-pinpoint-segment-demographic-channel)
     pub fn channel(self, value: impl Arg<SetDimension>) -> Self { Self(put(self.0, "Channel", value.into_expr())) }
-    /// `DeviceType`: `SetDimension`. Update: in place.
+    /// `DeviceType`: `SetDimension`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-demographic.html#cfn-pinpoint-segment-demographic-devicetype)
     pub fn device_type(self, value: impl Arg<SetDimension>) -> Self { Self(put(self.0, "DeviceType", value.into_expr())) }
-    /// `Make`: `SetDimension`. Update: in place.
+    /// `Make`: `SetDimension`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-demographic.html#cfn-pinpoint-segment-demographic-make)
     pub fn make(self, value: impl Arg<SetDimension>) -> Self { Self(put(self.0, "Make", value.into_expr())) }
-    /// `Model`: `SetDimension`. Update: in place.
+    /// `Model`: `SetDimension`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-demographic.html#cfn-pinpoint-segment-demographic-model)
     pub fn model(self, value: impl Arg<SetDimension>) -> Self { Self(put(self.0, "Model", value.into_expr())) }
-    /// `Platform`: `SetDimension`. Update: in place.
+    /// `Platform`: `SetDimension`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-demographic.html#cfn-pinpoint-segment-demographic-platform)
     pub fn platform(self, value: impl Arg<SetDimension>) -> Self { Self(put(self.0, "Platform", value.into_expr())) }
 }
 impl Done for Demographic { fn into_props(self) -> Bag { self.0 } }
@@ -1243,9 +1243,9 @@ impl GPSPoint {
     pub fn new() -> GPSPoint<Missing<super::required::Coordinates>, Missing<super::required::RangeInKilometers>> { GPSPoint(Bag::default(), Phase) }
 }
 impl<R0, R1> GPSPoint<R0, R1> {
-    /// `Coordinates`: `Coordinates`, required. Update: in place.
+    /// `Coordinates`: `Coordinates`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-gpspoint.html#cfn-pinpoint-segment-gpspoint-coordinates)
     pub fn coordinates(self, value: impl Arg<Coordinates>) -> GPSPoint<Set, R1> { GPSPoint(put(self.0, "Coordinates", value.into_expr()), Phase) }
-    /// `RangeInKilometers`: number, required. Update: in place.
+    /// `RangeInKilometers`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-gpspoint.html#cfn-pinpoint-segment-gpspoint-rangeinkilometers)
     pub fn range_in_kilometers(self, value: impl Arg<f64>) -> GPSPoint<R0, Set> { GPSPoint(put(self.0, "RangeInKilometers", value.into_expr()), Phase) }
 }
 impl Done for GPSPoint { fn into_props(self) -> Bag { self.0 } }
@@ -1254,13 +1254,13 @@ impl Done for GPSPoint { fn into_props(self) -> Bag { self.0 } }
 impl Groups {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Dimensions`: list of `SegmentDimensions`. Update: in place.
+    /// `Dimensions`: list of `SegmentDimensions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-groups.html#cfn-pinpoint-segment-groups-dimensions)
     pub fn dimensions(self, value: impl Arg<Arr<SegmentDimensions>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
-    /// `SourceSegments`: list of `SourceSegments`. Update: in place.
+    /// `SourceSegments`: list of `SourceSegments`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-groups.html#cfn-pinpoint-segment-groups-sourcesegments)
     pub fn source_segments(self, value: impl Arg<Arr<SourceSegments>>) -> Self { Self(put(self.0, "SourceSegments", value.into_expr())) }
-    /// `SourceType`: text. Update: in place.
+    /// `SourceType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-groups.html#cfn-pinpoint-segment-groups-sourcetype)
     pub fn source_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceType", value.into_expr())) }
-    /// `Type`: text. Update: in place.
+    /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-groups.html#cfn-pinpoint-segment-groups-type)
     pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for Groups { fn into_props(self) -> Bag { self.0 } }
@@ -1269,9 +1269,9 @@ impl Done for Groups { fn into_props(self) -> Bag { self.0 } }
 impl Location {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Country`: `SetDimension`. Update: in place.
+    /// `Country`: `SetDimension`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-location.html#cfn-pinpoint-segment-location-country)
     pub fn country(self, value: impl Arg<SetDimension>) -> Self { Self(put(self.0, "Country", value.into_expr())) }
-    /// `GPSPoint`: `GPSPoint`. Update: in place.
+    /// `GPSPoint`: `GPSPoint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-location.html#cfn-pinpoint-segment-location-gpspoint)
     pub fn gps_point(self, value: impl Arg<GPSPoint>) -> Self { Self(put(self.0, "GPSPoint", value.into_expr())) }
 }
 impl Done for Location { fn into_props(self) -> Bag { self.0 } }
@@ -1282,9 +1282,9 @@ impl Recency {
     pub fn new() -> Recency<Missing<super::required::Duration>, Missing<super::required::RecencyType>> { Recency(Bag::default(), Phase) }
 }
 impl<R0, R1> Recency<R0, R1> {
-    /// `Duration`: text, required. Update: in place.
+    /// `Duration`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-recency.html#cfn-pinpoint-segment-recency-duration)
     pub fn duration(self, value: impl Arg<str>) -> Recency<Set, R1> { Recency(put(self.0, "Duration", value.into_expr()), Phase) }
-    /// `RecencyType`: text, required. Update: in place.
+    /// `RecencyType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-recency.html#cfn-pinpoint-segment-recency-recencytype)
     pub fn recency_type(self, value: impl Arg<str>) -> Recency<R0, Set> { Recency(put(self.0, "RecencyType", value.into_expr()), Phase) }
 }
 impl Done for Recency { fn into_props(self) -> Bag { self.0 } }
@@ -1293,17 +1293,17 @@ impl Done for Recency { fn into_props(self) -> Bag { self.0 } }
 impl SegmentDimensions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Attributes`: JSON. Update: in place.
+    /// `Attributes`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-segmentdimensions.html#cfn-pinpoint-segment-segmentdimensions-attributes)
     pub fn attributes(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Attributes", value.into_expr())) }
-    /// `Behavior`: `Behavior`. Update: in place.
+    /// `Behavior`: `Behavior`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-segmentdimensions.html#cfn-pinpoint-segment-segmentdimensions-behavior)
     pub fn behavior(self, value: impl Arg<Behavior>) -> Self { Self(put(self.0, "Behavior", value.into_expr())) }
-    /// `Demographic`: `Demographic`. Update: in place.
+    /// `Demographic`: `Demographic`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-segmentdimensions.html#cfn-pinpoint-segment-segmentdimensions-demographic)
     pub fn demographic(self, value: impl Arg<Demographic>) -> Self { Self(put(self.0, "Demographic", value.into_expr())) }
-    /// `Location`: `Location`. Update: in place.
+    /// `Location`: `Location`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-segmentdimensions.html#cfn-pinpoint-segment-segmentdimensions-location)
     pub fn location(self, value: impl Arg<Location>) -> Self { Self(put(self.0, "Location", value.into_expr())) }
-    /// `Metrics`: JSON. Update: in place.
+    /// `Metrics`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-segmentdimensions.html#cfn-pinpoint-segment-segmentdimensions-metrics)
     pub fn metrics(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Metrics", value.into_expr())) }
-    /// `UserAttributes`: JSON. Update: in place.
+    /// `UserAttributes`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-segmentdimensions.html#cfn-pinpoint-segment-segmentdimensions-userattributes)
     pub fn user_attributes(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "UserAttributes", value.into_expr())) }
 }
 impl Done for SegmentDimensions { fn into_props(self) -> Bag { self.0 } }
@@ -1312,9 +1312,9 @@ impl Done for SegmentDimensions { fn into_props(self) -> Bag { self.0 } }
 impl SegmentGroups {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Groups`: list of `Groups`. Update: in place.
+    /// `Groups`: list of `Groups`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-segmentgroups.html#cfn-pinpoint-segment-segmentgroups-groups)
     pub fn groups(self, value: impl Arg<Arr<Groups>>) -> Self { Self(put(self.0, "Groups", value.into_expr())) }
-    /// `Include`: text. Update: in place.
+    /// `Include`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-segmentgroups.html#cfn-pinpoint-segment-segmentgroups-include)
     pub fn include(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Include", value.into_expr())) }
 }
 impl Done for SegmentGroups { fn into_props(self) -> Bag { self.0 } }
@@ -1323,9 +1323,9 @@ impl Done for SegmentGroups { fn into_props(self) -> Bag { self.0 } }
 impl SetDimension {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DimensionType`: text. Update: in place.
+    /// `DimensionType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-setdimension.html#cfn-pinpoint-segment-setdimension-dimensiontype)
     pub fn dimension_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DimensionType", value.into_expr())) }
-    /// `Values`: list of text. Update: in place.
+    /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-setdimension.html#cfn-pinpoint-segment-setdimension-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for SetDimension { fn into_props(self) -> Bag { self.0 } }
@@ -1336,9 +1336,9 @@ impl SourceSegments {
     pub fn new() -> SourceSegments<Missing<super::required::Id>> { SourceSegments(Bag::default(), Phase) }
 }
 impl<R0> SourceSegments<R0> {
-    /// `Id`: text, required. Update: in place.
+    /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-sourcesegments.html#cfn-pinpoint-segment-sourcesegments-id)
     pub fn id(self, value: impl Arg<str>) -> SourceSegments<Set> { SourceSegments(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `Version`: integer. Update: in place.
+    /// `Version`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-sourcesegments.html#cfn-pinpoint-segment-sourcesegments-version)
     pub fn version(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for SourceSegments { fn into_props(self) -> Bag { self.0 } }
@@ -1352,7 +1352,7 @@ impl CfnSMSChannel {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSMSChannelProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-smschannel.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnSMSChannel { fn node(&self) -> &Place { &self.0 } }
@@ -1363,13 +1363,13 @@ impl CfnSMSChannelProps {
     pub fn new() -> CfnSMSChannelProps<Missing<required::ApplicationId>> { CfnSMSChannelProps(Bag::default(), Phase) }
 }
 impl<R0> CfnSMSChannelProps<R0> {
-    /// `ApplicationId`: text, required. Update: replacement.
+    /// `ApplicationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-smschannel.html#cfn-pinpoint-smschannel-applicationid)
     pub fn application_id(self, value: impl Arg<str>) -> CfnSMSChannelProps<Set> { CfnSMSChannelProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-smschannel.html#cfn-pinpoint-smschannel-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `SenderId`: text. Update: in place.
+    /// `SenderId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-smschannel.html#cfn-pinpoint-smschannel-senderid)
     pub fn sender_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SenderId", value.into_expr()), Phase) }
-    /// `ShortCode`: text. Update: in place.
+    /// `ShortCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-smschannel.html#cfn-pinpoint-smschannel-shortcode)
     pub fn short_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShortCode", value.into_expr()), Phase) }
 }
 impl Done for CfnSMSChannelProps { fn into_props(self) -> Bag { self.0 } }
@@ -1382,9 +1382,9 @@ impl CfnSmsTemplate {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSmsTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-smstemplate.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-smstemplate.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnSmsTemplate { fn node(&self) -> &Place { &self.0 } }
@@ -1395,15 +1395,15 @@ impl CfnSmsTemplateProps {
     pub fn new() -> CfnSmsTemplateProps<Missing<required::Body>, Missing<required::TemplateName>> { CfnSmsTemplateProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSmsTemplateProps<R0, R1> {
-    /// `Body`: text, required. Update: in place.
+    /// `Body`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-smstemplate.html#cfn-pinpoint-smstemplate-body)
     pub fn body(self, value: impl Arg<str>) -> CfnSmsTemplateProps<Set, R1> { CfnSmsTemplateProps(put(self.0, "Body", value.into_expr()), Phase) }
-    /// `DefaultSubstitutions`: text. Update: in place.
+    /// `DefaultSubstitutions`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-smstemplate.html#cfn-pinpoint-smstemplate-defaultsubstitutions)
     pub fn default_substitutions(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultSubstitutions", value.into_expr()), Phase) }
-    /// `Tags`: JSON. Update: in place.
+    /// `Tags`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-smstemplate.html#cfn-pinpoint-smstemplate-tags)
     pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TemplateDescription`: text. Update: in place.
+    /// `TemplateDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-smstemplate.html#cfn-pinpoint-smstemplate-templatedescription)
     pub fn template_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateDescription", value.into_expr()), Phase) }
-    /// `TemplateName`: text, required. Update: replacement.
+    /// `TemplateName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-smstemplate.html#cfn-pinpoint-smstemplate-templatename)
     pub fn template_name(self, value: impl Arg<str>) -> CfnSmsTemplateProps<R0, Set> { CfnSmsTemplateProps(put(self.0, "TemplateName", value.into_expr()), Phase) }
 }
 impl Done for CfnSmsTemplateProps { fn into_props(self) -> Bag { self.0 } }
@@ -1416,7 +1416,7 @@ impl CfnVoiceChannel {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVoiceChannelProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-voicechannel.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnVoiceChannel { fn node(&self) -> &Place { &self.0 } }
@@ -1427,9 +1427,9 @@ impl CfnVoiceChannelProps {
     pub fn new() -> CfnVoiceChannelProps<Missing<required::ApplicationId>> { CfnVoiceChannelProps(Bag::default(), Phase) }
 }
 impl<R0> CfnVoiceChannelProps<R0> {
-    /// `ApplicationId`: text, required. Update: replacement.
+    /// `ApplicationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-voicechannel.html#cfn-pinpoint-voicechannel-applicationid)
     pub fn application_id(self, value: impl Arg<str>) -> CfnVoiceChannelProps<Set> { CfnVoiceChannelProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-voicechannel.html#cfn-pinpoint-voicechannel-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for CfnVoiceChannelProps { fn into_props(self) -> Bag { self.0 } }

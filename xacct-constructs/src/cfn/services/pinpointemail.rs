@@ -13,7 +13,7 @@ impl CfnConfigurationSet {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConfigurationSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpointemail-configurationset.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnConfigurationSet { fn node(&self) -> &Place { &self.0 } }
@@ -24,17 +24,17 @@ impl CfnConfigurationSetProps {
     pub fn new() -> CfnConfigurationSetProps<Missing<required::Name>> { CfnConfigurationSetProps(Bag::default(), Phase) }
 }
 impl<R0> CfnConfigurationSetProps<R0> {
-    /// `DeliveryOptions`: `DeliveryOptions`. Update: in place.
+    /// `DeliveryOptions`: `DeliveryOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpointemail-configurationset.html#cfn-pinpointemail-configurationset-deliveryoptions)
     pub fn delivery_options(self, value: impl Arg<configuration_set::DeliveryOptions>) -> Self { Self(put(self.0, "DeliveryOptions", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpointemail-configurationset.html#cfn-pinpointemail-configurationset-name)
     pub fn name(self, value: impl Arg<str>) -> CfnConfigurationSetProps<Set> { CfnConfigurationSetProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ReputationOptions`: `ReputationOptions`. Update: in place.
+    /// `ReputationOptions`: `ReputationOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpointemail-configurationset.html#cfn-pinpointemail-configurationset-reputationoptions)
     pub fn reputation_options(self, value: impl Arg<configuration_set::ReputationOptions>) -> Self { Self(put(self.0, "ReputationOptions", value.into_expr()), Phase) }
-    /// `SendingOptions`: `SendingOptions`. Update: in place.
+    /// `SendingOptions`: `SendingOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpointemail-configurationset.html#cfn-pinpointemail-configurationset-sendingoptions)
     pub fn sending_options(self, value: impl Arg<configuration_set::SendingOptions>) -> Self { Self(put(self.0, "SendingOptions", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpointemail-configurationset.html#cfn-pinpointemail-configurationset-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TrackingOptions`: `TrackingOptions`. Update: in place.
+    /// `TrackingOptions`: `TrackingOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpointemail-configurationset.html#cfn-pinpointemail-configurationset-trackingoptions)
     pub fn tracking_options(self, value: impl Arg<configuration_set::TrackingOptions>) -> Self { Self(put(self.0, "TrackingOptions", value.into_expr()), Phase) }
 }
 impl Done for CfnConfigurationSetProps { fn into_props(self) -> Bag { self.0 } }
@@ -46,7 +46,7 @@ use crate::cfn::support::*;
 impl DeliveryOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SendingPoolName`: text. Update: in place.
+    /// `SendingPoolName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationset-deliveryoptions.html#cfn-pinpointemail-configurationset-deliveryoptions-sendingpoolname)
     pub fn sending_pool_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SendingPoolName", value.into_expr())) }
 }
 impl Done for DeliveryOptions { fn into_props(self) -> Bag { self.0 } }
@@ -55,7 +55,7 @@ impl Done for DeliveryOptions { fn into_props(self) -> Bag { self.0 } }
 impl ReputationOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ReputationMetricsEnabled`: boolean. Update: in place.
+    /// `ReputationMetricsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationset-reputationoptions.html#cfn-pinpointemail-configurationset-reputationoptions-reputationmetricsenabled)
     pub fn reputation_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReputationMetricsEnabled", value.into_expr())) }
 }
 impl Done for ReputationOptions { fn into_props(self) -> Bag { self.0 } }
@@ -64,7 +64,7 @@ impl Done for ReputationOptions { fn into_props(self) -> Bag { self.0 } }
 impl SendingOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SendingEnabled`: boolean. Update: in place.
+    /// `SendingEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationset-sendingoptions.html#cfn-pinpointemail-configurationset-sendingoptions-sendingenabled)
     pub fn sending_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SendingEnabled", value.into_expr())) }
 }
 impl Done for SendingOptions { fn into_props(self) -> Bag { self.0 } }
@@ -73,9 +73,9 @@ impl Done for SendingOptions { fn into_props(self) -> Bag { self.0 } }
 impl Tags {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Key`: text. Update: in place.
+    /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationset-tags.html#cfn-pinpointemail-configurationset-tags-key)
     pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationset-tags.html#cfn-pinpointemail-configurationset-tags-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for Tags { fn into_props(self) -> Bag { self.0 } }
@@ -84,7 +84,7 @@ impl Done for Tags { fn into_props(self) -> Bag { self.0 } }
 impl TrackingOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CustomRedirectDomain`: text. Update: in place.
+    /// `CustomRedirectDomain`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationset-trackingoptions.html#cfn-pinpointemail-configurationset-trackingoptions-customredirectdomain)
     pub fn custom_redirect_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomRedirectDomain", value.into_expr())) }
 }
 impl Done for TrackingOptions { fn into_props(self) -> Bag { self.0 } }
@@ -98,7 +98,7 @@ impl CfnConfigurationSetEventDestination {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConfigurationSetEventDestinationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpointemail-configurationseteventdestination.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnConfigurationSetEventDestination { fn node(&self) -> &Place { &self.0 } }
@@ -109,11 +109,11 @@ impl CfnConfigurationSetEventDestinationProps {
     pub fn new() -> CfnConfigurationSetEventDestinationProps<Missing<required::ConfigurationSetName>, Missing<required::EventDestinationName>> { CfnConfigurationSetEventDestinationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnConfigurationSetEventDestinationProps<R0, R1> {
-    /// `ConfigurationSetName`: text, required. Update: replacement.
+    /// `ConfigurationSetName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpointemail-configurationseteventdestination.html#cfn-pinpointemail-configurationseteventdestination-configurationsetname)
     pub fn configuration_set_name(self, value: impl Arg<str>) -> CfnConfigurationSetEventDestinationProps<Set, R1> { CfnConfigurationSetEventDestinationProps(put(self.0, "ConfigurationSetName", value.into_expr()), Phase) }
-    /// `EventDestination`: `EventDestination`. Update: in place.
+    /// `EventDestination`: `EventDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpointemail-configurationseteventdestination.html#cfn-pinpointemail-configurationseteventdestination-eventdestination)
     pub fn event_destination(self, value: impl Arg<configuration_set_event_destination::EventDestination>) -> Self { Self(put(self.0, "EventDestination", value.into_expr()), Phase) }
-    /// `EventDestinationName`: text, required. Update: replacement.
+    /// `EventDestinationName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpointemail-configurationseteventdestination.html#cfn-pinpointemail-configurationseteventdestination-eventdestinationname)
     pub fn event_destination_name(self, value: impl Arg<str>) -> CfnConfigurationSetEventDestinationProps<R0, Set> { CfnConfigurationSetEventDestinationProps(put(self.0, "EventDestinationName", value.into_expr()), Phase) }
 }
 impl Done for CfnConfigurationSetEventDestinationProps { fn into_props(self) -> Bag { self.0 } }
@@ -125,7 +125,7 @@ use crate::cfn::support::*;
 impl CloudWatchDestination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DimensionConfigurations`: list of `DimensionConfiguration`. Update: in place.
+    /// `DimensionConfigurations`: list of `DimensionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationseteventdestination-cloudwatchdestination.html#cfn-pinpointemail-configurationseteventdestination-cloudwatchdestination-dimensionconfigurations)
     pub fn dimension_configurations(self, value: impl Arg<Arr<DimensionConfiguration>>) -> Self { Self(put(self.0, "DimensionConfigurations", value.into_expr())) }
 }
 impl Done for CloudWatchDestination { fn into_props(self) -> Bag { self.0 } }
@@ -136,11 +136,11 @@ impl DimensionConfiguration {
     pub fn new() -> DimensionConfiguration<Missing<super::required::DefaultDimensionValue>, Missing<super::required::DimensionName>, Missing<super::required::DimensionValueSource>> { DimensionConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> DimensionConfiguration<R0, R1, R2> {
-    /// `DefaultDimensionValue`: text, required. Update: in place.
+    /// `DefaultDimensionValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationseteventdestination-dimensionconfiguration.html#cfn-pinpointemail-configurationseteventdestination-dimensionconfiguration-defaultdimensionvalue)
     pub fn default_dimension_value(self, value: impl Arg<str>) -> DimensionConfiguration<Set, R1, R2> { DimensionConfiguration(put(self.0, "DefaultDimensionValue", value.into_expr()), Phase) }
-    /// `DimensionName`: text, required. Update: in place.
+    /// `DimensionName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationseteventdestination-dimensionconfiguration.html#cfn-pinpointemail-configurationseteventdestination-dimensionconfiguration-dimensionname)
     pub fn dimension_name(self, value: impl Arg<str>) -> DimensionConfiguration<R0, Set, R2> { DimensionConfiguration(put(self.0, "DimensionName", value.into_expr()), Phase) }
-    /// `DimensionValueSource`: text, required. Update: in place.
+    /// `DimensionValueSource`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationseteventdestination-dimensionconfiguration.html#cfn-pinpointemail-configurationseteventdestination-dimensionconfiguration-dimensionvaluesource)
     pub fn dimension_value_source(self, value: impl Arg<str>) -> DimensionConfiguration<R0, R1, Set> { DimensionConfiguration(put(self.0, "DimensionValueSource", value.into_expr()), Phase) }
 }
 impl Done for DimensionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -151,17 +151,17 @@ impl EventDestination {
     pub fn new() -> EventDestination<Missing<super::required::MatchingEventTypes>> { EventDestination(Bag::default(), Phase) }
 }
 impl<R0> EventDestination<R0> {
-    /// `CloudWatchDestination`: `CloudWatchDestination`. Update: in place.
+    /// `CloudWatchDestination`: `CloudWatchDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationseteventdestination-eventdestination.html#cfn-pinpointemail-configurationseteventdestination-eventdestination-cloudwatchdestination)
     pub fn cloud_watch_destination(self, value: impl Arg<CloudWatchDestination>) -> Self { Self(put(self.0, "CloudWatchDestination", value.into_expr()), Phase) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationseteventdestination-eventdestination.html#cfn-pinpointemail-configurationseteventdestination-eventdestination-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `KinesisFirehoseDestination`: `KinesisFirehoseDestination`. Update: in place.
+    /// `KinesisFirehoseDestination`: `KinesisFirehoseDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationseteventdestination-eventdestination.html#cfn-pinpointemail-configurationseteventdestination-eventdestination-kinesisfirehosedestination)
     pub fn kinesis_firehose_destination(self, value: impl Arg<KinesisFirehoseDestination>) -> Self { Self(put(self.0, "KinesisFirehoseDestination", value.into_expr()), Phase) }
-    /// `MatchingEventTypes`: list of text, required. Update: in place.
+    /// `MatchingEventTypes`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationseteventdestination-eventdestination.html#cfn-pinpointemail-configurationseteventdestination-eventdestination-matchingeventtypes)
     pub fn matching_event_types(self, value: impl Arg<Arr<str>>) -> EventDestination<Set> { EventDestination(put(self.0, "MatchingEventTypes", value.into_expr()), Phase) }
-    /// `PinpointDestination`: `PinpointDestination`. Update: in place.
+    /// `PinpointDestination`: `PinpointDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationseteventdestination-eventdestination.html#cfn-pinpointemail-configurationseteventdestination-eventdestination-pinpointdestination)
     pub fn pinpoint_destination(self, value: impl Arg<PinpointDestination>) -> Self { Self(put(self.0, "PinpointDestination", value.into_expr()), Phase) }
-    /// `SnsDestination`: `SnsDestination`. Update: in place.
+    /// `SnsDestination`: `SnsDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationseteventdestination-eventdestination.html#cfn-pinpointemail-configurationseteventdestination-eventdestination-snsdestination)
     pub fn sns_destination(self, value: impl Arg<SnsDestination>) -> Self { Self(put(self.0, "SnsDestination", value.into_expr()), Phase) }
 }
 impl Done for EventDestination { fn into_props(self) -> Bag { self.0 } }
@@ -172,9 +172,9 @@ impl KinesisFirehoseDestination {
     pub fn new() -> KinesisFirehoseDestination<Missing<super::required::DeliveryStreamArn>, Missing<super::required::IamRoleArn>> { KinesisFirehoseDestination(Bag::default(), Phase) }
 }
 impl<R0, R1> KinesisFirehoseDestination<R0, R1> {
-    /// `DeliveryStreamArn`: text, required. Update: in place.
+    /// `DeliveryStreamArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationseteventdestination-kinesisfirehosedestination.html#cfn-pinpointemail-configurationseteventdestination-kinesisfirehosedestination-deliverystreamarn)
     pub fn delivery_stream_arn(self, value: impl Arg<str>) -> KinesisFirehoseDestination<Set, R1> { KinesisFirehoseDestination(put(self.0, "DeliveryStreamArn", value.into_expr()), Phase) }
-    /// `IamRoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `IamRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationseteventdestination-kinesisfirehosedestination.html#cfn-pinpointemail-configurationseteventdestination-kinesisfirehosedestination-iamrolearn)
     pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> KinesisFirehoseDestination<R0, Set> { KinesisFirehoseDestination(put(self.0, "IamRoleArn", value.into_expr()), Phase) }
 }
 impl Done for KinesisFirehoseDestination { fn into_props(self) -> Bag { self.0 } }
@@ -183,7 +183,7 @@ impl Done for KinesisFirehoseDestination { fn into_props(self) -> Bag { self.0 }
 impl PinpointDestination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ApplicationArn`: text. Update: in place.
+    /// `ApplicationArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationseteventdestination-pinpointdestination.html#cfn-pinpointemail-configurationseteventdestination-pinpointdestination-applicationarn)
     pub fn application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationArn", value.into_expr())) }
 }
 impl Done for PinpointDestination { fn into_props(self) -> Bag { self.0 } }
@@ -194,7 +194,7 @@ impl SnsDestination {
     pub fn new() -> SnsDestination<Missing<super::required::TopicArn>> { SnsDestination(Bag::default(), Phase) }
 }
 impl<R0> SnsDestination<R0> {
-    /// `TopicArn`: `SnsTopicArn`, required. Update: in place.
+    /// `TopicArn`: `SnsTopicArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationseteventdestination-snsdestination.html#cfn-pinpointemail-configurationseteventdestination-snsdestination-topicarn)
     pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> SnsDestination<Set> { SnsDestination(put(self.0, "TopicArn", value.into_expr()), Phase) }
 }
 impl Done for SnsDestination { fn into_props(self) -> Bag { self.0 } }
@@ -208,7 +208,7 @@ impl CfnDedicatedIpPool {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnDedicatedIpPoolProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpointemail-dedicatedippool.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnDedicatedIpPool { fn node(&self) -> &Place { &self.0 } }
@@ -217,9 +217,9 @@ impl Parent for CfnDedicatedIpPool { fn node(&self) -> &Place { &self.0 } }
 impl CfnDedicatedIpPoolProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PoolName`: text. Update: replacement.
+    /// `PoolName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpointemail-dedicatedippool.html#cfn-pinpointemail-dedicatedippool-poolname)
     pub fn pool_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PoolName", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpointemail-dedicatedippool.html#cfn-pinpointemail-dedicatedippool-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnDedicatedIpPoolProps { fn into_props(self) -> Bag { self.0 } }
@@ -231,9 +231,9 @@ use crate::cfn::support::*;
 impl Tags {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Key`: text. Update: in place.
+    /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-dedicatedippool-tags.html#cfn-pinpointemail-dedicatedippool-tags-key)
     pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-dedicatedippool-tags.html#cfn-pinpointemail-dedicatedippool-tags-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for Tags { fn into_props(self) -> Bag { self.0 } }
@@ -247,19 +247,19 @@ impl CfnIdentity {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIdentityProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpointemail-identity.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `IdentityDNSRecordName1`: text.
+    /// The attribute `IdentityDNSRecordName1`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpointemail-identity.html#IdentityDNSRecordName1-fn::getatt)
     pub fn attr_identity_dns_record_name1(&self) -> Val<str> { self.0.get_att("IdentityDNSRecordName1") }
-    /// The attribute `IdentityDNSRecordName2`: text.
+    /// The attribute `IdentityDNSRecordName2`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpointemail-identity.html#IdentityDNSRecordName2-fn::getatt)
     pub fn attr_identity_dns_record_name2(&self) -> Val<str> { self.0.get_att("IdentityDNSRecordName2") }
-    /// The attribute `IdentityDNSRecordName3`: text.
+    /// The attribute `IdentityDNSRecordName3`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpointemail-identity.html#IdentityDNSRecordName3-fn::getatt)
     pub fn attr_identity_dns_record_name3(&self) -> Val<str> { self.0.get_att("IdentityDNSRecordName3") }
-    /// The attribute `IdentityDNSRecordValue1`: text.
+    /// The attribute `IdentityDNSRecordValue1`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpointemail-identity.html#IdentityDNSRecordValue1-fn::getatt)
     pub fn attr_identity_dns_record_value1(&self) -> Val<str> { self.0.get_att("IdentityDNSRecordValue1") }
-    /// The attribute `IdentityDNSRecordValue2`: text.
+    /// The attribute `IdentityDNSRecordValue2`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpointemail-identity.html#IdentityDNSRecordValue2-fn::getatt)
     pub fn attr_identity_dns_record_value2(&self) -> Val<str> { self.0.get_att("IdentityDNSRecordValue2") }
-    /// The attribute `IdentityDNSRecordValue3`: text.
+    /// The attribute `IdentityDNSRecordValue3`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpointemail-identity.html#IdentityDNSRecordValue3-fn::getatt)
     pub fn attr_identity_dns_record_value3(&self) -> Val<str> { self.0.get_att("IdentityDNSRecordValue3") }
 }
 impl Parent for CfnIdentity { fn node(&self) -> &Place { &self.0 } }
@@ -270,15 +270,15 @@ impl CfnIdentityProps {
     pub fn new() -> CfnIdentityProps<Missing<required::Name>> { CfnIdentityProps(Bag::default(), Phase) }
 }
 impl<R0> CfnIdentityProps<R0> {
-    /// `DkimSigningEnabled`: boolean. Update: in place.
+    /// `DkimSigningEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpointemail-identity.html#cfn-pinpointemail-identity-dkimsigningenabled)
     pub fn dkim_signing_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DkimSigningEnabled", value.into_expr()), Phase) }
-    /// `FeedbackForwardingEnabled`: boolean. Update: in place.
+    /// `FeedbackForwardingEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpointemail-identity.html#cfn-pinpointemail-identity-feedbackforwardingenabled)
     pub fn feedback_forwarding_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FeedbackForwardingEnabled", value.into_expr()), Phase) }
-    /// `MailFromAttributes`: `MailFromAttributes`. Update: in place.
+    /// `MailFromAttributes`: `MailFromAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpointemail-identity.html#cfn-pinpointemail-identity-mailfromattributes)
     pub fn mail_from_attributes(self, value: impl Arg<identity::MailFromAttributes>) -> Self { Self(put(self.0, "MailFromAttributes", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpointemail-identity.html#cfn-pinpointemail-identity-name)
     pub fn name(self, value: impl Arg<str>) -> CfnIdentityProps<Set> { CfnIdentityProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpointemail-identity.html#cfn-pinpointemail-identity-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnIdentityProps { fn into_props(self) -> Bag { self.0 } }
@@ -290,9 +290,9 @@ use crate::cfn::support::*;
 impl MailFromAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BehaviorOnMxFailure`: text. Update: in place.
+    /// `BehaviorOnMxFailure`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-identity-mailfromattributes.html#cfn-pinpointemail-identity-mailfromattributes-behavioronmxfailure)
     pub fn behavior_on_mx_failure(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BehaviorOnMxFailure", value.into_expr())) }
-    /// `MailFromDomain`: text. Update: in place.
+    /// `MailFromDomain`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-identity-mailfromattributes.html#cfn-pinpointemail-identity-mailfromattributes-mailfromdomain)
     pub fn mail_from_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MailFromDomain", value.into_expr())) }
 }
 impl Done for MailFromAttributes { fn into_props(self) -> Bag { self.0 } }
@@ -301,9 +301,9 @@ impl Done for MailFromAttributes { fn into_props(self) -> Bag { self.0 } }
 impl Tags {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Key`: text. Update: in place.
+    /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-identity-tags.html#cfn-pinpointemail-identity-tags-key)
     pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-identity-tags.html#cfn-pinpointemail-identity-tags-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for Tags { fn into_props(self) -> Bag { self.0 } }

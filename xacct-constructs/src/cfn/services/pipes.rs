@@ -13,15 +13,15 @@ impl CfnPipe {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPipeProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pipes-pipe.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pipes-pipe.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `CurrentState`: text.
+    /// The attribute `CurrentState`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pipes-pipe.html#CurrentState-fn::getatt)
     pub fn attr_current_state(&self) -> Val<str> { self.0.get_att("CurrentState") }
-    /// The attribute `LastModifiedTime`: text.
+    /// The attribute `LastModifiedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pipes-pipe.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
-    /// The attribute `StateReason`: text.
+    /// The attribute `StateReason`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pipes-pipe.html#StateReason-fn::getatt)
     pub fn attr_state_reason(&self) -> Val<str> { self.0.get_att("StateReason") }
 }
 impl Parent for CfnPipe { fn node(&self) -> &Place { &self.0 } }
@@ -32,31 +32,31 @@ impl CfnPipeProps {
     pub fn new() -> CfnPipeProps<Missing<required::RoleArn>, Missing<required::Source>, Missing<required::Target>> { CfnPipeProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnPipeProps<R0, R1, R2> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pipes-pipe.html#cfn-pipes-pipe-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DesiredState`: `DesiredState`. Update: in place.
+    /// `DesiredState`: `DesiredState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pipes-pipe.html#cfn-pipes-pipe-desiredstate)
     pub fn desired_state(self, value: impl Arg<pipe::DesiredState>) -> Self { Self(put(self.0, "DesiredState", value.into_expr()), Phase) }
-    /// `Enrichment`: `LambdaFunctionArn`. Update: in place.
+    /// `Enrichment`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pipes-pipe.html#cfn-pipes-pipe-enrichment)
     pub fn enrichment(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "Enrichment", value.into_expr()), Phase) }
-    /// `EnrichmentParameters`: `PipeEnrichmentParameters`. Update: in place.
+    /// `EnrichmentParameters`: `PipeEnrichmentParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pipes-pipe.html#cfn-pipes-pipe-enrichmentparameters)
     pub fn enrichment_parameters(self, value: impl Arg<pipe::PipeEnrichmentParameters>) -> Self { Self(put(self.0, "EnrichmentParameters", value.into_expr()), Phase) }
-    /// `KmsKeyIdentifier`: text. Update: in place.
+    /// `KmsKeyIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pipes-pipe.html#cfn-pipes-pipe-kmskeyidentifier)
     pub fn kms_key_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyIdentifier", value.into_expr()), Phase) }
-    /// `LogConfiguration`: `PipeLogConfiguration`. Update: in place.
+    /// `LogConfiguration`: `PipeLogConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pipes-pipe.html#cfn-pipes-pipe-logconfiguration)
     pub fn log_configuration(self, value: impl Arg<pipe::PipeLogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pipes-pipe.html#cfn-pipes-pipe-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pipes-pipe.html#cfn-pipes-pipe-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnPipeProps<Set, R1, R2> { CfnPipeProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `Source`: text, required. Update: replacement.
+    /// `Source`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pipes-pipe.html#cfn-pipes-pipe-source)
     pub fn source(self, value: impl Arg<str>) -> CfnPipeProps<R0, Set, R2> { CfnPipeProps(put(self.0, "Source", value.into_expr()), Phase) }
-    /// `SourceParameters`: `PipeSourceParameters`. Update: in place.
+    /// `SourceParameters`: `PipeSourceParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pipes-pipe.html#cfn-pipes-pipe-sourceparameters)
     pub fn source_parameters(self, value: impl Arg<pipe::PipeSourceParameters>) -> Self { Self(put(self.0, "SourceParameters", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pipes-pipe.html#cfn-pipes-pipe-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Target`: text, required. Update: in place.
+    /// `Target`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pipes-pipe.html#cfn-pipes-pipe-target)
     pub fn target(self, value: impl Arg<str>) -> CfnPipeProps<R0, R1, Set> { CfnPipeProps(put(self.0, "Target", value.into_expr()), Phase) }
-    /// `TargetParameters`: `PipeTargetParameters`. Update: in place.
+    /// `TargetParameters`: `PipeTargetParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pipes-pipe.html#cfn-pipes-pipe-targetparameters)
     pub fn target_parameters(self, value: impl Arg<pipe::PipeTargetParameters>) -> Self { Self(put(self.0, "TargetParameters", value.into_expr()), Phase) }
 }
 impl Done for CfnPipeProps { fn into_props(self) -> Bag { self.0 } }
@@ -70,11 +70,11 @@ impl AwsVpcConfiguration {
     pub fn new() -> AwsVpcConfiguration<Missing<super::required::Subnets>> { AwsVpcConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AwsVpcConfiguration<R0> {
-    /// `AssignPublicIp`: `AssignPublicIp`. Update: in place.
+    /// `AssignPublicIp`: `AssignPublicIp`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-awsvpcconfiguration.html#cfn-pipes-pipe-awsvpcconfiguration-assignpublicip)
     pub fn assign_public_ip(self, value: impl Arg<AssignPublicIp>) -> Self { Self(put(self.0, "AssignPublicIp", value.into_expr()), Phase) }
-    /// `SecurityGroups`: list of text. Update: in place.
+    /// `SecurityGroups`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-awsvpcconfiguration.html#cfn-pipes-pipe-awsvpcconfiguration-securitygroups)
     pub fn security_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
-    /// `Subnets`: list of text, required. Update: in place.
+    /// `Subnets`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-awsvpcconfiguration.html#cfn-pipes-pipe-awsvpcconfiguration-subnets)
     pub fn subnets(self, value: impl Arg<Arr<str>>) -> AwsVpcConfiguration<Set> { AwsVpcConfiguration(put(self.0, "Subnets", value.into_expr()), Phase) }
 }
 impl Done for AwsVpcConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -83,7 +83,7 @@ impl Done for AwsVpcConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl BatchArrayProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Size`: integer. Update: in place.
+    /// `Size`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-batcharrayproperties.html#cfn-pipes-pipe-batcharrayproperties-size)
     pub fn size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Size", value.into_expr())) }
 }
 impl Done for BatchArrayProperties { fn into_props(self) -> Bag { self.0 } }
@@ -92,13 +92,13 @@ impl Done for BatchArrayProperties { fn into_props(self) -> Bag { self.0 } }
 impl BatchContainerOverrides {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Command`: list of text. Update: in place.
+    /// `Command`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-batchcontaineroverrides.html#cfn-pipes-pipe-batchcontaineroverrides-command)
     pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value.into_expr())) }
-    /// `Environment`: list of `BatchEnvironmentVariable`. Update: in place.
+    /// `Environment`: list of `BatchEnvironmentVariable`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-batchcontaineroverrides.html#cfn-pipes-pipe-batchcontaineroverrides-environment)
     pub fn environment(self, value: impl Arg<Arr<BatchEnvironmentVariable>>) -> Self { Self(put(self.0, "Environment", value.into_expr())) }
-    /// `InstanceType`: text. Update: in place.
+    /// `InstanceType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-batchcontaineroverrides.html#cfn-pipes-pipe-batchcontaineroverrides-instancetype)
     pub fn instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceType", value.into_expr())) }
-    /// `ResourceRequirements`: list of `BatchResourceRequirement`. Update: in place.
+    /// `ResourceRequirements`: list of `BatchResourceRequirement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-batchcontaineroverrides.html#cfn-pipes-pipe-batchcontaineroverrides-resourcerequirements)
     pub fn resource_requirements(self, value: impl Arg<Arr<BatchResourceRequirement>>) -> Self { Self(put(self.0, "ResourceRequirements", value.into_expr())) }
 }
 impl Done for BatchContainerOverrides { fn into_props(self) -> Bag { self.0 } }
@@ -107,9 +107,9 @@ impl Done for BatchContainerOverrides { fn into_props(self) -> Bag { self.0 } }
 impl BatchEnvironmentVariable {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-batchenvironmentvariable.html#cfn-pipes-pipe-batchenvironmentvariable-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-batchenvironmentvariable.html#cfn-pipes-pipe-batchenvironmentvariable-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for BatchEnvironmentVariable { fn into_props(self) -> Bag { self.0 } }
@@ -118,9 +118,9 @@ impl Done for BatchEnvironmentVariable { fn into_props(self) -> Bag { self.0 } }
 impl BatchJobDependency {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `JobId`: text. Update: in place.
+    /// `JobId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-batchjobdependency.html#cfn-pipes-pipe-batchjobdependency-jobid)
     pub fn job_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JobId", value.into_expr())) }
-    /// `Type`: `BatchJobDependencyType`. Update: in place.
+    /// `Type`: `BatchJobDependencyType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-batchjobdependency.html#cfn-pipes-pipe-batchjobdependency-type)
     pub fn type_(self, value: impl Arg<BatchJobDependencyType>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for BatchJobDependency { fn into_props(self) -> Bag { self.0 } }
@@ -131,9 +131,9 @@ impl BatchResourceRequirement {
     pub fn new() -> BatchResourceRequirement<Missing<super::required::Type>, Missing<super::required::Value>> { BatchResourceRequirement(Bag::default(), Phase) }
 }
 impl<R0, R1> BatchResourceRequirement<R0, R1> {
-    /// `Type`: `BatchResourceRequirementType`, required. Update: in place.
+    /// `Type`: `BatchResourceRequirementType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-batchresourcerequirement.html#cfn-pipes-pipe-batchresourcerequirement-type)
     pub fn type_(self, value: impl Arg<BatchResourceRequirementType>) -> BatchResourceRequirement<Set, R1> { BatchResourceRequirement(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-batchresourcerequirement.html#cfn-pipes-pipe-batchresourcerequirement-value)
     pub fn value(self, value: impl Arg<str>) -> BatchResourceRequirement<R0, Set> { BatchResourceRequirement(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for BatchResourceRequirement { fn into_props(self) -> Bag { self.0 } }
@@ -142,7 +142,7 @@ impl Done for BatchResourceRequirement { fn into_props(self) -> Bag { self.0 } }
 impl BatchRetryStrategy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Attempts`: integer. Update: in place.
+    /// `Attempts`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-batchretrystrategy.html#cfn-pipes-pipe-batchretrystrategy-attempts)
     pub fn attempts(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Attempts", value.into_expr())) }
 }
 impl Done for BatchRetryStrategy { fn into_props(self) -> Bag { self.0 } }
@@ -153,11 +153,11 @@ impl CapacityProviderStrategyItem {
     pub fn new() -> CapacityProviderStrategyItem<Missing<super::required::CapacityProvider>> { CapacityProviderStrategyItem(Bag::default(), Phase) }
 }
 impl<R0> CapacityProviderStrategyItem<R0> {
-    /// `Base`: integer. Update: in place.
+    /// `Base`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-capacityproviderstrategyitem.html#cfn-pipes-pipe-capacityproviderstrategyitem-base)
     pub fn base(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Base", value.into_expr()), Phase) }
-    /// `CapacityProvider`: text, required. Update: in place.
+    /// `CapacityProvider`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-capacityproviderstrategyitem.html#cfn-pipes-pipe-capacityproviderstrategyitem-capacityprovider)
     pub fn capacity_provider(self, value: impl Arg<str>) -> CapacityProviderStrategyItem<Set> { CapacityProviderStrategyItem(put(self.0, "CapacityProvider", value.into_expr()), Phase) }
-    /// `Weight`: integer. Update: in place.
+    /// `Weight`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-capacityproviderstrategyitem.html#cfn-pipes-pipe-capacityproviderstrategyitem-weight)
     pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value.into_expr()), Phase) }
 }
 impl Done for CapacityProviderStrategyItem { fn into_props(self) -> Bag { self.0 } }
@@ -166,7 +166,7 @@ impl Done for CapacityProviderStrategyItem { fn into_props(self) -> Bag { self.0
 impl CloudwatchLogsLogDestination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LogGroupArn`: text. Update: in place.
+    /// `LogGroupArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-cloudwatchlogslogdestination.html#cfn-pipes-pipe-cloudwatchlogslogdestination-loggrouparn)
     pub fn log_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroupArn", value.into_expr())) }
 }
 impl Done for CloudwatchLogsLogDestination { fn into_props(self) -> Bag { self.0 } }
@@ -175,7 +175,7 @@ impl Done for CloudwatchLogsLogDestination { fn into_props(self) -> Bag { self.0
 impl DeadLetterConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Arn`: `SqsQueueArn`. Update: in place.
+    /// `Arn`: `SqsQueueArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-deadletterconfig.html#cfn-pipes-pipe-deadletterconfig-arn)
     pub fn arn(self, value: impl Arg<kind::SqsQueueArn>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
 }
 impl Done for DeadLetterConfig { fn into_props(self) -> Bag { self.0 } }
@@ -186,11 +186,11 @@ impl DimensionMapping {
     pub fn new() -> DimensionMapping<Missing<super::required::DimensionName>, Missing<super::required::DimensionValue>, Missing<super::required::DimensionValueType>> { DimensionMapping(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> DimensionMapping<R0, R1, R2> {
-    /// `DimensionName`: text, required. Update: in place.
+    /// `DimensionName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-dimensionmapping.html#cfn-pipes-pipe-dimensionmapping-dimensionname)
     pub fn dimension_name(self, value: impl Arg<str>) -> DimensionMapping<Set, R1, R2> { DimensionMapping(put(self.0, "DimensionName", value.into_expr()), Phase) }
-    /// `DimensionValue`: text, required. Update: in place.
+    /// `DimensionValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-dimensionmapping.html#cfn-pipes-pipe-dimensionmapping-dimensionvalue)
     pub fn dimension_value(self, value: impl Arg<str>) -> DimensionMapping<R0, Set, R2> { DimensionMapping(put(self.0, "DimensionValue", value.into_expr()), Phase) }
-    /// `DimensionValueType`: `DimensionValueType`, required. Update: in place.
+    /// `DimensionValueType`: `DimensionValueType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-dimensionmapping.html#cfn-pipes-pipe-dimensionmapping-dimensionvaluetype)
     pub fn dimension_value_type(self, value: impl Arg<DimensionValueType>) -> DimensionMapping<R0, R1, Set> { DimensionMapping(put(self.0, "DimensionValueType", value.into_expr()), Phase) }
 }
 impl Done for DimensionMapping { fn into_props(self) -> Bag { self.0 } }
@@ -199,21 +199,21 @@ impl Done for DimensionMapping { fn into_props(self) -> Bag { self.0 } }
 impl EcsContainerOverride {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Command`: list of text. Update: in place.
+    /// `Command`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecscontaineroverride.html#cfn-pipes-pipe-ecscontaineroverride-command)
     pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value.into_expr())) }
-    /// `Cpu`: integer. Update: in place.
+    /// `Cpu`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecscontaineroverride.html#cfn-pipes-pipe-ecscontaineroverride-cpu)
     pub fn cpu(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Cpu", value.into_expr())) }
-    /// `Environment`: list of `EcsEnvironmentVariable`. Update: in place.
+    /// `Environment`: list of `EcsEnvironmentVariable`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecscontaineroverride.html#cfn-pipes-pipe-ecscontaineroverride-environment)
     pub fn environment(self, value: impl Arg<Arr<EcsEnvironmentVariable>>) -> Self { Self(put(self.0, "Environment", value.into_expr())) }
-    /// `EnvironmentFiles`: list of `EcsEnvironmentFile`. Update: in place.
+    /// `EnvironmentFiles`: list of `EcsEnvironmentFile`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecscontaineroverride.html#cfn-pipes-pipe-ecscontaineroverride-environmentfiles)
     pub fn environment_files(self, value: impl Arg<Arr<EcsEnvironmentFile>>) -> Self { Self(put(self.0, "EnvironmentFiles", value.into_expr())) }
-    /// `Memory`: integer. Update: in place.
+    /// `Memory`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecscontaineroverride.html#cfn-pipes-pipe-ecscontaineroverride-memory)
     pub fn memory(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Memory", value.into_expr())) }
-    /// `MemoryReservation`: integer. Update: in place.
+    /// `MemoryReservation`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecscontaineroverride.html#cfn-pipes-pipe-ecscontaineroverride-memoryreservation)
     pub fn memory_reservation(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MemoryReservation", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecscontaineroverride.html#cfn-pipes-pipe-ecscontaineroverride-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `ResourceRequirements`: list of `EcsResourceRequirement`. Update: in place.
+    /// `ResourceRequirements`: list of `EcsResourceRequirement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecscontaineroverride.html#cfn-pipes-pipe-ecscontaineroverride-resourcerequirements)
     pub fn resource_requirements(self, value: impl Arg<Arr<EcsResourceRequirement>>) -> Self { Self(put(self.0, "ResourceRequirements", value.into_expr())) }
 }
 impl Done for EcsContainerOverride { fn into_props(self) -> Bag { self.0 } }
@@ -224,9 +224,9 @@ impl EcsEnvironmentFile {
     pub fn new() -> EcsEnvironmentFile<Missing<super::required::Type>, Missing<super::required::Value>> { EcsEnvironmentFile(Bag::default(), Phase) }
 }
 impl<R0, R1> EcsEnvironmentFile<R0, R1> {
-    /// `Type`: `EcsEnvironmentFileType`, required. Update: in place.
+    /// `Type`: `EcsEnvironmentFileType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecsenvironmentfile.html#cfn-pipes-pipe-ecsenvironmentfile-type)
     pub fn type_(self, value: impl Arg<EcsEnvironmentFileType>) -> EcsEnvironmentFile<Set, R1> { EcsEnvironmentFile(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecsenvironmentfile.html#cfn-pipes-pipe-ecsenvironmentfile-value)
     pub fn value(self, value: impl Arg<str>) -> EcsEnvironmentFile<R0, Set> { EcsEnvironmentFile(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for EcsEnvironmentFile { fn into_props(self) -> Bag { self.0 } }
@@ -235,9 +235,9 @@ impl Done for EcsEnvironmentFile { fn into_props(self) -> Bag { self.0 } }
 impl EcsEnvironmentVariable {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecsenvironmentvariable.html#cfn-pipes-pipe-ecsenvironmentvariable-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecsenvironmentvariable.html#cfn-pipes-pipe-ecsenvironmentvariable-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for EcsEnvironmentVariable { fn into_props(self) -> Bag { self.0 } }
@@ -248,7 +248,7 @@ impl EcsEphemeralStorage {
     pub fn new() -> EcsEphemeralStorage<Missing<super::required::SizeInGiB>> { EcsEphemeralStorage(Bag::default(), Phase) }
 }
 impl<R0> EcsEphemeralStorage<R0> {
-    /// `SizeInGiB`: integer, required. Update: in place.
+    /// `SizeInGiB`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecsephemeralstorage.html#cfn-pipes-pipe-ecsephemeralstorage-sizeingib)
     pub fn size_in_gi_b(self, value: impl Arg<i64>) -> EcsEphemeralStorage<Set> { EcsEphemeralStorage(put(self.0, "SizeInGiB", value.into_expr()), Phase) }
 }
 impl Done for EcsEphemeralStorage { fn into_props(self) -> Bag { self.0 } }
@@ -257,9 +257,9 @@ impl Done for EcsEphemeralStorage { fn into_props(self) -> Bag { self.0 } }
 impl EcsInferenceAcceleratorOverride {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DeviceName`: text. Update: in place.
+    /// `DeviceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecsinferenceacceleratoroverride.html#cfn-pipes-pipe-ecsinferenceacceleratoroverride-devicename)
     pub fn device_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceName", value.into_expr())) }
-    /// `DeviceType`: text. Update: in place.
+    /// `DeviceType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecsinferenceacceleratoroverride.html#cfn-pipes-pipe-ecsinferenceacceleratoroverride-devicetype)
     pub fn device_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceType", value.into_expr())) }
 }
 impl Done for EcsInferenceAcceleratorOverride { fn into_props(self) -> Bag { self.0 } }
@@ -270,9 +270,9 @@ impl EcsResourceRequirement {
     pub fn new() -> EcsResourceRequirement<Missing<super::required::Type>, Missing<super::required::Value>> { EcsResourceRequirement(Bag::default(), Phase) }
 }
 impl<R0, R1> EcsResourceRequirement<R0, R1> {
-    /// `Type`: `EcsResourceRequirementType`, required. Update: in place.
+    /// `Type`: `EcsResourceRequirementType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecsresourcerequirement.html#cfn-pipes-pipe-ecsresourcerequirement-type)
     pub fn type_(self, value: impl Arg<EcsResourceRequirementType>) -> EcsResourceRequirement<Set, R1> { EcsResourceRequirement(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecsresourcerequirement.html#cfn-pipes-pipe-ecsresourcerequirement-value)
     pub fn value(self, value: impl Arg<str>) -> EcsResourceRequirement<R0, Set> { EcsResourceRequirement(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for EcsResourceRequirement { fn into_props(self) -> Bag { self.0 } }
@@ -281,19 +281,19 @@ impl Done for EcsResourceRequirement { fn into_props(self) -> Bag { self.0 } }
 impl EcsTaskOverride {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ContainerOverrides`: list of `EcsContainerOverride`. Update: in place.
+    /// `ContainerOverrides`: list of `EcsContainerOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecstaskoverride.html#cfn-pipes-pipe-ecstaskoverride-containeroverrides)
     pub fn container_overrides(self, value: impl Arg<Arr<EcsContainerOverride>>) -> Self { Self(put(self.0, "ContainerOverrides", value.into_expr())) }
-    /// `Cpu`: text. Update: in place.
+    /// `Cpu`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecstaskoverride.html#cfn-pipes-pipe-ecstaskoverride-cpu)
     pub fn cpu(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cpu", value.into_expr())) }
-    /// `EphemeralStorage`: `EcsEphemeralStorage`. Update: in place.
+    /// `EphemeralStorage`: `EcsEphemeralStorage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecstaskoverride.html#cfn-pipes-pipe-ecstaskoverride-ephemeralstorage)
     pub fn ephemeral_storage(self, value: impl Arg<EcsEphemeralStorage>) -> Self { Self(put(self.0, "EphemeralStorage", value.into_expr())) }
-    /// `ExecutionRoleArn`: `IamRoleArn`. Update: in place.
+    /// `ExecutionRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecstaskoverride.html#cfn-pipes-pipe-ecstaskoverride-executionrolearn)
     pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value.into_expr())) }
-    /// `InferenceAcceleratorOverrides`: list of `EcsInferenceAcceleratorOverride`. Update: in place.
+    /// `InferenceAcceleratorOverrides`: list of `EcsInferenceAcceleratorOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecstaskoverride.html#cfn-pipes-pipe-ecstaskoverride-inferenceacceleratoroverrides)
     pub fn inference_accelerator_overrides(self, value: impl Arg<Arr<EcsInferenceAcceleratorOverride>>) -> Self { Self(put(self.0, "InferenceAcceleratorOverrides", value.into_expr())) }
-    /// `Memory`: text. Update: in place.
+    /// `Memory`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecstaskoverride.html#cfn-pipes-pipe-ecstaskoverride-memory)
     pub fn memory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Memory", value.into_expr())) }
-    /// `TaskRoleArn`: `IamRoleArn`. Update: in place.
+    /// `TaskRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecstaskoverride.html#cfn-pipes-pipe-ecstaskoverride-taskrolearn)
     pub fn task_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "TaskRoleArn", value.into_expr())) }
 }
 impl Done for EcsTaskOverride { fn into_props(self) -> Bag { self.0 } }
@@ -302,7 +302,7 @@ impl Done for EcsTaskOverride { fn into_props(self) -> Bag { self.0 } }
 impl Filter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Pattern`: text. Update: in place.
+    /// `Pattern`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-filter.html#cfn-pipes-pipe-filter-pattern)
     pub fn pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Pattern", value.into_expr())) }
 }
 impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
@@ -311,7 +311,7 @@ impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
 impl FilterCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Filters`: list of `Filter`. Update: in place.
+    /// `Filters`: list of `Filter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-filtercriteria.html#cfn-pipes-pipe-filtercriteria-filters)
     pub fn filters(self, value: impl Arg<Arr<Filter>>) -> Self { Self(put(self.0, "Filters", value.into_expr())) }
 }
 impl Done for FilterCriteria { fn into_props(self) -> Bag { self.0 } }
@@ -320,7 +320,7 @@ impl Done for FilterCriteria { fn into_props(self) -> Bag { self.0 } }
 impl FirehoseLogDestination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DeliveryStreamArn`: text. Update: in place.
+    /// `DeliveryStreamArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-firehoselogdestination.html#cfn-pipes-pipe-firehoselogdestination-deliverystreamarn)
     pub fn delivery_stream_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeliveryStreamArn", value.into_expr())) }
 }
 impl Done for FirehoseLogDestination { fn into_props(self) -> Bag { self.0 } }
@@ -329,7 +329,7 @@ impl Done for FirehoseLogDestination { fn into_props(self) -> Bag { self.0 } }
 impl MQBrokerAccessCredentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BasicAuth`: text. Update: in place.
+    /// `BasicAuth`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-mqbrokeraccesscredentials.html#cfn-pipes-pipe-mqbrokeraccesscredentials-basicauth)
     pub fn basic_auth(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BasicAuth", value.into_expr())) }
 }
 impl Done for MQBrokerAccessCredentials { fn into_props(self) -> Bag { self.0 } }
@@ -338,9 +338,9 @@ impl Done for MQBrokerAccessCredentials { fn into_props(self) -> Bag { self.0 } 
 impl MSKAccessCredentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ClientCertificateTlsAuth`: text. Update: in place.
+    /// `ClientCertificateTlsAuth`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-mskaccesscredentials.html#cfn-pipes-pipe-mskaccesscredentials-clientcertificatetlsauth)
     pub fn client_certificate_tls_auth(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientCertificateTlsAuth", value.into_expr())) }
-    /// `SaslScram512Auth`: text. Update: in place.
+    /// `SaslScram512Auth`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-mskaccesscredentials.html#cfn-pipes-pipe-mskaccesscredentials-saslscram512auth)
     pub fn sasl_scram512_auth(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SaslScram512Auth", value.into_expr())) }
 }
 impl Done for MSKAccessCredentials { fn into_props(self) -> Bag { self.0 } }
@@ -351,11 +351,11 @@ impl MultiMeasureAttributeMapping {
     pub fn new() -> MultiMeasureAttributeMapping<Missing<super::required::MeasureValue>, Missing<super::required::MeasureValueType>, Missing<super::required::MultiMeasureAttributeName>> { MultiMeasureAttributeMapping(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MultiMeasureAttributeMapping<R0, R1, R2> {
-    /// `MeasureValue`: text, required. Update: in place.
+    /// `MeasureValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-multimeasureattributemapping.html#cfn-pipes-pipe-multimeasureattributemapping-measurevalue)
     pub fn measure_value(self, value: impl Arg<str>) -> MultiMeasureAttributeMapping<Set, R1, R2> { MultiMeasureAttributeMapping(put(self.0, "MeasureValue", value.into_expr()), Phase) }
-    /// `MeasureValueType`: `MeasureValueType`, required. Update: in place.
+    /// `MeasureValueType`: `MeasureValueType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-multimeasureattributemapping.html#cfn-pipes-pipe-multimeasureattributemapping-measurevaluetype)
     pub fn measure_value_type(self, value: impl Arg<MeasureValueType>) -> MultiMeasureAttributeMapping<R0, Set, R2> { MultiMeasureAttributeMapping(put(self.0, "MeasureValueType", value.into_expr()), Phase) }
-    /// `MultiMeasureAttributeName`: text, required. Update: in place.
+    /// `MultiMeasureAttributeName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-multimeasureattributemapping.html#cfn-pipes-pipe-multimeasureattributemapping-multimeasureattributename)
     pub fn multi_measure_attribute_name(self, value: impl Arg<str>) -> MultiMeasureAttributeMapping<R0, R1, Set> { MultiMeasureAttributeMapping(put(self.0, "MultiMeasureAttributeName", value.into_expr()), Phase) }
 }
 impl Done for MultiMeasureAttributeMapping { fn into_props(self) -> Bag { self.0 } }
@@ -366,9 +366,9 @@ impl MultiMeasureMapping {
     pub fn new() -> MultiMeasureMapping<Missing<super::required::MultiMeasureAttributeMappings>, Missing<super::required::MultiMeasureName>> { MultiMeasureMapping(Bag::default(), Phase) }
 }
 impl<R0, R1> MultiMeasureMapping<R0, R1> {
-    /// `MultiMeasureAttributeMappings`: list of `MultiMeasureAttributeMapping`, required. Update: in place.
+    /// `MultiMeasureAttributeMappings`: list of `MultiMeasureAttributeMapping`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-multimeasuremapping.html#cfn-pipes-pipe-multimeasuremapping-multimeasureattributemappings)
     pub fn multi_measure_attribute_mappings(self, value: impl Arg<Arr<MultiMeasureAttributeMapping>>) -> MultiMeasureMapping<Set, R1> { MultiMeasureMapping(put(self.0, "MultiMeasureAttributeMappings", value.into_expr()), Phase) }
-    /// `MultiMeasureName`: text, required. Update: in place.
+    /// `MultiMeasureName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-multimeasuremapping.html#cfn-pipes-pipe-multimeasuremapping-multimeasurename)
     pub fn multi_measure_name(self, value: impl Arg<str>) -> MultiMeasureMapping<R0, Set> { MultiMeasureMapping(put(self.0, "MultiMeasureName", value.into_expr()), Phase) }
 }
 impl Done for MultiMeasureMapping { fn into_props(self) -> Bag { self.0 } }
@@ -377,7 +377,7 @@ impl Done for MultiMeasureMapping { fn into_props(self) -> Bag { self.0 } }
 impl NetworkConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AwsvpcConfiguration`: `AwsVpcConfiguration`. Update: in place.
+    /// `AwsvpcConfiguration`: `AwsVpcConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-networkconfiguration.html#cfn-pipes-pipe-networkconfiguration-awsvpcconfiguration)
     pub fn awsvpc_configuration(self, value: impl Arg<AwsVpcConfiguration>) -> Self { Self(put(self.0, "AwsvpcConfiguration", value.into_expr())) }
 }
 impl Done for NetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -386,11 +386,11 @@ impl Done for NetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl PipeEnrichmentHttpParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `HeaderParameters`: map of text. Update: in place.
+    /// `HeaderParameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipeenrichmenthttpparameters.html#cfn-pipes-pipe-pipeenrichmenthttpparameters-headerparameters)
     pub fn header_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "HeaderParameters", value.into_expr())) }
-    /// `PathParameterValues`: list of text. Update: in place.
+    /// `PathParameterValues`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipeenrichmenthttpparameters.html#cfn-pipes-pipe-pipeenrichmenthttpparameters-pathparametervalues)
     pub fn path_parameter_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PathParameterValues", value.into_expr())) }
-    /// `QueryStringParameters`: map of text. Update: in place.
+    /// `QueryStringParameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipeenrichmenthttpparameters.html#cfn-pipes-pipe-pipeenrichmenthttpparameters-querystringparameters)
     pub fn query_string_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "QueryStringParameters", value.into_expr())) }
 }
 impl Done for PipeEnrichmentHttpParameters { fn into_props(self) -> Bag { self.0 } }
@@ -399,9 +399,9 @@ impl Done for PipeEnrichmentHttpParameters { fn into_props(self) -> Bag { self.0
 impl PipeEnrichmentParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `HttpParameters`: `PipeEnrichmentHttpParameters`. Update: in place.
+    /// `HttpParameters`: `PipeEnrichmentHttpParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipeenrichmentparameters.html#cfn-pipes-pipe-pipeenrichmentparameters-httpparameters)
     pub fn http_parameters(self, value: impl Arg<PipeEnrichmentHttpParameters>) -> Self { Self(put(self.0, "HttpParameters", value.into_expr())) }
-    /// `InputTemplate`: text. Update: in place.
+    /// `InputTemplate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipeenrichmentparameters.html#cfn-pipes-pipe-pipeenrichmentparameters-inputtemplate)
     pub fn input_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputTemplate", value.into_expr())) }
 }
 impl Done for PipeEnrichmentParameters { fn into_props(self) -> Bag { self.0 } }
@@ -410,15 +410,15 @@ impl Done for PipeEnrichmentParameters { fn into_props(self) -> Bag { self.0 } }
 impl PipeLogConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CloudwatchLogsLogDestination`: `CloudwatchLogsLogDestination`. Update: in place.
+    /// `CloudwatchLogsLogDestination`: `CloudwatchLogsLogDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipelogconfiguration.html#cfn-pipes-pipe-pipelogconfiguration-cloudwatchlogslogdestination)
     pub fn cloudwatch_logs_log_destination(self, value: impl Arg<CloudwatchLogsLogDestination>) -> Self { Self(put(self.0, "CloudwatchLogsLogDestination", value.into_expr())) }
-    /// `FirehoseLogDestination`: `FirehoseLogDestination`. Update: in place.
+    /// `FirehoseLogDestination`: `FirehoseLogDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipelogconfiguration.html#cfn-pipes-pipe-pipelogconfiguration-firehoselogdestination)
     pub fn firehose_log_destination(self, value: impl Arg<FirehoseLogDestination>) -> Self { Self(put(self.0, "FirehoseLogDestination", value.into_expr())) }
-    /// `IncludeExecutionData`: list of `IncludeExecutionData`. Update: in place.
+    /// `IncludeExecutionData`: list of `IncludeExecutionData`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipelogconfiguration.html#cfn-pipes-pipe-pipelogconfiguration-includeexecutiondata)
     pub fn include_execution_data(self, value: impl Arg<Arr<IncludeExecutionData>>) -> Self { Self(put(self.0, "IncludeExecutionData", value.into_expr())) }
-    /// `Level`: `Level`. Update: in place.
+    /// `Level`: `Level`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipelogconfiguration.html#cfn-pipes-pipe-pipelogconfiguration-level)
     pub fn level(self, value: impl Arg<Level>) -> Self { Self(put(self.0, "Level", value.into_expr())) }
-    /// `S3LogDestination`: `S3LogDestination`. Update: in place.
+    /// `S3LogDestination`: `S3LogDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipelogconfiguration.html#cfn-pipes-pipe-pipelogconfiguration-s3logdestination)
     pub fn s3_log_destination(self, value: impl Arg<S3LogDestination>) -> Self { Self(put(self.0, "S3LogDestination", value.into_expr())) }
 }
 impl Done for PipeLogConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -429,13 +429,13 @@ impl PipeSourceActiveMQBrokerParameters {
     pub fn new() -> PipeSourceActiveMQBrokerParameters<Missing<super::required::Credentials>, Missing<super::required::QueueName>> { PipeSourceActiveMQBrokerParameters(Bag::default(), Phase) }
 }
 impl<R0, R1> PipeSourceActiveMQBrokerParameters<R0, R1> {
-    /// `BatchSize`: integer. Update: in place.
+    /// `BatchSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourceactivemqbrokerparameters.html#cfn-pipes-pipe-pipesourceactivemqbrokerparameters-batchsize)
     pub fn batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BatchSize", value.into_expr()), Phase) }
-    /// `Credentials`: `MQBrokerAccessCredentials`, required. Update: in place.
+    /// `Credentials`: `MQBrokerAccessCredentials`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourceactivemqbrokerparameters.html#cfn-pipes-pipe-pipesourceactivemqbrokerparameters-credentials)
     pub fn credentials(self, value: impl Arg<MQBrokerAccessCredentials>) -> PipeSourceActiveMQBrokerParameters<Set, R1> { PipeSourceActiveMQBrokerParameters(put(self.0, "Credentials", value.into_expr()), Phase) }
-    /// `MaximumBatchingWindowInSeconds`: integer. Update: in place.
+    /// `MaximumBatchingWindowInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourceactivemqbrokerparameters.html#cfn-pipes-pipe-pipesourceactivemqbrokerparameters-maximumbatchingwindowinseconds)
     pub fn maximum_batching_window_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumBatchingWindowInSeconds", value.into_expr()), Phase) }
-    /// `QueueName`: text, required. Update: replacement.
+    /// `QueueName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourceactivemqbrokerparameters.html#cfn-pipes-pipe-pipesourceactivemqbrokerparameters-queuename)
     pub fn queue_name(self, value: impl Arg<str>) -> PipeSourceActiveMQBrokerParameters<R0, Set> { PipeSourceActiveMQBrokerParameters(put(self.0, "QueueName", value.into_expr()), Phase) }
 }
 impl Done for PipeSourceActiveMQBrokerParameters { fn into_props(self) -> Bag { self.0 } }
@@ -446,21 +446,21 @@ impl PipeSourceDynamoDBStreamParameters {
     pub fn new() -> PipeSourceDynamoDBStreamParameters<Missing<super::required::StartingPosition>> { PipeSourceDynamoDBStreamParameters(Bag::default(), Phase) }
 }
 impl<R0> PipeSourceDynamoDBStreamParameters<R0> {
-    /// `BatchSize`: integer. Update: in place.
+    /// `BatchSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcedynamodbstreamparameters.html#cfn-pipes-pipe-pipesourcedynamodbstreamparameters-batchsize)
     pub fn batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BatchSize", value.into_expr()), Phase) }
-    /// `DeadLetterConfig`: `DeadLetterConfig`. Update: in place.
+    /// `DeadLetterConfig`: `DeadLetterConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcedynamodbstreamparameters.html#cfn-pipes-pipe-pipesourcedynamodbstreamparameters-deadletterconfig)
     pub fn dead_letter_config(self, value: impl Arg<DeadLetterConfig>) -> Self { Self(put(self.0, "DeadLetterConfig", value.into_expr()), Phase) }
-    /// `MaximumBatchingWindowInSeconds`: integer. Update: in place.
+    /// `MaximumBatchingWindowInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcedynamodbstreamparameters.html#cfn-pipes-pipe-pipesourcedynamodbstreamparameters-maximumbatchingwindowinseconds)
     pub fn maximum_batching_window_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumBatchingWindowInSeconds", value.into_expr()), Phase) }
-    /// `MaximumRecordAgeInSeconds`: integer. Update: in place.
+    /// `MaximumRecordAgeInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcedynamodbstreamparameters.html#cfn-pipes-pipe-pipesourcedynamodbstreamparameters-maximumrecordageinseconds)
     pub fn maximum_record_age_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumRecordAgeInSeconds", value.into_expr()), Phase) }
-    /// `MaximumRetryAttempts`: integer. Update: in place.
+    /// `MaximumRetryAttempts`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcedynamodbstreamparameters.html#cfn-pipes-pipe-pipesourcedynamodbstreamparameters-maximumretryattempts)
     pub fn maximum_retry_attempts(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumRetryAttempts", value.into_expr()), Phase) }
-    /// `OnPartialBatchItemFailure`: `OnPartialBatchItemFailure`. Update: in place.
+    /// `OnPartialBatchItemFailure`: `OnPartialBatchItemFailure`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcedynamodbstreamparameters.html#cfn-pipes-pipe-pipesourcedynamodbstreamparameters-onpartialbatchitemfailure)
     pub fn on_partial_batch_item_failure(self, value: impl Arg<OnPartialBatchItemFailure>) -> Self { Self(put(self.0, "OnPartialBatchItemFailure", value.into_expr()), Phase) }
-    /// `ParallelizationFactor`: integer. Update: in place.
+    /// `ParallelizationFactor`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcedynamodbstreamparameters.html#cfn-pipes-pipe-pipesourcedynamodbstreamparameters-parallelizationfactor)
     pub fn parallelization_factor(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ParallelizationFactor", value.into_expr()), Phase) }
-    /// `StartingPosition`: `StartingPosition`, required. Update: replacement.
+    /// `StartingPosition`: `StartingPosition`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcedynamodbstreamparameters.html#cfn-pipes-pipe-pipesourcedynamodbstreamparameters-startingposition)
     pub fn starting_position(self, value: impl Arg<StartingPosition>) -> PipeSourceDynamoDBStreamParameters<Set> { PipeSourceDynamoDBStreamParameters(put(self.0, "StartingPosition", value.into_expr()), Phase) }
 }
 impl Done for PipeSourceDynamoDBStreamParameters { fn into_props(self) -> Bag { self.0 } }
@@ -471,23 +471,23 @@ impl PipeSourceKinesisStreamParameters {
     pub fn new() -> PipeSourceKinesisStreamParameters<Missing<super::required::StartingPosition>> { PipeSourceKinesisStreamParameters(Bag::default(), Phase) }
 }
 impl<R0> PipeSourceKinesisStreamParameters<R0> {
-    /// `BatchSize`: integer. Update: in place.
+    /// `BatchSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcekinesisstreamparameters.html#cfn-pipes-pipe-pipesourcekinesisstreamparameters-batchsize)
     pub fn batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BatchSize", value.into_expr()), Phase) }
-    /// `DeadLetterConfig`: `DeadLetterConfig`. Update: in place.
+    /// `DeadLetterConfig`: `DeadLetterConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcekinesisstreamparameters.html#cfn-pipes-pipe-pipesourcekinesisstreamparameters-deadletterconfig)
     pub fn dead_letter_config(self, value: impl Arg<DeadLetterConfig>) -> Self { Self(put(self.0, "DeadLetterConfig", value.into_expr()), Phase) }
-    /// `MaximumBatchingWindowInSeconds`: integer. Update: in place.
+    /// `MaximumBatchingWindowInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcekinesisstreamparameters.html#cfn-pipes-pipe-pipesourcekinesisstreamparameters-maximumbatchingwindowinseconds)
     pub fn maximum_batching_window_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumBatchingWindowInSeconds", value.into_expr()), Phase) }
-    /// `MaximumRecordAgeInSeconds`: integer. Update: in place.
+    /// `MaximumRecordAgeInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcekinesisstreamparameters.html#cfn-pipes-pipe-pipesourcekinesisstreamparameters-maximumrecordageinseconds)
     pub fn maximum_record_age_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumRecordAgeInSeconds", value.into_expr()), Phase) }
-    /// `MaximumRetryAttempts`: integer. Update: in place.
+    /// `MaximumRetryAttempts`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcekinesisstreamparameters.html#cfn-pipes-pipe-pipesourcekinesisstreamparameters-maximumretryattempts)
     pub fn maximum_retry_attempts(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumRetryAttempts", value.into_expr()), Phase) }
-    /// `OnPartialBatchItemFailure`: `OnPartialBatchItemFailure`. Update: in place.
+    /// `OnPartialBatchItemFailure`: `OnPartialBatchItemFailure`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcekinesisstreamparameters.html#cfn-pipes-pipe-pipesourcekinesisstreamparameters-onpartialbatchitemfailure)
     pub fn on_partial_batch_item_failure(self, value: impl Arg<OnPartialBatchItemFailure>) -> Self { Self(put(self.0, "OnPartialBatchItemFailure", value.into_expr()), Phase) }
-    /// `ParallelizationFactor`: integer. Update: in place.
+    /// `ParallelizationFactor`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcekinesisstreamparameters.html#cfn-pipes-pipe-pipesourcekinesisstreamparameters-parallelizationfactor)
     pub fn parallelization_factor(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ParallelizationFactor", value.into_expr()), Phase) }
-    /// `StartingPosition`: `PipeSourceKinesisStreamParametersStartingPosition`, required. Update: replacement.
+    /// `StartingPosition`: `PipeSourceKinesisStreamParametersStartingPosition`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcekinesisstreamparameters.html#cfn-pipes-pipe-pipesourcekinesisstreamparameters-startingposition)
     pub fn starting_position(self, value: impl Arg<PipeSourceKinesisStreamParametersStartingPosition>) -> PipeSourceKinesisStreamParameters<Set> { PipeSourceKinesisStreamParameters(put(self.0, "StartingPosition", value.into_expr()), Phase) }
-    /// `StartingPositionTimestamp`: text. Update: replacement.
+    /// `StartingPositionTimestamp`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcekinesisstreamparameters.html#cfn-pipes-pipe-pipesourcekinesisstreamparameters-startingpositiontimestamp)
     pub fn starting_position_timestamp(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartingPositionTimestamp", value.into_expr()), Phase) }
 }
 impl Done for PipeSourceKinesisStreamParameters { fn into_props(self) -> Bag { self.0 } }
@@ -498,17 +498,17 @@ impl PipeSourceManagedStreamingKafkaParameters {
     pub fn new() -> PipeSourceManagedStreamingKafkaParameters<Missing<super::required::TopicName>> { PipeSourceManagedStreamingKafkaParameters(Bag::default(), Phase) }
 }
 impl<R0> PipeSourceManagedStreamingKafkaParameters<R0> {
-    /// `BatchSize`: integer. Update: in place.
+    /// `BatchSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcemanagedstreamingkafkaparameters.html#cfn-pipes-pipe-pipesourcemanagedstreamingkafkaparameters-batchsize)
     pub fn batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BatchSize", value.into_expr()), Phase) }
-    /// `ConsumerGroupID`: text. Update: replacement.
+    /// `ConsumerGroupID`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcemanagedstreamingkafkaparameters.html#cfn-pipes-pipe-pipesourcemanagedstreamingkafkaparameters-consumergroupid)
     pub fn consumer_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConsumerGroupID", value.into_expr()), Phase) }
-    /// `Credentials`: `MSKAccessCredentials`. Update: in place.
+    /// `Credentials`: `MSKAccessCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcemanagedstreamingkafkaparameters.html#cfn-pipes-pipe-pipesourcemanagedstreamingkafkaparameters-credentials)
     pub fn credentials(self, value: impl Arg<MSKAccessCredentials>) -> Self { Self(put(self.0, "Credentials", value.into_expr()), Phase) }
-    /// `MaximumBatchingWindowInSeconds`: integer. Update: in place.
+    /// `MaximumBatchingWindowInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcemanagedstreamingkafkaparameters.html#cfn-pipes-pipe-pipesourcemanagedstreamingkafkaparameters-maximumbatchingwindowinseconds)
     pub fn maximum_batching_window_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumBatchingWindowInSeconds", value.into_expr()), Phase) }
-    /// `StartingPosition`: `StartingPosition`. Update: replacement.
+    /// `StartingPosition`: `StartingPosition`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcemanagedstreamingkafkaparameters.html#cfn-pipes-pipe-pipesourcemanagedstreamingkafkaparameters-startingposition)
     pub fn starting_position(self, value: impl Arg<StartingPosition>) -> Self { Self(put(self.0, "StartingPosition", value.into_expr()), Phase) }
-    /// `TopicName`: text, required. Update: replacement.
+    /// `TopicName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcemanagedstreamingkafkaparameters.html#cfn-pipes-pipe-pipesourcemanagedstreamingkafkaparameters-topicname)
     pub fn topic_name(self, value: impl Arg<str>) -> PipeSourceManagedStreamingKafkaParameters<Set> { PipeSourceManagedStreamingKafkaParameters(put(self.0, "TopicName", value.into_expr()), Phase) }
 }
 impl Done for PipeSourceManagedStreamingKafkaParameters { fn into_props(self) -> Bag { self.0 } }
@@ -517,21 +517,21 @@ impl Done for PipeSourceManagedStreamingKafkaParameters { fn into_props(self) ->
 impl PipeSourceParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ActiveMQBrokerParameters`: `PipeSourceActiveMQBrokerParameters`. Update: in place.
+    /// `ActiveMQBrokerParameters`: `PipeSourceActiveMQBrokerParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourceparameters.html#cfn-pipes-pipe-pipesourceparameters-activemqbrokerparameters)
     pub fn active_mq_broker_parameters(self, value: impl Arg<PipeSourceActiveMQBrokerParameters>) -> Self { Self(put(self.0, "ActiveMQBrokerParameters", value.into_expr())) }
-    /// `DynamoDBStreamParameters`: `PipeSourceDynamoDBStreamParameters`. Update: in place.
+    /// `DynamoDBStreamParameters`: `PipeSourceDynamoDBStreamParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourceparameters.html#cfn-pipes-pipe-pipesourceparameters-dynamodbstreamparameters)
     pub fn dynamo_db_stream_parameters(self, value: impl Arg<PipeSourceDynamoDBStreamParameters>) -> Self { Self(put(self.0, "DynamoDBStreamParameters", value.into_expr())) }
-    /// `FilterCriteria`: `FilterCriteria`. Update: in place.
+    /// `FilterCriteria`: `FilterCriteria`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourceparameters.html#cfn-pipes-pipe-pipesourceparameters-filtercriteria)
     pub fn filter_criteria(self, value: impl Arg<FilterCriteria>) -> Self { Self(put(self.0, "FilterCriteria", value.into_expr())) }
-    /// `KinesisStreamParameters`: `PipeSourceKinesisStreamParameters`. Update: in place.
+    /// `KinesisStreamParameters`: `PipeSourceKinesisStreamParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourceparameters.html#cfn-pipes-pipe-pipesourceparameters-kinesisstreamparameters)
     pub fn kinesis_stream_parameters(self, value: impl Arg<PipeSourceKinesisStreamParameters>) -> Self { Self(put(self.0, "KinesisStreamParameters", value.into_expr())) }
-    /// `ManagedStreamingKafkaParameters`: `PipeSourceManagedStreamingKafkaParameters`. Update: in place.
+    /// `ManagedStreamingKafkaParameters`: `PipeSourceManagedStreamingKafkaParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourceparameters.html#cfn-pipes-pipe-pipesourceparameters-managedstreamingkafkaparameters)
     pub fn managed_streaming_kafka_parameters(self, value: impl Arg<PipeSourceManagedStreamingKafkaParameters>) -> Self { Self(put(self.0, "ManagedStreamingKafkaParameters", value.into_expr())) }
-    /// `RabbitMQBrokerParameters`: `PipeSourceRabbitMQBrokerParameters`. Update: in place.
+    /// `RabbitMQBrokerParameters`: `PipeSourceRabbitMQBrokerParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourceparameters.html#cfn-pipes-pipe-pipesourceparameters-rabbitmqbrokerparameters)
     pub fn rabbit_mq_broker_parameters(self, value: impl Arg<PipeSourceRabbitMQBrokerParameters>) -> Self { Self(put(self.0, "RabbitMQBrokerParameters", value.into_expr())) }
-    /// `SelfManagedKafkaParameters`: `PipeSourceSelfManagedKafkaParameters`. Update: in place.
+    /// `SelfManagedKafkaParameters`: `PipeSourceSelfManagedKafkaParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourceparameters.html#cfn-pipes-pipe-pipesourceparameters-selfmanagedkafkaparameters)
     pub fn self_managed_kafka_parameters(self, value: impl Arg<PipeSourceSelfManagedKafkaParameters>) -> Self { Self(put(self.0, "SelfManagedKafkaParameters", value.into_expr())) }
-    /// `SqsQueueParameters`: `PipeSourceSqsQueueParameters`. Update: in place.
+    /// `SqsQueueParameters`: `PipeSourceSqsQueueParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourceparameters.html#cfn-pipes-pipe-pipesourceparameters-sqsqueueparameters)
     pub fn sqs_queue_parameters(self, value: impl Arg<PipeSourceSqsQueueParameters>) -> Self { Self(put(self.0, "SqsQueueParameters", value.into_expr())) }
 }
 impl Done for PipeSourceParameters { fn into_props(self) -> Bag { self.0 } }
@@ -542,15 +542,15 @@ impl PipeSourceRabbitMQBrokerParameters {
     pub fn new() -> PipeSourceRabbitMQBrokerParameters<Missing<super::required::Credentials>, Missing<super::required::QueueName>> { PipeSourceRabbitMQBrokerParameters(Bag::default(), Phase) }
 }
 impl<R0, R1> PipeSourceRabbitMQBrokerParameters<R0, R1> {
-    /// `BatchSize`: integer. Update: in place.
+    /// `BatchSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcerabbitmqbrokerparameters.html#cfn-pipes-pipe-pipesourcerabbitmqbrokerparameters-batchsize)
     pub fn batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BatchSize", value.into_expr()), Phase) }
-    /// `Credentials`: `MQBrokerAccessCredentials`, required. Update: in place.
+    /// `Credentials`: `MQBrokerAccessCredentials`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcerabbitmqbrokerparameters.html#cfn-pipes-pipe-pipesourcerabbitmqbrokerparameters-credentials)
     pub fn credentials(self, value: impl Arg<MQBrokerAccessCredentials>) -> PipeSourceRabbitMQBrokerParameters<Set, R1> { PipeSourceRabbitMQBrokerParameters(put(self.0, "Credentials", value.into_expr()), Phase) }
-    /// `MaximumBatchingWindowInSeconds`: integer. Update: in place.
+    /// `MaximumBatchingWindowInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcerabbitmqbrokerparameters.html#cfn-pipes-pipe-pipesourcerabbitmqbrokerparameters-maximumbatchingwindowinseconds)
     pub fn maximum_batching_window_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumBatchingWindowInSeconds", value.into_expr()), Phase) }
-    /// `QueueName`: text, required. Update: replacement.
+    /// `QueueName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcerabbitmqbrokerparameters.html#cfn-pipes-pipe-pipesourcerabbitmqbrokerparameters-queuename)
     pub fn queue_name(self, value: impl Arg<str>) -> PipeSourceRabbitMQBrokerParameters<R0, Set> { PipeSourceRabbitMQBrokerParameters(put(self.0, "QueueName", value.into_expr()), Phase) }
-    /// `VirtualHost`: text. Update: replacement.
+    /// `VirtualHost`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcerabbitmqbrokerparameters.html#cfn-pipes-pipe-pipesourcerabbitmqbrokerparameters-virtualhost)
     pub fn virtual_host(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualHost", value.into_expr()), Phase) }
 }
 impl Done for PipeSourceRabbitMQBrokerParameters { fn into_props(self) -> Bag { self.0 } }
@@ -561,23 +561,23 @@ impl PipeSourceSelfManagedKafkaParameters {
     pub fn new() -> PipeSourceSelfManagedKafkaParameters<Missing<super::required::TopicName>> { PipeSourceSelfManagedKafkaParameters(Bag::default(), Phase) }
 }
 impl<R0> PipeSourceSelfManagedKafkaParameters<R0> {
-    /// `AdditionalBootstrapServers`: list of text. Update: replacement.
+    /// `AdditionalBootstrapServers`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourceselfmanagedkafkaparameters.html#cfn-pipes-pipe-pipesourceselfmanagedkafkaparameters-additionalbootstrapservers)
     pub fn additional_bootstrap_servers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdditionalBootstrapServers", value.into_expr()), Phase) }
-    /// `BatchSize`: integer. Update: in place.
+    /// `BatchSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourceselfmanagedkafkaparameters.html#cfn-pipes-pipe-pipesourceselfmanagedkafkaparameters-batchsize)
     pub fn batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BatchSize", value.into_expr()), Phase) }
-    /// `ConsumerGroupID`: text. Update: replacement.
+    /// `ConsumerGroupID`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourceselfmanagedkafkaparameters.html#cfn-pipes-pipe-pipesourceselfmanagedkafkaparameters-consumergroupid)
     pub fn consumer_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConsumerGroupID", value.into_expr()), Phase) }
-    /// `Credentials`: `SelfManagedKafkaAccessConfigurationCredentials`. Update: in place.
+    /// `Credentials`: `SelfManagedKafkaAccessConfigurationCredentials`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourceselfmanagedkafkaparameters.html#cfn-pipes-pipe-pipesourceselfmanagedkafkaparameters-credentials)
     pub fn credentials(self, value: impl Arg<SelfManagedKafkaAccessConfigurationCredentials>) -> Self { Self(put(self.0, "Credentials", value.into_expr()), Phase) }
-    /// `MaximumBatchingWindowInSeconds`: integer. Update: in place.
+    /// `MaximumBatchingWindowInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourceselfmanagedkafkaparameters.html#cfn-pipes-pipe-pipesourceselfmanagedkafkaparameters-maximumbatchingwindowinseconds)
     pub fn maximum_batching_window_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumBatchingWindowInSeconds", value.into_expr()), Phase) }
-    /// `ServerRootCaCertificate`: text. Update: in place.
+    /// `ServerRootCaCertificate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourceselfmanagedkafkaparameters.html#cfn-pipes-pipe-pipesourceselfmanagedkafkaparameters-serverrootcacertificate)
     pub fn server_root_ca_certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerRootCaCertificate", value.into_expr()), Phase) }
-    /// `StartingPosition`: `StartingPosition`. Update: replacement.
+    /// `StartingPosition`: `StartingPosition`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourceselfmanagedkafkaparameters.html#cfn-pipes-pipe-pipesourceselfmanagedkafkaparameters-startingposition)
     pub fn starting_position(self, value: impl Arg<StartingPosition>) -> Self { Self(put(self.0, "StartingPosition", value.into_expr()), Phase) }
-    /// `TopicName`: text, required. Update: replacement.
+    /// `TopicName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourceselfmanagedkafkaparameters.html#cfn-pipes-pipe-pipesourceselfmanagedkafkaparameters-topicname)
     pub fn topic_name(self, value: impl Arg<str>) -> PipeSourceSelfManagedKafkaParameters<Set> { PipeSourceSelfManagedKafkaParameters(put(self.0, "TopicName", value.into_expr()), Phase) }
-    /// `Vpc`: `SelfManagedKafkaAccessConfigurationVpc`. Update: in place.
+    /// `Vpc`: `SelfManagedKafkaAccessConfigurationVpc`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourceselfmanagedkafkaparameters.html#cfn-pipes-pipe-pipesourceselfmanagedkafkaparameters-vpc)
     pub fn vpc(self, value: impl Arg<SelfManagedKafkaAccessConfigurationVpc>) -> Self { Self(put(self.0, "Vpc", value.into_expr()), Phase) }
 }
 impl Done for PipeSourceSelfManagedKafkaParameters { fn into_props(self) -> Bag { self.0 } }
@@ -586,9 +586,9 @@ impl Done for PipeSourceSelfManagedKafkaParameters { fn into_props(self) -> Bag 
 impl PipeSourceSqsQueueParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BatchSize`: integer. Update: in place.
+    /// `BatchSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcesqsqueueparameters.html#cfn-pipes-pipe-pipesourcesqsqueueparameters-batchsize)
     pub fn batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BatchSize", value.into_expr())) }
-    /// `MaximumBatchingWindowInSeconds`: integer. Update: in place.
+    /// `MaximumBatchingWindowInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcesqsqueueparameters.html#cfn-pipes-pipe-pipesourcesqsqueueparameters-maximumbatchingwindowinseconds)
     pub fn maximum_batching_window_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumBatchingWindowInSeconds", value.into_expr())) }
 }
 impl Done for PipeSourceSqsQueueParameters { fn into_props(self) -> Bag { self.0 } }
@@ -599,19 +599,19 @@ impl PipeTargetBatchJobParameters {
     pub fn new() -> PipeTargetBatchJobParameters<Missing<super::required::JobDefinition>, Missing<super::required::JobName>> { PipeTargetBatchJobParameters(Bag::default(), Phase) }
 }
 impl<R0, R1> PipeTargetBatchJobParameters<R0, R1> {
-    /// `ArrayProperties`: `BatchArrayProperties`. Update: in place.
+    /// `ArrayProperties`: `BatchArrayProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetbatchjobparameters.html#cfn-pipes-pipe-pipetargetbatchjobparameters-arrayproperties)
     pub fn array_properties(self, value: impl Arg<BatchArrayProperties>) -> Self { Self(put(self.0, "ArrayProperties", value.into_expr()), Phase) }
-    /// `ContainerOverrides`: `BatchContainerOverrides`. Update: in place.
+    /// `ContainerOverrides`: `BatchContainerOverrides`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetbatchjobparameters.html#cfn-pipes-pipe-pipetargetbatchjobparameters-containeroverrides)
     pub fn container_overrides(self, value: impl Arg<BatchContainerOverrides>) -> Self { Self(put(self.0, "ContainerOverrides", value.into_expr()), Phase) }
-    /// `DependsOn`: list of `BatchJobDependency`. Update: in place.
+    /// `DependsOn`: list of `BatchJobDependency`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetbatchjobparameters.html#cfn-pipes-pipe-pipetargetbatchjobparameters-dependson)
     pub fn depends_on(self, value: impl Arg<Arr<BatchJobDependency>>) -> Self { Self(put(self.0, "DependsOn", value.into_expr()), Phase) }
-    /// `JobDefinition`: text, required. Update: in place.
+    /// `JobDefinition`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetbatchjobparameters.html#cfn-pipes-pipe-pipetargetbatchjobparameters-jobdefinition)
     pub fn job_definition(self, value: impl Arg<str>) -> PipeTargetBatchJobParameters<Set, R1> { PipeTargetBatchJobParameters(put(self.0, "JobDefinition", value.into_expr()), Phase) }
-    /// `JobName`: text, required. Update: in place.
+    /// `JobName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetbatchjobparameters.html#cfn-pipes-pipe-pipetargetbatchjobparameters-jobname)
     pub fn job_name(self, value: impl Arg<str>) -> PipeTargetBatchJobParameters<R0, Set> { PipeTargetBatchJobParameters(put(self.0, "JobName", value.into_expr()), Phase) }
-    /// `Parameters`: map of text. Update: in place.
+    /// `Parameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetbatchjobparameters.html#cfn-pipes-pipe-pipetargetbatchjobparameters-parameters)
     pub fn parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
-    /// `RetryStrategy`: `BatchRetryStrategy`. Update: in place.
+    /// `RetryStrategy`: `BatchRetryStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetbatchjobparameters.html#cfn-pipes-pipe-pipetargetbatchjobparameters-retrystrategy)
     pub fn retry_strategy(self, value: impl Arg<BatchRetryStrategy>) -> Self { Self(put(self.0, "RetryStrategy", value.into_expr()), Phase) }
 }
 impl Done for PipeTargetBatchJobParameters { fn into_props(self) -> Bag { self.0 } }
@@ -620,9 +620,9 @@ impl Done for PipeTargetBatchJobParameters { fn into_props(self) -> Bag { self.0
 impl PipeTargetCloudWatchLogsParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LogStreamName`: text. Update: in place.
+    /// `LogStreamName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetcloudwatchlogsparameters.html#cfn-pipes-pipe-pipetargetcloudwatchlogsparameters-logstreamname)
     pub fn log_stream_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogStreamName", value.into_expr())) }
-    /// `Timestamp`: text. Update: in place.
+    /// `Timestamp`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetcloudwatchlogsparameters.html#cfn-pipes-pipe-pipetargetcloudwatchlogsparameters-timestamp)
     pub fn timestamp(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timestamp", value.into_expr())) }
 }
 impl Done for PipeTargetCloudWatchLogsParameters { fn into_props(self) -> Bag { self.0 } }
@@ -633,35 +633,35 @@ impl PipeTargetEcsTaskParameters {
     pub fn new() -> PipeTargetEcsTaskParameters<Missing<super::required::TaskDefinitionArn>> { PipeTargetEcsTaskParameters(Bag::default(), Phase) }
 }
 impl<R0> PipeTargetEcsTaskParameters<R0> {
-    /// `CapacityProviderStrategy`: list of `CapacityProviderStrategyItem`. Update: in place.
+    /// `CapacityProviderStrategy`: list of `CapacityProviderStrategyItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetecstaskparameters.html#cfn-pipes-pipe-pipetargetecstaskparameters-capacityproviderstrategy)
     pub fn capacity_provider_strategy(self, value: impl Arg<Arr<CapacityProviderStrategyItem>>) -> Self { Self(put(self.0, "CapacityProviderStrategy", value.into_expr()), Phase) }
-    /// `EnableECSManagedTags`: boolean. Update: in place.
+    /// `EnableECSManagedTags`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetecstaskparameters.html#cfn-pipes-pipe-pipetargetecstaskparameters-enableecsmanagedtags)
     pub fn enable_ecs_managed_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableECSManagedTags", value.into_expr()), Phase) }
-    /// `EnableExecuteCommand`: boolean. Update: in place.
+    /// `EnableExecuteCommand`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetecstaskparameters.html#cfn-pipes-pipe-pipetargetecstaskparameters-enableexecutecommand)
     pub fn enable_execute_command(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableExecuteCommand", value.into_expr()), Phase) }
-    /// `Group`: text. Update: in place.
+    /// `Group`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetecstaskparameters.html#cfn-pipes-pipe-pipetargetecstaskparameters-group)
     pub fn group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Group", value.into_expr()), Phase) }
-    /// `LaunchType`: `LaunchType`. Update: in place.
+    /// `LaunchType`: `LaunchType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetecstaskparameters.html#cfn-pipes-pipe-pipetargetecstaskparameters-launchtype)
     pub fn launch_type(self, value: impl Arg<LaunchType>) -> Self { Self(put(self.0, "LaunchType", value.into_expr()), Phase) }
-    /// `NetworkConfiguration`: `NetworkConfiguration`. Update: in place.
+    /// `NetworkConfiguration`: `NetworkConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetecstaskparameters.html#cfn-pipes-pipe-pipetargetecstaskparameters-networkconfiguration)
     pub fn network_configuration(self, value: impl Arg<NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value.into_expr()), Phase) }
-    /// `Overrides`: `EcsTaskOverride`. Update: in place.
+    /// `Overrides`: `EcsTaskOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetecstaskparameters.html#cfn-pipes-pipe-pipetargetecstaskparameters-overrides)
     pub fn overrides(self, value: impl Arg<EcsTaskOverride>) -> Self { Self(put(self.0, "Overrides", value.into_expr()), Phase) }
-    /// `PlacementConstraints`: list of `PlacementConstraint`. Update: in place.
+    /// `PlacementConstraints`: list of `PlacementConstraint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetecstaskparameters.html#cfn-pipes-pipe-pipetargetecstaskparameters-placementconstraints)
     pub fn placement_constraints(self, value: impl Arg<Arr<PlacementConstraint>>) -> Self { Self(put(self.0, "PlacementConstraints", value.into_expr()), Phase) }
-    /// `PlacementStrategy`: list of `PlacementStrategy`. Update: in place.
+    /// `PlacementStrategy`: list of `PlacementStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetecstaskparameters.html#cfn-pipes-pipe-pipetargetecstaskparameters-placementstrategy)
     pub fn placement_strategy(self, value: impl Arg<Arr<PlacementStrategy>>) -> Self { Self(put(self.0, "PlacementStrategy", value.into_expr()), Phase) }
-    /// `PlatformVersion`: text. Update: in place.
+    /// `PlatformVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetecstaskparameters.html#cfn-pipes-pipe-pipetargetecstaskparameters-platformversion)
     pub fn platform_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlatformVersion", value.into_expr()), Phase) }
-    /// `PropagateTags`: `PropagateTags`. Update: in place.
+    /// `PropagateTags`: `PropagateTags`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetecstaskparameters.html#cfn-pipes-pipe-pipetargetecstaskparameters-propagatetags)
     pub fn propagate_tags(self, value: impl Arg<PropagateTags>) -> Self { Self(put(self.0, "PropagateTags", value.into_expr()), Phase) }
-    /// `ReferenceId`: text. Update: in place.
+    /// `ReferenceId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetecstaskparameters.html#cfn-pipes-pipe-pipetargetecstaskparameters-referenceid)
     pub fn reference_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReferenceId", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetecstaskparameters.html#cfn-pipes-pipe-pipetargetecstaskparameters-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TaskCount`: integer. Update: in place.
+    /// `TaskCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetecstaskparameters.html#cfn-pipes-pipe-pipetargetecstaskparameters-taskcount)
     pub fn task_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TaskCount", value.into_expr()), Phase) }
-    /// `TaskDefinitionArn`: text, required. Update: in place.
+    /// `TaskDefinitionArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetecstaskparameters.html#cfn-pipes-pipe-pipetargetecstaskparameters-taskdefinitionarn)
     pub fn task_definition_arn(self, value: impl Arg<str>) -> PipeTargetEcsTaskParameters<Set> { PipeTargetEcsTaskParameters(put(self.0, "TaskDefinitionArn", value.into_expr()), Phase) }
 }
 impl Done for PipeTargetEcsTaskParameters { fn into_props(self) -> Bag { self.0 } }
@@ -670,15 +670,15 @@ impl Done for PipeTargetEcsTaskParameters { fn into_props(self) -> Bag { self.0 
 impl PipeTargetEventBridgeEventBusParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DetailType`: text. Update: in place.
+    /// `DetailType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargeteventbridgeeventbusparameters.html#cfn-pipes-pipe-pipetargeteventbridgeeventbusparameters-detailtype)
     pub fn detail_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DetailType", value.into_expr())) }
-    /// `EndpointId`: text. Update: in place.
+    /// `EndpointId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargeteventbridgeeventbusparameters.html#cfn-pipes-pipe-pipetargeteventbridgeeventbusparameters-endpointid)
     pub fn endpoint_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointId", value.into_expr())) }
-    /// `Resources`: list of text. Update: in place.
+    /// `Resources`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargeteventbridgeeventbusparameters.html#cfn-pipes-pipe-pipetargeteventbridgeeventbusparameters-resources)
     pub fn resources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Resources", value.into_expr())) }
-    /// `Source`: text. Update: in place.
+    /// `Source`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargeteventbridgeeventbusparameters.html#cfn-pipes-pipe-pipetargeteventbridgeeventbusparameters-source)
     pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
-    /// `Time`: text. Update: in place.
+    /// `Time`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargeteventbridgeeventbusparameters.html#cfn-pipes-pipe-pipetargeteventbridgeeventbusparameters-time)
     pub fn time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Time", value.into_expr())) }
 }
 impl Done for PipeTargetEventBridgeEventBusParameters { fn into_props(self) -> Bag { self.0 } }
@@ -687,11 +687,11 @@ impl Done for PipeTargetEventBridgeEventBusParameters { fn into_props(self) -> B
 impl PipeTargetHttpParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `HeaderParameters`: map of text. Update: in place.
+    /// `HeaderParameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargethttpparameters.html#cfn-pipes-pipe-pipetargethttpparameters-headerparameters)
     pub fn header_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "HeaderParameters", value.into_expr())) }
-    /// `PathParameterValues`: list of text. Update: in place.
+    /// `PathParameterValues`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargethttpparameters.html#cfn-pipes-pipe-pipetargethttpparameters-pathparametervalues)
     pub fn path_parameter_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PathParameterValues", value.into_expr())) }
-    /// `QueryStringParameters`: map of text. Update: in place.
+    /// `QueryStringParameters`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargethttpparameters.html#cfn-pipes-pipe-pipetargethttpparameters-querystringparameters)
     pub fn query_string_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "QueryStringParameters", value.into_expr())) }
 }
 impl Done for PipeTargetHttpParameters { fn into_props(self) -> Bag { self.0 } }
@@ -702,7 +702,7 @@ impl PipeTargetKinesisStreamParameters {
     pub fn new() -> PipeTargetKinesisStreamParameters<Missing<super::required::PartitionKey>> { PipeTargetKinesisStreamParameters(Bag::default(), Phase) }
 }
 impl<R0> PipeTargetKinesisStreamParameters<R0> {
-    /// `PartitionKey`: text, required. Update: in place.
+    /// `PartitionKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetkinesisstreamparameters.html#cfn-pipes-pipe-pipetargetkinesisstreamparameters-partitionkey)
     pub fn partition_key(self, value: impl Arg<str>) -> PipeTargetKinesisStreamParameters<Set> { PipeTargetKinesisStreamParameters(put(self.0, "PartitionKey", value.into_expr()), Phase) }
 }
 impl Done for PipeTargetKinesisStreamParameters { fn into_props(self) -> Bag { self.0 } }
@@ -711,7 +711,7 @@ impl Done for PipeTargetKinesisStreamParameters { fn into_props(self) -> Bag { s
 impl PipeTargetLambdaFunctionParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `InvocationType`: `InvocationType`. Update: in place.
+    /// `InvocationType`: `InvocationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetlambdafunctionparameters.html#cfn-pipes-pipe-pipetargetlambdafunctionparameters-invocationtype)
     pub fn invocation_type(self, value: impl Arg<InvocationType>) -> Self { Self(put(self.0, "InvocationType", value.into_expr())) }
 }
 impl Done for PipeTargetLambdaFunctionParameters { fn into_props(self) -> Bag { self.0 } }
@@ -720,31 +720,31 @@ impl Done for PipeTargetLambdaFunctionParameters { fn into_props(self) -> Bag { 
 impl PipeTargetParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BatchJobParameters`: `PipeTargetBatchJobParameters`. Update: in place.
+    /// `BatchJobParameters`: `PipeTargetBatchJobParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetparameters.html#cfn-pipes-pipe-pipetargetparameters-batchjobparameters)
     pub fn batch_job_parameters(self, value: impl Arg<PipeTargetBatchJobParameters>) -> Self { Self(put(self.0, "BatchJobParameters", value.into_expr())) }
-    /// `CloudWatchLogsParameters`: `PipeTargetCloudWatchLogsParameters`. Update: in place.
+    /// `CloudWatchLogsParameters`: `PipeTargetCloudWatchLogsParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetparameters.html#cfn-pipes-pipe-pipetargetparameters-cloudwatchlogsparameters)
     pub fn cloud_watch_logs_parameters(self, value: impl Arg<PipeTargetCloudWatchLogsParameters>) -> Self { Self(put(self.0, "CloudWatchLogsParameters", value.into_expr())) }
-    /// `EcsTaskParameters`: `PipeTargetEcsTaskParameters`. Update: in place.
+    /// `EcsTaskParameters`: `PipeTargetEcsTaskParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetparameters.html#cfn-pipes-pipe-pipetargetparameters-ecstaskparameters)
     pub fn ecs_task_parameters(self, value: impl Arg<PipeTargetEcsTaskParameters>) -> Self { Self(put(self.0, "EcsTaskParameters", value.into_expr())) }
-    /// `EventBridgeEventBusParameters`: `PipeTargetEventBridgeEventBusParameters`. Update: in place.
+    /// `EventBridgeEventBusParameters`: `PipeTargetEventBridgeEventBusParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetparameters.html#cfn-pipes-pipe-pipetargetparameters-eventbridgeeventbusparameters)
     pub fn event_bridge_event_bus_parameters(self, value: impl Arg<PipeTargetEventBridgeEventBusParameters>) -> Self { Self(put(self.0, "EventBridgeEventBusParameters", value.into_expr())) }
-    /// `HttpParameters`: `PipeTargetHttpParameters`. Update: in place.
+    /// `HttpParameters`: `PipeTargetHttpParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetparameters.html#cfn-pipes-pipe-pipetargetparameters-httpparameters)
     pub fn http_parameters(self, value: impl Arg<PipeTargetHttpParameters>) -> Self { Self(put(self.0, "HttpParameters", value.into_expr())) }
-    /// `InputTemplate`: text. Update: in place.
+    /// `InputTemplate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetparameters.html#cfn-pipes-pipe-pipetargetparameters-inputtemplate)
     pub fn input_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputTemplate", value.into_expr())) }
-    /// `KinesisStreamParameters`: `PipeTargetKinesisStreamParameters`. Update: in place.
+    /// `KinesisStreamParameters`: `PipeTargetKinesisStreamParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetparameters.html#cfn-pipes-pipe-pipetargetparameters-kinesisstreamparameters)
     pub fn kinesis_stream_parameters(self, value: impl Arg<PipeTargetKinesisStreamParameters>) -> Self { Self(put(self.0, "KinesisStreamParameters", value.into_expr())) }
-    /// `LambdaFunctionParameters`: `PipeTargetLambdaFunctionParameters`. Update: in place.
+    /// `LambdaFunctionParameters`: `PipeTargetLambdaFunctionParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetparameters.html#cfn-pipes-pipe-pipetargetparameters-lambdafunctionparameters)
     pub fn lambda_function_parameters(self, value: impl Arg<PipeTargetLambdaFunctionParameters>) -> Self { Self(put(self.0, "LambdaFunctionParameters", value.into_expr())) }
-    /// `RedshiftDataParameters`: `PipeTargetRedshiftDataParameters`. Update: in place.
+    /// `RedshiftDataParameters`: `PipeTargetRedshiftDataParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetparameters.html#cfn-pipes-pipe-pipetargetparameters-redshiftdataparameters)
     pub fn redshift_data_parameters(self, value: impl Arg<PipeTargetRedshiftDataParameters>) -> Self { Self(put(self.0, "RedshiftDataParameters", value.into_expr())) }
-    /// `SageMakerPipelineParameters`: `PipeTargetSageMakerPipelineParameters`. Update: in place.
+    /// `SageMakerPipelineParameters`: `PipeTargetSageMakerPipelineParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetparameters.html#cfn-pipes-pipe-pipetargetparameters-sagemakerpipelineparameters)
     pub fn sage_maker_pipeline_parameters(self, value: impl Arg<PipeTargetSageMakerPipelineParameters>) -> Self { Self(put(self.0, "SageMakerPipelineParameters", value.into_expr())) }
-    /// `SqsQueueParameters`: `PipeTargetSqsQueueParameters`. Update: in place.
+    /// `SqsQueueParameters`: `PipeTargetSqsQueueParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetparameters.html#cfn-pipes-pipe-pipetargetparameters-sqsqueueparameters)
     pub fn sqs_queue_parameters(self, value: impl Arg<PipeTargetSqsQueueParameters>) -> Self { Self(put(self.0, "SqsQueueParameters", value.into_expr())) }
-    /// `StepFunctionStateMachineParameters`: `PipeTargetStateMachineParameters`. Update: in place.
+    /// `StepFunctionStateMachineParameters`: `PipeTargetStateMachineParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetparameters.html#cfn-pipes-pipe-pipetargetparameters-stepfunctionstatemachineparameters)
     pub fn step_function_state_machine_parameters(self, value: impl Arg<PipeTargetStateMachineParameters>) -> Self { Self(put(self.0, "StepFunctionStateMachineParameters", value.into_expr())) }
-    /// `TimestreamParameters`: `PipeTargetTimestreamParameters`. Update: in place.
+    /// `TimestreamParameters`: `PipeTargetTimestreamParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetparameters.html#cfn-pipes-pipe-pipetargetparameters-timestreamparameters)
     pub fn timestream_parameters(self, value: impl Arg<PipeTargetTimestreamParameters>) -> Self { Self(put(self.0, "TimestreamParameters", value.into_expr())) }
 }
 impl Done for PipeTargetParameters { fn into_props(self) -> Bag { self.0 } }
@@ -755,17 +755,17 @@ impl PipeTargetRedshiftDataParameters {
     pub fn new() -> PipeTargetRedshiftDataParameters<Missing<super::required::Database>, Missing<super::required::Sqls>> { PipeTargetRedshiftDataParameters(Bag::default(), Phase) }
 }
 impl<R0, R1> PipeTargetRedshiftDataParameters<R0, R1> {
-    /// `Database`: text, required. Update: in place.
+    /// `Database`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetredshiftdataparameters.html#cfn-pipes-pipe-pipetargetredshiftdataparameters-database)
     pub fn database(self, value: impl Arg<str>) -> PipeTargetRedshiftDataParameters<Set, R1> { PipeTargetRedshiftDataParameters(put(self.0, "Database", value.into_expr()), Phase) }
-    /// `DbUser`: text. Update: in place.
+    /// `DbUser`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetredshiftdataparameters.html#cfn-pipes-pipe-pipetargetredshiftdataparameters-dbuser)
     pub fn db_user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DbUser", value.into_expr()), Phase) }
-    /// `SecretManagerArn`: text. Update: in place.
+    /// `SecretManagerArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetredshiftdataparameters.html#cfn-pipes-pipe-pipetargetredshiftdataparameters-secretmanagerarn)
     pub fn secret_manager_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretManagerArn", value.into_expr()), Phase) }
-    /// `Sqls`: list of text, required. Update: in place.
+    /// `Sqls`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetredshiftdataparameters.html#cfn-pipes-pipe-pipetargetredshiftdataparameters-sqls)
     pub fn sqls(self, value: impl Arg<Arr<str>>) -> PipeTargetRedshiftDataParameters<R0, Set> { PipeTargetRedshiftDataParameters(put(self.0, "Sqls", value.into_expr()), Phase) }
-    /// `StatementName`: text. Update: in place.
+    /// `StatementName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetredshiftdataparameters.html#cfn-pipes-pipe-pipetargetredshiftdataparameters-statementname)
     pub fn statement_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StatementName", value.into_expr()), Phase) }
-    /// `WithEvent`: boolean. Update: in place.
+    /// `WithEvent`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetredshiftdataparameters.html#cfn-pipes-pipe-pipetargetredshiftdataparameters-withevent)
     pub fn with_event(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "WithEvent", value.into_expr()), Phase) }
 }
 impl Done for PipeTargetRedshiftDataParameters { fn into_props(self) -> Bag { self.0 } }
@@ -774,7 +774,7 @@ impl Done for PipeTargetRedshiftDataParameters { fn into_props(self) -> Bag { se
 impl PipeTargetSageMakerPipelineParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PipelineParameterList`: list of `SageMakerPipelineParameter`. Update: in place.
+    /// `PipelineParameterList`: list of `SageMakerPipelineParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetsagemakerpipelineparameters.html#cfn-pipes-pipe-pipetargetsagemakerpipelineparameters-pipelineparameterlist)
     pub fn pipeline_parameter_list(self, value: impl Arg<Arr<SageMakerPipelineParameter>>) -> Self { Self(put(self.0, "PipelineParameterList", value.into_expr())) }
 }
 impl Done for PipeTargetSageMakerPipelineParameters { fn into_props(self) -> Bag { self.0 } }
@@ -783,9 +783,9 @@ impl Done for PipeTargetSageMakerPipelineParameters { fn into_props(self) -> Bag
 impl PipeTargetSqsQueueParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MessageDeduplicationId`: text. Update: in place.
+    /// `MessageDeduplicationId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetsqsqueueparameters.html#cfn-pipes-pipe-pipetargetsqsqueueparameters-messagededuplicationid)
     pub fn message_deduplication_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageDeduplicationId", value.into_expr())) }
-    /// `MessageGroupId`: text. Update: in place.
+    /// `MessageGroupId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetsqsqueueparameters.html#cfn-pipes-pipe-pipetargetsqsqueueparameters-messagegroupid)
     pub fn message_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageGroupId", value.into_expr())) }
 }
 impl Done for PipeTargetSqsQueueParameters { fn into_props(self) -> Bag { self.0 } }
@@ -794,7 +794,7 @@ impl Done for PipeTargetSqsQueueParameters { fn into_props(self) -> Bag { self.0
 impl PipeTargetStateMachineParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `InvocationType`: `InvocationType`. Update: in place.
+    /// `InvocationType`: `InvocationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetstatemachineparameters.html#cfn-pipes-pipe-pipetargetstatemachineparameters-invocationtype)
     pub fn invocation_type(self, value: impl Arg<InvocationType>) -> Self { Self(put(self.0, "InvocationType", value.into_expr())) }
 }
 impl Done for PipeTargetStateMachineParameters { fn into_props(self) -> Bag { self.0 } }
@@ -805,21 +805,21 @@ impl PipeTargetTimestreamParameters {
     pub fn new() -> PipeTargetTimestreamParameters<Missing<super::required::DimensionMappings>, Missing<super::required::TimeValue>, Missing<super::required::VersionValue>> { PipeTargetTimestreamParameters(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> PipeTargetTimestreamParameters<R0, R1, R2> {
-    /// `DimensionMappings`: list of `DimensionMapping`, required. Update: in place.
+    /// `DimensionMappings`: list of `DimensionMapping`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargettimestreamparameters.html#cfn-pipes-pipe-pipetargettimestreamparameters-dimensionmappings)
     pub fn dimension_mappings(self, value: impl Arg<Arr<DimensionMapping>>) -> PipeTargetTimestreamParameters<Set, R1, R2> { PipeTargetTimestreamParameters(put(self.0, "DimensionMappings", value.into_expr()), Phase) }
-    /// `EpochTimeUnit`: `EpochTimeUnit`. Update: in place.
+    /// `EpochTimeUnit`: `EpochTimeUnit`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargettimestreamparameters.html#cfn-pipes-pipe-pipetargettimestreamparameters-epochtimeunit)
     pub fn epoch_time_unit(self, value: impl Arg<EpochTimeUnit>) -> Self { Self(put(self.0, "EpochTimeUnit", value.into_expr()), Phase) }
-    /// `MultiMeasureMappings`: list of `MultiMeasureMapping`. Update: in place.
+    /// `MultiMeasureMappings`: list of `MultiMeasureMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargettimestreamparameters.html#cfn-pipes-pipe-pipetargettimestreamparameters-multimeasuremappings)
     pub fn multi_measure_mappings(self, value: impl Arg<Arr<MultiMeasureMapping>>) -> Self { Self(put(self.0, "MultiMeasureMappings", value.into_expr()), Phase) }
-    /// `SingleMeasureMappings`: list of `SingleMeasureMapping`. Update: in place.
+    /// `SingleMeasureMappings`: list of `SingleMeasureMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargettimestreamparameters.html#cfn-pipes-pipe-pipetargettimestreamparameters-singlemeasuremappings)
     pub fn single_measure_mappings(self, value: impl Arg<Arr<SingleMeasureMapping>>) -> Self { Self(put(self.0, "SingleMeasureMappings", value.into_expr()), Phase) }
-    /// `TimeFieldType`: `TimeFieldType`. Update: in place.
+    /// `TimeFieldType`: `TimeFieldType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargettimestreamparameters.html#cfn-pipes-pipe-pipetargettimestreamparameters-timefieldtype)
     pub fn time_field_type(self, value: impl Arg<TimeFieldType>) -> Self { Self(put(self.0, "TimeFieldType", value.into_expr()), Phase) }
-    /// `TimeValue`: text, required. Update: in place.
+    /// `TimeValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargettimestreamparameters.html#cfn-pipes-pipe-pipetargettimestreamparameters-timevalue)
     pub fn time_value(self, value: impl Arg<str>) -> PipeTargetTimestreamParameters<R0, Set, R2> { PipeTargetTimestreamParameters(put(self.0, "TimeValue", value.into_expr()), Phase) }
-    /// `TimestampFormat`: text. Update: in place.
+    /// `TimestampFormat`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargettimestreamparameters.html#cfn-pipes-pipe-pipetargettimestreamparameters-timestampformat)
     pub fn timestamp_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimestampFormat", value.into_expr()), Phase) }
-    /// `VersionValue`: text, required. Update: in place.
+    /// `VersionValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargettimestreamparameters.html#cfn-pipes-pipe-pipetargettimestreamparameters-versionvalue)
     pub fn version_value(self, value: impl Arg<str>) -> PipeTargetTimestreamParameters<R0, R1, Set> { PipeTargetTimestreamParameters(put(self.0, "VersionValue", value.into_expr()), Phase) }
 }
 impl Done for PipeTargetTimestreamParameters { fn into_props(self) -> Bag { self.0 } }
@@ -828,9 +828,9 @@ impl Done for PipeTargetTimestreamParameters { fn into_props(self) -> Bag { self
 impl PlacementConstraint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Expression`: text. Update: in place.
+    /// `Expression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-placementconstraint.html#cfn-pipes-pipe-placementconstraint-expression)
     pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr())) }
-    /// `Type`: `Type`. Update: in place.
+    /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-placementconstraint.html#cfn-pipes-pipe-placementconstraint-type)
     pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for PlacementConstraint { fn into_props(self) -> Bag { self.0 } }
@@ -839,9 +839,9 @@ impl Done for PlacementConstraint { fn into_props(self) -> Bag { self.0 } }
 impl PlacementStrategy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Field`: text. Update: in place.
+    /// `Field`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-placementstrategy.html#cfn-pipes-pipe-placementstrategy-field)
     pub fn field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Field", value.into_expr())) }
-    /// `Type`: `PlacementStrategyType`. Update: in place.
+    /// `Type`: `PlacementStrategyType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-placementstrategy.html#cfn-pipes-pipe-placementstrategy-type)
     pub fn type_(self, value: impl Arg<PlacementStrategyType>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for PlacementStrategy { fn into_props(self) -> Bag { self.0 } }
@@ -850,13 +850,13 @@ impl Done for PlacementStrategy { fn into_props(self) -> Bag { self.0 } }
 impl S3LogDestination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BucketName`: `S3BucketName`. Update: in place.
+    /// `BucketName`: `S3BucketName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-s3logdestination.html#cfn-pipes-pipe-s3logdestination-bucketname)
     pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value.into_expr())) }
-    /// `BucketOwner`: text. Update: in place.
+    /// `BucketOwner`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-s3logdestination.html#cfn-pipes-pipe-s3logdestination-bucketowner)
     pub fn bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketOwner", value.into_expr())) }
-    /// `OutputFormat`: `OutputFormat`. Update: in place.
+    /// `OutputFormat`: `OutputFormat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-s3logdestination.html#cfn-pipes-pipe-s3logdestination-outputformat)
     pub fn output_format(self, value: impl Arg<OutputFormat>) -> Self { Self(put(self.0, "OutputFormat", value.into_expr())) }
-    /// `Prefix`: text. Update: in place.
+    /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-s3logdestination.html#cfn-pipes-pipe-s3logdestination-prefix)
     pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
 }
 impl Done for S3LogDestination { fn into_props(self) -> Bag { self.0 } }
@@ -867,9 +867,9 @@ impl SageMakerPipelineParameter {
     pub fn new() -> SageMakerPipelineParameter<Missing<super::required::Name>, Missing<super::required::Value>> { SageMakerPipelineParameter(Bag::default(), Phase) }
 }
 impl<R0, R1> SageMakerPipelineParameter<R0, R1> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-sagemakerpipelineparameter.html#cfn-pipes-pipe-sagemakerpipelineparameter-name)
     pub fn name(self, value: impl Arg<str>) -> SageMakerPipelineParameter<Set, R1> { SageMakerPipelineParameter(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-sagemakerpipelineparameter.html#cfn-pipes-pipe-sagemakerpipelineparameter-value)
     pub fn value(self, value: impl Arg<str>) -> SageMakerPipelineParameter<R0, Set> { SageMakerPipelineParameter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for SageMakerPipelineParameter { fn into_props(self) -> Bag { self.0 } }
@@ -878,13 +878,13 @@ impl Done for SageMakerPipelineParameter { fn into_props(self) -> Bag { self.0 }
 impl SelfManagedKafkaAccessConfigurationCredentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BasicAuth`: text. Update: in place.
+    /// `BasicAuth`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-selfmanagedkafkaaccessconfigurationcredentials.html#cfn-pipes-pipe-selfmanagedkafkaaccessconfigurationcredentials-basicauth)
     pub fn basic_auth(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BasicAuth", value.into_expr())) }
-    /// `ClientCertificateTlsAuth`: text. Update: in place.
+    /// `ClientCertificateTlsAuth`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-selfmanagedkafkaaccessconfigurationcredentials.html#cfn-pipes-pipe-selfmanagedkafkaaccessconfigurationcredentials-clientcertificatetlsauth)
     pub fn client_certificate_tls_auth(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientCertificateTlsAuth", value.into_expr())) }
-    /// `SaslScram256Auth`: text. Update: in place.
+    /// `SaslScram256Auth`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-selfmanagedkafkaaccessconfigurationcredentials.html#cfn-pipes-pipe-selfmanagedkafkaaccessconfigurationcredentials-saslscram256auth)
     pub fn sasl_scram256_auth(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SaslScram256Auth", value.into_expr())) }
-    /// `SaslScram512Auth`: text. Update: in place.
+    /// `SaslScram512Auth`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-selfmanagedkafkaaccessconfigurationcredentials.html#cfn-pipes-pipe-selfmanagedkafkaaccessconfigurationcredentials-saslscram512auth)
     pub fn sasl_scram512_auth(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SaslScram512Auth", value.into_expr())) }
 }
 impl Done for SelfManagedKafkaAccessConfigurationCredentials { fn into_props(self) -> Bag { self.0 } }
@@ -893,9 +893,9 @@ impl Done for SelfManagedKafkaAccessConfigurationCredentials { fn into_props(sel
 impl SelfManagedKafkaAccessConfigurationVpc {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SecurityGroup`: list of text. Update: in place.
+    /// `SecurityGroup`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-selfmanagedkafkaaccessconfigurationvpc.html#cfn-pipes-pipe-selfmanagedkafkaaccessconfigurationvpc-securitygroup)
     pub fn security_group(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecurityGroup", value.into_expr())) }
-    /// `Subnets`: list of text. Update: in place.
+    /// `Subnets`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-selfmanagedkafkaaccessconfigurationvpc.html#cfn-pipes-pipe-selfmanagedkafkaaccessconfigurationvpc-subnets)
     pub fn subnets(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Subnets", value.into_expr())) }
 }
 impl Done for SelfManagedKafkaAccessConfigurationVpc { fn into_props(self) -> Bag { self.0 } }
@@ -906,11 +906,11 @@ impl SingleMeasureMapping {
     pub fn new() -> SingleMeasureMapping<Missing<super::required::MeasureName>, Missing<super::required::MeasureValue>, Missing<super::required::MeasureValueType>> { SingleMeasureMapping(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SingleMeasureMapping<R0, R1, R2> {
-    /// `MeasureName`: text, required. Update: in place.
+    /// `MeasureName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-singlemeasuremapping.html#cfn-pipes-pipe-singlemeasuremapping-measurename)
     pub fn measure_name(self, value: impl Arg<str>) -> SingleMeasureMapping<Set, R1, R2> { SingleMeasureMapping(put(self.0, "MeasureName", value.into_expr()), Phase) }
-    /// `MeasureValue`: text, required. Update: in place.
+    /// `MeasureValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-singlemeasuremapping.html#cfn-pipes-pipe-singlemeasuremapping-measurevalue)
     pub fn measure_value(self, value: impl Arg<str>) -> SingleMeasureMapping<R0, Set, R2> { SingleMeasureMapping(put(self.0, "MeasureValue", value.into_expr()), Phase) }
-    /// `MeasureValueType`: `MeasureValueType`, required. Update: in place.
+    /// `MeasureValueType`: `MeasureValueType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-singlemeasuremapping.html#cfn-pipes-pipe-singlemeasuremapping-measurevaluetype)
     pub fn measure_value_type(self, value: impl Arg<MeasureValueType>) -> SingleMeasureMapping<R0, R1, Set> { SingleMeasureMapping(put(self.0, "MeasureValueType", value.into_expr()), Phase) }
 }
 impl Done for SingleMeasureMapping { fn into_props(self) -> Bag { self.0 } }

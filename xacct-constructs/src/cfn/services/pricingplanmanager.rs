@@ -13,17 +13,17 @@ impl CfnSubscription {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSubscriptionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pricingplanmanager-subscription.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pricingplanmanager-subscription.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `CurrentPlanTier`: text.
+    /// The attribute `CurrentPlanTier`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pricingplanmanager-subscription.html#CurrentPlanTier-fn::getatt)
     pub fn attr_current_plan_tier(&self) -> Val<str> { self.0.get_att("CurrentPlanTier") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pricingplanmanager-subscription.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `StatusReason`: text.
+    /// The attribute `StatusReason`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pricingplanmanager-subscription.html#StatusReason-fn::getatt)
     pub fn attr_status_reason(&self) -> Val<str> { self.0.get_att("StatusReason") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pricingplanmanager-subscription.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnSubscription { fn node(&self) -> &Place { &self.0 } }
@@ -34,13 +34,13 @@ impl CfnSubscriptionProps {
     pub fn new() -> CfnSubscriptionProps<Missing<required::PlanFamily>, Missing<required::PlanTier>, Missing<required::ResourceArns>> { CfnSubscriptionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnSubscriptionProps<R0, R1, R2> {
-    /// `PlanFamily`: `PlanFamily`, required. Update: replacement.
+    /// `PlanFamily`: `PlanFamily`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pricingplanmanager-subscription.html#cfn-pricingplanmanager-subscription-planfamily)
     pub fn plan_family(self, value: impl Arg<subscription::PlanFamily>) -> CfnSubscriptionProps<Set, R1, R2> { CfnSubscriptionProps(put(self.0, "PlanFamily", value.into_expr()), Phase) }
-    /// `PlanTier`: text, required. Update: in place.
+    /// `PlanTier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pricingplanmanager-subscription.html#cfn-pricingplanmanager-subscription-plantier)
     pub fn plan_tier(self, value: impl Arg<str>) -> CfnSubscriptionProps<R0, Set, R2> { CfnSubscriptionProps(put(self.0, "PlanTier", value.into_expr()), Phase) }
-    /// `ResourceArns`: list of text, required. Update: in place.
+    /// `ResourceArns`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pricingplanmanager-subscription.html#cfn-pricingplanmanager-subscription-resourcearns)
     pub fn resource_arns(self, value: impl Arg<Arr<str>>) -> CfnSubscriptionProps<R0, R1, Set> { CfnSubscriptionProps(put(self.0, "ResourceArns", value.into_expr()), Phase) }
-    /// `UsageLevel`: `UsageLevel`. Update: in place.
+    /// `UsageLevel`: `UsageLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pricingplanmanager-subscription.html#cfn-pricingplanmanager-subscription-usagelevel)
     pub fn usage_level(self, value: impl Arg<subscription::UsageLevel>) -> Self { Self(put(self.0, "UsageLevel", value.into_expr()), Phase) }
 }
 impl Done for CfnSubscriptionProps { fn into_props(self) -> Bag { self.0 } }

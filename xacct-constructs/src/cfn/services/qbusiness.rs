@@ -13,17 +13,17 @@ impl CfnApplication {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ApplicationId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ApplicationArn`: `OtherArn`.
+    /// The attribute `ApplicationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-application.html#ApplicationArn-fn::getatt)
     pub fn attr_application_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ApplicationArn") }
-    /// The attribute `ApplicationId`: text.
+    /// The attribute `ApplicationId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-application.html#ApplicationId-fn::getatt)
     pub fn attr_application_id(&self) -> Val<str> { self.0.get_att("ApplicationId") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-application.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `IdentityCenterApplicationArn`: `OtherArn`.
+    /// The attribute `IdentityCenterApplicationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-application.html#IdentityCenterApplicationArn-fn::getatt)
     pub fn attr_identity_center_application_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("IdentityCenterApplicationArn") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-application.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-application.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnApplication { fn node(&self) -> &Place { &self.0 } }
@@ -34,33 +34,33 @@ impl CfnApplicationProps {
     pub fn new() -> CfnApplicationProps<Missing<required::DisplayName>> { CfnApplicationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnApplicationProps<R0> {
-    /// `AttachmentsConfiguration`: `AttachmentsConfiguration`. Update: in place.
+    /// `AttachmentsConfiguration`: `AttachmentsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-application.html#cfn-qbusiness-application-attachmentsconfiguration)
     pub fn attachments_configuration(self, value: impl Arg<application::AttachmentsConfiguration>) -> Self { Self(put(self.0, "AttachmentsConfiguration", value.into_expr()), Phase) }
-    /// `AutoSubscriptionConfiguration`: `AutoSubscriptionConfiguration`. Update: in place.
+    /// `AutoSubscriptionConfiguration`: `AutoSubscriptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-application.html#cfn-qbusiness-application-autosubscriptionconfiguration)
     pub fn auto_subscription_configuration(self, value: impl Arg<application::AutoSubscriptionConfiguration>) -> Self { Self(put(self.0, "AutoSubscriptionConfiguration", value.into_expr()), Phase) }
-    /// `ClientIdsForOIDC`: list of text. Update: replacement.
+    /// `ClientIdsForOIDC`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-application.html#cfn-qbusiness-application-clientidsforoidc)
     pub fn client_ids_for_oidc(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ClientIdsForOIDC", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-application.html#cfn-qbusiness-application-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DisplayName`: text, required. Update: in place.
+    /// `DisplayName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-application.html#cfn-qbusiness-application-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> CfnApplicationProps<Set> { CfnApplicationProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
-    /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: replacement.
+    /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-application.html#cfn-qbusiness-application-encryptionconfiguration)
     pub fn encryption_configuration(self, value: impl Arg<application::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
-    /// `IamIdentityProviderArn`: text. Update: replacement.
+    /// `IamIdentityProviderArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-application.html#cfn-qbusiness-application-iamidentityproviderarn)
     pub fn iam_identity_provider_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IamIdentityProviderArn", value.into_expr()), Phase) }
-    /// `IdentityCenterInstanceArn`: text. Update: in place.
+    /// `IdentityCenterInstanceArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-application.html#cfn-qbusiness-application-identitycenterinstancearn)
     pub fn identity_center_instance_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityCenterInstanceArn", value.into_expr()), Phase) }
-    /// `IdentityType`: `IdentityType`. Update: replacement.
+    /// `IdentityType`: `IdentityType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-application.html#cfn-qbusiness-application-identitytype)
     pub fn identity_type(self, value: impl Arg<application::IdentityType>) -> Self { Self(put(self.0, "IdentityType", value.into_expr()), Phase) }
-    /// `PersonalizationConfiguration`: `PersonalizationConfiguration`. Update: in place.
+    /// `PersonalizationConfiguration`: `PersonalizationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-application.html#cfn-qbusiness-application-personalizationconfiguration)
     pub fn personalization_configuration(self, value: impl Arg<application::PersonalizationConfiguration>) -> Self { Self(put(self.0, "PersonalizationConfiguration", value.into_expr()), Phase) }
-    /// `QAppsConfiguration`: `QAppsConfiguration`. Update: in place.
+    /// `QAppsConfiguration`: `QAppsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-application.html#cfn-qbusiness-application-qappsconfiguration)
     pub fn q_apps_configuration(self, value: impl Arg<application::QAppsConfiguration>) -> Self { Self(put(self.0, "QAppsConfiguration", value.into_expr()), Phase) }
-    /// `QuickSightConfiguration`: `QuickSightConfiguration`. Update: replacement.
+    /// `QuickSightConfiguration`: `QuickSightConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-application.html#cfn-qbusiness-application-quicksightconfiguration)
     pub fn quick_sight_configuration(self, value: impl Arg<application::QuickSightConfiguration>) -> Self { Self(put(self.0, "QuickSightConfiguration", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-application.html#cfn-qbusiness-application-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-application.html#cfn-qbusiness-application-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
@@ -74,7 +74,7 @@ impl AttachmentsConfiguration {
     pub fn new() -> AttachmentsConfiguration<Missing<super::required::AttachmentsControlMode>> { AttachmentsConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AttachmentsConfiguration<R0> {
-    /// `AttachmentsControlMode`: `AttachmentsControlMode`, required. Update: in place.
+    /// `AttachmentsControlMode`: `AttachmentsControlMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-application-attachmentsconfiguration.html#cfn-qbusiness-application-attachmentsconfiguration-attachmentscontrolmode)
     pub fn attachments_control_mode(self, value: impl Arg<AttachmentsControlMode>) -> AttachmentsConfiguration<Set> { AttachmentsConfiguration(put(self.0, "AttachmentsControlMode", value.into_expr()), Phase) }
 }
 impl Done for AttachmentsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -85,9 +85,9 @@ impl AutoSubscriptionConfiguration {
     pub fn new() -> AutoSubscriptionConfiguration<Missing<super::required::AutoSubscribe>> { AutoSubscriptionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AutoSubscriptionConfiguration<R0> {
-    /// `AutoSubscribe`: `AutoSubscribe`, required. Update: in place.
+    /// `AutoSubscribe`: `AutoSubscribe`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-application-autosubscriptionconfiguration.html#cfn-qbusiness-application-autosubscriptionconfiguration-autosubscribe)
     pub fn auto_subscribe(self, value: impl Arg<AutoSubscribe>) -> AutoSubscriptionConfiguration<Set> { AutoSubscriptionConfiguration(put(self.0, "AutoSubscribe", value.into_expr()), Phase) }
-    /// `DefaultSubscriptionType`: `DefaultSubscriptionType`. Update: in place.
+    /// `DefaultSubscriptionType`: `DefaultSubscriptionType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-application-autosubscriptionconfiguration.html#cfn-qbusiness-application-autosubscriptionconfiguration-defaultsubscriptiontype)
     pub fn default_subscription_type(self, value: impl Arg<DefaultSubscriptionType>) -> Self { Self(put(self.0, "DefaultSubscriptionType", value.into_expr()), Phase) }
 }
 impl Done for AutoSubscriptionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -96,7 +96,7 @@ impl Done for AutoSubscriptionConfiguration { fn into_props(self) -> Bag { self.
 impl EncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-application-encryptionconfiguration.html#cfn-qbusiness-application-encryptionconfiguration-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -107,7 +107,7 @@ impl PersonalizationConfiguration {
     pub fn new() -> PersonalizationConfiguration<Missing<super::required::PersonalizationControlMode>> { PersonalizationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PersonalizationConfiguration<R0> {
-    /// `PersonalizationControlMode`: `PersonalizationControlMode`, required. Update: in place.
+    /// `PersonalizationControlMode`: `PersonalizationControlMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-application-personalizationconfiguration.html#cfn-qbusiness-application-personalizationconfiguration-personalizationcontrolmode)
     pub fn personalization_control_mode(self, value: impl Arg<PersonalizationControlMode>) -> PersonalizationConfiguration<Set> { PersonalizationConfiguration(put(self.0, "PersonalizationControlMode", value.into_expr()), Phase) }
 }
 impl Done for PersonalizationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -118,7 +118,7 @@ impl QAppsConfiguration {
     pub fn new() -> QAppsConfiguration<Missing<super::required::QAppsControlMode>> { QAppsConfiguration(Bag::default(), Phase) }
 }
 impl<R0> QAppsConfiguration<R0> {
-    /// `QAppsControlMode`: `QAppsControlMode`, required. Update: in place.
+    /// `QAppsControlMode`: `QAppsControlMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-application-qappsconfiguration.html#cfn-qbusiness-application-qappsconfiguration-qappscontrolmode)
     pub fn q_apps_control_mode(self, value: impl Arg<QAppsControlMode>) -> QAppsConfiguration<Set> { QAppsConfiguration(put(self.0, "QAppsControlMode", value.into_expr()), Phase) }
 }
 impl Done for QAppsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -129,7 +129,7 @@ impl QuickSightConfiguration {
     pub fn new() -> QuickSightConfiguration<Missing<super::required::ClientNamespace>> { QuickSightConfiguration(Bag::default(), Phase) }
 }
 impl<R0> QuickSightConfiguration<R0> {
-    /// `ClientNamespace`: text, required. Update: replacement.
+    /// `ClientNamespace`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-application-quicksightconfiguration.html#cfn-qbusiness-application-quicksightconfiguration-clientnamespace)
     pub fn client_namespace(self, value: impl Arg<str>) -> QuickSightConfiguration<Set> { QuickSightConfiguration(put(self.0, "ClientNamespace", value.into_expr()), Phase) }
 }
 impl Done for QuickSightConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -155,15 +155,15 @@ impl CfnDataAccessor {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDataAccessorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-dataaccessor.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `DataAccessorArn`: `OtherArn`.
+    /// The attribute `DataAccessorArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-dataaccessor.html#DataAccessorArn-fn::getatt)
     pub fn attr_data_accessor_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DataAccessorArn") }
-    /// The attribute `DataAccessorId`: text.
+    /// The attribute `DataAccessorId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-dataaccessor.html#DataAccessorId-fn::getatt)
     pub fn attr_data_accessor_id(&self) -> Val<str> { self.0.get_att("DataAccessorId") }
-    /// The attribute `IdcApplicationArn`: `OtherArn`.
+    /// The attribute `IdcApplicationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-dataaccessor.html#IdcApplicationArn-fn::getatt)
     pub fn attr_idc_application_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("IdcApplicationArn") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-dataaccessor.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnDataAccessor { fn node(&self) -> &Place { &self.0 } }
@@ -174,17 +174,17 @@ impl CfnDataAccessorProps {
     pub fn new() -> CfnDataAccessorProps<Missing<required::ActionConfigurations>, Missing<required::ApplicationId>, Missing<required::DisplayName>, Missing<required::Principal>> { CfnDataAccessorProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnDataAccessorProps<R0, R1, R2, R3> {
-    /// `ActionConfigurations`: list of `ActionConfiguration`, required. Update: in place.
+    /// `ActionConfigurations`: list of `ActionConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-dataaccessor.html#cfn-qbusiness-dataaccessor-actionconfigurations)
     pub fn action_configurations(self, value: impl Arg<Arr<data_accessor::ActionConfiguration>>) -> CfnDataAccessorProps<Set, R1, R2, R3> { CfnDataAccessorProps(put(self.0, "ActionConfigurations", value.into_expr()), Phase) }
-    /// `ApplicationId`: text, required. Update: replacement.
+    /// `ApplicationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-dataaccessor.html#cfn-qbusiness-dataaccessor-applicationid)
     pub fn application_id(self, value: impl Arg<str>) -> CfnDataAccessorProps<R0, Set, R2, R3> { CfnDataAccessorProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
-    /// `AuthenticationDetail`: `DataAccessorAuthenticationDetail`. Update: in place.
+    /// `AuthenticationDetail`: `DataAccessorAuthenticationDetail`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-dataaccessor.html#cfn-qbusiness-dataaccessor-authenticationdetail)
     pub fn authentication_detail(self, value: impl Arg<data_accessor::DataAccessorAuthenticationDetail>) -> Self { Self(put(self.0, "AuthenticationDetail", value.into_expr()), Phase) }
-    /// `DisplayName`: text, required. Update: in place.
+    /// `DisplayName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-dataaccessor.html#cfn-qbusiness-dataaccessor-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> CfnDataAccessorProps<R0, R1, Set, R3> { CfnDataAccessorProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
-    /// `Principal`: text, required. Update: replacement.
+    /// `Principal`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-dataaccessor.html#cfn-qbusiness-dataaccessor-principal)
     pub fn principal(self, value: impl Arg<str>) -> CfnDataAccessorProps<R0, R1, R2, Set> { CfnDataAccessorProps(put(self.0, "Principal", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-dataaccessor.html#cfn-qbusiness-dataaccessor-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDataAccessorProps { fn into_props(self) -> Bag { self.0 } }
@@ -198,9 +198,9 @@ impl ActionConfiguration {
     pub fn new() -> ActionConfiguration<Missing<super::required::Action>> { ActionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ActionConfiguration<R0> {
-    /// `Action`: text, required. Update: in place.
+    /// `Action`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-actionconfiguration.html#cfn-qbusiness-dataaccessor-actionconfiguration-action)
     pub fn action(self, value: impl Arg<str>) -> ActionConfiguration<Set> { ActionConfiguration(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `FilterConfiguration`: `ActionFilterConfiguration`. Update: in place.
+    /// `FilterConfiguration`: `ActionFilterConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-actionconfiguration.html#cfn-qbusiness-dataaccessor-actionconfiguration-filterconfiguration)
     pub fn filter_configuration(self, value: impl Arg<ActionFilterConfiguration>) -> Self { Self(put(self.0, "FilterConfiguration", value.into_expr()), Phase) }
 }
 impl Done for ActionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -211,7 +211,7 @@ impl ActionFilterConfiguration {
     pub fn new() -> ActionFilterConfiguration<Missing<super::required::DocumentAttributeFilter>> { ActionFilterConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ActionFilterConfiguration<R0> {
-    /// `DocumentAttributeFilter`: `AttributeFilter`, required. Update: in place.
+    /// `DocumentAttributeFilter`: `AttributeFilter`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-actionfilterconfiguration.html#cfn-qbusiness-dataaccessor-actionfilterconfiguration-documentattributefilter)
     pub fn document_attribute_filter(self, value: impl Arg<AttributeFilter>) -> ActionFilterConfiguration<Set> { ActionFilterConfiguration(put(self.0, "DocumentAttributeFilter", value.into_expr()), Phase) }
 }
 impl Done for ActionFilterConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -220,25 +220,25 @@ impl Done for ActionFilterConfiguration { fn into_props(self) -> Bag { self.0 } 
 impl AttributeFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AndAllFilters`: list of `AttributeFilter`. Update: in place.
+    /// `AndAllFilters`: list of `AttributeFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-attributefilter.html#cfn-qbusiness-dataaccessor-attributefilter-andallfilters)
     pub fn and_all_filters(self, value: impl Arg<Arr<AttributeFilter>>) -> Self { Self(put(self.0, "AndAllFilters", value.into_expr())) }
-    /// `ContainsAll`: `DocumentAttribute`. Update: in place.
+    /// `ContainsAll`: `DocumentAttribute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-attributefilter.html#cfn-qbusiness-dataaccessor-attributefilter-containsall)
     pub fn contains_all(self, value: impl Arg<DocumentAttribute>) -> Self { Self(put(self.0, "ContainsAll", value.into_expr())) }
-    /// `ContainsAny`: `DocumentAttribute`. Update: in place.
+    /// `ContainsAny`: `DocumentAttribute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-attributefilter.html#cfn-qbusiness-dataaccessor-attributefilter-containsany)
     pub fn contains_any(self, value: impl Arg<DocumentAttribute>) -> Self { Self(put(self.0, "ContainsAny", value.into_expr())) }
-    /// `EqualsTo`: `DocumentAttribute`. Update: in place.
+    /// `EqualsTo`: `DocumentAttribute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-attributefilter.html#cfn-qbusiness-dataaccessor-attributefilter-equalsto)
     pub fn equals_to(self, value: impl Arg<DocumentAttribute>) -> Self { Self(put(self.0, "EqualsTo", value.into_expr())) }
-    /// `GreaterThan`: `DocumentAttribute`. Update: in place.
+    /// `GreaterThan`: `DocumentAttribute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-attributefilter.html#cfn-qbusiness-dataaccessor-attributefilter-greaterthan)
     pub fn greater_than(self, value: impl Arg<DocumentAttribute>) -> Self { Self(put(self.0, "GreaterThan", value.into_expr())) }
-    /// `GreaterThanOrEquals`: `DocumentAttribute`. Update: in place.
+    /// `GreaterThanOrEquals`: `DocumentAttribute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-attributefilter.html#cfn-qbusiness-dataaccessor-attributefilter-greaterthanorequals)
     pub fn greater_than_or_equals(self, value: impl Arg<DocumentAttribute>) -> Self { Self(put(self.0, "GreaterThanOrEquals", value.into_expr())) }
-    /// `LessThan`: `DocumentAttribute`. Update: in place.
+    /// `LessThan`: `DocumentAttribute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-attributefilter.html#cfn-qbusiness-dataaccessor-attributefilter-lessthan)
     pub fn less_than(self, value: impl Arg<DocumentAttribute>) -> Self { Self(put(self.0, "LessThan", value.into_expr())) }
-    /// `LessThanOrEquals`: `DocumentAttribute`. Update: in place.
+    /// `LessThanOrEquals`: `DocumentAttribute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-attributefilter.html#cfn-qbusiness-dataaccessor-attributefilter-lessthanorequals)
     pub fn less_than_or_equals(self, value: impl Arg<DocumentAttribute>) -> Self { Self(put(self.0, "LessThanOrEquals", value.into_expr())) }
-    /// `NotFilter`: `AttributeFilter`. Update: in place.
+    /// `NotFilter`: `AttributeFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-attributefilter.html#cfn-qbusiness-dataaccessor-attributefilter-notfilter)
     pub fn not_filter(self, value: impl Arg<AttributeFilter>) -> Self { Self(put(self.0, "NotFilter", value.into_expr())) }
-    /// `OrAllFilters`: list of `AttributeFilter`. Update: in place.
+    /// `OrAllFilters`: list of `AttributeFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-attributefilter.html#cfn-qbusiness-dataaccessor-attributefilter-orallfilters)
     pub fn or_all_filters(self, value: impl Arg<Arr<AttributeFilter>>) -> Self { Self(put(self.0, "OrAllFilters", value.into_expr())) }
 }
 impl Done for AttributeFilter { fn into_props(self) -> Bag { self.0 } }
@@ -247,7 +247,7 @@ impl Done for AttributeFilter { fn into_props(self) -> Bag { self.0 } }
 impl DataAccessorAuthenticationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IdcTrustedTokenIssuerConfiguration`: `DataAccessorIdcTrustedTokenIssuerConfiguration`. Update: in place.
+    /// `IdcTrustedTokenIssuerConfiguration`: `DataAccessorIdcTrustedTokenIssuerConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-dataaccessorauthenticationconfiguration.html#cfn-qbusiness-dataaccessor-dataaccessorauthenticationconfiguration-idctrustedtokenissuerconfiguration)
     pub fn idc_trusted_token_issuer_configuration(self, value: impl Arg<DataAccessorIdcTrustedTokenIssuerConfiguration>) -> Self { Self(put(self.0, "IdcTrustedTokenIssuerConfiguration", value.into_expr())) }
 }
 impl Done for DataAccessorAuthenticationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -258,11 +258,11 @@ impl DataAccessorAuthenticationDetail {
     pub fn new() -> DataAccessorAuthenticationDetail<Missing<super::required::AuthenticationType>> { DataAccessorAuthenticationDetail(Bag::default(), Phase) }
 }
 impl<R0> DataAccessorAuthenticationDetail<R0> {
-    /// `AuthenticationConfiguration`: `DataAccessorAuthenticationConfiguration`. Update: in place.
+    /// `AuthenticationConfiguration`: `DataAccessorAuthenticationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-dataaccessorauthenticationdetail.html#cfn-qbusiness-dataaccessor-dataaccessorauthenticationdetail-authenticationconfiguration)
     pub fn authentication_configuration(self, value: impl Arg<DataAccessorAuthenticationConfiguration>) -> Self { Self(put(self.0, "AuthenticationConfiguration", value.into_expr()), Phase) }
-    /// `AuthenticationType`: `AuthenticationType`, required. Update: in place.
+    /// `AuthenticationType`: `AuthenticationType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-dataaccessorauthenticationdetail.html#cfn-qbusiness-dataaccessor-dataaccessorauthenticationdetail-authenticationtype)
     pub fn authentication_type(self, value: impl Arg<AuthenticationType>) -> DataAccessorAuthenticationDetail<Set> { DataAccessorAuthenticationDetail(put(self.0, "AuthenticationType", value.into_expr()), Phase) }
-    /// `ExternalIds`: list of text. Update: in place.
+    /// `ExternalIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-dataaccessorauthenticationdetail.html#cfn-qbusiness-dataaccessor-dataaccessorauthenticationdetail-externalids)
     pub fn external_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExternalIds", value.into_expr()), Phase) }
 }
 impl Done for DataAccessorAuthenticationDetail { fn into_props(self) -> Bag { self.0 } }
@@ -273,7 +273,7 @@ impl DataAccessorIdcTrustedTokenIssuerConfiguration {
     pub fn new() -> DataAccessorIdcTrustedTokenIssuerConfiguration<Missing<super::required::IdcTrustedTokenIssuerArn>> { DataAccessorIdcTrustedTokenIssuerConfiguration(Bag::default(), Phase) }
 }
 impl<R0> DataAccessorIdcTrustedTokenIssuerConfiguration<R0> {
-    /// `IdcTrustedTokenIssuerArn`: text, required. Update: in place.
+    /// `IdcTrustedTokenIssuerArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-dataaccessoridctrustedtokenissuerconfiguration.html#cfn-qbusiness-dataaccessor-dataaccessoridctrustedtokenissuerconfiguration-idctrustedtokenissuerarn)
     pub fn idc_trusted_token_issuer_arn(self, value: impl Arg<str>) -> DataAccessorIdcTrustedTokenIssuerConfiguration<Set> { DataAccessorIdcTrustedTokenIssuerConfiguration(put(self.0, "IdcTrustedTokenIssuerArn", value.into_expr()), Phase) }
 }
 impl Done for DataAccessorIdcTrustedTokenIssuerConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -284,9 +284,9 @@ impl DocumentAttribute {
     pub fn new() -> DocumentAttribute<Missing<super::required::Name>, Missing<super::required::Value>> { DocumentAttribute(Bag::default(), Phase) }
 }
 impl<R0, R1> DocumentAttribute<R0, R1> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-documentattribute.html#cfn-qbusiness-dataaccessor-documentattribute-name)
     pub fn name(self, value: impl Arg<str>) -> DocumentAttribute<Set, R1> { DocumentAttribute(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Value`: `DocumentAttributeValue`, required. Update: in place.
+    /// `Value`: `DocumentAttributeValue`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-documentattribute.html#cfn-qbusiness-dataaccessor-documentattribute-value)
     pub fn value(self, value: impl Arg<DocumentAttributeValue>) -> DocumentAttribute<R0, Set> { DocumentAttribute(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for DocumentAttribute { fn into_props(self) -> Bag { self.0 } }
@@ -295,13 +295,13 @@ impl Done for DocumentAttribute { fn into_props(self) -> Bag { self.0 } }
 impl DocumentAttributeValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DateValue`: text. Update: in place.
+    /// `DateValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-documentattributevalue.html#cfn-qbusiness-dataaccessor-documentattributevalue-datevalue)
     pub fn date_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateValue", value.into_expr())) }
-    /// `LongValue`: number. Update: in place.
+    /// `LongValue`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-documentattributevalue.html#cfn-qbusiness-dataaccessor-documentattributevalue-longvalue)
     pub fn long_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LongValue", value.into_expr())) }
-    /// `StringListValue`: list of text. Update: in place.
+    /// `StringListValue`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-documentattributevalue.html#cfn-qbusiness-dataaccessor-documentattributevalue-stringlistvalue)
     pub fn string_list_value(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StringListValue", value.into_expr())) }
-    /// `StringValue`: text. Update: in place.
+    /// `StringValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-documentattributevalue.html#cfn-qbusiness-dataaccessor-documentattributevalue-stringvalue)
     pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value.into_expr())) }
 }
 impl Done for DocumentAttributeValue { fn into_props(self) -> Bag { self.0 } }
@@ -317,17 +317,17 @@ impl CfnDataSource {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDataSourceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-datasource.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `DataSourceArn`: `OtherArn`.
+    /// The attribute `DataSourceArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-datasource.html#DataSourceArn-fn::getatt)
     pub fn attr_data_source_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DataSourceArn") }
-    /// The attribute `DataSourceId`: text.
+    /// The attribute `DataSourceId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-datasource.html#DataSourceId-fn::getatt)
     pub fn attr_data_source_id(&self) -> Val<str> { self.0.get_att("DataSourceId") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-datasource.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `Type`: text.
+    /// The attribute `Type`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-datasource.html#Type-fn::getatt)
     pub fn attr_type_(&self) -> Val<str> { self.0.get_att("Type") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-datasource.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnDataSource { fn node(&self) -> &Place { &self.0 } }
@@ -338,27 +338,27 @@ impl CfnDataSourceProps {
     pub fn new() -> CfnDataSourceProps<Missing<required::ApplicationId>, Missing<required::Configuration>, Missing<required::DisplayName>, Missing<required::IndexId>> { CfnDataSourceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnDataSourceProps<R0, R1, R2, R3> {
-    /// `ApplicationId`: text, required. Update: replacement.
+    /// `ApplicationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-datasource.html#cfn-qbusiness-datasource-applicationid)
     pub fn application_id(self, value: impl Arg<str>) -> CfnDataSourceProps<Set, R1, R2, R3> { CfnDataSourceProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
-    /// `Configuration`: JSON, required. Update: in place.
+    /// `Configuration`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-datasource.html#cfn-qbusiness-datasource-configuration)
     pub fn configuration(self, value: impl Arg<Any>) -> CfnDataSourceProps<R0, Set, R2, R3> { CfnDataSourceProps(put(self.0, "Configuration", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-datasource.html#cfn-qbusiness-datasource-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DisplayName`: text, required. Update: in place.
+    /// `DisplayName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-datasource.html#cfn-qbusiness-datasource-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> CfnDataSourceProps<R0, R1, Set, R3> { CfnDataSourceProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
-    /// `DocumentEnrichmentConfiguration`: `DocumentEnrichmentConfiguration`. Update: in place.
+    /// `DocumentEnrichmentConfiguration`: `DocumentEnrichmentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-datasource.html#cfn-qbusiness-datasource-documentenrichmentconfiguration)
     pub fn document_enrichment_configuration(self, value: impl Arg<data_source::DocumentEnrichmentConfiguration>) -> Self { Self(put(self.0, "DocumentEnrichmentConfiguration", value.into_expr()), Phase) }
-    /// `IndexId`: text, required. Update: replacement.
+    /// `IndexId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-datasource.html#cfn-qbusiness-datasource-indexid)
     pub fn index_id(self, value: impl Arg<str>) -> CfnDataSourceProps<R0, R1, R2, Set> { CfnDataSourceProps(put(self.0, "IndexId", value.into_expr()), Phase) }
-    /// `MediaExtractionConfiguration`: `MediaExtractionConfiguration`. Update: in place.
+    /// `MediaExtractionConfiguration`: `MediaExtractionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-datasource.html#cfn-qbusiness-datasource-mediaextractionconfiguration)
     pub fn media_extraction_configuration(self, value: impl Arg<data_source::MediaExtractionConfiguration>) -> Self { Self(put(self.0, "MediaExtractionConfiguration", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-datasource.html#cfn-qbusiness-datasource-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `SyncSchedule`: text. Update: in place.
+    /// `SyncSchedule`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-datasource.html#cfn-qbusiness-datasource-syncschedule)
     pub fn sync_schedule(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SyncSchedule", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-datasource.html#cfn-qbusiness-datasource-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VpcConfiguration`: `DataSourceVpcConfiguration`. Update: in place.
+    /// `VpcConfiguration`: `DataSourceVpcConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-datasource.html#cfn-qbusiness-datasource-vpcconfiguration)
     pub fn vpc_configuration(self, value: impl Arg<data_source::DataSourceVpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnDataSourceProps { fn into_props(self) -> Bag { self.0 } }
@@ -372,7 +372,7 @@ impl AudioExtractionConfiguration {
     pub fn new() -> AudioExtractionConfiguration<Missing<super::required::AudioExtractionStatus>> { AudioExtractionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AudioExtractionConfiguration<R0> {
-    /// `AudioExtractionStatus`: `AudioExtractionStatus`, required. Update: in place.
+    /// `AudioExtractionStatus`: `AudioExtractionStatus`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-audioextractionconfiguration.html#cfn-qbusiness-datasource-audioextractionconfiguration-audioextractionstatus)
     pub fn audio_extraction_status(self, value: impl Arg<AudioExtractionStatus>) -> AudioExtractionConfiguration<Set> { AudioExtractionConfiguration(put(self.0, "AudioExtractionStatus", value.into_expr()), Phase) }
 }
 impl Done for AudioExtractionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -383,9 +383,9 @@ impl DataSourceVpcConfiguration {
     pub fn new() -> DataSourceVpcConfiguration<Missing<super::required::SecurityGroupIds>, Missing<super::required::SubnetIds>> { DataSourceVpcConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> DataSourceVpcConfiguration<R0, R1> {
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-datasourcevpcconfiguration.html#cfn-qbusiness-datasource-datasourcevpcconfiguration-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> DataSourceVpcConfiguration<Set, R1> { DataSourceVpcConfiguration(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `SubnetIds`: list of text, required. Update: in place.
+    /// `SubnetIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-datasourcevpcconfiguration.html#cfn-qbusiness-datasource-datasourcevpcconfiguration-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> DataSourceVpcConfiguration<R0, Set> { DataSourceVpcConfiguration(put(self.0, "SubnetIds", value.into_expr()), Phase) }
 }
 impl Done for DataSourceVpcConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -396,11 +396,11 @@ impl DocumentAttributeCondition {
     pub fn new() -> DocumentAttributeCondition<Missing<super::required::Key>, Missing<super::required::Operator>> { DocumentAttributeCondition(Bag::default(), Phase) }
 }
 impl<R0, R1> DocumentAttributeCondition<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-documentattributecondition.html#cfn-qbusiness-datasource-documentattributecondition-key)
     pub fn key(self, value: impl Arg<str>) -> DocumentAttributeCondition<Set, R1> { DocumentAttributeCondition(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Operator`: `Operator`, required. Update: in place.
+    /// `Operator`: `Operator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-documentattributecondition.html#cfn-qbusiness-datasource-documentattributecondition-operator)
     pub fn operator(self, value: impl Arg<Operator>) -> DocumentAttributeCondition<R0, Set> { DocumentAttributeCondition(put(self.0, "Operator", value.into_expr()), Phase) }
-    /// `Value`: `DocumentAttributeValue`. Update: in place.
+    /// `Value`: `DocumentAttributeValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-documentattributecondition.html#cfn-qbusiness-datasource-documentattributecondition-value)
     pub fn value(self, value: impl Arg<DocumentAttributeValue>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for DocumentAttributeCondition { fn into_props(self) -> Bag { self.0 } }
@@ -411,11 +411,11 @@ impl DocumentAttributeTarget {
     pub fn new() -> DocumentAttributeTarget<Missing<super::required::Key>> { DocumentAttributeTarget(Bag::default(), Phase) }
 }
 impl<R0> DocumentAttributeTarget<R0> {
-    /// `AttributeValueOperator`: `AttributeValueOperator`. Update: in place.
+    /// `AttributeValueOperator`: `AttributeValueOperator`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-documentattributetarget.html#cfn-qbusiness-datasource-documentattributetarget-attributevalueoperator)
     pub fn attribute_value_operator(self, value: impl Arg<AttributeValueOperator>) -> Self { Self(put(self.0, "AttributeValueOperator", value.into_expr()), Phase) }
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-documentattributetarget.html#cfn-qbusiness-datasource-documentattributetarget-key)
     pub fn key(self, value: impl Arg<str>) -> DocumentAttributeTarget<Set> { DocumentAttributeTarget(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: `DocumentAttributeValue`. Update: in place.
+    /// `Value`: `DocumentAttributeValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-documentattributetarget.html#cfn-qbusiness-datasource-documentattributetarget-value)
     pub fn value(self, value: impl Arg<DocumentAttributeValue>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for DocumentAttributeTarget { fn into_props(self) -> Bag { self.0 } }
@@ -424,13 +424,13 @@ impl Done for DocumentAttributeTarget { fn into_props(self) -> Bag { self.0 } }
 impl DocumentAttributeValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DateValue`: text. Update: in place.
+    /// `DateValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-documentattributevalue.html#cfn-qbusiness-datasource-documentattributevalue-datevalue)
     pub fn date_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateValue", value.into_expr())) }
-    /// `LongValue`: number. Update: in place.
+    /// `LongValue`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-documentattributevalue.html#cfn-qbusiness-datasource-documentattributevalue-longvalue)
     pub fn long_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LongValue", value.into_expr())) }
-    /// `StringListValue`: list of text. Update: in place.
+    /// `StringListValue`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-documentattributevalue.html#cfn-qbusiness-datasource-documentattributevalue-stringlistvalue)
     pub fn string_list_value(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StringListValue", value.into_expr())) }
-    /// `StringValue`: text. Update: in place.
+    /// `StringValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-documentattributevalue.html#cfn-qbusiness-datasource-documentattributevalue-stringvalue)
     pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value.into_expr())) }
 }
 impl Done for DocumentAttributeValue { fn into_props(self) -> Bag { self.0 } }
@@ -439,11 +439,11 @@ impl Done for DocumentAttributeValue { fn into_props(self) -> Bag { self.0 } }
 impl DocumentEnrichmentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `InlineConfigurations`: list of `InlineDocumentEnrichmentConfiguration`. Update: in place.
+    /// `InlineConfigurations`: list of `InlineDocumentEnrichmentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-documentenrichmentconfiguration.html#cfn-qbusiness-datasource-documentenrichmentconfiguration-inlineconfigurations)
     pub fn inline_configurations(self, value: impl Arg<Arr<InlineDocumentEnrichmentConfiguration>>) -> Self { Self(put(self.0, "InlineConfigurations", value.into_expr())) }
-    /// `PostExtractionHookConfiguration`: `HookConfiguration`. Update: in place.
+    /// `PostExtractionHookConfiguration`: `HookConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-documentenrichmentconfiguration.html#cfn-qbusiness-datasource-documentenrichmentconfiguration-postextractionhookconfiguration)
     pub fn post_extraction_hook_configuration(self, value: impl Arg<HookConfiguration>) -> Self { Self(put(self.0, "PostExtractionHookConfiguration", value.into_expr())) }
-    /// `PreExtractionHookConfiguration`: `HookConfiguration`. Update: in place.
+    /// `PreExtractionHookConfiguration`: `HookConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-documentenrichmentconfiguration.html#cfn-qbusiness-datasource-documentenrichmentconfiguration-preextractionhookconfiguration)
     pub fn pre_extraction_hook_configuration(self, value: impl Arg<HookConfiguration>) -> Self { Self(put(self.0, "PreExtractionHookConfiguration", value.into_expr())) }
 }
 impl Done for DocumentEnrichmentConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -452,13 +452,13 @@ impl Done for DocumentEnrichmentConfiguration { fn into_props(self) -> Bag { sel
 impl HookConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `InvocationCondition`: `DocumentAttributeCondition`. Update: in place.
+    /// `InvocationCondition`: `DocumentAttributeCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-hookconfiguration.html#cfn-qbusiness-datasource-hookconfiguration-invocationcondition)
     pub fn invocation_condition(self, value: impl Arg<DocumentAttributeCondition>) -> Self { Self(put(self.0, "InvocationCondition", value.into_expr())) }
-    /// `LambdaArn`: `LambdaFunctionArn`. Update: in place.
+    /// `LambdaArn`: `LambdaFunctionArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-hookconfiguration.html#cfn-qbusiness-datasource-hookconfiguration-lambdaarn)
     pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "LambdaArn", value.into_expr())) }
-    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-hookconfiguration.html#cfn-qbusiness-datasource-hookconfiguration-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
-    /// `S3BucketName`: `S3BucketName`. Update: in place.
+    /// `S3BucketName`: `S3BucketName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-hookconfiguration.html#cfn-qbusiness-datasource-hookconfiguration-s3bucketname)
     pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "S3BucketName", value.into_expr())) }
 }
 impl Done for HookConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -469,7 +469,7 @@ impl ImageExtractionConfiguration {
     pub fn new() -> ImageExtractionConfiguration<Missing<super::required::ImageExtractionStatus>> { ImageExtractionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ImageExtractionConfiguration<R0> {
-    /// `ImageExtractionStatus`: `ImageExtractionStatus`, required. Update: in place.
+    /// `ImageExtractionStatus`: `ImageExtractionStatus`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-imageextractionconfiguration.html#cfn-qbusiness-datasource-imageextractionconfiguration-imageextractionstatus)
     pub fn image_extraction_status(self, value: impl Arg<ImageExtractionStatus>) -> ImageExtractionConfiguration<Set> { ImageExtractionConfiguration(put(self.0, "ImageExtractionStatus", value.into_expr()), Phase) }
 }
 impl Done for ImageExtractionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -478,11 +478,11 @@ impl Done for ImageExtractionConfiguration { fn into_props(self) -> Bag { self.0
 impl InlineDocumentEnrichmentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Condition`: `DocumentAttributeCondition`. Update: in place.
+    /// `Condition`: `DocumentAttributeCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-inlinedocumentenrichmentconfiguration.html#cfn-qbusiness-datasource-inlinedocumentenrichmentconfiguration-condition)
     pub fn condition(self, value: impl Arg<DocumentAttributeCondition>) -> Self { Self(put(self.0, "Condition", value.into_expr())) }
-    /// `DocumentContentOperator`: `DocumentContentOperator`. Update: in place.
+    /// `DocumentContentOperator`: `DocumentContentOperator`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-inlinedocumentenrichmentconfiguration.html#cfn-qbusiness-datasource-inlinedocumentenrichmentconfiguration-documentcontentoperator)
     pub fn document_content_operator(self, value: impl Arg<DocumentContentOperator>) -> Self { Self(put(self.0, "DocumentContentOperator", value.into_expr())) }
-    /// `Target`: `DocumentAttributeTarget`. Update: in place.
+    /// `Target`: `DocumentAttributeTarget`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-inlinedocumentenrichmentconfiguration.html#cfn-qbusiness-datasource-inlinedocumentenrichmentconfiguration-target)
     pub fn target(self, value: impl Arg<DocumentAttributeTarget>) -> Self { Self(put(self.0, "Target", value.into_expr())) }
 }
 impl Done for InlineDocumentEnrichmentConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -491,11 +491,11 @@ impl Done for InlineDocumentEnrichmentConfiguration { fn into_props(self) -> Bag
 impl MediaExtractionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AudioExtractionConfiguration`: `AudioExtractionConfiguration`. Update: in place.
+    /// `AudioExtractionConfiguration`: `AudioExtractionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-mediaextractionconfiguration.html#cfn-qbusiness-datasource-mediaextractionconfiguration-audioextractionconfiguration)
     pub fn audio_extraction_configuration(self, value: impl Arg<AudioExtractionConfiguration>) -> Self { Self(put(self.0, "AudioExtractionConfiguration", value.into_expr())) }
-    /// `ImageExtractionConfiguration`: `ImageExtractionConfiguration`. Update: in place.
+    /// `ImageExtractionConfiguration`: `ImageExtractionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-mediaextractionconfiguration.html#cfn-qbusiness-datasource-mediaextractionconfiguration-imageextractionconfiguration)
     pub fn image_extraction_configuration(self, value: impl Arg<ImageExtractionConfiguration>) -> Self { Self(put(self.0, "ImageExtractionConfiguration", value.into_expr())) }
-    /// `VideoExtractionConfiguration`: `VideoExtractionConfiguration`. Update: in place.
+    /// `VideoExtractionConfiguration`: `VideoExtractionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-mediaextractionconfiguration.html#cfn-qbusiness-datasource-mediaextractionconfiguration-videoextractionconfiguration)
     pub fn video_extraction_configuration(self, value: impl Arg<VideoExtractionConfiguration>) -> Self { Self(put(self.0, "VideoExtractionConfiguration", value.into_expr())) }
 }
 impl Done for MediaExtractionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -506,7 +506,7 @@ impl VideoExtractionConfiguration {
     pub fn new() -> VideoExtractionConfiguration<Missing<super::required::VideoExtractionStatus>> { VideoExtractionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> VideoExtractionConfiguration<R0> {
-    /// `VideoExtractionStatus`: `VideoExtractionStatus`, required. Update: in place.
+    /// `VideoExtractionStatus`: `VideoExtractionStatus`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-videoextractionconfiguration.html#cfn-qbusiness-datasource-videoextractionconfiguration-videoextractionstatus)
     pub fn video_extraction_status(self, value: impl Arg<VideoExtractionStatus>) -> VideoExtractionConfiguration<Set> { VideoExtractionConfiguration(put(self.0, "VideoExtractionStatus", value.into_expr()), Phase) }
 }
 impl Done for VideoExtractionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -532,17 +532,17 @@ impl CfnIndex {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIndexProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-index.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `IndexArn`: `OtherArn`.
+    /// The attribute `IndexArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-index.html#IndexArn-fn::getatt)
     pub fn attr_index_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("IndexArn") }
-    /// The attribute `IndexId`: text.
+    /// The attribute `IndexId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-index.html#IndexId-fn::getatt)
     pub fn attr_index_id(&self) -> Val<str> { self.0.get_att("IndexId") }
-    /// The attribute `IndexStatistics`: `IndexStatistics`.
+    /// The attribute `IndexStatistics`: `IndexStatistics`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-index.html#IndexStatistics-fn::getatt)
     pub fn attr_index_statistics(&self) -> Val<index::IndexStatistics> { self.0.get_att("IndexStatistics") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-index.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-index.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnIndex { fn node(&self) -> &Place { &self.0 } }
@@ -553,19 +553,19 @@ impl CfnIndexProps {
     pub fn new() -> CfnIndexProps<Missing<required::ApplicationId>, Missing<required::DisplayName>> { CfnIndexProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnIndexProps<R0, R1> {
-    /// `ApplicationId`: text, required. Update: replacement.
+    /// `ApplicationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-index.html#cfn-qbusiness-index-applicationid)
     pub fn application_id(self, value: impl Arg<str>) -> CfnIndexProps<Set, R1> { CfnIndexProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
-    /// `CapacityConfiguration`: `IndexCapacityConfiguration`. Update: in place.
+    /// `CapacityConfiguration`: `IndexCapacityConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-index.html#cfn-qbusiness-index-capacityconfiguration)
     pub fn capacity_configuration(self, value: impl Arg<index::IndexCapacityConfiguration>) -> Self { Self(put(self.0, "CapacityConfiguration", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-index.html#cfn-qbusiness-index-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DisplayName`: text, required. Update: in place.
+    /// `DisplayName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-index.html#cfn-qbusiness-index-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> CfnIndexProps<R0, Set> { CfnIndexProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
-    /// `DocumentAttributeConfigurations`: list of `DocumentAttributeConfiguration`. Update: in place.
+    /// `DocumentAttributeConfigurations`: list of `DocumentAttributeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-index.html#cfn-qbusiness-index-documentattributeconfigurations)
     pub fn document_attribute_configurations(self, value: impl Arg<Arr<index::DocumentAttributeConfiguration>>) -> Self { Self(put(self.0, "DocumentAttributeConfigurations", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-index.html#cfn-qbusiness-index-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Type`: `Type`. Update: replacement.
+    /// `Type`: `Type`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-index.html#cfn-qbusiness-index-type)
     pub fn type_(self, value: impl Arg<index::Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnIndexProps { fn into_props(self) -> Bag { self.0 } }
@@ -577,11 +577,11 @@ use crate::cfn::support::*;
 impl DocumentAttributeConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-index-documentattributeconfiguration.html#cfn-qbusiness-index-documentattributeconfiguration-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Search`: `Search`. Update: in place.
+    /// `Search`: `Search`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-index-documentattributeconfiguration.html#cfn-qbusiness-index-documentattributeconfiguration-search)
     pub fn search(self, value: impl Arg<Search>) -> Self { Self(put(self.0, "Search", value.into_expr())) }
-    /// `Type`: `DocumentAttributeConfigurationType`. Update: in place.
+    /// `Type`: `DocumentAttributeConfigurationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-index-documentattributeconfiguration.html#cfn-qbusiness-index-documentattributeconfiguration-type)
     pub fn type_(self, value: impl Arg<DocumentAttributeConfigurationType>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for DocumentAttributeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -590,7 +590,7 @@ impl Done for DocumentAttributeConfiguration { fn into_props(self) -> Bag { self
 impl IndexCapacityConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Units`: number. Update: in place.
+    /// `Units`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-index-indexcapacityconfiguration.html#cfn-qbusiness-index-indexcapacityconfiguration-units)
     pub fn units(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Units", value.into_expr())) }
 }
 impl Done for IndexCapacityConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -599,7 +599,7 @@ impl Done for IndexCapacityConfiguration { fn into_props(self) -> Bag { self.0 }
 impl IndexStatistics {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TextDocumentStatistics`: `TextDocumentStatistics`. Update: in place.
+    /// `TextDocumentStatistics`: `TextDocumentStatistics`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-index-indexstatistics.html#cfn-qbusiness-index-indexstatistics-textdocumentstatistics)
     pub fn text_document_statistics(self, value: impl Arg<TextDocumentStatistics>) -> Self { Self(put(self.0, "TextDocumentStatistics", value.into_expr())) }
 }
 impl Done for IndexStatistics { fn into_props(self) -> Bag { self.0 } }
@@ -608,9 +608,9 @@ impl Done for IndexStatistics { fn into_props(self) -> Bag { self.0 } }
 impl TextDocumentStatistics {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IndexedTextBytes`: number. Update: in place.
+    /// `IndexedTextBytes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-index-textdocumentstatistics.html#cfn-qbusiness-index-textdocumentstatistics-indexedtextbytes)
     pub fn indexed_text_bytes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "IndexedTextBytes", value.into_expr())) }
-    /// `IndexedTextDocumentCount`: number. Update: in place.
+    /// `IndexedTextDocumentCount`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-index-textdocumentstatistics.html#cfn-qbusiness-index-textdocumentstatistics-indexedtextdocumentcount)
     pub fn indexed_text_document_count(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "IndexedTextDocumentCount", value.into_expr())) }
 }
 impl Done for TextDocumentStatistics { fn into_props(self) -> Bag { self.0 } }
@@ -639,15 +639,15 @@ impl CfnPermissionProps {
     pub fn new() -> CfnPermissionProps<Missing<required::Actions>, Missing<required::ApplicationId>, Missing<required::Principal>, Missing<required::StatementId>> { CfnPermissionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnPermissionProps<R0, R1, R2, R3> {
-    /// `Actions`: list of text, required. Update: replacement.
+    /// `Actions`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-permission.html#cfn-qbusiness-permission-actions)
     pub fn actions(self, value: impl Arg<Arr<str>>) -> CfnPermissionProps<Set, R1, R2, R3> { CfnPermissionProps(put(self.0, "Actions", value.into_expr()), Phase) }
-    /// `ApplicationId`: text, required. Update: replacement.
+    /// `ApplicationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-permission.html#cfn-qbusiness-permission-applicationid)
     pub fn application_id(self, value: impl Arg<str>) -> CfnPermissionProps<R0, Set, R2, R3> { CfnPermissionProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
-    /// `Conditions`: list of `Condition`. Update: replacement.
+    /// `Conditions`: list of `Condition`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-permission.html#cfn-qbusiness-permission-conditions)
     pub fn conditions(self, value: impl Arg<Arr<permission::Condition>>) -> Self { Self(put(self.0, "Conditions", value.into_expr()), Phase) }
-    /// `Principal`: text, required. Update: replacement.
+    /// `Principal`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-permission.html#cfn-qbusiness-permission-principal)
     pub fn principal(self, value: impl Arg<str>) -> CfnPermissionProps<R0, R1, Set, R3> { CfnPermissionProps(put(self.0, "Principal", value.into_expr()), Phase) }
-    /// `StatementId`: text, required. Update: replacement.
+    /// `StatementId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-permission.html#cfn-qbusiness-permission-statementid)
     pub fn statement_id(self, value: impl Arg<str>) -> CfnPermissionProps<R0, R1, R2, Set> { CfnPermissionProps(put(self.0, "StatementId", value.into_expr()), Phase) }
 }
 impl Done for CfnPermissionProps { fn into_props(self) -> Bag { self.0 } }
@@ -661,11 +661,11 @@ impl Condition {
     pub fn new() -> Condition<Missing<super::required::ConditionKey>, Missing<super::required::ConditionOperator>, Missing<super::required::ConditionValues>> { Condition(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Condition<R0, R1, R2> {
-    /// `ConditionKey`: text, required. Update: replacement.
+    /// `ConditionKey`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-permission-condition.html#cfn-qbusiness-permission-condition-conditionkey)
     pub fn condition_key(self, value: impl Arg<str>) -> Condition<Set, R1, R2> { Condition(put(self.0, "ConditionKey", value.into_expr()), Phase) }
-    /// `ConditionOperator`: `ConditionOperator`, required. Update: replacement.
+    /// `ConditionOperator`: `ConditionOperator`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-permission-condition.html#cfn-qbusiness-permission-condition-conditionoperator)
     pub fn condition_operator(self, value: impl Arg<ConditionOperator>) -> Condition<R0, Set, R2> { Condition(put(self.0, "ConditionOperator", value.into_expr()), Phase) }
-    /// `ConditionValues`: list of text, required. Update: replacement.
+    /// `ConditionValues`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-permission-condition.html#cfn-qbusiness-permission-condition-conditionvalues)
     pub fn condition_values(self, value: impl Arg<Arr<str>>) -> Condition<R0, R1, Set> { Condition(put(self.0, "ConditionValues", value.into_expr()), Phase) }
 }
 impl Done for Condition { fn into_props(self) -> Bag { self.0 } }
@@ -681,15 +681,15 @@ impl CfnPlugin {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPluginProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `BuildStatus`: text.
+    /// The attribute `BuildStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-plugin.html#BuildStatus-fn::getatt)
     pub fn attr_build_status(&self) -> Val<str> { self.0.get_att("BuildStatus") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-plugin.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `PluginArn`: `OtherArn`.
+    /// The attribute `PluginArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-plugin.html#PluginArn-fn::getatt)
     pub fn attr_plugin_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PluginArn") }
-    /// The attribute `PluginId`: text.
+    /// The attribute `PluginId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-plugin.html#PluginId-fn::getatt)
     pub fn attr_plugin_id(&self) -> Val<str> { self.0.get_att("PluginId") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-plugin.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnPlugin { fn node(&self) -> &Place { &self.0 } }
@@ -700,21 +700,21 @@ impl CfnPluginProps {
     pub fn new() -> CfnPluginProps<Missing<required::AuthConfiguration>, Missing<required::DisplayName>, Missing<required::Type>> { CfnPluginProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnPluginProps<R0, R1, R2> {
-    /// `ApplicationId`: text. Update: replacement.
+    /// `ApplicationId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-plugin.html#cfn-qbusiness-plugin-applicationid)
     pub fn application_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationId", value.into_expr()), Phase) }
-    /// `AuthConfiguration`: `PluginAuthConfiguration`, required. Update: in place.
+    /// `AuthConfiguration`: `PluginAuthConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-plugin.html#cfn-qbusiness-plugin-authconfiguration)
     pub fn auth_configuration(self, value: impl Arg<plugin::PluginAuthConfiguration>) -> CfnPluginProps<Set, R1, R2> { CfnPluginProps(put(self.0, "AuthConfiguration", value.into_expr()), Phase) }
-    /// `CustomPluginConfiguration`: `CustomPluginConfiguration`. Update: in place.
+    /// `CustomPluginConfiguration`: `CustomPluginConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-plugin.html#cfn-qbusiness-plugin-custompluginconfiguration)
     pub fn custom_plugin_configuration(self, value: impl Arg<plugin::CustomPluginConfiguration>) -> Self { Self(put(self.0, "CustomPluginConfiguration", value.into_expr()), Phase) }
-    /// `DisplayName`: text, required. Update: in place.
+    /// `DisplayName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-plugin.html#cfn-qbusiness-plugin-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> CfnPluginProps<R0, Set, R2> { CfnPluginProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
-    /// `ServerUrl`: text. Update: in place.
+    /// `ServerUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-plugin.html#cfn-qbusiness-plugin-serverurl)
     pub fn server_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerUrl", value.into_expr()), Phase) }
-    /// `State`: `State`. Update: in place.
+    /// `State`: `State`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-plugin.html#cfn-qbusiness-plugin-state)
     pub fn state(self, value: impl Arg<plugin::State>) -> Self { Self(put(self.0, "State", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-plugin.html#cfn-qbusiness-plugin-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: replacement.
+    /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-plugin.html#cfn-qbusiness-plugin-type)
     pub fn type_(self, value: impl Arg<plugin::Type>) -> CfnPluginProps<R0, R1, Set> { CfnPluginProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnPluginProps { fn into_props(self) -> Bag { self.0 } }
@@ -726,9 +726,9 @@ use crate::cfn::support::*;
 impl APISchema {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Payload`: text. Update: in place.
+    /// `Payload`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-plugin-apischema.html#cfn-qbusiness-plugin-apischema-payload)
     pub fn payload(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Payload", value.into_expr())) }
-    /// `S3`: `S3`. Update: in place.
+    /// `S3`: `S3`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-plugin-apischema.html#cfn-qbusiness-plugin-apischema-s3)
     pub fn s3(self, value: impl Arg<S3>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
 }
 impl Done for APISchema { fn into_props(self) -> Bag { self.0 } }
@@ -739,9 +739,9 @@ impl BasicAuthConfiguration {
     pub fn new() -> BasicAuthConfiguration<Missing<super::required::RoleArn>, Missing<super::required::SecretArn>> { BasicAuthConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> BasicAuthConfiguration<R0, R1> {
-    /// `RoleArn`: text, required. Update: in place.
+    /// `RoleArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-plugin-basicauthconfiguration.html#cfn-qbusiness-plugin-basicauthconfiguration-rolearn)
     pub fn role_arn(self, value: impl Arg<str>) -> BasicAuthConfiguration<Set, R1> { BasicAuthConfiguration(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `SecretArn`: text, required. Update: in place.
+    /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-plugin-basicauthconfiguration.html#cfn-qbusiness-plugin-basicauthconfiguration-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> BasicAuthConfiguration<R0, Set> { BasicAuthConfiguration(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for BasicAuthConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -752,11 +752,11 @@ impl CustomPluginConfiguration {
     pub fn new() -> CustomPluginConfiguration<Missing<super::required::ApiSchema>, Missing<super::required::ApiSchemaType>, Missing<super::required::Description>> { CustomPluginConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CustomPluginConfiguration<R0, R1, R2> {
-    /// `ApiSchema`: `APISchema`, required. Update: in place.
+    /// `ApiSchema`: `APISchema`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-plugin-custompluginconfiguration.html#cfn-qbusiness-plugin-custompluginconfiguration-apischema)
     pub fn api_schema(self, value: impl Arg<APISchema>) -> CustomPluginConfiguration<Set, R1, R2> { CustomPluginConfiguration(put(self.0, "ApiSchema", value.into_expr()), Phase) }
-    /// `ApiSchemaType`: `ApiSchemaType`, required. Update: in place.
+    /// `ApiSchemaType`: `ApiSchemaType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-plugin-custompluginconfiguration.html#cfn-qbusiness-plugin-custompluginconfiguration-apischematype)
     pub fn api_schema_type(self, value: impl Arg<ApiSchemaType>) -> CustomPluginConfiguration<R0, Set, R2> { CustomPluginConfiguration(put(self.0, "ApiSchemaType", value.into_expr()), Phase) }
-    /// `Description`: text, required. Update: in place.
+    /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-plugin-custompluginconfiguration.html#cfn-qbusiness-plugin-custompluginconfiguration-description)
     pub fn description(self, value: impl Arg<str>) -> CustomPluginConfiguration<R0, R1, Set> { CustomPluginConfiguration(put(self.0, "Description", value.into_expr()), Phase) }
 }
 impl Done for CustomPluginConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -767,13 +767,13 @@ impl OAuth2ClientCredentialConfiguration {
     pub fn new() -> OAuth2ClientCredentialConfiguration<Missing<super::required::RoleArn>, Missing<super::required::SecretArn>> { OAuth2ClientCredentialConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> OAuth2ClientCredentialConfiguration<R0, R1> {
-    /// `AuthorizationUrl`: text. Update: in place.
+    /// `AuthorizationUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-plugin-oauth2clientcredentialconfiguration.html#cfn-qbusiness-plugin-oauth2clientcredentialconfiguration-authorizationurl)
     pub fn authorization_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizationUrl", value.into_expr()), Phase) }
-    /// `RoleArn`: text, required. Update: in place.
+    /// `RoleArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-plugin-oauth2clientcredentialconfiguration.html#cfn-qbusiness-plugin-oauth2clientcredentialconfiguration-rolearn)
     pub fn role_arn(self, value: impl Arg<str>) -> OAuth2ClientCredentialConfiguration<Set, R1> { OAuth2ClientCredentialConfiguration(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `SecretArn`: text, required. Update: in place.
+    /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-plugin-oauth2clientcredentialconfiguration.html#cfn-qbusiness-plugin-oauth2clientcredentialconfiguration-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> OAuth2ClientCredentialConfiguration<R0, Set> { OAuth2ClientCredentialConfiguration(put(self.0, "SecretArn", value.into_expr()), Phase) }
-    /// `TokenUrl`: text. Update: in place.
+    /// `TokenUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-plugin-oauth2clientcredentialconfiguration.html#cfn-qbusiness-plugin-oauth2clientcredentialconfiguration-tokenurl)
     pub fn token_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenUrl", value.into_expr()), Phase) }
 }
 impl Done for OAuth2ClientCredentialConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -782,11 +782,11 @@ impl Done for OAuth2ClientCredentialConfiguration { fn into_props(self) -> Bag {
 impl PluginAuthConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BasicAuthConfiguration`: `BasicAuthConfiguration`. Update: in place.
+    /// `BasicAuthConfiguration`: `BasicAuthConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-plugin-pluginauthconfiguration.html#cfn-qbusiness-plugin-pluginauthconfiguration-basicauthconfiguration)
     pub fn basic_auth_configuration(self, value: impl Arg<BasicAuthConfiguration>) -> Self { Self(put(self.0, "BasicAuthConfiguration", value.into_expr())) }
-    /// `NoAuthConfiguration`: JSON. Update: in place.
+    /// `NoAuthConfiguration`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-plugin-pluginauthconfiguration.html#cfn-qbusiness-plugin-pluginauthconfiguration-noauthconfiguration)
     pub fn no_auth_configuration(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "NoAuthConfiguration", value.into_expr())) }
-    /// `OAuth2ClientCredentialConfiguration`: `OAuth2ClientCredentialConfiguration`. Update: in place.
+    /// `OAuth2ClientCredentialConfiguration`: `OAuth2ClientCredentialConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-plugin-pluginauthconfiguration.html#cfn-qbusiness-plugin-pluginauthconfiguration-oauth2clientcredentialconfiguration)
     pub fn oauth2_client_credential_configuration(self, value: impl Arg<OAuth2ClientCredentialConfiguration>) -> Self { Self(put(self.0, "OAuth2ClientCredentialConfiguration", value.into_expr())) }
 }
 impl Done for PluginAuthConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -797,9 +797,9 @@ impl S3 {
     pub fn new() -> S3<Missing<super::required::Bucket>, Missing<super::required::Key>> { S3(Bag::default(), Phase) }
 }
 impl<R0, R1> S3<R0, R1> {
-    /// `Bucket`: text, required. Update: in place.
+    /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-plugin-s3.html#cfn-qbusiness-plugin-s3-bucket)
     pub fn bucket(self, value: impl Arg<str>) -> S3<Set, R1> { S3(put(self.0, "Bucket", value.into_expr()), Phase) }
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-plugin-s3.html#cfn-qbusiness-plugin-s3-key)
     pub fn key(self, value: impl Arg<str>) -> S3<R0, Set> { S3(put(self.0, "Key", value.into_expr()), Phase) }
 }
 impl Done for S3 { fn into_props(self) -> Bag { self.0 } }
@@ -819,15 +819,15 @@ impl CfnRetriever {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRetrieverProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-retriever.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `RetrieverArn`: `OtherArn`.
+    /// The attribute `RetrieverArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-retriever.html#RetrieverArn-fn::getatt)
     pub fn attr_retriever_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RetrieverArn") }
-    /// The attribute `RetrieverId`: text.
+    /// The attribute `RetrieverId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-retriever.html#RetrieverId-fn::getatt)
     pub fn attr_retriever_id(&self) -> Val<str> { self.0.get_att("RetrieverId") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-retriever.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-retriever.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnRetriever { fn node(&self) -> &Place { &self.0 } }
@@ -838,17 +838,17 @@ impl CfnRetrieverProps {
     pub fn new() -> CfnRetrieverProps<Missing<required::ApplicationId>, Missing<required::Configuration>, Missing<required::DisplayName>, Missing<required::Type>> { CfnRetrieverProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnRetrieverProps<R0, R1, R2, R3> {
-    /// `ApplicationId`: text, required. Update: replacement.
+    /// `ApplicationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-retriever.html#cfn-qbusiness-retriever-applicationid)
     pub fn application_id(self, value: impl Arg<str>) -> CfnRetrieverProps<Set, R1, R2, R3> { CfnRetrieverProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
-    /// `Configuration`: `RetrieverConfiguration`, required. Update: in place.
+    /// `Configuration`: `RetrieverConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-retriever.html#cfn-qbusiness-retriever-configuration)
     pub fn configuration(self, value: impl Arg<retriever::RetrieverConfiguration>) -> CfnRetrieverProps<R0, Set, R2, R3> { CfnRetrieverProps(put(self.0, "Configuration", value.into_expr()), Phase) }
-    /// `DisplayName`: text, required. Update: in place.
+    /// `DisplayName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-retriever.html#cfn-qbusiness-retriever-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> CfnRetrieverProps<R0, R1, Set, R3> { CfnRetrieverProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-retriever.html#cfn-qbusiness-retriever-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-retriever.html#cfn-qbusiness-retriever-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: replacement.
+    /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-retriever.html#cfn-qbusiness-retriever-type)
     pub fn type_(self, value: impl Arg<retriever::Type>) -> CfnRetrieverProps<R0, R1, R2, Set> { CfnRetrieverProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnRetrieverProps { fn into_props(self) -> Bag { self.0 } }
@@ -862,7 +862,7 @@ impl KendraIndexConfiguration {
     pub fn new() -> KendraIndexConfiguration<Missing<super::required::IndexId>> { KendraIndexConfiguration(Bag::default(), Phase) }
 }
 impl<R0> KendraIndexConfiguration<R0> {
-    /// `IndexId`: text, required. Update: in place.
+    /// `IndexId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-retriever-kendraindexconfiguration.html#cfn-qbusiness-retriever-kendraindexconfiguration-indexid)
     pub fn index_id(self, value: impl Arg<str>) -> KendraIndexConfiguration<Set> { KendraIndexConfiguration(put(self.0, "IndexId", value.into_expr()), Phase) }
 }
 impl Done for KendraIndexConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -873,7 +873,7 @@ impl NativeIndexConfiguration {
     pub fn new() -> NativeIndexConfiguration<Missing<super::required::IndexId>> { NativeIndexConfiguration(Bag::default(), Phase) }
 }
 impl<R0> NativeIndexConfiguration<R0> {
-    /// `IndexId`: text, required. Update: in place.
+    /// `IndexId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-retriever-nativeindexconfiguration.html#cfn-qbusiness-retriever-nativeindexconfiguration-indexid)
     pub fn index_id(self, value: impl Arg<str>) -> NativeIndexConfiguration<Set> { NativeIndexConfiguration(put(self.0, "IndexId", value.into_expr()), Phase) }
 }
 impl Done for NativeIndexConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -882,9 +882,9 @@ impl Done for NativeIndexConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl RetrieverConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KendraIndexConfiguration`: `KendraIndexConfiguration`. Update: in place.
+    /// `KendraIndexConfiguration`: `KendraIndexConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-retriever-retrieverconfiguration.html#cfn-qbusiness-retriever-retrieverconfiguration-kendraindexconfiguration)
     pub fn kendra_index_configuration(self, value: impl Arg<KendraIndexConfiguration>) -> Self { Self(put(self.0, "KendraIndexConfiguration", value.into_expr())) }
-    /// `NativeIndexConfiguration`: `NativeIndexConfiguration`. Update: in place.
+    /// `NativeIndexConfiguration`: `NativeIndexConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-retriever-retrieverconfiguration.html#cfn-qbusiness-retriever-retrieverconfiguration-nativeindexconfiguration)
     pub fn native_index_configuration(self, value: impl Arg<NativeIndexConfiguration>) -> Self { Self(put(self.0, "NativeIndexConfiguration", value.into_expr())) }
 }
 impl Done for RetrieverConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -900,17 +900,17 @@ impl CfnWebExperience {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWebExperienceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-webexperience.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `DefaultEndpoint`: text.
+    /// The attribute `DefaultEndpoint`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-webexperience.html#DefaultEndpoint-fn::getatt)
     pub fn attr_default_endpoint(&self) -> Val<str> { self.0.get_att("DefaultEndpoint") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-webexperience.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-webexperience.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
-    /// The attribute `WebExperienceArn`: `OtherArn`.
+    /// The attribute `WebExperienceArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-webexperience.html#WebExperienceArn-fn::getatt)
     pub fn attr_web_experience_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("WebExperienceArn") }
-    /// The attribute `WebExperienceId`: text.
+    /// The attribute `WebExperienceId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-webexperience.html#WebExperienceId-fn::getatt)
     pub fn attr_web_experience_id(&self) -> Val<str> { self.0.get_att("WebExperienceId") }
 }
 impl Parent for CfnWebExperience { fn node(&self) -> &Place { &self.0 } }
@@ -921,27 +921,27 @@ impl CfnWebExperienceProps {
     pub fn new() -> CfnWebExperienceProps<Missing<required::ApplicationId>> { CfnWebExperienceProps(Bag::default(), Phase) }
 }
 impl<R0> CfnWebExperienceProps<R0> {
-    /// `ApplicationId`: text, required. Update: replacement.
+    /// `ApplicationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-webexperience.html#cfn-qbusiness-webexperience-applicationid)
     pub fn application_id(self, value: impl Arg<str>) -> CfnWebExperienceProps<Set> { CfnWebExperienceProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
-    /// `BrowserExtensionConfiguration`: `BrowserExtensionConfiguration`. Update: in place.
+    /// `BrowserExtensionConfiguration`: `BrowserExtensionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-webexperience.html#cfn-qbusiness-webexperience-browserextensionconfiguration)
     pub fn browser_extension_configuration(self, value: impl Arg<web_experience::BrowserExtensionConfiguration>) -> Self { Self(put(self.0, "BrowserExtensionConfiguration", value.into_expr()), Phase) }
-    /// `CustomizationConfiguration`: `CustomizationConfiguration`. Update: in place.
+    /// `CustomizationConfiguration`: `CustomizationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-webexperience.html#cfn-qbusiness-webexperience-customizationconfiguration)
     pub fn customization_configuration(self, value: impl Arg<web_experience::CustomizationConfiguration>) -> Self { Self(put(self.0, "CustomizationConfiguration", value.into_expr()), Phase) }
-    /// `IdentityProviderConfiguration`: `IdentityProviderConfiguration`. Update: in place.
+    /// `IdentityProviderConfiguration`: `IdentityProviderConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-webexperience.html#cfn-qbusiness-webexperience-identityproviderconfiguration)
     pub fn identity_provider_configuration(self, value: impl Arg<web_experience::IdentityProviderConfiguration>) -> Self { Self(put(self.0, "IdentityProviderConfiguration", value.into_expr()), Phase) }
-    /// `Origins`: list of text. Update: in place.
+    /// `Origins`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-webexperience.html#cfn-qbusiness-webexperience-origins)
     pub fn origins(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Origins", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-webexperience.html#cfn-qbusiness-webexperience-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `SamplePromptsControlMode`: `SamplePromptsControlMode`. Update: in place.
+    /// `SamplePromptsControlMode`: `SamplePromptsControlMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-webexperience.html#cfn-qbusiness-webexperience-samplepromptscontrolmode)
     pub fn sample_prompts_control_mode(self, value: impl Arg<web_experience::SamplePromptsControlMode>) -> Self { Self(put(self.0, "SamplePromptsControlMode", value.into_expr()), Phase) }
-    /// `Subtitle`: text. Update: in place.
+    /// `Subtitle`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-webexperience.html#cfn-qbusiness-webexperience-subtitle)
     pub fn subtitle(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subtitle", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-webexperience.html#cfn-qbusiness-webexperience-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Title`: text. Update: in place.
+    /// `Title`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-webexperience.html#cfn-qbusiness-webexperience-title)
     pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value.into_expr()), Phase) }
-    /// `WelcomeMessage`: text. Update: in place.
+    /// `WelcomeMessage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-webexperience.html#cfn-qbusiness-webexperience-welcomemessage)
     pub fn welcome_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WelcomeMessage", value.into_expr()), Phase) }
 }
 impl Done for CfnWebExperienceProps { fn into_props(self) -> Bag { self.0 } }
@@ -955,7 +955,7 @@ impl BrowserExtensionConfiguration {
     pub fn new() -> BrowserExtensionConfiguration<Missing<super::required::EnabledBrowserExtensions>> { BrowserExtensionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> BrowserExtensionConfiguration<R0> {
-    /// `EnabledBrowserExtensions`: list of `EnabledBrowserExtensions`, required. Update: in place.
+    /// `EnabledBrowserExtensions`: list of `EnabledBrowserExtensions`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-webexperience-browserextensionconfiguration.html#cfn-qbusiness-webexperience-browserextensionconfiguration-enabledbrowserextensions)
     pub fn enabled_browser_extensions(self, value: impl Arg<Arr<EnabledBrowserExtensions>>) -> BrowserExtensionConfiguration<Set> { BrowserExtensionConfiguration(put(self.0, "EnabledBrowserExtensions", value.into_expr()), Phase) }
 }
 impl Done for BrowserExtensionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -964,13 +964,13 @@ impl Done for BrowserExtensionConfiguration { fn into_props(self) -> Bag { self.
 impl CustomizationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CustomCSSUrl`: text. Update: in place.
+    /// `CustomCSSUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-webexperience-customizationconfiguration.html#cfn-qbusiness-webexperience-customizationconfiguration-customcssurl)
     pub fn custom_css_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomCSSUrl", value.into_expr())) }
-    /// `FaviconUrl`: text. Update: in place.
+    /// `FaviconUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-webexperience-customizationconfiguration.html#cfn-qbusiness-webexperience-customizationconfiguration-faviconurl)
     pub fn favicon_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FaviconUrl", value.into_expr())) }
-    /// `FontUrl`: text. Update: in place.
+    /// `FontUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-webexperience-customizationconfiguration.html#cfn-qbusiness-webexperience-customizationconfiguration-fonturl)
     pub fn font_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FontUrl", value.into_expr())) }
-    /// `LogoUrl`: text. Update: in place.
+    /// `LogoUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-webexperience-customizationconfiguration.html#cfn-qbusiness-webexperience-customizationconfiguration-logourl)
     pub fn logo_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogoUrl", value.into_expr())) }
 }
 impl Done for CustomizationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -979,9 +979,9 @@ impl Done for CustomizationConfiguration { fn into_props(self) -> Bag { self.0 }
 impl IdentityProviderConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `OpenIDConnectConfiguration`: `OpenIDConnectProviderConfiguration`. Update: in place.
+    /// `OpenIDConnectConfiguration`: `OpenIDConnectProviderConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-webexperience-identityproviderconfiguration.html#cfn-qbusiness-webexperience-identityproviderconfiguration-openidconnectconfiguration)
     pub fn open_id_connect_configuration(self, value: impl Arg<OpenIDConnectProviderConfiguration>) -> Self { Self(put(self.0, "OpenIDConnectConfiguration", value.into_expr())) }
-    /// `SamlConfiguration`: `SamlProviderConfiguration`. Update: in place.
+    /// `SamlConfiguration`: `SamlProviderConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-webexperience-identityproviderconfiguration.html#cfn-qbusiness-webexperience-identityproviderconfiguration-samlconfiguration)
     pub fn saml_configuration(self, value: impl Arg<SamlProviderConfiguration>) -> Self { Self(put(self.0, "SamlConfiguration", value.into_expr())) }
 }
 impl Done for IdentityProviderConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -992,9 +992,9 @@ impl OpenIDConnectProviderConfiguration {
     pub fn new() -> OpenIDConnectProviderConfiguration<Missing<super::required::SecretsArn>, Missing<super::required::SecretsRole>> { OpenIDConnectProviderConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> OpenIDConnectProviderConfiguration<R0, R1> {
-    /// `SecretsArn`: text, required. Update: in place.
+    /// `SecretsArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-webexperience-openidconnectproviderconfiguration.html#cfn-qbusiness-webexperience-openidconnectproviderconfiguration-secretsarn)
     pub fn secrets_arn(self, value: impl Arg<str>) -> OpenIDConnectProviderConfiguration<Set, R1> { OpenIDConnectProviderConfiguration(put(self.0, "SecretsArn", value.into_expr()), Phase) }
-    /// `SecretsRole`: text, required. Update: in place.
+    /// `SecretsRole`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-webexperience-openidconnectproviderconfiguration.html#cfn-qbusiness-webexperience-openidconnectproviderconfiguration-secretsrole)
     pub fn secrets_role(self, value: impl Arg<str>) -> OpenIDConnectProviderConfiguration<R0, Set> { OpenIDConnectProviderConfiguration(put(self.0, "SecretsRole", value.into_expr()), Phase) }
 }
 impl Done for OpenIDConnectProviderConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1005,7 +1005,7 @@ impl SamlProviderConfiguration {
     pub fn new() -> SamlProviderConfiguration<Missing<super::required::AuthenticationUrl>> { SamlProviderConfiguration(Bag::default(), Phase) }
 }
 impl<R0> SamlProviderConfiguration<R0> {
-    /// `AuthenticationUrl`: text, required. Update: in place.
+    /// `AuthenticationUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-webexperience-samlproviderconfiguration.html#cfn-qbusiness-webexperience-samlproviderconfiguration-authenticationurl)
     pub fn authentication_url(self, value: impl Arg<str>) -> SamlProviderConfiguration<Set> { SamlProviderConfiguration(put(self.0, "AuthenticationUrl", value.into_expr()), Phase) }
 }
 impl Done for SamlProviderConfiguration { fn into_props(self) -> Bag { self.0 } }

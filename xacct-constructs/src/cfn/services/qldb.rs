@@ -13,7 +13,7 @@ impl CfnLedger {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLedgerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qldb-ledger.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnLedger { fn node(&self) -> &Place { &self.0 } }
@@ -24,15 +24,15 @@ impl CfnLedgerProps {
     pub fn new() -> CfnLedgerProps<Missing<required::PermissionsMode>> { CfnLedgerProps(Bag::default(), Phase) }
 }
 impl<R0> CfnLedgerProps<R0> {
-    /// `DeletionProtection`: boolean. Update: in place.
+    /// `DeletionProtection`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qldb-ledger.html#cfn-qldb-ledger-deletionprotection)
     pub fn deletion_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtection", value.into_expr()), Phase) }
-    /// `KmsKey`: text. Update: in place.
+    /// `KmsKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qldb-ledger.html#cfn-qldb-ledger-kmskey)
     pub fn kms_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKey", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qldb-ledger.html#cfn-qldb-ledger-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `PermissionsMode`: text, required. Update: in place.
+    /// `PermissionsMode`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qldb-ledger.html#cfn-qldb-ledger-permissionsmode)
     pub fn permissions_mode(self, value: impl Arg<str>) -> CfnLedgerProps<Set> { CfnLedgerProps(put(self.0, "PermissionsMode", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qldb-ledger.html#cfn-qldb-ledger-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnLedgerProps { fn into_props(self) -> Bag { self.0 } }
@@ -45,9 +45,9 @@ impl CfnStream {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStreamProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qldb-stream.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qldb-stream.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnStream { fn node(&self) -> &Place { &self.0 } }
@@ -58,19 +58,19 @@ impl CfnStreamProps {
     pub fn new() -> CfnStreamProps<Missing<required::InclusiveStartTime>, Missing<required::KinesisConfiguration>, Missing<required::LedgerName>, Missing<required::RoleArn>, Missing<required::StreamName>> { CfnStreamProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnStreamProps<R0, R1, R2, R3, R4> {
-    /// `ExclusiveEndTime`: text. Update: replacement.
+    /// `ExclusiveEndTime`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qldb-stream.html#cfn-qldb-stream-exclusiveendtime)
     pub fn exclusive_end_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExclusiveEndTime", value.into_expr()), Phase) }
-    /// `InclusiveStartTime`: text, required. Update: replacement.
+    /// `InclusiveStartTime`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qldb-stream.html#cfn-qldb-stream-inclusivestarttime)
     pub fn inclusive_start_time(self, value: impl Arg<str>) -> CfnStreamProps<Set, R1, R2, R3, R4> { CfnStreamProps(put(self.0, "InclusiveStartTime", value.into_expr()), Phase) }
-    /// `KinesisConfiguration`: `KinesisConfiguration`, required. Update: replacement.
+    /// `KinesisConfiguration`: `KinesisConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qldb-stream.html#cfn-qldb-stream-kinesisconfiguration)
     pub fn kinesis_configuration(self, value: impl Arg<stream::KinesisConfiguration>) -> CfnStreamProps<R0, Set, R2, R3, R4> { CfnStreamProps(put(self.0, "KinesisConfiguration", value.into_expr()), Phase) }
-    /// `LedgerName`: text, required. Update: replacement.
+    /// `LedgerName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qldb-stream.html#cfn-qldb-stream-ledgername)
     pub fn ledger_name(self, value: impl Arg<str>) -> CfnStreamProps<R0, R1, Set, R3, R4> { CfnStreamProps(put(self.0, "LedgerName", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: replacement.
+    /// `RoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qldb-stream.html#cfn-qldb-stream-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnStreamProps<R0, R1, R2, Set, R4> { CfnStreamProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `StreamName`: text, required. Update: replacement.
+    /// `StreamName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qldb-stream.html#cfn-qldb-stream-streamname)
     pub fn stream_name(self, value: impl Arg<str>) -> CfnStreamProps<R0, R1, R2, R3, Set> { CfnStreamProps(put(self.0, "StreamName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qldb-stream.html#cfn-qldb-stream-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnStreamProps { fn into_props(self) -> Bag { self.0 } }
@@ -82,9 +82,9 @@ use crate::cfn::support::*;
 impl KinesisConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AggregationEnabled`: boolean. Update: replacement.
+    /// `AggregationEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qldb-stream-kinesisconfiguration.html#cfn-qldb-stream-kinesisconfiguration-aggregationenabled)
     pub fn aggregation_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AggregationEnabled", value.into_expr())) }
-    /// `StreamArn`: `KinesisStreamArn`. Update: replacement.
+    /// `StreamArn`: `KinesisStreamArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qldb-stream-kinesisconfiguration.html#cfn-qldb-stream-kinesisconfiguration-streamarn)
     pub fn stream_arn(self, value: impl Arg<kind::KinesisStreamArn>) -> Self { Self(put(self.0, "StreamArn", value.into_expr())) }
 }
 impl Done for KinesisConfiguration { fn into_props(self) -> Bag { self.0 } }

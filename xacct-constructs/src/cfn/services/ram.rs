@@ -13,13 +13,13 @@ impl CfnPermission {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPermissionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ram-permission.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `IsResourceTypeDefault`: boolean.
+    /// The attribute `IsResourceTypeDefault`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ram-permission.html#IsResourceTypeDefault-fn::getatt)
     pub fn attr_is_resource_type_default(&self) -> Val<bool> { self.0.get_att("IsResourceTypeDefault") }
-    /// The attribute `PermissionType`: text.
+    /// The attribute `PermissionType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ram-permission.html#PermissionType-fn::getatt)
     pub fn attr_permission_type(&self) -> Val<str> { self.0.get_att("PermissionType") }
-    /// The attribute `Version`: text.
+    /// The attribute `Version`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ram-permission.html#Version-fn::getatt)
     pub fn attr_version(&self) -> Val<str> { self.0.get_att("Version") }
 }
 impl Parent for CfnPermission { fn node(&self) -> &Place { &self.0 } }
@@ -30,13 +30,13 @@ impl CfnPermissionProps {
     pub fn new() -> CfnPermissionProps<Missing<required::Name>, Missing<required::PolicyTemplate>, Missing<required::ResourceType>> { CfnPermissionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnPermissionProps<R0, R1, R2> {
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ram-permission.html#cfn-ram-permission-name)
     pub fn name(self, value: impl Arg<str>) -> CfnPermissionProps<Set, R1, R2> { CfnPermissionProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `PolicyTemplate`: JSON, required. Update: replacement.
+    /// `PolicyTemplate`: JSON, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ram-permission.html#cfn-ram-permission-policytemplate)
     pub fn policy_template(self, value: impl Arg<Any>) -> CfnPermissionProps<R0, Set, R2> { CfnPermissionProps(put(self.0, "PolicyTemplate", value.into_expr()), Phase) }
-    /// `ResourceType`: text, required. Update: replacement.
+    /// `ResourceType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ram-permission.html#cfn-ram-permission-resourcetype)
     pub fn resource_type(self, value: impl Arg<str>) -> CfnPermissionProps<R0, R1, Set> { CfnPermissionProps(put(self.0, "ResourceType", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ram-permission.html#cfn-ram-permission-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPermissionProps { fn into_props(self) -> Bag { self.0 } }
@@ -49,17 +49,17 @@ impl CfnResourceShare {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourceShareProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ram-resourceshare.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ram-resourceshare.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `FeatureSet`: text.
+    /// The attribute `FeatureSet`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ram-resourceshare.html#FeatureSet-fn::getatt)
     pub fn attr_feature_set(&self) -> Val<str> { self.0.get_att("FeatureSet") }
-    /// The attribute `LastUpdatedTime`: text.
+    /// The attribute `LastUpdatedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ram-resourceshare.html#LastUpdatedTime-fn::getatt)
     pub fn attr_last_updated_time(&self) -> Val<str> { self.0.get_att("LastUpdatedTime") }
-    /// The attribute `OwningAccountId`: text.
+    /// The attribute `OwningAccountId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ram-resourceshare.html#OwningAccountId-fn::getatt)
     pub fn attr_owning_account_id(&self) -> Val<str> { self.0.get_att("OwningAccountId") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ram-resourceshare.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnResourceShare { fn node(&self) -> &Place { &self.0 } }
@@ -70,21 +70,21 @@ impl CfnResourceShareProps {
     pub fn new() -> CfnResourceShareProps<Missing<required::Name>> { CfnResourceShareProps(Bag::default(), Phase) }
 }
 impl<R0> CfnResourceShareProps<R0> {
-    /// `AllowExternalPrincipals`: boolean. Update: in place.
+    /// `AllowExternalPrincipals`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ram-resourceshare.html#cfn-ram-resourceshare-allowexternalprincipals)
     pub fn allow_external_principals(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowExternalPrincipals", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ram-resourceshare.html#cfn-ram-resourceshare-name)
     pub fn name(self, value: impl Arg<str>) -> CfnResourceShareProps<Set> { CfnResourceShareProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `PermissionArns`: list of text. Update: in place.
+    /// `PermissionArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ram-resourceshare.html#cfn-ram-resourceshare-permissionarns)
     pub fn permission_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PermissionArns", value.into_expr()), Phase) }
-    /// `Principals`: list of text. Update: in place.
+    /// `Principals`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ram-resourceshare.html#cfn-ram-resourceshare-principals)
     pub fn principals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Principals", value.into_expr()), Phase) }
-    /// `ResourceArns`: list of text. Update: in place.
+    /// `ResourceArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ram-resourceshare.html#cfn-ram-resourceshare-resourcearns)
     pub fn resource_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceArns", value.into_expr()), Phase) }
-    /// `ResourceShareConfiguration`: `ResourceShareConfiguration`. Update: in place.
+    /// `ResourceShareConfiguration`: `ResourceShareConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ram-resourceshare.html#cfn-ram-resourceshare-resourceshareconfiguration)
     pub fn resource_share_configuration(self, value: impl Arg<resource_share::ResourceShareConfiguration>) -> Self { Self(put(self.0, "ResourceShareConfiguration", value.into_expr()), Phase) }
-    /// `Sources`: list of text. Update: in place.
+    /// `Sources`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ram-resourceshare.html#cfn-ram-resourceshare-sources)
     pub fn sources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Sources", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ram-resourceshare.html#cfn-ram-resourceshare-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnResourceShareProps { fn into_props(self) -> Bag { self.0 } }
@@ -96,9 +96,9 @@ use crate::cfn::support::*;
 impl ResourceShareConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ExclusiveAccountAccess`: boolean. Update: in place.
+    /// `ExclusiveAccountAccess`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ram-resourceshare-resourceshareconfiguration.html#cfn-ram-resourceshare-resourceshareconfiguration-exclusiveaccountaccess)
     pub fn exclusive_account_access(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExclusiveAccountAccess", value.into_expr())) }
-    /// `RetainSharingOnAccountLeaveOrganization`: boolean. Update: replacement.
+    /// `RetainSharingOnAccountLeaveOrganization`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ram-resourceshare-resourceshareconfiguration.html#cfn-ram-resourceshare-resourceshareconfiguration-retainsharingonaccountleaveorganization)
     pub fn retain_sharing_on_account_leave_organization(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RetainSharingOnAccountLeaveOrganization", value.into_expr())) }
 }
 impl Done for ResourceShareConfiguration { fn into_props(self) -> Bag { self.0 } }

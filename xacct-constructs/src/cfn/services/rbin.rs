@@ -13,11 +13,11 @@ impl CfnRule {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rbin-rule.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Identifier`: text.
+    /// The attribute `Identifier`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rbin-rule.html#Identifier-fn::getatt)
     pub fn attr_identifier(&self) -> Val<str> { self.0.get_att("Identifier") }
-    /// The attribute `LockState`: text.
+    /// The attribute `LockState`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rbin-rule.html#LockState-fn::getatt)
     pub fn attr_lock_state(&self) -> Val<str> { self.0.get_att("LockState") }
 }
 impl Parent for CfnRule { fn node(&self) -> &Place { &self.0 } }
@@ -28,21 +28,21 @@ impl CfnRuleProps {
     pub fn new() -> CfnRuleProps<Missing<required::ResourceType>, Missing<required::RetentionPeriod>> { CfnRuleProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnRuleProps<R0, R1> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rbin-rule.html#cfn-rbin-rule-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `ExcludeResourceTags`: list of `ResourceTag`. Update: in place.
+    /// `ExcludeResourceTags`: list of `ResourceTag`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rbin-rule.html#cfn-rbin-rule-excluderesourcetags)
     pub fn exclude_resource_tags(self, value: impl Arg<Arr<rule::ResourceTag>>) -> Self { Self(put(self.0, "ExcludeResourceTags", value.into_expr()), Phase) }
-    /// `LockConfiguration`: `UnlockDelay`. Update: in place.
+    /// `LockConfiguration`: `UnlockDelay`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rbin-rule.html#cfn-rbin-rule-lockconfiguration)
     pub fn lock_configuration(self, value: impl Arg<rule::UnlockDelay>) -> Self { Self(put(self.0, "LockConfiguration", value.into_expr()), Phase) }
-    /// `ResourceTags`: list of `ResourceTag`. Update: in place.
+    /// `ResourceTags`: list of `ResourceTag`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rbin-rule.html#cfn-rbin-rule-resourcetags)
     pub fn resource_tags(self, value: impl Arg<Arr<rule::ResourceTag>>) -> Self { Self(put(self.0, "ResourceTags", value.into_expr()), Phase) }
-    /// `ResourceType`: `ResourceType`, required. Update: replacement.
+    /// `ResourceType`: `ResourceType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rbin-rule.html#cfn-rbin-rule-resourcetype)
     pub fn resource_type(self, value: impl Arg<rule::ResourceType>) -> CfnRuleProps<Set, R1> { CfnRuleProps(put(self.0, "ResourceType", value.into_expr()), Phase) }
-    /// `RetentionPeriod`: `RetentionPeriod`, required. Update: in place.
+    /// `RetentionPeriod`: `RetentionPeriod`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rbin-rule.html#cfn-rbin-rule-retentionperiod)
     pub fn retention_period(self, value: impl Arg<rule::RetentionPeriod>) -> CfnRuleProps<R0, Set> { CfnRuleProps(put(self.0, "RetentionPeriod", value.into_expr()), Phase) }
-    /// `Status`: text. Update: in place.
+    /// `Status`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rbin-rule.html#cfn-rbin-rule-status)
     pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rbin-rule.html#cfn-rbin-rule-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnRuleProps { fn into_props(self) -> Bag { self.0 } }
@@ -56,9 +56,9 @@ impl ResourceTag {
     pub fn new() -> ResourceTag<Missing<super::required::ResourceTagKey>, Missing<super::required::ResourceTagValue>> { ResourceTag(Bag::default(), Phase) }
 }
 impl<R0, R1> ResourceTag<R0, R1> {
-    /// `ResourceTagKey`: text, required. Update: in place.
+    /// `ResourceTagKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rbin-rule-resourcetag.html#cfn-rbin-rule-resourcetag-resourcetagkey)
     pub fn resource_tag_key(self, value: impl Arg<str>) -> ResourceTag<Set, R1> { ResourceTag(put(self.0, "ResourceTagKey", value.into_expr()), Phase) }
-    /// `ResourceTagValue`: text, required. Update: in place.
+    /// `ResourceTagValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rbin-rule-resourcetag.html#cfn-rbin-rule-resourcetag-resourcetagvalue)
     pub fn resource_tag_value(self, value: impl Arg<str>) -> ResourceTag<R0, Set> { ResourceTag(put(self.0, "ResourceTagValue", value.into_expr()), Phase) }
 }
 impl Done for ResourceTag { fn into_props(self) -> Bag { self.0 } }
@@ -69,9 +69,9 @@ impl RetentionPeriod {
     pub fn new() -> RetentionPeriod<Missing<super::required::RetentionPeriodUnit>, Missing<super::required::RetentionPeriodValue>> { RetentionPeriod(Bag::default(), Phase) }
 }
 impl<R0, R1> RetentionPeriod<R0, R1> {
-    /// `RetentionPeriodUnit`: `RetentionPeriodUnit`, required. Update: in place.
+    /// `RetentionPeriodUnit`: `RetentionPeriodUnit`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rbin-rule-retentionperiod.html#cfn-rbin-rule-retentionperiod-retentionperiodunit)
     pub fn retention_period_unit(self, value: impl Arg<RetentionPeriodUnit>) -> RetentionPeriod<Set, R1> { RetentionPeriod(put(self.0, "RetentionPeriodUnit", value.into_expr()), Phase) }
-    /// `RetentionPeriodValue`: integer, required. Update: in place.
+    /// `RetentionPeriodValue`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rbin-rule-retentionperiod.html#cfn-rbin-rule-retentionperiod-retentionperiodvalue)
     pub fn retention_period_value(self, value: impl Arg<i64>) -> RetentionPeriod<R0, Set> { RetentionPeriod(put(self.0, "RetentionPeriodValue", value.into_expr()), Phase) }
 }
 impl Done for RetentionPeriod { fn into_props(self) -> Bag { self.0 } }
@@ -80,9 +80,9 @@ impl Done for RetentionPeriod { fn into_props(self) -> Bag { self.0 } }
 impl UnlockDelay {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `UnlockDelayUnit`: `UnlockDelayUnit`. Update: in place.
+    /// `UnlockDelayUnit`: `UnlockDelayUnit`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rbin-rule-unlockdelay.html#cfn-rbin-rule-unlockdelay-unlockdelayunit)
     pub fn unlock_delay_unit(self, value: impl Arg<UnlockDelayUnit>) -> Self { Self(put(self.0, "UnlockDelayUnit", value.into_expr())) }
-    /// `UnlockDelayValue`: integer. Update: in place.
+    /// `UnlockDelayValue`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rbin-rule-unlockdelay.html#cfn-rbin-rule-unlockdelay-unlockdelayvalue)
     pub fn unlock_delay_value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UnlockDelayValue", value.into_expr())) }
 }
 impl Done for UnlockDelay { fn into_props(self) -> Bag { self.0 } }

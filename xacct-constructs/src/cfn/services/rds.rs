@@ -13,41 +13,41 @@ impl CfnClusterSnapshot {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnClusterSnapshotProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DBClusterSnapshotArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AllocatedStorage`: integer.
+    /// The attribute `AllocatedStorage`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-clustersnapshot.html#AllocatedStorage-fn::getatt)
     pub fn attr_allocated_storage(&self) -> Val<i64> { self.0.get_att("AllocatedStorage") }
-    /// The attribute `AvailabilityZones`: list of text.
+    /// The attribute `AvailabilityZones`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-clustersnapshot.html#AvailabilityZones-fn::getatt)
     pub fn attr_availability_zones(&self) -> Val<Arr<str>> { self.0.get_att("AvailabilityZones") }
-    /// The attribute `ClusterCreateTime`: text.
+    /// The attribute `ClusterCreateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-clustersnapshot.html#ClusterCreateTime-fn::getatt)
     pub fn attr_cluster_create_time(&self) -> Val<str> { self.0.get_att("ClusterCreateTime") }
-    /// The attribute `DbClusterResourceId`: text.
+    /// The attribute `DbClusterResourceId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-clustersnapshot.html#DbClusterResourceId-fn::getatt)
     pub fn attr_db_cluster_resource_id(&self) -> Val<str> { self.0.get_att("DbClusterResourceId") }
-    /// The attribute `DBClusterSnapshotArn`: `OtherArn`.
+    /// The attribute `DBClusterSnapshotArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-clustersnapshot.html#DBClusterSnapshotArn-fn::getatt)
     pub fn attr_db_cluster_snapshot_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DBClusterSnapshotArn") }
-    /// The attribute `Engine`: text.
+    /// The attribute `Engine`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-clustersnapshot.html#Engine-fn::getatt)
     pub fn attr_engine(&self) -> Val<str> { self.0.get_att("Engine") }
-    /// The attribute `EngineMode`: text.
+    /// The attribute `EngineMode`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-clustersnapshot.html#EngineMode-fn::getatt)
     pub fn attr_engine_mode(&self) -> Val<str> { self.0.get_att("EngineMode") }
-    /// The attribute `EngineVersion`: text.
+    /// The attribute `EngineVersion`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-clustersnapshot.html#EngineVersion-fn::getatt)
     pub fn attr_engine_version(&self) -> Val<str> { self.0.get_att("EngineVersion") }
-    /// The attribute `IAMDatabaseAuthenticationEnabled`: boolean.
+    /// The attribute `IAMDatabaseAuthenticationEnabled`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-clustersnapshot.html#IAMDatabaseAuthenticationEnabled-fn::getatt)
     pub fn attr_iam_database_authentication_enabled(&self) -> Val<bool> { self.0.get_att("IAMDatabaseAuthenticationEnabled") }
-    /// The attribute `KmsKeyId`: text.
+    /// The attribute `KmsKeyId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-clustersnapshot.html#KmsKeyId-fn::getatt)
     pub fn attr_kms_key_id(&self) -> Val<str> { self.0.get_att("KmsKeyId") }
-    /// The attribute `LicenseModel`: text.
+    /// The attribute `LicenseModel`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-clustersnapshot.html#LicenseModel-fn::getatt)
     pub fn attr_license_model(&self) -> Val<str> { self.0.get_att("LicenseModel") }
-    /// The attribute `MasterUsername`: text.
+    /// The attribute `MasterUsername`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-clustersnapshot.html#MasterUsername-fn::getatt)
     pub fn attr_master_username(&self) -> Val<str> { self.0.get_att("MasterUsername") }
-    /// The attribute `Port`: integer.
+    /// The attribute `Port`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-clustersnapshot.html#Port-fn::getatt)
     pub fn attr_port(&self) -> Val<i64> { self.0.get_att("Port") }
-    /// The attribute `SnapshotCreateTime`: text.
+    /// The attribute `SnapshotCreateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-clustersnapshot.html#SnapshotCreateTime-fn::getatt)
     pub fn attr_snapshot_create_time(&self) -> Val<str> { self.0.get_att("SnapshotCreateTime") }
-    /// The attribute `SnapshotType`: text.
+    /// The attribute `SnapshotType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-clustersnapshot.html#SnapshotType-fn::getatt)
     pub fn attr_snapshot_type(&self) -> Val<str> { self.0.get_att("SnapshotType") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-clustersnapshot.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `StorageEncrypted`: boolean.
+    /// The attribute `StorageEncrypted`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-clustersnapshot.html#StorageEncrypted-fn::getatt)
     pub fn attr_storage_encrypted(&self) -> Val<bool> { self.0.get_att("StorageEncrypted") }
-    /// The attribute `VpcId`: text.
+    /// The attribute `VpcId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-clustersnapshot.html#VpcId-fn::getatt)
     pub fn attr_vpc_id(&self) -> Val<str> { self.0.get_att("VpcId") }
 }
 impl Parent for CfnClusterSnapshot { fn node(&self) -> &Place { &self.0 } }
@@ -58,11 +58,11 @@ impl CfnClusterSnapshotProps {
     pub fn new() -> CfnClusterSnapshotProps<Missing<required::DBClusterIdentifier>, Missing<required::DBClusterSnapshotIdentifier>> { CfnClusterSnapshotProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnClusterSnapshotProps<R0, R1> {
-    /// `DBClusterIdentifier`: text, required. Update: replacement.
+    /// `DBClusterIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-clustersnapshot.html#cfn-rds-clustersnapshot-dbclusteridentifier)
     pub fn db_cluster_identifier(self, value: impl Arg<str>) -> CfnClusterSnapshotProps<Set, R1> { CfnClusterSnapshotProps(put(self.0, "DBClusterIdentifier", value.into_expr()), Phase) }
-    /// `DBClusterSnapshotIdentifier`: text, required. Update: replacement.
+    /// `DBClusterSnapshotIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-clustersnapshot.html#cfn-rds-clustersnapshot-dbclustersnapshotidentifier)
     pub fn db_cluster_snapshot_identifier(self, value: impl Arg<str>) -> CfnClusterSnapshotProps<R0, Set> { CfnClusterSnapshotProps(put(self.0, "DBClusterSnapshotIdentifier", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-clustersnapshot.html#cfn-rds-clustersnapshot-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnClusterSnapshotProps { fn into_props(self) -> Bag { self.0 } }
@@ -75,7 +75,7 @@ impl CfnCustomDBEngineVersion {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCustomDBEngineVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `DBEngineVersionArn`: `OtherArn`.
+    /// The attribute `DBEngineVersionArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-customdbengineversion.html#DBEngineVersionArn-fn::getatt)
     pub fn attr_db_engine_version_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DBEngineVersionArn") }
 }
 impl Parent for CfnCustomDBEngineVersion { fn node(&self) -> &Place { &self.0 } }
@@ -86,31 +86,31 @@ impl CfnCustomDBEngineVersionProps {
     pub fn new() -> CfnCustomDBEngineVersionProps<Missing<required::Engine>, Missing<required::EngineVersion>> { CfnCustomDBEngineVersionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnCustomDBEngineVersionProps<R0, R1> {
-    /// `DatabaseInstallationFiles`: list of text. Update: replacement.
+    /// `DatabaseInstallationFiles`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-customdbengineversion.html#cfn-rds-customdbengineversion-databaseinstallationfiles)
     pub fn database_installation_files(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DatabaseInstallationFiles", value.into_expr()), Phase) }
-    /// `DatabaseInstallationFilesS3BucketName`: text. Update: replacement.
+    /// `DatabaseInstallationFilesS3BucketName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-customdbengineversion.html#cfn-rds-customdbengineversion-databaseinstallationfiless3bucketname)
     pub fn database_installation_files_s3_bucket_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseInstallationFilesS3BucketName", value.into_expr()), Phase) }
-    /// `DatabaseInstallationFilesS3Prefix`: text. Update: replacement.
+    /// `DatabaseInstallationFilesS3Prefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-customdbengineversion.html#cfn-rds-customdbengineversion-databaseinstallationfiless3prefix)
     pub fn database_installation_files_s3_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseInstallationFilesS3Prefix", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-customdbengineversion.html#cfn-rds-customdbengineversion-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Engine`: text, required. Update: replacement.
+    /// `Engine`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-customdbengineversion.html#cfn-rds-customdbengineversion-engine)
     pub fn engine(self, value: impl Arg<str>) -> CfnCustomDBEngineVersionProps<Set, R1> { CfnCustomDBEngineVersionProps(put(self.0, "Engine", value.into_expr()), Phase) }
-    /// `EngineVersion`: text, required. Update: replacement.
+    /// `EngineVersion`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-customdbengineversion.html#cfn-rds-customdbengineversion-engineversion)
     pub fn engine_version(self, value: impl Arg<str>) -> CfnCustomDBEngineVersionProps<R0, Set> { CfnCustomDBEngineVersionProps(put(self.0, "EngineVersion", value.into_expr()), Phase) }
-    /// `ImageId`: text. Update: replacement.
+    /// `ImageId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-customdbengineversion.html#cfn-rds-customdbengineversion-imageid)
     pub fn image_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageId", value.into_expr()), Phase) }
-    /// `KMSKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KMSKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-customdbengineversion.html#cfn-rds-customdbengineversion-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KMSKeyId", value.into_expr()), Phase) }
-    /// `Manifest`: text. Update: replacement.
+    /// `Manifest`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-customdbengineversion.html#cfn-rds-customdbengineversion-manifest)
     pub fn manifest(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Manifest", value.into_expr()), Phase) }
-    /// `SourceCustomDbEngineVersionIdentifier`: text. Update: replacement.
+    /// `SourceCustomDbEngineVersionIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-customdbengineversion.html#cfn-rds-customdbengineversion-sourcecustomdbengineversionidentifier)
     pub fn source_custom_db_engine_version_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceCustomDbEngineVersionIdentifier", value.into_expr()), Phase) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-customdbengineversion.html#cfn-rds-customdbengineversion-status)
     pub fn status(self, value: impl Arg<custom_db_engine_version::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-customdbengineversion.html#cfn-rds-customdbengineversion-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `UseAwsProvidedLatestImage`: boolean. Update: replacement.
+    /// `UseAwsProvidedLatestImage`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-customdbengineversion.html#cfn-rds-customdbengineversion-useawsprovidedlatestimage)
     pub fn use_aws_provided_latest_image(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseAwsProvidedLatestImage", value.into_expr()), Phase) }
 }
 impl Done for CfnCustomDBEngineVersionProps { fn into_props(self) -> Bag { self.0 } }
@@ -129,25 +129,25 @@ impl CfnDBCluster {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnDBClusterProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `DBClusterIdentifier`.
     pub fn reference(&self) -> Val<kind::RdsDBClusterIdentifier> { self.0.reference() }
-    /// The attribute `DBClusterArn`: `OtherArn`.
+    /// The attribute `DBClusterArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#DBClusterArn-fn::getatt)
     pub fn attr_db_cluster_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DBClusterArn") }
-    /// The attribute `DBClusterResourceId`: text.
+    /// The attribute `DBClusterResourceId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#DBClusterResourceId-fn::getatt)
     pub fn attr_db_cluster_resource_id(&self) -> Val<str> { self.0.get_att("DBClusterResourceId") }
-    /// The attribute `Endpoint`: `Endpoint`.
+    /// The attribute `Endpoint`: `Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#Endpoint-fn::getatt)
     pub fn attr_endpoint(&self) -> Val<db_cluster::Endpoint> { self.0.get_att("Endpoint") }
-    /// The attribute `Endpoint.Address`: text.
+    /// The attribute `Endpoint.Address`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#Endpoint.Address-fn::getatt)
     pub fn attr_endpoint_address(&self) -> Val<str> { self.0.get_att("Endpoint.Address") }
-    /// The attribute `Endpoint.Port`: text.
+    /// The attribute `Endpoint.Port`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#Endpoint.Port-fn::getatt)
     pub fn attr_endpoint_port(&self) -> Val<str> { self.0.get_att("Endpoint.Port") }
-    /// The attribute `MasterUserSecret.SecretArn`: `OtherArn`.
+    /// The attribute `MasterUserSecret.SecretArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#MasterUserSecret.SecretArn-fn::getatt)
     pub fn attr_master_user_secret_secret_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MasterUserSecret.SecretArn") }
-    /// The attribute `ReadEndpoint`: `ReadEndpoint`.
+    /// The attribute `ReadEndpoint`: `ReadEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#ReadEndpoint-fn::getatt)
     pub fn attr_read_endpoint(&self) -> Val<db_cluster::ReadEndpoint> { self.0.get_att("ReadEndpoint") }
-    /// The attribute `ReadEndpoint.Address`: text.
+    /// The attribute `ReadEndpoint.Address`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#ReadEndpoint.Address-fn::getatt)
     pub fn attr_read_endpoint_address(&self) -> Val<str> { self.0.get_att("ReadEndpoint.Address") }
-    /// The attribute `StorageEncryptionType`: text.
+    /// The attribute `StorageEncryptionType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#StorageEncryptionType-fn::getatt)
     pub fn attr_storage_encryption_type(&self) -> Val<str> { self.0.get_att("StorageEncryptionType") }
-    /// The attribute `StorageThroughput`: integer.
+    /// The attribute `StorageThroughput`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#StorageThroughput-fn::getatt)
     pub fn attr_storage_throughput(&self) -> Val<i64> { self.0.get_att("StorageThroughput") }
 }
 impl Parent for CfnDBCluster { fn node(&self) -> &Place { &self.0 } }
@@ -156,127 +156,127 @@ impl Parent for CfnDBCluster { fn node(&self) -> &Place { &self.0 } }
 impl CfnDBClusterProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AllocatedStorage`: integer. Update: in place.
+    /// `AllocatedStorage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-allocatedstorage)
     pub fn allocated_storage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AllocatedStorage", value.into_expr())) }
-    /// `AssociatedRoles`: list of `DBClusterRole`. Update: in place.
+    /// `AssociatedRoles`: list of `DBClusterRole`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-associatedroles)
     pub fn associated_roles(self, value: impl Arg<Arr<db_cluster::DBClusterRole>>) -> Self { Self(put(self.0, "AssociatedRoles", value.into_expr())) }
-    /// `AutoMinorVersionUpgrade`: boolean. Update: in place.
+    /// `AutoMinorVersionUpgrade`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-autominorversionupgrade)
     pub fn auto_minor_version_upgrade(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoMinorVersionUpgrade", value.into_expr())) }
-    /// `AvailabilityZones`: list of text. Update: replacement.
+    /// `AvailabilityZones`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-availabilityzones)
     pub fn availability_zones(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AvailabilityZones", value.into_expr())) }
-    /// `BacktrackWindow`: integer. Update: in place.
+    /// `BacktrackWindow`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-backtrackwindow)
     pub fn backtrack_window(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BacktrackWindow", value.into_expr())) }
-    /// `BackupRetentionPeriod`: integer. Update: in place.
+    /// `BackupRetentionPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-backupretentionperiod)
     pub fn backup_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BackupRetentionPeriod", value.into_expr())) }
-    /// `ClusterScalabilityType`: text. Update: replacement.
+    /// `ClusterScalabilityType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-clusterscalabilitytype)
     pub fn cluster_scalability_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterScalabilityType", value.into_expr())) }
-    /// `CopyTagsToSnapshot`: boolean. Update: in place.
+    /// `CopyTagsToSnapshot`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-copytagstosnapshot)
     pub fn copy_tags_to_snapshot(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTagsToSnapshot", value.into_expr())) }
-    /// `DatabaseInsightsMode`: text. Update: in place.
+    /// `DatabaseInsightsMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-databaseinsightsmode)
     pub fn database_insights_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseInsightsMode", value.into_expr())) }
-    /// `DatabaseName`: text. Update: replacement.
+    /// `DatabaseName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-databasename)
     pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr())) }
-    /// `DBClusterIdentifier`: text. Update: replacement.
+    /// `DBClusterIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-dbclusteridentifier)
     pub fn db_cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBClusterIdentifier", value.into_expr())) }
-    /// `DBClusterInstanceClass`: text. Update: in place.
+    /// `DBClusterInstanceClass`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-dbclusterinstanceclass)
     pub fn db_cluster_instance_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBClusterInstanceClass", value.into_expr())) }
-    /// `DBClusterParameterGroupName`: `RdsDBClusterParameterGroupName`. Update: in place.
+    /// `DBClusterParameterGroupName`: `RdsDBClusterParameterGroupName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-dbclusterparametergroupname)
     pub fn db_cluster_parameter_group_name(self, value: impl Arg<kind::RdsDBClusterParameterGroupName>) -> Self { Self(put(self.0, "DBClusterParameterGroupName", value.into_expr())) }
-    /// `DBInstanceParameterGroupName`: text. Update: in place.
+    /// `DBInstanceParameterGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-dbinstanceparametergroupname)
     pub fn db_instance_parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBInstanceParameterGroupName", value.into_expr())) }
-    /// `DBSubnetGroupName`: `RdsDBSubnetGroupName`. Update: replacement.
+    /// `DBSubnetGroupName`: `RdsDBSubnetGroupName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-dbsubnetgroupname)
     pub fn db_subnet_group_name(self, value: impl Arg<kind::RdsDBSubnetGroupName>) -> Self { Self(put(self.0, "DBSubnetGroupName", value.into_expr())) }
-    /// `DBSystemId`: text. Update: replacement.
+    /// `DBSystemId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-dbsystemid)
     pub fn db_system_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBSystemId", value.into_expr())) }
-    /// `DeleteAutomatedBackups`: boolean. Update: in place.
+    /// `DeleteAutomatedBackups`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-deleteautomatedbackups)
     pub fn delete_automated_backups(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteAutomatedBackups", value.into_expr())) }
-    /// `DeletionProtection`: boolean. Update: in place.
+    /// `DeletionProtection`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-deletionprotection)
     pub fn deletion_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtection", value.into_expr())) }
-    /// `Domain`: text. Update: in place.
+    /// `Domain`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-domain)
     pub fn domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Domain", value.into_expr())) }
-    /// `DomainIAMRoleName`: text. Update: in place.
+    /// `DomainIAMRoleName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-domainiamrolename)
     pub fn domain_iam_role_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainIAMRoleName", value.into_expr())) }
-    /// `EnableCloudwatchLogsExports`: list of text. Update: in place.
+    /// `EnableCloudwatchLogsExports`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-enablecloudwatchlogsexports)
     pub fn enable_cloudwatch_logs_exports(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EnableCloudwatchLogsExports", value.into_expr())) }
-    /// `EnableGlobalWriteForwarding`: boolean. Update: in place.
+    /// `EnableGlobalWriteForwarding`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-enableglobalwriteforwarding)
     pub fn enable_global_write_forwarding(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableGlobalWriteForwarding", value.into_expr())) }
-    /// `EnableHttpEndpoint`: boolean. Update: in place.
+    /// `EnableHttpEndpoint`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-enablehttpendpoint)
     pub fn enable_http_endpoint(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableHttpEndpoint", value.into_expr())) }
-    /// `EnableIAMDatabaseAuthentication`: boolean. Update: in place.
+    /// `EnableIAMDatabaseAuthentication`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-enableiamdatabaseauthentication)
     pub fn enable_iam_database_authentication(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableIAMDatabaseAuthentication", value.into_expr())) }
-    /// `EnableLocalWriteForwarding`: boolean. Update: in place.
+    /// `EnableLocalWriteForwarding`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-enablelocalwriteforwarding)
     pub fn enable_local_write_forwarding(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableLocalWriteForwarding", value.into_expr())) }
-    /// `Engine`: text. Update: may replace.
+    /// `Engine`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-engine)
     pub fn engine(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Engine", value.into_expr())) }
-    /// `EngineLifecycleSupport`: text. Update: in place.
+    /// `EngineLifecycleSupport`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-enginelifecyclesupport)
     pub fn engine_lifecycle_support(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineLifecycleSupport", value.into_expr())) }
-    /// `EngineMode`: text. Update: replacement.
+    /// `EngineMode`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-enginemode)
     pub fn engine_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineMode", value.into_expr())) }
-    /// `EngineVersion`: text. Update: in place.
+    /// `EngineVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-engineversion)
     pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr())) }
-    /// `GlobalClusterIdentifier`: `RdsGlobalClusterIdentifier`. Update: may replace.
+    /// `GlobalClusterIdentifier`: `RdsGlobalClusterIdentifier`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-globalclusteridentifier)
     pub fn global_cluster_identifier(self, value: impl Arg<kind::RdsGlobalClusterIdentifier>) -> Self { Self(put(self.0, "GlobalClusterIdentifier", value.into_expr())) }
-    /// `Iops`: integer. Update: in place.
+    /// `Iops`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-iops)
     pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr())) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
-    /// `ManageMasterUserPassword`: boolean. Update: in place.
+    /// `ManageMasterUserPassword`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-managemasteruserpassword)
     pub fn manage_master_user_password(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ManageMasterUserPassword", value.into_expr())) }
-    /// `MasterUserAuthenticationType`: text. Update: in place.
+    /// `MasterUserAuthenticationType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-masteruserauthenticationtype)
     pub fn master_user_authentication_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserAuthenticationType", value.into_expr())) }
-    /// `MasterUserPassword`: text. Update: in place.
+    /// `MasterUserPassword`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-masteruserpassword)
     pub fn master_user_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserPassword", value.into_expr())) }
-    /// `MasterUserSecret`: `MasterUserSecret`. Update: in place.
+    /// `MasterUserSecret`: `MasterUserSecret`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-masterusersecret)
     pub fn master_user_secret(self, value: impl Arg<db_cluster::MasterUserSecret>) -> Self { Self(put(self.0, "MasterUserSecret", value.into_expr())) }
-    /// `MasterUsername`: text. Update: may replace.
+    /// `MasterUsername`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-masterusername)
     pub fn master_username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUsername", value.into_expr())) }
-    /// `MonitoringInterval`: integer. Update: in place.
+    /// `MonitoringInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-monitoringinterval)
     pub fn monitoring_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MonitoringInterval", value.into_expr())) }
-    /// `MonitoringRoleArn`: `IamRoleArn`. Update: in place.
+    /// `MonitoringRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-monitoringrolearn)
     pub fn monitoring_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "MonitoringRoleArn", value.into_expr())) }
-    /// `NetworkType`: text. Update: in place.
+    /// `NetworkType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-networktype)
     pub fn network_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkType", value.into_expr())) }
-    /// `PerformanceInsightsEnabled`: boolean. Update: in place.
+    /// `PerformanceInsightsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-performanceinsightsenabled)
     pub fn performance_insights_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PerformanceInsightsEnabled", value.into_expr())) }
-    /// `PerformanceInsightsKmsKeyId`: text. Update: in place.
+    /// `PerformanceInsightsKmsKeyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-performanceinsightskmskeyid)
     pub fn performance_insights_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PerformanceInsightsKmsKeyId", value.into_expr())) }
-    /// `PerformanceInsightsRetentionPeriod`: integer. Update: in place.
+    /// `PerformanceInsightsRetentionPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-performanceinsightsretentionperiod)
     pub fn performance_insights_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PerformanceInsightsRetentionPeriod", value.into_expr())) }
-    /// `Port`: integer. Update: in place.
+    /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-port)
     pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
-    /// `PreferredBackupWindow`: text. Update: in place.
+    /// `PreferredBackupWindow`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-preferredbackupwindow)
     pub fn preferred_backup_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredBackupWindow", value.into_expr())) }
-    /// `PreferredMaintenanceWindow`: text. Update: in place.
+    /// `PreferredMaintenanceWindow`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-preferredmaintenancewindow)
     pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value.into_expr())) }
-    /// `PubliclyAccessible`: boolean. Update: replacement.
+    /// `PubliclyAccessible`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-publiclyaccessible)
     pub fn publicly_accessible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PubliclyAccessible", value.into_expr())) }
-    /// `ReplicationSourceIdentifier`: text. Update: in place.
+    /// `ReplicationSourceIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-replicationsourceidentifier)
     pub fn replication_source_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicationSourceIdentifier", value.into_expr())) }
-    /// `RestoreToTime`: text. Update: replacement.
+    /// `RestoreToTime`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-restoretotime)
     pub fn restore_to_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RestoreToTime", value.into_expr())) }
-    /// `RestoreType`: text. Update: replacement.
+    /// `RestoreType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-restoretype)
     pub fn restore_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RestoreType", value.into_expr())) }
-    /// `ScalingConfiguration`: `ScalingConfiguration`. Update: in place.
+    /// `ScalingConfiguration`: `ScalingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-scalingconfiguration)
     pub fn scaling_configuration(self, value: impl Arg<db_cluster::ScalingConfiguration>) -> Self { Self(put(self.0, "ScalingConfiguration", value.into_expr())) }
-    /// `ServerlessV2ScalingConfiguration`: `ServerlessV2ScalingConfiguration`. Update: in place.
+    /// `ServerlessV2ScalingConfiguration`: `ServerlessV2ScalingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-serverlessv2scalingconfiguration)
     pub fn serverless_v2_scaling_configuration(self, value: impl Arg<db_cluster::ServerlessV2ScalingConfiguration>) -> Self { Self(put(self.0, "ServerlessV2ScalingConfiguration", value.into_expr())) }
-    /// `SnapshotIdentifier`: text. Update: replacement.
+    /// `SnapshotIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-snapshotidentifier)
     pub fn snapshot_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotIdentifier", value.into_expr())) }
-    /// `SourceDBClusterIdentifier`: text. Update: replacement.
+    /// `SourceDBClusterIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-sourcedbclusteridentifier)
     pub fn source_db_cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceDBClusterIdentifier", value.into_expr())) }
-    /// `SourceDbClusterResourceId`: text. Update: replacement.
+    /// `SourceDbClusterResourceId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-sourcedbclusterresourceid)
     pub fn source_db_cluster_resource_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceDbClusterResourceId", value.into_expr())) }
-    /// `SourceRegion`: text. Update: replacement.
+    /// `SourceRegion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-sourceregion)
     pub fn source_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceRegion", value.into_expr())) }
-    /// `StorageEncrypted`: boolean. Update: replacement.
+    /// `StorageEncrypted`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-storageencrypted)
     pub fn storage_encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StorageEncrypted", value.into_expr())) }
-    /// `StorageType`: text. Update: in place.
+    /// `StorageType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-storagetype)
     pub fn storage_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageType", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `UseLatestRestorableTime`: boolean. Update: replacement.
+    /// `UseLatestRestorableTime`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-uselatestrestorabletime)
     pub fn use_latest_restorable_time(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseLatestRestorableTime", value.into_expr())) }
-    /// `VpcSecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    /// `VpcSecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html#cfn-rds-dbcluster-vpcsecuritygroupids)
     pub fn vpc_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "VpcSecurityGroupIds", value.into_expr())) }
 }
 impl Done for CfnDBClusterProps { fn into_props(self) -> Bag { self.0 } }
@@ -290,9 +290,9 @@ impl DBClusterRole {
     pub fn new() -> DBClusterRole<Missing<super::required::RoleArn>> { DBClusterRole(Bag::default(), Phase) }
 }
 impl<R0> DBClusterRole<R0> {
-    /// `FeatureName`: text. Update: in place.
+    /// `FeatureName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbcluster-dbclusterrole.html#cfn-rds-dbcluster-dbclusterrole-featurename)
     pub fn feature_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FeatureName", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbcluster-dbclusterrole.html#cfn-rds-dbcluster-dbclusterrole-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> DBClusterRole<Set> { DBClusterRole(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for DBClusterRole { fn into_props(self) -> Bag { self.0 } }
@@ -301,9 +301,9 @@ impl Done for DBClusterRole { fn into_props(self) -> Bag { self.0 } }
 impl Endpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Address`: text. Update: in place.
+    /// `Address`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbcluster-endpoint.html#cfn-rds-dbcluster-endpoint-address)
     pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value.into_expr())) }
-    /// `Port`: text. Update: in place.
+    /// `Port`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbcluster-endpoint.html#cfn-rds-dbcluster-endpoint-port)
     pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
 }
 impl Done for Endpoint { fn into_props(self) -> Bag { self.0 } }
@@ -312,9 +312,9 @@ impl Done for Endpoint { fn into_props(self) -> Bag { self.0 } }
 impl MasterUserSecret {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbcluster-masterusersecret.html#cfn-rds-dbcluster-masterusersecret-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
-    /// `SecretArn`: text. Update: in place.
+    /// `SecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbcluster-masterusersecret.html#cfn-rds-dbcluster-masterusersecret-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
 }
 impl Done for MasterUserSecret { fn into_props(self) -> Bag { self.0 } }
@@ -323,7 +323,7 @@ impl Done for MasterUserSecret { fn into_props(self) -> Bag { self.0 } }
 impl ReadEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Address`: text. Update: in place.
+    /// `Address`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbcluster-readendpoint.html#cfn-rds-dbcluster-readendpoint-address)
     pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value.into_expr())) }
 }
 impl Done for ReadEndpoint { fn into_props(self) -> Bag { self.0 } }
@@ -332,17 +332,17 @@ impl Done for ReadEndpoint { fn into_props(self) -> Bag { self.0 } }
 impl ScalingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AutoPause`: boolean. Update: in place.
+    /// `AutoPause`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbcluster-scalingconfiguration.html#cfn-rds-dbcluster-scalingconfiguration-autopause)
     pub fn auto_pause(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoPause", value.into_expr())) }
-    /// `MaxCapacity`: integer. Update: in place.
+    /// `MaxCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbcluster-scalingconfiguration.html#cfn-rds-dbcluster-scalingconfiguration-maxcapacity)
     pub fn max_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCapacity", value.into_expr())) }
-    /// `MinCapacity`: integer. Update: in place.
+    /// `MinCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbcluster-scalingconfiguration.html#cfn-rds-dbcluster-scalingconfiguration-mincapacity)
     pub fn min_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinCapacity", value.into_expr())) }
-    /// `SecondsBeforeTimeout`: integer. Update: in place.
+    /// `SecondsBeforeTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbcluster-scalingconfiguration.html#cfn-rds-dbcluster-scalingconfiguration-secondsbeforetimeout)
     pub fn seconds_before_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SecondsBeforeTimeout", value.into_expr())) }
-    /// `SecondsUntilAutoPause`: integer. Update: in place.
+    /// `SecondsUntilAutoPause`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbcluster-scalingconfiguration.html#cfn-rds-dbcluster-scalingconfiguration-secondsuntilautopause)
     pub fn seconds_until_auto_pause(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SecondsUntilAutoPause", value.into_expr())) }
-    /// `TimeoutAction`: text. Update: in place.
+    /// `TimeoutAction`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbcluster-scalingconfiguration.html#cfn-rds-dbcluster-scalingconfiguration-timeoutaction)
     pub fn timeout_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimeoutAction", value.into_expr())) }
 }
 impl Done for ScalingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -351,11 +351,11 @@ impl Done for ScalingConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl ServerlessV2ScalingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MaxCapacity`: number. Update: in place.
+    /// `MaxCapacity`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbcluster-serverlessv2scalingconfiguration.html#cfn-rds-dbcluster-serverlessv2scalingconfiguration-maxcapacity)
     pub fn max_capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxCapacity", value.into_expr())) }
-    /// `MinCapacity`: number. Update: in place.
+    /// `MinCapacity`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbcluster-serverlessv2scalingconfiguration.html#cfn-rds-dbcluster-serverlessv2scalingconfiguration-mincapacity)
     pub fn min_capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinCapacity", value.into_expr())) }
-    /// `SecondsUntilAutoPause`: integer. Update: in place.
+    /// `SecondsUntilAutoPause`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbcluster-serverlessv2scalingconfiguration.html#cfn-rds-dbcluster-serverlessv2scalingconfiguration-secondsuntilautopause)
     pub fn seconds_until_auto_pause(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SecondsUntilAutoPause", value.into_expr())) }
 }
 impl Done for ServerlessV2ScalingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -378,15 +378,15 @@ impl CfnDBClusterParameterGroupProps {
     pub fn new() -> CfnDBClusterParameterGroupProps<Missing<required::Description>, Missing<required::Family>, Missing<required::Parameters>> { CfnDBClusterParameterGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDBClusterParameterGroupProps<R0, R1, R2> {
-    /// `DBClusterParameterGroupName`: text. Update: replacement.
+    /// `DBClusterParameterGroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbclusterparametergroup.html#cfn-rds-dbclusterparametergroup-dbclusterparametergroupname)
     pub fn db_cluster_parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBClusterParameterGroupName", value.into_expr()), Phase) }
-    /// `Description`: text, required. Update: replacement.
+    /// `Description`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbclusterparametergroup.html#cfn-rds-dbclusterparametergroup-description)
     pub fn description(self, value: impl Arg<str>) -> CfnDBClusterParameterGroupProps<Set, R1, R2> { CfnDBClusterParameterGroupProps(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Family`: text, required. Update: replacement.
+    /// `Family`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbclusterparametergroup.html#cfn-rds-dbclusterparametergroup-family)
     pub fn family(self, value: impl Arg<str>) -> CfnDBClusterParameterGroupProps<R0, Set, R2> { CfnDBClusterParameterGroupProps(put(self.0, "Family", value.into_expr()), Phase) }
-    /// `Parameters`: JSON, required. Update: in place.
+    /// `Parameters`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbclusterparametergroup.html#cfn-rds-dbclusterparametergroup-parameters)
     pub fn parameters(self, value: impl Arg<Any>) -> CfnDBClusterParameterGroupProps<R0, R1, Set> { CfnDBClusterParameterGroupProps(put(self.0, "Parameters", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbclusterparametergroup.html#cfn-rds-dbclusterparametergroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDBClusterParameterGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -399,61 +399,61 @@ impl CfnDBInstance {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnDBInstanceProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `DBInstanceIdentifier`.
     pub fn reference(&self) -> Val<kind::RdsDBInstanceIdentifier> { self.0.reference() }
-    /// The attribute `AutomaticRestartTime`: text.
+    /// The attribute `AutomaticRestartTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#AutomaticRestartTime-fn::getatt)
     pub fn attr_automatic_restart_time(&self) -> Val<str> { self.0.get_att("AutomaticRestartTime") }
-    /// The attribute `CertificateDetails`: `CertificateDetails`.
+    /// The attribute `CertificateDetails`: `CertificateDetails`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#CertificateDetails-fn::getatt)
     pub fn attr_certificate_details(&self) -> Val<db_instance::CertificateDetails> { self.0.get_att("CertificateDetails") }
-    /// The attribute `CertificateDetails.CAIdentifier`: text.
+    /// The attribute `CertificateDetails.CAIdentifier`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#CertificateDetails.CAIdentifier-fn::getatt)
     pub fn attr_certificate_details_ca_identifier(&self) -> Val<str> { self.0.get_att("CertificateDetails.CAIdentifier") }
-    /// The attribute `CertificateDetails.ValidTill`: text.
+    /// The attribute `CertificateDetails.ValidTill`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#CertificateDetails.ValidTill-fn::getatt)
     pub fn attr_certificate_details_valid_till(&self) -> Val<str> { self.0.get_att("CertificateDetails.ValidTill") }
-    /// The attribute `DBInstanceArn`: `OtherArn`.
+    /// The attribute `DBInstanceArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#DBInstanceArn-fn::getatt)
     pub fn attr_db_instance_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DBInstanceArn") }
-    /// The attribute `DBInstanceStatus`: text.
+    /// The attribute `DBInstanceStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#DBInstanceStatus-fn::getatt)
     pub fn attr_db_instance_status(&self) -> Val<str> { self.0.get_att("DBInstanceStatus") }
-    /// The attribute `DBSystemId`: text.
+    /// The attribute `DBSystemId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#DBSystemId-fn::getatt)
     pub fn attr_db_system_id(&self) -> Val<str> { self.0.get_att("DBSystemId") }
-    /// The attribute `DbiResourceId`: text.
+    /// The attribute `DbiResourceId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#DbiResourceId-fn::getatt)
     pub fn attr_dbi_resource_id(&self) -> Val<str> { self.0.get_att("DbiResourceId") }
-    /// The attribute `Endpoint`: `Endpoint`.
+    /// The attribute `Endpoint`: `Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#Endpoint-fn::getatt)
     pub fn attr_endpoint(&self) -> Val<db_instance::Endpoint> { self.0.get_att("Endpoint") }
-    /// The attribute `Endpoint.Address`: text.
+    /// The attribute `Endpoint.Address`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#Endpoint.Address-fn::getatt)
     pub fn attr_endpoint_address(&self) -> Val<str> { self.0.get_att("Endpoint.Address") }
-    /// The attribute `Endpoint.HostedZoneId`: text.
+    /// The attribute `Endpoint.HostedZoneId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#Endpoint.HostedZoneId-fn::getatt)
     pub fn attr_endpoint_hosted_zone_id(&self) -> Val<str> { self.0.get_att("Endpoint.HostedZoneId") }
-    /// The attribute `Endpoint.Port`: text.
+    /// The attribute `Endpoint.Port`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#Endpoint.Port-fn::getatt)
     pub fn attr_endpoint_port(&self) -> Val<str> { self.0.get_att("Endpoint.Port") }
-    /// The attribute `InstanceCreateTime`: text.
+    /// The attribute `InstanceCreateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#InstanceCreateTime-fn::getatt)
     pub fn attr_instance_create_time(&self) -> Val<str> { self.0.get_att("InstanceCreateTime") }
-    /// The attribute `IsStorageConfigUpgradeAvailable`: boolean.
+    /// The attribute `IsStorageConfigUpgradeAvailable`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#IsStorageConfigUpgradeAvailable-fn::getatt)
     pub fn attr_is_storage_config_upgrade_available(&self) -> Val<bool> { self.0.get_att("IsStorageConfigUpgradeAvailable") }
-    /// The attribute `LatestRestorableTime`: text.
+    /// The attribute `LatestRestorableTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#LatestRestorableTime-fn::getatt)
     pub fn attr_latest_restorable_time(&self) -> Val<str> { self.0.get_att("LatestRestorableTime") }
-    /// The attribute `ListenerEndpoint`: `Endpoint`.
+    /// The attribute `ListenerEndpoint`: `Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#ListenerEndpoint-fn::getatt)
     pub fn attr_listener_endpoint(&self) -> Val<db_instance::Endpoint> { self.0.get_att("ListenerEndpoint") }
-    /// The attribute `ListenerEndpoint.Address`: text.
+    /// The attribute `ListenerEndpoint.Address`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#ListenerEndpoint.Address-fn::getatt)
     pub fn attr_listener_endpoint_address(&self) -> Val<str> { self.0.get_att("ListenerEndpoint.Address") }
-    /// The attribute `ListenerEndpoint.HostedZoneId`: text.
+    /// The attribute `ListenerEndpoint.HostedZoneId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#ListenerEndpoint.HostedZoneId-fn::getatt)
     pub fn attr_listener_endpoint_hosted_zone_id(&self) -> Val<str> { self.0.get_att("ListenerEndpoint.HostedZoneId") }
-    /// The attribute `ListenerEndpoint.Port`: text.
+    /// The attribute `ListenerEndpoint.Port`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#ListenerEndpoint.Port-fn::getatt)
     pub fn attr_listener_endpoint_port(&self) -> Val<str> { self.0.get_att("ListenerEndpoint.Port") }
-    /// The attribute `MasterUserSecret.SecretArn`: `OtherArn`.
+    /// The attribute `MasterUserSecret.SecretArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#MasterUserSecret.SecretArn-fn::getatt)
     pub fn attr_master_user_secret_secret_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MasterUserSecret.SecretArn") }
-    /// The attribute `PercentProgress`: text.
+    /// The attribute `PercentProgress`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#PercentProgress-fn::getatt)
     pub fn attr_percent_progress(&self) -> Val<str> { self.0.get_att("PercentProgress") }
-    /// The attribute `ReadReplicaDBClusterIdentifiers`: list of text.
+    /// The attribute `ReadReplicaDBClusterIdentifiers`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#ReadReplicaDBClusterIdentifiers-fn::getatt)
     pub fn attr_read_replica_db_cluster_identifiers(&self) -> Val<Arr<str>> { self.0.get_att("ReadReplicaDBClusterIdentifiers") }
-    /// The attribute `ReadReplicaDBInstanceIdentifiers`: list of text.
+    /// The attribute `ReadReplicaDBInstanceIdentifiers`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#ReadReplicaDBInstanceIdentifiers-fn::getatt)
     pub fn attr_read_replica_db_instance_identifiers(&self) -> Val<Arr<str>> { self.0.get_att("ReadReplicaDBInstanceIdentifiers") }
-    /// The attribute `ResumeFullAutomationModeTime`: text.
+    /// The attribute `ResumeFullAutomationModeTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#ResumeFullAutomationModeTime-fn::getatt)
     pub fn attr_resume_full_automation_mode_time(&self) -> Val<str> { self.0.get_att("ResumeFullAutomationModeTime") }
-    /// The attribute `SecondaryAvailabilityZone`: text.
+    /// The attribute `SecondaryAvailabilityZone`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#SecondaryAvailabilityZone-fn::getatt)
     pub fn attr_secondary_availability_zone(&self) -> Val<str> { self.0.get_att("SecondaryAvailabilityZone") }
-    /// The attribute `StatusInfos`: list of `DBInstanceStatusInfo`.
+    /// The attribute `StatusInfos`: list of `DBInstanceStatusInfo`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#StatusInfos-fn::getatt)
     pub fn attr_status_infos(&self) -> Val<Arr<db_instance::DBInstanceStatusInfo>> { self.0.get_att("StatusInfos") }
-    /// The attribute `StorageOperationPercentProgress`: integer.
+    /// The attribute `StorageOperationPercentProgress`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#StorageOperationPercentProgress-fn::getatt)
     pub fn attr_storage_operation_percent_progress(&self) -> Val<i64> { self.0.get_att("StorageOperationPercentProgress") }
-    /// The attribute `StorageOperationStatus`: text.
+    /// The attribute `StorageOperationStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#StorageOperationStatus-fn::getatt)
     pub fn attr_storage_operation_status(&self) -> Val<str> { self.0.get_att("StorageOperationStatus") }
 }
 impl Parent for CfnDBInstance { fn node(&self) -> &Place { &self.0 } }
@@ -462,171 +462,171 @@ impl Parent for CfnDBInstance { fn node(&self) -> &Place { &self.0 } }
 impl CfnDBInstanceProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AdditionalStorageVolumes`: list of `AdditionalStorageVolume`. Update: in place.
+    /// `AdditionalStorageVolumes`: list of `AdditionalStorageVolume`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-additionalstoragevolumes)
     pub fn additional_storage_volumes(self, value: impl Arg<Arr<db_instance::AdditionalStorageVolume>>) -> Self { Self(put(self.0, "AdditionalStorageVolumes", value.into_expr())) }
-    /// `AllocatedStorage`: text. Update: in place.
+    /// `AllocatedStorage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-allocatedstorage)
     pub fn allocated_storage(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllocatedStorage", value.into_expr())) }
-    /// `AllowMajorVersionUpgrade`: boolean. Update: in place.
+    /// `AllowMajorVersionUpgrade`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-allowmajorversionupgrade)
     pub fn allow_major_version_upgrade(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowMajorVersionUpgrade", value.into_expr())) }
-    /// `ApplyImmediately`: boolean. Update: in place.
+    /// `ApplyImmediately`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-applyimmediately)
     pub fn apply_immediately(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ApplyImmediately", value.into_expr())) }
-    /// `AssociatedRoles`: list of `DBInstanceRole`. Update: in place.
+    /// `AssociatedRoles`: list of `DBInstanceRole`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-associatedroles)
     pub fn associated_roles(self, value: impl Arg<Arr<db_instance::DBInstanceRole>>) -> Self { Self(put(self.0, "AssociatedRoles", value.into_expr())) }
-    /// `AutoMinorVersionUpgrade`: boolean. Update: may replace.
+    /// `AutoMinorVersionUpgrade`: boolean. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-autominorversionupgrade)
     pub fn auto_minor_version_upgrade(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoMinorVersionUpgrade", value.into_expr())) }
-    /// `AutomaticBackupReplicationKmsKeyId`: text. Update: in place.
+    /// `AutomaticBackupReplicationKmsKeyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-automaticbackupreplicationkmskeyid)
     pub fn automatic_backup_replication_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AutomaticBackupReplicationKmsKeyId", value.into_expr())) }
-    /// `AutomaticBackupReplicationRegion`: text. Update: in place.
+    /// `AutomaticBackupReplicationRegion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-automaticbackupreplicationregion)
     pub fn automatic_backup_replication_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AutomaticBackupReplicationRegion", value.into_expr())) }
-    /// `AutomaticBackupReplicationRetentionPeriod`: integer. Update: in place.
+    /// `AutomaticBackupReplicationRetentionPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-automaticbackupreplicationretentionperiod)
     pub fn automatic_backup_replication_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AutomaticBackupReplicationRetentionPeriod", value.into_expr())) }
-    /// `AvailabilityZone`: text. Update: may replace.
+    /// `AvailabilityZone`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-availabilityzone)
     pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr())) }
-    /// `BackupRetentionPeriod`: integer. Update: may replace.
+    /// `BackupRetentionPeriod`: integer. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-backupretentionperiod)
     pub fn backup_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BackupRetentionPeriod", value.into_expr())) }
-    /// `BackupTarget`: text. Update: replacement.
+    /// `BackupTarget`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-backuptarget)
     pub fn backup_target(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BackupTarget", value.into_expr())) }
-    /// `CACertificateIdentifier`: text. Update: in place.
+    /// `CACertificateIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-cacertificateidentifier)
     pub fn ca_certificate_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CACertificateIdentifier", value.into_expr())) }
-    /// `CertificateRotationRestart`: boolean. Update: in place.
+    /// `CertificateRotationRestart`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-certificaterotationrestart)
     pub fn certificate_rotation_restart(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CertificateRotationRestart", value.into_expr())) }
-    /// `CharacterSetName`: text. Update: replacement.
+    /// `CharacterSetName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-charactersetname)
     pub fn character_set_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CharacterSetName", value.into_expr())) }
-    /// `CopyTagsToSnapshot`: boolean. Update: in place.
+    /// `CopyTagsToSnapshot`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-copytagstosnapshot)
     pub fn copy_tags_to_snapshot(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTagsToSnapshot", value.into_expr())) }
-    /// `CustomIAMInstanceProfile`: text. Update: replacement.
+    /// `CustomIAMInstanceProfile`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-customiaminstanceprofile)
     pub fn custom_iam_instance_profile(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomIAMInstanceProfile", value.into_expr())) }
-    /// `DatabaseInsightsMode`: text. Update: in place.
+    /// `DatabaseInsightsMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-databaseinsightsmode)
     pub fn database_insights_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseInsightsMode", value.into_expr())) }
-    /// `DBClusterIdentifier`: `RdsDBClusterIdentifier`. Update: replacement.
+    /// `DBClusterIdentifier`: `RdsDBClusterIdentifier`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-dbclusteridentifier)
     pub fn db_cluster_identifier(self, value: impl Arg<kind::RdsDBClusterIdentifier>) -> Self { Self(put(self.0, "DBClusterIdentifier", value.into_expr())) }
-    /// `DBClusterSnapshotIdentifier`: text. Update: may replace.
+    /// `DBClusterSnapshotIdentifier`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-dbclustersnapshotidentifier)
     pub fn db_cluster_snapshot_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBClusterSnapshotIdentifier", value.into_expr())) }
-    /// `DBInstanceClass`: text. Update: in place.
+    /// `DBInstanceClass`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-dbinstanceclass)
     pub fn db_instance_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBInstanceClass", value.into_expr())) }
-    /// `DBInstanceIdentifier`: text. Update: replacement.
+    /// `DBInstanceIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-dbinstanceidentifier)
     pub fn db_instance_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBInstanceIdentifier", value.into_expr())) }
-    /// `DBName`: text. Update: replacement.
+    /// `DBName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-dbname)
     pub fn db_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBName", value.into_expr())) }
-    /// `DBParameterGroupName`: `RdsDBParameterGroupName`. Update: may replace.
+    /// `DBParameterGroupName`: `RdsDBParameterGroupName`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-dbparametergroupname)
     pub fn db_parameter_group_name(self, value: impl Arg<kind::RdsDBParameterGroupName>) -> Self { Self(put(self.0, "DBParameterGroupName", value.into_expr())) }
-    /// `DBSecurityGroups`: list of text. Update: in place.
+    /// `DBSecurityGroups`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-dbsecuritygroups)
     pub fn db_security_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DBSecurityGroups", value.into_expr())) }
-    /// `DBSnapshotIdentifier`: text. Update: may replace.
+    /// `DBSnapshotIdentifier`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-dbsnapshotidentifier)
     pub fn db_snapshot_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBSnapshotIdentifier", value.into_expr())) }
-    /// `DBSubnetGroupName`: `RdsDBSubnetGroupName`. Update: replacement.
+    /// `DBSubnetGroupName`: `RdsDBSubnetGroupName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-dbsubnetgroupname)
     pub fn db_subnet_group_name(self, value: impl Arg<kind::RdsDBSubnetGroupName>) -> Self { Self(put(self.0, "DBSubnetGroupName", value.into_expr())) }
-    /// `DBSystemId`: text. Update: replacement.
+    /// `DBSystemId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-dbsystemid)
     pub fn db_system_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBSystemId", value.into_expr())) }
-    /// `DedicatedLogVolume`: boolean. Update: in place.
+    /// `DedicatedLogVolume`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-dedicatedlogvolume)
     pub fn dedicated_log_volume(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DedicatedLogVolume", value.into_expr())) }
-    /// `DeleteAutomatedBackups`: boolean. Update: in place.
+    /// `DeleteAutomatedBackups`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-deleteautomatedbackups)
     pub fn delete_automated_backups(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteAutomatedBackups", value.into_expr())) }
-    /// `DeletionProtection`: boolean. Update: in place.
+    /// `DeletionProtection`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-deletionprotection)
     pub fn deletion_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtection", value.into_expr())) }
-    /// `Domain`: text. Update: in place.
+    /// `Domain`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-domain)
     pub fn domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Domain", value.into_expr())) }
-    /// `DomainAuthSecretArn`: text. Update: in place.
+    /// `DomainAuthSecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-domainauthsecretarn)
     pub fn domain_auth_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainAuthSecretArn", value.into_expr())) }
-    /// `DomainDnsIps`: list of text. Update: in place.
+    /// `DomainDnsIps`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-domaindnsips)
     pub fn domain_dns_ips(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DomainDnsIps", value.into_expr())) }
-    /// `DomainFqdn`: text. Update: in place.
+    /// `DomainFqdn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-domainfqdn)
     pub fn domain_fqdn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainFqdn", value.into_expr())) }
-    /// `DomainIAMRoleName`: text. Update: in place.
+    /// `DomainIAMRoleName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-domainiamrolename)
     pub fn domain_iam_role_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainIAMRoleName", value.into_expr())) }
-    /// `DomainOu`: text. Update: in place.
+    /// `DomainOu`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-domainou)
     pub fn domain_ou(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainOu", value.into_expr())) }
-    /// `EnableCloudwatchLogsExports`: list of text. Update: in place.
+    /// `EnableCloudwatchLogsExports`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-enablecloudwatchlogsexports)
     pub fn enable_cloudwatch_logs_exports(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EnableCloudwatchLogsExports", value.into_expr())) }
-    /// `EnableIAMDatabaseAuthentication`: boolean. Update: in place.
+    /// `EnableIAMDatabaseAuthentication`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-enableiamdatabaseauthentication)
     pub fn enable_iam_database_authentication(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableIAMDatabaseAuthentication", value.into_expr())) }
-    /// `EnablePerformanceInsights`: boolean. Update: in place.
+    /// `EnablePerformanceInsights`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-enableperformanceinsights)
     pub fn enable_performance_insights(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnablePerformanceInsights", value.into_expr())) }
-    /// `Engine`: text. Update: may replace.
+    /// `Engine`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-engine)
     pub fn engine(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Engine", value.into_expr())) }
-    /// `EngineLifecycleSupport`: text. Update: in place.
+    /// `EngineLifecycleSupport`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-enginelifecyclesupport)
     pub fn engine_lifecycle_support(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineLifecycleSupport", value.into_expr())) }
-    /// `EngineVersion`: text. Update: in place.
+    /// `EngineVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-engineversion)
     pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr())) }
-    /// `Iops`: integer. Update: in place.
+    /// `Iops`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-iops)
     pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr())) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
-    /// `LicenseModel`: text. Update: in place.
+    /// `LicenseModel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-licensemodel)
     pub fn license_model(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LicenseModel", value.into_expr())) }
-    /// `ManageMasterUserPassword`: boolean. Update: in place.
+    /// `ManageMasterUserPassword`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-managemasteruserpassword)
     pub fn manage_master_user_password(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ManageMasterUserPassword", value.into_expr())) }
-    /// `MasterUserAuthenticationType`: text. Update: in place.
+    /// `MasterUserAuthenticationType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-masteruserauthenticationtype)
     pub fn master_user_authentication_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserAuthenticationType", value.into_expr())) }
-    /// `MasterUserPassword`: text. Update: in place.
+    /// `MasterUserPassword`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-masteruserpassword)
     pub fn master_user_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserPassword", value.into_expr())) }
-    /// `MasterUserSecret`: `MasterUserSecret`. Update: in place.
+    /// `MasterUserSecret`: `MasterUserSecret`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-masterusersecret)
     pub fn master_user_secret(self, value: impl Arg<db_instance::MasterUserSecret>) -> Self { Self(put(self.0, "MasterUserSecret", value.into_expr())) }
-    /// `MasterUsername`: text. Update: replacement.
+    /// `MasterUsername`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-masterusername)
     pub fn master_username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUsername", value.into_expr())) }
-    /// `MaxAllocatedStorage`: integer. Update: in place.
+    /// `MaxAllocatedStorage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-maxallocatedstorage)
     pub fn max_allocated_storage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxAllocatedStorage", value.into_expr())) }
-    /// `MonitoringInterval`: integer. Update: in place.
+    /// `MonitoringInterval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-monitoringinterval)
     pub fn monitoring_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MonitoringInterval", value.into_expr())) }
-    /// `MonitoringRoleArn`: `IamRoleArn`. Update: in place.
+    /// `MonitoringRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-monitoringrolearn)
     pub fn monitoring_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "MonitoringRoleArn", value.into_expr())) }
-    /// `MultiAZ`: boolean. Update: may replace.
+    /// `MultiAZ`: boolean. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-multiaz)
     pub fn multi_az(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiAZ", value.into_expr())) }
-    /// `NcharCharacterSetName`: text. Update: replacement.
+    /// `NcharCharacterSetName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-ncharcharactersetname)
     pub fn nchar_character_set_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NcharCharacterSetName", value.into_expr())) }
-    /// `NetworkType`: text. Update: in place.
+    /// `NetworkType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-networktype)
     pub fn network_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkType", value.into_expr())) }
-    /// `OptionGroupName`: text. Update: in place.
+    /// `OptionGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-optiongroupname)
     pub fn option_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OptionGroupName", value.into_expr())) }
-    /// `PerformanceInsightsKMSKeyId`: `KmsKeyArnOrKeyId`. Update: may replace.
+    /// `PerformanceInsightsKMSKeyId`: `KmsKeyArnOrKeyId`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-performanceinsightskmskeyid)
     pub fn performance_insights_kms_key_id(self, value: impl Arg<kind::KmsKeyArnOrKeyId>) -> Self { Self(put(self.0, "PerformanceInsightsKMSKeyId", value.into_expr())) }
-    /// `PerformanceInsightsRetentionPeriod`: integer. Update: in place.
+    /// `PerformanceInsightsRetentionPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-performanceinsightsretentionperiod)
     pub fn performance_insights_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PerformanceInsightsRetentionPeriod", value.into_expr())) }
-    /// `Port`: text. Update: replacement.
+    /// `Port`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-port)
     pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
-    /// `PreferredBackupWindow`: text. Update: in place.
+    /// `PreferredBackupWindow`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-preferredbackupwindow)
     pub fn preferred_backup_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredBackupWindow", value.into_expr())) }
-    /// `PreferredMaintenanceWindow`: text. Update: may replace.
+    /// `PreferredMaintenanceWindow`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-preferredmaintenancewindow)
     pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value.into_expr())) }
-    /// `ProcessorFeatures`: list of `ProcessorFeature`. Update: in place.
+    /// `ProcessorFeatures`: list of `ProcessorFeature`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-processorfeatures)
     pub fn processor_features(self, value: impl Arg<Arr<db_instance::ProcessorFeature>>) -> Self { Self(put(self.0, "ProcessorFeatures", value.into_expr())) }
-    /// `PromotionTier`: integer. Update: in place.
+    /// `PromotionTier`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-promotiontier)
     pub fn promotion_tier(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PromotionTier", value.into_expr())) }
-    /// `PubliclyAccessible`: boolean. Update: in place.
+    /// `PubliclyAccessible`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-publiclyaccessible)
     pub fn publicly_accessible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PubliclyAccessible", value.into_expr())) }
-    /// `ReplicaMode`: text. Update: in place.
+    /// `ReplicaMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-replicamode)
     pub fn replica_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicaMode", value.into_expr())) }
-    /// `RestoreTime`: text. Update: may replace.
+    /// `RestoreTime`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-restoretime)
     pub fn restore_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RestoreTime", value.into_expr())) }
-    /// `SourceDBClusterIdentifier`: text. Update: may replace.
+    /// `SourceDBClusterIdentifier`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-sourcedbclusteridentifier)
     pub fn source_db_cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceDBClusterIdentifier", value.into_expr())) }
-    /// `SourceDBInstanceAutomatedBackupsArn`: text. Update: may replace.
+    /// `SourceDBInstanceAutomatedBackupsArn`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-sourcedbinstanceautomatedbackupsarn)
     pub fn source_db_instance_automated_backups_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceDBInstanceAutomatedBackupsArn", value.into_expr())) }
-    /// `SourceDBInstanceIdentifier`: `RdsDBInstanceIdentifier`. Update: may replace.
+    /// `SourceDBInstanceIdentifier`: `RdsDBInstanceIdentifier`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-sourcedbinstanceidentifier)
     pub fn source_db_instance_identifier(self, value: impl Arg<kind::RdsDBInstanceIdentifier>) -> Self { Self(put(self.0, "SourceDBInstanceIdentifier", value.into_expr())) }
-    /// `SourceDbiResourceId`: text. Update: may replace.
+    /// `SourceDbiResourceId`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-sourcedbiresourceid)
     pub fn source_dbi_resource_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceDbiResourceId", value.into_expr())) }
-    /// `SourceRegion`: text. Update: replacement.
+    /// `SourceRegion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-sourceregion)
     pub fn source_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceRegion", value.into_expr())) }
-    /// `StorageEncrypted`: boolean. Update: replacement.
+    /// `StorageEncrypted`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-storageencrypted)
     pub fn storage_encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StorageEncrypted", value.into_expr())) }
-    /// `StorageThroughput`: integer. Update: in place.
+    /// `StorageThroughput`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-storagethroughput)
     pub fn storage_throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StorageThroughput", value.into_expr())) }
-    /// `StorageType`: text. Update: may replace.
+    /// `StorageType`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-storagetype)
     pub fn storage_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageType", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `TdeCredentialArn`: text. Update: in place. AWS advises against it.
+    /// `TdeCredentialArn`: text. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-tdecredentialarn)
     pub fn tde_credential_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TdeCredentialArn", value.into_expr())) }
-    /// `TdeCredentialPassword`: text. Update: in place. AWS advises against it.
+    /// `TdeCredentialPassword`: text. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-tdecredentialpassword)
     pub fn tde_credential_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TdeCredentialPassword", value.into_expr())) }
-    /// `Timezone`: text. Update: replacement.
+    /// `Timezone`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-timezone)
     pub fn timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timezone", value.into_expr())) }
-    /// `UseDefaultProcessorFeatures`: boolean. Update: in place.
+    /// `UseDefaultProcessorFeatures`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-usedefaultprocessorfeatures)
     pub fn use_default_processor_features(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseDefaultProcessorFeatures", value.into_expr())) }
-    /// `UseLatestRestorableTime`: boolean. Update: may replace.
+    /// `UseLatestRestorableTime`: boolean. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-uselatestrestorabletime)
     pub fn use_latest_restorable_time(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseLatestRestorableTime", value.into_expr())) }
-    /// `VPCSecurityGroups`: list of `Ec2SecurityGroupId`. Update: in place.
+    /// `VPCSecurityGroups`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html#cfn-rds-dbinstance-vpcsecuritygroups)
     pub fn vpc_security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "VPCSecurityGroups", value.into_expr())) }
 }
 impl Done for CfnDBInstanceProps { fn into_props(self) -> Bag { self.0 } }
@@ -638,21 +638,21 @@ use crate::cfn::support::*;
 impl AdditionalStorageVolume {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AllocatedStorage`: text. Update: in place.
+    /// `AllocatedStorage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-additionalstoragevolume.html#cfn-rds-dbinstance-additionalstoragevolume-allocatedstorage)
     pub fn allocated_storage(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllocatedStorage", value.into_expr())) }
-    /// `Iops`: integer. Update: in place.
+    /// `Iops`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-additionalstoragevolume.html#cfn-rds-dbinstance-additionalstoragevolume-iops)
     pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr())) }
-    /// `MaxAllocatedStorage`: integer. Update: in place.
+    /// `MaxAllocatedStorage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-additionalstoragevolume.html#cfn-rds-dbinstance-additionalstoragevolume-maxallocatedstorage)
     pub fn max_allocated_storage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxAllocatedStorage", value.into_expr())) }
-    /// `StorageOperationPercentProgress`: integer. Update: in place.
+    /// `StorageOperationPercentProgress`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-additionalstoragevolume.html#cfn-rds-dbinstance-additionalstoragevolume-storageoperationpercentprogress)
     pub fn storage_operation_percent_progress(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StorageOperationPercentProgress", value.into_expr())) }
-    /// `StorageOperationStatus`: text. Update: in place.
+    /// `StorageOperationStatus`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-additionalstoragevolume.html#cfn-rds-dbinstance-additionalstoragevolume-storageoperationstatus)
     pub fn storage_operation_status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageOperationStatus", value.into_expr())) }
-    /// `StorageThroughput`: integer. Update: in place.
+    /// `StorageThroughput`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-additionalstoragevolume.html#cfn-rds-dbinstance-additionalstoragevolume-storagethroughput)
     pub fn storage_throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StorageThroughput", value.into_expr())) }
-    /// `StorageType`: text. Update: in place.
+    /// `StorageType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-additionalstoragevolume.html#cfn-rds-dbinstance-additionalstoragevolume-storagetype)
     pub fn storage_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageType", value.into_expr())) }
-    /// `VolumeName`: text. Update: in place.
+    /// `VolumeName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-additionalstoragevolume.html#cfn-rds-dbinstance-additionalstoragevolume-volumename)
     pub fn volume_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeName", value.into_expr())) }
 }
 impl Done for AdditionalStorageVolume { fn into_props(self) -> Bag { self.0 } }
@@ -661,9 +661,9 @@ impl Done for AdditionalStorageVolume { fn into_props(self) -> Bag { self.0 } }
 impl CertificateDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CAIdentifier`: text. Update: in place.
+    /// `CAIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-certificatedetails.html#cfn-rds-dbinstance-certificatedetails-caidentifier)
     pub fn ca_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CAIdentifier", value.into_expr())) }
-    /// `ValidTill`: text. Update: in place.
+    /// `ValidTill`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-certificatedetails.html#cfn-rds-dbinstance-certificatedetails-validtill)
     pub fn valid_till(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ValidTill", value.into_expr())) }
 }
 impl Done for CertificateDetails { fn into_props(self) -> Bag { self.0 } }
@@ -674,9 +674,9 @@ impl DBInstanceRole {
     pub fn new() -> DBInstanceRole<Missing<super::required::FeatureName>, Missing<super::required::RoleArn>> { DBInstanceRole(Bag::default(), Phase) }
 }
 impl<R0, R1> DBInstanceRole<R0, R1> {
-    /// `FeatureName`: text, required. Update: in place.
+    /// `FeatureName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-dbinstancerole.html#cfn-rds-dbinstance-dbinstancerole-featurename)
     pub fn feature_name(self, value: impl Arg<str>) -> DBInstanceRole<Set, R1> { DBInstanceRole(put(self.0, "FeatureName", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-dbinstancerole.html#cfn-rds-dbinstance-dbinstancerole-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> DBInstanceRole<R0, Set> { DBInstanceRole(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for DBInstanceRole { fn into_props(self) -> Bag { self.0 } }
@@ -685,13 +685,13 @@ impl Done for DBInstanceRole { fn into_props(self) -> Bag { self.0 } }
 impl DBInstanceStatusInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Message`: text. Update: in place.
+    /// `Message`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-dbinstancestatusinfo.html#cfn-rds-dbinstance-dbinstancestatusinfo-message)
     pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value.into_expr())) }
-    /// `Normal`: boolean. Update: in place.
+    /// `Normal`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-dbinstancestatusinfo.html#cfn-rds-dbinstance-dbinstancestatusinfo-normal)
     pub fn normal(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Normal", value.into_expr())) }
-    /// `Status`: text. Update: in place.
+    /// `Status`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-dbinstancestatusinfo.html#cfn-rds-dbinstance-dbinstancestatusinfo-status)
     pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
-    /// `StatusType`: text. Update: in place.
+    /// `StatusType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-dbinstancestatusinfo.html#cfn-rds-dbinstance-dbinstancestatusinfo-statustype)
     pub fn status_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StatusType", value.into_expr())) }
 }
 impl Done for DBInstanceStatusInfo { fn into_props(self) -> Bag { self.0 } }
@@ -700,11 +700,11 @@ impl Done for DBInstanceStatusInfo { fn into_props(self) -> Bag { self.0 } }
 impl Endpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Address`: text. Update: in place.
+    /// `Address`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-endpoint.html#cfn-rds-dbinstance-endpoint-address)
     pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value.into_expr())) }
-    /// `HostedZoneId`: text. Update: in place.
+    /// `HostedZoneId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-endpoint.html#cfn-rds-dbinstance-endpoint-hostedzoneid)
     pub fn hosted_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneId", value.into_expr())) }
-    /// `Port`: text. Update: in place.
+    /// `Port`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-endpoint.html#cfn-rds-dbinstance-endpoint-port)
     pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
 }
 impl Done for Endpoint { fn into_props(self) -> Bag { self.0 } }
@@ -713,9 +713,9 @@ impl Done for Endpoint { fn into_props(self) -> Bag { self.0 } }
 impl MasterUserSecret {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-masterusersecret.html#cfn-rds-dbinstance-masterusersecret-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
-    /// `SecretArn`: text. Update: in place.
+    /// `SecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-masterusersecret.html#cfn-rds-dbinstance-masterusersecret-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
 }
 impl Done for MasterUserSecret { fn into_props(self) -> Bag { self.0 } }
@@ -724,9 +724,9 @@ impl Done for MasterUserSecret { fn into_props(self) -> Bag { self.0 } }
 impl ProcessorFeature {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: `Name`. Update: in place.
+    /// `Name`: `Name`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-processorfeature.html#cfn-rds-dbinstance-processorfeature-name)
     pub fn name(self, value: impl Arg<Name>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-processorfeature.html#cfn-rds-dbinstance-processorfeature-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for ProcessorFeature { fn into_props(self) -> Bag { self.0 } }
@@ -742,9 +742,9 @@ impl CfnDBParameterGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDBParameterGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DBParameterGroupName`.
     pub fn reference(&self) -> Val<kind::RdsDBParameterGroupName> { self.0.reference() }
-    /// The attribute `DBParameterGroupArn`: `OtherArn`.
+    /// The attribute `DBParameterGroupArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbparametergroup.html#DBParameterGroupArn-fn::getatt)
     pub fn attr_db_parameter_group_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DBParameterGroupArn") }
-    /// The attribute `DBParameterGroupName`: `RdsDBParameterGroupName`.
+    /// The attribute `DBParameterGroupName`: `RdsDBParameterGroupName`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbparametergroup.html#DBParameterGroupName-fn::getatt)
     pub fn attr_db_parameter_group_name(&self) -> Val<kind::RdsDBParameterGroupName> { self.0.get_att("DBParameterGroupName") }
 }
 impl Parent for CfnDBParameterGroup { fn node(&self) -> &Place { &self.0 } }
@@ -755,15 +755,15 @@ impl CfnDBParameterGroupProps {
     pub fn new() -> CfnDBParameterGroupProps<Missing<required::Description>, Missing<required::Family>> { CfnDBParameterGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDBParameterGroupProps<R0, R1> {
-    /// `DBParameterGroupName`: text. Update: replacement.
+    /// `DBParameterGroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbparametergroup.html#cfn-rds-dbparametergroup-dbparametergroupname)
     pub fn db_parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBParameterGroupName", value.into_expr()), Phase) }
-    /// `Description`: text, required. Update: replacement.
+    /// `Description`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbparametergroup.html#cfn-rds-dbparametergroup-description)
     pub fn description(self, value: impl Arg<str>) -> CfnDBParameterGroupProps<Set, R1> { CfnDBParameterGroupProps(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Family`: text, required. Update: replacement.
+    /// `Family`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbparametergroup.html#cfn-rds-dbparametergroup-family)
     pub fn family(self, value: impl Arg<str>) -> CfnDBParameterGroupProps<R0, Set> { CfnDBParameterGroupProps(put(self.0, "Family", value.into_expr()), Phase) }
-    /// `Parameters`: JSON. Update: in place.
+    /// `Parameters`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbparametergroup.html#cfn-rds-dbparametergroup-parameters)
     pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbparametergroup.html#cfn-rds-dbparametergroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDBParameterGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -776,11 +776,11 @@ impl CfnDBProxy {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDBProxyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DBProxyName`.
     pub fn reference(&self) -> Val<kind::RdsDBProxyName> { self.0.reference() }
-    /// The attribute `DBProxyArn`: `OtherArn`.
+    /// The attribute `DBProxyArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxy.html#DBProxyArn-fn::getatt)
     pub fn attr_db_proxy_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DBProxyArn") }
-    /// The attribute `Endpoint`: text.
+    /// The attribute `Endpoint`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxy.html#Endpoint-fn::getatt)
     pub fn attr_endpoint(&self) -> Val<str> { self.0.get_att("Endpoint") }
-    /// The attribute `VpcId`: text.
+    /// The attribute `VpcId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxy.html#VpcId-fn::getatt)
     pub fn attr_vpc_id(&self) -> Val<str> { self.0.get_att("VpcId") }
 }
 impl Parent for CfnDBProxy { fn node(&self) -> &Place { &self.0 } }
@@ -791,31 +791,31 @@ impl CfnDBProxyProps {
     pub fn new() -> CfnDBProxyProps<Missing<required::DBProxyName>, Missing<required::EngineFamily>, Missing<required::RoleArn>, Missing<required::VpcSubnetIds>> { CfnDBProxyProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnDBProxyProps<R0, R1, R2, R3> {
-    /// `Auth`: list of `AuthFormat`. Update: in place.
+    /// `Auth`: list of `AuthFormat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxy.html#cfn-rds-dbproxy-auth)
     pub fn auth(self, value: impl Arg<Arr<db_proxy::AuthFormat>>) -> Self { Self(put(self.0, "Auth", value.into_expr()), Phase) }
-    /// `DBProxyName`: text, required. Update: replacement.
+    /// `DBProxyName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxy.html#cfn-rds-dbproxy-dbproxyname)
     pub fn db_proxy_name(self, value: impl Arg<str>) -> CfnDBProxyProps<Set, R1, R2, R3> { CfnDBProxyProps(put(self.0, "DBProxyName", value.into_expr()), Phase) }
-    /// `DebugLogging`: boolean. Update: in place.
+    /// `DebugLogging`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxy.html#cfn-rds-dbproxy-debuglogging)
     pub fn debug_logging(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DebugLogging", value.into_expr()), Phase) }
-    /// `DefaultAuthScheme`: `DefaultAuthScheme`. Update: in place.
+    /// `DefaultAuthScheme`: `DefaultAuthScheme`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxy.html#cfn-rds-dbproxy-defaultauthscheme)
     pub fn default_auth_scheme(self, value: impl Arg<db_proxy::DefaultAuthScheme>) -> Self { Self(put(self.0, "DefaultAuthScheme", value.into_expr()), Phase) }
-    /// `EndpointNetworkType`: `EndpointNetworkType`. Update: replacement.
+    /// `EndpointNetworkType`: `EndpointNetworkType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxy.html#cfn-rds-dbproxy-endpointnetworktype)
     pub fn endpoint_network_type(self, value: impl Arg<db_proxy::EndpointNetworkType>) -> Self { Self(put(self.0, "EndpointNetworkType", value.into_expr()), Phase) }
-    /// `EngineFamily`: `EngineFamily`, required. Update: replacement.
+    /// `EngineFamily`: `EngineFamily`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxy.html#cfn-rds-dbproxy-enginefamily)
     pub fn engine_family(self, value: impl Arg<db_proxy::EngineFamily>) -> CfnDBProxyProps<R0, Set, R2, R3> { CfnDBProxyProps(put(self.0, "EngineFamily", value.into_expr()), Phase) }
-    /// `IdleClientTimeout`: integer. Update: in place.
+    /// `IdleClientTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxy.html#cfn-rds-dbproxy-idleclienttimeout)
     pub fn idle_client_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleClientTimeout", value.into_expr()), Phase) }
-    /// `RequireTLS`: boolean. Update: in place.
+    /// `RequireTLS`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxy.html#cfn-rds-dbproxy-requiretls)
     pub fn require_tls(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireTLS", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxy.html#cfn-rds-dbproxy-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnDBProxyProps<R0, R1, Set, R3> { CfnDBProxyProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `Tags`: list of `TagFormat`. Update: in place.
+    /// `Tags`: list of `TagFormat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxy.html#cfn-rds-dbproxy-tags)
     pub fn tags(self, value: impl Arg<Arr<db_proxy::TagFormat>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TargetConnectionNetworkType`: `TargetConnectionNetworkType`. Update: replacement.
+    /// `TargetConnectionNetworkType`: `TargetConnectionNetworkType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxy.html#cfn-rds-dbproxy-targetconnectionnetworktype)
     pub fn target_connection_network_type(self, value: impl Arg<db_proxy::TargetConnectionNetworkType>) -> Self { Self(put(self.0, "TargetConnectionNetworkType", value.into_expr()), Phase) }
-    /// `VpcSecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    /// `VpcSecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxy.html#cfn-rds-dbproxy-vpcsecuritygroupids)
     pub fn vpc_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "VpcSecurityGroupIds", value.into_expr()), Phase) }
-    /// `VpcSubnetIds`: list of `Ec2SubnetId`, required. Update: replacement.
+    /// `VpcSubnetIds`: list of `Ec2SubnetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxy.html#cfn-rds-dbproxy-vpcsubnetids)
     pub fn vpc_subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnDBProxyProps<R0, R1, R2, Set> { CfnDBProxyProps(put(self.0, "VpcSubnetIds", value.into_expr()), Phase) }
 }
 impl Done for CfnDBProxyProps { fn into_props(self) -> Bag { self.0 } }
@@ -827,15 +827,15 @@ use crate::cfn::support::*;
 impl AuthFormat {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AuthScheme`: `AuthScheme`. Update: in place.
+    /// `AuthScheme`: `AuthScheme`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbproxy-authformat.html#cfn-rds-dbproxy-authformat-authscheme)
     pub fn auth_scheme(self, value: impl Arg<AuthScheme>) -> Self { Self(put(self.0, "AuthScheme", value.into_expr())) }
-    /// `ClientPasswordAuthType`: `ClientPasswordAuthType`. Update: in place.
+    /// `ClientPasswordAuthType`: `ClientPasswordAuthType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbproxy-authformat.html#cfn-rds-dbproxy-authformat-clientpasswordauthtype)
     pub fn client_password_auth_type(self, value: impl Arg<ClientPasswordAuthType>) -> Self { Self(put(self.0, "ClientPasswordAuthType", value.into_expr())) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbproxy-authformat.html#cfn-rds-dbproxy-authformat-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `IAMAuth`: `IAMAuth`. Update: in place.
+    /// `IAMAuth`: `IAMAuth`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbproxy-authformat.html#cfn-rds-dbproxy-authformat-iamauth)
     pub fn iam_auth(self, value: impl Arg<IAMAuth>) -> Self { Self(put(self.0, "IAMAuth", value.into_expr())) }
-    /// `SecretArn`: `SecretsManagerSecretId`. Update: in place.
+    /// `SecretArn`: `SecretsManagerSecretId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbproxy-authformat.html#cfn-rds-dbproxy-authformat-secretarn)
     pub fn secret_arn(self, value: impl Arg<kind::SecretsManagerSecretId>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
 }
 impl Done for AuthFormat { fn into_props(self) -> Bag { self.0 } }
@@ -844,9 +844,9 @@ impl Done for AuthFormat { fn into_props(self) -> Bag { self.0 } }
 impl TagFormat {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Key`: text. Update: in place.
+    /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbproxy-tagformat.html#cfn-rds-dbproxy-tagformat-key)
     pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbproxy-tagformat.html#cfn-rds-dbproxy-tagformat-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for TagFormat { fn into_props(self) -> Bag { self.0 } }
@@ -874,13 +874,13 @@ impl CfnDBProxyEndpoint {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDBProxyEndpointProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DBProxyEndpointName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `DBProxyEndpointArn`: `OtherArn`.
+    /// The attribute `DBProxyEndpointArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxyendpoint.html#DBProxyEndpointArn-fn::getatt)
     pub fn attr_db_proxy_endpoint_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DBProxyEndpointArn") }
-    /// The attribute `Endpoint`: text.
+    /// The attribute `Endpoint`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxyendpoint.html#Endpoint-fn::getatt)
     pub fn attr_endpoint(&self) -> Val<str> { self.0.get_att("Endpoint") }
-    /// The attribute `IsDefault`: boolean.
+    /// The attribute `IsDefault`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxyendpoint.html#IsDefault-fn::getatt)
     pub fn attr_is_default(&self) -> Val<bool> { self.0.get_att("IsDefault") }
-    /// The attribute `VpcId`: text.
+    /// The attribute `VpcId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxyendpoint.html#VpcId-fn::getatt)
     pub fn attr_vpc_id(&self) -> Val<str> { self.0.get_att("VpcId") }
 }
 impl Parent for CfnDBProxyEndpoint { fn node(&self) -> &Place { &self.0 } }
@@ -891,19 +891,19 @@ impl CfnDBProxyEndpointProps {
     pub fn new() -> CfnDBProxyEndpointProps<Missing<required::DBProxyEndpointName>, Missing<required::DBProxyName>, Missing<required::VpcSubnetIds>> { CfnDBProxyEndpointProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDBProxyEndpointProps<R0, R1, R2> {
-    /// `DBProxyEndpointName`: text, required. Update: replacement.
+    /// `DBProxyEndpointName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxyendpoint.html#cfn-rds-dbproxyendpoint-dbproxyendpointname)
     pub fn db_proxy_endpoint_name(self, value: impl Arg<str>) -> CfnDBProxyEndpointProps<Set, R1, R2> { CfnDBProxyEndpointProps(put(self.0, "DBProxyEndpointName", value.into_expr()), Phase) }
-    /// `DBProxyName`: text, required. Update: replacement.
+    /// `DBProxyName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxyendpoint.html#cfn-rds-dbproxyendpoint-dbproxyname)
     pub fn db_proxy_name(self, value: impl Arg<str>) -> CfnDBProxyEndpointProps<R0, Set, R2> { CfnDBProxyEndpointProps(put(self.0, "DBProxyName", value.into_expr()), Phase) }
-    /// `EndpointNetworkType`: `EndpointNetworkType`. Update: replacement.
+    /// `EndpointNetworkType`: `EndpointNetworkType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxyendpoint.html#cfn-rds-dbproxyendpoint-endpointnetworktype)
     pub fn endpoint_network_type(self, value: impl Arg<db_proxy_endpoint::EndpointNetworkType>) -> Self { Self(put(self.0, "EndpointNetworkType", value.into_expr()), Phase) }
-    /// `Tags`: list of `TagFormat`. Update: in place.
+    /// `Tags`: list of `TagFormat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxyendpoint.html#cfn-rds-dbproxyendpoint-tags)
     pub fn tags(self, value: impl Arg<Arr<db_proxy_endpoint::TagFormat>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TargetRole`: `TargetRole`. Update: in place.
+    /// `TargetRole`: `TargetRole`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxyendpoint.html#cfn-rds-dbproxyendpoint-targetrole)
     pub fn target_role(self, value: impl Arg<db_proxy_endpoint::TargetRole>) -> Self { Self(put(self.0, "TargetRole", value.into_expr()), Phase) }
-    /// `VpcSecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    /// `VpcSecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxyendpoint.html#cfn-rds-dbproxyendpoint-vpcsecuritygroupids)
     pub fn vpc_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "VpcSecurityGroupIds", value.into_expr()), Phase) }
-    /// `VpcSubnetIds`: list of `Ec2SubnetId`, required. Update: replacement.
+    /// `VpcSubnetIds`: list of `Ec2SubnetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxyendpoint.html#cfn-rds-dbproxyendpoint-vpcsubnetids)
     pub fn vpc_subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnDBProxyEndpointProps<R0, R1, Set> { CfnDBProxyEndpointProps(put(self.0, "VpcSubnetIds", value.into_expr()), Phase) }
 }
 impl Done for CfnDBProxyEndpointProps { fn into_props(self) -> Bag { self.0 } }
@@ -915,9 +915,9 @@ use crate::cfn::support::*;
 impl TagFormat {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Key`: text. Update: in place.
+    /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbproxyendpoint-tagformat.html#cfn-rds-dbproxyendpoint-tagformat-key)
     pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbproxyendpoint-tagformat.html#cfn-rds-dbproxyendpoint-tagformat-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for TagFormat { fn into_props(self) -> Bag { self.0 } }
@@ -935,7 +935,7 @@ impl CfnDBProxyTargetGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDBProxyTargetGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TargetGroupArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `TargetGroupArn`: `OtherArn`.
+    /// The attribute `TargetGroupArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxytargetgroup.html#TargetGroupArn-fn::getatt)
     pub fn attr_target_group_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TargetGroupArn") }
 }
 impl Parent for CfnDBProxyTargetGroup { fn node(&self) -> &Place { &self.0 } }
@@ -946,15 +946,15 @@ impl CfnDBProxyTargetGroupProps {
     pub fn new() -> CfnDBProxyTargetGroupProps<Missing<required::DBProxyName>, Missing<required::TargetGroupName>> { CfnDBProxyTargetGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDBProxyTargetGroupProps<R0, R1> {
-    /// `ConnectionPoolConfigurationInfo`: `ConnectionPoolConfigurationInfoFormat`. Update: in place.
+    /// `ConnectionPoolConfigurationInfo`: `ConnectionPoolConfigurationInfoFormat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxytargetgroup.html#cfn-rds-dbproxytargetgroup-connectionpoolconfigurationinfo)
     pub fn connection_pool_configuration_info(self, value: impl Arg<db_proxy_target_group::ConnectionPoolConfigurationInfoFormat>) -> Self { Self(put(self.0, "ConnectionPoolConfigurationInfo", value.into_expr()), Phase) }
-    /// `DBClusterIdentifiers`: list of `RdsDBClusterIdentifier`. Update: in place.
+    /// `DBClusterIdentifiers`: list of `RdsDBClusterIdentifier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxytargetgroup.html#cfn-rds-dbproxytargetgroup-dbclusteridentifiers)
     pub fn db_cluster_identifiers(self, value: impl Arg<Arr<kind::RdsDBClusterIdentifier>>) -> Self { Self(put(self.0, "DBClusterIdentifiers", value.into_expr()), Phase) }
-    /// `DBInstanceIdentifiers`: list of text. Update: in place.
+    /// `DBInstanceIdentifiers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxytargetgroup.html#cfn-rds-dbproxytargetgroup-dbinstanceidentifiers)
     pub fn db_instance_identifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DBInstanceIdentifiers", value.into_expr()), Phase) }
-    /// `DBProxyName`: `RdsDBProxyName`, required. Update: replacement.
+    /// `DBProxyName`: `RdsDBProxyName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxytargetgroup.html#cfn-rds-dbproxytargetgroup-dbproxyname)
     pub fn db_proxy_name(self, value: impl Arg<kind::RdsDBProxyName>) -> CfnDBProxyTargetGroupProps<Set, R1> { CfnDBProxyTargetGroupProps(put(self.0, "DBProxyName", value.into_expr()), Phase) }
-    /// `TargetGroupName`: `TargetGroupName`, required. Update: replacement.
+    /// `TargetGroupName`: `TargetGroupName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxytargetgroup.html#cfn-rds-dbproxytargetgroup-targetgroupname)
     pub fn target_group_name(self, value: impl Arg<db_proxy_target_group::TargetGroupName>) -> CfnDBProxyTargetGroupProps<R0, Set> { CfnDBProxyTargetGroupProps(put(self.0, "TargetGroupName", value.into_expr()), Phase) }
 }
 impl Done for CfnDBProxyTargetGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -966,15 +966,15 @@ use crate::cfn::support::*;
 impl ConnectionPoolConfigurationInfoFormat {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ConnectionBorrowTimeout`: integer. Update: in place.
+    /// `ConnectionBorrowTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbproxytargetgroup-connectionpoolconfigurationinfoformat.html#cfn-rds-dbproxytargetgroup-connectionpoolconfigurationinfoformat-connectionborrowtimeout)
     pub fn connection_borrow_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConnectionBorrowTimeout", value.into_expr())) }
-    /// `InitQuery`: text. Update: in place.
+    /// `InitQuery`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbproxytargetgroup-connectionpoolconfigurationinfoformat.html#cfn-rds-dbproxytargetgroup-connectionpoolconfigurationinfoformat-initquery)
     pub fn init_query(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InitQuery", value.into_expr())) }
-    /// `MaxConnectionsPercent`: integer. Update: in place.
+    /// `MaxConnectionsPercent`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbproxytargetgroup-connectionpoolconfigurationinfoformat.html#cfn-rds-dbproxytargetgroup-connectionpoolconfigurationinfoformat-maxconnectionspercent)
     pub fn max_connections_percent(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxConnectionsPercent", value.into_expr())) }
-    /// `MaxIdleConnectionsPercent`: integer. Update: in place.
+    /// `MaxIdleConnectionsPercent`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbproxytargetgroup-connectionpoolconfigurationinfoformat.html#cfn-rds-dbproxytargetgroup-connectionpoolconfigurationinfoformat-maxidleconnectionspercent)
     pub fn max_idle_connections_percent(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxIdleConnectionsPercent", value.into_expr())) }
-    /// `SessionPinningFilters`: list of text. Update: in place.
+    /// `SessionPinningFilters`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbproxytargetgroup-connectionpoolconfigurationinfoformat.html#cfn-rds-dbproxytargetgroup-connectionpoolconfigurationinfoformat-sessionpinningfilters)
     pub fn session_pinning_filters(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SessionPinningFilters", value.into_expr())) }
 }
 impl Done for ConnectionPoolConfigurationInfoFormat { fn into_props(self) -> Bag { self.0 } }
@@ -990,7 +990,7 @@ impl CfnDBSecurityGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDBSecurityGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsecuritygroup.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnDBSecurityGroup { fn node(&self) -> &Place { &self.0 } }
@@ -1001,13 +1001,13 @@ impl CfnDBSecurityGroupProps {
     pub fn new() -> CfnDBSecurityGroupProps<Missing<required::DBSecurityGroupIngress>, Missing<required::GroupDescription>> { CfnDBSecurityGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDBSecurityGroupProps<R0, R1> {
-    /// `DBSecurityGroupIngress`: list of `Ingress`, required. Update: in place.
+    /// `DBSecurityGroupIngress`: list of `Ingress`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsecuritygroup.html#cfn-rds-dbsecuritygroup-dbsecuritygroupingress)
     pub fn db_security_group_ingress(self, value: impl Arg<Arr<db_security_group::Ingress>>) -> CfnDBSecurityGroupProps<Set, R1> { CfnDBSecurityGroupProps(put(self.0, "DBSecurityGroupIngress", value.into_expr()), Phase) }
-    /// `EC2VpcId`: text. Update: replacement.
+    /// `EC2VpcId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsecuritygroup.html#cfn-rds-dbsecuritygroup-ec2vpcid)
     pub fn ec2_vpc_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EC2VpcId", value.into_expr()), Phase) }
-    /// `GroupDescription`: text, required. Update: replacement.
+    /// `GroupDescription`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsecuritygroup.html#cfn-rds-dbsecuritygroup-groupdescription)
     pub fn group_description(self, value: impl Arg<str>) -> CfnDBSecurityGroupProps<R0, Set> { CfnDBSecurityGroupProps(put(self.0, "GroupDescription", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsecuritygroup.html#cfn-rds-dbsecuritygroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDBSecurityGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -1019,13 +1019,13 @@ use crate::cfn::support::*;
 impl Ingress {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CIDRIP`: text. Update: in place.
+    /// `CIDRIP`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbsecuritygroup-ingress.html#cfn-rds-dbsecuritygroup-ingress-cidrip)
     pub fn cidrip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CIDRIP", value.into_expr())) }
-    /// `EC2SecurityGroupId`: `Ec2SecurityGroupId`. Update: replacement.
+    /// `EC2SecurityGroupId`: `Ec2SecurityGroupId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbsecuritygroup-ingress.html#cfn-rds-dbsecuritygroup-ingress-ec2securitygroupid)
     pub fn ec2_security_group_id(self, value: impl Arg<kind::Ec2SecurityGroupId>) -> Self { Self(put(self.0, "EC2SecurityGroupId", value.into_expr())) }
-    /// `EC2SecurityGroupName`: text. Update: replacement.
+    /// `EC2SecurityGroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbsecuritygroup-ingress.html#cfn-rds-dbsecuritygroup-ingress-ec2securitygroupname)
     pub fn ec2_security_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EC2SecurityGroupName", value.into_expr())) }
-    /// `EC2SecurityGroupOwnerId`: text. Update: replacement.
+    /// `EC2SecurityGroupOwnerId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbsecuritygroup-ingress.html#cfn-rds-dbsecuritygroup-ingress-ec2securitygroupownerid)
     pub fn ec2_security_group_owner_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EC2SecurityGroupOwnerId", value.into_expr())) }
 }
 impl Done for Ingress { fn into_props(self) -> Bag { self.0 } }
@@ -1039,7 +1039,7 @@ impl CfnDBSecurityGroupIngress {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDBSecurityGroupIngressProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsecuritygroupingress.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnDBSecurityGroupIngress { fn node(&self) -> &Place { &self.0 } }
@@ -1050,15 +1050,15 @@ impl CfnDBSecurityGroupIngressProps {
     pub fn new() -> CfnDBSecurityGroupIngressProps<Missing<required::DBSecurityGroupName>> { CfnDBSecurityGroupIngressProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDBSecurityGroupIngressProps<R0> {
-    /// `CIDRIP`: text. Update: in place.
+    /// `CIDRIP`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsecuritygroupingress.html#cfn-rds-dbsecuritygroupingress-cidrip)
     pub fn cidrip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CIDRIP", value.into_expr()), Phase) }
-    /// `DBSecurityGroupName`: text, required. Update: in place.
+    /// `DBSecurityGroupName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsecuritygroupingress.html#cfn-rds-dbsecuritygroupingress-dbsecuritygroupname)
     pub fn db_security_group_name(self, value: impl Arg<str>) -> CfnDBSecurityGroupIngressProps<Set> { CfnDBSecurityGroupIngressProps(put(self.0, "DBSecurityGroupName", value.into_expr()), Phase) }
-    /// `EC2SecurityGroupId`: `Ec2SecurityGroupId`. Update: in place.
+    /// `EC2SecurityGroupId`: `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsecuritygroupingress.html#cfn-rds-dbsecuritygroupingress-ec2securitygroupid)
     pub fn ec2_security_group_id(self, value: impl Arg<kind::Ec2SecurityGroupId>) -> Self { Self(put(self.0, "EC2SecurityGroupId", value.into_expr()), Phase) }
-    /// `EC2SecurityGroupName`: text. Update: in place.
+    /// `EC2SecurityGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsecuritygroupingress.html#cfn-rds-dbsecuritygroupingress-ec2securitygroupname)
     pub fn ec2_security_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EC2SecurityGroupName", value.into_expr()), Phase) }
-    /// `EC2SecurityGroupOwnerId`: text. Update: in place.
+    /// `EC2SecurityGroupOwnerId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsecuritygroupingress.html#cfn-rds-dbsecuritygroupingress-ec2securitygroupownerid)
     pub fn ec2_security_group_owner_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EC2SecurityGroupOwnerId", value.into_expr()), Phase) }
 }
 impl Done for CfnDBSecurityGroupIngressProps { fn into_props(self) -> Bag { self.0 } }
@@ -1071,9 +1071,9 @@ impl CfnDBShardGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDBShardGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DBShardGroupIdentifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `DBShardGroupResourceId`: text.
+    /// The attribute `DBShardGroupResourceId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbshardgroup.html#DBShardGroupResourceId-fn::getatt)
     pub fn attr_db_shard_group_resource_id(&self) -> Val<str> { self.0.get_att("DBShardGroupResourceId") }
-    /// The attribute `Endpoint`: text.
+    /// The attribute `Endpoint`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbshardgroup.html#Endpoint-fn::getatt)
     pub fn attr_endpoint(&self) -> Val<str> { self.0.get_att("Endpoint") }
 }
 impl Parent for CfnDBShardGroup { fn node(&self) -> &Place { &self.0 } }
@@ -1084,19 +1084,19 @@ impl CfnDBShardGroupProps {
     pub fn new() -> CfnDBShardGroupProps<Missing<required::DBClusterIdentifier>, Missing<required::MaxACU>> { CfnDBShardGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDBShardGroupProps<R0, R1> {
-    /// `ComputeRedundancy`: integer. Update: in place.
+    /// `ComputeRedundancy`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbshardgroup.html#cfn-rds-dbshardgroup-computeredundancy)
     pub fn compute_redundancy(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ComputeRedundancy", value.into_expr()), Phase) }
-    /// `DBClusterIdentifier`: text, required. Update: replacement.
+    /// `DBClusterIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbshardgroup.html#cfn-rds-dbshardgroup-dbclusteridentifier)
     pub fn db_cluster_identifier(self, value: impl Arg<str>) -> CfnDBShardGroupProps<Set, R1> { CfnDBShardGroupProps(put(self.0, "DBClusterIdentifier", value.into_expr()), Phase) }
-    /// `DBShardGroupIdentifier`: text. Update: replacement.
+    /// `DBShardGroupIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbshardgroup.html#cfn-rds-dbshardgroup-dbshardgroupidentifier)
     pub fn db_shard_group_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBShardGroupIdentifier", value.into_expr()), Phase) }
-    /// `MaxACU`: number, required. Update: in place.
+    /// `MaxACU`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbshardgroup.html#cfn-rds-dbshardgroup-maxacu)
     pub fn max_acu(self, value: impl Arg<f64>) -> CfnDBShardGroupProps<R0, Set> { CfnDBShardGroupProps(put(self.0, "MaxACU", value.into_expr()), Phase) }
-    /// `MinACU`: number. Update: in place.
+    /// `MinACU`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbshardgroup.html#cfn-rds-dbshardgroup-minacu)
     pub fn min_acu(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinACU", value.into_expr()), Phase) }
-    /// `PubliclyAccessible`: boolean. Update: replacement.
+    /// `PubliclyAccessible`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbshardgroup.html#cfn-rds-dbshardgroup-publiclyaccessible)
     pub fn publicly_accessible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PubliclyAccessible", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbshardgroup.html#cfn-rds-dbshardgroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDBShardGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -1109,49 +1109,49 @@ impl CfnDBSnapshot {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDBSnapshotProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DBSnapshotArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AllocatedStorage`: integer.
+    /// The attribute `AllocatedStorage`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsnapshot.html#AllocatedStorage-fn::getatt)
     pub fn attr_allocated_storage(&self) -> Val<i64> { self.0.get_att("AllocatedStorage") }
-    /// The attribute `AvailabilityZone`: text.
+    /// The attribute `AvailabilityZone`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsnapshot.html#AvailabilityZone-fn::getatt)
     pub fn attr_availability_zone(&self) -> Val<str> { self.0.get_att("AvailabilityZone") }
-    /// The attribute `DBSnapshotArn`: `OtherArn`.
+    /// The attribute `DBSnapshotArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsnapshot.html#DBSnapshotArn-fn::getatt)
     pub fn attr_db_snapshot_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DBSnapshotArn") }
-    /// The attribute `DbiResourceId`: text.
+    /// The attribute `DbiResourceId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsnapshot.html#DbiResourceId-fn::getatt)
     pub fn attr_dbi_resource_id(&self) -> Val<str> { self.0.get_att("DbiResourceId") }
-    /// The attribute `Encrypted`: boolean.
+    /// The attribute `Encrypted`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsnapshot.html#Encrypted-fn::getatt)
     pub fn attr_encrypted(&self) -> Val<bool> { self.0.get_att("Encrypted") }
-    /// The attribute `Engine`: text.
+    /// The attribute `Engine`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsnapshot.html#Engine-fn::getatt)
     pub fn attr_engine(&self) -> Val<str> { self.0.get_att("Engine") }
-    /// The attribute `EngineVersion`: text.
+    /// The attribute `EngineVersion`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsnapshot.html#EngineVersion-fn::getatt)
     pub fn attr_engine_version(&self) -> Val<str> { self.0.get_att("EngineVersion") }
-    /// The attribute `IAMDatabaseAuthenticationEnabled`: boolean.
+    /// The attribute `IAMDatabaseAuthenticationEnabled`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsnapshot.html#IAMDatabaseAuthenticationEnabled-fn::getatt)
     pub fn attr_iam_database_authentication_enabled(&self) -> Val<bool> { self.0.get_att("IAMDatabaseAuthenticationEnabled") }
-    /// The attribute `InstanceCreateTime`: text.
+    /// The attribute `InstanceCreateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsnapshot.html#InstanceCreateTime-fn::getatt)
     pub fn attr_instance_create_time(&self) -> Val<str> { self.0.get_att("InstanceCreateTime") }
-    /// The attribute `Iops`: integer.
+    /// The attribute `Iops`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsnapshot.html#Iops-fn::getatt)
     pub fn attr_iops(&self) -> Val<i64> { self.0.get_att("Iops") }
-    /// The attribute `KmsKeyId`: text.
+    /// The attribute `KmsKeyId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsnapshot.html#KmsKeyId-fn::getatt)
     pub fn attr_kms_key_id(&self) -> Val<str> { self.0.get_att("KmsKeyId") }
-    /// The attribute `LicenseModel`: text.
+    /// The attribute `LicenseModel`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsnapshot.html#LicenseModel-fn::getatt)
     pub fn attr_license_model(&self) -> Val<str> { self.0.get_att("LicenseModel") }
-    /// The attribute `MasterUsername`: text.
+    /// The attribute `MasterUsername`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsnapshot.html#MasterUsername-fn::getatt)
     pub fn attr_master_username(&self) -> Val<str> { self.0.get_att("MasterUsername") }
-    /// The attribute `OptionGroupName`: text.
+    /// The attribute `OptionGroupName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsnapshot.html#OptionGroupName-fn::getatt)
     pub fn attr_option_group_name(&self) -> Val<str> { self.0.get_att("OptionGroupName") }
-    /// The attribute `OriginalSnapshotCreateTime`: text.
+    /// The attribute `OriginalSnapshotCreateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsnapshot.html#OriginalSnapshotCreateTime-fn::getatt)
     pub fn attr_original_snapshot_create_time(&self) -> Val<str> { self.0.get_att("OriginalSnapshotCreateTime") }
-    /// The attribute `Port`: integer.
+    /// The attribute `Port`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsnapshot.html#Port-fn::getatt)
     pub fn attr_port(&self) -> Val<i64> { self.0.get_att("Port") }
-    /// The attribute `SnapshotCreateTime`: text.
+    /// The attribute `SnapshotCreateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsnapshot.html#SnapshotCreateTime-fn::getatt)
     pub fn attr_snapshot_create_time(&self) -> Val<str> { self.0.get_att("SnapshotCreateTime") }
-    /// The attribute `SnapshotType`: text.
+    /// The attribute `SnapshotType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsnapshot.html#SnapshotType-fn::getatt)
     pub fn attr_snapshot_type(&self) -> Val<str> { self.0.get_att("SnapshotType") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsnapshot.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `StorageThroughput`: integer.
+    /// The attribute `StorageThroughput`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsnapshot.html#StorageThroughput-fn::getatt)
     pub fn attr_storage_throughput(&self) -> Val<i64> { self.0.get_att("StorageThroughput") }
-    /// The attribute `StorageType`: text.
+    /// The attribute `StorageType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsnapshot.html#StorageType-fn::getatt)
     pub fn attr_storage_type(&self) -> Val<str> { self.0.get_att("StorageType") }
-    /// The attribute `VpcId`: text.
+    /// The attribute `VpcId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsnapshot.html#VpcId-fn::getatt)
     pub fn attr_vpc_id(&self) -> Val<str> { self.0.get_att("VpcId") }
 }
 impl Parent for CfnDBSnapshot { fn node(&self) -> &Place { &self.0 } }
@@ -1162,11 +1162,11 @@ impl CfnDBSnapshotProps {
     pub fn new() -> CfnDBSnapshotProps<Missing<required::DBInstanceIdentifier>, Missing<required::DBSnapshotIdentifier>> { CfnDBSnapshotProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDBSnapshotProps<R0, R1> {
-    /// `DBInstanceIdentifier`: text, required. Update: replacement.
+    /// `DBInstanceIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsnapshot.html#cfn-rds-dbsnapshot-dbinstanceidentifier)
     pub fn db_instance_identifier(self, value: impl Arg<str>) -> CfnDBSnapshotProps<Set, R1> { CfnDBSnapshotProps(put(self.0, "DBInstanceIdentifier", value.into_expr()), Phase) }
-    /// `DBSnapshotIdentifier`: text, required. Update: replacement.
+    /// `DBSnapshotIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsnapshot.html#cfn-rds-dbsnapshot-dbsnapshotidentifier)
     pub fn db_snapshot_identifier(self, value: impl Arg<str>) -> CfnDBSnapshotProps<R0, Set> { CfnDBSnapshotProps(put(self.0, "DBSnapshotIdentifier", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsnapshot.html#cfn-rds-dbsnapshot-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDBSnapshotProps { fn into_props(self) -> Bag { self.0 } }
@@ -1179,7 +1179,7 @@ impl CfnDBSubnetGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDBSubnetGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DBSubnetGroupName`.
     pub fn reference(&self) -> Val<kind::RdsDBSubnetGroupName> { self.0.reference() }
-    /// The attribute `DBSubnetGroupArn`: `OtherArn`.
+    /// The attribute `DBSubnetGroupArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsubnetgroup.html#DBSubnetGroupArn-fn::getatt)
     pub fn attr_db_subnet_group_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DBSubnetGroupArn") }
 }
 impl Parent for CfnDBSubnetGroup { fn node(&self) -> &Place { &self.0 } }
@@ -1190,13 +1190,13 @@ impl CfnDBSubnetGroupProps {
     pub fn new() -> CfnDBSubnetGroupProps<Missing<required::DBSubnetGroupDescription>, Missing<required::SubnetIds>> { CfnDBSubnetGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDBSubnetGroupProps<R0, R1> {
-    /// `DBSubnetGroupDescription`: text, required. Update: in place.
+    /// `DBSubnetGroupDescription`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsubnetgroup.html#cfn-rds-dbsubnetgroup-dbsubnetgroupdescription)
     pub fn db_subnet_group_description(self, value: impl Arg<str>) -> CfnDBSubnetGroupProps<Set, R1> { CfnDBSubnetGroupProps(put(self.0, "DBSubnetGroupDescription", value.into_expr()), Phase) }
-    /// `DBSubnetGroupName`: text. Update: replacement.
+    /// `DBSubnetGroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsubnetgroup.html#cfn-rds-dbsubnetgroup-dbsubnetgroupname)
     pub fn db_subnet_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBSubnetGroupName", value.into_expr()), Phase) }
-    /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: in place.
+    /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsubnetgroup.html#cfn-rds-dbsubnetgroup-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnDBSubnetGroupProps<R0, Set> { CfnDBSubnetGroupProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsubnetgroup.html#cfn-rds-dbsubnetgroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDBSubnetGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -1218,19 +1218,19 @@ impl CfnEventSubscriptionProps {
     pub fn new() -> CfnEventSubscriptionProps<Missing<required::SnsTopicArn>> { CfnEventSubscriptionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnEventSubscriptionProps<R0> {
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-eventsubscription.html#cfn-rds-eventsubscription-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `EventCategories`: list of text. Update: in place.
+    /// `EventCategories`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-eventsubscription.html#cfn-rds-eventsubscription-eventcategories)
     pub fn event_categories(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EventCategories", value.into_expr()), Phase) }
-    /// `SnsTopicArn`: `SnsTopicArn`, required. Update: replacement.
+    /// `SnsTopicArn`: `SnsTopicArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-eventsubscription.html#cfn-rds-eventsubscription-snstopicarn)
     pub fn sns_topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> CfnEventSubscriptionProps<Set> { CfnEventSubscriptionProps(put(self.0, "SnsTopicArn", value.into_expr()), Phase) }
-    /// `SourceIds`: list of `RdsDBClusterIdentifierOrDBInstanceIdentifier`. Update: in place.
+    /// `SourceIds`: list of `RdsDBClusterIdentifierOrDBInstanceIdentifier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-eventsubscription.html#cfn-rds-eventsubscription-sourceids)
     pub fn source_ids(self, value: impl Arg<Arr<kind::RdsDBClusterIdentifierOrDBInstanceIdentifier>>) -> Self { Self(put(self.0, "SourceIds", value.into_expr()), Phase) }
-    /// `SourceType`: text. Update: in place.
+    /// `SourceType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-eventsubscription.html#cfn-rds-eventsubscription-sourcetype)
     pub fn source_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceType", value.into_expr()), Phase) }
-    /// `SubscriptionName`: text. Update: replacement.
+    /// `SubscriptionName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-eventsubscription.html#cfn-rds-eventsubscription-subscriptionname)
     pub fn subscription_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubscriptionName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-eventsubscription.html#cfn-rds-eventsubscription-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnEventSubscriptionProps { fn into_props(self) -> Bag { self.0 } }
@@ -1243,7 +1243,7 @@ impl CfnGlobalCluster {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnGlobalClusterProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `GlobalClusterIdentifier`.
     pub fn reference(&self) -> Val<kind::RdsGlobalClusterIdentifier> { self.0.reference() }
-    /// The attribute `GlobalEndpoint`: `GlobalEndpoint`.
+    /// The attribute `GlobalEndpoint`: `GlobalEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-globalcluster.html#GlobalEndpoint-fn::getatt)
     pub fn attr_global_endpoint(&self) -> Val<global_cluster::GlobalEndpoint> { self.0.get_att("GlobalEndpoint") }
 }
 impl Parent for CfnGlobalCluster { fn node(&self) -> &Place { &self.0 } }
@@ -1252,21 +1252,21 @@ impl Parent for CfnGlobalCluster { fn node(&self) -> &Place { &self.0 } }
 impl CfnGlobalClusterProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DeletionProtection`: boolean. Update: in place.
+    /// `DeletionProtection`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-globalcluster.html#cfn-rds-globalcluster-deletionprotection)
     pub fn deletion_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtection", value.into_expr())) }
-    /// `Engine`: `Engine`. Update: replacement.
+    /// `Engine`: `Engine`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-globalcluster.html#cfn-rds-globalcluster-engine)
     pub fn engine(self, value: impl Arg<global_cluster::Engine>) -> Self { Self(put(self.0, "Engine", value.into_expr())) }
-    /// `EngineLifecycleSupport`: text. Update: in place.
+    /// `EngineLifecycleSupport`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-globalcluster.html#cfn-rds-globalcluster-enginelifecyclesupport)
     pub fn engine_lifecycle_support(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineLifecycleSupport", value.into_expr())) }
-    /// `EngineVersion`: text. Update: in place.
+    /// `EngineVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-globalcluster.html#cfn-rds-globalcluster-engineversion)
     pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr())) }
-    /// `GlobalClusterIdentifier`: text. Update: replacement.
+    /// `GlobalClusterIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-globalcluster.html#cfn-rds-globalcluster-globalclusteridentifier)
     pub fn global_cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlobalClusterIdentifier", value.into_expr())) }
-    /// `SourceDBClusterIdentifier`: `RdsDBClusterIdentifier`. Update: replacement.
+    /// `SourceDBClusterIdentifier`: `RdsDBClusterIdentifier`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-globalcluster.html#cfn-rds-globalcluster-sourcedbclusteridentifier)
     pub fn source_db_cluster_identifier(self, value: impl Arg<kind::RdsDBClusterIdentifier>) -> Self { Self(put(self.0, "SourceDBClusterIdentifier", value.into_expr())) }
-    /// `StorageEncrypted`: boolean. Update: replacement.
+    /// `StorageEncrypted`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-globalcluster.html#cfn-rds-globalcluster-storageencrypted)
     pub fn storage_encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StorageEncrypted", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-globalcluster.html#cfn-rds-globalcluster-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnGlobalClusterProps { fn into_props(self) -> Bag { self.0 } }
@@ -1278,7 +1278,7 @@ use crate::cfn::support::*;
 impl GlobalEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Address`: text. Update: in place.
+    /// `Address`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-globalcluster-globalendpoint.html#cfn-rds-globalcluster-globalendpoint-address)
     pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value.into_expr())) }
 }
 impl Done for GlobalEndpoint { fn into_props(self) -> Bag { self.0 } }
@@ -1294,9 +1294,9 @@ impl CfnIntegration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIntegrationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `IntegrationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreateTime`: text.
+    /// The attribute `CreateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-integration.html#CreateTime-fn::getatt)
     pub fn attr_create_time(&self) -> Val<str> { self.0.get_att("CreateTime") }
-    /// The attribute `IntegrationArn`: `OtherArn`.
+    /// The attribute `IntegrationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-integration.html#IntegrationArn-fn::getatt)
     pub fn attr_integration_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("IntegrationArn") }
 }
 impl Parent for CfnIntegration { fn node(&self) -> &Place { &self.0 } }
@@ -1307,21 +1307,21 @@ impl CfnIntegrationProps {
     pub fn new() -> CfnIntegrationProps<Missing<required::SourceArn>, Missing<required::TargetArn>> { CfnIntegrationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnIntegrationProps<R0, R1> {
-    /// `AdditionalEncryptionContext`: map of text. Update: replacement.
+    /// `AdditionalEncryptionContext`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-integration.html#cfn-rds-integration-additionalencryptioncontext)
     pub fn additional_encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalEncryptionContext", value.into_expr()), Phase) }
-    /// `DataFilter`: text. Update: in place.
+    /// `DataFilter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-integration.html#cfn-rds-integration-datafilter)
     pub fn data_filter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataFilter", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-integration.html#cfn-rds-integration-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `IntegrationName`: text. Update: in place.
+    /// `IntegrationName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-integration.html#cfn-rds-integration-integrationname)
     pub fn integration_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntegrationName", value.into_expr()), Phase) }
-    /// `KMSKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KMSKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-integration.html#cfn-rds-integration-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KMSKeyId", value.into_expr()), Phase) }
-    /// `SourceArn`: text, required. Update: replacement.
+    /// `SourceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-integration.html#cfn-rds-integration-sourcearn)
     pub fn source_arn(self, value: impl Arg<str>) -> CfnIntegrationProps<Set, R1> { CfnIntegrationProps(put(self.0, "SourceArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-integration.html#cfn-rds-integration-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TargetArn`: text, required. Update: replacement.
+    /// `TargetArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-integration.html#cfn-rds-integration-targetarn)
     pub fn target_arn(self, value: impl Arg<str>) -> CfnIntegrationProps<R0, Set> { CfnIntegrationProps(put(self.0, "TargetArn", value.into_expr()), Phase) }
 }
 impl Done for CfnIntegrationProps { fn into_props(self) -> Bag { self.0 } }
@@ -1343,17 +1343,17 @@ impl CfnOptionGroupProps {
     pub fn new() -> CfnOptionGroupProps<Missing<required::EngineName>, Missing<required::MajorEngineVersion>, Missing<required::OptionGroupDescription>> { CfnOptionGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnOptionGroupProps<R0, R1, R2> {
-    /// `EngineName`: text, required. Update: replacement.
+    /// `EngineName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-optiongroup.html#cfn-rds-optiongroup-enginename)
     pub fn engine_name(self, value: impl Arg<str>) -> CfnOptionGroupProps<Set, R1, R2> { CfnOptionGroupProps(put(self.0, "EngineName", value.into_expr()), Phase) }
-    /// `MajorEngineVersion`: text, required. Update: replacement.
+    /// `MajorEngineVersion`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-optiongroup.html#cfn-rds-optiongroup-majorengineversion)
     pub fn major_engine_version(self, value: impl Arg<str>) -> CfnOptionGroupProps<R0, Set, R2> { CfnOptionGroupProps(put(self.0, "MajorEngineVersion", value.into_expr()), Phase) }
-    /// `OptionConfigurations`: list of `OptionConfiguration`. Update: in place.
+    /// `OptionConfigurations`: list of `OptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-optiongroup.html#cfn-rds-optiongroup-optionconfigurations)
     pub fn option_configurations(self, value: impl Arg<Arr<option_group::OptionConfiguration>>) -> Self { Self(put(self.0, "OptionConfigurations", value.into_expr()), Phase) }
-    /// `OptionGroupDescription`: text, required. Update: replacement.
+    /// `OptionGroupDescription`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-optiongroup.html#cfn-rds-optiongroup-optiongroupdescription)
     pub fn option_group_description(self, value: impl Arg<str>) -> CfnOptionGroupProps<R0, R1, Set> { CfnOptionGroupProps(put(self.0, "OptionGroupDescription", value.into_expr()), Phase) }
-    /// `OptionGroupName`: text. Update: replacement.
+    /// `OptionGroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-optiongroup.html#cfn-rds-optiongroup-optiongroupname)
     pub fn option_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OptionGroupName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-optiongroup.html#cfn-rds-optiongroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnOptionGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -1367,17 +1367,17 @@ impl OptionConfiguration {
     pub fn new() -> OptionConfiguration<Missing<super::required::OptionName>> { OptionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> OptionConfiguration<R0> {
-    /// `DBSecurityGroupMemberships`: list of text. Update: in place.
+    /// `DBSecurityGroupMemberships`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-optiongroup-optionconfiguration.html#cfn-rds-optiongroup-optionconfiguration-dbsecuritygroupmemberships)
     pub fn db_security_group_memberships(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DBSecurityGroupMemberships", value.into_expr()), Phase) }
-    /// `OptionName`: text, required. Update: in place.
+    /// `OptionName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-optiongroup-optionconfiguration.html#cfn-rds-optiongroup-optionconfiguration-optionname)
     pub fn option_name(self, value: impl Arg<str>) -> OptionConfiguration<Set> { OptionConfiguration(put(self.0, "OptionName", value.into_expr()), Phase) }
-    /// `OptionSettings`: list of `OptionSetting`. Update: in place.
+    /// `OptionSettings`: list of `OptionSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-optiongroup-optionconfiguration.html#cfn-rds-optiongroup-optionconfiguration-optionsettings)
     pub fn option_settings(self, value: impl Arg<Arr<OptionSetting>>) -> Self { Self(put(self.0, "OptionSettings", value.into_expr()), Phase) }
-    /// `OptionVersion`: text. Update: in place.
+    /// `OptionVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-optiongroup-optionconfiguration.html#cfn-rds-optiongroup-optionconfiguration-optionversion)
     pub fn option_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OptionVersion", value.into_expr()), Phase) }
-    /// `Port`: integer. Update: in place.
+    /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-optiongroup-optionconfiguration.html#cfn-rds-optiongroup-optionconfiguration-port)
     pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
-    /// `VpcSecurityGroupMemberships`: list of text. Update: in place.
+    /// `VpcSecurityGroupMemberships`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-optiongroup-optionconfiguration.html#cfn-rds-optiongroup-optionconfiguration-vpcsecuritygroupmemberships)
     pub fn vpc_security_group_memberships(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "VpcSecurityGroupMemberships", value.into_expr()), Phase) }
 }
 impl Done for OptionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1386,9 +1386,9 @@ impl Done for OptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl OptionSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-optiongroup-optionsetting.html#cfn-rds-optiongroup-optionsetting-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-optiongroup-optionsetting.html#cfn-rds-optiongroup-optionsetting-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for OptionSetting { fn into_props(self) -> Bag { self.0 } }

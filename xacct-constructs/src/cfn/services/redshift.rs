@@ -13,17 +13,17 @@ impl CfnCluster {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnClusterProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ClusterIdentifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ClusterNamespaceArn`: `OtherArn`.
+    /// The attribute `ClusterNamespaceArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#ClusterNamespaceArn-fn::getatt)
     pub fn attr_cluster_namespace_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ClusterNamespaceArn") }
-    /// The attribute `DeferMaintenanceIdentifier`: text.
+    /// The attribute `DeferMaintenanceIdentifier`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#DeferMaintenanceIdentifier-fn::getatt)
     pub fn attr_defer_maintenance_identifier(&self) -> Val<str> { self.0.get_att("DeferMaintenanceIdentifier") }
-    /// The attribute `Endpoint.Address`: text.
+    /// The attribute `Endpoint.Address`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#Endpoint.Address-fn::getatt)
     pub fn attr_endpoint_address(&self) -> Val<str> { self.0.get_att("Endpoint.Address") }
-    /// The attribute `Endpoint.Port`: text.
+    /// The attribute `Endpoint.Port`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#Endpoint.Port-fn::getatt)
     pub fn attr_endpoint_port(&self) -> Val<str> { self.0.get_att("Endpoint.Port") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `MasterPasswordSecretArn`: `OtherArn`.
+    /// The attribute `MasterPasswordSecretArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#MasterPasswordSecretArn-fn::getatt)
     pub fn attr_master_password_secret_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MasterPasswordSecretArn") }
 }
 impl Parent for CfnCluster { fn node(&self) -> &Place { &self.0 } }
@@ -34,109 +34,109 @@ impl CfnClusterProps {
     pub fn new() -> CfnClusterProps<Missing<required::ClusterType>, Missing<required::DBName>, Missing<required::MasterUsername>, Missing<required::NodeType>> { CfnClusterProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnClusterProps<R0, R1, R2, R3> {
-    /// `AllowVersionUpgrade`: boolean. Update: in place.
+    /// `AllowVersionUpgrade`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-allowversionupgrade)
     pub fn allow_version_upgrade(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowVersionUpgrade", value.into_expr()), Phase) }
-    /// `AquaConfigurationStatus`: text. Update: in place.
+    /// `AquaConfigurationStatus`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-aquaconfigurationstatus)
     pub fn aqua_configuration_status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AquaConfigurationStatus", value.into_expr()), Phase) }
-    /// `AutomatedSnapshotRetentionPeriod`: integer. Update: in place.
+    /// `AutomatedSnapshotRetentionPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-automatedsnapshotretentionperiod)
     pub fn automated_snapshot_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AutomatedSnapshotRetentionPeriod", value.into_expr()), Phase) }
-    /// `AvailabilityZone`: text. Update: in place.
+    /// `AvailabilityZone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-availabilityzone)
     pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr()), Phase) }
-    /// `AvailabilityZoneRelocation`: boolean. Update: in place.
+    /// `AvailabilityZoneRelocation`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-availabilityzonerelocation)
     pub fn availability_zone_relocation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AvailabilityZoneRelocation", value.into_expr()), Phase) }
-    /// `AvailabilityZoneRelocationStatus`: text. Update: in place.
+    /// `AvailabilityZoneRelocationStatus`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-availabilityzonerelocationstatus)
     pub fn availability_zone_relocation_status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZoneRelocationStatus", value.into_expr()), Phase) }
-    /// `Classic`: boolean. Update: in place.
+    /// `Classic`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-classic)
     pub fn classic(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Classic", value.into_expr()), Phase) }
-    /// `ClusterIdentifier`: text. Update: replacement.
+    /// `ClusterIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-clusteridentifier)
     pub fn cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterIdentifier", value.into_expr()), Phase) }
-    /// `ClusterParameterGroupName`: `RedshiftClusterParameterGroupName`. Update: in place.
+    /// `ClusterParameterGroupName`: `RedshiftClusterParameterGroupName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-clusterparametergroupname)
     pub fn cluster_parameter_group_name(self, value: impl Arg<kind::RedshiftClusterParameterGroupName>) -> Self { Self(put(self.0, "ClusterParameterGroupName", value.into_expr()), Phase) }
-    /// `ClusterSecurityGroups`: list of text. Update: in place.
+    /// `ClusterSecurityGroups`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-clustersecuritygroups)
     pub fn cluster_security_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ClusterSecurityGroups", value.into_expr()), Phase) }
-    /// `ClusterSubnetGroupName`: `RedshiftClusterSubnetGroupName`. Update: replacement.
+    /// `ClusterSubnetGroupName`: `RedshiftClusterSubnetGroupName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-clustersubnetgroupname)
     pub fn cluster_subnet_group_name(self, value: impl Arg<kind::RedshiftClusterSubnetGroupName>) -> Self { Self(put(self.0, "ClusterSubnetGroupName", value.into_expr()), Phase) }
-    /// `ClusterType`: text, required. Update: in place.
+    /// `ClusterType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-clustertype)
     pub fn cluster_type(self, value: impl Arg<str>) -> CfnClusterProps<Set, R1, R2, R3> { CfnClusterProps(put(self.0, "ClusterType", value.into_expr()), Phase) }
-    /// `ClusterVersion`: text. Update: in place.
+    /// `ClusterVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-clusterversion)
     pub fn cluster_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterVersion", value.into_expr()), Phase) }
-    /// `DBName`: text, required. Update: replacement.
+    /// `DBName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-dbname)
     pub fn db_name(self, value: impl Arg<str>) -> CfnClusterProps<R0, Set, R2, R3> { CfnClusterProps(put(self.0, "DBName", value.into_expr()), Phase) }
-    /// `DeferMaintenance`: boolean. Update: in place.
+    /// `DeferMaintenance`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-defermaintenance)
     pub fn defer_maintenance(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeferMaintenance", value.into_expr()), Phase) }
-    /// `DeferMaintenanceDuration`: integer. Update: in place.
+    /// `DeferMaintenanceDuration`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-defermaintenanceduration)
     pub fn defer_maintenance_duration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DeferMaintenanceDuration", value.into_expr()), Phase) }
-    /// `DeferMaintenanceEndTime`: text. Update: in place.
+    /// `DeferMaintenanceEndTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-defermaintenanceendtime)
     pub fn defer_maintenance_end_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeferMaintenanceEndTime", value.into_expr()), Phase) }
-    /// `DeferMaintenanceStartTime`: text. Update: in place.
+    /// `DeferMaintenanceStartTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-defermaintenancestarttime)
     pub fn defer_maintenance_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeferMaintenanceStartTime", value.into_expr()), Phase) }
-    /// `DestinationRegion`: text. Update: in place.
+    /// `DestinationRegion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-destinationregion)
     pub fn destination_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationRegion", value.into_expr()), Phase) }
-    /// `ElasticIp`: `Ec2EipAllocationIdOrEipPublicIp`. Update: in place.
+    /// `ElasticIp`: `Ec2EipAllocationIdOrEipPublicIp`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-elasticip)
     pub fn elastic_ip(self, value: impl Arg<kind::Ec2EipAllocationIdOrEipPublicIp>) -> Self { Self(put(self.0, "ElasticIp", value.into_expr()), Phase) }
-    /// `Encrypted`: boolean. Update: in place.
+    /// `Encrypted`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-encrypted)
     pub fn encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypted", value.into_expr()), Phase) }
-    /// `Endpoint`: `Endpoint`. Update: in place.
+    /// `Endpoint`: `Endpoint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-endpoint)
     pub fn endpoint(self, value: impl Arg<cluster::Endpoint>) -> Self { Self(put(self.0, "Endpoint", value.into_expr()), Phase) }
-    /// `EnhancedVpcRouting`: boolean. Update: in place.
+    /// `EnhancedVpcRouting`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-enhancedvpcrouting)
     pub fn enhanced_vpc_routing(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnhancedVpcRouting", value.into_expr()), Phase) }
-    /// `HsmClientCertificateIdentifier`: text. Update: in place.
+    /// `HsmClientCertificateIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-hsmclientcertificateidentifier)
     pub fn hsm_client_certificate_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HsmClientCertificateIdentifier", value.into_expr()), Phase) }
-    /// `HsmConfigurationIdentifier`: text. Update: in place.
+    /// `HsmConfigurationIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-hsmconfigurationidentifier)
     pub fn hsm_configuration_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HsmConfigurationIdentifier", value.into_expr()), Phase) }
-    /// `IamRoles`: list of `IamRoleArn`. Update: in place.
+    /// `IamRoles`: list of `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-iamroles)
     pub fn iam_roles(self, value: impl Arg<Arr<kind::IamRoleArn>>) -> Self { Self(put(self.0, "IamRoles", value.into_expr()), Phase) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `LoggingProperties`: `LoggingProperties`. Update: in place.
+    /// `LoggingProperties`: `LoggingProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-loggingproperties)
     pub fn logging_properties(self, value: impl Arg<cluster::LoggingProperties>) -> Self { Self(put(self.0, "LoggingProperties", value.into_expr()), Phase) }
-    /// `MaintenanceTrackName`: text. Update: in place.
+    /// `MaintenanceTrackName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-maintenancetrackname)
     pub fn maintenance_track_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaintenanceTrackName", value.into_expr()), Phase) }
-    /// `ManageMasterPassword`: boolean. Update: in place.
+    /// `ManageMasterPassword`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-managemasterpassword)
     pub fn manage_master_password(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ManageMasterPassword", value.into_expr()), Phase) }
-    /// `ManualSnapshotRetentionPeriod`: integer. Update: in place.
+    /// `ManualSnapshotRetentionPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-manualsnapshotretentionperiod)
     pub fn manual_snapshot_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ManualSnapshotRetentionPeriod", value.into_expr()), Phase) }
-    /// `MasterPasswordSecretKmsKeyId`: `KmsKeyArnOrKeyId`. Update: in place.
+    /// `MasterPasswordSecretKmsKeyId`: `KmsKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-masterpasswordsecretkmskeyid)
     pub fn master_password_secret_kms_key_id(self, value: impl Arg<kind::KmsKeyArnOrKeyId>) -> Self { Self(put(self.0, "MasterPasswordSecretKmsKeyId", value.into_expr()), Phase) }
-    /// `MasterUserPassword`: text. Update: in place.
+    /// `MasterUserPassword`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-masteruserpassword)
     pub fn master_user_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserPassword", value.into_expr()), Phase) }
-    /// `MasterUsername`: text, required. Update: replacement.
+    /// `MasterUsername`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-masterusername)
     pub fn master_username(self, value: impl Arg<str>) -> CfnClusterProps<R0, R1, Set, R3> { CfnClusterProps(put(self.0, "MasterUsername", value.into_expr()), Phase) }
-    /// `MultiAZ`: boolean. Update: in place.
+    /// `MultiAZ`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-multiaz)
     pub fn multi_az(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiAZ", value.into_expr()), Phase) }
-    /// `NamespaceResourcePolicy`: JSON. Update: in place.
+    /// `NamespaceResourcePolicy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-namespaceresourcepolicy)
     pub fn namespace_resource_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "NamespaceResourcePolicy", value.into_expr()), Phase) }
-    /// `NodeType`: text, required. Update: in place.
+    /// `NodeType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-nodetype)
     pub fn node_type(self, value: impl Arg<str>) -> CfnClusterProps<R0, R1, R2, Set> { CfnClusterProps(put(self.0, "NodeType", value.into_expr()), Phase) }
-    /// `NumberOfNodes`: integer. Update: in place.
+    /// `NumberOfNodes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-numberofnodes)
     pub fn number_of_nodes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfNodes", value.into_expr()), Phase) }
-    /// `OwnerAccount`: text. Update: replacement.
+    /// `OwnerAccount`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-owneraccount)
     pub fn owner_account(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnerAccount", value.into_expr()), Phase) }
-    /// `Port`: integer. Update: in place.
+    /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-port)
     pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
-    /// `PreferredMaintenanceWindow`: text. Update: in place.
+    /// `PreferredMaintenanceWindow`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-preferredmaintenancewindow)
     pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value.into_expr()), Phase) }
-    /// `PubliclyAccessible`: boolean. Update: in place.
+    /// `PubliclyAccessible`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-publiclyaccessible)
     pub fn publicly_accessible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PubliclyAccessible", value.into_expr()), Phase) }
-    /// `ResourceAction`: text. Update: in place.
+    /// `ResourceAction`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-resourceaction)
     pub fn resource_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceAction", value.into_expr()), Phase) }
-    /// `RevisionTarget`: text. Update: in place.
+    /// `RevisionTarget`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-revisiontarget)
     pub fn revision_target(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RevisionTarget", value.into_expr()), Phase) }
-    /// `RotateEncryptionKey`: boolean. Update: in place.
+    /// `RotateEncryptionKey`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-rotateencryptionkey)
     pub fn rotate_encryption_key(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RotateEncryptionKey", value.into_expr()), Phase) }
-    /// `SnapshotClusterIdentifier`: text. Update: replacement.
+    /// `SnapshotClusterIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-snapshotclusteridentifier)
     pub fn snapshot_cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotClusterIdentifier", value.into_expr()), Phase) }
-    /// `SnapshotCopyGrantName`: text. Update: in place.
+    /// `SnapshotCopyGrantName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-snapshotcopygrantname)
     pub fn snapshot_copy_grant_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotCopyGrantName", value.into_expr()), Phase) }
-    /// `SnapshotCopyManual`: boolean. Update: in place.
+    /// `SnapshotCopyManual`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-snapshotcopymanual)
     pub fn snapshot_copy_manual(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SnapshotCopyManual", value.into_expr()), Phase) }
-    /// `SnapshotCopyRetentionPeriod`: integer. Update: in place.
+    /// `SnapshotCopyRetentionPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-snapshotcopyretentionperiod)
     pub fn snapshot_copy_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SnapshotCopyRetentionPeriod", value.into_expr()), Phase) }
-    /// `SnapshotIdentifier`: text. Update: replacement.
+    /// `SnapshotIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-snapshotidentifier)
     pub fn snapshot_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotIdentifier", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VpcSecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    /// `VpcSecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html#cfn-redshift-cluster-vpcsecuritygroupids)
     pub fn vpc_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "VpcSecurityGroupIds", value.into_expr()), Phase) }
 }
 impl Done for CfnClusterProps { fn into_props(self) -> Bag { self.0 } }
@@ -148,9 +148,9 @@ use crate::cfn::support::*;
 impl Endpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Address`: text. Update: in place.
+    /// `Address`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-cluster-endpoint.html#cfn-redshift-cluster-endpoint-address)
     pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value.into_expr())) }
-    /// `Port`: text. Update: in place.
+    /// `Port`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-cluster-endpoint.html#cfn-redshift-cluster-endpoint-port)
     pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
 }
 impl Done for Endpoint { fn into_props(self) -> Bag { self.0 } }
@@ -159,13 +159,13 @@ impl Done for Endpoint { fn into_props(self) -> Bag { self.0 } }
 impl LoggingProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BucketName`: `S3BucketName`. Update: in place.
+    /// `BucketName`: `S3BucketName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-cluster-loggingproperties.html#cfn-redshift-cluster-loggingproperties-bucketname)
     pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value.into_expr())) }
-    /// `LogDestinationType`: text. Update: in place.
+    /// `LogDestinationType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-cluster-loggingproperties.html#cfn-redshift-cluster-loggingproperties-logdestinationtype)
     pub fn log_destination_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogDestinationType", value.into_expr())) }
-    /// `LogExports`: list of text. Update: in place.
+    /// `LogExports`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-cluster-loggingproperties.html#cfn-redshift-cluster-loggingproperties-logexports)
     pub fn log_exports(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogExports", value.into_expr())) }
-    /// `S3KeyPrefix`: text. Update: in place.
+    /// `S3KeyPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-cluster-loggingproperties.html#cfn-redshift-cluster-loggingproperties-s3keyprefix)
     pub fn s3_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3KeyPrefix", value.into_expr())) }
 }
 impl Done for LoggingProperties { fn into_props(self) -> Bag { self.0 } }
@@ -188,15 +188,15 @@ impl CfnClusterParameterGroupProps {
     pub fn new() -> CfnClusterParameterGroupProps<Missing<required::Description>, Missing<required::ParameterGroupFamily>> { CfnClusterParameterGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnClusterParameterGroupProps<R0, R1> {
-    /// `Description`: text, required. Update: replacement.
+    /// `Description`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-clusterparametergroup.html#cfn-redshift-clusterparametergroup-description)
     pub fn description(self, value: impl Arg<str>) -> CfnClusterParameterGroupProps<Set, R1> { CfnClusterParameterGroupProps(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `ParameterGroupFamily`: text, required. Update: replacement.
+    /// `ParameterGroupFamily`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-clusterparametergroup.html#cfn-redshift-clusterparametergroup-parametergroupfamily)
     pub fn parameter_group_family(self, value: impl Arg<str>) -> CfnClusterParameterGroupProps<R0, Set> { CfnClusterParameterGroupProps(put(self.0, "ParameterGroupFamily", value.into_expr()), Phase) }
-    /// `ParameterGroupName`: text. Update: replacement.
+    /// `ParameterGroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-clusterparametergroup.html#cfn-redshift-clusterparametergroup-parametergroupname)
     pub fn parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterGroupName", value.into_expr()), Phase) }
-    /// `Parameters`: list of `Parameter`. Update: in place.
+    /// `Parameters`: list of `Parameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-clusterparametergroup.html#cfn-redshift-clusterparametergroup-parameters)
     pub fn parameters(self, value: impl Arg<Arr<cluster_parameter_group::Parameter>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-clusterparametergroup.html#cfn-redshift-clusterparametergroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnClusterParameterGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -210,9 +210,9 @@ impl Parameter {
     pub fn new() -> Parameter<Missing<super::required::ParameterName>, Missing<super::required::ParameterValue>> { Parameter(Bag::default(), Phase) }
 }
 impl<R0, R1> Parameter<R0, R1> {
-    /// `ParameterName`: text, required. Update: in place.
+    /// `ParameterName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-clusterparametergroup-parameter.html#cfn-redshift-clusterparametergroup-parameter-parametername)
     pub fn parameter_name(self, value: impl Arg<str>) -> Parameter<Set, R1> { Parameter(put(self.0, "ParameterName", value.into_expr()), Phase) }
-    /// `ParameterValue`: text, required. Update: in place.
+    /// `ParameterValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-clusterparametergroup-parameter.html#cfn-redshift-clusterparametergroup-parameter-parametervalue)
     pub fn parameter_value(self, value: impl Arg<str>) -> Parameter<R0, Set> { Parameter(put(self.0, "ParameterValue", value.into_expr()), Phase) }
 }
 impl Done for Parameter { fn into_props(self) -> Bag { self.0 } }
@@ -226,7 +226,7 @@ impl CfnClusterSecurityGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnClusterSecurityGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-clustersecuritygroup.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnClusterSecurityGroup { fn node(&self) -> &Place { &self.0 } }
@@ -237,9 +237,9 @@ impl CfnClusterSecurityGroupProps {
     pub fn new() -> CfnClusterSecurityGroupProps<Missing<required::Description>> { CfnClusterSecurityGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnClusterSecurityGroupProps<R0> {
-    /// `Description`: text, required. Update: replacement.
+    /// `Description`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-clustersecuritygroup.html#cfn-redshift-clustersecuritygroup-description)
     pub fn description(self, value: impl Arg<str>) -> CfnClusterSecurityGroupProps<Set> { CfnClusterSecurityGroupProps(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-clustersecuritygroup.html#cfn-redshift-clustersecuritygroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnClusterSecurityGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -252,7 +252,7 @@ impl CfnClusterSecurityGroupIngress {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnClusterSecurityGroupIngressProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-clustersecuritygroupingress.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnClusterSecurityGroupIngress { fn node(&self) -> &Place { &self.0 } }
@@ -263,13 +263,13 @@ impl CfnClusterSecurityGroupIngressProps {
     pub fn new() -> CfnClusterSecurityGroupIngressProps<Missing<required::ClusterSecurityGroupName>> { CfnClusterSecurityGroupIngressProps(Bag::default(), Phase) }
 }
 impl<R0> CfnClusterSecurityGroupIngressProps<R0> {
-    /// `CIDRIP`: text. Update: replacement.
+    /// `CIDRIP`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-clustersecuritygroupingress.html#cfn-redshift-clustersecuritygroupingress-cidrip)
     pub fn cidrip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CIDRIP", value.into_expr()), Phase) }
-    /// `ClusterSecurityGroupName`: text, required. Update: replacement.
+    /// `ClusterSecurityGroupName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-clustersecuritygroupingress.html#cfn-redshift-clustersecuritygroupingress-clustersecuritygroupname)
     pub fn cluster_security_group_name(self, value: impl Arg<str>) -> CfnClusterSecurityGroupIngressProps<Set> { CfnClusterSecurityGroupIngressProps(put(self.0, "ClusterSecurityGroupName", value.into_expr()), Phase) }
-    /// `EC2SecurityGroupName`: text. Update: replacement.
+    /// `EC2SecurityGroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-clustersecuritygroupingress.html#cfn-redshift-clustersecuritygroupingress-ec2securitygroupname)
     pub fn ec2_security_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EC2SecurityGroupName", value.into_expr()), Phase) }
-    /// `EC2SecurityGroupOwnerId`: text. Update: replacement.
+    /// `EC2SecurityGroupOwnerId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-clustersecuritygroupingress.html#cfn-redshift-clustersecuritygroupingress-ec2securitygroupownerid)
     pub fn ec2_security_group_owner_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EC2SecurityGroupOwnerId", value.into_expr()), Phase) }
 }
 impl Done for CfnClusterSecurityGroupIngressProps { fn into_props(self) -> Bag { self.0 } }
@@ -282,7 +282,7 @@ impl CfnClusterSubnetGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnClusterSubnetGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ClusterSubnetGroupName`.
     pub fn reference(&self) -> Val<kind::RedshiftClusterSubnetGroupName> { self.0.reference() }
-    /// The attribute `ClusterSubnetGroupName`: `RedshiftClusterSubnetGroupName`.
+    /// The attribute `ClusterSubnetGroupName`: `RedshiftClusterSubnetGroupName`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-clustersubnetgroup.html#ClusterSubnetGroupName-fn::getatt)
     pub fn attr_cluster_subnet_group_name(&self) -> Val<kind::RedshiftClusterSubnetGroupName> { self.0.get_att("ClusterSubnetGroupName") }
 }
 impl Parent for CfnClusterSubnetGroup { fn node(&self) -> &Place { &self.0 } }
@@ -293,11 +293,11 @@ impl CfnClusterSubnetGroupProps {
     pub fn new() -> CfnClusterSubnetGroupProps<Missing<required::Description>, Missing<required::SubnetIds>> { CfnClusterSubnetGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnClusterSubnetGroupProps<R0, R1> {
-    /// `Description`: text, required. Update: in place.
+    /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-clustersubnetgroup.html#cfn-redshift-clustersubnetgroup-description)
     pub fn description(self, value: impl Arg<str>) -> CfnClusterSubnetGroupProps<Set, R1> { CfnClusterSubnetGroupProps(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: in place.
+    /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-clustersubnetgroup.html#cfn-redshift-clustersubnetgroup-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnClusterSubnetGroupProps<R0, Set> { CfnClusterSubnetGroupProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-clustersubnetgroup.html#cfn-redshift-clustersubnetgroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnClusterSubnetGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -310,23 +310,23 @@ impl CfnEndpointAccess {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEndpointAccessProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `EndpointName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Address`: text.
+    /// The attribute `Address`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-endpointaccess.html#Address-fn::getatt)
     pub fn attr_address(&self) -> Val<str> { self.0.get_att("Address") }
-    /// The attribute `EndpointCreateTime`: text.
+    /// The attribute `EndpointCreateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-endpointaccess.html#EndpointCreateTime-fn::getatt)
     pub fn attr_endpoint_create_time(&self) -> Val<str> { self.0.get_att("EndpointCreateTime") }
-    /// The attribute `EndpointStatus`: text.
+    /// The attribute `EndpointStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-endpointaccess.html#EndpointStatus-fn::getatt)
     pub fn attr_endpoint_status(&self) -> Val<str> { self.0.get_att("EndpointStatus") }
-    /// The attribute `Port`: integer.
+    /// The attribute `Port`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-endpointaccess.html#Port-fn::getatt)
     pub fn attr_port(&self) -> Val<i64> { self.0.get_att("Port") }
-    /// The attribute `VpcEndpoint`: `VpcEndpoint`.
+    /// The attribute `VpcEndpoint`: `VpcEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-endpointaccess.html#VpcEndpoint-fn::getatt)
     pub fn attr_vpc_endpoint(&self) -> Val<endpoint_access::VpcEndpoint> { self.0.get_att("VpcEndpoint") }
-    /// The attribute `VpcEndpoint.NetworkInterfaces`: list of `NetworkInterface`.
+    /// The attribute `VpcEndpoint.NetworkInterfaces`: list of `NetworkInterface`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-endpointaccess.html#VpcEndpoint.NetworkInterfaces-fn::getatt)
     pub fn attr_vpc_endpoint_network_interfaces(&self) -> Val<Arr<endpoint_access::NetworkInterface>> { self.0.get_att("VpcEndpoint.NetworkInterfaces") }
-    /// The attribute `VpcEndpoint.VpcEndpointId`: text.
+    /// The attribute `VpcEndpoint.VpcEndpointId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-endpointaccess.html#VpcEndpoint.VpcEndpointId-fn::getatt)
     pub fn attr_vpc_endpoint_vpc_endpoint_id(&self) -> Val<str> { self.0.get_att("VpcEndpoint.VpcEndpointId") }
-    /// The attribute `VpcEndpoint.VpcId`: text.
+    /// The attribute `VpcEndpoint.VpcId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-endpointaccess.html#VpcEndpoint.VpcId-fn::getatt)
     pub fn attr_vpc_endpoint_vpc_id(&self) -> Val<str> { self.0.get_att("VpcEndpoint.VpcId") }
-    /// The attribute `VpcSecurityGroups`: list of `VpcSecurityGroup`.
+    /// The attribute `VpcSecurityGroups`: list of `VpcSecurityGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-endpointaccess.html#VpcSecurityGroups-fn::getatt)
     pub fn attr_vpc_security_groups(&self) -> Val<Arr<endpoint_access::VpcSecurityGroup>> { self.0.get_att("VpcSecurityGroups") }
 }
 impl Parent for CfnEndpointAccess { fn node(&self) -> &Place { &self.0 } }
@@ -337,15 +337,15 @@ impl CfnEndpointAccessProps {
     pub fn new() -> CfnEndpointAccessProps<Missing<required::ClusterIdentifier>, Missing<required::EndpointName>, Missing<required::SubnetGroupName>, Missing<required::VpcSecurityGroupIds>> { CfnEndpointAccessProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnEndpointAccessProps<R0, R1, R2, R3> {
-    /// `ClusterIdentifier`: text, required. Update: replacement.
+    /// `ClusterIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-endpointaccess.html#cfn-redshift-endpointaccess-clusteridentifier)
     pub fn cluster_identifier(self, value: impl Arg<str>) -> CfnEndpointAccessProps<Set, R1, R2, R3> { CfnEndpointAccessProps(put(self.0, "ClusterIdentifier", value.into_expr()), Phase) }
-    /// `EndpointName`: text, required. Update: replacement.
+    /// `EndpointName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-endpointaccess.html#cfn-redshift-endpointaccess-endpointname)
     pub fn endpoint_name(self, value: impl Arg<str>) -> CfnEndpointAccessProps<R0, Set, R2, R3> { CfnEndpointAccessProps(put(self.0, "EndpointName", value.into_expr()), Phase) }
-    /// `ResourceOwner`: text. Update: replacement.
+    /// `ResourceOwner`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-endpointaccess.html#cfn-redshift-endpointaccess-resourceowner)
     pub fn resource_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceOwner", value.into_expr()), Phase) }
-    /// `SubnetGroupName`: `RedshiftClusterSubnetGroupName`, required. Update: replacement.
+    /// `SubnetGroupName`: `RedshiftClusterSubnetGroupName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-endpointaccess.html#cfn-redshift-endpointaccess-subnetgroupname)
     pub fn subnet_group_name(self, value: impl Arg<kind::RedshiftClusterSubnetGroupName>) -> CfnEndpointAccessProps<R0, R1, Set, R3> { CfnEndpointAccessProps(put(self.0, "SubnetGroupName", value.into_expr()), Phase) }
-    /// `VpcSecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place.
+    /// `VpcSecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-endpointaccess.html#cfn-redshift-endpointaccess-vpcsecuritygroupids)
     pub fn vpc_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> CfnEndpointAccessProps<R0, R1, R2, Set> { CfnEndpointAccessProps(put(self.0, "VpcSecurityGroupIds", value.into_expr()), Phase) }
 }
 impl Done for CfnEndpointAccessProps { fn into_props(self) -> Bag { self.0 } }
@@ -357,13 +357,13 @@ use crate::cfn::support::*;
 impl NetworkInterface {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AvailabilityZone`: text. Update: in place.
+    /// `AvailabilityZone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-endpointaccess-networkinterface.html#cfn-redshift-endpointaccess-networkinterface-availabilityzone)
     pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr())) }
-    /// `NetworkInterfaceId`: text. Update: in place.
+    /// `NetworkInterfaceId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-endpointaccess-networkinterface.html#cfn-redshift-endpointaccess-networkinterface-networkinterfaceid)
     pub fn network_interface_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkInterfaceId", value.into_expr())) }
-    /// `PrivateIpAddress`: text. Update: in place.
+    /// `PrivateIpAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-endpointaccess-networkinterface.html#cfn-redshift-endpointaccess-networkinterface-privateipaddress)
     pub fn private_ip_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateIpAddress", value.into_expr())) }
-    /// `SubnetId`: text. Update: in place.
+    /// `SubnetId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-endpointaccess-networkinterface.html#cfn-redshift-endpointaccess-networkinterface-subnetid)
     pub fn subnet_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubnetId", value.into_expr())) }
 }
 impl Done for NetworkInterface { fn into_props(self) -> Bag { self.0 } }
@@ -372,11 +372,11 @@ impl Done for NetworkInterface { fn into_props(self) -> Bag { self.0 } }
 impl VpcEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `NetworkInterfaces`: list of `NetworkInterface`. Update: in place.
+    /// `NetworkInterfaces`: list of `NetworkInterface`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-endpointaccess-vpcendpoint.html#cfn-redshift-endpointaccess-vpcendpoint-networkinterfaces)
     pub fn network_interfaces(self, value: impl Arg<Arr<NetworkInterface>>) -> Self { Self(put(self.0, "NetworkInterfaces", value.into_expr())) }
-    /// `VpcEndpointId`: `Ec2VPCEndpointId`. Update: in place.
+    /// `VpcEndpointId`: `Ec2VPCEndpointId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-endpointaccess-vpcendpoint.html#cfn-redshift-endpointaccess-vpcendpoint-vpcendpointid)
     pub fn vpc_endpoint_id(self, value: impl Arg<kind::Ec2VPCEndpointId>) -> Self { Self(put(self.0, "VpcEndpointId", value.into_expr())) }
-    /// `VpcId`: `Ec2VPCEndpointVpcId`. Update: in place.
+    /// `VpcId`: `Ec2VPCEndpointVpcId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-endpointaccess-vpcendpoint.html#cfn-redshift-endpointaccess-vpcendpoint-vpcid)
     pub fn vpc_id(self, value: impl Arg<kind::Ec2VPCEndpointVpcId>) -> Self { Self(put(self.0, "VpcId", value.into_expr())) }
 }
 impl Done for VpcEndpoint { fn into_props(self) -> Bag { self.0 } }
@@ -385,9 +385,9 @@ impl Done for VpcEndpoint { fn into_props(self) -> Bag { self.0 } }
 impl VpcSecurityGroup {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Status`: text. Update: in place.
+    /// `Status`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-endpointaccess-vpcsecuritygroup.html#cfn-redshift-endpointaccess-vpcsecuritygroup-status)
     pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
-    /// `VpcSecurityGroupId`: text. Update: in place.
+    /// `VpcSecurityGroupId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-endpointaccess-vpcsecuritygroup.html#cfn-redshift-endpointaccess-vpcsecuritygroup-vpcsecuritygroupid)
     pub fn vpc_security_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcSecurityGroupId", value.into_expr())) }
 }
 impl Done for VpcSecurityGroup { fn into_props(self) -> Bag { self.0 } }
@@ -401,21 +401,21 @@ impl CfnEndpointAuthorization {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEndpointAuthorizationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AllowedAllVPCs`: boolean.
+    /// The attribute `AllowedAllVPCs`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-endpointauthorization.html#AllowedAllVPCs-fn::getatt)
     pub fn attr_allowed_all_vpcs(&self) -> Val<bool> { self.0.get_att("AllowedAllVPCs") }
-    /// The attribute `AllowedVPCs`: list of text.
+    /// The attribute `AllowedVPCs`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-endpointauthorization.html#AllowedVPCs-fn::getatt)
     pub fn attr_allowed_vpcs(&self) -> Val<Arr<str>> { self.0.get_att("AllowedVPCs") }
-    /// The attribute `AuthorizeTime`: text.
+    /// The attribute `AuthorizeTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-endpointauthorization.html#AuthorizeTime-fn::getatt)
     pub fn attr_authorize_time(&self) -> Val<str> { self.0.get_att("AuthorizeTime") }
-    /// The attribute `ClusterStatus`: text.
+    /// The attribute `ClusterStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-endpointauthorization.html#ClusterStatus-fn::getatt)
     pub fn attr_cluster_status(&self) -> Val<str> { self.0.get_att("ClusterStatus") }
-    /// The attribute `EndpointCount`: integer.
+    /// The attribute `EndpointCount`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-endpointauthorization.html#EndpointCount-fn::getatt)
     pub fn attr_endpoint_count(&self) -> Val<i64> { self.0.get_att("EndpointCount") }
-    /// The attribute `Grantee`: text.
+    /// The attribute `Grantee`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-endpointauthorization.html#Grantee-fn::getatt)
     pub fn attr_grantee(&self) -> Val<str> { self.0.get_att("Grantee") }
-    /// The attribute `Grantor`: text.
+    /// The attribute `Grantor`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-endpointauthorization.html#Grantor-fn::getatt)
     pub fn attr_grantor(&self) -> Val<str> { self.0.get_att("Grantor") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-endpointauthorization.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnEndpointAuthorization { fn node(&self) -> &Place { &self.0 } }
@@ -426,13 +426,13 @@ impl CfnEndpointAuthorizationProps {
     pub fn new() -> CfnEndpointAuthorizationProps<Missing<required::Account>, Missing<required::ClusterIdentifier>> { CfnEndpointAuthorizationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnEndpointAuthorizationProps<R0, R1> {
-    /// `Account`: text, required. Update: replacement.
+    /// `Account`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-endpointauthorization.html#cfn-redshift-endpointauthorization-account)
     pub fn account(self, value: impl Arg<str>) -> CfnEndpointAuthorizationProps<Set, R1> { CfnEndpointAuthorizationProps(put(self.0, "Account", value.into_expr()), Phase) }
-    /// `ClusterIdentifier`: text, required. Update: replacement.
+    /// `ClusterIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-endpointauthorization.html#cfn-redshift-endpointauthorization-clusteridentifier)
     pub fn cluster_identifier(self, value: impl Arg<str>) -> CfnEndpointAuthorizationProps<R0, Set> { CfnEndpointAuthorizationProps(put(self.0, "ClusterIdentifier", value.into_expr()), Phase) }
-    /// `Force`: boolean. Update: in place.
+    /// `Force`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-endpointauthorization.html#cfn-redshift-endpointauthorization-force)
     pub fn force(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Force", value.into_expr()), Phase) }
-    /// `VpcIds`: list of `Ec2VpcId`. Update: in place.
+    /// `VpcIds`: list of `Ec2VpcId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-endpointauthorization.html#cfn-redshift-endpointauthorization-vpcids)
     pub fn vpc_ids(self, value: impl Arg<Arr<kind::Ec2VpcId>>) -> Self { Self(put(self.0, "VpcIds", value.into_expr()), Phase) }
 }
 impl Done for CfnEndpointAuthorizationProps { fn into_props(self) -> Bag { self.0 } }
@@ -445,17 +445,17 @@ impl CfnEventSubscription {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEventSubscriptionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SubscriptionName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CustSubscriptionId`: text.
+    /// The attribute `CustSubscriptionId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-eventsubscription.html#CustSubscriptionId-fn::getatt)
     pub fn attr_cust_subscription_id(&self) -> Val<str> { self.0.get_att("CustSubscriptionId") }
-    /// The attribute `CustomerAwsId`: text.
+    /// The attribute `CustomerAwsId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-eventsubscription.html#CustomerAwsId-fn::getatt)
     pub fn attr_customer_aws_id(&self) -> Val<str> { self.0.get_att("CustomerAwsId") }
-    /// The attribute `EventCategoriesList`: list of text.
+    /// The attribute `EventCategoriesList`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-eventsubscription.html#EventCategoriesList-fn::getatt)
     pub fn attr_event_categories_list(&self) -> Val<Arr<str>> { self.0.get_att("EventCategoriesList") }
-    /// The attribute `SourceIdsList`: list of text.
+    /// The attribute `SourceIdsList`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-eventsubscription.html#SourceIdsList-fn::getatt)
     pub fn attr_source_ids_list(&self) -> Val<Arr<str>> { self.0.get_att("SourceIdsList") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-eventsubscription.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `SubscriptionCreationTime`: text.
+    /// The attribute `SubscriptionCreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-eventsubscription.html#SubscriptionCreationTime-fn::getatt)
     pub fn attr_subscription_creation_time(&self) -> Val<str> { self.0.get_att("SubscriptionCreationTime") }
 }
 impl Parent for CfnEventSubscription { fn node(&self) -> &Place { &self.0 } }
@@ -466,21 +466,21 @@ impl CfnEventSubscriptionProps {
     pub fn new() -> CfnEventSubscriptionProps<Missing<required::SubscriptionName>> { CfnEventSubscriptionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnEventSubscriptionProps<R0> {
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-eventsubscription.html#cfn-redshift-eventsubscription-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `EventCategories`: list of text. Update: in place.
+    /// `EventCategories`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-eventsubscription.html#cfn-redshift-eventsubscription-eventcategories)
     pub fn event_categories(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EventCategories", value.into_expr()), Phase) }
-    /// `Severity`: `Severity`. Update: in place.
+    /// `Severity`: `Severity`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-eventsubscription.html#cfn-redshift-eventsubscription-severity)
     pub fn severity(self, value: impl Arg<event_subscription::Severity>) -> Self { Self(put(self.0, "Severity", value.into_expr()), Phase) }
-    /// `SnsTopicArn`: `SnsTopicArn`. Update: in place.
+    /// `SnsTopicArn`: `SnsTopicArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-eventsubscription.html#cfn-redshift-eventsubscription-snstopicarn)
     pub fn sns_topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "SnsTopicArn", value.into_expr()), Phase) }
-    /// `SourceIds`: list of text. Update: in place.
+    /// `SourceIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-eventsubscription.html#cfn-redshift-eventsubscription-sourceids)
     pub fn source_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SourceIds", value.into_expr()), Phase) }
-    /// `SourceType`: `SourceType`. Update: in place.
+    /// `SourceType`: `SourceType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-eventsubscription.html#cfn-redshift-eventsubscription-sourcetype)
     pub fn source_type(self, value: impl Arg<event_subscription::SourceType>) -> Self { Self(put(self.0, "SourceType", value.into_expr()), Phase) }
-    /// `SubscriptionName`: text, required. Update: replacement.
+    /// `SubscriptionName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-eventsubscription.html#cfn-redshift-eventsubscription-subscriptionname)
     pub fn subscription_name(self, value: impl Arg<str>) -> CfnEventSubscriptionProps<Set> { CfnEventSubscriptionProps(put(self.0, "SubscriptionName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-eventsubscription.html#cfn-redshift-eventsubscription-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnEventSubscriptionProps { fn into_props(self) -> Bag { self.0 } }
@@ -501,9 +501,9 @@ impl CfnIntegration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIntegrationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `IntegrationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreateTime`: text.
+    /// The attribute `CreateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-integration.html#CreateTime-fn::getatt)
     pub fn attr_create_time(&self) -> Val<str> { self.0.get_att("CreateTime") }
-    /// The attribute `IntegrationArn`: `OtherArn`.
+    /// The attribute `IntegrationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-integration.html#IntegrationArn-fn::getatt)
     pub fn attr_integration_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("IntegrationArn") }
 }
 impl Parent for CfnIntegration { fn node(&self) -> &Place { &self.0 } }
@@ -514,17 +514,17 @@ impl CfnIntegrationProps {
     pub fn new() -> CfnIntegrationProps<Missing<required::SourceArn>, Missing<required::TargetArn>> { CfnIntegrationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnIntegrationProps<R0, R1> {
-    /// `AdditionalEncryptionContext`: map of text. Update: replacement.
+    /// `AdditionalEncryptionContext`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-integration.html#cfn-redshift-integration-additionalencryptioncontext)
     pub fn additional_encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalEncryptionContext", value.into_expr()), Phase) }
-    /// `IntegrationName`: text. Update: in place.
+    /// `IntegrationName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-integration.html#cfn-redshift-integration-integrationname)
     pub fn integration_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntegrationName", value.into_expr()), Phase) }
-    /// `KMSKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KMSKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-integration.html#cfn-redshift-integration-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KMSKeyId", value.into_expr()), Phase) }
-    /// `SourceArn`: text, required. Update: replacement.
+    /// `SourceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-integration.html#cfn-redshift-integration-sourcearn)
     pub fn source_arn(self, value: impl Arg<str>) -> CfnIntegrationProps<Set, R1> { CfnIntegrationProps(put(self.0, "SourceArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-integration.html#cfn-redshift-integration-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TargetArn`: text, required. Update: replacement.
+    /// `TargetArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-integration.html#cfn-redshift-integration-targetarn)
     pub fn target_arn(self, value: impl Arg<str>) -> CfnIntegrationProps<R0, Set> { CfnIntegrationProps(put(self.0, "TargetArn", value.into_expr()), Phase) }
 }
 impl Done for CfnIntegrationProps { fn into_props(self) -> Bag { self.0 } }
@@ -537,11 +537,11 @@ impl CfnQEV2IdcApplication {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnQEV2IdcApplicationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Qev2IdcApplicationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `IdcManagedApplicationArn`: `OtherArn`.
+    /// The attribute `IdcManagedApplicationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-qev2idcapplication.html#IdcManagedApplicationArn-fn::getatt)
     pub fn attr_idc_managed_application_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("IdcManagedApplicationArn") }
-    /// The attribute `IdcOnboardStatus`: text.
+    /// The attribute `IdcOnboardStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-qev2idcapplication.html#IdcOnboardStatus-fn::getatt)
     pub fn attr_idc_onboard_status(&self) -> Val<str> { self.0.get_att("IdcOnboardStatus") }
-    /// The attribute `Qev2IdcApplicationArn`: `OtherArn`.
+    /// The attribute `Qev2IdcApplicationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-qev2idcapplication.html#Qev2IdcApplicationArn-fn::getatt)
     pub fn attr_qev2_idc_application_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Qev2IdcApplicationArn") }
 }
 impl Parent for CfnQEV2IdcApplication { fn node(&self) -> &Place { &self.0 } }
@@ -552,13 +552,13 @@ impl CfnQEV2IdcApplicationProps {
     pub fn new() -> CfnQEV2IdcApplicationProps<Missing<required::IdcDisplayName>, Missing<required::IdcInstanceArn>, Missing<required::Qev2IdcApplicationName>> { CfnQEV2IdcApplicationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnQEV2IdcApplicationProps<R0, R1, R2> {
-    /// `IdcDisplayName`: text, required. Update: in place.
+    /// `IdcDisplayName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-qev2idcapplication.html#cfn-redshift-qev2idcapplication-idcdisplayname)
     pub fn idc_display_name(self, value: impl Arg<str>) -> CfnQEV2IdcApplicationProps<Set, R1, R2> { CfnQEV2IdcApplicationProps(put(self.0, "IdcDisplayName", value.into_expr()), Phase) }
-    /// `IdcInstanceArn`: text, required. Update: replacement.
+    /// `IdcInstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-qev2idcapplication.html#cfn-redshift-qev2idcapplication-idcinstancearn)
     pub fn idc_instance_arn(self, value: impl Arg<str>) -> CfnQEV2IdcApplicationProps<R0, Set, R2> { CfnQEV2IdcApplicationProps(put(self.0, "IdcInstanceArn", value.into_expr()), Phase) }
-    /// `Qev2IdcApplicationName`: text, required. Update: replacement.
+    /// `Qev2IdcApplicationName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-qev2idcapplication.html#cfn-redshift-qev2idcapplication-qev2idcapplicationname)
     pub fn qev2_idc_application_name(self, value: impl Arg<str>) -> CfnQEV2IdcApplicationProps<R0, R1, Set> { CfnQEV2IdcApplicationProps(put(self.0, "Qev2IdcApplicationName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-qev2idcapplication.html#cfn-redshift-qev2idcapplication-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnQEV2IdcApplicationProps { fn into_props(self) -> Bag { self.0 } }
@@ -571,9 +571,9 @@ impl CfnScheduledAction {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnScheduledActionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ScheduledActionName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `NextInvocations`: list of text.
+    /// The attribute `NextInvocations`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-scheduledaction.html#NextInvocations-fn::getatt)
     pub fn attr_next_invocations(&self) -> Val<Arr<str>> { self.0.get_att("NextInvocations") }
-    /// The attribute `State`: text.
+    /// The attribute `State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-scheduledaction.html#State-fn::getatt)
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
 }
 impl Parent for CfnScheduledAction { fn node(&self) -> &Place { &self.0 } }
@@ -584,21 +584,21 @@ impl CfnScheduledActionProps {
     pub fn new() -> CfnScheduledActionProps<Missing<required::ScheduledActionName>> { CfnScheduledActionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnScheduledActionProps<R0> {
-    /// `Enable`: boolean. Update: in place.
+    /// `Enable`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-scheduledaction.html#cfn-redshift-scheduledaction-enable)
     pub fn enable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enable", value.into_expr()), Phase) }
-    /// `EndTime`: text. Update: in place.
+    /// `EndTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-scheduledaction.html#cfn-redshift-scheduledaction-endtime)
     pub fn end_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndTime", value.into_expr()), Phase) }
-    /// `IamRole`: text. Update: in place.
+    /// `IamRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-scheduledaction.html#cfn-redshift-scheduledaction-iamrole)
     pub fn iam_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IamRole", value.into_expr()), Phase) }
-    /// `Schedule`: text. Update: in place.
+    /// `Schedule`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-scheduledaction.html#cfn-redshift-scheduledaction-schedule)
     pub fn schedule(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Schedule", value.into_expr()), Phase) }
-    /// `ScheduledActionDescription`: text. Update: in place.
+    /// `ScheduledActionDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-scheduledaction.html#cfn-redshift-scheduledaction-scheduledactiondescription)
     pub fn scheduled_action_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduledActionDescription", value.into_expr()), Phase) }
-    /// `ScheduledActionName`: text, required. Update: replacement.
+    /// `ScheduledActionName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-scheduledaction.html#cfn-redshift-scheduledaction-scheduledactionname)
     pub fn scheduled_action_name(self, value: impl Arg<str>) -> CfnScheduledActionProps<Set> { CfnScheduledActionProps(put(self.0, "ScheduledActionName", value.into_expr()), Phase) }
-    /// `StartTime`: text. Update: in place.
+    /// `StartTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-scheduledaction.html#cfn-redshift-scheduledaction-starttime)
     pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value.into_expr()), Phase) }
-    /// `TargetAction`: `ScheduledActionType`. Update: in place.
+    /// `TargetAction`: `ScheduledActionType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-scheduledaction.html#cfn-redshift-scheduledaction-targetaction)
     pub fn target_action(self, value: impl Arg<scheduled_action::ScheduledActionType>) -> Self { Self(put(self.0, "TargetAction", value.into_expr()), Phase) }
 }
 impl Done for CfnScheduledActionProps { fn into_props(self) -> Bag { self.0 } }
@@ -612,7 +612,7 @@ impl PauseClusterMessage {
     pub fn new() -> PauseClusterMessage<Missing<super::required::ClusterIdentifier>> { PauseClusterMessage(Bag::default(), Phase) }
 }
 impl<R0> PauseClusterMessage<R0> {
-    /// `ClusterIdentifier`: text, required. Update: in place.
+    /// `ClusterIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-scheduledaction-pauseclustermessage.html#cfn-redshift-scheduledaction-pauseclustermessage-clusteridentifier)
     pub fn cluster_identifier(self, value: impl Arg<str>) -> PauseClusterMessage<Set> { PauseClusterMessage(put(self.0, "ClusterIdentifier", value.into_expr()), Phase) }
 }
 impl Done for PauseClusterMessage { fn into_props(self) -> Bag { self.0 } }
@@ -623,15 +623,15 @@ impl ResizeClusterMessage {
     pub fn new() -> ResizeClusterMessage<Missing<super::required::ClusterIdentifier>> { ResizeClusterMessage(Bag::default(), Phase) }
 }
 impl<R0> ResizeClusterMessage<R0> {
-    /// `Classic`: boolean. Update: in place.
+    /// `Classic`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-scheduledaction-resizeclustermessage.html#cfn-redshift-scheduledaction-resizeclustermessage-classic)
     pub fn classic(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Classic", value.into_expr()), Phase) }
-    /// `ClusterIdentifier`: text, required. Update: in place.
+    /// `ClusterIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-scheduledaction-resizeclustermessage.html#cfn-redshift-scheduledaction-resizeclustermessage-clusteridentifier)
     pub fn cluster_identifier(self, value: impl Arg<str>) -> ResizeClusterMessage<Set> { ResizeClusterMessage(put(self.0, "ClusterIdentifier", value.into_expr()), Phase) }
-    /// `ClusterType`: text. Update: in place.
+    /// `ClusterType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-scheduledaction-resizeclustermessage.html#cfn-redshift-scheduledaction-resizeclustermessage-clustertype)
     pub fn cluster_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterType", value.into_expr()), Phase) }
-    /// `NodeType`: text. Update: in place.
+    /// `NodeType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-scheduledaction-resizeclustermessage.html#cfn-redshift-scheduledaction-resizeclustermessage-nodetype)
     pub fn node_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NodeType", value.into_expr()), Phase) }
-    /// `NumberOfNodes`: integer. Update: in place.
+    /// `NumberOfNodes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-scheduledaction-resizeclustermessage.html#cfn-redshift-scheduledaction-resizeclustermessage-numberofnodes)
     pub fn number_of_nodes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfNodes", value.into_expr()), Phase) }
 }
 impl Done for ResizeClusterMessage { fn into_props(self) -> Bag { self.0 } }
@@ -642,7 +642,7 @@ impl ResumeClusterMessage {
     pub fn new() -> ResumeClusterMessage<Missing<super::required::ClusterIdentifier>> { ResumeClusterMessage(Bag::default(), Phase) }
 }
 impl<R0> ResumeClusterMessage<R0> {
-    /// `ClusterIdentifier`: text, required. Update: in place.
+    /// `ClusterIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-scheduledaction-resumeclustermessage.html#cfn-redshift-scheduledaction-resumeclustermessage-clusteridentifier)
     pub fn cluster_identifier(self, value: impl Arg<str>) -> ResumeClusterMessage<Set> { ResumeClusterMessage(put(self.0, "ClusterIdentifier", value.into_expr()), Phase) }
 }
 impl Done for ResumeClusterMessage { fn into_props(self) -> Bag { self.0 } }
@@ -651,11 +651,11 @@ impl Done for ResumeClusterMessage { fn into_props(self) -> Bag { self.0 } }
 impl ScheduledActionType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PauseCluster`: `PauseClusterMessage`. Update: in place.
+    /// `PauseCluster`: `PauseClusterMessage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-scheduledaction-scheduledactiontype.html#cfn-redshift-scheduledaction-scheduledactiontype-pausecluster)
     pub fn pause_cluster(self, value: impl Arg<PauseClusterMessage>) -> Self { Self(put(self.0, "PauseCluster", value.into_expr())) }
-    /// `ResizeCluster`: `ResizeClusterMessage`. Update: in place.
+    /// `ResizeCluster`: `ResizeClusterMessage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-scheduledaction-scheduledactiontype.html#cfn-redshift-scheduledaction-scheduledactiontype-resizecluster)
     pub fn resize_cluster(self, value: impl Arg<ResizeClusterMessage>) -> Self { Self(put(self.0, "ResizeCluster", value.into_expr())) }
-    /// `ResumeCluster`: `ResumeClusterMessage`. Update: in place.
+    /// `ResumeCluster`: `ResumeClusterMessage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-scheduledaction-scheduledactiontype.html#cfn-redshift-scheduledaction-scheduledactiontype-resumecluster)
     pub fn resume_cluster(self, value: impl Arg<ResumeClusterMessage>) -> Self { Self(put(self.0, "ResumeCluster", value.into_expr())) }
 }
 impl Done for ScheduledActionType { fn into_props(self) -> Bag { self.0 } }
@@ -669,45 +669,45 @@ impl CfnSnapshot {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSnapshotProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SnapshotArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AvailabilityZone`: text.
+    /// The attribute `AvailabilityZone`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshot.html#AvailabilityZone-fn::getatt)
     pub fn attr_availability_zone(&self) -> Val<str> { self.0.get_att("AvailabilityZone") }
-    /// The attribute `ClusterCreateTime`: text.
+    /// The attribute `ClusterCreateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshot.html#ClusterCreateTime-fn::getatt)
     pub fn attr_cluster_create_time(&self) -> Val<str> { self.0.get_att("ClusterCreateTime") }
-    /// The attribute `ClusterVersion`: text.
+    /// The attribute `ClusterVersion`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshot.html#ClusterVersion-fn::getatt)
     pub fn attr_cluster_version(&self) -> Val<str> { self.0.get_att("ClusterVersion") }
-    /// The attribute `DBName`: text.
+    /// The attribute `DBName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshot.html#DBName-fn::getatt)
     pub fn attr_db_name(&self) -> Val<str> { self.0.get_att("DBName") }
-    /// The attribute `Encrypted`: boolean.
+    /// The attribute `Encrypted`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshot.html#Encrypted-fn::getatt)
     pub fn attr_encrypted(&self) -> Val<bool> { self.0.get_att("Encrypted") }
-    /// The attribute `EncryptedWithHSM`: boolean.
+    /// The attribute `EncryptedWithHSM`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshot.html#EncryptedWithHSM-fn::getatt)
     pub fn attr_encrypted_with_hsm(&self) -> Val<bool> { self.0.get_att("EncryptedWithHSM") }
-    /// The attribute `EngineFullVersion`: text.
+    /// The attribute `EngineFullVersion`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshot.html#EngineFullVersion-fn::getatt)
     pub fn attr_engine_full_version(&self) -> Val<str> { self.0.get_att("EngineFullVersion") }
-    /// The attribute `EnhancedVpcRouting`: boolean.
+    /// The attribute `EnhancedVpcRouting`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshot.html#EnhancedVpcRouting-fn::getatt)
     pub fn attr_enhanced_vpc_routing(&self) -> Val<bool> { self.0.get_att("EnhancedVpcRouting") }
-    /// The attribute `KmsKeyId`: text.
+    /// The attribute `KmsKeyId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshot.html#KmsKeyId-fn::getatt)
     pub fn attr_kms_key_id(&self) -> Val<str> { self.0.get_att("KmsKeyId") }
-    /// The attribute `MaintenanceTrackName`: text.
+    /// The attribute `MaintenanceTrackName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshot.html#MaintenanceTrackName-fn::getatt)
     pub fn attr_maintenance_track_name(&self) -> Val<str> { self.0.get_att("MaintenanceTrackName") }
-    /// The attribute `MasterUsername`: text.
+    /// The attribute `MasterUsername`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshot.html#MasterUsername-fn::getatt)
     pub fn attr_master_username(&self) -> Val<str> { self.0.get_att("MasterUsername") }
-    /// The attribute `NodeType`: text.
+    /// The attribute `NodeType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshot.html#NodeType-fn::getatt)
     pub fn attr_node_type(&self) -> Val<str> { self.0.get_att("NodeType") }
-    /// The attribute `NumberOfNodes`: integer.
+    /// The attribute `NumberOfNodes`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshot.html#NumberOfNodes-fn::getatt)
     pub fn attr_number_of_nodes(&self) -> Val<i64> { self.0.get_att("NumberOfNodes") }
-    /// The attribute `OwnerAccount`: text.
+    /// The attribute `OwnerAccount`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshot.html#OwnerAccount-fn::getatt)
     pub fn attr_owner_account(&self) -> Val<str> { self.0.get_att("OwnerAccount") }
-    /// The attribute `Port`: integer.
+    /// The attribute `Port`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshot.html#Port-fn::getatt)
     pub fn attr_port(&self) -> Val<i64> { self.0.get_att("Port") }
-    /// The attribute `SnapshotArn`: `OtherArn`.
+    /// The attribute `SnapshotArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshot.html#SnapshotArn-fn::getatt)
     pub fn attr_snapshot_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SnapshotArn") }
-    /// The attribute `SnapshotCreateTime`: text.
+    /// The attribute `SnapshotCreateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshot.html#SnapshotCreateTime-fn::getatt)
     pub fn attr_snapshot_create_time(&self) -> Val<str> { self.0.get_att("SnapshotCreateTime") }
-    /// The attribute `SnapshotType`: text.
+    /// The attribute `SnapshotType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshot.html#SnapshotType-fn::getatt)
     pub fn attr_snapshot_type(&self) -> Val<str> { self.0.get_att("SnapshotType") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshot.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `VpcId`: text.
+    /// The attribute `VpcId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshot.html#VpcId-fn::getatt)
     pub fn attr_vpc_id(&self) -> Val<str> { self.0.get_att("VpcId") }
 }
 impl Parent for CfnSnapshot { fn node(&self) -> &Place { &self.0 } }
@@ -718,13 +718,13 @@ impl CfnSnapshotProps {
     pub fn new() -> CfnSnapshotProps<Missing<required::ClusterIdentifier>, Missing<required::SnapshotIdentifier>> { CfnSnapshotProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSnapshotProps<R0, R1> {
-    /// `ClusterIdentifier`: text, required. Update: replacement.
+    /// `ClusterIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshot.html#cfn-redshift-snapshot-clusteridentifier)
     pub fn cluster_identifier(self, value: impl Arg<str>) -> CfnSnapshotProps<Set, R1> { CfnSnapshotProps(put(self.0, "ClusterIdentifier", value.into_expr()), Phase) }
-    /// `ManualSnapshotRetentionPeriod`: integer. Update: in place.
+    /// `ManualSnapshotRetentionPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshot.html#cfn-redshift-snapshot-manualsnapshotretentionperiod)
     pub fn manual_snapshot_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ManualSnapshotRetentionPeriod", value.into_expr()), Phase) }
-    /// `SnapshotIdentifier`: text, required. Update: replacement.
+    /// `SnapshotIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshot.html#cfn-redshift-snapshot-snapshotidentifier)
     pub fn snapshot_identifier(self, value: impl Arg<str>) -> CfnSnapshotProps<R0, Set> { CfnSnapshotProps(put(self.0, "SnapshotIdentifier", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshot.html#cfn-redshift-snapshot-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSnapshotProps { fn into_props(self) -> Bag { self.0 } }
@@ -737,7 +737,7 @@ impl CfnSnapshotCopyGrant {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSnapshotCopyGrantProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshotcopygrant.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnSnapshotCopyGrant { fn node(&self) -> &Place { &self.0 } }
@@ -748,11 +748,11 @@ impl CfnSnapshotCopyGrantProps {
     pub fn new() -> CfnSnapshotCopyGrantProps<Missing<required::SnapshotCopyGrantName>> { CfnSnapshotCopyGrantProps(Bag::default(), Phase) }
 }
 impl<R0> CfnSnapshotCopyGrantProps<R0> {
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshotcopygrant.html#cfn-redshift-snapshotcopygrant-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `SnapshotCopyGrantName`: text, required. Update: replacement.
+    /// `SnapshotCopyGrantName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshotcopygrant.html#cfn-redshift-snapshotcopygrant-snapshotcopygrantname)
     pub fn snapshot_copy_grant_name(self, value: impl Arg<str>) -> CfnSnapshotCopyGrantProps<Set> { CfnSnapshotCopyGrantProps(put(self.0, "SnapshotCopyGrantName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshotcopygrant.html#cfn-redshift-snapshotcopygrant-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSnapshotCopyGrantProps { fn into_props(self) -> Bag { self.0 } }
@@ -765,9 +765,9 @@ impl CfnSnapshotSchedule {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSnapshotScheduleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshotschedule.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `AssociatedClusterCount`: integer.
+    /// The attribute `AssociatedClusterCount`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshotschedule.html#AssociatedClusterCount-fn::getatt)
     pub fn attr_associated_cluster_count(&self) -> Val<i64> { self.0.get_att("AssociatedClusterCount") }
 }
 impl Parent for CfnSnapshotSchedule { fn node(&self) -> &Place { &self.0 } }
@@ -778,13 +778,13 @@ impl CfnSnapshotScheduleProps {
     pub fn new() -> CfnSnapshotScheduleProps<Missing<required::ScheduleDefinitions>, Missing<required::ScheduleIdentifier>> { CfnSnapshotScheduleProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSnapshotScheduleProps<R0, R1> {
-    /// `ScheduleDefinitions`: list of text, required. Update: in place.
+    /// `ScheduleDefinitions`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshotschedule.html#cfn-redshift-snapshotschedule-scheduledefinitions)
     pub fn schedule_definitions(self, value: impl Arg<Arr<str>>) -> CfnSnapshotScheduleProps<Set, R1> { CfnSnapshotScheduleProps(put(self.0, "ScheduleDefinitions", value.into_expr()), Phase) }
-    /// `ScheduleDescription`: text. Update: replacement.
+    /// `ScheduleDescription`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshotschedule.html#cfn-redshift-snapshotschedule-scheduledescription)
     pub fn schedule_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleDescription", value.into_expr()), Phase) }
-    /// `ScheduleIdentifier`: text, required. Update: replacement.
+    /// `ScheduleIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshotschedule.html#cfn-redshift-snapshotschedule-scheduleidentifier)
     pub fn schedule_identifier(self, value: impl Arg<str>) -> CfnSnapshotScheduleProps<R0, Set> { CfnSnapshotScheduleProps(put(self.0, "ScheduleIdentifier", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshotschedule.html#cfn-redshift-snapshotschedule-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSnapshotScheduleProps { fn into_props(self) -> Bag { self.0 } }
@@ -797,9 +797,9 @@ impl CfnUsageLimit {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUsageLimitProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-usagelimit.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `UsageLimitId`: text.
+    /// The attribute `UsageLimitId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-usagelimit.html#UsageLimitId-fn::getatt)
     pub fn attr_usage_limit_id(&self) -> Val<str> { self.0.get_att("UsageLimitId") }
 }
 impl Parent for CfnUsageLimit { fn node(&self) -> &Place { &self.0 } }
@@ -810,19 +810,19 @@ impl CfnUsageLimitProps {
     pub fn new() -> CfnUsageLimitProps<Missing<required::Amount>, Missing<required::ClusterIdentifier>, Missing<required::FeatureType>, Missing<required::LimitType>> { CfnUsageLimitProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnUsageLimitProps<R0, R1, R2, R3> {
-    /// `Amount`: number, required. Update: in place.
+    /// `Amount`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-usagelimit.html#cfn-redshift-usagelimit-amount)
     pub fn amount(self, value: impl Arg<f64>) -> CfnUsageLimitProps<Set, R1, R2, R3> { CfnUsageLimitProps(put(self.0, "Amount", value.into_expr()), Phase) }
-    /// `BreachAction`: `BreachAction`. Update: in place.
+    /// `BreachAction`: `BreachAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-usagelimit.html#cfn-redshift-usagelimit-breachaction)
     pub fn breach_action(self, value: impl Arg<usage_limit::BreachAction>) -> Self { Self(put(self.0, "BreachAction", value.into_expr()), Phase) }
-    /// `ClusterIdentifier`: text, required. Update: replacement.
+    /// `ClusterIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-usagelimit.html#cfn-redshift-usagelimit-clusteridentifier)
     pub fn cluster_identifier(self, value: impl Arg<str>) -> CfnUsageLimitProps<R0, Set, R2, R3> { CfnUsageLimitProps(put(self.0, "ClusterIdentifier", value.into_expr()), Phase) }
-    /// `FeatureType`: `FeatureType`, required. Update: replacement.
+    /// `FeatureType`: `FeatureType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-usagelimit.html#cfn-redshift-usagelimit-featuretype)
     pub fn feature_type(self, value: impl Arg<usage_limit::FeatureType>) -> CfnUsageLimitProps<R0, R1, Set, R3> { CfnUsageLimitProps(put(self.0, "FeatureType", value.into_expr()), Phase) }
-    /// `LimitType`: `LimitType`, required. Update: replacement.
+    /// `LimitType`: `LimitType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-usagelimit.html#cfn-redshift-usagelimit-limittype)
     pub fn limit_type(self, value: impl Arg<usage_limit::LimitType>) -> CfnUsageLimitProps<R0, R1, R2, Set> { CfnUsageLimitProps(put(self.0, "LimitType", value.into_expr()), Phase) }
-    /// `Period`: `Period`. Update: replacement.
+    /// `Period`: `Period`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-usagelimit.html#cfn-redshift-usagelimit-period)
     pub fn period(self, value: impl Arg<usage_limit::Period>) -> Self { Self(put(self.0, "Period", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-usagelimit.html#cfn-redshift-usagelimit-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnUsageLimitProps { fn into_props(self) -> Bag { self.0 } }

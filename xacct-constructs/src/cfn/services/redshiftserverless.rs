@@ -13,29 +13,29 @@ impl CfnNamespace {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnNamespaceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `NamespaceName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Namespace`: `Namespace`.
+    /// The attribute `Namespace`: `Namespace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-namespace.html#Namespace-fn::getatt)
     pub fn attr_namespace(&self) -> Val<namespace::Namespace> { self.0.get_att("Namespace") }
-    /// The attribute `Namespace.AdminUsername`: text.
+    /// The attribute `Namespace.AdminUsername`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-namespace.html#Namespace.AdminUsername-fn::getatt)
     pub fn attr_namespace_admin_username(&self) -> Val<str> { self.0.get_att("Namespace.AdminUsername") }
-    /// The attribute `Namespace.CreationDate`: text.
+    /// The attribute `Namespace.CreationDate`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-namespace.html#Namespace.CreationDate-fn::getatt)
     pub fn attr_namespace_creation_date(&self) -> Val<str> { self.0.get_att("Namespace.CreationDate") }
-    /// The attribute `Namespace.DbName`: text.
+    /// The attribute `Namespace.DbName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-namespace.html#Namespace.DbName-fn::getatt)
     pub fn attr_namespace_db_name(&self) -> Val<str> { self.0.get_att("Namespace.DbName") }
-    /// The attribute `Namespace.DefaultIamRoleArn`: `OtherArn`.
+    /// The attribute `Namespace.DefaultIamRoleArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-namespace.html#Namespace.DefaultIamRoleArn-fn::getatt)
     pub fn attr_namespace_default_iam_role_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Namespace.DefaultIamRoleArn") }
-    /// The attribute `Namespace.IamRoles`: list of text.
+    /// The attribute `Namespace.IamRoles`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-namespace.html#Namespace.IamRoles-fn::getatt)
     pub fn attr_namespace_iam_roles(&self) -> Val<Arr<str>> { self.0.get_att("Namespace.IamRoles") }
-    /// The attribute `Namespace.KmsKeyId`: text.
+    /// The attribute `Namespace.KmsKeyId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-namespace.html#Namespace.KmsKeyId-fn::getatt)
     pub fn attr_namespace_kms_key_id(&self) -> Val<str> { self.0.get_att("Namespace.KmsKeyId") }
-    /// The attribute `Namespace.LogExports`: list of text.
+    /// The attribute `Namespace.LogExports`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-namespace.html#Namespace.LogExports-fn::getatt)
     pub fn attr_namespace_log_exports(&self) -> Val<Arr<str>> { self.0.get_att("Namespace.LogExports") }
-    /// The attribute `Namespace.NamespaceArn`: `OtherArn`.
+    /// The attribute `Namespace.NamespaceArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-namespace.html#Namespace.NamespaceArn-fn::getatt)
     pub fn attr_namespace_namespace_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Namespace.NamespaceArn") }
-    /// The attribute `Namespace.NamespaceId`: text.
+    /// The attribute `Namespace.NamespaceId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-namespace.html#Namespace.NamespaceId-fn::getatt)
     pub fn attr_namespace_namespace_id(&self) -> Val<str> { self.0.get_att("Namespace.NamespaceId") }
-    /// The attribute `Namespace.NamespaceName`: text.
+    /// The attribute `Namespace.NamespaceName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-namespace.html#Namespace.NamespaceName-fn::getatt)
     pub fn attr_namespace_namespace_name(&self) -> Val<str> { self.0.get_att("Namespace.NamespaceName") }
-    /// The attribute `Namespace.Status`: text.
+    /// The attribute `Namespace.Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-namespace.html#Namespace.Status-fn::getatt)
     pub fn attr_namespace_status(&self) -> Val<str> { self.0.get_att("Namespace.Status") }
 }
 impl Parent for CfnNamespace { fn node(&self) -> &Place { &self.0 } }
@@ -46,37 +46,37 @@ impl CfnNamespaceProps {
     pub fn new() -> CfnNamespaceProps<Missing<required::NamespaceName>> { CfnNamespaceProps(Bag::default(), Phase) }
 }
 impl<R0> CfnNamespaceProps<R0> {
-    /// `AdminPasswordSecretKmsKeyId`: text. Update: in place.
+    /// `AdminPasswordSecretKmsKeyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-namespace.html#cfn-redshiftserverless-namespace-adminpasswordsecretkmskeyid)
     pub fn admin_password_secret_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdminPasswordSecretKmsKeyId", value.into_expr()), Phase) }
-    /// `AdminUserPassword`: text. Update: in place.
+    /// `AdminUserPassword`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-namespace.html#cfn-redshiftserverless-namespace-adminuserpassword)
     pub fn admin_user_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdminUserPassword", value.into_expr()), Phase) }
-    /// `AdminUsername`: text. Update: in place.
+    /// `AdminUsername`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-namespace.html#cfn-redshiftserverless-namespace-adminusername)
     pub fn admin_username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdminUsername", value.into_expr()), Phase) }
-    /// `DbName`: text. Update: in place.
+    /// `DbName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-namespace.html#cfn-redshiftserverless-namespace-dbname)
     pub fn db_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DbName", value.into_expr()), Phase) }
-    /// `DefaultIamRoleArn`: `IamRoleArn`. Update: in place.
+    /// `DefaultIamRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-namespace.html#cfn-redshiftserverless-namespace-defaultiamrolearn)
     pub fn default_iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "DefaultIamRoleArn", value.into_expr()), Phase) }
-    /// `FinalSnapshotName`: text. Update: in place.
+    /// `FinalSnapshotName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-namespace.html#cfn-redshiftserverless-namespace-finalsnapshotname)
     pub fn final_snapshot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FinalSnapshotName", value.into_expr()), Phase) }
-    /// `FinalSnapshotRetentionPeriod`: integer. Update: in place.
+    /// `FinalSnapshotRetentionPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-namespace.html#cfn-redshiftserverless-namespace-finalsnapshotretentionperiod)
     pub fn final_snapshot_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FinalSnapshotRetentionPeriod", value.into_expr()), Phase) }
-    /// `IamRoles`: list of `IamRoleArn`. Update: in place.
+    /// `IamRoles`: list of `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-namespace.html#cfn-redshiftserverless-namespace-iamroles)
     pub fn iam_roles(self, value: impl Arg<Arr<kind::IamRoleArn>>) -> Self { Self(put(self.0, "IamRoles", value.into_expr()), Phase) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-namespace.html#cfn-redshiftserverless-namespace-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `LogExports`: list of text. Update: in place.
+    /// `LogExports`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-namespace.html#cfn-redshiftserverless-namespace-logexports)
     pub fn log_exports(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogExports", value.into_expr()), Phase) }
-    /// `ManageAdminPassword`: boolean. Update: in place.
+    /// `ManageAdminPassword`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-namespace.html#cfn-redshiftserverless-namespace-manageadminpassword)
     pub fn manage_admin_password(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ManageAdminPassword", value.into_expr()), Phase) }
-    /// `NamespaceName`: text, required. Update: replacement.
+    /// `NamespaceName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-namespace.html#cfn-redshiftserverless-namespace-namespacename)
     pub fn namespace_name(self, value: impl Arg<str>) -> CfnNamespaceProps<Set> { CfnNamespaceProps(put(self.0, "NamespaceName", value.into_expr()), Phase) }
-    /// `NamespaceResourcePolicy`: JSON. Update: in place.
+    /// `NamespaceResourcePolicy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-namespace.html#cfn-redshiftserverless-namespace-namespaceresourcepolicy)
     pub fn namespace_resource_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "NamespaceResourcePolicy", value.into_expr()), Phase) }
-    /// `RedshiftIdcApplicationArn`: text. Update: in place.
+    /// `RedshiftIdcApplicationArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-namespace.html#cfn-redshiftserverless-namespace-redshiftidcapplicationarn)
     pub fn redshift_idc_application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RedshiftIdcApplicationArn", value.into_expr()), Phase) }
-    /// `SnapshotCopyConfigurations`: list of `SnapshotCopyConfiguration`. Update: in place.
+    /// `SnapshotCopyConfigurations`: list of `SnapshotCopyConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-namespace.html#cfn-redshiftserverless-namespace-snapshotcopyconfigurations)
     pub fn snapshot_copy_configurations(self, value: impl Arg<Arr<namespace::SnapshotCopyConfiguration>>) -> Self { Self(put(self.0, "SnapshotCopyConfigurations", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-namespace.html#cfn-redshiftserverless-namespace-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnNamespaceProps { fn into_props(self) -> Bag { self.0 } }
@@ -88,31 +88,31 @@ use crate::cfn::support::*;
 impl Namespace {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AdminPasswordSecretArn`: text. Update: in place.
+    /// `AdminPasswordSecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-namespace-namespace.html#cfn-redshiftserverless-namespace-namespace-adminpasswordsecretarn)
     pub fn admin_password_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdminPasswordSecretArn", value.into_expr())) }
-    /// `AdminPasswordSecretKmsKeyId`: text. Update: in place.
+    /// `AdminPasswordSecretKmsKeyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-namespace-namespace.html#cfn-redshiftserverless-namespace-namespace-adminpasswordsecretkmskeyid)
     pub fn admin_password_secret_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdminPasswordSecretKmsKeyId", value.into_expr())) }
-    /// `AdminUsername`: text. Update: in place.
+    /// `AdminUsername`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-namespace-namespace.html#cfn-redshiftserverless-namespace-namespace-adminusername)
     pub fn admin_username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdminUsername", value.into_expr())) }
-    /// `CreationDate`: text. Update: in place.
+    /// `CreationDate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-namespace-namespace.html#cfn-redshiftserverless-namespace-namespace-creationdate)
     pub fn creation_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreationDate", value.into_expr())) }
-    /// `DbName`: text. Update: in place.
+    /// `DbName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-namespace-namespace.html#cfn-redshiftserverless-namespace-namespace-dbname)
     pub fn db_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DbName", value.into_expr())) }
-    /// `DefaultIamRoleArn`: text. Update: in place.
+    /// `DefaultIamRoleArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-namespace-namespace.html#cfn-redshiftserverless-namespace-namespace-defaultiamrolearn)
     pub fn default_iam_role_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultIamRoleArn", value.into_expr())) }
-    /// `IamRoles`: list of text. Update: in place.
+    /// `IamRoles`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-namespace-namespace.html#cfn-redshiftserverless-namespace-namespace-iamroles)
     pub fn iam_roles(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IamRoles", value.into_expr())) }
-    /// `KmsKeyId`: text. Update: in place.
+    /// `KmsKeyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-namespace-namespace.html#cfn-redshiftserverless-namespace-namespace-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
-    /// `LogExports`: list of text. Update: in place.
+    /// `LogExports`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-namespace-namespace.html#cfn-redshiftserverless-namespace-namespace-logexports)
     pub fn log_exports(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogExports", value.into_expr())) }
-    /// `NamespaceArn`: text. Update: in place.
+    /// `NamespaceArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-namespace-namespace.html#cfn-redshiftserverless-namespace-namespace-namespacearn)
     pub fn namespace_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NamespaceArn", value.into_expr())) }
-    /// `NamespaceId`: text. Update: in place.
+    /// `NamespaceId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-namespace-namespace.html#cfn-redshiftserverless-namespace-namespace-namespaceid)
     pub fn namespace_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NamespaceId", value.into_expr())) }
-    /// `NamespaceName`: text. Update: in place.
+    /// `NamespaceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-namespace-namespace.html#cfn-redshiftserverless-namespace-namespace-namespacename)
     pub fn namespace_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NamespaceName", value.into_expr())) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-namespace-namespace.html#cfn-redshiftserverless-namespace-namespace-status)
     pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for Namespace { fn into_props(self) -> Bag { self.0 } }
@@ -123,11 +123,11 @@ impl SnapshotCopyConfiguration {
     pub fn new() -> SnapshotCopyConfiguration<Missing<super::required::DestinationRegion>> { SnapshotCopyConfiguration(Bag::default(), Phase) }
 }
 impl<R0> SnapshotCopyConfiguration<R0> {
-    /// `DestinationKmsKeyId`: text. Update: in place.
+    /// `DestinationKmsKeyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-namespace-snapshotcopyconfiguration.html#cfn-redshiftserverless-namespace-snapshotcopyconfiguration-destinationkmskeyid)
     pub fn destination_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationKmsKeyId", value.into_expr()), Phase) }
-    /// `DestinationRegion`: text, required. Update: in place.
+    /// `DestinationRegion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-namespace-snapshotcopyconfiguration.html#cfn-redshiftserverless-namespace-snapshotcopyconfiguration-destinationregion)
     pub fn destination_region(self, value: impl Arg<str>) -> SnapshotCopyConfiguration<Set> { SnapshotCopyConfiguration(put(self.0, "DestinationRegion", value.into_expr()), Phase) }
-    /// `SnapshotRetentionPeriod`: integer. Update: in place.
+    /// `SnapshotRetentionPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-namespace-snapshotcopyconfiguration.html#cfn-redshiftserverless-namespace-snapshotcopyconfiguration-snapshotretentionperiod)
     pub fn snapshot_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SnapshotRetentionPeriod", value.into_expr()), Phase) }
 }
 impl Done for SnapshotCopyConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -143,29 +143,29 @@ impl CfnSnapshot {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSnapshotProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SnapshotName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `OwnerAccount`: text.
+    /// The attribute `OwnerAccount`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-snapshot.html#OwnerAccount-fn::getatt)
     pub fn attr_owner_account(&self) -> Val<str> { self.0.get_att("OwnerAccount") }
-    /// The attribute `Snapshot`: `Snapshot`.
+    /// The attribute `Snapshot`: `Snapshot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-snapshot.html#Snapshot-fn::getatt)
     pub fn attr_snapshot(&self) -> Val<snapshot::Snapshot> { self.0.get_att("Snapshot") }
-    /// The attribute `Snapshot.AdminUsername`: text.
+    /// The attribute `Snapshot.AdminUsername`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-snapshot.html#Snapshot.AdminUsername-fn::getatt)
     pub fn attr_snapshot_admin_username(&self) -> Val<str> { self.0.get_att("Snapshot.AdminUsername") }
-    /// The attribute `Snapshot.KmsKeyId`: text.
+    /// The attribute `Snapshot.KmsKeyId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-snapshot.html#Snapshot.KmsKeyId-fn::getatt)
     pub fn attr_snapshot_kms_key_id(&self) -> Val<str> { self.0.get_att("Snapshot.KmsKeyId") }
-    /// The attribute `Snapshot.NamespaceArn`: `OtherArn`.
+    /// The attribute `Snapshot.NamespaceArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-snapshot.html#Snapshot.NamespaceArn-fn::getatt)
     pub fn attr_snapshot_namespace_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Snapshot.NamespaceArn") }
-    /// The attribute `Snapshot.NamespaceName`: text.
+    /// The attribute `Snapshot.NamespaceName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-snapshot.html#Snapshot.NamespaceName-fn::getatt)
     pub fn attr_snapshot_namespace_name(&self) -> Val<str> { self.0.get_att("Snapshot.NamespaceName") }
-    /// The attribute `Snapshot.OwnerAccount`: text.
+    /// The attribute `Snapshot.OwnerAccount`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-snapshot.html#Snapshot.OwnerAccount-fn::getatt)
     pub fn attr_snapshot_owner_account(&self) -> Val<str> { self.0.get_att("Snapshot.OwnerAccount") }
-    /// The attribute `Snapshot.RetentionPeriod`: integer.
+    /// The attribute `Snapshot.RetentionPeriod`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-snapshot.html#Snapshot.RetentionPeriod-fn::getatt)
     pub fn attr_snapshot_retention_period(&self) -> Val<i64> { self.0.get_att("Snapshot.RetentionPeriod") }
-    /// The attribute `Snapshot.SnapshotArn`: `OtherArn`.
+    /// The attribute `Snapshot.SnapshotArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-snapshot.html#Snapshot.SnapshotArn-fn::getatt)
     pub fn attr_snapshot_snapshot_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Snapshot.SnapshotArn") }
-    /// The attribute `Snapshot.SnapshotCreateTime`: text.
+    /// The attribute `Snapshot.SnapshotCreateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-snapshot.html#Snapshot.SnapshotCreateTime-fn::getatt)
     pub fn attr_snapshot_snapshot_create_time(&self) -> Val<str> { self.0.get_att("Snapshot.SnapshotCreateTime") }
-    /// The attribute `Snapshot.SnapshotName`: text.
+    /// The attribute `Snapshot.SnapshotName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-snapshot.html#Snapshot.SnapshotName-fn::getatt)
     pub fn attr_snapshot_snapshot_name(&self) -> Val<str> { self.0.get_att("Snapshot.SnapshotName") }
-    /// The attribute `Snapshot.Status`: text.
+    /// The attribute `Snapshot.Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-snapshot.html#Snapshot.Status-fn::getatt)
     pub fn attr_snapshot_status(&self) -> Val<str> { self.0.get_att("Snapshot.Status") }
 }
 impl Parent for CfnSnapshot { fn node(&self) -> &Place { &self.0 } }
@@ -176,13 +176,13 @@ impl CfnSnapshotProps {
     pub fn new() -> CfnSnapshotProps<Missing<required::SnapshotName>> { CfnSnapshotProps(Bag::default(), Phase) }
 }
 impl<R0> CfnSnapshotProps<R0> {
-    /// `NamespaceName`: text. Update: replacement.
+    /// `NamespaceName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-snapshot.html#cfn-redshiftserverless-snapshot-namespacename)
     pub fn namespace_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NamespaceName", value.into_expr()), Phase) }
-    /// `RetentionPeriod`: integer. Update: in place.
+    /// `RetentionPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-snapshot.html#cfn-redshiftserverless-snapshot-retentionperiod)
     pub fn retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionPeriod", value.into_expr()), Phase) }
-    /// `SnapshotName`: text, required. Update: replacement.
+    /// `SnapshotName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-snapshot.html#cfn-redshiftserverless-snapshot-snapshotname)
     pub fn snapshot_name(self, value: impl Arg<str>) -> CfnSnapshotProps<Set> { CfnSnapshotProps(put(self.0, "SnapshotName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-snapshot.html#cfn-redshiftserverless-snapshot-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSnapshotProps { fn into_props(self) -> Bag { self.0 } }
@@ -194,25 +194,25 @@ use crate::cfn::support::*;
 impl Snapshot {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AdminUsername`: text. Update: in place.
+    /// `AdminUsername`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-snapshot-snapshot.html#cfn-redshiftserverless-snapshot-snapshot-adminusername)
     pub fn admin_username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdminUsername", value.into_expr())) }
-    /// `KmsKeyId`: text. Update: in place.
+    /// `KmsKeyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-snapshot-snapshot.html#cfn-redshiftserverless-snapshot-snapshot-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
-    /// `NamespaceArn`: text. Update: in place.
+    /// `NamespaceArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-snapshot-snapshot.html#cfn-redshiftserverless-snapshot-snapshot-namespacearn)
     pub fn namespace_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NamespaceArn", value.into_expr())) }
-    /// `NamespaceName`: text. Update: in place.
+    /// `NamespaceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-snapshot-snapshot.html#cfn-redshiftserverless-snapshot-snapshot-namespacename)
     pub fn namespace_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NamespaceName", value.into_expr())) }
-    /// `OwnerAccount`: text. Update: in place.
+    /// `OwnerAccount`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-snapshot-snapshot.html#cfn-redshiftserverless-snapshot-snapshot-owneraccount)
     pub fn owner_account(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnerAccount", value.into_expr())) }
-    /// `RetentionPeriod`: integer. Update: in place.
+    /// `RetentionPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-snapshot-snapshot.html#cfn-redshiftserverless-snapshot-snapshot-retentionperiod)
     pub fn retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionPeriod", value.into_expr())) }
-    /// `SnapshotArn`: text. Update: in place.
+    /// `SnapshotArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-snapshot-snapshot.html#cfn-redshiftserverless-snapshot-snapshot-snapshotarn)
     pub fn snapshot_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotArn", value.into_expr())) }
-    /// `SnapshotCreateTime`: text. Update: in place.
+    /// `SnapshotCreateTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-snapshot-snapshot.html#cfn-redshiftserverless-snapshot-snapshot-snapshotcreatetime)
     pub fn snapshot_create_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotCreateTime", value.into_expr())) }
-    /// `SnapshotName`: text. Update: in place.
+    /// `SnapshotName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-snapshot-snapshot.html#cfn-redshiftserverless-snapshot-snapshot-snapshotname)
     pub fn snapshot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotName", value.into_expr())) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-snapshot-snapshot.html#cfn-redshiftserverless-snapshot-snapshot-status)
     pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for Snapshot { fn into_props(self) -> Bag { self.0 } }
@@ -228,43 +228,43 @@ impl CfnWorkgroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWorkgroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `WorkgroupName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Workgroup`: `Workgroup`.
+    /// The attribute `Workgroup`: `Workgroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#Workgroup-fn::getatt)
     pub fn attr_workgroup(&self) -> Val<workgroup::Workgroup> { self.0.get_att("Workgroup") }
-    /// The attribute `Workgroup.BaseCapacity`: integer.
+    /// The attribute `Workgroup.BaseCapacity`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#Workgroup.BaseCapacity-fn::getatt)
     pub fn attr_workgroup_base_capacity(&self) -> Val<i64> { self.0.get_att("Workgroup.BaseCapacity") }
-    /// The attribute `Workgroup.ConfigParameters`: list of `ConfigParameter`.
+    /// The attribute `Workgroup.ConfigParameters`: list of `ConfigParameter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#Workgroup.ConfigParameters-fn::getatt)
     pub fn attr_workgroup_config_parameters(&self) -> Val<Arr<workgroup::ConfigParameter>> { self.0.get_att("Workgroup.ConfigParameters") }
-    /// The attribute `Workgroup.CreationDate`: text.
+    /// The attribute `Workgroup.CreationDate`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#Workgroup.CreationDate-fn::getatt)
     pub fn attr_workgroup_creation_date(&self) -> Val<str> { self.0.get_att("Workgroup.CreationDate") }
-    /// The attribute `Workgroup.Endpoint`: `Endpoint`.
+    /// The attribute `Workgroup.Endpoint`: `Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#Workgroup.Endpoint-fn::getatt)
     pub fn attr_workgroup_endpoint(&self) -> Val<workgroup::Endpoint> { self.0.get_att("Workgroup.Endpoint") }
-    /// The attribute `Workgroup.Endpoint.Address`: text.
+    /// The attribute `Workgroup.Endpoint.Address`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#Workgroup.Endpoint.Address-fn::getatt)
     pub fn attr_workgroup_endpoint_address(&self) -> Val<str> { self.0.get_att("Workgroup.Endpoint.Address") }
-    /// The attribute `Workgroup.Endpoint.Port`: integer.
+    /// The attribute `Workgroup.Endpoint.Port`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#Workgroup.Endpoint.Port-fn::getatt)
     pub fn attr_workgroup_endpoint_port(&self) -> Val<i64> { self.0.get_att("Workgroup.Endpoint.Port") }
-    /// The attribute `Workgroup.Endpoint.VpcEndpoints`: list of `VpcEndpoint`.
+    /// The attribute `Workgroup.Endpoint.VpcEndpoints`: list of `VpcEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#Workgroup.Endpoint.VpcEndpoints-fn::getatt)
     pub fn attr_workgroup_endpoint_vpc_endpoints(&self) -> Val<Arr<workgroup::VpcEndpoint>> { self.0.get_att("Workgroup.Endpoint.VpcEndpoints") }
-    /// The attribute `Workgroup.EnhancedVpcRouting`: boolean.
+    /// The attribute `Workgroup.EnhancedVpcRouting`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#Workgroup.EnhancedVpcRouting-fn::getatt)
     pub fn attr_workgroup_enhanced_vpc_routing(&self) -> Val<bool> { self.0.get_att("Workgroup.EnhancedVpcRouting") }
-    /// The attribute `Workgroup.MaxCapacity`: integer.
+    /// The attribute `Workgroup.MaxCapacity`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#Workgroup.MaxCapacity-fn::getatt)
     pub fn attr_workgroup_max_capacity(&self) -> Val<i64> { self.0.get_att("Workgroup.MaxCapacity") }
-    /// The attribute `Workgroup.NamespaceName`: text.
+    /// The attribute `Workgroup.NamespaceName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#Workgroup.NamespaceName-fn::getatt)
     pub fn attr_workgroup_namespace_name(&self) -> Val<str> { self.0.get_att("Workgroup.NamespaceName") }
-    /// The attribute `Workgroup.PubliclyAccessible`: boolean.
+    /// The attribute `Workgroup.PubliclyAccessible`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#Workgroup.PubliclyAccessible-fn::getatt)
     pub fn attr_workgroup_publicly_accessible(&self) -> Val<bool> { self.0.get_att("Workgroup.PubliclyAccessible") }
-    /// The attribute `Workgroup.SecurityGroupIds`: list of text.
+    /// The attribute `Workgroup.SecurityGroupIds`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#Workgroup.SecurityGroupIds-fn::getatt)
     pub fn attr_workgroup_security_group_ids(&self) -> Val<Arr<str>> { self.0.get_att("Workgroup.SecurityGroupIds") }
-    /// The attribute `Workgroup.Status`: text.
+    /// The attribute `Workgroup.Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#Workgroup.Status-fn::getatt)
     pub fn attr_workgroup_status(&self) -> Val<str> { self.0.get_att("Workgroup.Status") }
-    /// The attribute `Workgroup.SubnetIds`: list of text.
+    /// The attribute `Workgroup.SubnetIds`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#Workgroup.SubnetIds-fn::getatt)
     pub fn attr_workgroup_subnet_ids(&self) -> Val<Arr<str>> { self.0.get_att("Workgroup.SubnetIds") }
-    /// The attribute `Workgroup.TrackName`: text.
+    /// The attribute `Workgroup.TrackName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#Workgroup.TrackName-fn::getatt)
     pub fn attr_workgroup_track_name(&self) -> Val<str> { self.0.get_att("Workgroup.TrackName") }
-    /// The attribute `Workgroup.WorkgroupArn`: `OtherArn`.
+    /// The attribute `Workgroup.WorkgroupArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#Workgroup.WorkgroupArn-fn::getatt)
     pub fn attr_workgroup_workgroup_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Workgroup.WorkgroupArn") }
-    /// The attribute `Workgroup.WorkgroupId`: text.
+    /// The attribute `Workgroup.WorkgroupId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#Workgroup.WorkgroupId-fn::getatt)
     pub fn attr_workgroup_workgroup_id(&self) -> Val<str> { self.0.get_att("Workgroup.WorkgroupId") }
-    /// The attribute `Workgroup.WorkgroupName`: text.
+    /// The attribute `Workgroup.WorkgroupName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#Workgroup.WorkgroupName-fn::getatt)
     pub fn attr_workgroup_workgroup_name(&self) -> Val<str> { self.0.get_att("Workgroup.WorkgroupName") }
 }
 impl Parent for CfnWorkgroup { fn node(&self) -> &Place { &self.0 } }
@@ -275,41 +275,41 @@ impl CfnWorkgroupProps {
     pub fn new() -> CfnWorkgroupProps<Missing<required::WorkgroupName>> { CfnWorkgroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnWorkgroupProps<R0> {
-    /// `BaseCapacity`: integer. Update: in place.
+    /// `BaseCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#cfn-redshiftserverless-workgroup-basecapacity)
     pub fn base_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BaseCapacity", value.into_expr()), Phase) }
-    /// `ConfigParameters`: list of `ConfigParameter`. Update: in place.
+    /// `ConfigParameters`: list of `ConfigParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#cfn-redshiftserverless-workgroup-configparameters)
     pub fn config_parameters(self, value: impl Arg<Arr<workgroup::ConfigParameter>>) -> Self { Self(put(self.0, "ConfigParameters", value.into_expr()), Phase) }
-    /// `EnhancedVpcRouting`: boolean. Update: in place.
+    /// `EnhancedVpcRouting`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#cfn-redshiftserverless-workgroup-enhancedvpcrouting)
     pub fn enhanced_vpc_routing(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnhancedVpcRouting", value.into_expr()), Phase) }
-    /// `MaxCapacity`: integer. Update: in place.
+    /// `MaxCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#cfn-redshiftserverless-workgroup-maxcapacity)
     pub fn max_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCapacity", value.into_expr()), Phase) }
-    /// `NamespaceName`: text. Update: replacement.
+    /// `NamespaceName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#cfn-redshiftserverless-workgroup-namespacename)
     pub fn namespace_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NamespaceName", value.into_expr()), Phase) }
-    /// `Port`: integer. Update: in place.
+    /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#cfn-redshiftserverless-workgroup-port)
     pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
-    /// `PricePerformanceTarget`: `PerformanceTarget`. Update: in place.
+    /// `PricePerformanceTarget`: `PerformanceTarget`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#cfn-redshiftserverless-workgroup-priceperformancetarget)
     pub fn price_performance_target(self, value: impl Arg<workgroup::PerformanceTarget>) -> Self { Self(put(self.0, "PricePerformanceTarget", value.into_expr()), Phase) }
-    /// `PubliclyAccessible`: boolean. Update: in place.
+    /// `PubliclyAccessible`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#cfn-redshiftserverless-workgroup-publiclyaccessible)
     pub fn publicly_accessible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PubliclyAccessible", value.into_expr()), Phase) }
-    /// `RecoveryPointId`: text. Update: in place.
+    /// `RecoveryPointId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#cfn-redshiftserverless-workgroup-recoverypointid)
     pub fn recovery_point_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecoveryPointId", value.into_expr()), Phase) }
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#cfn-redshiftserverless-workgroup-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `SnapshotArn`: text. Update: in place.
+    /// `SnapshotArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#cfn-redshiftserverless-workgroup-snapshotarn)
     pub fn snapshot_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotArn", value.into_expr()), Phase) }
-    /// `SnapshotName`: text. Update: in place.
+    /// `SnapshotName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#cfn-redshiftserverless-workgroup-snapshotname)
     pub fn snapshot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotName", value.into_expr()), Phase) }
-    /// `SnapshotOwnerAccount`: text. Update: in place.
+    /// `SnapshotOwnerAccount`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#cfn-redshiftserverless-workgroup-snapshotowneraccount)
     pub fn snapshot_owner_account(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotOwnerAccount", value.into_expr()), Phase) }
-    /// `SubnetIds`: list of `Ec2SubnetId`. Update: in place.
+    /// `SubnetIds`: list of `Ec2SubnetId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#cfn-redshiftserverless-workgroup-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#cfn-redshiftserverless-workgroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TrackName`: text. Update: in place.
+    /// `TrackName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#cfn-redshiftserverless-workgroup-trackname)
     pub fn track_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrackName", value.into_expr()), Phase) }
-    /// `Workgroup`: `Workgroup`. Update: in place.
+    /// `Workgroup`: `Workgroup`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#cfn-redshiftserverless-workgroup-workgroup)
     pub fn workgroup(self, value: impl Arg<workgroup::Workgroup>) -> Self { Self(put(self.0, "Workgroup", value.into_expr()), Phase) }
-    /// `WorkgroupName`: text, required. Update: replacement.
+    /// `WorkgroupName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html#cfn-redshiftserverless-workgroup-workgroupname)
     pub fn workgroup_name(self, value: impl Arg<str>) -> CfnWorkgroupProps<Set> { CfnWorkgroupProps(put(self.0, "WorkgroupName", value.into_expr()), Phase) }
 }
 impl Done for CfnWorkgroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -321,9 +321,9 @@ use crate::cfn::support::*;
 impl ConfigParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ParameterKey`: text. Update: in place.
+    /// `ParameterKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-configparameter.html#cfn-redshiftserverless-workgroup-configparameter-parameterkey)
     pub fn parameter_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterKey", value.into_expr())) }
-    /// `ParameterValue`: text. Update: in place.
+    /// `ParameterValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-configparameter.html#cfn-redshiftserverless-workgroup-configparameter-parametervalue)
     pub fn parameter_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterValue", value.into_expr())) }
 }
 impl Done for ConfigParameter { fn into_props(self) -> Bag { self.0 } }
@@ -332,11 +332,11 @@ impl Done for ConfigParameter { fn into_props(self) -> Bag { self.0 } }
 impl Endpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Address`: text. Update: in place.
+    /// `Address`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-endpoint.html#cfn-redshiftserverless-workgroup-endpoint-address)
     pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value.into_expr())) }
-    /// `Port`: integer. Update: in place.
+    /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-endpoint.html#cfn-redshiftserverless-workgroup-endpoint-port)
     pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
-    /// `VpcEndpoints`: list of `VpcEndpoint`. Update: in place.
+    /// `VpcEndpoints`: list of `VpcEndpoint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-endpoint.html#cfn-redshiftserverless-workgroup-endpoint-vpcendpoints)
     pub fn vpc_endpoints(self, value: impl Arg<Arr<VpcEndpoint>>) -> Self { Self(put(self.0, "VpcEndpoints", value.into_expr())) }
 }
 impl Done for Endpoint { fn into_props(self) -> Bag { self.0 } }
@@ -345,13 +345,13 @@ impl Done for Endpoint { fn into_props(self) -> Bag { self.0 } }
 impl NetworkInterface {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AvailabilityZone`: text. Update: in place.
+    /// `AvailabilityZone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-networkinterface.html#cfn-redshiftserverless-workgroup-networkinterface-availabilityzone)
     pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr())) }
-    /// `NetworkInterfaceId`: text. Update: in place.
+    /// `NetworkInterfaceId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-networkinterface.html#cfn-redshiftserverless-workgroup-networkinterface-networkinterfaceid)
     pub fn network_interface_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkInterfaceId", value.into_expr())) }
-    /// `PrivateIpAddress`: text. Update: in place.
+    /// `PrivateIpAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-networkinterface.html#cfn-redshiftserverless-workgroup-networkinterface-privateipaddress)
     pub fn private_ip_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateIpAddress", value.into_expr())) }
-    /// `SubnetId`: `Ec2SubnetId`. Update: in place.
+    /// `SubnetId`: `Ec2SubnetId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-networkinterface.html#cfn-redshiftserverless-workgroup-networkinterface-subnetid)
     pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> Self { Self(put(self.0, "SubnetId", value.into_expr())) }
 }
 impl Done for NetworkInterface { fn into_props(self) -> Bag { self.0 } }
@@ -360,9 +360,9 @@ impl Done for NetworkInterface { fn into_props(self) -> Bag { self.0 } }
 impl PerformanceTarget {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Level`: integer. Update: in place.
+    /// `Level`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-performancetarget.html#cfn-redshiftserverless-workgroup-performancetarget-level)
     pub fn level(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Level", value.into_expr())) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-performancetarget.html#cfn-redshiftserverless-workgroup-performancetarget-status)
     pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for PerformanceTarget { fn into_props(self) -> Bag { self.0 } }
@@ -371,11 +371,11 @@ impl Done for PerformanceTarget { fn into_props(self) -> Bag { self.0 } }
 impl VpcEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `NetworkInterfaces`: list of `NetworkInterface`. Update: in place.
+    /// `NetworkInterfaces`: list of `NetworkInterface`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-vpcendpoint.html#cfn-redshiftserverless-workgroup-vpcendpoint-networkinterfaces)
     pub fn network_interfaces(self, value: impl Arg<Arr<NetworkInterface>>) -> Self { Self(put(self.0, "NetworkInterfaces", value.into_expr())) }
-    /// `VpcEndpointId`: text. Update: in place.
+    /// `VpcEndpointId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-vpcendpoint.html#cfn-redshiftserverless-workgroup-vpcendpoint-vpcendpointid)
     pub fn vpc_endpoint_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcEndpointId", value.into_expr())) }
-    /// `VpcId`: `Ec2VpcId`. Update: in place.
+    /// `VpcId`: `Ec2VpcId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-vpcendpoint.html#cfn-redshiftserverless-workgroup-vpcendpoint-vpcid)
     pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value.into_expr())) }
 }
 impl Done for VpcEndpoint { fn into_props(self) -> Bag { self.0 } }
@@ -384,37 +384,37 @@ impl Done for VpcEndpoint { fn into_props(self) -> Bag { self.0 } }
 impl Workgroup {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BaseCapacity`: integer. Update: in place.
+    /// `BaseCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-workgroup.html#cfn-redshiftserverless-workgroup-workgroup-basecapacity)
     pub fn base_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BaseCapacity", value.into_expr())) }
-    /// `ConfigParameters`: list of `ConfigParameter`. Update: in place.
+    /// `ConfigParameters`: list of `ConfigParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-workgroup.html#cfn-redshiftserverless-workgroup-workgroup-configparameters)
     pub fn config_parameters(self, value: impl Arg<Arr<ConfigParameter>>) -> Self { Self(put(self.0, "ConfigParameters", value.into_expr())) }
-    /// `CreationDate`: text. Update: in place.
+    /// `CreationDate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-workgroup.html#cfn-redshiftserverless-workgroup-workgroup-creationdate)
     pub fn creation_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreationDate", value.into_expr())) }
-    /// `Endpoint`: `Endpoint`. Update: in place.
+    /// `Endpoint`: `Endpoint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-workgroup.html#cfn-redshiftserverless-workgroup-workgroup-endpoint)
     pub fn endpoint(self, value: impl Arg<Endpoint>) -> Self { Self(put(self.0, "Endpoint", value.into_expr())) }
-    /// `EnhancedVpcRouting`: boolean. Update: in place.
+    /// `EnhancedVpcRouting`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-workgroup.html#cfn-redshiftserverless-workgroup-workgroup-enhancedvpcrouting)
     pub fn enhanced_vpc_routing(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnhancedVpcRouting", value.into_expr())) }
-    /// `MaxCapacity`: integer. Update: in place.
+    /// `MaxCapacity`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-workgroup.html#cfn-redshiftserverless-workgroup-workgroup-maxcapacity)
     pub fn max_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCapacity", value.into_expr())) }
-    /// `NamespaceName`: text. Update: in place.
+    /// `NamespaceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-workgroup.html#cfn-redshiftserverless-workgroup-workgroup-namespacename)
     pub fn namespace_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NamespaceName", value.into_expr())) }
-    /// `PricePerformanceTarget`: `PerformanceTarget`. Update: in place.
+    /// `PricePerformanceTarget`: `PerformanceTarget`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-workgroup.html#cfn-redshiftserverless-workgroup-workgroup-priceperformancetarget)
     pub fn price_performance_target(self, value: impl Arg<PerformanceTarget>) -> Self { Self(put(self.0, "PricePerformanceTarget", value.into_expr())) }
-    /// `PubliclyAccessible`: boolean. Update: in place.
+    /// `PubliclyAccessible`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-workgroup.html#cfn-redshiftserverless-workgroup-workgroup-publiclyaccessible)
     pub fn publicly_accessible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PubliclyAccessible", value.into_expr())) }
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-workgroup.html#cfn-redshiftserverless-workgroup-workgroup-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
-    /// `Status`: `WorkgroupStatus`. Update: in place.
+    /// `Status`: `WorkgroupStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-workgroup.html#cfn-redshiftserverless-workgroup-workgroup-status)
     pub fn status(self, value: impl Arg<WorkgroupStatus>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
-    /// `SubnetIds`: list of text. Update: in place.
+    /// `SubnetIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-workgroup.html#cfn-redshiftserverless-workgroup-workgroup-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
-    /// `TrackName`: text. Update: in place.
+    /// `TrackName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-workgroup.html#cfn-redshiftserverless-workgroup-workgroup-trackname)
     pub fn track_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrackName", value.into_expr())) }
-    /// `WorkgroupArn`: text. Update: in place.
+    /// `WorkgroupArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-workgroup.html#cfn-redshiftserverless-workgroup-workgroup-workgrouparn)
     pub fn workgroup_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkgroupArn", value.into_expr())) }
-    /// `WorkgroupId`: text. Update: in place.
+    /// `WorkgroupId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-workgroup.html#cfn-redshiftserverless-workgroup-workgroup-workgroupid)
     pub fn workgroup_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkgroupId", value.into_expr())) }
-    /// `WorkgroupName`: text. Update: in place.
+    /// `WorkgroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-workgroup.html#cfn-redshiftserverless-workgroup-workgroup-workgroupname)
     pub fn workgroup_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkgroupName", value.into_expr())) }
 }
 impl Done for Workgroup { fn into_props(self) -> Bag { self.0 } }

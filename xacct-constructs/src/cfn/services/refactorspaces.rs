@@ -13,21 +13,21 @@ impl CfnApplication {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ApiGatewayId`: text.
+    /// The attribute `ApiGatewayId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-application.html#ApiGatewayId-fn::getatt)
     pub fn attr_api_gateway_id(&self) -> Val<str> { self.0.get_att("ApiGatewayId") }
-    /// The attribute `ApplicationIdentifier`: `RefactorSpacesApplicationIdentifier`.
+    /// The attribute `ApplicationIdentifier`: `RefactorSpacesApplicationIdentifier`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-application.html#ApplicationIdentifier-fn::getatt)
     pub fn attr_application_identifier(&self) -> Val<kind::RefactorSpacesApplicationIdentifier> { self.0.get_att("ApplicationIdentifier") }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-application.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `NlbArn`: `OtherArn`.
+    /// The attribute `NlbArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-application.html#NlbArn-fn::getatt)
     pub fn attr_nlb_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("NlbArn") }
-    /// The attribute `NlbName`: text.
+    /// The attribute `NlbName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-application.html#NlbName-fn::getatt)
     pub fn attr_nlb_name(&self) -> Val<str> { self.0.get_att("NlbName") }
-    /// The attribute `ProxyUrl`: text.
+    /// The attribute `ProxyUrl`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-application.html#ProxyUrl-fn::getatt)
     pub fn attr_proxy_url(&self) -> Val<str> { self.0.get_att("ProxyUrl") }
-    /// The attribute `StageName`: text.
+    /// The attribute `StageName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-application.html#StageName-fn::getatt)
     pub fn attr_stage_name(&self) -> Val<str> { self.0.get_att("StageName") }
-    /// The attribute `VpcLinkId`: text.
+    /// The attribute `VpcLinkId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-application.html#VpcLinkId-fn::getatt)
     pub fn attr_vpc_link_id(&self) -> Val<str> { self.0.get_att("VpcLinkId") }
 }
 impl Parent for CfnApplication { fn node(&self) -> &Place { &self.0 } }
@@ -38,17 +38,17 @@ impl CfnApplicationProps {
     pub fn new() -> CfnApplicationProps<Missing<required::EnvironmentIdentifier>, Missing<required::Name>, Missing<required::ProxyType>, Missing<required::VpcId>> { CfnApplicationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnApplicationProps<R0, R1, R2, R3> {
-    /// `ApiGatewayProxy`: `ApiGatewayProxyInput`. Update: replacement.
+    /// `ApiGatewayProxy`: `ApiGatewayProxyInput`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-application.html#cfn-refactorspaces-application-apigatewayproxy)
     pub fn api_gateway_proxy(self, value: impl Arg<application::ApiGatewayProxyInput>) -> Self { Self(put(self.0, "ApiGatewayProxy", value.into_expr()), Phase) }
-    /// `EnvironmentIdentifier`: `RefactorSpacesEnvironmentIdentifier`, required. Update: replacement.
+    /// `EnvironmentIdentifier`: `RefactorSpacesEnvironmentIdentifier`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-application.html#cfn-refactorspaces-application-environmentidentifier)
     pub fn environment_identifier(self, value: impl Arg<kind::RefactorSpacesEnvironmentIdentifier>) -> CfnApplicationProps<Set, R1, R2, R3> { CfnApplicationProps(put(self.0, "EnvironmentIdentifier", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-application.html#cfn-refactorspaces-application-name)
     pub fn name(self, value: impl Arg<str>) -> CfnApplicationProps<R0, Set, R2, R3> { CfnApplicationProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ProxyType`: `ProxyType`, required. Update: replacement.
+    /// `ProxyType`: `ProxyType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-application.html#cfn-refactorspaces-application-proxytype)
     pub fn proxy_type(self, value: impl Arg<application::ProxyType>) -> CfnApplicationProps<R0, R1, Set, R3> { CfnApplicationProps(put(self.0, "ProxyType", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-application.html#cfn-refactorspaces-application-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VpcId`: `Ec2VpcId`, required. Update: replacement.
+    /// `VpcId`: `Ec2VpcId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-application.html#cfn-refactorspaces-application-vpcid)
     pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnApplicationProps<R0, R1, R2, Set> { CfnApplicationProps(put(self.0, "VpcId", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
@@ -60,9 +60,9 @@ use crate::cfn::support::*;
 impl ApiGatewayProxyInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EndpointType`: `EndpointType`. Update: replacement.
+    /// `EndpointType`: `EndpointType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-refactorspaces-application-apigatewayproxyinput.html#cfn-refactorspaces-application-apigatewayproxyinput-endpointtype)
     pub fn endpoint_type(self, value: impl Arg<EndpointType>) -> Self { Self(put(self.0, "EndpointType", value.into_expr())) }
-    /// `StageName`: text. Update: replacement.
+    /// `StageName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-refactorspaces-application-apigatewayproxyinput.html#cfn-refactorspaces-application-apigatewayproxyinput-stagename)
     pub fn stage_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StageName", value.into_expr())) }
 }
 impl Done for ApiGatewayProxyInput { fn into_props(self) -> Bag { self.0 } }
@@ -80,11 +80,11 @@ impl CfnEnvironment {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnEnvironmentProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `EnvironmentIdentifier`.
     pub fn reference(&self) -> Val<kind::RefactorSpacesEnvironmentIdentifier> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-environment.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `EnvironmentIdentifier`: `RefactorSpacesEnvironmentIdentifier`.
+    /// The attribute `EnvironmentIdentifier`: `RefactorSpacesEnvironmentIdentifier`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-environment.html#EnvironmentIdentifier-fn::getatt)
     pub fn attr_environment_identifier(&self) -> Val<kind::RefactorSpacesEnvironmentIdentifier> { self.0.get_att("EnvironmentIdentifier") }
-    /// The attribute `TransitGatewayId`: text.
+    /// The attribute `TransitGatewayId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-environment.html#TransitGatewayId-fn::getatt)
     pub fn attr_transit_gateway_id(&self) -> Val<str> { self.0.get_att("TransitGatewayId") }
 }
 impl Parent for CfnEnvironment { fn node(&self) -> &Place { &self.0 } }
@@ -93,13 +93,13 @@ impl Parent for CfnEnvironment { fn node(&self) -> &Place { &self.0 } }
 impl CfnEnvironmentProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-environment.html#cfn-refactorspaces-environment-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-environment.html#cfn-refactorspaces-environment-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `NetworkFabricType`: `NetworkFabricType`. Update: replacement.
+    /// `NetworkFabricType`: `NetworkFabricType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-environment.html#cfn-refactorspaces-environment-networkfabrictype)
     pub fn network_fabric_type(self, value: impl Arg<environment::NetworkFabricType>) -> Self { Self(put(self.0, "NetworkFabricType", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-environment.html#cfn-refactorspaces-environment-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnEnvironmentProps { fn into_props(self) -> Bag { self.0 } }
@@ -118,11 +118,11 @@ impl CfnRoute {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRouteProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-route.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `PathResourceToId`: text.
+    /// The attribute `PathResourceToId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-route.html#PathResourceToId-fn::getatt)
     pub fn attr_path_resource_to_id(&self) -> Val<str> { self.0.get_att("PathResourceToId") }
-    /// The attribute `RouteIdentifier`: text.
+    /// The attribute `RouteIdentifier`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-route.html#RouteIdentifier-fn::getatt)
     pub fn attr_route_identifier(&self) -> Val<str> { self.0.get_att("RouteIdentifier") }
 }
 impl Parent for CfnRoute { fn node(&self) -> &Place { &self.0 } }
@@ -133,19 +133,19 @@ impl CfnRouteProps {
     pub fn new() -> CfnRouteProps<Missing<required::ApplicationIdentifier>, Missing<required::EnvironmentIdentifier>, Missing<required::RouteType>, Missing<required::ServiceIdentifier>> { CfnRouteProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnRouteProps<R0, R1, R2, R3> {
-    /// `ApplicationIdentifier`: `RefactorSpacesApplicationIdentifier`, required. Update: replacement.
+    /// `ApplicationIdentifier`: `RefactorSpacesApplicationIdentifier`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-route.html#cfn-refactorspaces-route-applicationidentifier)
     pub fn application_identifier(self, value: impl Arg<kind::RefactorSpacesApplicationIdentifier>) -> CfnRouteProps<Set, R1, R2, R3> { CfnRouteProps(put(self.0, "ApplicationIdentifier", value.into_expr()), Phase) }
-    /// `DefaultRoute`: `DefaultRouteInput`. Update: in place.
+    /// `DefaultRoute`: `DefaultRouteInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-route.html#cfn-refactorspaces-route-defaultroute)
     pub fn default_route(self, value: impl Arg<route::DefaultRouteInput>) -> Self { Self(put(self.0, "DefaultRoute", value.into_expr()), Phase) }
-    /// `EnvironmentIdentifier`: `RefactorSpacesEnvironmentIdentifier`, required. Update: replacement.
+    /// `EnvironmentIdentifier`: `RefactorSpacesEnvironmentIdentifier`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-route.html#cfn-refactorspaces-route-environmentidentifier)
     pub fn environment_identifier(self, value: impl Arg<kind::RefactorSpacesEnvironmentIdentifier>) -> CfnRouteProps<R0, Set, R2, R3> { CfnRouteProps(put(self.0, "EnvironmentIdentifier", value.into_expr()), Phase) }
-    /// `RouteType`: `RouteType`, required. Update: replacement.
+    /// `RouteType`: `RouteType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-route.html#cfn-refactorspaces-route-routetype)
     pub fn route_type(self, value: impl Arg<route::RouteType>) -> CfnRouteProps<R0, R1, Set, R3> { CfnRouteProps(put(self.0, "RouteType", value.into_expr()), Phase) }
-    /// `ServiceIdentifier`: `RefactorSpacesServiceIdentifier`, required. Update: replacement.
+    /// `ServiceIdentifier`: `RefactorSpacesServiceIdentifier`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-route.html#cfn-refactorspaces-route-serviceidentifier)
     pub fn service_identifier(self, value: impl Arg<kind::RefactorSpacesServiceIdentifier>) -> CfnRouteProps<R0, R1, R2, Set> { CfnRouteProps(put(self.0, "ServiceIdentifier", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-route.html#cfn-refactorspaces-route-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `UriPathRoute`: `UriPathRouteInput`. Update: in place.
+    /// `UriPathRoute`: `UriPathRouteInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-route.html#cfn-refactorspaces-route-uripathroute)
     pub fn uri_path_route(self, value: impl Arg<route::UriPathRouteInput>) -> Self { Self(put(self.0, "UriPathRoute", value.into_expr()), Phase) }
 }
 impl Done for CfnRouteProps { fn into_props(self) -> Bag { self.0 } }
@@ -159,7 +159,7 @@ impl DefaultRouteInput {
     pub fn new() -> DefaultRouteInput<Missing<super::required::ActivationState>> { DefaultRouteInput(Bag::default(), Phase) }
 }
 impl<R0> DefaultRouteInput<R0> {
-    /// `ActivationState`: `ActivationState`, required. Update: in place.
+    /// `ActivationState`: `ActivationState`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-refactorspaces-route-defaultrouteinput.html#cfn-refactorspaces-route-defaultrouteinput-activationstate)
     pub fn activation_state(self, value: impl Arg<ActivationState>) -> DefaultRouteInput<Set> { DefaultRouteInput(put(self.0, "ActivationState", value.into_expr()), Phase) }
 }
 impl Done for DefaultRouteInput { fn into_props(self) -> Bag { self.0 } }
@@ -170,15 +170,15 @@ impl UriPathRouteInput {
     pub fn new() -> UriPathRouteInput<Missing<super::required::ActivationState>> { UriPathRouteInput(Bag::default(), Phase) }
 }
 impl<R0> UriPathRouteInput<R0> {
-    /// `ActivationState`: `ActivationState`, required. Update: in place.
+    /// `ActivationState`: `ActivationState`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-refactorspaces-route-uripathrouteinput.html#cfn-refactorspaces-route-uripathrouteinput-activationstate)
     pub fn activation_state(self, value: impl Arg<ActivationState>) -> UriPathRouteInput<Set> { UriPathRouteInput(put(self.0, "ActivationState", value.into_expr()), Phase) }
-    /// `AppendSourcePath`: boolean. Update: replacement.
+    /// `AppendSourcePath`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-refactorspaces-route-uripathrouteinput.html#cfn-refactorspaces-route-uripathrouteinput-appendsourcepath)
     pub fn append_source_path(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AppendSourcePath", value.into_expr()), Phase) }
-    /// `IncludeChildPaths`: boolean. Update: replacement.
+    /// `IncludeChildPaths`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-refactorspaces-route-uripathrouteinput.html#cfn-refactorspaces-route-uripathrouteinput-includechildpaths)
     pub fn include_child_paths(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeChildPaths", value.into_expr()), Phase) }
-    /// `Methods`: list of text. Update: replacement.
+    /// `Methods`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-refactorspaces-route-uripathrouteinput.html#cfn-refactorspaces-route-uripathrouteinput-methods)
     pub fn methods(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Methods", value.into_expr()), Phase) }
-    /// `SourcePath`: text. Update: replacement.
+    /// `SourcePath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-refactorspaces-route-uripathrouteinput.html#cfn-refactorspaces-route-uripathrouteinput-sourcepath)
     pub fn source_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourcePath", value.into_expr()), Phase) }
 }
 impl Done for UriPathRouteInput { fn into_props(self) -> Bag { self.0 } }
@@ -196,9 +196,9 @@ impl CfnService {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnServiceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-service.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `ServiceIdentifier`: `RefactorSpacesServiceIdentifier`.
+    /// The attribute `ServiceIdentifier`: `RefactorSpacesServiceIdentifier`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-service.html#ServiceIdentifier-fn::getatt)
     pub fn attr_service_identifier(&self) -> Val<kind::RefactorSpacesServiceIdentifier> { self.0.get_att("ServiceIdentifier") }
 }
 impl Parent for CfnService { fn node(&self) -> &Place { &self.0 } }
@@ -209,23 +209,23 @@ impl CfnServiceProps {
     pub fn new() -> CfnServiceProps<Missing<required::ApplicationIdentifier>, Missing<required::EndpointType>, Missing<required::EnvironmentIdentifier>, Missing<required::Name>> { CfnServiceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnServiceProps<R0, R1, R2, R3> {
-    /// `ApplicationIdentifier`: `RefactorSpacesApplicationIdentifier`, required. Update: replacement.
+    /// `ApplicationIdentifier`: `RefactorSpacesApplicationIdentifier`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-service.html#cfn-refactorspaces-service-applicationidentifier)
     pub fn application_identifier(self, value: impl Arg<kind::RefactorSpacesApplicationIdentifier>) -> CfnServiceProps<Set, R1, R2, R3> { CfnServiceProps(put(self.0, "ApplicationIdentifier", value.into_expr()), Phase) }
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-service.html#cfn-refactorspaces-service-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `EndpointType`: `EndpointType`, required. Update: replacement.
+    /// `EndpointType`: `EndpointType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-service.html#cfn-refactorspaces-service-endpointtype)
     pub fn endpoint_type(self, value: impl Arg<service::EndpointType>) -> CfnServiceProps<R0, Set, R2, R3> { CfnServiceProps(put(self.0, "EndpointType", value.into_expr()), Phase) }
-    /// `EnvironmentIdentifier`: `RefactorSpacesEnvironmentIdentifier`, required. Update: replacement.
+    /// `EnvironmentIdentifier`: `RefactorSpacesEnvironmentIdentifier`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-service.html#cfn-refactorspaces-service-environmentidentifier)
     pub fn environment_identifier(self, value: impl Arg<kind::RefactorSpacesEnvironmentIdentifier>) -> CfnServiceProps<R0, R1, Set, R3> { CfnServiceProps(put(self.0, "EnvironmentIdentifier", value.into_expr()), Phase) }
-    /// `LambdaEndpoint`: `LambdaEndpointInput`. Update: replacement.
+    /// `LambdaEndpoint`: `LambdaEndpointInput`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-service.html#cfn-refactorspaces-service-lambdaendpoint)
     pub fn lambda_endpoint(self, value: impl Arg<service::LambdaEndpointInput>) -> Self { Self(put(self.0, "LambdaEndpoint", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-service.html#cfn-refactorspaces-service-name)
     pub fn name(self, value: impl Arg<str>) -> CfnServiceProps<R0, R1, R2, Set> { CfnServiceProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-service.html#cfn-refactorspaces-service-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `UrlEndpoint`: `UrlEndpointInput`. Update: replacement.
+    /// `UrlEndpoint`: `UrlEndpointInput`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-service.html#cfn-refactorspaces-service-urlendpoint)
     pub fn url_endpoint(self, value: impl Arg<service::UrlEndpointInput>) -> Self { Self(put(self.0, "UrlEndpoint", value.into_expr()), Phase) }
-    /// `VpcId`: `Ec2VpcId`. Update: replacement.
+    /// `VpcId`: `Ec2VpcId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-service.html#cfn-refactorspaces-service-vpcid)
     pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value.into_expr()), Phase) }
 }
 impl Done for CfnServiceProps { fn into_props(self) -> Bag { self.0 } }
@@ -239,7 +239,7 @@ impl LambdaEndpointInput {
     pub fn new() -> LambdaEndpointInput<Missing<super::required::Arn>> { LambdaEndpointInput(Bag::default(), Phase) }
 }
 impl<R0> LambdaEndpointInput<R0> {
-    /// `Arn`: `LambdaFunctionArn`, required. Update: replacement.
+    /// `Arn`: `LambdaFunctionArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-refactorspaces-service-lambdaendpointinput.html#cfn-refactorspaces-service-lambdaendpointinput-arn)
     pub fn arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> LambdaEndpointInput<Set> { LambdaEndpointInput(put(self.0, "Arn", value.into_expr()), Phase) }
 }
 impl Done for LambdaEndpointInput { fn into_props(self) -> Bag { self.0 } }
@@ -250,9 +250,9 @@ impl UrlEndpointInput {
     pub fn new() -> UrlEndpointInput<Missing<super::required::Url>> { UrlEndpointInput(Bag::default(), Phase) }
 }
 impl<R0> UrlEndpointInput<R0> {
-    /// `HealthUrl`: text. Update: replacement.
+    /// `HealthUrl`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-refactorspaces-service-urlendpointinput.html#cfn-refactorspaces-service-urlendpointinput-healthurl)
     pub fn health_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthUrl", value.into_expr()), Phase) }
-    /// `Url`: text, required. Update: replacement.
+    /// `Url`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-refactorspaces-service-urlendpointinput.html#cfn-refactorspaces-service-urlendpointinput-url)
     pub fn url(self, value: impl Arg<str>) -> UrlEndpointInput<Set> { UrlEndpointInput(put(self.0, "Url", value.into_expr()), Phase) }
 }
 impl Done for UrlEndpointInput { fn into_props(self) -> Bag { self.0 } }

@@ -13,7 +13,7 @@ impl CfnCollection {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCollectionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CollectionId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-collection.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnCollection { fn node(&self) -> &Place { &self.0 } }
@@ -24,9 +24,9 @@ impl CfnCollectionProps {
     pub fn new() -> CfnCollectionProps<Missing<required::CollectionId>> { CfnCollectionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnCollectionProps<R0> {
-    /// `CollectionId`: text, required. Update: replacement.
+    /// `CollectionId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-collection.html#cfn-rekognition-collection-collectionid)
     pub fn collection_id(self, value: impl Arg<str>) -> CfnCollectionProps<Set> { CfnCollectionProps(put(self.0, "CollectionId", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-collection.html#cfn-rekognition-collection-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCollectionProps { fn into_props(self) -> Bag { self.0 } }
@@ -39,7 +39,7 @@ impl CfnDataset {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDatasetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DatasetArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `DatasetArn`: `OtherArn`.
+    /// The attribute `DatasetArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-dataset.html#DatasetArn-fn::getatt)
     pub fn attr_dataset_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DatasetArn") }
 }
 impl Parent for CfnDataset { fn node(&self) -> &Place { &self.0 } }
@@ -50,11 +50,11 @@ impl CfnDatasetProps {
     pub fn new() -> CfnDatasetProps<Missing<required::DatasetType>> { CfnDatasetProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDatasetProps<R0> {
-    /// `DatasetType`: `DatasetType`, required. Update: replacement.
+    /// `DatasetType`: `DatasetType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-dataset.html#cfn-rekognition-dataset-datasettype)
     pub fn dataset_type(self, value: impl Arg<dataset::DatasetType>) -> CfnDatasetProps<Set> { CfnDatasetProps(put(self.0, "DatasetType", value.into_expr()), Phase) }
-    /// `ProjectArn`: text. Update: replacement.
+    /// `ProjectArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-dataset.html#cfn-rekognition-dataset-projectarn)
     pub fn project_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-dataset.html#cfn-rekognition-dataset-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDatasetProps { fn into_props(self) -> Bag { self.0 } }
@@ -73,7 +73,7 @@ impl CfnProject {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProjectProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ProjectName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-project.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnProject { fn node(&self) -> &Place { &self.0 } }
@@ -84,9 +84,9 @@ impl CfnProjectProps {
     pub fn new() -> CfnProjectProps<Missing<required::ProjectName>> { CfnProjectProps(Bag::default(), Phase) }
 }
 impl<R0> CfnProjectProps<R0> {
-    /// `ProjectName`: text, required. Update: replacement.
+    /// `ProjectName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-project.html#cfn-rekognition-project-projectname)
     pub fn project_name(self, value: impl Arg<str>) -> CfnProjectProps<Set> { CfnProjectProps(put(self.0, "ProjectName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-project.html#cfn-rekognition-project-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnProjectProps { fn into_props(self) -> Bag { self.0 } }
@@ -99,11 +99,11 @@ impl CfnStreamProcessor {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStreamProcessorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-streamprocessor.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-streamprocessor.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `StatusMessage`: text.
+    /// The attribute `StatusMessage`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-streamprocessor.html#StatusMessage-fn::getatt)
     pub fn attr_status_message(&self) -> Val<str> { self.0.get_att("StatusMessage") }
 }
 impl Parent for CfnStreamProcessor { fn node(&self) -> &Place { &self.0 } }
@@ -114,31 +114,31 @@ impl CfnStreamProcessorProps {
     pub fn new() -> CfnStreamProcessorProps<Missing<required::KinesisVideoStream>, Missing<required::RoleArn>> { CfnStreamProcessorProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnStreamProcessorProps<R0, R1> {
-    /// `BoundingBoxRegionsOfInterest`: list of `BoundingBox`. Update: replacement.
+    /// `BoundingBoxRegionsOfInterest`: list of `BoundingBox`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-streamprocessor.html#cfn-rekognition-streamprocessor-boundingboxregionsofinterest)
     pub fn bounding_box_regions_of_interest(self, value: impl Arg<Arr<stream_processor::BoundingBox>>) -> Self { Self(put(self.0, "BoundingBoxRegionsOfInterest", value.into_expr()), Phase) }
-    /// `ConnectedHomeSettings`: `ConnectedHomeSettings`. Update: replacement.
+    /// `ConnectedHomeSettings`: `ConnectedHomeSettings`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-streamprocessor.html#cfn-rekognition-streamprocessor-connectedhomesettings)
     pub fn connected_home_settings(self, value: impl Arg<stream_processor::ConnectedHomeSettings>) -> Self { Self(put(self.0, "ConnectedHomeSettings", value.into_expr()), Phase) }
-    /// `DataSharingPreference`: `DataSharingPreference`. Update: replacement.
+    /// `DataSharingPreference`: `DataSharingPreference`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-streamprocessor.html#cfn-rekognition-streamprocessor-datasharingpreference)
     pub fn data_sharing_preference(self, value: impl Arg<stream_processor::DataSharingPreference>) -> Self { Self(put(self.0, "DataSharingPreference", value.into_expr()), Phase) }
-    /// `FaceSearchSettings`: `FaceSearchSettings`. Update: replacement.
+    /// `FaceSearchSettings`: `FaceSearchSettings`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-streamprocessor.html#cfn-rekognition-streamprocessor-facesearchsettings)
     pub fn face_search_settings(self, value: impl Arg<stream_processor::FaceSearchSettings>) -> Self { Self(put(self.0, "FaceSearchSettings", value.into_expr()), Phase) }
-    /// `KinesisDataStream`: `KinesisDataStream`. Update: replacement.
+    /// `KinesisDataStream`: `KinesisDataStream`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-streamprocessor.html#cfn-rekognition-streamprocessor-kinesisdatastream)
     pub fn kinesis_data_stream(self, value: impl Arg<stream_processor::KinesisDataStream>) -> Self { Self(put(self.0, "KinesisDataStream", value.into_expr()), Phase) }
-    /// `KinesisVideoStream`: `KinesisVideoStream`, required. Update: replacement.
+    /// `KinesisVideoStream`: `KinesisVideoStream`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-streamprocessor.html#cfn-rekognition-streamprocessor-kinesisvideostream)
     pub fn kinesis_video_stream(self, value: impl Arg<stream_processor::KinesisVideoStream>) -> CfnStreamProcessorProps<Set, R1> { CfnStreamProcessorProps(put(self.0, "KinesisVideoStream", value.into_expr()), Phase) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-streamprocessor.html#cfn-rekognition-streamprocessor-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-streamprocessor.html#cfn-rekognition-streamprocessor-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `NotificationChannel`: `NotificationChannel`. Update: replacement.
+    /// `NotificationChannel`: `NotificationChannel`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-streamprocessor.html#cfn-rekognition-streamprocessor-notificationchannel)
     pub fn notification_channel(self, value: impl Arg<stream_processor::NotificationChannel>) -> Self { Self(put(self.0, "NotificationChannel", value.into_expr()), Phase) }
-    /// `PolygonRegionsOfInterest`: list of list of `Point`. Update: replacement.
+    /// `PolygonRegionsOfInterest`: list of list of `Point`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-streamprocessor.html#cfn-rekognition-streamprocessor-polygonregionsofinterest)
     pub fn polygon_regions_of_interest(self, value: impl Arg<Arr<Arr<stream_processor::Point>>>) -> Self { Self(put(self.0, "PolygonRegionsOfInterest", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: replacement.
+    /// `RoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-streamprocessor.html#cfn-rekognition-streamprocessor-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnStreamProcessorProps<R0, Set> { CfnStreamProcessorProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `S3Destination`: `S3Destination`. Update: replacement.
+    /// `S3Destination`: `S3Destination`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-streamprocessor.html#cfn-rekognition-streamprocessor-s3destination)
     pub fn s3_destination(self, value: impl Arg<stream_processor::S3Destination>) -> Self { Self(put(self.0, "S3Destination", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-streamprocessor.html#cfn-rekognition-streamprocessor-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnStreamProcessorProps { fn into_props(self) -> Bag { self.0 } }
@@ -152,13 +152,13 @@ impl BoundingBox {
     pub fn new() -> BoundingBox<Missing<super::required::Height>, Missing<super::required::Left>, Missing<super::required::Top>, Missing<super::required::Width>> { BoundingBox(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> BoundingBox<R0, R1, R2, R3> {
-    /// `Height`: number, required. Update: replacement.
+    /// `Height`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rekognition-streamprocessor-boundingbox.html#cfn-rekognition-streamprocessor-boundingbox-height)
     pub fn height(self, value: impl Arg<f64>) -> BoundingBox<Set, R1, R2, R3> { BoundingBox(put(self.0, "Height", value.into_expr()), Phase) }
-    /// `Left`: number, required. Update: replacement.
+    /// `Left`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rekognition-streamprocessor-boundingbox.html#cfn-rekognition-streamprocessor-boundingbox-left)
     pub fn left(self, value: impl Arg<f64>) -> BoundingBox<R0, Set, R2, R3> { BoundingBox(put(self.0, "Left", value.into_expr()), Phase) }
-    /// `Top`: number, required. Update: replacement.
+    /// `Top`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rekognition-streamprocessor-boundingbox.html#cfn-rekognition-streamprocessor-boundingbox-top)
     pub fn top(self, value: impl Arg<f64>) -> BoundingBox<R0, R1, Set, R3> { BoundingBox(put(self.0, "Top", value.into_expr()), Phase) }
-    /// `Width`: number, required. Update: replacement.
+    /// `Width`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rekognition-streamprocessor-boundingbox.html#cfn-rekognition-streamprocessor-boundingbox-width)
     pub fn width(self, value: impl Arg<f64>) -> BoundingBox<R0, R1, R2, Set> { BoundingBox(put(self.0, "Width", value.into_expr()), Phase) }
 }
 impl Done for BoundingBox { fn into_props(self) -> Bag { self.0 } }
@@ -169,9 +169,9 @@ impl ConnectedHomeSettings {
     pub fn new() -> ConnectedHomeSettings<Missing<super::required::Labels>> { ConnectedHomeSettings(Bag::default(), Phase) }
 }
 impl<R0> ConnectedHomeSettings<R0> {
-    /// `Labels`: list of text, required. Update: replacement.
+    /// `Labels`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rekognition-streamprocessor-connectedhomesettings.html#cfn-rekognition-streamprocessor-connectedhomesettings-labels)
     pub fn labels(self, value: impl Arg<Arr<str>>) -> ConnectedHomeSettings<Set> { ConnectedHomeSettings(put(self.0, "Labels", value.into_expr()), Phase) }
-    /// `MinConfidence`: number. Update: replacement.
+    /// `MinConfidence`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rekognition-streamprocessor-connectedhomesettings.html#cfn-rekognition-streamprocessor-connectedhomesettings-minconfidence)
     pub fn min_confidence(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinConfidence", value.into_expr()), Phase) }
 }
 impl Done for ConnectedHomeSettings { fn into_props(self) -> Bag { self.0 } }
@@ -182,7 +182,7 @@ impl DataSharingPreference {
     pub fn new() -> DataSharingPreference<Missing<super::required::OptIn>> { DataSharingPreference(Bag::default(), Phase) }
 }
 impl<R0> DataSharingPreference<R0> {
-    /// `OptIn`: boolean, required. Update: replacement.
+    /// `OptIn`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rekognition-streamprocessor-datasharingpreference.html#cfn-rekognition-streamprocessor-datasharingpreference-optin)
     pub fn opt_in(self, value: impl Arg<bool>) -> DataSharingPreference<Set> { DataSharingPreference(put(self.0, "OptIn", value.into_expr()), Phase) }
 }
 impl Done for DataSharingPreference { fn into_props(self) -> Bag { self.0 } }
@@ -193,9 +193,9 @@ impl FaceSearchSettings {
     pub fn new() -> FaceSearchSettings<Missing<super::required::CollectionId>> { FaceSearchSettings(Bag::default(), Phase) }
 }
 impl<R0> FaceSearchSettings<R0> {
-    /// `CollectionId`: text, required. Update: replacement.
+    /// `CollectionId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rekognition-streamprocessor-facesearchsettings.html#cfn-rekognition-streamprocessor-facesearchsettings-collectionid)
     pub fn collection_id(self, value: impl Arg<str>) -> FaceSearchSettings<Set> { FaceSearchSettings(put(self.0, "CollectionId", value.into_expr()), Phase) }
-    /// `FaceMatchThreshold`: number. Update: replacement.
+    /// `FaceMatchThreshold`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rekognition-streamprocessor-facesearchsettings.html#cfn-rekognition-streamprocessor-facesearchsettings-facematchthreshold)
     pub fn face_match_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "FaceMatchThreshold", value.into_expr()), Phase) }
 }
 impl Done for FaceSearchSettings { fn into_props(self) -> Bag { self.0 } }
@@ -206,7 +206,7 @@ impl KinesisDataStream {
     pub fn new() -> KinesisDataStream<Missing<super::required::Arn>> { KinesisDataStream(Bag::default(), Phase) }
 }
 impl<R0> KinesisDataStream<R0> {
-    /// `Arn`: text, required. Update: replacement.
+    /// `Arn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rekognition-streamprocessor-kinesisdatastream.html#cfn-rekognition-streamprocessor-kinesisdatastream-arn)
     pub fn arn(self, value: impl Arg<str>) -> KinesisDataStream<Set> { KinesisDataStream(put(self.0, "Arn", value.into_expr()), Phase) }
 }
 impl Done for KinesisDataStream { fn into_props(self) -> Bag { self.0 } }
@@ -217,7 +217,7 @@ impl KinesisVideoStream {
     pub fn new() -> KinesisVideoStream<Missing<super::required::Arn>> { KinesisVideoStream(Bag::default(), Phase) }
 }
 impl<R0> KinesisVideoStream<R0> {
-    /// `Arn`: text, required. Update: replacement.
+    /// `Arn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rekognition-streamprocessor-kinesisvideostream.html#cfn-rekognition-streamprocessor-kinesisvideostream-arn)
     pub fn arn(self, value: impl Arg<str>) -> KinesisVideoStream<Set> { KinesisVideoStream(put(self.0, "Arn", value.into_expr()), Phase) }
 }
 impl Done for KinesisVideoStream { fn into_props(self) -> Bag { self.0 } }
@@ -228,7 +228,7 @@ impl NotificationChannel {
     pub fn new() -> NotificationChannel<Missing<super::required::Arn>> { NotificationChannel(Bag::default(), Phase) }
 }
 impl<R0> NotificationChannel<R0> {
-    /// `Arn`: text, required. Update: replacement.
+    /// `Arn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rekognition-streamprocessor-notificationchannel.html#cfn-rekognition-streamprocessor-notificationchannel-arn)
     pub fn arn(self, value: impl Arg<str>) -> NotificationChannel<Set> { NotificationChannel(put(self.0, "Arn", value.into_expr()), Phase) }
 }
 impl Done for NotificationChannel { fn into_props(self) -> Bag { self.0 } }
@@ -239,9 +239,9 @@ impl Point {
     pub fn new() -> Point<Missing<super::required::X>, Missing<super::required::Y>> { Point(Bag::default(), Phase) }
 }
 impl<R0, R1> Point<R0, R1> {
-    /// `X`: number, required. Update: replacement.
+    /// `X`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rekognition-streamprocessor-point.html#cfn-rekognition-streamprocessor-point-x)
     pub fn x(self, value: impl Arg<f64>) -> Point<Set, R1> { Point(put(self.0, "X", value.into_expr()), Phase) }
-    /// `Y`: number, required. Update: replacement.
+    /// `Y`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rekognition-streamprocessor-point.html#cfn-rekognition-streamprocessor-point-y)
     pub fn y(self, value: impl Arg<f64>) -> Point<R0, Set> { Point(put(self.0, "Y", value.into_expr()), Phase) }
 }
 impl Done for Point { fn into_props(self) -> Bag { self.0 } }
@@ -252,9 +252,9 @@ impl S3Destination {
     pub fn new() -> S3Destination<Missing<super::required::BucketName>> { S3Destination(Bag::default(), Phase) }
 }
 impl<R0> S3Destination<R0> {
-    /// `BucketName`: `S3BucketName`, required. Update: replacement.
+    /// `BucketName`: `S3BucketName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rekognition-streamprocessor-s3destination.html#cfn-rekognition-streamprocessor-s3destination-bucketname)
     pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Destination<Set> { S3Destination(put(self.0, "BucketName", value.into_expr()), Phase) }
-    /// `ObjectKeyPrefix`: text. Update: replacement.
+    /// `ObjectKeyPrefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rekognition-streamprocessor-s3destination.html#cfn-rekognition-streamprocessor-s3destination-objectkeyprefix)
     pub fn object_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectKeyPrefix", value.into_expr()), Phase) }
 }
 impl Done for S3Destination { fn into_props(self) -> Bag { self.0 } }

@@ -13,9 +13,9 @@ impl CfnApp {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAppProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AppArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AppArn`: `OtherArn`.
+    /// The attribute `AppArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehub-app.html#AppArn-fn::getatt)
     pub fn attr_app_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AppArn") }
-    /// The attribute `DriftStatus`: text.
+    /// The attribute `DriftStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehub-app.html#DriftStatus-fn::getatt)
     pub fn attr_drift_status(&self) -> Val<str> { self.0.get_att("DriftStatus") }
 }
 impl Parent for CfnApp { fn node(&self) -> &Place { &self.0 } }
@@ -26,23 +26,23 @@ impl CfnAppProps {
     pub fn new() -> CfnAppProps<Missing<required::AppTemplateBody>, Missing<required::Name>, Missing<required::ResourceMappings>> { CfnAppProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnAppProps<R0, R1, R2> {
-    /// `AppAssessmentSchedule`: `AppAssessmentSchedule`. Update: in place.
+    /// `AppAssessmentSchedule`: `AppAssessmentSchedule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehub-app.html#cfn-resiliencehub-app-appassessmentschedule)
     pub fn app_assessment_schedule(self, value: impl Arg<app::AppAssessmentSchedule>) -> Self { Self(put(self.0, "AppAssessmentSchedule", value.into_expr()), Phase) }
-    /// `AppTemplateBody`: text, required. Update: in place.
+    /// `AppTemplateBody`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehub-app.html#cfn-resiliencehub-app-apptemplatebody)
     pub fn app_template_body(self, value: impl Arg<str>) -> CfnAppProps<Set, R1, R2> { CfnAppProps(put(self.0, "AppTemplateBody", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehub-app.html#cfn-resiliencehub-app-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `EventSubscriptions`: list of `EventSubscription`. Update: in place.
+    /// `EventSubscriptions`: list of `EventSubscription`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehub-app.html#cfn-resiliencehub-app-eventsubscriptions)
     pub fn event_subscriptions(self, value: impl Arg<Arr<app::EventSubscription>>) -> Self { Self(put(self.0, "EventSubscriptions", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehub-app.html#cfn-resiliencehub-app-name)
     pub fn name(self, value: impl Arg<str>) -> CfnAppProps<R0, Set, R2> { CfnAppProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `PermissionModel`: `PermissionModel`. Update: in place.
+    /// `PermissionModel`: `PermissionModel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehub-app.html#cfn-resiliencehub-app-permissionmodel)
     pub fn permission_model(self, value: impl Arg<app::PermissionModel>) -> Self { Self(put(self.0, "PermissionModel", value.into_expr()), Phase) }
-    /// `ResiliencyPolicyArn`: text. Update: in place.
+    /// `ResiliencyPolicyArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehub-app.html#cfn-resiliencehub-app-resiliencypolicyarn)
     pub fn resiliency_policy_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResiliencyPolicyArn", value.into_expr()), Phase) }
-    /// `ResourceMappings`: list of `ResourceMapping`, required. Update: in place.
+    /// `ResourceMappings`: list of `ResourceMapping`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehub-app.html#cfn-resiliencehub-app-resourcemappings)
     pub fn resource_mappings(self, value: impl Arg<Arr<app::ResourceMapping>>) -> CfnAppProps<R0, R1, Set> { CfnAppProps(put(self.0, "ResourceMappings", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehub-app.html#cfn-resiliencehub-app-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAppProps { fn into_props(self) -> Bag { self.0 } }
@@ -56,11 +56,11 @@ impl EventSubscription {
     pub fn new() -> EventSubscription<Missing<super::required::EventType>, Missing<super::required::Name>> { EventSubscription(Bag::default(), Phase) }
 }
 impl<R0, R1> EventSubscription<R0, R1> {
-    /// `EventType`: `EventType`, required. Update: in place.
+    /// `EventType`: `EventType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehub-app-eventsubscription.html#cfn-resiliencehub-app-eventsubscription-eventtype)
     pub fn event_type(self, value: impl Arg<EventType>) -> EventSubscription<Set, R1> { EventSubscription(put(self.0, "EventType", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehub-app-eventsubscription.html#cfn-resiliencehub-app-eventsubscription-name)
     pub fn name(self, value: impl Arg<str>) -> EventSubscription<R0, Set> { EventSubscription(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `SnsTopicArn`: `SnsTopicArn`. Update: in place.
+    /// `SnsTopicArn`: `SnsTopicArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehub-app-eventsubscription.html#cfn-resiliencehub-app-eventsubscription-snstopicarn)
     pub fn sns_topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "SnsTopicArn", value.into_expr()), Phase) }
 }
 impl Done for EventSubscription { fn into_props(self) -> Bag { self.0 } }
@@ -71,11 +71,11 @@ impl PermissionModel {
     pub fn new() -> PermissionModel<Missing<super::required::Type>> { PermissionModel(Bag::default(), Phase) }
 }
 impl<R0> PermissionModel<R0> {
-    /// `CrossAccountRoleArns`: list of text. Update: in place.
+    /// `CrossAccountRoleArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehub-app-permissionmodel.html#cfn-resiliencehub-app-permissionmodel-crossaccountrolearns)
     pub fn cross_account_role_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CrossAccountRoleArns", value.into_expr()), Phase) }
-    /// `InvokerRoleName`: text. Update: in place.
+    /// `InvokerRoleName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehub-app-permissionmodel.html#cfn-resiliencehub-app-permissionmodel-invokerrolename)
     pub fn invoker_role_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InvokerRoleName", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehub-app-permissionmodel.html#cfn-resiliencehub-app-permissionmodel-type)
     pub fn type_(self, value: impl Arg<Type>) -> PermissionModel<Set> { PermissionModel(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for PermissionModel { fn into_props(self) -> Bag { self.0 } }
@@ -86,13 +86,13 @@ impl PhysicalResourceId {
     pub fn new() -> PhysicalResourceId<Missing<super::required::Identifier>, Missing<super::required::Type>> { PhysicalResourceId(Bag::default(), Phase) }
 }
 impl<R0, R1> PhysicalResourceId<R0, R1> {
-    /// `AwsAccountId`: text. Update: in place.
+    /// `AwsAccountId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehub-app-physicalresourceid.html#cfn-resiliencehub-app-physicalresourceid-awsaccountid)
     pub fn aws_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsAccountId", value.into_expr()), Phase) }
-    /// `AwsRegion`: text. Update: in place.
+    /// `AwsRegion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehub-app-physicalresourceid.html#cfn-resiliencehub-app-physicalresourceid-awsregion)
     pub fn aws_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsRegion", value.into_expr()), Phase) }
-    /// `Identifier`: text, required. Update: in place.
+    /// `Identifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehub-app-physicalresourceid.html#cfn-resiliencehub-app-physicalresourceid-identifier)
     pub fn identifier(self, value: impl Arg<str>) -> PhysicalResourceId<Set, R1> { PhysicalResourceId(put(self.0, "Identifier", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehub-app-physicalresourceid.html#cfn-resiliencehub-app-physicalresourceid-type)
     pub fn type_(self, value: impl Arg<str>) -> PhysicalResourceId<R0, Set> { PhysicalResourceId(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for PhysicalResourceId { fn into_props(self) -> Bag { self.0 } }
@@ -103,17 +103,17 @@ impl ResourceMapping {
     pub fn new() -> ResourceMapping<Missing<super::required::MappingType>, Missing<super::required::PhysicalResourceId>> { ResourceMapping(Bag::default(), Phase) }
 }
 impl<R0, R1> ResourceMapping<R0, R1> {
-    /// `EksSourceName`: text. Update: in place.
+    /// `EksSourceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehub-app-resourcemapping.html#cfn-resiliencehub-app-resourcemapping-ekssourcename)
     pub fn eks_source_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EksSourceName", value.into_expr()), Phase) }
-    /// `LogicalStackName`: text. Update: in place.
+    /// `LogicalStackName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehub-app-resourcemapping.html#cfn-resiliencehub-app-resourcemapping-logicalstackname)
     pub fn logical_stack_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogicalStackName", value.into_expr()), Phase) }
-    /// `MappingType`: text, required. Update: in place.
+    /// `MappingType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehub-app-resourcemapping.html#cfn-resiliencehub-app-resourcemapping-mappingtype)
     pub fn mapping_type(self, value: impl Arg<str>) -> ResourceMapping<Set, R1> { ResourceMapping(put(self.0, "MappingType", value.into_expr()), Phase) }
-    /// `PhysicalResourceId`: `PhysicalResourceId`, required. Update: in place.
+    /// `PhysicalResourceId`: `PhysicalResourceId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehub-app-resourcemapping.html#cfn-resiliencehub-app-resourcemapping-physicalresourceid)
     pub fn physical_resource_id(self, value: impl Arg<PhysicalResourceId>) -> ResourceMapping<R0, Set> { ResourceMapping(put(self.0, "PhysicalResourceId", value.into_expr()), Phase) }
-    /// `ResourceName`: text. Update: in place.
+    /// `ResourceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehub-app-resourcemapping.html#cfn-resiliencehub-app-resourcemapping-resourcename)
     pub fn resource_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceName", value.into_expr()), Phase) }
-    /// `TerraformSourceName`: text. Update: in place.
+    /// `TerraformSourceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehub-app-resourcemapping.html#cfn-resiliencehub-app-resourcemapping-terraformsourcename)
     pub fn terraform_source_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TerraformSourceName", value.into_expr()), Phase) }
 }
 impl Done for ResourceMapping { fn into_props(self) -> Bag { self.0 } }
@@ -133,7 +133,7 @@ impl CfnResiliencyPolicy {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResiliencyPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PolicyArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `PolicyArn`: `OtherArn`.
+    /// The attribute `PolicyArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehub-resiliencypolicy.html#PolicyArn-fn::getatt)
     pub fn attr_policy_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PolicyArn") }
 }
 impl Parent for CfnResiliencyPolicy { fn node(&self) -> &Place { &self.0 } }
@@ -144,17 +144,17 @@ impl CfnResiliencyPolicyProps {
     pub fn new() -> CfnResiliencyPolicyProps<Missing<required::Policy>, Missing<required::PolicyName>, Missing<required::Tier>> { CfnResiliencyPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnResiliencyPolicyProps<R0, R1, R2> {
-    /// `DataLocationConstraint`: `DataLocationConstraint`. Update: in place.
+    /// `DataLocationConstraint`: `DataLocationConstraint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehub-resiliencypolicy.html#cfn-resiliencehub-resiliencypolicy-datalocationconstraint)
     pub fn data_location_constraint(self, value: impl Arg<resiliency_policy::DataLocationConstraint>) -> Self { Self(put(self.0, "DataLocationConstraint", value.into_expr()), Phase) }
-    /// `Policy`: map of `FailurePolicy`, required. Update: in place.
+    /// `Policy`: map of `FailurePolicy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehub-resiliencypolicy.html#cfn-resiliencehub-resiliencypolicy-policy)
     pub fn policy(self, value: impl Arg<Dict<resiliency_policy::FailurePolicy>>) -> CfnResiliencyPolicyProps<Set, R1, R2> { CfnResiliencyPolicyProps(put(self.0, "Policy", value.into_expr()), Phase) }
-    /// `PolicyDescription`: text. Update: in place.
+    /// `PolicyDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehub-resiliencypolicy.html#cfn-resiliencehub-resiliencypolicy-policydescription)
     pub fn policy_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyDescription", value.into_expr()), Phase) }
-    /// `PolicyName`: text, required. Update: in place.
+    /// `PolicyName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehub-resiliencypolicy.html#cfn-resiliencehub-resiliencypolicy-policyname)
     pub fn policy_name(self, value: impl Arg<str>) -> CfnResiliencyPolicyProps<R0, Set, R2> { CfnResiliencyPolicyProps(put(self.0, "PolicyName", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehub-resiliencypolicy.html#cfn-resiliencehub-resiliencypolicy-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Tier`: `Tier`, required. Update: in place.
+    /// `Tier`: `Tier`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehub-resiliencypolicy.html#cfn-resiliencehub-resiliencypolicy-tier)
     pub fn tier(self, value: impl Arg<resiliency_policy::Tier>) -> CfnResiliencyPolicyProps<R0, R1, Set> { CfnResiliencyPolicyProps(put(self.0, "Tier", value.into_expr()), Phase) }
 }
 impl Done for CfnResiliencyPolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -168,9 +168,9 @@ impl FailurePolicy {
     pub fn new() -> FailurePolicy<Missing<super::required::RpoInSecs>, Missing<super::required::RtoInSecs>> { FailurePolicy(Bag::default(), Phase) }
 }
 impl<R0, R1> FailurePolicy<R0, R1> {
-    /// `RpoInSecs`: integer, required. Update: in place.
+    /// `RpoInSecs`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehub-resiliencypolicy-failurepolicy.html#cfn-resiliencehub-resiliencypolicy-failurepolicy-rpoinsecs)
     pub fn rpo_in_secs(self, value: impl Arg<i64>) -> FailurePolicy<Set, R1> { FailurePolicy(put(self.0, "RpoInSecs", value.into_expr()), Phase) }
-    /// `RtoInSecs`: integer, required. Update: in place.
+    /// `RtoInSecs`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehub-resiliencypolicy-failurepolicy.html#cfn-resiliencehub-resiliencypolicy-failurepolicy-rtoinsecs)
     pub fn rto_in_secs(self, value: impl Arg<i64>) -> FailurePolicy<R0, Set> { FailurePolicy(put(self.0, "RtoInSecs", value.into_expr()), Phase) }
 }
 impl Done for FailurePolicy { fn into_props(self) -> Bag { self.0 } }

@@ -13,13 +13,13 @@ impl CfnPolicy {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PolicyArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AssociatedServiceCount`: integer.
+    /// The attribute `AssociatedServiceCount`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-policy.html#AssociatedServiceCount-fn::getatt)
     pub fn attr_associated_service_count(&self) -> Val<i64> { self.0.get_att("AssociatedServiceCount") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-policy.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `PolicyArn`: `OtherArn`.
+    /// The attribute `PolicyArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-policy.html#PolicyArn-fn::getatt)
     pub fn attr_policy_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PolicyArn") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-policy.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnPolicy { fn node(&self) -> &Place { &self.0 } }
@@ -30,23 +30,23 @@ impl CfnPolicyProps {
     pub fn new() -> CfnPolicyProps<Missing<required::Name>> { CfnPolicyProps(Bag::default(), Phase) }
 }
 impl<R0> CfnPolicyProps<R0> {
-    /// `AvailabilitySlo`: `AvailabilitySlo`. Update: in place.
+    /// `AvailabilitySlo`: `AvailabilitySlo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-policy.html#cfn-resiliencehubv2-policy-availabilityslo)
     pub fn availability_slo(self, value: impl Arg<policy::AvailabilitySlo>) -> Self { Self(put(self.0, "AvailabilitySlo", value.into_expr()), Phase) }
-    /// `DataRecovery`: `DataRecoveryTargets`. Update: in place.
+    /// `DataRecovery`: `DataRecoveryTargets`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-policy.html#cfn-resiliencehubv2-policy-datarecovery)
     pub fn data_recovery(self, value: impl Arg<policy::DataRecoveryTargets>) -> Self { Self(put(self.0, "DataRecovery", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-policy.html#cfn-resiliencehubv2-policy-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-policy.html#cfn-resiliencehubv2-policy-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `MultiAz`: `MultiAzTargets`. Update: in place.
+    /// `MultiAz`: `MultiAzTargets`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-policy.html#cfn-resiliencehubv2-policy-multiaz)
     pub fn multi_az(self, value: impl Arg<policy::MultiAzTargets>) -> Self { Self(put(self.0, "MultiAz", value.into_expr()), Phase) }
-    /// `MultiRegion`: `MultiRegionTargets`. Update: in place.
+    /// `MultiRegion`: `MultiRegionTargets`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-policy.html#cfn-resiliencehubv2-policy-multiregion)
     pub fn multi_region(self, value: impl Arg<policy::MultiRegionTargets>) -> Self { Self(put(self.0, "MultiRegion", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-policy.html#cfn-resiliencehubv2-policy-name)
     pub fn name(self, value: impl Arg<str>) -> CfnPolicyProps<Set> { CfnPolicyProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `SharingEnabled`: boolean. Update: in place.
+    /// `SharingEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-policy.html#cfn-resiliencehubv2-policy-sharingenabled)
     pub fn sharing_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SharingEnabled", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-policy.html#cfn-resiliencehubv2-policy-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -58,7 +58,7 @@ use crate::cfn::support::*;
 impl AvailabilitySlo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Target`: number. Update: in place.
+    /// `Target`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-policy-availabilityslo.html#cfn-resiliencehubv2-policy-availabilityslo-target)
     pub fn target(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Target", value.into_expr())) }
 }
 impl Done for AvailabilitySlo { fn into_props(self) -> Bag { self.0 } }
@@ -67,7 +67,7 @@ impl Done for AvailabilitySlo { fn into_props(self) -> Bag { self.0 } }
 impl DataRecoveryTargets {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TimeBetweenBackupsInMinutes`: integer. Update: in place.
+    /// `TimeBetweenBackupsInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-policy-datarecoverytargets.html#cfn-resiliencehubv2-policy-datarecoverytargets-timebetweenbackupsinminutes)
     pub fn time_between_backups_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeBetweenBackupsInMinutes", value.into_expr())) }
 }
 impl Done for DataRecoveryTargets { fn into_props(self) -> Bag { self.0 } }
@@ -76,11 +76,11 @@ impl Done for DataRecoveryTargets { fn into_props(self) -> Bag { self.0 } }
 impl MultiAzTargets {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DisasterRecoveryApproach`: `DisasterRecoveryApproach`. Update: in place.
+    /// `DisasterRecoveryApproach`: `DisasterRecoveryApproach`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-policy-multiaztargets.html#cfn-resiliencehubv2-policy-multiaztargets-disasterrecoveryapproach)
     pub fn disaster_recovery_approach(self, value: impl Arg<DisasterRecoveryApproach>) -> Self { Self(put(self.0, "DisasterRecoveryApproach", value.into_expr())) }
-    /// `RpoInMinutes`: integer. Update: in place.
+    /// `RpoInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-policy-multiaztargets.html#cfn-resiliencehubv2-policy-multiaztargets-rpoinminutes)
     pub fn rpo_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RpoInMinutes", value.into_expr())) }
-    /// `RtoInMinutes`: integer. Update: in place.
+    /// `RtoInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-policy-multiaztargets.html#cfn-resiliencehubv2-policy-multiaztargets-rtoinminutes)
     pub fn rto_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RtoInMinutes", value.into_expr())) }
 }
 impl Done for MultiAzTargets { fn into_props(self) -> Bag { self.0 } }
@@ -89,11 +89,11 @@ impl Done for MultiAzTargets { fn into_props(self) -> Bag { self.0 } }
 impl MultiRegionTargets {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DisasterRecoveryApproach`: `DisasterRecoveryApproach`. Update: in place.
+    /// `DisasterRecoveryApproach`: `DisasterRecoveryApproach`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-policy-multiregiontargets.html#cfn-resiliencehubv2-policy-multiregiontargets-disasterrecoveryapproach)
     pub fn disaster_recovery_approach(self, value: impl Arg<DisasterRecoveryApproach>) -> Self { Self(put(self.0, "DisasterRecoveryApproach", value.into_expr())) }
-    /// `RpoInMinutes`: integer. Update: in place.
+    /// `RpoInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-policy-multiregiontargets.html#cfn-resiliencehubv2-policy-multiregiontargets-rpoinminutes)
     pub fn rpo_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RpoInMinutes", value.into_expr())) }
-    /// `RtoInMinutes`: integer. Update: in place.
+    /// `RtoInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-policy-multiregiontargets.html#cfn-resiliencehubv2-policy-multiregiontargets-rtoinminutes)
     pub fn rto_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RtoInMinutes", value.into_expr())) }
 }
 impl Done for MultiRegionTargets { fn into_props(self) -> Bag { self.0 } }
@@ -109,13 +109,13 @@ impl CfnService {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnServiceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ServiceArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-service.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `EffectivePolicyValues`: `EffectivePolicyValues`.
+    /// The attribute `EffectivePolicyValues`: `EffectivePolicyValues`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-service.html#EffectivePolicyValues-fn::getatt)
     pub fn attr_effective_policy_values(&self) -> Val<service::EffectivePolicyValues> { self.0.get_att("EffectivePolicyValues") }
-    /// The attribute `ServiceArn`: `OtherArn`.
+    /// The attribute `ServiceArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-service.html#ServiceArn-fn::getatt)
     pub fn attr_service_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ServiceArn") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-service.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnService { fn node(&self) -> &Place { &self.0 } }
@@ -126,29 +126,29 @@ impl CfnServiceProps {
     pub fn new() -> CfnServiceProps<Missing<required::Name>, Missing<required::Regions>> { CfnServiceProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnServiceProps<R0, R1> {
-    /// `Assertions`: list of `AssertionDefinition`. Update: in place.
+    /// `Assertions`: list of `AssertionDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-service.html#cfn-resiliencehubv2-service-assertions)
     pub fn assertions(self, value: impl Arg<Arr<service::AssertionDefinition>>) -> Self { Self(put(self.0, "Assertions", value.into_expr()), Phase) }
-    /// `AssociatedSystems`: list of `AssociatedSystem`. Update: in place.
+    /// `AssociatedSystems`: list of `AssociatedSystem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-service.html#cfn-resiliencehubv2-service-associatedsystems)
     pub fn associated_systems(self, value: impl Arg<Arr<service::AssociatedSystem>>) -> Self { Self(put(self.0, "AssociatedSystems", value.into_expr()), Phase) }
-    /// `DependencyDiscovery`: `DependencyDiscovery`. Update: in place.
+    /// `DependencyDiscovery`: `DependencyDiscovery`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-service.html#cfn-resiliencehubv2-service-dependencydiscovery)
     pub fn dependency_discovery(self, value: impl Arg<service::DependencyDiscovery>) -> Self { Self(put(self.0, "DependencyDiscovery", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-service.html#cfn-resiliencehubv2-service-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `InputSources`: list of `InputSourceDefinition`. Update: in place.
+    /// `InputSources`: list of `InputSourceDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-service.html#cfn-resiliencehubv2-service-inputsources)
     pub fn input_sources(self, value: impl Arg<Arr<service::InputSourceDefinition>>) -> Self { Self(put(self.0, "InputSources", value.into_expr()), Phase) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-service.html#cfn-resiliencehubv2-service-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-service.html#cfn-resiliencehubv2-service-name)
     pub fn name(self, value: impl Arg<str>) -> CfnServiceProps<Set, R1> { CfnServiceProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `PermissionModel`: `PermissionModel`. Update: in place.
+    /// `PermissionModel`: `PermissionModel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-service.html#cfn-resiliencehubv2-service-permissionmodel)
     pub fn permission_model(self, value: impl Arg<service::PermissionModel>) -> Self { Self(put(self.0, "PermissionModel", value.into_expr()), Phase) }
-    /// `PolicyArn`: text. Update: in place.
+    /// `PolicyArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-service.html#cfn-resiliencehubv2-service-policyarn)
     pub fn policy_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyArn", value.into_expr()), Phase) }
-    /// `Regions`: list of text, required. Update: replacement.
+    /// `Regions`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-service.html#cfn-resiliencehubv2-service-regions)
     pub fn regions(self, value: impl Arg<Arr<str>>) -> CfnServiceProps<R0, Set> { CfnServiceProps(put(self.0, "Regions", value.into_expr()), Phase) }
-    /// `ReportConfiguration`: `ServiceReportConfiguration`. Update: in place.
+    /// `ReportConfiguration`: `ServiceReportConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-service.html#cfn-resiliencehubv2-service-reportconfiguration)
     pub fn report_configuration(self, value: impl Arg<service::ServiceReportConfiguration>) -> Self { Self(put(self.0, "ReportConfiguration", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-service.html#cfn-resiliencehubv2-service-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnServiceProps { fn into_props(self) -> Bag { self.0 } }
@@ -162,7 +162,7 @@ impl AssertionDefinition {
     pub fn new() -> AssertionDefinition<Missing<super::required::Text>> { AssertionDefinition(Bag::default(), Phase) }
 }
 impl<R0> AssertionDefinition<R0> {
-    /// `Text`: text, required. Update: in place.
+    /// `Text`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-assertiondefinition.html#cfn-resiliencehubv2-service-assertiondefinition-text)
     pub fn text(self, value: impl Arg<str>) -> AssertionDefinition<Set> { AssertionDefinition(put(self.0, "Text", value.into_expr()), Phase) }
 }
 impl Done for AssertionDefinition { fn into_props(self) -> Bag { self.0 } }
@@ -173,9 +173,9 @@ impl AssociatedSystem {
     pub fn new() -> AssociatedSystem<Missing<super::required::SystemArn>> { AssociatedSystem(Bag::default(), Phase) }
 }
 impl<R0> AssociatedSystem<R0> {
-    /// `SystemArn`: text, required. Update: in place.
+    /// `SystemArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-associatedsystem.html#cfn-resiliencehubv2-service-associatedsystem-systemarn)
     pub fn system_arn(self, value: impl Arg<str>) -> AssociatedSystem<Set> { AssociatedSystem(put(self.0, "SystemArn", value.into_expr()), Phase) }
-    /// `UserJourneyIds`: list of text. Update: in place.
+    /// `UserJourneyIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-associatedsystem.html#cfn-resiliencehubv2-service-associatedsystem-userjourneyids)
     pub fn user_journey_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "UserJourneyIds", value.into_expr()), Phase) }
 }
 impl Done for AssociatedSystem { fn into_props(self) -> Bag { self.0 } }
@@ -186,9 +186,9 @@ impl CrossAccountRoleConfiguration {
     pub fn new() -> CrossAccountRoleConfiguration<Missing<super::required::CrossAccountRoleArn>> { CrossAccountRoleConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CrossAccountRoleConfiguration<R0> {
-    /// `CrossAccountRoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `CrossAccountRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-crossaccountroleconfiguration.html#cfn-resiliencehubv2-service-crossaccountroleconfiguration-crossaccountrolearn)
     pub fn cross_account_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CrossAccountRoleConfiguration<Set> { CrossAccountRoleConfiguration(put(self.0, "CrossAccountRoleArn", value.into_expr()), Phase) }
-    /// `ExternalId`: text. Update: in place.
+    /// `ExternalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-crossaccountroleconfiguration.html#cfn-resiliencehubv2-service-crossaccountroleconfiguration-externalid)
     pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
 }
 impl Done for CrossAccountRoleConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -197,9 +197,9 @@ impl Done for CrossAccountRoleConfiguration { fn into_props(self) -> Bag { self.
 impl DisasterRecoverySource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PolicyName`: text. Update: in place.
+    /// `PolicyName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-disasterrecoverysource.html#cfn-resiliencehubv2-service-disasterrecoverysource-policyname)
     pub fn policy_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyName", value.into_expr())) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-disasterrecoverysource.html#cfn-resiliencehubv2-service-disasterrecoverysource-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for DisasterRecoverySource { fn into_props(self) -> Bag { self.0 } }
@@ -208,19 +208,19 @@ impl Done for DisasterRecoverySource { fn into_props(self) -> Bag { self.0 } }
 impl EffectivePolicyValues {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AvailabilitySlo`: `SloSource`. Update: in place.
+    /// `AvailabilitySlo`: `SloSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-effectivepolicyvalues.html#cfn-resiliencehubv2-service-effectivepolicyvalues-availabilityslo)
     pub fn availability_slo(self, value: impl Arg<SloSource>) -> Self { Self(put(self.0, "AvailabilitySlo", value.into_expr())) }
-    /// `MultiAzDrApproach`: `DisasterRecoverySource`. Update: in place.
+    /// `MultiAzDrApproach`: `DisasterRecoverySource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-effectivepolicyvalues.html#cfn-resiliencehubv2-service-effectivepolicyvalues-multiazdrapproach)
     pub fn multi_az_dr_approach(self, value: impl Arg<DisasterRecoverySource>) -> Self { Self(put(self.0, "MultiAzDrApproach", value.into_expr())) }
-    /// `MultiAzRpo`: `TargetSource`. Update: in place.
+    /// `MultiAzRpo`: `TargetSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-effectivepolicyvalues.html#cfn-resiliencehubv2-service-effectivepolicyvalues-multiazrpo)
     pub fn multi_az_rpo(self, value: impl Arg<TargetSource>) -> Self { Self(put(self.0, "MultiAzRpo", value.into_expr())) }
-    /// `MultiAzRto`: `TargetSource`. Update: in place.
+    /// `MultiAzRto`: `TargetSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-effectivepolicyvalues.html#cfn-resiliencehubv2-service-effectivepolicyvalues-multiazrto)
     pub fn multi_az_rto(self, value: impl Arg<TargetSource>) -> Self { Self(put(self.0, "MultiAzRto", value.into_expr())) }
-    /// `MultiRegionDrApproach`: `DisasterRecoverySource`. Update: in place.
+    /// `MultiRegionDrApproach`: `DisasterRecoverySource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-effectivepolicyvalues.html#cfn-resiliencehubv2-service-effectivepolicyvalues-multiregiondrapproach)
     pub fn multi_region_dr_approach(self, value: impl Arg<DisasterRecoverySource>) -> Self { Self(put(self.0, "MultiRegionDrApproach", value.into_expr())) }
-    /// `MultiRegionRpo`: `TargetSource`. Update: in place.
+    /// `MultiRegionRpo`: `TargetSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-effectivepolicyvalues.html#cfn-resiliencehubv2-service-effectivepolicyvalues-multiregionrpo)
     pub fn multi_region_rpo(self, value: impl Arg<TargetSource>) -> Self { Self(put(self.0, "MultiRegionRpo", value.into_expr())) }
-    /// `MultiRegionRto`: `TargetSource`. Update: in place.
+    /// `MultiRegionRto`: `TargetSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-effectivepolicyvalues.html#cfn-resiliencehubv2-service-effectivepolicyvalues-multiregionrto)
     pub fn multi_region_rto(self, value: impl Arg<TargetSource>) -> Self { Self(put(self.0, "MultiRegionRto", value.into_expr())) }
 }
 impl Done for EffectivePolicyValues { fn into_props(self) -> Bag { self.0 } }
@@ -229,9 +229,9 @@ impl Done for EffectivePolicyValues { fn into_props(self) -> Bag { self.0 } }
 impl EksLabelSelector {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MatchExpressions`: list of `EksLabelSelectorRequirement`. Update: in place.
+    /// `MatchExpressions`: list of `EksLabelSelectorRequirement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-ekslabelselector.html#cfn-resiliencehubv2-service-ekslabelselector-matchexpressions)
     pub fn match_expressions(self, value: impl Arg<Arr<EksLabelSelectorRequirement>>) -> Self { Self(put(self.0, "MatchExpressions", value.into_expr())) }
-    /// `MatchLabels`: map of text. Update: in place.
+    /// `MatchLabels`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-ekslabelselector.html#cfn-resiliencehubv2-service-ekslabelselector-matchlabels)
     pub fn match_labels(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "MatchLabels", value.into_expr())) }
 }
 impl Done for EksLabelSelector { fn into_props(self) -> Bag { self.0 } }
@@ -242,11 +242,11 @@ impl EksLabelSelectorRequirement {
     pub fn new() -> EksLabelSelectorRequirement<Missing<super::required::Key>, Missing<super::required::Operator>> { EksLabelSelectorRequirement(Bag::default(), Phase) }
 }
 impl<R0, R1> EksLabelSelectorRequirement<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-ekslabelselectorrequirement.html#cfn-resiliencehubv2-service-ekslabelselectorrequirement-key)
     pub fn key(self, value: impl Arg<str>) -> EksLabelSelectorRequirement<Set, R1> { EksLabelSelectorRequirement(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Operator`: `Operator`, required. Update: in place.
+    /// `Operator`: `Operator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-ekslabelselectorrequirement.html#cfn-resiliencehubv2-service-ekslabelselectorrequirement-operator)
     pub fn operator(self, value: impl Arg<Operator>) -> EksLabelSelectorRequirement<R0, Set> { EksLabelSelectorRequirement(put(self.0, "Operator", value.into_expr()), Phase) }
-    /// `Values`: list of text. Update: in place.
+    /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-ekslabelselectorrequirement.html#cfn-resiliencehubv2-service-ekslabelselectorrequirement-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for EksLabelSelectorRequirement { fn into_props(self) -> Bag { self.0 } }
@@ -257,11 +257,11 @@ impl EksSource {
     pub fn new() -> EksSource<Missing<super::required::ClusterArn>, Missing<super::required::Namespaces>> { EksSource(Bag::default(), Phase) }
 }
 impl<R0, R1> EksSource<R0, R1> {
-    /// `ClusterArn`: text, required. Update: in place.
+    /// `ClusterArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-ekssource.html#cfn-resiliencehubv2-service-ekssource-clusterarn)
     pub fn cluster_arn(self, value: impl Arg<str>) -> EksSource<Set, R1> { EksSource(put(self.0, "ClusterArn", value.into_expr()), Phase) }
-    /// `LabelSelector`: `EksLabelSelector`. Update: in place.
+    /// `LabelSelector`: `EksLabelSelector`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-ekssource.html#cfn-resiliencehubv2-service-ekssource-labelselector)
     pub fn label_selector(self, value: impl Arg<EksLabelSelector>) -> Self { Self(put(self.0, "LabelSelector", value.into_expr()), Phase) }
-    /// `Namespaces`: list of text, required. Update: in place.
+    /// `Namespaces`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-ekssource.html#cfn-resiliencehubv2-service-ekssource-namespaces)
     pub fn namespaces(self, value: impl Arg<Arr<str>>) -> EksSource<R0, Set> { EksSource(put(self.0, "Namespaces", value.into_expr()), Phase) }
 }
 impl Done for EksSource { fn into_props(self) -> Bag { self.0 } }
@@ -272,7 +272,7 @@ impl InputSourceDefinition {
     pub fn new() -> InputSourceDefinition<Missing<super::required::ResourceConfiguration>> { InputSourceDefinition(Bag::default(), Phase) }
 }
 impl<R0> InputSourceDefinition<R0> {
-    /// `ResourceConfiguration`: `ResourceConfiguration`, required. Update: in place.
+    /// `ResourceConfiguration`: `ResourceConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-inputsourcedefinition.html#cfn-resiliencehubv2-service-inputsourcedefinition-resourceconfiguration)
     pub fn resource_configuration(self, value: impl Arg<ResourceConfiguration>) -> InputSourceDefinition<Set> { InputSourceDefinition(put(self.0, "ResourceConfiguration", value.into_expr()), Phase) }
 }
 impl Done for InputSourceDefinition { fn into_props(self) -> Bag { self.0 } }
@@ -283,9 +283,9 @@ impl PermissionModel {
     pub fn new() -> PermissionModel<Missing<super::required::InvokerRoleName>> { PermissionModel(Bag::default(), Phase) }
 }
 impl<R0> PermissionModel<R0> {
-    /// `CrossAccountRoleArns`: list of `CrossAccountRoleConfiguration`. Update: in place.
+    /// `CrossAccountRoleArns`: list of `CrossAccountRoleConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-permissionmodel.html#cfn-resiliencehubv2-service-permissionmodel-crossaccountrolearns)
     pub fn cross_account_role_arns(self, value: impl Arg<Arr<CrossAccountRoleConfiguration>>) -> Self { Self(put(self.0, "CrossAccountRoleArns", value.into_expr()), Phase) }
-    /// `InvokerRoleName`: text, required. Update: in place.
+    /// `InvokerRoleName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-permissionmodel.html#cfn-resiliencehubv2-service-permissionmodel-invokerrolename)
     pub fn invoker_role_name(self, value: impl Arg<str>) -> PermissionModel<Set> { PermissionModel(put(self.0, "InvokerRoleName", value.into_expr()), Phase) }
 }
 impl Done for PermissionModel { fn into_props(self) -> Bag { self.0 } }
@@ -294,7 +294,7 @@ impl Done for PermissionModel { fn into_props(self) -> Bag { self.0 } }
 impl ReportOutputConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `S3`: `S3ReportOutputConfiguration`. Update: in place.
+    /// `S3`: `S3ReportOutputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-reportoutputconfiguration.html#cfn-resiliencehubv2-service-reportoutputconfiguration-s3)
     pub fn s3(self, value: impl Arg<S3ReportOutputConfiguration>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
 }
 impl Done for ReportOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -303,15 +303,15 @@ impl Done for ReportOutputConfiguration { fn into_props(self) -> Bag { self.0 } 
 impl ResourceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CfnStackArn`: text. Update: in place.
+    /// `CfnStackArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-resourceconfiguration.html#cfn-resiliencehubv2-service-resourceconfiguration-cfnstackarn)
     pub fn cfn_stack_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CfnStackArn", value.into_expr())) }
-    /// `DesignFileS3Url`: text. Update: in place.
+    /// `DesignFileS3Url`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-resourceconfiguration.html#cfn-resiliencehubv2-service-resourceconfiguration-designfiles3url)
     pub fn design_file_s3_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DesignFileS3Url", value.into_expr())) }
-    /// `Eks`: `EksSource`. Update: in place.
+    /// `Eks`: `EksSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-resourceconfiguration.html#cfn-resiliencehubv2-service-resourceconfiguration-eks)
     pub fn eks(self, value: impl Arg<EksSource>) -> Self { Self(put(self.0, "Eks", value.into_expr())) }
-    /// `ResourceTags`: list of `ResourceTag`. Update: in place.
+    /// `ResourceTags`: list of `ResourceTag`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-resourceconfiguration.html#cfn-resiliencehubv2-service-resourceconfiguration-resourcetags)
     pub fn resource_tags(self, value: impl Arg<Arr<ResourceTag>>) -> Self { Self(put(self.0, "ResourceTags", value.into_expr())) }
-    /// `TfStateFileUrl`: text. Update: in place.
+    /// `TfStateFileUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-resourceconfiguration.html#cfn-resiliencehubv2-service-resourceconfiguration-tfstatefileurl)
     pub fn tf_state_file_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TfStateFileUrl", value.into_expr())) }
 }
 impl Done for ResourceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -322,9 +322,9 @@ impl ResourceTag {
     pub fn new() -> ResourceTag<Missing<super::required::Key>, Missing<super::required::Values>> { ResourceTag(Bag::default(), Phase) }
 }
 impl<R0, R1> ResourceTag<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-resourcetag.html#cfn-resiliencehubv2-service-resourcetag-key)
     pub fn key(self, value: impl Arg<str>) -> ResourceTag<Set, R1> { ResourceTag(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Values`: list of text, required. Update: in place.
+    /// `Values`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-resourcetag.html#cfn-resiliencehubv2-service-resourcetag-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> ResourceTag<R0, Set> { ResourceTag(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for ResourceTag { fn into_props(self) -> Bag { self.0 } }
@@ -335,9 +335,9 @@ impl S3ReportOutputConfiguration {
     pub fn new() -> S3ReportOutputConfiguration<Missing<super::required::BucketOwner>, Missing<super::required::BucketPath>> { S3ReportOutputConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> S3ReportOutputConfiguration<R0, R1> {
-    /// `BucketOwner`: text, required. Update: in place.
+    /// `BucketOwner`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-s3reportoutputconfiguration.html#cfn-resiliencehubv2-service-s3reportoutputconfiguration-bucketowner)
     pub fn bucket_owner(self, value: impl Arg<str>) -> S3ReportOutputConfiguration<Set, R1> { S3ReportOutputConfiguration(put(self.0, "BucketOwner", value.into_expr()), Phase) }
-    /// `BucketPath`: text, required. Update: in place.
+    /// `BucketPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-s3reportoutputconfiguration.html#cfn-resiliencehubv2-service-s3reportoutputconfiguration-bucketpath)
     pub fn bucket_path(self, value: impl Arg<str>) -> S3ReportOutputConfiguration<R0, Set> { S3ReportOutputConfiguration(put(self.0, "BucketPath", value.into_expr()), Phase) }
 }
 impl Done for S3ReportOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -348,7 +348,7 @@ impl ServiceReportConfiguration {
     pub fn new() -> ServiceReportConfiguration<Missing<super::required::ReportOutput>> { ServiceReportConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ServiceReportConfiguration<R0> {
-    /// `ReportOutput`: list of `ReportOutputConfiguration`, required. Update: in place.
+    /// `ReportOutput`: list of `ReportOutputConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-servicereportconfiguration.html#cfn-resiliencehubv2-service-servicereportconfiguration-reportoutput)
     pub fn report_output(self, value: impl Arg<Arr<ReportOutputConfiguration>>) -> ServiceReportConfiguration<Set> { ServiceReportConfiguration(put(self.0, "ReportOutput", value.into_expr()), Phase) }
 }
 impl Done for ServiceReportConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -357,9 +357,9 @@ impl Done for ServiceReportConfiguration { fn into_props(self) -> Bag { self.0 }
 impl SloSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PolicyName`: text. Update: in place.
+    /// `PolicyName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-slosource.html#cfn-resiliencehubv2-service-slosource-policyname)
     pub fn policy_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyName", value.into_expr())) }
-    /// `Value`: number. Update: in place.
+    /// `Value`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-slosource.html#cfn-resiliencehubv2-service-slosource-value)
     pub fn value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for SloSource { fn into_props(self) -> Bag { self.0 } }
@@ -368,9 +368,9 @@ impl Done for SloSource { fn into_props(self) -> Bag { self.0 } }
 impl TargetSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PolicyName`: text. Update: in place.
+    /// `PolicyName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-targetsource.html#cfn-resiliencehubv2-service-targetsource-policyname)
     pub fn policy_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyName", value.into_expr())) }
-    /// `Value`: integer. Update: in place.
+    /// `Value`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-targetsource.html#cfn-resiliencehubv2-service-targetsource-value)
     pub fn value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for TargetSource { fn into_props(self) -> Bag { self.0 } }
@@ -388,15 +388,15 @@ impl CfnServiceFunction {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnServiceFunctionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-servicefunction.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `ResourceCount`: integer.
+    /// The attribute `ResourceCount`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-servicefunction.html#ResourceCount-fn::getatt)
     pub fn attr_resource_count(&self) -> Val<i64> { self.0.get_att("ResourceCount") }
-    /// The attribute `ServiceFunctionId`: text.
+    /// The attribute `ServiceFunctionId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-servicefunction.html#ServiceFunctionId-fn::getatt)
     pub fn attr_service_function_id(&self) -> Val<str> { self.0.get_att("ServiceFunctionId") }
-    /// The attribute `Source`: text.
+    /// The attribute `Source`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-servicefunction.html#Source-fn::getatt)
     pub fn attr_source(&self) -> Val<str> { self.0.get_att("Source") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-servicefunction.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnServiceFunction { fn node(&self) -> &Place { &self.0 } }
@@ -407,13 +407,13 @@ impl CfnServiceFunctionProps {
     pub fn new() -> CfnServiceFunctionProps<Missing<required::Criticality>, Missing<required::Name>, Missing<required::ServiceArn>> { CfnServiceFunctionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnServiceFunctionProps<R0, R1, R2> {
-    /// `Criticality`: `Criticality`, required. Update: in place.
+    /// `Criticality`: `Criticality`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-servicefunction.html#cfn-resiliencehubv2-servicefunction-criticality)
     pub fn criticality(self, value: impl Arg<service_function::Criticality>) -> CfnServiceFunctionProps<Set, R1, R2> { CfnServiceFunctionProps(put(self.0, "Criticality", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-servicefunction.html#cfn-resiliencehubv2-servicefunction-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-servicefunction.html#cfn-resiliencehubv2-servicefunction-name)
     pub fn name(self, value: impl Arg<str>) -> CfnServiceFunctionProps<R0, Set, R2> { CfnServiceFunctionProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ServiceArn`: text, required. Update: replacement.
+    /// `ServiceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-servicefunction.html#cfn-resiliencehubv2-servicefunction-servicearn)
     pub fn service_arn(self, value: impl Arg<str>) -> CfnServiceFunctionProps<R0, R1, Set> { CfnServiceFunctionProps(put(self.0, "ServiceArn", value.into_expr()), Phase) }
 }
 impl Done for CfnServiceFunctionProps { fn into_props(self) -> Bag { self.0 } }
@@ -432,13 +432,13 @@ impl CfnSystem {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSystemProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SystemArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-system.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `SystemArn`: `OtherArn`.
+    /// The attribute `SystemArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-system.html#SystemArn-fn::getatt)
     pub fn attr_system_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SystemArn") }
-    /// The attribute `SystemId`: text.
+    /// The attribute `SystemId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-system.html#SystemId-fn::getatt)
     pub fn attr_system_id(&self) -> Val<str> { self.0.get_att("SystemId") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-system.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnSystem { fn node(&self) -> &Place { &self.0 } }
@@ -449,15 +449,15 @@ impl CfnSystemProps {
     pub fn new() -> CfnSystemProps<Missing<required::Name>> { CfnSystemProps(Bag::default(), Phase) }
 }
 impl<R0> CfnSystemProps<R0> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-system.html#cfn-resiliencehubv2-system-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-system.html#cfn-resiliencehubv2-system-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-system.html#cfn-resiliencehubv2-system-name)
     pub fn name(self, value: impl Arg<str>) -> CfnSystemProps<Set> { CfnSystemProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `SharingEnabled`: boolean. Update: in place.
+    /// `SharingEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-system.html#cfn-resiliencehubv2-system-sharingenabled)
     pub fn sharing_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SharingEnabled", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-system.html#cfn-resiliencehubv2-system-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSystemProps { fn into_props(self) -> Bag { self.0 } }
@@ -470,11 +470,11 @@ impl CfnUserJourney {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUserJourneyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-userjourney.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-userjourney.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
-    /// The attribute `UserJourneyId`: text.
+    /// The attribute `UserJourneyId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-userjourney.html#UserJourneyId-fn::getatt)
     pub fn attr_user_journey_id(&self) -> Val<str> { self.0.get_att("UserJourneyId") }
 }
 impl Parent for CfnUserJourney { fn node(&self) -> &Place { &self.0 } }
@@ -485,13 +485,13 @@ impl CfnUserJourneyProps {
     pub fn new() -> CfnUserJourneyProps<Missing<required::Name>, Missing<required::SystemIdentifier>> { CfnUserJourneyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnUserJourneyProps<R0, R1> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-userjourney.html#cfn-resiliencehubv2-userjourney-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-userjourney.html#cfn-resiliencehubv2-userjourney-name)
     pub fn name(self, value: impl Arg<str>) -> CfnUserJourneyProps<Set, R1> { CfnUserJourneyProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `PolicyArn`: text. Update: in place.
+    /// `PolicyArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-userjourney.html#cfn-resiliencehubv2-userjourney-policyarn)
     pub fn policy_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyArn", value.into_expr()), Phase) }
-    /// `SystemIdentifier`: text, required. Update: replacement.
+    /// `SystemIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-userjourney.html#cfn-resiliencehubv2-userjourney-systemidentifier)
     pub fn system_identifier(self, value: impl Arg<str>) -> CfnUserJourneyProps<R0, Set> { CfnUserJourneyProps(put(self.0, "SystemIdentifier", value.into_expr()), Phase) }
 }
 impl Done for CfnUserJourneyProps { fn into_props(self) -> Bag { self.0 } }

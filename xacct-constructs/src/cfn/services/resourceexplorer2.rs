@@ -13,7 +13,7 @@ impl CfnDefaultViewAssociation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDefaultViewAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AssociatedAwsPrincipal`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AssociatedAwsPrincipal`: text.
+    /// The attribute `AssociatedAwsPrincipal`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourceexplorer2-defaultviewassociation.html#AssociatedAwsPrincipal-fn::getatt)
     pub fn attr_associated_aws_principal(&self) -> Val<str> { self.0.get_att("AssociatedAwsPrincipal") }
 }
 impl Parent for CfnDefaultViewAssociation { fn node(&self) -> &Place { &self.0 } }
@@ -24,7 +24,7 @@ impl CfnDefaultViewAssociationProps {
     pub fn new() -> CfnDefaultViewAssociationProps<Missing<required::ViewArn>> { CfnDefaultViewAssociationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDefaultViewAssociationProps<R0> {
-    /// `ViewArn`: text, required. Update: in place.
+    /// `ViewArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourceexplorer2-defaultviewassociation.html#cfn-resourceexplorer2-defaultviewassociation-viewarn)
     pub fn view_arn(self, value: impl Arg<str>) -> CfnDefaultViewAssociationProps<Set> { CfnDefaultViewAssociationProps(put(self.0, "ViewArn", value.into_expr()), Phase) }
 }
 impl Done for CfnDefaultViewAssociationProps { fn into_props(self) -> Bag { self.0 } }
@@ -37,9 +37,9 @@ impl CfnIndex {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIndexProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourceexplorer2-index.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `IndexState`: text.
+    /// The attribute `IndexState`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourceexplorer2-index.html#IndexState-fn::getatt)
     pub fn attr_index_state(&self) -> Val<str> { self.0.get_att("IndexState") }
 }
 impl Parent for CfnIndex { fn node(&self) -> &Place { &self.0 } }
@@ -50,9 +50,9 @@ impl CfnIndexProps {
     pub fn new() -> CfnIndexProps<Missing<required::Type>> { CfnIndexProps(Bag::default(), Phase) }
 }
 impl<R0> CfnIndexProps<R0> {
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourceexplorer2-index.html#cfn-resourceexplorer2-index-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourceexplorer2-index.html#cfn-resourceexplorer2-index-type)
     pub fn type_(self, value: impl Arg<index::Type>) -> CfnIndexProps<Set> { CfnIndexProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnIndexProps { fn into_props(self) -> Bag { self.0 } }
@@ -71,7 +71,7 @@ impl CfnView {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnViewProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ViewArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ViewArn`: `OtherArn`.
+    /// The attribute `ViewArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourceexplorer2-view.html#ViewArn-fn::getatt)
     pub fn attr_view_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ViewArn") }
 }
 impl Parent for CfnView { fn node(&self) -> &Place { &self.0 } }
@@ -82,15 +82,15 @@ impl CfnViewProps {
     pub fn new() -> CfnViewProps<Missing<required::ViewName>> { CfnViewProps(Bag::default(), Phase) }
 }
 impl<R0> CfnViewProps<R0> {
-    /// `Filters`: `SearchFilter`. Update: in place.
+    /// `Filters`: `SearchFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourceexplorer2-view.html#cfn-resourceexplorer2-view-filters)
     pub fn filters(self, value: impl Arg<view::SearchFilter>) -> Self { Self(put(self.0, "Filters", value.into_expr()), Phase) }
-    /// `IncludedProperties`: list of `IncludedProperty`. Update: in place.
+    /// `IncludedProperties`: list of `IncludedProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourceexplorer2-view.html#cfn-resourceexplorer2-view-includedproperties)
     pub fn included_properties(self, value: impl Arg<Arr<view::IncludedProperty>>) -> Self { Self(put(self.0, "IncludedProperties", value.into_expr()), Phase) }
-    /// `Scope`: text. Update: replacement.
+    /// `Scope`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourceexplorer2-view.html#cfn-resourceexplorer2-view-scope)
     pub fn scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scope", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourceexplorer2-view.html#cfn-resourceexplorer2-view-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `ViewName`: text, required. Update: replacement.
+    /// `ViewName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourceexplorer2-view.html#cfn-resourceexplorer2-view-viewname)
     pub fn view_name(self, value: impl Arg<str>) -> CfnViewProps<Set> { CfnViewProps(put(self.0, "ViewName", value.into_expr()), Phase) }
 }
 impl Done for CfnViewProps { fn into_props(self) -> Bag { self.0 } }
@@ -104,7 +104,7 @@ impl Filters {
     pub fn new() -> Filters<Missing<super::required::FilterString>> { Filters(Bag::default(), Phase) }
 }
 impl<R0> Filters<R0> {
-    /// `FilterString`: text, required. Update: in place.
+    /// `FilterString`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resourceexplorer2-view-filters.html#cfn-resourceexplorer2-view-filters-filterstring)
     pub fn filter_string(self, value: impl Arg<str>) -> Filters<Set> { Filters(put(self.0, "FilterString", value.into_expr()), Phase) }
 }
 impl Done for Filters { fn into_props(self) -> Bag { self.0 } }
@@ -115,7 +115,7 @@ impl IncludedProperty {
     pub fn new() -> IncludedProperty<Missing<super::required::Name>> { IncludedProperty(Bag::default(), Phase) }
 }
 impl<R0> IncludedProperty<R0> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resourceexplorer2-view-includedproperty.html#cfn-resourceexplorer2-view-includedproperty-name)
     pub fn name(self, value: impl Arg<str>) -> IncludedProperty<Set> { IncludedProperty(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for IncludedProperty { fn into_props(self) -> Bag { self.0 } }
@@ -126,7 +126,7 @@ impl SearchFilter {
     pub fn new() -> SearchFilter<Missing<super::required::FilterString>> { SearchFilter(Bag::default(), Phase) }
 }
 impl<R0> SearchFilter<R0> {
-    /// `FilterString`: text, required. Update: in place.
+    /// `FilterString`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resourceexplorer2-view-searchfilter.html#cfn-resourceexplorer2-view-searchfilter-filterstring)
     pub fn filter_string(self, value: impl Arg<str>) -> SearchFilter<Set> { SearchFilter(put(self.0, "FilterString", value.into_expr()), Phase) }
 }
 impl Done for SearchFilter { fn into_props(self) -> Bag { self.0 } }

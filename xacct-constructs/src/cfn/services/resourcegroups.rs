@@ -13,7 +13,7 @@ impl CfnGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourcegroups-group.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnGroup { fn node(&self) -> &Place { &self.0 } }
@@ -24,17 +24,17 @@ impl CfnGroupProps {
     pub fn new() -> CfnGroupProps<Missing<required::Name>> { CfnGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnGroupProps<R0> {
-    /// `Configuration`: list of `ConfigurationItem`. Update: in place.
+    /// `Configuration`: list of `ConfigurationItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourcegroups-group.html#cfn-resourcegroups-group-configuration)
     pub fn configuration(self, value: impl Arg<Arr<group::ConfigurationItem>>) -> Self { Self(put(self.0, "Configuration", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourcegroups-group.html#cfn-resourcegroups-group-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourcegroups-group.html#cfn-resourcegroups-group-name)
     pub fn name(self, value: impl Arg<str>) -> CfnGroupProps<Set> { CfnGroupProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ResourceQuery`: `ResourceQuery`. Update: in place.
+    /// `ResourceQuery`: `ResourceQuery`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourcegroups-group.html#cfn-resourcegroups-group-resourcequery)
     pub fn resource_query(self, value: impl Arg<group::ResourceQuery>) -> Self { Self(put(self.0, "ResourceQuery", value.into_expr()), Phase) }
-    /// `Resources`: list of text. Update: in place.
+    /// `Resources`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourcegroups-group.html#cfn-resourcegroups-group-resources)
     pub fn resources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Resources", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourcegroups-group.html#cfn-resourcegroups-group-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -46,9 +46,9 @@ use crate::cfn::support::*;
 impl ConfigurationItem {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Parameters`: list of `ConfigurationParameter`. Update: in place.
+    /// `Parameters`: list of `ConfigurationParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resourcegroups-group-configurationitem.html#cfn-resourcegroups-group-configurationitem-parameters)
     pub fn parameters(self, value: impl Arg<Arr<ConfigurationParameter>>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
-    /// `Type`: text. Update: in place.
+    /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resourcegroups-group-configurationitem.html#cfn-resourcegroups-group-configurationitem-type)
     pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for ConfigurationItem { fn into_props(self) -> Bag { self.0 } }
@@ -57,9 +57,9 @@ impl Done for ConfigurationItem { fn into_props(self) -> Bag { self.0 } }
 impl ConfigurationParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resourcegroups-group-configurationparameter.html#cfn-resourcegroups-group-configurationparameter-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Values`: list of text. Update: in place.
+    /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resourcegroups-group-configurationparameter.html#cfn-resourcegroups-group-configurationparameter-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for ConfigurationParameter { fn into_props(self) -> Bag { self.0 } }
@@ -68,11 +68,11 @@ impl Done for ConfigurationParameter { fn into_props(self) -> Bag { self.0 } }
 impl Query {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ResourceTypeFilters`: list of text. Update: in place.
+    /// `ResourceTypeFilters`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resourcegroups-group-query.html#cfn-resourcegroups-group-query-resourcetypefilters)
     pub fn resource_type_filters(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceTypeFilters", value.into_expr())) }
-    /// `StackIdentifier`: text. Update: in place.
+    /// `StackIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resourcegroups-group-query.html#cfn-resourcegroups-group-query-stackidentifier)
     pub fn stack_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StackIdentifier", value.into_expr())) }
-    /// `TagFilters`: list of `TagFilter`. Update: in place.
+    /// `TagFilters`: list of `TagFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resourcegroups-group-query.html#cfn-resourcegroups-group-query-tagfilters)
     pub fn tag_filters(self, value: impl Arg<Arr<TagFilter>>) -> Self { Self(put(self.0, "TagFilters", value.into_expr())) }
 }
 impl Done for Query { fn into_props(self) -> Bag { self.0 } }
@@ -81,9 +81,9 @@ impl Done for Query { fn into_props(self) -> Bag { self.0 } }
 impl ResourceQuery {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Query`: `Query`. Update: in place.
+    /// `Query`: `Query`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resourcegroups-group-resourcequery.html#cfn-resourcegroups-group-resourcequery-query)
     pub fn query(self, value: impl Arg<Query>) -> Self { Self(put(self.0, "Query", value.into_expr())) }
-    /// `Type`: `Type`. Update: in place.
+    /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resourcegroups-group-resourcequery.html#cfn-resourcegroups-group-resourcequery-type)
     pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for ResourceQuery { fn into_props(self) -> Bag { self.0 } }
@@ -92,9 +92,9 @@ impl Done for ResourceQuery { fn into_props(self) -> Bag { self.0 } }
 impl TagFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Key`: text. Update: in place.
+    /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resourcegroups-group-tagfilter.html#cfn-resourcegroups-group-tagfilter-key)
     pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
-    /// `Values`: list of text. Update: in place.
+    /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resourcegroups-group-tagfilter.html#cfn-resourcegroups-group-tagfilter-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for TagFilter { fn into_props(self) -> Bag { self.0 } }
@@ -110,13 +110,13 @@ impl CfnTagSyncTask {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTagSyncTaskProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TaskArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `GroupArn`: `OtherArn`.
+    /// The attribute `GroupArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourcegroups-tagsynctask.html#GroupArn-fn::getatt)
     pub fn attr_group_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("GroupArn") }
-    /// The attribute `GroupName`: text.
+    /// The attribute `GroupName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourcegroups-tagsynctask.html#GroupName-fn::getatt)
     pub fn attr_group_name(&self) -> Val<str> { self.0.get_att("GroupName") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourcegroups-tagsynctask.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `TaskArn`: `OtherArn`.
+    /// The attribute `TaskArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourcegroups-tagsynctask.html#TaskArn-fn::getatt)
     pub fn attr_task_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TaskArn") }
 }
 impl Parent for CfnTagSyncTask { fn node(&self) -> &Place { &self.0 } }
@@ -127,13 +127,13 @@ impl CfnTagSyncTaskProps {
     pub fn new() -> CfnTagSyncTaskProps<Missing<required::Group>, Missing<required::RoleArn>, Missing<required::TagKey>, Missing<required::TagValue>> { CfnTagSyncTaskProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnTagSyncTaskProps<R0, R1, R2, R3> {
-    /// `Group`: text, required. Update: replacement.
+    /// `Group`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourcegroups-tagsynctask.html#cfn-resourcegroups-tagsynctask-group)
     pub fn group(self, value: impl Arg<str>) -> CfnTagSyncTaskProps<Set, R1, R2, R3> { CfnTagSyncTaskProps(put(self.0, "Group", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: replacement.
+    /// `RoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourcegroups-tagsynctask.html#cfn-resourcegroups-tagsynctask-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnTagSyncTaskProps<R0, Set, R2, R3> { CfnTagSyncTaskProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `TagKey`: text, required. Update: replacement.
+    /// `TagKey`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourcegroups-tagsynctask.html#cfn-resourcegroups-tagsynctask-tagkey)
     pub fn tag_key(self, value: impl Arg<str>) -> CfnTagSyncTaskProps<R0, R1, Set, R3> { CfnTagSyncTaskProps(put(self.0, "TagKey", value.into_expr()), Phase) }
-    /// `TagValue`: text, required. Update: replacement.
+    /// `TagValue`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourcegroups-tagsynctask.html#cfn-resourcegroups-tagsynctask-tagvalue)
     pub fn tag_value(self, value: impl Arg<str>) -> CfnTagSyncTaskProps<R0, R1, R2, Set> { CfnTagSyncTaskProps(put(self.0, "TagValue", value.into_expr()), Phase) }
 }
 impl Done for CfnTagSyncTaskProps { fn into_props(self) -> Bag { self.0 } }

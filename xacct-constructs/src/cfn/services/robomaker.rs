@@ -13,7 +13,7 @@ impl CfnFleet {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnFleetProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::RoboMakerFleetArn> { self.0.reference() }
-    /// The attribute `Arn`: `RoboMakerFleetArn`.
+    /// The attribute `Arn`: `RoboMakerFleetArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-fleet.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::RoboMakerFleetArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnFleet { fn node(&self) -> &Place { &self.0 } }
@@ -22,9 +22,9 @@ impl Parent for CfnFleet { fn node(&self) -> &Place { &self.0 } }
 impl CfnFleetProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-fleet.html#cfn-robomaker-fleet-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-fleet.html#cfn-robomaker-fleet-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnFleetProps { fn into_props(self) -> Bag { self.0 } }
@@ -37,7 +37,7 @@ impl CfnRobot {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRobotProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-robot.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnRobot { fn node(&self) -> &Place { &self.0 } }
@@ -48,15 +48,15 @@ impl CfnRobotProps {
     pub fn new() -> CfnRobotProps<Missing<required::Architecture>, Missing<required::GreengrassGroupId>> { CfnRobotProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnRobotProps<R0, R1> {
-    /// `Architecture`: `Architecture`, required. Update: replacement.
+    /// `Architecture`: `Architecture`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-robot.html#cfn-robomaker-robot-architecture)
     pub fn architecture(self, value: impl Arg<robot::Architecture>) -> CfnRobotProps<Set, R1> { CfnRobotProps(put(self.0, "Architecture", value.into_expr()), Phase) }
-    /// `Fleet`: `RoboMakerFleetArn`. Update: replacement.
+    /// `Fleet`: `RoboMakerFleetArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-robot.html#cfn-robomaker-robot-fleet)
     pub fn fleet(self, value: impl Arg<kind::RoboMakerFleetArn>) -> Self { Self(put(self.0, "Fleet", value.into_expr()), Phase) }
-    /// `GreengrassGroupId`: text, required. Update: replacement.
+    /// `GreengrassGroupId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-robot.html#cfn-robomaker-robot-greengrassgroupid)
     pub fn greengrass_group_id(self, value: impl Arg<str>) -> CfnRobotProps<R0, Set> { CfnRobotProps(put(self.0, "GreengrassGroupId", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-robot.html#cfn-robomaker-robot-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-robot.html#cfn-robomaker-robot-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnRobotProps { fn into_props(self) -> Bag { self.0 } }
@@ -75,9 +75,9 @@ impl CfnRobotApplication {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRobotApplicationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::RoboMakerRobotApplicationArn> { self.0.reference() }
-    /// The attribute `Arn`: `RoboMakerRobotApplicationArn`.
+    /// The attribute `Arn`: `RoboMakerRobotApplicationArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-robotapplication.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::RoboMakerRobotApplicationArn> { self.0.get_att("Arn") }
-    /// The attribute `CurrentRevisionId`: text.
+    /// The attribute `CurrentRevisionId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-robotapplication.html#CurrentRevisionId-fn::getatt)
     pub fn attr_current_revision_id(&self) -> Val<str> { self.0.get_att("CurrentRevisionId") }
 }
 impl Parent for CfnRobotApplication { fn node(&self) -> &Place { &self.0 } }
@@ -88,17 +88,17 @@ impl CfnRobotApplicationProps {
     pub fn new() -> CfnRobotApplicationProps<Missing<required::RobotSoftwareSuite>> { CfnRobotApplicationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnRobotApplicationProps<R0> {
-    /// `CurrentRevisionId`: text. Update: in place.
+    /// `CurrentRevisionId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-robotapplication.html#cfn-robomaker-robotapplication-currentrevisionid)
     pub fn current_revision_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CurrentRevisionId", value.into_expr()), Phase) }
-    /// `Environment`: text. Update: in place.
+    /// `Environment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-robotapplication.html#cfn-robomaker-robotapplication-environment)
     pub fn environment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Environment", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-robotapplication.html#cfn-robomaker-robotapplication-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RobotSoftwareSuite`: `RobotSoftwareSuite`, required. Update: in place.
+    /// `RobotSoftwareSuite`: `RobotSoftwareSuite`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-robotapplication.html#cfn-robomaker-robotapplication-robotsoftwaresuite)
     pub fn robot_software_suite(self, value: impl Arg<robot_application::RobotSoftwareSuite>) -> CfnRobotApplicationProps<Set> { CfnRobotApplicationProps(put(self.0, "RobotSoftwareSuite", value.into_expr()), Phase) }
-    /// `Sources`: list of `SourceConfig`. Update: in place.
+    /// `Sources`: list of `SourceConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-robotapplication.html#cfn-robomaker-robotapplication-sources)
     pub fn sources(self, value: impl Arg<Arr<robot_application::SourceConfig>>) -> Self { Self(put(self.0, "Sources", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-robotapplication.html#cfn-robomaker-robotapplication-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnRobotApplicationProps { fn into_props(self) -> Bag { self.0 } }
@@ -112,9 +112,9 @@ impl RobotSoftwareSuite {
     pub fn new() -> RobotSoftwareSuite<Missing<super::required::Name>> { RobotSoftwareSuite(Bag::default(), Phase) }
 }
 impl<R0> RobotSoftwareSuite<R0> {
-    /// `Name`: `Name`, required. Update: in place.
+    /// `Name`: `Name`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-robomaker-robotapplication-robotsoftwaresuite.html#cfn-robomaker-robotapplication-robotsoftwaresuite-name)
     pub fn name(self, value: impl Arg<Name>) -> RobotSoftwareSuite<Set> { RobotSoftwareSuite(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Version`: `Version`. Update: in place.
+    /// `Version`: `Version`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-robomaker-robotapplication-robotsoftwaresuite.html#cfn-robomaker-robotapplication-robotsoftwaresuite-version)
     pub fn version(self, value: impl Arg<Version>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for RobotSoftwareSuite { fn into_props(self) -> Bag { self.0 } }
@@ -125,11 +125,11 @@ impl SourceConfig {
     pub fn new() -> SourceConfig<Missing<super::required::Architecture>, Missing<super::required::S3Bucket>, Missing<super::required::S3Key>> { SourceConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SourceConfig<R0, R1, R2> {
-    /// `Architecture`: `Architecture`, required. Update: in place.
+    /// `Architecture`: `Architecture`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-robomaker-robotapplication-sourceconfig.html#cfn-robomaker-robotapplication-sourceconfig-architecture)
     pub fn architecture(self, value: impl Arg<Architecture>) -> SourceConfig<Set, R1, R2> { SourceConfig(put(self.0, "Architecture", value.into_expr()), Phase) }
-    /// `S3Bucket`: `S3BucketName`, required. Update: in place.
+    /// `S3Bucket`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-robomaker-robotapplication-sourceconfig.html#cfn-robomaker-robotapplication-sourceconfig-s3bucket)
     pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> SourceConfig<R0, Set, R2> { SourceConfig(put(self.0, "S3Bucket", value.into_expr()), Phase) }
-    /// `S3Key`: text, required. Update: in place.
+    /// `S3Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-robomaker-robotapplication-sourceconfig.html#cfn-robomaker-robotapplication-sourceconfig-s3key)
     pub fn s3_key(self, value: impl Arg<str>) -> SourceConfig<R0, R1, Set> { SourceConfig(put(self.0, "S3Key", value.into_expr()), Phase) }
 }
 impl Done for SourceConfig { fn into_props(self) -> Bag { self.0 } }
@@ -149,9 +149,9 @@ impl CfnRobotApplicationVersion {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRobotApplicationVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ApplicationVersion`: text.
+    /// The attribute `ApplicationVersion`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-robotapplicationversion.html#ApplicationVersion-fn::getatt)
     pub fn attr_application_version(&self) -> Val<str> { self.0.get_att("ApplicationVersion") }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-robotapplicationversion.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnRobotApplicationVersion { fn node(&self) -> &Place { &self.0 } }
@@ -162,9 +162,9 @@ impl CfnRobotApplicationVersionProps {
     pub fn new() -> CfnRobotApplicationVersionProps<Missing<required::Application>> { CfnRobotApplicationVersionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnRobotApplicationVersionProps<R0> {
-    /// `Application`: `RoboMakerRobotApplicationArn`, required. Update: replacement.
+    /// `Application`: `RoboMakerRobotApplicationArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-robotapplicationversion.html#cfn-robomaker-robotapplicationversion-application)
     pub fn application(self, value: impl Arg<kind::RoboMakerRobotApplicationArn>) -> CfnRobotApplicationVersionProps<Set> { CfnRobotApplicationVersionProps(put(self.0, "Application", value.into_expr()), Phase) }
-    /// `CurrentRevisionId`: text. Update: replacement.
+    /// `CurrentRevisionId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-robotapplicationversion.html#cfn-robomaker-robotapplicationversion-currentrevisionid)
     pub fn current_revision_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CurrentRevisionId", value.into_expr()), Phase) }
 }
 impl Done for CfnRobotApplicationVersionProps { fn into_props(self) -> Bag { self.0 } }
@@ -177,9 +177,9 @@ impl CfnSimulationApplication {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSimulationApplicationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::RoboMakerSimulationApplicationArn> { self.0.reference() }
-    /// The attribute `Arn`: `RoboMakerSimulationApplicationArn`.
+    /// The attribute `Arn`: `RoboMakerSimulationApplicationArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-simulationapplication.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::RoboMakerSimulationApplicationArn> { self.0.get_att("Arn") }
-    /// The attribute `CurrentRevisionId`: text.
+    /// The attribute `CurrentRevisionId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-simulationapplication.html#CurrentRevisionId-fn::getatt)
     pub fn attr_current_revision_id(&self) -> Val<str> { self.0.get_att("CurrentRevisionId") }
 }
 impl Parent for CfnSimulationApplication { fn node(&self) -> &Place { &self.0 } }
@@ -190,21 +190,21 @@ impl CfnSimulationApplicationProps {
     pub fn new() -> CfnSimulationApplicationProps<Missing<required::RobotSoftwareSuite>, Missing<required::SimulationSoftwareSuite>> { CfnSimulationApplicationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSimulationApplicationProps<R0, R1> {
-    /// `CurrentRevisionId`: text. Update: in place.
+    /// `CurrentRevisionId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-simulationapplication.html#cfn-robomaker-simulationapplication-currentrevisionid)
     pub fn current_revision_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CurrentRevisionId", value.into_expr()), Phase) }
-    /// `Environment`: text. Update: in place.
+    /// `Environment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-simulationapplication.html#cfn-robomaker-simulationapplication-environment)
     pub fn environment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Environment", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-simulationapplication.html#cfn-robomaker-simulationapplication-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RenderingEngine`: `RenderingEngine`. Update: in place.
+    /// `RenderingEngine`: `RenderingEngine`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-simulationapplication.html#cfn-robomaker-simulationapplication-renderingengine)
     pub fn rendering_engine(self, value: impl Arg<simulation_application::RenderingEngine>) -> Self { Self(put(self.0, "RenderingEngine", value.into_expr()), Phase) }
-    /// `RobotSoftwareSuite`: `RobotSoftwareSuite`, required. Update: in place.
+    /// `RobotSoftwareSuite`: `RobotSoftwareSuite`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-simulationapplication.html#cfn-robomaker-simulationapplication-robotsoftwaresuite)
     pub fn robot_software_suite(self, value: impl Arg<simulation_application::RobotSoftwareSuite>) -> CfnSimulationApplicationProps<Set, R1> { CfnSimulationApplicationProps(put(self.0, "RobotSoftwareSuite", value.into_expr()), Phase) }
-    /// `SimulationSoftwareSuite`: `SimulationSoftwareSuite`, required. Update: in place.
+    /// `SimulationSoftwareSuite`: `SimulationSoftwareSuite`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-simulationapplication.html#cfn-robomaker-simulationapplication-simulationsoftwaresuite)
     pub fn simulation_software_suite(self, value: impl Arg<simulation_application::SimulationSoftwareSuite>) -> CfnSimulationApplicationProps<R0, Set> { CfnSimulationApplicationProps(put(self.0, "SimulationSoftwareSuite", value.into_expr()), Phase) }
-    /// `Sources`: list of `SourceConfig`. Update: in place.
+    /// `Sources`: list of `SourceConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-simulationapplication.html#cfn-robomaker-simulationapplication-sources)
     pub fn sources(self, value: impl Arg<Arr<simulation_application::SourceConfig>>) -> Self { Self(put(self.0, "Sources", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-simulationapplication.html#cfn-robomaker-simulationapplication-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSimulationApplicationProps { fn into_props(self) -> Bag { self.0 } }
@@ -218,9 +218,9 @@ impl RenderingEngine {
     pub fn new() -> RenderingEngine<Missing<super::required::Name>, Missing<super::required::Version>> { RenderingEngine(Bag::default(), Phase) }
 }
 impl<R0, R1> RenderingEngine<R0, R1> {
-    /// `Name`: `Name`, required. Update: in place.
+    /// `Name`: `Name`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-robomaker-simulationapplication-renderingengine.html#cfn-robomaker-simulationapplication-renderingengine-name)
     pub fn name(self, value: impl Arg<Name>) -> RenderingEngine<Set, R1> { RenderingEngine(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Version`: text, required. Update: in place.
+    /// `Version`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-robomaker-simulationapplication-renderingengine.html#cfn-robomaker-simulationapplication-renderingengine-version)
     pub fn version(self, value: impl Arg<str>) -> RenderingEngine<R0, Set> { RenderingEngine(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for RenderingEngine { fn into_props(self) -> Bag { self.0 } }
@@ -231,9 +231,9 @@ impl RobotSoftwareSuite {
     pub fn new() -> RobotSoftwareSuite<Missing<super::required::Name>> { RobotSoftwareSuite(Bag::default(), Phase) }
 }
 impl<R0> RobotSoftwareSuite<R0> {
-    /// `Name`: `RobotSoftwareSuiteName`, required. Update: in place.
+    /// `Name`: `RobotSoftwareSuiteName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-robomaker-simulationapplication-robotsoftwaresuite.html#cfn-robomaker-simulationapplication-robotsoftwaresuite-name)
     pub fn name(self, value: impl Arg<RobotSoftwareSuiteName>) -> RobotSoftwareSuite<Set> { RobotSoftwareSuite(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Version`: `RobotSoftwareSuiteVersion`. Update: in place.
+    /// `Version`: `RobotSoftwareSuiteVersion`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-robomaker-simulationapplication-robotsoftwaresuite.html#cfn-robomaker-simulationapplication-robotsoftwaresuite-version)
     pub fn version(self, value: impl Arg<RobotSoftwareSuiteVersion>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for RobotSoftwareSuite { fn into_props(self) -> Bag { self.0 } }
@@ -244,9 +244,9 @@ impl SimulationSoftwareSuite {
     pub fn new() -> SimulationSoftwareSuite<Missing<super::required::Name>> { SimulationSoftwareSuite(Bag::default(), Phase) }
 }
 impl<R0> SimulationSoftwareSuite<R0> {
-    /// `Name`: `SimulationSoftwareSuiteName`, required. Update: in place.
+    /// `Name`: `SimulationSoftwareSuiteName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-robomaker-simulationapplication-simulationsoftwaresuite.html#cfn-robomaker-simulationapplication-simulationsoftwaresuite-name)
     pub fn name(self, value: impl Arg<SimulationSoftwareSuiteName>) -> SimulationSoftwareSuite<Set> { SimulationSoftwareSuite(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Version`: `Version`. Update: in place.
+    /// `Version`: `Version`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-robomaker-simulationapplication-simulationsoftwaresuite.html#cfn-robomaker-simulationapplication-simulationsoftwaresuite-version)
     pub fn version(self, value: impl Arg<Version>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for SimulationSoftwareSuite { fn into_props(self) -> Bag { self.0 } }
@@ -257,11 +257,11 @@ impl SourceConfig {
     pub fn new() -> SourceConfig<Missing<super::required::Architecture>, Missing<super::required::S3Bucket>, Missing<super::required::S3Key>> { SourceConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SourceConfig<R0, R1, R2> {
-    /// `Architecture`: `Architecture`, required. Update: in place.
+    /// `Architecture`: `Architecture`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-robomaker-simulationapplication-sourceconfig.html#cfn-robomaker-simulationapplication-sourceconfig-architecture)
     pub fn architecture(self, value: impl Arg<Architecture>) -> SourceConfig<Set, R1, R2> { SourceConfig(put(self.0, "Architecture", value.into_expr()), Phase) }
-    /// `S3Bucket`: `S3BucketName`, required. Update: in place.
+    /// `S3Bucket`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-robomaker-simulationapplication-sourceconfig.html#cfn-robomaker-simulationapplication-sourceconfig-s3bucket)
     pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> SourceConfig<R0, Set, R2> { SourceConfig(put(self.0, "S3Bucket", value.into_expr()), Phase) }
-    /// `S3Key`: text, required. Update: in place.
+    /// `S3Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-robomaker-simulationapplication-sourceconfig.html#cfn-robomaker-simulationapplication-sourceconfig-s3key)
     pub fn s3_key(self, value: impl Arg<str>) -> SourceConfig<R0, R1, Set> { SourceConfig(put(self.0, "S3Key", value.into_expr()), Phase) }
 }
 impl Done for SourceConfig { fn into_props(self) -> Bag { self.0 } }
@@ -287,9 +287,9 @@ impl CfnSimulationApplicationVersion {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSimulationApplicationVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ApplicationVersion`: text.
+    /// The attribute `ApplicationVersion`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-simulationapplicationversion.html#ApplicationVersion-fn::getatt)
     pub fn attr_application_version(&self) -> Val<str> { self.0.get_att("ApplicationVersion") }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-simulationapplicationversion.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnSimulationApplicationVersion { fn node(&self) -> &Place { &self.0 } }
@@ -300,9 +300,9 @@ impl CfnSimulationApplicationVersionProps {
     pub fn new() -> CfnSimulationApplicationVersionProps<Missing<required::Application>> { CfnSimulationApplicationVersionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnSimulationApplicationVersionProps<R0> {
-    /// `Application`: `RoboMakerSimulationApplicationArn`, required. Update: replacement.
+    /// `Application`: `RoboMakerSimulationApplicationArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-simulationapplicationversion.html#cfn-robomaker-simulationapplicationversion-application)
     pub fn application(self, value: impl Arg<kind::RoboMakerSimulationApplicationArn>) -> CfnSimulationApplicationVersionProps<Set> { CfnSimulationApplicationVersionProps(put(self.0, "Application", value.into_expr()), Phase) }
-    /// `CurrentRevisionId`: text. Update: replacement.
+    /// `CurrentRevisionId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-simulationapplicationversion.html#cfn-robomaker-simulationapplicationversion-currentrevisionid)
     pub fn current_revision_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CurrentRevisionId", value.into_expr()), Phase) }
 }
 impl Done for CfnSimulationApplicationVersionProps { fn into_props(self) -> Bag { self.0 } }

@@ -13,7 +13,7 @@ impl CfnCRL {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCRLProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CrlId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CrlId`: text.
+    /// The attribute `CrlId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-crl.html#CrlId-fn::getatt)
     pub fn attr_crl_id(&self) -> Val<str> { self.0.get_att("CrlId") }
 }
 impl Parent for CfnCRL { fn node(&self) -> &Place { &self.0 } }
@@ -24,15 +24,15 @@ impl CfnCRLProps {
     pub fn new() -> CfnCRLProps<Missing<required::CrlData>, Missing<required::Name>> { CfnCRLProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnCRLProps<R0, R1> {
-    /// `CrlData`: text, required. Update: in place.
+    /// `CrlData`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-crl.html#cfn-rolesanywhere-crl-crldata)
     pub fn crl_data(self, value: impl Arg<str>) -> CfnCRLProps<Set, R1> { CfnCRLProps(put(self.0, "CrlData", value.into_expr()), Phase) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-crl.html#cfn-rolesanywhere-crl-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-crl.html#cfn-rolesanywhere-crl-name)
     pub fn name(self, value: impl Arg<str>) -> CfnCRLProps<R0, Set> { CfnCRLProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-crl.html#cfn-rolesanywhere-crl-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TrustAnchorArn`: text. Update: in place.
+    /// `TrustAnchorArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-crl.html#cfn-rolesanywhere-crl-trustanchorarn)
     pub fn trust_anchor_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrustAnchorArn", value.into_expr()), Phase) }
 }
 impl Done for CfnCRLProps { fn into_props(self) -> Bag { self.0 } }
@@ -45,9 +45,9 @@ impl CfnProfile {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ProfileId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ProfileArn`: `OtherArn`.
+    /// The attribute `ProfileArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-profile.html#ProfileArn-fn::getatt)
     pub fn attr_profile_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ProfileArn") }
-    /// The attribute `ProfileId`: text.
+    /// The attribute `ProfileId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-profile.html#ProfileId-fn::getatt)
     pub fn attr_profile_id(&self) -> Val<str> { self.0.get_att("ProfileId") }
 }
 impl Parent for CfnProfile { fn node(&self) -> &Place { &self.0 } }
@@ -58,25 +58,25 @@ impl CfnProfileProps {
     pub fn new() -> CfnProfileProps<Missing<required::Name>, Missing<required::RoleArns>> { CfnProfileProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnProfileProps<R0, R1> {
-    /// `AcceptRoleSessionName`: boolean. Update: in place.
+    /// `AcceptRoleSessionName`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-profile.html#cfn-rolesanywhere-profile-acceptrolesessionname)
     pub fn accept_role_session_name(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AcceptRoleSessionName", value.into_expr()), Phase) }
-    /// `AttributeMappings`: list of `AttributeMapping`. Update: in place.
+    /// `AttributeMappings`: list of `AttributeMapping`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-profile.html#cfn-rolesanywhere-profile-attributemappings)
     pub fn attribute_mappings(self, value: impl Arg<Arr<profile::AttributeMapping>>) -> Self { Self(put(self.0, "AttributeMappings", value.into_expr()), Phase) }
-    /// `DurationSeconds`: number. Update: in place.
+    /// `DurationSeconds`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-profile.html#cfn-rolesanywhere-profile-durationseconds)
     pub fn duration_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DurationSeconds", value.into_expr()), Phase) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-profile.html#cfn-rolesanywhere-profile-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `ManagedPolicyArns`: list of text. Update: in place.
+    /// `ManagedPolicyArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-profile.html#cfn-rolesanywhere-profile-managedpolicyarns)
     pub fn managed_policy_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ManagedPolicyArns", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-profile.html#cfn-rolesanywhere-profile-name)
     pub fn name(self, value: impl Arg<str>) -> CfnProfileProps<Set, R1> { CfnProfileProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RequireInstanceProperties`: boolean. Update: replacement.
+    /// `RequireInstanceProperties`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-profile.html#cfn-rolesanywhere-profile-requireinstanceproperties)
     pub fn require_instance_properties(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireInstanceProperties", value.into_expr()), Phase) }
-    /// `RoleArns`: list of `IamRoleArn`, required. Update: in place.
+    /// `RoleArns`: list of `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-profile.html#cfn-rolesanywhere-profile-rolearns)
     pub fn role_arns(self, value: impl Arg<Arr<kind::IamRoleArn>>) -> CfnProfileProps<R0, Set> { CfnProfileProps(put(self.0, "RoleArns", value.into_expr()), Phase) }
-    /// `SessionPolicy`: text. Update: in place.
+    /// `SessionPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-profile.html#cfn-rolesanywhere-profile-sessionpolicy)
     pub fn session_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionPolicy", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-profile.html#cfn-rolesanywhere-profile-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnProfileProps { fn into_props(self) -> Bag { self.0 } }
@@ -90,9 +90,9 @@ impl AttributeMapping {
     pub fn new() -> AttributeMapping<Missing<super::required::CertificateField>, Missing<super::required::MappingRules>> { AttributeMapping(Bag::default(), Phase) }
 }
 impl<R0, R1> AttributeMapping<R0, R1> {
-    /// `CertificateField`: `CertificateField`, required. Update: in place.
+    /// `CertificateField`: `CertificateField`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rolesanywhere-profile-attributemapping.html#cfn-rolesanywhere-profile-attributemapping-certificatefield)
     pub fn certificate_field(self, value: impl Arg<CertificateField>) -> AttributeMapping<Set, R1> { AttributeMapping(put(self.0, "CertificateField", value.into_expr()), Phase) }
-    /// `MappingRules`: list of `MappingRule`, required. Update: in place.
+    /// `MappingRules`: list of `MappingRule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rolesanywhere-profile-attributemapping.html#cfn-rolesanywhere-profile-attributemapping-mappingrules)
     pub fn mapping_rules(self, value: impl Arg<Arr<MappingRule>>) -> AttributeMapping<R0, Set> { AttributeMapping(put(self.0, "MappingRules", value.into_expr()), Phase) }
 }
 impl Done for AttributeMapping { fn into_props(self) -> Bag { self.0 } }
@@ -103,7 +103,7 @@ impl MappingRule {
     pub fn new() -> MappingRule<Missing<super::required::Specifier>> { MappingRule(Bag::default(), Phase) }
 }
 impl<R0> MappingRule<R0> {
-    /// `Specifier`: text, required. Update: in place.
+    /// `Specifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rolesanywhere-profile-mappingrule.html#cfn-rolesanywhere-profile-mappingrule-specifier)
     pub fn specifier(self, value: impl Arg<str>) -> MappingRule<Set> { MappingRule(put(self.0, "Specifier", value.into_expr()), Phase) }
 }
 impl Done for MappingRule { fn into_props(self) -> Bag { self.0 } }
@@ -119,9 +119,9 @@ impl CfnTrustAnchor {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTrustAnchorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TrustAnchorId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `TrustAnchorArn`: `OtherArn`.
+    /// The attribute `TrustAnchorArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-trustanchor.html#TrustAnchorArn-fn::getatt)
     pub fn attr_trust_anchor_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TrustAnchorArn") }
-    /// The attribute `TrustAnchorId`: text.
+    /// The attribute `TrustAnchorId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-trustanchor.html#TrustAnchorId-fn::getatt)
     pub fn attr_trust_anchor_id(&self) -> Val<str> { self.0.get_att("TrustAnchorId") }
 }
 impl Parent for CfnTrustAnchor { fn node(&self) -> &Place { &self.0 } }
@@ -132,15 +132,15 @@ impl CfnTrustAnchorProps {
     pub fn new() -> CfnTrustAnchorProps<Missing<required::Name>, Missing<required::Source>> { CfnTrustAnchorProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTrustAnchorProps<R0, R1> {
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-trustanchor.html#cfn-rolesanywhere-trustanchor-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-trustanchor.html#cfn-rolesanywhere-trustanchor-name)
     pub fn name(self, value: impl Arg<str>) -> CfnTrustAnchorProps<Set, R1> { CfnTrustAnchorProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `NotificationSettings`: list of `NotificationSetting`. Update: in place.
+    /// `NotificationSettings`: list of `NotificationSetting`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-trustanchor.html#cfn-rolesanywhere-trustanchor-notificationsettings)
     pub fn notification_settings(self, value: impl Arg<Arr<trust_anchor::NotificationSetting>>) -> Self { Self(put(self.0, "NotificationSettings", value.into_expr()), Phase) }
-    /// `Source`: `Source`, required. Update: in place.
+    /// `Source`: `Source`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-trustanchor.html#cfn-rolesanywhere-trustanchor-source)
     pub fn source(self, value: impl Arg<trust_anchor::Source>) -> CfnTrustAnchorProps<R0, Set> { CfnTrustAnchorProps(put(self.0, "Source", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-trustanchor.html#cfn-rolesanywhere-trustanchor-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnTrustAnchorProps { fn into_props(self) -> Bag { self.0 } }
@@ -154,13 +154,13 @@ impl NotificationSetting {
     pub fn new() -> NotificationSetting<Missing<super::required::Enabled>, Missing<super::required::Event>> { NotificationSetting(Bag::default(), Phase) }
 }
 impl<R0, R1> NotificationSetting<R0, R1> {
-    /// `Channel`: `Channel`. Update: in place.
+    /// `Channel`: `Channel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rolesanywhere-trustanchor-notificationsetting.html#cfn-rolesanywhere-trustanchor-notificationsetting-channel)
     pub fn channel(self, value: impl Arg<Channel>) -> Self { Self(put(self.0, "Channel", value.into_expr()), Phase) }
-    /// `Enabled`: boolean, required. Update: in place.
+    /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rolesanywhere-trustanchor-notificationsetting.html#cfn-rolesanywhere-trustanchor-notificationsetting-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> NotificationSetting<Set, R1> { NotificationSetting(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `Event`: `Event`, required. Update: in place.
+    /// `Event`: `Event`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rolesanywhere-trustanchor-notificationsetting.html#cfn-rolesanywhere-trustanchor-notificationsetting-event)
     pub fn event(self, value: impl Arg<Event>) -> NotificationSetting<R0, Set> { NotificationSetting(put(self.0, "Event", value.into_expr()), Phase) }
-    /// `Threshold`: number. Update: in place.
+    /// `Threshold`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rolesanywhere-trustanchor-notificationsetting.html#cfn-rolesanywhere-trustanchor-notificationsetting-threshold)
     pub fn threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Threshold", value.into_expr()), Phase) }
 }
 impl Done for NotificationSetting { fn into_props(self) -> Bag { self.0 } }
@@ -171,9 +171,9 @@ impl Source {
     pub fn new() -> Source<Missing<super::required::SourceData>, Missing<super::required::SourceType>> { Source(Bag::default(), Phase) }
 }
 impl<R0, R1> Source<R0, R1> {
-    /// `SourceData`: `SourceData`, required. Update: in place.
+    /// `SourceData`: `SourceData`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rolesanywhere-trustanchor-source.html#cfn-rolesanywhere-trustanchor-source-sourcedata)
     pub fn source_data(self, value: impl Arg<SourceData>) -> Source<Set, R1> { Source(put(self.0, "SourceData", value.into_expr()), Phase) }
-    /// `SourceType`: `SourceType`, required. Update: in place.
+    /// `SourceType`: `SourceType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rolesanywhere-trustanchor-source.html#cfn-rolesanywhere-trustanchor-source-sourcetype)
     pub fn source_type(self, value: impl Arg<SourceType>) -> Source<R0, Set> { Source(put(self.0, "SourceType", value.into_expr()), Phase) }
 }
 impl Done for Source { fn into_props(self) -> Bag { self.0 } }
@@ -182,9 +182,9 @@ impl Done for Source { fn into_props(self) -> Bag { self.0 } }
 impl SourceData {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AcmPcaArn`: text. Update: in place.
+    /// `AcmPcaArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rolesanywhere-trustanchor-sourcedata.html#cfn-rolesanywhere-trustanchor-sourcedata-acmpcaarn)
     pub fn acm_pca_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcmPcaArn", value.into_expr())) }
-    /// `X509CertificateData`: text. Update: in place.
+    /// `X509CertificateData`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rolesanywhere-trustanchor-sourcedata.html#cfn-rolesanywhere-trustanchor-sourcedata-x509certificatedata)
     pub fn x509_certificate_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "X509CertificateData", value.into_expr())) }
 }
 impl Done for SourceData { fn into_props(self) -> Bag { self.0 } }

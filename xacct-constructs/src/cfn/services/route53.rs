@@ -13,9 +13,9 @@ impl CfnCidrCollection {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCidrCollectionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-cidrcollection.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-cidrcollection.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnCidrCollection { fn node(&self) -> &Place { &self.0 } }
@@ -26,9 +26,9 @@ impl CfnCidrCollectionProps {
     pub fn new() -> CfnCidrCollectionProps<Missing<required::Name>> { CfnCidrCollectionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnCidrCollectionProps<R0> {
-    /// `Locations`: list of `Location`. Update: in place.
+    /// `Locations`: list of `Location`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-cidrcollection.html#cfn-route53-cidrcollection-locations)
     pub fn locations(self, value: impl Arg<Arr<cidr_collection::Location>>) -> Self { Self(put(self.0, "Locations", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-cidrcollection.html#cfn-route53-cidrcollection-name)
     pub fn name(self, value: impl Arg<str>) -> CfnCidrCollectionProps<Set> { CfnCidrCollectionProps(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for CfnCidrCollectionProps { fn into_props(self) -> Bag { self.0 } }
@@ -42,9 +42,9 @@ impl Location {
     pub fn new() -> Location<Missing<super::required::CidrList>, Missing<super::required::LocationName>> { Location(Bag::default(), Phase) }
 }
 impl<R0, R1> Location<R0, R1> {
-    /// `CidrList`: list of text, required. Update: in place.
+    /// `CidrList`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-cidrcollection-location.html#cfn-route53-cidrcollection-location-cidrlist)
     pub fn cidr_list(self, value: impl Arg<Arr<str>>) -> Location<Set, R1> { Location(put(self.0, "CidrList", value.into_expr()), Phase) }
-    /// `LocationName`: text, required. Update: in place.
+    /// `LocationName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-cidrcollection-location.html#cfn-route53-cidrcollection-location-locationname)
     pub fn location_name(self, value: impl Arg<str>) -> Location<R0, Set> { Location(put(self.0, "LocationName", value.into_expr()), Phase) }
 }
 impl Done for Location { fn into_props(self) -> Bag { self.0 } }
@@ -58,13 +58,13 @@ impl CfnDelegationSet {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnDelegationSetProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-delegationset.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CallerReference`: text.
+    /// The attribute `CallerReference`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-delegationset.html#CallerReference-fn::getatt)
     pub fn attr_caller_reference(&self) -> Val<str> { self.0.get_att("CallerReference") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-delegationset.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `NameServers`: list of text.
+    /// The attribute `NameServers`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-delegationset.html#NameServers-fn::getatt)
     pub fn attr_name_servers(&self) -> Val<Arr<str>> { self.0.get_att("NameServers") }
 }
 impl Parent for CfnDelegationSet { fn node(&self) -> &Place { &self.0 } }
@@ -93,7 +93,7 @@ impl CfnDNSSECProps {
     pub fn new() -> CfnDNSSECProps<Missing<required::HostedZoneId>> { CfnDNSSECProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDNSSECProps<R0> {
-    /// `HostedZoneId`: text, required. Update: replacement.
+    /// `HostedZoneId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-dnssec.html#cfn-route53-dnssec-hostedzoneid)
     pub fn hosted_zone_id(self, value: impl Arg<str>) -> CfnDNSSECProps<Set> { CfnDNSSECProps(put(self.0, "HostedZoneId", value.into_expr()), Phase) }
 }
 impl Done for CfnDNSSECProps { fn into_props(self) -> Bag { self.0 } }
@@ -106,7 +106,7 @@ impl CfnHealthCheck {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnHealthCheckProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `HealthCheckId`.
     pub fn reference(&self) -> Val<kind::Route53HealthCheckId> { self.0.reference() }
-    /// The attribute `HealthCheckId`: `Route53HealthCheckId`.
+    /// The attribute `HealthCheckId`: `Route53HealthCheckId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-healthcheck.html#HealthCheckId-fn::getatt)
     pub fn attr_health_check_id(&self) -> Val<kind::Route53HealthCheckId> { self.0.get_att("HealthCheckId") }
 }
 impl Parent for CfnHealthCheck { fn node(&self) -> &Place { &self.0 } }
@@ -117,9 +117,9 @@ impl CfnHealthCheckProps {
     pub fn new() -> CfnHealthCheckProps<Missing<required::HealthCheckConfig>> { CfnHealthCheckProps(Bag::default(), Phase) }
 }
 impl<R0> CfnHealthCheckProps<R0> {
-    /// `HealthCheckConfig`: `HealthCheckConfig`, required. Update: in place.
+    /// `HealthCheckConfig`: `HealthCheckConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-healthcheck.html#cfn-route53-healthcheck-healthcheckconfig)
     pub fn health_check_config(self, value: impl Arg<health_check::HealthCheckConfig>) -> CfnHealthCheckProps<Set> { CfnHealthCheckProps(put(self.0, "HealthCheckConfig", value.into_expr()), Phase) }
-    /// `HealthCheckTags`: list of `HealthCheckTag`. Update: in place.
+    /// `HealthCheckTags`: list of `HealthCheckTag`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-healthcheck.html#cfn-route53-healthcheck-healthchecktags)
     pub fn health_check_tags(self, value: impl Arg<Arr<health_check::HealthCheckTag>>) -> Self { Self(put(self.0, "HealthCheckTags", value.into_expr()), Phase) }
 }
 impl Done for CfnHealthCheckProps { fn into_props(self) -> Bag { self.0 } }
@@ -133,9 +133,9 @@ impl AlarmIdentifier {
     pub fn new() -> AlarmIdentifier<Missing<super::required::Name>, Missing<super::required::Region>> { AlarmIdentifier(Bag::default(), Phase) }
 }
 impl<R0, R1> AlarmIdentifier<R0, R1> {
-    /// `Name`: `CloudWatchAlarmName`, required. Update: in place.
+    /// `Name`: `CloudWatchAlarmName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-healthcheck-alarmidentifier.html#cfn-route53-healthcheck-alarmidentifier-name)
     pub fn name(self, value: impl Arg<kind::CloudWatchAlarmName>) -> AlarmIdentifier<Set, R1> { AlarmIdentifier(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Region`: text, required. Update: in place.
+    /// `Region`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-healthcheck-alarmidentifier.html#cfn-route53-healthcheck-alarmidentifier-region)
     pub fn region(self, value: impl Arg<str>) -> AlarmIdentifier<R0, Set> { AlarmIdentifier(put(self.0, "Region", value.into_expr()), Phase) }
 }
 impl Done for AlarmIdentifier { fn into_props(self) -> Bag { self.0 } }
@@ -146,39 +146,39 @@ impl HealthCheckConfig {
     pub fn new() -> HealthCheckConfig<Missing<super::required::Type>> { HealthCheckConfig(Bag::default(), Phase) }
 }
 impl<R0> HealthCheckConfig<R0> {
-    /// `AlarmIdentifier`: `AlarmIdentifier`. Update: in place.
+    /// `AlarmIdentifier`: `AlarmIdentifier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-healthcheck-healthcheckconfig.html#cfn-route53-healthcheck-healthcheckconfig-alarmidentifier)
     pub fn alarm_identifier(self, value: impl Arg<AlarmIdentifier>) -> Self { Self(put(self.0, "AlarmIdentifier", value.into_expr()), Phase) }
-    /// `ChildHealthChecks`: list of `Route53HealthCheckId`. Update: in place.
+    /// `ChildHealthChecks`: list of `Route53HealthCheckId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-healthcheck-healthcheckconfig.html#cfn-route53-healthcheck-healthcheckconfig-childhealthchecks)
     pub fn child_health_checks(self, value: impl Arg<Arr<kind::Route53HealthCheckId>>) -> Self { Self(put(self.0, "ChildHealthChecks", value.into_expr()), Phase) }
-    /// `EnableSNI`: boolean. Update: in place.
+    /// `EnableSNI`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-healthcheck-healthcheckconfig.html#cfn-route53-healthcheck-healthcheckconfig-enablesni)
     pub fn enable_sni(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableSNI", value.into_expr()), Phase) }
-    /// `FailureThreshold`: integer. Update: in place.
+    /// `FailureThreshold`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-healthcheck-healthcheckconfig.html#cfn-route53-healthcheck-healthcheckconfig-failurethreshold)
     pub fn failure_threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FailureThreshold", value.into_expr()), Phase) }
-    /// `FullyQualifiedDomainName`: text. Update: in place.
+    /// `FullyQualifiedDomainName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-healthcheck-healthcheckconfig.html#cfn-route53-healthcheck-healthcheckconfig-fullyqualifieddomainname)
     pub fn fully_qualified_domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FullyQualifiedDomainName", value.into_expr()), Phase) }
-    /// `HealthThreshold`: integer. Update: in place.
+    /// `HealthThreshold`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-healthcheck-healthcheckconfig.html#cfn-route53-healthcheck-healthcheckconfig-healththreshold)
     pub fn health_threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthThreshold", value.into_expr()), Phase) }
-    /// `InsufficientDataHealthStatus`: `InsufficientDataHealthStatus`. Update: in place.
+    /// `InsufficientDataHealthStatus`: `InsufficientDataHealthStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-healthcheck-healthcheckconfig.html#cfn-route53-healthcheck-healthcheckconfig-insufficientdatahealthstatus)
     pub fn insufficient_data_health_status(self, value: impl Arg<InsufficientDataHealthStatus>) -> Self { Self(put(self.0, "InsufficientDataHealthStatus", value.into_expr()), Phase) }
-    /// `Inverted`: boolean. Update: in place.
+    /// `Inverted`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-healthcheck-healthcheckconfig.html#cfn-route53-healthcheck-healthcheckconfig-inverted)
     pub fn inverted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Inverted", value.into_expr()), Phase) }
-    /// `IPAddress`: `Ec2EipAllocationIdOrEipPublicIp`. Update: in place.
+    /// `IPAddress`: `Ec2EipAllocationIdOrEipPublicIp`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-healthcheck-healthcheckconfig.html#cfn-route53-healthcheck-healthcheckconfig-ipaddress)
     pub fn ip_address(self, value: impl Arg<kind::Ec2EipAllocationIdOrEipPublicIp>) -> Self { Self(put(self.0, "IPAddress", value.into_expr()), Phase) }
-    /// `MeasureLatency`: boolean. Update: replacement.
+    /// `MeasureLatency`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-healthcheck-healthcheckconfig.html#cfn-route53-healthcheck-healthcheckconfig-measurelatency)
     pub fn measure_latency(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MeasureLatency", value.into_expr()), Phase) }
-    /// `Port`: integer. Update: in place.
+    /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-healthcheck-healthcheckconfig.html#cfn-route53-healthcheck-healthcheckconfig-port)
     pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
-    /// `Regions`: list of text. Update: in place.
+    /// `Regions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-healthcheck-healthcheckconfig.html#cfn-route53-healthcheck-healthcheckconfig-regions)
     pub fn regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Regions", value.into_expr()), Phase) }
-    /// `RequestInterval`: integer. Update: replacement.
+    /// `RequestInterval`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-healthcheck-healthcheckconfig.html#cfn-route53-healthcheck-healthcheckconfig-requestinterval)
     pub fn request_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RequestInterval", value.into_expr()), Phase) }
-    /// `ResourcePath`: text. Update: in place.
+    /// `ResourcePath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-healthcheck-healthcheckconfig.html#cfn-route53-healthcheck-healthcheckconfig-resourcepath)
     pub fn resource_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourcePath", value.into_expr()), Phase) }
-    /// `RoutingControlArn`: `Route53RecoveryControlRoutingControlArn`. Update: in place.
+    /// `RoutingControlArn`: `Route53RecoveryControlRoutingControlArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-healthcheck-healthcheckconfig.html#cfn-route53-healthcheck-healthcheckconfig-routingcontrolarn)
     pub fn routing_control_arn(self, value: impl Arg<kind::Route53RecoveryControlRoutingControlArn>) -> Self { Self(put(self.0, "RoutingControlArn", value.into_expr()), Phase) }
-    /// `SearchString`: text. Update: in place.
+    /// `SearchString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-healthcheck-healthcheckconfig.html#cfn-route53-healthcheck-healthcheckconfig-searchstring)
     pub fn search_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SearchString", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: replacement.
+    /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-healthcheck-healthcheckconfig.html#cfn-route53-healthcheck-healthcheckconfig-type)
     pub fn type_(self, value: impl Arg<Type>) -> HealthCheckConfig<Set> { HealthCheckConfig(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for HealthCheckConfig { fn into_props(self) -> Bag { self.0 } }
@@ -189,9 +189,9 @@ impl HealthCheckTag {
     pub fn new() -> HealthCheckTag<Missing<super::required::Key>, Missing<super::required::Value>> { HealthCheckTag(Bag::default(), Phase) }
 }
 impl<R0, R1> HealthCheckTag<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-healthcheck-healthchecktag.html#cfn-route53-healthcheck-healthchecktag-key)
     pub fn key(self, value: impl Arg<str>) -> HealthCheckTag<Set, R1> { HealthCheckTag(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-healthcheck-healthchecktag.html#cfn-route53-healthcheck-healthchecktag-value)
     pub fn value(self, value: impl Arg<str>) -> HealthCheckTag<R0, Set> { HealthCheckTag(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for HealthCheckTag { fn into_props(self) -> Bag { self.0 } }
@@ -209,9 +209,9 @@ impl CfnHostedZone {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnHostedZoneProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-hostedzone.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `NameServers`: list of text.
+    /// The attribute `NameServers`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-hostedzone.html#NameServers-fn::getatt)
     pub fn attr_name_servers(&self) -> Val<Arr<str>> { self.0.get_att("NameServers") }
 }
 impl Parent for CfnHostedZone { fn node(&self) -> &Place { &self.0 } }
@@ -220,17 +220,17 @@ impl Parent for CfnHostedZone { fn node(&self) -> &Place { &self.0 } }
 impl CfnHostedZoneProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `HostedZoneConfig`: `HostedZoneConfig`. Update: in place.
+    /// `HostedZoneConfig`: `HostedZoneConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-hostedzone.html#cfn-route53-hostedzone-hostedzoneconfig)
     pub fn hosted_zone_config(self, value: impl Arg<hosted_zone::HostedZoneConfig>) -> Self { Self(put(self.0, "HostedZoneConfig", value.into_expr())) }
-    /// `HostedZoneFeatures`: `HostedZoneFeatures`. Update: in place.
+    /// `HostedZoneFeatures`: `HostedZoneFeatures`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-hostedzone.html#cfn-route53-hostedzone-hostedzonefeatures)
     pub fn hosted_zone_features(self, value: impl Arg<hosted_zone::HostedZoneFeatures>) -> Self { Self(put(self.0, "HostedZoneFeatures", value.into_expr())) }
-    /// `HostedZoneTags`: list of `HostedZoneTag`. Update: in place.
+    /// `HostedZoneTags`: list of `HostedZoneTag`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-hostedzone.html#cfn-route53-hostedzone-hostedzonetags)
     pub fn hosted_zone_tags(self, value: impl Arg<Arr<hosted_zone::HostedZoneTag>>) -> Self { Self(put(self.0, "HostedZoneTags", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-hostedzone.html#cfn-route53-hostedzone-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `QueryLoggingConfig`: `QueryLoggingConfig`. Update: in place.
+    /// `QueryLoggingConfig`: `QueryLoggingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-hostedzone.html#cfn-route53-hostedzone-queryloggingconfig)
     pub fn query_logging_config(self, value: impl Arg<hosted_zone::QueryLoggingConfig>) -> Self { Self(put(self.0, "QueryLoggingConfig", value.into_expr())) }
-    /// `VPCs`: list of `VPC`. Update: in place.
+    /// `VPCs`: list of `VPC`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-hostedzone.html#cfn-route53-hostedzone-vpcs)
     pub fn vpcs(self, value: impl Arg<Arr<hosted_zone::VPC>>) -> Self { Self(put(self.0, "VPCs", value.into_expr())) }
 }
 impl Done for CfnHostedZoneProps { fn into_props(self) -> Bag { self.0 } }
@@ -242,7 +242,7 @@ use crate::cfn::support::*;
 impl HostedZoneConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Comment`: text. Update: in place.
+    /// `Comment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-hostedzone-hostedzoneconfig.html#cfn-route53-hostedzone-hostedzoneconfig-comment)
     pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr())) }
 }
 impl Done for HostedZoneConfig { fn into_props(self) -> Bag { self.0 } }
@@ -251,7 +251,7 @@ impl Done for HostedZoneConfig { fn into_props(self) -> Bag { self.0 } }
 impl HostedZoneFeatures {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EnableAcceleratedRecovery`: boolean. Update: in place.
+    /// `EnableAcceleratedRecovery`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-hostedzone-hostedzonefeatures.html#cfn-route53-hostedzone-hostedzonefeatures-enableacceleratedrecovery)
     pub fn enable_accelerated_recovery(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableAcceleratedRecovery", value.into_expr())) }
 }
 impl Done for HostedZoneFeatures { fn into_props(self) -> Bag { self.0 } }
@@ -262,9 +262,9 @@ impl HostedZoneTag {
     pub fn new() -> HostedZoneTag<Missing<super::required::Key>, Missing<super::required::Value>> { HostedZoneTag(Bag::default(), Phase) }
 }
 impl<R0, R1> HostedZoneTag<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-hostedzone-hostedzonetag.html#cfn-route53-hostedzone-hostedzonetag-key)
     pub fn key(self, value: impl Arg<str>) -> HostedZoneTag<Set, R1> { HostedZoneTag(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-hostedzone-hostedzonetag.html#cfn-route53-hostedzone-hostedzonetag-value)
     pub fn value(self, value: impl Arg<str>) -> HostedZoneTag<R0, Set> { HostedZoneTag(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for HostedZoneTag { fn into_props(self) -> Bag { self.0 } }
@@ -275,7 +275,7 @@ impl QueryLoggingConfig {
     pub fn new() -> QueryLoggingConfig<Missing<super::required::CloudWatchLogsLogGroupArn>> { QueryLoggingConfig(Bag::default(), Phase) }
 }
 impl<R0> QueryLoggingConfig<R0> {
-    /// `CloudWatchLogsLogGroupArn`: `LogsLogGroupArn`, required. Update: in place.
+    /// `CloudWatchLogsLogGroupArn`: `LogsLogGroupArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-hostedzone-queryloggingconfig.html#cfn-route53-hostedzone-queryloggingconfig-cloudwatchlogsloggrouparn)
     pub fn cloud_watch_logs_log_group_arn(self, value: impl Arg<kind::LogsLogGroupArn>) -> QueryLoggingConfig<Set> { QueryLoggingConfig(put(self.0, "CloudWatchLogsLogGroupArn", value.into_expr()), Phase) }
 }
 impl Done for QueryLoggingConfig { fn into_props(self) -> Bag { self.0 } }
@@ -286,9 +286,9 @@ impl VPC {
     pub fn new() -> VPC<Missing<super::required::VPCId>, Missing<super::required::VPCRegion>> { VPC(Bag::default(), Phase) }
 }
 impl<R0, R1> VPC<R0, R1> {
-    /// `VPCId`: `Ec2VpcId`, required. Update: in place.
+    /// `VPCId`: `Ec2VpcId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-hostedzone-vpc.html#cfn-route53-hostedzone-vpc-vpcid)
     pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> VPC<Set, R1> { VPC(put(self.0, "VPCId", value.into_expr()), Phase) }
-    /// `VPCRegion`: text, required. Update: in place.
+    /// `VPCRegion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-hostedzone-vpc.html#cfn-route53-hostedzone-vpc-vpcregion)
     pub fn vpc_region(self, value: impl Arg<str>) -> VPC<R0, Set> { VPC(put(self.0, "VPCRegion", value.into_expr()), Phase) }
 }
 impl Done for VPC { fn into_props(self) -> Bag { self.0 } }
@@ -311,13 +311,13 @@ impl CfnKeySigningKeyProps {
     pub fn new() -> CfnKeySigningKeyProps<Missing<required::HostedZoneId>, Missing<required::KeyManagementServiceArn>, Missing<required::Name>, Missing<required::Status>> { CfnKeySigningKeyProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnKeySigningKeyProps<R0, R1, R2, R3> {
-    /// `HostedZoneId`: text, required. Update: replacement.
+    /// `HostedZoneId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-keysigningkey.html#cfn-route53-keysigningkey-hostedzoneid)
     pub fn hosted_zone_id(self, value: impl Arg<str>) -> CfnKeySigningKeyProps<Set, R1, R2, R3> { CfnKeySigningKeyProps(put(self.0, "HostedZoneId", value.into_expr()), Phase) }
-    /// `KeyManagementServiceArn`: text, required. Update: replacement.
+    /// `KeyManagementServiceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-keysigningkey.html#cfn-route53-keysigningkey-keymanagementservicearn)
     pub fn key_management_service_arn(self, value: impl Arg<str>) -> CfnKeySigningKeyProps<R0, Set, R2, R3> { CfnKeySigningKeyProps(put(self.0, "KeyManagementServiceArn", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-keysigningkey.html#cfn-route53-keysigningkey-name)
     pub fn name(self, value: impl Arg<str>) -> CfnKeySigningKeyProps<R0, R1, Set, R3> { CfnKeySigningKeyProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Status`: `Status`, required. Update: in place.
+    /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-keysigningkey.html#cfn-route53-keysigningkey-status)
     pub fn status(self, value: impl Arg<key_signing_key::Status>) -> CfnKeySigningKeyProps<R0, R1, R2, Set> { CfnKeySigningKeyProps(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for CfnKeySigningKeyProps { fn into_props(self) -> Bag { self.0 } }
@@ -336,9 +336,9 @@ impl CfnQueryLoggingConfig {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnQueryLoggingConfigProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-queryloggingconfig.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-queryloggingconfig.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnQueryLoggingConfig { fn node(&self) -> &Place { &self.0 } }
@@ -349,9 +349,9 @@ impl CfnQueryLoggingConfigProps {
     pub fn new() -> CfnQueryLoggingConfigProps<Missing<required::CloudWatchLogsLogGroupArn>, Missing<required::HostedZoneId>> { CfnQueryLoggingConfigProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnQueryLoggingConfigProps<R0, R1> {
-    /// `CloudWatchLogsLogGroupArn`: text, required. Update: replacement.
+    /// `CloudWatchLogsLogGroupArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-queryloggingconfig.html#cfn-route53-queryloggingconfig-cloudwatchlogsloggrouparn)
     pub fn cloud_watch_logs_log_group_arn(self, value: impl Arg<str>) -> CfnQueryLoggingConfigProps<Set, R1> { CfnQueryLoggingConfigProps(put(self.0, "CloudWatchLogsLogGroupArn", value.into_expr()), Phase) }
-    /// `HostedZoneId`: text, required. Update: replacement.
+    /// `HostedZoneId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-queryloggingconfig.html#cfn-route53-queryloggingconfig-hostedzoneid)
     pub fn hosted_zone_id(self, value: impl Arg<str>) -> CfnQueryLoggingConfigProps<R0, Set> { CfnQueryLoggingConfigProps(put(self.0, "HostedZoneId", value.into_expr()), Phase) }
 }
 impl Done for CfnQueryLoggingConfigProps { fn into_props(self) -> Bag { self.0 } }
@@ -373,37 +373,37 @@ impl CfnRecordSetProps {
     pub fn new() -> CfnRecordSetProps<Missing<required::Name>, Missing<required::Type>> { CfnRecordSetProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnRecordSetProps<R0, R1> {
-    /// `AliasTarget`: `AliasTarget`. Update: in place.
+    /// `AliasTarget`: `AliasTarget`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-recordset.html#cfn-route53-recordset-aliastarget)
     pub fn alias_target(self, value: impl Arg<record_set::AliasTarget>) -> Self { Self(put(self.0, "AliasTarget", value.into_expr()), Phase) }
-    /// `CidrRoutingConfig`: `CidrRoutingConfig`. Update: in place.
+    /// `CidrRoutingConfig`: `CidrRoutingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-recordset.html#cfn-route53-recordset-cidrroutingconfig)
     pub fn cidr_routing_config(self, value: impl Arg<record_set::CidrRoutingConfig>) -> Self { Self(put(self.0, "CidrRoutingConfig", value.into_expr()), Phase) }
-    /// `Comment`: text. Update: in place.
+    /// `Comment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-recordset.html#cfn-route53-recordset-comment)
     pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr()), Phase) }
-    /// `Failover`: `Failover`. Update: in place.
+    /// `Failover`: `Failover`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-recordset.html#cfn-route53-recordset-failover)
     pub fn failover(self, value: impl Arg<record_set::Failover>) -> Self { Self(put(self.0, "Failover", value.into_expr()), Phase) }
-    /// `GeoLocation`: `GeoLocation`. Update: in place.
+    /// `GeoLocation`: `GeoLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-recordset.html#cfn-route53-recordset-geolocation)
     pub fn geo_location(self, value: impl Arg<record_set::GeoLocation>) -> Self { Self(put(self.0, "GeoLocation", value.into_expr()), Phase) }
-    /// `HealthCheckId`: text. Update: in place.
+    /// `HealthCheckId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-recordset.html#cfn-route53-recordset-healthcheckid)
     pub fn health_check_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthCheckId", value.into_expr()), Phase) }
-    /// `HostedZoneId`: text. Update: replacement.
+    /// `HostedZoneId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-recordset.html#cfn-route53-recordset-hostedzoneid)
     pub fn hosted_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneId", value.into_expr()), Phase) }
-    /// `HostedZoneName`: text. Update: replacement.
+    /// `HostedZoneName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-recordset.html#cfn-route53-recordset-hostedzonename)
     pub fn hosted_zone_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneName", value.into_expr()), Phase) }
-    /// `MultiValueAnswer`: boolean. Update: in place.
+    /// `MultiValueAnswer`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-recordset.html#cfn-route53-recordset-multivalueanswer)
     pub fn multi_value_answer(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiValueAnswer", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-recordset.html#cfn-route53-recordset-name)
     pub fn name(self, value: impl Arg<str>) -> CfnRecordSetProps<Set, R1> { CfnRecordSetProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Region`: text. Update: in place.
+    /// `Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-recordset.html#cfn-route53-recordset-region)
     pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr()), Phase) }
-    /// `ResourceRecords`: list of text. Update: in place.
+    /// `ResourceRecords`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-recordset.html#cfn-route53-recordset-resourcerecords)
     pub fn resource_records(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceRecords", value.into_expr()), Phase) }
-    /// `SetIdentifier`: text. Update: in place.
+    /// `SetIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-recordset.html#cfn-route53-recordset-setidentifier)
     pub fn set_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SetIdentifier", value.into_expr()), Phase) }
-    /// `TTL`: text. Update: in place.
+    /// `TTL`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-recordset.html#cfn-route53-recordset-ttl)
     pub fn ttl(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TTL", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-recordset.html#cfn-route53-recordset-type)
     pub fn type_(self, value: impl Arg<str>) -> CfnRecordSetProps<R0, Set> { CfnRecordSetProps(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `Weight`: integer. Update: in place.
+    /// `Weight`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-recordset.html#cfn-route53-recordset-weight)
     pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value.into_expr()), Phase) }
 }
 impl Done for CfnRecordSetProps { fn into_props(self) -> Bag { self.0 } }
@@ -417,11 +417,11 @@ impl AliasTarget {
     pub fn new() -> AliasTarget<Missing<super::required::DNSName>, Missing<super::required::HostedZoneId>> { AliasTarget(Bag::default(), Phase) }
 }
 impl<R0, R1> AliasTarget<R0, R1> {
-    /// `DNSName`: text, required. Update: in place.
+    /// `DNSName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordset-aliastarget.html#cfn-route53-recordset-aliastarget-dnsname)
     pub fn dns_name(self, value: impl Arg<str>) -> AliasTarget<Set, R1> { AliasTarget(put(self.0, "DNSName", value.into_expr()), Phase) }
-    /// `EvaluateTargetHealth`: boolean. Update: in place.
+    /// `EvaluateTargetHealth`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordset-aliastarget.html#cfn-route53-recordset-aliastarget-evaluatetargethealth)
     pub fn evaluate_target_health(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EvaluateTargetHealth", value.into_expr()), Phase) }
-    /// `HostedZoneId`: text, required. Update: in place.
+    /// `HostedZoneId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordset-aliastarget.html#cfn-route53-recordset-aliastarget-hostedzoneid)
     pub fn hosted_zone_id(self, value: impl Arg<str>) -> AliasTarget<R0, Set> { AliasTarget(put(self.0, "HostedZoneId", value.into_expr()), Phase) }
 }
 impl Done for AliasTarget { fn into_props(self) -> Bag { self.0 } }
@@ -432,9 +432,9 @@ impl CidrRoutingConfig {
     pub fn new() -> CidrRoutingConfig<Missing<super::required::CollectionId>, Missing<super::required::LocationName>> { CidrRoutingConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> CidrRoutingConfig<R0, R1> {
-    /// `CollectionId`: text, required. Update: in place.
+    /// `CollectionId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordset-cidrroutingconfig.html#cfn-route53-recordset-cidrroutingconfig-collectionid)
     pub fn collection_id(self, value: impl Arg<str>) -> CidrRoutingConfig<Set, R1> { CidrRoutingConfig(put(self.0, "CollectionId", value.into_expr()), Phase) }
-    /// `LocationName`: text, required. Update: in place.
+    /// `LocationName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordset-cidrroutingconfig.html#cfn-route53-recordset-cidrroutingconfig-locationname)
     pub fn location_name(self, value: impl Arg<str>) -> CidrRoutingConfig<R0, Set> { CidrRoutingConfig(put(self.0, "LocationName", value.into_expr()), Phase) }
 }
 impl Done for CidrRoutingConfig { fn into_props(self) -> Bag { self.0 } }
@@ -443,11 +443,11 @@ impl Done for CidrRoutingConfig { fn into_props(self) -> Bag { self.0 } }
 impl GeoLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ContinentCode`: text. Update: in place.
+    /// `ContinentCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordset-geolocation.html#cfn-route53-recordset-geolocation-continentcode)
     pub fn continent_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContinentCode", value.into_expr())) }
-    /// `CountryCode`: text. Update: in place.
+    /// `CountryCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordset-geolocation.html#cfn-route53-recordset-geolocation-countrycode)
     pub fn country_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CountryCode", value.into_expr())) }
-    /// `SubdivisionCode`: text. Update: in place.
+    /// `SubdivisionCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordset-geolocation.html#cfn-route53-recordset-geolocation-subdivisioncode)
     pub fn subdivision_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubdivisionCode", value.into_expr())) }
 }
 impl Done for GeoLocation { fn into_props(self) -> Bag { self.0 } }
@@ -463,7 +463,7 @@ impl CfnRecordSetGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnRecordSetGroupProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-recordsetgroup.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnRecordSetGroup { fn node(&self) -> &Place { &self.0 } }
@@ -472,13 +472,13 @@ impl Parent for CfnRecordSetGroup { fn node(&self) -> &Place { &self.0 } }
 impl CfnRecordSetGroupProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Comment`: text. Update: in place.
+    /// `Comment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-recordsetgroup.html#cfn-route53-recordsetgroup-comment)
     pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr())) }
-    /// `HostedZoneId`: text. Update: replacement.
+    /// `HostedZoneId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-recordsetgroup.html#cfn-route53-recordsetgroup-hostedzoneid)
     pub fn hosted_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneId", value.into_expr())) }
-    /// `HostedZoneName`: text. Update: replacement.
+    /// `HostedZoneName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-recordsetgroup.html#cfn-route53-recordsetgroup-hostedzonename)
     pub fn hosted_zone_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneName", value.into_expr())) }
-    /// `RecordSets`: list of `RecordSet`. Update: in place.
+    /// `RecordSets`: list of `RecordSet`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-recordsetgroup.html#cfn-route53-recordsetgroup-recordsets)
     pub fn record_sets(self, value: impl Arg<Arr<record_set_group::RecordSet>>) -> Self { Self(put(self.0, "RecordSets", value.into_expr())) }
 }
 impl Done for CfnRecordSetGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -492,11 +492,11 @@ impl AliasTarget {
     pub fn new() -> AliasTarget<Missing<super::required::DNSName>, Missing<super::required::HostedZoneId>> { AliasTarget(Bag::default(), Phase) }
 }
 impl<R0, R1> AliasTarget<R0, R1> {
-    /// `DNSName`: text, required. Update: in place.
+    /// `DNSName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-aliastarget.html#cfn-route53-recordsetgroup-aliastarget-dnsname)
     pub fn dns_name(self, value: impl Arg<str>) -> AliasTarget<Set, R1> { AliasTarget(put(self.0, "DNSName", value.into_expr()), Phase) }
-    /// `EvaluateTargetHealth`: boolean. Update: in place.
+    /// `EvaluateTargetHealth`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-aliastarget.html#cfn-route53-recordsetgroup-aliastarget-evaluatetargethealth)
     pub fn evaluate_target_health(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EvaluateTargetHealth", value.into_expr()), Phase) }
-    /// `HostedZoneId`: text, required. Update: in place.
+    /// `HostedZoneId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-aliastarget.html#cfn-route53-recordsetgroup-aliastarget-hostedzoneid)
     pub fn hosted_zone_id(self, value: impl Arg<str>) -> AliasTarget<R0, Set> { AliasTarget(put(self.0, "HostedZoneId", value.into_expr()), Phase) }
 }
 impl Done for AliasTarget { fn into_props(self) -> Bag { self.0 } }
@@ -507,9 +507,9 @@ impl CidrRoutingConfig {
     pub fn new() -> CidrRoutingConfig<Missing<super::required::CollectionId>, Missing<super::required::LocationName>> { CidrRoutingConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> CidrRoutingConfig<R0, R1> {
-    /// `CollectionId`: text, required. Update: in place.
+    /// `CollectionId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-cidrroutingconfig.html#cfn-route53-recordsetgroup-cidrroutingconfig-collectionid)
     pub fn collection_id(self, value: impl Arg<str>) -> CidrRoutingConfig<Set, R1> { CidrRoutingConfig(put(self.0, "CollectionId", value.into_expr()), Phase) }
-    /// `LocationName`: text, required. Update: in place.
+    /// `LocationName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-cidrroutingconfig.html#cfn-route53-recordsetgroup-cidrroutingconfig-locationname)
     pub fn location_name(self, value: impl Arg<str>) -> CidrRoutingConfig<R0, Set> { CidrRoutingConfig(put(self.0, "LocationName", value.into_expr()), Phase) }
 }
 impl Done for CidrRoutingConfig { fn into_props(self) -> Bag { self.0 } }
@@ -520,9 +520,9 @@ impl Coordinates {
     pub fn new() -> Coordinates<Missing<super::required::Latitude>, Missing<super::required::Longitude>> { Coordinates(Bag::default(), Phase) }
 }
 impl<R0, R1> Coordinates<R0, R1> {
-    /// `Latitude`: text, required. Update: in place.
+    /// `Latitude`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-coordinates.html#cfn-route53-recordsetgroup-coordinates-latitude)
     pub fn latitude(self, value: impl Arg<str>) -> Coordinates<Set, R1> { Coordinates(put(self.0, "Latitude", value.into_expr()), Phase) }
-    /// `Longitude`: text, required. Update: in place.
+    /// `Longitude`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-coordinates.html#cfn-route53-recordsetgroup-coordinates-longitude)
     pub fn longitude(self, value: impl Arg<str>) -> Coordinates<R0, Set> { Coordinates(put(self.0, "Longitude", value.into_expr()), Phase) }
 }
 impl Done for Coordinates { fn into_props(self) -> Bag { self.0 } }
@@ -531,11 +531,11 @@ impl Done for Coordinates { fn into_props(self) -> Bag { self.0 } }
 impl GeoLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ContinentCode`: text. Update: in place.
+    /// `ContinentCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-geolocation.html#cfn-route53-recordsetgroup-geolocation-continentcode)
     pub fn continent_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContinentCode", value.into_expr())) }
-    /// `CountryCode`: text. Update: in place.
+    /// `CountryCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-geolocation.html#cfn-route53-recordsetgroup-geolocation-countrycode)
     pub fn country_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CountryCode", value.into_expr())) }
-    /// `SubdivisionCode`: text. Update: in place.
+    /// `SubdivisionCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-geolocation.html#cfn-route53-recordsetgroup-geolocation-subdivisioncode)
     pub fn subdivision_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubdivisionCode", value.into_expr())) }
 }
 impl Done for GeoLocation { fn into_props(self) -> Bag { self.0 } }
@@ -544,13 +544,13 @@ impl Done for GeoLocation { fn into_props(self) -> Bag { self.0 } }
 impl GeoProximityLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AWSRegion`: text. Update: in place.
+    /// `AWSRegion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-geoproximitylocation.html#cfn-route53-recordsetgroup-geoproximitylocation-awsregion)
     pub fn aws_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AWSRegion", value.into_expr())) }
-    /// `Bias`: integer. Update: in place.
+    /// `Bias`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-geoproximitylocation.html#cfn-route53-recordsetgroup-geoproximitylocation-bias)
     pub fn bias(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Bias", value.into_expr())) }
-    /// `Coordinates`: `Coordinates`. Update: in place.
+    /// `Coordinates`: `Coordinates`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-geoproximitylocation.html#cfn-route53-recordsetgroup-geoproximitylocation-coordinates)
     pub fn coordinates(self, value: impl Arg<Coordinates>) -> Self { Self(put(self.0, "Coordinates", value.into_expr())) }
-    /// `LocalZoneGroup`: text. Update: in place.
+    /// `LocalZoneGroup`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-geoproximitylocation.html#cfn-route53-recordsetgroup-geoproximitylocation-localzonegroup)
     pub fn local_zone_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LocalZoneGroup", value.into_expr())) }
 }
 impl Done for GeoProximityLocation { fn into_props(self) -> Bag { self.0 } }
@@ -561,37 +561,37 @@ impl RecordSet {
     pub fn new() -> RecordSet<Missing<super::required::Name>, Missing<super::required::Type>> { RecordSet(Bag::default(), Phase) }
 }
 impl<R0, R1> RecordSet<R0, R1> {
-    /// `AliasTarget`: `AliasTarget`. Update: in place.
+    /// `AliasTarget`: `AliasTarget`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-recordset.html#cfn-route53-recordsetgroup-recordset-aliastarget)
     pub fn alias_target(self, value: impl Arg<AliasTarget>) -> Self { Self(put(self.0, "AliasTarget", value.into_expr()), Phase) }
-    /// `CidrRoutingConfig`: `CidrRoutingConfig`. Update: in place.
+    /// `CidrRoutingConfig`: `CidrRoutingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-recordset.html#cfn-route53-recordsetgroup-recordset-cidrroutingconfig)
     pub fn cidr_routing_config(self, value: impl Arg<CidrRoutingConfig>) -> Self { Self(put(self.0, "CidrRoutingConfig", value.into_expr()), Phase) }
-    /// `Failover`: text. Update: in place.
+    /// `Failover`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-recordset.html#cfn-route53-recordsetgroup-recordset-failover)
     pub fn failover(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Failover", value.into_expr()), Phase) }
-    /// `GeoLocation`: `GeoLocation`. Update: in place.
+    /// `GeoLocation`: `GeoLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-recordset.html#cfn-route53-recordsetgroup-recordset-geolocation)
     pub fn geo_location(self, value: impl Arg<GeoLocation>) -> Self { Self(put(self.0, "GeoLocation", value.into_expr()), Phase) }
-    /// `GeoProximityLocation`: `GeoProximityLocation`. Update: in place.
+    /// `GeoProximityLocation`: `GeoProximityLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-recordset.html#cfn-route53-recordsetgroup-recordset-geoproximitylocation)
     pub fn geo_proximity_location(self, value: impl Arg<GeoProximityLocation>) -> Self { Self(put(self.0, "GeoProximityLocation", value.into_expr()), Phase) }
-    /// `HealthCheckId`: text. Update: in place.
+    /// `HealthCheckId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-recordset.html#cfn-route53-recordsetgroup-recordset-healthcheckid)
     pub fn health_check_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthCheckId", value.into_expr()), Phase) }
-    /// `HostedZoneId`: text. Update: in place.
+    /// `HostedZoneId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-recordset.html#cfn-route53-recordsetgroup-recordset-hostedzoneid)
     pub fn hosted_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneId", value.into_expr()), Phase) }
-    /// `HostedZoneName`: text. Update: in place.
+    /// `HostedZoneName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-recordset.html#cfn-route53-recordsetgroup-recordset-hostedzonename)
     pub fn hosted_zone_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneName", value.into_expr()), Phase) }
-    /// `MultiValueAnswer`: boolean. Update: in place.
+    /// `MultiValueAnswer`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-recordset.html#cfn-route53-recordsetgroup-recordset-multivalueanswer)
     pub fn multi_value_answer(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiValueAnswer", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-recordset.html#cfn-route53-recordsetgroup-recordset-name)
     pub fn name(self, value: impl Arg<str>) -> RecordSet<Set, R1> { RecordSet(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Region`: text. Update: in place.
+    /// `Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-recordset.html#cfn-route53-recordsetgroup-recordset-region)
     pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr()), Phase) }
-    /// `ResourceRecords`: list of text. Update: in place.
+    /// `ResourceRecords`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-recordset.html#cfn-route53-recordsetgroup-recordset-resourcerecords)
     pub fn resource_records(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceRecords", value.into_expr()), Phase) }
-    /// `SetIdentifier`: text. Update: in place.
+    /// `SetIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-recordset.html#cfn-route53-recordsetgroup-recordset-setidentifier)
     pub fn set_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SetIdentifier", value.into_expr()), Phase) }
-    /// `TTL`: text. Update: in place.
+    /// `TTL`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-recordset.html#cfn-route53-recordsetgroup-recordset-ttl)
     pub fn ttl(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TTL", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-recordset.html#cfn-route53-recordsetgroup-recordset-type)
     pub fn type_(self, value: impl Arg<str>) -> RecordSet<R0, Set> { RecordSet(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `Weight`: integer. Update: in place.
+    /// `Weight`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-recordset.html#cfn-route53-recordsetgroup-recordset-weight)
     pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value.into_expr()), Phase) }
 }
 impl Done for RecordSet { fn into_props(self) -> Bag { self.0 } }
@@ -605,13 +605,13 @@ impl CfnTrafficPolicy {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTrafficPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-trafficpolicy.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-trafficpolicy.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `Type`: text.
+    /// The attribute `Type`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-trafficpolicy.html#Type-fn::getatt)
     pub fn attr_type_(&self) -> Val<str> { self.0.get_att("Type") }
-    /// The attribute `Version`: integer.
+    /// The attribute `Version`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-trafficpolicy.html#Version-fn::getatt)
     pub fn attr_version(&self) -> Val<i64> { self.0.get_att("Version") }
 }
 impl Parent for CfnTrafficPolicy { fn node(&self) -> &Place { &self.0 } }
@@ -622,11 +622,11 @@ impl CfnTrafficPolicyProps {
     pub fn new() -> CfnTrafficPolicyProps<Missing<required::Document>, Missing<required::Name>> { CfnTrafficPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTrafficPolicyProps<R0, R1> {
-    /// `Comment`: text. Update: in place.
+    /// `Comment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-trafficpolicy.html#cfn-route53-trafficpolicy-comment)
     pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr()), Phase) }
-    /// `Document`: text, required. Update: replacement.
+    /// `Document`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-trafficpolicy.html#cfn-route53-trafficpolicy-document)
     pub fn document(self, value: impl Arg<str>) -> CfnTrafficPolicyProps<Set, R1> { CfnTrafficPolicyProps(put(self.0, "Document", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-trafficpolicy.html#cfn-route53-trafficpolicy-name)
     pub fn name(self, value: impl Arg<str>) -> CfnTrafficPolicyProps<R0, Set> { CfnTrafficPolicyProps(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for CfnTrafficPolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -639,13 +639,13 @@ impl CfnTrafficPolicyInstance {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTrafficPolicyInstanceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-trafficpolicyinstance.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-trafficpolicyinstance.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `State`: text.
+    /// The attribute `State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-trafficpolicyinstance.html#State-fn::getatt)
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
-    /// The attribute `TrafficPolicyType`: text.
+    /// The attribute `TrafficPolicyType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-trafficpolicyinstance.html#TrafficPolicyType-fn::getatt)
     pub fn attr_traffic_policy_type(&self) -> Val<str> { self.0.get_att("TrafficPolicyType") }
 }
 impl Parent for CfnTrafficPolicyInstance { fn node(&self) -> &Place { &self.0 } }
@@ -656,15 +656,15 @@ impl CfnTrafficPolicyInstanceProps {
     pub fn new() -> CfnTrafficPolicyInstanceProps<Missing<required::HostedZoneId>, Missing<required::Name>, Missing<required::TrafficPolicyId>, Missing<required::TrafficPolicyVersion>, Missing<required::TTL>> { CfnTrafficPolicyInstanceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnTrafficPolicyInstanceProps<R0, R1, R2, R3, R4> {
-    /// `HostedZoneId`: text, required. Update: replacement.
+    /// `HostedZoneId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-trafficpolicyinstance.html#cfn-route53-trafficpolicyinstance-hostedzoneid)
     pub fn hosted_zone_id(self, value: impl Arg<str>) -> CfnTrafficPolicyInstanceProps<Set, R1, R2, R3, R4> { CfnTrafficPolicyInstanceProps(put(self.0, "HostedZoneId", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-trafficpolicyinstance.html#cfn-route53-trafficpolicyinstance-name)
     pub fn name(self, value: impl Arg<str>) -> CfnTrafficPolicyInstanceProps<R0, Set, R2, R3, R4> { CfnTrafficPolicyInstanceProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `TrafficPolicyId`: text, required. Update: in place.
+    /// `TrafficPolicyId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-trafficpolicyinstance.html#cfn-route53-trafficpolicyinstance-trafficpolicyid)
     pub fn traffic_policy_id(self, value: impl Arg<str>) -> CfnTrafficPolicyInstanceProps<R0, R1, Set, R3, R4> { CfnTrafficPolicyInstanceProps(put(self.0, "TrafficPolicyId", value.into_expr()), Phase) }
-    /// `TrafficPolicyVersion`: integer, required. Update: in place.
+    /// `TrafficPolicyVersion`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-trafficpolicyinstance.html#cfn-route53-trafficpolicyinstance-trafficpolicyversion)
     pub fn traffic_policy_version(self, value: impl Arg<i64>) -> CfnTrafficPolicyInstanceProps<R0, R1, R2, Set, R4> { CfnTrafficPolicyInstanceProps(put(self.0, "TrafficPolicyVersion", value.into_expr()), Phase) }
-    /// `TTL`: integer, required. Update: in place.
+    /// `TTL`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-trafficpolicyinstance.html#cfn-route53-trafficpolicyinstance-ttl)
     pub fn ttl(self, value: impl Arg<i64>) -> CfnTrafficPolicyInstanceProps<R0, R1, R2, R3, Set> { CfnTrafficPolicyInstanceProps(put(self.0, "TTL", value.into_expr()), Phase) }
 }
 impl Done for CfnTrafficPolicyInstanceProps { fn into_props(self) -> Bag { self.0 } }

@@ -13,15 +13,15 @@ impl CfnAccessSource {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAccessSourceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AccessSourceId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AccessSourceId`: text.
+    /// The attribute `AccessSourceId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-accesssource.html#AccessSourceId-fn::getatt)
     pub fn attr_access_source_id(&self) -> Val<str> { self.0.get_att("AccessSourceId") }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-accesssource.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-accesssource.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-accesssource.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-accesssource.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnAccessSource { fn node(&self) -> &Place { &self.0 } }
@@ -32,19 +32,19 @@ impl CfnAccessSourceProps {
     pub fn new() -> CfnAccessSourceProps<Missing<required::Cidr>, Missing<required::DnsViewId>, Missing<required::Protocol>> { CfnAccessSourceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnAccessSourceProps<R0, R1, R2> {
-    /// `Cidr`: text, required. Update: in place.
+    /// `Cidr`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-accesssource.html#cfn-route53globalresolver-accesssource-cidr)
     pub fn cidr(self, value: impl Arg<str>) -> CfnAccessSourceProps<Set, R1, R2> { CfnAccessSourceProps(put(self.0, "Cidr", value.into_expr()), Phase) }
-    /// `ClientToken`: text. Update: replacement.
+    /// `ClientToken`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-accesssource.html#cfn-route53globalresolver-accesssource-clienttoken)
     pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value.into_expr()), Phase) }
-    /// `DnsViewId`: text, required. Update: replacement.
+    /// `DnsViewId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-accesssource.html#cfn-route53globalresolver-accesssource-dnsviewid)
     pub fn dns_view_id(self, value: impl Arg<str>) -> CfnAccessSourceProps<R0, Set, R2> { CfnAccessSourceProps(put(self.0, "DnsViewId", value.into_expr()), Phase) }
-    /// `IpAddressType`: `IpAddressType`. Update: in place.
+    /// `IpAddressType`: `IpAddressType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-accesssource.html#cfn-route53globalresolver-accesssource-ipaddresstype)
     pub fn ip_address_type(self, value: impl Arg<access_source::IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-accesssource.html#cfn-route53globalresolver-accesssource-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Protocol`: `Protocol`, required. Update: in place.
+    /// `Protocol`: `Protocol`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-accesssource.html#cfn-route53globalresolver-accesssource-protocol)
     pub fn protocol(self, value: impl Arg<access_source::Protocol>) -> CfnAccessSourceProps<R0, R1, Set> { CfnAccessSourceProps(put(self.0, "Protocol", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-accesssource.html#cfn-route53globalresolver-accesssource-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAccessSourceProps { fn into_props(self) -> Bag { self.0 } }
@@ -65,19 +65,19 @@ impl CfnAccessToken {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAccessTokenProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AccessTokenId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AccessTokenId`: text.
+    /// The attribute `AccessTokenId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-accesstoken.html#AccessTokenId-fn::getatt)
     pub fn attr_access_token_id(&self) -> Val<str> { self.0.get_att("AccessTokenId") }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-accesstoken.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-accesstoken.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `GlobalResolverId`: text.
+    /// The attribute `GlobalResolverId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-accesstoken.html#GlobalResolverId-fn::getatt)
     pub fn attr_global_resolver_id(&self) -> Val<str> { self.0.get_att("GlobalResolverId") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-accesstoken.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-accesstoken.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
-    /// The attribute `Value`: text.
+    /// The attribute `Value`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-accesstoken.html#Value-fn::getatt)
     pub fn attr_value(&self) -> Val<str> { self.0.get_att("Value") }
 }
 impl Parent for CfnAccessToken { fn node(&self) -> &Place { &self.0 } }
@@ -88,15 +88,15 @@ impl CfnAccessTokenProps {
     pub fn new() -> CfnAccessTokenProps<Missing<required::DnsViewId>> { CfnAccessTokenProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAccessTokenProps<R0> {
-    /// `ClientToken`: text. Update: replacement.
+    /// `ClientToken`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-accesstoken.html#cfn-route53globalresolver-accesstoken-clienttoken)
     pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value.into_expr()), Phase) }
-    /// `DnsViewId`: text, required. Update: replacement.
+    /// `DnsViewId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-accesstoken.html#cfn-route53globalresolver-accesstoken-dnsviewid)
     pub fn dns_view_id(self, value: impl Arg<str>) -> CfnAccessTokenProps<Set> { CfnAccessTokenProps(put(self.0, "DnsViewId", value.into_expr()), Phase) }
-    /// `ExpiresAt`: text. Update: replacement.
+    /// `ExpiresAt`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-accesstoken.html#cfn-route53globalresolver-accesstoken-expiresat)
     pub fn expires_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpiresAt", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-accesstoken.html#cfn-route53globalresolver-accesstoken-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-accesstoken.html#cfn-route53globalresolver-accesstoken-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAccessTokenProps { fn into_props(self) -> Bag { self.0 } }
@@ -109,15 +109,15 @@ impl CfnDnsView {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDnsViewProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DnsViewId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-dnsview.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-dnsview.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `DnsViewId`: text.
+    /// The attribute `DnsViewId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-dnsview.html#DnsViewId-fn::getatt)
     pub fn attr_dns_view_id(&self) -> Val<str> { self.0.get_att("DnsViewId") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-dnsview.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-dnsview.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnDnsView { fn node(&self) -> &Place { &self.0 } }
@@ -128,21 +128,21 @@ impl CfnDnsViewProps {
     pub fn new() -> CfnDnsViewProps<Missing<required::GlobalResolverId>, Missing<required::Name>> { CfnDnsViewProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDnsViewProps<R0, R1> {
-    /// `ClientToken`: text. Update: replacement.
+    /// `ClientToken`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-dnsview.html#cfn-route53globalresolver-dnsview-clienttoken)
     pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-dnsview.html#cfn-route53globalresolver-dnsview-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DnssecValidation`: `DnssecValidation`. Update: in place.
+    /// `DnssecValidation`: `DnssecValidation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-dnsview.html#cfn-route53globalresolver-dnsview-dnssecvalidation)
     pub fn dnssec_validation(self, value: impl Arg<dns_view::DnssecValidation>) -> Self { Self(put(self.0, "DnssecValidation", value.into_expr()), Phase) }
-    /// `EdnsClientSubnet`: `EdnsClientSubnet`. Update: in place.
+    /// `EdnsClientSubnet`: `EdnsClientSubnet`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-dnsview.html#cfn-route53globalresolver-dnsview-ednsclientsubnet)
     pub fn edns_client_subnet(self, value: impl Arg<dns_view::EdnsClientSubnet>) -> Self { Self(put(self.0, "EdnsClientSubnet", value.into_expr()), Phase) }
-    /// `FirewallRulesFailOpen`: `FirewallRulesFailOpen`. Update: in place.
+    /// `FirewallRulesFailOpen`: `FirewallRulesFailOpen`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-dnsview.html#cfn-route53globalresolver-dnsview-firewallrulesfailopen)
     pub fn firewall_rules_fail_open(self, value: impl Arg<dns_view::FirewallRulesFailOpen>) -> Self { Self(put(self.0, "FirewallRulesFailOpen", value.into_expr()), Phase) }
-    /// `GlobalResolverId`: text, required. Update: replacement.
+    /// `GlobalResolverId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-dnsview.html#cfn-route53globalresolver-dnsview-globalresolverid)
     pub fn global_resolver_id(self, value: impl Arg<str>) -> CfnDnsViewProps<Set, R1> { CfnDnsViewProps(put(self.0, "GlobalResolverId", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-dnsview.html#cfn-route53globalresolver-dnsview-name)
     pub fn name(self, value: impl Arg<str>) -> CfnDnsViewProps<R0, Set> { CfnDnsViewProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-dnsview.html#cfn-route53globalresolver-dnsview-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDnsViewProps { fn into_props(self) -> Bag { self.0 } }
@@ -165,19 +165,19 @@ impl CfnFirewallDomainList {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFirewallDomainListProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `FirewallDomainListId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewalldomainlist.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewalldomainlist.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `DomainCount`: integer.
+    /// The attribute `DomainCount`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewalldomainlist.html#DomainCount-fn::getatt)
     pub fn attr_domain_count(&self) -> Val<i64> { self.0.get_att("DomainCount") }
-    /// The attribute `FirewallDomainListId`: text.
+    /// The attribute `FirewallDomainListId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewalldomainlist.html#FirewallDomainListId-fn::getatt)
     pub fn attr_firewall_domain_list_id(&self) -> Val<str> { self.0.get_att("FirewallDomainListId") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewalldomainlist.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `StatusMessage`: text.
+    /// The attribute `StatusMessage`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewalldomainlist.html#StatusMessage-fn::getatt)
     pub fn attr_status_message(&self) -> Val<str> { self.0.get_att("StatusMessage") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewalldomainlist.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnFirewallDomainList { fn node(&self) -> &Place { &self.0 } }
@@ -188,19 +188,19 @@ impl CfnFirewallDomainListProps {
     pub fn new() -> CfnFirewallDomainListProps<Missing<required::GlobalResolverId>, Missing<required::Name>> { CfnFirewallDomainListProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnFirewallDomainListProps<R0, R1> {
-    /// `ClientToken`: text. Update: replacement.
+    /// `ClientToken`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewalldomainlist.html#cfn-route53globalresolver-firewalldomainlist-clienttoken)
     pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value.into_expr()), Phase) }
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewalldomainlist.html#cfn-route53globalresolver-firewalldomainlist-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DomainFileUrl`: text. Update: in place.
+    /// `DomainFileUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewalldomainlist.html#cfn-route53globalresolver-firewalldomainlist-domainfileurl)
     pub fn domain_file_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainFileUrl", value.into_expr()), Phase) }
-    /// `Domains`: list of text. Update: in place.
+    /// `Domains`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewalldomainlist.html#cfn-route53globalresolver-firewalldomainlist-domains)
     pub fn domains(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Domains", value.into_expr()), Phase) }
-    /// `GlobalResolverId`: text, required. Update: replacement.
+    /// `GlobalResolverId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewalldomainlist.html#cfn-route53globalresolver-firewalldomainlist-globalresolverid)
     pub fn global_resolver_id(self, value: impl Arg<str>) -> CfnFirewallDomainListProps<Set, R1> { CfnFirewallDomainListProps(put(self.0, "GlobalResolverId", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewalldomainlist.html#cfn-route53globalresolver-firewalldomainlist-name)
     pub fn name(self, value: impl Arg<str>) -> CfnFirewallDomainListProps<R0, Set> { CfnFirewallDomainListProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewalldomainlist.html#cfn-route53globalresolver-firewalldomainlist-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnFirewallDomainListProps { fn into_props(self) -> Bag { self.0 } }
@@ -213,15 +213,15 @@ impl CfnFirewallRule {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFirewallRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `FirewallRuleId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewallrule.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `FirewallRuleId`: text.
+    /// The attribute `FirewallRuleId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewallrule.html#FirewallRuleId-fn::getatt)
     pub fn attr_firewall_rule_id(&self) -> Val<str> { self.0.get_att("FirewallRuleId") }
-    /// The attribute `QueryType`: text.
+    /// The attribute `QueryType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewallrule.html#QueryType-fn::getatt)
     pub fn attr_query_type(&self) -> Val<str> { self.0.get_att("QueryType") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewallrule.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewallrule.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnFirewallRule { fn node(&self) -> &Place { &self.0 } }
@@ -232,33 +232,33 @@ impl CfnFirewallRuleProps {
     pub fn new() -> CfnFirewallRuleProps<Missing<required::Action>, Missing<required::DnsViewId>, Missing<required::Name>> { CfnFirewallRuleProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnFirewallRuleProps<R0, R1, R2> {
-    /// `Action`: `Action`, required. Update: in place.
+    /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewallrule.html#cfn-route53globalresolver-firewallrule-action)
     pub fn action(self, value: impl Arg<firewall_rule::Action>) -> CfnFirewallRuleProps<Set, R1, R2> { CfnFirewallRuleProps(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `BlockOverrideDnsType`: `BlockOverrideDnsType`. Update: in place.
+    /// `BlockOverrideDnsType`: `BlockOverrideDnsType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewallrule.html#cfn-route53globalresolver-firewallrule-blockoverridednstype)
     pub fn block_override_dns_type(self, value: impl Arg<firewall_rule::BlockOverrideDnsType>) -> Self { Self(put(self.0, "BlockOverrideDnsType", value.into_expr()), Phase) }
-    /// `BlockOverrideDomain`: text. Update: in place.
+    /// `BlockOverrideDomain`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewallrule.html#cfn-route53globalresolver-firewallrule-blockoverridedomain)
     pub fn block_override_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BlockOverrideDomain", value.into_expr()), Phase) }
-    /// `BlockOverrideTtl`: integer. Update: in place.
+    /// `BlockOverrideTtl`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewallrule.html#cfn-route53globalresolver-firewallrule-blockoverridettl)
     pub fn block_override_ttl(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BlockOverrideTtl", value.into_expr()), Phase) }
-    /// `BlockResponse`: `BlockResponse`. Update: in place.
+    /// `BlockResponse`: `BlockResponse`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewallrule.html#cfn-route53globalresolver-firewallrule-blockresponse)
     pub fn block_response(self, value: impl Arg<firewall_rule::BlockResponse>) -> Self { Self(put(self.0, "BlockResponse", value.into_expr()), Phase) }
-    /// `ClientToken`: text. Update: replacement.
+    /// `ClientToken`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewallrule.html#cfn-route53globalresolver-firewallrule-clienttoken)
     pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value.into_expr()), Phase) }
-    /// `ConfidenceThreshold`: `ConfidenceThreshold`. Update: in place.
+    /// `ConfidenceThreshold`: `ConfidenceThreshold`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewallrule.html#cfn-route53globalresolver-firewallrule-confidencethreshold)
     pub fn confidence_threshold(self, value: impl Arg<firewall_rule::ConfidenceThreshold>) -> Self { Self(put(self.0, "ConfidenceThreshold", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewallrule.html#cfn-route53globalresolver-firewallrule-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DnsAdvancedProtection`: `DnsAdvancedProtection`. Update: in place.
+    /// `DnsAdvancedProtection`: `DnsAdvancedProtection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewallrule.html#cfn-route53globalresolver-firewallrule-dnsadvancedprotection)
     pub fn dns_advanced_protection(self, value: impl Arg<firewall_rule::DnsAdvancedProtection>) -> Self { Self(put(self.0, "DnsAdvancedProtection", value.into_expr()), Phase) }
-    /// `DnsViewId`: text, required. Update: replacement.
+    /// `DnsViewId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewallrule.html#cfn-route53globalresolver-firewallrule-dnsviewid)
     pub fn dns_view_id(self, value: impl Arg<str>) -> CfnFirewallRuleProps<R0, Set, R2> { CfnFirewallRuleProps(put(self.0, "DnsViewId", value.into_expr()), Phase) }
-    /// `FirewallDomainListId`: text. Update: replacement.
+    /// `FirewallDomainListId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewallrule.html#cfn-route53globalresolver-firewallrule-firewalldomainlistid)
     pub fn firewall_domain_list_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FirewallDomainListId", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewallrule.html#cfn-route53globalresolver-firewallrule-name)
     pub fn name(self, value: impl Arg<str>) -> CfnFirewallRuleProps<R0, R1, Set> { CfnFirewallRuleProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Priority`: integer. Update: in place.
+    /// `Priority`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewallrule.html#cfn-route53globalresolver-firewallrule-priority)
     pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value.into_expr()), Phase) }
-    /// `QType`: text. Update: replacement.
+    /// `QType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewallrule.html#cfn-route53globalresolver-firewallrule-qtype)
     pub fn q_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QType", value.into_expr()), Phase) }
 }
 impl Done for CfnFirewallRuleProps { fn into_props(self) -> Bag { self.0 } }
@@ -285,21 +285,21 @@ impl CfnGlobalResolver {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGlobalResolverProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `GlobalResolverId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-globalresolver.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-globalresolver.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `DnsName`: text.
+    /// The attribute `DnsName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-globalresolver.html#DnsName-fn::getatt)
     pub fn attr_dns_name(&self) -> Val<str> { self.0.get_att("DnsName") }
-    /// The attribute `GlobalResolverId`: text.
+    /// The attribute `GlobalResolverId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-globalresolver.html#GlobalResolverId-fn::getatt)
     pub fn attr_global_resolver_id(&self) -> Val<str> { self.0.get_att("GlobalResolverId") }
-    /// The attribute `IPv4Addresses`: list of text.
+    /// The attribute `IPv4Addresses`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-globalresolver.html#IPv4Addresses-fn::getatt)
     pub fn attr_ipv4_addresses(&self) -> Val<Arr<str>> { self.0.get_att("IPv4Addresses") }
-    /// The attribute `IPv6Addresses`: list of text.
+    /// The attribute `IPv6Addresses`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-globalresolver.html#IPv6Addresses-fn::getatt)
     pub fn attr_ipv6_addresses(&self) -> Val<Arr<str>> { self.0.get_att("IPv6Addresses") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-globalresolver.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-globalresolver.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnGlobalResolver { fn node(&self) -> &Place { &self.0 } }
@@ -310,19 +310,19 @@ impl CfnGlobalResolverProps {
     pub fn new() -> CfnGlobalResolverProps<Missing<required::Name>, Missing<required::Regions>> { CfnGlobalResolverProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnGlobalResolverProps<R0, R1> {
-    /// `ClientToken`: text. Update: replacement.
+    /// `ClientToken`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-globalresolver.html#cfn-route53globalresolver-globalresolver-clienttoken)
     pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-globalresolver.html#cfn-route53globalresolver-globalresolver-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `IpAddressType`: `IpAddressType`. Update: in place.
+    /// `IpAddressType`: `IpAddressType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-globalresolver.html#cfn-route53globalresolver-globalresolver-ipaddresstype)
     pub fn ip_address_type(self, value: impl Arg<global_resolver::IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-globalresolver.html#cfn-route53globalresolver-globalresolver-name)
     pub fn name(self, value: impl Arg<str>) -> CfnGlobalResolverProps<Set, R1> { CfnGlobalResolverProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ObservabilityRegion`: text. Update: in place.
+    /// `ObservabilityRegion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-globalresolver.html#cfn-route53globalresolver-globalresolver-observabilityregion)
     pub fn observability_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObservabilityRegion", value.into_expr()), Phase) }
-    /// `Regions`: list of text, required. Update: in place.
+    /// `Regions`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-globalresolver.html#cfn-route53globalresolver-globalresolver-regions)
     pub fn regions(self, value: impl Arg<Arr<str>>) -> CfnGlobalResolverProps<R0, Set> { CfnGlobalResolverProps(put(self.0, "Regions", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-globalresolver.html#cfn-route53globalresolver-globalresolver-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnGlobalResolverProps { fn into_props(self) -> Bag { self.0 } }
@@ -341,15 +341,15 @@ impl CfnHostedZoneAssociation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnHostedZoneAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `HostedZoneAssociationId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-hostedzoneassociation.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `HostedZoneAssociationId`: text.
+    /// The attribute `HostedZoneAssociationId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-hostedzoneassociation.html#HostedZoneAssociationId-fn::getatt)
     pub fn attr_hosted_zone_association_id(&self) -> Val<str> { self.0.get_att("HostedZoneAssociationId") }
-    /// The attribute `HostedZoneName`: text.
+    /// The attribute `HostedZoneName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-hostedzoneassociation.html#HostedZoneName-fn::getatt)
     pub fn attr_hosted_zone_name(&self) -> Val<str> { self.0.get_att("HostedZoneName") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-hostedzoneassociation.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-hostedzoneassociation.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnHostedZoneAssociation { fn node(&self) -> &Place { &self.0 } }
@@ -360,11 +360,11 @@ impl CfnHostedZoneAssociationProps {
     pub fn new() -> CfnHostedZoneAssociationProps<Missing<required::HostedZoneId>, Missing<required::Name>, Missing<required::ResourceArn>> { CfnHostedZoneAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnHostedZoneAssociationProps<R0, R1, R2> {
-    /// `HostedZoneId`: text, required. Update: replacement.
+    /// `HostedZoneId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-hostedzoneassociation.html#cfn-route53globalresolver-hostedzoneassociation-hostedzoneid)
     pub fn hosted_zone_id(self, value: impl Arg<str>) -> CfnHostedZoneAssociationProps<Set, R1, R2> { CfnHostedZoneAssociationProps(put(self.0, "HostedZoneId", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-hostedzoneassociation.html#cfn-route53globalresolver-hostedzoneassociation-name)
     pub fn name(self, value: impl Arg<str>) -> CfnHostedZoneAssociationProps<R0, Set, R2> { CfnHostedZoneAssociationProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ResourceArn`: text, required. Update: replacement.
+    /// `ResourceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-hostedzoneassociation.html#cfn-route53globalresolver-hostedzoneassociation-resourcearn)
     pub fn resource_arn(self, value: impl Arg<str>) -> CfnHostedZoneAssociationProps<R0, R1, Set> { CfnHostedZoneAssociationProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
 }
 impl Done for CfnHostedZoneAssociationProps { fn into_props(self) -> Bag { self.0 } }

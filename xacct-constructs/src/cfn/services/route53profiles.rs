@@ -13,13 +13,13 @@ impl CfnProfile {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53profiles-profile.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `ClientToken`: text.
+    /// The attribute `ClientToken`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53profiles-profile.html#ClientToken-fn::getatt)
     pub fn attr_client_token(&self) -> Val<str> { self.0.get_att("ClientToken") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53profiles-profile.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `ShareStatus`: text.
+    /// The attribute `ShareStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53profiles-profile.html#ShareStatus-fn::getatt)
     pub fn attr_share_status(&self) -> Val<str> { self.0.get_att("ShareStatus") }
 }
 impl Parent for CfnProfile { fn node(&self) -> &Place { &self.0 } }
@@ -30,9 +30,9 @@ impl CfnProfileProps {
     pub fn new() -> CfnProfileProps<Missing<required::Name>> { CfnProfileProps(Bag::default(), Phase) }
 }
 impl<R0> CfnProfileProps<R0> {
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53profiles-profile.html#cfn-route53profiles-profile-name)
     pub fn name(self, value: impl Arg<str>) -> CfnProfileProps<Set> { CfnProfileProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53profiles-profile.html#cfn-route53profiles-profile-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnProfileProps { fn into_props(self) -> Bag { self.0 } }
@@ -45,7 +45,7 @@ impl CfnProfileAssociation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProfileAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53profiles-profileassociation.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnProfileAssociation { fn node(&self) -> &Place { &self.0 } }
@@ -56,15 +56,15 @@ impl CfnProfileAssociationProps {
     pub fn new() -> CfnProfileAssociationProps<Missing<required::Name>, Missing<required::ProfileId>, Missing<required::ResourceId>> { CfnProfileAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnProfileAssociationProps<R0, R1, R2> {
-    /// `Arn`: text. Update: in place.
+    /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53profiles-profileassociation.html#cfn-route53profiles-profileassociation-arn)
     pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53profiles-profileassociation.html#cfn-route53profiles-profileassociation-name)
     pub fn name(self, value: impl Arg<str>) -> CfnProfileAssociationProps<Set, R1, R2> { CfnProfileAssociationProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ProfileId`: text, required. Update: replacement.
+    /// `ProfileId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53profiles-profileassociation.html#cfn-route53profiles-profileassociation-profileid)
     pub fn profile_id(self, value: impl Arg<str>) -> CfnProfileAssociationProps<R0, Set, R2> { CfnProfileAssociationProps(put(self.0, "ProfileId", value.into_expr()), Phase) }
-    /// `ResourceId`: text, required. Update: replacement.
+    /// `ResourceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53profiles-profileassociation.html#cfn-route53profiles-profileassociation-resourceid)
     pub fn resource_id(self, value: impl Arg<str>) -> CfnProfileAssociationProps<R0, R1, Set> { CfnProfileAssociationProps(put(self.0, "ResourceId", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53profiles-profileassociation.html#cfn-route53profiles-profileassociation-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnProfileAssociationProps { fn into_props(self) -> Bag { self.0 } }
@@ -77,9 +77,9 @@ impl CfnProfileResourceAssociation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProfileResourceAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53profiles-profileresourceassociation.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `ResourceType`: text.
+    /// The attribute `ResourceType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53profiles-profileresourceassociation.html#ResourceType-fn::getatt)
     pub fn attr_resource_type(&self) -> Val<str> { self.0.get_att("ResourceType") }
 }
 impl Parent for CfnProfileResourceAssociation { fn node(&self) -> &Place { &self.0 } }
@@ -90,13 +90,13 @@ impl CfnProfileResourceAssociationProps {
     pub fn new() -> CfnProfileResourceAssociationProps<Missing<required::Name>, Missing<required::ProfileId>, Missing<required::ResourceArn>> { CfnProfileResourceAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnProfileResourceAssociationProps<R0, R1, R2> {
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53profiles-profileresourceassociation.html#cfn-route53profiles-profileresourceassociation-name)
     pub fn name(self, value: impl Arg<str>) -> CfnProfileResourceAssociationProps<Set, R1, R2> { CfnProfileResourceAssociationProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ProfileId`: text, required. Update: replacement.
+    /// `ProfileId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53profiles-profileresourceassociation.html#cfn-route53profiles-profileresourceassociation-profileid)
     pub fn profile_id(self, value: impl Arg<str>) -> CfnProfileResourceAssociationProps<R0, Set, R2> { CfnProfileResourceAssociationProps(put(self.0, "ProfileId", value.into_expr()), Phase) }
-    /// `ResourceArn`: text, required. Update: replacement.
+    /// `ResourceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53profiles-profileresourceassociation.html#cfn-route53profiles-profileresourceassociation-resourcearn)
     pub fn resource_arn(self, value: impl Arg<str>) -> CfnProfileResourceAssociationProps<R0, R1, Set> { CfnProfileResourceAssociationProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
-    /// `ResourceProperties`: text. Update: in place.
+    /// `ResourceProperties`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53profiles-profileresourceassociation.html#cfn-route53profiles-profileresourceassociation-resourceproperties)
     pub fn resource_properties(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceProperties", value.into_expr()), Phase) }
 }
 impl Done for CfnProfileResourceAssociationProps { fn into_props(self) -> Bag { self.0 } }

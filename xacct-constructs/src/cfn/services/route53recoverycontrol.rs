@@ -13,11 +13,11 @@ impl CfnCluster {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnClusterProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ClusterArn`.
     pub fn reference(&self) -> Val<kind::Route53RecoveryControlClusterArn> { self.0.reference() }
-    /// The attribute `ClusterArn`: `Route53RecoveryControlClusterArn`.
+    /// The attribute `ClusterArn`: `Route53RecoveryControlClusterArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoverycontrol-cluster.html#ClusterArn-fn::getatt)
     pub fn attr_cluster_arn(&self) -> Val<kind::Route53RecoveryControlClusterArn> { self.0.get_att("ClusterArn") }
-    /// The attribute `ClusterEndpoints`: list of `ClusterEndpoint`.
+    /// The attribute `ClusterEndpoints`: list of `ClusterEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoverycontrol-cluster.html#ClusterEndpoints-fn::getatt)
     pub fn attr_cluster_endpoints(&self) -> Val<Arr<cluster::ClusterEndpoint>> { self.0.get_att("ClusterEndpoints") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoverycontrol-cluster.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnCluster { fn node(&self) -> &Place { &self.0 } }
@@ -28,11 +28,11 @@ impl CfnClusterProps {
     pub fn new() -> CfnClusterProps<Missing<required::Name>> { CfnClusterProps(Bag::default(), Phase) }
 }
 impl<R0> CfnClusterProps<R0> {
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoverycontrol-cluster.html#cfn-route53recoverycontrol-cluster-name)
     pub fn name(self, value: impl Arg<str>) -> CfnClusterProps<Set> { CfnClusterProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `NetworkType`: `NetworkType`. Update: in place.
+    /// `NetworkType`: `NetworkType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoverycontrol-cluster.html#cfn-route53recoverycontrol-cluster-networktype)
     pub fn network_type(self, value: impl Arg<cluster::NetworkType>) -> Self { Self(put(self.0, "NetworkType", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoverycontrol-cluster.html#cfn-route53recoverycontrol-cluster-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnClusterProps { fn into_props(self) -> Bag { self.0 } }
@@ -44,9 +44,9 @@ use crate::cfn::support::*;
 impl ClusterEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Endpoint`: text. Update: in place.
+    /// `Endpoint`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoverycontrol-cluster-clusterendpoint.html#cfn-route53recoverycontrol-cluster-clusterendpoint-endpoint)
     pub fn endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Endpoint", value.into_expr())) }
-    /// `Region`: text. Update: in place.
+    /// `Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoverycontrol-cluster-clusterendpoint.html#cfn-route53recoverycontrol-cluster-clusterendpoint-region)
     pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
 }
 impl Done for ClusterEndpoint { fn into_props(self) -> Bag { self.0 } }
@@ -62,13 +62,13 @@ impl CfnControlPanel {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnControlPanelProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ControlPanelArn`.
     pub fn reference(&self) -> Val<kind::Route53RecoveryControlControlPanelArn> { self.0.reference() }
-    /// The attribute `ControlPanelArn`: `Route53RecoveryControlControlPanelArn`.
+    /// The attribute `ControlPanelArn`: `Route53RecoveryControlControlPanelArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoverycontrol-controlpanel.html#ControlPanelArn-fn::getatt)
     pub fn attr_control_panel_arn(&self) -> Val<kind::Route53RecoveryControlControlPanelArn> { self.0.get_att("ControlPanelArn") }
-    /// The attribute `DefaultControlPanel`: boolean.
+    /// The attribute `DefaultControlPanel`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoverycontrol-controlpanel.html#DefaultControlPanel-fn::getatt)
     pub fn attr_default_control_panel(&self) -> Val<bool> { self.0.get_att("DefaultControlPanel") }
-    /// The attribute `RoutingControlCount`: integer.
+    /// The attribute `RoutingControlCount`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoverycontrol-controlpanel.html#RoutingControlCount-fn::getatt)
     pub fn attr_routing_control_count(&self) -> Val<i64> { self.0.get_att("RoutingControlCount") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoverycontrol-controlpanel.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnControlPanel { fn node(&self) -> &Place { &self.0 } }
@@ -79,11 +79,11 @@ impl CfnControlPanelProps {
     pub fn new() -> CfnControlPanelProps<Missing<required::Name>> { CfnControlPanelProps(Bag::default(), Phase) }
 }
 impl<R0> CfnControlPanelProps<R0> {
-    /// `ClusterArn`: `Route53RecoveryControlClusterArn`. Update: replacement.
+    /// `ClusterArn`: `Route53RecoveryControlClusterArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoverycontrol-controlpanel.html#cfn-route53recoverycontrol-controlpanel-clusterarn)
     pub fn cluster_arn(self, value: impl Arg<kind::Route53RecoveryControlClusterArn>) -> Self { Self(put(self.0, "ClusterArn", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoverycontrol-controlpanel.html#cfn-route53recoverycontrol-controlpanel-name)
     pub fn name(self, value: impl Arg<str>) -> CfnControlPanelProps<Set> { CfnControlPanelProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoverycontrol-controlpanel.html#cfn-route53recoverycontrol-controlpanel-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnControlPanelProps { fn into_props(self) -> Bag { self.0 } }
@@ -96,9 +96,9 @@ impl CfnRoutingControl {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRoutingControlProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RoutingControlArn`.
     pub fn reference(&self) -> Val<kind::Route53RecoveryControlRoutingControlArn> { self.0.reference() }
-    /// The attribute `RoutingControlArn`: `Route53RecoveryControlRoutingControlArn`.
+    /// The attribute `RoutingControlArn`: `Route53RecoveryControlRoutingControlArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoverycontrol-routingcontrol.html#RoutingControlArn-fn::getatt)
     pub fn attr_routing_control_arn(&self) -> Val<kind::Route53RecoveryControlRoutingControlArn> { self.0.get_att("RoutingControlArn") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoverycontrol-routingcontrol.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnRoutingControl { fn node(&self) -> &Place { &self.0 } }
@@ -109,11 +109,11 @@ impl CfnRoutingControlProps {
     pub fn new() -> CfnRoutingControlProps<Missing<required::Name>> { CfnRoutingControlProps(Bag::default(), Phase) }
 }
 impl<R0> CfnRoutingControlProps<R0> {
-    /// `ClusterArn`: `Route53RecoveryControlClusterArn`. Update: replacement.
+    /// `ClusterArn`: `Route53RecoveryControlClusterArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoverycontrol-routingcontrol.html#cfn-route53recoverycontrol-routingcontrol-clusterarn)
     pub fn cluster_arn(self, value: impl Arg<kind::Route53RecoveryControlClusterArn>) -> Self { Self(put(self.0, "ClusterArn", value.into_expr()), Phase) }
-    /// `ControlPanelArn`: `Route53RecoveryControlControlPanelArn`. Update: replacement.
+    /// `ControlPanelArn`: `Route53RecoveryControlControlPanelArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoverycontrol-routingcontrol.html#cfn-route53recoverycontrol-routingcontrol-controlpanelarn)
     pub fn control_panel_arn(self, value: impl Arg<kind::Route53RecoveryControlControlPanelArn>) -> Self { Self(put(self.0, "ControlPanelArn", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoverycontrol-routingcontrol.html#cfn-route53recoverycontrol-routingcontrol-name)
     pub fn name(self, value: impl Arg<str>) -> CfnRoutingControlProps<Set> { CfnRoutingControlProps(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for CfnRoutingControlProps { fn into_props(self) -> Bag { self.0 } }
@@ -126,9 +126,9 @@ impl CfnSafetyRule {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnSafetyRuleProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `SafetyRuleArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `SafetyRuleArn`: `OtherArn`.
+    /// The attribute `SafetyRuleArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoverycontrol-safetyrule.html#SafetyRuleArn-fn::getatt)
     pub fn attr_safety_rule_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SafetyRuleArn") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoverycontrol-safetyrule.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnSafetyRule { fn node(&self) -> &Place { &self.0 } }
@@ -137,17 +137,17 @@ impl Parent for CfnSafetyRule { fn node(&self) -> &Place { &self.0 } }
 impl CfnSafetyRuleProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AssertionRule`: `AssertionRule`. Update: in place.
+    /// `AssertionRule`: `AssertionRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoverycontrol-safetyrule.html#cfn-route53recoverycontrol-safetyrule-assertionrule)
     pub fn assertion_rule(self, value: impl Arg<safety_rule::AssertionRule>) -> Self { Self(put(self.0, "AssertionRule", value.into_expr())) }
-    /// `ControlPanelArn`: `Route53RecoveryControlControlPanelArn`. Update: replacement.
+    /// `ControlPanelArn`: `Route53RecoveryControlControlPanelArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoverycontrol-safetyrule.html#cfn-route53recoverycontrol-safetyrule-controlpanelarn)
     pub fn control_panel_arn(self, value: impl Arg<kind::Route53RecoveryControlControlPanelArn>) -> Self { Self(put(self.0, "ControlPanelArn", value.into_expr())) }
-    /// `GatingRule`: `GatingRule`. Update: in place.
+    /// `GatingRule`: `GatingRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoverycontrol-safetyrule.html#cfn-route53recoverycontrol-safetyrule-gatingrule)
     pub fn gating_rule(self, value: impl Arg<safety_rule::GatingRule>) -> Self { Self(put(self.0, "GatingRule", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoverycontrol-safetyrule.html#cfn-route53recoverycontrol-safetyrule-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `RuleConfig`: `RuleConfig`. Update: replacement.
+    /// `RuleConfig`: `RuleConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoverycontrol-safetyrule.html#cfn-route53recoverycontrol-safetyrule-ruleconfig)
     pub fn rule_config(self, value: impl Arg<safety_rule::RuleConfig>) -> Self { Self(put(self.0, "RuleConfig", value.into_expr())) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoverycontrol-safetyrule.html#cfn-route53recoverycontrol-safetyrule-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnSafetyRuleProps { fn into_props(self) -> Bag { self.0 } }
@@ -161,9 +161,9 @@ impl AssertionRule {
     pub fn new() -> AssertionRule<Missing<super::required::AssertedControls>, Missing<super::required::WaitPeriodMs>> { AssertionRule(Bag::default(), Phase) }
 }
 impl<R0, R1> AssertionRule<R0, R1> {
-    /// `AssertedControls`: list of `Route53RecoveryControlRoutingControlArn`, required. Update: in place.
+    /// `AssertedControls`: list of `Route53RecoveryControlRoutingControlArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoverycontrol-safetyrule-assertionrule.html#cfn-route53recoverycontrol-safetyrule-assertionrule-assertedcontrols)
     pub fn asserted_controls(self, value: impl Arg<Arr<kind::Route53RecoveryControlRoutingControlArn>>) -> AssertionRule<Set, R1> { AssertionRule(put(self.0, "AssertedControls", value.into_expr()), Phase) }
-    /// `WaitPeriodMs`: integer, required. Update: in place.
+    /// `WaitPeriodMs`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoverycontrol-safetyrule-assertionrule.html#cfn-route53recoverycontrol-safetyrule-assertionrule-waitperiodms)
     pub fn wait_period_ms(self, value: impl Arg<i64>) -> AssertionRule<R0, Set> { AssertionRule(put(self.0, "WaitPeriodMs", value.into_expr()), Phase) }
 }
 impl Done for AssertionRule { fn into_props(self) -> Bag { self.0 } }
@@ -174,11 +174,11 @@ impl GatingRule {
     pub fn new() -> GatingRule<Missing<super::required::GatingControls>, Missing<super::required::TargetControls>, Missing<super::required::WaitPeriodMs>> { GatingRule(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> GatingRule<R0, R1, R2> {
-    /// `GatingControls`: list of text, required. Update: in place.
+    /// `GatingControls`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoverycontrol-safetyrule-gatingrule.html#cfn-route53recoverycontrol-safetyrule-gatingrule-gatingcontrols)
     pub fn gating_controls(self, value: impl Arg<Arr<str>>) -> GatingRule<Set, R1, R2> { GatingRule(put(self.0, "GatingControls", value.into_expr()), Phase) }
-    /// `TargetControls`: list of text, required. Update: in place.
+    /// `TargetControls`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoverycontrol-safetyrule-gatingrule.html#cfn-route53recoverycontrol-safetyrule-gatingrule-targetcontrols)
     pub fn target_controls(self, value: impl Arg<Arr<str>>) -> GatingRule<R0, Set, R2> { GatingRule(put(self.0, "TargetControls", value.into_expr()), Phase) }
-    /// `WaitPeriodMs`: integer, required. Update: in place.
+    /// `WaitPeriodMs`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoverycontrol-safetyrule-gatingrule.html#cfn-route53recoverycontrol-safetyrule-gatingrule-waitperiodms)
     pub fn wait_period_ms(self, value: impl Arg<i64>) -> GatingRule<R0, R1, Set> { GatingRule(put(self.0, "WaitPeriodMs", value.into_expr()), Phase) }
 }
 impl Done for GatingRule { fn into_props(self) -> Bag { self.0 } }
@@ -189,11 +189,11 @@ impl RuleConfig {
     pub fn new() -> RuleConfig<Missing<super::required::Inverted>, Missing<super::required::Threshold>, Missing<super::required::Type>> { RuleConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> RuleConfig<R0, R1, R2> {
-    /// `Inverted`: boolean, required. Update: replacement.
+    /// `Inverted`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoverycontrol-safetyrule-ruleconfig.html#cfn-route53recoverycontrol-safetyrule-ruleconfig-inverted)
     pub fn inverted(self, value: impl Arg<bool>) -> RuleConfig<Set, R1, R2> { RuleConfig(put(self.0, "Inverted", value.into_expr()), Phase) }
-    /// `Threshold`: integer, required. Update: replacement.
+    /// `Threshold`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoverycontrol-safetyrule-ruleconfig.html#cfn-route53recoverycontrol-safetyrule-ruleconfig-threshold)
     pub fn threshold(self, value: impl Arg<i64>) -> RuleConfig<R0, Set, R2> { RuleConfig(put(self.0, "Threshold", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: replacement.
+    /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoverycontrol-safetyrule-ruleconfig.html#cfn-route53recoverycontrol-safetyrule-ruleconfig-type)
     pub fn type_(self, value: impl Arg<Type>) -> RuleConfig<R0, R1, Set> { RuleConfig(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for RuleConfig { fn into_props(self) -> Bag { self.0 } }

@@ -13,9 +13,9 @@ impl CfnCell {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnCellProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `CellName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CellArn`: `OtherArn`.
+    /// The attribute `CellArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoveryreadiness-cell.html#CellArn-fn::getatt)
     pub fn attr_cell_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CellArn") }
-    /// The attribute `ParentReadinessScopes`: list of text.
+    /// The attribute `ParentReadinessScopes`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoveryreadiness-cell.html#ParentReadinessScopes-fn::getatt)
     pub fn attr_parent_readiness_scopes(&self) -> Val<Arr<str>> { self.0.get_att("ParentReadinessScopes") }
 }
 impl Parent for CfnCell { fn node(&self) -> &Place { &self.0 } }
@@ -24,11 +24,11 @@ impl Parent for CfnCell { fn node(&self) -> &Place { &self.0 } }
 impl CfnCellProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CellName`: text. Update: replacement.
+    /// `CellName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoveryreadiness-cell.html#cfn-route53recoveryreadiness-cell-cellname)
     pub fn cell_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CellName", value.into_expr())) }
-    /// `Cells`: list of text. Update: in place.
+    /// `Cells`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoveryreadiness-cell.html#cfn-route53recoveryreadiness-cell-cells)
     pub fn cells(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Cells", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoveryreadiness-cell.html#cfn-route53recoveryreadiness-cell-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnCellProps { fn into_props(self) -> Bag { self.0 } }
@@ -41,7 +41,7 @@ impl CfnReadinessCheck {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnReadinessCheckProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `ReadinessCheckName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ReadinessCheckArn`: `OtherArn`.
+    /// The attribute `ReadinessCheckArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoveryreadiness-readinesscheck.html#ReadinessCheckArn-fn::getatt)
     pub fn attr_readiness_check_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ReadinessCheckArn") }
 }
 impl Parent for CfnReadinessCheck { fn node(&self) -> &Place { &self.0 } }
@@ -50,11 +50,11 @@ impl Parent for CfnReadinessCheck { fn node(&self) -> &Place { &self.0 } }
 impl CfnReadinessCheckProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ReadinessCheckName`: text. Update: replacement.
+    /// `ReadinessCheckName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoveryreadiness-readinesscheck.html#cfn-route53recoveryreadiness-readinesscheck-readinesscheckname)
     pub fn readiness_check_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReadinessCheckName", value.into_expr())) }
-    /// `ResourceSetName`: text. Update: in place.
+    /// `ResourceSetName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoveryreadiness-readinesscheck.html#cfn-route53recoveryreadiness-readinesscheck-resourcesetname)
     pub fn resource_set_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceSetName", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoveryreadiness-readinesscheck.html#cfn-route53recoveryreadiness-readinesscheck-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnReadinessCheckProps { fn into_props(self) -> Bag { self.0 } }
@@ -67,7 +67,7 @@ impl CfnRecoveryGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnRecoveryGroupProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `RecoveryGroupName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `RecoveryGroupArn`: `OtherArn`.
+    /// The attribute `RecoveryGroupArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoveryreadiness-recoverygroup.html#RecoveryGroupArn-fn::getatt)
     pub fn attr_recovery_group_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RecoveryGroupArn") }
 }
 impl Parent for CfnRecoveryGroup { fn node(&self) -> &Place { &self.0 } }
@@ -76,11 +76,11 @@ impl Parent for CfnRecoveryGroup { fn node(&self) -> &Place { &self.0 } }
 impl CfnRecoveryGroupProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Cells`: list of text. Update: in place.
+    /// `Cells`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoveryreadiness-recoverygroup.html#cfn-route53recoveryreadiness-recoverygroup-cells)
     pub fn cells(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Cells", value.into_expr())) }
-    /// `RecoveryGroupName`: text. Update: replacement.
+    /// `RecoveryGroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoveryreadiness-recoverygroup.html#cfn-route53recoveryreadiness-recoverygroup-recoverygroupname)
     pub fn recovery_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecoveryGroupName", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoveryreadiness-recoverygroup.html#cfn-route53recoveryreadiness-recoverygroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnRecoveryGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -93,7 +93,7 @@ impl CfnResourceSet {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourceSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ResourceSetName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ResourceSetArn`: `OtherArn`.
+    /// The attribute `ResourceSetArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoveryreadiness-resourceset.html#ResourceSetArn-fn::getatt)
     pub fn attr_resource_set_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ResourceSetArn") }
 }
 impl Parent for CfnResourceSet { fn node(&self) -> &Place { &self.0 } }
@@ -104,13 +104,13 @@ impl CfnResourceSetProps {
     pub fn new() -> CfnResourceSetProps<Missing<required::ResourceSetType>, Missing<required::Resources>> { CfnResourceSetProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnResourceSetProps<R0, R1> {
-    /// `ResourceSetName`: text. Update: replacement.
+    /// `ResourceSetName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoveryreadiness-resourceset.html#cfn-route53recoveryreadiness-resourceset-resourcesetname)
     pub fn resource_set_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceSetName", value.into_expr()), Phase) }
-    /// `ResourceSetType`: text, required. Update: replacement.
+    /// `ResourceSetType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoveryreadiness-resourceset.html#cfn-route53recoveryreadiness-resourceset-resourcesettype)
     pub fn resource_set_type(self, value: impl Arg<str>) -> CfnResourceSetProps<Set, R1> { CfnResourceSetProps(put(self.0, "ResourceSetType", value.into_expr()), Phase) }
-    /// `Resources`: list of `Resource`, required. Update: in place.
+    /// `Resources`: list of `Resource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoveryreadiness-resourceset.html#cfn-route53recoveryreadiness-resourceset-resources)
     pub fn resources(self, value: impl Arg<Arr<resource_set::Resource>>) -> CfnResourceSetProps<R0, Set> { CfnResourceSetProps(put(self.0, "Resources", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoveryreadiness-resourceset.html#cfn-route53recoveryreadiness-resourceset-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnResourceSetProps { fn into_props(self) -> Bag { self.0 } }
@@ -122,15 +122,15 @@ use crate::cfn::support::*;
 impl DNSTargetResource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DomainName`: text. Update: in place.
+    /// `DomainName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoveryreadiness-resourceset-dnstargetresource.html#cfn-route53recoveryreadiness-resourceset-dnstargetresource-domainname)
     pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
-    /// `HostedZoneArn`: text. Update: in place.
+    /// `HostedZoneArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoveryreadiness-resourceset-dnstargetresource.html#cfn-route53recoveryreadiness-resourceset-dnstargetresource-hostedzonearn)
     pub fn hosted_zone_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneArn", value.into_expr())) }
-    /// `RecordSetId`: text. Update: in place.
+    /// `RecordSetId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoveryreadiness-resourceset-dnstargetresource.html#cfn-route53recoveryreadiness-resourceset-dnstargetresource-recordsetid)
     pub fn record_set_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecordSetId", value.into_expr())) }
-    /// `RecordType`: text. Update: in place.
+    /// `RecordType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoveryreadiness-resourceset-dnstargetresource.html#cfn-route53recoveryreadiness-resourceset-dnstargetresource-recordtype)
     pub fn record_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecordType", value.into_expr())) }
-    /// `TargetResource`: `TargetResource`. Update: in place.
+    /// `TargetResource`: `TargetResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoveryreadiness-resourceset-dnstargetresource.html#cfn-route53recoveryreadiness-resourceset-dnstargetresource-targetresource)
     pub fn target_resource(self, value: impl Arg<TargetResource>) -> Self { Self(put(self.0, "TargetResource", value.into_expr())) }
 }
 impl Done for DNSTargetResource { fn into_props(self) -> Bag { self.0 } }
@@ -139,7 +139,7 @@ impl Done for DNSTargetResource { fn into_props(self) -> Bag { self.0 } }
 impl NLBResource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Arn`: text. Update: in place.
+    /// `Arn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoveryreadiness-resourceset-nlbresource.html#cfn-route53recoveryreadiness-resourceset-nlbresource-arn)
     pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
 }
 impl Done for NLBResource { fn into_props(self) -> Bag { self.0 } }
@@ -148,9 +148,9 @@ impl Done for NLBResource { fn into_props(self) -> Bag { self.0 } }
 impl R53ResourceRecord {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DomainName`: text. Update: in place.
+    /// `DomainName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoveryreadiness-resourceset-r53resourcerecord.html#cfn-route53recoveryreadiness-resourceset-r53resourcerecord-domainname)
     pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
-    /// `RecordSetId`: text. Update: in place.
+    /// `RecordSetId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoveryreadiness-resourceset-r53resourcerecord.html#cfn-route53recoveryreadiness-resourceset-r53resourcerecord-recordsetid)
     pub fn record_set_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecordSetId", value.into_expr())) }
 }
 impl Done for R53ResourceRecord { fn into_props(self) -> Bag { self.0 } }
@@ -159,13 +159,13 @@ impl Done for R53ResourceRecord { fn into_props(self) -> Bag { self.0 } }
 impl Resource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ComponentId`: text. Update: in place.
+    /// `ComponentId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoveryreadiness-resourceset-resource.html#cfn-route53recoveryreadiness-resourceset-resource-componentid)
     pub fn component_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentId", value.into_expr())) }
-    /// `DnsTargetResource`: `DNSTargetResource`. Update: in place.
+    /// `DnsTargetResource`: `DNSTargetResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoveryreadiness-resourceset-resource.html#cfn-route53recoveryreadiness-resourceset-resource-dnstargetresource)
     pub fn dns_target_resource(self, value: impl Arg<DNSTargetResource>) -> Self { Self(put(self.0, "DnsTargetResource", value.into_expr())) }
-    /// `ReadinessScopes`: list of text. Update: in place.
+    /// `ReadinessScopes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoveryreadiness-resourceset-resource.html#cfn-route53recoveryreadiness-resourceset-resource-readinessscopes)
     pub fn readiness_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ReadinessScopes", value.into_expr())) }
-    /// `ResourceArn`: text. Update: in place.
+    /// `ResourceArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoveryreadiness-resourceset-resource.html#cfn-route53recoveryreadiness-resourceset-resource-resourcearn)
     pub fn resource_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceArn", value.into_expr())) }
 }
 impl Done for Resource { fn into_props(self) -> Bag { self.0 } }
@@ -174,9 +174,9 @@ impl Done for Resource { fn into_props(self) -> Bag { self.0 } }
 impl TargetResource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `NLBResource`: `NLBResource`. Update: in place.
+    /// `NLBResource`: `NLBResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoveryreadiness-resourceset-targetresource.html#cfn-route53recoveryreadiness-resourceset-targetresource-nlbresource)
     pub fn nlb_resource(self, value: impl Arg<NLBResource>) -> Self { Self(put(self.0, "NLBResource", value.into_expr())) }
-    /// `R53Resource`: `R53ResourceRecord`. Update: in place.
+    /// `R53Resource`: `R53ResourceRecord`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoveryreadiness-resourceset-targetresource.html#cfn-route53recoveryreadiness-resourceset-targetresource-r53resource)
     pub fn r53_resource(self, value: impl Arg<R53ResourceRecord>) -> Self { Self(put(self.0, "R53Resource", value.into_expr())) }
 }
 impl Done for TargetResource { fn into_props(self) -> Bag { self.0 } }

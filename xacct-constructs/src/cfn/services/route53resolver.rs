@@ -13,23 +13,23 @@ impl CfnFirewallDomainList {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnFirewallDomainListProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<kind::Route53ResolverFirewallDomainListId> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewalldomainlist.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewalldomainlist.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `CreatorRequestId`: text.
+    /// The attribute `CreatorRequestId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewalldomainlist.html#CreatorRequestId-fn::getatt)
     pub fn attr_creator_request_id(&self) -> Val<str> { self.0.get_att("CreatorRequestId") }
-    /// The attribute `DomainCount`: integer.
+    /// The attribute `DomainCount`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewalldomainlist.html#DomainCount-fn::getatt)
     pub fn attr_domain_count(&self) -> Val<i64> { self.0.get_att("DomainCount") }
-    /// The attribute `Id`: `Route53ResolverFirewallDomainListId`.
+    /// The attribute `Id`: `Route53ResolverFirewallDomainListId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewalldomainlist.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<kind::Route53ResolverFirewallDomainListId> { self.0.get_att("Id") }
-    /// The attribute `ManagedOwnerName`: text.
+    /// The attribute `ManagedOwnerName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewalldomainlist.html#ManagedOwnerName-fn::getatt)
     pub fn attr_managed_owner_name(&self) -> Val<str> { self.0.get_att("ManagedOwnerName") }
-    /// The attribute `ModificationTime`: text.
+    /// The attribute `ModificationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewalldomainlist.html#ModificationTime-fn::getatt)
     pub fn attr_modification_time(&self) -> Val<str> { self.0.get_att("ModificationTime") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewalldomainlist.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `StatusMessage`: text.
+    /// The attribute `StatusMessage`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewalldomainlist.html#StatusMessage-fn::getatt)
     pub fn attr_status_message(&self) -> Val<str> { self.0.get_att("StatusMessage") }
 }
 impl Parent for CfnFirewallDomainList { fn node(&self) -> &Place { &self.0 } }
@@ -38,13 +38,13 @@ impl Parent for CfnFirewallDomainList { fn node(&self) -> &Place { &self.0 } }
 impl CfnFirewallDomainListProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DomainFileUrl`: text. Update: in place.
+    /// `DomainFileUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewalldomainlist.html#cfn-route53resolver-firewalldomainlist-domainfileurl)
     pub fn domain_file_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainFileUrl", value.into_expr())) }
-    /// `Domains`: list of text. Update: in place.
+    /// `Domains`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewalldomainlist.html#cfn-route53resolver-firewalldomainlist-domains)
     pub fn domains(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Domains", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewalldomainlist.html#cfn-route53resolver-firewalldomainlist-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewalldomainlist.html#cfn-route53resolver-firewalldomainlist-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnFirewallDomainListProps { fn into_props(self) -> Bag { self.0 } }
@@ -57,25 +57,25 @@ impl CfnFirewallRuleGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnFirewallRuleGroupProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<kind::Route53ResolverFirewallRuleGroupId> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewallrulegroup.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewallrulegroup.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `CreatorRequestId`: text.
+    /// The attribute `CreatorRequestId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewallrulegroup.html#CreatorRequestId-fn::getatt)
     pub fn attr_creator_request_id(&self) -> Val<str> { self.0.get_att("CreatorRequestId") }
-    /// The attribute `Id`: `Route53ResolverFirewallRuleGroupId`.
+    /// The attribute `Id`: `Route53ResolverFirewallRuleGroupId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewallrulegroup.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<kind::Route53ResolverFirewallRuleGroupId> { self.0.get_att("Id") }
-    /// The attribute `ModificationTime`: text.
+    /// The attribute `ModificationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewallrulegroup.html#ModificationTime-fn::getatt)
     pub fn attr_modification_time(&self) -> Val<str> { self.0.get_att("ModificationTime") }
-    /// The attribute `OwnerId`: text.
+    /// The attribute `OwnerId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewallrulegroup.html#OwnerId-fn::getatt)
     pub fn attr_owner_id(&self) -> Val<str> { self.0.get_att("OwnerId") }
-    /// The attribute `RuleCount`: integer.
+    /// The attribute `RuleCount`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewallrulegroup.html#RuleCount-fn::getatt)
     pub fn attr_rule_count(&self) -> Val<i64> { self.0.get_att("RuleCount") }
-    /// The attribute `ShareStatus`: text.
+    /// The attribute `ShareStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewallrulegroup.html#ShareStatus-fn::getatt)
     pub fn attr_share_status(&self) -> Val<str> { self.0.get_att("ShareStatus") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewallrulegroup.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `StatusMessage`: text.
+    /// The attribute `StatusMessage`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewallrulegroup.html#StatusMessage-fn::getatt)
     pub fn attr_status_message(&self) -> Val<str> { self.0.get_att("StatusMessage") }
 }
 impl Parent for CfnFirewallRuleGroup { fn node(&self) -> &Place { &self.0 } }
@@ -84,11 +84,11 @@ impl Parent for CfnFirewallRuleGroup { fn node(&self) -> &Place { &self.0 } }
 impl CfnFirewallRuleGroupProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FirewallRules`: list of `FirewallRule`. Update: in place.
+    /// `FirewallRules`: list of `FirewallRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewallrulegroup.html#cfn-route53resolver-firewallrulegroup-firewallrules)
     pub fn firewall_rules(self, value: impl Arg<Arr<firewall_rule_group::FirewallRule>>) -> Self { Self(put(self.0, "FirewallRules", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewallrulegroup.html#cfn-route53resolver-firewallrulegroup-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewallrulegroup.html#cfn-route53resolver-firewallrulegroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnFirewallRuleGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -102,7 +102,7 @@ impl FirewallAdvancedContentCategoryConfig {
     pub fn new() -> FirewallAdvancedContentCategoryConfig<Missing<super::required::Category>> { FirewallAdvancedContentCategoryConfig(Bag::default(), Phase) }
 }
 impl<R0> FirewallAdvancedContentCategoryConfig<R0> {
-    /// `Category`: text, required. Update: in place.
+    /// `Category`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-firewallrulegroup-firewalladvancedcontentcategoryconfig.html#cfn-route53resolver-firewallrulegroup-firewalladvancedcontentcategoryconfig-category)
     pub fn category(self, value: impl Arg<str>) -> FirewallAdvancedContentCategoryConfig<Set> { FirewallAdvancedContentCategoryConfig(put(self.0, "Category", value.into_expr()), Phase) }
 }
 impl Done for FirewallAdvancedContentCategoryConfig { fn into_props(self) -> Bag { self.0 } }
@@ -113,7 +113,7 @@ impl FirewallAdvancedThreatCategoryConfig {
     pub fn new() -> FirewallAdvancedThreatCategoryConfig<Missing<super::required::Category>> { FirewallAdvancedThreatCategoryConfig(Bag::default(), Phase) }
 }
 impl<R0> FirewallAdvancedThreatCategoryConfig<R0> {
-    /// `Category`: text, required. Update: in place.
+    /// `Category`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-firewallrulegroup-firewalladvancedthreatcategoryconfig.html#cfn-route53resolver-firewallrulegroup-firewalladvancedthreatcategoryconfig-category)
     pub fn category(self, value: impl Arg<str>) -> FirewallAdvancedThreatCategoryConfig<Set> { FirewallAdvancedThreatCategoryConfig(put(self.0, "Category", value.into_expr()), Phase) }
 }
 impl Done for FirewallAdvancedThreatCategoryConfig { fn into_props(self) -> Bag { self.0 } }
@@ -124,33 +124,33 @@ impl FirewallRule {
     pub fn new() -> FirewallRule<Missing<super::required::Action>, Missing<super::required::Priority>> { FirewallRule(Bag::default(), Phase) }
 }
 impl<R0, R1> FirewallRule<R0, R1> {
-    /// `Action`: `Action`, required. Update: in place.
+    /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-firewallrulegroup-firewallrule.html#cfn-route53resolver-firewallrulegroup-firewallrule-action)
     pub fn action(self, value: impl Arg<Action>) -> FirewallRule<Set, R1> { FirewallRule(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `BlockOverrideDnsType`: `BlockOverrideDnsType`. Update: in place.
+    /// `BlockOverrideDnsType`: `BlockOverrideDnsType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-firewallrulegroup-firewallrule.html#cfn-route53resolver-firewallrulegroup-firewallrule-blockoverridednstype)
     pub fn block_override_dns_type(self, value: impl Arg<BlockOverrideDnsType>) -> Self { Self(put(self.0, "BlockOverrideDnsType", value.into_expr()), Phase) }
-    /// `BlockOverrideDomain`: text. Update: in place.
+    /// `BlockOverrideDomain`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-firewallrulegroup-firewallrule.html#cfn-route53resolver-firewallrulegroup-firewallrule-blockoverridedomain)
     pub fn block_override_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BlockOverrideDomain", value.into_expr()), Phase) }
-    /// `BlockOverrideTtl`: integer. Update: in place.
+    /// `BlockOverrideTtl`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-firewallrulegroup-firewallrule.html#cfn-route53resolver-firewallrulegroup-firewallrule-blockoverridettl)
     pub fn block_override_ttl(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BlockOverrideTtl", value.into_expr()), Phase) }
-    /// `BlockResponse`: `BlockResponse`. Update: in place.
+    /// `BlockResponse`: `BlockResponse`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-firewallrulegroup-firewallrule.html#cfn-route53resolver-firewallrulegroup-firewallrule-blockresponse)
     pub fn block_response(self, value: impl Arg<BlockResponse>) -> Self { Self(put(self.0, "BlockResponse", value.into_expr()), Phase) }
-    /// `ConfidenceThreshold`: `ConfidenceThreshold`. Update: in place.
+    /// `ConfidenceThreshold`: `ConfidenceThreshold`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-firewallrulegroup-firewallrule.html#cfn-route53resolver-firewallrulegroup-firewallrule-confidencethreshold)
     pub fn confidence_threshold(self, value: impl Arg<ConfidenceThreshold>) -> Self { Self(put(self.0, "ConfidenceThreshold", value.into_expr()), Phase) }
-    /// `DnsThreatProtection`: `DnsThreatProtection`. Update: in place.
+    /// `DnsThreatProtection`: `DnsThreatProtection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-firewallrulegroup-firewallrule.html#cfn-route53resolver-firewallrulegroup-firewallrule-dnsthreatprotection)
     pub fn dns_threat_protection(self, value: impl Arg<DnsThreatProtection>) -> Self { Self(put(self.0, "DnsThreatProtection", value.into_expr()), Phase) }
-    /// `FirewallDomainListId`: `Route53ResolverFirewallDomainListId`. Update: in place.
+    /// `FirewallDomainListId`: `Route53ResolverFirewallDomainListId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-firewallrulegroup-firewallrule.html#cfn-route53resolver-firewallrulegroup-firewallrule-firewalldomainlistid)
     pub fn firewall_domain_list_id(self, value: impl Arg<kind::Route53ResolverFirewallDomainListId>) -> Self { Self(put(self.0, "FirewallDomainListId", value.into_expr()), Phase) }
-    /// `FirewallDomainRedirectionAction`: `FirewallDomainRedirectionAction`. Update: in place.
+    /// `FirewallDomainRedirectionAction`: `FirewallDomainRedirectionAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-firewallrulegroup-firewallrule.html#cfn-route53resolver-firewallrulegroup-firewallrule-firewalldomainredirectionaction)
     pub fn firewall_domain_redirection_action(self, value: impl Arg<FirewallDomainRedirectionAction>) -> Self { Self(put(self.0, "FirewallDomainRedirectionAction", value.into_expr()), Phase) }
-    /// `FirewallRuleType`: `FirewallRuleType`. Update: in place.
+    /// `FirewallRuleType`: `FirewallRuleType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-firewallrulegroup-firewallrule.html#cfn-route53resolver-firewallrulegroup-firewallrule-firewallruletype)
     pub fn firewall_rule_type(self, value: impl Arg<FirewallRuleType>) -> Self { Self(put(self.0, "FirewallRuleType", value.into_expr()), Phase) }
-    /// `FirewallThreatProtectionId`: text. Update: in place.
+    /// `FirewallThreatProtectionId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-firewallrulegroup-firewallrule.html#cfn-route53resolver-firewallrulegroup-firewallrule-firewallthreatprotectionid)
     pub fn firewall_threat_protection_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FirewallThreatProtectionId", value.into_expr()), Phase) }
-    /// `Priority`: integer, required. Update: in place.
+    /// `Priority`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-firewallrulegroup-firewallrule.html#cfn-route53resolver-firewallrulegroup-firewallrule-priority)
     pub fn priority(self, value: impl Arg<i64>) -> FirewallRule<R0, Set> { FirewallRule(put(self.0, "Priority", value.into_expr()), Phase) }
-    /// `Qtype`: text. Update: in place.
+    /// `Qtype`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-firewallrulegroup-firewallrule.html#cfn-route53resolver-firewallrulegroup-firewallrule-qtype)
     pub fn qtype(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Qtype", value.into_expr()), Phase) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-firewallrulegroup-firewallrule.html#cfn-route53resolver-firewallrulegroup-firewallrule-status)
     pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for FirewallRule { fn into_props(self) -> Bag { self.0 } }
@@ -159,11 +159,11 @@ impl Done for FirewallRule { fn into_props(self) -> Bag { self.0 } }
 impl FirewallRuleType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FirewallAdvancedContentCategory`: `FirewallAdvancedContentCategoryConfig`. Update: in place.
+    /// `FirewallAdvancedContentCategory`: `FirewallAdvancedContentCategoryConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-firewallrulegroup-firewallruletype.html#cfn-route53resolver-firewallrulegroup-firewallruletype-firewalladvancedcontentcategory)
     pub fn firewall_advanced_content_category(self, value: impl Arg<FirewallAdvancedContentCategoryConfig>) -> Self { Self(put(self.0, "FirewallAdvancedContentCategory", value.into_expr())) }
-    /// `FirewallAdvancedThreatCategory`: `FirewallAdvancedThreatCategoryConfig`. Update: in place.
+    /// `FirewallAdvancedThreatCategory`: `FirewallAdvancedThreatCategoryConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-firewallrulegroup-firewallruletype.html#cfn-route53resolver-firewallrulegroup-firewallruletype-firewalladvancedthreatcategory)
     pub fn firewall_advanced_threat_category(self, value: impl Arg<FirewallAdvancedThreatCategoryConfig>) -> Self { Self(put(self.0, "FirewallAdvancedThreatCategory", value.into_expr())) }
-    /// `PartnerThreatProtection`: `PartnerThreatProtectionConfig`. Update: in place.
+    /// `PartnerThreatProtection`: `PartnerThreatProtectionConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-firewallrulegroup-firewallruletype.html#cfn-route53resolver-firewallrulegroup-firewallruletype-partnerthreatprotection)
     pub fn partner_threat_protection(self, value: impl Arg<PartnerThreatProtectionConfig>) -> Self { Self(put(self.0, "PartnerThreatProtection", value.into_expr())) }
 }
 impl Done for FirewallRuleType { fn into_props(self) -> Bag { self.0 } }
@@ -174,7 +174,7 @@ impl PartnerThreatProtectionConfig {
     pub fn new() -> PartnerThreatProtectionConfig<Missing<super::required::Partner>> { PartnerThreatProtectionConfig(Bag::default(), Phase) }
 }
 impl<R0> PartnerThreatProtectionConfig<R0> {
-    /// `Partner`: text, required. Update: in place.
+    /// `Partner`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-firewallrulegroup-partnerthreatprotectionconfig.html#cfn-route53resolver-firewallrulegroup-partnerthreatprotectionconfig-partner)
     pub fn partner(self, value: impl Arg<str>) -> PartnerThreatProtectionConfig<Set> { PartnerThreatProtectionConfig(put(self.0, "Partner", value.into_expr()), Phase) }
 }
 impl Done for PartnerThreatProtectionConfig { fn into_props(self) -> Bag { self.0 } }
@@ -202,21 +202,21 @@ impl CfnFirewallRuleGroupAssociation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFirewallRuleGroupAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewallrulegroupassociation.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewallrulegroupassociation.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `CreatorRequestId`: text.
+    /// The attribute `CreatorRequestId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewallrulegroupassociation.html#CreatorRequestId-fn::getatt)
     pub fn attr_creator_request_id(&self) -> Val<str> { self.0.get_att("CreatorRequestId") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewallrulegroupassociation.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `ManagedOwnerName`: text.
+    /// The attribute `ManagedOwnerName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewallrulegroupassociation.html#ManagedOwnerName-fn::getatt)
     pub fn attr_managed_owner_name(&self) -> Val<str> { self.0.get_att("ManagedOwnerName") }
-    /// The attribute `ModificationTime`: text.
+    /// The attribute `ModificationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewallrulegroupassociation.html#ModificationTime-fn::getatt)
     pub fn attr_modification_time(&self) -> Val<str> { self.0.get_att("ModificationTime") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewallrulegroupassociation.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `StatusMessage`: text.
+    /// The attribute `StatusMessage`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewallrulegroupassociation.html#StatusMessage-fn::getatt)
     pub fn attr_status_message(&self) -> Val<str> { self.0.get_att("StatusMessage") }
 }
 impl Parent for CfnFirewallRuleGroupAssociation { fn node(&self) -> &Place { &self.0 } }
@@ -227,17 +227,17 @@ impl CfnFirewallRuleGroupAssociationProps {
     pub fn new() -> CfnFirewallRuleGroupAssociationProps<Missing<required::FirewallRuleGroupId>, Missing<required::Priority>, Missing<required::VpcId>> { CfnFirewallRuleGroupAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnFirewallRuleGroupAssociationProps<R0, R1, R2> {
-    /// `FirewallRuleGroupId`: `Route53ResolverFirewallRuleGroupId`, required. Update: replacement.
+    /// `FirewallRuleGroupId`: `Route53ResolverFirewallRuleGroupId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewallrulegroupassociation.html#cfn-route53resolver-firewallrulegroupassociation-firewallrulegroupid)
     pub fn firewall_rule_group_id(self, value: impl Arg<kind::Route53ResolverFirewallRuleGroupId>) -> CfnFirewallRuleGroupAssociationProps<Set, R1, R2> { CfnFirewallRuleGroupAssociationProps(put(self.0, "FirewallRuleGroupId", value.into_expr()), Phase) }
-    /// `MutationProtection`: `MutationProtection`. Update: in place.
+    /// `MutationProtection`: `MutationProtection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewallrulegroupassociation.html#cfn-route53resolver-firewallrulegroupassociation-mutationprotection)
     pub fn mutation_protection(self, value: impl Arg<firewall_rule_group_association::MutationProtection>) -> Self { Self(put(self.0, "MutationProtection", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewallrulegroupassociation.html#cfn-route53resolver-firewallrulegroupassociation-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Priority`: integer, required. Update: in place.
+    /// `Priority`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewallrulegroupassociation.html#cfn-route53resolver-firewallrulegroupassociation-priority)
     pub fn priority(self, value: impl Arg<i64>) -> CfnFirewallRuleGroupAssociationProps<R0, Set, R2> { CfnFirewallRuleGroupAssociationProps(put(self.0, "Priority", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewallrulegroupassociation.html#cfn-route53resolver-firewallrulegroupassociation-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VpcId`: `Ec2VpcId`, required. Update: replacement.
+    /// `VpcId`: `Ec2VpcId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewallrulegroupassociation.html#cfn-route53resolver-firewallrulegroupassociation-vpcid)
     pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnFirewallRuleGroupAssociationProps<R0, R1, Set> { CfnFirewallRuleGroupAssociationProps(put(self.0, "VpcId", value.into_expr()), Phase) }
 }
 impl Done for CfnFirewallRuleGroupAssociationProps { fn into_props(self) -> Bag { self.0 } }
@@ -256,19 +256,19 @@ impl CfnOutpostResolver {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnOutpostResolverProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-outpostresolver.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-outpostresolver.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `CreatorRequestId`: text.
+    /// The attribute `CreatorRequestId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-outpostresolver.html#CreatorRequestId-fn::getatt)
     pub fn attr_creator_request_id(&self) -> Val<str> { self.0.get_att("CreatorRequestId") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-outpostresolver.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `ModificationTime`: text.
+    /// The attribute `ModificationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-outpostresolver.html#ModificationTime-fn::getatt)
     pub fn attr_modification_time(&self) -> Val<str> { self.0.get_att("ModificationTime") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-outpostresolver.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `StatusMessage`: text.
+    /// The attribute `StatusMessage`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-outpostresolver.html#StatusMessage-fn::getatt)
     pub fn attr_status_message(&self) -> Val<str> { self.0.get_att("StatusMessage") }
 }
 impl Parent for CfnOutpostResolver { fn node(&self) -> &Place { &self.0 } }
@@ -279,15 +279,15 @@ impl CfnOutpostResolverProps {
     pub fn new() -> CfnOutpostResolverProps<Missing<required::Name>, Missing<required::OutpostArn>, Missing<required::PreferredInstanceType>> { CfnOutpostResolverProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnOutpostResolverProps<R0, R1, R2> {
-    /// `InstanceCount`: integer. Update: in place.
+    /// `InstanceCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-outpostresolver.html#cfn-route53resolver-outpostresolver-instancecount)
     pub fn instance_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "InstanceCount", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-outpostresolver.html#cfn-route53resolver-outpostresolver-name)
     pub fn name(self, value: impl Arg<str>) -> CfnOutpostResolverProps<Set, R1, R2> { CfnOutpostResolverProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `OutpostArn`: text, required. Update: replacement.
+    /// `OutpostArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-outpostresolver.html#cfn-route53resolver-outpostresolver-outpostarn)
     pub fn outpost_arn(self, value: impl Arg<str>) -> CfnOutpostResolverProps<R0, Set, R2> { CfnOutpostResolverProps(put(self.0, "OutpostArn", value.into_expr()), Phase) }
-    /// `PreferredInstanceType`: text, required. Update: in place.
+    /// `PreferredInstanceType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-outpostresolver.html#cfn-route53resolver-outpostresolver-preferredinstancetype)
     pub fn preferred_instance_type(self, value: impl Arg<str>) -> CfnOutpostResolverProps<R0, R1, Set> { CfnOutpostResolverProps(put(self.0, "PreferredInstanceType", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-outpostresolver.html#cfn-route53resolver-outpostresolver-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnOutpostResolverProps { fn into_props(self) -> Bag { self.0 } }
@@ -300,11 +300,11 @@ impl CfnResolverConfig {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResolverConfigProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ResourceId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AutodefinedReverse`: text.
+    /// The attribute `AutodefinedReverse`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverconfig.html#AutodefinedReverse-fn::getatt)
     pub fn attr_autodefined_reverse(&self) -> Val<str> { self.0.get_att("AutodefinedReverse") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverconfig.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `OwnerId`: text.
+    /// The attribute `OwnerId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverconfig.html#OwnerId-fn::getatt)
     pub fn attr_owner_id(&self) -> Val<str> { self.0.get_att("OwnerId") }
 }
 impl Parent for CfnResolverConfig { fn node(&self) -> &Place { &self.0 } }
@@ -315,9 +315,9 @@ impl CfnResolverConfigProps {
     pub fn new() -> CfnResolverConfigProps<Missing<required::AutodefinedReverseFlag>, Missing<required::ResourceId>> { CfnResolverConfigProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnResolverConfigProps<R0, R1> {
-    /// `AutodefinedReverseFlag`: `AutodefinedReverseFlag`, required. Update: replacement.
+    /// `AutodefinedReverseFlag`: `AutodefinedReverseFlag`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverconfig.html#cfn-route53resolver-resolverconfig-autodefinedreverseflag)
     pub fn autodefined_reverse_flag(self, value: impl Arg<resolver_config::AutodefinedReverseFlag>) -> CfnResolverConfigProps<Set, R1> { CfnResolverConfigProps(put(self.0, "AutodefinedReverseFlag", value.into_expr()), Phase) }
-    /// `ResourceId`: text, required. Update: replacement.
+    /// `ResourceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverconfig.html#cfn-route53resolver-resolverconfig-resourceid)
     pub fn resource_id(self, value: impl Arg<str>) -> CfnResolverConfigProps<R0, Set> { CfnResolverConfigProps(put(self.0, "ResourceId", value.into_expr()), Phase) }
 }
 impl Done for CfnResolverConfigProps { fn into_props(self) -> Bag { self.0 } }
@@ -336,11 +336,11 @@ impl CfnResolverDNSSECConfig {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnResolverDNSSECConfigProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverdnssecconfig.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `OwnerId`: text.
+    /// The attribute `OwnerId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverdnssecconfig.html#OwnerId-fn::getatt)
     pub fn attr_owner_id(&self) -> Val<str> { self.0.get_att("OwnerId") }
-    /// The attribute `ValidationStatus`: text.
+    /// The attribute `ValidationStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverdnssecconfig.html#ValidationStatus-fn::getatt)
     pub fn attr_validation_status(&self) -> Val<str> { self.0.get_att("ValidationStatus") }
 }
 impl Parent for CfnResolverDNSSECConfig { fn node(&self) -> &Place { &self.0 } }
@@ -349,7 +349,7 @@ impl Parent for CfnResolverDNSSECConfig { fn node(&self) -> &Place { &self.0 } }
 impl CfnResolverDNSSECConfigProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ResourceId`: text. Update: replacement.
+    /// `ResourceId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverdnssecconfig.html#cfn-route53resolver-resolverdnssecconfig-resourceid)
     pub fn resource_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceId", value.into_expr())) }
 }
 impl Done for CfnResolverDNSSECConfigProps { fn into_props(self) -> Bag { self.0 } }
@@ -362,23 +362,23 @@ impl CfnResolverEndpoint {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResolverEndpointProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ResolverEndpointId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverendpoint.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Direction`: text.
+    /// The attribute `Direction`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverendpoint.html#Direction-fn::getatt)
     pub fn attr_direction(&self) -> Val<str> { self.0.get_att("Direction") }
-    /// The attribute `HostVPCId`: text.
+    /// The attribute `HostVPCId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverendpoint.html#HostVPCId-fn::getatt)
     pub fn attr_host_vpc_id(&self) -> Val<str> { self.0.get_att("HostVPCId") }
-    /// The attribute `IpAddressCount`: text.
+    /// The attribute `IpAddressCount`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverendpoint.html#IpAddressCount-fn::getatt)
     pub fn attr_ip_address_count(&self) -> Val<str> { self.0.get_att("IpAddressCount") }
-    /// The attribute `Name`: text.
+    /// The attribute `Name`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverendpoint.html#Name-fn::getatt)
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
-    /// The attribute `OutpostArn`: `OtherArn`.
+    /// The attribute `OutpostArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverendpoint.html#OutpostArn-fn::getatt)
     pub fn attr_outpost_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("OutpostArn") }
-    /// The attribute `PreferredInstanceType`: text.
+    /// The attribute `PreferredInstanceType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverendpoint.html#PreferredInstanceType-fn::getatt)
     pub fn attr_preferred_instance_type(&self) -> Val<str> { self.0.get_att("PreferredInstanceType") }
-    /// The attribute `ResolverEndpointId`: text.
+    /// The attribute `ResolverEndpointId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverendpoint.html#ResolverEndpointId-fn::getatt)
     pub fn attr_resolver_endpoint_id(&self) -> Val<str> { self.0.get_att("ResolverEndpointId") }
-    /// The attribute `ResolverEndpointType`: text.
+    /// The attribute `ResolverEndpointType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverendpoint.html#ResolverEndpointType-fn::getatt)
     pub fn attr_resolver_endpoint_type(&self) -> Val<str> { self.0.get_att("ResolverEndpointType") }
 }
 impl Parent for CfnResolverEndpoint { fn node(&self) -> &Place { &self.0 } }
@@ -389,31 +389,31 @@ impl CfnResolverEndpointProps {
     pub fn new() -> CfnResolverEndpointProps<Missing<required::Direction>, Missing<required::IpAddresses>, Missing<required::SecurityGroupIds>> { CfnResolverEndpointProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnResolverEndpointProps<R0, R1, R2> {
-    /// `Direction`: text, required. Update: replacement.
+    /// `Direction`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverendpoint.html#cfn-route53resolver-resolverendpoint-direction)
     pub fn direction(self, value: impl Arg<str>) -> CfnResolverEndpointProps<Set, R1, R2> { CfnResolverEndpointProps(put(self.0, "Direction", value.into_expr()), Phase) }
-    /// `Dns64Enabled`: boolean. Update: in place.
+    /// `Dns64Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverendpoint.html#cfn-route53resolver-resolverendpoint-dns64enabled)
     pub fn dns64_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Dns64Enabled", value.into_expr()), Phase) }
-    /// `IpAddresses`: list of `IpAddressRequest`, required. Update: in place.
+    /// `IpAddresses`: list of `IpAddressRequest`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverendpoint.html#cfn-route53resolver-resolverendpoint-ipaddresses)
     pub fn ip_addresses(self, value: impl Arg<Arr<resolver_endpoint::IpAddressRequest>>) -> CfnResolverEndpointProps<R0, Set, R2> { CfnResolverEndpointProps(put(self.0, "IpAddresses", value.into_expr()), Phase) }
-    /// `Ipv6InternetAccessEnabled`: boolean. Update: in place.
+    /// `Ipv6InternetAccessEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverendpoint.html#cfn-route53resolver-resolverendpoint-ipv6internetaccessenabled)
     pub fn ipv6_internet_access_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Ipv6InternetAccessEnabled", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverendpoint.html#cfn-route53resolver-resolverendpoint-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `OutpostArn`: text. Update: replacement.
+    /// `OutpostArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverendpoint.html#cfn-route53resolver-resolverendpoint-outpostarn)
     pub fn outpost_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutpostArn", value.into_expr()), Phase) }
-    /// `PreferredInstanceType`: text. Update: replacement.
+    /// `PreferredInstanceType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverendpoint.html#cfn-route53resolver-resolverendpoint-preferredinstancetype)
     pub fn preferred_instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredInstanceType", value.into_expr()), Phase) }
-    /// `Protocols`: list of text. Update: in place.
+    /// `Protocols`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverendpoint.html#cfn-route53resolver-resolverendpoint-protocols)
     pub fn protocols(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Protocols", value.into_expr()), Phase) }
-    /// `ResolverEndpointType`: `ResolverEndpointType`. Update: in place.
+    /// `ResolverEndpointType`: `ResolverEndpointType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverendpoint.html#cfn-route53resolver-resolverendpoint-resolverendpointtype)
     pub fn resolver_endpoint_type(self, value: impl Arg<resolver_endpoint::ResolverEndpointType>) -> Self { Self(put(self.0, "ResolverEndpointType", value.into_expr()), Phase) }
-    /// `RniEnhancedMetricsEnabled`: boolean. Update: in place.
+    /// `RniEnhancedMetricsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverendpoint.html#cfn-route53resolver-resolverendpoint-rnienhancedmetricsenabled)
     pub fn rni_enhanced_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RniEnhancedMetricsEnabled", value.into_expr()), Phase) }
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: replacement.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverendpoint.html#cfn-route53resolver-resolverendpoint-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> CfnResolverEndpointProps<R0, R1, Set> { CfnResolverEndpointProps(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverendpoint.html#cfn-route53resolver-resolverendpoint-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TargetNameServerMetricsEnabled`: boolean. Update: in place.
+    /// `TargetNameServerMetricsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverendpoint.html#cfn-route53resolver-resolverendpoint-targetnameservermetricsenabled)
     pub fn target_name_server_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TargetNameServerMetricsEnabled", value.into_expr()), Phase) }
 }
 impl Done for CfnResolverEndpointProps { fn into_props(self) -> Bag { self.0 } }
@@ -427,11 +427,11 @@ impl IpAddressRequest {
     pub fn new() -> IpAddressRequest<Missing<super::required::SubnetId>> { IpAddressRequest(Bag::default(), Phase) }
 }
 impl<R0> IpAddressRequest<R0> {
-    /// `Ip`: text. Update: in place.
+    /// `Ip`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-resolverendpoint-ipaddressrequest.html#cfn-route53resolver-resolverendpoint-ipaddressrequest-ip)
     pub fn ip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ip", value.into_expr()), Phase) }
-    /// `Ipv6`: text. Update: in place.
+    /// `Ipv6`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-resolverendpoint-ipaddressrequest.html#cfn-route53resolver-resolverendpoint-ipaddressrequest-ipv6)
     pub fn ipv6(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ipv6", value.into_expr()), Phase) }
-    /// `SubnetId`: `Ec2SubnetId`, required. Update: in place.
+    /// `SubnetId`: `Ec2SubnetId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-resolverendpoint-ipaddressrequest.html#cfn-route53resolver-resolverendpoint-ipaddressrequest-subnetid)
     pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> IpAddressRequest<Set> { IpAddressRequest(put(self.0, "SubnetId", value.into_expr()), Phase) }
 }
 impl Done for IpAddressRequest { fn into_props(self) -> Bag { self.0 } }
@@ -447,21 +447,21 @@ impl CfnResolverQueryLoggingConfig {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnResolverQueryLoggingConfigProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<kind::Route53ResolverResolverQueryLoggingConfigId> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverqueryloggingconfig.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `AssociationCount`: integer.
+    /// The attribute `AssociationCount`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverqueryloggingconfig.html#AssociationCount-fn::getatt)
     pub fn attr_association_count(&self) -> Val<i64> { self.0.get_att("AssociationCount") }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverqueryloggingconfig.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `CreatorRequestId`: text.
+    /// The attribute `CreatorRequestId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverqueryloggingconfig.html#CreatorRequestId-fn::getatt)
     pub fn attr_creator_request_id(&self) -> Val<str> { self.0.get_att("CreatorRequestId") }
-    /// The attribute `Id`: `Route53ResolverResolverQueryLoggingConfigId`.
+    /// The attribute `Id`: `Route53ResolverResolverQueryLoggingConfigId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverqueryloggingconfig.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<kind::Route53ResolverResolverQueryLoggingConfigId> { self.0.get_att("Id") }
-    /// The attribute `OwnerId`: text.
+    /// The attribute `OwnerId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverqueryloggingconfig.html#OwnerId-fn::getatt)
     pub fn attr_owner_id(&self) -> Val<str> { self.0.get_att("OwnerId") }
-    /// The attribute `ShareStatus`: text.
+    /// The attribute `ShareStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverqueryloggingconfig.html#ShareStatus-fn::getatt)
     pub fn attr_share_status(&self) -> Val<str> { self.0.get_att("ShareStatus") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverqueryloggingconfig.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnResolverQueryLoggingConfig { fn node(&self) -> &Place { &self.0 } }
@@ -470,11 +470,11 @@ impl Parent for CfnResolverQueryLoggingConfig { fn node(&self) -> &Place { &self
 impl CfnResolverQueryLoggingConfigProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DestinationArn`: text. Update: replacement.
+    /// `DestinationArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverqueryloggingconfig.html#cfn-route53resolver-resolverqueryloggingconfig-destinationarn)
     pub fn destination_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationArn", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverqueryloggingconfig.html#cfn-route53resolver-resolverqueryloggingconfig-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverqueryloggingconfig.html#cfn-route53resolver-resolverqueryloggingconfig-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnResolverQueryLoggingConfigProps { fn into_props(self) -> Bag { self.0 } }
@@ -487,15 +487,15 @@ impl CfnResolverQueryLoggingConfigAssociation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnResolverQueryLoggingConfigAssociationProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverqueryloggingconfigassociation.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `Error`: text.
+    /// The attribute `Error`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverqueryloggingconfigassociation.html#Error-fn::getatt)
     pub fn attr_error(&self) -> Val<str> { self.0.get_att("Error") }
-    /// The attribute `ErrorMessage`: text.
+    /// The attribute `ErrorMessage`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverqueryloggingconfigassociation.html#ErrorMessage-fn::getatt)
     pub fn attr_error_message(&self) -> Val<str> { self.0.get_att("ErrorMessage") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverqueryloggingconfigassociation.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverqueryloggingconfigassociation.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnResolverQueryLoggingConfigAssociation { fn node(&self) -> &Place { &self.0 } }
@@ -504,9 +504,9 @@ impl Parent for CfnResolverQueryLoggingConfigAssociation { fn node(&self) -> &Pl
 impl CfnResolverQueryLoggingConfigAssociationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ResolverQueryLogConfigId`: `Route53ResolverResolverQueryLoggingConfigId`. Update: replacement.
+    /// `ResolverQueryLogConfigId`: `Route53ResolverResolverQueryLoggingConfigId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverqueryloggingconfigassociation.html#cfn-route53resolver-resolverqueryloggingconfigassociation-resolverquerylogconfigid)
     pub fn resolver_query_log_config_id(self, value: impl Arg<kind::Route53ResolverResolverQueryLoggingConfigId>) -> Self { Self(put(self.0, "ResolverQueryLogConfigId", value.into_expr())) }
-    /// `ResourceId`: `Ec2VpcId`. Update: replacement.
+    /// `ResourceId`: `Ec2VpcId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverqueryloggingconfigassociation.html#cfn-route53resolver-resolverqueryloggingconfigassociation-resourceid)
     pub fn resource_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "ResourceId", value.into_expr())) }
 }
 impl Done for CfnResolverQueryLoggingConfigAssociationProps { fn into_props(self) -> Bag { self.0 } }
@@ -519,17 +519,17 @@ impl CfnResolverRule {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResolverRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ResolverRuleId`.
     pub fn reference(&self) -> Val<kind::Route53ResolverResolverRuleId> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverrule.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `DomainName`: text.
+    /// The attribute `DomainName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverrule.html#DomainName-fn::getatt)
     pub fn attr_domain_name(&self) -> Val<str> { self.0.get_att("DomainName") }
-    /// The attribute `Name`: text.
+    /// The attribute `Name`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverrule.html#Name-fn::getatt)
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
-    /// The attribute `ResolverEndpointId`: text.
+    /// The attribute `ResolverEndpointId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverrule.html#ResolverEndpointId-fn::getatt)
     pub fn attr_resolver_endpoint_id(&self) -> Val<str> { self.0.get_att("ResolverEndpointId") }
-    /// The attribute `ResolverRuleId`: `Route53ResolverResolverRuleId`.
+    /// The attribute `ResolverRuleId`: `Route53ResolverResolverRuleId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverrule.html#ResolverRuleId-fn::getatt)
     pub fn attr_resolver_rule_id(&self) -> Val<kind::Route53ResolverResolverRuleId> { self.0.get_att("ResolverRuleId") }
-    /// The attribute `TargetIps`: list of `TargetAddress`.
+    /// The attribute `TargetIps`: list of `TargetAddress`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverrule.html#TargetIps-fn::getatt)
     pub fn attr_target_ips(&self) -> Val<Arr<resolver_rule::TargetAddress>> { self.0.get_att("TargetIps") }
 }
 impl Parent for CfnResolverRule { fn node(&self) -> &Place { &self.0 } }
@@ -540,19 +540,19 @@ impl CfnResolverRuleProps {
     pub fn new() -> CfnResolverRuleProps<Missing<required::RuleType>> { CfnResolverRuleProps(Bag::default(), Phase) }
 }
 impl<R0> CfnResolverRuleProps<R0> {
-    /// `DelegationRecord`: text. Update: in place.
+    /// `DelegationRecord`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverrule.html#cfn-route53resolver-resolverrule-delegationrecord)
     pub fn delegation_record(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DelegationRecord", value.into_expr()), Phase) }
-    /// `DomainName`: text. Update: may replace.
+    /// `DomainName`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverrule.html#cfn-route53resolver-resolverrule-domainname)
     pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverrule.html#cfn-route53resolver-resolverrule-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ResolverEndpointId`: text. Update: in place.
+    /// `ResolverEndpointId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverrule.html#cfn-route53resolver-resolverrule-resolverendpointid)
     pub fn resolver_endpoint_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResolverEndpointId", value.into_expr()), Phase) }
-    /// `RuleType`: `RuleType`, required. Update: replacement.
+    /// `RuleType`: `RuleType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverrule.html#cfn-route53resolver-resolverrule-ruletype)
     pub fn rule_type(self, value: impl Arg<resolver_rule::RuleType>) -> CfnResolverRuleProps<Set> { CfnResolverRuleProps(put(self.0, "RuleType", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverrule.html#cfn-route53resolver-resolverrule-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TargetIps`: list of `TargetAddress`. Update: in place.
+    /// `TargetIps`: list of `TargetAddress`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverrule.html#cfn-route53resolver-resolverrule-targetips)
     pub fn target_ips(self, value: impl Arg<Arr<resolver_rule::TargetAddress>>) -> Self { Self(put(self.0, "TargetIps", value.into_expr()), Phase) }
 }
 impl Done for CfnResolverRuleProps { fn into_props(self) -> Bag { self.0 } }
@@ -564,15 +564,15 @@ use crate::cfn::support::*;
 impl TargetAddress {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Ip`: text. Update: in place.
+    /// `Ip`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-resolverrule-targetaddress.html#cfn-route53resolver-resolverrule-targetaddress-ip)
     pub fn ip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ip", value.into_expr())) }
-    /// `Ipv6`: text. Update: in place.
+    /// `Ipv6`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-resolverrule-targetaddress.html#cfn-route53resolver-resolverrule-targetaddress-ipv6)
     pub fn ipv6(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ipv6", value.into_expr())) }
-    /// `Port`: text. Update: in place.
+    /// `Port`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-resolverrule-targetaddress.html#cfn-route53resolver-resolverrule-targetaddress-port)
     pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
-    /// `Protocol`: `Protocol`. Update: in place.
+    /// `Protocol`: `Protocol`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-resolverrule-targetaddress.html#cfn-route53resolver-resolverrule-targetaddress-protocol)
     pub fn protocol(self, value: impl Arg<Protocol>) -> Self { Self(put(self.0, "Protocol", value.into_expr())) }
-    /// `ServerNameIndication`: text. Update: in place.
+    /// `ServerNameIndication`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-resolverrule-targetaddress.html#cfn-route53resolver-resolverrule-targetaddress-servernameindication)
     pub fn server_name_indication(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerNameIndication", value.into_expr())) }
 }
 impl Done for TargetAddress { fn into_props(self) -> Bag { self.0 } }
@@ -590,13 +590,13 @@ impl CfnResolverRuleAssociation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResolverRuleAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ResolverRuleAssociationId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Name`: text.
+    /// The attribute `Name`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverruleassociation.html#Name-fn::getatt)
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
-    /// The attribute `ResolverRuleAssociationId`: text.
+    /// The attribute `ResolverRuleAssociationId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverruleassociation.html#ResolverRuleAssociationId-fn::getatt)
     pub fn attr_resolver_rule_association_id(&self) -> Val<str> { self.0.get_att("ResolverRuleAssociationId") }
-    /// The attribute `ResolverRuleId`: text.
+    /// The attribute `ResolverRuleId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverruleassociation.html#ResolverRuleId-fn::getatt)
     pub fn attr_resolver_rule_id(&self) -> Val<str> { self.0.get_att("ResolverRuleId") }
-    /// The attribute `VPCId`: text.
+    /// The attribute `VPCId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverruleassociation.html#VPCId-fn::getatt)
     pub fn attr_vpc_id(&self) -> Val<str> { self.0.get_att("VPCId") }
 }
 impl Parent for CfnResolverRuleAssociation { fn node(&self) -> &Place { &self.0 } }
@@ -607,11 +607,11 @@ impl CfnResolverRuleAssociationProps {
     pub fn new() -> CfnResolverRuleAssociationProps<Missing<required::ResolverRuleId>, Missing<required::VPCId>> { CfnResolverRuleAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnResolverRuleAssociationProps<R0, R1> {
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverruleassociation.html#cfn-route53resolver-resolverruleassociation-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ResolverRuleId`: `Route53ResolverResolverRuleId`, required. Update: replacement.
+    /// `ResolverRuleId`: `Route53ResolverResolverRuleId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverruleassociation.html#cfn-route53resolver-resolverruleassociation-resolverruleid)
     pub fn resolver_rule_id(self, value: impl Arg<kind::Route53ResolverResolverRuleId>) -> CfnResolverRuleAssociationProps<Set, R1> { CfnResolverRuleAssociationProps(put(self.0, "ResolverRuleId", value.into_expr()), Phase) }
-    /// `VPCId`: `Ec2VpcId`, required. Update: replacement.
+    /// `VPCId`: `Ec2VpcId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverruleassociation.html#cfn-route53resolver-resolverruleassociation-vpcid)
     pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnResolverRuleAssociationProps<R0, Set> { CfnResolverRuleAssociationProps(put(self.0, "VPCId", value.into_expr()), Phase) }
 }
 impl Done for CfnResolverRuleAssociationProps { fn into_props(self) -> Bag { self.0 } }

@@ -13,17 +13,17 @@ impl CfnInboundExternalLink {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnInboundExternalLinkProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-inboundexternallink.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedTimestamp`: text.
+    /// The attribute `CreatedTimestamp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-inboundexternallink.html#CreatedTimestamp-fn::getatt)
     pub fn attr_created_timestamp(&self) -> Val<str> { self.0.get_att("CreatedTimestamp") }
-    /// The attribute `DomainName`: text.
+    /// The attribute `DomainName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-inboundexternallink.html#DomainName-fn::getatt)
     pub fn attr_domain_name(&self) -> Val<str> { self.0.get_att("DomainName") }
-    /// The attribute `LinkId`: text.
+    /// The attribute `LinkId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-inboundexternallink.html#LinkId-fn::getatt)
     pub fn attr_link_id(&self) -> Val<str> { self.0.get_att("LinkId") }
-    /// The attribute `LinkStatus`: text.
+    /// The attribute `LinkStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-inboundexternallink.html#LinkStatus-fn::getatt)
     pub fn attr_link_status(&self) -> Val<str> { self.0.get_att("LinkStatus") }
-    /// The attribute `UpdatedTimestamp`: text.
+    /// The attribute `UpdatedTimestamp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-inboundexternallink.html#UpdatedTimestamp-fn::getatt)
     pub fn attr_updated_timestamp(&self) -> Val<str> { self.0.get_att("UpdatedTimestamp") }
 }
 impl Parent for CfnInboundExternalLink { fn node(&self) -> &Place { &self.0 } }
@@ -34,13 +34,13 @@ impl CfnInboundExternalLinkProps {
     pub fn new() -> CfnInboundExternalLinkProps<Missing<required::GatewayId>, Missing<required::LinkLogSettings>> { CfnInboundExternalLinkProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnInboundExternalLinkProps<R0, R1> {
-    /// `GatewayId`: text, required. Update: in place.
+    /// `GatewayId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-inboundexternallink.html#cfn-rtbfabric-inboundexternallink-gatewayid)
     pub fn gateway_id(self, value: impl Arg<str>) -> CfnInboundExternalLinkProps<Set, R1> { CfnInboundExternalLinkProps(put(self.0, "GatewayId", value.into_expr()), Phase) }
-    /// `LinkAttributes`: `LinkAttributes`. Update: in place.
+    /// `LinkAttributes`: `LinkAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-inboundexternallink.html#cfn-rtbfabric-inboundexternallink-linkattributes)
     pub fn link_attributes(self, value: impl Arg<inbound_external_link::LinkAttributes>) -> Self { Self(put(self.0, "LinkAttributes", value.into_expr()), Phase) }
-    /// `LinkLogSettings`: `LinkLogSettings`, required. Update: in place.
+    /// `LinkLogSettings`: `LinkLogSettings`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-inboundexternallink.html#cfn-rtbfabric-inboundexternallink-linklogsettings)
     pub fn link_log_settings(self, value: impl Arg<inbound_external_link::LinkLogSettings>) -> CfnInboundExternalLinkProps<R0, Set> { CfnInboundExternalLinkProps(put(self.0, "LinkLogSettings", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-inboundexternallink.html#cfn-rtbfabric-inboundexternallink-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnInboundExternalLinkProps { fn into_props(self) -> Bag { self.0 } }
@@ -54,7 +54,7 @@ impl ApplicationLogs {
     pub fn new() -> ApplicationLogs<Missing<super::required::LinkApplicationLogSampling>> { ApplicationLogs(Bag::default(), Phase) }
 }
 impl<R0> ApplicationLogs<R0> {
-    /// `LinkApplicationLogSampling`: `LinkApplicationLogSampling`, required. Update: in place.
+    /// `LinkApplicationLogSampling`: `LinkApplicationLogSampling`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-inboundexternallink-applicationlogs.html#cfn-rtbfabric-inboundexternallink-applicationlogs-linkapplicationlogsampling)
     pub fn link_application_log_sampling(self, value: impl Arg<LinkApplicationLogSampling>) -> ApplicationLogs<Set> { ApplicationLogs(put(self.0, "LinkApplicationLogSampling", value.into_expr()), Phase) }
 }
 impl Done for ApplicationLogs { fn into_props(self) -> Bag { self.0 } }
@@ -65,9 +65,9 @@ impl LinkApplicationLogSampling {
     pub fn new() -> LinkApplicationLogSampling<Missing<super::required::ErrorLog>, Missing<super::required::FilterLog>> { LinkApplicationLogSampling(Bag::default(), Phase) }
 }
 impl<R0, R1> LinkApplicationLogSampling<R0, R1> {
-    /// `ErrorLog`: number, required. Update: in place.
+    /// `ErrorLog`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-inboundexternallink-linkapplicationlogsampling.html#cfn-rtbfabric-inboundexternallink-linkapplicationlogsampling-errorlog)
     pub fn error_log(self, value: impl Arg<f64>) -> LinkApplicationLogSampling<Set, R1> { LinkApplicationLogSampling(put(self.0, "ErrorLog", value.into_expr()), Phase) }
-    /// `FilterLog`: number, required. Update: in place.
+    /// `FilterLog`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-inboundexternallink-linkapplicationlogsampling.html#cfn-rtbfabric-inboundexternallink-linkapplicationlogsampling-filterlog)
     pub fn filter_log(self, value: impl Arg<f64>) -> LinkApplicationLogSampling<R0, Set> { LinkApplicationLogSampling(put(self.0, "FilterLog", value.into_expr()), Phase) }
 }
 impl Done for LinkApplicationLogSampling { fn into_props(self) -> Bag { self.0 } }
@@ -76,9 +76,9 @@ impl Done for LinkApplicationLogSampling { fn into_props(self) -> Bag { self.0 }
 impl LinkAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CustomerProvidedId`: text. Update: in place.
+    /// `CustomerProvidedId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-inboundexternallink-linkattributes.html#cfn-rtbfabric-inboundexternallink-linkattributes-customerprovidedid)
     pub fn customer_provided_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerProvidedId", value.into_expr())) }
-    /// `ResponderErrorMasking`: list of `ResponderErrorMaskingForHttpCode`. Update: in place.
+    /// `ResponderErrorMasking`: list of `ResponderErrorMaskingForHttpCode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-inboundexternallink-linkattributes.html#cfn-rtbfabric-inboundexternallink-linkattributes-respondererrormasking)
     pub fn responder_error_masking(self, value: impl Arg<Arr<ResponderErrorMaskingForHttpCode>>) -> Self { Self(put(self.0, "ResponderErrorMasking", value.into_expr())) }
 }
 impl Done for LinkAttributes { fn into_props(self) -> Bag { self.0 } }
@@ -89,7 +89,7 @@ impl LinkLogSettings {
     pub fn new() -> LinkLogSettings<Missing<super::required::ApplicationLogs>> { LinkLogSettings(Bag::default(), Phase) }
 }
 impl<R0> LinkLogSettings<R0> {
-    /// `ApplicationLogs`: `ApplicationLogs`, required. Update: in place.
+    /// `ApplicationLogs`: `ApplicationLogs`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-inboundexternallink-linklogsettings.html#cfn-rtbfabric-inboundexternallink-linklogsettings-applicationlogs)
     pub fn application_logs(self, value: impl Arg<ApplicationLogs>) -> LinkLogSettings<Set> { LinkLogSettings(put(self.0, "ApplicationLogs", value.into_expr()), Phase) }
 }
 impl Done for LinkLogSettings { fn into_props(self) -> Bag { self.0 } }
@@ -100,13 +100,13 @@ impl ResponderErrorMaskingForHttpCode {
     pub fn new() -> ResponderErrorMaskingForHttpCode<Missing<super::required::Action>, Missing<super::required::HttpCode>, Missing<super::required::LoggingTypes>> { ResponderErrorMaskingForHttpCode(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ResponderErrorMaskingForHttpCode<R0, R1, R2> {
-    /// `Action`: `Action`, required. Update: in place.
+    /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-inboundexternallink-respondererrormaskingforhttpcode.html#cfn-rtbfabric-inboundexternallink-respondererrormaskingforhttpcode-action)
     pub fn action(self, value: impl Arg<Action>) -> ResponderErrorMaskingForHttpCode<Set, R1, R2> { ResponderErrorMaskingForHttpCode(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `HttpCode`: text, required. Update: in place.
+    /// `HttpCode`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-inboundexternallink-respondererrormaskingforhttpcode.html#cfn-rtbfabric-inboundexternallink-respondererrormaskingforhttpcode-httpcode)
     pub fn http_code(self, value: impl Arg<str>) -> ResponderErrorMaskingForHttpCode<R0, Set, R2> { ResponderErrorMaskingForHttpCode(put(self.0, "HttpCode", value.into_expr()), Phase) }
-    /// `LoggingTypes`: list of `LoggingTypes`, required. Update: in place.
+    /// `LoggingTypes`: list of `LoggingTypes`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-inboundexternallink-respondererrormaskingforhttpcode.html#cfn-rtbfabric-inboundexternallink-respondererrormaskingforhttpcode-loggingtypes)
     pub fn logging_types(self, value: impl Arg<Arr<LoggingTypes>>) -> ResponderErrorMaskingForHttpCode<R0, R1, Set> { ResponderErrorMaskingForHttpCode(put(self.0, "LoggingTypes", value.into_expr()), Phase) }
-    /// `ResponseLoggingPercentage`: number. Update: in place.
+    /// `ResponseLoggingPercentage`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-inboundexternallink-respondererrormaskingforhttpcode.html#cfn-rtbfabric-inboundexternallink-respondererrormaskingforhttpcode-responseloggingpercentage)
     pub fn response_logging_percentage(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ResponseLoggingPercentage", value.into_expr()), Phase) }
 }
 impl Done for ResponderErrorMaskingForHttpCode { fn into_props(self) -> Bag { self.0 } }
@@ -124,17 +124,17 @@ impl CfnLink {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLinkProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-link.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedTimestamp`: text.
+    /// The attribute `CreatedTimestamp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-link.html#CreatedTimestamp-fn::getatt)
     pub fn attr_created_timestamp(&self) -> Val<str> { self.0.get_att("CreatedTimestamp") }
-    /// The attribute `LinkDirection`: text.
+    /// The attribute `LinkDirection`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-link.html#LinkDirection-fn::getatt)
     pub fn attr_link_direction(&self) -> Val<str> { self.0.get_att("LinkDirection") }
-    /// The attribute `LinkId`: text.
+    /// The attribute `LinkId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-link.html#LinkId-fn::getatt)
     pub fn attr_link_id(&self) -> Val<str> { self.0.get_att("LinkId") }
-    /// The attribute `LinkStatus`: text.
+    /// The attribute `LinkStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-link.html#LinkStatus-fn::getatt)
     pub fn attr_link_status(&self) -> Val<str> { self.0.get_att("LinkStatus") }
-    /// The attribute `UpdatedTimestamp`: text.
+    /// The attribute `UpdatedTimestamp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-link.html#UpdatedTimestamp-fn::getatt)
     pub fn attr_updated_timestamp(&self) -> Val<str> { self.0.get_att("UpdatedTimestamp") }
 }
 impl Parent for CfnLink { fn node(&self) -> &Place { &self.0 } }
@@ -145,19 +145,19 @@ impl CfnLinkProps {
     pub fn new() -> CfnLinkProps<Missing<required::GatewayId>, Missing<required::LinkLogSettings>, Missing<required::PeerGatewayId>> { CfnLinkProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnLinkProps<R0, R1, R2> {
-    /// `GatewayId`: text, required. Update: in place.
+    /// `GatewayId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-link.html#cfn-rtbfabric-link-gatewayid)
     pub fn gateway_id(self, value: impl Arg<str>) -> CfnLinkProps<Set, R1, R2> { CfnLinkProps(put(self.0, "GatewayId", value.into_expr()), Phase) }
-    /// `HttpResponderAllowed`: boolean. Update: in place.
+    /// `HttpResponderAllowed`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-link.html#cfn-rtbfabric-link-httpresponderallowed)
     pub fn http_responder_allowed(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "HttpResponderAllowed", value.into_expr()), Phase) }
-    /// `LinkAttributes`: `LinkAttributes`. Update: in place.
+    /// `LinkAttributes`: `LinkAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-link.html#cfn-rtbfabric-link-linkattributes)
     pub fn link_attributes(self, value: impl Arg<link::LinkAttributes>) -> Self { Self(put(self.0, "LinkAttributes", value.into_expr()), Phase) }
-    /// `LinkLogSettings`: `LinkLogSettings`, required. Update: in place.
+    /// `LinkLogSettings`: `LinkLogSettings`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-link.html#cfn-rtbfabric-link-linklogsettings)
     pub fn link_log_settings(self, value: impl Arg<link::LinkLogSettings>) -> CfnLinkProps<R0, Set, R2> { CfnLinkProps(put(self.0, "LinkLogSettings", value.into_expr()), Phase) }
-    /// `ModuleConfigurationList`: list of `ModuleConfiguration`. Update: in place.
+    /// `ModuleConfigurationList`: list of `ModuleConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-link.html#cfn-rtbfabric-link-moduleconfigurationlist)
     pub fn module_configuration_list(self, value: impl Arg<Arr<link::ModuleConfiguration>>) -> Self { Self(put(self.0, "ModuleConfigurationList", value.into_expr()), Phase) }
-    /// `PeerGatewayId`: text, required. Update: in place.
+    /// `PeerGatewayId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-link.html#cfn-rtbfabric-link-peergatewayid)
     pub fn peer_gateway_id(self, value: impl Arg<str>) -> CfnLinkProps<R0, R1, Set> { CfnLinkProps(put(self.0, "PeerGatewayId", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-link.html#cfn-rtbfabric-link-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnLinkProps { fn into_props(self) -> Bag { self.0 } }
@@ -171,9 +171,9 @@ impl Action {
     pub fn new() -> Action<Missing<super::required::HeaderTag>, Missing<super::required::NoBid>> { Action(Bag::default(), Phase) }
 }
 impl<R0, R1> Action<R0, R1> {
-    /// `HeaderTag`: `HeaderTagAction`, required. Update: in place.
+    /// `HeaderTag`: `HeaderTagAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-action.html#cfn-rtbfabric-link-action-headertag)
     pub fn header_tag(self, value: impl Arg<HeaderTagAction>) -> Action<Set, R1> { Action(put(self.0, "HeaderTag", value.into_expr()), Phase) }
-    /// `NoBid`: `NoBidAction`, required. Update: in place.
+    /// `NoBid`: `NoBidAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-action.html#cfn-rtbfabric-link-action-nobid)
     pub fn no_bid(self, value: impl Arg<NoBidAction>) -> Action<R0, Set> { Action(put(self.0, "NoBid", value.into_expr()), Phase) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
@@ -184,7 +184,7 @@ impl ApplicationLogs {
     pub fn new() -> ApplicationLogs<Missing<super::required::LinkApplicationLogSampling>> { ApplicationLogs(Bag::default(), Phase) }
 }
 impl<R0> ApplicationLogs<R0> {
-    /// `LinkApplicationLogSampling`: `LinkApplicationLogSampling`, required. Update: in place.
+    /// `LinkApplicationLogSampling`: `LinkApplicationLogSampling`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-applicationlogs.html#cfn-rtbfabric-link-applicationlogs-linkapplicationlogsampling)
     pub fn link_application_log_sampling(self, value: impl Arg<LinkApplicationLogSampling>) -> ApplicationLogs<Set> { ApplicationLogs(put(self.0, "LinkApplicationLogSampling", value.into_expr()), Phase) }
 }
 impl Done for ApplicationLogs { fn into_props(self) -> Bag { self.0 } }
@@ -195,7 +195,7 @@ impl Filter {
     pub fn new() -> Filter<Missing<super::required::Criteria>> { Filter(Bag::default(), Phase) }
 }
 impl<R0> Filter<R0> {
-    /// `Criteria`: list of `FilterCriterion`, required. Update: in place.
+    /// `Criteria`: list of `FilterCriterion`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-filter.html#cfn-rtbfabric-link-filter-criteria)
     pub fn criteria(self, value: impl Arg<Arr<FilterCriterion>>) -> Filter<Set> { Filter(put(self.0, "Criteria", value.into_expr()), Phase) }
 }
 impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
@@ -206,9 +206,9 @@ impl FilterCriterion {
     pub fn new() -> FilterCriterion<Missing<super::required::Path>, Missing<super::required::Values>> { FilterCriterion(Bag::default(), Phase) }
 }
 impl<R0, R1> FilterCriterion<R0, R1> {
-    /// `Path`: text, required. Update: in place.
+    /// `Path`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-filtercriterion.html#cfn-rtbfabric-link-filtercriterion-path)
     pub fn path(self, value: impl Arg<str>) -> FilterCriterion<Set, R1> { FilterCriterion(put(self.0, "Path", value.into_expr()), Phase) }
-    /// `Values`: list of text, required. Update: in place.
+    /// `Values`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-filtercriterion.html#cfn-rtbfabric-link-filtercriterion-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> FilterCriterion<R0, Set> { FilterCriterion(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for FilterCriterion { fn into_props(self) -> Bag { self.0 } }
@@ -219,9 +219,9 @@ impl HeaderTagAction {
     pub fn new() -> HeaderTagAction<Missing<super::required::Name>, Missing<super::required::Value>> { HeaderTagAction(Bag::default(), Phase) }
 }
 impl<R0, R1> HeaderTagAction<R0, R1> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-headertagaction.html#cfn-rtbfabric-link-headertagaction-name)
     pub fn name(self, value: impl Arg<str>) -> HeaderTagAction<Set, R1> { HeaderTagAction(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-headertagaction.html#cfn-rtbfabric-link-headertagaction-value)
     pub fn value(self, value: impl Arg<str>) -> HeaderTagAction<R0, Set> { HeaderTagAction(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for HeaderTagAction { fn into_props(self) -> Bag { self.0 } }
@@ -232,9 +232,9 @@ impl LinkApplicationLogSampling {
     pub fn new() -> LinkApplicationLogSampling<Missing<super::required::ErrorLog>, Missing<super::required::FilterLog>> { LinkApplicationLogSampling(Bag::default(), Phase) }
 }
 impl<R0, R1> LinkApplicationLogSampling<R0, R1> {
-    /// `ErrorLog`: number, required. Update: in place.
+    /// `ErrorLog`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-linkapplicationlogsampling.html#cfn-rtbfabric-link-linkapplicationlogsampling-errorlog)
     pub fn error_log(self, value: impl Arg<f64>) -> LinkApplicationLogSampling<Set, R1> { LinkApplicationLogSampling(put(self.0, "ErrorLog", value.into_expr()), Phase) }
-    /// `FilterLog`: number, required. Update: in place.
+    /// `FilterLog`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-linkapplicationlogsampling.html#cfn-rtbfabric-link-linkapplicationlogsampling-filterlog)
     pub fn filter_log(self, value: impl Arg<f64>) -> LinkApplicationLogSampling<R0, Set> { LinkApplicationLogSampling(put(self.0, "FilterLog", value.into_expr()), Phase) }
 }
 impl Done for LinkApplicationLogSampling { fn into_props(self) -> Bag { self.0 } }
@@ -243,9 +243,9 @@ impl Done for LinkApplicationLogSampling { fn into_props(self) -> Bag { self.0 }
 impl LinkAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CustomerProvidedId`: text. Update: in place.
+    /// `CustomerProvidedId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-linkattributes.html#cfn-rtbfabric-link-linkattributes-customerprovidedid)
     pub fn customer_provided_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerProvidedId", value.into_expr())) }
-    /// `ResponderErrorMasking`: list of `ResponderErrorMaskingForHttpCode`. Update: in place.
+    /// `ResponderErrorMasking`: list of `ResponderErrorMaskingForHttpCode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-linkattributes.html#cfn-rtbfabric-link-linkattributes-respondererrormasking)
     pub fn responder_error_masking(self, value: impl Arg<Arr<ResponderErrorMaskingForHttpCode>>) -> Self { Self(put(self.0, "ResponderErrorMasking", value.into_expr())) }
 }
 impl Done for LinkAttributes { fn into_props(self) -> Bag { self.0 } }
@@ -256,7 +256,7 @@ impl LinkLogSettings {
     pub fn new() -> LinkLogSettings<Missing<super::required::ApplicationLogs>> { LinkLogSettings(Bag::default(), Phase) }
 }
 impl<R0> LinkLogSettings<R0> {
-    /// `ApplicationLogs`: `ApplicationLogs`, required. Update: in place.
+    /// `ApplicationLogs`: `ApplicationLogs`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-linklogsettings.html#cfn-rtbfabric-link-linklogsettings-applicationlogs)
     pub fn application_logs(self, value: impl Arg<ApplicationLogs>) -> LinkLogSettings<Set> { LinkLogSettings(put(self.0, "ApplicationLogs", value.into_expr()), Phase) }
 }
 impl Done for LinkLogSettings { fn into_props(self) -> Bag { self.0 } }
@@ -267,13 +267,13 @@ impl ModuleConfiguration {
     pub fn new() -> ModuleConfiguration<Missing<super::required::Name>> { ModuleConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ModuleConfiguration<R0> {
-    /// `DependsOn`: list of text. Update: in place.
+    /// `DependsOn`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-moduleconfiguration.html#cfn-rtbfabric-link-moduleconfiguration-dependson)
     pub fn depends_on(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DependsOn", value.into_expr()), Phase) }
-    /// `ModuleParameters`: `ModuleParameters`. Update: in place.
+    /// `ModuleParameters`: `ModuleParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-moduleconfiguration.html#cfn-rtbfabric-link-moduleconfiguration-moduleparameters)
     pub fn module_parameters(self, value: impl Arg<ModuleParameters>) -> Self { Self(put(self.0, "ModuleParameters", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-moduleconfiguration.html#cfn-rtbfabric-link-moduleconfiguration-name)
     pub fn name(self, value: impl Arg<str>) -> ModuleConfiguration<Set> { ModuleConfiguration(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Version`: text. Update: in place.
+    /// `Version`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-moduleconfiguration.html#cfn-rtbfabric-link-moduleconfiguration-version)
     pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for ModuleConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -282,9 +282,9 @@ impl Done for ModuleConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl ModuleParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `NoBid`: `NoBidModuleParameters`. Update: in place.
+    /// `NoBid`: `NoBidModuleParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-moduleparameters.html#cfn-rtbfabric-link-moduleparameters-nobid)
     pub fn no_bid(self, value: impl Arg<NoBidModuleParameters>) -> Self { Self(put(self.0, "NoBid", value.into_expr())) }
-    /// `OpenRtbAttribute`: `OpenRtbAttributeModuleParameters`. Update: in place.
+    /// `OpenRtbAttribute`: `OpenRtbAttributeModuleParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-moduleparameters.html#cfn-rtbfabric-link-moduleparameters-openrtbattribute)
     pub fn open_rtb_attribute(self, value: impl Arg<OpenRtbAttributeModuleParameters>) -> Self { Self(put(self.0, "OpenRtbAttribute", value.into_expr())) }
 }
 impl Done for ModuleParameters { fn into_props(self) -> Bag { self.0 } }
@@ -293,7 +293,7 @@ impl Done for ModuleParameters { fn into_props(self) -> Bag { self.0 } }
 impl NoBidAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `NoBidReasonCode`: integer. Update: in place.
+    /// `NoBidReasonCode`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-nobidaction.html#cfn-rtbfabric-link-nobidaction-nobidreasoncode)
     pub fn no_bid_reason_code(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NoBidReasonCode", value.into_expr())) }
 }
 impl Done for NoBidAction { fn into_props(self) -> Bag { self.0 } }
@@ -302,11 +302,11 @@ impl Done for NoBidAction { fn into_props(self) -> Bag { self.0 } }
 impl NoBidModuleParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PassThroughPercentage`: number. Update: in place.
+    /// `PassThroughPercentage`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-nobidmoduleparameters.html#cfn-rtbfabric-link-nobidmoduleparameters-passthroughpercentage)
     pub fn pass_through_percentage(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PassThroughPercentage", value.into_expr())) }
-    /// `Reason`: text. Update: in place.
+    /// `Reason`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-nobidmoduleparameters.html#cfn-rtbfabric-link-nobidmoduleparameters-reason)
     pub fn reason(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Reason", value.into_expr())) }
-    /// `ReasonCode`: integer. Update: in place.
+    /// `ReasonCode`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-nobidmoduleparameters.html#cfn-rtbfabric-link-nobidmoduleparameters-reasoncode)
     pub fn reason_code(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReasonCode", value.into_expr())) }
 }
 impl Done for NoBidModuleParameters { fn into_props(self) -> Bag { self.0 } }
@@ -317,13 +317,13 @@ impl OpenRtbAttributeModuleParameters {
     pub fn new() -> OpenRtbAttributeModuleParameters<Missing<super::required::Action>, Missing<super::required::FilterConfiguration>, Missing<super::required::FilterType>, Missing<super::required::HoldbackPercentage>> { OpenRtbAttributeModuleParameters(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> OpenRtbAttributeModuleParameters<R0, R1, R2, R3> {
-    /// `Action`: `Action`, required. Update: in place.
+    /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-openrtbattributemoduleparameters.html#cfn-rtbfabric-link-openrtbattributemoduleparameters-action)
     pub fn action(self, value: impl Arg<Action>) -> OpenRtbAttributeModuleParameters<Set, R1, R2, R3> { OpenRtbAttributeModuleParameters(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `FilterConfiguration`: list of `Filter`, required. Update: in place.
+    /// `FilterConfiguration`: list of `Filter`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-openrtbattributemoduleparameters.html#cfn-rtbfabric-link-openrtbattributemoduleparameters-filterconfiguration)
     pub fn filter_configuration(self, value: impl Arg<Arr<Filter>>) -> OpenRtbAttributeModuleParameters<R0, Set, R2, R3> { OpenRtbAttributeModuleParameters(put(self.0, "FilterConfiguration", value.into_expr()), Phase) }
-    /// `FilterType`: `FilterType`, required. Update: in place.
+    /// `FilterType`: `FilterType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-openrtbattributemoduleparameters.html#cfn-rtbfabric-link-openrtbattributemoduleparameters-filtertype)
     pub fn filter_type(self, value: impl Arg<FilterType>) -> OpenRtbAttributeModuleParameters<R0, R1, Set, R3> { OpenRtbAttributeModuleParameters(put(self.0, "FilterType", value.into_expr()), Phase) }
-    /// `HoldbackPercentage`: number, required. Update: in place.
+    /// `HoldbackPercentage`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-openrtbattributemoduleparameters.html#cfn-rtbfabric-link-openrtbattributemoduleparameters-holdbackpercentage)
     pub fn holdback_percentage(self, value: impl Arg<f64>) -> OpenRtbAttributeModuleParameters<R0, R1, R2, Set> { OpenRtbAttributeModuleParameters(put(self.0, "HoldbackPercentage", value.into_expr()), Phase) }
 }
 impl Done for OpenRtbAttributeModuleParameters { fn into_props(self) -> Bag { self.0 } }
@@ -334,13 +334,13 @@ impl ResponderErrorMaskingForHttpCode {
     pub fn new() -> ResponderErrorMaskingForHttpCode<Missing<super::required::Action>, Missing<super::required::HttpCode>, Missing<super::required::LoggingTypes>> { ResponderErrorMaskingForHttpCode(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ResponderErrorMaskingForHttpCode<R0, R1, R2> {
-    /// `Action`: `ResponderErrorMaskingForHttpCodeAction`, required. Update: in place.
+    /// `Action`: `ResponderErrorMaskingForHttpCodeAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-respondererrormaskingforhttpcode.html#cfn-rtbfabric-link-respondererrormaskingforhttpcode-action)
     pub fn action(self, value: impl Arg<ResponderErrorMaskingForHttpCodeAction>) -> ResponderErrorMaskingForHttpCode<Set, R1, R2> { ResponderErrorMaskingForHttpCode(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `HttpCode`: text, required. Update: in place.
+    /// `HttpCode`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-respondererrormaskingforhttpcode.html#cfn-rtbfabric-link-respondererrormaskingforhttpcode-httpcode)
     pub fn http_code(self, value: impl Arg<str>) -> ResponderErrorMaskingForHttpCode<R0, Set, R2> { ResponderErrorMaskingForHttpCode(put(self.0, "HttpCode", value.into_expr()), Phase) }
-    /// `LoggingTypes`: list of `LoggingTypes`, required. Update: in place.
+    /// `LoggingTypes`: list of `LoggingTypes`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-respondererrormaskingforhttpcode.html#cfn-rtbfabric-link-respondererrormaskingforhttpcode-loggingtypes)
     pub fn logging_types(self, value: impl Arg<Arr<LoggingTypes>>) -> ResponderErrorMaskingForHttpCode<R0, R1, Set> { ResponderErrorMaskingForHttpCode(put(self.0, "LoggingTypes", value.into_expr()), Phase) }
-    /// `ResponseLoggingPercentage`: number. Update: in place.
+    /// `ResponseLoggingPercentage`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-respondererrormaskingforhttpcode.html#cfn-rtbfabric-link-respondererrormaskingforhttpcode-responseloggingpercentage)
     pub fn response_logging_percentage(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ResponseLoggingPercentage", value.into_expr()), Phase) }
 }
 impl Done for ResponderErrorMaskingForHttpCode { fn into_props(self) -> Bag { self.0 } }
@@ -360,15 +360,15 @@ impl CfnLinkRoutingRule {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLinkRoutingRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-linkroutingrule.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedTimestamp`: text.
+    /// The attribute `CreatedTimestamp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-linkroutingrule.html#CreatedTimestamp-fn::getatt)
     pub fn attr_created_timestamp(&self) -> Val<str> { self.0.get_att("CreatedTimestamp") }
-    /// The attribute `RuleId`: text.
+    /// The attribute `RuleId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-linkroutingrule.html#RuleId-fn::getatt)
     pub fn attr_rule_id(&self) -> Val<str> { self.0.get_att("RuleId") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-linkroutingrule.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `UpdatedTimestamp`: text.
+    /// The attribute `UpdatedTimestamp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-linkroutingrule.html#UpdatedTimestamp-fn::getatt)
     pub fn attr_updated_timestamp(&self) -> Val<str> { self.0.get_att("UpdatedTimestamp") }
 }
 impl Parent for CfnLinkRoutingRule { fn node(&self) -> &Place { &self.0 } }
@@ -379,15 +379,15 @@ impl CfnLinkRoutingRuleProps {
     pub fn new() -> CfnLinkRoutingRuleProps<Missing<required::Conditions>, Missing<required::GatewayId>, Missing<required::LinkId>, Missing<required::Priority>> { CfnLinkRoutingRuleProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnLinkRoutingRuleProps<R0, R1, R2, R3> {
-    /// `Conditions`: `RuleCondition`, required. Update: in place.
+    /// `Conditions`: `RuleCondition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-linkroutingrule.html#cfn-rtbfabric-linkroutingrule-conditions)
     pub fn conditions(self, value: impl Arg<link_routing_rule::RuleCondition>) -> CfnLinkRoutingRuleProps<Set, R1, R2, R3> { CfnLinkRoutingRuleProps(put(self.0, "Conditions", value.into_expr()), Phase) }
-    /// `GatewayId`: text, required. Update: in place.
+    /// `GatewayId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-linkroutingrule.html#cfn-rtbfabric-linkroutingrule-gatewayid)
     pub fn gateway_id(self, value: impl Arg<str>) -> CfnLinkRoutingRuleProps<R0, Set, R2, R3> { CfnLinkRoutingRuleProps(put(self.0, "GatewayId", value.into_expr()), Phase) }
-    /// `LinkId`: text, required. Update: in place.
+    /// `LinkId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-linkroutingrule.html#cfn-rtbfabric-linkroutingrule-linkid)
     pub fn link_id(self, value: impl Arg<str>) -> CfnLinkRoutingRuleProps<R0, R1, Set, R3> { CfnLinkRoutingRuleProps(put(self.0, "LinkId", value.into_expr()), Phase) }
-    /// `Priority`: integer, required. Update: in place.
+    /// `Priority`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-linkroutingrule.html#cfn-rtbfabric-linkroutingrule-priority)
     pub fn priority(self, value: impl Arg<i64>) -> CfnLinkRoutingRuleProps<R0, R1, R2, Set> { CfnLinkRoutingRuleProps(put(self.0, "Priority", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-linkroutingrule.html#cfn-rtbfabric-linkroutingrule-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnLinkRoutingRuleProps { fn into_props(self) -> Bag { self.0 } }
@@ -401,9 +401,9 @@ impl QueryStringKeyValuePair {
     pub fn new() -> QueryStringKeyValuePair<Missing<super::required::Key>, Missing<super::required::Value>> { QueryStringKeyValuePair(Bag::default(), Phase) }
 }
 impl<R0, R1> QueryStringKeyValuePair<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-linkroutingrule-querystringkeyvaluepair.html#cfn-rtbfabric-linkroutingrule-querystringkeyvaluepair-key)
     pub fn key(self, value: impl Arg<str>) -> QueryStringKeyValuePair<Set, R1> { QueryStringKeyValuePair(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-linkroutingrule-querystringkeyvaluepair.html#cfn-rtbfabric-linkroutingrule-querystringkeyvaluepair-value)
     pub fn value(self, value: impl Arg<str>) -> QueryStringKeyValuePair<R0, Set> { QueryStringKeyValuePair(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for QueryStringKeyValuePair { fn into_props(self) -> Bag { self.0 } }
@@ -412,17 +412,17 @@ impl Done for QueryStringKeyValuePair { fn into_props(self) -> Bag { self.0 } }
 impl RuleCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `HostHeader`: text. Update: in place.
+    /// `HostHeader`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-linkroutingrule-rulecondition.html#cfn-rtbfabric-linkroutingrule-rulecondition-hostheader)
     pub fn host_header(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostHeader", value.into_expr())) }
-    /// `HostHeaderWildcard`: text. Update: in place.
+    /// `HostHeaderWildcard`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-linkroutingrule-rulecondition.html#cfn-rtbfabric-linkroutingrule-rulecondition-hostheaderwildcard)
     pub fn host_header_wildcard(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostHeaderWildcard", value.into_expr())) }
-    /// `PathExact`: text. Update: in place.
+    /// `PathExact`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-linkroutingrule-rulecondition.html#cfn-rtbfabric-linkroutingrule-rulecondition-pathexact)
     pub fn path_exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PathExact", value.into_expr())) }
-    /// `PathPrefix`: text. Update: in place.
+    /// `PathPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-linkroutingrule-rulecondition.html#cfn-rtbfabric-linkroutingrule-rulecondition-pathprefix)
     pub fn path_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PathPrefix", value.into_expr())) }
-    /// `QueryStringEquals`: `QueryStringKeyValuePair`. Update: in place.
+    /// `QueryStringEquals`: `QueryStringKeyValuePair`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-linkroutingrule-rulecondition.html#cfn-rtbfabric-linkroutingrule-rulecondition-querystringequals)
     pub fn query_string_equals(self, value: impl Arg<QueryStringKeyValuePair>) -> Self { Self(put(self.0, "QueryStringEquals", value.into_expr())) }
-    /// `QueryStringExists`: text. Update: in place.
+    /// `QueryStringExists`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-linkroutingrule-rulecondition.html#cfn-rtbfabric-linkroutingrule-rulecondition-querystringexists)
     pub fn query_string_exists(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueryStringExists", value.into_expr())) }
 }
 impl Done for RuleCondition { fn into_props(self) -> Bag { self.0 } }
@@ -436,15 +436,15 @@ impl CfnOutboundExternalLink {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnOutboundExternalLinkProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-outboundexternallink.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedTimestamp`: text.
+    /// The attribute `CreatedTimestamp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-outboundexternallink.html#CreatedTimestamp-fn::getatt)
     pub fn attr_created_timestamp(&self) -> Val<str> { self.0.get_att("CreatedTimestamp") }
-    /// The attribute `LinkId`: text.
+    /// The attribute `LinkId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-outboundexternallink.html#LinkId-fn::getatt)
     pub fn attr_link_id(&self) -> Val<str> { self.0.get_att("LinkId") }
-    /// The attribute `LinkStatus`: text.
+    /// The attribute `LinkStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-outboundexternallink.html#LinkStatus-fn::getatt)
     pub fn attr_link_status(&self) -> Val<str> { self.0.get_att("LinkStatus") }
-    /// The attribute `UpdatedTimestamp`: text.
+    /// The attribute `UpdatedTimestamp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-outboundexternallink.html#UpdatedTimestamp-fn::getatt)
     pub fn attr_updated_timestamp(&self) -> Val<str> { self.0.get_att("UpdatedTimestamp") }
 }
 impl Parent for CfnOutboundExternalLink { fn node(&self) -> &Place { &self.0 } }
@@ -455,15 +455,15 @@ impl CfnOutboundExternalLinkProps {
     pub fn new() -> CfnOutboundExternalLinkProps<Missing<required::GatewayId>, Missing<required::LinkLogSettings>, Missing<required::PublicEndpoint>> { CfnOutboundExternalLinkProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnOutboundExternalLinkProps<R0, R1, R2> {
-    /// `GatewayId`: text, required. Update: in place.
+    /// `GatewayId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-outboundexternallink.html#cfn-rtbfabric-outboundexternallink-gatewayid)
     pub fn gateway_id(self, value: impl Arg<str>) -> CfnOutboundExternalLinkProps<Set, R1, R2> { CfnOutboundExternalLinkProps(put(self.0, "GatewayId", value.into_expr()), Phase) }
-    /// `LinkAttributes`: `LinkAttributes`. Update: in place.
+    /// `LinkAttributes`: `LinkAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-outboundexternallink.html#cfn-rtbfabric-outboundexternallink-linkattributes)
     pub fn link_attributes(self, value: impl Arg<outbound_external_link::LinkAttributes>) -> Self { Self(put(self.0, "LinkAttributes", value.into_expr()), Phase) }
-    /// `LinkLogSettings`: `LinkLogSettings`, required. Update: in place.
+    /// `LinkLogSettings`: `LinkLogSettings`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-outboundexternallink.html#cfn-rtbfabric-outboundexternallink-linklogsettings)
     pub fn link_log_settings(self, value: impl Arg<outbound_external_link::LinkLogSettings>) -> CfnOutboundExternalLinkProps<R0, Set, R2> { CfnOutboundExternalLinkProps(put(self.0, "LinkLogSettings", value.into_expr()), Phase) }
-    /// `PublicEndpoint`: text, required. Update: in place.
+    /// `PublicEndpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-outboundexternallink.html#cfn-rtbfabric-outboundexternallink-publicendpoint)
     pub fn public_endpoint(self, value: impl Arg<str>) -> CfnOutboundExternalLinkProps<R0, R1, Set> { CfnOutboundExternalLinkProps(put(self.0, "PublicEndpoint", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-outboundexternallink.html#cfn-rtbfabric-outboundexternallink-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnOutboundExternalLinkProps { fn into_props(self) -> Bag { self.0 } }
@@ -477,7 +477,7 @@ impl ApplicationLogs {
     pub fn new() -> ApplicationLogs<Missing<super::required::LinkApplicationLogSampling>> { ApplicationLogs(Bag::default(), Phase) }
 }
 impl<R0> ApplicationLogs<R0> {
-    /// `LinkApplicationLogSampling`: `LinkApplicationLogSampling`, required. Update: in place.
+    /// `LinkApplicationLogSampling`: `LinkApplicationLogSampling`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-outboundexternallink-applicationlogs.html#cfn-rtbfabric-outboundexternallink-applicationlogs-linkapplicationlogsampling)
     pub fn link_application_log_sampling(self, value: impl Arg<LinkApplicationLogSampling>) -> ApplicationLogs<Set> { ApplicationLogs(put(self.0, "LinkApplicationLogSampling", value.into_expr()), Phase) }
 }
 impl Done for ApplicationLogs { fn into_props(self) -> Bag { self.0 } }
@@ -488,9 +488,9 @@ impl LinkApplicationLogSampling {
     pub fn new() -> LinkApplicationLogSampling<Missing<super::required::ErrorLog>, Missing<super::required::FilterLog>> { LinkApplicationLogSampling(Bag::default(), Phase) }
 }
 impl<R0, R1> LinkApplicationLogSampling<R0, R1> {
-    /// `ErrorLog`: number, required. Update: in place.
+    /// `ErrorLog`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-outboundexternallink-linkapplicationlogsampling.html#cfn-rtbfabric-outboundexternallink-linkapplicationlogsampling-errorlog)
     pub fn error_log(self, value: impl Arg<f64>) -> LinkApplicationLogSampling<Set, R1> { LinkApplicationLogSampling(put(self.0, "ErrorLog", value.into_expr()), Phase) }
-    /// `FilterLog`: number, required. Update: in place.
+    /// `FilterLog`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-outboundexternallink-linkapplicationlogsampling.html#cfn-rtbfabric-outboundexternallink-linkapplicationlogsampling-filterlog)
     pub fn filter_log(self, value: impl Arg<f64>) -> LinkApplicationLogSampling<R0, Set> { LinkApplicationLogSampling(put(self.0, "FilterLog", value.into_expr()), Phase) }
 }
 impl Done for LinkApplicationLogSampling { fn into_props(self) -> Bag { self.0 } }
@@ -499,9 +499,9 @@ impl Done for LinkApplicationLogSampling { fn into_props(self) -> Bag { self.0 }
 impl LinkAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CustomerProvidedId`: text. Update: in place.
+    /// `CustomerProvidedId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-outboundexternallink-linkattributes.html#cfn-rtbfabric-outboundexternallink-linkattributes-customerprovidedid)
     pub fn customer_provided_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerProvidedId", value.into_expr())) }
-    /// `ResponderErrorMasking`: list of `ResponderErrorMaskingForHttpCode`. Update: in place.
+    /// `ResponderErrorMasking`: list of `ResponderErrorMaskingForHttpCode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-outboundexternallink-linkattributes.html#cfn-rtbfabric-outboundexternallink-linkattributes-respondererrormasking)
     pub fn responder_error_masking(self, value: impl Arg<Arr<ResponderErrorMaskingForHttpCode>>) -> Self { Self(put(self.0, "ResponderErrorMasking", value.into_expr())) }
 }
 impl Done for LinkAttributes { fn into_props(self) -> Bag { self.0 } }
@@ -512,7 +512,7 @@ impl LinkLogSettings {
     pub fn new() -> LinkLogSettings<Missing<super::required::ApplicationLogs>> { LinkLogSettings(Bag::default(), Phase) }
 }
 impl<R0> LinkLogSettings<R0> {
-    /// `ApplicationLogs`: `ApplicationLogs`, required. Update: in place.
+    /// `ApplicationLogs`: `ApplicationLogs`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-outboundexternallink-linklogsettings.html#cfn-rtbfabric-outboundexternallink-linklogsettings-applicationlogs)
     pub fn application_logs(self, value: impl Arg<ApplicationLogs>) -> LinkLogSettings<Set> { LinkLogSettings(put(self.0, "ApplicationLogs", value.into_expr()), Phase) }
 }
 impl Done for LinkLogSettings { fn into_props(self) -> Bag { self.0 } }
@@ -523,13 +523,13 @@ impl ResponderErrorMaskingForHttpCode {
     pub fn new() -> ResponderErrorMaskingForHttpCode<Missing<super::required::Action>, Missing<super::required::HttpCode>, Missing<super::required::LoggingTypes>> { ResponderErrorMaskingForHttpCode(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ResponderErrorMaskingForHttpCode<R0, R1, R2> {
-    /// `Action`: `Action`, required. Update: in place.
+    /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-outboundexternallink-respondererrormaskingforhttpcode.html#cfn-rtbfabric-outboundexternallink-respondererrormaskingforhttpcode-action)
     pub fn action(self, value: impl Arg<Action>) -> ResponderErrorMaskingForHttpCode<Set, R1, R2> { ResponderErrorMaskingForHttpCode(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `HttpCode`: text, required. Update: in place.
+    /// `HttpCode`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-outboundexternallink-respondererrormaskingforhttpcode.html#cfn-rtbfabric-outboundexternallink-respondererrormaskingforhttpcode-httpcode)
     pub fn http_code(self, value: impl Arg<str>) -> ResponderErrorMaskingForHttpCode<R0, Set, R2> { ResponderErrorMaskingForHttpCode(put(self.0, "HttpCode", value.into_expr()), Phase) }
-    /// `LoggingTypes`: list of `LoggingTypes`, required. Update: in place.
+    /// `LoggingTypes`: list of `LoggingTypes`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-outboundexternallink-respondererrormaskingforhttpcode.html#cfn-rtbfabric-outboundexternallink-respondererrormaskingforhttpcode-loggingtypes)
     pub fn logging_types(self, value: impl Arg<Arr<LoggingTypes>>) -> ResponderErrorMaskingForHttpCode<R0, R1, Set> { ResponderErrorMaskingForHttpCode(put(self.0, "LoggingTypes", value.into_expr()), Phase) }
-    /// `ResponseLoggingPercentage`: number. Update: in place.
+    /// `ResponseLoggingPercentage`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-outboundexternallink-respondererrormaskingforhttpcode.html#cfn-rtbfabric-outboundexternallink-respondererrormaskingforhttpcode-responseloggingpercentage)
     pub fn response_logging_percentage(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ResponseLoggingPercentage", value.into_expr()), Phase) }
 }
 impl Done for ResponderErrorMaskingForHttpCode { fn into_props(self) -> Bag { self.0 } }
@@ -547,21 +547,21 @@ impl CfnRequesterGateway {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRequesterGatewayProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ActiveLinksCount`: integer.
+    /// The attribute `ActiveLinksCount`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-requestergateway.html#ActiveLinksCount-fn::getatt)
     pub fn attr_active_links_count(&self) -> Val<i64> { self.0.get_att("ActiveLinksCount") }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-requestergateway.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedTimestamp`: text.
+    /// The attribute `CreatedTimestamp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-requestergateway.html#CreatedTimestamp-fn::getatt)
     pub fn attr_created_timestamp(&self) -> Val<str> { self.0.get_att("CreatedTimestamp") }
-    /// The attribute `DomainName`: text.
+    /// The attribute `DomainName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-requestergateway.html#DomainName-fn::getatt)
     pub fn attr_domain_name(&self) -> Val<str> { self.0.get_att("DomainName") }
-    /// The attribute `GatewayId`: text.
+    /// The attribute `GatewayId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-requestergateway.html#GatewayId-fn::getatt)
     pub fn attr_gateway_id(&self) -> Val<str> { self.0.get_att("GatewayId") }
-    /// The attribute `RequesterGatewayStatus`: text.
+    /// The attribute `RequesterGatewayStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-requestergateway.html#RequesterGatewayStatus-fn::getatt)
     pub fn attr_requester_gateway_status(&self) -> Val<str> { self.0.get_att("RequesterGatewayStatus") }
-    /// The attribute `TotalLinksCount`: integer.
+    /// The attribute `TotalLinksCount`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-requestergateway.html#TotalLinksCount-fn::getatt)
     pub fn attr_total_links_count(&self) -> Val<i64> { self.0.get_att("TotalLinksCount") }
-    /// The attribute `UpdatedTimestamp`: text.
+    /// The attribute `UpdatedTimestamp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-requestergateway.html#UpdatedTimestamp-fn::getatt)
     pub fn attr_updated_timestamp(&self) -> Val<str> { self.0.get_att("UpdatedTimestamp") }
 }
 impl Parent for CfnRequesterGateway { fn node(&self) -> &Place { &self.0 } }
@@ -572,15 +572,15 @@ impl CfnRequesterGatewayProps {
     pub fn new() -> CfnRequesterGatewayProps<Missing<required::SecurityGroupIds>, Missing<required::SubnetIds>, Missing<required::VpcId>> { CfnRequesterGatewayProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnRequesterGatewayProps<R0, R1, R2> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-requestergateway.html#cfn-rtbfabric-requestergateway-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-requestergateway.html#cfn-rtbfabric-requestergateway-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> CfnRequesterGatewayProps<Set, R1, R2> { CfnRequesterGatewayProps(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: in place.
+    /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-requestergateway.html#cfn-rtbfabric-requestergateway-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnRequesterGatewayProps<R0, Set, R2> { CfnRequesterGatewayProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-requestergateway.html#cfn-rtbfabric-requestergateway-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VpcId`: `Ec2VpcId`, required. Update: in place.
+    /// `VpcId`: `Ec2VpcId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-requestergateway.html#cfn-rtbfabric-requestergateway-vpcid)
     pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnRequesterGatewayProps<R0, R1, Set> { CfnRequesterGatewayProps(put(self.0, "VpcId", value.into_expr()), Phase) }
 }
 impl Done for CfnRequesterGatewayProps { fn into_props(self) -> Bag { self.0 } }
@@ -593,19 +593,19 @@ impl CfnResponderGateway {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResponderGatewayProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-respondergateway.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CertificateAssociationStatus`: text.
+    /// The attribute `CertificateAssociationStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-respondergateway.html#CertificateAssociationStatus-fn::getatt)
     pub fn attr_certificate_association_status(&self) -> Val<str> { self.0.get_att("CertificateAssociationStatus") }
-    /// The attribute `CreatedTimestamp`: text.
+    /// The attribute `CreatedTimestamp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-respondergateway.html#CreatedTimestamp-fn::getatt)
     pub fn attr_created_timestamp(&self) -> Val<str> { self.0.get_att("CreatedTimestamp") }
-    /// The attribute `ExternalInboundEndpoint`: text.
+    /// The attribute `ExternalInboundEndpoint`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-respondergateway.html#ExternalInboundEndpoint-fn::getatt)
     pub fn attr_external_inbound_endpoint(&self) -> Val<str> { self.0.get_att("ExternalInboundEndpoint") }
-    /// The attribute `GatewayId`: text.
+    /// The attribute `GatewayId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-respondergateway.html#GatewayId-fn::getatt)
     pub fn attr_gateway_id(&self) -> Val<str> { self.0.get_att("GatewayId") }
-    /// The attribute `ResponderGatewayStatus`: text.
+    /// The attribute `ResponderGatewayStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-respondergateway.html#ResponderGatewayStatus-fn::getatt)
     pub fn attr_responder_gateway_status(&self) -> Val<str> { self.0.get_att("ResponderGatewayStatus") }
-    /// The attribute `UpdatedTimestamp`: text.
+    /// The attribute `UpdatedTimestamp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-respondergateway.html#UpdatedTimestamp-fn::getatt)
     pub fn attr_updated_timestamp(&self) -> Val<str> { self.0.get_att("UpdatedTimestamp") }
 }
 impl Parent for CfnResponderGateway { fn node(&self) -> &Place { &self.0 } }
@@ -616,31 +616,31 @@ impl CfnResponderGatewayProps {
     pub fn new() -> CfnResponderGatewayProps<Missing<required::Port>, Missing<required::Protocol>, Missing<required::SecurityGroupIds>, Missing<required::SubnetIds>, Missing<required::VpcId>> { CfnResponderGatewayProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnResponderGatewayProps<R0, R1, R2, R3, R4> {
-    /// `AcmCertificateArn`: text. Update: in place.
+    /// `AcmCertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-respondergateway.html#cfn-rtbfabric-respondergateway-acmcertificatearn)
     pub fn acm_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcmCertificateArn", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-respondergateway.html#cfn-rtbfabric-respondergateway-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DomainName`: text. Update: in place.
+    /// `DomainName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-respondergateway.html#cfn-rtbfabric-respondergateway-domainname)
     pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr()), Phase) }
-    /// `GatewayType`: `GatewayType`. Update: in place.
+    /// `GatewayType`: `GatewayType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-respondergateway.html#cfn-rtbfabric-respondergateway-gatewaytype)
     pub fn gateway_type(self, value: impl Arg<responder_gateway::GatewayType>) -> Self { Self(put(self.0, "GatewayType", value.into_expr()), Phase) }
-    /// `ListenerConfig`: `ListenerConfig`. Update: in place.
+    /// `ListenerConfig`: `ListenerConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-respondergateway.html#cfn-rtbfabric-respondergateway-listenerconfig)
     pub fn listener_config(self, value: impl Arg<responder_gateway::ListenerConfig>) -> Self { Self(put(self.0, "ListenerConfig", value.into_expr()), Phase) }
-    /// `ManagedEndpointConfiguration`: `ManagedEndpointConfiguration`. Update: in place.
+    /// `ManagedEndpointConfiguration`: `ManagedEndpointConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-respondergateway.html#cfn-rtbfabric-respondergateway-managedendpointconfiguration)
     pub fn managed_endpoint_configuration(self, value: impl Arg<responder_gateway::ManagedEndpointConfiguration>) -> Self { Self(put(self.0, "ManagedEndpointConfiguration", value.into_expr()), Phase) }
-    /// `Port`: integer, required. Update: in place.
+    /// `Port`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-respondergateway.html#cfn-rtbfabric-respondergateway-port)
     pub fn port(self, value: impl Arg<i64>) -> CfnResponderGatewayProps<Set, R1, R2, R3, R4> { CfnResponderGatewayProps(put(self.0, "Port", value.into_expr()), Phase) }
-    /// `Protocol`: `Protocol`, required. Update: in place.
+    /// `Protocol`: `Protocol`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-respondergateway.html#cfn-rtbfabric-respondergateway-protocol)
     pub fn protocol(self, value: impl Arg<responder_gateway::Protocol>) -> CfnResponderGatewayProps<R0, Set, R2, R3, R4> { CfnResponderGatewayProps(put(self.0, "Protocol", value.into_expr()), Phase) }
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-respondergateway.html#cfn-rtbfabric-respondergateway-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> CfnResponderGatewayProps<R0, R1, Set, R3, R4> { CfnResponderGatewayProps(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: in place.
+    /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-respondergateway.html#cfn-rtbfabric-respondergateway-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnResponderGatewayProps<R0, R1, R2, Set, R4> { CfnResponderGatewayProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-respondergateway.html#cfn-rtbfabric-respondergateway-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TrustStoreConfiguration`: `TrustStoreConfiguration`. Update: in place.
+    /// `TrustStoreConfiguration`: `TrustStoreConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-respondergateway.html#cfn-rtbfabric-respondergateway-truststoreconfiguration)
     pub fn trust_store_configuration(self, value: impl Arg<responder_gateway::TrustStoreConfiguration>) -> Self { Self(put(self.0, "TrustStoreConfiguration", value.into_expr()), Phase) }
-    /// `VpcId`: `Ec2VpcId`, required. Update: in place.
+    /// `VpcId`: `Ec2VpcId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-respondergateway.html#cfn-rtbfabric-respondergateway-vpcid)
     pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnResponderGatewayProps<R0, R1, R2, R3, Set> { CfnResponderGatewayProps(put(self.0, "VpcId", value.into_expr()), Phase) }
 }
 impl Done for CfnResponderGatewayProps { fn into_props(self) -> Bag { self.0 } }
@@ -654,11 +654,11 @@ impl AutoScalingGroupsConfiguration {
     pub fn new() -> AutoScalingGroupsConfiguration<Missing<super::required::AutoScalingGroupNameList>, Missing<super::required::RoleArn>> { AutoScalingGroupsConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> AutoScalingGroupsConfiguration<R0, R1> {
-    /// `AutoScalingGroupNameList`: list of text, required. Update: in place.
+    /// `AutoScalingGroupNameList`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-autoscalinggroupsconfiguration.html#cfn-rtbfabric-respondergateway-autoscalinggroupsconfiguration-autoscalinggroupnamelist)
     pub fn auto_scaling_group_name_list(self, value: impl Arg<Arr<str>>) -> AutoScalingGroupsConfiguration<Set, R1> { AutoScalingGroupsConfiguration(put(self.0, "AutoScalingGroupNameList", value.into_expr()), Phase) }
-    /// `HealthCheckConfig`: `HealthCheckConfig`. Update: in place.
+    /// `HealthCheckConfig`: `HealthCheckConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-autoscalinggroupsconfiguration.html#cfn-rtbfabric-respondergateway-autoscalinggroupsconfiguration-healthcheckconfig)
     pub fn health_check_config(self, value: impl Arg<HealthCheckConfig>) -> Self { Self(put(self.0, "HealthCheckConfig", value.into_expr()), Phase) }
-    /// `RoleArn`: text, required. Update: in place.
+    /// `RoleArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-autoscalinggroupsconfiguration.html#cfn-rtbfabric-respondergateway-autoscalinggroupsconfiguration-rolearn)
     pub fn role_arn(self, value: impl Arg<str>) -> AutoScalingGroupsConfiguration<R0, Set> { AutoScalingGroupsConfiguration(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for AutoScalingGroupsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -669,17 +669,17 @@ impl EksEndpointsConfiguration {
     pub fn new() -> EksEndpointsConfiguration<Missing<super::required::ClusterApiServerCaCertificateChain>, Missing<super::required::ClusterApiServerEndpointUri>, Missing<super::required::ClusterName>, Missing<super::required::EndpointsResourceName>, Missing<super::required::EndpointsResourceNamespace>, Missing<super::required::RoleArn>> { EksEndpointsConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5> EksEndpointsConfiguration<R0, R1, R2, R3, R4, R5> {
-    /// `ClusterApiServerCaCertificateChain`: text, required. Update: in place.
+    /// `ClusterApiServerCaCertificateChain`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-eksendpointsconfiguration.html#cfn-rtbfabric-respondergateway-eksendpointsconfiguration-clusterapiservercacertificatechain)
     pub fn cluster_api_server_ca_certificate_chain(self, value: impl Arg<str>) -> EksEndpointsConfiguration<Set, R1, R2, R3, R4, R5> { EksEndpointsConfiguration(put(self.0, "ClusterApiServerCaCertificateChain", value.into_expr()), Phase) }
-    /// `ClusterApiServerEndpointUri`: text, required. Update: in place.
+    /// `ClusterApiServerEndpointUri`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-eksendpointsconfiguration.html#cfn-rtbfabric-respondergateway-eksendpointsconfiguration-clusterapiserverendpointuri)
     pub fn cluster_api_server_endpoint_uri(self, value: impl Arg<str>) -> EksEndpointsConfiguration<R0, Set, R2, R3, R4, R5> { EksEndpointsConfiguration(put(self.0, "ClusterApiServerEndpointUri", value.into_expr()), Phase) }
-    /// `ClusterName`: text, required. Update: in place.
+    /// `ClusterName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-eksendpointsconfiguration.html#cfn-rtbfabric-respondergateway-eksendpointsconfiguration-clustername)
     pub fn cluster_name(self, value: impl Arg<str>) -> EksEndpointsConfiguration<R0, R1, Set, R3, R4, R5> { EksEndpointsConfiguration(put(self.0, "ClusterName", value.into_expr()), Phase) }
-    /// `EndpointsResourceName`: text, required. Update: in place.
+    /// `EndpointsResourceName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-eksendpointsconfiguration.html#cfn-rtbfabric-respondergateway-eksendpointsconfiguration-endpointsresourcename)
     pub fn endpoints_resource_name(self, value: impl Arg<str>) -> EksEndpointsConfiguration<R0, R1, R2, Set, R4, R5> { EksEndpointsConfiguration(put(self.0, "EndpointsResourceName", value.into_expr()), Phase) }
-    /// `EndpointsResourceNamespace`: text, required. Update: in place.
+    /// `EndpointsResourceNamespace`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-eksendpointsconfiguration.html#cfn-rtbfabric-respondergateway-eksendpointsconfiguration-endpointsresourcenamespace)
     pub fn endpoints_resource_namespace(self, value: impl Arg<str>) -> EksEndpointsConfiguration<R0, R1, R2, R3, Set, R5> { EksEndpointsConfiguration(put(self.0, "EndpointsResourceNamespace", value.into_expr()), Phase) }
-    /// `RoleArn`: text, required. Update: in place.
+    /// `RoleArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-eksendpointsconfiguration.html#cfn-rtbfabric-respondergateway-eksendpointsconfiguration-rolearn)
     pub fn role_arn(self, value: impl Arg<str>) -> EksEndpointsConfiguration<R0, R1, R2, R3, R4, Set> { EksEndpointsConfiguration(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for EksEndpointsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -690,21 +690,21 @@ impl HealthCheckConfig {
     pub fn new() -> HealthCheckConfig<Missing<super::required::Path>, Missing<super::required::Port>> { HealthCheckConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> HealthCheckConfig<R0, R1> {
-    /// `HealthyThresholdCount`: integer. Update: in place.
+    /// `HealthyThresholdCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-healthcheckconfig.html#cfn-rtbfabric-respondergateway-healthcheckconfig-healthythresholdcount)
     pub fn healthy_threshold_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthyThresholdCount", value.into_expr()), Phase) }
-    /// `IntervalSeconds`: integer. Update: in place.
+    /// `IntervalSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-healthcheckconfig.html#cfn-rtbfabric-respondergateway-healthcheckconfig-intervalseconds)
     pub fn interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IntervalSeconds", value.into_expr()), Phase) }
-    /// `Path`: text, required. Update: in place.
+    /// `Path`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-healthcheckconfig.html#cfn-rtbfabric-respondergateway-healthcheckconfig-path)
     pub fn path(self, value: impl Arg<str>) -> HealthCheckConfig<Set, R1> { HealthCheckConfig(put(self.0, "Path", value.into_expr()), Phase) }
-    /// `Port`: integer, required. Update: in place.
+    /// `Port`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-healthcheckconfig.html#cfn-rtbfabric-respondergateway-healthcheckconfig-port)
     pub fn port(self, value: impl Arg<i64>) -> HealthCheckConfig<R0, Set> { HealthCheckConfig(put(self.0, "Port", value.into_expr()), Phase) }
-    /// `Protocol`: `Protocol`. Update: in place.
+    /// `Protocol`: `Protocol`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-healthcheckconfig.html#cfn-rtbfabric-respondergateway-healthcheckconfig-protocol)
     pub fn protocol(self, value: impl Arg<Protocol>) -> Self { Self(put(self.0, "Protocol", value.into_expr()), Phase) }
-    /// `StatusCodeMatcher`: text. Update: in place.
+    /// `StatusCodeMatcher`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-healthcheckconfig.html#cfn-rtbfabric-respondergateway-healthcheckconfig-statuscodematcher)
     pub fn status_code_matcher(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StatusCodeMatcher", value.into_expr()), Phase) }
-    /// `TimeoutMs`: integer. Update: in place.
+    /// `TimeoutMs`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-healthcheckconfig.html#cfn-rtbfabric-respondergateway-healthcheckconfig-timeoutms)
     pub fn timeout_ms(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutMs", value.into_expr()), Phase) }
-    /// `UnhealthyThresholdCount`: integer. Update: in place.
+    /// `UnhealthyThresholdCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-healthcheckconfig.html#cfn-rtbfabric-respondergateway-healthcheckconfig-unhealthythresholdcount)
     pub fn unhealthy_threshold_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UnhealthyThresholdCount", value.into_expr()), Phase) }
 }
 impl Done for HealthCheckConfig { fn into_props(self) -> Bag { self.0 } }
@@ -715,7 +715,7 @@ impl ListenerConfig {
     pub fn new() -> ListenerConfig<Missing<super::required::Protocols>> { ListenerConfig(Bag::default(), Phase) }
 }
 impl<R0> ListenerConfig<R0> {
-    /// `Protocols`: list of `Protocols`, required. Update: in place.
+    /// `Protocols`: list of `Protocols`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-listenerconfig.html#cfn-rtbfabric-respondergateway-listenerconfig-protocols)
     pub fn protocols(self, value: impl Arg<Arr<Protocols>>) -> ListenerConfig<Set> { ListenerConfig(put(self.0, "Protocols", value.into_expr()), Phase) }
 }
 impl Done for ListenerConfig { fn into_props(self) -> Bag { self.0 } }
@@ -724,9 +724,9 @@ impl Done for ListenerConfig { fn into_props(self) -> Bag { self.0 } }
 impl ManagedEndpointConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AutoScalingGroupsConfiguration`: `AutoScalingGroupsConfiguration`. Update: in place.
+    /// `AutoScalingGroupsConfiguration`: `AutoScalingGroupsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-managedendpointconfiguration.html#cfn-rtbfabric-respondergateway-managedendpointconfiguration-autoscalinggroupsconfiguration)
     pub fn auto_scaling_groups_configuration(self, value: impl Arg<AutoScalingGroupsConfiguration>) -> Self { Self(put(self.0, "AutoScalingGroupsConfiguration", value.into_expr())) }
-    /// `EksEndpointsConfiguration`: `EksEndpointsConfiguration`. Update: in place.
+    /// `EksEndpointsConfiguration`: `EksEndpointsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-managedendpointconfiguration.html#cfn-rtbfabric-respondergateway-managedendpointconfiguration-eksendpointsconfiguration)
     pub fn eks_endpoints_configuration(self, value: impl Arg<EksEndpointsConfiguration>) -> Self { Self(put(self.0, "EksEndpointsConfiguration", value.into_expr())) }
 }
 impl Done for ManagedEndpointConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -737,7 +737,7 @@ impl TrustStoreConfiguration {
     pub fn new() -> TrustStoreConfiguration<Missing<super::required::CertificateAuthorityCertificates>> { TrustStoreConfiguration(Bag::default(), Phase) }
 }
 impl<R0> TrustStoreConfiguration<R0> {
-    /// `CertificateAuthorityCertificates`: list of text, required. Update: in place.
+    /// `CertificateAuthorityCertificates`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-truststoreconfiguration.html#cfn-rtbfabric-respondergateway-truststoreconfiguration-certificateauthoritycertificates)
     pub fn certificate_authority_certificates(self, value: impl Arg<Arr<str>>) -> TrustStoreConfiguration<Set> { TrustStoreConfiguration(put(self.0, "CertificateAuthorityCertificates", value.into_expr()), Phase) }
 }
 impl Done for TrustStoreConfiguration { fn into_props(self) -> Bag { self.0 } }

@@ -13,11 +13,11 @@ impl CfnAccessGrant {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAccessGrantProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AccessGrantId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AccessGrantArn`: `OtherArn`.
+    /// The attribute `AccessGrantArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accessgrant.html#AccessGrantArn-fn::getatt)
     pub fn attr_access_grant_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AccessGrantArn") }
-    /// The attribute `AccessGrantId`: text.
+    /// The attribute `AccessGrantId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accessgrant.html#AccessGrantId-fn::getatt)
     pub fn attr_access_grant_id(&self) -> Val<str> { self.0.get_att("AccessGrantId") }
-    /// The attribute `GrantScope`: text.
+    /// The attribute `GrantScope`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accessgrant.html#GrantScope-fn::getatt)
     pub fn attr_grant_scope(&self) -> Val<str> { self.0.get_att("GrantScope") }
 }
 impl Parent for CfnAccessGrant { fn node(&self) -> &Place { &self.0 } }
@@ -28,19 +28,19 @@ impl CfnAccessGrantProps {
     pub fn new() -> CfnAccessGrantProps<Missing<required::AccessGrantsLocationId>, Missing<required::Grantee>, Missing<required::Permission>> { CfnAccessGrantProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnAccessGrantProps<R0, R1, R2> {
-    /// `AccessGrantsLocationConfiguration`: `AccessGrantsLocationConfiguration`. Update: in place.
+    /// `AccessGrantsLocationConfiguration`: `AccessGrantsLocationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accessgrant.html#cfn-s3-accessgrant-accessgrantslocationconfiguration)
     pub fn access_grants_location_configuration(self, value: impl Arg<access_grant::AccessGrantsLocationConfiguration>) -> Self { Self(put(self.0, "AccessGrantsLocationConfiguration", value.into_expr()), Phase) }
-    /// `AccessGrantsLocationId`: text, required. Update: in place.
+    /// `AccessGrantsLocationId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accessgrant.html#cfn-s3-accessgrant-accessgrantslocationid)
     pub fn access_grants_location_id(self, value: impl Arg<str>) -> CfnAccessGrantProps<Set, R1, R2> { CfnAccessGrantProps(put(self.0, "AccessGrantsLocationId", value.into_expr()), Phase) }
-    /// `ApplicationArn`: text. Update: in place.
+    /// `ApplicationArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accessgrant.html#cfn-s3-accessgrant-applicationarn)
     pub fn application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationArn", value.into_expr()), Phase) }
-    /// `Grantee`: `Grantee`, required. Update: in place.
+    /// `Grantee`: `Grantee`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accessgrant.html#cfn-s3-accessgrant-grantee)
     pub fn grantee(self, value: impl Arg<access_grant::Grantee>) -> CfnAccessGrantProps<R0, Set, R2> { CfnAccessGrantProps(put(self.0, "Grantee", value.into_expr()), Phase) }
-    /// `Permission`: `Permission`, required. Update: in place.
+    /// `Permission`: `Permission`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accessgrant.html#cfn-s3-accessgrant-permission)
     pub fn permission(self, value: impl Arg<access_grant::Permission>) -> CfnAccessGrantProps<R0, R1, Set> { CfnAccessGrantProps(put(self.0, "Permission", value.into_expr()), Phase) }
-    /// `S3PrefixType`: `S3PrefixType`. Update: replacement.
+    /// `S3PrefixType`: `S3PrefixType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accessgrant.html#cfn-s3-accessgrant-s3prefixtype)
     pub fn s3_prefix_type(self, value: impl Arg<access_grant::S3PrefixType>) -> Self { Self(put(self.0, "S3PrefixType", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accessgrant.html#cfn-s3-accessgrant-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAccessGrantProps { fn into_props(self) -> Bag { self.0 } }
@@ -54,7 +54,7 @@ impl AccessGrantsLocationConfiguration {
     pub fn new() -> AccessGrantsLocationConfiguration<Missing<super::required::S3SubPrefix>> { AccessGrantsLocationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AccessGrantsLocationConfiguration<R0> {
-    /// `S3SubPrefix`: text, required. Update: in place.
+    /// `S3SubPrefix`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-accessgrant-accessgrantslocationconfiguration.html#cfn-s3-accessgrant-accessgrantslocationconfiguration-s3subprefix)
     pub fn s3_sub_prefix(self, value: impl Arg<str>) -> AccessGrantsLocationConfiguration<Set> { AccessGrantsLocationConfiguration(put(self.0, "S3SubPrefix", value.into_expr()), Phase) }
 }
 impl Done for AccessGrantsLocationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -65,9 +65,9 @@ impl Grantee {
     pub fn new() -> Grantee<Missing<super::required::GranteeIdentifier>, Missing<super::required::GranteeType>> { Grantee(Bag::default(), Phase) }
 }
 impl<R0, R1> Grantee<R0, R1> {
-    /// `GranteeIdentifier`: text, required. Update: in place.
+    /// `GranteeIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-accessgrant-grantee.html#cfn-s3-accessgrant-grantee-granteeidentifier)
     pub fn grantee_identifier(self, value: impl Arg<str>) -> Grantee<Set, R1> { Grantee(put(self.0, "GranteeIdentifier", value.into_expr()), Phase) }
-    /// `GranteeType`: `GranteeType`, required. Update: in place.
+    /// `GranteeType`: `GranteeType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-accessgrant-grantee.html#cfn-s3-accessgrant-grantee-granteetype)
     pub fn grantee_type(self, value: impl Arg<GranteeType>) -> Grantee<R0, Set> { Grantee(put(self.0, "GranteeType", value.into_expr()), Phase) }
 }
 impl Done for Grantee { fn into_props(self) -> Bag { self.0 } }
@@ -87,9 +87,9 @@ impl CfnAccessGrantsInstance {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnAccessGrantsInstanceProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `AccessGrantsInstanceArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AccessGrantsInstanceArn`: `OtherArn`.
+    /// The attribute `AccessGrantsInstanceArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accessgrantsinstance.html#AccessGrantsInstanceArn-fn::getatt)
     pub fn attr_access_grants_instance_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AccessGrantsInstanceArn") }
-    /// The attribute `AccessGrantsInstanceId`: text.
+    /// The attribute `AccessGrantsInstanceId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accessgrantsinstance.html#AccessGrantsInstanceId-fn::getatt)
     pub fn attr_access_grants_instance_id(&self) -> Val<str> { self.0.get_att("AccessGrantsInstanceId") }
 }
 impl Parent for CfnAccessGrantsInstance { fn node(&self) -> &Place { &self.0 } }
@@ -98,9 +98,9 @@ impl Parent for CfnAccessGrantsInstance { fn node(&self) -> &Place { &self.0 } }
 impl CfnAccessGrantsInstanceProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IdentityCenterArn`: text. Update: in place.
+    /// `IdentityCenterArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accessgrantsinstance.html#cfn-s3-accessgrantsinstance-identitycenterarn)
     pub fn identity_center_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityCenterArn", value.into_expr())) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accessgrantsinstance.html#cfn-s3-accessgrantsinstance-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnAccessGrantsInstanceProps { fn into_props(self) -> Bag { self.0 } }
@@ -113,9 +113,9 @@ impl CfnAccessGrantsLocation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAccessGrantsLocationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AccessGrantsLocationId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AccessGrantsLocationArn`: `OtherArn`.
+    /// The attribute `AccessGrantsLocationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accessgrantslocation.html#AccessGrantsLocationArn-fn::getatt)
     pub fn attr_access_grants_location_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AccessGrantsLocationArn") }
-    /// The attribute `AccessGrantsLocationId`: text.
+    /// The attribute `AccessGrantsLocationId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accessgrantslocation.html#AccessGrantsLocationId-fn::getatt)
     pub fn attr_access_grants_location_id(&self) -> Val<str> { self.0.get_att("AccessGrantsLocationId") }
 }
 impl Parent for CfnAccessGrantsLocation { fn node(&self) -> &Place { &self.0 } }
@@ -126,11 +126,11 @@ impl CfnAccessGrantsLocationProps {
     pub fn new() -> CfnAccessGrantsLocationProps<Missing<required::IamRoleArn>, Missing<required::LocationScope>> { CfnAccessGrantsLocationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAccessGrantsLocationProps<R0, R1> {
-    /// `IamRoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `IamRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accessgrantslocation.html#cfn-s3-accessgrantslocation-iamrolearn)
     pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnAccessGrantsLocationProps<Set, R1> { CfnAccessGrantsLocationProps(put(self.0, "IamRoleArn", value.into_expr()), Phase) }
-    /// `LocationScope`: text, required. Update: in place.
+    /// `LocationScope`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accessgrantslocation.html#cfn-s3-accessgrantslocation-locationscope)
     pub fn location_scope(self, value: impl Arg<str>) -> CfnAccessGrantsLocationProps<R0, Set> { CfnAccessGrantsLocationProps(put(self.0, "LocationScope", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accessgrantslocation.html#cfn-s3-accessgrantslocation-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAccessGrantsLocationProps { fn into_props(self) -> Bag { self.0 } }
@@ -143,13 +143,13 @@ impl CfnAccessPoint {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAccessPointProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Alias`: text.
+    /// The attribute `Alias`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accesspoint.html#Alias-fn::getatt)
     pub fn attr_alias(&self) -> Val<str> { self.0.get_att("Alias") }
-    /// The attribute `Arn`: `S3AccessPointArn`.
+    /// The attribute `Arn`: `S3AccessPointArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accesspoint.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::S3AccessPointArn> { self.0.get_att("Arn") }
-    /// The attribute `Name`: text.
+    /// The attribute `Name`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accesspoint.html#Name-fn::getatt)
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
-    /// The attribute `NetworkOrigin`: text.
+    /// The attribute `NetworkOrigin`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accesspoint.html#NetworkOrigin-fn::getatt)
     pub fn attr_network_origin(&self) -> Val<str> { self.0.get_att("NetworkOrigin") }
 }
 impl Parent for CfnAccessPoint { fn node(&self) -> &Place { &self.0 } }
@@ -160,19 +160,19 @@ impl CfnAccessPointProps {
     pub fn new() -> CfnAccessPointProps<Missing<required::Bucket>> { CfnAccessPointProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAccessPointProps<R0> {
-    /// `Bucket`: `S3BucketName`, required. Update: replacement.
+    /// `Bucket`: `S3BucketName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accesspoint.html#cfn-s3-accesspoint-bucket)
     pub fn bucket(self, value: impl Arg<kind::S3BucketName>) -> CfnAccessPointProps<Set> { CfnAccessPointProps(put(self.0, "Bucket", value.into_expr()), Phase) }
-    /// `BucketAccountId`: text. Update: replacement.
+    /// `BucketAccountId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accesspoint.html#cfn-s3-accesspoint-bucketaccountid)
     pub fn bucket_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketAccountId", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accesspoint.html#cfn-s3-accesspoint-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Policy`: JSON. Update: in place.
+    /// `Policy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accesspoint.html#cfn-s3-accesspoint-policy)
     pub fn policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Policy", value.into_expr()), Phase) }
-    /// `PublicAccessBlockConfiguration`: `PublicAccessBlockConfiguration`. Update: in place.
+    /// `PublicAccessBlockConfiguration`: `PublicAccessBlockConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accesspoint.html#cfn-s3-accesspoint-publicaccessblockconfiguration)
     pub fn public_access_block_configuration(self, value: impl Arg<access_point::PublicAccessBlockConfiguration>) -> Self { Self(put(self.0, "PublicAccessBlockConfiguration", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accesspoint.html#cfn-s3-accesspoint-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VpcConfiguration`: `VpcConfiguration`. Update: replacement.
+    /// `VpcConfiguration`: `VpcConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accesspoint.html#cfn-s3-accesspoint-vpcconfiguration)
     pub fn vpc_configuration(self, value: impl Arg<access_point::VpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnAccessPointProps { fn into_props(self) -> Bag { self.0 } }
@@ -184,13 +184,13 @@ use crate::cfn::support::*;
 impl PublicAccessBlockConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BlockPublicAcls`: boolean. Update: in place.
+    /// `BlockPublicAcls`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-accesspoint-publicaccessblockconfiguration.html#cfn-s3-accesspoint-publicaccessblockconfiguration-blockpublicacls)
     pub fn block_public_acls(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BlockPublicAcls", value.into_expr())) }
-    /// `BlockPublicPolicy`: boolean. Update: in place.
+    /// `BlockPublicPolicy`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-accesspoint-publicaccessblockconfiguration.html#cfn-s3-accesspoint-publicaccessblockconfiguration-blockpublicpolicy)
     pub fn block_public_policy(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BlockPublicPolicy", value.into_expr())) }
-    /// `IgnorePublicAcls`: boolean. Update: in place.
+    /// `IgnorePublicAcls`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-accesspoint-publicaccessblockconfiguration.html#cfn-s3-accesspoint-publicaccessblockconfiguration-ignorepublicacls)
     pub fn ignore_public_acls(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IgnorePublicAcls", value.into_expr())) }
-    /// `RestrictPublicBuckets`: boolean. Update: in place.
+    /// `RestrictPublicBuckets`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-accesspoint-publicaccessblockconfiguration.html#cfn-s3-accesspoint-publicaccessblockconfiguration-restrictpublicbuckets)
     pub fn restrict_public_buckets(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RestrictPublicBuckets", value.into_expr())) }
 }
 impl Done for PublicAccessBlockConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -199,7 +199,7 @@ impl Done for PublicAccessBlockConfiguration { fn into_props(self) -> Bag { self
 impl VpcConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `VpcId`: `Ec2VpcId`. Update: replacement.
+    /// `VpcId`: `Ec2VpcId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-accesspoint-vpcconfiguration.html#cfn-s3-accesspoint-vpcconfiguration-vpcid)
     pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value.into_expr())) }
 }
 impl Done for VpcConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -213,33 +213,33 @@ impl CfnBucket {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnBucketProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `BucketName`.
     pub fn reference(&self) -> Val<kind::S3BucketName> { self.0.reference() }
-    /// The attribute `Arn`: `S3BucketArn`.
+    /// The attribute `Arn`: `S3BucketArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::S3BucketArn> { self.0.get_att("Arn") }
-    /// The attribute `DomainName`: `S3BucketDomainName`.
+    /// The attribute `DomainName`: `S3BucketDomainName`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#DomainName-fn::getatt)
     pub fn attr_domain_name(&self) -> Val<kind::S3BucketDomainName> { self.0.get_att("DomainName") }
-    /// The attribute `DualStackDomainName`: text.
+    /// The attribute `DualStackDomainName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#DualStackDomainName-fn::getatt)
     pub fn attr_dual_stack_domain_name(&self) -> Val<str> { self.0.get_att("DualStackDomainName") }
-    /// The attribute `MetadataConfiguration.AnnotationTableConfiguration.TableArn`: `OtherArn`.
+    /// The attribute `MetadataConfiguration.AnnotationTableConfiguration.TableArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#MetadataConfiguration.AnnotationTableConfiguration.TableArn-fn::getatt)
     pub fn attr_metadata_configuration_annotation_table_configuration_table_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MetadataConfiguration.AnnotationTableConfiguration.TableArn") }
-    /// The attribute `MetadataConfiguration.AnnotationTableConfiguration.TableName`: text.
+    /// The attribute `MetadataConfiguration.AnnotationTableConfiguration.TableName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#MetadataConfiguration.AnnotationTableConfiguration.TableName-fn::getatt)
     pub fn attr_metadata_configuration_annotation_table_configuration_table_name(&self) -> Val<str> { self.0.get_att("MetadataConfiguration.AnnotationTableConfiguration.TableName") }
-    /// The attribute `MetadataConfiguration.Destination`: `MetadataDestination`.
+    /// The attribute `MetadataConfiguration.Destination`: `MetadataDestination`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#MetadataConfiguration.Destination-fn::getatt)
     pub fn attr_metadata_configuration_destination(&self) -> Val<bucket::MetadataDestination> { self.0.get_att("MetadataConfiguration.Destination") }
-    /// The attribute `MetadataConfiguration.InventoryTableConfiguration.TableArn`: `OtherArn`.
+    /// The attribute `MetadataConfiguration.InventoryTableConfiguration.TableArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#MetadataConfiguration.InventoryTableConfiguration.TableArn-fn::getatt)
     pub fn attr_metadata_configuration_inventory_table_configuration_table_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MetadataConfiguration.InventoryTableConfiguration.TableArn") }
-    /// The attribute `MetadataConfiguration.InventoryTableConfiguration.TableName`: text.
+    /// The attribute `MetadataConfiguration.InventoryTableConfiguration.TableName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#MetadataConfiguration.InventoryTableConfiguration.TableName-fn::getatt)
     pub fn attr_metadata_configuration_inventory_table_configuration_table_name(&self) -> Val<str> { self.0.get_att("MetadataConfiguration.InventoryTableConfiguration.TableName") }
-    /// The attribute `MetadataConfiguration.JournalTableConfiguration.TableArn`: `OtherArn`.
+    /// The attribute `MetadataConfiguration.JournalTableConfiguration.TableArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#MetadataConfiguration.JournalTableConfiguration.TableArn-fn::getatt)
     pub fn attr_metadata_configuration_journal_table_configuration_table_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MetadataConfiguration.JournalTableConfiguration.TableArn") }
-    /// The attribute `MetadataConfiguration.JournalTableConfiguration.TableName`: text.
+    /// The attribute `MetadataConfiguration.JournalTableConfiguration.TableName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#MetadataConfiguration.JournalTableConfiguration.TableName-fn::getatt)
     pub fn attr_metadata_configuration_journal_table_configuration_table_name(&self) -> Val<str> { self.0.get_att("MetadataConfiguration.JournalTableConfiguration.TableName") }
-    /// The attribute `MetadataTableConfiguration.S3TablesDestination.TableArn`: `OtherArn`.
+    /// The attribute `MetadataTableConfiguration.S3TablesDestination.TableArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#MetadataTableConfiguration.S3TablesDestination.TableArn-fn::getatt)
     pub fn attr_metadata_table_configuration_s3_tables_destination_table_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MetadataTableConfiguration.S3TablesDestination.TableArn") }
-    /// The attribute `MetadataTableConfiguration.S3TablesDestination.TableNamespace`: text.
+    /// The attribute `MetadataTableConfiguration.S3TablesDestination.TableNamespace`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#MetadataTableConfiguration.S3TablesDestination.TableNamespace-fn::getatt)
     pub fn attr_metadata_table_configuration_s3_tables_destination_table_namespace(&self) -> Val<str> { self.0.get_att("MetadataTableConfiguration.S3TablesDestination.TableNamespace") }
-    /// The attribute `RegionalDomainName`: `S3BucketRegionalDomainName`.
+    /// The attribute `RegionalDomainName`: `S3BucketRegionalDomainName`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#RegionalDomainName-fn::getatt)
     pub fn attr_regional_domain_name(&self) -> Val<kind::S3BucketRegionalDomainName> { self.0.get_att("RegionalDomainName") }
-    /// The attribute `WebsiteURL`: text.
+    /// The attribute `WebsiteURL`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#WebsiteURL-fn::getatt)
     pub fn attr_website_url(&self) -> Val<str> { self.0.get_att("WebsiteURL") }
 }
 impl Parent for CfnBucket { fn node(&self) -> &Place { &self.0 } }
@@ -248,55 +248,55 @@ impl Parent for CfnBucket { fn node(&self) -> &Place { &self.0 } }
 impl CfnBucketProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AbacStatus`: `AbacStatus`. Update: in place.
+    /// `AbacStatus`: `AbacStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-abacstatus)
     pub fn abac_status(self, value: impl Arg<bucket::AbacStatus>) -> Self { Self(put(self.0, "AbacStatus", value.into_expr())) }
-    /// `AccelerateConfiguration`: `AccelerateConfiguration`. Update: in place.
+    /// `AccelerateConfiguration`: `AccelerateConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-accelerateconfiguration)
     pub fn accelerate_configuration(self, value: impl Arg<bucket::AccelerateConfiguration>) -> Self { Self(put(self.0, "AccelerateConfiguration", value.into_expr())) }
-    /// `AccessControl`: `AccessControl`. Update: in place.
+    /// `AccessControl`: `AccessControl`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-accesscontrol)
     pub fn access_control(self, value: impl Arg<bucket::AccessControl>) -> Self { Self(put(self.0, "AccessControl", value.into_expr())) }
-    /// `AnalyticsConfigurations`: list of `AnalyticsConfiguration`. Update: in place.
+    /// `AnalyticsConfigurations`: list of `AnalyticsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-analyticsconfigurations)
     pub fn analytics_configurations(self, value: impl Arg<Arr<bucket::AnalyticsConfiguration>>) -> Self { Self(put(self.0, "AnalyticsConfigurations", value.into_expr())) }
-    /// `BucketEncryption`: `BucketEncryption`. Update: in place.
+    /// `BucketEncryption`: `BucketEncryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-bucketencryption)
     pub fn bucket_encryption(self, value: impl Arg<bucket::BucketEncryption>) -> Self { Self(put(self.0, "BucketEncryption", value.into_expr())) }
-    /// `BucketName`: `S3BucketName`. Update: replacement.
+    /// `BucketName`: `S3BucketName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-bucketname)
     pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value.into_expr())) }
-    /// `BucketNamePrefix`: text. Update: replacement.
+    /// `BucketNamePrefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-bucketnameprefix)
     pub fn bucket_name_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketNamePrefix", value.into_expr())) }
-    /// `BucketNamespace`: `BucketNamespace`. Update: replacement.
+    /// `BucketNamespace`: `BucketNamespace`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-bucketnamespace)
     pub fn bucket_namespace(self, value: impl Arg<bucket::BucketNamespace>) -> Self { Self(put(self.0, "BucketNamespace", value.into_expr())) }
-    /// `CorsConfiguration`: `CorsConfiguration`. Update: in place.
+    /// `CorsConfiguration`: `CorsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-corsconfiguration)
     pub fn cors_configuration(self, value: impl Arg<bucket::CorsConfiguration>) -> Self { Self(put(self.0, "CorsConfiguration", value.into_expr())) }
-    /// `IntelligentTieringConfigurations`: list of `IntelligentTieringConfiguration`. Update: in place.
+    /// `IntelligentTieringConfigurations`: list of `IntelligentTieringConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-intelligenttieringconfigurations)
     pub fn intelligent_tiering_configurations(self, value: impl Arg<Arr<bucket::IntelligentTieringConfiguration>>) -> Self { Self(put(self.0, "IntelligentTieringConfigurations", value.into_expr())) }
-    /// `InventoryConfigurations`: list of `InventoryConfiguration`. Update: in place.
+    /// `InventoryConfigurations`: list of `InventoryConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-inventoryconfigurations)
     pub fn inventory_configurations(self, value: impl Arg<Arr<bucket::InventoryConfiguration>>) -> Self { Self(put(self.0, "InventoryConfigurations", value.into_expr())) }
-    /// `LifecycleConfiguration`: `LifecycleConfiguration`. Update: in place.
+    /// `LifecycleConfiguration`: `LifecycleConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-lifecycleconfiguration)
     pub fn lifecycle_configuration(self, value: impl Arg<bucket::LifecycleConfiguration>) -> Self { Self(put(self.0, "LifecycleConfiguration", value.into_expr())) }
-    /// `LoggingConfiguration`: `LoggingConfiguration`. Update: in place.
+    /// `LoggingConfiguration`: `LoggingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-loggingconfiguration)
     pub fn logging_configuration(self, value: impl Arg<bucket::LoggingConfiguration>) -> Self { Self(put(self.0, "LoggingConfiguration", value.into_expr())) }
-    /// `MetadataConfiguration`: `MetadataConfiguration`. Update: in place.
+    /// `MetadataConfiguration`: `MetadataConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-metadataconfiguration)
     pub fn metadata_configuration(self, value: impl Arg<bucket::MetadataConfiguration>) -> Self { Self(put(self.0, "MetadataConfiguration", value.into_expr())) }
-    /// `MetadataTableConfiguration`: `MetadataTableConfiguration`. Update: in place.
+    /// `MetadataTableConfiguration`: `MetadataTableConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-metadatatableconfiguration)
     pub fn metadata_table_configuration(self, value: impl Arg<bucket::MetadataTableConfiguration>) -> Self { Self(put(self.0, "MetadataTableConfiguration", value.into_expr())) }
-    /// `MetricsConfigurations`: list of `MetricsConfiguration`. Update: in place.
+    /// `MetricsConfigurations`: list of `MetricsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-metricsconfigurations)
     pub fn metrics_configurations(self, value: impl Arg<Arr<bucket::MetricsConfiguration>>) -> Self { Self(put(self.0, "MetricsConfigurations", value.into_expr())) }
-    /// `NotificationConfiguration`: `NotificationConfiguration`. Update: in place.
+    /// `NotificationConfiguration`: `NotificationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-notificationconfiguration)
     pub fn notification_configuration(self, value: impl Arg<bucket::NotificationConfiguration>) -> Self { Self(put(self.0, "NotificationConfiguration", value.into_expr())) }
-    /// `ObjectLockConfiguration`: `ObjectLockConfiguration`. Update: in place.
+    /// `ObjectLockConfiguration`: `ObjectLockConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-objectlockconfiguration)
     pub fn object_lock_configuration(self, value: impl Arg<bucket::ObjectLockConfiguration>) -> Self { Self(put(self.0, "ObjectLockConfiguration", value.into_expr())) }
-    /// `ObjectLockEnabled`: boolean. Update: replacement.
+    /// `ObjectLockEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-objectlockenabled)
     pub fn object_lock_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ObjectLockEnabled", value.into_expr())) }
-    /// `OwnershipControls`: `OwnershipControls`. Update: in place.
+    /// `OwnershipControls`: `OwnershipControls`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-ownershipcontrols)
     pub fn ownership_controls(self, value: impl Arg<bucket::OwnershipControls>) -> Self { Self(put(self.0, "OwnershipControls", value.into_expr())) }
-    /// `PublicAccessBlockConfiguration`: `PublicAccessBlockConfiguration`. Update: in place.
+    /// `PublicAccessBlockConfiguration`: `PublicAccessBlockConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-publicaccessblockconfiguration)
     pub fn public_access_block_configuration(self, value: impl Arg<bucket::PublicAccessBlockConfiguration>) -> Self { Self(put(self.0, "PublicAccessBlockConfiguration", value.into_expr())) }
-    /// `ReplicationConfiguration`: `ReplicationConfiguration`. Update: in place.
+    /// `ReplicationConfiguration`: `ReplicationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-replicationconfiguration)
     pub fn replication_configuration(self, value: impl Arg<bucket::ReplicationConfiguration>) -> Self { Self(put(self.0, "ReplicationConfiguration", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `VersioningConfiguration`: `VersioningConfiguration`. Update: in place.
+    /// `VersioningConfiguration`: `VersioningConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-versioningconfiguration)
     pub fn versioning_configuration(self, value: impl Arg<bucket::VersioningConfiguration>) -> Self { Self(put(self.0, "VersioningConfiguration", value.into_expr())) }
-    /// `WebsiteConfiguration`: `WebsiteConfiguration`. Update: in place.
+    /// `WebsiteConfiguration`: `WebsiteConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html#cfn-s3-bucket-websiteconfiguration)
     pub fn website_configuration(self, value: impl Arg<bucket::WebsiteConfiguration>) -> Self { Self(put(self.0, "WebsiteConfiguration", value.into_expr())) }
 }
 impl Done for CfnBucketProps { fn into_props(self) -> Bag { self.0 } }
@@ -310,7 +310,7 @@ impl AbortIncompleteMultipartUpload {
     pub fn new() -> AbortIncompleteMultipartUpload<Missing<super::required::DaysAfterInitiation>> { AbortIncompleteMultipartUpload(Bag::default(), Phase) }
 }
 impl<R0> AbortIncompleteMultipartUpload<R0> {
-    /// `DaysAfterInitiation`: integer, required. Update: in place.
+    /// `DaysAfterInitiation`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-abortincompletemultipartupload.html#cfn-s3-bucket-abortincompletemultipartupload-daysafterinitiation)
     pub fn days_after_initiation(self, value: impl Arg<i64>) -> AbortIncompleteMultipartUpload<Set> { AbortIncompleteMultipartUpload(put(self.0, "DaysAfterInitiation", value.into_expr()), Phase) }
 }
 impl Done for AbortIncompleteMultipartUpload { fn into_props(self) -> Bag { self.0 } }
@@ -321,7 +321,7 @@ impl AccelerateConfiguration {
     pub fn new() -> AccelerateConfiguration<Missing<super::required::AccelerationStatus>> { AccelerateConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AccelerateConfiguration<R0> {
-    /// `AccelerationStatus`: `AccelerationStatus`, required. Update: in place.
+    /// `AccelerationStatus`: `AccelerationStatus`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-accelerateconfiguration.html#cfn-s3-bucket-accelerateconfiguration-accelerationstatus)
     pub fn acceleration_status(self, value: impl Arg<AccelerationStatus>) -> AccelerateConfiguration<Set> { AccelerateConfiguration(put(self.0, "AccelerationStatus", value.into_expr()), Phase) }
 }
 impl Done for AccelerateConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -332,7 +332,7 @@ impl AccessControlTranslation {
     pub fn new() -> AccessControlTranslation<Missing<super::required::Owner>> { AccessControlTranslation(Bag::default(), Phase) }
 }
 impl<R0> AccessControlTranslation<R0> {
-    /// `Owner`: text, required. Update: in place.
+    /// `Owner`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-accesscontroltranslation.html#cfn-s3-bucket-accesscontroltranslation-owner)
     pub fn owner(self, value: impl Arg<str>) -> AccessControlTranslation<Set> { AccessControlTranslation(put(self.0, "Owner", value.into_expr()), Phase) }
 }
 impl Done for AccessControlTranslation { fn into_props(self) -> Bag { self.0 } }
@@ -343,13 +343,13 @@ impl AnalyticsConfiguration {
     pub fn new() -> AnalyticsConfiguration<Missing<super::required::Id>, Missing<super::required::StorageClassAnalysis>> { AnalyticsConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> AnalyticsConfiguration<R0, R1> {
-    /// `Id`: text, required. Update: in place.
+    /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-analyticsconfiguration.html#cfn-s3-bucket-analyticsconfiguration-id)
     pub fn id(self, value: impl Arg<str>) -> AnalyticsConfiguration<Set, R1> { AnalyticsConfiguration(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `Prefix`: text. Update: in place.
+    /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-analyticsconfiguration.html#cfn-s3-bucket-analyticsconfiguration-prefix)
     pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
-    /// `StorageClassAnalysis`: `StorageClassAnalysis`, required. Update: in place.
+    /// `StorageClassAnalysis`: `StorageClassAnalysis`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-analyticsconfiguration.html#cfn-s3-bucket-analyticsconfiguration-storageclassanalysis)
     pub fn storage_class_analysis(self, value: impl Arg<StorageClassAnalysis>) -> AnalyticsConfiguration<R0, Set> { AnalyticsConfiguration(put(self.0, "StorageClassAnalysis", value.into_expr()), Phase) }
-    /// `TagFilters`: list of `TagFilter`. Update: in place.
+    /// `TagFilters`: list of `TagFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-analyticsconfiguration.html#cfn-s3-bucket-analyticsconfiguration-tagfilters)
     pub fn tag_filters(self, value: impl Arg<Arr<TagFilter>>) -> Self { Self(put(self.0, "TagFilters", value.into_expr()), Phase) }
 }
 impl Done for AnalyticsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -360,15 +360,15 @@ impl AnnotationTableConfiguration {
     pub fn new() -> AnnotationTableConfiguration<Missing<super::required::ConfigurationState>> { AnnotationTableConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AnnotationTableConfiguration<R0> {
-    /// `ConfigurationState`: `ConfigurationState`, required. Update: in place.
+    /// `ConfigurationState`: `ConfigurationState`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-annotationtableconfiguration.html#cfn-s3-bucket-annotationtableconfiguration-configurationstate)
     pub fn configuration_state(self, value: impl Arg<ConfigurationState>) -> AnnotationTableConfiguration<Set> { AnnotationTableConfiguration(put(self.0, "ConfigurationState", value.into_expr()), Phase) }
-    /// `EncryptionConfiguration`: `MetadataTableEncryptionConfiguration`. Update: in place.
+    /// `EncryptionConfiguration`: `MetadataTableEncryptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-annotationtableconfiguration.html#cfn-s3-bucket-annotationtableconfiguration-encryptionconfiguration)
     pub fn encryption_configuration(self, value: impl Arg<MetadataTableEncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
-    /// `Role`: text. Update: in place.
+    /// `Role`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-annotationtableconfiguration.html#cfn-s3-bucket-annotationtableconfiguration-role)
     pub fn role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Role", value.into_expr()), Phase) }
-    /// `TableArn`: text. Update: in place.
+    /// `TableArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-annotationtableconfiguration.html#cfn-s3-bucket-annotationtableconfiguration-tablearn)
     pub fn table_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableArn", value.into_expr()), Phase) }
-    /// `TableName`: text. Update: in place.
+    /// `TableName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-annotationtableconfiguration.html#cfn-s3-bucket-annotationtableconfiguration-tablename)
     pub fn table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableName", value.into_expr()), Phase) }
 }
 impl Done for AnnotationTableConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -377,7 +377,7 @@ impl Done for AnnotationTableConfiguration { fn into_props(self) -> Bag { self.0
 impl BlockedEncryptionTypes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EncryptionType`: list of `EncryptionType`. Update: in place.
+    /// `EncryptionType`: list of `EncryptionType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-blockedencryptiontypes.html#cfn-s3-bucket-blockedencryptiontypes-encryptiontype)
     pub fn encryption_type(self, value: impl Arg<Arr<EncryptionType>>) -> Self { Self(put(self.0, "EncryptionType", value.into_expr())) }
 }
 impl Done for BlockedEncryptionTypes { fn into_props(self) -> Bag { self.0 } }
@@ -388,7 +388,7 @@ impl BucketEncryption {
     pub fn new() -> BucketEncryption<Missing<super::required::ServerSideEncryptionConfiguration>> { BucketEncryption(Bag::default(), Phase) }
 }
 impl<R0> BucketEncryption<R0> {
-    /// `ServerSideEncryptionConfiguration`: list of `ServerSideEncryptionRule`, required. Update: in place.
+    /// `ServerSideEncryptionConfiguration`: list of `ServerSideEncryptionRule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-bucketencryption.html#cfn-s3-bucket-bucketencryption-serversideencryptionconfiguration)
     pub fn server_side_encryption_configuration(self, value: impl Arg<Arr<ServerSideEncryptionRule>>) -> BucketEncryption<Set> { BucketEncryption(put(self.0, "ServerSideEncryptionConfiguration", value.into_expr()), Phase) }
 }
 impl Done for BucketEncryption { fn into_props(self) -> Bag { self.0 } }
@@ -399,7 +399,7 @@ impl CorsConfiguration {
     pub fn new() -> CorsConfiguration<Missing<super::required::CorsRules>> { CorsConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CorsConfiguration<R0> {
-    /// `CorsRules`: list of `CorsRule`, required. Update: in place.
+    /// `CorsRules`: list of `CorsRule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-corsconfiguration.html#cfn-s3-bucket-corsconfiguration-corsrules)
     pub fn cors_rules(self, value: impl Arg<Arr<CorsRule>>) -> CorsConfiguration<Set> { CorsConfiguration(put(self.0, "CorsRules", value.into_expr()), Phase) }
 }
 impl Done for CorsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -410,17 +410,17 @@ impl CorsRule {
     pub fn new() -> CorsRule<Missing<super::required::AllowedMethods>, Missing<super::required::AllowedOrigins>> { CorsRule(Bag::default(), Phase) }
 }
 impl<R0, R1> CorsRule<R0, R1> {
-    /// `AllowedHeaders`: list of text. Update: in place.
+    /// `AllowedHeaders`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-corsrule.html#cfn-s3-bucket-corsrule-allowedheaders)
     pub fn allowed_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedHeaders", value.into_expr()), Phase) }
-    /// `AllowedMethods`: list of text, required. Update: in place.
+    /// `AllowedMethods`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-corsrule.html#cfn-s3-bucket-corsrule-allowedmethods)
     pub fn allowed_methods(self, value: impl Arg<Arr<str>>) -> CorsRule<Set, R1> { CorsRule(put(self.0, "AllowedMethods", value.into_expr()), Phase) }
-    /// `AllowedOrigins`: list of text, required. Update: in place.
+    /// `AllowedOrigins`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-corsrule.html#cfn-s3-bucket-corsrule-allowedorigins)
     pub fn allowed_origins(self, value: impl Arg<Arr<str>>) -> CorsRule<R0, Set> { CorsRule(put(self.0, "AllowedOrigins", value.into_expr()), Phase) }
-    /// `ExposedHeaders`: list of text. Update: in place.
+    /// `ExposedHeaders`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-corsrule.html#cfn-s3-bucket-corsrule-exposedheaders)
     pub fn exposed_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExposedHeaders", value.into_expr()), Phase) }
-    /// `Id`: text. Update: in place.
+    /// `Id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-corsrule.html#cfn-s3-bucket-corsrule-id)
     pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `MaxAge`: integer. Update: in place.
+    /// `MaxAge`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-corsrule.html#cfn-s3-bucket-corsrule-maxage)
     pub fn max_age(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxAge", value.into_expr()), Phase) }
 }
 impl Done for CorsRule { fn into_props(self) -> Bag { self.0 } }
@@ -431,9 +431,9 @@ impl DataExport {
     pub fn new() -> DataExport<Missing<super::required::Destination>, Missing<super::required::OutputSchemaVersion>> { DataExport(Bag::default(), Phase) }
 }
 impl<R0, R1> DataExport<R0, R1> {
-    /// `Destination`: `Destination`, required. Update: in place.
+    /// `Destination`: `Destination`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-dataexport.html#cfn-s3-bucket-dataexport-destination)
     pub fn destination(self, value: impl Arg<Destination>) -> DataExport<Set, R1> { DataExport(put(self.0, "Destination", value.into_expr()), Phase) }
-    /// `OutputSchemaVersion`: text, required. Update: in place.
+    /// `OutputSchemaVersion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-dataexport.html#cfn-s3-bucket-dataexport-outputschemaversion)
     pub fn output_schema_version(self, value: impl Arg<str>) -> DataExport<R0, Set> { DataExport(put(self.0, "OutputSchemaVersion", value.into_expr()), Phase) }
 }
 impl Done for DataExport { fn into_props(self) -> Bag { self.0 } }
@@ -442,9 +442,9 @@ impl Done for DataExport { fn into_props(self) -> Bag { self.0 } }
 impl DefaultEventHold {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Days`: integer. Update: in place.
+    /// `Days`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-defaulteventhold.html#cfn-s3-bucket-defaulteventhold-days)
     pub fn days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Days", value.into_expr())) }
-    /// `Years`: integer. Update: in place.
+    /// `Years`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-defaulteventhold.html#cfn-s3-bucket-defaulteventhold-years)
     pub fn years(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Years", value.into_expr())) }
 }
 impl Done for DefaultEventHold { fn into_props(self) -> Bag { self.0 } }
@@ -453,13 +453,13 @@ impl Done for DefaultEventHold { fn into_props(self) -> Bag { self.0 } }
 impl DefaultRetention {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Days`: integer. Update: in place.
+    /// `Days`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-defaultretention.html#cfn-s3-bucket-defaultretention-days)
     pub fn days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Days", value.into_expr())) }
-    /// `DefaultEventHold`: `DefaultEventHold`. Update: in place.
+    /// `DefaultEventHold`: `DefaultEventHold`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-defaultretention.html#cfn-s3-bucket-defaultretention-defaulteventhold)
     pub fn default_event_hold(self, value: impl Arg<DefaultEventHold>) -> Self { Self(put(self.0, "DefaultEventHold", value.into_expr())) }
-    /// `Mode`: `Mode`. Update: in place.
+    /// `Mode`: `Mode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-defaultretention.html#cfn-s3-bucket-defaultretention-mode)
     pub fn mode(self, value: impl Arg<Mode>) -> Self { Self(put(self.0, "Mode", value.into_expr())) }
-    /// `Years`: integer. Update: in place.
+    /// `Years`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-defaultretention.html#cfn-s3-bucket-defaultretention-years)
     pub fn years(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Years", value.into_expr())) }
 }
 impl Done for DefaultRetention { fn into_props(self) -> Bag { self.0 } }
@@ -468,7 +468,7 @@ impl Done for DefaultRetention { fn into_props(self) -> Bag { self.0 } }
 impl DeleteMarkerReplication {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-deletemarkerreplication.html#cfn-s3-bucket-deletemarkerreplication-status)
     pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for DeleteMarkerReplication { fn into_props(self) -> Bag { self.0 } }
@@ -479,13 +479,13 @@ impl Destination {
     pub fn new() -> Destination<Missing<super::required::BucketArn>, Missing<super::required::Format>> { Destination(Bag::default(), Phase) }
 }
 impl<R0, R1> Destination<R0, R1> {
-    /// `BucketAccountId`: text. Update: in place.
+    /// `BucketAccountId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-destination.html#cfn-s3-bucket-destination-bucketaccountid)
     pub fn bucket_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketAccountId", value.into_expr()), Phase) }
-    /// `BucketArn`: `S3BucketArn`, required. Update: in place.
+    /// `BucketArn`: `S3BucketArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-destination.html#cfn-s3-bucket-destination-bucketarn)
     pub fn bucket_arn(self, value: impl Arg<kind::S3BucketArn>) -> Destination<Set, R1> { Destination(put(self.0, "BucketArn", value.into_expr()), Phase) }
-    /// `Format`: `Format`, required. Update: in place.
+    /// `Format`: `Format`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-destination.html#cfn-s3-bucket-destination-format)
     pub fn format(self, value: impl Arg<Format>) -> Destination<R0, Set> { Destination(put(self.0, "Format", value.into_expr()), Phase) }
-    /// `Prefix`: text. Update: in place.
+    /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-destination.html#cfn-s3-bucket-destination-prefix)
     pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
 }
 impl Done for Destination { fn into_props(self) -> Bag { self.0 } }
@@ -496,7 +496,7 @@ impl EncryptionConfiguration {
     pub fn new() -> EncryptionConfiguration<Missing<super::required::ReplicaKmsKeyID>> { EncryptionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EncryptionConfiguration<R0> {
-    /// `ReplicaKmsKeyID`: `KmsKeyArn`, required. Update: in place.
+    /// `ReplicaKmsKeyID`: `KmsKeyArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-encryptionconfiguration.html#cfn-s3-bucket-encryptionconfiguration-replicakmskeyid)
     pub fn replica_kms_key_id(self, value: impl Arg<kind::KmsKeyArn>) -> EncryptionConfiguration<Set> { EncryptionConfiguration(put(self.0, "ReplicaKmsKeyID", value.into_expr()), Phase) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -507,7 +507,7 @@ impl EventBridgeConfiguration {
     pub fn new() -> EventBridgeConfiguration<Missing<super::required::EventBridgeEnabled>> { EventBridgeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EventBridgeConfiguration<R0> {
-    /// `EventBridgeEnabled`: boolean, required. Update: in place.
+    /// `EventBridgeEnabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-eventbridgeconfiguration.html#cfn-s3-bucket-eventbridgeconfiguration-eventbridgeenabled)
     pub fn event_bridge_enabled(self, value: impl Arg<bool>) -> EventBridgeConfiguration<Set> { EventBridgeConfiguration(put(self.0, "EventBridgeEnabled", value.into_expr()), Phase) }
 }
 impl Done for EventBridgeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -518,9 +518,9 @@ impl FilterRule {
     pub fn new() -> FilterRule<Missing<super::required::Name>, Missing<super::required::Value>> { FilterRule(Bag::default(), Phase) }
 }
 impl<R0, R1> FilterRule<R0, R1> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-filterrule.html#cfn-s3-bucket-filterrule-name)
     pub fn name(self, value: impl Arg<str>) -> FilterRule<Set, R1> { FilterRule(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-filterrule.html#cfn-s3-bucket-filterrule-value)
     pub fn value(self, value: impl Arg<str>) -> FilterRule<R0, Set> { FilterRule(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for FilterRule { fn into_props(self) -> Bag { self.0 } }
@@ -531,15 +531,15 @@ impl IntelligentTieringConfiguration {
     pub fn new() -> IntelligentTieringConfiguration<Missing<super::required::Id>, Missing<super::required::Status>, Missing<super::required::Tierings>> { IntelligentTieringConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> IntelligentTieringConfiguration<R0, R1, R2> {
-    /// `Id`: text, required. Update: in place.
+    /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-intelligenttieringconfiguration.html#cfn-s3-bucket-intelligenttieringconfiguration-id)
     pub fn id(self, value: impl Arg<str>) -> IntelligentTieringConfiguration<Set, R1, R2> { IntelligentTieringConfiguration(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `Prefix`: text. Update: in place.
+    /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-intelligenttieringconfiguration.html#cfn-s3-bucket-intelligenttieringconfiguration-prefix)
     pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
-    /// `Status`: `Status`, required. Update: in place.
+    /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-intelligenttieringconfiguration.html#cfn-s3-bucket-intelligenttieringconfiguration-status)
     pub fn status(self, value: impl Arg<Status>) -> IntelligentTieringConfiguration<R0, Set, R2> { IntelligentTieringConfiguration(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `TagFilters`: list of `TagFilter`. Update: in place.
+    /// `TagFilters`: list of `TagFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-intelligenttieringconfiguration.html#cfn-s3-bucket-intelligenttieringconfiguration-tagfilters)
     pub fn tag_filters(self, value: impl Arg<Arr<TagFilter>>) -> Self { Self(put(self.0, "TagFilters", value.into_expr()), Phase) }
-    /// `Tierings`: list of `Tiering`, required. Update: in place.
+    /// `Tierings`: list of `Tiering`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-intelligenttieringconfiguration.html#cfn-s3-bucket-intelligenttieringconfiguration-tierings)
     pub fn tierings(self, value: impl Arg<Arr<Tiering>>) -> IntelligentTieringConfiguration<R0, R1, Set> { IntelligentTieringConfiguration(put(self.0, "Tierings", value.into_expr()), Phase) }
 }
 impl Done for IntelligentTieringConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -550,19 +550,19 @@ impl InventoryConfiguration {
     pub fn new() -> InventoryConfiguration<Missing<super::required::Destination>, Missing<super::required::Enabled>, Missing<super::required::Id>, Missing<super::required::IncludedObjectVersions>, Missing<super::required::ScheduleFrequency>> { InventoryConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> InventoryConfiguration<R0, R1, R2, R3, R4> {
-    /// `Destination`: `Destination`, required. Update: in place.
+    /// `Destination`: `Destination`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-inventoryconfiguration.html#cfn-s3-bucket-inventoryconfiguration-destination)
     pub fn destination(self, value: impl Arg<Destination>) -> InventoryConfiguration<Set, R1, R2, R3, R4> { InventoryConfiguration(put(self.0, "Destination", value.into_expr()), Phase) }
-    /// `Enabled`: boolean, required. Update: in place.
+    /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-inventoryconfiguration.html#cfn-s3-bucket-inventoryconfiguration-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> InventoryConfiguration<R0, Set, R2, R3, R4> { InventoryConfiguration(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `Id`: text, required. Update: in place.
+    /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-inventoryconfiguration.html#cfn-s3-bucket-inventoryconfiguration-id)
     pub fn id(self, value: impl Arg<str>) -> InventoryConfiguration<R0, R1, Set, R3, R4> { InventoryConfiguration(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `IncludedObjectVersions`: `IncludedObjectVersions`, required. Update: in place.
+    /// `IncludedObjectVersions`: `IncludedObjectVersions`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-inventoryconfiguration.html#cfn-s3-bucket-inventoryconfiguration-includedobjectversions)
     pub fn included_object_versions(self, value: impl Arg<IncludedObjectVersions>) -> InventoryConfiguration<R0, R1, R2, Set, R4> { InventoryConfiguration(put(self.0, "IncludedObjectVersions", value.into_expr()), Phase) }
-    /// `OptionalFields`: list of text. Update: in place.
+    /// `OptionalFields`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-inventoryconfiguration.html#cfn-s3-bucket-inventoryconfiguration-optionalfields)
     pub fn optional_fields(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OptionalFields", value.into_expr()), Phase) }
-    /// `Prefix`: text. Update: in place.
+    /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-inventoryconfiguration.html#cfn-s3-bucket-inventoryconfiguration-prefix)
     pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
-    /// `ScheduleFrequency`: `ScheduleFrequency`, required. Update: in place.
+    /// `ScheduleFrequency`: `ScheduleFrequency`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-inventoryconfiguration.html#cfn-s3-bucket-inventoryconfiguration-schedulefrequency)
     pub fn schedule_frequency(self, value: impl Arg<ScheduleFrequency>) -> InventoryConfiguration<R0, R1, R2, R3, Set> { InventoryConfiguration(put(self.0, "ScheduleFrequency", value.into_expr()), Phase) }
 }
 impl Done for InventoryConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -573,13 +573,13 @@ impl InventoryTableConfiguration {
     pub fn new() -> InventoryTableConfiguration<Missing<super::required::ConfigurationState>> { InventoryTableConfiguration(Bag::default(), Phase) }
 }
 impl<R0> InventoryTableConfiguration<R0> {
-    /// `ConfigurationState`: `ConfigurationState`, required. Update: in place.
+    /// `ConfigurationState`: `ConfigurationState`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-inventorytableconfiguration.html#cfn-s3-bucket-inventorytableconfiguration-configurationstate)
     pub fn configuration_state(self, value: impl Arg<ConfigurationState>) -> InventoryTableConfiguration<Set> { InventoryTableConfiguration(put(self.0, "ConfigurationState", value.into_expr()), Phase) }
-    /// `EncryptionConfiguration`: `MetadataTableEncryptionConfiguration`. Update: in place.
+    /// `EncryptionConfiguration`: `MetadataTableEncryptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-inventorytableconfiguration.html#cfn-s3-bucket-inventorytableconfiguration-encryptionconfiguration)
     pub fn encryption_configuration(self, value: impl Arg<MetadataTableEncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
-    /// `TableArn`: text. Update: in place.
+    /// `TableArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-inventorytableconfiguration.html#cfn-s3-bucket-inventorytableconfiguration-tablearn)
     pub fn table_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableArn", value.into_expr()), Phase) }
-    /// `TableName`: text. Update: in place.
+    /// `TableName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-inventorytableconfiguration.html#cfn-s3-bucket-inventorytableconfiguration-tablename)
     pub fn table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableName", value.into_expr()), Phase) }
 }
 impl Done for InventoryTableConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -590,13 +590,13 @@ impl JournalTableConfiguration {
     pub fn new() -> JournalTableConfiguration<Missing<super::required::RecordExpiration>> { JournalTableConfiguration(Bag::default(), Phase) }
 }
 impl<R0> JournalTableConfiguration<R0> {
-    /// `EncryptionConfiguration`: `MetadataTableEncryptionConfiguration`. Update: in place.
+    /// `EncryptionConfiguration`: `MetadataTableEncryptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-journaltableconfiguration.html#cfn-s3-bucket-journaltableconfiguration-encryptionconfiguration)
     pub fn encryption_configuration(self, value: impl Arg<MetadataTableEncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
-    /// `RecordExpiration`: `RecordExpiration`, required. Update: in place.
+    /// `RecordExpiration`: `RecordExpiration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-journaltableconfiguration.html#cfn-s3-bucket-journaltableconfiguration-recordexpiration)
     pub fn record_expiration(self, value: impl Arg<RecordExpiration>) -> JournalTableConfiguration<Set> { JournalTableConfiguration(put(self.0, "RecordExpiration", value.into_expr()), Phase) }
-    /// `TableArn`: text. Update: in place.
+    /// `TableArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-journaltableconfiguration.html#cfn-s3-bucket-journaltableconfiguration-tablearn)
     pub fn table_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableArn", value.into_expr()), Phase) }
-    /// `TableName`: text. Update: in place.
+    /// `TableName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-journaltableconfiguration.html#cfn-s3-bucket-journaltableconfiguration-tablename)
     pub fn table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableName", value.into_expr()), Phase) }
 }
 impl Done for JournalTableConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -607,11 +607,11 @@ impl LambdaConfiguration {
     pub fn new() -> LambdaConfiguration<Missing<super::required::Event>, Missing<super::required::Function>> { LambdaConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> LambdaConfiguration<R0, R1> {
-    /// `Event`: text, required. Update: in place.
+    /// `Event`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-lambdaconfiguration.html#cfn-s3-bucket-lambdaconfiguration-event)
     pub fn event(self, value: impl Arg<str>) -> LambdaConfiguration<Set, R1> { LambdaConfiguration(put(self.0, "Event", value.into_expr()), Phase) }
-    /// `Filter`: `NotificationFilter`. Update: in place.
+    /// `Filter`: `NotificationFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-lambdaconfiguration.html#cfn-s3-bucket-lambdaconfiguration-filter)
     pub fn filter(self, value: impl Arg<NotificationFilter>) -> Self { Self(put(self.0, "Filter", value.into_expr()), Phase) }
-    /// `Function`: `LambdaFunctionArn`, required. Update: in place.
+    /// `Function`: `LambdaFunctionArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-lambdaconfiguration.html#cfn-s3-bucket-lambdaconfiguration-function)
     pub fn function(self, value: impl Arg<kind::LambdaFunctionArn>) -> LambdaConfiguration<R0, Set> { LambdaConfiguration(put(self.0, "Function", value.into_expr()), Phase) }
 }
 impl Done for LambdaConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -622,9 +622,9 @@ impl LifecycleConfiguration {
     pub fn new() -> LifecycleConfiguration<Missing<super::required::Rules>> { LifecycleConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LifecycleConfiguration<R0> {
-    /// `Rules`: list of `Rule`, required. Update: in place.
+    /// `Rules`: list of `Rule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-lifecycleconfiguration.html#cfn-s3-bucket-lifecycleconfiguration-rules)
     pub fn rules(self, value: impl Arg<Arr<Rule>>) -> LifecycleConfiguration<Set> { LifecycleConfiguration(put(self.0, "Rules", value.into_expr()), Phase) }
-    /// `TransitionDefaultMinimumObjectSize`: `TransitionDefaultMinimumObjectSize`. Update: in place.
+    /// `TransitionDefaultMinimumObjectSize`: `TransitionDefaultMinimumObjectSize`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-lifecycleconfiguration.html#cfn-s3-bucket-lifecycleconfiguration-transitiondefaultminimumobjectsize)
     pub fn transition_default_minimum_object_size(self, value: impl Arg<TransitionDefaultMinimumObjectSize>) -> Self { Self(put(self.0, "TransitionDefaultMinimumObjectSize", value.into_expr()), Phase) }
 }
 impl Done for LifecycleConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -633,11 +633,11 @@ impl Done for LifecycleConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl LoggingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DestinationBucketName`: `S3BucketName`. Update: in place.
+    /// `DestinationBucketName`: `S3BucketName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-loggingconfiguration.html#cfn-s3-bucket-loggingconfiguration-destinationbucketname)
     pub fn destination_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "DestinationBucketName", value.into_expr())) }
-    /// `LogFilePrefix`: text. Update: in place.
+    /// `LogFilePrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-loggingconfiguration.html#cfn-s3-bucket-loggingconfiguration-logfileprefix)
     pub fn log_file_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogFilePrefix", value.into_expr())) }
-    /// `TargetObjectKeyFormat`: `TargetObjectKeyFormat`. Update: in place.
+    /// `TargetObjectKeyFormat`: `TargetObjectKeyFormat`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-loggingconfiguration.html#cfn-s3-bucket-loggingconfiguration-targetobjectkeyformat)
     pub fn target_object_key_format(self, value: impl Arg<TargetObjectKeyFormat>) -> Self { Self(put(self.0, "TargetObjectKeyFormat", value.into_expr())) }
 }
 impl Done for LoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -648,13 +648,13 @@ impl MetadataConfiguration {
     pub fn new() -> MetadataConfiguration<Missing<super::required::JournalTableConfiguration>> { MetadataConfiguration(Bag::default(), Phase) }
 }
 impl<R0> MetadataConfiguration<R0> {
-    /// `AnnotationTableConfiguration`: `AnnotationTableConfiguration`. Update: in place.
+    /// `AnnotationTableConfiguration`: `AnnotationTableConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-metadataconfiguration.html#cfn-s3-bucket-metadataconfiguration-annotationtableconfiguration)
     pub fn annotation_table_configuration(self, value: impl Arg<AnnotationTableConfiguration>) -> Self { Self(put(self.0, "AnnotationTableConfiguration", value.into_expr()), Phase) }
-    /// `Destination`: `MetadataDestination`. Update: in place.
+    /// `Destination`: `MetadataDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-metadataconfiguration.html#cfn-s3-bucket-metadataconfiguration-destination)
     pub fn destination(self, value: impl Arg<MetadataDestination>) -> Self { Self(put(self.0, "Destination", value.into_expr()), Phase) }
-    /// `InventoryTableConfiguration`: `InventoryTableConfiguration`. Update: in place.
+    /// `InventoryTableConfiguration`: `InventoryTableConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-metadataconfiguration.html#cfn-s3-bucket-metadataconfiguration-inventorytableconfiguration)
     pub fn inventory_table_configuration(self, value: impl Arg<InventoryTableConfiguration>) -> Self { Self(put(self.0, "InventoryTableConfiguration", value.into_expr()), Phase) }
-    /// `JournalTableConfiguration`: `JournalTableConfiguration`, required. Update: in place.
+    /// `JournalTableConfiguration`: `JournalTableConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-metadataconfiguration.html#cfn-s3-bucket-metadataconfiguration-journaltableconfiguration)
     pub fn journal_table_configuration(self, value: impl Arg<JournalTableConfiguration>) -> MetadataConfiguration<Set> { MetadataConfiguration(put(self.0, "JournalTableConfiguration", value.into_expr()), Phase) }
 }
 impl Done for MetadataConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -665,11 +665,11 @@ impl MetadataDestination {
     pub fn new() -> MetadataDestination<Missing<super::required::TableBucketType>> { MetadataDestination(Bag::default(), Phase) }
 }
 impl<R0> MetadataDestination<R0> {
-    /// `TableBucketArn`: text. Update: in place.
+    /// `TableBucketArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-metadatadestination.html#cfn-s3-bucket-metadatadestination-tablebucketarn)
     pub fn table_bucket_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableBucketArn", value.into_expr()), Phase) }
-    /// `TableBucketType`: `TableBucketType`, required. Update: in place.
+    /// `TableBucketType`: `TableBucketType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-metadatadestination.html#cfn-s3-bucket-metadatadestination-tablebuckettype)
     pub fn table_bucket_type(self, value: impl Arg<TableBucketType>) -> MetadataDestination<Set> { MetadataDestination(put(self.0, "TableBucketType", value.into_expr()), Phase) }
-    /// `TableNamespace`: text. Update: in place.
+    /// `TableNamespace`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-metadatadestination.html#cfn-s3-bucket-metadatadestination-tablenamespace)
     pub fn table_namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableNamespace", value.into_expr()), Phase) }
 }
 impl Done for MetadataDestination { fn into_props(self) -> Bag { self.0 } }
@@ -680,7 +680,7 @@ impl MetadataTableConfiguration {
     pub fn new() -> MetadataTableConfiguration<Missing<super::required::S3TablesDestination>> { MetadataTableConfiguration(Bag::default(), Phase) }
 }
 impl<R0> MetadataTableConfiguration<R0> {
-    /// `S3TablesDestination`: `S3TablesDestination`, required. Update: in place.
+    /// `S3TablesDestination`: `S3TablesDestination`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-metadatatableconfiguration.html#cfn-s3-bucket-metadatatableconfiguration-s3tablesdestination)
     pub fn s3_tables_destination(self, value: impl Arg<S3TablesDestination>) -> MetadataTableConfiguration<Set> { MetadataTableConfiguration(put(self.0, "S3TablesDestination", value.into_expr()), Phase) }
 }
 impl Done for MetadataTableConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -691,9 +691,9 @@ impl MetadataTableEncryptionConfiguration {
     pub fn new() -> MetadataTableEncryptionConfiguration<Missing<super::required::SseAlgorithm>> { MetadataTableEncryptionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> MetadataTableEncryptionConfiguration<R0> {
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-metadatatableencryptionconfiguration.html#cfn-s3-bucket-metadatatableencryptionconfiguration-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
-    /// `SseAlgorithm`: `SseAlgorithm`, required. Update: in place.
+    /// `SseAlgorithm`: `SseAlgorithm`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-metadatatableencryptionconfiguration.html#cfn-s3-bucket-metadatatableencryptionconfiguration-ssealgorithm)
     pub fn sse_algorithm(self, value: impl Arg<SseAlgorithm>) -> MetadataTableEncryptionConfiguration<Set> { MetadataTableEncryptionConfiguration(put(self.0, "SseAlgorithm", value.into_expr()), Phase) }
 }
 impl Done for MetadataTableEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -704,9 +704,9 @@ impl Metrics {
     pub fn new() -> Metrics<Missing<super::required::Status>> { Metrics(Bag::default(), Phase) }
 }
 impl<R0> Metrics<R0> {
-    /// `EventThreshold`: `ReplicationTimeValue`. Update: in place.
+    /// `EventThreshold`: `ReplicationTimeValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-metrics.html#cfn-s3-bucket-metrics-eventthreshold)
     pub fn event_threshold(self, value: impl Arg<ReplicationTimeValue>) -> Self { Self(put(self.0, "EventThreshold", value.into_expr()), Phase) }
-    /// `Status`: `Status`, required. Update: in place.
+    /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-metrics.html#cfn-s3-bucket-metrics-status)
     pub fn status(self, value: impl Arg<Status>) -> Metrics<Set> { Metrics(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for Metrics { fn into_props(self) -> Bag { self.0 } }
@@ -717,13 +717,13 @@ impl MetricsConfiguration {
     pub fn new() -> MetricsConfiguration<Missing<super::required::Id>> { MetricsConfiguration(Bag::default(), Phase) }
 }
 impl<R0> MetricsConfiguration<R0> {
-    /// `AccessPointArn`: text. Update: in place.
+    /// `AccessPointArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-metricsconfiguration.html#cfn-s3-bucket-metricsconfiguration-accesspointarn)
     pub fn access_point_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessPointArn", value.into_expr()), Phase) }
-    /// `Id`: text, required. Update: in place.
+    /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-metricsconfiguration.html#cfn-s3-bucket-metricsconfiguration-id)
     pub fn id(self, value: impl Arg<str>) -> MetricsConfiguration<Set> { MetricsConfiguration(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `Prefix`: text. Update: in place.
+    /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-metricsconfiguration.html#cfn-s3-bucket-metricsconfiguration-prefix)
     pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
-    /// `TagFilters`: list of `TagFilter`. Update: in place.
+    /// `TagFilters`: list of `TagFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-metricsconfiguration.html#cfn-s3-bucket-metricsconfiguration-tagfilters)
     pub fn tag_filters(self, value: impl Arg<Arr<TagFilter>>) -> Self { Self(put(self.0, "TagFilters", value.into_expr()), Phase) }
 }
 impl Done for MetricsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -734,9 +734,9 @@ impl NoncurrentVersionExpiration {
     pub fn new() -> NoncurrentVersionExpiration<Missing<super::required::NoncurrentDays>> { NoncurrentVersionExpiration(Bag::default(), Phase) }
 }
 impl<R0> NoncurrentVersionExpiration<R0> {
-    /// `NewerNoncurrentVersions`: integer. Update: in place.
+    /// `NewerNoncurrentVersions`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-noncurrentversionexpiration.html#cfn-s3-bucket-noncurrentversionexpiration-newernoncurrentversions)
     pub fn newer_noncurrent_versions(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NewerNoncurrentVersions", value.into_expr()), Phase) }
-    /// `NoncurrentDays`: integer, required. Update: in place.
+    /// `NoncurrentDays`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-noncurrentversionexpiration.html#cfn-s3-bucket-noncurrentversionexpiration-noncurrentdays)
     pub fn noncurrent_days(self, value: impl Arg<i64>) -> NoncurrentVersionExpiration<Set> { NoncurrentVersionExpiration(put(self.0, "NoncurrentDays", value.into_expr()), Phase) }
 }
 impl Done for NoncurrentVersionExpiration { fn into_props(self) -> Bag { self.0 } }
@@ -747,11 +747,11 @@ impl NoncurrentVersionTransition {
     pub fn new() -> NoncurrentVersionTransition<Missing<super::required::StorageClass>, Missing<super::required::TransitionInDays>> { NoncurrentVersionTransition(Bag::default(), Phase) }
 }
 impl<R0, R1> NoncurrentVersionTransition<R0, R1> {
-    /// `NewerNoncurrentVersions`: integer. Update: in place.
+    /// `NewerNoncurrentVersions`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-noncurrentversiontransition.html#cfn-s3-bucket-noncurrentversiontransition-newernoncurrentversions)
     pub fn newer_noncurrent_versions(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NewerNoncurrentVersions", value.into_expr()), Phase) }
-    /// `StorageClass`: `StorageClass`, required. Update: in place.
+    /// `StorageClass`: `StorageClass`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-noncurrentversiontransition.html#cfn-s3-bucket-noncurrentversiontransition-storageclass)
     pub fn storage_class(self, value: impl Arg<StorageClass>) -> NoncurrentVersionTransition<Set, R1> { NoncurrentVersionTransition(put(self.0, "StorageClass", value.into_expr()), Phase) }
-    /// `TransitionInDays`: integer, required. Update: in place.
+    /// `TransitionInDays`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-noncurrentversiontransition.html#cfn-s3-bucket-noncurrentversiontransition-transitionindays)
     pub fn transition_in_days(self, value: impl Arg<i64>) -> NoncurrentVersionTransition<R0, Set> { NoncurrentVersionTransition(put(self.0, "TransitionInDays", value.into_expr()), Phase) }
 }
 impl Done for NoncurrentVersionTransition { fn into_props(self) -> Bag { self.0 } }
@@ -760,13 +760,13 @@ impl Done for NoncurrentVersionTransition { fn into_props(self) -> Bag { self.0 
 impl NotificationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EventBridgeConfiguration`: `EventBridgeConfiguration`. Update: in place.
+    /// `EventBridgeConfiguration`: `EventBridgeConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-notificationconfiguration.html#cfn-s3-bucket-notificationconfiguration-eventbridgeconfiguration)
     pub fn event_bridge_configuration(self, value: impl Arg<EventBridgeConfiguration>) -> Self { Self(put(self.0, "EventBridgeConfiguration", value.into_expr())) }
-    /// `LambdaConfigurations`: list of `LambdaConfiguration`. Update: in place.
+    /// `LambdaConfigurations`: list of `LambdaConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-notificationconfiguration.html#cfn-s3-bucket-notificationconfiguration-lambdaconfigurations)
     pub fn lambda_configurations(self, value: impl Arg<Arr<LambdaConfiguration>>) -> Self { Self(put(self.0, "LambdaConfigurations", value.into_expr())) }
-    /// `QueueConfigurations`: list of `QueueConfiguration`. Update: in place.
+    /// `QueueConfigurations`: list of `QueueConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-notificationconfiguration.html#cfn-s3-bucket-notificationconfiguration-queueconfigurations)
     pub fn queue_configurations(self, value: impl Arg<Arr<QueueConfiguration>>) -> Self { Self(put(self.0, "QueueConfigurations", value.into_expr())) }
-    /// `TopicConfigurations`: list of `TopicConfiguration`. Update: in place.
+    /// `TopicConfigurations`: list of `TopicConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-notificationconfiguration.html#cfn-s3-bucket-notificationconfiguration-topicconfigurations)
     pub fn topic_configurations(self, value: impl Arg<Arr<TopicConfiguration>>) -> Self { Self(put(self.0, "TopicConfigurations", value.into_expr())) }
 }
 impl Done for NotificationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -777,7 +777,7 @@ impl NotificationFilter {
     pub fn new() -> NotificationFilter<Missing<super::required::S3Key>> { NotificationFilter(Bag::default(), Phase) }
 }
 impl<R0> NotificationFilter<R0> {
-    /// `S3Key`: `S3KeyFilter`, required. Update: in place.
+    /// `S3Key`: `S3KeyFilter`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-notificationfilter.html#cfn-s3-bucket-notificationfilter-s3key)
     pub fn s3_key(self, value: impl Arg<S3KeyFilter>) -> NotificationFilter<Set> { NotificationFilter(put(self.0, "S3Key", value.into_expr()), Phase) }
 }
 impl Done for NotificationFilter { fn into_props(self) -> Bag { self.0 } }
@@ -786,9 +786,9 @@ impl Done for NotificationFilter { fn into_props(self) -> Bag { self.0 } }
 impl ObjectLockConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ObjectLockEnabled`: text. Update: in place.
+    /// `ObjectLockEnabled`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-objectlockconfiguration.html#cfn-s3-bucket-objectlockconfiguration-objectlockenabled)
     pub fn object_lock_enabled(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectLockEnabled", value.into_expr())) }
-    /// `Rule`: `ObjectLockRule`. Update: in place.
+    /// `Rule`: `ObjectLockRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-objectlockconfiguration.html#cfn-s3-bucket-objectlockconfiguration-rule)
     pub fn rule(self, value: impl Arg<ObjectLockRule>) -> Self { Self(put(self.0, "Rule", value.into_expr())) }
 }
 impl Done for ObjectLockConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -797,7 +797,7 @@ impl Done for ObjectLockConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl ObjectLockRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DefaultRetention`: `DefaultRetention`. Update: in place.
+    /// `DefaultRetention`: `DefaultRetention`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-objectlockrule.html#cfn-s3-bucket-objectlockrule-defaultretention)
     pub fn default_retention(self, value: impl Arg<DefaultRetention>) -> Self { Self(put(self.0, "DefaultRetention", value.into_expr())) }
 }
 impl Done for ObjectLockRule { fn into_props(self) -> Bag { self.0 } }
@@ -808,7 +808,7 @@ impl OwnershipControls {
     pub fn new() -> OwnershipControls<Missing<super::required::Rules>> { OwnershipControls(Bag::default(), Phase) }
 }
 impl<R0> OwnershipControls<R0> {
-    /// `Rules`: list of `OwnershipControlsRule`, required. Update: in place.
+    /// `Rules`: list of `OwnershipControlsRule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-ownershipcontrols.html#cfn-s3-bucket-ownershipcontrols-rules)
     pub fn rules(self, value: impl Arg<Arr<OwnershipControlsRule>>) -> OwnershipControls<Set> { OwnershipControls(put(self.0, "Rules", value.into_expr()), Phase) }
 }
 impl Done for OwnershipControls { fn into_props(self) -> Bag { self.0 } }
@@ -817,7 +817,7 @@ impl Done for OwnershipControls { fn into_props(self) -> Bag { self.0 } }
 impl OwnershipControlsRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ObjectOwnership`: `ObjectOwnership`. Update: in place.
+    /// `ObjectOwnership`: `ObjectOwnership`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-ownershipcontrolsrule.html#cfn-s3-bucket-ownershipcontrolsrule-objectownership)
     pub fn object_ownership(self, value: impl Arg<ObjectOwnership>) -> Self { Self(put(self.0, "ObjectOwnership", value.into_expr())) }
 }
 impl Done for OwnershipControlsRule { fn into_props(self) -> Bag { self.0 } }
@@ -826,7 +826,7 @@ impl Done for OwnershipControlsRule { fn into_props(self) -> Bag { self.0 } }
 impl PartitionedPrefix {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PartitionDateSource`: `PartitionDateSource`. Update: in place.
+    /// `PartitionDateSource`: `PartitionDateSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-partitionedprefix.html#cfn-s3-bucket-partitionedprefix-partitiondatesource)
     pub fn partition_date_source(self, value: impl Arg<PartitionDateSource>) -> Self { Self(put(self.0, "PartitionDateSource", value.into_expr())) }
 }
 impl Done for PartitionedPrefix { fn into_props(self) -> Bag { self.0 } }
@@ -835,13 +835,13 @@ impl Done for PartitionedPrefix { fn into_props(self) -> Bag { self.0 } }
 impl PublicAccessBlockConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BlockPublicAcls`: boolean. Update: in place.
+    /// `BlockPublicAcls`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-publicaccessblockconfiguration.html#cfn-s3-bucket-publicaccessblockconfiguration-blockpublicacls)
     pub fn block_public_acls(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BlockPublicAcls", value.into_expr())) }
-    /// `BlockPublicPolicy`: boolean. Update: in place.
+    /// `BlockPublicPolicy`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-publicaccessblockconfiguration.html#cfn-s3-bucket-publicaccessblockconfiguration-blockpublicpolicy)
     pub fn block_public_policy(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BlockPublicPolicy", value.into_expr())) }
-    /// `IgnorePublicAcls`: boolean. Update: in place.
+    /// `IgnorePublicAcls`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-publicaccessblockconfiguration.html#cfn-s3-bucket-publicaccessblockconfiguration-ignorepublicacls)
     pub fn ignore_public_acls(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IgnorePublicAcls", value.into_expr())) }
-    /// `RestrictPublicBuckets`: boolean. Update: in place.
+    /// `RestrictPublicBuckets`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-publicaccessblockconfiguration.html#cfn-s3-bucket-publicaccessblockconfiguration-restrictpublicbuckets)
     pub fn restrict_public_buckets(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RestrictPublicBuckets", value.into_expr())) }
 }
 impl Done for PublicAccessBlockConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -852,11 +852,11 @@ impl QueueConfiguration {
     pub fn new() -> QueueConfiguration<Missing<super::required::Event>, Missing<super::required::Queue>> { QueueConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> QueueConfiguration<R0, R1> {
-    /// `Event`: text, required. Update: in place.
+    /// `Event`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-queueconfiguration.html#cfn-s3-bucket-queueconfiguration-event)
     pub fn event(self, value: impl Arg<str>) -> QueueConfiguration<Set, R1> { QueueConfiguration(put(self.0, "Event", value.into_expr()), Phase) }
-    /// `Filter`: `NotificationFilter`. Update: in place.
+    /// `Filter`: `NotificationFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-queueconfiguration.html#cfn-s3-bucket-queueconfiguration-filter)
     pub fn filter(self, value: impl Arg<NotificationFilter>) -> Self { Self(put(self.0, "Filter", value.into_expr()), Phase) }
-    /// `Queue`: `SqsQueueArn`, required. Update: in place.
+    /// `Queue`: `SqsQueueArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-queueconfiguration.html#cfn-s3-bucket-queueconfiguration-queue)
     pub fn queue(self, value: impl Arg<kind::SqsQueueArn>) -> QueueConfiguration<R0, Set> { QueueConfiguration(put(self.0, "Queue", value.into_expr()), Phase) }
 }
 impl Done for QueueConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -867,9 +867,9 @@ impl RecordExpiration {
     pub fn new() -> RecordExpiration<Missing<super::required::Expiration>> { RecordExpiration(Bag::default(), Phase) }
 }
 impl<R0> RecordExpiration<R0> {
-    /// `Days`: integer. Update: in place.
+    /// `Days`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-recordexpiration.html#cfn-s3-bucket-recordexpiration-days)
     pub fn days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Days", value.into_expr()), Phase) }
-    /// `Expiration`: `Expiration`, required. Update: in place.
+    /// `Expiration`: `Expiration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-recordexpiration.html#cfn-s3-bucket-recordexpiration-expiration)
     pub fn expiration(self, value: impl Arg<Expiration>) -> RecordExpiration<Set> { RecordExpiration(put(self.0, "Expiration", value.into_expr()), Phase) }
 }
 impl Done for RecordExpiration { fn into_props(self) -> Bag { self.0 } }
@@ -880,9 +880,9 @@ impl RedirectAllRequestsTo {
     pub fn new() -> RedirectAllRequestsTo<Missing<super::required::HostName>> { RedirectAllRequestsTo(Bag::default(), Phase) }
 }
 impl<R0> RedirectAllRequestsTo<R0> {
-    /// `HostName`: text, required. Update: in place.
+    /// `HostName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-redirectallrequeststo.html#cfn-s3-bucket-redirectallrequeststo-hostname)
     pub fn host_name(self, value: impl Arg<str>) -> RedirectAllRequestsTo<Set> { RedirectAllRequestsTo(put(self.0, "HostName", value.into_expr()), Phase) }
-    /// `Protocol`: `Protocol`. Update: in place.
+    /// `Protocol`: `Protocol`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-redirectallrequeststo.html#cfn-s3-bucket-redirectallrequeststo-protocol)
     pub fn protocol(self, value: impl Arg<Protocol>) -> Self { Self(put(self.0, "Protocol", value.into_expr()), Phase) }
 }
 impl Done for RedirectAllRequestsTo { fn into_props(self) -> Bag { self.0 } }
@@ -891,15 +891,15 @@ impl Done for RedirectAllRequestsTo { fn into_props(self) -> Bag { self.0 } }
 impl RedirectRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `HostName`: text. Update: in place.
+    /// `HostName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-redirectrule.html#cfn-s3-bucket-redirectrule-hostname)
     pub fn host_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostName", value.into_expr())) }
-    /// `HttpRedirectCode`: text. Update: in place.
+    /// `HttpRedirectCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-redirectrule.html#cfn-s3-bucket-redirectrule-httpredirectcode)
     pub fn http_redirect_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HttpRedirectCode", value.into_expr())) }
-    /// `Protocol`: `Protocol`. Update: in place.
+    /// `Protocol`: `Protocol`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-redirectrule.html#cfn-s3-bucket-redirectrule-protocol)
     pub fn protocol(self, value: impl Arg<Protocol>) -> Self { Self(put(self.0, "Protocol", value.into_expr())) }
-    /// `ReplaceKeyPrefixWith`: text. Update: in place.
+    /// `ReplaceKeyPrefixWith`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-redirectrule.html#cfn-s3-bucket-redirectrule-replacekeyprefixwith)
     pub fn replace_key_prefix_with(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplaceKeyPrefixWith", value.into_expr())) }
-    /// `ReplaceKeyWith`: text. Update: in place.
+    /// `ReplaceKeyWith`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-redirectrule.html#cfn-s3-bucket-redirectrule-replacekeywith)
     pub fn replace_key_with(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplaceKeyWith", value.into_expr())) }
 }
 impl Done for RedirectRule { fn into_props(self) -> Bag { self.0 } }
@@ -910,7 +910,7 @@ impl ReplicaModifications {
     pub fn new() -> ReplicaModifications<Missing<super::required::Status>> { ReplicaModifications(Bag::default(), Phase) }
 }
 impl<R0> ReplicaModifications<R0> {
-    /// `Status`: `Status`, required. Update: in place.
+    /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicamodifications.html#cfn-s3-bucket-replicamodifications-status)
     pub fn status(self, value: impl Arg<Status>) -> ReplicaModifications<Set> { ReplicaModifications(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for ReplicaModifications { fn into_props(self) -> Bag { self.0 } }
@@ -921,9 +921,9 @@ impl ReplicationConfiguration {
     pub fn new() -> ReplicationConfiguration<Missing<super::required::Role>, Missing<super::required::Rules>> { ReplicationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> ReplicationConfiguration<R0, R1> {
-    /// `Role`: `IamRoleArn`, required. Update: in place.
+    /// `Role`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationconfiguration.html#cfn-s3-bucket-replicationconfiguration-role)
     pub fn role(self, value: impl Arg<kind::IamRoleArn>) -> ReplicationConfiguration<Set, R1> { ReplicationConfiguration(put(self.0, "Role", value.into_expr()), Phase) }
-    /// `Rules`: list of `ReplicationRule`, required. Update: in place.
+    /// `Rules`: list of `ReplicationRule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationconfiguration.html#cfn-s3-bucket-replicationconfiguration-rules)
     pub fn rules(self, value: impl Arg<Arr<ReplicationRule>>) -> ReplicationConfiguration<R0, Set> { ReplicationConfiguration(put(self.0, "Rules", value.into_expr()), Phase) }
 }
 impl Done for ReplicationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -934,19 +934,19 @@ impl ReplicationDestination {
     pub fn new() -> ReplicationDestination<Missing<super::required::Bucket>> { ReplicationDestination(Bag::default(), Phase) }
 }
 impl<R0> ReplicationDestination<R0> {
-    /// `AccessControlTranslation`: `AccessControlTranslation`. Update: in place.
+    /// `AccessControlTranslation`: `AccessControlTranslation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationdestination.html#cfn-s3-bucket-replicationdestination-accesscontroltranslation)
     pub fn access_control_translation(self, value: impl Arg<AccessControlTranslation>) -> Self { Self(put(self.0, "AccessControlTranslation", value.into_expr()), Phase) }
-    /// `Account`: text. Update: in place.
+    /// `Account`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationdestination.html#cfn-s3-bucket-replicationdestination-account)
     pub fn account(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Account", value.into_expr()), Phase) }
-    /// `Bucket`: `S3BucketArn`, required. Update: in place.
+    /// `Bucket`: `S3BucketArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationdestination.html#cfn-s3-bucket-replicationdestination-bucket)
     pub fn bucket(self, value: impl Arg<kind::S3BucketArn>) -> ReplicationDestination<Set> { ReplicationDestination(put(self.0, "Bucket", value.into_expr()), Phase) }
-    /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: in place.
+    /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationdestination.html#cfn-s3-bucket-replicationdestination-encryptionconfiguration)
     pub fn encryption_configuration(self, value: impl Arg<EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
-    /// `Metrics`: `Metrics`. Update: in place.
+    /// `Metrics`: `Metrics`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationdestination.html#cfn-s3-bucket-replicationdestination-metrics)
     pub fn metrics(self, value: impl Arg<Metrics>) -> Self { Self(put(self.0, "Metrics", value.into_expr()), Phase) }
-    /// `ReplicationTime`: `ReplicationTime`. Update: in place.
+    /// `ReplicationTime`: `ReplicationTime`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationdestination.html#cfn-s3-bucket-replicationdestination-replicationtime)
     pub fn replication_time(self, value: impl Arg<ReplicationTime>) -> Self { Self(put(self.0, "ReplicationTime", value.into_expr()), Phase) }
-    /// `StorageClass`: `ReplicationDestinationStorageClass`. Update: in place.
+    /// `StorageClass`: `ReplicationDestinationStorageClass`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationdestination.html#cfn-s3-bucket-replicationdestination-storageclass)
     pub fn storage_class(self, value: impl Arg<ReplicationDestinationStorageClass>) -> Self { Self(put(self.0, "StorageClass", value.into_expr()), Phase) }
 }
 impl Done for ReplicationDestination { fn into_props(self) -> Bag { self.0 } }
@@ -957,21 +957,21 @@ impl ReplicationRule {
     pub fn new() -> ReplicationRule<Missing<super::required::Destination>, Missing<super::required::Status>> { ReplicationRule(Bag::default(), Phase) }
 }
 impl<R0, R1> ReplicationRule<R0, R1> {
-    /// `DeleteMarkerReplication`: `DeleteMarkerReplication`. Update: in place.
+    /// `DeleteMarkerReplication`: `DeleteMarkerReplication`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationrule.html#cfn-s3-bucket-replicationrule-deletemarkerreplication)
     pub fn delete_marker_replication(self, value: impl Arg<DeleteMarkerReplication>) -> Self { Self(put(self.0, "DeleteMarkerReplication", value.into_expr()), Phase) }
-    /// `Destination`: `ReplicationDestination`, required. Update: in place.
+    /// `Destination`: `ReplicationDestination`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationrule.html#cfn-s3-bucket-replicationrule-destination)
     pub fn destination(self, value: impl Arg<ReplicationDestination>) -> ReplicationRule<Set, R1> { ReplicationRule(put(self.0, "Destination", value.into_expr()), Phase) }
-    /// `Filter`: `ReplicationRuleFilter`. Update: in place.
+    /// `Filter`: `ReplicationRuleFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationrule.html#cfn-s3-bucket-replicationrule-filter)
     pub fn filter(self, value: impl Arg<ReplicationRuleFilter>) -> Self { Self(put(self.0, "Filter", value.into_expr()), Phase) }
-    /// `Id`: text. Update: in place.
+    /// `Id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationrule.html#cfn-s3-bucket-replicationrule-id)
     pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `Prefix`: text. Update: in place.
+    /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationrule.html#cfn-s3-bucket-replicationrule-prefix)
     pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
-    /// `Priority`: integer. Update: in place.
+    /// `Priority`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationrule.html#cfn-s3-bucket-replicationrule-priority)
     pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value.into_expr()), Phase) }
-    /// `SourceSelectionCriteria`: `SourceSelectionCriteria`. Update: in place.
+    /// `SourceSelectionCriteria`: `SourceSelectionCriteria`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationrule.html#cfn-s3-bucket-replicationrule-sourceselectioncriteria)
     pub fn source_selection_criteria(self, value: impl Arg<SourceSelectionCriteria>) -> Self { Self(put(self.0, "SourceSelectionCriteria", value.into_expr()), Phase) }
-    /// `Status`: `Status`, required. Update: in place.
+    /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationrule.html#cfn-s3-bucket-replicationrule-status)
     pub fn status(self, value: impl Arg<Status>) -> ReplicationRule<R0, Set> { ReplicationRule(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for ReplicationRule { fn into_props(self) -> Bag { self.0 } }
@@ -980,9 +980,9 @@ impl Done for ReplicationRule { fn into_props(self) -> Bag { self.0 } }
 impl ReplicationRuleAndOperator {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Prefix`: text. Update: in place.
+    /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationruleandoperator.html#cfn-s3-bucket-replicationruleandoperator-prefix)
     pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
-    /// `TagFilters`: list of `TagFilter`. Update: in place.
+    /// `TagFilters`: list of `TagFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationruleandoperator.html#cfn-s3-bucket-replicationruleandoperator-tagfilters)
     pub fn tag_filters(self, value: impl Arg<Arr<TagFilter>>) -> Self { Self(put(self.0, "TagFilters", value.into_expr())) }
 }
 impl Done for ReplicationRuleAndOperator { fn into_props(self) -> Bag { self.0 } }
@@ -991,11 +991,11 @@ impl Done for ReplicationRuleAndOperator { fn into_props(self) -> Bag { self.0 }
 impl ReplicationRuleFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `And`: `ReplicationRuleAndOperator`. Update: in place.
+    /// `And`: `ReplicationRuleAndOperator`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationrulefilter.html#cfn-s3-bucket-replicationrulefilter-and)
     pub fn and(self, value: impl Arg<ReplicationRuleAndOperator>) -> Self { Self(put(self.0, "And", value.into_expr())) }
-    /// `Prefix`: text. Update: in place.
+    /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationrulefilter.html#cfn-s3-bucket-replicationrulefilter-prefix)
     pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
-    /// `TagFilter`: `TagFilter`. Update: in place.
+    /// `TagFilter`: `TagFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationrulefilter.html#cfn-s3-bucket-replicationrulefilter-tagfilter)
     pub fn tag_filter(self, value: impl Arg<TagFilter>) -> Self { Self(put(self.0, "TagFilter", value.into_expr())) }
 }
 impl Done for ReplicationRuleFilter { fn into_props(self) -> Bag { self.0 } }
@@ -1006,9 +1006,9 @@ impl ReplicationTime {
     pub fn new() -> ReplicationTime<Missing<super::required::Status>, Missing<super::required::Time>> { ReplicationTime(Bag::default(), Phase) }
 }
 impl<R0, R1> ReplicationTime<R0, R1> {
-    /// `Status`: `Status`, required. Update: in place.
+    /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationtime.html#cfn-s3-bucket-replicationtime-status)
     pub fn status(self, value: impl Arg<Status>) -> ReplicationTime<Set, R1> { ReplicationTime(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `Time`: `ReplicationTimeValue`, required. Update: in place.
+    /// `Time`: `ReplicationTimeValue`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationtime.html#cfn-s3-bucket-replicationtime-time)
     pub fn time(self, value: impl Arg<ReplicationTimeValue>) -> ReplicationTime<R0, Set> { ReplicationTime(put(self.0, "Time", value.into_expr()), Phase) }
 }
 impl Done for ReplicationTime { fn into_props(self) -> Bag { self.0 } }
@@ -1019,7 +1019,7 @@ impl ReplicationTimeValue {
     pub fn new() -> ReplicationTimeValue<Missing<super::required::Minutes>> { ReplicationTimeValue(Bag::default(), Phase) }
 }
 impl<R0> ReplicationTimeValue<R0> {
-    /// `Minutes`: integer, required. Update: in place.
+    /// `Minutes`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationtimevalue.html#cfn-s3-bucket-replicationtimevalue-minutes)
     pub fn minutes(self, value: impl Arg<i64>) -> ReplicationTimeValue<Set> { ReplicationTimeValue(put(self.0, "Minutes", value.into_expr()), Phase) }
 }
 impl Done for ReplicationTimeValue { fn into_props(self) -> Bag { self.0 } }
@@ -1030,9 +1030,9 @@ impl RoutingRule {
     pub fn new() -> RoutingRule<Missing<super::required::RedirectRule>> { RoutingRule(Bag::default(), Phase) }
 }
 impl<R0> RoutingRule<R0> {
-    /// `RedirectRule`: `RedirectRule`, required. Update: in place.
+    /// `RedirectRule`: `RedirectRule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-routingrule.html#cfn-s3-bucket-routingrule-redirectrule)
     pub fn redirect_rule(self, value: impl Arg<RedirectRule>) -> RoutingRule<Set> { RoutingRule(put(self.0, "RedirectRule", value.into_expr()), Phase) }
-    /// `RoutingRuleCondition`: `RoutingRuleCondition`. Update: in place.
+    /// `RoutingRuleCondition`: `RoutingRuleCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-routingrule.html#cfn-s3-bucket-routingrule-routingrulecondition)
     pub fn routing_rule_condition(self, value: impl Arg<RoutingRuleCondition>) -> Self { Self(put(self.0, "RoutingRuleCondition", value.into_expr()), Phase) }
 }
 impl Done for RoutingRule { fn into_props(self) -> Bag { self.0 } }
@@ -1041,9 +1041,9 @@ impl Done for RoutingRule { fn into_props(self) -> Bag { self.0 } }
 impl RoutingRuleCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `HttpErrorCodeReturnedEquals`: text. Update: in place.
+    /// `HttpErrorCodeReturnedEquals`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-routingrulecondition.html#cfn-s3-bucket-routingrulecondition-httperrorcodereturnedequals)
     pub fn http_error_code_returned_equals(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HttpErrorCodeReturnedEquals", value.into_expr())) }
-    /// `KeyPrefixEquals`: text. Update: in place.
+    /// `KeyPrefixEquals`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-routingrulecondition.html#cfn-s3-bucket-routingrulecondition-keyprefixequals)
     pub fn key_prefix_equals(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPrefixEquals", value.into_expr())) }
 }
 impl Done for RoutingRuleCondition { fn into_props(self) -> Bag { self.0 } }
@@ -1054,37 +1054,37 @@ impl Rule {
     pub fn new() -> Rule<Missing<super::required::Status>> { Rule(Bag::default(), Phase) }
 }
 impl<R0> Rule<R0> {
-    /// `AbortIncompleteMultipartUpload`: `AbortIncompleteMultipartUpload`. Update: in place.
+    /// `AbortIncompleteMultipartUpload`: `AbortIncompleteMultipartUpload`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-rule.html#cfn-s3-bucket-rule-abortincompletemultipartupload)
     pub fn abort_incomplete_multipart_upload(self, value: impl Arg<AbortIncompleteMultipartUpload>) -> Self { Self(put(self.0, "AbortIncompleteMultipartUpload", value.into_expr()), Phase) }
-    /// `ExpirationDate`: text. Update: in place.
+    /// `ExpirationDate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-rule.html#cfn-s3-bucket-rule-expirationdate)
     pub fn expiration_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpirationDate", value.into_expr()), Phase) }
-    /// `ExpirationInDays`: integer. Update: in place.
+    /// `ExpirationInDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-rule.html#cfn-s3-bucket-rule-expirationindays)
     pub fn expiration_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ExpirationInDays", value.into_expr()), Phase) }
-    /// `ExpiredObjectDeleteMarker`: boolean. Update: in place.
+    /// `ExpiredObjectDeleteMarker`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-rule.html#cfn-s3-bucket-rule-expiredobjectdeletemarker)
     pub fn expired_object_delete_marker(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExpiredObjectDeleteMarker", value.into_expr()), Phase) }
-    /// `Id`: text. Update: in place.
+    /// `Id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-rule.html#cfn-s3-bucket-rule-id)
     pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `NoncurrentVersionExpiration`: `NoncurrentVersionExpiration`. Update: in place.
+    /// `NoncurrentVersionExpiration`: `NoncurrentVersionExpiration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-rule.html#cfn-s3-bucket-rule-noncurrentversionexpiration)
     pub fn noncurrent_version_expiration(self, value: impl Arg<NoncurrentVersionExpiration>) -> Self { Self(put(self.0, "NoncurrentVersionExpiration", value.into_expr()), Phase) }
-    /// `NoncurrentVersionExpirationInDays`: integer. Update: in place.
+    /// `NoncurrentVersionExpirationInDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-rule.html#cfn-s3-bucket-rule-noncurrentversionexpirationindays)
     pub fn noncurrent_version_expiration_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NoncurrentVersionExpirationInDays", value.into_expr()), Phase) }
-    /// `NoncurrentVersionTransition`: `NoncurrentVersionTransition`. Update: in place.
+    /// `NoncurrentVersionTransition`: `NoncurrentVersionTransition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-rule.html#cfn-s3-bucket-rule-noncurrentversiontransition)
     pub fn noncurrent_version_transition(self, value: impl Arg<NoncurrentVersionTransition>) -> Self { Self(put(self.0, "NoncurrentVersionTransition", value.into_expr()), Phase) }
-    /// `NoncurrentVersionTransitions`: list of `NoncurrentVersionTransition`. Update: in place.
+    /// `NoncurrentVersionTransitions`: list of `NoncurrentVersionTransition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-rule.html#cfn-s3-bucket-rule-noncurrentversiontransitions)
     pub fn noncurrent_version_transitions(self, value: impl Arg<Arr<NoncurrentVersionTransition>>) -> Self { Self(put(self.0, "NoncurrentVersionTransitions", value.into_expr()), Phase) }
-    /// `ObjectSizeGreaterThan`: integer. Update: in place.
+    /// `ObjectSizeGreaterThan`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-rule.html#cfn-s3-bucket-rule-objectsizegreaterthan)
     pub fn object_size_greater_than(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ObjectSizeGreaterThan", value.into_expr()), Phase) }
-    /// `ObjectSizeLessThan`: integer. Update: in place.
+    /// `ObjectSizeLessThan`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-rule.html#cfn-s3-bucket-rule-objectsizelessthan)
     pub fn object_size_less_than(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ObjectSizeLessThan", value.into_expr()), Phase) }
-    /// `Prefix`: text. Update: in place.
+    /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-rule.html#cfn-s3-bucket-rule-prefix)
     pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
-    /// `Status`: `Status`, required. Update: in place.
+    /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-rule.html#cfn-s3-bucket-rule-status)
     pub fn status(self, value: impl Arg<Status>) -> Rule<Set> { Rule(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `TagFilters`: list of `TagFilter`. Update: in place.
+    /// `TagFilters`: list of `TagFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-rule.html#cfn-s3-bucket-rule-tagfilters)
     pub fn tag_filters(self, value: impl Arg<Arr<TagFilter>>) -> Self { Self(put(self.0, "TagFilters", value.into_expr()), Phase) }
-    /// `Transition`: `Transition`. Update: in place.
+    /// `Transition`: `Transition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-rule.html#cfn-s3-bucket-rule-transition)
     pub fn transition(self, value: impl Arg<Transition>) -> Self { Self(put(self.0, "Transition", value.into_expr()), Phase) }
-    /// `Transitions`: list of `Transition`. Update: in place.
+    /// `Transitions`: list of `Transition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-rule.html#cfn-s3-bucket-rule-transitions)
     pub fn transitions(self, value: impl Arg<Arr<Transition>>) -> Self { Self(put(self.0, "Transitions", value.into_expr()), Phase) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
@@ -1095,7 +1095,7 @@ impl S3KeyFilter {
     pub fn new() -> S3KeyFilter<Missing<super::required::Rules>> { S3KeyFilter(Bag::default(), Phase) }
 }
 impl<R0> S3KeyFilter<R0> {
-    /// `Rules`: list of `FilterRule`, required. Update: in place.
+    /// `Rules`: list of `FilterRule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-s3keyfilter.html#cfn-s3-bucket-s3keyfilter-rules)
     pub fn rules(self, value: impl Arg<Arr<FilterRule>>) -> S3KeyFilter<Set> { S3KeyFilter(put(self.0, "Rules", value.into_expr()), Phase) }
 }
 impl Done for S3KeyFilter { fn into_props(self) -> Bag { self.0 } }
@@ -1106,13 +1106,13 @@ impl S3TablesDestination {
     pub fn new() -> S3TablesDestination<Missing<super::required::TableBucketArn>, Missing<super::required::TableName>> { S3TablesDestination(Bag::default(), Phase) }
 }
 impl<R0, R1> S3TablesDestination<R0, R1> {
-    /// `TableArn`: text. Update: in place.
+    /// `TableArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-s3tablesdestination.html#cfn-s3-bucket-s3tablesdestination-tablearn)
     pub fn table_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableArn", value.into_expr()), Phase) }
-    /// `TableBucketArn`: text, required. Update: in place.
+    /// `TableBucketArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-s3tablesdestination.html#cfn-s3-bucket-s3tablesdestination-tablebucketarn)
     pub fn table_bucket_arn(self, value: impl Arg<str>) -> S3TablesDestination<Set, R1> { S3TablesDestination(put(self.0, "TableBucketArn", value.into_expr()), Phase) }
-    /// `TableName`: text, required. Update: in place.
+    /// `TableName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-s3tablesdestination.html#cfn-s3-bucket-s3tablesdestination-tablename)
     pub fn table_name(self, value: impl Arg<str>) -> S3TablesDestination<R0, Set> { S3TablesDestination(put(self.0, "TableName", value.into_expr()), Phase) }
-    /// `TableNamespace`: text. Update: in place.
+    /// `TableNamespace`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-s3tablesdestination.html#cfn-s3-bucket-s3tablesdestination-tablenamespace)
     pub fn table_namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableNamespace", value.into_expr()), Phase) }
 }
 impl Done for S3TablesDestination { fn into_props(self) -> Bag { self.0 } }
@@ -1123,9 +1123,9 @@ impl ServerSideEncryptionByDefault {
     pub fn new() -> ServerSideEncryptionByDefault<Missing<super::required::SSEAlgorithm>> { ServerSideEncryptionByDefault(Bag::default(), Phase) }
 }
 impl<R0> ServerSideEncryptionByDefault<R0> {
-    /// `KMSMasterKeyID`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    /// `KMSMasterKeyID`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-serversideencryptionbydefault.html#cfn-s3-bucket-serversideencryptionbydefault-kmsmasterkeyid)
     pub fn kms_master_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KMSMasterKeyID", value.into_expr()), Phase) }
-    /// `SSEAlgorithm`: `SSEAlgorithm`, required. Update: in place.
+    /// `SSEAlgorithm`: `SSEAlgorithm`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-serversideencryptionbydefault.html#cfn-s3-bucket-serversideencryptionbydefault-ssealgorithm)
     pub fn sse_algorithm(self, value: impl Arg<SSEAlgorithm>) -> ServerSideEncryptionByDefault<Set> { ServerSideEncryptionByDefault(put(self.0, "SSEAlgorithm", value.into_expr()), Phase) }
 }
 impl Done for ServerSideEncryptionByDefault { fn into_props(self) -> Bag { self.0 } }
@@ -1134,11 +1134,11 @@ impl Done for ServerSideEncryptionByDefault { fn into_props(self) -> Bag { self.
 impl ServerSideEncryptionRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BlockedEncryptionTypes`: `BlockedEncryptionTypes`. Update: in place.
+    /// `BlockedEncryptionTypes`: `BlockedEncryptionTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-serversideencryptionrule.html#cfn-s3-bucket-serversideencryptionrule-blockedencryptiontypes)
     pub fn blocked_encryption_types(self, value: impl Arg<BlockedEncryptionTypes>) -> Self { Self(put(self.0, "BlockedEncryptionTypes", value.into_expr())) }
-    /// `BucketKeyEnabled`: boolean. Update: in place.
+    /// `BucketKeyEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-serversideencryptionrule.html#cfn-s3-bucket-serversideencryptionrule-bucketkeyenabled)
     pub fn bucket_key_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BucketKeyEnabled", value.into_expr())) }
-    /// `ServerSideEncryptionByDefault`: `ServerSideEncryptionByDefault`. Update: in place.
+    /// `ServerSideEncryptionByDefault`: `ServerSideEncryptionByDefault`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-serversideencryptionrule.html#cfn-s3-bucket-serversideencryptionrule-serversideencryptionbydefault)
     pub fn server_side_encryption_by_default(self, value: impl Arg<ServerSideEncryptionByDefault>) -> Self { Self(put(self.0, "ServerSideEncryptionByDefault", value.into_expr())) }
 }
 impl Done for ServerSideEncryptionRule { fn into_props(self) -> Bag { self.0 } }
@@ -1147,9 +1147,9 @@ impl Done for ServerSideEncryptionRule { fn into_props(self) -> Bag { self.0 } }
 impl SourceSelectionCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ReplicaModifications`: `ReplicaModifications`. Update: in place.
+    /// `ReplicaModifications`: `ReplicaModifications`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-sourceselectioncriteria.html#cfn-s3-bucket-sourceselectioncriteria-replicamodifications)
     pub fn replica_modifications(self, value: impl Arg<ReplicaModifications>) -> Self { Self(put(self.0, "ReplicaModifications", value.into_expr())) }
-    /// `SseKmsEncryptedObjects`: `SseKmsEncryptedObjects`. Update: in place.
+    /// `SseKmsEncryptedObjects`: `SseKmsEncryptedObjects`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-sourceselectioncriteria.html#cfn-s3-bucket-sourceselectioncriteria-ssekmsencryptedobjects)
     pub fn sse_kms_encrypted_objects(self, value: impl Arg<SseKmsEncryptedObjects>) -> Self { Self(put(self.0, "SseKmsEncryptedObjects", value.into_expr())) }
 }
 impl Done for SourceSelectionCriteria { fn into_props(self) -> Bag { self.0 } }
@@ -1160,7 +1160,7 @@ impl SseKmsEncryptedObjects {
     pub fn new() -> SseKmsEncryptedObjects<Missing<super::required::Status>> { SseKmsEncryptedObjects(Bag::default(), Phase) }
 }
 impl<R0> SseKmsEncryptedObjects<R0> {
-    /// `Status`: `Status`, required. Update: in place.
+    /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-ssekmsencryptedobjects.html#cfn-s3-bucket-ssekmsencryptedobjects-status)
     pub fn status(self, value: impl Arg<Status>) -> SseKmsEncryptedObjects<Set> { SseKmsEncryptedObjects(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for SseKmsEncryptedObjects { fn into_props(self) -> Bag { self.0 } }
@@ -1169,7 +1169,7 @@ impl Done for SseKmsEncryptedObjects { fn into_props(self) -> Bag { self.0 } }
 impl StorageClassAnalysis {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DataExport`: `DataExport`. Update: in place.
+    /// `DataExport`: `DataExport`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-storageclassanalysis.html#cfn-s3-bucket-storageclassanalysis-dataexport)
     pub fn data_export(self, value: impl Arg<DataExport>) -> Self { Self(put(self.0, "DataExport", value.into_expr())) }
 }
 impl Done for StorageClassAnalysis { fn into_props(self) -> Bag { self.0 } }
@@ -1180,9 +1180,9 @@ impl TagFilter {
     pub fn new() -> TagFilter<Missing<super::required::Key>, Missing<super::required::Value>> { TagFilter(Bag::default(), Phase) }
 }
 impl<R0, R1> TagFilter<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-tagfilter.html#cfn-s3-bucket-tagfilter-key)
     pub fn key(self, value: impl Arg<str>) -> TagFilter<Set, R1> { TagFilter(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-tagfilter.html#cfn-s3-bucket-tagfilter-value)
     pub fn value(self, value: impl Arg<str>) -> TagFilter<R0, Set> { TagFilter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagFilter { fn into_props(self) -> Bag { self.0 } }
@@ -1191,9 +1191,9 @@ impl Done for TagFilter { fn into_props(self) -> Bag { self.0 } }
 impl TargetObjectKeyFormat {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PartitionedPrefix`: `PartitionedPrefix`. Update: in place.
+    /// `PartitionedPrefix`: `PartitionedPrefix`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-targetobjectkeyformat.html#cfn-s3-bucket-targetobjectkeyformat-partitionedprefix)
     pub fn partitioned_prefix(self, value: impl Arg<PartitionedPrefix>) -> Self { Self(put(self.0, "PartitionedPrefix", value.into_expr())) }
-    /// `SimplePrefix`: JSON. Update: in place.
+    /// `SimplePrefix`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-targetobjectkeyformat.html#cfn-s3-bucket-targetobjectkeyformat-simpleprefix)
     pub fn simple_prefix(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "SimplePrefix", value.into_expr())) }
 }
 impl Done for TargetObjectKeyFormat { fn into_props(self) -> Bag { self.0 } }
@@ -1204,9 +1204,9 @@ impl Tiering {
     pub fn new() -> Tiering<Missing<super::required::AccessTier>, Missing<super::required::Days>> { Tiering(Bag::default(), Phase) }
 }
 impl<R0, R1> Tiering<R0, R1> {
-    /// `AccessTier`: `AccessTier`, required. Update: in place.
+    /// `AccessTier`: `AccessTier`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-tiering.html#cfn-s3-bucket-tiering-accesstier)
     pub fn access_tier(self, value: impl Arg<AccessTier>) -> Tiering<Set, R1> { Tiering(put(self.0, "AccessTier", value.into_expr()), Phase) }
-    /// `Days`: integer, required. Update: in place.
+    /// `Days`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-tiering.html#cfn-s3-bucket-tiering-days)
     pub fn days(self, value: impl Arg<i64>) -> Tiering<R0, Set> { Tiering(put(self.0, "Days", value.into_expr()), Phase) }
 }
 impl Done for Tiering { fn into_props(self) -> Bag { self.0 } }
@@ -1217,11 +1217,11 @@ impl TopicConfiguration {
     pub fn new() -> TopicConfiguration<Missing<super::required::Event>, Missing<super::required::Topic>> { TopicConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> TopicConfiguration<R0, R1> {
-    /// `Event`: text, required. Update: in place.
+    /// `Event`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-topicconfiguration.html#cfn-s3-bucket-topicconfiguration-event)
     pub fn event(self, value: impl Arg<str>) -> TopicConfiguration<Set, R1> { TopicConfiguration(put(self.0, "Event", value.into_expr()), Phase) }
-    /// `Filter`: `NotificationFilter`. Update: in place.
+    /// `Filter`: `NotificationFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-topicconfiguration.html#cfn-s3-bucket-topicconfiguration-filter)
     pub fn filter(self, value: impl Arg<NotificationFilter>) -> Self { Self(put(self.0, "Filter", value.into_expr()), Phase) }
-    /// `Topic`: `SnsTopicArn`, required. Update: in place.
+    /// `Topic`: `SnsTopicArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-topicconfiguration.html#cfn-s3-bucket-topicconfiguration-topic)
     pub fn topic(self, value: impl Arg<kind::SnsTopicArn>) -> TopicConfiguration<R0, Set> { TopicConfiguration(put(self.0, "Topic", value.into_expr()), Phase) }
 }
 impl Done for TopicConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1232,11 +1232,11 @@ impl Transition {
     pub fn new() -> Transition<Missing<super::required::StorageClass>> { Transition(Bag::default(), Phase) }
 }
 impl<R0> Transition<R0> {
-    /// `StorageClass`: `StorageClass`, required. Update: in place.
+    /// `StorageClass`: `StorageClass`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-transition.html#cfn-s3-bucket-transition-storageclass)
     pub fn storage_class(self, value: impl Arg<StorageClass>) -> Transition<Set> { Transition(put(self.0, "StorageClass", value.into_expr()), Phase) }
-    /// `TransitionDate`: text. Update: in place.
+    /// `TransitionDate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-transition.html#cfn-s3-bucket-transition-transitiondate)
     pub fn transition_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TransitionDate", value.into_expr()), Phase) }
-    /// `TransitionInDays`: integer. Update: in place.
+    /// `TransitionInDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-transition.html#cfn-s3-bucket-transition-transitionindays)
     pub fn transition_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TransitionInDays", value.into_expr()), Phase) }
 }
 impl Done for Transition { fn into_props(self) -> Bag { self.0 } }
@@ -1247,7 +1247,7 @@ impl VersioningConfiguration {
     pub fn new() -> VersioningConfiguration<Missing<super::required::Status>> { VersioningConfiguration(Bag::default(), Phase) }
 }
 impl<R0> VersioningConfiguration<R0> {
-    /// `Status`: `VersioningConfigurationStatus`, required. Update: in place.
+    /// `Status`: `VersioningConfigurationStatus`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-versioningconfiguration.html#cfn-s3-bucket-versioningconfiguration-status)
     pub fn status(self, value: impl Arg<VersioningConfigurationStatus>) -> VersioningConfiguration<Set> { VersioningConfiguration(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for VersioningConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1256,13 +1256,13 @@ impl Done for VersioningConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl WebsiteConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ErrorDocument`: text. Update: in place.
+    /// `ErrorDocument`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-websiteconfiguration.html#cfn-s3-bucket-websiteconfiguration-errordocument)
     pub fn error_document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ErrorDocument", value.into_expr())) }
-    /// `IndexDocument`: text. Update: in place.
+    /// `IndexDocument`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-websiteconfiguration.html#cfn-s3-bucket-websiteconfiguration-indexdocument)
     pub fn index_document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IndexDocument", value.into_expr())) }
-    /// `RedirectAllRequestsTo`: `RedirectAllRequestsTo`. Update: in place.
+    /// `RedirectAllRequestsTo`: `RedirectAllRequestsTo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-websiteconfiguration.html#cfn-s3-bucket-websiteconfiguration-redirectallrequeststo)
     pub fn redirect_all_requests_to(self, value: impl Arg<RedirectAllRequestsTo>) -> Self { Self(put(self.0, "RedirectAllRequestsTo", value.into_expr())) }
-    /// `RoutingRules`: list of `RoutingRule`. Update: in place.
+    /// `RoutingRules`: list of `RoutingRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-websiteconfiguration.html#cfn-s3-bucket-websiteconfiguration-routingrules)
     pub fn routing_rules(self, value: impl Arg<Arr<RoutingRule>>) -> Self { Self(put(self.0, "RoutingRules", value.into_expr())) }
 }
 impl Done for WebsiteConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1331,9 +1331,9 @@ impl CfnBucketPolicyProps {
     pub fn new() -> CfnBucketPolicyProps<Missing<required::Bucket>, Missing<required::PolicyDocument>> { CfnBucketPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnBucketPolicyProps<R0, R1> {
-    /// `Bucket`: `S3BucketName`, required. Update: replacement.
+    /// `Bucket`: `S3BucketName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucketpolicy.html#cfn-s3-bucketpolicy-bucket)
     pub fn bucket(self, value: impl Arg<kind::S3BucketName>) -> CfnBucketPolicyProps<Set, R1> { CfnBucketPolicyProps(put(self.0, "Bucket", value.into_expr()), Phase) }
-    /// `PolicyDocument`: JSON, required. Update: in place.
+    /// `PolicyDocument`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucketpolicy.html#cfn-s3-bucketpolicy-policydocument)
     pub fn policy_document(self, value: impl Arg<Any>) -> CfnBucketPolicyProps<R0, Set> { CfnBucketPolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
 }
 impl Done for CfnBucketPolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -1346,9 +1346,9 @@ impl CfnMultiRegionAccessPoint {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMultiRegionAccessPointProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Alias`: text.
+    /// The attribute `Alias`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-multiregionaccesspoint.html#Alias-fn::getatt)
     pub fn attr_alias(&self) -> Val<str> { self.0.get_att("Alias") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-multiregionaccesspoint.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
 }
 impl Parent for CfnMultiRegionAccessPoint { fn node(&self) -> &Place { &self.0 } }
@@ -1359,11 +1359,11 @@ impl CfnMultiRegionAccessPointProps {
     pub fn new() -> CfnMultiRegionAccessPointProps<Missing<required::Regions>> { CfnMultiRegionAccessPointProps(Bag::default(), Phase) }
 }
 impl<R0> CfnMultiRegionAccessPointProps<R0> {
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-multiregionaccesspoint.html#cfn-s3-multiregionaccesspoint-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `PublicAccessBlockConfiguration`: `PublicAccessBlockConfiguration`. Update: replacement.
+    /// `PublicAccessBlockConfiguration`: `PublicAccessBlockConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-multiregionaccesspoint.html#cfn-s3-multiregionaccesspoint-publicaccessblockconfiguration)
     pub fn public_access_block_configuration(self, value: impl Arg<multi_region_access_point::PublicAccessBlockConfiguration>) -> Self { Self(put(self.0, "PublicAccessBlockConfiguration", value.into_expr()), Phase) }
-    /// `Regions`: list of `Region`, required. Update: replacement.
+    /// `Regions`: list of `Region`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-multiregionaccesspoint.html#cfn-s3-multiregionaccesspoint-regions)
     pub fn regions(self, value: impl Arg<Arr<multi_region_access_point::Region>>) -> CfnMultiRegionAccessPointProps<Set> { CfnMultiRegionAccessPointProps(put(self.0, "Regions", value.into_expr()), Phase) }
 }
 impl Done for CfnMultiRegionAccessPointProps { fn into_props(self) -> Bag { self.0 } }
@@ -1375,13 +1375,13 @@ use crate::cfn::support::*;
 impl PublicAccessBlockConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BlockPublicAcls`: boolean. Update: replacement.
+    /// `BlockPublicAcls`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-multiregionaccesspoint-publicaccessblockconfiguration.html#cfn-s3-multiregionaccesspoint-publicaccessblockconfiguration-blockpublicacls)
     pub fn block_public_acls(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BlockPublicAcls", value.into_expr())) }
-    /// `BlockPublicPolicy`: boolean. Update: replacement.
+    /// `BlockPublicPolicy`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-multiregionaccesspoint-publicaccessblockconfiguration.html#cfn-s3-multiregionaccesspoint-publicaccessblockconfiguration-blockpublicpolicy)
     pub fn block_public_policy(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BlockPublicPolicy", value.into_expr())) }
-    /// `IgnorePublicAcls`: boolean. Update: replacement.
+    /// `IgnorePublicAcls`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-multiregionaccesspoint-publicaccessblockconfiguration.html#cfn-s3-multiregionaccesspoint-publicaccessblockconfiguration-ignorepublicacls)
     pub fn ignore_public_acls(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IgnorePublicAcls", value.into_expr())) }
-    /// `RestrictPublicBuckets`: boolean. Update: replacement.
+    /// `RestrictPublicBuckets`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-multiregionaccesspoint-publicaccessblockconfiguration.html#cfn-s3-multiregionaccesspoint-publicaccessblockconfiguration-restrictpublicbuckets)
     pub fn restrict_public_buckets(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RestrictPublicBuckets", value.into_expr())) }
 }
 impl Done for PublicAccessBlockConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1392,9 +1392,9 @@ impl Region {
     pub fn new() -> Region<Missing<super::required::Bucket>> { Region(Bag::default(), Phase) }
 }
 impl<R0> Region<R0> {
-    /// `Bucket`: text, required. Update: replacement.
+    /// `Bucket`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-multiregionaccesspoint-region.html#cfn-s3-multiregionaccesspoint-region-bucket)
     pub fn bucket(self, value: impl Arg<str>) -> Region<Set> { Region(put(self.0, "Bucket", value.into_expr()), Phase) }
-    /// `BucketAccountId`: text. Update: replacement.
+    /// `BucketAccountId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-multiregionaccesspoint-region.html#cfn-s3-multiregionaccesspoint-region-bucketaccountid)
     pub fn bucket_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketAccountId", value.into_expr()), Phase) }
 }
 impl Done for Region { fn into_props(self) -> Bag { self.0 } }
@@ -1408,9 +1408,9 @@ impl CfnMultiRegionAccessPointPolicy {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMultiRegionAccessPointPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `MrapName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `PolicyStatus`: `PolicyStatus`.
+    /// The attribute `PolicyStatus`: `PolicyStatus`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-multiregionaccesspointpolicy.html#PolicyStatus-fn::getatt)
     pub fn attr_policy_status(&self) -> Val<multi_region_access_point_policy::PolicyStatus> { self.0.get_att("PolicyStatus") }
-    /// The attribute `PolicyStatus.IsPublic`: text.
+    /// The attribute `PolicyStatus.IsPublic`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-multiregionaccesspointpolicy.html#PolicyStatus.IsPublic-fn::getatt)
     pub fn attr_policy_status_is_public(&self) -> Val<str> { self.0.get_att("PolicyStatus.IsPublic") }
 }
 impl Parent for CfnMultiRegionAccessPointPolicy { fn node(&self) -> &Place { &self.0 } }
@@ -1421,9 +1421,9 @@ impl CfnMultiRegionAccessPointPolicyProps {
     pub fn new() -> CfnMultiRegionAccessPointPolicyProps<Missing<required::MrapName>, Missing<required::Policy>> { CfnMultiRegionAccessPointPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnMultiRegionAccessPointPolicyProps<R0, R1> {
-    /// `MrapName`: text, required. Update: replacement.
+    /// `MrapName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-multiregionaccesspointpolicy.html#cfn-s3-multiregionaccesspointpolicy-mrapname)
     pub fn mrap_name(self, value: impl Arg<str>) -> CfnMultiRegionAccessPointPolicyProps<Set, R1> { CfnMultiRegionAccessPointPolicyProps(put(self.0, "MrapName", value.into_expr()), Phase) }
-    /// `Policy`: JSON, required. Update: in place.
+    /// `Policy`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-multiregionaccesspointpolicy.html#cfn-s3-multiregionaccesspointpolicy-policy)
     pub fn policy(self, value: impl Arg<Any>) -> CfnMultiRegionAccessPointPolicyProps<R0, Set> { CfnMultiRegionAccessPointPolicyProps(put(self.0, "Policy", value.into_expr()), Phase) }
 }
 impl Done for CfnMultiRegionAccessPointPolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -1437,7 +1437,7 @@ impl PolicyStatus {
     pub fn new() -> PolicyStatus<Missing<super::required::IsPublic>> { PolicyStatus(Bag::default(), Phase) }
 }
 impl<R0> PolicyStatus<R0> {
-    /// `IsPublic`: `IsPublic`, required. Update: in place.
+    /// `IsPublic`: `IsPublic`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-multiregionaccesspointpolicy-policystatus.html#cfn-s3-multiregionaccesspointpolicy-policystatus-ispublic)
     pub fn is_public(self, value: impl Arg<IsPublic>) -> PolicyStatus<Set> { PolicyStatus(put(self.0, "IsPublic", value.into_expr()), Phase) }
 }
 impl Done for PolicyStatus { fn into_props(self) -> Bag { self.0 } }
@@ -1453,7 +1453,7 @@ impl CfnStorageLens {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStorageLensProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `StorageLensConfiguration/Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `StorageLensConfiguration.StorageLensArn`: `OtherArn`.
+    /// The attribute `StorageLensConfiguration.StorageLensArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-storagelens.html#StorageLensConfiguration.StorageLensArn-fn::getatt)
     pub fn attr_storage_lens_configuration_storage_lens_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("StorageLensConfiguration.StorageLensArn") }
 }
 impl Parent for CfnStorageLens { fn node(&self) -> &Place { &self.0 } }
@@ -1464,9 +1464,9 @@ impl CfnStorageLensProps {
     pub fn new() -> CfnStorageLensProps<Missing<required::StorageLensConfiguration>> { CfnStorageLensProps(Bag::default(), Phase) }
 }
 impl<R0> CfnStorageLensProps<R0> {
-    /// `StorageLensConfiguration`: `StorageLensConfiguration`, required. Update: in place.
+    /// `StorageLensConfiguration`: `StorageLensConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-storagelens.html#cfn-s3-storagelens-storagelensconfiguration)
     pub fn storage_lens_configuration(self, value: impl Arg<storage_lens::StorageLensConfiguration>) -> CfnStorageLensProps<Set> { CfnStorageLensProps(put(self.0, "StorageLensConfiguration", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-storagelens.html#cfn-s3-storagelens-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnStorageLensProps { fn into_props(self) -> Bag { self.0 } }
@@ -1480,19 +1480,19 @@ impl AccountLevel {
     pub fn new() -> AccountLevel<Missing<super::required::BucketLevel>> { AccountLevel(Bag::default(), Phase) }
 }
 impl<R0> AccountLevel<R0> {
-    /// `ActivityMetrics`: `ActivityMetrics`. Update: in place.
+    /// `ActivityMetrics`: `ActivityMetrics`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-accountlevel.html#cfn-s3-storagelens-accountlevel-activitymetrics)
     pub fn activity_metrics(self, value: impl Arg<ActivityMetrics>) -> Self { Self(put(self.0, "ActivityMetrics", value.into_expr()), Phase) }
-    /// `AdvancedCostOptimizationMetrics`: `AdvancedCostOptimizationMetrics`. Update: in place.
+    /// `AdvancedCostOptimizationMetrics`: `AdvancedCostOptimizationMetrics`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-accountlevel.html#cfn-s3-storagelens-accountlevel-advancedcostoptimizationmetrics)
     pub fn advanced_cost_optimization_metrics(self, value: impl Arg<AdvancedCostOptimizationMetrics>) -> Self { Self(put(self.0, "AdvancedCostOptimizationMetrics", value.into_expr()), Phase) }
-    /// `AdvancedDataProtectionMetrics`: `AdvancedDataProtectionMetrics`. Update: in place.
+    /// `AdvancedDataProtectionMetrics`: `AdvancedDataProtectionMetrics`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-accountlevel.html#cfn-s3-storagelens-accountlevel-advanceddataprotectionmetrics)
     pub fn advanced_data_protection_metrics(self, value: impl Arg<AdvancedDataProtectionMetrics>) -> Self { Self(put(self.0, "AdvancedDataProtectionMetrics", value.into_expr()), Phase) }
-    /// `AdvancedPerformanceMetrics`: `AdvancedPerformanceMetrics`. Update: in place.
+    /// `AdvancedPerformanceMetrics`: `AdvancedPerformanceMetrics`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-accountlevel.html#cfn-s3-storagelens-accountlevel-advancedperformancemetrics)
     pub fn advanced_performance_metrics(self, value: impl Arg<AdvancedPerformanceMetrics>) -> Self { Self(put(self.0, "AdvancedPerformanceMetrics", value.into_expr()), Phase) }
-    /// `BucketLevel`: `BucketLevel`, required. Update: in place.
+    /// `BucketLevel`: `BucketLevel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-accountlevel.html#cfn-s3-storagelens-accountlevel-bucketlevel)
     pub fn bucket_level(self, value: impl Arg<BucketLevel>) -> AccountLevel<Set> { AccountLevel(put(self.0, "BucketLevel", value.into_expr()), Phase) }
-    /// `DetailedStatusCodesMetrics`: `DetailedStatusCodesMetrics`. Update: in place.
+    /// `DetailedStatusCodesMetrics`: `DetailedStatusCodesMetrics`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-accountlevel.html#cfn-s3-storagelens-accountlevel-detailedstatuscodesmetrics)
     pub fn detailed_status_codes_metrics(self, value: impl Arg<DetailedStatusCodesMetrics>) -> Self { Self(put(self.0, "DetailedStatusCodesMetrics", value.into_expr()), Phase) }
-    /// `StorageLensGroupLevel`: `StorageLensGroupLevel`. Update: in place.
+    /// `StorageLensGroupLevel`: `StorageLensGroupLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-accountlevel.html#cfn-s3-storagelens-accountlevel-storagelensgrouplevel)
     pub fn storage_lens_group_level(self, value: impl Arg<StorageLensGroupLevel>) -> Self { Self(put(self.0, "StorageLensGroupLevel", value.into_expr()), Phase) }
 }
 impl Done for AccountLevel { fn into_props(self) -> Bag { self.0 } }
@@ -1501,7 +1501,7 @@ impl Done for AccountLevel { fn into_props(self) -> Bag { self.0 } }
 impl ActivityMetrics {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IsEnabled`: boolean. Update: in place.
+    /// `IsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-activitymetrics.html#cfn-s3-storagelens-activitymetrics-isenabled)
     pub fn is_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsEnabled", value.into_expr())) }
 }
 impl Done for ActivityMetrics { fn into_props(self) -> Bag { self.0 } }
@@ -1510,7 +1510,7 @@ impl Done for ActivityMetrics { fn into_props(self) -> Bag { self.0 } }
 impl AdvancedCostOptimizationMetrics {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IsEnabled`: boolean. Update: in place.
+    /// `IsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-advancedcostoptimizationmetrics.html#cfn-s3-storagelens-advancedcostoptimizationmetrics-isenabled)
     pub fn is_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsEnabled", value.into_expr())) }
 }
 impl Done for AdvancedCostOptimizationMetrics { fn into_props(self) -> Bag { self.0 } }
@@ -1519,7 +1519,7 @@ impl Done for AdvancedCostOptimizationMetrics { fn into_props(self) -> Bag { sel
 impl AdvancedDataProtectionMetrics {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IsEnabled`: boolean. Update: in place.
+    /// `IsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-advanceddataprotectionmetrics.html#cfn-s3-storagelens-advanceddataprotectionmetrics-isenabled)
     pub fn is_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsEnabled", value.into_expr())) }
 }
 impl Done for AdvancedDataProtectionMetrics { fn into_props(self) -> Bag { self.0 } }
@@ -1528,7 +1528,7 @@ impl Done for AdvancedDataProtectionMetrics { fn into_props(self) -> Bag { self.
 impl AdvancedPerformanceMetrics {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IsEnabled`: boolean. Update: in place.
+    /// `IsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-advancedperformancemetrics.html#cfn-s3-storagelens-advancedperformancemetrics-isenabled)
     pub fn is_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsEnabled", value.into_expr())) }
 }
 impl Done for AdvancedPerformanceMetrics { fn into_props(self) -> Bag { self.0 } }
@@ -1539,7 +1539,7 @@ impl AwsOrg {
     pub fn new() -> AwsOrg<Missing<super::required::Arn>> { AwsOrg(Bag::default(), Phase) }
 }
 impl<R0> AwsOrg<R0> {
-    /// `Arn`: text, required. Update: in place.
+    /// `Arn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-awsorg.html#cfn-s3-storagelens-awsorg-arn)
     pub fn arn(self, value: impl Arg<str>) -> AwsOrg<Set> { AwsOrg(put(self.0, "Arn", value.into_expr()), Phase) }
 }
 impl Done for AwsOrg { fn into_props(self) -> Bag { self.0 } }
@@ -1548,17 +1548,17 @@ impl Done for AwsOrg { fn into_props(self) -> Bag { self.0 } }
 impl BucketLevel {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ActivityMetrics`: `ActivityMetrics`. Update: in place.
+    /// `ActivityMetrics`: `ActivityMetrics`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-bucketlevel.html#cfn-s3-storagelens-bucketlevel-activitymetrics)
     pub fn activity_metrics(self, value: impl Arg<ActivityMetrics>) -> Self { Self(put(self.0, "ActivityMetrics", value.into_expr())) }
-    /// `AdvancedCostOptimizationMetrics`: `AdvancedCostOptimizationMetrics`. Update: in place.
+    /// `AdvancedCostOptimizationMetrics`: `AdvancedCostOptimizationMetrics`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-bucketlevel.html#cfn-s3-storagelens-bucketlevel-advancedcostoptimizationmetrics)
     pub fn advanced_cost_optimization_metrics(self, value: impl Arg<AdvancedCostOptimizationMetrics>) -> Self { Self(put(self.0, "AdvancedCostOptimizationMetrics", value.into_expr())) }
-    /// `AdvancedDataProtectionMetrics`: `AdvancedDataProtectionMetrics`. Update: in place.
+    /// `AdvancedDataProtectionMetrics`: `AdvancedDataProtectionMetrics`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-bucketlevel.html#cfn-s3-storagelens-bucketlevel-advanceddataprotectionmetrics)
     pub fn advanced_data_protection_metrics(self, value: impl Arg<AdvancedDataProtectionMetrics>) -> Self { Self(put(self.0, "AdvancedDataProtectionMetrics", value.into_expr())) }
-    /// `AdvancedPerformanceMetrics`: `AdvancedPerformanceMetrics`. Update: in place.
+    /// `AdvancedPerformanceMetrics`: `AdvancedPerformanceMetrics`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-bucketlevel.html#cfn-s3-storagelens-bucketlevel-advancedperformancemetrics)
     pub fn advanced_performance_metrics(self, value: impl Arg<AdvancedPerformanceMetrics>) -> Self { Self(put(self.0, "AdvancedPerformanceMetrics", value.into_expr())) }
-    /// `DetailedStatusCodesMetrics`: `DetailedStatusCodesMetrics`. Update: in place.
+    /// `DetailedStatusCodesMetrics`: `DetailedStatusCodesMetrics`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-bucketlevel.html#cfn-s3-storagelens-bucketlevel-detailedstatuscodesmetrics)
     pub fn detailed_status_codes_metrics(self, value: impl Arg<DetailedStatusCodesMetrics>) -> Self { Self(put(self.0, "DetailedStatusCodesMetrics", value.into_expr())) }
-    /// `PrefixLevel`: `PrefixLevel`. Update: in place.
+    /// `PrefixLevel`: `PrefixLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-bucketlevel.html#cfn-s3-storagelens-bucketlevel-prefixlevel)
     pub fn prefix_level(self, value: impl Arg<PrefixLevel>) -> Self { Self(put(self.0, "PrefixLevel", value.into_expr())) }
 }
 impl Done for BucketLevel { fn into_props(self) -> Bag { self.0 } }
@@ -1567,9 +1567,9 @@ impl Done for BucketLevel { fn into_props(self) -> Bag { self.0 } }
 impl BucketsAndRegions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Buckets`: list of text. Update: in place.
+    /// `Buckets`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-bucketsandregions.html#cfn-s3-storagelens-bucketsandregions-buckets)
     pub fn buckets(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Buckets", value.into_expr())) }
-    /// `Regions`: list of text. Update: in place.
+    /// `Regions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-bucketsandregions.html#cfn-s3-storagelens-bucketsandregions-regions)
     pub fn regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Regions", value.into_expr())) }
 }
 impl Done for BucketsAndRegions { fn into_props(self) -> Bag { self.0 } }
@@ -1580,7 +1580,7 @@ impl CloudWatchMetrics {
     pub fn new() -> CloudWatchMetrics<Missing<super::required::IsEnabled>> { CloudWatchMetrics(Bag::default(), Phase) }
 }
 impl<R0> CloudWatchMetrics<R0> {
-    /// `IsEnabled`: boolean, required. Update: in place.
+    /// `IsEnabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-cloudwatchmetrics.html#cfn-s3-storagelens-cloudwatchmetrics-isenabled)
     pub fn is_enabled(self, value: impl Arg<bool>) -> CloudWatchMetrics<Set> { CloudWatchMetrics(put(self.0, "IsEnabled", value.into_expr()), Phase) }
 }
 impl Done for CloudWatchMetrics { fn into_props(self) -> Bag { self.0 } }
@@ -1589,11 +1589,11 @@ impl Done for CloudWatchMetrics { fn into_props(self) -> Bag { self.0 } }
 impl DataExport {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CloudWatchMetrics`: `CloudWatchMetrics`. Update: in place.
+    /// `CloudWatchMetrics`: `CloudWatchMetrics`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-dataexport.html#cfn-s3-storagelens-dataexport-cloudwatchmetrics)
     pub fn cloud_watch_metrics(self, value: impl Arg<CloudWatchMetrics>) -> Self { Self(put(self.0, "CloudWatchMetrics", value.into_expr())) }
-    /// `S3BucketDestination`: `S3BucketDestination`. Update: in place.
+    /// `S3BucketDestination`: `S3BucketDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-dataexport.html#cfn-s3-storagelens-dataexport-s3bucketdestination)
     pub fn s3_bucket_destination(self, value: impl Arg<S3BucketDestination>) -> Self { Self(put(self.0, "S3BucketDestination", value.into_expr())) }
-    /// `StorageLensTableDestination`: `StorageLensTableDestination`. Update: in place.
+    /// `StorageLensTableDestination`: `StorageLensTableDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-dataexport.html#cfn-s3-storagelens-dataexport-storagelenstabledestination)
     pub fn storage_lens_table_destination(self, value: impl Arg<StorageLensTableDestination>) -> Self { Self(put(self.0, "StorageLensTableDestination", value.into_expr())) }
 }
 impl Done for DataExport { fn into_props(self) -> Bag { self.0 } }
@@ -1602,7 +1602,7 @@ impl Done for DataExport { fn into_props(self) -> Bag { self.0 } }
 impl DetailedStatusCodesMetrics {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IsEnabled`: boolean. Update: in place.
+    /// `IsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-detailedstatuscodesmetrics.html#cfn-s3-storagelens-detailedstatuscodesmetrics-isenabled)
     pub fn is_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsEnabled", value.into_expr())) }
 }
 impl Done for DetailedStatusCodesMetrics { fn into_props(self) -> Bag { self.0 } }
@@ -1611,9 +1611,9 @@ impl Done for DetailedStatusCodesMetrics { fn into_props(self) -> Bag { self.0 }
 impl Encryption {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SSEKMS`: `SSEKMS`. Update: in place.
+    /// `SSEKMS`: `SSEKMS`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-encryption.html#cfn-s3-storagelens-encryption-ssekms)
     pub fn ssekms(self, value: impl Arg<SSEKMS>) -> Self { Self(put(self.0, "SSEKMS", value.into_expr())) }
-    /// `SSES3`: JSON. Update: in place.
+    /// `SSES3`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-encryption.html#cfn-s3-storagelens-encryption-sses3)
     pub fn sses3(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "SSES3", value.into_expr())) }
 }
 impl Done for Encryption { fn into_props(self) -> Bag { self.0 } }
@@ -1624,7 +1624,7 @@ impl PrefixLevel {
     pub fn new() -> PrefixLevel<Missing<super::required::StorageMetrics>> { PrefixLevel(Bag::default(), Phase) }
 }
 impl<R0> PrefixLevel<R0> {
-    /// `StorageMetrics`: `PrefixLevelStorageMetrics`, required. Update: in place.
+    /// `StorageMetrics`: `PrefixLevelStorageMetrics`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-prefixlevel.html#cfn-s3-storagelens-prefixlevel-storagemetrics)
     pub fn storage_metrics(self, value: impl Arg<PrefixLevelStorageMetrics>) -> PrefixLevel<Set> { PrefixLevel(put(self.0, "StorageMetrics", value.into_expr()), Phase) }
 }
 impl Done for PrefixLevel { fn into_props(self) -> Bag { self.0 } }
@@ -1633,9 +1633,9 @@ impl Done for PrefixLevel { fn into_props(self) -> Bag { self.0 } }
 impl PrefixLevelStorageMetrics {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IsEnabled`: boolean. Update: in place.
+    /// `IsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-prefixlevelstoragemetrics.html#cfn-s3-storagelens-prefixlevelstoragemetrics-isenabled)
     pub fn is_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsEnabled", value.into_expr())) }
-    /// `SelectionCriteria`: `SelectionCriteria`. Update: in place.
+    /// `SelectionCriteria`: `SelectionCriteria`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-prefixlevelstoragemetrics.html#cfn-s3-storagelens-prefixlevelstoragemetrics-selectioncriteria)
     pub fn selection_criteria(self, value: impl Arg<SelectionCriteria>) -> Self { Self(put(self.0, "SelectionCriteria", value.into_expr())) }
 }
 impl Done for PrefixLevelStorageMetrics { fn into_props(self) -> Bag { self.0 } }
@@ -1646,17 +1646,17 @@ impl S3BucketDestination {
     pub fn new() -> S3BucketDestination<Missing<super::required::AccountId>, Missing<super::required::Arn>, Missing<super::required::Format>, Missing<super::required::OutputSchemaVersion>> { S3BucketDestination(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> S3BucketDestination<R0, R1, R2, R3> {
-    /// `AccountId`: text, required. Update: in place.
+    /// `AccountId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-s3bucketdestination.html#cfn-s3-storagelens-s3bucketdestination-accountid)
     pub fn account_id(self, value: impl Arg<str>) -> S3BucketDestination<Set, R1, R2, R3> { S3BucketDestination(put(self.0, "AccountId", value.into_expr()), Phase) }
-    /// `Arn`: `S3BucketArn`, required. Update: in place.
+    /// `Arn`: `S3BucketArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-s3bucketdestination.html#cfn-s3-storagelens-s3bucketdestination-arn)
     pub fn arn(self, value: impl Arg<kind::S3BucketArn>) -> S3BucketDestination<R0, Set, R2, R3> { S3BucketDestination(put(self.0, "Arn", value.into_expr()), Phase) }
-    /// `Encryption`: `Encryption`. Update: in place.
+    /// `Encryption`: `Encryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-s3bucketdestination.html#cfn-s3-storagelens-s3bucketdestination-encryption)
     pub fn encryption(self, value: impl Arg<Encryption>) -> Self { Self(put(self.0, "Encryption", value.into_expr()), Phase) }
-    /// `Format`: `Format`, required. Update: in place.
+    /// `Format`: `Format`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-s3bucketdestination.html#cfn-s3-storagelens-s3bucketdestination-format)
     pub fn format(self, value: impl Arg<Format>) -> S3BucketDestination<R0, R1, Set, R3> { S3BucketDestination(put(self.0, "Format", value.into_expr()), Phase) }
-    /// `OutputSchemaVersion`: `OutputSchemaVersion`, required. Update: in place.
+    /// `OutputSchemaVersion`: `OutputSchemaVersion`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-s3bucketdestination.html#cfn-s3-storagelens-s3bucketdestination-outputschemaversion)
     pub fn output_schema_version(self, value: impl Arg<OutputSchemaVersion>) -> S3BucketDestination<R0, R1, R2, Set> { S3BucketDestination(put(self.0, "OutputSchemaVersion", value.into_expr()), Phase) }
-    /// `Prefix`: text. Update: in place.
+    /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-s3bucketdestination.html#cfn-s3-storagelens-s3bucketdestination-prefix)
     pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
 }
 impl Done for S3BucketDestination { fn into_props(self) -> Bag { self.0 } }
@@ -1667,7 +1667,7 @@ impl SSEKMS {
     pub fn new() -> SSEKMS<Missing<super::required::KeyId>> { SSEKMS(Bag::default(), Phase) }
 }
 impl<R0> SSEKMS<R0> {
-    /// `KeyId`: text, required. Update: in place.
+    /// `KeyId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-ssekms.html#cfn-s3-storagelens-ssekms-keyid)
     pub fn key_id(self, value: impl Arg<str>) -> SSEKMS<Set> { SSEKMS(put(self.0, "KeyId", value.into_expr()), Phase) }
 }
 impl Done for SSEKMS { fn into_props(self) -> Bag { self.0 } }
@@ -1676,11 +1676,11 @@ impl Done for SSEKMS { fn into_props(self) -> Bag { self.0 } }
 impl SelectionCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Delimiter`: text. Update: in place.
+    /// `Delimiter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-selectioncriteria.html#cfn-s3-storagelens-selectioncriteria-delimiter)
     pub fn delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Delimiter", value.into_expr())) }
-    /// `MaxDepth`: integer. Update: in place.
+    /// `MaxDepth`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-selectioncriteria.html#cfn-s3-storagelens-selectioncriteria-maxdepth)
     pub fn max_depth(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxDepth", value.into_expr())) }
-    /// `MinStorageBytesPercentage`: number. Update: in place.
+    /// `MinStorageBytesPercentage`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-selectioncriteria.html#cfn-s3-storagelens-selectioncriteria-minstoragebytespercentage)
     pub fn min_storage_bytes_percentage(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinStorageBytesPercentage", value.into_expr())) }
 }
 impl Done for SelectionCriteria { fn into_props(self) -> Bag { self.0 } }
@@ -1691,25 +1691,25 @@ impl StorageLensConfiguration {
     pub fn new() -> StorageLensConfiguration<Missing<super::required::AccountLevel>, Missing<super::required::Id>, Missing<super::required::IsEnabled>> { StorageLensConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> StorageLensConfiguration<R0, R1, R2> {
-    /// `AccountLevel`: `AccountLevel`, required. Update: in place.
+    /// `AccountLevel`: `AccountLevel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-storagelensconfiguration.html#cfn-s3-storagelens-storagelensconfiguration-accountlevel)
     pub fn account_level(self, value: impl Arg<AccountLevel>) -> StorageLensConfiguration<Set, R1, R2> { StorageLensConfiguration(put(self.0, "AccountLevel", value.into_expr()), Phase) }
-    /// `AwsOrg`: `AwsOrg`. Update: in place.
+    /// `AwsOrg`: `AwsOrg`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-storagelensconfiguration.html#cfn-s3-storagelens-storagelensconfiguration-awsorg)
     pub fn aws_org(self, value: impl Arg<AwsOrg>) -> Self { Self(put(self.0, "AwsOrg", value.into_expr()), Phase) }
-    /// `DataExport`: `DataExport`. Update: in place.
+    /// `DataExport`: `DataExport`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-storagelensconfiguration.html#cfn-s3-storagelens-storagelensconfiguration-dataexport)
     pub fn data_export(self, value: impl Arg<DataExport>) -> Self { Self(put(self.0, "DataExport", value.into_expr()), Phase) }
-    /// `Exclude`: `BucketsAndRegions`. Update: in place.
+    /// `Exclude`: `BucketsAndRegions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-storagelensconfiguration.html#cfn-s3-storagelens-storagelensconfiguration-exclude)
     pub fn exclude(self, value: impl Arg<BucketsAndRegions>) -> Self { Self(put(self.0, "Exclude", value.into_expr()), Phase) }
-    /// `ExpandedPrefixesDataExport`: `StorageLensExpandedPrefixesDataExport`. Update: in place.
+    /// `ExpandedPrefixesDataExport`: `StorageLensExpandedPrefixesDataExport`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-storagelensconfiguration.html#cfn-s3-storagelens-storagelensconfiguration-expandedprefixesdataexport)
     pub fn expanded_prefixes_data_export(self, value: impl Arg<StorageLensExpandedPrefixesDataExport>) -> Self { Self(put(self.0, "ExpandedPrefixesDataExport", value.into_expr()), Phase) }
-    /// `Id`: text, required. Update: replacement.
+    /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-storagelensconfiguration.html#cfn-s3-storagelens-storagelensconfiguration-id)
     pub fn id(self, value: impl Arg<str>) -> StorageLensConfiguration<R0, Set, R2> { StorageLensConfiguration(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `Include`: `BucketsAndRegions`. Update: in place.
+    /// `Include`: `BucketsAndRegions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-storagelensconfiguration.html#cfn-s3-storagelens-storagelensconfiguration-include)
     pub fn include(self, value: impl Arg<BucketsAndRegions>) -> Self { Self(put(self.0, "Include", value.into_expr()), Phase) }
-    /// `IsEnabled`: boolean, required. Update: in place.
+    /// `IsEnabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-storagelensconfiguration.html#cfn-s3-storagelens-storagelensconfiguration-isenabled)
     pub fn is_enabled(self, value: impl Arg<bool>) -> StorageLensConfiguration<R0, R1, Set> { StorageLensConfiguration(put(self.0, "IsEnabled", value.into_expr()), Phase) }
-    /// `PrefixDelimiter`: text. Update: in place.
+    /// `PrefixDelimiter`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-storagelensconfiguration.html#cfn-s3-storagelens-storagelensconfiguration-prefixdelimiter)
     pub fn prefix_delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrefixDelimiter", value.into_expr()), Phase) }
-    /// `StorageLensArn`: text. Update: in place.
+    /// `StorageLensArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-storagelensconfiguration.html#cfn-s3-storagelens-storagelensconfiguration-storagelensarn)
     pub fn storage_lens_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageLensArn", value.into_expr()), Phase) }
 }
 impl Done for StorageLensConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1718,9 +1718,9 @@ impl Done for StorageLensConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl StorageLensExpandedPrefixesDataExport {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `S3BucketDestination`: `S3BucketDestination`. Update: in place.
+    /// `S3BucketDestination`: `S3BucketDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-storagelensexpandedprefixesdataexport.html#cfn-s3-storagelens-storagelensexpandedprefixesdataexport-s3bucketdestination)
     pub fn s3_bucket_destination(self, value: impl Arg<S3BucketDestination>) -> Self { Self(put(self.0, "S3BucketDestination", value.into_expr())) }
-    /// `StorageLensTableDestination`: `StorageLensTableDestination`. Update: in place.
+    /// `StorageLensTableDestination`: `StorageLensTableDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-storagelensexpandedprefixesdataexport.html#cfn-s3-storagelens-storagelensexpandedprefixesdataexport-storagelenstabledestination)
     pub fn storage_lens_table_destination(self, value: impl Arg<StorageLensTableDestination>) -> Self { Self(put(self.0, "StorageLensTableDestination", value.into_expr())) }
 }
 impl Done for StorageLensExpandedPrefixesDataExport { fn into_props(self) -> Bag { self.0 } }
@@ -1729,7 +1729,7 @@ impl Done for StorageLensExpandedPrefixesDataExport { fn into_props(self) -> Bag
 impl StorageLensGroupLevel {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `StorageLensGroupSelectionCriteria`: `StorageLensGroupSelectionCriteria`. Update: in place.
+    /// `StorageLensGroupSelectionCriteria`: `StorageLensGroupSelectionCriteria`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-storagelensgrouplevel.html#cfn-s3-storagelens-storagelensgrouplevel-storagelensgroupselectioncriteria)
     pub fn storage_lens_group_selection_criteria(self, value: impl Arg<StorageLensGroupSelectionCriteria>) -> Self { Self(put(self.0, "StorageLensGroupSelectionCriteria", value.into_expr())) }
 }
 impl Done for StorageLensGroupLevel { fn into_props(self) -> Bag { self.0 } }
@@ -1738,9 +1738,9 @@ impl Done for StorageLensGroupLevel { fn into_props(self) -> Bag { self.0 } }
 impl StorageLensGroupSelectionCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Exclude`: list of text. Update: in place.
+    /// `Exclude`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-storagelensgroupselectioncriteria.html#cfn-s3-storagelens-storagelensgroupselectioncriteria-exclude)
     pub fn exclude(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exclude", value.into_expr())) }
-    /// `Include`: list of text. Update: in place.
+    /// `Include`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-storagelensgroupselectioncriteria.html#cfn-s3-storagelens-storagelensgroupselectioncriteria-include)
     pub fn include(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Include", value.into_expr())) }
 }
 impl Done for StorageLensGroupSelectionCriteria { fn into_props(self) -> Bag { self.0 } }
@@ -1751,9 +1751,9 @@ impl StorageLensTableDestination {
     pub fn new() -> StorageLensTableDestination<Missing<super::required::IsEnabled>> { StorageLensTableDestination(Bag::default(), Phase) }
 }
 impl<R0> StorageLensTableDestination<R0> {
-    /// `Encryption`: `Encryption`. Update: in place.
+    /// `Encryption`: `Encryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-storagelenstabledestination.html#cfn-s3-storagelens-storagelenstabledestination-encryption)
     pub fn encryption(self, value: impl Arg<Encryption>) -> Self { Self(put(self.0, "Encryption", value.into_expr()), Phase) }
-    /// `IsEnabled`: boolean, required. Update: in place.
+    /// `IsEnabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-storagelenstabledestination.html#cfn-s3-storagelens-storagelenstabledestination-isenabled)
     pub fn is_enabled(self, value: impl Arg<bool>) -> StorageLensTableDestination<Set> { StorageLensTableDestination(put(self.0, "IsEnabled", value.into_expr()), Phase) }
 }
 impl Done for StorageLensTableDestination { fn into_props(self) -> Bag { self.0 } }
@@ -1771,7 +1771,7 @@ impl CfnStorageLensGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStorageLensGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `StorageLensGroupArn`: `OtherArn`.
+    /// The attribute `StorageLensGroupArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-storagelensgroup.html#StorageLensGroupArn-fn::getatt)
     pub fn attr_storage_lens_group_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("StorageLensGroupArn") }
 }
 impl Parent for CfnStorageLensGroup { fn node(&self) -> &Place { &self.0 } }
@@ -1782,11 +1782,11 @@ impl CfnStorageLensGroupProps {
     pub fn new() -> CfnStorageLensGroupProps<Missing<required::Filter>, Missing<required::Name>> { CfnStorageLensGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnStorageLensGroupProps<R0, R1> {
-    /// `Filter`: `Filter`, required. Update: in place.
+    /// `Filter`: `Filter`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-storagelensgroup.html#cfn-s3-storagelensgroup-filter)
     pub fn filter(self, value: impl Arg<storage_lens_group::Filter>) -> CfnStorageLensGroupProps<Set, R1> { CfnStorageLensGroupProps(put(self.0, "Filter", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-storagelensgroup.html#cfn-s3-storagelensgroup-name)
     pub fn name(self, value: impl Arg<str>) -> CfnStorageLensGroupProps<R0, Set> { CfnStorageLensGroupProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-storagelensgroup.html#cfn-s3-storagelensgroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnStorageLensGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -1798,15 +1798,15 @@ use crate::cfn::support::*;
 impl And {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MatchAnyPrefix`: list of text. Update: in place.
+    /// `MatchAnyPrefix`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-and.html#cfn-s3-storagelensgroup-and-matchanyprefix)
     pub fn match_any_prefix(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchAnyPrefix", value.into_expr())) }
-    /// `MatchAnySuffix`: list of text. Update: in place.
+    /// `MatchAnySuffix`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-and.html#cfn-s3-storagelensgroup-and-matchanysuffix)
     pub fn match_any_suffix(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchAnySuffix", value.into_expr())) }
-    /// `MatchAnyTag`: list of tag. Update: in place.
+    /// `MatchAnyTag`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-and.html#cfn-s3-storagelensgroup-and-matchanytag)
     pub fn match_any_tag(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "MatchAnyTag", value.into_expr())) }
-    /// `MatchObjectAge`: `MatchObjectAge`. Update: in place.
+    /// `MatchObjectAge`: `MatchObjectAge`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-and.html#cfn-s3-storagelensgroup-and-matchobjectage)
     pub fn match_object_age(self, value: impl Arg<MatchObjectAge>) -> Self { Self(put(self.0, "MatchObjectAge", value.into_expr())) }
-    /// `MatchObjectSize`: `MatchObjectSize`. Update: in place.
+    /// `MatchObjectSize`: `MatchObjectSize`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-and.html#cfn-s3-storagelensgroup-and-matchobjectsize)
     pub fn match_object_size(self, value: impl Arg<MatchObjectSize>) -> Self { Self(put(self.0, "MatchObjectSize", value.into_expr())) }
 }
 impl Done for And { fn into_props(self) -> Bag { self.0 } }
@@ -1815,19 +1815,19 @@ impl Done for And { fn into_props(self) -> Bag { self.0 } }
 impl Filter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `And`: `And`. Update: in place.
+    /// `And`: `And`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-filter.html#cfn-s3-storagelensgroup-filter-and)
     pub fn and(self, value: impl Arg<And>) -> Self { Self(put(self.0, "And", value.into_expr())) }
-    /// `MatchAnyPrefix`: list of text. Update: in place.
+    /// `MatchAnyPrefix`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-filter.html#cfn-s3-storagelensgroup-filter-matchanyprefix)
     pub fn match_any_prefix(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchAnyPrefix", value.into_expr())) }
-    /// `MatchAnySuffix`: list of text. Update: in place.
+    /// `MatchAnySuffix`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-filter.html#cfn-s3-storagelensgroup-filter-matchanysuffix)
     pub fn match_any_suffix(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchAnySuffix", value.into_expr())) }
-    /// `MatchAnyTag`: list of tag. Update: in place.
+    /// `MatchAnyTag`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-filter.html#cfn-s3-storagelensgroup-filter-matchanytag)
     pub fn match_any_tag(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "MatchAnyTag", value.into_expr())) }
-    /// `MatchObjectAge`: `MatchObjectAge`. Update: in place.
+    /// `MatchObjectAge`: `MatchObjectAge`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-filter.html#cfn-s3-storagelensgroup-filter-matchobjectage)
     pub fn match_object_age(self, value: impl Arg<MatchObjectAge>) -> Self { Self(put(self.0, "MatchObjectAge", value.into_expr())) }
-    /// `MatchObjectSize`: `MatchObjectSize`. Update: in place.
+    /// `MatchObjectSize`: `MatchObjectSize`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-filter.html#cfn-s3-storagelensgroup-filter-matchobjectsize)
     pub fn match_object_size(self, value: impl Arg<MatchObjectSize>) -> Self { Self(put(self.0, "MatchObjectSize", value.into_expr())) }
-    /// `Or`: `Or`. Update: in place.
+    /// `Or`: `Or`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-filter.html#cfn-s3-storagelensgroup-filter-or)
     pub fn or(self, value: impl Arg<Or>) -> Self { Self(put(self.0, "Or", value.into_expr())) }
 }
 impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
@@ -1836,9 +1836,9 @@ impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
 impl MatchObjectAge {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DaysGreaterThan`: integer. Update: in place.
+    /// `DaysGreaterThan`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-matchobjectage.html#cfn-s3-storagelensgroup-matchobjectage-daysgreaterthan)
     pub fn days_greater_than(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DaysGreaterThan", value.into_expr())) }
-    /// `DaysLessThan`: integer. Update: in place.
+    /// `DaysLessThan`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-matchobjectage.html#cfn-s3-storagelensgroup-matchobjectage-dayslessthan)
     pub fn days_less_than(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DaysLessThan", value.into_expr())) }
 }
 impl Done for MatchObjectAge { fn into_props(self) -> Bag { self.0 } }
@@ -1847,9 +1847,9 @@ impl Done for MatchObjectAge { fn into_props(self) -> Bag { self.0 } }
 impl MatchObjectSize {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BytesGreaterThan`: integer. Update: in place.
+    /// `BytesGreaterThan`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-matchobjectsize.html#cfn-s3-storagelensgroup-matchobjectsize-bytesgreaterthan)
     pub fn bytes_greater_than(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BytesGreaterThan", value.into_expr())) }
-    /// `BytesLessThan`: integer. Update: in place.
+    /// `BytesLessThan`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-matchobjectsize.html#cfn-s3-storagelensgroup-matchobjectsize-byteslessthan)
     pub fn bytes_less_than(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BytesLessThan", value.into_expr())) }
 }
 impl Done for MatchObjectSize { fn into_props(self) -> Bag { self.0 } }
@@ -1858,15 +1858,15 @@ impl Done for MatchObjectSize { fn into_props(self) -> Bag { self.0 } }
 impl Or {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MatchAnyPrefix`: list of text. Update: in place.
+    /// `MatchAnyPrefix`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-or.html#cfn-s3-storagelensgroup-or-matchanyprefix)
     pub fn match_any_prefix(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchAnyPrefix", value.into_expr())) }
-    /// `MatchAnySuffix`: list of text. Update: in place.
+    /// `MatchAnySuffix`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-or.html#cfn-s3-storagelensgroup-or-matchanysuffix)
     pub fn match_any_suffix(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchAnySuffix", value.into_expr())) }
-    /// `MatchAnyTag`: list of tag. Update: in place.
+    /// `MatchAnyTag`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-or.html#cfn-s3-storagelensgroup-or-matchanytag)
     pub fn match_any_tag(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "MatchAnyTag", value.into_expr())) }
-    /// `MatchObjectAge`: `MatchObjectAge`. Update: in place.
+    /// `MatchObjectAge`: `MatchObjectAge`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-or.html#cfn-s3-storagelensgroup-or-matchobjectage)
     pub fn match_object_age(self, value: impl Arg<MatchObjectAge>) -> Self { Self(put(self.0, "MatchObjectAge", value.into_expr())) }
-    /// `MatchObjectSize`: `MatchObjectSize`. Update: in place.
+    /// `MatchObjectSize`: `MatchObjectSize`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-or.html#cfn-s3-storagelensgroup-or-matchobjectsize)
     pub fn match_object_size(self, value: impl Arg<MatchObjectSize>) -> Self { Self(put(self.0, "MatchObjectSize", value.into_expr())) }
 }
 impl Done for Or { fn into_props(self) -> Bag { self.0 } }

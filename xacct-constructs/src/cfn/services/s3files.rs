@@ -13,13 +13,13 @@ impl CfnAccessPoint {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAccessPointProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AccessPointId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AccessPointArn`: `OtherArn`.
+    /// The attribute `AccessPointArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-accesspoint.html#AccessPointArn-fn::getatt)
     pub fn attr_access_point_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AccessPointArn") }
-    /// The attribute `AccessPointId`: text.
+    /// The attribute `AccessPointId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-accesspoint.html#AccessPointId-fn::getatt)
     pub fn attr_access_point_id(&self) -> Val<str> { self.0.get_att("AccessPointId") }
-    /// The attribute `OwnerId`: text.
+    /// The attribute `OwnerId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-accesspoint.html#OwnerId-fn::getatt)
     pub fn attr_owner_id(&self) -> Val<str> { self.0.get_att("OwnerId") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-accesspoint.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnAccessPoint { fn node(&self) -> &Place { &self.0 } }
@@ -30,15 +30,15 @@ impl CfnAccessPointProps {
     pub fn new() -> CfnAccessPointProps<Missing<required::FileSystemId>> { CfnAccessPointProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAccessPointProps<R0> {
-    /// `ClientToken`: text. Update: replacement.
+    /// `ClientToken`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-accesspoint.html#cfn-s3files-accesspoint-clienttoken)
     pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value.into_expr()), Phase) }
-    /// `FileSystemId`: text, required. Update: replacement.
+    /// `FileSystemId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-accesspoint.html#cfn-s3files-accesspoint-filesystemid)
     pub fn file_system_id(self, value: impl Arg<str>) -> CfnAccessPointProps<Set> { CfnAccessPointProps(put(self.0, "FileSystemId", value.into_expr()), Phase) }
-    /// `PosixUser`: `PosixUser`. Update: replacement.
+    /// `PosixUser`: `PosixUser`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-accesspoint.html#cfn-s3files-accesspoint-posixuser)
     pub fn posix_user(self, value: impl Arg<access_point::PosixUser>) -> Self { Self(put(self.0, "PosixUser", value.into_expr()), Phase) }
-    /// `RootDirectory`: `RootDirectory`. Update: replacement.
+    /// `RootDirectory`: `RootDirectory`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-accesspoint.html#cfn-s3files-accesspoint-rootdirectory)
     pub fn root_directory(self, value: impl Arg<access_point::RootDirectory>) -> Self { Self(put(self.0, "RootDirectory", value.into_expr()), Phase) }
-    /// `Tags`: list of `AccessPointTag`. Update: in place.
+    /// `Tags`: list of `AccessPointTag`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-accesspoint.html#cfn-s3files-accesspoint-tags)
     pub fn tags(self, value: impl Arg<Arr<access_point::AccessPointTag>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAccessPointProps { fn into_props(self) -> Bag { self.0 } }
@@ -50,9 +50,9 @@ use crate::cfn::support::*;
 impl AccessPointTag {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Key`: text. Update: in place.
+    /// `Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3files-accesspoint-accesspointtag.html#cfn-s3files-accesspoint-accesspointtag-key)
     pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3files-accesspoint-accesspointtag.html#cfn-s3files-accesspoint-accesspointtag-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for AccessPointTag { fn into_props(self) -> Bag { self.0 } }
@@ -63,11 +63,11 @@ impl CreationPermissions {
     pub fn new() -> CreationPermissions<Missing<super::required::OwnerGid>, Missing<super::required::OwnerUid>, Missing<super::required::Permissions>> { CreationPermissions(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CreationPermissions<R0, R1, R2> {
-    /// `OwnerGid`: text, required. Update: replacement.
+    /// `OwnerGid`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3files-accesspoint-creationpermissions.html#cfn-s3files-accesspoint-creationpermissions-ownergid)
     pub fn owner_gid(self, value: impl Arg<str>) -> CreationPermissions<Set, R1, R2> { CreationPermissions(put(self.0, "OwnerGid", value.into_expr()), Phase) }
-    /// `OwnerUid`: text, required. Update: replacement.
+    /// `OwnerUid`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3files-accesspoint-creationpermissions.html#cfn-s3files-accesspoint-creationpermissions-owneruid)
     pub fn owner_uid(self, value: impl Arg<str>) -> CreationPermissions<R0, Set, R2> { CreationPermissions(put(self.0, "OwnerUid", value.into_expr()), Phase) }
-    /// `Permissions`: text, required. Update: replacement.
+    /// `Permissions`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3files-accesspoint-creationpermissions.html#cfn-s3files-accesspoint-creationpermissions-permissions)
     pub fn permissions(self, value: impl Arg<str>) -> CreationPermissions<R0, R1, Set> { CreationPermissions(put(self.0, "Permissions", value.into_expr()), Phase) }
 }
 impl Done for CreationPermissions { fn into_props(self) -> Bag { self.0 } }
@@ -78,11 +78,11 @@ impl PosixUser {
     pub fn new() -> PosixUser<Missing<super::required::Gid>, Missing<super::required::Uid>> { PosixUser(Bag::default(), Phase) }
 }
 impl<R0, R1> PosixUser<R0, R1> {
-    /// `Gid`: text, required. Update: replacement.
+    /// `Gid`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3files-accesspoint-posixuser.html#cfn-s3files-accesspoint-posixuser-gid)
     pub fn gid(self, value: impl Arg<str>) -> PosixUser<Set, R1> { PosixUser(put(self.0, "Gid", value.into_expr()), Phase) }
-    /// `SecondaryGids`: list of text. Update: replacement.
+    /// `SecondaryGids`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3files-accesspoint-posixuser.html#cfn-s3files-accesspoint-posixuser-secondarygids)
     pub fn secondary_gids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecondaryGids", value.into_expr()), Phase) }
-    /// `Uid`: text, required. Update: replacement.
+    /// `Uid`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3files-accesspoint-posixuser.html#cfn-s3files-accesspoint-posixuser-uid)
     pub fn uid(self, value: impl Arg<str>) -> PosixUser<R0, Set> { PosixUser(put(self.0, "Uid", value.into_expr()), Phase) }
 }
 impl Done for PosixUser { fn into_props(self) -> Bag { self.0 } }
@@ -91,9 +91,9 @@ impl Done for PosixUser { fn into_props(self) -> Bag { self.0 } }
 impl RootDirectory {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CreationPermissions`: `CreationPermissions`. Update: replacement.
+    /// `CreationPermissions`: `CreationPermissions`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3files-accesspoint-rootdirectory.html#cfn-s3files-accesspoint-rootdirectory-creationpermissions)
     pub fn creation_permissions(self, value: impl Arg<CreationPermissions>) -> Self { Self(put(self.0, "CreationPermissions", value.into_expr())) }
-    /// `Path`: text. Update: replacement.
+    /// `Path`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3files-accesspoint-rootdirectory.html#cfn-s3files-accesspoint-rootdirectory-path)
     pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
 }
 impl Done for RootDirectory { fn into_props(self) -> Bag { self.0 } }
@@ -107,19 +107,19 @@ impl CfnFileSystem {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFileSystemProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `FileSystemArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-filesystem.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `FileSystemArn`: `OtherArn`.
+    /// The attribute `FileSystemArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-filesystem.html#FileSystemArn-fn::getatt)
     pub fn attr_file_system_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("FileSystemArn") }
-    /// The attribute `FileSystemId`: text.
+    /// The attribute `FileSystemId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-filesystem.html#FileSystemId-fn::getatt)
     pub fn attr_file_system_id(&self) -> Val<str> { self.0.get_att("FileSystemId") }
-    /// The attribute `OwnerId`: text.
+    /// The attribute `OwnerId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-filesystem.html#OwnerId-fn::getatt)
     pub fn attr_owner_id(&self) -> Val<str> { self.0.get_att("OwnerId") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-filesystem.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `StatusMessage`: text.
+    /// The attribute `StatusMessage`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-filesystem.html#StatusMessage-fn::getatt)
     pub fn attr_status_message(&self) -> Val<str> { self.0.get_att("StatusMessage") }
-    /// The attribute `SynchronizationConfiguration.LatestVersionNumber`: integer.
+    /// The attribute `SynchronizationConfiguration.LatestVersionNumber`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-filesystem.html#SynchronizationConfiguration.LatestVersionNumber-fn::getatt)
     pub fn attr_synchronization_configuration_latest_version_number(&self) -> Val<i64> { self.0.get_att("SynchronizationConfiguration.LatestVersionNumber") }
 }
 impl Parent for CfnFileSystem { fn node(&self) -> &Place { &self.0 } }
@@ -130,21 +130,21 @@ impl CfnFileSystemProps {
     pub fn new() -> CfnFileSystemProps<Missing<required::Bucket>, Missing<required::RoleArn>> { CfnFileSystemProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnFileSystemProps<R0, R1> {
-    /// `AcceptBucketWarning`: boolean. Update: replacement.
+    /// `AcceptBucketWarning`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-filesystem.html#cfn-s3files-filesystem-acceptbucketwarning)
     pub fn accept_bucket_warning(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AcceptBucketWarning", value.into_expr()), Phase) }
-    /// `Bucket`: text, required. Update: replacement.
+    /// `Bucket`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-filesystem.html#cfn-s3files-filesystem-bucket)
     pub fn bucket(self, value: impl Arg<str>) -> CfnFileSystemProps<Set, R1> { CfnFileSystemProps(put(self.0, "Bucket", value.into_expr()), Phase) }
-    /// `ClientToken`: text. Update: replacement.
+    /// `ClientToken`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-filesystem.html#cfn-s3files-filesystem-clienttoken)
     pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value.into_expr()), Phase) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-filesystem.html#cfn-s3files-filesystem-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `Prefix`: text. Update: replacement.
+    /// `Prefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-filesystem.html#cfn-s3files-filesystem-prefix)
     pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: replacement.
+    /// `RoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-filesystem.html#cfn-s3files-filesystem-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnFileSystemProps<R0, Set> { CfnFileSystemProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `SynchronizationConfiguration`: `SynchronizationConfiguration`. Update: in place.
+    /// `SynchronizationConfiguration`: `SynchronizationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-filesystem.html#cfn-s3files-filesystem-synchronizationconfiguration)
     pub fn synchronization_configuration(self, value: impl Arg<file_system::SynchronizationConfiguration>) -> Self { Self(put(self.0, "SynchronizationConfiguration", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-filesystem.html#cfn-s3files-filesystem-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnFileSystemProps { fn into_props(self) -> Bag { self.0 } }
@@ -158,7 +158,7 @@ impl ExpirationDataRule {
     pub fn new() -> ExpirationDataRule<Missing<super::required::DaysAfterLastAccess>> { ExpirationDataRule(Bag::default(), Phase) }
 }
 impl<R0> ExpirationDataRule<R0> {
-    /// `DaysAfterLastAccess`: integer, required. Update: in place.
+    /// `DaysAfterLastAccess`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3files-filesystem-expirationdatarule.html#cfn-s3files-filesystem-expirationdatarule-daysafterlastaccess)
     pub fn days_after_last_access(self, value: impl Arg<i64>) -> ExpirationDataRule<Set> { ExpirationDataRule(put(self.0, "DaysAfterLastAccess", value.into_expr()), Phase) }
 }
 impl Done for ExpirationDataRule { fn into_props(self) -> Bag { self.0 } }
@@ -169,11 +169,11 @@ impl ImportDataRule {
     pub fn new() -> ImportDataRule<Missing<super::required::Prefix>, Missing<super::required::SizeLessThan>, Missing<super::required::Trigger>> { ImportDataRule(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ImportDataRule<R0, R1, R2> {
-    /// `Prefix`: text, required. Update: in place.
+    /// `Prefix`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3files-filesystem-importdatarule.html#cfn-s3files-filesystem-importdatarule-prefix)
     pub fn prefix(self, value: impl Arg<str>) -> ImportDataRule<Set, R1, R2> { ImportDataRule(put(self.0, "Prefix", value.into_expr()), Phase) }
-    /// `SizeLessThan`: integer, required. Update: in place.
+    /// `SizeLessThan`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3files-filesystem-importdatarule.html#cfn-s3files-filesystem-importdatarule-sizelessthan)
     pub fn size_less_than(self, value: impl Arg<i64>) -> ImportDataRule<R0, Set, R2> { ImportDataRule(put(self.0, "SizeLessThan", value.into_expr()), Phase) }
-    /// `Trigger`: `Trigger`, required. Update: in place.
+    /// `Trigger`: `Trigger`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3files-filesystem-importdatarule.html#cfn-s3files-filesystem-importdatarule-trigger)
     pub fn trigger(self, value: impl Arg<Trigger>) -> ImportDataRule<R0, R1, Set> { ImportDataRule(put(self.0, "Trigger", value.into_expr()), Phase) }
 }
 impl Done for ImportDataRule { fn into_props(self) -> Bag { self.0 } }
@@ -184,11 +184,11 @@ impl SynchronizationConfiguration {
     pub fn new() -> SynchronizationConfiguration<Missing<super::required::ExpirationDataRules>, Missing<super::required::ImportDataRules>> { SynchronizationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> SynchronizationConfiguration<R0, R1> {
-    /// `ExpirationDataRules`: list of `ExpirationDataRule`, required. Update: in place.
+    /// `ExpirationDataRules`: list of `ExpirationDataRule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3files-filesystem-synchronizationconfiguration.html#cfn-s3files-filesystem-synchronizationconfiguration-expirationdatarules)
     pub fn expiration_data_rules(self, value: impl Arg<Arr<ExpirationDataRule>>) -> SynchronizationConfiguration<Set, R1> { SynchronizationConfiguration(put(self.0, "ExpirationDataRules", value.into_expr()), Phase) }
-    /// `ImportDataRules`: list of `ImportDataRule`, required. Update: in place.
+    /// `ImportDataRules`: list of `ImportDataRule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3files-filesystem-synchronizationconfiguration.html#cfn-s3files-filesystem-synchronizationconfiguration-importdatarules)
     pub fn import_data_rules(self, value: impl Arg<Arr<ImportDataRule>>) -> SynchronizationConfiguration<R0, Set> { SynchronizationConfiguration(put(self.0, "ImportDataRules", value.into_expr()), Phase) }
-    /// `LatestVersionNumber`: integer. Update: in place.
+    /// `LatestVersionNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3files-filesystem-synchronizationconfiguration.html#cfn-s3files-filesystem-synchronizationconfiguration-latestversionnumber)
     pub fn latest_version_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LatestVersionNumber", value.into_expr()), Phase) }
 }
 impl Done for SynchronizationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -213,9 +213,9 @@ impl CfnFileSystemPolicyProps {
     pub fn new() -> CfnFileSystemPolicyProps<Missing<required::FileSystemId>, Missing<required::Policy>> { CfnFileSystemPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnFileSystemPolicyProps<R0, R1> {
-    /// `FileSystemId`: text, required. Update: replacement.
+    /// `FileSystemId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-filesystempolicy.html#cfn-s3files-filesystempolicy-filesystemid)
     pub fn file_system_id(self, value: impl Arg<str>) -> CfnFileSystemPolicyProps<Set, R1> { CfnFileSystemPolicyProps(put(self.0, "FileSystemId", value.into_expr()), Phase) }
-    /// `Policy`: JSON, required. Update: in place.
+    /// `Policy`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-filesystempolicy.html#cfn-s3files-filesystempolicy-policy)
     pub fn policy(self, value: impl Arg<Any>) -> CfnFileSystemPolicyProps<R0, Set> { CfnFileSystemPolicyProps(put(self.0, "Policy", value.into_expr()), Phase) }
 }
 impl Done for CfnFileSystemPolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -228,19 +228,19 @@ impl CfnMountTarget {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMountTargetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `MountTargetId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AvailabilityZoneId`: text.
+    /// The attribute `AvailabilityZoneId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-mounttarget.html#AvailabilityZoneId-fn::getatt)
     pub fn attr_availability_zone_id(&self) -> Val<str> { self.0.get_att("AvailabilityZoneId") }
-    /// The attribute `MountTargetId`: text.
+    /// The attribute `MountTargetId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-mounttarget.html#MountTargetId-fn::getatt)
     pub fn attr_mount_target_id(&self) -> Val<str> { self.0.get_att("MountTargetId") }
-    /// The attribute `NetworkInterfaceId`: text.
+    /// The attribute `NetworkInterfaceId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-mounttarget.html#NetworkInterfaceId-fn::getatt)
     pub fn attr_network_interface_id(&self) -> Val<str> { self.0.get_att("NetworkInterfaceId") }
-    /// The attribute `OwnerId`: text.
+    /// The attribute `OwnerId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-mounttarget.html#OwnerId-fn::getatt)
     pub fn attr_owner_id(&self) -> Val<str> { self.0.get_att("OwnerId") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-mounttarget.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `StatusMessage`: text.
+    /// The attribute `StatusMessage`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-mounttarget.html#StatusMessage-fn::getatt)
     pub fn attr_status_message(&self) -> Val<str> { self.0.get_att("StatusMessage") }
-    /// The attribute `VpcId`: text.
+    /// The attribute `VpcId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-mounttarget.html#VpcId-fn::getatt)
     pub fn attr_vpc_id(&self) -> Val<str> { self.0.get_att("VpcId") }
 }
 impl Parent for CfnMountTarget { fn node(&self) -> &Place { &self.0 } }
@@ -251,17 +251,17 @@ impl CfnMountTargetProps {
     pub fn new() -> CfnMountTargetProps<Missing<required::FileSystemId>, Missing<required::SubnetId>> { CfnMountTargetProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnMountTargetProps<R0, R1> {
-    /// `FileSystemId`: text, required. Update: replacement.
+    /// `FileSystemId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-mounttarget.html#cfn-s3files-mounttarget-filesystemid)
     pub fn file_system_id(self, value: impl Arg<str>) -> CfnMountTargetProps<Set, R1> { CfnMountTargetProps(put(self.0, "FileSystemId", value.into_expr()), Phase) }
-    /// `IpAddressType`: `IpAddressType`. Update: replacement.
+    /// `IpAddressType`: `IpAddressType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-mounttarget.html#cfn-s3files-mounttarget-ipaddresstype)
     pub fn ip_address_type(self, value: impl Arg<mount_target::IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr()), Phase) }
-    /// `Ipv4Address`: text. Update: replacement.
+    /// `Ipv4Address`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-mounttarget.html#cfn-s3files-mounttarget-ipv4address)
     pub fn ipv4_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ipv4Address", value.into_expr()), Phase) }
-    /// `Ipv6Address`: text. Update: replacement.
+    /// `Ipv6Address`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-mounttarget.html#cfn-s3files-mounttarget-ipv6address)
     pub fn ipv6_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ipv6Address", value.into_expr()), Phase) }
-    /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: in place.
+    /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-mounttarget.html#cfn-s3files-mounttarget-securitygroups)
     pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
-    /// `SubnetId`: `Ec2SubnetId`, required. Update: replacement.
+    /// `SubnetId`: `Ec2SubnetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-mounttarget.html#cfn-s3files-mounttarget-subnetid)
     pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> CfnMountTargetProps<R0, Set> { CfnMountTargetProps(put(self.0, "SubnetId", value.into_expr()), Phase) }
 }
 impl Done for CfnMountTargetProps { fn into_props(self) -> Bag { self.0 } }

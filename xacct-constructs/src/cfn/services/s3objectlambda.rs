@@ -13,29 +13,29 @@ impl CfnAccessPoint {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAccessPointProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Alias`: `Alias`.
+    /// The attribute `Alias`: `Alias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3objectlambda-accesspoint.html#Alias-fn::getatt)
     pub fn attr_alias(&self) -> Val<access_point::Alias> { self.0.get_att("Alias") }
-    /// The attribute `Alias.Status`: text.
+    /// The attribute `Alias.Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3objectlambda-accesspoint.html#Alias.Status-fn::getatt)
     pub fn attr_alias_status(&self) -> Val<str> { self.0.get_att("Alias.Status") }
-    /// The attribute `Alias.Value`: text.
+    /// The attribute `Alias.Value`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3objectlambda-accesspoint.html#Alias.Value-fn::getatt)
     pub fn attr_alias_value(&self) -> Val<str> { self.0.get_att("Alias.Value") }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3objectlambda-accesspoint.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreationDate`: text.
+    /// The attribute `CreationDate`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3objectlambda-accesspoint.html#CreationDate-fn::getatt)
     pub fn attr_creation_date(&self) -> Val<str> { self.0.get_att("CreationDate") }
-    /// The attribute `PolicyStatus`: `PolicyStatus`.
+    /// The attribute `PolicyStatus`: `PolicyStatus`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3objectlambda-accesspoint.html#PolicyStatus-fn::getatt)
     pub fn attr_policy_status(&self) -> Val<access_point::PolicyStatus> { self.0.get_att("PolicyStatus") }
-    /// The attribute `PolicyStatus.IsPublic`: boolean.
+    /// The attribute `PolicyStatus.IsPublic`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3objectlambda-accesspoint.html#PolicyStatus.IsPublic-fn::getatt)
     pub fn attr_policy_status_is_public(&self) -> Val<bool> { self.0.get_att("PolicyStatus.IsPublic") }
-    /// The attribute `PublicAccessBlockConfiguration`: `PublicAccessBlockConfiguration`.
+    /// The attribute `PublicAccessBlockConfiguration`: `PublicAccessBlockConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3objectlambda-accesspoint.html#PublicAccessBlockConfiguration-fn::getatt)
     pub fn attr_public_access_block_configuration(&self) -> Val<access_point::PublicAccessBlockConfiguration> { self.0.get_att("PublicAccessBlockConfiguration") }
-    /// The attribute `PublicAccessBlockConfiguration.BlockPublicAcls`: boolean.
+    /// The attribute `PublicAccessBlockConfiguration.BlockPublicAcls`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3objectlambda-accesspoint.html#PublicAccessBlockConfiguration.BlockPublicAcls-fn::getatt)
     pub fn attr_public_access_block_configuration_block_public_acls(&self) -> Val<bool> { self.0.get_att("PublicAccessBlockConfiguration.BlockPublicAcls") }
-    /// The attribute `PublicAccessBlockConfiguration.BlockPublicPolicy`: boolean.
+    /// The attribute `PublicAccessBlockConfiguration.BlockPublicPolicy`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3objectlambda-accesspoint.html#PublicAccessBlockConfiguration.BlockPublicPolicy-fn::getatt)
     pub fn attr_public_access_block_configuration_block_public_policy(&self) -> Val<bool> { self.0.get_att("PublicAccessBlockConfiguration.BlockPublicPolicy") }
-    /// The attribute `PublicAccessBlockConfiguration.IgnorePublicAcls`: boolean.
+    /// The attribute `PublicAccessBlockConfiguration.IgnorePublicAcls`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3objectlambda-accesspoint.html#PublicAccessBlockConfiguration.IgnorePublicAcls-fn::getatt)
     pub fn attr_public_access_block_configuration_ignore_public_acls(&self) -> Val<bool> { self.0.get_att("PublicAccessBlockConfiguration.IgnorePublicAcls") }
-    /// The attribute `PublicAccessBlockConfiguration.RestrictPublicBuckets`: boolean.
+    /// The attribute `PublicAccessBlockConfiguration.RestrictPublicBuckets`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3objectlambda-accesspoint.html#PublicAccessBlockConfiguration.RestrictPublicBuckets-fn::getatt)
     pub fn attr_public_access_block_configuration_restrict_public_buckets(&self) -> Val<bool> { self.0.get_att("PublicAccessBlockConfiguration.RestrictPublicBuckets") }
 }
 impl Parent for CfnAccessPoint { fn node(&self) -> &Place { &self.0 } }
@@ -46,9 +46,9 @@ impl CfnAccessPointProps {
     pub fn new() -> CfnAccessPointProps<Missing<required::ObjectLambdaConfiguration>> { CfnAccessPointProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAccessPointProps<R0> {
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3objectlambda-accesspoint.html#cfn-s3objectlambda-accesspoint-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ObjectLambdaConfiguration`: `ObjectLambdaConfiguration`, required. Update: in place.
+    /// `ObjectLambdaConfiguration`: `ObjectLambdaConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3objectlambda-accesspoint.html#cfn-s3objectlambda-accesspoint-objectlambdaconfiguration)
     pub fn object_lambda_configuration(self, value: impl Arg<access_point::ObjectLambdaConfiguration>) -> CfnAccessPointProps<Set> { CfnAccessPointProps(put(self.0, "ObjectLambdaConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnAccessPointProps { fn into_props(self) -> Bag { self.0 } }
@@ -62,9 +62,9 @@ impl Alias {
     pub fn new() -> Alias<Missing<super::required::Value>> { Alias(Bag::default(), Phase) }
 }
 impl<R0> Alias<R0> {
-    /// `Status`: text. Update: in place.
+    /// `Status`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3objectlambda-accesspoint-alias.html#cfn-s3objectlambda-accesspoint-alias-status)
     pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3objectlambda-accesspoint-alias.html#cfn-s3objectlambda-accesspoint-alias-value)
     pub fn value(self, value: impl Arg<str>) -> Alias<Set> { Alias(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Alias { fn into_props(self) -> Bag { self.0 } }
@@ -75,9 +75,9 @@ impl AwsLambda {
     pub fn new() -> AwsLambda<Missing<super::required::FunctionArn>> { AwsLambda(Bag::default(), Phase) }
 }
 impl<R0> AwsLambda<R0> {
-    /// `FunctionArn`: text, required. Update: in place.
+    /// `FunctionArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3objectlambda-accesspoint-awslambda.html#cfn-s3objectlambda-accesspoint-awslambda-functionarn)
     pub fn function_arn(self, value: impl Arg<str>) -> AwsLambda<Set> { AwsLambda(put(self.0, "FunctionArn", value.into_expr()), Phase) }
-    /// `FunctionPayload`: text. Update: in place.
+    /// `FunctionPayload`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3objectlambda-accesspoint-awslambda.html#cfn-s3objectlambda-accesspoint-awslambda-functionpayload)
     pub fn function_payload(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FunctionPayload", value.into_expr()), Phase) }
 }
 impl Done for AwsLambda { fn into_props(self) -> Bag { self.0 } }
@@ -86,7 +86,7 @@ impl Done for AwsLambda { fn into_props(self) -> Bag { self.0 } }
 impl ContentTransformation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AwsLambda`: `AwsLambda`. Update: in place.
+    /// `AwsLambda`: `AwsLambda`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3objectlambda-accesspoint-contenttransformation.html#cfn-s3objectlambda-accesspoint-contenttransformation-awslambda)
     pub fn aws_lambda(self, value: impl Arg<AwsLambda>) -> Self { Self(put(self.0, "AwsLambda", value.into_expr())) }
 }
 impl Done for ContentTransformation { fn into_props(self) -> Bag { self.0 } }
@@ -97,13 +97,13 @@ impl ObjectLambdaConfiguration {
     pub fn new() -> ObjectLambdaConfiguration<Missing<super::required::SupportingAccessPoint>, Missing<super::required::TransformationConfigurations>> { ObjectLambdaConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> ObjectLambdaConfiguration<R0, R1> {
-    /// `AllowedFeatures`: list of text. Update: in place.
+    /// `AllowedFeatures`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3objectlambda-accesspoint-objectlambdaconfiguration.html#cfn-s3objectlambda-accesspoint-objectlambdaconfiguration-allowedfeatures)
     pub fn allowed_features(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedFeatures", value.into_expr()), Phase) }
-    /// `CloudWatchMetricsEnabled`: boolean. Update: in place.
+    /// `CloudWatchMetricsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3objectlambda-accesspoint-objectlambdaconfiguration.html#cfn-s3objectlambda-accesspoint-objectlambdaconfiguration-cloudwatchmetricsenabled)
     pub fn cloud_watch_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CloudWatchMetricsEnabled", value.into_expr()), Phase) }
-    /// `SupportingAccessPoint`: `S3AccessPointArn`, required. Update: in place.
+    /// `SupportingAccessPoint`: `S3AccessPointArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3objectlambda-accesspoint-objectlambdaconfiguration.html#cfn-s3objectlambda-accesspoint-objectlambdaconfiguration-supportingaccesspoint)
     pub fn supporting_access_point(self, value: impl Arg<kind::S3AccessPointArn>) -> ObjectLambdaConfiguration<Set, R1> { ObjectLambdaConfiguration(put(self.0, "SupportingAccessPoint", value.into_expr()), Phase) }
-    /// `TransformationConfigurations`: list of `TransformationConfiguration`, required. Update: in place.
+    /// `TransformationConfigurations`: list of `TransformationConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3objectlambda-accesspoint-objectlambdaconfiguration.html#cfn-s3objectlambda-accesspoint-objectlambdaconfiguration-transformationconfigurations)
     pub fn transformation_configurations(self, value: impl Arg<Arr<TransformationConfiguration>>) -> ObjectLambdaConfiguration<R0, Set> { ObjectLambdaConfiguration(put(self.0, "TransformationConfigurations", value.into_expr()), Phase) }
 }
 impl Done for ObjectLambdaConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -112,7 +112,7 @@ impl Done for ObjectLambdaConfiguration { fn into_props(self) -> Bag { self.0 } 
 impl PolicyStatus {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IsPublic`: boolean. Update: in place.
+    /// `IsPublic`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3objectlambda-accesspoint-policystatus.html#cfn-s3objectlambda-accesspoint-policystatus-ispublic)
     pub fn is_public(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsPublic", value.into_expr())) }
 }
 impl Done for PolicyStatus { fn into_props(self) -> Bag { self.0 } }
@@ -121,13 +121,13 @@ impl Done for PolicyStatus { fn into_props(self) -> Bag { self.0 } }
 impl PublicAccessBlockConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BlockPublicAcls`: boolean. Update: in place.
+    /// `BlockPublicAcls`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3objectlambda-accesspoint-publicaccessblockconfiguration.html#cfn-s3objectlambda-accesspoint-publicaccessblockconfiguration-blockpublicacls)
     pub fn block_public_acls(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BlockPublicAcls", value.into_expr())) }
-    /// `BlockPublicPolicy`: boolean. Update: in place.
+    /// `BlockPublicPolicy`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3objectlambda-accesspoint-publicaccessblockconfiguration.html#cfn-s3objectlambda-accesspoint-publicaccessblockconfiguration-blockpublicpolicy)
     pub fn block_public_policy(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BlockPublicPolicy", value.into_expr())) }
-    /// `IgnorePublicAcls`: boolean. Update: in place.
+    /// `IgnorePublicAcls`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3objectlambda-accesspoint-publicaccessblockconfiguration.html#cfn-s3objectlambda-accesspoint-publicaccessblockconfiguration-ignorepublicacls)
     pub fn ignore_public_acls(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IgnorePublicAcls", value.into_expr())) }
-    /// `RestrictPublicBuckets`: boolean. Update: in place.
+    /// `RestrictPublicBuckets`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3objectlambda-accesspoint-publicaccessblockconfiguration.html#cfn-s3objectlambda-accesspoint-publicaccessblockconfiguration-restrictpublicbuckets)
     pub fn restrict_public_buckets(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RestrictPublicBuckets", value.into_expr())) }
 }
 impl Done for PublicAccessBlockConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -138,9 +138,9 @@ impl TransformationConfiguration {
     pub fn new() -> TransformationConfiguration<Missing<super::required::Actions>, Missing<super::required::ContentTransformation>> { TransformationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> TransformationConfiguration<R0, R1> {
-    /// `Actions`: list of text, required. Update: in place.
+    /// `Actions`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3objectlambda-accesspoint-transformationconfiguration.html#cfn-s3objectlambda-accesspoint-transformationconfiguration-actions)
     pub fn actions(self, value: impl Arg<Arr<str>>) -> TransformationConfiguration<Set, R1> { TransformationConfiguration(put(self.0, "Actions", value.into_expr()), Phase) }
-    /// `ContentTransformation`: `ContentTransformation`, required. Update: in place.
+    /// `ContentTransformation`: `ContentTransformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3objectlambda-accesspoint-transformationconfiguration.html#cfn-s3objectlambda-accesspoint-transformationconfiguration-contenttransformation)
     pub fn content_transformation(self, value: impl Arg<ContentTransformation>) -> TransformationConfiguration<R0, Set> { TransformationConfiguration(put(self.0, "ContentTransformation", value.into_expr()), Phase) }
 }
 impl Done for TransformationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -163,9 +163,9 @@ impl CfnAccessPointPolicyProps {
     pub fn new() -> CfnAccessPointPolicyProps<Missing<required::ObjectLambdaAccessPoint>, Missing<required::PolicyDocument>> { CfnAccessPointPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAccessPointPolicyProps<R0, R1> {
-    /// `ObjectLambdaAccessPoint`: text, required. Update: replacement.
+    /// `ObjectLambdaAccessPoint`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3objectlambda-accesspointpolicy.html#cfn-s3objectlambda-accesspointpolicy-objectlambdaaccesspoint)
     pub fn object_lambda_access_point(self, value: impl Arg<str>) -> CfnAccessPointPolicyProps<Set, R1> { CfnAccessPointPolicyProps(put(self.0, "ObjectLambdaAccessPoint", value.into_expr()), Phase) }
-    /// `PolicyDocument`: JSON, required. Update: in place.
+    /// `PolicyDocument`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3objectlambda-accesspointpolicy.html#cfn-s3objectlambda-accesspointpolicy-policydocument)
     pub fn policy_document(self, value: impl Arg<Any>) -> CfnAccessPointPolicyProps<R0, Set> { CfnAccessPointPolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
 }
 impl Done for CfnAccessPointPolicyProps { fn into_props(self) -> Bag { self.0 } }

@@ -13,7 +13,7 @@ impl CfnAccessPoint {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAccessPointProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3outposts-accesspoint.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnAccessPoint { fn node(&self) -> &Place { &self.0 } }
@@ -24,13 +24,13 @@ impl CfnAccessPointProps {
     pub fn new() -> CfnAccessPointProps<Missing<required::Bucket>, Missing<required::Name>, Missing<required::VpcConfiguration>> { CfnAccessPointProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnAccessPointProps<R0, R1, R2> {
-    /// `Bucket`: text, required. Update: replacement.
+    /// `Bucket`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3outposts-accesspoint.html#cfn-s3outposts-accesspoint-bucket)
     pub fn bucket(self, value: impl Arg<str>) -> CfnAccessPointProps<Set, R1, R2> { CfnAccessPointProps(put(self.0, "Bucket", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3outposts-accesspoint.html#cfn-s3outposts-accesspoint-name)
     pub fn name(self, value: impl Arg<str>) -> CfnAccessPointProps<R0, Set, R2> { CfnAccessPointProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Policy`: JSON. Update: in place.
+    /// `Policy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3outposts-accesspoint.html#cfn-s3outposts-accesspoint-policy)
     pub fn policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Policy", value.into_expr()), Phase) }
-    /// `VpcConfiguration`: `VpcConfiguration`, required. Update: replacement.
+    /// `VpcConfiguration`: `VpcConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3outposts-accesspoint.html#cfn-s3outposts-accesspoint-vpcconfiguration)
     pub fn vpc_configuration(self, value: impl Arg<access_point::VpcConfiguration>) -> CfnAccessPointProps<R0, R1, Set> { CfnAccessPointProps(put(self.0, "VpcConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnAccessPointProps { fn into_props(self) -> Bag { self.0 } }
@@ -42,7 +42,7 @@ use crate::cfn::support::*;
 impl VpcConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `VpcId`: `Ec2VpcId`. Update: replacement.
+    /// `VpcId`: `Ec2VpcId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-accesspoint-vpcconfiguration.html#cfn-s3outposts-accesspoint-vpcconfiguration-vpcid)
     pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value.into_expr())) }
 }
 impl Done for VpcConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -56,7 +56,7 @@ impl CfnBucket {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBucketProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3outposts-bucket.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnBucket { fn node(&self) -> &Place { &self.0 } }
@@ -67,13 +67,13 @@ impl CfnBucketProps {
     pub fn new() -> CfnBucketProps<Missing<required::BucketName>, Missing<required::OutpostId>> { CfnBucketProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnBucketProps<R0, R1> {
-    /// `BucketName`: text, required. Update: replacement.
+    /// `BucketName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3outposts-bucket.html#cfn-s3outposts-bucket-bucketname)
     pub fn bucket_name(self, value: impl Arg<str>) -> CfnBucketProps<Set, R1> { CfnBucketProps(put(self.0, "BucketName", value.into_expr()), Phase) }
-    /// `LifecycleConfiguration`: `LifecycleConfiguration`. Update: in place.
+    /// `LifecycleConfiguration`: `LifecycleConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3outposts-bucket.html#cfn-s3outposts-bucket-lifecycleconfiguration)
     pub fn lifecycle_configuration(self, value: impl Arg<bucket::LifecycleConfiguration>) -> Self { Self(put(self.0, "LifecycleConfiguration", value.into_expr()), Phase) }
-    /// `OutpostId`: text, required. Update: replacement.
+    /// `OutpostId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3outposts-bucket.html#cfn-s3outposts-bucket-outpostid)
     pub fn outpost_id(self, value: impl Arg<str>) -> CfnBucketProps<R0, Set> { CfnBucketProps(put(self.0, "OutpostId", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3outposts-bucket.html#cfn-s3outposts-bucket-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnBucketProps { fn into_props(self) -> Bag { self.0 } }
@@ -87,7 +87,7 @@ impl AbortIncompleteMultipartUpload {
     pub fn new() -> AbortIncompleteMultipartUpload<Missing<super::required::DaysAfterInitiation>> { AbortIncompleteMultipartUpload(Bag::default(), Phase) }
 }
 impl<R0> AbortIncompleteMultipartUpload<R0> {
-    /// `DaysAfterInitiation`: integer, required. Update: in place.
+    /// `DaysAfterInitiation`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-bucket-abortincompletemultipartupload.html#cfn-s3outposts-bucket-abortincompletemultipartupload-daysafterinitiation)
     pub fn days_after_initiation(self, value: impl Arg<i64>) -> AbortIncompleteMultipartUpload<Set> { AbortIncompleteMultipartUpload(put(self.0, "DaysAfterInitiation", value.into_expr()), Phase) }
 }
 impl Done for AbortIncompleteMultipartUpload { fn into_props(self) -> Bag { self.0 } }
@@ -96,11 +96,11 @@ impl Done for AbortIncompleteMultipartUpload { fn into_props(self) -> Bag { self
 impl Filter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AndOperator`: `FilterAndOperator`. Update: in place.
+    /// `AndOperator`: `FilterAndOperator`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-bucket-filter.html#cfn-s3outposts-bucket-filter-andoperator)
     pub fn and_operator(self, value: impl Arg<FilterAndOperator>) -> Self { Self(put(self.0, "AndOperator", value.into_expr())) }
-    /// `Prefix`: text. Update: in place.
+    /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-bucket-filter.html#cfn-s3outposts-bucket-filter-prefix)
     pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
-    /// `Tag`: `FilterTag`. Update: in place.
+    /// `Tag`: `FilterTag`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-bucket-filter.html#cfn-s3outposts-bucket-filter-tag)
     pub fn tag(self, value: impl Arg<FilterTag>) -> Self { Self(put(self.0, "Tag", value.into_expr())) }
 }
 impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
@@ -109,9 +109,9 @@ impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
 impl FilterAndOperator {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Prefix`: text. Update: in place.
+    /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-bucket-filterandoperator.html#cfn-s3outposts-bucket-filterandoperator-prefix)
     pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
-    /// `Tags`: list of `FilterTag`. Update: in place.
+    /// `Tags`: list of `FilterTag`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-bucket-filterandoperator.html#cfn-s3outposts-bucket-filterandoperator-tags)
     pub fn tags(self, value: impl Arg<Arr<FilterTag>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for FilterAndOperator { fn into_props(self) -> Bag { self.0 } }
@@ -122,9 +122,9 @@ impl FilterTag {
     pub fn new() -> FilterTag<Missing<super::required::Key>, Missing<super::required::Value>> { FilterTag(Bag::default(), Phase) }
 }
 impl<R0, R1> FilterTag<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-bucket-filtertag.html#cfn-s3outposts-bucket-filtertag-key)
     pub fn key(self, value: impl Arg<str>) -> FilterTag<Set, R1> { FilterTag(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-bucket-filtertag.html#cfn-s3outposts-bucket-filtertag-value)
     pub fn value(self, value: impl Arg<str>) -> FilterTag<R0, Set> { FilterTag(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for FilterTag { fn into_props(self) -> Bag { self.0 } }
@@ -135,7 +135,7 @@ impl LifecycleConfiguration {
     pub fn new() -> LifecycleConfiguration<Missing<super::required::Rules>> { LifecycleConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LifecycleConfiguration<R0> {
-    /// `Rules`: list of `Rule`, required. Update: in place.
+    /// `Rules`: list of `Rule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-bucket-lifecycleconfiguration.html#cfn-s3outposts-bucket-lifecycleconfiguration-rules)
     pub fn rules(self, value: impl Arg<Arr<Rule>>) -> LifecycleConfiguration<Set> { LifecycleConfiguration(put(self.0, "Rules", value.into_expr()), Phase) }
 }
 impl Done for LifecycleConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -144,17 +144,17 @@ impl Done for LifecycleConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl Rule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AbortIncompleteMultipartUpload`: `AbortIncompleteMultipartUpload`. Update: in place.
+    /// `AbortIncompleteMultipartUpload`: `AbortIncompleteMultipartUpload`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-bucket-rule.html#cfn-s3outposts-bucket-rule-abortincompletemultipartupload)
     pub fn abort_incomplete_multipart_upload(self, value: impl Arg<AbortIncompleteMultipartUpload>) -> Self { Self(put(self.0, "AbortIncompleteMultipartUpload", value.into_expr())) }
-    /// `ExpirationDate`: text. Update: in place.
+    /// `ExpirationDate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-bucket-rule.html#cfn-s3outposts-bucket-rule-expirationdate)
     pub fn expiration_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpirationDate", value.into_expr())) }
-    /// `ExpirationInDays`: integer. Update: in place.
+    /// `ExpirationInDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-bucket-rule.html#cfn-s3outposts-bucket-rule-expirationindays)
     pub fn expiration_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ExpirationInDays", value.into_expr())) }
-    /// `Filter`: `Filter`. Update: in place.
+    /// `Filter`: `Filter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-bucket-rule.html#cfn-s3outposts-bucket-rule-filter)
     pub fn filter(self, value: impl Arg<Filter>) -> Self { Self(put(self.0, "Filter", value.into_expr())) }
-    /// `Id`: text. Update: in place.
+    /// `Id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-bucket-rule.html#cfn-s3outposts-bucket-rule-id)
     pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-bucket-rule.html#cfn-s3outposts-bucket-rule-status)
     pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
@@ -179,9 +179,9 @@ impl CfnBucketPolicyProps {
     pub fn new() -> CfnBucketPolicyProps<Missing<required::Bucket>, Missing<required::PolicyDocument>> { CfnBucketPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnBucketPolicyProps<R0, R1> {
-    /// `Bucket`: text, required. Update: replacement.
+    /// `Bucket`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3outposts-bucketpolicy.html#cfn-s3outposts-bucketpolicy-bucket)
     pub fn bucket(self, value: impl Arg<str>) -> CfnBucketPolicyProps<Set, R1> { CfnBucketPolicyProps(put(self.0, "Bucket", value.into_expr()), Phase) }
-    /// `PolicyDocument`: JSON, required. Update: in place.
+    /// `PolicyDocument`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3outposts-bucketpolicy.html#cfn-s3outposts-bucketpolicy-policydocument)
     pub fn policy_document(self, value: impl Arg<Any>) -> CfnBucketPolicyProps<R0, Set> { CfnBucketPolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
 }
 impl Done for CfnBucketPolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -194,17 +194,17 @@ impl CfnEndpoint {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEndpointProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3outposts-endpoint.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CidrBlock`: text.
+    /// The attribute `CidrBlock`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3outposts-endpoint.html#CidrBlock-fn::getatt)
     pub fn attr_cidr_block(&self) -> Val<str> { self.0.get_att("CidrBlock") }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3outposts-endpoint.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3outposts-endpoint.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `NetworkInterfaces`: list of `NetworkInterface`.
+    /// The attribute `NetworkInterfaces`: list of `NetworkInterface`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3outposts-endpoint.html#NetworkInterfaces-fn::getatt)
     pub fn attr_network_interfaces(&self) -> Val<Arr<endpoint::NetworkInterface>> { self.0.get_att("NetworkInterfaces") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3outposts-endpoint.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnEndpoint { fn node(&self) -> &Place { &self.0 } }
@@ -215,17 +215,17 @@ impl CfnEndpointProps {
     pub fn new() -> CfnEndpointProps<Missing<required::OutpostId>, Missing<required::SecurityGroupId>, Missing<required::SubnetId>> { CfnEndpointProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnEndpointProps<R0, R1, R2> {
-    /// `AccessType`: `AccessType`. Update: replacement.
+    /// `AccessType`: `AccessType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3outposts-endpoint.html#cfn-s3outposts-endpoint-accesstype)
     pub fn access_type(self, value: impl Arg<endpoint::AccessType>) -> Self { Self(put(self.0, "AccessType", value.into_expr()), Phase) }
-    /// `CustomerOwnedIpv4Pool`: text. Update: replacement.
+    /// `CustomerOwnedIpv4Pool`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3outposts-endpoint.html#cfn-s3outposts-endpoint-customerownedipv4pool)
     pub fn customer_owned_ipv4_pool(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerOwnedIpv4Pool", value.into_expr()), Phase) }
-    /// `FailedReason`: `FailedReason`. Update: in place.
+    /// `FailedReason`: `FailedReason`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3outposts-endpoint.html#cfn-s3outposts-endpoint-failedreason)
     pub fn failed_reason(self, value: impl Arg<endpoint::FailedReason>) -> Self { Self(put(self.0, "FailedReason", value.into_expr()), Phase) }
-    /// `OutpostId`: text, required. Update: replacement.
+    /// `OutpostId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3outposts-endpoint.html#cfn-s3outposts-endpoint-outpostid)
     pub fn outpost_id(self, value: impl Arg<str>) -> CfnEndpointProps<Set, R1, R2> { CfnEndpointProps(put(self.0, "OutpostId", value.into_expr()), Phase) }
-    /// `SecurityGroupId`: `Ec2SecurityGroupId`, required. Update: replacement.
+    /// `SecurityGroupId`: `Ec2SecurityGroupId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3outposts-endpoint.html#cfn-s3outposts-endpoint-securitygroupid)
     pub fn security_group_id(self, value: impl Arg<kind::Ec2SecurityGroupId>) -> CfnEndpointProps<R0, Set, R2> { CfnEndpointProps(put(self.0, "SecurityGroupId", value.into_expr()), Phase) }
-    /// `SubnetId`: `Ec2SubnetId`, required. Update: replacement.
+    /// `SubnetId`: `Ec2SubnetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3outposts-endpoint.html#cfn-s3outposts-endpoint-subnetid)
     pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> CfnEndpointProps<R0, R1, Set> { CfnEndpointProps(put(self.0, "SubnetId", value.into_expr()), Phase) }
 }
 impl Done for CfnEndpointProps { fn into_props(self) -> Bag { self.0 } }
@@ -237,9 +237,9 @@ use crate::cfn::support::*;
 impl FailedReason {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ErrorCode`: text. Update: in place.
+    /// `ErrorCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-endpoint-failedreason.html#cfn-s3outposts-endpoint-failedreason-errorcode)
     pub fn error_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ErrorCode", value.into_expr())) }
-    /// `Message`: text. Update: in place.
+    /// `Message`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-endpoint-failedreason.html#cfn-s3outposts-endpoint-failedreason-message)
     pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value.into_expr())) }
 }
 impl Done for FailedReason { fn into_props(self) -> Bag { self.0 } }
@@ -250,7 +250,7 @@ impl NetworkInterface {
     pub fn new() -> NetworkInterface<Missing<super::required::NetworkInterfaceId>> { NetworkInterface(Bag::default(), Phase) }
 }
 impl<R0> NetworkInterface<R0> {
-    /// `NetworkInterfaceId`: text, required. Update: in place.
+    /// `NetworkInterfaceId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-endpoint-networkinterface.html#cfn-s3outposts-endpoint-networkinterface-networkinterfaceid)
     pub fn network_interface_id(self, value: impl Arg<str>) -> NetworkInterface<Set> { NetworkInterface(put(self.0, "NetworkInterfaceId", value.into_expr()), Phase) }
 }
 impl Done for NetworkInterface { fn into_props(self) -> Bag { self.0 } }

@@ -13,9 +13,9 @@ impl CfnIndex {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIndexProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `IndexArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3vectors-index.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `IndexArn`: `OtherArn`.
+    /// The attribute `IndexArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3vectors-index.html#IndexArn-fn::getatt)
     pub fn attr_index_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("IndexArn") }
 }
 impl Parent for CfnIndex { fn node(&self) -> &Place { &self.0 } }
@@ -26,23 +26,23 @@ impl CfnIndexProps {
     pub fn new() -> CfnIndexProps<Missing<required::DataType>, Missing<required::Dimension>, Missing<required::DistanceMetric>> { CfnIndexProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnIndexProps<R0, R1, R2> {
-    /// `DataType`: `DataType`, required. Update: replacement.
+    /// `DataType`: `DataType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3vectors-index.html#cfn-s3vectors-index-datatype)
     pub fn data_type(self, value: impl Arg<index::DataType>) -> CfnIndexProps<Set, R1, R2> { CfnIndexProps(put(self.0, "DataType", value.into_expr()), Phase) }
-    /// `Dimension`: integer, required. Update: replacement.
+    /// `Dimension`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3vectors-index.html#cfn-s3vectors-index-dimension)
     pub fn dimension(self, value: impl Arg<i64>) -> CfnIndexProps<R0, Set, R2> { CfnIndexProps(put(self.0, "Dimension", value.into_expr()), Phase) }
-    /// `DistanceMetric`: `DistanceMetric`, required. Update: replacement.
+    /// `DistanceMetric`: `DistanceMetric`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3vectors-index.html#cfn-s3vectors-index-distancemetric)
     pub fn distance_metric(self, value: impl Arg<index::DistanceMetric>) -> CfnIndexProps<R0, R1, Set> { CfnIndexProps(put(self.0, "DistanceMetric", value.into_expr()), Phase) }
-    /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: replacement.
+    /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3vectors-index.html#cfn-s3vectors-index-encryptionconfiguration)
     pub fn encryption_configuration(self, value: impl Arg<index::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
-    /// `IndexName`: text. Update: replacement.
+    /// `IndexName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3vectors-index.html#cfn-s3vectors-index-indexname)
     pub fn index_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IndexName", value.into_expr()), Phase) }
-    /// `MetadataConfiguration`: `MetadataConfiguration`. Update: replacement.
+    /// `MetadataConfiguration`: `MetadataConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3vectors-index.html#cfn-s3vectors-index-metadataconfiguration)
     pub fn metadata_configuration(self, value: impl Arg<index::MetadataConfiguration>) -> Self { Self(put(self.0, "MetadataConfiguration", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3vectors-index.html#cfn-s3vectors-index-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VectorBucketArn`: text. Update: replacement.
+    /// `VectorBucketArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3vectors-index.html#cfn-s3vectors-index-vectorbucketarn)
     pub fn vector_bucket_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VectorBucketArn", value.into_expr()), Phase) }
-    /// `VectorBucketName`: text. Update: replacement.
+    /// `VectorBucketName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3vectors-index.html#cfn-s3vectors-index-vectorbucketname)
     pub fn vector_bucket_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VectorBucketName", value.into_expr()), Phase) }
 }
 impl Done for CfnIndexProps { fn into_props(self) -> Bag { self.0 } }
@@ -54,9 +54,9 @@ use crate::cfn::support::*;
 impl EncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3vectors-index-encryptionconfiguration.html#cfn-s3vectors-index-encryptionconfiguration-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
-    /// `SseType`: `SseType`. Update: replacement.
+    /// `SseType`: `SseType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3vectors-index-encryptionconfiguration.html#cfn-s3vectors-index-encryptionconfiguration-ssetype)
     pub fn sse_type(self, value: impl Arg<SseType>) -> Self { Self(put(self.0, "SseType", value.into_expr())) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -65,7 +65,7 @@ impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl MetadataConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `NonFilterableMetadataKeys`: list of text. Update: replacement.
+    /// `NonFilterableMetadataKeys`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3vectors-index-metadataconfiguration.html#cfn-s3vectors-index-metadataconfiguration-nonfilterablemetadatakeys)
     pub fn non_filterable_metadata_keys(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NonFilterableMetadataKeys", value.into_expr())) }
 }
 impl Done for MetadataConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -85,9 +85,9 @@ impl CfnVectorBucket {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnVectorBucketProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `VectorBucketArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3vectors-vectorbucket.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `VectorBucketArn`: `OtherArn`.
+    /// The attribute `VectorBucketArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3vectors-vectorbucket.html#VectorBucketArn-fn::getatt)
     pub fn attr_vector_bucket_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("VectorBucketArn") }
 }
 impl Parent for CfnVectorBucket { fn node(&self) -> &Place { &self.0 } }
@@ -96,11 +96,11 @@ impl Parent for CfnVectorBucket { fn node(&self) -> &Place { &self.0 } }
 impl CfnVectorBucketProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: replacement.
+    /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3vectors-vectorbucket.html#cfn-s3vectors-vectorbucket-encryptionconfiguration)
     pub fn encryption_configuration(self, value: impl Arg<vector_bucket::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3vectors-vectorbucket.html#cfn-s3vectors-vectorbucket-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `VectorBucketName`: text. Update: replacement.
+    /// `VectorBucketName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3vectors-vectorbucket.html#cfn-s3vectors-vectorbucket-vectorbucketname)
     pub fn vector_bucket_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VectorBucketName", value.into_expr())) }
 }
 impl Done for CfnVectorBucketProps { fn into_props(self) -> Bag { self.0 } }
@@ -112,9 +112,9 @@ use crate::cfn::support::*;
 impl EncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3vectors-vectorbucket-encryptionconfiguration.html#cfn-s3vectors-vectorbucket-encryptionconfiguration-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
-    /// `SseType`: `SseType`. Update: replacement.
+    /// `SseType`: `SseType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3vectors-vectorbucket-encryptionconfiguration.html#cfn-s3vectors-vectorbucket-encryptionconfiguration-ssetype)
     pub fn sse_type(self, value: impl Arg<SseType>) -> Self { Self(put(self.0, "SseType", value.into_expr())) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -139,11 +139,11 @@ impl CfnVectorBucketPolicyProps {
     pub fn new() -> CfnVectorBucketPolicyProps<Missing<required::Policy>> { CfnVectorBucketPolicyProps(Bag::default(), Phase) }
 }
 impl<R0> CfnVectorBucketPolicyProps<R0> {
-    /// `Policy`: JSON, required. Update: in place.
+    /// `Policy`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3vectors-vectorbucketpolicy.html#cfn-s3vectors-vectorbucketpolicy-policy)
     pub fn policy(self, value: impl Arg<Any>) -> CfnVectorBucketPolicyProps<Set> { CfnVectorBucketPolicyProps(put(self.0, "Policy", value.into_expr()), Phase) }
-    /// `VectorBucketArn`: text. Update: replacement.
+    /// `VectorBucketArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3vectors-vectorbucketpolicy.html#cfn-s3vectors-vectorbucketpolicy-vectorbucketarn)
     pub fn vector_bucket_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VectorBucketArn", value.into_expr()), Phase) }
-    /// `VectorBucketName`: text. Update: replacement.
+    /// `VectorBucketName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3vectors-vectorbucketpolicy.html#cfn-s3vectors-vectorbucketpolicy-vectorbucketname)
     pub fn vector_bucket_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VectorBucketName", value.into_expr()), Phase) }
 }
 impl Done for CfnVectorBucketPolicyProps { fn into_props(self) -> Bag { self.0 } }

@@ -13,11 +13,11 @@ impl CfnAction {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnActionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-action.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-action.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `LastModifiedTime`: text.
+    /// The attribute `LastModifiedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-action.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
 }
 impl Parent for CfnAction { fn node(&self) -> &Place { &self.0 } }
@@ -28,21 +28,21 @@ impl CfnActionProps {
     pub fn new() -> CfnActionProps<Missing<required::ActionName>, Missing<required::ActionType>, Missing<required::Source>> { CfnActionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnActionProps<R0, R1, R2> {
-    /// `ActionName`: text, required. Update: replacement.
+    /// `ActionName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-action.html#cfn-sagemaker-action-actionname)
     pub fn action_name(self, value: impl Arg<str>) -> CfnActionProps<Set, R1, R2> { CfnActionProps(put(self.0, "ActionName", value.into_expr()), Phase) }
-    /// `ActionType`: text, required. Update: replacement.
+    /// `ActionType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-action.html#cfn-sagemaker-action-actiontype)
     pub fn action_type(self, value: impl Arg<str>) -> CfnActionProps<R0, Set, R2> { CfnActionProps(put(self.0, "ActionType", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-action.html#cfn-sagemaker-action-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `MetadataProperties`: `MetadataProperties`. Update: replacement.
+    /// `MetadataProperties`: `MetadataProperties`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-action.html#cfn-sagemaker-action-metadataproperties)
     pub fn metadata_properties(self, value: impl Arg<action::MetadataProperties>) -> Self { Self(put(self.0, "MetadataProperties", value.into_expr()), Phase) }
-    /// `Properties`: map of text. Update: in place.
+    /// `Properties`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-action.html#cfn-sagemaker-action-properties)
     pub fn properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Properties", value.into_expr()), Phase) }
-    /// `Source`: `ActionSource`, required. Update: replacement.
+    /// `Source`: `ActionSource`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-action.html#cfn-sagemaker-action-source)
     pub fn source(self, value: impl Arg<action::ActionSource>) -> CfnActionProps<R0, R1, Set> { CfnActionProps(put(self.0, "Source", value.into_expr()), Phase) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-action.html#cfn-sagemaker-action-status)
     pub fn status(self, value: impl Arg<action::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-action.html#cfn-sagemaker-action-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnActionProps { fn into_props(self) -> Bag { self.0 } }
@@ -56,11 +56,11 @@ impl ActionSource {
     pub fn new() -> ActionSource<Missing<super::required::SourceUri>> { ActionSource(Bag::default(), Phase) }
 }
 impl<R0> ActionSource<R0> {
-    /// `SourceId`: text. Update: replacement.
+    /// `SourceId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-action-actionsource.html#cfn-sagemaker-action-actionsource-sourceid)
     pub fn source_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceId", value.into_expr()), Phase) }
-    /// `SourceType`: text. Update: replacement.
+    /// `SourceType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-action-actionsource.html#cfn-sagemaker-action-actionsource-sourcetype)
     pub fn source_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceType", value.into_expr()), Phase) }
-    /// `SourceUri`: text, required. Update: replacement.
+    /// `SourceUri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-action-actionsource.html#cfn-sagemaker-action-actionsource-sourceuri)
     pub fn source_uri(self, value: impl Arg<str>) -> ActionSource<Set> { ActionSource(put(self.0, "SourceUri", value.into_expr()), Phase) }
 }
 impl Done for ActionSource { fn into_props(self) -> Bag { self.0 } }
@@ -69,13 +69,13 @@ impl Done for ActionSource { fn into_props(self) -> Bag { self.0 } }
 impl MetadataProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CommitId`: text. Update: replacement.
+    /// `CommitId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-action-metadataproperties.html#cfn-sagemaker-action-metadataproperties-commitid)
     pub fn commit_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CommitId", value.into_expr())) }
-    /// `GeneratedBy`: text. Update: replacement.
+    /// `GeneratedBy`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-action-metadataproperties.html#cfn-sagemaker-action-metadataproperties-generatedby)
     pub fn generated_by(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GeneratedBy", value.into_expr())) }
-    /// `ProjectId`: text. Update: replacement.
+    /// `ProjectId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-action-metadataproperties.html#cfn-sagemaker-action-metadataproperties-projectid)
     pub fn project_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectId", value.into_expr())) }
-    /// `Repository`: text. Update: replacement.
+    /// `Repository`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-action-metadataproperties.html#cfn-sagemaker-action-metadataproperties-repository)
     pub fn repository(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Repository", value.into_expr())) }
 }
 impl Done for MetadataProperties { fn into_props(self) -> Bag { self.0 } }
@@ -91,9 +91,9 @@ impl CfnAIWorkloadConfig {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAIWorkloadConfigProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AIWorkloadConfigArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AIWorkloadConfigArn`: `OtherArn`.
+    /// The attribute `AIWorkloadConfigArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-aiworkloadconfig.html#AIWorkloadConfigArn-fn::getatt)
     pub fn attr_ai_workload_config_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AIWorkloadConfigArn") }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-aiworkloadconfig.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
 }
 impl Parent for CfnAIWorkloadConfig { fn node(&self) -> &Place { &self.0 } }
@@ -104,13 +104,13 @@ impl CfnAIWorkloadConfigProps {
     pub fn new() -> CfnAIWorkloadConfigProps<Missing<required::AIWorkloadConfigName>> { CfnAIWorkloadConfigProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAIWorkloadConfigProps<R0> {
-    /// `AIWorkloadConfigName`: text, required. Update: replacement.
+    /// `AIWorkloadConfigName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-aiworkloadconfig.html#cfn-sagemaker-aiworkloadconfig-aiworkloadconfigname)
     pub fn ai_workload_config_name(self, value: impl Arg<str>) -> CfnAIWorkloadConfigProps<Set> { CfnAIWorkloadConfigProps(put(self.0, "AIWorkloadConfigName", value.into_expr()), Phase) }
-    /// `AIWorkloadConfigs`: `AIWorkloadConfigs`. Update: replacement.
+    /// `AIWorkloadConfigs`: `AIWorkloadConfigs`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-aiworkloadconfig.html#cfn-sagemaker-aiworkloadconfig-aiworkloadconfigs)
     pub fn ai_workload_configs(self, value: impl Arg<ai_workload_config::AIWorkloadConfigs>) -> Self { Self(put(self.0, "AIWorkloadConfigs", value.into_expr()), Phase) }
-    /// `DatasetConfig`: `AIDatasetConfig`. Update: replacement.
+    /// `DatasetConfig`: `AIDatasetConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-aiworkloadconfig.html#cfn-sagemaker-aiworkloadconfig-datasetconfig)
     pub fn dataset_config(self, value: impl Arg<ai_workload_config::AIDatasetConfig>) -> Self { Self(put(self.0, "DatasetConfig", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-aiworkloadconfig.html#cfn-sagemaker-aiworkloadconfig-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAIWorkloadConfigProps { fn into_props(self) -> Bag { self.0 } }
@@ -124,7 +124,7 @@ impl AIDatasetConfig {
     pub fn new() -> AIDatasetConfig<Missing<super::required::InputDataConfig>> { AIDatasetConfig(Bag::default(), Phase) }
 }
 impl<R0> AIDatasetConfig<R0> {
-    /// `InputDataConfig`: list of `AIWorkloadInputDataConfig`, required. Update: replacement.
+    /// `InputDataConfig`: list of `AIWorkloadInputDataConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-aiworkloadconfig-aidatasetconfig.html#cfn-sagemaker-aiworkloadconfig-aidatasetconfig-inputdataconfig)
     pub fn input_data_config(self, value: impl Arg<Arr<AIWorkloadInputDataConfig>>) -> AIDatasetConfig<Set> { AIDatasetConfig(put(self.0, "InputDataConfig", value.into_expr()), Phase) }
 }
 impl Done for AIDatasetConfig { fn into_props(self) -> Bag { self.0 } }
@@ -135,7 +135,7 @@ impl AIWorkloadConfigs {
     pub fn new() -> AIWorkloadConfigs<Missing<super::required::WorkloadSpec>> { AIWorkloadConfigs(Bag::default(), Phase) }
 }
 impl<R0> AIWorkloadConfigs<R0> {
-    /// `WorkloadSpec`: `WorkloadSpec`, required. Update: replacement.
+    /// `WorkloadSpec`: `WorkloadSpec`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-aiworkloadconfig-aiworkloadconfigs.html#cfn-sagemaker-aiworkloadconfig-aiworkloadconfigs-workloadspec)
     pub fn workload_spec(self, value: impl Arg<WorkloadSpec>) -> AIWorkloadConfigs<Set> { AIWorkloadConfigs(put(self.0, "WorkloadSpec", value.into_expr()), Phase) }
 }
 impl Done for AIWorkloadConfigs { fn into_props(self) -> Bag { self.0 } }
@@ -144,7 +144,7 @@ impl Done for AIWorkloadConfigs { fn into_props(self) -> Bag { self.0 } }
 impl AIWorkloadDataSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `S3DataSource`: `AIWorkloadS3DataSource`. Update: replacement.
+    /// `S3DataSource`: `AIWorkloadS3DataSource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-aiworkloadconfig-aiworkloaddatasource.html#cfn-sagemaker-aiworkloadconfig-aiworkloaddatasource-s3datasource)
     pub fn s3_data_source(self, value: impl Arg<AIWorkloadS3DataSource>) -> Self { Self(put(self.0, "S3DataSource", value.into_expr())) }
 }
 impl Done for AIWorkloadDataSource { fn into_props(self) -> Bag { self.0 } }
@@ -155,9 +155,9 @@ impl AIWorkloadInputDataConfig {
     pub fn new() -> AIWorkloadInputDataConfig<Missing<super::required::ChannelName>, Missing<super::required::DataSource>> { AIWorkloadInputDataConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> AIWorkloadInputDataConfig<R0, R1> {
-    /// `ChannelName`: text, required. Update: replacement.
+    /// `ChannelName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-aiworkloadconfig-aiworkloadinputdataconfig.html#cfn-sagemaker-aiworkloadconfig-aiworkloadinputdataconfig-channelname)
     pub fn channel_name(self, value: impl Arg<str>) -> AIWorkloadInputDataConfig<Set, R1> { AIWorkloadInputDataConfig(put(self.0, "ChannelName", value.into_expr()), Phase) }
-    /// `DataSource`: `AIWorkloadDataSource`, required. Update: replacement.
+    /// `DataSource`: `AIWorkloadDataSource`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-aiworkloadconfig-aiworkloadinputdataconfig.html#cfn-sagemaker-aiworkloadconfig-aiworkloadinputdataconfig-datasource)
     pub fn data_source(self, value: impl Arg<AIWorkloadDataSource>) -> AIWorkloadInputDataConfig<R0, Set> { AIWorkloadInputDataConfig(put(self.0, "DataSource", value.into_expr()), Phase) }
 }
 impl Done for AIWorkloadInputDataConfig { fn into_props(self) -> Bag { self.0 } }
@@ -168,7 +168,7 @@ impl AIWorkloadS3DataSource {
     pub fn new() -> AIWorkloadS3DataSource<Missing<super::required::S3Uri>> { AIWorkloadS3DataSource(Bag::default(), Phase) }
 }
 impl<R0> AIWorkloadS3DataSource<R0> {
-    /// `S3Uri`: text, required. Update: replacement.
+    /// `S3Uri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-aiworkloadconfig-aiworkloads3datasource.html#cfn-sagemaker-aiworkloadconfig-aiworkloads3datasource-s3uri)
     pub fn s3_uri(self, value: impl Arg<str>) -> AIWorkloadS3DataSource<Set> { AIWorkloadS3DataSource(put(self.0, "S3Uri", value.into_expr()), Phase) }
 }
 impl Done for AIWorkloadS3DataSource { fn into_props(self) -> Bag { self.0 } }
@@ -179,7 +179,7 @@ impl WorkloadSpec {
     pub fn new() -> WorkloadSpec<Missing<super::required::Inline>> { WorkloadSpec(Bag::default(), Phase) }
 }
 impl<R0> WorkloadSpec<R0> {
-    /// `Inline`: text, required. Update: replacement.
+    /// `Inline`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-aiworkloadconfig-workloadspec.html#cfn-sagemaker-aiworkloadconfig-workloadspec-inline)
     pub fn inline(self, value: impl Arg<str>) -> WorkloadSpec<Set> { WorkloadSpec(put(self.0, "Inline", value.into_expr()), Phase) }
 }
 impl Done for WorkloadSpec { fn into_props(self) -> Bag { self.0 } }
@@ -193,9 +193,9 @@ impl CfnAlgorithm {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAlgorithmProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AlgorithmArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AlgorithmArn`: `OtherArn`.
+    /// The attribute `AlgorithmArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-algorithm.html#AlgorithmArn-fn::getatt)
     pub fn attr_algorithm_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AlgorithmArn") }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-algorithm.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
 }
 impl Parent for CfnAlgorithm { fn node(&self) -> &Place { &self.0 } }
@@ -206,17 +206,17 @@ impl CfnAlgorithmProps {
     pub fn new() -> CfnAlgorithmProps<Missing<required::AlgorithmName>, Missing<required::TrainingSpecification>> { CfnAlgorithmProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAlgorithmProps<R0, R1> {
-    /// `AlgorithmDescription`: text. Update: replacement.
+    /// `AlgorithmDescription`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-algorithm.html#cfn-sagemaker-algorithm-algorithmdescription)
     pub fn algorithm_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlgorithmDescription", value.into_expr()), Phase) }
-    /// `AlgorithmName`: text, required. Update: replacement.
+    /// `AlgorithmName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-algorithm.html#cfn-sagemaker-algorithm-algorithmname)
     pub fn algorithm_name(self, value: impl Arg<str>) -> CfnAlgorithmProps<Set, R1> { CfnAlgorithmProps(put(self.0, "AlgorithmName", value.into_expr()), Phase) }
-    /// `CertifyForMarketplace`: boolean. Update: replacement.
+    /// `CertifyForMarketplace`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-algorithm.html#cfn-sagemaker-algorithm-certifyformarketplace)
     pub fn certify_for_marketplace(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CertifyForMarketplace", value.into_expr()), Phase) }
-    /// `InferenceSpecification`: `InferenceSpecification`. Update: replacement.
+    /// `InferenceSpecification`: `InferenceSpecification`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-algorithm.html#cfn-sagemaker-algorithm-inferencespecification)
     pub fn inference_specification(self, value: impl Arg<algorithm::InferenceSpecification>) -> Self { Self(put(self.0, "InferenceSpecification", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-algorithm.html#cfn-sagemaker-algorithm-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TrainingSpecification`: `TrainingSpecification`, required. Update: replacement.
+    /// `TrainingSpecification`: `TrainingSpecification`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-algorithm.html#cfn-sagemaker-algorithm-trainingspecification)
     pub fn training_specification(self, value: impl Arg<algorithm::TrainingSpecification>) -> CfnAlgorithmProps<R0, Set> { CfnAlgorithmProps(put(self.0, "TrainingSpecification", value.into_expr()), Phase) }
 }
 impl Done for CfnAlgorithmProps { fn into_props(self) -> Bag { self.0 } }
@@ -230,7 +230,7 @@ impl CategoricalParameterRangeSpecification {
     pub fn new() -> CategoricalParameterRangeSpecification<Missing<super::required::Values>> { CategoricalParameterRangeSpecification(Bag::default(), Phase) }
 }
 impl<R0> CategoricalParameterRangeSpecification<R0> {
-    /// `Values`: list of text, required. Update: replacement.
+    /// `Values`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-algorithm-categoricalparameterrangespecification.html#cfn-sagemaker-algorithm-categoricalparameterrangespecification-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> CategoricalParameterRangeSpecification<Set> { CategoricalParameterRangeSpecification(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for CategoricalParameterRangeSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -241,17 +241,17 @@ impl ChannelSpecification {
     pub fn new() -> ChannelSpecification<Missing<super::required::Name>, Missing<super::required::SupportedContentTypes>, Missing<super::required::SupportedInputModes>> { ChannelSpecification(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ChannelSpecification<R0, R1, R2> {
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-algorithm-channelspecification.html#cfn-sagemaker-algorithm-channelspecification-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `IsRequired`: boolean. Update: replacement.
+    /// `IsRequired`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-algorithm-channelspecification.html#cfn-sagemaker-algorithm-channelspecification-isrequired)
     pub fn is_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsRequired", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-algorithm-channelspecification.html#cfn-sagemaker-algorithm-channelspecification-name)
     pub fn name(self, value: impl Arg<str>) -> ChannelSpecification<Set, R1, R2> { ChannelSpecification(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `SupportedCompressionTypes`: list of `SupportedCompressionTypes`. Update: replacement.
+    /// `SupportedCompressionTypes`: list of `SupportedCompressionTypes`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-algorithm-channelspecification.html#cfn-sagemaker-algorithm-channelspecification-supportedcompressiontypes)
     pub fn supported_compression_types(self, value: impl Arg<Arr<SupportedCompressionTypes>>) -> Self { Self(put(self.0, "SupportedCompressionTypes", value.into_expr()), Phase) }
-    /// `SupportedContentTypes`: list of text, required. Update: replacement.
+    /// `SupportedContentTypes`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-algorithm-channelspecification.html#cfn-sagemaker-algorithm-channelspecification-supportedcontenttypes)
     pub fn supported_content_types(self, value: impl Arg<Arr<str>>) -> ChannelSpecification<R0, Set, R2> { ChannelSpecification(put(self.0, "SupportedContentTypes", value.into_expr()), Phase) }
-    /// `SupportedInputModes`: list of `SupportedInputModes`, required. Update: replacement.
+    /// `SupportedInputModes`: list of `SupportedInputModes`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-algorithm-channelspecification.html#cfn-sagemaker-algorithm-channelspecification-supportedinputmodes)
     pub fn supported_input_modes(self, value: impl Arg<Arr<SupportedInputModes>>) -> ChannelSpecification<R0, R1, Set> { ChannelSpecification(put(self.0, "SupportedInputModes", value.into_expr()), Phase) }
 }
 impl Done for ChannelSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -262,9 +262,9 @@ impl ContinuousParameterRangeSpecification {
     pub fn new() -> ContinuousParameterRangeSpecification<Missing<super::required::MaxValue>, Missing<super::required::MinValue>> { ContinuousParameterRangeSpecification(Bag::default(), Phase) }
 }
 impl<R0, R1> ContinuousParameterRangeSpecification<R0, R1> {
-    /// `MaxValue`: text, required. Update: replacement.
+    /// `MaxValue`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-algorithm-continuousparameterrangespecification.html#cfn-sagemaker-algorithm-continuousparameterrangespecification-maxvalue)
     pub fn max_value(self, value: impl Arg<str>) -> ContinuousParameterRangeSpecification<Set, R1> { ContinuousParameterRangeSpecification(put(self.0, "MaxValue", value.into_expr()), Phase) }
-    /// `MinValue`: text, required. Update: replacement.
+    /// `MinValue`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-algorithm-continuousparameterrangespecification.html#cfn-sagemaker-algorithm-continuousparameterrangespecification-minvalue)
     pub fn min_value(self, value: impl Arg<str>) -> ContinuousParameterRangeSpecification<R0, Set> { ContinuousParameterRangeSpecification(put(self.0, "MinValue", value.into_expr()), Phase) }
 }
 impl Done for ContinuousParameterRangeSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -275,19 +275,19 @@ impl HyperParameterSpecification {
     pub fn new() -> HyperParameterSpecification<Missing<super::required::Name>, Missing<super::required::Type>> { HyperParameterSpecification(Bag::default(), Phase) }
 }
 impl<R0, R1> HyperParameterSpecification<R0, R1> {
-    /// `DefaultValue`: text. Update: replacement.
+    /// `DefaultValue`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-algorithm-hyperparameterspecification.html#cfn-sagemaker-algorithm-hyperparameterspecification-defaultvalue)
     pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr()), Phase) }
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-algorithm-hyperparameterspecification.html#cfn-sagemaker-algorithm-hyperparameterspecification-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `IsRequired`: boolean. Update: replacement.
+    /// `IsRequired`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-algorithm-hyperparameterspecification.html#cfn-sagemaker-algorithm-hyperparameterspecification-isrequired)
     pub fn is_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsRequired", value.into_expr()), Phase) }
-    /// `IsTunable`: boolean. Update: replacement.
+    /// `IsTunable`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-algorithm-hyperparameterspecification.html#cfn-sagemaker-algorithm-hyperparameterspecification-istunable)
     pub fn is_tunable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsTunable", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-algorithm-hyperparameterspecification.html#cfn-sagemaker-algorithm-hyperparameterspecification-name)
     pub fn name(self, value: impl Arg<str>) -> HyperParameterSpecification<Set, R1> { HyperParameterSpecification(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Range`: `ParameterRange`. Update: replacement.
+    /// `Range`: `ParameterRange`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-algorithm-hyperparameterspecification.html#cfn-sagemaker-algorithm-hyperparameterspecification-range)
     pub fn range(self, value: impl Arg<ParameterRange>) -> Self { Self(put(self.0, "Range", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: replacement.
+    /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-algorithm-hyperparameterspecification.html#cfn-sagemaker-algorithm-hyperparameterspecification-type)
     pub fn type_(self, value: impl Arg<Type>) -> HyperParameterSpecification<R0, Set> { HyperParameterSpecification(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for HyperParameterSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -298,9 +298,9 @@ impl HyperParameterTuningJobObjective {
     pub fn new() -> HyperParameterTuningJobObjective<Missing<super::required::MetricName>, Missing<super::required::Type>> { HyperParameterTuningJobObjective(Bag::default(), Phase) }
 }
 impl<R0, R1> HyperParameterTuningJobObjective<R0, R1> {
-    /// `MetricName`: text, required. Update: replacement.
+    /// `MetricName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-algorithm-hyperparametertuningjobobjective.html#cfn-sagemaker-algorithm-hyperparametertuningjobobjective-metricname)
     pub fn metric_name(self, value: impl Arg<str>) -> HyperParameterTuningJobObjective<Set, R1> { HyperParameterTuningJobObjective(put(self.0, "MetricName", value.into_expr()), Phase) }
-    /// `Type`: `HyperParameterTuningJobObjectiveType`, required. Update: replacement.
+    /// `Type`: `HyperParameterTuningJobObjectiveType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-algorithm-hyperparametertuningjobobjective.html#cfn-sagemaker-algorithm-hyperparametertuningjobobjective-type)
     pub fn type_(self, value: impl Arg<HyperParameterTuningJobObjectiveType>) -> HyperParameterTuningJobObjective<R0, Set> { HyperParameterTuningJobObjective(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for HyperParameterTuningJobObjective { fn into_props(self) -> Bag { self.0 } }
@@ -311,15 +311,15 @@ impl InferenceSpecification {
     pub fn new() -> InferenceSpecification<Missing<super::required::Containers>> { InferenceSpecification(Bag::default(), Phase) }
 }
 impl<R0> InferenceSpecification<R0> {
-    /// `Containers`: list of `ModelPackageContainerDefinition`, required. Update: replacement.
+    /// `Containers`: list of `ModelPackageContainerDefinition`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-algorithm-inferencespecification.html#cfn-sagemaker-algorithm-inferencespecification-containers)
     pub fn containers(self, value: impl Arg<Arr<ModelPackageContainerDefinition>>) -> InferenceSpecification<Set> { InferenceSpecification(put(self.0, "Containers", value.into_expr()), Phase) }
-    /// `SupportedContentTypes`: list of text. Update: replacement.
+    /// `SupportedContentTypes`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-algorithm-inferencespecification.html#cfn-sagemaker-algorithm-inferencespecification-supportedcontenttypes)
     pub fn supported_content_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SupportedContentTypes", value.into_expr()), Phase) }
-    /// `SupportedRealtimeInferenceInstanceTypes`: list of text. Update: replacement.
+    /// `SupportedRealtimeInferenceInstanceTypes`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-algorithm-inferencespecification.html#cfn-sagemaker-algorithm-inferencespecification-supportedrealtimeinferenceinstancetypes)
     pub fn supported_realtime_inference_instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SupportedRealtimeInferenceInstanceTypes", value.into_expr()), Phase) }
-    /// `SupportedResponseMIMETypes`: list of text. Update: replacement.
+    /// `SupportedResponseMIMETypes`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-algorithm-inferencespecification.html#cfn-sagemaker-algorithm-inferencespecification-supportedresponsemimetypes)
     pub fn supported_response_mime_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SupportedResponseMIMETypes", value.into_expr()), Phase) }
-    /// `SupportedTransformInstanceTypes`: list of text. Update: replacement.
+    /// `SupportedTransformInstanceTypes`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-algorithm-inferencespecification.html#cfn-sagemaker-algorithm-inferencespecification-supportedtransforminstancetypes)
     pub fn supported_transform_instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SupportedTransformInstanceTypes", value.into_expr()), Phase) }
 }
 impl Done for InferenceSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -330,9 +330,9 @@ impl IntegerParameterRangeSpecification {
     pub fn new() -> IntegerParameterRangeSpecification<Missing<super::required::MaxValue>, Missing<super::required::MinValue>> { IntegerParameterRangeSpecification(Bag::default(), Phase) }
 }
 impl<R0, R1> IntegerParameterRangeSpecification<R0, R1> {
-    /// `MaxValue`: text, required. Update: replacement.
+    /// `MaxValue`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-algorithm-integerparameterrangespecification.html#cfn-sagemaker-algorithm-integerparameterrangespecification-maxvalue)
     pub fn max_value(self, value: impl Arg<str>) -> IntegerParameterRangeSpecification<Set, R1> { IntegerParameterRangeSpecification(put(self.0, "MaxValue", value.into_expr()), Phase) }
-    /// `MinValue`: text, required. Update: replacement.
+    /// `MinValue`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-algorithm-integerparameterrangespecification.html#cfn-sagemaker-algorithm-integerparameterrangespecification-minvalue)
     pub fn min_value(self, value: impl Arg<str>) -> IntegerParameterRangeSpecification<R0, Set> { IntegerParameterRangeSpecification(put(self.0, "MinValue", value.into_expr()), Phase) }
 }
 impl Done for IntegerParameterRangeSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -343,9 +343,9 @@ impl MetricDefinition {
     pub fn new() -> MetricDefinition<Missing<super::required::Name>, Missing<super::required::Regex>> { MetricDefinition(Bag::default(), Phase) }
 }
 impl<R0, R1> MetricDefinition<R0, R1> {
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-algorithm-metricdefinition.html#cfn-sagemaker-algorithm-metricdefinition-name)
     pub fn name(self, value: impl Arg<str>) -> MetricDefinition<Set, R1> { MetricDefinition(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Regex`: text, required. Update: replacement.
+    /// `Regex`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-algorithm-metricdefinition.html#cfn-sagemaker-algorithm-metricdefinition-regex)
     pub fn regex(self, value: impl Arg<str>) -> MetricDefinition<R0, Set> { MetricDefinition(put(self.0, "Regex", value.into_expr()), Phase) }
 }
 impl Done for MetricDefinition { fn into_props(self) -> Bag { self.0 } }
@@ -356,7 +356,7 @@ impl ModelInput {
     pub fn new() -> ModelInput<Missing<super::required::DataInputConfig>> { ModelInput(Bag::default(), Phase) }
 }
 impl<R0> ModelInput<R0> {
-    /// `DataInputConfig`: text, required. Update: replacement.
+    /// `DataInputConfig`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-algorithm-modelinput.html#cfn-sagemaker-algorithm-modelinput-datainputconfig)
     pub fn data_input_config(self, value: impl Arg<str>) -> ModelInput<Set> { ModelInput(put(self.0, "DataInputConfig", value.into_expr()), Phase) }
 }
 impl Done for ModelInput { fn into_props(self) -> Bag { self.0 } }
@@ -367,23 +367,23 @@ impl ModelPackageContainerDefinition {
     pub fn new() -> ModelPackageContainerDefinition<Missing<super::required::Image>> { ModelPackageContainerDefinition(Bag::default(), Phase) }
 }
 impl<R0> ModelPackageContainerDefinition<R0> {
-    /// `ContainerHostname`: text. Update: replacement.
+    /// `ContainerHostname`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-algorithm-modelpackagecontainerdefinition.html#cfn-sagemaker-algorithm-modelpackagecontainerdefinition-containerhostname)
     pub fn container_hostname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerHostname", value.into_expr()), Phase) }
-    /// `Environment`: map of text. Update: replacement.
+    /// `Environment`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-algorithm-modelpackagecontainerdefinition.html#cfn-sagemaker-algorithm-modelpackagecontainerdefinition-environment)
     pub fn environment(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Environment", value.into_expr()), Phase) }
-    /// `Framework`: text. Update: replacement.
+    /// `Framework`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-algorithm-modelpackagecontainerdefinition.html#cfn-sagemaker-algorithm-modelpackagecontainerdefinition-framework)
     pub fn framework(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Framework", value.into_expr()), Phase) }
-    /// `FrameworkVersion`: text. Update: replacement.
+    /// `FrameworkVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-algorithm-modelpackagecontainerdefinition.html#cfn-sagemaker-algorithm-modelpackagecontainerdefinition-frameworkversion)
     pub fn framework_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FrameworkVersion", value.into_expr()), Phase) }
-    /// `Image`: text, required. Update: replacement.
+    /// `Image`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-algorithm-modelpackagecontainerdefinition.html#cfn-sagemaker-algorithm-modelpackagecontainerdefinition-image)
     pub fn image(self, value: impl Arg<str>) -> ModelPackageContainerDefinition<Set> { ModelPackageContainerDefinition(put(self.0, "Image", value.into_expr()), Phase) }
-    /// `ImageDigest`: text. Update: replacement.
+    /// `ImageDigest`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-algorithm-modelpackagecontainerdefinition.html#cfn-sagemaker-algorithm-modelpackagecontainerdefinition-imagedigest)
     pub fn image_digest(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageDigest", value.into_expr()), Phase) }
-    /// `IsCheckpoint`: boolean. Update: replacement.
+    /// `IsCheckpoint`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-algorithm-modelpackagecontainerdefinition.html#cfn-sagemaker-algorithm-modelpackagecontainerdefinition-ischeckpoint)
     pub fn is_checkpoint(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsCheckpoint", value.into_expr()), Phase) }
-    /// `ModelInput`: `ModelInput`. Update: replacement.
+    /// `ModelInput`: `ModelInput`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-algorithm-modelpackagecontainerdefinition.html#cfn-sagemaker-algorithm-modelpackagecontainerdefinition-modelinput)
     pub fn model_input(self, value: impl Arg<ModelInput>) -> Self { Self(put(self.0, "ModelInput", value.into_expr()), Phase) }
-    /// `NearestModelName`: text. Update: replacement.
+    /// `NearestModelName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-algorithm-modelpackagecontainerdefinition.html#cfn-sagemaker-algorithm-modelpackagecontainerdefinition-nearestmodelname)
     pub fn nearest_model_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NearestModelName", value.into_expr()), Phase) }
 }
 impl Done for ModelPackageContainerDefinition { fn into_props(self) -> Bag { self.0 } }
@@ -392,11 +392,11 @@ impl Done for ModelPackageContainerDefinition { fn into_props(self) -> Bag { sel
 impl ParameterRange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CategoricalParameterRangeSpecification`: `CategoricalParameterRangeSpecification`. Update: replacement.
+    /// `CategoricalParameterRangeSpecification`: `CategoricalParameterRangeSpecification`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-algorithm-parameterrange.html#cfn-sagemaker-algorithm-parameterrange-categoricalparameterrangespecification)
     pub fn categorical_parameter_range_specification(self, value: impl Arg<CategoricalParameterRangeSpecification>) -> Self { Self(put(self.0, "CategoricalParameterRangeSpecification", value.into_expr())) }
-    /// `ContinuousParameterRangeSpecification`: `ContinuousParameterRangeSpecification`. Update: replacement.
+    /// `ContinuousParameterRangeSpecification`: `ContinuousParameterRangeSpecification`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-algorithm-parameterrange.html#cfn-sagemaker-algorithm-parameterrange-continuousparameterrangespecification)
     pub fn continuous_parameter_range_specification(self, value: impl Arg<ContinuousParameterRangeSpecification>) -> Self { Self(put(self.0, "ContinuousParameterRangeSpecification", value.into_expr())) }
-    /// `IntegerParameterRangeSpecification`: `IntegerParameterRangeSpecification`. Update: replacement.
+    /// `IntegerParameterRangeSpecification`: `IntegerParameterRangeSpecification`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-algorithm-parameterrange.html#cfn-sagemaker-algorithm-parameterrange-integerparameterrangespecification)
     pub fn integer_parameter_range_specification(self, value: impl Arg<IntegerParameterRangeSpecification>) -> Self { Self(put(self.0, "IntegerParameterRangeSpecification", value.into_expr())) }
 }
 impl Done for ParameterRange { fn into_props(self) -> Bag { self.0 } }
@@ -407,21 +407,21 @@ impl TrainingSpecification {
     pub fn new() -> TrainingSpecification<Missing<super::required::SupportedTrainingInstanceTypes>, Missing<super::required::TrainingChannels>, Missing<super::required::TrainingImage>> { TrainingSpecification(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> TrainingSpecification<R0, R1, R2> {
-    /// `MetricDefinitions`: list of `MetricDefinition`. Update: replacement.
+    /// `MetricDefinitions`: list of `MetricDefinition`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-algorithm-trainingspecification.html#cfn-sagemaker-algorithm-trainingspecification-metricdefinitions)
     pub fn metric_definitions(self, value: impl Arg<Arr<MetricDefinition>>) -> Self { Self(put(self.0, "MetricDefinitions", value.into_expr()), Phase) }
-    /// `SupportedHyperParameters`: list of `HyperParameterSpecification`. Update: replacement.
+    /// `SupportedHyperParameters`: list of `HyperParameterSpecification`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-algorithm-trainingspecification.html#cfn-sagemaker-algorithm-trainingspecification-supportedhyperparameters)
     pub fn supported_hyper_parameters(self, value: impl Arg<Arr<HyperParameterSpecification>>) -> Self { Self(put(self.0, "SupportedHyperParameters", value.into_expr()), Phase) }
-    /// `SupportedTrainingInstanceTypes`: list of text, required. Update: replacement.
+    /// `SupportedTrainingInstanceTypes`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-algorithm-trainingspecification.html#cfn-sagemaker-algorithm-trainingspecification-supportedtraininginstancetypes)
     pub fn supported_training_instance_types(self, value: impl Arg<Arr<str>>) -> TrainingSpecification<Set, R1, R2> { TrainingSpecification(put(self.0, "SupportedTrainingInstanceTypes", value.into_expr()), Phase) }
-    /// `SupportedTuningJobObjectiveMetrics`: list of `HyperParameterTuningJobObjective`. Update: replacement.
+    /// `SupportedTuningJobObjectiveMetrics`: list of `HyperParameterTuningJobObjective`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-algorithm-trainingspecification.html#cfn-sagemaker-algorithm-trainingspecification-supportedtuningjobobjectivemetrics)
     pub fn supported_tuning_job_objective_metrics(self, value: impl Arg<Arr<HyperParameterTuningJobObjective>>) -> Self { Self(put(self.0, "SupportedTuningJobObjectiveMetrics", value.into_expr()), Phase) }
-    /// `SupportsDistributedTraining`: boolean. Update: replacement.
+    /// `SupportsDistributedTraining`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-algorithm-trainingspecification.html#cfn-sagemaker-algorithm-trainingspecification-supportsdistributedtraining)
     pub fn supports_distributed_training(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SupportsDistributedTraining", value.into_expr()), Phase) }
-    /// `TrainingChannels`: list of `ChannelSpecification`, required. Update: replacement.
+    /// `TrainingChannels`: list of `ChannelSpecification`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-algorithm-trainingspecification.html#cfn-sagemaker-algorithm-trainingspecification-trainingchannels)
     pub fn training_channels(self, value: impl Arg<Arr<ChannelSpecification>>) -> TrainingSpecification<R0, Set, R2> { TrainingSpecification(put(self.0, "TrainingChannels", value.into_expr()), Phase) }
-    /// `TrainingImage`: text, required. Update: replacement.
+    /// `TrainingImage`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-algorithm-trainingspecification.html#cfn-sagemaker-algorithm-trainingspecification-trainingimage)
     pub fn training_image(self, value: impl Arg<str>) -> TrainingSpecification<R0, R1, Set> { TrainingSpecification(put(self.0, "TrainingImage", value.into_expr()), Phase) }
-    /// `TrainingImageDigest`: text. Update: replacement.
+    /// `TrainingImageDigest`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-algorithm-trainingspecification.html#cfn-sagemaker-algorithm-trainingspecification-trainingimagedigest)
     pub fn training_image_digest(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrainingImageDigest", value.into_expr()), Phase) }
 }
 impl Done for TrainingSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -443,9 +443,9 @@ impl CfnApp {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAppProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AppArn`: `OtherArn`.
+    /// The attribute `AppArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-app.html#AppArn-fn::getatt)
     pub fn attr_app_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AppArn") }
-    /// The attribute `BuiltInLifecycleConfigArn`: `OtherArn`.
+    /// The attribute `BuiltInLifecycleConfigArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-app.html#BuiltInLifecycleConfigArn-fn::getatt)
     pub fn attr_built_in_lifecycle_config_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("BuiltInLifecycleConfigArn") }
 }
 impl Parent for CfnApp { fn node(&self) -> &Place { &self.0 } }
@@ -456,19 +456,19 @@ impl CfnAppProps {
     pub fn new() -> CfnAppProps<Missing<required::AppName>, Missing<required::AppType>, Missing<required::DomainId>, Missing<required::UserProfileName>> { CfnAppProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnAppProps<R0, R1, R2, R3> {
-    /// `AppName`: text, required. Update: replacement.
+    /// `AppName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-app.html#cfn-sagemaker-app-appname)
     pub fn app_name(self, value: impl Arg<str>) -> CfnAppProps<Set, R1, R2, R3> { CfnAppProps(put(self.0, "AppName", value.into_expr()), Phase) }
-    /// `AppType`: `AppType`, required. Update: replacement.
+    /// `AppType`: `AppType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-app.html#cfn-sagemaker-app-apptype)
     pub fn app_type(self, value: impl Arg<app::AppType>) -> CfnAppProps<R0, Set, R2, R3> { CfnAppProps(put(self.0, "AppType", value.into_expr()), Phase) }
-    /// `DomainId`: text, required. Update: replacement.
+    /// `DomainId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-app.html#cfn-sagemaker-app-domainid)
     pub fn domain_id(self, value: impl Arg<str>) -> CfnAppProps<R0, R1, Set, R3> { CfnAppProps(put(self.0, "DomainId", value.into_expr()), Phase) }
-    /// `RecoveryMode`: boolean. Update: in place.
+    /// `RecoveryMode`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-app.html#cfn-sagemaker-app-recoverymode)
     pub fn recovery_mode(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RecoveryMode", value.into_expr()), Phase) }
-    /// `ResourceSpec`: `ResourceSpec`. Update: replacement.
+    /// `ResourceSpec`: `ResourceSpec`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-app.html#cfn-sagemaker-app-resourcespec)
     pub fn resource_spec(self, value: impl Arg<app::ResourceSpec>) -> Self { Self(put(self.0, "ResourceSpec", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-app.html#cfn-sagemaker-app-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `UserProfileName`: text, required. Update: replacement.
+    /// `UserProfileName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-app.html#cfn-sagemaker-app-userprofilename)
     pub fn user_profile_name(self, value: impl Arg<str>) -> CfnAppProps<R0, R1, R2, Set> { CfnAppProps(put(self.0, "UserProfileName", value.into_expr()), Phase) }
 }
 impl Done for CfnAppProps { fn into_props(self) -> Bag { self.0 } }
@@ -480,13 +480,13 @@ use crate::cfn::support::*;
 impl ResourceSpec {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `InstanceType`: text. Update: replacement.
+    /// `InstanceType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-app-resourcespec.html#cfn-sagemaker-app-resourcespec-instancetype)
     pub fn instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceType", value.into_expr())) }
-    /// `LifecycleConfigArn`: text. Update: replacement.
+    /// `LifecycleConfigArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-app-resourcespec.html#cfn-sagemaker-app-resourcespec-lifecycleconfigarn)
     pub fn lifecycle_config_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LifecycleConfigArn", value.into_expr())) }
-    /// `SageMakerImageArn`: text. Update: replacement.
+    /// `SageMakerImageArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-app-resourcespec.html#cfn-sagemaker-app-resourcespec-sagemakerimagearn)
     pub fn sage_maker_image_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SageMakerImageArn", value.into_expr())) }
-    /// `SageMakerImageVersionArn`: text. Update: replacement.
+    /// `SageMakerImageVersionArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-app-resourcespec.html#cfn-sagemaker-app-resourcespec-sagemakerimageversionarn)
     pub fn sage_maker_image_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SageMakerImageVersionArn", value.into_expr())) }
 }
 impl Done for ResourceSpec { fn into_props(self) -> Bag { self.0 } }
@@ -502,7 +502,7 @@ impl CfnAppImageConfig {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAppImageConfigProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AppImageConfigName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AppImageConfigArn`: `OtherArn`.
+    /// The attribute `AppImageConfigArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-appimageconfig.html#AppImageConfigArn-fn::getatt)
     pub fn attr_app_image_config_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AppImageConfigArn") }
 }
 impl Parent for CfnAppImageConfig { fn node(&self) -> &Place { &self.0 } }
@@ -513,15 +513,15 @@ impl CfnAppImageConfigProps {
     pub fn new() -> CfnAppImageConfigProps<Missing<required::AppImageConfigName>> { CfnAppImageConfigProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAppImageConfigProps<R0> {
-    /// `AppImageConfigName`: text, required. Update: replacement.
+    /// `AppImageConfigName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-appimageconfig.html#cfn-sagemaker-appimageconfig-appimageconfigname)
     pub fn app_image_config_name(self, value: impl Arg<str>) -> CfnAppImageConfigProps<Set> { CfnAppImageConfigProps(put(self.0, "AppImageConfigName", value.into_expr()), Phase) }
-    /// `CodeEditorAppImageConfig`: `CodeEditorAppImageConfig`. Update: in place.
+    /// `CodeEditorAppImageConfig`: `CodeEditorAppImageConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-appimageconfig.html#cfn-sagemaker-appimageconfig-codeeditorappimageconfig)
     pub fn code_editor_app_image_config(self, value: impl Arg<app_image_config::CodeEditorAppImageConfig>) -> Self { Self(put(self.0, "CodeEditorAppImageConfig", value.into_expr()), Phase) }
-    /// `JupyterLabAppImageConfig`: `JupyterLabAppImageConfig`. Update: in place.
+    /// `JupyterLabAppImageConfig`: `JupyterLabAppImageConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-appimageconfig.html#cfn-sagemaker-appimageconfig-jupyterlabappimageconfig)
     pub fn jupyter_lab_app_image_config(self, value: impl Arg<app_image_config::JupyterLabAppImageConfig>) -> Self { Self(put(self.0, "JupyterLabAppImageConfig", value.into_expr()), Phase) }
-    /// `KernelGatewayImageConfig`: `KernelGatewayImageConfig`. Update: in place.
+    /// `KernelGatewayImageConfig`: `KernelGatewayImageConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-appimageconfig.html#cfn-sagemaker-appimageconfig-kernelgatewayimageconfig)
     pub fn kernel_gateway_image_config(self, value: impl Arg<app_image_config::KernelGatewayImageConfig>) -> Self { Self(put(self.0, "KernelGatewayImageConfig", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-appimageconfig.html#cfn-sagemaker-appimageconfig-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAppImageConfigProps { fn into_props(self) -> Bag { self.0 } }
@@ -533,7 +533,7 @@ use crate::cfn::support::*;
 impl CodeEditorAppImageConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ContainerConfig`: `ContainerConfig`. Update: in place.
+    /// `ContainerConfig`: `ContainerConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-appimageconfig-codeeditorappimageconfig.html#cfn-sagemaker-appimageconfig-codeeditorappimageconfig-containerconfig)
     pub fn container_config(self, value: impl Arg<ContainerConfig>) -> Self { Self(put(self.0, "ContainerConfig", value.into_expr())) }
 }
 impl Done for CodeEditorAppImageConfig { fn into_props(self) -> Bag { self.0 } }
@@ -542,11 +542,11 @@ impl Done for CodeEditorAppImageConfig { fn into_props(self) -> Bag { self.0 } }
 impl ContainerConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ContainerArguments`: list of text. Update: in place.
+    /// `ContainerArguments`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-appimageconfig-containerconfig.html#cfn-sagemaker-appimageconfig-containerconfig-containerarguments)
     pub fn container_arguments(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ContainerArguments", value.into_expr())) }
-    /// `ContainerEntrypoint`: list of text. Update: in place.
+    /// `ContainerEntrypoint`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-appimageconfig-containerconfig.html#cfn-sagemaker-appimageconfig-containerconfig-containerentrypoint)
     pub fn container_entrypoint(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ContainerEntrypoint", value.into_expr())) }
-    /// `ContainerEnvironmentVariables`: list of `CustomImageContainerEnvironmentVariable`. Update: in place.
+    /// `ContainerEnvironmentVariables`: list of `CustomImageContainerEnvironmentVariable`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-appimageconfig-containerconfig.html#cfn-sagemaker-appimageconfig-containerconfig-containerenvironmentvariables)
     pub fn container_environment_variables(self, value: impl Arg<Arr<CustomImageContainerEnvironmentVariable>>) -> Self { Self(put(self.0, "ContainerEnvironmentVariables", value.into_expr())) }
 }
 impl Done for ContainerConfig { fn into_props(self) -> Bag { self.0 } }
@@ -557,9 +557,9 @@ impl CustomImageContainerEnvironmentVariable {
     pub fn new() -> CustomImageContainerEnvironmentVariable<Missing<super::required::Key>, Missing<super::required::Value>> { CustomImageContainerEnvironmentVariable(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomImageContainerEnvironmentVariable<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-appimageconfig-customimagecontainerenvironmentvariable.html#cfn-sagemaker-appimageconfig-customimagecontainerenvironmentvariable-key)
     pub fn key(self, value: impl Arg<str>) -> CustomImageContainerEnvironmentVariable<Set, R1> { CustomImageContainerEnvironmentVariable(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-appimageconfig-customimagecontainerenvironmentvariable.html#cfn-sagemaker-appimageconfig-customimagecontainerenvironmentvariable-value)
     pub fn value(self, value: impl Arg<str>) -> CustomImageContainerEnvironmentVariable<R0, Set> { CustomImageContainerEnvironmentVariable(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for CustomImageContainerEnvironmentVariable { fn into_props(self) -> Bag { self.0 } }
@@ -568,11 +568,11 @@ impl Done for CustomImageContainerEnvironmentVariable { fn into_props(self) -> B
 impl FileSystemConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DefaultGid`: integer. Update: in place.
+    /// `DefaultGid`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-appimageconfig-filesystemconfig.html#cfn-sagemaker-appimageconfig-filesystemconfig-defaultgid)
     pub fn default_gid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DefaultGid", value.into_expr())) }
-    /// `DefaultUid`: integer. Update: in place.
+    /// `DefaultUid`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-appimageconfig-filesystemconfig.html#cfn-sagemaker-appimageconfig-filesystemconfig-defaultuid)
     pub fn default_uid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DefaultUid", value.into_expr())) }
-    /// `MountPath`: text. Update: in place.
+    /// `MountPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-appimageconfig-filesystemconfig.html#cfn-sagemaker-appimageconfig-filesystemconfig-mountpath)
     pub fn mount_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MountPath", value.into_expr())) }
 }
 impl Done for FileSystemConfig { fn into_props(self) -> Bag { self.0 } }
@@ -581,7 +581,7 @@ impl Done for FileSystemConfig { fn into_props(self) -> Bag { self.0 } }
 impl JupyterLabAppImageConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ContainerConfig`: `ContainerConfig`. Update: in place.
+    /// `ContainerConfig`: `ContainerConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-appimageconfig-jupyterlabappimageconfig.html#cfn-sagemaker-appimageconfig-jupyterlabappimageconfig-containerconfig)
     pub fn container_config(self, value: impl Arg<ContainerConfig>) -> Self { Self(put(self.0, "ContainerConfig", value.into_expr())) }
 }
 impl Done for JupyterLabAppImageConfig { fn into_props(self) -> Bag { self.0 } }
@@ -592,9 +592,9 @@ impl KernelGatewayImageConfig {
     pub fn new() -> KernelGatewayImageConfig<Missing<super::required::KernelSpecs>> { KernelGatewayImageConfig(Bag::default(), Phase) }
 }
 impl<R0> KernelGatewayImageConfig<R0> {
-    /// `FileSystemConfig`: `FileSystemConfig`. Update: in place.
+    /// `FileSystemConfig`: `FileSystemConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-appimageconfig-kernelgatewayimageconfig.html#cfn-sagemaker-appimageconfig-kernelgatewayimageconfig-filesystemconfig)
     pub fn file_system_config(self, value: impl Arg<FileSystemConfig>) -> Self { Self(put(self.0, "FileSystemConfig", value.into_expr()), Phase) }
-    /// `KernelSpecs`: list of `KernelSpec`, required. Update: in place.
+    /// `KernelSpecs`: list of `KernelSpec`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-appimageconfig-kernelgatewayimageconfig.html#cfn-sagemaker-appimageconfig-kernelgatewayimageconfig-kernelspecs)
     pub fn kernel_specs(self, value: impl Arg<Arr<KernelSpec>>) -> KernelGatewayImageConfig<Set> { KernelGatewayImageConfig(put(self.0, "KernelSpecs", value.into_expr()), Phase) }
 }
 impl Done for KernelGatewayImageConfig { fn into_props(self) -> Bag { self.0 } }
@@ -605,9 +605,9 @@ impl KernelSpec {
     pub fn new() -> KernelSpec<Missing<super::required::Name>> { KernelSpec(Bag::default(), Phase) }
 }
 impl<R0> KernelSpec<R0> {
-    /// `DisplayName`: text. Update: in place.
+    /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-appimageconfig-kernelspec.html#cfn-sagemaker-appimageconfig-kernelspec-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-appimageconfig-kernelspec.html#cfn-sagemaker-appimageconfig-kernelspec-name)
     pub fn name(self, value: impl Arg<str>) -> KernelSpec<Set> { KernelSpec(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for KernelSpec { fn into_props(self) -> Bag { self.0 } }
@@ -621,11 +621,11 @@ impl CfnArtifact {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnArtifactProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-artifact.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-artifact.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `LastModifiedTime`: text.
+    /// The attribute `LastModifiedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-artifact.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
 }
 impl Parent for CfnArtifact { fn node(&self) -> &Place { &self.0 } }
@@ -636,17 +636,17 @@ impl CfnArtifactProps {
     pub fn new() -> CfnArtifactProps<Missing<required::ArtifactType>, Missing<required::Source>> { CfnArtifactProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnArtifactProps<R0, R1> {
-    /// `ArtifactName`: text. Update: in place.
+    /// `ArtifactName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-artifact.html#cfn-sagemaker-artifact-artifactname)
     pub fn artifact_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ArtifactName", value.into_expr()), Phase) }
-    /// `ArtifactType`: text, required. Update: replacement.
+    /// `ArtifactType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-artifact.html#cfn-sagemaker-artifact-artifacttype)
     pub fn artifact_type(self, value: impl Arg<str>) -> CfnArtifactProps<Set, R1> { CfnArtifactProps(put(self.0, "ArtifactType", value.into_expr()), Phase) }
-    /// `MetadataProperties`: `MetadataProperties`. Update: replacement.
+    /// `MetadataProperties`: `MetadataProperties`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-artifact.html#cfn-sagemaker-artifact-metadataproperties)
     pub fn metadata_properties(self, value: impl Arg<artifact::MetadataProperties>) -> Self { Self(put(self.0, "MetadataProperties", value.into_expr()), Phase) }
-    /// `Properties`: map of text. Update: in place.
+    /// `Properties`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-artifact.html#cfn-sagemaker-artifact-properties)
     pub fn properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Properties", value.into_expr()), Phase) }
-    /// `Source`: `ArtifactSource`, required. Update: replacement.
+    /// `Source`: `ArtifactSource`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-artifact.html#cfn-sagemaker-artifact-source)
     pub fn source(self, value: impl Arg<artifact::ArtifactSource>) -> CfnArtifactProps<R0, Set> { CfnArtifactProps(put(self.0, "Source", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-artifact.html#cfn-sagemaker-artifact-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnArtifactProps { fn into_props(self) -> Bag { self.0 } }
@@ -660,9 +660,9 @@ impl ArtifactSource {
     pub fn new() -> ArtifactSource<Missing<super::required::SourceUri>> { ArtifactSource(Bag::default(), Phase) }
 }
 impl<R0> ArtifactSource<R0> {
-    /// `SourceTypes`: list of `ArtifactSourceType`. Update: replacement.
+    /// `SourceTypes`: list of `ArtifactSourceType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-artifact-artifactsource.html#cfn-sagemaker-artifact-artifactsource-sourcetypes)
     pub fn source_types(self, value: impl Arg<Arr<ArtifactSourceType>>) -> Self { Self(put(self.0, "SourceTypes", value.into_expr()), Phase) }
-    /// `SourceUri`: text, required. Update: replacement.
+    /// `SourceUri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-artifact-artifactsource.html#cfn-sagemaker-artifact-artifactsource-sourceuri)
     pub fn source_uri(self, value: impl Arg<str>) -> ArtifactSource<Set> { ArtifactSource(put(self.0, "SourceUri", value.into_expr()), Phase) }
 }
 impl Done for ArtifactSource { fn into_props(self) -> Bag { self.0 } }
@@ -673,9 +673,9 @@ impl ArtifactSourceType {
     pub fn new() -> ArtifactSourceType<Missing<super::required::SourceIdType>, Missing<super::required::Value>> { ArtifactSourceType(Bag::default(), Phase) }
 }
 impl<R0, R1> ArtifactSourceType<R0, R1> {
-    /// `SourceIdType`: `SourceIdType`, required. Update: replacement.
+    /// `SourceIdType`: `SourceIdType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-artifact-artifactsourcetype.html#cfn-sagemaker-artifact-artifactsourcetype-sourceidtype)
     pub fn source_id_type(self, value: impl Arg<SourceIdType>) -> ArtifactSourceType<Set, R1> { ArtifactSourceType(put(self.0, "SourceIdType", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: replacement.
+    /// `Value`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-artifact-artifactsourcetype.html#cfn-sagemaker-artifact-artifactsourcetype-value)
     pub fn value(self, value: impl Arg<str>) -> ArtifactSourceType<R0, Set> { ArtifactSourceType(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ArtifactSourceType { fn into_props(self) -> Bag { self.0 } }
@@ -684,13 +684,13 @@ impl Done for ArtifactSourceType { fn into_props(self) -> Bag { self.0 } }
 impl MetadataProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CommitId`: text. Update: replacement.
+    /// `CommitId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-artifact-metadataproperties.html#cfn-sagemaker-artifact-metadataproperties-commitid)
     pub fn commit_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CommitId", value.into_expr())) }
-    /// `GeneratedBy`: text. Update: replacement.
+    /// `GeneratedBy`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-artifact-metadataproperties.html#cfn-sagemaker-artifact-metadataproperties-generatedby)
     pub fn generated_by(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GeneratedBy", value.into_expr())) }
-    /// `ProjectId`: text. Update: replacement.
+    /// `ProjectId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-artifact-metadataproperties.html#cfn-sagemaker-artifact-metadataproperties-projectid)
     pub fn project_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectId", value.into_expr())) }
-    /// `Repository`: text. Update: replacement.
+    /// `Repository`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-artifact-metadataproperties.html#cfn-sagemaker-artifact-metadataproperties-repository)
     pub fn repository(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Repository", value.into_expr())) }
 }
 impl Done for MetadataProperties { fn into_props(self) -> Bag { self.0 } }
@@ -706,13 +706,13 @@ impl CfnCluster {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnClusterProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `ClusterArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ClusterArn`: `OtherArn`.
+    /// The attribute `ClusterArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-cluster.html#ClusterArn-fn::getatt)
     pub fn attr_cluster_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ClusterArn") }
-    /// The attribute `ClusterStatus`: text.
+    /// The attribute `ClusterStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-cluster.html#ClusterStatus-fn::getatt)
     pub fn attr_cluster_status(&self) -> Val<str> { self.0.get_att("ClusterStatus") }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-cluster.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `FailureMessage`: text.
+    /// The attribute `FailureMessage`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-cluster.html#FailureMessage-fn::getatt)
     pub fn attr_failure_message(&self) -> Val<str> { self.0.get_att("FailureMessage") }
 }
 impl Parent for CfnCluster { fn node(&self) -> &Place { &self.0 } }
@@ -721,29 +721,29 @@ impl Parent for CfnCluster { fn node(&self) -> &Place { &self.0 } }
 impl CfnClusterProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AutoScaling`: `ClusterAutoScalingConfig`. Update: in place.
+    /// `AutoScaling`: `ClusterAutoScalingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-cluster.html#cfn-sagemaker-cluster-autoscaling)
     pub fn auto_scaling(self, value: impl Arg<cluster::ClusterAutoScalingConfig>) -> Self { Self(put(self.0, "AutoScaling", value.into_expr())) }
-    /// `ClusterName`: text. Update: replacement.
+    /// `ClusterName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-cluster.html#cfn-sagemaker-cluster-clustername)
     pub fn cluster_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterName", value.into_expr())) }
-    /// `ClusterRole`: text. Update: in place.
+    /// `ClusterRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-cluster.html#cfn-sagemaker-cluster-clusterrole)
     pub fn cluster_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterRole", value.into_expr())) }
-    /// `InstanceGroups`: list of `ClusterInstanceGroup`. Update: in place.
+    /// `InstanceGroups`: list of `ClusterInstanceGroup`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-cluster.html#cfn-sagemaker-cluster-instancegroups)
     pub fn instance_groups(self, value: impl Arg<Arr<cluster::ClusterInstanceGroup>>) -> Self { Self(put(self.0, "InstanceGroups", value.into_expr())) }
-    /// `NodeProvisioningMode`: `NodeProvisioningMode`. Update: in place.
+    /// `NodeProvisioningMode`: `NodeProvisioningMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-cluster.html#cfn-sagemaker-cluster-nodeprovisioningmode)
     pub fn node_provisioning_mode(self, value: impl Arg<cluster::NodeProvisioningMode>) -> Self { Self(put(self.0, "NodeProvisioningMode", value.into_expr())) }
-    /// `NodeRecovery`: `NodeRecovery`. Update: in place.
+    /// `NodeRecovery`: `NodeRecovery`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-cluster.html#cfn-sagemaker-cluster-noderecovery)
     pub fn node_recovery(self, value: impl Arg<cluster::NodeRecovery>) -> Self { Self(put(self.0, "NodeRecovery", value.into_expr())) }
-    /// `Orchestrator`: `Orchestrator`. Update: in place.
+    /// `Orchestrator`: `Orchestrator`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-cluster.html#cfn-sagemaker-cluster-orchestrator)
     pub fn orchestrator(self, value: impl Arg<cluster::Orchestrator>) -> Self { Self(put(self.0, "Orchestrator", value.into_expr())) }
-    /// `RestrictedInstanceGroups`: list of `ClusterRestrictedInstanceGroup`. Update: in place.
+    /// `RestrictedInstanceGroups`: list of `ClusterRestrictedInstanceGroup`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-cluster.html#cfn-sagemaker-cluster-restrictedinstancegroups)
     pub fn restricted_instance_groups(self, value: impl Arg<Arr<cluster::ClusterRestrictedInstanceGroup>>) -> Self { Self(put(self.0, "RestrictedInstanceGroups", value.into_expr())) }
-    /// `RestrictedInstanceGroupsConfig`: `RestrictedInstanceGroupsConfig`. Update: in place.
+    /// `RestrictedInstanceGroupsConfig`: `RestrictedInstanceGroupsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-cluster.html#cfn-sagemaker-cluster-restrictedinstancegroupsconfig)
     pub fn restricted_instance_groups_config(self, value: impl Arg<cluster::RestrictedInstanceGroupsConfig>) -> Self { Self(put(self.0, "RestrictedInstanceGroupsConfig", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-cluster.html#cfn-sagemaker-cluster-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `TieredStorageConfig`: `TieredStorageConfig`. Update: in place.
+    /// `TieredStorageConfig`: `TieredStorageConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-cluster.html#cfn-sagemaker-cluster-tieredstorageconfig)
     pub fn tiered_storage_config(self, value: impl Arg<cluster::TieredStorageConfig>) -> Self { Self(put(self.0, "TieredStorageConfig", value.into_expr())) }
-    /// `VpcConfig`: `VpcConfig`. Update: replacement.
+    /// `VpcConfig`: `VpcConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-cluster.html#cfn-sagemaker-cluster-vpcconfig)
     pub fn vpc_config(self, value: impl Arg<cluster::VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr())) }
 }
 impl Done for CfnClusterProps { fn into_props(self) -> Bag { self.0 } }
@@ -757,7 +757,7 @@ impl AlarmDetails {
     pub fn new() -> AlarmDetails<Missing<super::required::AlarmName>> { AlarmDetails(Bag::default(), Phase) }
 }
 impl<R0> AlarmDetails<R0> {
-    /// `AlarmName`: text, required. Update: in place.
+    /// `AlarmName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-alarmdetails.html#cfn-sagemaker-cluster-alarmdetails-alarmname)
     pub fn alarm_name(self, value: impl Arg<str>) -> AlarmDetails<Set> { AlarmDetails(put(self.0, "AlarmName", value.into_expr()), Phase) }
 }
 impl Done for AlarmDetails { fn into_props(self) -> Bag { self.0 } }
@@ -768,11 +768,11 @@ impl AutoPatchConfig {
     pub fn new() -> AutoPatchConfig<Missing<super::required::PatchingStrategy>> { AutoPatchConfig(Bag::default(), Phase) }
 }
 impl<R0> AutoPatchConfig<R0> {
-    /// `DeploymentConfig`: `DeploymentConfig`. Update: in place.
+    /// `DeploymentConfig`: `DeploymentConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-autopatchconfig.html#cfn-sagemaker-cluster-autopatchconfig-deploymentconfig)
     pub fn deployment_config(self, value: impl Arg<DeploymentConfig>) -> Self { Self(put(self.0, "DeploymentConfig", value.into_expr()), Phase) }
-    /// `PatchSchedule`: `PatchSchedule`. Update: in place.
+    /// `PatchSchedule`: `PatchSchedule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-autopatchconfig.html#cfn-sagemaker-cluster-autopatchconfig-patchschedule)
     pub fn patch_schedule(self, value: impl Arg<PatchSchedule>) -> Self { Self(put(self.0, "PatchSchedule", value.into_expr()), Phase) }
-    /// `PatchingStrategy`: `PatchingStrategy`, required. Update: in place.
+    /// `PatchingStrategy`: `PatchingStrategy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-autopatchconfig.html#cfn-sagemaker-cluster-autopatchconfig-patchingstrategy)
     pub fn patching_strategy(self, value: impl Arg<PatchingStrategy>) -> AutoPatchConfig<Set> { AutoPatchConfig(put(self.0, "PatchingStrategy", value.into_expr()), Phase) }
 }
 impl Done for AutoPatchConfig { fn into_props(self) -> Bag { self.0 } }
@@ -783,9 +783,9 @@ impl CapacitySizeConfig {
     pub fn new() -> CapacitySizeConfig<Missing<super::required::Type>, Missing<super::required::Value>> { CapacitySizeConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> CapacitySizeConfig<R0, R1> {
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-capacitysizeconfig.html#cfn-sagemaker-cluster-capacitysizeconfig-type)
     pub fn type_(self, value: impl Arg<str>) -> CapacitySizeConfig<Set, R1> { CapacitySizeConfig(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `Value`: integer, required. Update: in place.
+    /// `Value`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-capacitysizeconfig.html#cfn-sagemaker-cluster-capacitysizeconfig-value)
     pub fn value(self, value: impl Arg<i64>) -> CapacitySizeConfig<R0, Set> { CapacitySizeConfig(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for CapacitySizeConfig { fn into_props(self) -> Bag { self.0 } }
@@ -796,13 +796,13 @@ impl ClusterAccountingDatabase {
     pub fn new() -> ClusterAccountingDatabase<Missing<super::required::Endpoint>, Missing<super::required::SecretArn>> { ClusterAccountingDatabase(Bag::default(), Phase) }
 }
 impl<R0, R1> ClusterAccountingDatabase<R0, R1> {
-    /// `Endpoint`: text, required. Update: in place.
+    /// `Endpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusteraccountingdatabase.html#cfn-sagemaker-cluster-clusteraccountingdatabase-endpoint)
     pub fn endpoint(self, value: impl Arg<str>) -> ClusterAccountingDatabase<Set, R1> { ClusterAccountingDatabase(put(self.0, "Endpoint", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusteraccountingdatabase.html#cfn-sagemaker-cluster-clusteraccountingdatabase-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Port`: integer. Update: in place.
+    /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusteraccountingdatabase.html#cfn-sagemaker-cluster-clusteraccountingdatabase-port)
     pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
-    /// `SecretArn`: text, required. Update: in place.
+    /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusteraccountingdatabase.html#cfn-sagemaker-cluster-clusteraccountingdatabase-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> ClusterAccountingDatabase<R0, Set> { ClusterAccountingDatabase(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for ClusterAccountingDatabase { fn into_props(self) -> Bag { self.0 } }
@@ -813,9 +813,9 @@ impl ClusterAutoScalingConfig {
     pub fn new() -> ClusterAutoScalingConfig<Missing<super::required::Mode>> { ClusterAutoScalingConfig(Bag::default(), Phase) }
 }
 impl<R0> ClusterAutoScalingConfig<R0> {
-    /// `AutoScalerType`: `AutoScalerType`. Update: in place.
+    /// `AutoScalerType`: `AutoScalerType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterautoscalingconfig.html#cfn-sagemaker-cluster-clusterautoscalingconfig-autoscalertype)
     pub fn auto_scaler_type(self, value: impl Arg<AutoScalerType>) -> Self { Self(put(self.0, "AutoScalerType", value.into_expr()), Phase) }
-    /// `Mode`: `Mode`, required. Update: in place.
+    /// `Mode`: `Mode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterautoscalingconfig.html#cfn-sagemaker-cluster-clusterautoscalingconfig-mode)
     pub fn mode(self, value: impl Arg<Mode>) -> ClusterAutoScalingConfig<Set> { ClusterAutoScalingConfig(put(self.0, "Mode", value.into_expr()), Phase) }
 }
 impl Done for ClusterAutoScalingConfig { fn into_props(self) -> Bag { self.0 } }
@@ -824,9 +824,9 @@ impl Done for ClusterAutoScalingConfig { fn into_props(self) -> Bag { self.0 } }
 impl ClusterCapacityRequirements {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `OnDemand`: JSON. Update: in place.
+    /// `OnDemand`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clustercapacityrequirements.html#cfn-sagemaker-cluster-clustercapacityrequirements-ondemand)
     pub fn on_demand(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "OnDemand", value.into_expr())) }
-    /// `Spot`: JSON. Update: in place.
+    /// `Spot`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clustercapacityrequirements.html#cfn-sagemaker-cluster-clustercapacityrequirements-spot)
     pub fn spot(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Spot", value.into_expr())) }
 }
 impl Done for ClusterCapacityRequirements { fn into_props(self) -> Bag { self.0 } }
@@ -835,11 +835,11 @@ impl Done for ClusterCapacityRequirements { fn into_props(self) -> Bag { self.0 
 impl ClusterEbsVolumeConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RootVolume`: boolean. Update: in place.
+    /// `RootVolume`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterebsvolumeconfig.html#cfn-sagemaker-cluster-clusterebsvolumeconfig-rootvolume)
     pub fn root_volume(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RootVolume", value.into_expr())) }
-    /// `VolumeKmsKeyId`: text. Update: in place.
+    /// `VolumeKmsKeyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterebsvolumeconfig.html#cfn-sagemaker-cluster-clusterebsvolumeconfig-volumekmskeyid)
     pub fn volume_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeKmsKeyId", value.into_expr())) }
-    /// `VolumeSizeInGB`: integer. Update: in place.
+    /// `VolumeSizeInGB`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterebsvolumeconfig.html#cfn-sagemaker-cluster-clusterebsvolumeconfig-volumesizeingb)
     pub fn volume_size_in_gb(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeSizeInGB", value.into_expr())) }
 }
 impl Done for ClusterEbsVolumeConfig { fn into_props(self) -> Bag { self.0 } }
@@ -850,11 +850,11 @@ impl ClusterFsxLustreConfig {
     pub fn new() -> ClusterFsxLustreConfig<Missing<super::required::DnsName>, Missing<super::required::MountName>> { ClusterFsxLustreConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> ClusterFsxLustreConfig<R0, R1> {
-    /// `DnsName`: text, required. Update: in place.
+    /// `DnsName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterfsxlustreconfig.html#cfn-sagemaker-cluster-clusterfsxlustreconfig-dnsname)
     pub fn dns_name(self, value: impl Arg<str>) -> ClusterFsxLustreConfig<Set, R1> { ClusterFsxLustreConfig(put(self.0, "DnsName", value.into_expr()), Phase) }
-    /// `MountName`: text, required. Update: in place.
+    /// `MountName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterfsxlustreconfig.html#cfn-sagemaker-cluster-clusterfsxlustreconfig-mountname)
     pub fn mount_name(self, value: impl Arg<str>) -> ClusterFsxLustreConfig<R0, Set> { ClusterFsxLustreConfig(put(self.0, "MountName", value.into_expr()), Phase) }
-    /// `MountPath`: text. Update: in place.
+    /// `MountPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterfsxlustreconfig.html#cfn-sagemaker-cluster-clusterfsxlustreconfig-mountpath)
     pub fn mount_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MountPath", value.into_expr()), Phase) }
 }
 impl Done for ClusterFsxLustreConfig { fn into_props(self) -> Bag { self.0 } }
@@ -865,9 +865,9 @@ impl ClusterFsxOpenZfsConfig {
     pub fn new() -> ClusterFsxOpenZfsConfig<Missing<super::required::DnsName>> { ClusterFsxOpenZfsConfig(Bag::default(), Phase) }
 }
 impl<R0> ClusterFsxOpenZfsConfig<R0> {
-    /// `DnsName`: text, required. Update: in place.
+    /// `DnsName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterfsxopenzfsconfig.html#cfn-sagemaker-cluster-clusterfsxopenzfsconfig-dnsname)
     pub fn dns_name(self, value: impl Arg<str>) -> ClusterFsxOpenZfsConfig<Set> { ClusterFsxOpenZfsConfig(put(self.0, "DnsName", value.into_expr()), Phase) }
-    /// `MountPath`: text. Update: in place.
+    /// `MountPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterfsxopenzfsconfig.html#cfn-sagemaker-cluster-clusterfsxopenzfsconfig-mountpath)
     pub fn mount_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MountPath", value.into_expr()), Phase) }
 }
 impl Done for ClusterFsxOpenZfsConfig { fn into_props(self) -> Bag { self.0 } }
@@ -878,45 +878,45 @@ impl ClusterInstanceGroup {
     pub fn new() -> ClusterInstanceGroup<Missing<super::required::ExecutionRole>, Missing<super::required::InstanceCount>, Missing<super::required::InstanceGroupName>> { ClusterInstanceGroup(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ClusterInstanceGroup<R0, R1, R2> {
-    /// `AutoPatchConfig`: `AutoPatchConfig`. Update: in place.
+    /// `AutoPatchConfig`: `AutoPatchConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterinstancegroup.html#cfn-sagemaker-cluster-clusterinstancegroup-autopatchconfig)
     pub fn auto_patch_config(self, value: impl Arg<AutoPatchConfig>) -> Self { Self(put(self.0, "AutoPatchConfig", value.into_expr()), Phase) }
-    /// `CapacityRequirements`: `ClusterCapacityRequirements`. Update: in place.
+    /// `CapacityRequirements`: `ClusterCapacityRequirements`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterinstancegroup.html#cfn-sagemaker-cluster-clusterinstancegroup-capacityrequirements)
     pub fn capacity_requirements(self, value: impl Arg<ClusterCapacityRequirements>) -> Self { Self(put(self.0, "CapacityRequirements", value.into_expr()), Phase) }
-    /// `CurrentCount`: integer. Update: in place.
+    /// `CurrentCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterinstancegroup.html#cfn-sagemaker-cluster-clusterinstancegroup-currentcount)
     pub fn current_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CurrentCount", value.into_expr()), Phase) }
-    /// `ExecutionRole`: text, required. Update: in place.
+    /// `ExecutionRole`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterinstancegroup.html#cfn-sagemaker-cluster-clusterinstancegroup-executionrole)
     pub fn execution_role(self, value: impl Arg<str>) -> ClusterInstanceGroup<Set, R1, R2> { ClusterInstanceGroup(put(self.0, "ExecutionRole", value.into_expr()), Phase) }
-    /// `ImageId`: text. Update: in place.
+    /// `ImageId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterinstancegroup.html#cfn-sagemaker-cluster-clusterinstancegroup-imageid)
     pub fn image_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageId", value.into_expr()), Phase) }
-    /// `InstanceCount`: integer, required. Update: in place.
+    /// `InstanceCount`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterinstancegroup.html#cfn-sagemaker-cluster-clusterinstancegroup-instancecount)
     pub fn instance_count(self, value: impl Arg<i64>) -> ClusterInstanceGroup<R0, Set, R2> { ClusterInstanceGroup(put(self.0, "InstanceCount", value.into_expr()), Phase) }
-    /// `InstanceGroupName`: text, required. Update: in place.
+    /// `InstanceGroupName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterinstancegroup.html#cfn-sagemaker-cluster-clusterinstancegroup-instancegroupname)
     pub fn instance_group_name(self, value: impl Arg<str>) -> ClusterInstanceGroup<R0, R1, Set> { ClusterInstanceGroup(put(self.0, "InstanceGroupName", value.into_expr()), Phase) }
-    /// `InstanceRequirements`: `InstanceRequirements`. Update: in place.
+    /// `InstanceRequirements`: `InstanceRequirements`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterinstancegroup.html#cfn-sagemaker-cluster-clusterinstancegroup-instancerequirements)
     pub fn instance_requirements(self, value: impl Arg<InstanceRequirements>) -> Self { Self(put(self.0, "InstanceRequirements", value.into_expr()), Phase) }
-    /// `InstanceStorageConfigs`: list of `ClusterInstanceStorageConfig`. Update: in place.
+    /// `InstanceStorageConfigs`: list of `ClusterInstanceStorageConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterinstancegroup.html#cfn-sagemaker-cluster-clusterinstancegroup-instancestorageconfigs)
     pub fn instance_storage_configs(self, value: impl Arg<Arr<ClusterInstanceStorageConfig>>) -> Self { Self(put(self.0, "InstanceStorageConfigs", value.into_expr()), Phase) }
-    /// `InstanceType`: text. Update: in place.
+    /// `InstanceType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterinstancegroup.html#cfn-sagemaker-cluster-clusterinstancegroup-instancetype)
     pub fn instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceType", value.into_expr()), Phase) }
-    /// `KubernetesConfig`: `ClusterKubernetesConfig`. Update: in place.
+    /// `KubernetesConfig`: `ClusterKubernetesConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterinstancegroup.html#cfn-sagemaker-cluster-clusterinstancegroup-kubernetesconfig)
     pub fn kubernetes_config(self, value: impl Arg<ClusterKubernetesConfig>) -> Self { Self(put(self.0, "KubernetesConfig", value.into_expr()), Phase) }
-    /// `LifeCycleConfig`: `ClusterLifeCycleConfig`. Update: in place.
+    /// `LifeCycleConfig`: `ClusterLifeCycleConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterinstancegroup.html#cfn-sagemaker-cluster-clusterinstancegroup-lifecycleconfig)
     pub fn life_cycle_config(self, value: impl Arg<ClusterLifeCycleConfig>) -> Self { Self(put(self.0, "LifeCycleConfig", value.into_expr()), Phase) }
-    /// `MinInstanceCount`: integer. Update: in place.
+    /// `MinInstanceCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterinstancegroup.html#cfn-sagemaker-cluster-clusterinstancegroup-mininstancecount)
     pub fn min_instance_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinInstanceCount", value.into_expr()), Phase) }
-    /// `NetworkInterface`: `ClusterNetworkInterface`. Update: in place.
+    /// `NetworkInterface`: `ClusterNetworkInterface`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterinstancegroup.html#cfn-sagemaker-cluster-clusterinstancegroup-networkinterface)
     pub fn network_interface(self, value: impl Arg<ClusterNetworkInterface>) -> Self { Self(put(self.0, "NetworkInterface", value.into_expr()), Phase) }
-    /// `OnStartDeepHealthChecks`: list of `OnStartDeepHealthChecks`. Update: in place.
+    /// `OnStartDeepHealthChecks`: list of `OnStartDeepHealthChecks`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterinstancegroup.html#cfn-sagemaker-cluster-clusterinstancegroup-onstartdeephealthchecks)
     pub fn on_start_deep_health_checks(self, value: impl Arg<Arr<OnStartDeepHealthChecks>>) -> Self { Self(put(self.0, "OnStartDeepHealthChecks", value.into_expr()), Phase) }
-    /// `OverrideVpcConfig`: `VpcConfig`. Update: in place.
+    /// `OverrideVpcConfig`: `VpcConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterinstancegroup.html#cfn-sagemaker-cluster-clusterinstancegroup-overridevpcconfig)
     pub fn override_vpc_config(self, value: impl Arg<VpcConfig>) -> Self { Self(put(self.0, "OverrideVpcConfig", value.into_expr()), Phase) }
-    /// `ScheduledUpdateConfig`: `ScheduledUpdateConfig`. Update: in place.
+    /// `ScheduledUpdateConfig`: `ScheduledUpdateConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterinstancegroup.html#cfn-sagemaker-cluster-clusterinstancegroup-scheduledupdateconfig)
     pub fn scheduled_update_config(self, value: impl Arg<ScheduledUpdateConfig>) -> Self { Self(put(self.0, "ScheduledUpdateConfig", value.into_expr()), Phase) }
-    /// `SlurmConfig`: `ClusterSlurmConfig`. Update: in place.
+    /// `SlurmConfig`: `ClusterSlurmConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterinstancegroup.html#cfn-sagemaker-cluster-clusterinstancegroup-slurmconfig)
     pub fn slurm_config(self, value: impl Arg<ClusterSlurmConfig>) -> Self { Self(put(self.0, "SlurmConfig", value.into_expr()), Phase) }
-    /// `ThreadsPerCore`: integer. Update: in place.
+    /// `ThreadsPerCore`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterinstancegroup.html#cfn-sagemaker-cluster-clusterinstancegroup-threadspercore)
     pub fn threads_per_core(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThreadsPerCore", value.into_expr()), Phase) }
-    /// `TrainingPlanArn`: text. Update: in place.
+    /// `TrainingPlanArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterinstancegroup.html#cfn-sagemaker-cluster-clusterinstancegroup-trainingplanarn)
     pub fn training_plan_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrainingPlanArn", value.into_expr()), Phase) }
 }
 impl Done for ClusterInstanceGroup { fn into_props(self) -> Bag { self.0 } }
@@ -925,11 +925,11 @@ impl Done for ClusterInstanceGroup { fn into_props(self) -> Bag { self.0 } }
 impl ClusterInstanceStorageConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EbsVolumeConfig`: `ClusterEbsVolumeConfig`. Update: in place.
+    /// `EbsVolumeConfig`: `ClusterEbsVolumeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterinstancestorageconfig.html#cfn-sagemaker-cluster-clusterinstancestorageconfig-ebsvolumeconfig)
     pub fn ebs_volume_config(self, value: impl Arg<ClusterEbsVolumeConfig>) -> Self { Self(put(self.0, "EbsVolumeConfig", value.into_expr())) }
-    /// `FsxLustreConfig`: `ClusterFsxLustreConfig`. Update: in place.
+    /// `FsxLustreConfig`: `ClusterFsxLustreConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterinstancestorageconfig.html#cfn-sagemaker-cluster-clusterinstancestorageconfig-fsxlustreconfig)
     pub fn fsx_lustre_config(self, value: impl Arg<ClusterFsxLustreConfig>) -> Self { Self(put(self.0, "FsxLustreConfig", value.into_expr())) }
-    /// `FsxOpenZfsConfig`: `ClusterFsxOpenZfsConfig`. Update: in place.
+    /// `FsxOpenZfsConfig`: `ClusterFsxOpenZfsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterinstancestorageconfig.html#cfn-sagemaker-cluster-clusterinstancestorageconfig-fsxopenzfsconfig)
     pub fn fsx_open_zfs_config(self, value: impl Arg<ClusterFsxOpenZfsConfig>) -> Self { Self(put(self.0, "FsxOpenZfsConfig", value.into_expr())) }
 }
 impl Done for ClusterInstanceStorageConfig { fn into_props(self) -> Bag { self.0 } }
@@ -938,9 +938,9 @@ impl Done for ClusterInstanceStorageConfig { fn into_props(self) -> Bag { self.0
 impl ClusterKubernetesConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Labels`: map of text. Update: in place.
+    /// `Labels`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterkubernetesconfig.html#cfn-sagemaker-cluster-clusterkubernetesconfig-labels)
     pub fn labels(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Labels", value.into_expr())) }
-    /// `Taints`: list of `ClusterKubernetesTaint`. Update: in place.
+    /// `Taints`: list of `ClusterKubernetesTaint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterkubernetesconfig.html#cfn-sagemaker-cluster-clusterkubernetesconfig-taints)
     pub fn taints(self, value: impl Arg<Arr<ClusterKubernetesTaint>>) -> Self { Self(put(self.0, "Taints", value.into_expr())) }
 }
 impl Done for ClusterKubernetesConfig { fn into_props(self) -> Bag { self.0 } }
@@ -951,11 +951,11 @@ impl ClusterKubernetesTaint {
     pub fn new() -> ClusterKubernetesTaint<Missing<super::required::Effect>, Missing<super::required::Key>> { ClusterKubernetesTaint(Bag::default(), Phase) }
 }
 impl<R0, R1> ClusterKubernetesTaint<R0, R1> {
-    /// `Effect`: `Effect`, required. Update: in place.
+    /// `Effect`: `Effect`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterkubernetestaint.html#cfn-sagemaker-cluster-clusterkubernetestaint-effect)
     pub fn effect(self, value: impl Arg<Effect>) -> ClusterKubernetesTaint<Set, R1> { ClusterKubernetesTaint(put(self.0, "Effect", value.into_expr()), Phase) }
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterkubernetestaint.html#cfn-sagemaker-cluster-clusterkubernetestaint-key)
     pub fn key(self, value: impl Arg<str>) -> ClusterKubernetesTaint<R0, Set> { ClusterKubernetesTaint(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterkubernetestaint.html#cfn-sagemaker-cluster-clusterkubernetestaint-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ClusterKubernetesTaint { fn into_props(self) -> Bag { self.0 } }
@@ -964,11 +964,11 @@ impl Done for ClusterKubernetesTaint { fn into_props(self) -> Bag { self.0 } }
 impl ClusterLifeCycleConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `OnCreate`: text. Update: in place.
+    /// `OnCreate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterlifecycleconfig.html#cfn-sagemaker-cluster-clusterlifecycleconfig-oncreate)
     pub fn on_create(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OnCreate", value.into_expr())) }
-    /// `OnInitComplete`: text. Update: in place.
+    /// `OnInitComplete`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterlifecycleconfig.html#cfn-sagemaker-cluster-clusterlifecycleconfig-oninitcomplete)
     pub fn on_init_complete(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OnInitComplete", value.into_expr())) }
-    /// `SourceS3Uri`: text. Update: in place.
+    /// `SourceS3Uri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterlifecycleconfig.html#cfn-sagemaker-cluster-clusterlifecycleconfig-sources3uri)
     pub fn source_s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceS3Uri", value.into_expr())) }
 }
 impl Done for ClusterLifeCycleConfig { fn into_props(self) -> Bag { self.0 } }
@@ -979,7 +979,7 @@ impl ClusterNetworkInterface {
     pub fn new() -> ClusterNetworkInterface<Missing<super::required::InterfaceType>> { ClusterNetworkInterface(Bag::default(), Phase) }
 }
 impl<R0> ClusterNetworkInterface<R0> {
-    /// `InterfaceType`: `InterfaceType`, required. Update: in place.
+    /// `InterfaceType`: `InterfaceType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusternetworkinterface.html#cfn-sagemaker-cluster-clusternetworkinterface-interfacetype)
     pub fn interface_type(self, value: impl Arg<InterfaceType>) -> ClusterNetworkInterface<Set> { ClusterNetworkInterface(put(self.0, "InterfaceType", value.into_expr()), Phase) }
 }
 impl Done for ClusterNetworkInterface { fn into_props(self) -> Bag { self.0 } }
@@ -990,7 +990,7 @@ impl ClusterOrchestratorEksConfig {
     pub fn new() -> ClusterOrchestratorEksConfig<Missing<super::required::ClusterArn>> { ClusterOrchestratorEksConfig(Bag::default(), Phase) }
 }
 impl<R0> ClusterOrchestratorEksConfig<R0> {
-    /// `ClusterArn`: text, required. Update: replacement.
+    /// `ClusterArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterorchestratoreksconfig.html#cfn-sagemaker-cluster-clusterorchestratoreksconfig-clusterarn)
     pub fn cluster_arn(self, value: impl Arg<str>) -> ClusterOrchestratorEksConfig<Set> { ClusterOrchestratorEksConfig(put(self.0, "ClusterArn", value.into_expr()), Phase) }
 }
 impl Done for ClusterOrchestratorEksConfig { fn into_props(self) -> Bag { self.0 } }
@@ -999,9 +999,9 @@ impl Done for ClusterOrchestratorEksConfig { fn into_props(self) -> Bag { self.0
 impl ClusterOrchestratorSlurmConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AccountingDatabase`: `ClusterAccountingDatabase`. Update: in place.
+    /// `AccountingDatabase`: `ClusterAccountingDatabase`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterorchestratorslurmconfig.html#cfn-sagemaker-cluster-clusterorchestratorslurmconfig-accountingdatabase)
     pub fn accounting_database(self, value: impl Arg<ClusterAccountingDatabase>) -> Self { Self(put(self.0, "AccountingDatabase", value.into_expr())) }
-    /// `SlurmConfigStrategy`: `SlurmConfigStrategy`. Update: in place.
+    /// `SlurmConfigStrategy`: `SlurmConfigStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterorchestratorslurmconfig.html#cfn-sagemaker-cluster-clusterorchestratorslurmconfig-slurmconfigstrategy)
     pub fn slurm_config_strategy(self, value: impl Arg<SlurmConfigStrategy>) -> Self { Self(put(self.0, "SlurmConfigStrategy", value.into_expr())) }
 }
 impl Done for ClusterOrchestratorSlurmConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1012,27 +1012,27 @@ impl ClusterRestrictedInstanceGroup {
     pub fn new() -> ClusterRestrictedInstanceGroup<Missing<super::required::ExecutionRole>, Missing<super::required::InstanceCount>, Missing<super::required::InstanceGroupName>, Missing<super::required::InstanceType>> { ClusterRestrictedInstanceGroup(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> ClusterRestrictedInstanceGroup<R0, R1, R2, R3> {
-    /// `CurrentCount`: integer. Update: in place.
+    /// `CurrentCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterrestrictedinstancegroup.html#cfn-sagemaker-cluster-clusterrestrictedinstancegroup-currentcount)
     pub fn current_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CurrentCount", value.into_expr()), Phase) }
-    /// `EnvironmentConfig`: `EnvironmentConfig`. Update: in place.
+    /// `EnvironmentConfig`: `EnvironmentConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterrestrictedinstancegroup.html#cfn-sagemaker-cluster-clusterrestrictedinstancegroup-environmentconfig)
     pub fn environment_config(self, value: impl Arg<EnvironmentConfig>) -> Self { Self(put(self.0, "EnvironmentConfig", value.into_expr()), Phase) }
-    /// `ExecutionRole`: text, required. Update: in place.
+    /// `ExecutionRole`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterrestrictedinstancegroup.html#cfn-sagemaker-cluster-clusterrestrictedinstancegroup-executionrole)
     pub fn execution_role(self, value: impl Arg<str>) -> ClusterRestrictedInstanceGroup<Set, R1, R2, R3> { ClusterRestrictedInstanceGroup(put(self.0, "ExecutionRole", value.into_expr()), Phase) }
-    /// `InstanceCount`: integer, required. Update: in place.
+    /// `InstanceCount`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterrestrictedinstancegroup.html#cfn-sagemaker-cluster-clusterrestrictedinstancegroup-instancecount)
     pub fn instance_count(self, value: impl Arg<i64>) -> ClusterRestrictedInstanceGroup<R0, Set, R2, R3> { ClusterRestrictedInstanceGroup(put(self.0, "InstanceCount", value.into_expr()), Phase) }
-    /// `InstanceGroupName`: text, required. Update: in place.
+    /// `InstanceGroupName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterrestrictedinstancegroup.html#cfn-sagemaker-cluster-clusterrestrictedinstancegroup-instancegroupname)
     pub fn instance_group_name(self, value: impl Arg<str>) -> ClusterRestrictedInstanceGroup<R0, R1, Set, R3> { ClusterRestrictedInstanceGroup(put(self.0, "InstanceGroupName", value.into_expr()), Phase) }
-    /// `InstanceStorageConfigs`: list of `ClusterInstanceStorageConfig`. Update: in place.
+    /// `InstanceStorageConfigs`: list of `ClusterInstanceStorageConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterrestrictedinstancegroup.html#cfn-sagemaker-cluster-clusterrestrictedinstancegroup-instancestorageconfigs)
     pub fn instance_storage_configs(self, value: impl Arg<Arr<ClusterInstanceStorageConfig>>) -> Self { Self(put(self.0, "InstanceStorageConfigs", value.into_expr()), Phase) }
-    /// `InstanceType`: text, required. Update: in place.
+    /// `InstanceType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterrestrictedinstancegroup.html#cfn-sagemaker-cluster-clusterrestrictedinstancegroup-instancetype)
     pub fn instance_type(self, value: impl Arg<str>) -> ClusterRestrictedInstanceGroup<R0, R1, R2, Set> { ClusterRestrictedInstanceGroup(put(self.0, "InstanceType", value.into_expr()), Phase) }
-    /// `OnStartDeepHealthChecks`: list of `OnStartDeepHealthChecks`. Update: in place.
+    /// `OnStartDeepHealthChecks`: list of `OnStartDeepHealthChecks`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterrestrictedinstancegroup.html#cfn-sagemaker-cluster-clusterrestrictedinstancegroup-onstartdeephealthchecks)
     pub fn on_start_deep_health_checks(self, value: impl Arg<Arr<OnStartDeepHealthChecks>>) -> Self { Self(put(self.0, "OnStartDeepHealthChecks", value.into_expr()), Phase) }
-    /// `OverrideVpcConfig`: `VpcConfig`. Update: in place.
+    /// `OverrideVpcConfig`: `VpcConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterrestrictedinstancegroup.html#cfn-sagemaker-cluster-clusterrestrictedinstancegroup-overridevpcconfig)
     pub fn override_vpc_config(self, value: impl Arg<VpcConfig>) -> Self { Self(put(self.0, "OverrideVpcConfig", value.into_expr()), Phase) }
-    /// `ThreadsPerCore`: integer. Update: in place.
+    /// `ThreadsPerCore`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterrestrictedinstancegroup.html#cfn-sagemaker-cluster-clusterrestrictedinstancegroup-threadspercore)
     pub fn threads_per_core(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThreadsPerCore", value.into_expr()), Phase) }
-    /// `TrainingPlanArn`: text. Update: in place.
+    /// `TrainingPlanArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterrestrictedinstancegroup.html#cfn-sagemaker-cluster-clusterrestrictedinstancegroup-trainingplanarn)
     pub fn training_plan_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrainingPlanArn", value.into_expr()), Phase) }
 }
 impl Done for ClusterRestrictedInstanceGroup { fn into_props(self) -> Bag { self.0 } }
@@ -1043,9 +1043,9 @@ impl ClusterSlurmConfig {
     pub fn new() -> ClusterSlurmConfig<Missing<super::required::NodeType>> { ClusterSlurmConfig(Bag::default(), Phase) }
 }
 impl<R0> ClusterSlurmConfig<R0> {
-    /// `NodeType`: `NodeType`, required. Update: in place.
+    /// `NodeType`: `NodeType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterslurmconfig.html#cfn-sagemaker-cluster-clusterslurmconfig-nodetype)
     pub fn node_type(self, value: impl Arg<NodeType>) -> ClusterSlurmConfig<Set> { ClusterSlurmConfig(put(self.0, "NodeType", value.into_expr()), Phase) }
-    /// `PartitionNames`: list of text. Update: in place.
+    /// `PartitionNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-clusterslurmconfig.html#cfn-sagemaker-cluster-clusterslurmconfig-partitionnames)
     pub fn partition_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PartitionNames", value.into_expr()), Phase) }
 }
 impl Done for ClusterSlurmConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1054,11 +1054,11 @@ impl Done for ClusterSlurmConfig { fn into_props(self) -> Bag { self.0 } }
 impl DeploymentConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AutoRollbackConfiguration`: list of `AlarmDetails`. Update: in place.
+    /// `AutoRollbackConfiguration`: list of `AlarmDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-deploymentconfig.html#cfn-sagemaker-cluster-deploymentconfig-autorollbackconfiguration)
     pub fn auto_rollback_configuration(self, value: impl Arg<Arr<AlarmDetails>>) -> Self { Self(put(self.0, "AutoRollbackConfiguration", value.into_expr())) }
-    /// `RollingUpdatePolicy`: `RollingUpdatePolicy`. Update: in place.
+    /// `RollingUpdatePolicy`: `RollingUpdatePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-deploymentconfig.html#cfn-sagemaker-cluster-deploymentconfig-rollingupdatepolicy)
     pub fn rolling_update_policy(self, value: impl Arg<RollingUpdatePolicy>) -> Self { Self(put(self.0, "RollingUpdatePolicy", value.into_expr())) }
-    /// `WaitIntervalInSeconds`: integer. Update: in place.
+    /// `WaitIntervalInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-deploymentconfig.html#cfn-sagemaker-cluster-deploymentconfig-waitintervalinseconds)
     pub fn wait_interval_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WaitIntervalInSeconds", value.into_expr())) }
 }
 impl Done for DeploymentConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1067,7 +1067,7 @@ impl Done for DeploymentConfig { fn into_props(self) -> Bag { self.0 } }
 impl EnvironmentConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FSxLustreConfig`: `FSxLustreConfig`. Update: in place.
+    /// `FSxLustreConfig`: `FSxLustreConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-environmentconfig.html#cfn-sagemaker-cluster-environmentconfig-fsxlustreconfig)
     pub fn f_sx_lustre_config(self, value: impl Arg<FSxLustreConfig>) -> Self { Self(put(self.0, "FSxLustreConfig", value.into_expr())) }
 }
 impl Done for EnvironmentConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1078,9 +1078,9 @@ impl FSxLustreConfig {
     pub fn new() -> FSxLustreConfig<Missing<super::required::PerUnitStorageThroughput>, Missing<super::required::SizeInGiB>> { FSxLustreConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> FSxLustreConfig<R0, R1> {
-    /// `PerUnitStorageThroughput`: integer, required. Update: in place.
+    /// `PerUnitStorageThroughput`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-fsxlustreconfig.html#cfn-sagemaker-cluster-fsxlustreconfig-perunitstoragethroughput)
     pub fn per_unit_storage_throughput(self, value: impl Arg<i64>) -> FSxLustreConfig<Set, R1> { FSxLustreConfig(put(self.0, "PerUnitStorageThroughput", value.into_expr()), Phase) }
-    /// `SizeInGiB`: integer, required. Update: in place.
+    /// `SizeInGiB`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-fsxlustreconfig.html#cfn-sagemaker-cluster-fsxlustreconfig-sizeingib)
     pub fn size_in_gi_b(self, value: impl Arg<i64>) -> FSxLustreConfig<R0, Set> { FSxLustreConfig(put(self.0, "SizeInGiB", value.into_expr()), Phase) }
 }
 impl Done for FSxLustreConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1091,7 +1091,7 @@ impl InstanceRequirements {
     pub fn new() -> InstanceRequirements<Missing<super::required::InstanceTypes>> { InstanceRequirements(Bag::default(), Phase) }
 }
 impl<R0> InstanceRequirements<R0> {
-    /// `InstanceTypes`: list of text, required. Update: in place.
+    /// `InstanceTypes`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-instancerequirements.html#cfn-sagemaker-cluster-instancerequirements-instancetypes)
     pub fn instance_types(self, value: impl Arg<Arr<str>>) -> InstanceRequirements<Set> { InstanceRequirements(put(self.0, "InstanceTypes", value.into_expr()), Phase) }
 }
 impl Done for InstanceRequirements { fn into_props(self) -> Bag { self.0 } }
@@ -1100,9 +1100,9 @@ impl Done for InstanceRequirements { fn into_props(self) -> Bag { self.0 } }
 impl Orchestrator {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Eks`: `ClusterOrchestratorEksConfig`. Update: replacement.
+    /// `Eks`: `ClusterOrchestratorEksConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-orchestrator.html#cfn-sagemaker-cluster-orchestrator-eks)
     pub fn eks(self, value: impl Arg<ClusterOrchestratorEksConfig>) -> Self { Self(put(self.0, "Eks", value.into_expr())) }
-    /// `Slurm`: `ClusterOrchestratorSlurmConfig`. Update: in place.
+    /// `Slurm`: `ClusterOrchestratorSlurmConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-orchestrator.html#cfn-sagemaker-cluster-orchestrator-slurm)
     pub fn slurm(self, value: impl Arg<ClusterOrchestratorSlurmConfig>) -> Self { Self(put(self.0, "Slurm", value.into_expr())) }
 }
 impl Done for Orchestrator { fn into_props(self) -> Bag { self.0 } }
@@ -1111,7 +1111,7 @@ impl Done for Orchestrator { fn into_props(self) -> Bag { self.0 } }
 impl PatchSchedule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `NextPatchDate`: text. Update: in place.
+    /// `NextPatchDate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-patchschedule.html#cfn-sagemaker-cluster-patchschedule-nextpatchdate)
     pub fn next_patch_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NextPatchDate", value.into_expr())) }
 }
 impl Done for PatchSchedule { fn into_props(self) -> Bag { self.0 } }
@@ -1122,7 +1122,7 @@ impl RestrictedInstanceGroupsConfig {
     pub fn new() -> RestrictedInstanceGroupsConfig<Missing<super::required::SharedEnvironmentConfig>> { RestrictedInstanceGroupsConfig(Bag::default(), Phase) }
 }
 impl<R0> RestrictedInstanceGroupsConfig<R0> {
-    /// `SharedEnvironmentConfig`: `SharedEnvironmentConfig`, required. Update: in place.
+    /// `SharedEnvironmentConfig`: `SharedEnvironmentConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-restrictedinstancegroupsconfig.html#cfn-sagemaker-cluster-restrictedinstancegroupsconfig-sharedenvironmentconfig)
     pub fn shared_environment_config(self, value: impl Arg<SharedEnvironmentConfig>) -> RestrictedInstanceGroupsConfig<Set> { RestrictedInstanceGroupsConfig(put(self.0, "SharedEnvironmentConfig", value.into_expr()), Phase) }
 }
 impl Done for RestrictedInstanceGroupsConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1133,9 +1133,9 @@ impl RollingUpdatePolicy {
     pub fn new() -> RollingUpdatePolicy<Missing<super::required::MaximumBatchSize>> { RollingUpdatePolicy(Bag::default(), Phase) }
 }
 impl<R0> RollingUpdatePolicy<R0> {
-    /// `MaximumBatchSize`: `CapacitySizeConfig`, required. Update: in place.
+    /// `MaximumBatchSize`: `CapacitySizeConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-rollingupdatepolicy.html#cfn-sagemaker-cluster-rollingupdatepolicy-maximumbatchsize)
     pub fn maximum_batch_size(self, value: impl Arg<CapacitySizeConfig>) -> RollingUpdatePolicy<Set> { RollingUpdatePolicy(put(self.0, "MaximumBatchSize", value.into_expr()), Phase) }
-    /// `RollbackMaximumBatchSize`: `CapacitySizeConfig`. Update: in place.
+    /// `RollbackMaximumBatchSize`: `CapacitySizeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-rollingupdatepolicy.html#cfn-sagemaker-cluster-rollingupdatepolicy-rollbackmaximumbatchsize)
     pub fn rollback_maximum_batch_size(self, value: impl Arg<CapacitySizeConfig>) -> Self { Self(put(self.0, "RollbackMaximumBatchSize", value.into_expr()), Phase) }
 }
 impl Done for RollingUpdatePolicy { fn into_props(self) -> Bag { self.0 } }
@@ -1146,9 +1146,9 @@ impl ScheduledUpdateConfig {
     pub fn new() -> ScheduledUpdateConfig<Missing<super::required::ScheduleExpression>> { ScheduledUpdateConfig(Bag::default(), Phase) }
 }
 impl<R0> ScheduledUpdateConfig<R0> {
-    /// `DeploymentConfig`: `DeploymentConfig`. Update: in place.
+    /// `DeploymentConfig`: `DeploymentConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-scheduledupdateconfig.html#cfn-sagemaker-cluster-scheduledupdateconfig-deploymentconfig)
     pub fn deployment_config(self, value: impl Arg<DeploymentConfig>) -> Self { Self(put(self.0, "DeploymentConfig", value.into_expr()), Phase) }
-    /// `ScheduleExpression`: text, required. Update: in place.
+    /// `ScheduleExpression`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-scheduledupdateconfig.html#cfn-sagemaker-cluster-scheduledupdateconfig-scheduleexpression)
     pub fn schedule_expression(self, value: impl Arg<str>) -> ScheduledUpdateConfig<Set> { ScheduledUpdateConfig(put(self.0, "ScheduleExpression", value.into_expr()), Phase) }
 }
 impl Done for ScheduledUpdateConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1159,9 +1159,9 @@ impl SharedEnvironmentConfig {
     pub fn new() -> SharedEnvironmentConfig<Missing<super::required::FSxLustreDeletionPolicy>> { SharedEnvironmentConfig(Bag::default(), Phase) }
 }
 impl<R0> SharedEnvironmentConfig<R0> {
-    /// `FSxLustreConfig`: `FSxLustreConfig`. Update: in place.
+    /// `FSxLustreConfig`: `FSxLustreConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-sharedenvironmentconfig.html#cfn-sagemaker-cluster-sharedenvironmentconfig-fsxlustreconfig)
     pub fn f_sx_lustre_config(self, value: impl Arg<FSxLustreConfig>) -> Self { Self(put(self.0, "FSxLustreConfig", value.into_expr()), Phase) }
-    /// `FSxLustreDeletionPolicy`: `FSxLustreDeletionPolicy`, required. Update: in place.
+    /// `FSxLustreDeletionPolicy`: `FSxLustreDeletionPolicy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-sharedenvironmentconfig.html#cfn-sagemaker-cluster-sharedenvironmentconfig-fsxlustredeletionpolicy)
     pub fn f_sx_lustre_deletion_policy(self, value: impl Arg<FSxLustreDeletionPolicy>) -> SharedEnvironmentConfig<Set> { SharedEnvironmentConfig(put(self.0, "FSxLustreDeletionPolicy", value.into_expr()), Phase) }
 }
 impl Done for SharedEnvironmentConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1172,9 +1172,9 @@ impl TieredStorageConfig {
     pub fn new() -> TieredStorageConfig<Missing<super::required::Mode>> { TieredStorageConfig(Bag::default(), Phase) }
 }
 impl<R0> TieredStorageConfig<R0> {
-    /// `InstanceMemoryAllocationPercentage`: integer. Update: in place.
+    /// `InstanceMemoryAllocationPercentage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-tieredstorageconfig.html#cfn-sagemaker-cluster-tieredstorageconfig-instancememoryallocationpercentage)
     pub fn instance_memory_allocation_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "InstanceMemoryAllocationPercentage", value.into_expr()), Phase) }
-    /// `Mode`: `Mode`, required. Update: in place.
+    /// `Mode`: `Mode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-tieredstorageconfig.html#cfn-sagemaker-cluster-tieredstorageconfig-mode)
     pub fn mode(self, value: impl Arg<Mode>) -> TieredStorageConfig<Set> { TieredStorageConfig(put(self.0, "Mode", value.into_expr()), Phase) }
 }
 impl Done for TieredStorageConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1185,9 +1185,9 @@ impl VpcConfig {
     pub fn new() -> VpcConfig<Missing<super::required::SecurityGroupIds>, Missing<super::required::Subnets>> { VpcConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> VpcConfig<R0, R1> {
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: as its holder.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-vpcconfig.html#cfn-sagemaker-cluster-vpcconfig-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfig<Set, R1> { VpcConfig(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `Subnets`: list of `Ec2SubnetId`, required. Update: as its holder.
+    /// `Subnets`: list of `Ec2SubnetId`, required. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-cluster-vpcconfig.html#cfn-sagemaker-cluster-vpcconfig-subnets)
     pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfig<R0, Set> { VpcConfig(put(self.0, "Subnets", value.into_expr()), Phase) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1223,15 +1223,15 @@ impl CfnClusterSchedulerConfig {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnClusterSchedulerConfigProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ClusterSchedulerConfigArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ClusterSchedulerConfigArn`: `OtherArn`.
+    /// The attribute `ClusterSchedulerConfigArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-clusterschedulerconfig.html#ClusterSchedulerConfigArn-fn::getatt)
     pub fn attr_cluster_scheduler_config_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ClusterSchedulerConfigArn") }
-    /// The attribute `ClusterSchedulerConfigId`: text.
+    /// The attribute `ClusterSchedulerConfigId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-clusterschedulerconfig.html#ClusterSchedulerConfigId-fn::getatt)
     pub fn attr_cluster_scheduler_config_id(&self) -> Val<str> { self.0.get_att("ClusterSchedulerConfigId") }
-    /// The attribute `ClusterSchedulerConfigVersion`: integer.
+    /// The attribute `ClusterSchedulerConfigVersion`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-clusterschedulerconfig.html#ClusterSchedulerConfigVersion-fn::getatt)
     pub fn attr_cluster_scheduler_config_version(&self) -> Val<i64> { self.0.get_att("ClusterSchedulerConfigVersion") }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-clusterschedulerconfig.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-clusterschedulerconfig.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnClusterSchedulerConfig { fn node(&self) -> &Place { &self.0 } }
@@ -1242,15 +1242,15 @@ impl CfnClusterSchedulerConfigProps {
     pub fn new() -> CfnClusterSchedulerConfigProps<Missing<required::ClusterArn>, Missing<required::Name>, Missing<required::SchedulerConfig>> { CfnClusterSchedulerConfigProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnClusterSchedulerConfigProps<R0, R1, R2> {
-    /// `ClusterArn`: text, required. Update: replacement.
+    /// `ClusterArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-clusterschedulerconfig.html#cfn-sagemaker-clusterschedulerconfig-clusterarn)
     pub fn cluster_arn(self, value: impl Arg<str>) -> CfnClusterSchedulerConfigProps<Set, R1, R2> { CfnClusterSchedulerConfigProps(put(self.0, "ClusterArn", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-clusterschedulerconfig.html#cfn-sagemaker-clusterschedulerconfig-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-clusterschedulerconfig.html#cfn-sagemaker-clusterschedulerconfig-name)
     pub fn name(self, value: impl Arg<str>) -> CfnClusterSchedulerConfigProps<R0, Set, R2> { CfnClusterSchedulerConfigProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `SchedulerConfig`: `SchedulerConfig`, required. Update: in place.
+    /// `SchedulerConfig`: `SchedulerConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-clusterschedulerconfig.html#cfn-sagemaker-clusterschedulerconfig-schedulerconfig)
     pub fn scheduler_config(self, value: impl Arg<cluster_scheduler_config::SchedulerConfig>) -> CfnClusterSchedulerConfigProps<R0, R1, Set> { CfnClusterSchedulerConfigProps(put(self.0, "SchedulerConfig", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-clusterschedulerconfig.html#cfn-sagemaker-clusterschedulerconfig-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnClusterSchedulerConfigProps { fn into_props(self) -> Bag { self.0 } }
@@ -1264,9 +1264,9 @@ impl PriorityClass {
     pub fn new() -> PriorityClass<Missing<super::required::Name>, Missing<super::required::Weight>> { PriorityClass(Bag::default(), Phase) }
 }
 impl<R0, R1> PriorityClass<R0, R1> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-clusterschedulerconfig-priorityclass.html#cfn-sagemaker-clusterschedulerconfig-priorityclass-name)
     pub fn name(self, value: impl Arg<str>) -> PriorityClass<Set, R1> { PriorityClass(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Weight`: integer, required. Update: in place.
+    /// `Weight`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-clusterschedulerconfig-priorityclass.html#cfn-sagemaker-clusterschedulerconfig-priorityclass-weight)
     pub fn weight(self, value: impl Arg<i64>) -> PriorityClass<R0, Set> { PriorityClass(put(self.0, "Weight", value.into_expr()), Phase) }
 }
 impl Done for PriorityClass { fn into_props(self) -> Bag { self.0 } }
@@ -1275,11 +1275,11 @@ impl Done for PriorityClass { fn into_props(self) -> Bag { self.0 } }
 impl SchedulerConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FairShare`: `FairShare`. Update: in place.
+    /// `FairShare`: `FairShare`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-clusterschedulerconfig-schedulerconfig.html#cfn-sagemaker-clusterschedulerconfig-schedulerconfig-fairshare)
     pub fn fair_share(self, value: impl Arg<FairShare>) -> Self { Self(put(self.0, "FairShare", value.into_expr())) }
-    /// `IdleResourceSharing`: `IdleResourceSharing`. Update: in place.
+    /// `IdleResourceSharing`: `IdleResourceSharing`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-clusterschedulerconfig-schedulerconfig.html#cfn-sagemaker-clusterschedulerconfig-schedulerconfig-idleresourcesharing)
     pub fn idle_resource_sharing(self, value: impl Arg<IdleResourceSharing>) -> Self { Self(put(self.0, "IdleResourceSharing", value.into_expr())) }
-    /// `PriorityClasses`: list of `PriorityClass`. Update: in place.
+    /// `PriorityClasses`: list of `PriorityClass`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-clusterschedulerconfig-schedulerconfig.html#cfn-sagemaker-clusterschedulerconfig-schedulerconfig-priorityclasses)
     pub fn priority_classes(self, value: impl Arg<Arr<PriorityClass>>) -> Self { Self(put(self.0, "PriorityClasses", value.into_expr())) }
 }
 impl Done for SchedulerConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1297,9 +1297,9 @@ impl CfnCodeRepository {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCodeRepositoryProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CodeRepositoryArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CodeRepositoryArn`: `OtherArn`.
+    /// The attribute `CodeRepositoryArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-coderepository.html#CodeRepositoryArn-fn::getatt)
     pub fn attr_code_repository_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CodeRepositoryArn") }
-    /// The attribute `CodeRepositoryName`: text.
+    /// The attribute `CodeRepositoryName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-coderepository.html#CodeRepositoryName-fn::getatt)
     pub fn attr_code_repository_name(&self) -> Val<str> { self.0.get_att("CodeRepositoryName") }
 }
 impl Parent for CfnCodeRepository { fn node(&self) -> &Place { &self.0 } }
@@ -1310,11 +1310,11 @@ impl CfnCodeRepositoryProps {
     pub fn new() -> CfnCodeRepositoryProps<Missing<required::GitConfig>> { CfnCodeRepositoryProps(Bag::default(), Phase) }
 }
 impl<R0> CfnCodeRepositoryProps<R0> {
-    /// `CodeRepositoryName`: text. Update: replacement.
+    /// `CodeRepositoryName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-coderepository.html#cfn-sagemaker-coderepository-coderepositoryname)
     pub fn code_repository_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodeRepositoryName", value.into_expr()), Phase) }
-    /// `GitConfig`: `GitConfig`, required. Update: in place.
+    /// `GitConfig`: `GitConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-coderepository.html#cfn-sagemaker-coderepository-gitconfig)
     pub fn git_config(self, value: impl Arg<code_repository::GitConfig>) -> CfnCodeRepositoryProps<Set> { CfnCodeRepositoryProps(put(self.0, "GitConfig", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-coderepository.html#cfn-sagemaker-coderepository-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCodeRepositoryProps { fn into_props(self) -> Bag { self.0 } }
@@ -1328,11 +1328,11 @@ impl GitConfig {
     pub fn new() -> GitConfig<Missing<super::required::RepositoryUrl>> { GitConfig(Bag::default(), Phase) }
 }
 impl<R0> GitConfig<R0> {
-    /// `Branch`: text. Update: replacement.
+    /// `Branch`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-coderepository-gitconfig.html#cfn-sagemaker-coderepository-gitconfig-branch)
     pub fn branch(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Branch", value.into_expr()), Phase) }
-    /// `RepositoryUrl`: text, required. Update: replacement.
+    /// `RepositoryUrl`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-coderepository-gitconfig.html#cfn-sagemaker-coderepository-gitconfig-repositoryurl)
     pub fn repository_url(self, value: impl Arg<str>) -> GitConfig<Set> { GitConfig(put(self.0, "RepositoryUrl", value.into_expr()), Phase) }
-    /// `SecretArn`: text. Update: in place.
+    /// `SecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-coderepository-gitconfig.html#cfn-sagemaker-coderepository-gitconfig-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for GitConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1346,11 +1346,11 @@ impl CfnContext {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnContextProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-context.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-context.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `LastModifiedTime`: text.
+    /// The attribute `LastModifiedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-context.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
 }
 impl Parent for CfnContext { fn node(&self) -> &Place { &self.0 } }
@@ -1361,17 +1361,17 @@ impl CfnContextProps {
     pub fn new() -> CfnContextProps<Missing<required::ContextName>, Missing<required::ContextType>, Missing<required::Source>> { CfnContextProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnContextProps<R0, R1, R2> {
-    /// `ContextName`: text, required. Update: replacement.
+    /// `ContextName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-context.html#cfn-sagemaker-context-contextname)
     pub fn context_name(self, value: impl Arg<str>) -> CfnContextProps<Set, R1, R2> { CfnContextProps(put(self.0, "ContextName", value.into_expr()), Phase) }
-    /// `ContextType`: text, required. Update: replacement.
+    /// `ContextType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-context.html#cfn-sagemaker-context-contexttype)
     pub fn context_type(self, value: impl Arg<str>) -> CfnContextProps<R0, Set, R2> { CfnContextProps(put(self.0, "ContextType", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-context.html#cfn-sagemaker-context-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Properties`: map of text. Update: in place.
+    /// `Properties`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-context.html#cfn-sagemaker-context-properties)
     pub fn properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Properties", value.into_expr()), Phase) }
-    /// `Source`: `Source`, required. Update: replacement.
+    /// `Source`: `Source`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-context.html#cfn-sagemaker-context-source)
     pub fn source(self, value: impl Arg<context::Source>) -> CfnContextProps<R0, R1, Set> { CfnContextProps(put(self.0, "Source", value.into_expr()), Phase) }
-    /// `Tags`: list of `TagsItems`. Update: in place.
+    /// `Tags`: list of `TagsItems`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-context.html#cfn-sagemaker-context-tags)
     pub fn tags(self, value: impl Arg<Arr<context::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnContextProps { fn into_props(self) -> Bag { self.0 } }
@@ -1385,11 +1385,11 @@ impl Source {
     pub fn new() -> Source<Missing<super::required::SourceUri>> { Source(Bag::default(), Phase) }
 }
 impl<R0> Source<R0> {
-    /// `SourceId`: text. Update: replacement.
+    /// `SourceId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-context-source.html#cfn-sagemaker-context-source-sourceid)
     pub fn source_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceId", value.into_expr()), Phase) }
-    /// `SourceType`: text. Update: replacement.
+    /// `SourceType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-context-source.html#cfn-sagemaker-context-source-sourcetype)
     pub fn source_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceType", value.into_expr()), Phase) }
-    /// `SourceUri`: text, required. Update: replacement.
+    /// `SourceUri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-context-source.html#cfn-sagemaker-context-source-sourceuri)
     pub fn source_uri(self, value: impl Arg<str>) -> Source<Set> { Source(put(self.0, "SourceUri", value.into_expr()), Phase) }
 }
 impl Done for Source { fn into_props(self) -> Bag { self.0 } }
@@ -1400,9 +1400,9 @@ impl TagsItems {
     pub fn new() -> TagsItems<Missing<super::required::Key>, Missing<super::required::Value>> { TagsItems(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsItems<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-context-tagsitems.html#cfn-sagemaker-context-tagsitems-key)
     pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-context-tagsitems.html#cfn-sagemaker-context-tagsitems-value)
     pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }
@@ -1416,9 +1416,9 @@ impl CfnDataQualityJobDefinition {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDataQualityJobDefinitionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `JobDefinitionArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-dataqualityjobdefinition.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `JobDefinitionArn`: `OtherArn`.
+    /// The attribute `JobDefinitionArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-dataqualityjobdefinition.html#JobDefinitionArn-fn::getatt)
     pub fn attr_job_definition_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("JobDefinitionArn") }
 }
 impl Parent for CfnDataQualityJobDefinition { fn node(&self) -> &Place { &self.0 } }
@@ -1429,27 +1429,27 @@ impl CfnDataQualityJobDefinitionProps {
     pub fn new() -> CfnDataQualityJobDefinitionProps<Missing<required::DataQualityAppSpecification>, Missing<required::DataQualityJobInput>, Missing<required::DataQualityJobOutputConfig>, Missing<required::JobResources>, Missing<required::RoleArn>> { CfnDataQualityJobDefinitionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnDataQualityJobDefinitionProps<R0, R1, R2, R3, R4> {
-    /// `DataQualityAppSpecification`: `DataQualityAppSpecification`, required. Update: replacement.
+    /// `DataQualityAppSpecification`: `DataQualityAppSpecification`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-dataqualityjobdefinition.html#cfn-sagemaker-dataqualityjobdefinition-dataqualityappspecification)
     pub fn data_quality_app_specification(self, value: impl Arg<data_quality_job_definition::DataQualityAppSpecification>) -> CfnDataQualityJobDefinitionProps<Set, R1, R2, R3, R4> { CfnDataQualityJobDefinitionProps(put(self.0, "DataQualityAppSpecification", value.into_expr()), Phase) }
-    /// `DataQualityBaselineConfig`: `DataQualityBaselineConfig`. Update: replacement.
+    /// `DataQualityBaselineConfig`: `DataQualityBaselineConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-dataqualityjobdefinition.html#cfn-sagemaker-dataqualityjobdefinition-dataqualitybaselineconfig)
     pub fn data_quality_baseline_config(self, value: impl Arg<data_quality_job_definition::DataQualityBaselineConfig>) -> Self { Self(put(self.0, "DataQualityBaselineConfig", value.into_expr()), Phase) }
-    /// `DataQualityJobInput`: `DataQualityJobInput`, required. Update: replacement.
+    /// `DataQualityJobInput`: `DataQualityJobInput`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-dataqualityjobdefinition.html#cfn-sagemaker-dataqualityjobdefinition-dataqualityjobinput)
     pub fn data_quality_job_input(self, value: impl Arg<data_quality_job_definition::DataQualityJobInput>) -> CfnDataQualityJobDefinitionProps<R0, Set, R2, R3, R4> { CfnDataQualityJobDefinitionProps(put(self.0, "DataQualityJobInput", value.into_expr()), Phase) }
-    /// `DataQualityJobOutputConfig`: `MonitoringOutputConfig`, required. Update: replacement.
+    /// `DataQualityJobOutputConfig`: `MonitoringOutputConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-dataqualityjobdefinition.html#cfn-sagemaker-dataqualityjobdefinition-dataqualityjoboutputconfig)
     pub fn data_quality_job_output_config(self, value: impl Arg<data_quality_job_definition::MonitoringOutputConfig>) -> CfnDataQualityJobDefinitionProps<R0, R1, Set, R3, R4> { CfnDataQualityJobDefinitionProps(put(self.0, "DataQualityJobOutputConfig", value.into_expr()), Phase) }
-    /// `EndpointName`: text. Update: replacement.
+    /// `EndpointName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-dataqualityjobdefinition.html#cfn-sagemaker-dataqualityjobdefinition-endpointname)
     pub fn endpoint_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointName", value.into_expr()), Phase) }
-    /// `JobDefinitionName`: text. Update: replacement.
+    /// `JobDefinitionName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-dataqualityjobdefinition.html#cfn-sagemaker-dataqualityjobdefinition-jobdefinitionname)
     pub fn job_definition_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JobDefinitionName", value.into_expr()), Phase) }
-    /// `JobResources`: `MonitoringResources`, required. Update: replacement.
+    /// `JobResources`: `MonitoringResources`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-dataqualityjobdefinition.html#cfn-sagemaker-dataqualityjobdefinition-jobresources)
     pub fn job_resources(self, value: impl Arg<data_quality_job_definition::MonitoringResources>) -> CfnDataQualityJobDefinitionProps<R0, R1, R2, Set, R4> { CfnDataQualityJobDefinitionProps(put(self.0, "JobResources", value.into_expr()), Phase) }
-    /// `NetworkConfig`: `NetworkConfig`. Update: replacement.
+    /// `NetworkConfig`: `NetworkConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-dataqualityjobdefinition.html#cfn-sagemaker-dataqualityjobdefinition-networkconfig)
     pub fn network_config(self, value: impl Arg<data_quality_job_definition::NetworkConfig>) -> Self { Self(put(self.0, "NetworkConfig", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: replacement.
+    /// `RoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-dataqualityjobdefinition.html#cfn-sagemaker-dataqualityjobdefinition-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnDataQualityJobDefinitionProps<R0, R1, R2, R3, Set> { CfnDataQualityJobDefinitionProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `StoppingCondition`: `StoppingCondition`. Update: replacement.
+    /// `StoppingCondition`: `StoppingCondition`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-dataqualityjobdefinition.html#cfn-sagemaker-dataqualityjobdefinition-stoppingcondition)
     pub fn stopping_condition(self, value: impl Arg<data_quality_job_definition::StoppingCondition>) -> Self { Self(put(self.0, "StoppingCondition", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-dataqualityjobdefinition.html#cfn-sagemaker-dataqualityjobdefinition-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDataQualityJobDefinitionProps { fn into_props(self) -> Bag { self.0 } }
@@ -1463,17 +1463,17 @@ impl BatchTransformInput {
     pub fn new() -> BatchTransformInput<Missing<super::required::DataCapturedDestinationS3Uri>, Missing<super::required::DatasetFormat>, Missing<super::required::LocalPath>> { BatchTransformInput(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> BatchTransformInput<R0, R1, R2> {
-    /// `DataCapturedDestinationS3Uri`: text, required. Update: replacement.
+    /// `DataCapturedDestinationS3Uri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-dataqualityjobdefinition-batchtransforminput.html#cfn-sagemaker-dataqualityjobdefinition-batchtransforminput-datacaptureddestinations3uri)
     pub fn data_captured_destination_s3_uri(self, value: impl Arg<str>) -> BatchTransformInput<Set, R1, R2> { BatchTransformInput(put(self.0, "DataCapturedDestinationS3Uri", value.into_expr()), Phase) }
-    /// `DatasetFormat`: `DatasetFormat`, required. Update: replacement.
+    /// `DatasetFormat`: `DatasetFormat`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-dataqualityjobdefinition-batchtransforminput.html#cfn-sagemaker-dataqualityjobdefinition-batchtransforminput-datasetformat)
     pub fn dataset_format(self, value: impl Arg<DatasetFormat>) -> BatchTransformInput<R0, Set, R2> { BatchTransformInput(put(self.0, "DatasetFormat", value.into_expr()), Phase) }
-    /// `ExcludeFeaturesAttribute`: text. Update: replacement.
+    /// `ExcludeFeaturesAttribute`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-dataqualityjobdefinition-batchtransforminput.html#cfn-sagemaker-dataqualityjobdefinition-batchtransforminput-excludefeaturesattribute)
     pub fn exclude_features_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExcludeFeaturesAttribute", value.into_expr()), Phase) }
-    /// `LocalPath`: text, required. Update: replacement.
+    /// `LocalPath`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-dataqualityjobdefinition-batchtransforminput.html#cfn-sagemaker-dataqualityjobdefinition-batchtransforminput-localpath)
     pub fn local_path(self, value: impl Arg<str>) -> BatchTransformInput<R0, R1, Set> { BatchTransformInput(put(self.0, "LocalPath", value.into_expr()), Phase) }
-    /// `S3DataDistributionType`: `S3DataDistributionType`. Update: replacement.
+    /// `S3DataDistributionType`: `S3DataDistributionType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-dataqualityjobdefinition-batchtransforminput.html#cfn-sagemaker-dataqualityjobdefinition-batchtransforminput-s3datadistributiontype)
     pub fn s3_data_distribution_type(self, value: impl Arg<S3DataDistributionType>) -> Self { Self(put(self.0, "S3DataDistributionType", value.into_expr()), Phase) }
-    /// `S3InputMode`: `S3InputMode`. Update: replacement.
+    /// `S3InputMode`: `S3InputMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-dataqualityjobdefinition-batchtransforminput.html#cfn-sagemaker-dataqualityjobdefinition-batchtransforminput-s3inputmode)
     pub fn s3_input_mode(self, value: impl Arg<S3InputMode>) -> Self { Self(put(self.0, "S3InputMode", value.into_expr()), Phase) }
 }
 impl Done for BatchTransformInput { fn into_props(self) -> Bag { self.0 } }
@@ -1484,13 +1484,13 @@ impl ClusterConfig {
     pub fn new() -> ClusterConfig<Missing<super::required::InstanceCount>, Missing<super::required::InstanceType>, Missing<super::required::VolumeSizeInGB>> { ClusterConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ClusterConfig<R0, R1, R2> {
-    /// `InstanceCount`: integer, required. Update: replacement.
+    /// `InstanceCount`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-dataqualityjobdefinition-clusterconfig.html#cfn-sagemaker-dataqualityjobdefinition-clusterconfig-instancecount)
     pub fn instance_count(self, value: impl Arg<i64>) -> ClusterConfig<Set, R1, R2> { ClusterConfig(put(self.0, "InstanceCount", value.into_expr()), Phase) }
-    /// `InstanceType`: text, required. Update: replacement.
+    /// `InstanceType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-dataqualityjobdefinition-clusterconfig.html#cfn-sagemaker-dataqualityjobdefinition-clusterconfig-instancetype)
     pub fn instance_type(self, value: impl Arg<str>) -> ClusterConfig<R0, Set, R2> { ClusterConfig(put(self.0, "InstanceType", value.into_expr()), Phase) }
-    /// `VolumeKmsKeyId`: text. Update: replacement.
+    /// `VolumeKmsKeyId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-dataqualityjobdefinition-clusterconfig.html#cfn-sagemaker-dataqualityjobdefinition-clusterconfig-volumekmskeyid)
     pub fn volume_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeKmsKeyId", value.into_expr()), Phase) }
-    /// `VolumeSizeInGB`: integer, required. Update: replacement.
+    /// `VolumeSizeInGB`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-dataqualityjobdefinition-clusterconfig.html#cfn-sagemaker-dataqualityjobdefinition-clusterconfig-volumesizeingb)
     pub fn volume_size_in_gb(self, value: impl Arg<i64>) -> ClusterConfig<R0, R1, Set> { ClusterConfig(put(self.0, "VolumeSizeInGB", value.into_expr()), Phase) }
 }
 impl Done for ClusterConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1499,7 +1499,7 @@ impl Done for ClusterConfig { fn into_props(self) -> Bag { self.0 } }
 impl ConstraintsResource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `S3Uri`: text. Update: replacement.
+    /// `S3Uri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-dataqualityjobdefinition-constraintsresource.html#cfn-sagemaker-dataqualityjobdefinition-constraintsresource-s3uri)
     pub fn s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Uri", value.into_expr())) }
 }
 impl Done for ConstraintsResource { fn into_props(self) -> Bag { self.0 } }
@@ -1508,7 +1508,7 @@ impl Done for ConstraintsResource { fn into_props(self) -> Bag { self.0 } }
 impl Csv {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Header`: boolean. Update: replacement.
+    /// `Header`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-dataqualityjobdefinition-csv.html#cfn-sagemaker-dataqualityjobdefinition-csv-header)
     pub fn header(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Header", value.into_expr())) }
 }
 impl Done for Csv { fn into_props(self) -> Bag { self.0 } }
@@ -1519,17 +1519,17 @@ impl DataQualityAppSpecification {
     pub fn new() -> DataQualityAppSpecification<Missing<super::required::ImageUri>> { DataQualityAppSpecification(Bag::default(), Phase) }
 }
 impl<R0> DataQualityAppSpecification<R0> {
-    /// `ContainerArguments`: list of text. Update: replacement.
+    /// `ContainerArguments`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-dataqualityjobdefinition-dataqualityappspecification.html#cfn-sagemaker-dataqualityjobdefinition-dataqualityappspecification-containerarguments)
     pub fn container_arguments(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ContainerArguments", value.into_expr()), Phase) }
-    /// `ContainerEntrypoint`: list of text. Update: replacement.
+    /// `ContainerEntrypoint`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-dataqualityjobdefinition-dataqualityappspecification.html#cfn-sagemaker-dataqualityjobdefinition-dataqualityappspecification-containerentrypoint)
     pub fn container_entrypoint(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ContainerEntrypoint", value.into_expr()), Phase) }
-    /// `Environment`: map of text. Update: replacement.
+    /// `Environment`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-dataqualityjobdefinition-dataqualityappspecification.html#cfn-sagemaker-dataqualityjobdefinition-dataqualityappspecification-environment)
     pub fn environment(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Environment", value.into_expr()), Phase) }
-    /// `ImageUri`: text, required. Update: replacement.
+    /// `ImageUri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-dataqualityjobdefinition-dataqualityappspecification.html#cfn-sagemaker-dataqualityjobdefinition-dataqualityappspecification-imageuri)
     pub fn image_uri(self, value: impl Arg<str>) -> DataQualityAppSpecification<Set> { DataQualityAppSpecification(put(self.0, "ImageUri", value.into_expr()), Phase) }
-    /// `PostAnalyticsProcessorSourceUri`: text. Update: replacement.
+    /// `PostAnalyticsProcessorSourceUri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-dataqualityjobdefinition-dataqualityappspecification.html#cfn-sagemaker-dataqualityjobdefinition-dataqualityappspecification-postanalyticsprocessorsourceuri)
     pub fn post_analytics_processor_source_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PostAnalyticsProcessorSourceUri", value.into_expr()), Phase) }
-    /// `RecordPreprocessorSourceUri`: text. Update: replacement.
+    /// `RecordPreprocessorSourceUri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-dataqualityjobdefinition-dataqualityappspecification.html#cfn-sagemaker-dataqualityjobdefinition-dataqualityappspecification-recordpreprocessorsourceuri)
     pub fn record_preprocessor_source_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecordPreprocessorSourceUri", value.into_expr()), Phase) }
 }
 impl Done for DataQualityAppSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -1538,11 +1538,11 @@ impl Done for DataQualityAppSpecification { fn into_props(self) -> Bag { self.0 
 impl DataQualityBaselineConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BaseliningJobName`: text. Update: replacement.
+    /// `BaseliningJobName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-dataqualityjobdefinition-dataqualitybaselineconfig.html#cfn-sagemaker-dataqualityjobdefinition-dataqualitybaselineconfig-baseliningjobname)
     pub fn baselining_job_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BaseliningJobName", value.into_expr())) }
-    /// `ConstraintsResource`: `ConstraintsResource`. Update: replacement.
+    /// `ConstraintsResource`: `ConstraintsResource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-dataqualityjobdefinition-dataqualitybaselineconfig.html#cfn-sagemaker-dataqualityjobdefinition-dataqualitybaselineconfig-constraintsresource)
     pub fn constraints_resource(self, value: impl Arg<ConstraintsResource>) -> Self { Self(put(self.0, "ConstraintsResource", value.into_expr())) }
-    /// `StatisticsResource`: `StatisticsResource`. Update: replacement.
+    /// `StatisticsResource`: `StatisticsResource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-dataqualityjobdefinition-dataqualitybaselineconfig.html#cfn-sagemaker-dataqualityjobdefinition-dataqualitybaselineconfig-statisticsresource)
     pub fn statistics_resource(self, value: impl Arg<StatisticsResource>) -> Self { Self(put(self.0, "StatisticsResource", value.into_expr())) }
 }
 impl Done for DataQualityBaselineConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1551,9 +1551,9 @@ impl Done for DataQualityBaselineConfig { fn into_props(self) -> Bag { self.0 } 
 impl DataQualityJobInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BatchTransformInput`: `BatchTransformInput`. Update: replacement.
+    /// `BatchTransformInput`: `BatchTransformInput`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-dataqualityjobdefinition-dataqualityjobinput.html#cfn-sagemaker-dataqualityjobdefinition-dataqualityjobinput-batchtransforminput)
     pub fn batch_transform_input(self, value: impl Arg<BatchTransformInput>) -> Self { Self(put(self.0, "BatchTransformInput", value.into_expr())) }
-    /// `EndpointInput`: `EndpointInput`. Update: replacement.
+    /// `EndpointInput`: `EndpointInput`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-dataqualityjobdefinition-dataqualityjobinput.html#cfn-sagemaker-dataqualityjobdefinition-dataqualityjobinput-endpointinput)
     pub fn endpoint_input(self, value: impl Arg<EndpointInput>) -> Self { Self(put(self.0, "EndpointInput", value.into_expr())) }
 }
 impl Done for DataQualityJobInput { fn into_props(self) -> Bag { self.0 } }
@@ -1562,11 +1562,11 @@ impl Done for DataQualityJobInput { fn into_props(self) -> Bag { self.0 } }
 impl DatasetFormat {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Csv`: `Csv`. Update: replacement.
+    /// `Csv`: `Csv`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-dataqualityjobdefinition-datasetformat.html#cfn-sagemaker-dataqualityjobdefinition-datasetformat-csv)
     pub fn csv(self, value: impl Arg<Csv>) -> Self { Self(put(self.0, "Csv", value.into_expr())) }
-    /// `Json`: `Json`. Update: replacement.
+    /// `Json`: `Json`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-dataqualityjobdefinition-datasetformat.html#cfn-sagemaker-dataqualityjobdefinition-datasetformat-json)
     pub fn json(self, value: impl Arg<Json>) -> Self { Self(put(self.0, "Json", value.into_expr())) }
-    /// `Parquet`: boolean. Update: replacement.
+    /// `Parquet`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-dataqualityjobdefinition-datasetformat.html#cfn-sagemaker-dataqualityjobdefinition-datasetformat-parquet)
     pub fn parquet(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Parquet", value.into_expr())) }
 }
 impl Done for DatasetFormat { fn into_props(self) -> Bag { self.0 } }
@@ -1577,15 +1577,15 @@ impl EndpointInput {
     pub fn new() -> EndpointInput<Missing<super::required::EndpointName>, Missing<super::required::LocalPath>> { EndpointInput(Bag::default(), Phase) }
 }
 impl<R0, R1> EndpointInput<R0, R1> {
-    /// `EndpointName`: text, required. Update: replacement.
+    /// `EndpointName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-dataqualityjobdefinition-endpointinput.html#cfn-sagemaker-dataqualityjobdefinition-endpointinput-endpointname)
     pub fn endpoint_name(self, value: impl Arg<str>) -> EndpointInput<Set, R1> { EndpointInput(put(self.0, "EndpointName", value.into_expr()), Phase) }
-    /// `ExcludeFeaturesAttribute`: text. Update: replacement.
+    /// `ExcludeFeaturesAttribute`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-dataqualityjobdefinition-endpointinput.html#cfn-sagemaker-dataqualityjobdefinition-endpointinput-excludefeaturesattribute)
     pub fn exclude_features_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExcludeFeaturesAttribute", value.into_expr()), Phase) }
-    /// `LocalPath`: text, required. Update: replacement.
+    /// `LocalPath`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-dataqualityjobdefinition-endpointinput.html#cfn-sagemaker-dataqualityjobdefinition-endpointinput-localpath)
     pub fn local_path(self, value: impl Arg<str>) -> EndpointInput<R0, Set> { EndpointInput(put(self.0, "LocalPath", value.into_expr()), Phase) }
-    /// `S3DataDistributionType`: `S3DataDistributionType`. Update: replacement.
+    /// `S3DataDistributionType`: `S3DataDistributionType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-dataqualityjobdefinition-endpointinput.html#cfn-sagemaker-dataqualityjobdefinition-endpointinput-s3datadistributiontype)
     pub fn s3_data_distribution_type(self, value: impl Arg<S3DataDistributionType>) -> Self { Self(put(self.0, "S3DataDistributionType", value.into_expr()), Phase) }
-    /// `S3InputMode`: `S3InputMode`. Update: replacement.
+    /// `S3InputMode`: `S3InputMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-dataqualityjobdefinition-endpointinput.html#cfn-sagemaker-dataqualityjobdefinition-endpointinput-s3inputmode)
     pub fn s3_input_mode(self, value: impl Arg<S3InputMode>) -> Self { Self(put(self.0, "S3InputMode", value.into_expr()), Phase) }
 }
 impl Done for EndpointInput { fn into_props(self) -> Bag { self.0 } }
@@ -1594,7 +1594,7 @@ impl Done for EndpointInput { fn into_props(self) -> Bag { self.0 } }
 impl Json {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Line`: boolean. Update: replacement.
+    /// `Line`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-dataqualityjobdefinition-json.html#cfn-sagemaker-dataqualityjobdefinition-json-line)
     pub fn line(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Line", value.into_expr())) }
 }
 impl Done for Json { fn into_props(self) -> Bag { self.0 } }
@@ -1605,7 +1605,7 @@ impl MonitoringOutput {
     pub fn new() -> MonitoringOutput<Missing<super::required::S3Output>> { MonitoringOutput(Bag::default(), Phase) }
 }
 impl<R0> MonitoringOutput<R0> {
-    /// `S3Output`: `S3Output`, required. Update: replacement.
+    /// `S3Output`: `S3Output`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-dataqualityjobdefinition-monitoringoutput.html#cfn-sagemaker-dataqualityjobdefinition-monitoringoutput-s3output)
     pub fn s3_output(self, value: impl Arg<S3Output>) -> MonitoringOutput<Set> { MonitoringOutput(put(self.0, "S3Output", value.into_expr()), Phase) }
 }
 impl Done for MonitoringOutput { fn into_props(self) -> Bag { self.0 } }
@@ -1616,9 +1616,9 @@ impl MonitoringOutputConfig {
     pub fn new() -> MonitoringOutputConfig<Missing<super::required::MonitoringOutputs>> { MonitoringOutputConfig(Bag::default(), Phase) }
 }
 impl<R0> MonitoringOutputConfig<R0> {
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-dataqualityjobdefinition-monitoringoutputconfig.html#cfn-sagemaker-dataqualityjobdefinition-monitoringoutputconfig-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `MonitoringOutputs`: list of `MonitoringOutput`, required. Update: replacement.
+    /// `MonitoringOutputs`: list of `MonitoringOutput`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-dataqualityjobdefinition-monitoringoutputconfig.html#cfn-sagemaker-dataqualityjobdefinition-monitoringoutputconfig-monitoringoutputs)
     pub fn monitoring_outputs(self, value: impl Arg<Arr<MonitoringOutput>>) -> MonitoringOutputConfig<Set> { MonitoringOutputConfig(put(self.0, "MonitoringOutputs", value.into_expr()), Phase) }
 }
 impl Done for MonitoringOutputConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1629,7 +1629,7 @@ impl MonitoringResources {
     pub fn new() -> MonitoringResources<Missing<super::required::ClusterConfig>> { MonitoringResources(Bag::default(), Phase) }
 }
 impl<R0> MonitoringResources<R0> {
-    /// `ClusterConfig`: `ClusterConfig`, required. Update: replacement.
+    /// `ClusterConfig`: `ClusterConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-dataqualityjobdefinition-monitoringresources.html#cfn-sagemaker-dataqualityjobdefinition-monitoringresources-clusterconfig)
     pub fn cluster_config(self, value: impl Arg<ClusterConfig>) -> MonitoringResources<Set> { MonitoringResources(put(self.0, "ClusterConfig", value.into_expr()), Phase) }
 }
 impl Done for MonitoringResources { fn into_props(self) -> Bag { self.0 } }
@@ -1638,11 +1638,11 @@ impl Done for MonitoringResources { fn into_props(self) -> Bag { self.0 } }
 impl NetworkConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EnableInterContainerTrafficEncryption`: boolean. Update: replacement.
+    /// `EnableInterContainerTrafficEncryption`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-dataqualityjobdefinition-networkconfig.html#cfn-sagemaker-dataqualityjobdefinition-networkconfig-enableintercontainertrafficencryption)
     pub fn enable_inter_container_traffic_encryption(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableInterContainerTrafficEncryption", value.into_expr())) }
-    /// `EnableNetworkIsolation`: boolean. Update: replacement.
+    /// `EnableNetworkIsolation`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-dataqualityjobdefinition-networkconfig.html#cfn-sagemaker-dataqualityjobdefinition-networkconfig-enablenetworkisolation)
     pub fn enable_network_isolation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableNetworkIsolation", value.into_expr())) }
-    /// `VpcConfig`: `VpcConfig`. Update: replacement.
+    /// `VpcConfig`: `VpcConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-dataqualityjobdefinition-networkconfig.html#cfn-sagemaker-dataqualityjobdefinition-networkconfig-vpcconfig)
     pub fn vpc_config(self, value: impl Arg<VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr())) }
 }
 impl Done for NetworkConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1653,11 +1653,11 @@ impl S3Output {
     pub fn new() -> S3Output<Missing<super::required::LocalPath>, Missing<super::required::S3Uri>> { S3Output(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Output<R0, R1> {
-    /// `LocalPath`: text, required. Update: replacement.
+    /// `LocalPath`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-dataqualityjobdefinition-s3output.html#cfn-sagemaker-dataqualityjobdefinition-s3output-localpath)
     pub fn local_path(self, value: impl Arg<str>) -> S3Output<Set, R1> { S3Output(put(self.0, "LocalPath", value.into_expr()), Phase) }
-    /// `S3UploadMode`: `S3UploadMode`. Update: replacement.
+    /// `S3UploadMode`: `S3UploadMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-dataqualityjobdefinition-s3output.html#cfn-sagemaker-dataqualityjobdefinition-s3output-s3uploadmode)
     pub fn s3_upload_mode(self, value: impl Arg<S3UploadMode>) -> Self { Self(put(self.0, "S3UploadMode", value.into_expr()), Phase) }
-    /// `S3Uri`: text, required. Update: replacement.
+    /// `S3Uri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-dataqualityjobdefinition-s3output.html#cfn-sagemaker-dataqualityjobdefinition-s3output-s3uri)
     pub fn s3_uri(self, value: impl Arg<str>) -> S3Output<R0, Set> { S3Output(put(self.0, "S3Uri", value.into_expr()), Phase) }
 }
 impl Done for S3Output { fn into_props(self) -> Bag { self.0 } }
@@ -1666,7 +1666,7 @@ impl Done for S3Output { fn into_props(self) -> Bag { self.0 } }
 impl StatisticsResource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `S3Uri`: text. Update: replacement.
+    /// `S3Uri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-dataqualityjobdefinition-statisticsresource.html#cfn-sagemaker-dataqualityjobdefinition-statisticsresource-s3uri)
     pub fn s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Uri", value.into_expr())) }
 }
 impl Done for StatisticsResource { fn into_props(self) -> Bag { self.0 } }
@@ -1677,7 +1677,7 @@ impl StoppingCondition {
     pub fn new() -> StoppingCondition<Missing<super::required::MaxRuntimeInSeconds>> { StoppingCondition(Bag::default(), Phase) }
 }
 impl<R0> StoppingCondition<R0> {
-    /// `MaxRuntimeInSeconds`: integer, required. Update: replacement.
+    /// `MaxRuntimeInSeconds`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-dataqualityjobdefinition-stoppingcondition.html#cfn-sagemaker-dataqualityjobdefinition-stoppingcondition-maxruntimeinseconds)
     pub fn max_runtime_in_seconds(self, value: impl Arg<i64>) -> StoppingCondition<Set> { StoppingCondition(put(self.0, "MaxRuntimeInSeconds", value.into_expr()), Phase) }
 }
 impl Done for StoppingCondition { fn into_props(self) -> Bag { self.0 } }
@@ -1688,9 +1688,9 @@ impl VpcConfig {
     pub fn new() -> VpcConfig<Missing<super::required::SecurityGroupIds>, Missing<super::required::Subnets>> { VpcConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> VpcConfig<R0, R1> {
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: replacement.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-dataqualityjobdefinition-vpcconfig.html#cfn-sagemaker-dataqualityjobdefinition-vpcconfig-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfig<Set, R1> { VpcConfig(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement.
+    /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-dataqualityjobdefinition-vpcconfig.html#cfn-sagemaker-dataqualityjobdefinition-vpcconfig-subnets)
     pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfig<R0, Set> { VpcConfig(put(self.0, "Subnets", value.into_expr()), Phase) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1719,11 +1719,11 @@ impl CfnDeviceProps {
     pub fn new() -> CfnDeviceProps<Missing<required::DeviceFleetName>> { CfnDeviceProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDeviceProps<R0> {
-    /// `Device`: `Device`. Update: in place.
+    /// `Device`: `Device`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-device.html#cfn-sagemaker-device-device)
     pub fn device(self, value: impl Arg<device::Device>) -> Self { Self(put(self.0, "Device", value.into_expr()), Phase) }
-    /// `DeviceFleetName`: text, required. Update: in place.
+    /// `DeviceFleetName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-device.html#cfn-sagemaker-device-devicefleetname)
     pub fn device_fleet_name(self, value: impl Arg<str>) -> CfnDeviceProps<Set> { CfnDeviceProps(put(self.0, "DeviceFleetName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-device.html#cfn-sagemaker-device-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDeviceProps { fn into_props(self) -> Bag { self.0 } }
@@ -1737,11 +1737,11 @@ impl Device {
     pub fn new() -> Device<Missing<super::required::DeviceName>> { Device(Bag::default(), Phase) }
 }
 impl<R0> Device<R0> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-device-device.html#cfn-sagemaker-device-device-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DeviceName`: text, required. Update: replacement.
+    /// `DeviceName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-device-device.html#cfn-sagemaker-device-device-devicename)
     pub fn device_name(self, value: impl Arg<str>) -> Device<Set> { Device(put(self.0, "DeviceName", value.into_expr()), Phase) }
-    /// `IotThingName`: text. Update: in place.
+    /// `IotThingName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-device-device.html#cfn-sagemaker-device-device-iotthingname)
     pub fn iot_thing_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IotThingName", value.into_expr()), Phase) }
 }
 impl Done for Device { fn into_props(self) -> Bag { self.0 } }
@@ -1764,15 +1764,15 @@ impl CfnDeviceFleetProps {
     pub fn new() -> CfnDeviceFleetProps<Missing<required::DeviceFleetName>, Missing<required::OutputConfig>, Missing<required::RoleArn>> { CfnDeviceFleetProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDeviceFleetProps<R0, R1, R2> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-devicefleet.html#cfn-sagemaker-devicefleet-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DeviceFleetName`: text, required. Update: replacement.
+    /// `DeviceFleetName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-devicefleet.html#cfn-sagemaker-devicefleet-devicefleetname)
     pub fn device_fleet_name(self, value: impl Arg<str>) -> CfnDeviceFleetProps<Set, R1, R2> { CfnDeviceFleetProps(put(self.0, "DeviceFleetName", value.into_expr()), Phase) }
-    /// `OutputConfig`: `EdgeOutputConfig`, required. Update: in place.
+    /// `OutputConfig`: `EdgeOutputConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-devicefleet.html#cfn-sagemaker-devicefleet-outputconfig)
     pub fn output_config(self, value: impl Arg<device_fleet::EdgeOutputConfig>) -> CfnDeviceFleetProps<R0, Set, R2> { CfnDeviceFleetProps(put(self.0, "OutputConfig", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-devicefleet.html#cfn-sagemaker-devicefleet-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnDeviceFleetProps<R0, R1, Set> { CfnDeviceFleetProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-devicefleet.html#cfn-sagemaker-devicefleet-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDeviceFleetProps { fn into_props(self) -> Bag { self.0 } }
@@ -1786,9 +1786,9 @@ impl EdgeOutputConfig {
     pub fn new() -> EdgeOutputConfig<Missing<super::required::S3OutputLocation>> { EdgeOutputConfig(Bag::default(), Phase) }
 }
 impl<R0> EdgeOutputConfig<R0> {
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-devicefleet-edgeoutputconfig.html#cfn-sagemaker-devicefleet-edgeoutputconfig-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `S3OutputLocation`: text, required. Update: in place.
+    /// `S3OutputLocation`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-devicefleet-edgeoutputconfig.html#cfn-sagemaker-devicefleet-edgeoutputconfig-s3outputlocation)
     pub fn s3_output_location(self, value: impl Arg<str>) -> EdgeOutputConfig<Set> { EdgeOutputConfig(put(self.0, "S3OutputLocation", value.into_expr()), Phase) }
 }
 impl Done for EdgeOutputConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1802,19 +1802,19 @@ impl CfnDomain {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDomainProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DomainId`.
     pub fn reference(&self) -> Val<kind::SageMakerDomainId> { self.0.reference() }
-    /// The attribute `DomainArn`: `OtherArn`.
+    /// The attribute `DomainArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-domain.html#DomainArn-fn::getatt)
     pub fn attr_domain_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DomainArn") }
-    /// The attribute `DomainId`: `SageMakerDomainId`.
+    /// The attribute `DomainId`: `SageMakerDomainId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-domain.html#DomainId-fn::getatt)
     pub fn attr_domain_id(&self) -> Val<kind::SageMakerDomainId> { self.0.get_att("DomainId") }
-    /// The attribute `HomeEfsFileSystemId`: text.
+    /// The attribute `HomeEfsFileSystemId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-domain.html#HomeEfsFileSystemId-fn::getatt)
     pub fn attr_home_efs_file_system_id(&self) -> Val<str> { self.0.get_att("HomeEfsFileSystemId") }
-    /// The attribute `SecurityGroupIdForDomainBoundary`: text.
+    /// The attribute `SecurityGroupIdForDomainBoundary`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-domain.html#SecurityGroupIdForDomainBoundary-fn::getatt)
     pub fn attr_security_group_id_for_domain_boundary(&self) -> Val<str> { self.0.get_att("SecurityGroupIdForDomainBoundary") }
-    /// The attribute `SingleSignOnApplicationArn`: `OtherArn`.
+    /// The attribute `SingleSignOnApplicationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-domain.html#SingleSignOnApplicationArn-fn::getatt)
     pub fn attr_single_sign_on_application_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SingleSignOnApplicationArn") }
-    /// The attribute `SingleSignOnManagedApplicationInstanceId`: text.
+    /// The attribute `SingleSignOnManagedApplicationInstanceId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-domain.html#SingleSignOnManagedApplicationInstanceId-fn::getatt)
     pub fn attr_single_sign_on_managed_application_instance_id(&self) -> Val<str> { self.0.get_att("SingleSignOnManagedApplicationInstanceId") }
-    /// The attribute `Url`: text.
+    /// The attribute `Url`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-domain.html#Url-fn::getatt)
     pub fn attr_url(&self) -> Val<str> { self.0.get_att("Url") }
 }
 impl Parent for CfnDomain { fn node(&self) -> &Place { &self.0 } }
@@ -1825,31 +1825,31 @@ impl CfnDomainProps {
     pub fn new() -> CfnDomainProps<Missing<required::AuthMode>, Missing<required::DefaultUserSettings>, Missing<required::DomainName>> { CfnDomainProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDomainProps<R0, R1, R2> {
-    /// `AppNetworkAccessType`: `AppNetworkAccessType`. Update: replacement.
+    /// `AppNetworkAccessType`: `AppNetworkAccessType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-domain.html#cfn-sagemaker-domain-appnetworkaccesstype)
     pub fn app_network_access_type(self, value: impl Arg<domain::AppNetworkAccessType>) -> Self { Self(put(self.0, "AppNetworkAccessType", value.into_expr()), Phase) }
-    /// `AppSecurityGroupManagement`: `AppSecurityGroupManagement`. Update: in place.
+    /// `AppSecurityGroupManagement`: `AppSecurityGroupManagement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-domain.html#cfn-sagemaker-domain-appsecuritygroupmanagement)
     pub fn app_security_group_management(self, value: impl Arg<domain::AppSecurityGroupManagement>) -> Self { Self(put(self.0, "AppSecurityGroupManagement", value.into_expr()), Phase) }
-    /// `AuthMode`: `AuthMode`, required. Update: replacement.
+    /// `AuthMode`: `AuthMode`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-domain.html#cfn-sagemaker-domain-authmode)
     pub fn auth_mode(self, value: impl Arg<domain::AuthMode>) -> CfnDomainProps<Set, R1, R2> { CfnDomainProps(put(self.0, "AuthMode", value.into_expr()), Phase) }
-    /// `DefaultSpaceSettings`: `DefaultSpaceSettings`. Update: in place.
+    /// `DefaultSpaceSettings`: `DefaultSpaceSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-domain.html#cfn-sagemaker-domain-defaultspacesettings)
     pub fn default_space_settings(self, value: impl Arg<domain::DefaultSpaceSettings>) -> Self { Self(put(self.0, "DefaultSpaceSettings", value.into_expr()), Phase) }
-    /// `DefaultUserSettings`: `UserSettings`, required. Update: in place.
+    /// `DefaultUserSettings`: `UserSettings`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-domain.html#cfn-sagemaker-domain-defaultusersettings)
     pub fn default_user_settings(self, value: impl Arg<domain::UserSettings>) -> CfnDomainProps<R0, Set, R2> { CfnDomainProps(put(self.0, "DefaultUserSettings", value.into_expr()), Phase) }
-    /// `DomainName`: text, required. Update: replacement.
+    /// `DomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-domain.html#cfn-sagemaker-domain-domainname)
     pub fn domain_name(self, value: impl Arg<str>) -> CfnDomainProps<R0, R1, Set> { CfnDomainProps(put(self.0, "DomainName", value.into_expr()), Phase) }
-    /// `DomainSettings`: `DomainSettings`. Update: in place.
+    /// `DomainSettings`: `DomainSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-domain.html#cfn-sagemaker-domain-domainsettings)
     pub fn domain_settings(self, value: impl Arg<domain::DomainSettings>) -> Self { Self(put(self.0, "DomainSettings", value.into_expr()), Phase) }
-    /// `HomeEfsFileSystemCreation`: `HomeEfsFileSystemCreation`. Update: in place.
+    /// `HomeEfsFileSystemCreation`: `HomeEfsFileSystemCreation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-domain.html#cfn-sagemaker-domain-homeefsfilesystemcreation)
     pub fn home_efs_file_system_creation(self, value: impl Arg<domain::HomeEfsFileSystemCreation>) -> Self { Self(put(self.0, "HomeEfsFileSystemCreation", value.into_expr()), Phase) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-domain.html#cfn-sagemaker-domain-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `SubnetIds`: list of `Ec2SubnetId`. Update: replacement.
+    /// `SubnetIds`: list of `Ec2SubnetId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-domain.html#cfn-sagemaker-domain-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr()), Phase) }
-    /// `TagPropagation`: `TagPropagation`. Update: in place.
+    /// `TagPropagation`: `TagPropagation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-domain.html#cfn-sagemaker-domain-tagpropagation)
     pub fn tag_propagation(self, value: impl Arg<domain::TagPropagation>) -> Self { Self(put(self.0, "TagPropagation", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-domain.html#cfn-sagemaker-domain-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VpcId`: `Ec2VpcId`. Update: replacement.
+    /// `VpcId`: `Ec2VpcId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-domain.html#cfn-sagemaker-domain-vpcid)
     pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value.into_expr()), Phase) }
 }
 impl Done for CfnDomainProps { fn into_props(self) -> Bag { self.0 } }
@@ -1861,7 +1861,7 @@ use crate::cfn::support::*;
 impl AppLifecycleManagement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IdleSettings`: `IdleSettings`. Update: in place.
+    /// `IdleSettings`: `IdleSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-applifecyclemanagement.html#cfn-sagemaker-domain-applifecyclemanagement-idlesettings)
     pub fn idle_settings(self, value: impl Arg<IdleSettings>) -> Self { Self(put(self.0, "IdleSettings", value.into_expr())) }
 }
 impl Done for AppLifecycleManagement { fn into_props(self) -> Bag { self.0 } }
@@ -1870,15 +1870,15 @@ impl Done for AppLifecycleManagement { fn into_props(self) -> Bag { self.0 } }
 impl CodeEditorAppSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AppLifecycleManagement`: `AppLifecycleManagement`. Update: in place.
+    /// `AppLifecycleManagement`: `AppLifecycleManagement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-codeeditorappsettings.html#cfn-sagemaker-domain-codeeditorappsettings-applifecyclemanagement)
     pub fn app_lifecycle_management(self, value: impl Arg<AppLifecycleManagement>) -> Self { Self(put(self.0, "AppLifecycleManagement", value.into_expr())) }
-    /// `BuiltInLifecycleConfigArn`: text. Update: in place.
+    /// `BuiltInLifecycleConfigArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-codeeditorappsettings.html#cfn-sagemaker-domain-codeeditorappsettings-builtinlifecycleconfigarn)
     pub fn built_in_lifecycle_config_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BuiltInLifecycleConfigArn", value.into_expr())) }
-    /// `CustomImages`: list of `CustomImage`. Update: in place.
+    /// `CustomImages`: list of `CustomImage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-codeeditorappsettings.html#cfn-sagemaker-domain-codeeditorappsettings-customimages)
     pub fn custom_images(self, value: impl Arg<Arr<CustomImage>>) -> Self { Self(put(self.0, "CustomImages", value.into_expr())) }
-    /// `DefaultResourceSpec`: `ResourceSpec`. Update: in place.
+    /// `DefaultResourceSpec`: `ResourceSpec`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-codeeditorappsettings.html#cfn-sagemaker-domain-codeeditorappsettings-defaultresourcespec)
     pub fn default_resource_spec(self, value: impl Arg<ResourceSpec>) -> Self { Self(put(self.0, "DefaultResourceSpec", value.into_expr())) }
-    /// `LifecycleConfigArns`: list of text. Update: in place.
+    /// `LifecycleConfigArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-codeeditorappsettings.html#cfn-sagemaker-domain-codeeditorappsettings-lifecycleconfigarns)
     pub fn lifecycle_config_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LifecycleConfigArns", value.into_expr())) }
 }
 impl Done for CodeEditorAppSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1889,7 +1889,7 @@ impl CodeRepository {
     pub fn new() -> CodeRepository<Missing<super::required::RepositoryUrl>> { CodeRepository(Bag::default(), Phase) }
 }
 impl<R0> CodeRepository<R0> {
-    /// `RepositoryUrl`: text, required. Update: in place.
+    /// `RepositoryUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-coderepository.html#cfn-sagemaker-domain-coderepository-repositoryurl)
     pub fn repository_url(self, value: impl Arg<str>) -> CodeRepository<Set> { CodeRepository(put(self.0, "RepositoryUrl", value.into_expr()), Phase) }
 }
 impl Done for CodeRepository { fn into_props(self) -> Bag { self.0 } }
@@ -1898,11 +1898,11 @@ impl Done for CodeRepository { fn into_props(self) -> Bag { self.0 } }
 impl CustomFileSystemConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EFSFileSystemConfig`: `EFSFileSystemConfig`. Update: in place.
+    /// `EFSFileSystemConfig`: `EFSFileSystemConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-customfilesystemconfig.html#cfn-sagemaker-domain-customfilesystemconfig-efsfilesystemconfig)
     pub fn efs_file_system_config(self, value: impl Arg<EFSFileSystemConfig>) -> Self { Self(put(self.0, "EFSFileSystemConfig", value.into_expr())) }
-    /// `FSxLustreFileSystemConfig`: `FSxLustreFileSystemConfig`. Update: in place.
+    /// `FSxLustreFileSystemConfig`: `FSxLustreFileSystemConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-customfilesystemconfig.html#cfn-sagemaker-domain-customfilesystemconfig-fsxlustrefilesystemconfig)
     pub fn f_sx_lustre_file_system_config(self, value: impl Arg<FSxLustreFileSystemConfig>) -> Self { Self(put(self.0, "FSxLustreFileSystemConfig", value.into_expr())) }
-    /// `S3FileSystemConfig`: `S3FileSystemConfig`. Update: in place.
+    /// `S3FileSystemConfig`: `S3FileSystemConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-customfilesystemconfig.html#cfn-sagemaker-domain-customfilesystemconfig-s3filesystemconfig)
     pub fn s3_file_system_config(self, value: impl Arg<S3FileSystemConfig>) -> Self { Self(put(self.0, "S3FileSystemConfig", value.into_expr())) }
 }
 impl Done for CustomFileSystemConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1913,11 +1913,11 @@ impl CustomImage {
     pub fn new() -> CustomImage<Missing<super::required::AppImageConfigName>, Missing<super::required::ImageName>> { CustomImage(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomImage<R0, R1> {
-    /// `AppImageConfigName`: text, required. Update: in place.
+    /// `AppImageConfigName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-customimage.html#cfn-sagemaker-domain-customimage-appimageconfigname)
     pub fn app_image_config_name(self, value: impl Arg<str>) -> CustomImage<Set, R1> { CustomImage(put(self.0, "AppImageConfigName", value.into_expr()), Phase) }
-    /// `ImageName`: text, required. Update: in place.
+    /// `ImageName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-customimage.html#cfn-sagemaker-domain-customimage-imagename)
     pub fn image_name(self, value: impl Arg<str>) -> CustomImage<R0, Set> { CustomImage(put(self.0, "ImageName", value.into_expr()), Phase) }
-    /// `ImageVersionNumber`: integer. Update: in place.
+    /// `ImageVersionNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-customimage.html#cfn-sagemaker-domain-customimage-imageversionnumber)
     pub fn image_version_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ImageVersionNumber", value.into_expr()), Phase) }
 }
 impl Done for CustomImage { fn into_props(self) -> Bag { self.0 } }
@@ -1928,9 +1928,9 @@ impl CustomPosixUserConfig {
     pub fn new() -> CustomPosixUserConfig<Missing<super::required::Gid>, Missing<super::required::Uid>> { CustomPosixUserConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomPosixUserConfig<R0, R1> {
-    /// `Gid`: integer, required. Update: in place.
+    /// `Gid`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-customposixuserconfig.html#cfn-sagemaker-domain-customposixuserconfig-gid)
     pub fn gid(self, value: impl Arg<i64>) -> CustomPosixUserConfig<Set, R1> { CustomPosixUserConfig(put(self.0, "Gid", value.into_expr()), Phase) }
-    /// `Uid`: integer, required. Update: in place.
+    /// `Uid`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-customposixuserconfig.html#cfn-sagemaker-domain-customposixuserconfig-uid)
     pub fn uid(self, value: impl Arg<i64>) -> CustomPosixUserConfig<R0, Set> { CustomPosixUserConfig(put(self.0, "Uid", value.into_expr()), Phase) }
 }
 impl Done for CustomPosixUserConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1941,9 +1941,9 @@ impl DefaultEbsStorageSettings {
     pub fn new() -> DefaultEbsStorageSettings<Missing<super::required::DefaultEbsVolumeSizeInGb>, Missing<super::required::MaximumEbsVolumeSizeInGb>> { DefaultEbsStorageSettings(Bag::default(), Phase) }
 }
 impl<R0, R1> DefaultEbsStorageSettings<R0, R1> {
-    /// `DefaultEbsVolumeSizeInGb`: integer, required. Update: in place.
+    /// `DefaultEbsVolumeSizeInGb`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-defaultebsstoragesettings.html#cfn-sagemaker-domain-defaultebsstoragesettings-defaultebsvolumesizeingb)
     pub fn default_ebs_volume_size_in_gb(self, value: impl Arg<i64>) -> DefaultEbsStorageSettings<Set, R1> { DefaultEbsStorageSettings(put(self.0, "DefaultEbsVolumeSizeInGb", value.into_expr()), Phase) }
-    /// `MaximumEbsVolumeSizeInGb`: integer, required. Update: in place.
+    /// `MaximumEbsVolumeSizeInGb`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-defaultebsstoragesettings.html#cfn-sagemaker-domain-defaultebsstoragesettings-maximumebsvolumesizeingb)
     pub fn maximum_ebs_volume_size_in_gb(self, value: impl Arg<i64>) -> DefaultEbsStorageSettings<R0, Set> { DefaultEbsStorageSettings(put(self.0, "MaximumEbsVolumeSizeInGb", value.into_expr()), Phase) }
 }
 impl Done for DefaultEbsStorageSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1954,21 +1954,21 @@ impl DefaultSpaceSettings {
     pub fn new() -> DefaultSpaceSettings<Missing<super::required::ExecutionRole>> { DefaultSpaceSettings(Bag::default(), Phase) }
 }
 impl<R0> DefaultSpaceSettings<R0> {
-    /// `CustomFileSystemConfigs`: list of `CustomFileSystemConfig`. Update: in place.
+    /// `CustomFileSystemConfigs`: list of `CustomFileSystemConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-defaultspacesettings.html#cfn-sagemaker-domain-defaultspacesettings-customfilesystemconfigs)
     pub fn custom_file_system_configs(self, value: impl Arg<Arr<CustomFileSystemConfig>>) -> Self { Self(put(self.0, "CustomFileSystemConfigs", value.into_expr()), Phase) }
-    /// `CustomPosixUserConfig`: `CustomPosixUserConfig`. Update: in place.
+    /// `CustomPosixUserConfig`: `CustomPosixUserConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-defaultspacesettings.html#cfn-sagemaker-domain-defaultspacesettings-customposixuserconfig)
     pub fn custom_posix_user_config(self, value: impl Arg<CustomPosixUserConfig>) -> Self { Self(put(self.0, "CustomPosixUserConfig", value.into_expr()), Phase) }
-    /// `ExecutionRole`: text, required. Update: in place.
+    /// `ExecutionRole`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-defaultspacesettings.html#cfn-sagemaker-domain-defaultspacesettings-executionrole)
     pub fn execution_role(self, value: impl Arg<str>) -> DefaultSpaceSettings<Set> { DefaultSpaceSettings(put(self.0, "ExecutionRole", value.into_expr()), Phase) }
-    /// `JupyterLabAppSettings`: `JupyterLabAppSettings`. Update: in place.
+    /// `JupyterLabAppSettings`: `JupyterLabAppSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-defaultspacesettings.html#cfn-sagemaker-domain-defaultspacesettings-jupyterlabappsettings)
     pub fn jupyter_lab_app_settings(self, value: impl Arg<JupyterLabAppSettings>) -> Self { Self(put(self.0, "JupyterLabAppSettings", value.into_expr()), Phase) }
-    /// `JupyterServerAppSettings`: `JupyterServerAppSettings`. Update: in place.
+    /// `JupyterServerAppSettings`: `JupyterServerAppSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-defaultspacesettings.html#cfn-sagemaker-domain-defaultspacesettings-jupyterserverappsettings)
     pub fn jupyter_server_app_settings(self, value: impl Arg<JupyterServerAppSettings>) -> Self { Self(put(self.0, "JupyterServerAppSettings", value.into_expr()), Phase) }
-    /// `KernelGatewayAppSettings`: `KernelGatewayAppSettings`. Update: in place.
+    /// `KernelGatewayAppSettings`: `KernelGatewayAppSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-defaultspacesettings.html#cfn-sagemaker-domain-defaultspacesettings-kernelgatewayappsettings)
     pub fn kernel_gateway_app_settings(self, value: impl Arg<KernelGatewayAppSettings>) -> Self { Self(put(self.0, "KernelGatewayAppSettings", value.into_expr()), Phase) }
-    /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: in place.
+    /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-defaultspacesettings.html#cfn-sagemaker-domain-defaultspacesettings-securitygroups)
     pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
-    /// `SpaceStorageSettings`: `DefaultSpaceStorageSettings`. Update: in place.
+    /// `SpaceStorageSettings`: `DefaultSpaceStorageSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-defaultspacesettings.html#cfn-sagemaker-domain-defaultspacesettings-spacestoragesettings)
     pub fn space_storage_settings(self, value: impl Arg<DefaultSpaceStorageSettings>) -> Self { Self(put(self.0, "SpaceStorageSettings", value.into_expr()), Phase) }
 }
 impl Done for DefaultSpaceSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1977,7 +1977,7 @@ impl Done for DefaultSpaceSettings { fn into_props(self) -> Bag { self.0 } }
 impl DefaultSpaceStorageSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DefaultEbsStorageSettings`: `DefaultEbsStorageSettings`. Update: in place.
+    /// `DefaultEbsStorageSettings`: `DefaultEbsStorageSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-defaultspacestoragesettings.html#cfn-sagemaker-domain-defaultspacestoragesettings-defaultebsstoragesettings)
     pub fn default_ebs_storage_settings(self, value: impl Arg<DefaultEbsStorageSettings>) -> Self { Self(put(self.0, "DefaultEbsStorageSettings", value.into_expr())) }
 }
 impl Done for DefaultSpaceStorageSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1986,9 +1986,9 @@ impl Done for DefaultSpaceStorageSettings { fn into_props(self) -> Bag { self.0 
 impl DockerSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EnableDockerAccess`: `EnableDockerAccess`. Update: in place.
+    /// `EnableDockerAccess`: `EnableDockerAccess`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-dockersettings.html#cfn-sagemaker-domain-dockersettings-enabledockeraccess)
     pub fn enable_docker_access(self, value: impl Arg<EnableDockerAccess>) -> Self { Self(put(self.0, "EnableDockerAccess", value.into_expr())) }
-    /// `VpcOnlyTrustedAccounts`: list of text. Update: in place.
+    /// `VpcOnlyTrustedAccounts`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-dockersettings.html#cfn-sagemaker-domain-dockersettings-vpconlytrustedaccounts)
     pub fn vpc_only_trusted_accounts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "VpcOnlyTrustedAccounts", value.into_expr())) }
 }
 impl Done for DockerSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1997,17 +1997,17 @@ impl Done for DockerSettings { fn into_props(self) -> Bag { self.0 } }
 impl DomainSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DockerSettings`: `DockerSettings`. Update: in place.
+    /// `DockerSettings`: `DockerSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-domainsettings.html#cfn-sagemaker-domain-domainsettings-dockersettings)
     pub fn docker_settings(self, value: impl Arg<DockerSettings>) -> Self { Self(put(self.0, "DockerSettings", value.into_expr())) }
-    /// `ExecutionRoleIdentityConfig`: `ExecutionRoleIdentityConfig`. Update: in place.
+    /// `ExecutionRoleIdentityConfig`: `ExecutionRoleIdentityConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-domainsettings.html#cfn-sagemaker-domain-domainsettings-executionroleidentityconfig)
     pub fn execution_role_identity_config(self, value: impl Arg<ExecutionRoleIdentityConfig>) -> Self { Self(put(self.0, "ExecutionRoleIdentityConfig", value.into_expr())) }
-    /// `IpAddressType`: `IpAddressType`. Update: in place.
+    /// `IpAddressType`: `IpAddressType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-domainsettings.html#cfn-sagemaker-domain-domainsettings-ipaddresstype)
     pub fn ip_address_type(self, value: impl Arg<IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr())) }
-    /// `RStudioServerProDomainSettings`: `RStudioServerProDomainSettings`. Update: in place.
+    /// `RStudioServerProDomainSettings`: `RStudioServerProDomainSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-domainsettings.html#cfn-sagemaker-domain-domainsettings-rstudioserverprodomainsettings)
     pub fn r_studio_server_pro_domain_settings(self, value: impl Arg<RStudioServerProDomainSettings>) -> Self { Self(put(self.0, "RStudioServerProDomainSettings", value.into_expr())) }
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-domainsettings.html#cfn-sagemaker-domain-domainsettings-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
-    /// `UnifiedStudioSettings`: `UnifiedStudioSettings`. Update: in place.
+    /// `UnifiedStudioSettings`: `UnifiedStudioSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-domainsettings.html#cfn-sagemaker-domain-domainsettings-unifiedstudiosettings)
     pub fn unified_studio_settings(self, value: impl Arg<UnifiedStudioSettings>) -> Self { Self(put(self.0, "UnifiedStudioSettings", value.into_expr())) }
 }
 impl Done for DomainSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2018,9 +2018,9 @@ impl EFSFileSystemConfig {
     pub fn new() -> EFSFileSystemConfig<Missing<super::required::FileSystemId>> { EFSFileSystemConfig(Bag::default(), Phase) }
 }
 impl<R0> EFSFileSystemConfig<R0> {
-    /// `FileSystemId`: text, required. Update: in place.
+    /// `FileSystemId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-efsfilesystemconfig.html#cfn-sagemaker-domain-efsfilesystemconfig-filesystemid)
     pub fn file_system_id(self, value: impl Arg<str>) -> EFSFileSystemConfig<Set> { EFSFileSystemConfig(put(self.0, "FileSystemId", value.into_expr()), Phase) }
-    /// `FileSystemPath`: text. Update: in place.
+    /// `FileSystemPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-efsfilesystemconfig.html#cfn-sagemaker-domain-efsfilesystemconfig-filesystempath)
     pub fn file_system_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FileSystemPath", value.into_expr()), Phase) }
 }
 impl Done for EFSFileSystemConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2031,9 +2031,9 @@ impl FSxLustreFileSystemConfig {
     pub fn new() -> FSxLustreFileSystemConfig<Missing<super::required::FileSystemId>> { FSxLustreFileSystemConfig(Bag::default(), Phase) }
 }
 impl<R0> FSxLustreFileSystemConfig<R0> {
-    /// `FileSystemId`: text, required. Update: in place.
+    /// `FileSystemId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-fsxlustrefilesystemconfig.html#cfn-sagemaker-domain-fsxlustrefilesystemconfig-filesystemid)
     pub fn file_system_id(self, value: impl Arg<str>) -> FSxLustreFileSystemConfig<Set> { FSxLustreFileSystemConfig(put(self.0, "FileSystemId", value.into_expr()), Phase) }
-    /// `FileSystemPath`: text. Update: in place.
+    /// `FileSystemPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-fsxlustrefilesystemconfig.html#cfn-sagemaker-domain-fsxlustrefilesystemconfig-filesystempath)
     pub fn file_system_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FileSystemPath", value.into_expr()), Phase) }
 }
 impl Done for FSxLustreFileSystemConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2042,9 +2042,9 @@ impl Done for FSxLustreFileSystemConfig { fn into_props(self) -> Bag { self.0 } 
 impl HiddenSageMakerImage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SageMakerImageName`: `SageMakerImageName`. Update: in place.
+    /// `SageMakerImageName`: `SageMakerImageName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-hiddensagemakerimage.html#cfn-sagemaker-domain-hiddensagemakerimage-sagemakerimagename)
     pub fn sage_maker_image_name(self, value: impl Arg<SageMakerImageName>) -> Self { Self(put(self.0, "SageMakerImageName", value.into_expr())) }
-    /// `VersionAliases`: list of text. Update: in place.
+    /// `VersionAliases`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-hiddensagemakerimage.html#cfn-sagemaker-domain-hiddensagemakerimage-versionaliases)
     pub fn version_aliases(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "VersionAliases", value.into_expr())) }
 }
 impl Done for HiddenSageMakerImage { fn into_props(self) -> Bag { self.0 } }
@@ -2053,13 +2053,13 @@ impl Done for HiddenSageMakerImage { fn into_props(self) -> Bag { self.0 } }
 impl IdleSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IdleTimeoutInMinutes`: integer. Update: in place.
+    /// `IdleTimeoutInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-idlesettings.html#cfn-sagemaker-domain-idlesettings-idletimeoutinminutes)
     pub fn idle_timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleTimeoutInMinutes", value.into_expr())) }
-    /// `LifecycleManagement`: `LifecycleManagement`. Update: in place.
+    /// `LifecycleManagement`: `LifecycleManagement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-idlesettings.html#cfn-sagemaker-domain-idlesettings-lifecyclemanagement)
     pub fn lifecycle_management(self, value: impl Arg<LifecycleManagement>) -> Self { Self(put(self.0, "LifecycleManagement", value.into_expr())) }
-    /// `MaxIdleTimeoutInMinutes`: integer. Update: in place.
+    /// `MaxIdleTimeoutInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-idlesettings.html#cfn-sagemaker-domain-idlesettings-maxidletimeoutinminutes)
     pub fn max_idle_timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxIdleTimeoutInMinutes", value.into_expr())) }
-    /// `MinIdleTimeoutInMinutes`: integer. Update: in place.
+    /// `MinIdleTimeoutInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-idlesettings.html#cfn-sagemaker-domain-idlesettings-minidletimeoutinminutes)
     pub fn min_idle_timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinIdleTimeoutInMinutes", value.into_expr())) }
 }
 impl Done for IdleSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2068,17 +2068,17 @@ impl Done for IdleSettings { fn into_props(self) -> Bag { self.0 } }
 impl JupyterLabAppSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AppLifecycleManagement`: `AppLifecycleManagement`. Update: in place.
+    /// `AppLifecycleManagement`: `AppLifecycleManagement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-jupyterlabappsettings.html#cfn-sagemaker-domain-jupyterlabappsettings-applifecyclemanagement)
     pub fn app_lifecycle_management(self, value: impl Arg<AppLifecycleManagement>) -> Self { Self(put(self.0, "AppLifecycleManagement", value.into_expr())) }
-    /// `BuiltInLifecycleConfigArn`: text. Update: in place.
+    /// `BuiltInLifecycleConfigArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-jupyterlabappsettings.html#cfn-sagemaker-domain-jupyterlabappsettings-builtinlifecycleconfigarn)
     pub fn built_in_lifecycle_config_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BuiltInLifecycleConfigArn", value.into_expr())) }
-    /// `CodeRepositories`: list of `CodeRepository`. Update: in place.
+    /// `CodeRepositories`: list of `CodeRepository`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-jupyterlabappsettings.html#cfn-sagemaker-domain-jupyterlabappsettings-coderepositories)
     pub fn code_repositories(self, value: impl Arg<Arr<CodeRepository>>) -> Self { Self(put(self.0, "CodeRepositories", value.into_expr())) }
-    /// `CustomImages`: list of `CustomImage`. Update: in place.
+    /// `CustomImages`: list of `CustomImage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-jupyterlabappsettings.html#cfn-sagemaker-domain-jupyterlabappsettings-customimages)
     pub fn custom_images(self, value: impl Arg<Arr<CustomImage>>) -> Self { Self(put(self.0, "CustomImages", value.into_expr())) }
-    /// `DefaultResourceSpec`: `ResourceSpec`. Update: in place.
+    /// `DefaultResourceSpec`: `ResourceSpec`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-jupyterlabappsettings.html#cfn-sagemaker-domain-jupyterlabappsettings-defaultresourcespec)
     pub fn default_resource_spec(self, value: impl Arg<ResourceSpec>) -> Self { Self(put(self.0, "DefaultResourceSpec", value.into_expr())) }
-    /// `LifecycleConfigArns`: list of text. Update: in place.
+    /// `LifecycleConfigArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-jupyterlabappsettings.html#cfn-sagemaker-domain-jupyterlabappsettings-lifecycleconfigarns)
     pub fn lifecycle_config_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LifecycleConfigArns", value.into_expr())) }
 }
 impl Done for JupyterLabAppSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2087,9 +2087,9 @@ impl Done for JupyterLabAppSettings { fn into_props(self) -> Bag { self.0 } }
 impl JupyterServerAppSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DefaultResourceSpec`: `ResourceSpec`. Update: in place.
+    /// `DefaultResourceSpec`: `ResourceSpec`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-jupyterserverappsettings.html#cfn-sagemaker-domain-jupyterserverappsettings-defaultresourcespec)
     pub fn default_resource_spec(self, value: impl Arg<ResourceSpec>) -> Self { Self(put(self.0, "DefaultResourceSpec", value.into_expr())) }
-    /// `LifecycleConfigArns`: list of text. Update: in place.
+    /// `LifecycleConfigArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-jupyterserverappsettings.html#cfn-sagemaker-domain-jupyterserverappsettings-lifecycleconfigarns)
     pub fn lifecycle_config_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LifecycleConfigArns", value.into_expr())) }
 }
 impl Done for JupyterServerAppSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2098,11 +2098,11 @@ impl Done for JupyterServerAppSettings { fn into_props(self) -> Bag { self.0 } }
 impl KernelGatewayAppSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CustomImages`: list of `CustomImage`. Update: in place.
+    /// `CustomImages`: list of `CustomImage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-kernelgatewayappsettings.html#cfn-sagemaker-domain-kernelgatewayappsettings-customimages)
     pub fn custom_images(self, value: impl Arg<Arr<CustomImage>>) -> Self { Self(put(self.0, "CustomImages", value.into_expr())) }
-    /// `DefaultResourceSpec`: `ResourceSpec`. Update: in place.
+    /// `DefaultResourceSpec`: `ResourceSpec`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-kernelgatewayappsettings.html#cfn-sagemaker-domain-kernelgatewayappsettings-defaultresourcespec)
     pub fn default_resource_spec(self, value: impl Arg<ResourceSpec>) -> Self { Self(put(self.0, "DefaultResourceSpec", value.into_expr())) }
-    /// `LifecycleConfigArns`: list of text. Update: in place.
+    /// `LifecycleConfigArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-kernelgatewayappsettings.html#cfn-sagemaker-domain-kernelgatewayappsettings-lifecycleconfigarns)
     pub fn lifecycle_config_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LifecycleConfigArns", value.into_expr())) }
 }
 impl Done for KernelGatewayAppSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2111,9 +2111,9 @@ impl Done for KernelGatewayAppSettings { fn into_props(self) -> Bag { self.0 } }
 impl RSessionAppSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CustomImages`: list of `CustomImage`. Update: in place.
+    /// `CustomImages`: list of `CustomImage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-rsessionappsettings.html#cfn-sagemaker-domain-rsessionappsettings-customimages)
     pub fn custom_images(self, value: impl Arg<Arr<CustomImage>>) -> Self { Self(put(self.0, "CustomImages", value.into_expr())) }
-    /// `DefaultResourceSpec`: `ResourceSpec`. Update: in place.
+    /// `DefaultResourceSpec`: `ResourceSpec`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-rsessionappsettings.html#cfn-sagemaker-domain-rsessionappsettings-defaultresourcespec)
     pub fn default_resource_spec(self, value: impl Arg<ResourceSpec>) -> Self { Self(put(self.0, "DefaultResourceSpec", value.into_expr())) }
 }
 impl Done for RSessionAppSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2122,9 +2122,9 @@ impl Done for RSessionAppSettings { fn into_props(self) -> Bag { self.0 } }
 impl RStudioServerProAppSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AccessStatus`: `AccessStatus`. Update: in place.
+    /// `AccessStatus`: `AccessStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-rstudioserverproappsettings.html#cfn-sagemaker-domain-rstudioserverproappsettings-accessstatus)
     pub fn access_status(self, value: impl Arg<AccessStatus>) -> Self { Self(put(self.0, "AccessStatus", value.into_expr())) }
-    /// `UserGroup`: `UserGroup`. Update: in place.
+    /// `UserGroup`: `UserGroup`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-rstudioserverproappsettings.html#cfn-sagemaker-domain-rstudioserverproappsettings-usergroup)
     pub fn user_group(self, value: impl Arg<UserGroup>) -> Self { Self(put(self.0, "UserGroup", value.into_expr())) }
 }
 impl Done for RStudioServerProAppSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2135,13 +2135,13 @@ impl RStudioServerProDomainSettings {
     pub fn new() -> RStudioServerProDomainSettings<Missing<super::required::DomainExecutionRoleArn>> { RStudioServerProDomainSettings(Bag::default(), Phase) }
 }
 impl<R0> RStudioServerProDomainSettings<R0> {
-    /// `DefaultResourceSpec`: `ResourceSpec`. Update: replacement.
+    /// `DefaultResourceSpec`: `ResourceSpec`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-rstudioserverprodomainsettings.html#cfn-sagemaker-domain-rstudioserverprodomainsettings-defaultresourcespec)
     pub fn default_resource_spec(self, value: impl Arg<ResourceSpec>) -> Self { Self(put(self.0, "DefaultResourceSpec", value.into_expr()), Phase) }
-    /// `DomainExecutionRoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `DomainExecutionRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-rstudioserverprodomainsettings.html#cfn-sagemaker-domain-rstudioserverprodomainsettings-domainexecutionrolearn)
     pub fn domain_execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> RStudioServerProDomainSettings<Set> { RStudioServerProDomainSettings(put(self.0, "DomainExecutionRoleArn", value.into_expr()), Phase) }
-    /// `RStudioConnectUrl`: text. Update: in place.
+    /// `RStudioConnectUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-rstudioserverprodomainsettings.html#cfn-sagemaker-domain-rstudioserverprodomainsettings-rstudioconnecturl)
     pub fn r_studio_connect_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RStudioConnectUrl", value.into_expr()), Phase) }
-    /// `RStudioPackageManagerUrl`: text. Update: in place.
+    /// `RStudioPackageManagerUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-rstudioserverprodomainsettings.html#cfn-sagemaker-domain-rstudioserverprodomainsettings-rstudiopackagemanagerurl)
     pub fn r_studio_package_manager_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RStudioPackageManagerUrl", value.into_expr()), Phase) }
 }
 impl Done for RStudioServerProDomainSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2150,15 +2150,15 @@ impl Done for RStudioServerProDomainSettings { fn into_props(self) -> Bag { self
 impl ResourceSpec {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `InstanceType`: text. Update: may replace.
+    /// `InstanceType`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-resourcespec.html#cfn-sagemaker-domain-resourcespec-instancetype)
     pub fn instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceType", value.into_expr())) }
-    /// `LifecycleConfigArn`: text. Update: may replace.
+    /// `LifecycleConfigArn`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-resourcespec.html#cfn-sagemaker-domain-resourcespec-lifecycleconfigarn)
     pub fn lifecycle_config_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LifecycleConfigArn", value.into_expr())) }
-    /// `SageMakerImageArn`: text. Update: may replace.
+    /// `SageMakerImageArn`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-resourcespec.html#cfn-sagemaker-domain-resourcespec-sagemakerimagearn)
     pub fn sage_maker_image_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SageMakerImageArn", value.into_expr())) }
-    /// `SageMakerImageVersionArn`: text. Update: may replace.
+    /// `SageMakerImageVersionArn`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-resourcespec.html#cfn-sagemaker-domain-resourcespec-sagemakerimageversionarn)
     pub fn sage_maker_image_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SageMakerImageVersionArn", value.into_expr())) }
-    /// `TrainingPlanArn`: text. Update: as its holder.
+    /// `TrainingPlanArn`: text. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-resourcespec.html#cfn-sagemaker-domain-resourcespec-trainingplanarn)
     pub fn training_plan_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrainingPlanArn", value.into_expr())) }
 }
 impl Done for ResourceSpec { fn into_props(self) -> Bag { self.0 } }
@@ -2167,9 +2167,9 @@ impl Done for ResourceSpec { fn into_props(self) -> Bag { self.0 } }
 impl S3FileSystemConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MountPath`: text. Update: in place.
+    /// `MountPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-s3filesystemconfig.html#cfn-sagemaker-domain-s3filesystemconfig-mountpath)
     pub fn mount_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MountPath", value.into_expr())) }
-    /// `S3Uri`: text. Update: in place.
+    /// `S3Uri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-s3filesystemconfig.html#cfn-sagemaker-domain-s3filesystemconfig-s3uri)
     pub fn s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Uri", value.into_expr())) }
 }
 impl Done for S3FileSystemConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2178,11 +2178,11 @@ impl Done for S3FileSystemConfig { fn into_props(self) -> Bag { self.0 } }
 impl SharingSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `NotebookOutputOption`: `NotebookOutputOption`. Update: in place.
+    /// `NotebookOutputOption`: `NotebookOutputOption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-sharingsettings.html#cfn-sagemaker-domain-sharingsettings-notebookoutputoption)
     pub fn notebook_output_option(self, value: impl Arg<NotebookOutputOption>) -> Self { Self(put(self.0, "NotebookOutputOption", value.into_expr())) }
-    /// `S3KmsKeyId`: text. Update: in place.
+    /// `S3KmsKeyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-sharingsettings.html#cfn-sagemaker-domain-sharingsettings-s3kmskeyid)
     pub fn s3_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3KmsKeyId", value.into_expr())) }
-    /// `S3OutputPath`: text. Update: in place.
+    /// `S3OutputPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-sharingsettings.html#cfn-sagemaker-domain-sharingsettings-s3outputpath)
     pub fn s3_output_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3OutputPath", value.into_expr())) }
 }
 impl Done for SharingSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2191,13 +2191,13 @@ impl Done for SharingSettings { fn into_props(self) -> Bag { self.0 } }
 impl StudioWebPortalSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `HiddenAppTypes`: list of `HiddenAppTypes`. Update: in place.
+    /// `HiddenAppTypes`: list of `HiddenAppTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-studiowebportalsettings.html#cfn-sagemaker-domain-studiowebportalsettings-hiddenapptypes)
     pub fn hidden_app_types(self, value: impl Arg<Arr<HiddenAppTypes>>) -> Self { Self(put(self.0, "HiddenAppTypes", value.into_expr())) }
-    /// `HiddenInstanceTypes`: list of text. Update: in place.
+    /// `HiddenInstanceTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-studiowebportalsettings.html#cfn-sagemaker-domain-studiowebportalsettings-hiddeninstancetypes)
     pub fn hidden_instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "HiddenInstanceTypes", value.into_expr())) }
-    /// `HiddenMlTools`: list of `HiddenMlTools`. Update: in place.
+    /// `HiddenMlTools`: list of `HiddenMlTools`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-studiowebportalsettings.html#cfn-sagemaker-domain-studiowebportalsettings-hiddenmltools)
     pub fn hidden_ml_tools(self, value: impl Arg<Arr<HiddenMlTools>>) -> Self { Self(put(self.0, "HiddenMlTools", value.into_expr())) }
-    /// `HiddenSageMakerImageVersionAliases`: list of `HiddenSageMakerImage`. Update: in place.
+    /// `HiddenSageMakerImageVersionAliases`: list of `HiddenSageMakerImage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-studiowebportalsettings.html#cfn-sagemaker-domain-studiowebportalsettings-hiddensagemakerimageversionaliases)
     pub fn hidden_sage_maker_image_version_aliases(self, value: impl Arg<Arr<HiddenSageMakerImage>>) -> Self { Self(put(self.0, "HiddenSageMakerImageVersionAliases", value.into_expr())) }
 }
 impl Done for StudioWebPortalSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2206,19 +2206,19 @@ impl Done for StudioWebPortalSettings { fn into_props(self) -> Bag { self.0 } }
 impl UnifiedStudioSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DomainAccountId`: text. Update: in place.
+    /// `DomainAccountId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-unifiedstudiosettings.html#cfn-sagemaker-domain-unifiedstudiosettings-domainaccountid)
     pub fn domain_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainAccountId", value.into_expr())) }
-    /// `DomainId`: text. Update: in place.
+    /// `DomainId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-unifiedstudiosettings.html#cfn-sagemaker-domain-unifiedstudiosettings-domainid)
     pub fn domain_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainId", value.into_expr())) }
-    /// `DomainRegion`: text. Update: in place.
+    /// `DomainRegion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-unifiedstudiosettings.html#cfn-sagemaker-domain-unifiedstudiosettings-domainregion)
     pub fn domain_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainRegion", value.into_expr())) }
-    /// `EnvironmentId`: text. Update: in place.
+    /// `EnvironmentId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-unifiedstudiosettings.html#cfn-sagemaker-domain-unifiedstudiosettings-environmentid)
     pub fn environment_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentId", value.into_expr())) }
-    /// `ProjectId`: text. Update: in place.
+    /// `ProjectId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-unifiedstudiosettings.html#cfn-sagemaker-domain-unifiedstudiosettings-projectid)
     pub fn project_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectId", value.into_expr())) }
-    /// `ProjectS3Path`: text. Update: in place.
+    /// `ProjectS3Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-unifiedstudiosettings.html#cfn-sagemaker-domain-unifiedstudiosettings-projects3path)
     pub fn project_s3_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectS3Path", value.into_expr())) }
-    /// `StudioWebPortalAccess`: `StudioWebPortalAccess`. Update: in place.
+    /// `StudioWebPortalAccess`: `StudioWebPortalAccess`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-unifiedstudiosettings.html#cfn-sagemaker-domain-unifiedstudiosettings-studiowebportalaccess)
     pub fn studio_web_portal_access(self, value: impl Arg<StudioWebPortalAccess>) -> Self { Self(put(self.0, "StudioWebPortalAccess", value.into_expr())) }
 }
 impl Done for UnifiedStudioSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2229,37 +2229,37 @@ impl UserSettings {
     pub fn new() -> UserSettings<Missing<super::required::ExecutionRole>> { UserSettings(Bag::default(), Phase) }
 }
 impl<R0> UserSettings<R0> {
-    /// `AutoMountHomeEFS`: `AutoMountHomeEFS`. Update: in place.
+    /// `AutoMountHomeEFS`: `AutoMountHomeEFS`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-usersettings.html#cfn-sagemaker-domain-usersettings-automounthomeefs)
     pub fn auto_mount_home_efs(self, value: impl Arg<AutoMountHomeEFS>) -> Self { Self(put(self.0, "AutoMountHomeEFS", value.into_expr()), Phase) }
-    /// `CodeEditorAppSettings`: `CodeEditorAppSettings`. Update: in place.
+    /// `CodeEditorAppSettings`: `CodeEditorAppSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-usersettings.html#cfn-sagemaker-domain-usersettings-codeeditorappsettings)
     pub fn code_editor_app_settings(self, value: impl Arg<CodeEditorAppSettings>) -> Self { Self(put(self.0, "CodeEditorAppSettings", value.into_expr()), Phase) }
-    /// `CustomFileSystemConfigs`: list of `CustomFileSystemConfig`. Update: in place.
+    /// `CustomFileSystemConfigs`: list of `CustomFileSystemConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-usersettings.html#cfn-sagemaker-domain-usersettings-customfilesystemconfigs)
     pub fn custom_file_system_configs(self, value: impl Arg<Arr<CustomFileSystemConfig>>) -> Self { Self(put(self.0, "CustomFileSystemConfigs", value.into_expr()), Phase) }
-    /// `CustomPosixUserConfig`: `CustomPosixUserConfig`. Update: in place.
+    /// `CustomPosixUserConfig`: `CustomPosixUserConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-usersettings.html#cfn-sagemaker-domain-usersettings-customposixuserconfig)
     pub fn custom_posix_user_config(self, value: impl Arg<CustomPosixUserConfig>) -> Self { Self(put(self.0, "CustomPosixUserConfig", value.into_expr()), Phase) }
-    /// `DefaultLandingUri`: text. Update: in place.
+    /// `DefaultLandingUri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-usersettings.html#cfn-sagemaker-domain-usersettings-defaultlandinguri)
     pub fn default_landing_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultLandingUri", value.into_expr()), Phase) }
-    /// `ExecutionRole`: `IamRoleArn`, required. Update: in place.
+    /// `ExecutionRole`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-usersettings.html#cfn-sagemaker-domain-usersettings-executionrole)
     pub fn execution_role(self, value: impl Arg<kind::IamRoleArn>) -> UserSettings<Set> { UserSettings(put(self.0, "ExecutionRole", value.into_expr()), Phase) }
-    /// `JupyterLabAppSettings`: `JupyterLabAppSettings`. Update: in place.
+    /// `JupyterLabAppSettings`: `JupyterLabAppSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-usersettings.html#cfn-sagemaker-domain-usersettings-jupyterlabappsettings)
     pub fn jupyter_lab_app_settings(self, value: impl Arg<JupyterLabAppSettings>) -> Self { Self(put(self.0, "JupyterLabAppSettings", value.into_expr()), Phase) }
-    /// `JupyterServerAppSettings`: `JupyterServerAppSettings`. Update: in place.
+    /// `JupyterServerAppSettings`: `JupyterServerAppSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-usersettings.html#cfn-sagemaker-domain-usersettings-jupyterserverappsettings)
     pub fn jupyter_server_app_settings(self, value: impl Arg<JupyterServerAppSettings>) -> Self { Self(put(self.0, "JupyterServerAppSettings", value.into_expr()), Phase) }
-    /// `KernelGatewayAppSettings`: `KernelGatewayAppSettings`. Update: in place.
+    /// `KernelGatewayAppSettings`: `KernelGatewayAppSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-usersettings.html#cfn-sagemaker-domain-usersettings-kernelgatewayappsettings)
     pub fn kernel_gateway_app_settings(self, value: impl Arg<KernelGatewayAppSettings>) -> Self { Self(put(self.0, "KernelGatewayAppSettings", value.into_expr()), Phase) }
-    /// `RSessionAppSettings`: `RSessionAppSettings`. Update: in place.
+    /// `RSessionAppSettings`: `RSessionAppSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-usersettings.html#cfn-sagemaker-domain-usersettings-rsessionappsettings)
     pub fn r_session_app_settings(self, value: impl Arg<RSessionAppSettings>) -> Self { Self(put(self.0, "RSessionAppSettings", value.into_expr()), Phase) }
-    /// `RStudioServerProAppSettings`: `RStudioServerProAppSettings`. Update: in place.
+    /// `RStudioServerProAppSettings`: `RStudioServerProAppSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-usersettings.html#cfn-sagemaker-domain-usersettings-rstudioserverproappsettings)
     pub fn r_studio_server_pro_app_settings(self, value: impl Arg<RStudioServerProAppSettings>) -> Self { Self(put(self.0, "RStudioServerProAppSettings", value.into_expr()), Phase) }
-    /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: in place.
+    /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-usersettings.html#cfn-sagemaker-domain-usersettings-securitygroups)
     pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
-    /// `SharingSettings`: `SharingSettings`. Update: in place.
+    /// `SharingSettings`: `SharingSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-usersettings.html#cfn-sagemaker-domain-usersettings-sharingsettings)
     pub fn sharing_settings(self, value: impl Arg<SharingSettings>) -> Self { Self(put(self.0, "SharingSettings", value.into_expr()), Phase) }
-    /// `SpaceStorageSettings`: `DefaultSpaceStorageSettings`. Update: in place.
+    /// `SpaceStorageSettings`: `DefaultSpaceStorageSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-usersettings.html#cfn-sagemaker-domain-usersettings-spacestoragesettings)
     pub fn space_storage_settings(self, value: impl Arg<DefaultSpaceStorageSettings>) -> Self { Self(put(self.0, "SpaceStorageSettings", value.into_expr()), Phase) }
-    /// `StudioWebPortal`: `StudioWebPortal`. Update: in place.
+    /// `StudioWebPortal`: `StudioWebPortal`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-usersettings.html#cfn-sagemaker-domain-usersettings-studiowebportal)
     pub fn studio_web_portal(self, value: impl Arg<StudioWebPortal>) -> Self { Self(put(self.0, "StudioWebPortal", value.into_expr()), Phase) }
-    /// `StudioWebPortalSettings`: `StudioWebPortalSettings`. Update: in place.
+    /// `StudioWebPortalSettings`: `StudioWebPortalSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-domain-usersettings.html#cfn-sagemaker-domain-usersettings-studiowebportalsettings)
     pub fn studio_web_portal_settings(self, value: impl Arg<StudioWebPortalSettings>) -> Self { Self(put(self.0, "StudioWebPortalSettings", value.into_expr()), Phase) }
 }
 impl Done for UserSettings { fn into_props(self) -> Bag { self.0 } }
@@ -2309,9 +2309,9 @@ impl CfnEndpoint {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEndpointProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `EndpointArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `EndpointArn`: `OtherArn`.
+    /// The attribute `EndpointArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-endpoint.html#EndpointArn-fn::getatt)
     pub fn attr_endpoint_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("EndpointArn") }
-    /// The attribute `EndpointName`: text.
+    /// The attribute `EndpointName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-endpoint.html#EndpointName-fn::getatt)
     pub fn attr_endpoint_name(&self) -> Val<str> { self.0.get_att("EndpointName") }
 }
 impl Parent for CfnEndpoint { fn node(&self) -> &Place { &self.0 } }
@@ -2322,19 +2322,19 @@ impl CfnEndpointProps {
     pub fn new() -> CfnEndpointProps<Missing<required::EndpointConfigName>> { CfnEndpointProps(Bag::default(), Phase) }
 }
 impl<R0> CfnEndpointProps<R0> {
-    /// `DeploymentConfig`: `DeploymentConfig`. Update: in place.
+    /// `DeploymentConfig`: `DeploymentConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-endpoint.html#cfn-sagemaker-endpoint-deploymentconfig)
     pub fn deployment_config(self, value: impl Arg<endpoint::DeploymentConfig>) -> Self { Self(put(self.0, "DeploymentConfig", value.into_expr()), Phase) }
-    /// `EndpointConfigName`: text, required. Update: in place.
+    /// `EndpointConfigName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-endpoint.html#cfn-sagemaker-endpoint-endpointconfigname)
     pub fn endpoint_config_name(self, value: impl Arg<str>) -> CfnEndpointProps<Set> { CfnEndpointProps(put(self.0, "EndpointConfigName", value.into_expr()), Phase) }
-    /// `EndpointName`: text. Update: replacement.
+    /// `EndpointName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-endpoint.html#cfn-sagemaker-endpoint-endpointname)
     pub fn endpoint_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointName", value.into_expr()), Phase) }
-    /// `ExcludeRetainedVariantProperties`: list of `VariantProperty`. Update: in place.
+    /// `ExcludeRetainedVariantProperties`: list of `VariantProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-endpoint.html#cfn-sagemaker-endpoint-excluderetainedvariantproperties)
     pub fn exclude_retained_variant_properties(self, value: impl Arg<Arr<endpoint::VariantProperty>>) -> Self { Self(put(self.0, "ExcludeRetainedVariantProperties", value.into_expr()), Phase) }
-    /// `RetainAllVariantProperties`: boolean. Update: in place.
+    /// `RetainAllVariantProperties`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-endpoint.html#cfn-sagemaker-endpoint-retainallvariantproperties)
     pub fn retain_all_variant_properties(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RetainAllVariantProperties", value.into_expr()), Phase) }
-    /// `RetainDeploymentConfig`: boolean. Update: in place.
+    /// `RetainDeploymentConfig`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-endpoint.html#cfn-sagemaker-endpoint-retaindeploymentconfig)
     pub fn retain_deployment_config(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RetainDeploymentConfig", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-endpoint.html#cfn-sagemaker-endpoint-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnEndpointProps { fn into_props(self) -> Bag { self.0 } }
@@ -2348,7 +2348,7 @@ impl Alarm {
     pub fn new() -> Alarm<Missing<super::required::AlarmName>> { Alarm(Bag::default(), Phase) }
 }
 impl<R0> Alarm<R0> {
-    /// `AlarmName`: text, required. Update: in place.
+    /// `AlarmName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpoint-alarm.html#cfn-sagemaker-endpoint-alarm-alarmname)
     pub fn alarm_name(self, value: impl Arg<str>) -> Alarm<Set> { Alarm(put(self.0, "AlarmName", value.into_expr()), Phase) }
 }
 impl Done for Alarm { fn into_props(self) -> Bag { self.0 } }
@@ -2359,7 +2359,7 @@ impl AutoRollbackConfig {
     pub fn new() -> AutoRollbackConfig<Missing<super::required::Alarms>> { AutoRollbackConfig(Bag::default(), Phase) }
 }
 impl<R0> AutoRollbackConfig<R0> {
-    /// `Alarms`: list of `Alarm`, required. Update: in place.
+    /// `Alarms`: list of `Alarm`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpoint-autorollbackconfig.html#cfn-sagemaker-endpoint-autorollbackconfig-alarms)
     pub fn alarms(self, value: impl Arg<Arr<Alarm>>) -> AutoRollbackConfig<Set> { AutoRollbackConfig(put(self.0, "Alarms", value.into_expr()), Phase) }
 }
 impl Done for AutoRollbackConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2370,11 +2370,11 @@ impl BlueGreenUpdatePolicy {
     pub fn new() -> BlueGreenUpdatePolicy<Missing<super::required::TrafficRoutingConfiguration>> { BlueGreenUpdatePolicy(Bag::default(), Phase) }
 }
 impl<R0> BlueGreenUpdatePolicy<R0> {
-    /// `MaximumExecutionTimeoutInSeconds`: integer. Update: in place.
+    /// `MaximumExecutionTimeoutInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpoint-bluegreenupdatepolicy.html#cfn-sagemaker-endpoint-bluegreenupdatepolicy-maximumexecutiontimeoutinseconds)
     pub fn maximum_execution_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumExecutionTimeoutInSeconds", value.into_expr()), Phase) }
-    /// `TerminationWaitInSeconds`: integer. Update: in place.
+    /// `TerminationWaitInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpoint-bluegreenupdatepolicy.html#cfn-sagemaker-endpoint-bluegreenupdatepolicy-terminationwaitinseconds)
     pub fn termination_wait_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TerminationWaitInSeconds", value.into_expr()), Phase) }
-    /// `TrafficRoutingConfiguration`: `TrafficRoutingConfig`, required. Update: in place.
+    /// `TrafficRoutingConfiguration`: `TrafficRoutingConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpoint-bluegreenupdatepolicy.html#cfn-sagemaker-endpoint-bluegreenupdatepolicy-trafficroutingconfiguration)
     pub fn traffic_routing_configuration(self, value: impl Arg<TrafficRoutingConfig>) -> BlueGreenUpdatePolicy<Set> { BlueGreenUpdatePolicy(put(self.0, "TrafficRoutingConfiguration", value.into_expr()), Phase) }
 }
 impl Done for BlueGreenUpdatePolicy { fn into_props(self) -> Bag { self.0 } }
@@ -2385,9 +2385,9 @@ impl CapacitySize {
     pub fn new() -> CapacitySize<Missing<super::required::Type>, Missing<super::required::Value>> { CapacitySize(Bag::default(), Phase) }
 }
 impl<R0, R1> CapacitySize<R0, R1> {
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpoint-capacitysize.html#cfn-sagemaker-endpoint-capacitysize-type)
     pub fn type_(self, value: impl Arg<str>) -> CapacitySize<Set, R1> { CapacitySize(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `Value`: integer, required. Update: in place.
+    /// `Value`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpoint-capacitysize.html#cfn-sagemaker-endpoint-capacitysize-value)
     pub fn value(self, value: impl Arg<i64>) -> CapacitySize<R0, Set> { CapacitySize(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for CapacitySize { fn into_props(self) -> Bag { self.0 } }
@@ -2396,11 +2396,11 @@ impl Done for CapacitySize { fn into_props(self) -> Bag { self.0 } }
 impl DeploymentConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AutoRollbackConfiguration`: `AutoRollbackConfig`. Update: in place.
+    /// `AutoRollbackConfiguration`: `AutoRollbackConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpoint-deploymentconfig.html#cfn-sagemaker-endpoint-deploymentconfig-autorollbackconfiguration)
     pub fn auto_rollback_configuration(self, value: impl Arg<AutoRollbackConfig>) -> Self { Self(put(self.0, "AutoRollbackConfiguration", value.into_expr())) }
-    /// `BlueGreenUpdatePolicy`: `BlueGreenUpdatePolicy`. Update: in place.
+    /// `BlueGreenUpdatePolicy`: `BlueGreenUpdatePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpoint-deploymentconfig.html#cfn-sagemaker-endpoint-deploymentconfig-bluegreenupdatepolicy)
     pub fn blue_green_update_policy(self, value: impl Arg<BlueGreenUpdatePolicy>) -> Self { Self(put(self.0, "BlueGreenUpdatePolicy", value.into_expr())) }
-    /// `RollingUpdatePolicy`: `RollingUpdatePolicy`. Update: in place.
+    /// `RollingUpdatePolicy`: `RollingUpdatePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpoint-deploymentconfig.html#cfn-sagemaker-endpoint-deploymentconfig-rollingupdatepolicy)
     pub fn rolling_update_policy(self, value: impl Arg<RollingUpdatePolicy>) -> Self { Self(put(self.0, "RollingUpdatePolicy", value.into_expr())) }
 }
 impl Done for DeploymentConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2411,13 +2411,13 @@ impl RollingUpdatePolicy {
     pub fn new() -> RollingUpdatePolicy<Missing<super::required::MaximumBatchSize>, Missing<super::required::WaitIntervalInSeconds>> { RollingUpdatePolicy(Bag::default(), Phase) }
 }
 impl<R0, R1> RollingUpdatePolicy<R0, R1> {
-    /// `MaximumBatchSize`: `CapacitySize`, required. Update: in place.
+    /// `MaximumBatchSize`: `CapacitySize`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpoint-rollingupdatepolicy.html#cfn-sagemaker-endpoint-rollingupdatepolicy-maximumbatchsize)
     pub fn maximum_batch_size(self, value: impl Arg<CapacitySize>) -> RollingUpdatePolicy<Set, R1> { RollingUpdatePolicy(put(self.0, "MaximumBatchSize", value.into_expr()), Phase) }
-    /// `MaximumExecutionTimeoutInSeconds`: integer. Update: in place.
+    /// `MaximumExecutionTimeoutInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpoint-rollingupdatepolicy.html#cfn-sagemaker-endpoint-rollingupdatepolicy-maximumexecutiontimeoutinseconds)
     pub fn maximum_execution_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumExecutionTimeoutInSeconds", value.into_expr()), Phase) }
-    /// `RollbackMaximumBatchSize`: `CapacitySize`. Update: in place.
+    /// `RollbackMaximumBatchSize`: `CapacitySize`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpoint-rollingupdatepolicy.html#cfn-sagemaker-endpoint-rollingupdatepolicy-rollbackmaximumbatchsize)
     pub fn rollback_maximum_batch_size(self, value: impl Arg<CapacitySize>) -> Self { Self(put(self.0, "RollbackMaximumBatchSize", value.into_expr()), Phase) }
-    /// `WaitIntervalInSeconds`: integer, required. Update: in place.
+    /// `WaitIntervalInSeconds`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpoint-rollingupdatepolicy.html#cfn-sagemaker-endpoint-rollingupdatepolicy-waitintervalinseconds)
     pub fn wait_interval_in_seconds(self, value: impl Arg<i64>) -> RollingUpdatePolicy<R0, Set> { RollingUpdatePolicy(put(self.0, "WaitIntervalInSeconds", value.into_expr()), Phase) }
 }
 impl Done for RollingUpdatePolicy { fn into_props(self) -> Bag { self.0 } }
@@ -2428,13 +2428,13 @@ impl TrafficRoutingConfig {
     pub fn new() -> TrafficRoutingConfig<Missing<super::required::Type>> { TrafficRoutingConfig(Bag::default(), Phase) }
 }
 impl<R0> TrafficRoutingConfig<R0> {
-    /// `CanarySize`: `CapacitySize`. Update: in place.
+    /// `CanarySize`: `CapacitySize`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpoint-trafficroutingconfig.html#cfn-sagemaker-endpoint-trafficroutingconfig-canarysize)
     pub fn canary_size(self, value: impl Arg<CapacitySize>) -> Self { Self(put(self.0, "CanarySize", value.into_expr()), Phase) }
-    /// `LinearStepSize`: `CapacitySize`. Update: in place.
+    /// `LinearStepSize`: `CapacitySize`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpoint-trafficroutingconfig.html#cfn-sagemaker-endpoint-trafficroutingconfig-linearstepsize)
     pub fn linear_step_size(self, value: impl Arg<CapacitySize>) -> Self { Self(put(self.0, "LinearStepSize", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpoint-trafficroutingconfig.html#cfn-sagemaker-endpoint-trafficroutingconfig-type)
     pub fn type_(self, value: impl Arg<str>) -> TrafficRoutingConfig<Set> { TrafficRoutingConfig(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `WaitIntervalInSeconds`: integer. Update: in place.
+    /// `WaitIntervalInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpoint-trafficroutingconfig.html#cfn-sagemaker-endpoint-trafficroutingconfig-waitintervalinseconds)
     pub fn wait_interval_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WaitIntervalInSeconds", value.into_expr()), Phase) }
 }
 impl Done for TrafficRoutingConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2443,7 +2443,7 @@ impl Done for TrafficRoutingConfig { fn into_props(self) -> Bag { self.0 } }
 impl VariantProperty {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `VariantPropertyType`: text. Update: in place.
+    /// `VariantPropertyType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpoint-variantproperty.html#cfn-sagemaker-endpoint-variantproperty-variantpropertytype)
     pub fn variant_property_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VariantPropertyType", value.into_expr())) }
 }
 impl Done for VariantProperty { fn into_props(self) -> Bag { self.0 } }
@@ -2457,9 +2457,9 @@ impl CfnEndpointConfig {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEndpointConfigProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `EndpointConfigArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `EndpointConfigArn`: `OtherArn`.
+    /// The attribute `EndpointConfigArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-endpointconfig.html#EndpointConfigArn-fn::getatt)
     pub fn attr_endpoint_config_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("EndpointConfigArn") }
-    /// The attribute `EndpointConfigName`: text.
+    /// The attribute `EndpointConfigName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-endpointconfig.html#EndpointConfigName-fn::getatt)
     pub fn attr_endpoint_config_name(&self) -> Val<str> { self.0.get_att("EndpointConfigName") }
 }
 impl Parent for CfnEndpointConfig { fn node(&self) -> &Place { &self.0 } }
@@ -2470,29 +2470,29 @@ impl CfnEndpointConfigProps {
     pub fn new() -> CfnEndpointConfigProps<Missing<required::ProductionVariants>> { CfnEndpointConfigProps(Bag::default(), Phase) }
 }
 impl<R0> CfnEndpointConfigProps<R0> {
-    /// `AsyncInferenceConfig`: `AsyncInferenceConfig`. Update: replacement.
+    /// `AsyncInferenceConfig`: `AsyncInferenceConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-endpointconfig.html#cfn-sagemaker-endpointconfig-asyncinferenceconfig)
     pub fn async_inference_config(self, value: impl Arg<endpoint_config::AsyncInferenceConfig>) -> Self { Self(put(self.0, "AsyncInferenceConfig", value.into_expr()), Phase) }
-    /// `DataCaptureConfig`: `DataCaptureConfig`. Update: replacement.
+    /// `DataCaptureConfig`: `DataCaptureConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-endpointconfig.html#cfn-sagemaker-endpointconfig-datacaptureconfig)
     pub fn data_capture_config(self, value: impl Arg<endpoint_config::DataCaptureConfig>) -> Self { Self(put(self.0, "DataCaptureConfig", value.into_expr()), Phase) }
-    /// `EnableNetworkIsolation`: boolean. Update: replacement.
+    /// `EnableNetworkIsolation`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-endpointconfig.html#cfn-sagemaker-endpointconfig-enablenetworkisolation)
     pub fn enable_network_isolation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableNetworkIsolation", value.into_expr()), Phase) }
-    /// `EndpointConfigName`: text. Update: replacement.
+    /// `EndpointConfigName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-endpointconfig.html#cfn-sagemaker-endpointconfig-endpointconfigname)
     pub fn endpoint_config_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointConfigName", value.into_expr()), Phase) }
-    /// `ExecutionRoleArn`: `IamRoleArn`. Update: replacement.
+    /// `ExecutionRoleArn`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-endpointconfig.html#cfn-sagemaker-endpointconfig-executionrolearn)
     pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
-    /// `ExplainerConfig`: `ExplainerConfig`. Update: replacement.
+    /// `ExplainerConfig`: `ExplainerConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-endpointconfig.html#cfn-sagemaker-endpointconfig-explainerconfig)
     pub fn explainer_config(self, value: impl Arg<endpoint_config::ExplainerConfig>) -> Self { Self(put(self.0, "ExplainerConfig", value.into_expr()), Phase) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-endpointconfig.html#cfn-sagemaker-endpointconfig-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `MetricsConfig`: `MetricsConfig`. Update: replacement.
+    /// `MetricsConfig`: `MetricsConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-endpointconfig.html#cfn-sagemaker-endpointconfig-metricsconfig)
     pub fn metrics_config(self, value: impl Arg<endpoint_config::MetricsConfig>) -> Self { Self(put(self.0, "MetricsConfig", value.into_expr()), Phase) }
-    /// `ProductionVariants`: list of `ProductionVariant`, required. Update: replacement.
+    /// `ProductionVariants`: list of `ProductionVariant`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-endpointconfig.html#cfn-sagemaker-endpointconfig-productionvariants)
     pub fn production_variants(self, value: impl Arg<Arr<endpoint_config::ProductionVariant>>) -> CfnEndpointConfigProps<Set> { CfnEndpointConfigProps(put(self.0, "ProductionVariants", value.into_expr()), Phase) }
-    /// `ShadowProductionVariants`: list of `ProductionVariant`. Update: replacement.
+    /// `ShadowProductionVariants`: list of `ProductionVariant`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-endpointconfig.html#cfn-sagemaker-endpointconfig-shadowproductionvariants)
     pub fn shadow_production_variants(self, value: impl Arg<Arr<endpoint_config::ProductionVariant>>) -> Self { Self(put(self.0, "ShadowProductionVariants", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-endpointconfig.html#cfn-sagemaker-endpointconfig-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VpcConfig`: `VpcConfig`. Update: replacement.
+    /// `VpcConfig`: `VpcConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-endpointconfig.html#cfn-sagemaker-endpointconfig-vpcconfig)
     pub fn vpc_config(self, value: impl Arg<endpoint_config::VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnEndpointConfigProps { fn into_props(self) -> Bag { self.0 } }
@@ -2504,7 +2504,7 @@ use crate::cfn::support::*;
 impl AsyncInferenceClientConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MaxConcurrentInvocationsPerInstance`: integer. Update: replacement.
+    /// `MaxConcurrentInvocationsPerInstance`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-asyncinferenceclientconfig.html#cfn-sagemaker-endpointconfig-asyncinferenceclientconfig-maxconcurrentinvocationsperinstance)
     pub fn max_concurrent_invocations_per_instance(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxConcurrentInvocationsPerInstance", value.into_expr())) }
 }
 impl Done for AsyncInferenceClientConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2515,9 +2515,9 @@ impl AsyncInferenceConfig {
     pub fn new() -> AsyncInferenceConfig<Missing<super::required::OutputConfig>> { AsyncInferenceConfig(Bag::default(), Phase) }
 }
 impl<R0> AsyncInferenceConfig<R0> {
-    /// `ClientConfig`: `AsyncInferenceClientConfig`. Update: replacement.
+    /// `ClientConfig`: `AsyncInferenceClientConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-asyncinferenceconfig.html#cfn-sagemaker-endpointconfig-asyncinferenceconfig-clientconfig)
     pub fn client_config(self, value: impl Arg<AsyncInferenceClientConfig>) -> Self { Self(put(self.0, "ClientConfig", value.into_expr()), Phase) }
-    /// `OutputConfig`: `AsyncInferenceOutputConfig`, required. Update: replacement.
+    /// `OutputConfig`: `AsyncInferenceOutputConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-asyncinferenceconfig.html#cfn-sagemaker-endpointconfig-asyncinferenceconfig-outputconfig)
     pub fn output_config(self, value: impl Arg<AsyncInferenceOutputConfig>) -> AsyncInferenceConfig<Set> { AsyncInferenceConfig(put(self.0, "OutputConfig", value.into_expr()), Phase) }
 }
 impl Done for AsyncInferenceConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2526,11 +2526,11 @@ impl Done for AsyncInferenceConfig { fn into_props(self) -> Bag { self.0 } }
 impl AsyncInferenceNotificationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ErrorTopic`: text. Update: replacement.
+    /// `ErrorTopic`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-asyncinferencenotificationconfig.html#cfn-sagemaker-endpointconfig-asyncinferencenotificationconfig-errortopic)
     pub fn error_topic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ErrorTopic", value.into_expr())) }
-    /// `IncludeInferenceResponseIn`: list of text. Update: replacement.
+    /// `IncludeInferenceResponseIn`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-asyncinferencenotificationconfig.html#cfn-sagemaker-endpointconfig-asyncinferencenotificationconfig-includeinferenceresponsein)
     pub fn include_inference_response_in(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludeInferenceResponseIn", value.into_expr())) }
-    /// `SuccessTopic`: text. Update: replacement.
+    /// `SuccessTopic`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-asyncinferencenotificationconfig.html#cfn-sagemaker-endpointconfig-asyncinferencenotificationconfig-successtopic)
     pub fn success_topic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SuccessTopic", value.into_expr())) }
 }
 impl Done for AsyncInferenceNotificationConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2539,13 +2539,13 @@ impl Done for AsyncInferenceNotificationConfig { fn into_props(self) -> Bag { se
 impl AsyncInferenceOutputConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-asyncinferenceoutputconfig.html#cfn-sagemaker-endpointconfig-asyncinferenceoutputconfig-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
-    /// `NotificationConfig`: `AsyncInferenceNotificationConfig`. Update: replacement.
+    /// `NotificationConfig`: `AsyncInferenceNotificationConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-asyncinferenceoutputconfig.html#cfn-sagemaker-endpointconfig-asyncinferenceoutputconfig-notificationconfig)
     pub fn notification_config(self, value: impl Arg<AsyncInferenceNotificationConfig>) -> Self { Self(put(self.0, "NotificationConfig", value.into_expr())) }
-    /// `S3FailurePath`: text. Update: replacement.
+    /// `S3FailurePath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-asyncinferenceoutputconfig.html#cfn-sagemaker-endpointconfig-asyncinferenceoutputconfig-s3failurepath)
     pub fn s3_failure_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3FailurePath", value.into_expr())) }
-    /// `S3OutputPath`: text. Update: replacement.
+    /// `S3OutputPath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-asyncinferenceoutputconfig.html#cfn-sagemaker-endpointconfig-asyncinferenceoutputconfig-s3outputpath)
     pub fn s3_output_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3OutputPath", value.into_expr())) }
 }
 impl Done for AsyncInferenceOutputConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2554,9 +2554,9 @@ impl Done for AsyncInferenceOutputConfig { fn into_props(self) -> Bag { self.0 }
 impl CapacityReservationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CapacityReservationPreference`: text. Update: replacement.
+    /// `CapacityReservationPreference`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-capacityreservationconfig.html#cfn-sagemaker-endpointconfig-capacityreservationconfig-capacityreservationpreference)
     pub fn capacity_reservation_preference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapacityReservationPreference", value.into_expr())) }
-    /// `MlReservationArn`: text. Update: replacement.
+    /// `MlReservationArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-capacityreservationconfig.html#cfn-sagemaker-endpointconfig-capacityreservationconfig-mlreservationarn)
     pub fn ml_reservation_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MlReservationArn", value.into_expr())) }
 }
 impl Done for CapacityReservationConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2565,9 +2565,9 @@ impl Done for CapacityReservationConfig { fn into_props(self) -> Bag { self.0 } 
 impl CaptureContentTypeHeader {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CsvContentTypes`: list of text. Update: replacement.
+    /// `CsvContentTypes`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-capturecontenttypeheader.html#cfn-sagemaker-endpointconfig-capturecontenttypeheader-csvcontenttypes)
     pub fn csv_content_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CsvContentTypes", value.into_expr())) }
-    /// `JsonContentTypes`: list of text. Update: replacement.
+    /// `JsonContentTypes`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-capturecontenttypeheader.html#cfn-sagemaker-endpointconfig-capturecontenttypeheader-jsoncontenttypes)
     pub fn json_content_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "JsonContentTypes", value.into_expr())) }
 }
 impl Done for CaptureContentTypeHeader { fn into_props(self) -> Bag { self.0 } }
@@ -2578,7 +2578,7 @@ impl CaptureOption {
     pub fn new() -> CaptureOption<Missing<super::required::CaptureMode>> { CaptureOption(Bag::default(), Phase) }
 }
 impl<R0> CaptureOption<R0> {
-    /// `CaptureMode`: text, required. Update: replacement.
+    /// `CaptureMode`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-captureoption.html#cfn-sagemaker-endpointconfig-captureoption-capturemode)
     pub fn capture_mode(self, value: impl Arg<str>) -> CaptureOption<Set> { CaptureOption(put(self.0, "CaptureMode", value.into_expr()), Phase) }
 }
 impl Done for CaptureOption { fn into_props(self) -> Bag { self.0 } }
@@ -2589,11 +2589,11 @@ impl ClarifyExplainerConfig {
     pub fn new() -> ClarifyExplainerConfig<Missing<super::required::ShapConfig>> { ClarifyExplainerConfig(Bag::default(), Phase) }
 }
 impl<R0> ClarifyExplainerConfig<R0> {
-    /// `EnableExplanations`: text. Update: replacement.
+    /// `EnableExplanations`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-clarifyexplainerconfig.html#cfn-sagemaker-endpointconfig-clarifyexplainerconfig-enableexplanations)
     pub fn enable_explanations(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnableExplanations", value.into_expr()), Phase) }
-    /// `InferenceConfig`: `ClarifyInferenceConfig`. Update: replacement.
+    /// `InferenceConfig`: `ClarifyInferenceConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-clarifyexplainerconfig.html#cfn-sagemaker-endpointconfig-clarifyexplainerconfig-inferenceconfig)
     pub fn inference_config(self, value: impl Arg<ClarifyInferenceConfig>) -> Self { Self(put(self.0, "InferenceConfig", value.into_expr()), Phase) }
-    /// `ShapConfig`: `ClarifyShapConfig`, required. Update: replacement.
+    /// `ShapConfig`: `ClarifyShapConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-clarifyexplainerconfig.html#cfn-sagemaker-endpointconfig-clarifyexplainerconfig-shapconfig)
     pub fn shap_config(self, value: impl Arg<ClarifyShapConfig>) -> ClarifyExplainerConfig<Set> { ClarifyExplainerConfig(put(self.0, "ShapConfig", value.into_expr()), Phase) }
 }
 impl Done for ClarifyExplainerConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2602,27 +2602,27 @@ impl Done for ClarifyExplainerConfig { fn into_props(self) -> Bag { self.0 } }
 impl ClarifyInferenceConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ContentTemplate`: text. Update: replacement.
+    /// `ContentTemplate`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-clarifyinferenceconfig.html#cfn-sagemaker-endpointconfig-clarifyinferenceconfig-contenttemplate)
     pub fn content_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentTemplate", value.into_expr())) }
-    /// `FeatureHeaders`: list of text. Update: replacement.
+    /// `FeatureHeaders`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-clarifyinferenceconfig.html#cfn-sagemaker-endpointconfig-clarifyinferenceconfig-featureheaders)
     pub fn feature_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "FeatureHeaders", value.into_expr())) }
-    /// `FeatureTypes`: list of text. Update: replacement.
+    /// `FeatureTypes`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-clarifyinferenceconfig.html#cfn-sagemaker-endpointconfig-clarifyinferenceconfig-featuretypes)
     pub fn feature_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "FeatureTypes", value.into_expr())) }
-    /// `FeaturesAttribute`: text. Update: replacement.
+    /// `FeaturesAttribute`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-clarifyinferenceconfig.html#cfn-sagemaker-endpointconfig-clarifyinferenceconfig-featuresattribute)
     pub fn features_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FeaturesAttribute", value.into_expr())) }
-    /// `LabelAttribute`: text. Update: replacement.
+    /// `LabelAttribute`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-clarifyinferenceconfig.html#cfn-sagemaker-endpointconfig-clarifyinferenceconfig-labelattribute)
     pub fn label_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LabelAttribute", value.into_expr())) }
-    /// `LabelHeaders`: list of text. Update: replacement.
+    /// `LabelHeaders`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-clarifyinferenceconfig.html#cfn-sagemaker-endpointconfig-clarifyinferenceconfig-labelheaders)
     pub fn label_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LabelHeaders", value.into_expr())) }
-    /// `LabelIndex`: integer. Update: replacement.
+    /// `LabelIndex`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-clarifyinferenceconfig.html#cfn-sagemaker-endpointconfig-clarifyinferenceconfig-labelindex)
     pub fn label_index(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LabelIndex", value.into_expr())) }
-    /// `MaxPayloadInMB`: integer. Update: replacement.
+    /// `MaxPayloadInMB`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-clarifyinferenceconfig.html#cfn-sagemaker-endpointconfig-clarifyinferenceconfig-maxpayloadinmb)
     pub fn max_payload_in_mb(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxPayloadInMB", value.into_expr())) }
-    /// `MaxRecordCount`: integer. Update: replacement.
+    /// `MaxRecordCount`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-clarifyinferenceconfig.html#cfn-sagemaker-endpointconfig-clarifyinferenceconfig-maxrecordcount)
     pub fn max_record_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxRecordCount", value.into_expr())) }
-    /// `ProbabilityAttribute`: text. Update: replacement.
+    /// `ProbabilityAttribute`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-clarifyinferenceconfig.html#cfn-sagemaker-endpointconfig-clarifyinferenceconfig-probabilityattribute)
     pub fn probability_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProbabilityAttribute", value.into_expr())) }
-    /// `ProbabilityIndex`: integer. Update: replacement.
+    /// `ProbabilityIndex`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-clarifyinferenceconfig.html#cfn-sagemaker-endpointconfig-clarifyinferenceconfig-probabilityindex)
     pub fn probability_index(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProbabilityIndex", value.into_expr())) }
 }
 impl Done for ClarifyInferenceConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2631,11 +2631,11 @@ impl Done for ClarifyInferenceConfig { fn into_props(self) -> Bag { self.0 } }
 impl ClarifyShapBaselineConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MimeType`: text. Update: replacement.
+    /// `MimeType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-clarifyshapbaselineconfig.html#cfn-sagemaker-endpointconfig-clarifyshapbaselineconfig-mimetype)
     pub fn mime_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MimeType", value.into_expr())) }
-    /// `ShapBaseline`: text. Update: replacement.
+    /// `ShapBaseline`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-clarifyshapbaselineconfig.html#cfn-sagemaker-endpointconfig-clarifyshapbaselineconfig-shapbaseline)
     pub fn shap_baseline(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShapBaseline", value.into_expr())) }
-    /// `ShapBaselineUri`: text. Update: replacement.
+    /// `ShapBaselineUri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-clarifyshapbaselineconfig.html#cfn-sagemaker-endpointconfig-clarifyshapbaselineconfig-shapbaselineuri)
     pub fn shap_baseline_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShapBaselineUri", value.into_expr())) }
 }
 impl Done for ClarifyShapBaselineConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2646,15 +2646,15 @@ impl ClarifyShapConfig {
     pub fn new() -> ClarifyShapConfig<Missing<super::required::ShapBaselineConfig>> { ClarifyShapConfig(Bag::default(), Phase) }
 }
 impl<R0> ClarifyShapConfig<R0> {
-    /// `NumberOfSamples`: integer. Update: replacement.
+    /// `NumberOfSamples`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-clarifyshapconfig.html#cfn-sagemaker-endpointconfig-clarifyshapconfig-numberofsamples)
     pub fn number_of_samples(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfSamples", value.into_expr()), Phase) }
-    /// `Seed`: integer. Update: replacement.
+    /// `Seed`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-clarifyshapconfig.html#cfn-sagemaker-endpointconfig-clarifyshapconfig-seed)
     pub fn seed(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Seed", value.into_expr()), Phase) }
-    /// `ShapBaselineConfig`: `ClarifyShapBaselineConfig`, required. Update: replacement.
+    /// `ShapBaselineConfig`: `ClarifyShapBaselineConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-clarifyshapconfig.html#cfn-sagemaker-endpointconfig-clarifyshapconfig-shapbaselineconfig)
     pub fn shap_baseline_config(self, value: impl Arg<ClarifyShapBaselineConfig>) -> ClarifyShapConfig<Set> { ClarifyShapConfig(put(self.0, "ShapBaselineConfig", value.into_expr()), Phase) }
-    /// `TextConfig`: `ClarifyTextConfig`. Update: replacement.
+    /// `TextConfig`: `ClarifyTextConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-clarifyshapconfig.html#cfn-sagemaker-endpointconfig-clarifyshapconfig-textconfig)
     pub fn text_config(self, value: impl Arg<ClarifyTextConfig>) -> Self { Self(put(self.0, "TextConfig", value.into_expr()), Phase) }
-    /// `UseLogit`: boolean. Update: replacement.
+    /// `UseLogit`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-clarifyshapconfig.html#cfn-sagemaker-endpointconfig-clarifyshapconfig-uselogit)
     pub fn use_logit(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseLogit", value.into_expr()), Phase) }
 }
 impl Done for ClarifyShapConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2665,9 +2665,9 @@ impl ClarifyTextConfig {
     pub fn new() -> ClarifyTextConfig<Missing<super::required::Granularity>, Missing<super::required::Language>> { ClarifyTextConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> ClarifyTextConfig<R0, R1> {
-    /// `Granularity`: text, required. Update: replacement.
+    /// `Granularity`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-clarifytextconfig.html#cfn-sagemaker-endpointconfig-clarifytextconfig-granularity)
     pub fn granularity(self, value: impl Arg<str>) -> ClarifyTextConfig<Set, R1> { ClarifyTextConfig(put(self.0, "Granularity", value.into_expr()), Phase) }
-    /// `Language`: text, required. Update: replacement.
+    /// `Language`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-clarifytextconfig.html#cfn-sagemaker-endpointconfig-clarifytextconfig-language)
     pub fn language(self, value: impl Arg<str>) -> ClarifyTextConfig<R0, Set> { ClarifyTextConfig(put(self.0, "Language", value.into_expr()), Phase) }
 }
 impl Done for ClarifyTextConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2678,9 +2678,9 @@ impl CoreDumpConfig {
     pub fn new() -> CoreDumpConfig<Missing<super::required::DestinationS3Uri>> { CoreDumpConfig(Bag::default(), Phase) }
 }
 impl<R0> CoreDumpConfig<R0> {
-    /// `DestinationS3Uri`: text, required. Update: replacement.
+    /// `DestinationS3Uri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-coredumpconfig.html#cfn-sagemaker-endpointconfig-coredumpconfig-destinations3uri)
     pub fn destination_s3_uri(self, value: impl Arg<str>) -> CoreDumpConfig<Set> { CoreDumpConfig(put(self.0, "DestinationS3Uri", value.into_expr()), Phase) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-coredumpconfig.html#cfn-sagemaker-endpointconfig-coredumpconfig-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
 }
 impl Done for CoreDumpConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2691,17 +2691,17 @@ impl DataCaptureConfig {
     pub fn new() -> DataCaptureConfig<Missing<super::required::CaptureOptions>, Missing<super::required::DestinationS3Uri>, Missing<super::required::InitialSamplingPercentage>> { DataCaptureConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> DataCaptureConfig<R0, R1, R2> {
-    /// `CaptureContentTypeHeader`: `CaptureContentTypeHeader`. Update: replacement.
+    /// `CaptureContentTypeHeader`: `CaptureContentTypeHeader`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-datacaptureconfig.html#cfn-sagemaker-endpointconfig-datacaptureconfig-capturecontenttypeheader)
     pub fn capture_content_type_header(self, value: impl Arg<CaptureContentTypeHeader>) -> Self { Self(put(self.0, "CaptureContentTypeHeader", value.into_expr()), Phase) }
-    /// `CaptureOptions`: list of `CaptureOption`, required. Update: replacement.
+    /// `CaptureOptions`: list of `CaptureOption`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-datacaptureconfig.html#cfn-sagemaker-endpointconfig-datacaptureconfig-captureoptions)
     pub fn capture_options(self, value: impl Arg<Arr<CaptureOption>>) -> DataCaptureConfig<Set, R1, R2> { DataCaptureConfig(put(self.0, "CaptureOptions", value.into_expr()), Phase) }
-    /// `DestinationS3Uri`: text, required. Update: replacement.
+    /// `DestinationS3Uri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-datacaptureconfig.html#cfn-sagemaker-endpointconfig-datacaptureconfig-destinations3uri)
     pub fn destination_s3_uri(self, value: impl Arg<str>) -> DataCaptureConfig<R0, Set, R2> { DataCaptureConfig(put(self.0, "DestinationS3Uri", value.into_expr()), Phase) }
-    /// `EnableCapture`: boolean. Update: replacement.
+    /// `EnableCapture`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-datacaptureconfig.html#cfn-sagemaker-endpointconfig-datacaptureconfig-enablecapture)
     pub fn enable_capture(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableCapture", value.into_expr()), Phase) }
-    /// `InitialSamplingPercentage`: integer, required. Update: replacement.
+    /// `InitialSamplingPercentage`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-datacaptureconfig.html#cfn-sagemaker-endpointconfig-datacaptureconfig-initialsamplingpercentage)
     pub fn initial_sampling_percentage(self, value: impl Arg<i64>) -> DataCaptureConfig<R0, R1, Set> { DataCaptureConfig(put(self.0, "InitialSamplingPercentage", value.into_expr()), Phase) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-datacaptureconfig.html#cfn-sagemaker-endpointconfig-datacaptureconfig-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
 }
 impl Done for DataCaptureConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2710,7 +2710,7 @@ impl Done for DataCaptureConfig { fn into_props(self) -> Bag { self.0 } }
 impl ExplainerConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ClarifyExplainerConfig`: `ClarifyExplainerConfig`. Update: replacement.
+    /// `ClarifyExplainerConfig`: `ClarifyExplainerConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-explainerconfig.html#cfn-sagemaker-endpointconfig-explainerconfig-clarifyexplainerconfig)
     pub fn clarify_explainer_config(self, value: impl Arg<ClarifyExplainerConfig>) -> Self { Self(put(self.0, "ClarifyExplainerConfig", value.into_expr())) }
 }
 impl Done for ExplainerConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2721,11 +2721,11 @@ impl InstancePool {
     pub fn new() -> InstancePool<Missing<super::required::InstanceType>, Missing<super::required::Priority>> { InstancePool(Bag::default(), Phase) }
 }
 impl<R0, R1> InstancePool<R0, R1> {
-    /// `InstanceType`: text, required. Update: replacement.
+    /// `InstanceType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-instancepool.html#cfn-sagemaker-endpointconfig-instancepool-instancetype)
     pub fn instance_type(self, value: impl Arg<str>) -> InstancePool<Set, R1> { InstancePool(put(self.0, "InstanceType", value.into_expr()), Phase) }
-    /// `ModelNameOverride`: text. Update: replacement.
+    /// `ModelNameOverride`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-instancepool.html#cfn-sagemaker-endpointconfig-instancepool-modelnameoverride)
     pub fn model_name_override(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelNameOverride", value.into_expr()), Phase) }
-    /// `Priority`: integer, required. Update: replacement.
+    /// `Priority`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-instancepool.html#cfn-sagemaker-endpointconfig-instancepool-priority)
     pub fn priority(self, value: impl Arg<i64>) -> InstancePool<R0, Set> { InstancePool(put(self.0, "Priority", value.into_expr()), Phase) }
 }
 impl Done for InstancePool { fn into_props(self) -> Bag { self.0 } }
@@ -2734,13 +2734,13 @@ impl Done for InstancePool { fn into_props(self) -> Bag { self.0 } }
 impl ManagedInstanceScaling {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MaxInstanceCount`: integer. Update: replacement.
+    /// `MaxInstanceCount`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-managedinstancescaling.html#cfn-sagemaker-endpointconfig-managedinstancescaling-maxinstancecount)
     pub fn max_instance_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxInstanceCount", value.into_expr())) }
-    /// `MinInstanceCount`: integer. Update: replacement.
+    /// `MinInstanceCount`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-managedinstancescaling.html#cfn-sagemaker-endpointconfig-managedinstancescaling-mininstancecount)
     pub fn min_instance_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinInstanceCount", value.into_expr())) }
-    /// `ScaleInPolicy`: `ScaleInPolicy`. Update: replacement.
+    /// `ScaleInPolicy`: `ScaleInPolicy`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-managedinstancescaling.html#cfn-sagemaker-endpointconfig-managedinstancescaling-scaleinpolicy)
     pub fn scale_in_policy(self, value: impl Arg<ScaleInPolicy>) -> Self { Self(put(self.0, "ScaleInPolicy", value.into_expr())) }
-    /// `Status`: text. Update: replacement.
+    /// `Status`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-managedinstancescaling.html#cfn-sagemaker-endpointconfig-managedinstancescaling-status)
     pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for ManagedInstanceScaling { fn into_props(self) -> Bag { self.0 } }
@@ -2749,11 +2749,11 @@ impl Done for ManagedInstanceScaling { fn into_props(self) -> Bag { self.0 } }
 impl MetricsConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EnableDetailedObservability`: boolean. Update: replacement.
+    /// `EnableDetailedObservability`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-metricsconfig.html#cfn-sagemaker-endpointconfig-metricsconfig-enabledetailedobservability)
     pub fn enable_detailed_observability(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableDetailedObservability", value.into_expr())) }
-    /// `EnableEnhancedMetrics`: boolean. Update: replacement.
+    /// `EnableEnhancedMetrics`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-metricsconfig.html#cfn-sagemaker-endpointconfig-metricsconfig-enableenhancedmetrics)
     pub fn enable_enhanced_metrics(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableEnhancedMetrics", value.into_expr())) }
-    /// `MetricPublishFrequencyInSeconds`: integer. Update: replacement.
+    /// `MetricPublishFrequencyInSeconds`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-metricsconfig.html#cfn-sagemaker-endpointconfig-metricsconfig-metricpublishfrequencyinseconds)
     pub fn metric_publish_frequency_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MetricPublishFrequencyInSeconds", value.into_expr())) }
 }
 impl Done for MetricsConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2762,9 +2762,9 @@ impl Done for MetricsConfig { fn into_props(self) -> Bag { self.0 } }
 impl PrefixAwareRoutingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ConcurrencyThreshold`: integer. Update: replacement.
+    /// `ConcurrencyThreshold`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-prefixawareroutingconfig.html#cfn-sagemaker-endpointconfig-prefixawareroutingconfig-concurrencythreshold)
     pub fn concurrency_threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConcurrencyThreshold", value.into_expr())) }
-    /// `PrefixLength`: integer. Update: replacement.
+    /// `PrefixLength`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-prefixawareroutingconfig.html#cfn-sagemaker-endpointconfig-prefixawareroutingconfig-prefixlength)
     pub fn prefix_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PrefixLength", value.into_expr())) }
 }
 impl Done for PrefixAwareRoutingConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2775,41 +2775,41 @@ impl ProductionVariant {
     pub fn new() -> ProductionVariant<Missing<super::required::VariantName>> { ProductionVariant(Bag::default(), Phase) }
 }
 impl<R0> ProductionVariant<R0> {
-    /// `AcceleratorType`: text. Update: replacement.
+    /// `AcceleratorType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-productionvariant.html#cfn-sagemaker-endpointconfig-productionvariant-acceleratortype)
     pub fn accelerator_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcceleratorType", value.into_expr()), Phase) }
-    /// `CapacityReservationConfig`: `CapacityReservationConfig`. Update: replacement.
+    /// `CapacityReservationConfig`: `CapacityReservationConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-productionvariant.html#cfn-sagemaker-endpointconfig-productionvariant-capacityreservationconfig)
     pub fn capacity_reservation_config(self, value: impl Arg<CapacityReservationConfig>) -> Self { Self(put(self.0, "CapacityReservationConfig", value.into_expr()), Phase) }
-    /// `ContainerStartupHealthCheckTimeoutInSeconds`: integer. Update: replacement.
+    /// `ContainerStartupHealthCheckTimeoutInSeconds`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-productionvariant.html#cfn-sagemaker-endpointconfig-productionvariant-containerstartuphealthchecktimeoutinseconds)
     pub fn container_startup_health_check_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContainerStartupHealthCheckTimeoutInSeconds", value.into_expr()), Phase) }
-    /// `CoreDumpConfig`: `CoreDumpConfig`. Update: replacement.
+    /// `CoreDumpConfig`: `CoreDumpConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-productionvariant.html#cfn-sagemaker-endpointconfig-productionvariant-coredumpconfig)
     pub fn core_dump_config(self, value: impl Arg<CoreDumpConfig>) -> Self { Self(put(self.0, "CoreDumpConfig", value.into_expr()), Phase) }
-    /// `EnableSSMAccess`: boolean. Update: replacement.
+    /// `EnableSSMAccess`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-productionvariant.html#cfn-sagemaker-endpointconfig-productionvariant-enablessmaccess)
     pub fn enable_ssm_access(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableSSMAccess", value.into_expr()), Phase) }
-    /// `InferenceAmiVersion`: text. Update: replacement.
+    /// `InferenceAmiVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-productionvariant.html#cfn-sagemaker-endpointconfig-productionvariant-inferenceamiversion)
     pub fn inference_ami_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InferenceAmiVersion", value.into_expr()), Phase) }
-    /// `InitialInstanceCount`: integer. Update: replacement.
+    /// `InitialInstanceCount`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-productionvariant.html#cfn-sagemaker-endpointconfig-productionvariant-initialinstancecount)
     pub fn initial_instance_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "InitialInstanceCount", value.into_expr()), Phase) }
-    /// `InitialVariantWeight`: number. Update: replacement.
+    /// `InitialVariantWeight`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-productionvariant.html#cfn-sagemaker-endpointconfig-productionvariant-initialvariantweight)
     pub fn initial_variant_weight(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "InitialVariantWeight", value.into_expr()), Phase) }
-    /// `InstancePools`: list of `InstancePool`. Update: replacement.
+    /// `InstancePools`: list of `InstancePool`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-productionvariant.html#cfn-sagemaker-endpointconfig-productionvariant-instancepools)
     pub fn instance_pools(self, value: impl Arg<Arr<InstancePool>>) -> Self { Self(put(self.0, "InstancePools", value.into_expr()), Phase) }
-    /// `InstanceType`: text. Update: replacement.
+    /// `InstanceType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-productionvariant.html#cfn-sagemaker-endpointconfig-productionvariant-instancetype)
     pub fn instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceType", value.into_expr()), Phase) }
-    /// `ManagedInstanceScaling`: `ManagedInstanceScaling`. Update: replacement.
+    /// `ManagedInstanceScaling`: `ManagedInstanceScaling`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-productionvariant.html#cfn-sagemaker-endpointconfig-productionvariant-managedinstancescaling)
     pub fn managed_instance_scaling(self, value: impl Arg<ManagedInstanceScaling>) -> Self { Self(put(self.0, "ManagedInstanceScaling", value.into_expr()), Phase) }
-    /// `ModelDataDownloadTimeoutInSeconds`: integer. Update: replacement.
+    /// `ModelDataDownloadTimeoutInSeconds`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-productionvariant.html#cfn-sagemaker-endpointconfig-productionvariant-modeldatadownloadtimeoutinseconds)
     pub fn model_data_download_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ModelDataDownloadTimeoutInSeconds", value.into_expr()), Phase) }
-    /// `ModelName`: text. Update: replacement.
+    /// `ModelName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-productionvariant.html#cfn-sagemaker-endpointconfig-productionvariant-modelname)
     pub fn model_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelName", value.into_expr()), Phase) }
-    /// `RoutingConfig`: `RoutingConfig`. Update: replacement.
+    /// `RoutingConfig`: `RoutingConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-productionvariant.html#cfn-sagemaker-endpointconfig-productionvariant-routingconfig)
     pub fn routing_config(self, value: impl Arg<RoutingConfig>) -> Self { Self(put(self.0, "RoutingConfig", value.into_expr()), Phase) }
-    /// `ServerlessConfig`: `ServerlessConfig`. Update: replacement.
+    /// `ServerlessConfig`: `ServerlessConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-productionvariant.html#cfn-sagemaker-endpointconfig-productionvariant-serverlessconfig)
     pub fn serverless_config(self, value: impl Arg<ServerlessConfig>) -> Self { Self(put(self.0, "ServerlessConfig", value.into_expr()), Phase) }
-    /// `VariantInstanceProvisionTimeoutInSeconds`: integer. Update: replacement.
+    /// `VariantInstanceProvisionTimeoutInSeconds`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-productionvariant.html#cfn-sagemaker-endpointconfig-productionvariant-variantinstanceprovisiontimeoutinseconds)
     pub fn variant_instance_provision_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VariantInstanceProvisionTimeoutInSeconds", value.into_expr()), Phase) }
-    /// `VariantName`: text, required. Update: replacement.
+    /// `VariantName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-productionvariant.html#cfn-sagemaker-endpointconfig-productionvariant-variantname)
     pub fn variant_name(self, value: impl Arg<str>) -> ProductionVariant<Set> { ProductionVariant(put(self.0, "VariantName", value.into_expr()), Phase) }
-    /// `VolumeSizeInGB`: integer. Update: replacement.
+    /// `VolumeSizeInGB`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-productionvariant.html#cfn-sagemaker-endpointconfig-productionvariant-volumesizeingb)
     pub fn volume_size_in_gb(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeSizeInGB", value.into_expr()), Phase) }
 }
 impl Done for ProductionVariant { fn into_props(self) -> Bag { self.0 } }
@@ -2818,9 +2818,9 @@ impl Done for ProductionVariant { fn into_props(self) -> Bag { self.0 } }
 impl RoutingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PrefixAwareRoutingConfig`: `PrefixAwareRoutingConfig`. Update: replacement.
+    /// `PrefixAwareRoutingConfig`: `PrefixAwareRoutingConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-routingconfig.html#cfn-sagemaker-endpointconfig-routingconfig-prefixawareroutingconfig)
     pub fn prefix_aware_routing_config(self, value: impl Arg<PrefixAwareRoutingConfig>) -> Self { Self(put(self.0, "PrefixAwareRoutingConfig", value.into_expr())) }
-    /// `RoutingStrategy`: text. Update: replacement.
+    /// `RoutingStrategy`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-routingconfig.html#cfn-sagemaker-endpointconfig-routingconfig-routingstrategy)
     pub fn routing_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoutingStrategy", value.into_expr())) }
 }
 impl Done for RoutingConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2831,11 +2831,11 @@ impl ScaleInPolicy {
     pub fn new() -> ScaleInPolicy<Missing<super::required::Strategy>> { ScaleInPolicy(Bag::default(), Phase) }
 }
 impl<R0> ScaleInPolicy<R0> {
-    /// `CooldownInMinutes`: integer. Update: replacement.
+    /// `CooldownInMinutes`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-scaleinpolicy.html#cfn-sagemaker-endpointconfig-scaleinpolicy-cooldowninminutes)
     pub fn cooldown_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CooldownInMinutes", value.into_expr()), Phase) }
-    /// `MaximumStepSize`: integer. Update: replacement.
+    /// `MaximumStepSize`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-scaleinpolicy.html#cfn-sagemaker-endpointconfig-scaleinpolicy-maximumstepsize)
     pub fn maximum_step_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumStepSize", value.into_expr()), Phase) }
-    /// `Strategy`: text, required. Update: replacement.
+    /// `Strategy`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-scaleinpolicy.html#cfn-sagemaker-endpointconfig-scaleinpolicy-strategy)
     pub fn strategy(self, value: impl Arg<str>) -> ScaleInPolicy<Set> { ScaleInPolicy(put(self.0, "Strategy", value.into_expr()), Phase) }
 }
 impl Done for ScaleInPolicy { fn into_props(self) -> Bag { self.0 } }
@@ -2846,11 +2846,11 @@ impl ServerlessConfig {
     pub fn new() -> ServerlessConfig<Missing<super::required::MaxConcurrency>, Missing<super::required::MemorySizeInMB>> { ServerlessConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> ServerlessConfig<R0, R1> {
-    /// `MaxConcurrency`: integer, required. Update: replacement.
+    /// `MaxConcurrency`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-serverlessconfig.html#cfn-sagemaker-endpointconfig-serverlessconfig-maxconcurrency)
     pub fn max_concurrency(self, value: impl Arg<i64>) -> ServerlessConfig<Set, R1> { ServerlessConfig(put(self.0, "MaxConcurrency", value.into_expr()), Phase) }
-    /// `MemorySizeInMB`: integer, required. Update: replacement.
+    /// `MemorySizeInMB`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-serverlessconfig.html#cfn-sagemaker-endpointconfig-serverlessconfig-memorysizeinmb)
     pub fn memory_size_in_mb(self, value: impl Arg<i64>) -> ServerlessConfig<R0, Set> { ServerlessConfig(put(self.0, "MemorySizeInMB", value.into_expr()), Phase) }
-    /// `ProvisionedConcurrency`: integer. Update: replacement.
+    /// `ProvisionedConcurrency`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-serverlessconfig.html#cfn-sagemaker-endpointconfig-serverlessconfig-provisionedconcurrency)
     pub fn provisioned_concurrency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProvisionedConcurrency", value.into_expr()), Phase) }
 }
 impl Done for ServerlessConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2861,9 +2861,9 @@ impl VpcConfig {
     pub fn new() -> VpcConfig<Missing<super::required::SecurityGroupIds>, Missing<super::required::Subnets>> { VpcConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> VpcConfig<R0, R1> {
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: replacement.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-vpcconfig.html#cfn-sagemaker-endpointconfig-vpcconfig-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfig<Set, R1> { VpcConfig(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement.
+    /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-endpointconfig-vpcconfig.html#cfn-sagemaker-endpointconfig-vpcconfig-subnets)
     pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfig<R0, Set> { VpcConfig(put(self.0, "Subnets", value.into_expr()), Phase) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2877,11 +2877,11 @@ impl CfnExperiment {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnExperimentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-experiment.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-experiment.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `LastModifiedTime`: text.
+    /// The attribute `LastModifiedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-experiment.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
 }
 impl Parent for CfnExperiment { fn node(&self) -> &Place { &self.0 } }
@@ -2892,13 +2892,13 @@ impl CfnExperimentProps {
     pub fn new() -> CfnExperimentProps<Missing<required::ExperimentName>> { CfnExperimentProps(Bag::default(), Phase) }
 }
 impl<R0> CfnExperimentProps<R0> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-experiment.html#cfn-sagemaker-experiment-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DisplayName`: text. Update: in place.
+    /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-experiment.html#cfn-sagemaker-experiment-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
-    /// `ExperimentName`: text, required. Update: replacement.
+    /// `ExperimentName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-experiment.html#cfn-sagemaker-experiment-experimentname)
     pub fn experiment_name(self, value: impl Arg<str>) -> CfnExperimentProps<Set> { CfnExperimentProps(put(self.0, "ExperimentName", value.into_expr()), Phase) }
-    /// `Tags`: list of `TagsItems`. Update: in place.
+    /// `Tags`: list of `TagsItems`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-experiment.html#cfn-sagemaker-experiment-tags)
     pub fn tags(self, value: impl Arg<Arr<experiment::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnExperimentProps { fn into_props(self) -> Bag { self.0 } }
@@ -2912,9 +2912,9 @@ impl TagsItems {
     pub fn new() -> TagsItems<Missing<super::required::Key>, Missing<super::required::Value>> { TagsItems(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsItems<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-experiment-tagsitems.html#cfn-sagemaker-experiment-tagsitems-key)
     pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-experiment-tagsitems.html#cfn-sagemaker-experiment-tagsitems-value)
     pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }
@@ -2928,15 +2928,15 @@ impl CfnExperimentTrialComponent {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnExperimentTrialComponentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-experimenttrialcomponent.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-experimenttrialcomponent.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-experimenttrialcomponent.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `LastModifiedTime`: text.
+    /// The attribute `LastModifiedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-experimenttrialcomponent.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
-    /// The attribute `LineageGroupArn`: `OtherArn`.
+    /// The attribute `LineageGroupArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-experimenttrialcomponent.html#LineageGroupArn-fn::getatt)
     pub fn attr_lineage_group_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LineageGroupArn") }
 }
 impl Parent for CfnExperimentTrialComponent { fn node(&self) -> &Place { &self.0 } }
@@ -2947,19 +2947,19 @@ impl CfnExperimentTrialComponentProps {
     pub fn new() -> CfnExperimentTrialComponentProps<Missing<required::TrialComponentName>> { CfnExperimentTrialComponentProps(Bag::default(), Phase) }
 }
 impl<R0> CfnExperimentTrialComponentProps<R0> {
-    /// `DisplayName`: text. Update: in place.
+    /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-experimenttrialcomponent.html#cfn-sagemaker-experimenttrialcomponent-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
-    /// `EndTime`: text. Update: in place.
+    /// `EndTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-experimenttrialcomponent.html#cfn-sagemaker-experimenttrialcomponent-endtime)
     pub fn end_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndTime", value.into_expr()), Phase) }
-    /// `MetadataProperties`: `MetadataProperties`. Update: replacement.
+    /// `MetadataProperties`: `MetadataProperties`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-experimenttrialcomponent.html#cfn-sagemaker-experimenttrialcomponent-metadataproperties)
     pub fn metadata_properties(self, value: impl Arg<experiment_trial_component::MetadataProperties>) -> Self { Self(put(self.0, "MetadataProperties", value.into_expr()), Phase) }
-    /// `StartTime`: text. Update: in place.
+    /// `StartTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-experimenttrialcomponent.html#cfn-sagemaker-experimenttrialcomponent-starttime)
     pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value.into_expr()), Phase) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-experimenttrialcomponent.html#cfn-sagemaker-experimenttrialcomponent-status)
     pub fn status(self, value: impl Arg<experiment_trial_component::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `Tags`: list of `TagsItems`. Update: in place.
+    /// `Tags`: list of `TagsItems`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-experimenttrialcomponent.html#cfn-sagemaker-experimenttrialcomponent-tags)
     pub fn tags(self, value: impl Arg<Arr<experiment_trial_component::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TrialComponentName`: text, required. Update: replacement.
+    /// `TrialComponentName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-experimenttrialcomponent.html#cfn-sagemaker-experimenttrialcomponent-trialcomponentname)
     pub fn trial_component_name(self, value: impl Arg<str>) -> CfnExperimentTrialComponentProps<Set> { CfnExperimentTrialComponentProps(put(self.0, "TrialComponentName", value.into_expr()), Phase) }
 }
 impl Done for CfnExperimentTrialComponentProps { fn into_props(self) -> Bag { self.0 } }
@@ -2971,13 +2971,13 @@ use crate::cfn::support::*;
 impl MetadataProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CommitId`: text. Update: replacement.
+    /// `CommitId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-experimenttrialcomponent-metadataproperties.html#cfn-sagemaker-experimenttrialcomponent-metadataproperties-commitid)
     pub fn commit_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CommitId", value.into_expr())) }
-    /// `GeneratedBy`: text. Update: replacement.
+    /// `GeneratedBy`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-experimenttrialcomponent-metadataproperties.html#cfn-sagemaker-experimenttrialcomponent-metadataproperties-generatedby)
     pub fn generated_by(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GeneratedBy", value.into_expr())) }
-    /// `ProjectId`: text. Update: replacement.
+    /// `ProjectId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-experimenttrialcomponent-metadataproperties.html#cfn-sagemaker-experimenttrialcomponent-metadataproperties-projectid)
     pub fn project_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectId", value.into_expr())) }
-    /// `Repository`: text. Update: replacement.
+    /// `Repository`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-experimenttrialcomponent-metadataproperties.html#cfn-sagemaker-experimenttrialcomponent-metadataproperties-repository)
     pub fn repository(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Repository", value.into_expr())) }
 }
 impl Done for MetadataProperties { fn into_props(self) -> Bag { self.0 } }
@@ -2986,9 +2986,9 @@ impl Done for MetadataProperties { fn into_props(self) -> Bag { self.0 } }
 impl Status {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Message`: text. Update: in place.
+    /// `Message`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-experimenttrialcomponent-status.html#cfn-sagemaker-experimenttrialcomponent-status-message)
     pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value.into_expr())) }
-    /// `PrimaryStatus`: text. Update: in place.
+    /// `PrimaryStatus`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-experimenttrialcomponent-status.html#cfn-sagemaker-experimenttrialcomponent-status-primarystatus)
     pub fn primary_status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrimaryStatus", value.into_expr())) }
 }
 impl Done for Status { fn into_props(self) -> Bag { self.0 } }
@@ -2999,9 +2999,9 @@ impl TagsItems {
     pub fn new() -> TagsItems<Missing<super::required::Key>, Missing<super::required::Value>> { TagsItems(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsItems<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-experimenttrialcomponent-tagsitems.html#cfn-sagemaker-experimenttrialcomponent-tagsitems-key)
     pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-experimenttrialcomponent-tagsitems.html#cfn-sagemaker-experimenttrialcomponent-tagsitems-value)
     pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }
@@ -3015,9 +3015,9 @@ impl CfnFeatureGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFeatureGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `FeatureGroupName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-featuregroup.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `FeatureGroupStatus`: text.
+    /// The attribute `FeatureGroupStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-featuregroup.html#FeatureGroupStatus-fn::getatt)
     pub fn attr_feature_group_status(&self) -> Val<str> { self.0.get_att("FeatureGroupStatus") }
 }
 impl Parent for CfnFeatureGroup { fn node(&self) -> &Place { &self.0 } }
@@ -3028,25 +3028,25 @@ impl CfnFeatureGroupProps {
     pub fn new() -> CfnFeatureGroupProps<Missing<required::EventTimeFeatureName>, Missing<required::FeatureDefinitions>, Missing<required::FeatureGroupName>, Missing<required::RecordIdentifierFeatureName>> { CfnFeatureGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnFeatureGroupProps<R0, R1, R2, R3> {
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-featuregroup.html#cfn-sagemaker-featuregroup-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `EventTimeFeatureName`: text, required. Update: replacement.
+    /// `EventTimeFeatureName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-featuregroup.html#cfn-sagemaker-featuregroup-eventtimefeaturename)
     pub fn event_time_feature_name(self, value: impl Arg<str>) -> CfnFeatureGroupProps<Set, R1, R2, R3> { CfnFeatureGroupProps(put(self.0, "EventTimeFeatureName", value.into_expr()), Phase) }
-    /// `FeatureDefinitions`: list of `FeatureDefinition`, required. Update: in place.
+    /// `FeatureDefinitions`: list of `FeatureDefinition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-featuregroup.html#cfn-sagemaker-featuregroup-featuredefinitions)
     pub fn feature_definitions(self, value: impl Arg<Arr<feature_group::FeatureDefinition>>) -> CfnFeatureGroupProps<R0, Set, R2, R3> { CfnFeatureGroupProps(put(self.0, "FeatureDefinitions", value.into_expr()), Phase) }
-    /// `FeatureGroupName`: text, required. Update: replacement.
+    /// `FeatureGroupName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-featuregroup.html#cfn-sagemaker-featuregroup-featuregroupname)
     pub fn feature_group_name(self, value: impl Arg<str>) -> CfnFeatureGroupProps<R0, R1, Set, R3> { CfnFeatureGroupProps(put(self.0, "FeatureGroupName", value.into_expr()), Phase) }
-    /// `OfflineStoreConfig`: `OfflineStoreConfig`. Update: replacement.
+    /// `OfflineStoreConfig`: `OfflineStoreConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-featuregroup.html#cfn-sagemaker-featuregroup-offlinestoreconfig)
     pub fn offline_store_config(self, value: impl Arg<feature_group::OfflineStoreConfig>) -> Self { Self(put(self.0, "OfflineStoreConfig", value.into_expr()), Phase) }
-    /// `OnlineStoreConfig`: `OnlineStoreConfig`. Update: replacement.
+    /// `OnlineStoreConfig`: `OnlineStoreConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-featuregroup.html#cfn-sagemaker-featuregroup-onlinestoreconfig)
     pub fn online_store_config(self, value: impl Arg<feature_group::OnlineStoreConfig>) -> Self { Self(put(self.0, "OnlineStoreConfig", value.into_expr()), Phase) }
-    /// `RecordIdentifierFeatureName`: text, required. Update: replacement.
+    /// `RecordIdentifierFeatureName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-featuregroup.html#cfn-sagemaker-featuregroup-recordidentifierfeaturename)
     pub fn record_identifier_feature_name(self, value: impl Arg<str>) -> CfnFeatureGroupProps<R0, R1, R2, Set> { CfnFeatureGroupProps(put(self.0, "RecordIdentifierFeatureName", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`. Update: replacement.
+    /// `RoleArn`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-featuregroup.html#cfn-sagemaker-featuregroup-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-featuregroup.html#cfn-sagemaker-featuregroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `ThroughputConfig`: `ThroughputConfig`. Update: in place.
+    /// `ThroughputConfig`: `ThroughputConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-featuregroup.html#cfn-sagemaker-featuregroup-throughputconfig)
     pub fn throughput_config(self, value: impl Arg<feature_group::ThroughputConfig>) -> Self { Self(put(self.0, "ThroughputConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnFeatureGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -3060,11 +3060,11 @@ impl DataCatalogConfig {
     pub fn new() -> DataCatalogConfig<Missing<super::required::Catalog>, Missing<super::required::Database>, Missing<super::required::TableName>> { DataCatalogConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> DataCatalogConfig<R0, R1, R2> {
-    /// `Catalog`: text, required. Update: replacement.
+    /// `Catalog`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-featuregroup-datacatalogconfig.html#cfn-sagemaker-featuregroup-datacatalogconfig-catalog)
     pub fn catalog(self, value: impl Arg<str>) -> DataCatalogConfig<Set, R1, R2> { DataCatalogConfig(put(self.0, "Catalog", value.into_expr()), Phase) }
-    /// `Database`: text, required. Update: replacement.
+    /// `Database`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-featuregroup-datacatalogconfig.html#cfn-sagemaker-featuregroup-datacatalogconfig-database)
     pub fn database(self, value: impl Arg<str>) -> DataCatalogConfig<R0, Set, R2> { DataCatalogConfig(put(self.0, "Database", value.into_expr()), Phase) }
-    /// `TableName`: text, required. Update: replacement.
+    /// `TableName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-featuregroup-datacatalogconfig.html#cfn-sagemaker-featuregroup-datacatalogconfig-tablename)
     pub fn table_name(self, value: impl Arg<str>) -> DataCatalogConfig<R0, R1, Set> { DataCatalogConfig(put(self.0, "TableName", value.into_expr()), Phase) }
 }
 impl Done for DataCatalogConfig { fn into_props(self) -> Bag { self.0 } }
@@ -3075,9 +3075,9 @@ impl FeatureDefinition {
     pub fn new() -> FeatureDefinition<Missing<super::required::FeatureName>, Missing<super::required::FeatureType>> { FeatureDefinition(Bag::default(), Phase) }
 }
 impl<R0, R1> FeatureDefinition<R0, R1> {
-    /// `FeatureName`: text, required. Update: in place.
+    /// `FeatureName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-featuregroup-featuredefinition.html#cfn-sagemaker-featuregroup-featuredefinition-featurename)
     pub fn feature_name(self, value: impl Arg<str>) -> FeatureDefinition<Set, R1> { FeatureDefinition(put(self.0, "FeatureName", value.into_expr()), Phase) }
-    /// `FeatureType`: `FeatureType`, required. Update: in place.
+    /// `FeatureType`: `FeatureType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-featuregroup-featuredefinition.html#cfn-sagemaker-featuregroup-featuredefinition-featuretype)
     pub fn feature_type(self, value: impl Arg<FeatureType>) -> FeatureDefinition<R0, Set> { FeatureDefinition(put(self.0, "FeatureType", value.into_expr()), Phase) }
 }
 impl Done for FeatureDefinition { fn into_props(self) -> Bag { self.0 } }
@@ -3088,13 +3088,13 @@ impl OfflineStoreConfig {
     pub fn new() -> OfflineStoreConfig<Missing<super::required::S3StorageConfig>> { OfflineStoreConfig(Bag::default(), Phase) }
 }
 impl<R0> OfflineStoreConfig<R0> {
-    /// `DataCatalogConfig`: `DataCatalogConfig`. Update: replacement.
+    /// `DataCatalogConfig`: `DataCatalogConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-featuregroup-offlinestoreconfig.html#cfn-sagemaker-featuregroup-offlinestoreconfig-datacatalogconfig)
     pub fn data_catalog_config(self, value: impl Arg<DataCatalogConfig>) -> Self { Self(put(self.0, "DataCatalogConfig", value.into_expr()), Phase) }
-    /// `DisableGlueTableCreation`: boolean. Update: replacement.
+    /// `DisableGlueTableCreation`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-featuregroup-offlinestoreconfig.html#cfn-sagemaker-featuregroup-offlinestoreconfig-disablegluetablecreation)
     pub fn disable_glue_table_creation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableGlueTableCreation", value.into_expr()), Phase) }
-    /// `S3StorageConfig`: `S3StorageConfig`, required. Update: replacement.
+    /// `S3StorageConfig`: `S3StorageConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-featuregroup-offlinestoreconfig.html#cfn-sagemaker-featuregroup-offlinestoreconfig-s3storageconfig)
     pub fn s3_storage_config(self, value: impl Arg<S3StorageConfig>) -> OfflineStoreConfig<Set> { OfflineStoreConfig(put(self.0, "S3StorageConfig", value.into_expr()), Phase) }
-    /// `TableFormat`: `TableFormat`. Update: replacement.
+    /// `TableFormat`: `TableFormat`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-featuregroup-offlinestoreconfig.html#cfn-sagemaker-featuregroup-offlinestoreconfig-tableformat)
     pub fn table_format(self, value: impl Arg<TableFormat>) -> Self { Self(put(self.0, "TableFormat", value.into_expr()), Phase) }
 }
 impl Done for OfflineStoreConfig { fn into_props(self) -> Bag { self.0 } }
@@ -3103,13 +3103,13 @@ impl Done for OfflineStoreConfig { fn into_props(self) -> Bag { self.0 } }
 impl OnlineStoreConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EnableOnlineStore`: boolean. Update: replacement.
+    /// `EnableOnlineStore`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-featuregroup-onlinestoreconfig.html#cfn-sagemaker-featuregroup-onlinestoreconfig-enableonlinestore)
     pub fn enable_online_store(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableOnlineStore", value.into_expr())) }
-    /// `SecurityConfig`: `OnlineStoreSecurityConfig`. Update: replacement.
+    /// `SecurityConfig`: `OnlineStoreSecurityConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-featuregroup-onlinestoreconfig.html#cfn-sagemaker-featuregroup-onlinestoreconfig-securityconfig)
     pub fn security_config(self, value: impl Arg<OnlineStoreSecurityConfig>) -> Self { Self(put(self.0, "SecurityConfig", value.into_expr())) }
-    /// `StorageType`: `StorageType`. Update: replacement.
+    /// `StorageType`: `StorageType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-featuregroup-onlinestoreconfig.html#cfn-sagemaker-featuregroup-onlinestoreconfig-storagetype)
     pub fn storage_type(self, value: impl Arg<StorageType>) -> Self { Self(put(self.0, "StorageType", value.into_expr())) }
-    /// `TtlDuration`: `TtlDuration`. Update: replacement.
+    /// `TtlDuration`: `TtlDuration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-featuregroup-onlinestoreconfig.html#cfn-sagemaker-featuregroup-onlinestoreconfig-ttlduration)
     pub fn ttl_duration(self, value: impl Arg<TtlDuration>) -> Self { Self(put(self.0, "TtlDuration", value.into_expr())) }
 }
 impl Done for OnlineStoreConfig { fn into_props(self) -> Bag { self.0 } }
@@ -3118,7 +3118,7 @@ impl Done for OnlineStoreConfig { fn into_props(self) -> Bag { self.0 } }
 impl OnlineStoreSecurityConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-featuregroup-onlinestoresecurityconfig.html#cfn-sagemaker-featuregroup-onlinestoresecurityconfig-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
 }
 impl Done for OnlineStoreSecurityConfig { fn into_props(self) -> Bag { self.0 } }
@@ -3129,9 +3129,9 @@ impl S3StorageConfig {
     pub fn new() -> S3StorageConfig<Missing<super::required::S3Uri>> { S3StorageConfig(Bag::default(), Phase) }
 }
 impl<R0> S3StorageConfig<R0> {
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-featuregroup-s3storageconfig.html#cfn-sagemaker-featuregroup-s3storageconfig-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `S3Uri`: text, required. Update: replacement.
+    /// `S3Uri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-featuregroup-s3storageconfig.html#cfn-sagemaker-featuregroup-s3storageconfig-s3uri)
     pub fn s3_uri(self, value: impl Arg<str>) -> S3StorageConfig<Set> { S3StorageConfig(put(self.0, "S3Uri", value.into_expr()), Phase) }
 }
 impl Done for S3StorageConfig { fn into_props(self) -> Bag { self.0 } }
@@ -3142,11 +3142,11 @@ impl ThroughputConfig {
     pub fn new() -> ThroughputConfig<Missing<super::required::ThroughputMode>> { ThroughputConfig(Bag::default(), Phase) }
 }
 impl<R0> ThroughputConfig<R0> {
-    /// `ProvisionedReadCapacityUnits`: integer. Update: in place.
+    /// `ProvisionedReadCapacityUnits`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-featuregroup-throughputconfig.html#cfn-sagemaker-featuregroup-throughputconfig-provisionedreadcapacityunits)
     pub fn provisioned_read_capacity_units(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProvisionedReadCapacityUnits", value.into_expr()), Phase) }
-    /// `ProvisionedWriteCapacityUnits`: integer. Update: in place.
+    /// `ProvisionedWriteCapacityUnits`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-featuregroup-throughputconfig.html#cfn-sagemaker-featuregroup-throughputconfig-provisionedwritecapacityunits)
     pub fn provisioned_write_capacity_units(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProvisionedWriteCapacityUnits", value.into_expr()), Phase) }
-    /// `ThroughputMode`: `ThroughputMode`, required. Update: in place.
+    /// `ThroughputMode`: `ThroughputMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-featuregroup-throughputconfig.html#cfn-sagemaker-featuregroup-throughputconfig-throughputmode)
     pub fn throughput_mode(self, value: impl Arg<ThroughputMode>) -> ThroughputConfig<Set> { ThroughputConfig(put(self.0, "ThroughputMode", value.into_expr()), Phase) }
 }
 impl Done for ThroughputConfig { fn into_props(self) -> Bag { self.0 } }
@@ -3155,9 +3155,9 @@ impl Done for ThroughputConfig { fn into_props(self) -> Bag { self.0 } }
 impl TtlDuration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Unit`: `Unit`. Update: replacement.
+    /// `Unit`: `Unit`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-featuregroup-ttlduration.html#cfn-sagemaker-featuregroup-ttlduration-unit)
     pub fn unit(self, value: impl Arg<Unit>) -> Self { Self(put(self.0, "Unit", value.into_expr())) }
-    /// `Value`: integer. Update: replacement.
+    /// `Value`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-featuregroup-ttlduration.html#cfn-sagemaker-featuregroup-ttlduration-value)
     pub fn value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for TtlDuration { fn into_props(self) -> Bag { self.0 } }
@@ -3181,13 +3181,13 @@ impl CfnHub {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnHubProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `HubArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-hub.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `HubArn`: `OtherArn`.
+    /// The attribute `HubArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-hub.html#HubArn-fn::getatt)
     pub fn attr_hub_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("HubArn") }
-    /// The attribute `HubStatus`: text.
+    /// The attribute `HubStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-hub.html#HubStatus-fn::getatt)
     pub fn attr_hub_status(&self) -> Val<str> { self.0.get_att("HubStatus") }
-    /// The attribute `LastModifiedTime`: text.
+    /// The attribute `LastModifiedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-hub.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
 }
 impl Parent for CfnHub { fn node(&self) -> &Place { &self.0 } }
@@ -3198,17 +3198,17 @@ impl CfnHubProps {
     pub fn new() -> CfnHubProps<Missing<required::HubDescription>, Missing<required::HubName>> { CfnHubProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnHubProps<R0, R1> {
-    /// `HubDescription`: text, required. Update: in place.
+    /// `HubDescription`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-hub.html#cfn-sagemaker-hub-hubdescription)
     pub fn hub_description(self, value: impl Arg<str>) -> CfnHubProps<Set, R1> { CfnHubProps(put(self.0, "HubDescription", value.into_expr()), Phase) }
-    /// `HubDisplayName`: text. Update: in place.
+    /// `HubDisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-hub.html#cfn-sagemaker-hub-hubdisplayname)
     pub fn hub_display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HubDisplayName", value.into_expr()), Phase) }
-    /// `HubName`: text, required. Update: replacement.
+    /// `HubName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-hub.html#cfn-sagemaker-hub-hubname)
     pub fn hub_name(self, value: impl Arg<str>) -> CfnHubProps<R0, Set> { CfnHubProps(put(self.0, "HubName", value.into_expr()), Phase) }
-    /// `HubSearchKeywords`: list of text. Update: in place.
+    /// `HubSearchKeywords`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-hub.html#cfn-sagemaker-hub-hubsearchkeywords)
     pub fn hub_search_keywords(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "HubSearchKeywords", value.into_expr()), Phase) }
-    /// `S3StorageConfig`: `S3StorageConfig`. Update: replacement.
+    /// `S3StorageConfig`: `S3StorageConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-hub.html#cfn-sagemaker-hub-s3storageconfig)
     pub fn s3_storage_config(self, value: impl Arg<hub::S3StorageConfig>) -> Self { Self(put(self.0, "S3StorageConfig", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-hub.html#cfn-sagemaker-hub-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnHubProps { fn into_props(self) -> Bag { self.0 } }
@@ -3220,7 +3220,7 @@ use crate::cfn::support::*;
 impl S3StorageConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `S3OutputPath`: text. Update: replacement.
+    /// `S3OutputPath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-hub-s3storageconfig.html#cfn-sagemaker-hub-s3storageconfig-s3outputpath)
     pub fn s3_output_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3OutputPath", value.into_expr())) }
 }
 impl Done for S3StorageConfig { fn into_props(self) -> Bag { self.0 } }
@@ -3234,9 +3234,9 @@ impl CfnHumanTaskUi {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnHumanTaskUiProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `HumanTaskUiArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-humantaskui.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `HumanTaskUiArn`: `OtherArn`.
+    /// The attribute `HumanTaskUiArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-humantaskui.html#HumanTaskUiArn-fn::getatt)
     pub fn attr_human_task_ui_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("HumanTaskUiArn") }
 }
 impl Parent for CfnHumanTaskUi { fn node(&self) -> &Place { &self.0 } }
@@ -3247,11 +3247,11 @@ impl CfnHumanTaskUiProps {
     pub fn new() -> CfnHumanTaskUiProps<Missing<required::HumanTaskUiName>> { CfnHumanTaskUiProps(Bag::default(), Phase) }
 }
 impl<R0> CfnHumanTaskUiProps<R0> {
-    /// `HumanTaskUiName`: text, required. Update: replacement.
+    /// `HumanTaskUiName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-humantaskui.html#cfn-sagemaker-humantaskui-humantaskuiname)
     pub fn human_task_ui_name(self, value: impl Arg<str>) -> CfnHumanTaskUiProps<Set> { CfnHumanTaskUiProps(put(self.0, "HumanTaskUiName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-humantaskui.html#cfn-sagemaker-humantaskui-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `UiTemplate`: `UiTemplate`. Update: replacement.
+    /// `UiTemplate`: `UiTemplate`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-humantaskui.html#cfn-sagemaker-humantaskui-uitemplate)
     pub fn ui_template(self, value: impl Arg<human_task_ui::UiTemplate>) -> Self { Self(put(self.0, "UiTemplate", value.into_expr()), Phase) }
 }
 impl Done for CfnHumanTaskUiProps { fn into_props(self) -> Bag { self.0 } }
@@ -3265,7 +3265,7 @@ impl UiTemplate {
     pub fn new() -> UiTemplate<Missing<super::required::Content>> { UiTemplate(Bag::default(), Phase) }
 }
 impl<R0> UiTemplate<R0> {
-    /// `Content`: text, required. Update: replacement.
+    /// `Content`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-humantaskui-uitemplate.html#cfn-sagemaker-humantaskui-uitemplate-content)
     pub fn content(self, value: impl Arg<str>) -> UiTemplate<Set> { UiTemplate(put(self.0, "Content", value.into_expr()), Phase) }
 }
 impl Done for UiTemplate { fn into_props(self) -> Bag { self.0 } }
@@ -3279,7 +3279,7 @@ impl CfnImage {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnImageProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ImageArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ImageArn`: `OtherArn`.
+    /// The attribute `ImageArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-image.html#ImageArn-fn::getatt)
     pub fn attr_image_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ImageArn") }
 }
 impl Parent for CfnImage { fn node(&self) -> &Place { &self.0 } }
@@ -3290,15 +3290,15 @@ impl CfnImageProps {
     pub fn new() -> CfnImageProps<Missing<required::ImageName>, Missing<required::ImageRoleArn>> { CfnImageProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnImageProps<R0, R1> {
-    /// `ImageDescription`: text. Update: in place.
+    /// `ImageDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-image.html#cfn-sagemaker-image-imagedescription)
     pub fn image_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageDescription", value.into_expr()), Phase) }
-    /// `ImageDisplayName`: text. Update: in place.
+    /// `ImageDisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-image.html#cfn-sagemaker-image-imagedisplayname)
     pub fn image_display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageDisplayName", value.into_expr()), Phase) }
-    /// `ImageName`: text, required. Update: replacement.
+    /// `ImageName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-image.html#cfn-sagemaker-image-imagename)
     pub fn image_name(self, value: impl Arg<str>) -> CfnImageProps<Set, R1> { CfnImageProps(put(self.0, "ImageName", value.into_expr()), Phase) }
-    /// `ImageRoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `ImageRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-image.html#cfn-sagemaker-image-imagerolearn)
     pub fn image_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnImageProps<R0, Set> { CfnImageProps(put(self.0, "ImageRoleArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-image.html#cfn-sagemaker-image-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnImageProps { fn into_props(self) -> Bag { self.0 } }
@@ -3311,13 +3311,13 @@ impl CfnImageVersion {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnImageVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ImageVersionArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ContainerImage`: text.
+    /// The attribute `ContainerImage`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-imageversion.html#ContainerImage-fn::getatt)
     pub fn attr_container_image(&self) -> Val<str> { self.0.get_att("ContainerImage") }
-    /// The attribute `ImageArn`: `OtherArn`.
+    /// The attribute `ImageArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-imageversion.html#ImageArn-fn::getatt)
     pub fn attr_image_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ImageArn") }
-    /// The attribute `ImageVersionArn`: `OtherArn`.
+    /// The attribute `ImageVersionArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-imageversion.html#ImageVersionArn-fn::getatt)
     pub fn attr_image_version_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ImageVersionArn") }
-    /// The attribute `Version`: integer.
+    /// The attribute `Version`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-imageversion.html#Version-fn::getatt)
     pub fn attr_version(&self) -> Val<i64> { self.0.get_att("Version") }
 }
 impl Parent for CfnImageVersion { fn node(&self) -> &Place { &self.0 } }
@@ -3328,27 +3328,27 @@ impl CfnImageVersionProps {
     pub fn new() -> CfnImageVersionProps<Missing<required::BaseImage>, Missing<required::ImageName>> { CfnImageVersionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnImageVersionProps<R0, R1> {
-    /// `Alias`: text. Update: in place.
+    /// `Alias`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-imageversion.html#cfn-sagemaker-imageversion-alias)
     pub fn alias(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Alias", value.into_expr()), Phase) }
-    /// `Aliases`: list of text. Update: in place.
+    /// `Aliases`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-imageversion.html#cfn-sagemaker-imageversion-aliases)
     pub fn aliases(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Aliases", value.into_expr()), Phase) }
-    /// `BaseImage`: text, required. Update: replacement.
+    /// `BaseImage`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-imageversion.html#cfn-sagemaker-imageversion-baseimage)
     pub fn base_image(self, value: impl Arg<str>) -> CfnImageVersionProps<Set, R1> { CfnImageVersionProps(put(self.0, "BaseImage", value.into_expr()), Phase) }
-    /// `Horovod`: boolean. Update: in place.
+    /// `Horovod`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-imageversion.html#cfn-sagemaker-imageversion-horovod)
     pub fn horovod(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Horovod", value.into_expr()), Phase) }
-    /// `ImageName`: text, required. Update: replacement.
+    /// `ImageName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-imageversion.html#cfn-sagemaker-imageversion-imagename)
     pub fn image_name(self, value: impl Arg<str>) -> CfnImageVersionProps<R0, Set> { CfnImageVersionProps(put(self.0, "ImageName", value.into_expr()), Phase) }
-    /// `JobType`: `JobType`. Update: in place.
+    /// `JobType`: `JobType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-imageversion.html#cfn-sagemaker-imageversion-jobtype)
     pub fn job_type(self, value: impl Arg<image_version::JobType>) -> Self { Self(put(self.0, "JobType", value.into_expr()), Phase) }
-    /// `MLFramework`: text. Update: in place.
+    /// `MLFramework`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-imageversion.html#cfn-sagemaker-imageversion-mlframework)
     pub fn ml_framework(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MLFramework", value.into_expr()), Phase) }
-    /// `Processor`: `Processor`. Update: in place.
+    /// `Processor`: `Processor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-imageversion.html#cfn-sagemaker-imageversion-processor)
     pub fn processor(self, value: impl Arg<image_version::Processor>) -> Self { Self(put(self.0, "Processor", value.into_expr()), Phase) }
-    /// `ProgrammingLang`: text. Update: in place.
+    /// `ProgrammingLang`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-imageversion.html#cfn-sagemaker-imageversion-programminglang)
     pub fn programming_lang(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProgrammingLang", value.into_expr()), Phase) }
-    /// `ReleaseNotes`: text. Update: in place.
+    /// `ReleaseNotes`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-imageversion.html#cfn-sagemaker-imageversion-releasenotes)
     pub fn release_notes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReleaseNotes", value.into_expr()), Phase) }
-    /// `VendorGuidance`: `VendorGuidance`. Update: in place.
+    /// `VendorGuidance`: `VendorGuidance`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-imageversion.html#cfn-sagemaker-imageversion-vendorguidance)
     pub fn vendor_guidance(self, value: impl Arg<image_version::VendorGuidance>) -> Self { Self(put(self.0, "VendorGuidance", value.into_expr()), Phase) }
 }
 impl Done for CfnImageVersionProps { fn into_props(self) -> Bag { self.0 } }
@@ -3371,25 +3371,25 @@ impl CfnInferenceComponent {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnInferenceComponentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `InferenceComponentArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-inferencecomponent.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `FailureReason`: text.
+    /// The attribute `FailureReason`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-inferencecomponent.html#FailureReason-fn::getatt)
     pub fn attr_failure_reason(&self) -> Val<str> { self.0.get_att("FailureReason") }
-    /// The attribute `InferenceComponentArn`: `OtherArn`.
+    /// The attribute `InferenceComponentArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-inferencecomponent.html#InferenceComponentArn-fn::getatt)
     pub fn attr_inference_component_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("InferenceComponentArn") }
-    /// The attribute `InferenceComponentStatus`: text.
+    /// The attribute `InferenceComponentStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-inferencecomponent.html#InferenceComponentStatus-fn::getatt)
     pub fn attr_inference_component_status(&self) -> Val<str> { self.0.get_att("InferenceComponentStatus") }
-    /// The attribute `LastModifiedTime`: text.
+    /// The attribute `LastModifiedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-inferencecomponent.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
-    /// The attribute `RuntimeConfig.CurrentCopyCount`: integer.
+    /// The attribute `RuntimeConfig.CurrentCopyCount`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-inferencecomponent.html#RuntimeConfig.CurrentCopyCount-fn::getatt)
     pub fn attr_runtime_config_current_copy_count(&self) -> Val<i64> { self.0.get_att("RuntimeConfig.CurrentCopyCount") }
-    /// The attribute `RuntimeConfig.DesiredCopyCount`: integer.
+    /// The attribute `RuntimeConfig.DesiredCopyCount`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-inferencecomponent.html#RuntimeConfig.DesiredCopyCount-fn::getatt)
     pub fn attr_runtime_config_desired_copy_count(&self) -> Val<i64> { self.0.get_att("RuntimeConfig.DesiredCopyCount") }
-    /// The attribute `RuntimeConfig.PlacementStatus`: list of `InferenceComponentPlacementStatus`.
+    /// The attribute `RuntimeConfig.PlacementStatus`: list of `InferenceComponentPlacementStatus`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-inferencecomponent.html#RuntimeConfig.PlacementStatus-fn::getatt)
     pub fn attr_runtime_config_placement_status(&self) -> Val<Arr<inference_component::InferenceComponentPlacementStatus>> { self.0.get_att("RuntimeConfig.PlacementStatus") }
-    /// The attribute `Specification.Container.DeployedImage`: `DeployedImage`.
+    /// The attribute `Specification.Container.DeployedImage`: `DeployedImage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-inferencecomponent.html#Specification.Container.DeployedImage-fn::getatt)
     pub fn attr_specification_container_deployed_image(&self) -> Val<inference_component::DeployedImage> { self.0.get_att("Specification.Container.DeployedImage") }
-    /// The attribute `Specification.CurrentDataCacheConfig`: `InferenceComponentDataCacheConfig`.
+    /// The attribute `Specification.CurrentDataCacheConfig`: `InferenceComponentDataCacheConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-inferencecomponent.html#Specification.CurrentDataCacheConfig-fn::getatt)
     pub fn attr_specification_current_data_cache_config(&self) -> Val<inference_component::InferenceComponentDataCacheConfig> { self.0.get_att("Specification.CurrentDataCacheConfig") }
 }
 impl Parent for CfnInferenceComponent { fn node(&self) -> &Place { &self.0 } }
@@ -3400,23 +3400,23 @@ impl CfnInferenceComponentProps {
     pub fn new() -> CfnInferenceComponentProps<Missing<required::EndpointName>> { CfnInferenceComponentProps(Bag::default(), Phase) }
 }
 impl<R0> CfnInferenceComponentProps<R0> {
-    /// `DeploymentConfig`: `InferenceComponentDeploymentConfig`. Update: in place.
+    /// `DeploymentConfig`: `InferenceComponentDeploymentConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-inferencecomponent.html#cfn-sagemaker-inferencecomponent-deploymentconfig)
     pub fn deployment_config(self, value: impl Arg<inference_component::InferenceComponentDeploymentConfig>) -> Self { Self(put(self.0, "DeploymentConfig", value.into_expr()), Phase) }
-    /// `EndpointArn`: text. Update: in place.
+    /// `EndpointArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-inferencecomponent.html#cfn-sagemaker-inferencecomponent-endpointarn)
     pub fn endpoint_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointArn", value.into_expr()), Phase) }
-    /// `EndpointName`: text, required. Update: in place.
+    /// `EndpointName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-inferencecomponent.html#cfn-sagemaker-inferencecomponent-endpointname)
     pub fn endpoint_name(self, value: impl Arg<str>) -> CfnInferenceComponentProps<Set> { CfnInferenceComponentProps(put(self.0, "EndpointName", value.into_expr()), Phase) }
-    /// `InferenceComponentName`: text. Update: in place.
+    /// `InferenceComponentName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-inferencecomponent.html#cfn-sagemaker-inferencecomponent-inferencecomponentname)
     pub fn inference_component_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InferenceComponentName", value.into_expr()), Phase) }
-    /// `RuntimeConfig`: `InferenceComponentRuntimeConfig`. Update: in place.
+    /// `RuntimeConfig`: `InferenceComponentRuntimeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-inferencecomponent.html#cfn-sagemaker-inferencecomponent-runtimeconfig)
     pub fn runtime_config(self, value: impl Arg<inference_component::InferenceComponentRuntimeConfig>) -> Self { Self(put(self.0, "RuntimeConfig", value.into_expr()), Phase) }
-    /// `Specification`: `InferenceComponentSpecification`. Update: in place.
+    /// `Specification`: `InferenceComponentSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-inferencecomponent.html#cfn-sagemaker-inferencecomponent-specification)
     pub fn specification(self, value: impl Arg<inference_component::InferenceComponentSpecification>) -> Self { Self(put(self.0, "Specification", value.into_expr()), Phase) }
-    /// `Specifications`: list of `InferenceComponentSpecificationForInstanceType`. Update: in place.
+    /// `Specifications`: list of `InferenceComponentSpecificationForInstanceType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-inferencecomponent.html#cfn-sagemaker-inferencecomponent-specifications)
     pub fn specifications(self, value: impl Arg<Arr<inference_component::InferenceComponentSpecificationForInstanceType>>) -> Self { Self(put(self.0, "Specifications", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-inferencecomponent.html#cfn-sagemaker-inferencecomponent-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VariantName`: text. Update: in place.
+    /// `VariantName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-inferencecomponent.html#cfn-sagemaker-inferencecomponent-variantname)
     pub fn variant_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VariantName", value.into_expr()), Phase) }
 }
 impl Done for CfnInferenceComponentProps { fn into_props(self) -> Bag { self.0 } }
@@ -3430,7 +3430,7 @@ impl Alarm {
     pub fn new() -> Alarm<Missing<super::required::AlarmName>> { Alarm(Bag::default(), Phase) }
 }
 impl<R0> Alarm<R0> {
-    /// `AlarmName`: text, required. Update: in place.
+    /// `AlarmName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-alarm.html#cfn-sagemaker-inferencecomponent-alarm-alarmname)
     pub fn alarm_name(self, value: impl Arg<str>) -> Alarm<Set> { Alarm(put(self.0, "AlarmName", value.into_expr()), Phase) }
 }
 impl Done for Alarm { fn into_props(self) -> Bag { self.0 } }
@@ -3441,7 +3441,7 @@ impl AutoRollbackConfiguration {
     pub fn new() -> AutoRollbackConfiguration<Missing<super::required::Alarms>> { AutoRollbackConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AutoRollbackConfiguration<R0> {
-    /// `Alarms`: list of `Alarm`, required. Update: in place.
+    /// `Alarms`: list of `Alarm`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-autorollbackconfiguration.html#cfn-sagemaker-inferencecomponent-autorollbackconfiguration-alarms)
     pub fn alarms(self, value: impl Arg<Arr<Alarm>>) -> AutoRollbackConfiguration<Set> { AutoRollbackConfiguration(put(self.0, "Alarms", value.into_expr()), Phase) }
 }
 impl Done for AutoRollbackConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -3452,7 +3452,7 @@ impl ContainerMetricsConfig {
     pub fn new() -> ContainerMetricsConfig<Missing<super::required::MetricsEndpoints>> { ContainerMetricsConfig(Bag::default(), Phase) }
 }
 impl<R0> ContainerMetricsConfig<R0> {
-    /// `MetricsEndpoints`: list of `MetricsEndpoint`, required. Update: in place.
+    /// `MetricsEndpoints`: list of `MetricsEndpoint`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-containermetricsconfig.html#cfn-sagemaker-inferencecomponent-containermetricsconfig-metricsendpoints)
     pub fn metrics_endpoints(self, value: impl Arg<Arr<MetricsEndpoint>>) -> ContainerMetricsConfig<Set> { ContainerMetricsConfig(put(self.0, "MetricsEndpoints", value.into_expr()), Phase) }
 }
 impl Done for ContainerMetricsConfig { fn into_props(self) -> Bag { self.0 } }
@@ -3461,11 +3461,11 @@ impl Done for ContainerMetricsConfig { fn into_props(self) -> Bag { self.0 } }
 impl DeployedImage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ResolutionTime`: text. Update: in place.
+    /// `ResolutionTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-deployedimage.html#cfn-sagemaker-inferencecomponent-deployedimage-resolutiontime)
     pub fn resolution_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResolutionTime", value.into_expr())) }
-    /// `ResolvedImage`: text. Update: in place.
+    /// `ResolvedImage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-deployedimage.html#cfn-sagemaker-inferencecomponent-deployedimage-resolvedimage)
     pub fn resolved_image(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResolvedImage", value.into_expr())) }
-    /// `SpecifiedImage`: text. Update: in place.
+    /// `SpecifiedImage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-deployedimage.html#cfn-sagemaker-inferencecomponent-deployedimage-specifiedimage)
     pub fn specified_image(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SpecifiedImage", value.into_expr())) }
 }
 impl Done for DeployedImage { fn into_props(self) -> Bag { self.0 } }
@@ -3476,9 +3476,9 @@ impl InferenceComponentAvailabilityZoneBalance {
     pub fn new() -> InferenceComponentAvailabilityZoneBalance<Missing<super::required::EnforcementMode>> { InferenceComponentAvailabilityZoneBalance(Bag::default(), Phase) }
 }
 impl<R0> InferenceComponentAvailabilityZoneBalance<R0> {
-    /// `EnforcementMode`: `EnforcementMode`, required. Update: in place.
+    /// `EnforcementMode`: `EnforcementMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentavailabilityzonebalance.html#cfn-sagemaker-inferencecomponent-inferencecomponentavailabilityzonebalance-enforcementmode)
     pub fn enforcement_mode(self, value: impl Arg<EnforcementMode>) -> InferenceComponentAvailabilityZoneBalance<Set> { InferenceComponentAvailabilityZoneBalance(put(self.0, "EnforcementMode", value.into_expr()), Phase) }
-    /// `MaxImbalance`: integer. Update: in place.
+    /// `MaxImbalance`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentavailabilityzonebalance.html#cfn-sagemaker-inferencecomponent-inferencecomponentavailabilityzonebalance-maximbalance)
     pub fn max_imbalance(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxImbalance", value.into_expr()), Phase) }
 }
 impl Done for InferenceComponentAvailabilityZoneBalance { fn into_props(self) -> Bag { self.0 } }
@@ -3489,9 +3489,9 @@ impl InferenceComponentCapacitySize {
     pub fn new() -> InferenceComponentCapacitySize<Missing<super::required::Type>, Missing<super::required::Value>> { InferenceComponentCapacitySize(Bag::default(), Phase) }
 }
 impl<R0, R1> InferenceComponentCapacitySize<R0, R1> {
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentcapacitysize.html#cfn-sagemaker-inferencecomponent-inferencecomponentcapacitysize-type)
     pub fn type_(self, value: impl Arg<Type>) -> InferenceComponentCapacitySize<Set, R1> { InferenceComponentCapacitySize(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `Value`: integer, required. Update: in place.
+    /// `Value`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentcapacitysize.html#cfn-sagemaker-inferencecomponent-inferencecomponentcapacitysize-value)
     pub fn value(self, value: impl Arg<i64>) -> InferenceComponentCapacitySize<R0, Set> { InferenceComponentCapacitySize(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for InferenceComponentCapacitySize { fn into_props(self) -> Bag { self.0 } }
@@ -3500,13 +3500,13 @@ impl Done for InferenceComponentCapacitySize { fn into_props(self) -> Bag { self
 impl InferenceComponentComputeResourceRequirements {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MaxMemoryRequiredInMb`: integer. Update: in place.
+    /// `MaxMemoryRequiredInMb`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentcomputeresourcerequirements.html#cfn-sagemaker-inferencecomponent-inferencecomponentcomputeresourcerequirements-maxmemoryrequiredinmb)
     pub fn max_memory_required_in_mb(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxMemoryRequiredInMb", value.into_expr())) }
-    /// `MinMemoryRequiredInMb`: integer. Update: in place.
+    /// `MinMemoryRequiredInMb`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentcomputeresourcerequirements.html#cfn-sagemaker-inferencecomponent-inferencecomponentcomputeresourcerequirements-minmemoryrequiredinmb)
     pub fn min_memory_required_in_mb(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinMemoryRequiredInMb", value.into_expr())) }
-    /// `NumberOfAcceleratorDevicesRequired`: number. Update: in place.
+    /// `NumberOfAcceleratorDevicesRequired`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentcomputeresourcerequirements.html#cfn-sagemaker-inferencecomponent-inferencecomponentcomputeresourcerequirements-numberofacceleratordevicesrequired)
     pub fn number_of_accelerator_devices_required(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "NumberOfAcceleratorDevicesRequired", value.into_expr())) }
-    /// `NumberOfCpuCoresRequired`: number. Update: in place.
+    /// `NumberOfCpuCoresRequired`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentcomputeresourcerequirements.html#cfn-sagemaker-inferencecomponent-inferencecomponentcomputeresourcerequirements-numberofcpucoresrequired)
     pub fn number_of_cpu_cores_required(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "NumberOfCpuCoresRequired", value.into_expr())) }
 }
 impl Done for InferenceComponentComputeResourceRequirements { fn into_props(self) -> Bag { self.0 } }
@@ -3515,15 +3515,15 @@ impl Done for InferenceComponentComputeResourceRequirements { fn into_props(self
 impl InferenceComponentContainerSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ArtifactUrl`: text. Update: in place.
+    /// `ArtifactUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentcontainerspecification.html#cfn-sagemaker-inferencecomponent-inferencecomponentcontainerspecification-artifacturl)
     pub fn artifact_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ArtifactUrl", value.into_expr())) }
-    /// `ContainerMetricsConfig`: `ContainerMetricsConfig`. Update: in place.
+    /// `ContainerMetricsConfig`: `ContainerMetricsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentcontainerspecification.html#cfn-sagemaker-inferencecomponent-inferencecomponentcontainerspecification-containermetricsconfig)
     pub fn container_metrics_config(self, value: impl Arg<ContainerMetricsConfig>) -> Self { Self(put(self.0, "ContainerMetricsConfig", value.into_expr())) }
-    /// `DeployedImage`: `DeployedImage`. Update: in place.
+    /// `DeployedImage`: `DeployedImage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentcontainerspecification.html#cfn-sagemaker-inferencecomponent-inferencecomponentcontainerspecification-deployedimage)
     pub fn deployed_image(self, value: impl Arg<DeployedImage>) -> Self { Self(put(self.0, "DeployedImage", value.into_expr())) }
-    /// `Environment`: map of text. Update: in place.
+    /// `Environment`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentcontainerspecification.html#cfn-sagemaker-inferencecomponent-inferencecomponentcontainerspecification-environment)
     pub fn environment(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Environment", value.into_expr())) }
-    /// `Image`: text. Update: in place.
+    /// `Image`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentcontainerspecification.html#cfn-sagemaker-inferencecomponent-inferencecomponentcontainerspecification-image)
     pub fn image(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Image", value.into_expr())) }
 }
 impl Done for InferenceComponentContainerSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -3532,13 +3532,13 @@ impl Done for InferenceComponentContainerSpecification { fn into_props(self) -> 
 impl InferenceComponentContainerSpecificationForInstanceType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ArtifactUrl`: text. Update: in place.
+    /// `ArtifactUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentcontainerspecificationforinstancetype.html#cfn-sagemaker-inferencecomponent-inferencecomponentcontainerspecificationforinstancetype-artifacturl)
     pub fn artifact_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ArtifactUrl", value.into_expr())) }
-    /// `ContainerMetricsConfig`: `ContainerMetricsConfig`. Update: in place.
+    /// `ContainerMetricsConfig`: `ContainerMetricsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentcontainerspecificationforinstancetype.html#cfn-sagemaker-inferencecomponent-inferencecomponentcontainerspecificationforinstancetype-containermetricsconfig)
     pub fn container_metrics_config(self, value: impl Arg<ContainerMetricsConfig>) -> Self { Self(put(self.0, "ContainerMetricsConfig", value.into_expr())) }
-    /// `Environment`: map of text. Update: in place.
+    /// `Environment`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentcontainerspecificationforinstancetype.html#cfn-sagemaker-inferencecomponent-inferencecomponentcontainerspecificationforinstancetype-environment)
     pub fn environment(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Environment", value.into_expr())) }
-    /// `Image`: text. Update: in place.
+    /// `Image`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentcontainerspecificationforinstancetype.html#cfn-sagemaker-inferencecomponent-inferencecomponentcontainerspecificationforinstancetype-image)
     pub fn image(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Image", value.into_expr())) }
 }
 impl Done for InferenceComponentContainerSpecificationForInstanceType { fn into_props(self) -> Bag { self.0 } }
@@ -3549,7 +3549,7 @@ impl InferenceComponentDataCacheConfig {
     pub fn new() -> InferenceComponentDataCacheConfig<Missing<super::required::EnableCaching>> { InferenceComponentDataCacheConfig(Bag::default(), Phase) }
 }
 impl<R0> InferenceComponentDataCacheConfig<R0> {
-    /// `EnableCaching`: boolean, required. Update: in place.
+    /// `EnableCaching`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentdatacacheconfig.html#cfn-sagemaker-inferencecomponent-inferencecomponentdatacacheconfig-enablecaching)
     pub fn enable_caching(self, value: impl Arg<bool>) -> InferenceComponentDataCacheConfig<Set> { InferenceComponentDataCacheConfig(put(self.0, "EnableCaching", value.into_expr()), Phase) }
 }
 impl Done for InferenceComponentDataCacheConfig { fn into_props(self) -> Bag { self.0 } }
@@ -3558,9 +3558,9 @@ impl Done for InferenceComponentDataCacheConfig { fn into_props(self) -> Bag { s
 impl InferenceComponentDeploymentConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AutoRollbackConfiguration`: `AutoRollbackConfiguration`. Update: in place.
+    /// `AutoRollbackConfiguration`: `AutoRollbackConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentdeploymentconfig.html#cfn-sagemaker-inferencecomponent-inferencecomponentdeploymentconfig-autorollbackconfiguration)
     pub fn auto_rollback_configuration(self, value: impl Arg<AutoRollbackConfiguration>) -> Self { Self(put(self.0, "AutoRollbackConfiguration", value.into_expr())) }
-    /// `RollingUpdatePolicy`: `InferenceComponentRollingUpdatePolicy`. Update: in place.
+    /// `RollingUpdatePolicy`: `InferenceComponentRollingUpdatePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentdeploymentconfig.html#cfn-sagemaker-inferencecomponent-inferencecomponentdeploymentconfig-rollingupdatepolicy)
     pub fn rolling_update_policy(self, value: impl Arg<InferenceComponentRollingUpdatePolicy>) -> Self { Self(put(self.0, "RollingUpdatePolicy", value.into_expr())) }
 }
 impl Done for InferenceComponentDeploymentConfig { fn into_props(self) -> Bag { self.0 } }
@@ -3571,9 +3571,9 @@ impl InferenceComponentPlacementStatus {
     pub fn new() -> InferenceComponentPlacementStatus<Missing<super::required::CurrentCopyCount>, Missing<super::required::InstanceType>> { InferenceComponentPlacementStatus(Bag::default(), Phase) }
 }
 impl<R0, R1> InferenceComponentPlacementStatus<R0, R1> {
-    /// `CurrentCopyCount`: integer, required. Update: in place.
+    /// `CurrentCopyCount`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentplacementstatus.html#cfn-sagemaker-inferencecomponent-inferencecomponentplacementstatus-currentcopycount)
     pub fn current_copy_count(self, value: impl Arg<i64>) -> InferenceComponentPlacementStatus<Set, R1> { InferenceComponentPlacementStatus(put(self.0, "CurrentCopyCount", value.into_expr()), Phase) }
-    /// `InstanceType`: text, required. Update: in place.
+    /// `InstanceType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentplacementstatus.html#cfn-sagemaker-inferencecomponent-inferencecomponentplacementstatus-instancetype)
     pub fn instance_type(self, value: impl Arg<str>) -> InferenceComponentPlacementStatus<R0, Set> { InferenceComponentPlacementStatus(put(self.0, "InstanceType", value.into_expr()), Phase) }
 }
 impl Done for InferenceComponentPlacementStatus { fn into_props(self) -> Bag { self.0 } }
@@ -3582,13 +3582,13 @@ impl Done for InferenceComponentPlacementStatus { fn into_props(self) -> Bag { s
 impl InferenceComponentRollingUpdatePolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MaximumBatchSize`: `InferenceComponentCapacitySize`. Update: in place.
+    /// `MaximumBatchSize`: `InferenceComponentCapacitySize`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentrollingupdatepolicy.html#cfn-sagemaker-inferencecomponent-inferencecomponentrollingupdatepolicy-maximumbatchsize)
     pub fn maximum_batch_size(self, value: impl Arg<InferenceComponentCapacitySize>) -> Self { Self(put(self.0, "MaximumBatchSize", value.into_expr())) }
-    /// `MaximumExecutionTimeoutInSeconds`: integer. Update: in place.
+    /// `MaximumExecutionTimeoutInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentrollingupdatepolicy.html#cfn-sagemaker-inferencecomponent-inferencecomponentrollingupdatepolicy-maximumexecutiontimeoutinseconds)
     pub fn maximum_execution_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumExecutionTimeoutInSeconds", value.into_expr())) }
-    /// `RollbackMaximumBatchSize`: `InferenceComponentCapacitySize`. Update: in place.
+    /// `RollbackMaximumBatchSize`: `InferenceComponentCapacitySize`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentrollingupdatepolicy.html#cfn-sagemaker-inferencecomponent-inferencecomponentrollingupdatepolicy-rollbackmaximumbatchsize)
     pub fn rollback_maximum_batch_size(self, value: impl Arg<InferenceComponentCapacitySize>) -> Self { Self(put(self.0, "RollbackMaximumBatchSize", value.into_expr())) }
-    /// `WaitIntervalInSeconds`: integer. Update: in place.
+    /// `WaitIntervalInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentrollingupdatepolicy.html#cfn-sagemaker-inferencecomponent-inferencecomponentrollingupdatepolicy-waitintervalinseconds)
     pub fn wait_interval_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WaitIntervalInSeconds", value.into_expr())) }
 }
 impl Done for InferenceComponentRollingUpdatePolicy { fn into_props(self) -> Bag { self.0 } }
@@ -3597,13 +3597,13 @@ impl Done for InferenceComponentRollingUpdatePolicy { fn into_props(self) -> Bag
 impl InferenceComponentRuntimeConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CopyCount`: integer. Update: in place.
+    /// `CopyCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentruntimeconfig.html#cfn-sagemaker-inferencecomponent-inferencecomponentruntimeconfig-copycount)
     pub fn copy_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CopyCount", value.into_expr())) }
-    /// `CurrentCopyCount`: integer. Update: in place.
+    /// `CurrentCopyCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentruntimeconfig.html#cfn-sagemaker-inferencecomponent-inferencecomponentruntimeconfig-currentcopycount)
     pub fn current_copy_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CurrentCopyCount", value.into_expr())) }
-    /// `DesiredCopyCount`: integer. Update: in place.
+    /// `DesiredCopyCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentruntimeconfig.html#cfn-sagemaker-inferencecomponent-inferencecomponentruntimeconfig-desiredcopycount)
     pub fn desired_copy_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DesiredCopyCount", value.into_expr())) }
-    /// `PlacementStatus`: list of `InferenceComponentPlacementStatus`. Update: in place.
+    /// `PlacementStatus`: list of `InferenceComponentPlacementStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentruntimeconfig.html#cfn-sagemaker-inferencecomponent-inferencecomponentruntimeconfig-placementstatus)
     pub fn placement_status(self, value: impl Arg<Arr<InferenceComponentPlacementStatus>>) -> Self { Self(put(self.0, "PlacementStatus", value.into_expr())) }
 }
 impl Done for InferenceComponentRuntimeConfig { fn into_props(self) -> Bag { self.0 } }
@@ -3614,9 +3614,9 @@ impl InferenceComponentSchedulingConfig {
     pub fn new() -> InferenceComponentSchedulingConfig<Missing<super::required::AvailabilityZoneBalance>, Missing<super::required::PlacementStrategy>> { InferenceComponentSchedulingConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> InferenceComponentSchedulingConfig<R0, R1> {
-    /// `AvailabilityZoneBalance`: `InferenceComponentAvailabilityZoneBalance`, required. Update: in place.
+    /// `AvailabilityZoneBalance`: `InferenceComponentAvailabilityZoneBalance`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentschedulingconfig.html#cfn-sagemaker-inferencecomponent-inferencecomponentschedulingconfig-availabilityzonebalance)
     pub fn availability_zone_balance(self, value: impl Arg<InferenceComponentAvailabilityZoneBalance>) -> InferenceComponentSchedulingConfig<Set, R1> { InferenceComponentSchedulingConfig(put(self.0, "AvailabilityZoneBalance", value.into_expr()), Phase) }
-    /// `PlacementStrategy`: `PlacementStrategy`, required. Update: in place.
+    /// `PlacementStrategy`: `PlacementStrategy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentschedulingconfig.html#cfn-sagemaker-inferencecomponent-inferencecomponentschedulingconfig-placementstrategy)
     pub fn placement_strategy(self, value: impl Arg<PlacementStrategy>) -> InferenceComponentSchedulingConfig<R0, Set> { InferenceComponentSchedulingConfig(put(self.0, "PlacementStrategy", value.into_expr()), Phase) }
 }
 impl Done for InferenceComponentSchedulingConfig { fn into_props(self) -> Bag { self.0 } }
@@ -3625,21 +3625,21 @@ impl Done for InferenceComponentSchedulingConfig { fn into_props(self) -> Bag { 
 impl InferenceComponentSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BaseInferenceComponentName`: text. Update: in place.
+    /// `BaseInferenceComponentName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentspecification.html#cfn-sagemaker-inferencecomponent-inferencecomponentspecification-baseinferencecomponentname)
     pub fn base_inference_component_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BaseInferenceComponentName", value.into_expr())) }
-    /// `ComputeResourceRequirements`: `InferenceComponentComputeResourceRequirements`. Update: in place.
+    /// `ComputeResourceRequirements`: `InferenceComponentComputeResourceRequirements`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentspecification.html#cfn-sagemaker-inferencecomponent-inferencecomponentspecification-computeresourcerequirements)
     pub fn compute_resource_requirements(self, value: impl Arg<InferenceComponentComputeResourceRequirements>) -> Self { Self(put(self.0, "ComputeResourceRequirements", value.into_expr())) }
-    /// `Container`: `InferenceComponentContainerSpecification`. Update: in place.
+    /// `Container`: `InferenceComponentContainerSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentspecification.html#cfn-sagemaker-inferencecomponent-inferencecomponentspecification-container)
     pub fn container(self, value: impl Arg<InferenceComponentContainerSpecification>) -> Self { Self(put(self.0, "Container", value.into_expr())) }
-    /// `CurrentDataCacheConfig`: `InferenceComponentDataCacheConfig`. Update: in place.
+    /// `CurrentDataCacheConfig`: `InferenceComponentDataCacheConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentspecification.html#cfn-sagemaker-inferencecomponent-inferencecomponentspecification-currentdatacacheconfig)
     pub fn current_data_cache_config(self, value: impl Arg<InferenceComponentDataCacheConfig>) -> Self { Self(put(self.0, "CurrentDataCacheConfig", value.into_expr())) }
-    /// `DataCacheConfig`: `InferenceComponentDataCacheConfig`. Update: in place.
+    /// `DataCacheConfig`: `InferenceComponentDataCacheConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentspecification.html#cfn-sagemaker-inferencecomponent-inferencecomponentspecification-datacacheconfig)
     pub fn data_cache_config(self, value: impl Arg<InferenceComponentDataCacheConfig>) -> Self { Self(put(self.0, "DataCacheConfig", value.into_expr())) }
-    /// `ModelName`: text. Update: in place.
+    /// `ModelName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentspecification.html#cfn-sagemaker-inferencecomponent-inferencecomponentspecification-modelname)
     pub fn model_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelName", value.into_expr())) }
-    /// `SchedulingConfig`: `InferenceComponentSchedulingConfig`. Update: in place.
+    /// `SchedulingConfig`: `InferenceComponentSchedulingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentspecification.html#cfn-sagemaker-inferencecomponent-inferencecomponentspecification-schedulingconfig)
     pub fn scheduling_config(self, value: impl Arg<InferenceComponentSchedulingConfig>) -> Self { Self(put(self.0, "SchedulingConfig", value.into_expr())) }
-    /// `StartupParameters`: `InferenceComponentStartupParameters`. Update: in place.
+    /// `StartupParameters`: `InferenceComponentStartupParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentspecification.html#cfn-sagemaker-inferencecomponent-inferencecomponentspecification-startupparameters)
     pub fn startup_parameters(self, value: impl Arg<InferenceComponentStartupParameters>) -> Self { Self(put(self.0, "StartupParameters", value.into_expr())) }
 }
 impl Done for InferenceComponentSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -3650,21 +3650,21 @@ impl InferenceComponentSpecificationForInstanceType {
     pub fn new() -> InferenceComponentSpecificationForInstanceType<Missing<super::required::InstanceType>> { InferenceComponentSpecificationForInstanceType(Bag::default(), Phase) }
 }
 impl<R0> InferenceComponentSpecificationForInstanceType<R0> {
-    /// `ComputeResourceRequirements`: `InferenceComponentComputeResourceRequirements`. Update: in place.
+    /// `ComputeResourceRequirements`: `InferenceComponentComputeResourceRequirements`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentspecificationforinstancetype.html#cfn-sagemaker-inferencecomponent-inferencecomponentspecificationforinstancetype-computeresourcerequirements)
     pub fn compute_resource_requirements(self, value: impl Arg<InferenceComponentComputeResourceRequirements>) -> Self { Self(put(self.0, "ComputeResourceRequirements", value.into_expr()), Phase) }
-    /// `Container`: `InferenceComponentContainerSpecificationForInstanceType`. Update: in place.
+    /// `Container`: `InferenceComponentContainerSpecificationForInstanceType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentspecificationforinstancetype.html#cfn-sagemaker-inferencecomponent-inferencecomponentspecificationforinstancetype-container)
     pub fn container(self, value: impl Arg<InferenceComponentContainerSpecificationForInstanceType>) -> Self { Self(put(self.0, "Container", value.into_expr()), Phase) }
-    /// `CurrentDataCacheConfig`: `InferenceComponentDataCacheConfig`. Update: in place.
+    /// `CurrentDataCacheConfig`: `InferenceComponentDataCacheConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentspecificationforinstancetype.html#cfn-sagemaker-inferencecomponent-inferencecomponentspecificationforinstancetype-currentdatacacheconfig)
     pub fn current_data_cache_config(self, value: impl Arg<InferenceComponentDataCacheConfig>) -> Self { Self(put(self.0, "CurrentDataCacheConfig", value.into_expr()), Phase) }
-    /// `DataCacheConfig`: `InferenceComponentDataCacheConfig`. Update: in place.
+    /// `DataCacheConfig`: `InferenceComponentDataCacheConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentspecificationforinstancetype.html#cfn-sagemaker-inferencecomponent-inferencecomponentspecificationforinstancetype-datacacheconfig)
     pub fn data_cache_config(self, value: impl Arg<InferenceComponentDataCacheConfig>) -> Self { Self(put(self.0, "DataCacheConfig", value.into_expr()), Phase) }
-    /// `InstanceType`: text, required. Update: in place.
+    /// `InstanceType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentspecificationforinstancetype.html#cfn-sagemaker-inferencecomponent-inferencecomponentspecificationforinstancetype-instancetype)
     pub fn instance_type(self, value: impl Arg<str>) -> InferenceComponentSpecificationForInstanceType<Set> { InferenceComponentSpecificationForInstanceType(put(self.0, "InstanceType", value.into_expr()), Phase) }
-    /// `ModelName`: text. Update: in place.
+    /// `ModelName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentspecificationforinstancetype.html#cfn-sagemaker-inferencecomponent-inferencecomponentspecificationforinstancetype-modelname)
     pub fn model_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelName", value.into_expr()), Phase) }
-    /// `SchedulingConfig`: `InferenceComponentSchedulingConfig`. Update: in place.
+    /// `SchedulingConfig`: `InferenceComponentSchedulingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentspecificationforinstancetype.html#cfn-sagemaker-inferencecomponent-inferencecomponentspecificationforinstancetype-schedulingconfig)
     pub fn scheduling_config(self, value: impl Arg<InferenceComponentSchedulingConfig>) -> Self { Self(put(self.0, "SchedulingConfig", value.into_expr()), Phase) }
-    /// `StartupParameters`: `InferenceComponentStartupParameters`. Update: in place.
+    /// `StartupParameters`: `InferenceComponentStartupParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentspecificationforinstancetype.html#cfn-sagemaker-inferencecomponent-inferencecomponentspecificationforinstancetype-startupparameters)
     pub fn startup_parameters(self, value: impl Arg<InferenceComponentStartupParameters>) -> Self { Self(put(self.0, "StartupParameters", value.into_expr()), Phase) }
 }
 impl Done for InferenceComponentSpecificationForInstanceType { fn into_props(self) -> Bag { self.0 } }
@@ -3673,9 +3673,9 @@ impl Done for InferenceComponentSpecificationForInstanceType { fn into_props(sel
 impl InferenceComponentStartupParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ContainerStartupHealthCheckTimeoutInSeconds`: integer. Update: in place.
+    /// `ContainerStartupHealthCheckTimeoutInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentstartupparameters.html#cfn-sagemaker-inferencecomponent-inferencecomponentstartupparameters-containerstartuphealthchecktimeoutinseconds)
     pub fn container_startup_health_check_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContainerStartupHealthCheckTimeoutInSeconds", value.into_expr())) }
-    /// `ModelDataDownloadTimeoutInSeconds`: integer. Update: in place.
+    /// `ModelDataDownloadTimeoutInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentstartupparameters.html#cfn-sagemaker-inferencecomponent-inferencecomponentstartupparameters-modeldatadownloadtimeoutinseconds)
     pub fn model_data_download_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ModelDataDownloadTimeoutInSeconds", value.into_expr())) }
 }
 impl Done for InferenceComponentStartupParameters { fn into_props(self) -> Bag { self.0 } }
@@ -3686,9 +3686,9 @@ impl MetricsEndpoint {
     pub fn new() -> MetricsEndpoint<Missing<super::required::MetricsEndpointPath>> { MetricsEndpoint(Bag::default(), Phase) }
 }
 impl<R0> MetricsEndpoint<R0> {
-    /// `MetricPublishFrequencyInSeconds`: integer. Update: in place.
+    /// `MetricPublishFrequencyInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-metricsendpoint.html#cfn-sagemaker-inferencecomponent-metricsendpoint-metricpublishfrequencyinseconds)
     pub fn metric_publish_frequency_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MetricPublishFrequencyInSeconds", value.into_expr()), Phase) }
-    /// `MetricsEndpointPath`: text, required. Update: in place.
+    /// `MetricsEndpointPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-metricsendpoint.html#cfn-sagemaker-inferencecomponent-metricsendpoint-metricsendpointpath)
     pub fn metrics_endpoint_path(self, value: impl Arg<str>) -> MetricsEndpoint<Set> { MetricsEndpoint(put(self.0, "MetricsEndpointPath", value.into_expr()), Phase) }
 }
 impl Done for MetricsEndpoint { fn into_props(self) -> Bag { self.0 } }
@@ -3708,21 +3708,21 @@ impl CfnInferenceExperiment {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnInferenceExperimentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-inferenceexperiment.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-inferenceexperiment.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `EndpointMetadata`: `EndpointMetadata`.
+    /// The attribute `EndpointMetadata`: `EndpointMetadata`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-inferenceexperiment.html#EndpointMetadata-fn::getatt)
     pub fn attr_endpoint_metadata(&self) -> Val<inference_experiment::EndpointMetadata> { self.0.get_att("EndpointMetadata") }
-    /// The attribute `EndpointMetadata.EndpointConfigName`: text.
+    /// The attribute `EndpointMetadata.EndpointConfigName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-inferenceexperiment.html#EndpointMetadata.EndpointConfigName-fn::getatt)
     pub fn attr_endpoint_metadata_endpoint_config_name(&self) -> Val<str> { self.0.get_att("EndpointMetadata.EndpointConfigName") }
-    /// The attribute `EndpointMetadata.EndpointName`: text.
+    /// The attribute `EndpointMetadata.EndpointName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-inferenceexperiment.html#EndpointMetadata.EndpointName-fn::getatt)
     pub fn attr_endpoint_metadata_endpoint_name(&self) -> Val<str> { self.0.get_att("EndpointMetadata.EndpointName") }
-    /// The attribute `EndpointMetadata.EndpointStatus`: text.
+    /// The attribute `EndpointMetadata.EndpointStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-inferenceexperiment.html#EndpointMetadata.EndpointStatus-fn::getatt)
     pub fn attr_endpoint_metadata_endpoint_status(&self) -> Val<str> { self.0.get_att("EndpointMetadata.EndpointStatus") }
-    /// The attribute `LastModifiedTime`: text.
+    /// The attribute `LastModifiedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-inferenceexperiment.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-inferenceexperiment.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnInferenceExperiment { fn node(&self) -> &Place { &self.0 } }
@@ -3733,31 +3733,31 @@ impl CfnInferenceExperimentProps {
     pub fn new() -> CfnInferenceExperimentProps<Missing<required::EndpointName>, Missing<required::ModelVariants>, Missing<required::Name>, Missing<required::RoleArn>, Missing<required::Type>> { CfnInferenceExperimentProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnInferenceExperimentProps<R0, R1, R2, R3, R4> {
-    /// `DataStorageConfig`: `DataStorageConfig`. Update: in place.
+    /// `DataStorageConfig`: `DataStorageConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-inferenceexperiment.html#cfn-sagemaker-inferenceexperiment-datastorageconfig)
     pub fn data_storage_config(self, value: impl Arg<inference_experiment::DataStorageConfig>) -> Self { Self(put(self.0, "DataStorageConfig", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-inferenceexperiment.html#cfn-sagemaker-inferenceexperiment-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DesiredState`: `DesiredState`. Update: in place.
+    /// `DesiredState`: `DesiredState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-inferenceexperiment.html#cfn-sagemaker-inferenceexperiment-desiredstate)
     pub fn desired_state(self, value: impl Arg<inference_experiment::DesiredState>) -> Self { Self(put(self.0, "DesiredState", value.into_expr()), Phase) }
-    /// `EndpointName`: text, required. Update: replacement.
+    /// `EndpointName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-inferenceexperiment.html#cfn-sagemaker-inferenceexperiment-endpointname)
     pub fn endpoint_name(self, value: impl Arg<str>) -> CfnInferenceExperimentProps<Set, R1, R2, R3, R4> { CfnInferenceExperimentProps(put(self.0, "EndpointName", value.into_expr()), Phase) }
-    /// `KmsKey`: text. Update: replacement.
+    /// `KmsKey`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-inferenceexperiment.html#cfn-sagemaker-inferenceexperiment-kmskey)
     pub fn kms_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKey", value.into_expr()), Phase) }
-    /// `ModelVariants`: list of `ModelVariantConfig`, required. Update: in place.
+    /// `ModelVariants`: list of `ModelVariantConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-inferenceexperiment.html#cfn-sagemaker-inferenceexperiment-modelvariants)
     pub fn model_variants(self, value: impl Arg<Arr<inference_experiment::ModelVariantConfig>>) -> CfnInferenceExperimentProps<R0, Set, R2, R3, R4> { CfnInferenceExperimentProps(put(self.0, "ModelVariants", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-inferenceexperiment.html#cfn-sagemaker-inferenceexperiment-name)
     pub fn name(self, value: impl Arg<str>) -> CfnInferenceExperimentProps<R0, R1, Set, R3, R4> { CfnInferenceExperimentProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: replacement.
+    /// `RoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-inferenceexperiment.html#cfn-sagemaker-inferenceexperiment-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnInferenceExperimentProps<R0, R1, R2, Set, R4> { CfnInferenceExperimentProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `Schedule`: `InferenceExperimentSchedule`. Update: in place.
+    /// `Schedule`: `InferenceExperimentSchedule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-inferenceexperiment.html#cfn-sagemaker-inferenceexperiment-schedule)
     pub fn schedule(self, value: impl Arg<inference_experiment::InferenceExperimentSchedule>) -> Self { Self(put(self.0, "Schedule", value.into_expr()), Phase) }
-    /// `ShadowModeConfig`: `ShadowModeConfig`. Update: in place.
+    /// `ShadowModeConfig`: `ShadowModeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-inferenceexperiment.html#cfn-sagemaker-inferenceexperiment-shadowmodeconfig)
     pub fn shadow_mode_config(self, value: impl Arg<inference_experiment::ShadowModeConfig>) -> Self { Self(put(self.0, "ShadowModeConfig", value.into_expr()), Phase) }
-    /// `StatusReason`: text. Update: in place.
+    /// `StatusReason`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-inferenceexperiment.html#cfn-sagemaker-inferenceexperiment-statusreason)
     pub fn status_reason(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StatusReason", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-inferenceexperiment.html#cfn-sagemaker-inferenceexperiment-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: replacement.
+    /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-inferenceexperiment.html#cfn-sagemaker-inferenceexperiment-type)
     pub fn type_(self, value: impl Arg<inference_experiment::Type>) -> CfnInferenceExperimentProps<R0, R1, R2, R3, Set> { CfnInferenceExperimentProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnInferenceExperimentProps { fn into_props(self) -> Bag { self.0 } }
@@ -3769,9 +3769,9 @@ use crate::cfn::support::*;
 impl CaptureContentTypeHeader {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CsvContentTypes`: list of text. Update: in place.
+    /// `CsvContentTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferenceexperiment-capturecontenttypeheader.html#cfn-sagemaker-inferenceexperiment-capturecontenttypeheader-csvcontenttypes)
     pub fn csv_content_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CsvContentTypes", value.into_expr())) }
-    /// `JsonContentTypes`: list of text. Update: in place.
+    /// `JsonContentTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferenceexperiment-capturecontenttypeheader.html#cfn-sagemaker-inferenceexperiment-capturecontenttypeheader-jsoncontenttypes)
     pub fn json_content_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "JsonContentTypes", value.into_expr())) }
 }
 impl Done for CaptureContentTypeHeader { fn into_props(self) -> Bag { self.0 } }
@@ -3782,11 +3782,11 @@ impl DataStorageConfig {
     pub fn new() -> DataStorageConfig<Missing<super::required::Destination>> { DataStorageConfig(Bag::default(), Phase) }
 }
 impl<R0> DataStorageConfig<R0> {
-    /// `ContentType`: `CaptureContentTypeHeader`. Update: in place.
+    /// `ContentType`: `CaptureContentTypeHeader`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferenceexperiment-datastorageconfig.html#cfn-sagemaker-inferenceexperiment-datastorageconfig-contenttype)
     pub fn content_type(self, value: impl Arg<CaptureContentTypeHeader>) -> Self { Self(put(self.0, "ContentType", value.into_expr()), Phase) }
-    /// `Destination`: text, required. Update: in place.
+    /// `Destination`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferenceexperiment-datastorageconfig.html#cfn-sagemaker-inferenceexperiment-datastorageconfig-destination)
     pub fn destination(self, value: impl Arg<str>) -> DataStorageConfig<Set> { DataStorageConfig(put(self.0, "Destination", value.into_expr()), Phase) }
-    /// `KmsKey`: text. Update: in place.
+    /// `KmsKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferenceexperiment-datastorageconfig.html#cfn-sagemaker-inferenceexperiment-datastorageconfig-kmskey)
     pub fn kms_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKey", value.into_expr()), Phase) }
 }
 impl Done for DataStorageConfig { fn into_props(self) -> Bag { self.0 } }
@@ -3797,11 +3797,11 @@ impl EndpointMetadata {
     pub fn new() -> EndpointMetadata<Missing<super::required::EndpointName>> { EndpointMetadata(Bag::default(), Phase) }
 }
 impl<R0> EndpointMetadata<R0> {
-    /// `EndpointConfigName`: text. Update: in place.
+    /// `EndpointConfigName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferenceexperiment-endpointmetadata.html#cfn-sagemaker-inferenceexperiment-endpointmetadata-endpointconfigname)
     pub fn endpoint_config_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointConfigName", value.into_expr()), Phase) }
-    /// `EndpointName`: text, required. Update: in place.
+    /// `EndpointName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferenceexperiment-endpointmetadata.html#cfn-sagemaker-inferenceexperiment-endpointmetadata-endpointname)
     pub fn endpoint_name(self, value: impl Arg<str>) -> EndpointMetadata<Set> { EndpointMetadata(put(self.0, "EndpointName", value.into_expr()), Phase) }
-    /// `EndpointStatus`: `EndpointStatus`. Update: in place.
+    /// `EndpointStatus`: `EndpointStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferenceexperiment-endpointmetadata.html#cfn-sagemaker-inferenceexperiment-endpointmetadata-endpointstatus)
     pub fn endpoint_status(self, value: impl Arg<EndpointStatus>) -> Self { Self(put(self.0, "EndpointStatus", value.into_expr()), Phase) }
 }
 impl Done for EndpointMetadata { fn into_props(self) -> Bag { self.0 } }
@@ -3810,9 +3810,9 @@ impl Done for EndpointMetadata { fn into_props(self) -> Bag { self.0 } }
 impl InferenceExperimentSchedule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EndTime`: text. Update: in place.
+    /// `EndTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferenceexperiment-inferenceexperimentschedule.html#cfn-sagemaker-inferenceexperiment-inferenceexperimentschedule-endtime)
     pub fn end_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndTime", value.into_expr())) }
-    /// `StartTime`: text. Update: in place.
+    /// `StartTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferenceexperiment-inferenceexperimentschedule.html#cfn-sagemaker-inferenceexperiment-inferenceexperimentschedule-starttime)
     pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value.into_expr())) }
 }
 impl Done for InferenceExperimentSchedule { fn into_props(self) -> Bag { self.0 } }
@@ -3823,9 +3823,9 @@ impl ModelInfrastructureConfig {
     pub fn new() -> ModelInfrastructureConfig<Missing<super::required::InfrastructureType>, Missing<super::required::RealTimeInferenceConfig>> { ModelInfrastructureConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> ModelInfrastructureConfig<R0, R1> {
-    /// `InfrastructureType`: `InfrastructureType`, required. Update: in place.
+    /// `InfrastructureType`: `InfrastructureType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferenceexperiment-modelinfrastructureconfig.html#cfn-sagemaker-inferenceexperiment-modelinfrastructureconfig-infrastructuretype)
     pub fn infrastructure_type(self, value: impl Arg<InfrastructureType>) -> ModelInfrastructureConfig<Set, R1> { ModelInfrastructureConfig(put(self.0, "InfrastructureType", value.into_expr()), Phase) }
-    /// `RealTimeInferenceConfig`: `RealTimeInferenceConfig`, required. Update: in place.
+    /// `RealTimeInferenceConfig`: `RealTimeInferenceConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferenceexperiment-modelinfrastructureconfig.html#cfn-sagemaker-inferenceexperiment-modelinfrastructureconfig-realtimeinferenceconfig)
     pub fn real_time_inference_config(self, value: impl Arg<RealTimeInferenceConfig>) -> ModelInfrastructureConfig<R0, Set> { ModelInfrastructureConfig(put(self.0, "RealTimeInferenceConfig", value.into_expr()), Phase) }
 }
 impl Done for ModelInfrastructureConfig { fn into_props(self) -> Bag { self.0 } }
@@ -3836,11 +3836,11 @@ impl ModelVariantConfig {
     pub fn new() -> ModelVariantConfig<Missing<super::required::InfrastructureConfig>, Missing<super::required::ModelName>, Missing<super::required::VariantName>> { ModelVariantConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ModelVariantConfig<R0, R1, R2> {
-    /// `InfrastructureConfig`: `ModelInfrastructureConfig`, required. Update: in place.
+    /// `InfrastructureConfig`: `ModelInfrastructureConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferenceexperiment-modelvariantconfig.html#cfn-sagemaker-inferenceexperiment-modelvariantconfig-infrastructureconfig)
     pub fn infrastructure_config(self, value: impl Arg<ModelInfrastructureConfig>) -> ModelVariantConfig<Set, R1, R2> { ModelVariantConfig(put(self.0, "InfrastructureConfig", value.into_expr()), Phase) }
-    /// `ModelName`: text, required. Update: in place.
+    /// `ModelName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferenceexperiment-modelvariantconfig.html#cfn-sagemaker-inferenceexperiment-modelvariantconfig-modelname)
     pub fn model_name(self, value: impl Arg<str>) -> ModelVariantConfig<R0, Set, R2> { ModelVariantConfig(put(self.0, "ModelName", value.into_expr()), Phase) }
-    /// `VariantName`: text, required. Update: in place.
+    /// `VariantName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferenceexperiment-modelvariantconfig.html#cfn-sagemaker-inferenceexperiment-modelvariantconfig-variantname)
     pub fn variant_name(self, value: impl Arg<str>) -> ModelVariantConfig<R0, R1, Set> { ModelVariantConfig(put(self.0, "VariantName", value.into_expr()), Phase) }
 }
 impl Done for ModelVariantConfig { fn into_props(self) -> Bag { self.0 } }
@@ -3851,9 +3851,9 @@ impl RealTimeInferenceConfig {
     pub fn new() -> RealTimeInferenceConfig<Missing<super::required::InstanceCount>, Missing<super::required::InstanceType>> { RealTimeInferenceConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> RealTimeInferenceConfig<R0, R1> {
-    /// `InstanceCount`: integer, required. Update: in place.
+    /// `InstanceCount`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferenceexperiment-realtimeinferenceconfig.html#cfn-sagemaker-inferenceexperiment-realtimeinferenceconfig-instancecount)
     pub fn instance_count(self, value: impl Arg<i64>) -> RealTimeInferenceConfig<Set, R1> { RealTimeInferenceConfig(put(self.0, "InstanceCount", value.into_expr()), Phase) }
-    /// `InstanceType`: text, required. Update: in place.
+    /// `InstanceType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferenceexperiment-realtimeinferenceconfig.html#cfn-sagemaker-inferenceexperiment-realtimeinferenceconfig-instancetype)
     pub fn instance_type(self, value: impl Arg<str>) -> RealTimeInferenceConfig<R0, Set> { RealTimeInferenceConfig(put(self.0, "InstanceType", value.into_expr()), Phase) }
 }
 impl Done for RealTimeInferenceConfig { fn into_props(self) -> Bag { self.0 } }
@@ -3864,9 +3864,9 @@ impl ShadowModeConfig {
     pub fn new() -> ShadowModeConfig<Missing<super::required::ShadowModelVariants>, Missing<super::required::SourceModelVariantName>> { ShadowModeConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> ShadowModeConfig<R0, R1> {
-    /// `ShadowModelVariants`: list of `ShadowModelVariantConfig`, required. Update: in place.
+    /// `ShadowModelVariants`: list of `ShadowModelVariantConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferenceexperiment-shadowmodeconfig.html#cfn-sagemaker-inferenceexperiment-shadowmodeconfig-shadowmodelvariants)
     pub fn shadow_model_variants(self, value: impl Arg<Arr<ShadowModelVariantConfig>>) -> ShadowModeConfig<Set, R1> { ShadowModeConfig(put(self.0, "ShadowModelVariants", value.into_expr()), Phase) }
-    /// `SourceModelVariantName`: text, required. Update: in place.
+    /// `SourceModelVariantName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferenceexperiment-shadowmodeconfig.html#cfn-sagemaker-inferenceexperiment-shadowmodeconfig-sourcemodelvariantname)
     pub fn source_model_variant_name(self, value: impl Arg<str>) -> ShadowModeConfig<R0, Set> { ShadowModeConfig(put(self.0, "SourceModelVariantName", value.into_expr()), Phase) }
 }
 impl Done for ShadowModeConfig { fn into_props(self) -> Bag { self.0 } }
@@ -3877,9 +3877,9 @@ impl ShadowModelVariantConfig {
     pub fn new() -> ShadowModelVariantConfig<Missing<super::required::SamplingPercentage>, Missing<super::required::ShadowModelVariantName>> { ShadowModelVariantConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> ShadowModelVariantConfig<R0, R1> {
-    /// `SamplingPercentage`: integer, required. Update: in place.
+    /// `SamplingPercentage`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferenceexperiment-shadowmodelvariantconfig.html#cfn-sagemaker-inferenceexperiment-shadowmodelvariantconfig-samplingpercentage)
     pub fn sampling_percentage(self, value: impl Arg<i64>) -> ShadowModelVariantConfig<Set, R1> { ShadowModelVariantConfig(put(self.0, "SamplingPercentage", value.into_expr()), Phase) }
-    /// `ShadowModelVariantName`: text, required. Update: in place.
+    /// `ShadowModelVariantName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferenceexperiment-shadowmodelvariantconfig.html#cfn-sagemaker-inferenceexperiment-shadowmodelvariantconfig-shadowmodelvariantname)
     pub fn shadow_model_variant_name(self, value: impl Arg<str>) -> ShadowModelVariantConfig<R0, Set> { ShadowModelVariantConfig(put(self.0, "ShadowModelVariantName", value.into_expr()), Phase) }
 }
 impl Done for ShadowModelVariantConfig { fn into_props(self) -> Bag { self.0 } }
@@ -3901,17 +3901,17 @@ impl CfnMlflowApp {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMlflowAppProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-mlflowapp.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-mlflowapp.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `LastModifiedTime`: text.
+    /// The attribute `LastModifiedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-mlflowapp.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
-    /// The attribute `MlflowAppId`: text.
+    /// The attribute `MlflowAppId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-mlflowapp.html#MlflowAppId-fn::getatt)
     pub fn attr_mlflow_app_id(&self) -> Val<str> { self.0.get_att("MlflowAppId") }
-    /// The attribute `MlflowVersion`: text.
+    /// The attribute `MlflowVersion`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-mlflowapp.html#MlflowVersion-fn::getatt)
     pub fn attr_mlflow_version(&self) -> Val<str> { self.0.get_att("MlflowVersion") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-mlflowapp.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnMlflowApp { fn node(&self) -> &Place { &self.0 } }
@@ -3922,17 +3922,17 @@ impl CfnMlflowAppProps {
     pub fn new() -> CfnMlflowAppProps<Missing<required::ArtifactStoreUri>, Missing<required::Name>, Missing<required::RoleArn>> { CfnMlflowAppProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnMlflowAppProps<R0, R1, R2> {
-    /// `ArtifactStoreUri`: text, required. Update: in place.
+    /// `ArtifactStoreUri`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-mlflowapp.html#cfn-sagemaker-mlflowapp-artifactstoreuri)
     pub fn artifact_store_uri(self, value: impl Arg<str>) -> CfnMlflowAppProps<Set, R1, R2> { CfnMlflowAppProps(put(self.0, "ArtifactStoreUri", value.into_expr()), Phase) }
-    /// `ModelRegistrationMode`: `ModelRegistrationMode`. Update: in place.
+    /// `ModelRegistrationMode`: `ModelRegistrationMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-mlflowapp.html#cfn-sagemaker-mlflowapp-modelregistrationmode)
     pub fn model_registration_mode(self, value: impl Arg<mlflow_app::ModelRegistrationMode>) -> Self { Self(put(self.0, "ModelRegistrationMode", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-mlflowapp.html#cfn-sagemaker-mlflowapp-name)
     pub fn name(self, value: impl Arg<str>) -> CfnMlflowAppProps<R0, Set, R2> { CfnMlflowAppProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: replacement.
+    /// `RoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-mlflowapp.html#cfn-sagemaker-mlflowapp-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnMlflowAppProps<R0, R1, Set> { CfnMlflowAppProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-mlflowapp.html#cfn-sagemaker-mlflowapp-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `WeeklyMaintenanceWindowStart`: text. Update: in place.
+    /// `WeeklyMaintenanceWindowStart`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-mlflowapp.html#cfn-sagemaker-mlflowapp-weeklymaintenancewindowstart)
     pub fn weekly_maintenance_window_start(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WeeklyMaintenanceWindowStart", value.into_expr()), Phase) }
 }
 impl Done for CfnMlflowAppProps { fn into_props(self) -> Bag { self.0 } }
@@ -3951,7 +3951,7 @@ impl CfnMlflowTrackingServer {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMlflowTrackingServerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TrackingServerName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `TrackingServerArn`: `OtherArn`.
+    /// The attribute `TrackingServerArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-mlflowtrackingserver.html#TrackingServerArn-fn::getatt)
     pub fn attr_tracking_server_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TrackingServerArn") }
 }
 impl Parent for CfnMlflowTrackingServer { fn node(&self) -> &Place { &self.0 } }
@@ -3962,21 +3962,21 @@ impl CfnMlflowTrackingServerProps {
     pub fn new() -> CfnMlflowTrackingServerProps<Missing<required::ArtifactStoreUri>, Missing<required::RoleArn>, Missing<required::TrackingServerName>> { CfnMlflowTrackingServerProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnMlflowTrackingServerProps<R0, R1, R2> {
-    /// `ArtifactStoreUri`: text, required. Update: in place.
+    /// `ArtifactStoreUri`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-mlflowtrackingserver.html#cfn-sagemaker-mlflowtrackingserver-artifactstoreuri)
     pub fn artifact_store_uri(self, value: impl Arg<str>) -> CfnMlflowTrackingServerProps<Set, R1, R2> { CfnMlflowTrackingServerProps(put(self.0, "ArtifactStoreUri", value.into_expr()), Phase) }
-    /// `AutomaticModelRegistration`: boolean. Update: in place.
+    /// `AutomaticModelRegistration`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-mlflowtrackingserver.html#cfn-sagemaker-mlflowtrackingserver-automaticmodelregistration)
     pub fn automatic_model_registration(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutomaticModelRegistration", value.into_expr()), Phase) }
-    /// `MlflowVersion`: text. Update: in place.
+    /// `MlflowVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-mlflowtrackingserver.html#cfn-sagemaker-mlflowtrackingserver-mlflowversion)
     pub fn mlflow_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MlflowVersion", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-mlflowtrackingserver.html#cfn-sagemaker-mlflowtrackingserver-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnMlflowTrackingServerProps<R0, Set, R2> { CfnMlflowTrackingServerProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-mlflowtrackingserver.html#cfn-sagemaker-mlflowtrackingserver-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TrackingServerName`: text, required. Update: replacement.
+    /// `TrackingServerName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-mlflowtrackingserver.html#cfn-sagemaker-mlflowtrackingserver-trackingservername)
     pub fn tracking_server_name(self, value: impl Arg<str>) -> CfnMlflowTrackingServerProps<R0, R1, Set> { CfnMlflowTrackingServerProps(put(self.0, "TrackingServerName", value.into_expr()), Phase) }
-    /// `TrackingServerSize`: `TrackingServerSize`. Update: in place.
+    /// `TrackingServerSize`: `TrackingServerSize`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-mlflowtrackingserver.html#cfn-sagemaker-mlflowtrackingserver-trackingserversize)
     pub fn tracking_server_size(self, value: impl Arg<mlflow_tracking_server::TrackingServerSize>) -> Self { Self(put(self.0, "TrackingServerSize", value.into_expr()), Phase) }
-    /// `WeeklyMaintenanceWindowStart`: text. Update: in place.
+    /// `WeeklyMaintenanceWindowStart`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-mlflowtrackingserver.html#cfn-sagemaker-mlflowtrackingserver-weeklymaintenancewindowstart)
     pub fn weekly_maintenance_window_start(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WeeklyMaintenanceWindowStart", value.into_expr()), Phase) }
 }
 impl Done for CfnMlflowTrackingServerProps { fn into_props(self) -> Bag { self.0 } }
@@ -3995,9 +3995,9 @@ impl CfnModel {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnModelProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `ModelArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ModelArn`: `OtherArn`.
+    /// The attribute `ModelArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-model.html#ModelArn-fn::getatt)
     pub fn attr_model_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ModelArn") }
-    /// The attribute `ModelName`: text.
+    /// The attribute `ModelName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-model.html#ModelName-fn::getatt)
     pub fn attr_model_name(&self) -> Val<str> { self.0.get_att("ModelName") }
 }
 impl Parent for CfnModel { fn node(&self) -> &Place { &self.0 } }
@@ -4006,21 +4006,21 @@ impl Parent for CfnModel { fn node(&self) -> &Place { &self.0 } }
 impl CfnModelProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Containers`: list of `ContainerDefinition`. Update: replacement.
+    /// `Containers`: list of `ContainerDefinition`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-model.html#cfn-sagemaker-model-containers)
     pub fn containers(self, value: impl Arg<Arr<model::ContainerDefinition>>) -> Self { Self(put(self.0, "Containers", value.into_expr())) }
-    /// `EnableNetworkIsolation`: boolean. Update: replacement.
+    /// `EnableNetworkIsolation`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-model.html#cfn-sagemaker-model-enablenetworkisolation)
     pub fn enable_network_isolation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableNetworkIsolation", value.into_expr())) }
-    /// `ExecutionRoleArn`: `IamRoleArn`. Update: replacement.
+    /// `ExecutionRoleArn`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-model.html#cfn-sagemaker-model-executionrolearn)
     pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value.into_expr())) }
-    /// `InferenceExecutionConfig`: `InferenceExecutionConfig`. Update: replacement.
+    /// `InferenceExecutionConfig`: `InferenceExecutionConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-model.html#cfn-sagemaker-model-inferenceexecutionconfig)
     pub fn inference_execution_config(self, value: impl Arg<model::InferenceExecutionConfig>) -> Self { Self(put(self.0, "InferenceExecutionConfig", value.into_expr())) }
-    /// `ModelName`: text. Update: replacement.
+    /// `ModelName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-model.html#cfn-sagemaker-model-modelname)
     pub fn model_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelName", value.into_expr())) }
-    /// `PrimaryContainer`: `ContainerDefinition`. Update: replacement.
+    /// `PrimaryContainer`: `ContainerDefinition`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-model.html#cfn-sagemaker-model-primarycontainer)
     pub fn primary_container(self, value: impl Arg<model::ContainerDefinition>) -> Self { Self(put(self.0, "PrimaryContainer", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-model.html#cfn-sagemaker-model-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `VpcConfig`: `VpcConfig`. Update: replacement.
+    /// `VpcConfig`: `VpcConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-model.html#cfn-sagemaker-model-vpcconfig)
     pub fn vpc_config(self, value: impl Arg<model::VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr())) }
 }
 impl Done for CfnModelProps { fn into_props(self) -> Bag { self.0 } }
@@ -4032,25 +4032,25 @@ use crate::cfn::support::*;
 impl ContainerDefinition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ContainerHostname`: text. Update: replacement.
+    /// `ContainerHostname`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-model-containerdefinition.html#cfn-sagemaker-model-containerdefinition-containerhostname)
     pub fn container_hostname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerHostname", value.into_expr())) }
-    /// `Environment`: JSON. Update: replacement.
+    /// `Environment`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-model-containerdefinition.html#cfn-sagemaker-model-containerdefinition-environment)
     pub fn environment(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Environment", value.into_expr())) }
-    /// `Image`: text. Update: replacement.
+    /// `Image`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-model-containerdefinition.html#cfn-sagemaker-model-containerdefinition-image)
     pub fn image(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Image", value.into_expr())) }
-    /// `ImageConfig`: `ImageConfig`. Update: replacement.
+    /// `ImageConfig`: `ImageConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-model-containerdefinition.html#cfn-sagemaker-model-containerdefinition-imageconfig)
     pub fn image_config(self, value: impl Arg<ImageConfig>) -> Self { Self(put(self.0, "ImageConfig", value.into_expr())) }
-    /// `InferenceSpecificationName`: text. Update: replacement.
+    /// `InferenceSpecificationName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-model-containerdefinition.html#cfn-sagemaker-model-containerdefinition-inferencespecificationname)
     pub fn inference_specification_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InferenceSpecificationName", value.into_expr())) }
-    /// `Mode`: `Mode`. Update: replacement.
+    /// `Mode`: `Mode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-model-containerdefinition.html#cfn-sagemaker-model-containerdefinition-mode)
     pub fn mode(self, value: impl Arg<Mode>) -> Self { Self(put(self.0, "Mode", value.into_expr())) }
-    /// `ModelDataSource`: `ModelDataSource`. Update: replacement.
+    /// `ModelDataSource`: `ModelDataSource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-model-containerdefinition.html#cfn-sagemaker-model-containerdefinition-modeldatasource)
     pub fn model_data_source(self, value: impl Arg<ModelDataSource>) -> Self { Self(put(self.0, "ModelDataSource", value.into_expr())) }
-    /// `ModelDataUrl`: text. Update: replacement.
+    /// `ModelDataUrl`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-model-containerdefinition.html#cfn-sagemaker-model-containerdefinition-modeldataurl)
     pub fn model_data_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelDataUrl", value.into_expr())) }
-    /// `ModelPackageName`: text. Update: replacement.
+    /// `ModelPackageName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-model-containerdefinition.html#cfn-sagemaker-model-containerdefinition-modelpackagename)
     pub fn model_package_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelPackageName", value.into_expr())) }
-    /// `MultiModelConfig`: `MultiModelConfig`. Update: replacement.
+    /// `MultiModelConfig`: `MultiModelConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-model-containerdefinition.html#cfn-sagemaker-model-containerdefinition-multimodelconfig)
     pub fn multi_model_config(self, value: impl Arg<MultiModelConfig>) -> Self { Self(put(self.0, "MultiModelConfig", value.into_expr())) }
 }
 impl Done for ContainerDefinition { fn into_props(self) -> Bag { self.0 } }
@@ -4061,7 +4061,7 @@ impl HubAccessConfig {
     pub fn new() -> HubAccessConfig<Missing<super::required::HubContentArn>> { HubAccessConfig(Bag::default(), Phase) }
 }
 impl<R0> HubAccessConfig<R0> {
-    /// `HubContentArn`: text, required. Update: replacement.
+    /// `HubContentArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-model-hubaccessconfig.html#cfn-sagemaker-model-hubaccessconfig-hubcontentarn)
     pub fn hub_content_arn(self, value: impl Arg<str>) -> HubAccessConfig<Set> { HubAccessConfig(put(self.0, "HubContentArn", value.into_expr()), Phase) }
 }
 impl Done for HubAccessConfig { fn into_props(self) -> Bag { self.0 } }
@@ -4072,9 +4072,9 @@ impl ImageConfig {
     pub fn new() -> ImageConfig<Missing<super::required::RepositoryAccessMode>> { ImageConfig(Bag::default(), Phase) }
 }
 impl<R0> ImageConfig<R0> {
-    /// `RepositoryAccessMode`: `RepositoryAccessMode`, required. Update: replacement.
+    /// `RepositoryAccessMode`: `RepositoryAccessMode`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-model-imageconfig.html#cfn-sagemaker-model-imageconfig-repositoryaccessmode)
     pub fn repository_access_mode(self, value: impl Arg<RepositoryAccessMode>) -> ImageConfig<Set> { ImageConfig(put(self.0, "RepositoryAccessMode", value.into_expr()), Phase) }
-    /// `RepositoryAuthConfig`: `RepositoryAuthConfig`. Update: replacement.
+    /// `RepositoryAuthConfig`: `RepositoryAuthConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-model-imageconfig.html#cfn-sagemaker-model-imageconfig-repositoryauthconfig)
     pub fn repository_auth_config(self, value: impl Arg<RepositoryAuthConfig>) -> Self { Self(put(self.0, "RepositoryAuthConfig", value.into_expr()), Phase) }
 }
 impl Done for ImageConfig { fn into_props(self) -> Bag { self.0 } }
@@ -4085,7 +4085,7 @@ impl InferenceExecutionConfig {
     pub fn new() -> InferenceExecutionConfig<Missing<super::required::Mode>> { InferenceExecutionConfig(Bag::default(), Phase) }
 }
 impl<R0> InferenceExecutionConfig<R0> {
-    /// `Mode`: `InferenceExecutionConfigMode`, required. Update: replacement.
+    /// `Mode`: `InferenceExecutionConfigMode`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-model-inferenceexecutionconfig.html#cfn-sagemaker-model-inferenceexecutionconfig-mode)
     pub fn mode(self, value: impl Arg<InferenceExecutionConfigMode>) -> InferenceExecutionConfig<Set> { InferenceExecutionConfig(put(self.0, "Mode", value.into_expr()), Phase) }
 }
 impl Done for InferenceExecutionConfig { fn into_props(self) -> Bag { self.0 } }
@@ -4096,7 +4096,7 @@ impl ModelAccessConfig {
     pub fn new() -> ModelAccessConfig<Missing<super::required::AcceptEula>> { ModelAccessConfig(Bag::default(), Phase) }
 }
 impl<R0> ModelAccessConfig<R0> {
-    /// `AcceptEula`: boolean, required. Update: replacement.
+    /// `AcceptEula`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-model-modelaccessconfig.html#cfn-sagemaker-model-modelaccessconfig-accepteula)
     pub fn accept_eula(self, value: impl Arg<bool>) -> ModelAccessConfig<Set> { ModelAccessConfig(put(self.0, "AcceptEula", value.into_expr()), Phase) }
 }
 impl Done for ModelAccessConfig { fn into_props(self) -> Bag { self.0 } }
@@ -4107,7 +4107,7 @@ impl ModelDataSource {
     pub fn new() -> ModelDataSource<Missing<super::required::S3DataSource>> { ModelDataSource(Bag::default(), Phase) }
 }
 impl<R0> ModelDataSource<R0> {
-    /// `S3DataSource`: `S3DataSource`, required. Update: replacement.
+    /// `S3DataSource`: `S3DataSource`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-model-modeldatasource.html#cfn-sagemaker-model-modeldatasource-s3datasource)
     pub fn s3_data_source(self, value: impl Arg<S3DataSource>) -> ModelDataSource<Set> { ModelDataSource(put(self.0, "S3DataSource", value.into_expr()), Phase) }
 }
 impl Done for ModelDataSource { fn into_props(self) -> Bag { self.0 } }
@@ -4116,7 +4116,7 @@ impl Done for ModelDataSource { fn into_props(self) -> Bag { self.0 } }
 impl MultiModelConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ModelCacheSetting`: `ModelCacheSetting`. Update: replacement.
+    /// `ModelCacheSetting`: `ModelCacheSetting`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-model-multimodelconfig.html#cfn-sagemaker-model-multimodelconfig-modelcachesetting)
     pub fn model_cache_setting(self, value: impl Arg<ModelCacheSetting>) -> Self { Self(put(self.0, "ModelCacheSetting", value.into_expr())) }
 }
 impl Done for MultiModelConfig { fn into_props(self) -> Bag { self.0 } }
@@ -4127,7 +4127,7 @@ impl RepositoryAuthConfig {
     pub fn new() -> RepositoryAuthConfig<Missing<super::required::RepositoryCredentialsProviderArn>> { RepositoryAuthConfig(Bag::default(), Phase) }
 }
 impl<R0> RepositoryAuthConfig<R0> {
-    /// `RepositoryCredentialsProviderArn`: text, required. Update: replacement.
+    /// `RepositoryCredentialsProviderArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-model-repositoryauthconfig.html#cfn-sagemaker-model-repositoryauthconfig-repositorycredentialsproviderarn)
     pub fn repository_credentials_provider_arn(self, value: impl Arg<str>) -> RepositoryAuthConfig<Set> { RepositoryAuthConfig(put(self.0, "RepositoryCredentialsProviderArn", value.into_expr()), Phase) }
 }
 impl Done for RepositoryAuthConfig { fn into_props(self) -> Bag { self.0 } }
@@ -4138,15 +4138,15 @@ impl S3DataSource {
     pub fn new() -> S3DataSource<Missing<super::required::CompressionType>, Missing<super::required::S3DataType>, Missing<super::required::S3Uri>> { S3DataSource(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> S3DataSource<R0, R1, R2> {
-    /// `CompressionType`: `CompressionType`, required. Update: replacement.
+    /// `CompressionType`: `CompressionType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-model-s3datasource.html#cfn-sagemaker-model-s3datasource-compressiontype)
     pub fn compression_type(self, value: impl Arg<CompressionType>) -> S3DataSource<Set, R1, R2> { S3DataSource(put(self.0, "CompressionType", value.into_expr()), Phase) }
-    /// `HubAccessConfig`: `HubAccessConfig`. Update: replacement.
+    /// `HubAccessConfig`: `HubAccessConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-model-s3datasource.html#cfn-sagemaker-model-s3datasource-hubaccessconfig)
     pub fn hub_access_config(self, value: impl Arg<HubAccessConfig>) -> Self { Self(put(self.0, "HubAccessConfig", value.into_expr()), Phase) }
-    /// `ModelAccessConfig`: `ModelAccessConfig`. Update: replacement.
+    /// `ModelAccessConfig`: `ModelAccessConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-model-s3datasource.html#cfn-sagemaker-model-s3datasource-modelaccessconfig)
     pub fn model_access_config(self, value: impl Arg<ModelAccessConfig>) -> Self { Self(put(self.0, "ModelAccessConfig", value.into_expr()), Phase) }
-    /// `S3DataType`: `S3DataType`, required. Update: replacement.
+    /// `S3DataType`: `S3DataType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-model-s3datasource.html#cfn-sagemaker-model-s3datasource-s3datatype)
     pub fn s3_data_type(self, value: impl Arg<S3DataType>) -> S3DataSource<R0, Set, R2> { S3DataSource(put(self.0, "S3DataType", value.into_expr()), Phase) }
-    /// `S3Uri`: text, required. Update: replacement.
+    /// `S3Uri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-model-s3datasource.html#cfn-sagemaker-model-s3datasource-s3uri)
     pub fn s3_uri(self, value: impl Arg<str>) -> S3DataSource<R0, R1, Set> { S3DataSource(put(self.0, "S3Uri", value.into_expr()), Phase) }
 }
 impl Done for S3DataSource { fn into_props(self) -> Bag { self.0 } }
@@ -4157,9 +4157,9 @@ impl VpcConfig {
     pub fn new() -> VpcConfig<Missing<super::required::SecurityGroupIds>, Missing<super::required::Subnets>> { VpcConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> VpcConfig<R0, R1> {
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: replacement.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-model-vpcconfig.html#cfn-sagemaker-model-vpcconfig-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfig<Set, R1> { VpcConfig(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement.
+    /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-model-vpcconfig.html#cfn-sagemaker-model-vpcconfig-subnets)
     pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfig<R0, Set> { VpcConfig(put(self.0, "Subnets", value.into_expr()), Phase) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
@@ -4185,9 +4185,9 @@ impl CfnModelBiasJobDefinition {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnModelBiasJobDefinitionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `JobDefinitionArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelbiasjobdefinition.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `JobDefinitionArn`: `OtherArn`.
+    /// The attribute `JobDefinitionArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelbiasjobdefinition.html#JobDefinitionArn-fn::getatt)
     pub fn attr_job_definition_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("JobDefinitionArn") }
 }
 impl Parent for CfnModelBiasJobDefinition { fn node(&self) -> &Place { &self.0 } }
@@ -4198,27 +4198,27 @@ impl CfnModelBiasJobDefinitionProps {
     pub fn new() -> CfnModelBiasJobDefinitionProps<Missing<required::JobResources>, Missing<required::ModelBiasAppSpecification>, Missing<required::ModelBiasJobInput>, Missing<required::ModelBiasJobOutputConfig>, Missing<required::RoleArn>> { CfnModelBiasJobDefinitionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnModelBiasJobDefinitionProps<R0, R1, R2, R3, R4> {
-    /// `EndpointName`: text. Update: replacement.
+    /// `EndpointName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelbiasjobdefinition.html#cfn-sagemaker-modelbiasjobdefinition-endpointname)
     pub fn endpoint_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointName", value.into_expr()), Phase) }
-    /// `JobDefinitionName`: text. Update: replacement.
+    /// `JobDefinitionName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelbiasjobdefinition.html#cfn-sagemaker-modelbiasjobdefinition-jobdefinitionname)
     pub fn job_definition_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JobDefinitionName", value.into_expr()), Phase) }
-    /// `JobResources`: `MonitoringResources`, required. Update: replacement.
+    /// `JobResources`: `MonitoringResources`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelbiasjobdefinition.html#cfn-sagemaker-modelbiasjobdefinition-jobresources)
     pub fn job_resources(self, value: impl Arg<model_bias_job_definition::MonitoringResources>) -> CfnModelBiasJobDefinitionProps<Set, R1, R2, R3, R4> { CfnModelBiasJobDefinitionProps(put(self.0, "JobResources", value.into_expr()), Phase) }
-    /// `ModelBiasAppSpecification`: `ModelBiasAppSpecification`, required. Update: replacement.
+    /// `ModelBiasAppSpecification`: `ModelBiasAppSpecification`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelbiasjobdefinition.html#cfn-sagemaker-modelbiasjobdefinition-modelbiasappspecification)
     pub fn model_bias_app_specification(self, value: impl Arg<model_bias_job_definition::ModelBiasAppSpecification>) -> CfnModelBiasJobDefinitionProps<R0, Set, R2, R3, R4> { CfnModelBiasJobDefinitionProps(put(self.0, "ModelBiasAppSpecification", value.into_expr()), Phase) }
-    /// `ModelBiasBaselineConfig`: `ModelBiasBaselineConfig`. Update: replacement.
+    /// `ModelBiasBaselineConfig`: `ModelBiasBaselineConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelbiasjobdefinition.html#cfn-sagemaker-modelbiasjobdefinition-modelbiasbaselineconfig)
     pub fn model_bias_baseline_config(self, value: impl Arg<model_bias_job_definition::ModelBiasBaselineConfig>) -> Self { Self(put(self.0, "ModelBiasBaselineConfig", value.into_expr()), Phase) }
-    /// `ModelBiasJobInput`: `ModelBiasJobInput`, required. Update: replacement.
+    /// `ModelBiasJobInput`: `ModelBiasJobInput`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelbiasjobdefinition.html#cfn-sagemaker-modelbiasjobdefinition-modelbiasjobinput)
     pub fn model_bias_job_input(self, value: impl Arg<model_bias_job_definition::ModelBiasJobInput>) -> CfnModelBiasJobDefinitionProps<R0, R1, Set, R3, R4> { CfnModelBiasJobDefinitionProps(put(self.0, "ModelBiasJobInput", value.into_expr()), Phase) }
-    /// `ModelBiasJobOutputConfig`: `MonitoringOutputConfig`, required. Update: replacement.
+    /// `ModelBiasJobOutputConfig`: `MonitoringOutputConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelbiasjobdefinition.html#cfn-sagemaker-modelbiasjobdefinition-modelbiasjoboutputconfig)
     pub fn model_bias_job_output_config(self, value: impl Arg<model_bias_job_definition::MonitoringOutputConfig>) -> CfnModelBiasJobDefinitionProps<R0, R1, R2, Set, R4> { CfnModelBiasJobDefinitionProps(put(self.0, "ModelBiasJobOutputConfig", value.into_expr()), Phase) }
-    /// `NetworkConfig`: `NetworkConfig`. Update: replacement.
+    /// `NetworkConfig`: `NetworkConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelbiasjobdefinition.html#cfn-sagemaker-modelbiasjobdefinition-networkconfig)
     pub fn network_config(self, value: impl Arg<model_bias_job_definition::NetworkConfig>) -> Self { Self(put(self.0, "NetworkConfig", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: replacement.
+    /// `RoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelbiasjobdefinition.html#cfn-sagemaker-modelbiasjobdefinition-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnModelBiasJobDefinitionProps<R0, R1, R2, R3, Set> { CfnModelBiasJobDefinitionProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `StoppingCondition`: `StoppingCondition`. Update: replacement.
+    /// `StoppingCondition`: `StoppingCondition`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelbiasjobdefinition.html#cfn-sagemaker-modelbiasjobdefinition-stoppingcondition)
     pub fn stopping_condition(self, value: impl Arg<model_bias_job_definition::StoppingCondition>) -> Self { Self(put(self.0, "StoppingCondition", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelbiasjobdefinition.html#cfn-sagemaker-modelbiasjobdefinition-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnModelBiasJobDefinitionProps { fn into_props(self) -> Bag { self.0 } }
@@ -4232,27 +4232,27 @@ impl BatchTransformInput {
     pub fn new() -> BatchTransformInput<Missing<super::required::DataCapturedDestinationS3Uri>, Missing<super::required::DatasetFormat>, Missing<super::required::LocalPath>> { BatchTransformInput(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> BatchTransformInput<R0, R1, R2> {
-    /// `DataCapturedDestinationS3Uri`: text, required. Update: replacement.
+    /// `DataCapturedDestinationS3Uri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-batchtransforminput.html#cfn-sagemaker-modelbiasjobdefinition-batchtransforminput-datacaptureddestinations3uri)
     pub fn data_captured_destination_s3_uri(self, value: impl Arg<str>) -> BatchTransformInput<Set, R1, R2> { BatchTransformInput(put(self.0, "DataCapturedDestinationS3Uri", value.into_expr()), Phase) }
-    /// `DatasetFormat`: `DatasetFormat`, required. Update: replacement.
+    /// `DatasetFormat`: `DatasetFormat`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-batchtransforminput.html#cfn-sagemaker-modelbiasjobdefinition-batchtransforminput-datasetformat)
     pub fn dataset_format(self, value: impl Arg<DatasetFormat>) -> BatchTransformInput<R0, Set, R2> { BatchTransformInput(put(self.0, "DatasetFormat", value.into_expr()), Phase) }
-    /// `EndTimeOffset`: text. Update: replacement.
+    /// `EndTimeOffset`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-batchtransforminput.html#cfn-sagemaker-modelbiasjobdefinition-batchtransforminput-endtimeoffset)
     pub fn end_time_offset(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndTimeOffset", value.into_expr()), Phase) }
-    /// `FeaturesAttribute`: text. Update: replacement.
+    /// `FeaturesAttribute`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-batchtransforminput.html#cfn-sagemaker-modelbiasjobdefinition-batchtransforminput-featuresattribute)
     pub fn features_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FeaturesAttribute", value.into_expr()), Phase) }
-    /// `InferenceAttribute`: text. Update: replacement.
+    /// `InferenceAttribute`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-batchtransforminput.html#cfn-sagemaker-modelbiasjobdefinition-batchtransforminput-inferenceattribute)
     pub fn inference_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InferenceAttribute", value.into_expr()), Phase) }
-    /// `LocalPath`: text, required. Update: replacement.
+    /// `LocalPath`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-batchtransforminput.html#cfn-sagemaker-modelbiasjobdefinition-batchtransforminput-localpath)
     pub fn local_path(self, value: impl Arg<str>) -> BatchTransformInput<R0, R1, Set> { BatchTransformInput(put(self.0, "LocalPath", value.into_expr()), Phase) }
-    /// `ProbabilityAttribute`: text. Update: replacement.
+    /// `ProbabilityAttribute`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-batchtransforminput.html#cfn-sagemaker-modelbiasjobdefinition-batchtransforminput-probabilityattribute)
     pub fn probability_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProbabilityAttribute", value.into_expr()), Phase) }
-    /// `ProbabilityThresholdAttribute`: number. Update: replacement.
+    /// `ProbabilityThresholdAttribute`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-batchtransforminput.html#cfn-sagemaker-modelbiasjobdefinition-batchtransforminput-probabilitythresholdattribute)
     pub fn probability_threshold_attribute(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ProbabilityThresholdAttribute", value.into_expr()), Phase) }
-    /// `S3DataDistributionType`: `S3DataDistributionType`. Update: replacement.
+    /// `S3DataDistributionType`: `S3DataDistributionType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-batchtransforminput.html#cfn-sagemaker-modelbiasjobdefinition-batchtransforminput-s3datadistributiontype)
     pub fn s3_data_distribution_type(self, value: impl Arg<S3DataDistributionType>) -> Self { Self(put(self.0, "S3DataDistributionType", value.into_expr()), Phase) }
-    /// `S3InputMode`: `S3InputMode`. Update: replacement.
+    /// `S3InputMode`: `S3InputMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-batchtransforminput.html#cfn-sagemaker-modelbiasjobdefinition-batchtransforminput-s3inputmode)
     pub fn s3_input_mode(self, value: impl Arg<S3InputMode>) -> Self { Self(put(self.0, "S3InputMode", value.into_expr()), Phase) }
-    /// `StartTimeOffset`: text. Update: replacement.
+    /// `StartTimeOffset`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-batchtransforminput.html#cfn-sagemaker-modelbiasjobdefinition-batchtransforminput-starttimeoffset)
     pub fn start_time_offset(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTimeOffset", value.into_expr()), Phase) }
 }
 impl Done for BatchTransformInput { fn into_props(self) -> Bag { self.0 } }
@@ -4263,13 +4263,13 @@ impl ClusterConfig {
     pub fn new() -> ClusterConfig<Missing<super::required::InstanceCount>, Missing<super::required::InstanceType>, Missing<super::required::VolumeSizeInGB>> { ClusterConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ClusterConfig<R0, R1, R2> {
-    /// `InstanceCount`: integer, required. Update: replacement.
+    /// `InstanceCount`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-clusterconfig.html#cfn-sagemaker-modelbiasjobdefinition-clusterconfig-instancecount)
     pub fn instance_count(self, value: impl Arg<i64>) -> ClusterConfig<Set, R1, R2> { ClusterConfig(put(self.0, "InstanceCount", value.into_expr()), Phase) }
-    /// `InstanceType`: text, required. Update: replacement.
+    /// `InstanceType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-clusterconfig.html#cfn-sagemaker-modelbiasjobdefinition-clusterconfig-instancetype)
     pub fn instance_type(self, value: impl Arg<str>) -> ClusterConfig<R0, Set, R2> { ClusterConfig(put(self.0, "InstanceType", value.into_expr()), Phase) }
-    /// `VolumeKmsKeyId`: text. Update: replacement.
+    /// `VolumeKmsKeyId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-clusterconfig.html#cfn-sagemaker-modelbiasjobdefinition-clusterconfig-volumekmskeyid)
     pub fn volume_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeKmsKeyId", value.into_expr()), Phase) }
-    /// `VolumeSizeInGB`: integer, required. Update: replacement.
+    /// `VolumeSizeInGB`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-clusterconfig.html#cfn-sagemaker-modelbiasjobdefinition-clusterconfig-volumesizeingb)
     pub fn volume_size_in_gb(self, value: impl Arg<i64>) -> ClusterConfig<R0, R1, Set> { ClusterConfig(put(self.0, "VolumeSizeInGB", value.into_expr()), Phase) }
 }
 impl Done for ClusterConfig { fn into_props(self) -> Bag { self.0 } }
@@ -4278,7 +4278,7 @@ impl Done for ClusterConfig { fn into_props(self) -> Bag { self.0 } }
 impl ConstraintsResource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `S3Uri`: text. Update: replacement.
+    /// `S3Uri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-constraintsresource.html#cfn-sagemaker-modelbiasjobdefinition-constraintsresource-s3uri)
     pub fn s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Uri", value.into_expr())) }
 }
 impl Done for ConstraintsResource { fn into_props(self) -> Bag { self.0 } }
@@ -4287,7 +4287,7 @@ impl Done for ConstraintsResource { fn into_props(self) -> Bag { self.0 } }
 impl Csv {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Header`: boolean. Update: replacement.
+    /// `Header`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-csv.html#cfn-sagemaker-modelbiasjobdefinition-csv-header)
     pub fn header(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Header", value.into_expr())) }
 }
 impl Done for Csv { fn into_props(self) -> Bag { self.0 } }
@@ -4296,11 +4296,11 @@ impl Done for Csv { fn into_props(self) -> Bag { self.0 } }
 impl DatasetFormat {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Csv`: `Csv`. Update: replacement.
+    /// `Csv`: `Csv`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-datasetformat.html#cfn-sagemaker-modelbiasjobdefinition-datasetformat-csv)
     pub fn csv(self, value: impl Arg<Csv>) -> Self { Self(put(self.0, "Csv", value.into_expr())) }
-    /// `Json`: `Json`. Update: replacement.
+    /// `Json`: `Json`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-datasetformat.html#cfn-sagemaker-modelbiasjobdefinition-datasetformat-json)
     pub fn json(self, value: impl Arg<Json>) -> Self { Self(put(self.0, "Json", value.into_expr())) }
-    /// `Parquet`: boolean. Update: replacement.
+    /// `Parquet`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-datasetformat.html#cfn-sagemaker-modelbiasjobdefinition-datasetformat-parquet)
     pub fn parquet(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Parquet", value.into_expr())) }
 }
 impl Done for DatasetFormat { fn into_props(self) -> Bag { self.0 } }
@@ -4311,25 +4311,25 @@ impl EndpointInput {
     pub fn new() -> EndpointInput<Missing<super::required::EndpointName>, Missing<super::required::LocalPath>> { EndpointInput(Bag::default(), Phase) }
 }
 impl<R0, R1> EndpointInput<R0, R1> {
-    /// `EndTimeOffset`: text. Update: replacement.
+    /// `EndTimeOffset`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-endpointinput.html#cfn-sagemaker-modelbiasjobdefinition-endpointinput-endtimeoffset)
     pub fn end_time_offset(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndTimeOffset", value.into_expr()), Phase) }
-    /// `EndpointName`: text, required. Update: replacement.
+    /// `EndpointName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-endpointinput.html#cfn-sagemaker-modelbiasjobdefinition-endpointinput-endpointname)
     pub fn endpoint_name(self, value: impl Arg<str>) -> EndpointInput<Set, R1> { EndpointInput(put(self.0, "EndpointName", value.into_expr()), Phase) }
-    /// `FeaturesAttribute`: text. Update: replacement.
+    /// `FeaturesAttribute`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-endpointinput.html#cfn-sagemaker-modelbiasjobdefinition-endpointinput-featuresattribute)
     pub fn features_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FeaturesAttribute", value.into_expr()), Phase) }
-    /// `InferenceAttribute`: text. Update: replacement.
+    /// `InferenceAttribute`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-endpointinput.html#cfn-sagemaker-modelbiasjobdefinition-endpointinput-inferenceattribute)
     pub fn inference_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InferenceAttribute", value.into_expr()), Phase) }
-    /// `LocalPath`: text, required. Update: replacement.
+    /// `LocalPath`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-endpointinput.html#cfn-sagemaker-modelbiasjobdefinition-endpointinput-localpath)
     pub fn local_path(self, value: impl Arg<str>) -> EndpointInput<R0, Set> { EndpointInput(put(self.0, "LocalPath", value.into_expr()), Phase) }
-    /// `ProbabilityAttribute`: text. Update: replacement.
+    /// `ProbabilityAttribute`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-endpointinput.html#cfn-sagemaker-modelbiasjobdefinition-endpointinput-probabilityattribute)
     pub fn probability_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProbabilityAttribute", value.into_expr()), Phase) }
-    /// `ProbabilityThresholdAttribute`: number. Update: replacement.
+    /// `ProbabilityThresholdAttribute`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-endpointinput.html#cfn-sagemaker-modelbiasjobdefinition-endpointinput-probabilitythresholdattribute)
     pub fn probability_threshold_attribute(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ProbabilityThresholdAttribute", value.into_expr()), Phase) }
-    /// `S3DataDistributionType`: `S3DataDistributionType`. Update: replacement.
+    /// `S3DataDistributionType`: `S3DataDistributionType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-endpointinput.html#cfn-sagemaker-modelbiasjobdefinition-endpointinput-s3datadistributiontype)
     pub fn s3_data_distribution_type(self, value: impl Arg<S3DataDistributionType>) -> Self { Self(put(self.0, "S3DataDistributionType", value.into_expr()), Phase) }
-    /// `S3InputMode`: `S3InputMode`. Update: replacement.
+    /// `S3InputMode`: `S3InputMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-endpointinput.html#cfn-sagemaker-modelbiasjobdefinition-endpointinput-s3inputmode)
     pub fn s3_input_mode(self, value: impl Arg<S3InputMode>) -> Self { Self(put(self.0, "S3InputMode", value.into_expr()), Phase) }
-    /// `StartTimeOffset`: text. Update: replacement.
+    /// `StartTimeOffset`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-endpointinput.html#cfn-sagemaker-modelbiasjobdefinition-endpointinput-starttimeoffset)
     pub fn start_time_offset(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTimeOffset", value.into_expr()), Phase) }
 }
 impl Done for EndpointInput { fn into_props(self) -> Bag { self.0 } }
@@ -4338,7 +4338,7 @@ impl Done for EndpointInput { fn into_props(self) -> Bag { self.0 } }
 impl Json {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Line`: boolean. Update: replacement.
+    /// `Line`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-json.html#cfn-sagemaker-modelbiasjobdefinition-json-line)
     pub fn line(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Line", value.into_expr())) }
 }
 impl Done for Json { fn into_props(self) -> Bag { self.0 } }
@@ -4349,11 +4349,11 @@ impl ModelBiasAppSpecification {
     pub fn new() -> ModelBiasAppSpecification<Missing<super::required::ConfigUri>, Missing<super::required::ImageUri>> { ModelBiasAppSpecification(Bag::default(), Phase) }
 }
 impl<R0, R1> ModelBiasAppSpecification<R0, R1> {
-    /// `ConfigUri`: text, required. Update: replacement.
+    /// `ConfigUri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-modelbiasappspecification.html#cfn-sagemaker-modelbiasjobdefinition-modelbiasappspecification-configuri)
     pub fn config_uri(self, value: impl Arg<str>) -> ModelBiasAppSpecification<Set, R1> { ModelBiasAppSpecification(put(self.0, "ConfigUri", value.into_expr()), Phase) }
-    /// `Environment`: map of text. Update: replacement.
+    /// `Environment`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-modelbiasappspecification.html#cfn-sagemaker-modelbiasjobdefinition-modelbiasappspecification-environment)
     pub fn environment(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Environment", value.into_expr()), Phase) }
-    /// `ImageUri`: text, required. Update: replacement.
+    /// `ImageUri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-modelbiasappspecification.html#cfn-sagemaker-modelbiasjobdefinition-modelbiasappspecification-imageuri)
     pub fn image_uri(self, value: impl Arg<str>) -> ModelBiasAppSpecification<R0, Set> { ModelBiasAppSpecification(put(self.0, "ImageUri", value.into_expr()), Phase) }
 }
 impl Done for ModelBiasAppSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -4362,9 +4362,9 @@ impl Done for ModelBiasAppSpecification { fn into_props(self) -> Bag { self.0 } 
 impl ModelBiasBaselineConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BaseliningJobName`: text. Update: replacement.
+    /// `BaseliningJobName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-modelbiasbaselineconfig.html#cfn-sagemaker-modelbiasjobdefinition-modelbiasbaselineconfig-baseliningjobname)
     pub fn baselining_job_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BaseliningJobName", value.into_expr())) }
-    /// `ConstraintsResource`: `ConstraintsResource`. Update: replacement.
+    /// `ConstraintsResource`: `ConstraintsResource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-modelbiasbaselineconfig.html#cfn-sagemaker-modelbiasjobdefinition-modelbiasbaselineconfig-constraintsresource)
     pub fn constraints_resource(self, value: impl Arg<ConstraintsResource>) -> Self { Self(put(self.0, "ConstraintsResource", value.into_expr())) }
 }
 impl Done for ModelBiasBaselineConfig { fn into_props(self) -> Bag { self.0 } }
@@ -4375,11 +4375,11 @@ impl ModelBiasJobInput {
     pub fn new() -> ModelBiasJobInput<Missing<super::required::GroundTruthS3Input>> { ModelBiasJobInput(Bag::default(), Phase) }
 }
 impl<R0> ModelBiasJobInput<R0> {
-    /// `BatchTransformInput`: `BatchTransformInput`. Update: replacement.
+    /// `BatchTransformInput`: `BatchTransformInput`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-modelbiasjobinput.html#cfn-sagemaker-modelbiasjobdefinition-modelbiasjobinput-batchtransforminput)
     pub fn batch_transform_input(self, value: impl Arg<BatchTransformInput>) -> Self { Self(put(self.0, "BatchTransformInput", value.into_expr()), Phase) }
-    /// `EndpointInput`: `EndpointInput`. Update: replacement.
+    /// `EndpointInput`: `EndpointInput`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-modelbiasjobinput.html#cfn-sagemaker-modelbiasjobdefinition-modelbiasjobinput-endpointinput)
     pub fn endpoint_input(self, value: impl Arg<EndpointInput>) -> Self { Self(put(self.0, "EndpointInput", value.into_expr()), Phase) }
-    /// `GroundTruthS3Input`: `MonitoringGroundTruthS3Input`, required. Update: replacement.
+    /// `GroundTruthS3Input`: `MonitoringGroundTruthS3Input`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-modelbiasjobinput.html#cfn-sagemaker-modelbiasjobdefinition-modelbiasjobinput-groundtruths3input)
     pub fn ground_truth_s3_input(self, value: impl Arg<MonitoringGroundTruthS3Input>) -> ModelBiasJobInput<Set> { ModelBiasJobInput(put(self.0, "GroundTruthS3Input", value.into_expr()), Phase) }
 }
 impl Done for ModelBiasJobInput { fn into_props(self) -> Bag { self.0 } }
@@ -4390,7 +4390,7 @@ impl MonitoringGroundTruthS3Input {
     pub fn new() -> MonitoringGroundTruthS3Input<Missing<super::required::S3Uri>> { MonitoringGroundTruthS3Input(Bag::default(), Phase) }
 }
 impl<R0> MonitoringGroundTruthS3Input<R0> {
-    /// `S3Uri`: text, required. Update: replacement.
+    /// `S3Uri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-monitoringgroundtruths3input.html#cfn-sagemaker-modelbiasjobdefinition-monitoringgroundtruths3input-s3uri)
     pub fn s3_uri(self, value: impl Arg<str>) -> MonitoringGroundTruthS3Input<Set> { MonitoringGroundTruthS3Input(put(self.0, "S3Uri", value.into_expr()), Phase) }
 }
 impl Done for MonitoringGroundTruthS3Input { fn into_props(self) -> Bag { self.0 } }
@@ -4401,7 +4401,7 @@ impl MonitoringOutput {
     pub fn new() -> MonitoringOutput<Missing<super::required::S3Output>> { MonitoringOutput(Bag::default(), Phase) }
 }
 impl<R0> MonitoringOutput<R0> {
-    /// `S3Output`: `S3Output`, required. Update: replacement.
+    /// `S3Output`: `S3Output`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-monitoringoutput.html#cfn-sagemaker-modelbiasjobdefinition-monitoringoutput-s3output)
     pub fn s3_output(self, value: impl Arg<S3Output>) -> MonitoringOutput<Set> { MonitoringOutput(put(self.0, "S3Output", value.into_expr()), Phase) }
 }
 impl Done for MonitoringOutput { fn into_props(self) -> Bag { self.0 } }
@@ -4412,9 +4412,9 @@ impl MonitoringOutputConfig {
     pub fn new() -> MonitoringOutputConfig<Missing<super::required::MonitoringOutputs>> { MonitoringOutputConfig(Bag::default(), Phase) }
 }
 impl<R0> MonitoringOutputConfig<R0> {
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-monitoringoutputconfig.html#cfn-sagemaker-modelbiasjobdefinition-monitoringoutputconfig-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `MonitoringOutputs`: list of `MonitoringOutput`, required. Update: replacement.
+    /// `MonitoringOutputs`: list of `MonitoringOutput`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-monitoringoutputconfig.html#cfn-sagemaker-modelbiasjobdefinition-monitoringoutputconfig-monitoringoutputs)
     pub fn monitoring_outputs(self, value: impl Arg<Arr<MonitoringOutput>>) -> MonitoringOutputConfig<Set> { MonitoringOutputConfig(put(self.0, "MonitoringOutputs", value.into_expr()), Phase) }
 }
 impl Done for MonitoringOutputConfig { fn into_props(self) -> Bag { self.0 } }
@@ -4425,7 +4425,7 @@ impl MonitoringResources {
     pub fn new() -> MonitoringResources<Missing<super::required::ClusterConfig>> { MonitoringResources(Bag::default(), Phase) }
 }
 impl<R0> MonitoringResources<R0> {
-    /// `ClusterConfig`: `ClusterConfig`, required. Update: replacement.
+    /// `ClusterConfig`: `ClusterConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-monitoringresources.html#cfn-sagemaker-modelbiasjobdefinition-monitoringresources-clusterconfig)
     pub fn cluster_config(self, value: impl Arg<ClusterConfig>) -> MonitoringResources<Set> { MonitoringResources(put(self.0, "ClusterConfig", value.into_expr()), Phase) }
 }
 impl Done for MonitoringResources { fn into_props(self) -> Bag { self.0 } }
@@ -4434,11 +4434,11 @@ impl Done for MonitoringResources { fn into_props(self) -> Bag { self.0 } }
 impl NetworkConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EnableInterContainerTrafficEncryption`: boolean. Update: replacement.
+    /// `EnableInterContainerTrafficEncryption`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-networkconfig.html#cfn-sagemaker-modelbiasjobdefinition-networkconfig-enableintercontainertrafficencryption)
     pub fn enable_inter_container_traffic_encryption(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableInterContainerTrafficEncryption", value.into_expr())) }
-    /// `EnableNetworkIsolation`: boolean. Update: replacement.
+    /// `EnableNetworkIsolation`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-networkconfig.html#cfn-sagemaker-modelbiasjobdefinition-networkconfig-enablenetworkisolation)
     pub fn enable_network_isolation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableNetworkIsolation", value.into_expr())) }
-    /// `VpcConfig`: `VpcConfig`. Update: replacement.
+    /// `VpcConfig`: `VpcConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-networkconfig.html#cfn-sagemaker-modelbiasjobdefinition-networkconfig-vpcconfig)
     pub fn vpc_config(self, value: impl Arg<VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr())) }
 }
 impl Done for NetworkConfig { fn into_props(self) -> Bag { self.0 } }
@@ -4449,11 +4449,11 @@ impl S3Output {
     pub fn new() -> S3Output<Missing<super::required::LocalPath>, Missing<super::required::S3Uri>> { S3Output(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Output<R0, R1> {
-    /// `LocalPath`: text, required. Update: replacement.
+    /// `LocalPath`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-s3output.html#cfn-sagemaker-modelbiasjobdefinition-s3output-localpath)
     pub fn local_path(self, value: impl Arg<str>) -> S3Output<Set, R1> { S3Output(put(self.0, "LocalPath", value.into_expr()), Phase) }
-    /// `S3UploadMode`: `S3UploadMode`. Update: replacement.
+    /// `S3UploadMode`: `S3UploadMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-s3output.html#cfn-sagemaker-modelbiasjobdefinition-s3output-s3uploadmode)
     pub fn s3_upload_mode(self, value: impl Arg<S3UploadMode>) -> Self { Self(put(self.0, "S3UploadMode", value.into_expr()), Phase) }
-    /// `S3Uri`: text, required. Update: replacement.
+    /// `S3Uri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-s3output.html#cfn-sagemaker-modelbiasjobdefinition-s3output-s3uri)
     pub fn s3_uri(self, value: impl Arg<str>) -> S3Output<R0, Set> { S3Output(put(self.0, "S3Uri", value.into_expr()), Phase) }
 }
 impl Done for S3Output { fn into_props(self) -> Bag { self.0 } }
@@ -4464,7 +4464,7 @@ impl StoppingCondition {
     pub fn new() -> StoppingCondition<Missing<super::required::MaxRuntimeInSeconds>> { StoppingCondition(Bag::default(), Phase) }
 }
 impl<R0> StoppingCondition<R0> {
-    /// `MaxRuntimeInSeconds`: integer, required. Update: replacement.
+    /// `MaxRuntimeInSeconds`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-stoppingcondition.html#cfn-sagemaker-modelbiasjobdefinition-stoppingcondition-maxruntimeinseconds)
     pub fn max_runtime_in_seconds(self, value: impl Arg<i64>) -> StoppingCondition<Set> { StoppingCondition(put(self.0, "MaxRuntimeInSeconds", value.into_expr()), Phase) }
 }
 impl Done for StoppingCondition { fn into_props(self) -> Bag { self.0 } }
@@ -4475,9 +4475,9 @@ impl VpcConfig {
     pub fn new() -> VpcConfig<Missing<super::required::SecurityGroupIds>, Missing<super::required::Subnets>> { VpcConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> VpcConfig<R0, R1> {
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: replacement.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-vpcconfig.html#cfn-sagemaker-modelbiasjobdefinition-vpcconfig-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfig<Set, R1> { VpcConfig(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement.
+    /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelbiasjobdefinition-vpcconfig.html#cfn-sagemaker-modelbiasjobdefinition-vpcconfig-subnets)
     pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfig<R0, Set> { VpcConfig(put(self.0, "Subnets", value.into_expr()), Phase) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
@@ -4497,27 +4497,27 @@ impl CfnModelCard {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnModelCardProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ModelCardName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedBy.DomainId`: text.
+    /// The attribute `CreatedBy.DomainId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelcard.html#CreatedBy.DomainId-fn::getatt)
     pub fn attr_created_by_domain_id(&self) -> Val<str> { self.0.get_att("CreatedBy.DomainId") }
-    /// The attribute `CreatedBy.UserProfileArn`: `OtherArn`.
+    /// The attribute `CreatedBy.UserProfileArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelcard.html#CreatedBy.UserProfileArn-fn::getatt)
     pub fn attr_created_by_user_profile_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CreatedBy.UserProfileArn") }
-    /// The attribute `CreatedBy.UserProfileName`: text.
+    /// The attribute `CreatedBy.UserProfileName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelcard.html#CreatedBy.UserProfileName-fn::getatt)
     pub fn attr_created_by_user_profile_name(&self) -> Val<str> { self.0.get_att("CreatedBy.UserProfileName") }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelcard.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `LastModifiedBy.DomainId`: text.
+    /// The attribute `LastModifiedBy.DomainId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelcard.html#LastModifiedBy.DomainId-fn::getatt)
     pub fn attr_last_modified_by_domain_id(&self) -> Val<str> { self.0.get_att("LastModifiedBy.DomainId") }
-    /// The attribute `LastModifiedBy.UserProfileArn`: `OtherArn`.
+    /// The attribute `LastModifiedBy.UserProfileArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelcard.html#LastModifiedBy.UserProfileArn-fn::getatt)
     pub fn attr_last_modified_by_user_profile_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LastModifiedBy.UserProfileArn") }
-    /// The attribute `LastModifiedBy.UserProfileName`: text.
+    /// The attribute `LastModifiedBy.UserProfileName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelcard.html#LastModifiedBy.UserProfileName-fn::getatt)
     pub fn attr_last_modified_by_user_profile_name(&self) -> Val<str> { self.0.get_att("LastModifiedBy.UserProfileName") }
-    /// The attribute `LastModifiedTime`: text.
+    /// The attribute `LastModifiedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelcard.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
-    /// The attribute `ModelCardArn`: `OtherArn`.
+    /// The attribute `ModelCardArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelcard.html#ModelCardArn-fn::getatt)
     pub fn attr_model_card_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ModelCardArn") }
-    /// The attribute `ModelCardProcessingStatus`: text.
+    /// The attribute `ModelCardProcessingStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelcard.html#ModelCardProcessingStatus-fn::getatt)
     pub fn attr_model_card_processing_status(&self) -> Val<str> { self.0.get_att("ModelCardProcessingStatus") }
-    /// The attribute `ModelCardVersion`: integer.
+    /// The attribute `ModelCardVersion`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelcard.html#ModelCardVersion-fn::getatt)
     pub fn attr_model_card_version(&self) -> Val<i64> { self.0.get_att("ModelCardVersion") }
 }
 impl Parent for CfnModelCard { fn node(&self) -> &Place { &self.0 } }
@@ -4528,19 +4528,19 @@ impl CfnModelCardProps {
     pub fn new() -> CfnModelCardProps<Missing<required::Content>, Missing<required::ModelCardName>, Missing<required::ModelCardStatus>> { CfnModelCardProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnModelCardProps<R0, R1, R2> {
-    /// `Content`: `Content`, required. Update: in place.
+    /// `Content`: `Content`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelcard.html#cfn-sagemaker-modelcard-content)
     pub fn content(self, value: impl Arg<model_card::Content>) -> CfnModelCardProps<Set, R1, R2> { CfnModelCardProps(put(self.0, "Content", value.into_expr()), Phase) }
-    /// `CreatedBy`: `UserContext`. Update: in place.
+    /// `CreatedBy`: `UserContext`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelcard.html#cfn-sagemaker-modelcard-createdby)
     pub fn created_by(self, value: impl Arg<model_card::UserContext>) -> Self { Self(put(self.0, "CreatedBy", value.into_expr()), Phase) }
-    /// `LastModifiedBy`: `UserContext`. Update: in place.
+    /// `LastModifiedBy`: `UserContext`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelcard.html#cfn-sagemaker-modelcard-lastmodifiedby)
     pub fn last_modified_by(self, value: impl Arg<model_card::UserContext>) -> Self { Self(put(self.0, "LastModifiedBy", value.into_expr()), Phase) }
-    /// `ModelCardName`: text, required. Update: replacement.
+    /// `ModelCardName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelcard.html#cfn-sagemaker-modelcard-modelcardname)
     pub fn model_card_name(self, value: impl Arg<str>) -> CfnModelCardProps<R0, Set, R2> { CfnModelCardProps(put(self.0, "ModelCardName", value.into_expr()), Phase) }
-    /// `ModelCardStatus`: `ModelCardStatus`, required. Update: in place.
+    /// `ModelCardStatus`: `ModelCardStatus`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelcard.html#cfn-sagemaker-modelcard-modelcardstatus)
     pub fn model_card_status(self, value: impl Arg<model_card::ModelCardStatus>) -> CfnModelCardProps<R0, R1, Set> { CfnModelCardProps(put(self.0, "ModelCardStatus", value.into_expr()), Phase) }
-    /// `SecurityConfig`: `SecurityConfig`. Update: replacement.
+    /// `SecurityConfig`: `SecurityConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelcard.html#cfn-sagemaker-modelcard-securityconfig)
     pub fn security_config(self, value: impl Arg<model_card::SecurityConfig>) -> Self { Self(put(self.0, "SecurityConfig", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelcard.html#cfn-sagemaker-modelcard-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnModelCardProps { fn into_props(self) -> Bag { self.0 } }
@@ -4552,11 +4552,11 @@ use crate::cfn::support::*;
 impl AdditionalInformation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CaveatsAndRecommendations`: text. Update: in place.
+    /// `CaveatsAndRecommendations`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-additionalinformation.html#cfn-sagemaker-modelcard-additionalinformation-caveatsandrecommendations)
     pub fn caveats_and_recommendations(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CaveatsAndRecommendations", value.into_expr())) }
-    /// `CustomDetails`: map of text. Update: in place.
+    /// `CustomDetails`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-additionalinformation.html#cfn-sagemaker-modelcard-additionalinformation-customdetails)
     pub fn custom_details(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "CustomDetails", value.into_expr())) }
-    /// `EthicalConsiderations`: text. Update: in place.
+    /// `EthicalConsiderations`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-additionalinformation.html#cfn-sagemaker-modelcard-additionalinformation-ethicalconsiderations)
     pub fn ethical_considerations(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EthicalConsiderations", value.into_expr())) }
 }
 impl Done for AdditionalInformation { fn into_props(self) -> Bag { self.0 } }
@@ -4565,11 +4565,11 @@ impl Done for AdditionalInformation { fn into_props(self) -> Bag { self.0 } }
 impl BusinessDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BusinessProblem`: text. Update: in place.
+    /// `BusinessProblem`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-businessdetails.html#cfn-sagemaker-modelcard-businessdetails-businessproblem)
     pub fn business_problem(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BusinessProblem", value.into_expr())) }
-    /// `BusinessStakeholders`: text. Update: in place.
+    /// `BusinessStakeholders`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-businessdetails.html#cfn-sagemaker-modelcard-businessdetails-businessstakeholders)
     pub fn business_stakeholders(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BusinessStakeholders", value.into_expr())) }
-    /// `LineOfBusiness`: text. Update: in place.
+    /// `LineOfBusiness`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-businessdetails.html#cfn-sagemaker-modelcard-businessdetails-lineofbusiness)
     pub fn line_of_business(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LineOfBusiness", value.into_expr())) }
 }
 impl Done for BusinessDetails { fn into_props(self) -> Bag { self.0 } }
@@ -4580,11 +4580,11 @@ impl Container {
     pub fn new() -> Container<Missing<super::required::Image>> { Container(Bag::default(), Phase) }
 }
 impl<R0> Container<R0> {
-    /// `Image`: text, required. Update: in place.
+    /// `Image`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-container.html#cfn-sagemaker-modelcard-container-image)
     pub fn image(self, value: impl Arg<str>) -> Container<Set> { Container(put(self.0, "Image", value.into_expr()), Phase) }
-    /// `ModelDataUrl`: text. Update: in place.
+    /// `ModelDataUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-container.html#cfn-sagemaker-modelcard-container-modeldataurl)
     pub fn model_data_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelDataUrl", value.into_expr()), Phase) }
-    /// `NearestModelName`: text. Update: in place.
+    /// `NearestModelName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-container.html#cfn-sagemaker-modelcard-container-nearestmodelname)
     pub fn nearest_model_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NearestModelName", value.into_expr()), Phase) }
 }
 impl Done for Container { fn into_props(self) -> Bag { self.0 } }
@@ -4593,19 +4593,19 @@ impl Done for Container { fn into_props(self) -> Bag { self.0 } }
 impl Content {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AdditionalInformation`: `AdditionalInformation`. Update: in place.
+    /// `AdditionalInformation`: `AdditionalInformation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-content.html#cfn-sagemaker-modelcard-content-additionalinformation)
     pub fn additional_information(self, value: impl Arg<AdditionalInformation>) -> Self { Self(put(self.0, "AdditionalInformation", value.into_expr())) }
-    /// `BusinessDetails`: `BusinessDetails`. Update: in place.
+    /// `BusinessDetails`: `BusinessDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-content.html#cfn-sagemaker-modelcard-content-businessdetails)
     pub fn business_details(self, value: impl Arg<BusinessDetails>) -> Self { Self(put(self.0, "BusinessDetails", value.into_expr())) }
-    /// `EvaluationDetails`: list of `EvaluationDetail`. Update: in place.
+    /// `EvaluationDetails`: list of `EvaluationDetail`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-content.html#cfn-sagemaker-modelcard-content-evaluationdetails)
     pub fn evaluation_details(self, value: impl Arg<Arr<EvaluationDetail>>) -> Self { Self(put(self.0, "EvaluationDetails", value.into_expr())) }
-    /// `IntendedUses`: `IntendedUses`. Update: in place.
+    /// `IntendedUses`: `IntendedUses`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-content.html#cfn-sagemaker-modelcard-content-intendeduses)
     pub fn intended_uses(self, value: impl Arg<IntendedUses>) -> Self { Self(put(self.0, "IntendedUses", value.into_expr())) }
-    /// `ModelOverview`: `ModelOverview`. Update: in place.
+    /// `ModelOverview`: `ModelOverview`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-content.html#cfn-sagemaker-modelcard-content-modeloverview)
     pub fn model_overview(self, value: impl Arg<ModelOverview>) -> Self { Self(put(self.0, "ModelOverview", value.into_expr())) }
-    /// `ModelPackageDetails`: `ModelPackageDetails`. Update: in place.
+    /// `ModelPackageDetails`: `ModelPackageDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-content.html#cfn-sagemaker-modelcard-content-modelpackagedetails)
     pub fn model_package_details(self, value: impl Arg<ModelPackageDetails>) -> Self { Self(put(self.0, "ModelPackageDetails", value.into_expr())) }
-    /// `TrainingDetails`: `TrainingDetails`. Update: in place.
+    /// `TrainingDetails`: `TrainingDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-content.html#cfn-sagemaker-modelcard-content-trainingdetails)
     pub fn training_details(self, value: impl Arg<TrainingDetails>) -> Self { Self(put(self.0, "TrainingDetails", value.into_expr())) }
 }
 impl Done for Content { fn into_props(self) -> Bag { self.0 } }
@@ -4616,17 +4616,17 @@ impl EvaluationDetail {
     pub fn new() -> EvaluationDetail<Missing<super::required::Name>> { EvaluationDetail(Bag::default(), Phase) }
 }
 impl<R0> EvaluationDetail<R0> {
-    /// `Datasets`: list of text. Update: in place.
+    /// `Datasets`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-evaluationdetail.html#cfn-sagemaker-modelcard-evaluationdetail-datasets)
     pub fn datasets(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Datasets", value.into_expr()), Phase) }
-    /// `EvaluationJobArn`: text. Update: in place.
+    /// `EvaluationJobArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-evaluationdetail.html#cfn-sagemaker-modelcard-evaluationdetail-evaluationjobarn)
     pub fn evaluation_job_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EvaluationJobArn", value.into_expr()), Phase) }
-    /// `EvaluationObservation`: text. Update: in place.
+    /// `EvaluationObservation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-evaluationdetail.html#cfn-sagemaker-modelcard-evaluationdetail-evaluationobservation)
     pub fn evaluation_observation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EvaluationObservation", value.into_expr()), Phase) }
-    /// `Metadata`: map of text. Update: in place.
+    /// `Metadata`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-evaluationdetail.html#cfn-sagemaker-modelcard-evaluationdetail-metadata)
     pub fn metadata(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Metadata", value.into_expr()), Phase) }
-    /// `MetricGroups`: list of `MetricGroup`. Update: in place.
+    /// `MetricGroups`: list of `MetricGroup`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-evaluationdetail.html#cfn-sagemaker-modelcard-evaluationdetail-metricgroups)
     pub fn metric_groups(self, value: impl Arg<Arr<MetricGroup>>) -> Self { Self(put(self.0, "MetricGroups", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-evaluationdetail.html#cfn-sagemaker-modelcard-evaluationdetail-name)
     pub fn name(self, value: impl Arg<str>) -> EvaluationDetail<Set> { EvaluationDetail(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for EvaluationDetail { fn into_props(self) -> Bag { self.0 } }
@@ -4635,11 +4635,11 @@ impl Done for EvaluationDetail { fn into_props(self) -> Bag { self.0 } }
 impl Function {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Condition`: text. Update: in place.
+    /// `Condition`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-function.html#cfn-sagemaker-modelcard-function-condition)
     pub fn condition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Condition", value.into_expr())) }
-    /// `Facet`: text. Update: in place.
+    /// `Facet`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-function.html#cfn-sagemaker-modelcard-function-facet)
     pub fn facet(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Facet", value.into_expr())) }
-    /// `Function`: `FunctionFunction`. Update: in place.
+    /// `Function`: `FunctionFunction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-function.html#cfn-sagemaker-modelcard-function-function)
     pub fn function(self, value: impl Arg<FunctionFunction>) -> Self { Self(put(self.0, "Function", value.into_expr())) }
 }
 impl Done for Function { fn into_props(self) -> Bag { self.0 } }
@@ -4648,7 +4648,7 @@ impl Done for Function { fn into_props(self) -> Bag { self.0 } }
 impl InferenceEnvironment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ContainerImage`: list of text. Update: in place.
+    /// `ContainerImage`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-inferenceenvironment.html#cfn-sagemaker-modelcard-inferenceenvironment-containerimage)
     pub fn container_image(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ContainerImage", value.into_expr())) }
 }
 impl Done for InferenceEnvironment { fn into_props(self) -> Bag { self.0 } }
@@ -4659,7 +4659,7 @@ impl InferenceSpecification {
     pub fn new() -> InferenceSpecification<Missing<super::required::Containers>> { InferenceSpecification(Bag::default(), Phase) }
 }
 impl<R0> InferenceSpecification<R0> {
-    /// `Containers`: list of `Container`, required. Update: in place.
+    /// `Containers`: list of `Container`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-inferencespecification.html#cfn-sagemaker-modelcard-inferencespecification-containers)
     pub fn containers(self, value: impl Arg<Arr<Container>>) -> InferenceSpecification<Set> { InferenceSpecification(put(self.0, "Containers", value.into_expr()), Phase) }
 }
 impl Done for InferenceSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -4668,15 +4668,15 @@ impl Done for InferenceSpecification { fn into_props(self) -> Bag { self.0 } }
 impl IntendedUses {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ExplanationsForRiskRating`: text. Update: in place.
+    /// `ExplanationsForRiskRating`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-intendeduses.html#cfn-sagemaker-modelcard-intendeduses-explanationsforriskrating)
     pub fn explanations_for_risk_rating(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExplanationsForRiskRating", value.into_expr())) }
-    /// `FactorsAffectingModelEfficiency`: text. Update: in place.
+    /// `FactorsAffectingModelEfficiency`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-intendeduses.html#cfn-sagemaker-modelcard-intendeduses-factorsaffectingmodelefficiency)
     pub fn factors_affecting_model_efficiency(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FactorsAffectingModelEfficiency", value.into_expr())) }
-    /// `IntendedUses`: text. Update: in place.
+    /// `IntendedUses`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-intendeduses.html#cfn-sagemaker-modelcard-intendeduses-intendeduses)
     pub fn intended_uses(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntendedUses", value.into_expr())) }
-    /// `PurposeOfModel`: text. Update: in place.
+    /// `PurposeOfModel`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-intendeduses.html#cfn-sagemaker-modelcard-intendeduses-purposeofmodel)
     pub fn purpose_of_model(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PurposeOfModel", value.into_expr())) }
-    /// `RiskRating`: `RiskRating`. Update: in place.
+    /// `RiskRating`: `RiskRating`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-intendeduses.html#cfn-sagemaker-modelcard-intendeduses-riskrating)
     pub fn risk_rating(self, value: impl Arg<RiskRating>) -> Self { Self(put(self.0, "RiskRating", value.into_expr())) }
 }
 impl Done for IntendedUses { fn into_props(self) -> Bag { self.0 } }
@@ -4685,17 +4685,17 @@ impl Done for IntendedUses { fn into_props(self) -> Bag { self.0 } }
 impl MetricDataItems {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-metricdataitems.html#cfn-sagemaker-modelcard-metricdataitems-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Notes`: text. Update: in place.
+    /// `Notes`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-metricdataitems.html#cfn-sagemaker-modelcard-metricdataitems-notes)
     pub fn notes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Notes", value.into_expr())) }
-    /// `Type`: `Type`. Update: in place.
+    /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-metricdataitems.html#cfn-sagemaker-modelcard-metricdataitems-type)
     pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
-    /// `Value`: JSON. Update: in place.
+    /// `Value`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-metricdataitems.html#cfn-sagemaker-modelcard-metricdataitems-value)
     pub fn value(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
-    /// `XAxisName`: list of text. Update: in place.
+    /// `XAxisName`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-metricdataitems.html#cfn-sagemaker-modelcard-metricdataitems-xaxisname)
     pub fn x_axis_name(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "XAxisName", value.into_expr())) }
-    /// `YAxisName`: list of text. Update: in place.
+    /// `YAxisName`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-metricdataitems.html#cfn-sagemaker-modelcard-metricdataitems-yaxisname)
     pub fn y_axis_name(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "YAxisName", value.into_expr())) }
 }
 impl Done for MetricDataItems { fn into_props(self) -> Bag { self.0 } }
@@ -4706,9 +4706,9 @@ impl MetricGroup {
     pub fn new() -> MetricGroup<Missing<super::required::MetricData>, Missing<super::required::Name>> { MetricGroup(Bag::default(), Phase) }
 }
 impl<R0, R1> MetricGroup<R0, R1> {
-    /// `MetricData`: list of `MetricDataItems`, required. Update: in place.
+    /// `MetricData`: list of `MetricDataItems`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-metricgroup.html#cfn-sagemaker-modelcard-metricgroup-metricdata)
     pub fn metric_data(self, value: impl Arg<Arr<MetricDataItems>>) -> MetricGroup<Set, R1> { MetricGroup(put(self.0, "MetricData", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-metricgroup.html#cfn-sagemaker-modelcard-metricgroup-name)
     pub fn name(self, value: impl Arg<str>) -> MetricGroup<R0, Set> { MetricGroup(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for MetricGroup { fn into_props(self) -> Bag { self.0 } }
@@ -4717,25 +4717,25 @@ impl Done for MetricGroup { fn into_props(self) -> Bag { self.0 } }
 impl ModelOverview {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AlgorithmType`: text. Update: in place.
+    /// `AlgorithmType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-modeloverview.html#cfn-sagemaker-modelcard-modeloverview-algorithmtype)
     pub fn algorithm_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlgorithmType", value.into_expr())) }
-    /// `InferenceEnvironment`: `InferenceEnvironment`. Update: in place.
+    /// `InferenceEnvironment`: `InferenceEnvironment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-modeloverview.html#cfn-sagemaker-modelcard-modeloverview-inferenceenvironment)
     pub fn inference_environment(self, value: impl Arg<InferenceEnvironment>) -> Self { Self(put(self.0, "InferenceEnvironment", value.into_expr())) }
-    /// `ModelArtifact`: list of text. Update: in place.
+    /// `ModelArtifact`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-modeloverview.html#cfn-sagemaker-modelcard-modeloverview-modelartifact)
     pub fn model_artifact(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ModelArtifact", value.into_expr())) }
-    /// `ModelCreator`: text. Update: in place.
+    /// `ModelCreator`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-modeloverview.html#cfn-sagemaker-modelcard-modeloverview-modelcreator)
     pub fn model_creator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelCreator", value.into_expr())) }
-    /// `ModelDescription`: text. Update: in place.
+    /// `ModelDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-modeloverview.html#cfn-sagemaker-modelcard-modeloverview-modeldescription)
     pub fn model_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelDescription", value.into_expr())) }
-    /// `ModelId`: text. Update: in place.
+    /// `ModelId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-modeloverview.html#cfn-sagemaker-modelcard-modeloverview-modelid)
     pub fn model_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelId", value.into_expr())) }
-    /// `ModelName`: text. Update: in place.
+    /// `ModelName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-modeloverview.html#cfn-sagemaker-modelcard-modeloverview-modelname)
     pub fn model_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelName", value.into_expr())) }
-    /// `ModelOwner`: text. Update: in place.
+    /// `ModelOwner`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-modeloverview.html#cfn-sagemaker-modelcard-modeloverview-modelowner)
     pub fn model_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelOwner", value.into_expr())) }
-    /// `ModelVersion`: number. Update: in place.
+    /// `ModelVersion`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-modeloverview.html#cfn-sagemaker-modelcard-modeloverview-modelversion)
     pub fn model_version(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ModelVersion", value.into_expr())) }
-    /// `ProblemType`: text. Update: in place.
+    /// `ProblemType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-modeloverview.html#cfn-sagemaker-modelcard-modeloverview-problemtype)
     pub fn problem_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProblemType", value.into_expr())) }
 }
 impl Done for ModelOverview { fn into_props(self) -> Bag { self.0 } }
@@ -4744,7 +4744,7 @@ impl Done for ModelOverview { fn into_props(self) -> Bag { self.0 } }
 impl ModelPackageCreator {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `UserProfileName`: text. Update: in place.
+    /// `UserProfileName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-modelpackagecreator.html#cfn-sagemaker-modelcard-modelpackagecreator-userprofilename)
     pub fn user_profile_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserProfileName", value.into_expr())) }
 }
 impl Done for ModelPackageCreator { fn into_props(self) -> Bag { self.0 } }
@@ -4753,31 +4753,31 @@ impl Done for ModelPackageCreator { fn into_props(self) -> Bag { self.0 } }
 impl ModelPackageDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ApprovalDescription`: text. Update: in place.
+    /// `ApprovalDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-modelpackagedetails.html#cfn-sagemaker-modelcard-modelpackagedetails-approvaldescription)
     pub fn approval_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApprovalDescription", value.into_expr())) }
-    /// `CreatedBy`: `ModelPackageCreator`. Update: in place.
+    /// `CreatedBy`: `ModelPackageCreator`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-modelpackagedetails.html#cfn-sagemaker-modelcard-modelpackagedetails-createdby)
     pub fn created_by(self, value: impl Arg<ModelPackageCreator>) -> Self { Self(put(self.0, "CreatedBy", value.into_expr())) }
-    /// `Domain`: text. Update: in place.
+    /// `Domain`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-modelpackagedetails.html#cfn-sagemaker-modelcard-modelpackagedetails-domain)
     pub fn domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Domain", value.into_expr())) }
-    /// `InferenceSpecification`: `InferenceSpecification`. Update: in place.
+    /// `InferenceSpecification`: `InferenceSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-modelpackagedetails.html#cfn-sagemaker-modelcard-modelpackagedetails-inferencespecification)
     pub fn inference_specification(self, value: impl Arg<InferenceSpecification>) -> Self { Self(put(self.0, "InferenceSpecification", value.into_expr())) }
-    /// `ModelApprovalStatus`: `ModelApprovalStatus`. Update: in place.
+    /// `ModelApprovalStatus`: `ModelApprovalStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-modelpackagedetails.html#cfn-sagemaker-modelcard-modelpackagedetails-modelapprovalstatus)
     pub fn model_approval_status(self, value: impl Arg<ModelApprovalStatus>) -> Self { Self(put(self.0, "ModelApprovalStatus", value.into_expr())) }
-    /// `ModelPackageArn`: text. Update: in place.
+    /// `ModelPackageArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-modelpackagedetails.html#cfn-sagemaker-modelcard-modelpackagedetails-modelpackagearn)
     pub fn model_package_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelPackageArn", value.into_expr())) }
-    /// `ModelPackageDescription`: text. Update: in place.
+    /// `ModelPackageDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-modelpackagedetails.html#cfn-sagemaker-modelcard-modelpackagedetails-modelpackagedescription)
     pub fn model_package_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelPackageDescription", value.into_expr())) }
-    /// `ModelPackageGroupName`: text. Update: in place.
+    /// `ModelPackageGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-modelpackagedetails.html#cfn-sagemaker-modelcard-modelpackagedetails-modelpackagegroupname)
     pub fn model_package_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelPackageGroupName", value.into_expr())) }
-    /// `ModelPackageName`: text. Update: in place.
+    /// `ModelPackageName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-modelpackagedetails.html#cfn-sagemaker-modelcard-modelpackagedetails-modelpackagename)
     pub fn model_package_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelPackageName", value.into_expr())) }
-    /// `ModelPackageStatus`: `ModelPackageStatus`. Update: in place.
+    /// `ModelPackageStatus`: `ModelPackageStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-modelpackagedetails.html#cfn-sagemaker-modelcard-modelpackagedetails-modelpackagestatus)
     pub fn model_package_status(self, value: impl Arg<ModelPackageStatus>) -> Self { Self(put(self.0, "ModelPackageStatus", value.into_expr())) }
-    /// `ModelPackageVersion`: number. Update: in place.
+    /// `ModelPackageVersion`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-modelpackagedetails.html#cfn-sagemaker-modelcard-modelpackagedetails-modelpackageversion)
     pub fn model_package_version(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ModelPackageVersion", value.into_expr())) }
-    /// `SourceAlgorithms`: list of `SourceAlgorithm`. Update: in place.
+    /// `SourceAlgorithms`: list of `SourceAlgorithm`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-modelpackagedetails.html#cfn-sagemaker-modelcard-modelpackagedetails-sourcealgorithms)
     pub fn source_algorithms(self, value: impl Arg<Arr<SourceAlgorithm>>) -> Self { Self(put(self.0, "SourceAlgorithms", value.into_expr())) }
-    /// `Task`: text. Update: in place.
+    /// `Task`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-modelpackagedetails.html#cfn-sagemaker-modelcard-modelpackagedetails-task)
     pub fn task(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Task", value.into_expr())) }
 }
 impl Done for ModelPackageDetails { fn into_props(self) -> Bag { self.0 } }
@@ -4786,9 +4786,9 @@ impl Done for ModelPackageDetails { fn into_props(self) -> Bag { self.0 } }
 impl ObjectiveFunction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Function`: `Function`. Update: in place.
+    /// `Function`: `Function`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-objectivefunction.html#cfn-sagemaker-modelcard-objectivefunction-function)
     pub fn function(self, value: impl Arg<Function>) -> Self { Self(put(self.0, "Function", value.into_expr())) }
-    /// `Notes`: text. Update: in place.
+    /// `Notes`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-objectivefunction.html#cfn-sagemaker-modelcard-objectivefunction-notes)
     pub fn notes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Notes", value.into_expr())) }
 }
 impl Done for ObjectiveFunction { fn into_props(self) -> Bag { self.0 } }
@@ -4797,7 +4797,7 @@ impl Done for ObjectiveFunction { fn into_props(self) -> Bag { self.0 } }
 impl SecurityConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-securityconfig.html#cfn-sagemaker-modelcard-securityconfig-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
 }
 impl Done for SecurityConfig { fn into_props(self) -> Bag { self.0 } }
@@ -4808,9 +4808,9 @@ impl SourceAlgorithm {
     pub fn new() -> SourceAlgorithm<Missing<super::required::AlgorithmName>> { SourceAlgorithm(Bag::default(), Phase) }
 }
 impl<R0> SourceAlgorithm<R0> {
-    /// `AlgorithmName`: text, required. Update: in place.
+    /// `AlgorithmName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-sourcealgorithm.html#cfn-sagemaker-modelcard-sourcealgorithm-algorithmname)
     pub fn algorithm_name(self, value: impl Arg<str>) -> SourceAlgorithm<Set> { SourceAlgorithm(put(self.0, "AlgorithmName", value.into_expr()), Phase) }
-    /// `ModelDataUrl`: text. Update: in place.
+    /// `ModelDataUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-sourcealgorithm.html#cfn-sagemaker-modelcard-sourcealgorithm-modeldataurl)
     pub fn model_data_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelDataUrl", value.into_expr()), Phase) }
 }
 impl Done for SourceAlgorithm { fn into_props(self) -> Bag { self.0 } }
@@ -4819,11 +4819,11 @@ impl Done for SourceAlgorithm { fn into_props(self) -> Bag { self.0 } }
 impl TrainingDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ObjectiveFunction`: `ObjectiveFunction`. Update: in place.
+    /// `ObjectiveFunction`: `ObjectiveFunction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-trainingdetails.html#cfn-sagemaker-modelcard-trainingdetails-objectivefunction)
     pub fn objective_function(self, value: impl Arg<ObjectiveFunction>) -> Self { Self(put(self.0, "ObjectiveFunction", value.into_expr())) }
-    /// `TrainingJobDetails`: `TrainingJobDetails`. Update: in place.
+    /// `TrainingJobDetails`: `TrainingJobDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-trainingdetails.html#cfn-sagemaker-modelcard-trainingdetails-trainingjobdetails)
     pub fn training_job_details(self, value: impl Arg<TrainingJobDetails>) -> Self { Self(put(self.0, "TrainingJobDetails", value.into_expr())) }
-    /// `TrainingObservations`: text. Update: in place.
+    /// `TrainingObservations`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-trainingdetails.html#cfn-sagemaker-modelcard-trainingdetails-trainingobservations)
     pub fn training_observations(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrainingObservations", value.into_expr())) }
 }
 impl Done for TrainingDetails { fn into_props(self) -> Bag { self.0 } }
@@ -4832,7 +4832,7 @@ impl Done for TrainingDetails { fn into_props(self) -> Bag { self.0 } }
 impl TrainingEnvironment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ContainerImage`: list of text. Update: in place.
+    /// `ContainerImage`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-trainingenvironment.html#cfn-sagemaker-modelcard-trainingenvironment-containerimage)
     pub fn container_image(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ContainerImage", value.into_expr())) }
 }
 impl Done for TrainingEnvironment { fn into_props(self) -> Bag { self.0 } }
@@ -4843,9 +4843,9 @@ impl TrainingHyperParameter {
     pub fn new() -> TrainingHyperParameter<Missing<super::required::Name>, Missing<super::required::Value>> { TrainingHyperParameter(Bag::default(), Phase) }
 }
 impl<R0, R1> TrainingHyperParameter<R0, R1> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-traininghyperparameter.html#cfn-sagemaker-modelcard-traininghyperparameter-name)
     pub fn name(self, value: impl Arg<str>) -> TrainingHyperParameter<Set, R1> { TrainingHyperParameter(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-traininghyperparameter.html#cfn-sagemaker-modelcard-traininghyperparameter-value)
     pub fn value(self, value: impl Arg<str>) -> TrainingHyperParameter<R0, Set> { TrainingHyperParameter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TrainingHyperParameter { fn into_props(self) -> Bag { self.0 } }
@@ -4854,19 +4854,19 @@ impl Done for TrainingHyperParameter { fn into_props(self) -> Bag { self.0 } }
 impl TrainingJobDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `HyperParameters`: list of `TrainingHyperParameter`. Update: in place.
+    /// `HyperParameters`: list of `TrainingHyperParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-trainingjobdetails.html#cfn-sagemaker-modelcard-trainingjobdetails-hyperparameters)
     pub fn hyper_parameters(self, value: impl Arg<Arr<TrainingHyperParameter>>) -> Self { Self(put(self.0, "HyperParameters", value.into_expr())) }
-    /// `TrainingArn`: text. Update: in place.
+    /// `TrainingArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-trainingjobdetails.html#cfn-sagemaker-modelcard-trainingjobdetails-trainingarn)
     pub fn training_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrainingArn", value.into_expr())) }
-    /// `TrainingDatasets`: list of text. Update: in place.
+    /// `TrainingDatasets`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-trainingjobdetails.html#cfn-sagemaker-modelcard-trainingjobdetails-trainingdatasets)
     pub fn training_datasets(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TrainingDatasets", value.into_expr())) }
-    /// `TrainingEnvironment`: `TrainingEnvironment`. Update: in place.
+    /// `TrainingEnvironment`: `TrainingEnvironment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-trainingjobdetails.html#cfn-sagemaker-modelcard-trainingjobdetails-trainingenvironment)
     pub fn training_environment(self, value: impl Arg<TrainingEnvironment>) -> Self { Self(put(self.0, "TrainingEnvironment", value.into_expr())) }
-    /// `TrainingMetrics`: list of `TrainingMetric`. Update: in place.
+    /// `TrainingMetrics`: list of `TrainingMetric`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-trainingjobdetails.html#cfn-sagemaker-modelcard-trainingjobdetails-trainingmetrics)
     pub fn training_metrics(self, value: impl Arg<Arr<TrainingMetric>>) -> Self { Self(put(self.0, "TrainingMetrics", value.into_expr())) }
-    /// `UserProvidedHyperParameters`: list of `TrainingHyperParameter`. Update: in place.
+    /// `UserProvidedHyperParameters`: list of `TrainingHyperParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-trainingjobdetails.html#cfn-sagemaker-modelcard-trainingjobdetails-userprovidedhyperparameters)
     pub fn user_provided_hyper_parameters(self, value: impl Arg<Arr<TrainingHyperParameter>>) -> Self { Self(put(self.0, "UserProvidedHyperParameters", value.into_expr())) }
-    /// `UserProvidedTrainingMetrics`: list of `TrainingMetric`. Update: in place.
+    /// `UserProvidedTrainingMetrics`: list of `TrainingMetric`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-trainingjobdetails.html#cfn-sagemaker-modelcard-trainingjobdetails-userprovidedtrainingmetrics)
     pub fn user_provided_training_metrics(self, value: impl Arg<Arr<TrainingMetric>>) -> Self { Self(put(self.0, "UserProvidedTrainingMetrics", value.into_expr())) }
 }
 impl Done for TrainingJobDetails { fn into_props(self) -> Bag { self.0 } }
@@ -4877,11 +4877,11 @@ impl TrainingMetric {
     pub fn new() -> TrainingMetric<Missing<super::required::Name>, Missing<super::required::Value>> { TrainingMetric(Bag::default(), Phase) }
 }
 impl<R0, R1> TrainingMetric<R0, R1> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-trainingmetric.html#cfn-sagemaker-modelcard-trainingmetric-name)
     pub fn name(self, value: impl Arg<str>) -> TrainingMetric<Set, R1> { TrainingMetric(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Notes`: text. Update: in place.
+    /// `Notes`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-trainingmetric.html#cfn-sagemaker-modelcard-trainingmetric-notes)
     pub fn notes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Notes", value.into_expr()), Phase) }
-    /// `Value`: number, required. Update: in place.
+    /// `Value`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-trainingmetric.html#cfn-sagemaker-modelcard-trainingmetric-value)
     pub fn value(self, value: impl Arg<f64>) -> TrainingMetric<R0, Set> { TrainingMetric(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TrainingMetric { fn into_props(self) -> Bag { self.0 } }
@@ -4890,11 +4890,11 @@ impl Done for TrainingMetric { fn into_props(self) -> Bag { self.0 } }
 impl UserContext {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DomainId`: text. Update: in place.
+    /// `DomainId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-usercontext.html#cfn-sagemaker-modelcard-usercontext-domainid)
     pub fn domain_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainId", value.into_expr())) }
-    /// `UserProfileArn`: text. Update: in place.
+    /// `UserProfileArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-usercontext.html#cfn-sagemaker-modelcard-usercontext-userprofilearn)
     pub fn user_profile_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserProfileArn", value.into_expr())) }
-    /// `UserProfileName`: text. Update: in place.
+    /// `UserProfileName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelcard-usercontext.html#cfn-sagemaker-modelcard-usercontext-userprofilename)
     pub fn user_profile_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserProfileName", value.into_expr())) }
 }
 impl Done for UserContext { fn into_props(self) -> Bag { self.0 } }
@@ -4920,9 +4920,9 @@ impl CfnModelExplainabilityJobDefinition {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnModelExplainabilityJobDefinitionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `JobDefinitionArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelexplainabilityjobdefinition.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `JobDefinitionArn`: `OtherArn`.
+    /// The attribute `JobDefinitionArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelexplainabilityjobdefinition.html#JobDefinitionArn-fn::getatt)
     pub fn attr_job_definition_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("JobDefinitionArn") }
 }
 impl Parent for CfnModelExplainabilityJobDefinition { fn node(&self) -> &Place { &self.0 } }
@@ -4933,27 +4933,27 @@ impl CfnModelExplainabilityJobDefinitionProps {
     pub fn new() -> CfnModelExplainabilityJobDefinitionProps<Missing<required::JobResources>, Missing<required::ModelExplainabilityAppSpecification>, Missing<required::ModelExplainabilityJobInput>, Missing<required::ModelExplainabilityJobOutputConfig>, Missing<required::RoleArn>> { CfnModelExplainabilityJobDefinitionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnModelExplainabilityJobDefinitionProps<R0, R1, R2, R3, R4> {
-    /// `EndpointName`: text. Update: replacement.
+    /// `EndpointName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelexplainabilityjobdefinition.html#cfn-sagemaker-modelexplainabilityjobdefinition-endpointname)
     pub fn endpoint_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointName", value.into_expr()), Phase) }
-    /// `JobDefinitionName`: text. Update: replacement.
+    /// `JobDefinitionName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelexplainabilityjobdefinition.html#cfn-sagemaker-modelexplainabilityjobdefinition-jobdefinitionname)
     pub fn job_definition_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JobDefinitionName", value.into_expr()), Phase) }
-    /// `JobResources`: `MonitoringResources`, required. Update: replacement.
+    /// `JobResources`: `MonitoringResources`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelexplainabilityjobdefinition.html#cfn-sagemaker-modelexplainabilityjobdefinition-jobresources)
     pub fn job_resources(self, value: impl Arg<model_explainability_job_definition::MonitoringResources>) -> CfnModelExplainabilityJobDefinitionProps<Set, R1, R2, R3, R4> { CfnModelExplainabilityJobDefinitionProps(put(self.0, "JobResources", value.into_expr()), Phase) }
-    /// `ModelExplainabilityAppSpecification`: `ModelExplainabilityAppSpecification`, required. Update: replacement.
+    /// `ModelExplainabilityAppSpecification`: `ModelExplainabilityAppSpecification`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelexplainabilityjobdefinition.html#cfn-sagemaker-modelexplainabilityjobdefinition-modelexplainabilityappspecification)
     pub fn model_explainability_app_specification(self, value: impl Arg<model_explainability_job_definition::ModelExplainabilityAppSpecification>) -> CfnModelExplainabilityJobDefinitionProps<R0, Set, R2, R3, R4> { CfnModelExplainabilityJobDefinitionProps(put(self.0, "ModelExplainabilityAppSpecification", value.into_expr()), Phase) }
-    /// `ModelExplainabilityBaselineConfig`: `ModelExplainabilityBaselineConfig`. Update: replacement.
+    /// `ModelExplainabilityBaselineConfig`: `ModelExplainabilityBaselineConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelexplainabilityjobdefinition.html#cfn-sagemaker-modelexplainabilityjobdefinition-modelexplainabilitybaselineconfig)
     pub fn model_explainability_baseline_config(self, value: impl Arg<model_explainability_job_definition::ModelExplainabilityBaselineConfig>) -> Self { Self(put(self.0, "ModelExplainabilityBaselineConfig", value.into_expr()), Phase) }
-    /// `ModelExplainabilityJobInput`: `ModelExplainabilityJobInput`, required. Update: replacement.
+    /// `ModelExplainabilityJobInput`: `ModelExplainabilityJobInput`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelexplainabilityjobdefinition.html#cfn-sagemaker-modelexplainabilityjobdefinition-modelexplainabilityjobinput)
     pub fn model_explainability_job_input(self, value: impl Arg<model_explainability_job_definition::ModelExplainabilityJobInput>) -> CfnModelExplainabilityJobDefinitionProps<R0, R1, Set, R3, R4> { CfnModelExplainabilityJobDefinitionProps(put(self.0, "ModelExplainabilityJobInput", value.into_expr()), Phase) }
-    /// `ModelExplainabilityJobOutputConfig`: `MonitoringOutputConfig`, required. Update: replacement.
+    /// `ModelExplainabilityJobOutputConfig`: `MonitoringOutputConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelexplainabilityjobdefinition.html#cfn-sagemaker-modelexplainabilityjobdefinition-modelexplainabilityjoboutputconfig)
     pub fn model_explainability_job_output_config(self, value: impl Arg<model_explainability_job_definition::MonitoringOutputConfig>) -> CfnModelExplainabilityJobDefinitionProps<R0, R1, R2, Set, R4> { CfnModelExplainabilityJobDefinitionProps(put(self.0, "ModelExplainabilityJobOutputConfig", value.into_expr()), Phase) }
-    /// `NetworkConfig`: `NetworkConfig`. Update: replacement.
+    /// `NetworkConfig`: `NetworkConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelexplainabilityjobdefinition.html#cfn-sagemaker-modelexplainabilityjobdefinition-networkconfig)
     pub fn network_config(self, value: impl Arg<model_explainability_job_definition::NetworkConfig>) -> Self { Self(put(self.0, "NetworkConfig", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: replacement.
+    /// `RoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelexplainabilityjobdefinition.html#cfn-sagemaker-modelexplainabilityjobdefinition-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnModelExplainabilityJobDefinitionProps<R0, R1, R2, R3, Set> { CfnModelExplainabilityJobDefinitionProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `StoppingCondition`: `StoppingCondition`. Update: replacement.
+    /// `StoppingCondition`: `StoppingCondition`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelexplainabilityjobdefinition.html#cfn-sagemaker-modelexplainabilityjobdefinition-stoppingcondition)
     pub fn stopping_condition(self, value: impl Arg<model_explainability_job_definition::StoppingCondition>) -> Self { Self(put(self.0, "StoppingCondition", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelexplainabilityjobdefinition.html#cfn-sagemaker-modelexplainabilityjobdefinition-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnModelExplainabilityJobDefinitionProps { fn into_props(self) -> Bag { self.0 } }
@@ -4967,21 +4967,21 @@ impl BatchTransformInput {
     pub fn new() -> BatchTransformInput<Missing<super::required::DataCapturedDestinationS3Uri>, Missing<super::required::DatasetFormat>, Missing<super::required::LocalPath>> { BatchTransformInput(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> BatchTransformInput<R0, R1, R2> {
-    /// `DataCapturedDestinationS3Uri`: text, required. Update: replacement.
+    /// `DataCapturedDestinationS3Uri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelexplainabilityjobdefinition-batchtransforminput.html#cfn-sagemaker-modelexplainabilityjobdefinition-batchtransforminput-datacaptureddestinations3uri)
     pub fn data_captured_destination_s3_uri(self, value: impl Arg<str>) -> BatchTransformInput<Set, R1, R2> { BatchTransformInput(put(self.0, "DataCapturedDestinationS3Uri", value.into_expr()), Phase) }
-    /// `DatasetFormat`: `DatasetFormat`, required. Update: replacement.
+    /// `DatasetFormat`: `DatasetFormat`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelexplainabilityjobdefinition-batchtransforminput.html#cfn-sagemaker-modelexplainabilityjobdefinition-batchtransforminput-datasetformat)
     pub fn dataset_format(self, value: impl Arg<DatasetFormat>) -> BatchTransformInput<R0, Set, R2> { BatchTransformInput(put(self.0, "DatasetFormat", value.into_expr()), Phase) }
-    /// `FeaturesAttribute`: text. Update: replacement.
+    /// `FeaturesAttribute`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelexplainabilityjobdefinition-batchtransforminput.html#cfn-sagemaker-modelexplainabilityjobdefinition-batchtransforminput-featuresattribute)
     pub fn features_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FeaturesAttribute", value.into_expr()), Phase) }
-    /// `InferenceAttribute`: text. Update: replacement.
+    /// `InferenceAttribute`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelexplainabilityjobdefinition-batchtransforminput.html#cfn-sagemaker-modelexplainabilityjobdefinition-batchtransforminput-inferenceattribute)
     pub fn inference_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InferenceAttribute", value.into_expr()), Phase) }
-    /// `LocalPath`: text, required. Update: replacement.
+    /// `LocalPath`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelexplainabilityjobdefinition-batchtransforminput.html#cfn-sagemaker-modelexplainabilityjobdefinition-batchtransforminput-localpath)
     pub fn local_path(self, value: impl Arg<str>) -> BatchTransformInput<R0, R1, Set> { BatchTransformInput(put(self.0, "LocalPath", value.into_expr()), Phase) }
-    /// `ProbabilityAttribute`: text. Update: replacement.
+    /// `ProbabilityAttribute`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelexplainabilityjobdefinition-batchtransforminput.html#cfn-sagemaker-modelexplainabilityjobdefinition-batchtransforminput-probabilityattribute)
     pub fn probability_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProbabilityAttribute", value.into_expr()), Phase) }
-    /// `S3DataDistributionType`: `S3DataDistributionType`. Update: replacement.
+    /// `S3DataDistributionType`: `S3DataDistributionType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelexplainabilityjobdefinition-batchtransforminput.html#cfn-sagemaker-modelexplainabilityjobdefinition-batchtransforminput-s3datadistributiontype)
     pub fn s3_data_distribution_type(self, value: impl Arg<S3DataDistributionType>) -> Self { Self(put(self.0, "S3DataDistributionType", value.into_expr()), Phase) }
-    /// `S3InputMode`: `S3InputMode`. Update: replacement.
+    /// `S3InputMode`: `S3InputMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelexplainabilityjobdefinition-batchtransforminput.html#cfn-sagemaker-modelexplainabilityjobdefinition-batchtransforminput-s3inputmode)
     pub fn s3_input_mode(self, value: impl Arg<S3InputMode>) -> Self { Self(put(self.0, "S3InputMode", value.into_expr()), Phase) }
 }
 impl Done for BatchTransformInput { fn into_props(self) -> Bag { self.0 } }
@@ -4992,13 +4992,13 @@ impl ClusterConfig {
     pub fn new() -> ClusterConfig<Missing<super::required::InstanceCount>, Missing<super::required::InstanceType>, Missing<super::required::VolumeSizeInGB>> { ClusterConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ClusterConfig<R0, R1, R2> {
-    /// `InstanceCount`: integer, required. Update: replacement.
+    /// `InstanceCount`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelexplainabilityjobdefinition-clusterconfig.html#cfn-sagemaker-modelexplainabilityjobdefinition-clusterconfig-instancecount)
     pub fn instance_count(self, value: impl Arg<i64>) -> ClusterConfig<Set, R1, R2> { ClusterConfig(put(self.0, "InstanceCount", value.into_expr()), Phase) }
-    /// `InstanceType`: text, required. Update: replacement.
+    /// `InstanceType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelexplainabilityjobdefinition-clusterconfig.html#cfn-sagemaker-modelexplainabilityjobdefinition-clusterconfig-instancetype)
     pub fn instance_type(self, value: impl Arg<str>) -> ClusterConfig<R0, Set, R2> { ClusterConfig(put(self.0, "InstanceType", value.into_expr()), Phase) }
-    /// `VolumeKmsKeyId`: text. Update: replacement.
+    /// `VolumeKmsKeyId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelexplainabilityjobdefinition-clusterconfig.html#cfn-sagemaker-modelexplainabilityjobdefinition-clusterconfig-volumekmskeyid)
     pub fn volume_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeKmsKeyId", value.into_expr()), Phase) }
-    /// `VolumeSizeInGB`: integer, required. Update: replacement.
+    /// `VolumeSizeInGB`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelexplainabilityjobdefinition-clusterconfig.html#cfn-sagemaker-modelexplainabilityjobdefinition-clusterconfig-volumesizeingb)
     pub fn volume_size_in_gb(self, value: impl Arg<i64>) -> ClusterConfig<R0, R1, Set> { ClusterConfig(put(self.0, "VolumeSizeInGB", value.into_expr()), Phase) }
 }
 impl Done for ClusterConfig { fn into_props(self) -> Bag { self.0 } }
@@ -5007,7 +5007,7 @@ impl Done for ClusterConfig { fn into_props(self) -> Bag { self.0 } }
 impl ConstraintsResource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `S3Uri`: text. Update: replacement.
+    /// `S3Uri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelexplainabilityjobdefinition-constraintsresource.html#cfn-sagemaker-modelexplainabilityjobdefinition-constraintsresource-s3uri)
     pub fn s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Uri", value.into_expr())) }
 }
 impl Done for ConstraintsResource { fn into_props(self) -> Bag { self.0 } }
@@ -5016,7 +5016,7 @@ impl Done for ConstraintsResource { fn into_props(self) -> Bag { self.0 } }
 impl Csv {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Header`: boolean. Update: replacement.
+    /// `Header`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelexplainabilityjobdefinition-csv.html#cfn-sagemaker-modelexplainabilityjobdefinition-csv-header)
     pub fn header(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Header", value.into_expr())) }
 }
 impl Done for Csv { fn into_props(self) -> Bag { self.0 } }
@@ -5025,11 +5025,11 @@ impl Done for Csv { fn into_props(self) -> Bag { self.0 } }
 impl DatasetFormat {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Csv`: `Csv`. Update: replacement.
+    /// `Csv`: `Csv`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelexplainabilityjobdefinition-datasetformat.html#cfn-sagemaker-modelexplainabilityjobdefinition-datasetformat-csv)
     pub fn csv(self, value: impl Arg<Csv>) -> Self { Self(put(self.0, "Csv", value.into_expr())) }
-    /// `Json`: `Json`. Update: replacement.
+    /// `Json`: `Json`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelexplainabilityjobdefinition-datasetformat.html#cfn-sagemaker-modelexplainabilityjobdefinition-datasetformat-json)
     pub fn json(self, value: impl Arg<Json>) -> Self { Self(put(self.0, "Json", value.into_expr())) }
-    /// `Parquet`: boolean. Update: replacement.
+    /// `Parquet`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelexplainabilityjobdefinition-datasetformat.html#cfn-sagemaker-modelexplainabilityjobdefinition-datasetformat-parquet)
     pub fn parquet(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Parquet", value.into_expr())) }
 }
 impl Done for DatasetFormat { fn into_props(self) -> Bag { self.0 } }
@@ -5040,19 +5040,19 @@ impl EndpointInput {
     pub fn new() -> EndpointInput<Missing<super::required::EndpointName>, Missing<super::required::LocalPath>> { EndpointInput(Bag::default(), Phase) }
 }
 impl<R0, R1> EndpointInput<R0, R1> {
-    /// `EndpointName`: text, required. Update: replacement.
+    /// `EndpointName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelexplainabilityjobdefinition-endpointinput.html#cfn-sagemaker-modelexplainabilityjobdefinition-endpointinput-endpointname)
     pub fn endpoint_name(self, value: impl Arg<str>) -> EndpointInput<Set, R1> { EndpointInput(put(self.0, "EndpointName", value.into_expr()), Phase) }
-    /// `FeaturesAttribute`: text. Update: replacement.
+    /// `FeaturesAttribute`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelexplainabilityjobdefinition-endpointinput.html#cfn-sagemaker-modelexplainabilityjobdefinition-endpointinput-featuresattribute)
     pub fn features_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FeaturesAttribute", value.into_expr()), Phase) }
-    /// `InferenceAttribute`: text. Update: replacement.
+    /// `InferenceAttribute`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelexplainabilityjobdefinition-endpointinput.html#cfn-sagemaker-modelexplainabilityjobdefinition-endpointinput-inferenceattribute)
     pub fn inference_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InferenceAttribute", value.into_expr()), Phase) }
-    /// `LocalPath`: text, required. Update: replacement.
+    /// `LocalPath`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelexplainabilityjobdefinition-endpointinput.html#cfn-sagemaker-modelexplainabilityjobdefinition-endpointinput-localpath)
     pub fn local_path(self, value: impl Arg<str>) -> EndpointInput<R0, Set> { EndpointInput(put(self.0, "LocalPath", value.into_expr()), Phase) }
-    /// `ProbabilityAttribute`: text. Update: replacement.
+    /// `ProbabilityAttribute`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelexplainabilityjobdefinition-endpointinput.html#cfn-sagemaker-modelexplainabilityjobdefinition-endpointinput-probabilityattribute)
     pub fn probability_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProbabilityAttribute", value.into_expr()), Phase) }
-    /// `S3DataDistributionType`: `S3DataDistributionType`. Update: replacement.
+    /// `S3DataDistributionType`: `S3DataDistributionType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelexplainabilityjobdefinition-endpointinput.html#cfn-sagemaker-modelexplainabilityjobdefinition-endpointinput-s3datadistributiontype)
     pub fn s3_data_distribution_type(self, value: impl Arg<S3DataDistributionType>) -> Self { Self(put(self.0, "S3DataDistributionType", value.into_expr()), Phase) }
-    /// `S3InputMode`: `S3InputMode`. Update: replacement.
+    /// `S3InputMode`: `S3InputMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelexplainabilityjobdefinition-endpointinput.html#cfn-sagemaker-modelexplainabilityjobdefinition-endpointinput-s3inputmode)
     pub fn s3_input_mode(self, value: impl Arg<S3InputMode>) -> Self { Self(put(self.0, "S3InputMode", value.into_expr()), Phase) }
 }
 impl Done for EndpointInput { fn into_props(self) -> Bag { self.0 } }
@@ -5061,7 +5061,7 @@ impl Done for EndpointInput { fn into_props(self) -> Bag { self.0 } }
 impl Json {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Line`: boolean. Update: replacement.
+    /// `Line`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelexplainabilityjobdefinition-json.html#cfn-sagemaker-modelexplainabilityjobdefinition-json-line)
     pub fn line(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Line", value.into_expr())) }
 }
 impl Done for Json { fn into_props(self) -> Bag { self.0 } }
@@ -5072,11 +5072,11 @@ impl ModelExplainabilityAppSpecification {
     pub fn new() -> ModelExplainabilityAppSpecification<Missing<super::required::ConfigUri>, Missing<super::required::ImageUri>> { ModelExplainabilityAppSpecification(Bag::default(), Phase) }
 }
 impl<R0, R1> ModelExplainabilityAppSpecification<R0, R1> {
-    /// `ConfigUri`: text, required. Update: replacement.
+    /// `ConfigUri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelexplainabilityjobdefinition-modelexplainabilityappspecification.html#cfn-sagemaker-modelexplainabilityjobdefinition-modelexplainabilityappspecification-configuri)
     pub fn config_uri(self, value: impl Arg<str>) -> ModelExplainabilityAppSpecification<Set, R1> { ModelExplainabilityAppSpecification(put(self.0, "ConfigUri", value.into_expr()), Phase) }
-    /// `Environment`: map of text. Update: replacement.
+    /// `Environment`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelexplainabilityjobdefinition-modelexplainabilityappspecification.html#cfn-sagemaker-modelexplainabilityjobdefinition-modelexplainabilityappspecification-environment)
     pub fn environment(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Environment", value.into_expr()), Phase) }
-    /// `ImageUri`: text, required. Update: replacement.
+    /// `ImageUri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelexplainabilityjobdefinition-modelexplainabilityappspecification.html#cfn-sagemaker-modelexplainabilityjobdefinition-modelexplainabilityappspecification-imageuri)
     pub fn image_uri(self, value: impl Arg<str>) -> ModelExplainabilityAppSpecification<R0, Set> { ModelExplainabilityAppSpecification(put(self.0, "ImageUri", value.into_expr()), Phase) }
 }
 impl Done for ModelExplainabilityAppSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -5085,9 +5085,9 @@ impl Done for ModelExplainabilityAppSpecification { fn into_props(self) -> Bag {
 impl ModelExplainabilityBaselineConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BaseliningJobName`: text. Update: replacement.
+    /// `BaseliningJobName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelexplainabilityjobdefinition-modelexplainabilitybaselineconfig.html#cfn-sagemaker-modelexplainabilityjobdefinition-modelexplainabilitybaselineconfig-baseliningjobname)
     pub fn baselining_job_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BaseliningJobName", value.into_expr())) }
-    /// `ConstraintsResource`: `ConstraintsResource`. Update: replacement.
+    /// `ConstraintsResource`: `ConstraintsResource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelexplainabilityjobdefinition-modelexplainabilitybaselineconfig.html#cfn-sagemaker-modelexplainabilityjobdefinition-modelexplainabilitybaselineconfig-constraintsresource)
     pub fn constraints_resource(self, value: impl Arg<ConstraintsResource>) -> Self { Self(put(self.0, "ConstraintsResource", value.into_expr())) }
 }
 impl Done for ModelExplainabilityBaselineConfig { fn into_props(self) -> Bag { self.0 } }
@@ -5096,9 +5096,9 @@ impl Done for ModelExplainabilityBaselineConfig { fn into_props(self) -> Bag { s
 impl ModelExplainabilityJobInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BatchTransformInput`: `BatchTransformInput`. Update: replacement.
+    /// `BatchTransformInput`: `BatchTransformInput`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelexplainabilityjobdefinition-modelexplainabilityjobinput.html#cfn-sagemaker-modelexplainabilityjobdefinition-modelexplainabilityjobinput-batchtransforminput)
     pub fn batch_transform_input(self, value: impl Arg<BatchTransformInput>) -> Self { Self(put(self.0, "BatchTransformInput", value.into_expr())) }
-    /// `EndpointInput`: `EndpointInput`. Update: replacement.
+    /// `EndpointInput`: `EndpointInput`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelexplainabilityjobdefinition-modelexplainabilityjobinput.html#cfn-sagemaker-modelexplainabilityjobdefinition-modelexplainabilityjobinput-endpointinput)
     pub fn endpoint_input(self, value: impl Arg<EndpointInput>) -> Self { Self(put(self.0, "EndpointInput", value.into_expr())) }
 }
 impl Done for ModelExplainabilityJobInput { fn into_props(self) -> Bag { self.0 } }
@@ -5109,7 +5109,7 @@ impl MonitoringOutput {
     pub fn new() -> MonitoringOutput<Missing<super::required::S3Output>> { MonitoringOutput(Bag::default(), Phase) }
 }
 impl<R0> MonitoringOutput<R0> {
-    /// `S3Output`: `S3Output`, required. Update: replacement.
+    /// `S3Output`: `S3Output`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelexplainabilityjobdefinition-monitoringoutput.html#cfn-sagemaker-modelexplainabilityjobdefinition-monitoringoutput-s3output)
     pub fn s3_output(self, value: impl Arg<S3Output>) -> MonitoringOutput<Set> { MonitoringOutput(put(self.0, "S3Output", value.into_expr()), Phase) }
 }
 impl Done for MonitoringOutput { fn into_props(self) -> Bag { self.0 } }
@@ -5120,9 +5120,9 @@ impl MonitoringOutputConfig {
     pub fn new() -> MonitoringOutputConfig<Missing<super::required::MonitoringOutputs>> { MonitoringOutputConfig(Bag::default(), Phase) }
 }
 impl<R0> MonitoringOutputConfig<R0> {
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelexplainabilityjobdefinition-monitoringoutputconfig.html#cfn-sagemaker-modelexplainabilityjobdefinition-monitoringoutputconfig-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `MonitoringOutputs`: list of `MonitoringOutput`, required. Update: replacement.
+    /// `MonitoringOutputs`: list of `MonitoringOutput`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelexplainabilityjobdefinition-monitoringoutputconfig.html#cfn-sagemaker-modelexplainabilityjobdefinition-monitoringoutputconfig-monitoringoutputs)
     pub fn monitoring_outputs(self, value: impl Arg<Arr<MonitoringOutput>>) -> MonitoringOutputConfig<Set> { MonitoringOutputConfig(put(self.0, "MonitoringOutputs", value.into_expr()), Phase) }
 }
 impl Done for MonitoringOutputConfig { fn into_props(self) -> Bag { self.0 } }
@@ -5133,7 +5133,7 @@ impl MonitoringResources {
     pub fn new() -> MonitoringResources<Missing<super::required::ClusterConfig>> { MonitoringResources(Bag::default(), Phase) }
 }
 impl<R0> MonitoringResources<R0> {
-    /// `ClusterConfig`: `ClusterConfig`, required. Update: replacement.
+    /// `ClusterConfig`: `ClusterConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelexplainabilityjobdefinition-monitoringresources.html#cfn-sagemaker-modelexplainabilityjobdefinition-monitoringresources-clusterconfig)
     pub fn cluster_config(self, value: impl Arg<ClusterConfig>) -> MonitoringResources<Set> { MonitoringResources(put(self.0, "ClusterConfig", value.into_expr()), Phase) }
 }
 impl Done for MonitoringResources { fn into_props(self) -> Bag { self.0 } }
@@ -5142,11 +5142,11 @@ impl Done for MonitoringResources { fn into_props(self) -> Bag { self.0 } }
 impl NetworkConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EnableInterContainerTrafficEncryption`: boolean. Update: replacement.
+    /// `EnableInterContainerTrafficEncryption`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelexplainabilityjobdefinition-networkconfig.html#cfn-sagemaker-modelexplainabilityjobdefinition-networkconfig-enableintercontainertrafficencryption)
     pub fn enable_inter_container_traffic_encryption(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableInterContainerTrafficEncryption", value.into_expr())) }
-    /// `EnableNetworkIsolation`: boolean. Update: replacement.
+    /// `EnableNetworkIsolation`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelexplainabilityjobdefinition-networkconfig.html#cfn-sagemaker-modelexplainabilityjobdefinition-networkconfig-enablenetworkisolation)
     pub fn enable_network_isolation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableNetworkIsolation", value.into_expr())) }
-    /// `VpcConfig`: `VpcConfig`. Update: replacement.
+    /// `VpcConfig`: `VpcConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelexplainabilityjobdefinition-networkconfig.html#cfn-sagemaker-modelexplainabilityjobdefinition-networkconfig-vpcconfig)
     pub fn vpc_config(self, value: impl Arg<VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr())) }
 }
 impl Done for NetworkConfig { fn into_props(self) -> Bag { self.0 } }
@@ -5157,11 +5157,11 @@ impl S3Output {
     pub fn new() -> S3Output<Missing<super::required::LocalPath>, Missing<super::required::S3Uri>> { S3Output(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Output<R0, R1> {
-    /// `LocalPath`: text, required. Update: replacement.
+    /// `LocalPath`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelexplainabilityjobdefinition-s3output.html#cfn-sagemaker-modelexplainabilityjobdefinition-s3output-localpath)
     pub fn local_path(self, value: impl Arg<str>) -> S3Output<Set, R1> { S3Output(put(self.0, "LocalPath", value.into_expr()), Phase) }
-    /// `S3UploadMode`: `S3UploadMode`. Update: replacement.
+    /// `S3UploadMode`: `S3UploadMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelexplainabilityjobdefinition-s3output.html#cfn-sagemaker-modelexplainabilityjobdefinition-s3output-s3uploadmode)
     pub fn s3_upload_mode(self, value: impl Arg<S3UploadMode>) -> Self { Self(put(self.0, "S3UploadMode", value.into_expr()), Phase) }
-    /// `S3Uri`: text, required. Update: replacement.
+    /// `S3Uri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelexplainabilityjobdefinition-s3output.html#cfn-sagemaker-modelexplainabilityjobdefinition-s3output-s3uri)
     pub fn s3_uri(self, value: impl Arg<str>) -> S3Output<R0, Set> { S3Output(put(self.0, "S3Uri", value.into_expr()), Phase) }
 }
 impl Done for S3Output { fn into_props(self) -> Bag { self.0 } }
@@ -5172,7 +5172,7 @@ impl StoppingCondition {
     pub fn new() -> StoppingCondition<Missing<super::required::MaxRuntimeInSeconds>> { StoppingCondition(Bag::default(), Phase) }
 }
 impl<R0> StoppingCondition<R0> {
-    /// `MaxRuntimeInSeconds`: integer, required. Update: replacement.
+    /// `MaxRuntimeInSeconds`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelexplainabilityjobdefinition-stoppingcondition.html#cfn-sagemaker-modelexplainabilityjobdefinition-stoppingcondition-maxruntimeinseconds)
     pub fn max_runtime_in_seconds(self, value: impl Arg<i64>) -> StoppingCondition<Set> { StoppingCondition(put(self.0, "MaxRuntimeInSeconds", value.into_expr()), Phase) }
 }
 impl Done for StoppingCondition { fn into_props(self) -> Bag { self.0 } }
@@ -5183,9 +5183,9 @@ impl VpcConfig {
     pub fn new() -> VpcConfig<Missing<super::required::SecurityGroupIds>, Missing<super::required::Subnets>> { VpcConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> VpcConfig<R0, R1> {
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: replacement.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelexplainabilityjobdefinition-vpcconfig.html#cfn-sagemaker-modelexplainabilityjobdefinition-vpcconfig-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfig<Set, R1> { VpcConfig(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement.
+    /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelexplainabilityjobdefinition-vpcconfig.html#cfn-sagemaker-modelexplainabilityjobdefinition-vpcconfig-subnets)
     pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfig<R0, Set> { VpcConfig(put(self.0, "Subnets", value.into_expr()), Phase) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
@@ -5205,13 +5205,13 @@ impl CfnModelPackage {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnModelPackageProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `ModelPackageArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelpackage.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `LastModifiedTime`: text.
+    /// The attribute `LastModifiedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelpackage.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
-    /// The attribute `ModelPackageArn`: `OtherArn`.
+    /// The attribute `ModelPackageArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelpackage.html#ModelPackageArn-fn::getatt)
     pub fn attr_model_package_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ModelPackageArn") }
-    /// The attribute `ModelPackageStatus`: text.
+    /// The attribute `ModelPackageStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelpackage.html#ModelPackageStatus-fn::getatt)
     pub fn attr_model_package_status(&self) -> Val<str> { self.0.get_att("ModelPackageStatus") }
 }
 impl Parent for CfnModelPackage { fn node(&self) -> &Place { &self.0 } }
@@ -5220,59 +5220,59 @@ impl Parent for CfnModelPackage { fn node(&self) -> &Place { &self.0 } }
 impl CfnModelPackageProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AdditionalInferenceSpecifications`: list of `AdditionalInferenceSpecificationDefinition`. Update: in place.
+    /// `AdditionalInferenceSpecifications`: list of `AdditionalInferenceSpecificationDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelpackage.html#cfn-sagemaker-modelpackage-additionalinferencespecifications)
     pub fn additional_inference_specifications(self, value: impl Arg<Arr<model_package::AdditionalInferenceSpecificationDefinition>>) -> Self { Self(put(self.0, "AdditionalInferenceSpecifications", value.into_expr())) }
-    /// `AdditionalInferenceSpecificationsToAdd`: list of `AdditionalInferenceSpecificationDefinition`. Update: in place.
+    /// `AdditionalInferenceSpecificationsToAdd`: list of `AdditionalInferenceSpecificationDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelpackage.html#cfn-sagemaker-modelpackage-additionalinferencespecificationstoadd)
     pub fn additional_inference_specifications_to_add(self, value: impl Arg<Arr<model_package::AdditionalInferenceSpecificationDefinition>>) -> Self { Self(put(self.0, "AdditionalInferenceSpecificationsToAdd", value.into_expr())) }
-    /// `ApprovalDescription`: text. Update: in place.
+    /// `ApprovalDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelpackage.html#cfn-sagemaker-modelpackage-approvaldescription)
     pub fn approval_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApprovalDescription", value.into_expr())) }
-    /// `CertifyForMarketplace`: boolean. Update: in place.
+    /// `CertifyForMarketplace`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelpackage.html#cfn-sagemaker-modelpackage-certifyformarketplace)
     pub fn certify_for_marketplace(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CertifyForMarketplace", value.into_expr())) }
-    /// `ClientToken`: text. Update: replacement.
+    /// `ClientToken`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelpackage.html#cfn-sagemaker-modelpackage-clienttoken)
     pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value.into_expr())) }
-    /// `CustomerMetadataProperties`: map of text. Update: in place.
+    /// `CustomerMetadataProperties`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelpackage.html#cfn-sagemaker-modelpackage-customermetadataproperties)
     pub fn customer_metadata_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "CustomerMetadataProperties", value.into_expr())) }
-    /// `Domain`: text. Update: replacement.
+    /// `Domain`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelpackage.html#cfn-sagemaker-modelpackage-domain)
     pub fn domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Domain", value.into_expr())) }
-    /// `DriftCheckBaselines`: `DriftCheckBaselines`. Update: replacement.
+    /// `DriftCheckBaselines`: `DriftCheckBaselines`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelpackage.html#cfn-sagemaker-modelpackage-driftcheckbaselines)
     pub fn drift_check_baselines(self, value: impl Arg<model_package::DriftCheckBaselines>) -> Self { Self(put(self.0, "DriftCheckBaselines", value.into_expr())) }
-    /// `InferenceSpecification`: `InferenceSpecification`. Update: replacement.
+    /// `InferenceSpecification`: `InferenceSpecification`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelpackage.html#cfn-sagemaker-modelpackage-inferencespecification)
     pub fn inference_specification(self, value: impl Arg<model_package::InferenceSpecification>) -> Self { Self(put(self.0, "InferenceSpecification", value.into_expr())) }
-    /// `LastModifiedTime`: text. Update: in place.
+    /// `LastModifiedTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelpackage.html#cfn-sagemaker-modelpackage-lastmodifiedtime)
     pub fn last_modified_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastModifiedTime", value.into_expr())) }
-    /// `MetadataProperties`: `MetadataProperties`. Update: replacement.
+    /// `MetadataProperties`: `MetadataProperties`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelpackage.html#cfn-sagemaker-modelpackage-metadataproperties)
     pub fn metadata_properties(self, value: impl Arg<model_package::MetadataProperties>) -> Self { Self(put(self.0, "MetadataProperties", value.into_expr())) }
-    /// `ModelApprovalStatus`: `ModelApprovalStatus`. Update: in place.
+    /// `ModelApprovalStatus`: `ModelApprovalStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelpackage.html#cfn-sagemaker-modelpackage-modelapprovalstatus)
     pub fn model_approval_status(self, value: impl Arg<model_package::ModelApprovalStatus>) -> Self { Self(put(self.0, "ModelApprovalStatus", value.into_expr())) }
-    /// `ModelCard`: `ModelCard`. Update: in place.
+    /// `ModelCard`: `ModelCard`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelpackage.html#cfn-sagemaker-modelpackage-modelcard)
     pub fn model_card(self, value: impl Arg<model_package::ModelCard>) -> Self { Self(put(self.0, "ModelCard", value.into_expr())) }
-    /// `ModelMetrics`: `ModelMetrics`. Update: replacement.
+    /// `ModelMetrics`: `ModelMetrics`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelpackage.html#cfn-sagemaker-modelpackage-modelmetrics)
     pub fn model_metrics(self, value: impl Arg<model_package::ModelMetrics>) -> Self { Self(put(self.0, "ModelMetrics", value.into_expr())) }
-    /// `ModelPackageDescription`: text. Update: replacement.
+    /// `ModelPackageDescription`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelpackage.html#cfn-sagemaker-modelpackage-modelpackagedescription)
     pub fn model_package_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelPackageDescription", value.into_expr())) }
-    /// `ModelPackageGroupName`: text. Update: replacement.
+    /// `ModelPackageGroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelpackage.html#cfn-sagemaker-modelpackage-modelpackagegroupname)
     pub fn model_package_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelPackageGroupName", value.into_expr())) }
-    /// `ModelPackageName`: text. Update: in place.
+    /// `ModelPackageName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelpackage.html#cfn-sagemaker-modelpackage-modelpackagename)
     pub fn model_package_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelPackageName", value.into_expr())) }
-    /// `ModelPackageStatusDetails`: `ModelPackageStatusDetails`. Update: in place.
+    /// `ModelPackageStatusDetails`: `ModelPackageStatusDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelpackage.html#cfn-sagemaker-modelpackage-modelpackagestatusdetails)
     pub fn model_package_status_details(self, value: impl Arg<model_package::ModelPackageStatusDetails>) -> Self { Self(put(self.0, "ModelPackageStatusDetails", value.into_expr())) }
-    /// `ModelPackageVersion`: integer. Update: in place.
+    /// `ModelPackageVersion`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelpackage.html#cfn-sagemaker-modelpackage-modelpackageversion)
     pub fn model_package_version(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ModelPackageVersion", value.into_expr())) }
-    /// `SamplePayloadUrl`: text. Update: replacement.
+    /// `SamplePayloadUrl`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelpackage.html#cfn-sagemaker-modelpackage-samplepayloadurl)
     pub fn sample_payload_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SamplePayloadUrl", value.into_expr())) }
-    /// `SecurityConfig`: `SecurityConfig`. Update: replacement.
+    /// `SecurityConfig`: `SecurityConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelpackage.html#cfn-sagemaker-modelpackage-securityconfig)
     pub fn security_config(self, value: impl Arg<model_package::SecurityConfig>) -> Self { Self(put(self.0, "SecurityConfig", value.into_expr())) }
-    /// `SkipModelValidation`: `SkipModelValidation`. Update: in place.
+    /// `SkipModelValidation`: `SkipModelValidation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelpackage.html#cfn-sagemaker-modelpackage-skipmodelvalidation)
     pub fn skip_model_validation(self, value: impl Arg<model_package::SkipModelValidation>) -> Self { Self(put(self.0, "SkipModelValidation", value.into_expr())) }
-    /// `SourceAlgorithmSpecification`: `SourceAlgorithmSpecification`. Update: replacement.
+    /// `SourceAlgorithmSpecification`: `SourceAlgorithmSpecification`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelpackage.html#cfn-sagemaker-modelpackage-sourcealgorithmspecification)
     pub fn source_algorithm_specification(self, value: impl Arg<model_package::SourceAlgorithmSpecification>) -> Self { Self(put(self.0, "SourceAlgorithmSpecification", value.into_expr())) }
-    /// `SourceUri`: text. Update: in place.
+    /// `SourceUri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelpackage.html#cfn-sagemaker-modelpackage-sourceuri)
     pub fn source_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceUri", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelpackage.html#cfn-sagemaker-modelpackage-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `Task`: text. Update: replacement.
+    /// `Task`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelpackage.html#cfn-sagemaker-modelpackage-task)
     pub fn task(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Task", value.into_expr())) }
-    /// `ValidationSpecification`: `ValidationSpecification`. Update: replacement.
+    /// `ValidationSpecification`: `ValidationSpecification`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelpackage.html#cfn-sagemaker-modelpackage-validationspecification)
     pub fn validation_specification(self, value: impl Arg<model_package::ValidationSpecification>) -> Self { Self(put(self.0, "ValidationSpecification", value.into_expr())) }
 }
 impl Done for CfnModelPackageProps { fn into_props(self) -> Bag { self.0 } }
@@ -5286,19 +5286,19 @@ impl AdditionalInferenceSpecificationDefinition {
     pub fn new() -> AdditionalInferenceSpecificationDefinition<Missing<super::required::Containers>, Missing<super::required::Name>> { AdditionalInferenceSpecificationDefinition(Bag::default(), Phase) }
 }
 impl<R0, R1> AdditionalInferenceSpecificationDefinition<R0, R1> {
-    /// `Containers`: list of `ModelPackageContainerDefinition`, required. Update: in place.
+    /// `Containers`: list of `ModelPackageContainerDefinition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-additionalinferencespecificationdefinition.html#cfn-sagemaker-modelpackage-additionalinferencespecificationdefinition-containers)
     pub fn containers(self, value: impl Arg<Arr<ModelPackageContainerDefinition>>) -> AdditionalInferenceSpecificationDefinition<Set, R1> { AdditionalInferenceSpecificationDefinition(put(self.0, "Containers", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-additionalinferencespecificationdefinition.html#cfn-sagemaker-modelpackage-additionalinferencespecificationdefinition-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-additionalinferencespecificationdefinition.html#cfn-sagemaker-modelpackage-additionalinferencespecificationdefinition-name)
     pub fn name(self, value: impl Arg<str>) -> AdditionalInferenceSpecificationDefinition<R0, Set> { AdditionalInferenceSpecificationDefinition(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `SupportedContentTypes`: list of text. Update: in place.
+    /// `SupportedContentTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-additionalinferencespecificationdefinition.html#cfn-sagemaker-modelpackage-additionalinferencespecificationdefinition-supportedcontenttypes)
     pub fn supported_content_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SupportedContentTypes", value.into_expr()), Phase) }
-    /// `SupportedRealtimeInferenceInstanceTypes`: list of text. Update: in place.
+    /// `SupportedRealtimeInferenceInstanceTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-additionalinferencespecificationdefinition.html#cfn-sagemaker-modelpackage-additionalinferencespecificationdefinition-supportedrealtimeinferenceinstancetypes)
     pub fn supported_realtime_inference_instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SupportedRealtimeInferenceInstanceTypes", value.into_expr()), Phase) }
-    /// `SupportedResponseMIMETypes`: list of text. Update: in place.
+    /// `SupportedResponseMIMETypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-additionalinferencespecificationdefinition.html#cfn-sagemaker-modelpackage-additionalinferencespecificationdefinition-supportedresponsemimetypes)
     pub fn supported_response_mime_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SupportedResponseMIMETypes", value.into_expr()), Phase) }
-    /// `SupportedTransformInstanceTypes`: list of text. Update: in place.
+    /// `SupportedTransformInstanceTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-additionalinferencespecificationdefinition.html#cfn-sagemaker-modelpackage-additionalinferencespecificationdefinition-supportedtransforminstancetypes)
     pub fn supported_transform_instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SupportedTransformInstanceTypes", value.into_expr()), Phase) }
 }
 impl Done for AdditionalInferenceSpecificationDefinition { fn into_props(self) -> Bag { self.0 } }
@@ -5307,11 +5307,11 @@ impl Done for AdditionalInferenceSpecificationDefinition { fn into_props(self) -
 impl Bias {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PostTrainingReport`: `MetricsSource`. Update: replacement.
+    /// `PostTrainingReport`: `MetricsSource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-bias.html#cfn-sagemaker-modelpackage-bias-posttrainingreport)
     pub fn post_training_report(self, value: impl Arg<MetricsSource>) -> Self { Self(put(self.0, "PostTrainingReport", value.into_expr())) }
-    /// `PreTrainingReport`: `MetricsSource`. Update: replacement.
+    /// `PreTrainingReport`: `MetricsSource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-bias.html#cfn-sagemaker-modelpackage-bias-pretrainingreport)
     pub fn pre_training_report(self, value: impl Arg<MetricsSource>) -> Self { Self(put(self.0, "PreTrainingReport", value.into_expr())) }
-    /// `Report`: `MetricsSource`. Update: replacement.
+    /// `Report`: `MetricsSource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-bias.html#cfn-sagemaker-modelpackage-bias-report)
     pub fn report(self, value: impl Arg<MetricsSource>) -> Self { Self(put(self.0, "Report", value.into_expr())) }
 }
 impl Done for Bias { fn into_props(self) -> Bag { self.0 } }
@@ -5322,7 +5322,7 @@ impl DataSource {
     pub fn new() -> DataSource<Missing<super::required::S3DataSource>> { DataSource(Bag::default(), Phase) }
 }
 impl<R0> DataSource<R0> {
-    /// `S3DataSource`: `S3DataSource`, required. Update: replacement.
+    /// `S3DataSource`: `S3DataSource`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-datasource.html#cfn-sagemaker-modelpackage-datasource-s3datasource)
     pub fn s3_data_source(self, value: impl Arg<S3DataSource>) -> DataSource<Set> { DataSource(put(self.0, "S3DataSource", value.into_expr()), Phase) }
 }
 impl Done for DataSource { fn into_props(self) -> Bag { self.0 } }
@@ -5331,13 +5331,13 @@ impl Done for DataSource { fn into_props(self) -> Bag { self.0 } }
 impl DriftCheckBaselines {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Bias`: `DriftCheckBias`. Update: replacement.
+    /// `Bias`: `DriftCheckBias`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-driftcheckbaselines.html#cfn-sagemaker-modelpackage-driftcheckbaselines-bias)
     pub fn bias(self, value: impl Arg<DriftCheckBias>) -> Self { Self(put(self.0, "Bias", value.into_expr())) }
-    /// `Explainability`: `DriftCheckExplainability`. Update: replacement.
+    /// `Explainability`: `DriftCheckExplainability`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-driftcheckbaselines.html#cfn-sagemaker-modelpackage-driftcheckbaselines-explainability)
     pub fn explainability(self, value: impl Arg<DriftCheckExplainability>) -> Self { Self(put(self.0, "Explainability", value.into_expr())) }
-    /// `ModelDataQuality`: `DriftCheckModelDataQuality`. Update: replacement.
+    /// `ModelDataQuality`: `DriftCheckModelDataQuality`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-driftcheckbaselines.html#cfn-sagemaker-modelpackage-driftcheckbaselines-modeldataquality)
     pub fn model_data_quality(self, value: impl Arg<DriftCheckModelDataQuality>) -> Self { Self(put(self.0, "ModelDataQuality", value.into_expr())) }
-    /// `ModelQuality`: `DriftCheckModelQuality`. Update: replacement.
+    /// `ModelQuality`: `DriftCheckModelQuality`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-driftcheckbaselines.html#cfn-sagemaker-modelpackage-driftcheckbaselines-modelquality)
     pub fn model_quality(self, value: impl Arg<DriftCheckModelQuality>) -> Self { Self(put(self.0, "ModelQuality", value.into_expr())) }
 }
 impl Done for DriftCheckBaselines { fn into_props(self) -> Bag { self.0 } }
@@ -5346,11 +5346,11 @@ impl Done for DriftCheckBaselines { fn into_props(self) -> Bag { self.0 } }
 impl DriftCheckBias {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ConfigFile`: `FileSource`. Update: replacement.
+    /// `ConfigFile`: `FileSource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-driftcheckbias.html#cfn-sagemaker-modelpackage-driftcheckbias-configfile)
     pub fn config_file(self, value: impl Arg<FileSource>) -> Self { Self(put(self.0, "ConfigFile", value.into_expr())) }
-    /// `PostTrainingConstraints`: `MetricsSource`. Update: replacement.
+    /// `PostTrainingConstraints`: `MetricsSource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-driftcheckbias.html#cfn-sagemaker-modelpackage-driftcheckbias-posttrainingconstraints)
     pub fn post_training_constraints(self, value: impl Arg<MetricsSource>) -> Self { Self(put(self.0, "PostTrainingConstraints", value.into_expr())) }
-    /// `PreTrainingConstraints`: `MetricsSource`. Update: replacement.
+    /// `PreTrainingConstraints`: `MetricsSource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-driftcheckbias.html#cfn-sagemaker-modelpackage-driftcheckbias-pretrainingconstraints)
     pub fn pre_training_constraints(self, value: impl Arg<MetricsSource>) -> Self { Self(put(self.0, "PreTrainingConstraints", value.into_expr())) }
 }
 impl Done for DriftCheckBias { fn into_props(self) -> Bag { self.0 } }
@@ -5359,9 +5359,9 @@ impl Done for DriftCheckBias { fn into_props(self) -> Bag { self.0 } }
 impl DriftCheckExplainability {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ConfigFile`: `FileSource`. Update: replacement.
+    /// `ConfigFile`: `FileSource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-driftcheckexplainability.html#cfn-sagemaker-modelpackage-driftcheckexplainability-configfile)
     pub fn config_file(self, value: impl Arg<FileSource>) -> Self { Self(put(self.0, "ConfigFile", value.into_expr())) }
-    /// `Constraints`: `MetricsSource`. Update: replacement.
+    /// `Constraints`: `MetricsSource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-driftcheckexplainability.html#cfn-sagemaker-modelpackage-driftcheckexplainability-constraints)
     pub fn constraints(self, value: impl Arg<MetricsSource>) -> Self { Self(put(self.0, "Constraints", value.into_expr())) }
 }
 impl Done for DriftCheckExplainability { fn into_props(self) -> Bag { self.0 } }
@@ -5370,9 +5370,9 @@ impl Done for DriftCheckExplainability { fn into_props(self) -> Bag { self.0 } }
 impl DriftCheckModelDataQuality {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Constraints`: `MetricsSource`. Update: replacement.
+    /// `Constraints`: `MetricsSource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-driftcheckmodeldataquality.html#cfn-sagemaker-modelpackage-driftcheckmodeldataquality-constraints)
     pub fn constraints(self, value: impl Arg<MetricsSource>) -> Self { Self(put(self.0, "Constraints", value.into_expr())) }
-    /// `Statistics`: `MetricsSource`. Update: replacement.
+    /// `Statistics`: `MetricsSource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-driftcheckmodeldataquality.html#cfn-sagemaker-modelpackage-driftcheckmodeldataquality-statistics)
     pub fn statistics(self, value: impl Arg<MetricsSource>) -> Self { Self(put(self.0, "Statistics", value.into_expr())) }
 }
 impl Done for DriftCheckModelDataQuality { fn into_props(self) -> Bag { self.0 } }
@@ -5381,9 +5381,9 @@ impl Done for DriftCheckModelDataQuality { fn into_props(self) -> Bag { self.0 }
 impl DriftCheckModelQuality {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Constraints`: `MetricsSource`. Update: replacement.
+    /// `Constraints`: `MetricsSource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-driftcheckmodelquality.html#cfn-sagemaker-modelpackage-driftcheckmodelquality-constraints)
     pub fn constraints(self, value: impl Arg<MetricsSource>) -> Self { Self(put(self.0, "Constraints", value.into_expr())) }
-    /// `Statistics`: `MetricsSource`. Update: replacement.
+    /// `Statistics`: `MetricsSource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-driftcheckmodelquality.html#cfn-sagemaker-modelpackage-driftcheckmodelquality-statistics)
     pub fn statistics(self, value: impl Arg<MetricsSource>) -> Self { Self(put(self.0, "Statistics", value.into_expr())) }
 }
 impl Done for DriftCheckModelQuality { fn into_props(self) -> Bag { self.0 } }
@@ -5392,7 +5392,7 @@ impl Done for DriftCheckModelQuality { fn into_props(self) -> Bag { self.0 } }
 impl Explainability {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Report`: `MetricsSource`. Update: replacement.
+    /// `Report`: `MetricsSource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-explainability.html#cfn-sagemaker-modelpackage-explainability-report)
     pub fn report(self, value: impl Arg<MetricsSource>) -> Self { Self(put(self.0, "Report", value.into_expr())) }
 }
 impl Done for Explainability { fn into_props(self) -> Bag { self.0 } }
@@ -5403,11 +5403,11 @@ impl FileSource {
     pub fn new() -> FileSource<Missing<super::required::S3Uri>> { FileSource(Bag::default(), Phase) }
 }
 impl<R0> FileSource<R0> {
-    /// `ContentDigest`: text. Update: replacement.
+    /// `ContentDigest`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-filesource.html#cfn-sagemaker-modelpackage-filesource-contentdigest)
     pub fn content_digest(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentDigest", value.into_expr()), Phase) }
-    /// `ContentType`: text. Update: replacement.
+    /// `ContentType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-filesource.html#cfn-sagemaker-modelpackage-filesource-contenttype)
     pub fn content_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentType", value.into_expr()), Phase) }
-    /// `S3Uri`: text, required. Update: replacement.
+    /// `S3Uri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-filesource.html#cfn-sagemaker-modelpackage-filesource-s3uri)
     pub fn s3_uri(self, value: impl Arg<str>) -> FileSource<Set> { FileSource(put(self.0, "S3Uri", value.into_expr()), Phase) }
 }
 impl Done for FileSource { fn into_props(self) -> Bag { self.0 } }
@@ -5418,15 +5418,15 @@ impl InferenceSpecification {
     pub fn new() -> InferenceSpecification<Missing<super::required::Containers>, Missing<super::required::SupportedContentTypes>, Missing<super::required::SupportedResponseMIMETypes>> { InferenceSpecification(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> InferenceSpecification<R0, R1, R2> {
-    /// `Containers`: list of `ModelPackageContainerDefinition`, required. Update: replacement.
+    /// `Containers`: list of `ModelPackageContainerDefinition`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-inferencespecification.html#cfn-sagemaker-modelpackage-inferencespecification-containers)
     pub fn containers(self, value: impl Arg<Arr<ModelPackageContainerDefinition>>) -> InferenceSpecification<Set, R1, R2> { InferenceSpecification(put(self.0, "Containers", value.into_expr()), Phase) }
-    /// `SupportedContentTypes`: list of text, required. Update: replacement.
+    /// `SupportedContentTypes`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-inferencespecification.html#cfn-sagemaker-modelpackage-inferencespecification-supportedcontenttypes)
     pub fn supported_content_types(self, value: impl Arg<Arr<str>>) -> InferenceSpecification<R0, Set, R2> { InferenceSpecification(put(self.0, "SupportedContentTypes", value.into_expr()), Phase) }
-    /// `SupportedRealtimeInferenceInstanceTypes`: list of text. Update: replacement.
+    /// `SupportedRealtimeInferenceInstanceTypes`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-inferencespecification.html#cfn-sagemaker-modelpackage-inferencespecification-supportedrealtimeinferenceinstancetypes)
     pub fn supported_realtime_inference_instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SupportedRealtimeInferenceInstanceTypes", value.into_expr()), Phase) }
-    /// `SupportedResponseMIMETypes`: list of text, required. Update: replacement.
+    /// `SupportedResponseMIMETypes`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-inferencespecification.html#cfn-sagemaker-modelpackage-inferencespecification-supportedresponsemimetypes)
     pub fn supported_response_mime_types(self, value: impl Arg<Arr<str>>) -> InferenceSpecification<R0, R1, Set> { InferenceSpecification(put(self.0, "SupportedResponseMIMETypes", value.into_expr()), Phase) }
-    /// `SupportedTransformInstanceTypes`: list of text. Update: replacement.
+    /// `SupportedTransformInstanceTypes`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-inferencespecification.html#cfn-sagemaker-modelpackage-inferencespecification-supportedtransforminstancetypes)
     pub fn supported_transform_instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SupportedTransformInstanceTypes", value.into_expr()), Phase) }
 }
 impl Done for InferenceSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -5435,13 +5435,13 @@ impl Done for InferenceSpecification { fn into_props(self) -> Bag { self.0 } }
 impl MetadataProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CommitId`: text. Update: replacement.
+    /// `CommitId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-metadataproperties.html#cfn-sagemaker-modelpackage-metadataproperties-commitid)
     pub fn commit_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CommitId", value.into_expr())) }
-    /// `GeneratedBy`: text. Update: replacement.
+    /// `GeneratedBy`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-metadataproperties.html#cfn-sagemaker-modelpackage-metadataproperties-generatedby)
     pub fn generated_by(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GeneratedBy", value.into_expr())) }
-    /// `ProjectId`: text. Update: replacement.
+    /// `ProjectId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-metadataproperties.html#cfn-sagemaker-modelpackage-metadataproperties-projectid)
     pub fn project_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectId", value.into_expr())) }
-    /// `Repository`: text. Update: replacement.
+    /// `Repository`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-metadataproperties.html#cfn-sagemaker-modelpackage-metadataproperties-repository)
     pub fn repository(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Repository", value.into_expr())) }
 }
 impl Done for MetadataProperties { fn into_props(self) -> Bag { self.0 } }
@@ -5452,11 +5452,11 @@ impl MetricsSource {
     pub fn new() -> MetricsSource<Missing<super::required::ContentType>, Missing<super::required::S3Uri>> { MetricsSource(Bag::default(), Phase) }
 }
 impl<R0, R1> MetricsSource<R0, R1> {
-    /// `ContentDigest`: text. Update: replacement.
+    /// `ContentDigest`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-metricssource.html#cfn-sagemaker-modelpackage-metricssource-contentdigest)
     pub fn content_digest(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentDigest", value.into_expr()), Phase) }
-    /// `ContentType`: text, required. Update: replacement.
+    /// `ContentType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-metricssource.html#cfn-sagemaker-modelpackage-metricssource-contenttype)
     pub fn content_type(self, value: impl Arg<str>) -> MetricsSource<Set, R1> { MetricsSource(put(self.0, "ContentType", value.into_expr()), Phase) }
-    /// `S3Uri`: text, required. Update: replacement.
+    /// `S3Uri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-metricssource.html#cfn-sagemaker-modelpackage-metricssource-s3uri)
     pub fn s3_uri(self, value: impl Arg<str>) -> MetricsSource<R0, Set> { MetricsSource(put(self.0, "S3Uri", value.into_expr()), Phase) }
 }
 impl Done for MetricsSource { fn into_props(self) -> Bag { self.0 } }
@@ -5467,7 +5467,7 @@ impl ModelAccessConfig {
     pub fn new() -> ModelAccessConfig<Missing<super::required::AcceptEula>> { ModelAccessConfig(Bag::default(), Phase) }
 }
 impl<R0> ModelAccessConfig<R0> {
-    /// `AcceptEula`: boolean, required. Update: as its holder.
+    /// `AcceptEula`: boolean, required. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-modelaccessconfig.html#cfn-sagemaker-modelpackage-modelaccessconfig-accepteula)
     pub fn accept_eula(self, value: impl Arg<bool>) -> ModelAccessConfig<Set> { ModelAccessConfig(put(self.0, "AcceptEula", value.into_expr()), Phase) }
 }
 impl Done for ModelAccessConfig { fn into_props(self) -> Bag { self.0 } }
@@ -5478,9 +5478,9 @@ impl ModelCard {
     pub fn new() -> ModelCard<Missing<super::required::ModelCardContent>, Missing<super::required::ModelCardStatus>> { ModelCard(Bag::default(), Phase) }
 }
 impl<R0, R1> ModelCard<R0, R1> {
-    /// `ModelCardContent`: text, required. Update: in place.
+    /// `ModelCardContent`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-modelcard.html#cfn-sagemaker-modelpackage-modelcard-modelcardcontent)
     pub fn model_card_content(self, value: impl Arg<str>) -> ModelCard<Set, R1> { ModelCard(put(self.0, "ModelCardContent", value.into_expr()), Phase) }
-    /// `ModelCardStatus`: `ModelCardStatus`, required. Update: in place.
+    /// `ModelCardStatus`: `ModelCardStatus`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-modelcard.html#cfn-sagemaker-modelpackage-modelcard-modelcardstatus)
     pub fn model_card_status(self, value: impl Arg<ModelCardStatus>) -> ModelCard<R0, Set> { ModelCard(put(self.0, "ModelCardStatus", value.into_expr()), Phase) }
 }
 impl Done for ModelCard { fn into_props(self) -> Bag { self.0 } }
@@ -5489,9 +5489,9 @@ impl Done for ModelCard { fn into_props(self) -> Bag { self.0 } }
 impl ModelDataQuality {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Constraints`: `MetricsSource`. Update: replacement.
+    /// `Constraints`: `MetricsSource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-modeldataquality.html#cfn-sagemaker-modelpackage-modeldataquality-constraints)
     pub fn constraints(self, value: impl Arg<MetricsSource>) -> Self { Self(put(self.0, "Constraints", value.into_expr())) }
-    /// `Statistics`: `MetricsSource`. Update: replacement.
+    /// `Statistics`: `MetricsSource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-modeldataquality.html#cfn-sagemaker-modelpackage-modeldataquality-statistics)
     pub fn statistics(self, value: impl Arg<MetricsSource>) -> Self { Self(put(self.0, "Statistics", value.into_expr())) }
 }
 impl Done for ModelDataQuality { fn into_props(self) -> Bag { self.0 } }
@@ -5500,7 +5500,7 @@ impl Done for ModelDataQuality { fn into_props(self) -> Bag { self.0 } }
 impl ModelDataSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `S3DataSource`: `S3ModelDataSource`. Update: as its holder.
+    /// `S3DataSource`: `S3ModelDataSource`. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-modeldatasource.html#cfn-sagemaker-modelpackage-modeldatasource-s3datasource)
     pub fn s3_data_source(self, value: impl Arg<S3ModelDataSource>) -> Self { Self(put(self.0, "S3DataSource", value.into_expr())) }
 }
 impl Done for ModelDataSource { fn into_props(self) -> Bag { self.0 } }
@@ -5511,7 +5511,7 @@ impl ModelInput {
     pub fn new() -> ModelInput<Missing<super::required::DataInputConfig>> { ModelInput(Bag::default(), Phase) }
 }
 impl<R0> ModelInput<R0> {
-    /// `DataInputConfig`: text, required. Update: may replace.
+    /// `DataInputConfig`: text, required. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-modelinput.html#cfn-sagemaker-modelpackage-modelinput-datainputconfig)
     pub fn data_input_config(self, value: impl Arg<str>) -> ModelInput<Set> { ModelInput(put(self.0, "DataInputConfig", value.into_expr()), Phase) }
 }
 impl Done for ModelInput { fn into_props(self) -> Bag { self.0 } }
@@ -5520,13 +5520,13 @@ impl Done for ModelInput { fn into_props(self) -> Bag { self.0 } }
 impl ModelMetrics {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Bias`: `Bias`. Update: replacement.
+    /// `Bias`: `Bias`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-modelmetrics.html#cfn-sagemaker-modelpackage-modelmetrics-bias)
     pub fn bias(self, value: impl Arg<Bias>) -> Self { Self(put(self.0, "Bias", value.into_expr())) }
-    /// `Explainability`: `Explainability`. Update: replacement.
+    /// `Explainability`: `Explainability`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-modelmetrics.html#cfn-sagemaker-modelpackage-modelmetrics-explainability)
     pub fn explainability(self, value: impl Arg<Explainability>) -> Self { Self(put(self.0, "Explainability", value.into_expr())) }
-    /// `ModelDataQuality`: `ModelDataQuality`. Update: replacement.
+    /// `ModelDataQuality`: `ModelDataQuality`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-modelmetrics.html#cfn-sagemaker-modelpackage-modelmetrics-modeldataquality)
     pub fn model_data_quality(self, value: impl Arg<ModelDataQuality>) -> Self { Self(put(self.0, "ModelDataQuality", value.into_expr())) }
-    /// `ModelQuality`: `ModelQuality`. Update: replacement.
+    /// `ModelQuality`: `ModelQuality`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-modelmetrics.html#cfn-sagemaker-modelpackage-modelmetrics-modelquality)
     pub fn model_quality(self, value: impl Arg<ModelQuality>) -> Self { Self(put(self.0, "ModelQuality", value.into_expr())) }
 }
 impl Done for ModelMetrics { fn into_props(self) -> Bag { self.0 } }
@@ -5537,25 +5537,25 @@ impl ModelPackageContainerDefinition {
     pub fn new() -> ModelPackageContainerDefinition<Missing<super::required::Image>> { ModelPackageContainerDefinition(Bag::default(), Phase) }
 }
 impl<R0> ModelPackageContainerDefinition<R0> {
-    /// `ContainerHostname`: text. Update: may replace.
+    /// `ContainerHostname`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-modelpackagecontainerdefinition.html#cfn-sagemaker-modelpackage-modelpackagecontainerdefinition-containerhostname)
     pub fn container_hostname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerHostname", value.into_expr()), Phase) }
-    /// `Environment`: map of text. Update: may replace.
+    /// `Environment`: map of text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-modelpackagecontainerdefinition.html#cfn-sagemaker-modelpackage-modelpackagecontainerdefinition-environment)
     pub fn environment(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Environment", value.into_expr()), Phase) }
-    /// `Framework`: text. Update: may replace.
+    /// `Framework`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-modelpackagecontainerdefinition.html#cfn-sagemaker-modelpackage-modelpackagecontainerdefinition-framework)
     pub fn framework(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Framework", value.into_expr()), Phase) }
-    /// `FrameworkVersion`: text. Update: may replace.
+    /// `FrameworkVersion`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-modelpackagecontainerdefinition.html#cfn-sagemaker-modelpackage-modelpackagecontainerdefinition-frameworkversion)
     pub fn framework_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FrameworkVersion", value.into_expr()), Phase) }
-    /// `Image`: text, required. Update: may replace.
+    /// `Image`: text, required. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-modelpackagecontainerdefinition.html#cfn-sagemaker-modelpackage-modelpackagecontainerdefinition-image)
     pub fn image(self, value: impl Arg<str>) -> ModelPackageContainerDefinition<Set> { ModelPackageContainerDefinition(put(self.0, "Image", value.into_expr()), Phase) }
-    /// `ImageDigest`: text. Update: may replace.
+    /// `ImageDigest`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-modelpackagecontainerdefinition.html#cfn-sagemaker-modelpackage-modelpackagecontainerdefinition-imagedigest)
     pub fn image_digest(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageDigest", value.into_expr()), Phase) }
-    /// `ModelDataSource`: `ModelDataSource`. Update: as its holder.
+    /// `ModelDataSource`: `ModelDataSource`. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-modelpackagecontainerdefinition.html#cfn-sagemaker-modelpackage-modelpackagecontainerdefinition-modeldatasource)
     pub fn model_data_source(self, value: impl Arg<ModelDataSource>) -> Self { Self(put(self.0, "ModelDataSource", value.into_expr()), Phase) }
-    /// `ModelDataUrl`: text. Update: may replace.
+    /// `ModelDataUrl`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-modelpackagecontainerdefinition.html#cfn-sagemaker-modelpackage-modelpackagecontainerdefinition-modeldataurl)
     pub fn model_data_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelDataUrl", value.into_expr()), Phase) }
-    /// `ModelInput`: `ModelInput`. Update: may replace.
+    /// `ModelInput`: `ModelInput`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-modelpackagecontainerdefinition.html#cfn-sagemaker-modelpackage-modelpackagecontainerdefinition-modelinput)
     pub fn model_input(self, value: impl Arg<ModelInput>) -> Self { Self(put(self.0, "ModelInput", value.into_expr()), Phase) }
-    /// `NearestModelName`: text. Update: may replace.
+    /// `NearestModelName`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-modelpackagecontainerdefinition.html#cfn-sagemaker-modelpackage-modelpackagecontainerdefinition-nearestmodelname)
     pub fn nearest_model_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NearestModelName", value.into_expr()), Phase) }
 }
 impl Done for ModelPackageContainerDefinition { fn into_props(self) -> Bag { self.0 } }
@@ -5564,7 +5564,7 @@ impl Done for ModelPackageContainerDefinition { fn into_props(self) -> Bag { sel
 impl ModelPackageStatusDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ValidationStatuses`: list of `ModelPackageStatusItem`. Update: in place.
+    /// `ValidationStatuses`: list of `ModelPackageStatusItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-modelpackagestatusdetails.html#cfn-sagemaker-modelpackage-modelpackagestatusdetails-validationstatuses)
     pub fn validation_statuses(self, value: impl Arg<Arr<ModelPackageStatusItem>>) -> Self { Self(put(self.0, "ValidationStatuses", value.into_expr())) }
 }
 impl Done for ModelPackageStatusDetails { fn into_props(self) -> Bag { self.0 } }
@@ -5575,11 +5575,11 @@ impl ModelPackageStatusItem {
     pub fn new() -> ModelPackageStatusItem<Missing<super::required::Name>, Missing<super::required::Status>> { ModelPackageStatusItem(Bag::default(), Phase) }
 }
 impl<R0, R1> ModelPackageStatusItem<R0, R1> {
-    /// `FailureReason`: text. Update: in place.
+    /// `FailureReason`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-modelpackagestatusitem.html#cfn-sagemaker-modelpackage-modelpackagestatusitem-failurereason)
     pub fn failure_reason(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FailureReason", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-modelpackagestatusitem.html#cfn-sagemaker-modelpackage-modelpackagestatusitem-name)
     pub fn name(self, value: impl Arg<str>) -> ModelPackageStatusItem<Set, R1> { ModelPackageStatusItem(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Status`: `Status`, required. Update: in place.
+    /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-modelpackagestatusitem.html#cfn-sagemaker-modelpackage-modelpackagestatusitem-status)
     pub fn status(self, value: impl Arg<Status>) -> ModelPackageStatusItem<R0, Set> { ModelPackageStatusItem(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for ModelPackageStatusItem { fn into_props(self) -> Bag { self.0 } }
@@ -5588,9 +5588,9 @@ impl Done for ModelPackageStatusItem { fn into_props(self) -> Bag { self.0 } }
 impl ModelQuality {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Constraints`: `MetricsSource`. Update: replacement.
+    /// `Constraints`: `MetricsSource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-modelquality.html#cfn-sagemaker-modelpackage-modelquality-constraints)
     pub fn constraints(self, value: impl Arg<MetricsSource>) -> Self { Self(put(self.0, "Constraints", value.into_expr())) }
-    /// `Statistics`: `MetricsSource`. Update: replacement.
+    /// `Statistics`: `MetricsSource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-modelquality.html#cfn-sagemaker-modelpackage-modelquality-statistics)
     pub fn statistics(self, value: impl Arg<MetricsSource>) -> Self { Self(put(self.0, "Statistics", value.into_expr())) }
 }
 impl Done for ModelQuality { fn into_props(self) -> Bag { self.0 } }
@@ -5601,9 +5601,9 @@ impl S3DataSource {
     pub fn new() -> S3DataSource<Missing<super::required::S3DataType>, Missing<super::required::S3Uri>> { S3DataSource(Bag::default(), Phase) }
 }
 impl<R0, R1> S3DataSource<R0, R1> {
-    /// `S3DataType`: `S3DataSourceS3DataType`, required. Update: replacement.
+    /// `S3DataType`: `S3DataSourceS3DataType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-s3datasource.html#cfn-sagemaker-modelpackage-s3datasource-s3datatype)
     pub fn s3_data_type(self, value: impl Arg<S3DataSourceS3DataType>) -> S3DataSource<Set, R1> { S3DataSource(put(self.0, "S3DataType", value.into_expr()), Phase) }
-    /// `S3Uri`: text, required. Update: replacement.
+    /// `S3Uri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-s3datasource.html#cfn-sagemaker-modelpackage-s3datasource-s3uri)
     pub fn s3_uri(self, value: impl Arg<str>) -> S3DataSource<R0, Set> { S3DataSource(put(self.0, "S3Uri", value.into_expr()), Phase) }
 }
 impl Done for S3DataSource { fn into_props(self) -> Bag { self.0 } }
@@ -5614,13 +5614,13 @@ impl S3ModelDataSource {
     pub fn new() -> S3ModelDataSource<Missing<super::required::CompressionType>, Missing<super::required::S3DataType>, Missing<super::required::S3Uri>> { S3ModelDataSource(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> S3ModelDataSource<R0, R1, R2> {
-    /// `CompressionType`: `CompressionType`, required. Update: as its holder.
+    /// `CompressionType`: `CompressionType`, required. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-s3modeldatasource.html#cfn-sagemaker-modelpackage-s3modeldatasource-compressiontype)
     pub fn compression_type(self, value: impl Arg<CompressionType>) -> S3ModelDataSource<Set, R1, R2> { S3ModelDataSource(put(self.0, "CompressionType", value.into_expr()), Phase) }
-    /// `ModelAccessConfig`: `ModelAccessConfig`. Update: as its holder.
+    /// `ModelAccessConfig`: `ModelAccessConfig`. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-s3modeldatasource.html#cfn-sagemaker-modelpackage-s3modeldatasource-modelaccessconfig)
     pub fn model_access_config(self, value: impl Arg<ModelAccessConfig>) -> Self { Self(put(self.0, "ModelAccessConfig", value.into_expr()), Phase) }
-    /// `S3DataType`: `S3DataType`, required. Update: as its holder.
+    /// `S3DataType`: `S3DataType`, required. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-s3modeldatasource.html#cfn-sagemaker-modelpackage-s3modeldatasource-s3datatype)
     pub fn s3_data_type(self, value: impl Arg<S3DataType>) -> S3ModelDataSource<R0, Set, R2> { S3ModelDataSource(put(self.0, "S3DataType", value.into_expr()), Phase) }
-    /// `S3Uri`: text, required. Update: as its holder.
+    /// `S3Uri`: text, required. Update: as its holder. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-s3modeldatasource.html#cfn-sagemaker-modelpackage-s3modeldatasource-s3uri)
     pub fn s3_uri(self, value: impl Arg<str>) -> S3ModelDataSource<R0, R1, Set> { S3ModelDataSource(put(self.0, "S3Uri", value.into_expr()), Phase) }
 }
 impl Done for S3ModelDataSource { fn into_props(self) -> Bag { self.0 } }
@@ -5631,7 +5631,7 @@ impl SecurityConfig {
     pub fn new() -> SecurityConfig<Missing<super::required::KmsKeyId>> { SecurityConfig(Bag::default(), Phase) }
 }
 impl<R0> SecurityConfig<R0> {
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`, required. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-securityconfig.html#cfn-sagemaker-modelpackage-securityconfig-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> SecurityConfig<Set> { SecurityConfig(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
 }
 impl Done for SecurityConfig { fn into_props(self) -> Bag { self.0 } }
@@ -5642,9 +5642,9 @@ impl SourceAlgorithm {
     pub fn new() -> SourceAlgorithm<Missing<super::required::AlgorithmName>> { SourceAlgorithm(Bag::default(), Phase) }
 }
 impl<R0> SourceAlgorithm<R0> {
-    /// `AlgorithmName`: text, required. Update: replacement.
+    /// `AlgorithmName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-sourcealgorithm.html#cfn-sagemaker-modelpackage-sourcealgorithm-algorithmname)
     pub fn algorithm_name(self, value: impl Arg<str>) -> SourceAlgorithm<Set> { SourceAlgorithm(put(self.0, "AlgorithmName", value.into_expr()), Phase) }
-    /// `ModelDataUrl`: text. Update: replacement.
+    /// `ModelDataUrl`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-sourcealgorithm.html#cfn-sagemaker-modelpackage-sourcealgorithm-modeldataurl)
     pub fn model_data_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelDataUrl", value.into_expr()), Phase) }
 }
 impl Done for SourceAlgorithm { fn into_props(self) -> Bag { self.0 } }
@@ -5655,7 +5655,7 @@ impl SourceAlgorithmSpecification {
     pub fn new() -> SourceAlgorithmSpecification<Missing<super::required::SourceAlgorithms>> { SourceAlgorithmSpecification(Bag::default(), Phase) }
 }
 impl<R0> SourceAlgorithmSpecification<R0> {
-    /// `SourceAlgorithms`: list of `SourceAlgorithm`, required. Update: replacement.
+    /// `SourceAlgorithms`: list of `SourceAlgorithm`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-sourcealgorithmspecification.html#cfn-sagemaker-modelpackage-sourcealgorithmspecification-sourcealgorithms)
     pub fn source_algorithms(self, value: impl Arg<Arr<SourceAlgorithm>>) -> SourceAlgorithmSpecification<Set> { SourceAlgorithmSpecification(put(self.0, "SourceAlgorithms", value.into_expr()), Phase) }
 }
 impl Done for SourceAlgorithmSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -5666,13 +5666,13 @@ impl TransformInput {
     pub fn new() -> TransformInput<Missing<super::required::DataSource>> { TransformInput(Bag::default(), Phase) }
 }
 impl<R0> TransformInput<R0> {
-    /// `CompressionType`: `CompressionType`. Update: replacement.
+    /// `CompressionType`: `CompressionType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-transforminput.html#cfn-sagemaker-modelpackage-transforminput-compressiontype)
     pub fn compression_type(self, value: impl Arg<CompressionType>) -> Self { Self(put(self.0, "CompressionType", value.into_expr()), Phase) }
-    /// `ContentType`: text. Update: replacement.
+    /// `ContentType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-transforminput.html#cfn-sagemaker-modelpackage-transforminput-contenttype)
     pub fn content_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentType", value.into_expr()), Phase) }
-    /// `DataSource`: `DataSource`, required. Update: replacement.
+    /// `DataSource`: `DataSource`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-transforminput.html#cfn-sagemaker-modelpackage-transforminput-datasource)
     pub fn data_source(self, value: impl Arg<DataSource>) -> TransformInput<Set> { TransformInput(put(self.0, "DataSource", value.into_expr()), Phase) }
-    /// `SplitType`: `SplitType`. Update: replacement.
+    /// `SplitType`: `SplitType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-transforminput.html#cfn-sagemaker-modelpackage-transforminput-splittype)
     pub fn split_type(self, value: impl Arg<SplitType>) -> Self { Self(put(self.0, "SplitType", value.into_expr()), Phase) }
 }
 impl Done for TransformInput { fn into_props(self) -> Bag { self.0 } }
@@ -5683,19 +5683,19 @@ impl TransformJobDefinition {
     pub fn new() -> TransformJobDefinition<Missing<super::required::TransformInput>, Missing<super::required::TransformOutput>, Missing<super::required::TransformResources>> { TransformJobDefinition(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> TransformJobDefinition<R0, R1, R2> {
-    /// `BatchStrategy`: `BatchStrategy`. Update: replacement.
+    /// `BatchStrategy`: `BatchStrategy`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-transformjobdefinition.html#cfn-sagemaker-modelpackage-transformjobdefinition-batchstrategy)
     pub fn batch_strategy(self, value: impl Arg<BatchStrategy>) -> Self { Self(put(self.0, "BatchStrategy", value.into_expr()), Phase) }
-    /// `Environment`: map of text. Update: replacement.
+    /// `Environment`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-transformjobdefinition.html#cfn-sagemaker-modelpackage-transformjobdefinition-environment)
     pub fn environment(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Environment", value.into_expr()), Phase) }
-    /// `MaxConcurrentTransforms`: integer. Update: replacement.
+    /// `MaxConcurrentTransforms`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-transformjobdefinition.html#cfn-sagemaker-modelpackage-transformjobdefinition-maxconcurrenttransforms)
     pub fn max_concurrent_transforms(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxConcurrentTransforms", value.into_expr()), Phase) }
-    /// `MaxPayloadInMB`: integer. Update: replacement.
+    /// `MaxPayloadInMB`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-transformjobdefinition.html#cfn-sagemaker-modelpackage-transformjobdefinition-maxpayloadinmb)
     pub fn max_payload_in_mb(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxPayloadInMB", value.into_expr()), Phase) }
-    /// `TransformInput`: `TransformInput`, required. Update: replacement.
+    /// `TransformInput`: `TransformInput`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-transformjobdefinition.html#cfn-sagemaker-modelpackage-transformjobdefinition-transforminput)
     pub fn transform_input(self, value: impl Arg<TransformInput>) -> TransformJobDefinition<Set, R1, R2> { TransformJobDefinition(put(self.0, "TransformInput", value.into_expr()), Phase) }
-    /// `TransformOutput`: `TransformOutput`, required. Update: replacement.
+    /// `TransformOutput`: `TransformOutput`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-transformjobdefinition.html#cfn-sagemaker-modelpackage-transformjobdefinition-transformoutput)
     pub fn transform_output(self, value: impl Arg<TransformOutput>) -> TransformJobDefinition<R0, Set, R2> { TransformJobDefinition(put(self.0, "TransformOutput", value.into_expr()), Phase) }
-    /// `TransformResources`: `TransformResources`, required. Update: replacement.
+    /// `TransformResources`: `TransformResources`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-transformjobdefinition.html#cfn-sagemaker-modelpackage-transformjobdefinition-transformresources)
     pub fn transform_resources(self, value: impl Arg<TransformResources>) -> TransformJobDefinition<R0, R1, Set> { TransformJobDefinition(put(self.0, "TransformResources", value.into_expr()), Phase) }
 }
 impl Done for TransformJobDefinition { fn into_props(self) -> Bag { self.0 } }
@@ -5706,13 +5706,13 @@ impl TransformOutput {
     pub fn new() -> TransformOutput<Missing<super::required::S3OutputPath>> { TransformOutput(Bag::default(), Phase) }
 }
 impl<R0> TransformOutput<R0> {
-    /// `Accept`: text. Update: replacement.
+    /// `Accept`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-transformoutput.html#cfn-sagemaker-modelpackage-transformoutput-accept)
     pub fn accept(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Accept", value.into_expr()), Phase) }
-    /// `AssembleWith`: `AssembleWith`. Update: replacement.
+    /// `AssembleWith`: `AssembleWith`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-transformoutput.html#cfn-sagemaker-modelpackage-transformoutput-assemblewith)
     pub fn assemble_with(self, value: impl Arg<AssembleWith>) -> Self { Self(put(self.0, "AssembleWith", value.into_expr()), Phase) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-transformoutput.html#cfn-sagemaker-modelpackage-transformoutput-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `S3OutputPath`: text, required. Update: replacement.
+    /// `S3OutputPath`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-transformoutput.html#cfn-sagemaker-modelpackage-transformoutput-s3outputpath)
     pub fn s3_output_path(self, value: impl Arg<str>) -> TransformOutput<Set> { TransformOutput(put(self.0, "S3OutputPath", value.into_expr()), Phase) }
 }
 impl Done for TransformOutput { fn into_props(self) -> Bag { self.0 } }
@@ -5723,11 +5723,11 @@ impl TransformResources {
     pub fn new() -> TransformResources<Missing<super::required::InstanceCount>, Missing<super::required::InstanceType>> { TransformResources(Bag::default(), Phase) }
 }
 impl<R0, R1> TransformResources<R0, R1> {
-    /// `InstanceCount`: integer, required. Update: replacement.
+    /// `InstanceCount`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-transformresources.html#cfn-sagemaker-modelpackage-transformresources-instancecount)
     pub fn instance_count(self, value: impl Arg<i64>) -> TransformResources<Set, R1> { TransformResources(put(self.0, "InstanceCount", value.into_expr()), Phase) }
-    /// `InstanceType`: text, required. Update: replacement.
+    /// `InstanceType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-transformresources.html#cfn-sagemaker-modelpackage-transformresources-instancetype)
     pub fn instance_type(self, value: impl Arg<str>) -> TransformResources<R0, Set> { TransformResources(put(self.0, "InstanceType", value.into_expr()), Phase) }
-    /// `VolumeKmsKeyId`: text. Update: replacement.
+    /// `VolumeKmsKeyId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-transformresources.html#cfn-sagemaker-modelpackage-transformresources-volumekmskeyid)
     pub fn volume_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeKmsKeyId", value.into_expr()), Phase) }
 }
 impl Done for TransformResources { fn into_props(self) -> Bag { self.0 } }
@@ -5738,9 +5738,9 @@ impl ValidationProfile {
     pub fn new() -> ValidationProfile<Missing<super::required::ProfileName>, Missing<super::required::TransformJobDefinition>> { ValidationProfile(Bag::default(), Phase) }
 }
 impl<R0, R1> ValidationProfile<R0, R1> {
-    /// `ProfileName`: text, required. Update: replacement.
+    /// `ProfileName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-validationprofile.html#cfn-sagemaker-modelpackage-validationprofile-profilename)
     pub fn profile_name(self, value: impl Arg<str>) -> ValidationProfile<Set, R1> { ValidationProfile(put(self.0, "ProfileName", value.into_expr()), Phase) }
-    /// `TransformJobDefinition`: `TransformJobDefinition`, required. Update: replacement.
+    /// `TransformJobDefinition`: `TransformJobDefinition`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-validationprofile.html#cfn-sagemaker-modelpackage-validationprofile-transformjobdefinition)
     pub fn transform_job_definition(self, value: impl Arg<TransformJobDefinition>) -> ValidationProfile<R0, Set> { ValidationProfile(put(self.0, "TransformJobDefinition", value.into_expr()), Phase) }
 }
 impl Done for ValidationProfile { fn into_props(self) -> Bag { self.0 } }
@@ -5751,9 +5751,9 @@ impl ValidationSpecification {
     pub fn new() -> ValidationSpecification<Missing<super::required::ValidationProfiles>, Missing<super::required::ValidationRole>> { ValidationSpecification(Bag::default(), Phase) }
 }
 impl<R0, R1> ValidationSpecification<R0, R1> {
-    /// `ValidationProfiles`: list of `ValidationProfile`, required. Update: replacement.
+    /// `ValidationProfiles`: list of `ValidationProfile`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-validationspecification.html#cfn-sagemaker-modelpackage-validationspecification-validationprofiles)
     pub fn validation_profiles(self, value: impl Arg<Arr<ValidationProfile>>) -> ValidationSpecification<Set, R1> { ValidationSpecification(put(self.0, "ValidationProfiles", value.into_expr()), Phase) }
-    /// `ValidationRole`: text, required. Update: replacement.
+    /// `ValidationRole`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelpackage-validationspecification.html#cfn-sagemaker-modelpackage-validationspecification-validationrole)
     pub fn validation_role(self, value: impl Arg<str>) -> ValidationSpecification<R0, Set> { ValidationSpecification(put(self.0, "ValidationRole", value.into_expr()), Phase) }
 }
 impl Done for ValidationSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -5787,11 +5787,11 @@ impl CfnModelPackageGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnModelPackageGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ModelPackageGroupArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelpackagegroup.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `ModelPackageGroupArn`: `OtherArn`.
+    /// The attribute `ModelPackageGroupArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelpackagegroup.html#ModelPackageGroupArn-fn::getatt)
     pub fn attr_model_package_group_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ModelPackageGroupArn") }
-    /// The attribute `ModelPackageGroupStatus`: text.
+    /// The attribute `ModelPackageGroupStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelpackagegroup.html#ModelPackageGroupStatus-fn::getatt)
     pub fn attr_model_package_group_status(&self) -> Val<str> { self.0.get_att("ModelPackageGroupStatus") }
 }
 impl Parent for CfnModelPackageGroup { fn node(&self) -> &Place { &self.0 } }
@@ -5802,13 +5802,13 @@ impl CfnModelPackageGroupProps {
     pub fn new() -> CfnModelPackageGroupProps<Missing<required::ModelPackageGroupName>> { CfnModelPackageGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnModelPackageGroupProps<R0> {
-    /// `ModelPackageGroupDescription`: text. Update: replacement.
+    /// `ModelPackageGroupDescription`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelpackagegroup.html#cfn-sagemaker-modelpackagegroup-modelpackagegroupdescription)
     pub fn model_package_group_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelPackageGroupDescription", value.into_expr()), Phase) }
-    /// `ModelPackageGroupName`: text, required. Update: replacement.
+    /// `ModelPackageGroupName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelpackagegroup.html#cfn-sagemaker-modelpackagegroup-modelpackagegroupname)
     pub fn model_package_group_name(self, value: impl Arg<str>) -> CfnModelPackageGroupProps<Set> { CfnModelPackageGroupProps(put(self.0, "ModelPackageGroupName", value.into_expr()), Phase) }
-    /// `ModelPackageGroupPolicy`: JSON. Update: in place.
+    /// `ModelPackageGroupPolicy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelpackagegroup.html#cfn-sagemaker-modelpackagegroup-modelpackagegrouppolicy)
     pub fn model_package_group_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ModelPackageGroupPolicy", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelpackagegroup.html#cfn-sagemaker-modelpackagegroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnModelPackageGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -5821,9 +5821,9 @@ impl CfnModelQualityJobDefinition {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnModelQualityJobDefinitionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `JobDefinitionArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelqualityjobdefinition.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `JobDefinitionArn`: `OtherArn`.
+    /// The attribute `JobDefinitionArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelqualityjobdefinition.html#JobDefinitionArn-fn::getatt)
     pub fn attr_job_definition_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("JobDefinitionArn") }
 }
 impl Parent for CfnModelQualityJobDefinition { fn node(&self) -> &Place { &self.0 } }
@@ -5834,27 +5834,27 @@ impl CfnModelQualityJobDefinitionProps {
     pub fn new() -> CfnModelQualityJobDefinitionProps<Missing<required::JobResources>, Missing<required::ModelQualityAppSpecification>, Missing<required::ModelQualityJobInput>, Missing<required::ModelQualityJobOutputConfig>, Missing<required::RoleArn>> { CfnModelQualityJobDefinitionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnModelQualityJobDefinitionProps<R0, R1, R2, R3, R4> {
-    /// `EndpointName`: text. Update: replacement.
+    /// `EndpointName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelqualityjobdefinition.html#cfn-sagemaker-modelqualityjobdefinition-endpointname)
     pub fn endpoint_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointName", value.into_expr()), Phase) }
-    /// `JobDefinitionName`: text. Update: replacement.
+    /// `JobDefinitionName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelqualityjobdefinition.html#cfn-sagemaker-modelqualityjobdefinition-jobdefinitionname)
     pub fn job_definition_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JobDefinitionName", value.into_expr()), Phase) }
-    /// `JobResources`: `MonitoringResources`, required. Update: replacement.
+    /// `JobResources`: `MonitoringResources`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelqualityjobdefinition.html#cfn-sagemaker-modelqualityjobdefinition-jobresources)
     pub fn job_resources(self, value: impl Arg<model_quality_job_definition::MonitoringResources>) -> CfnModelQualityJobDefinitionProps<Set, R1, R2, R3, R4> { CfnModelQualityJobDefinitionProps(put(self.0, "JobResources", value.into_expr()), Phase) }
-    /// `ModelQualityAppSpecification`: `ModelQualityAppSpecification`, required. Update: replacement.
+    /// `ModelQualityAppSpecification`: `ModelQualityAppSpecification`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelqualityjobdefinition.html#cfn-sagemaker-modelqualityjobdefinition-modelqualityappspecification)
     pub fn model_quality_app_specification(self, value: impl Arg<model_quality_job_definition::ModelQualityAppSpecification>) -> CfnModelQualityJobDefinitionProps<R0, Set, R2, R3, R4> { CfnModelQualityJobDefinitionProps(put(self.0, "ModelQualityAppSpecification", value.into_expr()), Phase) }
-    /// `ModelQualityBaselineConfig`: `ModelQualityBaselineConfig`. Update: replacement.
+    /// `ModelQualityBaselineConfig`: `ModelQualityBaselineConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelqualityjobdefinition.html#cfn-sagemaker-modelqualityjobdefinition-modelqualitybaselineconfig)
     pub fn model_quality_baseline_config(self, value: impl Arg<model_quality_job_definition::ModelQualityBaselineConfig>) -> Self { Self(put(self.0, "ModelQualityBaselineConfig", value.into_expr()), Phase) }
-    /// `ModelQualityJobInput`: `ModelQualityJobInput`, required. Update: replacement.
+    /// `ModelQualityJobInput`: `ModelQualityJobInput`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelqualityjobdefinition.html#cfn-sagemaker-modelqualityjobdefinition-modelqualityjobinput)
     pub fn model_quality_job_input(self, value: impl Arg<model_quality_job_definition::ModelQualityJobInput>) -> CfnModelQualityJobDefinitionProps<R0, R1, Set, R3, R4> { CfnModelQualityJobDefinitionProps(put(self.0, "ModelQualityJobInput", value.into_expr()), Phase) }
-    /// `ModelQualityJobOutputConfig`: `MonitoringOutputConfig`, required. Update: replacement.
+    /// `ModelQualityJobOutputConfig`: `MonitoringOutputConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelqualityjobdefinition.html#cfn-sagemaker-modelqualityjobdefinition-modelqualityjoboutputconfig)
     pub fn model_quality_job_output_config(self, value: impl Arg<model_quality_job_definition::MonitoringOutputConfig>) -> CfnModelQualityJobDefinitionProps<R0, R1, R2, Set, R4> { CfnModelQualityJobDefinitionProps(put(self.0, "ModelQualityJobOutputConfig", value.into_expr()), Phase) }
-    /// `NetworkConfig`: `NetworkConfig`. Update: replacement.
+    /// `NetworkConfig`: `NetworkConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelqualityjobdefinition.html#cfn-sagemaker-modelqualityjobdefinition-networkconfig)
     pub fn network_config(self, value: impl Arg<model_quality_job_definition::NetworkConfig>) -> Self { Self(put(self.0, "NetworkConfig", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: replacement.
+    /// `RoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelqualityjobdefinition.html#cfn-sagemaker-modelqualityjobdefinition-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnModelQualityJobDefinitionProps<R0, R1, R2, R3, Set> { CfnModelQualityJobDefinitionProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `StoppingCondition`: `StoppingCondition`. Update: replacement.
+    /// `StoppingCondition`: `StoppingCondition`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelqualityjobdefinition.html#cfn-sagemaker-modelqualityjobdefinition-stoppingcondition)
     pub fn stopping_condition(self, value: impl Arg<model_quality_job_definition::StoppingCondition>) -> Self { Self(put(self.0, "StoppingCondition", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelqualityjobdefinition.html#cfn-sagemaker-modelqualityjobdefinition-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnModelQualityJobDefinitionProps { fn into_props(self) -> Bag { self.0 } }
@@ -5868,25 +5868,25 @@ impl BatchTransformInput {
     pub fn new() -> BatchTransformInput<Missing<super::required::DataCapturedDestinationS3Uri>, Missing<super::required::DatasetFormat>, Missing<super::required::LocalPath>> { BatchTransformInput(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> BatchTransformInput<R0, R1, R2> {
-    /// `DataCapturedDestinationS3Uri`: text, required. Update: replacement.
+    /// `DataCapturedDestinationS3Uri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-batchtransforminput.html#cfn-sagemaker-modelqualityjobdefinition-batchtransforminput-datacaptureddestinations3uri)
     pub fn data_captured_destination_s3_uri(self, value: impl Arg<str>) -> BatchTransformInput<Set, R1, R2> { BatchTransformInput(put(self.0, "DataCapturedDestinationS3Uri", value.into_expr()), Phase) }
-    /// `DatasetFormat`: `DatasetFormat`, required. Update: replacement.
+    /// `DatasetFormat`: `DatasetFormat`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-batchtransforminput.html#cfn-sagemaker-modelqualityjobdefinition-batchtransforminput-datasetformat)
     pub fn dataset_format(self, value: impl Arg<DatasetFormat>) -> BatchTransformInput<R0, Set, R2> { BatchTransformInput(put(self.0, "DatasetFormat", value.into_expr()), Phase) }
-    /// `EndTimeOffset`: text. Update: replacement.
+    /// `EndTimeOffset`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-batchtransforminput.html#cfn-sagemaker-modelqualityjobdefinition-batchtransforminput-endtimeoffset)
     pub fn end_time_offset(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndTimeOffset", value.into_expr()), Phase) }
-    /// `InferenceAttribute`: text. Update: replacement.
+    /// `InferenceAttribute`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-batchtransforminput.html#cfn-sagemaker-modelqualityjobdefinition-batchtransforminput-inferenceattribute)
     pub fn inference_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InferenceAttribute", value.into_expr()), Phase) }
-    /// `LocalPath`: text, required. Update: replacement.
+    /// `LocalPath`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-batchtransforminput.html#cfn-sagemaker-modelqualityjobdefinition-batchtransforminput-localpath)
     pub fn local_path(self, value: impl Arg<str>) -> BatchTransformInput<R0, R1, Set> { BatchTransformInput(put(self.0, "LocalPath", value.into_expr()), Phase) }
-    /// `ProbabilityAttribute`: text. Update: replacement.
+    /// `ProbabilityAttribute`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-batchtransforminput.html#cfn-sagemaker-modelqualityjobdefinition-batchtransforminput-probabilityattribute)
     pub fn probability_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProbabilityAttribute", value.into_expr()), Phase) }
-    /// `ProbabilityThresholdAttribute`: number. Update: replacement.
+    /// `ProbabilityThresholdAttribute`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-batchtransforminput.html#cfn-sagemaker-modelqualityjobdefinition-batchtransforminput-probabilitythresholdattribute)
     pub fn probability_threshold_attribute(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ProbabilityThresholdAttribute", value.into_expr()), Phase) }
-    /// `S3DataDistributionType`: `S3DataDistributionType`. Update: replacement.
+    /// `S3DataDistributionType`: `S3DataDistributionType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-batchtransforminput.html#cfn-sagemaker-modelqualityjobdefinition-batchtransforminput-s3datadistributiontype)
     pub fn s3_data_distribution_type(self, value: impl Arg<S3DataDistributionType>) -> Self { Self(put(self.0, "S3DataDistributionType", value.into_expr()), Phase) }
-    /// `S3InputMode`: `S3InputMode`. Update: replacement.
+    /// `S3InputMode`: `S3InputMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-batchtransforminput.html#cfn-sagemaker-modelqualityjobdefinition-batchtransforminput-s3inputmode)
     pub fn s3_input_mode(self, value: impl Arg<S3InputMode>) -> Self { Self(put(self.0, "S3InputMode", value.into_expr()), Phase) }
-    /// `StartTimeOffset`: text. Update: replacement.
+    /// `StartTimeOffset`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-batchtransforminput.html#cfn-sagemaker-modelqualityjobdefinition-batchtransforminput-starttimeoffset)
     pub fn start_time_offset(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTimeOffset", value.into_expr()), Phase) }
 }
 impl Done for BatchTransformInput { fn into_props(self) -> Bag { self.0 } }
@@ -5897,13 +5897,13 @@ impl ClusterConfig {
     pub fn new() -> ClusterConfig<Missing<super::required::InstanceCount>, Missing<super::required::InstanceType>, Missing<super::required::VolumeSizeInGB>> { ClusterConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ClusterConfig<R0, R1, R2> {
-    /// `InstanceCount`: integer, required. Update: replacement.
+    /// `InstanceCount`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-clusterconfig.html#cfn-sagemaker-modelqualityjobdefinition-clusterconfig-instancecount)
     pub fn instance_count(self, value: impl Arg<i64>) -> ClusterConfig<Set, R1, R2> { ClusterConfig(put(self.0, "InstanceCount", value.into_expr()), Phase) }
-    /// `InstanceType`: text, required. Update: replacement.
+    /// `InstanceType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-clusterconfig.html#cfn-sagemaker-modelqualityjobdefinition-clusterconfig-instancetype)
     pub fn instance_type(self, value: impl Arg<str>) -> ClusterConfig<R0, Set, R2> { ClusterConfig(put(self.0, "InstanceType", value.into_expr()), Phase) }
-    /// `VolumeKmsKeyId`: text. Update: replacement.
+    /// `VolumeKmsKeyId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-clusterconfig.html#cfn-sagemaker-modelqualityjobdefinition-clusterconfig-volumekmskeyid)
     pub fn volume_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeKmsKeyId", value.into_expr()), Phase) }
-    /// `VolumeSizeInGB`: integer, required. Update: replacement.
+    /// `VolumeSizeInGB`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-clusterconfig.html#cfn-sagemaker-modelqualityjobdefinition-clusterconfig-volumesizeingb)
     pub fn volume_size_in_gb(self, value: impl Arg<i64>) -> ClusterConfig<R0, R1, Set> { ClusterConfig(put(self.0, "VolumeSizeInGB", value.into_expr()), Phase) }
 }
 impl Done for ClusterConfig { fn into_props(self) -> Bag { self.0 } }
@@ -5912,7 +5912,7 @@ impl Done for ClusterConfig { fn into_props(self) -> Bag { self.0 } }
 impl ConstraintsResource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `S3Uri`: text. Update: replacement.
+    /// `S3Uri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-constraintsresource.html#cfn-sagemaker-modelqualityjobdefinition-constraintsresource-s3uri)
     pub fn s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Uri", value.into_expr())) }
 }
 impl Done for ConstraintsResource { fn into_props(self) -> Bag { self.0 } }
@@ -5921,7 +5921,7 @@ impl Done for ConstraintsResource { fn into_props(self) -> Bag { self.0 } }
 impl Csv {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Header`: boolean. Update: replacement.
+    /// `Header`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-csv.html#cfn-sagemaker-modelqualityjobdefinition-csv-header)
     pub fn header(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Header", value.into_expr())) }
 }
 impl Done for Csv { fn into_props(self) -> Bag { self.0 } }
@@ -5930,11 +5930,11 @@ impl Done for Csv { fn into_props(self) -> Bag { self.0 } }
 impl DatasetFormat {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Csv`: `Csv`. Update: replacement.
+    /// `Csv`: `Csv`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-datasetformat.html#cfn-sagemaker-modelqualityjobdefinition-datasetformat-csv)
     pub fn csv(self, value: impl Arg<Csv>) -> Self { Self(put(self.0, "Csv", value.into_expr())) }
-    /// `Json`: `Json`. Update: replacement.
+    /// `Json`: `Json`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-datasetformat.html#cfn-sagemaker-modelqualityjobdefinition-datasetformat-json)
     pub fn json(self, value: impl Arg<Json>) -> Self { Self(put(self.0, "Json", value.into_expr())) }
-    /// `Parquet`: boolean. Update: replacement.
+    /// `Parquet`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-datasetformat.html#cfn-sagemaker-modelqualityjobdefinition-datasetformat-parquet)
     pub fn parquet(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Parquet", value.into_expr())) }
 }
 impl Done for DatasetFormat { fn into_props(self) -> Bag { self.0 } }
@@ -5945,23 +5945,23 @@ impl EndpointInput {
     pub fn new() -> EndpointInput<Missing<super::required::EndpointName>, Missing<super::required::LocalPath>> { EndpointInput(Bag::default(), Phase) }
 }
 impl<R0, R1> EndpointInput<R0, R1> {
-    /// `EndTimeOffset`: text. Update: replacement.
+    /// `EndTimeOffset`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-endpointinput.html#cfn-sagemaker-modelqualityjobdefinition-endpointinput-endtimeoffset)
     pub fn end_time_offset(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndTimeOffset", value.into_expr()), Phase) }
-    /// `EndpointName`: text, required. Update: replacement.
+    /// `EndpointName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-endpointinput.html#cfn-sagemaker-modelqualityjobdefinition-endpointinput-endpointname)
     pub fn endpoint_name(self, value: impl Arg<str>) -> EndpointInput<Set, R1> { EndpointInput(put(self.0, "EndpointName", value.into_expr()), Phase) }
-    /// `InferenceAttribute`: text. Update: replacement.
+    /// `InferenceAttribute`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-endpointinput.html#cfn-sagemaker-modelqualityjobdefinition-endpointinput-inferenceattribute)
     pub fn inference_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InferenceAttribute", value.into_expr()), Phase) }
-    /// `LocalPath`: text, required. Update: replacement.
+    /// `LocalPath`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-endpointinput.html#cfn-sagemaker-modelqualityjobdefinition-endpointinput-localpath)
     pub fn local_path(self, value: impl Arg<str>) -> EndpointInput<R0, Set> { EndpointInput(put(self.0, "LocalPath", value.into_expr()), Phase) }
-    /// `ProbabilityAttribute`: text. Update: replacement.
+    /// `ProbabilityAttribute`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-endpointinput.html#cfn-sagemaker-modelqualityjobdefinition-endpointinput-probabilityattribute)
     pub fn probability_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProbabilityAttribute", value.into_expr()), Phase) }
-    /// `ProbabilityThresholdAttribute`: number. Update: replacement.
+    /// `ProbabilityThresholdAttribute`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-endpointinput.html#cfn-sagemaker-modelqualityjobdefinition-endpointinput-probabilitythresholdattribute)
     pub fn probability_threshold_attribute(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ProbabilityThresholdAttribute", value.into_expr()), Phase) }
-    /// `S3DataDistributionType`: `S3DataDistributionType`. Update: replacement.
+    /// `S3DataDistributionType`: `S3DataDistributionType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-endpointinput.html#cfn-sagemaker-modelqualityjobdefinition-endpointinput-s3datadistributiontype)
     pub fn s3_data_distribution_type(self, value: impl Arg<S3DataDistributionType>) -> Self { Self(put(self.0, "S3DataDistributionType", value.into_expr()), Phase) }
-    /// `S3InputMode`: `S3InputMode`. Update: replacement.
+    /// `S3InputMode`: `S3InputMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-endpointinput.html#cfn-sagemaker-modelqualityjobdefinition-endpointinput-s3inputmode)
     pub fn s3_input_mode(self, value: impl Arg<S3InputMode>) -> Self { Self(put(self.0, "S3InputMode", value.into_expr()), Phase) }
-    /// `StartTimeOffset`: text. Update: replacement.
+    /// `StartTimeOffset`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-endpointinput.html#cfn-sagemaker-modelqualityjobdefinition-endpointinput-starttimeoffset)
     pub fn start_time_offset(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTimeOffset", value.into_expr()), Phase) }
 }
 impl Done for EndpointInput { fn into_props(self) -> Bag { self.0 } }
@@ -5970,7 +5970,7 @@ impl Done for EndpointInput { fn into_props(self) -> Bag { self.0 } }
 impl Json {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Line`: boolean. Update: replacement.
+    /// `Line`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-json.html#cfn-sagemaker-modelqualityjobdefinition-json-line)
     pub fn line(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Line", value.into_expr())) }
 }
 impl Done for Json { fn into_props(self) -> Bag { self.0 } }
@@ -5981,19 +5981,19 @@ impl ModelQualityAppSpecification {
     pub fn new() -> ModelQualityAppSpecification<Missing<super::required::ImageUri>, Missing<super::required::ProblemType>> { ModelQualityAppSpecification(Bag::default(), Phase) }
 }
 impl<R0, R1> ModelQualityAppSpecification<R0, R1> {
-    /// `ContainerArguments`: list of text. Update: replacement.
+    /// `ContainerArguments`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-modelqualityappspecification.html#cfn-sagemaker-modelqualityjobdefinition-modelqualityappspecification-containerarguments)
     pub fn container_arguments(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ContainerArguments", value.into_expr()), Phase) }
-    /// `ContainerEntrypoint`: list of text. Update: replacement.
+    /// `ContainerEntrypoint`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-modelqualityappspecification.html#cfn-sagemaker-modelqualityjobdefinition-modelqualityappspecification-containerentrypoint)
     pub fn container_entrypoint(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ContainerEntrypoint", value.into_expr()), Phase) }
-    /// `Environment`: map of text. Update: replacement.
+    /// `Environment`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-modelqualityappspecification.html#cfn-sagemaker-modelqualityjobdefinition-modelqualityappspecification-environment)
     pub fn environment(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Environment", value.into_expr()), Phase) }
-    /// `ImageUri`: text, required. Update: replacement.
+    /// `ImageUri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-modelqualityappspecification.html#cfn-sagemaker-modelqualityjobdefinition-modelqualityappspecification-imageuri)
     pub fn image_uri(self, value: impl Arg<str>) -> ModelQualityAppSpecification<Set, R1> { ModelQualityAppSpecification(put(self.0, "ImageUri", value.into_expr()), Phase) }
-    /// `PostAnalyticsProcessorSourceUri`: text. Update: replacement.
+    /// `PostAnalyticsProcessorSourceUri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-modelqualityappspecification.html#cfn-sagemaker-modelqualityjobdefinition-modelqualityappspecification-postanalyticsprocessorsourceuri)
     pub fn post_analytics_processor_source_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PostAnalyticsProcessorSourceUri", value.into_expr()), Phase) }
-    /// `ProblemType`: `ProblemType`, required. Update: replacement.
+    /// `ProblemType`: `ProblemType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-modelqualityappspecification.html#cfn-sagemaker-modelqualityjobdefinition-modelqualityappspecification-problemtype)
     pub fn problem_type(self, value: impl Arg<ProblemType>) -> ModelQualityAppSpecification<R0, Set> { ModelQualityAppSpecification(put(self.0, "ProblemType", value.into_expr()), Phase) }
-    /// `RecordPreprocessorSourceUri`: text. Update: replacement.
+    /// `RecordPreprocessorSourceUri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-modelqualityappspecification.html#cfn-sagemaker-modelqualityjobdefinition-modelqualityappspecification-recordpreprocessorsourceuri)
     pub fn record_preprocessor_source_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecordPreprocessorSourceUri", value.into_expr()), Phase) }
 }
 impl Done for ModelQualityAppSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -6002,9 +6002,9 @@ impl Done for ModelQualityAppSpecification { fn into_props(self) -> Bag { self.0
 impl ModelQualityBaselineConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BaseliningJobName`: text. Update: replacement.
+    /// `BaseliningJobName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-modelqualitybaselineconfig.html#cfn-sagemaker-modelqualityjobdefinition-modelqualitybaselineconfig-baseliningjobname)
     pub fn baselining_job_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BaseliningJobName", value.into_expr())) }
-    /// `ConstraintsResource`: `ConstraintsResource`. Update: replacement.
+    /// `ConstraintsResource`: `ConstraintsResource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-modelqualitybaselineconfig.html#cfn-sagemaker-modelqualityjobdefinition-modelqualitybaselineconfig-constraintsresource)
     pub fn constraints_resource(self, value: impl Arg<ConstraintsResource>) -> Self { Self(put(self.0, "ConstraintsResource", value.into_expr())) }
 }
 impl Done for ModelQualityBaselineConfig { fn into_props(self) -> Bag { self.0 } }
@@ -6015,11 +6015,11 @@ impl ModelQualityJobInput {
     pub fn new() -> ModelQualityJobInput<Missing<super::required::GroundTruthS3Input>> { ModelQualityJobInput(Bag::default(), Phase) }
 }
 impl<R0> ModelQualityJobInput<R0> {
-    /// `BatchTransformInput`: `BatchTransformInput`. Update: replacement.
+    /// `BatchTransformInput`: `BatchTransformInput`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-modelqualityjobinput.html#cfn-sagemaker-modelqualityjobdefinition-modelqualityjobinput-batchtransforminput)
     pub fn batch_transform_input(self, value: impl Arg<BatchTransformInput>) -> Self { Self(put(self.0, "BatchTransformInput", value.into_expr()), Phase) }
-    /// `EndpointInput`: `EndpointInput`. Update: replacement.
+    /// `EndpointInput`: `EndpointInput`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-modelqualityjobinput.html#cfn-sagemaker-modelqualityjobdefinition-modelqualityjobinput-endpointinput)
     pub fn endpoint_input(self, value: impl Arg<EndpointInput>) -> Self { Self(put(self.0, "EndpointInput", value.into_expr()), Phase) }
-    /// `GroundTruthS3Input`: `MonitoringGroundTruthS3Input`, required. Update: replacement.
+    /// `GroundTruthS3Input`: `MonitoringGroundTruthS3Input`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-modelqualityjobinput.html#cfn-sagemaker-modelqualityjobdefinition-modelqualityjobinput-groundtruths3input)
     pub fn ground_truth_s3_input(self, value: impl Arg<MonitoringGroundTruthS3Input>) -> ModelQualityJobInput<Set> { ModelQualityJobInput(put(self.0, "GroundTruthS3Input", value.into_expr()), Phase) }
 }
 impl Done for ModelQualityJobInput { fn into_props(self) -> Bag { self.0 } }
@@ -6030,7 +6030,7 @@ impl MonitoringGroundTruthS3Input {
     pub fn new() -> MonitoringGroundTruthS3Input<Missing<super::required::S3Uri>> { MonitoringGroundTruthS3Input(Bag::default(), Phase) }
 }
 impl<R0> MonitoringGroundTruthS3Input<R0> {
-    /// `S3Uri`: text, required. Update: replacement.
+    /// `S3Uri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-monitoringgroundtruths3input.html#cfn-sagemaker-modelqualityjobdefinition-monitoringgroundtruths3input-s3uri)
     pub fn s3_uri(self, value: impl Arg<str>) -> MonitoringGroundTruthS3Input<Set> { MonitoringGroundTruthS3Input(put(self.0, "S3Uri", value.into_expr()), Phase) }
 }
 impl Done for MonitoringGroundTruthS3Input { fn into_props(self) -> Bag { self.0 } }
@@ -6041,7 +6041,7 @@ impl MonitoringOutput {
     pub fn new() -> MonitoringOutput<Missing<super::required::S3Output>> { MonitoringOutput(Bag::default(), Phase) }
 }
 impl<R0> MonitoringOutput<R0> {
-    /// `S3Output`: `S3Output`, required. Update: replacement.
+    /// `S3Output`: `S3Output`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-monitoringoutput.html#cfn-sagemaker-modelqualityjobdefinition-monitoringoutput-s3output)
     pub fn s3_output(self, value: impl Arg<S3Output>) -> MonitoringOutput<Set> { MonitoringOutput(put(self.0, "S3Output", value.into_expr()), Phase) }
 }
 impl Done for MonitoringOutput { fn into_props(self) -> Bag { self.0 } }
@@ -6052,9 +6052,9 @@ impl MonitoringOutputConfig {
     pub fn new() -> MonitoringOutputConfig<Missing<super::required::MonitoringOutputs>> { MonitoringOutputConfig(Bag::default(), Phase) }
 }
 impl<R0> MonitoringOutputConfig<R0> {
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-monitoringoutputconfig.html#cfn-sagemaker-modelqualityjobdefinition-monitoringoutputconfig-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `MonitoringOutputs`: list of `MonitoringOutput`, required. Update: replacement.
+    /// `MonitoringOutputs`: list of `MonitoringOutput`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-monitoringoutputconfig.html#cfn-sagemaker-modelqualityjobdefinition-monitoringoutputconfig-monitoringoutputs)
     pub fn monitoring_outputs(self, value: impl Arg<Arr<MonitoringOutput>>) -> MonitoringOutputConfig<Set> { MonitoringOutputConfig(put(self.0, "MonitoringOutputs", value.into_expr()), Phase) }
 }
 impl Done for MonitoringOutputConfig { fn into_props(self) -> Bag { self.0 } }
@@ -6065,7 +6065,7 @@ impl MonitoringResources {
     pub fn new() -> MonitoringResources<Missing<super::required::ClusterConfig>> { MonitoringResources(Bag::default(), Phase) }
 }
 impl<R0> MonitoringResources<R0> {
-    /// `ClusterConfig`: `ClusterConfig`, required. Update: replacement.
+    /// `ClusterConfig`: `ClusterConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-monitoringresources.html#cfn-sagemaker-modelqualityjobdefinition-monitoringresources-clusterconfig)
     pub fn cluster_config(self, value: impl Arg<ClusterConfig>) -> MonitoringResources<Set> { MonitoringResources(put(self.0, "ClusterConfig", value.into_expr()), Phase) }
 }
 impl Done for MonitoringResources { fn into_props(self) -> Bag { self.0 } }
@@ -6074,11 +6074,11 @@ impl Done for MonitoringResources { fn into_props(self) -> Bag { self.0 } }
 impl NetworkConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EnableInterContainerTrafficEncryption`: boolean. Update: replacement.
+    /// `EnableInterContainerTrafficEncryption`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-networkconfig.html#cfn-sagemaker-modelqualityjobdefinition-networkconfig-enableintercontainertrafficencryption)
     pub fn enable_inter_container_traffic_encryption(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableInterContainerTrafficEncryption", value.into_expr())) }
-    /// `EnableNetworkIsolation`: boolean. Update: replacement.
+    /// `EnableNetworkIsolation`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-networkconfig.html#cfn-sagemaker-modelqualityjobdefinition-networkconfig-enablenetworkisolation)
     pub fn enable_network_isolation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableNetworkIsolation", value.into_expr())) }
-    /// `VpcConfig`: `VpcConfig`. Update: replacement.
+    /// `VpcConfig`: `VpcConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-networkconfig.html#cfn-sagemaker-modelqualityjobdefinition-networkconfig-vpcconfig)
     pub fn vpc_config(self, value: impl Arg<VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr())) }
 }
 impl Done for NetworkConfig { fn into_props(self) -> Bag { self.0 } }
@@ -6089,11 +6089,11 @@ impl S3Output {
     pub fn new() -> S3Output<Missing<super::required::LocalPath>, Missing<super::required::S3Uri>> { S3Output(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Output<R0, R1> {
-    /// `LocalPath`: text, required. Update: replacement.
+    /// `LocalPath`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-s3output.html#cfn-sagemaker-modelqualityjobdefinition-s3output-localpath)
     pub fn local_path(self, value: impl Arg<str>) -> S3Output<Set, R1> { S3Output(put(self.0, "LocalPath", value.into_expr()), Phase) }
-    /// `S3UploadMode`: `S3UploadMode`. Update: replacement.
+    /// `S3UploadMode`: `S3UploadMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-s3output.html#cfn-sagemaker-modelqualityjobdefinition-s3output-s3uploadmode)
     pub fn s3_upload_mode(self, value: impl Arg<S3UploadMode>) -> Self { Self(put(self.0, "S3UploadMode", value.into_expr()), Phase) }
-    /// `S3Uri`: text, required. Update: replacement.
+    /// `S3Uri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-s3output.html#cfn-sagemaker-modelqualityjobdefinition-s3output-s3uri)
     pub fn s3_uri(self, value: impl Arg<str>) -> S3Output<R0, Set> { S3Output(put(self.0, "S3Uri", value.into_expr()), Phase) }
 }
 impl Done for S3Output { fn into_props(self) -> Bag { self.0 } }
@@ -6104,7 +6104,7 @@ impl StoppingCondition {
     pub fn new() -> StoppingCondition<Missing<super::required::MaxRuntimeInSeconds>> { StoppingCondition(Bag::default(), Phase) }
 }
 impl<R0> StoppingCondition<R0> {
-    /// `MaxRuntimeInSeconds`: integer, required. Update: replacement.
+    /// `MaxRuntimeInSeconds`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-stoppingcondition.html#cfn-sagemaker-modelqualityjobdefinition-stoppingcondition-maxruntimeinseconds)
     pub fn max_runtime_in_seconds(self, value: impl Arg<i64>) -> StoppingCondition<Set> { StoppingCondition(put(self.0, "MaxRuntimeInSeconds", value.into_expr()), Phase) }
 }
 impl Done for StoppingCondition { fn into_props(self) -> Bag { self.0 } }
@@ -6115,9 +6115,9 @@ impl VpcConfig {
     pub fn new() -> VpcConfig<Missing<super::required::SecurityGroupIds>, Missing<super::required::Subnets>> { VpcConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> VpcConfig<R0, R1> {
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: replacement.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-vpcconfig.html#cfn-sagemaker-modelqualityjobdefinition-vpcconfig-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfig<Set, R1> { VpcConfig(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement.
+    /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-modelqualityjobdefinition-vpcconfig.html#cfn-sagemaker-modelqualityjobdefinition-vpcconfig-subnets)
     pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfig<R0, Set> { VpcConfig(put(self.0, "Subnets", value.into_expr()), Phase) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
@@ -6139,11 +6139,11 @@ impl CfnMonitoringSchedule {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMonitoringScheduleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `MonitoringScheduleArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-monitoringschedule.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `LastModifiedTime`: text.
+    /// The attribute `LastModifiedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-monitoringschedule.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
-    /// The attribute `MonitoringScheduleArn`: `OtherArn`.
+    /// The attribute `MonitoringScheduleArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-monitoringschedule.html#MonitoringScheduleArn-fn::getatt)
     pub fn attr_monitoring_schedule_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MonitoringScheduleArn") }
 }
 impl Parent for CfnMonitoringSchedule { fn node(&self) -> &Place { &self.0 } }
@@ -6154,19 +6154,19 @@ impl CfnMonitoringScheduleProps {
     pub fn new() -> CfnMonitoringScheduleProps<Missing<required::MonitoringScheduleConfig>, Missing<required::MonitoringScheduleName>> { CfnMonitoringScheduleProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnMonitoringScheduleProps<R0, R1> {
-    /// `EndpointName`: text. Update: in place.
+    /// `EndpointName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-monitoringschedule.html#cfn-sagemaker-monitoringschedule-endpointname)
     pub fn endpoint_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointName", value.into_expr()), Phase) }
-    /// `FailureReason`: text. Update: in place.
+    /// `FailureReason`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-monitoringschedule.html#cfn-sagemaker-monitoringschedule-failurereason)
     pub fn failure_reason(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FailureReason", value.into_expr()), Phase) }
-    /// `LastMonitoringExecutionSummary`: `MonitoringExecutionSummary`. Update: in place.
+    /// `LastMonitoringExecutionSummary`: `MonitoringExecutionSummary`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-monitoringschedule.html#cfn-sagemaker-monitoringschedule-lastmonitoringexecutionsummary)
     pub fn last_monitoring_execution_summary(self, value: impl Arg<monitoring_schedule::MonitoringExecutionSummary>) -> Self { Self(put(self.0, "LastMonitoringExecutionSummary", value.into_expr()), Phase) }
-    /// `MonitoringScheduleConfig`: `MonitoringScheduleConfig`, required. Update: in place.
+    /// `MonitoringScheduleConfig`: `MonitoringScheduleConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-monitoringschedule.html#cfn-sagemaker-monitoringschedule-monitoringscheduleconfig)
     pub fn monitoring_schedule_config(self, value: impl Arg<monitoring_schedule::MonitoringScheduleConfig>) -> CfnMonitoringScheduleProps<Set, R1> { CfnMonitoringScheduleProps(put(self.0, "MonitoringScheduleConfig", value.into_expr()), Phase) }
-    /// `MonitoringScheduleName`: text, required. Update: replacement.
+    /// `MonitoringScheduleName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-monitoringschedule.html#cfn-sagemaker-monitoringschedule-monitoringschedulename)
     pub fn monitoring_schedule_name(self, value: impl Arg<str>) -> CfnMonitoringScheduleProps<R0, Set> { CfnMonitoringScheduleProps(put(self.0, "MonitoringScheduleName", value.into_expr()), Phase) }
-    /// `MonitoringScheduleStatus`: `MonitoringScheduleStatus`. Update: in place.
+    /// `MonitoringScheduleStatus`: `MonitoringScheduleStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-monitoringschedule.html#cfn-sagemaker-monitoringschedule-monitoringschedulestatus)
     pub fn monitoring_schedule_status(self, value: impl Arg<monitoring_schedule::MonitoringScheduleStatus>) -> Self { Self(put(self.0, "MonitoringScheduleStatus", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-monitoringschedule.html#cfn-sagemaker-monitoringschedule-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnMonitoringScheduleProps { fn into_props(self) -> Bag { self.0 } }
@@ -6178,9 +6178,9 @@ use crate::cfn::support::*;
 impl BaselineConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ConstraintsResource`: `ConstraintsResource`. Update: in place.
+    /// `ConstraintsResource`: `ConstraintsResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-baselineconfig.html#cfn-sagemaker-monitoringschedule-baselineconfig-constraintsresource)
     pub fn constraints_resource(self, value: impl Arg<ConstraintsResource>) -> Self { Self(put(self.0, "ConstraintsResource", value.into_expr())) }
-    /// `StatisticsResource`: `StatisticsResource`. Update: in place.
+    /// `StatisticsResource`: `StatisticsResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-baselineconfig.html#cfn-sagemaker-monitoringschedule-baselineconfig-statisticsresource)
     pub fn statistics_resource(self, value: impl Arg<StatisticsResource>) -> Self { Self(put(self.0, "StatisticsResource", value.into_expr())) }
 }
 impl Done for BaselineConfig { fn into_props(self) -> Bag { self.0 } }
@@ -6191,17 +6191,17 @@ impl BatchTransformInput {
     pub fn new() -> BatchTransformInput<Missing<super::required::DataCapturedDestinationS3Uri>, Missing<super::required::DatasetFormat>, Missing<super::required::LocalPath>> { BatchTransformInput(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> BatchTransformInput<R0, R1, R2> {
-    /// `DataCapturedDestinationS3Uri`: text, required. Update: in place.
+    /// `DataCapturedDestinationS3Uri`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-batchtransforminput.html#cfn-sagemaker-monitoringschedule-batchtransforminput-datacaptureddestinations3uri)
     pub fn data_captured_destination_s3_uri(self, value: impl Arg<str>) -> BatchTransformInput<Set, R1, R2> { BatchTransformInput(put(self.0, "DataCapturedDestinationS3Uri", value.into_expr()), Phase) }
-    /// `DatasetFormat`: `DatasetFormat`, required. Update: in place.
+    /// `DatasetFormat`: `DatasetFormat`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-batchtransforminput.html#cfn-sagemaker-monitoringschedule-batchtransforminput-datasetformat)
     pub fn dataset_format(self, value: impl Arg<DatasetFormat>) -> BatchTransformInput<R0, Set, R2> { BatchTransformInput(put(self.0, "DatasetFormat", value.into_expr()), Phase) }
-    /// `ExcludeFeaturesAttribute`: text. Update: in place.
+    /// `ExcludeFeaturesAttribute`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-batchtransforminput.html#cfn-sagemaker-monitoringschedule-batchtransforminput-excludefeaturesattribute)
     pub fn exclude_features_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExcludeFeaturesAttribute", value.into_expr()), Phase) }
-    /// `LocalPath`: text, required. Update: in place.
+    /// `LocalPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-batchtransforminput.html#cfn-sagemaker-monitoringschedule-batchtransforminput-localpath)
     pub fn local_path(self, value: impl Arg<str>) -> BatchTransformInput<R0, R1, Set> { BatchTransformInput(put(self.0, "LocalPath", value.into_expr()), Phase) }
-    /// `S3DataDistributionType`: `S3DataDistributionType`. Update: in place.
+    /// `S3DataDistributionType`: `S3DataDistributionType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-batchtransforminput.html#cfn-sagemaker-monitoringschedule-batchtransforminput-s3datadistributiontype)
     pub fn s3_data_distribution_type(self, value: impl Arg<S3DataDistributionType>) -> Self { Self(put(self.0, "S3DataDistributionType", value.into_expr()), Phase) }
-    /// `S3InputMode`: `S3InputMode`. Update: in place.
+    /// `S3InputMode`: `S3InputMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-batchtransforminput.html#cfn-sagemaker-monitoringschedule-batchtransforminput-s3inputmode)
     pub fn s3_input_mode(self, value: impl Arg<S3InputMode>) -> Self { Self(put(self.0, "S3InputMode", value.into_expr()), Phase) }
 }
 impl Done for BatchTransformInput { fn into_props(self) -> Bag { self.0 } }
@@ -6212,13 +6212,13 @@ impl ClusterConfig {
     pub fn new() -> ClusterConfig<Missing<super::required::InstanceCount>, Missing<super::required::InstanceType>, Missing<super::required::VolumeSizeInGB>> { ClusterConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ClusterConfig<R0, R1, R2> {
-    /// `InstanceCount`: integer, required. Update: in place.
+    /// `InstanceCount`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-clusterconfig.html#cfn-sagemaker-monitoringschedule-clusterconfig-instancecount)
     pub fn instance_count(self, value: impl Arg<i64>) -> ClusterConfig<Set, R1, R2> { ClusterConfig(put(self.0, "InstanceCount", value.into_expr()), Phase) }
-    /// `InstanceType`: text, required. Update: in place.
+    /// `InstanceType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-clusterconfig.html#cfn-sagemaker-monitoringschedule-clusterconfig-instancetype)
     pub fn instance_type(self, value: impl Arg<str>) -> ClusterConfig<R0, Set, R2> { ClusterConfig(put(self.0, "InstanceType", value.into_expr()), Phase) }
-    /// `VolumeKmsKeyId`: text. Update: in place.
+    /// `VolumeKmsKeyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-clusterconfig.html#cfn-sagemaker-monitoringschedule-clusterconfig-volumekmskeyid)
     pub fn volume_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeKmsKeyId", value.into_expr()), Phase) }
-    /// `VolumeSizeInGB`: integer, required. Update: in place.
+    /// `VolumeSizeInGB`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-clusterconfig.html#cfn-sagemaker-monitoringschedule-clusterconfig-volumesizeingb)
     pub fn volume_size_in_gb(self, value: impl Arg<i64>) -> ClusterConfig<R0, R1, Set> { ClusterConfig(put(self.0, "VolumeSizeInGB", value.into_expr()), Phase) }
 }
 impl Done for ClusterConfig { fn into_props(self) -> Bag { self.0 } }
@@ -6227,7 +6227,7 @@ impl Done for ClusterConfig { fn into_props(self) -> Bag { self.0 } }
 impl ConstraintsResource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `S3Uri`: text. Update: in place.
+    /// `S3Uri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-constraintsresource.html#cfn-sagemaker-monitoringschedule-constraintsresource-s3uri)
     pub fn s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Uri", value.into_expr())) }
 }
 impl Done for ConstraintsResource { fn into_props(self) -> Bag { self.0 } }
@@ -6236,7 +6236,7 @@ impl Done for ConstraintsResource { fn into_props(self) -> Bag { self.0 } }
 impl Csv {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Header`: boolean. Update: in place.
+    /// `Header`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-csv.html#cfn-sagemaker-monitoringschedule-csv-header)
     pub fn header(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Header", value.into_expr())) }
 }
 impl Done for Csv { fn into_props(self) -> Bag { self.0 } }
@@ -6245,11 +6245,11 @@ impl Done for Csv { fn into_props(self) -> Bag { self.0 } }
 impl DatasetFormat {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Csv`: `Csv`. Update: in place.
+    /// `Csv`: `Csv`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-datasetformat.html#cfn-sagemaker-monitoringschedule-datasetformat-csv)
     pub fn csv(self, value: impl Arg<Csv>) -> Self { Self(put(self.0, "Csv", value.into_expr())) }
-    /// `Json`: `Json`. Update: in place.
+    /// `Json`: `Json`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-datasetformat.html#cfn-sagemaker-monitoringschedule-datasetformat-json)
     pub fn json(self, value: impl Arg<Json>) -> Self { Self(put(self.0, "Json", value.into_expr())) }
-    /// `Parquet`: boolean. Update: in place.
+    /// `Parquet`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-datasetformat.html#cfn-sagemaker-monitoringschedule-datasetformat-parquet)
     pub fn parquet(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Parquet", value.into_expr())) }
 }
 impl Done for DatasetFormat { fn into_props(self) -> Bag { self.0 } }
@@ -6260,15 +6260,15 @@ impl EndpointInput {
     pub fn new() -> EndpointInput<Missing<super::required::EndpointName>, Missing<super::required::LocalPath>> { EndpointInput(Bag::default(), Phase) }
 }
 impl<R0, R1> EndpointInput<R0, R1> {
-    /// `EndpointName`: text, required. Update: in place.
+    /// `EndpointName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-endpointinput.html#cfn-sagemaker-monitoringschedule-endpointinput-endpointname)
     pub fn endpoint_name(self, value: impl Arg<str>) -> EndpointInput<Set, R1> { EndpointInput(put(self.0, "EndpointName", value.into_expr()), Phase) }
-    /// `ExcludeFeaturesAttribute`: text. Update: in place.
+    /// `ExcludeFeaturesAttribute`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-endpointinput.html#cfn-sagemaker-monitoringschedule-endpointinput-excludefeaturesattribute)
     pub fn exclude_features_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExcludeFeaturesAttribute", value.into_expr()), Phase) }
-    /// `LocalPath`: text, required. Update: in place.
+    /// `LocalPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-endpointinput.html#cfn-sagemaker-monitoringschedule-endpointinput-localpath)
     pub fn local_path(self, value: impl Arg<str>) -> EndpointInput<R0, Set> { EndpointInput(put(self.0, "LocalPath", value.into_expr()), Phase) }
-    /// `S3DataDistributionType`: `S3DataDistributionType`. Update: in place.
+    /// `S3DataDistributionType`: `S3DataDistributionType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-endpointinput.html#cfn-sagemaker-monitoringschedule-endpointinput-s3datadistributiontype)
     pub fn s3_data_distribution_type(self, value: impl Arg<S3DataDistributionType>) -> Self { Self(put(self.0, "S3DataDistributionType", value.into_expr()), Phase) }
-    /// `S3InputMode`: `S3InputMode`. Update: in place.
+    /// `S3InputMode`: `S3InputMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-endpointinput.html#cfn-sagemaker-monitoringschedule-endpointinput-s3inputmode)
     pub fn s3_input_mode(self, value: impl Arg<S3InputMode>) -> Self { Self(put(self.0, "S3InputMode", value.into_expr()), Phase) }
 }
 impl Done for EndpointInput { fn into_props(self) -> Bag { self.0 } }
@@ -6277,7 +6277,7 @@ impl Done for EndpointInput { fn into_props(self) -> Bag { self.0 } }
 impl Json {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Line`: boolean. Update: in place.
+    /// `Line`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-json.html#cfn-sagemaker-monitoringschedule-json-line)
     pub fn line(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Line", value.into_expr())) }
 }
 impl Done for Json { fn into_props(self) -> Bag { self.0 } }
@@ -6288,15 +6288,15 @@ impl MonitoringAppSpecification {
     pub fn new() -> MonitoringAppSpecification<Missing<super::required::ImageUri>> { MonitoringAppSpecification(Bag::default(), Phase) }
 }
 impl<R0> MonitoringAppSpecification<R0> {
-    /// `ContainerArguments`: list of text. Update: in place.
+    /// `ContainerArguments`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-monitoringappspecification.html#cfn-sagemaker-monitoringschedule-monitoringappspecification-containerarguments)
     pub fn container_arguments(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ContainerArguments", value.into_expr()), Phase) }
-    /// `ContainerEntrypoint`: list of text. Update: in place.
+    /// `ContainerEntrypoint`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-monitoringappspecification.html#cfn-sagemaker-monitoringschedule-monitoringappspecification-containerentrypoint)
     pub fn container_entrypoint(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ContainerEntrypoint", value.into_expr()), Phase) }
-    /// `ImageUri`: text, required. Update: in place.
+    /// `ImageUri`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-monitoringappspecification.html#cfn-sagemaker-monitoringschedule-monitoringappspecification-imageuri)
     pub fn image_uri(self, value: impl Arg<str>) -> MonitoringAppSpecification<Set> { MonitoringAppSpecification(put(self.0, "ImageUri", value.into_expr()), Phase) }
-    /// `PostAnalyticsProcessorSourceUri`: text. Update: in place.
+    /// `PostAnalyticsProcessorSourceUri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-monitoringappspecification.html#cfn-sagemaker-monitoringschedule-monitoringappspecification-postanalyticsprocessorsourceuri)
     pub fn post_analytics_processor_source_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PostAnalyticsProcessorSourceUri", value.into_expr()), Phase) }
-    /// `RecordPreprocessorSourceUri`: text. Update: in place.
+    /// `RecordPreprocessorSourceUri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-monitoringappspecification.html#cfn-sagemaker-monitoringschedule-monitoringappspecification-recordpreprocessorsourceuri)
     pub fn record_preprocessor_source_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecordPreprocessorSourceUri", value.into_expr()), Phase) }
 }
 impl Done for MonitoringAppSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -6307,21 +6307,21 @@ impl MonitoringExecutionSummary {
     pub fn new() -> MonitoringExecutionSummary<Missing<super::required::CreationTime>, Missing<super::required::LastModifiedTime>, Missing<super::required::MonitoringExecutionStatus>, Missing<super::required::MonitoringScheduleName>, Missing<super::required::ScheduledTime>> { MonitoringExecutionSummary(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> MonitoringExecutionSummary<R0, R1, R2, R3, R4> {
-    /// `CreationTime`: text, required. Update: in place.
+    /// `CreationTime`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-monitoringexecutionsummary.html#cfn-sagemaker-monitoringschedule-monitoringexecutionsummary-creationtime)
     pub fn creation_time(self, value: impl Arg<str>) -> MonitoringExecutionSummary<Set, R1, R2, R3, R4> { MonitoringExecutionSummary(put(self.0, "CreationTime", value.into_expr()), Phase) }
-    /// `EndpointName`: text. Update: in place.
+    /// `EndpointName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-monitoringexecutionsummary.html#cfn-sagemaker-monitoringschedule-monitoringexecutionsummary-endpointname)
     pub fn endpoint_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointName", value.into_expr()), Phase) }
-    /// `FailureReason`: text. Update: in place.
+    /// `FailureReason`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-monitoringexecutionsummary.html#cfn-sagemaker-monitoringschedule-monitoringexecutionsummary-failurereason)
     pub fn failure_reason(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FailureReason", value.into_expr()), Phase) }
-    /// `LastModifiedTime`: text, required. Update: in place.
+    /// `LastModifiedTime`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-monitoringexecutionsummary.html#cfn-sagemaker-monitoringschedule-monitoringexecutionsummary-lastmodifiedtime)
     pub fn last_modified_time(self, value: impl Arg<str>) -> MonitoringExecutionSummary<R0, Set, R2, R3, R4> { MonitoringExecutionSummary(put(self.0, "LastModifiedTime", value.into_expr()), Phase) }
-    /// `MonitoringExecutionStatus`: `MonitoringExecutionStatus`, required. Update: in place.
+    /// `MonitoringExecutionStatus`: `MonitoringExecutionStatus`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-monitoringexecutionsummary.html#cfn-sagemaker-monitoringschedule-monitoringexecutionsummary-monitoringexecutionstatus)
     pub fn monitoring_execution_status(self, value: impl Arg<MonitoringExecutionStatus>) -> MonitoringExecutionSummary<R0, R1, Set, R3, R4> { MonitoringExecutionSummary(put(self.0, "MonitoringExecutionStatus", value.into_expr()), Phase) }
-    /// `MonitoringScheduleName`: text, required. Update: in place.
+    /// `MonitoringScheduleName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-monitoringexecutionsummary.html#cfn-sagemaker-monitoringschedule-monitoringexecutionsummary-monitoringschedulename)
     pub fn monitoring_schedule_name(self, value: impl Arg<str>) -> MonitoringExecutionSummary<R0, R1, R2, Set, R4> { MonitoringExecutionSummary(put(self.0, "MonitoringScheduleName", value.into_expr()), Phase) }
-    /// `ProcessingJobArn`: text. Update: in place.
+    /// `ProcessingJobArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-monitoringexecutionsummary.html#cfn-sagemaker-monitoringschedule-monitoringexecutionsummary-processingjobarn)
     pub fn processing_job_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProcessingJobArn", value.into_expr()), Phase) }
-    /// `ScheduledTime`: text, required. Update: in place.
+    /// `ScheduledTime`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-monitoringexecutionsummary.html#cfn-sagemaker-monitoringschedule-monitoringexecutionsummary-scheduledtime)
     pub fn scheduled_time(self, value: impl Arg<str>) -> MonitoringExecutionSummary<R0, R1, R2, R3, Set> { MonitoringExecutionSummary(put(self.0, "ScheduledTime", value.into_expr()), Phase) }
 }
 impl Done for MonitoringExecutionSummary { fn into_props(self) -> Bag { self.0 } }
@@ -6330,9 +6330,9 @@ impl Done for MonitoringExecutionSummary { fn into_props(self) -> Bag { self.0 }
 impl MonitoringInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BatchTransformInput`: `BatchTransformInput`. Update: in place.
+    /// `BatchTransformInput`: `BatchTransformInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-monitoringinput.html#cfn-sagemaker-monitoringschedule-monitoringinput-batchtransforminput)
     pub fn batch_transform_input(self, value: impl Arg<BatchTransformInput>) -> Self { Self(put(self.0, "BatchTransformInput", value.into_expr())) }
-    /// `EndpointInput`: `EndpointInput`. Update: in place.
+    /// `EndpointInput`: `EndpointInput`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-monitoringinput.html#cfn-sagemaker-monitoringschedule-monitoringinput-endpointinput)
     pub fn endpoint_input(self, value: impl Arg<EndpointInput>) -> Self { Self(put(self.0, "EndpointInput", value.into_expr())) }
 }
 impl Done for MonitoringInput { fn into_props(self) -> Bag { self.0 } }
@@ -6343,23 +6343,23 @@ impl MonitoringJobDefinition {
     pub fn new() -> MonitoringJobDefinition<Missing<super::required::MonitoringAppSpecification>, Missing<super::required::MonitoringInputs>, Missing<super::required::MonitoringOutputConfig>, Missing<super::required::MonitoringResources>, Missing<super::required::RoleArn>> { MonitoringJobDefinition(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> MonitoringJobDefinition<R0, R1, R2, R3, R4> {
-    /// `BaselineConfig`: `BaselineConfig`. Update: in place.
+    /// `BaselineConfig`: `BaselineConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-monitoringjobdefinition.html#cfn-sagemaker-monitoringschedule-monitoringjobdefinition-baselineconfig)
     pub fn baseline_config(self, value: impl Arg<BaselineConfig>) -> Self { Self(put(self.0, "BaselineConfig", value.into_expr()), Phase) }
-    /// `Environment`: map of text. Update: in place.
+    /// `Environment`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-monitoringjobdefinition.html#cfn-sagemaker-monitoringschedule-monitoringjobdefinition-environment)
     pub fn environment(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Environment", value.into_expr()), Phase) }
-    /// `MonitoringAppSpecification`: `MonitoringAppSpecification`, required. Update: in place.
+    /// `MonitoringAppSpecification`: `MonitoringAppSpecification`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-monitoringjobdefinition.html#cfn-sagemaker-monitoringschedule-monitoringjobdefinition-monitoringappspecification)
     pub fn monitoring_app_specification(self, value: impl Arg<MonitoringAppSpecification>) -> MonitoringJobDefinition<Set, R1, R2, R3, R4> { MonitoringJobDefinition(put(self.0, "MonitoringAppSpecification", value.into_expr()), Phase) }
-    /// `MonitoringInputs`: list of `MonitoringInput`, required. Update: in place.
+    /// `MonitoringInputs`: list of `MonitoringInput`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-monitoringjobdefinition.html#cfn-sagemaker-monitoringschedule-monitoringjobdefinition-monitoringinputs)
     pub fn monitoring_inputs(self, value: impl Arg<Arr<MonitoringInput>>) -> MonitoringJobDefinition<R0, Set, R2, R3, R4> { MonitoringJobDefinition(put(self.0, "MonitoringInputs", value.into_expr()), Phase) }
-    /// `MonitoringOutputConfig`: `MonitoringOutputConfig`, required. Update: in place.
+    /// `MonitoringOutputConfig`: `MonitoringOutputConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-monitoringjobdefinition.html#cfn-sagemaker-monitoringschedule-monitoringjobdefinition-monitoringoutputconfig)
     pub fn monitoring_output_config(self, value: impl Arg<MonitoringOutputConfig>) -> MonitoringJobDefinition<R0, R1, Set, R3, R4> { MonitoringJobDefinition(put(self.0, "MonitoringOutputConfig", value.into_expr()), Phase) }
-    /// `MonitoringResources`: `MonitoringResources`, required. Update: in place.
+    /// `MonitoringResources`: `MonitoringResources`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-monitoringjobdefinition.html#cfn-sagemaker-monitoringschedule-monitoringjobdefinition-monitoringresources)
     pub fn monitoring_resources(self, value: impl Arg<MonitoringResources>) -> MonitoringJobDefinition<R0, R1, R2, Set, R4> { MonitoringJobDefinition(put(self.0, "MonitoringResources", value.into_expr()), Phase) }
-    /// `NetworkConfig`: `NetworkConfig`. Update: in place.
+    /// `NetworkConfig`: `NetworkConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-monitoringjobdefinition.html#cfn-sagemaker-monitoringschedule-monitoringjobdefinition-networkconfig)
     pub fn network_config(self, value: impl Arg<NetworkConfig>) -> Self { Self(put(self.0, "NetworkConfig", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-monitoringjobdefinition.html#cfn-sagemaker-monitoringschedule-monitoringjobdefinition-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> MonitoringJobDefinition<R0, R1, R2, R3, Set> { MonitoringJobDefinition(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `StoppingCondition`: `StoppingCondition`. Update: in place.
+    /// `StoppingCondition`: `StoppingCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-monitoringjobdefinition.html#cfn-sagemaker-monitoringschedule-monitoringjobdefinition-stoppingcondition)
     pub fn stopping_condition(self, value: impl Arg<StoppingCondition>) -> Self { Self(put(self.0, "StoppingCondition", value.into_expr()), Phase) }
 }
 impl Done for MonitoringJobDefinition { fn into_props(self) -> Bag { self.0 } }
@@ -6370,7 +6370,7 @@ impl MonitoringOutput {
     pub fn new() -> MonitoringOutput<Missing<super::required::S3Output>> { MonitoringOutput(Bag::default(), Phase) }
 }
 impl<R0> MonitoringOutput<R0> {
-    /// `S3Output`: `S3Output`, required. Update: in place.
+    /// `S3Output`: `S3Output`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-monitoringoutput.html#cfn-sagemaker-monitoringschedule-monitoringoutput-s3output)
     pub fn s3_output(self, value: impl Arg<S3Output>) -> MonitoringOutput<Set> { MonitoringOutput(put(self.0, "S3Output", value.into_expr()), Phase) }
 }
 impl Done for MonitoringOutput { fn into_props(self) -> Bag { self.0 } }
@@ -6381,9 +6381,9 @@ impl MonitoringOutputConfig {
     pub fn new() -> MonitoringOutputConfig<Missing<super::required::MonitoringOutputs>> { MonitoringOutputConfig(Bag::default(), Phase) }
 }
 impl<R0> MonitoringOutputConfig<R0> {
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-monitoringoutputconfig.html#cfn-sagemaker-monitoringschedule-monitoringoutputconfig-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `MonitoringOutputs`: list of `MonitoringOutput`, required. Update: in place.
+    /// `MonitoringOutputs`: list of `MonitoringOutput`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-monitoringoutputconfig.html#cfn-sagemaker-monitoringschedule-monitoringoutputconfig-monitoringoutputs)
     pub fn monitoring_outputs(self, value: impl Arg<Arr<MonitoringOutput>>) -> MonitoringOutputConfig<Set> { MonitoringOutputConfig(put(self.0, "MonitoringOutputs", value.into_expr()), Phase) }
 }
 impl Done for MonitoringOutputConfig { fn into_props(self) -> Bag { self.0 } }
@@ -6394,7 +6394,7 @@ impl MonitoringResources {
     pub fn new() -> MonitoringResources<Missing<super::required::ClusterConfig>> { MonitoringResources(Bag::default(), Phase) }
 }
 impl<R0> MonitoringResources<R0> {
-    /// `ClusterConfig`: `ClusterConfig`, required. Update: in place.
+    /// `ClusterConfig`: `ClusterConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-monitoringresources.html#cfn-sagemaker-monitoringschedule-monitoringresources-clusterconfig)
     pub fn cluster_config(self, value: impl Arg<ClusterConfig>) -> MonitoringResources<Set> { MonitoringResources(put(self.0, "ClusterConfig", value.into_expr()), Phase) }
 }
 impl Done for MonitoringResources { fn into_props(self) -> Bag { self.0 } }
@@ -6403,13 +6403,13 @@ impl Done for MonitoringResources { fn into_props(self) -> Bag { self.0 } }
 impl MonitoringScheduleConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MonitoringJobDefinition`: `MonitoringJobDefinition`. Update: in place.
+    /// `MonitoringJobDefinition`: `MonitoringJobDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-monitoringscheduleconfig.html#cfn-sagemaker-monitoringschedule-monitoringscheduleconfig-monitoringjobdefinition)
     pub fn monitoring_job_definition(self, value: impl Arg<MonitoringJobDefinition>) -> Self { Self(put(self.0, "MonitoringJobDefinition", value.into_expr())) }
-    /// `MonitoringJobDefinitionName`: text. Update: in place.
+    /// `MonitoringJobDefinitionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-monitoringscheduleconfig.html#cfn-sagemaker-monitoringschedule-monitoringscheduleconfig-monitoringjobdefinitionname)
     pub fn monitoring_job_definition_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MonitoringJobDefinitionName", value.into_expr())) }
-    /// `MonitoringType`: `MonitoringType`. Update: in place.
+    /// `MonitoringType`: `MonitoringType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-monitoringscheduleconfig.html#cfn-sagemaker-monitoringschedule-monitoringscheduleconfig-monitoringtype)
     pub fn monitoring_type(self, value: impl Arg<MonitoringType>) -> Self { Self(put(self.0, "MonitoringType", value.into_expr())) }
-    /// `ScheduleConfig`: `ScheduleConfig`. Update: in place.
+    /// `ScheduleConfig`: `ScheduleConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-monitoringscheduleconfig.html#cfn-sagemaker-monitoringschedule-monitoringscheduleconfig-scheduleconfig)
     pub fn schedule_config(self, value: impl Arg<ScheduleConfig>) -> Self { Self(put(self.0, "ScheduleConfig", value.into_expr())) }
 }
 impl Done for MonitoringScheduleConfig { fn into_props(self) -> Bag { self.0 } }
@@ -6418,11 +6418,11 @@ impl Done for MonitoringScheduleConfig { fn into_props(self) -> Bag { self.0 } }
 impl NetworkConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EnableInterContainerTrafficEncryption`: boolean. Update: in place.
+    /// `EnableInterContainerTrafficEncryption`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-networkconfig.html#cfn-sagemaker-monitoringschedule-networkconfig-enableintercontainertrafficencryption)
     pub fn enable_inter_container_traffic_encryption(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableInterContainerTrafficEncryption", value.into_expr())) }
-    /// `EnableNetworkIsolation`: boolean. Update: in place.
+    /// `EnableNetworkIsolation`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-networkconfig.html#cfn-sagemaker-monitoringschedule-networkconfig-enablenetworkisolation)
     pub fn enable_network_isolation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableNetworkIsolation", value.into_expr())) }
-    /// `VpcConfig`: `VpcConfig`. Update: in place.
+    /// `VpcConfig`: `VpcConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-networkconfig.html#cfn-sagemaker-monitoringschedule-networkconfig-vpcconfig)
     pub fn vpc_config(self, value: impl Arg<VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr())) }
 }
 impl Done for NetworkConfig { fn into_props(self) -> Bag { self.0 } }
@@ -6433,11 +6433,11 @@ impl S3Output {
     pub fn new() -> S3Output<Missing<super::required::LocalPath>, Missing<super::required::S3Uri>> { S3Output(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Output<R0, R1> {
-    /// `LocalPath`: text, required. Update: in place.
+    /// `LocalPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-s3output.html#cfn-sagemaker-monitoringschedule-s3output-localpath)
     pub fn local_path(self, value: impl Arg<str>) -> S3Output<Set, R1> { S3Output(put(self.0, "LocalPath", value.into_expr()), Phase) }
-    /// `S3UploadMode`: `S3UploadMode`. Update: in place.
+    /// `S3UploadMode`: `S3UploadMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-s3output.html#cfn-sagemaker-monitoringschedule-s3output-s3uploadmode)
     pub fn s3_upload_mode(self, value: impl Arg<S3UploadMode>) -> Self { Self(put(self.0, "S3UploadMode", value.into_expr()), Phase) }
-    /// `S3Uri`: text, required. Update: in place.
+    /// `S3Uri`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-s3output.html#cfn-sagemaker-monitoringschedule-s3output-s3uri)
     pub fn s3_uri(self, value: impl Arg<str>) -> S3Output<R0, Set> { S3Output(put(self.0, "S3Uri", value.into_expr()), Phase) }
 }
 impl Done for S3Output { fn into_props(self) -> Bag { self.0 } }
@@ -6448,11 +6448,11 @@ impl ScheduleConfig {
     pub fn new() -> ScheduleConfig<Missing<super::required::ScheduleExpression>> { ScheduleConfig(Bag::default(), Phase) }
 }
 impl<R0> ScheduleConfig<R0> {
-    /// `DataAnalysisEndTime`: text. Update: in place.
+    /// `DataAnalysisEndTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-scheduleconfig.html#cfn-sagemaker-monitoringschedule-scheduleconfig-dataanalysisendtime)
     pub fn data_analysis_end_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataAnalysisEndTime", value.into_expr()), Phase) }
-    /// `DataAnalysisStartTime`: text. Update: in place.
+    /// `DataAnalysisStartTime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-scheduleconfig.html#cfn-sagemaker-monitoringschedule-scheduleconfig-dataanalysisstarttime)
     pub fn data_analysis_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataAnalysisStartTime", value.into_expr()), Phase) }
-    /// `ScheduleExpression`: text, required. Update: in place.
+    /// `ScheduleExpression`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-scheduleconfig.html#cfn-sagemaker-monitoringschedule-scheduleconfig-scheduleexpression)
     pub fn schedule_expression(self, value: impl Arg<str>) -> ScheduleConfig<Set> { ScheduleConfig(put(self.0, "ScheduleExpression", value.into_expr()), Phase) }
 }
 impl Done for ScheduleConfig { fn into_props(self) -> Bag { self.0 } }
@@ -6461,7 +6461,7 @@ impl Done for ScheduleConfig { fn into_props(self) -> Bag { self.0 } }
 impl StatisticsResource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `S3Uri`: text. Update: in place.
+    /// `S3Uri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-statisticsresource.html#cfn-sagemaker-monitoringschedule-statisticsresource-s3uri)
     pub fn s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Uri", value.into_expr())) }
 }
 impl Done for StatisticsResource { fn into_props(self) -> Bag { self.0 } }
@@ -6472,7 +6472,7 @@ impl StoppingCondition {
     pub fn new() -> StoppingCondition<Missing<super::required::MaxRuntimeInSeconds>> { StoppingCondition(Bag::default(), Phase) }
 }
 impl<R0> StoppingCondition<R0> {
-    /// `MaxRuntimeInSeconds`: integer, required. Update: in place.
+    /// `MaxRuntimeInSeconds`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-stoppingcondition.html#cfn-sagemaker-monitoringschedule-stoppingcondition-maxruntimeinseconds)
     pub fn max_runtime_in_seconds(self, value: impl Arg<i64>) -> StoppingCondition<Set> { StoppingCondition(put(self.0, "MaxRuntimeInSeconds", value.into_expr()), Phase) }
 }
 impl Done for StoppingCondition { fn into_props(self) -> Bag { self.0 } }
@@ -6483,9 +6483,9 @@ impl VpcConfig {
     pub fn new() -> VpcConfig<Missing<super::required::SecurityGroupIds>, Missing<super::required::Subnets>> { VpcConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> VpcConfig<R0, R1> {
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-vpcconfig.html#cfn-sagemaker-monitoringschedule-vpcconfig-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfig<Set, R1> { VpcConfig(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `Subnets`: list of `Ec2SubnetId`, required. Update: in place.
+    /// `Subnets`: list of `Ec2SubnetId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-monitoringschedule-vpcconfig.html#cfn-sagemaker-monitoringschedule-vpcconfig-subnets)
     pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfig<R0, Set> { VpcConfig(put(self.0, "Subnets", value.into_expr()), Phase) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
@@ -6511,9 +6511,9 @@ impl CfnNotebookInstance {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnNotebookInstanceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `NotebookInstanceArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `NotebookInstanceArn`: `OtherArn`.
+    /// The attribute `NotebookInstanceArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-notebookinstance.html#NotebookInstanceArn-fn::getatt)
     pub fn attr_notebook_instance_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("NotebookInstanceArn") }
-    /// The attribute `NotebookInstanceName`: text.
+    /// The attribute `NotebookInstanceName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-notebookinstance.html#NotebookInstanceName-fn::getatt)
     pub fn attr_notebook_instance_name(&self) -> Val<str> { self.0.get_att("NotebookInstanceName") }
 }
 impl Parent for CfnNotebookInstance { fn node(&self) -> &Place { &self.0 } }
@@ -6524,37 +6524,37 @@ impl CfnNotebookInstanceProps {
     pub fn new() -> CfnNotebookInstanceProps<Missing<required::InstanceType>, Missing<required::RoleArn>> { CfnNotebookInstanceProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnNotebookInstanceProps<R0, R1> {
-    /// `AcceleratorTypes`: list of text. Update: in place. AWS advises against it.
+    /// `AcceleratorTypes`: list of text. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-notebookinstance.html#cfn-sagemaker-notebookinstance-acceleratortypes)
     pub fn accelerator_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AcceleratorTypes", value.into_expr()), Phase) }
-    /// `AdditionalCodeRepositories`: list of text. Update: in place.
+    /// `AdditionalCodeRepositories`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-notebookinstance.html#cfn-sagemaker-notebookinstance-additionalcoderepositories)
     pub fn additional_code_repositories(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdditionalCodeRepositories", value.into_expr()), Phase) }
-    /// `DefaultCodeRepository`: text. Update: in place.
+    /// `DefaultCodeRepository`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-notebookinstance.html#cfn-sagemaker-notebookinstance-defaultcoderepository)
     pub fn default_code_repository(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultCodeRepository", value.into_expr()), Phase) }
-    /// `DirectInternetAccess`: text. Update: replacement.
+    /// `DirectInternetAccess`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-notebookinstance.html#cfn-sagemaker-notebookinstance-directinternetaccess)
     pub fn direct_internet_access(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DirectInternetAccess", value.into_expr()), Phase) }
-    /// `InstanceMetadataServiceConfiguration`: `InstanceMetadataServiceConfiguration`. Update: in place.
+    /// `InstanceMetadataServiceConfiguration`: `InstanceMetadataServiceConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-notebookinstance.html#cfn-sagemaker-notebookinstance-instancemetadataserviceconfiguration)
     pub fn instance_metadata_service_configuration(self, value: impl Arg<notebook_instance::InstanceMetadataServiceConfiguration>) -> Self { Self(put(self.0, "InstanceMetadataServiceConfiguration", value.into_expr()), Phase) }
-    /// `InstanceType`: text, required. Update: in place.
+    /// `InstanceType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-notebookinstance.html#cfn-sagemaker-notebookinstance-instancetype)
     pub fn instance_type(self, value: impl Arg<str>) -> CfnNotebookInstanceProps<Set, R1> { CfnNotebookInstanceProps(put(self.0, "InstanceType", value.into_expr()), Phase) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-notebookinstance.html#cfn-sagemaker-notebookinstance-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `LifecycleConfigName`: text. Update: in place.
+    /// `LifecycleConfigName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-notebookinstance.html#cfn-sagemaker-notebookinstance-lifecycleconfigname)
     pub fn lifecycle_config_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LifecycleConfigName", value.into_expr()), Phase) }
-    /// `NotebookInstanceName`: text. Update: replacement.
+    /// `NotebookInstanceName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-notebookinstance.html#cfn-sagemaker-notebookinstance-notebookinstancename)
     pub fn notebook_instance_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotebookInstanceName", value.into_expr()), Phase) }
-    /// `PlatformIdentifier`: text. Update: replacement.
+    /// `PlatformIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-notebookinstance.html#cfn-sagemaker-notebookinstance-platformidentifier)
     pub fn platform_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlatformIdentifier", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-notebookinstance.html#cfn-sagemaker-notebookinstance-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnNotebookInstanceProps<R0, Set> { CfnNotebookInstanceProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `RootAccess`: text. Update: in place.
+    /// `RootAccess`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-notebookinstance.html#cfn-sagemaker-notebookinstance-rootaccess)
     pub fn root_access(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RootAccess", value.into_expr()), Phase) }
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-notebookinstance.html#cfn-sagemaker-notebookinstance-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `SubnetId`: `Ec2SubnetId`. Update: replacement.
+    /// `SubnetId`: `Ec2SubnetId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-notebookinstance.html#cfn-sagemaker-notebookinstance-subnetid)
     pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> Self { Self(put(self.0, "SubnetId", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-notebookinstance.html#cfn-sagemaker-notebookinstance-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VolumeSizeInGB`: integer. Update: in place.
+    /// `VolumeSizeInGB`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-notebookinstance.html#cfn-sagemaker-notebookinstance-volumesizeingb)
     pub fn volume_size_in_gb(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeSizeInGB", value.into_expr()), Phase) }
 }
 impl Done for CfnNotebookInstanceProps { fn into_props(self) -> Bag { self.0 } }
@@ -6568,7 +6568,7 @@ impl InstanceMetadataServiceConfiguration {
     pub fn new() -> InstanceMetadataServiceConfiguration<Missing<super::required::MinimumInstanceMetadataServiceVersion>> { InstanceMetadataServiceConfiguration(Bag::default(), Phase) }
 }
 impl<R0> InstanceMetadataServiceConfiguration<R0> {
-    /// `MinimumInstanceMetadataServiceVersion`: text, required. Update: in place.
+    /// `MinimumInstanceMetadataServiceVersion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-notebookinstance-instancemetadataserviceconfiguration.html#cfn-sagemaker-notebookinstance-instancemetadataserviceconfiguration-minimuminstancemetadataserviceversion)
     pub fn minimum_instance_metadata_service_version(self, value: impl Arg<str>) -> InstanceMetadataServiceConfiguration<Set> { InstanceMetadataServiceConfiguration(put(self.0, "MinimumInstanceMetadataServiceVersion", value.into_expr()), Phase) }
 }
 impl Done for InstanceMetadataServiceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -6582,9 +6582,9 @@ impl CfnNotebookInstanceLifecycleConfig {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnNotebookInstanceLifecycleConfigProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `NotebookInstanceLifecycleConfigArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `NotebookInstanceLifecycleConfigArn`: `OtherArn`.
+    /// The attribute `NotebookInstanceLifecycleConfigArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-notebookinstancelifecycleconfig.html#NotebookInstanceLifecycleConfigArn-fn::getatt)
     pub fn attr_notebook_instance_lifecycle_config_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("NotebookInstanceLifecycleConfigArn") }
-    /// The attribute `NotebookInstanceLifecycleConfigName`: text.
+    /// The attribute `NotebookInstanceLifecycleConfigName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-notebookinstancelifecycleconfig.html#NotebookInstanceLifecycleConfigName-fn::getatt)
     pub fn attr_notebook_instance_lifecycle_config_name(&self) -> Val<str> { self.0.get_att("NotebookInstanceLifecycleConfigName") }
 }
 impl Parent for CfnNotebookInstanceLifecycleConfig { fn node(&self) -> &Place { &self.0 } }
@@ -6593,13 +6593,13 @@ impl Parent for CfnNotebookInstanceLifecycleConfig { fn node(&self) -> &Place { 
 impl CfnNotebookInstanceLifecycleConfigProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `NotebookInstanceLifecycleConfigName`: text. Update: replacement.
+    /// `NotebookInstanceLifecycleConfigName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-notebookinstancelifecycleconfig.html#cfn-sagemaker-notebookinstancelifecycleconfig-notebookinstancelifecycleconfigname)
     pub fn notebook_instance_lifecycle_config_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotebookInstanceLifecycleConfigName", value.into_expr())) }
-    /// `OnCreate`: list of `NotebookInstanceLifecycleHook`. Update: in place.
+    /// `OnCreate`: list of `NotebookInstanceLifecycleHook`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-notebookinstancelifecycleconfig.html#cfn-sagemaker-notebookinstancelifecycleconfig-oncreate)
     pub fn on_create(self, value: impl Arg<Arr<notebook_instance_lifecycle_config::NotebookInstanceLifecycleHook>>) -> Self { Self(put(self.0, "OnCreate", value.into_expr())) }
-    /// `OnStart`: list of `NotebookInstanceLifecycleHook`. Update: in place.
+    /// `OnStart`: list of `NotebookInstanceLifecycleHook`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-notebookinstancelifecycleconfig.html#cfn-sagemaker-notebookinstancelifecycleconfig-onstart)
     pub fn on_start(self, value: impl Arg<Arr<notebook_instance_lifecycle_config::NotebookInstanceLifecycleHook>>) -> Self { Self(put(self.0, "OnStart", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-notebookinstancelifecycleconfig.html#cfn-sagemaker-notebookinstancelifecycleconfig-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnNotebookInstanceLifecycleConfigProps { fn into_props(self) -> Bag { self.0 } }
@@ -6611,7 +6611,7 @@ use crate::cfn::support::*;
 impl NotebookInstanceLifecycleHook {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Content`: text. Update: in place.
+    /// `Content`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-notebookinstancelifecycleconfig-notebookinstancelifecyclehook.html#cfn-sagemaker-notebookinstancelifecycleconfig-notebookinstancelifecyclehook-content)
     pub fn content(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Content", value.into_expr())) }
 }
 impl Done for NotebookInstanceLifecycleHook { fn into_props(self) -> Bag { self.0 } }
@@ -6625,11 +6625,11 @@ impl CfnPartnerApp {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPartnerAppProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-partnerapp.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `BaseUrl`: text.
+    /// The attribute `BaseUrl`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-partnerapp.html#BaseUrl-fn::getatt)
     pub fn attr_base_url(&self) -> Val<str> { self.0.get_att("BaseUrl") }
-    /// The attribute `CurrentVersionEolDate`: text.
+    /// The attribute `CurrentVersionEolDate`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-partnerapp.html#CurrentVersionEolDate-fn::getatt)
     pub fn attr_current_version_eol_date(&self) -> Val<str> { self.0.get_att("CurrentVersionEolDate") }
 }
 impl Parent for CfnPartnerApp { fn node(&self) -> &Place { &self.0 } }
@@ -6640,31 +6640,31 @@ impl CfnPartnerAppProps {
     pub fn new() -> CfnPartnerAppProps<Missing<required::AuthType>, Missing<required::ExecutionRoleArn>, Missing<required::Name>, Missing<required::Tier>, Missing<required::Type>> { CfnPartnerAppProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnPartnerAppProps<R0, R1, R2, R3, R4> {
-    /// `AppVersion`: text. Update: in place.
+    /// `AppVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-partnerapp.html#cfn-sagemaker-partnerapp-appversion)
     pub fn app_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AppVersion", value.into_expr()), Phase) }
-    /// `ApplicationConfig`: `PartnerAppConfig`. Update: in place.
+    /// `ApplicationConfig`: `PartnerAppConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-partnerapp.html#cfn-sagemaker-partnerapp-applicationconfig)
     pub fn application_config(self, value: impl Arg<partner_app::PartnerAppConfig>) -> Self { Self(put(self.0, "ApplicationConfig", value.into_expr()), Phase) }
-    /// `AuthType`: `AuthType`, required. Update: replacement.
+    /// `AuthType`: `AuthType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-partnerapp.html#cfn-sagemaker-partnerapp-authtype)
     pub fn auth_type(self, value: impl Arg<partner_app::AuthType>) -> CfnPartnerAppProps<Set, R1, R2, R3, R4> { CfnPartnerAppProps(put(self.0, "AuthType", value.into_expr()), Phase) }
-    /// `ClientToken`: text. Update: in place. AWS advises against it.
+    /// `ClientToken`: text. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-partnerapp.html#cfn-sagemaker-partnerapp-clienttoken)
     pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value.into_expr()), Phase) }
-    /// `EnableAutoMinorVersionUpgrade`: boolean. Update: in place.
+    /// `EnableAutoMinorVersionUpgrade`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-partnerapp.html#cfn-sagemaker-partnerapp-enableautominorversionupgrade)
     pub fn enable_auto_minor_version_upgrade(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableAutoMinorVersionUpgrade", value.into_expr()), Phase) }
-    /// `EnableIamSessionBasedIdentity`: boolean. Update: in place.
+    /// `EnableIamSessionBasedIdentity`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-partnerapp.html#cfn-sagemaker-partnerapp-enableiamsessionbasedidentity)
     pub fn enable_iam_session_based_identity(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableIamSessionBasedIdentity", value.into_expr()), Phase) }
-    /// `ExecutionRoleArn`: `IamRoleArn`, required. Update: replacement.
+    /// `ExecutionRoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-partnerapp.html#cfn-sagemaker-partnerapp-executionrolearn)
     pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnPartnerAppProps<R0, Set, R2, R3, R4> { CfnPartnerAppProps(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-partnerapp.html#cfn-sagemaker-partnerapp-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `MaintenanceConfig`: `PartnerAppMaintenanceConfig`. Update: in place.
+    /// `MaintenanceConfig`: `PartnerAppMaintenanceConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-partnerapp.html#cfn-sagemaker-partnerapp-maintenanceconfig)
     pub fn maintenance_config(self, value: impl Arg<partner_app::PartnerAppMaintenanceConfig>) -> Self { Self(put(self.0, "MaintenanceConfig", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-partnerapp.html#cfn-sagemaker-partnerapp-name)
     pub fn name(self, value: impl Arg<str>) -> CfnPartnerAppProps<R0, R1, Set, R3, R4> { CfnPartnerAppProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-partnerapp.html#cfn-sagemaker-partnerapp-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Tier`: text, required. Update: in place.
+    /// `Tier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-partnerapp.html#cfn-sagemaker-partnerapp-tier)
     pub fn tier(self, value: impl Arg<str>) -> CfnPartnerAppProps<R0, R1, R2, Set, R4> { CfnPartnerAppProps(put(self.0, "Tier", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: replacement.
+    /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-partnerapp.html#cfn-sagemaker-partnerapp-type)
     pub fn type_(self, value: impl Arg<partner_app::Type>) -> CfnPartnerAppProps<R0, R1, R2, R3, Set> { CfnPartnerAppProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnPartnerAppProps { fn into_props(self) -> Bag { self.0 } }
@@ -6676,9 +6676,9 @@ use crate::cfn::support::*;
 impl PartnerAppConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AdminUsers`: list of text. Update: in place.
+    /// `AdminUsers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-partnerapp-partnerappconfig.html#cfn-sagemaker-partnerapp-partnerappconfig-adminusers)
     pub fn admin_users(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdminUsers", value.into_expr())) }
-    /// `Arguments`: map of text. Update: in place.
+    /// `Arguments`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-partnerapp-partnerappconfig.html#cfn-sagemaker-partnerapp-partnerappconfig-arguments)
     pub fn arguments(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Arguments", value.into_expr())) }
 }
 impl Done for PartnerAppConfig { fn into_props(self) -> Bag { self.0 } }
@@ -6689,7 +6689,7 @@ impl PartnerAppMaintenanceConfig {
     pub fn new() -> PartnerAppMaintenanceConfig<Missing<super::required::MaintenanceWindowStart>> { PartnerAppMaintenanceConfig(Bag::default(), Phase) }
 }
 impl<R0> PartnerAppMaintenanceConfig<R0> {
-    /// `MaintenanceWindowStart`: text, required. Update: in place.
+    /// `MaintenanceWindowStart`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-partnerapp-partnerappmaintenanceconfig.html#cfn-sagemaker-partnerapp-partnerappmaintenanceconfig-maintenancewindowstart)
     pub fn maintenance_window_start(self, value: impl Arg<str>) -> PartnerAppMaintenanceConfig<Set> { PartnerAppMaintenanceConfig(put(self.0, "MaintenanceWindowStart", value.into_expr()), Phase) }
 }
 impl Done for PartnerAppMaintenanceConfig { fn into_props(self) -> Bag { self.0 } }
@@ -6716,19 +6716,19 @@ impl CfnPipelineProps {
     pub fn new() -> CfnPipelineProps<Missing<required::PipelineDefinition>, Missing<required::PipelineName>, Missing<required::RoleArn>> { CfnPipelineProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnPipelineProps<R0, R1, R2> {
-    /// `ParallelismConfiguration`: `ParallelismConfiguration`. Update: in place.
+    /// `ParallelismConfiguration`: `ParallelismConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-pipeline.html#cfn-sagemaker-pipeline-parallelismconfiguration)
     pub fn parallelism_configuration(self, value: impl Arg<pipeline::ParallelismConfiguration>) -> Self { Self(put(self.0, "ParallelismConfiguration", value.into_expr()), Phase) }
-    /// `PipelineDefinition`: `PipelineDefinition`, required. Update: in place.
+    /// `PipelineDefinition`: `PipelineDefinition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-pipeline.html#cfn-sagemaker-pipeline-pipelinedefinition)
     pub fn pipeline_definition(self, value: impl Arg<pipeline::PipelineDefinition>) -> CfnPipelineProps<Set, R1, R2> { CfnPipelineProps(put(self.0, "PipelineDefinition", value.into_expr()), Phase) }
-    /// `PipelineDescription`: text. Update: in place.
+    /// `PipelineDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-pipeline.html#cfn-sagemaker-pipeline-pipelinedescription)
     pub fn pipeline_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PipelineDescription", value.into_expr()), Phase) }
-    /// `PipelineDisplayName`: text. Update: in place.
+    /// `PipelineDisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-pipeline.html#cfn-sagemaker-pipeline-pipelinedisplayname)
     pub fn pipeline_display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PipelineDisplayName", value.into_expr()), Phase) }
-    /// `PipelineName`: text, required. Update: replacement.
+    /// `PipelineName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-pipeline.html#cfn-sagemaker-pipeline-pipelinename)
     pub fn pipeline_name(self, value: impl Arg<str>) -> CfnPipelineProps<R0, Set, R2> { CfnPipelineProps(put(self.0, "PipelineName", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-pipeline.html#cfn-sagemaker-pipeline-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnPipelineProps<R0, R1, Set> { CfnPipelineProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-pipeline.html#cfn-sagemaker-pipeline-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPipelineProps { fn into_props(self) -> Bag { self.0 } }
@@ -6742,7 +6742,7 @@ impl ParallelismConfiguration {
     pub fn new() -> ParallelismConfiguration<Missing<super::required::MaxParallelExecutionSteps>> { ParallelismConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ParallelismConfiguration<R0> {
-    /// `MaxParallelExecutionSteps`: integer, required. Update: in place.
+    /// `MaxParallelExecutionSteps`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-pipeline-parallelismconfiguration.html#cfn-sagemaker-pipeline-parallelismconfiguration-maxparallelexecutionsteps)
     pub fn max_parallel_execution_steps(self, value: impl Arg<i64>) -> ParallelismConfiguration<Set> { ParallelismConfiguration(put(self.0, "MaxParallelExecutionSteps", value.into_expr()), Phase) }
 }
 impl Done for ParallelismConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -6751,9 +6751,9 @@ impl Done for ParallelismConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl PipelineDefinition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PipelineDefinitionBody`: text. Update: in place.
+    /// `PipelineDefinitionBody`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-pipeline-pipelinedefinition.html#cfn-sagemaker-pipeline-pipelinedefinition-pipelinedefinitionbody)
     pub fn pipeline_definition_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PipelineDefinitionBody", value.into_expr())) }
-    /// `PipelineDefinitionS3Location`: `S3Location`. Update: in place.
+    /// `PipelineDefinitionS3Location`: `S3Location`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-pipeline-pipelinedefinition.html#cfn-sagemaker-pipeline-pipelinedefinition-pipelinedefinitions3location)
     pub fn pipeline_definition_s3_location(self, value: impl Arg<S3Location>) -> Self { Self(put(self.0, "PipelineDefinitionS3Location", value.into_expr())) }
 }
 impl Done for PipelineDefinition { fn into_props(self) -> Bag { self.0 } }
@@ -6764,13 +6764,13 @@ impl S3Location {
     pub fn new() -> S3Location<Missing<super::required::Bucket>, Missing<super::required::Key>> { S3Location(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Location<R0, R1> {
-    /// `Bucket`: text, required. Update: in place.
+    /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-pipeline-s3location.html#cfn-sagemaker-pipeline-s3location-bucket)
     pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1> { S3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
-    /// `ETag`: text. Update: in place.
+    /// `ETag`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-pipeline-s3location.html#cfn-sagemaker-pipeline-s3location-etag)
     pub fn e_tag(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ETag", value.into_expr()), Phase) }
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-pipeline-s3location.html#cfn-sagemaker-pipeline-s3location-key)
     pub fn key(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Version`: text. Update: in place.
+    /// `Version`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-pipeline-s3location.html#cfn-sagemaker-pipeline-s3location-version)
     pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
@@ -6784,27 +6784,27 @@ impl CfnProcessingJob {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProcessingJobProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ProcessingJobArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AutoMLJobArn`: `OtherArn`.
+    /// The attribute `AutoMLJobArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-processingjob.html#AutoMLJobArn-fn::getatt)
     pub fn attr_auto_ml_job_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AutoMLJobArn") }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-processingjob.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `ExitMessage`: text.
+    /// The attribute `ExitMessage`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-processingjob.html#ExitMessage-fn::getatt)
     pub fn attr_exit_message(&self) -> Val<str> { self.0.get_att("ExitMessage") }
-    /// The attribute `FailureReason`: text.
+    /// The attribute `FailureReason`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-processingjob.html#FailureReason-fn::getatt)
     pub fn attr_failure_reason(&self) -> Val<str> { self.0.get_att("FailureReason") }
-    /// The attribute `LastModifiedTime`: text.
+    /// The attribute `LastModifiedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-processingjob.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
-    /// The attribute `MonitoringScheduleArn`: `OtherArn`.
+    /// The attribute `MonitoringScheduleArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-processingjob.html#MonitoringScheduleArn-fn::getatt)
     pub fn attr_monitoring_schedule_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MonitoringScheduleArn") }
-    /// The attribute `ProcessingEndTime`: text.
+    /// The attribute `ProcessingEndTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-processingjob.html#ProcessingEndTime-fn::getatt)
     pub fn attr_processing_end_time(&self) -> Val<str> { self.0.get_att("ProcessingEndTime") }
-    /// The attribute `ProcessingJobArn`: `OtherArn`.
+    /// The attribute `ProcessingJobArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-processingjob.html#ProcessingJobArn-fn::getatt)
     pub fn attr_processing_job_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ProcessingJobArn") }
-    /// The attribute `ProcessingJobStatus`: text.
+    /// The attribute `ProcessingJobStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-processingjob.html#ProcessingJobStatus-fn::getatt)
     pub fn attr_processing_job_status(&self) -> Val<str> { self.0.get_att("ProcessingJobStatus") }
-    /// The attribute `ProcessingStartTime`: text.
+    /// The attribute `ProcessingStartTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-processingjob.html#ProcessingStartTime-fn::getatt)
     pub fn attr_processing_start_time(&self) -> Val<str> { self.0.get_att("ProcessingStartTime") }
-    /// The attribute `TrainingJobArn`: `OtherArn`.
+    /// The attribute `TrainingJobArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-processingjob.html#TrainingJobArn-fn::getatt)
     pub fn attr_training_job_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TrainingJobArn") }
 }
 impl Parent for CfnProcessingJob { fn node(&self) -> &Place { &self.0 } }
@@ -6815,27 +6815,27 @@ impl CfnProcessingJobProps {
     pub fn new() -> CfnProcessingJobProps<Missing<required::AppSpecification>, Missing<required::ProcessingResources>, Missing<required::RoleArn>> { CfnProcessingJobProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnProcessingJobProps<R0, R1, R2> {
-    /// `AppSpecification`: `AppSpecification`, required. Update: replacement.
+    /// `AppSpecification`: `AppSpecification`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-processingjob.html#cfn-sagemaker-processingjob-appspecification)
     pub fn app_specification(self, value: impl Arg<processing_job::AppSpecification>) -> CfnProcessingJobProps<Set, R1, R2> { CfnProcessingJobProps(put(self.0, "AppSpecification", value.into_expr()), Phase) }
-    /// `Environment`: map of text. Update: replacement.
+    /// `Environment`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-processingjob.html#cfn-sagemaker-processingjob-environment)
     pub fn environment(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Environment", value.into_expr()), Phase) }
-    /// `ExperimentConfig`: `ExperimentConfig`. Update: replacement.
+    /// `ExperimentConfig`: `ExperimentConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-processingjob.html#cfn-sagemaker-processingjob-experimentconfig)
     pub fn experiment_config(self, value: impl Arg<processing_job::ExperimentConfig>) -> Self { Self(put(self.0, "ExperimentConfig", value.into_expr()), Phase) }
-    /// `NetworkConfig`: `NetworkConfig`. Update: replacement.
+    /// `NetworkConfig`: `NetworkConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-processingjob.html#cfn-sagemaker-processingjob-networkconfig)
     pub fn network_config(self, value: impl Arg<processing_job::NetworkConfig>) -> Self { Self(put(self.0, "NetworkConfig", value.into_expr()), Phase) }
-    /// `ProcessingInputs`: list of `ProcessingInputsObject`. Update: replacement.
+    /// `ProcessingInputs`: list of `ProcessingInputsObject`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-processingjob.html#cfn-sagemaker-processingjob-processinginputs)
     pub fn processing_inputs(self, value: impl Arg<Arr<processing_job::ProcessingInputsObject>>) -> Self { Self(put(self.0, "ProcessingInputs", value.into_expr()), Phase) }
-    /// `ProcessingJobName`: text. Update: replacement.
+    /// `ProcessingJobName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-processingjob.html#cfn-sagemaker-processingjob-processingjobname)
     pub fn processing_job_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProcessingJobName", value.into_expr()), Phase) }
-    /// `ProcessingOutputConfig`: `ProcessingOutputConfig`. Update: replacement.
+    /// `ProcessingOutputConfig`: `ProcessingOutputConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-processingjob.html#cfn-sagemaker-processingjob-processingoutputconfig)
     pub fn processing_output_config(self, value: impl Arg<processing_job::ProcessingOutputConfig>) -> Self { Self(put(self.0, "ProcessingOutputConfig", value.into_expr()), Phase) }
-    /// `ProcessingResources`: `ProcessingResources`, required. Update: replacement.
+    /// `ProcessingResources`: `ProcessingResources`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-processingjob.html#cfn-sagemaker-processingjob-processingresources)
     pub fn processing_resources(self, value: impl Arg<processing_job::ProcessingResources>) -> CfnProcessingJobProps<R0, Set, R2> { CfnProcessingJobProps(put(self.0, "ProcessingResources", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: replacement.
+    /// `RoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-processingjob.html#cfn-sagemaker-processingjob-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnProcessingJobProps<R0, R1, Set> { CfnProcessingJobProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `StoppingCondition`: `StoppingCondition`. Update: replacement.
+    /// `StoppingCondition`: `StoppingCondition`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-processingjob.html#cfn-sagemaker-processingjob-stoppingcondition)
     pub fn stopping_condition(self, value: impl Arg<processing_job::StoppingCondition>) -> Self { Self(put(self.0, "StoppingCondition", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-processingjob.html#cfn-sagemaker-processingjob-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnProcessingJobProps { fn into_props(self) -> Bag { self.0 } }
@@ -6849,11 +6849,11 @@ impl AppSpecification {
     pub fn new() -> AppSpecification<Missing<super::required::ImageUri>> { AppSpecification(Bag::default(), Phase) }
 }
 impl<R0> AppSpecification<R0> {
-    /// `ContainerArguments`: list of text. Update: replacement.
+    /// `ContainerArguments`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-appspecification.html#cfn-sagemaker-processingjob-appspecification-containerarguments)
     pub fn container_arguments(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ContainerArguments", value.into_expr()), Phase) }
-    /// `ContainerEntrypoint`: list of text. Update: replacement.
+    /// `ContainerEntrypoint`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-appspecification.html#cfn-sagemaker-processingjob-appspecification-containerentrypoint)
     pub fn container_entrypoint(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ContainerEntrypoint", value.into_expr()), Phase) }
-    /// `ImageUri`: text, required. Update: replacement.
+    /// `ImageUri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-appspecification.html#cfn-sagemaker-processingjob-appspecification-imageuri)
     pub fn image_uri(self, value: impl Arg<str>) -> AppSpecification<Set> { AppSpecification(put(self.0, "ImageUri", value.into_expr()), Phase) }
 }
 impl Done for AppSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -6864,21 +6864,21 @@ impl AthenaDatasetDefinition {
     pub fn new() -> AthenaDatasetDefinition<Missing<super::required::Catalog>, Missing<super::required::Database>, Missing<super::required::OutputFormat>, Missing<super::required::OutputS3Uri>, Missing<super::required::QueryString>> { AthenaDatasetDefinition(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> AthenaDatasetDefinition<R0, R1, R2, R3, R4> {
-    /// `Catalog`: text, required. Update: replacement.
+    /// `Catalog`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-athenadatasetdefinition.html#cfn-sagemaker-processingjob-athenadatasetdefinition-catalog)
     pub fn catalog(self, value: impl Arg<str>) -> AthenaDatasetDefinition<Set, R1, R2, R3, R4> { AthenaDatasetDefinition(put(self.0, "Catalog", value.into_expr()), Phase) }
-    /// `Database`: text, required. Update: replacement.
+    /// `Database`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-athenadatasetdefinition.html#cfn-sagemaker-processingjob-athenadatasetdefinition-database)
     pub fn database(self, value: impl Arg<str>) -> AthenaDatasetDefinition<R0, Set, R2, R3, R4> { AthenaDatasetDefinition(put(self.0, "Database", value.into_expr()), Phase) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-athenadatasetdefinition.html#cfn-sagemaker-processingjob-athenadatasetdefinition-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `OutputCompression`: `OutputCompression`. Update: replacement.
+    /// `OutputCompression`: `OutputCompression`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-athenadatasetdefinition.html#cfn-sagemaker-processingjob-athenadatasetdefinition-outputcompression)
     pub fn output_compression(self, value: impl Arg<OutputCompression>) -> Self { Self(put(self.0, "OutputCompression", value.into_expr()), Phase) }
-    /// `OutputFormat`: `OutputFormat`, required. Update: replacement.
+    /// `OutputFormat`: `OutputFormat`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-athenadatasetdefinition.html#cfn-sagemaker-processingjob-athenadatasetdefinition-outputformat)
     pub fn output_format(self, value: impl Arg<OutputFormat>) -> AthenaDatasetDefinition<R0, R1, Set, R3, R4> { AthenaDatasetDefinition(put(self.0, "OutputFormat", value.into_expr()), Phase) }
-    /// `OutputS3Uri`: text, required. Update: replacement.
+    /// `OutputS3Uri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-athenadatasetdefinition.html#cfn-sagemaker-processingjob-athenadatasetdefinition-outputs3uri)
     pub fn output_s3_uri(self, value: impl Arg<str>) -> AthenaDatasetDefinition<R0, R1, R2, Set, R4> { AthenaDatasetDefinition(put(self.0, "OutputS3Uri", value.into_expr()), Phase) }
-    /// `QueryString`: text, required. Update: replacement.
+    /// `QueryString`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-athenadatasetdefinition.html#cfn-sagemaker-processingjob-athenadatasetdefinition-querystring)
     pub fn query_string(self, value: impl Arg<str>) -> AthenaDatasetDefinition<R0, R1, R2, R3, Set> { AthenaDatasetDefinition(put(self.0, "QueryString", value.into_expr()), Phase) }
-    /// `WorkGroup`: text. Update: replacement.
+    /// `WorkGroup`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-athenadatasetdefinition.html#cfn-sagemaker-processingjob-athenadatasetdefinition-workgroup)
     pub fn work_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkGroup", value.into_expr()), Phase) }
 }
 impl Done for AthenaDatasetDefinition { fn into_props(self) -> Bag { self.0 } }
@@ -6889,13 +6889,13 @@ impl ClusterConfig {
     pub fn new() -> ClusterConfig<Missing<super::required::InstanceCount>, Missing<super::required::InstanceType>, Missing<super::required::VolumeSizeInGB>> { ClusterConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ClusterConfig<R0, R1, R2> {
-    /// `InstanceCount`: integer, required. Update: replacement.
+    /// `InstanceCount`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-clusterconfig.html#cfn-sagemaker-processingjob-clusterconfig-instancecount)
     pub fn instance_count(self, value: impl Arg<i64>) -> ClusterConfig<Set, R1, R2> { ClusterConfig(put(self.0, "InstanceCount", value.into_expr()), Phase) }
-    /// `InstanceType`: text, required. Update: replacement.
+    /// `InstanceType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-clusterconfig.html#cfn-sagemaker-processingjob-clusterconfig-instancetype)
     pub fn instance_type(self, value: impl Arg<str>) -> ClusterConfig<R0, Set, R2> { ClusterConfig(put(self.0, "InstanceType", value.into_expr()), Phase) }
-    /// `VolumeKmsKeyId`: text. Update: replacement.
+    /// `VolumeKmsKeyId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-clusterconfig.html#cfn-sagemaker-processingjob-clusterconfig-volumekmskeyid)
     pub fn volume_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeKmsKeyId", value.into_expr()), Phase) }
-    /// `VolumeSizeInGB`: integer, required. Update: replacement.
+    /// `VolumeSizeInGB`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-clusterconfig.html#cfn-sagemaker-processingjob-clusterconfig-volumesizeingb)
     pub fn volume_size_in_gb(self, value: impl Arg<i64>) -> ClusterConfig<R0, R1, Set> { ClusterConfig(put(self.0, "VolumeSizeInGB", value.into_expr()), Phase) }
 }
 impl Done for ClusterConfig { fn into_props(self) -> Bag { self.0 } }
@@ -6904,15 +6904,15 @@ impl Done for ClusterConfig { fn into_props(self) -> Bag { self.0 } }
 impl DatasetDefinition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AthenaDatasetDefinition`: `AthenaDatasetDefinition`. Update: replacement.
+    /// `AthenaDatasetDefinition`: `AthenaDatasetDefinition`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-datasetdefinition.html#cfn-sagemaker-processingjob-datasetdefinition-athenadatasetdefinition)
     pub fn athena_dataset_definition(self, value: impl Arg<AthenaDatasetDefinition>) -> Self { Self(put(self.0, "AthenaDatasetDefinition", value.into_expr())) }
-    /// `DataDistributionType`: `DataDistributionType`. Update: replacement.
+    /// `DataDistributionType`: `DataDistributionType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-datasetdefinition.html#cfn-sagemaker-processingjob-datasetdefinition-datadistributiontype)
     pub fn data_distribution_type(self, value: impl Arg<DataDistributionType>) -> Self { Self(put(self.0, "DataDistributionType", value.into_expr())) }
-    /// `InputMode`: `InputMode`. Update: replacement.
+    /// `InputMode`: `InputMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-datasetdefinition.html#cfn-sagemaker-processingjob-datasetdefinition-inputmode)
     pub fn input_mode(self, value: impl Arg<InputMode>) -> Self { Self(put(self.0, "InputMode", value.into_expr())) }
-    /// `LocalPath`: text. Update: replacement.
+    /// `LocalPath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-datasetdefinition.html#cfn-sagemaker-processingjob-datasetdefinition-localpath)
     pub fn local_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LocalPath", value.into_expr())) }
-    /// `RedshiftDatasetDefinition`: `RedshiftDatasetDefinition`. Update: replacement.
+    /// `RedshiftDatasetDefinition`: `RedshiftDatasetDefinition`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-datasetdefinition.html#cfn-sagemaker-processingjob-datasetdefinition-redshiftdatasetdefinition)
     pub fn redshift_dataset_definition(self, value: impl Arg<RedshiftDatasetDefinition>) -> Self { Self(put(self.0, "RedshiftDatasetDefinition", value.into_expr())) }
 }
 impl Done for DatasetDefinition { fn into_props(self) -> Bag { self.0 } }
@@ -6921,13 +6921,13 @@ impl Done for DatasetDefinition { fn into_props(self) -> Bag { self.0 } }
 impl ExperimentConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ExperimentName`: text. Update: replacement.
+    /// `ExperimentName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-experimentconfig.html#cfn-sagemaker-processingjob-experimentconfig-experimentname)
     pub fn experiment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExperimentName", value.into_expr())) }
-    /// `RunName`: text. Update: replacement.
+    /// `RunName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-experimentconfig.html#cfn-sagemaker-processingjob-experimentconfig-runname)
     pub fn run_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RunName", value.into_expr())) }
-    /// `TrialComponentDisplayName`: text. Update: replacement.
+    /// `TrialComponentDisplayName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-experimentconfig.html#cfn-sagemaker-processingjob-experimentconfig-trialcomponentdisplayname)
     pub fn trial_component_display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrialComponentDisplayName", value.into_expr())) }
-    /// `TrialName`: text. Update: replacement.
+    /// `TrialName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-experimentconfig.html#cfn-sagemaker-processingjob-experimentconfig-trialname)
     pub fn trial_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrialName", value.into_expr())) }
 }
 impl Done for ExperimentConfig { fn into_props(self) -> Bag { self.0 } }
@@ -6938,7 +6938,7 @@ impl FeatureStoreOutput {
     pub fn new() -> FeatureStoreOutput<Missing<super::required::FeatureGroupName>> { FeatureStoreOutput(Bag::default(), Phase) }
 }
 impl<R0> FeatureStoreOutput<R0> {
-    /// `FeatureGroupName`: text, required. Update: replacement.
+    /// `FeatureGroupName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-featurestoreoutput.html#cfn-sagemaker-processingjob-featurestoreoutput-featuregroupname)
     pub fn feature_group_name(self, value: impl Arg<str>) -> FeatureStoreOutput<Set> { FeatureStoreOutput(put(self.0, "FeatureGroupName", value.into_expr()), Phase) }
 }
 impl Done for FeatureStoreOutput { fn into_props(self) -> Bag { self.0 } }
@@ -6947,11 +6947,11 @@ impl Done for FeatureStoreOutput { fn into_props(self) -> Bag { self.0 } }
 impl NetworkConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EnableInterContainerTrafficEncryption`: boolean. Update: replacement.
+    /// `EnableInterContainerTrafficEncryption`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-networkconfig.html#cfn-sagemaker-processingjob-networkconfig-enableintercontainertrafficencryption)
     pub fn enable_inter_container_traffic_encryption(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableInterContainerTrafficEncryption", value.into_expr())) }
-    /// `EnableNetworkIsolation`: boolean. Update: replacement.
+    /// `EnableNetworkIsolation`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-networkconfig.html#cfn-sagemaker-processingjob-networkconfig-enablenetworkisolation)
     pub fn enable_network_isolation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableNetworkIsolation", value.into_expr())) }
-    /// `VpcConfig`: `VpcConfig`. Update: replacement.
+    /// `VpcConfig`: `VpcConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-networkconfig.html#cfn-sagemaker-processingjob-networkconfig-vpcconfig)
     pub fn vpc_config(self, value: impl Arg<VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr())) }
 }
 impl Done for NetworkConfig { fn into_props(self) -> Bag { self.0 } }
@@ -6962,13 +6962,13 @@ impl ProcessingInputsObject {
     pub fn new() -> ProcessingInputsObject<Missing<super::required::InputName>> { ProcessingInputsObject(Bag::default(), Phase) }
 }
 impl<R0> ProcessingInputsObject<R0> {
-    /// `AppManaged`: boolean. Update: replacement.
+    /// `AppManaged`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-processinginputsobject.html#cfn-sagemaker-processingjob-processinginputsobject-appmanaged)
     pub fn app_managed(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AppManaged", value.into_expr()), Phase) }
-    /// `DatasetDefinition`: `DatasetDefinition`. Update: replacement.
+    /// `DatasetDefinition`: `DatasetDefinition`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-processinginputsobject.html#cfn-sagemaker-processingjob-processinginputsobject-datasetdefinition)
     pub fn dataset_definition(self, value: impl Arg<DatasetDefinition>) -> Self { Self(put(self.0, "DatasetDefinition", value.into_expr()), Phase) }
-    /// `InputName`: text, required. Update: replacement.
+    /// `InputName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-processinginputsobject.html#cfn-sagemaker-processingjob-processinginputsobject-inputname)
     pub fn input_name(self, value: impl Arg<str>) -> ProcessingInputsObject<Set> { ProcessingInputsObject(put(self.0, "InputName", value.into_expr()), Phase) }
-    /// `S3Input`: `S3Input`. Update: replacement.
+    /// `S3Input`: `S3Input`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-processinginputsobject.html#cfn-sagemaker-processingjob-processinginputsobject-s3input)
     pub fn s3_input(self, value: impl Arg<S3Input>) -> Self { Self(put(self.0, "S3Input", value.into_expr()), Phase) }
 }
 impl Done for ProcessingInputsObject { fn into_props(self) -> Bag { self.0 } }
@@ -6979,9 +6979,9 @@ impl ProcessingOutputConfig {
     pub fn new() -> ProcessingOutputConfig<Missing<super::required::Outputs>> { ProcessingOutputConfig(Bag::default(), Phase) }
 }
 impl<R0> ProcessingOutputConfig<R0> {
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-processingoutputconfig.html#cfn-sagemaker-processingjob-processingoutputconfig-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `Outputs`: list of `ProcessingOutputsObject`, required. Update: replacement.
+    /// `Outputs`: list of `ProcessingOutputsObject`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-processingoutputconfig.html#cfn-sagemaker-processingjob-processingoutputconfig-outputs)
     pub fn outputs(self, value: impl Arg<Arr<ProcessingOutputsObject>>) -> ProcessingOutputConfig<Set> { ProcessingOutputConfig(put(self.0, "Outputs", value.into_expr()), Phase) }
 }
 impl Done for ProcessingOutputConfig { fn into_props(self) -> Bag { self.0 } }
@@ -6992,13 +6992,13 @@ impl ProcessingOutputsObject {
     pub fn new() -> ProcessingOutputsObject<Missing<super::required::OutputName>> { ProcessingOutputsObject(Bag::default(), Phase) }
 }
 impl<R0> ProcessingOutputsObject<R0> {
-    /// `AppManaged`: boolean. Update: replacement.
+    /// `AppManaged`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-processingoutputsobject.html#cfn-sagemaker-processingjob-processingoutputsobject-appmanaged)
     pub fn app_managed(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AppManaged", value.into_expr()), Phase) }
-    /// `FeatureStoreOutput`: `FeatureStoreOutput`. Update: replacement.
+    /// `FeatureStoreOutput`: `FeatureStoreOutput`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-processingoutputsobject.html#cfn-sagemaker-processingjob-processingoutputsobject-featurestoreoutput)
     pub fn feature_store_output(self, value: impl Arg<FeatureStoreOutput>) -> Self { Self(put(self.0, "FeatureStoreOutput", value.into_expr()), Phase) }
-    /// `OutputName`: text, required. Update: replacement.
+    /// `OutputName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-processingoutputsobject.html#cfn-sagemaker-processingjob-processingoutputsobject-outputname)
     pub fn output_name(self, value: impl Arg<str>) -> ProcessingOutputsObject<Set> { ProcessingOutputsObject(put(self.0, "OutputName", value.into_expr()), Phase) }
-    /// `S3Output`: `S3Output`. Update: replacement.
+    /// `S3Output`: `S3Output`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-processingoutputsobject.html#cfn-sagemaker-processingjob-processingoutputsobject-s3output)
     pub fn s3_output(self, value: impl Arg<S3Output>) -> Self { Self(put(self.0, "S3Output", value.into_expr()), Phase) }
 }
 impl Done for ProcessingOutputsObject { fn into_props(self) -> Bag { self.0 } }
@@ -7009,7 +7009,7 @@ impl ProcessingResources {
     pub fn new() -> ProcessingResources<Missing<super::required::ClusterConfig>> { ProcessingResources(Bag::default(), Phase) }
 }
 impl<R0> ProcessingResources<R0> {
-    /// `ClusterConfig`: `ClusterConfig`, required. Update: replacement.
+    /// `ClusterConfig`: `ClusterConfig`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-processingresources.html#cfn-sagemaker-processingjob-processingresources-clusterconfig)
     pub fn cluster_config(self, value: impl Arg<ClusterConfig>) -> ProcessingResources<Set> { ProcessingResources(put(self.0, "ClusterConfig", value.into_expr()), Phase) }
 }
 impl Done for ProcessingResources { fn into_props(self) -> Bag { self.0 } }
@@ -7020,23 +7020,23 @@ impl RedshiftDatasetDefinition {
     pub fn new() -> RedshiftDatasetDefinition<Missing<super::required::ClusterId>, Missing<super::required::ClusterRoleArn>, Missing<super::required::Database>, Missing<super::required::DbUser>, Missing<super::required::OutputFormat>, Missing<super::required::OutputS3Uri>, Missing<super::required::QueryString>> { RedshiftDatasetDefinition(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5, R6> RedshiftDatasetDefinition<R0, R1, R2, R3, R4, R5, R6> {
-    /// `ClusterId`: text, required. Update: replacement.
+    /// `ClusterId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-redshiftdatasetdefinition.html#cfn-sagemaker-processingjob-redshiftdatasetdefinition-clusterid)
     pub fn cluster_id(self, value: impl Arg<str>) -> RedshiftDatasetDefinition<Set, R1, R2, R3, R4, R5, R6> { RedshiftDatasetDefinition(put(self.0, "ClusterId", value.into_expr()), Phase) }
-    /// `ClusterRoleArn`: `IamRoleArn`, required. Update: replacement.
+    /// `ClusterRoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-redshiftdatasetdefinition.html#cfn-sagemaker-processingjob-redshiftdatasetdefinition-clusterrolearn)
     pub fn cluster_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> RedshiftDatasetDefinition<R0, Set, R2, R3, R4, R5, R6> { RedshiftDatasetDefinition(put(self.0, "ClusterRoleArn", value.into_expr()), Phase) }
-    /// `Database`: text, required. Update: replacement.
+    /// `Database`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-redshiftdatasetdefinition.html#cfn-sagemaker-processingjob-redshiftdatasetdefinition-database)
     pub fn database(self, value: impl Arg<str>) -> RedshiftDatasetDefinition<R0, R1, Set, R3, R4, R5, R6> { RedshiftDatasetDefinition(put(self.0, "Database", value.into_expr()), Phase) }
-    /// `DbUser`: text, required. Update: replacement.
+    /// `DbUser`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-redshiftdatasetdefinition.html#cfn-sagemaker-processingjob-redshiftdatasetdefinition-dbuser)
     pub fn db_user(self, value: impl Arg<str>) -> RedshiftDatasetDefinition<R0, R1, R2, Set, R4, R5, R6> { RedshiftDatasetDefinition(put(self.0, "DbUser", value.into_expr()), Phase) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-redshiftdatasetdefinition.html#cfn-sagemaker-processingjob-redshiftdatasetdefinition-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `OutputCompression`: `RedshiftDatasetDefinitionOutputCompression`. Update: replacement.
+    /// `OutputCompression`: `RedshiftDatasetDefinitionOutputCompression`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-redshiftdatasetdefinition.html#cfn-sagemaker-processingjob-redshiftdatasetdefinition-outputcompression)
     pub fn output_compression(self, value: impl Arg<RedshiftDatasetDefinitionOutputCompression>) -> Self { Self(put(self.0, "OutputCompression", value.into_expr()), Phase) }
-    /// `OutputFormat`: `RedshiftDatasetDefinitionOutputFormat`, required. Update: replacement.
+    /// `OutputFormat`: `RedshiftDatasetDefinitionOutputFormat`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-redshiftdatasetdefinition.html#cfn-sagemaker-processingjob-redshiftdatasetdefinition-outputformat)
     pub fn output_format(self, value: impl Arg<RedshiftDatasetDefinitionOutputFormat>) -> RedshiftDatasetDefinition<R0, R1, R2, R3, Set, R5, R6> { RedshiftDatasetDefinition(put(self.0, "OutputFormat", value.into_expr()), Phase) }
-    /// `OutputS3Uri`: text, required. Update: replacement.
+    /// `OutputS3Uri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-redshiftdatasetdefinition.html#cfn-sagemaker-processingjob-redshiftdatasetdefinition-outputs3uri)
     pub fn output_s3_uri(self, value: impl Arg<str>) -> RedshiftDatasetDefinition<R0, R1, R2, R3, R4, Set, R6> { RedshiftDatasetDefinition(put(self.0, "OutputS3Uri", value.into_expr()), Phase) }
-    /// `QueryString`: text, required. Update: replacement.
+    /// `QueryString`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-redshiftdatasetdefinition.html#cfn-sagemaker-processingjob-redshiftdatasetdefinition-querystring)
     pub fn query_string(self, value: impl Arg<str>) -> RedshiftDatasetDefinition<R0, R1, R2, R3, R4, R5, Set> { RedshiftDatasetDefinition(put(self.0, "QueryString", value.into_expr()), Phase) }
 }
 impl Done for RedshiftDatasetDefinition { fn into_props(self) -> Bag { self.0 } }
@@ -7047,17 +7047,17 @@ impl S3Input {
     pub fn new() -> S3Input<Missing<super::required::S3DataType>, Missing<super::required::S3Uri>> { S3Input(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Input<R0, R1> {
-    /// `LocalPath`: text. Update: replacement.
+    /// `LocalPath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-s3input.html#cfn-sagemaker-processingjob-s3input-localpath)
     pub fn local_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LocalPath", value.into_expr()), Phase) }
-    /// `S3CompressionType`: `S3CompressionType`. Update: replacement.
+    /// `S3CompressionType`: `S3CompressionType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-s3input.html#cfn-sagemaker-processingjob-s3input-s3compressiontype)
     pub fn s3_compression_type(self, value: impl Arg<S3CompressionType>) -> Self { Self(put(self.0, "S3CompressionType", value.into_expr()), Phase) }
-    /// `S3DataDistributionType`: `S3DataDistributionType`. Update: replacement.
+    /// `S3DataDistributionType`: `S3DataDistributionType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-s3input.html#cfn-sagemaker-processingjob-s3input-s3datadistributiontype)
     pub fn s3_data_distribution_type(self, value: impl Arg<S3DataDistributionType>) -> Self { Self(put(self.0, "S3DataDistributionType", value.into_expr()), Phase) }
-    /// `S3DataType`: `S3DataType`, required. Update: replacement.
+    /// `S3DataType`: `S3DataType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-s3input.html#cfn-sagemaker-processingjob-s3input-s3datatype)
     pub fn s3_data_type(self, value: impl Arg<S3DataType>) -> S3Input<Set, R1> { S3Input(put(self.0, "S3DataType", value.into_expr()), Phase) }
-    /// `S3InputMode`: `S3InputMode`. Update: replacement.
+    /// `S3InputMode`: `S3InputMode`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-s3input.html#cfn-sagemaker-processingjob-s3input-s3inputmode)
     pub fn s3_input_mode(self, value: impl Arg<S3InputMode>) -> Self { Self(put(self.0, "S3InputMode", value.into_expr()), Phase) }
-    /// `S3Uri`: text, required. Update: replacement.
+    /// `S3Uri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-s3input.html#cfn-sagemaker-processingjob-s3input-s3uri)
     pub fn s3_uri(self, value: impl Arg<str>) -> S3Input<R0, Set> { S3Input(put(self.0, "S3Uri", value.into_expr()), Phase) }
 }
 impl Done for S3Input { fn into_props(self) -> Bag { self.0 } }
@@ -7068,11 +7068,11 @@ impl S3Output {
     pub fn new() -> S3Output<Missing<super::required::S3UploadMode>, Missing<super::required::S3Uri>> { S3Output(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Output<R0, R1> {
-    /// `LocalPath`: text. Update: replacement.
+    /// `LocalPath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-s3output.html#cfn-sagemaker-processingjob-s3output-localpath)
     pub fn local_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LocalPath", value.into_expr()), Phase) }
-    /// `S3UploadMode`: `S3UploadMode`, required. Update: replacement.
+    /// `S3UploadMode`: `S3UploadMode`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-s3output.html#cfn-sagemaker-processingjob-s3output-s3uploadmode)
     pub fn s3_upload_mode(self, value: impl Arg<S3UploadMode>) -> S3Output<Set, R1> { S3Output(put(self.0, "S3UploadMode", value.into_expr()), Phase) }
-    /// `S3Uri`: text, required. Update: replacement.
+    /// `S3Uri`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-s3output.html#cfn-sagemaker-processingjob-s3output-s3uri)
     pub fn s3_uri(self, value: impl Arg<str>) -> S3Output<R0, Set> { S3Output(put(self.0, "S3Uri", value.into_expr()), Phase) }
 }
 impl Done for S3Output { fn into_props(self) -> Bag { self.0 } }
@@ -7083,7 +7083,7 @@ impl StoppingCondition {
     pub fn new() -> StoppingCondition<Missing<super::required::MaxRuntimeInSeconds>> { StoppingCondition(Bag::default(), Phase) }
 }
 impl<R0> StoppingCondition<R0> {
-    /// `MaxRuntimeInSeconds`: integer, required. Update: replacement.
+    /// `MaxRuntimeInSeconds`: integer, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-stoppingcondition.html#cfn-sagemaker-processingjob-stoppingcondition-maxruntimeinseconds)
     pub fn max_runtime_in_seconds(self, value: impl Arg<i64>) -> StoppingCondition<Set> { StoppingCondition(put(self.0, "MaxRuntimeInSeconds", value.into_expr()), Phase) }
 }
 impl Done for StoppingCondition { fn into_props(self) -> Bag { self.0 } }
@@ -7094,9 +7094,9 @@ impl VpcConfig {
     pub fn new() -> VpcConfig<Missing<super::required::SecurityGroupIds>, Missing<super::required::Subnets>> { VpcConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> VpcConfig<R0, R1> {
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: replacement.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-vpcconfig.html#cfn-sagemaker-processingjob-vpcconfig-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfig<Set, R1> { VpcConfig(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement.
+    /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-processingjob-vpcconfig.html#cfn-sagemaker-processingjob-vpcconfig-subnets)
     pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfig<R0, Set> { VpcConfig(put(self.0, "Subnets", value.into_expr()), Phase) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
@@ -7132,13 +7132,13 @@ impl CfnProject {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProjectProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ProjectArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-project.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `ProjectArn`: `OtherArn`.
+    /// The attribute `ProjectArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-project.html#ProjectArn-fn::getatt)
     pub fn attr_project_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ProjectArn") }
-    /// The attribute `ProjectId`: text.
+    /// The attribute `ProjectId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-project.html#ProjectId-fn::getatt)
     pub fn attr_project_id(&self) -> Val<str> { self.0.get_att("ProjectId") }
-    /// The attribute `ProjectStatus`: text.
+    /// The attribute `ProjectStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-project.html#ProjectStatus-fn::getatt)
     pub fn attr_project_status(&self) -> Val<str> { self.0.get_att("ProjectStatus") }
 }
 impl Parent for CfnProject { fn node(&self) -> &Place { &self.0 } }
@@ -7149,17 +7149,17 @@ impl CfnProjectProps {
     pub fn new() -> CfnProjectProps<Missing<required::ProjectName>> { CfnProjectProps(Bag::default(), Phase) }
 }
 impl<R0> CfnProjectProps<R0> {
-    /// `ProjectDescription`: text. Update: replacement.
+    /// `ProjectDescription`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-project.html#cfn-sagemaker-project-projectdescription)
     pub fn project_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectDescription", value.into_expr()), Phase) }
-    /// `ProjectName`: text, required. Update: replacement.
+    /// `ProjectName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-project.html#cfn-sagemaker-project-projectname)
     pub fn project_name(self, value: impl Arg<str>) -> CfnProjectProps<Set> { CfnProjectProps(put(self.0, "ProjectName", value.into_expr()), Phase) }
-    /// `ServiceCatalogProvisionedProductDetails`: `ServiceCatalogProvisionedProductDetails`. Update: in place.
+    /// `ServiceCatalogProvisionedProductDetails`: `ServiceCatalogProvisionedProductDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-project.html#cfn-sagemaker-project-servicecatalogprovisionedproductdetails)
     pub fn service_catalog_provisioned_product_details(self, value: impl Arg<project::ServiceCatalogProvisionedProductDetails>) -> Self { Self(put(self.0, "ServiceCatalogProvisionedProductDetails", value.into_expr()), Phase) }
-    /// `ServiceCatalogProvisioningDetails`: `ServiceCatalogProvisioningDetails`. Update: replacement.
+    /// `ServiceCatalogProvisioningDetails`: `ServiceCatalogProvisioningDetails`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-project.html#cfn-sagemaker-project-servicecatalogprovisioningdetails)
     pub fn service_catalog_provisioning_details(self, value: impl Arg<project::ServiceCatalogProvisioningDetails>) -> Self { Self(put(self.0, "ServiceCatalogProvisioningDetails", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-project.html#cfn-sagemaker-project-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TemplateProviderDetails`: list of `TemplateProviderDetail`. Update: replacement.
+    /// `TemplateProviderDetails`: list of `TemplateProviderDetail`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-project.html#cfn-sagemaker-project-templateproviderdetails)
     pub fn template_provider_details(self, value: impl Arg<Arr<project::TemplateProviderDetail>>) -> Self { Self(put(self.0, "TemplateProviderDetails", value.into_expr()), Phase) }
 }
 impl Done for CfnProjectProps { fn into_props(self) -> Bag { self.0 } }
@@ -7173,9 +7173,9 @@ impl CfnStackParameter {
     pub fn new() -> CfnStackParameter<Missing<super::required::Key>, Missing<super::required::Value>> { CfnStackParameter(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnStackParameter<R0, R1> {
-    /// `Key`: text, required. Update: replacement.
+    /// `Key`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-project-cfnstackparameter.html#cfn-sagemaker-project-cfnstackparameter-key)
     pub fn key(self, value: impl Arg<str>) -> CfnStackParameter<Set, R1> { CfnStackParameter(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: replacement.
+    /// `Value`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-project-cfnstackparameter.html#cfn-sagemaker-project-cfnstackparameter-value)
     pub fn value(self, value: impl Arg<str>) -> CfnStackParameter<R0, Set> { CfnStackParameter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for CfnStackParameter { fn into_props(self) -> Bag { self.0 } }
@@ -7186,13 +7186,13 @@ impl CfnTemplateProviderDetail {
     pub fn new() -> CfnTemplateProviderDetail<Missing<super::required::TemplateName>, Missing<super::required::TemplateURL>> { CfnTemplateProviderDetail(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTemplateProviderDetail<R0, R1> {
-    /// `Parameters`: list of `CfnStackParameter`. Update: replacement.
+    /// `Parameters`: list of `CfnStackParameter`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-project-cfntemplateproviderdetail.html#cfn-sagemaker-project-cfntemplateproviderdetail-parameters)
     pub fn parameters(self, value: impl Arg<Arr<CfnStackParameter>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
-    /// `RoleARN`: `IamRoleArn`. Update: replacement.
+    /// `RoleARN`: `IamRoleArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-project-cfntemplateproviderdetail.html#cfn-sagemaker-project-cfntemplateproviderdetail-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleARN", value.into_expr()), Phase) }
-    /// `TemplateName`: text, required. Update: replacement.
+    /// `TemplateName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-project-cfntemplateproviderdetail.html#cfn-sagemaker-project-cfntemplateproviderdetail-templatename)
     pub fn template_name(self, value: impl Arg<str>) -> CfnTemplateProviderDetail<Set, R1> { CfnTemplateProviderDetail(put(self.0, "TemplateName", value.into_expr()), Phase) }
-    /// `TemplateURL`: text, required. Update: replacement.
+    /// `TemplateURL`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-project-cfntemplateproviderdetail.html#cfn-sagemaker-project-cfntemplateproviderdetail-templateurl)
     pub fn template_url(self, value: impl Arg<str>) -> CfnTemplateProviderDetail<R0, Set> { CfnTemplateProviderDetail(put(self.0, "TemplateURL", value.into_expr()), Phase) }
 }
 impl Done for CfnTemplateProviderDetail { fn into_props(self) -> Bag { self.0 } }
@@ -7203,9 +7203,9 @@ impl ProvisioningParameter {
     pub fn new() -> ProvisioningParameter<Missing<super::required::Key>, Missing<super::required::Value>> { ProvisioningParameter(Bag::default(), Phase) }
 }
 impl<R0, R1> ProvisioningParameter<R0, R1> {
-    /// `Key`: text, required. Update: replacement.
+    /// `Key`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-project-provisioningparameter.html#cfn-sagemaker-project-provisioningparameter-key)
     pub fn key(self, value: impl Arg<str>) -> ProvisioningParameter<Set, R1> { ProvisioningParameter(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: replacement.
+    /// `Value`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-project-provisioningparameter.html#cfn-sagemaker-project-provisioningparameter-value)
     pub fn value(self, value: impl Arg<str>) -> ProvisioningParameter<R0, Set> { ProvisioningParameter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ProvisioningParameter { fn into_props(self) -> Bag { self.0 } }
@@ -7214,9 +7214,9 @@ impl Done for ProvisioningParameter { fn into_props(self) -> Bag { self.0 } }
 impl ServiceCatalogProvisionedProductDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ProvisionedProductId`: text. Update: in place.
+    /// `ProvisionedProductId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-project-servicecatalogprovisionedproductdetails.html#cfn-sagemaker-project-servicecatalogprovisionedproductdetails-provisionedproductid)
     pub fn provisioned_product_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProvisionedProductId", value.into_expr())) }
-    /// `ProvisionedProductStatusMessage`: text. Update: in place.
+    /// `ProvisionedProductStatusMessage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-project-servicecatalogprovisionedproductdetails.html#cfn-sagemaker-project-servicecatalogprovisionedproductdetails-provisionedproductstatusmessage)
     pub fn provisioned_product_status_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProvisionedProductStatusMessage", value.into_expr())) }
 }
 impl Done for ServiceCatalogProvisionedProductDetails { fn into_props(self) -> Bag { self.0 } }
@@ -7227,13 +7227,13 @@ impl ServiceCatalogProvisioningDetails {
     pub fn new() -> ServiceCatalogProvisioningDetails<Missing<super::required::ProductId>> { ServiceCatalogProvisioningDetails(Bag::default(), Phase) }
 }
 impl<R0> ServiceCatalogProvisioningDetails<R0> {
-    /// `PathId`: text. Update: replacement.
+    /// `PathId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-project-servicecatalogprovisioningdetails.html#cfn-sagemaker-project-servicecatalogprovisioningdetails-pathid)
     pub fn path_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PathId", value.into_expr()), Phase) }
-    /// `ProductId`: text, required. Update: replacement.
+    /// `ProductId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-project-servicecatalogprovisioningdetails.html#cfn-sagemaker-project-servicecatalogprovisioningdetails-productid)
     pub fn product_id(self, value: impl Arg<str>) -> ServiceCatalogProvisioningDetails<Set> { ServiceCatalogProvisioningDetails(put(self.0, "ProductId", value.into_expr()), Phase) }
-    /// `ProvisioningArtifactId`: text. Update: replacement.
+    /// `ProvisioningArtifactId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-project-servicecatalogprovisioningdetails.html#cfn-sagemaker-project-servicecatalogprovisioningdetails-provisioningartifactid)
     pub fn provisioning_artifact_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProvisioningArtifactId", value.into_expr()), Phase) }
-    /// `ProvisioningParameters`: list of `ProvisioningParameter`. Update: replacement.
+    /// `ProvisioningParameters`: list of `ProvisioningParameter`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-project-servicecatalogprovisioningdetails.html#cfn-sagemaker-project-servicecatalogprovisioningdetails-provisioningparameters)
     pub fn provisioning_parameters(self, value: impl Arg<Arr<ProvisioningParameter>>) -> Self { Self(put(self.0, "ProvisioningParameters", value.into_expr()), Phase) }
 }
 impl Done for ServiceCatalogProvisioningDetails { fn into_props(self) -> Bag { self.0 } }
@@ -7242,7 +7242,7 @@ impl Done for ServiceCatalogProvisioningDetails { fn into_props(self) -> Bag { s
 impl TemplateProviderDetail {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CfnTemplateProviderDetail`: `CfnTemplateProviderDetail`. Update: replacement.
+    /// `CfnTemplateProviderDetail`: `CfnTemplateProviderDetail`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-project-templateproviderdetail.html#cfn-sagemaker-project-templateproviderdetail-cfntemplateproviderdetail)
     pub fn cfn_template_provider_detail(self, value: impl Arg<CfnTemplateProviderDetail>) -> Self { Self(put(self.0, "CfnTemplateProviderDetail", value.into_expr())) }
 }
 impl Done for TemplateProviderDetail { fn into_props(self) -> Bag { self.0 } }
@@ -7256,9 +7256,9 @@ impl CfnSpace {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSpaceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `SpaceArn`: `OtherArn`.
+    /// The attribute `SpaceArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-space.html#SpaceArn-fn::getatt)
     pub fn attr_space_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SpaceArn") }
-    /// The attribute `Url`: text.
+    /// The attribute `Url`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-space.html#Url-fn::getatt)
     pub fn attr_url(&self) -> Val<str> { self.0.get_att("Url") }
 }
 impl Parent for CfnSpace { fn node(&self) -> &Place { &self.0 } }
@@ -7269,19 +7269,19 @@ impl CfnSpaceProps {
     pub fn new() -> CfnSpaceProps<Missing<required::DomainId>, Missing<required::SpaceName>> { CfnSpaceProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSpaceProps<R0, R1> {
-    /// `DomainId`: text, required. Update: replacement.
+    /// `DomainId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-space.html#cfn-sagemaker-space-domainid)
     pub fn domain_id(self, value: impl Arg<str>) -> CfnSpaceProps<Set, R1> { CfnSpaceProps(put(self.0, "DomainId", value.into_expr()), Phase) }
-    /// `OwnershipSettings`: `OwnershipSettings`. Update: replacement.
+    /// `OwnershipSettings`: `OwnershipSettings`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-space.html#cfn-sagemaker-space-ownershipsettings)
     pub fn ownership_settings(self, value: impl Arg<space::OwnershipSettings>) -> Self { Self(put(self.0, "OwnershipSettings", value.into_expr()), Phase) }
-    /// `SpaceDisplayName`: text. Update: in place.
+    /// `SpaceDisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-space.html#cfn-sagemaker-space-spacedisplayname)
     pub fn space_display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SpaceDisplayName", value.into_expr()), Phase) }
-    /// `SpaceName`: text, required. Update: replacement.
+    /// `SpaceName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-space.html#cfn-sagemaker-space-spacename)
     pub fn space_name(self, value: impl Arg<str>) -> CfnSpaceProps<R0, Set> { CfnSpaceProps(put(self.0, "SpaceName", value.into_expr()), Phase) }
-    /// `SpaceSettings`: `SpaceSettings`. Update: in place.
+    /// `SpaceSettings`: `SpaceSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-space.html#cfn-sagemaker-space-spacesettings)
     pub fn space_settings(self, value: impl Arg<space::SpaceSettings>) -> Self { Self(put(self.0, "SpaceSettings", value.into_expr()), Phase) }
-    /// `SpaceSharingSettings`: `SpaceSharingSettings`. Update: replacement.
+    /// `SpaceSharingSettings`: `SpaceSharingSettings`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-space.html#cfn-sagemaker-space-spacesharingsettings)
     pub fn space_sharing_settings(self, value: impl Arg<space::SpaceSharingSettings>) -> Self { Self(put(self.0, "SpaceSharingSettings", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-space.html#cfn-sagemaker-space-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSpaceProps { fn into_props(self) -> Bag { self.0 } }
@@ -7295,7 +7295,7 @@ impl CodeRepository {
     pub fn new() -> CodeRepository<Missing<super::required::RepositoryUrl>> { CodeRepository(Bag::default(), Phase) }
 }
 impl<R0> CodeRepository<R0> {
-    /// `RepositoryUrl`: text, required. Update: in place.
+    /// `RepositoryUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-space-coderepository.html#cfn-sagemaker-space-coderepository-repositoryurl)
     pub fn repository_url(self, value: impl Arg<str>) -> CodeRepository<Set> { CodeRepository(put(self.0, "RepositoryUrl", value.into_expr()), Phase) }
 }
 impl Done for CodeRepository { fn into_props(self) -> Bag { self.0 } }
@@ -7304,11 +7304,11 @@ impl Done for CodeRepository { fn into_props(self) -> Bag { self.0 } }
 impl CustomFileSystem {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EFSFileSystem`: `EFSFileSystem`. Update: in place.
+    /// `EFSFileSystem`: `EFSFileSystem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-space-customfilesystem.html#cfn-sagemaker-space-customfilesystem-efsfilesystem)
     pub fn efs_file_system(self, value: impl Arg<EFSFileSystem>) -> Self { Self(put(self.0, "EFSFileSystem", value.into_expr())) }
-    /// `FSxLustreFileSystem`: `FSxLustreFileSystem`. Update: in place.
+    /// `FSxLustreFileSystem`: `FSxLustreFileSystem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-space-customfilesystem.html#cfn-sagemaker-space-customfilesystem-fsxlustrefilesystem)
     pub fn f_sx_lustre_file_system(self, value: impl Arg<FSxLustreFileSystem>) -> Self { Self(put(self.0, "FSxLustreFileSystem", value.into_expr())) }
-    /// `S3FileSystem`: `S3FileSystem`. Update: in place.
+    /// `S3FileSystem`: `S3FileSystem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-space-customfilesystem.html#cfn-sagemaker-space-customfilesystem-s3filesystem)
     pub fn s3_file_system(self, value: impl Arg<S3FileSystem>) -> Self { Self(put(self.0, "S3FileSystem", value.into_expr())) }
 }
 impl Done for CustomFileSystem { fn into_props(self) -> Bag { self.0 } }
@@ -7319,11 +7319,11 @@ impl CustomImage {
     pub fn new() -> CustomImage<Missing<super::required::AppImageConfigName>, Missing<super::required::ImageName>> { CustomImage(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomImage<R0, R1> {
-    /// `AppImageConfigName`: text, required. Update: in place.
+    /// `AppImageConfigName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-space-customimage.html#cfn-sagemaker-space-customimage-appimageconfigname)
     pub fn app_image_config_name(self, value: impl Arg<str>) -> CustomImage<Set, R1> { CustomImage(put(self.0, "AppImageConfigName", value.into_expr()), Phase) }
-    /// `ImageName`: text, required. Update: in place.
+    /// `ImageName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-space-customimage.html#cfn-sagemaker-space-customimage-imagename)
     pub fn image_name(self, value: impl Arg<str>) -> CustomImage<R0, Set> { CustomImage(put(self.0, "ImageName", value.into_expr()), Phase) }
-    /// `ImageVersionNumber`: integer. Update: in place.
+    /// `ImageVersionNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-space-customimage.html#cfn-sagemaker-space-customimage-imageversionnumber)
     pub fn image_version_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ImageVersionNumber", value.into_expr()), Phase) }
 }
 impl Done for CustomImage { fn into_props(self) -> Bag { self.0 } }
@@ -7334,7 +7334,7 @@ impl EFSFileSystem {
     pub fn new() -> EFSFileSystem<Missing<super::required::FileSystemId>> { EFSFileSystem(Bag::default(), Phase) }
 }
 impl<R0> EFSFileSystem<R0> {
-    /// `FileSystemId`: text, required. Update: in place.
+    /// `FileSystemId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-space-efsfilesystem.html#cfn-sagemaker-space-efsfilesystem-filesystemid)
     pub fn file_system_id(self, value: impl Arg<str>) -> EFSFileSystem<Set> { EFSFileSystem(put(self.0, "FileSystemId", value.into_expr()), Phase) }
 }
 impl Done for EFSFileSystem { fn into_props(self) -> Bag { self.0 } }
@@ -7345,7 +7345,7 @@ impl EbsStorageSettings {
     pub fn new() -> EbsStorageSettings<Missing<super::required::EbsVolumeSizeInGb>> { EbsStorageSettings(Bag::default(), Phase) }
 }
 impl<R0> EbsStorageSettings<R0> {
-    /// `EbsVolumeSizeInGb`: integer, required. Update: in place.
+    /// `EbsVolumeSizeInGb`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-space-ebsstoragesettings.html#cfn-sagemaker-space-ebsstoragesettings-ebsvolumesizeingb)
     pub fn ebs_volume_size_in_gb(self, value: impl Arg<i64>) -> EbsStorageSettings<Set> { EbsStorageSettings(put(self.0, "EbsVolumeSizeInGb", value.into_expr()), Phase) }
 }
 impl Done for EbsStorageSettings { fn into_props(self) -> Bag { self.0 } }
@@ -7356,7 +7356,7 @@ impl FSxLustreFileSystem {
     pub fn new() -> FSxLustreFileSystem<Missing<super::required::FileSystemId>> { FSxLustreFileSystem(Bag::default(), Phase) }
 }
 impl<R0> FSxLustreFileSystem<R0> {
-    /// `FileSystemId`: text, required. Update: in place.
+    /// `FileSystemId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-space-fsxlustrefilesystem.html#cfn-sagemaker-space-fsxlustrefilesystem-filesystemid)
     pub fn file_system_id(self, value: impl Arg<str>) -> FSxLustreFileSystem<Set> { FSxLustreFileSystem(put(self.0, "FileSystemId", value.into_expr()), Phase) }
 }
 impl Done for FSxLustreFileSystem { fn into_props(self) -> Bag { self.0 } }
@@ -7365,9 +7365,9 @@ impl Done for FSxLustreFileSystem { fn into_props(self) -> Bag { self.0 } }
 impl JupyterServerAppSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DefaultResourceSpec`: `ResourceSpec`. Update: in place.
+    /// `DefaultResourceSpec`: `ResourceSpec`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-space-jupyterserverappsettings.html#cfn-sagemaker-space-jupyterserverappsettings-defaultresourcespec)
     pub fn default_resource_spec(self, value: impl Arg<ResourceSpec>) -> Self { Self(put(self.0, "DefaultResourceSpec", value.into_expr())) }
-    /// `LifecycleConfigArns`: list of text. Update: in place.
+    /// `LifecycleConfigArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-space-jupyterserverappsettings.html#cfn-sagemaker-space-jupyterserverappsettings-lifecycleconfigarns)
     pub fn lifecycle_config_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LifecycleConfigArns", value.into_expr())) }
 }
 impl Done for JupyterServerAppSettings { fn into_props(self) -> Bag { self.0 } }
@@ -7376,11 +7376,11 @@ impl Done for JupyterServerAppSettings { fn into_props(self) -> Bag { self.0 } }
 impl KernelGatewayAppSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CustomImages`: list of `CustomImage`. Update: in place.
+    /// `CustomImages`: list of `CustomImage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-space-kernelgatewayappsettings.html#cfn-sagemaker-space-kernelgatewayappsettings-customimages)
     pub fn custom_images(self, value: impl Arg<Arr<CustomImage>>) -> Self { Self(put(self.0, "CustomImages", value.into_expr())) }
-    /// `DefaultResourceSpec`: `ResourceSpec`. Update: in place.
+    /// `DefaultResourceSpec`: `ResourceSpec`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-space-kernelgatewayappsettings.html#cfn-sagemaker-space-kernelgatewayappsettings-defaultresourcespec)
     pub fn default_resource_spec(self, value: impl Arg<ResourceSpec>) -> Self { Self(put(self.0, "DefaultResourceSpec", value.into_expr())) }
-    /// `LifecycleConfigArns`: list of text. Update: in place.
+    /// `LifecycleConfigArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-space-kernelgatewayappsettings.html#cfn-sagemaker-space-kernelgatewayappsettings-lifecycleconfigarns)
     pub fn lifecycle_config_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LifecycleConfigArns", value.into_expr())) }
 }
 impl Done for KernelGatewayAppSettings { fn into_props(self) -> Bag { self.0 } }
@@ -7391,7 +7391,7 @@ impl OwnershipSettings {
     pub fn new() -> OwnershipSettings<Missing<super::required::OwnerUserProfileName>> { OwnershipSettings(Bag::default(), Phase) }
 }
 impl<R0> OwnershipSettings<R0> {
-    /// `OwnerUserProfileName`: text, required. Update: replacement.
+    /// `OwnerUserProfileName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-space-ownershipsettings.html#cfn-sagemaker-space-ownershipsettings-owneruserprofilename)
     pub fn owner_user_profile_name(self, value: impl Arg<str>) -> OwnershipSettings<Set> { OwnershipSettings(put(self.0, "OwnerUserProfileName", value.into_expr()), Phase) }
 }
 impl Done for OwnershipSettings { fn into_props(self) -> Bag { self.0 } }
@@ -7400,15 +7400,15 @@ impl Done for OwnershipSettings { fn into_props(self) -> Bag { self.0 } }
 impl ResourceSpec {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `InstanceType`: text. Update: in place.
+    /// `InstanceType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-space-resourcespec.html#cfn-sagemaker-space-resourcespec-instancetype)
     pub fn instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceType", value.into_expr())) }
-    /// `LifecycleConfigArn`: text. Update: in place.
+    /// `LifecycleConfigArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-space-resourcespec.html#cfn-sagemaker-space-resourcespec-lifecycleconfigarn)
     pub fn lifecycle_config_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LifecycleConfigArn", value.into_expr())) }
-    /// `SageMakerImageArn`: text. Update: in place.
+    /// `SageMakerImageArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-space-resourcespec.html#cfn-sagemaker-space-resourcespec-sagemakerimagearn)
     pub fn sage_maker_image_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SageMakerImageArn", value.into_expr())) }
-    /// `SageMakerImageVersionArn`: text. Update: in place.
+    /// `SageMakerImageVersionArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-space-resourcespec.html#cfn-sagemaker-space-resourcespec-sagemakerimageversionarn)
     pub fn sage_maker_image_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SageMakerImageVersionArn", value.into_expr())) }
-    /// `TrainingPlanArn`: text. Update: in place.
+    /// `TrainingPlanArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-space-resourcespec.html#cfn-sagemaker-space-resourcespec-trainingplanarn)
     pub fn training_plan_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrainingPlanArn", value.into_expr())) }
 }
 impl Done for ResourceSpec { fn into_props(self) -> Bag { self.0 } }
@@ -7417,7 +7417,7 @@ impl Done for ResourceSpec { fn into_props(self) -> Bag { self.0 } }
 impl S3FileSystem {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `S3Uri`: text. Update: in place.
+    /// `S3Uri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-space-s3filesystem.html#cfn-sagemaker-space-s3filesystem-s3uri)
     pub fn s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Uri", value.into_expr())) }
 }
 impl Done for S3FileSystem { fn into_props(self) -> Bag { self.0 } }
@@ -7426,7 +7426,7 @@ impl Done for S3FileSystem { fn into_props(self) -> Bag { self.0 } }
 impl SpaceAppLifecycleManagement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IdleSettings`: `SpaceIdleSettings`. Update: in place.
+    /// `IdleSettings`: `SpaceIdleSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-space-spaceapplifecyclemanagement.html#cfn-sagemaker-space-spaceapplifecyclemanagement-idlesettings)
     pub fn idle_settings(self, value: impl Arg<SpaceIdleSettings>) -> Self { Self(put(self.0, "IdleSettings", value.into_expr())) }
 }
 impl Done for SpaceAppLifecycleManagement { fn into_props(self) -> Bag { self.0 } }
@@ -7435,9 +7435,9 @@ impl Done for SpaceAppLifecycleManagement { fn into_props(self) -> Bag { self.0 
 impl SpaceCodeEditorAppSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AppLifecycleManagement`: `SpaceAppLifecycleManagement`. Update: in place.
+    /// `AppLifecycleManagement`: `SpaceAppLifecycleManagement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-space-spacecodeeditorappsettings.html#cfn-sagemaker-space-spacecodeeditorappsettings-applifecyclemanagement)
     pub fn app_lifecycle_management(self, value: impl Arg<SpaceAppLifecycleManagement>) -> Self { Self(put(self.0, "AppLifecycleManagement", value.into_expr())) }
-    /// `DefaultResourceSpec`: `ResourceSpec`. Update: in place.
+    /// `DefaultResourceSpec`: `ResourceSpec`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-space-spacecodeeditorappsettings.html#cfn-sagemaker-space-spacecodeeditorappsettings-defaultresourcespec)
     pub fn default_resource_spec(self, value: impl Arg<ResourceSpec>) -> Self { Self(put(self.0, "DefaultResourceSpec", value.into_expr())) }
 }
 impl Done for SpaceCodeEditorAppSettings { fn into_props(self) -> Bag { self.0 } }
@@ -7446,7 +7446,7 @@ impl Done for SpaceCodeEditorAppSettings { fn into_props(self) -> Bag { self.0 }
 impl SpaceIdleSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IdleTimeoutInMinutes`: integer. Update: in place.
+    /// `IdleTimeoutInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-space-spaceidlesettings.html#cfn-sagemaker-space-spaceidlesettings-idletimeoutinminutes)
     pub fn idle_timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleTimeoutInMinutes", value.into_expr())) }
 }
 impl Done for SpaceIdleSettings { fn into_props(self) -> Bag { self.0 } }
@@ -7455,11 +7455,11 @@ impl Done for SpaceIdleSettings { fn into_props(self) -> Bag { self.0 } }
 impl SpaceJupyterLabAppSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AppLifecycleManagement`: `SpaceAppLifecycleManagement`. Update: in place.
+    /// `AppLifecycleManagement`: `SpaceAppLifecycleManagement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-space-spacejupyterlabappsettings.html#cfn-sagemaker-space-spacejupyterlabappsettings-applifecyclemanagement)
     pub fn app_lifecycle_management(self, value: impl Arg<SpaceAppLifecycleManagement>) -> Self { Self(put(self.0, "AppLifecycleManagement", value.into_expr())) }
-    /// `CodeRepositories`: list of `CodeRepository`. Update: in place.
+    /// `CodeRepositories`: list of `CodeRepository`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-space-spacejupyterlabappsettings.html#cfn-sagemaker-space-spacejupyterlabappsettings-coderepositories)
     pub fn code_repositories(self, value: impl Arg<Arr<CodeRepository>>) -> Self { Self(put(self.0, "CodeRepositories", value.into_expr())) }
-    /// `DefaultResourceSpec`: `ResourceSpec`. Update: in place.
+    /// `DefaultResourceSpec`: `ResourceSpec`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-space-spacejupyterlabappsettings.html#cfn-sagemaker-space-spacejupyterlabappsettings-defaultresourcespec)
     pub fn default_resource_spec(self, value: impl Arg<ResourceSpec>) -> Self { Self(put(self.0, "DefaultResourceSpec", value.into_expr())) }
 }
 impl Done for SpaceJupyterLabAppSettings { fn into_props(self) -> Bag { self.0 } }
@@ -7468,23 +7468,23 @@ impl Done for SpaceJupyterLabAppSettings { fn into_props(self) -> Bag { self.0 }
 impl SpaceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AppType`: `AppType`. Update: in place.
+    /// `AppType`: `AppType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-space-spacesettings.html#cfn-sagemaker-space-spacesettings-apptype)
     pub fn app_type(self, value: impl Arg<AppType>) -> Self { Self(put(self.0, "AppType", value.into_expr())) }
-    /// `CodeEditorAppSettings`: `SpaceCodeEditorAppSettings`. Update: in place.
+    /// `CodeEditorAppSettings`: `SpaceCodeEditorAppSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-space-spacesettings.html#cfn-sagemaker-space-spacesettings-codeeditorappsettings)
     pub fn code_editor_app_settings(self, value: impl Arg<SpaceCodeEditorAppSettings>) -> Self { Self(put(self.0, "CodeEditorAppSettings", value.into_expr())) }
-    /// `CustomFileSystems`: list of `CustomFileSystem`. Update: in place.
+    /// `CustomFileSystems`: list of `CustomFileSystem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-space-spacesettings.html#cfn-sagemaker-space-spacesettings-customfilesystems)
     pub fn custom_file_systems(self, value: impl Arg<Arr<CustomFileSystem>>) -> Self { Self(put(self.0, "CustomFileSystems", value.into_expr())) }
-    /// `JupyterLabAppSettings`: `SpaceJupyterLabAppSettings`. Update: in place.
+    /// `JupyterLabAppSettings`: `SpaceJupyterLabAppSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-space-spacesettings.html#cfn-sagemaker-space-spacesettings-jupyterlabappsettings)
     pub fn jupyter_lab_app_settings(self, value: impl Arg<SpaceJupyterLabAppSettings>) -> Self { Self(put(self.0, "JupyterLabAppSettings", value.into_expr())) }
-    /// `JupyterServerAppSettings`: `JupyterServerAppSettings`. Update: in place.
+    /// `JupyterServerAppSettings`: `JupyterServerAppSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-space-spacesettings.html#cfn-sagemaker-space-spacesettings-jupyterserverappsettings)
     pub fn jupyter_server_app_settings(self, value: impl Arg<JupyterServerAppSettings>) -> Self { Self(put(self.0, "JupyterServerAppSettings", value.into_expr())) }
-    /// `KernelGatewayAppSettings`: `KernelGatewayAppSettings`. Update: in place.
+    /// `KernelGatewayAppSettings`: `KernelGatewayAppSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-space-spacesettings.html#cfn-sagemaker-space-spacesettings-kernelgatewayappsettings)
     pub fn kernel_gateway_app_settings(self, value: impl Arg<KernelGatewayAppSettings>) -> Self { Self(put(self.0, "KernelGatewayAppSettings", value.into_expr())) }
-    /// `RemoteAccess`: `RemoteAccess`. Update: in place.
+    /// `RemoteAccess`: `RemoteAccess`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-space-spacesettings.html#cfn-sagemaker-space-spacesettings-remoteaccess)
     pub fn remote_access(self, value: impl Arg<RemoteAccess>) -> Self { Self(put(self.0, "RemoteAccess", value.into_expr())) }
-    /// `SpaceManagedResources`: `SpaceManagedResources`. Update: in place.
+    /// `SpaceManagedResources`: `SpaceManagedResources`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-space-spacesettings.html#cfn-sagemaker-space-spacesettings-spacemanagedresources)
     pub fn space_managed_resources(self, value: impl Arg<SpaceManagedResources>) -> Self { Self(put(self.0, "SpaceManagedResources", value.into_expr())) }
-    /// `SpaceStorageSettings`: `SpaceStorageSettings`. Update: in place.
+    /// `SpaceStorageSettings`: `SpaceStorageSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-space-spacesettings.html#cfn-sagemaker-space-spacesettings-spacestoragesettings)
     pub fn space_storage_settings(self, value: impl Arg<SpaceStorageSettings>) -> Self { Self(put(self.0, "SpaceStorageSettings", value.into_expr())) }
 }
 impl Done for SpaceSettings { fn into_props(self) -> Bag { self.0 } }
@@ -7495,7 +7495,7 @@ impl SpaceSharingSettings {
     pub fn new() -> SpaceSharingSettings<Missing<super::required::SharingType>> { SpaceSharingSettings(Bag::default(), Phase) }
 }
 impl<R0> SpaceSharingSettings<R0> {
-    /// `SharingType`: `SharingType`, required. Update: replacement.
+    /// `SharingType`: `SharingType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-space-spacesharingsettings.html#cfn-sagemaker-space-spacesharingsettings-sharingtype)
     pub fn sharing_type(self, value: impl Arg<SharingType>) -> SpaceSharingSettings<Set> { SpaceSharingSettings(put(self.0, "SharingType", value.into_expr()), Phase) }
 }
 impl Done for SpaceSharingSettings { fn into_props(self) -> Bag { self.0 } }
@@ -7504,7 +7504,7 @@ impl Done for SpaceSharingSettings { fn into_props(self) -> Bag { self.0 } }
 impl SpaceStorageSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EbsStorageSettings`: `EbsStorageSettings`. Update: in place.
+    /// `EbsStorageSettings`: `EbsStorageSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-space-spacestoragesettings.html#cfn-sagemaker-space-spacestoragesettings-ebsstoragesettings)
     pub fn ebs_storage_settings(self, value: impl Arg<EbsStorageSettings>) -> Self { Self(put(self.0, "EbsStorageSettings", value.into_expr())) }
 }
 impl Done for SpaceStorageSettings { fn into_props(self) -> Bag { self.0 } }
@@ -7526,7 +7526,7 @@ impl CfnStudioLifecycleConfig {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStudioLifecycleConfigProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `StudioLifecycleConfigName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `StudioLifecycleConfigArn`: `OtherArn`.
+    /// The attribute `StudioLifecycleConfigArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-studiolifecycleconfig.html#StudioLifecycleConfigArn-fn::getatt)
     pub fn attr_studio_lifecycle_config_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("StudioLifecycleConfigArn") }
 }
 impl Parent for CfnStudioLifecycleConfig { fn node(&self) -> &Place { &self.0 } }
@@ -7537,13 +7537,13 @@ impl CfnStudioLifecycleConfigProps {
     pub fn new() -> CfnStudioLifecycleConfigProps<Missing<required::StudioLifecycleConfigAppType>, Missing<required::StudioLifecycleConfigContent>, Missing<required::StudioLifecycleConfigName>> { CfnStudioLifecycleConfigProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnStudioLifecycleConfigProps<R0, R1, R2> {
-    /// `StudioLifecycleConfigAppType`: `StudioLifecycleConfigAppType`, required. Update: replacement.
+    /// `StudioLifecycleConfigAppType`: `StudioLifecycleConfigAppType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-studiolifecycleconfig.html#cfn-sagemaker-studiolifecycleconfig-studiolifecycleconfigapptype)
     pub fn studio_lifecycle_config_app_type(self, value: impl Arg<studio_lifecycle_config::StudioLifecycleConfigAppType>) -> CfnStudioLifecycleConfigProps<Set, R1, R2> { CfnStudioLifecycleConfigProps(put(self.0, "StudioLifecycleConfigAppType", value.into_expr()), Phase) }
-    /// `StudioLifecycleConfigContent`: text, required. Update: replacement.
+    /// `StudioLifecycleConfigContent`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-studiolifecycleconfig.html#cfn-sagemaker-studiolifecycleconfig-studiolifecycleconfigcontent)
     pub fn studio_lifecycle_config_content(self, value: impl Arg<str>) -> CfnStudioLifecycleConfigProps<R0, Set, R2> { CfnStudioLifecycleConfigProps(put(self.0, "StudioLifecycleConfigContent", value.into_expr()), Phase) }
-    /// `StudioLifecycleConfigName`: text, required. Update: replacement.
+    /// `StudioLifecycleConfigName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-studiolifecycleconfig.html#cfn-sagemaker-studiolifecycleconfig-studiolifecycleconfigname)
     pub fn studio_lifecycle_config_name(self, value: impl Arg<str>) -> CfnStudioLifecycleConfigProps<R0, R1, Set> { CfnStudioLifecycleConfigProps(put(self.0, "StudioLifecycleConfigName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-studiolifecycleconfig.html#cfn-sagemaker-studiolifecycleconfig-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnStudioLifecycleConfigProps { fn into_props(self) -> Bag { self.0 } }
@@ -7562,13 +7562,13 @@ impl CfnTrialComponent {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTrialComponentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TrialComponentArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-trialcomponent.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `LastModifiedTime`: text.
+    /// The attribute `LastModifiedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-trialcomponent.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
-    /// The attribute `LineageGroupArn`: `OtherArn`.
+    /// The attribute `LineageGroupArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-trialcomponent.html#LineageGroupArn-fn::getatt)
     pub fn attr_lineage_group_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LineageGroupArn") }
-    /// The attribute `TrialComponentArn`: `OtherArn`.
+    /// The attribute `TrialComponentArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-trialcomponent.html#TrialComponentArn-fn::getatt)
     pub fn attr_trial_component_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TrialComponentArn") }
 }
 impl Parent for CfnTrialComponent { fn node(&self) -> &Place { &self.0 } }
@@ -7579,21 +7579,21 @@ impl CfnTrialComponentProps {
     pub fn new() -> CfnTrialComponentProps<Missing<required::TrialComponentName>> { CfnTrialComponentProps(Bag::default(), Phase) }
 }
 impl<R0> CfnTrialComponentProps<R0> {
-    /// `DisplayName`: text. Update: in place.
+    /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-trialcomponent.html#cfn-sagemaker-trialcomponent-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
-    /// `InputArtifacts`: map of `TrialComponentArtifact`. Update: in place.
+    /// `InputArtifacts`: map of `TrialComponentArtifact`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-trialcomponent.html#cfn-sagemaker-trialcomponent-inputartifacts)
     pub fn input_artifacts(self, value: impl Arg<Dict<trial_component::TrialComponentArtifact>>) -> Self { Self(put(self.0, "InputArtifacts", value.into_expr()), Phase) }
-    /// `MetadataProperties`: `MetadataProperties`. Update: replacement.
+    /// `MetadataProperties`: `MetadataProperties`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-trialcomponent.html#cfn-sagemaker-trialcomponent-metadataproperties)
     pub fn metadata_properties(self, value: impl Arg<trial_component::MetadataProperties>) -> Self { Self(put(self.0, "MetadataProperties", value.into_expr()), Phase) }
-    /// `OutputArtifacts`: map of `TrialComponentArtifact`. Update: in place.
+    /// `OutputArtifacts`: map of `TrialComponentArtifact`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-trialcomponent.html#cfn-sagemaker-trialcomponent-outputartifacts)
     pub fn output_artifacts(self, value: impl Arg<Dict<trial_component::TrialComponentArtifact>>) -> Self { Self(put(self.0, "OutputArtifacts", value.into_expr()), Phase) }
-    /// `Parameters`: map of `TrialComponentParameterValue`. Update: in place.
+    /// `Parameters`: map of `TrialComponentParameterValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-trialcomponent.html#cfn-sagemaker-trialcomponent-parameters)
     pub fn parameters(self, value: impl Arg<Dict<trial_component::TrialComponentParameterValue>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
-    /// `Status`: `TrialComponentStatus`. Update: in place.
+    /// `Status`: `TrialComponentStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-trialcomponent.html#cfn-sagemaker-trialcomponent-status)
     pub fn status(self, value: impl Arg<trial_component::TrialComponentStatus>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `Tags`: list of `TagsItems`. Update: in place.
+    /// `Tags`: list of `TagsItems`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-trialcomponent.html#cfn-sagemaker-trialcomponent-tags)
     pub fn tags(self, value: impl Arg<Arr<trial_component::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TrialComponentName`: text, required. Update: replacement.
+    /// `TrialComponentName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-trialcomponent.html#cfn-sagemaker-trialcomponent-trialcomponentname)
     pub fn trial_component_name(self, value: impl Arg<str>) -> CfnTrialComponentProps<Set> { CfnTrialComponentProps(put(self.0, "TrialComponentName", value.into_expr()), Phase) }
 }
 impl Done for CfnTrialComponentProps { fn into_props(self) -> Bag { self.0 } }
@@ -7605,13 +7605,13 @@ use crate::cfn::support::*;
 impl MetadataProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CommitId`: text. Update: replacement.
+    /// `CommitId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-trialcomponent-metadataproperties.html#cfn-sagemaker-trialcomponent-metadataproperties-commitid)
     pub fn commit_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CommitId", value.into_expr())) }
-    /// `GeneratedBy`: text. Update: replacement.
+    /// `GeneratedBy`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-trialcomponent-metadataproperties.html#cfn-sagemaker-trialcomponent-metadataproperties-generatedby)
     pub fn generated_by(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GeneratedBy", value.into_expr())) }
-    /// `ProjectId`: text. Update: replacement.
+    /// `ProjectId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-trialcomponent-metadataproperties.html#cfn-sagemaker-trialcomponent-metadataproperties-projectid)
     pub fn project_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectId", value.into_expr())) }
-    /// `Repository`: text. Update: replacement.
+    /// `Repository`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-trialcomponent-metadataproperties.html#cfn-sagemaker-trialcomponent-metadataproperties-repository)
     pub fn repository(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Repository", value.into_expr())) }
 }
 impl Done for MetadataProperties { fn into_props(self) -> Bag { self.0 } }
@@ -7622,9 +7622,9 @@ impl TagsItems {
     pub fn new() -> TagsItems<Missing<super::required::Key>, Missing<super::required::Value>> { TagsItems(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsItems<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-trialcomponent-tagsitems.html#cfn-sagemaker-trialcomponent-tagsitems-key)
     pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-trialcomponent-tagsitems.html#cfn-sagemaker-trialcomponent-tagsitems-value)
     pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }
@@ -7635,9 +7635,9 @@ impl TrialComponentArtifact {
     pub fn new() -> TrialComponentArtifact<Missing<super::required::Value>> { TrialComponentArtifact(Bag::default(), Phase) }
 }
 impl<R0> TrialComponentArtifact<R0> {
-    /// `MediaType`: text. Update: in place.
+    /// `MediaType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-trialcomponent-trialcomponentartifact.html#cfn-sagemaker-trialcomponent-trialcomponentartifact-mediatype)
     pub fn media_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MediaType", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-trialcomponent-trialcomponentartifact.html#cfn-sagemaker-trialcomponent-trialcomponentartifact-value)
     pub fn value(self, value: impl Arg<str>) -> TrialComponentArtifact<Set> { TrialComponentArtifact(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TrialComponentArtifact { fn into_props(self) -> Bag { self.0 } }
@@ -7646,9 +7646,9 @@ impl Done for TrialComponentArtifact { fn into_props(self) -> Bag { self.0 } }
 impl TrialComponentParameterValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `NumberValue`: number. Update: in place.
+    /// `NumberValue`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-trialcomponent-trialcomponentparametervalue.html#cfn-sagemaker-trialcomponent-trialcomponentparametervalue-numbervalue)
     pub fn number_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "NumberValue", value.into_expr())) }
-    /// `StringValue`: text. Update: in place.
+    /// `StringValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-trialcomponent-trialcomponentparametervalue.html#cfn-sagemaker-trialcomponent-trialcomponentparametervalue-stringvalue)
     pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value.into_expr())) }
 }
 impl Done for TrialComponentParameterValue { fn into_props(self) -> Bag { self.0 } }
@@ -7657,9 +7657,9 @@ impl Done for TrialComponentParameterValue { fn into_props(self) -> Bag { self.0
 impl TrialComponentStatus {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Message`: text. Update: in place.
+    /// `Message`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-trialcomponent-trialcomponentstatus.html#cfn-sagemaker-trialcomponent-trialcomponentstatus-message)
     pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value.into_expr())) }
-    /// `PrimaryStatus`: `PrimaryStatus`. Update: in place.
+    /// `PrimaryStatus`: `PrimaryStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-trialcomponent-trialcomponentstatus.html#cfn-sagemaker-trialcomponent-trialcomponentstatus-primarystatus)
     pub fn primary_status(self, value: impl Arg<PrimaryStatus>) -> Self { Self(put(self.0, "PrimaryStatus", value.into_expr())) }
 }
 impl Done for TrialComponentStatus { fn into_props(self) -> Bag { self.0 } }
@@ -7675,7 +7675,7 @@ impl CfnUserProfile {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUserProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `UserProfileArn`: `OtherArn`.
+    /// The attribute `UserProfileArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-userprofile.html#UserProfileArn-fn::getatt)
     pub fn attr_user_profile_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("UserProfileArn") }
 }
 impl Parent for CfnUserProfile { fn node(&self) -> &Place { &self.0 } }
@@ -7686,17 +7686,17 @@ impl CfnUserProfileProps {
     pub fn new() -> CfnUserProfileProps<Missing<required::DomainId>, Missing<required::UserProfileName>> { CfnUserProfileProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnUserProfileProps<R0, R1> {
-    /// `DomainId`: `SageMakerDomainId`, required. Update: replacement.
+    /// `DomainId`: `SageMakerDomainId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-userprofile.html#cfn-sagemaker-userprofile-domainid)
     pub fn domain_id(self, value: impl Arg<kind::SageMakerDomainId>) -> CfnUserProfileProps<Set, R1> { CfnUserProfileProps(put(self.0, "DomainId", value.into_expr()), Phase) }
-    /// `SingleSignOnUserIdentifier`: text. Update: replacement.
+    /// `SingleSignOnUserIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-userprofile.html#cfn-sagemaker-userprofile-singlesignonuseridentifier)
     pub fn single_sign_on_user_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SingleSignOnUserIdentifier", value.into_expr()), Phase) }
-    /// `SingleSignOnUserValue`: text. Update: replacement.
+    /// `SingleSignOnUserValue`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-userprofile.html#cfn-sagemaker-userprofile-singlesignonuservalue)
     pub fn single_sign_on_user_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SingleSignOnUserValue", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-userprofile.html#cfn-sagemaker-userprofile-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `UserProfileName`: text, required. Update: replacement.
+    /// `UserProfileName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-userprofile.html#cfn-sagemaker-userprofile-userprofilename)
     pub fn user_profile_name(self, value: impl Arg<str>) -> CfnUserProfileProps<R0, Set> { CfnUserProfileProps(put(self.0, "UserProfileName", value.into_expr()), Phase) }
-    /// `UserSettings`: `UserSettings`. Update: in place.
+    /// `UserSettings`: `UserSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-userprofile.html#cfn-sagemaker-userprofile-usersettings)
     pub fn user_settings(self, value: impl Arg<user_profile::UserSettings>) -> Self { Self(put(self.0, "UserSettings", value.into_expr()), Phase) }
 }
 impl Done for CfnUserProfileProps { fn into_props(self) -> Bag { self.0 } }
@@ -7708,7 +7708,7 @@ use crate::cfn::support::*;
 impl AppLifecycleManagement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IdleSettings`: `IdleSettings`. Update: in place.
+    /// `IdleSettings`: `IdleSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-applifecyclemanagement.html#cfn-sagemaker-userprofile-applifecyclemanagement-idlesettings)
     pub fn idle_settings(self, value: impl Arg<IdleSettings>) -> Self { Self(put(self.0, "IdleSettings", value.into_expr())) }
 }
 impl Done for AppLifecycleManagement { fn into_props(self) -> Bag { self.0 } }
@@ -7717,15 +7717,15 @@ impl Done for AppLifecycleManagement { fn into_props(self) -> Bag { self.0 } }
 impl CodeEditorAppSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AppLifecycleManagement`: `AppLifecycleManagement`. Update: in place.
+    /// `AppLifecycleManagement`: `AppLifecycleManagement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-codeeditorappsettings.html#cfn-sagemaker-userprofile-codeeditorappsettings-applifecyclemanagement)
     pub fn app_lifecycle_management(self, value: impl Arg<AppLifecycleManagement>) -> Self { Self(put(self.0, "AppLifecycleManagement", value.into_expr())) }
-    /// `BuiltInLifecycleConfigArn`: text. Update: in place.
+    /// `BuiltInLifecycleConfigArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-codeeditorappsettings.html#cfn-sagemaker-userprofile-codeeditorappsettings-builtinlifecycleconfigarn)
     pub fn built_in_lifecycle_config_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BuiltInLifecycleConfigArn", value.into_expr())) }
-    /// `CustomImages`: list of `CustomImage`. Update: in place.
+    /// `CustomImages`: list of `CustomImage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-codeeditorappsettings.html#cfn-sagemaker-userprofile-codeeditorappsettings-customimages)
     pub fn custom_images(self, value: impl Arg<Arr<CustomImage>>) -> Self { Self(put(self.0, "CustomImages", value.into_expr())) }
-    /// `DefaultResourceSpec`: `ResourceSpec`. Update: in place.
+    /// `DefaultResourceSpec`: `ResourceSpec`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-codeeditorappsettings.html#cfn-sagemaker-userprofile-codeeditorappsettings-defaultresourcespec)
     pub fn default_resource_spec(self, value: impl Arg<ResourceSpec>) -> Self { Self(put(self.0, "DefaultResourceSpec", value.into_expr())) }
-    /// `LifecycleConfigArns`: list of text. Update: in place.
+    /// `LifecycleConfigArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-codeeditorappsettings.html#cfn-sagemaker-userprofile-codeeditorappsettings-lifecycleconfigarns)
     pub fn lifecycle_config_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LifecycleConfigArns", value.into_expr())) }
 }
 impl Done for CodeEditorAppSettings { fn into_props(self) -> Bag { self.0 } }
@@ -7736,7 +7736,7 @@ impl CodeRepository {
     pub fn new() -> CodeRepository<Missing<super::required::RepositoryUrl>> { CodeRepository(Bag::default(), Phase) }
 }
 impl<R0> CodeRepository<R0> {
-    /// `RepositoryUrl`: text, required. Update: in place.
+    /// `RepositoryUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-coderepository.html#cfn-sagemaker-userprofile-coderepository-repositoryurl)
     pub fn repository_url(self, value: impl Arg<str>) -> CodeRepository<Set> { CodeRepository(put(self.0, "RepositoryUrl", value.into_expr()), Phase) }
 }
 impl Done for CodeRepository { fn into_props(self) -> Bag { self.0 } }
@@ -7745,11 +7745,11 @@ impl Done for CodeRepository { fn into_props(self) -> Bag { self.0 } }
 impl CustomFileSystemConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EFSFileSystemConfig`: `EFSFileSystemConfig`. Update: in place.
+    /// `EFSFileSystemConfig`: `EFSFileSystemConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-customfilesystemconfig.html#cfn-sagemaker-userprofile-customfilesystemconfig-efsfilesystemconfig)
     pub fn efs_file_system_config(self, value: impl Arg<EFSFileSystemConfig>) -> Self { Self(put(self.0, "EFSFileSystemConfig", value.into_expr())) }
-    /// `FSxLustreFileSystemConfig`: `FSxLustreFileSystemConfig`. Update: in place.
+    /// `FSxLustreFileSystemConfig`: `FSxLustreFileSystemConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-customfilesystemconfig.html#cfn-sagemaker-userprofile-customfilesystemconfig-fsxlustrefilesystemconfig)
     pub fn f_sx_lustre_file_system_config(self, value: impl Arg<FSxLustreFileSystemConfig>) -> Self { Self(put(self.0, "FSxLustreFileSystemConfig", value.into_expr())) }
-    /// `S3FileSystemConfig`: `S3FileSystemConfig`. Update: in place.
+    /// `S3FileSystemConfig`: `S3FileSystemConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-customfilesystemconfig.html#cfn-sagemaker-userprofile-customfilesystemconfig-s3filesystemconfig)
     pub fn s3_file_system_config(self, value: impl Arg<S3FileSystemConfig>) -> Self { Self(put(self.0, "S3FileSystemConfig", value.into_expr())) }
 }
 impl Done for CustomFileSystemConfig { fn into_props(self) -> Bag { self.0 } }
@@ -7760,11 +7760,11 @@ impl CustomImage {
     pub fn new() -> CustomImage<Missing<super::required::AppImageConfigName>, Missing<super::required::ImageName>> { CustomImage(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomImage<R0, R1> {
-    /// `AppImageConfigName`: text, required. Update: in place.
+    /// `AppImageConfigName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-customimage.html#cfn-sagemaker-userprofile-customimage-appimageconfigname)
     pub fn app_image_config_name(self, value: impl Arg<str>) -> CustomImage<Set, R1> { CustomImage(put(self.0, "AppImageConfigName", value.into_expr()), Phase) }
-    /// `ImageName`: text, required. Update: in place.
+    /// `ImageName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-customimage.html#cfn-sagemaker-userprofile-customimage-imagename)
     pub fn image_name(self, value: impl Arg<str>) -> CustomImage<R0, Set> { CustomImage(put(self.0, "ImageName", value.into_expr()), Phase) }
-    /// `ImageVersionNumber`: integer. Update: in place.
+    /// `ImageVersionNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-customimage.html#cfn-sagemaker-userprofile-customimage-imageversionnumber)
     pub fn image_version_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ImageVersionNumber", value.into_expr()), Phase) }
 }
 impl Done for CustomImage { fn into_props(self) -> Bag { self.0 } }
@@ -7775,9 +7775,9 @@ impl CustomPosixUserConfig {
     pub fn new() -> CustomPosixUserConfig<Missing<super::required::Gid>, Missing<super::required::Uid>> { CustomPosixUserConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomPosixUserConfig<R0, R1> {
-    /// `Gid`: integer, required. Update: in place.
+    /// `Gid`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-customposixuserconfig.html#cfn-sagemaker-userprofile-customposixuserconfig-gid)
     pub fn gid(self, value: impl Arg<i64>) -> CustomPosixUserConfig<Set, R1> { CustomPosixUserConfig(put(self.0, "Gid", value.into_expr()), Phase) }
-    /// `Uid`: integer, required. Update: in place.
+    /// `Uid`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-customposixuserconfig.html#cfn-sagemaker-userprofile-customposixuserconfig-uid)
     pub fn uid(self, value: impl Arg<i64>) -> CustomPosixUserConfig<R0, Set> { CustomPosixUserConfig(put(self.0, "Uid", value.into_expr()), Phase) }
 }
 impl Done for CustomPosixUserConfig { fn into_props(self) -> Bag { self.0 } }
@@ -7788,9 +7788,9 @@ impl DefaultEbsStorageSettings {
     pub fn new() -> DefaultEbsStorageSettings<Missing<super::required::DefaultEbsVolumeSizeInGb>, Missing<super::required::MaximumEbsVolumeSizeInGb>> { DefaultEbsStorageSettings(Bag::default(), Phase) }
 }
 impl<R0, R1> DefaultEbsStorageSettings<R0, R1> {
-    /// `DefaultEbsVolumeSizeInGb`: integer, required. Update: in place.
+    /// `DefaultEbsVolumeSizeInGb`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-defaultebsstoragesettings.html#cfn-sagemaker-userprofile-defaultebsstoragesettings-defaultebsvolumesizeingb)
     pub fn default_ebs_volume_size_in_gb(self, value: impl Arg<i64>) -> DefaultEbsStorageSettings<Set, R1> { DefaultEbsStorageSettings(put(self.0, "DefaultEbsVolumeSizeInGb", value.into_expr()), Phase) }
-    /// `MaximumEbsVolumeSizeInGb`: integer, required. Update: in place.
+    /// `MaximumEbsVolumeSizeInGb`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-defaultebsstoragesettings.html#cfn-sagemaker-userprofile-defaultebsstoragesettings-maximumebsvolumesizeingb)
     pub fn maximum_ebs_volume_size_in_gb(self, value: impl Arg<i64>) -> DefaultEbsStorageSettings<R0, Set> { DefaultEbsStorageSettings(put(self.0, "MaximumEbsVolumeSizeInGb", value.into_expr()), Phase) }
 }
 impl Done for DefaultEbsStorageSettings { fn into_props(self) -> Bag { self.0 } }
@@ -7799,7 +7799,7 @@ impl Done for DefaultEbsStorageSettings { fn into_props(self) -> Bag { self.0 } 
 impl DefaultSpaceStorageSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DefaultEbsStorageSettings`: `DefaultEbsStorageSettings`. Update: in place.
+    /// `DefaultEbsStorageSettings`: `DefaultEbsStorageSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-defaultspacestoragesettings.html#cfn-sagemaker-userprofile-defaultspacestoragesettings-defaultebsstoragesettings)
     pub fn default_ebs_storage_settings(self, value: impl Arg<DefaultEbsStorageSettings>) -> Self { Self(put(self.0, "DefaultEbsStorageSettings", value.into_expr())) }
 }
 impl Done for DefaultSpaceStorageSettings { fn into_props(self) -> Bag { self.0 } }
@@ -7810,9 +7810,9 @@ impl EFSFileSystemConfig {
     pub fn new() -> EFSFileSystemConfig<Missing<super::required::FileSystemId>> { EFSFileSystemConfig(Bag::default(), Phase) }
 }
 impl<R0> EFSFileSystemConfig<R0> {
-    /// `FileSystemId`: text, required. Update: in place.
+    /// `FileSystemId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-efsfilesystemconfig.html#cfn-sagemaker-userprofile-efsfilesystemconfig-filesystemid)
     pub fn file_system_id(self, value: impl Arg<str>) -> EFSFileSystemConfig<Set> { EFSFileSystemConfig(put(self.0, "FileSystemId", value.into_expr()), Phase) }
-    /// `FileSystemPath`: text. Update: in place.
+    /// `FileSystemPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-efsfilesystemconfig.html#cfn-sagemaker-userprofile-efsfilesystemconfig-filesystempath)
     pub fn file_system_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FileSystemPath", value.into_expr()), Phase) }
 }
 impl Done for EFSFileSystemConfig { fn into_props(self) -> Bag { self.0 } }
@@ -7821,9 +7821,9 @@ impl Done for EFSFileSystemConfig { fn into_props(self) -> Bag { self.0 } }
 impl EmrSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AssumableRoleArns`: list of text. Update: in place.
+    /// `AssumableRoleArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-emrsettings.html#cfn-sagemaker-userprofile-emrsettings-assumablerolearns)
     pub fn assumable_role_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AssumableRoleArns", value.into_expr())) }
-    /// `ExecutionRoleArns`: list of text. Update: in place.
+    /// `ExecutionRoleArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-emrsettings.html#cfn-sagemaker-userprofile-emrsettings-executionrolearns)
     pub fn execution_role_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExecutionRoleArns", value.into_expr())) }
 }
 impl Done for EmrSettings { fn into_props(self) -> Bag { self.0 } }
@@ -7834,9 +7834,9 @@ impl FSxLustreFileSystemConfig {
     pub fn new() -> FSxLustreFileSystemConfig<Missing<super::required::FileSystemId>> { FSxLustreFileSystemConfig(Bag::default(), Phase) }
 }
 impl<R0> FSxLustreFileSystemConfig<R0> {
-    /// `FileSystemId`: text, required. Update: in place.
+    /// `FileSystemId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-fsxlustrefilesystemconfig.html#cfn-sagemaker-userprofile-fsxlustrefilesystemconfig-filesystemid)
     pub fn file_system_id(self, value: impl Arg<str>) -> FSxLustreFileSystemConfig<Set> { FSxLustreFileSystemConfig(put(self.0, "FileSystemId", value.into_expr()), Phase) }
-    /// `FileSystemPath`: text. Update: in place.
+    /// `FileSystemPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-fsxlustrefilesystemconfig.html#cfn-sagemaker-userprofile-fsxlustrefilesystemconfig-filesystempath)
     pub fn file_system_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FileSystemPath", value.into_expr()), Phase) }
 }
 impl Done for FSxLustreFileSystemConfig { fn into_props(self) -> Bag { self.0 } }
@@ -7845,9 +7845,9 @@ impl Done for FSxLustreFileSystemConfig { fn into_props(self) -> Bag { self.0 } 
 impl HiddenSageMakerImage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SageMakerImageName`: `SageMakerImageName`. Update: in place.
+    /// `SageMakerImageName`: `SageMakerImageName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-hiddensagemakerimage.html#cfn-sagemaker-userprofile-hiddensagemakerimage-sagemakerimagename)
     pub fn sage_maker_image_name(self, value: impl Arg<SageMakerImageName>) -> Self { Self(put(self.0, "SageMakerImageName", value.into_expr())) }
-    /// `VersionAliases`: list of text. Update: in place.
+    /// `VersionAliases`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-hiddensagemakerimage.html#cfn-sagemaker-userprofile-hiddensagemakerimage-versionaliases)
     pub fn version_aliases(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "VersionAliases", value.into_expr())) }
 }
 impl Done for HiddenSageMakerImage { fn into_props(self) -> Bag { self.0 } }
@@ -7856,13 +7856,13 @@ impl Done for HiddenSageMakerImage { fn into_props(self) -> Bag { self.0 } }
 impl IdleSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IdleTimeoutInMinutes`: integer. Update: in place.
+    /// `IdleTimeoutInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-idlesettings.html#cfn-sagemaker-userprofile-idlesettings-idletimeoutinminutes)
     pub fn idle_timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleTimeoutInMinutes", value.into_expr())) }
-    /// `LifecycleManagement`: `LifecycleManagement`. Update: in place.
+    /// `LifecycleManagement`: `LifecycleManagement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-idlesettings.html#cfn-sagemaker-userprofile-idlesettings-lifecyclemanagement)
     pub fn lifecycle_management(self, value: impl Arg<LifecycleManagement>) -> Self { Self(put(self.0, "LifecycleManagement", value.into_expr())) }
-    /// `MaxIdleTimeoutInMinutes`: integer. Update: in place.
+    /// `MaxIdleTimeoutInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-idlesettings.html#cfn-sagemaker-userprofile-idlesettings-maxidletimeoutinminutes)
     pub fn max_idle_timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxIdleTimeoutInMinutes", value.into_expr())) }
-    /// `MinIdleTimeoutInMinutes`: integer. Update: in place.
+    /// `MinIdleTimeoutInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-idlesettings.html#cfn-sagemaker-userprofile-idlesettings-minidletimeoutinminutes)
     pub fn min_idle_timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinIdleTimeoutInMinutes", value.into_expr())) }
 }
 impl Done for IdleSettings { fn into_props(self) -> Bag { self.0 } }
@@ -7871,19 +7871,19 @@ impl Done for IdleSettings { fn into_props(self) -> Bag { self.0 } }
 impl JupyterLabAppSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AppLifecycleManagement`: `AppLifecycleManagement`. Update: in place.
+    /// `AppLifecycleManagement`: `AppLifecycleManagement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-jupyterlabappsettings.html#cfn-sagemaker-userprofile-jupyterlabappsettings-applifecyclemanagement)
     pub fn app_lifecycle_management(self, value: impl Arg<AppLifecycleManagement>) -> Self { Self(put(self.0, "AppLifecycleManagement", value.into_expr())) }
-    /// `BuiltInLifecycleConfigArn`: text. Update: in place.
+    /// `BuiltInLifecycleConfigArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-jupyterlabappsettings.html#cfn-sagemaker-userprofile-jupyterlabappsettings-builtinlifecycleconfigarn)
     pub fn built_in_lifecycle_config_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BuiltInLifecycleConfigArn", value.into_expr())) }
-    /// `CodeRepositories`: list of `CodeRepository`. Update: in place.
+    /// `CodeRepositories`: list of `CodeRepository`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-jupyterlabappsettings.html#cfn-sagemaker-userprofile-jupyterlabappsettings-coderepositories)
     pub fn code_repositories(self, value: impl Arg<Arr<CodeRepository>>) -> Self { Self(put(self.0, "CodeRepositories", value.into_expr())) }
-    /// `CustomImages`: list of `CustomImage`. Update: in place.
+    /// `CustomImages`: list of `CustomImage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-jupyterlabappsettings.html#cfn-sagemaker-userprofile-jupyterlabappsettings-customimages)
     pub fn custom_images(self, value: impl Arg<Arr<CustomImage>>) -> Self { Self(put(self.0, "CustomImages", value.into_expr())) }
-    /// `DefaultResourceSpec`: `ResourceSpec`. Update: in place.
+    /// `DefaultResourceSpec`: `ResourceSpec`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-jupyterlabappsettings.html#cfn-sagemaker-userprofile-jupyterlabappsettings-defaultresourcespec)
     pub fn default_resource_spec(self, value: impl Arg<ResourceSpec>) -> Self { Self(put(self.0, "DefaultResourceSpec", value.into_expr())) }
-    /// `EmrSettings`: `EmrSettings`. Update: in place.
+    /// `EmrSettings`: `EmrSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-jupyterlabappsettings.html#cfn-sagemaker-userprofile-jupyterlabappsettings-emrsettings)
     pub fn emr_settings(self, value: impl Arg<EmrSettings>) -> Self { Self(put(self.0, "EmrSettings", value.into_expr())) }
-    /// `LifecycleConfigArns`: list of text. Update: in place.
+    /// `LifecycleConfigArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-jupyterlabappsettings.html#cfn-sagemaker-userprofile-jupyterlabappsettings-lifecycleconfigarns)
     pub fn lifecycle_config_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LifecycleConfigArns", value.into_expr())) }
 }
 impl Done for JupyterLabAppSettings { fn into_props(self) -> Bag { self.0 } }
@@ -7892,9 +7892,9 @@ impl Done for JupyterLabAppSettings { fn into_props(self) -> Bag { self.0 } }
 impl JupyterServerAppSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DefaultResourceSpec`: `ResourceSpec`. Update: in place.
+    /// `DefaultResourceSpec`: `ResourceSpec`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-jupyterserverappsettings.html#cfn-sagemaker-userprofile-jupyterserverappsettings-defaultresourcespec)
     pub fn default_resource_spec(self, value: impl Arg<ResourceSpec>) -> Self { Self(put(self.0, "DefaultResourceSpec", value.into_expr())) }
-    /// `LifecycleConfigArns`: list of text. Update: in place.
+    /// `LifecycleConfigArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-jupyterserverappsettings.html#cfn-sagemaker-userprofile-jupyterserverappsettings-lifecycleconfigarns)
     pub fn lifecycle_config_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LifecycleConfigArns", value.into_expr())) }
 }
 impl Done for JupyterServerAppSettings { fn into_props(self) -> Bag { self.0 } }
@@ -7903,11 +7903,11 @@ impl Done for JupyterServerAppSettings { fn into_props(self) -> Bag { self.0 } }
 impl KernelGatewayAppSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CustomImages`: list of `CustomImage`. Update: in place.
+    /// `CustomImages`: list of `CustomImage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-kernelgatewayappsettings.html#cfn-sagemaker-userprofile-kernelgatewayappsettings-customimages)
     pub fn custom_images(self, value: impl Arg<Arr<CustomImage>>) -> Self { Self(put(self.0, "CustomImages", value.into_expr())) }
-    /// `DefaultResourceSpec`: `ResourceSpec`. Update: in place.
+    /// `DefaultResourceSpec`: `ResourceSpec`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-kernelgatewayappsettings.html#cfn-sagemaker-userprofile-kernelgatewayappsettings-defaultresourcespec)
     pub fn default_resource_spec(self, value: impl Arg<ResourceSpec>) -> Self { Self(put(self.0, "DefaultResourceSpec", value.into_expr())) }
-    /// `LifecycleConfigArns`: list of text. Update: in place.
+    /// `LifecycleConfigArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-kernelgatewayappsettings.html#cfn-sagemaker-userprofile-kernelgatewayappsettings-lifecycleconfigarns)
     pub fn lifecycle_config_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LifecycleConfigArns", value.into_expr())) }
 }
 impl Done for KernelGatewayAppSettings { fn into_props(self) -> Bag { self.0 } }
@@ -7916,9 +7916,9 @@ impl Done for KernelGatewayAppSettings { fn into_props(self) -> Bag { self.0 } }
 impl RStudioServerProAppSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AccessStatus`: `AccessStatus`. Update: replacement.
+    /// `AccessStatus`: `AccessStatus`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-rstudioserverproappsettings.html#cfn-sagemaker-userprofile-rstudioserverproappsettings-accessstatus)
     pub fn access_status(self, value: impl Arg<AccessStatus>) -> Self { Self(put(self.0, "AccessStatus", value.into_expr())) }
-    /// `UserGroup`: `UserGroup`. Update: replacement.
+    /// `UserGroup`: `UserGroup`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-rstudioserverproappsettings.html#cfn-sagemaker-userprofile-rstudioserverproappsettings-usergroup)
     pub fn user_group(self, value: impl Arg<UserGroup>) -> Self { Self(put(self.0, "UserGroup", value.into_expr())) }
 }
 impl Done for RStudioServerProAppSettings { fn into_props(self) -> Bag { self.0 } }
@@ -7927,15 +7927,15 @@ impl Done for RStudioServerProAppSettings { fn into_props(self) -> Bag { self.0 
 impl ResourceSpec {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `InstanceType`: text. Update: in place.
+    /// `InstanceType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-resourcespec.html#cfn-sagemaker-userprofile-resourcespec-instancetype)
     pub fn instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceType", value.into_expr())) }
-    /// `LifecycleConfigArn`: text. Update: in place.
+    /// `LifecycleConfigArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-resourcespec.html#cfn-sagemaker-userprofile-resourcespec-lifecycleconfigarn)
     pub fn lifecycle_config_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LifecycleConfigArn", value.into_expr())) }
-    /// `SageMakerImageArn`: text. Update: in place.
+    /// `SageMakerImageArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-resourcespec.html#cfn-sagemaker-userprofile-resourcespec-sagemakerimagearn)
     pub fn sage_maker_image_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SageMakerImageArn", value.into_expr())) }
-    /// `SageMakerImageVersionArn`: text. Update: in place.
+    /// `SageMakerImageVersionArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-resourcespec.html#cfn-sagemaker-userprofile-resourcespec-sagemakerimageversionarn)
     pub fn sage_maker_image_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SageMakerImageVersionArn", value.into_expr())) }
-    /// `TrainingPlanArn`: text. Update: in place.
+    /// `TrainingPlanArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-resourcespec.html#cfn-sagemaker-userprofile-resourcespec-trainingplanarn)
     pub fn training_plan_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrainingPlanArn", value.into_expr())) }
 }
 impl Done for ResourceSpec { fn into_props(self) -> Bag { self.0 } }
@@ -7944,9 +7944,9 @@ impl Done for ResourceSpec { fn into_props(self) -> Bag { self.0 } }
 impl S3FileSystemConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MountPath`: text. Update: in place.
+    /// `MountPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-s3filesystemconfig.html#cfn-sagemaker-userprofile-s3filesystemconfig-mountpath)
     pub fn mount_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MountPath", value.into_expr())) }
-    /// `S3Uri`: text. Update: in place.
+    /// `S3Uri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-s3filesystemconfig.html#cfn-sagemaker-userprofile-s3filesystemconfig-s3uri)
     pub fn s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Uri", value.into_expr())) }
 }
 impl Done for S3FileSystemConfig { fn into_props(self) -> Bag { self.0 } }
@@ -7955,11 +7955,11 @@ impl Done for S3FileSystemConfig { fn into_props(self) -> Bag { self.0 } }
 impl SharingSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `NotebookOutputOption`: `NotebookOutputOption`. Update: in place.
+    /// `NotebookOutputOption`: `NotebookOutputOption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-sharingsettings.html#cfn-sagemaker-userprofile-sharingsettings-notebookoutputoption)
     pub fn notebook_output_option(self, value: impl Arg<NotebookOutputOption>) -> Self { Self(put(self.0, "NotebookOutputOption", value.into_expr())) }
-    /// `S3KmsKeyId`: text. Update: in place.
+    /// `S3KmsKeyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-sharingsettings.html#cfn-sagemaker-userprofile-sharingsettings-s3kmskeyid)
     pub fn s3_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3KmsKeyId", value.into_expr())) }
-    /// `S3OutputPath`: text. Update: in place.
+    /// `S3OutputPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-sharingsettings.html#cfn-sagemaker-userprofile-sharingsettings-s3outputpath)
     pub fn s3_output_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3OutputPath", value.into_expr())) }
 }
 impl Done for SharingSettings { fn into_props(self) -> Bag { self.0 } }
@@ -7968,13 +7968,13 @@ impl Done for SharingSettings { fn into_props(self) -> Bag { self.0 } }
 impl StudioWebPortalSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `HiddenAppTypes`: list of `HiddenAppTypes`. Update: in place.
+    /// `HiddenAppTypes`: list of `HiddenAppTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-studiowebportalsettings.html#cfn-sagemaker-userprofile-studiowebportalsettings-hiddenapptypes)
     pub fn hidden_app_types(self, value: impl Arg<Arr<HiddenAppTypes>>) -> Self { Self(put(self.0, "HiddenAppTypes", value.into_expr())) }
-    /// `HiddenInstanceTypes`: list of text. Update: in place.
+    /// `HiddenInstanceTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-studiowebportalsettings.html#cfn-sagemaker-userprofile-studiowebportalsettings-hiddeninstancetypes)
     pub fn hidden_instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "HiddenInstanceTypes", value.into_expr())) }
-    /// `HiddenMlTools`: list of `HiddenMlTools`. Update: in place.
+    /// `HiddenMlTools`: list of `HiddenMlTools`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-studiowebportalsettings.html#cfn-sagemaker-userprofile-studiowebportalsettings-hiddenmltools)
     pub fn hidden_ml_tools(self, value: impl Arg<Arr<HiddenMlTools>>) -> Self { Self(put(self.0, "HiddenMlTools", value.into_expr())) }
-    /// `HiddenSageMakerImageVersionAliases`: list of `HiddenSageMakerImage`. Update: in place.
+    /// `HiddenSageMakerImageVersionAliases`: list of `HiddenSageMakerImage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-studiowebportalsettings.html#cfn-sagemaker-userprofile-studiowebportalsettings-hiddensagemakerimageversionaliases)
     pub fn hidden_sage_maker_image_version_aliases(self, value: impl Arg<Arr<HiddenSageMakerImage>>) -> Self { Self(put(self.0, "HiddenSageMakerImageVersionAliases", value.into_expr())) }
 }
 impl Done for StudioWebPortalSettings { fn into_props(self) -> Bag { self.0 } }
@@ -7983,35 +7983,35 @@ impl Done for StudioWebPortalSettings { fn into_props(self) -> Bag { self.0 } }
 impl UserSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AutoMountHomeEFS`: `AutoMountHomeEFS`. Update: in place.
+    /// `AutoMountHomeEFS`: `AutoMountHomeEFS`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-usersettings.html#cfn-sagemaker-userprofile-usersettings-automounthomeefs)
     pub fn auto_mount_home_efs(self, value: impl Arg<AutoMountHomeEFS>) -> Self { Self(put(self.0, "AutoMountHomeEFS", value.into_expr())) }
-    /// `CodeEditorAppSettings`: `CodeEditorAppSettings`. Update: in place.
+    /// `CodeEditorAppSettings`: `CodeEditorAppSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-usersettings.html#cfn-sagemaker-userprofile-usersettings-codeeditorappsettings)
     pub fn code_editor_app_settings(self, value: impl Arg<CodeEditorAppSettings>) -> Self { Self(put(self.0, "CodeEditorAppSettings", value.into_expr())) }
-    /// `CustomFileSystemConfigs`: list of `CustomFileSystemConfig`. Update: in place.
+    /// `CustomFileSystemConfigs`: list of `CustomFileSystemConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-usersettings.html#cfn-sagemaker-userprofile-usersettings-customfilesystemconfigs)
     pub fn custom_file_system_configs(self, value: impl Arg<Arr<CustomFileSystemConfig>>) -> Self { Self(put(self.0, "CustomFileSystemConfigs", value.into_expr())) }
-    /// `CustomPosixUserConfig`: `CustomPosixUserConfig`. Update: in place.
+    /// `CustomPosixUserConfig`: `CustomPosixUserConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-usersettings.html#cfn-sagemaker-userprofile-usersettings-customposixuserconfig)
     pub fn custom_posix_user_config(self, value: impl Arg<CustomPosixUserConfig>) -> Self { Self(put(self.0, "CustomPosixUserConfig", value.into_expr())) }
-    /// `DefaultLandingUri`: text. Update: in place.
+    /// `DefaultLandingUri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-usersettings.html#cfn-sagemaker-userprofile-usersettings-defaultlandinguri)
     pub fn default_landing_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultLandingUri", value.into_expr())) }
-    /// `ExecutionRole`: `IamRoleArn`. Update: in place.
+    /// `ExecutionRole`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-usersettings.html#cfn-sagemaker-userprofile-usersettings-executionrole)
     pub fn execution_role(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRole", value.into_expr())) }
-    /// `JupyterLabAppSettings`: `JupyterLabAppSettings`. Update: in place.
+    /// `JupyterLabAppSettings`: `JupyterLabAppSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-usersettings.html#cfn-sagemaker-userprofile-usersettings-jupyterlabappsettings)
     pub fn jupyter_lab_app_settings(self, value: impl Arg<JupyterLabAppSettings>) -> Self { Self(put(self.0, "JupyterLabAppSettings", value.into_expr())) }
-    /// `JupyterServerAppSettings`: `JupyterServerAppSettings`. Update: in place.
+    /// `JupyterServerAppSettings`: `JupyterServerAppSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-usersettings.html#cfn-sagemaker-userprofile-usersettings-jupyterserverappsettings)
     pub fn jupyter_server_app_settings(self, value: impl Arg<JupyterServerAppSettings>) -> Self { Self(put(self.0, "JupyterServerAppSettings", value.into_expr())) }
-    /// `KernelGatewayAppSettings`: `KernelGatewayAppSettings`. Update: in place.
+    /// `KernelGatewayAppSettings`: `KernelGatewayAppSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-usersettings.html#cfn-sagemaker-userprofile-usersettings-kernelgatewayappsettings)
     pub fn kernel_gateway_app_settings(self, value: impl Arg<KernelGatewayAppSettings>) -> Self { Self(put(self.0, "KernelGatewayAppSettings", value.into_expr())) }
-    /// `RStudioServerProAppSettings`: `RStudioServerProAppSettings`. Update: in place.
+    /// `RStudioServerProAppSettings`: `RStudioServerProAppSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-usersettings.html#cfn-sagemaker-userprofile-usersettings-rstudioserverproappsettings)
     pub fn r_studio_server_pro_app_settings(self, value: impl Arg<RStudioServerProAppSettings>) -> Self { Self(put(self.0, "RStudioServerProAppSettings", value.into_expr())) }
-    /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: in place.
+    /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-usersettings.html#cfn-sagemaker-userprofile-usersettings-securitygroups)
     pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value.into_expr())) }
-    /// `SharingSettings`: `SharingSettings`. Update: in place.
+    /// `SharingSettings`: `SharingSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-usersettings.html#cfn-sagemaker-userprofile-usersettings-sharingsettings)
     pub fn sharing_settings(self, value: impl Arg<SharingSettings>) -> Self { Self(put(self.0, "SharingSettings", value.into_expr())) }
-    /// `SpaceStorageSettings`: `DefaultSpaceStorageSettings`. Update: in place.
+    /// `SpaceStorageSettings`: `DefaultSpaceStorageSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-usersettings.html#cfn-sagemaker-userprofile-usersettings-spacestoragesettings)
     pub fn space_storage_settings(self, value: impl Arg<DefaultSpaceStorageSettings>) -> Self { Self(put(self.0, "SpaceStorageSettings", value.into_expr())) }
-    /// `StudioWebPortal`: `StudioWebPortal`. Update: in place.
+    /// `StudioWebPortal`: `StudioWebPortal`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-usersettings.html#cfn-sagemaker-userprofile-usersettings-studiowebportal)
     pub fn studio_web_portal(self, value: impl Arg<StudioWebPortal>) -> Self { Self(put(self.0, "StudioWebPortal", value.into_expr())) }
-    /// `StudioWebPortalSettings`: `StudioWebPortalSettings`. Update: in place.
+    /// `StudioWebPortalSettings`: `StudioWebPortalSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-userprofile-usersettings.html#cfn-sagemaker-userprofile-usersettings-studiowebportalsettings)
     pub fn studio_web_portal_settings(self, value: impl Arg<StudioWebPortalSettings>) -> Self { Self(put(self.0, "StudioWebPortalSettings", value.into_expr())) }
 }
 impl Done for UserSettings { fn into_props(self) -> Bag { self.0 } }
@@ -8043,9 +8043,9 @@ impl CfnWorkforce {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWorkforceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `WorkforceArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `SubDomain`: text.
+    /// The attribute `SubDomain`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-workforce.html#SubDomain-fn::getatt)
     pub fn attr_sub_domain(&self) -> Val<str> { self.0.get_att("SubDomain") }
-    /// The attribute `WorkforceArn`: `OtherArn`.
+    /// The attribute `WorkforceArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-workforce.html#WorkforceArn-fn::getatt)
     pub fn attr_workforce_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("WorkforceArn") }
 }
 impl Parent for CfnWorkforce { fn node(&self) -> &Place { &self.0 } }
@@ -8056,19 +8056,19 @@ impl CfnWorkforceProps {
     pub fn new() -> CfnWorkforceProps<Missing<required::WorkforceName>> { CfnWorkforceProps(Bag::default(), Phase) }
 }
 impl<R0> CfnWorkforceProps<R0> {
-    /// `CognitoConfig`: `CognitoConfig`. Update: replacement.
+    /// `CognitoConfig`: `CognitoConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-workforce.html#cfn-sagemaker-workforce-cognitoconfig)
     pub fn cognito_config(self, value: impl Arg<workforce::CognitoConfig>) -> Self { Self(put(self.0, "CognitoConfig", value.into_expr()), Phase) }
-    /// `IpAddressType`: `IpAddressType`. Update: in place.
+    /// `IpAddressType`: `IpAddressType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-workforce.html#cfn-sagemaker-workforce-ipaddresstype)
     pub fn ip_address_type(self, value: impl Arg<workforce::IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr()), Phase) }
-    /// `OidcConfig`: `OidcConfig`. Update: in place.
+    /// `OidcConfig`: `OidcConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-workforce.html#cfn-sagemaker-workforce-oidcconfig)
     pub fn oidc_config(self, value: impl Arg<workforce::OidcConfig>) -> Self { Self(put(self.0, "OidcConfig", value.into_expr()), Phase) }
-    /// `SourceIpConfig`: `SourceIpConfig`. Update: in place.
+    /// `SourceIpConfig`: `SourceIpConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-workforce.html#cfn-sagemaker-workforce-sourceipconfig)
     pub fn source_ip_config(self, value: impl Arg<workforce::SourceIpConfig>) -> Self { Self(put(self.0, "SourceIpConfig", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-workforce.html#cfn-sagemaker-workforce-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `WorkforceName`: text, required. Update: replacement.
+    /// `WorkforceName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-workforce.html#cfn-sagemaker-workforce-workforcename)
     pub fn workforce_name(self, value: impl Arg<str>) -> CfnWorkforceProps<Set> { CfnWorkforceProps(put(self.0, "WorkforceName", value.into_expr()), Phase) }
-    /// `WorkforceVpcConfig`: `WorkforceVpcConfigRequest`. Update: in place.
+    /// `WorkforceVpcConfig`: `WorkforceVpcConfigRequest`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-workforce.html#cfn-sagemaker-workforce-workforcevpcconfig)
     pub fn workforce_vpc_config(self, value: impl Arg<workforce::WorkforceVpcConfigRequest>) -> Self { Self(put(self.0, "WorkforceVpcConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnWorkforceProps { fn into_props(self) -> Bag { self.0 } }
@@ -8082,9 +8082,9 @@ impl CognitoConfig {
     pub fn new() -> CognitoConfig<Missing<super::required::ClientId>, Missing<super::required::UserPool>> { CognitoConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> CognitoConfig<R0, R1> {
-    /// `ClientId`: text, required. Update: replacement.
+    /// `ClientId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-workforce-cognitoconfig.html#cfn-sagemaker-workforce-cognitoconfig-clientid)
     pub fn client_id(self, value: impl Arg<str>) -> CognitoConfig<Set, R1> { CognitoConfig(put(self.0, "ClientId", value.into_expr()), Phase) }
-    /// `UserPool`: text, required. Update: replacement.
+    /// `UserPool`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-workforce-cognitoconfig.html#cfn-sagemaker-workforce-cognitoconfig-userpool)
     pub fn user_pool(self, value: impl Arg<str>) -> CognitoConfig<R0, Set> { CognitoConfig(put(self.0, "UserPool", value.into_expr()), Phase) }
 }
 impl Done for CognitoConfig { fn into_props(self) -> Bag { self.0 } }
@@ -8095,25 +8095,25 @@ impl OidcConfig {
     pub fn new() -> OidcConfig<Missing<super::required::AuthorizationEndpoint>, Missing<super::required::ClientId>, Missing<super::required::Issuer>, Missing<super::required::JwksUri>, Missing<super::required::LogoutEndpoint>, Missing<super::required::TokenEndpoint>, Missing<super::required::UserInfoEndpoint>> { OidcConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5, R6> OidcConfig<R0, R1, R2, R3, R4, R5, R6> {
-    /// `AuthenticationRequestExtraParams`: map of text. Update: in place.
+    /// `AuthenticationRequestExtraParams`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-workforce-oidcconfig.html#cfn-sagemaker-workforce-oidcconfig-authenticationrequestextraparams)
     pub fn authentication_request_extra_params(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AuthenticationRequestExtraParams", value.into_expr()), Phase) }
-    /// `AuthorizationEndpoint`: text, required. Update: in place.
+    /// `AuthorizationEndpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-workforce-oidcconfig.html#cfn-sagemaker-workforce-oidcconfig-authorizationendpoint)
     pub fn authorization_endpoint(self, value: impl Arg<str>) -> OidcConfig<Set, R1, R2, R3, R4, R5, R6> { OidcConfig(put(self.0, "AuthorizationEndpoint", value.into_expr()), Phase) }
-    /// `ClientId`: text, required. Update: in place.
+    /// `ClientId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-workforce-oidcconfig.html#cfn-sagemaker-workforce-oidcconfig-clientid)
     pub fn client_id(self, value: impl Arg<str>) -> OidcConfig<R0, Set, R2, R3, R4, R5, R6> { OidcConfig(put(self.0, "ClientId", value.into_expr()), Phase) }
-    /// `ClientSecret`: text. Update: in place.
+    /// `ClientSecret`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-workforce-oidcconfig.html#cfn-sagemaker-workforce-oidcconfig-clientsecret)
     pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value.into_expr()), Phase) }
-    /// `Issuer`: text, required. Update: in place.
+    /// `Issuer`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-workforce-oidcconfig.html#cfn-sagemaker-workforce-oidcconfig-issuer)
     pub fn issuer(self, value: impl Arg<str>) -> OidcConfig<R0, R1, Set, R3, R4, R5, R6> { OidcConfig(put(self.0, "Issuer", value.into_expr()), Phase) }
-    /// `JwksUri`: text, required. Update: in place.
+    /// `JwksUri`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-workforce-oidcconfig.html#cfn-sagemaker-workforce-oidcconfig-jwksuri)
     pub fn jwks_uri(self, value: impl Arg<str>) -> OidcConfig<R0, R1, R2, Set, R4, R5, R6> { OidcConfig(put(self.0, "JwksUri", value.into_expr()), Phase) }
-    /// `LogoutEndpoint`: text, required. Update: in place.
+    /// `LogoutEndpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-workforce-oidcconfig.html#cfn-sagemaker-workforce-oidcconfig-logoutendpoint)
     pub fn logout_endpoint(self, value: impl Arg<str>) -> OidcConfig<R0, R1, R2, R3, Set, R5, R6> { OidcConfig(put(self.0, "LogoutEndpoint", value.into_expr()), Phase) }
-    /// `Scope`: text. Update: in place.
+    /// `Scope`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-workforce-oidcconfig.html#cfn-sagemaker-workforce-oidcconfig-scope)
     pub fn scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scope", value.into_expr()), Phase) }
-    /// `TokenEndpoint`: text, required. Update: in place.
+    /// `TokenEndpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-workforce-oidcconfig.html#cfn-sagemaker-workforce-oidcconfig-tokenendpoint)
     pub fn token_endpoint(self, value: impl Arg<str>) -> OidcConfig<R0, R1, R2, R3, R4, Set, R6> { OidcConfig(put(self.0, "TokenEndpoint", value.into_expr()), Phase) }
-    /// `UserInfoEndpoint`: text, required. Update: in place.
+    /// `UserInfoEndpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-workforce-oidcconfig.html#cfn-sagemaker-workforce-oidcconfig-userinfoendpoint)
     pub fn user_info_endpoint(self, value: impl Arg<str>) -> OidcConfig<R0, R1, R2, R3, R4, R5, Set> { OidcConfig(put(self.0, "UserInfoEndpoint", value.into_expr()), Phase) }
 }
 impl Done for OidcConfig { fn into_props(self) -> Bag { self.0 } }
@@ -8124,7 +8124,7 @@ impl SourceIpConfig {
     pub fn new() -> SourceIpConfig<Missing<super::required::Cidrs>> { SourceIpConfig(Bag::default(), Phase) }
 }
 impl<R0> SourceIpConfig<R0> {
-    /// `Cidrs`: list of text, required. Update: in place.
+    /// `Cidrs`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-workforce-sourceipconfig.html#cfn-sagemaker-workforce-sourceipconfig-cidrs)
     pub fn cidrs(self, value: impl Arg<Arr<str>>) -> SourceIpConfig<Set> { SourceIpConfig(put(self.0, "Cidrs", value.into_expr()), Phase) }
 }
 impl Done for SourceIpConfig { fn into_props(self) -> Bag { self.0 } }
@@ -8133,11 +8133,11 @@ impl Done for SourceIpConfig { fn into_props(self) -> Bag { self.0 } }
 impl WorkforceVpcConfigRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-workforce-workforcevpcconfigrequest.html#cfn-sagemaker-workforce-workforcevpcconfigrequest-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
-    /// `Subnets`: list of `Ec2SubnetId`. Update: in place.
+    /// `Subnets`: list of `Ec2SubnetId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-workforce-workforcevpcconfigrequest.html#cfn-sagemaker-workforce-workforcevpcconfigrequest-subnets)
     pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "Subnets", value.into_expr())) }
-    /// `VpcId`: `Ec2VpcId`. Update: in place.
+    /// `VpcId`: `Ec2VpcId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-workforce-workforcevpcconfigrequest.html#cfn-sagemaker-workforce-workforcevpcconfigrequest-vpcid)
     pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value.into_expr())) }
 }
 impl Done for WorkforceVpcConfigRequest { fn into_props(self) -> Bag { self.0 } }
@@ -8153,9 +8153,9 @@ impl CfnWorkteam {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWorkteamProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `WorkteamArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `WorkteamArn`: `OtherArn`.
+    /// The attribute `WorkteamArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-workteam.html#WorkteamArn-fn::getatt)
     pub fn attr_workteam_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("WorkteamArn") }
-    /// The attribute `WorkteamName`: text.
+    /// The attribute `WorkteamName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-workteam.html#WorkteamName-fn::getatt)
     pub fn attr_workteam_name(&self) -> Val<str> { self.0.get_att("WorkteamName") }
 }
 impl Parent for CfnWorkteam { fn node(&self) -> &Place { &self.0 } }
@@ -8166,17 +8166,17 @@ impl CfnWorkteamProps {
     pub fn new() -> CfnWorkteamProps<Missing<required::Description>, Missing<required::MemberDefinitions>> { CfnWorkteamProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnWorkteamProps<R0, R1> {
-    /// `Description`: text, required. Update: in place.
+    /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-workteam.html#cfn-sagemaker-workteam-description)
     pub fn description(self, value: impl Arg<str>) -> CfnWorkteamProps<Set, R1> { CfnWorkteamProps(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `MemberDefinitions`: list of `MemberDefinition`, required. Update: in place.
+    /// `MemberDefinitions`: list of `MemberDefinition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-workteam.html#cfn-sagemaker-workteam-memberdefinitions)
     pub fn member_definitions(self, value: impl Arg<Arr<workteam::MemberDefinition>>) -> CfnWorkteamProps<R0, Set> { CfnWorkteamProps(put(self.0, "MemberDefinitions", value.into_expr()), Phase) }
-    /// `NotificationConfiguration`: `NotificationConfiguration`. Update: in place.
+    /// `NotificationConfiguration`: `NotificationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-workteam.html#cfn-sagemaker-workteam-notificationconfiguration)
     pub fn notification_configuration(self, value: impl Arg<workteam::NotificationConfiguration>) -> Self { Self(put(self.0, "NotificationConfiguration", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-workteam.html#cfn-sagemaker-workteam-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `WorkforceName`: text. Update: replacement.
+    /// `WorkforceName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-workteam.html#cfn-sagemaker-workteam-workforcename)
     pub fn workforce_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkforceName", value.into_expr()), Phase) }
-    /// `WorkteamName`: text. Update: replacement.
+    /// `WorkteamName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-workteam.html#cfn-sagemaker-workteam-workteamname)
     pub fn workteam_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkteamName", value.into_expr()), Phase) }
 }
 impl Done for CfnWorkteamProps { fn into_props(self) -> Bag { self.0 } }
@@ -8190,11 +8190,11 @@ impl CognitoMemberDefinition {
     pub fn new() -> CognitoMemberDefinition<Missing<super::required::CognitoClientId>, Missing<super::required::CognitoUserGroup>, Missing<super::required::CognitoUserPool>> { CognitoMemberDefinition(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CognitoMemberDefinition<R0, R1, R2> {
-    /// `CognitoClientId`: text, required. Update: in place.
+    /// `CognitoClientId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-workteam-cognitomemberdefinition.html#cfn-sagemaker-workteam-cognitomemberdefinition-cognitoclientid)
     pub fn cognito_client_id(self, value: impl Arg<str>) -> CognitoMemberDefinition<Set, R1, R2> { CognitoMemberDefinition(put(self.0, "CognitoClientId", value.into_expr()), Phase) }
-    /// `CognitoUserGroup`: text, required. Update: in place.
+    /// `CognitoUserGroup`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-workteam-cognitomemberdefinition.html#cfn-sagemaker-workteam-cognitomemberdefinition-cognitousergroup)
     pub fn cognito_user_group(self, value: impl Arg<str>) -> CognitoMemberDefinition<R0, Set, R2> { CognitoMemberDefinition(put(self.0, "CognitoUserGroup", value.into_expr()), Phase) }
-    /// `CognitoUserPool`: text, required. Update: replacement.
+    /// `CognitoUserPool`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-workteam-cognitomemberdefinition.html#cfn-sagemaker-workteam-cognitomemberdefinition-cognitouserpool)
     pub fn cognito_user_pool(self, value: impl Arg<str>) -> CognitoMemberDefinition<R0, R1, Set> { CognitoMemberDefinition(put(self.0, "CognitoUserPool", value.into_expr()), Phase) }
 }
 impl Done for CognitoMemberDefinition { fn into_props(self) -> Bag { self.0 } }
@@ -8203,9 +8203,9 @@ impl Done for CognitoMemberDefinition { fn into_props(self) -> Bag { self.0 } }
 impl MemberDefinition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CognitoMemberDefinition`: `CognitoMemberDefinition`. Update: in place.
+    /// `CognitoMemberDefinition`: `CognitoMemberDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-workteam-memberdefinition.html#cfn-sagemaker-workteam-memberdefinition-cognitomemberdefinition)
     pub fn cognito_member_definition(self, value: impl Arg<CognitoMemberDefinition>) -> Self { Self(put(self.0, "CognitoMemberDefinition", value.into_expr())) }
-    /// `OidcMemberDefinition`: `OidcMemberDefinition`. Update: in place.
+    /// `OidcMemberDefinition`: `OidcMemberDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-workteam-memberdefinition.html#cfn-sagemaker-workteam-memberdefinition-oidcmemberdefinition)
     pub fn oidc_member_definition(self, value: impl Arg<OidcMemberDefinition>) -> Self { Self(put(self.0, "OidcMemberDefinition", value.into_expr())) }
 }
 impl Done for MemberDefinition { fn into_props(self) -> Bag { self.0 } }
@@ -8216,7 +8216,7 @@ impl NotificationConfiguration {
     pub fn new() -> NotificationConfiguration<Missing<super::required::NotificationTopicArn>> { NotificationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> NotificationConfiguration<R0> {
-    /// `NotificationTopicArn`: text, required. Update: in place.
+    /// `NotificationTopicArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-workteam-notificationconfiguration.html#cfn-sagemaker-workteam-notificationconfiguration-notificationtopicarn)
     pub fn notification_topic_arn(self, value: impl Arg<str>) -> NotificationConfiguration<Set> { NotificationConfiguration(put(self.0, "NotificationTopicArn", value.into_expr()), Phase) }
 }
 impl Done for NotificationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -8227,7 +8227,7 @@ impl OidcMemberDefinition {
     pub fn new() -> OidcMemberDefinition<Missing<super::required::OidcGroups>> { OidcMemberDefinition(Bag::default(), Phase) }
 }
 impl<R0> OidcMemberDefinition<R0> {
-    /// `OidcGroups`: list of text, required. Update: in place.
+    /// `OidcGroups`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-workteam-oidcmemberdefinition.html#cfn-sagemaker-workteam-oidcmemberdefinition-oidcgroups)
     pub fn oidc_groups(self, value: impl Arg<Arr<str>>) -> OidcMemberDefinition<Set> { OidcMemberDefinition(put(self.0, "OidcGroups", value.into_expr()), Phase) }
 }
 impl Done for OidcMemberDefinition { fn into_props(self) -> Bag { self.0 } }

@@ -22,53 +22,53 @@ impl CfnApiProps {
     pub fn new() -> CfnApiProps<Missing<required::StageName>> { CfnApiProps(Bag::default(), Phase) }
 }
 impl<R0> CfnApiProps<R0> {
-    /// `AccessLogSetting`: `AccessLogSetting`. Update: replacement.
+    /// `AccessLogSetting`: `AccessLogSetting`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-api.html#cfn-serverless-api-accesslogsetting)
     pub fn access_log_setting(self, value: impl Arg<api::AccessLogSetting>) -> Self { Self(put(self.0, "AccessLogSetting", value.into_expr()), Phase) }
-    /// `AlwaysDeploy`: boolean. Update: replacement.
+    /// `AlwaysDeploy`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-api.html#cfn-serverless-api-alwaysdeploy)
     pub fn always_deploy(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AlwaysDeploy", value.into_expr()), Phase) }
-    /// `Auth`: `Auth`. Update: replacement.
+    /// `Auth`: `Auth`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-api.html#cfn-serverless-api-auth)
     pub fn auth(self, value: impl Arg<api::Auth>) -> Self { Self(put(self.0, "Auth", value.into_expr()), Phase) }
-    /// `BinaryMediaTypes`: list of text. Update: replacement.
+    /// `BinaryMediaTypes`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-api.html#cfn-serverless-api-binarymediatypes)
     pub fn binary_media_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "BinaryMediaTypes", value.into_expr()), Phase) }
-    /// `CacheClusterEnabled`: boolean. Update: replacement.
+    /// `CacheClusterEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-api.html#cfn-serverless-api-cacheclusterenabled)
     pub fn cache_cluster_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CacheClusterEnabled", value.into_expr()), Phase) }
-    /// `CacheClusterSize`: text. Update: replacement.
+    /// `CacheClusterSize`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-api.html#cfn-serverless-api-cacheclustersize)
     pub fn cache_cluster_size(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheClusterSize", value.into_expr()), Phase) }
-    /// `CanarySetting`: `CanarySetting`. Update: replacement.
+    /// `CanarySetting`: `CanarySetting`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-api.html#cfn-serverless-api-canarysetting)
     pub fn canary_setting(self, value: impl Arg<api::CanarySetting>) -> Self { Self(put(self.0, "CanarySetting", value.into_expr()), Phase) }
-    /// `Cors`: `CorsChoice`. Update: replacement.
+    /// `Cors`: `CorsChoice`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-api.html#cfn-serverless-api-cors)
     pub fn cors(self, value: impl Arg<api::CorsChoice>) -> Self { Self(put(self.0, "Cors", value.into_expr()), Phase) }
-    /// `DefinitionBody`: JSON. Update: replacement.
+    /// `DefinitionBody`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-api.html#cfn-serverless-api-definitionbody)
     pub fn definition_body(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "DefinitionBody", value.into_expr()), Phase) }
-    /// `DefinitionUri`: `DefinitionUriChoice`. Update: replacement.
+    /// `DefinitionUri`: `DefinitionUriChoice`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-api.html#cfn-serverless-api-definitionuri)
     pub fn definition_uri(self, value: impl Arg<api::DefinitionUriChoice>) -> Self { Self(put(self.0, "DefinitionUri", value.into_expr()), Phase) }
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-api.html#cfn-serverless-api-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DisableExecuteApiEndpoint`: boolean. Update: replacement.
+    /// `DisableExecuteApiEndpoint`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-api.html#cfn-serverless-api-disableexecuteapiendpoint)
     pub fn disable_execute_api_endpoint(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableExecuteApiEndpoint", value.into_expr()), Phase) }
-    /// `Domain`: `DomainConfiguration`. Update: replacement.
+    /// `Domain`: `DomainConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-api.html#cfn-serverless-api-domain)
     pub fn domain(self, value: impl Arg<api::DomainConfiguration>) -> Self { Self(put(self.0, "Domain", value.into_expr()), Phase) }
-    /// `EndpointConfiguration`: `EndpointConfigurationChoice`. Update: replacement.
+    /// `EndpointConfiguration`: `EndpointConfigurationChoice`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-api.html#cfn-serverless-api-endpointconfiguration)
     pub fn endpoint_configuration(self, value: impl Arg<api::EndpointConfigurationChoice>) -> Self { Self(put(self.0, "EndpointConfiguration", value.into_expr()), Phase) }
-    /// `GatewayResponses`: JSON. Update: replacement.
+    /// `GatewayResponses`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-api.html#cfn-serverless-api-gatewayresponses)
     pub fn gateway_responses(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "GatewayResponses", value.into_expr()), Phase) }
-    /// `MethodSettings`: list of JSON. Update: replacement.
+    /// `MethodSettings`: list of JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-api.html#cfn-serverless-api-methodsettings)
     pub fn method_settings(self, value: impl Arg<Arr<Any>>) -> Self { Self(put(self.0, "MethodSettings", value.into_expr()), Phase) }
-    /// `MinimumCompressionSize`: number. Update: replacement.
+    /// `MinimumCompressionSize`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-api.html#cfn-serverless-api-minimumcompressionsize)
     pub fn minimum_compression_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinimumCompressionSize", value.into_expr()), Phase) }
-    /// `Models`: JSON. Update: replacement.
+    /// `Models`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-api.html#cfn-serverless-api-models)
     pub fn models(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Models", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-api.html#cfn-serverless-api-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `OpenApiVersion`: text. Update: replacement.
+    /// `OpenApiVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-api.html#cfn-serverless-api-openapiversion)
     pub fn open_api_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OpenApiVersion", value.into_expr()), Phase) }
-    /// `StageName`: text, required. Update: replacement.
+    /// `StageName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-api.html#cfn-serverless-api-stagename)
     pub fn stage_name(self, value: impl Arg<str>) -> CfnApiProps<Set> { CfnApiProps(put(self.0, "StageName", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: replacement.
+    /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-api.html#cfn-serverless-api-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TracingEnabled`: boolean. Update: replacement.
+    /// `TracingEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-api.html#cfn-serverless-api-tracingenabled)
     pub fn tracing_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TracingEnabled", value.into_expr()), Phase) }
-    /// `Variables`: map of text. Update: replacement.
+    /// `Variables`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-api.html#cfn-serverless-api-variables)
     pub fn variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Variables", value.into_expr()), Phase) }
 }
 impl Done for CfnApiProps { fn into_props(self) -> Bag { self.0 } }
@@ -80,9 +80,9 @@ use crate::cfn::support::*;
 impl AccessLogSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DestinationArn`: text. Update: replacement.
+    /// `DestinationArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-accesslogsetting.html#cfn-serverless-api-accesslogsetting-destinationarn)
     pub fn destination_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationArn", value.into_expr())) }
-    /// `Format`: text. Update: replacement.
+    /// `Format`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-accesslogsetting.html#cfn-serverless-api-accesslogsetting-format)
     pub fn format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Format", value.into_expr())) }
 }
 impl Done for AccessLogSetting { fn into_props(self) -> Bag { self.0 } }
@@ -91,11 +91,11 @@ impl Done for AccessLogSetting { fn into_props(self) -> Bag { self.0 } }
 impl Auth {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AddDefaultAuthorizerToCorsPreflight`: boolean. Update: replacement.
+    /// `AddDefaultAuthorizerToCorsPreflight`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-auth.html#cfn-serverless-api-auth-adddefaultauthorizertocorspreflight)
     pub fn add_default_authorizer_to_cors_preflight(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AddDefaultAuthorizerToCorsPreflight", value.into_expr())) }
-    /// `Authorizers`: JSON. Update: replacement.
+    /// `Authorizers`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-auth.html#cfn-serverless-api-auth-authorizers)
     pub fn authorizers(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Authorizers", value.into_expr())) }
-    /// `DefaultAuthorizer`: text. Update: replacement.
+    /// `DefaultAuthorizer`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-auth.html#cfn-serverless-api-auth-defaultauthorizer)
     pub fn default_authorizer(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultAuthorizer", value.into_expr())) }
 }
 impl Done for Auth { fn into_props(self) -> Bag { self.0 } }
@@ -104,13 +104,13 @@ impl Done for Auth { fn into_props(self) -> Bag { self.0 } }
 impl CanarySetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DeploymentId`: text. Update: replacement.
+    /// `DeploymentId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-canarysetting.html#cfn-serverless-api-canarysetting-deploymentid)
     pub fn deployment_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeploymentId", value.into_expr())) }
-    /// `PercentTraffic`: number. Update: replacement.
+    /// `PercentTraffic`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-canarysetting.html#cfn-serverless-api-canarysetting-percenttraffic)
     pub fn percent_traffic(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PercentTraffic", value.into_expr())) }
-    /// `StageVariableOverrides`: map of text. Update: replacement.
+    /// `StageVariableOverrides`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-canarysetting.html#cfn-serverless-api-canarysetting-stagevariableoverrides)
     pub fn stage_variable_overrides(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "StageVariableOverrides", value.into_expr())) }
-    /// `UseStageCache`: boolean. Update: replacement.
+    /// `UseStageCache`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-canarysetting.html#cfn-serverless-api-canarysetting-usestagecache)
     pub fn use_stage_cache(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseStageCache", value.into_expr())) }
 }
 impl Done for CanarySetting { fn into_props(self) -> Bag { self.0 } }
@@ -121,15 +121,15 @@ impl CorsConfiguration {
     pub fn new() -> CorsConfiguration<Missing<super::required::AllowOrigin>> { CorsConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CorsConfiguration<R0> {
-    /// `AllowCredentials`: boolean. Update: replacement.
+    /// `AllowCredentials`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-corsconfiguration.html#cfn-serverless-api-corsconfiguration-allowcredentials)
     pub fn allow_credentials(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowCredentials", value.into_expr()), Phase) }
-    /// `AllowHeaders`: text. Update: replacement.
+    /// `AllowHeaders`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-corsconfiguration.html#cfn-serverless-api-corsconfiguration-allowheaders)
     pub fn allow_headers(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllowHeaders", value.into_expr()), Phase) }
-    /// `AllowMethods`: text. Update: replacement.
+    /// `AllowMethods`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-corsconfiguration.html#cfn-serverless-api-corsconfiguration-allowmethods)
     pub fn allow_methods(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllowMethods", value.into_expr()), Phase) }
-    /// `AllowOrigin`: text, required. Update: replacement.
+    /// `AllowOrigin`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-corsconfiguration.html#cfn-serverless-api-corsconfiguration-alloworigin)
     pub fn allow_origin(self, value: impl Arg<str>) -> CorsConfiguration<Set> { CorsConfiguration(put(self.0, "AllowOrigin", value.into_expr()), Phase) }
-    /// `MaxAge`: text. Update: replacement.
+    /// `MaxAge`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-corsconfiguration.html#cfn-serverless-api-corsconfiguration-maxage)
     pub fn max_age(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxAge", value.into_expr()), Phase) }
 }
 impl Done for CorsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -138,21 +138,21 @@ impl Done for CorsConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl DomainConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BasePath`: list of text. Update: replacement.
+    /// `BasePath`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-domainconfiguration.html#cfn-serverless-api-domainconfiguration-basepath)
     pub fn base_path(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "BasePath", value.into_expr())) }
-    /// `CertificateArn`: text. Update: replacement.
+    /// `CertificateArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-domainconfiguration.html#cfn-serverless-api-domainconfiguration-certificatearn)
     pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr())) }
-    /// `DomainName`: text. Update: replacement.
+    /// `DomainName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-domainconfiguration.html#cfn-serverless-api-domainconfiguration-domainname)
     pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
-    /// `EndpointConfiguration`: text. Update: replacement.
+    /// `EndpointConfiguration`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-domainconfiguration.html#cfn-serverless-api-domainconfiguration-endpointconfiguration)
     pub fn endpoint_configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointConfiguration", value.into_expr())) }
-    /// `MutualTlsAuthentication`: `MutualTlsAuthentication`. Update: replacement.
+    /// `MutualTlsAuthentication`: `MutualTlsAuthentication`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-domainconfiguration.html#cfn-serverless-api-domainconfiguration-mutualtlsauthentication)
     pub fn mutual_tls_authentication(self, value: impl Arg<MutualTlsAuthentication>) -> Self { Self(put(self.0, "MutualTlsAuthentication", value.into_expr())) }
-    /// `OwnershipVerificationCertificateArn`: text. Update: replacement.
+    /// `OwnershipVerificationCertificateArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-domainconfiguration.html#cfn-serverless-api-domainconfiguration-ownershipverificationcertificatearn)
     pub fn ownership_verification_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnershipVerificationCertificateArn", value.into_expr())) }
-    /// `Route53`: `Route53Configuration`. Update: replacement.
+    /// `Route53`: `Route53Configuration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-domainconfiguration.html#cfn-serverless-api-domainconfiguration-route53)
     pub fn route53(self, value: impl Arg<Route53Configuration>) -> Self { Self(put(self.0, "Route53", value.into_expr())) }
-    /// `SecurityPolicy`: text. Update: replacement.
+    /// `SecurityPolicy`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-domainconfiguration.html#cfn-serverless-api-domainconfiguration-securitypolicy)
     pub fn security_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityPolicy", value.into_expr())) }
 }
 impl Done for DomainConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -161,9 +161,9 @@ impl Done for DomainConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl EndpointConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Type`: text. Update: replacement.
+    /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-endpointconfiguration.html#cfn-serverless-api-endpointconfiguration-type)
     pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
-    /// `VpcEndpointIds`: list of text. Update: replacement.
+    /// `VpcEndpointIds`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-endpointconfiguration.html#cfn-serverless-api-endpointconfiguration-vpcendpointids)
     pub fn vpc_endpoint_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "VpcEndpointIds", value.into_expr())) }
 }
 impl Done for EndpointConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -172,9 +172,9 @@ impl Done for EndpointConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl MutualTlsAuthentication {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TruststoreUri`: text. Update: replacement.
+    /// `TruststoreUri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-mutualtlsauthentication.html#cfn-serverless-api-mutualtlsauthentication-truststoreuri)
     pub fn truststore_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TruststoreUri", value.into_expr())) }
-    /// `TruststoreVersion`: text. Update: replacement.
+    /// `TruststoreVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-mutualtlsauthentication.html#cfn-serverless-api-mutualtlsauthentication-truststoreversion)
     pub fn truststore_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TruststoreVersion", value.into_expr())) }
 }
 impl Done for MutualTlsAuthentication { fn into_props(self) -> Bag { self.0 } }
@@ -183,15 +183,15 @@ impl Done for MutualTlsAuthentication { fn into_props(self) -> Bag { self.0 } }
 impl Route53Configuration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DistributedDomainName`: text. Update: replacement.
+    /// `DistributedDomainName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-route53configuration.html#cfn-serverless-api-route53configuration-distributeddomainname)
     pub fn distributed_domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DistributedDomainName", value.into_expr())) }
-    /// `EvaluateTargetHealth`: boolean. Update: replacement.
+    /// `EvaluateTargetHealth`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-route53configuration.html#cfn-serverless-api-route53configuration-evaluatetargethealth)
     pub fn evaluate_target_health(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EvaluateTargetHealth", value.into_expr())) }
-    /// `HostedZoneId`: text. Update: replacement.
+    /// `HostedZoneId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-route53configuration.html#cfn-serverless-api-route53configuration-hostedzoneid)
     pub fn hosted_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneId", value.into_expr())) }
-    /// `HostedZoneName`: text. Update: replacement.
+    /// `HostedZoneName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-route53configuration.html#cfn-serverless-api-route53configuration-hostedzonename)
     pub fn hosted_zone_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneName", value.into_expr())) }
-    /// `IpV6`: boolean. Update: replacement.
+    /// `IpV6`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-route53configuration.html#cfn-serverless-api-route53configuration-ipv6)
     pub fn ipv6(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IpV6", value.into_expr())) }
 }
 impl Done for Route53Configuration { fn into_props(self) -> Bag { self.0 } }
@@ -202,11 +202,11 @@ impl S3Location {
     pub fn new() -> S3Location<Missing<super::required::Bucket>, Missing<super::required::Key>, Missing<super::required::Version>> { S3Location(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> S3Location<R0, R1, R2> {
-    /// `Bucket`: text, required. Update: replacement.
+    /// `Bucket`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-s3location.html#cfn-serverless-api-s3location-bucket)
     pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1, R2> { S3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
-    /// `Key`: text, required. Update: replacement.
+    /// `Key`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-s3location.html#cfn-serverless-api-s3location-key)
     pub fn key(self, value: impl Arg<str>) -> S3Location<R0, Set, R2> { S3Location(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Version`: number, required. Update: replacement.
+    /// `Version`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-s3location.html#cfn-serverless-api-s3location-version)
     pub fn version(self, value: impl Arg<f64>) -> S3Location<R0, R1, Set> { S3Location(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
@@ -250,15 +250,15 @@ impl CfnApplicationProps {
     pub fn new() -> CfnApplicationProps<Missing<required::Location>> { CfnApplicationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnApplicationProps<R0> {
-    /// `Location`: `LocationChoice`, required. Update: replacement.
+    /// `Location`: `LocationChoice`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-application.html#cfn-serverless-application-location)
     pub fn location(self, value: impl Arg<application::LocationChoice>) -> CfnApplicationProps<Set> { CfnApplicationProps(put(self.0, "Location", value.into_expr()), Phase) }
-    /// `NotificationArns`: list of text. Update: replacement.
+    /// `NotificationArns`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-application.html#cfn-serverless-application-notificationarns)
     pub fn notification_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotificationArns", value.into_expr()), Phase) }
-    /// `Parameters`: map of text. Update: replacement.
+    /// `Parameters`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-application.html#cfn-serverless-application-parameters)
     pub fn parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: replacement.
+    /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-application.html#cfn-serverless-application-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TimeoutInMinutes`: number. Update: replacement.
+    /// `TimeoutInMinutes`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-application.html#cfn-serverless-application-timeoutinminutes)
     pub fn timeout_in_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutInMinutes", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
@@ -272,9 +272,9 @@ impl ApplicationLocation {
     pub fn new() -> ApplicationLocation<Missing<super::required::ApplicationId>, Missing<super::required::SemanticVersion>> { ApplicationLocation(Bag::default(), Phase) }
 }
 impl<R0, R1> ApplicationLocation<R0, R1> {
-    /// `ApplicationId`: text, required. Update: replacement.
+    /// `ApplicationId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-application-applicationlocation.html#cfn-serverless-application-applicationlocation-applicationid)
     pub fn application_id(self, value: impl Arg<str>) -> ApplicationLocation<Set, R1> { ApplicationLocation(put(self.0, "ApplicationId", value.into_expr()), Phase) }
-    /// `SemanticVersion`: text, required. Update: replacement.
+    /// `SemanticVersion`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-application-applicationlocation.html#cfn-serverless-application-applicationlocation-semanticversion)
     pub fn semantic_version(self, value: impl Arg<str>) -> ApplicationLocation<R0, Set> { ApplicationLocation(put(self.0, "SemanticVersion", value.into_expr()), Phase) }
 }
 impl Done for ApplicationLocation { fn into_props(self) -> Bag { self.0 } }
@@ -302,75 +302,75 @@ impl Parent for CfnFunction { fn node(&self) -> &Place { &self.0 } }
 impl CfnFunctionProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Architectures`: list of text. Update: replacement.
+    /// `Architectures`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-architectures)
     pub fn architectures(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Architectures", value.into_expr())) }
-    /// `AssumeRolePolicyDocument`: JSON. Update: replacement.
+    /// `AssumeRolePolicyDocument`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-assumerolepolicydocument)
     pub fn assume_role_policy_document(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AssumeRolePolicyDocument", value.into_expr())) }
-    /// `AutoPublishAlias`: text. Update: replacement.
+    /// `AutoPublishAlias`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-autopublishalias)
     pub fn auto_publish_alias(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AutoPublishAlias", value.into_expr())) }
-    /// `AutoPublishCodeSha256`: text. Update: replacement.
+    /// `AutoPublishCodeSha256`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-autopublishcodesha256)
     pub fn auto_publish_code_sha256(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AutoPublishCodeSha256", value.into_expr())) }
-    /// `CodeSigningConfigArn`: text. Update: replacement.
+    /// `CodeSigningConfigArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-codesigningconfigarn)
     pub fn code_signing_config_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodeSigningConfigArn", value.into_expr())) }
-    /// `CodeUri`: `CodeUriChoice`. Update: replacement.
+    /// `CodeUri`: `CodeUriChoice`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-codeuri)
     pub fn code_uri(self, value: impl Arg<function::CodeUriChoice>) -> Self { Self(put(self.0, "CodeUri", value.into_expr())) }
-    /// `DeadLetterQueue`: `DeadLetterQueue`. Update: replacement.
+    /// `DeadLetterQueue`: `DeadLetterQueue`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-deadletterqueue)
     pub fn dead_letter_queue(self, value: impl Arg<function::DeadLetterQueue>) -> Self { Self(put(self.0, "DeadLetterQueue", value.into_expr())) }
-    /// `DeploymentPreference`: `DeploymentPreference`. Update: replacement.
+    /// `DeploymentPreference`: `DeploymentPreference`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-deploymentpreference)
     pub fn deployment_preference(self, value: impl Arg<function::DeploymentPreference>) -> Self { Self(put(self.0, "DeploymentPreference", value.into_expr())) }
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `Environment`: `FunctionEnvironment`. Update: replacement.
+    /// `Environment`: `FunctionEnvironment`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-environment)
     pub fn environment(self, value: impl Arg<function::FunctionEnvironment>) -> Self { Self(put(self.0, "Environment", value.into_expr())) }
-    /// `EphemeralStorage`: `EphemeralStorage`. Update: replacement.
+    /// `EphemeralStorage`: `EphemeralStorage`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-ephemeralstorage)
     pub fn ephemeral_storage(self, value: impl Arg<function::EphemeralStorage>) -> Self { Self(put(self.0, "EphemeralStorage", value.into_expr())) }
-    /// `EventInvokeConfig`: `EventInvokeConfig`. Update: replacement.
+    /// `EventInvokeConfig`: `EventInvokeConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-eventinvokeconfig)
     pub fn event_invoke_config(self, value: impl Arg<function::EventInvokeConfig>) -> Self { Self(put(self.0, "EventInvokeConfig", value.into_expr())) }
-    /// `Events`: map of `EventSource`. Update: replacement.
+    /// `Events`: map of `EventSource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-events)
     pub fn events(self, value: impl Arg<Dict<function::EventSource>>) -> Self { Self(put(self.0, "Events", value.into_expr())) }
-    /// `FileSystemConfigs`: list of `FileSystemConfig`. Update: replacement.
+    /// `FileSystemConfigs`: list of `FileSystemConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-filesystemconfigs)
     pub fn file_system_configs(self, value: impl Arg<Arr<function::FileSystemConfig>>) -> Self { Self(put(self.0, "FileSystemConfigs", value.into_expr())) }
-    /// `FunctionName`: text. Update: replacement.
+    /// `FunctionName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-functionname)
     pub fn function_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FunctionName", value.into_expr())) }
-    /// `FunctionUrlConfig`: `FunctionUrlConfig`. Update: replacement.
+    /// `FunctionUrlConfig`: `FunctionUrlConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-functionurlconfig)
     pub fn function_url_config(self, value: impl Arg<function::FunctionUrlConfig>) -> Self { Self(put(self.0, "FunctionUrlConfig", value.into_expr())) }
-    /// `Handler`: text. Update: replacement.
+    /// `Handler`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-handler)
     pub fn handler(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Handler", value.into_expr())) }
-    /// `ImageConfig`: `ImageConfig`. Update: replacement.
+    /// `ImageConfig`: `ImageConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-imageconfig)
     pub fn image_config(self, value: impl Arg<function::ImageConfig>) -> Self { Self(put(self.0, "ImageConfig", value.into_expr())) }
-    /// `ImageUri`: text. Update: replacement.
+    /// `ImageUri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-imageuri)
     pub fn image_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageUri", value.into_expr())) }
-    /// `InlineCode`: text. Update: replacement.
+    /// `InlineCode`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-inlinecode)
     pub fn inline_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InlineCode", value.into_expr())) }
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
-    /// `Layers`: list of text. Update: replacement.
+    /// `Layers`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-layers)
     pub fn layers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Layers", value.into_expr())) }
-    /// `MemorySize`: number. Update: replacement.
+    /// `MemorySize`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-memorysize)
     pub fn memory_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MemorySize", value.into_expr())) }
-    /// `PackageType`: text. Update: replacement.
+    /// `PackageType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-packagetype)
     pub fn package_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PackageType", value.into_expr())) }
-    /// `PermissionsBoundary`: text. Update: replacement.
+    /// `PermissionsBoundary`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-permissionsboundary)
     pub fn permissions_boundary(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PermissionsBoundary", value.into_expr())) }
-    /// `Policies`: `FunctionPoliciesChoice`. Update: replacement.
+    /// `Policies`: `FunctionPoliciesChoice`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-policies)
     pub fn policies(self, value: impl Arg<function::FunctionPoliciesChoice>) -> Self { Self(put(self.0, "Policies", value.into_expr())) }
-    /// `ProvisionedConcurrencyConfig`: `ProvisionedConcurrencyConfig`. Update: replacement.
+    /// `ProvisionedConcurrencyConfig`: `ProvisionedConcurrencyConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-provisionedconcurrencyconfig)
     pub fn provisioned_concurrency_config(self, value: impl Arg<function::ProvisionedConcurrencyConfig>) -> Self { Self(put(self.0, "ProvisionedConcurrencyConfig", value.into_expr())) }
-    /// `ReservedConcurrentExecutions`: number. Update: replacement.
+    /// `ReservedConcurrentExecutions`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-reservedconcurrentexecutions)
     pub fn reserved_concurrent_executions(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ReservedConcurrentExecutions", value.into_expr())) }
-    /// `Role`: text. Update: replacement.
+    /// `Role`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-role)
     pub fn role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Role", value.into_expr())) }
-    /// `Runtime`: text. Update: replacement.
+    /// `Runtime`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-runtime)
     pub fn runtime(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Runtime", value.into_expr())) }
-    /// `Tags`: map of text. Update: replacement.
+    /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `Timeout`: number. Update: replacement.
+    /// `Timeout`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-timeout)
     pub fn timeout(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Timeout", value.into_expr())) }
-    /// `Tracing`: text. Update: replacement.
+    /// `Tracing`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-tracing)
     pub fn tracing(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Tracing", value.into_expr())) }
-    /// `VersionDescription`: text. Update: replacement.
+    /// `VersionDescription`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-versiondescription)
     pub fn version_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionDescription", value.into_expr())) }
-    /// `VpcConfig`: `VpcConfig`. Update: replacement.
+    /// `VpcConfig`: `VpcConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html#cfn-serverless-function-vpcconfig)
     pub fn vpc_config(self, value: impl Arg<function::VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr())) }
 }
 impl Done for CfnFunctionProps { fn into_props(self) -> Bag { self.0 } }
@@ -384,7 +384,7 @@ impl AlexaSkillEvent {
     pub fn new() -> AlexaSkillEvent<Missing<super::required::SkillId>> { AlexaSkillEvent(Bag::default(), Phase) }
 }
 impl<R0> AlexaSkillEvent<R0> {
-    /// `SkillId`: text, required. Update: replacement.
+    /// `SkillId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-alexaskillevent.html#cfn-serverless-function-alexaskillevent-skillid)
     pub fn skill_id(self, value: impl Arg<str>) -> AlexaSkillEvent<Set> { AlexaSkillEvent(put(self.0, "SkillId", value.into_expr()), Phase) }
 }
 impl Done for AlexaSkillEvent { fn into_props(self) -> Bag { self.0 } }
@@ -395,17 +395,17 @@ impl ApiEvent {
     pub fn new() -> ApiEvent<Missing<super::required::Method>, Missing<super::required::Path>> { ApiEvent(Bag::default(), Phase) }
 }
 impl<R0, R1> ApiEvent<R0, R1> {
-    /// `Auth`: `Auth`. Update: replacement.
+    /// `Auth`: `Auth`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-apievent.html#cfn-serverless-function-apievent-auth)
     pub fn auth(self, value: impl Arg<Auth>) -> Self { Self(put(self.0, "Auth", value.into_expr()), Phase) }
-    /// `Method`: text, required. Update: replacement.
+    /// `Method`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-apievent.html#cfn-serverless-function-apievent-method)
     pub fn method(self, value: impl Arg<str>) -> ApiEvent<Set, R1> { ApiEvent(put(self.0, "Method", value.into_expr()), Phase) }
-    /// `Path`: text, required. Update: replacement.
+    /// `Path`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-apievent.html#cfn-serverless-function-apievent-path)
     pub fn path(self, value: impl Arg<str>) -> ApiEvent<R0, Set> { ApiEvent(put(self.0, "Path", value.into_expr()), Phase) }
-    /// `RequestModel`: `RequestModel`. Update: replacement.
+    /// `RequestModel`: `RequestModel`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-apievent.html#cfn-serverless-function-apievent-requestmodel)
     pub fn request_model(self, value: impl Arg<RequestModel>) -> Self { Self(put(self.0, "RequestModel", value.into_expr()), Phase) }
-    /// `RequestParameters`: list of `RequestParametersChoice`. Update: replacement.
+    /// `RequestParameters`: list of `RequestParametersChoice`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-apievent.html#cfn-serverless-function-apievent-requestparameters)
     pub fn request_parameters(self, value: impl Arg<Arr<RequestParametersChoice>>) -> Self { Self(put(self.0, "RequestParameters", value.into_expr()), Phase) }
-    /// `RestApiId`: text. Update: replacement.
+    /// `RestApiId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-apievent.html#cfn-serverless-function-apievent-restapiid)
     pub fn rest_api_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RestApiId", value.into_expr()), Phase) }
 }
 impl Done for ApiEvent { fn into_props(self) -> Bag { self.0 } }
@@ -414,13 +414,13 @@ impl Done for ApiEvent { fn into_props(self) -> Bag { self.0 } }
 impl Auth {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ApiKeyRequired`: boolean. Update: replacement.
+    /// `ApiKeyRequired`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-auth.html#cfn-serverless-function-auth-apikeyrequired)
     pub fn api_key_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ApiKeyRequired", value.into_expr())) }
-    /// `AuthorizationScopes`: list of text. Update: replacement.
+    /// `AuthorizationScopes`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-auth.html#cfn-serverless-function-auth-authorizationscopes)
     pub fn authorization_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AuthorizationScopes", value.into_expr())) }
-    /// `Authorizer`: text. Update: replacement.
+    /// `Authorizer`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-auth.html#cfn-serverless-function-auth-authorizer)
     pub fn authorizer(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Authorizer", value.into_expr())) }
-    /// `ResourcePolicy`: `AuthResourcePolicy`. Update: replacement.
+    /// `ResourcePolicy`: `AuthResourcePolicy`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-auth.html#cfn-serverless-function-auth-resourcepolicy)
     pub fn resource_policy(self, value: impl Arg<AuthResourcePolicy>) -> Self { Self(put(self.0, "ResourcePolicy", value.into_expr())) }
 }
 impl Done for Auth { fn into_props(self) -> Bag { self.0 } }
@@ -429,27 +429,27 @@ impl Done for Auth { fn into_props(self) -> Bag { self.0 } }
 impl AuthResourcePolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AwsAccountBlacklist`: list of text. Update: replacement.
+    /// `AwsAccountBlacklist`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-authresourcepolicy.html#cfn-serverless-function-authresourcepolicy-awsaccountblacklist)
     pub fn aws_account_blacklist(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AwsAccountBlacklist", value.into_expr())) }
-    /// `AwsAccountWhitelist`: list of text. Update: replacement.
+    /// `AwsAccountWhitelist`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-authresourcepolicy.html#cfn-serverless-function-authresourcepolicy-awsaccountwhitelist)
     pub fn aws_account_whitelist(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AwsAccountWhitelist", value.into_expr())) }
-    /// `CustomStatements`: list of JSON. Update: replacement.
+    /// `CustomStatements`: list of JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-authresourcepolicy.html#cfn-serverless-function-authresourcepolicy-customstatements)
     pub fn custom_statements(self, value: impl Arg<Arr<Any>>) -> Self { Self(put(self.0, "CustomStatements", value.into_expr())) }
-    /// `IntrinsicVpcBlacklist`: list of text. Update: replacement.
+    /// `IntrinsicVpcBlacklist`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-authresourcepolicy.html#cfn-serverless-function-authresourcepolicy-intrinsicvpcblacklist)
     pub fn intrinsic_vpc_blacklist(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IntrinsicVpcBlacklist", value.into_expr())) }
-    /// `IntrinsicVpcWhitelist`: list of text. Update: replacement.
+    /// `IntrinsicVpcWhitelist`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-authresourcepolicy.html#cfn-serverless-function-authresourcepolicy-intrinsicvpcwhitelist)
     pub fn intrinsic_vpc_whitelist(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IntrinsicVpcWhitelist", value.into_expr())) }
-    /// `IntrinsicVpceBlacklist`: list of text. Update: replacement.
+    /// `IntrinsicVpceBlacklist`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-authresourcepolicy.html#cfn-serverless-function-authresourcepolicy-intrinsicvpceblacklist)
     pub fn intrinsic_vpce_blacklist(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IntrinsicVpceBlacklist", value.into_expr())) }
-    /// `IntrinsicVpceWhitelist`: list of text. Update: replacement.
+    /// `IntrinsicVpceWhitelist`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-authresourcepolicy.html#cfn-serverless-function-authresourcepolicy-intrinsicvpcewhitelist)
     pub fn intrinsic_vpce_whitelist(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IntrinsicVpceWhitelist", value.into_expr())) }
-    /// `IpRangeBlacklist`: list of text. Update: replacement.
+    /// `IpRangeBlacklist`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-authresourcepolicy.html#cfn-serverless-function-authresourcepolicy-iprangeblacklist)
     pub fn ip_range_blacklist(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IpRangeBlacklist", value.into_expr())) }
-    /// `IpRangeWhitelist`: list of text. Update: replacement.
+    /// `IpRangeWhitelist`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-authresourcepolicy.html#cfn-serverless-function-authresourcepolicy-iprangewhitelist)
     pub fn ip_range_whitelist(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IpRangeWhitelist", value.into_expr())) }
-    /// `SourceVpcBlacklist`: list of text. Update: replacement.
+    /// `SourceVpcBlacklist`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-authresourcepolicy.html#cfn-serverless-function-authresourcepolicy-sourcevpcblacklist)
     pub fn source_vpc_blacklist(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SourceVpcBlacklist", value.into_expr())) }
-    /// `SourceVpcWhitelist`: list of text. Update: replacement.
+    /// `SourceVpcWhitelist`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-authresourcepolicy.html#cfn-serverless-function-authresourcepolicy-sourcevpcwhitelist)
     pub fn source_vpc_whitelist(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SourceVpcWhitelist", value.into_expr())) }
 }
 impl Done for AuthResourcePolicy { fn into_props(self) -> Bag { self.0 } }
@@ -460,7 +460,7 @@ impl BucketSAMPT {
     pub fn new() -> BucketSAMPT<Missing<super::required::BucketName>> { BucketSAMPT(Bag::default(), Phase) }
 }
 impl<R0> BucketSAMPT<R0> {
-    /// `BucketName`: text, required. Update: replacement.
+    /// `BucketName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-bucketsampt.html#cfn-serverless-function-bucketsampt-bucketname)
     pub fn bucket_name(self, value: impl Arg<str>) -> BucketSAMPT<Set> { BucketSAMPT(put(self.0, "BucketName", value.into_expr()), Phase) }
 }
 impl Done for BucketSAMPT { fn into_props(self) -> Bag { self.0 } }
@@ -471,11 +471,11 @@ impl CloudWatchEventEvent {
     pub fn new() -> CloudWatchEventEvent<Missing<super::required::Pattern>> { CloudWatchEventEvent(Bag::default(), Phase) }
 }
 impl<R0> CloudWatchEventEvent<R0> {
-    /// `Input`: text. Update: replacement.
+    /// `Input`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-cloudwatcheventevent.html#cfn-serverless-function-cloudwatcheventevent-input)
     pub fn input(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Input", value.into_expr()), Phase) }
-    /// `InputPath`: text. Update: replacement.
+    /// `InputPath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-cloudwatcheventevent.html#cfn-serverless-function-cloudwatcheventevent-inputpath)
     pub fn input_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputPath", value.into_expr()), Phase) }
-    /// `Pattern`: JSON, required. Update: replacement.
+    /// `Pattern`: JSON, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-cloudwatcheventevent.html#cfn-serverless-function-cloudwatcheventevent-pattern)
     pub fn pattern(self, value: impl Arg<Any>) -> CloudWatchEventEvent<Set> { CloudWatchEventEvent(put(self.0, "Pattern", value.into_expr()), Phase) }
 }
 impl Done for CloudWatchEventEvent { fn into_props(self) -> Bag { self.0 } }
@@ -486,9 +486,9 @@ impl CloudWatchLogsEvent {
     pub fn new() -> CloudWatchLogsEvent<Missing<super::required::FilterPattern>, Missing<super::required::LogGroupName>> { CloudWatchLogsEvent(Bag::default(), Phase) }
 }
 impl<R0, R1> CloudWatchLogsEvent<R0, R1> {
-    /// `FilterPattern`: text, required. Update: replacement.
+    /// `FilterPattern`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-cloudwatchlogsevent.html#cfn-serverless-function-cloudwatchlogsevent-filterpattern)
     pub fn filter_pattern(self, value: impl Arg<str>) -> CloudWatchLogsEvent<Set, R1> { CloudWatchLogsEvent(put(self.0, "FilterPattern", value.into_expr()), Phase) }
-    /// `LogGroupName`: text, required. Update: replacement.
+    /// `LogGroupName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-cloudwatchlogsevent.html#cfn-serverless-function-cloudwatchlogsevent-loggroupname)
     pub fn log_group_name(self, value: impl Arg<str>) -> CloudWatchLogsEvent<R0, Set> { CloudWatchLogsEvent(put(self.0, "LogGroupName", value.into_expr()), Phase) }
 }
 impl Done for CloudWatchLogsEvent { fn into_props(self) -> Bag { self.0 } }
@@ -499,9 +499,9 @@ impl CognitoEvent {
     pub fn new() -> CognitoEvent<Missing<super::required::Trigger>, Missing<super::required::UserPool>> { CognitoEvent(Bag::default(), Phase) }
 }
 impl<R0, R1> CognitoEvent<R0, R1> {
-    /// `Trigger`: `TriggerChoice`, required. Update: replacement.
+    /// `Trigger`: `TriggerChoice`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-cognitoevent.html#cfn-serverless-function-cognitoevent-trigger)
     pub fn trigger(self, value: impl Arg<TriggerChoice>) -> CognitoEvent<Set, R1> { CognitoEvent(put(self.0, "Trigger", value.into_expr()), Phase) }
-    /// `UserPool`: text, required. Update: replacement.
+    /// `UserPool`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-cognitoevent.html#cfn-serverless-function-cognitoevent-userpool)
     pub fn user_pool(self, value: impl Arg<str>) -> CognitoEvent<R0, Set> { CognitoEvent(put(self.0, "UserPool", value.into_expr()), Phase) }
 }
 impl Done for CognitoEvent { fn into_props(self) -> Bag { self.0 } }
@@ -512,7 +512,7 @@ impl CollectionSAMPT {
     pub fn new() -> CollectionSAMPT<Missing<super::required::CollectionId>> { CollectionSAMPT(Bag::default(), Phase) }
 }
 impl<R0> CollectionSAMPT<R0> {
-    /// `CollectionId`: text, required. Update: replacement.
+    /// `CollectionId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-collectionsampt.html#cfn-serverless-function-collectionsampt-collectionid)
     pub fn collection_id(self, value: impl Arg<str>) -> CollectionSAMPT<Set> { CollectionSAMPT(put(self.0, "CollectionId", value.into_expr()), Phase) }
 }
 impl Done for CollectionSAMPT { fn into_props(self) -> Bag { self.0 } }
@@ -523,15 +523,15 @@ impl CorsConfiguration {
     pub fn new() -> CorsConfiguration<Missing<super::required::AllowOrigin>> { CorsConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CorsConfiguration<R0> {
-    /// `AllowCredentials`: boolean. Update: replacement.
+    /// `AllowCredentials`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-corsconfiguration.html#cfn-serverless-function-corsconfiguration-allowcredentials)
     pub fn allow_credentials(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowCredentials", value.into_expr()), Phase) }
-    /// `AllowHeaders`: text. Update: replacement.
+    /// `AllowHeaders`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-corsconfiguration.html#cfn-serverless-function-corsconfiguration-allowheaders)
     pub fn allow_headers(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllowHeaders", value.into_expr()), Phase) }
-    /// `AllowMethods`: text. Update: replacement.
+    /// `AllowMethods`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-corsconfiguration.html#cfn-serverless-function-corsconfiguration-allowmethods)
     pub fn allow_methods(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllowMethods", value.into_expr()), Phase) }
-    /// `AllowOrigin`: text, required. Update: replacement.
+    /// `AllowOrigin`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-corsconfiguration.html#cfn-serverless-function-corsconfiguration-alloworigin)
     pub fn allow_origin(self, value: impl Arg<str>) -> CorsConfiguration<Set> { CorsConfiguration(put(self.0, "AllowOrigin", value.into_expr()), Phase) }
-    /// `MaxAge`: text. Update: replacement.
+    /// `MaxAge`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-corsconfiguration.html#cfn-serverless-function-corsconfiguration-maxage)
     pub fn max_age(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxAge", value.into_expr()), Phase) }
 }
 impl Done for CorsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -540,9 +540,9 @@ impl Done for CorsConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl DeadLetterQueue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TargetArn`: text. Update: replacement.
+    /// `TargetArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-deadletterqueue.html#cfn-serverless-function-deadletterqueue-targetarn)
     pub fn target_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetArn", value.into_expr())) }
-    /// `Type`: text. Update: replacement.
+    /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-deadletterqueue.html#cfn-serverless-function-deadletterqueue-type)
     pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for DeadLetterQueue { fn into_props(self) -> Bag { self.0 } }
@@ -551,15 +551,15 @@ impl Done for DeadLetterQueue { fn into_props(self) -> Bag { self.0 } }
 impl DeploymentPreference {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Alarms`: list of text. Update: replacement.
+    /// `Alarms`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-deploymentpreference.html#cfn-serverless-function-deploymentpreference-alarms)
     pub fn alarms(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Alarms", value.into_expr())) }
-    /// `Enabled`: boolean. Update: replacement.
+    /// `Enabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-deploymentpreference.html#cfn-serverless-function-deploymentpreference-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
-    /// `Hooks`: `Hooks`. Update: replacement.
+    /// `Hooks`: `Hooks`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-deploymentpreference.html#cfn-serverless-function-deploymentpreference-hooks)
     pub fn hooks(self, value: impl Arg<Hooks>) -> Self { Self(put(self.0, "Hooks", value.into_expr())) }
-    /// `Role`: text. Update: replacement.
+    /// `Role`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-deploymentpreference.html#cfn-serverless-function-deploymentpreference-role)
     pub fn role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Role", value.into_expr())) }
-    /// `Type`: text. Update: replacement.
+    /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-deploymentpreference.html#cfn-serverless-function-deploymentpreference-type)
     pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for DeploymentPreference { fn into_props(self) -> Bag { self.0 } }
@@ -570,9 +570,9 @@ impl Destination {
     pub fn new() -> Destination<Missing<super::required::Destination>> { Destination(Bag::default(), Phase) }
 }
 impl<R0> Destination<R0> {
-    /// `Destination`: text, required. Update: replacement.
+    /// `Destination`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-destination.html#cfn-serverless-function-destination-destination)
     pub fn destination(self, value: impl Arg<str>) -> Destination<Set> { Destination(put(self.0, "Destination", value.into_expr()), Phase) }
-    /// `Type`: text. Update: replacement.
+    /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-destination.html#cfn-serverless-function-destination-type)
     pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Destination { fn into_props(self) -> Bag { self.0 } }
@@ -583,7 +583,7 @@ impl DestinationConfig {
     pub fn new() -> DestinationConfig<Missing<super::required::OnFailure>> { DestinationConfig(Bag::default(), Phase) }
 }
 impl<R0> DestinationConfig<R0> {
-    /// `OnFailure`: `Destination`, required. Update: replacement.
+    /// `OnFailure`: `Destination`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-destinationconfig.html#cfn-serverless-function-destinationconfig-onfailure)
     pub fn on_failure(self, value: impl Arg<Destination>) -> DestinationConfig<Set> { DestinationConfig(put(self.0, "OnFailure", value.into_expr()), Phase) }
 }
 impl Done for DestinationConfig { fn into_props(self) -> Bag { self.0 } }
@@ -594,7 +594,7 @@ impl DomainSAMPT {
     pub fn new() -> DomainSAMPT<Missing<super::required::DomainName>> { DomainSAMPT(Bag::default(), Phase) }
 }
 impl<R0> DomainSAMPT<R0> {
-    /// `DomainName`: text, required. Update: replacement.
+    /// `DomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-domainsampt.html#cfn-serverless-function-domainsampt-domainname)
     pub fn domain_name(self, value: impl Arg<str>) -> DomainSAMPT<Set> { DomainSAMPT(put(self.0, "DomainName", value.into_expr()), Phase) }
 }
 impl Done for DomainSAMPT { fn into_props(self) -> Bag { self.0 } }
@@ -605,25 +605,25 @@ impl DynamoDBEvent {
     pub fn new() -> DynamoDBEvent<Missing<super::required::StartingPosition>, Missing<super::required::Stream>> { DynamoDBEvent(Bag::default(), Phase) }
 }
 impl<R0, R1> DynamoDBEvent<R0, R1> {
-    /// `BatchSize`: number. Update: replacement.
+    /// `BatchSize`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-dynamodbevent.html#cfn-serverless-function-dynamodbevent-batchsize)
     pub fn batch_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "BatchSize", value.into_expr()), Phase) }
-    /// `BisectBatchOnFunctionError`: boolean. Update: replacement.
+    /// `BisectBatchOnFunctionError`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-dynamodbevent.html#cfn-serverless-function-dynamodbevent-bisectbatchonfunctionerror)
     pub fn bisect_batch_on_function_error(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BisectBatchOnFunctionError", value.into_expr()), Phase) }
-    /// `DestinationConfig`: `DestinationConfig`. Update: replacement.
+    /// `DestinationConfig`: `DestinationConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-dynamodbevent.html#cfn-serverless-function-dynamodbevent-destinationconfig)
     pub fn destination_config(self, value: impl Arg<DestinationConfig>) -> Self { Self(put(self.0, "DestinationConfig", value.into_expr()), Phase) }
-    /// `Enabled`: boolean. Update: replacement.
+    /// `Enabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-dynamodbevent.html#cfn-serverless-function-dynamodbevent-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `MaximumBatchingWindowInSeconds`: number. Update: replacement.
+    /// `MaximumBatchingWindowInSeconds`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-dynamodbevent.html#cfn-serverless-function-dynamodbevent-maximumbatchingwindowinseconds)
     pub fn maximum_batching_window_in_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaximumBatchingWindowInSeconds", value.into_expr()), Phase) }
-    /// `MaximumRecordAgeInSeconds`: number. Update: replacement.
+    /// `MaximumRecordAgeInSeconds`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-dynamodbevent.html#cfn-serverless-function-dynamodbevent-maximumrecordageinseconds)
     pub fn maximum_record_age_in_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaximumRecordAgeInSeconds", value.into_expr()), Phase) }
-    /// `MaximumRetryAttempts`: number. Update: replacement.
+    /// `MaximumRetryAttempts`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-dynamodbevent.html#cfn-serverless-function-dynamodbevent-maximumretryattempts)
     pub fn maximum_retry_attempts(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaximumRetryAttempts", value.into_expr()), Phase) }
-    /// `ParallelizationFactor`: number. Update: replacement.
+    /// `ParallelizationFactor`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-dynamodbevent.html#cfn-serverless-function-dynamodbevent-parallelizationfactor)
     pub fn parallelization_factor(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ParallelizationFactor", value.into_expr()), Phase) }
-    /// `StartingPosition`: text, required. Update: replacement.
+    /// `StartingPosition`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-dynamodbevent.html#cfn-serverless-function-dynamodbevent-startingposition)
     pub fn starting_position(self, value: impl Arg<str>) -> DynamoDBEvent<Set, R1> { DynamoDBEvent(put(self.0, "StartingPosition", value.into_expr()), Phase) }
-    /// `Stream`: text, required. Update: replacement.
+    /// `Stream`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-dynamodbevent.html#cfn-serverless-function-dynamodbevent-stream)
     pub fn stream(self, value: impl Arg<str>) -> DynamoDBEvent<R0, Set> { DynamoDBEvent(put(self.0, "Stream", value.into_expr()), Phase) }
 }
 impl Done for DynamoDBEvent { fn into_props(self) -> Bag { self.0 } }
@@ -641,7 +641,7 @@ impl EphemeralStorage {
     pub fn new() -> EphemeralStorage<Missing<super::required::Size>> { EphemeralStorage(Bag::default(), Phase) }
 }
 impl<R0> EphemeralStorage<R0> {
-    /// `Size`: number, required. Update: replacement.
+    /// `Size`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-ephemeralstorage.html#cfn-serverless-function-ephemeralstorage-size)
     pub fn size(self, value: impl Arg<f64>) -> EphemeralStorage<Set> { EphemeralStorage(put(self.0, "Size", value.into_expr()), Phase) }
 }
 impl Done for EphemeralStorage { fn into_props(self) -> Bag { self.0 } }
@@ -652,13 +652,13 @@ impl EventBridgeRuleEvent {
     pub fn new() -> EventBridgeRuleEvent<Missing<super::required::Pattern>> { EventBridgeRuleEvent(Bag::default(), Phase) }
 }
 impl<R0> EventBridgeRuleEvent<R0> {
-    /// `EventBusName`: text. Update: replacement.
+    /// `EventBusName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-eventbridgeruleevent.html#cfn-serverless-function-eventbridgeruleevent-eventbusname)
     pub fn event_bus_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventBusName", value.into_expr()), Phase) }
-    /// `Input`: text. Update: replacement.
+    /// `Input`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-eventbridgeruleevent.html#cfn-serverless-function-eventbridgeruleevent-input)
     pub fn input(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Input", value.into_expr()), Phase) }
-    /// `InputPath`: text. Update: replacement.
+    /// `InputPath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-eventbridgeruleevent.html#cfn-serverless-function-eventbridgeruleevent-inputpath)
     pub fn input_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputPath", value.into_expr()), Phase) }
-    /// `Pattern`: JSON, required. Update: replacement.
+    /// `Pattern`: JSON, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-eventbridgeruleevent.html#cfn-serverless-function-eventbridgeruleevent-pattern)
     pub fn pattern(self, value: impl Arg<Any>) -> EventBridgeRuleEvent<Set> { EventBridgeRuleEvent(put(self.0, "Pattern", value.into_expr()), Phase) }
 }
 impl Done for EventBridgeRuleEvent { fn into_props(self) -> Bag { self.0 } }
@@ -667,11 +667,11 @@ impl Done for EventBridgeRuleEvent { fn into_props(self) -> Bag { self.0 } }
 impl EventInvokeConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DestinationConfig`: `EventInvokeDestinationConfig`. Update: replacement.
+    /// `DestinationConfig`: `EventInvokeDestinationConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-eventinvokeconfig.html#cfn-serverless-function-eventinvokeconfig-destinationconfig)
     pub fn destination_config(self, value: impl Arg<EventInvokeDestinationConfig>) -> Self { Self(put(self.0, "DestinationConfig", value.into_expr())) }
-    /// `MaximumEventAgeInSeconds`: number. Update: replacement.
+    /// `MaximumEventAgeInSeconds`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-eventinvokeconfig.html#cfn-serverless-function-eventinvokeconfig-maximumeventageinseconds)
     pub fn maximum_event_age_in_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaximumEventAgeInSeconds", value.into_expr())) }
-    /// `MaximumRetryAttempts`: number. Update: replacement.
+    /// `MaximumRetryAttempts`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-eventinvokeconfig.html#cfn-serverless-function-eventinvokeconfig-maximumretryattempts)
     pub fn maximum_retry_attempts(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaximumRetryAttempts", value.into_expr())) }
 }
 impl Done for EventInvokeConfig { fn into_props(self) -> Bag { self.0 } }
@@ -682,9 +682,9 @@ impl EventInvokeDestinationConfig {
     pub fn new() -> EventInvokeDestinationConfig<Missing<super::required::OnFailure>, Missing<super::required::OnSuccess>> { EventInvokeDestinationConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> EventInvokeDestinationConfig<R0, R1> {
-    /// `OnFailure`: `Destination`, required. Update: replacement.
+    /// `OnFailure`: `Destination`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-eventinvokedestinationconfig.html#cfn-serverless-function-eventinvokedestinationconfig-onfailure)
     pub fn on_failure(self, value: impl Arg<Destination>) -> EventInvokeDestinationConfig<Set, R1> { EventInvokeDestinationConfig(put(self.0, "OnFailure", value.into_expr()), Phase) }
-    /// `OnSuccess`: `Destination`, required. Update: replacement.
+    /// `OnSuccess`: `Destination`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-eventinvokedestinationconfig.html#cfn-serverless-function-eventinvokedestinationconfig-onsuccess)
     pub fn on_success(self, value: impl Arg<Destination>) -> EventInvokeDestinationConfig<R0, Set> { EventInvokeDestinationConfig(put(self.0, "OnSuccess", value.into_expr()), Phase) }
 }
 impl Done for EventInvokeDestinationConfig { fn into_props(self) -> Bag { self.0 } }
@@ -695,9 +695,9 @@ impl EventSource {
     pub fn new() -> EventSource<Missing<super::required::Properties>, Missing<super::required::Type>> { EventSource(Bag::default(), Phase) }
 }
 impl<R0, R1> EventSource<R0, R1> {
-    /// `Properties`: `PropertiesChoice`, required. Update: replacement.
+    /// `Properties`: `PropertiesChoice`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-eventsource.html#cfn-serverless-function-eventsource-properties)
     pub fn properties(self, value: impl Arg<PropertiesChoice>) -> EventSource<Set, R1> { EventSource(put(self.0, "Properties", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: replacement.
+    /// `Type`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-eventsource.html#cfn-serverless-function-eventsource-type)
     pub fn type_(self, value: impl Arg<str>) -> EventSource<R0, Set> { EventSource(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for EventSource { fn into_props(self) -> Bag { self.0 } }
@@ -706,9 +706,9 @@ impl Done for EventSource { fn into_props(self) -> Bag { self.0 } }
 impl FileSystemConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Arn`: text. Update: replacement.
+    /// `Arn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-filesystemconfig.html#cfn-serverless-function-filesystemconfig-arn)
     pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
-    /// `LocalMountPath`: text. Update: replacement.
+    /// `LocalMountPath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-filesystemconfig.html#cfn-serverless-function-filesystemconfig-localmountpath)
     pub fn local_mount_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LocalMountPath", value.into_expr())) }
 }
 impl Done for FileSystemConfig { fn into_props(self) -> Bag { self.0 } }
@@ -717,7 +717,7 @@ impl Done for FileSystemConfig { fn into_props(self) -> Bag { self.0 } }
 impl FunctionEnvironment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Variables`: map of text. Update: replacement.
+    /// `Variables`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-functionenvironment.html#cfn-serverless-function-functionenvironment-variables)
     pub fn variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Variables", value.into_expr())) }
 }
 impl Done for FunctionEnvironment { fn into_props(self) -> Bag { self.0 } }
@@ -728,7 +728,7 @@ impl FunctionSAMPT {
     pub fn new() -> FunctionSAMPT<Missing<super::required::FunctionName>> { FunctionSAMPT(Bag::default(), Phase) }
 }
 impl<R0> FunctionSAMPT<R0> {
-    /// `FunctionName`: text, required. Update: replacement.
+    /// `FunctionName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-functionsampt.html#cfn-serverless-function-functionsampt-functionname)
     pub fn function_name(self, value: impl Arg<str>) -> FunctionSAMPT<Set> { FunctionSAMPT(put(self.0, "FunctionName", value.into_expr()), Phase) }
 }
 impl Done for FunctionSAMPT { fn into_props(self) -> Bag { self.0 } }
@@ -737,11 +737,11 @@ impl Done for FunctionSAMPT { fn into_props(self) -> Bag { self.0 } }
 impl FunctionUrlConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AuthType`: text. Update: replacement.
+    /// `AuthType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-functionurlconfig.html#cfn-serverless-function-functionurlconfig-authtype)
     pub fn auth_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthType", value.into_expr())) }
-    /// `Cors`: `CorsChoice`. Update: replacement.
+    /// `Cors`: `CorsChoice`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-functionurlconfig.html#cfn-serverless-function-functionurlconfig-cors)
     pub fn cors(self, value: impl Arg<CorsChoice>) -> Self { Self(put(self.0, "Cors", value.into_expr())) }
-    /// `InvokeMode`: text. Update: replacement.
+    /// `InvokeMode`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-functionurlconfig.html#cfn-serverless-function-functionurlconfig-invokemode)
     pub fn invoke_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InvokeMode", value.into_expr())) }
 }
 impl Done for FunctionUrlConfig { fn into_props(self) -> Bag { self.0 } }
@@ -750,9 +750,9 @@ impl Done for FunctionUrlConfig { fn into_props(self) -> Bag { self.0 } }
 impl Hooks {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PostTraffic`: text. Update: replacement.
+    /// `PostTraffic`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-hooks.html#cfn-serverless-function-hooks-posttraffic)
     pub fn post_traffic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PostTraffic", value.into_expr())) }
-    /// `PreTraffic`: text. Update: replacement.
+    /// `PreTraffic`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-hooks.html#cfn-serverless-function-hooks-pretraffic)
     pub fn pre_traffic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreTraffic", value.into_expr())) }
 }
 impl Done for Hooks { fn into_props(self) -> Bag { self.0 } }
@@ -761,19 +761,19 @@ impl Done for Hooks { fn into_props(self) -> Bag { self.0 } }
 impl HttpApiEvent {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ApiId`: text. Update: replacement.
+    /// `ApiId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-httpapievent.html#cfn-serverless-function-httpapievent-apiid)
     pub fn api_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiId", value.into_expr())) }
-    /// `Auth`: `HttpApiFunctionAuth`. Update: replacement.
+    /// `Auth`: `HttpApiFunctionAuth`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-httpapievent.html#cfn-serverless-function-httpapievent-auth)
     pub fn auth(self, value: impl Arg<HttpApiFunctionAuth>) -> Self { Self(put(self.0, "Auth", value.into_expr())) }
-    /// `Method`: text. Update: replacement.
+    /// `Method`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-httpapievent.html#cfn-serverless-function-httpapievent-method)
     pub fn method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Method", value.into_expr())) }
-    /// `Path`: text. Update: replacement.
+    /// `Path`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-httpapievent.html#cfn-serverless-function-httpapievent-path)
     pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
-    /// `PayloadFormatVersion`: text. Update: replacement.
+    /// `PayloadFormatVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-httpapievent.html#cfn-serverless-function-httpapievent-payloadformatversion)
     pub fn payload_format_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PayloadFormatVersion", value.into_expr())) }
-    /// `RouteSettings`: `RouteSettings`. Update: replacement.
+    /// `RouteSettings`: `RouteSettings`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-httpapievent.html#cfn-serverless-function-httpapievent-routesettings)
     pub fn route_settings(self, value: impl Arg<RouteSettings>) -> Self { Self(put(self.0, "RouteSettings", value.into_expr())) }
-    /// `TimeoutInMillis`: number. Update: replacement.
+    /// `TimeoutInMillis`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-httpapievent.html#cfn-serverless-function-httpapievent-timeoutinmillis)
     pub fn timeout_in_millis(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutInMillis", value.into_expr())) }
 }
 impl Done for HttpApiEvent { fn into_props(self) -> Bag { self.0 } }
@@ -782,9 +782,9 @@ impl Done for HttpApiEvent { fn into_props(self) -> Bag { self.0 } }
 impl HttpApiFunctionAuth {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AuthorizationScopes`: list of text. Update: replacement.
+    /// `AuthorizationScopes`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-httpapifunctionauth.html#cfn-serverless-function-httpapifunctionauth-authorizationscopes)
     pub fn authorization_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AuthorizationScopes", value.into_expr())) }
-    /// `Authorizer`: text. Update: replacement.
+    /// `Authorizer`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-httpapifunctionauth.html#cfn-serverless-function-httpapifunctionauth-authorizer)
     pub fn authorizer(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Authorizer", value.into_expr())) }
 }
 impl Done for HttpApiFunctionAuth { fn into_props(self) -> Bag { self.0 } }
@@ -795,9 +795,9 @@ impl IAMPolicyDocument {
     pub fn new() -> IAMPolicyDocument<Missing<super::required::Statement>> { IAMPolicyDocument(Bag::default(), Phase) }
 }
 impl<R0> IAMPolicyDocument<R0> {
-    /// `Statement`: JSON, required. Update: replacement.
+    /// `Statement`: JSON, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-iampolicydocument.html#cfn-serverless-function-iampolicydocument-statement)
     pub fn statement(self, value: impl Arg<Any>) -> IAMPolicyDocument<Set> { IAMPolicyDocument(put(self.0, "Statement", value.into_expr()), Phase) }
-    /// `Version`: text. Update: replacement.
+    /// `Version`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-iampolicydocument.html#cfn-serverless-function-iampolicydocument-version)
     pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for IAMPolicyDocument { fn into_props(self) -> Bag { self.0 } }
@@ -808,7 +808,7 @@ impl IdentitySAMPT {
     pub fn new() -> IdentitySAMPT<Missing<super::required::IdentityName>> { IdentitySAMPT(Bag::default(), Phase) }
 }
 impl<R0> IdentitySAMPT<R0> {
-    /// `IdentityName`: text, required. Update: replacement.
+    /// `IdentityName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-identitysampt.html#cfn-serverless-function-identitysampt-identityname)
     pub fn identity_name(self, value: impl Arg<str>) -> IdentitySAMPT<Set> { IdentitySAMPT(put(self.0, "IdentityName", value.into_expr()), Phase) }
 }
 impl Done for IdentitySAMPT { fn into_props(self) -> Bag { self.0 } }
@@ -817,11 +817,11 @@ impl Done for IdentitySAMPT { fn into_props(self) -> Bag { self.0 } }
 impl ImageConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Command`: list of text. Update: replacement.
+    /// `Command`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-imageconfig.html#cfn-serverless-function-imageconfig-command)
     pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value.into_expr())) }
-    /// `EntryPoint`: list of text. Update: replacement.
+    /// `EntryPoint`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-imageconfig.html#cfn-serverless-function-imageconfig-entrypoint)
     pub fn entry_point(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EntryPoint", value.into_expr())) }
-    /// `WorkingDirectory`: text. Update: replacement.
+    /// `WorkingDirectory`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-imageconfig.html#cfn-serverless-function-imageconfig-workingdirectory)
     pub fn working_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkingDirectory", value.into_expr())) }
 }
 impl Done for ImageConfig { fn into_props(self) -> Bag { self.0 } }
@@ -832,9 +832,9 @@ impl IoTRuleEvent {
     pub fn new() -> IoTRuleEvent<Missing<super::required::Sql>> { IoTRuleEvent(Bag::default(), Phase) }
 }
 impl<R0> IoTRuleEvent<R0> {
-    /// `AwsIotSqlVersion`: text. Update: replacement.
+    /// `AwsIotSqlVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-iotruleevent.html#cfn-serverless-function-iotruleevent-awsiotsqlversion)
     pub fn aws_iot_sql_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsIotSqlVersion", value.into_expr()), Phase) }
-    /// `Sql`: text, required. Update: replacement.
+    /// `Sql`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-iotruleevent.html#cfn-serverless-function-iotruleevent-sql)
     pub fn sql(self, value: impl Arg<str>) -> IoTRuleEvent<Set> { IoTRuleEvent(put(self.0, "Sql", value.into_expr()), Phase) }
 }
 impl Done for IoTRuleEvent { fn into_props(self) -> Bag { self.0 } }
@@ -845,7 +845,7 @@ impl KeySAMPT {
     pub fn new() -> KeySAMPT<Missing<super::required::KeyId>> { KeySAMPT(Bag::default(), Phase) }
 }
 impl<R0> KeySAMPT<R0> {
-    /// `KeyId`: text, required. Update: replacement.
+    /// `KeyId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-keysampt.html#cfn-serverless-function-keysampt-keyid)
     pub fn key_id(self, value: impl Arg<str>) -> KeySAMPT<Set> { KeySAMPT(put(self.0, "KeyId", value.into_expr()), Phase) }
 }
 impl Done for KeySAMPT { fn into_props(self) -> Bag { self.0 } }
@@ -856,15 +856,15 @@ impl KinesisEvent {
     pub fn new() -> KinesisEvent<Missing<super::required::StartingPosition>, Missing<super::required::Stream>> { KinesisEvent(Bag::default(), Phase) }
 }
 impl<R0, R1> KinesisEvent<R0, R1> {
-    /// `BatchSize`: number. Update: replacement.
+    /// `BatchSize`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-kinesisevent.html#cfn-serverless-function-kinesisevent-batchsize)
     pub fn batch_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "BatchSize", value.into_expr()), Phase) }
-    /// `Enabled`: boolean. Update: replacement.
+    /// `Enabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-kinesisevent.html#cfn-serverless-function-kinesisevent-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `FunctionResponseTypes`: list of text. Update: replacement.
+    /// `FunctionResponseTypes`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-kinesisevent.html#cfn-serverless-function-kinesisevent-functionresponsetypes)
     pub fn function_response_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "FunctionResponseTypes", value.into_expr()), Phase) }
-    /// `StartingPosition`: text, required. Update: replacement.
+    /// `StartingPosition`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-kinesisevent.html#cfn-serverless-function-kinesisevent-startingposition)
     pub fn starting_position(self, value: impl Arg<str>) -> KinesisEvent<Set, R1> { KinesisEvent(put(self.0, "StartingPosition", value.into_expr()), Phase) }
-    /// `Stream`: text, required. Update: replacement.
+    /// `Stream`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-kinesisevent.html#cfn-serverless-function-kinesisevent-stream)
     pub fn stream(self, value: impl Arg<str>) -> KinesisEvent<R0, Set> { KinesisEvent(put(self.0, "Stream", value.into_expr()), Phase) }
 }
 impl Done for KinesisEvent { fn into_props(self) -> Bag { self.0 } }
@@ -875,7 +875,7 @@ impl LogGroupSAMPT {
     pub fn new() -> LogGroupSAMPT<Missing<super::required::LogGroupName>> { LogGroupSAMPT(Bag::default(), Phase) }
 }
 impl<R0> LogGroupSAMPT<R0> {
-    /// `LogGroupName`: text, required. Update: replacement.
+    /// `LogGroupName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-loggroupsampt.html#cfn-serverless-function-loggroupsampt-loggroupname)
     pub fn log_group_name(self, value: impl Arg<str>) -> LogGroupSAMPT<Set> { LogGroupSAMPT(put(self.0, "LogGroupName", value.into_expr()), Phase) }
 }
 impl Done for LogGroupSAMPT { fn into_props(self) -> Bag { self.0 } }
@@ -886,7 +886,7 @@ impl ParameterNameSAMPT {
     pub fn new() -> ParameterNameSAMPT<Missing<super::required::ParameterName>> { ParameterNameSAMPT(Bag::default(), Phase) }
 }
 impl<R0> ParameterNameSAMPT<R0> {
-    /// `ParameterName`: text, required. Update: replacement.
+    /// `ParameterName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-parameternamesampt.html#cfn-serverless-function-parameternamesampt-parametername)
     pub fn parameter_name(self, value: impl Arg<str>) -> ParameterNameSAMPT<Set> { ParameterNameSAMPT(put(self.0, "ParameterName", value.into_expr()), Phase) }
 }
 impl Done for ParameterNameSAMPT { fn into_props(self) -> Bag { self.0 } }
@@ -897,7 +897,7 @@ impl ProvisionedConcurrencyConfig {
     pub fn new() -> ProvisionedConcurrencyConfig<Missing<super::required::ProvisionedConcurrentExecutions>> { ProvisionedConcurrencyConfig(Bag::default(), Phase) }
 }
 impl<R0> ProvisionedConcurrencyConfig<R0> {
-    /// `ProvisionedConcurrentExecutions`: text, required. Update: replacement.
+    /// `ProvisionedConcurrentExecutions`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-provisionedconcurrencyconfig.html#cfn-serverless-function-provisionedconcurrencyconfig-provisionedconcurrentexecutions)
     pub fn provisioned_concurrent_executions(self, value: impl Arg<str>) -> ProvisionedConcurrencyConfig<Set> { ProvisionedConcurrencyConfig(put(self.0, "ProvisionedConcurrentExecutions", value.into_expr()), Phase) }
 }
 impl Done for ProvisionedConcurrencyConfig { fn into_props(self) -> Bag { self.0 } }
@@ -908,7 +908,7 @@ impl QueueSAMPT {
     pub fn new() -> QueueSAMPT<Missing<super::required::QueueName>> { QueueSAMPT(Bag::default(), Phase) }
 }
 impl<R0> QueueSAMPT<R0> {
-    /// `QueueName`: text, required. Update: replacement.
+    /// `QueueName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-queuesampt.html#cfn-serverless-function-queuesampt-queuename)
     pub fn queue_name(self, value: impl Arg<str>) -> QueueSAMPT<Set> { QueueSAMPT(put(self.0, "QueueName", value.into_expr()), Phase) }
 }
 impl Done for QueueSAMPT { fn into_props(self) -> Bag { self.0 } }
@@ -919,13 +919,13 @@ impl RequestModel {
     pub fn new() -> RequestModel<Missing<super::required::Model>> { RequestModel(Bag::default(), Phase) }
 }
 impl<R0> RequestModel<R0> {
-    /// `Model`: text, required. Update: replacement.
+    /// `Model`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-requestmodel.html#cfn-serverless-function-requestmodel-model)
     pub fn model(self, value: impl Arg<str>) -> RequestModel<Set> { RequestModel(put(self.0, "Model", value.into_expr()), Phase) }
-    /// `Required`: boolean. Update: replacement.
+    /// `Required`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-requestmodel.html#cfn-serverless-function-requestmodel-required)
     pub fn required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Required", value.into_expr()), Phase) }
-    /// `ValidateBody`: boolean. Update: replacement.
+    /// `ValidateBody`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-requestmodel.html#cfn-serverless-function-requestmodel-validatebody)
     pub fn validate_body(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ValidateBody", value.into_expr()), Phase) }
-    /// `ValidateParameters`: boolean. Update: replacement.
+    /// `ValidateParameters`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-requestmodel.html#cfn-serverless-function-requestmodel-validateparameters)
     pub fn validate_parameters(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ValidateParameters", value.into_expr()), Phase) }
 }
 impl Done for RequestModel { fn into_props(self) -> Bag { self.0 } }
@@ -934,9 +934,9 @@ impl Done for RequestModel { fn into_props(self) -> Bag { self.0 } }
 impl RequestParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Caching`: boolean. Update: replacement.
+    /// `Caching`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-requestparameter.html#cfn-serverless-function-requestparameter-caching)
     pub fn caching(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Caching", value.into_expr())) }
-    /// `Required`: boolean. Update: replacement.
+    /// `Required`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-requestparameter.html#cfn-serverless-function-requestparameter-required)
     pub fn required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Required", value.into_expr())) }
 }
 impl Done for RequestParameter { fn into_props(self) -> Bag { self.0 } }
@@ -945,15 +945,15 @@ impl Done for RequestParameter { fn into_props(self) -> Bag { self.0 } }
 impl RouteSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DataTraceEnabled`: boolean. Update: replacement.
+    /// `DataTraceEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-routesettings.html#cfn-serverless-function-routesettings-datatraceenabled)
     pub fn data_trace_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DataTraceEnabled", value.into_expr())) }
-    /// `DetailedMetricsEnabled`: boolean. Update: replacement.
+    /// `DetailedMetricsEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-routesettings.html#cfn-serverless-function-routesettings-detailedmetricsenabled)
     pub fn detailed_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DetailedMetricsEnabled", value.into_expr())) }
-    /// `LoggingLevel`: text. Update: replacement.
+    /// `LoggingLevel`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-routesettings.html#cfn-serverless-function-routesettings-logginglevel)
     pub fn logging_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggingLevel", value.into_expr())) }
-    /// `ThrottlingBurstLimit`: number. Update: replacement.
+    /// `ThrottlingBurstLimit`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-routesettings.html#cfn-serverless-function-routesettings-throttlingburstlimit)
     pub fn throttling_burst_limit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ThrottlingBurstLimit", value.into_expr())) }
-    /// `ThrottlingRateLimit`: number. Update: replacement.
+    /// `ThrottlingRateLimit`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-routesettings.html#cfn-serverless-function-routesettings-throttlingratelimit)
     pub fn throttling_rate_limit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ThrottlingRateLimit", value.into_expr())) }
 }
 impl Done for RouteSettings { fn into_props(self) -> Bag { self.0 } }
@@ -964,11 +964,11 @@ impl S3Event {
     pub fn new() -> S3Event<Missing<super::required::Bucket>, Missing<super::required::Events>> { S3Event(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Event<R0, R1> {
-    /// `Bucket`: text, required. Update: replacement.
+    /// `Bucket`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-s3event.html#cfn-serverless-function-s3event-bucket)
     pub fn bucket(self, value: impl Arg<str>) -> S3Event<Set, R1> { S3Event(put(self.0, "Bucket", value.into_expr()), Phase) }
-    /// `Events`: `EventsChoice`, required. Update: replacement.
+    /// `Events`: `EventsChoice`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-s3event.html#cfn-serverless-function-s3event-events)
     pub fn events(self, value: impl Arg<EventsChoice>) -> S3Event<R0, Set> { S3Event(put(self.0, "Events", value.into_expr()), Phase) }
-    /// `Filter`: `S3NotificationFilter`. Update: replacement.
+    /// `Filter`: `S3NotificationFilter`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-s3event.html#cfn-serverless-function-s3event-filter)
     pub fn filter(self, value: impl Arg<S3NotificationFilter>) -> Self { Self(put(self.0, "Filter", value.into_expr()), Phase) }
 }
 impl Done for S3Event { fn into_props(self) -> Bag { self.0 } }
@@ -979,7 +979,7 @@ impl S3KeyFilter {
     pub fn new() -> S3KeyFilter<Missing<super::required::Rules>> { S3KeyFilter(Bag::default(), Phase) }
 }
 impl<R0> S3KeyFilter<R0> {
-    /// `Rules`: list of `S3KeyFilterRule`, required. Update: replacement.
+    /// `Rules`: list of `S3KeyFilterRule`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-s3keyfilter.html#cfn-serverless-function-s3keyfilter-rules)
     pub fn rules(self, value: impl Arg<Arr<S3KeyFilterRule>>) -> S3KeyFilter<Set> { S3KeyFilter(put(self.0, "Rules", value.into_expr()), Phase) }
 }
 impl Done for S3KeyFilter { fn into_props(self) -> Bag { self.0 } }
@@ -990,9 +990,9 @@ impl S3KeyFilterRule {
     pub fn new() -> S3KeyFilterRule<Missing<super::required::Name>, Missing<super::required::Value>> { S3KeyFilterRule(Bag::default(), Phase) }
 }
 impl<R0, R1> S3KeyFilterRule<R0, R1> {
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-s3keyfilterrule.html#cfn-serverless-function-s3keyfilterrule-name)
     pub fn name(self, value: impl Arg<str>) -> S3KeyFilterRule<Set, R1> { S3KeyFilterRule(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: replacement.
+    /// `Value`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-s3keyfilterrule.html#cfn-serverless-function-s3keyfilterrule-value)
     pub fn value(self, value: impl Arg<str>) -> S3KeyFilterRule<R0, Set> { S3KeyFilterRule(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for S3KeyFilterRule { fn into_props(self) -> Bag { self.0 } }
@@ -1003,11 +1003,11 @@ impl S3Location {
     pub fn new() -> S3Location<Missing<super::required::Bucket>, Missing<super::required::Key>> { S3Location(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Location<R0, R1> {
-    /// `Bucket`: text, required. Update: replacement.
+    /// `Bucket`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-s3location.html#cfn-serverless-function-s3location-bucket)
     pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1> { S3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
-    /// `Key`: text, required. Update: replacement.
+    /// `Key`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-s3location.html#cfn-serverless-function-s3location-key)
     pub fn key(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Version`: number. Update: replacement.
+    /// `Version`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-s3location.html#cfn-serverless-function-s3location-version)
     pub fn version(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
@@ -1018,7 +1018,7 @@ impl S3NotificationFilter {
     pub fn new() -> S3NotificationFilter<Missing<super::required::S3Key>> { S3NotificationFilter(Bag::default(), Phase) }
 }
 impl<R0> S3NotificationFilter<R0> {
-    /// `S3Key`: `S3KeyFilter`, required. Update: replacement.
+    /// `S3Key`: `S3KeyFilter`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-s3notificationfilter.html#cfn-serverless-function-s3notificationfilter-s3key)
     pub fn s3_key(self, value: impl Arg<S3KeyFilter>) -> S3NotificationFilter<Set> { S3NotificationFilter(put(self.0, "S3Key", value.into_expr()), Phase) }
 }
 impl Done for S3NotificationFilter { fn into_props(self) -> Bag { self.0 } }
@@ -1027,73 +1027,73 @@ impl Done for S3NotificationFilter { fn into_props(self) -> Bag { self.0 } }
 impl SAMPolicyTemplate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AMIDescribePolicy`: `EmptySAMPT`. Update: replacement.
+    /// `AMIDescribePolicy`: `EmptySAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-amidescribepolicy)
     pub fn ami_describe_policy(self, value: impl Arg<EmptySAMPT>) -> Self { Self(put(self.0, "AMIDescribePolicy", value.into_expr())) }
-    /// `AWSSecretsManagerGetSecretValuePolicy`: `SecretArnSAMPT`. Update: replacement.
+    /// `AWSSecretsManagerGetSecretValuePolicy`: `SecretArnSAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-awssecretsmanagergetsecretvaluepolicy)
     pub fn aws_secrets_manager_get_secret_value_policy(self, value: impl Arg<SecretArnSAMPT>) -> Self { Self(put(self.0, "AWSSecretsManagerGetSecretValuePolicy", value.into_expr())) }
-    /// `CloudFormationDescribeStacksPolicy`: `EmptySAMPT`. Update: replacement.
+    /// `CloudFormationDescribeStacksPolicy`: `EmptySAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-cloudformationdescribestackspolicy)
     pub fn cloud_formation_describe_stacks_policy(self, value: impl Arg<EmptySAMPT>) -> Self { Self(put(self.0, "CloudFormationDescribeStacksPolicy", value.into_expr())) }
-    /// `CloudWatchPutMetricPolicy`: `EmptySAMPT`. Update: replacement.
+    /// `CloudWatchPutMetricPolicy`: `EmptySAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-cloudwatchputmetricpolicy)
     pub fn cloud_watch_put_metric_policy(self, value: impl Arg<EmptySAMPT>) -> Self { Self(put(self.0, "CloudWatchPutMetricPolicy", value.into_expr())) }
-    /// `DynamoDBCrudPolicy`: `TableSAMPT`. Update: replacement.
+    /// `DynamoDBCrudPolicy`: `TableSAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-dynamodbcrudpolicy)
     pub fn dynamo_db_crud_policy(self, value: impl Arg<TableSAMPT>) -> Self { Self(put(self.0, "DynamoDBCrudPolicy", value.into_expr())) }
-    /// `DynamoDBReadPolicy`: `TableSAMPT`. Update: replacement.
+    /// `DynamoDBReadPolicy`: `TableSAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-dynamodbreadpolicy)
     pub fn dynamo_db_read_policy(self, value: impl Arg<TableSAMPT>) -> Self { Self(put(self.0, "DynamoDBReadPolicy", value.into_expr())) }
-    /// `DynamoDBStreamReadPolicy`: `TableStreamSAMPT`. Update: replacement.
+    /// `DynamoDBStreamReadPolicy`: `TableStreamSAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-dynamodbstreamreadpolicy)
     pub fn dynamo_db_stream_read_policy(self, value: impl Arg<TableStreamSAMPT>) -> Self { Self(put(self.0, "DynamoDBStreamReadPolicy", value.into_expr())) }
-    /// `DynamoDBWritePolicy`: `TableSAMPT`. Update: replacement.
+    /// `DynamoDBWritePolicy`: `TableSAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-dynamodbwritepolicy)
     pub fn dynamo_db_write_policy(self, value: impl Arg<TableSAMPT>) -> Self { Self(put(self.0, "DynamoDBWritePolicy", value.into_expr())) }
-    /// `EC2DescribePolicy`: `EmptySAMPT`. Update: replacement.
+    /// `EC2DescribePolicy`: `EmptySAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-ec2describepolicy)
     pub fn ec2_describe_policy(self, value: impl Arg<EmptySAMPT>) -> Self { Self(put(self.0, "EC2DescribePolicy", value.into_expr())) }
-    /// `ElasticsearchHttpPostPolicy`: `DomainSAMPT`. Update: replacement.
+    /// `ElasticsearchHttpPostPolicy`: `DomainSAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-elasticsearchhttppostpolicy)
     pub fn elasticsearch_http_post_policy(self, value: impl Arg<DomainSAMPT>) -> Self { Self(put(self.0, "ElasticsearchHttpPostPolicy", value.into_expr())) }
-    /// `FilterLogEventsPolicy`: `LogGroupSAMPT`. Update: replacement.
+    /// `FilterLogEventsPolicy`: `LogGroupSAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-filterlogeventspolicy)
     pub fn filter_log_events_policy(self, value: impl Arg<LogGroupSAMPT>) -> Self { Self(put(self.0, "FilterLogEventsPolicy", value.into_expr())) }
-    /// `KinesisCrudPolicy`: `StreamSAMPT`. Update: replacement.
+    /// `KinesisCrudPolicy`: `StreamSAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-kinesiscrudpolicy)
     pub fn kinesis_crud_policy(self, value: impl Arg<StreamSAMPT>) -> Self { Self(put(self.0, "KinesisCrudPolicy", value.into_expr())) }
-    /// `KinesisStreamReadPolicy`: `StreamSAMPT`. Update: replacement.
+    /// `KinesisStreamReadPolicy`: `StreamSAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-kinesisstreamreadpolicy)
     pub fn kinesis_stream_read_policy(self, value: impl Arg<StreamSAMPT>) -> Self { Self(put(self.0, "KinesisStreamReadPolicy", value.into_expr())) }
-    /// `KMSDecryptPolicy`: `KeySAMPT`. Update: replacement.
+    /// `KMSDecryptPolicy`: `KeySAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-kmsdecryptpolicy)
     pub fn kms_decrypt_policy(self, value: impl Arg<KeySAMPT>) -> Self { Self(put(self.0, "KMSDecryptPolicy", value.into_expr())) }
-    /// `LambdaInvokePolicy`: `FunctionSAMPT`. Update: replacement.
+    /// `LambdaInvokePolicy`: `FunctionSAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-lambdainvokepolicy)
     pub fn lambda_invoke_policy(self, value: impl Arg<FunctionSAMPT>) -> Self { Self(put(self.0, "LambdaInvokePolicy", value.into_expr())) }
-    /// `RekognitionDetectOnlyPolicy`: `EmptySAMPT`. Update: replacement.
+    /// `RekognitionDetectOnlyPolicy`: `EmptySAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-rekognitiondetectonlypolicy)
     pub fn rekognition_detect_only_policy(self, value: impl Arg<EmptySAMPT>) -> Self { Self(put(self.0, "RekognitionDetectOnlyPolicy", value.into_expr())) }
-    /// `RekognitionLabelsPolicy`: `EmptySAMPT`. Update: replacement.
+    /// `RekognitionLabelsPolicy`: `EmptySAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-rekognitionlabelspolicy)
     pub fn rekognition_labels_policy(self, value: impl Arg<EmptySAMPT>) -> Self { Self(put(self.0, "RekognitionLabelsPolicy", value.into_expr())) }
-    /// `RekognitionNoDataAccessPolicy`: `CollectionSAMPT`. Update: replacement.
+    /// `RekognitionNoDataAccessPolicy`: `CollectionSAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-rekognitionnodataaccesspolicy)
     pub fn rekognition_no_data_access_policy(self, value: impl Arg<CollectionSAMPT>) -> Self { Self(put(self.0, "RekognitionNoDataAccessPolicy", value.into_expr())) }
-    /// `RekognitionReadPolicy`: `CollectionSAMPT`. Update: replacement.
+    /// `RekognitionReadPolicy`: `CollectionSAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-rekognitionreadpolicy)
     pub fn rekognition_read_policy(self, value: impl Arg<CollectionSAMPT>) -> Self { Self(put(self.0, "RekognitionReadPolicy", value.into_expr())) }
-    /// `RekognitionWriteOnlyAccessPolicy`: `CollectionSAMPT`. Update: replacement.
+    /// `RekognitionWriteOnlyAccessPolicy`: `CollectionSAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-rekognitionwriteonlyaccesspolicy)
     pub fn rekognition_write_only_access_policy(self, value: impl Arg<CollectionSAMPT>) -> Self { Self(put(self.0, "RekognitionWriteOnlyAccessPolicy", value.into_expr())) }
-    /// `S3CrudPolicy`: `BucketSAMPT`. Update: replacement.
+    /// `S3CrudPolicy`: `BucketSAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-s3crudpolicy)
     pub fn s3_crud_policy(self, value: impl Arg<BucketSAMPT>) -> Self { Self(put(self.0, "S3CrudPolicy", value.into_expr())) }
-    /// `S3ReadPolicy`: `BucketSAMPT`. Update: replacement.
+    /// `S3ReadPolicy`: `BucketSAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-s3readpolicy)
     pub fn s3_read_policy(self, value: impl Arg<BucketSAMPT>) -> Self { Self(put(self.0, "S3ReadPolicy", value.into_expr())) }
-    /// `S3WritePolicy`: `BucketSAMPT`. Update: replacement.
+    /// `S3WritePolicy`: `BucketSAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-s3writepolicy)
     pub fn s3_write_policy(self, value: impl Arg<BucketSAMPT>) -> Self { Self(put(self.0, "S3WritePolicy", value.into_expr())) }
-    /// `SESBulkTemplatedCrudPolicy`: `IdentitySAMPT`. Update: replacement.
+    /// `SESBulkTemplatedCrudPolicy`: `IdentitySAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-sesbulktemplatedcrudpolicy)
     pub fn ses_bulk_templated_crud_policy(self, value: impl Arg<IdentitySAMPT>) -> Self { Self(put(self.0, "SESBulkTemplatedCrudPolicy", value.into_expr())) }
-    /// `SESCrudPolicy`: `IdentitySAMPT`. Update: replacement.
+    /// `SESCrudPolicy`: `IdentitySAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-sescrudpolicy)
     pub fn ses_crud_policy(self, value: impl Arg<IdentitySAMPT>) -> Self { Self(put(self.0, "SESCrudPolicy", value.into_expr())) }
-    /// `SESEmailTemplateCrudPolicy`: `EmptySAMPT`. Update: replacement.
+    /// `SESEmailTemplateCrudPolicy`: `EmptySAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-sesemailtemplatecrudpolicy)
     pub fn ses_email_template_crud_policy(self, value: impl Arg<EmptySAMPT>) -> Self { Self(put(self.0, "SESEmailTemplateCrudPolicy", value.into_expr())) }
-    /// `SESSendBouncePolicy`: `IdentitySAMPT`. Update: replacement.
+    /// `SESSendBouncePolicy`: `IdentitySAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-sessendbouncepolicy)
     pub fn ses_send_bounce_policy(self, value: impl Arg<IdentitySAMPT>) -> Self { Self(put(self.0, "SESSendBouncePolicy", value.into_expr())) }
-    /// `SNSCrudPolicy`: `TopicSAMPT`. Update: replacement.
+    /// `SNSCrudPolicy`: `TopicSAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-snscrudpolicy)
     pub fn sns_crud_policy(self, value: impl Arg<TopicSAMPT>) -> Self { Self(put(self.0, "SNSCrudPolicy", value.into_expr())) }
-    /// `SNSPublishMessagePolicy`: `TopicSAMPT`. Update: replacement.
+    /// `SNSPublishMessagePolicy`: `TopicSAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-snspublishmessagepolicy)
     pub fn sns_publish_message_policy(self, value: impl Arg<TopicSAMPT>) -> Self { Self(put(self.0, "SNSPublishMessagePolicy", value.into_expr())) }
-    /// `SQSPollerPolicy`: `QueueSAMPT`. Update: replacement.
+    /// `SQSPollerPolicy`: `QueueSAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-sqspollerpolicy)
     pub fn sqs_poller_policy(self, value: impl Arg<QueueSAMPT>) -> Self { Self(put(self.0, "SQSPollerPolicy", value.into_expr())) }
-    /// `SQSSendMessagePolicy`: `QueueSAMPT`. Update: replacement.
+    /// `SQSSendMessagePolicy`: `QueueSAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-sqssendmessagepolicy)
     pub fn sqs_send_message_policy(self, value: impl Arg<QueueSAMPT>) -> Self { Self(put(self.0, "SQSSendMessagePolicy", value.into_expr())) }
-    /// `SSMParameterReadPolicy`: `ParameterNameSAMPT`. Update: replacement.
+    /// `SSMParameterReadPolicy`: `ParameterNameSAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-ssmparameterreadpolicy)
     pub fn ssm_parameter_read_policy(self, value: impl Arg<ParameterNameSAMPT>) -> Self { Self(put(self.0, "SSMParameterReadPolicy", value.into_expr())) }
-    /// `StepFunctionsExecutionPolicy`: `StateMachineSAMPT`. Update: replacement.
+    /// `StepFunctionsExecutionPolicy`: `StateMachineSAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-stepfunctionsexecutionpolicy)
     pub fn step_functions_execution_policy(self, value: impl Arg<StateMachineSAMPT>) -> Self { Self(put(self.0, "StepFunctionsExecutionPolicy", value.into_expr())) }
-    /// `VPCAccessPolicy`: `EmptySAMPT`. Update: replacement.
+    /// `VPCAccessPolicy`: `EmptySAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html#cfn-serverless-function-sampolicytemplate-vpcaccesspolicy)
     pub fn vpc_access_policy(self, value: impl Arg<EmptySAMPT>) -> Self { Self(put(self.0, "VPCAccessPolicy", value.into_expr())) }
 }
 impl Done for SAMPolicyTemplate { fn into_props(self) -> Bag { self.0 } }
@@ -1104,7 +1104,7 @@ impl SNSEvent {
     pub fn new() -> SNSEvent<Missing<super::required::Topic>> { SNSEvent(Bag::default(), Phase) }
 }
 impl<R0> SNSEvent<R0> {
-    /// `Topic`: text, required. Update: replacement.
+    /// `Topic`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-snsevent.html#cfn-serverless-function-snsevent-topic)
     pub fn topic(self, value: impl Arg<str>) -> SNSEvent<Set> { SNSEvent(put(self.0, "Topic", value.into_expr()), Phase) }
 }
 impl Done for SNSEvent { fn into_props(self) -> Bag { self.0 } }
@@ -1115,11 +1115,11 @@ impl SQSEvent {
     pub fn new() -> SQSEvent<Missing<super::required::Queue>> { SQSEvent(Bag::default(), Phase) }
 }
 impl<R0> SQSEvent<R0> {
-    /// `BatchSize`: number. Update: replacement.
+    /// `BatchSize`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sqsevent.html#cfn-serverless-function-sqsevent-batchsize)
     pub fn batch_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "BatchSize", value.into_expr()), Phase) }
-    /// `Enabled`: boolean. Update: replacement.
+    /// `Enabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sqsevent.html#cfn-serverless-function-sqsevent-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `Queue`: text, required. Update: replacement.
+    /// `Queue`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sqsevent.html#cfn-serverless-function-sqsevent-queue)
     pub fn queue(self, value: impl Arg<str>) -> SQSEvent<Set> { SQSEvent(put(self.0, "Queue", value.into_expr()), Phase) }
 }
 impl Done for SQSEvent { fn into_props(self) -> Bag { self.0 } }
@@ -1130,15 +1130,15 @@ impl ScheduleEvent {
     pub fn new() -> ScheduleEvent<Missing<super::required::Schedule>> { ScheduleEvent(Bag::default(), Phase) }
 }
 impl<R0> ScheduleEvent<R0> {
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-scheduleevent.html#cfn-serverless-function-scheduleevent-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Enabled`: boolean. Update: replacement.
+    /// `Enabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-scheduleevent.html#cfn-serverless-function-scheduleevent-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `Input`: text. Update: replacement.
+    /// `Input`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-scheduleevent.html#cfn-serverless-function-scheduleevent-input)
     pub fn input(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Input", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-scheduleevent.html#cfn-serverless-function-scheduleevent-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Schedule`: text, required. Update: replacement.
+    /// `Schedule`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-scheduleevent.html#cfn-serverless-function-scheduleevent-schedule)
     pub fn schedule(self, value: impl Arg<str>) -> ScheduleEvent<Set> { ScheduleEvent(put(self.0, "Schedule", value.into_expr()), Phase) }
 }
 impl Done for ScheduleEvent { fn into_props(self) -> Bag { self.0 } }
@@ -1149,7 +1149,7 @@ impl SecretArnSAMPT {
     pub fn new() -> SecretArnSAMPT<Missing<super::required::SecretArn>> { SecretArnSAMPT(Bag::default(), Phase) }
 }
 impl<R0> SecretArnSAMPT<R0> {
-    /// `SecretArn`: text, required. Update: replacement.
+    /// `SecretArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-secretarnsampt.html#cfn-serverless-function-secretarnsampt-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> SecretArnSAMPT<Set> { SecretArnSAMPT(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for SecretArnSAMPT { fn into_props(self) -> Bag { self.0 } }
@@ -1160,7 +1160,7 @@ impl StateMachineSAMPT {
     pub fn new() -> StateMachineSAMPT<Missing<super::required::StateMachineName>> { StateMachineSAMPT(Bag::default(), Phase) }
 }
 impl<R0> StateMachineSAMPT<R0> {
-    /// `StateMachineName`: text, required. Update: replacement.
+    /// `StateMachineName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-statemachinesampt.html#cfn-serverless-function-statemachinesampt-statemachinename)
     pub fn state_machine_name(self, value: impl Arg<str>) -> StateMachineSAMPT<Set> { StateMachineSAMPT(put(self.0, "StateMachineName", value.into_expr()), Phase) }
 }
 impl Done for StateMachineSAMPT { fn into_props(self) -> Bag { self.0 } }
@@ -1171,7 +1171,7 @@ impl StreamSAMPT {
     pub fn new() -> StreamSAMPT<Missing<super::required::StreamName>> { StreamSAMPT(Bag::default(), Phase) }
 }
 impl<R0> StreamSAMPT<R0> {
-    /// `StreamName`: text, required. Update: replacement.
+    /// `StreamName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-streamsampt.html#cfn-serverless-function-streamsampt-streamname)
     pub fn stream_name(self, value: impl Arg<str>) -> StreamSAMPT<Set> { StreamSAMPT(put(self.0, "StreamName", value.into_expr()), Phase) }
 }
 impl Done for StreamSAMPT { fn into_props(self) -> Bag { self.0 } }
@@ -1182,7 +1182,7 @@ impl TableSAMPT {
     pub fn new() -> TableSAMPT<Missing<super::required::TableName>> { TableSAMPT(Bag::default(), Phase) }
 }
 impl<R0> TableSAMPT<R0> {
-    /// `TableName`: text, required. Update: replacement.
+    /// `TableName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-tablesampt.html#cfn-serverless-function-tablesampt-tablename)
     pub fn table_name(self, value: impl Arg<str>) -> TableSAMPT<Set> { TableSAMPT(put(self.0, "TableName", value.into_expr()), Phase) }
 }
 impl Done for TableSAMPT { fn into_props(self) -> Bag { self.0 } }
@@ -1193,9 +1193,9 @@ impl TableStreamSAMPT {
     pub fn new() -> TableStreamSAMPT<Missing<super::required::StreamName>, Missing<super::required::TableName>> { TableStreamSAMPT(Bag::default(), Phase) }
 }
 impl<R0, R1> TableStreamSAMPT<R0, R1> {
-    /// `StreamName`: text, required. Update: replacement.
+    /// `StreamName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-tablestreamsampt.html#cfn-serverless-function-tablestreamsampt-streamname)
     pub fn stream_name(self, value: impl Arg<str>) -> TableStreamSAMPT<Set, R1> { TableStreamSAMPT(put(self.0, "StreamName", value.into_expr()), Phase) }
-    /// `TableName`: text, required. Update: replacement.
+    /// `TableName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-tablestreamsampt.html#cfn-serverless-function-tablestreamsampt-tablename)
     pub fn table_name(self, value: impl Arg<str>) -> TableStreamSAMPT<R0, Set> { TableStreamSAMPT(put(self.0, "TableName", value.into_expr()), Phase) }
 }
 impl Done for TableStreamSAMPT { fn into_props(self) -> Bag { self.0 } }
@@ -1206,7 +1206,7 @@ impl TopicSAMPT {
     pub fn new() -> TopicSAMPT<Missing<super::required::TopicName>> { TopicSAMPT(Bag::default(), Phase) }
 }
 impl<R0> TopicSAMPT<R0> {
-    /// `TopicName`: text, required. Update: replacement.
+    /// `TopicName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-topicsampt.html#cfn-serverless-function-topicsampt-topicname)
     pub fn topic_name(self, value: impl Arg<str>) -> TopicSAMPT<Set> { TopicSAMPT(put(self.0, "TopicName", value.into_expr()), Phase) }
 }
 impl Done for TopicSAMPT { fn into_props(self) -> Bag { self.0 } }
@@ -1215,9 +1215,9 @@ impl Done for TopicSAMPT { fn into_props(self) -> Bag { self.0 } }
 impl VpcConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-vpcconfig.html#cfn-serverless-function-vpcconfig-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
-    /// `SubnetIds`: list of text. Update: replacement.
+    /// `SubnetIds`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-vpcconfig.html#cfn-serverless-function-vpcconfig-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1325,33 +1325,33 @@ impl Parent for CfnHttpApi { fn node(&self) -> &Place { &self.0 } }
 impl CfnHttpApiProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AccessLogSetting`: `AccessLogSetting`. Update: replacement.
+    /// `AccessLogSetting`: `AccessLogSetting`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-httpapi.html#cfn-serverless-httpapi-accesslogsetting)
     pub fn access_log_setting(self, value: impl Arg<http_api::AccessLogSetting>) -> Self { Self(put(self.0, "AccessLogSetting", value.into_expr())) }
-    /// `Auth`: `HttpApiAuth`. Update: replacement.
+    /// `Auth`: `HttpApiAuth`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-httpapi.html#cfn-serverless-httpapi-auth)
     pub fn auth(self, value: impl Arg<http_api::HttpApiAuth>) -> Self { Self(put(self.0, "Auth", value.into_expr())) }
-    /// `CorsConfiguration`: `CorsConfigurationChoice`. Update: replacement.
+    /// `CorsConfiguration`: `CorsConfigurationChoice`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-httpapi.html#cfn-serverless-httpapi-corsconfiguration)
     pub fn cors_configuration(self, value: impl Arg<http_api::CorsConfigurationChoice>) -> Self { Self(put(self.0, "CorsConfiguration", value.into_expr())) }
-    /// `DefaultRouteSettings`: `RouteSettings`. Update: replacement.
+    /// `DefaultRouteSettings`: `RouteSettings`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-httpapi.html#cfn-serverless-httpapi-defaultroutesettings)
     pub fn default_route_settings(self, value: impl Arg<http_api::RouteSettings>) -> Self { Self(put(self.0, "DefaultRouteSettings", value.into_expr())) }
-    /// `DefinitionBody`: JSON. Update: replacement.
+    /// `DefinitionBody`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-httpapi.html#cfn-serverless-httpapi-definitionbody)
     pub fn definition_body(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "DefinitionBody", value.into_expr())) }
-    /// `DefinitionUri`: `DefinitionUriChoice`. Update: replacement.
+    /// `DefinitionUri`: `DefinitionUriChoice`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-httpapi.html#cfn-serverless-httpapi-definitionuri)
     pub fn definition_uri(self, value: impl Arg<http_api::DefinitionUriChoice>) -> Self { Self(put(self.0, "DefinitionUri", value.into_expr())) }
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-httpapi.html#cfn-serverless-httpapi-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `DisableExecuteApiEndpoint`: boolean. Update: replacement.
+    /// `DisableExecuteApiEndpoint`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-httpapi.html#cfn-serverless-httpapi-disableexecuteapiendpoint)
     pub fn disable_execute_api_endpoint(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableExecuteApiEndpoint", value.into_expr())) }
-    /// `Domain`: `HttpApiDomainConfiguration`. Update: replacement.
+    /// `Domain`: `HttpApiDomainConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-httpapi.html#cfn-serverless-httpapi-domain)
     pub fn domain(self, value: impl Arg<http_api::HttpApiDomainConfiguration>) -> Self { Self(put(self.0, "Domain", value.into_expr())) }
-    /// `FailOnWarnings`: boolean. Update: replacement.
+    /// `FailOnWarnings`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-httpapi.html#cfn-serverless-httpapi-failonwarnings)
     pub fn fail_on_warnings(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FailOnWarnings", value.into_expr())) }
-    /// `RouteSettings`: `RouteSettings`. Update: replacement.
+    /// `RouteSettings`: `RouteSettings`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-httpapi.html#cfn-serverless-httpapi-routesettings)
     pub fn route_settings(self, value: impl Arg<http_api::RouteSettings>) -> Self { Self(put(self.0, "RouteSettings", value.into_expr())) }
-    /// `StageName`: text. Update: replacement.
+    /// `StageName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-httpapi.html#cfn-serverless-httpapi-stagename)
     pub fn stage_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StageName", value.into_expr())) }
-    /// `StageVariables`: map of text. Update: replacement.
+    /// `StageVariables`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-httpapi.html#cfn-serverless-httpapi-stagevariables)
     pub fn stage_variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "StageVariables", value.into_expr())) }
-    /// `Tags`: map of text. Update: replacement.
+    /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-httpapi.html#cfn-serverless-httpapi-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnHttpApiProps { fn into_props(self) -> Bag { self.0 } }
@@ -1363,9 +1363,9 @@ use crate::cfn::support::*;
 impl AccessLogSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DestinationArn`: text. Update: replacement.
+    /// `DestinationArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-accesslogsetting.html#cfn-serverless-httpapi-accesslogsetting-destinationarn)
     pub fn destination_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationArn", value.into_expr())) }
-    /// `Format`: text. Update: replacement.
+    /// `Format`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-accesslogsetting.html#cfn-serverless-httpapi-accesslogsetting-format)
     pub fn format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Format", value.into_expr())) }
 }
 impl Done for AccessLogSetting { fn into_props(self) -> Bag { self.0 } }
@@ -1374,17 +1374,17 @@ impl Done for AccessLogSetting { fn into_props(self) -> Bag { self.0 } }
 impl CorsConfigurationObject {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AllowCredentials`: boolean. Update: replacement.
+    /// `AllowCredentials`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-corsconfigurationobject.html#cfn-serverless-httpapi-corsconfigurationobject-allowcredentials)
     pub fn allow_credentials(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowCredentials", value.into_expr())) }
-    /// `AllowHeaders`: list of text. Update: replacement.
+    /// `AllowHeaders`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-corsconfigurationobject.html#cfn-serverless-httpapi-corsconfigurationobject-allowheaders)
     pub fn allow_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowHeaders", value.into_expr())) }
-    /// `AllowMethods`: list of text. Update: replacement.
+    /// `AllowMethods`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-corsconfigurationobject.html#cfn-serverless-httpapi-corsconfigurationobject-allowmethods)
     pub fn allow_methods(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowMethods", value.into_expr())) }
-    /// `AllowOrigins`: list of text. Update: replacement.
+    /// `AllowOrigins`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-corsconfigurationobject.html#cfn-serverless-httpapi-corsconfigurationobject-alloworigins)
     pub fn allow_origins(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowOrigins", value.into_expr())) }
-    /// `ExposeHeaders`: list of text. Update: replacement.
+    /// `ExposeHeaders`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-corsconfigurationobject.html#cfn-serverless-httpapi-corsconfigurationobject-exposeheaders)
     pub fn expose_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExposeHeaders", value.into_expr())) }
-    /// `MaxAge`: number. Update: replacement.
+    /// `MaxAge`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-corsconfigurationobject.html#cfn-serverless-httpapi-corsconfigurationobject-maxage)
     pub fn max_age(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxAge", value.into_expr())) }
 }
 impl Done for CorsConfigurationObject { fn into_props(self) -> Bag { self.0 } }
@@ -1393,9 +1393,9 @@ impl Done for CorsConfigurationObject { fn into_props(self) -> Bag { self.0 } }
 impl HttpApiAuth {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Authorizers`: JSON. Update: replacement.
+    /// `Authorizers`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-httpapiauth.html#cfn-serverless-httpapi-httpapiauth-authorizers)
     pub fn authorizers(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Authorizers", value.into_expr())) }
-    /// `DefaultAuthorizer`: text. Update: replacement.
+    /// `DefaultAuthorizer`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-httpapiauth.html#cfn-serverless-httpapi-httpapiauth-defaultauthorizer)
     pub fn default_authorizer(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultAuthorizer", value.into_expr())) }
 }
 impl Done for HttpApiAuth { fn into_props(self) -> Bag { self.0 } }
@@ -1404,19 +1404,19 @@ impl Done for HttpApiAuth { fn into_props(self) -> Bag { self.0 } }
 impl HttpApiDomainConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BasePath`: text. Update: replacement.
+    /// `BasePath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-httpapidomainconfiguration.html#cfn-serverless-httpapi-httpapidomainconfiguration-basepath)
     pub fn base_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BasePath", value.into_expr())) }
-    /// `CertificateArn`: text. Update: replacement.
+    /// `CertificateArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-httpapidomainconfiguration.html#cfn-serverless-httpapi-httpapidomainconfiguration-certificatearn)
     pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr())) }
-    /// `DomainName`: text. Update: replacement.
+    /// `DomainName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-httpapidomainconfiguration.html#cfn-serverless-httpapi-httpapidomainconfiguration-domainname)
     pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
-    /// `EndpointConfiguration`: text. Update: replacement.
+    /// `EndpointConfiguration`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-httpapidomainconfiguration.html#cfn-serverless-httpapi-httpapidomainconfiguration-endpointconfiguration)
     pub fn endpoint_configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointConfiguration", value.into_expr())) }
-    /// `MutualTlsAuthentication`: `MutualTlsAuthentication`. Update: replacement.
+    /// `MutualTlsAuthentication`: `MutualTlsAuthentication`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-httpapidomainconfiguration.html#cfn-serverless-httpapi-httpapidomainconfiguration-mutualtlsauthentication)
     pub fn mutual_tls_authentication(self, value: impl Arg<MutualTlsAuthentication>) -> Self { Self(put(self.0, "MutualTlsAuthentication", value.into_expr())) }
-    /// `Route53`: `Route53Configuration`. Update: replacement.
+    /// `Route53`: `Route53Configuration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-httpapidomainconfiguration.html#cfn-serverless-httpapi-httpapidomainconfiguration-route53)
     pub fn route53(self, value: impl Arg<Route53Configuration>) -> Self { Self(put(self.0, "Route53", value.into_expr())) }
-    /// `SecurityPolicy`: text. Update: replacement.
+    /// `SecurityPolicy`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-httpapidomainconfiguration.html#cfn-serverless-httpapi-httpapidomainconfiguration-securitypolicy)
     pub fn security_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityPolicy", value.into_expr())) }
 }
 impl Done for HttpApiDomainConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1425,9 +1425,9 @@ impl Done for HttpApiDomainConfiguration { fn into_props(self) -> Bag { self.0 }
 impl MutualTlsAuthentication {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TruststoreUri`: text. Update: replacement.
+    /// `TruststoreUri`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-mutualtlsauthentication.html#cfn-serverless-httpapi-mutualtlsauthentication-truststoreuri)
     pub fn truststore_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TruststoreUri", value.into_expr())) }
-    /// `TruststoreVersion`: boolean. Update: replacement.
+    /// `TruststoreVersion`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-mutualtlsauthentication.html#cfn-serverless-httpapi-mutualtlsauthentication-truststoreversion)
     pub fn truststore_version(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TruststoreVersion", value.into_expr())) }
 }
 impl Done for MutualTlsAuthentication { fn into_props(self) -> Bag { self.0 } }
@@ -1436,15 +1436,15 @@ impl Done for MutualTlsAuthentication { fn into_props(self) -> Bag { self.0 } }
 impl Route53Configuration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DistributedDomainName`: text. Update: replacement.
+    /// `DistributedDomainName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-route53configuration.html#cfn-serverless-httpapi-route53configuration-distributeddomainname)
     pub fn distributed_domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DistributedDomainName", value.into_expr())) }
-    /// `EvaluateTargetHealth`: boolean. Update: replacement.
+    /// `EvaluateTargetHealth`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-route53configuration.html#cfn-serverless-httpapi-route53configuration-evaluatetargethealth)
     pub fn evaluate_target_health(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EvaluateTargetHealth", value.into_expr())) }
-    /// `HostedZoneId`: text. Update: replacement.
+    /// `HostedZoneId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-route53configuration.html#cfn-serverless-httpapi-route53configuration-hostedzoneid)
     pub fn hosted_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneId", value.into_expr())) }
-    /// `HostedZoneName`: text. Update: replacement.
+    /// `HostedZoneName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-route53configuration.html#cfn-serverless-httpapi-route53configuration-hostedzonename)
     pub fn hosted_zone_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneName", value.into_expr())) }
-    /// `IpV6`: boolean. Update: replacement.
+    /// `IpV6`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-route53configuration.html#cfn-serverless-httpapi-route53configuration-ipv6)
     pub fn ipv6(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IpV6", value.into_expr())) }
 }
 impl Done for Route53Configuration { fn into_props(self) -> Bag { self.0 } }
@@ -1453,15 +1453,15 @@ impl Done for Route53Configuration { fn into_props(self) -> Bag { self.0 } }
 impl RouteSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DataTraceEnabled`: boolean. Update: replacement.
+    /// `DataTraceEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-routesettings.html#cfn-serverless-httpapi-routesettings-datatraceenabled)
     pub fn data_trace_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DataTraceEnabled", value.into_expr())) }
-    /// `DetailedMetricsEnabled`: boolean. Update: replacement.
+    /// `DetailedMetricsEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-routesettings.html#cfn-serverless-httpapi-routesettings-detailedmetricsenabled)
     pub fn detailed_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DetailedMetricsEnabled", value.into_expr())) }
-    /// `LoggingLevel`: text. Update: replacement.
+    /// `LoggingLevel`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-routesettings.html#cfn-serverless-httpapi-routesettings-logginglevel)
     pub fn logging_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggingLevel", value.into_expr())) }
-    /// `ThrottlingBurstLimit`: number. Update: replacement.
+    /// `ThrottlingBurstLimit`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-routesettings.html#cfn-serverless-httpapi-routesettings-throttlingburstlimit)
     pub fn throttling_burst_limit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ThrottlingBurstLimit", value.into_expr())) }
-    /// `ThrottlingRateLimit`: number. Update: replacement.
+    /// `ThrottlingRateLimit`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-routesettings.html#cfn-serverless-httpapi-routesettings-throttlingratelimit)
     pub fn throttling_rate_limit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ThrottlingRateLimit", value.into_expr())) }
 }
 impl Done for RouteSettings { fn into_props(self) -> Bag { self.0 } }
@@ -1472,11 +1472,11 @@ impl S3Location {
     pub fn new() -> S3Location<Missing<super::required::Bucket>, Missing<super::required::Key>, Missing<super::required::Version>> { S3Location(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> S3Location<R0, R1, R2> {
-    /// `Bucket`: text, required. Update: replacement.
+    /// `Bucket`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-s3location.html#cfn-serverless-httpapi-s3location-bucket)
     pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1, R2> { S3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
-    /// `Key`: text, required. Update: replacement.
+    /// `Key`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-s3location.html#cfn-serverless-httpapi-s3location-key)
     pub fn key(self, value: impl Arg<str>) -> S3Location<R0, Set, R2> { S3Location(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Version`: number, required. Update: replacement.
+    /// `Version`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-s3location.html#cfn-serverless-httpapi-s3location-version)
     pub fn version(self, value: impl Arg<f64>) -> S3Location<R0, R1, Set> { S3Location(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
@@ -1510,17 +1510,17 @@ impl Parent for CfnLayerVersion { fn node(&self) -> &Place { &self.0 } }
 impl CfnLayerVersionProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CompatibleRuntimes`: list of text. Update: replacement.
+    /// `CompatibleRuntimes`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-layerversion.html#cfn-serverless-layerversion-compatibleruntimes)
     pub fn compatible_runtimes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CompatibleRuntimes", value.into_expr())) }
-    /// `ContentUri`: `ContentUriChoice`. Update: replacement.
+    /// `ContentUri`: `ContentUriChoice`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-layerversion.html#cfn-serverless-layerversion-contenturi)
     pub fn content_uri(self, value: impl Arg<layer_version::ContentUriChoice>) -> Self { Self(put(self.0, "ContentUri", value.into_expr())) }
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-layerversion.html#cfn-serverless-layerversion-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `LayerName`: text. Update: replacement.
+    /// `LayerName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-layerversion.html#cfn-serverless-layerversion-layername)
     pub fn layer_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LayerName", value.into_expr())) }
-    /// `LicenseInfo`: text. Update: replacement.
+    /// `LicenseInfo`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-layerversion.html#cfn-serverless-layerversion-licenseinfo)
     pub fn license_info(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LicenseInfo", value.into_expr())) }
-    /// `RetentionPolicy`: text. Update: replacement.
+    /// `RetentionPolicy`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-layerversion.html#cfn-serverless-layerversion-retentionpolicy)
     pub fn retention_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RetentionPolicy", value.into_expr())) }
 }
 impl Done for CfnLayerVersionProps { fn into_props(self) -> Bag { self.0 } }
@@ -1534,11 +1534,11 @@ impl S3Location {
     pub fn new() -> S3Location<Missing<super::required::Bucket>, Missing<super::required::Key>> { S3Location(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Location<R0, R1> {
-    /// `Bucket`: text, required. Update: replacement.
+    /// `Bucket`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-layerversion-s3location.html#cfn-serverless-layerversion-s3location-bucket)
     pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1> { S3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
-    /// `Key`: text, required. Update: replacement.
+    /// `Key`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-layerversion-s3location.html#cfn-serverless-layerversion-s3location-key)
     pub fn key(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Version`: number. Update: replacement.
+    /// `Version`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-layerversion-s3location.html#cfn-serverless-layerversion-s3location-version)
     pub fn version(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
@@ -1566,15 +1566,15 @@ impl Parent for CfnSimpleTable { fn node(&self) -> &Place { &self.0 } }
 impl CfnSimpleTableProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PrimaryKey`: `PrimaryKey`. Update: replacement.
+    /// `PrimaryKey`: `PrimaryKey`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-simpletable.html#cfn-serverless-simpletable-primarykey)
     pub fn primary_key(self, value: impl Arg<simple_table::PrimaryKey>) -> Self { Self(put(self.0, "PrimaryKey", value.into_expr())) }
-    /// `ProvisionedThroughput`: `ProvisionedThroughput`. Update: replacement.
+    /// `ProvisionedThroughput`: `ProvisionedThroughput`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-simpletable.html#cfn-serverless-simpletable-provisionedthroughput)
     pub fn provisioned_throughput(self, value: impl Arg<simple_table::ProvisionedThroughput>) -> Self { Self(put(self.0, "ProvisionedThroughput", value.into_expr())) }
-    /// `SSESpecification`: `SSESpecification`. Update: replacement.
+    /// `SSESpecification`: `SSESpecification`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-simpletable.html#cfn-serverless-simpletable-ssespecification)
     pub fn sse_specification(self, value: impl Arg<simple_table::SSESpecification>) -> Self { Self(put(self.0, "SSESpecification", value.into_expr())) }
-    /// `TableName`: text. Update: replacement.
+    /// `TableName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-simpletable.html#cfn-serverless-simpletable-tablename)
     pub fn table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableName", value.into_expr())) }
-    /// `Tags`: map of text. Update: replacement.
+    /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-simpletable.html#cfn-serverless-simpletable-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnSimpleTableProps { fn into_props(self) -> Bag { self.0 } }
@@ -1586,9 +1586,9 @@ use crate::cfn::support::*;
 impl PrimaryKey {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-simpletable-primarykey.html#cfn-serverless-simpletable-primarykey-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Type`: text. Update: replacement.
+    /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-simpletable-primarykey.html#cfn-serverless-simpletable-primarykey-type)
     pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for PrimaryKey { fn into_props(self) -> Bag { self.0 } }
@@ -1599,9 +1599,9 @@ impl ProvisionedThroughput {
     pub fn new() -> ProvisionedThroughput<Missing<super::required::WriteCapacityUnits>> { ProvisionedThroughput(Bag::default(), Phase) }
 }
 impl<R0> ProvisionedThroughput<R0> {
-    /// `ReadCapacityUnits`: number. Update: replacement.
+    /// `ReadCapacityUnits`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-simpletable-provisionedthroughput.html#cfn-serverless-simpletable-provisionedthroughput-readcapacityunits)
     pub fn read_capacity_units(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ReadCapacityUnits", value.into_expr()), Phase) }
-    /// `WriteCapacityUnits`: number, required. Update: replacement.
+    /// `WriteCapacityUnits`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-simpletable-provisionedthroughput.html#cfn-serverless-simpletable-provisionedthroughput-writecapacityunits)
     pub fn write_capacity_units(self, value: impl Arg<f64>) -> ProvisionedThroughput<Set> { ProvisionedThroughput(put(self.0, "WriteCapacityUnits", value.into_expr()), Phase) }
 }
 impl Done for ProvisionedThroughput { fn into_props(self) -> Bag { self.0 } }
@@ -1610,7 +1610,7 @@ impl Done for ProvisionedThroughput { fn into_props(self) -> Bag { self.0 } }
 impl SSESpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SSEEnabled`: boolean. Update: replacement.
+    /// `SSEEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-simpletable-ssespecification.html#cfn-serverless-simpletable-ssespecification-sseenabled)
     pub fn sse_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SSEEnabled", value.into_expr())) }
 }
 impl Done for SSESpecification { fn into_props(self) -> Bag { self.0 } }
@@ -1631,29 +1631,29 @@ impl Parent for CfnStateMachine { fn node(&self) -> &Place { &self.0 } }
 impl CfnStateMachineProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Definition`: JSON. Update: replacement.
+    /// `Definition`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-statemachine.html#cfn-serverless-statemachine-definition)
     pub fn definition(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Definition", value.into_expr())) }
-    /// `DefinitionSubstitutions`: map of text. Update: replacement.
+    /// `DefinitionSubstitutions`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-statemachine.html#cfn-serverless-statemachine-definitionsubstitutions)
     pub fn definition_substitutions(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "DefinitionSubstitutions", value.into_expr())) }
-    /// `DefinitionUri`: `DefinitionUriChoice`. Update: replacement.
+    /// `DefinitionUri`: `DefinitionUriChoice`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-statemachine.html#cfn-serverless-statemachine-definitionuri)
     pub fn definition_uri(self, value: impl Arg<state_machine::DefinitionUriChoice>) -> Self { Self(put(self.0, "DefinitionUri", value.into_expr())) }
-    /// `Events`: map of `EventSource`. Update: replacement.
+    /// `Events`: map of `EventSource`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-statemachine.html#cfn-serverless-statemachine-events)
     pub fn events(self, value: impl Arg<Dict<state_machine::EventSource>>) -> Self { Self(put(self.0, "Events", value.into_expr())) }
-    /// `Logging`: `LoggingConfiguration`. Update: replacement.
+    /// `Logging`: `LoggingConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-statemachine.html#cfn-serverless-statemachine-logging)
     pub fn logging(self, value: impl Arg<state_machine::LoggingConfiguration>) -> Self { Self(put(self.0, "Logging", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-statemachine.html#cfn-serverless-statemachine-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `PermissionsBoundaries`: text. Update: replacement.
+    /// `PermissionsBoundaries`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-statemachine.html#cfn-serverless-statemachine-permissionsboundaries)
     pub fn permissions_boundaries(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PermissionsBoundaries", value.into_expr())) }
-    /// `Policies`: `StateMachinePoliciesChoice`. Update: replacement.
+    /// `Policies`: `StateMachinePoliciesChoice`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-statemachine.html#cfn-serverless-statemachine-policies)
     pub fn policies(self, value: impl Arg<state_machine::StateMachinePoliciesChoice>) -> Self { Self(put(self.0, "Policies", value.into_expr())) }
-    /// `Role`: text. Update: replacement.
+    /// `Role`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-statemachine.html#cfn-serverless-statemachine-role)
     pub fn role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Role", value.into_expr())) }
-    /// `Tags`: map of text. Update: replacement.
+    /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-statemachine.html#cfn-serverless-statemachine-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `Tracing`: `TracingConfiguration`. Update: replacement.
+    /// `Tracing`: `TracingConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-statemachine.html#cfn-serverless-statemachine-tracing)
     pub fn tracing(self, value: impl Arg<state_machine::TracingConfiguration>) -> Self { Self(put(self.0, "Tracing", value.into_expr())) }
-    /// `Type`: text. Update: replacement.
+    /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-statemachine.html#cfn-serverless-statemachine-type)
     pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for CfnStateMachineProps { fn into_props(self) -> Bag { self.0 } }
@@ -1667,11 +1667,11 @@ impl ApiEvent {
     pub fn new() -> ApiEvent<Missing<super::required::Method>, Missing<super::required::Path>> { ApiEvent(Bag::default(), Phase) }
 }
 impl<R0, R1> ApiEvent<R0, R1> {
-    /// `Method`: text, required. Update: replacement.
+    /// `Method`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-apievent.html#cfn-serverless-statemachine-apievent-method)
     pub fn method(self, value: impl Arg<str>) -> ApiEvent<Set, R1> { ApiEvent(put(self.0, "Method", value.into_expr()), Phase) }
-    /// `Path`: text, required. Update: replacement.
+    /// `Path`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-apievent.html#cfn-serverless-statemachine-apievent-path)
     pub fn path(self, value: impl Arg<str>) -> ApiEvent<R0, Set> { ApiEvent(put(self.0, "Path", value.into_expr()), Phase) }
-    /// `RestApiId`: text. Update: replacement.
+    /// `RestApiId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-apievent.html#cfn-serverless-statemachine-apievent-restapiid)
     pub fn rest_api_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RestApiId", value.into_expr()), Phase) }
 }
 impl Done for ApiEvent { fn into_props(self) -> Bag { self.0 } }
@@ -1682,13 +1682,13 @@ impl CloudWatchEventEvent {
     pub fn new() -> CloudWatchEventEvent<Missing<super::required::Pattern>> { CloudWatchEventEvent(Bag::default(), Phase) }
 }
 impl<R0> CloudWatchEventEvent<R0> {
-    /// `EventBusName`: text. Update: replacement.
+    /// `EventBusName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-cloudwatcheventevent.html#cfn-serverless-statemachine-cloudwatcheventevent-eventbusname)
     pub fn event_bus_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventBusName", value.into_expr()), Phase) }
-    /// `Input`: text. Update: replacement.
+    /// `Input`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-cloudwatcheventevent.html#cfn-serverless-statemachine-cloudwatcheventevent-input)
     pub fn input(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Input", value.into_expr()), Phase) }
-    /// `InputPath`: text. Update: replacement.
+    /// `InputPath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-cloudwatcheventevent.html#cfn-serverless-statemachine-cloudwatcheventevent-inputpath)
     pub fn input_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputPath", value.into_expr()), Phase) }
-    /// `Pattern`: JSON, required. Update: replacement.
+    /// `Pattern`: JSON, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-cloudwatcheventevent.html#cfn-serverless-statemachine-cloudwatcheventevent-pattern)
     pub fn pattern(self, value: impl Arg<Any>) -> CloudWatchEventEvent<Set> { CloudWatchEventEvent(put(self.0, "Pattern", value.into_expr()), Phase) }
 }
 impl Done for CloudWatchEventEvent { fn into_props(self) -> Bag { self.0 } }
@@ -1697,7 +1697,7 @@ impl Done for CloudWatchEventEvent { fn into_props(self) -> Bag { self.0 } }
 impl CloudWatchLogsLogGroup {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LogGroupArn`: text. Update: replacement.
+    /// `LogGroupArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-cloudwatchlogsloggroup.html#cfn-serverless-statemachine-cloudwatchlogsloggroup-loggrouparn)
     pub fn log_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroupArn", value.into_expr())) }
 }
 impl Done for CloudWatchLogsLogGroup { fn into_props(self) -> Bag { self.0 } }
@@ -1708,13 +1708,13 @@ impl EventBridgeRuleEvent {
     pub fn new() -> EventBridgeRuleEvent<Missing<super::required::Pattern>> { EventBridgeRuleEvent(Bag::default(), Phase) }
 }
 impl<R0> EventBridgeRuleEvent<R0> {
-    /// `EventBusName`: text. Update: replacement.
+    /// `EventBusName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-eventbridgeruleevent.html#cfn-serverless-statemachine-eventbridgeruleevent-eventbusname)
     pub fn event_bus_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventBusName", value.into_expr()), Phase) }
-    /// `Input`: text. Update: replacement.
+    /// `Input`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-eventbridgeruleevent.html#cfn-serverless-statemachine-eventbridgeruleevent-input)
     pub fn input(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Input", value.into_expr()), Phase) }
-    /// `InputPath`: text. Update: replacement.
+    /// `InputPath`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-eventbridgeruleevent.html#cfn-serverless-statemachine-eventbridgeruleevent-inputpath)
     pub fn input_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputPath", value.into_expr()), Phase) }
-    /// `Pattern`: JSON, required. Update: replacement.
+    /// `Pattern`: JSON, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-eventbridgeruleevent.html#cfn-serverless-statemachine-eventbridgeruleevent-pattern)
     pub fn pattern(self, value: impl Arg<Any>) -> EventBridgeRuleEvent<Set> { EventBridgeRuleEvent(put(self.0, "Pattern", value.into_expr()), Phase) }
 }
 impl Done for EventBridgeRuleEvent { fn into_props(self) -> Bag { self.0 } }
@@ -1725,9 +1725,9 @@ impl EventSource {
     pub fn new() -> EventSource<Missing<super::required::Properties>, Missing<super::required::Type>> { EventSource(Bag::default(), Phase) }
 }
 impl<R0, R1> EventSource<R0, R1> {
-    /// `Properties`: `PropertiesChoice`, required. Update: replacement.
+    /// `Properties`: `PropertiesChoice`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-eventsource.html#cfn-serverless-statemachine-eventsource-properties)
     pub fn properties(self, value: impl Arg<PropertiesChoice>) -> EventSource<Set, R1> { EventSource(put(self.0, "Properties", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: replacement.
+    /// `Type`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-eventsource.html#cfn-serverless-statemachine-eventsource-type)
     pub fn type_(self, value: impl Arg<str>) -> EventSource<R0, Set> { EventSource(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for EventSource { fn into_props(self) -> Bag { self.0 } }
@@ -1738,7 +1738,7 @@ impl FunctionSAMPT {
     pub fn new() -> FunctionSAMPT<Missing<super::required::FunctionName>> { FunctionSAMPT(Bag::default(), Phase) }
 }
 impl<R0> FunctionSAMPT<R0> {
-    /// `FunctionName`: text, required. Update: replacement.
+    /// `FunctionName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-functionsampt.html#cfn-serverless-statemachine-functionsampt-functionname)
     pub fn function_name(self, value: impl Arg<str>) -> FunctionSAMPT<Set> { FunctionSAMPT(put(self.0, "FunctionName", value.into_expr()), Phase) }
 }
 impl Done for FunctionSAMPT { fn into_props(self) -> Bag { self.0 } }
@@ -1749,9 +1749,9 @@ impl IAMPolicyDocument {
     pub fn new() -> IAMPolicyDocument<Missing<super::required::Statement>, Missing<super::required::Version>> { IAMPolicyDocument(Bag::default(), Phase) }
 }
 impl<R0, R1> IAMPolicyDocument<R0, R1> {
-    /// `Statement`: JSON, required. Update: replacement.
+    /// `Statement`: JSON, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-iampolicydocument.html#cfn-serverless-statemachine-iampolicydocument-statement)
     pub fn statement(self, value: impl Arg<Any>) -> IAMPolicyDocument<Set, R1> { IAMPolicyDocument(put(self.0, "Statement", value.into_expr()), Phase) }
-    /// `Version`: text, required. Update: replacement.
+    /// `Version`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-iampolicydocument.html#cfn-serverless-statemachine-iampolicydocument-version)
     pub fn version(self, value: impl Arg<str>) -> IAMPolicyDocument<R0, Set> { IAMPolicyDocument(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for IAMPolicyDocument { fn into_props(self) -> Bag { self.0 } }
@@ -1760,7 +1760,7 @@ impl Done for IAMPolicyDocument { fn into_props(self) -> Bag { self.0 } }
 impl LogDestination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CloudWatchLogsLogGroup`: `CloudWatchLogsLogGroup`. Update: replacement.
+    /// `CloudWatchLogsLogGroup`: `CloudWatchLogsLogGroup`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-logdestination.html#cfn-serverless-statemachine-logdestination-cloudwatchlogsloggroup)
     pub fn cloud_watch_logs_log_group(self, value: impl Arg<CloudWatchLogsLogGroup>) -> Self { Self(put(self.0, "CloudWatchLogsLogGroup", value.into_expr())) }
 }
 impl Done for LogDestination { fn into_props(self) -> Bag { self.0 } }
@@ -1769,11 +1769,11 @@ impl Done for LogDestination { fn into_props(self) -> Bag { self.0 } }
 impl LoggingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Destinations`: list of `LogDestination`. Update: replacement.
+    /// `Destinations`: list of `LogDestination`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-loggingconfiguration.html#cfn-serverless-statemachine-loggingconfiguration-destinations)
     pub fn destinations(self, value: impl Arg<Arr<LogDestination>>) -> Self { Self(put(self.0, "Destinations", value.into_expr())) }
-    /// `IncludeExecutionData`: boolean. Update: replacement.
+    /// `IncludeExecutionData`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-loggingconfiguration.html#cfn-serverless-statemachine-loggingconfiguration-includeexecutiondata)
     pub fn include_execution_data(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeExecutionData", value.into_expr())) }
-    /// `Level`: text. Update: replacement.
+    /// `Level`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-loggingconfiguration.html#cfn-serverless-statemachine-loggingconfiguration-level)
     pub fn level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Level", value.into_expr())) }
 }
 impl Done for LoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1784,11 +1784,11 @@ impl S3Location {
     pub fn new() -> S3Location<Missing<super::required::Bucket>, Missing<super::required::Key>> { S3Location(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Location<R0, R1> {
-    /// `Bucket`: text, required. Update: replacement.
+    /// `Bucket`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-s3location.html#cfn-serverless-statemachine-s3location-bucket)
     pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1> { S3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
-    /// `Key`: text, required. Update: replacement.
+    /// `Key`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-s3location.html#cfn-serverless-statemachine-s3location-key)
     pub fn key(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Version`: number. Update: replacement.
+    /// `Version`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-s3location.html#cfn-serverless-statemachine-s3location-version)
     pub fn version(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
@@ -1797,9 +1797,9 @@ impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 impl SAMPolicyTemplate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LambdaInvokePolicy`: `FunctionSAMPT`. Update: replacement.
+    /// `LambdaInvokePolicy`: `FunctionSAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-sampolicytemplate.html#cfn-serverless-statemachine-sampolicytemplate-lambdainvokepolicy)
     pub fn lambda_invoke_policy(self, value: impl Arg<FunctionSAMPT>) -> Self { Self(put(self.0, "LambdaInvokePolicy", value.into_expr())) }
-    /// `StepFunctionsExecutionPolicy`: `StateMachineSAMPT`. Update: replacement.
+    /// `StepFunctionsExecutionPolicy`: `StateMachineSAMPT`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-sampolicytemplate.html#cfn-serverless-statemachine-sampolicytemplate-stepfunctionsexecutionpolicy)
     pub fn step_functions_execution_policy(self, value: impl Arg<StateMachineSAMPT>) -> Self { Self(put(self.0, "StepFunctionsExecutionPolicy", value.into_expr())) }
 }
 impl Done for SAMPolicyTemplate { fn into_props(self) -> Bag { self.0 } }
@@ -1810,9 +1810,9 @@ impl ScheduleEvent {
     pub fn new() -> ScheduleEvent<Missing<super::required::Schedule>> { ScheduleEvent(Bag::default(), Phase) }
 }
 impl<R0> ScheduleEvent<R0> {
-    /// `Input`: text. Update: replacement.
+    /// `Input`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-scheduleevent.html#cfn-serverless-statemachine-scheduleevent-input)
     pub fn input(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Input", value.into_expr()), Phase) }
-    /// `Schedule`: text, required. Update: replacement.
+    /// `Schedule`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-scheduleevent.html#cfn-serverless-statemachine-scheduleevent-schedule)
     pub fn schedule(self, value: impl Arg<str>) -> ScheduleEvent<Set> { ScheduleEvent(put(self.0, "Schedule", value.into_expr()), Phase) }
 }
 impl Done for ScheduleEvent { fn into_props(self) -> Bag { self.0 } }
@@ -1823,7 +1823,7 @@ impl StateMachineSAMPT {
     pub fn new() -> StateMachineSAMPT<Missing<super::required::StateMachineName>> { StateMachineSAMPT(Bag::default(), Phase) }
 }
 impl<R0> StateMachineSAMPT<R0> {
-    /// `StateMachineName`: text, required. Update: replacement.
+    /// `StateMachineName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-statemachinesampt.html#cfn-serverless-statemachine-statemachinesampt-statemachinename)
     pub fn state_machine_name(self, value: impl Arg<str>) -> StateMachineSAMPT<Set> { StateMachineSAMPT(put(self.0, "StateMachineName", value.into_expr()), Phase) }
 }
 impl Done for StateMachineSAMPT { fn into_props(self) -> Bag { self.0 } }
@@ -1832,7 +1832,7 @@ impl Done for StateMachineSAMPT { fn into_props(self) -> Bag { self.0 } }
 impl TracingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Enabled`: boolean. Update: replacement.
+    /// `Enabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-tracingconfiguration.html#cfn-serverless-statemachine-tracingconfiguration-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for TracingConfiguration { fn into_props(self) -> Bag { self.0 } }

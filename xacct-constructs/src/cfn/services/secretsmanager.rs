@@ -13,7 +13,7 @@ impl CfnResourcePolicy {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourcePolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SecretId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-resourcepolicy.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnResourcePolicy { fn node(&self) -> &Place { &self.0 } }
@@ -24,11 +24,11 @@ impl CfnResourcePolicyProps {
     pub fn new() -> CfnResourcePolicyProps<Missing<required::ResourcePolicy>, Missing<required::SecretId>> { CfnResourcePolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnResourcePolicyProps<R0, R1> {
-    /// `BlockPublicPolicy`: boolean. Update: in place.
+    /// `BlockPublicPolicy`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-resourcepolicy.html#cfn-secretsmanager-resourcepolicy-blockpublicpolicy)
     pub fn block_public_policy(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BlockPublicPolicy", value.into_expr()), Phase) }
-    /// `ResourcePolicy`: JSON, required. Update: in place.
+    /// `ResourcePolicy`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-resourcepolicy.html#cfn-secretsmanager-resourcepolicy-resourcepolicy)
     pub fn resource_policy(self, value: impl Arg<Any>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "ResourcePolicy", value.into_expr()), Phase) }
-    /// `SecretId`: `SecretsManagerSecretId`, required. Update: replacement.
+    /// `SecretId`: `SecretsManagerSecretId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-resourcepolicy.html#cfn-secretsmanager-resourcepolicy-secretid)
     pub fn secret_id(self, value: impl Arg<kind::SecretsManagerSecretId>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "SecretId", value.into_expr()), Phase) }
 }
 impl Done for CfnResourcePolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -41,7 +41,7 @@ impl CfnRotationSchedule {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRotationScheduleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-rotationschedule.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnRotationSchedule { fn node(&self) -> &Place { &self.0 } }
@@ -52,19 +52,19 @@ impl CfnRotationScheduleProps {
     pub fn new() -> CfnRotationScheduleProps<Missing<required::SecretId>> { CfnRotationScheduleProps(Bag::default(), Phase) }
 }
 impl<R0> CfnRotationScheduleProps<R0> {
-    /// `ExternalSecretRotationMetadata`: list of `ExternalSecretRotationMetadataItem`. Update: in place.
+    /// `ExternalSecretRotationMetadata`: list of `ExternalSecretRotationMetadataItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-rotationschedule.html#cfn-secretsmanager-rotationschedule-externalsecretrotationmetadata)
     pub fn external_secret_rotation_metadata(self, value: impl Arg<Arr<rotation_schedule::ExternalSecretRotationMetadataItem>>) -> Self { Self(put(self.0, "ExternalSecretRotationMetadata", value.into_expr()), Phase) }
-    /// `ExternalSecretRotationRoleArn`: `IamRoleArn`. Update: in place.
+    /// `ExternalSecretRotationRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-rotationschedule.html#cfn-secretsmanager-rotationschedule-externalsecretrotationrolearn)
     pub fn external_secret_rotation_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExternalSecretRotationRoleArn", value.into_expr()), Phase) }
-    /// `HostedRotationLambda`: `HostedRotationLambda`. Update: in place.
+    /// `HostedRotationLambda`: `HostedRotationLambda`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-rotationschedule.html#cfn-secretsmanager-rotationschedule-hostedrotationlambda)
     pub fn hosted_rotation_lambda(self, value: impl Arg<rotation_schedule::HostedRotationLambda>) -> Self { Self(put(self.0, "HostedRotationLambda", value.into_expr()), Phase) }
-    /// `RotateImmediatelyOnUpdate`: boolean. Update: in place.
+    /// `RotateImmediatelyOnUpdate`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-rotationschedule.html#cfn-secretsmanager-rotationschedule-rotateimmediatelyonupdate)
     pub fn rotate_immediately_on_update(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RotateImmediatelyOnUpdate", value.into_expr()), Phase) }
-    /// `RotationLambdaARN`: text. Update: in place.
+    /// `RotationLambdaARN`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-rotationschedule.html#cfn-secretsmanager-rotationschedule-rotationlambdaarn)
     pub fn rotation_lambda_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RotationLambdaARN", value.into_expr()), Phase) }
-    /// `RotationRules`: `RotationRules`. Update: in place.
+    /// `RotationRules`: `RotationRules`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-rotationschedule.html#cfn-secretsmanager-rotationschedule-rotationrules)
     pub fn rotation_rules(self, value: impl Arg<rotation_schedule::RotationRules>) -> Self { Self(put(self.0, "RotationRules", value.into_expr()), Phase) }
-    /// `SecretId`: text, required. Update: replacement.
+    /// `SecretId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-rotationschedule.html#cfn-secretsmanager-rotationschedule-secretid)
     pub fn secret_id(self, value: impl Arg<str>) -> CfnRotationScheduleProps<Set> { CfnRotationScheduleProps(put(self.0, "SecretId", value.into_expr()), Phase) }
 }
 impl Done for CfnRotationScheduleProps { fn into_props(self) -> Bag { self.0 } }
@@ -78,9 +78,9 @@ impl ExternalSecretRotationMetadataItem {
     pub fn new() -> ExternalSecretRotationMetadataItem<Missing<super::required::Key>, Missing<super::required::Value>> { ExternalSecretRotationMetadataItem(Bag::default(), Phase) }
 }
 impl<R0, R1> ExternalSecretRotationMetadataItem<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-rotationschedule-externalsecretrotationmetadataitem.html#cfn-secretsmanager-rotationschedule-externalsecretrotationmetadataitem-key)
     pub fn key(self, value: impl Arg<str>) -> ExternalSecretRotationMetadataItem<Set, R1> { ExternalSecretRotationMetadataItem(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-rotationschedule-externalsecretrotationmetadataitem.html#cfn-secretsmanager-rotationschedule-externalsecretrotationmetadataitem-value)
     pub fn value(self, value: impl Arg<str>) -> ExternalSecretRotationMetadataItem<R0, Set> { ExternalSecretRotationMetadataItem(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ExternalSecretRotationMetadataItem { fn into_props(self) -> Bag { self.0 } }
@@ -91,27 +91,27 @@ impl HostedRotationLambda {
     pub fn new() -> HostedRotationLambda<Missing<super::required::RotationType>> { HostedRotationLambda(Bag::default(), Phase) }
 }
 impl<R0> HostedRotationLambda<R0> {
-    /// `ExcludeCharacters`: text. Update: in place.
+    /// `ExcludeCharacters`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-rotationschedule-hostedrotationlambda.html#cfn-secretsmanager-rotationschedule-hostedrotationlambda-excludecharacters)
     pub fn exclude_characters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExcludeCharacters", value.into_expr()), Phase) }
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-rotationschedule-hostedrotationlambda.html#cfn-secretsmanager-rotationschedule-hostedrotationlambda-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
-    /// `MasterSecretArn`: text. Update: in place.
+    /// `MasterSecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-rotationschedule-hostedrotationlambda.html#cfn-secretsmanager-rotationschedule-hostedrotationlambda-mastersecretarn)
     pub fn master_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterSecretArn", value.into_expr()), Phase) }
-    /// `MasterSecretKmsKeyArn`: text. Update: in place.
+    /// `MasterSecretKmsKeyArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-rotationschedule-hostedrotationlambda.html#cfn-secretsmanager-rotationschedule-hostedrotationlambda-mastersecretkmskeyarn)
     pub fn master_secret_kms_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterSecretKmsKeyArn", value.into_expr()), Phase) }
-    /// `RotationLambdaName`: text. Update: in place.
+    /// `RotationLambdaName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-rotationschedule-hostedrotationlambda.html#cfn-secretsmanager-rotationschedule-hostedrotationlambda-rotationlambdaname)
     pub fn rotation_lambda_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RotationLambdaName", value.into_expr()), Phase) }
-    /// `RotationType`: text, required. Update: in place.
+    /// `RotationType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-rotationschedule-hostedrotationlambda.html#cfn-secretsmanager-rotationschedule-hostedrotationlambda-rotationtype)
     pub fn rotation_type(self, value: impl Arg<str>) -> HostedRotationLambda<Set> { HostedRotationLambda(put(self.0, "RotationType", value.into_expr()), Phase) }
-    /// `Runtime`: text. Update: in place.
+    /// `Runtime`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-rotationschedule-hostedrotationlambda.html#cfn-secretsmanager-rotationschedule-hostedrotationlambda-runtime)
     pub fn runtime(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Runtime", value.into_expr()), Phase) }
-    /// `SuperuserSecretArn`: text. Update: in place.
+    /// `SuperuserSecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-rotationschedule-hostedrotationlambda.html#cfn-secretsmanager-rotationschedule-hostedrotationlambda-superusersecretarn)
     pub fn superuser_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SuperuserSecretArn", value.into_expr()), Phase) }
-    /// `SuperuserSecretKmsKeyArn`: text. Update: in place.
+    /// `SuperuserSecretKmsKeyArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-rotationschedule-hostedrotationlambda.html#cfn-secretsmanager-rotationschedule-hostedrotationlambda-superusersecretkmskeyarn)
     pub fn superuser_secret_kms_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SuperuserSecretKmsKeyArn", value.into_expr()), Phase) }
-    /// `VpcSecurityGroupIds`: text. Update: in place.
+    /// `VpcSecurityGroupIds`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-rotationschedule-hostedrotationlambda.html#cfn-secretsmanager-rotationschedule-hostedrotationlambda-vpcsecuritygroupids)
     pub fn vpc_security_group_ids(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcSecurityGroupIds", value.into_expr()), Phase) }
-    /// `VpcSubnetIds`: text. Update: in place.
+    /// `VpcSubnetIds`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-rotationschedule-hostedrotationlambda.html#cfn-secretsmanager-rotationschedule-hostedrotationlambda-vpcsubnetids)
     pub fn vpc_subnet_ids(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcSubnetIds", value.into_expr()), Phase) }
 }
 impl Done for HostedRotationLambda { fn into_props(self) -> Bag { self.0 } }
@@ -120,11 +120,11 @@ impl Done for HostedRotationLambda { fn into_props(self) -> Bag { self.0 } }
 impl RotationRules {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AutomaticallyAfterDays`: integer. Update: in place.
+    /// `AutomaticallyAfterDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-rotationschedule-rotationrules.html#cfn-secretsmanager-rotationschedule-rotationrules-automaticallyafterdays)
     pub fn automatically_after_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AutomaticallyAfterDays", value.into_expr())) }
-    /// `Duration`: text. Update: in place.
+    /// `Duration`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-rotationschedule-rotationrules.html#cfn-secretsmanager-rotationschedule-rotationrules-duration)
     pub fn duration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Duration", value.into_expr())) }
-    /// `ScheduleExpression`: text. Update: in place.
+    /// `ScheduleExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-rotationschedule-rotationrules.html#cfn-secretsmanager-rotationschedule-rotationrules-scheduleexpression)
     pub fn schedule_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpression", value.into_expr())) }
 }
 impl Done for RotationRules { fn into_props(self) -> Bag { self.0 } }
@@ -138,7 +138,7 @@ impl CfnSecret {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnSecretProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<kind::SecretsManagerSecretId> { self.0.reference() }
-    /// The attribute `Id`: `SecretsManagerSecretId`.
+    /// The attribute `Id`: `SecretsManagerSecretId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-secret.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<kind::SecretsManagerSecretId> { self.0.get_att("Id") }
 }
 impl Parent for CfnSecret { fn node(&self) -> &Place { &self.0 } }
@@ -147,21 +147,21 @@ impl Parent for CfnSecret { fn node(&self) -> &Place { &self.0 } }
 impl CfnSecretProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-secret.html#cfn-secretsmanager-secret-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `GenerateSecretString`: `GenerateSecretString`. Update: in place.
+    /// `GenerateSecretString`: `GenerateSecretString`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-secret.html#cfn-secretsmanager-secret-generatesecretstring)
     pub fn generate_secret_string(self, value: impl Arg<secret::GenerateSecretString>) -> Self { Self(put(self.0, "GenerateSecretString", value.into_expr())) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-secret.html#cfn-secretsmanager-secret-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-secret.html#cfn-secretsmanager-secret-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `ReplicaRegions`: list of `ReplicaRegion`. Update: in place.
+    /// `ReplicaRegions`: list of `ReplicaRegion`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-secret.html#cfn-secretsmanager-secret-replicaregions)
     pub fn replica_regions(self, value: impl Arg<Arr<secret::ReplicaRegion>>) -> Self { Self(put(self.0, "ReplicaRegions", value.into_expr())) }
-    /// `SecretString`: text. Update: in place.
+    /// `SecretString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-secret.html#cfn-secretsmanager-secret-secretstring)
     pub fn secret_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretString", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-secret.html#cfn-secretsmanager-secret-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `Type`: text. Update: in place.
+    /// `Type`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-secret.html#cfn-secretsmanager-secret-type)
     pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for CfnSecretProps { fn into_props(self) -> Bag { self.0 } }
@@ -173,25 +173,25 @@ use crate::cfn::support::*;
 impl GenerateSecretString {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ExcludeCharacters`: text. Update: in place.
+    /// `ExcludeCharacters`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-secret-generatesecretstring.html#cfn-secretsmanager-secret-generatesecretstring-excludecharacters)
     pub fn exclude_characters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExcludeCharacters", value.into_expr())) }
-    /// `ExcludeLowercase`: boolean. Update: in place.
+    /// `ExcludeLowercase`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-secret-generatesecretstring.html#cfn-secretsmanager-secret-generatesecretstring-excludelowercase)
     pub fn exclude_lowercase(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExcludeLowercase", value.into_expr())) }
-    /// `ExcludeNumbers`: boolean. Update: in place.
+    /// `ExcludeNumbers`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-secret-generatesecretstring.html#cfn-secretsmanager-secret-generatesecretstring-excludenumbers)
     pub fn exclude_numbers(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExcludeNumbers", value.into_expr())) }
-    /// `ExcludePunctuation`: boolean. Update: in place.
+    /// `ExcludePunctuation`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-secret-generatesecretstring.html#cfn-secretsmanager-secret-generatesecretstring-excludepunctuation)
     pub fn exclude_punctuation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExcludePunctuation", value.into_expr())) }
-    /// `ExcludeUppercase`: boolean. Update: in place.
+    /// `ExcludeUppercase`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-secret-generatesecretstring.html#cfn-secretsmanager-secret-generatesecretstring-excludeuppercase)
     pub fn exclude_uppercase(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExcludeUppercase", value.into_expr())) }
-    /// `GenerateStringKey`: text. Update: in place.
+    /// `GenerateStringKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-secret-generatesecretstring.html#cfn-secretsmanager-secret-generatesecretstring-generatestringkey)
     pub fn generate_string_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GenerateStringKey", value.into_expr())) }
-    /// `IncludeSpace`: boolean. Update: in place.
+    /// `IncludeSpace`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-secret-generatesecretstring.html#cfn-secretsmanager-secret-generatesecretstring-includespace)
     pub fn include_space(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeSpace", value.into_expr())) }
-    /// `PasswordLength`: integer. Update: in place.
+    /// `PasswordLength`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-secret-generatesecretstring.html#cfn-secretsmanager-secret-generatesecretstring-passwordlength)
     pub fn password_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PasswordLength", value.into_expr())) }
-    /// `RequireEachIncludedType`: boolean. Update: in place.
+    /// `RequireEachIncludedType`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-secret-generatesecretstring.html#cfn-secretsmanager-secret-generatesecretstring-requireeachincludedtype)
     pub fn require_each_included_type(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireEachIncludedType", value.into_expr())) }
-    /// `SecretStringTemplate`: text. Update: in place.
+    /// `SecretStringTemplate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-secret-generatesecretstring.html#cfn-secretsmanager-secret-generatesecretstring-secretstringtemplate)
     pub fn secret_string_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretStringTemplate", value.into_expr())) }
 }
 impl Done for GenerateSecretString { fn into_props(self) -> Bag { self.0 } }
@@ -202,9 +202,9 @@ impl ReplicaRegion {
     pub fn new() -> ReplicaRegion<Missing<super::required::Region>> { ReplicaRegion(Bag::default(), Phase) }
 }
 impl<R0> ReplicaRegion<R0> {
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-secret-replicaregion.html#cfn-secretsmanager-secret-replicaregion-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `Region`: text, required. Update: in place.
+    /// `Region`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-secret-replicaregion.html#cfn-secretsmanager-secret-replicaregion-region)
     pub fn region(self, value: impl Arg<str>) -> ReplicaRegion<Set> { ReplicaRegion(put(self.0, "Region", value.into_expr()), Phase) }
 }
 impl Done for ReplicaRegion { fn into_props(self) -> Bag { self.0 } }
@@ -218,7 +218,7 @@ impl CfnSecretTargetAttachment {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSecretTargetAttachmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SecretId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-secrettargetattachment.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnSecretTargetAttachment { fn node(&self) -> &Place { &self.0 } }
@@ -229,11 +229,11 @@ impl CfnSecretTargetAttachmentProps {
     pub fn new() -> CfnSecretTargetAttachmentProps<Missing<required::SecretId>, Missing<required::TargetId>, Missing<required::TargetType>> { CfnSecretTargetAttachmentProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnSecretTargetAttachmentProps<R0, R1, R2> {
-    /// `SecretId`: text, required. Update: replacement.
+    /// `SecretId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-secrettargetattachment.html#cfn-secretsmanager-secrettargetattachment-secretid)
     pub fn secret_id(self, value: impl Arg<str>) -> CfnSecretTargetAttachmentProps<Set, R1, R2> { CfnSecretTargetAttachmentProps(put(self.0, "SecretId", value.into_expr()), Phase) }
-    /// `TargetId`: text, required. Update: in place.
+    /// `TargetId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-secrettargetattachment.html#cfn-secretsmanager-secrettargetattachment-targetid)
     pub fn target_id(self, value: impl Arg<str>) -> CfnSecretTargetAttachmentProps<R0, Set, R2> { CfnSecretTargetAttachmentProps(put(self.0, "TargetId", value.into_expr()), Phase) }
-    /// `TargetType`: text, required. Update: in place.
+    /// `TargetType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-secrettargetattachment.html#cfn-secretsmanager-secrettargetattachment-targettype)
     pub fn target_type(self, value: impl Arg<str>) -> CfnSecretTargetAttachmentProps<R0, R1, Set> { CfnSecretTargetAttachmentProps(put(self.0, "TargetType", value.into_expr()), Phase) }
 }
 impl Done for CfnSecretTargetAttachmentProps { fn into_props(self) -> Bag { self.0 } }

@@ -13,11 +13,11 @@ impl CfnAgentSpace {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAgentSpaceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AgentSpaceId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AgentSpaceId`: text.
+    /// The attribute `AgentSpaceId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-agentspace.html#AgentSpaceId-fn::getatt)
     pub fn attr_agent_space_id(&self) -> Val<str> { self.0.get_att("AgentSpaceId") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-agentspace.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-agentspace.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnAgentSpace { fn node(&self) -> &Place { &self.0 } }
@@ -28,21 +28,21 @@ impl CfnAgentSpaceProps {
     pub fn new() -> CfnAgentSpaceProps<Missing<required::Name>> { CfnAgentSpaceProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAgentSpaceProps<R0> {
-    /// `AwsResources`: `AWSResources`. Update: in place.
+    /// `AwsResources`: `AWSResources`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-agentspace.html#cfn-securityagent-agentspace-awsresources)
     pub fn aws_resources(self, value: impl Arg<agent_space::AWSResources>) -> Self { Self(put(self.0, "AwsResources", value.into_expr()), Phase) }
-    /// `CodeReviewSettings`: `CodeReviewSettings`. Update: in place.
+    /// `CodeReviewSettings`: `CodeReviewSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-agentspace.html#cfn-securityagent-agentspace-codereviewsettings)
     pub fn code_review_settings(self, value: impl Arg<agent_space::CodeReviewSettings>) -> Self { Self(put(self.0, "CodeReviewSettings", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-agentspace.html#cfn-securityagent-agentspace-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `IntegratedResources`: list of `IntegratedResource`. Update: in place.
+    /// `IntegratedResources`: list of `IntegratedResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-agentspace.html#cfn-securityagent-agentspace-integratedresources)
     pub fn integrated_resources(self, value: impl Arg<Arr<agent_space::IntegratedResource>>) -> Self { Self(put(self.0, "IntegratedResources", value.into_expr()), Phase) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-agentspace.html#cfn-securityagent-agentspace-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-agentspace.html#cfn-securityagent-agentspace-name)
     pub fn name(self, value: impl Arg<str>) -> CfnAgentSpaceProps<Set> { CfnAgentSpaceProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-agentspace.html#cfn-securityagent-agentspace-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TargetDomainIds`: list of text. Update: in place.
+    /// `TargetDomainIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-agentspace.html#cfn-securityagent-agentspace-targetdomainids)
     pub fn target_domain_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TargetDomainIds", value.into_expr()), Phase) }
 }
 impl Done for CfnAgentSpaceProps { fn into_props(self) -> Bag { self.0 } }
@@ -54,17 +54,17 @@ use crate::cfn::support::*;
 impl AWSResources {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IamRoles`: list of text. Update: in place.
+    /// `IamRoles`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-agentspace-awsresources.html#cfn-securityagent-agentspace-awsresources-iamroles)
     pub fn iam_roles(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IamRoles", value.into_expr())) }
-    /// `LambdaFunctionArns`: list of text. Update: in place.
+    /// `LambdaFunctionArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-agentspace-awsresources.html#cfn-securityagent-agentspace-awsresources-lambdafunctionarns)
     pub fn lambda_function_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LambdaFunctionArns", value.into_expr())) }
-    /// `LogGroups`: list of text. Update: in place.
+    /// `LogGroups`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-agentspace-awsresources.html#cfn-securityagent-agentspace-awsresources-loggroups)
     pub fn log_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogGroups", value.into_expr())) }
-    /// `S3Buckets`: list of text. Update: in place.
+    /// `S3Buckets`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-agentspace-awsresources.html#cfn-securityagent-agentspace-awsresources-s3buckets)
     pub fn s3_buckets(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "S3Buckets", value.into_expr())) }
-    /// `SecretArns`: list of text. Update: in place.
+    /// `SecretArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-agentspace-awsresources.html#cfn-securityagent-agentspace-awsresources-secretarns)
     pub fn secret_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecretArns", value.into_expr())) }
-    /// `Vpcs`: list of `VpcConfig`. Update: in place.
+    /// `Vpcs`: list of `VpcConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-agentspace-awsresources.html#cfn-securityagent-agentspace-awsresources-vpcs)
     pub fn vpcs(self, value: impl Arg<Arr<VpcConfig>>) -> Self { Self(put(self.0, "Vpcs", value.into_expr())) }
 }
 impl Done for AWSResources { fn into_props(self) -> Bag { self.0 } }
@@ -75,9 +75,9 @@ impl CodeReviewSettings {
     pub fn new() -> CodeReviewSettings<Missing<super::required::ControlsScanning>, Missing<super::required::GeneralPurposeScanning>> { CodeReviewSettings(Bag::default(), Phase) }
 }
 impl<R0, R1> CodeReviewSettings<R0, R1> {
-    /// `ControlsScanning`: boolean, required. Update: in place.
+    /// `ControlsScanning`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-agentspace-codereviewsettings.html#cfn-securityagent-agentspace-codereviewsettings-controlsscanning)
     pub fn controls_scanning(self, value: impl Arg<bool>) -> CodeReviewSettings<Set, R1> { CodeReviewSettings(put(self.0, "ControlsScanning", value.into_expr()), Phase) }
-    /// `GeneralPurposeScanning`: boolean, required. Update: in place.
+    /// `GeneralPurposeScanning`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-agentspace-codereviewsettings.html#cfn-securityagent-agentspace-codereviewsettings-generalpurposescanning)
     pub fn general_purpose_scanning(self, value: impl Arg<bool>) -> CodeReviewSettings<R0, Set> { CodeReviewSettings(put(self.0, "GeneralPurposeScanning", value.into_expr()), Phase) }
 }
 impl Done for CodeReviewSettings { fn into_props(self) -> Bag { self.0 } }
@@ -88,7 +88,7 @@ impl IntegratedResource {
     pub fn new() -> IntegratedResource<Missing<super::required::Integration>> { IntegratedResource(Bag::default(), Phase) }
 }
 impl<R0> IntegratedResource<R0> {
-    /// `Integration`: text, required. Update: in place.
+    /// `Integration`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-agentspace-integratedresource.html#cfn-securityagent-agentspace-integratedresource-integration)
     pub fn integration(self, value: impl Arg<str>) -> IntegratedResource<Set> { IntegratedResource(put(self.0, "Integration", value.into_expr()), Phase) }
 }
 impl Done for IntegratedResource { fn into_props(self) -> Bag { self.0 } }
@@ -97,11 +97,11 @@ impl Done for IntegratedResource { fn into_props(self) -> Bag { self.0 } }
 impl VpcConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SecurityGroupArns`: list of text. Update: in place.
+    /// `SecurityGroupArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-agentspace-vpcconfig.html#cfn-securityagent-agentspace-vpcconfig-securitygrouparns)
     pub fn security_group_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecurityGroupArns", value.into_expr())) }
-    /// `SubnetArns`: list of text. Update: in place.
+    /// `SubnetArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-agentspace-vpcconfig.html#cfn-securityagent-agentspace-vpcconfig-subnetarns)
     pub fn subnet_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetArns", value.into_expr())) }
-    /// `VpcArn`: text. Update: in place.
+    /// `VpcArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-agentspace-vpcconfig.html#cfn-securityagent-agentspace-vpcconfig-vpcarn)
     pub fn vpc_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcArn", value.into_expr())) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
@@ -115,13 +115,13 @@ impl CfnApplication {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnApplicationProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `ApplicationId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ApplicationId`: text.
+    /// The attribute `ApplicationId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-application.html#ApplicationId-fn::getatt)
     pub fn attr_application_id(&self) -> Val<str> { self.0.get_att("ApplicationId") }
-    /// The attribute `ApplicationName`: text.
+    /// The attribute `ApplicationName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-application.html#ApplicationName-fn::getatt)
     pub fn attr_application_name(&self) -> Val<str> { self.0.get_att("ApplicationName") }
-    /// The attribute `Domain`: text.
+    /// The attribute `Domain`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-application.html#Domain-fn::getatt)
     pub fn attr_domain(&self) -> Val<str> { self.0.get_att("Domain") }
-    /// The attribute `IdCConfiguration.IdCApplicationArn`: `OtherArn`.
+    /// The attribute `IdCConfiguration.IdCApplicationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-application.html#IdCConfiguration.IdCApplicationArn-fn::getatt)
     pub fn attr_id_c_configuration_id_c_application_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("IdCConfiguration.IdCApplicationArn") }
 }
 impl Parent for CfnApplication { fn node(&self) -> &Place { &self.0 } }
@@ -130,13 +130,13 @@ impl Parent for CfnApplication { fn node(&self) -> &Place { &self.0 } }
 impl CfnApplicationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DefaultKmsKeyId`: text. Update: in place.
+    /// `DefaultKmsKeyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-application.html#cfn-securityagent-application-defaultkmskeyid)
     pub fn default_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultKmsKeyId", value.into_expr())) }
-    /// `IdCConfiguration`: `IdCConfiguration`. Update: replacement.
+    /// `IdCConfiguration`: `IdCConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-application.html#cfn-securityagent-application-idcconfiguration)
     pub fn id_c_configuration(self, value: impl Arg<application::IdCConfiguration>) -> Self { Self(put(self.0, "IdCConfiguration", value.into_expr())) }
-    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-application.html#cfn-securityagent-application-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-application.html#cfn-securityagent-application-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
@@ -148,9 +148,9 @@ use crate::cfn::support::*;
 impl IdCConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IdCApplicationArn`: text. Update: replacement.
+    /// `IdCApplicationArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-application-idcconfiguration.html#cfn-securityagent-application-idcconfiguration-idcapplicationarn)
     pub fn id_c_application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdCApplicationArn", value.into_expr())) }
-    /// `IdCInstanceArn`: text. Update: replacement.
+    /// `IdCInstanceArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-application-idcconfiguration.html#cfn-securityagent-application-idcconfiguration-idcinstancearn)
     pub fn id_c_instance_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdCInstanceArn", value.into_expr())) }
 }
 impl Done for IdCConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -164,11 +164,11 @@ impl CfnArtifact {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnArtifactProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-artifact.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `ArtifactId`: text.
+    /// The attribute `ArtifactId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-artifact.html#ArtifactId-fn::getatt)
     pub fn attr_artifact_id(&self) -> Val<str> { self.0.get_att("ArtifactId") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-artifact.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnArtifact { fn node(&self) -> &Place { &self.0 } }
@@ -179,13 +179,13 @@ impl CfnArtifactProps {
     pub fn new() -> CfnArtifactProps<Missing<required::AgentSpaceId>, Missing<required::ArtifactType>, Missing<required::FileName>> { CfnArtifactProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnArtifactProps<R0, R1, R2> {
-    /// `AgentSpaceId`: text, required. Update: replacement.
+    /// `AgentSpaceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-artifact.html#cfn-securityagent-artifact-agentspaceid)
     pub fn agent_space_id(self, value: impl Arg<str>) -> CfnArtifactProps<Set, R1, R2> { CfnArtifactProps(put(self.0, "AgentSpaceId", value.into_expr()), Phase) }
-    /// `ArtifactContent`: text. Update: replacement.
+    /// `ArtifactContent`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-artifact.html#cfn-securityagent-artifact-artifactcontent)
     pub fn artifact_content(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ArtifactContent", value.into_expr()), Phase) }
-    /// `ArtifactType`: `ArtifactType`, required. Update: replacement.
+    /// `ArtifactType`: `ArtifactType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-artifact.html#cfn-securityagent-artifact-artifacttype)
     pub fn artifact_type(self, value: impl Arg<artifact::ArtifactType>) -> CfnArtifactProps<R0, Set, R2> { CfnArtifactProps(put(self.0, "ArtifactType", value.into_expr()), Phase) }
-    /// `FileName`: text, required. Update: replacement.
+    /// `FileName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-artifact.html#cfn-securityagent-artifact-filename)
     pub fn file_name(self, value: impl Arg<str>) -> CfnArtifactProps<R0, R1, Set> { CfnArtifactProps(put(self.0, "FileName", value.into_expr()), Phase) }
 }
 impl Done for CfnArtifactProps { fn into_props(self) -> Bag { self.0 } }
@@ -204,11 +204,11 @@ impl CfnPentest {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPentestProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-pentest.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `PentestId`: text.
+    /// The attribute `PentestId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-pentest.html#PentestId-fn::getatt)
     pub fn attr_pentest_id(&self) -> Val<str> { self.0.get_att("PentestId") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-pentest.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnPentest { fn node(&self) -> &Place { &self.0 } }
@@ -219,27 +219,27 @@ impl CfnPentestProps {
     pub fn new() -> CfnPentestProps<Missing<required::AgentSpaceId>, Missing<required::Assets>, Missing<required::ServiceRole>> { CfnPentestProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnPentestProps<R0, R1, R2> {
-    /// `AgentSpaceId`: text, required. Update: replacement.
+    /// `AgentSpaceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-pentest.html#cfn-securityagent-pentest-agentspaceid)
     pub fn agent_space_id(self, value: impl Arg<str>) -> CfnPentestProps<Set, R1, R2> { CfnPentestProps(put(self.0, "AgentSpaceId", value.into_expr()), Phase) }
-    /// `Assets`: `Assets`, required. Update: in place.
+    /// `Assets`: `Assets`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-pentest.html#cfn-securityagent-pentest-assets)
     pub fn assets(self, value: impl Arg<pentest::Assets>) -> CfnPentestProps<R0, Set, R2> { CfnPentestProps(put(self.0, "Assets", value.into_expr()), Phase) }
-    /// `CleanUpStrategy`: `CleanUpStrategy`. Update: in place.
+    /// `CleanUpStrategy`: `CleanUpStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-pentest.html#cfn-securityagent-pentest-cleanupstrategy)
     pub fn clean_up_strategy(self, value: impl Arg<pentest::CleanUpStrategy>) -> Self { Self(put(self.0, "CleanUpStrategy", value.into_expr()), Phase) }
-    /// `CodeRemediationStrategy`: `CodeRemediationStrategy`. Update: in place.
+    /// `CodeRemediationStrategy`: `CodeRemediationStrategy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-pentest.html#cfn-securityagent-pentest-coderemediationstrategy)
     pub fn code_remediation_strategy(self, value: impl Arg<pentest::CodeRemediationStrategy>) -> Self { Self(put(self.0, "CodeRemediationStrategy", value.into_expr()), Phase) }
-    /// `DisableManagedSkills`: list of `DisableManagedSkills`. Update: in place.
+    /// `DisableManagedSkills`: list of `DisableManagedSkills`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-pentest.html#cfn-securityagent-pentest-disablemanagedskills)
     pub fn disable_managed_skills(self, value: impl Arg<Arr<pentest::DisableManagedSkills>>) -> Self { Self(put(self.0, "DisableManagedSkills", value.into_expr()), Phase) }
-    /// `ExcludeRiskTypes`: list of `ExcludeRiskTypes`. Update: in place.
+    /// `ExcludeRiskTypes`: list of `ExcludeRiskTypes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-pentest.html#cfn-securityagent-pentest-excluderisktypes)
     pub fn exclude_risk_types(self, value: impl Arg<Arr<pentest::ExcludeRiskTypes>>) -> Self { Self(put(self.0, "ExcludeRiskTypes", value.into_expr()), Phase) }
-    /// `LogConfig`: `CloudWatchLog`. Update: in place.
+    /// `LogConfig`: `CloudWatchLog`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-pentest.html#cfn-securityagent-pentest-logconfig)
     pub fn log_config(self, value: impl Arg<pentest::CloudWatchLog>) -> Self { Self(put(self.0, "LogConfig", value.into_expr()), Phase) }
-    /// `NetworkTrafficConfig`: `NetworkTrafficConfig`. Update: in place.
+    /// `NetworkTrafficConfig`: `NetworkTrafficConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-pentest.html#cfn-securityagent-pentest-networktrafficconfig)
     pub fn network_traffic_config(self, value: impl Arg<pentest::NetworkTrafficConfig>) -> Self { Self(put(self.0, "NetworkTrafficConfig", value.into_expr()), Phase) }
-    /// `ServiceRole`: text, required. Update: in place.
+    /// `ServiceRole`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-pentest.html#cfn-securityagent-pentest-servicerole)
     pub fn service_role(self, value: impl Arg<str>) -> CfnPentestProps<R0, R1, Set> { CfnPentestProps(put(self.0, "ServiceRole", value.into_expr()), Phase) }
-    /// `Title`: text. Update: in place.
+    /// `Title`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-pentest.html#cfn-securityagent-pentest-title)
     pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value.into_expr()), Phase) }
-    /// `VpcConfig`: `VpcConfig`. Update: in place.
+    /// `VpcConfig`: `VpcConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-pentest.html#cfn-securityagent-pentest-vpcconfig)
     pub fn vpc_config(self, value: impl Arg<pentest::VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnPentestProps { fn into_props(self) -> Bag { self.0 } }
@@ -251,17 +251,17 @@ use crate::cfn::support::*;
 impl Actor {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Authentication`: `Authentication`. Update: in place.
+    /// `Authentication`: `Authentication`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-actor.html#cfn-securityagent-pentest-actor-authentication)
     pub fn authentication(self, value: impl Arg<Authentication>) -> Self { Self(put(self.0, "Authentication", value.into_expr())) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-actor.html#cfn-securityagent-pentest-actor-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `EnableEmailMfa`: boolean. Update: in place.
+    /// `EnableEmailMfa`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-actor.html#cfn-securityagent-pentest-actor-enableemailmfa)
     pub fn enable_email_mfa(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableEmailMfa", value.into_expr())) }
-    /// `Identifier`: text. Update: in place.
+    /// `Identifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-actor.html#cfn-securityagent-pentest-actor-identifier)
     pub fn identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Identifier", value.into_expr())) }
-    /// `MfaForwardingAddress`: text. Update: in place.
+    /// `MfaForwardingAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-actor.html#cfn-securityagent-pentest-actor-mfaforwardingaddress)
     pub fn mfa_forwarding_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MfaForwardingAddress", value.into_expr())) }
-    /// `Uris`: list of text. Update: in place.
+    /// `Uris`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-actor.html#cfn-securityagent-pentest-actor-uris)
     pub fn uris(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Uris", value.into_expr())) }
 }
 impl Done for Actor { fn into_props(self) -> Bag { self.0 } }
@@ -270,17 +270,17 @@ impl Done for Actor { fn into_props(self) -> Bag { self.0 } }
 impl Assets {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Actors`: list of `Actor`. Update: in place.
+    /// `Actors`: list of `Actor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-assets.html#cfn-securityagent-pentest-assets-actors)
     pub fn actors(self, value: impl Arg<Arr<Actor>>) -> Self { Self(put(self.0, "Actors", value.into_expr())) }
-    /// `Documents`: list of `DocumentInfo`. Update: in place.
+    /// `Documents`: list of `DocumentInfo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-assets.html#cfn-securityagent-pentest-assets-documents)
     pub fn documents(self, value: impl Arg<Arr<DocumentInfo>>) -> Self { Self(put(self.0, "Documents", value.into_expr())) }
-    /// `Endpoints`: list of `Endpoint`. Update: in place.
+    /// `Endpoints`: list of `Endpoint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-assets.html#cfn-securityagent-pentest-assets-endpoints)
     pub fn endpoints(self, value: impl Arg<Arr<Endpoint>>) -> Self { Self(put(self.0, "Endpoints", value.into_expr())) }
-    /// `IntegratedRepositories`: list of `IntegratedRepository`. Update: in place.
+    /// `IntegratedRepositories`: list of `IntegratedRepository`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-assets.html#cfn-securityagent-pentest-assets-integratedrepositories)
     pub fn integrated_repositories(self, value: impl Arg<Arr<IntegratedRepository>>) -> Self { Self(put(self.0, "IntegratedRepositories", value.into_expr())) }
-    /// `SourceCode`: list of `SourceCodeRepository`. Update: in place.
+    /// `SourceCode`: list of `SourceCodeRepository`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-assets.html#cfn-securityagent-pentest-assets-sourcecode)
     pub fn source_code(self, value: impl Arg<Arr<SourceCodeRepository>>) -> Self { Self(put(self.0, "SourceCode", value.into_expr())) }
-    /// `TrustedCaCertificates`: list of `TrustedCaCertificate`. Update: in place.
+    /// `TrustedCaCertificates`: list of `TrustedCaCertificate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-assets.html#cfn-securityagent-pentest-assets-trustedcacertificates)
     pub fn trusted_ca_certificates(self, value: impl Arg<Arr<TrustedCaCertificate>>) -> Self { Self(put(self.0, "TrustedCaCertificates", value.into_expr())) }
 }
 impl Done for Assets { fn into_props(self) -> Bag { self.0 } }
@@ -289,9 +289,9 @@ impl Done for Assets { fn into_props(self) -> Bag { self.0 } }
 impl Authentication {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ProviderType`: `ProviderType`. Update: in place.
+    /// `ProviderType`: `ProviderType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-authentication.html#cfn-securityagent-pentest-authentication-providertype)
     pub fn provider_type(self, value: impl Arg<ProviderType>) -> Self { Self(put(self.0, "ProviderType", value.into_expr())) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-authentication.html#cfn-securityagent-pentest-authentication-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for Authentication { fn into_props(self) -> Bag { self.0 } }
@@ -300,11 +300,11 @@ impl Done for Authentication { fn into_props(self) -> Bag { self.0 } }
 impl CaCertificateSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ArtifactId`: text. Update: in place.
+    /// `ArtifactId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-cacertificatesource.html#cfn-securityagent-pentest-cacertificatesource-artifactid)
     pub fn artifact_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ArtifactId", value.into_expr())) }
-    /// `InlinePem`: text. Update: in place.
+    /// `InlinePem`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-cacertificatesource.html#cfn-securityagent-pentest-cacertificatesource-inlinepem)
     pub fn inline_pem(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InlinePem", value.into_expr())) }
-    /// `S3Location`: text. Update: in place.
+    /// `S3Location`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-cacertificatesource.html#cfn-securityagent-pentest-cacertificatesource-s3location)
     pub fn s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Location", value.into_expr())) }
 }
 impl Done for CaCertificateSource { fn into_props(self) -> Bag { self.0 } }
@@ -313,9 +313,9 @@ impl Done for CaCertificateSource { fn into_props(self) -> Bag { self.0 } }
 impl CloudWatchLog {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LogGroup`: text. Update: in place.
+    /// `LogGroup`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-cloudwatchlog.html#cfn-securityagent-pentest-cloudwatchlog-loggroup)
     pub fn log_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroup", value.into_expr())) }
-    /// `LogStream`: text. Update: in place.
+    /// `LogStream`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-cloudwatchlog.html#cfn-securityagent-pentest-cloudwatchlog-logstream)
     pub fn log_stream(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogStream", value.into_expr())) }
 }
 impl Done for CloudWatchLog { fn into_props(self) -> Bag { self.0 } }
@@ -324,9 +324,9 @@ impl Done for CloudWatchLog { fn into_props(self) -> Bag { self.0 } }
 impl CustomHeader {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-customheader.html#cfn-securityagent-pentest-customheader-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-customheader.html#cfn-securityagent-pentest-customheader-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for CustomHeader { fn into_props(self) -> Bag { self.0 } }
@@ -335,9 +335,9 @@ impl Done for CustomHeader { fn into_props(self) -> Bag { self.0 } }
 impl DocumentInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ArtifactId`: text. Update: in place.
+    /// `ArtifactId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-documentinfo.html#cfn-securityagent-pentest-documentinfo-artifactid)
     pub fn artifact_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ArtifactId", value.into_expr())) }
-    /// `S3Location`: text. Update: in place.
+    /// `S3Location`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-documentinfo.html#cfn-securityagent-pentest-documentinfo-s3location)
     pub fn s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Location", value.into_expr())) }
 }
 impl Done for DocumentInfo { fn into_props(self) -> Bag { self.0 } }
@@ -346,7 +346,7 @@ impl Done for DocumentInfo { fn into_props(self) -> Bag { self.0 } }
 impl Endpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Uri`: text. Update: in place.
+    /// `Uri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-endpoint.html#cfn-securityagent-pentest-endpoint-uri)
     pub fn uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Uri", value.into_expr())) }
 }
 impl Done for Endpoint { fn into_props(self) -> Bag { self.0 } }
@@ -357,11 +357,11 @@ impl IntegratedRepository {
     pub fn new() -> IntegratedRepository<Missing<super::required::IntegrationId>, Missing<super::required::ProviderResourceId>> { IntegratedRepository(Bag::default(), Phase) }
 }
 impl<R0, R1> IntegratedRepository<R0, R1> {
-    /// `Branch`: text. Update: in place.
+    /// `Branch`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-integratedrepository.html#cfn-securityagent-pentest-integratedrepository-branch)
     pub fn branch(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Branch", value.into_expr()), Phase) }
-    /// `IntegrationId`: text, required. Update: in place.
+    /// `IntegrationId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-integratedrepository.html#cfn-securityagent-pentest-integratedrepository-integrationid)
     pub fn integration_id(self, value: impl Arg<str>) -> IntegratedRepository<Set, R1> { IntegratedRepository(put(self.0, "IntegrationId", value.into_expr()), Phase) }
-    /// `ProviderResourceId`: text, required. Update: in place.
+    /// `ProviderResourceId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-integratedrepository.html#cfn-securityagent-pentest-integratedrepository-providerresourceid)
     pub fn provider_resource_id(self, value: impl Arg<str>) -> IntegratedRepository<R0, Set> { IntegratedRepository(put(self.0, "ProviderResourceId", value.into_expr()), Phase) }
 }
 impl Done for IntegratedRepository { fn into_props(self) -> Bag { self.0 } }
@@ -370,9 +370,9 @@ impl Done for IntegratedRepository { fn into_props(self) -> Bag { self.0 } }
 impl NetworkTrafficConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CustomHeaders`: list of `CustomHeader`. Update: in place.
+    /// `CustomHeaders`: list of `CustomHeader`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-networktrafficconfig.html#cfn-securityagent-pentest-networktrafficconfig-customheaders)
     pub fn custom_headers(self, value: impl Arg<Arr<CustomHeader>>) -> Self { Self(put(self.0, "CustomHeaders", value.into_expr())) }
-    /// `Rules`: list of `NetworkTrafficRule`. Update: in place.
+    /// `Rules`: list of `NetworkTrafficRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-networktrafficconfig.html#cfn-securityagent-pentest-networktrafficconfig-rules)
     pub fn rules(self, value: impl Arg<Arr<NetworkTrafficRule>>) -> Self { Self(put(self.0, "Rules", value.into_expr())) }
 }
 impl Done for NetworkTrafficConfig { fn into_props(self) -> Bag { self.0 } }
@@ -381,11 +381,11 @@ impl Done for NetworkTrafficConfig { fn into_props(self) -> Bag { self.0 } }
 impl NetworkTrafficRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Effect`: `Effect`. Update: in place.
+    /// `Effect`: `Effect`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-networktrafficrule.html#cfn-securityagent-pentest-networktrafficrule-effect)
     pub fn effect(self, value: impl Arg<Effect>) -> Self { Self(put(self.0, "Effect", value.into_expr())) }
-    /// `NetworkTrafficRuleType`: `NetworkTrafficRuleType`. Update: in place.
+    /// `NetworkTrafficRuleType`: `NetworkTrafficRuleType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-networktrafficrule.html#cfn-securityagent-pentest-networktrafficrule-networktrafficruletype)
     pub fn network_traffic_rule_type(self, value: impl Arg<NetworkTrafficRuleType>) -> Self { Self(put(self.0, "NetworkTrafficRuleType", value.into_expr())) }
-    /// `Pattern`: text. Update: in place.
+    /// `Pattern`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-networktrafficrule.html#cfn-securityagent-pentest-networktrafficrule-pattern)
     pub fn pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Pattern", value.into_expr())) }
 }
 impl Done for NetworkTrafficRule { fn into_props(self) -> Bag { self.0 } }
@@ -394,7 +394,7 @@ impl Done for NetworkTrafficRule { fn into_props(self) -> Bag { self.0 } }
 impl SourceCodeRepository {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `S3Location`: text. Update: in place.
+    /// `S3Location`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-sourcecoderepository.html#cfn-securityagent-pentest-sourcecoderepository-s3location)
     pub fn s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Location", value.into_expr())) }
 }
 impl Done for SourceCodeRepository { fn into_props(self) -> Bag { self.0 } }
@@ -405,7 +405,7 @@ impl TrustedCaCertificate {
     pub fn new() -> TrustedCaCertificate<Missing<super::required::Source>> { TrustedCaCertificate(Bag::default(), Phase) }
 }
 impl<R0> TrustedCaCertificate<R0> {
-    /// `Source`: `CaCertificateSource`, required. Update: in place.
+    /// `Source`: `CaCertificateSource`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-trustedcacertificate.html#cfn-securityagent-pentest-trustedcacertificate-source)
     pub fn source(self, value: impl Arg<CaCertificateSource>) -> TrustedCaCertificate<Set> { TrustedCaCertificate(put(self.0, "Source", value.into_expr()), Phase) }
 }
 impl Done for TrustedCaCertificate { fn into_props(self) -> Bag { self.0 } }
@@ -414,11 +414,11 @@ impl Done for TrustedCaCertificate { fn into_props(self) -> Bag { self.0 } }
 impl VpcConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SecurityGroupArns`: list of text. Update: in place.
+    /// `SecurityGroupArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-vpcconfig.html#cfn-securityagent-pentest-vpcconfig-securitygrouparns)
     pub fn security_group_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecurityGroupArns", value.into_expr())) }
-    /// `SubnetArns`: list of text. Update: in place.
+    /// `SubnetArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-vpcconfig.html#cfn-securityagent-pentest-vpcconfig-subnetarns)
     pub fn subnet_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetArns", value.into_expr())) }
-    /// `VpcArn`: text. Update: in place.
+    /// `VpcArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-vpcconfig.html#cfn-securityagent-pentest-vpcconfig-vpcarn)
     pub fn vpc_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcArn", value.into_expr())) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
@@ -446,7 +446,7 @@ impl CfnSecurityRequirementPack {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSecurityRequirementPackProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PackId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `PackId`: text.
+    /// The attribute `PackId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-securityrequirementpack.html#PackId-fn::getatt)
     pub fn attr_pack_id(&self) -> Val<str> { self.0.get_att("PackId") }
 }
 impl Parent for CfnSecurityRequirementPack { fn node(&self) -> &Place { &self.0 } }
@@ -457,17 +457,17 @@ impl CfnSecurityRequirementPackProps {
     pub fn new() -> CfnSecurityRequirementPackProps<Missing<required::Name>> { CfnSecurityRequirementPackProps(Bag::default(), Phase) }
 }
 impl<R0> CfnSecurityRequirementPackProps<R0> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-securityrequirementpack.html#cfn-securityagent-securityrequirementpack-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-securityrequirementpack.html#cfn-securityagent-securityrequirementpack-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-securityrequirementpack.html#cfn-securityagent-securityrequirementpack-name)
     pub fn name(self, value: impl Arg<str>) -> CfnSecurityRequirementPackProps<Set> { CfnSecurityRequirementPackProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `SecurityRequirements`: list of `SecurityRequirement`. Update: in place.
+    /// `SecurityRequirements`: list of `SecurityRequirement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-securityrequirementpack.html#cfn-securityagent-securityrequirementpack-securityrequirements)
     pub fn security_requirements(self, value: impl Arg<Arr<security_requirement_pack::SecurityRequirement>>) -> Self { Self(put(self.0, "SecurityRequirements", value.into_expr()), Phase) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-securityrequirementpack.html#cfn-securityagent-securityrequirementpack-status)
     pub fn status(self, value: impl Arg<security_requirement_pack::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-securityrequirementpack.html#cfn-securityagent-securityrequirementpack-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSecurityRequirementPackProps { fn into_props(self) -> Bag { self.0 } }
@@ -481,15 +481,15 @@ impl SecurityRequirement {
     pub fn new() -> SecurityRequirement<Missing<super::required::Description>, Missing<super::required::Domain>, Missing<super::required::Evaluation>, Missing<super::required::Name>> { SecurityRequirement(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> SecurityRequirement<R0, R1, R2, R3> {
-    /// `Description`: text, required. Update: in place.
+    /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-securityrequirementpack-securityrequirement.html#cfn-securityagent-securityrequirementpack-securityrequirement-description)
     pub fn description(self, value: impl Arg<str>) -> SecurityRequirement<Set, R1, R2, R3> { SecurityRequirement(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Domain`: text, required. Update: in place.
+    /// `Domain`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-securityrequirementpack-securityrequirement.html#cfn-securityagent-securityrequirementpack-securityrequirement-domain)
     pub fn domain(self, value: impl Arg<str>) -> SecurityRequirement<R0, Set, R2, R3> { SecurityRequirement(put(self.0, "Domain", value.into_expr()), Phase) }
-    /// `Evaluation`: text, required. Update: in place.
+    /// `Evaluation`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-securityrequirementpack-securityrequirement.html#cfn-securityagent-securityrequirementpack-securityrequirement-evaluation)
     pub fn evaluation(self, value: impl Arg<str>) -> SecurityRequirement<R0, R1, Set, R3> { SecurityRequirement(put(self.0, "Evaluation", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-securityrequirementpack-securityrequirement.html#cfn-securityagent-securityrequirementpack-securityrequirement-name)
     pub fn name(self, value: impl Arg<str>) -> SecurityRequirement<R0, R1, R2, Set> { SecurityRequirement(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Remediation`: text. Update: in place.
+    /// `Remediation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-securityrequirementpack-securityrequirement.html#cfn-securityagent-securityrequirementpack-securityrequirement-remediation)
     pub fn remediation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Remediation", value.into_expr()), Phase) }
 }
 impl Done for SecurityRequirement { fn into_props(self) -> Bag { self.0 } }
@@ -505,17 +505,17 @@ impl CfnTargetDomain {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTargetDomainProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TargetDomainId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-targetdomain.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `TargetDomainId`: text.
+    /// The attribute `TargetDomainId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-targetdomain.html#TargetDomainId-fn::getatt)
     pub fn attr_target_domain_id(&self) -> Val<str> { self.0.get_att("TargetDomainId") }
-    /// The attribute `VerificationDetails`: `VerificationDetails`.
+    /// The attribute `VerificationDetails`: `VerificationDetails`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-targetdomain.html#VerificationDetails-fn::getatt)
     pub fn attr_verification_details(&self) -> Val<target_domain::VerificationDetails> { self.0.get_att("VerificationDetails") }
-    /// The attribute `VerificationStatus`: text.
+    /// The attribute `VerificationStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-targetdomain.html#VerificationStatus-fn::getatt)
     pub fn attr_verification_status(&self) -> Val<str> { self.0.get_att("VerificationStatus") }
-    /// The attribute `VerificationStatusReason`: text.
+    /// The attribute `VerificationStatusReason`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-targetdomain.html#VerificationStatusReason-fn::getatt)
     pub fn attr_verification_status_reason(&self) -> Val<str> { self.0.get_att("VerificationStatusReason") }
-    /// The attribute `VerifiedAt`: text.
+    /// The attribute `VerifiedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-targetdomain.html#VerifiedAt-fn::getatt)
     pub fn attr_verified_at(&self) -> Val<str> { self.0.get_att("VerifiedAt") }
 }
 impl Parent for CfnTargetDomain { fn node(&self) -> &Place { &self.0 } }
@@ -526,11 +526,11 @@ impl CfnTargetDomainProps {
     pub fn new() -> CfnTargetDomainProps<Missing<required::TargetDomainName>, Missing<required::VerificationMethod>> { CfnTargetDomainProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTargetDomainProps<R0, R1> {
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-targetdomain.html#cfn-securityagent-targetdomain-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TargetDomainName`: text, required. Update: replacement.
+    /// `TargetDomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-targetdomain.html#cfn-securityagent-targetdomain-targetdomainname)
     pub fn target_domain_name(self, value: impl Arg<str>) -> CfnTargetDomainProps<Set, R1> { CfnTargetDomainProps(put(self.0, "TargetDomainName", value.into_expr()), Phase) }
-    /// `VerificationMethod`: `VerificationMethod`, required. Update: in place.
+    /// `VerificationMethod`: `VerificationMethod`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-targetdomain.html#cfn-securityagent-targetdomain-verificationmethod)
     pub fn verification_method(self, value: impl Arg<target_domain::VerificationMethod>) -> CfnTargetDomainProps<R0, Set> { CfnTargetDomainProps(put(self.0, "VerificationMethod", value.into_expr()), Phase) }
 }
 impl Done for CfnTargetDomainProps { fn into_props(self) -> Bag { self.0 } }
@@ -542,11 +542,11 @@ use crate::cfn::support::*;
 impl DnsVerification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DnsRecordName`: text. Update: in place.
+    /// `DnsRecordName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-targetdomain-dnsverification.html#cfn-securityagent-targetdomain-dnsverification-dnsrecordname)
     pub fn dns_record_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DnsRecordName", value.into_expr())) }
-    /// `DnsRecordType`: `DnsRecordType`. Update: in place.
+    /// `DnsRecordType`: `DnsRecordType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-targetdomain-dnsverification.html#cfn-securityagent-targetdomain-dnsverification-dnsrecordtype)
     pub fn dns_record_type(self, value: impl Arg<DnsRecordType>) -> Self { Self(put(self.0, "DnsRecordType", value.into_expr())) }
-    /// `Token`: text. Update: in place.
+    /// `Token`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-targetdomain-dnsverification.html#cfn-securityagent-targetdomain-dnsverification-token)
     pub fn token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Token", value.into_expr())) }
 }
 impl Done for DnsVerification { fn into_props(self) -> Bag { self.0 } }
@@ -555,9 +555,9 @@ impl Done for DnsVerification { fn into_props(self) -> Bag { self.0 } }
 impl HttpVerification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RoutePath`: text. Update: in place.
+    /// `RoutePath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-targetdomain-httpverification.html#cfn-securityagent-targetdomain-httpverification-routepath)
     pub fn route_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoutePath", value.into_expr())) }
-    /// `Token`: text. Update: in place.
+    /// `Token`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-targetdomain-httpverification.html#cfn-securityagent-targetdomain-httpverification-token)
     pub fn token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Token", value.into_expr())) }
 }
 impl Done for HttpVerification { fn into_props(self) -> Bag { self.0 } }
@@ -566,11 +566,11 @@ impl Done for HttpVerification { fn into_props(self) -> Bag { self.0 } }
 impl VerificationDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DnsTxt`: `DnsVerification`. Update: in place.
+    /// `DnsTxt`: `DnsVerification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-targetdomain-verificationdetails.html#cfn-securityagent-targetdomain-verificationdetails-dnstxt)
     pub fn dns_txt(self, value: impl Arg<DnsVerification>) -> Self { Self(put(self.0, "DnsTxt", value.into_expr())) }
-    /// `HttpRoute`: `HttpVerification`. Update: in place.
+    /// `HttpRoute`: `HttpVerification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-targetdomain-verificationdetails.html#cfn-securityagent-targetdomain-verificationdetails-httproute)
     pub fn http_route(self, value: impl Arg<HttpVerification>) -> Self { Self(put(self.0, "HttpRoute", value.into_expr())) }
-    /// `Method`: `Method`. Update: in place.
+    /// `Method`: `Method`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-targetdomain-verificationdetails.html#cfn-securityagent-targetdomain-verificationdetails-method)
     pub fn method(self, value: impl Arg<Method>) -> Self { Self(put(self.0, "Method", value.into_expr())) }
 }
 impl Done for VerificationDetails { fn into_props(self) -> Bag { self.0 } }

@@ -13,9 +13,9 @@ impl CfnAggregatorV2 {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAggregatorV2Props>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AggregatorV2Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AggregationRegion`: text.
+    /// The attribute `AggregationRegion`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-aggregatorv2.html#AggregationRegion-fn::getatt)
     pub fn attr_aggregation_region(&self) -> Val<str> { self.0.get_att("AggregationRegion") }
-    /// The attribute `AggregatorV2Arn`: `OtherArn`.
+    /// The attribute `AggregatorV2Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-aggregatorv2.html#AggregatorV2Arn-fn::getatt)
     pub fn attr_aggregator_v2_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AggregatorV2Arn") }
 }
 impl Parent for CfnAggregatorV2 { fn node(&self) -> &Place { &self.0 } }
@@ -26,11 +26,11 @@ impl CfnAggregatorV2Props {
     pub fn new() -> CfnAggregatorV2Props<Missing<required::LinkedRegions>, Missing<required::RegionLinkingMode>> { CfnAggregatorV2Props(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAggregatorV2Props<R0, R1> {
-    /// `LinkedRegions`: list of text, required. Update: in place.
+    /// `LinkedRegions`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-aggregatorv2.html#cfn-securityhub-aggregatorv2-linkedregions)
     pub fn linked_regions(self, value: impl Arg<Arr<str>>) -> CfnAggregatorV2Props<Set, R1> { CfnAggregatorV2Props(put(self.0, "LinkedRegions", value.into_expr()), Phase) }
-    /// `RegionLinkingMode`: `RegionLinkingMode`, required. Update: in place.
+    /// `RegionLinkingMode`: `RegionLinkingMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-aggregatorv2.html#cfn-securityhub-aggregatorv2-regionlinkingmode)
     pub fn region_linking_mode(self, value: impl Arg<aggregator_v2::RegionLinkingMode>) -> CfnAggregatorV2Props<R0, Set> { CfnAggregatorV2Props(put(self.0, "RegionLinkingMode", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-aggregatorv2.html#cfn-securityhub-aggregatorv2-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAggregatorV2Props { fn into_props(self) -> Bag { self.0 } }
@@ -49,13 +49,13 @@ impl CfnAutomationRule {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAutomationRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RuleArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-automationrule.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `CreatedBy`: text.
+    /// The attribute `CreatedBy`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-automationrule.html#CreatedBy-fn::getatt)
     pub fn attr_created_by(&self) -> Val<str> { self.0.get_att("CreatedBy") }
-    /// The attribute `RuleArn`: `OtherArn`.
+    /// The attribute `RuleArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-automationrule.html#RuleArn-fn::getatt)
     pub fn attr_rule_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RuleArn") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-automationrule.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnAutomationRule { fn node(&self) -> &Place { &self.0 } }
@@ -66,21 +66,21 @@ impl CfnAutomationRuleProps {
     pub fn new() -> CfnAutomationRuleProps<Missing<required::Actions>, Missing<required::Criteria>, Missing<required::Description>, Missing<required::RuleName>, Missing<required::RuleOrder>> { CfnAutomationRuleProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnAutomationRuleProps<R0, R1, R2, R3, R4> {
-    /// `Actions`: list of `AutomationRulesAction`, required. Update: in place.
+    /// `Actions`: list of `AutomationRulesAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-automationrule.html#cfn-securityhub-automationrule-actions)
     pub fn actions(self, value: impl Arg<Arr<automation_rule::AutomationRulesAction>>) -> CfnAutomationRuleProps<Set, R1, R2, R3, R4> { CfnAutomationRuleProps(put(self.0, "Actions", value.into_expr()), Phase) }
-    /// `Criteria`: `AutomationRulesFindingFilters`, required. Update: in place.
+    /// `Criteria`: `AutomationRulesFindingFilters`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-automationrule.html#cfn-securityhub-automationrule-criteria)
     pub fn criteria(self, value: impl Arg<automation_rule::AutomationRulesFindingFilters>) -> CfnAutomationRuleProps<R0, Set, R2, R3, R4> { CfnAutomationRuleProps(put(self.0, "Criteria", value.into_expr()), Phase) }
-    /// `Description`: text, required. Update: in place.
+    /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-automationrule.html#cfn-securityhub-automationrule-description)
     pub fn description(self, value: impl Arg<str>) -> CfnAutomationRuleProps<R0, R1, Set, R3, R4> { CfnAutomationRuleProps(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `IsTerminal`: boolean. Update: in place.
+    /// `IsTerminal`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-automationrule.html#cfn-securityhub-automationrule-isterminal)
     pub fn is_terminal(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsTerminal", value.into_expr()), Phase) }
-    /// `RuleName`: text, required. Update: in place.
+    /// `RuleName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-automationrule.html#cfn-securityhub-automationrule-rulename)
     pub fn rule_name(self, value: impl Arg<str>) -> CfnAutomationRuleProps<R0, R1, R2, Set, R4> { CfnAutomationRuleProps(put(self.0, "RuleName", value.into_expr()), Phase) }
-    /// `RuleOrder`: integer, required. Update: in place.
+    /// `RuleOrder`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-automationrule.html#cfn-securityhub-automationrule-ruleorder)
     pub fn rule_order(self, value: impl Arg<i64>) -> CfnAutomationRuleProps<R0, R1, R2, R3, Set> { CfnAutomationRuleProps(put(self.0, "RuleOrder", value.into_expr()), Phase) }
-    /// `RuleStatus`: `RuleStatus`. Update: in place.
+    /// `RuleStatus`: `RuleStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-automationrule.html#cfn-securityhub-automationrule-rulestatus)
     pub fn rule_status(self, value: impl Arg<automation_rule::RuleStatus>) -> Self { Self(put(self.0, "RuleStatus", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-automationrule.html#cfn-securityhub-automationrule-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAutomationRuleProps { fn into_props(self) -> Bag { self.0 } }
@@ -94,9 +94,9 @@ impl AutomationRulesAction {
     pub fn new() -> AutomationRulesAction<Missing<super::required::FindingFieldsUpdate>, Missing<super::required::Type>> { AutomationRulesAction(Bag::default(), Phase) }
 }
 impl<R0, R1> AutomationRulesAction<R0, R1> {
-    /// `FindingFieldsUpdate`: `AutomationRulesFindingFieldsUpdate`, required. Update: in place.
+    /// `FindingFieldsUpdate`: `AutomationRulesFindingFieldsUpdate`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesaction.html#cfn-securityhub-automationrule-automationrulesaction-findingfieldsupdate)
     pub fn finding_fields_update(self, value: impl Arg<AutomationRulesFindingFieldsUpdate>) -> AutomationRulesAction<Set, R1> { AutomationRulesAction(put(self.0, "FindingFieldsUpdate", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesaction.html#cfn-securityhub-automationrule-automationrulesaction-type)
     pub fn type_(self, value: impl Arg<Type>) -> AutomationRulesAction<R0, Set> { AutomationRulesAction(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for AutomationRulesAction { fn into_props(self) -> Bag { self.0 } }
@@ -105,23 +105,23 @@ impl Done for AutomationRulesAction { fn into_props(self) -> Bag { self.0 } }
 impl AutomationRulesFindingFieldsUpdate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Confidence`: integer. Update: in place.
+    /// `Confidence`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfieldsupdate.html#cfn-securityhub-automationrule-automationrulesfindingfieldsupdate-confidence)
     pub fn confidence(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Confidence", value.into_expr())) }
-    /// `Criticality`: integer. Update: in place.
+    /// `Criticality`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfieldsupdate.html#cfn-securityhub-automationrule-automationrulesfindingfieldsupdate-criticality)
     pub fn criticality(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Criticality", value.into_expr())) }
-    /// `Note`: `NoteUpdate`. Update: in place.
+    /// `Note`: `NoteUpdate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfieldsupdate.html#cfn-securityhub-automationrule-automationrulesfindingfieldsupdate-note)
     pub fn note(self, value: impl Arg<NoteUpdate>) -> Self { Self(put(self.0, "Note", value.into_expr())) }
-    /// `RelatedFindings`: list of `RelatedFinding`. Update: in place.
+    /// `RelatedFindings`: list of `RelatedFinding`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfieldsupdate.html#cfn-securityhub-automationrule-automationrulesfindingfieldsupdate-relatedfindings)
     pub fn related_findings(self, value: impl Arg<Arr<RelatedFinding>>) -> Self { Self(put(self.0, "RelatedFindings", value.into_expr())) }
-    /// `Severity`: `SeverityUpdate`. Update: in place.
+    /// `Severity`: `SeverityUpdate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfieldsupdate.html#cfn-securityhub-automationrule-automationrulesfindingfieldsupdate-severity)
     pub fn severity(self, value: impl Arg<SeverityUpdate>) -> Self { Self(put(self.0, "Severity", value.into_expr())) }
-    /// `Types`: list of text. Update: in place.
+    /// `Types`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfieldsupdate.html#cfn-securityhub-automationrule-automationrulesfindingfieldsupdate-types)
     pub fn types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Types", value.into_expr())) }
-    /// `UserDefinedFields`: map of text. Update: in place.
+    /// `UserDefinedFields`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfieldsupdate.html#cfn-securityhub-automationrule-automationrulesfindingfieldsupdate-userdefinedfields)
     pub fn user_defined_fields(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "UserDefinedFields", value.into_expr())) }
-    /// `VerificationState`: `VerificationState`. Update: in place.
+    /// `VerificationState`: `VerificationState`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfieldsupdate.html#cfn-securityhub-automationrule-automationrulesfindingfieldsupdate-verificationstate)
     pub fn verification_state(self, value: impl Arg<VerificationState>) -> Self { Self(put(self.0, "VerificationState", value.into_expr())) }
-    /// `Workflow`: `WorkflowUpdate`. Update: in place.
+    /// `Workflow`: `WorkflowUpdate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfieldsupdate.html#cfn-securityhub-automationrule-automationrulesfindingfieldsupdate-workflow)
     pub fn workflow(self, value: impl Arg<WorkflowUpdate>) -> Self { Self(put(self.0, "Workflow", value.into_expr())) }
 }
 impl Done for AutomationRulesFindingFieldsUpdate { fn into_props(self) -> Bag { self.0 } }
@@ -130,75 +130,75 @@ impl Done for AutomationRulesFindingFieldsUpdate { fn into_props(self) -> Bag { 
 impl AutomationRulesFindingFilters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AwsAccountId`: list of `StringFilter`. Update: in place.
+    /// `AwsAccountId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-awsaccountid)
     pub fn aws_account_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "AwsAccountId", value.into_expr())) }
-    /// `CompanyName`: list of `StringFilter`. Update: in place.
+    /// `CompanyName`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-companyname)
     pub fn company_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "CompanyName", value.into_expr())) }
-    /// `ComplianceAssociatedStandardsId`: list of `StringFilter`. Update: in place.
+    /// `ComplianceAssociatedStandardsId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-complianceassociatedstandardsid)
     pub fn compliance_associated_standards_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ComplianceAssociatedStandardsId", value.into_expr())) }
-    /// `ComplianceSecurityControlId`: list of `StringFilter`. Update: in place.
+    /// `ComplianceSecurityControlId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-compliancesecuritycontrolid)
     pub fn compliance_security_control_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ComplianceSecurityControlId", value.into_expr())) }
-    /// `ComplianceStatus`: list of `StringFilter`. Update: in place.
+    /// `ComplianceStatus`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-compliancestatus)
     pub fn compliance_status(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ComplianceStatus", value.into_expr())) }
-    /// `Confidence`: list of `NumberFilter`. Update: in place.
+    /// `Confidence`: list of `NumberFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-confidence)
     pub fn confidence(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "Confidence", value.into_expr())) }
-    /// `CreatedAt`: list of `DateFilter`. Update: in place.
+    /// `CreatedAt`: list of `DateFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-createdat)
     pub fn created_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "CreatedAt", value.into_expr())) }
-    /// `Criticality`: list of `NumberFilter`. Update: in place.
+    /// `Criticality`: list of `NumberFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-criticality)
     pub fn criticality(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "Criticality", value.into_expr())) }
-    /// `Description`: list of `StringFilter`. Update: in place.
+    /// `Description`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-description)
     pub fn description(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `FirstObservedAt`: list of `DateFilter`. Update: in place.
+    /// `FirstObservedAt`: list of `DateFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-firstobservedat)
     pub fn first_observed_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "FirstObservedAt", value.into_expr())) }
-    /// `GeneratorId`: list of `StringFilter`. Update: in place.
+    /// `GeneratorId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-generatorid)
     pub fn generator_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "GeneratorId", value.into_expr())) }
-    /// `Id`: list of `StringFilter`. Update: in place.
+    /// `Id`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-id)
     pub fn id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
-    /// `LastObservedAt`: list of `DateFilter`. Update: in place.
+    /// `LastObservedAt`: list of `DateFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-lastobservedat)
     pub fn last_observed_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "LastObservedAt", value.into_expr())) }
-    /// `NoteText`: list of `StringFilter`. Update: in place.
+    /// `NoteText`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-notetext)
     pub fn note_text(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "NoteText", value.into_expr())) }
-    /// `NoteUpdatedAt`: list of `DateFilter`. Update: in place.
+    /// `NoteUpdatedAt`: list of `DateFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-noteupdatedat)
     pub fn note_updated_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "NoteUpdatedAt", value.into_expr())) }
-    /// `NoteUpdatedBy`: list of `StringFilter`. Update: in place.
+    /// `NoteUpdatedBy`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-noteupdatedby)
     pub fn note_updated_by(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "NoteUpdatedBy", value.into_expr())) }
-    /// `ProductArn`: list of `StringFilter`. Update: in place.
+    /// `ProductArn`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-productarn)
     pub fn product_arn(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ProductArn", value.into_expr())) }
-    /// `ProductName`: list of `StringFilter`. Update: in place.
+    /// `ProductName`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-productname)
     pub fn product_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ProductName", value.into_expr())) }
-    /// `RecordState`: list of `StringFilter`. Update: in place.
+    /// `RecordState`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-recordstate)
     pub fn record_state(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "RecordState", value.into_expr())) }
-    /// `RelatedFindingsId`: list of `StringFilter`. Update: in place.
+    /// `RelatedFindingsId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-relatedfindingsid)
     pub fn related_findings_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "RelatedFindingsId", value.into_expr())) }
-    /// `RelatedFindingsProductArn`: list of `StringFilter`. Update: in place.
+    /// `RelatedFindingsProductArn`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-relatedfindingsproductarn)
     pub fn related_findings_product_arn(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "RelatedFindingsProductArn", value.into_expr())) }
-    /// `ResourceDetailsOther`: list of `MapFilter`. Update: in place.
+    /// `ResourceDetailsOther`: list of `MapFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-resourcedetailsother)
     pub fn resource_details_other(self, value: impl Arg<Arr<MapFilter>>) -> Self { Self(put(self.0, "ResourceDetailsOther", value.into_expr())) }
-    /// `ResourceId`: list of `StringFilter`. Update: in place.
+    /// `ResourceId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-resourceid)
     pub fn resource_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceId", value.into_expr())) }
-    /// `ResourcePartition`: list of `StringFilter`. Update: in place.
+    /// `ResourcePartition`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-resourcepartition)
     pub fn resource_partition(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourcePartition", value.into_expr())) }
-    /// `ResourceRegion`: list of `StringFilter`. Update: in place.
+    /// `ResourceRegion`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-resourceregion)
     pub fn resource_region(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceRegion", value.into_expr())) }
-    /// `ResourceTags`: list of `MapFilter`. Update: in place.
+    /// `ResourceTags`: list of `MapFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-resourcetags)
     pub fn resource_tags(self, value: impl Arg<Arr<MapFilter>>) -> Self { Self(put(self.0, "ResourceTags", value.into_expr())) }
-    /// `ResourceType`: list of `StringFilter`. Update: in place.
+    /// `ResourceType`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-resourcetype)
     pub fn resource_type(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceType", value.into_expr())) }
-    /// `SeverityLabel`: list of `StringFilter`. Update: in place.
+    /// `SeverityLabel`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-severitylabel)
     pub fn severity_label(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "SeverityLabel", value.into_expr())) }
-    /// `SourceUrl`: list of `StringFilter`. Update: in place.
+    /// `SourceUrl`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-sourceurl)
     pub fn source_url(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "SourceUrl", value.into_expr())) }
-    /// `Title`: list of `StringFilter`. Update: in place.
+    /// `Title`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-title)
     pub fn title(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Title", value.into_expr())) }
-    /// `Type`: list of `StringFilter`. Update: in place.
+    /// `Type`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-type)
     pub fn type_(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
-    /// `UpdatedAt`: list of `DateFilter`. Update: in place.
+    /// `UpdatedAt`: list of `DateFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-updatedat)
     pub fn updated_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "UpdatedAt", value.into_expr())) }
-    /// `UserDefinedFields`: list of `MapFilter`. Update: in place.
+    /// `UserDefinedFields`: list of `MapFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-userdefinedfields)
     pub fn user_defined_fields(self, value: impl Arg<Arr<MapFilter>>) -> Self { Self(put(self.0, "UserDefinedFields", value.into_expr())) }
-    /// `VerificationState`: list of `StringFilter`. Update: in place.
+    /// `VerificationState`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-verificationstate)
     pub fn verification_state(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "VerificationState", value.into_expr())) }
-    /// `WorkflowStatus`: list of `StringFilter`. Update: in place.
+    /// `WorkflowStatus`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html#cfn-securityhub-automationrule-automationrulesfindingfilters-workflowstatus)
     pub fn workflow_status(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "WorkflowStatus", value.into_expr())) }
 }
 impl Done for AutomationRulesFindingFilters { fn into_props(self) -> Bag { self.0 } }
@@ -207,11 +207,11 @@ impl Done for AutomationRulesFindingFilters { fn into_props(self) -> Bag { self.
 impl DateFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DateRange`: `DateRange`. Update: in place.
+    /// `DateRange`: `DateRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-datefilter.html#cfn-securityhub-automationrule-datefilter-daterange)
     pub fn date_range(self, value: impl Arg<DateRange>) -> Self { Self(put(self.0, "DateRange", value.into_expr())) }
-    /// `End`: text. Update: in place.
+    /// `End`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-datefilter.html#cfn-securityhub-automationrule-datefilter-end)
     pub fn end(self, value: impl Arg<str>) -> Self { Self(put(self.0, "End", value.into_expr())) }
-    /// `Start`: text. Update: in place.
+    /// `Start`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-datefilter.html#cfn-securityhub-automationrule-datefilter-start)
     pub fn start(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Start", value.into_expr())) }
 }
 impl Done for DateFilter { fn into_props(self) -> Bag { self.0 } }
@@ -222,9 +222,9 @@ impl DateRange {
     pub fn new() -> DateRange<Missing<super::required::Unit>, Missing<super::required::Value>> { DateRange(Bag::default(), Phase) }
 }
 impl<R0, R1> DateRange<R0, R1> {
-    /// `Unit`: `Unit`, required. Update: in place.
+    /// `Unit`: `Unit`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-daterange.html#cfn-securityhub-automationrule-daterange-unit)
     pub fn unit(self, value: impl Arg<Unit>) -> DateRange<Set, R1> { DateRange(put(self.0, "Unit", value.into_expr()), Phase) }
-    /// `Value`: number, required. Update: in place.
+    /// `Value`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-daterange.html#cfn-securityhub-automationrule-daterange-value)
     pub fn value(self, value: impl Arg<f64>) -> DateRange<R0, Set> { DateRange(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for DateRange { fn into_props(self) -> Bag { self.0 } }
@@ -235,11 +235,11 @@ impl MapFilter {
     pub fn new() -> MapFilter<Missing<super::required::Comparison>, Missing<super::required::Key>, Missing<super::required::Value>> { MapFilter(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MapFilter<R0, R1, R2> {
-    /// `Comparison`: `MapFilterComparison`, required. Update: in place.
+    /// `Comparison`: `MapFilterComparison`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-mapfilter.html#cfn-securityhub-automationrule-mapfilter-comparison)
     pub fn comparison(self, value: impl Arg<MapFilterComparison>) -> MapFilter<Set, R1, R2> { MapFilter(put(self.0, "Comparison", value.into_expr()), Phase) }
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-mapfilter.html#cfn-securityhub-automationrule-mapfilter-key)
     pub fn key(self, value: impl Arg<str>) -> MapFilter<R0, Set, R2> { MapFilter(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-mapfilter.html#cfn-securityhub-automationrule-mapfilter-value)
     pub fn value(self, value: impl Arg<str>) -> MapFilter<R0, R1, Set> { MapFilter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for MapFilter { fn into_props(self) -> Bag { self.0 } }
@@ -250,9 +250,9 @@ impl NoteUpdate {
     pub fn new() -> NoteUpdate<Missing<super::required::Text>, Missing<super::required::UpdatedBy>> { NoteUpdate(Bag::default(), Phase) }
 }
 impl<R0, R1> NoteUpdate<R0, R1> {
-    /// `Text`: text, required. Update: in place.
+    /// `Text`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-noteupdate.html#cfn-securityhub-automationrule-noteupdate-text)
     pub fn text(self, value: impl Arg<str>) -> NoteUpdate<Set, R1> { NoteUpdate(put(self.0, "Text", value.into_expr()), Phase) }
-    /// `UpdatedBy`: text, required. Update: in place.
+    /// `UpdatedBy`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-noteupdate.html#cfn-securityhub-automationrule-noteupdate-updatedby)
     pub fn updated_by(self, value: impl Arg<str>) -> NoteUpdate<R0, Set> { NoteUpdate(put(self.0, "UpdatedBy", value.into_expr()), Phase) }
 }
 impl Done for NoteUpdate { fn into_props(self) -> Bag { self.0 } }
@@ -261,11 +261,11 @@ impl Done for NoteUpdate { fn into_props(self) -> Bag { self.0 } }
 impl NumberFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Eq`: number. Update: in place.
+    /// `Eq`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-numberfilter.html#cfn-securityhub-automationrule-numberfilter-eq)
     pub fn eq(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Eq", value.into_expr())) }
-    /// `Gte`: number. Update: in place.
+    /// `Gte`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-numberfilter.html#cfn-securityhub-automationrule-numberfilter-gte)
     pub fn gte(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Gte", value.into_expr())) }
-    /// `Lte`: number. Update: in place.
+    /// `Lte`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-numberfilter.html#cfn-securityhub-automationrule-numberfilter-lte)
     pub fn lte(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Lte", value.into_expr())) }
 }
 impl Done for NumberFilter { fn into_props(self) -> Bag { self.0 } }
@@ -276,9 +276,9 @@ impl RelatedFinding {
     pub fn new() -> RelatedFinding<Missing<super::required::Id>, Missing<super::required::ProductArn>> { RelatedFinding(Bag::default(), Phase) }
 }
 impl<R0, R1> RelatedFinding<R0, R1> {
-    /// `Id`: text, required. Update: in place.
+    /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-relatedfinding.html#cfn-securityhub-automationrule-relatedfinding-id)
     pub fn id(self, value: impl Arg<str>) -> RelatedFinding<Set, R1> { RelatedFinding(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `ProductArn`: text, required. Update: in place.
+    /// `ProductArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-relatedfinding.html#cfn-securityhub-automationrule-relatedfinding-productarn)
     pub fn product_arn(self, value: impl Arg<str>) -> RelatedFinding<R0, Set> { RelatedFinding(put(self.0, "ProductArn", value.into_expr()), Phase) }
 }
 impl Done for RelatedFinding { fn into_props(self) -> Bag { self.0 } }
@@ -287,11 +287,11 @@ impl Done for RelatedFinding { fn into_props(self) -> Bag { self.0 } }
 impl SeverityUpdate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Label`: `Label`. Update: in place.
+    /// `Label`: `Label`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-severityupdate.html#cfn-securityhub-automationrule-severityupdate-label)
     pub fn label(self, value: impl Arg<Label>) -> Self { Self(put(self.0, "Label", value.into_expr())) }
-    /// `Normalized`: integer. Update: in place.
+    /// `Normalized`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-severityupdate.html#cfn-securityhub-automationrule-severityupdate-normalized)
     pub fn normalized(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Normalized", value.into_expr())) }
-    /// `Product`: number. Update: in place.
+    /// `Product`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-severityupdate.html#cfn-securityhub-automationrule-severityupdate-product)
     pub fn product(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Product", value.into_expr())) }
 }
 impl Done for SeverityUpdate { fn into_props(self) -> Bag { self.0 } }
@@ -302,9 +302,9 @@ impl StringFilter {
     pub fn new() -> StringFilter<Missing<super::required::Comparison>, Missing<super::required::Value>> { StringFilter(Bag::default(), Phase) }
 }
 impl<R0, R1> StringFilter<R0, R1> {
-    /// `Comparison`: `Comparison`, required. Update: in place.
+    /// `Comparison`: `Comparison`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-stringfilter.html#cfn-securityhub-automationrule-stringfilter-comparison)
     pub fn comparison(self, value: impl Arg<Comparison>) -> StringFilter<Set, R1> { StringFilter(put(self.0, "Comparison", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-stringfilter.html#cfn-securityhub-automationrule-stringfilter-value)
     pub fn value(self, value: impl Arg<str>) -> StringFilter<R0, Set> { StringFilter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for StringFilter { fn into_props(self) -> Bag { self.0 } }
@@ -315,7 +315,7 @@ impl WorkflowUpdate {
     pub fn new() -> WorkflowUpdate<Missing<super::required::Status>> { WorkflowUpdate(Bag::default(), Phase) }
 }
 impl<R0> WorkflowUpdate<R0> {
-    /// `Status`: `Status`, required. Update: in place.
+    /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-workflowupdate.html#cfn-securityhub-automationrule-workflowupdate-status)
     pub fn status(self, value: impl Arg<Status>) -> WorkflowUpdate<Set> { WorkflowUpdate(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for WorkflowUpdate { fn into_props(self) -> Bag { self.0 } }
@@ -345,13 +345,13 @@ impl CfnAutomationRuleV2 {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAutomationRuleV2Props>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RuleArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-automationrulev2.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `RuleArn`: `OtherArn`.
+    /// The attribute `RuleArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-automationrulev2.html#RuleArn-fn::getatt)
     pub fn attr_rule_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RuleArn") }
-    /// The attribute `RuleId`: text.
+    /// The attribute `RuleId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-automationrulev2.html#RuleId-fn::getatt)
     pub fn attr_rule_id(&self) -> Val<str> { self.0.get_att("RuleId") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-automationrulev2.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnAutomationRuleV2 { fn node(&self) -> &Place { &self.0 } }
@@ -362,19 +362,19 @@ impl CfnAutomationRuleV2Props {
     pub fn new() -> CfnAutomationRuleV2Props<Missing<required::Actions>, Missing<required::Criteria>, Missing<required::Description>, Missing<required::RuleName>, Missing<required::RuleOrder>> { CfnAutomationRuleV2Props(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnAutomationRuleV2Props<R0, R1, R2, R3, R4> {
-    /// `Actions`: list of `AutomationRulesActionV2`, required. Update: in place.
+    /// `Actions`: list of `AutomationRulesActionV2`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-automationrulev2.html#cfn-securityhub-automationrulev2-actions)
     pub fn actions(self, value: impl Arg<Arr<automation_rule_v2::AutomationRulesActionV2>>) -> CfnAutomationRuleV2Props<Set, R1, R2, R3, R4> { CfnAutomationRuleV2Props(put(self.0, "Actions", value.into_expr()), Phase) }
-    /// `Criteria`: `Criteria`, required. Update: in place.
+    /// `Criteria`: `Criteria`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-automationrulev2.html#cfn-securityhub-automationrulev2-criteria)
     pub fn criteria(self, value: impl Arg<automation_rule_v2::Criteria>) -> CfnAutomationRuleV2Props<R0, Set, R2, R3, R4> { CfnAutomationRuleV2Props(put(self.0, "Criteria", value.into_expr()), Phase) }
-    /// `Description`: text, required. Update: in place.
+    /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-automationrulev2.html#cfn-securityhub-automationrulev2-description)
     pub fn description(self, value: impl Arg<str>) -> CfnAutomationRuleV2Props<R0, R1, Set, R3, R4> { CfnAutomationRuleV2Props(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `RuleName`: text, required. Update: in place.
+    /// `RuleName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-automationrulev2.html#cfn-securityhub-automationrulev2-rulename)
     pub fn rule_name(self, value: impl Arg<str>) -> CfnAutomationRuleV2Props<R0, R1, R2, Set, R4> { CfnAutomationRuleV2Props(put(self.0, "RuleName", value.into_expr()), Phase) }
-    /// `RuleOrder`: number, required. Update: in place.
+    /// `RuleOrder`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-automationrulev2.html#cfn-securityhub-automationrulev2-ruleorder)
     pub fn rule_order(self, value: impl Arg<f64>) -> CfnAutomationRuleV2Props<R0, R1, R2, R3, Set> { CfnAutomationRuleV2Props(put(self.0, "RuleOrder", value.into_expr()), Phase) }
-    /// `RuleStatus`: `RuleStatus`. Update: in place.
+    /// `RuleStatus`: `RuleStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-automationrulev2.html#cfn-securityhub-automationrulev2-rulestatus)
     pub fn rule_status(self, value: impl Arg<automation_rule_v2::RuleStatus>) -> Self { Self(put(self.0, "RuleStatus", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-automationrulev2.html#cfn-securityhub-automationrulev2-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAutomationRuleV2Props { fn into_props(self) -> Bag { self.0 } }
@@ -388,11 +388,11 @@ impl AutomationRulesActionV2 {
     pub fn new() -> AutomationRulesActionV2<Missing<super::required::Type>> { AutomationRulesActionV2(Bag::default(), Phase) }
 }
 impl<R0> AutomationRulesActionV2<R0> {
-    /// `ExternalIntegrationConfiguration`: `ExternalIntegrationConfiguration`. Update: in place.
+    /// `ExternalIntegrationConfiguration`: `ExternalIntegrationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-automationrulesactionv2.html#cfn-securityhub-automationrulev2-automationrulesactionv2-externalintegrationconfiguration)
     pub fn external_integration_configuration(self, value: impl Arg<ExternalIntegrationConfiguration>) -> Self { Self(put(self.0, "ExternalIntegrationConfiguration", value.into_expr()), Phase) }
-    /// `FindingFieldsUpdate`: `AutomationRulesFindingFieldsUpdateV2`. Update: in place.
+    /// `FindingFieldsUpdate`: `AutomationRulesFindingFieldsUpdateV2`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-automationrulesactionv2.html#cfn-securityhub-automationrulev2-automationrulesactionv2-findingfieldsupdate)
     pub fn finding_fields_update(self, value: impl Arg<AutomationRulesFindingFieldsUpdateV2>) -> Self { Self(put(self.0, "FindingFieldsUpdate", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-automationrulesactionv2.html#cfn-securityhub-automationrulev2-automationrulesactionv2-type)
     pub fn type_(self, value: impl Arg<Type>) -> AutomationRulesActionV2<Set> { AutomationRulesActionV2(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for AutomationRulesActionV2 { fn into_props(self) -> Bag { self.0 } }
@@ -401,11 +401,11 @@ impl Done for AutomationRulesActionV2 { fn into_props(self) -> Bag { self.0 } }
 impl AutomationRulesFindingFieldsUpdateV2 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Comment`: text. Update: in place.
+    /// `Comment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-automationrulesfindingfieldsupdatev2.html#cfn-securityhub-automationrulev2-automationrulesfindingfieldsupdatev2-comment)
     pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr())) }
-    /// `SeverityId`: integer. Update: in place.
+    /// `SeverityId`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-automationrulesfindingfieldsupdatev2.html#cfn-securityhub-automationrulev2-automationrulesfindingfieldsupdatev2-severityid)
     pub fn severity_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SeverityId", value.into_expr())) }
-    /// `StatusId`: integer. Update: in place.
+    /// `StatusId`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-automationrulesfindingfieldsupdatev2.html#cfn-securityhub-automationrulev2-automationrulesfindingfieldsupdatev2-statusid)
     pub fn status_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StatusId", value.into_expr())) }
 }
 impl Done for AutomationRulesFindingFieldsUpdateV2 { fn into_props(self) -> Bag { self.0 } }
@@ -416,7 +416,7 @@ impl BooleanFilter {
     pub fn new() -> BooleanFilter<Missing<super::required::Value>> { BooleanFilter(Bag::default(), Phase) }
 }
 impl<R0> BooleanFilter<R0> {
-    /// `Value`: boolean, required. Update: in place.
+    /// `Value`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-booleanfilter.html#cfn-securityhub-automationrulev2-booleanfilter-value)
     pub fn value(self, value: impl Arg<bool>) -> BooleanFilter<Set> { BooleanFilter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for BooleanFilter { fn into_props(self) -> Bag { self.0 } }
@@ -425,17 +425,17 @@ impl Done for BooleanFilter { fn into_props(self) -> Bag { self.0 } }
 impl CompositeFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BooleanFilters`: list of `OcsfBooleanFilter`. Update: in place.
+    /// `BooleanFilters`: list of `OcsfBooleanFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-compositefilter.html#cfn-securityhub-automationrulev2-compositefilter-booleanfilters)
     pub fn boolean_filters(self, value: impl Arg<Arr<OcsfBooleanFilter>>) -> Self { Self(put(self.0, "BooleanFilters", value.into_expr())) }
-    /// `DateFilters`: list of `OcsfDateFilter`. Update: in place.
+    /// `DateFilters`: list of `OcsfDateFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-compositefilter.html#cfn-securityhub-automationrulev2-compositefilter-datefilters)
     pub fn date_filters(self, value: impl Arg<Arr<OcsfDateFilter>>) -> Self { Self(put(self.0, "DateFilters", value.into_expr())) }
-    /// `MapFilters`: list of `OcsfMapFilter`. Update: in place.
+    /// `MapFilters`: list of `OcsfMapFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-compositefilter.html#cfn-securityhub-automationrulev2-compositefilter-mapfilters)
     pub fn map_filters(self, value: impl Arg<Arr<OcsfMapFilter>>) -> Self { Self(put(self.0, "MapFilters", value.into_expr())) }
-    /// `NumberFilters`: list of `OcsfNumberFilter`. Update: in place.
+    /// `NumberFilters`: list of `OcsfNumberFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-compositefilter.html#cfn-securityhub-automationrulev2-compositefilter-numberfilters)
     pub fn number_filters(self, value: impl Arg<Arr<OcsfNumberFilter>>) -> Self { Self(put(self.0, "NumberFilters", value.into_expr())) }
-    /// `Operator`: `Operator`. Update: in place.
+    /// `Operator`: `Operator`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-compositefilter.html#cfn-securityhub-automationrulev2-compositefilter-operator)
     pub fn operator(self, value: impl Arg<Operator>) -> Self { Self(put(self.0, "Operator", value.into_expr())) }
-    /// `StringFilters`: list of `OcsfStringFilter`. Update: in place.
+    /// `StringFilters`: list of `OcsfStringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-compositefilter.html#cfn-securityhub-automationrulev2-compositefilter-stringfilters)
     pub fn string_filters(self, value: impl Arg<Arr<OcsfStringFilter>>) -> Self { Self(put(self.0, "StringFilters", value.into_expr())) }
 }
 impl Done for CompositeFilter { fn into_props(self) -> Bag { self.0 } }
@@ -444,7 +444,7 @@ impl Done for CompositeFilter { fn into_props(self) -> Bag { self.0 } }
 impl Criteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `OcsfFindingCriteria`: `OcsfFindingFilters`. Update: in place.
+    /// `OcsfFindingCriteria`: `OcsfFindingFilters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-criteria.html#cfn-securityhub-automationrulev2-criteria-ocsffindingcriteria)
     pub fn ocsf_finding_criteria(self, value: impl Arg<OcsfFindingFilters>) -> Self { Self(put(self.0, "OcsfFindingCriteria", value.into_expr())) }
 }
 impl Done for Criteria { fn into_props(self) -> Bag { self.0 } }
@@ -453,11 +453,11 @@ impl Done for Criteria { fn into_props(self) -> Bag { self.0 } }
 impl DateFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DateRange`: `DateRange`. Update: in place.
+    /// `DateRange`: `DateRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-datefilter.html#cfn-securityhub-automationrulev2-datefilter-daterange)
     pub fn date_range(self, value: impl Arg<DateRange>) -> Self { Self(put(self.0, "DateRange", value.into_expr())) }
-    /// `End`: text. Update: in place.
+    /// `End`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-datefilter.html#cfn-securityhub-automationrulev2-datefilter-end)
     pub fn end(self, value: impl Arg<str>) -> Self { Self(put(self.0, "End", value.into_expr())) }
-    /// `Start`: text. Update: in place.
+    /// `Start`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-datefilter.html#cfn-securityhub-automationrulev2-datefilter-start)
     pub fn start(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Start", value.into_expr())) }
 }
 impl Done for DateFilter { fn into_props(self) -> Bag { self.0 } }
@@ -468,9 +468,9 @@ impl DateRange {
     pub fn new() -> DateRange<Missing<super::required::Unit>, Missing<super::required::Value>> { DateRange(Bag::default(), Phase) }
 }
 impl<R0, R1> DateRange<R0, R1> {
-    /// `Unit`: `Unit`, required. Update: in place.
+    /// `Unit`: `Unit`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-daterange.html#cfn-securityhub-automationrulev2-daterange-unit)
     pub fn unit(self, value: impl Arg<Unit>) -> DateRange<Set, R1> { DateRange(put(self.0, "Unit", value.into_expr()), Phase) }
-    /// `Value`: number, required. Update: in place.
+    /// `Value`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-daterange.html#cfn-securityhub-automationrulev2-daterange-value)
     pub fn value(self, value: impl Arg<f64>) -> DateRange<R0, Set> { DateRange(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for DateRange { fn into_props(self) -> Bag { self.0 } }
@@ -479,7 +479,7 @@ impl Done for DateRange { fn into_props(self) -> Bag { self.0 } }
 impl ExternalIntegrationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ConnectorArn`: text. Update: in place.
+    /// `ConnectorArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-externalintegrationconfiguration.html#cfn-securityhub-automationrulev2-externalintegrationconfiguration-connectorarn)
     pub fn connector_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectorArn", value.into_expr())) }
 }
 impl Done for ExternalIntegrationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -490,11 +490,11 @@ impl MapFilter {
     pub fn new() -> MapFilter<Missing<super::required::Comparison>, Missing<super::required::Key>, Missing<super::required::Value>> { MapFilter(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MapFilter<R0, R1, R2> {
-    /// `Comparison`: `MapFilterComparison`, required. Update: in place.
+    /// `Comparison`: `MapFilterComparison`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-mapfilter.html#cfn-securityhub-automationrulev2-mapfilter-comparison)
     pub fn comparison(self, value: impl Arg<MapFilterComparison>) -> MapFilter<Set, R1, R2> { MapFilter(put(self.0, "Comparison", value.into_expr()), Phase) }
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-mapfilter.html#cfn-securityhub-automationrulev2-mapfilter-key)
     pub fn key(self, value: impl Arg<str>) -> MapFilter<R0, Set, R2> { MapFilter(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-mapfilter.html#cfn-securityhub-automationrulev2-mapfilter-value)
     pub fn value(self, value: impl Arg<str>) -> MapFilter<R0, R1, Set> { MapFilter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for MapFilter { fn into_props(self) -> Bag { self.0 } }
@@ -503,11 +503,11 @@ impl Done for MapFilter { fn into_props(self) -> Bag { self.0 } }
 impl NumberFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Eq`: number. Update: in place.
+    /// `Eq`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-numberfilter.html#cfn-securityhub-automationrulev2-numberfilter-eq)
     pub fn eq(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Eq", value.into_expr())) }
-    /// `Gte`: number. Update: in place.
+    /// `Gte`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-numberfilter.html#cfn-securityhub-automationrulev2-numberfilter-gte)
     pub fn gte(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Gte", value.into_expr())) }
-    /// `Lte`: number. Update: in place.
+    /// `Lte`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-numberfilter.html#cfn-securityhub-automationrulev2-numberfilter-lte)
     pub fn lte(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Lte", value.into_expr())) }
 }
 impl Done for NumberFilter { fn into_props(self) -> Bag { self.0 } }
@@ -518,9 +518,9 @@ impl OcsfBooleanFilter {
     pub fn new() -> OcsfBooleanFilter<Missing<super::required::FieldName>, Missing<super::required::Filter>> { OcsfBooleanFilter(Bag::default(), Phase) }
 }
 impl<R0, R1> OcsfBooleanFilter<R0, R1> {
-    /// `FieldName`: `OcsfBooleanFilterFieldName`, required. Update: in place.
+    /// `FieldName`: `OcsfBooleanFilterFieldName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-ocsfbooleanfilter.html#cfn-securityhub-automationrulev2-ocsfbooleanfilter-fieldname)
     pub fn field_name(self, value: impl Arg<OcsfBooleanFilterFieldName>) -> OcsfBooleanFilter<Set, R1> { OcsfBooleanFilter(put(self.0, "FieldName", value.into_expr()), Phase) }
-    /// `Filter`: `BooleanFilter`, required. Update: in place.
+    /// `Filter`: `BooleanFilter`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-ocsfbooleanfilter.html#cfn-securityhub-automationrulev2-ocsfbooleanfilter-filter)
     pub fn filter(self, value: impl Arg<BooleanFilter>) -> OcsfBooleanFilter<R0, Set> { OcsfBooleanFilter(put(self.0, "Filter", value.into_expr()), Phase) }
 }
 impl Done for OcsfBooleanFilter { fn into_props(self) -> Bag { self.0 } }
@@ -531,9 +531,9 @@ impl OcsfDateFilter {
     pub fn new() -> OcsfDateFilter<Missing<super::required::FieldName>, Missing<super::required::Filter>> { OcsfDateFilter(Bag::default(), Phase) }
 }
 impl<R0, R1> OcsfDateFilter<R0, R1> {
-    /// `FieldName`: `OcsfDateFilterFieldName`, required. Update: in place.
+    /// `FieldName`: `OcsfDateFilterFieldName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-ocsfdatefilter.html#cfn-securityhub-automationrulev2-ocsfdatefilter-fieldname)
     pub fn field_name(self, value: impl Arg<OcsfDateFilterFieldName>) -> OcsfDateFilter<Set, R1> { OcsfDateFilter(put(self.0, "FieldName", value.into_expr()), Phase) }
-    /// `Filter`: `DateFilter`, required. Update: in place.
+    /// `Filter`: `DateFilter`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-ocsfdatefilter.html#cfn-securityhub-automationrulev2-ocsfdatefilter-filter)
     pub fn filter(self, value: impl Arg<DateFilter>) -> OcsfDateFilter<R0, Set> { OcsfDateFilter(put(self.0, "Filter", value.into_expr()), Phase) }
 }
 impl Done for OcsfDateFilter { fn into_props(self) -> Bag { self.0 } }
@@ -542,9 +542,9 @@ impl Done for OcsfDateFilter { fn into_props(self) -> Bag { self.0 } }
 impl OcsfFindingFilters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CompositeFilters`: list of `CompositeFilter`. Update: in place.
+    /// `CompositeFilters`: list of `CompositeFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-ocsffindingfilters.html#cfn-securityhub-automationrulev2-ocsffindingfilters-compositefilters)
     pub fn composite_filters(self, value: impl Arg<Arr<CompositeFilter>>) -> Self { Self(put(self.0, "CompositeFilters", value.into_expr())) }
-    /// `CompositeOperator`: `CompositeOperator`. Update: in place.
+    /// `CompositeOperator`: `CompositeOperator`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-ocsffindingfilters.html#cfn-securityhub-automationrulev2-ocsffindingfilters-compositeoperator)
     pub fn composite_operator(self, value: impl Arg<CompositeOperator>) -> Self { Self(put(self.0, "CompositeOperator", value.into_expr())) }
 }
 impl Done for OcsfFindingFilters { fn into_props(self) -> Bag { self.0 } }
@@ -555,9 +555,9 @@ impl OcsfMapFilter {
     pub fn new() -> OcsfMapFilter<Missing<super::required::FieldName>, Missing<super::required::Filter>> { OcsfMapFilter(Bag::default(), Phase) }
 }
 impl<R0, R1> OcsfMapFilter<R0, R1> {
-    /// `FieldName`: `OcsfMapFilterFieldName`, required. Update: in place.
+    /// `FieldName`: `OcsfMapFilterFieldName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-ocsfmapfilter.html#cfn-securityhub-automationrulev2-ocsfmapfilter-fieldname)
     pub fn field_name(self, value: impl Arg<OcsfMapFilterFieldName>) -> OcsfMapFilter<Set, R1> { OcsfMapFilter(put(self.0, "FieldName", value.into_expr()), Phase) }
-    /// `Filter`: `MapFilter`, required. Update: in place.
+    /// `Filter`: `MapFilter`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-ocsfmapfilter.html#cfn-securityhub-automationrulev2-ocsfmapfilter-filter)
     pub fn filter(self, value: impl Arg<MapFilter>) -> OcsfMapFilter<R0, Set> { OcsfMapFilter(put(self.0, "Filter", value.into_expr()), Phase) }
 }
 impl Done for OcsfMapFilter { fn into_props(self) -> Bag { self.0 } }
@@ -568,9 +568,9 @@ impl OcsfNumberFilter {
     pub fn new() -> OcsfNumberFilter<Missing<super::required::FieldName>, Missing<super::required::Filter>> { OcsfNumberFilter(Bag::default(), Phase) }
 }
 impl<R0, R1> OcsfNumberFilter<R0, R1> {
-    /// `FieldName`: `OcsfNumberFilterFieldName`, required. Update: in place.
+    /// `FieldName`: `OcsfNumberFilterFieldName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-ocsfnumberfilter.html#cfn-securityhub-automationrulev2-ocsfnumberfilter-fieldname)
     pub fn field_name(self, value: impl Arg<OcsfNumberFilterFieldName>) -> OcsfNumberFilter<Set, R1> { OcsfNumberFilter(put(self.0, "FieldName", value.into_expr()), Phase) }
-    /// `Filter`: `NumberFilter`, required. Update: in place.
+    /// `Filter`: `NumberFilter`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-ocsfnumberfilter.html#cfn-securityhub-automationrulev2-ocsfnumberfilter-filter)
     pub fn filter(self, value: impl Arg<NumberFilter>) -> OcsfNumberFilter<R0, Set> { OcsfNumberFilter(put(self.0, "Filter", value.into_expr()), Phase) }
 }
 impl Done for OcsfNumberFilter { fn into_props(self) -> Bag { self.0 } }
@@ -581,9 +581,9 @@ impl OcsfStringFilter {
     pub fn new() -> OcsfStringFilter<Missing<super::required::FieldName>, Missing<super::required::Filter>> { OcsfStringFilter(Bag::default(), Phase) }
 }
 impl<R0, R1> OcsfStringFilter<R0, R1> {
-    /// `FieldName`: `FieldName`, required. Update: in place.
+    /// `FieldName`: `FieldName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-ocsfstringfilter.html#cfn-securityhub-automationrulev2-ocsfstringfilter-fieldname)
     pub fn field_name(self, value: impl Arg<FieldName>) -> OcsfStringFilter<Set, R1> { OcsfStringFilter(put(self.0, "FieldName", value.into_expr()), Phase) }
-    /// `Filter`: `StringFilter`, required. Update: in place.
+    /// `Filter`: `StringFilter`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-ocsfstringfilter.html#cfn-securityhub-automationrulev2-ocsfstringfilter-filter)
     pub fn filter(self, value: impl Arg<StringFilter>) -> OcsfStringFilter<R0, Set> { OcsfStringFilter(put(self.0, "Filter", value.into_expr()), Phase) }
 }
 impl Done for OcsfStringFilter { fn into_props(self) -> Bag { self.0 } }
@@ -594,9 +594,9 @@ impl StringFilter {
     pub fn new() -> StringFilter<Missing<super::required::Comparison>, Missing<super::required::Value>> { StringFilter(Bag::default(), Phase) }
 }
 impl<R0, R1> StringFilter<R0, R1> {
-    /// `Comparison`: `Comparison`, required. Update: in place.
+    /// `Comparison`: `Comparison`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-stringfilter.html#cfn-securityhub-automationrulev2-stringfilter-comparison)
     pub fn comparison(self, value: impl Arg<Comparison>) -> StringFilter<Set, R1> { StringFilter(put(self.0, "Comparison", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-stringfilter.html#cfn-securityhub-automationrulev2-stringfilter-value)
     pub fn value(self, value: impl Arg<str>) -> StringFilter<R0, Set> { StringFilter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for StringFilter { fn into_props(self) -> Bag { self.0 } }
@@ -634,15 +634,15 @@ impl CfnConfigurationPolicy {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConfigurationPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-configurationpolicy.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-configurationpolicy.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-configurationpolicy.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `ServiceEnabled`: boolean.
+    /// The attribute `ServiceEnabled`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-configurationpolicy.html#ServiceEnabled-fn::getatt)
     pub fn attr_service_enabled(&self) -> Val<bool> { self.0.get_att("ServiceEnabled") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-configurationpolicy.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnConfigurationPolicy { fn node(&self) -> &Place { &self.0 } }
@@ -653,13 +653,13 @@ impl CfnConfigurationPolicyProps {
     pub fn new() -> CfnConfigurationPolicyProps<Missing<required::ConfigurationPolicy>, Missing<required::Name>> { CfnConfigurationPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnConfigurationPolicyProps<R0, R1> {
-    /// `ConfigurationPolicy`: `Policy`, required. Update: in place.
+    /// `ConfigurationPolicy`: `Policy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-configurationpolicy.html#cfn-securityhub-configurationpolicy-configurationpolicy)
     pub fn configuration_policy(self, value: impl Arg<configuration_policy::Policy>) -> CfnConfigurationPolicyProps<Set, R1> { CfnConfigurationPolicyProps(put(self.0, "ConfigurationPolicy", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-configurationpolicy.html#cfn-securityhub-configurationpolicy-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-configurationpolicy.html#cfn-securityhub-configurationpolicy-name)
     pub fn name(self, value: impl Arg<str>) -> CfnConfigurationPolicyProps<R0, Set> { CfnConfigurationPolicyProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-configurationpolicy.html#cfn-securityhub-configurationpolicy-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConfigurationPolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -673,9 +673,9 @@ impl ParameterConfiguration {
     pub fn new() -> ParameterConfiguration<Missing<super::required::ValueType>> { ParameterConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ParameterConfiguration<R0> {
-    /// `Value`: `ParameterValue`. Update: in place.
+    /// `Value`: `ParameterValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-configurationpolicy-parameterconfiguration.html#cfn-securityhub-configurationpolicy-parameterconfiguration-value)
     pub fn value(self, value: impl Arg<ParameterValue>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
-    /// `ValueType`: `ValueType`, required. Update: in place.
+    /// `ValueType`: `ValueType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-configurationpolicy-parameterconfiguration.html#cfn-securityhub-configurationpolicy-parameterconfiguration-valuetype)
     pub fn value_type(self, value: impl Arg<ValueType>) -> ParameterConfiguration<Set> { ParameterConfiguration(put(self.0, "ValueType", value.into_expr()), Phase) }
 }
 impl Done for ParameterConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -684,21 +684,21 @@ impl Done for ParameterConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl ParameterValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Boolean`: boolean. Update: in place.
+    /// `Boolean`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-configurationpolicy-parametervalue.html#cfn-securityhub-configurationpolicy-parametervalue-boolean)
     pub fn boolean(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Boolean", value.into_expr())) }
-    /// `Double`: number. Update: in place.
+    /// `Double`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-configurationpolicy-parametervalue.html#cfn-securityhub-configurationpolicy-parametervalue-double)
     pub fn double(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Double", value.into_expr())) }
-    /// `Enum`: text. Update: in place.
+    /// `Enum`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-configurationpolicy-parametervalue.html#cfn-securityhub-configurationpolicy-parametervalue-enum)
     pub fn enum_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Enum", value.into_expr())) }
-    /// `EnumList`: list of text. Update: in place.
+    /// `EnumList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-configurationpolicy-parametervalue.html#cfn-securityhub-configurationpolicy-parametervalue-enumlist)
     pub fn enum_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EnumList", value.into_expr())) }
-    /// `Integer`: integer. Update: in place.
+    /// `Integer`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-configurationpolicy-parametervalue.html#cfn-securityhub-configurationpolicy-parametervalue-integer)
     pub fn integer(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Integer", value.into_expr())) }
-    /// `IntegerList`: list of integer. Update: in place.
+    /// `IntegerList`: list of integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-configurationpolicy-parametervalue.html#cfn-securityhub-configurationpolicy-parametervalue-integerlist)
     pub fn integer_list(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "IntegerList", value.into_expr())) }
-    /// `String`: text. Update: in place.
+    /// `String`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-configurationpolicy-parametervalue.html#cfn-securityhub-configurationpolicy-parametervalue-string)
     pub fn string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "String", value.into_expr())) }
-    /// `StringList`: list of text. Update: in place.
+    /// `StringList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-configurationpolicy-parametervalue.html#cfn-securityhub-configurationpolicy-parametervalue-stringlist)
     pub fn string_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StringList", value.into_expr())) }
 }
 impl Done for ParameterValue { fn into_props(self) -> Bag { self.0 } }
@@ -707,7 +707,7 @@ impl Done for ParameterValue { fn into_props(self) -> Bag { self.0 } }
 impl Policy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SecurityHub`: `SecurityHubPolicy`. Update: in place.
+    /// `SecurityHub`: `SecurityHubPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-configurationpolicy-policy.html#cfn-securityhub-configurationpolicy-policy-securityhub)
     pub fn security_hub(self, value: impl Arg<SecurityHubPolicy>) -> Self { Self(put(self.0, "SecurityHub", value.into_expr())) }
 }
 impl Done for Policy { fn into_props(self) -> Bag { self.0 } }
@@ -716,9 +716,9 @@ impl Done for Policy { fn into_props(self) -> Bag { self.0 } }
 impl SecurityControlCustomParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Parameters`: map of `ParameterConfiguration`. Update: in place.
+    /// `Parameters`: map of `ParameterConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-configurationpolicy-securitycontrolcustomparameter.html#cfn-securityhub-configurationpolicy-securitycontrolcustomparameter-parameters)
     pub fn parameters(self, value: impl Arg<Dict<ParameterConfiguration>>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
-    /// `SecurityControlId`: text. Update: in place.
+    /// `SecurityControlId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-configurationpolicy-securitycontrolcustomparameter.html#cfn-securityhub-configurationpolicy-securitycontrolcustomparameter-securitycontrolid)
     pub fn security_control_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityControlId", value.into_expr())) }
 }
 impl Done for SecurityControlCustomParameter { fn into_props(self) -> Bag { self.0 } }
@@ -727,11 +727,11 @@ impl Done for SecurityControlCustomParameter { fn into_props(self) -> Bag { self
 impl SecurityControlsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DisabledSecurityControlIdentifiers`: list of text. Update: in place.
+    /// `DisabledSecurityControlIdentifiers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-configurationpolicy-securitycontrolsconfiguration.html#cfn-securityhub-configurationpolicy-securitycontrolsconfiguration-disabledsecuritycontrolidentifiers)
     pub fn disabled_security_control_identifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DisabledSecurityControlIdentifiers", value.into_expr())) }
-    /// `EnabledSecurityControlIdentifiers`: list of text. Update: in place.
+    /// `EnabledSecurityControlIdentifiers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-configurationpolicy-securitycontrolsconfiguration.html#cfn-securityhub-configurationpolicy-securitycontrolsconfiguration-enabledsecuritycontrolidentifiers)
     pub fn enabled_security_control_identifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EnabledSecurityControlIdentifiers", value.into_expr())) }
-    /// `SecurityControlCustomParameters`: list of `SecurityControlCustomParameter`. Update: in place.
+    /// `SecurityControlCustomParameters`: list of `SecurityControlCustomParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-configurationpolicy-securitycontrolsconfiguration.html#cfn-securityhub-configurationpolicy-securitycontrolsconfiguration-securitycontrolcustomparameters)
     pub fn security_control_custom_parameters(self, value: impl Arg<Arr<SecurityControlCustomParameter>>) -> Self { Self(put(self.0, "SecurityControlCustomParameters", value.into_expr())) }
 }
 impl Done for SecurityControlsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -740,11 +740,11 @@ impl Done for SecurityControlsConfiguration { fn into_props(self) -> Bag { self.
 impl SecurityHubPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EnabledStandardIdentifiers`: list of text. Update: in place.
+    /// `EnabledStandardIdentifiers`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-configurationpolicy-securityhubpolicy.html#cfn-securityhub-configurationpolicy-securityhubpolicy-enabledstandardidentifiers)
     pub fn enabled_standard_identifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EnabledStandardIdentifiers", value.into_expr())) }
-    /// `SecurityControlsConfiguration`: `SecurityControlsConfiguration`. Update: in place.
+    /// `SecurityControlsConfiguration`: `SecurityControlsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-configurationpolicy-securityhubpolicy.html#cfn-securityhub-configurationpolicy-securityhubpolicy-securitycontrolsconfiguration)
     pub fn security_controls_configuration(self, value: impl Arg<SecurityControlsConfiguration>) -> Self { Self(put(self.0, "SecurityControlsConfiguration", value.into_expr())) }
-    /// `ServiceEnabled`: boolean. Update: in place.
+    /// `ServiceEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-configurationpolicy-securityhubpolicy.html#cfn-securityhub-configurationpolicy-securityhubpolicy-serviceenabled)
     pub fn service_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ServiceEnabled", value.into_expr())) }
 }
 impl Done for SecurityHubPolicy { fn into_props(self) -> Bag { self.0 } }
@@ -760,25 +760,25 @@ impl CfnConnector {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ConnectorArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ConnectorArn`: `OtherArn`.
+    /// The attribute `ConnectorArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-connector.html#ConnectorArn-fn::getatt)
     pub fn attr_connector_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ConnectorArn") }
-    /// The attribute `ConnectorId`: text.
+    /// The attribute `ConnectorId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-connector.html#ConnectorId-fn::getatt)
     pub fn attr_connector_id(&self) -> Val<str> { self.0.get_att("ConnectorId") }
-    /// The attribute `ConnectorStatus`: text.
+    /// The attribute `ConnectorStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-connector.html#ConnectorStatus-fn::getatt)
     pub fn attr_connector_status(&self) -> Val<str> { self.0.get_att("ConnectorStatus") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-connector.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `CreatedBy`: text.
+    /// The attribute `CreatedBy`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-connector.html#CreatedBy-fn::getatt)
     pub fn attr_created_by(&self) -> Val<str> { self.0.get_att("CreatedBy") }
-    /// The attribute `EnablementStatus`: text.
+    /// The attribute `EnablementStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-connector.html#EnablementStatus-fn::getatt)
     pub fn attr_enablement_status(&self) -> Val<str> { self.0.get_att("EnablementStatus") }
-    /// The attribute `Issues`: list of `HealthIssue`.
+    /// The attribute `Issues`: list of `HealthIssue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-connector.html#Issues-fn::getatt)
     pub fn attr_issues(&self) -> Val<Arr<connector::HealthIssue>> { self.0.get_att("Issues") }
-    /// The attribute `LastCheckedAt`: text.
+    /// The attribute `LastCheckedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-connector.html#LastCheckedAt-fn::getatt)
     pub fn attr_last_checked_at(&self) -> Val<str> { self.0.get_att("LastCheckedAt") }
-    /// The attribute `LastUpdatedAt`: text.
+    /// The attribute `LastUpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-connector.html#LastUpdatedAt-fn::getatt)
     pub fn attr_last_updated_at(&self) -> Val<str> { self.0.get_att("LastUpdatedAt") }
-    /// The attribute `Message`: text.
+    /// The attribute `Message`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-connector.html#Message-fn::getatt)
     pub fn attr_message(&self) -> Val<str> { self.0.get_att("Message") }
 }
 impl Parent for CfnConnector { fn node(&self) -> &Place { &self.0 } }
@@ -789,13 +789,13 @@ impl CfnConnectorProps {
     pub fn new() -> CfnConnectorProps<Missing<required::Name>, Missing<required::Provider>> { CfnConnectorProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnConnectorProps<R0, R1> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-connector.html#cfn-securityhub-connector-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-connector.html#cfn-securityhub-connector-name)
     pub fn name(self, value: impl Arg<str>) -> CfnConnectorProps<Set, R1> { CfnConnectorProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Provider`: `Provider`, required. Update: in place.
+    /// `Provider`: `Provider`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-connector.html#cfn-securityhub-connector-provider)
     pub fn provider(self, value: impl Arg<connector::Provider>) -> CfnConnectorProps<R0, Set> { CfnConnectorProps(put(self.0, "Provider", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-connector.html#cfn-securityhub-connector-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectorProps { fn into_props(self) -> Bag { self.0 } }
@@ -809,11 +809,11 @@ impl AzureProviderConfiguration {
     pub fn new() -> AzureProviderConfiguration<Missing<super::required::AWSConfigConnectorArn>, Missing<super::required::AzureRegions>, Missing<super::required::ScopeConfiguration>> { AzureProviderConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> AzureProviderConfiguration<R0, R1, R2> {
-    /// `AWSConfigConnectorArn`: text, required. Update: replacement.
+    /// `AWSConfigConnectorArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connector-azureproviderconfiguration.html#cfn-securityhub-connector-azureproviderconfiguration-awsconfigconnectorarn)
     pub fn aws_config_connector_arn(self, value: impl Arg<str>) -> AzureProviderConfiguration<Set, R1, R2> { AzureProviderConfiguration(put(self.0, "AWSConfigConnectorArn", value.into_expr()), Phase) }
-    /// `AzureRegions`: list of text, required. Update: in place.
+    /// `AzureRegions`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connector-azureproviderconfiguration.html#cfn-securityhub-connector-azureproviderconfiguration-azureregions)
     pub fn azure_regions(self, value: impl Arg<Arr<str>>) -> AzureProviderConfiguration<R0, Set, R2> { AzureProviderConfiguration(put(self.0, "AzureRegions", value.into_expr()), Phase) }
-    /// `ScopeConfiguration`: `AzureScopeConfiguration`, required. Update: in place.
+    /// `ScopeConfiguration`: `AzureScopeConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connector-azureproviderconfiguration.html#cfn-securityhub-connector-azureproviderconfiguration-scopeconfiguration)
     pub fn scope_configuration(self, value: impl Arg<AzureScopeConfiguration>) -> AzureProviderConfiguration<R0, R1, Set> { AzureProviderConfiguration(put(self.0, "ScopeConfiguration", value.into_expr()), Phase) }
 }
 impl Done for AzureProviderConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -824,9 +824,9 @@ impl AzureScopeConfiguration {
     pub fn new() -> AzureScopeConfiguration<Missing<super::required::ScopeType>> { AzureScopeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AzureScopeConfiguration<R0> {
-    /// `ScopeType`: `ScopeType`, required. Update: in place.
+    /// `ScopeType`: `ScopeType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connector-azurescopeconfiguration.html#cfn-securityhub-connector-azurescopeconfiguration-scopetype)
     pub fn scope_type(self, value: impl Arg<ScopeType>) -> AzureScopeConfiguration<Set> { AzureScopeConfiguration(put(self.0, "ScopeType", value.into_expr()), Phase) }
-    /// `ScopeValues`: list of text. Update: in place.
+    /// `ScopeValues`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connector-azurescopeconfiguration.html#cfn-securityhub-connector-azurescopeconfiguration-scopevalues)
     pub fn scope_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ScopeValues", value.into_expr()), Phase) }
 }
 impl Done for AzureScopeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -837,9 +837,9 @@ impl HealthIssue {
     pub fn new() -> HealthIssue<Missing<super::required::Code>, Missing<super::required::Message>> { HealthIssue(Bag::default(), Phase) }
 }
 impl<R0, R1> HealthIssue<R0, R1> {
-    /// `Code`: text, required. Update: in place.
+    /// `Code`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connector-healthissue.html#cfn-securityhub-connector-healthissue-code)
     pub fn code(self, value: impl Arg<str>) -> HealthIssue<Set, R1> { HealthIssue(put(self.0, "Code", value.into_expr()), Phase) }
-    /// `Message`: text, required. Update: in place.
+    /// `Message`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connector-healthissue.html#cfn-securityhub-connector-healthissue-message)
     pub fn message(self, value: impl Arg<str>) -> HealthIssue<R0, Set> { HealthIssue(put(self.0, "Message", value.into_expr()), Phase) }
 }
 impl Done for HealthIssue { fn into_props(self) -> Bag { self.0 } }
@@ -850,7 +850,7 @@ impl Provider {
     pub fn new() -> Provider<Missing<super::required::Azure>> { Provider(Bag::default(), Phase) }
 }
 impl<R0> Provider<R0> {
-    /// `Azure`: `AzureProviderConfiguration`, required. Update: in place.
+    /// `Azure`: `AzureProviderConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connector-provider.html#cfn-securityhub-connector-provider-azure)
     pub fn azure(self, value: impl Arg<AzureProviderConfiguration>) -> Provider<Set> { Provider(put(self.0, "Azure", value.into_expr()), Phase) }
 }
 impl Done for Provider { fn into_props(self) -> Bag { self.0 } }
@@ -866,25 +866,25 @@ impl CfnConnectorV2 {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectorV2Props>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ConnectorArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ConnectorArn`: `OtherArn`.
+    /// The attribute `ConnectorArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-connectorv2.html#ConnectorArn-fn::getatt)
     pub fn attr_connector_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ConnectorArn") }
-    /// The attribute `ConnectorId`: text.
+    /// The attribute `ConnectorId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-connectorv2.html#ConnectorId-fn::getatt)
     pub fn attr_connector_id(&self) -> Val<str> { self.0.get_att("ConnectorId") }
-    /// The attribute `ConnectorStatus`: text.
+    /// The attribute `ConnectorStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-connectorv2.html#ConnectorStatus-fn::getatt)
     pub fn attr_connector_status(&self) -> Val<str> { self.0.get_att("ConnectorStatus") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-connectorv2.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `EnablementStatus`: text.
+    /// The attribute `EnablementStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-connectorv2.html#EnablementStatus-fn::getatt)
     pub fn attr_enablement_status(&self) -> Val<str> { self.0.get_att("EnablementStatus") }
-    /// The attribute `EnablementStatusReason`: text.
+    /// The attribute `EnablementStatusReason`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-connectorv2.html#EnablementStatusReason-fn::getatt)
     pub fn attr_enablement_status_reason(&self) -> Val<str> { self.0.get_att("EnablementStatusReason") }
-    /// The attribute `Issues`: list of `HealthIssue`.
+    /// The attribute `Issues`: list of `HealthIssue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-connectorv2.html#Issues-fn::getatt)
     pub fn attr_issues(&self) -> Val<Arr<connector_v2::HealthIssue>> { self.0.get_att("Issues") }
-    /// The attribute `LastCheckedAt`: text.
+    /// The attribute `LastCheckedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-connectorv2.html#LastCheckedAt-fn::getatt)
     pub fn attr_last_checked_at(&self) -> Val<str> { self.0.get_att("LastCheckedAt") }
-    /// The attribute `LastUpdatedAt`: text.
+    /// The attribute `LastUpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-connectorv2.html#LastUpdatedAt-fn::getatt)
     pub fn attr_last_updated_at(&self) -> Val<str> { self.0.get_att("LastUpdatedAt") }
-    /// The attribute `Message`: text.
+    /// The attribute `Message`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-connectorv2.html#Message-fn::getatt)
     pub fn attr_message(&self) -> Val<str> { self.0.get_att("Message") }
 }
 impl Parent for CfnConnectorV2 { fn node(&self) -> &Place { &self.0 } }
@@ -895,15 +895,15 @@ impl CfnConnectorV2Props {
     pub fn new() -> CfnConnectorV2Props<Missing<required::Name>, Missing<required::Provider>> { CfnConnectorV2Props(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnConnectorV2Props<R0, R1> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-connectorv2.html#cfn-securityhub-connectorv2-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-connectorv2.html#cfn-securityhub-connectorv2-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-connectorv2.html#cfn-securityhub-connectorv2-name)
     pub fn name(self, value: impl Arg<str>) -> CfnConnectorV2Props<Set, R1> { CfnConnectorV2Props(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Provider`: `Provider`, required. Update: in place.
+    /// `Provider`: `Provider`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-connectorv2.html#cfn-securityhub-connectorv2-provider)
     pub fn provider(self, value: impl Arg<connector_v2::Provider>) -> CfnConnectorV2Props<R0, Set> { CfnConnectorV2Props(put(self.0, "Provider", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-connectorv2.html#cfn-securityhub-connectorv2-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectorV2Props { fn into_props(self) -> Bag { self.0 } }
@@ -917,11 +917,11 @@ impl AzureProviderConfiguration {
     pub fn new() -> AzureProviderConfiguration<Missing<super::required::AWSConfigConnectorArn>, Missing<super::required::AzureRegions>, Missing<super::required::ScopeConfiguration>> { AzureProviderConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> AzureProviderConfiguration<R0, R1, R2> {
-    /// `AWSConfigConnectorArn`: text, required. Update: replacement.
+    /// `AWSConfigConnectorArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connectorv2-azureproviderconfiguration.html#cfn-securityhub-connectorv2-azureproviderconfiguration-awsconfigconnectorarn)
     pub fn aws_config_connector_arn(self, value: impl Arg<str>) -> AzureProviderConfiguration<Set, R1, R2> { AzureProviderConfiguration(put(self.0, "AWSConfigConnectorArn", value.into_expr()), Phase) }
-    /// `AzureRegions`: list of text, required. Update: in place.
+    /// `AzureRegions`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connectorv2-azureproviderconfiguration.html#cfn-securityhub-connectorv2-azureproviderconfiguration-azureregions)
     pub fn azure_regions(self, value: impl Arg<Arr<str>>) -> AzureProviderConfiguration<R0, Set, R2> { AzureProviderConfiguration(put(self.0, "AzureRegions", value.into_expr()), Phase) }
-    /// `ScopeConfiguration`: `AzureScopeConfiguration`, required. Update: in place.
+    /// `ScopeConfiguration`: `AzureScopeConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connectorv2-azureproviderconfiguration.html#cfn-securityhub-connectorv2-azureproviderconfiguration-scopeconfiguration)
     pub fn scope_configuration(self, value: impl Arg<AzureScopeConfiguration>) -> AzureProviderConfiguration<R0, R1, Set> { AzureProviderConfiguration(put(self.0, "ScopeConfiguration", value.into_expr()), Phase) }
 }
 impl Done for AzureProviderConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -932,9 +932,9 @@ impl AzureScopeConfiguration {
     pub fn new() -> AzureScopeConfiguration<Missing<super::required::ScopeType>> { AzureScopeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AzureScopeConfiguration<R0> {
-    /// `ScopeType`: `ScopeType`, required. Update: in place.
+    /// `ScopeType`: `ScopeType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connectorv2-azurescopeconfiguration.html#cfn-securityhub-connectorv2-azurescopeconfiguration-scopetype)
     pub fn scope_type(self, value: impl Arg<ScopeType>) -> AzureScopeConfiguration<Set> { AzureScopeConfiguration(put(self.0, "ScopeType", value.into_expr()), Phase) }
-    /// `ScopeValues`: list of text. Update: in place.
+    /// `ScopeValues`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connectorv2-azurescopeconfiguration.html#cfn-securityhub-connectorv2-azurescopeconfiguration-scopevalues)
     pub fn scope_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ScopeValues", value.into_expr()), Phase) }
 }
 impl Done for AzureScopeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -945,9 +945,9 @@ impl HealthIssue {
     pub fn new() -> HealthIssue<Missing<super::required::Code>, Missing<super::required::Message>> { HealthIssue(Bag::default(), Phase) }
 }
 impl<R0, R1> HealthIssue<R0, R1> {
-    /// `Code`: text, required. Update: in place.
+    /// `Code`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connectorv2-healthissue.html#cfn-securityhub-connectorv2-healthissue-code)
     pub fn code(self, value: impl Arg<str>) -> HealthIssue<Set, R1> { HealthIssue(put(self.0, "Code", value.into_expr()), Phase) }
-    /// `Message`: text, required. Update: in place.
+    /// `Message`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connectorv2-healthissue.html#cfn-securityhub-connectorv2-healthissue-message)
     pub fn message(self, value: impl Arg<str>) -> HealthIssue<R0, Set> { HealthIssue(put(self.0, "Message", value.into_expr()), Phase) }
 }
 impl Done for HealthIssue { fn into_props(self) -> Bag { self.0 } }
@@ -958,7 +958,7 @@ impl JiraCloudProviderConfiguration {
     pub fn new() -> JiraCloudProviderConfiguration<Missing<super::required::ProjectKey>> { JiraCloudProviderConfiguration(Bag::default(), Phase) }
 }
 impl<R0> JiraCloudProviderConfiguration<R0> {
-    /// `ProjectKey`: text, required. Update: in place.
+    /// `ProjectKey`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connectorv2-jiracloudproviderconfiguration.html#cfn-securityhub-connectorv2-jiracloudproviderconfiguration-projectkey)
     pub fn project_key(self, value: impl Arg<str>) -> JiraCloudProviderConfiguration<Set> { JiraCloudProviderConfiguration(put(self.0, "ProjectKey", value.into_expr()), Phase) }
 }
 impl Done for JiraCloudProviderConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -967,11 +967,11 @@ impl Done for JiraCloudProviderConfiguration { fn into_props(self) -> Bag { self
 impl Provider {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Azure`: `AzureProviderConfiguration`. Update: in place.
+    /// `Azure`: `AzureProviderConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connectorv2-provider.html#cfn-securityhub-connectorv2-provider-azure)
     pub fn azure(self, value: impl Arg<AzureProviderConfiguration>) -> Self { Self(put(self.0, "Azure", value.into_expr())) }
-    /// `JiraCloud`: `JiraCloudProviderConfiguration`. Update: in place.
+    /// `JiraCloud`: `JiraCloudProviderConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connectorv2-provider.html#cfn-securityhub-connectorv2-provider-jiracloud)
     pub fn jira_cloud(self, value: impl Arg<JiraCloudProviderConfiguration>) -> Self { Self(put(self.0, "JiraCloud", value.into_expr())) }
-    /// `ServiceNow`: `ServiceNowProviderConfiguration`. Update: in place.
+    /// `ServiceNow`: `ServiceNowProviderConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connectorv2-provider.html#cfn-securityhub-connectorv2-provider-servicenow)
     pub fn service_now(self, value: impl Arg<ServiceNowProviderConfiguration>) -> Self { Self(put(self.0, "ServiceNow", value.into_expr())) }
 }
 impl Done for Provider { fn into_props(self) -> Bag { self.0 } }
@@ -982,9 +982,9 @@ impl ServiceNowProviderConfiguration {
     pub fn new() -> ServiceNowProviderConfiguration<Missing<super::required::InstanceName>, Missing<super::required::SecretArn>> { ServiceNowProviderConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> ServiceNowProviderConfiguration<R0, R1> {
-    /// `InstanceName`: text, required. Update: replacement.
+    /// `InstanceName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connectorv2-servicenowproviderconfiguration.html#cfn-securityhub-connectorv2-servicenowproviderconfiguration-instancename)
     pub fn instance_name(self, value: impl Arg<str>) -> ServiceNowProviderConfiguration<Set, R1> { ServiceNowProviderConfiguration(put(self.0, "InstanceName", value.into_expr()), Phase) }
-    /// `SecretArn`: text, required. Update: in place.
+    /// `SecretArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connectorv2-servicenowproviderconfiguration.html#cfn-securityhub-connectorv2-servicenowproviderconfiguration-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> ServiceNowProviderConfiguration<R0, Set> { ServiceNowProviderConfiguration(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for ServiceNowProviderConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1000,9 +1000,9 @@ impl CfnDelegatedAdmin {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDelegatedAdminProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DelegatedAdminIdentifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `DelegatedAdminIdentifier`: text.
+    /// The attribute `DelegatedAdminIdentifier`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-delegatedadmin.html#DelegatedAdminIdentifier-fn::getatt)
     pub fn attr_delegated_admin_identifier(&self) -> Val<str> { self.0.get_att("DelegatedAdminIdentifier") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-delegatedadmin.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnDelegatedAdmin { fn node(&self) -> &Place { &self.0 } }
@@ -1013,7 +1013,7 @@ impl CfnDelegatedAdminProps {
     pub fn new() -> CfnDelegatedAdminProps<Missing<required::AdminAccountId>> { CfnDelegatedAdminProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDelegatedAdminProps<R0> {
-    /// `AdminAccountId`: text, required. Update: replacement.
+    /// `AdminAccountId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-delegatedadmin.html#cfn-securityhub-delegatedadmin-adminaccountid)
     pub fn admin_account_id(self, value: impl Arg<str>) -> CfnDelegatedAdminProps<Set> { CfnDelegatedAdminProps(put(self.0, "AdminAccountId", value.into_expr()), Phase) }
 }
 impl Done for CfnDelegatedAdminProps { fn into_props(self) -> Bag { self.0 } }
@@ -1026,9 +1026,9 @@ impl CfnFindingAggregator {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFindingAggregatorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `FindingAggregatorArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `FindingAggregationRegion`: text.
+    /// The attribute `FindingAggregationRegion`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-findingaggregator.html#FindingAggregationRegion-fn::getatt)
     pub fn attr_finding_aggregation_region(&self) -> Val<str> { self.0.get_att("FindingAggregationRegion") }
-    /// The attribute `FindingAggregatorArn`: `OtherArn`.
+    /// The attribute `FindingAggregatorArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-findingaggregator.html#FindingAggregatorArn-fn::getatt)
     pub fn attr_finding_aggregator_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("FindingAggregatorArn") }
 }
 impl Parent for CfnFindingAggregator { fn node(&self) -> &Place { &self.0 } }
@@ -1039,9 +1039,9 @@ impl CfnFindingAggregatorProps {
     pub fn new() -> CfnFindingAggregatorProps<Missing<required::RegionLinkingMode>> { CfnFindingAggregatorProps(Bag::default(), Phase) }
 }
 impl<R0> CfnFindingAggregatorProps<R0> {
-    /// `RegionLinkingMode`: `RegionLinkingMode`, required. Update: in place.
+    /// `RegionLinkingMode`: `RegionLinkingMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-findingaggregator.html#cfn-securityhub-findingaggregator-regionlinkingmode)
     pub fn region_linking_mode(self, value: impl Arg<finding_aggregator::RegionLinkingMode>) -> CfnFindingAggregatorProps<Set> { CfnFindingAggregatorProps(put(self.0, "RegionLinkingMode", value.into_expr()), Phase) }
-    /// `Regions`: list of text. Update: in place.
+    /// `Regions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-findingaggregator.html#cfn-securityhub-findingaggregator-regions)
     pub fn regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Regions", value.into_expr()), Phase) }
 }
 impl Done for CfnFindingAggregatorProps { fn into_props(self) -> Bag { self.0 } }
@@ -1060,9 +1060,9 @@ impl CfnHub {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnHubProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `ARN`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ARN`: text.
+    /// The attribute `ARN`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-hub.html#ARN-fn::getatt)
     pub fn attr_arn(&self) -> Val<str> { self.0.get_att("ARN") }
-    /// The attribute `SubscribedAt`: text.
+    /// The attribute `SubscribedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-hub.html#SubscribedAt-fn::getatt)
     pub fn attr_subscribed_at(&self) -> Val<str> { self.0.get_att("SubscribedAt") }
 }
 impl Parent for CfnHub { fn node(&self) -> &Place { &self.0 } }
@@ -1071,13 +1071,13 @@ impl Parent for CfnHub { fn node(&self) -> &Place { &self.0 } }
 impl CfnHubProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AutoEnableControls`: boolean. Update: in place.
+    /// `AutoEnableControls`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-hub.html#cfn-securityhub-hub-autoenablecontrols)
     pub fn auto_enable_controls(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoEnableControls", value.into_expr())) }
-    /// `ControlFindingGenerator`: text. Update: in place.
+    /// `ControlFindingGenerator`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-hub.html#cfn-securityhub-hub-controlfindinggenerator)
     pub fn control_finding_generator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ControlFindingGenerator", value.into_expr())) }
-    /// `EnableDefaultStandards`: boolean. Update: in place.
+    /// `EnableDefaultStandards`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-hub.html#cfn-securityhub-hub-enabledefaultstandards)
     pub fn enable_default_standards(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableDefaultStandards", value.into_expr())) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-hub.html#cfn-securityhub-hub-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnHubProps { fn into_props(self) -> Bag { self.0 } }
@@ -1090,9 +1090,9 @@ impl CfnHubV2 {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnHubV2Props) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `HubV2Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `HubV2Arn`: `OtherArn`.
+    /// The attribute `HubV2Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-hubv2.html#HubV2Arn-fn::getatt)
     pub fn attr_hub_v2_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("HubV2Arn") }
-    /// The attribute `SubscribedAt`: text.
+    /// The attribute `SubscribedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-hubv2.html#SubscribedAt-fn::getatt)
     pub fn attr_subscribed_at(&self) -> Val<str> { self.0.get_att("SubscribedAt") }
 }
 impl Parent for CfnHubV2 { fn node(&self) -> &Place { &self.0 } }
@@ -1101,9 +1101,9 @@ impl Parent for CfnHubV2 { fn node(&self) -> &Place { &self.0 } }
 impl CfnHubV2Props {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `NetworkScanning`: `NetworkScanning`. Update: in place.
+    /// `NetworkScanning`: `NetworkScanning`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-hubv2.html#cfn-securityhub-hubv2-networkscanning)
     pub fn network_scanning(self, value: impl Arg<hub_v2::NetworkScanning>) -> Self { Self(put(self.0, "NetworkScanning", value.into_expr())) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-hubv2.html#cfn-securityhub-hubv2-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnHubV2Props { fn into_props(self) -> Bag { self.0 } }
@@ -1117,7 +1117,7 @@ impl NetworkScanning {
     pub fn new() -> NetworkScanning<Missing<super::required::Status>> { NetworkScanning(Bag::default(), Phase) }
 }
 impl<R0> NetworkScanning<R0> {
-    /// `Status`: `Status`, required. Update: in place.
+    /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-hubv2-networkscanning.html#cfn-securityhub-hubv2-networkscanning-status)
     pub fn status(self, value: impl Arg<Status>) -> NetworkScanning<Set> { NetworkScanning(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for NetworkScanning { fn into_props(self) -> Bag { self.0 } }
@@ -1133,7 +1133,7 @@ impl CfnInsight {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnInsightProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `InsightArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `InsightArn`: `OtherArn`.
+    /// The attribute `InsightArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-insight.html#InsightArn-fn::getatt)
     pub fn attr_insight_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("InsightArn") }
 }
 impl Parent for CfnInsight { fn node(&self) -> &Place { &self.0 } }
@@ -1144,11 +1144,11 @@ impl CfnInsightProps {
     pub fn new() -> CfnInsightProps<Missing<required::Filters>, Missing<required::GroupByAttribute>, Missing<required::Name>> { CfnInsightProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnInsightProps<R0, R1, R2> {
-    /// `Filters`: `AwsSecurityFindingFilters`, required. Update: in place.
+    /// `Filters`: `AwsSecurityFindingFilters`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-insight.html#cfn-securityhub-insight-filters)
     pub fn filters(self, value: impl Arg<insight::AwsSecurityFindingFilters>) -> CfnInsightProps<Set, R1, R2> { CfnInsightProps(put(self.0, "Filters", value.into_expr()), Phase) }
-    /// `GroupByAttribute`: text, required. Update: in place.
+    /// `GroupByAttribute`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-insight.html#cfn-securityhub-insight-groupbyattribute)
     pub fn group_by_attribute(self, value: impl Arg<str>) -> CfnInsightProps<R0, Set, R2> { CfnInsightProps(put(self.0, "GroupByAttribute", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-insight.html#cfn-securityhub-insight-name)
     pub fn name(self, value: impl Arg<str>) -> CfnInsightProps<R0, R1, Set> { CfnInsightProps(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for CfnInsightProps { fn into_props(self) -> Bag { self.0 } }
@@ -1160,213 +1160,213 @@ use crate::cfn::support::*;
 impl AwsSecurityFindingFilters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AwsAccountId`: list of `StringFilter`. Update: in place.
+    /// `AwsAccountId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-awsaccountid)
     pub fn aws_account_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "AwsAccountId", value.into_expr())) }
-    /// `AwsAccountName`: list of `StringFilter`. Update: in place.
+    /// `AwsAccountName`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-awsaccountname)
     pub fn aws_account_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "AwsAccountName", value.into_expr())) }
-    /// `CompanyName`: list of `StringFilter`. Update: in place.
+    /// `CompanyName`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-companyname)
     pub fn company_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "CompanyName", value.into_expr())) }
-    /// `ComplianceAssociatedStandardsId`: list of `StringFilter`. Update: in place.
+    /// `ComplianceAssociatedStandardsId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-complianceassociatedstandardsid)
     pub fn compliance_associated_standards_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ComplianceAssociatedStandardsId", value.into_expr())) }
-    /// `ComplianceSecurityControlId`: list of `StringFilter`. Update: in place.
+    /// `ComplianceSecurityControlId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-compliancesecuritycontrolid)
     pub fn compliance_security_control_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ComplianceSecurityControlId", value.into_expr())) }
-    /// `ComplianceSecurityControlParametersName`: list of `StringFilter`. Update: in place.
+    /// `ComplianceSecurityControlParametersName`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-compliancesecuritycontrolparametersname)
     pub fn compliance_security_control_parameters_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ComplianceSecurityControlParametersName", value.into_expr())) }
-    /// `ComplianceSecurityControlParametersValue`: list of `StringFilter`. Update: in place.
+    /// `ComplianceSecurityControlParametersValue`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-compliancesecuritycontrolparametersvalue)
     pub fn compliance_security_control_parameters_value(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ComplianceSecurityControlParametersValue", value.into_expr())) }
-    /// `ComplianceStatus`: list of `StringFilter`. Update: in place.
+    /// `ComplianceStatus`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-compliancestatus)
     pub fn compliance_status(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ComplianceStatus", value.into_expr())) }
-    /// `Confidence`: list of `NumberFilter`. Update: in place.
+    /// `Confidence`: list of `NumberFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-confidence)
     pub fn confidence(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "Confidence", value.into_expr())) }
-    /// `CreatedAt`: list of `DateFilter`. Update: in place.
+    /// `CreatedAt`: list of `DateFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-createdat)
     pub fn created_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "CreatedAt", value.into_expr())) }
-    /// `Criticality`: list of `NumberFilter`. Update: in place.
+    /// `Criticality`: list of `NumberFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-criticality)
     pub fn criticality(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "Criticality", value.into_expr())) }
-    /// `Description`: list of `StringFilter`. Update: in place.
+    /// `Description`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-description)
     pub fn description(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `FindingProviderFieldsConfidence`: list of `NumberFilter`. Update: in place.
+    /// `FindingProviderFieldsConfidence`: list of `NumberFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-findingproviderfieldsconfidence)
     pub fn finding_provider_fields_confidence(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "FindingProviderFieldsConfidence", value.into_expr())) }
-    /// `FindingProviderFieldsCriticality`: list of `NumberFilter`. Update: in place.
+    /// `FindingProviderFieldsCriticality`: list of `NumberFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-findingproviderfieldscriticality)
     pub fn finding_provider_fields_criticality(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "FindingProviderFieldsCriticality", value.into_expr())) }
-    /// `FindingProviderFieldsRelatedFindingsId`: list of `StringFilter`. Update: in place.
+    /// `FindingProviderFieldsRelatedFindingsId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-findingproviderfieldsrelatedfindingsid)
     pub fn finding_provider_fields_related_findings_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "FindingProviderFieldsRelatedFindingsId", value.into_expr())) }
-    /// `FindingProviderFieldsRelatedFindingsProductArn`: list of `StringFilter`. Update: in place.
+    /// `FindingProviderFieldsRelatedFindingsProductArn`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-findingproviderfieldsrelatedfindingsproductarn)
     pub fn finding_provider_fields_related_findings_product_arn(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "FindingProviderFieldsRelatedFindingsProductArn", value.into_expr())) }
-    /// `FindingProviderFieldsSeverityLabel`: list of `StringFilter`. Update: in place.
+    /// `FindingProviderFieldsSeverityLabel`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-findingproviderfieldsseveritylabel)
     pub fn finding_provider_fields_severity_label(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "FindingProviderFieldsSeverityLabel", value.into_expr())) }
-    /// `FindingProviderFieldsSeverityOriginal`: list of `StringFilter`. Update: in place.
+    /// `FindingProviderFieldsSeverityOriginal`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-findingproviderfieldsseverityoriginal)
     pub fn finding_provider_fields_severity_original(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "FindingProviderFieldsSeverityOriginal", value.into_expr())) }
-    /// `FindingProviderFieldsTypes`: list of `StringFilter`. Update: in place.
+    /// `FindingProviderFieldsTypes`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-findingproviderfieldstypes)
     pub fn finding_provider_fields_types(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "FindingProviderFieldsTypes", value.into_expr())) }
-    /// `FirstObservedAt`: list of `DateFilter`. Update: in place.
+    /// `FirstObservedAt`: list of `DateFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-firstobservedat)
     pub fn first_observed_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "FirstObservedAt", value.into_expr())) }
-    /// `GeneratorId`: list of `StringFilter`. Update: in place.
+    /// `GeneratorId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-generatorid)
     pub fn generator_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "GeneratorId", value.into_expr())) }
-    /// `Id`: list of `StringFilter`. Update: in place.
+    /// `Id`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-id)
     pub fn id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
-    /// `Keyword`: list of `KeywordFilter`. Update: in place.
+    /// `Keyword`: list of `KeywordFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-keyword)
     pub fn keyword(self, value: impl Arg<Arr<KeywordFilter>>) -> Self { Self(put(self.0, "Keyword", value.into_expr())) }
-    /// `LastObservedAt`: list of `DateFilter`. Update: in place.
+    /// `LastObservedAt`: list of `DateFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-lastobservedat)
     pub fn last_observed_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "LastObservedAt", value.into_expr())) }
-    /// `MalwareName`: list of `StringFilter`. Update: in place.
+    /// `MalwareName`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-malwarename)
     pub fn malware_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "MalwareName", value.into_expr())) }
-    /// `MalwarePath`: list of `StringFilter`. Update: in place.
+    /// `MalwarePath`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-malwarepath)
     pub fn malware_path(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "MalwarePath", value.into_expr())) }
-    /// `MalwareState`: list of `StringFilter`. Update: in place.
+    /// `MalwareState`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-malwarestate)
     pub fn malware_state(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "MalwareState", value.into_expr())) }
-    /// `MalwareType`: list of `StringFilter`. Update: in place.
+    /// `MalwareType`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-malwaretype)
     pub fn malware_type(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "MalwareType", value.into_expr())) }
-    /// `NetworkDestinationDomain`: list of `StringFilter`. Update: in place.
+    /// `NetworkDestinationDomain`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-networkdestinationdomain)
     pub fn network_destination_domain(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "NetworkDestinationDomain", value.into_expr())) }
-    /// `NetworkDestinationIpV4`: list of `IpFilter`. Update: in place.
+    /// `NetworkDestinationIpV4`: list of `IpFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-networkdestinationipv4)
     pub fn network_destination_ipv4(self, value: impl Arg<Arr<IpFilter>>) -> Self { Self(put(self.0, "NetworkDestinationIpV4", value.into_expr())) }
-    /// `NetworkDestinationIpV6`: list of `IpFilter`. Update: in place.
+    /// `NetworkDestinationIpV6`: list of `IpFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-networkdestinationipv6)
     pub fn network_destination_ipv6(self, value: impl Arg<Arr<IpFilter>>) -> Self { Self(put(self.0, "NetworkDestinationIpV6", value.into_expr())) }
-    /// `NetworkDestinationPort`: list of `NumberFilter`. Update: in place.
+    /// `NetworkDestinationPort`: list of `NumberFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-networkdestinationport)
     pub fn network_destination_port(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "NetworkDestinationPort", value.into_expr())) }
-    /// `NetworkDirection`: list of `StringFilter`. Update: in place.
+    /// `NetworkDirection`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-networkdirection)
     pub fn network_direction(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "NetworkDirection", value.into_expr())) }
-    /// `NetworkProtocol`: list of `StringFilter`. Update: in place.
+    /// `NetworkProtocol`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-networkprotocol)
     pub fn network_protocol(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "NetworkProtocol", value.into_expr())) }
-    /// `NetworkSourceDomain`: list of `StringFilter`. Update: in place.
+    /// `NetworkSourceDomain`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-networksourcedomain)
     pub fn network_source_domain(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "NetworkSourceDomain", value.into_expr())) }
-    /// `NetworkSourceIpV4`: list of `IpFilter`. Update: in place.
+    /// `NetworkSourceIpV4`: list of `IpFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-networksourceipv4)
     pub fn network_source_ipv4(self, value: impl Arg<Arr<IpFilter>>) -> Self { Self(put(self.0, "NetworkSourceIpV4", value.into_expr())) }
-    /// `NetworkSourceIpV6`: list of `IpFilter`. Update: in place.
+    /// `NetworkSourceIpV6`: list of `IpFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-networksourceipv6)
     pub fn network_source_ipv6(self, value: impl Arg<Arr<IpFilter>>) -> Self { Self(put(self.0, "NetworkSourceIpV6", value.into_expr())) }
-    /// `NetworkSourceMac`: list of `StringFilter`. Update: in place.
+    /// `NetworkSourceMac`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-networksourcemac)
     pub fn network_source_mac(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "NetworkSourceMac", value.into_expr())) }
-    /// `NetworkSourcePort`: list of `NumberFilter`. Update: in place.
+    /// `NetworkSourcePort`: list of `NumberFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-networksourceport)
     pub fn network_source_port(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "NetworkSourcePort", value.into_expr())) }
-    /// `NoteText`: list of `StringFilter`. Update: in place.
+    /// `NoteText`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-notetext)
     pub fn note_text(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "NoteText", value.into_expr())) }
-    /// `NoteUpdatedAt`: list of `DateFilter`. Update: in place.
+    /// `NoteUpdatedAt`: list of `DateFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-noteupdatedat)
     pub fn note_updated_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "NoteUpdatedAt", value.into_expr())) }
-    /// `NoteUpdatedBy`: list of `StringFilter`. Update: in place.
+    /// `NoteUpdatedBy`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-noteupdatedby)
     pub fn note_updated_by(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "NoteUpdatedBy", value.into_expr())) }
-    /// `ProcessLaunchedAt`: list of `DateFilter`. Update: in place.
+    /// `ProcessLaunchedAt`: list of `DateFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-processlaunchedat)
     pub fn process_launched_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "ProcessLaunchedAt", value.into_expr())) }
-    /// `ProcessName`: list of `StringFilter`. Update: in place.
+    /// `ProcessName`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-processname)
     pub fn process_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ProcessName", value.into_expr())) }
-    /// `ProcessParentPid`: list of `NumberFilter`. Update: in place.
+    /// `ProcessParentPid`: list of `NumberFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-processparentpid)
     pub fn process_parent_pid(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "ProcessParentPid", value.into_expr())) }
-    /// `ProcessPath`: list of `StringFilter`. Update: in place.
+    /// `ProcessPath`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-processpath)
     pub fn process_path(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ProcessPath", value.into_expr())) }
-    /// `ProcessPid`: list of `NumberFilter`. Update: in place.
+    /// `ProcessPid`: list of `NumberFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-processpid)
     pub fn process_pid(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "ProcessPid", value.into_expr())) }
-    /// `ProcessTerminatedAt`: list of `DateFilter`. Update: in place.
+    /// `ProcessTerminatedAt`: list of `DateFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-processterminatedat)
     pub fn process_terminated_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "ProcessTerminatedAt", value.into_expr())) }
-    /// `ProductArn`: list of `StringFilter`. Update: in place.
+    /// `ProductArn`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-productarn)
     pub fn product_arn(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ProductArn", value.into_expr())) }
-    /// `ProductFields`: list of `MapFilter`. Update: in place.
+    /// `ProductFields`: list of `MapFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-productfields)
     pub fn product_fields(self, value: impl Arg<Arr<MapFilter>>) -> Self { Self(put(self.0, "ProductFields", value.into_expr())) }
-    /// `ProductName`: list of `StringFilter`. Update: in place.
+    /// `ProductName`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-productname)
     pub fn product_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ProductName", value.into_expr())) }
-    /// `RecommendationText`: list of `StringFilter`. Update: in place.
+    /// `RecommendationText`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-recommendationtext)
     pub fn recommendation_text(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "RecommendationText", value.into_expr())) }
-    /// `RecordState`: list of `StringFilter`. Update: in place.
+    /// `RecordState`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-recordstate)
     pub fn record_state(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "RecordState", value.into_expr())) }
-    /// `Region`: list of `StringFilter`. Update: in place.
+    /// `Region`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-region)
     pub fn region(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
-    /// `RelatedFindingsId`: list of `StringFilter`. Update: in place.
+    /// `RelatedFindingsId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-relatedfindingsid)
     pub fn related_findings_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "RelatedFindingsId", value.into_expr())) }
-    /// `RelatedFindingsProductArn`: list of `StringFilter`. Update: in place.
+    /// `RelatedFindingsProductArn`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-relatedfindingsproductarn)
     pub fn related_findings_product_arn(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "RelatedFindingsProductArn", value.into_expr())) }
-    /// `ResourceApplicationArn`: list of `StringFilter`. Update: in place.
+    /// `ResourceApplicationArn`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourceapplicationarn)
     pub fn resource_application_arn(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceApplicationArn", value.into_expr())) }
-    /// `ResourceApplicationName`: list of `StringFilter`. Update: in place.
+    /// `ResourceApplicationName`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourceapplicationname)
     pub fn resource_application_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceApplicationName", value.into_expr())) }
-    /// `ResourceAwsEc2InstanceIamInstanceProfileArn`: list of `StringFilter`. Update: in place.
+    /// `ResourceAwsEc2InstanceIamInstanceProfileArn`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourceawsec2instanceiaminstanceprofilearn)
     pub fn resource_aws_ec2_instance_iam_instance_profile_arn(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceAwsEc2InstanceIamInstanceProfileArn", value.into_expr())) }
-    /// `ResourceAwsEc2InstanceImageId`: list of `StringFilter`. Update: in place.
+    /// `ResourceAwsEc2InstanceImageId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourceawsec2instanceimageid)
     pub fn resource_aws_ec2_instance_image_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceAwsEc2InstanceImageId", value.into_expr())) }
-    /// `ResourceAwsEc2InstanceIpV4Addresses`: list of `IpFilter`. Update: in place.
+    /// `ResourceAwsEc2InstanceIpV4Addresses`: list of `IpFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourceawsec2instanceipv4addresses)
     pub fn resource_aws_ec2_instance_ipv4_addresses(self, value: impl Arg<Arr<IpFilter>>) -> Self { Self(put(self.0, "ResourceAwsEc2InstanceIpV4Addresses", value.into_expr())) }
-    /// `ResourceAwsEc2InstanceIpV6Addresses`: list of `IpFilter`. Update: in place.
+    /// `ResourceAwsEc2InstanceIpV6Addresses`: list of `IpFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourceawsec2instanceipv6addresses)
     pub fn resource_aws_ec2_instance_ipv6_addresses(self, value: impl Arg<Arr<IpFilter>>) -> Self { Self(put(self.0, "ResourceAwsEc2InstanceIpV6Addresses", value.into_expr())) }
-    /// `ResourceAwsEc2InstanceKeyName`: list of `StringFilter`. Update: in place.
+    /// `ResourceAwsEc2InstanceKeyName`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourceawsec2instancekeyname)
     pub fn resource_aws_ec2_instance_key_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceAwsEc2InstanceKeyName", value.into_expr())) }
-    /// `ResourceAwsEc2InstanceLaunchedAt`: list of `DateFilter`. Update: in place.
+    /// `ResourceAwsEc2InstanceLaunchedAt`: list of `DateFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourceawsec2instancelaunchedat)
     pub fn resource_aws_ec2_instance_launched_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "ResourceAwsEc2InstanceLaunchedAt", value.into_expr())) }
-    /// `ResourceAwsEc2InstanceSubnetId`: list of `StringFilter`. Update: in place.
+    /// `ResourceAwsEc2InstanceSubnetId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourceawsec2instancesubnetid)
     pub fn resource_aws_ec2_instance_subnet_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceAwsEc2InstanceSubnetId", value.into_expr())) }
-    /// `ResourceAwsEc2InstanceType`: list of `StringFilter`. Update: in place.
+    /// `ResourceAwsEc2InstanceType`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourceawsec2instancetype)
     pub fn resource_aws_ec2_instance_type(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceAwsEc2InstanceType", value.into_expr())) }
-    /// `ResourceAwsEc2InstanceVpcId`: list of `StringFilter`. Update: in place.
+    /// `ResourceAwsEc2InstanceVpcId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourceawsec2instancevpcid)
     pub fn resource_aws_ec2_instance_vpc_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceAwsEc2InstanceVpcId", value.into_expr())) }
-    /// `ResourceAwsIamAccessKeyCreatedAt`: list of `DateFilter`. Update: in place.
+    /// `ResourceAwsIamAccessKeyCreatedAt`: list of `DateFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourceawsiamaccesskeycreatedat)
     pub fn resource_aws_iam_access_key_created_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "ResourceAwsIamAccessKeyCreatedAt", value.into_expr())) }
-    /// `ResourceAwsIamAccessKeyPrincipalName`: list of `StringFilter`. Update: in place.
+    /// `ResourceAwsIamAccessKeyPrincipalName`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourceawsiamaccesskeyprincipalname)
     pub fn resource_aws_iam_access_key_principal_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceAwsIamAccessKeyPrincipalName", value.into_expr())) }
-    /// `ResourceAwsIamAccessKeyStatus`: list of `StringFilter`. Update: in place.
+    /// `ResourceAwsIamAccessKeyStatus`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourceawsiamaccesskeystatus)
     pub fn resource_aws_iam_access_key_status(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceAwsIamAccessKeyStatus", value.into_expr())) }
-    /// `ResourceAwsIamAccessKeyUserName`: list of `StringFilter`. Update: in place.
+    /// `ResourceAwsIamAccessKeyUserName`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourceawsiamaccesskeyusername)
     pub fn resource_aws_iam_access_key_user_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceAwsIamAccessKeyUserName", value.into_expr())) }
-    /// `ResourceAwsIamUserUserName`: list of `StringFilter`. Update: in place.
+    /// `ResourceAwsIamUserUserName`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourceawsiamuserusername)
     pub fn resource_aws_iam_user_user_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceAwsIamUserUserName", value.into_expr())) }
-    /// `ResourceAwsS3BucketOwnerId`: list of `StringFilter`. Update: in place.
+    /// `ResourceAwsS3BucketOwnerId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourceawss3bucketownerid)
     pub fn resource_aws_s3_bucket_owner_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceAwsS3BucketOwnerId", value.into_expr())) }
-    /// `ResourceAwsS3BucketOwnerName`: list of `StringFilter`. Update: in place.
+    /// `ResourceAwsS3BucketOwnerName`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourceawss3bucketownername)
     pub fn resource_aws_s3_bucket_owner_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceAwsS3BucketOwnerName", value.into_expr())) }
-    /// `ResourceContainerImageId`: list of `StringFilter`. Update: in place.
+    /// `ResourceContainerImageId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourcecontainerimageid)
     pub fn resource_container_image_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceContainerImageId", value.into_expr())) }
-    /// `ResourceContainerImageName`: list of `StringFilter`. Update: in place.
+    /// `ResourceContainerImageName`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourcecontainerimagename)
     pub fn resource_container_image_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceContainerImageName", value.into_expr())) }
-    /// `ResourceContainerLaunchedAt`: list of `DateFilter`. Update: in place.
+    /// `ResourceContainerLaunchedAt`: list of `DateFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourcecontainerlaunchedat)
     pub fn resource_container_launched_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "ResourceContainerLaunchedAt", value.into_expr())) }
-    /// `ResourceContainerName`: list of `StringFilter`. Update: in place.
+    /// `ResourceContainerName`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourcecontainername)
     pub fn resource_container_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceContainerName", value.into_expr())) }
-    /// `ResourceDetailsOther`: list of `MapFilter`. Update: in place.
+    /// `ResourceDetailsOther`: list of `MapFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourcedetailsother)
     pub fn resource_details_other(self, value: impl Arg<Arr<MapFilter>>) -> Self { Self(put(self.0, "ResourceDetailsOther", value.into_expr())) }
-    /// `ResourceId`: list of `StringFilter`. Update: in place.
+    /// `ResourceId`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourceid)
     pub fn resource_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceId", value.into_expr())) }
-    /// `ResourcePartition`: list of `StringFilter`. Update: in place.
+    /// `ResourcePartition`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourcepartition)
     pub fn resource_partition(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourcePartition", value.into_expr())) }
-    /// `ResourceRegion`: list of `StringFilter`. Update: in place.
+    /// `ResourceRegion`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourceregion)
     pub fn resource_region(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceRegion", value.into_expr())) }
-    /// `ResourceTags`: list of `MapFilter`. Update: in place.
+    /// `ResourceTags`: list of `MapFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourcetags)
     pub fn resource_tags(self, value: impl Arg<Arr<MapFilter>>) -> Self { Self(put(self.0, "ResourceTags", value.into_expr())) }
-    /// `ResourceType`: list of `StringFilter`. Update: in place.
+    /// `ResourceType`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-resourcetype)
     pub fn resource_type(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceType", value.into_expr())) }
-    /// `Sample`: list of `BooleanFilter`. Update: in place.
+    /// `Sample`: list of `BooleanFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-sample)
     pub fn sample(self, value: impl Arg<Arr<BooleanFilter>>) -> Self { Self(put(self.0, "Sample", value.into_expr())) }
-    /// `SeverityLabel`: list of `StringFilter`. Update: in place.
+    /// `SeverityLabel`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-severitylabel)
     pub fn severity_label(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "SeverityLabel", value.into_expr())) }
-    /// `SeverityNormalized`: list of `NumberFilter`. Update: in place.
+    /// `SeverityNormalized`: list of `NumberFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-severitynormalized)
     pub fn severity_normalized(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "SeverityNormalized", value.into_expr())) }
-    /// `SeverityProduct`: list of `NumberFilter`. Update: in place.
+    /// `SeverityProduct`: list of `NumberFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-severityproduct)
     pub fn severity_product(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "SeverityProduct", value.into_expr())) }
-    /// `SourceUrl`: list of `StringFilter`. Update: in place.
+    /// `SourceUrl`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-sourceurl)
     pub fn source_url(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "SourceUrl", value.into_expr())) }
-    /// `ThreatIntelIndicatorCategory`: list of `StringFilter`. Update: in place.
+    /// `ThreatIntelIndicatorCategory`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-threatintelindicatorcategory)
     pub fn threat_intel_indicator_category(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ThreatIntelIndicatorCategory", value.into_expr())) }
-    /// `ThreatIntelIndicatorLastObservedAt`: list of `DateFilter`. Update: in place.
+    /// `ThreatIntelIndicatorLastObservedAt`: list of `DateFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-threatintelindicatorlastobservedat)
     pub fn threat_intel_indicator_last_observed_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "ThreatIntelIndicatorLastObservedAt", value.into_expr())) }
-    /// `ThreatIntelIndicatorSource`: list of `StringFilter`. Update: in place.
+    /// `ThreatIntelIndicatorSource`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-threatintelindicatorsource)
     pub fn threat_intel_indicator_source(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ThreatIntelIndicatorSource", value.into_expr())) }
-    /// `ThreatIntelIndicatorSourceUrl`: list of `StringFilter`. Update: in place.
+    /// `ThreatIntelIndicatorSourceUrl`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-threatintelindicatorsourceurl)
     pub fn threat_intel_indicator_source_url(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ThreatIntelIndicatorSourceUrl", value.into_expr())) }
-    /// `ThreatIntelIndicatorType`: list of `StringFilter`. Update: in place.
+    /// `ThreatIntelIndicatorType`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-threatintelindicatortype)
     pub fn threat_intel_indicator_type(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ThreatIntelIndicatorType", value.into_expr())) }
-    /// `ThreatIntelIndicatorValue`: list of `StringFilter`. Update: in place.
+    /// `ThreatIntelIndicatorValue`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-threatintelindicatorvalue)
     pub fn threat_intel_indicator_value(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ThreatIntelIndicatorValue", value.into_expr())) }
-    /// `Title`: list of `StringFilter`. Update: in place.
+    /// `Title`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-title)
     pub fn title(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Title", value.into_expr())) }
-    /// `Type`: list of `StringFilter`. Update: in place.
+    /// `Type`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-type)
     pub fn type_(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
-    /// `UpdatedAt`: list of `DateFilter`. Update: in place.
+    /// `UpdatedAt`: list of `DateFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-updatedat)
     pub fn updated_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "UpdatedAt", value.into_expr())) }
-    /// `UserDefinedFields`: list of `MapFilter`. Update: in place.
+    /// `UserDefinedFields`: list of `MapFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-userdefinedfields)
     pub fn user_defined_fields(self, value: impl Arg<Arr<MapFilter>>) -> Self { Self(put(self.0, "UserDefinedFields", value.into_expr())) }
-    /// `VerificationState`: list of `StringFilter`. Update: in place.
+    /// `VerificationState`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-verificationstate)
     pub fn verification_state(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "VerificationState", value.into_expr())) }
-    /// `VulnerabilitiesExploitAvailable`: list of `StringFilter`. Update: in place.
+    /// `VulnerabilitiesExploitAvailable`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-vulnerabilitiesexploitavailable)
     pub fn vulnerabilities_exploit_available(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "VulnerabilitiesExploitAvailable", value.into_expr())) }
-    /// `VulnerabilitiesFixAvailable`: list of `StringFilter`. Update: in place.
+    /// `VulnerabilitiesFixAvailable`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-vulnerabilitiesfixavailable)
     pub fn vulnerabilities_fix_available(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "VulnerabilitiesFixAvailable", value.into_expr())) }
-    /// `WorkflowState`: list of `StringFilter`. Update: in place.
+    /// `WorkflowState`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-workflowstate)
     pub fn workflow_state(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "WorkflowState", value.into_expr())) }
-    /// `WorkflowStatus`: list of `StringFilter`. Update: in place.
+    /// `WorkflowStatus`: list of `StringFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html#cfn-securityhub-insight-awssecurityfindingfilters-workflowstatus)
     pub fn workflow_status(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "WorkflowStatus", value.into_expr())) }
 }
 impl Done for AwsSecurityFindingFilters { fn into_props(self) -> Bag { self.0 } }
@@ -1377,7 +1377,7 @@ impl BooleanFilter {
     pub fn new() -> BooleanFilter<Missing<super::required::Value>> { BooleanFilter(Bag::default(), Phase) }
 }
 impl<R0> BooleanFilter<R0> {
-    /// `Value`: boolean, required. Update: in place.
+    /// `Value`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-booleanfilter.html#cfn-securityhub-insight-booleanfilter-value)
     pub fn value(self, value: impl Arg<bool>) -> BooleanFilter<Set> { BooleanFilter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for BooleanFilter { fn into_props(self) -> Bag { self.0 } }
@@ -1386,11 +1386,11 @@ impl Done for BooleanFilter { fn into_props(self) -> Bag { self.0 } }
 impl DateFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DateRange`: `DateRange`. Update: in place.
+    /// `DateRange`: `DateRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-datefilter.html#cfn-securityhub-insight-datefilter-daterange)
     pub fn date_range(self, value: impl Arg<DateRange>) -> Self { Self(put(self.0, "DateRange", value.into_expr())) }
-    /// `End`: text. Update: in place.
+    /// `End`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-datefilter.html#cfn-securityhub-insight-datefilter-end)
     pub fn end(self, value: impl Arg<str>) -> Self { Self(put(self.0, "End", value.into_expr())) }
-    /// `Start`: text. Update: in place.
+    /// `Start`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-datefilter.html#cfn-securityhub-insight-datefilter-start)
     pub fn start(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Start", value.into_expr())) }
 }
 impl Done for DateFilter { fn into_props(self) -> Bag { self.0 } }
@@ -1401,9 +1401,9 @@ impl DateRange {
     pub fn new() -> DateRange<Missing<super::required::Unit>, Missing<super::required::Value>> { DateRange(Bag::default(), Phase) }
 }
 impl<R0, R1> DateRange<R0, R1> {
-    /// `Unit`: `Unit`, required. Update: in place.
+    /// `Unit`: `Unit`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-daterange.html#cfn-securityhub-insight-daterange-unit)
     pub fn unit(self, value: impl Arg<Unit>) -> DateRange<Set, R1> { DateRange(put(self.0, "Unit", value.into_expr()), Phase) }
-    /// `Value`: number, required. Update: in place.
+    /// `Value`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-daterange.html#cfn-securityhub-insight-daterange-value)
     pub fn value(self, value: impl Arg<f64>) -> DateRange<R0, Set> { DateRange(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for DateRange { fn into_props(self) -> Bag { self.0 } }
@@ -1414,7 +1414,7 @@ impl IpFilter {
     pub fn new() -> IpFilter<Missing<super::required::Cidr>> { IpFilter(Bag::default(), Phase) }
 }
 impl<R0> IpFilter<R0> {
-    /// `Cidr`: text, required. Update: in place.
+    /// `Cidr`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-ipfilter.html#cfn-securityhub-insight-ipfilter-cidr)
     pub fn cidr(self, value: impl Arg<str>) -> IpFilter<Set> { IpFilter(put(self.0, "Cidr", value.into_expr()), Phase) }
 }
 impl Done for IpFilter { fn into_props(self) -> Bag { self.0 } }
@@ -1425,7 +1425,7 @@ impl KeywordFilter {
     pub fn new() -> KeywordFilter<Missing<super::required::Value>> { KeywordFilter(Bag::default(), Phase) }
 }
 impl<R0> KeywordFilter<R0> {
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-keywordfilter.html#cfn-securityhub-insight-keywordfilter-value)
     pub fn value(self, value: impl Arg<str>) -> KeywordFilter<Set> { KeywordFilter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for KeywordFilter { fn into_props(self) -> Bag { self.0 } }
@@ -1436,11 +1436,11 @@ impl MapFilter {
     pub fn new() -> MapFilter<Missing<super::required::Comparison>, Missing<super::required::Key>, Missing<super::required::Value>> { MapFilter(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MapFilter<R0, R1, R2> {
-    /// `Comparison`: `MapFilterComparison`, required. Update: in place.
+    /// `Comparison`: `MapFilterComparison`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-mapfilter.html#cfn-securityhub-insight-mapfilter-comparison)
     pub fn comparison(self, value: impl Arg<MapFilterComparison>) -> MapFilter<Set, R1, R2> { MapFilter(put(self.0, "Comparison", value.into_expr()), Phase) }
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-mapfilter.html#cfn-securityhub-insight-mapfilter-key)
     pub fn key(self, value: impl Arg<str>) -> MapFilter<R0, Set, R2> { MapFilter(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-mapfilter.html#cfn-securityhub-insight-mapfilter-value)
     pub fn value(self, value: impl Arg<str>) -> MapFilter<R0, R1, Set> { MapFilter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for MapFilter { fn into_props(self) -> Bag { self.0 } }
@@ -1449,11 +1449,11 @@ impl Done for MapFilter { fn into_props(self) -> Bag { self.0 } }
 impl NumberFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Eq`: number. Update: in place.
+    /// `Eq`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-numberfilter.html#cfn-securityhub-insight-numberfilter-eq)
     pub fn eq(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Eq", value.into_expr())) }
-    /// `Gte`: number. Update: in place.
+    /// `Gte`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-numberfilter.html#cfn-securityhub-insight-numberfilter-gte)
     pub fn gte(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Gte", value.into_expr())) }
-    /// `Lte`: number. Update: in place.
+    /// `Lte`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-numberfilter.html#cfn-securityhub-insight-numberfilter-lte)
     pub fn lte(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Lte", value.into_expr())) }
 }
 impl Done for NumberFilter { fn into_props(self) -> Bag { self.0 } }
@@ -1464,9 +1464,9 @@ impl StringFilter {
     pub fn new() -> StringFilter<Missing<super::required::Comparison>, Missing<super::required::Value>> { StringFilter(Bag::default(), Phase) }
 }
 impl<R0, R1> StringFilter<R0, R1> {
-    /// `Comparison`: `Comparison`, required. Update: in place.
+    /// `Comparison`: `Comparison`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-stringfilter.html#cfn-securityhub-insight-stringfilter-comparison)
     pub fn comparison(self, value: impl Arg<Comparison>) -> StringFilter<Set, R1> { StringFilter(put(self.0, "Comparison", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-stringfilter.html#cfn-securityhub-insight-stringfilter-value)
     pub fn value(self, value: impl Arg<str>) -> StringFilter<R0, Set> { StringFilter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for StringFilter { fn into_props(self) -> Bag { self.0 } }
@@ -1486,13 +1486,13 @@ impl CfnOrganizationConfiguration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnOrganizationConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `OrganizationConfigurationIdentifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `MemberAccountLimitReached`: boolean.
+    /// The attribute `MemberAccountLimitReached`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-organizationconfiguration.html#MemberAccountLimitReached-fn::getatt)
     pub fn attr_member_account_limit_reached(&self) -> Val<bool> { self.0.get_att("MemberAccountLimitReached") }
-    /// The attribute `OrganizationConfigurationIdentifier`: text.
+    /// The attribute `OrganizationConfigurationIdentifier`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-organizationconfiguration.html#OrganizationConfigurationIdentifier-fn::getatt)
     pub fn attr_organization_configuration_identifier(&self) -> Val<str> { self.0.get_att("OrganizationConfigurationIdentifier") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-organizationconfiguration.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `StatusMessage`: text.
+    /// The attribute `StatusMessage`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-organizationconfiguration.html#StatusMessage-fn::getatt)
     pub fn attr_status_message(&self) -> Val<str> { self.0.get_att("StatusMessage") }
 }
 impl Parent for CfnOrganizationConfiguration { fn node(&self) -> &Place { &self.0 } }
@@ -1503,11 +1503,11 @@ impl CfnOrganizationConfigurationProps {
     pub fn new() -> CfnOrganizationConfigurationProps<Missing<required::AutoEnable>> { CfnOrganizationConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnOrganizationConfigurationProps<R0> {
-    /// `AutoEnable`: boolean, required. Update: in place.
+    /// `AutoEnable`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-organizationconfiguration.html#cfn-securityhub-organizationconfiguration-autoenable)
     pub fn auto_enable(self, value: impl Arg<bool>) -> CfnOrganizationConfigurationProps<Set> { CfnOrganizationConfigurationProps(put(self.0, "AutoEnable", value.into_expr()), Phase) }
-    /// `AutoEnableStandards`: `AutoEnableStandards`. Update: in place.
+    /// `AutoEnableStandards`: `AutoEnableStandards`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-organizationconfiguration.html#cfn-securityhub-organizationconfiguration-autoenablestandards)
     pub fn auto_enable_standards(self, value: impl Arg<organization_configuration::AutoEnableStandards>) -> Self { Self(put(self.0, "AutoEnableStandards", value.into_expr()), Phase) }
-    /// `ConfigurationType`: `ConfigurationType`. Update: in place.
+    /// `ConfigurationType`: `ConfigurationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-organizationconfiguration.html#cfn-securityhub-organizationconfiguration-configurationtype)
     pub fn configuration_type(self, value: impl Arg<organization_configuration::ConfigurationType>) -> Self { Self(put(self.0, "ConfigurationType", value.into_expr()), Phase) }
 }
 impl Done for CfnOrganizationConfigurationProps { fn into_props(self) -> Bag { self.0 } }
@@ -1528,15 +1528,15 @@ impl CfnPolicyAssociation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPolicyAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AssociationIdentifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AssociationIdentifier`: text.
+    /// The attribute `AssociationIdentifier`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-policyassociation.html#AssociationIdentifier-fn::getatt)
     pub fn attr_association_identifier(&self) -> Val<str> { self.0.get_att("AssociationIdentifier") }
-    /// The attribute `AssociationStatus`: text.
+    /// The attribute `AssociationStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-policyassociation.html#AssociationStatus-fn::getatt)
     pub fn attr_association_status(&self) -> Val<str> { self.0.get_att("AssociationStatus") }
-    /// The attribute `AssociationStatusMessage`: text.
+    /// The attribute `AssociationStatusMessage`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-policyassociation.html#AssociationStatusMessage-fn::getatt)
     pub fn attr_association_status_message(&self) -> Val<str> { self.0.get_att("AssociationStatusMessage") }
-    /// The attribute `AssociationType`: text.
+    /// The attribute `AssociationType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-policyassociation.html#AssociationType-fn::getatt)
     pub fn attr_association_type(&self) -> Val<str> { self.0.get_att("AssociationType") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-policyassociation.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnPolicyAssociation { fn node(&self) -> &Place { &self.0 } }
@@ -1547,11 +1547,11 @@ impl CfnPolicyAssociationProps {
     pub fn new() -> CfnPolicyAssociationProps<Missing<required::ConfigurationPolicyId>, Missing<required::TargetId>, Missing<required::TargetType>> { CfnPolicyAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnPolicyAssociationProps<R0, R1, R2> {
-    /// `ConfigurationPolicyId`: text, required. Update: in place.
+    /// `ConfigurationPolicyId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-policyassociation.html#cfn-securityhub-policyassociation-configurationpolicyid)
     pub fn configuration_policy_id(self, value: impl Arg<str>) -> CfnPolicyAssociationProps<Set, R1, R2> { CfnPolicyAssociationProps(put(self.0, "ConfigurationPolicyId", value.into_expr()), Phase) }
-    /// `TargetId`: text, required. Update: replacement.
+    /// `TargetId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-policyassociation.html#cfn-securityhub-policyassociation-targetid)
     pub fn target_id(self, value: impl Arg<str>) -> CfnPolicyAssociationProps<R0, Set, R2> { CfnPolicyAssociationProps(put(self.0, "TargetId", value.into_expr()), Phase) }
-    /// `TargetType`: `TargetType`, required. Update: replacement.
+    /// `TargetType`: `TargetType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-policyassociation.html#cfn-securityhub-policyassociation-targettype)
     pub fn target_type(self, value: impl Arg<policy_association::TargetType>) -> CfnPolicyAssociationProps<R0, R1, Set> { CfnPolicyAssociationProps(put(self.0, "TargetType", value.into_expr()), Phase) }
 }
 impl Done for CfnPolicyAssociationProps { fn into_props(self) -> Bag { self.0 } }
@@ -1570,7 +1570,7 @@ impl CfnProductSubscription {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProductSubscriptionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ProductSubscriptionArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ProductSubscriptionArn`: `OtherArn`.
+    /// The attribute `ProductSubscriptionArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-productsubscription.html#ProductSubscriptionArn-fn::getatt)
     pub fn attr_product_subscription_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ProductSubscriptionArn") }
 }
 impl Parent for CfnProductSubscription { fn node(&self) -> &Place { &self.0 } }
@@ -1581,7 +1581,7 @@ impl CfnProductSubscriptionProps {
     pub fn new() -> CfnProductSubscriptionProps<Missing<required::ProductArn>> { CfnProductSubscriptionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnProductSubscriptionProps<R0> {
-    /// `ProductArn`: text, required. Update: replacement.
+    /// `ProductArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-productsubscription.html#cfn-securityhub-productsubscription-productarn)
     pub fn product_arn(self, value: impl Arg<str>) -> CfnProductSubscriptionProps<Set> { CfnProductSubscriptionProps(put(self.0, "ProductArn", value.into_expr()), Phase) }
 }
 impl Done for CfnProductSubscriptionProps { fn into_props(self) -> Bag { self.0 } }
@@ -1603,13 +1603,13 @@ impl CfnSecurityControlProps {
     pub fn new() -> CfnSecurityControlProps<Missing<required::Parameters>> { CfnSecurityControlProps(Bag::default(), Phase) }
 }
 impl<R0> CfnSecurityControlProps<R0> {
-    /// `LastUpdateReason`: text. Update: in place.
+    /// `LastUpdateReason`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-securitycontrol.html#cfn-securityhub-securitycontrol-lastupdatereason)
     pub fn last_update_reason(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUpdateReason", value.into_expr()), Phase) }
-    /// `Parameters`: map of `ParameterConfiguration`, required. Update: in place.
+    /// `Parameters`: map of `ParameterConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-securitycontrol.html#cfn-securityhub-securitycontrol-parameters)
     pub fn parameters(self, value: impl Arg<Dict<security_control::ParameterConfiguration>>) -> CfnSecurityControlProps<Set> { CfnSecurityControlProps(put(self.0, "Parameters", value.into_expr()), Phase) }
-    /// `SecurityControlArn`: text. Update: in place.
+    /// `SecurityControlArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-securitycontrol.html#cfn-securityhub-securitycontrol-securitycontrolarn)
     pub fn security_control_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityControlArn", value.into_expr()), Phase) }
-    /// `SecurityControlId`: text. Update: replacement.
+    /// `SecurityControlId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-securitycontrol.html#cfn-securityhub-securitycontrol-securitycontrolid)
     pub fn security_control_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityControlId", value.into_expr()), Phase) }
 }
 impl Done for CfnSecurityControlProps { fn into_props(self) -> Bag { self.0 } }
@@ -1623,9 +1623,9 @@ impl ParameterConfiguration {
     pub fn new() -> ParameterConfiguration<Missing<super::required::ValueType>> { ParameterConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ParameterConfiguration<R0> {
-    /// `Value`: `ParameterValue`. Update: in place.
+    /// `Value`: `ParameterValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-securitycontrol-parameterconfiguration.html#cfn-securityhub-securitycontrol-parameterconfiguration-value)
     pub fn value(self, value: impl Arg<ParameterValue>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
-    /// `ValueType`: `ValueType`, required. Update: in place.
+    /// `ValueType`: `ValueType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-securitycontrol-parameterconfiguration.html#cfn-securityhub-securitycontrol-parameterconfiguration-valuetype)
     pub fn value_type(self, value: impl Arg<ValueType>) -> ParameterConfiguration<Set> { ParameterConfiguration(put(self.0, "ValueType", value.into_expr()), Phase) }
 }
 impl Done for ParameterConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1634,21 +1634,21 @@ impl Done for ParameterConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl ParameterValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Boolean`: boolean. Update: in place.
+    /// `Boolean`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-securitycontrol-parametervalue.html#cfn-securityhub-securitycontrol-parametervalue-boolean)
     pub fn boolean(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Boolean", value.into_expr())) }
-    /// `Double`: number. Update: in place.
+    /// `Double`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-securitycontrol-parametervalue.html#cfn-securityhub-securitycontrol-parametervalue-double)
     pub fn double(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Double", value.into_expr())) }
-    /// `Enum`: text. Update: in place.
+    /// `Enum`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-securitycontrol-parametervalue.html#cfn-securityhub-securitycontrol-parametervalue-enum)
     pub fn enum_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Enum", value.into_expr())) }
-    /// `EnumList`: list of text. Update: in place.
+    /// `EnumList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-securitycontrol-parametervalue.html#cfn-securityhub-securitycontrol-parametervalue-enumlist)
     pub fn enum_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EnumList", value.into_expr())) }
-    /// `Integer`: integer. Update: in place.
+    /// `Integer`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-securitycontrol-parametervalue.html#cfn-securityhub-securitycontrol-parametervalue-integer)
     pub fn integer(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Integer", value.into_expr())) }
-    /// `IntegerList`: list of integer. Update: in place.
+    /// `IntegerList`: list of integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-securitycontrol-parametervalue.html#cfn-securityhub-securitycontrol-parametervalue-integerlist)
     pub fn integer_list(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "IntegerList", value.into_expr())) }
-    /// `String`: text. Update: in place.
+    /// `String`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-securitycontrol-parametervalue.html#cfn-securityhub-securitycontrol-parametervalue-string)
     pub fn string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "String", value.into_expr())) }
-    /// `StringList`: list of text. Update: in place.
+    /// `StringList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-securitycontrol-parametervalue.html#cfn-securityhub-securitycontrol-parametervalue-stringlist)
     pub fn string_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StringList", value.into_expr())) }
 }
 impl Done for ParameterValue { fn into_props(self) -> Bag { self.0 } }
@@ -1664,7 +1664,7 @@ impl CfnStandard {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStandardProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `StandardsSubscriptionArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `StandardsSubscriptionArn`: `OtherArn`.
+    /// The attribute `StandardsSubscriptionArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-standard.html#StandardsSubscriptionArn-fn::getatt)
     pub fn attr_standards_subscription_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("StandardsSubscriptionArn") }
 }
 impl Parent for CfnStandard { fn node(&self) -> &Place { &self.0 } }
@@ -1675,9 +1675,9 @@ impl CfnStandardProps {
     pub fn new() -> CfnStandardProps<Missing<required::StandardsArn>> { CfnStandardProps(Bag::default(), Phase) }
 }
 impl<R0> CfnStandardProps<R0> {
-    /// `DisabledStandardsControls`: list of `StandardsControl`. Update: in place.
+    /// `DisabledStandardsControls`: list of `StandardsControl`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-standard.html#cfn-securityhub-standard-disabledstandardscontrols)
     pub fn disabled_standards_controls(self, value: impl Arg<Arr<standard::StandardsControl>>) -> Self { Self(put(self.0, "DisabledStandardsControls", value.into_expr()), Phase) }
-    /// `StandardsArn`: text, required. Update: replacement.
+    /// `StandardsArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-standard.html#cfn-securityhub-standard-standardsarn)
     pub fn standards_arn(self, value: impl Arg<str>) -> CfnStandardProps<Set> { CfnStandardProps(put(self.0, "StandardsArn", value.into_expr()), Phase) }
 }
 impl Done for CfnStandardProps { fn into_props(self) -> Bag { self.0 } }
@@ -1691,9 +1691,9 @@ impl StandardsControl {
     pub fn new() -> StandardsControl<Missing<super::required::StandardsControlArn>> { StandardsControl(Bag::default(), Phase) }
 }
 impl<R0> StandardsControl<R0> {
-    /// `Reason`: text. Update: in place.
+    /// `Reason`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-standard-standardscontrol.html#cfn-securityhub-standard-standardscontrol-reason)
     pub fn reason(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Reason", value.into_expr()), Phase) }
-    /// `StandardsControlArn`: text, required. Update: in place.
+    /// `StandardsControlArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-standard-standardscontrol.html#cfn-securityhub-standard-standardscontrol-standardscontrolarn)
     pub fn standards_control_arn(self, value: impl Arg<str>) -> StandardsControl<Set> { StandardsControl(put(self.0, "StandardsControlArn", value.into_expr()), Phase) }
 }
 impl Done for StandardsControl { fn into_props(self) -> Bag { self.0 } }

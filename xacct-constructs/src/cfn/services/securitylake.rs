@@ -22,13 +22,13 @@ impl CfnAwsLogSourceProps {
     pub fn new() -> CfnAwsLogSourceProps<Missing<required::DataLakeArn>, Missing<required::SourceName>, Missing<required::SourceVersion>> { CfnAwsLogSourceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnAwsLogSourceProps<R0, R1, R2> {
-    /// `Accounts`: list of text. Update: in place.
+    /// `Accounts`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-awslogsource.html#cfn-securitylake-awslogsource-accounts)
     pub fn accounts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Accounts", value.into_expr()), Phase) }
-    /// `DataLakeArn`: text, required. Update: replacement.
+    /// `DataLakeArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-awslogsource.html#cfn-securitylake-awslogsource-datalakearn)
     pub fn data_lake_arn(self, value: impl Arg<str>) -> CfnAwsLogSourceProps<Set, R1, R2> { CfnAwsLogSourceProps(put(self.0, "DataLakeArn", value.into_expr()), Phase) }
-    /// `SourceName`: text, required. Update: replacement.
+    /// `SourceName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-awslogsource.html#cfn-securitylake-awslogsource-sourcename)
     pub fn source_name(self, value: impl Arg<str>) -> CfnAwsLogSourceProps<R0, Set, R2> { CfnAwsLogSourceProps(put(self.0, "SourceName", value.into_expr()), Phase) }
-    /// `SourceVersion`: text, required. Update: replacement.
+    /// `SourceVersion`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-awslogsource.html#cfn-securitylake-awslogsource-sourceversion)
     pub fn source_version(self, value: impl Arg<str>) -> CfnAwsLogSourceProps<R0, R1, Set> { CfnAwsLogSourceProps(put(self.0, "SourceVersion", value.into_expr()), Phase) }
 }
 impl Done for CfnAwsLogSourceProps { fn into_props(self) -> Bag { self.0 } }
@@ -41,9 +41,9 @@ impl CfnDataLake {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnDataLakeProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-datalake.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `S3BucketArn`: `OtherArn`.
+    /// The attribute `S3BucketArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-datalake.html#S3BucketArn-fn::getatt)
     pub fn attr_s3_bucket_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("S3BucketArn") }
 }
 impl Parent for CfnDataLake { fn node(&self) -> &Place { &self.0 } }
@@ -52,15 +52,15 @@ impl Parent for CfnDataLake { fn node(&self) -> &Place { &self.0 } }
 impl CfnDataLakeProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: in place.
+    /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-datalake.html#cfn-securitylake-datalake-encryptionconfiguration)
     pub fn encryption_configuration(self, value: impl Arg<data_lake::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr())) }
-    /// `LifecycleConfiguration`: `LifecycleConfiguration`. Update: in place.
+    /// `LifecycleConfiguration`: `LifecycleConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-datalake.html#cfn-securitylake-datalake-lifecycleconfiguration)
     pub fn lifecycle_configuration(self, value: impl Arg<data_lake::LifecycleConfiguration>) -> Self { Self(put(self.0, "LifecycleConfiguration", value.into_expr())) }
-    /// `MetaStoreManagerRoleArn`: `IamRoleArn`. Update: in place.
+    /// `MetaStoreManagerRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-datalake.html#cfn-securitylake-datalake-metastoremanagerrolearn)
     pub fn meta_store_manager_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "MetaStoreManagerRoleArn", value.into_expr())) }
-    /// `ReplicationConfiguration`: `ReplicationConfiguration`. Update: in place.
+    /// `ReplicationConfiguration`: `ReplicationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-datalake.html#cfn-securitylake-datalake-replicationconfiguration)
     pub fn replication_configuration(self, value: impl Arg<data_lake::ReplicationConfiguration>) -> Self { Self(put(self.0, "ReplicationConfiguration", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-datalake.html#cfn-securitylake-datalake-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnDataLakeProps { fn into_props(self) -> Bag { self.0 } }
@@ -72,7 +72,7 @@ use crate::cfn::support::*;
 impl EncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-datalake-encryptionconfiguration.html#cfn-securitylake-datalake-encryptionconfiguration-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -81,7 +81,7 @@ impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl Expiration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Days`: integer. Update: in place.
+    /// `Days`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-datalake-expiration.html#cfn-securitylake-datalake-expiration-days)
     pub fn days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Days", value.into_expr())) }
 }
 impl Done for Expiration { fn into_props(self) -> Bag { self.0 } }
@@ -90,9 +90,9 @@ impl Done for Expiration { fn into_props(self) -> Bag { self.0 } }
 impl LifecycleConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Expiration`: `Expiration`. Update: in place.
+    /// `Expiration`: `Expiration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-datalake-lifecycleconfiguration.html#cfn-securitylake-datalake-lifecycleconfiguration-expiration)
     pub fn expiration(self, value: impl Arg<Expiration>) -> Self { Self(put(self.0, "Expiration", value.into_expr())) }
-    /// `Transitions`: list of `Transitions`. Update: in place.
+    /// `Transitions`: list of `Transitions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-datalake-lifecycleconfiguration.html#cfn-securitylake-datalake-lifecycleconfiguration-transitions)
     pub fn transitions(self, value: impl Arg<Arr<Transitions>>) -> Self { Self(put(self.0, "Transitions", value.into_expr())) }
 }
 impl Done for LifecycleConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -101,9 +101,9 @@ impl Done for LifecycleConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl ReplicationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Regions`: list of text. Update: in place.
+    /// `Regions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-datalake-replicationconfiguration.html#cfn-securitylake-datalake-replicationconfiguration-regions)
     pub fn regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Regions", value.into_expr())) }
-    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-datalake-replicationconfiguration.html#cfn-securitylake-datalake-replicationconfiguration-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
 }
 impl Done for ReplicationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -112,9 +112,9 @@ impl Done for ReplicationConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl Transitions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Days`: integer. Update: in place.
+    /// `Days`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-datalake-transitions.html#cfn-securitylake-datalake-transitions-days)
     pub fn days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Days", value.into_expr())) }
-    /// `StorageClass`: text. Update: in place.
+    /// `StorageClass`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-datalake-transitions.html#cfn-securitylake-datalake-transitions-storageclass)
     pub fn storage_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageClass", value.into_expr())) }
 }
 impl Done for Transitions { fn into_props(self) -> Bag { self.0 } }
@@ -128,15 +128,15 @@ impl CfnSubscriber {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSubscriberProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SubscriberArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ResourceShareArn`: `OtherArn`.
+    /// The attribute `ResourceShareArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-subscriber.html#ResourceShareArn-fn::getatt)
     pub fn attr_resource_share_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ResourceShareArn") }
-    /// The attribute `ResourceShareName`: text.
+    /// The attribute `ResourceShareName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-subscriber.html#ResourceShareName-fn::getatt)
     pub fn attr_resource_share_name(&self) -> Val<str> { self.0.get_att("ResourceShareName") }
-    /// The attribute `S3BucketArn`: `OtherArn`.
+    /// The attribute `S3BucketArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-subscriber.html#S3BucketArn-fn::getatt)
     pub fn attr_s3_bucket_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("S3BucketArn") }
-    /// The attribute `SubscriberArn`: `OtherArn`.
+    /// The attribute `SubscriberArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-subscriber.html#SubscriberArn-fn::getatt)
     pub fn attr_subscriber_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SubscriberArn") }
-    /// The attribute `SubscriberRoleArn`: `OtherArn`.
+    /// The attribute `SubscriberRoleArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-subscriber.html#SubscriberRoleArn-fn::getatt)
     pub fn attr_subscriber_role_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SubscriberRoleArn") }
 }
 impl Parent for CfnSubscriber { fn node(&self) -> &Place { &self.0 } }
@@ -147,19 +147,19 @@ impl CfnSubscriberProps {
     pub fn new() -> CfnSubscriberProps<Missing<required::AccessTypes>, Missing<required::DataLakeArn>, Missing<required::Sources>, Missing<required::SubscriberIdentity>, Missing<required::SubscriberName>> { CfnSubscriberProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnSubscriberProps<R0, R1, R2, R3, R4> {
-    /// `AccessTypes`: list of `AccessTypes`, required. Update: in place.
+    /// `AccessTypes`: list of `AccessTypes`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-subscriber.html#cfn-securitylake-subscriber-accesstypes)
     pub fn access_types(self, value: impl Arg<Arr<subscriber::AccessTypes>>) -> CfnSubscriberProps<Set, R1, R2, R3, R4> { CfnSubscriberProps(put(self.0, "AccessTypes", value.into_expr()), Phase) }
-    /// `DataLakeArn`: text, required. Update: replacement.
+    /// `DataLakeArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-subscriber.html#cfn-securitylake-subscriber-datalakearn)
     pub fn data_lake_arn(self, value: impl Arg<str>) -> CfnSubscriberProps<R0, Set, R2, R3, R4> { CfnSubscriberProps(put(self.0, "DataLakeArn", value.into_expr()), Phase) }
-    /// `Sources`: list of `Source`, required. Update: in place.
+    /// `Sources`: list of `Source`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-subscriber.html#cfn-securitylake-subscriber-sources)
     pub fn sources(self, value: impl Arg<Arr<subscriber::Source>>) -> CfnSubscriberProps<R0, R1, Set, R3, R4> { CfnSubscriberProps(put(self.0, "Sources", value.into_expr()), Phase) }
-    /// `SubscriberDescription`: text. Update: in place.
+    /// `SubscriberDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-subscriber.html#cfn-securitylake-subscriber-subscriberdescription)
     pub fn subscriber_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubscriberDescription", value.into_expr()), Phase) }
-    /// `SubscriberIdentity`: `SubscriberIdentity`, required. Update: in place.
+    /// `SubscriberIdentity`: `SubscriberIdentity`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-subscriber.html#cfn-securitylake-subscriber-subscriberidentity)
     pub fn subscriber_identity(self, value: impl Arg<subscriber::SubscriberIdentity>) -> CfnSubscriberProps<R0, R1, R2, Set, R4> { CfnSubscriberProps(put(self.0, "SubscriberIdentity", value.into_expr()), Phase) }
-    /// `SubscriberName`: text, required. Update: in place.
+    /// `SubscriberName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-subscriber.html#cfn-securitylake-subscriber-subscribername)
     pub fn subscriber_name(self, value: impl Arg<str>) -> CfnSubscriberProps<R0, R1, R2, R3, Set> { CfnSubscriberProps(put(self.0, "SubscriberName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-subscriber.html#cfn-securitylake-subscriber-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSubscriberProps { fn into_props(self) -> Bag { self.0 } }
@@ -171,9 +171,9 @@ use crate::cfn::support::*;
 impl AwsLogSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SourceName`: text. Update: in place.
+    /// `SourceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-subscriber-awslogsource.html#cfn-securitylake-subscriber-awslogsource-sourcename)
     pub fn source_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceName", value.into_expr())) }
-    /// `SourceVersion`: text. Update: in place.
+    /// `SourceVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-subscriber-awslogsource.html#cfn-securitylake-subscriber-awslogsource-sourceversion)
     pub fn source_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceVersion", value.into_expr())) }
 }
 impl Done for AwsLogSource { fn into_props(self) -> Bag { self.0 } }
@@ -182,9 +182,9 @@ impl Done for AwsLogSource { fn into_props(self) -> Bag { self.0 } }
 impl CustomLogSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SourceName`: text. Update: in place.
+    /// `SourceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-subscriber-customlogsource.html#cfn-securitylake-subscriber-customlogsource-sourcename)
     pub fn source_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceName", value.into_expr())) }
-    /// `SourceVersion`: text. Update: in place.
+    /// `SourceVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-subscriber-customlogsource.html#cfn-securitylake-subscriber-customlogsource-sourceversion)
     pub fn source_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceVersion", value.into_expr())) }
 }
 impl Done for CustomLogSource { fn into_props(self) -> Bag { self.0 } }
@@ -193,9 +193,9 @@ impl Done for CustomLogSource { fn into_props(self) -> Bag { self.0 } }
 impl Source {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AwsLogSource`: `AwsLogSource`. Update: in place.
+    /// `AwsLogSource`: `AwsLogSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-subscriber-source.html#cfn-securitylake-subscriber-source-awslogsource)
     pub fn aws_log_source(self, value: impl Arg<AwsLogSource>) -> Self { Self(put(self.0, "AwsLogSource", value.into_expr())) }
-    /// `CustomLogSource`: `CustomLogSource`. Update: in place.
+    /// `CustomLogSource`: `CustomLogSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-subscriber-source.html#cfn-securitylake-subscriber-source-customlogsource)
     pub fn custom_log_source(self, value: impl Arg<CustomLogSource>) -> Self { Self(put(self.0, "CustomLogSource", value.into_expr())) }
 }
 impl Done for Source { fn into_props(self) -> Bag { self.0 } }
@@ -206,9 +206,9 @@ impl SubscriberIdentity {
     pub fn new() -> SubscriberIdentity<Missing<super::required::ExternalId>, Missing<super::required::Principal>> { SubscriberIdentity(Bag::default(), Phase) }
 }
 impl<R0, R1> SubscriberIdentity<R0, R1> {
-    /// `ExternalId`: text, required. Update: in place.
+    /// `ExternalId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-subscriber-subscriberidentity.html#cfn-securitylake-subscriber-subscriberidentity-externalid)
     pub fn external_id(self, value: impl Arg<str>) -> SubscriberIdentity<Set, R1> { SubscriberIdentity(put(self.0, "ExternalId", value.into_expr()), Phase) }
-    /// `Principal`: text, required. Update: in place.
+    /// `Principal`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-subscriber-subscriberidentity.html#cfn-securitylake-subscriber-subscriberidentity-principal)
     pub fn principal(self, value: impl Arg<str>) -> SubscriberIdentity<R0, Set> { SubscriberIdentity(put(self.0, "Principal", value.into_expr()), Phase) }
 }
 impl Done for SubscriberIdentity { fn into_props(self) -> Bag { self.0 } }
@@ -224,7 +224,7 @@ impl CfnSubscriberNotification {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSubscriberNotificationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SubscriberArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `SubscriberEndpoint`: text.
+    /// The attribute `SubscriberEndpoint`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-subscribernotification.html#SubscriberEndpoint-fn::getatt)
     pub fn attr_subscriber_endpoint(&self) -> Val<str> { self.0.get_att("SubscriberEndpoint") }
 }
 impl Parent for CfnSubscriberNotification { fn node(&self) -> &Place { &self.0 } }
@@ -235,9 +235,9 @@ impl CfnSubscriberNotificationProps {
     pub fn new() -> CfnSubscriberNotificationProps<Missing<required::NotificationConfiguration>, Missing<required::SubscriberArn>> { CfnSubscriberNotificationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSubscriberNotificationProps<R0, R1> {
-    /// `NotificationConfiguration`: `NotificationConfiguration`, required. Update: in place.
+    /// `NotificationConfiguration`: `NotificationConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-subscribernotification.html#cfn-securitylake-subscribernotification-notificationconfiguration)
     pub fn notification_configuration(self, value: impl Arg<subscriber_notification::NotificationConfiguration>) -> CfnSubscriberNotificationProps<Set, R1> { CfnSubscriberNotificationProps(put(self.0, "NotificationConfiguration", value.into_expr()), Phase) }
-    /// `SubscriberArn`: text, required. Update: replacement.
+    /// `SubscriberArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-subscribernotification.html#cfn-securitylake-subscribernotification-subscriberarn)
     pub fn subscriber_arn(self, value: impl Arg<str>) -> CfnSubscriberNotificationProps<R0, Set> { CfnSubscriberNotificationProps(put(self.0, "SubscriberArn", value.into_expr()), Phase) }
 }
 impl Done for CfnSubscriberNotificationProps { fn into_props(self) -> Bag { self.0 } }
@@ -251,15 +251,15 @@ impl HttpsNotificationConfiguration {
     pub fn new() -> HttpsNotificationConfiguration<Missing<super::required::Endpoint>, Missing<super::required::TargetRoleArn>> { HttpsNotificationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> HttpsNotificationConfiguration<R0, R1> {
-    /// `AuthorizationApiKeyName`: text. Update: in place.
+    /// `AuthorizationApiKeyName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-subscribernotification-httpsnotificationconfiguration.html#cfn-securitylake-subscribernotification-httpsnotificationconfiguration-authorizationapikeyname)
     pub fn authorization_api_key_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizationApiKeyName", value.into_expr()), Phase) }
-    /// `AuthorizationApiKeyValue`: text. Update: in place.
+    /// `AuthorizationApiKeyValue`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-subscribernotification-httpsnotificationconfiguration.html#cfn-securitylake-subscribernotification-httpsnotificationconfiguration-authorizationapikeyvalue)
     pub fn authorization_api_key_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizationApiKeyValue", value.into_expr()), Phase) }
-    /// `Endpoint`: text, required. Update: in place.
+    /// `Endpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-subscribernotification-httpsnotificationconfiguration.html#cfn-securitylake-subscribernotification-httpsnotificationconfiguration-endpoint)
     pub fn endpoint(self, value: impl Arg<str>) -> HttpsNotificationConfiguration<Set, R1> { HttpsNotificationConfiguration(put(self.0, "Endpoint", value.into_expr()), Phase) }
-    /// `HttpMethod`: `HttpMethod`. Update: in place.
+    /// `HttpMethod`: `HttpMethod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-subscribernotification-httpsnotificationconfiguration.html#cfn-securitylake-subscribernotification-httpsnotificationconfiguration-httpmethod)
     pub fn http_method(self, value: impl Arg<HttpMethod>) -> Self { Self(put(self.0, "HttpMethod", value.into_expr()), Phase) }
-    /// `TargetRoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `TargetRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-subscribernotification-httpsnotificationconfiguration.html#cfn-securitylake-subscribernotification-httpsnotificationconfiguration-targetrolearn)
     pub fn target_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> HttpsNotificationConfiguration<R0, Set> { HttpsNotificationConfiguration(put(self.0, "TargetRoleArn", value.into_expr()), Phase) }
 }
 impl Done for HttpsNotificationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -268,9 +268,9 @@ impl Done for HttpsNotificationConfiguration { fn into_props(self) -> Bag { self
 impl NotificationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `HttpsNotificationConfiguration`: `HttpsNotificationConfiguration`. Update: in place.
+    /// `HttpsNotificationConfiguration`: `HttpsNotificationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-subscribernotification-notificationconfiguration.html#cfn-securitylake-subscribernotification-notificationconfiguration-httpsnotificationconfiguration)
     pub fn https_notification_configuration(self, value: impl Arg<HttpsNotificationConfiguration>) -> Self { Self(put(self.0, "HttpsNotificationConfiguration", value.into_expr())) }
-    /// `SqsNotificationConfiguration`: JSON. Update: in place.
+    /// `SqsNotificationConfiguration`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-subscribernotification-notificationconfiguration.html#cfn-securitylake-subscribernotification-notificationconfiguration-sqsnotificationconfiguration)
     pub fn sqs_notification_configuration(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "SqsNotificationConfiguration", value.into_expr())) }
 }
 impl Done for NotificationConfiguration { fn into_props(self) -> Bag { self.0 } }

@@ -13,11 +13,11 @@ impl CfnApplication {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ApplicationId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ApplicationId`: text.
+    /// The attribute `ApplicationId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverlessrepo-application.html#ApplicationId-fn::getatt)
     pub fn attr_application_id(&self) -> Val<str> { self.0.get_att("ApplicationId") }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverlessrepo-application.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `IsVerifiedAuthor`: boolean.
+    /// The attribute `IsVerifiedAuthor`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverlessrepo-application.html#IsVerifiedAuthor-fn::getatt)
     pub fn attr_is_verified_author(&self) -> Val<bool> { self.0.get_att("IsVerifiedAuthor") }
 }
 impl Parent for CfnApplication { fn node(&self) -> &Place { &self.0 } }
@@ -28,27 +28,27 @@ impl CfnApplicationProps {
     pub fn new() -> CfnApplicationProps<Missing<required::Author>, Missing<required::Description>, Missing<required::Name>> { CfnApplicationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnApplicationProps<R0, R1, R2> {
-    /// `Author`: text, required. Update: in place.
+    /// `Author`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverlessrepo-application.html#cfn-serverlessrepo-application-author)
     pub fn author(self, value: impl Arg<str>) -> CfnApplicationProps<Set, R1, R2> { CfnApplicationProps(put(self.0, "Author", value.into_expr()), Phase) }
-    /// `Description`: text, required. Update: in place.
+    /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverlessrepo-application.html#cfn-serverlessrepo-application-description)
     pub fn description(self, value: impl Arg<str>) -> CfnApplicationProps<R0, Set, R2> { CfnApplicationProps(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `HomePageUrl`: text. Update: in place.
+    /// `HomePageUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverlessrepo-application.html#cfn-serverlessrepo-application-homepageurl)
     pub fn home_page_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HomePageUrl", value.into_expr()), Phase) }
-    /// `Labels`: list of text. Update: in place.
+    /// `Labels`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverlessrepo-application.html#cfn-serverlessrepo-application-labels)
     pub fn labels(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Labels", value.into_expr()), Phase) }
-    /// `LicenseBody`: text. Update: replacement.
+    /// `LicenseBody`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverlessrepo-application.html#cfn-serverlessrepo-application-licensebody)
     pub fn license_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LicenseBody", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverlessrepo-application.html#cfn-serverlessrepo-application-name)
     pub fn name(self, value: impl Arg<str>) -> CfnApplicationProps<R0, R1, Set> { CfnApplicationProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ReadmeBody`: text. Update: in place.
+    /// `ReadmeBody`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverlessrepo-application.html#cfn-serverlessrepo-application-readmebody)
     pub fn readme_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReadmeBody", value.into_expr()), Phase) }
-    /// `SemanticVersion`: text. Update: replacement.
+    /// `SemanticVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverlessrepo-application.html#cfn-serverlessrepo-application-semanticversion)
     pub fn semantic_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SemanticVersion", value.into_expr()), Phase) }
-    /// `SourceCodeUrl`: text. Update: replacement.
+    /// `SourceCodeUrl`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverlessrepo-application.html#cfn-serverlessrepo-application-sourcecodeurl)
     pub fn source_code_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceCodeUrl", value.into_expr()), Phase) }
-    /// `SpdxLicenseId`: text. Update: replacement.
+    /// `SpdxLicenseId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverlessrepo-application.html#cfn-serverlessrepo-application-spdxlicenseid)
     pub fn spdx_license_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SpdxLicenseId", value.into_expr()), Phase) }
-    /// `TemplateBody`: text. Update: replacement.
+    /// `TemplateBody`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverlessrepo-application.html#cfn-serverlessrepo-application-templatebody)
     pub fn template_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateBody", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }

@@ -13,7 +13,7 @@ impl CfnAcceptedPortfolioShare {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAcceptedPortfolioShareProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PortfolioId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-acceptedportfolioshare.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnAcceptedPortfolioShare { fn node(&self) -> &Place { &self.0 } }
@@ -24,9 +24,9 @@ impl CfnAcceptedPortfolioShareProps {
     pub fn new() -> CfnAcceptedPortfolioShareProps<Missing<required::PortfolioId>> { CfnAcceptedPortfolioShareProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAcceptedPortfolioShareProps<R0> {
-    /// `AcceptLanguage`: text. Update: replacement.
+    /// `AcceptLanguage`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-acceptedportfolioshare.html#cfn-servicecatalog-acceptedportfolioshare-acceptlanguage)
     pub fn accept_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcceptLanguage", value.into_expr()), Phase) }
-    /// `PortfolioId`: text, required. Update: replacement.
+    /// `PortfolioId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-acceptedportfolioshare.html#cfn-servicecatalog-acceptedportfolioshare-portfolioid)
     pub fn portfolio_id(self, value: impl Arg<str>) -> CfnAcceptedPortfolioShareProps<Set> { CfnAcceptedPortfolioShareProps(put(self.0, "PortfolioId", value.into_expr()), Phase) }
 }
 impl Done for CfnAcceptedPortfolioShareProps { fn into_props(self) -> Bag { self.0 } }
@@ -39,13 +39,13 @@ impl CfnCloudFormationProduct {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCloudFormationProductProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationproduct.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `ProductName`: text.
+    /// The attribute `ProductName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationproduct.html#ProductName-fn::getatt)
     pub fn attr_product_name(&self) -> Val<str> { self.0.get_att("ProductName") }
-    /// The attribute `ProvisioningArtifactIds`: text.
+    /// The attribute `ProvisioningArtifactIds`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationproduct.html#ProvisioningArtifactIds-fn::getatt)
     pub fn attr_provisioning_artifact_ids(&self) -> Val<str> { self.0.get_att("ProvisioningArtifactIds") }
-    /// The attribute `ProvisioningArtifactNames`: text.
+    /// The attribute `ProvisioningArtifactNames`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationproduct.html#ProvisioningArtifactNames-fn::getatt)
     pub fn attr_provisioning_artifact_names(&self) -> Val<str> { self.0.get_att("ProvisioningArtifactNames") }
 }
 impl Parent for CfnCloudFormationProduct { fn node(&self) -> &Place { &self.0 } }
@@ -56,31 +56,31 @@ impl CfnCloudFormationProductProps {
     pub fn new() -> CfnCloudFormationProductProps<Missing<required::Name>, Missing<required::Owner>> { CfnCloudFormationProductProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnCloudFormationProductProps<R0, R1> {
-    /// `AcceptLanguage`: text. Update: in place.
+    /// `AcceptLanguage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationproduct.html#cfn-servicecatalog-cloudformationproduct-acceptlanguage)
     pub fn accept_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcceptLanguage", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationproduct.html#cfn-servicecatalog-cloudformationproduct-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Distributor`: text. Update: in place.
+    /// `Distributor`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationproduct.html#cfn-servicecatalog-cloudformationproduct-distributor)
     pub fn distributor(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Distributor", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationproduct.html#cfn-servicecatalog-cloudformationproduct-name)
     pub fn name(self, value: impl Arg<str>) -> CfnCloudFormationProductProps<Set, R1> { CfnCloudFormationProductProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Owner`: text, required. Update: in place.
+    /// `Owner`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationproduct.html#cfn-servicecatalog-cloudformationproduct-owner)
     pub fn owner(self, value: impl Arg<str>) -> CfnCloudFormationProductProps<R0, Set> { CfnCloudFormationProductProps(put(self.0, "Owner", value.into_expr()), Phase) }
-    /// `ProductType`: `ProductType`. Update: in place.
+    /// `ProductType`: `ProductType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationproduct.html#cfn-servicecatalog-cloudformationproduct-producttype)
     pub fn product_type(self, value: impl Arg<cloud_formation_product::ProductType>) -> Self { Self(put(self.0, "ProductType", value.into_expr()), Phase) }
-    /// `ProvisioningArtifactParameters`: list of `ProvisioningArtifactProperties`. Update: in place.
+    /// `ProvisioningArtifactParameters`: list of `ProvisioningArtifactProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationproduct.html#cfn-servicecatalog-cloudformationproduct-provisioningartifactparameters)
     pub fn provisioning_artifact_parameters(self, value: impl Arg<Arr<cloud_formation_product::ProvisioningArtifactProperties>>) -> Self { Self(put(self.0, "ProvisioningArtifactParameters", value.into_expr()), Phase) }
-    /// `ReplaceProvisioningArtifacts`: boolean. Update: in place.
+    /// `ReplaceProvisioningArtifacts`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationproduct.html#cfn-servicecatalog-cloudformationproduct-replaceprovisioningartifacts)
     pub fn replace_provisioning_artifacts(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReplaceProvisioningArtifacts", value.into_expr()), Phase) }
-    /// `SourceConnection`: `SourceConnection`. Update: in place.
+    /// `SourceConnection`: `SourceConnection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationproduct.html#cfn-servicecatalog-cloudformationproduct-sourceconnection)
     pub fn source_connection(self, value: impl Arg<cloud_formation_product::SourceConnection>) -> Self { Self(put(self.0, "SourceConnection", value.into_expr()), Phase) }
-    /// `SupportDescription`: text. Update: in place.
+    /// `SupportDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationproduct.html#cfn-servicecatalog-cloudformationproduct-supportdescription)
     pub fn support_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SupportDescription", value.into_expr()), Phase) }
-    /// `SupportEmail`: text. Update: in place.
+    /// `SupportEmail`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationproduct.html#cfn-servicecatalog-cloudformationproduct-supportemail)
     pub fn support_email(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SupportEmail", value.into_expr()), Phase) }
-    /// `SupportUrl`: text. Update: in place.
+    /// `SupportUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationproduct.html#cfn-servicecatalog-cloudformationproduct-supporturl)
     pub fn support_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SupportUrl", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationproduct.html#cfn-servicecatalog-cloudformationproduct-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCloudFormationProductProps { fn into_props(self) -> Bag { self.0 } }
@@ -94,13 +94,13 @@ impl CodeStarParameters {
     pub fn new() -> CodeStarParameters<Missing<super::required::ArtifactPath>, Missing<super::required::Branch>, Missing<super::required::ConnectionArn>, Missing<super::required::Repository>> { CodeStarParameters(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CodeStarParameters<R0, R1, R2, R3> {
-    /// `ArtifactPath`: text, required. Update: in place.
+    /// `ArtifactPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationproduct-codestarparameters.html#cfn-servicecatalog-cloudformationproduct-codestarparameters-artifactpath)
     pub fn artifact_path(self, value: impl Arg<str>) -> CodeStarParameters<Set, R1, R2, R3> { CodeStarParameters(put(self.0, "ArtifactPath", value.into_expr()), Phase) }
-    /// `Branch`: text, required. Update: in place.
+    /// `Branch`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationproduct-codestarparameters.html#cfn-servicecatalog-cloudformationproduct-codestarparameters-branch)
     pub fn branch(self, value: impl Arg<str>) -> CodeStarParameters<R0, Set, R2, R3> { CodeStarParameters(put(self.0, "Branch", value.into_expr()), Phase) }
-    /// `ConnectionArn`: text, required. Update: in place.
+    /// `ConnectionArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationproduct-codestarparameters.html#cfn-servicecatalog-cloudformationproduct-codestarparameters-connectionarn)
     pub fn connection_arn(self, value: impl Arg<str>) -> CodeStarParameters<R0, R1, Set, R3> { CodeStarParameters(put(self.0, "ConnectionArn", value.into_expr()), Phase) }
-    /// `Repository`: text, required. Update: in place.
+    /// `Repository`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationproduct-codestarparameters.html#cfn-servicecatalog-cloudformationproduct-codestarparameters-repository)
     pub fn repository(self, value: impl Arg<str>) -> CodeStarParameters<R0, R1, R2, Set> { CodeStarParameters(put(self.0, "Repository", value.into_expr()), Phase) }
 }
 impl Done for CodeStarParameters { fn into_props(self) -> Bag { self.0 } }
@@ -109,7 +109,7 @@ impl Done for CodeStarParameters { fn into_props(self) -> Bag { self.0 } }
 impl ConnectionParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CodeStar`: `CodeStarParameters`. Update: in place.
+    /// `CodeStar`: `CodeStarParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationproduct-connectionparameters.html#cfn-servicecatalog-cloudformationproduct-connectionparameters-codestar)
     pub fn code_star(self, value: impl Arg<CodeStarParameters>) -> Self { Self(put(self.0, "CodeStar", value.into_expr())) }
 }
 impl Done for ConnectionParameters { fn into_props(self) -> Bag { self.0 } }
@@ -118,9 +118,9 @@ impl Done for ConnectionParameters { fn into_props(self) -> Bag { self.0 } }
 impl Info {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ImportFromPhysicalId`: text. Update: in place.
+    /// `ImportFromPhysicalId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationproduct-info.html#cfn-servicecatalog-cloudformationproduct-info-importfromphysicalid)
     pub fn import_from_physical_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImportFromPhysicalId", value.into_expr())) }
-    /// `LoadTemplateFromURL`: text. Update: in place.
+    /// `LoadTemplateFromURL`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationproduct-info.html#cfn-servicecatalog-cloudformationproduct-info-loadtemplatefromurl)
     pub fn load_template_from_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoadTemplateFromURL", value.into_expr())) }
 }
 impl Done for Info { fn into_props(self) -> Bag { self.0 } }
@@ -131,15 +131,15 @@ impl ProvisioningArtifactProperties {
     pub fn new() -> ProvisioningArtifactProperties<Missing<super::required::Info>> { ProvisioningArtifactProperties(Bag::default(), Phase) }
 }
 impl<R0> ProvisioningArtifactProperties<R0> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationproduct-provisioningartifactproperties.html#cfn-servicecatalog-cloudformationproduct-provisioningartifactproperties-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DisableTemplateValidation`: boolean. Update: in place.
+    /// `DisableTemplateValidation`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationproduct-provisioningartifactproperties.html#cfn-servicecatalog-cloudformationproduct-provisioningartifactproperties-disabletemplatevalidation)
     pub fn disable_template_validation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableTemplateValidation", value.into_expr()), Phase) }
-    /// `Info`: `Info`, required. Update: in place.
+    /// `Info`: `Info`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationproduct-provisioningartifactproperties.html#cfn-servicecatalog-cloudformationproduct-provisioningartifactproperties-info)
     pub fn info(self, value: impl Arg<Info>) -> ProvisioningArtifactProperties<Set> { ProvisioningArtifactProperties(put(self.0, "Info", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationproduct-provisioningartifactproperties.html#cfn-servicecatalog-cloudformationproduct-provisioningartifactproperties-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Type`: `Type`. Update: in place.
+    /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationproduct-provisioningartifactproperties.html#cfn-servicecatalog-cloudformationproduct-provisioningartifactproperties-type)
     pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ProvisioningArtifactProperties { fn into_props(self) -> Bag { self.0 } }
@@ -150,9 +150,9 @@ impl SourceConnection {
     pub fn new() -> SourceConnection<Missing<super::required::ConnectionParameters>, Missing<super::required::Type>> { SourceConnection(Bag::default(), Phase) }
 }
 impl<R0, R1> SourceConnection<R0, R1> {
-    /// `ConnectionParameters`: `ConnectionParameters`, required. Update: in place.
+    /// `ConnectionParameters`: `ConnectionParameters`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationproduct-sourceconnection.html#cfn-servicecatalog-cloudformationproduct-sourceconnection-connectionparameters)
     pub fn connection_parameters(self, value: impl Arg<ConnectionParameters>) -> SourceConnection<Set, R1> { SourceConnection(put(self.0, "ConnectionParameters", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationproduct-sourceconnection.html#cfn-servicecatalog-cloudformationproduct-sourceconnection-type)
     pub fn type_(self, value: impl Arg<str>) -> SourceConnection<R0, Set> { SourceConnection(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for SourceConnection { fn into_props(self) -> Bag { self.0 } }
@@ -170,13 +170,13 @@ impl CfnCloudFormationProvisionedProduct {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnCloudFormationProvisionedProductProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `ProvisionedProductId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CloudformationStackArn`: `OtherArn`.
+    /// The attribute `CloudformationStackArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationprovisionedproduct.html#CloudformationStackArn-fn::getatt)
     pub fn attr_cloudformation_stack_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CloudformationStackArn") }
-    /// The attribute `Outputs`: map of text.
+    /// The attribute `Outputs`: map of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationprovisionedproduct.html#Outputs-fn::getatt)
     pub fn attr_outputs(&self) -> Val<Dict<str>> { self.0.get_att("Outputs") }
-    /// The attribute `ProvisionedProductId`: text.
+    /// The attribute `ProvisionedProductId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationprovisionedproduct.html#ProvisionedProductId-fn::getatt)
     pub fn attr_provisioned_product_id(&self) -> Val<str> { self.0.get_att("ProvisionedProductId") }
-    /// The attribute `RecordId`: text.
+    /// The attribute `RecordId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationprovisionedproduct.html#RecordId-fn::getatt)
     pub fn attr_record_id(&self) -> Val<str> { self.0.get_att("RecordId") }
 }
 impl Parent for CfnCloudFormationProvisionedProduct { fn node(&self) -> &Place { &self.0 } }
@@ -185,29 +185,29 @@ impl Parent for CfnCloudFormationProvisionedProduct { fn node(&self) -> &Place {
 impl CfnCloudFormationProvisionedProductProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AcceptLanguage`: `AcceptLanguage`. Update: in place.
+    /// `AcceptLanguage`: `AcceptLanguage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationprovisionedproduct.html#cfn-servicecatalog-cloudformationprovisionedproduct-acceptlanguage)
     pub fn accept_language(self, value: impl Arg<cloud_formation_provisioned_product::AcceptLanguage>) -> Self { Self(put(self.0, "AcceptLanguage", value.into_expr())) }
-    /// `NotificationArns`: list of text. Update: replacement.
+    /// `NotificationArns`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationprovisionedproduct.html#cfn-servicecatalog-cloudformationprovisionedproduct-notificationarns)
     pub fn notification_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotificationArns", value.into_expr())) }
-    /// `PathId`: text. Update: in place.
+    /// `PathId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationprovisionedproduct.html#cfn-servicecatalog-cloudformationprovisionedproduct-pathid)
     pub fn path_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PathId", value.into_expr())) }
-    /// `PathName`: text. Update: in place.
+    /// `PathName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationprovisionedproduct.html#cfn-servicecatalog-cloudformationprovisionedproduct-pathname)
     pub fn path_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PathName", value.into_expr())) }
-    /// `ProductId`: text. Update: in place.
+    /// `ProductId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationprovisionedproduct.html#cfn-servicecatalog-cloudformationprovisionedproduct-productid)
     pub fn product_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProductId", value.into_expr())) }
-    /// `ProductName`: text. Update: in place.
+    /// `ProductName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationprovisionedproduct.html#cfn-servicecatalog-cloudformationprovisionedproduct-productname)
     pub fn product_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProductName", value.into_expr())) }
-    /// `ProvisionedProductName`: text. Update: replacement.
+    /// `ProvisionedProductName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationprovisionedproduct.html#cfn-servicecatalog-cloudformationprovisionedproduct-provisionedproductname)
     pub fn provisioned_product_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProvisionedProductName", value.into_expr())) }
-    /// `ProvisioningArtifactId`: text. Update: in place.
+    /// `ProvisioningArtifactId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationprovisionedproduct.html#cfn-servicecatalog-cloudformationprovisionedproduct-provisioningartifactid)
     pub fn provisioning_artifact_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProvisioningArtifactId", value.into_expr())) }
-    /// `ProvisioningArtifactName`: text. Update: in place.
+    /// `ProvisioningArtifactName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationprovisionedproduct.html#cfn-servicecatalog-cloudformationprovisionedproduct-provisioningartifactname)
     pub fn provisioning_artifact_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProvisioningArtifactName", value.into_expr())) }
-    /// `ProvisioningParameters`: list of `ProvisioningParameter`. Update: in place.
+    /// `ProvisioningParameters`: list of `ProvisioningParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationprovisionedproduct.html#cfn-servicecatalog-cloudformationprovisionedproduct-provisioningparameters)
     pub fn provisioning_parameters(self, value: impl Arg<Arr<cloud_formation_provisioned_product::ProvisioningParameter>>) -> Self { Self(put(self.0, "ProvisioningParameters", value.into_expr())) }
-    /// `ProvisioningPreferences`: `ProvisioningPreferences`. Update: in place.
+    /// `ProvisioningPreferences`: `ProvisioningPreferences`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationprovisionedproduct.html#cfn-servicecatalog-cloudformationprovisionedproduct-provisioningpreferences)
     pub fn provisioning_preferences(self, value: impl Arg<cloud_formation_provisioned_product::ProvisioningPreferences>) -> Self { Self(put(self.0, "ProvisioningPreferences", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationprovisionedproduct.html#cfn-servicecatalog-cloudformationprovisionedproduct-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnCloudFormationProvisionedProductProps { fn into_props(self) -> Bag { self.0 } }
@@ -221,9 +221,9 @@ impl ProvisioningParameter {
     pub fn new() -> ProvisioningParameter<Missing<super::required::Key>, Missing<super::required::Value>> { ProvisioningParameter(Bag::default(), Phase) }
 }
 impl<R0, R1> ProvisioningParameter<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationprovisionedproduct-provisioningparameter.html#cfn-servicecatalog-cloudformationprovisionedproduct-provisioningparameter-key)
     pub fn key(self, value: impl Arg<str>) -> ProvisioningParameter<Set, R1> { ProvisioningParameter(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationprovisionedproduct-provisioningparameter.html#cfn-servicecatalog-cloudformationprovisionedproduct-provisioningparameter-value)
     pub fn value(self, value: impl Arg<str>) -> ProvisioningParameter<R0, Set> { ProvisioningParameter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ProvisioningParameter { fn into_props(self) -> Bag { self.0 } }
@@ -232,19 +232,19 @@ impl Done for ProvisioningParameter { fn into_props(self) -> Bag { self.0 } }
 impl ProvisioningPreferences {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `StackSetAccounts`: list of text. Update: in place.
+    /// `StackSetAccounts`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationprovisionedproduct-provisioningpreferences.html#cfn-servicecatalog-cloudformationprovisionedproduct-provisioningpreferences-stacksetaccounts)
     pub fn stack_set_accounts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StackSetAccounts", value.into_expr())) }
-    /// `StackSetFailureToleranceCount`: integer. Update: in place.
+    /// `StackSetFailureToleranceCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationprovisionedproduct-provisioningpreferences.html#cfn-servicecatalog-cloudformationprovisionedproduct-provisioningpreferences-stacksetfailuretolerancecount)
     pub fn stack_set_failure_tolerance_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StackSetFailureToleranceCount", value.into_expr())) }
-    /// `StackSetFailureTolerancePercentage`: integer. Update: in place.
+    /// `StackSetFailureTolerancePercentage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationprovisionedproduct-provisioningpreferences.html#cfn-servicecatalog-cloudformationprovisionedproduct-provisioningpreferences-stacksetfailuretolerancepercentage)
     pub fn stack_set_failure_tolerance_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StackSetFailureTolerancePercentage", value.into_expr())) }
-    /// `StackSetMaxConcurrencyCount`: integer. Update: in place.
+    /// `StackSetMaxConcurrencyCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationprovisionedproduct-provisioningpreferences.html#cfn-servicecatalog-cloudformationprovisionedproduct-provisioningpreferences-stacksetmaxconcurrencycount)
     pub fn stack_set_max_concurrency_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StackSetMaxConcurrencyCount", value.into_expr())) }
-    /// `StackSetMaxConcurrencyPercentage`: integer. Update: in place.
+    /// `StackSetMaxConcurrencyPercentage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationprovisionedproduct-provisioningpreferences.html#cfn-servicecatalog-cloudformationprovisionedproduct-provisioningpreferences-stacksetmaxconcurrencypercentage)
     pub fn stack_set_max_concurrency_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StackSetMaxConcurrencyPercentage", value.into_expr())) }
-    /// `StackSetOperationType`: `StackSetOperationType`. Update: in place.
+    /// `StackSetOperationType`: `StackSetOperationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationprovisionedproduct-provisioningpreferences.html#cfn-servicecatalog-cloudformationprovisionedproduct-provisioningpreferences-stacksetoperationtype)
     pub fn stack_set_operation_type(self, value: impl Arg<StackSetOperationType>) -> Self { Self(put(self.0, "StackSetOperationType", value.into_expr())) }
-    /// `StackSetRegions`: list of text. Update: in place.
+    /// `StackSetRegions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationprovisionedproduct-provisioningpreferences.html#cfn-servicecatalog-cloudformationprovisionedproduct-provisioningpreferences-stacksetregions)
     pub fn stack_set_regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StackSetRegions", value.into_expr())) }
 }
 impl Done for ProvisioningPreferences { fn into_props(self) -> Bag { self.0 } }
@@ -262,7 +262,7 @@ impl CfnLaunchNotificationConstraint {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLaunchNotificationConstraintProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-launchnotificationconstraint.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnLaunchNotificationConstraint { fn node(&self) -> &Place { &self.0 } }
@@ -273,15 +273,15 @@ impl CfnLaunchNotificationConstraintProps {
     pub fn new() -> CfnLaunchNotificationConstraintProps<Missing<required::NotificationArns>, Missing<required::PortfolioId>, Missing<required::ProductId>> { CfnLaunchNotificationConstraintProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnLaunchNotificationConstraintProps<R0, R1, R2> {
-    /// `AcceptLanguage`: text. Update: in place.
+    /// `AcceptLanguage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-launchnotificationconstraint.html#cfn-servicecatalog-launchnotificationconstraint-acceptlanguage)
     pub fn accept_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcceptLanguage", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-launchnotificationconstraint.html#cfn-servicecatalog-launchnotificationconstraint-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `NotificationArns`: list of text, required. Update: in place.
+    /// `NotificationArns`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-launchnotificationconstraint.html#cfn-servicecatalog-launchnotificationconstraint-notificationarns)
     pub fn notification_arns(self, value: impl Arg<Arr<str>>) -> CfnLaunchNotificationConstraintProps<Set, R1, R2> { CfnLaunchNotificationConstraintProps(put(self.0, "NotificationArns", value.into_expr()), Phase) }
-    /// `PortfolioId`: text, required. Update: replacement.
+    /// `PortfolioId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-launchnotificationconstraint.html#cfn-servicecatalog-launchnotificationconstraint-portfolioid)
     pub fn portfolio_id(self, value: impl Arg<str>) -> CfnLaunchNotificationConstraintProps<R0, Set, R2> { CfnLaunchNotificationConstraintProps(put(self.0, "PortfolioId", value.into_expr()), Phase) }
-    /// `ProductId`: text, required. Update: replacement.
+    /// `ProductId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-launchnotificationconstraint.html#cfn-servicecatalog-launchnotificationconstraint-productid)
     pub fn product_id(self, value: impl Arg<str>) -> CfnLaunchNotificationConstraintProps<R0, R1, Set> { CfnLaunchNotificationConstraintProps(put(self.0, "ProductId", value.into_expr()), Phase) }
 }
 impl Done for CfnLaunchNotificationConstraintProps { fn into_props(self) -> Bag { self.0 } }
@@ -294,7 +294,7 @@ impl CfnLaunchRoleConstraint {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLaunchRoleConstraintProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-launchroleconstraint.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnLaunchRoleConstraint { fn node(&self) -> &Place { &self.0 } }
@@ -305,17 +305,17 @@ impl CfnLaunchRoleConstraintProps {
     pub fn new() -> CfnLaunchRoleConstraintProps<Missing<required::PortfolioId>, Missing<required::ProductId>> { CfnLaunchRoleConstraintProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnLaunchRoleConstraintProps<R0, R1> {
-    /// `AcceptLanguage`: text. Update: in place.
+    /// `AcceptLanguage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-launchroleconstraint.html#cfn-servicecatalog-launchroleconstraint-acceptlanguage)
     pub fn accept_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcceptLanguage", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-launchroleconstraint.html#cfn-servicecatalog-launchroleconstraint-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `LocalRoleName`: text. Update: in place.
+    /// `LocalRoleName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-launchroleconstraint.html#cfn-servicecatalog-launchroleconstraint-localrolename)
     pub fn local_role_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LocalRoleName", value.into_expr()), Phase) }
-    /// `PortfolioId`: text, required. Update: replacement.
+    /// `PortfolioId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-launchroleconstraint.html#cfn-servicecatalog-launchroleconstraint-portfolioid)
     pub fn portfolio_id(self, value: impl Arg<str>) -> CfnLaunchRoleConstraintProps<Set, R1> { CfnLaunchRoleConstraintProps(put(self.0, "PortfolioId", value.into_expr()), Phase) }
-    /// `ProductId`: text, required. Update: replacement.
+    /// `ProductId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-launchroleconstraint.html#cfn-servicecatalog-launchroleconstraint-productid)
     pub fn product_id(self, value: impl Arg<str>) -> CfnLaunchRoleConstraintProps<R0, Set> { CfnLaunchRoleConstraintProps(put(self.0, "ProductId", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    /// `RoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-launchroleconstraint.html#cfn-servicecatalog-launchroleconstraint-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for CfnLaunchRoleConstraintProps { fn into_props(self) -> Bag { self.0 } }
@@ -328,7 +328,7 @@ impl CfnLaunchTemplateConstraint {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLaunchTemplateConstraintProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-launchtemplateconstraint.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnLaunchTemplateConstraint { fn node(&self) -> &Place { &self.0 } }
@@ -339,15 +339,15 @@ impl CfnLaunchTemplateConstraintProps {
     pub fn new() -> CfnLaunchTemplateConstraintProps<Missing<required::PortfolioId>, Missing<required::ProductId>, Missing<required::Rules>> { CfnLaunchTemplateConstraintProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnLaunchTemplateConstraintProps<R0, R1, R2> {
-    /// `AcceptLanguage`: text. Update: in place.
+    /// `AcceptLanguage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-launchtemplateconstraint.html#cfn-servicecatalog-launchtemplateconstraint-acceptlanguage)
     pub fn accept_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcceptLanguage", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-launchtemplateconstraint.html#cfn-servicecatalog-launchtemplateconstraint-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `PortfolioId`: text, required. Update: replacement.
+    /// `PortfolioId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-launchtemplateconstraint.html#cfn-servicecatalog-launchtemplateconstraint-portfolioid)
     pub fn portfolio_id(self, value: impl Arg<str>) -> CfnLaunchTemplateConstraintProps<Set, R1, R2> { CfnLaunchTemplateConstraintProps(put(self.0, "PortfolioId", value.into_expr()), Phase) }
-    /// `ProductId`: text, required. Update: replacement.
+    /// `ProductId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-launchtemplateconstraint.html#cfn-servicecatalog-launchtemplateconstraint-productid)
     pub fn product_id(self, value: impl Arg<str>) -> CfnLaunchTemplateConstraintProps<R0, Set, R2> { CfnLaunchTemplateConstraintProps(put(self.0, "ProductId", value.into_expr()), Phase) }
-    /// `Rules`: text, required. Update: in place.
+    /// `Rules`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-launchtemplateconstraint.html#cfn-servicecatalog-launchtemplateconstraint-rules)
     pub fn rules(self, value: impl Arg<str>) -> CfnLaunchTemplateConstraintProps<R0, R1, Set> { CfnLaunchTemplateConstraintProps(put(self.0, "Rules", value.into_expr()), Phase) }
 }
 impl Done for CfnLaunchTemplateConstraintProps { fn into_props(self) -> Bag { self.0 } }
@@ -360,9 +360,9 @@ impl CfnPortfolio {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPortfolioProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-portfolio.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `PortfolioName`: text.
+    /// The attribute `PortfolioName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-portfolio.html#PortfolioName-fn::getatt)
     pub fn attr_portfolio_name(&self) -> Val<str> { self.0.get_att("PortfolioName") }
 }
 impl Parent for CfnPortfolio { fn node(&self) -> &Place { &self.0 } }
@@ -373,15 +373,15 @@ impl CfnPortfolioProps {
     pub fn new() -> CfnPortfolioProps<Missing<required::DisplayName>, Missing<required::ProviderName>> { CfnPortfolioProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnPortfolioProps<R0, R1> {
-    /// `AcceptLanguage`: text. Update: in place.
+    /// `AcceptLanguage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-portfolio.html#cfn-servicecatalog-portfolio-acceptlanguage)
     pub fn accept_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcceptLanguage", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-portfolio.html#cfn-servicecatalog-portfolio-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DisplayName`: text, required. Update: in place.
+    /// `DisplayName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-portfolio.html#cfn-servicecatalog-portfolio-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> CfnPortfolioProps<Set, R1> { CfnPortfolioProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
-    /// `ProviderName`: text, required. Update: in place.
+    /// `ProviderName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-portfolio.html#cfn-servicecatalog-portfolio-providername)
     pub fn provider_name(self, value: impl Arg<str>) -> CfnPortfolioProps<R0, Set> { CfnPortfolioProps(put(self.0, "ProviderName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-portfolio.html#cfn-servicecatalog-portfolio-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPortfolioProps { fn into_props(self) -> Bag { self.0 } }
@@ -403,13 +403,13 @@ impl CfnPortfolioPrincipalAssociationProps {
     pub fn new() -> CfnPortfolioPrincipalAssociationProps<Missing<required::PrincipalType>> { CfnPortfolioPrincipalAssociationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnPortfolioPrincipalAssociationProps<R0> {
-    /// `AcceptLanguage`: text. Update: replacement.
+    /// `AcceptLanguage`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-portfolioprincipalassociation.html#cfn-servicecatalog-portfolioprincipalassociation-acceptlanguage)
     pub fn accept_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcceptLanguage", value.into_expr()), Phase) }
-    /// `PortfolioId`: text. Update: replacement.
+    /// `PortfolioId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-portfolioprincipalassociation.html#cfn-servicecatalog-portfolioprincipalassociation-portfolioid)
     pub fn portfolio_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PortfolioId", value.into_expr()), Phase) }
-    /// `PrincipalARN`: text. Update: replacement.
+    /// `PrincipalARN`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-portfolioprincipalassociation.html#cfn-servicecatalog-portfolioprincipalassociation-principalarn)
     pub fn principal_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrincipalARN", value.into_expr()), Phase) }
-    /// `PrincipalType`: text, required. Update: replacement.
+    /// `PrincipalType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-portfolioprincipalassociation.html#cfn-servicecatalog-portfolioprincipalassociation-principaltype)
     pub fn principal_type(self, value: impl Arg<str>) -> CfnPortfolioPrincipalAssociationProps<Set> { CfnPortfolioPrincipalAssociationProps(put(self.0, "PrincipalType", value.into_expr()), Phase) }
 }
 impl Done for CfnPortfolioPrincipalAssociationProps { fn into_props(self) -> Bag { self.0 } }
@@ -429,13 +429,13 @@ impl Parent for CfnPortfolioProductAssociation { fn node(&self) -> &Place { &sel
 impl CfnPortfolioProductAssociationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AcceptLanguage`: text. Update: replacement.
+    /// `AcceptLanguage`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-portfolioproductassociation.html#cfn-servicecatalog-portfolioproductassociation-acceptlanguage)
     pub fn accept_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcceptLanguage", value.into_expr())) }
-    /// `PortfolioId`: text. Update: replacement.
+    /// `PortfolioId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-portfolioproductassociation.html#cfn-servicecatalog-portfolioproductassociation-portfolioid)
     pub fn portfolio_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PortfolioId", value.into_expr())) }
-    /// `ProductId`: text. Update: replacement.
+    /// `ProductId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-portfolioproductassociation.html#cfn-servicecatalog-portfolioproductassociation-productid)
     pub fn product_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProductId", value.into_expr())) }
-    /// `SourcePortfolioId`: text. Update: replacement.
+    /// `SourcePortfolioId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-portfolioproductassociation.html#cfn-servicecatalog-portfolioproductassociation-sourceportfolioid)
     pub fn source_portfolio_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourcePortfolioId", value.into_expr())) }
 }
 impl Done for CfnPortfolioProductAssociationProps { fn into_props(self) -> Bag { self.0 } }
@@ -457,13 +457,13 @@ impl CfnPortfolioShareProps {
     pub fn new() -> CfnPortfolioShareProps<Missing<required::AccountId>, Missing<required::PortfolioId>> { CfnPortfolioShareProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnPortfolioShareProps<R0, R1> {
-    /// `AcceptLanguage`: text. Update: replacement.
+    /// `AcceptLanguage`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-portfolioshare.html#cfn-servicecatalog-portfolioshare-acceptlanguage)
     pub fn accept_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcceptLanguage", value.into_expr()), Phase) }
-    /// `AccountId`: text, required. Update: replacement.
+    /// `AccountId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-portfolioshare.html#cfn-servicecatalog-portfolioshare-accountid)
     pub fn account_id(self, value: impl Arg<str>) -> CfnPortfolioShareProps<Set, R1> { CfnPortfolioShareProps(put(self.0, "AccountId", value.into_expr()), Phase) }
-    /// `PortfolioId`: text, required. Update: replacement.
+    /// `PortfolioId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-portfolioshare.html#cfn-servicecatalog-portfolioshare-portfolioid)
     pub fn portfolio_id(self, value: impl Arg<str>) -> CfnPortfolioShareProps<R0, Set> { CfnPortfolioShareProps(put(self.0, "PortfolioId", value.into_expr()), Phase) }
-    /// `ShareTagOptions`: boolean. Update: in place.
+    /// `ShareTagOptions`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-portfolioshare.html#cfn-servicecatalog-portfolioshare-sharetagoptions)
     pub fn share_tag_options(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ShareTagOptions", value.into_expr()), Phase) }
 }
 impl Done for CfnPortfolioShareProps { fn into_props(self) -> Bag { self.0 } }
@@ -476,7 +476,7 @@ impl CfnResourceUpdateConstraint {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourceUpdateConstraintProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-resourceupdateconstraint.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnResourceUpdateConstraint { fn node(&self) -> &Place { &self.0 } }
@@ -487,15 +487,15 @@ impl CfnResourceUpdateConstraintProps {
     pub fn new() -> CfnResourceUpdateConstraintProps<Missing<required::PortfolioId>, Missing<required::ProductId>, Missing<required::TagUpdateOnProvisionedProduct>> { CfnResourceUpdateConstraintProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnResourceUpdateConstraintProps<R0, R1, R2> {
-    /// `AcceptLanguage`: text. Update: in place.
+    /// `AcceptLanguage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-resourceupdateconstraint.html#cfn-servicecatalog-resourceupdateconstraint-acceptlanguage)
     pub fn accept_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcceptLanguage", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-resourceupdateconstraint.html#cfn-servicecatalog-resourceupdateconstraint-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `PortfolioId`: text, required. Update: replacement.
+    /// `PortfolioId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-resourceupdateconstraint.html#cfn-servicecatalog-resourceupdateconstraint-portfolioid)
     pub fn portfolio_id(self, value: impl Arg<str>) -> CfnResourceUpdateConstraintProps<Set, R1, R2> { CfnResourceUpdateConstraintProps(put(self.0, "PortfolioId", value.into_expr()), Phase) }
-    /// `ProductId`: text, required. Update: replacement.
+    /// `ProductId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-resourceupdateconstraint.html#cfn-servicecatalog-resourceupdateconstraint-productid)
     pub fn product_id(self, value: impl Arg<str>) -> CfnResourceUpdateConstraintProps<R0, Set, R2> { CfnResourceUpdateConstraintProps(put(self.0, "ProductId", value.into_expr()), Phase) }
-    /// `TagUpdateOnProvisionedProduct`: text, required. Update: in place.
+    /// `TagUpdateOnProvisionedProduct`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-resourceupdateconstraint.html#cfn-servicecatalog-resourceupdateconstraint-tagupdateonprovisionedproduct)
     pub fn tag_update_on_provisioned_product(self, value: impl Arg<str>) -> CfnResourceUpdateConstraintProps<R0, R1, Set> { CfnResourceUpdateConstraintProps(put(self.0, "TagUpdateOnProvisionedProduct", value.into_expr()), Phase) }
 }
 impl Done for CfnResourceUpdateConstraintProps { fn into_props(self) -> Bag { self.0 } }
@@ -508,7 +508,7 @@ impl CfnServiceAction {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnServiceActionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<kind::ServiceCatalogServiceActionId> { self.0.reference() }
-    /// The attribute `Id`: `ServiceCatalogServiceActionId`.
+    /// The attribute `Id`: `ServiceCatalogServiceActionId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-serviceaction.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<kind::ServiceCatalogServiceActionId> { self.0.get_att("Id") }
 }
 impl Parent for CfnServiceAction { fn node(&self) -> &Place { &self.0 } }
@@ -519,15 +519,15 @@ impl CfnServiceActionProps {
     pub fn new() -> CfnServiceActionProps<Missing<required::Definition>, Missing<required::DefinitionType>, Missing<required::Name>> { CfnServiceActionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnServiceActionProps<R0, R1, R2> {
-    /// `AcceptLanguage`: `AcceptLanguage`. Update: in place.
+    /// `AcceptLanguage`: `AcceptLanguage`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-serviceaction.html#cfn-servicecatalog-serviceaction-acceptlanguage)
     pub fn accept_language(self, value: impl Arg<service_action::AcceptLanguage>) -> Self { Self(put(self.0, "AcceptLanguage", value.into_expr()), Phase) }
-    /// `Definition`: list of `DefinitionParameter`, required. Update: in place.
+    /// `Definition`: list of `DefinitionParameter`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-serviceaction.html#cfn-servicecatalog-serviceaction-definition)
     pub fn definition(self, value: impl Arg<Arr<service_action::DefinitionParameter>>) -> CfnServiceActionProps<Set, R1, R2> { CfnServiceActionProps(put(self.0, "Definition", value.into_expr()), Phase) }
-    /// `DefinitionType`: `DefinitionType`, required. Update: in place.
+    /// `DefinitionType`: `DefinitionType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-serviceaction.html#cfn-servicecatalog-serviceaction-definitiontype)
     pub fn definition_type(self, value: impl Arg<service_action::DefinitionType>) -> CfnServiceActionProps<R0, Set, R2> { CfnServiceActionProps(put(self.0, "DefinitionType", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-serviceaction.html#cfn-servicecatalog-serviceaction-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-serviceaction.html#cfn-servicecatalog-serviceaction-name)
     pub fn name(self, value: impl Arg<str>) -> CfnServiceActionProps<R0, R1, Set> { CfnServiceActionProps(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for CfnServiceActionProps { fn into_props(self) -> Bag { self.0 } }
@@ -541,9 +541,9 @@ impl DefinitionParameter {
     pub fn new() -> DefinitionParameter<Missing<super::required::Key>, Missing<super::required::Value>> { DefinitionParameter(Bag::default(), Phase) }
 }
 impl<R0, R1> DefinitionParameter<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-serviceaction-definitionparameter.html#cfn-servicecatalog-serviceaction-definitionparameter-key)
     pub fn key(self, value: impl Arg<str>) -> DefinitionParameter<Set, R1> { DefinitionParameter(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-serviceaction-definitionparameter.html#cfn-servicecatalog-serviceaction-definitionparameter-value)
     pub fn value(self, value: impl Arg<str>) -> DefinitionParameter<R0, Set> { DefinitionParameter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for DefinitionParameter { fn into_props(self) -> Bag { self.0 } }
@@ -570,11 +570,11 @@ impl CfnServiceActionAssociationProps {
     pub fn new() -> CfnServiceActionAssociationProps<Missing<required::ProductId>, Missing<required::ProvisioningArtifactId>, Missing<required::ServiceActionId>> { CfnServiceActionAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnServiceActionAssociationProps<R0, R1, R2> {
-    /// `ProductId`: text, required. Update: replacement.
+    /// `ProductId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-serviceactionassociation.html#cfn-servicecatalog-serviceactionassociation-productid)
     pub fn product_id(self, value: impl Arg<str>) -> CfnServiceActionAssociationProps<Set, R1, R2> { CfnServiceActionAssociationProps(put(self.0, "ProductId", value.into_expr()), Phase) }
-    /// `ProvisioningArtifactId`: text, required. Update: replacement.
+    /// `ProvisioningArtifactId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-serviceactionassociation.html#cfn-servicecatalog-serviceactionassociation-provisioningartifactid)
     pub fn provisioning_artifact_id(self, value: impl Arg<str>) -> CfnServiceActionAssociationProps<R0, Set, R2> { CfnServiceActionAssociationProps(put(self.0, "ProvisioningArtifactId", value.into_expr()), Phase) }
-    /// `ServiceActionId`: `ServiceCatalogServiceActionId`, required. Update: replacement.
+    /// `ServiceActionId`: `ServiceCatalogServiceActionId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-serviceactionassociation.html#cfn-servicecatalog-serviceactionassociation-serviceactionid)
     pub fn service_action_id(self, value: impl Arg<kind::ServiceCatalogServiceActionId>) -> CfnServiceActionAssociationProps<R0, R1, Set> { CfnServiceActionAssociationProps(put(self.0, "ServiceActionId", value.into_expr()), Phase) }
 }
 impl Done for CfnServiceActionAssociationProps { fn into_props(self) -> Bag { self.0 } }
@@ -587,7 +587,7 @@ impl CfnStackSetConstraint {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStackSetConstraintProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-stacksetconstraint.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnStackSetConstraint { fn node(&self) -> &Place { &self.0 } }
@@ -598,23 +598,23 @@ impl CfnStackSetConstraintProps {
     pub fn new() -> CfnStackSetConstraintProps<Missing<required::AccountList>, Missing<required::AdminRole>, Missing<required::Description>, Missing<required::ExecutionRole>, Missing<required::PortfolioId>, Missing<required::ProductId>, Missing<required::RegionList>, Missing<required::StackInstanceControl>> { CfnStackSetConstraintProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5, R6, R7> CfnStackSetConstraintProps<R0, R1, R2, R3, R4, R5, R6, R7> {
-    /// `AcceptLanguage`: text. Update: in place.
+    /// `AcceptLanguage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-stacksetconstraint.html#cfn-servicecatalog-stacksetconstraint-acceptlanguage)
     pub fn accept_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcceptLanguage", value.into_expr()), Phase) }
-    /// `AccountList`: list of text, required. Update: in place.
+    /// `AccountList`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-stacksetconstraint.html#cfn-servicecatalog-stacksetconstraint-accountlist)
     pub fn account_list(self, value: impl Arg<Arr<str>>) -> CfnStackSetConstraintProps<Set, R1, R2, R3, R4, R5, R6, R7> { CfnStackSetConstraintProps(put(self.0, "AccountList", value.into_expr()), Phase) }
-    /// `AdminRole`: text, required. Update: in place.
+    /// `AdminRole`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-stacksetconstraint.html#cfn-servicecatalog-stacksetconstraint-adminrole)
     pub fn admin_role(self, value: impl Arg<str>) -> CfnStackSetConstraintProps<R0, Set, R2, R3, R4, R5, R6, R7> { CfnStackSetConstraintProps(put(self.0, "AdminRole", value.into_expr()), Phase) }
-    /// `Description`: text, required. Update: in place.
+    /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-stacksetconstraint.html#cfn-servicecatalog-stacksetconstraint-description)
     pub fn description(self, value: impl Arg<str>) -> CfnStackSetConstraintProps<R0, R1, Set, R3, R4, R5, R6, R7> { CfnStackSetConstraintProps(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `ExecutionRole`: text, required. Update: in place.
+    /// `ExecutionRole`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-stacksetconstraint.html#cfn-servicecatalog-stacksetconstraint-executionrole)
     pub fn execution_role(self, value: impl Arg<str>) -> CfnStackSetConstraintProps<R0, R1, R2, Set, R4, R5, R6, R7> { CfnStackSetConstraintProps(put(self.0, "ExecutionRole", value.into_expr()), Phase) }
-    /// `PortfolioId`: text, required. Update: replacement.
+    /// `PortfolioId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-stacksetconstraint.html#cfn-servicecatalog-stacksetconstraint-portfolioid)
     pub fn portfolio_id(self, value: impl Arg<str>) -> CfnStackSetConstraintProps<R0, R1, R2, R3, Set, R5, R6, R7> { CfnStackSetConstraintProps(put(self.0, "PortfolioId", value.into_expr()), Phase) }
-    /// `ProductId`: text, required. Update: replacement.
+    /// `ProductId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-stacksetconstraint.html#cfn-servicecatalog-stacksetconstraint-productid)
     pub fn product_id(self, value: impl Arg<str>) -> CfnStackSetConstraintProps<R0, R1, R2, R3, R4, Set, R6, R7> { CfnStackSetConstraintProps(put(self.0, "ProductId", value.into_expr()), Phase) }
-    /// `RegionList`: list of text, required. Update: in place.
+    /// `RegionList`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-stacksetconstraint.html#cfn-servicecatalog-stacksetconstraint-regionlist)
     pub fn region_list(self, value: impl Arg<Arr<str>>) -> CfnStackSetConstraintProps<R0, R1, R2, R3, R4, R5, Set, R7> { CfnStackSetConstraintProps(put(self.0, "RegionList", value.into_expr()), Phase) }
-    /// `StackInstanceControl`: text, required. Update: in place.
+    /// `StackInstanceControl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-stacksetconstraint.html#cfn-servicecatalog-stacksetconstraint-stackinstancecontrol)
     pub fn stack_instance_control(self, value: impl Arg<str>) -> CfnStackSetConstraintProps<R0, R1, R2, R3, R4, R5, R6, Set> { CfnStackSetConstraintProps(put(self.0, "StackInstanceControl", value.into_expr()), Phase) }
 }
 impl Done for CfnStackSetConstraintProps { fn into_props(self) -> Bag { self.0 } }
@@ -627,7 +627,7 @@ impl CfnTagOption {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTagOptionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-tagoption.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnTagOption { fn node(&self) -> &Place { &self.0 } }
@@ -638,11 +638,11 @@ impl CfnTagOptionProps {
     pub fn new() -> CfnTagOptionProps<Missing<required::Key>, Missing<required::Value>> { CfnTagOptionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTagOptionProps<R0, R1> {
-    /// `Active`: boolean. Update: in place.
+    /// `Active`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-tagoption.html#cfn-servicecatalog-tagoption-active)
     pub fn active(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Active", value.into_expr()), Phase) }
-    /// `Key`: text, required. Update: replacement.
+    /// `Key`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-tagoption.html#cfn-servicecatalog-tagoption-key)
     pub fn key(self, value: impl Arg<str>) -> CfnTagOptionProps<Set, R1> { CfnTagOptionProps(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: replacement.
+    /// `Value`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-tagoption.html#cfn-servicecatalog-tagoption-value)
     pub fn value(self, value: impl Arg<str>) -> CfnTagOptionProps<R0, Set> { CfnTagOptionProps(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for CfnTagOptionProps { fn into_props(self) -> Bag { self.0 } }
@@ -662,9 +662,9 @@ impl Parent for CfnTagOptionAssociation { fn node(&self) -> &Place { &self.0 } }
 impl CfnTagOptionAssociationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ResourceId`: text. Update: replacement.
+    /// `ResourceId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-tagoptionassociation.html#cfn-servicecatalog-tagoptionassociation-resourceid)
     pub fn resource_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceId", value.into_expr())) }
-    /// `TagOptionId`: text. Update: replacement.
+    /// `TagOptionId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-tagoptionassociation.html#cfn-servicecatalog-tagoptionassociation-tagoptionid)
     pub fn tag_option_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagOptionId", value.into_expr())) }
 }
 impl Done for CfnTagOptionAssociationProps { fn into_props(self) -> Bag { self.0 } }

@@ -13,15 +13,15 @@ impl CfnApplication {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ApplicationName`: text.
+    /// The attribute `ApplicationName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalogappregistry-application.html#ApplicationName-fn::getatt)
     pub fn attr_application_name(&self) -> Val<str> { self.0.get_att("ApplicationName") }
-    /// The attribute `ApplicationTagKey`: text.
+    /// The attribute `ApplicationTagKey`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalogappregistry-application.html#ApplicationTagKey-fn::getatt)
     pub fn attr_application_tag_key(&self) -> Val<str> { self.0.get_att("ApplicationTagKey") }
-    /// The attribute `ApplicationTagValue`: text.
+    /// The attribute `ApplicationTagValue`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalogappregistry-application.html#ApplicationTagValue-fn::getatt)
     pub fn attr_application_tag_value(&self) -> Val<str> { self.0.get_att("ApplicationTagValue") }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalogappregistry-application.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalogappregistry-application.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnApplication { fn node(&self) -> &Place { &self.0 } }
@@ -32,11 +32,11 @@ impl CfnApplicationProps {
     pub fn new() -> CfnApplicationProps<Missing<required::Name>> { CfnApplicationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnApplicationProps<R0> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalogappregistry-application.html#cfn-servicecatalogappregistry-application-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalogappregistry-application.html#cfn-servicecatalogappregistry-application-name)
     pub fn name(self, value: impl Arg<str>) -> CfnApplicationProps<Set> { CfnApplicationProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalogappregistry-application.html#cfn-servicecatalogappregistry-application-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
@@ -49,9 +49,9 @@ impl CfnAttributeGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAttributeGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalogappregistry-attributegroup.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalogappregistry-attributegroup.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnAttributeGroup { fn node(&self) -> &Place { &self.0 } }
@@ -62,13 +62,13 @@ impl CfnAttributeGroupProps {
     pub fn new() -> CfnAttributeGroupProps<Missing<required::Attributes>, Missing<required::Name>> { CfnAttributeGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAttributeGroupProps<R0, R1> {
-    /// `Attributes`: JSON, required. Update: in place.
+    /// `Attributes`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalogappregistry-attributegroup.html#cfn-servicecatalogappregistry-attributegroup-attributes)
     pub fn attributes(self, value: impl Arg<Any>) -> CfnAttributeGroupProps<Set, R1> { CfnAttributeGroupProps(put(self.0, "Attributes", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalogappregistry-attributegroup.html#cfn-servicecatalogappregistry-attributegroup-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalogappregistry-attributegroup.html#cfn-servicecatalogappregistry-attributegroup-name)
     pub fn name(self, value: impl Arg<str>) -> CfnAttributeGroupProps<R0, Set> { CfnAttributeGroupProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalogappregistry-attributegroup.html#cfn-servicecatalogappregistry-attributegroup-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAttributeGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -81,11 +81,11 @@ impl CfnAttributeGroupAssociation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAttributeGroupAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ApplicationArn`: `OtherArn`.
+    /// The attribute `ApplicationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalogappregistry-attributegroupassociation.html#ApplicationArn-fn::getatt)
     pub fn attr_application_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ApplicationArn") }
-    /// The attribute `AttributeGroupArn`: `OtherArn`.
+    /// The attribute `AttributeGroupArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalogappregistry-attributegroupassociation.html#AttributeGroupArn-fn::getatt)
     pub fn attr_attribute_group_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AttributeGroupArn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalogappregistry-attributegroupassociation.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnAttributeGroupAssociation { fn node(&self) -> &Place { &self.0 } }
@@ -96,9 +96,9 @@ impl CfnAttributeGroupAssociationProps {
     pub fn new() -> CfnAttributeGroupAssociationProps<Missing<required::Application>, Missing<required::AttributeGroup>> { CfnAttributeGroupAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAttributeGroupAssociationProps<R0, R1> {
-    /// `Application`: text, required. Update: replacement.
+    /// `Application`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalogappregistry-attributegroupassociation.html#cfn-servicecatalogappregistry-attributegroupassociation-application)
     pub fn application(self, value: impl Arg<str>) -> CfnAttributeGroupAssociationProps<Set, R1> { CfnAttributeGroupAssociationProps(put(self.0, "Application", value.into_expr()), Phase) }
-    /// `AttributeGroup`: text, required. Update: replacement.
+    /// `AttributeGroup`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalogappregistry-attributegroupassociation.html#cfn-servicecatalogappregistry-attributegroupassociation-attributegroup)
     pub fn attribute_group(self, value: impl Arg<str>) -> CfnAttributeGroupAssociationProps<R0, Set> { CfnAttributeGroupAssociationProps(put(self.0, "AttributeGroup", value.into_expr()), Phase) }
 }
 impl Done for CfnAttributeGroupAssociationProps { fn into_props(self) -> Bag { self.0 } }
@@ -111,11 +111,11 @@ impl CfnResourceAssociation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourceAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ApplicationArn`: `OtherArn`.
+    /// The attribute `ApplicationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalogappregistry-resourceassociation.html#ApplicationArn-fn::getatt)
     pub fn attr_application_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ApplicationArn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalogappregistry-resourceassociation.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `ResourceArn`: `OtherArn`.
+    /// The attribute `ResourceArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalogappregistry-resourceassociation.html#ResourceArn-fn::getatt)
     pub fn attr_resource_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ResourceArn") }
 }
 impl Parent for CfnResourceAssociation { fn node(&self) -> &Place { &self.0 } }
@@ -126,11 +126,11 @@ impl CfnResourceAssociationProps {
     pub fn new() -> CfnResourceAssociationProps<Missing<required::Application>, Missing<required::Resource>, Missing<required::ResourceType>> { CfnResourceAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnResourceAssociationProps<R0, R1, R2> {
-    /// `Application`: text, required. Update: replacement.
+    /// `Application`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalogappregistry-resourceassociation.html#cfn-servicecatalogappregistry-resourceassociation-application)
     pub fn application(self, value: impl Arg<str>) -> CfnResourceAssociationProps<Set, R1, R2> { CfnResourceAssociationProps(put(self.0, "Application", value.into_expr()), Phase) }
-    /// `Resource`: text, required. Update: replacement.
+    /// `Resource`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalogappregistry-resourceassociation.html#cfn-servicecatalogappregistry-resourceassociation-resource)
     pub fn resource(self, value: impl Arg<str>) -> CfnResourceAssociationProps<R0, Set, R2> { CfnResourceAssociationProps(put(self.0, "Resource", value.into_expr()), Phase) }
-    /// `ResourceType`: `ResourceType`, required. Update: replacement.
+    /// `ResourceType`: `ResourceType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalogappregistry-resourceassociation.html#cfn-servicecatalogappregistry-resourceassociation-resourcetype)
     pub fn resource_type(self, value: impl Arg<resource_association::ResourceType>) -> CfnResourceAssociationProps<R0, R1, Set> { CfnResourceAssociationProps(put(self.0, "ResourceType", value.into_expr()), Phase) }
 }
 impl Done for CfnResourceAssociationProps { fn into_props(self) -> Bag { self.0 } }

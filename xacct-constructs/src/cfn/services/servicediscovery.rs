@@ -13,9 +13,9 @@ impl CfnHttpNamespace {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnHttpNamespaceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-httpnamespace.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-httpnamespace.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnHttpNamespace { fn node(&self) -> &Place { &self.0 } }
@@ -26,11 +26,11 @@ impl CfnHttpNamespaceProps {
     pub fn new() -> CfnHttpNamespaceProps<Missing<required::Name>> { CfnHttpNamespaceProps(Bag::default(), Phase) }
 }
 impl<R0> CfnHttpNamespaceProps<R0> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-httpnamespace.html#cfn-servicediscovery-httpnamespace-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-httpnamespace.html#cfn-servicediscovery-httpnamespace-name)
     pub fn name(self, value: impl Arg<str>) -> CfnHttpNamespaceProps<Set> { CfnHttpNamespaceProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-httpnamespace.html#cfn-servicediscovery-httpnamespace-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnHttpNamespaceProps { fn into_props(self) -> Bag { self.0 } }
@@ -52,11 +52,11 @@ impl CfnInstanceProps {
     pub fn new() -> CfnInstanceProps<Missing<required::InstanceAttributes>, Missing<required::ServiceId>> { CfnInstanceProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnInstanceProps<R0, R1> {
-    /// `InstanceAttributes`: JSON, required. Update: in place.
+    /// `InstanceAttributes`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-instance.html#cfn-servicediscovery-instance-instanceattributes)
     pub fn instance_attributes(self, value: impl Arg<Any>) -> CfnInstanceProps<Set, R1> { CfnInstanceProps(put(self.0, "InstanceAttributes", value.into_expr()), Phase) }
-    /// `InstanceId`: text. Update: replacement.
+    /// `InstanceId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-instance.html#cfn-servicediscovery-instance-instanceid)
     pub fn instance_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceId", value.into_expr()), Phase) }
-    /// `ServiceId`: text, required. Update: replacement.
+    /// `ServiceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-instance.html#cfn-servicediscovery-instance-serviceid)
     pub fn service_id(self, value: impl Arg<str>) -> CfnInstanceProps<R0, Set> { CfnInstanceProps(put(self.0, "ServiceId", value.into_expr()), Phase) }
 }
 impl Done for CfnInstanceProps { fn into_props(self) -> Bag { self.0 } }
@@ -69,11 +69,11 @@ impl CfnPrivateDnsNamespace {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPrivateDnsNamespaceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-privatednsnamespace.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `HostedZoneId`: text.
+    /// The attribute `HostedZoneId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-privatednsnamespace.html#HostedZoneId-fn::getatt)
     pub fn attr_hosted_zone_id(&self) -> Val<str> { self.0.get_att("HostedZoneId") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-privatednsnamespace.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnPrivateDnsNamespace { fn node(&self) -> &Place { &self.0 } }
@@ -84,15 +84,15 @@ impl CfnPrivateDnsNamespaceProps {
     pub fn new() -> CfnPrivateDnsNamespaceProps<Missing<required::Name>> { CfnPrivateDnsNamespaceProps(Bag::default(), Phase) }
 }
 impl<R0> CfnPrivateDnsNamespaceProps<R0> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-privatednsnamespace.html#cfn-servicediscovery-privatednsnamespace-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-privatednsnamespace.html#cfn-servicediscovery-privatednsnamespace-name)
     pub fn name(self, value: impl Arg<str>) -> CfnPrivateDnsNamespaceProps<Set> { CfnPrivateDnsNamespaceProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Properties`: `Properties`. Update: in place.
+    /// `Properties`: `Properties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-privatednsnamespace.html#cfn-servicediscovery-privatednsnamespace-properties)
     pub fn properties(self, value: impl Arg<private_dns_namespace::Properties>) -> Self { Self(put(self.0, "Properties", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-privatednsnamespace.html#cfn-servicediscovery-privatednsnamespace-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Vpc`: text. Update: replacement.
+    /// `Vpc`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-privatednsnamespace.html#cfn-servicediscovery-privatednsnamespace-vpc)
     pub fn vpc(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Vpc", value.into_expr()), Phase) }
 }
 impl Done for CfnPrivateDnsNamespaceProps { fn into_props(self) -> Bag { self.0 } }
@@ -104,7 +104,7 @@ use crate::cfn::support::*;
 impl PrivateDnsPropertiesMutable {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SOA`: `SOA`. Update: in place.
+    /// `SOA`: `SOA`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicediscovery-privatednsnamespace-privatednspropertiesmutable.html#cfn-servicediscovery-privatednsnamespace-privatednspropertiesmutable-soa)
     pub fn soa(self, value: impl Arg<SOA>) -> Self { Self(put(self.0, "SOA", value.into_expr())) }
 }
 impl Done for PrivateDnsPropertiesMutable { fn into_props(self) -> Bag { self.0 } }
@@ -113,7 +113,7 @@ impl Done for PrivateDnsPropertiesMutable { fn into_props(self) -> Bag { self.0 
 impl Properties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DnsProperties`: `PrivateDnsPropertiesMutable`. Update: in place.
+    /// `DnsProperties`: `PrivateDnsPropertiesMutable`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicediscovery-privatednsnamespace-properties.html#cfn-servicediscovery-privatednsnamespace-properties-dnsproperties)
     pub fn dns_properties(self, value: impl Arg<PrivateDnsPropertiesMutable>) -> Self { Self(put(self.0, "DnsProperties", value.into_expr())) }
 }
 impl Done for Properties { fn into_props(self) -> Bag { self.0 } }
@@ -122,7 +122,7 @@ impl Done for Properties { fn into_props(self) -> Bag { self.0 } }
 impl SOA {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TTL`: number. Update: in place.
+    /// `TTL`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicediscovery-privatednsnamespace-soa.html#cfn-servicediscovery-privatednsnamespace-soa-ttl)
     pub fn ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TTL", value.into_expr())) }
 }
 impl Done for SOA { fn into_props(self) -> Bag { self.0 } }
@@ -136,11 +136,11 @@ impl CfnPublicDnsNamespace {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPublicDnsNamespaceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-publicdnsnamespace.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `HostedZoneId`: text.
+    /// The attribute `HostedZoneId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-publicdnsnamespace.html#HostedZoneId-fn::getatt)
     pub fn attr_hosted_zone_id(&self) -> Val<str> { self.0.get_att("HostedZoneId") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-publicdnsnamespace.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnPublicDnsNamespace { fn node(&self) -> &Place { &self.0 } }
@@ -151,13 +151,13 @@ impl CfnPublicDnsNamespaceProps {
     pub fn new() -> CfnPublicDnsNamespaceProps<Missing<required::Name>> { CfnPublicDnsNamespaceProps(Bag::default(), Phase) }
 }
 impl<R0> CfnPublicDnsNamespaceProps<R0> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-publicdnsnamespace.html#cfn-servicediscovery-publicdnsnamespace-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-publicdnsnamespace.html#cfn-servicediscovery-publicdnsnamespace-name)
     pub fn name(self, value: impl Arg<str>) -> CfnPublicDnsNamespaceProps<Set> { CfnPublicDnsNamespaceProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Properties`: `Properties`. Update: in place.
+    /// `Properties`: `Properties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-publicdnsnamespace.html#cfn-servicediscovery-publicdnsnamespace-properties)
     pub fn properties(self, value: impl Arg<public_dns_namespace::Properties>) -> Self { Self(put(self.0, "Properties", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-publicdnsnamespace.html#cfn-servicediscovery-publicdnsnamespace-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPublicDnsNamespaceProps { fn into_props(self) -> Bag { self.0 } }
@@ -169,7 +169,7 @@ use crate::cfn::support::*;
 impl Properties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DnsProperties`: `PublicDnsPropertiesMutable`. Update: in place.
+    /// `DnsProperties`: `PublicDnsPropertiesMutable`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicediscovery-publicdnsnamespace-properties.html#cfn-servicediscovery-publicdnsnamespace-properties-dnsproperties)
     pub fn dns_properties(self, value: impl Arg<PublicDnsPropertiesMutable>) -> Self { Self(put(self.0, "DnsProperties", value.into_expr())) }
 }
 impl Done for Properties { fn into_props(self) -> Bag { self.0 } }
@@ -178,7 +178,7 @@ impl Done for Properties { fn into_props(self) -> Bag { self.0 } }
 impl PublicDnsPropertiesMutable {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SOA`: `SOA`. Update: in place.
+    /// `SOA`: `SOA`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicediscovery-publicdnsnamespace-publicdnspropertiesmutable.html#cfn-servicediscovery-publicdnsnamespace-publicdnspropertiesmutable-soa)
     pub fn soa(self, value: impl Arg<SOA>) -> Self { Self(put(self.0, "SOA", value.into_expr())) }
 }
 impl Done for PublicDnsPropertiesMutable { fn into_props(self) -> Bag { self.0 } }
@@ -187,7 +187,7 @@ impl Done for PublicDnsPropertiesMutable { fn into_props(self) -> Bag { self.0 }
 impl SOA {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TTL`: number. Update: in place.
+    /// `TTL`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicediscovery-publicdnsnamespace-soa.html#cfn-servicediscovery-publicdnsnamespace-soa-ttl)
     pub fn ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TTL", value.into_expr())) }
 }
 impl Done for SOA { fn into_props(self) -> Bag { self.0 } }
@@ -201,11 +201,11 @@ impl CfnService {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnServiceProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-service.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-service.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `Name`: text.
+    /// The attribute `Name`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-service.html#Name-fn::getatt)
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
 }
 impl Parent for CfnService { fn node(&self) -> &Place { &self.0 } }
@@ -214,23 +214,23 @@ impl Parent for CfnService { fn node(&self) -> &Place { &self.0 } }
 impl CfnServiceProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-service.html#cfn-servicediscovery-service-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `DnsConfig`: `DnsConfig`. Update: in place.
+    /// `DnsConfig`: `DnsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-service.html#cfn-servicediscovery-service-dnsconfig)
     pub fn dns_config(self, value: impl Arg<service::DnsConfig>) -> Self { Self(put(self.0, "DnsConfig", value.into_expr())) }
-    /// `HealthCheckConfig`: `HealthCheckConfig`. Update: in place.
+    /// `HealthCheckConfig`: `HealthCheckConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-service.html#cfn-servicediscovery-service-healthcheckconfig)
     pub fn health_check_config(self, value: impl Arg<service::HealthCheckConfig>) -> Self { Self(put(self.0, "HealthCheckConfig", value.into_expr())) }
-    /// `HealthCheckCustomConfig`: `HealthCheckCustomConfig`. Update: replacement.
+    /// `HealthCheckCustomConfig`: `HealthCheckCustomConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-service.html#cfn-servicediscovery-service-healthcheckcustomconfig)
     pub fn health_check_custom_config(self, value: impl Arg<service::HealthCheckCustomConfig>) -> Self { Self(put(self.0, "HealthCheckCustomConfig", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-service.html#cfn-servicediscovery-service-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `NamespaceId`: text. Update: replacement.
+    /// `NamespaceId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-service.html#cfn-servicediscovery-service-namespaceid)
     pub fn namespace_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NamespaceId", value.into_expr())) }
-    /// `ServiceAttributes`: map of text. Update: in place.
+    /// `ServiceAttributes`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-service.html#cfn-servicediscovery-service-serviceattributes)
     pub fn service_attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ServiceAttributes", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-service.html#cfn-servicediscovery-service-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `Type`: text. Update: replacement.
+    /// `Type`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-service.html#cfn-servicediscovery-service-type)
     pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for CfnServiceProps { fn into_props(self) -> Bag { self.0 } }
@@ -244,11 +244,11 @@ impl DnsConfig {
     pub fn new() -> DnsConfig<Missing<super::required::DnsRecords>> { DnsConfig(Bag::default(), Phase) }
 }
 impl<R0> DnsConfig<R0> {
-    /// `DnsRecords`: list of `DnsRecord`, required. Update: in place.
+    /// `DnsRecords`: list of `DnsRecord`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicediscovery-service-dnsconfig.html#cfn-servicediscovery-service-dnsconfig-dnsrecords)
     pub fn dns_records(self, value: impl Arg<Arr<DnsRecord>>) -> DnsConfig<Set> { DnsConfig(put(self.0, "DnsRecords", value.into_expr()), Phase) }
-    /// `NamespaceId`: text. Update: replacement.
+    /// `NamespaceId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicediscovery-service-dnsconfig.html#cfn-servicediscovery-service-dnsconfig-namespaceid)
     pub fn namespace_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NamespaceId", value.into_expr()), Phase) }
-    /// `RoutingPolicy`: text. Update: in place.
+    /// `RoutingPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicediscovery-service-dnsconfig.html#cfn-servicediscovery-service-dnsconfig-routingpolicy)
     pub fn routing_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoutingPolicy", value.into_expr()), Phase) }
 }
 impl Done for DnsConfig { fn into_props(self) -> Bag { self.0 } }
@@ -259,9 +259,9 @@ impl DnsRecord {
     pub fn new() -> DnsRecord<Missing<super::required::TTL>, Missing<super::required::Type>> { DnsRecord(Bag::default(), Phase) }
 }
 impl<R0, R1> DnsRecord<R0, R1> {
-    /// `TTL`: number, required. Update: in place.
+    /// `TTL`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicediscovery-service-dnsrecord.html#cfn-servicediscovery-service-dnsrecord-ttl)
     pub fn ttl(self, value: impl Arg<f64>) -> DnsRecord<Set, R1> { DnsRecord(put(self.0, "TTL", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicediscovery-service-dnsrecord.html#cfn-servicediscovery-service-dnsrecord-type)
     pub fn type_(self, value: impl Arg<str>) -> DnsRecord<R0, Set> { DnsRecord(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for DnsRecord { fn into_props(self) -> Bag { self.0 } }
@@ -272,11 +272,11 @@ impl HealthCheckConfig {
     pub fn new() -> HealthCheckConfig<Missing<super::required::Type>> { HealthCheckConfig(Bag::default(), Phase) }
 }
 impl<R0> HealthCheckConfig<R0> {
-    /// `FailureThreshold`: number. Update: in place.
+    /// `FailureThreshold`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicediscovery-service-healthcheckconfig.html#cfn-servicediscovery-service-healthcheckconfig-failurethreshold)
     pub fn failure_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "FailureThreshold", value.into_expr()), Phase) }
-    /// `ResourcePath`: text. Update: in place.
+    /// `ResourcePath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicediscovery-service-healthcheckconfig.html#cfn-servicediscovery-service-healthcheckconfig-resourcepath)
     pub fn resource_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourcePath", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicediscovery-service-healthcheckconfig.html#cfn-servicediscovery-service-healthcheckconfig-type)
     pub fn type_(self, value: impl Arg<str>) -> HealthCheckConfig<Set> { HealthCheckConfig(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for HealthCheckConfig { fn into_props(self) -> Bag { self.0 } }
@@ -285,7 +285,7 @@ impl Done for HealthCheckConfig { fn into_props(self) -> Bag { self.0 } }
 impl HealthCheckCustomConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FailureThreshold`: number. Update: replacement.
+    /// `FailureThreshold`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicediscovery-service-healthcheckcustomconfig.html#cfn-servicediscovery-service-healthcheckcustomconfig-failurethreshold)
     pub fn failure_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "FailureThreshold", value.into_expr())) }
 }
 impl Done for HealthCheckCustomConfig { fn into_props(self) -> Bag { self.0 } }

@@ -20,23 +20,23 @@ impl Parent for CfnConfigurationSet { fn node(&self) -> &Place { &self.0 } }
 impl CfnConfigurationSetProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ArchivingOptions`: `ArchivingOptions`. Update: in place.
+    /// `ArchivingOptions`: `ArchivingOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-configurationset.html#cfn-ses-configurationset-archivingoptions)
     pub fn archiving_options(self, value: impl Arg<configuration_set::ArchivingOptions>) -> Self { Self(put(self.0, "ArchivingOptions", value.into_expr())) }
-    /// `DeliveryOptions`: `DeliveryOptions`. Update: in place.
+    /// `DeliveryOptions`: `DeliveryOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-configurationset.html#cfn-ses-configurationset-deliveryoptions)
     pub fn delivery_options(self, value: impl Arg<configuration_set::DeliveryOptions>) -> Self { Self(put(self.0, "DeliveryOptions", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-configurationset.html#cfn-ses-configurationset-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `ReputationOptions`: `ReputationOptions`. Update: in place.
+    /// `ReputationOptions`: `ReputationOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-configurationset.html#cfn-ses-configurationset-reputationoptions)
     pub fn reputation_options(self, value: impl Arg<configuration_set::ReputationOptions>) -> Self { Self(put(self.0, "ReputationOptions", value.into_expr())) }
-    /// `SendingOptions`: `SendingOptions`. Update: in place.
+    /// `SendingOptions`: `SendingOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-configurationset.html#cfn-ses-configurationset-sendingoptions)
     pub fn sending_options(self, value: impl Arg<configuration_set::SendingOptions>) -> Self { Self(put(self.0, "SendingOptions", value.into_expr())) }
-    /// `SuppressionOptions`: `SuppressionOptions`. Update: in place.
+    /// `SuppressionOptions`: `SuppressionOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-configurationset.html#cfn-ses-configurationset-suppressionoptions)
     pub fn suppression_options(self, value: impl Arg<configuration_set::SuppressionOptions>) -> Self { Self(put(self.0, "SuppressionOptions", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-configurationset.html#cfn-ses-configurationset-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `TrackingOptions`: `TrackingOptions`. Update: in place.
+    /// `TrackingOptions`: `TrackingOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-configurationset.html#cfn-ses-configurationset-trackingoptions)
     pub fn tracking_options(self, value: impl Arg<configuration_set::TrackingOptions>) -> Self { Self(put(self.0, "TrackingOptions", value.into_expr())) }
-    /// `VdmOptions`: `VdmOptions`. Update: in place.
+    /// `VdmOptions`: `VdmOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-configurationset.html#cfn-ses-configurationset-vdmoptions)
     pub fn vdm_options(self, value: impl Arg<configuration_set::VdmOptions>) -> Self { Self(put(self.0, "VdmOptions", value.into_expr())) }
 }
 impl Done for CfnConfigurationSetProps { fn into_props(self) -> Bag { self.0 } }
@@ -48,7 +48,7 @@ use crate::cfn::support::*;
 impl ArchivingOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ArchiveArn`: text. Update: in place.
+    /// `ArchiveArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-archivingoptions.html#cfn-ses-configurationset-archivingoptions-archivearn)
     pub fn archive_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ArchiveArn", value.into_expr())) }
 }
 impl Done for ArchivingOptions { fn into_props(self) -> Bag { self.0 } }
@@ -59,9 +59,9 @@ impl ConditionThreshold {
     pub fn new() -> ConditionThreshold<Missing<super::required::ConditionThresholdEnabled>> { ConditionThreshold(Bag::default(), Phase) }
 }
 impl<R0> ConditionThreshold<R0> {
-    /// `ConditionThresholdEnabled`: text, required. Update: in place.
+    /// `ConditionThresholdEnabled`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-conditionthreshold.html#cfn-ses-configurationset-conditionthreshold-conditionthresholdenabled)
     pub fn condition_threshold_enabled(self, value: impl Arg<str>) -> ConditionThreshold<Set> { ConditionThreshold(put(self.0, "ConditionThresholdEnabled", value.into_expr()), Phase) }
-    /// `OverallConfidenceThreshold`: `OverallConfidenceThreshold`. Update: in place.
+    /// `OverallConfidenceThreshold`: `OverallConfidenceThreshold`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-conditionthreshold.html#cfn-ses-configurationset-conditionthreshold-overallconfidencethreshold)
     pub fn overall_confidence_threshold(self, value: impl Arg<OverallConfidenceThreshold>) -> Self { Self(put(self.0, "OverallConfidenceThreshold", value.into_expr()), Phase) }
 }
 impl Done for ConditionThreshold { fn into_props(self) -> Bag { self.0 } }
@@ -72,7 +72,7 @@ impl DashboardOptions {
     pub fn new() -> DashboardOptions<Missing<super::required::EngagementMetrics>> { DashboardOptions(Bag::default(), Phase) }
 }
 impl<R0> DashboardOptions<R0> {
-    /// `EngagementMetrics`: text, required. Update: in place.
+    /// `EngagementMetrics`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-dashboardoptions.html#cfn-ses-configurationset-dashboardoptions-engagementmetrics)
     pub fn engagement_metrics(self, value: impl Arg<str>) -> DashboardOptions<Set> { DashboardOptions(put(self.0, "EngagementMetrics", value.into_expr()), Phase) }
 }
 impl Done for DashboardOptions { fn into_props(self) -> Bag { self.0 } }
@@ -81,11 +81,11 @@ impl Done for DashboardOptions { fn into_props(self) -> Bag { self.0 } }
 impl DeliveryOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MaxDeliverySeconds`: number. Update: in place.
+    /// `MaxDeliverySeconds`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-deliveryoptions.html#cfn-ses-configurationset-deliveryoptions-maxdeliveryseconds)
     pub fn max_delivery_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxDeliverySeconds", value.into_expr())) }
-    /// `SendingPoolName`: `SesDedicatedIpPoolName`. Update: in place.
+    /// `SendingPoolName`: `SesDedicatedIpPoolName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-deliveryoptions.html#cfn-ses-configurationset-deliveryoptions-sendingpoolname)
     pub fn sending_pool_name(self, value: impl Arg<kind::SesDedicatedIpPoolName>) -> Self { Self(put(self.0, "SendingPoolName", value.into_expr())) }
-    /// `TlsPolicy`: text. Update: in place.
+    /// `TlsPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-deliveryoptions.html#cfn-ses-configurationset-deliveryoptions-tlspolicy)
     pub fn tls_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TlsPolicy", value.into_expr())) }
 }
 impl Done for DeliveryOptions { fn into_props(self) -> Bag { self.0 } }
@@ -96,7 +96,7 @@ impl GuardianOptions {
     pub fn new() -> GuardianOptions<Missing<super::required::OptimizedSharedDelivery>> { GuardianOptions(Bag::default(), Phase) }
 }
 impl<R0> GuardianOptions<R0> {
-    /// `OptimizedSharedDelivery`: text, required. Update: in place.
+    /// `OptimizedSharedDelivery`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-guardianoptions.html#cfn-ses-configurationset-guardianoptions-optimizedshareddelivery)
     pub fn optimized_shared_delivery(self, value: impl Arg<str>) -> GuardianOptions<Set> { GuardianOptions(put(self.0, "OptimizedSharedDelivery", value.into_expr()), Phase) }
 }
 impl Done for GuardianOptions { fn into_props(self) -> Bag { self.0 } }
@@ -107,7 +107,7 @@ impl OverallConfidenceThreshold {
     pub fn new() -> OverallConfidenceThreshold<Missing<super::required::ConfidenceVerdictThreshold>> { OverallConfidenceThreshold(Bag::default(), Phase) }
 }
 impl<R0> OverallConfidenceThreshold<R0> {
-    /// `ConfidenceVerdictThreshold`: text, required. Update: in place.
+    /// `ConfidenceVerdictThreshold`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-overallconfidencethreshold.html#cfn-ses-configurationset-overallconfidencethreshold-confidenceverdictthreshold)
     pub fn confidence_verdict_threshold(self, value: impl Arg<str>) -> OverallConfidenceThreshold<Set> { OverallConfidenceThreshold(put(self.0, "ConfidenceVerdictThreshold", value.into_expr()), Phase) }
 }
 impl Done for OverallConfidenceThreshold { fn into_props(self) -> Bag { self.0 } }
@@ -116,7 +116,7 @@ impl Done for OverallConfidenceThreshold { fn into_props(self) -> Bag { self.0 }
 impl ReputationOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ReputationMetricsEnabled`: boolean. Update: in place.
+    /// `ReputationMetricsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-reputationoptions.html#cfn-ses-configurationset-reputationoptions-reputationmetricsenabled)
     pub fn reputation_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReputationMetricsEnabled", value.into_expr())) }
 }
 impl Done for ReputationOptions { fn into_props(self) -> Bag { self.0 } }
@@ -125,7 +125,7 @@ impl Done for ReputationOptions { fn into_props(self) -> Bag { self.0 } }
 impl SendingOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SendingEnabled`: boolean. Update: in place.
+    /// `SendingEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-sendingoptions.html#cfn-ses-configurationset-sendingoptions-sendingenabled)
     pub fn sending_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SendingEnabled", value.into_expr())) }
 }
 impl Done for SendingOptions { fn into_props(self) -> Bag { self.0 } }
@@ -134,9 +134,9 @@ impl Done for SendingOptions { fn into_props(self) -> Bag { self.0 } }
 impl SuppressionOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SuppressedReasons`: list of text. Update: in place.
+    /// `SuppressedReasons`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-suppressionoptions.html#cfn-ses-configurationset-suppressionoptions-suppressedreasons)
     pub fn suppressed_reasons(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SuppressedReasons", value.into_expr())) }
-    /// `ValidationOptions`: `ValidationOptions`. Update: in place.
+    /// `ValidationOptions`: `ValidationOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-suppressionoptions.html#cfn-ses-configurationset-suppressionoptions-validationoptions)
     pub fn validation_options(self, value: impl Arg<ValidationOptions>) -> Self { Self(put(self.0, "ValidationOptions", value.into_expr())) }
 }
 impl Done for SuppressionOptions { fn into_props(self) -> Bag { self.0 } }
@@ -145,9 +145,9 @@ impl Done for SuppressionOptions { fn into_props(self) -> Bag { self.0 } }
 impl TrackingOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CustomRedirectDomain`: text. Update: in place.
+    /// `CustomRedirectDomain`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-trackingoptions.html#cfn-ses-configurationset-trackingoptions-customredirectdomain)
     pub fn custom_redirect_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomRedirectDomain", value.into_expr())) }
-    /// `HttpsPolicy`: text. Update: in place.
+    /// `HttpsPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-trackingoptions.html#cfn-ses-configurationset-trackingoptions-httpspolicy)
     pub fn https_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HttpsPolicy", value.into_expr())) }
 }
 impl Done for TrackingOptions { fn into_props(self) -> Bag { self.0 } }
@@ -158,7 +158,7 @@ impl ValidationOptions {
     pub fn new() -> ValidationOptions<Missing<super::required::ConditionThreshold>> { ValidationOptions(Bag::default(), Phase) }
 }
 impl<R0> ValidationOptions<R0> {
-    /// `ConditionThreshold`: `ConditionThreshold`, required. Update: in place.
+    /// `ConditionThreshold`: `ConditionThreshold`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-validationoptions.html#cfn-ses-configurationset-validationoptions-conditionthreshold)
     pub fn condition_threshold(self, value: impl Arg<ConditionThreshold>) -> ValidationOptions<Set> { ValidationOptions(put(self.0, "ConditionThreshold", value.into_expr()), Phase) }
 }
 impl Done for ValidationOptions { fn into_props(self) -> Bag { self.0 } }
@@ -167,9 +167,9 @@ impl Done for ValidationOptions { fn into_props(self) -> Bag { self.0 } }
 impl VdmOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DashboardOptions`: `DashboardOptions`. Update: in place.
+    /// `DashboardOptions`: `DashboardOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-vdmoptions.html#cfn-ses-configurationset-vdmoptions-dashboardoptions)
     pub fn dashboard_options(self, value: impl Arg<DashboardOptions>) -> Self { Self(put(self.0, "DashboardOptions", value.into_expr())) }
-    /// `GuardianOptions`: `GuardianOptions`. Update: in place.
+    /// `GuardianOptions`: `GuardianOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-vdmoptions.html#cfn-ses-configurationset-vdmoptions-guardianoptions)
     pub fn guardian_options(self, value: impl Arg<GuardianOptions>) -> Self { Self(put(self.0, "GuardianOptions", value.into_expr())) }
 }
 impl Done for VdmOptions { fn into_props(self) -> Bag { self.0 } }
@@ -183,7 +183,7 @@ impl CfnConfigurationSetEventDestination {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConfigurationSetEventDestinationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-configurationseteventdestination.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnConfigurationSetEventDestination { fn node(&self) -> &Place { &self.0 } }
@@ -194,9 +194,9 @@ impl CfnConfigurationSetEventDestinationProps {
     pub fn new() -> CfnConfigurationSetEventDestinationProps<Missing<required::ConfigurationSetName>, Missing<required::EventDestination>> { CfnConfigurationSetEventDestinationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnConfigurationSetEventDestinationProps<R0, R1> {
-    /// `ConfigurationSetName`: `SesConfigurationSetName`, required. Update: replacement.
+    /// `ConfigurationSetName`: `SesConfigurationSetName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-configurationseteventdestination.html#cfn-ses-configurationseteventdestination-configurationsetname)
     pub fn configuration_set_name(self, value: impl Arg<kind::SesConfigurationSetName>) -> CfnConfigurationSetEventDestinationProps<Set, R1> { CfnConfigurationSetEventDestinationProps(put(self.0, "ConfigurationSetName", value.into_expr()), Phase) }
-    /// `EventDestination`: `EventDestination`, required. Update: in place.
+    /// `EventDestination`: `EventDestination`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-configurationseteventdestination.html#cfn-ses-configurationseteventdestination-eventdestination)
     pub fn event_destination(self, value: impl Arg<configuration_set_event_destination::EventDestination>) -> CfnConfigurationSetEventDestinationProps<R0, Set> { CfnConfigurationSetEventDestinationProps(put(self.0, "EventDestination", value.into_expr()), Phase) }
 }
 impl Done for CfnConfigurationSetEventDestinationProps { fn into_props(self) -> Bag { self.0 } }
@@ -208,7 +208,7 @@ use crate::cfn::support::*;
 impl CloudWatchDestination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DimensionConfigurations`: list of `DimensionConfiguration`. Update: in place.
+    /// `DimensionConfigurations`: list of `DimensionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationseteventdestination-cloudwatchdestination.html#cfn-ses-configurationseteventdestination-cloudwatchdestination-dimensionconfigurations)
     pub fn dimension_configurations(self, value: impl Arg<Arr<DimensionConfiguration>>) -> Self { Self(put(self.0, "DimensionConfigurations", value.into_expr())) }
 }
 impl Done for CloudWatchDestination { fn into_props(self) -> Bag { self.0 } }
@@ -219,11 +219,11 @@ impl DimensionConfiguration {
     pub fn new() -> DimensionConfiguration<Missing<super::required::DefaultDimensionValue>, Missing<super::required::DimensionName>, Missing<super::required::DimensionValueSource>> { DimensionConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> DimensionConfiguration<R0, R1, R2> {
-    /// `DefaultDimensionValue`: text, required. Update: in place.
+    /// `DefaultDimensionValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationseteventdestination-dimensionconfiguration.html#cfn-ses-configurationseteventdestination-dimensionconfiguration-defaultdimensionvalue)
     pub fn default_dimension_value(self, value: impl Arg<str>) -> DimensionConfiguration<Set, R1, R2> { DimensionConfiguration(put(self.0, "DefaultDimensionValue", value.into_expr()), Phase) }
-    /// `DimensionName`: text, required. Update: in place.
+    /// `DimensionName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationseteventdestination-dimensionconfiguration.html#cfn-ses-configurationseteventdestination-dimensionconfiguration-dimensionname)
     pub fn dimension_name(self, value: impl Arg<str>) -> DimensionConfiguration<R0, Set, R2> { DimensionConfiguration(put(self.0, "DimensionName", value.into_expr()), Phase) }
-    /// `DimensionValueSource`: text, required. Update: in place.
+    /// `DimensionValueSource`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationseteventdestination-dimensionconfiguration.html#cfn-ses-configurationseteventdestination-dimensionconfiguration-dimensionvaluesource)
     pub fn dimension_value_source(self, value: impl Arg<str>) -> DimensionConfiguration<R0, R1, Set> { DimensionConfiguration(put(self.0, "DimensionValueSource", value.into_expr()), Phase) }
 }
 impl Done for DimensionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -234,7 +234,7 @@ impl EventBridgeDestination {
     pub fn new() -> EventBridgeDestination<Missing<super::required::EventBusArn>> { EventBridgeDestination(Bag::default(), Phase) }
 }
 impl<R0> EventBridgeDestination<R0> {
-    /// `EventBusArn`: text, required. Update: in place.
+    /// `EventBusArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationseteventdestination-eventbridgedestination.html#cfn-ses-configurationseteventdestination-eventbridgedestination-eventbusarn)
     pub fn event_bus_arn(self, value: impl Arg<str>) -> EventBridgeDestination<Set> { EventBridgeDestination(put(self.0, "EventBusArn", value.into_expr()), Phase) }
 }
 impl Done for EventBridgeDestination { fn into_props(self) -> Bag { self.0 } }
@@ -245,19 +245,19 @@ impl EventDestination {
     pub fn new() -> EventDestination<Missing<super::required::MatchingEventTypes>> { EventDestination(Bag::default(), Phase) }
 }
 impl<R0> EventDestination<R0> {
-    /// `CloudWatchDestination`: `CloudWatchDestination`. Update: in place.
+    /// `CloudWatchDestination`: `CloudWatchDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationseteventdestination-eventdestination.html#cfn-ses-configurationseteventdestination-eventdestination-cloudwatchdestination)
     pub fn cloud_watch_destination(self, value: impl Arg<CloudWatchDestination>) -> Self { Self(put(self.0, "CloudWatchDestination", value.into_expr()), Phase) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationseteventdestination-eventdestination.html#cfn-ses-configurationseteventdestination-eventdestination-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `EventBridgeDestination`: `EventBridgeDestination`. Update: in place.
+    /// `EventBridgeDestination`: `EventBridgeDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationseteventdestination-eventdestination.html#cfn-ses-configurationseteventdestination-eventdestination-eventbridgedestination)
     pub fn event_bridge_destination(self, value: impl Arg<EventBridgeDestination>) -> Self { Self(put(self.0, "EventBridgeDestination", value.into_expr()), Phase) }
-    /// `KinesisFirehoseDestination`: `KinesisFirehoseDestination`. Update: in place.
+    /// `KinesisFirehoseDestination`: `KinesisFirehoseDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationseteventdestination-eventdestination.html#cfn-ses-configurationseteventdestination-eventdestination-kinesisfirehosedestination)
     pub fn kinesis_firehose_destination(self, value: impl Arg<KinesisFirehoseDestination>) -> Self { Self(put(self.0, "KinesisFirehoseDestination", value.into_expr()), Phase) }
-    /// `MatchingEventTypes`: list of text, required. Update: in place.
+    /// `MatchingEventTypes`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationseteventdestination-eventdestination.html#cfn-ses-configurationseteventdestination-eventdestination-matchingeventtypes)
     pub fn matching_event_types(self, value: impl Arg<Arr<str>>) -> EventDestination<Set> { EventDestination(put(self.0, "MatchingEventTypes", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationseteventdestination-eventdestination.html#cfn-ses-configurationseteventdestination-eventdestination-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `SnsDestination`: `SnsDestination`. Update: in place.
+    /// `SnsDestination`: `SnsDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationseteventdestination-eventdestination.html#cfn-ses-configurationseteventdestination-eventdestination-snsdestination)
     pub fn sns_destination(self, value: impl Arg<SnsDestination>) -> Self { Self(put(self.0, "SnsDestination", value.into_expr()), Phase) }
 }
 impl Done for EventDestination { fn into_props(self) -> Bag { self.0 } }
@@ -268,9 +268,9 @@ impl KinesisFirehoseDestination {
     pub fn new() -> KinesisFirehoseDestination<Missing<super::required::DeliveryStreamARN>, Missing<super::required::IAMRoleARN>> { KinesisFirehoseDestination(Bag::default(), Phase) }
 }
 impl<R0, R1> KinesisFirehoseDestination<R0, R1> {
-    /// `DeliveryStreamARN`: `KinesisFirehoseDeliveryStreamArn`, required. Update: in place.
+    /// `DeliveryStreamARN`: `KinesisFirehoseDeliveryStreamArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationseteventdestination-kinesisfirehosedestination.html#cfn-ses-configurationseteventdestination-kinesisfirehosedestination-deliverystreamarn)
     pub fn delivery_stream_arn(self, value: impl Arg<kind::KinesisFirehoseDeliveryStreamArn>) -> KinesisFirehoseDestination<Set, R1> { KinesisFirehoseDestination(put(self.0, "DeliveryStreamARN", value.into_expr()), Phase) }
-    /// `IAMRoleARN`: `IamRoleArn`, required. Update: in place.
+    /// `IAMRoleARN`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationseteventdestination-kinesisfirehosedestination.html#cfn-ses-configurationseteventdestination-kinesisfirehosedestination-iamrolearn)
     pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> KinesisFirehoseDestination<R0, Set> { KinesisFirehoseDestination(put(self.0, "IAMRoleARN", value.into_expr()), Phase) }
 }
 impl Done for KinesisFirehoseDestination { fn into_props(self) -> Bag { self.0 } }
@@ -281,7 +281,7 @@ impl SnsDestination {
     pub fn new() -> SnsDestination<Missing<super::required::TopicARN>> { SnsDestination(Bag::default(), Phase) }
 }
 impl<R0> SnsDestination<R0> {
-    /// `TopicARN`: `SnsTopicArn`, required. Update: in place.
+    /// `TopicARN`: `SnsTopicArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationseteventdestination-snsdestination.html#cfn-ses-configurationseteventdestination-snsdestination-topicarn)
     pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> SnsDestination<Set> { SnsDestination(put(self.0, "TopicARN", value.into_expr()), Phase) }
 }
 impl Done for SnsDestination { fn into_props(self) -> Bag { self.0 } }
@@ -302,13 +302,13 @@ impl Parent for CfnContactList { fn node(&self) -> &Place { &self.0 } }
 impl CfnContactListProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ContactListName`: text. Update: replacement.
+    /// `ContactListName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-contactlist.html#cfn-ses-contactlist-contactlistname)
     pub fn contact_list_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContactListName", value.into_expr())) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-contactlist.html#cfn-ses-contactlist-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-contactlist.html#cfn-ses-contactlist-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `Topics`: list of `Topic`. Update: in place.
+    /// `Topics`: list of `Topic`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-contactlist.html#cfn-ses-contactlist-topics)
     pub fn topics(self, value: impl Arg<Arr<contact_list::Topic>>) -> Self { Self(put(self.0, "Topics", value.into_expr())) }
 }
 impl Done for CfnContactListProps { fn into_props(self) -> Bag { self.0 } }
@@ -322,13 +322,13 @@ impl Topic {
     pub fn new() -> Topic<Missing<super::required::DefaultSubscriptionStatus>, Missing<super::required::DisplayName>, Missing<super::required::TopicName>> { Topic(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Topic<R0, R1, R2> {
-    /// `DefaultSubscriptionStatus`: text, required. Update: in place.
+    /// `DefaultSubscriptionStatus`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-contactlist-topic.html#cfn-ses-contactlist-topic-defaultsubscriptionstatus)
     pub fn default_subscription_status(self, value: impl Arg<str>) -> Topic<Set, R1, R2> { Topic(put(self.0, "DefaultSubscriptionStatus", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-contactlist-topic.html#cfn-ses-contactlist-topic-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DisplayName`: text, required. Update: in place.
+    /// `DisplayName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-contactlist-topic.html#cfn-ses-contactlist-topic-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> Topic<R0, Set, R2> { Topic(put(self.0, "DisplayName", value.into_expr()), Phase) }
-    /// `TopicName`: text, required. Update: in place.
+    /// `TopicName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-contactlist-topic.html#cfn-ses-contactlist-topic-topicname)
     pub fn topic_name(self, value: impl Arg<str>) -> Topic<R0, R1, Set> { Topic(put(self.0, "TopicName", value.into_expr()), Phase) }
 }
 impl Done for Topic { fn into_props(self) -> Bag { self.0 } }
@@ -351,19 +351,19 @@ impl CfnCustomVerificationEmailTemplateProps {
     pub fn new() -> CfnCustomVerificationEmailTemplateProps<Missing<required::FailureRedirectionURL>, Missing<required::FromEmailAddress>, Missing<required::SuccessRedirectionURL>, Missing<required::TemplateContent>, Missing<required::TemplateName>, Missing<required::TemplateSubject>> { CfnCustomVerificationEmailTemplateProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5> CfnCustomVerificationEmailTemplateProps<R0, R1, R2, R3, R4, R5> {
-    /// `FailureRedirectionURL`: text, required. Update: in place.
+    /// `FailureRedirectionURL`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-customverificationemailtemplate.html#cfn-ses-customverificationemailtemplate-failureredirectionurl)
     pub fn failure_redirection_url(self, value: impl Arg<str>) -> CfnCustomVerificationEmailTemplateProps<Set, R1, R2, R3, R4, R5> { CfnCustomVerificationEmailTemplateProps(put(self.0, "FailureRedirectionURL", value.into_expr()), Phase) }
-    /// `FromEmailAddress`: text, required. Update: in place.
+    /// `FromEmailAddress`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-customverificationemailtemplate.html#cfn-ses-customverificationemailtemplate-fromemailaddress)
     pub fn from_email_address(self, value: impl Arg<str>) -> CfnCustomVerificationEmailTemplateProps<R0, Set, R2, R3, R4, R5> { CfnCustomVerificationEmailTemplateProps(put(self.0, "FromEmailAddress", value.into_expr()), Phase) }
-    /// `SuccessRedirectionURL`: text, required. Update: in place.
+    /// `SuccessRedirectionURL`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-customverificationemailtemplate.html#cfn-ses-customverificationemailtemplate-successredirectionurl)
     pub fn success_redirection_url(self, value: impl Arg<str>) -> CfnCustomVerificationEmailTemplateProps<R0, R1, Set, R3, R4, R5> { CfnCustomVerificationEmailTemplateProps(put(self.0, "SuccessRedirectionURL", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-customverificationemailtemplate.html#cfn-ses-customverificationemailtemplate-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TemplateContent`: text, required. Update: in place.
+    /// `TemplateContent`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-customverificationemailtemplate.html#cfn-ses-customverificationemailtemplate-templatecontent)
     pub fn template_content(self, value: impl Arg<str>) -> CfnCustomVerificationEmailTemplateProps<R0, R1, R2, Set, R4, R5> { CfnCustomVerificationEmailTemplateProps(put(self.0, "TemplateContent", value.into_expr()), Phase) }
-    /// `TemplateName`: text, required. Update: replacement.
+    /// `TemplateName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-customverificationemailtemplate.html#cfn-ses-customverificationemailtemplate-templatename)
     pub fn template_name(self, value: impl Arg<str>) -> CfnCustomVerificationEmailTemplateProps<R0, R1, R2, R3, Set, R5> { CfnCustomVerificationEmailTemplateProps(put(self.0, "TemplateName", value.into_expr()), Phase) }
-    /// `TemplateSubject`: text, required. Update: in place.
+    /// `TemplateSubject`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-customverificationemailtemplate.html#cfn-ses-customverificationemailtemplate-templatesubject)
     pub fn template_subject(self, value: impl Arg<str>) -> CfnCustomVerificationEmailTemplateProps<R0, R1, R2, R3, R4, Set> { CfnCustomVerificationEmailTemplateProps(put(self.0, "TemplateSubject", value.into_expr()), Phase) }
 }
 impl Done for CfnCustomVerificationEmailTemplateProps { fn into_props(self) -> Bag { self.0 } }
@@ -383,11 +383,11 @@ impl Parent for CfnDedicatedIpPool { fn node(&self) -> &Place { &self.0 } }
 impl CfnDedicatedIpPoolProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PoolName`: text. Update: replacement.
+    /// `PoolName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-dedicatedippool.html#cfn-ses-dedicatedippool-poolname)
     pub fn pool_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PoolName", value.into_expr())) }
-    /// `ScalingMode`: text. Update: may replace.
+    /// `ScalingMode`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-dedicatedippool.html#cfn-ses-dedicatedippool-scalingmode)
     pub fn scaling_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScalingMode", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-dedicatedippool.html#cfn-ses-dedicatedippool-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnDedicatedIpPoolProps { fn into_props(self) -> Bag { self.0 } }
@@ -400,17 +400,17 @@ impl CfnEmailIdentity {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEmailIdentityProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `EmailIdentity`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `DkimDNSTokenName1`: text.
+    /// The attribute `DkimDNSTokenName1`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-emailidentity.html#DkimDNSTokenName1-fn::getatt)
     pub fn attr_dkim_dns_token_name1(&self) -> Val<str> { self.0.get_att("DkimDNSTokenName1") }
-    /// The attribute `DkimDNSTokenName2`: text.
+    /// The attribute `DkimDNSTokenName2`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-emailidentity.html#DkimDNSTokenName2-fn::getatt)
     pub fn attr_dkim_dns_token_name2(&self) -> Val<str> { self.0.get_att("DkimDNSTokenName2") }
-    /// The attribute `DkimDNSTokenName3`: text.
+    /// The attribute `DkimDNSTokenName3`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-emailidentity.html#DkimDNSTokenName3-fn::getatt)
     pub fn attr_dkim_dns_token_name3(&self) -> Val<str> { self.0.get_att("DkimDNSTokenName3") }
-    /// The attribute `DkimDNSTokenValue1`: text.
+    /// The attribute `DkimDNSTokenValue1`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-emailidentity.html#DkimDNSTokenValue1-fn::getatt)
     pub fn attr_dkim_dns_token_value1(&self) -> Val<str> { self.0.get_att("DkimDNSTokenValue1") }
-    /// The attribute `DkimDNSTokenValue2`: text.
+    /// The attribute `DkimDNSTokenValue2`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-emailidentity.html#DkimDNSTokenValue2-fn::getatt)
     pub fn attr_dkim_dns_token_value2(&self) -> Val<str> { self.0.get_att("DkimDNSTokenValue2") }
-    /// The attribute `DkimDNSTokenValue3`: text.
+    /// The attribute `DkimDNSTokenValue3`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-emailidentity.html#DkimDNSTokenValue3-fn::getatt)
     pub fn attr_dkim_dns_token_value3(&self) -> Val<str> { self.0.get_att("DkimDNSTokenValue3") }
 }
 impl Parent for CfnEmailIdentity { fn node(&self) -> &Place { &self.0 } }
@@ -421,19 +421,19 @@ impl CfnEmailIdentityProps {
     pub fn new() -> CfnEmailIdentityProps<Missing<required::EmailIdentity>> { CfnEmailIdentityProps(Bag::default(), Phase) }
 }
 impl<R0> CfnEmailIdentityProps<R0> {
-    /// `ConfigurationSetAttributes`: `ConfigurationSetAttributes`. Update: in place.
+    /// `ConfigurationSetAttributes`: `ConfigurationSetAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-emailidentity.html#cfn-ses-emailidentity-configurationsetattributes)
     pub fn configuration_set_attributes(self, value: impl Arg<email_identity::ConfigurationSetAttributes>) -> Self { Self(put(self.0, "ConfigurationSetAttributes", value.into_expr()), Phase) }
-    /// `DkimAttributes`: `DkimAttributes`. Update: in place.
+    /// `DkimAttributes`: `DkimAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-emailidentity.html#cfn-ses-emailidentity-dkimattributes)
     pub fn dkim_attributes(self, value: impl Arg<email_identity::DkimAttributes>) -> Self { Self(put(self.0, "DkimAttributes", value.into_expr()), Phase) }
-    /// `DkimSigningAttributes`: `DkimSigningAttributes`. Update: in place.
+    /// `DkimSigningAttributes`: `DkimSigningAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-emailidentity.html#cfn-ses-emailidentity-dkimsigningattributes)
     pub fn dkim_signing_attributes(self, value: impl Arg<email_identity::DkimSigningAttributes>) -> Self { Self(put(self.0, "DkimSigningAttributes", value.into_expr()), Phase) }
-    /// `EmailIdentity`: text, required. Update: replacement.
+    /// `EmailIdentity`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-emailidentity.html#cfn-ses-emailidentity-emailidentity)
     pub fn email_identity(self, value: impl Arg<str>) -> CfnEmailIdentityProps<Set> { CfnEmailIdentityProps(put(self.0, "EmailIdentity", value.into_expr()), Phase) }
-    /// `FeedbackAttributes`: `FeedbackAttributes`. Update: in place.
+    /// `FeedbackAttributes`: `FeedbackAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-emailidentity.html#cfn-ses-emailidentity-feedbackattributes)
     pub fn feedback_attributes(self, value: impl Arg<email_identity::FeedbackAttributes>) -> Self { Self(put(self.0, "FeedbackAttributes", value.into_expr()), Phase) }
-    /// `MailFromAttributes`: `MailFromAttributes`. Update: in place.
+    /// `MailFromAttributes`: `MailFromAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-emailidentity.html#cfn-ses-emailidentity-mailfromattributes)
     pub fn mail_from_attributes(self, value: impl Arg<email_identity::MailFromAttributes>) -> Self { Self(put(self.0, "MailFromAttributes", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-emailidentity.html#cfn-ses-emailidentity-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnEmailIdentityProps { fn into_props(self) -> Bag { self.0 } }
@@ -445,7 +445,7 @@ use crate::cfn::support::*;
 impl ConfigurationSetAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ConfigurationSetName`: `SesConfigurationSetName`. Update: in place.
+    /// `ConfigurationSetName`: `SesConfigurationSetName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-emailidentity-configurationsetattributes.html#cfn-ses-emailidentity-configurationsetattributes-configurationsetname)
     pub fn configuration_set_name(self, value: impl Arg<kind::SesConfigurationSetName>) -> Self { Self(put(self.0, "ConfigurationSetName", value.into_expr())) }
 }
 impl Done for ConfigurationSetAttributes { fn into_props(self) -> Bag { self.0 } }
@@ -454,7 +454,7 @@ impl Done for ConfigurationSetAttributes { fn into_props(self) -> Bag { self.0 }
 impl DkimAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SigningEnabled`: boolean. Update: in place.
+    /// `SigningEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-emailidentity-dkimattributes.html#cfn-ses-emailidentity-dkimattributes-signingenabled)
     pub fn signing_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SigningEnabled", value.into_expr())) }
 }
 impl Done for DkimAttributes { fn into_props(self) -> Bag { self.0 } }
@@ -463,11 +463,11 @@ impl Done for DkimAttributes { fn into_props(self) -> Bag { self.0 } }
 impl DkimSigningAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DomainSigningPrivateKey`: text. Update: in place.
+    /// `DomainSigningPrivateKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-emailidentity-dkimsigningattributes.html#cfn-ses-emailidentity-dkimsigningattributes-domainsigningprivatekey)
     pub fn domain_signing_private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainSigningPrivateKey", value.into_expr())) }
-    /// `DomainSigningSelector`: text. Update: in place.
+    /// `DomainSigningSelector`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-emailidentity-dkimsigningattributes.html#cfn-ses-emailidentity-dkimsigningattributes-domainsigningselector)
     pub fn domain_signing_selector(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainSigningSelector", value.into_expr())) }
-    /// `NextSigningKeyLength`: text. Update: in place.
+    /// `NextSigningKeyLength`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-emailidentity-dkimsigningattributes.html#cfn-ses-emailidentity-dkimsigningattributes-nextsigningkeylength)
     pub fn next_signing_key_length(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NextSigningKeyLength", value.into_expr())) }
 }
 impl Done for DkimSigningAttributes { fn into_props(self) -> Bag { self.0 } }
@@ -476,7 +476,7 @@ impl Done for DkimSigningAttributes { fn into_props(self) -> Bag { self.0 } }
 impl FeedbackAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EmailForwardingEnabled`: boolean. Update: in place.
+    /// `EmailForwardingEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-emailidentity-feedbackattributes.html#cfn-ses-emailidentity-feedbackattributes-emailforwardingenabled)
     pub fn email_forwarding_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EmailForwardingEnabled", value.into_expr())) }
 }
 impl Done for FeedbackAttributes { fn into_props(self) -> Bag { self.0 } }
@@ -485,9 +485,9 @@ impl Done for FeedbackAttributes { fn into_props(self) -> Bag { self.0 } }
 impl MailFromAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BehaviorOnMxFailure`: text. Update: in place.
+    /// `BehaviorOnMxFailure`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-emailidentity-mailfromattributes.html#cfn-ses-emailidentity-mailfromattributes-behavioronmxfailure)
     pub fn behavior_on_mx_failure(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BehaviorOnMxFailure", value.into_expr())) }
-    /// `MailFromDomain`: text. Update: in place.
+    /// `MailFromDomain`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-emailidentity-mailfromattributes.html#cfn-ses-emailidentity-mailfromattributes-mailfromdomain)
     pub fn mail_from_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MailFromDomain", value.into_expr())) }
 }
 impl Done for MailFromAttributes { fn into_props(self) -> Bag { self.0 } }
@@ -510,11 +510,11 @@ impl CfnEmailIdentityCertificateProps {
     pub fn new() -> CfnEmailIdentityCertificateProps<Missing<required::CertificateArn>, Missing<required::EmailIdentity>, Missing<required::FromAddress>> { CfnEmailIdentityCertificateProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnEmailIdentityCertificateProps<R0, R1, R2> {
-    /// `CertificateArn`: text, required. Update: replacement.
+    /// `CertificateArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-emailidentitycertificate.html#cfn-ses-emailidentitycertificate-certificatearn)
     pub fn certificate_arn(self, value: impl Arg<str>) -> CfnEmailIdentityCertificateProps<Set, R1, R2> { CfnEmailIdentityCertificateProps(put(self.0, "CertificateArn", value.into_expr()), Phase) }
-    /// `EmailIdentity`: text, required. Update: replacement.
+    /// `EmailIdentity`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-emailidentitycertificate.html#cfn-ses-emailidentitycertificate-emailidentity)
     pub fn email_identity(self, value: impl Arg<str>) -> CfnEmailIdentityCertificateProps<R0, Set, R2> { CfnEmailIdentityCertificateProps(put(self.0, "EmailIdentity", value.into_expr()), Phase) }
-    /// `FromAddress`: text, required. Update: replacement.
+    /// `FromAddress`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-emailidentitycertificate.html#cfn-ses-emailidentitycertificate-fromaddress)
     pub fn from_address(self, value: impl Arg<str>) -> CfnEmailIdentityCertificateProps<R0, R1, Set> { CfnEmailIdentityCertificateProps(put(self.0, "FromAddress", value.into_expr()), Phase) }
 }
 impl Done for CfnEmailIdentityCertificateProps { fn into_props(self) -> Bag { self.0 } }
@@ -527,11 +527,11 @@ impl CfnMailManagerAddonInstance {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMailManagerAddonInstanceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AddonInstanceId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AddonInstanceArn`: `OtherArn`.
+    /// The attribute `AddonInstanceArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageraddoninstance.html#AddonInstanceArn-fn::getatt)
     pub fn attr_addon_instance_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AddonInstanceArn") }
-    /// The attribute `AddonInstanceId`: text.
+    /// The attribute `AddonInstanceId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageraddoninstance.html#AddonInstanceId-fn::getatt)
     pub fn attr_addon_instance_id(&self) -> Val<str> { self.0.get_att("AddonInstanceId") }
-    /// The attribute `AddonName`: text.
+    /// The attribute `AddonName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageraddoninstance.html#AddonName-fn::getatt)
     pub fn attr_addon_name(&self) -> Val<str> { self.0.get_att("AddonName") }
 }
 impl Parent for CfnMailManagerAddonInstance { fn node(&self) -> &Place { &self.0 } }
@@ -542,9 +542,9 @@ impl CfnMailManagerAddonInstanceProps {
     pub fn new() -> CfnMailManagerAddonInstanceProps<Missing<required::AddonSubscriptionId>> { CfnMailManagerAddonInstanceProps(Bag::default(), Phase) }
 }
 impl<R0> CfnMailManagerAddonInstanceProps<R0> {
-    /// `AddonSubscriptionId`: text, required. Update: replacement.
+    /// `AddonSubscriptionId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageraddoninstance.html#cfn-ses-mailmanageraddoninstance-addonsubscriptionid)
     pub fn addon_subscription_id(self, value: impl Arg<str>) -> CfnMailManagerAddonInstanceProps<Set> { CfnMailManagerAddonInstanceProps(put(self.0, "AddonSubscriptionId", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageraddoninstance.html#cfn-ses-mailmanageraddoninstance-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnMailManagerAddonInstanceProps { fn into_props(self) -> Bag { self.0 } }
@@ -557,9 +557,9 @@ impl CfnMailManagerAddonSubscription {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMailManagerAddonSubscriptionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AddonSubscriptionId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AddonSubscriptionArn`: `OtherArn`.
+    /// The attribute `AddonSubscriptionArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageraddonsubscription.html#AddonSubscriptionArn-fn::getatt)
     pub fn attr_addon_subscription_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AddonSubscriptionArn") }
-    /// The attribute `AddonSubscriptionId`: text.
+    /// The attribute `AddonSubscriptionId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageraddonsubscription.html#AddonSubscriptionId-fn::getatt)
     pub fn attr_addon_subscription_id(&self) -> Val<str> { self.0.get_att("AddonSubscriptionId") }
 }
 impl Parent for CfnMailManagerAddonSubscription { fn node(&self) -> &Place { &self.0 } }
@@ -570,9 +570,9 @@ impl CfnMailManagerAddonSubscriptionProps {
     pub fn new() -> CfnMailManagerAddonSubscriptionProps<Missing<required::AddonName>> { CfnMailManagerAddonSubscriptionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnMailManagerAddonSubscriptionProps<R0> {
-    /// `AddonName`: text, required. Update: replacement.
+    /// `AddonName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageraddonsubscription.html#cfn-ses-mailmanageraddonsubscription-addonname)
     pub fn addon_name(self, value: impl Arg<str>) -> CfnMailManagerAddonSubscriptionProps<Set> { CfnMailManagerAddonSubscriptionProps(put(self.0, "AddonName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageraddonsubscription.html#cfn-ses-mailmanageraddonsubscription-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnMailManagerAddonSubscriptionProps { fn into_props(self) -> Bag { self.0 } }
@@ -585,9 +585,9 @@ impl CfnMailManagerAddressList {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnMailManagerAddressListProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `AddressListId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AddressListArn`: `OtherArn`.
+    /// The attribute `AddressListArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageraddresslist.html#AddressListArn-fn::getatt)
     pub fn attr_address_list_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AddressListArn") }
-    /// The attribute `AddressListId`: text.
+    /// The attribute `AddressListId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageraddresslist.html#AddressListId-fn::getatt)
     pub fn attr_address_list_id(&self) -> Val<str> { self.0.get_att("AddressListId") }
 }
 impl Parent for CfnMailManagerAddressList { fn node(&self) -> &Place { &self.0 } }
@@ -596,9 +596,9 @@ impl Parent for CfnMailManagerAddressList { fn node(&self) -> &Place { &self.0 }
 impl CfnMailManagerAddressListProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AddressListName`: text. Update: replacement.
+    /// `AddressListName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageraddresslist.html#cfn-ses-mailmanageraddresslist-addresslistname)
     pub fn address_list_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AddressListName", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageraddresslist.html#cfn-ses-mailmanageraddresslist-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnMailManagerAddressListProps { fn into_props(self) -> Bag { self.0 } }
@@ -611,11 +611,11 @@ impl CfnMailManagerArchive {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnMailManagerArchiveProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `ArchiveId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ArchiveArn`: `OtherArn`.
+    /// The attribute `ArchiveArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanagerarchive.html#ArchiveArn-fn::getatt)
     pub fn attr_archive_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ArchiveArn") }
-    /// The attribute `ArchiveId`: text.
+    /// The attribute `ArchiveId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanagerarchive.html#ArchiveId-fn::getatt)
     pub fn attr_archive_id(&self) -> Val<str> { self.0.get_att("ArchiveId") }
-    /// The attribute `ArchiveState`: text.
+    /// The attribute `ArchiveState`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanagerarchive.html#ArchiveState-fn::getatt)
     pub fn attr_archive_state(&self) -> Val<str> { self.0.get_att("ArchiveState") }
 }
 impl Parent for CfnMailManagerArchive { fn node(&self) -> &Place { &self.0 } }
@@ -624,13 +624,13 @@ impl Parent for CfnMailManagerArchive { fn node(&self) -> &Place { &self.0 } }
 impl CfnMailManagerArchiveProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ArchiveName`: text. Update: in place.
+    /// `ArchiveName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanagerarchive.html#cfn-ses-mailmanagerarchive-archivename)
     pub fn archive_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ArchiveName", value.into_expr())) }
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanagerarchive.html#cfn-ses-mailmanagerarchive-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
-    /// `Retention`: `ArchiveRetention`. Update: in place.
+    /// `Retention`: `ArchiveRetention`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanagerarchive.html#cfn-ses-mailmanagerarchive-retention)
     pub fn retention(self, value: impl Arg<mail_manager_archive::ArchiveRetention>) -> Self { Self(put(self.0, "Retention", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanagerarchive.html#cfn-ses-mailmanagerarchive-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnMailManagerArchiveProps { fn into_props(self) -> Bag { self.0 } }
@@ -642,7 +642,7 @@ use crate::cfn::support::*;
 impl ArchiveRetention {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RetentionPeriod`: `RetentionPeriod`. Update: in place.
+    /// `RetentionPeriod`: `RetentionPeriod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerarchive-archiveretention.html#cfn-ses-mailmanagerarchive-archiveretention-retentionperiod)
     pub fn retention_period(self, value: impl Arg<RetentionPeriod>) -> Self { Self(put(self.0, "RetentionPeriod", value.into_expr())) }
 }
 impl Done for ArchiveRetention { fn into_props(self) -> Bag { self.0 } }
@@ -658,13 +658,13 @@ impl CfnMailManagerIngressPoint {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMailManagerIngressPointProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `IngressPointId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ARecord`: text.
+    /// The attribute `ARecord`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageringresspoint.html#ARecord-fn::getatt)
     pub fn attr_a_record(&self) -> Val<str> { self.0.get_att("ARecord") }
-    /// The attribute `IngressPointArn`: `OtherArn`.
+    /// The attribute `IngressPointArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageringresspoint.html#IngressPointArn-fn::getatt)
     pub fn attr_ingress_point_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("IngressPointArn") }
-    /// The attribute `IngressPointId`: text.
+    /// The attribute `IngressPointId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageringresspoint.html#IngressPointId-fn::getatt)
     pub fn attr_ingress_point_id(&self) -> Val<str> { self.0.get_att("IngressPointId") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageringresspoint.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnMailManagerIngressPoint { fn node(&self) -> &Place { &self.0 } }
@@ -675,23 +675,23 @@ impl CfnMailManagerIngressPointProps {
     pub fn new() -> CfnMailManagerIngressPointProps<Missing<required::RuleSetId>, Missing<required::TrafficPolicyId>, Missing<required::Type>> { CfnMailManagerIngressPointProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnMailManagerIngressPointProps<R0, R1, R2> {
-    /// `IngressPointConfiguration`: `IngressPointConfiguration`. Update: in place.
+    /// `IngressPointConfiguration`: `IngressPointConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageringresspoint.html#cfn-ses-mailmanageringresspoint-ingresspointconfiguration)
     pub fn ingress_point_configuration(self, value: impl Arg<mail_manager_ingress_point::IngressPointConfiguration>) -> Self { Self(put(self.0, "IngressPointConfiguration", value.into_expr()), Phase) }
-    /// `IngressPointName`: text. Update: in place.
+    /// `IngressPointName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageringresspoint.html#cfn-ses-mailmanageringresspoint-ingresspointname)
     pub fn ingress_point_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IngressPointName", value.into_expr()), Phase) }
-    /// `NetworkConfiguration`: `NetworkConfiguration`. Update: replacement.
+    /// `NetworkConfiguration`: `NetworkConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageringresspoint.html#cfn-ses-mailmanageringresspoint-networkconfiguration)
     pub fn network_configuration(self, value: impl Arg<mail_manager_ingress_point::NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value.into_expr()), Phase) }
-    /// `RuleSetId`: text, required. Update: in place.
+    /// `RuleSetId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageringresspoint.html#cfn-ses-mailmanageringresspoint-rulesetid)
     pub fn rule_set_id(self, value: impl Arg<str>) -> CfnMailManagerIngressPointProps<Set, R1, R2> { CfnMailManagerIngressPointProps(put(self.0, "RuleSetId", value.into_expr()), Phase) }
-    /// `StatusToUpdate`: `StatusToUpdate`. Update: in place.
+    /// `StatusToUpdate`: `StatusToUpdate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageringresspoint.html#cfn-ses-mailmanageringresspoint-statustoupdate)
     pub fn status_to_update(self, value: impl Arg<mail_manager_ingress_point::StatusToUpdate>) -> Self { Self(put(self.0, "StatusToUpdate", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageringresspoint.html#cfn-ses-mailmanageringresspoint-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TlsPolicy`: `TlsPolicy`. Update: in place.
+    /// `TlsPolicy`: `TlsPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageringresspoint.html#cfn-ses-mailmanageringresspoint-tlspolicy)
     pub fn tls_policy(self, value: impl Arg<mail_manager_ingress_point::TlsPolicy>) -> Self { Self(put(self.0, "TlsPolicy", value.into_expr()), Phase) }
-    /// `TrafficPolicyId`: text, required. Update: in place.
+    /// `TrafficPolicyId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageringresspoint.html#cfn-ses-mailmanageringresspoint-trafficpolicyid)
     pub fn traffic_policy_id(self, value: impl Arg<str>) -> CfnMailManagerIngressPointProps<R0, Set, R2> { CfnMailManagerIngressPointProps(put(self.0, "TrafficPolicyId", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: replacement.
+    /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageringresspoint.html#cfn-ses-mailmanageringresspoint-type)
     pub fn type_(self, value: impl Arg<mail_manager_ingress_point::Type>) -> CfnMailManagerIngressPointProps<R0, R1, Set> { CfnMailManagerIngressPointProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnMailManagerIngressPointProps { fn into_props(self) -> Bag { self.0 } }
@@ -703,11 +703,11 @@ use crate::cfn::support::*;
 impl IngressPointConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SecretArn`: text. Update: in place.
+    /// `SecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanageringresspoint-ingresspointconfiguration.html#cfn-ses-mailmanageringresspoint-ingresspointconfiguration-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
-    /// `SmtpPassword`: text. Update: in place.
+    /// `SmtpPassword`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanageringresspoint-ingresspointconfiguration.html#cfn-ses-mailmanageringresspoint-ingresspointconfiguration-smtppassword)
     pub fn smtp_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SmtpPassword", value.into_expr())) }
-    /// `TlsAuthConfiguration`: `TlsAuthConfiguration`. Update: in place.
+    /// `TlsAuthConfiguration`: `TlsAuthConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanageringresspoint-ingresspointconfiguration.html#cfn-ses-mailmanageringresspoint-ingresspointconfiguration-tlsauthconfiguration)
     pub fn tls_auth_configuration(self, value: impl Arg<TlsAuthConfiguration>) -> Self { Self(put(self.0, "TlsAuthConfiguration", value.into_expr())) }
 }
 impl Done for IngressPointConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -716,9 +716,9 @@ impl Done for IngressPointConfiguration { fn into_props(self) -> Bag { self.0 } 
 impl NetworkConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PrivateNetworkConfiguration`: `PrivateNetworkConfiguration`. Update: replacement.
+    /// `PrivateNetworkConfiguration`: `PrivateNetworkConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanageringresspoint-networkconfiguration.html#cfn-ses-mailmanageringresspoint-networkconfiguration-privatenetworkconfiguration)
     pub fn private_network_configuration(self, value: impl Arg<PrivateNetworkConfiguration>) -> Self { Self(put(self.0, "PrivateNetworkConfiguration", value.into_expr())) }
-    /// `PublicNetworkConfiguration`: `PublicNetworkConfiguration`. Update: replacement.
+    /// `PublicNetworkConfiguration`: `PublicNetworkConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanageringresspoint-networkconfiguration.html#cfn-ses-mailmanageringresspoint-networkconfiguration-publicnetworkconfiguration)
     pub fn public_network_configuration(self, value: impl Arg<PublicNetworkConfiguration>) -> Self { Self(put(self.0, "PublicNetworkConfiguration", value.into_expr())) }
 }
 impl Done for NetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -729,7 +729,7 @@ impl PrivateNetworkConfiguration {
     pub fn new() -> PrivateNetworkConfiguration<Missing<super::required::VpcEndpointId>> { PrivateNetworkConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PrivateNetworkConfiguration<R0> {
-    /// `VpcEndpointId`: text, required. Update: replacement.
+    /// `VpcEndpointId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanageringresspoint-privatenetworkconfiguration.html#cfn-ses-mailmanageringresspoint-privatenetworkconfiguration-vpcendpointid)
     pub fn vpc_endpoint_id(self, value: impl Arg<str>) -> PrivateNetworkConfiguration<Set> { PrivateNetworkConfiguration(put(self.0, "VpcEndpointId", value.into_expr()), Phase) }
 }
 impl Done for PrivateNetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -740,7 +740,7 @@ impl PublicNetworkConfiguration {
     pub fn new() -> PublicNetworkConfiguration<Missing<super::required::IpType>> { PublicNetworkConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PublicNetworkConfiguration<R0> {
-    /// `IpType`: `IpType`, required. Update: replacement.
+    /// `IpType`: `IpType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanageringresspoint-publicnetworkconfiguration.html#cfn-ses-mailmanageringresspoint-publicnetworkconfiguration-iptype)
     pub fn ip_type(self, value: impl Arg<IpType>) -> PublicNetworkConfiguration<Set> { PublicNetworkConfiguration(put(self.0, "IpType", value.into_expr()), Phase) }
 }
 impl Done for PublicNetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -751,7 +751,7 @@ impl TlsAuthConfiguration {
     pub fn new() -> TlsAuthConfiguration<Missing<super::required::TrustStore>> { TlsAuthConfiguration(Bag::default(), Phase) }
 }
 impl<R0> TlsAuthConfiguration<R0> {
-    /// `TrustStore`: `TrustStore`, required. Update: in place.
+    /// `TrustStore`: `TrustStore`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanageringresspoint-tlsauthconfiguration.html#cfn-ses-mailmanageringresspoint-tlsauthconfiguration-truststore)
     pub fn trust_store(self, value: impl Arg<TrustStore>) -> TlsAuthConfiguration<Set> { TlsAuthConfiguration(put(self.0, "TrustStore", value.into_expr()), Phase) }
 }
 impl Done for TlsAuthConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -762,11 +762,11 @@ impl TrustStore {
     pub fn new() -> TrustStore<Missing<super::required::CAContent>> { TrustStore(Bag::default(), Phase) }
 }
 impl<R0> TrustStore<R0> {
-    /// `CAContent`: text, required. Update: in place.
+    /// `CAContent`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanageringresspoint-truststore.html#cfn-ses-mailmanageringresspoint-truststore-cacontent)
     pub fn ca_content(self, value: impl Arg<str>) -> TrustStore<Set> { TrustStore(put(self.0, "CAContent", value.into_expr()), Phase) }
-    /// `CrlContent`: text. Update: in place.
+    /// `CrlContent`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanageringresspoint-truststore.html#cfn-ses-mailmanageringresspoint-truststore-crlcontent)
     pub fn crl_content(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrlContent", value.into_expr()), Phase) }
-    /// `KmsKeyArn`: text. Update: in place.
+    /// `KmsKeyArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanageringresspoint-truststore.html#cfn-ses-mailmanageringresspoint-truststore-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
 }
 impl Done for TrustStore { fn into_props(self) -> Bag { self.0 } }
@@ -788,9 +788,9 @@ impl CfnMailManagerRelay {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMailManagerRelayProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RelayId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `RelayArn`: `OtherArn`.
+    /// The attribute `RelayArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanagerrelay.html#RelayArn-fn::getatt)
     pub fn attr_relay_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RelayArn") }
-    /// The attribute `RelayId`: text.
+    /// The attribute `RelayId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanagerrelay.html#RelayId-fn::getatt)
     pub fn attr_relay_id(&self) -> Val<str> { self.0.get_att("RelayId") }
 }
 impl Parent for CfnMailManagerRelay { fn node(&self) -> &Place { &self.0 } }
@@ -801,15 +801,15 @@ impl CfnMailManagerRelayProps {
     pub fn new() -> CfnMailManagerRelayProps<Missing<required::Authentication>, Missing<required::ServerName>, Missing<required::ServerPort>> { CfnMailManagerRelayProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnMailManagerRelayProps<R0, R1, R2> {
-    /// `Authentication`: `RelayAuthentication`, required. Update: in place.
+    /// `Authentication`: `RelayAuthentication`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanagerrelay.html#cfn-ses-mailmanagerrelay-authentication)
     pub fn authentication(self, value: impl Arg<mail_manager_relay::RelayAuthentication>) -> CfnMailManagerRelayProps<Set, R1, R2> { CfnMailManagerRelayProps(put(self.0, "Authentication", value.into_expr()), Phase) }
-    /// `RelayName`: text. Update: in place.
+    /// `RelayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanagerrelay.html#cfn-ses-mailmanagerrelay-relayname)
     pub fn relay_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RelayName", value.into_expr()), Phase) }
-    /// `ServerName`: text, required. Update: in place.
+    /// `ServerName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanagerrelay.html#cfn-ses-mailmanagerrelay-servername)
     pub fn server_name(self, value: impl Arg<str>) -> CfnMailManagerRelayProps<R0, Set, R2> { CfnMailManagerRelayProps(put(self.0, "ServerName", value.into_expr()), Phase) }
-    /// `ServerPort`: number, required. Update: in place.
+    /// `ServerPort`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanagerrelay.html#cfn-ses-mailmanagerrelay-serverport)
     pub fn server_port(self, value: impl Arg<f64>) -> CfnMailManagerRelayProps<R0, R1, Set> { CfnMailManagerRelayProps(put(self.0, "ServerPort", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanagerrelay.html#cfn-ses-mailmanagerrelay-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnMailManagerRelayProps { fn into_props(self) -> Bag { self.0 } }
@@ -821,9 +821,9 @@ use crate::cfn::support::*;
 impl RelayAuthentication {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `NoAuthentication`: JSON. Update: in place.
+    /// `NoAuthentication`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerrelay-relayauthentication.html#cfn-ses-mailmanagerrelay-relayauthentication-noauthentication)
     pub fn no_authentication(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "NoAuthentication", value.into_expr())) }
-    /// `SecretArn`: text. Update: in place.
+    /// `SecretArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerrelay-relayauthentication.html#cfn-ses-mailmanagerrelay-relayauthentication-secretarn)
     pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
 }
 impl Done for RelayAuthentication { fn into_props(self) -> Bag { self.0 } }
@@ -837,9 +837,9 @@ impl CfnMailManagerRuleSet {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMailManagerRuleSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RuleSetId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `RuleSetArn`: `OtherArn`.
+    /// The attribute `RuleSetArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanagerruleset.html#RuleSetArn-fn::getatt)
     pub fn attr_rule_set_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RuleSetArn") }
-    /// The attribute `RuleSetId`: text.
+    /// The attribute `RuleSetId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanagerruleset.html#RuleSetId-fn::getatt)
     pub fn attr_rule_set_id(&self) -> Val<str> { self.0.get_att("RuleSetId") }
 }
 impl Parent for CfnMailManagerRuleSet { fn node(&self) -> &Place { &self.0 } }
@@ -850,11 +850,11 @@ impl CfnMailManagerRuleSetProps {
     pub fn new() -> CfnMailManagerRuleSetProps<Missing<required::Rules>> { CfnMailManagerRuleSetProps(Bag::default(), Phase) }
 }
 impl<R0> CfnMailManagerRuleSetProps<R0> {
-    /// `RuleSetName`: text. Update: in place.
+    /// `RuleSetName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanagerruleset.html#cfn-ses-mailmanagerruleset-rulesetname)
     pub fn rule_set_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleSetName", value.into_expr()), Phase) }
-    /// `Rules`: list of `Rule`, required. Update: in place.
+    /// `Rules`: list of `Rule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanagerruleset.html#cfn-ses-mailmanagerruleset-rules)
     pub fn rules(self, value: impl Arg<Arr<mail_manager_rule_set::Rule>>) -> CfnMailManagerRuleSetProps<Set> { CfnMailManagerRuleSetProps(put(self.0, "Rules", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanagerruleset.html#cfn-ses-mailmanagerruleset-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnMailManagerRuleSetProps { fn into_props(self) -> Bag { self.0 } }
@@ -868,9 +868,9 @@ impl AddHeaderAction {
     pub fn new() -> AddHeaderAction<Missing<super::required::HeaderName>, Missing<super::required::HeaderValue>> { AddHeaderAction(Bag::default(), Phase) }
 }
 impl<R0, R1> AddHeaderAction<R0, R1> {
-    /// `HeaderName`: text, required. Update: in place.
+    /// `HeaderName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-addheaderaction.html#cfn-ses-mailmanagerruleset-addheaderaction-headername)
     pub fn header_name(self, value: impl Arg<str>) -> AddHeaderAction<Set, R1> { AddHeaderAction(put(self.0, "HeaderName", value.into_expr()), Phase) }
-    /// `HeaderValue`: text, required. Update: in place.
+    /// `HeaderValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-addheaderaction.html#cfn-ses-mailmanagerruleset-addheaderaction-headervalue)
     pub fn header_value(self, value: impl Arg<str>) -> AddHeaderAction<R0, Set> { AddHeaderAction(put(self.0, "HeaderValue", value.into_expr()), Phase) }
 }
 impl Done for AddHeaderAction { fn into_props(self) -> Bag { self.0 } }
@@ -881,9 +881,9 @@ impl Analysis {
     pub fn new() -> Analysis<Missing<super::required::Analyzer>, Missing<super::required::ResultField>> { Analysis(Bag::default(), Phase) }
 }
 impl<R0, R1> Analysis<R0, R1> {
-    /// `Analyzer`: text, required. Update: in place.
+    /// `Analyzer`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-analysis.html#cfn-ses-mailmanagerruleset-analysis-analyzer)
     pub fn analyzer(self, value: impl Arg<str>) -> Analysis<Set, R1> { Analysis(put(self.0, "Analyzer", value.into_expr()), Phase) }
-    /// `ResultField`: text, required. Update: in place.
+    /// `ResultField`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-analysis.html#cfn-ses-mailmanagerruleset-analysis-resultfield)
     pub fn result_field(self, value: impl Arg<str>) -> Analysis<R0, Set> { Analysis(put(self.0, "ResultField", value.into_expr()), Phase) }
 }
 impl Done for Analysis { fn into_props(self) -> Bag { self.0 } }
@@ -894,9 +894,9 @@ impl ArchiveAction {
     pub fn new() -> ArchiveAction<Missing<super::required::TargetArchive>> { ArchiveAction(Bag::default(), Phase) }
 }
 impl<R0> ArchiveAction<R0> {
-    /// `ActionFailurePolicy`: `ActionFailurePolicy`. Update: in place.
+    /// `ActionFailurePolicy`: `ActionFailurePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-archiveaction.html#cfn-ses-mailmanagerruleset-archiveaction-actionfailurepolicy)
     pub fn action_failure_policy(self, value: impl Arg<ActionFailurePolicy>) -> Self { Self(put(self.0, "ActionFailurePolicy", value.into_expr()), Phase) }
-    /// `TargetArchive`: text, required. Update: in place.
+    /// `TargetArchive`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-archiveaction.html#cfn-ses-mailmanagerruleset-archiveaction-targetarchive)
     pub fn target_archive(self, value: impl Arg<str>) -> ArchiveAction<Set> { ArchiveAction(put(self.0, "TargetArchive", value.into_expr()), Phase) }
 }
 impl Done for ArchiveAction { fn into_props(self) -> Bag { self.0 } }
@@ -907,19 +907,19 @@ impl BounceAction {
     pub fn new() -> BounceAction<Missing<super::required::DiagnosticMessage>, Missing<super::required::RoleArn>, Missing<super::required::Sender>, Missing<super::required::SmtpReplyCode>, Missing<super::required::StatusCode>> { BounceAction(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> BounceAction<R0, R1, R2, R3, R4> {
-    /// `ActionFailurePolicy`: `ActionFailurePolicy`. Update: in place.
+    /// `ActionFailurePolicy`: `ActionFailurePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-bounceaction.html#cfn-ses-mailmanagerruleset-bounceaction-actionfailurepolicy)
     pub fn action_failure_policy(self, value: impl Arg<ActionFailurePolicy>) -> Self { Self(put(self.0, "ActionFailurePolicy", value.into_expr()), Phase) }
-    /// `DiagnosticMessage`: text, required. Update: in place.
+    /// `DiagnosticMessage`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-bounceaction.html#cfn-ses-mailmanagerruleset-bounceaction-diagnosticmessage)
     pub fn diagnostic_message(self, value: impl Arg<str>) -> BounceAction<Set, R1, R2, R3, R4> { BounceAction(put(self.0, "DiagnosticMessage", value.into_expr()), Phase) }
-    /// `Message`: text. Update: in place.
+    /// `Message`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-bounceaction.html#cfn-ses-mailmanagerruleset-bounceaction-message)
     pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value.into_expr()), Phase) }
-    /// `RoleArn`: text, required. Update: in place.
+    /// `RoleArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-bounceaction.html#cfn-ses-mailmanagerruleset-bounceaction-rolearn)
     pub fn role_arn(self, value: impl Arg<str>) -> BounceAction<R0, Set, R2, R3, R4> { BounceAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `Sender`: text, required. Update: in place.
+    /// `Sender`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-bounceaction.html#cfn-ses-mailmanagerruleset-bounceaction-sender)
     pub fn sender(self, value: impl Arg<str>) -> BounceAction<R0, R1, Set, R3, R4> { BounceAction(put(self.0, "Sender", value.into_expr()), Phase) }
-    /// `SmtpReplyCode`: text, required. Update: in place.
+    /// `SmtpReplyCode`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-bounceaction.html#cfn-ses-mailmanagerruleset-bounceaction-smtpreplycode)
     pub fn smtp_reply_code(self, value: impl Arg<str>) -> BounceAction<R0, R1, R2, Set, R4> { BounceAction(put(self.0, "SmtpReplyCode", value.into_expr()), Phase) }
-    /// `StatusCode`: text, required. Update: in place.
+    /// `StatusCode`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-bounceaction.html#cfn-ses-mailmanagerruleset-bounceaction-statuscode)
     pub fn status_code(self, value: impl Arg<str>) -> BounceAction<R0, R1, R2, R3, Set> { BounceAction(put(self.0, "StatusCode", value.into_expr()), Phase) }
 }
 impl Done for BounceAction { fn into_props(self) -> Bag { self.0 } }
@@ -930,11 +930,11 @@ impl DeliverToMailboxAction {
     pub fn new() -> DeliverToMailboxAction<Missing<super::required::MailboxArn>, Missing<super::required::RoleArn>> { DeliverToMailboxAction(Bag::default(), Phase) }
 }
 impl<R0, R1> DeliverToMailboxAction<R0, R1> {
-    /// `ActionFailurePolicy`: `ActionFailurePolicy`. Update: in place.
+    /// `ActionFailurePolicy`: `ActionFailurePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-delivertomailboxaction.html#cfn-ses-mailmanagerruleset-delivertomailboxaction-actionfailurepolicy)
     pub fn action_failure_policy(self, value: impl Arg<ActionFailurePolicy>) -> Self { Self(put(self.0, "ActionFailurePolicy", value.into_expr()), Phase) }
-    /// `MailboxArn`: text, required. Update: in place.
+    /// `MailboxArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-delivertomailboxaction.html#cfn-ses-mailmanagerruleset-delivertomailboxaction-mailboxarn)
     pub fn mailbox_arn(self, value: impl Arg<str>) -> DeliverToMailboxAction<Set, R1> { DeliverToMailboxAction(put(self.0, "MailboxArn", value.into_expr()), Phase) }
-    /// `RoleArn`: text, required. Update: in place.
+    /// `RoleArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-delivertomailboxaction.html#cfn-ses-mailmanagerruleset-delivertomailboxaction-rolearn)
     pub fn role_arn(self, value: impl Arg<str>) -> DeliverToMailboxAction<R0, Set> { DeliverToMailboxAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for DeliverToMailboxAction { fn into_props(self) -> Bag { self.0 } }
@@ -945,13 +945,13 @@ impl DeliverToQBusinessAction {
     pub fn new() -> DeliverToQBusinessAction<Missing<super::required::ApplicationId>, Missing<super::required::IndexId>, Missing<super::required::RoleArn>> { DeliverToQBusinessAction(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> DeliverToQBusinessAction<R0, R1, R2> {
-    /// `ActionFailurePolicy`: `ActionFailurePolicy`. Update: in place.
+    /// `ActionFailurePolicy`: `ActionFailurePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-delivertoqbusinessaction.html#cfn-ses-mailmanagerruleset-delivertoqbusinessaction-actionfailurepolicy)
     pub fn action_failure_policy(self, value: impl Arg<ActionFailurePolicy>) -> Self { Self(put(self.0, "ActionFailurePolicy", value.into_expr()), Phase) }
-    /// `ApplicationId`: text, required. Update: in place.
+    /// `ApplicationId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-delivertoqbusinessaction.html#cfn-ses-mailmanagerruleset-delivertoqbusinessaction-applicationid)
     pub fn application_id(self, value: impl Arg<str>) -> DeliverToQBusinessAction<Set, R1, R2> { DeliverToQBusinessAction(put(self.0, "ApplicationId", value.into_expr()), Phase) }
-    /// `IndexId`: text, required. Update: in place.
+    /// `IndexId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-delivertoqbusinessaction.html#cfn-ses-mailmanagerruleset-delivertoqbusinessaction-indexid)
     pub fn index_id(self, value: impl Arg<str>) -> DeliverToQBusinessAction<R0, Set, R2> { DeliverToQBusinessAction(put(self.0, "IndexId", value.into_expr()), Phase) }
-    /// `RoleArn`: text, required. Update: in place.
+    /// `RoleArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-delivertoqbusinessaction.html#cfn-ses-mailmanagerruleset-delivertoqbusinessaction-rolearn)
     pub fn role_arn(self, value: impl Arg<str>) -> DeliverToQBusinessAction<R0, R1, Set> { DeliverToQBusinessAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for DeliverToQBusinessAction { fn into_props(self) -> Bag { self.0 } }
@@ -962,15 +962,15 @@ impl InvokeLambdaAction {
     pub fn new() -> InvokeLambdaAction<Missing<super::required::FunctionArn>, Missing<super::required::InvocationType>, Missing<super::required::RoleArn>> { InvokeLambdaAction(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> InvokeLambdaAction<R0, R1, R2> {
-    /// `ActionFailurePolicy`: `ActionFailurePolicy`. Update: in place.
+    /// `ActionFailurePolicy`: `ActionFailurePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-invokelambdaaction.html#cfn-ses-mailmanagerruleset-invokelambdaaction-actionfailurepolicy)
     pub fn action_failure_policy(self, value: impl Arg<ActionFailurePolicy>) -> Self { Self(put(self.0, "ActionFailurePolicy", value.into_expr()), Phase) }
-    /// `FunctionArn`: text, required. Update: in place.
+    /// `FunctionArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-invokelambdaaction.html#cfn-ses-mailmanagerruleset-invokelambdaaction-functionarn)
     pub fn function_arn(self, value: impl Arg<str>) -> InvokeLambdaAction<Set, R1, R2> { InvokeLambdaAction(put(self.0, "FunctionArn", value.into_expr()), Phase) }
-    /// `InvocationType`: `InvocationType`, required. Update: in place.
+    /// `InvocationType`: `InvocationType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-invokelambdaaction.html#cfn-ses-mailmanagerruleset-invokelambdaaction-invocationtype)
     pub fn invocation_type(self, value: impl Arg<InvocationType>) -> InvokeLambdaAction<R0, Set, R2> { InvokeLambdaAction(put(self.0, "InvocationType", value.into_expr()), Phase) }
-    /// `RetryTimeMinutes`: integer. Update: in place.
+    /// `RetryTimeMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-invokelambdaaction.html#cfn-ses-mailmanagerruleset-invokelambdaaction-retrytimeminutes)
     pub fn retry_time_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetryTimeMinutes", value.into_expr()), Phase) }
-    /// `RoleArn`: text, required. Update: in place.
+    /// `RoleArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-invokelambdaaction.html#cfn-ses-mailmanagerruleset-invokelambdaaction-rolearn)
     pub fn role_arn(self, value: impl Arg<str>) -> InvokeLambdaAction<R0, R1, Set> { InvokeLambdaAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for InvokeLambdaAction { fn into_props(self) -> Bag { self.0 } }
@@ -981,11 +981,11 @@ impl RelayAction {
     pub fn new() -> RelayAction<Missing<super::required::Relay>> { RelayAction(Bag::default(), Phase) }
 }
 impl<R0> RelayAction<R0> {
-    /// `ActionFailurePolicy`: `ActionFailurePolicy`. Update: in place.
+    /// `ActionFailurePolicy`: `ActionFailurePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-relayaction.html#cfn-ses-mailmanagerruleset-relayaction-actionfailurepolicy)
     pub fn action_failure_policy(self, value: impl Arg<ActionFailurePolicy>) -> Self { Self(put(self.0, "ActionFailurePolicy", value.into_expr()), Phase) }
-    /// `MailFrom`: `MailFrom`. Update: in place.
+    /// `MailFrom`: `MailFrom`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-relayaction.html#cfn-ses-mailmanagerruleset-relayaction-mailfrom)
     pub fn mail_from(self, value: impl Arg<MailFrom>) -> Self { Self(put(self.0, "MailFrom", value.into_expr()), Phase) }
-    /// `Relay`: text, required. Update: in place.
+    /// `Relay`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-relayaction.html#cfn-ses-mailmanagerruleset-relayaction-relay)
     pub fn relay(self, value: impl Arg<str>) -> RelayAction<Set> { RelayAction(put(self.0, "Relay", value.into_expr()), Phase) }
 }
 impl Done for RelayAction { fn into_props(self) -> Bag { self.0 } }
@@ -994,7 +994,7 @@ impl Done for RelayAction { fn into_props(self) -> Bag { self.0 } }
 impl ReplaceRecipientAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ReplaceWith`: list of text. Update: in place.
+    /// `ReplaceWith`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-replacerecipientaction.html#cfn-ses-mailmanagerruleset-replacerecipientaction-replacewith)
     pub fn replace_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ReplaceWith", value.into_expr())) }
 }
 impl Done for ReplaceRecipientAction { fn into_props(self) -> Bag { self.0 } }
@@ -1005,13 +1005,13 @@ impl Rule {
     pub fn new() -> Rule<Missing<super::required::Actions>> { Rule(Bag::default(), Phase) }
 }
 impl<R0> Rule<R0> {
-    /// `Actions`: list of `RuleAction`, required. Update: in place.
+    /// `Actions`: list of `RuleAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rule.html#cfn-ses-mailmanagerruleset-rule-actions)
     pub fn actions(self, value: impl Arg<Arr<RuleAction>>) -> Rule<Set> { Rule(put(self.0, "Actions", value.into_expr()), Phase) }
-    /// `Conditions`: list of `RuleCondition`. Update: in place.
+    /// `Conditions`: list of `RuleCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rule.html#cfn-ses-mailmanagerruleset-rule-conditions)
     pub fn conditions(self, value: impl Arg<Arr<RuleCondition>>) -> Self { Self(put(self.0, "Conditions", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rule.html#cfn-ses-mailmanagerruleset-rule-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Unless`: list of `RuleCondition`. Update: in place.
+    /// `Unless`: list of `RuleCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rule.html#cfn-ses-mailmanagerruleset-rule-unless)
     pub fn unless(self, value: impl Arg<Arr<RuleCondition>>) -> Self { Self(put(self.0, "Unless", value.into_expr()), Phase) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
@@ -1020,29 +1020,29 @@ impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
 impl RuleAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AddHeader`: `AddHeaderAction`. Update: in place.
+    /// `AddHeader`: `AddHeaderAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleaction.html#cfn-ses-mailmanagerruleset-ruleaction-addheader)
     pub fn add_header(self, value: impl Arg<AddHeaderAction>) -> Self { Self(put(self.0, "AddHeader", value.into_expr())) }
-    /// `Archive`: `ArchiveAction`. Update: in place.
+    /// `Archive`: `ArchiveAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleaction.html#cfn-ses-mailmanagerruleset-ruleaction-archive)
     pub fn archive(self, value: impl Arg<ArchiveAction>) -> Self { Self(put(self.0, "Archive", value.into_expr())) }
-    /// `Bounce`: `BounceAction`. Update: in place.
+    /// `Bounce`: `BounceAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleaction.html#cfn-ses-mailmanagerruleset-ruleaction-bounce)
     pub fn bounce(self, value: impl Arg<BounceAction>) -> Self { Self(put(self.0, "Bounce", value.into_expr())) }
-    /// `DeliverToMailbox`: `DeliverToMailboxAction`. Update: in place.
+    /// `DeliverToMailbox`: `DeliverToMailboxAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleaction.html#cfn-ses-mailmanagerruleset-ruleaction-delivertomailbox)
     pub fn deliver_to_mailbox(self, value: impl Arg<DeliverToMailboxAction>) -> Self { Self(put(self.0, "DeliverToMailbox", value.into_expr())) }
-    /// `DeliverToQBusiness`: `DeliverToQBusinessAction`. Update: in place.
+    /// `DeliverToQBusiness`: `DeliverToQBusinessAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleaction.html#cfn-ses-mailmanagerruleset-ruleaction-delivertoqbusiness)
     pub fn deliver_to_q_business(self, value: impl Arg<DeliverToQBusinessAction>) -> Self { Self(put(self.0, "DeliverToQBusiness", value.into_expr())) }
-    /// `Drop`: JSON. Update: in place.
+    /// `Drop`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleaction.html#cfn-ses-mailmanagerruleset-ruleaction-drop)
     pub fn drop(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Drop", value.into_expr())) }
-    /// `InvokeLambda`: `InvokeLambdaAction`. Update: in place.
+    /// `InvokeLambda`: `InvokeLambdaAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleaction.html#cfn-ses-mailmanagerruleset-ruleaction-invokelambda)
     pub fn invoke_lambda(self, value: impl Arg<InvokeLambdaAction>) -> Self { Self(put(self.0, "InvokeLambda", value.into_expr())) }
-    /// `PublishToSns`: `SnsAction`. Update: in place.
+    /// `PublishToSns`: `SnsAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleaction.html#cfn-ses-mailmanagerruleset-ruleaction-publishtosns)
     pub fn publish_to_sns(self, value: impl Arg<SnsAction>) -> Self { Self(put(self.0, "PublishToSns", value.into_expr())) }
-    /// `Relay`: `RelayAction`. Update: in place.
+    /// `Relay`: `RelayAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleaction.html#cfn-ses-mailmanagerruleset-ruleaction-relay)
     pub fn relay(self, value: impl Arg<RelayAction>) -> Self { Self(put(self.0, "Relay", value.into_expr())) }
-    /// `ReplaceRecipient`: `ReplaceRecipientAction`. Update: in place.
+    /// `ReplaceRecipient`: `ReplaceRecipientAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleaction.html#cfn-ses-mailmanagerruleset-ruleaction-replacerecipient)
     pub fn replace_recipient(self, value: impl Arg<ReplaceRecipientAction>) -> Self { Self(put(self.0, "ReplaceRecipient", value.into_expr())) }
-    /// `Send`: `SendAction`. Update: in place.
+    /// `Send`: `SendAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleaction.html#cfn-ses-mailmanagerruleset-ruleaction-send)
     pub fn send(self, value: impl Arg<SendAction>) -> Self { Self(put(self.0, "Send", value.into_expr())) }
-    /// `WriteToS3`: `S3Action`. Update: in place.
+    /// `WriteToS3`: `S3Action`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleaction.html#cfn-ses-mailmanagerruleset-ruleaction-writetos3)
     pub fn write_to_s3(self, value: impl Arg<S3Action>) -> Self { Self(put(self.0, "WriteToS3", value.into_expr())) }
 }
 impl Done for RuleAction { fn into_props(self) -> Bag { self.0 } }
@@ -1053,9 +1053,9 @@ impl RuleBooleanExpression {
     pub fn new() -> RuleBooleanExpression<Missing<super::required::Evaluate>, Missing<super::required::Operator>> { RuleBooleanExpression(Bag::default(), Phase) }
 }
 impl<R0, R1> RuleBooleanExpression<R0, R1> {
-    /// `Evaluate`: `RuleBooleanToEvaluate`, required. Update: in place.
+    /// `Evaluate`: `RuleBooleanToEvaluate`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulebooleanexpression.html#cfn-ses-mailmanagerruleset-rulebooleanexpression-evaluate)
     pub fn evaluate(self, value: impl Arg<RuleBooleanToEvaluate>) -> RuleBooleanExpression<Set, R1> { RuleBooleanExpression(put(self.0, "Evaluate", value.into_expr()), Phase) }
-    /// `Operator`: `Operator`, required. Update: in place.
+    /// `Operator`: `Operator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulebooleanexpression.html#cfn-ses-mailmanagerruleset-rulebooleanexpression-operator)
     pub fn operator(self, value: impl Arg<Operator>) -> RuleBooleanExpression<R0, Set> { RuleBooleanExpression(put(self.0, "Operator", value.into_expr()), Phase) }
 }
 impl Done for RuleBooleanExpression { fn into_props(self) -> Bag { self.0 } }
@@ -1064,11 +1064,11 @@ impl Done for RuleBooleanExpression { fn into_props(self) -> Bag { self.0 } }
 impl RuleBooleanToEvaluate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Analysis`: `Analysis`. Update: in place.
+    /// `Analysis`: `Analysis`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulebooleantoevaluate.html#cfn-ses-mailmanagerruleset-rulebooleantoevaluate-analysis)
     pub fn analysis(self, value: impl Arg<Analysis>) -> Self { Self(put(self.0, "Analysis", value.into_expr())) }
-    /// `Attribute`: `Attribute`. Update: in place.
+    /// `Attribute`: `Attribute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulebooleantoevaluate.html#cfn-ses-mailmanagerruleset-rulebooleantoevaluate-attribute)
     pub fn attribute(self, value: impl Arg<Attribute>) -> Self { Self(put(self.0, "Attribute", value.into_expr())) }
-    /// `IsInAddressList`: `RuleIsInAddressList`. Update: in place.
+    /// `IsInAddressList`: `RuleIsInAddressList`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulebooleantoevaluate.html#cfn-ses-mailmanagerruleset-rulebooleantoevaluate-isinaddresslist)
     pub fn is_in_address_list(self, value: impl Arg<RuleIsInAddressList>) -> Self { Self(put(self.0, "IsInAddressList", value.into_expr())) }
 }
 impl Done for RuleBooleanToEvaluate { fn into_props(self) -> Bag { self.0 } }
@@ -1077,17 +1077,17 @@ impl Done for RuleBooleanToEvaluate { fn into_props(self) -> Bag { self.0 } }
 impl RuleCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BooleanExpression`: `RuleBooleanExpression`. Update: in place.
+    /// `BooleanExpression`: `RuleBooleanExpression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulecondition.html#cfn-ses-mailmanagerruleset-rulecondition-booleanexpression)
     pub fn boolean_expression(self, value: impl Arg<RuleBooleanExpression>) -> Self { Self(put(self.0, "BooleanExpression", value.into_expr())) }
-    /// `DmarcExpression`: `RuleDmarcExpression`. Update: in place.
+    /// `DmarcExpression`: `RuleDmarcExpression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulecondition.html#cfn-ses-mailmanagerruleset-rulecondition-dmarcexpression)
     pub fn dmarc_expression(self, value: impl Arg<RuleDmarcExpression>) -> Self { Self(put(self.0, "DmarcExpression", value.into_expr())) }
-    /// `IpExpression`: `RuleIpExpression`. Update: in place.
+    /// `IpExpression`: `RuleIpExpression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulecondition.html#cfn-ses-mailmanagerruleset-rulecondition-ipexpression)
     pub fn ip_expression(self, value: impl Arg<RuleIpExpression>) -> Self { Self(put(self.0, "IpExpression", value.into_expr())) }
-    /// `NumberExpression`: `RuleNumberExpression`. Update: in place.
+    /// `NumberExpression`: `RuleNumberExpression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulecondition.html#cfn-ses-mailmanagerruleset-rulecondition-numberexpression)
     pub fn number_expression(self, value: impl Arg<RuleNumberExpression>) -> Self { Self(put(self.0, "NumberExpression", value.into_expr())) }
-    /// `StringExpression`: `RuleStringExpression`. Update: in place.
+    /// `StringExpression`: `RuleStringExpression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulecondition.html#cfn-ses-mailmanagerruleset-rulecondition-stringexpression)
     pub fn string_expression(self, value: impl Arg<RuleStringExpression>) -> Self { Self(put(self.0, "StringExpression", value.into_expr())) }
-    /// `VerdictExpression`: `RuleVerdictExpression`. Update: in place.
+    /// `VerdictExpression`: `RuleVerdictExpression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulecondition.html#cfn-ses-mailmanagerruleset-rulecondition-verdictexpression)
     pub fn verdict_expression(self, value: impl Arg<RuleVerdictExpression>) -> Self { Self(put(self.0, "VerdictExpression", value.into_expr())) }
 }
 impl Done for RuleCondition { fn into_props(self) -> Bag { self.0 } }
@@ -1098,9 +1098,9 @@ impl RuleDmarcExpression {
     pub fn new() -> RuleDmarcExpression<Missing<super::required::Operator>, Missing<super::required::Values>> { RuleDmarcExpression(Bag::default(), Phase) }
 }
 impl<R0, R1> RuleDmarcExpression<R0, R1> {
-    /// `Operator`: `RuleDmarcExpressionOperator`, required. Update: in place.
+    /// `Operator`: `RuleDmarcExpressionOperator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruledmarcexpression.html#cfn-ses-mailmanagerruleset-ruledmarcexpression-operator)
     pub fn operator(self, value: impl Arg<RuleDmarcExpressionOperator>) -> RuleDmarcExpression<Set, R1> { RuleDmarcExpression(put(self.0, "Operator", value.into_expr()), Phase) }
-    /// `Values`: list of `RuleDmarcExpressionValues`, required. Update: in place.
+    /// `Values`: list of `RuleDmarcExpressionValues`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruledmarcexpression.html#cfn-ses-mailmanagerruleset-ruledmarcexpression-values)
     pub fn values(self, value: impl Arg<Arr<RuleDmarcExpressionValues>>) -> RuleDmarcExpression<R0, Set> { RuleDmarcExpression(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for RuleDmarcExpression { fn into_props(self) -> Bag { self.0 } }
@@ -1111,11 +1111,11 @@ impl RuleIpExpression {
     pub fn new() -> RuleIpExpression<Missing<super::required::Evaluate>, Missing<super::required::Operator>, Missing<super::required::Values>> { RuleIpExpression(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> RuleIpExpression<R0, R1, R2> {
-    /// `Evaluate`: `RuleIpToEvaluate`, required. Update: in place.
+    /// `Evaluate`: `RuleIpToEvaluate`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleipexpression.html#cfn-ses-mailmanagerruleset-ruleipexpression-evaluate)
     pub fn evaluate(self, value: impl Arg<RuleIpToEvaluate>) -> RuleIpExpression<Set, R1, R2> { RuleIpExpression(put(self.0, "Evaluate", value.into_expr()), Phase) }
-    /// `Operator`: `RuleIpExpressionOperator`, required. Update: in place.
+    /// `Operator`: `RuleIpExpressionOperator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleipexpression.html#cfn-ses-mailmanagerruleset-ruleipexpression-operator)
     pub fn operator(self, value: impl Arg<RuleIpExpressionOperator>) -> RuleIpExpression<R0, Set, R2> { RuleIpExpression(put(self.0, "Operator", value.into_expr()), Phase) }
-    /// `Values`: list of text, required. Update: in place.
+    /// `Values`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleipexpression.html#cfn-ses-mailmanagerruleset-ruleipexpression-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> RuleIpExpression<R0, R1, Set> { RuleIpExpression(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for RuleIpExpression { fn into_props(self) -> Bag { self.0 } }
@@ -1126,7 +1126,7 @@ impl RuleIpToEvaluate {
     pub fn new() -> RuleIpToEvaluate<Missing<super::required::Attribute>> { RuleIpToEvaluate(Bag::default(), Phase) }
 }
 impl<R0> RuleIpToEvaluate<R0> {
-    /// `Attribute`: `RuleIpToEvaluateAttribute`, required. Update: in place.
+    /// `Attribute`: `RuleIpToEvaluateAttribute`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleiptoevaluate.html#cfn-ses-mailmanagerruleset-ruleiptoevaluate-attribute)
     pub fn attribute(self, value: impl Arg<RuleIpToEvaluateAttribute>) -> RuleIpToEvaluate<Set> { RuleIpToEvaluate(put(self.0, "Attribute", value.into_expr()), Phase) }
 }
 impl Done for RuleIpToEvaluate { fn into_props(self) -> Bag { self.0 } }
@@ -1137,9 +1137,9 @@ impl RuleIsInAddressList {
     pub fn new() -> RuleIsInAddressList<Missing<super::required::AddressLists>, Missing<super::required::Attribute>> { RuleIsInAddressList(Bag::default(), Phase) }
 }
 impl<R0, R1> RuleIsInAddressList<R0, R1> {
-    /// `AddressLists`: list of text, required. Update: in place.
+    /// `AddressLists`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleisinaddresslist.html#cfn-ses-mailmanagerruleset-ruleisinaddresslist-addresslists)
     pub fn address_lists(self, value: impl Arg<Arr<str>>) -> RuleIsInAddressList<Set, R1> { RuleIsInAddressList(put(self.0, "AddressLists", value.into_expr()), Phase) }
-    /// `Attribute`: `RuleIsInAddressListAttribute`, required. Update: in place.
+    /// `Attribute`: `RuleIsInAddressListAttribute`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleisinaddresslist.html#cfn-ses-mailmanagerruleset-ruleisinaddresslist-attribute)
     pub fn attribute(self, value: impl Arg<RuleIsInAddressListAttribute>) -> RuleIsInAddressList<R0, Set> { RuleIsInAddressList(put(self.0, "Attribute", value.into_expr()), Phase) }
 }
 impl Done for RuleIsInAddressList { fn into_props(self) -> Bag { self.0 } }
@@ -1150,11 +1150,11 @@ impl RuleNumberExpression {
     pub fn new() -> RuleNumberExpression<Missing<super::required::Evaluate>, Missing<super::required::Operator>, Missing<super::required::Value>> { RuleNumberExpression(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> RuleNumberExpression<R0, R1, R2> {
-    /// `Evaluate`: `RuleNumberToEvaluate`, required. Update: in place.
+    /// `Evaluate`: `RuleNumberToEvaluate`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulenumberexpression.html#cfn-ses-mailmanagerruleset-rulenumberexpression-evaluate)
     pub fn evaluate(self, value: impl Arg<RuleNumberToEvaluate>) -> RuleNumberExpression<Set, R1, R2> { RuleNumberExpression(put(self.0, "Evaluate", value.into_expr()), Phase) }
-    /// `Operator`: `RuleNumberExpressionOperator`, required. Update: in place.
+    /// `Operator`: `RuleNumberExpressionOperator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulenumberexpression.html#cfn-ses-mailmanagerruleset-rulenumberexpression-operator)
     pub fn operator(self, value: impl Arg<RuleNumberExpressionOperator>) -> RuleNumberExpression<R0, Set, R2> { RuleNumberExpression(put(self.0, "Operator", value.into_expr()), Phase) }
-    /// `Value`: number, required. Update: in place.
+    /// `Value`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulenumberexpression.html#cfn-ses-mailmanagerruleset-rulenumberexpression-value)
     pub fn value(self, value: impl Arg<f64>) -> RuleNumberExpression<R0, R1, Set> { RuleNumberExpression(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for RuleNumberExpression { fn into_props(self) -> Bag { self.0 } }
@@ -1165,7 +1165,7 @@ impl RuleNumberToEvaluate {
     pub fn new() -> RuleNumberToEvaluate<Missing<super::required::Attribute>> { RuleNumberToEvaluate(Bag::default(), Phase) }
 }
 impl<R0> RuleNumberToEvaluate<R0> {
-    /// `Attribute`: `RuleNumberToEvaluateAttribute`, required. Update: in place.
+    /// `Attribute`: `RuleNumberToEvaluateAttribute`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulenumbertoevaluate.html#cfn-ses-mailmanagerruleset-rulenumbertoevaluate-attribute)
     pub fn attribute(self, value: impl Arg<RuleNumberToEvaluateAttribute>) -> RuleNumberToEvaluate<Set> { RuleNumberToEvaluate(put(self.0, "Attribute", value.into_expr()), Phase) }
 }
 impl Done for RuleNumberToEvaluate { fn into_props(self) -> Bag { self.0 } }
@@ -1176,11 +1176,11 @@ impl RuleStringExpression {
     pub fn new() -> RuleStringExpression<Missing<super::required::Evaluate>, Missing<super::required::Operator>, Missing<super::required::Values>> { RuleStringExpression(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> RuleStringExpression<R0, R1, R2> {
-    /// `Evaluate`: `RuleStringToEvaluate`, required. Update: in place.
+    /// `Evaluate`: `RuleStringToEvaluate`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulestringexpression.html#cfn-ses-mailmanagerruleset-rulestringexpression-evaluate)
     pub fn evaluate(self, value: impl Arg<RuleStringToEvaluate>) -> RuleStringExpression<Set, R1, R2> { RuleStringExpression(put(self.0, "Evaluate", value.into_expr()), Phase) }
-    /// `Operator`: `RuleStringExpressionOperator`, required. Update: in place.
+    /// `Operator`: `RuleStringExpressionOperator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulestringexpression.html#cfn-ses-mailmanagerruleset-rulestringexpression-operator)
     pub fn operator(self, value: impl Arg<RuleStringExpressionOperator>) -> RuleStringExpression<R0, Set, R2> { RuleStringExpression(put(self.0, "Operator", value.into_expr()), Phase) }
-    /// `Values`: list of text, required. Update: in place.
+    /// `Values`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulestringexpression.html#cfn-ses-mailmanagerruleset-rulestringexpression-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> RuleStringExpression<R0, R1, Set> { RuleStringExpression(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for RuleStringExpression { fn into_props(self) -> Bag { self.0 } }
@@ -1189,13 +1189,13 @@ impl Done for RuleStringExpression { fn into_props(self) -> Bag { self.0 } }
 impl RuleStringToEvaluate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Analysis`: `Analysis`. Update: in place.
+    /// `Analysis`: `Analysis`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulestringtoevaluate.html#cfn-ses-mailmanagerruleset-rulestringtoevaluate-analysis)
     pub fn analysis(self, value: impl Arg<Analysis>) -> Self { Self(put(self.0, "Analysis", value.into_expr())) }
-    /// `Attribute`: `RuleStringToEvaluateAttribute`. Update: in place.
+    /// `Attribute`: `RuleStringToEvaluateAttribute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulestringtoevaluate.html#cfn-ses-mailmanagerruleset-rulestringtoevaluate-attribute)
     pub fn attribute(self, value: impl Arg<RuleStringToEvaluateAttribute>) -> Self { Self(put(self.0, "Attribute", value.into_expr())) }
-    /// `ClientCertificateAttribute`: `ClientCertificateAttribute`. Update: in place.
+    /// `ClientCertificateAttribute`: `ClientCertificateAttribute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulestringtoevaluate.html#cfn-ses-mailmanagerruleset-rulestringtoevaluate-clientcertificateattribute)
     pub fn client_certificate_attribute(self, value: impl Arg<ClientCertificateAttribute>) -> Self { Self(put(self.0, "ClientCertificateAttribute", value.into_expr())) }
-    /// `MimeHeaderAttribute`: text. Update: in place.
+    /// `MimeHeaderAttribute`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulestringtoevaluate.html#cfn-ses-mailmanagerruleset-rulestringtoevaluate-mimeheaderattribute)
     pub fn mime_header_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MimeHeaderAttribute", value.into_expr())) }
 }
 impl Done for RuleStringToEvaluate { fn into_props(self) -> Bag { self.0 } }
@@ -1206,11 +1206,11 @@ impl RuleVerdictExpression {
     pub fn new() -> RuleVerdictExpression<Missing<super::required::Evaluate>, Missing<super::required::Operator>, Missing<super::required::Values>> { RuleVerdictExpression(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> RuleVerdictExpression<R0, R1, R2> {
-    /// `Evaluate`: `RuleVerdictToEvaluate`, required. Update: in place.
+    /// `Evaluate`: `RuleVerdictToEvaluate`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleverdictexpression.html#cfn-ses-mailmanagerruleset-ruleverdictexpression-evaluate)
     pub fn evaluate(self, value: impl Arg<RuleVerdictToEvaluate>) -> RuleVerdictExpression<Set, R1, R2> { RuleVerdictExpression(put(self.0, "Evaluate", value.into_expr()), Phase) }
-    /// `Operator`: `RuleVerdictExpressionOperator`, required. Update: in place.
+    /// `Operator`: `RuleVerdictExpressionOperator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleverdictexpression.html#cfn-ses-mailmanagerruleset-ruleverdictexpression-operator)
     pub fn operator(self, value: impl Arg<RuleVerdictExpressionOperator>) -> RuleVerdictExpression<R0, Set, R2> { RuleVerdictExpression(put(self.0, "Operator", value.into_expr()), Phase) }
-    /// `Values`: list of `Values`, required. Update: in place.
+    /// `Values`: list of `Values`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleverdictexpression.html#cfn-ses-mailmanagerruleset-ruleverdictexpression-values)
     pub fn values(self, value: impl Arg<Arr<Values>>) -> RuleVerdictExpression<R0, R1, Set> { RuleVerdictExpression(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for RuleVerdictExpression { fn into_props(self) -> Bag { self.0 } }
@@ -1219,9 +1219,9 @@ impl Done for RuleVerdictExpression { fn into_props(self) -> Bag { self.0 } }
 impl RuleVerdictToEvaluate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Analysis`: `Analysis`. Update: in place.
+    /// `Analysis`: `Analysis`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleverdicttoevaluate.html#cfn-ses-mailmanagerruleset-ruleverdicttoevaluate-analysis)
     pub fn analysis(self, value: impl Arg<Analysis>) -> Self { Self(put(self.0, "Analysis", value.into_expr())) }
-    /// `Attribute`: `RuleVerdictToEvaluateAttribute`. Update: in place.
+    /// `Attribute`: `RuleVerdictToEvaluateAttribute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleverdicttoevaluate.html#cfn-ses-mailmanagerruleset-ruleverdicttoevaluate-attribute)
     pub fn attribute(self, value: impl Arg<RuleVerdictToEvaluateAttribute>) -> Self { Self(put(self.0, "Attribute", value.into_expr())) }
 }
 impl Done for RuleVerdictToEvaluate { fn into_props(self) -> Bag { self.0 } }
@@ -1232,15 +1232,15 @@ impl S3Action {
     pub fn new() -> S3Action<Missing<super::required::RoleArn>, Missing<super::required::S3Bucket>> { S3Action(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Action<R0, R1> {
-    /// `ActionFailurePolicy`: `ActionFailurePolicy`. Update: in place.
+    /// `ActionFailurePolicy`: `ActionFailurePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-s3action.html#cfn-ses-mailmanagerruleset-s3action-actionfailurepolicy)
     pub fn action_failure_policy(self, value: impl Arg<ActionFailurePolicy>) -> Self { Self(put(self.0, "ActionFailurePolicy", value.into_expr()), Phase) }
-    /// `RoleArn`: text, required. Update: in place.
+    /// `RoleArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-s3action.html#cfn-ses-mailmanagerruleset-s3action-rolearn)
     pub fn role_arn(self, value: impl Arg<str>) -> S3Action<Set, R1> { S3Action(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `S3Bucket`: text, required. Update: in place.
+    /// `S3Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-s3action.html#cfn-ses-mailmanagerruleset-s3action-s3bucket)
     pub fn s3_bucket(self, value: impl Arg<str>) -> S3Action<R0, Set> { S3Action(put(self.0, "S3Bucket", value.into_expr()), Phase) }
-    /// `S3Prefix`: text. Update: in place.
+    /// `S3Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-s3action.html#cfn-ses-mailmanagerruleset-s3action-s3prefix)
     pub fn s3_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Prefix", value.into_expr()), Phase) }
-    /// `S3SseKmsKeyId`: text. Update: in place.
+    /// `S3SseKmsKeyId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-s3action.html#cfn-ses-mailmanagerruleset-s3action-s3ssekmskeyid)
     pub fn s3_sse_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3SseKmsKeyId", value.into_expr()), Phase) }
 }
 impl Done for S3Action { fn into_props(self) -> Bag { self.0 } }
@@ -1251,9 +1251,9 @@ impl SendAction {
     pub fn new() -> SendAction<Missing<super::required::RoleArn>> { SendAction(Bag::default(), Phase) }
 }
 impl<R0> SendAction<R0> {
-    /// `ActionFailurePolicy`: `ActionFailurePolicy`. Update: in place.
+    /// `ActionFailurePolicy`: `ActionFailurePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-sendaction.html#cfn-ses-mailmanagerruleset-sendaction-actionfailurepolicy)
     pub fn action_failure_policy(self, value: impl Arg<ActionFailurePolicy>) -> Self { Self(put(self.0, "ActionFailurePolicy", value.into_expr()), Phase) }
-    /// `RoleArn`: text, required. Update: in place.
+    /// `RoleArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-sendaction.html#cfn-ses-mailmanagerruleset-sendaction-rolearn)
     pub fn role_arn(self, value: impl Arg<str>) -> SendAction<Set> { SendAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for SendAction { fn into_props(self) -> Bag { self.0 } }
@@ -1264,15 +1264,15 @@ impl SnsAction {
     pub fn new() -> SnsAction<Missing<super::required::RoleArn>, Missing<super::required::TopicArn>> { SnsAction(Bag::default(), Phase) }
 }
 impl<R0, R1> SnsAction<R0, R1> {
-    /// `ActionFailurePolicy`: `ActionFailurePolicy`. Update: in place.
+    /// `ActionFailurePolicy`: `ActionFailurePolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-snsaction.html#cfn-ses-mailmanagerruleset-snsaction-actionfailurepolicy)
     pub fn action_failure_policy(self, value: impl Arg<ActionFailurePolicy>) -> Self { Self(put(self.0, "ActionFailurePolicy", value.into_expr()), Phase) }
-    /// `Encoding`: `Encoding`. Update: in place.
+    /// `Encoding`: `Encoding`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-snsaction.html#cfn-ses-mailmanagerruleset-snsaction-encoding)
     pub fn encoding(self, value: impl Arg<Encoding>) -> Self { Self(put(self.0, "Encoding", value.into_expr()), Phase) }
-    /// `PayloadType`: `PayloadType`. Update: in place.
+    /// `PayloadType`: `PayloadType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-snsaction.html#cfn-ses-mailmanagerruleset-snsaction-payloadtype)
     pub fn payload_type(self, value: impl Arg<PayloadType>) -> Self { Self(put(self.0, "PayloadType", value.into_expr()), Phase) }
-    /// `RoleArn`: text, required. Update: in place.
+    /// `RoleArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-snsaction.html#cfn-ses-mailmanagerruleset-snsaction-rolearn)
     pub fn role_arn(self, value: impl Arg<str>) -> SnsAction<Set, R1> { SnsAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `TopicArn`: text, required. Update: in place.
+    /// `TopicArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-snsaction.html#cfn-ses-mailmanagerruleset-snsaction-topicarn)
     pub fn topic_arn(self, value: impl Arg<str>) -> SnsAction<R0, Set> { SnsAction(put(self.0, "TopicArn", value.into_expr()), Phase) }
 }
 impl Done for SnsAction { fn into_props(self) -> Bag { self.0 } }
@@ -1326,9 +1326,9 @@ impl CfnMailManagerTrafficPolicy {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMailManagerTrafficPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TrafficPolicyId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `TrafficPolicyArn`: `OtherArn`.
+    /// The attribute `TrafficPolicyArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanagertrafficpolicy.html#TrafficPolicyArn-fn::getatt)
     pub fn attr_traffic_policy_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TrafficPolicyArn") }
-    /// The attribute `TrafficPolicyId`: text.
+    /// The attribute `TrafficPolicyId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanagertrafficpolicy.html#TrafficPolicyId-fn::getatt)
     pub fn attr_traffic_policy_id(&self) -> Val<str> { self.0.get_att("TrafficPolicyId") }
 }
 impl Parent for CfnMailManagerTrafficPolicy { fn node(&self) -> &Place { &self.0 } }
@@ -1339,15 +1339,15 @@ impl CfnMailManagerTrafficPolicyProps {
     pub fn new() -> CfnMailManagerTrafficPolicyProps<Missing<required::DefaultAction>, Missing<required::PolicyStatements>> { CfnMailManagerTrafficPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnMailManagerTrafficPolicyProps<R0, R1> {
-    /// `DefaultAction`: `DefaultAction`, required. Update: in place.
+    /// `DefaultAction`: `DefaultAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanagertrafficpolicy.html#cfn-ses-mailmanagertrafficpolicy-defaultaction)
     pub fn default_action(self, value: impl Arg<mail_manager_traffic_policy::DefaultAction>) -> CfnMailManagerTrafficPolicyProps<Set, R1> { CfnMailManagerTrafficPolicyProps(put(self.0, "DefaultAction", value.into_expr()), Phase) }
-    /// `MaxMessageSizeBytes`: number. Update: in place.
+    /// `MaxMessageSizeBytes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanagertrafficpolicy.html#cfn-ses-mailmanagertrafficpolicy-maxmessagesizebytes)
     pub fn max_message_size_bytes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxMessageSizeBytes", value.into_expr()), Phase) }
-    /// `PolicyStatements`: list of `PolicyStatement`, required. Update: in place.
+    /// `PolicyStatements`: list of `PolicyStatement`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanagertrafficpolicy.html#cfn-ses-mailmanagertrafficpolicy-policystatements)
     pub fn policy_statements(self, value: impl Arg<Arr<mail_manager_traffic_policy::PolicyStatement>>) -> CfnMailManagerTrafficPolicyProps<R0, Set> { CfnMailManagerTrafficPolicyProps(put(self.0, "PolicyStatements", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanagertrafficpolicy.html#cfn-ses-mailmanagertrafficpolicy-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TrafficPolicyName`: text. Update: in place.
+    /// `TrafficPolicyName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanagertrafficpolicy.html#cfn-ses-mailmanagertrafficpolicy-trafficpolicyname)
     pub fn traffic_policy_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrafficPolicyName", value.into_expr()), Phase) }
 }
 impl Done for CfnMailManagerTrafficPolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -1361,9 +1361,9 @@ impl IngressAnalysis {
     pub fn new() -> IngressAnalysis<Missing<super::required::Analyzer>, Missing<super::required::ResultField>> { IngressAnalysis(Bag::default(), Phase) }
 }
 impl<R0, R1> IngressAnalysis<R0, R1> {
-    /// `Analyzer`: text, required. Update: in place.
+    /// `Analyzer`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressanalysis.html#cfn-ses-mailmanagertrafficpolicy-ingressanalysis-analyzer)
     pub fn analyzer(self, value: impl Arg<str>) -> IngressAnalysis<Set, R1> { IngressAnalysis(put(self.0, "Analyzer", value.into_expr()), Phase) }
-    /// `ResultField`: text, required. Update: in place.
+    /// `ResultField`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressanalysis.html#cfn-ses-mailmanagertrafficpolicy-ingressanalysis-resultfield)
     pub fn result_field(self, value: impl Arg<str>) -> IngressAnalysis<R0, Set> { IngressAnalysis(put(self.0, "ResultField", value.into_expr()), Phase) }
 }
 impl Done for IngressAnalysis { fn into_props(self) -> Bag { self.0 } }
@@ -1374,9 +1374,9 @@ impl IngressBooleanExpression {
     pub fn new() -> IngressBooleanExpression<Missing<super::required::Evaluate>, Missing<super::required::Operator>> { IngressBooleanExpression(Bag::default(), Phase) }
 }
 impl<R0, R1> IngressBooleanExpression<R0, R1> {
-    /// `Evaluate`: `IngressBooleanToEvaluate`, required. Update: in place.
+    /// `Evaluate`: `IngressBooleanToEvaluate`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressbooleanexpression.html#cfn-ses-mailmanagertrafficpolicy-ingressbooleanexpression-evaluate)
     pub fn evaluate(self, value: impl Arg<IngressBooleanToEvaluate>) -> IngressBooleanExpression<Set, R1> { IngressBooleanExpression(put(self.0, "Evaluate", value.into_expr()), Phase) }
-    /// `Operator`: `IngressBooleanExpressionOperator`, required. Update: in place.
+    /// `Operator`: `IngressBooleanExpressionOperator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressbooleanexpression.html#cfn-ses-mailmanagertrafficpolicy-ingressbooleanexpression-operator)
     pub fn operator(self, value: impl Arg<IngressBooleanExpressionOperator>) -> IngressBooleanExpression<R0, Set> { IngressBooleanExpression(put(self.0, "Operator", value.into_expr()), Phase) }
 }
 impl Done for IngressBooleanExpression { fn into_props(self) -> Bag { self.0 } }
@@ -1385,9 +1385,9 @@ impl Done for IngressBooleanExpression { fn into_props(self) -> Bag { self.0 } }
 impl IngressBooleanToEvaluate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Analysis`: `IngressAnalysis`. Update: in place.
+    /// `Analysis`: `IngressAnalysis`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressbooleantoevaluate.html#cfn-ses-mailmanagertrafficpolicy-ingressbooleantoevaluate-analysis)
     pub fn analysis(self, value: impl Arg<IngressAnalysis>) -> Self { Self(put(self.0, "Analysis", value.into_expr())) }
-    /// `IsInAddressList`: `IngressIsInAddressList`. Update: in place.
+    /// `IsInAddressList`: `IngressIsInAddressList`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressbooleantoevaluate.html#cfn-ses-mailmanagertrafficpolicy-ingressbooleantoevaluate-isinaddresslist)
     pub fn is_in_address_list(self, value: impl Arg<IngressIsInAddressList>) -> Self { Self(put(self.0, "IsInAddressList", value.into_expr())) }
 }
 impl Done for IngressBooleanToEvaluate { fn into_props(self) -> Bag { self.0 } }
@@ -1398,7 +1398,7 @@ impl IngressIpToEvaluate {
     pub fn new() -> IngressIpToEvaluate<Missing<super::required::Attribute>> { IngressIpToEvaluate(Bag::default(), Phase) }
 }
 impl<R0> IngressIpToEvaluate<R0> {
-    /// `Attribute`: `IngressIpToEvaluateAttribute`, required. Update: in place.
+    /// `Attribute`: `IngressIpToEvaluateAttribute`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressiptoevaluate.html#cfn-ses-mailmanagertrafficpolicy-ingressiptoevaluate-attribute)
     pub fn attribute(self, value: impl Arg<IngressIpToEvaluateAttribute>) -> IngressIpToEvaluate<Set> { IngressIpToEvaluate(put(self.0, "Attribute", value.into_expr()), Phase) }
 }
 impl Done for IngressIpToEvaluate { fn into_props(self) -> Bag { self.0 } }
@@ -1409,11 +1409,11 @@ impl IngressIpv4Expression {
     pub fn new() -> IngressIpv4Expression<Missing<super::required::Evaluate>, Missing<super::required::Operator>, Missing<super::required::Values>> { IngressIpv4Expression(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> IngressIpv4Expression<R0, R1, R2> {
-    /// `Evaluate`: `IngressIpToEvaluate`, required. Update: in place.
+    /// `Evaluate`: `IngressIpToEvaluate`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressipv4expression.html#cfn-ses-mailmanagertrafficpolicy-ingressipv4expression-evaluate)
     pub fn evaluate(self, value: impl Arg<IngressIpToEvaluate>) -> IngressIpv4Expression<Set, R1, R2> { IngressIpv4Expression(put(self.0, "Evaluate", value.into_expr()), Phase) }
-    /// `Operator`: `IngressIpv4ExpressionOperator`, required. Update: in place.
+    /// `Operator`: `IngressIpv4ExpressionOperator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressipv4expression.html#cfn-ses-mailmanagertrafficpolicy-ingressipv4expression-operator)
     pub fn operator(self, value: impl Arg<IngressIpv4ExpressionOperator>) -> IngressIpv4Expression<R0, Set, R2> { IngressIpv4Expression(put(self.0, "Operator", value.into_expr()), Phase) }
-    /// `Values`: list of text, required. Update: in place.
+    /// `Values`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressipv4expression.html#cfn-ses-mailmanagertrafficpolicy-ingressipv4expression-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> IngressIpv4Expression<R0, R1, Set> { IngressIpv4Expression(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for IngressIpv4Expression { fn into_props(self) -> Bag { self.0 } }
@@ -1424,11 +1424,11 @@ impl IngressIpv6Expression {
     pub fn new() -> IngressIpv6Expression<Missing<super::required::Evaluate>, Missing<super::required::Operator>, Missing<super::required::Values>> { IngressIpv6Expression(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> IngressIpv6Expression<R0, R1, R2> {
-    /// `Evaluate`: `IngressIpv6ToEvaluate`, required. Update: in place.
+    /// `Evaluate`: `IngressIpv6ToEvaluate`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressipv6expression.html#cfn-ses-mailmanagertrafficpolicy-ingressipv6expression-evaluate)
     pub fn evaluate(self, value: impl Arg<IngressIpv6ToEvaluate>) -> IngressIpv6Expression<Set, R1, R2> { IngressIpv6Expression(put(self.0, "Evaluate", value.into_expr()), Phase) }
-    /// `Operator`: `IngressIpv6ExpressionOperator`, required. Update: in place.
+    /// `Operator`: `IngressIpv6ExpressionOperator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressipv6expression.html#cfn-ses-mailmanagertrafficpolicy-ingressipv6expression-operator)
     pub fn operator(self, value: impl Arg<IngressIpv6ExpressionOperator>) -> IngressIpv6Expression<R0, Set, R2> { IngressIpv6Expression(put(self.0, "Operator", value.into_expr()), Phase) }
-    /// `Values`: list of text, required. Update: in place.
+    /// `Values`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressipv6expression.html#cfn-ses-mailmanagertrafficpolicy-ingressipv6expression-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> IngressIpv6Expression<R0, R1, Set> { IngressIpv6Expression(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for IngressIpv6Expression { fn into_props(self) -> Bag { self.0 } }
@@ -1439,7 +1439,7 @@ impl IngressIpv6ToEvaluate {
     pub fn new() -> IngressIpv6ToEvaluate<Missing<super::required::Attribute>> { IngressIpv6ToEvaluate(Bag::default(), Phase) }
 }
 impl<R0> IngressIpv6ToEvaluate<R0> {
-    /// `Attribute`: `IngressIpv6ToEvaluateAttribute`, required. Update: in place.
+    /// `Attribute`: `IngressIpv6ToEvaluateAttribute`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressipv6toevaluate.html#cfn-ses-mailmanagertrafficpolicy-ingressipv6toevaluate-attribute)
     pub fn attribute(self, value: impl Arg<IngressIpv6ToEvaluateAttribute>) -> IngressIpv6ToEvaluate<Set> { IngressIpv6ToEvaluate(put(self.0, "Attribute", value.into_expr()), Phase) }
 }
 impl Done for IngressIpv6ToEvaluate { fn into_props(self) -> Bag { self.0 } }
@@ -1450,9 +1450,9 @@ impl IngressIsInAddressList {
     pub fn new() -> IngressIsInAddressList<Missing<super::required::AddressLists>, Missing<super::required::Attribute>> { IngressIsInAddressList(Bag::default(), Phase) }
 }
 impl<R0, R1> IngressIsInAddressList<R0, R1> {
-    /// `AddressLists`: list of text, required. Update: in place.
+    /// `AddressLists`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressisinaddresslist.html#cfn-ses-mailmanagertrafficpolicy-ingressisinaddresslist-addresslists)
     pub fn address_lists(self, value: impl Arg<Arr<str>>) -> IngressIsInAddressList<Set, R1> { IngressIsInAddressList(put(self.0, "AddressLists", value.into_expr()), Phase) }
-    /// `Attribute`: `Attribute`, required. Update: in place.
+    /// `Attribute`: `Attribute`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressisinaddresslist.html#cfn-ses-mailmanagertrafficpolicy-ingressisinaddresslist-attribute)
     pub fn attribute(self, value: impl Arg<Attribute>) -> IngressIsInAddressList<R0, Set> { IngressIsInAddressList(put(self.0, "Attribute", value.into_expr()), Phase) }
 }
 impl Done for IngressIsInAddressList { fn into_props(self) -> Bag { self.0 } }
@@ -1463,11 +1463,11 @@ impl IngressStringExpression {
     pub fn new() -> IngressStringExpression<Missing<super::required::Evaluate>, Missing<super::required::Operator>, Missing<super::required::Values>> { IngressStringExpression(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> IngressStringExpression<R0, R1, R2> {
-    /// `Evaluate`: `IngressStringToEvaluate`, required. Update: in place.
+    /// `Evaluate`: `IngressStringToEvaluate`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressstringexpression.html#cfn-ses-mailmanagertrafficpolicy-ingressstringexpression-evaluate)
     pub fn evaluate(self, value: impl Arg<IngressStringToEvaluate>) -> IngressStringExpression<Set, R1, R2> { IngressStringExpression(put(self.0, "Evaluate", value.into_expr()), Phase) }
-    /// `Operator`: `Operator`, required. Update: in place.
+    /// `Operator`: `Operator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressstringexpression.html#cfn-ses-mailmanagertrafficpolicy-ingressstringexpression-operator)
     pub fn operator(self, value: impl Arg<Operator>) -> IngressStringExpression<R0, Set, R2> { IngressStringExpression(put(self.0, "Operator", value.into_expr()), Phase) }
-    /// `Values`: list of text, required. Update: in place.
+    /// `Values`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressstringexpression.html#cfn-ses-mailmanagertrafficpolicy-ingressstringexpression-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> IngressStringExpression<R0, R1, Set> { IngressStringExpression(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for IngressStringExpression { fn into_props(self) -> Bag { self.0 } }
@@ -1476,9 +1476,9 @@ impl Done for IngressStringExpression { fn into_props(self) -> Bag { self.0 } }
 impl IngressStringToEvaluate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Analysis`: `IngressAnalysis`. Update: in place.
+    /// `Analysis`: `IngressAnalysis`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressstringtoevaluate.html#cfn-ses-mailmanagertrafficpolicy-ingressstringtoevaluate-analysis)
     pub fn analysis(self, value: impl Arg<IngressAnalysis>) -> Self { Self(put(self.0, "Analysis", value.into_expr())) }
-    /// `Attribute`: `Attribute`. Update: in place.
+    /// `Attribute`: `Attribute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressstringtoevaluate.html#cfn-ses-mailmanagertrafficpolicy-ingressstringtoevaluate-attribute)
     pub fn attribute(self, value: impl Arg<Attribute>) -> Self { Self(put(self.0, "Attribute", value.into_expr())) }
 }
 impl Done for IngressStringToEvaluate { fn into_props(self) -> Bag { self.0 } }
@@ -1489,11 +1489,11 @@ impl IngressTlsProtocolExpression {
     pub fn new() -> IngressTlsProtocolExpression<Missing<super::required::Evaluate>, Missing<super::required::Operator>, Missing<super::required::Value>> { IngressTlsProtocolExpression(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> IngressTlsProtocolExpression<R0, R1, R2> {
-    /// `Evaluate`: `IngressTlsProtocolToEvaluate`, required. Update: in place.
+    /// `Evaluate`: `IngressTlsProtocolToEvaluate`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingresstlsprotocolexpression.html#cfn-ses-mailmanagertrafficpolicy-ingresstlsprotocolexpression-evaluate)
     pub fn evaluate(self, value: impl Arg<IngressTlsProtocolToEvaluate>) -> IngressTlsProtocolExpression<Set, R1, R2> { IngressTlsProtocolExpression(put(self.0, "Evaluate", value.into_expr()), Phase) }
-    /// `Operator`: `IngressTlsProtocolExpressionOperator`, required. Update: in place.
+    /// `Operator`: `IngressTlsProtocolExpressionOperator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingresstlsprotocolexpression.html#cfn-ses-mailmanagertrafficpolicy-ingresstlsprotocolexpression-operator)
     pub fn operator(self, value: impl Arg<IngressTlsProtocolExpressionOperator>) -> IngressTlsProtocolExpression<R0, Set, R2> { IngressTlsProtocolExpression(put(self.0, "Operator", value.into_expr()), Phase) }
-    /// `Value`: `Value`, required. Update: in place.
+    /// `Value`: `Value`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingresstlsprotocolexpression.html#cfn-ses-mailmanagertrafficpolicy-ingresstlsprotocolexpression-value)
     pub fn value(self, value: impl Arg<Value>) -> IngressTlsProtocolExpression<R0, R1, Set> { IngressTlsProtocolExpression(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for IngressTlsProtocolExpression { fn into_props(self) -> Bag { self.0 } }
@@ -1504,7 +1504,7 @@ impl IngressTlsProtocolToEvaluate {
     pub fn new() -> IngressTlsProtocolToEvaluate<Missing<super::required::Attribute>> { IngressTlsProtocolToEvaluate(Bag::default(), Phase) }
 }
 impl<R0> IngressTlsProtocolToEvaluate<R0> {
-    /// `Attribute`: `IngressTlsProtocolToEvaluateAttribute`, required. Update: in place.
+    /// `Attribute`: `IngressTlsProtocolToEvaluateAttribute`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingresstlsprotocoltoevaluate.html#cfn-ses-mailmanagertrafficpolicy-ingresstlsprotocoltoevaluate-attribute)
     pub fn attribute(self, value: impl Arg<IngressTlsProtocolToEvaluateAttribute>) -> IngressTlsProtocolToEvaluate<Set> { IngressTlsProtocolToEvaluate(put(self.0, "Attribute", value.into_expr()), Phase) }
 }
 impl Done for IngressTlsProtocolToEvaluate { fn into_props(self) -> Bag { self.0 } }
@@ -1513,15 +1513,15 @@ impl Done for IngressTlsProtocolToEvaluate { fn into_props(self) -> Bag { self.0
 impl PolicyCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BooleanExpression`: `IngressBooleanExpression`. Update: in place.
+    /// `BooleanExpression`: `IngressBooleanExpression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-policycondition.html#cfn-ses-mailmanagertrafficpolicy-policycondition-booleanexpression)
     pub fn boolean_expression(self, value: impl Arg<IngressBooleanExpression>) -> Self { Self(put(self.0, "BooleanExpression", value.into_expr())) }
-    /// `IpExpression`: `IngressIpv4Expression`. Update: in place.
+    /// `IpExpression`: `IngressIpv4Expression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-policycondition.html#cfn-ses-mailmanagertrafficpolicy-policycondition-ipexpression)
     pub fn ip_expression(self, value: impl Arg<IngressIpv4Expression>) -> Self { Self(put(self.0, "IpExpression", value.into_expr())) }
-    /// `Ipv6Expression`: `IngressIpv6Expression`. Update: in place.
+    /// `Ipv6Expression`: `IngressIpv6Expression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-policycondition.html#cfn-ses-mailmanagertrafficpolicy-policycondition-ipv6expression)
     pub fn ipv6_expression(self, value: impl Arg<IngressIpv6Expression>) -> Self { Self(put(self.0, "Ipv6Expression", value.into_expr())) }
-    /// `StringExpression`: `IngressStringExpression`. Update: in place.
+    /// `StringExpression`: `IngressStringExpression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-policycondition.html#cfn-ses-mailmanagertrafficpolicy-policycondition-stringexpression)
     pub fn string_expression(self, value: impl Arg<IngressStringExpression>) -> Self { Self(put(self.0, "StringExpression", value.into_expr())) }
-    /// `TlsExpression`: `IngressTlsProtocolExpression`. Update: in place.
+    /// `TlsExpression`: `IngressTlsProtocolExpression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-policycondition.html#cfn-ses-mailmanagertrafficpolicy-policycondition-tlsexpression)
     pub fn tls_expression(self, value: impl Arg<IngressTlsProtocolExpression>) -> Self { Self(put(self.0, "TlsExpression", value.into_expr())) }
 }
 impl Done for PolicyCondition { fn into_props(self) -> Bag { self.0 } }
@@ -1532,9 +1532,9 @@ impl PolicyStatement {
     pub fn new() -> PolicyStatement<Missing<super::required::Action>, Missing<super::required::Conditions>> { PolicyStatement(Bag::default(), Phase) }
 }
 impl<R0, R1> PolicyStatement<R0, R1> {
-    /// `Action`: `Action`, required. Update: in place.
+    /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-policystatement.html#cfn-ses-mailmanagertrafficpolicy-policystatement-action)
     pub fn action(self, value: impl Arg<Action>) -> PolicyStatement<Set, R1> { PolicyStatement(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `Conditions`: list of `PolicyCondition`, required. Update: in place.
+    /// `Conditions`: list of `PolicyCondition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-policystatement.html#cfn-ses-mailmanagertrafficpolicy-policystatement-conditions)
     pub fn conditions(self, value: impl Arg<Arr<PolicyCondition>>) -> PolicyStatement<R0, Set> { PolicyStatement(put(self.0, "Conditions", value.into_expr()), Phase) }
 }
 impl Done for PolicyStatement { fn into_props(self) -> Bag { self.0 } }
@@ -1581,11 +1581,11 @@ impl CfnMultiRegionEndpointProps {
     pub fn new() -> CfnMultiRegionEndpointProps<Missing<required::Details>, Missing<required::EndpointName>> { CfnMultiRegionEndpointProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnMultiRegionEndpointProps<R0, R1> {
-    /// `Details`: `Details`, required. Update: replacement.
+    /// `Details`: `Details`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-multiregionendpoint.html#cfn-ses-multiregionendpoint-details)
     pub fn details(self, value: impl Arg<multi_region_endpoint::Details>) -> CfnMultiRegionEndpointProps<Set, R1> { CfnMultiRegionEndpointProps(put(self.0, "Details", value.into_expr()), Phase) }
-    /// `EndpointName`: text, required. Update: replacement.
+    /// `EndpointName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-multiregionendpoint.html#cfn-ses-multiregionendpoint-endpointname)
     pub fn endpoint_name(self, value: impl Arg<str>) -> CfnMultiRegionEndpointProps<R0, Set> { CfnMultiRegionEndpointProps(put(self.0, "EndpointName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-multiregionendpoint.html#cfn-ses-multiregionendpoint-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnMultiRegionEndpointProps { fn into_props(self) -> Bag { self.0 } }
@@ -1599,7 +1599,7 @@ impl Details {
     pub fn new() -> Details<Missing<super::required::RouteDetails>> { Details(Bag::default(), Phase) }
 }
 impl<R0> Details<R0> {
-    /// `RouteDetails`: list of `RouteDetailsItems`, required. Update: replacement.
+    /// `RouteDetails`: list of `RouteDetailsItems`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-multiregionendpoint-details.html#cfn-ses-multiregionendpoint-details-routedetails)
     pub fn route_details(self, value: impl Arg<Arr<RouteDetailsItems>>) -> Details<Set> { Details(put(self.0, "RouteDetails", value.into_expr()), Phase) }
 }
 impl Done for Details { fn into_props(self) -> Bag { self.0 } }
@@ -1610,7 +1610,7 @@ impl RouteDetailsItems {
     pub fn new() -> RouteDetailsItems<Missing<super::required::Region>> { RouteDetailsItems(Bag::default(), Phase) }
 }
 impl<R0> RouteDetailsItems<R0> {
-    /// `Region`: text, required. Update: replacement.
+    /// `Region`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-multiregionendpoint-routedetailsitems.html#cfn-ses-multiregionendpoint-routedetailsitems-region)
     pub fn region(self, value: impl Arg<str>) -> RouteDetailsItems<Set> { RouteDetailsItems(put(self.0, "Region", value.into_expr()), Phase) }
 }
 impl Done for RouteDetailsItems { fn into_props(self) -> Bag { self.0 } }
@@ -1624,7 +1624,7 @@ impl CfnReceiptFilter {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnReceiptFilterProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-receiptfilter.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnReceiptFilter { fn node(&self) -> &Place { &self.0 } }
@@ -1635,7 +1635,7 @@ impl CfnReceiptFilterProps {
     pub fn new() -> CfnReceiptFilterProps<Missing<required::Filter>> { CfnReceiptFilterProps(Bag::default(), Phase) }
 }
 impl<R0> CfnReceiptFilterProps<R0> {
-    /// `Filter`: `Filter`, required. Update: replacement.
+    /// `Filter`: `Filter`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-receiptfilter.html#cfn-ses-receiptfilter-filter)
     pub fn filter(self, value: impl Arg<receipt_filter::Filter>) -> CfnReceiptFilterProps<Set> { CfnReceiptFilterProps(put(self.0, "Filter", value.into_expr()), Phase) }
 }
 impl Done for CfnReceiptFilterProps { fn into_props(self) -> Bag { self.0 } }
@@ -1649,9 +1649,9 @@ impl Filter {
     pub fn new() -> Filter<Missing<super::required::IpFilter>> { Filter(Bag::default(), Phase) }
 }
 impl<R0> Filter<R0> {
-    /// `IpFilter`: `IpFilter`, required. Update: replacement.
+    /// `IpFilter`: `IpFilter`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptfilter-filter.html#cfn-ses-receiptfilter-filter-ipfilter)
     pub fn ip_filter(self, value: impl Arg<IpFilter>) -> Filter<Set> { Filter(put(self.0, "IpFilter", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptfilter-filter.html#cfn-ses-receiptfilter-filter-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
@@ -1662,9 +1662,9 @@ impl IpFilter {
     pub fn new() -> IpFilter<Missing<super::required::Cidr>, Missing<super::required::Policy>> { IpFilter(Bag::default(), Phase) }
 }
 impl<R0, R1> IpFilter<R0, R1> {
-    /// `Cidr`: text, required. Update: replacement.
+    /// `Cidr`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptfilter-ipfilter.html#cfn-ses-receiptfilter-ipfilter-cidr)
     pub fn cidr(self, value: impl Arg<str>) -> IpFilter<Set, R1> { IpFilter(put(self.0, "Cidr", value.into_expr()), Phase) }
-    /// `Policy`: text, required. Update: replacement.
+    /// `Policy`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptfilter-ipfilter.html#cfn-ses-receiptfilter-ipfilter-policy)
     pub fn policy(self, value: impl Arg<str>) -> IpFilter<R0, Set> { IpFilter(put(self.0, "Policy", value.into_expr()), Phase) }
 }
 impl Done for IpFilter { fn into_props(self) -> Bag { self.0 } }
@@ -1678,9 +1678,9 @@ impl CfnReceiptRule {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnReceiptRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-receiptrule.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `RuleName`: text.
+    /// The attribute `RuleName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-receiptrule.html#RuleName-fn::getatt)
     pub fn attr_rule_name(&self) -> Val<str> { self.0.get_att("RuleName") }
 }
 impl Parent for CfnReceiptRule { fn node(&self) -> &Place { &self.0 } }
@@ -1691,11 +1691,11 @@ impl CfnReceiptRuleProps {
     pub fn new() -> CfnReceiptRuleProps<Missing<required::Rule>, Missing<required::RuleSetName>> { CfnReceiptRuleProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnReceiptRuleProps<R0, R1> {
-    /// `After`: text. Update: in place.
+    /// `After`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-receiptrule.html#cfn-ses-receiptrule-after)
     pub fn after(self, value: impl Arg<str>) -> Self { Self(put(self.0, "After", value.into_expr()), Phase) }
-    /// `Rule`: `Rule`, required. Update: in place.
+    /// `Rule`: `Rule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-receiptrule.html#cfn-ses-receiptrule-rule)
     pub fn rule(self, value: impl Arg<receipt_rule::Rule>) -> CfnReceiptRuleProps<Set, R1> { CfnReceiptRuleProps(put(self.0, "Rule", value.into_expr()), Phase) }
-    /// `RuleSetName`: text, required. Update: replacement.
+    /// `RuleSetName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-receiptrule.html#cfn-ses-receiptrule-rulesetname)
     pub fn rule_set_name(self, value: impl Arg<str>) -> CfnReceiptRuleProps<R0, Set> { CfnReceiptRuleProps(put(self.0, "RuleSetName", value.into_expr()), Phase) }
 }
 impl Done for CfnReceiptRuleProps { fn into_props(self) -> Bag { self.0 } }
@@ -1707,21 +1707,21 @@ use crate::cfn::support::*;
 impl Action {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AddHeaderAction`: `AddHeaderAction`. Update: in place.
+    /// `AddHeaderAction`: `AddHeaderAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-action.html#cfn-ses-receiptrule-action-addheaderaction)
     pub fn add_header_action(self, value: impl Arg<AddHeaderAction>) -> Self { Self(put(self.0, "AddHeaderAction", value.into_expr())) }
-    /// `BounceAction`: `BounceAction`. Update: in place.
+    /// `BounceAction`: `BounceAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-action.html#cfn-ses-receiptrule-action-bounceaction)
     pub fn bounce_action(self, value: impl Arg<BounceAction>) -> Self { Self(put(self.0, "BounceAction", value.into_expr())) }
-    /// `ConnectAction`: `ConnectAction`. Update: in place.
+    /// `ConnectAction`: `ConnectAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-action.html#cfn-ses-receiptrule-action-connectaction)
     pub fn connect_action(self, value: impl Arg<ConnectAction>) -> Self { Self(put(self.0, "ConnectAction", value.into_expr())) }
-    /// `LambdaAction`: `LambdaAction`. Update: in place.
+    /// `LambdaAction`: `LambdaAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-action.html#cfn-ses-receiptrule-action-lambdaaction)
     pub fn lambda_action(self, value: impl Arg<LambdaAction>) -> Self { Self(put(self.0, "LambdaAction", value.into_expr())) }
-    /// `S3Action`: `S3Action`. Update: in place.
+    /// `S3Action`: `S3Action`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-action.html#cfn-ses-receiptrule-action-s3action)
     pub fn s3_action(self, value: impl Arg<S3Action>) -> Self { Self(put(self.0, "S3Action", value.into_expr())) }
-    /// `SNSAction`: `SNSAction`. Update: in place.
+    /// `SNSAction`: `SNSAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-action.html#cfn-ses-receiptrule-action-snsaction)
     pub fn sns_action(self, value: impl Arg<SNSAction>) -> Self { Self(put(self.0, "SNSAction", value.into_expr())) }
-    /// `StopAction`: `StopAction`. Update: in place.
+    /// `StopAction`: `StopAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-action.html#cfn-ses-receiptrule-action-stopaction)
     pub fn stop_action(self, value: impl Arg<StopAction>) -> Self { Self(put(self.0, "StopAction", value.into_expr())) }
-    /// `WorkmailAction`: `WorkmailAction`. Update: in place.
+    /// `WorkmailAction`: `WorkmailAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-action.html#cfn-ses-receiptrule-action-workmailaction)
     pub fn workmail_action(self, value: impl Arg<WorkmailAction>) -> Self { Self(put(self.0, "WorkmailAction", value.into_expr())) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
@@ -1732,9 +1732,9 @@ impl AddHeaderAction {
     pub fn new() -> AddHeaderAction<Missing<super::required::HeaderName>, Missing<super::required::HeaderValue>> { AddHeaderAction(Bag::default(), Phase) }
 }
 impl<R0, R1> AddHeaderAction<R0, R1> {
-    /// `HeaderName`: text, required. Update: in place.
+    /// `HeaderName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-addheaderaction.html#cfn-ses-receiptrule-addheaderaction-headername)
     pub fn header_name(self, value: impl Arg<str>) -> AddHeaderAction<Set, R1> { AddHeaderAction(put(self.0, "HeaderName", value.into_expr()), Phase) }
-    /// `HeaderValue`: text, required. Update: in place.
+    /// `HeaderValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-addheaderaction.html#cfn-ses-receiptrule-addheaderaction-headervalue)
     pub fn header_value(self, value: impl Arg<str>) -> AddHeaderAction<R0, Set> { AddHeaderAction(put(self.0, "HeaderValue", value.into_expr()), Phase) }
 }
 impl Done for AddHeaderAction { fn into_props(self) -> Bag { self.0 } }
@@ -1745,15 +1745,15 @@ impl BounceAction {
     pub fn new() -> BounceAction<Missing<super::required::Message>, Missing<super::required::Sender>, Missing<super::required::SmtpReplyCode>> { BounceAction(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> BounceAction<R0, R1, R2> {
-    /// `Message`: text, required. Update: in place.
+    /// `Message`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-bounceaction.html#cfn-ses-receiptrule-bounceaction-message)
     pub fn message(self, value: impl Arg<str>) -> BounceAction<Set, R1, R2> { BounceAction(put(self.0, "Message", value.into_expr()), Phase) }
-    /// `Sender`: text, required. Update: in place.
+    /// `Sender`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-bounceaction.html#cfn-ses-receiptrule-bounceaction-sender)
     pub fn sender(self, value: impl Arg<str>) -> BounceAction<R0, Set, R2> { BounceAction(put(self.0, "Sender", value.into_expr()), Phase) }
-    /// `SmtpReplyCode`: text, required. Update: in place.
+    /// `SmtpReplyCode`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-bounceaction.html#cfn-ses-receiptrule-bounceaction-smtpreplycode)
     pub fn smtp_reply_code(self, value: impl Arg<str>) -> BounceAction<R0, R1, Set> { BounceAction(put(self.0, "SmtpReplyCode", value.into_expr()), Phase) }
-    /// `StatusCode`: text. Update: in place.
+    /// `StatusCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-bounceaction.html#cfn-ses-receiptrule-bounceaction-statuscode)
     pub fn status_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StatusCode", value.into_expr()), Phase) }
-    /// `TopicArn`: `SnsTopicArn`. Update: in place.
+    /// `TopicArn`: `SnsTopicArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-bounceaction.html#cfn-ses-receiptrule-bounceaction-topicarn)
     pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "TopicArn", value.into_expr()), Phase) }
 }
 impl Done for BounceAction { fn into_props(self) -> Bag { self.0 } }
@@ -1764,9 +1764,9 @@ impl ConnectAction {
     pub fn new() -> ConnectAction<Missing<super::required::IAMRoleARN>, Missing<super::required::InstanceARN>> { ConnectAction(Bag::default(), Phase) }
 }
 impl<R0, R1> ConnectAction<R0, R1> {
-    /// `IAMRoleARN`: `IamRoleArn`, required. Update: in place.
+    /// `IAMRoleARN`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-connectaction.html#cfn-ses-receiptrule-connectaction-iamrolearn)
     pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> ConnectAction<Set, R1> { ConnectAction(put(self.0, "IAMRoleARN", value.into_expr()), Phase) }
-    /// `InstanceARN`: text, required. Update: in place.
+    /// `InstanceARN`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-connectaction.html#cfn-ses-receiptrule-connectaction-instancearn)
     pub fn instance_arn(self, value: impl Arg<str>) -> ConnectAction<R0, Set> { ConnectAction(put(self.0, "InstanceARN", value.into_expr()), Phase) }
 }
 impl Done for ConnectAction { fn into_props(self) -> Bag { self.0 } }
@@ -1777,11 +1777,11 @@ impl LambdaAction {
     pub fn new() -> LambdaAction<Missing<super::required::FunctionArn>> { LambdaAction(Bag::default(), Phase) }
 }
 impl<R0> LambdaAction<R0> {
-    /// `FunctionArn`: `LambdaFunctionArn`, required. Update: in place.
+    /// `FunctionArn`: `LambdaFunctionArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-lambdaaction.html#cfn-ses-receiptrule-lambdaaction-functionarn)
     pub fn function_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> LambdaAction<Set> { LambdaAction(put(self.0, "FunctionArn", value.into_expr()), Phase) }
-    /// `InvocationType`: text. Update: in place.
+    /// `InvocationType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-lambdaaction.html#cfn-ses-receiptrule-lambdaaction-invocationtype)
     pub fn invocation_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InvocationType", value.into_expr()), Phase) }
-    /// `TopicArn`: `SnsTopicArn`. Update: in place.
+    /// `TopicArn`: `SnsTopicArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-lambdaaction.html#cfn-ses-receiptrule-lambdaaction-topicarn)
     pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "TopicArn", value.into_expr()), Phase) }
 }
 impl Done for LambdaAction { fn into_props(self) -> Bag { self.0 } }
@@ -1790,17 +1790,17 @@ impl Done for LambdaAction { fn into_props(self) -> Bag { self.0 } }
 impl Rule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Actions`: list of `Action`. Update: in place.
+    /// `Actions`: list of `Action`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-rule.html#cfn-ses-receiptrule-rule-actions)
     pub fn actions(self, value: impl Arg<Arr<Action>>) -> Self { Self(put(self.0, "Actions", value.into_expr())) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-rule.html#cfn-ses-receiptrule-rule-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-rule.html#cfn-ses-receiptrule-rule-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Recipients`: list of text. Update: in place.
+    /// `Recipients`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-rule.html#cfn-ses-receiptrule-rule-recipients)
     pub fn recipients(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Recipients", value.into_expr())) }
-    /// `ScanEnabled`: boolean. Update: in place.
+    /// `ScanEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-rule.html#cfn-ses-receiptrule-rule-scanenabled)
     pub fn scan_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ScanEnabled", value.into_expr())) }
-    /// `TlsPolicy`: text. Update: in place.
+    /// `TlsPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-rule.html#cfn-ses-receiptrule-rule-tlspolicy)
     pub fn tls_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TlsPolicy", value.into_expr())) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
@@ -1811,15 +1811,15 @@ impl S3Action {
     pub fn new() -> S3Action<Missing<super::required::BucketName>> { S3Action(Bag::default(), Phase) }
 }
 impl<R0> S3Action<R0> {
-    /// `BucketName`: `S3BucketName`, required. Update: in place.
+    /// `BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-s3action.html#cfn-ses-receiptrule-s3action-bucketname)
     pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Action<Set> { S3Action(put(self.0, "BucketName", value.into_expr()), Phase) }
-    /// `IamRoleArn`: `IamRoleArn`. Update: in place.
+    /// `IamRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-s3action.html#cfn-ses-receiptrule-s3action-iamrolearn)
     pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "IamRoleArn", value.into_expr()), Phase) }
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-s3action.html#cfn-ses-receiptrule-s3action-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
-    /// `ObjectKeyPrefix`: text. Update: in place.
+    /// `ObjectKeyPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-s3action.html#cfn-ses-receiptrule-s3action-objectkeyprefix)
     pub fn object_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectKeyPrefix", value.into_expr()), Phase) }
-    /// `TopicArn`: `SnsTopicArn`. Update: in place.
+    /// `TopicArn`: `SnsTopicArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-s3action.html#cfn-ses-receiptrule-s3action-topicarn)
     pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "TopicArn", value.into_expr()), Phase) }
 }
 impl Done for S3Action { fn into_props(self) -> Bag { self.0 } }
@@ -1828,9 +1828,9 @@ impl Done for S3Action { fn into_props(self) -> Bag { self.0 } }
 impl SNSAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Encoding`: text. Update: in place.
+    /// `Encoding`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-snsaction.html#cfn-ses-receiptrule-snsaction-encoding)
     pub fn encoding(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Encoding", value.into_expr())) }
-    /// `TopicArn`: `SnsTopicArn`. Update: in place.
+    /// `TopicArn`: `SnsTopicArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-snsaction.html#cfn-ses-receiptrule-snsaction-topicarn)
     pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "TopicArn", value.into_expr())) }
 }
 impl Done for SNSAction { fn into_props(self) -> Bag { self.0 } }
@@ -1841,9 +1841,9 @@ impl StopAction {
     pub fn new() -> StopAction<Missing<super::required::Scope>> { StopAction(Bag::default(), Phase) }
 }
 impl<R0> StopAction<R0> {
-    /// `Scope`: text, required. Update: in place.
+    /// `Scope`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-stopaction.html#cfn-ses-receiptrule-stopaction-scope)
     pub fn scope(self, value: impl Arg<str>) -> StopAction<Set> { StopAction(put(self.0, "Scope", value.into_expr()), Phase) }
-    /// `TopicArn`: `SnsTopicArn`. Update: in place.
+    /// `TopicArn`: `SnsTopicArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-stopaction.html#cfn-ses-receiptrule-stopaction-topicarn)
     pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "TopicArn", value.into_expr()), Phase) }
 }
 impl Done for StopAction { fn into_props(self) -> Bag { self.0 } }
@@ -1854,9 +1854,9 @@ impl WorkmailAction {
     pub fn new() -> WorkmailAction<Missing<super::required::OrganizationArn>> { WorkmailAction(Bag::default(), Phase) }
 }
 impl<R0> WorkmailAction<R0> {
-    /// `OrganizationArn`: text, required. Update: in place.
+    /// `OrganizationArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-workmailaction.html#cfn-ses-receiptrule-workmailaction-organizationarn)
     pub fn organization_arn(self, value: impl Arg<str>) -> WorkmailAction<Set> { WorkmailAction(put(self.0, "OrganizationArn", value.into_expr()), Phase) }
-    /// `TopicArn`: `SnsTopicArn`. Update: in place.
+    /// `TopicArn`: `SnsTopicArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-workmailaction.html#cfn-ses-receiptrule-workmailaction-topicarn)
     pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "TopicArn", value.into_expr()), Phase) }
 }
 impl Done for WorkmailAction { fn into_props(self) -> Bag { self.0 } }
@@ -1877,7 +1877,7 @@ impl Parent for CfnReceiptRuleSet { fn node(&self) -> &Place { &self.0 } }
 impl CfnReceiptRuleSetProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RuleSetName`: text. Update: replacement.
+    /// `RuleSetName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-receiptruleset.html#cfn-ses-receiptruleset-rulesetname)
     pub fn rule_set_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleSetName", value.into_expr())) }
 }
 impl Done for CfnReceiptRuleSetProps { fn into_props(self) -> Bag { self.0 } }
@@ -1890,7 +1890,7 @@ impl CfnTemplate {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnTemplateProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-template.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnTemplate { fn node(&self) -> &Place { &self.0 } }
@@ -1899,9 +1899,9 @@ impl Parent for CfnTemplate { fn node(&self) -> &Place { &self.0 } }
 impl CfnTemplateProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-template.html#cfn-ses-template-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `Template`: `Template`. Update: in place.
+    /// `Template`: `Template`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-template.html#cfn-ses-template-template)
     pub fn template(self, value: impl Arg<template::Template>) -> Self { Self(put(self.0, "Template", value.into_expr())) }
 }
 impl Done for CfnTemplateProps { fn into_props(self) -> Bag { self.0 } }
@@ -1915,13 +1915,13 @@ impl Template {
     pub fn new() -> Template<Missing<super::required::SubjectPart>> { Template(Bag::default(), Phase) }
 }
 impl<R0> Template<R0> {
-    /// `HtmlPart`: text. Update: in place.
+    /// `HtmlPart`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-template-template.html#cfn-ses-template-template-htmlpart)
     pub fn html_part(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HtmlPart", value.into_expr()), Phase) }
-    /// `SubjectPart`: text, required. Update: in place.
+    /// `SubjectPart`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-template-template.html#cfn-ses-template-template-subjectpart)
     pub fn subject_part(self, value: impl Arg<str>) -> Template<Set> { Template(put(self.0, "SubjectPart", value.into_expr()), Phase) }
-    /// `TemplateName`: text. Update: replacement.
+    /// `TemplateName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-template-template.html#cfn-ses-template-template-templatename)
     pub fn template_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateName", value.into_expr()), Phase) }
-    /// `TextPart`: text. Update: in place.
+    /// `TextPart`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-template-template.html#cfn-ses-template-template-textpart)
     pub fn text_part(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextPart", value.into_expr()), Phase) }
 }
 impl Done for Template { fn into_props(self) -> Bag { self.0 } }
@@ -1935,7 +1935,7 @@ impl CfnTenant {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTenantProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TenantName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-tenant.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnTenant { fn node(&self) -> &Place { &self.0 } }
@@ -1946,11 +1946,11 @@ impl CfnTenantProps {
     pub fn new() -> CfnTenantProps<Missing<required::TenantName>> { CfnTenantProps(Bag::default(), Phase) }
 }
 impl<R0> CfnTenantProps<R0> {
-    /// `ResourceAssociations`: list of `ResourceAssociation`. Update: in place.
+    /// `ResourceAssociations`: list of `ResourceAssociation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-tenant.html#cfn-ses-tenant-resourceassociations)
     pub fn resource_associations(self, value: impl Arg<Arr<tenant::ResourceAssociation>>) -> Self { Self(put(self.0, "ResourceAssociations", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-tenant.html#cfn-ses-tenant-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TenantName`: text, required. Update: replacement.
+    /// `TenantName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-tenant.html#cfn-ses-tenant-tenantname)
     pub fn tenant_name(self, value: impl Arg<str>) -> CfnTenantProps<Set> { CfnTenantProps(put(self.0, "TenantName", value.into_expr()), Phase) }
 }
 impl Done for CfnTenantProps { fn into_props(self) -> Bag { self.0 } }
@@ -1964,7 +1964,7 @@ impl ResourceAssociation {
     pub fn new() -> ResourceAssociation<Missing<super::required::ResourceArn>> { ResourceAssociation(Bag::default(), Phase) }
 }
 impl<R0> ResourceAssociation<R0> {
-    /// `ResourceArn`: text, required. Update: in place.
+    /// `ResourceArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-tenant-resourceassociation.html#cfn-ses-tenant-resourceassociation-resourcearn)
     pub fn resource_arn(self, value: impl Arg<str>) -> ResourceAssociation<Set> { ResourceAssociation(put(self.0, "ResourceArn", value.into_expr()), Phase) }
 }
 impl Done for ResourceAssociation { fn into_props(self) -> Bag { self.0 } }
@@ -1978,7 +1978,7 @@ impl CfnVdmAttributes {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnVdmAttributesProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `VdmAttributesResourceId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `VdmAttributesResourceId`: text.
+    /// The attribute `VdmAttributesResourceId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-vdmattributes.html#VdmAttributesResourceId-fn::getatt)
     pub fn attr_vdm_attributes_resource_id(&self) -> Val<str> { self.0.get_att("VdmAttributesResourceId") }
 }
 impl Parent for CfnVdmAttributes { fn node(&self) -> &Place { &self.0 } }
@@ -1987,9 +1987,9 @@ impl Parent for CfnVdmAttributes { fn node(&self) -> &Place { &self.0 } }
 impl CfnVdmAttributesProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DashboardAttributes`: `DashboardAttributes`. Update: in place.
+    /// `DashboardAttributes`: `DashboardAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-vdmattributes.html#cfn-ses-vdmattributes-dashboardattributes)
     pub fn dashboard_attributes(self, value: impl Arg<vdm_attributes::DashboardAttributes>) -> Self { Self(put(self.0, "DashboardAttributes", value.into_expr())) }
-    /// `GuardianAttributes`: `GuardianAttributes`. Update: in place.
+    /// `GuardianAttributes`: `GuardianAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-vdmattributes.html#cfn-ses-vdmattributes-guardianattributes)
     pub fn guardian_attributes(self, value: impl Arg<vdm_attributes::GuardianAttributes>) -> Self { Self(put(self.0, "GuardianAttributes", value.into_expr())) }
 }
 impl Done for CfnVdmAttributesProps { fn into_props(self) -> Bag { self.0 } }
@@ -2001,7 +2001,7 @@ use crate::cfn::support::*;
 impl DashboardAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EngagementMetrics`: text. Update: in place.
+    /// `EngagementMetrics`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-vdmattributes-dashboardattributes.html#cfn-ses-vdmattributes-dashboardattributes-engagementmetrics)
     pub fn engagement_metrics(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngagementMetrics", value.into_expr())) }
 }
 impl Done for DashboardAttributes { fn into_props(self) -> Bag { self.0 } }
@@ -2010,7 +2010,7 @@ impl Done for DashboardAttributes { fn into_props(self) -> Bag { self.0 } }
 impl GuardianAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `OptimizedSharedDelivery`: text. Update: in place.
+    /// `OptimizedSharedDelivery`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-vdmattributes-guardianattributes.html#cfn-ses-vdmattributes-guardianattributes-optimizedshareddelivery)
     pub fn optimized_shared_delivery(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OptimizedSharedDelivery", value.into_expr())) }
 }
 impl Done for GuardianAttributes { fn into_props(self) -> Bag { self.0 } }

@@ -13,7 +13,7 @@ impl CfnDRTAccess {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDRTAccessProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AccountId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AccountId`: text.
+    /// The attribute `AccountId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-shield-drtaccess.html#AccountId-fn::getatt)
     pub fn attr_account_id(&self) -> Val<str> { self.0.get_att("AccountId") }
 }
 impl Parent for CfnDRTAccess { fn node(&self) -> &Place { &self.0 } }
@@ -24,9 +24,9 @@ impl CfnDRTAccessProps {
     pub fn new() -> CfnDRTAccessProps<Missing<required::RoleArn>> { CfnDRTAccessProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDRTAccessProps<R0> {
-    /// `LogBucketList`: list of text. Update: in place.
+    /// `LogBucketList`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-shield-drtaccess.html#cfn-shield-drtaccess-logbucketlist)
     pub fn log_bucket_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogBucketList", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-shield-drtaccess.html#cfn-shield-drtaccess-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnDRTAccessProps<Set> { CfnDRTAccessProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for CfnDRTAccessProps { fn into_props(self) -> Bag { self.0 } }
@@ -39,7 +39,7 @@ impl CfnProactiveEngagement {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProactiveEngagementProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AccountId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AccountId`: text.
+    /// The attribute `AccountId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-shield-proactiveengagement.html#AccountId-fn::getatt)
     pub fn attr_account_id(&self) -> Val<str> { self.0.get_att("AccountId") }
 }
 impl Parent for CfnProactiveEngagement { fn node(&self) -> &Place { &self.0 } }
@@ -50,9 +50,9 @@ impl CfnProactiveEngagementProps {
     pub fn new() -> CfnProactiveEngagementProps<Missing<required::EmergencyContactList>, Missing<required::ProactiveEngagementStatus>> { CfnProactiveEngagementProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnProactiveEngagementProps<R0, R1> {
-    /// `EmergencyContactList`: list of `EmergencyContact`, required. Update: in place.
+    /// `EmergencyContactList`: list of `EmergencyContact`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-shield-proactiveengagement.html#cfn-shield-proactiveengagement-emergencycontactlist)
     pub fn emergency_contact_list(self, value: impl Arg<Arr<proactive_engagement::EmergencyContact>>) -> CfnProactiveEngagementProps<Set, R1> { CfnProactiveEngagementProps(put(self.0, "EmergencyContactList", value.into_expr()), Phase) }
-    /// `ProactiveEngagementStatus`: `ProactiveEngagementStatus`, required. Update: in place.
+    /// `ProactiveEngagementStatus`: `ProactiveEngagementStatus`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-shield-proactiveengagement.html#cfn-shield-proactiveengagement-proactiveengagementstatus)
     pub fn proactive_engagement_status(self, value: impl Arg<proactive_engagement::ProactiveEngagementStatus>) -> CfnProactiveEngagementProps<R0, Set> { CfnProactiveEngagementProps(put(self.0, "ProactiveEngagementStatus", value.into_expr()), Phase) }
 }
 impl Done for CfnProactiveEngagementProps { fn into_props(self) -> Bag { self.0 } }
@@ -66,11 +66,11 @@ impl EmergencyContact {
     pub fn new() -> EmergencyContact<Missing<super::required::EmailAddress>> { EmergencyContact(Bag::default(), Phase) }
 }
 impl<R0> EmergencyContact<R0> {
-    /// `ContactNotes`: text. Update: in place.
+    /// `ContactNotes`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-shield-proactiveengagement-emergencycontact.html#cfn-shield-proactiveengagement-emergencycontact-contactnotes)
     pub fn contact_notes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContactNotes", value.into_expr()), Phase) }
-    /// `EmailAddress`: text, required. Update: in place.
+    /// `EmailAddress`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-shield-proactiveengagement-emergencycontact.html#cfn-shield-proactiveengagement-emergencycontact-emailaddress)
     pub fn email_address(self, value: impl Arg<str>) -> EmergencyContact<Set> { EmergencyContact(put(self.0, "EmailAddress", value.into_expr()), Phase) }
-    /// `PhoneNumber`: text. Update: in place.
+    /// `PhoneNumber`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-shield-proactiveengagement-emergencycontact.html#cfn-shield-proactiveengagement-emergencycontact-phonenumber)
     pub fn phone_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PhoneNumber", value.into_expr()), Phase) }
 }
 impl Done for EmergencyContact { fn into_props(self) -> Bag { self.0 } }
@@ -86,9 +86,9 @@ impl CfnProtection {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProtectionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ProtectionArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ProtectionArn`: `OtherArn`.
+    /// The attribute `ProtectionArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-shield-protection.html#ProtectionArn-fn::getatt)
     pub fn attr_protection_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ProtectionArn") }
-    /// The attribute `ProtectionId`: text.
+    /// The attribute `ProtectionId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-shield-protection.html#ProtectionId-fn::getatt)
     pub fn attr_protection_id(&self) -> Val<str> { self.0.get_att("ProtectionId") }
 }
 impl Parent for CfnProtection { fn node(&self) -> &Place { &self.0 } }
@@ -99,15 +99,15 @@ impl CfnProtectionProps {
     pub fn new() -> CfnProtectionProps<Missing<required::Name>, Missing<required::ResourceArn>> { CfnProtectionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnProtectionProps<R0, R1> {
-    /// `ApplicationLayerAutomaticResponseConfiguration`: `ApplicationLayerAutomaticResponseConfiguration`. Update: in place.
+    /// `ApplicationLayerAutomaticResponseConfiguration`: `ApplicationLayerAutomaticResponseConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-shield-protection.html#cfn-shield-protection-applicationlayerautomaticresponseconfiguration)
     pub fn application_layer_automatic_response_configuration(self, value: impl Arg<protection::ApplicationLayerAutomaticResponseConfiguration>) -> Self { Self(put(self.0, "ApplicationLayerAutomaticResponseConfiguration", value.into_expr()), Phase) }
-    /// `HealthCheckArns`: list of text. Update: in place.
+    /// `HealthCheckArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-shield-protection.html#cfn-shield-protection-healthcheckarns)
     pub fn health_check_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "HealthCheckArns", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-shield-protection.html#cfn-shield-protection-name)
     pub fn name(self, value: impl Arg<str>) -> CfnProtectionProps<Set, R1> { CfnProtectionProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ResourceArn`: text, required. Update: replacement.
+    /// `ResourceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-shield-protection.html#cfn-shield-protection-resourcearn)
     pub fn resource_arn(self, value: impl Arg<str>) -> CfnProtectionProps<R0, Set> { CfnProtectionProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-shield-protection.html#cfn-shield-protection-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnProtectionProps { fn into_props(self) -> Bag { self.0 } }
@@ -119,9 +119,9 @@ use crate::cfn::support::*;
 impl Action {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Block`: JSON. Update: in place.
+    /// `Block`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-shield-protection-action.html#cfn-shield-protection-action-block)
     pub fn block(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Block", value.into_expr())) }
-    /// `Count`: JSON. Update: in place.
+    /// `Count`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-shield-protection-action.html#cfn-shield-protection-action-count)
     pub fn count(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Count", value.into_expr())) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
@@ -132,9 +132,9 @@ impl ApplicationLayerAutomaticResponseConfiguration {
     pub fn new() -> ApplicationLayerAutomaticResponseConfiguration<Missing<super::required::Action>, Missing<super::required::Status>> { ApplicationLayerAutomaticResponseConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> ApplicationLayerAutomaticResponseConfiguration<R0, R1> {
-    /// `Action`: `Action`, required. Update: in place.
+    /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-shield-protection-applicationlayerautomaticresponseconfiguration.html#cfn-shield-protection-applicationlayerautomaticresponseconfiguration-action)
     pub fn action(self, value: impl Arg<Action>) -> ApplicationLayerAutomaticResponseConfiguration<Set, R1> { ApplicationLayerAutomaticResponseConfiguration(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `Status`: `Status`, required. Update: in place.
+    /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-shield-protection-applicationlayerautomaticresponseconfiguration.html#cfn-shield-protection-applicationlayerautomaticresponseconfiguration-status)
     pub fn status(self, value: impl Arg<Status>) -> ApplicationLayerAutomaticResponseConfiguration<R0, Set> { ApplicationLayerAutomaticResponseConfiguration(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for ApplicationLayerAutomaticResponseConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -150,7 +150,7 @@ impl CfnProtectionGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProtectionGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ProtectionGroupArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ProtectionGroupArn`: `OtherArn`.
+    /// The attribute `ProtectionGroupArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-shield-protectiongroup.html#ProtectionGroupArn-fn::getatt)
     pub fn attr_protection_group_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ProtectionGroupArn") }
 }
 impl Parent for CfnProtectionGroup { fn node(&self) -> &Place { &self.0 } }
@@ -161,17 +161,17 @@ impl CfnProtectionGroupProps {
     pub fn new() -> CfnProtectionGroupProps<Missing<required::Aggregation>, Missing<required::Pattern>, Missing<required::ProtectionGroupId>> { CfnProtectionGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnProtectionGroupProps<R0, R1, R2> {
-    /// `Aggregation`: `Aggregation`, required. Update: in place.
+    /// `Aggregation`: `Aggregation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-shield-protectiongroup.html#cfn-shield-protectiongroup-aggregation)
     pub fn aggregation(self, value: impl Arg<protection_group::Aggregation>) -> CfnProtectionGroupProps<Set, R1, R2> { CfnProtectionGroupProps(put(self.0, "Aggregation", value.into_expr()), Phase) }
-    /// `Members`: list of text. Update: in place.
+    /// `Members`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-shield-protectiongroup.html#cfn-shield-protectiongroup-members)
     pub fn members(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Members", value.into_expr()), Phase) }
-    /// `Pattern`: `Pattern`, required. Update: in place.
+    /// `Pattern`: `Pattern`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-shield-protectiongroup.html#cfn-shield-protectiongroup-pattern)
     pub fn pattern(self, value: impl Arg<protection_group::Pattern>) -> CfnProtectionGroupProps<R0, Set, R2> { CfnProtectionGroupProps(put(self.0, "Pattern", value.into_expr()), Phase) }
-    /// `ProtectionGroupId`: text, required. Update: replacement.
+    /// `ProtectionGroupId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-shield-protectiongroup.html#cfn-shield-protectiongroup-protectiongroupid)
     pub fn protection_group_id(self, value: impl Arg<str>) -> CfnProtectionGroupProps<R0, R1, Set> { CfnProtectionGroupProps(put(self.0, "ProtectionGroupId", value.into_expr()), Phase) }
-    /// `ResourceType`: `ResourceType`. Update: in place.
+    /// `ResourceType`: `ResourceType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-shield-protectiongroup.html#cfn-shield-protectiongroup-resourcetype)
     pub fn resource_type(self, value: impl Arg<protection_group::ResourceType>) -> Self { Self(put(self.0, "ResourceType", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-shield-protectiongroup.html#cfn-shield-protectiongroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnProtectionGroupProps { fn into_props(self) -> Bag { self.0 } }

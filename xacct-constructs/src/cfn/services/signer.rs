@@ -22,15 +22,15 @@ impl CfnProfilePermissionProps {
     pub fn new() -> CfnProfilePermissionProps<Missing<required::Action>, Missing<required::Principal>, Missing<required::ProfileName>, Missing<required::StatementId>> { CfnProfilePermissionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnProfilePermissionProps<R0, R1, R2, R3> {
-    /// `Action`: text, required. Update: replacement.
+    /// `Action`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-signer-profilepermission.html#cfn-signer-profilepermission-action)
     pub fn action(self, value: impl Arg<str>) -> CfnProfilePermissionProps<Set, R1, R2, R3> { CfnProfilePermissionProps(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `Principal`: text, required. Update: replacement.
+    /// `Principal`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-signer-profilepermission.html#cfn-signer-profilepermission-principal)
     pub fn principal(self, value: impl Arg<str>) -> CfnProfilePermissionProps<R0, Set, R2, R3> { CfnProfilePermissionProps(put(self.0, "Principal", value.into_expr()), Phase) }
-    /// `ProfileName`: `SignerSigningProfileName`, required. Update: replacement.
+    /// `ProfileName`: `SignerSigningProfileName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-signer-profilepermission.html#cfn-signer-profilepermission-profilename)
     pub fn profile_name(self, value: impl Arg<kind::SignerSigningProfileName>) -> CfnProfilePermissionProps<R0, R1, Set, R3> { CfnProfilePermissionProps(put(self.0, "ProfileName", value.into_expr()), Phase) }
-    /// `ProfileVersion`: text. Update: replacement.
+    /// `ProfileVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-signer-profilepermission.html#cfn-signer-profilepermission-profileversion)
     pub fn profile_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProfileVersion", value.into_expr()), Phase) }
-    /// `StatementId`: text, required. Update: replacement.
+    /// `StatementId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-signer-profilepermission.html#cfn-signer-profilepermission-statementid)
     pub fn statement_id(self, value: impl Arg<str>) -> CfnProfilePermissionProps<R0, R1, R2, Set> { CfnProfilePermissionProps(put(self.0, "StatementId", value.into_expr()), Phase) }
 }
 impl Done for CfnProfilePermissionProps { fn into_props(self) -> Bag { self.0 } }
@@ -43,13 +43,13 @@ impl CfnSigningProfile {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSigningProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::SignerSigningProfileArn> { self.0.reference() }
-    /// The attribute `Arn`: `SignerSigningProfileArn`.
+    /// The attribute `Arn`: `SignerSigningProfileArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-signer-signingprofile.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::SignerSigningProfileArn> { self.0.get_att("Arn") }
-    /// The attribute `ProfileName`: `SignerSigningProfileName`.
+    /// The attribute `ProfileName`: `SignerSigningProfileName`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-signer-signingprofile.html#ProfileName-fn::getatt)
     pub fn attr_profile_name(&self) -> Val<kind::SignerSigningProfileName> { self.0.get_att("ProfileName") }
-    /// The attribute `ProfileVersion`: text.
+    /// The attribute `ProfileVersion`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-signer-signingprofile.html#ProfileVersion-fn::getatt)
     pub fn attr_profile_version(&self) -> Val<str> { self.0.get_att("ProfileVersion") }
-    /// The attribute `ProfileVersionArn`: `OtherArn`.
+    /// The attribute `ProfileVersionArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-signer-signingprofile.html#ProfileVersionArn-fn::getatt)
     pub fn attr_profile_version_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ProfileVersionArn") }
 }
 impl Parent for CfnSigningProfile { fn node(&self) -> &Place { &self.0 } }
@@ -60,13 +60,13 @@ impl CfnSigningProfileProps {
     pub fn new() -> CfnSigningProfileProps<Missing<required::PlatformId>> { CfnSigningProfileProps(Bag::default(), Phase) }
 }
 impl<R0> CfnSigningProfileProps<R0> {
-    /// `PlatformId`: `PlatformId`, required. Update: replacement.
+    /// `PlatformId`: `PlatformId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-signer-signingprofile.html#cfn-signer-signingprofile-platformid)
     pub fn platform_id(self, value: impl Arg<signing_profile::PlatformId>) -> CfnSigningProfileProps<Set> { CfnSigningProfileProps(put(self.0, "PlatformId", value.into_expr()), Phase) }
-    /// `ProfileName`: text. Update: replacement.
+    /// `ProfileName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-signer-signingprofile.html#cfn-signer-signingprofile-profilename)
     pub fn profile_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProfileName", value.into_expr()), Phase) }
-    /// `SignatureValidityPeriod`: `SignatureValidityPeriod`. Update: replacement.
+    /// `SignatureValidityPeriod`: `SignatureValidityPeriod`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-signer-signingprofile.html#cfn-signer-signingprofile-signaturevalidityperiod)
     pub fn signature_validity_period(self, value: impl Arg<signing_profile::SignatureValidityPeriod>) -> Self { Self(put(self.0, "SignatureValidityPeriod", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-signer-signingprofile.html#cfn-signer-signingprofile-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSigningProfileProps { fn into_props(self) -> Bag { self.0 } }
@@ -78,9 +78,9 @@ use crate::cfn::support::*;
 impl SignatureValidityPeriod {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Type`: `Type`. Update: replacement.
+    /// `Type`: `Type`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-signer-signingprofile-signaturevalidityperiod.html#cfn-signer-signingprofile-signaturevalidityperiod-type)
     pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
-    /// `Value`: integer. Update: replacement.
+    /// `Value`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-signer-signingprofile-signaturevalidityperiod.html#cfn-signer-signingprofile-signaturevalidityperiod-value)
     pub fn value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for SignatureValidityPeriod { fn into_props(self) -> Bag { self.0 } }

@@ -13,7 +13,7 @@ impl CfnSimulation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSimulationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `DescribePayload`: text.
+    /// The attribute `DescribePayload`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-simspaceweaver-simulation.html#DescribePayload-fn::getatt)
     pub fn attr_describe_payload(&self) -> Val<str> { self.0.get_att("DescribePayload") }
 }
 impl Parent for CfnSimulation { fn node(&self) -> &Place { &self.0 } }
@@ -24,15 +24,15 @@ impl CfnSimulationProps {
     pub fn new() -> CfnSimulationProps<Missing<required::Name>, Missing<required::RoleArn>> { CfnSimulationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSimulationProps<R0, R1> {
-    /// `MaximumDuration`: text. Update: replacement.
+    /// `MaximumDuration`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-simspaceweaver-simulation.html#cfn-simspaceweaver-simulation-maximumduration)
     pub fn maximum_duration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaximumDuration", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-simspaceweaver-simulation.html#cfn-simspaceweaver-simulation-name)
     pub fn name(self, value: impl Arg<str>) -> CfnSimulationProps<Set, R1> { CfnSimulationProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: replacement.
+    /// `RoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-simspaceweaver-simulation.html#cfn-simspaceweaver-simulation-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnSimulationProps<R0, Set> { CfnSimulationProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `SchemaS3Location`: `S3Location`. Update: replacement.
+    /// `SchemaS3Location`: `S3Location`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-simspaceweaver-simulation.html#cfn-simspaceweaver-simulation-schemas3location)
     pub fn schema_s3_location(self, value: impl Arg<simulation::S3Location>) -> Self { Self(put(self.0, "SchemaS3Location", value.into_expr()), Phase) }
-    /// `SnapshotS3Location`: `S3Location`. Update: replacement.
+    /// `SnapshotS3Location`: `S3Location`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-simspaceweaver-simulation.html#cfn-simspaceweaver-simulation-snapshots3location)
     pub fn snapshot_s3_location(self, value: impl Arg<simulation::S3Location>) -> Self { Self(put(self.0, "SnapshotS3Location", value.into_expr()), Phase) }
 }
 impl Done for CfnSimulationProps { fn into_props(self) -> Bag { self.0 } }
@@ -46,9 +46,9 @@ impl S3Location {
     pub fn new() -> S3Location<Missing<super::required::BucketName>, Missing<super::required::ObjectKey>> { S3Location(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Location<R0, R1> {
-    /// `BucketName`: `S3BucketName`, required. Update: replacement.
+    /// `BucketName`: `S3BucketName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-simspaceweaver-simulation-s3location.html#cfn-simspaceweaver-simulation-s3location-bucketname)
     pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Location<Set, R1> { S3Location(put(self.0, "BucketName", value.into_expr()), Phase) }
-    /// `ObjectKey`: text, required. Update: replacement.
+    /// `ObjectKey`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-simspaceweaver-simulation-s3location.html#cfn-simspaceweaver-simulation-s3location-objectkey)
     pub fn object_key(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "ObjectKey", value.into_expr()), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }

@@ -13,7 +13,7 @@ impl CfnConfigurationSet {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnConfigurationSetProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `ConfigurationSetName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-configurationset.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnConfigurationSet { fn node(&self) -> &Place { &self.0 } }
@@ -22,17 +22,17 @@ impl Parent for CfnConfigurationSet { fn node(&self) -> &Place { &self.0 } }
 impl CfnConfigurationSetProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ConfigurationSetName`: text. Update: replacement.
+    /// `ConfigurationSetName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-configurationset.html#cfn-smsvoice-configurationset-configurationsetname)
     pub fn configuration_set_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConfigurationSetName", value.into_expr())) }
-    /// `DefaultSenderId`: text. Update: in place.
+    /// `DefaultSenderId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-configurationset.html#cfn-smsvoice-configurationset-defaultsenderid)
     pub fn default_sender_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultSenderId", value.into_expr())) }
-    /// `EventDestinations`: list of `EventDestination`. Update: in place.
+    /// `EventDestinations`: list of `EventDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-configurationset.html#cfn-smsvoice-configurationset-eventdestinations)
     pub fn event_destinations(self, value: impl Arg<Arr<configuration_set::EventDestination>>) -> Self { Self(put(self.0, "EventDestinations", value.into_expr())) }
-    /// `MessageFeedbackEnabled`: boolean. Update: in place.
+    /// `MessageFeedbackEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-configurationset.html#cfn-smsvoice-configurationset-messagefeedbackenabled)
     pub fn message_feedback_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MessageFeedbackEnabled", value.into_expr())) }
-    /// `ProtectConfigurationId`: text. Update: in place.
+    /// `ProtectConfigurationId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-configurationset.html#cfn-smsvoice-configurationset-protectconfigurationid)
     pub fn protect_configuration_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProtectConfigurationId", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-configurationset.html#cfn-smsvoice-configurationset-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnConfigurationSetProps { fn into_props(self) -> Bag { self.0 } }
@@ -46,9 +46,9 @@ impl CloudWatchLogsDestination {
     pub fn new() -> CloudWatchLogsDestination<Missing<super::required::IamRoleArn>, Missing<super::required::LogGroupArn>> { CloudWatchLogsDestination(Bag::default(), Phase) }
 }
 impl<R0, R1> CloudWatchLogsDestination<R0, R1> {
-    /// `IamRoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `IamRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-configurationset-cloudwatchlogsdestination.html#cfn-smsvoice-configurationset-cloudwatchlogsdestination-iamrolearn)
     pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CloudWatchLogsDestination<Set, R1> { CloudWatchLogsDestination(put(self.0, "IamRoleArn", value.into_expr()), Phase) }
-    /// `LogGroupArn`: text, required. Update: in place.
+    /// `LogGroupArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-configurationset-cloudwatchlogsdestination.html#cfn-smsvoice-configurationset-cloudwatchlogsdestination-loggrouparn)
     pub fn log_group_arn(self, value: impl Arg<str>) -> CloudWatchLogsDestination<R0, Set> { CloudWatchLogsDestination(put(self.0, "LogGroupArn", value.into_expr()), Phase) }
 }
 impl Done for CloudWatchLogsDestination { fn into_props(self) -> Bag { self.0 } }
@@ -59,17 +59,17 @@ impl EventDestination {
     pub fn new() -> EventDestination<Missing<super::required::Enabled>, Missing<super::required::EventDestinationName>, Missing<super::required::MatchingEventTypes>> { EventDestination(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> EventDestination<R0, R1, R2> {
-    /// `CloudWatchLogsDestination`: `CloudWatchLogsDestination`. Update: in place.
+    /// `CloudWatchLogsDestination`: `CloudWatchLogsDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-configurationset-eventdestination.html#cfn-smsvoice-configurationset-eventdestination-cloudwatchlogsdestination)
     pub fn cloud_watch_logs_destination(self, value: impl Arg<CloudWatchLogsDestination>) -> Self { Self(put(self.0, "CloudWatchLogsDestination", value.into_expr()), Phase) }
-    /// `Enabled`: boolean, required. Update: in place.
+    /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-configurationset-eventdestination.html#cfn-smsvoice-configurationset-eventdestination-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> EventDestination<Set, R1, R2> { EventDestination(put(self.0, "Enabled", value.into_expr()), Phase) }
-    /// `EventDestinationName`: text, required. Update: in place.
+    /// `EventDestinationName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-configurationset-eventdestination.html#cfn-smsvoice-configurationset-eventdestination-eventdestinationname)
     pub fn event_destination_name(self, value: impl Arg<str>) -> EventDestination<R0, Set, R2> { EventDestination(put(self.0, "EventDestinationName", value.into_expr()), Phase) }
-    /// `KinesisFirehoseDestination`: `KinesisFirehoseDestination`. Update: in place.
+    /// `KinesisFirehoseDestination`: `KinesisFirehoseDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-configurationset-eventdestination.html#cfn-smsvoice-configurationset-eventdestination-kinesisfirehosedestination)
     pub fn kinesis_firehose_destination(self, value: impl Arg<KinesisFirehoseDestination>) -> Self { Self(put(self.0, "KinesisFirehoseDestination", value.into_expr()), Phase) }
-    /// `MatchingEventTypes`: list of text, required. Update: in place.
+    /// `MatchingEventTypes`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-configurationset-eventdestination.html#cfn-smsvoice-configurationset-eventdestination-matchingeventtypes)
     pub fn matching_event_types(self, value: impl Arg<Arr<str>>) -> EventDestination<R0, R1, Set> { EventDestination(put(self.0, "MatchingEventTypes", value.into_expr()), Phase) }
-    /// `SnsDestination`: `SnsDestination`. Update: in place.
+    /// `SnsDestination`: `SnsDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-configurationset-eventdestination.html#cfn-smsvoice-configurationset-eventdestination-snsdestination)
     pub fn sns_destination(self, value: impl Arg<SnsDestination>) -> Self { Self(put(self.0, "SnsDestination", value.into_expr()), Phase) }
 }
 impl Done for EventDestination { fn into_props(self) -> Bag { self.0 } }
@@ -80,9 +80,9 @@ impl KinesisFirehoseDestination {
     pub fn new() -> KinesisFirehoseDestination<Missing<super::required::DeliveryStreamArn>, Missing<super::required::IamRoleArn>> { KinesisFirehoseDestination(Bag::default(), Phase) }
 }
 impl<R0, R1> KinesisFirehoseDestination<R0, R1> {
-    /// `DeliveryStreamArn`: text, required. Update: in place.
+    /// `DeliveryStreamArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-configurationset-kinesisfirehosedestination.html#cfn-smsvoice-configurationset-kinesisfirehosedestination-deliverystreamarn)
     pub fn delivery_stream_arn(self, value: impl Arg<str>) -> KinesisFirehoseDestination<Set, R1> { KinesisFirehoseDestination(put(self.0, "DeliveryStreamArn", value.into_expr()), Phase) }
-    /// `IamRoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `IamRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-configurationset-kinesisfirehosedestination.html#cfn-smsvoice-configurationset-kinesisfirehosedestination-iamrolearn)
     pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> KinesisFirehoseDestination<R0, Set> { KinesisFirehoseDestination(put(self.0, "IamRoleArn", value.into_expr()), Phase) }
 }
 impl Done for KinesisFirehoseDestination { fn into_props(self) -> Bag { self.0 } }
@@ -93,7 +93,7 @@ impl SnsDestination {
     pub fn new() -> SnsDestination<Missing<super::required::TopicArn>> { SnsDestination(Bag::default(), Phase) }
 }
 impl<R0> SnsDestination<R0> {
-    /// `TopicArn`: `SnsTopicArn`, required. Update: in place.
+    /// `TopicArn`: `SnsTopicArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-configurationset-snsdestination.html#cfn-smsvoice-configurationset-snsdestination-topicarn)
     pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> SnsDestination<Set> { SnsDestination(put(self.0, "TopicArn", value.into_expr()), Phase) }
 }
 impl Done for SnsDestination { fn into_props(self) -> Bag { self.0 } }
@@ -107,7 +107,7 @@ impl CfnOptOutList {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnOptOutListProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `OptOutListName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-optoutlist.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnOptOutList { fn node(&self) -> &Place { &self.0 } }
@@ -116,9 +116,9 @@ impl Parent for CfnOptOutList { fn node(&self) -> &Place { &self.0 } }
 impl CfnOptOutListProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `OptOutListName`: text. Update: replacement.
+    /// `OptOutListName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-optoutlist.html#cfn-smsvoice-optoutlist-optoutlistname)
     pub fn opt_out_list_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OptOutListName", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-optoutlist.html#cfn-smsvoice-optoutlist-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnOptOutListProps { fn into_props(self) -> Bag { self.0 } }
@@ -131,11 +131,11 @@ impl CfnPhoneNumber {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPhoneNumberProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PhoneNumberId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-phonenumber.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `PhoneNumber`: text.
+    /// The attribute `PhoneNumber`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-phonenumber.html#PhoneNumber-fn::getatt)
     pub fn attr_phone_number(&self) -> Val<str> { self.0.get_att("PhoneNumber") }
-    /// The attribute `PhoneNumberId`: text.
+    /// The attribute `PhoneNumberId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-phonenumber.html#PhoneNumberId-fn::getatt)
     pub fn attr_phone_number_id(&self) -> Val<str> { self.0.get_att("PhoneNumberId") }
 }
 impl Parent for CfnPhoneNumber { fn node(&self) -> &Place { &self.0 } }
@@ -146,25 +146,25 @@ impl CfnPhoneNumberProps {
     pub fn new() -> CfnPhoneNumberProps<Missing<required::IsoCountryCode>, Missing<required::MandatoryKeywords>, Missing<required::NumberCapabilities>, Missing<required::NumberType>> { CfnPhoneNumberProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnPhoneNumberProps<R0, R1, R2, R3> {
-    /// `DeletionProtectionEnabled`: boolean. Update: in place.
+    /// `DeletionProtectionEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-phonenumber.html#cfn-smsvoice-phonenumber-deletionprotectionenabled)
     pub fn deletion_protection_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtectionEnabled", value.into_expr()), Phase) }
-    /// `IsoCountryCode`: text, required. Update: replacement.
+    /// `IsoCountryCode`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-phonenumber.html#cfn-smsvoice-phonenumber-isocountrycode)
     pub fn iso_country_code(self, value: impl Arg<str>) -> CfnPhoneNumberProps<Set, R1, R2, R3> { CfnPhoneNumberProps(put(self.0, "IsoCountryCode", value.into_expr()), Phase) }
-    /// `MandatoryKeywords`: `MandatoryKeywords`, required. Update: in place.
+    /// `MandatoryKeywords`: `MandatoryKeywords`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-phonenumber.html#cfn-smsvoice-phonenumber-mandatorykeywords)
     pub fn mandatory_keywords(self, value: impl Arg<phone_number::MandatoryKeywords>) -> CfnPhoneNumberProps<R0, Set, R2, R3> { CfnPhoneNumberProps(put(self.0, "MandatoryKeywords", value.into_expr()), Phase) }
-    /// `NumberCapabilities`: list of `NumberCapabilities`, required. Update: replacement.
+    /// `NumberCapabilities`: list of `NumberCapabilities`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-phonenumber.html#cfn-smsvoice-phonenumber-numbercapabilities)
     pub fn number_capabilities(self, value: impl Arg<Arr<phone_number::NumberCapabilities>>) -> CfnPhoneNumberProps<R0, R1, Set, R3> { CfnPhoneNumberProps(put(self.0, "NumberCapabilities", value.into_expr()), Phase) }
-    /// `NumberType`: `NumberType`, required. Update: replacement.
+    /// `NumberType`: `NumberType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-phonenumber.html#cfn-smsvoice-phonenumber-numbertype)
     pub fn number_type(self, value: impl Arg<phone_number::NumberType>) -> CfnPhoneNumberProps<R0, R1, R2, Set> { CfnPhoneNumberProps(put(self.0, "NumberType", value.into_expr()), Phase) }
-    /// `OptOutListName`: text. Update: in place.
+    /// `OptOutListName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-phonenumber.html#cfn-smsvoice-phonenumber-optoutlistname)
     pub fn opt_out_list_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OptOutListName", value.into_expr()), Phase) }
-    /// `OptionalKeywords`: list of `OptionalKeyword`. Update: in place.
+    /// `OptionalKeywords`: list of `OptionalKeyword`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-phonenumber.html#cfn-smsvoice-phonenumber-optionalkeywords)
     pub fn optional_keywords(self, value: impl Arg<Arr<phone_number::OptionalKeyword>>) -> Self { Self(put(self.0, "OptionalKeywords", value.into_expr()), Phase) }
-    /// `SelfManagedOptOutsEnabled`: boolean. Update: in place.
+    /// `SelfManagedOptOutsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-phonenumber.html#cfn-smsvoice-phonenumber-selfmanagedoptoutsenabled)
     pub fn self_managed_opt_outs_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SelfManagedOptOutsEnabled", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-phonenumber.html#cfn-smsvoice-phonenumber-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TwoWay`: `TwoWay`. Update: in place.
+    /// `TwoWay`: `TwoWay`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-phonenumber.html#cfn-smsvoice-phonenumber-twoway)
     pub fn two_way(self, value: impl Arg<phone_number::TwoWay>) -> Self { Self(put(self.0, "TwoWay", value.into_expr()), Phase) }
 }
 impl Done for CfnPhoneNumberProps { fn into_props(self) -> Bag { self.0 } }
@@ -178,7 +178,7 @@ impl MandatoryKeyword {
     pub fn new() -> MandatoryKeyword<Missing<super::required::Message>> { MandatoryKeyword(Bag::default(), Phase) }
 }
 impl<R0> MandatoryKeyword<R0> {
-    /// `Message`: text, required. Update: in place.
+    /// `Message`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-phonenumber-mandatorykeyword.html#cfn-smsvoice-phonenumber-mandatorykeyword-message)
     pub fn message(self, value: impl Arg<str>) -> MandatoryKeyword<Set> { MandatoryKeyword(put(self.0, "Message", value.into_expr()), Phase) }
 }
 impl Done for MandatoryKeyword { fn into_props(self) -> Bag { self.0 } }
@@ -189,9 +189,9 @@ impl MandatoryKeywords {
     pub fn new() -> MandatoryKeywords<Missing<super::required::HELP>, Missing<super::required::STOP>> { MandatoryKeywords(Bag::default(), Phase) }
 }
 impl<R0, R1> MandatoryKeywords<R0, R1> {
-    /// `HELP`: `MandatoryKeyword`, required. Update: in place.
+    /// `HELP`: `MandatoryKeyword`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-phonenumber-mandatorykeywords.html#cfn-smsvoice-phonenumber-mandatorykeywords-help)
     pub fn help(self, value: impl Arg<MandatoryKeyword>) -> MandatoryKeywords<Set, R1> { MandatoryKeywords(put(self.0, "HELP", value.into_expr()), Phase) }
-    /// `STOP`: `MandatoryKeyword`, required. Update: in place.
+    /// `STOP`: `MandatoryKeyword`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-phonenumber-mandatorykeywords.html#cfn-smsvoice-phonenumber-mandatorykeywords-stop)
     pub fn stop(self, value: impl Arg<MandatoryKeyword>) -> MandatoryKeywords<R0, Set> { MandatoryKeywords(put(self.0, "STOP", value.into_expr()), Phase) }
 }
 impl Done for MandatoryKeywords { fn into_props(self) -> Bag { self.0 } }
@@ -202,11 +202,11 @@ impl OptionalKeyword {
     pub fn new() -> OptionalKeyword<Missing<super::required::Action>, Missing<super::required::Keyword>, Missing<super::required::Message>> { OptionalKeyword(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> OptionalKeyword<R0, R1, R2> {
-    /// `Action`: `Action`, required. Update: in place.
+    /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-phonenumber-optionalkeyword.html#cfn-smsvoice-phonenumber-optionalkeyword-action)
     pub fn action(self, value: impl Arg<Action>) -> OptionalKeyword<Set, R1, R2> { OptionalKeyword(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `Keyword`: text, required. Update: in place.
+    /// `Keyword`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-phonenumber-optionalkeyword.html#cfn-smsvoice-phonenumber-optionalkeyword-keyword)
     pub fn keyword(self, value: impl Arg<str>) -> OptionalKeyword<R0, Set, R2> { OptionalKeyword(put(self.0, "Keyword", value.into_expr()), Phase) }
-    /// `Message`: text, required. Update: in place.
+    /// `Message`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-phonenumber-optionalkeyword.html#cfn-smsvoice-phonenumber-optionalkeyword-message)
     pub fn message(self, value: impl Arg<str>) -> OptionalKeyword<R0, R1, Set> { OptionalKeyword(put(self.0, "Message", value.into_expr()), Phase) }
 }
 impl Done for OptionalKeyword { fn into_props(self) -> Bag { self.0 } }
@@ -217,11 +217,11 @@ impl TwoWay {
     pub fn new() -> TwoWay<Missing<super::required::Enabled>> { TwoWay(Bag::default(), Phase) }
 }
 impl<R0> TwoWay<R0> {
-    /// `ChannelArn`: text. Update: in place.
+    /// `ChannelArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-phonenumber-twoway.html#cfn-smsvoice-phonenumber-twoway-channelarn)
     pub fn channel_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelArn", value.into_expr()), Phase) }
-    /// `ChannelRole`: text. Update: in place.
+    /// `ChannelRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-phonenumber-twoway.html#cfn-smsvoice-phonenumber-twoway-channelrole)
     pub fn channel_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelRole", value.into_expr()), Phase) }
-    /// `Enabled`: boolean, required. Update: in place.
+    /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-phonenumber-twoway.html#cfn-smsvoice-phonenumber-twoway-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> TwoWay<Set> { TwoWay(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for TwoWay { fn into_props(self) -> Bag { self.0 } }
@@ -241,9 +241,9 @@ impl CfnPool {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPoolProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PoolId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-pool.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `PoolId`: text.
+    /// The attribute `PoolId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-pool.html#PoolId-fn::getatt)
     pub fn attr_pool_id(&self) -> Val<str> { self.0.get_att("PoolId") }
 }
 impl Parent for CfnPool { fn node(&self) -> &Place { &self.0 } }
@@ -254,23 +254,23 @@ impl CfnPoolProps {
     pub fn new() -> CfnPoolProps<Missing<required::MandatoryKeywords>, Missing<required::OriginationIdentities>> { CfnPoolProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnPoolProps<R0, R1> {
-    /// `DeletionProtectionEnabled`: boolean. Update: in place.
+    /// `DeletionProtectionEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-pool.html#cfn-smsvoice-pool-deletionprotectionenabled)
     pub fn deletion_protection_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtectionEnabled", value.into_expr()), Phase) }
-    /// `MandatoryKeywords`: `MandatoryKeywords`, required. Update: in place.
+    /// `MandatoryKeywords`: `MandatoryKeywords`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-pool.html#cfn-smsvoice-pool-mandatorykeywords)
     pub fn mandatory_keywords(self, value: impl Arg<pool::MandatoryKeywords>) -> CfnPoolProps<Set, R1> { CfnPoolProps(put(self.0, "MandatoryKeywords", value.into_expr()), Phase) }
-    /// `OptOutListName`: text. Update: in place.
+    /// `OptOutListName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-pool.html#cfn-smsvoice-pool-optoutlistname)
     pub fn opt_out_list_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OptOutListName", value.into_expr()), Phase) }
-    /// `OptionalKeywords`: list of `OptionalKeyword`. Update: in place.
+    /// `OptionalKeywords`: list of `OptionalKeyword`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-pool.html#cfn-smsvoice-pool-optionalkeywords)
     pub fn optional_keywords(self, value: impl Arg<Arr<pool::OptionalKeyword>>) -> Self { Self(put(self.0, "OptionalKeywords", value.into_expr()), Phase) }
-    /// `OriginationIdentities`: list of text, required. Update: in place.
+    /// `OriginationIdentities`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-pool.html#cfn-smsvoice-pool-originationidentities)
     pub fn origination_identities(self, value: impl Arg<Arr<str>>) -> CfnPoolProps<R0, Set> { CfnPoolProps(put(self.0, "OriginationIdentities", value.into_expr()), Phase) }
-    /// `SelfManagedOptOutsEnabled`: boolean. Update: in place.
+    /// `SelfManagedOptOutsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-pool.html#cfn-smsvoice-pool-selfmanagedoptoutsenabled)
     pub fn self_managed_opt_outs_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SelfManagedOptOutsEnabled", value.into_expr()), Phase) }
-    /// `SharedRoutesEnabled`: boolean. Update: in place.
+    /// `SharedRoutesEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-pool.html#cfn-smsvoice-pool-sharedroutesenabled)
     pub fn shared_routes_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SharedRoutesEnabled", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-pool.html#cfn-smsvoice-pool-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TwoWay`: `TwoWay`. Update: in place.
+    /// `TwoWay`: `TwoWay`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-pool.html#cfn-smsvoice-pool-twoway)
     pub fn two_way(self, value: impl Arg<pool::TwoWay>) -> Self { Self(put(self.0, "TwoWay", value.into_expr()), Phase) }
 }
 impl Done for CfnPoolProps { fn into_props(self) -> Bag { self.0 } }
@@ -284,7 +284,7 @@ impl MandatoryKeyword {
     pub fn new() -> MandatoryKeyword<Missing<super::required::Message>> { MandatoryKeyword(Bag::default(), Phase) }
 }
 impl<R0> MandatoryKeyword<R0> {
-    /// `Message`: text, required. Update: in place.
+    /// `Message`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-pool-mandatorykeyword.html#cfn-smsvoice-pool-mandatorykeyword-message)
     pub fn message(self, value: impl Arg<str>) -> MandatoryKeyword<Set> { MandatoryKeyword(put(self.0, "Message", value.into_expr()), Phase) }
 }
 impl Done for MandatoryKeyword { fn into_props(self) -> Bag { self.0 } }
@@ -295,9 +295,9 @@ impl MandatoryKeywords {
     pub fn new() -> MandatoryKeywords<Missing<super::required::HELP>, Missing<super::required::STOP>> { MandatoryKeywords(Bag::default(), Phase) }
 }
 impl<R0, R1> MandatoryKeywords<R0, R1> {
-    /// `HELP`: `MandatoryKeyword`, required. Update: in place.
+    /// `HELP`: `MandatoryKeyword`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-pool-mandatorykeywords.html#cfn-smsvoice-pool-mandatorykeywords-help)
     pub fn help(self, value: impl Arg<MandatoryKeyword>) -> MandatoryKeywords<Set, R1> { MandatoryKeywords(put(self.0, "HELP", value.into_expr()), Phase) }
-    /// `STOP`: `MandatoryKeyword`, required. Update: in place.
+    /// `STOP`: `MandatoryKeyword`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-pool-mandatorykeywords.html#cfn-smsvoice-pool-mandatorykeywords-stop)
     pub fn stop(self, value: impl Arg<MandatoryKeyword>) -> MandatoryKeywords<R0, Set> { MandatoryKeywords(put(self.0, "STOP", value.into_expr()), Phase) }
 }
 impl Done for MandatoryKeywords { fn into_props(self) -> Bag { self.0 } }
@@ -308,11 +308,11 @@ impl OptionalKeyword {
     pub fn new() -> OptionalKeyword<Missing<super::required::Action>, Missing<super::required::Keyword>, Missing<super::required::Message>> { OptionalKeyword(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> OptionalKeyword<R0, R1, R2> {
-    /// `Action`: `Action`, required. Update: in place.
+    /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-pool-optionalkeyword.html#cfn-smsvoice-pool-optionalkeyword-action)
     pub fn action(self, value: impl Arg<Action>) -> OptionalKeyword<Set, R1, R2> { OptionalKeyword(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `Keyword`: text, required. Update: in place.
+    /// `Keyword`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-pool-optionalkeyword.html#cfn-smsvoice-pool-optionalkeyword-keyword)
     pub fn keyword(self, value: impl Arg<str>) -> OptionalKeyword<R0, Set, R2> { OptionalKeyword(put(self.0, "Keyword", value.into_expr()), Phase) }
-    /// `Message`: text, required. Update: in place.
+    /// `Message`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-pool-optionalkeyword.html#cfn-smsvoice-pool-optionalkeyword-message)
     pub fn message(self, value: impl Arg<str>) -> OptionalKeyword<R0, R1, Set> { OptionalKeyword(put(self.0, "Message", value.into_expr()), Phase) }
 }
 impl Done for OptionalKeyword { fn into_props(self) -> Bag { self.0 } }
@@ -323,11 +323,11 @@ impl TwoWay {
     pub fn new() -> TwoWay<Missing<super::required::Enabled>> { TwoWay(Bag::default(), Phase) }
 }
 impl<R0> TwoWay<R0> {
-    /// `ChannelArn`: text. Update: in place.
+    /// `ChannelArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-pool-twoway.html#cfn-smsvoice-pool-twoway-channelarn)
     pub fn channel_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelArn", value.into_expr()), Phase) }
-    /// `ChannelRole`: text. Update: in place.
+    /// `ChannelRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-pool-twoway.html#cfn-smsvoice-pool-twoway-channelrole)
     pub fn channel_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelRole", value.into_expr()), Phase) }
-    /// `Enabled`: boolean, required. Update: in place.
+    /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-pool-twoway.html#cfn-smsvoice-pool-twoway-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> TwoWay<Set> { TwoWay(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for TwoWay { fn into_props(self) -> Bag { self.0 } }
@@ -343,9 +343,9 @@ impl CfnProtectConfiguration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnProtectConfigurationProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `ProtectConfigurationId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-protectconfiguration.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `ProtectConfigurationId`: text.
+    /// The attribute `ProtectConfigurationId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-protectconfiguration.html#ProtectConfigurationId-fn::getatt)
     pub fn attr_protect_configuration_id(&self) -> Val<str> { self.0.get_att("ProtectConfigurationId") }
 }
 impl Parent for CfnProtectConfiguration { fn node(&self) -> &Place { &self.0 } }
@@ -354,11 +354,11 @@ impl Parent for CfnProtectConfiguration { fn node(&self) -> &Place { &self.0 } }
 impl CfnProtectConfigurationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CountryRuleSet`: `CountryRuleSet`. Update: in place.
+    /// `CountryRuleSet`: `CountryRuleSet`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-protectconfiguration.html#cfn-smsvoice-protectconfiguration-countryruleset)
     pub fn country_rule_set(self, value: impl Arg<protect_configuration::CountryRuleSet>) -> Self { Self(put(self.0, "CountryRuleSet", value.into_expr())) }
-    /// `DeletionProtectionEnabled`: boolean. Update: in place.
+    /// `DeletionProtectionEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-protectconfiguration.html#cfn-smsvoice-protectconfiguration-deletionprotectionenabled)
     pub fn deletion_protection_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtectionEnabled", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-protectconfiguration.html#cfn-smsvoice-protectconfiguration-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnProtectConfigurationProps { fn into_props(self) -> Bag { self.0 } }
@@ -372,9 +372,9 @@ impl CountryRule {
     pub fn new() -> CountryRule<Missing<super::required::CountryCode>, Missing<super::required::ProtectStatus>> { CountryRule(Bag::default(), Phase) }
 }
 impl<R0, R1> CountryRule<R0, R1> {
-    /// `CountryCode`: text, required. Update: in place.
+    /// `CountryCode`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-protectconfiguration-countryrule.html#cfn-smsvoice-protectconfiguration-countryrule-countrycode)
     pub fn country_code(self, value: impl Arg<str>) -> CountryRule<Set, R1> { CountryRule(put(self.0, "CountryCode", value.into_expr()), Phase) }
-    /// `ProtectStatus`: `ProtectStatus`, required. Update: in place.
+    /// `ProtectStatus`: `ProtectStatus`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-protectconfiguration-countryrule.html#cfn-smsvoice-protectconfiguration-countryrule-protectstatus)
     pub fn protect_status(self, value: impl Arg<ProtectStatus>) -> CountryRule<R0, Set> { CountryRule(put(self.0, "ProtectStatus", value.into_expr()), Phase) }
 }
 impl Done for CountryRule { fn into_props(self) -> Bag { self.0 } }
@@ -383,11 +383,11 @@ impl Done for CountryRule { fn into_props(self) -> Bag { self.0 } }
 impl CountryRuleSet {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MMS`: list of `CountryRule`. Update: in place.
+    /// `MMS`: list of `CountryRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-protectconfiguration-countryruleset.html#cfn-smsvoice-protectconfiguration-countryruleset-mms)
     pub fn mms(self, value: impl Arg<Arr<CountryRule>>) -> Self { Self(put(self.0, "MMS", value.into_expr())) }
-    /// `SMS`: list of `CountryRule`. Update: in place.
+    /// `SMS`: list of `CountryRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-protectconfiguration-countryruleset.html#cfn-smsvoice-protectconfiguration-countryruleset-sms)
     pub fn sms(self, value: impl Arg<Arr<CountryRule>>) -> Self { Self(put(self.0, "SMS", value.into_expr())) }
-    /// `VOICE`: list of `CountryRule`. Update: in place.
+    /// `VOICE`: list of `CountryRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-protectconfiguration-countryruleset.html#cfn-smsvoice-protectconfiguration-countryruleset-voice)
     pub fn voice(self, value: impl Arg<Arr<CountryRule>>) -> Self { Self(put(self.0, "VOICE", value.into_expr())) }
 }
 impl Done for CountryRuleSet { fn into_props(self) -> Bag { self.0 } }
@@ -403,15 +403,15 @@ impl CfnRegistration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRegistrationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RegistrationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreatedTimestamp`: text.
+    /// The attribute `CreatedTimestamp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-registration.html#CreatedTimestamp-fn::getatt)
     pub fn attr_created_timestamp(&self) -> Val<str> { self.0.get_att("CreatedTimestamp") }
-    /// The attribute `CurrentVersionNumber`: integer.
+    /// The attribute `CurrentVersionNumber`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-registration.html#CurrentVersionNumber-fn::getatt)
     pub fn attr_current_version_number(&self) -> Val<i64> { self.0.get_att("CurrentVersionNumber") }
-    /// The attribute `RegistrationArn`: `OtherArn`.
+    /// The attribute `RegistrationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-registration.html#RegistrationArn-fn::getatt)
     pub fn attr_registration_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RegistrationArn") }
-    /// The attribute `RegistrationId`: text.
+    /// The attribute `RegistrationId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-registration.html#RegistrationId-fn::getatt)
     pub fn attr_registration_id(&self) -> Val<str> { self.0.get_att("RegistrationId") }
-    /// The attribute `RegistrationStatus`: text.
+    /// The attribute `RegistrationStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-registration.html#RegistrationStatus-fn::getatt)
     pub fn attr_registration_status(&self) -> Val<str> { self.0.get_att("RegistrationStatus") }
 }
 impl Parent for CfnRegistration { fn node(&self) -> &Place { &self.0 } }
@@ -422,9 +422,9 @@ impl CfnRegistrationProps {
     pub fn new() -> CfnRegistrationProps<Missing<required::RegistrationType>> { CfnRegistrationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnRegistrationProps<R0> {
-    /// `RegistrationType`: text, required. Update: replacement.
+    /// `RegistrationType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-registration.html#cfn-smsvoice-registration-registrationtype)
     pub fn registration_type(self, value: impl Arg<str>) -> CfnRegistrationProps<Set> { CfnRegistrationProps(put(self.0, "RegistrationType", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-registration.html#cfn-smsvoice-registration-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnRegistrationProps { fn into_props(self) -> Bag { self.0 } }
@@ -437,15 +437,15 @@ impl CfnRegistrationAttachment {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnRegistrationAttachmentProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `RegistrationAttachmentArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AttachmentStatus`: text.
+    /// The attribute `AttachmentStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-registrationattachment.html#AttachmentStatus-fn::getatt)
     pub fn attr_attachment_status(&self) -> Val<str> { self.0.get_att("AttachmentStatus") }
-    /// The attribute `CreatedTimestamp`: text.
+    /// The attribute `CreatedTimestamp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-registrationattachment.html#CreatedTimestamp-fn::getatt)
     pub fn attr_created_timestamp(&self) -> Val<str> { self.0.get_att("CreatedTimestamp") }
-    /// The attribute `RegistrationAttachmentArn`: `OtherArn`.
+    /// The attribute `RegistrationAttachmentArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-registrationattachment.html#RegistrationAttachmentArn-fn::getatt)
     pub fn attr_registration_attachment_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RegistrationAttachmentArn") }
-    /// The attribute `RegistrationAttachmentId`: text.
+    /// The attribute `RegistrationAttachmentId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-registrationattachment.html#RegistrationAttachmentId-fn::getatt)
     pub fn attr_registration_attachment_id(&self) -> Val<str> { self.0.get_att("RegistrationAttachmentId") }
-    /// The attribute `UploadedAttachmentUrl`: text.
+    /// The attribute `UploadedAttachmentUrl`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-registrationattachment.html#UploadedAttachmentUrl-fn::getatt)
     pub fn attr_uploaded_attachment_url(&self) -> Val<str> { self.0.get_att("UploadedAttachmentUrl") }
 }
 impl Parent for CfnRegistrationAttachment { fn node(&self) -> &Place { &self.0 } }
@@ -454,11 +454,11 @@ impl Parent for CfnRegistrationAttachment { fn node(&self) -> &Place { &self.0 }
 impl CfnRegistrationAttachmentProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AttachmentBody`: text. Update: replacement.
+    /// `AttachmentBody`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-registrationattachment.html#cfn-smsvoice-registrationattachment-attachmentbody)
     pub fn attachment_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttachmentBody", value.into_expr())) }
-    /// `AttachmentUrl`: text. Update: replacement.
+    /// `AttachmentUrl`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-registrationattachment.html#cfn-smsvoice-registrationattachment-attachmenturl)
     pub fn attachment_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttachmentUrl", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-registrationattachment.html#cfn-smsvoice-registrationattachment-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnRegistrationAttachmentProps { fn into_props(self) -> Bag { self.0 } }
@@ -480,9 +480,9 @@ impl CfnResourcePolicyProps {
     pub fn new() -> CfnResourcePolicyProps<Missing<required::PolicyDocument>, Missing<required::ResourceArn>> { CfnResourcePolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnResourcePolicyProps<R0, R1> {
-    /// `PolicyDocument`: JSON, required. Update: in place.
+    /// `PolicyDocument`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-resourcepolicy.html#cfn-smsvoice-resourcepolicy-policydocument)
     pub fn policy_document(self, value: impl Arg<Any>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
-    /// `ResourceArn`: text, required. Update: replacement.
+    /// `ResourceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-resourcepolicy.html#cfn-smsvoice-resourcepolicy-resourcearn)
     pub fn resource_arn(self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
 }
 impl Done for CfnResourcePolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -495,7 +495,7 @@ impl CfnSenderId {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSenderIdProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-senderid.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnSenderId { fn node(&self) -> &Place { &self.0 } }
@@ -506,13 +506,13 @@ impl CfnSenderIdProps {
     pub fn new() -> CfnSenderIdProps<Missing<required::IsoCountryCode>, Missing<required::SenderId>> { CfnSenderIdProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSenderIdProps<R0, R1> {
-    /// `DeletionProtectionEnabled`: boolean. Update: in place.
+    /// `DeletionProtectionEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-senderid.html#cfn-smsvoice-senderid-deletionprotectionenabled)
     pub fn deletion_protection_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtectionEnabled", value.into_expr()), Phase) }
-    /// `IsoCountryCode`: text, required. Update: replacement.
+    /// `IsoCountryCode`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-senderid.html#cfn-smsvoice-senderid-isocountrycode)
     pub fn iso_country_code(self, value: impl Arg<str>) -> CfnSenderIdProps<Set, R1> { CfnSenderIdProps(put(self.0, "IsoCountryCode", value.into_expr()), Phase) }
-    /// `SenderId`: text, required. Update: replacement.
+    /// `SenderId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-senderid.html#cfn-smsvoice-senderid-senderid)
     pub fn sender_id(self, value: impl Arg<str>) -> CfnSenderIdProps<R0, Set> { CfnSenderIdProps(put(self.0, "SenderId", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-senderid.html#cfn-smsvoice-senderid-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSenderIdProps { fn into_props(self) -> Bag { self.0 } }
@@ -525,13 +525,13 @@ impl CfnVerifiedDestinationNumber {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVerifiedDestinationNumberProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `VerifiedDestinationNumberArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreatedTimestamp`: text.
+    /// The attribute `CreatedTimestamp`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-verifieddestinationnumber.html#CreatedTimestamp-fn::getatt)
     pub fn attr_created_timestamp(&self) -> Val<str> { self.0.get_att("CreatedTimestamp") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-verifieddestinationnumber.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `VerifiedDestinationNumberArn`: `OtherArn`.
+    /// The attribute `VerifiedDestinationNumberArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-verifieddestinationnumber.html#VerifiedDestinationNumberArn-fn::getatt)
     pub fn attr_verified_destination_number_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("VerifiedDestinationNumberArn") }
-    /// The attribute `VerifiedDestinationNumberId`: text.
+    /// The attribute `VerifiedDestinationNumberId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-verifieddestinationnumber.html#VerifiedDestinationNumberId-fn::getatt)
     pub fn attr_verified_destination_number_id(&self) -> Val<str> { self.0.get_att("VerifiedDestinationNumberId") }
 }
 impl Parent for CfnVerifiedDestinationNumber { fn node(&self) -> &Place { &self.0 } }
@@ -542,9 +542,9 @@ impl CfnVerifiedDestinationNumberProps {
     pub fn new() -> CfnVerifiedDestinationNumberProps<Missing<required::DestinationPhoneNumber>> { CfnVerifiedDestinationNumberProps(Bag::default(), Phase) }
 }
 impl<R0> CfnVerifiedDestinationNumberProps<R0> {
-    /// `DestinationPhoneNumber`: text, required. Update: replacement.
+    /// `DestinationPhoneNumber`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-verifieddestinationnumber.html#cfn-smsvoice-verifieddestinationnumber-destinationphonenumber)
     pub fn destination_phone_number(self, value: impl Arg<str>) -> CfnVerifiedDestinationNumberProps<Set> { CfnVerifiedDestinationNumberProps(put(self.0, "DestinationPhoneNumber", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-verifieddestinationnumber.html#cfn-smsvoice-verifieddestinationnumber-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnVerifiedDestinationNumberProps { fn into_props(self) -> Bag { self.0 } }

@@ -13,7 +13,7 @@ impl CfnSubscription {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSubscriptionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-subscription.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnSubscription { fn node(&self) -> &Place { &self.0 } }
@@ -24,27 +24,27 @@ impl CfnSubscriptionProps {
     pub fn new() -> CfnSubscriptionProps<Missing<required::Protocol>, Missing<required::TopicArn>> { CfnSubscriptionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSubscriptionProps<R0, R1> {
-    /// `DeliveryPolicy`: JSON. Update: in place.
+    /// `DeliveryPolicy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-subscription.html#cfn-sns-subscription-deliverypolicy)
     pub fn delivery_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "DeliveryPolicy", value.into_expr()), Phase) }
-    /// `Endpoint`: text. Update: replacement.
+    /// `Endpoint`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-subscription.html#cfn-sns-subscription-endpoint)
     pub fn endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Endpoint", value.into_expr()), Phase) }
-    /// `FilterPolicy`: JSON. Update: in place.
+    /// `FilterPolicy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-subscription.html#cfn-sns-subscription-filterpolicy)
     pub fn filter_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "FilterPolicy", value.into_expr()), Phase) }
-    /// `FilterPolicyScope`: text. Update: in place.
+    /// `FilterPolicyScope`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-subscription.html#cfn-sns-subscription-filterpolicyscope)
     pub fn filter_policy_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FilterPolicyScope", value.into_expr()), Phase) }
-    /// `Protocol`: text, required. Update: replacement.
+    /// `Protocol`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-subscription.html#cfn-sns-subscription-protocol)
     pub fn protocol(self, value: impl Arg<str>) -> CfnSubscriptionProps<Set, R1> { CfnSubscriptionProps(put(self.0, "Protocol", value.into_expr()), Phase) }
-    /// `RawMessageDelivery`: boolean. Update: in place.
+    /// `RawMessageDelivery`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-subscription.html#cfn-sns-subscription-rawmessagedelivery)
     pub fn raw_message_delivery(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RawMessageDelivery", value.into_expr()), Phase) }
-    /// `RedrivePolicy`: JSON. Update: in place.
+    /// `RedrivePolicy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-subscription.html#cfn-sns-subscription-redrivepolicy)
     pub fn redrive_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "RedrivePolicy", value.into_expr()), Phase) }
-    /// `Region`: text. Update: in place.
+    /// `Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-subscription.html#cfn-sns-subscription-region)
     pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr()), Phase) }
-    /// `ReplayPolicy`: JSON. Update: in place.
+    /// `ReplayPolicy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-subscription.html#cfn-sns-subscription-replaypolicy)
     pub fn replay_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ReplayPolicy", value.into_expr()), Phase) }
-    /// `SubscriptionRoleArn`: `IamRoleArn`. Update: in place.
+    /// `SubscriptionRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-subscription.html#cfn-sns-subscription-subscriptionrolearn)
     pub fn subscription_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SubscriptionRoleArn", value.into_expr()), Phase) }
-    /// `TopicArn`: `SnsTopicArn`, required. Update: replacement.
+    /// `TopicArn`: `SnsTopicArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-subscription.html#cfn-sns-subscription-topicarn)
     pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> CfnSubscriptionProps<R0, Set> { CfnSubscriptionProps(put(self.0, "TopicArn", value.into_expr()), Phase) }
 }
 impl Done for CfnSubscriptionProps { fn into_props(self) -> Bag { self.0 } }
@@ -57,9 +57,9 @@ impl CfnTopic {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnTopicProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `TopicArn`.
     pub fn reference(&self) -> Val<kind::SnsTopicArn> { self.0.reference() }
-    /// The attribute `TopicArn`: `SnsTopicArn`.
+    /// The attribute `TopicArn`: `SnsTopicArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-topic.html#TopicArn-fn::getatt)
     pub fn attr_topic_arn(&self) -> Val<kind::SnsTopicArn> { self.0.get_att("TopicArn") }
-    /// The attribute `TopicName`: `SnsTopicName`.
+    /// The attribute `TopicName`: `SnsTopicName`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-topic.html#TopicName-fn::getatt)
     pub fn attr_topic_name(&self) -> Val<kind::SnsTopicName> { self.0.get_att("TopicName") }
 }
 impl Parent for CfnTopic { fn node(&self) -> &Place { &self.0 } }
@@ -68,33 +68,33 @@ impl Parent for CfnTopic { fn node(&self) -> &Place { &self.0 } }
 impl CfnTopicProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ArchivePolicy`: JSON. Update: in place.
+    /// `ArchivePolicy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-topic.html#cfn-sns-topic-archivepolicy)
     pub fn archive_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ArchivePolicy", value.into_expr())) }
-    /// `ContentBasedDeduplication`: boolean. Update: in place.
+    /// `ContentBasedDeduplication`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-topic.html#cfn-sns-topic-contentbaseddeduplication)
     pub fn content_based_deduplication(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ContentBasedDeduplication", value.into_expr())) }
-    /// `DataProtectionPolicy`: JSON. Update: in place.
+    /// `DataProtectionPolicy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-topic.html#cfn-sns-topic-dataprotectionpolicy)
     pub fn data_protection_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "DataProtectionPolicy", value.into_expr())) }
-    /// `DeliveryStatusLogging`: list of `LoggingConfig`. Update: in place.
+    /// `DeliveryStatusLogging`: list of `LoggingConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-topic.html#cfn-sns-topic-deliverystatuslogging)
     pub fn delivery_status_logging(self, value: impl Arg<Arr<topic::LoggingConfig>>) -> Self { Self(put(self.0, "DeliveryStatusLogging", value.into_expr())) }
-    /// `DisplayName`: text. Update: in place.
+    /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-topic.html#cfn-sns-topic-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr())) }
-    /// `FifoThroughputScope`: text. Update: in place.
+    /// `FifoThroughputScope`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-topic.html#cfn-sns-topic-fifothroughputscope)
     pub fn fifo_throughput_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FifoThroughputScope", value.into_expr())) }
-    /// `FifoTopic`: boolean. Update: replacement.
+    /// `FifoTopic`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-topic.html#cfn-sns-topic-fifotopic)
     pub fn fifo_topic(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FifoTopic", value.into_expr())) }
-    /// `KmsMasterKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    /// `KmsMasterKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-topic.html#cfn-sns-topic-kmsmasterkeyid)
     pub fn kms_master_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsMasterKeyId", value.into_expr())) }
-    /// `MaximumMessageSize`: integer. Update: in place.
+    /// `MaximumMessageSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-topic.html#cfn-sns-topic-maximummessagesize)
     pub fn maximum_message_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumMessageSize", value.into_expr())) }
-    /// `SignatureVersion`: text. Update: in place.
+    /// `SignatureVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-topic.html#cfn-sns-topic-signatureversion)
     pub fn signature_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SignatureVersion", value.into_expr())) }
-    /// `Subscription`: list of `Subscription`. Update: in place.
+    /// `Subscription`: list of `Subscription`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-topic.html#cfn-sns-topic-subscription)
     pub fn subscription(self, value: impl Arg<Arr<topic::Subscription>>) -> Self { Self(put(self.0, "Subscription", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-topic.html#cfn-sns-topic-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `TopicName`: text. Update: replacement.
+    /// `TopicName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-topic.html#cfn-sns-topic-topicname)
     pub fn topic_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TopicName", value.into_expr())) }
-    /// `TracingConfig`: text. Update: in place.
+    /// `TracingConfig`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-topic.html#cfn-sns-topic-tracingconfig)
     pub fn tracing_config(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TracingConfig", value.into_expr())) }
 }
 impl Done for CfnTopicProps { fn into_props(self) -> Bag { self.0 } }
@@ -108,13 +108,13 @@ impl LoggingConfig {
     pub fn new() -> LoggingConfig<Missing<super::required::Protocol>> { LoggingConfig(Bag::default(), Phase) }
 }
 impl<R0> LoggingConfig<R0> {
-    /// `FailureFeedbackRoleArn`: `IamRoleArn`. Update: in place.
+    /// `FailureFeedbackRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sns-topic-loggingconfig.html#cfn-sns-topic-loggingconfig-failurefeedbackrolearn)
     pub fn failure_feedback_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "FailureFeedbackRoleArn", value.into_expr()), Phase) }
-    /// `Protocol`: `Protocol`, required. Update: in place.
+    /// `Protocol`: `Protocol`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sns-topic-loggingconfig.html#cfn-sns-topic-loggingconfig-protocol)
     pub fn protocol(self, value: impl Arg<Protocol>) -> LoggingConfig<Set> { LoggingConfig(put(self.0, "Protocol", value.into_expr()), Phase) }
-    /// `SuccessFeedbackRoleArn`: `IamRoleArn`. Update: in place.
+    /// `SuccessFeedbackRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sns-topic-loggingconfig.html#cfn-sns-topic-loggingconfig-successfeedbackrolearn)
     pub fn success_feedback_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SuccessFeedbackRoleArn", value.into_expr()), Phase) }
-    /// `SuccessFeedbackSampleRate`: text. Update: in place.
+    /// `SuccessFeedbackSampleRate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sns-topic-loggingconfig.html#cfn-sns-topic-loggingconfig-successfeedbacksamplerate)
     pub fn success_feedback_sample_rate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SuccessFeedbackSampleRate", value.into_expr()), Phase) }
 }
 impl Done for LoggingConfig { fn into_props(self) -> Bag { self.0 } }
@@ -125,9 +125,9 @@ impl Subscription {
     pub fn new() -> Subscription<Missing<super::required::Endpoint>, Missing<super::required::Protocol>> { Subscription(Bag::default(), Phase) }
 }
 impl<R0, R1> Subscription<R0, R1> {
-    /// `Endpoint`: text, required. Update: in place.
+    /// `Endpoint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sns-topic-subscription.html#cfn-sns-topic-subscription-endpoint)
     pub fn endpoint(self, value: impl Arg<str>) -> Subscription<Set, R1> { Subscription(put(self.0, "Endpoint", value.into_expr()), Phase) }
-    /// `Protocol`: text, required. Update: in place.
+    /// `Protocol`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sns-topic-subscription.html#cfn-sns-topic-subscription-protocol)
     pub fn protocol(self, value: impl Arg<str>) -> Subscription<R0, Set> { Subscription(put(self.0, "Protocol", value.into_expr()), Phase) }
 }
 impl Done for Subscription { fn into_props(self) -> Bag { self.0 } }
@@ -152,9 +152,9 @@ impl CfnTopicInlinePolicyProps {
     pub fn new() -> CfnTopicInlinePolicyProps<Missing<required::PolicyDocument>, Missing<required::TopicArn>> { CfnTopicInlinePolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTopicInlinePolicyProps<R0, R1> {
-    /// `PolicyDocument`: JSON, required. Update: in place.
+    /// `PolicyDocument`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-topicinlinepolicy.html#cfn-sns-topicinlinepolicy-policydocument)
     pub fn policy_document(self, value: impl Arg<Any>) -> CfnTopicInlinePolicyProps<Set, R1> { CfnTopicInlinePolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
-    /// `TopicArn`: `SnsTopicArn`, required. Update: replacement.
+    /// `TopicArn`: `SnsTopicArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-topicinlinepolicy.html#cfn-sns-topicinlinepolicy-topicarn)
     pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> CfnTopicInlinePolicyProps<R0, Set> { CfnTopicInlinePolicyProps(put(self.0, "TopicArn", value.into_expr()), Phase) }
 }
 impl Done for CfnTopicInlinePolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -167,7 +167,7 @@ impl CfnTopicPolicy {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTopicPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-topicpolicy.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnTopicPolicy { fn node(&self) -> &Place { &self.0 } }
@@ -178,9 +178,9 @@ impl CfnTopicPolicyProps {
     pub fn new() -> CfnTopicPolicyProps<Missing<required::PolicyDocument>, Missing<required::Topics>> { CfnTopicPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTopicPolicyProps<R0, R1> {
-    /// `PolicyDocument`: JSON, required. Update: in place.
+    /// `PolicyDocument`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-topicpolicy.html#cfn-sns-topicpolicy-policydocument)
     pub fn policy_document(self, value: impl Arg<Any>) -> CfnTopicPolicyProps<Set, R1> { CfnTopicPolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
-    /// `Topics`: list of text, required. Update: in place.
+    /// `Topics`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-topicpolicy.html#cfn-sns-topicpolicy-topics)
     pub fn topics(self, value: impl Arg<Arr<str>>) -> CfnTopicPolicyProps<R0, Set> { CfnTopicPolicyProps(put(self.0, "Topics", value.into_expr()), Phase) }
 }
 impl Done for CfnTopicPolicyProps { fn into_props(self) -> Bag { self.0 } }

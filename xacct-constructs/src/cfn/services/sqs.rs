@@ -13,11 +13,11 @@ impl CfnQueue {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnQueueProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `QueueUrl`.
     pub fn reference(&self) -> Val<kind::SqsQueueUrl> { self.0.reference() }
-    /// The attribute `Arn`: `SqsQueueArn`.
+    /// The attribute `Arn`: `SqsQueueArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queue.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::SqsQueueArn> { self.0.get_att("Arn") }
-    /// The attribute `QueueName`: text.
+    /// The attribute `QueueName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queue.html#QueueName-fn::getatt)
     pub fn attr_queue_name(&self) -> Val<str> { self.0.get_att("QueueName") }
-    /// The attribute `QueueUrl`: `SqsQueueUrl`.
+    /// The attribute `QueueUrl`: `SqsQueueUrl`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queue.html#QueueUrl-fn::getatt)
     pub fn attr_queue_url(&self) -> Val<kind::SqsQueueUrl> { self.0.get_att("QueueUrl") }
 }
 impl Parent for CfnQueue { fn node(&self) -> &Place { &self.0 } }
@@ -26,37 +26,37 @@ impl Parent for CfnQueue { fn node(&self) -> &Place { &self.0 } }
 impl CfnQueueProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ContentBasedDeduplication`: boolean. Update: in place.
+    /// `ContentBasedDeduplication`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queue.html#cfn-sqs-queue-contentbaseddeduplication)
     pub fn content_based_deduplication(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ContentBasedDeduplication", value.into_expr())) }
-    /// `DeduplicationScope`: text. Update: in place.
+    /// `DeduplicationScope`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queue.html#cfn-sqs-queue-deduplicationscope)
     pub fn deduplication_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeduplicationScope", value.into_expr())) }
-    /// `DelaySeconds`: integer. Update: in place.
+    /// `DelaySeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queue.html#cfn-sqs-queue-delayseconds)
     pub fn delay_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DelaySeconds", value.into_expr())) }
-    /// `FifoQueue`: boolean. Update: replacement.
+    /// `FifoQueue`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queue.html#cfn-sqs-queue-fifoqueue)
     pub fn fifo_queue(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FifoQueue", value.into_expr())) }
-    /// `FifoThroughputLimit`: text. Update: in place.
+    /// `FifoThroughputLimit`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queue.html#cfn-sqs-queue-fifothroughputlimit)
     pub fn fifo_throughput_limit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FifoThroughputLimit", value.into_expr())) }
-    /// `KmsDataKeyReusePeriodSeconds`: integer. Update: in place.
+    /// `KmsDataKeyReusePeriodSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queue.html#cfn-sqs-queue-kmsdatakeyreuseperiodseconds)
     pub fn kms_data_key_reuse_period_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "KmsDataKeyReusePeriodSeconds", value.into_expr())) }
-    /// `KmsMasterKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    /// `KmsMasterKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queue.html#cfn-sqs-queue-kmsmasterkeyid)
     pub fn kms_master_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsMasterKeyId", value.into_expr())) }
-    /// `MaximumMessageSize`: integer. Update: in place.
+    /// `MaximumMessageSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queue.html#cfn-sqs-queue-maximummessagesize)
     pub fn maximum_message_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumMessageSize", value.into_expr())) }
-    /// `MessageRetentionPeriod`: integer. Update: in place.
+    /// `MessageRetentionPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queue.html#cfn-sqs-queue-messageretentionperiod)
     pub fn message_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MessageRetentionPeriod", value.into_expr())) }
-    /// `QueueName`: text. Update: replacement.
+    /// `QueueName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queue.html#cfn-sqs-queue-queuename)
     pub fn queue_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueueName", value.into_expr())) }
-    /// `ReceiveMessageWaitTimeSeconds`: integer. Update: in place.
+    /// `ReceiveMessageWaitTimeSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queue.html#cfn-sqs-queue-receivemessagewaittimeseconds)
     pub fn receive_message_wait_time_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReceiveMessageWaitTimeSeconds", value.into_expr())) }
-    /// `RedriveAllowPolicy`: JSON. Update: in place.
+    /// `RedriveAllowPolicy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queue.html#cfn-sqs-queue-redriveallowpolicy)
     pub fn redrive_allow_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "RedriveAllowPolicy", value.into_expr())) }
-    /// `RedrivePolicy`: JSON. Update: in place.
+    /// `RedrivePolicy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queue.html#cfn-sqs-queue-redrivepolicy)
     pub fn redrive_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "RedrivePolicy", value.into_expr())) }
-    /// `SqsManagedSseEnabled`: boolean. Update: in place.
+    /// `SqsManagedSseEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queue.html#cfn-sqs-queue-sqsmanagedsseenabled)
     pub fn sqs_managed_sse_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SqsManagedSseEnabled", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queue.html#cfn-sqs-queue-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `VisibilityTimeout`: integer. Update: in place.
+    /// `VisibilityTimeout`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queue.html#cfn-sqs-queue-visibilitytimeout)
     pub fn visibility_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VisibilityTimeout", value.into_expr())) }
 }
 impl Done for CfnQueueProps { fn into_props(self) -> Bag { self.0 } }
@@ -78,9 +78,9 @@ impl CfnQueueInlinePolicyProps {
     pub fn new() -> CfnQueueInlinePolicyProps<Missing<required::PolicyDocument>, Missing<required::Queue>> { CfnQueueInlinePolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnQueueInlinePolicyProps<R0, R1> {
-    /// `PolicyDocument`: JSON, required. Update: in place.
+    /// `PolicyDocument`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queueinlinepolicy.html#cfn-sqs-queueinlinepolicy-policydocument)
     pub fn policy_document(self, value: impl Arg<Any>) -> CfnQueueInlinePolicyProps<Set, R1> { CfnQueueInlinePolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
-    /// `Queue`: text, required. Update: replacement.
+    /// `Queue`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queueinlinepolicy.html#cfn-sqs-queueinlinepolicy-queue)
     pub fn queue(self, value: impl Arg<str>) -> CfnQueueInlinePolicyProps<R0, Set> { CfnQueueInlinePolicyProps(put(self.0, "Queue", value.into_expr()), Phase) }
 }
 impl Done for CfnQueueInlinePolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -93,7 +93,7 @@ impl CfnQueuePolicy {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnQueuePolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queuepolicy.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnQueuePolicy { fn node(&self) -> &Place { &self.0 } }
@@ -104,9 +104,9 @@ impl CfnQueuePolicyProps {
     pub fn new() -> CfnQueuePolicyProps<Missing<required::PolicyDocument>, Missing<required::Queues>> { CfnQueuePolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnQueuePolicyProps<R0, R1> {
-    /// `PolicyDocument`: JSON, required. Update: in place.
+    /// `PolicyDocument`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queuepolicy.html#cfn-sqs-queuepolicy-policydocument)
     pub fn policy_document(self, value: impl Arg<Any>) -> CfnQueuePolicyProps<Set, R1> { CfnQueuePolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
-    /// `Queues`: list of text, required. Update: in place.
+    /// `Queues`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queuepolicy.html#cfn-sqs-queuepolicy-queues)
     pub fn queues(self, value: impl Arg<Arr<str>>) -> CfnQueuePolicyProps<R0, Set> { CfnQueuePolicyProps(put(self.0, "Queues", value.into_expr()), Phase) }
 }
 impl Done for CfnQueuePolicyProps { fn into_props(self) -> Bag { self.0 } }

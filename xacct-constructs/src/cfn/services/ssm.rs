@@ -13,7 +13,7 @@ impl CfnAssociation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AssociationId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AssociationId`: text.
+    /// The attribute `AssociationId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-association.html#AssociationId-fn::getatt)
     pub fn attr_association_id(&self) -> Val<str> { self.0.get_att("AssociationId") }
 }
 impl Parent for CfnAssociation { fn node(&self) -> &Place { &self.0 } }
@@ -24,43 +24,43 @@ impl CfnAssociationProps {
     pub fn new() -> CfnAssociationProps<Missing<required::Name>> { CfnAssociationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAssociationProps<R0> {
-    /// `ApplyOnlyAtCronInterval`: boolean. Update: in place.
+    /// `ApplyOnlyAtCronInterval`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-association.html#cfn-ssm-association-applyonlyatcroninterval)
     pub fn apply_only_at_cron_interval(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ApplyOnlyAtCronInterval", value.into_expr()), Phase) }
-    /// `AssociationDispatchAssumeRole`: text. Update: in place.
+    /// `AssociationDispatchAssumeRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-association.html#cfn-ssm-association-associationdispatchassumerole)
     pub fn association_dispatch_assume_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssociationDispatchAssumeRole", value.into_expr()), Phase) }
-    /// `AssociationName`: text. Update: in place.
+    /// `AssociationName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-association.html#cfn-ssm-association-associationname)
     pub fn association_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssociationName", value.into_expr()), Phase) }
-    /// `AutomationTargetParameterName`: text. Update: in place.
+    /// `AutomationTargetParameterName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-association.html#cfn-ssm-association-automationtargetparametername)
     pub fn automation_target_parameter_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AutomationTargetParameterName", value.into_expr()), Phase) }
-    /// `CalendarNames`: list of text. Update: in place.
+    /// `CalendarNames`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-association.html#cfn-ssm-association-calendarnames)
     pub fn calendar_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CalendarNames", value.into_expr()), Phase) }
-    /// `ComplianceSeverity`: `ComplianceSeverity`. Update: in place.
+    /// `ComplianceSeverity`: `ComplianceSeverity`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-association.html#cfn-ssm-association-complianceseverity)
     pub fn compliance_severity(self, value: impl Arg<association::ComplianceSeverity>) -> Self { Self(put(self.0, "ComplianceSeverity", value.into_expr()), Phase) }
-    /// `DocumentVersion`: text. Update: in place.
+    /// `DocumentVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-association.html#cfn-ssm-association-documentversion)
     pub fn document_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentVersion", value.into_expr()), Phase) }
-    /// `InstanceId`: text. Update: replacement.
+    /// `InstanceId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-association.html#cfn-ssm-association-instanceid)
     pub fn instance_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceId", value.into_expr()), Phase) }
-    /// `MaxConcurrency`: text. Update: in place.
+    /// `MaxConcurrency`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-association.html#cfn-ssm-association-maxconcurrency)
     pub fn max_concurrency(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxConcurrency", value.into_expr()), Phase) }
-    /// `MaxErrors`: text. Update: in place.
+    /// `MaxErrors`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-association.html#cfn-ssm-association-maxerrors)
     pub fn max_errors(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxErrors", value.into_expr()), Phase) }
-    /// `Name`: `SsmDocumentName`, required. Update: in place.
+    /// `Name`: `SsmDocumentName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-association.html#cfn-ssm-association-name)
     pub fn name(self, value: impl Arg<kind::SsmDocumentName>) -> CfnAssociationProps<Set> { CfnAssociationProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `OutputLocation`: `InstanceAssociationOutputLocation`. Update: in place.
+    /// `OutputLocation`: `InstanceAssociationOutputLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-association.html#cfn-ssm-association-outputlocation)
     pub fn output_location(self, value: impl Arg<association::InstanceAssociationOutputLocation>) -> Self { Self(put(self.0, "OutputLocation", value.into_expr()), Phase) }
-    /// `Parameters`: map of list of text. Update: in place.
+    /// `Parameters`: map of list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-association.html#cfn-ssm-association-parameters)
     pub fn parameters(self, value: impl Arg<Dict<Arr<str>>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
-    /// `ScheduleExpression`: text. Update: in place.
+    /// `ScheduleExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-association.html#cfn-ssm-association-scheduleexpression)
     pub fn schedule_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpression", value.into_expr()), Phase) }
-    /// `ScheduleOffset`: integer. Update: in place.
+    /// `ScheduleOffset`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-association.html#cfn-ssm-association-scheduleoffset)
     pub fn schedule_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScheduleOffset", value.into_expr()), Phase) }
-    /// `SyncCompliance`: `SyncCompliance`. Update: in place.
+    /// `SyncCompliance`: `SyncCompliance`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-association.html#cfn-ssm-association-synccompliance)
     pub fn sync_compliance(self, value: impl Arg<association::SyncCompliance>) -> Self { Self(put(self.0, "SyncCompliance", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-association.html#cfn-ssm-association-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Targets`: list of `Target`. Update: in place.
+    /// `Targets`: list of `Target`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-association.html#cfn-ssm-association-targets)
     pub fn targets(self, value: impl Arg<Arr<association::Target>>) -> Self { Self(put(self.0, "Targets", value.into_expr()), Phase) }
-    /// `WaitForSuccessTimeoutSeconds`: integer. Update: in place.
+    /// `WaitForSuccessTimeoutSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-association.html#cfn-ssm-association-waitforsuccesstimeoutseconds)
     pub fn wait_for_success_timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WaitForSuccessTimeoutSeconds", value.into_expr()), Phase) }
 }
 impl Done for CfnAssociationProps { fn into_props(self) -> Bag { self.0 } }
@@ -72,7 +72,7 @@ use crate::cfn::support::*;
 impl InstanceAssociationOutputLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `S3Location`: `S3OutputLocation`. Update: in place.
+    /// `S3Location`: `S3OutputLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-association-instanceassociationoutputlocation.html#cfn-ssm-association-instanceassociationoutputlocation-s3location)
     pub fn s3_location(self, value: impl Arg<S3OutputLocation>) -> Self { Self(put(self.0, "S3Location", value.into_expr())) }
 }
 impl Done for InstanceAssociationOutputLocation { fn into_props(self) -> Bag { self.0 } }
@@ -81,11 +81,11 @@ impl Done for InstanceAssociationOutputLocation { fn into_props(self) -> Bag { s
 impl S3OutputLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `OutputS3BucketName`: `S3BucketName`. Update: in place.
+    /// `OutputS3BucketName`: `S3BucketName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-association-s3outputlocation.html#cfn-ssm-association-s3outputlocation-outputs3bucketname)
     pub fn output_s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "OutputS3BucketName", value.into_expr())) }
-    /// `OutputS3KeyPrefix`: text. Update: in place.
+    /// `OutputS3KeyPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-association-s3outputlocation.html#cfn-ssm-association-s3outputlocation-outputs3keyprefix)
     pub fn output_s3_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputS3KeyPrefix", value.into_expr())) }
-    /// `OutputS3Region`: text. Update: in place.
+    /// `OutputS3Region`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-association-s3outputlocation.html#cfn-ssm-association-s3outputlocation-outputs3region)
     pub fn output_s3_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputS3Region", value.into_expr())) }
 }
 impl Done for S3OutputLocation { fn into_props(self) -> Bag { self.0 } }
@@ -96,9 +96,9 @@ impl Target {
     pub fn new() -> Target<Missing<super::required::Key>, Missing<super::required::Values>> { Target(Bag::default(), Phase) }
 }
 impl<R0, R1> Target<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-association-target.html#cfn-ssm-association-target-key)
     pub fn key(self, value: impl Arg<str>) -> Target<Set, R1> { Target(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Values`: list of text, required. Update: in place.
+    /// `Values`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-association-target.html#cfn-ssm-association-target-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> Target<R0, Set> { Target(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for Target { fn into_props(self) -> Bag { self.0 } }
@@ -116,13 +116,13 @@ impl CfnCloudConnector {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCloudConnectorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CloudConnectorArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CloudConnectorArn`: `OtherArn`.
+    /// The attribute `CloudConnectorArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-cloudconnector.html#CloudConnectorArn-fn::getatt)
     pub fn attr_cloud_connector_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CloudConnectorArn") }
-    /// The attribute `CloudConnectorId`: text.
+    /// The attribute `CloudConnectorId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-cloudconnector.html#CloudConnectorId-fn::getatt)
     pub fn attr_cloud_connector_id(&self) -> Val<str> { self.0.get_att("CloudConnectorId") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-cloudconnector.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-cloudconnector.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnCloudConnector { fn node(&self) -> &Place { &self.0 } }
@@ -133,17 +133,17 @@ impl CfnCloudConnectorProps {
     pub fn new() -> CfnCloudConnectorProps<Missing<required::ConfigConnectorArn>, Missing<required::Configuration>, Missing<required::DisplayName>, Missing<required::RoleArn>> { CfnCloudConnectorProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnCloudConnectorProps<R0, R1, R2, R3> {
-    /// `ConfigConnectorArn`: text, required. Update: replacement.
+    /// `ConfigConnectorArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-cloudconnector.html#cfn-ssm-cloudconnector-configconnectorarn)
     pub fn config_connector_arn(self, value: impl Arg<str>) -> CfnCloudConnectorProps<Set, R1, R2, R3> { CfnCloudConnectorProps(put(self.0, "ConfigConnectorArn", value.into_expr()), Phase) }
-    /// `Configuration`: `CloudConnectorConfiguration`, required. Update: in place.
+    /// `Configuration`: `CloudConnectorConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-cloudconnector.html#cfn-ssm-cloudconnector-configuration)
     pub fn configuration(self, value: impl Arg<cloud_connector::CloudConnectorConfiguration>) -> CfnCloudConnectorProps<R0, Set, R2, R3> { CfnCloudConnectorProps(put(self.0, "Configuration", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-cloudconnector.html#cfn-ssm-cloudconnector-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DisplayName`: text, required. Update: in place.
+    /// `DisplayName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-cloudconnector.html#cfn-ssm-cloudconnector-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> CfnCloudConnectorProps<R0, R1, Set, R3> { CfnCloudConnectorProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: replacement.
+    /// `RoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-cloudconnector.html#cfn-ssm-cloudconnector-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnCloudConnectorProps<R0, R1, R2, Set> { CfnCloudConnectorProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-cloudconnector.html#cfn-ssm-cloudconnector-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCloudConnectorProps { fn into_props(self) -> Bag { self.0 } }
@@ -157,15 +157,15 @@ impl AzureConfiguration {
     pub fn new() -> AzureConfiguration<Missing<super::required::ApplicationId>, Missing<super::required::TenantId>> { AzureConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> AzureConfiguration<R0, R1> {
-    /// `ApplicationDisplayName`: text. Update: in place.
+    /// `ApplicationDisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-cloudconnector-azureconfiguration.html#cfn-ssm-cloudconnector-azureconfiguration-applicationdisplayname)
     pub fn application_display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationDisplayName", value.into_expr()), Phase) }
-    /// `ApplicationId`: text, required. Update: in place.
+    /// `ApplicationId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-cloudconnector-azureconfiguration.html#cfn-ssm-cloudconnector-azureconfiguration-applicationid)
     pub fn application_id(self, value: impl Arg<str>) -> AzureConfiguration<Set, R1> { AzureConfiguration(put(self.0, "ApplicationId", value.into_expr()), Phase) }
-    /// `Targets`: `ConfigurationTargets`. Update: in place.
+    /// `Targets`: `ConfigurationTargets`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-cloudconnector-azureconfiguration.html#cfn-ssm-cloudconnector-azureconfiguration-targets)
     pub fn targets(self, value: impl Arg<ConfigurationTargets>) -> Self { Self(put(self.0, "Targets", value.into_expr()), Phase) }
-    /// `TenantDisplayName`: text. Update: in place.
+    /// `TenantDisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-cloudconnector-azureconfiguration.html#cfn-ssm-cloudconnector-azureconfiguration-tenantdisplayname)
     pub fn tenant_display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TenantDisplayName", value.into_expr()), Phase) }
-    /// `TenantId`: text, required. Update: replacement.
+    /// `TenantId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-cloudconnector-azureconfiguration.html#cfn-ssm-cloudconnector-azureconfiguration-tenantid)
     pub fn tenant_id(self, value: impl Arg<str>) -> AzureConfiguration<R0, Set> { AzureConfiguration(put(self.0, "TenantId", value.into_expr()), Phase) }
 }
 impl Done for AzureConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -176,9 +176,9 @@ impl AzureSubscription {
     pub fn new() -> AzureSubscription<Missing<super::required::Id>> { AzureSubscription(Bag::default(), Phase) }
 }
 impl<R0> AzureSubscription<R0> {
-    /// `DisplayName`: text. Update: in place.
+    /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-cloudconnector-azuresubscription.html#cfn-ssm-cloudconnector-azuresubscription-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
-    /// `Id`: text, required. Update: in place.
+    /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-cloudconnector-azuresubscription.html#cfn-ssm-cloudconnector-azuresubscription-id)
     pub fn id(self, value: impl Arg<str>) -> AzureSubscription<Set> { AzureSubscription(put(self.0, "Id", value.into_expr()), Phase) }
 }
 impl Done for AzureSubscription { fn into_props(self) -> Bag { self.0 } }
@@ -189,7 +189,7 @@ impl CloudConnectorConfiguration {
     pub fn new() -> CloudConnectorConfiguration<Missing<super::required::AzureConfiguration>> { CloudConnectorConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CloudConnectorConfiguration<R0> {
-    /// `AzureConfiguration`: `AzureConfiguration`, required. Update: in place.
+    /// `AzureConfiguration`: `AzureConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-cloudconnector-cloudconnectorconfiguration.html#cfn-ssm-cloudconnector-cloudconnectorconfiguration-azureconfiguration)
     pub fn azure_configuration(self, value: impl Arg<AzureConfiguration>) -> CloudConnectorConfiguration<Set> { CloudConnectorConfiguration(put(self.0, "AzureConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CloudConnectorConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -200,7 +200,7 @@ impl ConfigurationTargets {
     pub fn new() -> ConfigurationTargets<Missing<super::required::Subscriptions>> { ConfigurationTargets(Bag::default(), Phase) }
 }
 impl<R0> ConfigurationTargets<R0> {
-    /// `Subscriptions`: list of `AzureSubscription`, required. Update: in place.
+    /// `Subscriptions`: list of `AzureSubscription`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-cloudconnector-configurationtargets.html#cfn-ssm-cloudconnector-configurationtargets-subscriptions)
     pub fn subscriptions(self, value: impl Arg<Arr<AzureSubscription>>) -> ConfigurationTargets<Set> { ConfigurationTargets(put(self.0, "Subscriptions", value.into_expr()), Phase) }
 }
 impl Done for ConfigurationTargets { fn into_props(self) -> Bag { self.0 } }
@@ -223,25 +223,25 @@ impl CfnDocumentProps {
     pub fn new() -> CfnDocumentProps<Missing<required::Content>> { CfnDocumentProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDocumentProps<R0> {
-    /// `Attachments`: list of `AttachmentsSource`. Update: may replace.
+    /// `Attachments`: list of `AttachmentsSource`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-document.html#cfn-ssm-document-attachments)
     pub fn attachments(self, value: impl Arg<Arr<document::AttachmentsSource>>) -> Self { Self(put(self.0, "Attachments", value.into_expr()), Phase) }
-    /// `Content`: JSON, required. Update: may replace.
+    /// `Content`: JSON, required. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-document.html#cfn-ssm-document-content)
     pub fn content(self, value: impl Arg<Any>) -> CfnDocumentProps<Set> { CfnDocumentProps(put(self.0, "Content", value.into_expr()), Phase) }
-    /// `DocumentFormat`: `DocumentFormat`. Update: may replace.
+    /// `DocumentFormat`: `DocumentFormat`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-document.html#cfn-ssm-document-documentformat)
     pub fn document_format(self, value: impl Arg<document::DocumentFormat>) -> Self { Self(put(self.0, "DocumentFormat", value.into_expr()), Phase) }
-    /// `DocumentType`: `DocumentType`. Update: replacement.
+    /// `DocumentType`: `DocumentType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-document.html#cfn-ssm-document-documenttype)
     pub fn document_type(self, value: impl Arg<document::DocumentType>) -> Self { Self(put(self.0, "DocumentType", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-document.html#cfn-ssm-document-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Requires`: list of `DocumentRequires`. Update: may replace.
+    /// `Requires`: list of `DocumentRequires`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-document.html#cfn-ssm-document-requires)
     pub fn requires(self, value: impl Arg<Arr<document::DocumentRequires>>) -> Self { Self(put(self.0, "Requires", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-document.html#cfn-ssm-document-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TargetType`: text. Update: may replace.
+    /// `TargetType`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-document.html#cfn-ssm-document-targettype)
     pub fn target_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetType", value.into_expr()), Phase) }
-    /// `UpdateMethod`: `UpdateMethod`. Update: in place.
+    /// `UpdateMethod`: `UpdateMethod`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-document.html#cfn-ssm-document-updatemethod)
     pub fn update_method(self, value: impl Arg<document::UpdateMethod>) -> Self { Self(put(self.0, "UpdateMethod", value.into_expr()), Phase) }
-    /// `VersionName`: text. Update: may replace.
+    /// `VersionName`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-document.html#cfn-ssm-document-versionname)
     pub fn version_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionName", value.into_expr()), Phase) }
 }
 impl Done for CfnDocumentProps { fn into_props(self) -> Bag { self.0 } }
@@ -253,11 +253,11 @@ use crate::cfn::support::*;
 impl AttachmentsSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Key`: `Key`. Update: may replace.
+    /// `Key`: `Key`. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-document-attachmentssource.html#cfn-ssm-document-attachmentssource-key)
     pub fn key(self, value: impl Arg<Key>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
-    /// `Name`: text. Update: may replace.
+    /// `Name`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-document-attachmentssource.html#cfn-ssm-document-attachmentssource-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Values`: list of text. Update: may replace.
+    /// `Values`: list of text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-document-attachmentssource.html#cfn-ssm-document-attachmentssource-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for AttachmentsSource { fn into_props(self) -> Bag { self.0 } }
@@ -266,9 +266,9 @@ impl Done for AttachmentsSource { fn into_props(self) -> Bag { self.0 } }
 impl DocumentRequires {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: may replace.
+    /// `Name`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-document-documentrequires.html#cfn-ssm-document-documentrequires-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Version`: text. Update: may replace.
+    /// `Version`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-document-documentrequires.html#cfn-ssm-document-documentrequires-version)
     pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for DocumentRequires { fn into_props(self) -> Bag { self.0 } }
@@ -290,7 +290,7 @@ impl CfnMaintenanceWindow {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMaintenanceWindowProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `WindowId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `WindowId`: text.
+    /// The attribute `WindowId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindow.html#WindowId-fn::getatt)
     pub fn attr_window_id(&self) -> Val<str> { self.0.get_att("WindowId") }
 }
 impl Parent for CfnMaintenanceWindow { fn node(&self) -> &Place { &self.0 } }
@@ -301,27 +301,27 @@ impl CfnMaintenanceWindowProps {
     pub fn new() -> CfnMaintenanceWindowProps<Missing<required::AllowUnassociatedTargets>, Missing<required::Cutoff>, Missing<required::Duration>, Missing<required::Name>, Missing<required::Schedule>> { CfnMaintenanceWindowProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnMaintenanceWindowProps<R0, R1, R2, R3, R4> {
-    /// `AllowUnassociatedTargets`: boolean, required. Update: in place.
+    /// `AllowUnassociatedTargets`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindow.html#cfn-ssm-maintenancewindow-allowunassociatedtargets)
     pub fn allow_unassociated_targets(self, value: impl Arg<bool>) -> CfnMaintenanceWindowProps<Set, R1, R2, R3, R4> { CfnMaintenanceWindowProps(put(self.0, "AllowUnassociatedTargets", value.into_expr()), Phase) }
-    /// `Cutoff`: integer, required. Update: in place.
+    /// `Cutoff`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindow.html#cfn-ssm-maintenancewindow-cutoff)
     pub fn cutoff(self, value: impl Arg<i64>) -> CfnMaintenanceWindowProps<R0, Set, R2, R3, R4> { CfnMaintenanceWindowProps(put(self.0, "Cutoff", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindow.html#cfn-ssm-maintenancewindow-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Duration`: integer, required. Update: in place.
+    /// `Duration`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindow.html#cfn-ssm-maintenancewindow-duration)
     pub fn duration(self, value: impl Arg<i64>) -> CfnMaintenanceWindowProps<R0, R1, Set, R3, R4> { CfnMaintenanceWindowProps(put(self.0, "Duration", value.into_expr()), Phase) }
-    /// `EndDate`: text. Update: in place.
+    /// `EndDate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindow.html#cfn-ssm-maintenancewindow-enddate)
     pub fn end_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndDate", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindow.html#cfn-ssm-maintenancewindow-name)
     pub fn name(self, value: impl Arg<str>) -> CfnMaintenanceWindowProps<R0, R1, R2, Set, R4> { CfnMaintenanceWindowProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Schedule`: text, required. Update: in place.
+    /// `Schedule`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindow.html#cfn-ssm-maintenancewindow-schedule)
     pub fn schedule(self, value: impl Arg<str>) -> CfnMaintenanceWindowProps<R0, R1, R2, R3, Set> { CfnMaintenanceWindowProps(put(self.0, "Schedule", value.into_expr()), Phase) }
-    /// `ScheduleOffset`: integer. Update: in place.
+    /// `ScheduleOffset`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindow.html#cfn-ssm-maintenancewindow-scheduleoffset)
     pub fn schedule_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScheduleOffset", value.into_expr()), Phase) }
-    /// `ScheduleTimezone`: text. Update: in place.
+    /// `ScheduleTimezone`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindow.html#cfn-ssm-maintenancewindow-scheduletimezone)
     pub fn schedule_timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleTimezone", value.into_expr()), Phase) }
-    /// `StartDate`: text. Update: in place.
+    /// `StartDate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindow.html#cfn-ssm-maintenancewindow-startdate)
     pub fn start_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartDate", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindow.html#cfn-ssm-maintenancewindow-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnMaintenanceWindowProps { fn into_props(self) -> Bag { self.0 } }
@@ -334,7 +334,7 @@ impl CfnMaintenanceWindowTarget {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMaintenanceWindowTargetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `WindowTargetId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `WindowTargetId`: text.
+    /// The attribute `WindowTargetId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindowtarget.html#WindowTargetId-fn::getatt)
     pub fn attr_window_target_id(&self) -> Val<str> { self.0.get_att("WindowTargetId") }
 }
 impl Parent for CfnMaintenanceWindowTarget { fn node(&self) -> &Place { &self.0 } }
@@ -345,17 +345,17 @@ impl CfnMaintenanceWindowTargetProps {
     pub fn new() -> CfnMaintenanceWindowTargetProps<Missing<required::ResourceType>, Missing<required::Targets>, Missing<required::WindowId>> { CfnMaintenanceWindowTargetProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnMaintenanceWindowTargetProps<R0, R1, R2> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindowtarget.html#cfn-ssm-maintenancewindowtarget-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindowtarget.html#cfn-ssm-maintenancewindowtarget-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `OwnerInformation`: text. Update: in place.
+    /// `OwnerInformation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindowtarget.html#cfn-ssm-maintenancewindowtarget-ownerinformation)
     pub fn owner_information(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnerInformation", value.into_expr()), Phase) }
-    /// `ResourceType`: text, required. Update: in place.
+    /// `ResourceType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindowtarget.html#cfn-ssm-maintenancewindowtarget-resourcetype)
     pub fn resource_type(self, value: impl Arg<str>) -> CfnMaintenanceWindowTargetProps<Set, R1, R2> { CfnMaintenanceWindowTargetProps(put(self.0, "ResourceType", value.into_expr()), Phase) }
-    /// `Targets`: list of `Targets`, required. Update: in place.
+    /// `Targets`: list of `Targets`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindowtarget.html#cfn-ssm-maintenancewindowtarget-targets)
     pub fn targets(self, value: impl Arg<Arr<maintenance_window_target::Targets>>) -> CfnMaintenanceWindowTargetProps<R0, Set, R2> { CfnMaintenanceWindowTargetProps(put(self.0, "Targets", value.into_expr()), Phase) }
-    /// `WindowId`: text, required. Update: replacement.
+    /// `WindowId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindowtarget.html#cfn-ssm-maintenancewindowtarget-windowid)
     pub fn window_id(self, value: impl Arg<str>) -> CfnMaintenanceWindowTargetProps<R0, R1, Set> { CfnMaintenanceWindowTargetProps(put(self.0, "WindowId", value.into_expr()), Phase) }
 }
 impl Done for CfnMaintenanceWindowTargetProps { fn into_props(self) -> Bag { self.0 } }
@@ -369,9 +369,9 @@ impl Targets {
     pub fn new() -> Targets<Missing<super::required::Key>, Missing<super::required::Values>> { Targets(Bag::default(), Phase) }
 }
 impl<R0, R1> Targets<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtarget-targets.html#cfn-ssm-maintenancewindowtarget-targets-key)
     pub fn key(self, value: impl Arg<str>) -> Targets<Set, R1> { Targets(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Values`: list of text, required. Update: in place.
+    /// `Values`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtarget-targets.html#cfn-ssm-maintenancewindowtarget-targets-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> Targets<R0, Set> { Targets(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for Targets { fn into_props(self) -> Bag { self.0 } }
@@ -385,7 +385,7 @@ impl CfnMaintenanceWindowTask {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMaintenanceWindowTaskProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `WindowTaskId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `WindowTaskId`: text.
+    /// The attribute `WindowTaskId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindowtask.html#WindowTaskId-fn::getatt)
     pub fn attr_window_task_id(&self) -> Val<str> { self.0.get_att("WindowTaskId") }
 }
 impl Parent for CfnMaintenanceWindowTask { fn node(&self) -> &Place { &self.0 } }
@@ -396,33 +396,33 @@ impl CfnMaintenanceWindowTaskProps {
     pub fn new() -> CfnMaintenanceWindowTaskProps<Missing<required::Priority>, Missing<required::TaskArn>, Missing<required::TaskType>, Missing<required::WindowId>> { CfnMaintenanceWindowTaskProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnMaintenanceWindowTaskProps<R0, R1, R2, R3> {
-    /// `CutoffBehavior`: text. Update: in place.
+    /// `CutoffBehavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindowtask.html#cfn-ssm-maintenancewindowtask-cutoffbehavior)
     pub fn cutoff_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CutoffBehavior", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindowtask.html#cfn-ssm-maintenancewindowtask-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `LoggingInfo`: `LoggingInfo`. Update: in place.
+    /// `LoggingInfo`: `LoggingInfo`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindowtask.html#cfn-ssm-maintenancewindowtask-logginginfo)
     pub fn logging_info(self, value: impl Arg<maintenance_window_task::LoggingInfo>) -> Self { Self(put(self.0, "LoggingInfo", value.into_expr()), Phase) }
-    /// `MaxConcurrency`: text. Update: in place.
+    /// `MaxConcurrency`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindowtask.html#cfn-ssm-maintenancewindowtask-maxconcurrency)
     pub fn max_concurrency(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxConcurrency", value.into_expr()), Phase) }
-    /// `MaxErrors`: text. Update: in place.
+    /// `MaxErrors`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindowtask.html#cfn-ssm-maintenancewindowtask-maxerrors)
     pub fn max_errors(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxErrors", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindowtask.html#cfn-ssm-maintenancewindowtask-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Priority`: integer, required. Update: in place.
+    /// `Priority`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindowtask.html#cfn-ssm-maintenancewindowtask-priority)
     pub fn priority(self, value: impl Arg<i64>) -> CfnMaintenanceWindowTaskProps<Set, R1, R2, R3> { CfnMaintenanceWindowTaskProps(put(self.0, "Priority", value.into_expr()), Phase) }
-    /// `ServiceRoleArn`: `IamRoleArn`. Update: in place.
+    /// `ServiceRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindowtask.html#cfn-ssm-maintenancewindowtask-servicerolearn)
     pub fn service_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ServiceRoleArn", value.into_expr()), Phase) }
-    /// `Targets`: list of `Target`. Update: in place.
+    /// `Targets`: list of `Target`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindowtask.html#cfn-ssm-maintenancewindowtask-targets)
     pub fn targets(self, value: impl Arg<Arr<maintenance_window_task::Target>>) -> Self { Self(put(self.0, "Targets", value.into_expr()), Phase) }
-    /// `TaskArn`: text, required. Update: in place.
+    /// `TaskArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindowtask.html#cfn-ssm-maintenancewindowtask-taskarn)
     pub fn task_arn(self, value: impl Arg<str>) -> CfnMaintenanceWindowTaskProps<R0, Set, R2, R3> { CfnMaintenanceWindowTaskProps(put(self.0, "TaskArn", value.into_expr()), Phase) }
-    /// `TaskInvocationParameters`: `TaskInvocationParameters`. Update: in place.
+    /// `TaskInvocationParameters`: `TaskInvocationParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindowtask.html#cfn-ssm-maintenancewindowtask-taskinvocationparameters)
     pub fn task_invocation_parameters(self, value: impl Arg<maintenance_window_task::TaskInvocationParameters>) -> Self { Self(put(self.0, "TaskInvocationParameters", value.into_expr()), Phase) }
-    /// `TaskParameters`: JSON. Update: in place.
+    /// `TaskParameters`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindowtask.html#cfn-ssm-maintenancewindowtask-taskparameters)
     pub fn task_parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "TaskParameters", value.into_expr()), Phase) }
-    /// `TaskType`: text, required. Update: replacement.
+    /// `TaskType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindowtask.html#cfn-ssm-maintenancewindowtask-tasktype)
     pub fn task_type(self, value: impl Arg<str>) -> CfnMaintenanceWindowTaskProps<R0, R1, Set, R3> { CfnMaintenanceWindowTaskProps(put(self.0, "TaskType", value.into_expr()), Phase) }
-    /// `WindowId`: text, required. Update: replacement.
+    /// `WindowId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindowtask.html#cfn-ssm-maintenancewindowtask-windowid)
     pub fn window_id(self, value: impl Arg<str>) -> CfnMaintenanceWindowTaskProps<R0, R1, R2, Set> { CfnMaintenanceWindowTaskProps(put(self.0, "WindowId", value.into_expr()), Phase) }
 }
 impl Done for CfnMaintenanceWindowTaskProps { fn into_props(self) -> Bag { self.0 } }
@@ -434,9 +434,9 @@ use crate::cfn::support::*;
 impl CloudWatchOutputConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CloudWatchLogGroupName`: text. Update: in place.
+    /// `CloudWatchLogGroupName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-cloudwatchoutputconfig.html#cfn-ssm-maintenancewindowtask-cloudwatchoutputconfig-cloudwatchloggroupname)
     pub fn cloud_watch_log_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CloudWatchLogGroupName", value.into_expr())) }
-    /// `CloudWatchOutputEnabled`: boolean. Update: in place.
+    /// `CloudWatchOutputEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-cloudwatchoutputconfig.html#cfn-ssm-maintenancewindowtask-cloudwatchoutputconfig-cloudwatchoutputenabled)
     pub fn cloud_watch_output_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CloudWatchOutputEnabled", value.into_expr())) }
 }
 impl Done for CloudWatchOutputConfig { fn into_props(self) -> Bag { self.0 } }
@@ -447,11 +447,11 @@ impl LoggingInfo {
     pub fn new() -> LoggingInfo<Missing<super::required::Region>, Missing<super::required::S3Bucket>> { LoggingInfo(Bag::default(), Phase) }
 }
 impl<R0, R1> LoggingInfo<R0, R1> {
-    /// `Region`: text, required. Update: in place.
+    /// `Region`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-logginginfo.html#cfn-ssm-maintenancewindowtask-logginginfo-region)
     pub fn region(self, value: impl Arg<str>) -> LoggingInfo<Set, R1> { LoggingInfo(put(self.0, "Region", value.into_expr()), Phase) }
-    /// `S3Bucket`: `S3BucketName`, required. Update: in place.
+    /// `S3Bucket`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-logginginfo.html#cfn-ssm-maintenancewindowtask-logginginfo-s3bucket)
     pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> LoggingInfo<R0, Set> { LoggingInfo(put(self.0, "S3Bucket", value.into_expr()), Phase) }
-    /// `S3Prefix`: text. Update: in place.
+    /// `S3Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-logginginfo.html#cfn-ssm-maintenancewindowtask-logginginfo-s3prefix)
     pub fn s3_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Prefix", value.into_expr()), Phase) }
 }
 impl Done for LoggingInfo { fn into_props(self) -> Bag { self.0 } }
@@ -460,9 +460,9 @@ impl Done for LoggingInfo { fn into_props(self) -> Bag { self.0 } }
 impl MaintenanceWindowAutomationParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DocumentVersion`: text. Update: in place.
+    /// `DocumentVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-maintenancewindowautomationparameters.html#cfn-ssm-maintenancewindowtask-maintenancewindowautomationparameters-documentversion)
     pub fn document_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentVersion", value.into_expr())) }
-    /// `Parameters`: JSON. Update: in place.
+    /// `Parameters`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-maintenancewindowautomationparameters.html#cfn-ssm-maintenancewindowtask-maintenancewindowautomationparameters-parameters)
     pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
 }
 impl Done for MaintenanceWindowAutomationParameters { fn into_props(self) -> Bag { self.0 } }
@@ -471,11 +471,11 @@ impl Done for MaintenanceWindowAutomationParameters { fn into_props(self) -> Bag
 impl MaintenanceWindowLambdaParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ClientContext`: text. Update: in place.
+    /// `ClientContext`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-maintenancewindowlambdaparameters.html#cfn-ssm-maintenancewindowtask-maintenancewindowlambdaparameters-clientcontext)
     pub fn client_context(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientContext", value.into_expr())) }
-    /// `Payload`: text. Update: in place.
+    /// `Payload`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-maintenancewindowlambdaparameters.html#cfn-ssm-maintenancewindowtask-maintenancewindowlambdaparameters-payload)
     pub fn payload(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Payload", value.into_expr())) }
-    /// `Qualifier`: text. Update: in place.
+    /// `Qualifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-maintenancewindowlambdaparameters.html#cfn-ssm-maintenancewindowtask-maintenancewindowlambdaparameters-qualifier)
     pub fn qualifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Qualifier", value.into_expr())) }
 }
 impl Done for MaintenanceWindowLambdaParameters { fn into_props(self) -> Bag { self.0 } }
@@ -484,27 +484,27 @@ impl Done for MaintenanceWindowLambdaParameters { fn into_props(self) -> Bag { s
 impl MaintenanceWindowRunCommandParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CloudWatchOutputConfig`: `CloudWatchOutputConfig`. Update: in place.
+    /// `CloudWatchOutputConfig`: `CloudWatchOutputConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-maintenancewindowruncommandparameters.html#cfn-ssm-maintenancewindowtask-maintenancewindowruncommandparameters-cloudwatchoutputconfig)
     pub fn cloud_watch_output_config(self, value: impl Arg<CloudWatchOutputConfig>) -> Self { Self(put(self.0, "CloudWatchOutputConfig", value.into_expr())) }
-    /// `Comment`: text. Update: in place.
+    /// `Comment`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-maintenancewindowruncommandparameters.html#cfn-ssm-maintenancewindowtask-maintenancewindowruncommandparameters-comment)
     pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr())) }
-    /// `DocumentHash`: text. Update: in place.
+    /// `DocumentHash`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-maintenancewindowruncommandparameters.html#cfn-ssm-maintenancewindowtask-maintenancewindowruncommandparameters-documenthash)
     pub fn document_hash(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentHash", value.into_expr())) }
-    /// `DocumentHashType`: text. Update: in place.
+    /// `DocumentHashType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-maintenancewindowruncommandparameters.html#cfn-ssm-maintenancewindowtask-maintenancewindowruncommandparameters-documenthashtype)
     pub fn document_hash_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentHashType", value.into_expr())) }
-    /// `DocumentVersion`: text. Update: in place.
+    /// `DocumentVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-maintenancewindowruncommandparameters.html#cfn-ssm-maintenancewindowtask-maintenancewindowruncommandparameters-documentversion)
     pub fn document_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentVersion", value.into_expr())) }
-    /// `NotificationConfig`: `NotificationConfig`. Update: in place.
+    /// `NotificationConfig`: `NotificationConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-maintenancewindowruncommandparameters.html#cfn-ssm-maintenancewindowtask-maintenancewindowruncommandparameters-notificationconfig)
     pub fn notification_config(self, value: impl Arg<NotificationConfig>) -> Self { Self(put(self.0, "NotificationConfig", value.into_expr())) }
-    /// `OutputS3BucketName`: text. Update: in place.
+    /// `OutputS3BucketName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-maintenancewindowruncommandparameters.html#cfn-ssm-maintenancewindowtask-maintenancewindowruncommandparameters-outputs3bucketname)
     pub fn output_s3_bucket_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputS3BucketName", value.into_expr())) }
-    /// `OutputS3KeyPrefix`: text. Update: in place.
+    /// `OutputS3KeyPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-maintenancewindowruncommandparameters.html#cfn-ssm-maintenancewindowtask-maintenancewindowruncommandparameters-outputs3keyprefix)
     pub fn output_s3_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputS3KeyPrefix", value.into_expr())) }
-    /// `Parameters`: JSON. Update: in place.
+    /// `Parameters`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-maintenancewindowruncommandparameters.html#cfn-ssm-maintenancewindowtask-maintenancewindowruncommandparameters-parameters)
     pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
-    /// `ServiceRoleArn`: `IamRoleArn`. Update: in place.
+    /// `ServiceRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-maintenancewindowruncommandparameters.html#cfn-ssm-maintenancewindowtask-maintenancewindowruncommandparameters-servicerolearn)
     pub fn service_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ServiceRoleArn", value.into_expr())) }
-    /// `TimeoutSeconds`: integer. Update: in place.
+    /// `TimeoutSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-maintenancewindowruncommandparameters.html#cfn-ssm-maintenancewindowtask-maintenancewindowruncommandparameters-timeoutseconds)
     pub fn timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutSeconds", value.into_expr())) }
 }
 impl Done for MaintenanceWindowRunCommandParameters { fn into_props(self) -> Bag { self.0 } }
@@ -513,9 +513,9 @@ impl Done for MaintenanceWindowRunCommandParameters { fn into_props(self) -> Bag
 impl MaintenanceWindowStepFunctionsParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Input`: text. Update: in place.
+    /// `Input`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-maintenancewindowstepfunctionsparameters.html#cfn-ssm-maintenancewindowtask-maintenancewindowstepfunctionsparameters-input)
     pub fn input(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Input", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-maintenancewindowstepfunctionsparameters.html#cfn-ssm-maintenancewindowtask-maintenancewindowstepfunctionsparameters-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for MaintenanceWindowStepFunctionsParameters { fn into_props(self) -> Bag { self.0 } }
@@ -526,11 +526,11 @@ impl NotificationConfig {
     pub fn new() -> NotificationConfig<Missing<super::required::NotificationArn>> { NotificationConfig(Bag::default(), Phase) }
 }
 impl<R0> NotificationConfig<R0> {
-    /// `NotificationArn`: text, required. Update: in place.
+    /// `NotificationArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-notificationconfig.html#cfn-ssm-maintenancewindowtask-notificationconfig-notificationarn)
     pub fn notification_arn(self, value: impl Arg<str>) -> NotificationConfig<Set> { NotificationConfig(put(self.0, "NotificationArn", value.into_expr()), Phase) }
-    /// `NotificationEvents`: list of text. Update: in place.
+    /// `NotificationEvents`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-notificationconfig.html#cfn-ssm-maintenancewindowtask-notificationconfig-notificationevents)
     pub fn notification_events(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotificationEvents", value.into_expr()), Phase) }
-    /// `NotificationType`: text. Update: in place.
+    /// `NotificationType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-notificationconfig.html#cfn-ssm-maintenancewindowtask-notificationconfig-notificationtype)
     pub fn notification_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotificationType", value.into_expr()), Phase) }
 }
 impl Done for NotificationConfig { fn into_props(self) -> Bag { self.0 } }
@@ -541,9 +541,9 @@ impl Target {
     pub fn new() -> Target<Missing<super::required::Key>, Missing<super::required::Values>> { Target(Bag::default(), Phase) }
 }
 impl<R0, R1> Target<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-target.html#cfn-ssm-maintenancewindowtask-target-key)
     pub fn key(self, value: impl Arg<str>) -> Target<Set, R1> { Target(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Values`: list of text, required. Update: in place.
+    /// `Values`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-target.html#cfn-ssm-maintenancewindowtask-target-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> Target<R0, Set> { Target(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for Target { fn into_props(self) -> Bag { self.0 } }
@@ -552,13 +552,13 @@ impl Done for Target { fn into_props(self) -> Bag { self.0 } }
 impl TaskInvocationParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MaintenanceWindowAutomationParameters`: `MaintenanceWindowAutomationParameters`. Update: in place.
+    /// `MaintenanceWindowAutomationParameters`: `MaintenanceWindowAutomationParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-taskinvocationparameters.html#cfn-ssm-maintenancewindowtask-taskinvocationparameters-maintenancewindowautomationparameters)
     pub fn maintenance_window_automation_parameters(self, value: impl Arg<MaintenanceWindowAutomationParameters>) -> Self { Self(put(self.0, "MaintenanceWindowAutomationParameters", value.into_expr())) }
-    /// `MaintenanceWindowLambdaParameters`: `MaintenanceWindowLambdaParameters`. Update: in place.
+    /// `MaintenanceWindowLambdaParameters`: `MaintenanceWindowLambdaParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-taskinvocationparameters.html#cfn-ssm-maintenancewindowtask-taskinvocationparameters-maintenancewindowlambdaparameters)
     pub fn maintenance_window_lambda_parameters(self, value: impl Arg<MaintenanceWindowLambdaParameters>) -> Self { Self(put(self.0, "MaintenanceWindowLambdaParameters", value.into_expr())) }
-    /// `MaintenanceWindowRunCommandParameters`: `MaintenanceWindowRunCommandParameters`. Update: in place.
+    /// `MaintenanceWindowRunCommandParameters`: `MaintenanceWindowRunCommandParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-taskinvocationparameters.html#cfn-ssm-maintenancewindowtask-taskinvocationparameters-maintenancewindowruncommandparameters)
     pub fn maintenance_window_run_command_parameters(self, value: impl Arg<MaintenanceWindowRunCommandParameters>) -> Self { Self(put(self.0, "MaintenanceWindowRunCommandParameters", value.into_expr())) }
-    /// `MaintenanceWindowStepFunctionsParameters`: `MaintenanceWindowStepFunctionsParameters`. Update: in place.
+    /// `MaintenanceWindowStepFunctionsParameters`: `MaintenanceWindowStepFunctionsParameters`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-taskinvocationparameters.html#cfn-ssm-maintenancewindowtask-taskinvocationparameters-maintenancewindowstepfunctionsparameters)
     pub fn maintenance_window_step_functions_parameters(self, value: impl Arg<MaintenanceWindowStepFunctionsParameters>) -> Self { Self(put(self.0, "MaintenanceWindowStepFunctionsParameters", value.into_expr())) }
 }
 impl Done for TaskInvocationParameters { fn into_props(self) -> Bag { self.0 } }
@@ -572,23 +572,23 @@ impl CfnOpsItem {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnOpsItemProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `OpsItemArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreatedBy`: text.
+    /// The attribute `CreatedBy`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-opsitem.html#CreatedBy-fn::getatt)
     pub fn attr_created_by(&self) -> Val<str> { self.0.get_att("CreatedBy") }
-    /// The attribute `CreatedTime`: text.
+    /// The attribute `CreatedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-opsitem.html#CreatedTime-fn::getatt)
     pub fn attr_created_time(&self) -> Val<str> { self.0.get_att("CreatedTime") }
-    /// The attribute `LastModifiedBy`: text.
+    /// The attribute `LastModifiedBy`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-opsitem.html#LastModifiedBy-fn::getatt)
     pub fn attr_last_modified_by(&self) -> Val<str> { self.0.get_att("LastModifiedBy") }
-    /// The attribute `LastModifiedTime`: text.
+    /// The attribute `LastModifiedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-opsitem.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
-    /// The attribute `OpsItemArn`: `OtherArn`.
+    /// The attribute `OpsItemArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-opsitem.html#OpsItemArn-fn::getatt)
     pub fn attr_ops_item_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("OpsItemArn") }
-    /// The attribute `OpsItemId`: text.
+    /// The attribute `OpsItemId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-opsitem.html#OpsItemId-fn::getatt)
     pub fn attr_ops_item_id(&self) -> Val<str> { self.0.get_att("OpsItemId") }
-    /// The attribute `OpsItemType`: text.
+    /// The attribute `OpsItemType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-opsitem.html#OpsItemType-fn::getatt)
     pub fn attr_ops_item_type(&self) -> Val<str> { self.0.get_att("OpsItemType") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-opsitem.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `Version`: text.
+    /// The attribute `Version`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-opsitem.html#Version-fn::getatt)
     pub fn attr_version(&self) -> Val<str> { self.0.get_att("Version") }
 }
 impl Parent for CfnOpsItem { fn node(&self) -> &Place { &self.0 } }
@@ -599,19 +599,19 @@ impl CfnOpsItemProps {
     pub fn new() -> CfnOpsItemProps<Missing<required::Description>, Missing<required::Source>, Missing<required::Title>> { CfnOpsItemProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnOpsItemProps<R0, R1, R2> {
-    /// `Category`: text. Update: in place.
+    /// `Category`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-opsitem.html#cfn-ssm-opsitem-category)
     pub fn category(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Category", value.into_expr()), Phase) }
-    /// `Description`: text, required. Update: in place.
+    /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-opsitem.html#cfn-ssm-opsitem-description)
     pub fn description(self, value: impl Arg<str>) -> CfnOpsItemProps<Set, R1, R2> { CfnOpsItemProps(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Priority`: integer. Update: in place.
+    /// `Priority`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-opsitem.html#cfn-ssm-opsitem-priority)
     pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value.into_expr()), Phase) }
-    /// `Severity`: text. Update: in place.
+    /// `Severity`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-opsitem.html#cfn-ssm-opsitem-severity)
     pub fn severity(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Severity", value.into_expr()), Phase) }
-    /// `Source`: text, required. Update: replacement.
+    /// `Source`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-opsitem.html#cfn-ssm-opsitem-source)
     pub fn source(self, value: impl Arg<str>) -> CfnOpsItemProps<R0, Set, R2> { CfnOpsItemProps(put(self.0, "Source", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-opsitem.html#cfn-ssm-opsitem-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Title`: text, required. Update: in place.
+    /// `Title`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-opsitem.html#cfn-ssm-opsitem-title)
     pub fn title(self, value: impl Arg<str>) -> CfnOpsItemProps<R0, R1, Set> { CfnOpsItemProps(put(self.0, "Title", value.into_expr()), Phase) }
 }
 impl Done for CfnOpsItemProps { fn into_props(self) -> Bag { self.0 } }
@@ -624,11 +624,11 @@ impl CfnParameter {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnParameterProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-parameter.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Type`: text.
+    /// The attribute `Type`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-parameter.html#Type-fn::getatt)
     pub fn attr_type_(&self) -> Val<str> { self.0.get_att("Type") }
-    /// The attribute `Value`: text.
+    /// The attribute `Value`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-parameter.html#Value-fn::getatt)
     pub fn attr_value(&self) -> Val<str> { self.0.get_att("Value") }
 }
 impl Parent for CfnParameter { fn node(&self) -> &Place { &self.0 } }
@@ -639,23 +639,23 @@ impl CfnParameterProps {
     pub fn new() -> CfnParameterProps<Missing<required::Type>, Missing<required::Value>> { CfnParameterProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnParameterProps<R0, R1> {
-    /// `AllowedPattern`: text. Update: in place.
+    /// `AllowedPattern`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-parameter.html#cfn-ssm-parameter-allowedpattern)
     pub fn allowed_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllowedPattern", value.into_expr()), Phase) }
-    /// `DataType`: `DataType`. Update: in place.
+    /// `DataType`: `DataType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-parameter.html#cfn-ssm-parameter-datatype)
     pub fn data_type(self, value: impl Arg<parameter::DataType>) -> Self { Self(put(self.0, "DataType", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-parameter.html#cfn-ssm-parameter-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-parameter.html#cfn-ssm-parameter-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Policies`: text. Update: in place.
+    /// `Policies`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-parameter.html#cfn-ssm-parameter-policies)
     pub fn policies(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Policies", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-parameter.html#cfn-ssm-parameter-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Tier`: `Tier`. Update: in place.
+    /// `Tier`: `Tier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-parameter.html#cfn-ssm-parameter-tier)
     pub fn tier(self, value: impl Arg<parameter::Tier>) -> Self { Self(put(self.0, "Tier", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-parameter.html#cfn-ssm-parameter-type)
     pub fn type_(self, value: impl Arg<parameter::Type>) -> CfnParameterProps<Set, R1> { CfnParameterProps(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-parameter.html#cfn-ssm-parameter-value)
     pub fn value(self, value: impl Arg<str>) -> CfnParameterProps<R0, Set> { CfnParameterProps(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for CfnParameterProps { fn into_props(self) -> Bag { self.0 } }
@@ -678,7 +678,7 @@ impl CfnPatchBaseline {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPatchBaselineProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-patchbaseline.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnPatchBaseline { fn node(&self) -> &Place { &self.0 } }
@@ -689,35 +689,35 @@ impl CfnPatchBaselineProps {
     pub fn new() -> CfnPatchBaselineProps<Missing<required::Name>> { CfnPatchBaselineProps(Bag::default(), Phase) }
 }
 impl<R0> CfnPatchBaselineProps<R0> {
-    /// `ApprovalRules`: `RuleGroup`. Update: in place.
+    /// `ApprovalRules`: `RuleGroup`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-patchbaseline.html#cfn-ssm-patchbaseline-approvalrules)
     pub fn approval_rules(self, value: impl Arg<patch_baseline::RuleGroup>) -> Self { Self(put(self.0, "ApprovalRules", value.into_expr()), Phase) }
-    /// `ApprovedPatches`: list of text. Update: in place.
+    /// `ApprovedPatches`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-patchbaseline.html#cfn-ssm-patchbaseline-approvedpatches)
     pub fn approved_patches(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ApprovedPatches", value.into_expr()), Phase) }
-    /// `ApprovedPatchesComplianceLevel`: `ApprovedPatchesComplianceLevel`. Update: in place.
+    /// `ApprovedPatchesComplianceLevel`: `ApprovedPatchesComplianceLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-patchbaseline.html#cfn-ssm-patchbaseline-approvedpatchescompliancelevel)
     pub fn approved_patches_compliance_level(self, value: impl Arg<patch_baseline::ApprovedPatchesComplianceLevel>) -> Self { Self(put(self.0, "ApprovedPatchesComplianceLevel", value.into_expr()), Phase) }
-    /// `ApprovedPatchesEnableNonSecurity`: boolean. Update: in place.
+    /// `ApprovedPatchesEnableNonSecurity`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-patchbaseline.html#cfn-ssm-patchbaseline-approvedpatchesenablenonsecurity)
     pub fn approved_patches_enable_non_security(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ApprovedPatchesEnableNonSecurity", value.into_expr()), Phase) }
-    /// `AvailableSecurityUpdatesComplianceStatus`: `AvailableSecurityUpdatesComplianceStatus`. Update: in place.
+    /// `AvailableSecurityUpdatesComplianceStatus`: `AvailableSecurityUpdatesComplianceStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-patchbaseline.html#cfn-ssm-patchbaseline-availablesecurityupdatescompliancestatus)
     pub fn available_security_updates_compliance_status(self, value: impl Arg<patch_baseline::AvailableSecurityUpdatesComplianceStatus>) -> Self { Self(put(self.0, "AvailableSecurityUpdatesComplianceStatus", value.into_expr()), Phase) }
-    /// `DefaultBaseline`: boolean. Update: in place.
+    /// `DefaultBaseline`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-patchbaseline.html#cfn-ssm-patchbaseline-defaultbaseline)
     pub fn default_baseline(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DefaultBaseline", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-patchbaseline.html#cfn-ssm-patchbaseline-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `GlobalFilters`: `PatchFilterGroup`. Update: in place.
+    /// `GlobalFilters`: `PatchFilterGroup`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-patchbaseline.html#cfn-ssm-patchbaseline-globalfilters)
     pub fn global_filters(self, value: impl Arg<patch_baseline::PatchFilterGroup>) -> Self { Self(put(self.0, "GlobalFilters", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-patchbaseline.html#cfn-ssm-patchbaseline-name)
     pub fn name(self, value: impl Arg<str>) -> CfnPatchBaselineProps<Set> { CfnPatchBaselineProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `OperatingSystem`: `OperatingSystem`. Update: replacement.
+    /// `OperatingSystem`: `OperatingSystem`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-patchbaseline.html#cfn-ssm-patchbaseline-operatingsystem)
     pub fn operating_system(self, value: impl Arg<patch_baseline::OperatingSystem>) -> Self { Self(put(self.0, "OperatingSystem", value.into_expr()), Phase) }
-    /// `PatchGroups`: list of text. Update: in place.
+    /// `PatchGroups`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-patchbaseline.html#cfn-ssm-patchbaseline-patchgroups)
     pub fn patch_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PatchGroups", value.into_expr()), Phase) }
-    /// `RejectedPatches`: list of text. Update: in place.
+    /// `RejectedPatches`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-patchbaseline.html#cfn-ssm-patchbaseline-rejectedpatches)
     pub fn rejected_patches(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RejectedPatches", value.into_expr()), Phase) }
-    /// `RejectedPatchesAction`: `RejectedPatchesAction`. Update: in place.
+    /// `RejectedPatchesAction`: `RejectedPatchesAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-patchbaseline.html#cfn-ssm-patchbaseline-rejectedpatchesaction)
     pub fn rejected_patches_action(self, value: impl Arg<patch_baseline::RejectedPatchesAction>) -> Self { Self(put(self.0, "RejectedPatchesAction", value.into_expr()), Phase) }
-    /// `Sources`: list of `PatchSource`. Update: in place.
+    /// `Sources`: list of `PatchSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-patchbaseline.html#cfn-ssm-patchbaseline-sources)
     pub fn sources(self, value: impl Arg<Arr<patch_baseline::PatchSource>>) -> Self { Self(put(self.0, "Sources", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-patchbaseline.html#cfn-ssm-patchbaseline-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPatchBaselineProps { fn into_props(self) -> Bag { self.0 } }
@@ -729,9 +729,9 @@ use crate::cfn::support::*;
 impl PatchFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Key`: `Key`. Update: in place.
+    /// `Key`: `Key`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-patchbaseline-patchfilter.html#cfn-ssm-patchbaseline-patchfilter-key)
     pub fn key(self, value: impl Arg<Key>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
-    /// `Values`: list of text. Update: in place.
+    /// `Values`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-patchbaseline-patchfilter.html#cfn-ssm-patchbaseline-patchfilter-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for PatchFilter { fn into_props(self) -> Bag { self.0 } }
@@ -740,7 +740,7 @@ impl Done for PatchFilter { fn into_props(self) -> Bag { self.0 } }
 impl PatchFilterGroup {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PatchFilters`: list of `PatchFilter`. Update: in place.
+    /// `PatchFilters`: list of `PatchFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-patchbaseline-patchfiltergroup.html#cfn-ssm-patchbaseline-patchfiltergroup-patchfilters)
     pub fn patch_filters(self, value: impl Arg<Arr<PatchFilter>>) -> Self { Self(put(self.0, "PatchFilters", value.into_expr())) }
 }
 impl Done for PatchFilterGroup { fn into_props(self) -> Bag { self.0 } }
@@ -749,11 +749,11 @@ impl Done for PatchFilterGroup { fn into_props(self) -> Bag { self.0 } }
 impl PatchSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Configuration`: text. Update: in place.
+    /// `Configuration`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-patchbaseline-patchsource.html#cfn-ssm-patchbaseline-patchsource-configuration)
     pub fn configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Configuration", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-patchbaseline-patchsource.html#cfn-ssm-patchbaseline-patchsource-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Products`: list of text. Update: in place.
+    /// `Products`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-patchbaseline-patchsource.html#cfn-ssm-patchbaseline-patchsource-products)
     pub fn products(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Products", value.into_expr())) }
 }
 impl Done for PatchSource { fn into_props(self) -> Bag { self.0 } }
@@ -762,15 +762,15 @@ impl Done for PatchSource { fn into_props(self) -> Bag { self.0 } }
 impl Rule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ApproveAfterDays`: integer. Update: in place.
+    /// `ApproveAfterDays`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-patchbaseline-rule.html#cfn-ssm-patchbaseline-rule-approveafterdays)
     pub fn approve_after_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ApproveAfterDays", value.into_expr())) }
-    /// `ApproveUntilDate`: text. Update: in place.
+    /// `ApproveUntilDate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-patchbaseline-rule.html#cfn-ssm-patchbaseline-rule-approveuntildate)
     pub fn approve_until_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApproveUntilDate", value.into_expr())) }
-    /// `ComplianceLevel`: `ComplianceLevel`. Update: in place.
+    /// `ComplianceLevel`: `ComplianceLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-patchbaseline-rule.html#cfn-ssm-patchbaseline-rule-compliancelevel)
     pub fn compliance_level(self, value: impl Arg<ComplianceLevel>) -> Self { Self(put(self.0, "ComplianceLevel", value.into_expr())) }
-    /// `EnableNonSecurity`: boolean. Update: in place.
+    /// `EnableNonSecurity`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-patchbaseline-rule.html#cfn-ssm-patchbaseline-rule-enablenonsecurity)
     pub fn enable_non_security(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableNonSecurity", value.into_expr())) }
-    /// `PatchFilterGroup`: `PatchFilterGroup`. Update: in place.
+    /// `PatchFilterGroup`: `PatchFilterGroup`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-patchbaseline-rule.html#cfn-ssm-patchbaseline-rule-patchfiltergroup)
     pub fn patch_filter_group(self, value: impl Arg<PatchFilterGroup>) -> Self { Self(put(self.0, "PatchFilterGroup", value.into_expr())) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
@@ -779,7 +779,7 @@ impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
 impl RuleGroup {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PatchRules`: list of `Rule`. Update: in place.
+    /// `PatchRules`: list of `Rule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-patchbaseline-rulegroup.html#cfn-ssm-patchbaseline-rulegroup-patchrules)
     pub fn patch_rules(self, value: impl Arg<Arr<Rule>>) -> Self { Self(put(self.0, "PatchRules", value.into_expr())) }
 }
 impl Done for RuleGroup { fn into_props(self) -> Bag { self.0 } }
@@ -805,7 +805,7 @@ impl CfnResourceDataSync {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourceDataSyncProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SyncName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `SyncName`: text.
+    /// The attribute `SyncName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-resourcedatasync.html#SyncName-fn::getatt)
     pub fn attr_sync_name(&self) -> Val<str> { self.0.get_att("SyncName") }
 }
 impl Parent for CfnResourceDataSync { fn node(&self) -> &Place { &self.0 } }
@@ -816,23 +816,23 @@ impl CfnResourceDataSyncProps {
     pub fn new() -> CfnResourceDataSyncProps<Missing<required::SyncName>> { CfnResourceDataSyncProps(Bag::default(), Phase) }
 }
 impl<R0> CfnResourceDataSyncProps<R0> {
-    /// `BucketName`: `S3BucketName`. Update: replacement.
+    /// `BucketName`: `S3BucketName`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-resourcedatasync.html#cfn-ssm-resourcedatasync-bucketname)
     pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value.into_expr()), Phase) }
-    /// `BucketPrefix`: text. Update: replacement.
+    /// `BucketPrefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-resourcedatasync.html#cfn-ssm-resourcedatasync-bucketprefix)
     pub fn bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPrefix", value.into_expr()), Phase) }
-    /// `BucketRegion`: text. Update: replacement.
+    /// `BucketRegion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-resourcedatasync.html#cfn-ssm-resourcedatasync-bucketregion)
     pub fn bucket_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketRegion", value.into_expr()), Phase) }
-    /// `KMSKeyArn`: `KmsKeyArn`. Update: replacement.
+    /// `KMSKeyArn`: `KmsKeyArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-resourcedatasync.html#cfn-ssm-resourcedatasync-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KMSKeyArn", value.into_expr()), Phase) }
-    /// `S3Destination`: `S3Destination`. Update: replacement.
+    /// `S3Destination`: `S3Destination`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-resourcedatasync.html#cfn-ssm-resourcedatasync-s3destination)
     pub fn s3_destination(self, value: impl Arg<resource_data_sync::S3Destination>) -> Self { Self(put(self.0, "S3Destination", value.into_expr()), Phase) }
-    /// `SyncFormat`: text. Update: replacement.
+    /// `SyncFormat`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-resourcedatasync.html#cfn-ssm-resourcedatasync-syncformat)
     pub fn sync_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SyncFormat", value.into_expr()), Phase) }
-    /// `SyncName`: text, required. Update: replacement.
+    /// `SyncName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-resourcedatasync.html#cfn-ssm-resourcedatasync-syncname)
     pub fn sync_name(self, value: impl Arg<str>) -> CfnResourceDataSyncProps<Set> { CfnResourceDataSyncProps(put(self.0, "SyncName", value.into_expr()), Phase) }
-    /// `SyncSource`: `SyncSource`. Update: in place.
+    /// `SyncSource`: `SyncSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-resourcedatasync.html#cfn-ssm-resourcedatasync-syncsource)
     pub fn sync_source(self, value: impl Arg<resource_data_sync::SyncSource>) -> Self { Self(put(self.0, "SyncSource", value.into_expr()), Phase) }
-    /// `SyncType`: text. Update: replacement.
+    /// `SyncType`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-resourcedatasync.html#cfn-ssm-resourcedatasync-synctype)
     pub fn sync_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SyncType", value.into_expr()), Phase) }
 }
 impl Done for CfnResourceDataSyncProps { fn into_props(self) -> Bag { self.0 } }
@@ -846,9 +846,9 @@ impl AwsOrganizationsSource {
     pub fn new() -> AwsOrganizationsSource<Missing<super::required::OrganizationSourceType>> { AwsOrganizationsSource(Bag::default(), Phase) }
 }
 impl<R0> AwsOrganizationsSource<R0> {
-    /// `OrganizationSourceType`: text, required. Update: in place.
+    /// `OrganizationSourceType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-resourcedatasync-awsorganizationssource.html#cfn-ssm-resourcedatasync-awsorganizationssource-organizationsourcetype)
     pub fn organization_source_type(self, value: impl Arg<str>) -> AwsOrganizationsSource<Set> { AwsOrganizationsSource(put(self.0, "OrganizationSourceType", value.into_expr()), Phase) }
-    /// `OrganizationalUnits`: list of text. Update: in place.
+    /// `OrganizationalUnits`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-resourcedatasync-awsorganizationssource.html#cfn-ssm-resourcedatasync-awsorganizationssource-organizationalunits)
     pub fn organizational_units(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OrganizationalUnits", value.into_expr()), Phase) }
 }
 impl Done for AwsOrganizationsSource { fn into_props(self) -> Bag { self.0 } }
@@ -859,15 +859,15 @@ impl S3Destination {
     pub fn new() -> S3Destination<Missing<super::required::BucketName>, Missing<super::required::BucketRegion>, Missing<super::required::SyncFormat>> { S3Destination(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> S3Destination<R0, R1, R2> {
-    /// `BucketName`: `S3BucketName`, required. Update: replacement.
+    /// `BucketName`: `S3BucketName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-resourcedatasync-s3destination.html#cfn-ssm-resourcedatasync-s3destination-bucketname)
     pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Destination<Set, R1, R2> { S3Destination(put(self.0, "BucketName", value.into_expr()), Phase) }
-    /// `BucketPrefix`: text. Update: replacement.
+    /// `BucketPrefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-resourcedatasync-s3destination.html#cfn-ssm-resourcedatasync-s3destination-bucketprefix)
     pub fn bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPrefix", value.into_expr()), Phase) }
-    /// `BucketRegion`: text, required. Update: replacement.
+    /// `BucketRegion`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-resourcedatasync-s3destination.html#cfn-ssm-resourcedatasync-s3destination-bucketregion)
     pub fn bucket_region(self, value: impl Arg<str>) -> S3Destination<R0, Set, R2> { S3Destination(put(self.0, "BucketRegion", value.into_expr()), Phase) }
-    /// `KMSKeyArn`: `KmsKeyArn`. Update: replacement.
+    /// `KMSKeyArn`: `KmsKeyArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-resourcedatasync-s3destination.html#cfn-ssm-resourcedatasync-s3destination-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KMSKeyArn", value.into_expr()), Phase) }
-    /// `SyncFormat`: text, required. Update: replacement.
+    /// `SyncFormat`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-resourcedatasync-s3destination.html#cfn-ssm-resourcedatasync-s3destination-syncformat)
     pub fn sync_format(self, value: impl Arg<str>) -> S3Destination<R0, R1, Set> { S3Destination(put(self.0, "SyncFormat", value.into_expr()), Phase) }
 }
 impl Done for S3Destination { fn into_props(self) -> Bag { self.0 } }
@@ -878,13 +878,13 @@ impl SyncSource {
     pub fn new() -> SyncSource<Missing<super::required::SourceRegions>, Missing<super::required::SourceType>> { SyncSource(Bag::default(), Phase) }
 }
 impl<R0, R1> SyncSource<R0, R1> {
-    /// `AwsOrganizationsSource`: `AwsOrganizationsSource`. Update: in place.
+    /// `AwsOrganizationsSource`: `AwsOrganizationsSource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-resourcedatasync-syncsource.html#cfn-ssm-resourcedatasync-syncsource-awsorganizationssource)
     pub fn aws_organizations_source(self, value: impl Arg<AwsOrganizationsSource>) -> Self { Self(put(self.0, "AwsOrganizationsSource", value.into_expr()), Phase) }
-    /// `IncludeFutureRegions`: boolean. Update: in place.
+    /// `IncludeFutureRegions`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-resourcedatasync-syncsource.html#cfn-ssm-resourcedatasync-syncsource-includefutureregions)
     pub fn include_future_regions(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeFutureRegions", value.into_expr()), Phase) }
-    /// `SourceRegions`: list of text, required. Update: in place.
+    /// `SourceRegions`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-resourcedatasync-syncsource.html#cfn-ssm-resourcedatasync-syncsource-sourceregions)
     pub fn source_regions(self, value: impl Arg<Arr<str>>) -> SyncSource<Set, R1> { SyncSource(put(self.0, "SourceRegions", value.into_expr()), Phase) }
-    /// `SourceType`: text, required. Update: in place.
+    /// `SourceType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-resourcedatasync-syncsource.html#cfn-ssm-resourcedatasync-syncsource-sourcetype)
     pub fn source_type(self, value: impl Arg<str>) -> SyncSource<R0, Set> { SyncSource(put(self.0, "SourceType", value.into_expr()), Phase) }
 }
 impl Done for SyncSource { fn into_props(self) -> Bag { self.0 } }
@@ -898,9 +898,9 @@ impl CfnResourcePolicy {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourcePolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `PolicyHash`: text.
+    /// The attribute `PolicyHash`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-resourcepolicy.html#PolicyHash-fn::getatt)
     pub fn attr_policy_hash(&self) -> Val<str> { self.0.get_att("PolicyHash") }
-    /// The attribute `PolicyId`: text.
+    /// The attribute `PolicyId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-resourcepolicy.html#PolicyId-fn::getatt)
     pub fn attr_policy_id(&self) -> Val<str> { self.0.get_att("PolicyId") }
 }
 impl Parent for CfnResourcePolicy { fn node(&self) -> &Place { &self.0 } }
@@ -911,9 +911,9 @@ impl CfnResourcePolicyProps {
     pub fn new() -> CfnResourcePolicyProps<Missing<required::Policy>, Missing<required::ResourceArn>> { CfnResourcePolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnResourcePolicyProps<R0, R1> {
-    /// `Policy`: JSON, required. Update: in place.
+    /// `Policy`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-resourcepolicy.html#cfn-ssm-resourcepolicy-policy)
     pub fn policy(self, value: impl Arg<Any>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "Policy", value.into_expr()), Phase) }
-    /// `ResourceArn`: text, required. Update: replacement.
+    /// `ResourceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-resourcepolicy.html#cfn-ssm-resourcepolicy-resourcearn)
     pub fn resource_arn(self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
 }
 impl Done for CfnResourcePolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -926,13 +926,13 @@ impl CfnServiceSetting {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnServiceSettingProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-servicesetting.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `LastModifiedDate`: text.
+    /// The attribute `LastModifiedDate`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-servicesetting.html#LastModifiedDate-fn::getatt)
     pub fn attr_last_modified_date(&self) -> Val<str> { self.0.get_att("LastModifiedDate") }
-    /// The attribute `LastModifiedUser`: text.
+    /// The attribute `LastModifiedUser`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-servicesetting.html#LastModifiedUser-fn::getatt)
     pub fn attr_last_modified_user(&self) -> Val<str> { self.0.get_att("LastModifiedUser") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-servicesetting.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnServiceSetting { fn node(&self) -> &Place { &self.0 } }
@@ -943,9 +943,9 @@ impl CfnServiceSettingProps {
     pub fn new() -> CfnServiceSettingProps<Missing<required::SettingId>, Missing<required::SettingValue>> { CfnServiceSettingProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnServiceSettingProps<R0, R1> {
-    /// `SettingId`: text, required. Update: replacement.
+    /// `SettingId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-servicesetting.html#cfn-ssm-servicesetting-settingid)
     pub fn setting_id(self, value: impl Arg<str>) -> CfnServiceSettingProps<Set, R1> { CfnServiceSettingProps(put(self.0, "SettingId", value.into_expr()), Phase) }
-    /// `SettingValue`: text, required. Update: in place.
+    /// `SettingValue`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-servicesetting.html#cfn-ssm-servicesetting-settingvalue)
     pub fn setting_value(self, value: impl Arg<str>) -> CfnServiceSettingProps<R0, Set> { CfnServiceSettingProps(put(self.0, "SettingValue", value.into_expr()), Phase) }
 }
 impl Done for CfnServiceSettingProps { fn into_props(self) -> Bag { self.0 } }

@@ -13,7 +13,7 @@ impl CfnPreferences {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnPreferencesProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `AccountId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AccountId`: text.
+    /// The attribute `AccountId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmguiconnect-preferences.html#AccountId-fn::getatt)
     pub fn attr_account_id(&self) -> Val<str> { self.0.get_att("AccountId") }
 }
 impl Parent for CfnPreferences { fn node(&self) -> &Place { &self.0 } }
@@ -22,7 +22,7 @@ impl Parent for CfnPreferences { fn node(&self) -> &Place { &self.0 } }
 impl CfnPreferencesProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ConnectionRecordingPreferences`: `ConnectionRecordingPreferences`. Update: in place.
+    /// `ConnectionRecordingPreferences`: `ConnectionRecordingPreferences`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmguiconnect-preferences.html#cfn-ssmguiconnect-preferences-connectionrecordingpreferences)
     pub fn connection_recording_preferences(self, value: impl Arg<preferences::ConnectionRecordingPreferences>) -> Self { Self(put(self.0, "ConnectionRecordingPreferences", value.into_expr())) }
 }
 impl Done for CfnPreferencesProps { fn into_props(self) -> Bag { self.0 } }
@@ -36,9 +36,9 @@ impl ConnectionRecordingPreferences {
     pub fn new() -> ConnectionRecordingPreferences<Missing<super::required::KMSKeyArn>, Missing<super::required::RecordingDestinations>> { ConnectionRecordingPreferences(Bag::default(), Phase) }
 }
 impl<R0, R1> ConnectionRecordingPreferences<R0, R1> {
-    /// `KMSKeyArn`: `KmsKeyArn`, required. Update: in place.
+    /// `KMSKeyArn`: `KmsKeyArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmguiconnect-preferences-connectionrecordingpreferences.html#cfn-ssmguiconnect-preferences-connectionrecordingpreferences-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> ConnectionRecordingPreferences<Set, R1> { ConnectionRecordingPreferences(put(self.0, "KMSKeyArn", value.into_expr()), Phase) }
-    /// `RecordingDestinations`: `RecordingDestinations`, required. Update: in place.
+    /// `RecordingDestinations`: `RecordingDestinations`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmguiconnect-preferences-connectionrecordingpreferences.html#cfn-ssmguiconnect-preferences-connectionrecordingpreferences-recordingdestinations)
     pub fn recording_destinations(self, value: impl Arg<RecordingDestinations>) -> ConnectionRecordingPreferences<R0, Set> { ConnectionRecordingPreferences(put(self.0, "RecordingDestinations", value.into_expr()), Phase) }
 }
 impl Done for ConnectionRecordingPreferences { fn into_props(self) -> Bag { self.0 } }
@@ -49,7 +49,7 @@ impl RecordingDestinations {
     pub fn new() -> RecordingDestinations<Missing<super::required::S3Buckets>> { RecordingDestinations(Bag::default(), Phase) }
 }
 impl<R0> RecordingDestinations<R0> {
-    /// `S3Buckets`: list of `S3Bucket`, required. Update: in place.
+    /// `S3Buckets`: list of `S3Bucket`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmguiconnect-preferences-recordingdestinations.html#cfn-ssmguiconnect-preferences-recordingdestinations-s3buckets)
     pub fn s3_buckets(self, value: impl Arg<Arr<S3Bucket>>) -> RecordingDestinations<Set> { RecordingDestinations(put(self.0, "S3Buckets", value.into_expr()), Phase) }
 }
 impl Done for RecordingDestinations { fn into_props(self) -> Bag { self.0 } }
@@ -60,9 +60,9 @@ impl S3Bucket {
     pub fn new() -> S3Bucket<Missing<super::required::BucketName>, Missing<super::required::BucketOwner>> { S3Bucket(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Bucket<R0, R1> {
-    /// `BucketName`: `S3BucketName`, required. Update: in place.
+    /// `BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmguiconnect-preferences-s3bucket.html#cfn-ssmguiconnect-preferences-s3bucket-bucketname)
     pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Bucket<Set, R1> { S3Bucket(put(self.0, "BucketName", value.into_expr()), Phase) }
-    /// `BucketOwner`: text, required. Update: in place.
+    /// `BucketOwner`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmguiconnect-preferences-s3bucket.html#cfn-ssmguiconnect-preferences-s3bucket-bucketowner)
     pub fn bucket_owner(self, value: impl Arg<str>) -> S3Bucket<R0, Set> { S3Bucket(put(self.0, "BucketOwner", value.into_expr()), Phase) }
 }
 impl Done for S3Bucket { fn into_props(self) -> Bag { self.0 } }

@@ -13,7 +13,7 @@ impl CfnReplicationSet {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnReplicationSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmincidents-replicationset.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnReplicationSet { fn node(&self) -> &Place { &self.0 } }
@@ -24,11 +24,11 @@ impl CfnReplicationSetProps {
     pub fn new() -> CfnReplicationSetProps<Missing<required::Regions>> { CfnReplicationSetProps(Bag::default(), Phase) }
 }
 impl<R0> CfnReplicationSetProps<R0> {
-    /// `DeletionProtected`: boolean. Update: in place.
+    /// `DeletionProtected`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmincidents-replicationset.html#cfn-ssmincidents-replicationset-deletionprotected)
     pub fn deletion_protected(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtected", value.into_expr()), Phase) }
-    /// `Regions`: list of `ReplicationRegion`, required. Update: in place.
+    /// `Regions`: list of `ReplicationRegion`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmincidents-replicationset.html#cfn-ssmincidents-replicationset-regions)
     pub fn regions(self, value: impl Arg<Arr<replication_set::ReplicationRegion>>) -> CfnReplicationSetProps<Set> { CfnReplicationSetProps(put(self.0, "Regions", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmincidents-replicationset.html#cfn-ssmincidents-replicationset-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnReplicationSetProps { fn into_props(self) -> Bag { self.0 } }
@@ -42,7 +42,7 @@ impl RegionConfiguration {
     pub fn new() -> RegionConfiguration<Missing<super::required::SseKmsKeyId>> { RegionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> RegionConfiguration<R0> {
-    /// `SseKmsKeyId`: text, required. Update: in place.
+    /// `SseKmsKeyId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-replicationset-regionconfiguration.html#cfn-ssmincidents-replicationset-regionconfiguration-ssekmskeyid)
     pub fn sse_kms_key_id(self, value: impl Arg<str>) -> RegionConfiguration<Set> { RegionConfiguration(put(self.0, "SseKmsKeyId", value.into_expr()), Phase) }
 }
 impl Done for RegionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -51,9 +51,9 @@ impl Done for RegionConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl ReplicationRegion {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RegionConfiguration`: `RegionConfiguration`. Update: in place.
+    /// `RegionConfiguration`: `RegionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-replicationset-replicationregion.html#cfn-ssmincidents-replicationset-replicationregion-regionconfiguration)
     pub fn region_configuration(self, value: impl Arg<RegionConfiguration>) -> Self { Self(put(self.0, "RegionConfiguration", value.into_expr())) }
-    /// `RegionName`: text. Update: in place.
+    /// `RegionName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-replicationset-replicationregion.html#cfn-ssmincidents-replicationset-replicationregion-regionname)
     pub fn region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionName", value.into_expr())) }
 }
 impl Done for ReplicationRegion { fn into_props(self) -> Bag { self.0 } }
@@ -67,7 +67,7 @@ impl CfnResponsePlan {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResponsePlanProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmincidents-responseplan.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnResponsePlan { fn node(&self) -> &Place { &self.0 } }
@@ -78,21 +78,21 @@ impl CfnResponsePlanProps {
     pub fn new() -> CfnResponsePlanProps<Missing<required::IncidentTemplate>, Missing<required::Name>> { CfnResponsePlanProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnResponsePlanProps<R0, R1> {
-    /// `Actions`: list of `Action`. Update: in place.
+    /// `Actions`: list of `Action`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmincidents-responseplan.html#cfn-ssmincidents-responseplan-actions)
     pub fn actions(self, value: impl Arg<Arr<response_plan::Action>>) -> Self { Self(put(self.0, "Actions", value.into_expr()), Phase) }
-    /// `ChatChannel`: `ChatChannel`. Update: in place.
+    /// `ChatChannel`: `ChatChannel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmincidents-responseplan.html#cfn-ssmincidents-responseplan-chatchannel)
     pub fn chat_channel(self, value: impl Arg<response_plan::ChatChannel>) -> Self { Self(put(self.0, "ChatChannel", value.into_expr()), Phase) }
-    /// `DisplayName`: text. Update: in place.
+    /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmincidents-responseplan.html#cfn-ssmincidents-responseplan-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
-    /// `Engagements`: list of text. Update: in place.
+    /// `Engagements`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmincidents-responseplan.html#cfn-ssmincidents-responseplan-engagements)
     pub fn engagements(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Engagements", value.into_expr()), Phase) }
-    /// `IncidentTemplate`: `IncidentTemplate`, required. Update: in place.
+    /// `IncidentTemplate`: `IncidentTemplate`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmincidents-responseplan.html#cfn-ssmincidents-responseplan-incidenttemplate)
     pub fn incident_template(self, value: impl Arg<response_plan::IncidentTemplate>) -> CfnResponsePlanProps<Set, R1> { CfnResponsePlanProps(put(self.0, "IncidentTemplate", value.into_expr()), Phase) }
-    /// `Integrations`: list of `Integration`. Update: in place.
+    /// `Integrations`: list of `Integration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmincidents-responseplan.html#cfn-ssmincidents-responseplan-integrations)
     pub fn integrations(self, value: impl Arg<Arr<response_plan::Integration>>) -> Self { Self(put(self.0, "Integrations", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmincidents-responseplan.html#cfn-ssmincidents-responseplan-name)
     pub fn name(self, value: impl Arg<str>) -> CfnResponsePlanProps<R0, Set> { CfnResponsePlanProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmincidents-responseplan.html#cfn-ssmincidents-responseplan-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnResponsePlanProps { fn into_props(self) -> Bag { self.0 } }
@@ -104,7 +104,7 @@ use crate::cfn::support::*;
 impl Action {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SsmAutomation`: `SsmAutomation`. Update: in place.
+    /// `SsmAutomation`: `SsmAutomation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-action.html#cfn-ssmincidents-responseplan-action-ssmautomation)
     pub fn ssm_automation(self, value: impl Arg<SsmAutomation>) -> Self { Self(put(self.0, "SsmAutomation", value.into_expr())) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
@@ -113,7 +113,7 @@ impl Done for Action { fn into_props(self) -> Bag { self.0 } }
 impl ChatChannel {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ChatbotSns`: list of `SnsTopicArn`. Update: in place.
+    /// `ChatbotSns`: list of `SnsTopicArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-chatchannel.html#cfn-ssmincidents-responseplan-chatchannel-chatbotsns)
     pub fn chatbot_sns(self, value: impl Arg<Arr<kind::SnsTopicArn>>) -> Self { Self(put(self.0, "ChatbotSns", value.into_expr())) }
 }
 impl Done for ChatChannel { fn into_props(self) -> Bag { self.0 } }
@@ -124,9 +124,9 @@ impl DynamicSsmParameter {
     pub fn new() -> DynamicSsmParameter<Missing<super::required::Key>, Missing<super::required::Value>> { DynamicSsmParameter(Bag::default(), Phase) }
 }
 impl<R0, R1> DynamicSsmParameter<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-dynamicssmparameter.html#cfn-ssmincidents-responseplan-dynamicssmparameter-key)
     pub fn key(self, value: impl Arg<str>) -> DynamicSsmParameter<Set, R1> { DynamicSsmParameter(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: `DynamicSsmParameterValue`, required. Update: in place.
+    /// `Value`: `DynamicSsmParameterValue`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-dynamicssmparameter.html#cfn-ssmincidents-responseplan-dynamicssmparameter-value)
     pub fn value(self, value: impl Arg<DynamicSsmParameterValue>) -> DynamicSsmParameter<R0, Set> { DynamicSsmParameter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for DynamicSsmParameter { fn into_props(self) -> Bag { self.0 } }
@@ -135,7 +135,7 @@ impl Done for DynamicSsmParameter { fn into_props(self) -> Bag { self.0 } }
 impl DynamicSsmParameterValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Variable`: `Variable`. Update: in place.
+    /// `Variable`: `Variable`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-dynamicssmparametervalue.html#cfn-ssmincidents-responseplan-dynamicssmparametervalue-variable)
     pub fn variable(self, value: impl Arg<Variable>) -> Self { Self(put(self.0, "Variable", value.into_expr())) }
 }
 impl Done for DynamicSsmParameterValue { fn into_props(self) -> Bag { self.0 } }
@@ -146,17 +146,17 @@ impl IncidentTemplate {
     pub fn new() -> IncidentTemplate<Missing<super::required::Impact>, Missing<super::required::Title>> { IncidentTemplate(Bag::default(), Phase) }
 }
 impl<R0, R1> IncidentTemplate<R0, R1> {
-    /// `DedupeString`: text. Update: in place.
+    /// `DedupeString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-incidenttemplate.html#cfn-ssmincidents-responseplan-incidenttemplate-dedupestring)
     pub fn dedupe_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DedupeString", value.into_expr()), Phase) }
-    /// `Impact`: integer, required. Update: in place.
+    /// `Impact`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-incidenttemplate.html#cfn-ssmincidents-responseplan-incidenttemplate-impact)
     pub fn impact(self, value: impl Arg<i64>) -> IncidentTemplate<Set, R1> { IncidentTemplate(put(self.0, "Impact", value.into_expr()), Phase) }
-    /// `IncidentTags`: list of tag. Update: in place.
+    /// `IncidentTags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-incidenttemplate.html#cfn-ssmincidents-responseplan-incidenttemplate-incidenttags)
     pub fn incident_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "IncidentTags", value.into_expr()), Phase) }
-    /// `NotificationTargets`: list of `NotificationTargetItem`. Update: in place.
+    /// `NotificationTargets`: list of `NotificationTargetItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-incidenttemplate.html#cfn-ssmincidents-responseplan-incidenttemplate-notificationtargets)
     pub fn notification_targets(self, value: impl Arg<Arr<NotificationTargetItem>>) -> Self { Self(put(self.0, "NotificationTargets", value.into_expr()), Phase) }
-    /// `Summary`: text. Update: in place.
+    /// `Summary`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-incidenttemplate.html#cfn-ssmincidents-responseplan-incidenttemplate-summary)
     pub fn summary(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Summary", value.into_expr()), Phase) }
-    /// `Title`: text, required. Update: in place.
+    /// `Title`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-incidenttemplate.html#cfn-ssmincidents-responseplan-incidenttemplate-title)
     pub fn title(self, value: impl Arg<str>) -> IncidentTemplate<R0, Set> { IncidentTemplate(put(self.0, "Title", value.into_expr()), Phase) }
 }
 impl Done for IncidentTemplate { fn into_props(self) -> Bag { self.0 } }
@@ -165,7 +165,7 @@ impl Done for IncidentTemplate { fn into_props(self) -> Bag { self.0 } }
 impl Integration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PagerDutyConfiguration`: `PagerDutyConfiguration`. Update: in place.
+    /// `PagerDutyConfiguration`: `PagerDutyConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-integration.html#cfn-ssmincidents-responseplan-integration-pagerdutyconfiguration)
     pub fn pager_duty_configuration(self, value: impl Arg<PagerDutyConfiguration>) -> Self { Self(put(self.0, "PagerDutyConfiguration", value.into_expr())) }
 }
 impl Done for Integration { fn into_props(self) -> Bag { self.0 } }
@@ -174,7 +174,7 @@ impl Done for Integration { fn into_props(self) -> Bag { self.0 } }
 impl NotificationTargetItem {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SnsTopicArn`: `SnsTopicArn`. Update: in place.
+    /// `SnsTopicArn`: `SnsTopicArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-notificationtargetitem.html#cfn-ssmincidents-responseplan-notificationtargetitem-snstopicarn)
     pub fn sns_topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "SnsTopicArn", value.into_expr())) }
 }
 impl Done for NotificationTargetItem { fn into_props(self) -> Bag { self.0 } }
@@ -185,11 +185,11 @@ impl PagerDutyConfiguration {
     pub fn new() -> PagerDutyConfiguration<Missing<super::required::Name>, Missing<super::required::PagerDutyIncidentConfiguration>, Missing<super::required::SecretId>> { PagerDutyConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> PagerDutyConfiguration<R0, R1, R2> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-pagerdutyconfiguration.html#cfn-ssmincidents-responseplan-pagerdutyconfiguration-name)
     pub fn name(self, value: impl Arg<str>) -> PagerDutyConfiguration<Set, R1, R2> { PagerDutyConfiguration(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `PagerDutyIncidentConfiguration`: `PagerDutyIncidentConfiguration`, required. Update: in place.
+    /// `PagerDutyIncidentConfiguration`: `PagerDutyIncidentConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-pagerdutyconfiguration.html#cfn-ssmincidents-responseplan-pagerdutyconfiguration-pagerdutyincidentconfiguration)
     pub fn pager_duty_incident_configuration(self, value: impl Arg<PagerDutyIncidentConfiguration>) -> PagerDutyConfiguration<R0, Set, R2> { PagerDutyConfiguration(put(self.0, "PagerDutyIncidentConfiguration", value.into_expr()), Phase) }
-    /// `SecretId`: text, required. Update: in place.
+    /// `SecretId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-pagerdutyconfiguration.html#cfn-ssmincidents-responseplan-pagerdutyconfiguration-secretid)
     pub fn secret_id(self, value: impl Arg<str>) -> PagerDutyConfiguration<R0, R1, Set> { PagerDutyConfiguration(put(self.0, "SecretId", value.into_expr()), Phase) }
 }
 impl Done for PagerDutyConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -200,7 +200,7 @@ impl PagerDutyIncidentConfiguration {
     pub fn new() -> PagerDutyIncidentConfiguration<Missing<super::required::ServiceId>> { PagerDutyIncidentConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PagerDutyIncidentConfiguration<R0> {
-    /// `ServiceId`: text, required. Update: in place.
+    /// `ServiceId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-pagerdutyincidentconfiguration.html#cfn-ssmincidents-responseplan-pagerdutyincidentconfiguration-serviceid)
     pub fn service_id(self, value: impl Arg<str>) -> PagerDutyIncidentConfiguration<Set> { PagerDutyIncidentConfiguration(put(self.0, "ServiceId", value.into_expr()), Phase) }
 }
 impl Done for PagerDutyIncidentConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -211,17 +211,17 @@ impl SsmAutomation {
     pub fn new() -> SsmAutomation<Missing<super::required::DocumentName>, Missing<super::required::RoleArn>> { SsmAutomation(Bag::default(), Phase) }
 }
 impl<R0, R1> SsmAutomation<R0, R1> {
-    /// `DocumentName`: text, required. Update: in place.
+    /// `DocumentName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-ssmautomation.html#cfn-ssmincidents-responseplan-ssmautomation-documentname)
     pub fn document_name(self, value: impl Arg<str>) -> SsmAutomation<Set, R1> { SsmAutomation(put(self.0, "DocumentName", value.into_expr()), Phase) }
-    /// `DocumentVersion`: text. Update: in place.
+    /// `DocumentVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-ssmautomation.html#cfn-ssmincidents-responseplan-ssmautomation-documentversion)
     pub fn document_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentVersion", value.into_expr()), Phase) }
-    /// `DynamicParameters`: list of `DynamicSsmParameter`. Update: in place.
+    /// `DynamicParameters`: list of `DynamicSsmParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-ssmautomation.html#cfn-ssmincidents-responseplan-ssmautomation-dynamicparameters)
     pub fn dynamic_parameters(self, value: impl Arg<Arr<DynamicSsmParameter>>) -> Self { Self(put(self.0, "DynamicParameters", value.into_expr()), Phase) }
-    /// `Parameters`: list of `SsmParameter`. Update: in place.
+    /// `Parameters`: list of `SsmParameter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-ssmautomation.html#cfn-ssmincidents-responseplan-ssmautomation-parameters)
     pub fn parameters(self, value: impl Arg<Arr<SsmParameter>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-ssmautomation.html#cfn-ssmincidents-responseplan-ssmautomation-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> SsmAutomation<R0, Set> { SsmAutomation(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `TargetAccount`: `TargetAccount`. Update: in place.
+    /// `TargetAccount`: `TargetAccount`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-ssmautomation.html#cfn-ssmincidents-responseplan-ssmautomation-targetaccount)
     pub fn target_account(self, value: impl Arg<TargetAccount>) -> Self { Self(put(self.0, "TargetAccount", value.into_expr()), Phase) }
 }
 impl Done for SsmAutomation { fn into_props(self) -> Bag { self.0 } }
@@ -232,9 +232,9 @@ impl SsmParameter {
     pub fn new() -> SsmParameter<Missing<super::required::Key>, Missing<super::required::Values>> { SsmParameter(Bag::default(), Phase) }
 }
 impl<R0, R1> SsmParameter<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-ssmparameter.html#cfn-ssmincidents-responseplan-ssmparameter-key)
     pub fn key(self, value: impl Arg<str>) -> SsmParameter<Set, R1> { SsmParameter(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Values`: list of text, required. Update: in place.
+    /// `Values`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-ssmparameter.html#cfn-ssmincidents-responseplan-ssmparameter-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> SsmParameter<R0, Set> { SsmParameter(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for SsmParameter { fn into_props(self) -> Bag { self.0 } }

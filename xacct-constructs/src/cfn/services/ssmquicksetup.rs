@@ -13,13 +13,13 @@ impl CfnConfigurationManager {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConfigurationManagerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ManagerArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmquicksetup-configurationmanager.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `LastModifiedAt`: text.
+    /// The attribute `LastModifiedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmquicksetup-configurationmanager.html#LastModifiedAt-fn::getatt)
     pub fn attr_last_modified_at(&self) -> Val<str> { self.0.get_att("LastModifiedAt") }
-    /// The attribute `ManagerArn`: `OtherArn`.
+    /// The attribute `ManagerArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmquicksetup-configurationmanager.html#ManagerArn-fn::getatt)
     pub fn attr_manager_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ManagerArn") }
-    /// The attribute `StatusSummaries`: list of `StatusSummary`.
+    /// The attribute `StatusSummaries`: list of `StatusSummary`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmquicksetup-configurationmanager.html#StatusSummaries-fn::getatt)
     pub fn attr_status_summaries(&self) -> Val<Arr<configuration_manager::StatusSummary>> { self.0.get_att("StatusSummaries") }
 }
 impl Parent for CfnConfigurationManager { fn node(&self) -> &Place { &self.0 } }
@@ -30,13 +30,13 @@ impl CfnConfigurationManagerProps {
     pub fn new() -> CfnConfigurationManagerProps<Missing<required::ConfigurationDefinitions>> { CfnConfigurationManagerProps(Bag::default(), Phase) }
 }
 impl<R0> CfnConfigurationManagerProps<R0> {
-    /// `ConfigurationDefinitions`: list of `ConfigurationDefinition`, required. Update: in place.
+    /// `ConfigurationDefinitions`: list of `ConfigurationDefinition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmquicksetup-configurationmanager.html#cfn-ssmquicksetup-configurationmanager-configurationdefinitions)
     pub fn configuration_definitions(self, value: impl Arg<Arr<configuration_manager::ConfigurationDefinition>>) -> CfnConfigurationManagerProps<Set> { CfnConfigurationManagerProps(put(self.0, "ConfigurationDefinitions", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmquicksetup-configurationmanager.html#cfn-ssmquicksetup-configurationmanager-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmquicksetup-configurationmanager.html#cfn-ssmquicksetup-configurationmanager-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmquicksetup-configurationmanager.html#cfn-ssmquicksetup-configurationmanager-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConfigurationManagerProps { fn into_props(self) -> Bag { self.0 } }
@@ -50,17 +50,17 @@ impl ConfigurationDefinition {
     pub fn new() -> ConfigurationDefinition<Missing<super::required::Parameters>, Missing<super::required::Type>> { ConfigurationDefinition(Bag::default(), Phase) }
 }
 impl<R0, R1> ConfigurationDefinition<R0, R1> {
-    /// `id`: text. Update: in place.
+    /// `id`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmquicksetup-configurationmanager-configurationdefinition.html#cfn-ssmquicksetup-configurationmanager-configurationdefinition-id)
     pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "id", value.into_expr()), Phase) }
-    /// `LocalDeploymentAdministrationRoleArn`: `IamRoleArn`. Update: in place.
+    /// `LocalDeploymentAdministrationRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmquicksetup-configurationmanager-configurationdefinition.html#cfn-ssmquicksetup-configurationmanager-configurationdefinition-localdeploymentadministrationrolearn)
     pub fn local_deployment_administration_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "LocalDeploymentAdministrationRoleArn", value.into_expr()), Phase) }
-    /// `LocalDeploymentExecutionRoleName`: text. Update: in place.
+    /// `LocalDeploymentExecutionRoleName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmquicksetup-configurationmanager-configurationdefinition.html#cfn-ssmquicksetup-configurationmanager-configurationdefinition-localdeploymentexecutionrolename)
     pub fn local_deployment_execution_role_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LocalDeploymentExecutionRoleName", value.into_expr()), Phase) }
-    /// `Parameters`: map of text, required. Update: in place.
+    /// `Parameters`: map of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmquicksetup-configurationmanager-configurationdefinition.html#cfn-ssmquicksetup-configurationmanager-configurationdefinition-parameters)
     pub fn parameters(self, value: impl Arg<Dict<str>>) -> ConfigurationDefinition<Set, R1> { ConfigurationDefinition(put(self.0, "Parameters", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: replacement.
+    /// `Type`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmquicksetup-configurationmanager-configurationdefinition.html#cfn-ssmquicksetup-configurationmanager-configurationdefinition-type)
     pub fn type_(self, value: impl Arg<str>) -> ConfigurationDefinition<R0, Set> { ConfigurationDefinition(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `TypeVersion`: text. Update: replacement.
+    /// `TypeVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmquicksetup-configurationmanager-configurationdefinition.html#cfn-ssmquicksetup-configurationmanager-configurationdefinition-typeversion)
     pub fn type_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeVersion", value.into_expr()), Phase) }
 }
 impl Done for ConfigurationDefinition { fn into_props(self) -> Bag { self.0 } }
@@ -71,15 +71,15 @@ impl StatusSummary {
     pub fn new() -> StatusSummary<Missing<super::required::LastUpdatedAt>, Missing<super::required::StatusType>> { StatusSummary(Bag::default(), Phase) }
 }
 impl<R0, R1> StatusSummary<R0, R1> {
-    /// `LastUpdatedAt`: text, required. Update: in place.
+    /// `LastUpdatedAt`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmquicksetup-configurationmanager-statussummary.html#cfn-ssmquicksetup-configurationmanager-statussummary-lastupdatedat)
     pub fn last_updated_at(self, value: impl Arg<str>) -> StatusSummary<Set, R1> { StatusSummary(put(self.0, "LastUpdatedAt", value.into_expr()), Phase) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmquicksetup-configurationmanager-statussummary.html#cfn-ssmquicksetup-configurationmanager-statussummary-status)
     pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `StatusDetails`: map of text. Update: in place.
+    /// `StatusDetails`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmquicksetup-configurationmanager-statussummary.html#cfn-ssmquicksetup-configurationmanager-statussummary-statusdetails)
     pub fn status_details(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "StatusDetails", value.into_expr()), Phase) }
-    /// `StatusMessage`: text. Update: in place.
+    /// `StatusMessage`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmquicksetup-configurationmanager-statussummary.html#cfn-ssmquicksetup-configurationmanager-statussummary-statusmessage)
     pub fn status_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StatusMessage", value.into_expr()), Phase) }
-    /// `StatusType`: `StatusType`, required. Update: in place.
+    /// `StatusType`: `StatusType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmquicksetup-configurationmanager-statussummary.html#cfn-ssmquicksetup-configurationmanager-statussummary-statustype)
     pub fn status_type(self, value: impl Arg<StatusType>) -> StatusSummary<R0, Set> { StatusSummary(put(self.0, "StatusType", value.into_expr()), Phase) }
 }
 impl Done for StatusSummary { fn into_props(self) -> Bag { self.0 } }
@@ -97,7 +97,7 @@ impl CfnLifecycleAutomation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLifecycleAutomationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AssociationId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AssociationId`: text.
+    /// The attribute `AssociationId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmquicksetup-lifecycleautomation.html#AssociationId-fn::getatt)
     pub fn attr_association_id(&self) -> Val<str> { self.0.get_att("AssociationId") }
 }
 impl Parent for CfnLifecycleAutomation { fn node(&self) -> &Place { &self.0 } }
@@ -108,13 +108,13 @@ impl CfnLifecycleAutomationProps {
     pub fn new() -> CfnLifecycleAutomationProps<Missing<required::AutomationDocument>, Missing<required::AutomationParameters>, Missing<required::ResourceKey>> { CfnLifecycleAutomationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnLifecycleAutomationProps<R0, R1, R2> {
-    /// `AutomationDocument`: text, required. Update: in place.
+    /// `AutomationDocument`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmquicksetup-lifecycleautomation.html#cfn-ssmquicksetup-lifecycleautomation-automationdocument)
     pub fn automation_document(self, value: impl Arg<str>) -> CfnLifecycleAutomationProps<Set, R1, R2> { CfnLifecycleAutomationProps(put(self.0, "AutomationDocument", value.into_expr()), Phase) }
-    /// `AutomationParameters`: map of list of text, required. Update: in place.
+    /// `AutomationParameters`: map of list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmquicksetup-lifecycleautomation.html#cfn-ssmquicksetup-lifecycleautomation-automationparameters)
     pub fn automation_parameters(self, value: impl Arg<Dict<Arr<str>>>) -> CfnLifecycleAutomationProps<R0, Set, R2> { CfnLifecycleAutomationProps(put(self.0, "AutomationParameters", value.into_expr()), Phase) }
-    /// `ResourceKey`: text, required. Update: replacement.
+    /// `ResourceKey`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmquicksetup-lifecycleautomation.html#cfn-ssmquicksetup-lifecycleautomation-resourcekey)
     pub fn resource_key(self, value: impl Arg<str>) -> CfnLifecycleAutomationProps<R0, R1, Set> { CfnLifecycleAutomationProps(put(self.0, "ResourceKey", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: in place.
+    /// `Tags`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmquicksetup-lifecycleautomation.html#cfn-ssmquicksetup-lifecycleautomation-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnLifecycleAutomationProps { fn into_props(self) -> Bag { self.0 } }

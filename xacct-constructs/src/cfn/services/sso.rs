@@ -13,9 +13,9 @@ impl CfnApplication {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ApplicationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ApplicationArn`: `OtherArn`.
+    /// The attribute `ApplicationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-application.html#ApplicationArn-fn::getatt)
     pub fn attr_application_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ApplicationArn") }
-    /// The attribute `IdentityStoreArn`: `OtherArn`.
+    /// The attribute `IdentityStoreArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-application.html#IdentityStoreArn-fn::getatt)
     pub fn attr_identity_store_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("IdentityStoreArn") }
 }
 impl Parent for CfnApplication { fn node(&self) -> &Place { &self.0 } }
@@ -26,19 +26,19 @@ impl CfnApplicationProps {
     pub fn new() -> CfnApplicationProps<Missing<required::ApplicationProviderArn>, Missing<required::InstanceArn>, Missing<required::Name>> { CfnApplicationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnApplicationProps<R0, R1, R2> {
-    /// `ApplicationProviderArn`: text, required. Update: replacement.
+    /// `ApplicationProviderArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-application.html#cfn-sso-application-applicationproviderarn)
     pub fn application_provider_arn(self, value: impl Arg<str>) -> CfnApplicationProps<Set, R1, R2> { CfnApplicationProps(put(self.0, "ApplicationProviderArn", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-application.html#cfn-sso-application-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `InstanceArn`: text, required. Update: replacement.
+    /// `InstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-application.html#cfn-sso-application-instancearn)
     pub fn instance_arn(self, value: impl Arg<str>) -> CfnApplicationProps<R0, Set, R2> { CfnApplicationProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-application.html#cfn-sso-application-name)
     pub fn name(self, value: impl Arg<str>) -> CfnApplicationProps<R0, R1, Set> { CfnApplicationProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `PortalOptions`: `PortalOptionsConfiguration`. Update: in place.
+    /// `PortalOptions`: `PortalOptionsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-application.html#cfn-sso-application-portaloptions)
     pub fn portal_options(self, value: impl Arg<application::PortalOptionsConfiguration>) -> Self { Self(put(self.0, "PortalOptions", value.into_expr()), Phase) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-application.html#cfn-sso-application-status)
     pub fn status(self, value: impl Arg<application::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-application.html#cfn-sso-application-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
@@ -50,9 +50,9 @@ use crate::cfn::support::*;
 impl PortalOptionsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SignInOptions`: `SignInOptions`. Update: in place.
+    /// `SignInOptions`: `SignInOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sso-application-portaloptionsconfiguration.html#cfn-sso-application-portaloptionsconfiguration-signinoptions)
     pub fn sign_in_options(self, value: impl Arg<SignInOptions>) -> Self { Self(put(self.0, "SignInOptions", value.into_expr())) }
-    /// `Visibility`: `Visibility`. Update: in place.
+    /// `Visibility`: `Visibility`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sso-application-portaloptionsconfiguration.html#cfn-sso-application-portaloptionsconfiguration-visibility)
     pub fn visibility(self, value: impl Arg<Visibility>) -> Self { Self(put(self.0, "Visibility", value.into_expr())) }
 }
 impl Done for PortalOptionsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -63,9 +63,9 @@ impl SignInOptions {
     pub fn new() -> SignInOptions<Missing<super::required::Origin>> { SignInOptions(Bag::default(), Phase) }
 }
 impl<R0> SignInOptions<R0> {
-    /// `ApplicationUrl`: text. Update: in place.
+    /// `ApplicationUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sso-application-signinoptions.html#cfn-sso-application-signinoptions-applicationurl)
     pub fn application_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationUrl", value.into_expr()), Phase) }
-    /// `Origin`: `Origin`, required. Update: in place.
+    /// `Origin`: `Origin`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sso-application-signinoptions.html#cfn-sso-application-signinoptions-origin)
     pub fn origin(self, value: impl Arg<Origin>) -> SignInOptions<Set> { SignInOptions(put(self.0, "Origin", value.into_expr()), Phase) }
 }
 impl Done for SignInOptions { fn into_props(self) -> Bag { self.0 } }
@@ -94,11 +94,11 @@ impl CfnApplicationAssignmentProps {
     pub fn new() -> CfnApplicationAssignmentProps<Missing<required::ApplicationArn>, Missing<required::PrincipalId>, Missing<required::PrincipalType>> { CfnApplicationAssignmentProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnApplicationAssignmentProps<R0, R1, R2> {
-    /// `ApplicationArn`: text, required. Update: replacement.
+    /// `ApplicationArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-applicationassignment.html#cfn-sso-applicationassignment-applicationarn)
     pub fn application_arn(self, value: impl Arg<str>) -> CfnApplicationAssignmentProps<Set, R1, R2> { CfnApplicationAssignmentProps(put(self.0, "ApplicationArn", value.into_expr()), Phase) }
-    /// `PrincipalId`: text, required. Update: replacement.
+    /// `PrincipalId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-applicationassignment.html#cfn-sso-applicationassignment-principalid)
     pub fn principal_id(self, value: impl Arg<str>) -> CfnApplicationAssignmentProps<R0, Set, R2> { CfnApplicationAssignmentProps(put(self.0, "PrincipalId", value.into_expr()), Phase) }
-    /// `PrincipalType`: `PrincipalType`, required. Update: replacement.
+    /// `PrincipalType`: `PrincipalType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-applicationassignment.html#cfn-sso-applicationassignment-principaltype)
     pub fn principal_type(self, value: impl Arg<application_assignment::PrincipalType>) -> CfnApplicationAssignmentProps<R0, R1, Set> { CfnApplicationAssignmentProps(put(self.0, "PrincipalType", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationAssignmentProps { fn into_props(self) -> Bag { self.0 } }
@@ -126,17 +126,17 @@ impl CfnAssignmentProps {
     pub fn new() -> CfnAssignmentProps<Missing<required::InstanceArn>, Missing<required::PermissionSetArn>, Missing<required::PrincipalId>, Missing<required::PrincipalType>, Missing<required::TargetId>, Missing<required::TargetType>> { CfnAssignmentProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5> CfnAssignmentProps<R0, R1, R2, R3, R4, R5> {
-    /// `InstanceArn`: text, required. Update: replacement.
+    /// `InstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-assignment.html#cfn-sso-assignment-instancearn)
     pub fn instance_arn(self, value: impl Arg<str>) -> CfnAssignmentProps<Set, R1, R2, R3, R4, R5> { CfnAssignmentProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
-    /// `PermissionSetArn`: text, required. Update: replacement.
+    /// `PermissionSetArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-assignment.html#cfn-sso-assignment-permissionsetarn)
     pub fn permission_set_arn(self, value: impl Arg<str>) -> CfnAssignmentProps<R0, Set, R2, R3, R4, R5> { CfnAssignmentProps(put(self.0, "PermissionSetArn", value.into_expr()), Phase) }
-    /// `PrincipalId`: text, required. Update: replacement.
+    /// `PrincipalId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-assignment.html#cfn-sso-assignment-principalid)
     pub fn principal_id(self, value: impl Arg<str>) -> CfnAssignmentProps<R0, R1, Set, R3, R4, R5> { CfnAssignmentProps(put(self.0, "PrincipalId", value.into_expr()), Phase) }
-    /// `PrincipalType`: `PrincipalType`, required. Update: replacement.
+    /// `PrincipalType`: `PrincipalType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-assignment.html#cfn-sso-assignment-principaltype)
     pub fn principal_type(self, value: impl Arg<assignment::PrincipalType>) -> CfnAssignmentProps<R0, R1, R2, Set, R4, R5> { CfnAssignmentProps(put(self.0, "PrincipalType", value.into_expr()), Phase) }
-    /// `TargetId`: text, required. Update: replacement.
+    /// `TargetId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-assignment.html#cfn-sso-assignment-targetid)
     pub fn target_id(self, value: impl Arg<str>) -> CfnAssignmentProps<R0, R1, R2, R3, Set, R5> { CfnAssignmentProps(put(self.0, "TargetId", value.into_expr()), Phase) }
-    /// `TargetType`: `TargetType`, required. Update: replacement.
+    /// `TargetType`: `TargetType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-assignment.html#cfn-sso-assignment-targettype)
     pub fn target_type(self, value: impl Arg<assignment::TargetType>) -> CfnAssignmentProps<R0, R1, R2, R3, R4, Set> { CfnAssignmentProps(put(self.0, "TargetType", value.into_expr()), Phase) }
 }
 impl Done for CfnAssignmentProps { fn into_props(self) -> Bag { self.0 } }
@@ -157,13 +157,13 @@ impl CfnInstance {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnInstanceProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `InstanceArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `IdentityStoreId`: text.
+    /// The attribute `IdentityStoreId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-instance.html#IdentityStoreId-fn::getatt)
     pub fn attr_identity_store_id(&self) -> Val<str> { self.0.get_att("IdentityStoreId") }
-    /// The attribute `InstanceArn`: `OtherArn`.
+    /// The attribute `InstanceArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-instance.html#InstanceArn-fn::getatt)
     pub fn attr_instance_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("InstanceArn") }
-    /// The attribute `OwnerAccountId`: text.
+    /// The attribute `OwnerAccountId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-instance.html#OwnerAccountId-fn::getatt)
     pub fn attr_owner_account_id(&self) -> Val<str> { self.0.get_att("OwnerAccountId") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-instance.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnInstance { fn node(&self) -> &Place { &self.0 } }
@@ -172,9 +172,9 @@ impl Parent for CfnInstance { fn node(&self) -> &Place { &self.0 } }
 impl CfnInstanceProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-instance.html#cfn-sso-instance-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-instance.html#cfn-sso-instance-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnInstanceProps { fn into_props(self) -> Bag { self.0 } }
@@ -196,11 +196,11 @@ impl CfnInstanceAccessControlAttributeConfigurationProps {
     pub fn new() -> CfnInstanceAccessControlAttributeConfigurationProps<Missing<required::InstanceArn>> { CfnInstanceAccessControlAttributeConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnInstanceAccessControlAttributeConfigurationProps<R0> {
-    /// `AccessControlAttributes`: list of `AccessControlAttribute`. Update: in place.
+    /// `AccessControlAttributes`: list of `AccessControlAttribute`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-instanceaccesscontrolattributeconfiguration.html#cfn-sso-instanceaccesscontrolattributeconfiguration-accesscontrolattributes)
     pub fn access_control_attributes(self, value: impl Arg<Arr<instance_access_control_attribute_configuration::AccessControlAttribute>>) -> Self { Self(put(self.0, "AccessControlAttributes", value.into_expr()), Phase) }
-    /// `InstanceAccessControlAttributeConfiguration`: `InstanceAccessControlAttributeConfiguration`. Update: in place. AWS advises against it.
+    /// `InstanceAccessControlAttributeConfiguration`: `InstanceAccessControlAttributeConfiguration`. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-instanceaccesscontrolattributeconfiguration.html#cfn-sso-instanceaccesscontrolattributeconfiguration-instanceaccesscontrolattributeconfiguration)
     pub fn instance_access_control_attribute_configuration(self, value: impl Arg<instance_access_control_attribute_configuration::InstanceAccessControlAttributeConfiguration>) -> Self { Self(put(self.0, "InstanceAccessControlAttributeConfiguration", value.into_expr()), Phase) }
-    /// `InstanceArn`: text, required. Update: replacement.
+    /// `InstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-instanceaccesscontrolattributeconfiguration.html#cfn-sso-instanceaccesscontrolattributeconfiguration-instancearn)
     pub fn instance_arn(self, value: impl Arg<str>) -> CfnInstanceAccessControlAttributeConfigurationProps<Set> { CfnInstanceAccessControlAttributeConfigurationProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
 }
 impl Done for CfnInstanceAccessControlAttributeConfigurationProps { fn into_props(self) -> Bag { self.0 } }
@@ -214,9 +214,9 @@ impl AccessControlAttribute {
     pub fn new() -> AccessControlAttribute<Missing<super::required::Key>, Missing<super::required::Value>> { AccessControlAttribute(Bag::default(), Phase) }
 }
 impl<R0, R1> AccessControlAttribute<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sso-instanceaccesscontrolattributeconfiguration-accesscontrolattribute.html#cfn-sso-instanceaccesscontrolattributeconfiguration-accesscontrolattribute-key)
     pub fn key(self, value: impl Arg<str>) -> AccessControlAttribute<Set, R1> { AccessControlAttribute(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: `AccessControlAttributeValue`, required. Update: in place.
+    /// `Value`: `AccessControlAttributeValue`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sso-instanceaccesscontrolattributeconfiguration-accesscontrolattribute.html#cfn-sso-instanceaccesscontrolattributeconfiguration-accesscontrolattribute-value)
     pub fn value(self, value: impl Arg<AccessControlAttributeValue>) -> AccessControlAttribute<R0, Set> { AccessControlAttribute(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for AccessControlAttribute { fn into_props(self) -> Bag { self.0 } }
@@ -227,7 +227,7 @@ impl AccessControlAttributeValue {
     pub fn new() -> AccessControlAttributeValue<Missing<super::required::Source>> { AccessControlAttributeValue(Bag::default(), Phase) }
 }
 impl<R0> AccessControlAttributeValue<R0> {
-    /// `Source`: list of text, required. Update: in place.
+    /// `Source`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sso-instanceaccesscontrolattributeconfiguration-accesscontrolattributevalue.html#cfn-sso-instanceaccesscontrolattributeconfiguration-accesscontrolattributevalue-source)
     pub fn source(self, value: impl Arg<Arr<str>>) -> AccessControlAttributeValue<Set> { AccessControlAttributeValue(put(self.0, "Source", value.into_expr()), Phase) }
 }
 impl Done for AccessControlAttributeValue { fn into_props(self) -> Bag { self.0 } }
@@ -238,7 +238,7 @@ impl InstanceAccessControlAttributeConfiguration {
     pub fn new() -> InstanceAccessControlAttributeConfiguration<Missing<super::required::AccessControlAttributes>> { InstanceAccessControlAttributeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> InstanceAccessControlAttributeConfiguration<R0> {
-    /// `AccessControlAttributes`: list of `AccessControlAttribute`, required. Update: in place.
+    /// `AccessControlAttributes`: list of `AccessControlAttribute`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sso-instanceaccesscontrolattributeconfiguration-instanceaccesscontrolattributeconfiguration.html#cfn-sso-instanceaccesscontrolattributeconfiguration-instanceaccesscontrolattributeconfiguration-accesscontrolattributes)
     pub fn access_control_attributes(self, value: impl Arg<Arr<AccessControlAttribute>>) -> InstanceAccessControlAttributeConfiguration<Set> { InstanceAccessControlAttributeConfiguration(put(self.0, "AccessControlAttributes", value.into_expr()), Phase) }
 }
 impl Done for InstanceAccessControlAttributeConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -252,7 +252,7 @@ impl CfnPermissionSet {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPermissionSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `PermissionSetArn`: `OtherArn`.
+    /// The attribute `PermissionSetArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-permissionset.html#PermissionSetArn-fn::getatt)
     pub fn attr_permission_set_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PermissionSetArn") }
 }
 impl Parent for CfnPermissionSet { fn node(&self) -> &Place { &self.0 } }
@@ -263,25 +263,25 @@ impl CfnPermissionSetProps {
     pub fn new() -> CfnPermissionSetProps<Missing<required::InstanceArn>, Missing<required::Name>> { CfnPermissionSetProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnPermissionSetProps<R0, R1> {
-    /// `CustomerManagedPolicyReferences`: list of `CustomerManagedPolicyReference`. Update: in place.
+    /// `CustomerManagedPolicyReferences`: list of `CustomerManagedPolicyReference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-permissionset.html#cfn-sso-permissionset-customermanagedpolicyreferences)
     pub fn customer_managed_policy_references(self, value: impl Arg<Arr<permission_set::CustomerManagedPolicyReference>>) -> Self { Self(put(self.0, "CustomerManagedPolicyReferences", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-permissionset.html#cfn-sso-permissionset-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `InlinePolicy`: JSON. Update: in place.
+    /// `InlinePolicy`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-permissionset.html#cfn-sso-permissionset-inlinepolicy)
     pub fn inline_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "InlinePolicy", value.into_expr()), Phase) }
-    /// `InstanceArn`: text, required. Update: replacement.
+    /// `InstanceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-permissionset.html#cfn-sso-permissionset-instancearn)
     pub fn instance_arn(self, value: impl Arg<str>) -> CfnPermissionSetProps<Set, R1> { CfnPermissionSetProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
-    /// `ManagedPolicies`: list of text. Update: in place.
+    /// `ManagedPolicies`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-permissionset.html#cfn-sso-permissionset-managedpolicies)
     pub fn managed_policies(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ManagedPolicies", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-permissionset.html#cfn-sso-permissionset-name)
     pub fn name(self, value: impl Arg<str>) -> CfnPermissionSetProps<R0, Set> { CfnPermissionSetProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `PermissionsBoundary`: `PermissionsBoundary`. Update: in place.
+    /// `PermissionsBoundary`: `PermissionsBoundary`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-permissionset.html#cfn-sso-permissionset-permissionsboundary)
     pub fn permissions_boundary(self, value: impl Arg<permission_set::PermissionsBoundary>) -> Self { Self(put(self.0, "PermissionsBoundary", value.into_expr()), Phase) }
-    /// `RelayStateType`: text. Update: in place.
+    /// `RelayStateType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-permissionset.html#cfn-sso-permissionset-relaystatetype)
     pub fn relay_state_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RelayStateType", value.into_expr()), Phase) }
-    /// `SessionDuration`: text. Update: in place.
+    /// `SessionDuration`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-permissionset.html#cfn-sso-permissionset-sessionduration)
     pub fn session_duration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionDuration", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-permissionset.html#cfn-sso-permissionset-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPermissionSetProps { fn into_props(self) -> Bag { self.0 } }
@@ -295,9 +295,9 @@ impl CustomerManagedPolicyReference {
     pub fn new() -> CustomerManagedPolicyReference<Missing<super::required::Name>> { CustomerManagedPolicyReference(Bag::default(), Phase) }
 }
 impl<R0> CustomerManagedPolicyReference<R0> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sso-permissionset-customermanagedpolicyreference.html#cfn-sso-permissionset-customermanagedpolicyreference-name)
     pub fn name(self, value: impl Arg<str>) -> CustomerManagedPolicyReference<Set> { CustomerManagedPolicyReference(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Path`: text. Update: in place.
+    /// `Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sso-permissionset-customermanagedpolicyreference.html#cfn-sso-permissionset-customermanagedpolicyreference-path)
     pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr()), Phase) }
 }
 impl Done for CustomerManagedPolicyReference { fn into_props(self) -> Bag { self.0 } }
@@ -306,9 +306,9 @@ impl Done for CustomerManagedPolicyReference { fn into_props(self) -> Bag { self
 impl PermissionsBoundary {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CustomerManagedPolicyReference`: `CustomerManagedPolicyReference`. Update: in place.
+    /// `CustomerManagedPolicyReference`: `CustomerManagedPolicyReference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sso-permissionset-permissionsboundary.html#cfn-sso-permissionset-permissionsboundary-customermanagedpolicyreference)
     pub fn customer_managed_policy_reference(self, value: impl Arg<CustomerManagedPolicyReference>) -> Self { Self(put(self.0, "CustomerManagedPolicyReference", value.into_expr())) }
-    /// `ManagedPolicyArn`: text. Update: in place.
+    /// `ManagedPolicyArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sso-permissionset-permissionsboundary.html#cfn-sso-permissionset-permissionsboundary-managedpolicyarn)
     pub fn managed_policy_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManagedPolicyArn", value.into_expr())) }
 }
 impl Done for PermissionsBoundary { fn into_props(self) -> Bag { self.0 } }

@@ -13,9 +13,9 @@ impl CfnActivity {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnActivityProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-activity.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Name`: text.
+    /// The attribute `Name`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-activity.html#Name-fn::getatt)
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
 }
 impl Parent for CfnActivity { fn node(&self) -> &Place { &self.0 } }
@@ -26,11 +26,11 @@ impl CfnActivityProps {
     pub fn new() -> CfnActivityProps<Missing<required::Name>> { CfnActivityProps(Bag::default(), Phase) }
 }
 impl<R0> CfnActivityProps<R0> {
-    /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: replacement.
+    /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-activity.html#cfn-stepfunctions-activity-encryptionconfiguration)
     pub fn encryption_configuration(self, value: impl Arg<activity::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-activity.html#cfn-stepfunctions-activity-name)
     pub fn name(self, value: impl Arg<str>) -> CfnActivityProps<Set> { CfnActivityProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of `TagsEntry`. Update: in place.
+    /// `Tags`: list of `TagsEntry`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-activity.html#cfn-stepfunctions-activity-tags)
     pub fn tags(self, value: impl Arg<Arr<activity::TagsEntry>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnActivityProps { fn into_props(self) -> Bag { self.0 } }
@@ -44,11 +44,11 @@ impl EncryptionConfiguration {
     pub fn new() -> EncryptionConfiguration<Missing<super::required::Type>> { EncryptionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EncryptionConfiguration<R0> {
-    /// `KmsDataKeyReusePeriodSeconds`: integer. Update: replacement.
+    /// `KmsDataKeyReusePeriodSeconds`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-activity-encryptionconfiguration.html#cfn-stepfunctions-activity-encryptionconfiguration-kmsdatakeyreuseperiodseconds)
     pub fn kms_data_key_reuse_period_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "KmsDataKeyReusePeriodSeconds", value.into_expr()), Phase) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-activity-encryptionconfiguration.html#cfn-stepfunctions-activity-encryptionconfiguration-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: replacement.
+    /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-activity-encryptionconfiguration.html#cfn-stepfunctions-activity-encryptionconfiguration-type)
     pub fn type_(self, value: impl Arg<Type>) -> EncryptionConfiguration<Set> { EncryptionConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -59,9 +59,9 @@ impl TagsEntry {
     pub fn new() -> TagsEntry<Missing<super::required::Key>, Missing<super::required::Value>> { TagsEntry(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsEntry<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-activity-tagsentry.html#cfn-stepfunctions-activity-tagsentry-key)
     pub fn key(self, value: impl Arg<str>) -> TagsEntry<Set, R1> { TagsEntry(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-activity-tagsentry.html#cfn-stepfunctions-activity-tagsentry-value)
     pub fn value(self, value: impl Arg<str>) -> TagsEntry<R0, Set> { TagsEntry(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsEntry { fn into_props(self) -> Bag { self.0 } }
@@ -77,11 +77,11 @@ impl CfnStateMachine {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStateMachineProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachine.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Name`: text.
+    /// The attribute `Name`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachine.html#Name-fn::getatt)
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
-    /// The attribute `StateMachineRevisionId`: text.
+    /// The attribute `StateMachineRevisionId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachine.html#StateMachineRevisionId-fn::getatt)
     pub fn attr_state_machine_revision_id(&self) -> Val<str> { self.0.get_att("StateMachineRevisionId") }
 }
 impl Parent for CfnStateMachine { fn node(&self) -> &Place { &self.0 } }
@@ -92,27 +92,27 @@ impl CfnStateMachineProps {
     pub fn new() -> CfnStateMachineProps<Missing<required::RoleArn>> { CfnStateMachineProps(Bag::default(), Phase) }
 }
 impl<R0> CfnStateMachineProps<R0> {
-    /// `Definition`: JSON. Update: in place.
+    /// `Definition`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachine.html#cfn-stepfunctions-statemachine-definition)
     pub fn definition(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Definition", value.into_expr()), Phase) }
-    /// `DefinitionS3Location`: `S3Location`. Update: in place.
+    /// `DefinitionS3Location`: `S3Location`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachine.html#cfn-stepfunctions-statemachine-definitions3location)
     pub fn definition_s3_location(self, value: impl Arg<state_machine::S3Location>) -> Self { Self(put(self.0, "DefinitionS3Location", value.into_expr()), Phase) }
-    /// `DefinitionString`: text. Update: in place.
+    /// `DefinitionString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachine.html#cfn-stepfunctions-statemachine-definitionstring)
     pub fn definition_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefinitionString", value.into_expr()), Phase) }
-    /// `DefinitionSubstitutions`: map of text, number or boolean. Update: in place.
+    /// `DefinitionSubstitutions`: map of text, number or boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachine.html#cfn-stepfunctions-statemachine-definitionsubstitutions)
     pub fn definition_substitutions(self, value: impl Arg<Dict<Scalar>>) -> Self { Self(put(self.0, "DefinitionSubstitutions", value.into_expr()), Phase) }
-    /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: in place.
+    /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachine.html#cfn-stepfunctions-statemachine-encryptionconfiguration)
     pub fn encryption_configuration(self, value: impl Arg<state_machine::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
-    /// `LoggingConfiguration`: `LoggingConfiguration`. Update: in place.
+    /// `LoggingConfiguration`: `LoggingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachine.html#cfn-stepfunctions-statemachine-loggingconfiguration)
     pub fn logging_configuration(self, value: impl Arg<state_machine::LoggingConfiguration>) -> Self { Self(put(self.0, "LoggingConfiguration", value.into_expr()), Phase) }
-    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachine.html#cfn-stepfunctions-statemachine-rolearn)
     pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnStateMachineProps<Set> { CfnStateMachineProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
-    /// `StateMachineName`: text. Update: replacement.
+    /// `StateMachineName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachine.html#cfn-stepfunctions-statemachine-statemachinename)
     pub fn state_machine_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StateMachineName", value.into_expr()), Phase) }
-    /// `StateMachineType`: `StateMachineType`. Update: replacement.
+    /// `StateMachineType`: `StateMachineType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachine.html#cfn-stepfunctions-statemachine-statemachinetype)
     pub fn state_machine_type(self, value: impl Arg<state_machine::StateMachineType>) -> Self { Self(put(self.0, "StateMachineType", value.into_expr()), Phase) }
-    /// `Tags`: list of `TagsEntry`. Update: in place.
+    /// `Tags`: list of `TagsEntry`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachine.html#cfn-stepfunctions-statemachine-tags)
     pub fn tags(self, value: impl Arg<Arr<state_machine::TagsEntry>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TracingConfiguration`: `TracingConfiguration`. Update: in place.
+    /// `TracingConfiguration`: `TracingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachine.html#cfn-stepfunctions-statemachine-tracingconfiguration)
     pub fn tracing_configuration(self, value: impl Arg<state_machine::TracingConfiguration>) -> Self { Self(put(self.0, "TracingConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnStateMachineProps { fn into_props(self) -> Bag { self.0 } }
@@ -124,7 +124,7 @@ use crate::cfn::support::*;
 impl CloudWatchLogsLogGroup {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LogGroupArn`: `LogsLogGroupArn`. Update: in place.
+    /// `LogGroupArn`: `LogsLogGroupArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachine-cloudwatchlogsloggroup.html#cfn-stepfunctions-statemachine-cloudwatchlogsloggroup-loggrouparn)
     pub fn log_group_arn(self, value: impl Arg<kind::LogsLogGroupArn>) -> Self { Self(put(self.0, "LogGroupArn", value.into_expr())) }
 }
 impl Done for CloudWatchLogsLogGroup { fn into_props(self) -> Bag { self.0 } }
@@ -135,11 +135,11 @@ impl EncryptionConfiguration {
     pub fn new() -> EncryptionConfiguration<Missing<super::required::Type>> { EncryptionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EncryptionConfiguration<R0> {
-    /// `KmsDataKeyReusePeriodSeconds`: integer. Update: in place.
+    /// `KmsDataKeyReusePeriodSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachine-encryptionconfiguration.html#cfn-stepfunctions-statemachine-encryptionconfiguration-kmsdatakeyreuseperiodseconds)
     pub fn kms_data_key_reuse_period_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "KmsDataKeyReusePeriodSeconds", value.into_expr()), Phase) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachine-encryptionconfiguration.html#cfn-stepfunctions-statemachine-encryptionconfiguration-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachine-encryptionconfiguration.html#cfn-stepfunctions-statemachine-encryptionconfiguration-type)
     pub fn type_(self, value: impl Arg<Type>) -> EncryptionConfiguration<Set> { EncryptionConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -148,7 +148,7 @@ impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl LogDestination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CloudWatchLogsLogGroup`: `CloudWatchLogsLogGroup`. Update: in place.
+    /// `CloudWatchLogsLogGroup`: `CloudWatchLogsLogGroup`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachine-logdestination.html#cfn-stepfunctions-statemachine-logdestination-cloudwatchlogsloggroup)
     pub fn cloud_watch_logs_log_group(self, value: impl Arg<CloudWatchLogsLogGroup>) -> Self { Self(put(self.0, "CloudWatchLogsLogGroup", value.into_expr())) }
 }
 impl Done for LogDestination { fn into_props(self) -> Bag { self.0 } }
@@ -157,11 +157,11 @@ impl Done for LogDestination { fn into_props(self) -> Bag { self.0 } }
 impl LoggingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Destinations`: list of `LogDestination`. Update: in place.
+    /// `Destinations`: list of `LogDestination`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachine-loggingconfiguration.html#cfn-stepfunctions-statemachine-loggingconfiguration-destinations)
     pub fn destinations(self, value: impl Arg<Arr<LogDestination>>) -> Self { Self(put(self.0, "Destinations", value.into_expr())) }
-    /// `IncludeExecutionData`: boolean. Update: in place.
+    /// `IncludeExecutionData`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachine-loggingconfiguration.html#cfn-stepfunctions-statemachine-loggingconfiguration-includeexecutiondata)
     pub fn include_execution_data(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeExecutionData", value.into_expr())) }
-    /// `Level`: `Level`. Update: in place.
+    /// `Level`: `Level`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachine-loggingconfiguration.html#cfn-stepfunctions-statemachine-loggingconfiguration-level)
     pub fn level(self, value: impl Arg<Level>) -> Self { Self(put(self.0, "Level", value.into_expr())) }
 }
 impl Done for LoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -172,11 +172,11 @@ impl S3Location {
     pub fn new() -> S3Location<Missing<super::required::Bucket>, Missing<super::required::Key>> { S3Location(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Location<R0, R1> {
-    /// `Bucket`: text, required. Update: in place.
+    /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachine-s3location.html#cfn-stepfunctions-statemachine-s3location-bucket)
     pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1> { S3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachine-s3location.html#cfn-stepfunctions-statemachine-s3location-key)
     pub fn key(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Version`: text. Update: in place.
+    /// `Version`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachine-s3location.html#cfn-stepfunctions-statemachine-s3location-version)
     pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
@@ -187,9 +187,9 @@ impl TagsEntry {
     pub fn new() -> TagsEntry<Missing<super::required::Key>, Missing<super::required::Value>> { TagsEntry(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsEntry<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachine-tagsentry.html#cfn-stepfunctions-statemachine-tagsentry-key)
     pub fn key(self, value: impl Arg<str>) -> TagsEntry<Set, R1> { TagsEntry(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachine-tagsentry.html#cfn-stepfunctions-statemachine-tagsentry-value)
     pub fn value(self, value: impl Arg<str>) -> TagsEntry<R0, Set> { TagsEntry(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsEntry { fn into_props(self) -> Bag { self.0 } }
@@ -198,7 +198,7 @@ impl Done for TagsEntry { fn into_props(self) -> Bag { self.0 } }
 impl TracingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachine-tracingconfiguration.html#cfn-stepfunctions-statemachine-tracingconfiguration-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for TracingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -218,7 +218,7 @@ impl CfnStateMachineAlias {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnStateMachineAliasProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachinealias.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnStateMachineAlias { fn node(&self) -> &Place { &self.0 } }
@@ -227,15 +227,15 @@ impl Parent for CfnStateMachineAlias { fn node(&self) -> &Place { &self.0 } }
 impl CfnStateMachineAliasProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DeploymentPreference`: `DeploymentPreference`. Update: in place.
+    /// `DeploymentPreference`: `DeploymentPreference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachinealias.html#cfn-stepfunctions-statemachinealias-deploymentpreference)
     pub fn deployment_preference(self, value: impl Arg<state_machine_alias::DeploymentPreference>) -> Self { Self(put(self.0, "DeploymentPreference", value.into_expr())) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachinealias.html#cfn-stepfunctions-statemachinealias-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachinealias.html#cfn-stepfunctions-statemachinealias-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `RoutingConfiguration`: list of `RoutingConfigurationVersion`. Update: in place.
+    /// `RoutingConfiguration`: list of `RoutingConfigurationVersion`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachinealias.html#cfn-stepfunctions-statemachinealias-routingconfiguration)
     pub fn routing_configuration(self, value: impl Arg<Arr<state_machine_alias::RoutingConfigurationVersion>>) -> Self { Self(put(self.0, "RoutingConfiguration", value.into_expr())) }
-    /// `StateMachineArn`: text. Update: in place.
+    /// `StateMachineArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachinealias.html#cfn-stepfunctions-statemachinealias-statemachinearn)
     pub fn state_machine_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StateMachineArn", value.into_expr())) }
 }
 impl Done for CfnStateMachineAliasProps { fn into_props(self) -> Bag { self.0 } }
@@ -249,15 +249,15 @@ impl DeploymentPreference {
     pub fn new() -> DeploymentPreference<Missing<super::required::StateMachineVersionArn>, Missing<super::required::Type>> { DeploymentPreference(Bag::default(), Phase) }
 }
 impl<R0, R1> DeploymentPreference<R0, R1> {
-    /// `Alarms`: list of text. Update: in place.
+    /// `Alarms`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachinealias-deploymentpreference.html#cfn-stepfunctions-statemachinealias-deploymentpreference-alarms)
     pub fn alarms(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Alarms", value.into_expr()), Phase) }
-    /// `Interval`: integer. Update: in place.
+    /// `Interval`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachinealias-deploymentpreference.html#cfn-stepfunctions-statemachinealias-deploymentpreference-interval)
     pub fn interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Interval", value.into_expr()), Phase) }
-    /// `Percentage`: integer. Update: in place.
+    /// `Percentage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachinealias-deploymentpreference.html#cfn-stepfunctions-statemachinealias-deploymentpreference-percentage)
     pub fn percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Percentage", value.into_expr()), Phase) }
-    /// `StateMachineVersionArn`: text, required. Update: in place.
+    /// `StateMachineVersionArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachinealias-deploymentpreference.html#cfn-stepfunctions-statemachinealias-deploymentpreference-statemachineversionarn)
     pub fn state_machine_version_arn(self, value: impl Arg<str>) -> DeploymentPreference<Set, R1> { DeploymentPreference(put(self.0, "StateMachineVersionArn", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachinealias-deploymentpreference.html#cfn-stepfunctions-statemachinealias-deploymentpreference-type)
     pub fn type_(self, value: impl Arg<Type>) -> DeploymentPreference<R0, Set> { DeploymentPreference(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for DeploymentPreference { fn into_props(self) -> Bag { self.0 } }
@@ -268,9 +268,9 @@ impl RoutingConfigurationVersion {
     pub fn new() -> RoutingConfigurationVersion<Missing<super::required::StateMachineVersionArn>, Missing<super::required::Weight>> { RoutingConfigurationVersion(Bag::default(), Phase) }
 }
 impl<R0, R1> RoutingConfigurationVersion<R0, R1> {
-    /// `StateMachineVersionArn`: text, required. Update: in place.
+    /// `StateMachineVersionArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachinealias-routingconfigurationversion.html#cfn-stepfunctions-statemachinealias-routingconfigurationversion-statemachineversionarn)
     pub fn state_machine_version_arn(self, value: impl Arg<str>) -> RoutingConfigurationVersion<Set, R1> { RoutingConfigurationVersion(put(self.0, "StateMachineVersionArn", value.into_expr()), Phase) }
-    /// `Weight`: integer, required. Update: in place.
+    /// `Weight`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachinealias-routingconfigurationversion.html#cfn-stepfunctions-statemachinealias-routingconfigurationversion-weight)
     pub fn weight(self, value: impl Arg<i64>) -> RoutingConfigurationVersion<R0, Set> { RoutingConfigurationVersion(put(self.0, "Weight", value.into_expr()), Phase) }
 }
 impl Done for RoutingConfigurationVersion { fn into_props(self) -> Bag { self.0 } }
@@ -286,7 +286,7 @@ impl CfnStateMachineVersion {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStateMachineVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachineversion.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnStateMachineVersion { fn node(&self) -> &Place { &self.0 } }
@@ -297,11 +297,11 @@ impl CfnStateMachineVersionProps {
     pub fn new() -> CfnStateMachineVersionProps<Missing<required::StateMachineArn>> { CfnStateMachineVersionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnStateMachineVersionProps<R0> {
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachineversion.html#cfn-stepfunctions-statemachineversion-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `StateMachineArn`: text, required. Update: replacement.
+    /// `StateMachineArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachineversion.html#cfn-stepfunctions-statemachineversion-statemachinearn)
     pub fn state_machine_arn(self, value: impl Arg<str>) -> CfnStateMachineVersionProps<Set> { CfnStateMachineVersionProps(put(self.0, "StateMachineArn", value.into_expr()), Phase) }
-    /// `StateMachineRevisionId`: text. Update: replacement.
+    /// `StateMachineRevisionId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachineversion.html#cfn-stepfunctions-statemachineversion-statemachinerevisionid)
     pub fn state_machine_revision_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StateMachineRevisionId", value.into_expr()), Phase) }
 }
 impl Done for CfnStateMachineVersionProps { fn into_props(self) -> Bag { self.0 } }

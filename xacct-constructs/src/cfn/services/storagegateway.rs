@@ -13,13 +13,13 @@ impl CfnTape {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTapeProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TapeARN`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `TapeARN`: text.
+    /// The attribute `TapeARN`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-tape.html#TapeARN-fn::getatt)
     pub fn attr_tape_arn(&self) -> Val<str> { self.0.get_att("TapeARN") }
-    /// The attribute `TapeCreatedDate`: text.
+    /// The attribute `TapeCreatedDate`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-tape.html#TapeCreatedDate-fn::getatt)
     pub fn attr_tape_created_date(&self) -> Val<str> { self.0.get_att("TapeCreatedDate") }
-    /// The attribute `TapeStatus`: text.
+    /// The attribute `TapeStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-tape.html#TapeStatus-fn::getatt)
     pub fn attr_tape_status(&self) -> Val<str> { self.0.get_att("TapeStatus") }
-    /// The attribute `TapeUsedInBytes`: number.
+    /// The attribute `TapeUsedInBytes`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-tape.html#TapeUsedInBytes-fn::getatt)
     pub fn attr_tape_used_in_bytes(&self) -> Val<f64> { self.0.get_att("TapeUsedInBytes") }
 }
 impl Parent for CfnTape { fn node(&self) -> &Place { &self.0 } }
@@ -30,21 +30,21 @@ impl CfnTapeProps {
     pub fn new() -> CfnTapeProps<Missing<required::GatewayARN>, Missing<required::TapeSizeInBytes>> { CfnTapeProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTapeProps<R0, R1> {
-    /// `GatewayARN`: text, required. Update: replacement.
+    /// `GatewayARN`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-tape.html#cfn-storagegateway-tape-gatewayarn)
     pub fn gateway_arn(self, value: impl Arg<str>) -> CfnTapeProps<Set, R1> { CfnTapeProps(put(self.0, "GatewayARN", value.into_expr()), Phase) }
-    /// `KMSEncrypted`: boolean. Update: replacement.
+    /// `KMSEncrypted`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-tape.html#cfn-storagegateway-tape-kmsencrypted)
     pub fn kms_encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "KMSEncrypted", value.into_expr()), Phase) }
-    /// `KMSKey`: text. Update: replacement.
+    /// `KMSKey`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-tape.html#cfn-storagegateway-tape-kmskey)
     pub fn kms_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KMSKey", value.into_expr()), Phase) }
-    /// `PoolId`: text. Update: replacement.
+    /// `PoolId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-tape.html#cfn-storagegateway-tape-poolid)
     pub fn pool_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PoolId", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-tape.html#cfn-storagegateway-tape-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TapeBarcode`: text. Update: replacement.
+    /// `TapeBarcode`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-tape.html#cfn-storagegateway-tape-tapebarcode)
     pub fn tape_barcode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TapeBarcode", value.into_expr()), Phase) }
-    /// `TapeSizeInBytes`: number, required. Update: replacement.
+    /// `TapeSizeInBytes`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-tape.html#cfn-storagegateway-tape-tapesizeinbytes)
     pub fn tape_size_in_bytes(self, value: impl Arg<f64>) -> CfnTapeProps<R0, Set> { CfnTapeProps(put(self.0, "TapeSizeInBytes", value.into_expr()), Phase) }
-    /// `Worm`: boolean. Update: replacement.
+    /// `Worm`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-tape.html#cfn-storagegateway-tape-worm)
     pub fn worm(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Worm", value.into_expr()), Phase) }
 }
 impl Done for CfnTapeProps { fn into_props(self) -> Bag { self.0 } }
@@ -57,9 +57,9 @@ impl CfnTapePool {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTapePoolProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PoolARN`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `PoolARN`: text.
+    /// The attribute `PoolARN`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-tapepool.html#PoolARN-fn::getatt)
     pub fn attr_pool_arn(&self) -> Val<str> { self.0.get_att("PoolARN") }
-    /// The attribute `PoolId`: text.
+    /// The attribute `PoolId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-tapepool.html#PoolId-fn::getatt)
     pub fn attr_pool_id(&self) -> Val<str> { self.0.get_att("PoolId") }
 }
 impl Parent for CfnTapePool { fn node(&self) -> &Place { &self.0 } }
@@ -70,15 +70,15 @@ impl CfnTapePoolProps {
     pub fn new() -> CfnTapePoolProps<Missing<required::PoolName>, Missing<required::StorageClass>> { CfnTapePoolProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTapePoolProps<R0, R1> {
-    /// `PoolName`: text, required. Update: replacement.
+    /// `PoolName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-tapepool.html#cfn-storagegateway-tapepool-poolname)
     pub fn pool_name(self, value: impl Arg<str>) -> CfnTapePoolProps<Set, R1> { CfnTapePoolProps(put(self.0, "PoolName", value.into_expr()), Phase) }
-    /// `RetentionLockTimeInDays`: integer. Update: replacement.
+    /// `RetentionLockTimeInDays`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-tapepool.html#cfn-storagegateway-tapepool-retentionlocktimeindays)
     pub fn retention_lock_time_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionLockTimeInDays", value.into_expr()), Phase) }
-    /// `RetentionLockType`: `RetentionLockType`. Update: replacement.
+    /// `RetentionLockType`: `RetentionLockType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-tapepool.html#cfn-storagegateway-tapepool-retentionlocktype)
     pub fn retention_lock_type(self, value: impl Arg<tape_pool::RetentionLockType>) -> Self { Self(put(self.0, "RetentionLockType", value.into_expr()), Phase) }
-    /// `StorageClass`: `StorageClass`, required. Update: replacement.
+    /// `StorageClass`: `StorageClass`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-tapepool.html#cfn-storagegateway-tapepool-storageclass)
     pub fn storage_class(self, value: impl Arg<tape_pool::StorageClass>) -> CfnTapePoolProps<R0, Set> { CfnTapePoolProps(put(self.0, "StorageClass", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-tapepool.html#cfn-storagegateway-tapepool-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnTapePoolProps { fn into_props(self) -> Bag { self.0 } }
@@ -99,21 +99,21 @@ impl CfnVolume {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVolumeProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `VolumeARN`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedDate`: text.
+    /// The attribute `CreatedDate`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-volume.html#CreatedDate-fn::getatt)
     pub fn attr_created_date(&self) -> Val<str> { self.0.get_att("CreatedDate") }
-    /// The attribute `TargetARN`: text.
+    /// The attribute `TargetARN`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-volume.html#TargetARN-fn::getatt)
     pub fn attr_target_arn(&self) -> Val<str> { self.0.get_att("TargetARN") }
-    /// The attribute `VolumeARN`: text.
+    /// The attribute `VolumeARN`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-volume.html#VolumeARN-fn::getatt)
     pub fn attr_volume_arn(&self) -> Val<str> { self.0.get_att("VolumeARN") }
-    /// The attribute `VolumeAttachmentStatus`: text.
+    /// The attribute `VolumeAttachmentStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-volume.html#VolumeAttachmentStatus-fn::getatt)
     pub fn attr_volume_attachment_status(&self) -> Val<str> { self.0.get_att("VolumeAttachmentStatus") }
-    /// The attribute `VolumeId`: text.
+    /// The attribute `VolumeId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-volume.html#VolumeId-fn::getatt)
     pub fn attr_volume_id(&self) -> Val<str> { self.0.get_att("VolumeId") }
-    /// The attribute `VolumeStatus`: text.
+    /// The attribute `VolumeStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-volume.html#VolumeStatus-fn::getatt)
     pub fn attr_volume_status(&self) -> Val<str> { self.0.get_att("VolumeStatus") }
-    /// The attribute `VolumeType`: text.
+    /// The attribute `VolumeType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-volume.html#VolumeType-fn::getatt)
     pub fn attr_volume_type(&self) -> Val<str> { self.0.get_att("VolumeType") }
-    /// The attribute `VolumeUsedInBytes`: number.
+    /// The attribute `VolumeUsedInBytes`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-volume.html#VolumeUsedInBytes-fn::getatt)
     pub fn attr_volume_used_in_bytes(&self) -> Val<f64> { self.0.get_att("VolumeUsedInBytes") }
 }
 impl Parent for CfnVolume { fn node(&self) -> &Place { &self.0 } }
@@ -124,23 +124,23 @@ impl CfnVolumeProps {
     pub fn new() -> CfnVolumeProps<Missing<required::GatewayARN>, Missing<required::NetworkInterfaceId>, Missing<required::TargetName>, Missing<required::VolumeSizeInBytes>> { CfnVolumeProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnVolumeProps<R0, R1, R2, R3> {
-    /// `GatewayARN`: text, required. Update: replacement.
+    /// `GatewayARN`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-volume.html#cfn-storagegateway-volume-gatewayarn)
     pub fn gateway_arn(self, value: impl Arg<str>) -> CfnVolumeProps<Set, R1, R2, R3> { CfnVolumeProps(put(self.0, "GatewayARN", value.into_expr()), Phase) }
-    /// `KMSEncrypted`: boolean. Update: replacement.
+    /// `KMSEncrypted`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-volume.html#cfn-storagegateway-volume-kmsencrypted)
     pub fn kms_encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "KMSEncrypted", value.into_expr()), Phase) }
-    /// `KMSKey`: text. Update: replacement.
+    /// `KMSKey`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-volume.html#cfn-storagegateway-volume-kmskey)
     pub fn kms_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KMSKey", value.into_expr()), Phase) }
-    /// `NetworkInterfaceId`: text, required. Update: replacement.
+    /// `NetworkInterfaceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-volume.html#cfn-storagegateway-volume-networkinterfaceid)
     pub fn network_interface_id(self, value: impl Arg<str>) -> CfnVolumeProps<R0, Set, R2, R3> { CfnVolumeProps(put(self.0, "NetworkInterfaceId", value.into_expr()), Phase) }
-    /// `SnapshotId`: text. Update: replacement.
+    /// `SnapshotId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-volume.html#cfn-storagegateway-volume-snapshotid)
     pub fn snapshot_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotId", value.into_expr()), Phase) }
-    /// `SourceVolumeARN`: text. Update: replacement.
+    /// `SourceVolumeARN`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-volume.html#cfn-storagegateway-volume-sourcevolumearn)
     pub fn source_volume_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceVolumeARN", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-volume.html#cfn-storagegateway-volume-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TargetName`: text, required. Update: replacement.
+    /// `TargetName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-volume.html#cfn-storagegateway-volume-targetname)
     pub fn target_name(self, value: impl Arg<str>) -> CfnVolumeProps<R0, R1, Set, R3> { CfnVolumeProps(put(self.0, "TargetName", value.into_expr()), Phase) }
-    /// `VolumeSizeInBytes`: number, required. Update: replacement.
+    /// `VolumeSizeInBytes`: number, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-volume.html#cfn-storagegateway-volume-volumesizeinbytes)
     pub fn volume_size_in_bytes(self, value: impl Arg<f64>) -> CfnVolumeProps<R0, R1, R2, Set> { CfnVolumeProps(put(self.0, "VolumeSizeInBytes", value.into_expr()), Phase) }
 }
 impl Done for CfnVolumeProps { fn into_props(self) -> Bag { self.0 } }

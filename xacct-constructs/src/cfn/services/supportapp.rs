@@ -13,7 +13,7 @@ impl CfnAccountAlias {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAccountAliasProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AccountAliasResourceId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AccountAliasResourceId`: text.
+    /// The attribute `AccountAliasResourceId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-supportapp-accountalias.html#AccountAliasResourceId-fn::getatt)
     pub fn attr_account_alias_resource_id(&self) -> Val<str> { self.0.get_att("AccountAliasResourceId") }
 }
 impl Parent for CfnAccountAlias { fn node(&self) -> &Place { &self.0 } }
@@ -24,7 +24,7 @@ impl CfnAccountAliasProps {
     pub fn new() -> CfnAccountAliasProps<Missing<required::AccountAlias>> { CfnAccountAliasProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAccountAliasProps<R0> {
-    /// `AccountAlias`: text, required. Update: in place.
+    /// `AccountAlias`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-supportapp-accountalias.html#cfn-supportapp-accountalias-accountalias)
     pub fn account_alias(self, value: impl Arg<str>) -> CfnAccountAliasProps<Set> { CfnAccountAliasProps(put(self.0, "AccountAlias", value.into_expr()), Phase) }
 }
 impl Done for CfnAccountAliasProps { fn into_props(self) -> Bag { self.0 } }
@@ -46,21 +46,21 @@ impl CfnSlackChannelConfigurationProps {
     pub fn new() -> CfnSlackChannelConfigurationProps<Missing<required::ChannelId>, Missing<required::ChannelRoleArn>, Missing<required::NotifyOnCaseSeverity>, Missing<required::TeamId>> { CfnSlackChannelConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnSlackChannelConfigurationProps<R0, R1, R2, R3> {
-    /// `ChannelId`: text, required. Update: replacement.
+    /// `ChannelId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-supportapp-slackchannelconfiguration.html#cfn-supportapp-slackchannelconfiguration-channelid)
     pub fn channel_id(self, value: impl Arg<str>) -> CfnSlackChannelConfigurationProps<Set, R1, R2, R3> { CfnSlackChannelConfigurationProps(put(self.0, "ChannelId", value.into_expr()), Phase) }
-    /// `ChannelName`: text. Update: in place.
+    /// `ChannelName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-supportapp-slackchannelconfiguration.html#cfn-supportapp-slackchannelconfiguration-channelname)
     pub fn channel_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelName", value.into_expr()), Phase) }
-    /// `ChannelRoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `ChannelRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-supportapp-slackchannelconfiguration.html#cfn-supportapp-slackchannelconfiguration-channelrolearn)
     pub fn channel_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnSlackChannelConfigurationProps<R0, Set, R2, R3> { CfnSlackChannelConfigurationProps(put(self.0, "ChannelRoleArn", value.into_expr()), Phase) }
-    /// `NotifyOnAddCorrespondenceToCase`: boolean. Update: in place.
+    /// `NotifyOnAddCorrespondenceToCase`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-supportapp-slackchannelconfiguration.html#cfn-supportapp-slackchannelconfiguration-notifyonaddcorrespondencetocase)
     pub fn notify_on_add_correspondence_to_case(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NotifyOnAddCorrespondenceToCase", value.into_expr()), Phase) }
-    /// `NotifyOnCaseSeverity`: `NotifyOnCaseSeverity`, required. Update: in place.
+    /// `NotifyOnCaseSeverity`: `NotifyOnCaseSeverity`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-supportapp-slackchannelconfiguration.html#cfn-supportapp-slackchannelconfiguration-notifyoncaseseverity)
     pub fn notify_on_case_severity(self, value: impl Arg<slack_channel_configuration::NotifyOnCaseSeverity>) -> CfnSlackChannelConfigurationProps<R0, R1, Set, R3> { CfnSlackChannelConfigurationProps(put(self.0, "NotifyOnCaseSeverity", value.into_expr()), Phase) }
-    /// `NotifyOnCreateOrReopenCase`: boolean. Update: in place.
+    /// `NotifyOnCreateOrReopenCase`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-supportapp-slackchannelconfiguration.html#cfn-supportapp-slackchannelconfiguration-notifyoncreateorreopencase)
     pub fn notify_on_create_or_reopen_case(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NotifyOnCreateOrReopenCase", value.into_expr()), Phase) }
-    /// `NotifyOnResolveCase`: boolean. Update: in place.
+    /// `NotifyOnResolveCase`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-supportapp-slackchannelconfiguration.html#cfn-supportapp-slackchannelconfiguration-notifyonresolvecase)
     pub fn notify_on_resolve_case(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NotifyOnResolveCase", value.into_expr()), Phase) }
-    /// `TeamId`: text, required. Update: replacement.
+    /// `TeamId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-supportapp-slackchannelconfiguration.html#cfn-supportapp-slackchannelconfiguration-teamid)
     pub fn team_id(self, value: impl Arg<str>) -> CfnSlackChannelConfigurationProps<R0, R1, R2, Set> { CfnSlackChannelConfigurationProps(put(self.0, "TeamId", value.into_expr()), Phase) }
 }
 impl Done for CfnSlackChannelConfigurationProps { fn into_props(self) -> Bag { self.0 } }
@@ -88,9 +88,9 @@ impl CfnSlackWorkspaceConfigurationProps {
     pub fn new() -> CfnSlackWorkspaceConfigurationProps<Missing<required::TeamId>> { CfnSlackWorkspaceConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnSlackWorkspaceConfigurationProps<R0> {
-    /// `TeamId`: text, required. Update: replacement.
+    /// `TeamId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-supportapp-slackworkspaceconfiguration.html#cfn-supportapp-slackworkspaceconfiguration-teamid)
     pub fn team_id(self, value: impl Arg<str>) -> CfnSlackWorkspaceConfigurationProps<Set> { CfnSlackWorkspaceConfigurationProps(put(self.0, "TeamId", value.into_expr()), Phase) }
-    /// `VersionId`: text. Update: in place.
+    /// `VersionId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-supportapp-slackworkspaceconfiguration.html#cfn-supportapp-slackworkspaceconfiguration-versionid)
     pub fn version_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionId", value.into_expr()), Phase) }
 }
 impl Done for CfnSlackWorkspaceConfigurationProps { fn into_props(self) -> Bag { self.0 } }

@@ -13,13 +13,13 @@ impl CfnSupportPermit {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSupportPermitProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-supportauthz-supportpermit.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-supportauthz-supportpermit.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `PermitId`: text.
+    /// The attribute `PermitId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-supportauthz-supportpermit.html#PermitId-fn::getatt)
     pub fn attr_permit_id(&self) -> Val<str> { self.0.get_att("PermitId") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-supportauthz-supportpermit.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnSupportPermit { fn node(&self) -> &Place { &self.0 } }
@@ -30,17 +30,17 @@ impl CfnSupportPermitProps {
     pub fn new() -> CfnSupportPermitProps<Missing<required::Name>, Missing<required::Permit>, Missing<required::SigningKeyInfo>> { CfnSupportPermitProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnSupportPermitProps<R0, R1, R2> {
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-supportauthz-supportpermit.html#cfn-supportauthz-supportpermit-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-supportauthz-supportpermit.html#cfn-supportauthz-supportpermit-name)
     pub fn name(self, value: impl Arg<str>) -> CfnSupportPermitProps<Set, R1, R2> { CfnSupportPermitProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Permit`: `Permit`, required. Update: replacement.
+    /// `Permit`: `Permit`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-supportauthz-supportpermit.html#cfn-supportauthz-supportpermit-permit)
     pub fn permit(self, value: impl Arg<support_permit::Permit>) -> CfnSupportPermitProps<R0, Set, R2> { CfnSupportPermitProps(put(self.0, "Permit", value.into_expr()), Phase) }
-    /// `SigningKeyInfo`: `SigningKeyInfo`, required. Update: replacement.
+    /// `SigningKeyInfo`: `SigningKeyInfo`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-supportauthz-supportpermit.html#cfn-supportauthz-supportpermit-signingkeyinfo)
     pub fn signing_key_info(self, value: impl Arg<support_permit::SigningKeyInfo>) -> CfnSupportPermitProps<R0, R1, Set> { CfnSupportPermitProps(put(self.0, "SigningKeyInfo", value.into_expr()), Phase) }
-    /// `SupportCaseDisplayId`: text. Update: replacement.
+    /// `SupportCaseDisplayId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-supportauthz-supportpermit.html#cfn-supportauthz-supportpermit-supportcasedisplayid)
     pub fn support_case_display_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SupportCaseDisplayId", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-supportauthz-supportpermit.html#cfn-supportauthz-supportpermit-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSupportPermitProps { fn into_props(self) -> Bag { self.0 } }
@@ -52,9 +52,9 @@ use crate::cfn::support::*;
 impl ActionSet {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Actions`: list of text. Update: replacement.
+    /// `Actions`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-supportauthz-supportpermit-actionset.html#cfn-supportauthz-supportpermit-actionset-actions)
     pub fn actions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Actions", value.into_expr())) }
-    /// `AllActions`: JSON. Update: replacement.
+    /// `AllActions`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-supportauthz-supportpermit-actionset.html#cfn-supportauthz-supportpermit-actionset-allactions)
     pub fn all_actions(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AllActions", value.into_expr())) }
 }
 impl Done for ActionSet { fn into_props(self) -> Bag { self.0 } }
@@ -63,9 +63,9 @@ impl Done for ActionSet { fn into_props(self) -> Bag { self.0 } }
 impl Condition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AllowAfter`: text. Update: replacement.
+    /// `AllowAfter`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-supportauthz-supportpermit-condition.html#cfn-supportauthz-supportpermit-condition-allowafter)
     pub fn allow_after(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllowAfter", value.into_expr())) }
-    /// `AllowBefore`: text. Update: replacement.
+    /// `AllowBefore`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-supportauthz-supportpermit-condition.html#cfn-supportauthz-supportpermit-condition-allowbefore)
     pub fn allow_before(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllowBefore", value.into_expr())) }
 }
 impl Done for Condition { fn into_props(self) -> Bag { self.0 } }
@@ -76,11 +76,11 @@ impl Permit {
     pub fn new() -> Permit<Missing<super::required::Actions>, Missing<super::required::Resources>> { Permit(Bag::default(), Phase) }
 }
 impl<R0, R1> Permit<R0, R1> {
-    /// `Actions`: `ActionSet`, required. Update: replacement.
+    /// `Actions`: `ActionSet`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-supportauthz-supportpermit-permit.html#cfn-supportauthz-supportpermit-permit-actions)
     pub fn actions(self, value: impl Arg<ActionSet>) -> Permit<Set, R1> { Permit(put(self.0, "Actions", value.into_expr()), Phase) }
-    /// `Conditions`: list of `Condition`. Update: replacement.
+    /// `Conditions`: list of `Condition`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-supportauthz-supportpermit-permit.html#cfn-supportauthz-supportpermit-permit-conditions)
     pub fn conditions(self, value: impl Arg<Arr<Condition>>) -> Self { Self(put(self.0, "Conditions", value.into_expr()), Phase) }
-    /// `Resources`: `ResourceSet`, required. Update: replacement.
+    /// `Resources`: `ResourceSet`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-supportauthz-supportpermit-permit.html#cfn-supportauthz-supportpermit-permit-resources)
     pub fn resources(self, value: impl Arg<ResourceSet>) -> Permit<R0, Set> { Permit(put(self.0, "Resources", value.into_expr()), Phase) }
 }
 impl Done for Permit { fn into_props(self) -> Bag { self.0 } }
@@ -89,9 +89,9 @@ impl Done for Permit { fn into_props(self) -> Bag { self.0 } }
 impl ResourceSet {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AllResourcesInRegion`: JSON. Update: replacement.
+    /// `AllResourcesInRegion`: JSON. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-supportauthz-supportpermit-resourceset.html#cfn-supportauthz-supportpermit-resourceset-allresourcesinregion)
     pub fn all_resources_in_region(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AllResourcesInRegion", value.into_expr())) }
-    /// `Resources`: list of text. Update: replacement.
+    /// `Resources`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-supportauthz-supportpermit-resourceset.html#cfn-supportauthz-supportpermit-resourceset-resources)
     pub fn resources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Resources", value.into_expr())) }
 }
 impl Done for ResourceSet { fn into_props(self) -> Bag { self.0 } }
@@ -102,7 +102,7 @@ impl SigningKeyInfo {
     pub fn new() -> SigningKeyInfo<Missing<super::required::KmsKey>> { SigningKeyInfo(Bag::default(), Phase) }
 }
 impl<R0> SigningKeyInfo<R0> {
-    /// `KmsKey`: text, required. Update: replacement.
+    /// `KmsKey`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-supportauthz-supportpermit-signingkeyinfo.html#cfn-supportauthz-supportpermit-signingkeyinfo-kmskey)
     pub fn kms_key(self, value: impl Arg<str>) -> SigningKeyInfo<Set> { SigningKeyInfo(put(self.0, "KmsKey", value.into_expr()), Phase) }
 }
 impl Done for SigningKeyInfo { fn into_props(self) -> Bag { self.0 } }

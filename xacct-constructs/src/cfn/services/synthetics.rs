@@ -13,11 +13,11 @@ impl CfnCanary {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCanaryProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Code.SourceLocationArn`: `OtherArn`.
+    /// The attribute `Code.SourceLocationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-canary.html#Code.SourceLocationArn-fn::getatt)
     pub fn attr_code_source_location_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Code.SourceLocationArn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-canary.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `State`: text.
+    /// The attribute `State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-canary.html#State-fn::getatt)
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
 }
 impl Parent for CfnCanary { fn node(&self) -> &Place { &self.0 } }
@@ -28,49 +28,49 @@ impl CfnCanaryProps {
     pub fn new() -> CfnCanaryProps<Missing<required::ArtifactS3Location>, Missing<required::Code>, Missing<required::ExecutionRoleArn>, Missing<required::Name>, Missing<required::RuntimeVersion>, Missing<required::Schedule>> { CfnCanaryProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5> CfnCanaryProps<R0, R1, R2, R3, R4, R5> {
-    /// `ArtifactConfig`: `ArtifactConfig`. Update: in place.
+    /// `ArtifactConfig`: `ArtifactConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-canary.html#cfn-synthetics-canary-artifactconfig)
     pub fn artifact_config(self, value: impl Arg<canary::ArtifactConfig>) -> Self { Self(put(self.0, "ArtifactConfig", value.into_expr()), Phase) }
-    /// `ArtifactS3Location`: text, required. Update: in place.
+    /// `ArtifactS3Location`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-canary.html#cfn-synthetics-canary-artifacts3location)
     pub fn artifact_s3_location(self, value: impl Arg<str>) -> CfnCanaryProps<Set, R1, R2, R3, R4, R5> { CfnCanaryProps(put(self.0, "ArtifactS3Location", value.into_expr()), Phase) }
-    /// `BrowserConfigs`: list of `BrowserConfig`. Update: in place.
+    /// `BrowserConfigs`: list of `BrowserConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-canary.html#cfn-synthetics-canary-browserconfigs)
     pub fn browser_configs(self, value: impl Arg<Arr<canary::BrowserConfig>>) -> Self { Self(put(self.0, "BrowserConfigs", value.into_expr()), Phase) }
-    /// `Code`: `Code`, required. Update: in place.
+    /// `Code`: `Code`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-canary.html#cfn-synthetics-canary-code)
     pub fn code(self, value: impl Arg<canary::Code>) -> CfnCanaryProps<R0, Set, R2, R3, R4, R5> { CfnCanaryProps(put(self.0, "Code", value.into_expr()), Phase) }
-    /// `DeleteLambdaResourcesOnCanaryDeletion`: boolean. Update: in place. AWS advises against it.
+    /// `DeleteLambdaResourcesOnCanaryDeletion`: boolean. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-canary.html#cfn-synthetics-canary-deletelambdaresourcesoncanarydeletion)
     pub fn delete_lambda_resources_on_canary_deletion(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteLambdaResourcesOnCanaryDeletion", value.into_expr()), Phase) }
-    /// `DryRunAndUpdate`: boolean. Update: in place.
+    /// `DryRunAndUpdate`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-canary.html#cfn-synthetics-canary-dryrunandupdate)
     pub fn dry_run_and_update(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DryRunAndUpdate", value.into_expr()), Phase) }
-    /// `ExecutionRoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `ExecutionRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-canary.html#cfn-synthetics-canary-executionrolearn)
     pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnCanaryProps<R0, R1, Set, R3, R4, R5> { CfnCanaryProps(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
-    /// `FailureRetentionPeriod`: integer. Update: in place.
+    /// `FailureRetentionPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-canary.html#cfn-synthetics-canary-failureretentionperiod)
     pub fn failure_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FailureRetentionPeriod", value.into_expr()), Phase) }
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-canary.html#cfn-synthetics-canary-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-canary.html#cfn-synthetics-canary-name)
     pub fn name(self, value: impl Arg<str>) -> CfnCanaryProps<R0, R1, R2, Set, R4, R5> { CfnCanaryProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ProvisionedResourceCleanup`: `ProvisionedResourceCleanup`. Update: in place.
+    /// `ProvisionedResourceCleanup`: `ProvisionedResourceCleanup`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-canary.html#cfn-synthetics-canary-provisionedresourcecleanup)
     pub fn provisioned_resource_cleanup(self, value: impl Arg<canary::ProvisionedResourceCleanup>) -> Self { Self(put(self.0, "ProvisionedResourceCleanup", value.into_expr()), Phase) }
-    /// `Replicas`: list of `Replica`. Update: in place.
+    /// `Replicas`: list of `Replica`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-canary.html#cfn-synthetics-canary-replicas)
     pub fn replicas(self, value: impl Arg<Arr<canary::Replica>>) -> Self { Self(put(self.0, "Replicas", value.into_expr()), Phase) }
-    /// `ResourcesToReplicateTags`: list of `ResourcesToReplicateTags`. Update: in place.
+    /// `ResourcesToReplicateTags`: list of `ResourcesToReplicateTags`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-canary.html#cfn-synthetics-canary-resourcestoreplicatetags)
     pub fn resources_to_replicate_tags(self, value: impl Arg<Arr<canary::ResourcesToReplicateTags>>) -> Self { Self(put(self.0, "ResourcesToReplicateTags", value.into_expr()), Phase) }
-    /// `RunConfig`: `RunConfig`. Update: in place.
+    /// `RunConfig`: `RunConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-canary.html#cfn-synthetics-canary-runconfig)
     pub fn run_config(self, value: impl Arg<canary::RunConfig>) -> Self { Self(put(self.0, "RunConfig", value.into_expr()), Phase) }
-    /// `RuntimeVersion`: text, required. Update: in place.
+    /// `RuntimeVersion`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-canary.html#cfn-synthetics-canary-runtimeversion)
     pub fn runtime_version(self, value: impl Arg<str>) -> CfnCanaryProps<R0, R1, R2, R3, Set, R5> { CfnCanaryProps(put(self.0, "RuntimeVersion", value.into_expr()), Phase) }
-    /// `Schedule`: `Schedule`, required. Update: in place.
+    /// `Schedule`: `Schedule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-canary.html#cfn-synthetics-canary-schedule)
     pub fn schedule(self, value: impl Arg<canary::Schedule>) -> CfnCanaryProps<R0, R1, R2, R3, R4, Set> { CfnCanaryProps(put(self.0, "Schedule", value.into_expr()), Phase) }
-    /// `StartCanaryAfterCreation`: boolean. Update: in place.
+    /// `StartCanaryAfterCreation`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-canary.html#cfn-synthetics-canary-startcanaryaftercreation)
     pub fn start_canary_after_creation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StartCanaryAfterCreation", value.into_expr()), Phase) }
-    /// `SuccessRetentionPeriod`: integer. Update: in place.
+    /// `SuccessRetentionPeriod`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-canary.html#cfn-synthetics-canary-successretentionperiod)
     pub fn success_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SuccessRetentionPeriod", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-canary.html#cfn-synthetics-canary-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VisualReference`: `VisualReference`. Update: in place. AWS advises against it.
+    /// `VisualReference`: `VisualReference`. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-canary.html#cfn-synthetics-canary-visualreference)
     pub fn visual_reference(self, value: impl Arg<canary::VisualReference>) -> Self { Self(put(self.0, "VisualReference", value.into_expr()), Phase) }
-    /// `VisualReferences`: list of `VisualReference`. Update: in place.
+    /// `VisualReferences`: list of `VisualReference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-canary.html#cfn-synthetics-canary-visualreferences)
     pub fn visual_references(self, value: impl Arg<Arr<canary::VisualReference>>) -> Self { Self(put(self.0, "VisualReferences", value.into_expr()), Phase) }
-    /// `VPCConfig`: `VPCConfig`. Update: in place.
+    /// `VPCConfig`: `VPCConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-canary.html#cfn-synthetics-canary-vpcconfig)
     pub fn vpc_config(self, value: impl Arg<canary::VPCConfig>) -> Self { Self(put(self.0, "VPCConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnCanaryProps { fn into_props(self) -> Bag { self.0 } }
@@ -82,7 +82,7 @@ use crate::cfn::support::*;
 impl ArtifactConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `S3Encryption`: `S3Encryption`. Update: in place.
+    /// `S3Encryption`: `S3Encryption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-artifactconfig.html#cfn-synthetics-canary-artifactconfig-s3encryption)
     pub fn s3_encryption(self, value: impl Arg<S3Encryption>) -> Self { Self(put(self.0, "S3Encryption", value.into_expr())) }
 }
 impl Done for ArtifactConfig { fn into_props(self) -> Bag { self.0 } }
@@ -93,9 +93,9 @@ impl BaseScreenshot {
     pub fn new() -> BaseScreenshot<Missing<super::required::ScreenshotName>> { BaseScreenshot(Bag::default(), Phase) }
 }
 impl<R0> BaseScreenshot<R0> {
-    /// `IgnoreCoordinates`: list of text. Update: in place.
+    /// `IgnoreCoordinates`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-basescreenshot.html#cfn-synthetics-canary-basescreenshot-ignorecoordinates)
     pub fn ignore_coordinates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IgnoreCoordinates", value.into_expr()), Phase) }
-    /// `ScreenshotName`: text, required. Update: in place.
+    /// `ScreenshotName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-basescreenshot.html#cfn-synthetics-canary-basescreenshot-screenshotname)
     pub fn screenshot_name(self, value: impl Arg<str>) -> BaseScreenshot<Set> { BaseScreenshot(put(self.0, "ScreenshotName", value.into_expr()), Phase) }
 }
 impl Done for BaseScreenshot { fn into_props(self) -> Bag { self.0 } }
@@ -106,7 +106,7 @@ impl BrowserConfig {
     pub fn new() -> BrowserConfig<Missing<super::required::BrowserType>> { BrowserConfig(Bag::default(), Phase) }
 }
 impl<R0> BrowserConfig<R0> {
-    /// `BrowserType`: `BrowserType`, required. Update: in place.
+    /// `BrowserType`: `BrowserType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-browserconfig.html#cfn-synthetics-canary-browserconfig-browsertype)
     pub fn browser_type(self, value: impl Arg<BrowserType>) -> BrowserConfig<Set> { BrowserConfig(put(self.0, "BrowserType", value.into_expr()), Phase) }
 }
 impl Done for BrowserConfig { fn into_props(self) -> Bag { self.0 } }
@@ -115,21 +115,21 @@ impl Done for BrowserConfig { fn into_props(self) -> Bag { self.0 } }
 impl Code {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BlueprintTypes`: list of text. Update: in place.
+    /// `BlueprintTypes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-code.html#cfn-synthetics-canary-code-blueprinttypes)
     pub fn blueprint_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "BlueprintTypes", value.into_expr())) }
-    /// `Dependencies`: list of `Dependency`. Update: in place.
+    /// `Dependencies`: list of `Dependency`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-code.html#cfn-synthetics-canary-code-dependencies)
     pub fn dependencies(self, value: impl Arg<Arr<Dependency>>) -> Self { Self(put(self.0, "Dependencies", value.into_expr())) }
-    /// `Handler`: text. Update: in place.
+    /// `Handler`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-code.html#cfn-synthetics-canary-code-handler)
     pub fn handler(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Handler", value.into_expr())) }
-    /// `S3Bucket`: `S3BucketName`. Update: in place.
+    /// `S3Bucket`: `S3BucketName`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-code.html#cfn-synthetics-canary-code-s3bucket)
     pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "S3Bucket", value.into_expr())) }
-    /// `S3Key`: text. Update: in place.
+    /// `S3Key`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-code.html#cfn-synthetics-canary-code-s3key)
     pub fn s3_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Key", value.into_expr())) }
-    /// `S3ObjectVersion`: text. Update: in place.
+    /// `S3ObjectVersion`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-code.html#cfn-synthetics-canary-code-s3objectversion)
     pub fn s3_object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3ObjectVersion", value.into_expr())) }
-    /// `Script`: text. Update: in place.
+    /// `Script`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-code.html#cfn-synthetics-canary-code-script)
     pub fn script(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Script", value.into_expr())) }
-    /// `SourceLocationArn`: text. Update: in place.
+    /// `SourceLocationArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-code.html#cfn-synthetics-canary-code-sourcelocationarn)
     pub fn source_location_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceLocationArn", value.into_expr())) }
 }
 impl Done for Code { fn into_props(self) -> Bag { self.0 } }
@@ -140,9 +140,9 @@ impl Dependency {
     pub fn new() -> Dependency<Missing<super::required::Reference>> { Dependency(Bag::default(), Phase) }
 }
 impl<R0> Dependency<R0> {
-    /// `Reference`: text, required. Update: in place.
+    /// `Reference`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-dependency.html#cfn-synthetics-canary-dependency-reference)
     pub fn reference(self, value: impl Arg<str>) -> Dependency<Set> { Dependency(put(self.0, "Reference", value.into_expr()), Phase) }
-    /// `Type`: `Type`. Update: in place.
+    /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-dependency.html#cfn-synthetics-canary-dependency-type)
     pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Dependency { fn into_props(self) -> Bag { self.0 } }
@@ -153,21 +153,21 @@ impl Replica {
     pub fn new() -> Replica<Missing<super::required::Location>> { Replica(Bag::default(), Phase) }
 }
 impl<R0> Replica<R0> {
-    /// `CanaryState`: text. Update: in place.
+    /// `CanaryState`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-replica.html#cfn-synthetics-canary-replica-canarystate)
     pub fn canary_state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CanaryState", value.into_expr()), Phase) }
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-replica.html#cfn-synthetics-canary-replica-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
-    /// `LastModified`: number. Update: in place.
+    /// `LastModified`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-replica.html#cfn-synthetics-canary-replica-lastmodified)
     pub fn last_modified(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LastModified", value.into_expr()), Phase) }
-    /// `Location`: text, required. Update: in place.
+    /// `Location`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-replica.html#cfn-synthetics-canary-replica-location)
     pub fn location(self, value: impl Arg<str>) -> Replica<Set> { Replica(put(self.0, "Location", value.into_expr()), Phase) }
-    /// `ReplicationStatus`: `ReplicaReplicationStatus`. Update: in place.
+    /// `ReplicationStatus`: `ReplicaReplicationStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-replica.html#cfn-synthetics-canary-replica-replicationstatus)
     pub fn replication_status(self, value: impl Arg<ReplicaReplicationStatus>) -> Self { Self(put(self.0, "ReplicationStatus", value.into_expr()), Phase) }
-    /// `ResourcesToReplicateTags`: list of `ResourcesToReplicateTags`. Update: in place.
+    /// `ResourcesToReplicateTags`: list of `ResourcesToReplicateTags`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-replica.html#cfn-synthetics-canary-replica-resourcestoreplicatetags)
     pub fn resources_to_replicate_tags(self, value: impl Arg<Arr<ResourcesToReplicateTags>>) -> Self { Self(put(self.0, "ResourcesToReplicateTags", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-replica.html#cfn-synthetics-canary-replica-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VpcConfig`: `VPCConfig`. Update: in place.
+    /// `VpcConfig`: `VPCConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-replica.html#cfn-synthetics-canary-replica-vpcconfig)
     pub fn vpc_config(self, value: impl Arg<VPCConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr()), Phase) }
 }
 impl Done for Replica { fn into_props(self) -> Bag { self.0 } }
@@ -176,7 +176,7 @@ impl Done for Replica { fn into_props(self) -> Bag { self.0 } }
 impl ReplicaReplicationStatus {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `State`: text. Update: in place.
+    /// `State`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-replicareplicationstatus.html#cfn-synthetics-canary-replicareplicationstatus-state)
     pub fn state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "State", value.into_expr())) }
 }
 impl Done for ReplicaReplicationStatus { fn into_props(self) -> Bag { self.0 } }
@@ -187,7 +187,7 @@ impl RetryConfig {
     pub fn new() -> RetryConfig<Missing<super::required::MaxRetries>> { RetryConfig(Bag::default(), Phase) }
 }
 impl<R0> RetryConfig<R0> {
-    /// `MaxRetries`: integer, required. Update: in place.
+    /// `MaxRetries`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-retryconfig.html#cfn-synthetics-canary-retryconfig-maxretries)
     pub fn max_retries(self, value: impl Arg<i64>) -> RetryConfig<Set> { RetryConfig(put(self.0, "MaxRetries", value.into_expr()), Phase) }
 }
 impl Done for RetryConfig { fn into_props(self) -> Bag { self.0 } }
@@ -196,15 +196,15 @@ impl Done for RetryConfig { fn into_props(self) -> Bag { self.0 } }
 impl RunConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ActiveTracing`: boolean. Update: in place.
+    /// `ActiveTracing`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-runconfig.html#cfn-synthetics-canary-runconfig-activetracing)
     pub fn active_tracing(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ActiveTracing", value.into_expr())) }
-    /// `EnvironmentVariables`: map of text. Update: in place.
+    /// `EnvironmentVariables`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-runconfig.html#cfn-synthetics-canary-runconfig-environmentvariables)
     pub fn environment_variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "EnvironmentVariables", value.into_expr())) }
-    /// `EphemeralStorage`: integer. Update: in place.
+    /// `EphemeralStorage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-runconfig.html#cfn-synthetics-canary-runconfig-ephemeralstorage)
     pub fn ephemeral_storage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EphemeralStorage", value.into_expr())) }
-    /// `MemoryInMB`: integer. Update: in place.
+    /// `MemoryInMB`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-runconfig.html#cfn-synthetics-canary-runconfig-memoryinmb)
     pub fn memory_in_mb(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MemoryInMB", value.into_expr())) }
-    /// `TimeoutInSeconds`: integer. Update: in place.
+    /// `TimeoutInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-runconfig.html#cfn-synthetics-canary-runconfig-timeoutinseconds)
     pub fn timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInSeconds", value.into_expr())) }
 }
 impl Done for RunConfig { fn into_props(self) -> Bag { self.0 } }
@@ -213,9 +213,9 @@ impl Done for RunConfig { fn into_props(self) -> Bag { self.0 } }
 impl S3Encryption {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EncryptionMode`: text. Update: in place.
+    /// `EncryptionMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-s3encryption.html#cfn-synthetics-canary-s3encryption-encryptionmode)
     pub fn encryption_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionMode", value.into_expr())) }
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-s3encryption.html#cfn-synthetics-canary-s3encryption-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
 }
 impl Done for S3Encryption { fn into_props(self) -> Bag { self.0 } }
@@ -226,11 +226,11 @@ impl Schedule {
     pub fn new() -> Schedule<Missing<super::required::Expression>> { Schedule(Bag::default(), Phase) }
 }
 impl<R0> Schedule<R0> {
-    /// `DurationInSeconds`: text. Update: in place.
+    /// `DurationInSeconds`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-schedule.html#cfn-synthetics-canary-schedule-durationinseconds)
     pub fn duration_in_seconds(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DurationInSeconds", value.into_expr()), Phase) }
-    /// `Expression`: text, required. Update: in place.
+    /// `Expression`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-schedule.html#cfn-synthetics-canary-schedule-expression)
     pub fn expression(self, value: impl Arg<str>) -> Schedule<Set> { Schedule(put(self.0, "Expression", value.into_expr()), Phase) }
-    /// `RetryConfig`: `RetryConfig`. Update: in place.
+    /// `RetryConfig`: `RetryConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-schedule.html#cfn-synthetics-canary-schedule-retryconfig)
     pub fn retry_config(self, value: impl Arg<RetryConfig>) -> Self { Self(put(self.0, "RetryConfig", value.into_expr()), Phase) }
 }
 impl Done for Schedule { fn into_props(self) -> Bag { self.0 } }
@@ -241,13 +241,13 @@ impl VPCConfig {
     pub fn new() -> VPCConfig<Missing<super::required::SecurityGroupIds>, Missing<super::required::SubnetIds>> { VPCConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> VPCConfig<R0, R1> {
-    /// `Ipv6AllowedForDualStack`: boolean. Update: in place.
+    /// `Ipv6AllowedForDualStack`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-vpcconfig.html#cfn-synthetics-canary-vpcconfig-ipv6allowedfordualstack)
     pub fn ipv6_allowed_for_dual_stack(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Ipv6AllowedForDualStack", value.into_expr()), Phase) }
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-vpcconfig.html#cfn-synthetics-canary-vpcconfig-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VPCConfig<Set, R1> { VPCConfig(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: in place.
+    /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-vpcconfig.html#cfn-synthetics-canary-vpcconfig-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VPCConfig<R0, Set> { VPCConfig(put(self.0, "SubnetIds", value.into_expr()), Phase) }
-    /// `VpcId`: `Ec2VpcId`. Update: in place.
+    /// `VpcId`: `Ec2VpcId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-vpcconfig.html#cfn-synthetics-canary-vpcconfig-vpcid)
     pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value.into_expr()), Phase) }
 }
 impl Done for VPCConfig { fn into_props(self) -> Bag { self.0 } }
@@ -258,11 +258,11 @@ impl VisualReference {
     pub fn new() -> VisualReference<Missing<super::required::BaseCanaryRunId>> { VisualReference(Bag::default(), Phase) }
 }
 impl<R0> VisualReference<R0> {
-    /// `BaseCanaryRunId`: text, required. Update: in place.
+    /// `BaseCanaryRunId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-visualreference.html#cfn-synthetics-canary-visualreference-basecanaryrunid)
     pub fn base_canary_run_id(self, value: impl Arg<str>) -> VisualReference<Set> { VisualReference(put(self.0, "BaseCanaryRunId", value.into_expr()), Phase) }
-    /// `BaseScreenshots`: list of `BaseScreenshot`. Update: in place.
+    /// `BaseScreenshots`: list of `BaseScreenshot`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-visualreference.html#cfn-synthetics-canary-visualreference-basescreenshots)
     pub fn base_screenshots(self, value: impl Arg<Arr<BaseScreenshot>>) -> Self { Self(put(self.0, "BaseScreenshots", value.into_expr()), Phase) }
-    /// `BrowserType`: `BrowserType`. Update: in place.
+    /// `BrowserType`: `BrowserType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-visualreference.html#cfn-synthetics-canary-visualreference-browsertype)
     pub fn browser_type(self, value: impl Arg<BrowserType>) -> Self { Self(put(self.0, "BrowserType", value.into_expr()), Phase) }
 }
 impl Done for VisualReference { fn into_props(self) -> Bag { self.0 } }
@@ -284,7 +284,7 @@ impl CfnGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-group.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnGroup { fn node(&self) -> &Place { &self.0 } }
@@ -295,11 +295,11 @@ impl CfnGroupProps {
     pub fn new() -> CfnGroupProps<Missing<required::Name>> { CfnGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnGroupProps<R0> {
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-group.html#cfn-synthetics-group-name)
     pub fn name(self, value: impl Arg<str>) -> CfnGroupProps<Set> { CfnGroupProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ResourceArns`: list of text. Update: in place.
+    /// `ResourceArns`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-group.html#cfn-synthetics-group-resourcearns)
     pub fn resource_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceArns", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-group.html#cfn-synthetics-group-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnGroupProps { fn into_props(self) -> Bag { self.0 } }

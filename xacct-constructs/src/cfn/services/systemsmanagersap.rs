@@ -13,7 +13,7 @@ impl CfnApplication {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-systemsmanagersap-application.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnApplication { fn node(&self) -> &Place { &self.0 } }
@@ -24,23 +24,23 @@ impl CfnApplicationProps {
     pub fn new() -> CfnApplicationProps<Missing<required::ApplicationId>, Missing<required::ApplicationType>> { CfnApplicationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnApplicationProps<R0, R1> {
-    /// `ApplicationId`: text, required. Update: in place.
+    /// `ApplicationId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-systemsmanagersap-application.html#cfn-systemsmanagersap-application-applicationid)
     pub fn application_id(self, value: impl Arg<str>) -> CfnApplicationProps<Set, R1> { CfnApplicationProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
-    /// `ApplicationType`: `ApplicationType`, required. Update: in place.
+    /// `ApplicationType`: `ApplicationType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-systemsmanagersap-application.html#cfn-systemsmanagersap-application-applicationtype)
     pub fn application_type(self, value: impl Arg<application::ApplicationType>) -> CfnApplicationProps<R0, Set> { CfnApplicationProps(put(self.0, "ApplicationType", value.into_expr()), Phase) }
-    /// `ComponentsInfo`: list of `ComponentInfo`. Update: replacement.
+    /// `ComponentsInfo`: list of `ComponentInfo`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-systemsmanagersap-application.html#cfn-systemsmanagersap-application-componentsinfo)
     pub fn components_info(self, value: impl Arg<Arr<application::ComponentInfo>>) -> Self { Self(put(self.0, "ComponentsInfo", value.into_expr()), Phase) }
-    /// `Credentials`: list of `Credential`. Update: replacement.
+    /// `Credentials`: list of `Credential`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-systemsmanagersap-application.html#cfn-systemsmanagersap-application-credentials)
     pub fn credentials(self, value: impl Arg<Arr<application::Credential>>) -> Self { Self(put(self.0, "Credentials", value.into_expr()), Phase) }
-    /// `DatabaseArn`: text. Update: replacement.
+    /// `DatabaseArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-systemsmanagersap-application.html#cfn-systemsmanagersap-application-databasearn)
     pub fn database_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseArn", value.into_expr()), Phase) }
-    /// `Instances`: list of text. Update: replacement.
+    /// `Instances`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-systemsmanagersap-application.html#cfn-systemsmanagersap-application-instances)
     pub fn instances(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Instances", value.into_expr()), Phase) }
-    /// `SapInstanceNumber`: text. Update: replacement.
+    /// `SapInstanceNumber`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-systemsmanagersap-application.html#cfn-systemsmanagersap-application-sapinstancenumber)
     pub fn sap_instance_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SapInstanceNumber", value.into_expr()), Phase) }
-    /// `Sid`: text. Update: replacement.
+    /// `Sid`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-systemsmanagersap-application.html#cfn-systemsmanagersap-application-sid)
     pub fn sid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Sid", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-systemsmanagersap-application.html#cfn-systemsmanagersap-application-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
@@ -52,11 +52,11 @@ use crate::cfn::support::*;
 impl ComponentInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ComponentType`: `ComponentType`. Update: replacement.
+    /// `ComponentType`: `ComponentType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-systemsmanagersap-application-componentinfo.html#cfn-systemsmanagersap-application-componentinfo-componenttype)
     pub fn component_type(self, value: impl Arg<ComponentType>) -> Self { Self(put(self.0, "ComponentType", value.into_expr())) }
-    /// `Ec2InstanceId`: text. Update: replacement.
+    /// `Ec2InstanceId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-systemsmanagersap-application-componentinfo.html#cfn-systemsmanagersap-application-componentinfo-ec2instanceid)
     pub fn ec2_instance_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ec2InstanceId", value.into_expr())) }
-    /// `Sid`: text. Update: replacement.
+    /// `Sid`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-systemsmanagersap-application-componentinfo.html#cfn-systemsmanagersap-application-componentinfo-sid)
     pub fn sid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Sid", value.into_expr())) }
 }
 impl Done for ComponentInfo { fn into_props(self) -> Bag { self.0 } }
@@ -65,11 +65,11 @@ impl Done for ComponentInfo { fn into_props(self) -> Bag { self.0 } }
 impl Credential {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CredentialType`: `CredentialType`. Update: replacement.
+    /// `CredentialType`: `CredentialType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-systemsmanagersap-application-credential.html#cfn-systemsmanagersap-application-credential-credentialtype)
     pub fn credential_type(self, value: impl Arg<CredentialType>) -> Self { Self(put(self.0, "CredentialType", value.into_expr())) }
-    /// `DatabaseName`: text. Update: replacement.
+    /// `DatabaseName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-systemsmanagersap-application-credential.html#cfn-systemsmanagersap-application-credential-databasename)
     pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr())) }
-    /// `SecretId`: text. Update: replacement.
+    /// `SecretId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-systemsmanagersap-application-credential.html#cfn-systemsmanagersap-application-credential-secretid)
     pub fn secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretId", value.into_expr())) }
 }
 impl Done for Credential { fn into_props(self) -> Bag { self.0 } }

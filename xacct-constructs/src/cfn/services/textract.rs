@@ -13,11 +13,11 @@ impl CfnAdapter {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAdapterProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AdapterId`: text.
+    /// The attribute `AdapterId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-textract-adapter.html#AdapterId-fn::getatt)
     pub fn attr_adapter_id(&self) -> Val<str> { self.0.get_att("AdapterId") }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-textract-adapter.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreationTime`: text.
+    /// The attribute `CreationTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-textract-adapter.html#CreationTime-fn::getatt)
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
 }
 impl Parent for CfnAdapter { fn node(&self) -> &Place { &self.0 } }
@@ -28,15 +28,15 @@ impl CfnAdapterProps {
     pub fn new() -> CfnAdapterProps<Missing<required::AdapterName>, Missing<required::FeatureTypes>> { CfnAdapterProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAdapterProps<R0, R1> {
-    /// `AdapterName`: text, required. Update: in place.
+    /// `AdapterName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-textract-adapter.html#cfn-textract-adapter-adaptername)
     pub fn adapter_name(self, value: impl Arg<str>) -> CfnAdapterProps<Set, R1> { CfnAdapterProps(put(self.0, "AdapterName", value.into_expr()), Phase) }
-    /// `AutoUpdate`: `AutoUpdate`. Update: in place.
+    /// `AutoUpdate`: `AutoUpdate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-textract-adapter.html#cfn-textract-adapter-autoupdate)
     pub fn auto_update(self, value: impl Arg<adapter::AutoUpdate>) -> Self { Self(put(self.0, "AutoUpdate", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-textract-adapter.html#cfn-textract-adapter-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `FeatureTypes`: list of `FeatureTypes`, required. Update: replacement.
+    /// `FeatureTypes`: list of `FeatureTypes`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-textract-adapter.html#cfn-textract-adapter-featuretypes)
     pub fn feature_types(self, value: impl Arg<Arr<adapter::FeatureTypes>>) -> CfnAdapterProps<R0, Set> { CfnAdapterProps(put(self.0, "FeatureTypes", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-textract-adapter.html#cfn-textract-adapter-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAdapterProps { fn into_props(self) -> Bag { self.0 } }

@@ -13,7 +13,7 @@ impl CfnDatabase {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnDatabaseProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `DatabaseName`.
     pub fn reference(&self) -> Val<kind::TimestreamDatabaseName> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-database.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnDatabase { fn node(&self) -> &Place { &self.0 } }
@@ -22,11 +22,11 @@ impl Parent for CfnDatabase { fn node(&self) -> &Place { &self.0 } }
 impl CfnDatabaseProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DatabaseName`: text. Update: replacement.
+    /// `DatabaseName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-database.html#cfn-timestream-database-databasename)
     pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr())) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-database.html#cfn-timestream-database-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-database.html#cfn-timestream-database-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnDatabaseProps { fn into_props(self) -> Bag { self.0 } }
@@ -39,21 +39,21 @@ impl CfnInfluxDBCluster {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnInfluxDBClusterProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbcluster.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Endpoint`: text.
+    /// The attribute `Endpoint`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbcluster.html#Endpoint-fn::getatt)
     pub fn attr_endpoint(&self) -> Val<str> { self.0.get_att("Endpoint") }
-    /// The attribute `EngineType`: text.
+    /// The attribute `EngineType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbcluster.html#EngineType-fn::getatt)
     pub fn attr_engine_type(&self) -> Val<str> { self.0.get_att("EngineType") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbcluster.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `InfluxAuthParametersSecretArn`: `OtherArn`.
+    /// The attribute `InfluxAuthParametersSecretArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbcluster.html#InfluxAuthParametersSecretArn-fn::getatt)
     pub fn attr_influx_auth_parameters_secret_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("InfluxAuthParametersSecretArn") }
-    /// The attribute `NextMaintenanceTime`: text.
+    /// The attribute `NextMaintenanceTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbcluster.html#NextMaintenanceTime-fn::getatt)
     pub fn attr_next_maintenance_time(&self) -> Val<str> { self.0.get_att("NextMaintenanceTime") }
-    /// The attribute `ReaderEndpoint`: text.
+    /// The attribute `ReaderEndpoint`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbcluster.html#ReaderEndpoint-fn::getatt)
     pub fn attr_reader_endpoint(&self) -> Val<str> { self.0.get_att("ReaderEndpoint") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbcluster.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnInfluxDBCluster { fn node(&self) -> &Place { &self.0 } }
@@ -62,43 +62,43 @@ impl Parent for CfnInfluxDBCluster { fn node(&self) -> &Place { &self.0 } }
 impl CfnInfluxDBClusterProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AllocatedStorage`: integer. Update: replacement.
+    /// `AllocatedStorage`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbcluster.html#cfn-timestream-influxdbcluster-allocatedstorage)
     pub fn allocated_storage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AllocatedStorage", value.into_expr())) }
-    /// `Bucket`: text. Update: replacement.
+    /// `Bucket`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbcluster.html#cfn-timestream-influxdbcluster-bucket)
     pub fn bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Bucket", value.into_expr())) }
-    /// `DbInstanceType`: `DbInstanceType`. Update: in place.
+    /// `DbInstanceType`: `DbInstanceType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbcluster.html#cfn-timestream-influxdbcluster-dbinstancetype)
     pub fn db_instance_type(self, value: impl Arg<influx_db_cluster::DbInstanceType>) -> Self { Self(put(self.0, "DbInstanceType", value.into_expr())) }
-    /// `DbParameterGroupIdentifier`: text. Update: in place.
+    /// `DbParameterGroupIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbcluster.html#cfn-timestream-influxdbcluster-dbparametergroupidentifier)
     pub fn db_parameter_group_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DbParameterGroupIdentifier", value.into_expr())) }
-    /// `DbStorageType`: `DbStorageType`. Update: replacement.
+    /// `DbStorageType`: `DbStorageType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbcluster.html#cfn-timestream-influxdbcluster-dbstoragetype)
     pub fn db_storage_type(self, value: impl Arg<influx_db_cluster::DbStorageType>) -> Self { Self(put(self.0, "DbStorageType", value.into_expr())) }
-    /// `DeploymentType`: `DeploymentType`. Update: replacement.
+    /// `DeploymentType`: `DeploymentType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbcluster.html#cfn-timestream-influxdbcluster-deploymenttype)
     pub fn deployment_type(self, value: impl Arg<influx_db_cluster::DeploymentType>) -> Self { Self(put(self.0, "DeploymentType", value.into_expr())) }
-    /// `FailoverMode`: `FailoverMode`. Update: in place.
+    /// `FailoverMode`: `FailoverMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbcluster.html#cfn-timestream-influxdbcluster-failovermode)
     pub fn failover_mode(self, value: impl Arg<influx_db_cluster::FailoverMode>) -> Self { Self(put(self.0, "FailoverMode", value.into_expr())) }
-    /// `LogDeliveryConfiguration`: `LogDeliveryConfiguration`. Update: in place.
+    /// `LogDeliveryConfiguration`: `LogDeliveryConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbcluster.html#cfn-timestream-influxdbcluster-logdeliveryconfiguration)
     pub fn log_delivery_configuration(self, value: impl Arg<influx_db_cluster::LogDeliveryConfiguration>) -> Self { Self(put(self.0, "LogDeliveryConfiguration", value.into_expr())) }
-    /// `MaintenanceSchedule`: `MaintenanceSchedule`. Update: in place.
+    /// `MaintenanceSchedule`: `MaintenanceSchedule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbcluster.html#cfn-timestream-influxdbcluster-maintenanceschedule)
     pub fn maintenance_schedule(self, value: impl Arg<influx_db_cluster::MaintenanceSchedule>) -> Self { Self(put(self.0, "MaintenanceSchedule", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbcluster.html#cfn-timestream-influxdbcluster-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `NetworkType`: `NetworkType`. Update: replacement.
+    /// `NetworkType`: `NetworkType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbcluster.html#cfn-timestream-influxdbcluster-networktype)
     pub fn network_type(self, value: impl Arg<influx_db_cluster::NetworkType>) -> Self { Self(put(self.0, "NetworkType", value.into_expr())) }
-    /// `Organization`: text. Update: replacement.
+    /// `Organization`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbcluster.html#cfn-timestream-influxdbcluster-organization)
     pub fn organization(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Organization", value.into_expr())) }
-    /// `Password`: text. Update: replacement.
+    /// `Password`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbcluster.html#cfn-timestream-influxdbcluster-password)
     pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr())) }
-    /// `Port`: integer. Update: in place.
+    /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbcluster.html#cfn-timestream-influxdbcluster-port)
     pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
-    /// `PubliclyAccessible`: boolean. Update: replacement.
+    /// `PubliclyAccessible`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbcluster.html#cfn-timestream-influxdbcluster-publiclyaccessible)
     pub fn publicly_accessible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PubliclyAccessible", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbcluster.html#cfn-timestream-influxdbcluster-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `Username`: text. Update: replacement.
+    /// `Username`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbcluster.html#cfn-timestream-influxdbcluster-username)
     pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
-    /// `VpcSecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement.
+    /// `VpcSecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbcluster.html#cfn-timestream-influxdbcluster-vpcsecuritygroupids)
     pub fn vpc_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "VpcSecurityGroupIds", value.into_expr())) }
-    /// `VpcSubnetIds`: list of text. Update: replacement.
+    /// `VpcSubnetIds`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbcluster.html#cfn-timestream-influxdbcluster-vpcsubnetids)
     pub fn vpc_subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "VpcSubnetIds", value.into_expr())) }
 }
 impl Done for CfnInfluxDBClusterProps { fn into_props(self) -> Bag { self.0 } }
@@ -112,7 +112,7 @@ impl LogDeliveryConfiguration {
     pub fn new() -> LogDeliveryConfiguration<Missing<super::required::S3Configuration>> { LogDeliveryConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LogDeliveryConfiguration<R0> {
-    /// `S3Configuration`: `S3Configuration`, required. Update: in place.
+    /// `S3Configuration`: `S3Configuration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-influxdbcluster-logdeliveryconfiguration.html#cfn-timestream-influxdbcluster-logdeliveryconfiguration-s3configuration)
     pub fn s3_configuration(self, value: impl Arg<S3Configuration>) -> LogDeliveryConfiguration<Set> { LogDeliveryConfiguration(put(self.0, "S3Configuration", value.into_expr()), Phase) }
 }
 impl Done for LogDeliveryConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -123,9 +123,9 @@ impl MaintenanceSchedule {
     pub fn new() -> MaintenanceSchedule<Missing<super::required::PreferredMaintenanceWindow>, Missing<super::required::Timezone>> { MaintenanceSchedule(Bag::default(), Phase) }
 }
 impl<R0, R1> MaintenanceSchedule<R0, R1> {
-    /// `PreferredMaintenanceWindow`: text, required. Update: in place.
+    /// `PreferredMaintenanceWindow`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-influxdbcluster-maintenanceschedule.html#cfn-timestream-influxdbcluster-maintenanceschedule-preferredmaintenancewindow)
     pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> MaintenanceSchedule<Set, R1> { MaintenanceSchedule(put(self.0, "PreferredMaintenanceWindow", value.into_expr()), Phase) }
-    /// `Timezone`: text, required. Update: in place.
+    /// `Timezone`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-influxdbcluster-maintenanceschedule.html#cfn-timestream-influxdbcluster-maintenanceschedule-timezone)
     pub fn timezone(self, value: impl Arg<str>) -> MaintenanceSchedule<R0, Set> { MaintenanceSchedule(put(self.0, "Timezone", value.into_expr()), Phase) }
 }
 impl Done for MaintenanceSchedule { fn into_props(self) -> Bag { self.0 } }
@@ -136,9 +136,9 @@ impl S3Configuration {
     pub fn new() -> S3Configuration<Missing<super::required::BucketName>, Missing<super::required::Enabled>> { S3Configuration(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Configuration<R0, R1> {
-    /// `BucketName`: `S3BucketName`, required. Update: in place.
+    /// `BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-influxdbcluster-s3configuration.html#cfn-timestream-influxdbcluster-s3configuration-bucketname)
     pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Configuration<Set, R1> { S3Configuration(put(self.0, "BucketName", value.into_expr()), Phase) }
-    /// `Enabled`: boolean, required. Update: in place.
+    /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-influxdbcluster-s3configuration.html#cfn-timestream-influxdbcluster-s3configuration-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> S3Configuration<R0, Set> { S3Configuration(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for S3Configuration { fn into_props(self) -> Bag { self.0 } }
@@ -162,21 +162,21 @@ impl CfnInfluxDBInstance {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnInfluxDBInstanceProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbinstance.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `AvailabilityZone`: text.
+    /// The attribute `AvailabilityZone`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbinstance.html#AvailabilityZone-fn::getatt)
     pub fn attr_availability_zone(&self) -> Val<str> { self.0.get_att("AvailabilityZone") }
-    /// The attribute `Endpoint`: text.
+    /// The attribute `Endpoint`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbinstance.html#Endpoint-fn::getatt)
     pub fn attr_endpoint(&self) -> Val<str> { self.0.get_att("Endpoint") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbinstance.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `InfluxAuthParametersSecretArn`: `OtherArn`.
+    /// The attribute `InfluxAuthParametersSecretArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbinstance.html#InfluxAuthParametersSecretArn-fn::getatt)
     pub fn attr_influx_auth_parameters_secret_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("InfluxAuthParametersSecretArn") }
-    /// The attribute `NextMaintenanceTime`: text.
+    /// The attribute `NextMaintenanceTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbinstance.html#NextMaintenanceTime-fn::getatt)
     pub fn attr_next_maintenance_time(&self) -> Val<str> { self.0.get_att("NextMaintenanceTime") }
-    /// The attribute `SecondaryAvailabilityZone`: text.
+    /// The attribute `SecondaryAvailabilityZone`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbinstance.html#SecondaryAvailabilityZone-fn::getatt)
     pub fn attr_secondary_availability_zone(&self) -> Val<str> { self.0.get_att("SecondaryAvailabilityZone") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbinstance.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnInfluxDBInstance { fn node(&self) -> &Place { &self.0 } }
@@ -185,41 +185,41 @@ impl Parent for CfnInfluxDBInstance { fn node(&self) -> &Place { &self.0 } }
 impl CfnInfluxDBInstanceProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AllocatedStorage`: integer. Update: in place.
+    /// `AllocatedStorage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbinstance.html#cfn-timestream-influxdbinstance-allocatedstorage)
     pub fn allocated_storage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AllocatedStorage", value.into_expr())) }
-    /// `Bucket`: text. Update: replacement.
+    /// `Bucket`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbinstance.html#cfn-timestream-influxdbinstance-bucket)
     pub fn bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Bucket", value.into_expr())) }
-    /// `DbInstanceType`: `DbInstanceType`. Update: in place.
+    /// `DbInstanceType`: `DbInstanceType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbinstance.html#cfn-timestream-influxdbinstance-dbinstancetype)
     pub fn db_instance_type(self, value: impl Arg<influx_db_instance::DbInstanceType>) -> Self { Self(put(self.0, "DbInstanceType", value.into_expr())) }
-    /// `DbParameterGroupIdentifier`: text. Update: in place.
+    /// `DbParameterGroupIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbinstance.html#cfn-timestream-influxdbinstance-dbparametergroupidentifier)
     pub fn db_parameter_group_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DbParameterGroupIdentifier", value.into_expr())) }
-    /// `DbStorageType`: `DbStorageType`. Update: in place.
+    /// `DbStorageType`: `DbStorageType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbinstance.html#cfn-timestream-influxdbinstance-dbstoragetype)
     pub fn db_storage_type(self, value: impl Arg<influx_db_instance::DbStorageType>) -> Self { Self(put(self.0, "DbStorageType", value.into_expr())) }
-    /// `DeploymentType`: `DeploymentType`. Update: in place.
+    /// `DeploymentType`: `DeploymentType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbinstance.html#cfn-timestream-influxdbinstance-deploymenttype)
     pub fn deployment_type(self, value: impl Arg<influx_db_instance::DeploymentType>) -> Self { Self(put(self.0, "DeploymentType", value.into_expr())) }
-    /// `LogDeliveryConfiguration`: `LogDeliveryConfiguration`. Update: in place.
+    /// `LogDeliveryConfiguration`: `LogDeliveryConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbinstance.html#cfn-timestream-influxdbinstance-logdeliveryconfiguration)
     pub fn log_delivery_configuration(self, value: impl Arg<influx_db_instance::LogDeliveryConfiguration>) -> Self { Self(put(self.0, "LogDeliveryConfiguration", value.into_expr())) }
-    /// `MaintenanceSchedule`: `MaintenanceSchedule`. Update: in place.
+    /// `MaintenanceSchedule`: `MaintenanceSchedule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbinstance.html#cfn-timestream-influxdbinstance-maintenanceschedule)
     pub fn maintenance_schedule(self, value: impl Arg<influx_db_instance::MaintenanceSchedule>) -> Self { Self(put(self.0, "MaintenanceSchedule", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbinstance.html#cfn-timestream-influxdbinstance-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `NetworkType`: `NetworkType`. Update: replacement.
+    /// `NetworkType`: `NetworkType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbinstance.html#cfn-timestream-influxdbinstance-networktype)
     pub fn network_type(self, value: impl Arg<influx_db_instance::NetworkType>) -> Self { Self(put(self.0, "NetworkType", value.into_expr())) }
-    /// `Organization`: text. Update: replacement.
+    /// `Organization`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbinstance.html#cfn-timestream-influxdbinstance-organization)
     pub fn organization(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Organization", value.into_expr())) }
-    /// `Password`: text. Update: replacement.
+    /// `Password`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbinstance.html#cfn-timestream-influxdbinstance-password)
     pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr())) }
-    /// `Port`: integer. Update: in place.
+    /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbinstance.html#cfn-timestream-influxdbinstance-port)
     pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
-    /// `PubliclyAccessible`: boolean. Update: replacement.
+    /// `PubliclyAccessible`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbinstance.html#cfn-timestream-influxdbinstance-publiclyaccessible)
     pub fn publicly_accessible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PubliclyAccessible", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbinstance.html#cfn-timestream-influxdbinstance-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `Username`: text. Update: replacement.
+    /// `Username`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbinstance.html#cfn-timestream-influxdbinstance-username)
     pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
-    /// `VpcSecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement.
+    /// `VpcSecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbinstance.html#cfn-timestream-influxdbinstance-vpcsecuritygroupids)
     pub fn vpc_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "VpcSecurityGroupIds", value.into_expr())) }
-    /// `VpcSubnetIds`: list of text. Update: replacement.
+    /// `VpcSubnetIds`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbinstance.html#cfn-timestream-influxdbinstance-vpcsubnetids)
     pub fn vpc_subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "VpcSubnetIds", value.into_expr())) }
 }
 impl Done for CfnInfluxDBInstanceProps { fn into_props(self) -> Bag { self.0 } }
@@ -233,7 +233,7 @@ impl LogDeliveryConfiguration {
     pub fn new() -> LogDeliveryConfiguration<Missing<super::required::S3Configuration>> { LogDeliveryConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LogDeliveryConfiguration<R0> {
-    /// `S3Configuration`: `S3Configuration`, required. Update: in place.
+    /// `S3Configuration`: `S3Configuration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-influxdbinstance-logdeliveryconfiguration.html#cfn-timestream-influxdbinstance-logdeliveryconfiguration-s3configuration)
     pub fn s3_configuration(self, value: impl Arg<S3Configuration>) -> LogDeliveryConfiguration<Set> { LogDeliveryConfiguration(put(self.0, "S3Configuration", value.into_expr()), Phase) }
 }
 impl Done for LogDeliveryConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -244,9 +244,9 @@ impl MaintenanceSchedule {
     pub fn new() -> MaintenanceSchedule<Missing<super::required::PreferredMaintenanceWindow>, Missing<super::required::Timezone>> { MaintenanceSchedule(Bag::default(), Phase) }
 }
 impl<R0, R1> MaintenanceSchedule<R0, R1> {
-    /// `PreferredMaintenanceWindow`: text, required. Update: in place.
+    /// `PreferredMaintenanceWindow`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-influxdbinstance-maintenanceschedule.html#cfn-timestream-influxdbinstance-maintenanceschedule-preferredmaintenancewindow)
     pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> MaintenanceSchedule<Set, R1> { MaintenanceSchedule(put(self.0, "PreferredMaintenanceWindow", value.into_expr()), Phase) }
-    /// `Timezone`: text, required. Update: in place.
+    /// `Timezone`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-influxdbinstance-maintenanceschedule.html#cfn-timestream-influxdbinstance-maintenanceschedule-timezone)
     pub fn timezone(self, value: impl Arg<str>) -> MaintenanceSchedule<R0, Set> { MaintenanceSchedule(put(self.0, "Timezone", value.into_expr()), Phase) }
 }
 impl Done for MaintenanceSchedule { fn into_props(self) -> Bag { self.0 } }
@@ -257,9 +257,9 @@ impl S3Configuration {
     pub fn new() -> S3Configuration<Missing<super::required::BucketName>, Missing<super::required::Enabled>> { S3Configuration(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Configuration<R0, R1> {
-    /// `BucketName`: `S3BucketName`, required. Update: in place.
+    /// `BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-influxdbinstance-s3configuration.html#cfn-timestream-influxdbinstance-s3configuration-bucketname)
     pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Configuration<Set, R1> { S3Configuration(put(self.0, "BucketName", value.into_expr()), Phase) }
-    /// `Enabled`: boolean, required. Update: in place.
+    /// `Enabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-influxdbinstance-s3configuration.html#cfn-timestream-influxdbinstance-s3configuration-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> S3Configuration<R0, Set> { S3Configuration(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for S3Configuration { fn into_props(self) -> Bag { self.0 } }
@@ -281,23 +281,23 @@ impl CfnScheduledQuery {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnScheduledQueryProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-scheduledquery.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `SQErrorReportConfiguration`: text.
+    /// The attribute `SQErrorReportConfiguration`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-scheduledquery.html#SQErrorReportConfiguration-fn::getatt)
     pub fn attr_sq_error_report_configuration(&self) -> Val<str> { self.0.get_att("SQErrorReportConfiguration") }
-    /// The attribute `SQKmsKeyId`: text.
+    /// The attribute `SQKmsKeyId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-scheduledquery.html#SQKmsKeyId-fn::getatt)
     pub fn attr_sq_kms_key_id(&self) -> Val<str> { self.0.get_att("SQKmsKeyId") }
-    /// The attribute `SQName`: text.
+    /// The attribute `SQName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-scheduledquery.html#SQName-fn::getatt)
     pub fn attr_sq_name(&self) -> Val<str> { self.0.get_att("SQName") }
-    /// The attribute `SQNotificationConfiguration`: text.
+    /// The attribute `SQNotificationConfiguration`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-scheduledquery.html#SQNotificationConfiguration-fn::getatt)
     pub fn attr_sq_notification_configuration(&self) -> Val<str> { self.0.get_att("SQNotificationConfiguration") }
-    /// The attribute `SQQueryString`: text.
+    /// The attribute `SQQueryString`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-scheduledquery.html#SQQueryString-fn::getatt)
     pub fn attr_sq_query_string(&self) -> Val<str> { self.0.get_att("SQQueryString") }
-    /// The attribute `SQScheduleConfiguration`: text.
+    /// The attribute `SQScheduleConfiguration`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-scheduledquery.html#SQScheduleConfiguration-fn::getatt)
     pub fn attr_sq_schedule_configuration(&self) -> Val<str> { self.0.get_att("SQScheduleConfiguration") }
-    /// The attribute `SQScheduledQueryExecutionRoleArn`: `OtherArn`.
+    /// The attribute `SQScheduledQueryExecutionRoleArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-scheduledquery.html#SQScheduledQueryExecutionRoleArn-fn::getatt)
     pub fn attr_sq_scheduled_query_execution_role_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SQScheduledQueryExecutionRoleArn") }
-    /// The attribute `SQTargetConfiguration`: text.
+    /// The attribute `SQTargetConfiguration`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-scheduledquery.html#SQTargetConfiguration-fn::getatt)
     pub fn attr_sq_target_configuration(&self) -> Val<str> { self.0.get_att("SQTargetConfiguration") }
 }
 impl Parent for CfnScheduledQuery { fn node(&self) -> &Place { &self.0 } }
@@ -308,25 +308,25 @@ impl CfnScheduledQueryProps {
     pub fn new() -> CfnScheduledQueryProps<Missing<required::ErrorReportConfiguration>, Missing<required::NotificationConfiguration>, Missing<required::QueryString>, Missing<required::ScheduleConfiguration>, Missing<required::ScheduledQueryExecutionRoleArn>> { CfnScheduledQueryProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnScheduledQueryProps<R0, R1, R2, R3, R4> {
-    /// `ClientToken`: text. Update: replacement.
+    /// `ClientToken`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-scheduledquery.html#cfn-timestream-scheduledquery-clienttoken)
     pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value.into_expr()), Phase) }
-    /// `ErrorReportConfiguration`: `ErrorReportConfiguration`, required. Update: replacement.
+    /// `ErrorReportConfiguration`: `ErrorReportConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-scheduledquery.html#cfn-timestream-scheduledquery-errorreportconfiguration)
     pub fn error_report_configuration(self, value: impl Arg<scheduled_query::ErrorReportConfiguration>) -> CfnScheduledQueryProps<Set, R1, R2, R3, R4> { CfnScheduledQueryProps(put(self.0, "ErrorReportConfiguration", value.into_expr()), Phase) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-scheduledquery.html#cfn-timestream-scheduledquery-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `NotificationConfiguration`: `NotificationConfiguration`, required. Update: replacement.
+    /// `NotificationConfiguration`: `NotificationConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-scheduledquery.html#cfn-timestream-scheduledquery-notificationconfiguration)
     pub fn notification_configuration(self, value: impl Arg<scheduled_query::NotificationConfiguration>) -> CfnScheduledQueryProps<R0, Set, R2, R3, R4> { CfnScheduledQueryProps(put(self.0, "NotificationConfiguration", value.into_expr()), Phase) }
-    /// `QueryString`: text, required. Update: replacement.
+    /// `QueryString`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-scheduledquery.html#cfn-timestream-scheduledquery-querystring)
     pub fn query_string(self, value: impl Arg<str>) -> CfnScheduledQueryProps<R0, R1, Set, R3, R4> { CfnScheduledQueryProps(put(self.0, "QueryString", value.into_expr()), Phase) }
-    /// `ScheduleConfiguration`: `ScheduleConfiguration`, required. Update: replacement.
+    /// `ScheduleConfiguration`: `ScheduleConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-scheduledquery.html#cfn-timestream-scheduledquery-scheduleconfiguration)
     pub fn schedule_configuration(self, value: impl Arg<scheduled_query::ScheduleConfiguration>) -> CfnScheduledQueryProps<R0, R1, R2, Set, R4> { CfnScheduledQueryProps(put(self.0, "ScheduleConfiguration", value.into_expr()), Phase) }
-    /// `ScheduledQueryExecutionRoleArn`: `IamRoleArn`, required. Update: replacement.
+    /// `ScheduledQueryExecutionRoleArn`: `IamRoleArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-scheduledquery.html#cfn-timestream-scheduledquery-scheduledqueryexecutionrolearn)
     pub fn scheduled_query_execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnScheduledQueryProps<R0, R1, R2, R3, Set> { CfnScheduledQueryProps(put(self.0, "ScheduledQueryExecutionRoleArn", value.into_expr()), Phase) }
-    /// `ScheduledQueryName`: text. Update: replacement.
+    /// `ScheduledQueryName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-scheduledquery.html#cfn-timestream-scheduledquery-scheduledqueryname)
     pub fn scheduled_query_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduledQueryName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-scheduledquery.html#cfn-timestream-scheduledquery-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TargetConfiguration`: `TargetConfiguration`. Update: replacement.
+    /// `TargetConfiguration`: `TargetConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-scheduledquery.html#cfn-timestream-scheduledquery-targetconfiguration)
     pub fn target_configuration(self, value: impl Arg<scheduled_query::TargetConfiguration>) -> Self { Self(put(self.0, "TargetConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnScheduledQueryProps { fn into_props(self) -> Bag { self.0 } }
@@ -340,9 +340,9 @@ impl DimensionMapping {
     pub fn new() -> DimensionMapping<Missing<super::required::DimensionValueType>, Missing<super::required::Name>> { DimensionMapping(Bag::default(), Phase) }
 }
 impl<R0, R1> DimensionMapping<R0, R1> {
-    /// `DimensionValueType`: `DimensionValueType`, required. Update: replacement.
+    /// `DimensionValueType`: `DimensionValueType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-dimensionmapping.html#cfn-timestream-scheduledquery-dimensionmapping-dimensionvaluetype)
     pub fn dimension_value_type(self, value: impl Arg<DimensionValueType>) -> DimensionMapping<Set, R1> { DimensionMapping(put(self.0, "DimensionValueType", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-dimensionmapping.html#cfn-timestream-scheduledquery-dimensionmapping-name)
     pub fn name(self, value: impl Arg<str>) -> DimensionMapping<R0, Set> { DimensionMapping(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for DimensionMapping { fn into_props(self) -> Bag { self.0 } }
@@ -353,7 +353,7 @@ impl ErrorReportConfiguration {
     pub fn new() -> ErrorReportConfiguration<Missing<super::required::S3Configuration>> { ErrorReportConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ErrorReportConfiguration<R0> {
-    /// `S3Configuration`: `S3Configuration`, required. Update: replacement.
+    /// `S3Configuration`: `S3Configuration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-errorreportconfiguration.html#cfn-timestream-scheduledquery-errorreportconfiguration-s3configuration)
     pub fn s3_configuration(self, value: impl Arg<S3Configuration>) -> ErrorReportConfiguration<Set> { ErrorReportConfiguration(put(self.0, "S3Configuration", value.into_expr()), Phase) }
 }
 impl Done for ErrorReportConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -364,15 +364,15 @@ impl MixedMeasureMapping {
     pub fn new() -> MixedMeasureMapping<Missing<super::required::MeasureValueType>> { MixedMeasureMapping(Bag::default(), Phase) }
 }
 impl<R0> MixedMeasureMapping<R0> {
-    /// `MeasureName`: text. Update: replacement.
+    /// `MeasureName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-mixedmeasuremapping.html#cfn-timestream-scheduledquery-mixedmeasuremapping-measurename)
     pub fn measure_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MeasureName", value.into_expr()), Phase) }
-    /// `MeasureValueType`: `MeasureValueType`, required. Update: replacement.
+    /// `MeasureValueType`: `MeasureValueType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-mixedmeasuremapping.html#cfn-timestream-scheduledquery-mixedmeasuremapping-measurevaluetype)
     pub fn measure_value_type(self, value: impl Arg<MeasureValueType>) -> MixedMeasureMapping<Set> { MixedMeasureMapping(put(self.0, "MeasureValueType", value.into_expr()), Phase) }
-    /// `MultiMeasureAttributeMappings`: list of `MultiMeasureAttributeMapping`. Update: replacement.
+    /// `MultiMeasureAttributeMappings`: list of `MultiMeasureAttributeMapping`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-mixedmeasuremapping.html#cfn-timestream-scheduledquery-mixedmeasuremapping-multimeasureattributemappings)
     pub fn multi_measure_attribute_mappings(self, value: impl Arg<Arr<MultiMeasureAttributeMapping>>) -> Self { Self(put(self.0, "MultiMeasureAttributeMappings", value.into_expr()), Phase) }
-    /// `SourceColumn`: text. Update: replacement.
+    /// `SourceColumn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-mixedmeasuremapping.html#cfn-timestream-scheduledquery-mixedmeasuremapping-sourcecolumn)
     pub fn source_column(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceColumn", value.into_expr()), Phase) }
-    /// `TargetMeasureName`: text. Update: replacement.
+    /// `TargetMeasureName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-mixedmeasuremapping.html#cfn-timestream-scheduledquery-mixedmeasuremapping-targetmeasurename)
     pub fn target_measure_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetMeasureName", value.into_expr()), Phase) }
 }
 impl Done for MixedMeasureMapping { fn into_props(self) -> Bag { self.0 } }
@@ -383,11 +383,11 @@ impl MultiMeasureAttributeMapping {
     pub fn new() -> MultiMeasureAttributeMapping<Missing<super::required::MeasureValueType>, Missing<super::required::SourceColumn>> { MultiMeasureAttributeMapping(Bag::default(), Phase) }
 }
 impl<R0, R1> MultiMeasureAttributeMapping<R0, R1> {
-    /// `MeasureValueType`: `MultiMeasureAttributeMappingMeasureValueType`, required. Update: replacement.
+    /// `MeasureValueType`: `MultiMeasureAttributeMappingMeasureValueType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-multimeasureattributemapping.html#cfn-timestream-scheduledquery-multimeasureattributemapping-measurevaluetype)
     pub fn measure_value_type(self, value: impl Arg<MultiMeasureAttributeMappingMeasureValueType>) -> MultiMeasureAttributeMapping<Set, R1> { MultiMeasureAttributeMapping(put(self.0, "MeasureValueType", value.into_expr()), Phase) }
-    /// `SourceColumn`: text, required. Update: replacement.
+    /// `SourceColumn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-multimeasureattributemapping.html#cfn-timestream-scheduledquery-multimeasureattributemapping-sourcecolumn)
     pub fn source_column(self, value: impl Arg<str>) -> MultiMeasureAttributeMapping<R0, Set> { MultiMeasureAttributeMapping(put(self.0, "SourceColumn", value.into_expr()), Phase) }
-    /// `TargetMultiMeasureAttributeName`: text. Update: replacement.
+    /// `TargetMultiMeasureAttributeName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-multimeasureattributemapping.html#cfn-timestream-scheduledquery-multimeasureattributemapping-targetmultimeasureattributename)
     pub fn target_multi_measure_attribute_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetMultiMeasureAttributeName", value.into_expr()), Phase) }
 }
 impl Done for MultiMeasureAttributeMapping { fn into_props(self) -> Bag { self.0 } }
@@ -398,9 +398,9 @@ impl MultiMeasureMappings {
     pub fn new() -> MultiMeasureMappings<Missing<super::required::MultiMeasureAttributeMappings>> { MultiMeasureMappings(Bag::default(), Phase) }
 }
 impl<R0> MultiMeasureMappings<R0> {
-    /// `MultiMeasureAttributeMappings`: list of `MultiMeasureAttributeMapping`, required. Update: replacement.
+    /// `MultiMeasureAttributeMappings`: list of `MultiMeasureAttributeMapping`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-multimeasuremappings.html#cfn-timestream-scheduledquery-multimeasuremappings-multimeasureattributemappings)
     pub fn multi_measure_attribute_mappings(self, value: impl Arg<Arr<MultiMeasureAttributeMapping>>) -> MultiMeasureMappings<Set> { MultiMeasureMappings(put(self.0, "MultiMeasureAttributeMappings", value.into_expr()), Phase) }
-    /// `TargetMultiMeasureName`: text. Update: replacement.
+    /// `TargetMultiMeasureName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-multimeasuremappings.html#cfn-timestream-scheduledquery-multimeasuremappings-targetmultimeasurename)
     pub fn target_multi_measure_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetMultiMeasureName", value.into_expr()), Phase) }
 }
 impl Done for MultiMeasureMappings { fn into_props(self) -> Bag { self.0 } }
@@ -411,7 +411,7 @@ impl NotificationConfiguration {
     pub fn new() -> NotificationConfiguration<Missing<super::required::SnsConfiguration>> { NotificationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> NotificationConfiguration<R0> {
-    /// `SnsConfiguration`: `SnsConfiguration`, required. Update: replacement.
+    /// `SnsConfiguration`: `SnsConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-notificationconfiguration.html#cfn-timestream-scheduledquery-notificationconfiguration-snsconfiguration)
     pub fn sns_configuration(self, value: impl Arg<SnsConfiguration>) -> NotificationConfiguration<Set> { NotificationConfiguration(put(self.0, "SnsConfiguration", value.into_expr()), Phase) }
 }
 impl Done for NotificationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -422,11 +422,11 @@ impl S3Configuration {
     pub fn new() -> S3Configuration<Missing<super::required::BucketName>> { S3Configuration(Bag::default(), Phase) }
 }
 impl<R0> S3Configuration<R0> {
-    /// `BucketName`: `S3BucketName`, required. Update: replacement.
+    /// `BucketName`: `S3BucketName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-s3configuration.html#cfn-timestream-scheduledquery-s3configuration-bucketname)
     pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Configuration<Set> { S3Configuration(put(self.0, "BucketName", value.into_expr()), Phase) }
-    /// `EncryptionOption`: `EncryptionOption`. Update: replacement.
+    /// `EncryptionOption`: `EncryptionOption`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-s3configuration.html#cfn-timestream-scheduledquery-s3configuration-encryptionoption)
     pub fn encryption_option(self, value: impl Arg<EncryptionOption>) -> Self { Self(put(self.0, "EncryptionOption", value.into_expr()), Phase) }
-    /// `ObjectKeyPrefix`: text. Update: replacement.
+    /// `ObjectKeyPrefix`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-s3configuration.html#cfn-timestream-scheduledquery-s3configuration-objectkeyprefix)
     pub fn object_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectKeyPrefix", value.into_expr()), Phase) }
 }
 impl Done for S3Configuration { fn into_props(self) -> Bag { self.0 } }
@@ -437,7 +437,7 @@ impl ScheduleConfiguration {
     pub fn new() -> ScheduleConfiguration<Missing<super::required::ScheduleExpression>> { ScheduleConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ScheduleConfiguration<R0> {
-    /// `ScheduleExpression`: text, required. Update: replacement.
+    /// `ScheduleExpression`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-scheduleconfiguration.html#cfn-timestream-scheduledquery-scheduleconfiguration-scheduleexpression)
     pub fn schedule_expression(self, value: impl Arg<str>) -> ScheduleConfiguration<Set> { ScheduleConfiguration(put(self.0, "ScheduleExpression", value.into_expr()), Phase) }
 }
 impl Done for ScheduleConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -448,7 +448,7 @@ impl SnsConfiguration {
     pub fn new() -> SnsConfiguration<Missing<super::required::TopicArn>> { SnsConfiguration(Bag::default(), Phase) }
 }
 impl<R0> SnsConfiguration<R0> {
-    /// `TopicArn`: `SnsTopicArn`, required. Update: replacement.
+    /// `TopicArn`: `SnsTopicArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-snsconfiguration.html#cfn-timestream-scheduledquery-snsconfiguration-topicarn)
     pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> SnsConfiguration<Set> { SnsConfiguration(put(self.0, "TopicArn", value.into_expr()), Phase) }
 }
 impl Done for SnsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -459,7 +459,7 @@ impl TargetConfiguration {
     pub fn new() -> TargetConfiguration<Missing<super::required::TimestreamConfiguration>> { TargetConfiguration(Bag::default(), Phase) }
 }
 impl<R0> TargetConfiguration<R0> {
-    /// `TimestreamConfiguration`: `TimestreamConfiguration`, required. Update: replacement.
+    /// `TimestreamConfiguration`: `TimestreamConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-targetconfiguration.html#cfn-timestream-scheduledquery-targetconfiguration-timestreamconfiguration)
     pub fn timestream_configuration(self, value: impl Arg<TimestreamConfiguration>) -> TargetConfiguration<Set> { TargetConfiguration(put(self.0, "TimestreamConfiguration", value.into_expr()), Phase) }
 }
 impl Done for TargetConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -470,19 +470,19 @@ impl TimestreamConfiguration {
     pub fn new() -> TimestreamConfiguration<Missing<super::required::DatabaseName>, Missing<super::required::DimensionMappings>, Missing<super::required::TableName>, Missing<super::required::TimeColumn>> { TimestreamConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> TimestreamConfiguration<R0, R1, R2, R3> {
-    /// `DatabaseName`: text, required. Update: replacement.
+    /// `DatabaseName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-timestreamconfiguration.html#cfn-timestream-scheduledquery-timestreamconfiguration-databasename)
     pub fn database_name(self, value: impl Arg<str>) -> TimestreamConfiguration<Set, R1, R2, R3> { TimestreamConfiguration(put(self.0, "DatabaseName", value.into_expr()), Phase) }
-    /// `DimensionMappings`: list of `DimensionMapping`, required. Update: replacement.
+    /// `DimensionMappings`: list of `DimensionMapping`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-timestreamconfiguration.html#cfn-timestream-scheduledquery-timestreamconfiguration-dimensionmappings)
     pub fn dimension_mappings(self, value: impl Arg<Arr<DimensionMapping>>) -> TimestreamConfiguration<R0, Set, R2, R3> { TimestreamConfiguration(put(self.0, "DimensionMappings", value.into_expr()), Phase) }
-    /// `MeasureNameColumn`: text. Update: replacement.
+    /// `MeasureNameColumn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-timestreamconfiguration.html#cfn-timestream-scheduledquery-timestreamconfiguration-measurenamecolumn)
     pub fn measure_name_column(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MeasureNameColumn", value.into_expr()), Phase) }
-    /// `MixedMeasureMappings`: list of `MixedMeasureMapping`. Update: replacement.
+    /// `MixedMeasureMappings`: list of `MixedMeasureMapping`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-timestreamconfiguration.html#cfn-timestream-scheduledquery-timestreamconfiguration-mixedmeasuremappings)
     pub fn mixed_measure_mappings(self, value: impl Arg<Arr<MixedMeasureMapping>>) -> Self { Self(put(self.0, "MixedMeasureMappings", value.into_expr()), Phase) }
-    /// `MultiMeasureMappings`: `MultiMeasureMappings`. Update: replacement.
+    /// `MultiMeasureMappings`: `MultiMeasureMappings`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-timestreamconfiguration.html#cfn-timestream-scheduledquery-timestreamconfiguration-multimeasuremappings)
     pub fn multi_measure_mappings(self, value: impl Arg<MultiMeasureMappings>) -> Self { Self(put(self.0, "MultiMeasureMappings", value.into_expr()), Phase) }
-    /// `TableName`: text, required. Update: replacement.
+    /// `TableName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-timestreamconfiguration.html#cfn-timestream-scheduledquery-timestreamconfiguration-tablename)
     pub fn table_name(self, value: impl Arg<str>) -> TimestreamConfiguration<R0, R1, Set, R3> { TimestreamConfiguration(put(self.0, "TableName", value.into_expr()), Phase) }
-    /// `TimeColumn`: text, required. Update: replacement.
+    /// `TimeColumn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-timestreamconfiguration.html#cfn-timestream-scheduledquery-timestreamconfiguration-timecolumn)
     pub fn time_column(self, value: impl Arg<str>) -> TimestreamConfiguration<R0, R1, R2, Set> { TimestreamConfiguration(put(self.0, "TimeColumn", value.into_expr()), Phase) }
 }
 impl Done for TimestreamConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -504,9 +504,9 @@ impl CfnTable {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTableProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-table.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Name`: text.
+    /// The attribute `Name`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-table.html#Name-fn::getatt)
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
 }
 impl Parent for CfnTable { fn node(&self) -> &Place { &self.0 } }
@@ -517,17 +517,17 @@ impl CfnTableProps {
     pub fn new() -> CfnTableProps<Missing<required::DatabaseName>> { CfnTableProps(Bag::default(), Phase) }
 }
 impl<R0> CfnTableProps<R0> {
-    /// `DatabaseName`: `TimestreamDatabaseName`, required. Update: replacement.
+    /// `DatabaseName`: `TimestreamDatabaseName`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-table.html#cfn-timestream-table-databasename)
     pub fn database_name(self, value: impl Arg<kind::TimestreamDatabaseName>) -> CfnTableProps<Set> { CfnTableProps(put(self.0, "DatabaseName", value.into_expr()), Phase) }
-    /// `MagneticStoreWriteProperties`: `MagneticStoreWriteProperties`. Update: in place.
+    /// `MagneticStoreWriteProperties`: `MagneticStoreWriteProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-table.html#cfn-timestream-table-magneticstorewriteproperties)
     pub fn magnetic_store_write_properties(self, value: impl Arg<table::MagneticStoreWriteProperties>) -> Self { Self(put(self.0, "MagneticStoreWriteProperties", value.into_expr()), Phase) }
-    /// `RetentionProperties`: `RetentionProperties`. Update: in place.
+    /// `RetentionProperties`: `RetentionProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-table.html#cfn-timestream-table-retentionproperties)
     pub fn retention_properties(self, value: impl Arg<table::RetentionProperties>) -> Self { Self(put(self.0, "RetentionProperties", value.into_expr()), Phase) }
-    /// `Schema`: `Schema`. Update: in place.
+    /// `Schema`: `Schema`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-table.html#cfn-timestream-table-schema)
     pub fn schema(self, value: impl Arg<table::Schema>) -> Self { Self(put(self.0, "Schema", value.into_expr()), Phase) }
-    /// `TableName`: text. Update: replacement.
+    /// `TableName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-table.html#cfn-timestream-table-tablename)
     pub fn table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-table.html#cfn-timestream-table-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnTableProps { fn into_props(self) -> Bag { self.0 } }
@@ -539,7 +539,7 @@ use crate::cfn::support::*;
 impl MagneticStoreRejectedDataLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `S3Configuration`: `S3Configuration`. Update: in place.
+    /// `S3Configuration`: `S3Configuration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-table-magneticstorerejecteddatalocation.html#cfn-timestream-table-magneticstorerejecteddatalocation-s3configuration)
     pub fn s3_configuration(self, value: impl Arg<S3Configuration>) -> Self { Self(put(self.0, "S3Configuration", value.into_expr())) }
 }
 impl Done for MagneticStoreRejectedDataLocation { fn into_props(self) -> Bag { self.0 } }
@@ -550,9 +550,9 @@ impl MagneticStoreWriteProperties {
     pub fn new() -> MagneticStoreWriteProperties<Missing<super::required::EnableMagneticStoreWrites>> { MagneticStoreWriteProperties(Bag::default(), Phase) }
 }
 impl<R0> MagneticStoreWriteProperties<R0> {
-    /// `EnableMagneticStoreWrites`: boolean, required. Update: in place.
+    /// `EnableMagneticStoreWrites`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-table-magneticstorewriteproperties.html#cfn-timestream-table-magneticstorewriteproperties-enablemagneticstorewrites)
     pub fn enable_magnetic_store_writes(self, value: impl Arg<bool>) -> MagneticStoreWriteProperties<Set> { MagneticStoreWriteProperties(put(self.0, "EnableMagneticStoreWrites", value.into_expr()), Phase) }
-    /// `MagneticStoreRejectedDataLocation`: `MagneticStoreRejectedDataLocation`. Update: in place.
+    /// `MagneticStoreRejectedDataLocation`: `MagneticStoreRejectedDataLocation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-table-magneticstorewriteproperties.html#cfn-timestream-table-magneticstorewriteproperties-magneticstorerejecteddatalocation)
     pub fn magnetic_store_rejected_data_location(self, value: impl Arg<MagneticStoreRejectedDataLocation>) -> Self { Self(put(self.0, "MagneticStoreRejectedDataLocation", value.into_expr()), Phase) }
 }
 impl Done for MagneticStoreWriteProperties { fn into_props(self) -> Bag { self.0 } }
@@ -563,11 +563,11 @@ impl PartitionKey {
     pub fn new() -> PartitionKey<Missing<super::required::Type>> { PartitionKey(Bag::default(), Phase) }
 }
 impl<R0> PartitionKey<R0> {
-    /// `EnforcementInRecord`: `EnforcementInRecord`. Update: in place.
+    /// `EnforcementInRecord`: `EnforcementInRecord`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-table-partitionkey.html#cfn-timestream-table-partitionkey-enforcementinrecord)
     pub fn enforcement_in_record(self, value: impl Arg<EnforcementInRecord>) -> Self { Self(put(self.0, "EnforcementInRecord", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-table-partitionkey.html#cfn-timestream-table-partitionkey-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-table-partitionkey.html#cfn-timestream-table-partitionkey-type)
     pub fn type_(self, value: impl Arg<Type>) -> PartitionKey<Set> { PartitionKey(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for PartitionKey { fn into_props(self) -> Bag { self.0 } }
@@ -576,9 +576,9 @@ impl Done for PartitionKey { fn into_props(self) -> Bag { self.0 } }
 impl RetentionProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MagneticStoreRetentionPeriodInDays`: text. Update: in place.
+    /// `MagneticStoreRetentionPeriodInDays`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-table-retentionproperties.html#cfn-timestream-table-retentionproperties-magneticstoreretentionperiodindays)
     pub fn magnetic_store_retention_period_in_days(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MagneticStoreRetentionPeriodInDays", value.into_expr())) }
-    /// `MemoryStoreRetentionPeriodInHours`: text. Update: in place.
+    /// `MemoryStoreRetentionPeriodInHours`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-table-retentionproperties.html#cfn-timestream-table-retentionproperties-memorystoreretentionperiodinhours)
     pub fn memory_store_retention_period_in_hours(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MemoryStoreRetentionPeriodInHours", value.into_expr())) }
 }
 impl Done for RetentionProperties { fn into_props(self) -> Bag { self.0 } }
@@ -589,13 +589,13 @@ impl S3Configuration {
     pub fn new() -> S3Configuration<Missing<super::required::BucketName>, Missing<super::required::EncryptionOption>> { S3Configuration(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Configuration<R0, R1> {
-    /// `BucketName`: `S3BucketName`, required. Update: in place.
+    /// `BucketName`: `S3BucketName`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-table-s3configuration.html#cfn-timestream-table-s3configuration-bucketname)
     pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Configuration<Set, R1> { S3Configuration(put(self.0, "BucketName", value.into_expr()), Phase) }
-    /// `EncryptionOption`: text, required. Update: in place.
+    /// `EncryptionOption`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-table-s3configuration.html#cfn-timestream-table-s3configuration-encryptionoption)
     pub fn encryption_option(self, value: impl Arg<str>) -> S3Configuration<R0, Set> { S3Configuration(put(self.0, "EncryptionOption", value.into_expr()), Phase) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-table-s3configuration.html#cfn-timestream-table-s3configuration-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
-    /// `ObjectKeyPrefix`: text. Update: in place.
+    /// `ObjectKeyPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-table-s3configuration.html#cfn-timestream-table-s3configuration-objectkeyprefix)
     pub fn object_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectKeyPrefix", value.into_expr()), Phase) }
 }
 impl Done for S3Configuration { fn into_props(self) -> Bag { self.0 } }
@@ -604,7 +604,7 @@ impl Done for S3Configuration { fn into_props(self) -> Bag { self.0 } }
 impl Schema {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CompositePartitionKey`: list of `PartitionKey`. Update: in place.
+    /// `CompositePartitionKey`: list of `PartitionKey`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-table-schema.html#cfn-timestream-table-schema-compositepartitionkey)
     pub fn composite_partition_key(self, value: impl Arg<Arr<PartitionKey>>) -> Self { Self(put(self.0, "CompositePartitionKey", value.into_expr())) }
 }
 impl Done for Schema { fn into_props(self) -> Bag { self.0 } }

@@ -13,11 +13,11 @@ impl CfnCallAnalyticsCategory {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCallAnalyticsCategoryProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-callanalyticscategory.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreateTime`: text.
+    /// The attribute `CreateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-callanalyticscategory.html#CreateTime-fn::getatt)
     pub fn attr_create_time(&self) -> Val<str> { self.0.get_att("CreateTime") }
-    /// The attribute `LastUpdateTime`: text.
+    /// The attribute `LastUpdateTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-callanalyticscategory.html#LastUpdateTime-fn::getatt)
     pub fn attr_last_update_time(&self) -> Val<str> { self.0.get_att("LastUpdateTime") }
 }
 impl Parent for CfnCallAnalyticsCategory { fn node(&self) -> &Place { &self.0 } }
@@ -28,13 +28,13 @@ impl CfnCallAnalyticsCategoryProps {
     pub fn new() -> CfnCallAnalyticsCategoryProps<Missing<required::CategoryName>, Missing<required::Rules>> { CfnCallAnalyticsCategoryProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnCallAnalyticsCategoryProps<R0, R1> {
-    /// `CategoryName`: text, required. Update: replacement.
+    /// `CategoryName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-callanalyticscategory.html#cfn-transcribe-callanalyticscategory-categoryname)
     pub fn category_name(self, value: impl Arg<str>) -> CfnCallAnalyticsCategoryProps<Set, R1> { CfnCallAnalyticsCategoryProps(put(self.0, "CategoryName", value.into_expr()), Phase) }
-    /// `InputType`: `InputType`. Update: replacement.
+    /// `InputType`: `InputType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-callanalyticscategory.html#cfn-transcribe-callanalyticscategory-inputtype)
     pub fn input_type(self, value: impl Arg<call_analytics_category::InputType>) -> Self { Self(put(self.0, "InputType", value.into_expr()), Phase) }
-    /// `Rules`: list of `Rule`, required. Update: in place.
+    /// `Rules`: list of `Rule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-callanalyticscategory.html#cfn-transcribe-callanalyticscategory-rules)
     pub fn rules(self, value: impl Arg<Arr<call_analytics_category::Rule>>) -> CfnCallAnalyticsCategoryProps<R0, Set> { CfnCallAnalyticsCategoryProps(put(self.0, "Rules", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-callanalyticscategory.html#cfn-transcribe-callanalyticscategory-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCallAnalyticsCategoryProps { fn into_props(self) -> Bag { self.0 } }
@@ -46,13 +46,13 @@ use crate::cfn::support::*;
 impl AbsoluteTimeRange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EndTime`: integer. Update: in place.
+    /// `EndTime`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-absolutetimerange.html#cfn-transcribe-callanalyticscategory-absolutetimerange-endtime)
     pub fn end_time(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EndTime", value.into_expr())) }
-    /// `First`: integer. Update: in place.
+    /// `First`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-absolutetimerange.html#cfn-transcribe-callanalyticscategory-absolutetimerange-first)
     pub fn first(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "First", value.into_expr())) }
-    /// `Last`: integer. Update: in place.
+    /// `Last`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-absolutetimerange.html#cfn-transcribe-callanalyticscategory-absolutetimerange-last)
     pub fn last(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Last", value.into_expr())) }
-    /// `StartTime`: integer. Update: in place.
+    /// `StartTime`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-absolutetimerange.html#cfn-transcribe-callanalyticscategory-absolutetimerange-starttime)
     pub fn start_time(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartTime", value.into_expr())) }
 }
 impl Done for AbsoluteTimeRange { fn into_props(self) -> Bag { self.0 } }
@@ -61,15 +61,15 @@ impl Done for AbsoluteTimeRange { fn into_props(self) -> Bag { self.0 } }
 impl InterruptionFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AbsoluteTimeRange`: `AbsoluteTimeRange`. Update: in place.
+    /// `AbsoluteTimeRange`: `AbsoluteTimeRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-interruptionfilter.html#cfn-transcribe-callanalyticscategory-interruptionfilter-absolutetimerange)
     pub fn absolute_time_range(self, value: impl Arg<AbsoluteTimeRange>) -> Self { Self(put(self.0, "AbsoluteTimeRange", value.into_expr())) }
-    /// `Negate`: boolean. Update: in place.
+    /// `Negate`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-interruptionfilter.html#cfn-transcribe-callanalyticscategory-interruptionfilter-negate)
     pub fn negate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Negate", value.into_expr())) }
-    /// `ParticipantRole`: `ParticipantRole`. Update: in place.
+    /// `ParticipantRole`: `ParticipantRole`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-interruptionfilter.html#cfn-transcribe-callanalyticscategory-interruptionfilter-participantrole)
     pub fn participant_role(self, value: impl Arg<ParticipantRole>) -> Self { Self(put(self.0, "ParticipantRole", value.into_expr())) }
-    /// `RelativeTimeRange`: `RelativeTimeRange`. Update: in place.
+    /// `RelativeTimeRange`: `RelativeTimeRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-interruptionfilter.html#cfn-transcribe-callanalyticscategory-interruptionfilter-relativetimerange)
     pub fn relative_time_range(self, value: impl Arg<RelativeTimeRange>) -> Self { Self(put(self.0, "RelativeTimeRange", value.into_expr())) }
-    /// `Threshold`: integer. Update: in place.
+    /// `Threshold`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-interruptionfilter.html#cfn-transcribe-callanalyticscategory-interruptionfilter-threshold)
     pub fn threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Threshold", value.into_expr())) }
 }
 impl Done for InterruptionFilter { fn into_props(self) -> Bag { self.0 } }
@@ -78,13 +78,13 @@ impl Done for InterruptionFilter { fn into_props(self) -> Bag { self.0 } }
 impl NonTalkTimeFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AbsoluteTimeRange`: `AbsoluteTimeRange`. Update: in place.
+    /// `AbsoluteTimeRange`: `AbsoluteTimeRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-nontalktimefilter.html#cfn-transcribe-callanalyticscategory-nontalktimefilter-absolutetimerange)
     pub fn absolute_time_range(self, value: impl Arg<AbsoluteTimeRange>) -> Self { Self(put(self.0, "AbsoluteTimeRange", value.into_expr())) }
-    /// `Negate`: boolean. Update: in place.
+    /// `Negate`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-nontalktimefilter.html#cfn-transcribe-callanalyticscategory-nontalktimefilter-negate)
     pub fn negate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Negate", value.into_expr())) }
-    /// `RelativeTimeRange`: `RelativeTimeRange`. Update: in place.
+    /// `RelativeTimeRange`: `RelativeTimeRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-nontalktimefilter.html#cfn-transcribe-callanalyticscategory-nontalktimefilter-relativetimerange)
     pub fn relative_time_range(self, value: impl Arg<RelativeTimeRange>) -> Self { Self(put(self.0, "RelativeTimeRange", value.into_expr())) }
-    /// `Threshold`: integer. Update: in place.
+    /// `Threshold`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-nontalktimefilter.html#cfn-transcribe-callanalyticscategory-nontalktimefilter-threshold)
     pub fn threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Threshold", value.into_expr())) }
 }
 impl Done for NonTalkTimeFilter { fn into_props(self) -> Bag { self.0 } }
@@ -93,13 +93,13 @@ impl Done for NonTalkTimeFilter { fn into_props(self) -> Bag { self.0 } }
 impl RelativeTimeRange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EndPercentage`: integer. Update: in place.
+    /// `EndPercentage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-relativetimerange.html#cfn-transcribe-callanalyticscategory-relativetimerange-endpercentage)
     pub fn end_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EndPercentage", value.into_expr())) }
-    /// `First`: integer. Update: in place.
+    /// `First`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-relativetimerange.html#cfn-transcribe-callanalyticscategory-relativetimerange-first)
     pub fn first(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "First", value.into_expr())) }
-    /// `Last`: integer. Update: in place.
+    /// `Last`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-relativetimerange.html#cfn-transcribe-callanalyticscategory-relativetimerange-last)
     pub fn last(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Last", value.into_expr())) }
-    /// `StartPercentage`: integer. Update: in place.
+    /// `StartPercentage`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-relativetimerange.html#cfn-transcribe-callanalyticscategory-relativetimerange-startpercentage)
     pub fn start_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartPercentage", value.into_expr())) }
 }
 impl Done for RelativeTimeRange { fn into_props(self) -> Bag { self.0 } }
@@ -108,13 +108,13 @@ impl Done for RelativeTimeRange { fn into_props(self) -> Bag { self.0 } }
 impl Rule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `InterruptionFilter`: `InterruptionFilter`. Update: in place.
+    /// `InterruptionFilter`: `InterruptionFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-rule.html#cfn-transcribe-callanalyticscategory-rule-interruptionfilter)
     pub fn interruption_filter(self, value: impl Arg<InterruptionFilter>) -> Self { Self(put(self.0, "InterruptionFilter", value.into_expr())) }
-    /// `NonTalkTimeFilter`: `NonTalkTimeFilter`. Update: in place.
+    /// `NonTalkTimeFilter`: `NonTalkTimeFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-rule.html#cfn-transcribe-callanalyticscategory-rule-nontalktimefilter)
     pub fn non_talk_time_filter(self, value: impl Arg<NonTalkTimeFilter>) -> Self { Self(put(self.0, "NonTalkTimeFilter", value.into_expr())) }
-    /// `SentimentFilter`: `SentimentFilter`. Update: in place.
+    /// `SentimentFilter`: `SentimentFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-rule.html#cfn-transcribe-callanalyticscategory-rule-sentimentfilter)
     pub fn sentiment_filter(self, value: impl Arg<SentimentFilter>) -> Self { Self(put(self.0, "SentimentFilter", value.into_expr())) }
-    /// `TranscriptFilter`: `TranscriptFilter`. Update: in place.
+    /// `TranscriptFilter`: `TranscriptFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-rule.html#cfn-transcribe-callanalyticscategory-rule-transcriptfilter)
     pub fn transcript_filter(self, value: impl Arg<TranscriptFilter>) -> Self { Self(put(self.0, "TranscriptFilter", value.into_expr())) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
@@ -125,15 +125,15 @@ impl SentimentFilter {
     pub fn new() -> SentimentFilter<Missing<super::required::Sentiments>> { SentimentFilter(Bag::default(), Phase) }
 }
 impl<R0> SentimentFilter<R0> {
-    /// `AbsoluteTimeRange`: `AbsoluteTimeRange`. Update: in place.
+    /// `AbsoluteTimeRange`: `AbsoluteTimeRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-sentimentfilter.html#cfn-transcribe-callanalyticscategory-sentimentfilter-absolutetimerange)
     pub fn absolute_time_range(self, value: impl Arg<AbsoluteTimeRange>) -> Self { Self(put(self.0, "AbsoluteTimeRange", value.into_expr()), Phase) }
-    /// `Negate`: boolean. Update: in place.
+    /// `Negate`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-sentimentfilter.html#cfn-transcribe-callanalyticscategory-sentimentfilter-negate)
     pub fn negate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Negate", value.into_expr()), Phase) }
-    /// `ParticipantRole`: `ParticipantRole`. Update: in place.
+    /// `ParticipantRole`: `ParticipantRole`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-sentimentfilter.html#cfn-transcribe-callanalyticscategory-sentimentfilter-participantrole)
     pub fn participant_role(self, value: impl Arg<ParticipantRole>) -> Self { Self(put(self.0, "ParticipantRole", value.into_expr()), Phase) }
-    /// `RelativeTimeRange`: `RelativeTimeRange`. Update: in place.
+    /// `RelativeTimeRange`: `RelativeTimeRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-sentimentfilter.html#cfn-transcribe-callanalyticscategory-sentimentfilter-relativetimerange)
     pub fn relative_time_range(self, value: impl Arg<RelativeTimeRange>) -> Self { Self(put(self.0, "RelativeTimeRange", value.into_expr()), Phase) }
-    /// `Sentiments`: list of `Sentiments`, required. Update: in place.
+    /// `Sentiments`: list of `Sentiments`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-sentimentfilter.html#cfn-transcribe-callanalyticscategory-sentimentfilter-sentiments)
     pub fn sentiments(self, value: impl Arg<Arr<Sentiments>>) -> SentimentFilter<Set> { SentimentFilter(put(self.0, "Sentiments", value.into_expr()), Phase) }
 }
 impl Done for SentimentFilter { fn into_props(self) -> Bag { self.0 } }
@@ -144,17 +144,17 @@ impl TranscriptFilter {
     pub fn new() -> TranscriptFilter<Missing<super::required::Targets>, Missing<super::required::TranscriptFilterType>> { TranscriptFilter(Bag::default(), Phase) }
 }
 impl<R0, R1> TranscriptFilter<R0, R1> {
-    /// `AbsoluteTimeRange`: `AbsoluteTimeRange`. Update: in place.
+    /// `AbsoluteTimeRange`: `AbsoluteTimeRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-transcriptfilter.html#cfn-transcribe-callanalyticscategory-transcriptfilter-absolutetimerange)
     pub fn absolute_time_range(self, value: impl Arg<AbsoluteTimeRange>) -> Self { Self(put(self.0, "AbsoluteTimeRange", value.into_expr()), Phase) }
-    /// `Negate`: boolean. Update: in place.
+    /// `Negate`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-transcriptfilter.html#cfn-transcribe-callanalyticscategory-transcriptfilter-negate)
     pub fn negate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Negate", value.into_expr()), Phase) }
-    /// `ParticipantRole`: `ParticipantRole`. Update: in place.
+    /// `ParticipantRole`: `ParticipantRole`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-transcriptfilter.html#cfn-transcribe-callanalyticscategory-transcriptfilter-participantrole)
     pub fn participant_role(self, value: impl Arg<ParticipantRole>) -> Self { Self(put(self.0, "ParticipantRole", value.into_expr()), Phase) }
-    /// `RelativeTimeRange`: `RelativeTimeRange`. Update: in place.
+    /// `RelativeTimeRange`: `RelativeTimeRange`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-transcriptfilter.html#cfn-transcribe-callanalyticscategory-transcriptfilter-relativetimerange)
     pub fn relative_time_range(self, value: impl Arg<RelativeTimeRange>) -> Self { Self(put(self.0, "RelativeTimeRange", value.into_expr()), Phase) }
-    /// `Targets`: list of text, required. Update: in place.
+    /// `Targets`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-transcriptfilter.html#cfn-transcribe-callanalyticscategory-transcriptfilter-targets)
     pub fn targets(self, value: impl Arg<Arr<str>>) -> TranscriptFilter<Set, R1> { TranscriptFilter(put(self.0, "Targets", value.into_expr()), Phase) }
-    /// `TranscriptFilterType`: `TranscriptFilterType`, required. Update: in place.
+    /// `TranscriptFilterType`: `TranscriptFilterType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-transcriptfilter.html#cfn-transcribe-callanalyticscategory-transcriptfilter-transcriptfiltertype)
     pub fn transcript_filter_type(self, value: impl Arg<TranscriptFilterType>) -> TranscriptFilter<R0, Set> { TranscriptFilter(put(self.0, "TranscriptFilterType", value.into_expr()), Phase) }
 }
 impl Done for TranscriptFilter { fn into_props(self) -> Bag { self.0 } }
@@ -176,7 +176,7 @@ impl CfnMedicalVocabulary {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMedicalVocabularyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-medicalvocabulary.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnMedicalVocabulary { fn node(&self) -> &Place { &self.0 } }
@@ -187,13 +187,13 @@ impl CfnMedicalVocabularyProps {
     pub fn new() -> CfnMedicalVocabularyProps<Missing<required::LanguageCode>, Missing<required::VocabularyName>> { CfnMedicalVocabularyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnMedicalVocabularyProps<R0, R1> {
-    /// `LanguageCode`: `LanguageCode`, required. Update: replacement.
+    /// `LanguageCode`: `LanguageCode`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-medicalvocabulary.html#cfn-transcribe-medicalvocabulary-languagecode)
     pub fn language_code(self, value: impl Arg<medical_vocabulary::LanguageCode>) -> CfnMedicalVocabularyProps<Set, R1> { CfnMedicalVocabularyProps(put(self.0, "LanguageCode", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-medicalvocabulary.html#cfn-transcribe-medicalvocabulary-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VocabularyFileUri`: text. Update: in place.
+    /// `VocabularyFileUri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-medicalvocabulary.html#cfn-transcribe-medicalvocabulary-vocabularyfileuri)
     pub fn vocabulary_file_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VocabularyFileUri", value.into_expr()), Phase) }
-    /// `VocabularyName`: text, required. Update: replacement.
+    /// `VocabularyName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-medicalvocabulary.html#cfn-transcribe-medicalvocabulary-vocabularyname)
     pub fn vocabulary_name(self, value: impl Arg<str>) -> CfnMedicalVocabularyProps<R0, Set> { CfnMedicalVocabularyProps(put(self.0, "VocabularyName", value.into_expr()), Phase) }
 }
 impl Done for CfnMedicalVocabularyProps { fn into_props(self) -> Bag { self.0 } }
@@ -212,11 +212,11 @@ impl CfnVocabulary {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVocabularyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-vocabulary.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `LastModifiedTime`: text.
+    /// The attribute `LastModifiedTime`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-vocabulary.html#LastModifiedTime-fn::getatt)
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
-    /// The attribute `VocabularyState`: text.
+    /// The attribute `VocabularyState`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-vocabulary.html#VocabularyState-fn::getatt)
     pub fn attr_vocabulary_state(&self) -> Val<str> { self.0.get_att("VocabularyState") }
 }
 impl Parent for CfnVocabulary { fn node(&self) -> &Place { &self.0 } }
@@ -227,17 +227,17 @@ impl CfnVocabularyProps {
     pub fn new() -> CfnVocabularyProps<Missing<required::LanguageCode>, Missing<required::VocabularyName>> { CfnVocabularyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnVocabularyProps<R0, R1> {
-    /// `DataAccessRoleArn`: `IamRoleArn`. Update: in place.
+    /// `DataAccessRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-vocabulary.html#cfn-transcribe-vocabulary-dataaccessrolearn)
     pub fn data_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "DataAccessRoleArn", value.into_expr()), Phase) }
-    /// `LanguageCode`: text, required. Update: replacement.
+    /// `LanguageCode`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-vocabulary.html#cfn-transcribe-vocabulary-languagecode)
     pub fn language_code(self, value: impl Arg<str>) -> CfnVocabularyProps<Set, R1> { CfnVocabularyProps(put(self.0, "LanguageCode", value.into_expr()), Phase) }
-    /// `Phrases`: list of text. Update: in place.
+    /// `Phrases`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-vocabulary.html#cfn-transcribe-vocabulary-phrases)
     pub fn phrases(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Phrases", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-vocabulary.html#cfn-transcribe-vocabulary-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VocabularyFileUri`: text. Update: in place.
+    /// `VocabularyFileUri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-vocabulary.html#cfn-transcribe-vocabulary-vocabularyfileuri)
     pub fn vocabulary_file_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VocabularyFileUri", value.into_expr()), Phase) }
-    /// `VocabularyName`: text, required. Update: replacement.
+    /// `VocabularyName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-vocabulary.html#cfn-transcribe-vocabulary-vocabularyname)
     pub fn vocabulary_name(self, value: impl Arg<str>) -> CfnVocabularyProps<R0, Set> { CfnVocabularyProps(put(self.0, "VocabularyName", value.into_expr()), Phase) }
 }
 impl Done for CfnVocabularyProps { fn into_props(self) -> Bag { self.0 } }
@@ -250,7 +250,7 @@ impl CfnVocabularyFilter {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVocabularyFilterProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-vocabularyfilter.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnVocabularyFilter { fn node(&self) -> &Place { &self.0 } }
@@ -261,17 +261,17 @@ impl CfnVocabularyFilterProps {
     pub fn new() -> CfnVocabularyFilterProps<Missing<required::LanguageCode>, Missing<required::VocabularyFilterName>> { CfnVocabularyFilterProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnVocabularyFilterProps<R0, R1> {
-    /// `DataAccessRoleArn`: `IamRoleArn`. Update: in place.
+    /// `DataAccessRoleArn`: `IamRoleArn`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-vocabularyfilter.html#cfn-transcribe-vocabularyfilter-dataaccessrolearn)
     pub fn data_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "DataAccessRoleArn", value.into_expr()), Phase) }
-    /// `LanguageCode`: text, required. Update: replacement.
+    /// `LanguageCode`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-vocabularyfilter.html#cfn-transcribe-vocabularyfilter-languagecode)
     pub fn language_code(self, value: impl Arg<str>) -> CfnVocabularyFilterProps<Set, R1> { CfnVocabularyFilterProps(put(self.0, "LanguageCode", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-vocabularyfilter.html#cfn-transcribe-vocabularyfilter-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VocabularyFilterFileUri`: text. Update: in place.
+    /// `VocabularyFilterFileUri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-vocabularyfilter.html#cfn-transcribe-vocabularyfilter-vocabularyfilterfileuri)
     pub fn vocabulary_filter_file_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VocabularyFilterFileUri", value.into_expr()), Phase) }
-    /// `VocabularyFilterName`: text, required. Update: replacement.
+    /// `VocabularyFilterName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-vocabularyfilter.html#cfn-transcribe-vocabularyfilter-vocabularyfiltername)
     pub fn vocabulary_filter_name(self, value: impl Arg<str>) -> CfnVocabularyFilterProps<R0, Set> { CfnVocabularyFilterProps(put(self.0, "VocabularyFilterName", value.into_expr()), Phase) }
-    /// `Words`: list of text. Update: in place.
+    /// `Words`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-vocabularyfilter.html#cfn-transcribe-vocabularyfilter-words)
     pub fn words(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Words", value.into_expr()), Phase) }
 }
 impl Done for CfnVocabularyFilterProps { fn into_props(self) -> Bag { self.0 } }

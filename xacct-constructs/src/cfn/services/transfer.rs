@@ -13,9 +13,9 @@ impl CfnAgreement {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAgreementProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AgreementId`: text.
+    /// The attribute `AgreementId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-agreement.html#AgreementId-fn::getatt)
     pub fn attr_agreement_id(&self) -> Val<str> { self.0.get_att("AgreementId") }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-agreement.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnAgreement { fn node(&self) -> &Place { &self.0 } }
@@ -26,27 +26,27 @@ impl CfnAgreementProps {
     pub fn new() -> CfnAgreementProps<Missing<required::AccessRole>, Missing<required::LocalProfileId>, Missing<required::PartnerProfileId>, Missing<required::ServerId>> { CfnAgreementProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnAgreementProps<R0, R1, R2, R3> {
-    /// `AccessRole`: text, required. Update: in place.
+    /// `AccessRole`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-agreement.html#cfn-transfer-agreement-accessrole)
     pub fn access_role(self, value: impl Arg<str>) -> CfnAgreementProps<Set, R1, R2, R3> { CfnAgreementProps(put(self.0, "AccessRole", value.into_expr()), Phase) }
-    /// `BaseDirectory`: text. Update: in place.
+    /// `BaseDirectory`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-agreement.html#cfn-transfer-agreement-basedirectory)
     pub fn base_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BaseDirectory", value.into_expr()), Phase) }
-    /// `CustomDirectories`: `CustomDirectories`. Update: in place.
+    /// `CustomDirectories`: `CustomDirectories`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-agreement.html#cfn-transfer-agreement-customdirectories)
     pub fn custom_directories(self, value: impl Arg<agreement::CustomDirectories>) -> Self { Self(put(self.0, "CustomDirectories", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-agreement.html#cfn-transfer-agreement-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `EnforceMessageSigning`: `EnforceMessageSigning`. Update: in place.
+    /// `EnforceMessageSigning`: `EnforceMessageSigning`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-agreement.html#cfn-transfer-agreement-enforcemessagesigning)
     pub fn enforce_message_signing(self, value: impl Arg<agreement::EnforceMessageSigning>) -> Self { Self(put(self.0, "EnforceMessageSigning", value.into_expr()), Phase) }
-    /// `LocalProfileId`: text, required. Update: in place.
+    /// `LocalProfileId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-agreement.html#cfn-transfer-agreement-localprofileid)
     pub fn local_profile_id(self, value: impl Arg<str>) -> CfnAgreementProps<R0, Set, R2, R3> { CfnAgreementProps(put(self.0, "LocalProfileId", value.into_expr()), Phase) }
-    /// `PartnerProfileId`: text, required. Update: in place.
+    /// `PartnerProfileId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-agreement.html#cfn-transfer-agreement-partnerprofileid)
     pub fn partner_profile_id(self, value: impl Arg<str>) -> CfnAgreementProps<R0, R1, Set, R3> { CfnAgreementProps(put(self.0, "PartnerProfileId", value.into_expr()), Phase) }
-    /// `PreserveFilename`: `PreserveFilename`. Update: in place.
+    /// `PreserveFilename`: `PreserveFilename`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-agreement.html#cfn-transfer-agreement-preservefilename)
     pub fn preserve_filename(self, value: impl Arg<agreement::PreserveFilename>) -> Self { Self(put(self.0, "PreserveFilename", value.into_expr()), Phase) }
-    /// `ServerId`: text, required. Update: replacement.
+    /// `ServerId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-agreement.html#cfn-transfer-agreement-serverid)
     pub fn server_id(self, value: impl Arg<str>) -> CfnAgreementProps<R0, R1, R2, Set> { CfnAgreementProps(put(self.0, "ServerId", value.into_expr()), Phase) }
-    /// `Status`: `Status`. Update: in place.
+    /// `Status`: `Status`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-agreement.html#cfn-transfer-agreement-status)
     pub fn status(self, value: impl Arg<agreement::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-agreement.html#cfn-transfer-agreement-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAgreementProps { fn into_props(self) -> Bag { self.0 } }
@@ -60,15 +60,15 @@ impl CustomDirectories {
     pub fn new() -> CustomDirectories<Missing<super::required::FailedFilesDirectory>, Missing<super::required::MdnFilesDirectory>, Missing<super::required::PayloadFilesDirectory>, Missing<super::required::StatusFilesDirectory>, Missing<super::required::TemporaryFilesDirectory>> { CustomDirectories(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CustomDirectories<R0, R1, R2, R3, R4> {
-    /// `FailedFilesDirectory`: text, required. Update: in place.
+    /// `FailedFilesDirectory`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-agreement-customdirectories.html#cfn-transfer-agreement-customdirectories-failedfilesdirectory)
     pub fn failed_files_directory(self, value: impl Arg<str>) -> CustomDirectories<Set, R1, R2, R3, R4> { CustomDirectories(put(self.0, "FailedFilesDirectory", value.into_expr()), Phase) }
-    /// `MdnFilesDirectory`: text, required. Update: in place.
+    /// `MdnFilesDirectory`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-agreement-customdirectories.html#cfn-transfer-agreement-customdirectories-mdnfilesdirectory)
     pub fn mdn_files_directory(self, value: impl Arg<str>) -> CustomDirectories<R0, Set, R2, R3, R4> { CustomDirectories(put(self.0, "MdnFilesDirectory", value.into_expr()), Phase) }
-    /// `PayloadFilesDirectory`: text, required. Update: in place.
+    /// `PayloadFilesDirectory`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-agreement-customdirectories.html#cfn-transfer-agreement-customdirectories-payloadfilesdirectory)
     pub fn payload_files_directory(self, value: impl Arg<str>) -> CustomDirectories<R0, R1, Set, R3, R4> { CustomDirectories(put(self.0, "PayloadFilesDirectory", value.into_expr()), Phase) }
-    /// `StatusFilesDirectory`: text, required. Update: in place.
+    /// `StatusFilesDirectory`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-agreement-customdirectories.html#cfn-transfer-agreement-customdirectories-statusfilesdirectory)
     pub fn status_files_directory(self, value: impl Arg<str>) -> CustomDirectories<R0, R1, R2, Set, R4> { CustomDirectories(put(self.0, "StatusFilesDirectory", value.into_expr()), Phase) }
-    /// `TemporaryFilesDirectory`: text, required. Update: in place.
+    /// `TemporaryFilesDirectory`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-agreement-customdirectories.html#cfn-transfer-agreement-customdirectories-temporaryfilesdirectory)
     pub fn temporary_files_directory(self, value: impl Arg<str>) -> CustomDirectories<R0, R1, R2, R3, Set> { CustomDirectories(put(self.0, "TemporaryFilesDirectory", value.into_expr()), Phase) }
 }
 impl Done for CustomDirectories { fn into_props(self) -> Bag { self.0 } }
@@ -88,19 +88,19 @@ impl CfnCertificate {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCertificateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CertificateId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-certificate.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CertificateId`: text.
+    /// The attribute `CertificateId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-certificate.html#CertificateId-fn::getatt)
     pub fn attr_certificate_id(&self) -> Val<str> { self.0.get_att("CertificateId") }
-    /// The attribute `NotAfterDate`: text.
+    /// The attribute `NotAfterDate`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-certificate.html#NotAfterDate-fn::getatt)
     pub fn attr_not_after_date(&self) -> Val<str> { self.0.get_att("NotAfterDate") }
-    /// The attribute `NotBeforeDate`: text.
+    /// The attribute `NotBeforeDate`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-certificate.html#NotBeforeDate-fn::getatt)
     pub fn attr_not_before_date(&self) -> Val<str> { self.0.get_att("NotBeforeDate") }
-    /// The attribute `Serial`: text.
+    /// The attribute `Serial`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-certificate.html#Serial-fn::getatt)
     pub fn attr_serial(&self) -> Val<str> { self.0.get_att("Serial") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-certificate.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `Type`: text.
+    /// The attribute `Type`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-certificate.html#Type-fn::getatt)
     pub fn attr_type_(&self) -> Val<str> { self.0.get_att("Type") }
 }
 impl Parent for CfnCertificate { fn node(&self) -> &Place { &self.0 } }
@@ -111,21 +111,21 @@ impl CfnCertificateProps {
     pub fn new() -> CfnCertificateProps<Missing<required::Certificate>, Missing<required::Usage>> { CfnCertificateProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnCertificateProps<R0, R1> {
-    /// `ActiveDate`: text. Update: in place.
+    /// `ActiveDate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-certificate.html#cfn-transfer-certificate-activedate)
     pub fn active_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActiveDate", value.into_expr()), Phase) }
-    /// `Certificate`: text, required. Update: replacement.
+    /// `Certificate`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-certificate.html#cfn-transfer-certificate-certificate)
     pub fn certificate(self, value: impl Arg<str>) -> CfnCertificateProps<Set, R1> { CfnCertificateProps(put(self.0, "Certificate", value.into_expr()), Phase) }
-    /// `CertificateChain`: text. Update: replacement.
+    /// `CertificateChain`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-certificate.html#cfn-transfer-certificate-certificatechain)
     pub fn certificate_chain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateChain", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-certificate.html#cfn-transfer-certificate-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `InactiveDate`: text. Update: in place.
+    /// `InactiveDate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-certificate.html#cfn-transfer-certificate-inactivedate)
     pub fn inactive_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InactiveDate", value.into_expr()), Phase) }
-    /// `PrivateKey`: text. Update: replacement.
+    /// `PrivateKey`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-certificate.html#cfn-transfer-certificate-privatekey)
     pub fn private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateKey", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-certificate.html#cfn-transfer-certificate-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Usage`: `Usage`, required. Update: in place.
+    /// `Usage`: `Usage`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-certificate.html#cfn-transfer-certificate-usage)
     pub fn usage(self, value: impl Arg<certificate::Usage>) -> CfnCertificateProps<R0, Set> { CfnCertificateProps(put(self.0, "Usage", value.into_expr()), Phase) }
 }
 impl Done for CfnCertificateProps { fn into_props(self) -> Bag { self.0 } }
@@ -144,15 +144,15 @@ impl CfnConnector {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ConnectorId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-connector.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `ConnectorId`: text.
+    /// The attribute `ConnectorId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-connector.html#ConnectorId-fn::getatt)
     pub fn attr_connector_id(&self) -> Val<str> { self.0.get_att("ConnectorId") }
-    /// The attribute `ErrorMessage`: text.
+    /// The attribute `ErrorMessage`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-connector.html#ErrorMessage-fn::getatt)
     pub fn attr_error_message(&self) -> Val<str> { self.0.get_att("ErrorMessage") }
-    /// The attribute `ServiceManagedEgressIpAddresses`: list of text.
+    /// The attribute `ServiceManagedEgressIpAddresses`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-connector.html#ServiceManagedEgressIpAddresses-fn::getatt)
     pub fn attr_service_managed_egress_ip_addresses(&self) -> Val<Arr<str>> { self.0.get_att("ServiceManagedEgressIpAddresses") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-connector.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnConnector { fn node(&self) -> &Place { &self.0 } }
@@ -163,25 +163,25 @@ impl CfnConnectorProps {
     pub fn new() -> CfnConnectorProps<Missing<required::AccessRole>> { CfnConnectorProps(Bag::default(), Phase) }
 }
 impl<R0> CfnConnectorProps<R0> {
-    /// `AccessRole`: text, required. Update: in place.
+    /// `AccessRole`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-connector.html#cfn-transfer-connector-accessrole)
     pub fn access_role(self, value: impl Arg<str>) -> CfnConnectorProps<Set> { CfnConnectorProps(put(self.0, "AccessRole", value.into_expr()), Phase) }
-    /// `As2Config`: `As2Config`. Update: in place.
+    /// `As2Config`: `As2Config`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-connector.html#cfn-transfer-connector-as2config)
     pub fn as2_config(self, value: impl Arg<connector::As2Config>) -> Self { Self(put(self.0, "As2Config", value.into_expr()), Phase) }
-    /// `EgressConfig`: `ConnectorEgressConfig`. Update: in place.
+    /// `EgressConfig`: `ConnectorEgressConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-connector.html#cfn-transfer-connector-egressconfig)
     pub fn egress_config(self, value: impl Arg<connector::ConnectorEgressConfig>) -> Self { Self(put(self.0, "EgressConfig", value.into_expr()), Phase) }
-    /// `EgressType`: `EgressType`. Update: in place.
+    /// `EgressType`: `EgressType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-connector.html#cfn-transfer-connector-egresstype)
     pub fn egress_type(self, value: impl Arg<connector::EgressType>) -> Self { Self(put(self.0, "EgressType", value.into_expr()), Phase) }
-    /// `IpAddressType`: `IpAddressType`. Update: in place.
+    /// `IpAddressType`: `IpAddressType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-connector.html#cfn-transfer-connector-ipaddresstype)
     pub fn ip_address_type(self, value: impl Arg<connector::IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr()), Phase) }
-    /// `LoggingRole`: text. Update: in place.
+    /// `LoggingRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-connector.html#cfn-transfer-connector-loggingrole)
     pub fn logging_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggingRole", value.into_expr()), Phase) }
-    /// `SecurityPolicyName`: text. Update: in place.
+    /// `SecurityPolicyName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-connector.html#cfn-transfer-connector-securitypolicyname)
     pub fn security_policy_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityPolicyName", value.into_expr()), Phase) }
-    /// `SftpConfig`: `SftpConfig`. Update: in place.
+    /// `SftpConfig`: `SftpConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-connector.html#cfn-transfer-connector-sftpconfig)
     pub fn sftp_config(self, value: impl Arg<connector::SftpConfig>) -> Self { Self(put(self.0, "SftpConfig", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-connector.html#cfn-transfer-connector-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Url`: text. Update: in place.
+    /// `Url`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-connector.html#cfn-transfer-connector-url)
     pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectorProps { fn into_props(self) -> Bag { self.0 } }
@@ -193,27 +193,27 @@ use crate::cfn::support::*;
 impl As2Config {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AsyncMdnConfig`: `ConnectorAsyncMdnConfig`. Update: in place.
+    /// `AsyncMdnConfig`: `ConnectorAsyncMdnConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-connector-as2config.html#cfn-transfer-connector-as2config-asyncmdnconfig)
     pub fn async_mdn_config(self, value: impl Arg<ConnectorAsyncMdnConfig>) -> Self { Self(put(self.0, "AsyncMdnConfig", value.into_expr())) }
-    /// `BasicAuthSecretId`: text. Update: in place.
+    /// `BasicAuthSecretId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-connector-as2config.html#cfn-transfer-connector-as2config-basicauthsecretid)
     pub fn basic_auth_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BasicAuthSecretId", value.into_expr())) }
-    /// `Compression`: `Compression`. Update: in place.
+    /// `Compression`: `Compression`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-connector-as2config.html#cfn-transfer-connector-as2config-compression)
     pub fn compression(self, value: impl Arg<Compression>) -> Self { Self(put(self.0, "Compression", value.into_expr())) }
-    /// `EncryptionAlgorithm`: `EncryptionAlgorithm`. Update: in place.
+    /// `EncryptionAlgorithm`: `EncryptionAlgorithm`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-connector-as2config.html#cfn-transfer-connector-as2config-encryptionalgorithm)
     pub fn encryption_algorithm(self, value: impl Arg<EncryptionAlgorithm>) -> Self { Self(put(self.0, "EncryptionAlgorithm", value.into_expr())) }
-    /// `LocalProfileId`: text. Update: in place.
+    /// `LocalProfileId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-connector-as2config.html#cfn-transfer-connector-as2config-localprofileid)
     pub fn local_profile_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LocalProfileId", value.into_expr())) }
-    /// `MdnResponse`: `MdnResponse`. Update: in place.
+    /// `MdnResponse`: `MdnResponse`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-connector-as2config.html#cfn-transfer-connector-as2config-mdnresponse)
     pub fn mdn_response(self, value: impl Arg<MdnResponse>) -> Self { Self(put(self.0, "MdnResponse", value.into_expr())) }
-    /// `MdnSigningAlgorithm`: `MdnSigningAlgorithm`. Update: in place.
+    /// `MdnSigningAlgorithm`: `MdnSigningAlgorithm`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-connector-as2config.html#cfn-transfer-connector-as2config-mdnsigningalgorithm)
     pub fn mdn_signing_algorithm(self, value: impl Arg<MdnSigningAlgorithm>) -> Self { Self(put(self.0, "MdnSigningAlgorithm", value.into_expr())) }
-    /// `MessageSubject`: text. Update: in place.
+    /// `MessageSubject`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-connector-as2config.html#cfn-transfer-connector-as2config-messagesubject)
     pub fn message_subject(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageSubject", value.into_expr())) }
-    /// `PartnerProfileId`: text. Update: in place.
+    /// `PartnerProfileId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-connector-as2config.html#cfn-transfer-connector-as2config-partnerprofileid)
     pub fn partner_profile_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PartnerProfileId", value.into_expr())) }
-    /// `PreserveContentType`: `PreserveContentType`. Update: in place.
+    /// `PreserveContentType`: `PreserveContentType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-connector-as2config.html#cfn-transfer-connector-as2config-preservecontenttype)
     pub fn preserve_content_type(self, value: impl Arg<PreserveContentType>) -> Self { Self(put(self.0, "PreserveContentType", value.into_expr())) }
-    /// `SigningAlgorithm`: `SigningAlgorithm`. Update: in place.
+    /// `SigningAlgorithm`: `SigningAlgorithm`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-connector-as2config.html#cfn-transfer-connector-as2config-signingalgorithm)
     pub fn signing_algorithm(self, value: impl Arg<SigningAlgorithm>) -> Self { Self(put(self.0, "SigningAlgorithm", value.into_expr())) }
 }
 impl Done for As2Config { fn into_props(self) -> Bag { self.0 } }
@@ -224,9 +224,9 @@ impl ConnectorAsyncMdnConfig {
     pub fn new() -> ConnectorAsyncMdnConfig<Missing<super::required::ServerIds>, Missing<super::required::Url>> { ConnectorAsyncMdnConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> ConnectorAsyncMdnConfig<R0, R1> {
-    /// `ServerIds`: list of text, required. Update: in place.
+    /// `ServerIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-connector-connectorasyncmdnconfig.html#cfn-transfer-connector-connectorasyncmdnconfig-serverids)
     pub fn server_ids(self, value: impl Arg<Arr<str>>) -> ConnectorAsyncMdnConfig<Set, R1> { ConnectorAsyncMdnConfig(put(self.0, "ServerIds", value.into_expr()), Phase) }
-    /// `Url`: text, required. Update: in place.
+    /// `Url`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-connector-connectorasyncmdnconfig.html#cfn-transfer-connector-connectorasyncmdnconfig-url)
     pub fn url(self, value: impl Arg<str>) -> ConnectorAsyncMdnConfig<R0, Set> { ConnectorAsyncMdnConfig(put(self.0, "Url", value.into_expr()), Phase) }
 }
 impl Done for ConnectorAsyncMdnConfig { fn into_props(self) -> Bag { self.0 } }
@@ -237,7 +237,7 @@ impl ConnectorEgressConfig {
     pub fn new() -> ConnectorEgressConfig<Missing<super::required::VpcLattice>> { ConnectorEgressConfig(Bag::default(), Phase) }
 }
 impl<R0> ConnectorEgressConfig<R0> {
-    /// `VpcLattice`: `ConnectorVpcLatticeEgressConfig`, required. Update: in place.
+    /// `VpcLattice`: `ConnectorVpcLatticeEgressConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-connector-connectoregressconfig.html#cfn-transfer-connector-connectoregressconfig-vpclattice)
     pub fn vpc_lattice(self, value: impl Arg<ConnectorVpcLatticeEgressConfig>) -> ConnectorEgressConfig<Set> { ConnectorEgressConfig(put(self.0, "VpcLattice", value.into_expr()), Phase) }
 }
 impl Done for ConnectorEgressConfig { fn into_props(self) -> Bag { self.0 } }
@@ -248,9 +248,9 @@ impl ConnectorVpcLatticeEgressConfig {
     pub fn new() -> ConnectorVpcLatticeEgressConfig<Missing<super::required::ResourceConfigurationArn>> { ConnectorVpcLatticeEgressConfig(Bag::default(), Phase) }
 }
 impl<R0> ConnectorVpcLatticeEgressConfig<R0> {
-    /// `PortNumber`: integer. Update: in place.
+    /// `PortNumber`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-connector-connectorvpclatticeegressconfig.html#cfn-transfer-connector-connectorvpclatticeegressconfig-portnumber)
     pub fn port_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PortNumber", value.into_expr()), Phase) }
-    /// `ResourceConfigurationArn`: text, required. Update: in place.
+    /// `ResourceConfigurationArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-connector-connectorvpclatticeegressconfig.html#cfn-transfer-connector-connectorvpclatticeegressconfig-resourceconfigurationarn)
     pub fn resource_configuration_arn(self, value: impl Arg<str>) -> ConnectorVpcLatticeEgressConfig<Set> { ConnectorVpcLatticeEgressConfig(put(self.0, "ResourceConfigurationArn", value.into_expr()), Phase) }
 }
 impl Done for ConnectorVpcLatticeEgressConfig { fn into_props(self) -> Bag { self.0 } }
@@ -259,13 +259,13 @@ impl Done for ConnectorVpcLatticeEgressConfig { fn into_props(self) -> Bag { sel
 impl SftpConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MaxConcurrentConnections`: integer. Update: in place.
+    /// `MaxConcurrentConnections`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-connector-sftpconfig.html#cfn-transfer-connector-sftpconfig-maxconcurrentconnections)
     pub fn max_concurrent_connections(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxConcurrentConnections", value.into_expr())) }
-    /// `OrderedUserSecretVersionStages`: list of text. Update: in place.
+    /// `OrderedUserSecretVersionStages`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-connector-sftpconfig.html#cfn-transfer-connector-sftpconfig-orderedusersecretversionstages)
     pub fn ordered_user_secret_version_stages(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OrderedUserSecretVersionStages", value.into_expr())) }
-    /// `TrustedHostKeys`: list of text. Update: in place.
+    /// `TrustedHostKeys`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-connector-sftpconfig.html#cfn-transfer-connector-sftpconfig-trustedhostkeys)
     pub fn trusted_host_keys(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TrustedHostKeys", value.into_expr())) }
-    /// `UserSecretId`: text. Update: in place.
+    /// `UserSecretId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-connector-sftpconfig.html#cfn-transfer-connector-sftpconfig-usersecretid)
     pub fn user_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserSecretId", value.into_expr())) }
 }
 impl Done for SftpConfig { fn into_props(self) -> Bag { self.0 } }
@@ -295,15 +295,15 @@ impl CfnHostKey {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnHostKeyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-hostkey.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `DateImported`: text.
+    /// The attribute `DateImported`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-hostkey.html#DateImported-fn::getatt)
     pub fn attr_date_imported(&self) -> Val<str> { self.0.get_att("DateImported") }
-    /// The attribute `HostKeyFingerprint`: text.
+    /// The attribute `HostKeyFingerprint`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-hostkey.html#HostKeyFingerprint-fn::getatt)
     pub fn attr_host_key_fingerprint(&self) -> Val<str> { self.0.get_att("HostKeyFingerprint") }
-    /// The attribute `HostKeyId`: text.
+    /// The attribute `HostKeyId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-hostkey.html#HostKeyId-fn::getatt)
     pub fn attr_host_key_id(&self) -> Val<str> { self.0.get_att("HostKeyId") }
-    /// The attribute `Type`: text.
+    /// The attribute `Type`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-hostkey.html#Type-fn::getatt)
     pub fn attr_type_(&self) -> Val<str> { self.0.get_att("Type") }
 }
 impl Parent for CfnHostKey { fn node(&self) -> &Place { &self.0 } }
@@ -314,13 +314,13 @@ impl CfnHostKeyProps {
     pub fn new() -> CfnHostKeyProps<Missing<required::ServerId>> { CfnHostKeyProps(Bag::default(), Phase) }
 }
 impl<R0> CfnHostKeyProps<R0> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-hostkey.html#cfn-transfer-hostkey-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `HostKeyBody`: text. Update: replacement.
+    /// `HostKeyBody`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-hostkey.html#cfn-transfer-hostkey-hostkeybody)
     pub fn host_key_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostKeyBody", value.into_expr()), Phase) }
-    /// `ServerId`: text, required. Update: replacement.
+    /// `ServerId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-hostkey.html#cfn-transfer-hostkey-serverid)
     pub fn server_id(self, value: impl Arg<str>) -> CfnHostKeyProps<Set> { CfnHostKeyProps(put(self.0, "ServerId", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-hostkey.html#cfn-transfer-hostkey-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnHostKeyProps { fn into_props(self) -> Bag { self.0 } }
@@ -333,9 +333,9 @@ impl CfnProfile {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ProfileId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-profile.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `ProfileId`: text.
+    /// The attribute `ProfileId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-profile.html#ProfileId-fn::getatt)
     pub fn attr_profile_id(&self) -> Val<str> { self.0.get_att("ProfileId") }
 }
 impl Parent for CfnProfile { fn node(&self) -> &Place { &self.0 } }
@@ -346,13 +346,13 @@ impl CfnProfileProps {
     pub fn new() -> CfnProfileProps<Missing<required::As2Id>, Missing<required::ProfileType>> { CfnProfileProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnProfileProps<R0, R1> {
-    /// `As2Id`: text, required. Update: in place.
+    /// `As2Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-profile.html#cfn-transfer-profile-as2id)
     pub fn as2_id(self, value: impl Arg<str>) -> CfnProfileProps<Set, R1> { CfnProfileProps(put(self.0, "As2Id", value.into_expr()), Phase) }
-    /// `CertificateIds`: list of text. Update: in place.
+    /// `CertificateIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-profile.html#cfn-transfer-profile-certificateids)
     pub fn certificate_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CertificateIds", value.into_expr()), Phase) }
-    /// `ProfileType`: `ProfileType`, required. Update: replacement.
+    /// `ProfileType`: `ProfileType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-profile.html#cfn-transfer-profile-profiletype)
     pub fn profile_type(self, value: impl Arg<profile::ProfileType>) -> CfnProfileProps<R0, Set> { CfnProfileProps(put(self.0, "ProfileType", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-profile.html#cfn-transfer-profile-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnProfileProps { fn into_props(self) -> Bag { self.0 } }
@@ -371,13 +371,13 @@ impl CfnServer {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnServerProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-server.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `As2ServiceManagedEgressIpAddresses`: list of text.
+    /// The attribute `As2ServiceManagedEgressIpAddresses`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-server.html#As2ServiceManagedEgressIpAddresses-fn::getatt)
     pub fn attr_as2_service_managed_egress_ip_addresses(&self) -> Val<Arr<str>> { self.0.get_att("As2ServiceManagedEgressIpAddresses") }
-    /// The attribute `ServerId`: text.
+    /// The attribute `ServerId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-server.html#ServerId-fn::getatt)
     pub fn attr_server_id(&self) -> Val<str> { self.0.get_att("ServerId") }
-    /// The attribute `State`: text.
+    /// The attribute `State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-server.html#State-fn::getatt)
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
 }
 impl Parent for CfnServer { fn node(&self) -> &Place { &self.0 } }
@@ -386,39 +386,39 @@ impl Parent for CfnServer { fn node(&self) -> &Place { &self.0 } }
 impl CfnServerProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Certificate`: text. Update: in place.
+    /// `Certificate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-server.html#cfn-transfer-server-certificate)
     pub fn certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Certificate", value.into_expr())) }
-    /// `Domain`: `Domain`. Update: replacement.
+    /// `Domain`: `Domain`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-server.html#cfn-transfer-server-domain)
     pub fn domain(self, value: impl Arg<server::Domain>) -> Self { Self(put(self.0, "Domain", value.into_expr())) }
-    /// `EndpointDetails`: `EndpointDetails`. Update: in place.
+    /// `EndpointDetails`: `EndpointDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-server.html#cfn-transfer-server-endpointdetails)
     pub fn endpoint_details(self, value: impl Arg<server::EndpointDetails>) -> Self { Self(put(self.0, "EndpointDetails", value.into_expr())) }
-    /// `EndpointType`: `EndpointType`. Update: in place.
+    /// `EndpointType`: `EndpointType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-server.html#cfn-transfer-server-endpointtype)
     pub fn endpoint_type(self, value: impl Arg<server::EndpointType>) -> Self { Self(put(self.0, "EndpointType", value.into_expr())) }
-    /// `IdentityProviderDetails`: `IdentityProviderDetails`. Update: in place.
+    /// `IdentityProviderDetails`: `IdentityProviderDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-server.html#cfn-transfer-server-identityproviderdetails)
     pub fn identity_provider_details(self, value: impl Arg<server::IdentityProviderDetails>) -> Self { Self(put(self.0, "IdentityProviderDetails", value.into_expr())) }
-    /// `IdentityProviderType`: `IdentityProviderType`. Update: replacement.
+    /// `IdentityProviderType`: `IdentityProviderType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-server.html#cfn-transfer-server-identityprovidertype)
     pub fn identity_provider_type(self, value: impl Arg<server::IdentityProviderType>) -> Self { Self(put(self.0, "IdentityProviderType", value.into_expr())) }
-    /// `IpAddressType`: `IpAddressType`. Update: in place.
+    /// `IpAddressType`: `IpAddressType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-server.html#cfn-transfer-server-ipaddresstype)
     pub fn ip_address_type(self, value: impl Arg<server::IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr())) }
-    /// `LoggingRole`: text. Update: in place.
+    /// `LoggingRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-server.html#cfn-transfer-server-loggingrole)
     pub fn logging_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggingRole", value.into_expr())) }
-    /// `PostAuthenticationLoginBanner`: text. Update: in place.
+    /// `PostAuthenticationLoginBanner`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-server.html#cfn-transfer-server-postauthenticationloginbanner)
     pub fn post_authentication_login_banner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PostAuthenticationLoginBanner", value.into_expr())) }
-    /// `PreAuthenticationLoginBanner`: text. Update: in place.
+    /// `PreAuthenticationLoginBanner`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-server.html#cfn-transfer-server-preauthenticationloginbanner)
     pub fn pre_authentication_login_banner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreAuthenticationLoginBanner", value.into_expr())) }
-    /// `ProtocolDetails`: `ProtocolDetails`. Update: in place.
+    /// `ProtocolDetails`: `ProtocolDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-server.html#cfn-transfer-server-protocoldetails)
     pub fn protocol_details(self, value: impl Arg<server::ProtocolDetails>) -> Self { Self(put(self.0, "ProtocolDetails", value.into_expr())) }
-    /// `Protocols`: list of text. Update: in place.
+    /// `Protocols`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-server.html#cfn-transfer-server-protocols)
     pub fn protocols(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Protocols", value.into_expr())) }
-    /// `S3StorageOptions`: `S3StorageOptions`. Update: in place.
+    /// `S3StorageOptions`: `S3StorageOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-server.html#cfn-transfer-server-s3storageoptions)
     pub fn s3_storage_options(self, value: impl Arg<server::S3StorageOptions>) -> Self { Self(put(self.0, "S3StorageOptions", value.into_expr())) }
-    /// `SecurityPolicyName`: text. Update: in place.
+    /// `SecurityPolicyName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-server.html#cfn-transfer-server-securitypolicyname)
     pub fn security_policy_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityPolicyName", value.into_expr())) }
-    /// `StructuredLogDestinations`: list of text. Update: in place.
+    /// `StructuredLogDestinations`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-server.html#cfn-transfer-server-structuredlogdestinations)
     pub fn structured_log_destinations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StructuredLogDestinations", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-server.html#cfn-transfer-server-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `WorkflowDetails`: `WorkflowDetails`. Update: in place.
+    /// `WorkflowDetails`: `WorkflowDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-server.html#cfn-transfer-server-workflowdetails)
     pub fn workflow_details(self, value: impl Arg<server::WorkflowDetails>) -> Self { Self(put(self.0, "WorkflowDetails", value.into_expr())) }
 }
 impl Done for CfnServerProps { fn into_props(self) -> Bag { self.0 } }
@@ -430,15 +430,15 @@ use crate::cfn::support::*;
 impl EndpointDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AddressAllocationIds`: list of text. Update: may replace.
+    /// `AddressAllocationIds`: list of text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-endpointdetails.html#cfn-transfer-server-endpointdetails-addressallocationids)
     pub fn address_allocation_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AddressAllocationIds", value.into_expr())) }
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-endpointdetails.html#cfn-transfer-server-endpointdetails-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
-    /// `SubnetIds`: list of text. Update: in place.
+    /// `SubnetIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-endpointdetails.html#cfn-transfer-server-endpointdetails-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
-    /// `VpcEndpointId`: text. Update: in place.
+    /// `VpcEndpointId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-endpointdetails.html#cfn-transfer-server-endpointdetails-vpcendpointid)
     pub fn vpc_endpoint_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcEndpointId", value.into_expr())) }
-    /// `VpcId`: `Ec2VpcId`. Update: in place.
+    /// `VpcId`: `Ec2VpcId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-endpointdetails.html#cfn-transfer-server-endpointdetails-vpcid)
     pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value.into_expr())) }
 }
 impl Done for EndpointDetails { fn into_props(self) -> Bag { self.0 } }
@@ -447,15 +447,15 @@ impl Done for EndpointDetails { fn into_props(self) -> Bag { self.0 } }
 impl IdentityProviderDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DirectoryId`: text. Update: in place.
+    /// `DirectoryId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-identityproviderdetails.html#cfn-transfer-server-identityproviderdetails-directoryid)
     pub fn directory_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DirectoryId", value.into_expr())) }
-    /// `Function`: text. Update: in place.
+    /// `Function`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-identityproviderdetails.html#cfn-transfer-server-identityproviderdetails-function)
     pub fn function(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Function", value.into_expr())) }
-    /// `InvocationRole`: text. Update: in place.
+    /// `InvocationRole`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-identityproviderdetails.html#cfn-transfer-server-identityproviderdetails-invocationrole)
     pub fn invocation_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InvocationRole", value.into_expr())) }
-    /// `SftpAuthenticationMethods`: `SftpAuthenticationMethods`. Update: in place.
+    /// `SftpAuthenticationMethods`: `SftpAuthenticationMethods`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-identityproviderdetails.html#cfn-transfer-server-identityproviderdetails-sftpauthenticationmethods)
     pub fn sftp_authentication_methods(self, value: impl Arg<SftpAuthenticationMethods>) -> Self { Self(put(self.0, "SftpAuthenticationMethods", value.into_expr())) }
-    /// `Url`: text. Update: in place.
+    /// `Url`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-identityproviderdetails.html#cfn-transfer-server-identityproviderdetails-url)
     pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
 }
 impl Done for IdentityProviderDetails { fn into_props(self) -> Bag { self.0 } }
@@ -464,15 +464,15 @@ impl Done for IdentityProviderDetails { fn into_props(self) -> Bag { self.0 } }
 impl ProtocolDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `As2Transports`: list of text. Update: in place.
+    /// `As2Transports`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-protocoldetails.html#cfn-transfer-server-protocoldetails-as2transports)
     pub fn as2_transports(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "As2Transports", value.into_expr())) }
-    /// `PassiveIp`: text. Update: in place.
+    /// `PassiveIp`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-protocoldetails.html#cfn-transfer-server-protocoldetails-passiveip)
     pub fn passive_ip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PassiveIp", value.into_expr())) }
-    /// `ProxyConfig`: `ProxyConfig`. Update: in place.
+    /// `ProxyConfig`: `ProxyConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-protocoldetails.html#cfn-transfer-server-protocoldetails-proxyconfig)
     pub fn proxy_config(self, value: impl Arg<ProxyConfig>) -> Self { Self(put(self.0, "ProxyConfig", value.into_expr())) }
-    /// `SetStatOption`: `SetStatOption`. Update: in place.
+    /// `SetStatOption`: `SetStatOption`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-protocoldetails.html#cfn-transfer-server-protocoldetails-setstatoption)
     pub fn set_stat_option(self, value: impl Arg<SetStatOption>) -> Self { Self(put(self.0, "SetStatOption", value.into_expr())) }
-    /// `TlsSessionResumptionMode`: `TlsSessionResumptionMode`. Update: in place.
+    /// `TlsSessionResumptionMode`: `TlsSessionResumptionMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-protocoldetails.html#cfn-transfer-server-protocoldetails-tlssessionresumptionmode)
     pub fn tls_session_resumption_mode(self, value: impl Arg<TlsSessionResumptionMode>) -> Self { Self(put(self.0, "TlsSessionResumptionMode", value.into_expr())) }
 }
 impl Done for ProtocolDetails { fn into_props(self) -> Bag { self.0 } }
@@ -481,7 +481,7 @@ impl Done for ProtocolDetails { fn into_props(self) -> Bag { self.0 } }
 impl ProxyConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SftpMode`: `SftpMode`. Update: in place.
+    /// `SftpMode`: `SftpMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-proxyconfig.html#cfn-transfer-server-proxyconfig-sftpmode)
     pub fn sftp_mode(self, value: impl Arg<SftpMode>) -> Self { Self(put(self.0, "SftpMode", value.into_expr())) }
 }
 impl Done for ProxyConfig { fn into_props(self) -> Bag { self.0 } }
@@ -490,7 +490,7 @@ impl Done for ProxyConfig { fn into_props(self) -> Bag { self.0 } }
 impl S3StorageOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DirectoryListingOptimization`: `DirectoryListingOptimization`. Update: in place.
+    /// `DirectoryListingOptimization`: `DirectoryListingOptimization`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-s3storageoptions.html#cfn-transfer-server-s3storageoptions-directorylistingoptimization)
     pub fn directory_listing_optimization(self, value: impl Arg<DirectoryListingOptimization>) -> Self { Self(put(self.0, "DirectoryListingOptimization", value.into_expr())) }
 }
 impl Done for S3StorageOptions { fn into_props(self) -> Bag { self.0 } }
@@ -501,9 +501,9 @@ impl WorkflowDetail {
     pub fn new() -> WorkflowDetail<Missing<super::required::ExecutionRole>, Missing<super::required::WorkflowId>> { WorkflowDetail(Bag::default(), Phase) }
 }
 impl<R0, R1> WorkflowDetail<R0, R1> {
-    /// `ExecutionRole`: text, required. Update: in place.
+    /// `ExecutionRole`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-workflowdetail.html#cfn-transfer-server-workflowdetail-executionrole)
     pub fn execution_role(self, value: impl Arg<str>) -> WorkflowDetail<Set, R1> { WorkflowDetail(put(self.0, "ExecutionRole", value.into_expr()), Phase) }
-    /// `WorkflowId`: text, required. Update: in place.
+    /// `WorkflowId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-workflowdetail.html#cfn-transfer-server-workflowdetail-workflowid)
     pub fn workflow_id(self, value: impl Arg<str>) -> WorkflowDetail<R0, Set> { WorkflowDetail(put(self.0, "WorkflowId", value.into_expr()), Phase) }
 }
 impl Done for WorkflowDetail { fn into_props(self) -> Bag { self.0 } }
@@ -512,9 +512,9 @@ impl Done for WorkflowDetail { fn into_props(self) -> Bag { self.0 } }
 impl WorkflowDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `OnPartialUpload`: list of `WorkflowDetail`. Update: in place.
+    /// `OnPartialUpload`: list of `WorkflowDetail`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-workflowdetails.html#cfn-transfer-server-workflowdetails-onpartialupload)
     pub fn on_partial_upload(self, value: impl Arg<Arr<WorkflowDetail>>) -> Self { Self(put(self.0, "OnPartialUpload", value.into_expr())) }
-    /// `OnUpload`: list of `WorkflowDetail`. Update: in place.
+    /// `OnUpload`: list of `WorkflowDetail`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-workflowdetails.html#cfn-transfer-server-workflowdetails-onupload)
     pub fn on_upload(self, value: impl Arg<Arr<WorkflowDetail>>) -> Self { Self(put(self.0, "OnUpload", value.into_expr())) }
 }
 impl Done for WorkflowDetails { fn into_props(self) -> Bag { self.0 } }
@@ -546,11 +546,11 @@ impl CfnUser {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUserProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-user.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `ServerId`: text.
+    /// The attribute `ServerId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-user.html#ServerId-fn::getatt)
     pub fn attr_server_id(&self) -> Val<str> { self.0.get_att("ServerId") }
-    /// The attribute `UserName`: text.
+    /// The attribute `UserName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-user.html#UserName-fn::getatt)
     pub fn attr_user_name(&self) -> Val<str> { self.0.get_att("UserName") }
 }
 impl Parent for CfnUser { fn node(&self) -> &Place { &self.0 } }
@@ -561,25 +561,25 @@ impl CfnUserProps {
     pub fn new() -> CfnUserProps<Missing<required::Role>, Missing<required::ServerId>, Missing<required::UserName>> { CfnUserProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnUserProps<R0, R1, R2> {
-    /// `HomeDirectory`: text. Update: in place.
+    /// `HomeDirectory`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-user.html#cfn-transfer-user-homedirectory)
     pub fn home_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HomeDirectory", value.into_expr()), Phase) }
-    /// `HomeDirectoryMappings`: list of `HomeDirectoryMapEntry`. Update: in place.
+    /// `HomeDirectoryMappings`: list of `HomeDirectoryMapEntry`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-user.html#cfn-transfer-user-homedirectorymappings)
     pub fn home_directory_mappings(self, value: impl Arg<Arr<user::HomeDirectoryMapEntry>>) -> Self { Self(put(self.0, "HomeDirectoryMappings", value.into_expr()), Phase) }
-    /// `HomeDirectoryType`: `HomeDirectoryType`. Update: in place.
+    /// `HomeDirectoryType`: `HomeDirectoryType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-user.html#cfn-transfer-user-homedirectorytype)
     pub fn home_directory_type(self, value: impl Arg<user::HomeDirectoryType>) -> Self { Self(put(self.0, "HomeDirectoryType", value.into_expr()), Phase) }
-    /// `Policy`: text. Update: in place.
+    /// `Policy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-user.html#cfn-transfer-user-policy)
     pub fn policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Policy", value.into_expr()), Phase) }
-    /// `PosixProfile`: `PosixProfile`. Update: in place.
+    /// `PosixProfile`: `PosixProfile`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-user.html#cfn-transfer-user-posixprofile)
     pub fn posix_profile(self, value: impl Arg<user::PosixProfile>) -> Self { Self(put(self.0, "PosixProfile", value.into_expr()), Phase) }
-    /// `Role`: text, required. Update: in place.
+    /// `Role`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-user.html#cfn-transfer-user-role)
     pub fn role(self, value: impl Arg<str>) -> CfnUserProps<Set, R1, R2> { CfnUserProps(put(self.0, "Role", value.into_expr()), Phase) }
-    /// `ServerId`: text, required. Update: replacement.
+    /// `ServerId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-user.html#cfn-transfer-user-serverid)
     pub fn server_id(self, value: impl Arg<str>) -> CfnUserProps<R0, Set, R2> { CfnUserProps(put(self.0, "ServerId", value.into_expr()), Phase) }
-    /// `SshPublicKeys`: list of text. Update: in place.
+    /// `SshPublicKeys`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-user.html#cfn-transfer-user-sshpublickeys)
     pub fn ssh_public_keys(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SshPublicKeys", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-user.html#cfn-transfer-user-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `UserName`: text, required. Update: replacement.
+    /// `UserName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-user.html#cfn-transfer-user-username)
     pub fn user_name(self, value: impl Arg<str>) -> CfnUserProps<R0, R1, Set> { CfnUserProps(put(self.0, "UserName", value.into_expr()), Phase) }
 }
 impl Done for CfnUserProps { fn into_props(self) -> Bag { self.0 } }
@@ -593,11 +593,11 @@ impl HomeDirectoryMapEntry {
     pub fn new() -> HomeDirectoryMapEntry<Missing<super::required::Entry>, Missing<super::required::Target>> { HomeDirectoryMapEntry(Bag::default(), Phase) }
 }
 impl<R0, R1> HomeDirectoryMapEntry<R0, R1> {
-    /// `Entry`: text, required. Update: in place.
+    /// `Entry`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-user-homedirectorymapentry.html#cfn-transfer-user-homedirectorymapentry-entry)
     pub fn entry(self, value: impl Arg<str>) -> HomeDirectoryMapEntry<Set, R1> { HomeDirectoryMapEntry(put(self.0, "Entry", value.into_expr()), Phase) }
-    /// `Target`: text, required. Update: in place.
+    /// `Target`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-user-homedirectorymapentry.html#cfn-transfer-user-homedirectorymapentry-target)
     pub fn target(self, value: impl Arg<str>) -> HomeDirectoryMapEntry<R0, Set> { HomeDirectoryMapEntry(put(self.0, "Target", value.into_expr()), Phase) }
-    /// `Type`: `Type`. Update: in place.
+    /// `Type`: `Type`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-user-homedirectorymapentry.html#cfn-transfer-user-homedirectorymapentry-type)
     pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for HomeDirectoryMapEntry { fn into_props(self) -> Bag { self.0 } }
@@ -608,11 +608,11 @@ impl PosixProfile {
     pub fn new() -> PosixProfile<Missing<super::required::Gid>, Missing<super::required::Uid>> { PosixProfile(Bag::default(), Phase) }
 }
 impl<R0, R1> PosixProfile<R0, R1> {
-    /// `Gid`: number, required. Update: in place.
+    /// `Gid`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-user-posixprofile.html#cfn-transfer-user-posixprofile-gid)
     pub fn gid(self, value: impl Arg<f64>) -> PosixProfile<Set, R1> { PosixProfile(put(self.0, "Gid", value.into_expr()), Phase) }
-    /// `SecondaryGids`: list of number. Update: in place.
+    /// `SecondaryGids`: list of number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-user-posixprofile.html#cfn-transfer-user-posixprofile-secondarygids)
     pub fn secondary_gids(self, value: impl Arg<Arr<f64>>) -> Self { Self(put(self.0, "SecondaryGids", value.into_expr()), Phase) }
-    /// `Uid`: number, required. Update: in place.
+    /// `Uid`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-user-posixprofile.html#cfn-transfer-user-posixprofile-uid)
     pub fn uid(self, value: impl Arg<f64>) -> PosixProfile<R0, Set> { PosixProfile(put(self.0, "Uid", value.into_expr()), Phase) }
 }
 impl Done for PosixProfile { fn into_props(self) -> Bag { self.0 } }
@@ -630,13 +630,13 @@ impl CfnWebApp {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWebAppProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-webapp.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `IdentityProviderDetails.ApplicationArn`: `OtherArn`.
+    /// The attribute `IdentityProviderDetails.ApplicationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-webapp.html#IdentityProviderDetails.ApplicationArn-fn::getatt)
     pub fn attr_identity_provider_details_application_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("IdentityProviderDetails.ApplicationArn") }
-    /// The attribute `VpcEndpointId`: text.
+    /// The attribute `VpcEndpointId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-webapp.html#VpcEndpointId-fn::getatt)
     pub fn attr_vpc_endpoint_id(&self) -> Val<str> { self.0.get_att("VpcEndpointId") }
-    /// The attribute `WebAppId`: text.
+    /// The attribute `WebAppId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-webapp.html#WebAppId-fn::getatt)
     pub fn attr_web_app_id(&self) -> Val<str> { self.0.get_att("WebAppId") }
 }
 impl Parent for CfnWebApp { fn node(&self) -> &Place { &self.0 } }
@@ -647,19 +647,19 @@ impl CfnWebAppProps {
     pub fn new() -> CfnWebAppProps<Missing<required::IdentityProviderDetails>> { CfnWebAppProps(Bag::default(), Phase) }
 }
 impl<R0> CfnWebAppProps<R0> {
-    /// `AccessEndpoint`: text. Update: in place.
+    /// `AccessEndpoint`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-webapp.html#cfn-transfer-webapp-accessendpoint)
     pub fn access_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessEndpoint", value.into_expr()), Phase) }
-    /// `EndpointDetails`: `EndpointDetails`. Update: in place.
+    /// `EndpointDetails`: `EndpointDetails`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-webapp.html#cfn-transfer-webapp-endpointdetails)
     pub fn endpoint_details(self, value: impl Arg<web_app::EndpointDetails>) -> Self { Self(put(self.0, "EndpointDetails", value.into_expr()), Phase) }
-    /// `IdentityProviderDetails`: `IdentityProviderDetails`, required. Update: in place.
+    /// `IdentityProviderDetails`: `IdentityProviderDetails`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-webapp.html#cfn-transfer-webapp-identityproviderdetails)
     pub fn identity_provider_details(self, value: impl Arg<web_app::IdentityProviderDetails>) -> CfnWebAppProps<Set> { CfnWebAppProps(put(self.0, "IdentityProviderDetails", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-webapp.html#cfn-transfer-webapp-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `WebAppCustomization`: `WebAppCustomization`. Update: in place.
+    /// `WebAppCustomization`: `WebAppCustomization`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-webapp.html#cfn-transfer-webapp-webappcustomization)
     pub fn web_app_customization(self, value: impl Arg<web_app::WebAppCustomization>) -> Self { Self(put(self.0, "WebAppCustomization", value.into_expr()), Phase) }
-    /// `WebAppEndpointPolicy`: `WebAppEndpointPolicy`. Update: replacement.
+    /// `WebAppEndpointPolicy`: `WebAppEndpointPolicy`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-webapp.html#cfn-transfer-webapp-webappendpointpolicy)
     pub fn web_app_endpoint_policy(self, value: impl Arg<web_app::WebAppEndpointPolicy>) -> Self { Self(put(self.0, "WebAppEndpointPolicy", value.into_expr()), Phase) }
-    /// `WebAppUnits`: `WebAppUnits`. Update: in place.
+    /// `WebAppUnits`: `WebAppUnits`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-webapp.html#cfn-transfer-webapp-webappunits)
     pub fn web_app_units(self, value: impl Arg<web_app::WebAppUnits>) -> Self { Self(put(self.0, "WebAppUnits", value.into_expr()), Phase) }
 }
 impl Done for CfnWebAppProps { fn into_props(self) -> Bag { self.0 } }
@@ -671,7 +671,7 @@ use crate::cfn::support::*;
 impl EndpointDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Vpc`: `Vpc`. Update: in place.
+    /// `Vpc`: `Vpc`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-webapp-endpointdetails.html#cfn-transfer-webapp-endpointdetails-vpc)
     pub fn vpc(self, value: impl Arg<Vpc>) -> Self { Self(put(self.0, "Vpc", value.into_expr())) }
 }
 impl Done for EndpointDetails { fn into_props(self) -> Bag { self.0 } }
@@ -680,11 +680,11 @@ impl Done for EndpointDetails { fn into_props(self) -> Bag { self.0 } }
 impl IdentityProviderDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ApplicationArn`: text. Update: in place.
+    /// `ApplicationArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-webapp-identityproviderdetails.html#cfn-transfer-webapp-identityproviderdetails-applicationarn)
     pub fn application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationArn", value.into_expr())) }
-    /// `InstanceArn`: text. Update: replacement.
+    /// `InstanceArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-webapp-identityproviderdetails.html#cfn-transfer-webapp-identityproviderdetails-instancearn)
     pub fn instance_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceArn", value.into_expr())) }
-    /// `Role`: text. Update: in place.
+    /// `Role`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-webapp-identityproviderdetails.html#cfn-transfer-webapp-identityproviderdetails-role)
     pub fn role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Role", value.into_expr())) }
 }
 impl Done for IdentityProviderDetails { fn into_props(self) -> Bag { self.0 } }
@@ -693,13 +693,13 @@ impl Done for IdentityProviderDetails { fn into_props(self) -> Bag { self.0 } }
 impl Vpc {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IpAddressType`: `IpAddressType`. Update: in place.
+    /// `IpAddressType`: `IpAddressType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-webapp-vpc.html#cfn-transfer-webapp-vpc-ipaddresstype)
     pub fn ip_address_type(self, value: impl Arg<IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr())) }
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-webapp-vpc.html#cfn-transfer-webapp-vpc-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
-    /// `SubnetIds`: list of text. Update: in place.
+    /// `SubnetIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-webapp-vpc.html#cfn-transfer-webapp-vpc-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
-    /// `VpcId`: `Ec2VpcId`. Update: replacement.
+    /// `VpcId`: `Ec2VpcId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-webapp-vpc.html#cfn-transfer-webapp-vpc-vpcid)
     pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value.into_expr())) }
 }
 impl Done for Vpc { fn into_props(self) -> Bag { self.0 } }
@@ -708,11 +708,11 @@ impl Done for Vpc { fn into_props(self) -> Bag { self.0 } }
 impl WebAppCustomization {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FaviconFile`: text. Update: in place.
+    /// `FaviconFile`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-webapp-webappcustomization.html#cfn-transfer-webapp-webappcustomization-faviconfile)
     pub fn favicon_file(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FaviconFile", value.into_expr())) }
-    /// `LogoFile`: text. Update: in place.
+    /// `LogoFile`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-webapp-webappcustomization.html#cfn-transfer-webapp-webappcustomization-logofile)
     pub fn logo_file(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogoFile", value.into_expr())) }
-    /// `Title`: text. Update: in place.
+    /// `Title`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-webapp-webappcustomization.html#cfn-transfer-webapp-webappcustomization-title)
     pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value.into_expr())) }
 }
 impl Done for WebAppCustomization { fn into_props(self) -> Bag { self.0 } }
@@ -721,7 +721,7 @@ impl Done for WebAppCustomization { fn into_props(self) -> Bag { self.0 } }
 impl WebAppUnits {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Provisioned`: integer. Update: in place.
+    /// `Provisioned`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-webapp-webappunits.html#cfn-transfer-webapp-webappunits-provisioned)
     pub fn provisioned(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Provisioned", value.into_expr())) }
 }
 impl Done for WebAppUnits { fn into_props(self) -> Bag { self.0 } }
@@ -739,9 +739,9 @@ impl CfnWorkflow {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWorkflowProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `WorkflowId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-workflow.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `WorkflowId`: text.
+    /// The attribute `WorkflowId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-workflow.html#WorkflowId-fn::getatt)
     pub fn attr_workflow_id(&self) -> Val<str> { self.0.get_att("WorkflowId") }
 }
 impl Parent for CfnWorkflow { fn node(&self) -> &Place { &self.0 } }
@@ -752,13 +752,13 @@ impl CfnWorkflowProps {
     pub fn new() -> CfnWorkflowProps<Missing<required::Steps>> { CfnWorkflowProps(Bag::default(), Phase) }
 }
 impl<R0> CfnWorkflowProps<R0> {
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-workflow.html#cfn-transfer-workflow-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `OnExceptionSteps`: list of `WorkflowStep`. Update: replacement.
+    /// `OnExceptionSteps`: list of `WorkflowStep`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-workflow.html#cfn-transfer-workflow-onexceptionsteps)
     pub fn on_exception_steps(self, value: impl Arg<Arr<workflow::WorkflowStep>>) -> Self { Self(put(self.0, "OnExceptionSteps", value.into_expr()), Phase) }
-    /// `Steps`: list of `WorkflowStep`, required. Update: replacement.
+    /// `Steps`: list of `WorkflowStep`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-workflow.html#cfn-transfer-workflow-steps)
     pub fn steps(self, value: impl Arg<Arr<workflow::WorkflowStep>>) -> CfnWorkflowProps<Set> { CfnWorkflowProps(put(self.0, "Steps", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-workflow.html#cfn-transfer-workflow-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnWorkflowProps { fn into_props(self) -> Bag { self.0 } }
@@ -770,13 +770,13 @@ use crate::cfn::support::*;
 impl CopyStepDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DestinationFileLocation`: `S3FileLocation`. Update: replacement.
+    /// `DestinationFileLocation`: `S3FileLocation`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-copystepdetails.html#cfn-transfer-workflow-copystepdetails-destinationfilelocation)
     pub fn destination_file_location(self, value: impl Arg<S3FileLocation>) -> Self { Self(put(self.0, "DestinationFileLocation", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-copystepdetails.html#cfn-transfer-workflow-copystepdetails-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `OverwriteExisting`: `OverwriteExisting`. Update: replacement.
+    /// `OverwriteExisting`: `OverwriteExisting`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-copystepdetails.html#cfn-transfer-workflow-copystepdetails-overwriteexisting)
     pub fn overwrite_existing(self, value: impl Arg<OverwriteExisting>) -> Self { Self(put(self.0, "OverwriteExisting", value.into_expr())) }
-    /// `SourceFileLocation`: text. Update: replacement.
+    /// `SourceFileLocation`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-copystepdetails.html#cfn-transfer-workflow-copystepdetails-sourcefilelocation)
     pub fn source_file_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceFileLocation", value.into_expr())) }
 }
 impl Done for CopyStepDetails { fn into_props(self) -> Bag { self.0 } }
@@ -785,13 +785,13 @@ impl Done for CopyStepDetails { fn into_props(self) -> Bag { self.0 } }
 impl CustomStepDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-customstepdetails.html#cfn-transfer-workflow-customstepdetails-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `SourceFileLocation`: text. Update: replacement.
+    /// `SourceFileLocation`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-customstepdetails.html#cfn-transfer-workflow-customstepdetails-sourcefilelocation)
     pub fn source_file_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceFileLocation", value.into_expr())) }
-    /// `Target`: `LambdaFunctionArn`. Update: replacement.
+    /// `Target`: `LambdaFunctionArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-customstepdetails.html#cfn-transfer-workflow-customstepdetails-target)
     pub fn target(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "Target", value.into_expr())) }
-    /// `TimeoutSeconds`: integer. Update: replacement.
+    /// `TimeoutSeconds`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-customstepdetails.html#cfn-transfer-workflow-customstepdetails-timeoutseconds)
     pub fn timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutSeconds", value.into_expr())) }
 }
 impl Done for CustomStepDetails { fn into_props(self) -> Bag { self.0 } }
@@ -802,15 +802,15 @@ impl DecryptStepDetails {
     pub fn new() -> DecryptStepDetails<Missing<super::required::DestinationFileLocation>, Missing<super::required::Type>> { DecryptStepDetails(Bag::default(), Phase) }
 }
 impl<R0, R1> DecryptStepDetails<R0, R1> {
-    /// `DestinationFileLocation`: `InputFileLocation`, required. Update: replacement.
+    /// `DestinationFileLocation`: `InputFileLocation`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-decryptstepdetails.html#cfn-transfer-workflow-decryptstepdetails-destinationfilelocation)
     pub fn destination_file_location(self, value: impl Arg<InputFileLocation>) -> DecryptStepDetails<Set, R1> { DecryptStepDetails(put(self.0, "DestinationFileLocation", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-decryptstepdetails.html#cfn-transfer-workflow-decryptstepdetails-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `OverwriteExisting`: `OverwriteExisting`. Update: replacement.
+    /// `OverwriteExisting`: `OverwriteExisting`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-decryptstepdetails.html#cfn-transfer-workflow-decryptstepdetails-overwriteexisting)
     pub fn overwrite_existing(self, value: impl Arg<OverwriteExisting>) -> Self { Self(put(self.0, "OverwriteExisting", value.into_expr()), Phase) }
-    /// `SourceFileLocation`: text. Update: replacement.
+    /// `SourceFileLocation`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-decryptstepdetails.html#cfn-transfer-workflow-decryptstepdetails-sourcefilelocation)
     pub fn source_file_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceFileLocation", value.into_expr()), Phase) }
-    /// `Type`: `DecryptStepDetailsType`, required. Update: replacement.
+    /// `Type`: `DecryptStepDetailsType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-decryptstepdetails.html#cfn-transfer-workflow-decryptstepdetails-type)
     pub fn type_(self, value: impl Arg<DecryptStepDetailsType>) -> DecryptStepDetails<R0, Set> { DecryptStepDetails(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for DecryptStepDetails { fn into_props(self) -> Bag { self.0 } }
@@ -819,9 +819,9 @@ impl Done for DecryptStepDetails { fn into_props(self) -> Bag { self.0 } }
 impl DeleteStepDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-deletestepdetails.html#cfn-transfer-workflow-deletestepdetails-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `SourceFileLocation`: text. Update: replacement.
+    /// `SourceFileLocation`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-deletestepdetails.html#cfn-transfer-workflow-deletestepdetails-sourcefilelocation)
     pub fn source_file_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceFileLocation", value.into_expr())) }
 }
 impl Done for DeleteStepDetails { fn into_props(self) -> Bag { self.0 } }
@@ -830,9 +830,9 @@ impl Done for DeleteStepDetails { fn into_props(self) -> Bag { self.0 } }
 impl EfsInputFileLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FileSystemId`: text. Update: replacement.
+    /// `FileSystemId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-efsinputfilelocation.html#cfn-transfer-workflow-efsinputfilelocation-filesystemid)
     pub fn file_system_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FileSystemId", value.into_expr())) }
-    /// `Path`: text. Update: replacement.
+    /// `Path`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-efsinputfilelocation.html#cfn-transfer-workflow-efsinputfilelocation-path)
     pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
 }
 impl Done for EfsInputFileLocation { fn into_props(self) -> Bag { self.0 } }
@@ -841,9 +841,9 @@ impl Done for EfsInputFileLocation { fn into_props(self) -> Bag { self.0 } }
 impl InputFileLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EfsFileLocation`: `EfsInputFileLocation`. Update: replacement.
+    /// `EfsFileLocation`: `EfsInputFileLocation`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-inputfilelocation.html#cfn-transfer-workflow-inputfilelocation-efsfilelocation)
     pub fn efs_file_location(self, value: impl Arg<EfsInputFileLocation>) -> Self { Self(put(self.0, "EfsFileLocation", value.into_expr())) }
-    /// `S3FileLocation`: `S3InputFileLocation`. Update: replacement.
+    /// `S3FileLocation`: `S3InputFileLocation`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-inputfilelocation.html#cfn-transfer-workflow-inputfilelocation-s3filelocation)
     pub fn s3_file_location(self, value: impl Arg<S3InputFileLocation>) -> Self { Self(put(self.0, "S3FileLocation", value.into_expr())) }
 }
 impl Done for InputFileLocation { fn into_props(self) -> Bag { self.0 } }
@@ -852,7 +852,7 @@ impl Done for InputFileLocation { fn into_props(self) -> Bag { self.0 } }
 impl S3FileLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `S3FileLocation`: `S3InputFileLocation`. Update: replacement.
+    /// `S3FileLocation`: `S3InputFileLocation`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-s3filelocation.html#cfn-transfer-workflow-s3filelocation-s3filelocation)
     pub fn s3_file_location(self, value: impl Arg<S3InputFileLocation>) -> Self { Self(put(self.0, "S3FileLocation", value.into_expr())) }
 }
 impl Done for S3FileLocation { fn into_props(self) -> Bag { self.0 } }
@@ -861,9 +861,9 @@ impl Done for S3FileLocation { fn into_props(self) -> Bag { self.0 } }
 impl S3InputFileLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Bucket`: text. Update: replacement.
+    /// `Bucket`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-s3inputfilelocation.html#cfn-transfer-workflow-s3inputfilelocation-bucket)
     pub fn bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Bucket", value.into_expr())) }
-    /// `Key`: text. Update: replacement.
+    /// `Key`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-s3inputfilelocation.html#cfn-transfer-workflow-s3inputfilelocation-key)
     pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
 }
 impl Done for S3InputFileLocation { fn into_props(self) -> Bag { self.0 } }
@@ -874,9 +874,9 @@ impl S3Tag {
     pub fn new() -> S3Tag<Missing<super::required::Key>, Missing<super::required::Value>> { S3Tag(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Tag<R0, R1> {
-    /// `Key`: text, required. Update: replacement.
+    /// `Key`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-s3tag.html#cfn-transfer-workflow-s3tag-key)
     pub fn key(self, value: impl Arg<str>) -> S3Tag<Set, R1> { S3Tag(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: replacement.
+    /// `Value`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-s3tag.html#cfn-transfer-workflow-s3tag-value)
     pub fn value(self, value: impl Arg<str>) -> S3Tag<R0, Set> { S3Tag(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for S3Tag { fn into_props(self) -> Bag { self.0 } }
@@ -885,11 +885,11 @@ impl Done for S3Tag { fn into_props(self) -> Bag { self.0 } }
 impl TagStepDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-tagstepdetails.html#cfn-transfer-workflow-tagstepdetails-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `SourceFileLocation`: text. Update: replacement.
+    /// `SourceFileLocation`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-tagstepdetails.html#cfn-transfer-workflow-tagstepdetails-sourcefilelocation)
     pub fn source_file_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceFileLocation", value.into_expr())) }
-    /// `Tags`: list of `S3Tag`. Update: replacement.
+    /// `Tags`: list of `S3Tag`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-tagstepdetails.html#cfn-transfer-workflow-tagstepdetails-tags)
     pub fn tags(self, value: impl Arg<Arr<S3Tag>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for TagStepDetails { fn into_props(self) -> Bag { self.0 } }
@@ -898,17 +898,17 @@ impl Done for TagStepDetails { fn into_props(self) -> Bag { self.0 } }
 impl WorkflowStep {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CopyStepDetails`: `CopyStepDetails`. Update: replacement.
+    /// `CopyStepDetails`: `CopyStepDetails`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-workflowstep.html#cfn-transfer-workflow-workflowstep-copystepdetails)
     pub fn copy_step_details(self, value: impl Arg<CopyStepDetails>) -> Self { Self(put(self.0, "CopyStepDetails", value.into_expr())) }
-    /// `CustomStepDetails`: `CustomStepDetails`. Update: replacement.
+    /// `CustomStepDetails`: `CustomStepDetails`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-workflowstep.html#cfn-transfer-workflow-workflowstep-customstepdetails)
     pub fn custom_step_details(self, value: impl Arg<CustomStepDetails>) -> Self { Self(put(self.0, "CustomStepDetails", value.into_expr())) }
-    /// `DecryptStepDetails`: `DecryptStepDetails`. Update: replacement.
+    /// `DecryptStepDetails`: `DecryptStepDetails`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-workflowstep.html#cfn-transfer-workflow-workflowstep-decryptstepdetails)
     pub fn decrypt_step_details(self, value: impl Arg<DecryptStepDetails>) -> Self { Self(put(self.0, "DecryptStepDetails", value.into_expr())) }
-    /// `DeleteStepDetails`: `DeleteStepDetails`. Update: replacement.
+    /// `DeleteStepDetails`: `DeleteStepDetails`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-workflowstep.html#cfn-transfer-workflow-workflowstep-deletestepdetails)
     pub fn delete_step_details(self, value: impl Arg<DeleteStepDetails>) -> Self { Self(put(self.0, "DeleteStepDetails", value.into_expr())) }
-    /// `TagStepDetails`: `TagStepDetails`. Update: replacement.
+    /// `TagStepDetails`: `TagStepDetails`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-workflowstep.html#cfn-transfer-workflow-workflowstep-tagstepdetails)
     pub fn tag_step_details(self, value: impl Arg<TagStepDetails>) -> Self { Self(put(self.0, "TagStepDetails", value.into_expr())) }
-    /// `Type`: `Type`. Update: replacement.
+    /// `Type`: `Type`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-workflowstep.html#cfn-transfer-workflow-workflowstep-type)
     pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for WorkflowStep { fn into_props(self) -> Bag { self.0 } }

@@ -13,25 +13,25 @@ impl CfnParallelData {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnParallelDataProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-translate-paralleldata.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-translate-paralleldata.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `FailedRecordCount`: integer.
+    /// The attribute `FailedRecordCount`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-translate-paralleldata.html#FailedRecordCount-fn::getatt)
     pub fn attr_failed_record_count(&self) -> Val<i64> { self.0.get_att("FailedRecordCount") }
-    /// The attribute `ImportedDataSize`: integer.
+    /// The attribute `ImportedDataSize`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-translate-paralleldata.html#ImportedDataSize-fn::getatt)
     pub fn attr_imported_data_size(&self) -> Val<i64> { self.0.get_att("ImportedDataSize") }
-    /// The attribute `ImportedRecordCount`: integer.
+    /// The attribute `ImportedRecordCount`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-translate-paralleldata.html#ImportedRecordCount-fn::getatt)
     pub fn attr_imported_record_count(&self) -> Val<i64> { self.0.get_att("ImportedRecordCount") }
-    /// The attribute `LastUpdatedAt`: text.
+    /// The attribute `LastUpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-translate-paralleldata.html#LastUpdatedAt-fn::getatt)
     pub fn attr_last_updated_at(&self) -> Val<str> { self.0.get_att("LastUpdatedAt") }
-    /// The attribute `SkippedRecordCount`: integer.
+    /// The attribute `SkippedRecordCount`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-translate-paralleldata.html#SkippedRecordCount-fn::getatt)
     pub fn attr_skipped_record_count(&self) -> Val<i64> { self.0.get_att("SkippedRecordCount") }
-    /// The attribute `SourceLanguageCode`: text.
+    /// The attribute `SourceLanguageCode`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-translate-paralleldata.html#SourceLanguageCode-fn::getatt)
     pub fn attr_source_language_code(&self) -> Val<str> { self.0.get_att("SourceLanguageCode") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-translate-paralleldata.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `TargetLanguageCodes`: list of text.
+    /// The attribute `TargetLanguageCodes`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-translate-paralleldata.html#TargetLanguageCodes-fn::getatt)
     pub fn attr_target_language_codes(&self) -> Val<Arr<str>> { self.0.get_att("TargetLanguageCodes") }
 }
 impl Parent for CfnParallelData { fn node(&self) -> &Place { &self.0 } }
@@ -42,15 +42,15 @@ impl CfnParallelDataProps {
     pub fn new() -> CfnParallelDataProps<Missing<required::Name>, Missing<required::ParallelDataConfig>> { CfnParallelDataProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnParallelDataProps<R0, R1> {
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-translate-paralleldata.html#cfn-translate-paralleldata-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `EncryptionKey`: `EncryptionKey`. Update: replacement.
+    /// `EncryptionKey`: `EncryptionKey`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-translate-paralleldata.html#cfn-translate-paralleldata-encryptionkey)
     pub fn encryption_key(self, value: impl Arg<parallel_data::EncryptionKey>) -> Self { Self(put(self.0, "EncryptionKey", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-translate-paralleldata.html#cfn-translate-paralleldata-name)
     pub fn name(self, value: impl Arg<str>) -> CfnParallelDataProps<Set, R1> { CfnParallelDataProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ParallelDataConfig`: `ParallelDataConfig`, required. Update: in place.
+    /// `ParallelDataConfig`: `ParallelDataConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-translate-paralleldata.html#cfn-translate-paralleldata-paralleldataconfig)
     pub fn parallel_data_config(self, value: impl Arg<parallel_data::ParallelDataConfig>) -> CfnParallelDataProps<R0, Set> { CfnParallelDataProps(put(self.0, "ParallelDataConfig", value.into_expr()), Phase) }
-    /// `Tags`: list of `TagsItems`. Update: in place.
+    /// `Tags`: list of `TagsItems`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-translate-paralleldata.html#cfn-translate-paralleldata-tags)
     pub fn tags(self, value: impl Arg<Arr<parallel_data::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnParallelDataProps { fn into_props(self) -> Bag { self.0 } }
@@ -64,9 +64,9 @@ impl EncryptionKey {
     pub fn new() -> EncryptionKey<Missing<super::required::Id>, Missing<super::required::Type>> { EncryptionKey(Bag::default(), Phase) }
 }
 impl<R0, R1> EncryptionKey<R0, R1> {
-    /// `Id`: text, required. Update: replacement.
+    /// `Id`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-translate-paralleldata-encryptionkey.html#cfn-translate-paralleldata-encryptionkey-id)
     pub fn id(self, value: impl Arg<str>) -> EncryptionKey<Set, R1> { EncryptionKey(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: replacement.
+    /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-translate-paralleldata-encryptionkey.html#cfn-translate-paralleldata-encryptionkey-type)
     pub fn type_(self, value: impl Arg<Type>) -> EncryptionKey<R0, Set> { EncryptionKey(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for EncryptionKey { fn into_props(self) -> Bag { self.0 } }
@@ -77,9 +77,9 @@ impl ParallelDataConfig {
     pub fn new() -> ParallelDataConfig<Missing<super::required::Format>, Missing<super::required::S3Uri>> { ParallelDataConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> ParallelDataConfig<R0, R1> {
-    /// `Format`: `Format`, required. Update: in place.
+    /// `Format`: `Format`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-translate-paralleldata-paralleldataconfig.html#cfn-translate-paralleldata-paralleldataconfig-format)
     pub fn format(self, value: impl Arg<Format>) -> ParallelDataConfig<Set, R1> { ParallelDataConfig(put(self.0, "Format", value.into_expr()), Phase) }
-    /// `S3Uri`: text, required. Update: in place.
+    /// `S3Uri`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-translate-paralleldata-paralleldataconfig.html#cfn-translate-paralleldata-paralleldataconfig-s3uri)
     pub fn s3_uri(self, value: impl Arg<str>) -> ParallelDataConfig<R0, Set> { ParallelDataConfig(put(self.0, "S3Uri", value.into_expr()), Phase) }
 }
 impl Done for ParallelDataConfig { fn into_props(self) -> Bag { self.0 } }
@@ -90,9 +90,9 @@ impl TagsItems {
     pub fn new() -> TagsItems<Missing<super::required::Key>, Missing<super::required::Value>> { TagsItems(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsItems<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-translate-paralleldata-tagsitems.html#cfn-translate-paralleldata-tagsitems-key)
     pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-translate-paralleldata-tagsitems.html#cfn-translate-paralleldata-tagsitems-value)
     pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }

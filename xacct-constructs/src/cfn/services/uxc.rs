@@ -13,7 +13,7 @@ impl CfnAccountCustomization {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnAccountCustomizationProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `AccountId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AccountId`: text.
+    /// The attribute `AccountId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-uxc-accountcustomization.html#AccountId-fn::getatt)
     pub fn attr_account_id(&self) -> Val<str> { self.0.get_att("AccountId") }
 }
 impl Parent for CfnAccountCustomization { fn node(&self) -> &Place { &self.0 } }
@@ -22,11 +22,11 @@ impl Parent for CfnAccountCustomization { fn node(&self) -> &Place { &self.0 } }
 impl CfnAccountCustomizationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AccountColor`: `AccountColor`. Update: in place.
+    /// `AccountColor`: `AccountColor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-uxc-accountcustomization.html#cfn-uxc-accountcustomization-accountcolor)
     pub fn account_color(self, value: impl Arg<account_customization::AccountColor>) -> Self { Self(put(self.0, "AccountColor", value.into_expr())) }
-    /// `VisibleRegions`: list of text. Update: in place.
+    /// `VisibleRegions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-uxc-accountcustomization.html#cfn-uxc-accountcustomization-visibleregions)
     pub fn visible_regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "VisibleRegions", value.into_expr())) }
-    /// `VisibleServices`: list of text. Update: in place.
+    /// `VisibleServices`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-uxc-accountcustomization.html#cfn-uxc-accountcustomization-visibleservices)
     pub fn visible_services(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "VisibleServices", value.into_expr())) }
 }
 impl Done for CfnAccountCustomizationProps { fn into_props(self) -> Bag { self.0 } }

@@ -13,17 +13,17 @@ impl CfnIdentitySource {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIdentitySourceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Details`: `IdentitySourceDetails`.
+    /// The attribute `Details`: `IdentitySourceDetails`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-identitysource.html#Details-fn::getatt)
     pub fn attr_details(&self) -> Val<identity_source::IdentitySourceDetails> { self.0.get_att("Details") }
-    /// The attribute `Details.ClientIds`: list of text.
+    /// The attribute `Details.ClientIds`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-identitysource.html#Details.ClientIds-fn::getatt)
     pub fn attr_details_client_ids(&self) -> Val<Arr<str>> { self.0.get_att("Details.ClientIds") }
-    /// The attribute `Details.DiscoveryUrl`: text.
+    /// The attribute `Details.DiscoveryUrl`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-identitysource.html#Details.DiscoveryUrl-fn::getatt)
     pub fn attr_details_discovery_url(&self) -> Val<str> { self.0.get_att("Details.DiscoveryUrl") }
-    /// The attribute `Details.OpenIdIssuer`: text.
+    /// The attribute `Details.OpenIdIssuer`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-identitysource.html#Details.OpenIdIssuer-fn::getatt)
     pub fn attr_details_open_id_issuer(&self) -> Val<str> { self.0.get_att("Details.OpenIdIssuer") }
-    /// The attribute `Details.UserPoolArn`: `OtherArn`.
+    /// The attribute `Details.UserPoolArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-identitysource.html#Details.UserPoolArn-fn::getatt)
     pub fn attr_details_user_pool_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Details.UserPoolArn") }
-    /// The attribute `IdentitySourceId`: text.
+    /// The attribute `IdentitySourceId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-identitysource.html#IdentitySourceId-fn::getatt)
     pub fn attr_identity_source_id(&self) -> Val<str> { self.0.get_att("IdentitySourceId") }
 }
 impl Parent for CfnIdentitySource { fn node(&self) -> &Place { &self.0 } }
@@ -34,11 +34,11 @@ impl CfnIdentitySourceProps {
     pub fn new() -> CfnIdentitySourceProps<Missing<required::Configuration>, Missing<required::PolicyStoreId>> { CfnIdentitySourceProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnIdentitySourceProps<R0, R1> {
-    /// `Configuration`: `IdentitySourceConfiguration`, required. Update: in place.
+    /// `Configuration`: `IdentitySourceConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-identitysource.html#cfn-verifiedpermissions-identitysource-configuration)
     pub fn configuration(self, value: impl Arg<identity_source::IdentitySourceConfiguration>) -> CfnIdentitySourceProps<Set, R1> { CfnIdentitySourceProps(put(self.0, "Configuration", value.into_expr()), Phase) }
-    /// `PolicyStoreId`: text, required. Update: replacement.
+    /// `PolicyStoreId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-identitysource.html#cfn-verifiedpermissions-identitysource-policystoreid)
     pub fn policy_store_id(self, value: impl Arg<str>) -> CfnIdentitySourceProps<R0, Set> { CfnIdentitySourceProps(put(self.0, "PolicyStoreId", value.into_expr()), Phase) }
-    /// `PrincipalEntityType`: text. Update: in place.
+    /// `PrincipalEntityType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-identitysource.html#cfn-verifiedpermissions-identitysource-principalentitytype)
     pub fn principal_entity_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrincipalEntityType", value.into_expr()), Phase) }
 }
 impl Done for CfnIdentitySourceProps { fn into_props(self) -> Bag { self.0 } }
@@ -52,7 +52,7 @@ impl CognitoGroupConfiguration {
     pub fn new() -> CognitoGroupConfiguration<Missing<super::required::GroupEntityType>> { CognitoGroupConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CognitoGroupConfiguration<R0> {
-    /// `GroupEntityType`: text, required. Update: in place.
+    /// `GroupEntityType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-cognitogroupconfiguration.html#cfn-verifiedpermissions-identitysource-cognitogroupconfiguration-groupentitytype)
     pub fn group_entity_type(self, value: impl Arg<str>) -> CognitoGroupConfiguration<Set> { CognitoGroupConfiguration(put(self.0, "GroupEntityType", value.into_expr()), Phase) }
 }
 impl Done for CognitoGroupConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -63,11 +63,11 @@ impl CognitoUserPoolConfiguration {
     pub fn new() -> CognitoUserPoolConfiguration<Missing<super::required::UserPoolArn>> { CognitoUserPoolConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CognitoUserPoolConfiguration<R0> {
-    /// `ClientIds`: list of text. Update: in place.
+    /// `ClientIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-cognitouserpoolconfiguration.html#cfn-verifiedpermissions-identitysource-cognitouserpoolconfiguration-clientids)
     pub fn client_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ClientIds", value.into_expr()), Phase) }
-    /// `GroupConfiguration`: `CognitoGroupConfiguration`. Update: in place.
+    /// `GroupConfiguration`: `CognitoGroupConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-cognitouserpoolconfiguration.html#cfn-verifiedpermissions-identitysource-cognitouserpoolconfiguration-groupconfiguration)
     pub fn group_configuration(self, value: impl Arg<CognitoGroupConfiguration>) -> Self { Self(put(self.0, "GroupConfiguration", value.into_expr()), Phase) }
-    /// `UserPoolArn`: text, required. Update: in place.
+    /// `UserPoolArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-cognitouserpoolconfiguration.html#cfn-verifiedpermissions-identitysource-cognitouserpoolconfiguration-userpoolarn)
     pub fn user_pool_arn(self, value: impl Arg<str>) -> CognitoUserPoolConfiguration<Set> { CognitoUserPoolConfiguration(put(self.0, "UserPoolArn", value.into_expr()), Phase) }
 }
 impl Done for CognitoUserPoolConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -76,9 +76,9 @@ impl Done for CognitoUserPoolConfiguration { fn into_props(self) -> Bag { self.0
 impl IdentitySourceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CognitoUserPoolConfiguration`: `CognitoUserPoolConfiguration`. Update: in place.
+    /// `CognitoUserPoolConfiguration`: `CognitoUserPoolConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-identitysourceconfiguration.html#cfn-verifiedpermissions-identitysource-identitysourceconfiguration-cognitouserpoolconfiguration)
     pub fn cognito_user_pool_configuration(self, value: impl Arg<CognitoUserPoolConfiguration>) -> Self { Self(put(self.0, "CognitoUserPoolConfiguration", value.into_expr())) }
-    /// `OpenIdConnectConfiguration`: `OpenIdConnectConfiguration`. Update: in place.
+    /// `OpenIdConnectConfiguration`: `OpenIdConnectConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-identitysourceconfiguration.html#cfn-verifiedpermissions-identitysource-identitysourceconfiguration-openidconnectconfiguration)
     pub fn open_id_connect_configuration(self, value: impl Arg<OpenIdConnectConfiguration>) -> Self { Self(put(self.0, "OpenIdConnectConfiguration", value.into_expr())) }
 }
 impl Done for IdentitySourceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -87,13 +87,13 @@ impl Done for IdentitySourceConfiguration { fn into_props(self) -> Bag { self.0 
 impl IdentitySourceDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ClientIds`: list of text. Update: in place.
+    /// `ClientIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-identitysourcedetails.html#cfn-verifiedpermissions-identitysource-identitysourcedetails-clientids)
     pub fn client_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ClientIds", value.into_expr())) }
-    /// `DiscoveryUrl`: text. Update: in place.
+    /// `DiscoveryUrl`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-identitysourcedetails.html#cfn-verifiedpermissions-identitysource-identitysourcedetails-discoveryurl)
     pub fn discovery_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DiscoveryUrl", value.into_expr())) }
-    /// `OpenIdIssuer`: `OpenIdIssuer`. Update: in place.
+    /// `OpenIdIssuer`: `OpenIdIssuer`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-identitysourcedetails.html#cfn-verifiedpermissions-identitysource-identitysourcedetails-openidissuer)
     pub fn open_id_issuer(self, value: impl Arg<OpenIdIssuer>) -> Self { Self(put(self.0, "OpenIdIssuer", value.into_expr())) }
-    /// `UserPoolArn`: text. Update: in place.
+    /// `UserPoolArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-identitysourcedetails.html#cfn-verifiedpermissions-identitysource-identitysourcedetails-userpoolarn)
     pub fn user_pool_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserPoolArn", value.into_expr())) }
 }
 impl Done for IdentitySourceDetails { fn into_props(self) -> Bag { self.0 } }
@@ -102,9 +102,9 @@ impl Done for IdentitySourceDetails { fn into_props(self) -> Bag { self.0 } }
 impl OpenIdConnectAccessTokenConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Audiences`: list of text. Update: in place.
+    /// `Audiences`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-openidconnectaccesstokenconfiguration.html#cfn-verifiedpermissions-identitysource-openidconnectaccesstokenconfiguration-audiences)
     pub fn audiences(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Audiences", value.into_expr())) }
-    /// `PrincipalIdClaim`: text. Update: in place.
+    /// `PrincipalIdClaim`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-openidconnectaccesstokenconfiguration.html#cfn-verifiedpermissions-identitysource-openidconnectaccesstokenconfiguration-principalidclaim)
     pub fn principal_id_claim(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrincipalIdClaim", value.into_expr())) }
 }
 impl Done for OpenIdConnectAccessTokenConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -115,13 +115,13 @@ impl OpenIdConnectConfiguration {
     pub fn new() -> OpenIdConnectConfiguration<Missing<super::required::Issuer>, Missing<super::required::TokenSelection>> { OpenIdConnectConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> OpenIdConnectConfiguration<R0, R1> {
-    /// `EntityIdPrefix`: text. Update: in place.
+    /// `EntityIdPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-openidconnectconfiguration.html#cfn-verifiedpermissions-identitysource-openidconnectconfiguration-entityidprefix)
     pub fn entity_id_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntityIdPrefix", value.into_expr()), Phase) }
-    /// `GroupConfiguration`: `OpenIdConnectGroupConfiguration`. Update: in place.
+    /// `GroupConfiguration`: `OpenIdConnectGroupConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-openidconnectconfiguration.html#cfn-verifiedpermissions-identitysource-openidconnectconfiguration-groupconfiguration)
     pub fn group_configuration(self, value: impl Arg<OpenIdConnectGroupConfiguration>) -> Self { Self(put(self.0, "GroupConfiguration", value.into_expr()), Phase) }
-    /// `Issuer`: text, required. Update: in place.
+    /// `Issuer`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-openidconnectconfiguration.html#cfn-verifiedpermissions-identitysource-openidconnectconfiguration-issuer)
     pub fn issuer(self, value: impl Arg<str>) -> OpenIdConnectConfiguration<Set, R1> { OpenIdConnectConfiguration(put(self.0, "Issuer", value.into_expr()), Phase) }
-    /// `TokenSelection`: `OpenIdConnectTokenSelection`, required. Update: in place.
+    /// `TokenSelection`: `OpenIdConnectTokenSelection`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-openidconnectconfiguration.html#cfn-verifiedpermissions-identitysource-openidconnectconfiguration-tokenselection)
     pub fn token_selection(self, value: impl Arg<OpenIdConnectTokenSelection>) -> OpenIdConnectConfiguration<R0, Set> { OpenIdConnectConfiguration(put(self.0, "TokenSelection", value.into_expr()), Phase) }
 }
 impl Done for OpenIdConnectConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -132,9 +132,9 @@ impl OpenIdConnectGroupConfiguration {
     pub fn new() -> OpenIdConnectGroupConfiguration<Missing<super::required::GroupClaim>, Missing<super::required::GroupEntityType>> { OpenIdConnectGroupConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> OpenIdConnectGroupConfiguration<R0, R1> {
-    /// `GroupClaim`: text, required. Update: in place.
+    /// `GroupClaim`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-openidconnectgroupconfiguration.html#cfn-verifiedpermissions-identitysource-openidconnectgroupconfiguration-groupclaim)
     pub fn group_claim(self, value: impl Arg<str>) -> OpenIdConnectGroupConfiguration<Set, R1> { OpenIdConnectGroupConfiguration(put(self.0, "GroupClaim", value.into_expr()), Phase) }
-    /// `GroupEntityType`: text, required. Update: in place.
+    /// `GroupEntityType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-openidconnectgroupconfiguration.html#cfn-verifiedpermissions-identitysource-openidconnectgroupconfiguration-groupentitytype)
     pub fn group_entity_type(self, value: impl Arg<str>) -> OpenIdConnectGroupConfiguration<R0, Set> { OpenIdConnectGroupConfiguration(put(self.0, "GroupEntityType", value.into_expr()), Phase) }
 }
 impl Done for OpenIdConnectGroupConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -143,9 +143,9 @@ impl Done for OpenIdConnectGroupConfiguration { fn into_props(self) -> Bag { sel
 impl OpenIdConnectIdentityTokenConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ClientIds`: list of text. Update: in place.
+    /// `ClientIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-openidconnectidentitytokenconfiguration.html#cfn-verifiedpermissions-identitysource-openidconnectidentitytokenconfiguration-clientids)
     pub fn client_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ClientIds", value.into_expr())) }
-    /// `PrincipalIdClaim`: text. Update: in place.
+    /// `PrincipalIdClaim`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-openidconnectidentitytokenconfiguration.html#cfn-verifiedpermissions-identitysource-openidconnectidentitytokenconfiguration-principalidclaim)
     pub fn principal_id_claim(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrincipalIdClaim", value.into_expr())) }
 }
 impl Done for OpenIdConnectIdentityTokenConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -154,9 +154,9 @@ impl Done for OpenIdConnectIdentityTokenConfiguration { fn into_props(self) -> B
 impl OpenIdConnectTokenSelection {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AccessTokenOnly`: `OpenIdConnectAccessTokenConfiguration`. Update: in place.
+    /// `AccessTokenOnly`: `OpenIdConnectAccessTokenConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-openidconnecttokenselection.html#cfn-verifiedpermissions-identitysource-openidconnecttokenselection-accesstokenonly)
     pub fn access_token_only(self, value: impl Arg<OpenIdConnectAccessTokenConfiguration>) -> Self { Self(put(self.0, "AccessTokenOnly", value.into_expr())) }
-    /// `IdentityTokenOnly`: `OpenIdConnectIdentityTokenConfiguration`. Update: in place.
+    /// `IdentityTokenOnly`: `OpenIdConnectIdentityTokenConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-openidconnecttokenselection.html#cfn-verifiedpermissions-identitysource-openidconnecttokenselection-identitytokenonly)
     pub fn identity_token_only(self, value: impl Arg<OpenIdConnectIdentityTokenConfiguration>) -> Self { Self(put(self.0, "IdentityTokenOnly", value.into_expr())) }
 }
 impl Done for OpenIdConnectTokenSelection { fn into_props(self) -> Bag { self.0 } }
@@ -172,9 +172,9 @@ impl CfnPolicy {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `PolicyId`: text.
+    /// The attribute `PolicyId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-policy.html#PolicyId-fn::getatt)
     pub fn attr_policy_id(&self) -> Val<str> { self.0.get_att("PolicyId") }
-    /// The attribute `PolicyType`: text.
+    /// The attribute `PolicyType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-policy.html#PolicyType-fn::getatt)
     pub fn attr_policy_type(&self) -> Val<str> { self.0.get_att("PolicyType") }
 }
 impl Parent for CfnPolicy { fn node(&self) -> &Place { &self.0 } }
@@ -185,11 +185,11 @@ impl CfnPolicyProps {
     pub fn new() -> CfnPolicyProps<Missing<required::Definition>, Missing<required::PolicyStoreId>> { CfnPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnPolicyProps<R0, R1> {
-    /// `Definition`: `PolicyDefinition`, required. Update: in place.
+    /// `Definition`: `PolicyDefinition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-policy.html#cfn-verifiedpermissions-policy-definition)
     pub fn definition(self, value: impl Arg<policy::PolicyDefinition>) -> CfnPolicyProps<Set, R1> { CfnPolicyProps(put(self.0, "Definition", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-policy.html#cfn-verifiedpermissions-policy-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `PolicyStoreId`: text, required. Update: replacement.
+    /// `PolicyStoreId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-policy.html#cfn-verifiedpermissions-policy-policystoreid)
     pub fn policy_store_id(self, value: impl Arg<str>) -> CfnPolicyProps<R0, Set> { CfnPolicyProps(put(self.0, "PolicyStoreId", value.into_expr()), Phase) }
 }
 impl Done for CfnPolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -203,9 +203,9 @@ impl EntityIdentifier {
     pub fn new() -> EntityIdentifier<Missing<super::required::EntityId>, Missing<super::required::EntityType>> { EntityIdentifier(Bag::default(), Phase) }
 }
 impl<R0, R1> EntityIdentifier<R0, R1> {
-    /// `EntityId`: text, required. Update: in place.
+    /// `EntityId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policy-entityidentifier.html#cfn-verifiedpermissions-policy-entityidentifier-entityid)
     pub fn entity_id(self, value: impl Arg<str>) -> EntityIdentifier<Set, R1> { EntityIdentifier(put(self.0, "EntityId", value.into_expr()), Phase) }
-    /// `EntityType`: text, required. Update: in place.
+    /// `EntityType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policy-entityidentifier.html#cfn-verifiedpermissions-policy-entityidentifier-entitytype)
     pub fn entity_type(self, value: impl Arg<str>) -> EntityIdentifier<R0, Set> { EntityIdentifier(put(self.0, "EntityType", value.into_expr()), Phase) }
 }
 impl Done for EntityIdentifier { fn into_props(self) -> Bag { self.0 } }
@@ -214,9 +214,9 @@ impl Done for EntityIdentifier { fn into_props(self) -> Bag { self.0 } }
 impl PolicyDefinition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Static`: `StaticPolicyDefinition`. Update: in place.
+    /// `Static`: `StaticPolicyDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policy-policydefinition.html#cfn-verifiedpermissions-policy-policydefinition-static)
     pub fn static_(self, value: impl Arg<StaticPolicyDefinition>) -> Self { Self(put(self.0, "Static", value.into_expr())) }
-    /// `TemplateLinked`: `TemplateLinkedPolicyDefinition`. Update: in place.
+    /// `TemplateLinked`: `TemplateLinkedPolicyDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policy-policydefinition.html#cfn-verifiedpermissions-policy-policydefinition-templatelinked)
     pub fn template_linked(self, value: impl Arg<TemplateLinkedPolicyDefinition>) -> Self { Self(put(self.0, "TemplateLinked", value.into_expr())) }
 }
 impl Done for PolicyDefinition { fn into_props(self) -> Bag { self.0 } }
@@ -227,9 +227,9 @@ impl StaticPolicyDefinition {
     pub fn new() -> StaticPolicyDefinition<Missing<super::required::Statement>> { StaticPolicyDefinition(Bag::default(), Phase) }
 }
 impl<R0> StaticPolicyDefinition<R0> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policy-staticpolicydefinition.html#cfn-verifiedpermissions-policy-staticpolicydefinition-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Statement`: text, required. Update: in place.
+    /// `Statement`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policy-staticpolicydefinition.html#cfn-verifiedpermissions-policy-staticpolicydefinition-statement)
     pub fn statement(self, value: impl Arg<str>) -> StaticPolicyDefinition<Set> { StaticPolicyDefinition(put(self.0, "Statement", value.into_expr()), Phase) }
 }
 impl Done for StaticPolicyDefinition { fn into_props(self) -> Bag { self.0 } }
@@ -240,11 +240,11 @@ impl TemplateLinkedPolicyDefinition {
     pub fn new() -> TemplateLinkedPolicyDefinition<Missing<super::required::PolicyTemplateId>> { TemplateLinkedPolicyDefinition(Bag::default(), Phase) }
 }
 impl<R0> TemplateLinkedPolicyDefinition<R0> {
-    /// `PolicyTemplateId`: text, required. Update: in place.
+    /// `PolicyTemplateId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policy-templatelinkedpolicydefinition.html#cfn-verifiedpermissions-policy-templatelinkedpolicydefinition-policytemplateid)
     pub fn policy_template_id(self, value: impl Arg<str>) -> TemplateLinkedPolicyDefinition<Set> { TemplateLinkedPolicyDefinition(put(self.0, "PolicyTemplateId", value.into_expr()), Phase) }
-    /// `Principal`: `EntityIdentifier`. Update: in place.
+    /// `Principal`: `EntityIdentifier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policy-templatelinkedpolicydefinition.html#cfn-verifiedpermissions-policy-templatelinkedpolicydefinition-principal)
     pub fn principal(self, value: impl Arg<EntityIdentifier>) -> Self { Self(put(self.0, "Principal", value.into_expr()), Phase) }
-    /// `Resource`: `EntityIdentifier`. Update: in place.
+    /// `Resource`: `EntityIdentifier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policy-templatelinkedpolicydefinition.html#cfn-verifiedpermissions-policy-templatelinkedpolicydefinition-resource)
     pub fn resource(self, value: impl Arg<EntityIdentifier>) -> Self { Self(put(self.0, "Resource", value.into_expr()), Phase) }
 }
 impl Done for TemplateLinkedPolicyDefinition { fn into_props(self) -> Bag { self.0 } }
@@ -258,11 +258,11 @@ impl CfnPolicyStore {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPolicyStoreProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PolicyStoreId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-policystore.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `EncryptionState`: `EncryptionState`.
+    /// The attribute `EncryptionState`: `EncryptionState`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-policystore.html#EncryptionState-fn::getatt)
     pub fn attr_encryption_state(&self) -> Val<policy_store::EncryptionState> { self.0.get_att("EncryptionState") }
-    /// The attribute `PolicyStoreId`: text.
+    /// The attribute `PolicyStoreId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-policystore.html#PolicyStoreId-fn::getatt)
     pub fn attr_policy_store_id(&self) -> Val<str> { self.0.get_att("PolicyStoreId") }
 }
 impl Parent for CfnPolicyStore { fn node(&self) -> &Place { &self.0 } }
@@ -273,17 +273,17 @@ impl CfnPolicyStoreProps {
     pub fn new() -> CfnPolicyStoreProps<Missing<required::ValidationSettings>> { CfnPolicyStoreProps(Bag::default(), Phase) }
 }
 impl<R0> CfnPolicyStoreProps<R0> {
-    /// `DeletionProtection`: `DeletionProtection`. Update: in place.
+    /// `DeletionProtection`: `DeletionProtection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-policystore.html#cfn-verifiedpermissions-policystore-deletionprotection)
     pub fn deletion_protection(self, value: impl Arg<policy_store::DeletionProtection>) -> Self { Self(put(self.0, "DeletionProtection", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-policystore.html#cfn-verifiedpermissions-policystore-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `EncryptionSettings`: `EncryptionSettings`. Update: in place.
+    /// `EncryptionSettings`: `EncryptionSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-policystore.html#cfn-verifiedpermissions-policystore-encryptionsettings)
     pub fn encryption_settings(self, value: impl Arg<policy_store::EncryptionSettings>) -> Self { Self(put(self.0, "EncryptionSettings", value.into_expr()), Phase) }
-    /// `Schema`: `SchemaDefinition`. Update: in place.
+    /// `Schema`: `SchemaDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-policystore.html#cfn-verifiedpermissions-policystore-schema)
     pub fn schema(self, value: impl Arg<policy_store::SchemaDefinition>) -> Self { Self(put(self.0, "Schema", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-policystore.html#cfn-verifiedpermissions-policystore-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `ValidationSettings`: `ValidationSettings`, required. Update: in place.
+    /// `ValidationSettings`: `ValidationSettings`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-policystore.html#cfn-verifiedpermissions-policystore-validationsettings)
     pub fn validation_settings(self, value: impl Arg<policy_store::ValidationSettings>) -> CfnPolicyStoreProps<Set> { CfnPolicyStoreProps(put(self.0, "ValidationSettings", value.into_expr()), Phase) }
 }
 impl Done for CfnPolicyStoreProps { fn into_props(self) -> Bag { self.0 } }
@@ -297,7 +297,7 @@ impl DeletionProtection {
     pub fn new() -> DeletionProtection<Missing<super::required::Mode>> { DeletionProtection(Bag::default(), Phase) }
 }
 impl<R0> DeletionProtection<R0> {
-    /// `Mode`: `Mode`, required. Update: in place.
+    /// `Mode`: `Mode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policystore-deletionprotection.html#cfn-verifiedpermissions-policystore-deletionprotection-mode)
     pub fn mode(self, value: impl Arg<Mode>) -> DeletionProtection<Set> { DeletionProtection(put(self.0, "Mode", value.into_expr()), Phase) }
 }
 impl Done for DeletionProtection { fn into_props(self) -> Bag { self.0 } }
@@ -306,9 +306,9 @@ impl Done for DeletionProtection { fn into_props(self) -> Bag { self.0 } }
 impl EncryptionSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Default`: JSON. Update: in place.
+    /// `Default`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policystore-encryptionsettings.html#cfn-verifiedpermissions-policystore-encryptionsettings-default)
     pub fn default(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Default", value.into_expr())) }
-    /// `KmsEncryptionSettings`: `KmsEncryptionSettings`. Update: in place.
+    /// `KmsEncryptionSettings`: `KmsEncryptionSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policystore-encryptionsettings.html#cfn-verifiedpermissions-policystore-encryptionsettings-kmsencryptionsettings)
     pub fn kms_encryption_settings(self, value: impl Arg<KmsEncryptionSettings>) -> Self { Self(put(self.0, "KmsEncryptionSettings", value.into_expr())) }
 }
 impl Done for EncryptionSettings { fn into_props(self) -> Bag { self.0 } }
@@ -319,9 +319,9 @@ impl EncryptionState {
     pub fn new() -> EncryptionState<Missing<super::required::Default>, Missing<super::required::KmsEncryptionState>> { EncryptionState(Bag::default(), Phase) }
 }
 impl<R0, R1> EncryptionState<R0, R1> {
-    /// `Default`: JSON, required. Update: in place.
+    /// `Default`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policystore-encryptionstate.html#cfn-verifiedpermissions-policystore-encryptionstate-default)
     pub fn default(self, value: impl Arg<Any>) -> EncryptionState<Set, R1> { EncryptionState(put(self.0, "Default", value.into_expr()), Phase) }
-    /// `KmsEncryptionState`: `KmsEncryptionState`, required. Update: in place.
+    /// `KmsEncryptionState`: `KmsEncryptionState`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policystore-encryptionstate.html#cfn-verifiedpermissions-policystore-encryptionstate-kmsencryptionstate)
     pub fn kms_encryption_state(self, value: impl Arg<KmsEncryptionState>) -> EncryptionState<R0, Set> { EncryptionState(put(self.0, "KmsEncryptionState", value.into_expr()), Phase) }
 }
 impl Done for EncryptionState { fn into_props(self) -> Bag { self.0 } }
@@ -332,9 +332,9 @@ impl KmsEncryptionSettings {
     pub fn new() -> KmsEncryptionSettings<Missing<super::required::Key>> { KmsEncryptionSettings(Bag::default(), Phase) }
 }
 impl<R0> KmsEncryptionSettings<R0> {
-    /// `EncryptionContext`: map of text. Update: in place.
+    /// `EncryptionContext`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policystore-kmsencryptionsettings.html#cfn-verifiedpermissions-policystore-kmsencryptionsettings-encryptioncontext)
     pub fn encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "EncryptionContext", value.into_expr()), Phase) }
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policystore-kmsencryptionsettings.html#cfn-verifiedpermissions-policystore-kmsencryptionsettings-key)
     pub fn key(self, value: impl Arg<str>) -> KmsEncryptionSettings<Set> { KmsEncryptionSettings(put(self.0, "Key", value.into_expr()), Phase) }
 }
 impl Done for KmsEncryptionSettings { fn into_props(self) -> Bag { self.0 } }
@@ -345,9 +345,9 @@ impl KmsEncryptionState {
     pub fn new() -> KmsEncryptionState<Missing<super::required::EncryptionContext>, Missing<super::required::Key>> { KmsEncryptionState(Bag::default(), Phase) }
 }
 impl<R0, R1> KmsEncryptionState<R0, R1> {
-    /// `EncryptionContext`: map of text, required. Update: in place.
+    /// `EncryptionContext`: map of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policystore-kmsencryptionstate.html#cfn-verifiedpermissions-policystore-kmsencryptionstate-encryptioncontext)
     pub fn encryption_context(self, value: impl Arg<Dict<str>>) -> KmsEncryptionState<Set, R1> { KmsEncryptionState(put(self.0, "EncryptionContext", value.into_expr()), Phase) }
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policystore-kmsencryptionstate.html#cfn-verifiedpermissions-policystore-kmsencryptionstate-key)
     pub fn key(self, value: impl Arg<str>) -> KmsEncryptionState<R0, Set> { KmsEncryptionState(put(self.0, "Key", value.into_expr()), Phase) }
 }
 impl Done for KmsEncryptionState { fn into_props(self) -> Bag { self.0 } }
@@ -356,7 +356,7 @@ impl Done for KmsEncryptionState { fn into_props(self) -> Bag { self.0 } }
 impl SchemaDefinition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CedarJson`: text. Update: in place.
+    /// `CedarJson`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policystore-schemadefinition.html#cfn-verifiedpermissions-policystore-schemadefinition-cedarjson)
     pub fn cedar_json(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CedarJson", value.into_expr())) }
 }
 impl Done for SchemaDefinition { fn into_props(self) -> Bag { self.0 } }
@@ -367,7 +367,7 @@ impl ValidationSettings {
     pub fn new() -> ValidationSettings<Missing<super::required::Mode>> { ValidationSettings(Bag::default(), Phase) }
 }
 impl<R0> ValidationSettings<R0> {
-    /// `Mode`: `ValidationSettingsMode`, required. Update: in place.
+    /// `Mode`: `ValidationSettingsMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policystore-validationsettings.html#cfn-verifiedpermissions-policystore-validationsettings-mode)
     pub fn mode(self, value: impl Arg<ValidationSettingsMode>) -> ValidationSettings<Set> { ValidationSettings(put(self.0, "Mode", value.into_expr()), Phase) }
 }
 impl Done for ValidationSettings { fn into_props(self) -> Bag { self.0 } }
@@ -394,9 +394,9 @@ impl CfnPolicyStoreAliasProps {
     pub fn new() -> CfnPolicyStoreAliasProps<Missing<required::AliasName>, Missing<required::PolicyStoreId>> { CfnPolicyStoreAliasProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnPolicyStoreAliasProps<R0, R1> {
-    /// `AliasName`: text, required. Update: replacement.
+    /// `AliasName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-policystorealias.html#cfn-verifiedpermissions-policystorealias-aliasname)
     pub fn alias_name(self, value: impl Arg<str>) -> CfnPolicyStoreAliasProps<Set, R1> { CfnPolicyStoreAliasProps(put(self.0, "AliasName", value.into_expr()), Phase) }
-    /// `PolicyStoreId`: text, required. Update: replacement.
+    /// `PolicyStoreId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-policystorealias.html#cfn-verifiedpermissions-policystorealias-policystoreid)
     pub fn policy_store_id(self, value: impl Arg<str>) -> CfnPolicyStoreAliasProps<R0, Set> { CfnPolicyStoreAliasProps(put(self.0, "PolicyStoreId", value.into_expr()), Phase) }
 }
 impl Done for CfnPolicyStoreAliasProps { fn into_props(self) -> Bag { self.0 } }
@@ -409,7 +409,7 @@ impl CfnPolicyTemplate {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPolicyTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `PolicyTemplateId`: text.
+    /// The attribute `PolicyTemplateId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-policytemplate.html#PolicyTemplateId-fn::getatt)
     pub fn attr_policy_template_id(&self) -> Val<str> { self.0.get_att("PolicyTemplateId") }
 }
 impl Parent for CfnPolicyTemplate { fn node(&self) -> &Place { &self.0 } }
@@ -420,13 +420,13 @@ impl CfnPolicyTemplateProps {
     pub fn new() -> CfnPolicyTemplateProps<Missing<required::PolicyStoreId>, Missing<required::Statement>> { CfnPolicyTemplateProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnPolicyTemplateProps<R0, R1> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-policytemplate.html#cfn-verifiedpermissions-policytemplate-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-policytemplate.html#cfn-verifiedpermissions-policytemplate-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `PolicyStoreId`: text, required. Update: replacement.
+    /// `PolicyStoreId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-policytemplate.html#cfn-verifiedpermissions-policytemplate-policystoreid)
     pub fn policy_store_id(self, value: impl Arg<str>) -> CfnPolicyTemplateProps<Set, R1> { CfnPolicyTemplateProps(put(self.0, "PolicyStoreId", value.into_expr()), Phase) }
-    /// `Statement`: text, required. Update: in place.
+    /// `Statement`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-policytemplate.html#cfn-verifiedpermissions-policytemplate-statement)
     pub fn statement(self, value: impl Arg<str>) -> CfnPolicyTemplateProps<R0, Set> { CfnPolicyTemplateProps(put(self.0, "Statement", value.into_expr()), Phase) }
 }
 impl Done for CfnPolicyTemplateProps { fn into_props(self) -> Bag { self.0 } }

@@ -13,7 +13,7 @@ impl CfnDomain {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDomainProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DomainId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `DomainId`: text.
+    /// The attribute `DomainId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-voiceid-domain.html#DomainId-fn::getatt)
     pub fn attr_domain_id(&self) -> Val<str> { self.0.get_att("DomainId") }
 }
 impl Parent for CfnDomain { fn node(&self) -> &Place { &self.0 } }
@@ -24,13 +24,13 @@ impl CfnDomainProps {
     pub fn new() -> CfnDomainProps<Missing<required::Name>, Missing<required::ServerSideEncryptionConfiguration>> { CfnDomainProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDomainProps<R0, R1> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-voiceid-domain.html#cfn-voiceid-domain-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-voiceid-domain.html#cfn-voiceid-domain-name)
     pub fn name(self, value: impl Arg<str>) -> CfnDomainProps<Set, R1> { CfnDomainProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ServerSideEncryptionConfiguration`: `ServerSideEncryptionConfiguration`, required. Update: in place.
+    /// `ServerSideEncryptionConfiguration`: `ServerSideEncryptionConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-voiceid-domain.html#cfn-voiceid-domain-serversideencryptionconfiguration)
     pub fn server_side_encryption_configuration(self, value: impl Arg<domain::ServerSideEncryptionConfiguration>) -> CfnDomainProps<R0, Set> { CfnDomainProps(put(self.0, "ServerSideEncryptionConfiguration", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-voiceid-domain.html#cfn-voiceid-domain-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDomainProps { fn into_props(self) -> Bag { self.0 } }
@@ -44,7 +44,7 @@ impl ServerSideEncryptionConfiguration {
     pub fn new() -> ServerSideEncryptionConfiguration<Missing<super::required::KmsKeyId>> { ServerSideEncryptionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ServerSideEncryptionConfiguration<R0> {
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`, required. Update: in place.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-voiceid-domain-serversideencryptionconfiguration.html#cfn-voiceid-domain-serversideencryptionconfiguration-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> ServerSideEncryptionConfiguration<Set> { ServerSideEncryptionConfiguration(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
 }
 impl Done for ServerSideEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }

@@ -13,13 +13,13 @@ impl CfnAccessLogSubscription {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAccessLogSubscriptionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-accesslogsubscription.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-accesslogsubscription.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `ResourceArn`: `OtherArn`.
+    /// The attribute `ResourceArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-accesslogsubscription.html#ResourceArn-fn::getatt)
     pub fn attr_resource_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ResourceArn") }
-    /// The attribute `ResourceId`: text.
+    /// The attribute `ResourceId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-accesslogsubscription.html#ResourceId-fn::getatt)
     pub fn attr_resource_id(&self) -> Val<str> { self.0.get_att("ResourceId") }
 }
 impl Parent for CfnAccessLogSubscription { fn node(&self) -> &Place { &self.0 } }
@@ -30,13 +30,13 @@ impl CfnAccessLogSubscriptionProps {
     pub fn new() -> CfnAccessLogSubscriptionProps<Missing<required::DestinationArn>> { CfnAccessLogSubscriptionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAccessLogSubscriptionProps<R0> {
-    /// `DestinationArn`: text, required. Update: in place.
+    /// `DestinationArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-accesslogsubscription.html#cfn-vpclattice-accesslogsubscription-destinationarn)
     pub fn destination_arn(self, value: impl Arg<str>) -> CfnAccessLogSubscriptionProps<Set> { CfnAccessLogSubscriptionProps(put(self.0, "DestinationArn", value.into_expr()), Phase) }
-    /// `ResourceIdentifier`: text. Update: replacement.
+    /// `ResourceIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-accesslogsubscription.html#cfn-vpclattice-accesslogsubscription-resourceidentifier)
     pub fn resource_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceIdentifier", value.into_expr()), Phase) }
-    /// `ServiceNetworkLogType`: `ServiceNetworkLogType`. Update: in place.
+    /// `ServiceNetworkLogType`: `ServiceNetworkLogType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-accesslogsubscription.html#cfn-vpclattice-accesslogsubscription-servicenetworklogtype)
     pub fn service_network_log_type(self, value: impl Arg<access_log_subscription::ServiceNetworkLogType>) -> Self { Self(put(self.0, "ServiceNetworkLogType", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-accesslogsubscription.html#cfn-vpclattice-accesslogsubscription-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAccessLogSubscriptionProps { fn into_props(self) -> Bag { self.0 } }
@@ -55,7 +55,7 @@ impl CfnAuthPolicy {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAuthPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ResourceIdentifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `State`: text.
+    /// The attribute `State`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-authpolicy.html#State-fn::getatt)
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
 }
 impl Parent for CfnAuthPolicy { fn node(&self) -> &Place { &self.0 } }
@@ -66,9 +66,9 @@ impl CfnAuthPolicyProps {
     pub fn new() -> CfnAuthPolicyProps<Missing<required::Policy>, Missing<required::ResourceIdentifier>> { CfnAuthPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAuthPolicyProps<R0, R1> {
-    /// `Policy`: JSON, required. Update: in place.
+    /// `Policy`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-authpolicy.html#cfn-vpclattice-authpolicy-policy)
     pub fn policy(self, value: impl Arg<Any>) -> CfnAuthPolicyProps<Set, R1> { CfnAuthPolicyProps(put(self.0, "Policy", value.into_expr()), Phase) }
-    /// `ResourceIdentifier`: text, required. Update: replacement.
+    /// `ResourceIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-authpolicy.html#cfn-vpclattice-authpolicy-resourceidentifier)
     pub fn resource_identifier(self, value: impl Arg<str>) -> CfnAuthPolicyProps<R0, Set> { CfnAuthPolicyProps(put(self.0, "ResourceIdentifier", value.into_expr()), Phase) }
 }
 impl Done for CfnAuthPolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -81,13 +81,13 @@ impl CfnDomainVerification {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDomainVerificationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-domainverification.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-domainverification.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-domainverification.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `TxtMethodConfig`: `TxtMethodConfig`.
+    /// The attribute `TxtMethodConfig`: `TxtMethodConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-domainverification.html#TxtMethodConfig-fn::getatt)
     pub fn attr_txt_method_config(&self) -> Val<domain_verification::TxtMethodConfig> { self.0.get_att("TxtMethodConfig") }
 }
 impl Parent for CfnDomainVerification { fn node(&self) -> &Place { &self.0 } }
@@ -98,9 +98,9 @@ impl CfnDomainVerificationProps {
     pub fn new() -> CfnDomainVerificationProps<Missing<required::DomainName>> { CfnDomainVerificationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDomainVerificationProps<R0> {
-    /// `DomainName`: text, required. Update: replacement.
+    /// `DomainName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-domainverification.html#cfn-vpclattice-domainverification-domainname)
     pub fn domain_name(self, value: impl Arg<str>) -> CfnDomainVerificationProps<Set> { CfnDomainVerificationProps(put(self.0, "DomainName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-domainverification.html#cfn-vpclattice-domainverification-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDomainVerificationProps { fn into_props(self) -> Bag { self.0 } }
@@ -112,9 +112,9 @@ use crate::cfn::support::*;
 impl TxtMethodConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `name`: text. Update: in place.
+    /// `name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-domainverification-txtmethodconfig.html#cfn-vpclattice-domainverification-txtmethodconfig-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "name", value.into_expr())) }
-    /// `value`: text. Update: in place.
+    /// `value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-domainverification-txtmethodconfig.html#cfn-vpclattice-domainverification-txtmethodconfig-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "value", value.into_expr())) }
 }
 impl Done for TxtMethodConfig { fn into_props(self) -> Bag { self.0 } }
@@ -128,13 +128,13 @@ impl CfnListener {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnListenerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-listener.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-listener.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `ServiceArn`: `OtherArn`.
+    /// The attribute `ServiceArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-listener.html#ServiceArn-fn::getatt)
     pub fn attr_service_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ServiceArn") }
-    /// The attribute `ServiceId`: text.
+    /// The attribute `ServiceId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-listener.html#ServiceId-fn::getatt)
     pub fn attr_service_id(&self) -> Val<str> { self.0.get_att("ServiceId") }
 }
 impl Parent for CfnListener { fn node(&self) -> &Place { &self.0 } }
@@ -145,17 +145,17 @@ impl CfnListenerProps {
     pub fn new() -> CfnListenerProps<Missing<required::DefaultAction>, Missing<required::Protocol>> { CfnListenerProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnListenerProps<R0, R1> {
-    /// `DefaultAction`: `DefaultAction`, required. Update: in place.
+    /// `DefaultAction`: `DefaultAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-listener.html#cfn-vpclattice-listener-defaultaction)
     pub fn default_action(self, value: impl Arg<listener::DefaultAction>) -> CfnListenerProps<Set, R1> { CfnListenerProps(put(self.0, "DefaultAction", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-listener.html#cfn-vpclattice-listener-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Port`: integer. Update: replacement.
+    /// `Port`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-listener.html#cfn-vpclattice-listener-port)
     pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
-    /// `Protocol`: `Protocol`, required. Update: replacement.
+    /// `Protocol`: `Protocol`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-listener.html#cfn-vpclattice-listener-protocol)
     pub fn protocol(self, value: impl Arg<listener::Protocol>) -> CfnListenerProps<R0, Set> { CfnListenerProps(put(self.0, "Protocol", value.into_expr()), Phase) }
-    /// `ServiceIdentifier`: text. Update: replacement.
+    /// `ServiceIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-listener.html#cfn-vpclattice-listener-serviceidentifier)
     pub fn service_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceIdentifier", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-listener.html#cfn-vpclattice-listener-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnListenerProps { fn into_props(self) -> Bag { self.0 } }
@@ -167,9 +167,9 @@ use crate::cfn::support::*;
 impl DefaultAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FixedResponse`: `FixedResponse`. Update: in place.
+    /// `FixedResponse`: `FixedResponse`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-listener-defaultaction.html#cfn-vpclattice-listener-defaultaction-fixedresponse)
     pub fn fixed_response(self, value: impl Arg<FixedResponse>) -> Self { Self(put(self.0, "FixedResponse", value.into_expr())) }
-    /// `Forward`: `Forward`. Update: in place.
+    /// `Forward`: `Forward`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-listener-defaultaction.html#cfn-vpclattice-listener-defaultaction-forward)
     pub fn forward(self, value: impl Arg<Forward>) -> Self { Self(put(self.0, "Forward", value.into_expr())) }
 }
 impl Done for DefaultAction { fn into_props(self) -> Bag { self.0 } }
@@ -180,7 +180,7 @@ impl FixedResponse {
     pub fn new() -> FixedResponse<Missing<super::required::StatusCode>> { FixedResponse(Bag::default(), Phase) }
 }
 impl<R0> FixedResponse<R0> {
-    /// `StatusCode`: integer, required. Update: in place.
+    /// `StatusCode`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-listener-fixedresponse.html#cfn-vpclattice-listener-fixedresponse-statuscode)
     pub fn status_code(self, value: impl Arg<i64>) -> FixedResponse<Set> { FixedResponse(put(self.0, "StatusCode", value.into_expr()), Phase) }
 }
 impl Done for FixedResponse { fn into_props(self) -> Bag { self.0 } }
@@ -191,7 +191,7 @@ impl Forward {
     pub fn new() -> Forward<Missing<super::required::TargetGroups>> { Forward(Bag::default(), Phase) }
 }
 impl<R0> Forward<R0> {
-    /// `TargetGroups`: list of `WeightedTargetGroup`, required. Update: in place.
+    /// `TargetGroups`: list of `WeightedTargetGroup`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-listener-forward.html#cfn-vpclattice-listener-forward-targetgroups)
     pub fn target_groups(self, value: impl Arg<Arr<WeightedTargetGroup>>) -> Forward<Set> { Forward(put(self.0, "TargetGroups", value.into_expr()), Phase) }
 }
 impl Done for Forward { fn into_props(self) -> Bag { self.0 } }
@@ -202,9 +202,9 @@ impl WeightedTargetGroup {
     pub fn new() -> WeightedTargetGroup<Missing<super::required::TargetGroupIdentifier>> { WeightedTargetGroup(Bag::default(), Phase) }
 }
 impl<R0> WeightedTargetGroup<R0> {
-    /// `TargetGroupIdentifier`: text, required. Update: in place.
+    /// `TargetGroupIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-listener-weightedtargetgroup.html#cfn-vpclattice-listener-weightedtargetgroup-targetgroupidentifier)
     pub fn target_group_identifier(self, value: impl Arg<str>) -> WeightedTargetGroup<Set> { WeightedTargetGroup(put(self.0, "TargetGroupIdentifier", value.into_expr()), Phase) }
-    /// `Weight`: integer. Update: in place.
+    /// `Weight`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-listener-weightedtargetgroup.html#cfn-vpclattice-listener-weightedtargetgroup-weight)
     pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value.into_expr()), Phase) }
 }
 impl Done for WeightedTargetGroup { fn into_props(self) -> Bag { self.0 } }
@@ -220,9 +220,9 @@ impl CfnResourceConfiguration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourceConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourceconfiguration.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourceconfiguration.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnResourceConfiguration { fn node(&self) -> &Place { &self.0 } }
@@ -233,31 +233,31 @@ impl CfnResourceConfigurationProps {
     pub fn new() -> CfnResourceConfigurationProps<Missing<required::Name>, Missing<required::ResourceConfigurationType>> { CfnResourceConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnResourceConfigurationProps<R0, R1> {
-    /// `AllowAssociationToSharableServiceNetwork`: boolean. Update: in place.
+    /// `AllowAssociationToSharableServiceNetwork`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourceconfiguration.html#cfn-vpclattice-resourceconfiguration-allowassociationtosharableservicenetwork)
     pub fn allow_association_to_sharable_service_network(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowAssociationToSharableServiceNetwork", value.into_expr()), Phase) }
-    /// `CustomDomainName`: text. Update: replacement.
+    /// `CustomDomainName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourceconfiguration.html#cfn-vpclattice-resourceconfiguration-customdomainname)
     pub fn custom_domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomDomainName", value.into_expr()), Phase) }
-    /// `DomainVerificationId`: text. Update: replacement.
+    /// `DomainVerificationId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourceconfiguration.html#cfn-vpclattice-resourceconfiguration-domainverificationid)
     pub fn domain_verification_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainVerificationId", value.into_expr()), Phase) }
-    /// `GroupDomain`: text. Update: replacement.
+    /// `GroupDomain`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourceconfiguration.html#cfn-vpclattice-resourceconfiguration-groupdomain)
     pub fn group_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupDomain", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourceconfiguration.html#cfn-vpclattice-resourceconfiguration-name)
     pub fn name(self, value: impl Arg<str>) -> CfnResourceConfigurationProps<Set, R1> { CfnResourceConfigurationProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `PortRanges`: list of text. Update: in place.
+    /// `PortRanges`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourceconfiguration.html#cfn-vpclattice-resourceconfiguration-portranges)
     pub fn port_ranges(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PortRanges", value.into_expr()), Phase) }
-    /// `ProtocolType`: `ProtocolType`. Update: replacement.
+    /// `ProtocolType`: `ProtocolType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourceconfiguration.html#cfn-vpclattice-resourceconfiguration-protocoltype)
     pub fn protocol_type(self, value: impl Arg<resource_configuration::ProtocolType>) -> Self { Self(put(self.0, "ProtocolType", value.into_expr()), Phase) }
-    /// `ResourceConfigurationAuthType`: `ResourceConfigurationAuthType`. Update: replacement.
+    /// `ResourceConfigurationAuthType`: `ResourceConfigurationAuthType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourceconfiguration.html#cfn-vpclattice-resourceconfiguration-resourceconfigurationauthtype)
     pub fn resource_configuration_auth_type(self, value: impl Arg<resource_configuration::ResourceConfigurationAuthType>) -> Self { Self(put(self.0, "ResourceConfigurationAuthType", value.into_expr()), Phase) }
-    /// `ResourceConfigurationDefinition`: `ResourceConfigurationDefinition`. Update: in place.
+    /// `ResourceConfigurationDefinition`: `ResourceConfigurationDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourceconfiguration.html#cfn-vpclattice-resourceconfiguration-resourceconfigurationdefinition)
     pub fn resource_configuration_definition(self, value: impl Arg<resource_configuration::ResourceConfigurationDefinition>) -> Self { Self(put(self.0, "ResourceConfigurationDefinition", value.into_expr()), Phase) }
-    /// `ResourceConfigurationGroupId`: text. Update: in place.
+    /// `ResourceConfigurationGroupId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourceconfiguration.html#cfn-vpclattice-resourceconfiguration-resourceconfigurationgroupid)
     pub fn resource_configuration_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceConfigurationGroupId", value.into_expr()), Phase) }
-    /// `ResourceConfigurationType`: `ResourceConfigurationType`, required. Update: replacement.
+    /// `ResourceConfigurationType`: `ResourceConfigurationType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourceconfiguration.html#cfn-vpclattice-resourceconfiguration-resourceconfigurationtype)
     pub fn resource_configuration_type(self, value: impl Arg<resource_configuration::ResourceConfigurationType>) -> CfnResourceConfigurationProps<R0, Set> { CfnResourceConfigurationProps(put(self.0, "ResourceConfigurationType", value.into_expr()), Phase) }
-    /// `ResourceGatewayId`: text. Update: replacement.
+    /// `ResourceGatewayId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourceconfiguration.html#cfn-vpclattice-resourceconfiguration-resourcegatewayid)
     pub fn resource_gateway_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceGatewayId", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourceconfiguration.html#cfn-vpclattice-resourceconfiguration-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnResourceConfigurationProps { fn into_props(self) -> Bag { self.0 } }
@@ -271,7 +271,7 @@ impl CidrResource {
     pub fn new() -> CidrResource<Missing<super::required::CidrRanges>> { CidrResource(Bag::default(), Phase) }
 }
 impl<R0> CidrResource<R0> {
-    /// `CidrRanges`: list of text, required. Update: in place.
+    /// `CidrRanges`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-resourceconfiguration-cidrresource.html#cfn-vpclattice-resourceconfiguration-cidrresource-cidrranges)
     pub fn cidr_ranges(self, value: impl Arg<Arr<str>>) -> CidrResource<Set> { CidrResource(put(self.0, "CidrRanges", value.into_expr()), Phase) }
 }
 impl Done for CidrResource { fn into_props(self) -> Bag { self.0 } }
@@ -282,9 +282,9 @@ impl DnsResource {
     pub fn new() -> DnsResource<Missing<super::required::DomainName>, Missing<super::required::IpAddressType>> { DnsResource(Bag::default(), Phase) }
 }
 impl<R0, R1> DnsResource<R0, R1> {
-    /// `DomainName`: text, required. Update: in place.
+    /// `DomainName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-resourceconfiguration-dnsresource.html#cfn-vpclattice-resourceconfiguration-dnsresource-domainname)
     pub fn domain_name(self, value: impl Arg<str>) -> DnsResource<Set, R1> { DnsResource(put(self.0, "DomainName", value.into_expr()), Phase) }
-    /// `IpAddressType`: `IpAddressType`, required. Update: in place.
+    /// `IpAddressType`: `IpAddressType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-resourceconfiguration-dnsresource.html#cfn-vpclattice-resourceconfiguration-dnsresource-ipaddresstype)
     pub fn ip_address_type(self, value: impl Arg<IpAddressType>) -> DnsResource<R0, Set> { DnsResource(put(self.0, "IpAddressType", value.into_expr()), Phase) }
 }
 impl Done for DnsResource { fn into_props(self) -> Bag { self.0 } }
@@ -293,13 +293,13 @@ impl Done for DnsResource { fn into_props(self) -> Bag { self.0 } }
 impl ResourceConfigurationDefinition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ArnResource`: text. Update: in place.
+    /// `ArnResource`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-resourceconfiguration-resourceconfigurationdefinition.html#cfn-vpclattice-resourceconfiguration-resourceconfigurationdefinition-arnresource)
     pub fn arn_resource(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ArnResource", value.into_expr())) }
-    /// `CidrResource`: `CidrResource`. Update: in place.
+    /// `CidrResource`: `CidrResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-resourceconfiguration-resourceconfigurationdefinition.html#cfn-vpclattice-resourceconfiguration-resourceconfigurationdefinition-cidrresource)
     pub fn cidr_resource(self, value: impl Arg<CidrResource>) -> Self { Self(put(self.0, "CidrResource", value.into_expr())) }
-    /// `DnsResource`: `DnsResource`. Update: in place.
+    /// `DnsResource`: `DnsResource`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-resourceconfiguration-resourceconfigurationdefinition.html#cfn-vpclattice-resourceconfiguration-resourceconfigurationdefinition-dnsresource)
     pub fn dns_resource(self, value: impl Arg<DnsResource>) -> Self { Self(put(self.0, "DnsResource", value.into_expr())) }
-    /// `IpResource`: text. Update: in place.
+    /// `IpResource`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-resourceconfiguration-resourceconfigurationdefinition.html#cfn-vpclattice-resourceconfiguration-resourceconfigurationdefinition-ipresource)
     pub fn ip_resource(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpResource", value.into_expr())) }
 }
 impl Done for ResourceConfigurationDefinition { fn into_props(self) -> Bag { self.0 } }
@@ -321,9 +321,9 @@ impl CfnResourceGateway {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourceGatewayProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourcegateway.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourcegateway.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnResourceGateway { fn node(&self) -> &Place { &self.0 } }
@@ -334,21 +334,21 @@ impl CfnResourceGatewayProps {
     pub fn new() -> CfnResourceGatewayProps<Missing<required::Name>, Missing<required::SubnetIds>, Missing<required::VpcIdentifier>> { CfnResourceGatewayProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnResourceGatewayProps<R0, R1, R2> {
-    /// `IpAddressType`: `IpAddressType`. Update: replacement.
+    /// `IpAddressType`: `IpAddressType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourcegateway.html#cfn-vpclattice-resourcegateway-ipaddresstype)
     pub fn ip_address_type(self, value: impl Arg<resource_gateway::IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr()), Phase) }
-    /// `Ipv4AddressesPerEni`: integer. Update: in place.
+    /// `Ipv4AddressesPerEni`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourcegateway.html#cfn-vpclattice-resourcegateway-ipv4addressespereni)
     pub fn ipv4_addresses_per_eni(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Ipv4AddressesPerEni", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourcegateway.html#cfn-vpclattice-resourcegateway-name)
     pub fn name(self, value: impl Arg<str>) -> CfnResourceGatewayProps<Set, R1, R2> { CfnResourceGatewayProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ResourceConfigDnsResolution`: `ResourceConfigDnsResolution`. Update: replacement.
+    /// `ResourceConfigDnsResolution`: `ResourceConfigDnsResolution`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourcegateway.html#cfn-vpclattice-resourcegateway-resourceconfigdnsresolution)
     pub fn resource_config_dns_resolution(self, value: impl Arg<resource_gateway::ResourceConfigDnsResolution>) -> Self { Self(put(self.0, "ResourceConfigDnsResolution", value.into_expr()), Phase) }
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupIdOrVpcDefaultSecurityGroup`. Update: in place.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupIdOrVpcDefaultSecurityGroup`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourcegateway.html#cfn-vpclattice-resourcegateway-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupIdOrVpcDefaultSecurityGroup>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: replacement.
+    /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourcegateway.html#cfn-vpclattice-resourcegateway-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnResourceGatewayProps<R0, Set, R2> { CfnResourceGatewayProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourcegateway.html#cfn-vpclattice-resourcegateway-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VpcIdentifier`: text, required. Update: replacement.
+    /// `VpcIdentifier`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourcegateway.html#cfn-vpclattice-resourcegateway-vpcidentifier)
     pub fn vpc_identifier(self, value: impl Arg<str>) -> CfnResourceGatewayProps<R0, R1, Set> { CfnResourceGatewayProps(put(self.0, "VpcIdentifier", value.into_expr()), Phase) }
 }
 impl Done for CfnResourceGatewayProps { fn into_props(self) -> Bag { self.0 } }
@@ -378,9 +378,9 @@ impl CfnResourcePolicyProps {
     pub fn new() -> CfnResourcePolicyProps<Missing<required::Policy>, Missing<required::ResourceArn>> { CfnResourcePolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnResourcePolicyProps<R0, R1> {
-    /// `Policy`: JSON, required. Update: in place.
+    /// `Policy`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourcepolicy.html#cfn-vpclattice-resourcepolicy-policy)
     pub fn policy(self, value: impl Arg<Any>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "Policy", value.into_expr()), Phase) }
-    /// `ResourceArn`: text, required. Update: replacement.
+    /// `ResourceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourcepolicy.html#cfn-vpclattice-resourcepolicy-resourcearn)
     pub fn resource_arn(self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
 }
 impl Done for CfnResourcePolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -393,9 +393,9 @@ impl CfnRule {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-rule.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-rule.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnRule { fn node(&self) -> &Place { &self.0 } }
@@ -406,19 +406,19 @@ impl CfnRuleProps {
     pub fn new() -> CfnRuleProps<Missing<required::Action>, Missing<required::Match>, Missing<required::Priority>> { CfnRuleProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnRuleProps<R0, R1, R2> {
-    /// `Action`: `Action`, required. Update: in place.
+    /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-rule.html#cfn-vpclattice-rule-action)
     pub fn action(self, value: impl Arg<rule::Action>) -> CfnRuleProps<Set, R1, R2> { CfnRuleProps(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `ListenerIdentifier`: text. Update: replacement.
+    /// `ListenerIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-rule.html#cfn-vpclattice-rule-listeneridentifier)
     pub fn listener_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ListenerIdentifier", value.into_expr()), Phase) }
-    /// `Match`: `Match`, required. Update: in place.
+    /// `Match`: `Match`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-rule.html#cfn-vpclattice-rule-match)
     pub fn match_(self, value: impl Arg<rule::Match>) -> CfnRuleProps<R0, Set, R2> { CfnRuleProps(put(self.0, "Match", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-rule.html#cfn-vpclattice-rule-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Priority`: integer, required. Update: in place.
+    /// `Priority`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-rule.html#cfn-vpclattice-rule-priority)
     pub fn priority(self, value: impl Arg<i64>) -> CfnRuleProps<R0, R1, Set> { CfnRuleProps(put(self.0, "Priority", value.into_expr()), Phase) }
-    /// `ServiceIdentifier`: text. Update: replacement.
+    /// `ServiceIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-rule.html#cfn-vpclattice-rule-serviceidentifier)
     pub fn service_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceIdentifier", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-rule.html#cfn-vpclattice-rule-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnRuleProps { fn into_props(self) -> Bag { self.0 } }
@@ -430,9 +430,9 @@ use crate::cfn::support::*;
 impl Action {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FixedResponse`: `FixedResponse`. Update: in place.
+    /// `FixedResponse`: `FixedResponse`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-action.html#cfn-vpclattice-rule-action-fixedresponse)
     pub fn fixed_response(self, value: impl Arg<FixedResponse>) -> Self { Self(put(self.0, "FixedResponse", value.into_expr())) }
-    /// `Forward`: `Forward`. Update: in place.
+    /// `Forward`: `Forward`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-action.html#cfn-vpclattice-rule-action-forward)
     pub fn forward(self, value: impl Arg<Forward>) -> Self { Self(put(self.0, "Forward", value.into_expr())) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
@@ -443,7 +443,7 @@ impl FixedResponse {
     pub fn new() -> FixedResponse<Missing<super::required::StatusCode>> { FixedResponse(Bag::default(), Phase) }
 }
 impl<R0> FixedResponse<R0> {
-    /// `StatusCode`: integer, required. Update: in place.
+    /// `StatusCode`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-fixedresponse.html#cfn-vpclattice-rule-fixedresponse-statuscode)
     pub fn status_code(self, value: impl Arg<i64>) -> FixedResponse<Set> { FixedResponse(put(self.0, "StatusCode", value.into_expr()), Phase) }
 }
 impl Done for FixedResponse { fn into_props(self) -> Bag { self.0 } }
@@ -454,7 +454,7 @@ impl Forward {
     pub fn new() -> Forward<Missing<super::required::TargetGroups>> { Forward(Bag::default(), Phase) }
 }
 impl<R0> Forward<R0> {
-    /// `TargetGroups`: list of `WeightedTargetGroup`, required. Update: in place.
+    /// `TargetGroups`: list of `WeightedTargetGroup`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-forward.html#cfn-vpclattice-rule-forward-targetgroups)
     pub fn target_groups(self, value: impl Arg<Arr<WeightedTargetGroup>>) -> Forward<Set> { Forward(put(self.0, "TargetGroups", value.into_expr()), Phase) }
 }
 impl Done for Forward { fn into_props(self) -> Bag { self.0 } }
@@ -465,11 +465,11 @@ impl HeaderMatch {
     pub fn new() -> HeaderMatch<Missing<super::required::Match>, Missing<super::required::Name>> { HeaderMatch(Bag::default(), Phase) }
 }
 impl<R0, R1> HeaderMatch<R0, R1> {
-    /// `CaseSensitive`: boolean. Update: in place.
+    /// `CaseSensitive`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-headermatch.html#cfn-vpclattice-rule-headermatch-casesensitive)
     pub fn case_sensitive(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CaseSensitive", value.into_expr()), Phase) }
-    /// `Match`: `HeaderMatchType`, required. Update: in place.
+    /// `Match`: `HeaderMatchType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-headermatch.html#cfn-vpclattice-rule-headermatch-match)
     pub fn match_(self, value: impl Arg<HeaderMatchType>) -> HeaderMatch<Set, R1> { HeaderMatch(put(self.0, "Match", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-headermatch.html#cfn-vpclattice-rule-headermatch-name)
     pub fn name(self, value: impl Arg<str>) -> HeaderMatch<R0, Set> { HeaderMatch(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for HeaderMatch { fn into_props(self) -> Bag { self.0 } }
@@ -478,11 +478,11 @@ impl Done for HeaderMatch { fn into_props(self) -> Bag { self.0 } }
 impl HeaderMatchType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Contains`: text. Update: in place.
+    /// `Contains`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-headermatchtype.html#cfn-vpclattice-rule-headermatchtype-contains)
     pub fn contains(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Contains", value.into_expr())) }
-    /// `Exact`: text. Update: in place.
+    /// `Exact`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-headermatchtype.html#cfn-vpclattice-rule-headermatchtype-exact)
     pub fn exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exact", value.into_expr())) }
-    /// `Prefix`: text. Update: in place.
+    /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-headermatchtype.html#cfn-vpclattice-rule-headermatchtype-prefix)
     pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
 }
 impl Done for HeaderMatchType { fn into_props(self) -> Bag { self.0 } }
@@ -491,11 +491,11 @@ impl Done for HeaderMatchType { fn into_props(self) -> Bag { self.0 } }
 impl HttpMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `HeaderMatches`: list of `HeaderMatch`. Update: in place.
+    /// `HeaderMatches`: list of `HeaderMatch`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-httpmatch.html#cfn-vpclattice-rule-httpmatch-headermatches)
     pub fn header_matches(self, value: impl Arg<Arr<HeaderMatch>>) -> Self { Self(put(self.0, "HeaderMatches", value.into_expr())) }
-    /// `Method`: `Method`. Update: in place.
+    /// `Method`: `Method`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-httpmatch.html#cfn-vpclattice-rule-httpmatch-method)
     pub fn method(self, value: impl Arg<Method>) -> Self { Self(put(self.0, "Method", value.into_expr())) }
-    /// `PathMatch`: `PathMatch`. Update: in place.
+    /// `PathMatch`: `PathMatch`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-httpmatch.html#cfn-vpclattice-rule-httpmatch-pathmatch)
     pub fn path_match(self, value: impl Arg<PathMatch>) -> Self { Self(put(self.0, "PathMatch", value.into_expr())) }
 }
 impl Done for HttpMatch { fn into_props(self) -> Bag { self.0 } }
@@ -506,7 +506,7 @@ impl Match {
     pub fn new() -> Match<Missing<super::required::HttpMatch>> { Match(Bag::default(), Phase) }
 }
 impl<R0> Match<R0> {
-    /// `HttpMatch`: `HttpMatch`, required. Update: in place.
+    /// `HttpMatch`: `HttpMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-match.html#cfn-vpclattice-rule-match-httpmatch)
     pub fn http_match(self, value: impl Arg<HttpMatch>) -> Match<Set> { Match(put(self.0, "HttpMatch", value.into_expr()), Phase) }
 }
 impl Done for Match { fn into_props(self) -> Bag { self.0 } }
@@ -517,9 +517,9 @@ impl PathMatch {
     pub fn new() -> PathMatch<Missing<super::required::Match>> { PathMatch(Bag::default(), Phase) }
 }
 impl<R0> PathMatch<R0> {
-    /// `CaseSensitive`: boolean. Update: in place.
+    /// `CaseSensitive`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-pathmatch.html#cfn-vpclattice-rule-pathmatch-casesensitive)
     pub fn case_sensitive(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CaseSensitive", value.into_expr()), Phase) }
-    /// `Match`: `PathMatchType`, required. Update: in place.
+    /// `Match`: `PathMatchType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-pathmatch.html#cfn-vpclattice-rule-pathmatch-match)
     pub fn match_(self, value: impl Arg<PathMatchType>) -> PathMatch<Set> { PathMatch(put(self.0, "Match", value.into_expr()), Phase) }
 }
 impl Done for PathMatch { fn into_props(self) -> Bag { self.0 } }
@@ -528,9 +528,9 @@ impl Done for PathMatch { fn into_props(self) -> Bag { self.0 } }
 impl PathMatchType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Exact`: text. Update: in place.
+    /// `Exact`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-pathmatchtype.html#cfn-vpclattice-rule-pathmatchtype-exact)
     pub fn exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exact", value.into_expr())) }
-    /// `Prefix`: text. Update: in place.
+    /// `Prefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-pathmatchtype.html#cfn-vpclattice-rule-pathmatchtype-prefix)
     pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
 }
 impl Done for PathMatchType { fn into_props(self) -> Bag { self.0 } }
@@ -541,9 +541,9 @@ impl WeightedTargetGroup {
     pub fn new() -> WeightedTargetGroup<Missing<super::required::TargetGroupIdentifier>> { WeightedTargetGroup(Bag::default(), Phase) }
 }
 impl<R0> WeightedTargetGroup<R0> {
-    /// `TargetGroupIdentifier`: text, required. Update: in place.
+    /// `TargetGroupIdentifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-weightedtargetgroup.html#cfn-vpclattice-rule-weightedtargetgroup-targetgroupidentifier)
     pub fn target_group_identifier(self, value: impl Arg<str>) -> WeightedTargetGroup<Set> { WeightedTargetGroup(put(self.0, "TargetGroupIdentifier", value.into_expr()), Phase) }
-    /// `Weight`: integer. Update: in place.
+    /// `Weight`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-weightedtargetgroup.html#cfn-vpclattice-rule-weightedtargetgroup-weight)
     pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value.into_expr()), Phase) }
 }
 impl Done for WeightedTargetGroup { fn into_props(self) -> Bag { self.0 } }
@@ -559,19 +559,19 @@ impl CfnService {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnServiceProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-service.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-service.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `DnsEntry.DomainName`: text.
+    /// The attribute `DnsEntry.DomainName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-service.html#DnsEntry.DomainName-fn::getatt)
     pub fn attr_dns_entry_domain_name(&self) -> Val<str> { self.0.get_att("DnsEntry.DomainName") }
-    /// The attribute `DnsEntry.HostedZoneId`: text.
+    /// The attribute `DnsEntry.HostedZoneId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-service.html#DnsEntry.HostedZoneId-fn::getatt)
     pub fn attr_dns_entry_hosted_zone_id(&self) -> Val<str> { self.0.get_att("DnsEntry.HostedZoneId") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-service.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `LastUpdatedAt`: text.
+    /// The attribute `LastUpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-service.html#LastUpdatedAt-fn::getatt)
     pub fn attr_last_updated_at(&self) -> Val<str> { self.0.get_att("LastUpdatedAt") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-service.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnService { fn node(&self) -> &Place { &self.0 } }
@@ -580,19 +580,19 @@ impl Parent for CfnService { fn node(&self) -> &Place { &self.0 } }
 impl CfnServiceProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AuthType`: `AuthType`. Update: in place.
+    /// `AuthType`: `AuthType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-service.html#cfn-vpclattice-service-authtype)
     pub fn auth_type(self, value: impl Arg<service::AuthType>) -> Self { Self(put(self.0, "AuthType", value.into_expr())) }
-    /// `CertificateArn`: text. Update: in place.
+    /// `CertificateArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-service.html#cfn-vpclattice-service-certificatearn)
     pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr())) }
-    /// `CustomDomainName`: text. Update: replacement.
+    /// `CustomDomainName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-service.html#cfn-vpclattice-service-customdomainname)
     pub fn custom_domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomDomainName", value.into_expr())) }
-    /// `DnsEntry`: `DnsEntry`. Update: in place.
+    /// `DnsEntry`: `DnsEntry`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-service.html#cfn-vpclattice-service-dnsentry)
     pub fn dns_entry(self, value: impl Arg<service::DnsEntry>) -> Self { Self(put(self.0, "DnsEntry", value.into_expr())) }
-    /// `IdleTimeoutSeconds`: integer. Update: in place.
+    /// `IdleTimeoutSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-service.html#cfn-vpclattice-service-idletimeoutseconds)
     pub fn idle_timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleTimeoutSeconds", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-service.html#cfn-vpclattice-service-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-service.html#cfn-vpclattice-service-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnServiceProps { fn into_props(self) -> Bag { self.0 } }
@@ -604,9 +604,9 @@ use crate::cfn::support::*;
 impl DnsEntry {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DomainName`: text. Update: in place.
+    /// `DomainName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-service-dnsentry.html#cfn-vpclattice-service-dnsentry-domainname)
     pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
-    /// `HostedZoneId`: text. Update: in place.
+    /// `HostedZoneId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-service-dnsentry.html#cfn-vpclattice-service-dnsentry-hostedzoneid)
     pub fn hosted_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneId", value.into_expr())) }
 }
 impl Done for DnsEntry { fn into_props(self) -> Bag { self.0 } }
@@ -622,13 +622,13 @@ impl CfnServiceNetwork {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnServiceNetworkProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetwork.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetwork.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetwork.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `LastUpdatedAt`: text.
+    /// The attribute `LastUpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetwork.html#LastUpdatedAt-fn::getatt)
     pub fn attr_last_updated_at(&self) -> Val<str> { self.0.get_att("LastUpdatedAt") }
 }
 impl Parent for CfnServiceNetwork { fn node(&self) -> &Place { &self.0 } }
@@ -637,13 +637,13 @@ impl Parent for CfnServiceNetwork { fn node(&self) -> &Place { &self.0 } }
 impl CfnServiceNetworkProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AuthType`: `AuthType`. Update: in place.
+    /// `AuthType`: `AuthType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetwork.html#cfn-vpclattice-servicenetwork-authtype)
     pub fn auth_type(self, value: impl Arg<service_network::AuthType>) -> Self { Self(put(self.0, "AuthType", value.into_expr())) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetwork.html#cfn-vpclattice-servicenetwork-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `SharingConfig`: `SharingConfig`. Update: replacement.
+    /// `SharingConfig`: `SharingConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetwork.html#cfn-vpclattice-servicenetwork-sharingconfig)
     pub fn sharing_config(self, value: impl Arg<service_network::SharingConfig>) -> Self { Self(put(self.0, "SharingConfig", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetwork.html#cfn-vpclattice-servicenetwork-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnServiceNetworkProps { fn into_props(self) -> Bag { self.0 } }
@@ -657,7 +657,7 @@ impl SharingConfig {
     pub fn new() -> SharingConfig<Missing<super::required::Enabled>> { SharingConfig(Bag::default(), Phase) }
 }
 impl<R0> SharingConfig<R0> {
-    /// `enabled`: boolean, required. Update: replacement.
+    /// `enabled`: boolean, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-servicenetwork-sharingconfig.html#cfn-vpclattice-servicenetwork-sharingconfig-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> SharingConfig<Set> { SharingConfig(put(self.0, "enabled", value.into_expr()), Phase) }
 }
 impl Done for SharingConfig { fn into_props(self) -> Bag { self.0 } }
@@ -673,9 +673,9 @@ impl CfnServiceNetworkResourceAssociation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnServiceNetworkResourceAssociationProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkresourceassociation.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkresourceassociation.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnServiceNetworkResourceAssociation { fn node(&self) -> &Place { &self.0 } }
@@ -684,13 +684,13 @@ impl Parent for CfnServiceNetworkResourceAssociation { fn node(&self) -> &Place 
 impl CfnServiceNetworkResourceAssociationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PrivateDnsEnabled`: boolean. Update: replacement.
+    /// `PrivateDnsEnabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkresourceassociation.html#cfn-vpclattice-servicenetworkresourceassociation-privatednsenabled)
     pub fn private_dns_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PrivateDnsEnabled", value.into_expr())) }
-    /// `ResourceConfigurationId`: text. Update: replacement.
+    /// `ResourceConfigurationId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkresourceassociation.html#cfn-vpclattice-servicenetworkresourceassociation-resourceconfigurationid)
     pub fn resource_configuration_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceConfigurationId", value.into_expr())) }
-    /// `ServiceNetworkId`: text. Update: replacement.
+    /// `ServiceNetworkId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkresourceassociation.html#cfn-vpclattice-servicenetworkresourceassociation-servicenetworkid)
     pub fn service_network_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceNetworkId", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkresourceassociation.html#cfn-vpclattice-servicenetworkresourceassociation-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnServiceNetworkResourceAssociationProps { fn into_props(self) -> Bag { self.0 } }
@@ -703,29 +703,29 @@ impl CfnServiceNetworkServiceAssociation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnServiceNetworkServiceAssociationProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkserviceassociation.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkserviceassociation.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `DnsEntry.DomainName`: text.
+    /// The attribute `DnsEntry.DomainName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkserviceassociation.html#DnsEntry.DomainName-fn::getatt)
     pub fn attr_dns_entry_domain_name(&self) -> Val<str> { self.0.get_att("DnsEntry.DomainName") }
-    /// The attribute `DnsEntry.HostedZoneId`: text.
+    /// The attribute `DnsEntry.HostedZoneId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkserviceassociation.html#DnsEntry.HostedZoneId-fn::getatt)
     pub fn attr_dns_entry_hosted_zone_id(&self) -> Val<str> { self.0.get_att("DnsEntry.HostedZoneId") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkserviceassociation.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `ServiceArn`: `OtherArn`.
+    /// The attribute `ServiceArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkserviceassociation.html#ServiceArn-fn::getatt)
     pub fn attr_service_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ServiceArn") }
-    /// The attribute `ServiceId`: text.
+    /// The attribute `ServiceId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkserviceassociation.html#ServiceId-fn::getatt)
     pub fn attr_service_id(&self) -> Val<str> { self.0.get_att("ServiceId") }
-    /// The attribute `ServiceName`: text.
+    /// The attribute `ServiceName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkserviceassociation.html#ServiceName-fn::getatt)
     pub fn attr_service_name(&self) -> Val<str> { self.0.get_att("ServiceName") }
-    /// The attribute `ServiceNetworkArn`: `OtherArn`.
+    /// The attribute `ServiceNetworkArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkserviceassociation.html#ServiceNetworkArn-fn::getatt)
     pub fn attr_service_network_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ServiceNetworkArn") }
-    /// The attribute `ServiceNetworkId`: text.
+    /// The attribute `ServiceNetworkId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkserviceassociation.html#ServiceNetworkId-fn::getatt)
     pub fn attr_service_network_id(&self) -> Val<str> { self.0.get_att("ServiceNetworkId") }
-    /// The attribute `ServiceNetworkName`: text.
+    /// The attribute `ServiceNetworkName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkserviceassociation.html#ServiceNetworkName-fn::getatt)
     pub fn attr_service_network_name(&self) -> Val<str> { self.0.get_att("ServiceNetworkName") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkserviceassociation.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnServiceNetworkServiceAssociation { fn node(&self) -> &Place { &self.0 } }
@@ -734,13 +734,13 @@ impl Parent for CfnServiceNetworkServiceAssociation { fn node(&self) -> &Place {
 impl CfnServiceNetworkServiceAssociationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DnsEntry`: `DnsEntry`. Update: in place.
+    /// `DnsEntry`: `DnsEntry`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkserviceassociation.html#cfn-vpclattice-servicenetworkserviceassociation-dnsentry)
     pub fn dns_entry(self, value: impl Arg<service_network_service_association::DnsEntry>) -> Self { Self(put(self.0, "DnsEntry", value.into_expr())) }
-    /// `ServiceIdentifier`: text. Update: replacement.
+    /// `ServiceIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkserviceassociation.html#cfn-vpclattice-servicenetworkserviceassociation-serviceidentifier)
     pub fn service_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceIdentifier", value.into_expr())) }
-    /// `ServiceNetworkIdentifier`: text. Update: replacement.
+    /// `ServiceNetworkIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkserviceassociation.html#cfn-vpclattice-servicenetworkserviceassociation-servicenetworkidentifier)
     pub fn service_network_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceNetworkIdentifier", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkserviceassociation.html#cfn-vpclattice-servicenetworkserviceassociation-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnServiceNetworkServiceAssociationProps { fn into_props(self) -> Bag { self.0 } }
@@ -752,9 +752,9 @@ use crate::cfn::support::*;
 impl DnsEntry {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DomainName`: text. Update: in place.
+    /// `DomainName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-servicenetworkserviceassociation-dnsentry.html#cfn-vpclattice-servicenetworkserviceassociation-dnsentry-domainname)
     pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
-    /// `HostedZoneId`: text. Update: in place.
+    /// `HostedZoneId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-servicenetworkserviceassociation-dnsentry.html#cfn-vpclattice-servicenetworkserviceassociation-dnsentry-hostedzoneid)
     pub fn hosted_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneId", value.into_expr())) }
 }
 impl Done for DnsEntry { fn into_props(self) -> Bag { self.0 } }
@@ -768,21 +768,21 @@ impl CfnServiceNetworkVpcAssociation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnServiceNetworkVpcAssociationProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkvpcassociation.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkvpcassociation.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkvpcassociation.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `ServiceNetworkArn`: `OtherArn`.
+    /// The attribute `ServiceNetworkArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkvpcassociation.html#ServiceNetworkArn-fn::getatt)
     pub fn attr_service_network_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ServiceNetworkArn") }
-    /// The attribute `ServiceNetworkId`: text.
+    /// The attribute `ServiceNetworkId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkvpcassociation.html#ServiceNetworkId-fn::getatt)
     pub fn attr_service_network_id(&self) -> Val<str> { self.0.get_att("ServiceNetworkId") }
-    /// The attribute `ServiceNetworkName`: text.
+    /// The attribute `ServiceNetworkName`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkvpcassociation.html#ServiceNetworkName-fn::getatt)
     pub fn attr_service_network_name(&self) -> Val<str> { self.0.get_att("ServiceNetworkName") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkvpcassociation.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `VpcId`: text.
+    /// The attribute `VpcId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkvpcassociation.html#VpcId-fn::getatt)
     pub fn attr_vpc_id(&self) -> Val<str> { self.0.get_att("VpcId") }
 }
 impl Parent for CfnServiceNetworkVpcAssociation { fn node(&self) -> &Place { &self.0 } }
@@ -791,17 +791,17 @@ impl Parent for CfnServiceNetworkVpcAssociation { fn node(&self) -> &Place { &se
 impl CfnServiceNetworkVpcAssociationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DnsOptions`: `DnsOptions`. Update: in place.
+    /// `DnsOptions`: `DnsOptions`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkvpcassociation.html#cfn-vpclattice-servicenetworkvpcassociation-dnsoptions)
     pub fn dns_options(self, value: impl Arg<service_network_vpc_association::DnsOptions>) -> Self { Self(put(self.0, "DnsOptions", value.into_expr())) }
-    /// `PrivateDnsEnabled`: boolean. Update: in place.
+    /// `PrivateDnsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkvpcassociation.html#cfn-vpclattice-servicenetworkvpcassociation-privatednsenabled)
     pub fn private_dns_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PrivateDnsEnabled", value.into_expr())) }
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkvpcassociation.html#cfn-vpclattice-servicenetworkvpcassociation-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
-    /// `ServiceNetworkIdentifier`: text. Update: replacement.
+    /// `ServiceNetworkIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkvpcassociation.html#cfn-vpclattice-servicenetworkvpcassociation-servicenetworkidentifier)
     pub fn service_network_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceNetworkIdentifier", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkvpcassociation.html#cfn-vpclattice-servicenetworkvpcassociation-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `VpcIdentifier`: text. Update: replacement.
+    /// `VpcIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkvpcassociation.html#cfn-vpclattice-servicenetworkvpcassociation-vpcidentifier)
     pub fn vpc_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcIdentifier", value.into_expr())) }
 }
 impl Done for CfnServiceNetworkVpcAssociationProps { fn into_props(self) -> Bag { self.0 } }
@@ -813,9 +813,9 @@ use crate::cfn::support::*;
 impl DnsOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PrivateDnsPreference`: `PrivateDnsPreference`. Update: in place.
+    /// `PrivateDnsPreference`: `PrivateDnsPreference`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-servicenetworkvpcassociation-dnsoptions.html#cfn-vpclattice-servicenetworkvpcassociation-dnsoptions-privatednspreference)
     pub fn private_dns_preference(self, value: impl Arg<PrivateDnsPreference>) -> Self { Self(put(self.0, "PrivateDnsPreference", value.into_expr())) }
-    /// `PrivateDnsSpecifiedDomains`: list of text. Update: in place.
+    /// `PrivateDnsSpecifiedDomains`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-servicenetworkvpcassociation-dnsoptions.html#cfn-vpclattice-servicenetworkvpcassociation-dnsoptions-privatednsspecifieddomains)
     pub fn private_dns_specified_domains(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PrivateDnsSpecifiedDomains", value.into_expr())) }
 }
 impl Done for DnsOptions { fn into_props(self) -> Bag { self.0 } }
@@ -831,15 +831,15 @@ impl CfnTargetGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTargetGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-targetgroup.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-targetgroup.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-targetgroup.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `LastUpdatedAt`: text.
+    /// The attribute `LastUpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-targetgroup.html#LastUpdatedAt-fn::getatt)
     pub fn attr_last_updated_at(&self) -> Val<str> { self.0.get_att("LastUpdatedAt") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-targetgroup.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnTargetGroup { fn node(&self) -> &Place { &self.0 } }
@@ -850,15 +850,15 @@ impl CfnTargetGroupProps {
     pub fn new() -> CfnTargetGroupProps<Missing<required::Type>> { CfnTargetGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnTargetGroupProps<R0> {
-    /// `Config`: `TargetGroupConfig`. Update: in place.
+    /// `Config`: `TargetGroupConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-targetgroup.html#cfn-vpclattice-targetgroup-config)
     pub fn config(self, value: impl Arg<target_group::TargetGroupConfig>) -> Self { Self(put(self.0, "Config", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-targetgroup.html#cfn-vpclattice-targetgroup-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-targetgroup.html#cfn-vpclattice-targetgroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Targets`: list of `Target`. Update: in place.
+    /// `Targets`: list of `Target`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-targetgroup.html#cfn-vpclattice-targetgroup-targets)
     pub fn targets(self, value: impl Arg<Arr<target_group::Target>>) -> Self { Self(put(self.0, "Targets", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: replacement.
+    /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-targetgroup.html#cfn-vpclattice-targetgroup-type)
     pub fn type_(self, value: impl Arg<target_group::Type>) -> CfnTargetGroupProps<Set> { CfnTargetGroupProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnTargetGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -870,25 +870,25 @@ use crate::cfn::support::*;
 impl HealthCheckConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Enabled`: boolean. Update: in place.
+    /// `Enabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-targetgroup-healthcheckconfig.html#cfn-vpclattice-targetgroup-healthcheckconfig-enabled)
     pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
-    /// `HealthCheckIntervalSeconds`: integer. Update: in place.
+    /// `HealthCheckIntervalSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-targetgroup-healthcheckconfig.html#cfn-vpclattice-targetgroup-healthcheckconfig-healthcheckintervalseconds)
     pub fn health_check_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthCheckIntervalSeconds", value.into_expr())) }
-    /// `HealthCheckTimeoutSeconds`: integer. Update: in place.
+    /// `HealthCheckTimeoutSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-targetgroup-healthcheckconfig.html#cfn-vpclattice-targetgroup-healthcheckconfig-healthchecktimeoutseconds)
     pub fn health_check_timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthCheckTimeoutSeconds", value.into_expr())) }
-    /// `HealthyThresholdCount`: integer. Update: in place.
+    /// `HealthyThresholdCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-targetgroup-healthcheckconfig.html#cfn-vpclattice-targetgroup-healthcheckconfig-healthythresholdcount)
     pub fn healthy_threshold_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthyThresholdCount", value.into_expr())) }
-    /// `Matcher`: `Matcher`. Update: in place.
+    /// `Matcher`: `Matcher`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-targetgroup-healthcheckconfig.html#cfn-vpclattice-targetgroup-healthcheckconfig-matcher)
     pub fn matcher(self, value: impl Arg<Matcher>) -> Self { Self(put(self.0, "Matcher", value.into_expr())) }
-    /// `Path`: text. Update: in place.
+    /// `Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-targetgroup-healthcheckconfig.html#cfn-vpclattice-targetgroup-healthcheckconfig-path)
     pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
-    /// `Port`: integer. Update: in place.
+    /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-targetgroup-healthcheckconfig.html#cfn-vpclattice-targetgroup-healthcheckconfig-port)
     pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
-    /// `Protocol`: `HealthCheckConfigProtocol`. Update: in place.
+    /// `Protocol`: `HealthCheckConfigProtocol`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-targetgroup-healthcheckconfig.html#cfn-vpclattice-targetgroup-healthcheckconfig-protocol)
     pub fn protocol(self, value: impl Arg<HealthCheckConfigProtocol>) -> Self { Self(put(self.0, "Protocol", value.into_expr())) }
-    /// `ProtocolVersion`: `HealthCheckConfigProtocolVersion`. Update: in place.
+    /// `ProtocolVersion`: `HealthCheckConfigProtocolVersion`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-targetgroup-healthcheckconfig.html#cfn-vpclattice-targetgroup-healthcheckconfig-protocolversion)
     pub fn protocol_version(self, value: impl Arg<HealthCheckConfigProtocolVersion>) -> Self { Self(put(self.0, "ProtocolVersion", value.into_expr())) }
-    /// `UnhealthyThresholdCount`: integer. Update: in place.
+    /// `UnhealthyThresholdCount`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-targetgroup-healthcheckconfig.html#cfn-vpclattice-targetgroup-healthcheckconfig-unhealthythresholdcount)
     pub fn unhealthy_threshold_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UnhealthyThresholdCount", value.into_expr())) }
 }
 impl Done for HealthCheckConfig { fn into_props(self) -> Bag { self.0 } }
@@ -899,7 +899,7 @@ impl Matcher {
     pub fn new() -> Matcher<Missing<super::required::HttpCode>> { Matcher(Bag::default(), Phase) }
 }
 impl<R0> Matcher<R0> {
-    /// `HttpCode`: text, required. Update: in place.
+    /// `HttpCode`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-targetgroup-matcher.html#cfn-vpclattice-targetgroup-matcher-httpcode)
     pub fn http_code(self, value: impl Arg<str>) -> Matcher<Set> { Matcher(put(self.0, "HttpCode", value.into_expr()), Phase) }
 }
 impl Done for Matcher { fn into_props(self) -> Bag { self.0 } }
@@ -910,9 +910,9 @@ impl Target {
     pub fn new() -> Target<Missing<super::required::Id>> { Target(Bag::default(), Phase) }
 }
 impl<R0> Target<R0> {
-    /// `Id`: text, required. Update: in place.
+    /// `Id`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-targetgroup-target.html#cfn-vpclattice-targetgroup-target-id)
     pub fn id(self, value: impl Arg<str>) -> Target<Set> { Target(put(self.0, "Id", value.into_expr()), Phase) }
-    /// `Port`: integer. Update: in place.
+    /// `Port`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-targetgroup-target.html#cfn-vpclattice-targetgroup-target-port)
     pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
 }
 impl Done for Target { fn into_props(self) -> Bag { self.0 } }
@@ -921,19 +921,19 @@ impl Done for Target { fn into_props(self) -> Bag { self.0 } }
 impl TargetGroupConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `HealthCheck`: `HealthCheckConfig`. Update: in place.
+    /// `HealthCheck`: `HealthCheckConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-targetgroup-targetgroupconfig.html#cfn-vpclattice-targetgroup-targetgroupconfig-healthcheck)
     pub fn health_check(self, value: impl Arg<HealthCheckConfig>) -> Self { Self(put(self.0, "HealthCheck", value.into_expr())) }
-    /// `IpAddressType`: `IpAddressType`. Update: replacement.
+    /// `IpAddressType`: `IpAddressType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-targetgroup-targetgroupconfig.html#cfn-vpclattice-targetgroup-targetgroupconfig-ipaddresstype)
     pub fn ip_address_type(self, value: impl Arg<IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr())) }
-    /// `LambdaEventStructureVersion`: `LambdaEventStructureVersion`. Update: replacement.
+    /// `LambdaEventStructureVersion`: `LambdaEventStructureVersion`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-targetgroup-targetgroupconfig.html#cfn-vpclattice-targetgroup-targetgroupconfig-lambdaeventstructureversion)
     pub fn lambda_event_structure_version(self, value: impl Arg<LambdaEventStructureVersion>) -> Self { Self(put(self.0, "LambdaEventStructureVersion", value.into_expr())) }
-    /// `Port`: integer. Update: replacement.
+    /// `Port`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-targetgroup-targetgroupconfig.html#cfn-vpclattice-targetgroup-targetgroupconfig-port)
     pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
-    /// `Protocol`: `Protocol`. Update: replacement.
+    /// `Protocol`: `Protocol`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-targetgroup-targetgroupconfig.html#cfn-vpclattice-targetgroup-targetgroupconfig-protocol)
     pub fn protocol(self, value: impl Arg<Protocol>) -> Self { Self(put(self.0, "Protocol", value.into_expr())) }
-    /// `ProtocolVersion`: `ProtocolVersion`. Update: replacement.
+    /// `ProtocolVersion`: `ProtocolVersion`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-targetgroup-targetgroupconfig.html#cfn-vpclattice-targetgroup-targetgroupconfig-protocolversion)
     pub fn protocol_version(self, value: impl Arg<ProtocolVersion>) -> Self { Self(put(self.0, "ProtocolVersion", value.into_expr())) }
-    /// `VpcIdentifier`: text. Update: replacement.
+    /// `VpcIdentifier`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-targetgroup-targetgroupconfig.html#cfn-vpclattice-targetgroup-targetgroupconfig-vpcidentifier)
     pub fn vpc_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcIdentifier", value.into_expr())) }
 }
 impl Done for TargetGroupConfig { fn into_props(self) -> Bag { self.0 } }

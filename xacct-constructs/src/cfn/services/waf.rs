@@ -13,7 +13,7 @@ impl CfnByteMatchSet {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnByteMatchSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-waf-bytematchset.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnByteMatchSet { fn node(&self) -> &Place { &self.0 } }
@@ -24,9 +24,9 @@ impl CfnByteMatchSetProps {
     pub fn new() -> CfnByteMatchSetProps<Missing<required::Name>> { CfnByteMatchSetProps(Bag::default(), Phase) }
 }
 impl<R0> CfnByteMatchSetProps<R0> {
-    /// `ByteMatchTuples`: list of `ByteMatchTuple`. Update: in place.
+    /// `ByteMatchTuples`: list of `ByteMatchTuple`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-waf-bytematchset.html#cfn-waf-bytematchset-bytematchtuples)
     pub fn byte_match_tuples(self, value: impl Arg<Arr<byte_match_set::ByteMatchTuple>>) -> Self { Self(put(self.0, "ByteMatchTuples", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-waf-bytematchset.html#cfn-waf-bytematchset-name)
     pub fn name(self, value: impl Arg<str>) -> CfnByteMatchSetProps<Set> { CfnByteMatchSetProps(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for CfnByteMatchSetProps { fn into_props(self) -> Bag { self.0 } }
@@ -40,15 +40,15 @@ impl ByteMatchTuple {
     pub fn new() -> ByteMatchTuple<Missing<super::required::FieldToMatch>, Missing<super::required::PositionalConstraint>, Missing<super::required::TextTransformation>> { ByteMatchTuple(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ByteMatchTuple<R0, R1, R2> {
-    /// `FieldToMatch`: `FieldToMatch`, required. Update: in place.
+    /// `FieldToMatch`: `FieldToMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-bytematchset-bytematchtuple.html#cfn-waf-bytematchset-bytematchtuple-fieldtomatch)
     pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> ByteMatchTuple<Set, R1, R2> { ByteMatchTuple(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
-    /// `PositionalConstraint`: text, required. Update: in place.
+    /// `PositionalConstraint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-bytematchset-bytematchtuple.html#cfn-waf-bytematchset-bytematchtuple-positionalconstraint)
     pub fn positional_constraint(self, value: impl Arg<str>) -> ByteMatchTuple<R0, Set, R2> { ByteMatchTuple(put(self.0, "PositionalConstraint", value.into_expr()), Phase) }
-    /// `TargetString`: text. Update: in place.
+    /// `TargetString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-bytematchset-bytematchtuple.html#cfn-waf-bytematchset-bytematchtuple-targetstring)
     pub fn target_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetString", value.into_expr()), Phase) }
-    /// `TargetStringBase64`: text. Update: in place.
+    /// `TargetStringBase64`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-bytematchset-bytematchtuple.html#cfn-waf-bytematchset-bytematchtuple-targetstringbase64)
     pub fn target_string_base64(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetStringBase64", value.into_expr()), Phase) }
-    /// `TextTransformation`: text, required. Update: in place.
+    /// `TextTransformation`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-bytematchset-bytematchtuple.html#cfn-waf-bytematchset-bytematchtuple-texttransformation)
     pub fn text_transformation(self, value: impl Arg<str>) -> ByteMatchTuple<R0, R1, Set> { ByteMatchTuple(put(self.0, "TextTransformation", value.into_expr()), Phase) }
 }
 impl Done for ByteMatchTuple { fn into_props(self) -> Bag { self.0 } }
@@ -59,9 +59,9 @@ impl FieldToMatch {
     pub fn new() -> FieldToMatch<Missing<super::required::Type>> { FieldToMatch(Bag::default(), Phase) }
 }
 impl<R0> FieldToMatch<R0> {
-    /// `Data`: text. Update: in place.
+    /// `Data`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-bytematchset-fieldtomatch.html#cfn-waf-bytematchset-fieldtomatch-data)
     pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-bytematchset-fieldtomatch.html#cfn-waf-bytematchset-fieldtomatch-type)
     pub fn type_(self, value: impl Arg<str>) -> FieldToMatch<Set> { FieldToMatch(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for FieldToMatch { fn into_props(self) -> Bag { self.0 } }
@@ -75,7 +75,7 @@ impl CfnIPSet {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIPSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-waf-ipset.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnIPSet { fn node(&self) -> &Place { &self.0 } }
@@ -86,9 +86,9 @@ impl CfnIPSetProps {
     pub fn new() -> CfnIPSetProps<Missing<required::Name>> { CfnIPSetProps(Bag::default(), Phase) }
 }
 impl<R0> CfnIPSetProps<R0> {
-    /// `IPSetDescriptors`: list of `IPSetDescriptor`. Update: in place.
+    /// `IPSetDescriptors`: list of `IPSetDescriptor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-waf-ipset.html#cfn-waf-ipset-ipsetdescriptors)
     pub fn ip_set_descriptors(self, value: impl Arg<Arr<ip_set::IPSetDescriptor>>) -> Self { Self(put(self.0, "IPSetDescriptors", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-waf-ipset.html#cfn-waf-ipset-name)
     pub fn name(self, value: impl Arg<str>) -> CfnIPSetProps<Set> { CfnIPSetProps(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for CfnIPSetProps { fn into_props(self) -> Bag { self.0 } }
@@ -102,9 +102,9 @@ impl IPSetDescriptor {
     pub fn new() -> IPSetDescriptor<Missing<super::required::Type>, Missing<super::required::Value>> { IPSetDescriptor(Bag::default(), Phase) }
 }
 impl<R0, R1> IPSetDescriptor<R0, R1> {
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-ipset-ipsetdescriptor.html#cfn-waf-ipset-ipsetdescriptor-type)
     pub fn type_(self, value: impl Arg<str>) -> IPSetDescriptor<Set, R1> { IPSetDescriptor(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-ipset-ipsetdescriptor.html#cfn-waf-ipset-ipsetdescriptor-value)
     pub fn value(self, value: impl Arg<str>) -> IPSetDescriptor<R0, Set> { IPSetDescriptor(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for IPSetDescriptor { fn into_props(self) -> Bag { self.0 } }
@@ -118,7 +118,7 @@ impl CfnRule {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-waf-rule.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnRule { fn node(&self) -> &Place { &self.0 } }
@@ -129,11 +129,11 @@ impl CfnRuleProps {
     pub fn new() -> CfnRuleProps<Missing<required::MetricName>, Missing<required::Name>> { CfnRuleProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnRuleProps<R0, R1> {
-    /// `MetricName`: text, required. Update: replacement.
+    /// `MetricName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-waf-rule.html#cfn-waf-rule-metricname)
     pub fn metric_name(self, value: impl Arg<str>) -> CfnRuleProps<Set, R1> { CfnRuleProps(put(self.0, "MetricName", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-waf-rule.html#cfn-waf-rule-name)
     pub fn name(self, value: impl Arg<str>) -> CfnRuleProps<R0, Set> { CfnRuleProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Predicates`: list of `Predicate`. Update: in place.
+    /// `Predicates`: list of `Predicate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-waf-rule.html#cfn-waf-rule-predicates)
     pub fn predicates(self, value: impl Arg<Arr<rule::Predicate>>) -> Self { Self(put(self.0, "Predicates", value.into_expr()), Phase) }
 }
 impl Done for CfnRuleProps { fn into_props(self) -> Bag { self.0 } }
@@ -147,11 +147,11 @@ impl Predicate {
     pub fn new() -> Predicate<Missing<super::required::DataId>, Missing<super::required::Negated>, Missing<super::required::Type>> { Predicate(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Predicate<R0, R1, R2> {
-    /// `DataId`: text, required. Update: in place.
+    /// `DataId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-rule-predicate.html#cfn-waf-rule-predicate-dataid)
     pub fn data_id(self, value: impl Arg<str>) -> Predicate<Set, R1, R2> { Predicate(put(self.0, "DataId", value.into_expr()), Phase) }
-    /// `Negated`: boolean, required. Update: in place.
+    /// `Negated`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-rule-predicate.html#cfn-waf-rule-predicate-negated)
     pub fn negated(self, value: impl Arg<bool>) -> Predicate<R0, Set, R2> { Predicate(put(self.0, "Negated", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-rule-predicate.html#cfn-waf-rule-predicate-type)
     pub fn type_(self, value: impl Arg<str>) -> Predicate<R0, R1, Set> { Predicate(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Predicate { fn into_props(self) -> Bag { self.0 } }
@@ -165,7 +165,7 @@ impl CfnSizeConstraintSet {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSizeConstraintSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-waf-sizeconstraintset.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnSizeConstraintSet { fn node(&self) -> &Place { &self.0 } }
@@ -176,9 +176,9 @@ impl CfnSizeConstraintSetProps {
     pub fn new() -> CfnSizeConstraintSetProps<Missing<required::Name>, Missing<required::SizeConstraints>> { CfnSizeConstraintSetProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSizeConstraintSetProps<R0, R1> {
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-waf-sizeconstraintset.html#cfn-waf-sizeconstraintset-name)
     pub fn name(self, value: impl Arg<str>) -> CfnSizeConstraintSetProps<Set, R1> { CfnSizeConstraintSetProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `SizeConstraints`: list of `SizeConstraint`, required. Update: in place.
+    /// `SizeConstraints`: list of `SizeConstraint`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-waf-sizeconstraintset.html#cfn-waf-sizeconstraintset-sizeconstraints)
     pub fn size_constraints(self, value: impl Arg<Arr<size_constraint_set::SizeConstraint>>) -> CfnSizeConstraintSetProps<R0, Set> { CfnSizeConstraintSetProps(put(self.0, "SizeConstraints", value.into_expr()), Phase) }
 }
 impl Done for CfnSizeConstraintSetProps { fn into_props(self) -> Bag { self.0 } }
@@ -192,9 +192,9 @@ impl FieldToMatch {
     pub fn new() -> FieldToMatch<Missing<super::required::Type>> { FieldToMatch(Bag::default(), Phase) }
 }
 impl<R0> FieldToMatch<R0> {
-    /// `Data`: text. Update: in place.
+    /// `Data`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-sizeconstraintset-fieldtomatch.html#cfn-waf-sizeconstraintset-fieldtomatch-data)
     pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-sizeconstraintset-fieldtomatch.html#cfn-waf-sizeconstraintset-fieldtomatch-type)
     pub fn type_(self, value: impl Arg<str>) -> FieldToMatch<Set> { FieldToMatch(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for FieldToMatch { fn into_props(self) -> Bag { self.0 } }
@@ -205,13 +205,13 @@ impl SizeConstraint {
     pub fn new() -> SizeConstraint<Missing<super::required::ComparisonOperator>, Missing<super::required::FieldToMatch>, Missing<super::required::Size>, Missing<super::required::TextTransformation>> { SizeConstraint(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> SizeConstraint<R0, R1, R2, R3> {
-    /// `ComparisonOperator`: text, required. Update: in place.
+    /// `ComparisonOperator`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-sizeconstraintset-sizeconstraint.html#cfn-waf-sizeconstraintset-sizeconstraint-comparisonoperator)
     pub fn comparison_operator(self, value: impl Arg<str>) -> SizeConstraint<Set, R1, R2, R3> { SizeConstraint(put(self.0, "ComparisonOperator", value.into_expr()), Phase) }
-    /// `FieldToMatch`: `FieldToMatch`, required. Update: in place.
+    /// `FieldToMatch`: `FieldToMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-sizeconstraintset-sizeconstraint.html#cfn-waf-sizeconstraintset-sizeconstraint-fieldtomatch)
     pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> SizeConstraint<R0, Set, R2, R3> { SizeConstraint(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
-    /// `Size`: integer, required. Update: in place.
+    /// `Size`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-sizeconstraintset-sizeconstraint.html#cfn-waf-sizeconstraintset-sizeconstraint-size)
     pub fn size(self, value: impl Arg<i64>) -> SizeConstraint<R0, R1, Set, R3> { SizeConstraint(put(self.0, "Size", value.into_expr()), Phase) }
-    /// `TextTransformation`: text, required. Update: in place.
+    /// `TextTransformation`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-sizeconstraintset-sizeconstraint.html#cfn-waf-sizeconstraintset-sizeconstraint-texttransformation)
     pub fn text_transformation(self, value: impl Arg<str>) -> SizeConstraint<R0, R1, R2, Set> { SizeConstraint(put(self.0, "TextTransformation", value.into_expr()), Phase) }
 }
 impl Done for SizeConstraint { fn into_props(self) -> Bag { self.0 } }
@@ -225,7 +225,7 @@ impl CfnSqlInjectionMatchSet {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSqlInjectionMatchSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-waf-sqlinjectionmatchset.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnSqlInjectionMatchSet { fn node(&self) -> &Place { &self.0 } }
@@ -236,9 +236,9 @@ impl CfnSqlInjectionMatchSetProps {
     pub fn new() -> CfnSqlInjectionMatchSetProps<Missing<required::Name>> { CfnSqlInjectionMatchSetProps(Bag::default(), Phase) }
 }
 impl<R0> CfnSqlInjectionMatchSetProps<R0> {
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-waf-sqlinjectionmatchset.html#cfn-waf-sqlinjectionmatchset-name)
     pub fn name(self, value: impl Arg<str>) -> CfnSqlInjectionMatchSetProps<Set> { CfnSqlInjectionMatchSetProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `SqlInjectionMatchTuples`: list of `SqlInjectionMatchTuple`. Update: in place.
+    /// `SqlInjectionMatchTuples`: list of `SqlInjectionMatchTuple`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-waf-sqlinjectionmatchset.html#cfn-waf-sqlinjectionmatchset-sqlinjectionmatchtuples)
     pub fn sql_injection_match_tuples(self, value: impl Arg<Arr<sql_injection_match_set::SqlInjectionMatchTuple>>) -> Self { Self(put(self.0, "SqlInjectionMatchTuples", value.into_expr()), Phase) }
 }
 impl Done for CfnSqlInjectionMatchSetProps { fn into_props(self) -> Bag { self.0 } }
@@ -252,9 +252,9 @@ impl FieldToMatch {
     pub fn new() -> FieldToMatch<Missing<super::required::Type>> { FieldToMatch(Bag::default(), Phase) }
 }
 impl<R0> FieldToMatch<R0> {
-    /// `Data`: text. Update: in place.
+    /// `Data`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-sqlinjectionmatchset-fieldtomatch.html#cfn-waf-sqlinjectionmatchset-fieldtomatch-data)
     pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-sqlinjectionmatchset-fieldtomatch.html#cfn-waf-sqlinjectionmatchset-fieldtomatch-type)
     pub fn type_(self, value: impl Arg<str>) -> FieldToMatch<Set> { FieldToMatch(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for FieldToMatch { fn into_props(self) -> Bag { self.0 } }
@@ -265,9 +265,9 @@ impl SqlInjectionMatchTuple {
     pub fn new() -> SqlInjectionMatchTuple<Missing<super::required::FieldToMatch>, Missing<super::required::TextTransformation>> { SqlInjectionMatchTuple(Bag::default(), Phase) }
 }
 impl<R0, R1> SqlInjectionMatchTuple<R0, R1> {
-    /// `FieldToMatch`: `FieldToMatch`, required. Update: in place.
+    /// `FieldToMatch`: `FieldToMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-sqlinjectionmatchset-sqlinjectionmatchtuple.html#cfn-waf-sqlinjectionmatchset-sqlinjectionmatchtuple-fieldtomatch)
     pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> SqlInjectionMatchTuple<Set, R1> { SqlInjectionMatchTuple(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
-    /// `TextTransformation`: text, required. Update: in place.
+    /// `TextTransformation`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-sqlinjectionmatchset-sqlinjectionmatchtuple.html#cfn-waf-sqlinjectionmatchset-sqlinjectionmatchtuple-texttransformation)
     pub fn text_transformation(self, value: impl Arg<str>) -> SqlInjectionMatchTuple<R0, Set> { SqlInjectionMatchTuple(put(self.0, "TextTransformation", value.into_expr()), Phase) }
 }
 impl Done for SqlInjectionMatchTuple { fn into_props(self) -> Bag { self.0 } }
@@ -281,7 +281,7 @@ impl CfnWebACL {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWebACLProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-waf-webacl.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnWebACL { fn node(&self) -> &Place { &self.0 } }
@@ -292,13 +292,13 @@ impl CfnWebACLProps {
     pub fn new() -> CfnWebACLProps<Missing<required::DefaultAction>, Missing<required::MetricName>, Missing<required::Name>> { CfnWebACLProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnWebACLProps<R0, R1, R2> {
-    /// `DefaultAction`: `WafAction`, required. Update: in place.
+    /// `DefaultAction`: `WafAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-waf-webacl.html#cfn-waf-webacl-defaultaction)
     pub fn default_action(self, value: impl Arg<web_acl::WafAction>) -> CfnWebACLProps<Set, R1, R2> { CfnWebACLProps(put(self.0, "DefaultAction", value.into_expr()), Phase) }
-    /// `MetricName`: text, required. Update: replacement.
+    /// `MetricName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-waf-webacl.html#cfn-waf-webacl-metricname)
     pub fn metric_name(self, value: impl Arg<str>) -> CfnWebACLProps<R0, Set, R2> { CfnWebACLProps(put(self.0, "MetricName", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-waf-webacl.html#cfn-waf-webacl-name)
     pub fn name(self, value: impl Arg<str>) -> CfnWebACLProps<R0, R1, Set> { CfnWebACLProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Rules`: list of `ActivatedRule`. Update: in place.
+    /// `Rules`: list of `ActivatedRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-waf-webacl.html#cfn-waf-webacl-rules)
     pub fn rules(self, value: impl Arg<Arr<web_acl::ActivatedRule>>) -> Self { Self(put(self.0, "Rules", value.into_expr()), Phase) }
 }
 impl Done for CfnWebACLProps { fn into_props(self) -> Bag { self.0 } }
@@ -312,11 +312,11 @@ impl ActivatedRule {
     pub fn new() -> ActivatedRule<Missing<super::required::Priority>, Missing<super::required::RuleId>> { ActivatedRule(Bag::default(), Phase) }
 }
 impl<R0, R1> ActivatedRule<R0, R1> {
-    /// `Action`: `WafAction`. Update: in place.
+    /// `Action`: `WafAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-webacl-activatedrule.html#cfn-waf-webacl-activatedrule-action)
     pub fn action(self, value: impl Arg<WafAction>) -> Self { Self(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `Priority`: integer, required. Update: in place.
+    /// `Priority`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-webacl-activatedrule.html#cfn-waf-webacl-activatedrule-priority)
     pub fn priority(self, value: impl Arg<i64>) -> ActivatedRule<Set, R1> { ActivatedRule(put(self.0, "Priority", value.into_expr()), Phase) }
-    /// `RuleId`: text, required. Update: in place.
+    /// `RuleId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-webacl-activatedrule.html#cfn-waf-webacl-activatedrule-ruleid)
     pub fn rule_id(self, value: impl Arg<str>) -> ActivatedRule<R0, Set> { ActivatedRule(put(self.0, "RuleId", value.into_expr()), Phase) }
 }
 impl Done for ActivatedRule { fn into_props(self) -> Bag { self.0 } }
@@ -327,7 +327,7 @@ impl WafAction {
     pub fn new() -> WafAction<Missing<super::required::Type>> { WafAction(Bag::default(), Phase) }
 }
 impl<R0> WafAction<R0> {
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-webacl-wafaction.html#cfn-waf-webacl-wafaction-type)
     pub fn type_(self, value: impl Arg<str>) -> WafAction<Set> { WafAction(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for WafAction { fn into_props(self) -> Bag { self.0 } }
@@ -341,7 +341,7 @@ impl CfnXssMatchSet {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnXssMatchSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-waf-xssmatchset.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnXssMatchSet { fn node(&self) -> &Place { &self.0 } }
@@ -352,9 +352,9 @@ impl CfnXssMatchSetProps {
     pub fn new() -> CfnXssMatchSetProps<Missing<required::Name>, Missing<required::XssMatchTuples>> { CfnXssMatchSetProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnXssMatchSetProps<R0, R1> {
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-waf-xssmatchset.html#cfn-waf-xssmatchset-name)
     pub fn name(self, value: impl Arg<str>) -> CfnXssMatchSetProps<Set, R1> { CfnXssMatchSetProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `XssMatchTuples`: list of `XssMatchTuple`, required. Update: in place.
+    /// `XssMatchTuples`: list of `XssMatchTuple`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-waf-xssmatchset.html#cfn-waf-xssmatchset-xssmatchtuples)
     pub fn xss_match_tuples(self, value: impl Arg<Arr<xss_match_set::XssMatchTuple>>) -> CfnXssMatchSetProps<R0, Set> { CfnXssMatchSetProps(put(self.0, "XssMatchTuples", value.into_expr()), Phase) }
 }
 impl Done for CfnXssMatchSetProps { fn into_props(self) -> Bag { self.0 } }
@@ -368,9 +368,9 @@ impl FieldToMatch {
     pub fn new() -> FieldToMatch<Missing<super::required::Type>> { FieldToMatch(Bag::default(), Phase) }
 }
 impl<R0> FieldToMatch<R0> {
-    /// `Data`: text. Update: in place.
+    /// `Data`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-xssmatchset-fieldtomatch.html#cfn-waf-xssmatchset-fieldtomatch-data)
     pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-xssmatchset-fieldtomatch.html#cfn-waf-xssmatchset-fieldtomatch-type)
     pub fn type_(self, value: impl Arg<str>) -> FieldToMatch<Set> { FieldToMatch(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for FieldToMatch { fn into_props(self) -> Bag { self.0 } }
@@ -381,9 +381,9 @@ impl XssMatchTuple {
     pub fn new() -> XssMatchTuple<Missing<super::required::FieldToMatch>, Missing<super::required::TextTransformation>> { XssMatchTuple(Bag::default(), Phase) }
 }
 impl<R0, R1> XssMatchTuple<R0, R1> {
-    /// `FieldToMatch`: `FieldToMatch`, required. Update: in place.
+    /// `FieldToMatch`: `FieldToMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-xssmatchset-xssmatchtuple.html#cfn-waf-xssmatchset-xssmatchtuple-fieldtomatch)
     pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> XssMatchTuple<Set, R1> { XssMatchTuple(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
-    /// `TextTransformation`: text, required. Update: in place.
+    /// `TextTransformation`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-xssmatchset-xssmatchtuple.html#cfn-waf-xssmatchset-xssmatchtuple-texttransformation)
     pub fn text_transformation(self, value: impl Arg<str>) -> XssMatchTuple<R0, Set> { XssMatchTuple(put(self.0, "TextTransformation", value.into_expr()), Phase) }
 }
 impl Done for XssMatchTuple { fn into_props(self) -> Bag { self.0 } }

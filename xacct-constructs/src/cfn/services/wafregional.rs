@@ -13,7 +13,7 @@ impl CfnByteMatchSet {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnByteMatchSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-bytematchset.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnByteMatchSet { fn node(&self) -> &Place { &self.0 } }
@@ -24,9 +24,9 @@ impl CfnByteMatchSetProps {
     pub fn new() -> CfnByteMatchSetProps<Missing<required::Name>> { CfnByteMatchSetProps(Bag::default(), Phase) }
 }
 impl<R0> CfnByteMatchSetProps<R0> {
-    /// `ByteMatchTuples`: list of `ByteMatchTuple`. Update: in place.
+    /// `ByteMatchTuples`: list of `ByteMatchTuple`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-bytematchset.html#cfn-wafregional-bytematchset-bytematchtuples)
     pub fn byte_match_tuples(self, value: impl Arg<Arr<byte_match_set::ByteMatchTuple>>) -> Self { Self(put(self.0, "ByteMatchTuples", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-bytematchset.html#cfn-wafregional-bytematchset-name)
     pub fn name(self, value: impl Arg<str>) -> CfnByteMatchSetProps<Set> { CfnByteMatchSetProps(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for CfnByteMatchSetProps { fn into_props(self) -> Bag { self.0 } }
@@ -40,15 +40,15 @@ impl ByteMatchTuple {
     pub fn new() -> ByteMatchTuple<Missing<super::required::FieldToMatch>, Missing<super::required::PositionalConstraint>, Missing<super::required::TextTransformation>> { ByteMatchTuple(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ByteMatchTuple<R0, R1, R2> {
-    /// `FieldToMatch`: `FieldToMatch`, required. Update: in place.
+    /// `FieldToMatch`: `FieldToMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-bytematchset-bytematchtuple.html#cfn-wafregional-bytematchset-bytematchtuple-fieldtomatch)
     pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> ByteMatchTuple<Set, R1, R2> { ByteMatchTuple(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
-    /// `PositionalConstraint`: text, required. Update: in place.
+    /// `PositionalConstraint`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-bytematchset-bytematchtuple.html#cfn-wafregional-bytematchset-bytematchtuple-positionalconstraint)
     pub fn positional_constraint(self, value: impl Arg<str>) -> ByteMatchTuple<R0, Set, R2> { ByteMatchTuple(put(self.0, "PositionalConstraint", value.into_expr()), Phase) }
-    /// `TargetString`: text. Update: in place.
+    /// `TargetString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-bytematchset-bytematchtuple.html#cfn-wafregional-bytematchset-bytematchtuple-targetstring)
     pub fn target_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetString", value.into_expr()), Phase) }
-    /// `TargetStringBase64`: text. Update: in place.
+    /// `TargetStringBase64`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-bytematchset-bytematchtuple.html#cfn-wafregional-bytematchset-bytematchtuple-targetstringbase64)
     pub fn target_string_base64(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetStringBase64", value.into_expr()), Phase) }
-    /// `TextTransformation`: text, required. Update: in place.
+    /// `TextTransformation`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-bytematchset-bytematchtuple.html#cfn-wafregional-bytematchset-bytematchtuple-texttransformation)
     pub fn text_transformation(self, value: impl Arg<str>) -> ByteMatchTuple<R0, R1, Set> { ByteMatchTuple(put(self.0, "TextTransformation", value.into_expr()), Phase) }
 }
 impl Done for ByteMatchTuple { fn into_props(self) -> Bag { self.0 } }
@@ -59,9 +59,9 @@ impl FieldToMatch {
     pub fn new() -> FieldToMatch<Missing<super::required::Type>> { FieldToMatch(Bag::default(), Phase) }
 }
 impl<R0> FieldToMatch<R0> {
-    /// `Data`: text. Update: in place.
+    /// `Data`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-bytematchset-fieldtomatch.html#cfn-wafregional-bytematchset-fieldtomatch-data)
     pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-bytematchset-fieldtomatch.html#cfn-wafregional-bytematchset-fieldtomatch-type)
     pub fn type_(self, value: impl Arg<str>) -> FieldToMatch<Set> { FieldToMatch(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for FieldToMatch { fn into_props(self) -> Bag { self.0 } }
@@ -75,7 +75,7 @@ impl CfnGeoMatchSet {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGeoMatchSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-geomatchset.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnGeoMatchSet { fn node(&self) -> &Place { &self.0 } }
@@ -86,9 +86,9 @@ impl CfnGeoMatchSetProps {
     pub fn new() -> CfnGeoMatchSetProps<Missing<required::Name>> { CfnGeoMatchSetProps(Bag::default(), Phase) }
 }
 impl<R0> CfnGeoMatchSetProps<R0> {
-    /// `GeoMatchConstraints`: list of `GeoMatchConstraint`. Update: in place.
+    /// `GeoMatchConstraints`: list of `GeoMatchConstraint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-geomatchset.html#cfn-wafregional-geomatchset-geomatchconstraints)
     pub fn geo_match_constraints(self, value: impl Arg<Arr<geo_match_set::GeoMatchConstraint>>) -> Self { Self(put(self.0, "GeoMatchConstraints", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-geomatchset.html#cfn-wafregional-geomatchset-name)
     pub fn name(self, value: impl Arg<str>) -> CfnGeoMatchSetProps<Set> { CfnGeoMatchSetProps(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for CfnGeoMatchSetProps { fn into_props(self) -> Bag { self.0 } }
@@ -102,9 +102,9 @@ impl GeoMatchConstraint {
     pub fn new() -> GeoMatchConstraint<Missing<super::required::Type>, Missing<super::required::Value>> { GeoMatchConstraint(Bag::default(), Phase) }
 }
 impl<R0, R1> GeoMatchConstraint<R0, R1> {
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-geomatchset-geomatchconstraint.html#cfn-wafregional-geomatchset-geomatchconstraint-type)
     pub fn type_(self, value: impl Arg<str>) -> GeoMatchConstraint<Set, R1> { GeoMatchConstraint(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-geomatchset-geomatchconstraint.html#cfn-wafregional-geomatchset-geomatchconstraint-value)
     pub fn value(self, value: impl Arg<str>) -> GeoMatchConstraint<R0, Set> { GeoMatchConstraint(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for GeoMatchConstraint { fn into_props(self) -> Bag { self.0 } }
@@ -118,7 +118,7 @@ impl CfnIPSet {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIPSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-ipset.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnIPSet { fn node(&self) -> &Place { &self.0 } }
@@ -129,9 +129,9 @@ impl CfnIPSetProps {
     pub fn new() -> CfnIPSetProps<Missing<required::Name>> { CfnIPSetProps(Bag::default(), Phase) }
 }
 impl<R0> CfnIPSetProps<R0> {
-    /// `IPSetDescriptors`: list of `IPSetDescriptor`. Update: in place.
+    /// `IPSetDescriptors`: list of `IPSetDescriptor`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-ipset.html#cfn-wafregional-ipset-ipsetdescriptors)
     pub fn ip_set_descriptors(self, value: impl Arg<Arr<ip_set::IPSetDescriptor>>) -> Self { Self(put(self.0, "IPSetDescriptors", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-ipset.html#cfn-wafregional-ipset-name)
     pub fn name(self, value: impl Arg<str>) -> CfnIPSetProps<Set> { CfnIPSetProps(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for CfnIPSetProps { fn into_props(self) -> Bag { self.0 } }
@@ -145,9 +145,9 @@ impl IPSetDescriptor {
     pub fn new() -> IPSetDescriptor<Missing<super::required::Type>, Missing<super::required::Value>> { IPSetDescriptor(Bag::default(), Phase) }
 }
 impl<R0, R1> IPSetDescriptor<R0, R1> {
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-ipset-ipsetdescriptor.html#cfn-wafregional-ipset-ipsetdescriptor-type)
     pub fn type_(self, value: impl Arg<str>) -> IPSetDescriptor<Set, R1> { IPSetDescriptor(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-ipset-ipsetdescriptor.html#cfn-wafregional-ipset-ipsetdescriptor-value)
     pub fn value(self, value: impl Arg<str>) -> IPSetDescriptor<R0, Set> { IPSetDescriptor(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for IPSetDescriptor { fn into_props(self) -> Bag { self.0 } }
@@ -161,7 +161,7 @@ impl CfnRateBasedRule {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRateBasedRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-ratebasedrule.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnRateBasedRule { fn node(&self) -> &Place { &self.0 } }
@@ -172,15 +172,15 @@ impl CfnRateBasedRuleProps {
     pub fn new() -> CfnRateBasedRuleProps<Missing<required::MetricName>, Missing<required::Name>, Missing<required::RateKey>, Missing<required::RateLimit>> { CfnRateBasedRuleProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnRateBasedRuleProps<R0, R1, R2, R3> {
-    /// `MatchPredicates`: list of `Predicate`. Update: in place.
+    /// `MatchPredicates`: list of `Predicate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-ratebasedrule.html#cfn-wafregional-ratebasedrule-matchpredicates)
     pub fn match_predicates(self, value: impl Arg<Arr<rate_based_rule::Predicate>>) -> Self { Self(put(self.0, "MatchPredicates", value.into_expr()), Phase) }
-    /// `MetricName`: text, required. Update: replacement.
+    /// `MetricName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-ratebasedrule.html#cfn-wafregional-ratebasedrule-metricname)
     pub fn metric_name(self, value: impl Arg<str>) -> CfnRateBasedRuleProps<Set, R1, R2, R3> { CfnRateBasedRuleProps(put(self.0, "MetricName", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-ratebasedrule.html#cfn-wafregional-ratebasedrule-name)
     pub fn name(self, value: impl Arg<str>) -> CfnRateBasedRuleProps<R0, Set, R2, R3> { CfnRateBasedRuleProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RateKey`: text, required. Update: replacement.
+    /// `RateKey`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-ratebasedrule.html#cfn-wafregional-ratebasedrule-ratekey)
     pub fn rate_key(self, value: impl Arg<str>) -> CfnRateBasedRuleProps<R0, R1, Set, R3> { CfnRateBasedRuleProps(put(self.0, "RateKey", value.into_expr()), Phase) }
-    /// `RateLimit`: integer, required. Update: in place.
+    /// `RateLimit`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-ratebasedrule.html#cfn-wafregional-ratebasedrule-ratelimit)
     pub fn rate_limit(self, value: impl Arg<i64>) -> CfnRateBasedRuleProps<R0, R1, R2, Set> { CfnRateBasedRuleProps(put(self.0, "RateLimit", value.into_expr()), Phase) }
 }
 impl Done for CfnRateBasedRuleProps { fn into_props(self) -> Bag { self.0 } }
@@ -194,11 +194,11 @@ impl Predicate {
     pub fn new() -> Predicate<Missing<super::required::DataId>, Missing<super::required::Negated>, Missing<super::required::Type>> { Predicate(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Predicate<R0, R1, R2> {
-    /// `DataId`: text, required. Update: in place.
+    /// `DataId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-ratebasedrule-predicate.html#cfn-wafregional-ratebasedrule-predicate-dataid)
     pub fn data_id(self, value: impl Arg<str>) -> Predicate<Set, R1, R2> { Predicate(put(self.0, "DataId", value.into_expr()), Phase) }
-    /// `Negated`: boolean, required. Update: in place.
+    /// `Negated`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-ratebasedrule-predicate.html#cfn-wafregional-ratebasedrule-predicate-negated)
     pub fn negated(self, value: impl Arg<bool>) -> Predicate<R0, Set, R2> { Predicate(put(self.0, "Negated", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-ratebasedrule-predicate.html#cfn-wafregional-ratebasedrule-predicate-type)
     pub fn type_(self, value: impl Arg<str>) -> Predicate<R0, R1, Set> { Predicate(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Predicate { fn into_props(self) -> Bag { self.0 } }
@@ -212,7 +212,7 @@ impl CfnRegexPatternSet {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRegexPatternSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-regexpatternset.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnRegexPatternSet { fn node(&self) -> &Place { &self.0 } }
@@ -223,9 +223,9 @@ impl CfnRegexPatternSetProps {
     pub fn new() -> CfnRegexPatternSetProps<Missing<required::Name>, Missing<required::RegexPatternStrings>> { CfnRegexPatternSetProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnRegexPatternSetProps<R0, R1> {
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-regexpatternset.html#cfn-wafregional-regexpatternset-name)
     pub fn name(self, value: impl Arg<str>) -> CfnRegexPatternSetProps<Set, R1> { CfnRegexPatternSetProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RegexPatternStrings`: list of text, required. Update: in place.
+    /// `RegexPatternStrings`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-regexpatternset.html#cfn-wafregional-regexpatternset-regexpatternstrings)
     pub fn regex_pattern_strings(self, value: impl Arg<Arr<str>>) -> CfnRegexPatternSetProps<R0, Set> { CfnRegexPatternSetProps(put(self.0, "RegexPatternStrings", value.into_expr()), Phase) }
 }
 impl Done for CfnRegexPatternSetProps { fn into_props(self) -> Bag { self.0 } }
@@ -238,7 +238,7 @@ impl CfnRule {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-rule.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnRule { fn node(&self) -> &Place { &self.0 } }
@@ -249,11 +249,11 @@ impl CfnRuleProps {
     pub fn new() -> CfnRuleProps<Missing<required::MetricName>, Missing<required::Name>> { CfnRuleProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnRuleProps<R0, R1> {
-    /// `MetricName`: text, required. Update: replacement.
+    /// `MetricName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-rule.html#cfn-wafregional-rule-metricname)
     pub fn metric_name(self, value: impl Arg<str>) -> CfnRuleProps<Set, R1> { CfnRuleProps(put(self.0, "MetricName", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-rule.html#cfn-wafregional-rule-name)
     pub fn name(self, value: impl Arg<str>) -> CfnRuleProps<R0, Set> { CfnRuleProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Predicates`: list of `Predicate`. Update: in place.
+    /// `Predicates`: list of `Predicate`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-rule.html#cfn-wafregional-rule-predicates)
     pub fn predicates(self, value: impl Arg<Arr<rule::Predicate>>) -> Self { Self(put(self.0, "Predicates", value.into_expr()), Phase) }
 }
 impl Done for CfnRuleProps { fn into_props(self) -> Bag { self.0 } }
@@ -267,11 +267,11 @@ impl Predicate {
     pub fn new() -> Predicate<Missing<super::required::DataId>, Missing<super::required::Negated>, Missing<super::required::Type>> { Predicate(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Predicate<R0, R1, R2> {
-    /// `DataId`: text, required. Update: in place.
+    /// `DataId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-rule-predicate.html#cfn-wafregional-rule-predicate-dataid)
     pub fn data_id(self, value: impl Arg<str>) -> Predicate<Set, R1, R2> { Predicate(put(self.0, "DataId", value.into_expr()), Phase) }
-    /// `Negated`: boolean, required. Update: in place.
+    /// `Negated`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-rule-predicate.html#cfn-wafregional-rule-predicate-negated)
     pub fn negated(self, value: impl Arg<bool>) -> Predicate<R0, Set, R2> { Predicate(put(self.0, "Negated", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-rule-predicate.html#cfn-wafregional-rule-predicate-type)
     pub fn type_(self, value: impl Arg<str>) -> Predicate<R0, R1, Set> { Predicate(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Predicate { fn into_props(self) -> Bag { self.0 } }
@@ -285,7 +285,7 @@ impl CfnSizeConstraintSet {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSizeConstraintSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-sizeconstraintset.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnSizeConstraintSet { fn node(&self) -> &Place { &self.0 } }
@@ -296,9 +296,9 @@ impl CfnSizeConstraintSetProps {
     pub fn new() -> CfnSizeConstraintSetProps<Missing<required::Name>> { CfnSizeConstraintSetProps(Bag::default(), Phase) }
 }
 impl<R0> CfnSizeConstraintSetProps<R0> {
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-sizeconstraintset.html#cfn-wafregional-sizeconstraintset-name)
     pub fn name(self, value: impl Arg<str>) -> CfnSizeConstraintSetProps<Set> { CfnSizeConstraintSetProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `SizeConstraints`: list of `SizeConstraint`. Update: in place.
+    /// `SizeConstraints`: list of `SizeConstraint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-sizeconstraintset.html#cfn-wafregional-sizeconstraintset-sizeconstraints)
     pub fn size_constraints(self, value: impl Arg<Arr<size_constraint_set::SizeConstraint>>) -> Self { Self(put(self.0, "SizeConstraints", value.into_expr()), Phase) }
 }
 impl Done for CfnSizeConstraintSetProps { fn into_props(self) -> Bag { self.0 } }
@@ -312,9 +312,9 @@ impl FieldToMatch {
     pub fn new() -> FieldToMatch<Missing<super::required::Type>> { FieldToMatch(Bag::default(), Phase) }
 }
 impl<R0> FieldToMatch<R0> {
-    /// `Data`: text. Update: in place.
+    /// `Data`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-sizeconstraintset-fieldtomatch.html#cfn-wafregional-sizeconstraintset-fieldtomatch-data)
     pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-sizeconstraintset-fieldtomatch.html#cfn-wafregional-sizeconstraintset-fieldtomatch-type)
     pub fn type_(self, value: impl Arg<str>) -> FieldToMatch<Set> { FieldToMatch(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for FieldToMatch { fn into_props(self) -> Bag { self.0 } }
@@ -325,13 +325,13 @@ impl SizeConstraint {
     pub fn new() -> SizeConstraint<Missing<super::required::ComparisonOperator>, Missing<super::required::FieldToMatch>, Missing<super::required::Size>, Missing<super::required::TextTransformation>> { SizeConstraint(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> SizeConstraint<R0, R1, R2, R3> {
-    /// `ComparisonOperator`: text, required. Update: in place.
+    /// `ComparisonOperator`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-sizeconstraintset-sizeconstraint.html#cfn-wafregional-sizeconstraintset-sizeconstraint-comparisonoperator)
     pub fn comparison_operator(self, value: impl Arg<str>) -> SizeConstraint<Set, R1, R2, R3> { SizeConstraint(put(self.0, "ComparisonOperator", value.into_expr()), Phase) }
-    /// `FieldToMatch`: `FieldToMatch`, required. Update: in place.
+    /// `FieldToMatch`: `FieldToMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-sizeconstraintset-sizeconstraint.html#cfn-wafregional-sizeconstraintset-sizeconstraint-fieldtomatch)
     pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> SizeConstraint<R0, Set, R2, R3> { SizeConstraint(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
-    /// `Size`: integer, required. Update: in place.
+    /// `Size`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-sizeconstraintset-sizeconstraint.html#cfn-wafregional-sizeconstraintset-sizeconstraint-size)
     pub fn size(self, value: impl Arg<i64>) -> SizeConstraint<R0, R1, Set, R3> { SizeConstraint(put(self.0, "Size", value.into_expr()), Phase) }
-    /// `TextTransformation`: text, required. Update: in place.
+    /// `TextTransformation`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-sizeconstraintset-sizeconstraint.html#cfn-wafregional-sizeconstraintset-sizeconstraint-texttransformation)
     pub fn text_transformation(self, value: impl Arg<str>) -> SizeConstraint<R0, R1, R2, Set> { SizeConstraint(put(self.0, "TextTransformation", value.into_expr()), Phase) }
 }
 impl Done for SizeConstraint { fn into_props(self) -> Bag { self.0 } }
@@ -345,7 +345,7 @@ impl CfnSqlInjectionMatchSet {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSqlInjectionMatchSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-sqlinjectionmatchset.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnSqlInjectionMatchSet { fn node(&self) -> &Place { &self.0 } }
@@ -356,9 +356,9 @@ impl CfnSqlInjectionMatchSetProps {
     pub fn new() -> CfnSqlInjectionMatchSetProps<Missing<required::Name>> { CfnSqlInjectionMatchSetProps(Bag::default(), Phase) }
 }
 impl<R0> CfnSqlInjectionMatchSetProps<R0> {
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-sqlinjectionmatchset.html#cfn-wafregional-sqlinjectionmatchset-name)
     pub fn name(self, value: impl Arg<str>) -> CfnSqlInjectionMatchSetProps<Set> { CfnSqlInjectionMatchSetProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `SqlInjectionMatchTuples`: list of `SqlInjectionMatchTuple`. Update: in place.
+    /// `SqlInjectionMatchTuples`: list of `SqlInjectionMatchTuple`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-sqlinjectionmatchset.html#cfn-wafregional-sqlinjectionmatchset-sqlinjectionmatchtuples)
     pub fn sql_injection_match_tuples(self, value: impl Arg<Arr<sql_injection_match_set::SqlInjectionMatchTuple>>) -> Self { Self(put(self.0, "SqlInjectionMatchTuples", value.into_expr()), Phase) }
 }
 impl Done for CfnSqlInjectionMatchSetProps { fn into_props(self) -> Bag { self.0 } }
@@ -372,9 +372,9 @@ impl FieldToMatch {
     pub fn new() -> FieldToMatch<Missing<super::required::Type>> { FieldToMatch(Bag::default(), Phase) }
 }
 impl<R0> FieldToMatch<R0> {
-    /// `Data`: text. Update: in place.
+    /// `Data`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-sqlinjectionmatchset-fieldtomatch.html#cfn-wafregional-sqlinjectionmatchset-fieldtomatch-data)
     pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-sqlinjectionmatchset-fieldtomatch.html#cfn-wafregional-sqlinjectionmatchset-fieldtomatch-type)
     pub fn type_(self, value: impl Arg<str>) -> FieldToMatch<Set> { FieldToMatch(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for FieldToMatch { fn into_props(self) -> Bag { self.0 } }
@@ -385,9 +385,9 @@ impl SqlInjectionMatchTuple {
     pub fn new() -> SqlInjectionMatchTuple<Missing<super::required::FieldToMatch>, Missing<super::required::TextTransformation>> { SqlInjectionMatchTuple(Bag::default(), Phase) }
 }
 impl<R0, R1> SqlInjectionMatchTuple<R0, R1> {
-    /// `FieldToMatch`: `FieldToMatch`, required. Update: in place.
+    /// `FieldToMatch`: `FieldToMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-sqlinjectionmatchset-sqlinjectionmatchtuple.html#cfn-wafregional-sqlinjectionmatchset-sqlinjectionmatchtuple-fieldtomatch)
     pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> SqlInjectionMatchTuple<Set, R1> { SqlInjectionMatchTuple(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
-    /// `TextTransformation`: text, required. Update: in place.
+    /// `TextTransformation`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-sqlinjectionmatchset-sqlinjectionmatchtuple.html#cfn-wafregional-sqlinjectionmatchset-sqlinjectionmatchtuple-texttransformation)
     pub fn text_transformation(self, value: impl Arg<str>) -> SqlInjectionMatchTuple<R0, Set> { SqlInjectionMatchTuple(put(self.0, "TextTransformation", value.into_expr()), Phase) }
 }
 impl Done for SqlInjectionMatchTuple { fn into_props(self) -> Bag { self.0 } }
@@ -401,7 +401,7 @@ impl CfnWebACL {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWebACLProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-webacl.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnWebACL { fn node(&self) -> &Place { &self.0 } }
@@ -412,13 +412,13 @@ impl CfnWebACLProps {
     pub fn new() -> CfnWebACLProps<Missing<required::DefaultAction>, Missing<required::MetricName>, Missing<required::Name>> { CfnWebACLProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnWebACLProps<R0, R1, R2> {
-    /// `DefaultAction`: `Action`, required. Update: in place.
+    /// `DefaultAction`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-webacl.html#cfn-wafregional-webacl-defaultaction)
     pub fn default_action(self, value: impl Arg<web_acl::Action>) -> CfnWebACLProps<Set, R1, R2> { CfnWebACLProps(put(self.0, "DefaultAction", value.into_expr()), Phase) }
-    /// `MetricName`: text, required. Update: replacement.
+    /// `MetricName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-webacl.html#cfn-wafregional-webacl-metricname)
     pub fn metric_name(self, value: impl Arg<str>) -> CfnWebACLProps<R0, Set, R2> { CfnWebACLProps(put(self.0, "MetricName", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-webacl.html#cfn-wafregional-webacl-name)
     pub fn name(self, value: impl Arg<str>) -> CfnWebACLProps<R0, R1, Set> { CfnWebACLProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Rules`: list of `Rule`. Update: in place.
+    /// `Rules`: list of `Rule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-webacl.html#cfn-wafregional-webacl-rules)
     pub fn rules(self, value: impl Arg<Arr<web_acl::Rule>>) -> Self { Self(put(self.0, "Rules", value.into_expr()), Phase) }
 }
 impl Done for CfnWebACLProps { fn into_props(self) -> Bag { self.0 } }
@@ -432,7 +432,7 @@ impl Action {
     pub fn new() -> Action<Missing<super::required::Type>> { Action(Bag::default(), Phase) }
 }
 impl<R0> Action<R0> {
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-webacl-action.html#cfn-wafregional-webacl-action-type)
     pub fn type_(self, value: impl Arg<str>) -> Action<Set> { Action(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
@@ -443,11 +443,11 @@ impl Rule {
     pub fn new() -> Rule<Missing<super::required::Action>, Missing<super::required::Priority>, Missing<super::required::RuleId>> { Rule(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Rule<R0, R1, R2> {
-    /// `Action`: `Action`, required. Update: in place.
+    /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-webacl-rule.html#cfn-wafregional-webacl-rule-action)
     pub fn action(self, value: impl Arg<Action>) -> Rule<Set, R1, R2> { Rule(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `Priority`: integer, required. Update: in place.
+    /// `Priority`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-webacl-rule.html#cfn-wafregional-webacl-rule-priority)
     pub fn priority(self, value: impl Arg<i64>) -> Rule<R0, Set, R2> { Rule(put(self.0, "Priority", value.into_expr()), Phase) }
-    /// `RuleId`: text, required. Update: in place.
+    /// `RuleId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-webacl-rule.html#cfn-wafregional-webacl-rule-ruleid)
     pub fn rule_id(self, value: impl Arg<str>) -> Rule<R0, R1, Set> { Rule(put(self.0, "RuleId", value.into_expr()), Phase) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
@@ -461,7 +461,7 @@ impl CfnWebACLAssociation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWebACLAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-webaclassociation.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnWebACLAssociation { fn node(&self) -> &Place { &self.0 } }
@@ -472,9 +472,9 @@ impl CfnWebACLAssociationProps {
     pub fn new() -> CfnWebACLAssociationProps<Missing<required::ResourceArn>, Missing<required::WebACLId>> { CfnWebACLAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnWebACLAssociationProps<R0, R1> {
-    /// `ResourceArn`: text, required. Update: replacement.
+    /// `ResourceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-webaclassociation.html#cfn-wafregional-webaclassociation-resourcearn)
     pub fn resource_arn(self, value: impl Arg<str>) -> CfnWebACLAssociationProps<Set, R1> { CfnWebACLAssociationProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
-    /// `WebACLId`: text, required. Update: replacement.
+    /// `WebACLId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-webaclassociation.html#cfn-wafregional-webaclassociation-webaclid)
     pub fn web_acl_id(self, value: impl Arg<str>) -> CfnWebACLAssociationProps<R0, Set> { CfnWebACLAssociationProps(put(self.0, "WebACLId", value.into_expr()), Phase) }
 }
 impl Done for CfnWebACLAssociationProps { fn into_props(self) -> Bag { self.0 } }
@@ -487,7 +487,7 @@ impl CfnXssMatchSet {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnXssMatchSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-xssmatchset.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnXssMatchSet { fn node(&self) -> &Place { &self.0 } }
@@ -498,9 +498,9 @@ impl CfnXssMatchSetProps {
     pub fn new() -> CfnXssMatchSetProps<Missing<required::Name>> { CfnXssMatchSetProps(Bag::default(), Phase) }
 }
 impl<R0> CfnXssMatchSetProps<R0> {
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-xssmatchset.html#cfn-wafregional-xssmatchset-name)
     pub fn name(self, value: impl Arg<str>) -> CfnXssMatchSetProps<Set> { CfnXssMatchSetProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `XssMatchTuples`: list of `XssMatchTuple`. Update: in place.
+    /// `XssMatchTuples`: list of `XssMatchTuple`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-xssmatchset.html#cfn-wafregional-xssmatchset-xssmatchtuples)
     pub fn xss_match_tuples(self, value: impl Arg<Arr<xss_match_set::XssMatchTuple>>) -> Self { Self(put(self.0, "XssMatchTuples", value.into_expr()), Phase) }
 }
 impl Done for CfnXssMatchSetProps { fn into_props(self) -> Bag { self.0 } }
@@ -514,9 +514,9 @@ impl FieldToMatch {
     pub fn new() -> FieldToMatch<Missing<super::required::Type>> { FieldToMatch(Bag::default(), Phase) }
 }
 impl<R0> FieldToMatch<R0> {
-    /// `Data`: text. Update: in place.
+    /// `Data`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-xssmatchset-fieldtomatch.html#cfn-wafregional-xssmatchset-fieldtomatch-data)
     pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr()), Phase) }
-    /// `Type`: text, required. Update: in place.
+    /// `Type`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-xssmatchset-fieldtomatch.html#cfn-wafregional-xssmatchset-fieldtomatch-type)
     pub fn type_(self, value: impl Arg<str>) -> FieldToMatch<Set> { FieldToMatch(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for FieldToMatch { fn into_props(self) -> Bag { self.0 } }
@@ -527,9 +527,9 @@ impl XssMatchTuple {
     pub fn new() -> XssMatchTuple<Missing<super::required::FieldToMatch>, Missing<super::required::TextTransformation>> { XssMatchTuple(Bag::default(), Phase) }
 }
 impl<R0, R1> XssMatchTuple<R0, R1> {
-    /// `FieldToMatch`: `FieldToMatch`, required. Update: in place.
+    /// `FieldToMatch`: `FieldToMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-xssmatchset-xssmatchtuple.html#cfn-wafregional-xssmatchset-xssmatchtuple-fieldtomatch)
     pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> XssMatchTuple<Set, R1> { XssMatchTuple(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
-    /// `TextTransformation`: text, required. Update: in place.
+    /// `TextTransformation`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-xssmatchset-xssmatchtuple.html#cfn-wafregional-xssmatchset-xssmatchtuple-texttransformation)
     pub fn text_transformation(self, value: impl Arg<str>) -> XssMatchTuple<R0, Set> { XssMatchTuple(put(self.0, "TextTransformation", value.into_expr()), Phase) }
 }
 impl Done for XssMatchTuple { fn into_props(self) -> Bag { self.0 } }

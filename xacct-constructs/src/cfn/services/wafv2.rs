@@ -13,9 +13,9 @@ impl CfnIPSet {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIPSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-ipset.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-ipset.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnIPSet { fn node(&self) -> &Place { &self.0 } }
@@ -26,17 +26,17 @@ impl CfnIPSetProps {
     pub fn new() -> CfnIPSetProps<Missing<required::Addresses>, Missing<required::IPAddressVersion>, Missing<required::Scope>> { CfnIPSetProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnIPSetProps<R0, R1, R2> {
-    /// `Addresses`: list of text, required. Update: in place.
+    /// `Addresses`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-ipset.html#cfn-wafv2-ipset-addresses)
     pub fn addresses(self, value: impl Arg<Arr<str>>) -> CfnIPSetProps<Set, R1, R2> { CfnIPSetProps(put(self.0, "Addresses", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-ipset.html#cfn-wafv2-ipset-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `IPAddressVersion`: `IPAddressVersion`, required. Update: in place.
+    /// `IPAddressVersion`: `IPAddressVersion`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-ipset.html#cfn-wafv2-ipset-ipaddressversion)
     pub fn ip_address_version(self, value: impl Arg<ip_set::IPAddressVersion>) -> CfnIPSetProps<R0, Set, R2> { CfnIPSetProps(put(self.0, "IPAddressVersion", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-ipset.html#cfn-wafv2-ipset-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Scope`: `Scope`, required. Update: replacement.
+    /// `Scope`: `Scope`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-ipset.html#cfn-wafv2-ipset-scope)
     pub fn scope(self, value: impl Arg<ip_set::Scope>) -> CfnIPSetProps<R0, R1, Set> { CfnIPSetProps(put(self.0, "Scope", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-ipset.html#cfn-wafv2-ipset-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnIPSetProps { fn into_props(self) -> Bag { self.0 } }
@@ -57,7 +57,7 @@ impl CfnLoggingConfiguration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLoggingConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ResourceArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ManagedByFirewallManager`: boolean.
+    /// The attribute `ManagedByFirewallManager`: boolean. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-loggingconfiguration.html#ManagedByFirewallManager-fn::getatt)
     pub fn attr_managed_by_firewall_manager(&self) -> Val<bool> { self.0.get_att("ManagedByFirewallManager") }
 }
 impl Parent for CfnLoggingConfiguration { fn node(&self) -> &Place { &self.0 } }
@@ -68,13 +68,13 @@ impl CfnLoggingConfigurationProps {
     pub fn new() -> CfnLoggingConfigurationProps<Missing<required::LogDestinationConfigs>, Missing<required::ResourceArn>> { CfnLoggingConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnLoggingConfigurationProps<R0, R1> {
-    /// `LogDestinationConfigs`: list of text, required. Update: in place.
+    /// `LogDestinationConfigs`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-loggingconfiguration.html#cfn-wafv2-loggingconfiguration-logdestinationconfigs)
     pub fn log_destination_configs(self, value: impl Arg<Arr<str>>) -> CfnLoggingConfigurationProps<Set, R1> { CfnLoggingConfigurationProps(put(self.0, "LogDestinationConfigs", value.into_expr()), Phase) }
-    /// `LoggingFilter`: `LoggingFilter`. Update: in place.
+    /// `LoggingFilter`: `LoggingFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-loggingconfiguration.html#cfn-wafv2-loggingconfiguration-loggingfilter)
     pub fn logging_filter(self, value: impl Arg<logging_configuration::LoggingFilter>) -> Self { Self(put(self.0, "LoggingFilter", value.into_expr()), Phase) }
-    /// `RedactedFields`: list of `FieldToMatch`. Update: in place.
+    /// `RedactedFields`: list of `FieldToMatch`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-loggingconfiguration.html#cfn-wafv2-loggingconfiguration-redactedfields)
     pub fn redacted_fields(self, value: impl Arg<Arr<logging_configuration::FieldToMatch>>) -> Self { Self(put(self.0, "RedactedFields", value.into_expr()), Phase) }
-    /// `ResourceArn`: `WAFv2WebACLArn`, required. Update: replacement.
+    /// `ResourceArn`: `WAFv2WebACLArn`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-loggingconfiguration.html#cfn-wafv2-loggingconfiguration-resourcearn)
     pub fn resource_arn(self, value: impl Arg<kind::WAFv2WebACLArn>) -> CfnLoggingConfigurationProps<R0, Set> { CfnLoggingConfigurationProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
 }
 impl Done for CfnLoggingConfigurationProps { fn into_props(self) -> Bag { self.0 } }
@@ -88,7 +88,7 @@ impl ActionCondition {
     pub fn new() -> ActionCondition<Missing<super::required::Action>> { ActionCondition(Bag::default(), Phase) }
 }
 impl<R0> ActionCondition<R0> {
-    /// `Action`: `Action`, required. Update: in place.
+    /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-actioncondition.html#cfn-wafv2-loggingconfiguration-actioncondition-action)
     pub fn action(self, value: impl Arg<Action>) -> ActionCondition<Set> { ActionCondition(put(self.0, "Action", value.into_expr()), Phase) }
 }
 impl Done for ActionCondition { fn into_props(self) -> Bag { self.0 } }
@@ -97,9 +97,9 @@ impl Done for ActionCondition { fn into_props(self) -> Bag { self.0 } }
 impl Condition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ActionCondition`: `ActionCondition`. Update: in place.
+    /// `ActionCondition`: `ActionCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-condition.html#cfn-wafv2-loggingconfiguration-condition-actioncondition)
     pub fn action_condition(self, value: impl Arg<ActionCondition>) -> Self { Self(put(self.0, "ActionCondition", value.into_expr())) }
-    /// `LabelNameCondition`: `LabelNameCondition`. Update: in place.
+    /// `LabelNameCondition`: `LabelNameCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-condition.html#cfn-wafv2-loggingconfiguration-condition-labelnamecondition)
     pub fn label_name_condition(self, value: impl Arg<LabelNameCondition>) -> Self { Self(put(self.0, "LabelNameCondition", value.into_expr())) }
 }
 impl Done for Condition { fn into_props(self) -> Bag { self.0 } }
@@ -108,15 +108,15 @@ impl Done for Condition { fn into_props(self) -> Bag { self.0 } }
 impl FieldToMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `JsonBody`: JSON. Update: in place.
+    /// `JsonBody`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-fieldtomatch.html#cfn-wafv2-loggingconfiguration-fieldtomatch-jsonbody)
     pub fn json_body(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "JsonBody", value.into_expr())) }
-    /// `Method`: JSON. Update: in place.
+    /// `Method`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-fieldtomatch.html#cfn-wafv2-loggingconfiguration-fieldtomatch-method)
     pub fn method(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Method", value.into_expr())) }
-    /// `QueryString`: JSON. Update: in place.
+    /// `QueryString`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-fieldtomatch.html#cfn-wafv2-loggingconfiguration-fieldtomatch-querystring)
     pub fn query_string(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "QueryString", value.into_expr())) }
-    /// `SingleHeader`: `SingleHeader`. Update: in place.
+    /// `SingleHeader`: `SingleHeader`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-fieldtomatch.html#cfn-wafv2-loggingconfiguration-fieldtomatch-singleheader)
     pub fn single_header(self, value: impl Arg<SingleHeader>) -> Self { Self(put(self.0, "SingleHeader", value.into_expr())) }
-    /// `UriPath`: JSON. Update: in place.
+    /// `UriPath`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-fieldtomatch.html#cfn-wafv2-loggingconfiguration-fieldtomatch-uripath)
     pub fn uri_path(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "UriPath", value.into_expr())) }
 }
 impl Done for FieldToMatch { fn into_props(self) -> Bag { self.0 } }
@@ -127,11 +127,11 @@ impl Filter {
     pub fn new() -> Filter<Missing<super::required::Behavior>, Missing<super::required::Conditions>, Missing<super::required::Requirement>> { Filter(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Filter<R0, R1, R2> {
-    /// `Behavior`: `Behavior`, required. Update: in place.
+    /// `Behavior`: `Behavior`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-filter.html#cfn-wafv2-loggingconfiguration-filter-behavior)
     pub fn behavior(self, value: impl Arg<Behavior>) -> Filter<Set, R1, R2> { Filter(put(self.0, "Behavior", value.into_expr()), Phase) }
-    /// `Conditions`: list of `Condition`, required. Update: in place.
+    /// `Conditions`: list of `Condition`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-filter.html#cfn-wafv2-loggingconfiguration-filter-conditions)
     pub fn conditions(self, value: impl Arg<Arr<Condition>>) -> Filter<R0, Set, R2> { Filter(put(self.0, "Conditions", value.into_expr()), Phase) }
-    /// `Requirement`: `Requirement`, required. Update: in place.
+    /// `Requirement`: `Requirement`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-filter.html#cfn-wafv2-loggingconfiguration-filter-requirement)
     pub fn requirement(self, value: impl Arg<Requirement>) -> Filter<R0, R1, Set> { Filter(put(self.0, "Requirement", value.into_expr()), Phase) }
 }
 impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
@@ -142,11 +142,11 @@ impl JsonBody {
     pub fn new() -> JsonBody<Missing<super::required::MatchPattern>, Missing<super::required::MatchScope>> { JsonBody(Bag::default(), Phase) }
 }
 impl<R0, R1> JsonBody<R0, R1> {
-    /// `InvalidFallbackBehavior`: text. Update: in place.
+    /// `InvalidFallbackBehavior`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-jsonbody.html#cfn-wafv2-loggingconfiguration-jsonbody-invalidfallbackbehavior)
     pub fn invalid_fallback_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InvalidFallbackBehavior", value.into_expr()), Phase) }
-    /// `MatchPattern`: `MatchPattern`, required. Update: in place.
+    /// `MatchPattern`: `MatchPattern`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-jsonbody.html#cfn-wafv2-loggingconfiguration-jsonbody-matchpattern)
     pub fn match_pattern(self, value: impl Arg<MatchPattern>) -> JsonBody<Set, R1> { JsonBody(put(self.0, "MatchPattern", value.into_expr()), Phase) }
-    /// `MatchScope`: text, required. Update: in place.
+    /// `MatchScope`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-jsonbody.html#cfn-wafv2-loggingconfiguration-jsonbody-matchscope)
     pub fn match_scope(self, value: impl Arg<str>) -> JsonBody<R0, Set> { JsonBody(put(self.0, "MatchScope", value.into_expr()), Phase) }
 }
 impl Done for JsonBody { fn into_props(self) -> Bag { self.0 } }
@@ -157,7 +157,7 @@ impl LabelNameCondition {
     pub fn new() -> LabelNameCondition<Missing<super::required::LabelName>> { LabelNameCondition(Bag::default(), Phase) }
 }
 impl<R0> LabelNameCondition<R0> {
-    /// `LabelName`: text, required. Update: in place.
+    /// `LabelName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-labelnamecondition.html#cfn-wafv2-loggingconfiguration-labelnamecondition-labelname)
     pub fn label_name(self, value: impl Arg<str>) -> LabelNameCondition<Set> { LabelNameCondition(put(self.0, "LabelName", value.into_expr()), Phase) }
 }
 impl Done for LabelNameCondition { fn into_props(self) -> Bag { self.0 } }
@@ -168,9 +168,9 @@ impl LoggingFilter {
     pub fn new() -> LoggingFilter<Missing<super::required::DefaultBehavior>, Missing<super::required::Filters>> { LoggingFilter(Bag::default(), Phase) }
 }
 impl<R0, R1> LoggingFilter<R0, R1> {
-    /// `DefaultBehavior`: `DefaultBehavior`, required. Update: in place.
+    /// `DefaultBehavior`: `DefaultBehavior`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-loggingfilter.html#cfn-wafv2-loggingconfiguration-loggingfilter-defaultbehavior)
     pub fn default_behavior(self, value: impl Arg<DefaultBehavior>) -> LoggingFilter<Set, R1> { LoggingFilter(put(self.0, "DefaultBehavior", value.into_expr()), Phase) }
-    /// `Filters`: list of `Filter`, required. Update: in place.
+    /// `Filters`: list of `Filter`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-loggingfilter.html#cfn-wafv2-loggingconfiguration-loggingfilter-filters)
     pub fn filters(self, value: impl Arg<Arr<Filter>>) -> LoggingFilter<R0, Set> { LoggingFilter(put(self.0, "Filters", value.into_expr()), Phase) }
 }
 impl Done for LoggingFilter { fn into_props(self) -> Bag { self.0 } }
@@ -179,9 +179,9 @@ impl Done for LoggingFilter { fn into_props(self) -> Bag { self.0 } }
 impl MatchPattern {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `All`: JSON. Update: in place.
+    /// `All`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-matchpattern.html#cfn-wafv2-loggingconfiguration-matchpattern-all)
     pub fn all(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "All", value.into_expr())) }
-    /// `IncludedPaths`: list of text. Update: in place.
+    /// `IncludedPaths`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-matchpattern.html#cfn-wafv2-loggingconfiguration-matchpattern-includedpaths)
     pub fn included_paths(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludedPaths", value.into_expr())) }
 }
 impl Done for MatchPattern { fn into_props(self) -> Bag { self.0 } }
@@ -192,7 +192,7 @@ impl SingleHeader {
     pub fn new() -> SingleHeader<Missing<super::required::Name>> { SingleHeader(Bag::default(), Phase) }
 }
 impl<R0> SingleHeader<R0> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-singleheader.html#cfn-wafv2-loggingconfiguration-singleheader-name)
     pub fn name(self, value: impl Arg<str>) -> SingleHeader<Set> { SingleHeader(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for SingleHeader { fn into_props(self) -> Bag { self.0 } }
@@ -214,9 +214,9 @@ impl CfnRegexPatternSet {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRegexPatternSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-regexpatternset.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-regexpatternset.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnRegexPatternSet { fn node(&self) -> &Place { &self.0 } }
@@ -227,15 +227,15 @@ impl CfnRegexPatternSetProps {
     pub fn new() -> CfnRegexPatternSetProps<Missing<required::RegularExpressionList>, Missing<required::Scope>> { CfnRegexPatternSetProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnRegexPatternSetProps<R0, R1> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-regexpatternset.html#cfn-wafv2-regexpatternset-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-regexpatternset.html#cfn-wafv2-regexpatternset-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RegularExpressionList`: list of text, required. Update: in place.
+    /// `RegularExpressionList`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-regexpatternset.html#cfn-wafv2-regexpatternset-regularexpressionlist)
     pub fn regular_expression_list(self, value: impl Arg<Arr<str>>) -> CfnRegexPatternSetProps<Set, R1> { CfnRegexPatternSetProps(put(self.0, "RegularExpressionList", value.into_expr()), Phase) }
-    /// `Scope`: `Scope`, required. Update: replacement.
+    /// `Scope`: `Scope`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-regexpatternset.html#cfn-wafv2-regexpatternset-scope)
     pub fn scope(self, value: impl Arg<regex_pattern_set::Scope>) -> CfnRegexPatternSetProps<R0, Set> { CfnRegexPatternSetProps(put(self.0, "Scope", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-regexpatternset.html#cfn-wafv2-regexpatternset-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnRegexPatternSetProps { fn into_props(self) -> Bag { self.0 } }
@@ -254,11 +254,11 @@ impl CfnRuleGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRuleGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-rulegroup.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-rulegroup.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `LabelNamespace`: text.
+    /// The attribute `LabelNamespace`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-rulegroup.html#LabelNamespace-fn::getatt)
     pub fn attr_label_namespace(&self) -> Val<str> { self.0.get_att("LabelNamespace") }
 }
 impl Parent for CfnRuleGroup { fn node(&self) -> &Place { &self.0 } }
@@ -269,27 +269,27 @@ impl CfnRuleGroupProps {
     pub fn new() -> CfnRuleGroupProps<Missing<required::Capacity>, Missing<required::Scope>, Missing<required::VisibilityConfig>> { CfnRuleGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnRuleGroupProps<R0, R1, R2> {
-    /// `AvailableLabels`: list of `LabelSummary`. Update: in place.
+    /// `AvailableLabels`: list of `LabelSummary`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-rulegroup.html#cfn-wafv2-rulegroup-availablelabels)
     pub fn available_labels(self, value: impl Arg<Arr<rule_group::LabelSummary>>) -> Self { Self(put(self.0, "AvailableLabels", value.into_expr()), Phase) }
-    /// `Capacity`: integer, required. Update: in place.
+    /// `Capacity`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-rulegroup.html#cfn-wafv2-rulegroup-capacity)
     pub fn capacity(self, value: impl Arg<i64>) -> CfnRuleGroupProps<Set, R1, R2> { CfnRuleGroupProps(put(self.0, "Capacity", value.into_expr()), Phase) }
-    /// `ConsumedLabels`: list of `LabelSummary`. Update: in place.
+    /// `ConsumedLabels`: list of `LabelSummary`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-rulegroup.html#cfn-wafv2-rulegroup-consumedlabels)
     pub fn consumed_labels(self, value: impl Arg<Arr<rule_group::LabelSummary>>) -> Self { Self(put(self.0, "ConsumedLabels", value.into_expr()), Phase) }
-    /// `CustomResponseBodies`: map of `CustomResponseBody`. Update: in place.
+    /// `CustomResponseBodies`: map of `CustomResponseBody`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-rulegroup.html#cfn-wafv2-rulegroup-customresponsebodies)
     pub fn custom_response_bodies(self, value: impl Arg<Dict<rule_group::CustomResponseBody>>) -> Self { Self(put(self.0, "CustomResponseBodies", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-rulegroup.html#cfn-wafv2-rulegroup-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `MonetizationConfig`: `MonetizationConfig`. Update: in place.
+    /// `MonetizationConfig`: `MonetizationConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-rulegroup.html#cfn-wafv2-rulegroup-monetizationconfig)
     pub fn monetization_config(self, value: impl Arg<rule_group::MonetizationConfig>) -> Self { Self(put(self.0, "MonetizationConfig", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-rulegroup.html#cfn-wafv2-rulegroup-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Rules`: list of `Rule`. Update: in place.
+    /// `Rules`: list of `Rule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-rulegroup.html#cfn-wafv2-rulegroup-rules)
     pub fn rules(self, value: impl Arg<Arr<rule_group::Rule>>) -> Self { Self(put(self.0, "Rules", value.into_expr()), Phase) }
-    /// `Scope`: `Scope`, required. Update: replacement.
+    /// `Scope`: `Scope`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-rulegroup.html#cfn-wafv2-rulegroup-scope)
     pub fn scope(self, value: impl Arg<rule_group::Scope>) -> CfnRuleGroupProps<R0, Set, R2> { CfnRuleGroupProps(put(self.0, "Scope", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-rulegroup.html#cfn-wafv2-rulegroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VisibilityConfig`: `VisibilityConfig`, required. Update: in place.
+    /// `VisibilityConfig`: `VisibilityConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-rulegroup.html#cfn-wafv2-rulegroup-visibilityconfig)
     pub fn visibility_config(self, value: impl Arg<rule_group::VisibilityConfig>) -> CfnRuleGroupProps<R0, R1, Set> { CfnRuleGroupProps(put(self.0, "VisibilityConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnRuleGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -301,7 +301,7 @@ use crate::cfn::support::*;
 impl Allow {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CustomRequestHandling`: `CustomRequestHandling`. Update: in place.
+    /// `CustomRequestHandling`: `CustomRequestHandling`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-allow.html#cfn-wafv2-rulegroup-allow-customrequesthandling)
     pub fn custom_request_handling(self, value: impl Arg<CustomRequestHandling>) -> Self { Self(put(self.0, "CustomRequestHandling", value.into_expr())) }
 }
 impl Done for Allow { fn into_props(self) -> Bag { self.0 } }
@@ -312,7 +312,7 @@ impl AndStatement {
     pub fn new() -> AndStatement<Missing<super::required::Statements>> { AndStatement(Bag::default(), Phase) }
 }
 impl<R0> AndStatement<R0> {
-    /// `Statements`: list of `Statement`, required. Update: in place.
+    /// `Statements`: list of `Statement`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-andstatement.html#cfn-wafv2-rulegroup-andstatement-statements)
     pub fn statements(self, value: impl Arg<Arr<Statement>>) -> AndStatement<Set> { AndStatement(put(self.0, "Statements", value.into_expr()), Phase) }
 }
 impl Done for AndStatement { fn into_props(self) -> Bag { self.0 } }
@@ -321,9 +321,9 @@ impl Done for AndStatement { fn into_props(self) -> Bag { self.0 } }
 impl AsnMatchStatement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AsnList`: list of integer. Update: in place.
+    /// `AsnList`: list of integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-asnmatchstatement.html#cfn-wafv2-rulegroup-asnmatchstatement-asnlist)
     pub fn asn_list(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "AsnList", value.into_expr())) }
-    /// `ForwardedIPConfig`: `ForwardedIPConfiguration`. Update: in place.
+    /// `ForwardedIPConfig`: `ForwardedIPConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-asnmatchstatement.html#cfn-wafv2-rulegroup-asnmatchstatement-forwardedipconfig)
     pub fn forwarded_ip_config(self, value: impl Arg<ForwardedIPConfiguration>) -> Self { Self(put(self.0, "ForwardedIPConfig", value.into_expr())) }
 }
 impl Done for AsnMatchStatement { fn into_props(self) -> Bag { self.0 } }
@@ -332,7 +332,7 @@ impl Done for AsnMatchStatement { fn into_props(self) -> Bag { self.0 } }
 impl Block {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CustomResponse`: `CustomResponse`. Update: in place.
+    /// `CustomResponse`: `CustomResponse`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-block.html#cfn-wafv2-rulegroup-block-customresponse)
     pub fn custom_response(self, value: impl Arg<CustomResponse>) -> Self { Self(put(self.0, "CustomResponse", value.into_expr())) }
 }
 impl Done for Block { fn into_props(self) -> Bag { self.0 } }
@@ -341,7 +341,7 @@ impl Done for Block { fn into_props(self) -> Bag { self.0 } }
 impl Body {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `OversizeHandling`: `OversizeHandling`. Update: in place.
+    /// `OversizeHandling`: `OversizeHandling`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-body.html#cfn-wafv2-rulegroup-body-oversizehandling)
     pub fn oversize_handling(self, value: impl Arg<OversizeHandling>) -> Self { Self(put(self.0, "OversizeHandling", value.into_expr())) }
 }
 impl Done for Body { fn into_props(self) -> Bag { self.0 } }
@@ -352,17 +352,17 @@ impl ByteMatchStatement {
     pub fn new() -> ByteMatchStatement<Missing<super::required::FieldToMatch>, Missing<super::required::PositionalConstraint>, Missing<super::required::TextTransformations>> { ByteMatchStatement(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ByteMatchStatement<R0, R1, R2> {
-    /// `FieldToMatch`: `FieldToMatch`, required. Update: in place.
+    /// `FieldToMatch`: `FieldToMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-bytematchstatement.html#cfn-wafv2-rulegroup-bytematchstatement-fieldtomatch)
     pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> ByteMatchStatement<Set, R1, R2> { ByteMatchStatement(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
-    /// `PositionalConstraint`: `PositionalConstraint`, required. Update: in place.
+    /// `PositionalConstraint`: `PositionalConstraint`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-bytematchstatement.html#cfn-wafv2-rulegroup-bytematchstatement-positionalconstraint)
     pub fn positional_constraint(self, value: impl Arg<PositionalConstraint>) -> ByteMatchStatement<R0, Set, R2> { ByteMatchStatement(put(self.0, "PositionalConstraint", value.into_expr()), Phase) }
-    /// `PreParseTextTransformations`: list of `PreParseTextTransformation`. Update: in place.
+    /// `PreParseTextTransformations`: list of `PreParseTextTransformation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-bytematchstatement.html#cfn-wafv2-rulegroup-bytematchstatement-preparsetexttransformations)
     pub fn pre_parse_text_transformations(self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { Self(put(self.0, "PreParseTextTransformations", value.into_expr()), Phase) }
-    /// `SearchString`: text. Update: in place.
+    /// `SearchString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-bytematchstatement.html#cfn-wafv2-rulegroup-bytematchstatement-searchstring)
     pub fn search_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SearchString", value.into_expr()), Phase) }
-    /// `SearchStringBase64`: text. Update: in place.
+    /// `SearchStringBase64`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-bytematchstatement.html#cfn-wafv2-rulegroup-bytematchstatement-searchstringbase64)
     pub fn search_string_base64(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SearchStringBase64", value.into_expr()), Phase) }
-    /// `TextTransformations`: list of `TextTransformation`, required. Update: in place.
+    /// `TextTransformations`: list of `TextTransformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-bytematchstatement.html#cfn-wafv2-rulegroup-bytematchstatement-texttransformations)
     pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> ByteMatchStatement<R0, R1, Set> { ByteMatchStatement(put(self.0, "TextTransformations", value.into_expr()), Phase) }
 }
 impl Done for ByteMatchStatement { fn into_props(self) -> Bag { self.0 } }
@@ -371,7 +371,7 @@ impl Done for ByteMatchStatement { fn into_props(self) -> Bag { self.0 } }
 impl Captcha {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CustomRequestHandling`: `CustomRequestHandling`. Update: in place.
+    /// `CustomRequestHandling`: `CustomRequestHandling`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-captcha.html#cfn-wafv2-rulegroup-captcha-customrequesthandling)
     pub fn custom_request_handling(self, value: impl Arg<CustomRequestHandling>) -> Self { Self(put(self.0, "CustomRequestHandling", value.into_expr())) }
 }
 impl Done for Captcha { fn into_props(self) -> Bag { self.0 } }
@@ -380,7 +380,7 @@ impl Done for Captcha { fn into_props(self) -> Bag { self.0 } }
 impl CaptchaConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ImmunityTimeProperty`: `ImmunityTimeProperty`. Update: in place.
+    /// `ImmunityTimeProperty`: `ImmunityTimeProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-captchaconfig.html#cfn-wafv2-rulegroup-captchaconfig-immunitytimeproperty)
     pub fn immunity_time_property(self, value: impl Arg<ImmunityTimeProperty>) -> Self { Self(put(self.0, "ImmunityTimeProperty", value.into_expr())) }
 }
 impl Done for CaptchaConfig { fn into_props(self) -> Bag { self.0 } }
@@ -389,7 +389,7 @@ impl Done for CaptchaConfig { fn into_props(self) -> Bag { self.0 } }
 impl Challenge {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CustomRequestHandling`: `CustomRequestHandling`. Update: in place.
+    /// `CustomRequestHandling`: `CustomRequestHandling`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-challenge.html#cfn-wafv2-rulegroup-challenge-customrequesthandling)
     pub fn custom_request_handling(self, value: impl Arg<CustomRequestHandling>) -> Self { Self(put(self.0, "CustomRequestHandling", value.into_expr())) }
 }
 impl Done for Challenge { fn into_props(self) -> Bag { self.0 } }
@@ -398,7 +398,7 @@ impl Done for Challenge { fn into_props(self) -> Bag { self.0 } }
 impl ChallengeConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ImmunityTimeProperty`: `ImmunityTimeProperty`. Update: in place.
+    /// `ImmunityTimeProperty`: `ImmunityTimeProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-challengeconfig.html#cfn-wafv2-rulegroup-challengeconfig-immunitytimeproperty)
     pub fn immunity_time_property(self, value: impl Arg<ImmunityTimeProperty>) -> Self { Self(put(self.0, "ImmunityTimeProperty", value.into_expr())) }
 }
 impl Done for ChallengeConfig { fn into_props(self) -> Bag { self.0 } }
@@ -407,11 +407,11 @@ impl Done for ChallengeConfig { fn into_props(self) -> Bag { self.0 } }
 impl CookieMatchPattern {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `All`: JSON. Update: in place.
+    /// `All`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-cookiematchpattern.html#cfn-wafv2-rulegroup-cookiematchpattern-all)
     pub fn all(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "All", value.into_expr())) }
-    /// `ExcludedCookies`: list of text. Update: in place.
+    /// `ExcludedCookies`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-cookiematchpattern.html#cfn-wafv2-rulegroup-cookiematchpattern-excludedcookies)
     pub fn excluded_cookies(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedCookies", value.into_expr())) }
-    /// `IncludedCookies`: list of text. Update: in place.
+    /// `IncludedCookies`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-cookiematchpattern.html#cfn-wafv2-rulegroup-cookiematchpattern-includedcookies)
     pub fn included_cookies(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludedCookies", value.into_expr())) }
 }
 impl Done for CookieMatchPattern { fn into_props(self) -> Bag { self.0 } }
@@ -422,11 +422,11 @@ impl Cookies {
     pub fn new() -> Cookies<Missing<super::required::MatchPattern>, Missing<super::required::MatchScope>, Missing<super::required::OversizeHandling>> { Cookies(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Cookies<R0, R1, R2> {
-    /// `MatchPattern`: `CookieMatchPattern`, required. Update: in place.
+    /// `MatchPattern`: `CookieMatchPattern`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-cookies.html#cfn-wafv2-rulegroup-cookies-matchpattern)
     pub fn match_pattern(self, value: impl Arg<CookieMatchPattern>) -> Cookies<Set, R1, R2> { Cookies(put(self.0, "MatchPattern", value.into_expr()), Phase) }
-    /// `MatchScope`: `MatchScope`, required. Update: in place.
+    /// `MatchScope`: `MatchScope`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-cookies.html#cfn-wafv2-rulegroup-cookies-matchscope)
     pub fn match_scope(self, value: impl Arg<MatchScope>) -> Cookies<R0, Set, R2> { Cookies(put(self.0, "MatchScope", value.into_expr()), Phase) }
-    /// `OversizeHandling`: `OversizeHandling`, required. Update: in place.
+    /// `OversizeHandling`: `OversizeHandling`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-cookies.html#cfn-wafv2-rulegroup-cookies-oversizehandling)
     pub fn oversize_handling(self, value: impl Arg<OversizeHandling>) -> Cookies<R0, R1, Set> { Cookies(put(self.0, "OversizeHandling", value.into_expr()), Phase) }
 }
 impl Done for Cookies { fn into_props(self) -> Bag { self.0 } }
@@ -435,7 +435,7 @@ impl Done for Cookies { fn into_props(self) -> Bag { self.0 } }
 impl Count {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CustomRequestHandling`: `CustomRequestHandling`. Update: in place.
+    /// `CustomRequestHandling`: `CustomRequestHandling`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-count.html#cfn-wafv2-rulegroup-count-customrequesthandling)
     pub fn custom_request_handling(self, value: impl Arg<CustomRequestHandling>) -> Self { Self(put(self.0, "CustomRequestHandling", value.into_expr())) }
 }
 impl Done for Count { fn into_props(self) -> Bag { self.0 } }
@@ -446,7 +446,7 @@ impl CryptoConfig {
     pub fn new() -> CryptoConfig<Missing<super::required::PaymentNetworks>> { CryptoConfig(Bag::default(), Phase) }
 }
 impl<R0> CryptoConfig<R0> {
-    /// `PaymentNetworks`: list of `PaymentNetwork`, required. Update: in place.
+    /// `PaymentNetworks`: list of `PaymentNetwork`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-cryptoconfig.html#cfn-wafv2-rulegroup-cryptoconfig-paymentnetworks)
     pub fn payment_networks(self, value: impl Arg<Arr<PaymentNetwork>>) -> CryptoConfig<Set> { CryptoConfig(put(self.0, "PaymentNetworks", value.into_expr()), Phase) }
 }
 impl Done for CryptoConfig { fn into_props(self) -> Bag { self.0 } }
@@ -457,9 +457,9 @@ impl CustomHTTPHeader {
     pub fn new() -> CustomHTTPHeader<Missing<super::required::Name>, Missing<super::required::Value>> { CustomHTTPHeader(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomHTTPHeader<R0, R1> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-customhttpheader.html#cfn-wafv2-rulegroup-customhttpheader-name)
     pub fn name(self, value: impl Arg<str>) -> CustomHTTPHeader<Set, R1> { CustomHTTPHeader(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-customhttpheader.html#cfn-wafv2-rulegroup-customhttpheader-value)
     pub fn value(self, value: impl Arg<str>) -> CustomHTTPHeader<R0, Set> { CustomHTTPHeader(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for CustomHTTPHeader { fn into_props(self) -> Bag { self.0 } }
@@ -470,7 +470,7 @@ impl CustomRequestHandling {
     pub fn new() -> CustomRequestHandling<Missing<super::required::InsertHeaders>> { CustomRequestHandling(Bag::default(), Phase) }
 }
 impl<R0> CustomRequestHandling<R0> {
-    /// `InsertHeaders`: list of `CustomHTTPHeader`, required. Update: in place.
+    /// `InsertHeaders`: list of `CustomHTTPHeader`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-customrequesthandling.html#cfn-wafv2-rulegroup-customrequesthandling-insertheaders)
     pub fn insert_headers(self, value: impl Arg<Arr<CustomHTTPHeader>>) -> CustomRequestHandling<Set> { CustomRequestHandling(put(self.0, "InsertHeaders", value.into_expr()), Phase) }
 }
 impl Done for CustomRequestHandling { fn into_props(self) -> Bag { self.0 } }
@@ -481,11 +481,11 @@ impl CustomResponse {
     pub fn new() -> CustomResponse<Missing<super::required::ResponseCode>> { CustomResponse(Bag::default(), Phase) }
 }
 impl<R0> CustomResponse<R0> {
-    /// `CustomResponseBodyKey`: text. Update: in place.
+    /// `CustomResponseBodyKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-customresponse.html#cfn-wafv2-rulegroup-customresponse-customresponsebodykey)
     pub fn custom_response_body_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomResponseBodyKey", value.into_expr()), Phase) }
-    /// `ResponseCode`: integer, required. Update: in place.
+    /// `ResponseCode`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-customresponse.html#cfn-wafv2-rulegroup-customresponse-responsecode)
     pub fn response_code(self, value: impl Arg<i64>) -> CustomResponse<Set> { CustomResponse(put(self.0, "ResponseCode", value.into_expr()), Phase) }
-    /// `ResponseHeaders`: list of `CustomHTTPHeader`. Update: in place.
+    /// `ResponseHeaders`: list of `CustomHTTPHeader`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-customresponse.html#cfn-wafv2-rulegroup-customresponse-responseheaders)
     pub fn response_headers(self, value: impl Arg<Arr<CustomHTTPHeader>>) -> Self { Self(put(self.0, "ResponseHeaders", value.into_expr()), Phase) }
 }
 impl Done for CustomResponse { fn into_props(self) -> Bag { self.0 } }
@@ -496,9 +496,9 @@ impl CustomResponseBody {
     pub fn new() -> CustomResponseBody<Missing<super::required::Content>, Missing<super::required::ContentType>> { CustomResponseBody(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomResponseBody<R0, R1> {
-    /// `Content`: text, required. Update: in place.
+    /// `Content`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-customresponsebody.html#cfn-wafv2-rulegroup-customresponsebody-content)
     pub fn content(self, value: impl Arg<str>) -> CustomResponseBody<Set, R1> { CustomResponseBody(put(self.0, "Content", value.into_expr()), Phase) }
-    /// `ContentType`: `ContentType`, required. Update: in place.
+    /// `ContentType`: `ContentType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-customresponsebody.html#cfn-wafv2-rulegroup-customresponsebody-contenttype)
     pub fn content_type(self, value: impl Arg<ContentType>) -> CustomResponseBody<R0, Set> { CustomResponseBody(put(self.0, "ContentType", value.into_expr()), Phase) }
 }
 impl Done for CustomResponseBody { fn into_props(self) -> Bag { self.0 } }
@@ -507,33 +507,33 @@ impl Done for CustomResponseBody { fn into_props(self) -> Bag { self.0 } }
 impl FieldToMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AllQueryArguments`: JSON. Update: in place.
+    /// `AllQueryArguments`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-fieldtomatch.html#cfn-wafv2-rulegroup-fieldtomatch-allqueryarguments)
     pub fn all_query_arguments(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AllQueryArguments", value.into_expr())) }
-    /// `Body`: `Body`. Update: in place.
+    /// `Body`: `Body`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-fieldtomatch.html#cfn-wafv2-rulegroup-fieldtomatch-body)
     pub fn body(self, value: impl Arg<Body>) -> Self { Self(put(self.0, "Body", value.into_expr())) }
-    /// `Cookies`: `Cookies`. Update: in place.
+    /// `Cookies`: `Cookies`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-fieldtomatch.html#cfn-wafv2-rulegroup-fieldtomatch-cookies)
     pub fn cookies(self, value: impl Arg<Cookies>) -> Self { Self(put(self.0, "Cookies", value.into_expr())) }
-    /// `HeaderOrder`: `HeaderOrder`. Update: in place.
+    /// `HeaderOrder`: `HeaderOrder`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-fieldtomatch.html#cfn-wafv2-rulegroup-fieldtomatch-headerorder)
     pub fn header_order(self, value: impl Arg<HeaderOrder>) -> Self { Self(put(self.0, "HeaderOrder", value.into_expr())) }
-    /// `Headers`: `Headers`. Update: in place.
+    /// `Headers`: `Headers`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-fieldtomatch.html#cfn-wafv2-rulegroup-fieldtomatch-headers)
     pub fn headers(self, value: impl Arg<Headers>) -> Self { Self(put(self.0, "Headers", value.into_expr())) }
-    /// `JA3Fingerprint`: `JA3Fingerprint`. Update: in place.
+    /// `JA3Fingerprint`: `JA3Fingerprint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-fieldtomatch.html#cfn-wafv2-rulegroup-fieldtomatch-ja3fingerprint)
     pub fn ja3_fingerprint(self, value: impl Arg<JA3Fingerprint>) -> Self { Self(put(self.0, "JA3Fingerprint", value.into_expr())) }
-    /// `JA4Fingerprint`: `JA4Fingerprint`. Update: in place.
+    /// `JA4Fingerprint`: `JA4Fingerprint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-fieldtomatch.html#cfn-wafv2-rulegroup-fieldtomatch-ja4fingerprint)
     pub fn ja4_fingerprint(self, value: impl Arg<JA4Fingerprint>) -> Self { Self(put(self.0, "JA4Fingerprint", value.into_expr())) }
-    /// `JsonBody`: `JsonBody`. Update: in place.
+    /// `JsonBody`: `JsonBody`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-fieldtomatch.html#cfn-wafv2-rulegroup-fieldtomatch-jsonbody)
     pub fn json_body(self, value: impl Arg<JsonBody>) -> Self { Self(put(self.0, "JsonBody", value.into_expr())) }
-    /// `Method`: JSON. Update: in place.
+    /// `Method`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-fieldtomatch.html#cfn-wafv2-rulegroup-fieldtomatch-method)
     pub fn method(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Method", value.into_expr())) }
-    /// `QueryString`: JSON. Update: in place.
+    /// `QueryString`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-fieldtomatch.html#cfn-wafv2-rulegroup-fieldtomatch-querystring)
     pub fn query_string(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "QueryString", value.into_expr())) }
-    /// `SingleHeader`: `SingleHeader`. Update: in place.
+    /// `SingleHeader`: `SingleHeader`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-fieldtomatch.html#cfn-wafv2-rulegroup-fieldtomatch-singleheader)
     pub fn single_header(self, value: impl Arg<SingleHeader>) -> Self { Self(put(self.0, "SingleHeader", value.into_expr())) }
-    /// `SingleQueryArgument`: `SingleQueryArgument`. Update: in place.
+    /// `SingleQueryArgument`: `SingleQueryArgument`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-fieldtomatch.html#cfn-wafv2-rulegroup-fieldtomatch-singlequeryargument)
     pub fn single_query_argument(self, value: impl Arg<SingleQueryArgument>) -> Self { Self(put(self.0, "SingleQueryArgument", value.into_expr())) }
-    /// `UriFragment`: `UriFragment`. Update: in place.
+    /// `UriFragment`: `UriFragment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-fieldtomatch.html#cfn-wafv2-rulegroup-fieldtomatch-urifragment)
     pub fn uri_fragment(self, value: impl Arg<UriFragment>) -> Self { Self(put(self.0, "UriFragment", value.into_expr())) }
-    /// `UriPath`: JSON. Update: in place.
+    /// `UriPath`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-fieldtomatch.html#cfn-wafv2-rulegroup-fieldtomatch-uripath)
     pub fn uri_path(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "UriPath", value.into_expr())) }
 }
 impl Done for FieldToMatch { fn into_props(self) -> Bag { self.0 } }
@@ -544,9 +544,9 @@ impl ForwardedIPConfiguration {
     pub fn new() -> ForwardedIPConfiguration<Missing<super::required::FallbackBehavior>, Missing<super::required::HeaderName>> { ForwardedIPConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> ForwardedIPConfiguration<R0, R1> {
-    /// `FallbackBehavior`: `FallbackBehavior`, required. Update: in place.
+    /// `FallbackBehavior`: `FallbackBehavior`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-forwardedipconfiguration.html#cfn-wafv2-rulegroup-forwardedipconfiguration-fallbackbehavior)
     pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> ForwardedIPConfiguration<Set, R1> { ForwardedIPConfiguration(put(self.0, "FallbackBehavior", value.into_expr()), Phase) }
-    /// `HeaderName`: text, required. Update: in place.
+    /// `HeaderName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-forwardedipconfiguration.html#cfn-wafv2-rulegroup-forwardedipconfiguration-headername)
     pub fn header_name(self, value: impl Arg<str>) -> ForwardedIPConfiguration<R0, Set> { ForwardedIPConfiguration(put(self.0, "HeaderName", value.into_expr()), Phase) }
 }
 impl Done for ForwardedIPConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -555,9 +555,9 @@ impl Done for ForwardedIPConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl GeoMatchStatement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CountryCodes`: list of text. Update: in place.
+    /// `CountryCodes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-geomatchstatement.html#cfn-wafv2-rulegroup-geomatchstatement-countrycodes)
     pub fn country_codes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CountryCodes", value.into_expr())) }
-    /// `ForwardedIPConfig`: `ForwardedIPConfiguration`. Update: in place.
+    /// `ForwardedIPConfig`: `ForwardedIPConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-geomatchstatement.html#cfn-wafv2-rulegroup-geomatchstatement-forwardedipconfig)
     pub fn forwarded_ip_config(self, value: impl Arg<ForwardedIPConfiguration>) -> Self { Self(put(self.0, "ForwardedIPConfig", value.into_expr())) }
 }
 impl Done for GeoMatchStatement { fn into_props(self) -> Bag { self.0 } }
@@ -566,11 +566,11 @@ impl Done for GeoMatchStatement { fn into_props(self) -> Bag { self.0 } }
 impl HeaderMatchPattern {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `All`: JSON. Update: in place.
+    /// `All`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-headermatchpattern.html#cfn-wafv2-rulegroup-headermatchpattern-all)
     pub fn all(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "All", value.into_expr())) }
-    /// `ExcludedHeaders`: list of text. Update: in place.
+    /// `ExcludedHeaders`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-headermatchpattern.html#cfn-wafv2-rulegroup-headermatchpattern-excludedheaders)
     pub fn excluded_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedHeaders", value.into_expr())) }
-    /// `IncludedHeaders`: list of text. Update: in place.
+    /// `IncludedHeaders`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-headermatchpattern.html#cfn-wafv2-rulegroup-headermatchpattern-includedheaders)
     pub fn included_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludedHeaders", value.into_expr())) }
 }
 impl Done for HeaderMatchPattern { fn into_props(self) -> Bag { self.0 } }
@@ -581,7 +581,7 @@ impl HeaderOrder {
     pub fn new() -> HeaderOrder<Missing<super::required::OversizeHandling>> { HeaderOrder(Bag::default(), Phase) }
 }
 impl<R0> HeaderOrder<R0> {
-    /// `OversizeHandling`: `OversizeHandling`, required. Update: in place.
+    /// `OversizeHandling`: `OversizeHandling`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-headerorder.html#cfn-wafv2-rulegroup-headerorder-oversizehandling)
     pub fn oversize_handling(self, value: impl Arg<OversizeHandling>) -> HeaderOrder<Set> { HeaderOrder(put(self.0, "OversizeHandling", value.into_expr()), Phase) }
 }
 impl Done for HeaderOrder { fn into_props(self) -> Bag { self.0 } }
@@ -592,11 +592,11 @@ impl Headers {
     pub fn new() -> Headers<Missing<super::required::MatchPattern>, Missing<super::required::MatchScope>, Missing<super::required::OversizeHandling>> { Headers(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Headers<R0, R1, R2> {
-    /// `MatchPattern`: `HeaderMatchPattern`, required. Update: in place.
+    /// `MatchPattern`: `HeaderMatchPattern`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-headers.html#cfn-wafv2-rulegroup-headers-matchpattern)
     pub fn match_pattern(self, value: impl Arg<HeaderMatchPattern>) -> Headers<Set, R1, R2> { Headers(put(self.0, "MatchPattern", value.into_expr()), Phase) }
-    /// `MatchScope`: `MatchScope`, required. Update: in place.
+    /// `MatchScope`: `MatchScope`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-headers.html#cfn-wafv2-rulegroup-headers-matchscope)
     pub fn match_scope(self, value: impl Arg<MatchScope>) -> Headers<R0, Set, R2> { Headers(put(self.0, "MatchScope", value.into_expr()), Phase) }
-    /// `OversizeHandling`: `OversizeHandling`, required. Update: in place.
+    /// `OversizeHandling`: `OversizeHandling`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-headers.html#cfn-wafv2-rulegroup-headers-oversizehandling)
     pub fn oversize_handling(self, value: impl Arg<OversizeHandling>) -> Headers<R0, R1, Set> { Headers(put(self.0, "OversizeHandling", value.into_expr()), Phase) }
 }
 impl Done for Headers { fn into_props(self) -> Bag { self.0 } }
@@ -607,11 +607,11 @@ impl IPSetForwardedIPConfiguration {
     pub fn new() -> IPSetForwardedIPConfiguration<Missing<super::required::FallbackBehavior>, Missing<super::required::HeaderName>, Missing<super::required::Position>> { IPSetForwardedIPConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> IPSetForwardedIPConfiguration<R0, R1, R2> {
-    /// `FallbackBehavior`: `FallbackBehavior`, required. Update: in place.
+    /// `FallbackBehavior`: `FallbackBehavior`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ipsetforwardedipconfiguration.html#cfn-wafv2-rulegroup-ipsetforwardedipconfiguration-fallbackbehavior)
     pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> IPSetForwardedIPConfiguration<Set, R1, R2> { IPSetForwardedIPConfiguration(put(self.0, "FallbackBehavior", value.into_expr()), Phase) }
-    /// `HeaderName`: text, required. Update: in place.
+    /// `HeaderName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ipsetforwardedipconfiguration.html#cfn-wafv2-rulegroup-ipsetforwardedipconfiguration-headername)
     pub fn header_name(self, value: impl Arg<str>) -> IPSetForwardedIPConfiguration<R0, Set, R2> { IPSetForwardedIPConfiguration(put(self.0, "HeaderName", value.into_expr()), Phase) }
-    /// `Position`: `Position`, required. Update: in place.
+    /// `Position`: `Position`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ipsetforwardedipconfiguration.html#cfn-wafv2-rulegroup-ipsetforwardedipconfiguration-position)
     pub fn position(self, value: impl Arg<Position>) -> IPSetForwardedIPConfiguration<R0, R1, Set> { IPSetForwardedIPConfiguration(put(self.0, "Position", value.into_expr()), Phase) }
 }
 impl Done for IPSetForwardedIPConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -622,9 +622,9 @@ impl IPSetReferenceStatement {
     pub fn new() -> IPSetReferenceStatement<Missing<super::required::Arn>> { IPSetReferenceStatement(Bag::default(), Phase) }
 }
 impl<R0> IPSetReferenceStatement<R0> {
-    /// `Arn`: text, required. Update: in place.
+    /// `Arn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ipsetreferencestatement.html#cfn-wafv2-rulegroup-ipsetreferencestatement-arn)
     pub fn arn(self, value: impl Arg<str>) -> IPSetReferenceStatement<Set> { IPSetReferenceStatement(put(self.0, "Arn", value.into_expr()), Phase) }
-    /// `IPSetForwardedIPConfig`: `IPSetForwardedIPConfiguration`. Update: in place.
+    /// `IPSetForwardedIPConfig`: `IPSetForwardedIPConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ipsetreferencestatement.html#cfn-wafv2-rulegroup-ipsetreferencestatement-ipsetforwardedipconfig)
     pub fn ip_set_forwarded_ip_config(self, value: impl Arg<IPSetForwardedIPConfiguration>) -> Self { Self(put(self.0, "IPSetForwardedIPConfig", value.into_expr()), Phase) }
 }
 impl Done for IPSetReferenceStatement { fn into_props(self) -> Bag { self.0 } }
@@ -635,7 +635,7 @@ impl ImmunityTimeProperty {
     pub fn new() -> ImmunityTimeProperty<Missing<super::required::ImmunityTime>> { ImmunityTimeProperty(Bag::default(), Phase) }
 }
 impl<R0> ImmunityTimeProperty<R0> {
-    /// `ImmunityTime`: integer, required. Update: in place.
+    /// `ImmunityTime`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-immunitytimeproperty.html#cfn-wafv2-rulegroup-immunitytimeproperty-immunitytime)
     pub fn immunity_time(self, value: impl Arg<i64>) -> ImmunityTimeProperty<Set> { ImmunityTimeProperty(put(self.0, "ImmunityTime", value.into_expr()), Phase) }
 }
 impl Done for ImmunityTimeProperty { fn into_props(self) -> Bag { self.0 } }
@@ -646,7 +646,7 @@ impl JA3Fingerprint {
     pub fn new() -> JA3Fingerprint<Missing<super::required::FallbackBehavior>> { JA3Fingerprint(Bag::default(), Phase) }
 }
 impl<R0> JA3Fingerprint<R0> {
-    /// `FallbackBehavior`: `FallbackBehavior`, required. Update: in place.
+    /// `FallbackBehavior`: `FallbackBehavior`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ja3fingerprint.html#cfn-wafv2-rulegroup-ja3fingerprint-fallbackbehavior)
     pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> JA3Fingerprint<Set> { JA3Fingerprint(put(self.0, "FallbackBehavior", value.into_expr()), Phase) }
 }
 impl Done for JA3Fingerprint { fn into_props(self) -> Bag { self.0 } }
@@ -657,7 +657,7 @@ impl JA4Fingerprint {
     pub fn new() -> JA4Fingerprint<Missing<super::required::FallbackBehavior>> { JA4Fingerprint(Bag::default(), Phase) }
 }
 impl<R0> JA4Fingerprint<R0> {
-    /// `FallbackBehavior`: `FallbackBehavior`, required. Update: in place.
+    /// `FallbackBehavior`: `FallbackBehavior`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ja4fingerprint.html#cfn-wafv2-rulegroup-ja4fingerprint-fallbackbehavior)
     pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> JA4Fingerprint<Set> { JA4Fingerprint(put(self.0, "FallbackBehavior", value.into_expr()), Phase) }
 }
 impl Done for JA4Fingerprint { fn into_props(self) -> Bag { self.0 } }
@@ -668,13 +668,13 @@ impl JsonBody {
     pub fn new() -> JsonBody<Missing<super::required::MatchPattern>, Missing<super::required::MatchScope>> { JsonBody(Bag::default(), Phase) }
 }
 impl<R0, R1> JsonBody<R0, R1> {
-    /// `InvalidFallbackBehavior`: `InvalidFallbackBehavior`. Update: in place.
+    /// `InvalidFallbackBehavior`: `InvalidFallbackBehavior`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-jsonbody.html#cfn-wafv2-rulegroup-jsonbody-invalidfallbackbehavior)
     pub fn invalid_fallback_behavior(self, value: impl Arg<InvalidFallbackBehavior>) -> Self { Self(put(self.0, "InvalidFallbackBehavior", value.into_expr()), Phase) }
-    /// `MatchPattern`: `JsonMatchPattern`, required. Update: in place.
+    /// `MatchPattern`: `JsonMatchPattern`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-jsonbody.html#cfn-wafv2-rulegroup-jsonbody-matchpattern)
     pub fn match_pattern(self, value: impl Arg<JsonMatchPattern>) -> JsonBody<Set, R1> { JsonBody(put(self.0, "MatchPattern", value.into_expr()), Phase) }
-    /// `MatchScope`: `MatchScope`, required. Update: in place.
+    /// `MatchScope`: `MatchScope`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-jsonbody.html#cfn-wafv2-rulegroup-jsonbody-matchscope)
     pub fn match_scope(self, value: impl Arg<MatchScope>) -> JsonBody<R0, Set> { JsonBody(put(self.0, "MatchScope", value.into_expr()), Phase) }
-    /// `OversizeHandling`: `OversizeHandling`. Update: in place.
+    /// `OversizeHandling`: `OversizeHandling`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-jsonbody.html#cfn-wafv2-rulegroup-jsonbody-oversizehandling)
     pub fn oversize_handling(self, value: impl Arg<OversizeHandling>) -> Self { Self(put(self.0, "OversizeHandling", value.into_expr()), Phase) }
 }
 impl Done for JsonBody { fn into_props(self) -> Bag { self.0 } }
@@ -683,9 +683,9 @@ impl Done for JsonBody { fn into_props(self) -> Bag { self.0 } }
 impl JsonMatchPattern {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `All`: JSON. Update: in place.
+    /// `All`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-jsonmatchpattern.html#cfn-wafv2-rulegroup-jsonmatchpattern-all)
     pub fn all(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "All", value.into_expr())) }
-    /// `IncludedPaths`: list of text. Update: in place.
+    /// `IncludedPaths`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-jsonmatchpattern.html#cfn-wafv2-rulegroup-jsonmatchpattern-includedpaths)
     pub fn included_paths(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludedPaths", value.into_expr())) }
 }
 impl Done for JsonMatchPattern { fn into_props(self) -> Bag { self.0 } }
@@ -696,7 +696,7 @@ impl Label {
     pub fn new() -> Label<Missing<super::required::Name>> { Label(Bag::default(), Phase) }
 }
 impl<R0> Label<R0> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-label.html#cfn-wafv2-rulegroup-label-name)
     pub fn name(self, value: impl Arg<str>) -> Label<Set> { Label(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for Label { fn into_props(self) -> Bag { self.0 } }
@@ -707,9 +707,9 @@ impl LabelMatchStatement {
     pub fn new() -> LabelMatchStatement<Missing<super::required::Key>, Missing<super::required::Scope>> { LabelMatchStatement(Bag::default(), Phase) }
 }
 impl<R0, R1> LabelMatchStatement<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-labelmatchstatement.html#cfn-wafv2-rulegroup-labelmatchstatement-key)
     pub fn key(self, value: impl Arg<str>) -> LabelMatchStatement<Set, R1> { LabelMatchStatement(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Scope`: `LabelMatchStatementScope`, required. Update: in place.
+    /// `Scope`: `LabelMatchStatementScope`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-labelmatchstatement.html#cfn-wafv2-rulegroup-labelmatchstatement-scope)
     pub fn scope(self, value: impl Arg<LabelMatchStatementScope>) -> LabelMatchStatement<R0, Set> { LabelMatchStatement(put(self.0, "Scope", value.into_expr()), Phase) }
 }
 impl Done for LabelMatchStatement { fn into_props(self) -> Bag { self.0 } }
@@ -718,7 +718,7 @@ impl Done for LabelMatchStatement { fn into_props(self) -> Bag { self.0 } }
 impl LabelSummary {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-labelsummary.html#cfn-wafv2-rulegroup-labelsummary-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for LabelSummary { fn into_props(self) -> Bag { self.0 } }
@@ -727,9 +727,9 @@ impl Done for LabelSummary { fn into_props(self) -> Bag { self.0 } }
 impl MonetizationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CryptoConfig`: `CryptoConfig`. Update: in place.
+    /// `CryptoConfig`: `CryptoConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-monetizationconfig.html#cfn-wafv2-rulegroup-monetizationconfig-cryptoconfig)
     pub fn crypto_config(self, value: impl Arg<CryptoConfig>) -> Self { Self(put(self.0, "CryptoConfig", value.into_expr())) }
-    /// `CurrencyMode`: `CurrencyMode`. Update: in place.
+    /// `CurrencyMode`: `CurrencyMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-monetizationconfig.html#cfn-wafv2-rulegroup-monetizationconfig-currencymode)
     pub fn currency_mode(self, value: impl Arg<CurrencyMode>) -> Self { Self(put(self.0, "CurrencyMode", value.into_expr())) }
 }
 impl Done for MonetizationConfig { fn into_props(self) -> Bag { self.0 } }
@@ -738,7 +738,7 @@ impl Done for MonetizationConfig { fn into_props(self) -> Bag { self.0 } }
 impl MonetizeAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PriceMultiplier`: text. Update: in place.
+    /// `PriceMultiplier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-monetizeaction.html#cfn-wafv2-rulegroup-monetizeaction-pricemultiplier)
     pub fn price_multiplier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PriceMultiplier", value.into_expr())) }
 }
 impl Done for MonetizeAction { fn into_props(self) -> Bag { self.0 } }
@@ -749,7 +749,7 @@ impl NotStatement {
     pub fn new() -> NotStatement<Missing<super::required::Statement>> { NotStatement(Bag::default(), Phase) }
 }
 impl<R0> NotStatement<R0> {
-    /// `Statement`: `Statement`, required. Update: in place.
+    /// `Statement`: `Statement`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-notstatement.html#cfn-wafv2-rulegroup-notstatement-statement)
     pub fn statement(self, value: impl Arg<Statement>) -> NotStatement<Set> { NotStatement(put(self.0, "Statement", value.into_expr()), Phase) }
 }
 impl Done for NotStatement { fn into_props(self) -> Bag { self.0 } }
@@ -760,7 +760,7 @@ impl OrStatement {
     pub fn new() -> OrStatement<Missing<super::required::Statements>> { OrStatement(Bag::default(), Phase) }
 }
 impl<R0> OrStatement<R0> {
-    /// `Statements`: list of `Statement`, required. Update: in place.
+    /// `Statements`: list of `Statement`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-orstatement.html#cfn-wafv2-rulegroup-orstatement-statements)
     pub fn statements(self, value: impl Arg<Arr<Statement>>) -> OrStatement<Set> { OrStatement(put(self.0, "Statements", value.into_expr()), Phase) }
 }
 impl Done for OrStatement { fn into_props(self) -> Bag { self.0 } }
@@ -771,11 +771,11 @@ impl PaymentNetwork {
     pub fn new() -> PaymentNetwork<Missing<super::required::Chain>, Missing<super::required::Prices>, Missing<super::required::WalletAddress>> { PaymentNetwork(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> PaymentNetwork<R0, R1, R2> {
-    /// `Chain`: `Chain`, required. Update: in place.
+    /// `Chain`: `Chain`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-paymentnetwork.html#cfn-wafv2-rulegroup-paymentnetwork-chain)
     pub fn chain(self, value: impl Arg<Chain>) -> PaymentNetwork<Set, R1, R2> { PaymentNetwork(put(self.0, "Chain", value.into_expr()), Phase) }
-    /// `Prices`: list of `Price`, required. Update: in place.
+    /// `Prices`: list of `Price`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-paymentnetwork.html#cfn-wafv2-rulegroup-paymentnetwork-prices)
     pub fn prices(self, value: impl Arg<Arr<Price>>) -> PaymentNetwork<R0, Set, R2> { PaymentNetwork(put(self.0, "Prices", value.into_expr()), Phase) }
-    /// `WalletAddress`: text, required. Update: in place.
+    /// `WalletAddress`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-paymentnetwork.html#cfn-wafv2-rulegroup-paymentnetwork-walletaddress)
     pub fn wallet_address(self, value: impl Arg<str>) -> PaymentNetwork<R0, R1, Set> { PaymentNetwork(put(self.0, "WalletAddress", value.into_expr()), Phase) }
 }
 impl Done for PaymentNetwork { fn into_props(self) -> Bag { self.0 } }
@@ -786,9 +786,9 @@ impl PreParseTextTransformation {
     pub fn new() -> PreParseTextTransformation<Missing<super::required::Priority>, Missing<super::required::Type>> { PreParseTextTransformation(Bag::default(), Phase) }
 }
 impl<R0, R1> PreParseTextTransformation<R0, R1> {
-    /// `Priority`: integer, required. Update: in place.
+    /// `Priority`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-preparsetexttransformation.html#cfn-wafv2-rulegroup-preparsetexttransformation-priority)
     pub fn priority(self, value: impl Arg<i64>) -> PreParseTextTransformation<Set, R1> { PreParseTextTransformation(put(self.0, "Priority", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-preparsetexttransformation.html#cfn-wafv2-rulegroup-preparsetexttransformation-type)
     pub fn type_(self, value: impl Arg<Type>) -> PreParseTextTransformation<R0, Set> { PreParseTextTransformation(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for PreParseTextTransformation { fn into_props(self) -> Bag { self.0 } }
@@ -799,9 +799,9 @@ impl Price {
     pub fn new() -> Price<Missing<super::required::Amount>, Missing<super::required::Currency>> { Price(Bag::default(), Phase) }
 }
 impl<R0, R1> Price<R0, R1> {
-    /// `Amount`: text, required. Update: in place.
+    /// `Amount`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-price.html#cfn-wafv2-rulegroup-price-amount)
     pub fn amount(self, value: impl Arg<str>) -> Price<Set, R1> { Price(put(self.0, "Amount", value.into_expr()), Phase) }
-    /// `Currency`: `Currency`, required. Update: in place.
+    /// `Currency`: `Currency`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-price.html#cfn-wafv2-rulegroup-price-currency)
     pub fn currency(self, value: impl Arg<Currency>) -> Price<R0, Set> { Price(put(self.0, "Currency", value.into_expr()), Phase) }
 }
 impl Done for Price { fn into_props(self) -> Bag { self.0 } }
@@ -812,17 +812,17 @@ impl RateBasedStatement {
     pub fn new() -> RateBasedStatement<Missing<super::required::AggregateKeyType>, Missing<super::required::Limit>> { RateBasedStatement(Bag::default(), Phase) }
 }
 impl<R0, R1> RateBasedStatement<R0, R1> {
-    /// `AggregateKeyType`: `AggregateKeyType`, required. Update: in place.
+    /// `AggregateKeyType`: `AggregateKeyType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratebasedstatement.html#cfn-wafv2-rulegroup-ratebasedstatement-aggregatekeytype)
     pub fn aggregate_key_type(self, value: impl Arg<AggregateKeyType>) -> RateBasedStatement<Set, R1> { RateBasedStatement(put(self.0, "AggregateKeyType", value.into_expr()), Phase) }
-    /// `CustomKeys`: list of `RateBasedStatementCustomKey`. Update: in place.
+    /// `CustomKeys`: list of `RateBasedStatementCustomKey`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratebasedstatement.html#cfn-wafv2-rulegroup-ratebasedstatement-customkeys)
     pub fn custom_keys(self, value: impl Arg<Arr<RateBasedStatementCustomKey>>) -> Self { Self(put(self.0, "CustomKeys", value.into_expr()), Phase) }
-    /// `EvaluationWindowSec`: integer. Update: in place.
+    /// `EvaluationWindowSec`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratebasedstatement.html#cfn-wafv2-rulegroup-ratebasedstatement-evaluationwindowsec)
     pub fn evaluation_window_sec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EvaluationWindowSec", value.into_expr()), Phase) }
-    /// `ForwardedIPConfig`: `ForwardedIPConfiguration`. Update: in place.
+    /// `ForwardedIPConfig`: `ForwardedIPConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratebasedstatement.html#cfn-wafv2-rulegroup-ratebasedstatement-forwardedipconfig)
     pub fn forwarded_ip_config(self, value: impl Arg<ForwardedIPConfiguration>) -> Self { Self(put(self.0, "ForwardedIPConfig", value.into_expr()), Phase) }
-    /// `Limit`: integer, required. Update: in place.
+    /// `Limit`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratebasedstatement.html#cfn-wafv2-rulegroup-ratebasedstatement-limit)
     pub fn limit(self, value: impl Arg<i64>) -> RateBasedStatement<R0, Set> { RateBasedStatement(put(self.0, "Limit", value.into_expr()), Phase) }
-    /// `ScopeDownStatement`: `Statement`. Update: in place.
+    /// `ScopeDownStatement`: `Statement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratebasedstatement.html#cfn-wafv2-rulegroup-ratebasedstatement-scopedownstatement)
     pub fn scope_down_statement(self, value: impl Arg<Statement>) -> Self { Self(put(self.0, "ScopeDownStatement", value.into_expr()), Phase) }
 }
 impl Done for RateBasedStatement { fn into_props(self) -> Bag { self.0 } }
@@ -831,29 +831,29 @@ impl Done for RateBasedStatement { fn into_props(self) -> Bag { self.0 } }
 impl RateBasedStatementCustomKey {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ASN`: JSON. Update: in place.
+    /// `ASN`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratebasedstatementcustomkey.html#cfn-wafv2-rulegroup-ratebasedstatementcustomkey-asn)
     pub fn asn(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ASN", value.into_expr())) }
-    /// `Cookie`: `RateLimitCookie`. Update: in place.
+    /// `Cookie`: `RateLimitCookie`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratebasedstatementcustomkey.html#cfn-wafv2-rulegroup-ratebasedstatementcustomkey-cookie)
     pub fn cookie(self, value: impl Arg<RateLimitCookie>) -> Self { Self(put(self.0, "Cookie", value.into_expr())) }
-    /// `ForwardedIP`: JSON. Update: in place.
+    /// `ForwardedIP`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratebasedstatementcustomkey.html#cfn-wafv2-rulegroup-ratebasedstatementcustomkey-forwardedip)
     pub fn forwarded_ip(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ForwardedIP", value.into_expr())) }
-    /// `Header`: `RateLimitHeader`. Update: in place.
+    /// `Header`: `RateLimitHeader`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratebasedstatementcustomkey.html#cfn-wafv2-rulegroup-ratebasedstatementcustomkey-header)
     pub fn header(self, value: impl Arg<RateLimitHeader>) -> Self { Self(put(self.0, "Header", value.into_expr())) }
-    /// `HTTPMethod`: JSON. Update: in place.
+    /// `HTTPMethod`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratebasedstatementcustomkey.html#cfn-wafv2-rulegroup-ratebasedstatementcustomkey-httpmethod)
     pub fn http_method(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "HTTPMethod", value.into_expr())) }
-    /// `IP`: JSON. Update: in place.
+    /// `IP`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratebasedstatementcustomkey.html#cfn-wafv2-rulegroup-ratebasedstatementcustomkey-ip)
     pub fn ip(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "IP", value.into_expr())) }
-    /// `JA3Fingerprint`: `RateLimitJA3Fingerprint`. Update: in place.
+    /// `JA3Fingerprint`: `RateLimitJA3Fingerprint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratebasedstatementcustomkey.html#cfn-wafv2-rulegroup-ratebasedstatementcustomkey-ja3fingerprint)
     pub fn ja3_fingerprint(self, value: impl Arg<RateLimitJA3Fingerprint>) -> Self { Self(put(self.0, "JA3Fingerprint", value.into_expr())) }
-    /// `JA4Fingerprint`: `RateLimitJA4Fingerprint`. Update: in place.
+    /// `JA4Fingerprint`: `RateLimitJA4Fingerprint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratebasedstatementcustomkey.html#cfn-wafv2-rulegroup-ratebasedstatementcustomkey-ja4fingerprint)
     pub fn ja4_fingerprint(self, value: impl Arg<RateLimitJA4Fingerprint>) -> Self { Self(put(self.0, "JA4Fingerprint", value.into_expr())) }
-    /// `LabelNamespace`: `RateLimitLabelNamespace`. Update: in place.
+    /// `LabelNamespace`: `RateLimitLabelNamespace`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratebasedstatementcustomkey.html#cfn-wafv2-rulegroup-ratebasedstatementcustomkey-labelnamespace)
     pub fn label_namespace(self, value: impl Arg<RateLimitLabelNamespace>) -> Self { Self(put(self.0, "LabelNamespace", value.into_expr())) }
-    /// `QueryArgument`: `RateLimitQueryArgument`. Update: in place.
+    /// `QueryArgument`: `RateLimitQueryArgument`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratebasedstatementcustomkey.html#cfn-wafv2-rulegroup-ratebasedstatementcustomkey-queryargument)
     pub fn query_argument(self, value: impl Arg<RateLimitQueryArgument>) -> Self { Self(put(self.0, "QueryArgument", value.into_expr())) }
-    /// `QueryString`: `RateLimitQueryString`. Update: in place.
+    /// `QueryString`: `RateLimitQueryString`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratebasedstatementcustomkey.html#cfn-wafv2-rulegroup-ratebasedstatementcustomkey-querystring)
     pub fn query_string(self, value: impl Arg<RateLimitQueryString>) -> Self { Self(put(self.0, "QueryString", value.into_expr())) }
-    /// `UriPath`: `RateLimitUriPath`. Update: in place.
+    /// `UriPath`: `RateLimitUriPath`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratebasedstatementcustomkey.html#cfn-wafv2-rulegroup-ratebasedstatementcustomkey-uripath)
     pub fn uri_path(self, value: impl Arg<RateLimitUriPath>) -> Self { Self(put(self.0, "UriPath", value.into_expr())) }
 }
 impl Done for RateBasedStatementCustomKey { fn into_props(self) -> Bag { self.0 } }
@@ -864,9 +864,9 @@ impl RateLimitCookie {
     pub fn new() -> RateLimitCookie<Missing<super::required::Name>, Missing<super::required::TextTransformations>> { RateLimitCookie(Bag::default(), Phase) }
 }
 impl<R0, R1> RateLimitCookie<R0, R1> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratelimitcookie.html#cfn-wafv2-rulegroup-ratelimitcookie-name)
     pub fn name(self, value: impl Arg<str>) -> RateLimitCookie<Set, R1> { RateLimitCookie(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `TextTransformations`: list of `TextTransformation`, required. Update: in place.
+    /// `TextTransformations`: list of `TextTransformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratelimitcookie.html#cfn-wafv2-rulegroup-ratelimitcookie-texttransformations)
     pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitCookie<R0, Set> { RateLimitCookie(put(self.0, "TextTransformations", value.into_expr()), Phase) }
 }
 impl Done for RateLimitCookie { fn into_props(self) -> Bag { self.0 } }
@@ -877,9 +877,9 @@ impl RateLimitHeader {
     pub fn new() -> RateLimitHeader<Missing<super::required::Name>, Missing<super::required::TextTransformations>> { RateLimitHeader(Bag::default(), Phase) }
 }
 impl<R0, R1> RateLimitHeader<R0, R1> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratelimitheader.html#cfn-wafv2-rulegroup-ratelimitheader-name)
     pub fn name(self, value: impl Arg<str>) -> RateLimitHeader<Set, R1> { RateLimitHeader(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `TextTransformations`: list of `TextTransformation`, required. Update: in place.
+    /// `TextTransformations`: list of `TextTransformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratelimitheader.html#cfn-wafv2-rulegroup-ratelimitheader-texttransformations)
     pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitHeader<R0, Set> { RateLimitHeader(put(self.0, "TextTransformations", value.into_expr()), Phase) }
 }
 impl Done for RateLimitHeader { fn into_props(self) -> Bag { self.0 } }
@@ -890,7 +890,7 @@ impl RateLimitJA3Fingerprint {
     pub fn new() -> RateLimitJA3Fingerprint<Missing<super::required::FallbackBehavior>> { RateLimitJA3Fingerprint(Bag::default(), Phase) }
 }
 impl<R0> RateLimitJA3Fingerprint<R0> {
-    /// `FallbackBehavior`: `FallbackBehavior`, required. Update: in place.
+    /// `FallbackBehavior`: `FallbackBehavior`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratelimitja3fingerprint.html#cfn-wafv2-rulegroup-ratelimitja3fingerprint-fallbackbehavior)
     pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> RateLimitJA3Fingerprint<Set> { RateLimitJA3Fingerprint(put(self.0, "FallbackBehavior", value.into_expr()), Phase) }
 }
 impl Done for RateLimitJA3Fingerprint { fn into_props(self) -> Bag { self.0 } }
@@ -901,7 +901,7 @@ impl RateLimitJA4Fingerprint {
     pub fn new() -> RateLimitJA4Fingerprint<Missing<super::required::FallbackBehavior>> { RateLimitJA4Fingerprint(Bag::default(), Phase) }
 }
 impl<R0> RateLimitJA4Fingerprint<R0> {
-    /// `FallbackBehavior`: `FallbackBehavior`, required. Update: in place.
+    /// `FallbackBehavior`: `FallbackBehavior`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratelimitja4fingerprint.html#cfn-wafv2-rulegroup-ratelimitja4fingerprint-fallbackbehavior)
     pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> RateLimitJA4Fingerprint<Set> { RateLimitJA4Fingerprint(put(self.0, "FallbackBehavior", value.into_expr()), Phase) }
 }
 impl Done for RateLimitJA4Fingerprint { fn into_props(self) -> Bag { self.0 } }
@@ -912,7 +912,7 @@ impl RateLimitLabelNamespace {
     pub fn new() -> RateLimitLabelNamespace<Missing<super::required::Namespace>> { RateLimitLabelNamespace(Bag::default(), Phase) }
 }
 impl<R0> RateLimitLabelNamespace<R0> {
-    /// `Namespace`: text, required. Update: in place.
+    /// `Namespace`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratelimitlabelnamespace.html#cfn-wafv2-rulegroup-ratelimitlabelnamespace-namespace)
     pub fn namespace(self, value: impl Arg<str>) -> RateLimitLabelNamespace<Set> { RateLimitLabelNamespace(put(self.0, "Namespace", value.into_expr()), Phase) }
 }
 impl Done for RateLimitLabelNamespace { fn into_props(self) -> Bag { self.0 } }
@@ -923,9 +923,9 @@ impl RateLimitQueryArgument {
     pub fn new() -> RateLimitQueryArgument<Missing<super::required::Name>, Missing<super::required::TextTransformations>> { RateLimitQueryArgument(Bag::default(), Phase) }
 }
 impl<R0, R1> RateLimitQueryArgument<R0, R1> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratelimitqueryargument.html#cfn-wafv2-rulegroup-ratelimitqueryargument-name)
     pub fn name(self, value: impl Arg<str>) -> RateLimitQueryArgument<Set, R1> { RateLimitQueryArgument(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `TextTransformations`: list of `TextTransformation`, required. Update: in place.
+    /// `TextTransformations`: list of `TextTransformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratelimitqueryargument.html#cfn-wafv2-rulegroup-ratelimitqueryargument-texttransformations)
     pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitQueryArgument<R0, Set> { RateLimitQueryArgument(put(self.0, "TextTransformations", value.into_expr()), Phase) }
 }
 impl Done for RateLimitQueryArgument { fn into_props(self) -> Bag { self.0 } }
@@ -936,7 +936,7 @@ impl RateLimitQueryString {
     pub fn new() -> RateLimitQueryString<Missing<super::required::TextTransformations>> { RateLimitQueryString(Bag::default(), Phase) }
 }
 impl<R0> RateLimitQueryString<R0> {
-    /// `TextTransformations`: list of `TextTransformation`, required. Update: in place.
+    /// `TextTransformations`: list of `TextTransformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratelimitquerystring.html#cfn-wafv2-rulegroup-ratelimitquerystring-texttransformations)
     pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitQueryString<Set> { RateLimitQueryString(put(self.0, "TextTransformations", value.into_expr()), Phase) }
 }
 impl Done for RateLimitQueryString { fn into_props(self) -> Bag { self.0 } }
@@ -947,7 +947,7 @@ impl RateLimitUriPath {
     pub fn new() -> RateLimitUriPath<Missing<super::required::TextTransformations>> { RateLimitUriPath(Bag::default(), Phase) }
 }
 impl<R0> RateLimitUriPath<R0> {
-    /// `TextTransformations`: list of `TextTransformation`, required. Update: in place.
+    /// `TextTransformations`: list of `TextTransformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratelimituripath.html#cfn-wafv2-rulegroup-ratelimituripath-texttransformations)
     pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitUriPath<Set> { RateLimitUriPath(put(self.0, "TextTransformations", value.into_expr()), Phase) }
 }
 impl Done for RateLimitUriPath { fn into_props(self) -> Bag { self.0 } }
@@ -958,13 +958,13 @@ impl RegexMatchStatement {
     pub fn new() -> RegexMatchStatement<Missing<super::required::FieldToMatch>, Missing<super::required::RegexString>, Missing<super::required::TextTransformations>> { RegexMatchStatement(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> RegexMatchStatement<R0, R1, R2> {
-    /// `FieldToMatch`: `FieldToMatch`, required. Update: in place.
+    /// `FieldToMatch`: `FieldToMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-regexmatchstatement.html#cfn-wafv2-rulegroup-regexmatchstatement-fieldtomatch)
     pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> RegexMatchStatement<Set, R1, R2> { RegexMatchStatement(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
-    /// `PreParseTextTransformations`: list of `PreParseTextTransformation`. Update: in place.
+    /// `PreParseTextTransformations`: list of `PreParseTextTransformation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-regexmatchstatement.html#cfn-wafv2-rulegroup-regexmatchstatement-preparsetexttransformations)
     pub fn pre_parse_text_transformations(self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { Self(put(self.0, "PreParseTextTransformations", value.into_expr()), Phase) }
-    /// `RegexString`: text, required. Update: in place.
+    /// `RegexString`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-regexmatchstatement.html#cfn-wafv2-rulegroup-regexmatchstatement-regexstring)
     pub fn regex_string(self, value: impl Arg<str>) -> RegexMatchStatement<R0, Set, R2> { RegexMatchStatement(put(self.0, "RegexString", value.into_expr()), Phase) }
-    /// `TextTransformations`: list of `TextTransformation`, required. Update: in place.
+    /// `TextTransformations`: list of `TextTransformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-regexmatchstatement.html#cfn-wafv2-rulegroup-regexmatchstatement-texttransformations)
     pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RegexMatchStatement<R0, R1, Set> { RegexMatchStatement(put(self.0, "TextTransformations", value.into_expr()), Phase) }
 }
 impl Done for RegexMatchStatement { fn into_props(self) -> Bag { self.0 } }
@@ -975,13 +975,13 @@ impl RegexPatternSetReferenceStatement {
     pub fn new() -> RegexPatternSetReferenceStatement<Missing<super::required::Arn>, Missing<super::required::FieldToMatch>, Missing<super::required::TextTransformations>> { RegexPatternSetReferenceStatement(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> RegexPatternSetReferenceStatement<R0, R1, R2> {
-    /// `Arn`: text, required. Update: in place.
+    /// `Arn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-regexpatternsetreferencestatement.html#cfn-wafv2-rulegroup-regexpatternsetreferencestatement-arn)
     pub fn arn(self, value: impl Arg<str>) -> RegexPatternSetReferenceStatement<Set, R1, R2> { RegexPatternSetReferenceStatement(put(self.0, "Arn", value.into_expr()), Phase) }
-    /// `FieldToMatch`: `FieldToMatch`, required. Update: in place.
+    /// `FieldToMatch`: `FieldToMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-regexpatternsetreferencestatement.html#cfn-wafv2-rulegroup-regexpatternsetreferencestatement-fieldtomatch)
     pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> RegexPatternSetReferenceStatement<R0, Set, R2> { RegexPatternSetReferenceStatement(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
-    /// `PreParseTextTransformations`: list of `PreParseTextTransformation`. Update: in place.
+    /// `PreParseTextTransformations`: list of `PreParseTextTransformation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-regexpatternsetreferencestatement.html#cfn-wafv2-rulegroup-regexpatternsetreferencestatement-preparsetexttransformations)
     pub fn pre_parse_text_transformations(self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { Self(put(self.0, "PreParseTextTransformations", value.into_expr()), Phase) }
-    /// `TextTransformations`: list of `TextTransformation`, required. Update: in place.
+    /// `TextTransformations`: list of `TextTransformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-regexpatternsetreferencestatement.html#cfn-wafv2-rulegroup-regexpatternsetreferencestatement-texttransformations)
     pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RegexPatternSetReferenceStatement<R0, R1, Set> { RegexPatternSetReferenceStatement(put(self.0, "TextTransformations", value.into_expr()), Phase) }
 }
 impl Done for RegexPatternSetReferenceStatement { fn into_props(self) -> Bag { self.0 } }
@@ -992,21 +992,21 @@ impl Rule {
     pub fn new() -> Rule<Missing<super::required::Name>, Missing<super::required::Priority>, Missing<super::required::Statement>, Missing<super::required::VisibilityConfig>> { Rule(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> Rule<R0, R1, R2, R3> {
-    /// `Action`: `RuleAction`. Update: in place.
+    /// `Action`: `RuleAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-rule.html#cfn-wafv2-rulegroup-rule-action)
     pub fn action(self, value: impl Arg<RuleAction>) -> Self { Self(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `CaptchaConfig`: `CaptchaConfig`. Update: in place.
+    /// `CaptchaConfig`: `CaptchaConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-rule.html#cfn-wafv2-rulegroup-rule-captchaconfig)
     pub fn captcha_config(self, value: impl Arg<CaptchaConfig>) -> Self { Self(put(self.0, "CaptchaConfig", value.into_expr()), Phase) }
-    /// `ChallengeConfig`: `ChallengeConfig`. Update: in place.
+    /// `ChallengeConfig`: `ChallengeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-rule.html#cfn-wafv2-rulegroup-rule-challengeconfig)
     pub fn challenge_config(self, value: impl Arg<ChallengeConfig>) -> Self { Self(put(self.0, "ChallengeConfig", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-rule.html#cfn-wafv2-rulegroup-rule-name)
     pub fn name(self, value: impl Arg<str>) -> Rule<Set, R1, R2, R3> { Rule(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Priority`: integer, required. Update: in place.
+    /// `Priority`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-rule.html#cfn-wafv2-rulegroup-rule-priority)
     pub fn priority(self, value: impl Arg<i64>) -> Rule<R0, Set, R2, R3> { Rule(put(self.0, "Priority", value.into_expr()), Phase) }
-    /// `RuleLabels`: list of `Label`. Update: in place.
+    /// `RuleLabels`: list of `Label`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-rule.html#cfn-wafv2-rulegroup-rule-rulelabels)
     pub fn rule_labels(self, value: impl Arg<Arr<Label>>) -> Self { Self(put(self.0, "RuleLabels", value.into_expr()), Phase) }
-    /// `Statement`: `Statement`, required. Update: in place.
+    /// `Statement`: `Statement`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-rule.html#cfn-wafv2-rulegroup-rule-statement)
     pub fn statement(self, value: impl Arg<Statement>) -> Rule<R0, R1, Set, R3> { Rule(put(self.0, "Statement", value.into_expr()), Phase) }
-    /// `VisibilityConfig`: `VisibilityConfig`, required. Update: in place.
+    /// `VisibilityConfig`: `VisibilityConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-rule.html#cfn-wafv2-rulegroup-rule-visibilityconfig)
     pub fn visibility_config(self, value: impl Arg<VisibilityConfig>) -> Rule<R0, R1, R2, Set> { Rule(put(self.0, "VisibilityConfig", value.into_expr()), Phase) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
@@ -1015,17 +1015,17 @@ impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
 impl RuleAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Allow`: `Allow`. Update: in place.
+    /// `Allow`: `Allow`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ruleaction.html#cfn-wafv2-rulegroup-ruleaction-allow)
     pub fn allow(self, value: impl Arg<Allow>) -> Self { Self(put(self.0, "Allow", value.into_expr())) }
-    /// `Block`: `Block`. Update: in place.
+    /// `Block`: `Block`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ruleaction.html#cfn-wafv2-rulegroup-ruleaction-block)
     pub fn block(self, value: impl Arg<Block>) -> Self { Self(put(self.0, "Block", value.into_expr())) }
-    /// `Captcha`: `Captcha`. Update: in place.
+    /// `Captcha`: `Captcha`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ruleaction.html#cfn-wafv2-rulegroup-ruleaction-captcha)
     pub fn captcha(self, value: impl Arg<Captcha>) -> Self { Self(put(self.0, "Captcha", value.into_expr())) }
-    /// `Challenge`: `Challenge`. Update: in place.
+    /// `Challenge`: `Challenge`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ruleaction.html#cfn-wafv2-rulegroup-ruleaction-challenge)
     pub fn challenge(self, value: impl Arg<Challenge>) -> Self { Self(put(self.0, "Challenge", value.into_expr())) }
-    /// `Count`: `Count`. Update: in place.
+    /// `Count`: `Count`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ruleaction.html#cfn-wafv2-rulegroup-ruleaction-count)
     pub fn count(self, value: impl Arg<Count>) -> Self { Self(put(self.0, "Count", value.into_expr())) }
-    /// `Monetize`: `MonetizeAction`. Update: in place.
+    /// `Monetize`: `MonetizeAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ruleaction.html#cfn-wafv2-rulegroup-ruleaction-monetize)
     pub fn monetize(self, value: impl Arg<MonetizeAction>) -> Self { Self(put(self.0, "Monetize", value.into_expr())) }
 }
 impl Done for RuleAction { fn into_props(self) -> Bag { self.0 } }
@@ -1036,7 +1036,7 @@ impl SingleHeader {
     pub fn new() -> SingleHeader<Missing<super::required::Name>> { SingleHeader(Bag::default(), Phase) }
 }
 impl<R0> SingleHeader<R0> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-singleheader.html#cfn-wafv2-rulegroup-singleheader-name)
     pub fn name(self, value: impl Arg<str>) -> SingleHeader<Set> { SingleHeader(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for SingleHeader { fn into_props(self) -> Bag { self.0 } }
@@ -1047,7 +1047,7 @@ impl SingleQueryArgument {
     pub fn new() -> SingleQueryArgument<Missing<super::required::Name>> { SingleQueryArgument(Bag::default(), Phase) }
 }
 impl<R0> SingleQueryArgument<R0> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-singlequeryargument.html#cfn-wafv2-rulegroup-singlequeryargument-name)
     pub fn name(self, value: impl Arg<str>) -> SingleQueryArgument<Set> { SingleQueryArgument(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for SingleQueryArgument { fn into_props(self) -> Bag { self.0 } }
@@ -1058,15 +1058,15 @@ impl SizeConstraintStatement {
     pub fn new() -> SizeConstraintStatement<Missing<super::required::ComparisonOperator>, Missing<super::required::FieldToMatch>, Missing<super::required::Size>, Missing<super::required::TextTransformations>> { SizeConstraintStatement(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> SizeConstraintStatement<R0, R1, R2, R3> {
-    /// `ComparisonOperator`: `ComparisonOperator`, required. Update: in place.
+    /// `ComparisonOperator`: `ComparisonOperator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-sizeconstraintstatement.html#cfn-wafv2-rulegroup-sizeconstraintstatement-comparisonoperator)
     pub fn comparison_operator(self, value: impl Arg<ComparisonOperator>) -> SizeConstraintStatement<Set, R1, R2, R3> { SizeConstraintStatement(put(self.0, "ComparisonOperator", value.into_expr()), Phase) }
-    /// `FieldToMatch`: `FieldToMatch`, required. Update: in place.
+    /// `FieldToMatch`: `FieldToMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-sizeconstraintstatement.html#cfn-wafv2-rulegroup-sizeconstraintstatement-fieldtomatch)
     pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> SizeConstraintStatement<R0, Set, R2, R3> { SizeConstraintStatement(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
-    /// `PreParseTextTransformations`: list of `PreParseTextTransformation`. Update: in place.
+    /// `PreParseTextTransformations`: list of `PreParseTextTransformation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-sizeconstraintstatement.html#cfn-wafv2-rulegroup-sizeconstraintstatement-preparsetexttransformations)
     pub fn pre_parse_text_transformations(self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { Self(put(self.0, "PreParseTextTransformations", value.into_expr()), Phase) }
-    /// `Size`: number, required. Update: in place.
+    /// `Size`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-sizeconstraintstatement.html#cfn-wafv2-rulegroup-sizeconstraintstatement-size)
     pub fn size(self, value: impl Arg<f64>) -> SizeConstraintStatement<R0, R1, Set, R3> { SizeConstraintStatement(put(self.0, "Size", value.into_expr()), Phase) }
-    /// `TextTransformations`: list of `TextTransformation`, required. Update: in place.
+    /// `TextTransformations`: list of `TextTransformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-sizeconstraintstatement.html#cfn-wafv2-rulegroup-sizeconstraintstatement-texttransformations)
     pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> SizeConstraintStatement<R0, R1, R2, Set> { SizeConstraintStatement(put(self.0, "TextTransformations", value.into_expr()), Phase) }
 }
 impl Done for SizeConstraintStatement { fn into_props(self) -> Bag { self.0 } }
@@ -1077,13 +1077,13 @@ impl SqliMatchStatement {
     pub fn new() -> SqliMatchStatement<Missing<super::required::FieldToMatch>, Missing<super::required::TextTransformations>> { SqliMatchStatement(Bag::default(), Phase) }
 }
 impl<R0, R1> SqliMatchStatement<R0, R1> {
-    /// `FieldToMatch`: `FieldToMatch`, required. Update: in place.
+    /// `FieldToMatch`: `FieldToMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-sqlimatchstatement.html#cfn-wafv2-rulegroup-sqlimatchstatement-fieldtomatch)
     pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> SqliMatchStatement<Set, R1> { SqliMatchStatement(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
-    /// `PreParseTextTransformations`: list of `PreParseTextTransformation`. Update: in place.
+    /// `PreParseTextTransformations`: list of `PreParseTextTransformation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-sqlimatchstatement.html#cfn-wafv2-rulegroup-sqlimatchstatement-preparsetexttransformations)
     pub fn pre_parse_text_transformations(self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { Self(put(self.0, "PreParseTextTransformations", value.into_expr()), Phase) }
-    /// `SensitivityLevel`: `SensitivityLevel`. Update: in place.
+    /// `SensitivityLevel`: `SensitivityLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-sqlimatchstatement.html#cfn-wafv2-rulegroup-sqlimatchstatement-sensitivitylevel)
     pub fn sensitivity_level(self, value: impl Arg<SensitivityLevel>) -> Self { Self(put(self.0, "SensitivityLevel", value.into_expr()), Phase) }
-    /// `TextTransformations`: list of `TextTransformation`, required. Update: in place.
+    /// `TextTransformations`: list of `TextTransformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-sqlimatchstatement.html#cfn-wafv2-rulegroup-sqlimatchstatement-texttransformations)
     pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> SqliMatchStatement<R0, Set> { SqliMatchStatement(put(self.0, "TextTransformations", value.into_expr()), Phase) }
 }
 impl Done for SqliMatchStatement { fn into_props(self) -> Bag { self.0 } }
@@ -1092,33 +1092,33 @@ impl Done for SqliMatchStatement { fn into_props(self) -> Bag { self.0 } }
 impl Statement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AndStatement`: `AndStatement`. Update: in place.
+    /// `AndStatement`: `AndStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-statement.html#cfn-wafv2-rulegroup-statement-andstatement)
     pub fn and_statement(self, value: impl Arg<AndStatement>) -> Self { Self(put(self.0, "AndStatement", value.into_expr())) }
-    /// `AsnMatchStatement`: `AsnMatchStatement`. Update: in place.
+    /// `AsnMatchStatement`: `AsnMatchStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-statement.html#cfn-wafv2-rulegroup-statement-asnmatchstatement)
     pub fn asn_match_statement(self, value: impl Arg<AsnMatchStatement>) -> Self { Self(put(self.0, "AsnMatchStatement", value.into_expr())) }
-    /// `ByteMatchStatement`: `ByteMatchStatement`. Update: in place.
+    /// `ByteMatchStatement`: `ByteMatchStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-statement.html#cfn-wafv2-rulegroup-statement-bytematchstatement)
     pub fn byte_match_statement(self, value: impl Arg<ByteMatchStatement>) -> Self { Self(put(self.0, "ByteMatchStatement", value.into_expr())) }
-    /// `GeoMatchStatement`: `GeoMatchStatement`. Update: in place.
+    /// `GeoMatchStatement`: `GeoMatchStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-statement.html#cfn-wafv2-rulegroup-statement-geomatchstatement)
     pub fn geo_match_statement(self, value: impl Arg<GeoMatchStatement>) -> Self { Self(put(self.0, "GeoMatchStatement", value.into_expr())) }
-    /// `IPSetReferenceStatement`: `IPSetReferenceStatement`. Update: in place.
+    /// `IPSetReferenceStatement`: `IPSetReferenceStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-statement.html#cfn-wafv2-rulegroup-statement-ipsetreferencestatement)
     pub fn ip_set_reference_statement(self, value: impl Arg<IPSetReferenceStatement>) -> Self { Self(put(self.0, "IPSetReferenceStatement", value.into_expr())) }
-    /// `LabelMatchStatement`: `LabelMatchStatement`. Update: in place.
+    /// `LabelMatchStatement`: `LabelMatchStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-statement.html#cfn-wafv2-rulegroup-statement-labelmatchstatement)
     pub fn label_match_statement(self, value: impl Arg<LabelMatchStatement>) -> Self { Self(put(self.0, "LabelMatchStatement", value.into_expr())) }
-    /// `NotStatement`: `NotStatement`. Update: in place.
+    /// `NotStatement`: `NotStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-statement.html#cfn-wafv2-rulegroup-statement-notstatement)
     pub fn not_statement(self, value: impl Arg<NotStatement>) -> Self { Self(put(self.0, "NotStatement", value.into_expr())) }
-    /// `OrStatement`: `OrStatement`. Update: in place.
+    /// `OrStatement`: `OrStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-statement.html#cfn-wafv2-rulegroup-statement-orstatement)
     pub fn or_statement(self, value: impl Arg<OrStatement>) -> Self { Self(put(self.0, "OrStatement", value.into_expr())) }
-    /// `RateBasedStatement`: `RateBasedStatement`. Update: in place.
+    /// `RateBasedStatement`: `RateBasedStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-statement.html#cfn-wafv2-rulegroup-statement-ratebasedstatement)
     pub fn rate_based_statement(self, value: impl Arg<RateBasedStatement>) -> Self { Self(put(self.0, "RateBasedStatement", value.into_expr())) }
-    /// `RegexMatchStatement`: `RegexMatchStatement`. Update: in place.
+    /// `RegexMatchStatement`: `RegexMatchStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-statement.html#cfn-wafv2-rulegroup-statement-regexmatchstatement)
     pub fn regex_match_statement(self, value: impl Arg<RegexMatchStatement>) -> Self { Self(put(self.0, "RegexMatchStatement", value.into_expr())) }
-    /// `RegexPatternSetReferenceStatement`: `RegexPatternSetReferenceStatement`. Update: in place.
+    /// `RegexPatternSetReferenceStatement`: `RegexPatternSetReferenceStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-statement.html#cfn-wafv2-rulegroup-statement-regexpatternsetreferencestatement)
     pub fn regex_pattern_set_reference_statement(self, value: impl Arg<RegexPatternSetReferenceStatement>) -> Self { Self(put(self.0, "RegexPatternSetReferenceStatement", value.into_expr())) }
-    /// `SizeConstraintStatement`: `SizeConstraintStatement`. Update: in place.
+    /// `SizeConstraintStatement`: `SizeConstraintStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-statement.html#cfn-wafv2-rulegroup-statement-sizeconstraintstatement)
     pub fn size_constraint_statement(self, value: impl Arg<SizeConstraintStatement>) -> Self { Self(put(self.0, "SizeConstraintStatement", value.into_expr())) }
-    /// `SqliMatchStatement`: `SqliMatchStatement`. Update: in place.
+    /// `SqliMatchStatement`: `SqliMatchStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-statement.html#cfn-wafv2-rulegroup-statement-sqlimatchstatement)
     pub fn sqli_match_statement(self, value: impl Arg<SqliMatchStatement>) -> Self { Self(put(self.0, "SqliMatchStatement", value.into_expr())) }
-    /// `XssMatchStatement`: `XssMatchStatement`. Update: in place.
+    /// `XssMatchStatement`: `XssMatchStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-statement.html#cfn-wafv2-rulegroup-statement-xssmatchstatement)
     pub fn xss_match_statement(self, value: impl Arg<XssMatchStatement>) -> Self { Self(put(self.0, "XssMatchStatement", value.into_expr())) }
 }
 impl Done for Statement { fn into_props(self) -> Bag { self.0 } }
@@ -1129,9 +1129,9 @@ impl TextTransformation {
     pub fn new() -> TextTransformation<Missing<super::required::Priority>, Missing<super::required::Type>> { TextTransformation(Bag::default(), Phase) }
 }
 impl<R0, R1> TextTransformation<R0, R1> {
-    /// `Priority`: integer, required. Update: in place.
+    /// `Priority`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-texttransformation.html#cfn-wafv2-rulegroup-texttransformation-priority)
     pub fn priority(self, value: impl Arg<i64>) -> TextTransformation<Set, R1> { TextTransformation(put(self.0, "Priority", value.into_expr()), Phase) }
-    /// `Type`: `TextTransformationType`, required. Update: in place.
+    /// `Type`: `TextTransformationType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-texttransformation.html#cfn-wafv2-rulegroup-texttransformation-type)
     pub fn type_(self, value: impl Arg<TextTransformationType>) -> TextTransformation<R0, Set> { TextTransformation(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for TextTransformation { fn into_props(self) -> Bag { self.0 } }
@@ -1140,7 +1140,7 @@ impl Done for TextTransformation { fn into_props(self) -> Bag { self.0 } }
 impl UriFragment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FallbackBehavior`: `FallbackBehavior`. Update: in place.
+    /// `FallbackBehavior`: `FallbackBehavior`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-urifragment.html#cfn-wafv2-rulegroup-urifragment-fallbackbehavior)
     pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> Self { Self(put(self.0, "FallbackBehavior", value.into_expr())) }
 }
 impl Done for UriFragment { fn into_props(self) -> Bag { self.0 } }
@@ -1151,11 +1151,11 @@ impl VisibilityConfig {
     pub fn new() -> VisibilityConfig<Missing<super::required::CloudWatchMetricsEnabled>, Missing<super::required::MetricName>, Missing<super::required::SampledRequestsEnabled>> { VisibilityConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> VisibilityConfig<R0, R1, R2> {
-    /// `CloudWatchMetricsEnabled`: boolean, required. Update: in place.
+    /// `CloudWatchMetricsEnabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-visibilityconfig.html#cfn-wafv2-rulegroup-visibilityconfig-cloudwatchmetricsenabled)
     pub fn cloud_watch_metrics_enabled(self, value: impl Arg<bool>) -> VisibilityConfig<Set, R1, R2> { VisibilityConfig(put(self.0, "CloudWatchMetricsEnabled", value.into_expr()), Phase) }
-    /// `MetricName`: text, required. Update: in place.
+    /// `MetricName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-visibilityconfig.html#cfn-wafv2-rulegroup-visibilityconfig-metricname)
     pub fn metric_name(self, value: impl Arg<str>) -> VisibilityConfig<R0, Set, R2> { VisibilityConfig(put(self.0, "MetricName", value.into_expr()), Phase) }
-    /// `SampledRequestsEnabled`: boolean, required. Update: in place.
+    /// `SampledRequestsEnabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-visibilityconfig.html#cfn-wafv2-rulegroup-visibilityconfig-sampledrequestsenabled)
     pub fn sampled_requests_enabled(self, value: impl Arg<bool>) -> VisibilityConfig<R0, R1, Set> { VisibilityConfig(put(self.0, "SampledRequestsEnabled", value.into_expr()), Phase) }
 }
 impl Done for VisibilityConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1166,11 +1166,11 @@ impl XssMatchStatement {
     pub fn new() -> XssMatchStatement<Missing<super::required::FieldToMatch>, Missing<super::required::TextTransformations>> { XssMatchStatement(Bag::default(), Phase) }
 }
 impl<R0, R1> XssMatchStatement<R0, R1> {
-    /// `FieldToMatch`: `FieldToMatch`, required. Update: in place.
+    /// `FieldToMatch`: `FieldToMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-xssmatchstatement.html#cfn-wafv2-rulegroup-xssmatchstatement-fieldtomatch)
     pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> XssMatchStatement<Set, R1> { XssMatchStatement(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
-    /// `PreParseTextTransformations`: list of `PreParseTextTransformation`. Update: in place.
+    /// `PreParseTextTransformations`: list of `PreParseTextTransformation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-xssmatchstatement.html#cfn-wafv2-rulegroup-xssmatchstatement-preparsetexttransformations)
     pub fn pre_parse_text_transformations(self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { Self(put(self.0, "PreParseTextTransformations", value.into_expr()), Phase) }
-    /// `TextTransformations`: list of `TextTransformation`, required. Update: in place.
+    /// `TextTransformations`: list of `TextTransformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-xssmatchstatement.html#cfn-wafv2-rulegroup-xssmatchstatement-texttransformations)
     pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> XssMatchStatement<R0, Set> { XssMatchStatement(put(self.0, "TextTransformations", value.into_expr()), Phase) }
 }
 impl Done for XssMatchStatement { fn into_props(self) -> Bag { self.0 } }
@@ -1218,13 +1218,13 @@ impl CfnWebACL {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWebACLProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: `WAFv2WebACLArn`.
+    /// The attribute `Arn`: `WAFv2WebACLArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-webacl.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::WAFv2WebACLArn> { self.0.get_att("Arn") }
-    /// The attribute `Capacity`: integer.
+    /// The attribute `Capacity`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-webacl.html#Capacity-fn::getatt)
     pub fn attr_capacity(&self) -> Val<i64> { self.0.get_att("Capacity") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-webacl.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `LabelNamespace`: text.
+    /// The attribute `LabelNamespace`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-webacl.html#LabelNamespace-fn::getatt)
     pub fn attr_label_namespace(&self) -> Val<str> { self.0.get_att("LabelNamespace") }
 }
 impl Parent for CfnWebACL { fn node(&self) -> &Place { &self.0 } }
@@ -1235,37 +1235,37 @@ impl CfnWebACLProps {
     pub fn new() -> CfnWebACLProps<Missing<required::DefaultAction>, Missing<required::Scope>, Missing<required::VisibilityConfig>> { CfnWebACLProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnWebACLProps<R0, R1, R2> {
-    /// `ApplicationConfig`: `ApplicationConfig`. Update: in place.
+    /// `ApplicationConfig`: `ApplicationConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-webacl.html#cfn-wafv2-webacl-applicationconfig)
     pub fn application_config(self, value: impl Arg<web_acl::ApplicationConfig>) -> Self { Self(put(self.0, "ApplicationConfig", value.into_expr()), Phase) }
-    /// `AssociationConfig`: `AssociationConfig`. Update: in place.
+    /// `AssociationConfig`: `AssociationConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-webacl.html#cfn-wafv2-webacl-associationconfig)
     pub fn association_config(self, value: impl Arg<web_acl::AssociationConfig>) -> Self { Self(put(self.0, "AssociationConfig", value.into_expr()), Phase) }
-    /// `CaptchaConfig`: `CaptchaConfig`. Update: in place.
+    /// `CaptchaConfig`: `CaptchaConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-webacl.html#cfn-wafv2-webacl-captchaconfig)
     pub fn captcha_config(self, value: impl Arg<web_acl::CaptchaConfig>) -> Self { Self(put(self.0, "CaptchaConfig", value.into_expr()), Phase) }
-    /// `ChallengeConfig`: `ChallengeConfig`. Update: in place.
+    /// `ChallengeConfig`: `ChallengeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-webacl.html#cfn-wafv2-webacl-challengeconfig)
     pub fn challenge_config(self, value: impl Arg<web_acl::ChallengeConfig>) -> Self { Self(put(self.0, "ChallengeConfig", value.into_expr()), Phase) }
-    /// `CustomResponseBodies`: map of `CustomResponseBody`. Update: in place.
+    /// `CustomResponseBodies`: map of `CustomResponseBody`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-webacl.html#cfn-wafv2-webacl-customresponsebodies)
     pub fn custom_response_bodies(self, value: impl Arg<Dict<web_acl::CustomResponseBody>>) -> Self { Self(put(self.0, "CustomResponseBodies", value.into_expr()), Phase) }
-    /// `DataProtectionConfig`: `DataProtectionConfig`. Update: in place.
+    /// `DataProtectionConfig`: `DataProtectionConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-webacl.html#cfn-wafv2-webacl-dataprotectionconfig)
     pub fn data_protection_config(self, value: impl Arg<web_acl::DataProtectionConfig>) -> Self { Self(put(self.0, "DataProtectionConfig", value.into_expr()), Phase) }
-    /// `DefaultAction`: `DefaultAction`, required. Update: in place.
+    /// `DefaultAction`: `DefaultAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-webacl.html#cfn-wafv2-webacl-defaultaction)
     pub fn default_action(self, value: impl Arg<web_acl::DefaultAction>) -> CfnWebACLProps<Set, R1, R2> { CfnWebACLProps(put(self.0, "DefaultAction", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-webacl.html#cfn-wafv2-webacl-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `MonetizationConfig`: `MonetizationConfig`. Update: in place.
+    /// `MonetizationConfig`: `MonetizationConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-webacl.html#cfn-wafv2-webacl-monetizationconfig)
     pub fn monetization_config(self, value: impl Arg<web_acl::MonetizationConfig>) -> Self { Self(put(self.0, "MonetizationConfig", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-webacl.html#cfn-wafv2-webacl-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `OnSourceDDoSProtectionConfig`: `OnSourceDDoSProtectionConfig`. Update: in place.
+    /// `OnSourceDDoSProtectionConfig`: `OnSourceDDoSProtectionConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-webacl.html#cfn-wafv2-webacl-onsourceddosprotectionconfig)
     pub fn on_source_d_do_s_protection_config(self, value: impl Arg<web_acl::OnSourceDDoSProtectionConfig>) -> Self { Self(put(self.0, "OnSourceDDoSProtectionConfig", value.into_expr()), Phase) }
-    /// `Rules`: list of `Rule`. Update: in place.
+    /// `Rules`: list of `Rule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-webacl.html#cfn-wafv2-webacl-rules)
     pub fn rules(self, value: impl Arg<Arr<web_acl::Rule>>) -> Self { Self(put(self.0, "Rules", value.into_expr()), Phase) }
-    /// `Scope`: `Scope`, required. Update: replacement.
+    /// `Scope`: `Scope`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-webacl.html#cfn-wafv2-webacl-scope)
     pub fn scope(self, value: impl Arg<web_acl::Scope>) -> CfnWebACLProps<R0, Set, R2> { CfnWebACLProps(put(self.0, "Scope", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-webacl.html#cfn-wafv2-webacl-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TokenDomains`: list of text. Update: in place.
+    /// `TokenDomains`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-webacl.html#cfn-wafv2-webacl-tokendomains)
     pub fn token_domains(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TokenDomains", value.into_expr()), Phase) }
-    /// `VisibilityConfig`: `VisibilityConfig`, required. Update: in place.
+    /// `VisibilityConfig`: `VisibilityConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-webacl.html#cfn-wafv2-webacl-visibilityconfig)
     pub fn visibility_config(self, value: impl Arg<web_acl::VisibilityConfig>) -> CfnWebACLProps<R0, R1, Set> { CfnWebACLProps(put(self.0, "VisibilityConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnWebACLProps { fn into_props(self) -> Bag { self.0 } }
@@ -1279,15 +1279,15 @@ impl AWSManagedRulesACFPRuleSet {
     pub fn new() -> AWSManagedRulesACFPRuleSet<Missing<super::required::CreationPath>, Missing<super::required::RegistrationPagePath>, Missing<super::required::RequestInspection>> { AWSManagedRulesACFPRuleSet(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> AWSManagedRulesACFPRuleSet<R0, R1, R2> {
-    /// `CreationPath`: text, required. Update: in place.
+    /// `CreationPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-awsmanagedrulesacfpruleset.html#cfn-wafv2-webacl-awsmanagedrulesacfpruleset-creationpath)
     pub fn creation_path(self, value: impl Arg<str>) -> AWSManagedRulesACFPRuleSet<Set, R1, R2> { AWSManagedRulesACFPRuleSet(put(self.0, "CreationPath", value.into_expr()), Phase) }
-    /// `EnableRegexInPath`: boolean. Update: in place.
+    /// `EnableRegexInPath`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-awsmanagedrulesacfpruleset.html#cfn-wafv2-webacl-awsmanagedrulesacfpruleset-enableregexinpath)
     pub fn enable_regex_in_path(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableRegexInPath", value.into_expr()), Phase) }
-    /// `RegistrationPagePath`: text, required. Update: in place.
+    /// `RegistrationPagePath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-awsmanagedrulesacfpruleset.html#cfn-wafv2-webacl-awsmanagedrulesacfpruleset-registrationpagepath)
     pub fn registration_page_path(self, value: impl Arg<str>) -> AWSManagedRulesACFPRuleSet<R0, Set, R2> { AWSManagedRulesACFPRuleSet(put(self.0, "RegistrationPagePath", value.into_expr()), Phase) }
-    /// `RequestInspection`: `RequestInspectionACFP`, required. Update: in place.
+    /// `RequestInspection`: `RequestInspectionACFP`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-awsmanagedrulesacfpruleset.html#cfn-wafv2-webacl-awsmanagedrulesacfpruleset-requestinspection)
     pub fn request_inspection(self, value: impl Arg<RequestInspectionACFP>) -> AWSManagedRulesACFPRuleSet<R0, R1, Set> { AWSManagedRulesACFPRuleSet(put(self.0, "RequestInspection", value.into_expr()), Phase) }
-    /// `ResponseInspection`: `ResponseInspection`. Update: in place.
+    /// `ResponseInspection`: `ResponseInspection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-awsmanagedrulesacfpruleset.html#cfn-wafv2-webacl-awsmanagedrulesacfpruleset-responseinspection)
     pub fn response_inspection(self, value: impl Arg<ResponseInspection>) -> Self { Self(put(self.0, "ResponseInspection", value.into_expr()), Phase) }
 }
 impl Done for AWSManagedRulesACFPRuleSet { fn into_props(self) -> Bag { self.0 } }
@@ -1298,13 +1298,13 @@ impl AWSManagedRulesATPRuleSet {
     pub fn new() -> AWSManagedRulesATPRuleSet<Missing<super::required::LoginPath>> { AWSManagedRulesATPRuleSet(Bag::default(), Phase) }
 }
 impl<R0> AWSManagedRulesATPRuleSet<R0> {
-    /// `EnableRegexInPath`: boolean. Update: in place.
+    /// `EnableRegexInPath`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-awsmanagedrulesatpruleset.html#cfn-wafv2-webacl-awsmanagedrulesatpruleset-enableregexinpath)
     pub fn enable_regex_in_path(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableRegexInPath", value.into_expr()), Phase) }
-    /// `LoginPath`: text, required. Update: in place.
+    /// `LoginPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-awsmanagedrulesatpruleset.html#cfn-wafv2-webacl-awsmanagedrulesatpruleset-loginpath)
     pub fn login_path(self, value: impl Arg<str>) -> AWSManagedRulesATPRuleSet<Set> { AWSManagedRulesATPRuleSet(put(self.0, "LoginPath", value.into_expr()), Phase) }
-    /// `RequestInspection`: `RequestInspection`. Update: in place.
+    /// `RequestInspection`: `RequestInspection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-awsmanagedrulesatpruleset.html#cfn-wafv2-webacl-awsmanagedrulesatpruleset-requestinspection)
     pub fn request_inspection(self, value: impl Arg<RequestInspection>) -> Self { Self(put(self.0, "RequestInspection", value.into_expr()), Phase) }
-    /// `ResponseInspection`: `ResponseInspection`. Update: in place.
+    /// `ResponseInspection`: `ResponseInspection`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-awsmanagedrulesatpruleset.html#cfn-wafv2-webacl-awsmanagedrulesatpruleset-responseinspection)
     pub fn response_inspection(self, value: impl Arg<ResponseInspection>) -> Self { Self(put(self.0, "ResponseInspection", value.into_expr()), Phase) }
 }
 impl Done for AWSManagedRulesATPRuleSet { fn into_props(self) -> Bag { self.0 } }
@@ -1315,9 +1315,9 @@ impl AWSManagedRulesAntiDDoSRuleSet {
     pub fn new() -> AWSManagedRulesAntiDDoSRuleSet<Missing<super::required::ClientSideActionConfig>> { AWSManagedRulesAntiDDoSRuleSet(Bag::default(), Phase) }
 }
 impl<R0> AWSManagedRulesAntiDDoSRuleSet<R0> {
-    /// `ClientSideActionConfig`: `ClientSideActionConfig`, required. Update: in place.
+    /// `ClientSideActionConfig`: `ClientSideActionConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-awsmanagedrulesantiddosruleset.html#cfn-wafv2-webacl-awsmanagedrulesantiddosruleset-clientsideactionconfig)
     pub fn client_side_action_config(self, value: impl Arg<ClientSideActionConfig>) -> AWSManagedRulesAntiDDoSRuleSet<Set> { AWSManagedRulesAntiDDoSRuleSet(put(self.0, "ClientSideActionConfig", value.into_expr()), Phase) }
-    /// `SensitivityToBlock`: `SensitivityToBlock`. Update: in place.
+    /// `SensitivityToBlock`: `SensitivityToBlock`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-awsmanagedrulesantiddosruleset.html#cfn-wafv2-webacl-awsmanagedrulesantiddosruleset-sensitivitytoblock)
     pub fn sensitivity_to_block(self, value: impl Arg<SensitivityToBlock>) -> Self { Self(put(self.0, "SensitivityToBlock", value.into_expr()), Phase) }
 }
 impl Done for AWSManagedRulesAntiDDoSRuleSet { fn into_props(self) -> Bag { self.0 } }
@@ -1328,9 +1328,9 @@ impl AWSManagedRulesBotControlRuleSet {
     pub fn new() -> AWSManagedRulesBotControlRuleSet<Missing<super::required::InspectionLevel>> { AWSManagedRulesBotControlRuleSet(Bag::default(), Phase) }
 }
 impl<R0> AWSManagedRulesBotControlRuleSet<R0> {
-    /// `EnableMachineLearning`: boolean. Update: in place.
+    /// `EnableMachineLearning`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-awsmanagedrulesbotcontrolruleset.html#cfn-wafv2-webacl-awsmanagedrulesbotcontrolruleset-enablemachinelearning)
     pub fn enable_machine_learning(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableMachineLearning", value.into_expr()), Phase) }
-    /// `InspectionLevel`: `InspectionLevel`, required. Update: in place.
+    /// `InspectionLevel`: `InspectionLevel`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-awsmanagedrulesbotcontrolruleset.html#cfn-wafv2-webacl-awsmanagedrulesbotcontrolruleset-inspectionlevel)
     pub fn inspection_level(self, value: impl Arg<InspectionLevel>) -> AWSManagedRulesBotControlRuleSet<Set> { AWSManagedRulesBotControlRuleSet(put(self.0, "InspectionLevel", value.into_expr()), Phase) }
 }
 impl Done for AWSManagedRulesBotControlRuleSet { fn into_props(self) -> Bag { self.0 } }
@@ -1339,7 +1339,7 @@ impl Done for AWSManagedRulesBotControlRuleSet { fn into_props(self) -> Bag { se
 impl AllowAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CustomRequestHandling`: `CustomRequestHandling`. Update: in place.
+    /// `CustomRequestHandling`: `CustomRequestHandling`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-allowaction.html#cfn-wafv2-webacl-allowaction-customrequesthandling)
     pub fn custom_request_handling(self, value: impl Arg<CustomRequestHandling>) -> Self { Self(put(self.0, "CustomRequestHandling", value.into_expr())) }
 }
 impl Done for AllowAction { fn into_props(self) -> Bag { self.0 } }
@@ -1350,7 +1350,7 @@ impl AndStatement {
     pub fn new() -> AndStatement<Missing<super::required::Statements>> { AndStatement(Bag::default(), Phase) }
 }
 impl<R0> AndStatement<R0> {
-    /// `Statements`: list of `Statement`, required. Update: in place.
+    /// `Statements`: list of `Statement`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-andstatement.html#cfn-wafv2-webacl-andstatement-statements)
     pub fn statements(self, value: impl Arg<Arr<Statement>>) -> AndStatement<Set> { AndStatement(put(self.0, "Statements", value.into_expr()), Phase) }
 }
 impl Done for AndStatement { fn into_props(self) -> Bag { self.0 } }
@@ -1361,9 +1361,9 @@ impl ApplicationAttribute {
     pub fn new() -> ApplicationAttribute<Missing<super::required::Name>, Missing<super::required::Values>> { ApplicationAttribute(Bag::default(), Phase) }
 }
 impl<R0, R1> ApplicationAttribute<R0, R1> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-applicationattribute.html#cfn-wafv2-webacl-applicationattribute-name)
     pub fn name(self, value: impl Arg<str>) -> ApplicationAttribute<Set, R1> { ApplicationAttribute(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Values`: list of text, required. Update: in place.
+    /// `Values`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-applicationattribute.html#cfn-wafv2-webacl-applicationattribute-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> ApplicationAttribute<R0, Set> { ApplicationAttribute(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for ApplicationAttribute { fn into_props(self) -> Bag { self.0 } }
@@ -1374,7 +1374,7 @@ impl ApplicationConfig {
     pub fn new() -> ApplicationConfig<Missing<super::required::Attributes>> { ApplicationConfig(Bag::default(), Phase) }
 }
 impl<R0> ApplicationConfig<R0> {
-    /// `Attributes`: list of `ApplicationAttribute`, required. Update: in place.
+    /// `Attributes`: list of `ApplicationAttribute`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-applicationconfig.html#cfn-wafv2-webacl-applicationconfig-attributes)
     pub fn attributes(self, value: impl Arg<Arr<ApplicationAttribute>>) -> ApplicationConfig<Set> { ApplicationConfig(put(self.0, "Attributes", value.into_expr()), Phase) }
 }
 impl Done for ApplicationConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1383,9 +1383,9 @@ impl Done for ApplicationConfig { fn into_props(self) -> Bag { self.0 } }
 impl AsnMatchStatement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AsnList`: list of integer. Update: in place.
+    /// `AsnList`: list of integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-asnmatchstatement.html#cfn-wafv2-webacl-asnmatchstatement-asnlist)
     pub fn asn_list(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "AsnList", value.into_expr())) }
-    /// `ForwardedIPConfig`: `ForwardedIPConfiguration`. Update: in place.
+    /// `ForwardedIPConfig`: `ForwardedIPConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-asnmatchstatement.html#cfn-wafv2-webacl-asnmatchstatement-forwardedipconfig)
     pub fn forwarded_ip_config(self, value: impl Arg<ForwardedIPConfiguration>) -> Self { Self(put(self.0, "ForwardedIPConfig", value.into_expr())) }
 }
 impl Done for AsnMatchStatement { fn into_props(self) -> Bag { self.0 } }
@@ -1394,7 +1394,7 @@ impl Done for AsnMatchStatement { fn into_props(self) -> Bag { self.0 } }
 impl AssociationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RequestBody`: map of `RequestBodyAssociatedResourceTypeConfig`. Update: in place.
+    /// `RequestBody`: map of `RequestBodyAssociatedResourceTypeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-associationconfig.html#cfn-wafv2-webacl-associationconfig-requestbody)
     pub fn request_body(self, value: impl Arg<Dict<RequestBodyAssociatedResourceTypeConfig>>) -> Self { Self(put(self.0, "RequestBody", value.into_expr())) }
 }
 impl Done for AssociationConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1403,7 +1403,7 @@ impl Done for AssociationConfig { fn into_props(self) -> Bag { self.0 } }
 impl BlockAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CustomResponse`: `CustomResponse`. Update: in place.
+    /// `CustomResponse`: `CustomResponse`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-blockaction.html#cfn-wafv2-webacl-blockaction-customresponse)
     pub fn custom_response(self, value: impl Arg<CustomResponse>) -> Self { Self(put(self.0, "CustomResponse", value.into_expr())) }
 }
 impl Done for BlockAction { fn into_props(self) -> Bag { self.0 } }
@@ -1412,7 +1412,7 @@ impl Done for BlockAction { fn into_props(self) -> Bag { self.0 } }
 impl Body {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `OversizeHandling`: `OversizeHandling`. Update: in place.
+    /// `OversizeHandling`: `OversizeHandling`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-body.html#cfn-wafv2-webacl-body-oversizehandling)
     pub fn oversize_handling(self, value: impl Arg<OversizeHandling>) -> Self { Self(put(self.0, "OversizeHandling", value.into_expr())) }
 }
 impl Done for Body { fn into_props(self) -> Bag { self.0 } }
@@ -1423,17 +1423,17 @@ impl ByteMatchStatement {
     pub fn new() -> ByteMatchStatement<Missing<super::required::FieldToMatch>, Missing<super::required::PositionalConstraint>, Missing<super::required::TextTransformations>> { ByteMatchStatement(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ByteMatchStatement<R0, R1, R2> {
-    /// `FieldToMatch`: `FieldToMatch`, required. Update: in place.
+    /// `FieldToMatch`: `FieldToMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-bytematchstatement.html#cfn-wafv2-webacl-bytematchstatement-fieldtomatch)
     pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> ByteMatchStatement<Set, R1, R2> { ByteMatchStatement(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
-    /// `PositionalConstraint`: `PositionalConstraint`, required. Update: in place.
+    /// `PositionalConstraint`: `PositionalConstraint`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-bytematchstatement.html#cfn-wafv2-webacl-bytematchstatement-positionalconstraint)
     pub fn positional_constraint(self, value: impl Arg<PositionalConstraint>) -> ByteMatchStatement<R0, Set, R2> { ByteMatchStatement(put(self.0, "PositionalConstraint", value.into_expr()), Phase) }
-    /// `PreParseTextTransformations`: list of `PreParseTextTransformation`. Update: in place.
+    /// `PreParseTextTransformations`: list of `PreParseTextTransformation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-bytematchstatement.html#cfn-wafv2-webacl-bytematchstatement-preparsetexttransformations)
     pub fn pre_parse_text_transformations(self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { Self(put(self.0, "PreParseTextTransformations", value.into_expr()), Phase) }
-    /// `SearchString`: text. Update: in place.
+    /// `SearchString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-bytematchstatement.html#cfn-wafv2-webacl-bytematchstatement-searchstring)
     pub fn search_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SearchString", value.into_expr()), Phase) }
-    /// `SearchStringBase64`: text. Update: in place.
+    /// `SearchStringBase64`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-bytematchstatement.html#cfn-wafv2-webacl-bytematchstatement-searchstringbase64)
     pub fn search_string_base64(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SearchStringBase64", value.into_expr()), Phase) }
-    /// `TextTransformations`: list of `TextTransformation`, required. Update: in place.
+    /// `TextTransformations`: list of `TextTransformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-bytematchstatement.html#cfn-wafv2-webacl-bytematchstatement-texttransformations)
     pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> ByteMatchStatement<R0, R1, Set> { ByteMatchStatement(put(self.0, "TextTransformations", value.into_expr()), Phase) }
 }
 impl Done for ByteMatchStatement { fn into_props(self) -> Bag { self.0 } }
@@ -1442,7 +1442,7 @@ impl Done for ByteMatchStatement { fn into_props(self) -> Bag { self.0 } }
 impl CaptchaAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CustomRequestHandling`: `CustomRequestHandling`. Update: in place.
+    /// `CustomRequestHandling`: `CustomRequestHandling`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-captchaaction.html#cfn-wafv2-webacl-captchaaction-customrequesthandling)
     pub fn custom_request_handling(self, value: impl Arg<CustomRequestHandling>) -> Self { Self(put(self.0, "CustomRequestHandling", value.into_expr())) }
 }
 impl Done for CaptchaAction { fn into_props(self) -> Bag { self.0 } }
@@ -1451,7 +1451,7 @@ impl Done for CaptchaAction { fn into_props(self) -> Bag { self.0 } }
 impl CaptchaConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ImmunityTimeProperty`: `ImmunityTimeProperty`. Update: in place.
+    /// `ImmunityTimeProperty`: `ImmunityTimeProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-captchaconfig.html#cfn-wafv2-webacl-captchaconfig-immunitytimeproperty)
     pub fn immunity_time_property(self, value: impl Arg<ImmunityTimeProperty>) -> Self { Self(put(self.0, "ImmunityTimeProperty", value.into_expr())) }
 }
 impl Done for CaptchaConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1460,7 +1460,7 @@ impl Done for CaptchaConfig { fn into_props(self) -> Bag { self.0 } }
 impl ChallengeAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CustomRequestHandling`: `CustomRequestHandling`. Update: in place.
+    /// `CustomRequestHandling`: `CustomRequestHandling`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-challengeaction.html#cfn-wafv2-webacl-challengeaction-customrequesthandling)
     pub fn custom_request_handling(self, value: impl Arg<CustomRequestHandling>) -> Self { Self(put(self.0, "CustomRequestHandling", value.into_expr())) }
 }
 impl Done for ChallengeAction { fn into_props(self) -> Bag { self.0 } }
@@ -1469,7 +1469,7 @@ impl Done for ChallengeAction { fn into_props(self) -> Bag { self.0 } }
 impl ChallengeConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ImmunityTimeProperty`: `ImmunityTimeProperty`. Update: in place.
+    /// `ImmunityTimeProperty`: `ImmunityTimeProperty`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-challengeconfig.html#cfn-wafv2-webacl-challengeconfig-immunitytimeproperty)
     pub fn immunity_time_property(self, value: impl Arg<ImmunityTimeProperty>) -> Self { Self(put(self.0, "ImmunityTimeProperty", value.into_expr())) }
 }
 impl Done for ChallengeConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1480,11 +1480,11 @@ impl ClientSideAction {
     pub fn new() -> ClientSideAction<Missing<super::required::UsageOfAction>> { ClientSideAction(Bag::default(), Phase) }
 }
 impl<R0> ClientSideAction<R0> {
-    /// `ExemptUriRegularExpressions`: list of `Regex`. Update: in place.
+    /// `ExemptUriRegularExpressions`: list of `Regex`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-clientsideaction.html#cfn-wafv2-webacl-clientsideaction-exempturiregularexpressions)
     pub fn exempt_uri_regular_expressions(self, value: impl Arg<Arr<Regex>>) -> Self { Self(put(self.0, "ExemptUriRegularExpressions", value.into_expr()), Phase) }
-    /// `Sensitivity`: `Sensitivity`. Update: in place.
+    /// `Sensitivity`: `Sensitivity`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-clientsideaction.html#cfn-wafv2-webacl-clientsideaction-sensitivity)
     pub fn sensitivity(self, value: impl Arg<Sensitivity>) -> Self { Self(put(self.0, "Sensitivity", value.into_expr()), Phase) }
-    /// `UsageOfAction`: `UsageOfAction`, required. Update: in place.
+    /// `UsageOfAction`: `UsageOfAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-clientsideaction.html#cfn-wafv2-webacl-clientsideaction-usageofaction)
     pub fn usage_of_action(self, value: impl Arg<UsageOfAction>) -> ClientSideAction<Set> { ClientSideAction(put(self.0, "UsageOfAction", value.into_expr()), Phase) }
 }
 impl Done for ClientSideAction { fn into_props(self) -> Bag { self.0 } }
@@ -1495,7 +1495,7 @@ impl ClientSideActionConfig {
     pub fn new() -> ClientSideActionConfig<Missing<super::required::Challenge>> { ClientSideActionConfig(Bag::default(), Phase) }
 }
 impl<R0> ClientSideActionConfig<R0> {
-    /// `Challenge`: `ClientSideAction`, required. Update: in place.
+    /// `Challenge`: `ClientSideAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-clientsideactionconfig.html#cfn-wafv2-webacl-clientsideactionconfig-challenge)
     pub fn challenge(self, value: impl Arg<ClientSideAction>) -> ClientSideActionConfig<Set> { ClientSideActionConfig(put(self.0, "Challenge", value.into_expr()), Phase) }
 }
 impl Done for ClientSideActionConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1504,11 +1504,11 @@ impl Done for ClientSideActionConfig { fn into_props(self) -> Bag { self.0 } }
 impl CookieMatchPattern {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `All`: JSON. Update: in place.
+    /// `All`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-cookiematchpattern.html#cfn-wafv2-webacl-cookiematchpattern-all)
     pub fn all(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "All", value.into_expr())) }
-    /// `ExcludedCookies`: list of text. Update: in place.
+    /// `ExcludedCookies`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-cookiematchpattern.html#cfn-wafv2-webacl-cookiematchpattern-excludedcookies)
     pub fn excluded_cookies(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedCookies", value.into_expr())) }
-    /// `IncludedCookies`: list of text. Update: in place.
+    /// `IncludedCookies`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-cookiematchpattern.html#cfn-wafv2-webacl-cookiematchpattern-includedcookies)
     pub fn included_cookies(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludedCookies", value.into_expr())) }
 }
 impl Done for CookieMatchPattern { fn into_props(self) -> Bag { self.0 } }
@@ -1519,11 +1519,11 @@ impl Cookies {
     pub fn new() -> Cookies<Missing<super::required::MatchPattern>, Missing<super::required::MatchScope>, Missing<super::required::OversizeHandling>> { Cookies(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Cookies<R0, R1, R2> {
-    /// `MatchPattern`: `CookieMatchPattern`, required. Update: in place.
+    /// `MatchPattern`: `CookieMatchPattern`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-cookies.html#cfn-wafv2-webacl-cookies-matchpattern)
     pub fn match_pattern(self, value: impl Arg<CookieMatchPattern>) -> Cookies<Set, R1, R2> { Cookies(put(self.0, "MatchPattern", value.into_expr()), Phase) }
-    /// `MatchScope`: `MatchScope`, required. Update: in place.
+    /// `MatchScope`: `MatchScope`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-cookies.html#cfn-wafv2-webacl-cookies-matchscope)
     pub fn match_scope(self, value: impl Arg<MatchScope>) -> Cookies<R0, Set, R2> { Cookies(put(self.0, "MatchScope", value.into_expr()), Phase) }
-    /// `OversizeHandling`: `OversizeHandling`, required. Update: in place.
+    /// `OversizeHandling`: `OversizeHandling`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-cookies.html#cfn-wafv2-webacl-cookies-oversizehandling)
     pub fn oversize_handling(self, value: impl Arg<OversizeHandling>) -> Cookies<R0, R1, Set> { Cookies(put(self.0, "OversizeHandling", value.into_expr()), Phase) }
 }
 impl Done for Cookies { fn into_props(self) -> Bag { self.0 } }
@@ -1532,7 +1532,7 @@ impl Done for Cookies { fn into_props(self) -> Bag { self.0 } }
 impl CountAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CustomRequestHandling`: `CustomRequestHandling`. Update: in place.
+    /// `CustomRequestHandling`: `CustomRequestHandling`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-countaction.html#cfn-wafv2-webacl-countaction-customrequesthandling)
     pub fn custom_request_handling(self, value: impl Arg<CustomRequestHandling>) -> Self { Self(put(self.0, "CustomRequestHandling", value.into_expr())) }
 }
 impl Done for CountAction { fn into_props(self) -> Bag { self.0 } }
@@ -1543,7 +1543,7 @@ impl CryptoConfig {
     pub fn new() -> CryptoConfig<Missing<super::required::PaymentNetworks>> { CryptoConfig(Bag::default(), Phase) }
 }
 impl<R0> CryptoConfig<R0> {
-    /// `PaymentNetworks`: list of `PaymentNetwork`, required. Update: in place.
+    /// `PaymentNetworks`: list of `PaymentNetwork`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-cryptoconfig.html#cfn-wafv2-webacl-cryptoconfig-paymentnetworks)
     pub fn payment_networks(self, value: impl Arg<Arr<PaymentNetwork>>) -> CryptoConfig<Set> { CryptoConfig(put(self.0, "PaymentNetworks", value.into_expr()), Phase) }
 }
 impl Done for CryptoConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1554,9 +1554,9 @@ impl CustomHTTPHeader {
     pub fn new() -> CustomHTTPHeader<Missing<super::required::Name>, Missing<super::required::Value>> { CustomHTTPHeader(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomHTTPHeader<R0, R1> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-customhttpheader.html#cfn-wafv2-webacl-customhttpheader-name)
     pub fn name(self, value: impl Arg<str>) -> CustomHTTPHeader<Set, R1> { CustomHTTPHeader(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-customhttpheader.html#cfn-wafv2-webacl-customhttpheader-value)
     pub fn value(self, value: impl Arg<str>) -> CustomHTTPHeader<R0, Set> { CustomHTTPHeader(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for CustomHTTPHeader { fn into_props(self) -> Bag { self.0 } }
@@ -1567,7 +1567,7 @@ impl CustomRequestHandling {
     pub fn new() -> CustomRequestHandling<Missing<super::required::InsertHeaders>> { CustomRequestHandling(Bag::default(), Phase) }
 }
 impl<R0> CustomRequestHandling<R0> {
-    /// `InsertHeaders`: list of `CustomHTTPHeader`, required. Update: in place.
+    /// `InsertHeaders`: list of `CustomHTTPHeader`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-customrequesthandling.html#cfn-wafv2-webacl-customrequesthandling-insertheaders)
     pub fn insert_headers(self, value: impl Arg<Arr<CustomHTTPHeader>>) -> CustomRequestHandling<Set> { CustomRequestHandling(put(self.0, "InsertHeaders", value.into_expr()), Phase) }
 }
 impl Done for CustomRequestHandling { fn into_props(self) -> Bag { self.0 } }
@@ -1578,11 +1578,11 @@ impl CustomResponse {
     pub fn new() -> CustomResponse<Missing<super::required::ResponseCode>> { CustomResponse(Bag::default(), Phase) }
 }
 impl<R0> CustomResponse<R0> {
-    /// `CustomResponseBodyKey`: text. Update: in place.
+    /// `CustomResponseBodyKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-customresponse.html#cfn-wafv2-webacl-customresponse-customresponsebodykey)
     pub fn custom_response_body_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomResponseBodyKey", value.into_expr()), Phase) }
-    /// `ResponseCode`: integer, required. Update: in place.
+    /// `ResponseCode`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-customresponse.html#cfn-wafv2-webacl-customresponse-responsecode)
     pub fn response_code(self, value: impl Arg<i64>) -> CustomResponse<Set> { CustomResponse(put(self.0, "ResponseCode", value.into_expr()), Phase) }
-    /// `ResponseHeaders`: list of `CustomHTTPHeader`. Update: in place.
+    /// `ResponseHeaders`: list of `CustomHTTPHeader`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-customresponse.html#cfn-wafv2-webacl-customresponse-responseheaders)
     pub fn response_headers(self, value: impl Arg<Arr<CustomHTTPHeader>>) -> Self { Self(put(self.0, "ResponseHeaders", value.into_expr()), Phase) }
 }
 impl Done for CustomResponse { fn into_props(self) -> Bag { self.0 } }
@@ -1593,9 +1593,9 @@ impl CustomResponseBody {
     pub fn new() -> CustomResponseBody<Missing<super::required::Content>, Missing<super::required::ContentType>> { CustomResponseBody(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomResponseBody<R0, R1> {
-    /// `Content`: text, required. Update: in place.
+    /// `Content`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-customresponsebody.html#cfn-wafv2-webacl-customresponsebody-content)
     pub fn content(self, value: impl Arg<str>) -> CustomResponseBody<Set, R1> { CustomResponseBody(put(self.0, "Content", value.into_expr()), Phase) }
-    /// `ContentType`: `ContentType`, required. Update: in place.
+    /// `ContentType`: `ContentType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-customresponsebody.html#cfn-wafv2-webacl-customresponsebody-contenttype)
     pub fn content_type(self, value: impl Arg<ContentType>) -> CustomResponseBody<R0, Set> { CustomResponseBody(put(self.0, "ContentType", value.into_expr()), Phase) }
 }
 impl Done for CustomResponseBody { fn into_props(self) -> Bag { self.0 } }
@@ -1606,13 +1606,13 @@ impl DataProtect {
     pub fn new() -> DataProtect<Missing<super::required::Action>, Missing<super::required::Field>> { DataProtect(Bag::default(), Phase) }
 }
 impl<R0, R1> DataProtect<R0, R1> {
-    /// `Action`: `Action`, required. Update: in place.
+    /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-dataprotect.html#cfn-wafv2-webacl-dataprotect-action)
     pub fn action(self, value: impl Arg<Action>) -> DataProtect<Set, R1> { DataProtect(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `ExcludeRateBasedDetails`: boolean. Update: in place.
+    /// `ExcludeRateBasedDetails`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-dataprotect.html#cfn-wafv2-webacl-dataprotect-excluderatebaseddetails)
     pub fn exclude_rate_based_details(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExcludeRateBasedDetails", value.into_expr()), Phase) }
-    /// `ExcludeRuleMatchDetails`: boolean. Update: in place.
+    /// `ExcludeRuleMatchDetails`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-dataprotect.html#cfn-wafv2-webacl-dataprotect-excluderulematchdetails)
     pub fn exclude_rule_match_details(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExcludeRuleMatchDetails", value.into_expr()), Phase) }
-    /// `Field`: `FieldToProtect`, required. Update: in place.
+    /// `Field`: `FieldToProtect`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-dataprotect.html#cfn-wafv2-webacl-dataprotect-field)
     pub fn field(self, value: impl Arg<FieldToProtect>) -> DataProtect<R0, Set> { DataProtect(put(self.0, "Field", value.into_expr()), Phase) }
 }
 impl Done for DataProtect { fn into_props(self) -> Bag { self.0 } }
@@ -1623,7 +1623,7 @@ impl DataProtectionConfig {
     pub fn new() -> DataProtectionConfig<Missing<super::required::DataProtections>> { DataProtectionConfig(Bag::default(), Phase) }
 }
 impl<R0> DataProtectionConfig<R0> {
-    /// `DataProtections`: list of `DataProtect`, required. Update: in place.
+    /// `DataProtections`: list of `DataProtect`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-dataprotectionconfig.html#cfn-wafv2-webacl-dataprotectionconfig-dataprotections)
     pub fn data_protections(self, value: impl Arg<Arr<DataProtect>>) -> DataProtectionConfig<Set> { DataProtectionConfig(put(self.0, "DataProtections", value.into_expr()), Phase) }
 }
 impl Done for DataProtectionConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1632,9 +1632,9 @@ impl Done for DataProtectionConfig { fn into_props(self) -> Bag { self.0 } }
 impl DefaultAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Allow`: `AllowAction`. Update: in place.
+    /// `Allow`: `AllowAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-defaultaction.html#cfn-wafv2-webacl-defaultaction-allow)
     pub fn allow(self, value: impl Arg<AllowAction>) -> Self { Self(put(self.0, "Allow", value.into_expr())) }
-    /// `Block`: `BlockAction`. Update: in place.
+    /// `Block`: `BlockAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-defaultaction.html#cfn-wafv2-webacl-defaultaction-block)
     pub fn block(self, value: impl Arg<BlockAction>) -> Self { Self(put(self.0, "Block", value.into_expr())) }
 }
 impl Done for DefaultAction { fn into_props(self) -> Bag { self.0 } }
@@ -1645,7 +1645,7 @@ impl ExcludedRule {
     pub fn new() -> ExcludedRule<Missing<super::required::Name>> { ExcludedRule(Bag::default(), Phase) }
 }
 impl<R0> ExcludedRule<R0> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-excludedrule.html#cfn-wafv2-webacl-excludedrule-name)
     pub fn name(self, value: impl Arg<str>) -> ExcludedRule<Set> { ExcludedRule(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for ExcludedRule { fn into_props(self) -> Bag { self.0 } }
@@ -1656,7 +1656,7 @@ impl FieldIdentifier {
     pub fn new() -> FieldIdentifier<Missing<super::required::Identifier>> { FieldIdentifier(Bag::default(), Phase) }
 }
 impl<R0> FieldIdentifier<R0> {
-    /// `Identifier`: text, required. Update: in place.
+    /// `Identifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-fieldidentifier.html#cfn-wafv2-webacl-fieldidentifier-identifier)
     pub fn identifier(self, value: impl Arg<str>) -> FieldIdentifier<Set> { FieldIdentifier(put(self.0, "Identifier", value.into_expr()), Phase) }
 }
 impl Done for FieldIdentifier { fn into_props(self) -> Bag { self.0 } }
@@ -1665,33 +1665,33 @@ impl Done for FieldIdentifier { fn into_props(self) -> Bag { self.0 } }
 impl FieldToMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AllQueryArguments`: JSON. Update: in place.
+    /// `AllQueryArguments`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-fieldtomatch.html#cfn-wafv2-webacl-fieldtomatch-allqueryarguments)
     pub fn all_query_arguments(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AllQueryArguments", value.into_expr())) }
-    /// `Body`: `Body`. Update: in place.
+    /// `Body`: `Body`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-fieldtomatch.html#cfn-wafv2-webacl-fieldtomatch-body)
     pub fn body(self, value: impl Arg<Body>) -> Self { Self(put(self.0, "Body", value.into_expr())) }
-    /// `Cookies`: `Cookies`. Update: in place.
+    /// `Cookies`: `Cookies`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-fieldtomatch.html#cfn-wafv2-webacl-fieldtomatch-cookies)
     pub fn cookies(self, value: impl Arg<Cookies>) -> Self { Self(put(self.0, "Cookies", value.into_expr())) }
-    /// `HeaderOrder`: `HeaderOrder`. Update: in place.
+    /// `HeaderOrder`: `HeaderOrder`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-fieldtomatch.html#cfn-wafv2-webacl-fieldtomatch-headerorder)
     pub fn header_order(self, value: impl Arg<HeaderOrder>) -> Self { Self(put(self.0, "HeaderOrder", value.into_expr())) }
-    /// `Headers`: `Headers`. Update: in place.
+    /// `Headers`: `Headers`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-fieldtomatch.html#cfn-wafv2-webacl-fieldtomatch-headers)
     pub fn headers(self, value: impl Arg<Headers>) -> Self { Self(put(self.0, "Headers", value.into_expr())) }
-    /// `JA3Fingerprint`: `JA3Fingerprint`. Update: in place.
+    /// `JA3Fingerprint`: `JA3Fingerprint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-fieldtomatch.html#cfn-wafv2-webacl-fieldtomatch-ja3fingerprint)
     pub fn ja3_fingerprint(self, value: impl Arg<JA3Fingerprint>) -> Self { Self(put(self.0, "JA3Fingerprint", value.into_expr())) }
-    /// `JA4Fingerprint`: `JA4Fingerprint`. Update: in place.
+    /// `JA4Fingerprint`: `JA4Fingerprint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-fieldtomatch.html#cfn-wafv2-webacl-fieldtomatch-ja4fingerprint)
     pub fn ja4_fingerprint(self, value: impl Arg<JA4Fingerprint>) -> Self { Self(put(self.0, "JA4Fingerprint", value.into_expr())) }
-    /// `JsonBody`: `JsonBody`. Update: in place.
+    /// `JsonBody`: `JsonBody`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-fieldtomatch.html#cfn-wafv2-webacl-fieldtomatch-jsonbody)
     pub fn json_body(self, value: impl Arg<JsonBody>) -> Self { Self(put(self.0, "JsonBody", value.into_expr())) }
-    /// `Method`: JSON. Update: in place.
+    /// `Method`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-fieldtomatch.html#cfn-wafv2-webacl-fieldtomatch-method)
     pub fn method(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Method", value.into_expr())) }
-    /// `QueryString`: JSON. Update: in place.
+    /// `QueryString`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-fieldtomatch.html#cfn-wafv2-webacl-fieldtomatch-querystring)
     pub fn query_string(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "QueryString", value.into_expr())) }
-    /// `SingleHeader`: `SingleHeader`. Update: in place.
+    /// `SingleHeader`: `SingleHeader`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-fieldtomatch.html#cfn-wafv2-webacl-fieldtomatch-singleheader)
     pub fn single_header(self, value: impl Arg<SingleHeader>) -> Self { Self(put(self.0, "SingleHeader", value.into_expr())) }
-    /// `SingleQueryArgument`: `SingleQueryArgument`. Update: in place.
+    /// `SingleQueryArgument`: `SingleQueryArgument`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-fieldtomatch.html#cfn-wafv2-webacl-fieldtomatch-singlequeryargument)
     pub fn single_query_argument(self, value: impl Arg<SingleQueryArgument>) -> Self { Self(put(self.0, "SingleQueryArgument", value.into_expr())) }
-    /// `UriFragment`: `UriFragment`. Update: in place.
+    /// `UriFragment`: `UriFragment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-fieldtomatch.html#cfn-wafv2-webacl-fieldtomatch-urifragment)
     pub fn uri_fragment(self, value: impl Arg<UriFragment>) -> Self { Self(put(self.0, "UriFragment", value.into_expr())) }
-    /// `UriPath`: JSON. Update: in place.
+    /// `UriPath`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-fieldtomatch.html#cfn-wafv2-webacl-fieldtomatch-uripath)
     pub fn uri_path(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "UriPath", value.into_expr())) }
 }
 impl Done for FieldToMatch { fn into_props(self) -> Bag { self.0 } }
@@ -1702,9 +1702,9 @@ impl FieldToProtect {
     pub fn new() -> FieldToProtect<Missing<super::required::FieldType>> { FieldToProtect(Bag::default(), Phase) }
 }
 impl<R0> FieldToProtect<R0> {
-    /// `FieldKeys`: list of text. Update: in place.
+    /// `FieldKeys`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-fieldtoprotect.html#cfn-wafv2-webacl-fieldtoprotect-fieldkeys)
     pub fn field_keys(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "FieldKeys", value.into_expr()), Phase) }
-    /// `FieldType`: `FieldType`, required. Update: in place.
+    /// `FieldType`: `FieldType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-fieldtoprotect.html#cfn-wafv2-webacl-fieldtoprotect-fieldtype)
     pub fn field_type(self, value: impl Arg<FieldType>) -> FieldToProtect<Set> { FieldToProtect(put(self.0, "FieldType", value.into_expr()), Phase) }
 }
 impl Done for FieldToProtect { fn into_props(self) -> Bag { self.0 } }
@@ -1715,9 +1715,9 @@ impl ForwardedIPConfiguration {
     pub fn new() -> ForwardedIPConfiguration<Missing<super::required::FallbackBehavior>, Missing<super::required::HeaderName>> { ForwardedIPConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> ForwardedIPConfiguration<R0, R1> {
-    /// `FallbackBehavior`: `FallbackBehavior`, required. Update: in place.
+    /// `FallbackBehavior`: `FallbackBehavior`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-forwardedipconfiguration.html#cfn-wafv2-webacl-forwardedipconfiguration-fallbackbehavior)
     pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> ForwardedIPConfiguration<Set, R1> { ForwardedIPConfiguration(put(self.0, "FallbackBehavior", value.into_expr()), Phase) }
-    /// `HeaderName`: text, required. Update: in place.
+    /// `HeaderName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-forwardedipconfiguration.html#cfn-wafv2-webacl-forwardedipconfiguration-headername)
     pub fn header_name(self, value: impl Arg<str>) -> ForwardedIPConfiguration<R0, Set> { ForwardedIPConfiguration(put(self.0, "HeaderName", value.into_expr()), Phase) }
 }
 impl Done for ForwardedIPConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1726,9 +1726,9 @@ impl Done for ForwardedIPConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl GeoMatchStatement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CountryCodes`: list of text. Update: in place.
+    /// `CountryCodes`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-geomatchstatement.html#cfn-wafv2-webacl-geomatchstatement-countrycodes)
     pub fn country_codes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CountryCodes", value.into_expr())) }
-    /// `ForwardedIPConfig`: `ForwardedIPConfiguration`. Update: in place.
+    /// `ForwardedIPConfig`: `ForwardedIPConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-geomatchstatement.html#cfn-wafv2-webacl-geomatchstatement-forwardedipconfig)
     pub fn forwarded_ip_config(self, value: impl Arg<ForwardedIPConfiguration>) -> Self { Self(put(self.0, "ForwardedIPConfig", value.into_expr())) }
 }
 impl Done for GeoMatchStatement { fn into_props(self) -> Bag { self.0 } }
@@ -1737,11 +1737,11 @@ impl Done for GeoMatchStatement { fn into_props(self) -> Bag { self.0 } }
 impl HeaderMatchPattern {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `All`: JSON. Update: in place.
+    /// `All`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-headermatchpattern.html#cfn-wafv2-webacl-headermatchpattern-all)
     pub fn all(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "All", value.into_expr())) }
-    /// `ExcludedHeaders`: list of text. Update: in place.
+    /// `ExcludedHeaders`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-headermatchpattern.html#cfn-wafv2-webacl-headermatchpattern-excludedheaders)
     pub fn excluded_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedHeaders", value.into_expr())) }
-    /// `IncludedHeaders`: list of text. Update: in place.
+    /// `IncludedHeaders`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-headermatchpattern.html#cfn-wafv2-webacl-headermatchpattern-includedheaders)
     pub fn included_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludedHeaders", value.into_expr())) }
 }
 impl Done for HeaderMatchPattern { fn into_props(self) -> Bag { self.0 } }
@@ -1752,7 +1752,7 @@ impl HeaderOrder {
     pub fn new() -> HeaderOrder<Missing<super::required::OversizeHandling>> { HeaderOrder(Bag::default(), Phase) }
 }
 impl<R0> HeaderOrder<R0> {
-    /// `OversizeHandling`: `OversizeHandling`, required. Update: in place.
+    /// `OversizeHandling`: `OversizeHandling`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-headerorder.html#cfn-wafv2-webacl-headerorder-oversizehandling)
     pub fn oversize_handling(self, value: impl Arg<OversizeHandling>) -> HeaderOrder<Set> { HeaderOrder(put(self.0, "OversizeHandling", value.into_expr()), Phase) }
 }
 impl Done for HeaderOrder { fn into_props(self) -> Bag { self.0 } }
@@ -1763,11 +1763,11 @@ impl Headers {
     pub fn new() -> Headers<Missing<super::required::MatchPattern>, Missing<super::required::MatchScope>, Missing<super::required::OversizeHandling>> { Headers(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Headers<R0, R1, R2> {
-    /// `MatchPattern`: `HeaderMatchPattern`, required. Update: in place.
+    /// `MatchPattern`: `HeaderMatchPattern`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-headers.html#cfn-wafv2-webacl-headers-matchpattern)
     pub fn match_pattern(self, value: impl Arg<HeaderMatchPattern>) -> Headers<Set, R1, R2> { Headers(put(self.0, "MatchPattern", value.into_expr()), Phase) }
-    /// `MatchScope`: `MatchScope`, required. Update: in place.
+    /// `MatchScope`: `MatchScope`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-headers.html#cfn-wafv2-webacl-headers-matchscope)
     pub fn match_scope(self, value: impl Arg<MatchScope>) -> Headers<R0, Set, R2> { Headers(put(self.0, "MatchScope", value.into_expr()), Phase) }
-    /// `OversizeHandling`: `OversizeHandling`, required. Update: in place.
+    /// `OversizeHandling`: `OversizeHandling`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-headers.html#cfn-wafv2-webacl-headers-oversizehandling)
     pub fn oversize_handling(self, value: impl Arg<OversizeHandling>) -> Headers<R0, R1, Set> { Headers(put(self.0, "OversizeHandling", value.into_expr()), Phase) }
 }
 impl Done for Headers { fn into_props(self) -> Bag { self.0 } }
@@ -1778,11 +1778,11 @@ impl IPSetForwardedIPConfiguration {
     pub fn new() -> IPSetForwardedIPConfiguration<Missing<super::required::FallbackBehavior>, Missing<super::required::HeaderName>, Missing<super::required::Position>> { IPSetForwardedIPConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> IPSetForwardedIPConfiguration<R0, R1, R2> {
-    /// `FallbackBehavior`: `FallbackBehavior`, required. Update: in place.
+    /// `FallbackBehavior`: `FallbackBehavior`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ipsetforwardedipconfiguration.html#cfn-wafv2-webacl-ipsetforwardedipconfiguration-fallbackbehavior)
     pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> IPSetForwardedIPConfiguration<Set, R1, R2> { IPSetForwardedIPConfiguration(put(self.0, "FallbackBehavior", value.into_expr()), Phase) }
-    /// `HeaderName`: text, required. Update: in place.
+    /// `HeaderName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ipsetforwardedipconfiguration.html#cfn-wafv2-webacl-ipsetforwardedipconfiguration-headername)
     pub fn header_name(self, value: impl Arg<str>) -> IPSetForwardedIPConfiguration<R0, Set, R2> { IPSetForwardedIPConfiguration(put(self.0, "HeaderName", value.into_expr()), Phase) }
-    /// `Position`: `Position`, required. Update: in place.
+    /// `Position`: `Position`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ipsetforwardedipconfiguration.html#cfn-wafv2-webacl-ipsetforwardedipconfiguration-position)
     pub fn position(self, value: impl Arg<Position>) -> IPSetForwardedIPConfiguration<R0, R1, Set> { IPSetForwardedIPConfiguration(put(self.0, "Position", value.into_expr()), Phase) }
 }
 impl Done for IPSetForwardedIPConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1793,9 +1793,9 @@ impl IPSetReferenceStatement {
     pub fn new() -> IPSetReferenceStatement<Missing<super::required::Arn>> { IPSetReferenceStatement(Bag::default(), Phase) }
 }
 impl<R0> IPSetReferenceStatement<R0> {
-    /// `Arn`: text, required. Update: in place.
+    /// `Arn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ipsetreferencestatement.html#cfn-wafv2-webacl-ipsetreferencestatement-arn)
     pub fn arn(self, value: impl Arg<str>) -> IPSetReferenceStatement<Set> { IPSetReferenceStatement(put(self.0, "Arn", value.into_expr()), Phase) }
-    /// `IPSetForwardedIPConfig`: `IPSetForwardedIPConfiguration`. Update: in place.
+    /// `IPSetForwardedIPConfig`: `IPSetForwardedIPConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ipsetreferencestatement.html#cfn-wafv2-webacl-ipsetreferencestatement-ipsetforwardedipconfig)
     pub fn ip_set_forwarded_ip_config(self, value: impl Arg<IPSetForwardedIPConfiguration>) -> Self { Self(put(self.0, "IPSetForwardedIPConfig", value.into_expr()), Phase) }
 }
 impl Done for IPSetReferenceStatement { fn into_props(self) -> Bag { self.0 } }
@@ -1806,7 +1806,7 @@ impl ImmunityTimeProperty {
     pub fn new() -> ImmunityTimeProperty<Missing<super::required::ImmunityTime>> { ImmunityTimeProperty(Bag::default(), Phase) }
 }
 impl<R0> ImmunityTimeProperty<R0> {
-    /// `ImmunityTime`: integer, required. Update: in place.
+    /// `ImmunityTime`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-immunitytimeproperty.html#cfn-wafv2-webacl-immunitytimeproperty-immunitytime)
     pub fn immunity_time(self, value: impl Arg<i64>) -> ImmunityTimeProperty<Set> { ImmunityTimeProperty(put(self.0, "ImmunityTime", value.into_expr()), Phase) }
 }
 impl Done for ImmunityTimeProperty { fn into_props(self) -> Bag { self.0 } }
@@ -1817,7 +1817,7 @@ impl JA3Fingerprint {
     pub fn new() -> JA3Fingerprint<Missing<super::required::FallbackBehavior>> { JA3Fingerprint(Bag::default(), Phase) }
 }
 impl<R0> JA3Fingerprint<R0> {
-    /// `FallbackBehavior`: `FallbackBehavior`, required. Update: in place.
+    /// `FallbackBehavior`: `FallbackBehavior`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ja3fingerprint.html#cfn-wafv2-webacl-ja3fingerprint-fallbackbehavior)
     pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> JA3Fingerprint<Set> { JA3Fingerprint(put(self.0, "FallbackBehavior", value.into_expr()), Phase) }
 }
 impl Done for JA3Fingerprint { fn into_props(self) -> Bag { self.0 } }
@@ -1828,7 +1828,7 @@ impl JA4Fingerprint {
     pub fn new() -> JA4Fingerprint<Missing<super::required::FallbackBehavior>> { JA4Fingerprint(Bag::default(), Phase) }
 }
 impl<R0> JA4Fingerprint<R0> {
-    /// `FallbackBehavior`: `FallbackBehavior`, required. Update: in place.
+    /// `FallbackBehavior`: `FallbackBehavior`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ja4fingerprint.html#cfn-wafv2-webacl-ja4fingerprint-fallbackbehavior)
     pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> JA4Fingerprint<Set> { JA4Fingerprint(put(self.0, "FallbackBehavior", value.into_expr()), Phase) }
 }
 impl Done for JA4Fingerprint { fn into_props(self) -> Bag { self.0 } }
@@ -1839,13 +1839,13 @@ impl JsonBody {
     pub fn new() -> JsonBody<Missing<super::required::MatchPattern>, Missing<super::required::MatchScope>> { JsonBody(Bag::default(), Phase) }
 }
 impl<R0, R1> JsonBody<R0, R1> {
-    /// `InvalidFallbackBehavior`: `InvalidFallbackBehavior`. Update: in place.
+    /// `InvalidFallbackBehavior`: `InvalidFallbackBehavior`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-jsonbody.html#cfn-wafv2-webacl-jsonbody-invalidfallbackbehavior)
     pub fn invalid_fallback_behavior(self, value: impl Arg<InvalidFallbackBehavior>) -> Self { Self(put(self.0, "InvalidFallbackBehavior", value.into_expr()), Phase) }
-    /// `MatchPattern`: `JsonMatchPattern`, required. Update: in place.
+    /// `MatchPattern`: `JsonMatchPattern`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-jsonbody.html#cfn-wafv2-webacl-jsonbody-matchpattern)
     pub fn match_pattern(self, value: impl Arg<JsonMatchPattern>) -> JsonBody<Set, R1> { JsonBody(put(self.0, "MatchPattern", value.into_expr()), Phase) }
-    /// `MatchScope`: `MatchScope`, required. Update: in place.
+    /// `MatchScope`: `MatchScope`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-jsonbody.html#cfn-wafv2-webacl-jsonbody-matchscope)
     pub fn match_scope(self, value: impl Arg<MatchScope>) -> JsonBody<R0, Set> { JsonBody(put(self.0, "MatchScope", value.into_expr()), Phase) }
-    /// `OversizeHandling`: `OversizeHandling`. Update: in place.
+    /// `OversizeHandling`: `OversizeHandling`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-jsonbody.html#cfn-wafv2-webacl-jsonbody-oversizehandling)
     pub fn oversize_handling(self, value: impl Arg<OversizeHandling>) -> Self { Self(put(self.0, "OversizeHandling", value.into_expr()), Phase) }
 }
 impl Done for JsonBody { fn into_props(self) -> Bag { self.0 } }
@@ -1854,9 +1854,9 @@ impl Done for JsonBody { fn into_props(self) -> Bag { self.0 } }
 impl JsonMatchPattern {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `All`: JSON. Update: in place.
+    /// `All`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-jsonmatchpattern.html#cfn-wafv2-webacl-jsonmatchpattern-all)
     pub fn all(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "All", value.into_expr())) }
-    /// `IncludedPaths`: list of text. Update: in place.
+    /// `IncludedPaths`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-jsonmatchpattern.html#cfn-wafv2-webacl-jsonmatchpattern-includedpaths)
     pub fn included_paths(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludedPaths", value.into_expr())) }
 }
 impl Done for JsonMatchPattern { fn into_props(self) -> Bag { self.0 } }
@@ -1867,7 +1867,7 @@ impl Label {
     pub fn new() -> Label<Missing<super::required::Name>> { Label(Bag::default(), Phase) }
 }
 impl<R0> Label<R0> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-label.html#cfn-wafv2-webacl-label-name)
     pub fn name(self, value: impl Arg<str>) -> Label<Set> { Label(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for Label { fn into_props(self) -> Bag { self.0 } }
@@ -1878,9 +1878,9 @@ impl LabelMatchStatement {
     pub fn new() -> LabelMatchStatement<Missing<super::required::Key>, Missing<super::required::Scope>> { LabelMatchStatement(Bag::default(), Phase) }
 }
 impl<R0, R1> LabelMatchStatement<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-labelmatchstatement.html#cfn-wafv2-webacl-labelmatchstatement-key)
     pub fn key(self, value: impl Arg<str>) -> LabelMatchStatement<Set, R1> { LabelMatchStatement(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Scope`: `LabelMatchStatementScope`, required. Update: in place.
+    /// `Scope`: `LabelMatchStatementScope`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-labelmatchstatement.html#cfn-wafv2-webacl-labelmatchstatement-scope)
     pub fn scope(self, value: impl Arg<LabelMatchStatementScope>) -> LabelMatchStatement<R0, Set> { LabelMatchStatement(put(self.0, "Scope", value.into_expr()), Phase) }
 }
 impl Done for LabelMatchStatement { fn into_props(self) -> Bag { self.0 } }
@@ -1889,21 +1889,21 @@ impl Done for LabelMatchStatement { fn into_props(self) -> Bag { self.0 } }
 impl ManagedRuleGroupConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AWSManagedRulesACFPRuleSet`: `AWSManagedRulesACFPRuleSet`. Update: in place.
+    /// `AWSManagedRulesACFPRuleSet`: `AWSManagedRulesACFPRuleSet`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-managedrulegroupconfig.html#cfn-wafv2-webacl-managedrulegroupconfig-awsmanagedrulesacfpruleset)
     pub fn aws_managed_rules_acfp_rule_set(self, value: impl Arg<AWSManagedRulesACFPRuleSet>) -> Self { Self(put(self.0, "AWSManagedRulesACFPRuleSet", value.into_expr())) }
-    /// `AWSManagedRulesAntiDDoSRuleSet`: `AWSManagedRulesAntiDDoSRuleSet`. Update: in place.
+    /// `AWSManagedRulesAntiDDoSRuleSet`: `AWSManagedRulesAntiDDoSRuleSet`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-managedrulegroupconfig.html#cfn-wafv2-webacl-managedrulegroupconfig-awsmanagedrulesantiddosruleset)
     pub fn aws_managed_rules_anti_d_do_s_rule_set(self, value: impl Arg<AWSManagedRulesAntiDDoSRuleSet>) -> Self { Self(put(self.0, "AWSManagedRulesAntiDDoSRuleSet", value.into_expr())) }
-    /// `AWSManagedRulesATPRuleSet`: `AWSManagedRulesATPRuleSet`. Update: in place.
+    /// `AWSManagedRulesATPRuleSet`: `AWSManagedRulesATPRuleSet`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-managedrulegroupconfig.html#cfn-wafv2-webacl-managedrulegroupconfig-awsmanagedrulesatpruleset)
     pub fn aws_managed_rules_atp_rule_set(self, value: impl Arg<AWSManagedRulesATPRuleSet>) -> Self { Self(put(self.0, "AWSManagedRulesATPRuleSet", value.into_expr())) }
-    /// `AWSManagedRulesBotControlRuleSet`: `AWSManagedRulesBotControlRuleSet`. Update: in place.
+    /// `AWSManagedRulesBotControlRuleSet`: `AWSManagedRulesBotControlRuleSet`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-managedrulegroupconfig.html#cfn-wafv2-webacl-managedrulegroupconfig-awsmanagedrulesbotcontrolruleset)
     pub fn aws_managed_rules_bot_control_rule_set(self, value: impl Arg<AWSManagedRulesBotControlRuleSet>) -> Self { Self(put(self.0, "AWSManagedRulesBotControlRuleSet", value.into_expr())) }
-    /// `LoginPath`: text. Update: in place.
+    /// `LoginPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-managedrulegroupconfig.html#cfn-wafv2-webacl-managedrulegroupconfig-loginpath)
     pub fn login_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoginPath", value.into_expr())) }
-    /// `PasswordField`: `FieldIdentifier`. Update: in place.
+    /// `PasswordField`: `FieldIdentifier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-managedrulegroupconfig.html#cfn-wafv2-webacl-managedrulegroupconfig-passwordfield)
     pub fn password_field(self, value: impl Arg<FieldIdentifier>) -> Self { Self(put(self.0, "PasswordField", value.into_expr())) }
-    /// `PayloadType`: `PayloadType`. Update: in place.
+    /// `PayloadType`: `PayloadType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-managedrulegroupconfig.html#cfn-wafv2-webacl-managedrulegroupconfig-payloadtype)
     pub fn payload_type(self, value: impl Arg<PayloadType>) -> Self { Self(put(self.0, "PayloadType", value.into_expr())) }
-    /// `UsernameField`: `FieldIdentifier`. Update: in place.
+    /// `UsernameField`: `FieldIdentifier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-managedrulegroupconfig.html#cfn-wafv2-webacl-managedrulegroupconfig-usernamefield)
     pub fn username_field(self, value: impl Arg<FieldIdentifier>) -> Self { Self(put(self.0, "UsernameField", value.into_expr())) }
 }
 impl Done for ManagedRuleGroupConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1914,19 +1914,19 @@ impl ManagedRuleGroupStatement {
     pub fn new() -> ManagedRuleGroupStatement<Missing<super::required::Name>, Missing<super::required::VendorName>> { ManagedRuleGroupStatement(Bag::default(), Phase) }
 }
 impl<R0, R1> ManagedRuleGroupStatement<R0, R1> {
-    /// `ExcludedRules`: list of `ExcludedRule`. Update: in place.
+    /// `ExcludedRules`: list of `ExcludedRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-managedrulegroupstatement.html#cfn-wafv2-webacl-managedrulegroupstatement-excludedrules)
     pub fn excluded_rules(self, value: impl Arg<Arr<ExcludedRule>>) -> Self { Self(put(self.0, "ExcludedRules", value.into_expr()), Phase) }
-    /// `ManagedRuleGroupConfigs`: list of `ManagedRuleGroupConfig`. Update: in place.
+    /// `ManagedRuleGroupConfigs`: list of `ManagedRuleGroupConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-managedrulegroupstatement.html#cfn-wafv2-webacl-managedrulegroupstatement-managedrulegroupconfigs)
     pub fn managed_rule_group_configs(self, value: impl Arg<Arr<ManagedRuleGroupConfig>>) -> Self { Self(put(self.0, "ManagedRuleGroupConfigs", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-managedrulegroupstatement.html#cfn-wafv2-webacl-managedrulegroupstatement-name)
     pub fn name(self, value: impl Arg<str>) -> ManagedRuleGroupStatement<Set, R1> { ManagedRuleGroupStatement(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RuleActionOverrides`: list of `RuleActionOverride`. Update: in place.
+    /// `RuleActionOverrides`: list of `RuleActionOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-managedrulegroupstatement.html#cfn-wafv2-webacl-managedrulegroupstatement-ruleactionoverrides)
     pub fn rule_action_overrides(self, value: impl Arg<Arr<RuleActionOverride>>) -> Self { Self(put(self.0, "RuleActionOverrides", value.into_expr()), Phase) }
-    /// `ScopeDownStatement`: `Statement`. Update: in place.
+    /// `ScopeDownStatement`: `Statement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-managedrulegroupstatement.html#cfn-wafv2-webacl-managedrulegroupstatement-scopedownstatement)
     pub fn scope_down_statement(self, value: impl Arg<Statement>) -> Self { Self(put(self.0, "ScopeDownStatement", value.into_expr()), Phase) }
-    /// `VendorName`: text, required. Update: in place.
+    /// `VendorName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-managedrulegroupstatement.html#cfn-wafv2-webacl-managedrulegroupstatement-vendorname)
     pub fn vendor_name(self, value: impl Arg<str>) -> ManagedRuleGroupStatement<R0, Set> { ManagedRuleGroupStatement(put(self.0, "VendorName", value.into_expr()), Phase) }
-    /// `Version`: text. Update: in place.
+    /// `Version`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-managedrulegroupstatement.html#cfn-wafv2-webacl-managedrulegroupstatement-version)
     pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for ManagedRuleGroupStatement { fn into_props(self) -> Bag { self.0 } }
@@ -1935,9 +1935,9 @@ impl Done for ManagedRuleGroupStatement { fn into_props(self) -> Bag { self.0 } 
 impl MonetizationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CryptoConfig`: `CryptoConfig`. Update: in place.
+    /// `CryptoConfig`: `CryptoConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-monetizationconfig.html#cfn-wafv2-webacl-monetizationconfig-cryptoconfig)
     pub fn crypto_config(self, value: impl Arg<CryptoConfig>) -> Self { Self(put(self.0, "CryptoConfig", value.into_expr())) }
-    /// `CurrencyMode`: `CurrencyMode`. Update: in place.
+    /// `CurrencyMode`: `CurrencyMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-monetizationconfig.html#cfn-wafv2-webacl-monetizationconfig-currencymode)
     pub fn currency_mode(self, value: impl Arg<CurrencyMode>) -> Self { Self(put(self.0, "CurrencyMode", value.into_expr())) }
 }
 impl Done for MonetizationConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1946,7 +1946,7 @@ impl Done for MonetizationConfig { fn into_props(self) -> Bag { self.0 } }
 impl MonetizeAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PriceMultiplier`: text. Update: in place.
+    /// `PriceMultiplier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-monetizeaction.html#cfn-wafv2-webacl-monetizeaction-pricemultiplier)
     pub fn price_multiplier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PriceMultiplier", value.into_expr())) }
 }
 impl Done for MonetizeAction { fn into_props(self) -> Bag { self.0 } }
@@ -1957,7 +1957,7 @@ impl NotStatement {
     pub fn new() -> NotStatement<Missing<super::required::Statement>> { NotStatement(Bag::default(), Phase) }
 }
 impl<R0> NotStatement<R0> {
-    /// `Statement`: `Statement`, required. Update: in place.
+    /// `Statement`: `Statement`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-notstatement.html#cfn-wafv2-webacl-notstatement-statement)
     pub fn statement(self, value: impl Arg<Statement>) -> NotStatement<Set> { NotStatement(put(self.0, "Statement", value.into_expr()), Phase) }
 }
 impl Done for NotStatement { fn into_props(self) -> Bag { self.0 } }
@@ -1968,7 +1968,7 @@ impl OnSourceDDoSProtectionConfig {
     pub fn new() -> OnSourceDDoSProtectionConfig<Missing<super::required::ALBLowReputationMode>> { OnSourceDDoSProtectionConfig(Bag::default(), Phase) }
 }
 impl<R0> OnSourceDDoSProtectionConfig<R0> {
-    /// `ALBLowReputationMode`: `ALBLowReputationMode`, required. Update: in place.
+    /// `ALBLowReputationMode`: `ALBLowReputationMode`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-onsourceddosprotectionconfig.html#cfn-wafv2-webacl-onsourceddosprotectionconfig-alblowreputationmode)
     pub fn alb_low_reputation_mode(self, value: impl Arg<ALBLowReputationMode>) -> OnSourceDDoSProtectionConfig<Set> { OnSourceDDoSProtectionConfig(put(self.0, "ALBLowReputationMode", value.into_expr()), Phase) }
 }
 impl Done for OnSourceDDoSProtectionConfig { fn into_props(self) -> Bag { self.0 } }
@@ -1979,7 +1979,7 @@ impl OrStatement {
     pub fn new() -> OrStatement<Missing<super::required::Statements>> { OrStatement(Bag::default(), Phase) }
 }
 impl<R0> OrStatement<R0> {
-    /// `Statements`: list of `Statement`, required. Update: in place.
+    /// `Statements`: list of `Statement`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-orstatement.html#cfn-wafv2-webacl-orstatement-statements)
     pub fn statements(self, value: impl Arg<Arr<Statement>>) -> OrStatement<Set> { OrStatement(put(self.0, "Statements", value.into_expr()), Phase) }
 }
 impl Done for OrStatement { fn into_props(self) -> Bag { self.0 } }
@@ -1988,9 +1988,9 @@ impl Done for OrStatement { fn into_props(self) -> Bag { self.0 } }
 impl OverrideAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Count`: JSON. Update: in place.
+    /// `Count`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-overrideaction.html#cfn-wafv2-webacl-overrideaction-count)
     pub fn count(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Count", value.into_expr())) }
-    /// `None`: JSON. Update: in place.
+    /// `None`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-overrideaction.html#cfn-wafv2-webacl-overrideaction-none)
     pub fn none(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "None", value.into_expr())) }
 }
 impl Done for OverrideAction { fn into_props(self) -> Bag { self.0 } }
@@ -2001,11 +2001,11 @@ impl PaymentNetwork {
     pub fn new() -> PaymentNetwork<Missing<super::required::Chain>, Missing<super::required::Prices>, Missing<super::required::WalletAddress>> { PaymentNetwork(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> PaymentNetwork<R0, R1, R2> {
-    /// `Chain`: `Chain`, required. Update: in place.
+    /// `Chain`: `Chain`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-paymentnetwork.html#cfn-wafv2-webacl-paymentnetwork-chain)
     pub fn chain(self, value: impl Arg<Chain>) -> PaymentNetwork<Set, R1, R2> { PaymentNetwork(put(self.0, "Chain", value.into_expr()), Phase) }
-    /// `Prices`: list of `Price`, required. Update: in place.
+    /// `Prices`: list of `Price`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-paymentnetwork.html#cfn-wafv2-webacl-paymentnetwork-prices)
     pub fn prices(self, value: impl Arg<Arr<Price>>) -> PaymentNetwork<R0, Set, R2> { PaymentNetwork(put(self.0, "Prices", value.into_expr()), Phase) }
-    /// `WalletAddress`: text, required. Update: in place.
+    /// `WalletAddress`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-paymentnetwork.html#cfn-wafv2-webacl-paymentnetwork-walletaddress)
     pub fn wallet_address(self, value: impl Arg<str>) -> PaymentNetwork<R0, R1, Set> { PaymentNetwork(put(self.0, "WalletAddress", value.into_expr()), Phase) }
 }
 impl Done for PaymentNetwork { fn into_props(self) -> Bag { self.0 } }
@@ -2016,9 +2016,9 @@ impl PreParseTextTransformation {
     pub fn new() -> PreParseTextTransformation<Missing<super::required::Priority>, Missing<super::required::Type>> { PreParseTextTransformation(Bag::default(), Phase) }
 }
 impl<R0, R1> PreParseTextTransformation<R0, R1> {
-    /// `Priority`: integer, required. Update: in place.
+    /// `Priority`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-preparsetexttransformation.html#cfn-wafv2-webacl-preparsetexttransformation-priority)
     pub fn priority(self, value: impl Arg<i64>) -> PreParseTextTransformation<Set, R1> { PreParseTextTransformation(put(self.0, "Priority", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-preparsetexttransformation.html#cfn-wafv2-webacl-preparsetexttransformation-type)
     pub fn type_(self, value: impl Arg<Type>) -> PreParseTextTransformation<R0, Set> { PreParseTextTransformation(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for PreParseTextTransformation { fn into_props(self) -> Bag { self.0 } }
@@ -2029,9 +2029,9 @@ impl Price {
     pub fn new() -> Price<Missing<super::required::Amount>, Missing<super::required::Currency>> { Price(Bag::default(), Phase) }
 }
 impl<R0, R1> Price<R0, R1> {
-    /// `Amount`: text, required. Update: in place.
+    /// `Amount`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-price.html#cfn-wafv2-webacl-price-amount)
     pub fn amount(self, value: impl Arg<str>) -> Price<Set, R1> { Price(put(self.0, "Amount", value.into_expr()), Phase) }
-    /// `Currency`: `Currency`, required. Update: in place.
+    /// `Currency`: `Currency`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-price.html#cfn-wafv2-webacl-price-currency)
     pub fn currency(self, value: impl Arg<Currency>) -> Price<R0, Set> { Price(put(self.0, "Currency", value.into_expr()), Phase) }
 }
 impl Done for Price { fn into_props(self) -> Bag { self.0 } }
@@ -2042,17 +2042,17 @@ impl RateBasedStatement {
     pub fn new() -> RateBasedStatement<Missing<super::required::AggregateKeyType>, Missing<super::required::Limit>> { RateBasedStatement(Bag::default(), Phase) }
 }
 impl<R0, R1> RateBasedStatement<R0, R1> {
-    /// `AggregateKeyType`: `AggregateKeyType`, required. Update: in place.
+    /// `AggregateKeyType`: `AggregateKeyType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratebasedstatement.html#cfn-wafv2-webacl-ratebasedstatement-aggregatekeytype)
     pub fn aggregate_key_type(self, value: impl Arg<AggregateKeyType>) -> RateBasedStatement<Set, R1> { RateBasedStatement(put(self.0, "AggregateKeyType", value.into_expr()), Phase) }
-    /// `CustomKeys`: list of `RateBasedStatementCustomKey`. Update: in place.
+    /// `CustomKeys`: list of `RateBasedStatementCustomKey`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratebasedstatement.html#cfn-wafv2-webacl-ratebasedstatement-customkeys)
     pub fn custom_keys(self, value: impl Arg<Arr<RateBasedStatementCustomKey>>) -> Self { Self(put(self.0, "CustomKeys", value.into_expr()), Phase) }
-    /// `EvaluationWindowSec`: integer. Update: in place.
+    /// `EvaluationWindowSec`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratebasedstatement.html#cfn-wafv2-webacl-ratebasedstatement-evaluationwindowsec)
     pub fn evaluation_window_sec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EvaluationWindowSec", value.into_expr()), Phase) }
-    /// `ForwardedIPConfig`: `ForwardedIPConfiguration`. Update: in place.
+    /// `ForwardedIPConfig`: `ForwardedIPConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratebasedstatement.html#cfn-wafv2-webacl-ratebasedstatement-forwardedipconfig)
     pub fn forwarded_ip_config(self, value: impl Arg<ForwardedIPConfiguration>) -> Self { Self(put(self.0, "ForwardedIPConfig", value.into_expr()), Phase) }
-    /// `Limit`: integer, required. Update: in place.
+    /// `Limit`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratebasedstatement.html#cfn-wafv2-webacl-ratebasedstatement-limit)
     pub fn limit(self, value: impl Arg<i64>) -> RateBasedStatement<R0, Set> { RateBasedStatement(put(self.0, "Limit", value.into_expr()), Phase) }
-    /// `ScopeDownStatement`: `Statement`. Update: in place.
+    /// `ScopeDownStatement`: `Statement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratebasedstatement.html#cfn-wafv2-webacl-ratebasedstatement-scopedownstatement)
     pub fn scope_down_statement(self, value: impl Arg<Statement>) -> Self { Self(put(self.0, "ScopeDownStatement", value.into_expr()), Phase) }
 }
 impl Done for RateBasedStatement { fn into_props(self) -> Bag { self.0 } }
@@ -2061,29 +2061,29 @@ impl Done for RateBasedStatement { fn into_props(self) -> Bag { self.0 } }
 impl RateBasedStatementCustomKey {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ASN`: JSON. Update: in place.
+    /// `ASN`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratebasedstatementcustomkey.html#cfn-wafv2-webacl-ratebasedstatementcustomkey-asn)
     pub fn asn(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ASN", value.into_expr())) }
-    /// `Cookie`: `RateLimitCookie`. Update: in place.
+    /// `Cookie`: `RateLimitCookie`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratebasedstatementcustomkey.html#cfn-wafv2-webacl-ratebasedstatementcustomkey-cookie)
     pub fn cookie(self, value: impl Arg<RateLimitCookie>) -> Self { Self(put(self.0, "Cookie", value.into_expr())) }
-    /// `ForwardedIP`: JSON. Update: in place.
+    /// `ForwardedIP`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratebasedstatementcustomkey.html#cfn-wafv2-webacl-ratebasedstatementcustomkey-forwardedip)
     pub fn forwarded_ip(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ForwardedIP", value.into_expr())) }
-    /// `Header`: `RateLimitHeader`. Update: in place.
+    /// `Header`: `RateLimitHeader`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratebasedstatementcustomkey.html#cfn-wafv2-webacl-ratebasedstatementcustomkey-header)
     pub fn header(self, value: impl Arg<RateLimitHeader>) -> Self { Self(put(self.0, "Header", value.into_expr())) }
-    /// `HTTPMethod`: JSON. Update: in place.
+    /// `HTTPMethod`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratebasedstatementcustomkey.html#cfn-wafv2-webacl-ratebasedstatementcustomkey-httpmethod)
     pub fn http_method(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "HTTPMethod", value.into_expr())) }
-    /// `IP`: JSON. Update: in place.
+    /// `IP`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratebasedstatementcustomkey.html#cfn-wafv2-webacl-ratebasedstatementcustomkey-ip)
     pub fn ip(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "IP", value.into_expr())) }
-    /// `JA3Fingerprint`: `RateLimitJA3Fingerprint`. Update: in place.
+    /// `JA3Fingerprint`: `RateLimitJA3Fingerprint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratebasedstatementcustomkey.html#cfn-wafv2-webacl-ratebasedstatementcustomkey-ja3fingerprint)
     pub fn ja3_fingerprint(self, value: impl Arg<RateLimitJA3Fingerprint>) -> Self { Self(put(self.0, "JA3Fingerprint", value.into_expr())) }
-    /// `JA4Fingerprint`: `RateLimitJA4Fingerprint`. Update: in place.
+    /// `JA4Fingerprint`: `RateLimitJA4Fingerprint`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratebasedstatementcustomkey.html#cfn-wafv2-webacl-ratebasedstatementcustomkey-ja4fingerprint)
     pub fn ja4_fingerprint(self, value: impl Arg<RateLimitJA4Fingerprint>) -> Self { Self(put(self.0, "JA4Fingerprint", value.into_expr())) }
-    /// `LabelNamespace`: `RateLimitLabelNamespace`. Update: in place.
+    /// `LabelNamespace`: `RateLimitLabelNamespace`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratebasedstatementcustomkey.html#cfn-wafv2-webacl-ratebasedstatementcustomkey-labelnamespace)
     pub fn label_namespace(self, value: impl Arg<RateLimitLabelNamespace>) -> Self { Self(put(self.0, "LabelNamespace", value.into_expr())) }
-    /// `QueryArgument`: `RateLimitQueryArgument`. Update: in place.
+    /// `QueryArgument`: `RateLimitQueryArgument`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratebasedstatementcustomkey.html#cfn-wafv2-webacl-ratebasedstatementcustomkey-queryargument)
     pub fn query_argument(self, value: impl Arg<RateLimitQueryArgument>) -> Self { Self(put(self.0, "QueryArgument", value.into_expr())) }
-    /// `QueryString`: `RateLimitQueryString`. Update: in place.
+    /// `QueryString`: `RateLimitQueryString`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratebasedstatementcustomkey.html#cfn-wafv2-webacl-ratebasedstatementcustomkey-querystring)
     pub fn query_string(self, value: impl Arg<RateLimitQueryString>) -> Self { Self(put(self.0, "QueryString", value.into_expr())) }
-    /// `UriPath`: `RateLimitUriPath`. Update: in place.
+    /// `UriPath`: `RateLimitUriPath`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratebasedstatementcustomkey.html#cfn-wafv2-webacl-ratebasedstatementcustomkey-uripath)
     pub fn uri_path(self, value: impl Arg<RateLimitUriPath>) -> Self { Self(put(self.0, "UriPath", value.into_expr())) }
 }
 impl Done for RateBasedStatementCustomKey { fn into_props(self) -> Bag { self.0 } }
@@ -2094,9 +2094,9 @@ impl RateLimitCookie {
     pub fn new() -> RateLimitCookie<Missing<super::required::Name>, Missing<super::required::TextTransformations>> { RateLimitCookie(Bag::default(), Phase) }
 }
 impl<R0, R1> RateLimitCookie<R0, R1> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratelimitcookie.html#cfn-wafv2-webacl-ratelimitcookie-name)
     pub fn name(self, value: impl Arg<str>) -> RateLimitCookie<Set, R1> { RateLimitCookie(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `TextTransformations`: list of `TextTransformation`, required. Update: in place.
+    /// `TextTransformations`: list of `TextTransformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratelimitcookie.html#cfn-wafv2-webacl-ratelimitcookie-texttransformations)
     pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitCookie<R0, Set> { RateLimitCookie(put(self.0, "TextTransformations", value.into_expr()), Phase) }
 }
 impl Done for RateLimitCookie { fn into_props(self) -> Bag { self.0 } }
@@ -2107,9 +2107,9 @@ impl RateLimitHeader {
     pub fn new() -> RateLimitHeader<Missing<super::required::Name>, Missing<super::required::TextTransformations>> { RateLimitHeader(Bag::default(), Phase) }
 }
 impl<R0, R1> RateLimitHeader<R0, R1> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratelimitheader.html#cfn-wafv2-webacl-ratelimitheader-name)
     pub fn name(self, value: impl Arg<str>) -> RateLimitHeader<Set, R1> { RateLimitHeader(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `TextTransformations`: list of `TextTransformation`, required. Update: in place.
+    /// `TextTransformations`: list of `TextTransformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratelimitheader.html#cfn-wafv2-webacl-ratelimitheader-texttransformations)
     pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitHeader<R0, Set> { RateLimitHeader(put(self.0, "TextTransformations", value.into_expr()), Phase) }
 }
 impl Done for RateLimitHeader { fn into_props(self) -> Bag { self.0 } }
@@ -2120,7 +2120,7 @@ impl RateLimitJA3Fingerprint {
     pub fn new() -> RateLimitJA3Fingerprint<Missing<super::required::FallbackBehavior>> { RateLimitJA3Fingerprint(Bag::default(), Phase) }
 }
 impl<R0> RateLimitJA3Fingerprint<R0> {
-    /// `FallbackBehavior`: `FallbackBehavior`, required. Update: in place.
+    /// `FallbackBehavior`: `FallbackBehavior`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratelimitja3fingerprint.html#cfn-wafv2-webacl-ratelimitja3fingerprint-fallbackbehavior)
     pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> RateLimitJA3Fingerprint<Set> { RateLimitJA3Fingerprint(put(self.0, "FallbackBehavior", value.into_expr()), Phase) }
 }
 impl Done for RateLimitJA3Fingerprint { fn into_props(self) -> Bag { self.0 } }
@@ -2131,7 +2131,7 @@ impl RateLimitJA4Fingerprint {
     pub fn new() -> RateLimitJA4Fingerprint<Missing<super::required::FallbackBehavior>> { RateLimitJA4Fingerprint(Bag::default(), Phase) }
 }
 impl<R0> RateLimitJA4Fingerprint<R0> {
-    /// `FallbackBehavior`: `FallbackBehavior`, required. Update: in place.
+    /// `FallbackBehavior`: `FallbackBehavior`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratelimitja4fingerprint.html#cfn-wafv2-webacl-ratelimitja4fingerprint-fallbackbehavior)
     pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> RateLimitJA4Fingerprint<Set> { RateLimitJA4Fingerprint(put(self.0, "FallbackBehavior", value.into_expr()), Phase) }
 }
 impl Done for RateLimitJA4Fingerprint { fn into_props(self) -> Bag { self.0 } }
@@ -2142,7 +2142,7 @@ impl RateLimitLabelNamespace {
     pub fn new() -> RateLimitLabelNamespace<Missing<super::required::Namespace>> { RateLimitLabelNamespace(Bag::default(), Phase) }
 }
 impl<R0> RateLimitLabelNamespace<R0> {
-    /// `Namespace`: text, required. Update: in place.
+    /// `Namespace`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratelimitlabelnamespace.html#cfn-wafv2-webacl-ratelimitlabelnamespace-namespace)
     pub fn namespace(self, value: impl Arg<str>) -> RateLimitLabelNamespace<Set> { RateLimitLabelNamespace(put(self.0, "Namespace", value.into_expr()), Phase) }
 }
 impl Done for RateLimitLabelNamespace { fn into_props(self) -> Bag { self.0 } }
@@ -2153,9 +2153,9 @@ impl RateLimitQueryArgument {
     pub fn new() -> RateLimitQueryArgument<Missing<super::required::Name>, Missing<super::required::TextTransformations>> { RateLimitQueryArgument(Bag::default(), Phase) }
 }
 impl<R0, R1> RateLimitQueryArgument<R0, R1> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratelimitqueryargument.html#cfn-wafv2-webacl-ratelimitqueryargument-name)
     pub fn name(self, value: impl Arg<str>) -> RateLimitQueryArgument<Set, R1> { RateLimitQueryArgument(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `TextTransformations`: list of `TextTransformation`, required. Update: in place.
+    /// `TextTransformations`: list of `TextTransformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratelimitqueryargument.html#cfn-wafv2-webacl-ratelimitqueryargument-texttransformations)
     pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitQueryArgument<R0, Set> { RateLimitQueryArgument(put(self.0, "TextTransformations", value.into_expr()), Phase) }
 }
 impl Done for RateLimitQueryArgument { fn into_props(self) -> Bag { self.0 } }
@@ -2166,7 +2166,7 @@ impl RateLimitQueryString {
     pub fn new() -> RateLimitQueryString<Missing<super::required::TextTransformations>> { RateLimitQueryString(Bag::default(), Phase) }
 }
 impl<R0> RateLimitQueryString<R0> {
-    /// `TextTransformations`: list of `TextTransformation`, required. Update: in place.
+    /// `TextTransformations`: list of `TextTransformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratelimitquerystring.html#cfn-wafv2-webacl-ratelimitquerystring-texttransformations)
     pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitQueryString<Set> { RateLimitQueryString(put(self.0, "TextTransformations", value.into_expr()), Phase) }
 }
 impl Done for RateLimitQueryString { fn into_props(self) -> Bag { self.0 } }
@@ -2177,7 +2177,7 @@ impl RateLimitUriPath {
     pub fn new() -> RateLimitUriPath<Missing<super::required::TextTransformations>> { RateLimitUriPath(Bag::default(), Phase) }
 }
 impl<R0> RateLimitUriPath<R0> {
-    /// `TextTransformations`: list of `TextTransformation`, required. Update: in place.
+    /// `TextTransformations`: list of `TextTransformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratelimituripath.html#cfn-wafv2-webacl-ratelimituripath-texttransformations)
     pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitUriPath<Set> { RateLimitUriPath(put(self.0, "TextTransformations", value.into_expr()), Phase) }
 }
 impl Done for RateLimitUriPath { fn into_props(self) -> Bag { self.0 } }
@@ -2186,7 +2186,7 @@ impl Done for RateLimitUriPath { fn into_props(self) -> Bag { self.0 } }
 impl Regex {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RegexString`: text. Update: in place.
+    /// `RegexString`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-regex.html#cfn-wafv2-webacl-regex-regexstring)
     pub fn regex_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegexString", value.into_expr())) }
 }
 impl Done for Regex { fn into_props(self) -> Bag { self.0 } }
@@ -2197,13 +2197,13 @@ impl RegexMatchStatement {
     pub fn new() -> RegexMatchStatement<Missing<super::required::FieldToMatch>, Missing<super::required::RegexString>, Missing<super::required::TextTransformations>> { RegexMatchStatement(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> RegexMatchStatement<R0, R1, R2> {
-    /// `FieldToMatch`: `FieldToMatch`, required. Update: in place.
+    /// `FieldToMatch`: `FieldToMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-regexmatchstatement.html#cfn-wafv2-webacl-regexmatchstatement-fieldtomatch)
     pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> RegexMatchStatement<Set, R1, R2> { RegexMatchStatement(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
-    /// `PreParseTextTransformations`: list of `PreParseTextTransformation`. Update: in place.
+    /// `PreParseTextTransformations`: list of `PreParseTextTransformation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-regexmatchstatement.html#cfn-wafv2-webacl-regexmatchstatement-preparsetexttransformations)
     pub fn pre_parse_text_transformations(self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { Self(put(self.0, "PreParseTextTransformations", value.into_expr()), Phase) }
-    /// `RegexString`: text, required. Update: in place.
+    /// `RegexString`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-regexmatchstatement.html#cfn-wafv2-webacl-regexmatchstatement-regexstring)
     pub fn regex_string(self, value: impl Arg<str>) -> RegexMatchStatement<R0, Set, R2> { RegexMatchStatement(put(self.0, "RegexString", value.into_expr()), Phase) }
-    /// `TextTransformations`: list of `TextTransformation`, required. Update: in place.
+    /// `TextTransformations`: list of `TextTransformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-regexmatchstatement.html#cfn-wafv2-webacl-regexmatchstatement-texttransformations)
     pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RegexMatchStatement<R0, R1, Set> { RegexMatchStatement(put(self.0, "TextTransformations", value.into_expr()), Phase) }
 }
 impl Done for RegexMatchStatement { fn into_props(self) -> Bag { self.0 } }
@@ -2214,13 +2214,13 @@ impl RegexPatternSetReferenceStatement {
     pub fn new() -> RegexPatternSetReferenceStatement<Missing<super::required::Arn>, Missing<super::required::FieldToMatch>, Missing<super::required::TextTransformations>> { RegexPatternSetReferenceStatement(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> RegexPatternSetReferenceStatement<R0, R1, R2> {
-    /// `Arn`: text, required. Update: in place.
+    /// `Arn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-regexpatternsetreferencestatement.html#cfn-wafv2-webacl-regexpatternsetreferencestatement-arn)
     pub fn arn(self, value: impl Arg<str>) -> RegexPatternSetReferenceStatement<Set, R1, R2> { RegexPatternSetReferenceStatement(put(self.0, "Arn", value.into_expr()), Phase) }
-    /// `FieldToMatch`: `FieldToMatch`, required. Update: in place.
+    /// `FieldToMatch`: `FieldToMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-regexpatternsetreferencestatement.html#cfn-wafv2-webacl-regexpatternsetreferencestatement-fieldtomatch)
     pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> RegexPatternSetReferenceStatement<R0, Set, R2> { RegexPatternSetReferenceStatement(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
-    /// `PreParseTextTransformations`: list of `PreParseTextTransformation`. Update: in place.
+    /// `PreParseTextTransformations`: list of `PreParseTextTransformation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-regexpatternsetreferencestatement.html#cfn-wafv2-webacl-regexpatternsetreferencestatement-preparsetexttransformations)
     pub fn pre_parse_text_transformations(self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { Self(put(self.0, "PreParseTextTransformations", value.into_expr()), Phase) }
-    /// `TextTransformations`: list of `TextTransformation`, required. Update: in place.
+    /// `TextTransformations`: list of `TextTransformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-regexpatternsetreferencestatement.html#cfn-wafv2-webacl-regexpatternsetreferencestatement-texttransformations)
     pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RegexPatternSetReferenceStatement<R0, R1, Set> { RegexPatternSetReferenceStatement(put(self.0, "TextTransformations", value.into_expr()), Phase) }
 }
 impl Done for RegexPatternSetReferenceStatement { fn into_props(self) -> Bag { self.0 } }
@@ -2231,7 +2231,7 @@ impl RequestBodyAssociatedResourceTypeConfig {
     pub fn new() -> RequestBodyAssociatedResourceTypeConfig<Missing<super::required::DefaultSizeInspectionLimit>> { RequestBodyAssociatedResourceTypeConfig(Bag::default(), Phase) }
 }
 impl<R0> RequestBodyAssociatedResourceTypeConfig<R0> {
-    /// `DefaultSizeInspectionLimit`: `DefaultSizeInspectionLimit`, required. Update: in place.
+    /// `DefaultSizeInspectionLimit`: `DefaultSizeInspectionLimit`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-requestbodyassociatedresourcetypeconfig.html#cfn-wafv2-webacl-requestbodyassociatedresourcetypeconfig-defaultsizeinspectionlimit)
     pub fn default_size_inspection_limit(self, value: impl Arg<DefaultSizeInspectionLimit>) -> RequestBodyAssociatedResourceTypeConfig<Set> { RequestBodyAssociatedResourceTypeConfig(put(self.0, "DefaultSizeInspectionLimit", value.into_expr()), Phase) }
 }
 impl Done for RequestBodyAssociatedResourceTypeConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2242,11 +2242,11 @@ impl RequestInspection {
     pub fn new() -> RequestInspection<Missing<super::required::PasswordField>, Missing<super::required::PayloadType>, Missing<super::required::UsernameField>> { RequestInspection(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> RequestInspection<R0, R1, R2> {
-    /// `PasswordField`: `FieldIdentifier`, required. Update: in place.
+    /// `PasswordField`: `FieldIdentifier`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-requestinspection.html#cfn-wafv2-webacl-requestinspection-passwordfield)
     pub fn password_field(self, value: impl Arg<FieldIdentifier>) -> RequestInspection<Set, R1, R2> { RequestInspection(put(self.0, "PasswordField", value.into_expr()), Phase) }
-    /// `PayloadType`: `PayloadType`, required. Update: in place.
+    /// `PayloadType`: `PayloadType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-requestinspection.html#cfn-wafv2-webacl-requestinspection-payloadtype)
     pub fn payload_type(self, value: impl Arg<PayloadType>) -> RequestInspection<R0, Set, R2> { RequestInspection(put(self.0, "PayloadType", value.into_expr()), Phase) }
-    /// `UsernameField`: `FieldIdentifier`, required. Update: in place.
+    /// `UsernameField`: `FieldIdentifier`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-requestinspection.html#cfn-wafv2-webacl-requestinspection-usernamefield)
     pub fn username_field(self, value: impl Arg<FieldIdentifier>) -> RequestInspection<R0, R1, Set> { RequestInspection(put(self.0, "UsernameField", value.into_expr()), Phase) }
 }
 impl Done for RequestInspection { fn into_props(self) -> Bag { self.0 } }
@@ -2257,17 +2257,17 @@ impl RequestInspectionACFP {
     pub fn new() -> RequestInspectionACFP<Missing<super::required::PayloadType>> { RequestInspectionACFP(Bag::default(), Phase) }
 }
 impl<R0> RequestInspectionACFP<R0> {
-    /// `AddressFields`: list of `FieldIdentifier`. Update: in place.
+    /// `AddressFields`: list of `FieldIdentifier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-requestinspectionacfp.html#cfn-wafv2-webacl-requestinspectionacfp-addressfields)
     pub fn address_fields(self, value: impl Arg<Arr<FieldIdentifier>>) -> Self { Self(put(self.0, "AddressFields", value.into_expr()), Phase) }
-    /// `EmailField`: `FieldIdentifier`. Update: in place.
+    /// `EmailField`: `FieldIdentifier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-requestinspectionacfp.html#cfn-wafv2-webacl-requestinspectionacfp-emailfield)
     pub fn email_field(self, value: impl Arg<FieldIdentifier>) -> Self { Self(put(self.0, "EmailField", value.into_expr()), Phase) }
-    /// `PasswordField`: `FieldIdentifier`. Update: in place.
+    /// `PasswordField`: `FieldIdentifier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-requestinspectionacfp.html#cfn-wafv2-webacl-requestinspectionacfp-passwordfield)
     pub fn password_field(self, value: impl Arg<FieldIdentifier>) -> Self { Self(put(self.0, "PasswordField", value.into_expr()), Phase) }
-    /// `PayloadType`: `PayloadType`, required. Update: in place.
+    /// `PayloadType`: `PayloadType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-requestinspectionacfp.html#cfn-wafv2-webacl-requestinspectionacfp-payloadtype)
     pub fn payload_type(self, value: impl Arg<PayloadType>) -> RequestInspectionACFP<Set> { RequestInspectionACFP(put(self.0, "PayloadType", value.into_expr()), Phase) }
-    /// `PhoneNumberFields`: list of `FieldIdentifier`. Update: in place.
+    /// `PhoneNumberFields`: list of `FieldIdentifier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-requestinspectionacfp.html#cfn-wafv2-webacl-requestinspectionacfp-phonenumberfields)
     pub fn phone_number_fields(self, value: impl Arg<Arr<FieldIdentifier>>) -> Self { Self(put(self.0, "PhoneNumberFields", value.into_expr()), Phase) }
-    /// `UsernameField`: `FieldIdentifier`. Update: in place.
+    /// `UsernameField`: `FieldIdentifier`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-requestinspectionacfp.html#cfn-wafv2-webacl-requestinspectionacfp-usernamefield)
     pub fn username_field(self, value: impl Arg<FieldIdentifier>) -> Self { Self(put(self.0, "UsernameField", value.into_expr()), Phase) }
 }
 impl Done for RequestInspectionACFP { fn into_props(self) -> Bag { self.0 } }
@@ -2276,13 +2276,13 @@ impl Done for RequestInspectionACFP { fn into_props(self) -> Bag { self.0 } }
 impl ResponseInspection {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BodyContains`: `ResponseInspectionBodyContains`. Update: in place.
+    /// `BodyContains`: `ResponseInspectionBodyContains`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-responseinspection.html#cfn-wafv2-webacl-responseinspection-bodycontains)
     pub fn body_contains(self, value: impl Arg<ResponseInspectionBodyContains>) -> Self { Self(put(self.0, "BodyContains", value.into_expr())) }
-    /// `Header`: `ResponseInspectionHeader`. Update: in place.
+    /// `Header`: `ResponseInspectionHeader`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-responseinspection.html#cfn-wafv2-webacl-responseinspection-header)
     pub fn header(self, value: impl Arg<ResponseInspectionHeader>) -> Self { Self(put(self.0, "Header", value.into_expr())) }
-    /// `Json`: `ResponseInspectionJson`. Update: in place.
+    /// `Json`: `ResponseInspectionJson`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-responseinspection.html#cfn-wafv2-webacl-responseinspection-json)
     pub fn json(self, value: impl Arg<ResponseInspectionJson>) -> Self { Self(put(self.0, "Json", value.into_expr())) }
-    /// `StatusCode`: `ResponseInspectionStatusCode`. Update: in place.
+    /// `StatusCode`: `ResponseInspectionStatusCode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-responseinspection.html#cfn-wafv2-webacl-responseinspection-statuscode)
     pub fn status_code(self, value: impl Arg<ResponseInspectionStatusCode>) -> Self { Self(put(self.0, "StatusCode", value.into_expr())) }
 }
 impl Done for ResponseInspection { fn into_props(self) -> Bag { self.0 } }
@@ -2293,9 +2293,9 @@ impl ResponseInspectionBodyContains {
     pub fn new() -> ResponseInspectionBodyContains<Missing<super::required::FailureStrings>, Missing<super::required::SuccessStrings>> { ResponseInspectionBodyContains(Bag::default(), Phase) }
 }
 impl<R0, R1> ResponseInspectionBodyContains<R0, R1> {
-    /// `FailureStrings`: list of text, required. Update: in place.
+    /// `FailureStrings`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-responseinspectionbodycontains.html#cfn-wafv2-webacl-responseinspectionbodycontains-failurestrings)
     pub fn failure_strings(self, value: impl Arg<Arr<str>>) -> ResponseInspectionBodyContains<Set, R1> { ResponseInspectionBodyContains(put(self.0, "FailureStrings", value.into_expr()), Phase) }
-    /// `SuccessStrings`: list of text, required. Update: in place.
+    /// `SuccessStrings`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-responseinspectionbodycontains.html#cfn-wafv2-webacl-responseinspectionbodycontains-successstrings)
     pub fn success_strings(self, value: impl Arg<Arr<str>>) -> ResponseInspectionBodyContains<R0, Set> { ResponseInspectionBodyContains(put(self.0, "SuccessStrings", value.into_expr()), Phase) }
 }
 impl Done for ResponseInspectionBodyContains { fn into_props(self) -> Bag { self.0 } }
@@ -2306,11 +2306,11 @@ impl ResponseInspectionHeader {
     pub fn new() -> ResponseInspectionHeader<Missing<super::required::FailureValues>, Missing<super::required::Name>, Missing<super::required::SuccessValues>> { ResponseInspectionHeader(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ResponseInspectionHeader<R0, R1, R2> {
-    /// `FailureValues`: list of text, required. Update: in place.
+    /// `FailureValues`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-responseinspectionheader.html#cfn-wafv2-webacl-responseinspectionheader-failurevalues)
     pub fn failure_values(self, value: impl Arg<Arr<str>>) -> ResponseInspectionHeader<Set, R1, R2> { ResponseInspectionHeader(put(self.0, "FailureValues", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-responseinspectionheader.html#cfn-wafv2-webacl-responseinspectionheader-name)
     pub fn name(self, value: impl Arg<str>) -> ResponseInspectionHeader<R0, Set, R2> { ResponseInspectionHeader(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `SuccessValues`: list of text, required. Update: in place.
+    /// `SuccessValues`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-responseinspectionheader.html#cfn-wafv2-webacl-responseinspectionheader-successvalues)
     pub fn success_values(self, value: impl Arg<Arr<str>>) -> ResponseInspectionHeader<R0, R1, Set> { ResponseInspectionHeader(put(self.0, "SuccessValues", value.into_expr()), Phase) }
 }
 impl Done for ResponseInspectionHeader { fn into_props(self) -> Bag { self.0 } }
@@ -2321,11 +2321,11 @@ impl ResponseInspectionJson {
     pub fn new() -> ResponseInspectionJson<Missing<super::required::FailureValues>, Missing<super::required::Identifier>, Missing<super::required::SuccessValues>> { ResponseInspectionJson(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ResponseInspectionJson<R0, R1, R2> {
-    /// `FailureValues`: list of text, required. Update: in place.
+    /// `FailureValues`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-responseinspectionjson.html#cfn-wafv2-webacl-responseinspectionjson-failurevalues)
     pub fn failure_values(self, value: impl Arg<Arr<str>>) -> ResponseInspectionJson<Set, R1, R2> { ResponseInspectionJson(put(self.0, "FailureValues", value.into_expr()), Phase) }
-    /// `Identifier`: text, required. Update: in place.
+    /// `Identifier`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-responseinspectionjson.html#cfn-wafv2-webacl-responseinspectionjson-identifier)
     pub fn identifier(self, value: impl Arg<str>) -> ResponseInspectionJson<R0, Set, R2> { ResponseInspectionJson(put(self.0, "Identifier", value.into_expr()), Phase) }
-    /// `SuccessValues`: list of text, required. Update: in place.
+    /// `SuccessValues`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-responseinspectionjson.html#cfn-wafv2-webacl-responseinspectionjson-successvalues)
     pub fn success_values(self, value: impl Arg<Arr<str>>) -> ResponseInspectionJson<R0, R1, Set> { ResponseInspectionJson(put(self.0, "SuccessValues", value.into_expr()), Phase) }
 }
 impl Done for ResponseInspectionJson { fn into_props(self) -> Bag { self.0 } }
@@ -2336,9 +2336,9 @@ impl ResponseInspectionStatusCode {
     pub fn new() -> ResponseInspectionStatusCode<Missing<super::required::FailureCodes>, Missing<super::required::SuccessCodes>> { ResponseInspectionStatusCode(Bag::default(), Phase) }
 }
 impl<R0, R1> ResponseInspectionStatusCode<R0, R1> {
-    /// `FailureCodes`: list of integer, required. Update: in place.
+    /// `FailureCodes`: list of integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-responseinspectionstatuscode.html#cfn-wafv2-webacl-responseinspectionstatuscode-failurecodes)
     pub fn failure_codes(self, value: impl Arg<Arr<i64>>) -> ResponseInspectionStatusCode<Set, R1> { ResponseInspectionStatusCode(put(self.0, "FailureCodes", value.into_expr()), Phase) }
-    /// `SuccessCodes`: list of integer, required. Update: in place.
+    /// `SuccessCodes`: list of integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-responseinspectionstatuscode.html#cfn-wafv2-webacl-responseinspectionstatuscode-successcodes)
     pub fn success_codes(self, value: impl Arg<Arr<i64>>) -> ResponseInspectionStatusCode<R0, Set> { ResponseInspectionStatusCode(put(self.0, "SuccessCodes", value.into_expr()), Phase) }
 }
 impl Done for ResponseInspectionStatusCode { fn into_props(self) -> Bag { self.0 } }
@@ -2349,23 +2349,23 @@ impl Rule {
     pub fn new() -> Rule<Missing<super::required::Name>, Missing<super::required::Priority>, Missing<super::required::Statement>, Missing<super::required::VisibilityConfig>> { Rule(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> Rule<R0, R1, R2, R3> {
-    /// `Action`: `RuleAction`. Update: in place.
+    /// `Action`: `RuleAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-rule.html#cfn-wafv2-webacl-rule-action)
     pub fn action(self, value: impl Arg<RuleAction>) -> Self { Self(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `CaptchaConfig`: `CaptchaConfig`. Update: in place.
+    /// `CaptchaConfig`: `CaptchaConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-rule.html#cfn-wafv2-webacl-rule-captchaconfig)
     pub fn captcha_config(self, value: impl Arg<CaptchaConfig>) -> Self { Self(put(self.0, "CaptchaConfig", value.into_expr()), Phase) }
-    /// `ChallengeConfig`: `ChallengeConfig`. Update: in place.
+    /// `ChallengeConfig`: `ChallengeConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-rule.html#cfn-wafv2-webacl-rule-challengeconfig)
     pub fn challenge_config(self, value: impl Arg<ChallengeConfig>) -> Self { Self(put(self.0, "ChallengeConfig", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-rule.html#cfn-wafv2-webacl-rule-name)
     pub fn name(self, value: impl Arg<str>) -> Rule<Set, R1, R2, R3> { Rule(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `OverrideAction`: `OverrideAction`. Update: in place.
+    /// `OverrideAction`: `OverrideAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-rule.html#cfn-wafv2-webacl-rule-overrideaction)
     pub fn override_action(self, value: impl Arg<OverrideAction>) -> Self { Self(put(self.0, "OverrideAction", value.into_expr()), Phase) }
-    /// `Priority`: integer, required. Update: in place.
+    /// `Priority`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-rule.html#cfn-wafv2-webacl-rule-priority)
     pub fn priority(self, value: impl Arg<i64>) -> Rule<R0, Set, R2, R3> { Rule(put(self.0, "Priority", value.into_expr()), Phase) }
-    /// `RuleLabels`: list of `Label`. Update: in place.
+    /// `RuleLabels`: list of `Label`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-rule.html#cfn-wafv2-webacl-rule-rulelabels)
     pub fn rule_labels(self, value: impl Arg<Arr<Label>>) -> Self { Self(put(self.0, "RuleLabels", value.into_expr()), Phase) }
-    /// `Statement`: `Statement`, required. Update: in place.
+    /// `Statement`: `Statement`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-rule.html#cfn-wafv2-webacl-rule-statement)
     pub fn statement(self, value: impl Arg<Statement>) -> Rule<R0, R1, Set, R3> { Rule(put(self.0, "Statement", value.into_expr()), Phase) }
-    /// `VisibilityConfig`: `VisibilityConfig`, required. Update: in place.
+    /// `VisibilityConfig`: `VisibilityConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-rule.html#cfn-wafv2-webacl-rule-visibilityconfig)
     pub fn visibility_config(self, value: impl Arg<VisibilityConfig>) -> Rule<R0, R1, R2, Set> { Rule(put(self.0, "VisibilityConfig", value.into_expr()), Phase) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
@@ -2374,17 +2374,17 @@ impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
 impl RuleAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Allow`: `AllowAction`. Update: in place.
+    /// `Allow`: `AllowAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ruleaction.html#cfn-wafv2-webacl-ruleaction-allow)
     pub fn allow(self, value: impl Arg<AllowAction>) -> Self { Self(put(self.0, "Allow", value.into_expr())) }
-    /// `Block`: `BlockAction`. Update: in place.
+    /// `Block`: `BlockAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ruleaction.html#cfn-wafv2-webacl-ruleaction-block)
     pub fn block(self, value: impl Arg<BlockAction>) -> Self { Self(put(self.0, "Block", value.into_expr())) }
-    /// `Captcha`: `CaptchaAction`. Update: in place.
+    /// `Captcha`: `CaptchaAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ruleaction.html#cfn-wafv2-webacl-ruleaction-captcha)
     pub fn captcha(self, value: impl Arg<CaptchaAction>) -> Self { Self(put(self.0, "Captcha", value.into_expr())) }
-    /// `Challenge`: `ChallengeAction`. Update: in place.
+    /// `Challenge`: `ChallengeAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ruleaction.html#cfn-wafv2-webacl-ruleaction-challenge)
     pub fn challenge(self, value: impl Arg<ChallengeAction>) -> Self { Self(put(self.0, "Challenge", value.into_expr())) }
-    /// `Count`: `CountAction`. Update: in place.
+    /// `Count`: `CountAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ruleaction.html#cfn-wafv2-webacl-ruleaction-count)
     pub fn count(self, value: impl Arg<CountAction>) -> Self { Self(put(self.0, "Count", value.into_expr())) }
-    /// `Monetize`: `MonetizeAction`. Update: in place.
+    /// `Monetize`: `MonetizeAction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ruleaction.html#cfn-wafv2-webacl-ruleaction-monetize)
     pub fn monetize(self, value: impl Arg<MonetizeAction>) -> Self { Self(put(self.0, "Monetize", value.into_expr())) }
 }
 impl Done for RuleAction { fn into_props(self) -> Bag { self.0 } }
@@ -2395,9 +2395,9 @@ impl RuleActionOverride {
     pub fn new() -> RuleActionOverride<Missing<super::required::ActionToUse>, Missing<super::required::Name>> { RuleActionOverride(Bag::default(), Phase) }
 }
 impl<R0, R1> RuleActionOverride<R0, R1> {
-    /// `ActionToUse`: `RuleAction`, required. Update: in place.
+    /// `ActionToUse`: `RuleAction`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ruleactionoverride.html#cfn-wafv2-webacl-ruleactionoverride-actiontouse)
     pub fn action_to_use(self, value: impl Arg<RuleAction>) -> RuleActionOverride<Set, R1> { RuleActionOverride(put(self.0, "ActionToUse", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ruleactionoverride.html#cfn-wafv2-webacl-ruleactionoverride-name)
     pub fn name(self, value: impl Arg<str>) -> RuleActionOverride<R0, Set> { RuleActionOverride(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for RuleActionOverride { fn into_props(self) -> Bag { self.0 } }
@@ -2408,11 +2408,11 @@ impl RuleGroupReferenceStatement {
     pub fn new() -> RuleGroupReferenceStatement<Missing<super::required::Arn>> { RuleGroupReferenceStatement(Bag::default(), Phase) }
 }
 impl<R0> RuleGroupReferenceStatement<R0> {
-    /// `Arn`: text, required. Update: in place.
+    /// `Arn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-rulegroupreferencestatement.html#cfn-wafv2-webacl-rulegroupreferencestatement-arn)
     pub fn arn(self, value: impl Arg<str>) -> RuleGroupReferenceStatement<Set> { RuleGroupReferenceStatement(put(self.0, "Arn", value.into_expr()), Phase) }
-    /// `ExcludedRules`: list of `ExcludedRule`. Update: in place.
+    /// `ExcludedRules`: list of `ExcludedRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-rulegroupreferencestatement.html#cfn-wafv2-webacl-rulegroupreferencestatement-excludedrules)
     pub fn excluded_rules(self, value: impl Arg<Arr<ExcludedRule>>) -> Self { Self(put(self.0, "ExcludedRules", value.into_expr()), Phase) }
-    /// `RuleActionOverrides`: list of `RuleActionOverride`. Update: in place.
+    /// `RuleActionOverrides`: list of `RuleActionOverride`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-rulegroupreferencestatement.html#cfn-wafv2-webacl-rulegroupreferencestatement-ruleactionoverrides)
     pub fn rule_action_overrides(self, value: impl Arg<Arr<RuleActionOverride>>) -> Self { Self(put(self.0, "RuleActionOverrides", value.into_expr()), Phase) }
 }
 impl Done for RuleGroupReferenceStatement { fn into_props(self) -> Bag { self.0 } }
@@ -2423,7 +2423,7 @@ impl SingleHeader {
     pub fn new() -> SingleHeader<Missing<super::required::Name>> { SingleHeader(Bag::default(), Phase) }
 }
 impl<R0> SingleHeader<R0> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-singleheader.html#cfn-wafv2-webacl-singleheader-name)
     pub fn name(self, value: impl Arg<str>) -> SingleHeader<Set> { SingleHeader(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for SingleHeader { fn into_props(self) -> Bag { self.0 } }
@@ -2434,7 +2434,7 @@ impl SingleQueryArgument {
     pub fn new() -> SingleQueryArgument<Missing<super::required::Name>> { SingleQueryArgument(Bag::default(), Phase) }
 }
 impl<R0> SingleQueryArgument<R0> {
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-singlequeryargument.html#cfn-wafv2-webacl-singlequeryargument-name)
     pub fn name(self, value: impl Arg<str>) -> SingleQueryArgument<Set> { SingleQueryArgument(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for SingleQueryArgument { fn into_props(self) -> Bag { self.0 } }
@@ -2445,15 +2445,15 @@ impl SizeConstraintStatement {
     pub fn new() -> SizeConstraintStatement<Missing<super::required::ComparisonOperator>, Missing<super::required::FieldToMatch>, Missing<super::required::Size>, Missing<super::required::TextTransformations>> { SizeConstraintStatement(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> SizeConstraintStatement<R0, R1, R2, R3> {
-    /// `ComparisonOperator`: `ComparisonOperator`, required. Update: in place.
+    /// `ComparisonOperator`: `ComparisonOperator`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-sizeconstraintstatement.html#cfn-wafv2-webacl-sizeconstraintstatement-comparisonoperator)
     pub fn comparison_operator(self, value: impl Arg<ComparisonOperator>) -> SizeConstraintStatement<Set, R1, R2, R3> { SizeConstraintStatement(put(self.0, "ComparisonOperator", value.into_expr()), Phase) }
-    /// `FieldToMatch`: `FieldToMatch`, required. Update: in place.
+    /// `FieldToMatch`: `FieldToMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-sizeconstraintstatement.html#cfn-wafv2-webacl-sizeconstraintstatement-fieldtomatch)
     pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> SizeConstraintStatement<R0, Set, R2, R3> { SizeConstraintStatement(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
-    /// `PreParseTextTransformations`: list of `PreParseTextTransformation`. Update: in place.
+    /// `PreParseTextTransformations`: list of `PreParseTextTransformation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-sizeconstraintstatement.html#cfn-wafv2-webacl-sizeconstraintstatement-preparsetexttransformations)
     pub fn pre_parse_text_transformations(self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { Self(put(self.0, "PreParseTextTransformations", value.into_expr()), Phase) }
-    /// `Size`: number, required. Update: in place.
+    /// `Size`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-sizeconstraintstatement.html#cfn-wafv2-webacl-sizeconstraintstatement-size)
     pub fn size(self, value: impl Arg<f64>) -> SizeConstraintStatement<R0, R1, Set, R3> { SizeConstraintStatement(put(self.0, "Size", value.into_expr()), Phase) }
-    /// `TextTransformations`: list of `TextTransformation`, required. Update: in place.
+    /// `TextTransformations`: list of `TextTransformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-sizeconstraintstatement.html#cfn-wafv2-webacl-sizeconstraintstatement-texttransformations)
     pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> SizeConstraintStatement<R0, R1, R2, Set> { SizeConstraintStatement(put(self.0, "TextTransformations", value.into_expr()), Phase) }
 }
 impl Done for SizeConstraintStatement { fn into_props(self) -> Bag { self.0 } }
@@ -2464,13 +2464,13 @@ impl SqliMatchStatement {
     pub fn new() -> SqliMatchStatement<Missing<super::required::FieldToMatch>, Missing<super::required::TextTransformations>> { SqliMatchStatement(Bag::default(), Phase) }
 }
 impl<R0, R1> SqliMatchStatement<R0, R1> {
-    /// `FieldToMatch`: `FieldToMatch`, required. Update: in place.
+    /// `FieldToMatch`: `FieldToMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-sqlimatchstatement.html#cfn-wafv2-webacl-sqlimatchstatement-fieldtomatch)
     pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> SqliMatchStatement<Set, R1> { SqliMatchStatement(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
-    /// `PreParseTextTransformations`: list of `PreParseTextTransformation`. Update: in place.
+    /// `PreParseTextTransformations`: list of `PreParseTextTransformation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-sqlimatchstatement.html#cfn-wafv2-webacl-sqlimatchstatement-preparsetexttransformations)
     pub fn pre_parse_text_transformations(self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { Self(put(self.0, "PreParseTextTransformations", value.into_expr()), Phase) }
-    /// `SensitivityLevel`: `SensitivityLevel`. Update: in place.
+    /// `SensitivityLevel`: `SensitivityLevel`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-sqlimatchstatement.html#cfn-wafv2-webacl-sqlimatchstatement-sensitivitylevel)
     pub fn sensitivity_level(self, value: impl Arg<SensitivityLevel>) -> Self { Self(put(self.0, "SensitivityLevel", value.into_expr()), Phase) }
-    /// `TextTransformations`: list of `TextTransformation`, required. Update: in place.
+    /// `TextTransformations`: list of `TextTransformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-sqlimatchstatement.html#cfn-wafv2-webacl-sqlimatchstatement-texttransformations)
     pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> SqliMatchStatement<R0, Set> { SqliMatchStatement(put(self.0, "TextTransformations", value.into_expr()), Phase) }
 }
 impl Done for SqliMatchStatement { fn into_props(self) -> Bag { self.0 } }
@@ -2479,37 +2479,37 @@ impl Done for SqliMatchStatement { fn into_props(self) -> Bag { self.0 } }
 impl Statement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AndStatement`: `AndStatement`. Update: in place.
+    /// `AndStatement`: `AndStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-statement.html#cfn-wafv2-webacl-statement-andstatement)
     pub fn and_statement(self, value: impl Arg<AndStatement>) -> Self { Self(put(self.0, "AndStatement", value.into_expr())) }
-    /// `AsnMatchStatement`: `AsnMatchStatement`. Update: in place.
+    /// `AsnMatchStatement`: `AsnMatchStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-statement.html#cfn-wafv2-webacl-statement-asnmatchstatement)
     pub fn asn_match_statement(self, value: impl Arg<AsnMatchStatement>) -> Self { Self(put(self.0, "AsnMatchStatement", value.into_expr())) }
-    /// `ByteMatchStatement`: `ByteMatchStatement`. Update: in place.
+    /// `ByteMatchStatement`: `ByteMatchStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-statement.html#cfn-wafv2-webacl-statement-bytematchstatement)
     pub fn byte_match_statement(self, value: impl Arg<ByteMatchStatement>) -> Self { Self(put(self.0, "ByteMatchStatement", value.into_expr())) }
-    /// `GeoMatchStatement`: `GeoMatchStatement`. Update: in place.
+    /// `GeoMatchStatement`: `GeoMatchStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-statement.html#cfn-wafv2-webacl-statement-geomatchstatement)
     pub fn geo_match_statement(self, value: impl Arg<GeoMatchStatement>) -> Self { Self(put(self.0, "GeoMatchStatement", value.into_expr())) }
-    /// `IPSetReferenceStatement`: `IPSetReferenceStatement`. Update: in place.
+    /// `IPSetReferenceStatement`: `IPSetReferenceStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-statement.html#cfn-wafv2-webacl-statement-ipsetreferencestatement)
     pub fn ip_set_reference_statement(self, value: impl Arg<IPSetReferenceStatement>) -> Self { Self(put(self.0, "IPSetReferenceStatement", value.into_expr())) }
-    /// `LabelMatchStatement`: `LabelMatchStatement`. Update: in place.
+    /// `LabelMatchStatement`: `LabelMatchStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-statement.html#cfn-wafv2-webacl-statement-labelmatchstatement)
     pub fn label_match_statement(self, value: impl Arg<LabelMatchStatement>) -> Self { Self(put(self.0, "LabelMatchStatement", value.into_expr())) }
-    /// `ManagedRuleGroupStatement`: `ManagedRuleGroupStatement`. Update: in place.
+    /// `ManagedRuleGroupStatement`: `ManagedRuleGroupStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-statement.html#cfn-wafv2-webacl-statement-managedrulegroupstatement)
     pub fn managed_rule_group_statement(self, value: impl Arg<ManagedRuleGroupStatement>) -> Self { Self(put(self.0, "ManagedRuleGroupStatement", value.into_expr())) }
-    /// `NotStatement`: `NotStatement`. Update: in place.
+    /// `NotStatement`: `NotStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-statement.html#cfn-wafv2-webacl-statement-notstatement)
     pub fn not_statement(self, value: impl Arg<NotStatement>) -> Self { Self(put(self.0, "NotStatement", value.into_expr())) }
-    /// `OrStatement`: `OrStatement`. Update: in place.
+    /// `OrStatement`: `OrStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-statement.html#cfn-wafv2-webacl-statement-orstatement)
     pub fn or_statement(self, value: impl Arg<OrStatement>) -> Self { Self(put(self.0, "OrStatement", value.into_expr())) }
-    /// `RateBasedStatement`: `RateBasedStatement`. Update: in place.
+    /// `RateBasedStatement`: `RateBasedStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-statement.html#cfn-wafv2-webacl-statement-ratebasedstatement)
     pub fn rate_based_statement(self, value: impl Arg<RateBasedStatement>) -> Self { Self(put(self.0, "RateBasedStatement", value.into_expr())) }
-    /// `RegexMatchStatement`: `RegexMatchStatement`. Update: in place.
+    /// `RegexMatchStatement`: `RegexMatchStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-statement.html#cfn-wafv2-webacl-statement-regexmatchstatement)
     pub fn regex_match_statement(self, value: impl Arg<RegexMatchStatement>) -> Self { Self(put(self.0, "RegexMatchStatement", value.into_expr())) }
-    /// `RegexPatternSetReferenceStatement`: `RegexPatternSetReferenceStatement`. Update: in place.
+    /// `RegexPatternSetReferenceStatement`: `RegexPatternSetReferenceStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-statement.html#cfn-wafv2-webacl-statement-regexpatternsetreferencestatement)
     pub fn regex_pattern_set_reference_statement(self, value: impl Arg<RegexPatternSetReferenceStatement>) -> Self { Self(put(self.0, "RegexPatternSetReferenceStatement", value.into_expr())) }
-    /// `RuleGroupReferenceStatement`: `RuleGroupReferenceStatement`. Update: in place.
+    /// `RuleGroupReferenceStatement`: `RuleGroupReferenceStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-statement.html#cfn-wafv2-webacl-statement-rulegroupreferencestatement)
     pub fn rule_group_reference_statement(self, value: impl Arg<RuleGroupReferenceStatement>) -> Self { Self(put(self.0, "RuleGroupReferenceStatement", value.into_expr())) }
-    /// `SizeConstraintStatement`: `SizeConstraintStatement`. Update: in place.
+    /// `SizeConstraintStatement`: `SizeConstraintStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-statement.html#cfn-wafv2-webacl-statement-sizeconstraintstatement)
     pub fn size_constraint_statement(self, value: impl Arg<SizeConstraintStatement>) -> Self { Self(put(self.0, "SizeConstraintStatement", value.into_expr())) }
-    /// `SqliMatchStatement`: `SqliMatchStatement`. Update: in place.
+    /// `SqliMatchStatement`: `SqliMatchStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-statement.html#cfn-wafv2-webacl-statement-sqlimatchstatement)
     pub fn sqli_match_statement(self, value: impl Arg<SqliMatchStatement>) -> Self { Self(put(self.0, "SqliMatchStatement", value.into_expr())) }
-    /// `XssMatchStatement`: `XssMatchStatement`. Update: in place.
+    /// `XssMatchStatement`: `XssMatchStatement`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-statement.html#cfn-wafv2-webacl-statement-xssmatchstatement)
     pub fn xss_match_statement(self, value: impl Arg<XssMatchStatement>) -> Self { Self(put(self.0, "XssMatchStatement", value.into_expr())) }
 }
 impl Done for Statement { fn into_props(self) -> Bag { self.0 } }
@@ -2520,9 +2520,9 @@ impl TextTransformation {
     pub fn new() -> TextTransformation<Missing<super::required::Priority>, Missing<super::required::Type>> { TextTransformation(Bag::default(), Phase) }
 }
 impl<R0, R1> TextTransformation<R0, R1> {
-    /// `Priority`: integer, required. Update: in place.
+    /// `Priority`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-texttransformation.html#cfn-wafv2-webacl-texttransformation-priority)
     pub fn priority(self, value: impl Arg<i64>) -> TextTransformation<Set, R1> { TextTransformation(put(self.0, "Priority", value.into_expr()), Phase) }
-    /// `Type`: `TextTransformationType`, required. Update: in place.
+    /// `Type`: `TextTransformationType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-texttransformation.html#cfn-wafv2-webacl-texttransformation-type)
     pub fn type_(self, value: impl Arg<TextTransformationType>) -> TextTransformation<R0, Set> { TextTransformation(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for TextTransformation { fn into_props(self) -> Bag { self.0 } }
@@ -2531,7 +2531,7 @@ impl Done for TextTransformation { fn into_props(self) -> Bag { self.0 } }
 impl UriFragment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FallbackBehavior`: `FallbackBehavior`. Update: in place.
+    /// `FallbackBehavior`: `FallbackBehavior`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-urifragment.html#cfn-wafv2-webacl-urifragment-fallbackbehavior)
     pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> Self { Self(put(self.0, "FallbackBehavior", value.into_expr())) }
 }
 impl Done for UriFragment { fn into_props(self) -> Bag { self.0 } }
@@ -2542,11 +2542,11 @@ impl VisibilityConfig {
     pub fn new() -> VisibilityConfig<Missing<super::required::CloudWatchMetricsEnabled>, Missing<super::required::MetricName>, Missing<super::required::SampledRequestsEnabled>> { VisibilityConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> VisibilityConfig<R0, R1, R2> {
-    /// `CloudWatchMetricsEnabled`: boolean, required. Update: in place.
+    /// `CloudWatchMetricsEnabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-visibilityconfig.html#cfn-wafv2-webacl-visibilityconfig-cloudwatchmetricsenabled)
     pub fn cloud_watch_metrics_enabled(self, value: impl Arg<bool>) -> VisibilityConfig<Set, R1, R2> { VisibilityConfig(put(self.0, "CloudWatchMetricsEnabled", value.into_expr()), Phase) }
-    /// `MetricName`: text, required. Update: in place.
+    /// `MetricName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-visibilityconfig.html#cfn-wafv2-webacl-visibilityconfig-metricname)
     pub fn metric_name(self, value: impl Arg<str>) -> VisibilityConfig<R0, Set, R2> { VisibilityConfig(put(self.0, "MetricName", value.into_expr()), Phase) }
-    /// `SampledRequestsEnabled`: boolean, required. Update: in place.
+    /// `SampledRequestsEnabled`: boolean, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-visibilityconfig.html#cfn-wafv2-webacl-visibilityconfig-sampledrequestsenabled)
     pub fn sampled_requests_enabled(self, value: impl Arg<bool>) -> VisibilityConfig<R0, R1, Set> { VisibilityConfig(put(self.0, "SampledRequestsEnabled", value.into_expr()), Phase) }
 }
 impl Done for VisibilityConfig { fn into_props(self) -> Bag { self.0 } }
@@ -2557,11 +2557,11 @@ impl XssMatchStatement {
     pub fn new() -> XssMatchStatement<Missing<super::required::FieldToMatch>, Missing<super::required::TextTransformations>> { XssMatchStatement(Bag::default(), Phase) }
 }
 impl<R0, R1> XssMatchStatement<R0, R1> {
-    /// `FieldToMatch`: `FieldToMatch`, required. Update: in place.
+    /// `FieldToMatch`: `FieldToMatch`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-xssmatchstatement.html#cfn-wafv2-webacl-xssmatchstatement-fieldtomatch)
     pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> XssMatchStatement<Set, R1> { XssMatchStatement(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
-    /// `PreParseTextTransformations`: list of `PreParseTextTransformation`. Update: in place.
+    /// `PreParseTextTransformations`: list of `PreParseTextTransformation`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-xssmatchstatement.html#cfn-wafv2-webacl-xssmatchstatement-preparsetexttransformations)
     pub fn pre_parse_text_transformations(self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { Self(put(self.0, "PreParseTextTransformations", value.into_expr()), Phase) }
-    /// `TextTransformations`: list of `TextTransformation`, required. Update: in place.
+    /// `TextTransformations`: list of `TextTransformation`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-xssmatchstatement.html#cfn-wafv2-webacl-xssmatchstatement-texttransformations)
     pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> XssMatchStatement<R0, Set> { XssMatchStatement(put(self.0, "TextTransformations", value.into_expr()), Phase) }
 }
 impl Done for XssMatchStatement { fn into_props(self) -> Bag { self.0 } }
@@ -2636,9 +2636,9 @@ impl CfnWebACLAssociationProps {
     pub fn new() -> CfnWebACLAssociationProps<Missing<required::ResourceArn>, Missing<required::WebACLArn>> { CfnWebACLAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnWebACLAssociationProps<R0, R1> {
-    /// `ResourceArn`: text, required. Update: replacement.
+    /// `ResourceArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-webaclassociation.html#cfn-wafv2-webaclassociation-resourcearn)
     pub fn resource_arn(self, value: impl Arg<str>) -> CfnWebACLAssociationProps<Set, R1> { CfnWebACLAssociationProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
-    /// `WebACLArn`: text, required. Update: replacement.
+    /// `WebACLArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-webaclassociation.html#cfn-wafv2-webaclassociation-webaclarn)
     pub fn web_acl_arn(self, value: impl Arg<str>) -> CfnWebACLAssociationProps<R0, Set> { CfnWebACLAssociationProps(put(self.0, "WebACLArn", value.into_expr()), Phase) }
 }
 impl Done for CfnWebACLAssociationProps { fn into_props(self) -> Bag { self.0 } }

@@ -13,21 +13,21 @@ impl CfnAgentContext {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAgentContextProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ApplicationType`: text.
+    /// The attribute `ApplicationType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentcontext.html#ApplicationType-fn::getatt)
     pub fn attr_application_type(&self) -> Val<str> { self.0.get_att("ApplicationType") }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentcontext.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentcontext.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `CreatedBy`: text.
+    /// The attribute `CreatedBy`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentcontext.html#CreatedBy-fn::getatt)
     pub fn attr_created_by(&self) -> Val<str> { self.0.get_att("CreatedBy") }
-    /// The attribute `Criticality`: text.
+    /// The attribute `Criticality`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentcontext.html#Criticality-fn::getatt)
     pub fn attr_criticality(&self) -> Val<str> { self.0.get_att("Criticality") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentcontext.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `LastModifiedAt`: text.
+    /// The attribute `LastModifiedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentcontext.html#LastModifiedAt-fn::getatt)
     pub fn attr_last_modified_at(&self) -> Val<str> { self.0.get_att("LastModifiedAt") }
-    /// The attribute `LastModifiedBy`: text.
+    /// The attribute `LastModifiedBy`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentcontext.html#LastModifiedBy-fn::getatt)
     pub fn attr_last_modified_by(&self) -> Val<str> { self.0.get_att("LastModifiedBy") }
 }
 impl Parent for CfnAgentContext { fn node(&self) -> &Place { &self.0 } }
@@ -38,13 +38,13 @@ impl CfnAgentContextProps {
     pub fn new() -> CfnAgentContextProps<Missing<required::Content>, Missing<required::ContextType>, Missing<required::ProfileArn>, Missing<required::Title>> { CfnAgentContextProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnAgentContextProps<R0, R1, R2, R3> {
-    /// `Content`: JSON, required. Update: in place.
+    /// `Content`: JSON, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentcontext.html#cfn-wellarchitected-agentcontext-content)
     pub fn content(self, value: impl Arg<Any>) -> CfnAgentContextProps<Set, R1, R2, R3> { CfnAgentContextProps(put(self.0, "Content", value.into_expr()), Phase) }
-    /// `ContextType`: `ContextType`, required. Update: replacement.
+    /// `ContextType`: `ContextType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentcontext.html#cfn-wellarchitected-agentcontext-contexttype)
     pub fn context_type(self, value: impl Arg<agent_context::ContextType>) -> CfnAgentContextProps<R0, Set, R2, R3> { CfnAgentContextProps(put(self.0, "ContextType", value.into_expr()), Phase) }
-    /// `ProfileArn`: text, required. Update: replacement.
+    /// `ProfileArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentcontext.html#cfn-wellarchitected-agentcontext-profilearn)
     pub fn profile_arn(self, value: impl Arg<str>) -> CfnAgentContextProps<R0, R1, Set, R3> { CfnAgentContextProps(put(self.0, "ProfileArn", value.into_expr()), Phase) }
-    /// `Title`: text, required. Update: in place.
+    /// `Title`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentcontext.html#cfn-wellarchitected-agentcontext-title)
     pub fn title(self, value: impl Arg<str>) -> CfnAgentContextProps<R0, R1, R2, Set> { CfnAgentContextProps(put(self.0, "Title", value.into_expr()), Phase) }
 }
 impl Done for CfnAgentContextProps { fn into_props(self) -> Bag { self.0 } }
@@ -63,17 +63,17 @@ impl CfnAgentGoal {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAgentGoalProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentgoal.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentgoal.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `CreatedBy`: text.
+    /// The attribute `CreatedBy`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentgoal.html#CreatedBy-fn::getatt)
     pub fn attr_created_by(&self) -> Val<str> { self.0.get_att("CreatedBy") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentgoal.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `LastModifiedAt`: text.
+    /// The attribute `LastModifiedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentgoal.html#LastModifiedAt-fn::getatt)
     pub fn attr_last_modified_at(&self) -> Val<str> { self.0.get_att("LastModifiedAt") }
-    /// The attribute `LastModifiedBy`: text.
+    /// The attribute `LastModifiedBy`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentgoal.html#LastModifiedBy-fn::getatt)
     pub fn attr_last_modified_by(&self) -> Val<str> { self.0.get_att("LastModifiedBy") }
 }
 impl Parent for CfnAgentGoal { fn node(&self) -> &Place { &self.0 } }
@@ -84,13 +84,13 @@ impl CfnAgentGoalProps {
     pub fn new() -> CfnAgentGoalProps<Missing<required::Pillars>, Missing<required::ProfileArn>, Missing<required::Title>> { CfnAgentGoalProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnAgentGoalProps<R0, R1, R2> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentgoal.html#cfn-wellarchitected-agentgoal-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Pillars`: list of `Pillars`, required. Update: in place.
+    /// `Pillars`: list of `Pillars`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentgoal.html#cfn-wellarchitected-agentgoal-pillars)
     pub fn pillars(self, value: impl Arg<Arr<agent_goal::Pillars>>) -> CfnAgentGoalProps<Set, R1, R2> { CfnAgentGoalProps(put(self.0, "Pillars", value.into_expr()), Phase) }
-    /// `ProfileArn`: text, required. Update: replacement.
+    /// `ProfileArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentgoal.html#cfn-wellarchitected-agentgoal-profilearn)
     pub fn profile_arn(self, value: impl Arg<str>) -> CfnAgentGoalProps<R0, Set, R2> { CfnAgentGoalProps(put(self.0, "ProfileArn", value.into_expr()), Phase) }
-    /// `Title`: text, required. Update: in place.
+    /// `Title`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentgoal.html#cfn-wellarchitected-agentgoal-title)
     pub fn title(self, value: impl Arg<str>) -> CfnAgentGoalProps<R0, R1, Set> { CfnAgentGoalProps(put(self.0, "Title", value.into_expr()), Phase) }
 }
 impl Done for CfnAgentGoalProps { fn into_props(self) -> Bag { self.0 } }
@@ -109,15 +109,15 @@ impl CfnAgentProfile {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAgentProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentprofile.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentprofile.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `CreatedBy`: text.
+    /// The attribute `CreatedBy`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentprofile.html#CreatedBy-fn::getatt)
     pub fn attr_created_by(&self) -> Val<str> { self.0.get_att("CreatedBy") }
-    /// The attribute `LastModifiedAt`: text.
+    /// The attribute `LastModifiedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentprofile.html#LastModifiedAt-fn::getatt)
     pub fn attr_last_modified_at(&self) -> Val<str> { self.0.get_att("LastModifiedAt") }
-    /// The attribute `LastModifiedBy`: text.
+    /// The attribute `LastModifiedBy`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentprofile.html#LastModifiedBy-fn::getatt)
     pub fn attr_last_modified_by(&self) -> Val<str> { self.0.get_att("LastModifiedBy") }
 }
 impl Parent for CfnAgentProfile { fn node(&self) -> &Place { &self.0 } }
@@ -128,23 +128,23 @@ impl CfnAgentProfileProps {
     pub fn new() -> CfnAgentProfileProps<Missing<required::AggregationConfiguration>, Missing<required::ExecutionRoleArn>, Missing<required::Name>, Missing<required::Pillars>> { CfnAgentProfileProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnAgentProfileProps<R0, R1, R2, R3> {
-    /// `AggregationConfiguration`: list of `AggregationConfiguration`, required. Update: in place.
+    /// `AggregationConfiguration`: list of `AggregationConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentprofile.html#cfn-wellarchitected-agentprofile-aggregationconfiguration)
     pub fn aggregation_configuration(self, value: impl Arg<Arr<agent_profile::AggregationConfiguration>>) -> CfnAgentProfileProps<Set, R1, R2, R3> { CfnAgentProfileProps(put(self.0, "AggregationConfiguration", value.into_expr()), Phase) }
-    /// `BusinessOverview`: text. Update: in place.
+    /// `BusinessOverview`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentprofile.html#cfn-wellarchitected-agentprofile-businessoverview)
     pub fn business_overview(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BusinessOverview", value.into_expr()), Phase) }
-    /// `DeletionProtection`: boolean. Update: in place.
+    /// `DeletionProtection`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentprofile.html#cfn-wellarchitected-agentprofile-deletionprotection)
     pub fn deletion_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtection", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentprofile.html#cfn-wellarchitected-agentprofile-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DisplayName`: text. Update: in place.
+    /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentprofile.html#cfn-wellarchitected-agentprofile-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
-    /// `ExecutionRoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `ExecutionRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentprofile.html#cfn-wellarchitected-agentprofile-executionrolearn)
     pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnAgentProfileProps<R0, Set, R2, R3> { CfnAgentProfileProps(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentprofile.html#cfn-wellarchitected-agentprofile-name)
     pub fn name(self, value: impl Arg<str>) -> CfnAgentProfileProps<R0, R1, Set, R3> { CfnAgentProfileProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Pillars`: list of `Pillars`, required. Update: in place.
+    /// `Pillars`: list of `Pillars`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentprofile.html#cfn-wellarchitected-agentprofile-pillars)
     pub fn pillars(self, value: impl Arg<Arr<agent_profile::Pillars>>) -> CfnAgentProfileProps<R0, R1, R2, Set> { CfnAgentProfileProps(put(self.0, "Pillars", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentprofile.html#cfn-wellarchitected-agentprofile-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAgentProfileProps { fn into_props(self) -> Bag { self.0 } }
@@ -158,11 +158,11 @@ impl AggregationConfiguration {
     pub fn new() -> AggregationConfiguration<Missing<super::required::AccessRoleArn>, Missing<super::required::AccountId>, Missing<super::required::Regions>> { AggregationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> AggregationConfiguration<R0, R1, R2> {
-    /// `AccessRoleArn`: `IamRoleArn`, required. Update: in place.
+    /// `AccessRoleArn`: `IamRoleArn`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wellarchitected-agentprofile-aggregationconfiguration.html#cfn-wellarchitected-agentprofile-aggregationconfiguration-accessrolearn)
     pub fn access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> AggregationConfiguration<Set, R1, R2> { AggregationConfiguration(put(self.0, "AccessRoleArn", value.into_expr()), Phase) }
-    /// `AccountId`: text, required. Update: in place.
+    /// `AccountId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wellarchitected-agentprofile-aggregationconfiguration.html#cfn-wellarchitected-agentprofile-aggregationconfiguration-accountid)
     pub fn account_id(self, value: impl Arg<str>) -> AggregationConfiguration<R0, Set, R2> { AggregationConfiguration(put(self.0, "AccountId", value.into_expr()), Phase) }
-    /// `Regions`: list of text, required. Update: in place.
+    /// `Regions`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wellarchitected-agentprofile-aggregationconfiguration.html#cfn-wellarchitected-agentprofile-aggregationconfiguration-regions)
     pub fn regions(self, value: impl Arg<Arr<str>>) -> AggregationConfiguration<R0, R1, Set> { AggregationConfiguration(put(self.0, "Regions", value.into_expr()), Phase) }
 }
 impl Done for AggregationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -178,15 +178,15 @@ impl CfnLens {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnLensProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `LensArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Description`: text.
+    /// The attribute `Description`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-lens.html#Description-fn::getatt)
     pub fn attr_description(&self) -> Val<str> { self.0.get_att("Description") }
-    /// The attribute `LensArn`: `OtherArn`.
+    /// The attribute `LensArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-lens.html#LensArn-fn::getatt)
     pub fn attr_lens_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LensArn") }
-    /// The attribute `LensId`: text.
+    /// The attribute `LensId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-lens.html#LensId-fn::getatt)
     pub fn attr_lens_id(&self) -> Val<str> { self.0.get_att("LensId") }
-    /// The attribute `Name`: text.
+    /// The attribute `Name`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-lens.html#Name-fn::getatt)
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
-    /// The attribute `Owner`: text.
+    /// The attribute `Owner`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-lens.html#Owner-fn::getatt)
     pub fn attr_owner(&self) -> Val<str> { self.0.get_att("Owner") }
 }
 impl Parent for CfnLens { fn node(&self) -> &Place { &self.0 } }
@@ -195,11 +195,11 @@ impl Parent for CfnLens { fn node(&self) -> &Place { &self.0 } }
 impl CfnLensProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `JSONString`: text. Update: replacement.
+    /// `JSONString`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-lens.html#cfn-wellarchitected-lens-jsonstring)
     pub fn json_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JSONString", value.into_expr())) }
-    /// `LensVersion`: text. Update: replacement.
+    /// `LensVersion`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-lens.html#cfn-wellarchitected-lens-lensversion)
     pub fn lens_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LensVersion", value.into_expr())) }
-    /// `Tags`: list of `TagsItems`. Update: in place.
+    /// `Tags`: list of `TagsItems`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-lens.html#cfn-wellarchitected-lens-tags)
     pub fn tags(self, value: impl Arg<Arr<lens::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnLensProps { fn into_props(self) -> Bag { self.0 } }
@@ -213,9 +213,9 @@ impl TagsItems {
     pub fn new() -> TagsItems<Missing<super::required::Key>, Missing<super::required::Value>> { TagsItems(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsItems<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wellarchitected-lens-tagsitems.html#cfn-wellarchitected-lens-tagsitems-key)
     pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wellarchitected-lens-tagsitems.html#cfn-wellarchitected-lens-tagsitems-value)
     pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }
@@ -229,15 +229,15 @@ impl CfnProfile {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ProfileArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-profile.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `Owner`: text.
+    /// The attribute `Owner`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-profile.html#Owner-fn::getatt)
     pub fn attr_owner(&self) -> Val<str> { self.0.get_att("Owner") }
-    /// The attribute `ProfileArn`: `OtherArn`.
+    /// The attribute `ProfileArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-profile.html#ProfileArn-fn::getatt)
     pub fn attr_profile_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ProfileArn") }
-    /// The attribute `ProfileVersion`: text.
+    /// The attribute `ProfileVersion`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-profile.html#ProfileVersion-fn::getatt)
     pub fn attr_profile_version(&self) -> Val<str> { self.0.get_att("ProfileVersion") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-profile.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnProfile { fn node(&self) -> &Place { &self.0 } }
@@ -248,13 +248,13 @@ impl CfnProfileProps {
     pub fn new() -> CfnProfileProps<Missing<required::ProfileDescription>, Missing<required::ProfileName>, Missing<required::ProfileQuestions>> { CfnProfileProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnProfileProps<R0, R1, R2> {
-    /// `ProfileDescription`: text, required. Update: in place.
+    /// `ProfileDescription`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-profile.html#cfn-wellarchitected-profile-profiledescription)
     pub fn profile_description(self, value: impl Arg<str>) -> CfnProfileProps<Set, R1, R2> { CfnProfileProps(put(self.0, "ProfileDescription", value.into_expr()), Phase) }
-    /// `ProfileName`: text, required. Update: replacement.
+    /// `ProfileName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-profile.html#cfn-wellarchitected-profile-profilename)
     pub fn profile_name(self, value: impl Arg<str>) -> CfnProfileProps<R0, Set, R2> { CfnProfileProps(put(self.0, "ProfileName", value.into_expr()), Phase) }
-    /// `ProfileQuestions`: list of `ProfileQuestionUpdate`, required. Update: in place.
+    /// `ProfileQuestions`: list of `ProfileQuestionUpdate`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-profile.html#cfn-wellarchitected-profile-profilequestions)
     pub fn profile_questions(self, value: impl Arg<Arr<profile::ProfileQuestionUpdate>>) -> CfnProfileProps<R0, R1, Set> { CfnProfileProps(put(self.0, "ProfileQuestions", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-profile.html#cfn-wellarchitected-profile-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnProfileProps { fn into_props(self) -> Bag { self.0 } }
@@ -266,9 +266,9 @@ use crate::cfn::support::*;
 impl ProfileQuestionUpdate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `QuestionId`: text. Update: in place.
+    /// `QuestionId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wellarchitected-profile-profilequestionupdate.html#cfn-wellarchitected-profile-profilequestionupdate-questionid)
     pub fn question_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QuestionId", value.into_expr())) }
-    /// `SelectedChoiceIds`: list of text. Update: in place.
+    /// `SelectedChoiceIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wellarchitected-profile-profilequestionupdate.html#cfn-wellarchitected-profile-profilequestionupdate-selectedchoiceids)
     pub fn selected_choice_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SelectedChoiceIds", value.into_expr())) }
 }
 impl Done for ProfileQuestionUpdate { fn into_props(self) -> Bag { self.0 } }
@@ -282,13 +282,13 @@ impl CfnReviewTemplate {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnReviewTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TemplateArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Owner`: text.
+    /// The attribute `Owner`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-reviewtemplate.html#Owner-fn::getatt)
     pub fn attr_owner(&self) -> Val<str> { self.0.get_att("Owner") }
-    /// The attribute `TemplateArn`: `OtherArn`.
+    /// The attribute `TemplateArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-reviewtemplate.html#TemplateArn-fn::getatt)
     pub fn attr_template_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TemplateArn") }
-    /// The attribute `UpdateStatus`: text.
+    /// The attribute `UpdateStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-reviewtemplate.html#UpdateStatus-fn::getatt)
     pub fn attr_update_status(&self) -> Val<str> { self.0.get_att("UpdateStatus") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-reviewtemplate.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnReviewTemplate { fn node(&self) -> &Place { &self.0 } }
@@ -299,15 +299,15 @@ impl CfnReviewTemplateProps {
     pub fn new() -> CfnReviewTemplateProps<Missing<required::Description>, Missing<required::Lenses>, Missing<required::TemplateName>> { CfnReviewTemplateProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnReviewTemplateProps<R0, R1, R2> {
-    /// `Description`: text, required. Update: in place.
+    /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-reviewtemplate.html#cfn-wellarchitected-reviewtemplate-description)
     pub fn description(self, value: impl Arg<str>) -> CfnReviewTemplateProps<Set, R1, R2> { CfnReviewTemplateProps(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Lenses`: list of text, required. Update: replacement.
+    /// `Lenses`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-reviewtemplate.html#cfn-wellarchitected-reviewtemplate-lenses)
     pub fn lenses(self, value: impl Arg<Arr<str>>) -> CfnReviewTemplateProps<R0, Set, R2> { CfnReviewTemplateProps(put(self.0, "Lenses", value.into_expr()), Phase) }
-    /// `Notes`: text. Update: in place.
+    /// `Notes`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-reviewtemplate.html#cfn-wellarchitected-reviewtemplate-notes)
     pub fn notes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Notes", value.into_expr()), Phase) }
-    /// `Tags`: list of `TagsItems`. Update: in place.
+    /// `Tags`: list of `TagsItems`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-reviewtemplate.html#cfn-wellarchitected-reviewtemplate-tags)
     pub fn tags(self, value: impl Arg<Arr<review_template::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TemplateName`: text, required. Update: in place.
+    /// `TemplateName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-reviewtemplate.html#cfn-wellarchitected-reviewtemplate-templatename)
     pub fn template_name(self, value: impl Arg<str>) -> CfnReviewTemplateProps<R0, R1, Set> { CfnReviewTemplateProps(put(self.0, "TemplateName", value.into_expr()), Phase) }
 }
 impl Done for CfnReviewTemplateProps { fn into_props(self) -> Bag { self.0 } }
@@ -321,9 +321,9 @@ impl TagsItems {
     pub fn new() -> TagsItems<Missing<super::required::Key>, Missing<super::required::Value>> { TagsItems(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsItems<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wellarchitected-reviewtemplate-tagsitems.html#cfn-wellarchitected-reviewtemplate-tagsitems-key)
     pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wellarchitected-reviewtemplate-tagsitems.html#cfn-wellarchitected-reviewtemplate-tagsitems-value)
     pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }
@@ -337,11 +337,11 @@ impl CfnWorkload {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWorkloadProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `WorkloadArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ImprovementStatus`: text.
+    /// The attribute `ImprovementStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-workload.html#ImprovementStatus-fn::getatt)
     pub fn attr_improvement_status(&self) -> Val<str> { self.0.get_att("ImprovementStatus") }
-    /// The attribute `WorkloadArn`: `OtherArn`.
+    /// The attribute `WorkloadArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-workload.html#WorkloadArn-fn::getatt)
     pub fn attr_workload_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("WorkloadArn") }
-    /// The attribute `WorkloadId`: text.
+    /// The attribute `WorkloadId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-workload.html#WorkloadId-fn::getatt)
     pub fn attr_workload_id(&self) -> Val<str> { self.0.get_att("WorkloadId") }
 }
 impl Parent for CfnWorkload { fn node(&self) -> &Place { &self.0 } }
@@ -352,33 +352,33 @@ impl CfnWorkloadProps {
     pub fn new() -> CfnWorkloadProps<Missing<required::Description>, Missing<required::Environment>, Missing<required::Lenses>, Missing<required::WorkloadName>> { CfnWorkloadProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnWorkloadProps<R0, R1, R2, R3> {
-    /// `AccountIds`: list of text. Update: in place.
+    /// `AccountIds`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-workload.html#cfn-wellarchitected-workload-accountids)
     pub fn account_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AccountIds", value.into_expr()), Phase) }
-    /// `ArchitecturalDesign`: text. Update: in place.
+    /// `ArchitecturalDesign`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-workload.html#cfn-wellarchitected-workload-architecturaldesign)
     pub fn architectural_design(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ArchitecturalDesign", value.into_expr()), Phase) }
-    /// `AwsRegions`: list of text. Update: in place.
+    /// `AwsRegions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-workload.html#cfn-wellarchitected-workload-awsregions)
     pub fn aws_regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AwsRegions", value.into_expr()), Phase) }
-    /// `Description`: text, required. Update: in place.
+    /// `Description`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-workload.html#cfn-wellarchitected-workload-description)
     pub fn description(self, value: impl Arg<str>) -> CfnWorkloadProps<Set, R1, R2, R3> { CfnWorkloadProps(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DiscoveryConfig`: `DiscoveryConfig`. Update: in place.
+    /// `DiscoveryConfig`: `DiscoveryConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-workload.html#cfn-wellarchitected-workload-discoveryconfig)
     pub fn discovery_config(self, value: impl Arg<workload::DiscoveryConfig>) -> Self { Self(put(self.0, "DiscoveryConfig", value.into_expr()), Phase) }
-    /// `Environment`: `Environment`, required. Update: in place.
+    /// `Environment`: `Environment`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-workload.html#cfn-wellarchitected-workload-environment)
     pub fn environment(self, value: impl Arg<workload::Environment>) -> CfnWorkloadProps<R0, Set, R2, R3> { CfnWorkloadProps(put(self.0, "Environment", value.into_expr()), Phase) }
-    /// `Industry`: text. Update: in place.
+    /// `Industry`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-workload.html#cfn-wellarchitected-workload-industry)
     pub fn industry(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Industry", value.into_expr()), Phase) }
-    /// `IndustryType`: text. Update: in place.
+    /// `IndustryType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-workload.html#cfn-wellarchitected-workload-industrytype)
     pub fn industry_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IndustryType", value.into_expr()), Phase) }
-    /// `Lenses`: list of text, required. Update: replacement.
+    /// `Lenses`: list of text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-workload.html#cfn-wellarchitected-workload-lenses)
     pub fn lenses(self, value: impl Arg<Arr<str>>) -> CfnWorkloadProps<R0, R1, Set, R3> { CfnWorkloadProps(put(self.0, "Lenses", value.into_expr()), Phase) }
-    /// `NonAwsRegions`: list of text. Update: in place.
+    /// `NonAwsRegions`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-workload.html#cfn-wellarchitected-workload-nonawsregions)
     pub fn non_aws_regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NonAwsRegions", value.into_expr()), Phase) }
-    /// `Notes`: text. Update: in place.
+    /// `Notes`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-workload.html#cfn-wellarchitected-workload-notes)
     pub fn notes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Notes", value.into_expr()), Phase) }
-    /// `ReviewOwner`: text. Update: in place.
+    /// `ReviewOwner`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-workload.html#cfn-wellarchitected-workload-reviewowner)
     pub fn review_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReviewOwner", value.into_expr()), Phase) }
-    /// `Tags`: list of `TagsItems`. Update: in place.
+    /// `Tags`: list of `TagsItems`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-workload.html#cfn-wellarchitected-workload-tags)
     pub fn tags(self, value: impl Arg<Arr<workload::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `WorkloadName`: text, required. Update: in place.
+    /// `WorkloadName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-workload.html#cfn-wellarchitected-workload-workloadname)
     pub fn workload_name(self, value: impl Arg<str>) -> CfnWorkloadProps<R0, R1, R2, Set> { CfnWorkloadProps(put(self.0, "WorkloadName", value.into_expr()), Phase) }
 }
 impl Done for CfnWorkloadProps { fn into_props(self) -> Bag { self.0 } }
@@ -390,9 +390,9 @@ use crate::cfn::support::*;
 impl DiscoveryConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TrustedAdvisorIntegrationStatus`: `TrustedAdvisorIntegrationStatus`. Update: in place.
+    /// `TrustedAdvisorIntegrationStatus`: `TrustedAdvisorIntegrationStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wellarchitected-workload-discoveryconfig.html#cfn-wellarchitected-workload-discoveryconfig-trustedadvisorintegrationstatus)
     pub fn trusted_advisor_integration_status(self, value: impl Arg<TrustedAdvisorIntegrationStatus>) -> Self { Self(put(self.0, "TrustedAdvisorIntegrationStatus", value.into_expr())) }
-    /// `WorkloadResourceDefinition`: list of `WorkloadResourceDefinition`. Update: in place.
+    /// `WorkloadResourceDefinition`: list of `WorkloadResourceDefinition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wellarchitected-workload-discoveryconfig.html#cfn-wellarchitected-workload-discoveryconfig-workloadresourcedefinition)
     pub fn workload_resource_definition(self, value: impl Arg<Arr<WorkloadResourceDefinition>>) -> Self { Self(put(self.0, "WorkloadResourceDefinition", value.into_expr())) }
 }
 impl Done for DiscoveryConfig { fn into_props(self) -> Bag { self.0 } }
@@ -403,9 +403,9 @@ impl TagsItems {
     pub fn new() -> TagsItems<Missing<super::required::Key>, Missing<super::required::Value>> { TagsItems(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsItems<R0, R1> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wellarchitected-workload-tagsitems.html#cfn-wellarchitected-workload-tagsitems-key)
     pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wellarchitected-workload-tagsitems.html#cfn-wellarchitected-workload-tagsitems-value)
     pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }

@@ -13,15 +13,15 @@ impl CfnNetwork {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnNetworkProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `NetworkArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AwsAccountId`: text.
+    /// The attribute `AwsAccountId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wickr-network.html#AwsAccountId-fn::getatt)
     pub fn attr_aws_account_id(&self) -> Val<str> { self.0.get_att("AwsAccountId") }
-    /// The attribute `MigrationState`: integer.
+    /// The attribute `MigrationState`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wickr-network.html#MigrationState-fn::getatt)
     pub fn attr_migration_state(&self) -> Val<i64> { self.0.get_att("MigrationState") }
-    /// The attribute `NetworkArn`: `OtherArn`.
+    /// The attribute `NetworkArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wickr-network.html#NetworkArn-fn::getatt)
     pub fn attr_network_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("NetworkArn") }
-    /// The attribute `NetworkId`: text.
+    /// The attribute `NetworkId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wickr-network.html#NetworkId-fn::getatt)
     pub fn attr_network_id(&self) -> Val<str> { self.0.get_att("NetworkId") }
-    /// The attribute `Standing`: integer.
+    /// The attribute `Standing`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wickr-network.html#Standing-fn::getatt)
     pub fn attr_standing(&self) -> Val<i64> { self.0.get_att("Standing") }
 }
 impl Parent for CfnNetwork { fn node(&self) -> &Place { &self.0 } }
@@ -32,9 +32,9 @@ impl CfnNetworkProps {
     pub fn new() -> CfnNetworkProps<Missing<required::AccessLevel>, Missing<required::NetworkName>> { CfnNetworkProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnNetworkProps<R0, R1> {
-    /// `AccessLevel`: `AccessLevel`, required. Update: replacement.
+    /// `AccessLevel`: `AccessLevel`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wickr-network.html#cfn-wickr-network-accesslevel)
     pub fn access_level(self, value: impl Arg<network::AccessLevel>) -> CfnNetworkProps<Set, R1> { CfnNetworkProps(put(self.0, "AccessLevel", value.into_expr()), Phase) }
-    /// `NetworkName`: text, required. Update: in place.
+    /// `NetworkName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wickr-network.html#cfn-wickr-network-networkname)
     pub fn network_name(self, value: impl Arg<str>) -> CfnNetworkProps<R0, Set> { CfnNetworkProps(put(self.0, "NetworkName", value.into_expr()), Phase) }
 }
 impl Done for CfnNetworkProps { fn into_props(self) -> Bag { self.0 } }

@@ -13,13 +13,13 @@ impl CfnAIAgent {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAIAgentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AIAgentArn`: `OtherArn`.
+    /// The attribute `AIAgentArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiagent.html#AIAgentArn-fn::getatt)
     pub fn attr_ai_agent_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AIAgentArn") }
-    /// The attribute `AIAgentId`: text.
+    /// The attribute `AIAgentId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiagent.html#AIAgentId-fn::getatt)
     pub fn attr_ai_agent_id(&self) -> Val<str> { self.0.get_att("AIAgentId") }
-    /// The attribute `AssistantArn`: `OtherArn`.
+    /// The attribute `AssistantArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiagent.html#AssistantArn-fn::getatt)
     pub fn attr_assistant_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AssistantArn") }
-    /// The attribute `ModifiedTimeSeconds`: number.
+    /// The attribute `ModifiedTimeSeconds`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiagent.html#ModifiedTimeSeconds-fn::getatt)
     pub fn attr_modified_time_seconds(&self) -> Val<f64> { self.0.get_att("ModifiedTimeSeconds") }
 }
 impl Parent for CfnAIAgent { fn node(&self) -> &Place { &self.0 } }
@@ -30,17 +30,17 @@ impl CfnAIAgentProps {
     pub fn new() -> CfnAIAgentProps<Missing<required::AssistantId>, Missing<required::Configuration>, Missing<required::Type>> { CfnAIAgentProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnAIAgentProps<R0, R1, R2> {
-    /// `AssistantId`: text, required. Update: replacement.
+    /// `AssistantId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiagent.html#cfn-wisdom-aiagent-assistantid)
     pub fn assistant_id(self, value: impl Arg<str>) -> CfnAIAgentProps<Set, R1, R2> { CfnAIAgentProps(put(self.0, "AssistantId", value.into_expr()), Phase) }
-    /// `Configuration`: `AIAgentConfiguration`, required. Update: in place.
+    /// `Configuration`: `AIAgentConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiagent.html#cfn-wisdom-aiagent-configuration)
     pub fn configuration(self, value: impl Arg<ai_agent::AIAgentConfiguration>) -> CfnAIAgentProps<R0, Set, R2> { CfnAIAgentProps(put(self.0, "Configuration", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiagent.html#cfn-wisdom-aiagent-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiagent.html#cfn-wisdom-aiagent-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: replacement.
+    /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiagent.html#cfn-wisdom-aiagent-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: replacement.
+    /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiagent.html#cfn-wisdom-aiagent-type)
     pub fn type_(self, value: impl Arg<ai_agent::Type>) -> CfnAIAgentProps<R0, R1, Set> { CfnAIAgentProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnAIAgentProps { fn into_props(self) -> Bag { self.0 } }
@@ -52,23 +52,23 @@ use crate::cfn::support::*;
 impl AIAgentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AnswerRecommendationAIAgentConfiguration`: `AnswerRecommendationAIAgentConfiguration`. Update: in place.
+    /// `AnswerRecommendationAIAgentConfiguration`: `AnswerRecommendationAIAgentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-aiagentconfiguration.html#cfn-wisdom-aiagent-aiagentconfiguration-answerrecommendationaiagentconfiguration)
     pub fn answer_recommendation_ai_agent_configuration(self, value: impl Arg<AnswerRecommendationAIAgentConfiguration>) -> Self { Self(put(self.0, "AnswerRecommendationAIAgentConfiguration", value.into_expr())) }
-    /// `CaseSummarizationAIAgentConfiguration`: `CaseSummarizationAIAgentConfiguration`. Update: in place.
+    /// `CaseSummarizationAIAgentConfiguration`: `CaseSummarizationAIAgentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-aiagentconfiguration.html#cfn-wisdom-aiagent-aiagentconfiguration-casesummarizationaiagentconfiguration)
     pub fn case_summarization_ai_agent_configuration(self, value: impl Arg<CaseSummarizationAIAgentConfiguration>) -> Self { Self(put(self.0, "CaseSummarizationAIAgentConfiguration", value.into_expr())) }
-    /// `EmailGenerativeAnswerAIAgentConfiguration`: `EmailGenerativeAnswerAIAgentConfiguration`. Update: in place.
+    /// `EmailGenerativeAnswerAIAgentConfiguration`: `EmailGenerativeAnswerAIAgentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-aiagentconfiguration.html#cfn-wisdom-aiagent-aiagentconfiguration-emailgenerativeansweraiagentconfiguration)
     pub fn email_generative_answer_ai_agent_configuration(self, value: impl Arg<EmailGenerativeAnswerAIAgentConfiguration>) -> Self { Self(put(self.0, "EmailGenerativeAnswerAIAgentConfiguration", value.into_expr())) }
-    /// `EmailOverviewAIAgentConfiguration`: `EmailOverviewAIAgentConfiguration`. Update: in place.
+    /// `EmailOverviewAIAgentConfiguration`: `EmailOverviewAIAgentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-aiagentconfiguration.html#cfn-wisdom-aiagent-aiagentconfiguration-emailoverviewaiagentconfiguration)
     pub fn email_overview_ai_agent_configuration(self, value: impl Arg<EmailOverviewAIAgentConfiguration>) -> Self { Self(put(self.0, "EmailOverviewAIAgentConfiguration", value.into_expr())) }
-    /// `EmailResponseAIAgentConfiguration`: `EmailResponseAIAgentConfiguration`. Update: in place.
+    /// `EmailResponseAIAgentConfiguration`: `EmailResponseAIAgentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-aiagentconfiguration.html#cfn-wisdom-aiagent-aiagentconfiguration-emailresponseaiagentconfiguration)
     pub fn email_response_ai_agent_configuration(self, value: impl Arg<EmailResponseAIAgentConfiguration>) -> Self { Self(put(self.0, "EmailResponseAIAgentConfiguration", value.into_expr())) }
-    /// `ManualSearchAIAgentConfiguration`: `ManualSearchAIAgentConfiguration`. Update: in place.
+    /// `ManualSearchAIAgentConfiguration`: `ManualSearchAIAgentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-aiagentconfiguration.html#cfn-wisdom-aiagent-aiagentconfiguration-manualsearchaiagentconfiguration)
     pub fn manual_search_ai_agent_configuration(self, value: impl Arg<ManualSearchAIAgentConfiguration>) -> Self { Self(put(self.0, "ManualSearchAIAgentConfiguration", value.into_expr())) }
-    /// `NoteTakingAIAgentConfiguration`: `NoteTakingAIAgentConfiguration`. Update: in place.
+    /// `NoteTakingAIAgentConfiguration`: `NoteTakingAIAgentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-aiagentconfiguration.html#cfn-wisdom-aiagent-aiagentconfiguration-notetakingaiagentconfiguration)
     pub fn note_taking_ai_agent_configuration(self, value: impl Arg<NoteTakingAIAgentConfiguration>) -> Self { Self(put(self.0, "NoteTakingAIAgentConfiguration", value.into_expr())) }
-    /// `OrchestrationAIAgentConfiguration`: `OrchestrationAIAgentConfiguration`. Update: in place.
+    /// `OrchestrationAIAgentConfiguration`: `OrchestrationAIAgentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-aiagentconfiguration.html#cfn-wisdom-aiagent-aiagentconfiguration-orchestrationaiagentconfiguration)
     pub fn orchestration_ai_agent_configuration(self, value: impl Arg<OrchestrationAIAgentConfiguration>) -> Self { Self(put(self.0, "OrchestrationAIAgentConfiguration", value.into_expr())) }
-    /// `SelfServiceAIAgentConfiguration`: `SelfServiceAIAgentConfiguration`. Update: in place.
+    /// `SelfServiceAIAgentConfiguration`: `SelfServiceAIAgentConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-aiagentconfiguration.html#cfn-wisdom-aiagent-aiagentconfiguration-selfserviceaiagentconfiguration)
     pub fn self_service_ai_agent_configuration(self, value: impl Arg<SelfServiceAIAgentConfiguration>) -> Self { Self(put(self.0, "SelfServiceAIAgentConfiguration", value.into_expr())) }
 }
 impl Done for AIAgentConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -77,17 +77,17 @@ impl Done for AIAgentConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl AnswerRecommendationAIAgentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AnswerGenerationAIGuardrailId`: text. Update: in place.
+    /// `AnswerGenerationAIGuardrailId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-answerrecommendationaiagentconfiguration.html#cfn-wisdom-aiagent-answerrecommendationaiagentconfiguration-answergenerationaiguardrailid)
     pub fn answer_generation_ai_guardrail_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnswerGenerationAIGuardrailId", value.into_expr())) }
-    /// `AnswerGenerationAIPromptId`: text. Update: in place.
+    /// `AnswerGenerationAIPromptId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-answerrecommendationaiagentconfiguration.html#cfn-wisdom-aiagent-answerrecommendationaiagentconfiguration-answergenerationaipromptid)
     pub fn answer_generation_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnswerGenerationAIPromptId", value.into_expr())) }
-    /// `AssociationConfigurations`: list of `AssociationConfiguration`. Update: in place.
+    /// `AssociationConfigurations`: list of `AssociationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-answerrecommendationaiagentconfiguration.html#cfn-wisdom-aiagent-answerrecommendationaiagentconfiguration-associationconfigurations)
     pub fn association_configurations(self, value: impl Arg<Arr<AssociationConfiguration>>) -> Self { Self(put(self.0, "AssociationConfigurations", value.into_expr())) }
-    /// `IntentLabelingGenerationAIPromptId`: text. Update: in place.
+    /// `IntentLabelingGenerationAIPromptId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-answerrecommendationaiagentconfiguration.html#cfn-wisdom-aiagent-answerrecommendationaiagentconfiguration-intentlabelinggenerationaipromptid)
     pub fn intent_labeling_generation_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntentLabelingGenerationAIPromptId", value.into_expr())) }
-    /// `Locale`: text. Update: in place.
+    /// `Locale`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-answerrecommendationaiagentconfiguration.html#cfn-wisdom-aiagent-answerrecommendationaiagentconfiguration-locale)
     pub fn locale(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locale", value.into_expr())) }
-    /// `QueryReformulationAIPromptId`: text. Update: in place.
+    /// `QueryReformulationAIPromptId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-answerrecommendationaiagentconfiguration.html#cfn-wisdom-aiagent-answerrecommendationaiagentconfiguration-queryreformulationaipromptid)
     pub fn query_reformulation_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueryReformulationAIPromptId", value.into_expr())) }
 }
 impl Done for AnswerRecommendationAIAgentConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -96,11 +96,11 @@ impl Done for AnswerRecommendationAIAgentConfiguration { fn into_props(self) -> 
 impl AssociationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AssociationConfigurationData`: `AssociationConfigurationData`. Update: in place.
+    /// `AssociationConfigurationData`: `AssociationConfigurationData`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-associationconfiguration.html#cfn-wisdom-aiagent-associationconfiguration-associationconfigurationdata)
     pub fn association_configuration_data(self, value: impl Arg<AssociationConfigurationData>) -> Self { Self(put(self.0, "AssociationConfigurationData", value.into_expr())) }
-    /// `AssociationId`: text. Update: in place.
+    /// `AssociationId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-associationconfiguration.html#cfn-wisdom-aiagent-associationconfiguration-associationid)
     pub fn association_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssociationId", value.into_expr())) }
-    /// `AssociationType`: `AssociationType`. Update: in place.
+    /// `AssociationType`: `AssociationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-associationconfiguration.html#cfn-wisdom-aiagent-associationconfiguration-associationtype)
     pub fn association_type(self, value: impl Arg<AssociationType>) -> Self { Self(put(self.0, "AssociationType", value.into_expr())) }
 }
 impl Done for AssociationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -111,7 +111,7 @@ impl AssociationConfigurationData {
     pub fn new() -> AssociationConfigurationData<Missing<super::required::KnowledgeBaseAssociationConfigurationData>> { AssociationConfigurationData(Bag::default(), Phase) }
 }
 impl<R0> AssociationConfigurationData<R0> {
-    /// `KnowledgeBaseAssociationConfigurationData`: `KnowledgeBaseAssociationConfigurationData`, required. Update: in place.
+    /// `KnowledgeBaseAssociationConfigurationData`: `KnowledgeBaseAssociationConfigurationData`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-associationconfigurationdata.html#cfn-wisdom-aiagent-associationconfigurationdata-knowledgebaseassociationconfigurationdata)
     pub fn knowledge_base_association_configuration_data(self, value: impl Arg<KnowledgeBaseAssociationConfigurationData>) -> AssociationConfigurationData<Set> { AssociationConfigurationData(put(self.0, "KnowledgeBaseAssociationConfigurationData", value.into_expr()), Phase) }
 }
 impl Done for AssociationConfigurationData { fn into_props(self) -> Bag { self.0 } }
@@ -120,11 +120,11 @@ impl Done for AssociationConfigurationData { fn into_props(self) -> Bag { self.0
 impl CaseSummarizationAIAgentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CaseSummarizationAIGuardrailId`: text. Update: in place.
+    /// `CaseSummarizationAIGuardrailId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-casesummarizationaiagentconfiguration.html#cfn-wisdom-aiagent-casesummarizationaiagentconfiguration-casesummarizationaiguardrailid)
     pub fn case_summarization_ai_guardrail_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CaseSummarizationAIGuardrailId", value.into_expr())) }
-    /// `CaseSummarizationAIPromptId`: text. Update: in place.
+    /// `CaseSummarizationAIPromptId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-casesummarizationaiagentconfiguration.html#cfn-wisdom-aiagent-casesummarizationaiagentconfiguration-casesummarizationaipromptid)
     pub fn case_summarization_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CaseSummarizationAIPromptId", value.into_expr())) }
-    /// `Locale`: text. Update: in place.
+    /// `Locale`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-casesummarizationaiagentconfiguration.html#cfn-wisdom-aiagent-casesummarizationaiagentconfiguration-locale)
     pub fn locale(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locale", value.into_expr())) }
 }
 impl Done for CaseSummarizationAIAgentConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -133,13 +133,13 @@ impl Done for CaseSummarizationAIAgentConfiguration { fn into_props(self) -> Bag
 impl EmailGenerativeAnswerAIAgentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AssociationConfigurations`: list of `AssociationConfiguration`. Update: in place.
+    /// `AssociationConfigurations`: list of `AssociationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-emailgenerativeansweraiagentconfiguration.html#cfn-wisdom-aiagent-emailgenerativeansweraiagentconfiguration-associationconfigurations)
     pub fn association_configurations(self, value: impl Arg<Arr<AssociationConfiguration>>) -> Self { Self(put(self.0, "AssociationConfigurations", value.into_expr())) }
-    /// `EmailGenerativeAnswerAIPromptId`: text. Update: in place.
+    /// `EmailGenerativeAnswerAIPromptId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-emailgenerativeansweraiagentconfiguration.html#cfn-wisdom-aiagent-emailgenerativeansweraiagentconfiguration-emailgenerativeansweraipromptid)
     pub fn email_generative_answer_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailGenerativeAnswerAIPromptId", value.into_expr())) }
-    /// `EmailQueryReformulationAIPromptId`: text. Update: in place.
+    /// `EmailQueryReformulationAIPromptId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-emailgenerativeansweraiagentconfiguration.html#cfn-wisdom-aiagent-emailgenerativeansweraiagentconfiguration-emailqueryreformulationaipromptid)
     pub fn email_query_reformulation_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailQueryReformulationAIPromptId", value.into_expr())) }
-    /// `Locale`: text. Update: in place.
+    /// `Locale`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-emailgenerativeansweraiagentconfiguration.html#cfn-wisdom-aiagent-emailgenerativeansweraiagentconfiguration-locale)
     pub fn locale(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locale", value.into_expr())) }
 }
 impl Done for EmailGenerativeAnswerAIAgentConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -148,9 +148,9 @@ impl Done for EmailGenerativeAnswerAIAgentConfiguration { fn into_props(self) ->
 impl EmailOverviewAIAgentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EmailOverviewAIPromptId`: text. Update: in place.
+    /// `EmailOverviewAIPromptId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-emailoverviewaiagentconfiguration.html#cfn-wisdom-aiagent-emailoverviewaiagentconfiguration-emailoverviewaipromptid)
     pub fn email_overview_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailOverviewAIPromptId", value.into_expr())) }
-    /// `Locale`: text. Update: in place.
+    /// `Locale`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-emailoverviewaiagentconfiguration.html#cfn-wisdom-aiagent-emailoverviewaiagentconfiguration-locale)
     pub fn locale(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locale", value.into_expr())) }
 }
 impl Done for EmailOverviewAIAgentConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -159,13 +159,13 @@ impl Done for EmailOverviewAIAgentConfiguration { fn into_props(self) -> Bag { s
 impl EmailResponseAIAgentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AssociationConfigurations`: list of `AssociationConfiguration`. Update: in place.
+    /// `AssociationConfigurations`: list of `AssociationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-emailresponseaiagentconfiguration.html#cfn-wisdom-aiagent-emailresponseaiagentconfiguration-associationconfigurations)
     pub fn association_configurations(self, value: impl Arg<Arr<AssociationConfiguration>>) -> Self { Self(put(self.0, "AssociationConfigurations", value.into_expr())) }
-    /// `EmailQueryReformulationAIPromptId`: text. Update: in place.
+    /// `EmailQueryReformulationAIPromptId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-emailresponseaiagentconfiguration.html#cfn-wisdom-aiagent-emailresponseaiagentconfiguration-emailqueryreformulationaipromptid)
     pub fn email_query_reformulation_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailQueryReformulationAIPromptId", value.into_expr())) }
-    /// `EmailResponseAIPromptId`: text. Update: in place.
+    /// `EmailResponseAIPromptId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-emailresponseaiagentconfiguration.html#cfn-wisdom-aiagent-emailresponseaiagentconfiguration-emailresponseaipromptid)
     pub fn email_response_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailResponseAIPromptId", value.into_expr())) }
-    /// `Locale`: text. Update: in place.
+    /// `Locale`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-emailresponseaiagentconfiguration.html#cfn-wisdom-aiagent-emailresponseaiagentconfiguration-locale)
     pub fn locale(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locale", value.into_expr())) }
 }
 impl Done for EmailResponseAIAgentConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -174,11 +174,11 @@ impl Done for EmailResponseAIAgentConfiguration { fn into_props(self) -> Bag { s
 impl KnowledgeBaseAssociationConfigurationData {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ContentTagFilter`: `TagFilter`. Update: in place.
+    /// `ContentTagFilter`: `TagFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-knowledgebaseassociationconfigurationdata.html#cfn-wisdom-aiagent-knowledgebaseassociationconfigurationdata-contenttagfilter)
     pub fn content_tag_filter(self, value: impl Arg<TagFilter>) -> Self { Self(put(self.0, "ContentTagFilter", value.into_expr())) }
-    /// `MaxResults`: number. Update: in place.
+    /// `MaxResults`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-knowledgebaseassociationconfigurationdata.html#cfn-wisdom-aiagent-knowledgebaseassociationconfigurationdata-maxresults)
     pub fn max_results(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxResults", value.into_expr())) }
-    /// `OverrideKnowledgeBaseSearchType`: `OverrideKnowledgeBaseSearchType`. Update: in place.
+    /// `OverrideKnowledgeBaseSearchType`: `OverrideKnowledgeBaseSearchType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-knowledgebaseassociationconfigurationdata.html#cfn-wisdom-aiagent-knowledgebaseassociationconfigurationdata-overrideknowledgebasesearchtype)
     pub fn override_knowledge_base_search_type(self, value: impl Arg<OverrideKnowledgeBaseSearchType>) -> Self { Self(put(self.0, "OverrideKnowledgeBaseSearchType", value.into_expr())) }
 }
 impl Done for KnowledgeBaseAssociationConfigurationData { fn into_props(self) -> Bag { self.0 } }
@@ -187,13 +187,13 @@ impl Done for KnowledgeBaseAssociationConfigurationData { fn into_props(self) ->
 impl ManualSearchAIAgentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AnswerGenerationAIGuardrailId`: text. Update: in place.
+    /// `AnswerGenerationAIGuardrailId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-manualsearchaiagentconfiguration.html#cfn-wisdom-aiagent-manualsearchaiagentconfiguration-answergenerationaiguardrailid)
     pub fn answer_generation_ai_guardrail_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnswerGenerationAIGuardrailId", value.into_expr())) }
-    /// `AnswerGenerationAIPromptId`: text. Update: in place.
+    /// `AnswerGenerationAIPromptId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-manualsearchaiagentconfiguration.html#cfn-wisdom-aiagent-manualsearchaiagentconfiguration-answergenerationaipromptid)
     pub fn answer_generation_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnswerGenerationAIPromptId", value.into_expr())) }
-    /// `AssociationConfigurations`: list of `AssociationConfiguration`. Update: in place.
+    /// `AssociationConfigurations`: list of `AssociationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-manualsearchaiagentconfiguration.html#cfn-wisdom-aiagent-manualsearchaiagentconfiguration-associationconfigurations)
     pub fn association_configurations(self, value: impl Arg<Arr<AssociationConfiguration>>) -> Self { Self(put(self.0, "AssociationConfigurations", value.into_expr())) }
-    /// `Locale`: text. Update: in place.
+    /// `Locale`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-manualsearchaiagentconfiguration.html#cfn-wisdom-aiagent-manualsearchaiagentconfiguration-locale)
     pub fn locale(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locale", value.into_expr())) }
 }
 impl Done for ManualSearchAIAgentConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -202,11 +202,11 @@ impl Done for ManualSearchAIAgentConfiguration { fn into_props(self) -> Bag { se
 impl NoteTakingAIAgentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Locale`: text. Update: in place.
+    /// `Locale`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-notetakingaiagentconfiguration.html#cfn-wisdom-aiagent-notetakingaiagentconfiguration-locale)
     pub fn locale(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locale", value.into_expr())) }
-    /// `NoteTakingAIGuardrailId`: text. Update: in place.
+    /// `NoteTakingAIGuardrailId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-notetakingaiagentconfiguration.html#cfn-wisdom-aiagent-notetakingaiagentconfiguration-notetakingaiguardrailid)
     pub fn note_taking_ai_guardrail_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NoteTakingAIGuardrailId", value.into_expr())) }
-    /// `NoteTakingAIPromptId`: text. Update: in place.
+    /// `NoteTakingAIPromptId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-notetakingaiagentconfiguration.html#cfn-wisdom-aiagent-notetakingaiagentconfiguration-notetakingaipromptid)
     pub fn note_taking_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NoteTakingAIPromptId", value.into_expr())) }
 }
 impl Done for NoteTakingAIAgentConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -215,9 +215,9 @@ impl Done for NoteTakingAIAgentConfiguration { fn into_props(self) -> Bag { self
 impl OrCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AndConditions`: list of `TagCondition`. Update: in place.
+    /// `AndConditions`: list of `TagCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-orcondition.html#cfn-wisdom-aiagent-orcondition-andconditions)
     pub fn and_conditions(self, value: impl Arg<Arr<TagCondition>>) -> Self { Self(put(self.0, "AndConditions", value.into_expr())) }
-    /// `TagCondition`: `TagCondition`. Update: in place.
+    /// `TagCondition`: `TagCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-orcondition.html#cfn-wisdom-aiagent-orcondition-tagcondition)
     pub fn tag_condition(self, value: impl Arg<TagCondition>) -> Self { Self(put(self.0, "TagCondition", value.into_expr())) }
 }
 impl Done for OrCondition { fn into_props(self) -> Bag { self.0 } }
@@ -228,15 +228,15 @@ impl OrchestrationAIAgentConfiguration {
     pub fn new() -> OrchestrationAIAgentConfiguration<Missing<super::required::OrchestrationAIPromptId>> { OrchestrationAIAgentConfiguration(Bag::default(), Phase) }
 }
 impl<R0> OrchestrationAIAgentConfiguration<R0> {
-    /// `ConnectInstanceArn`: text. Update: in place.
+    /// `ConnectInstanceArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-orchestrationaiagentconfiguration.html#cfn-wisdom-aiagent-orchestrationaiagentconfiguration-connectinstancearn)
     pub fn connect_instance_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectInstanceArn", value.into_expr()), Phase) }
-    /// `Locale`: text. Update: in place.
+    /// `Locale`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-orchestrationaiagentconfiguration.html#cfn-wisdom-aiagent-orchestrationaiagentconfiguration-locale)
     pub fn locale(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locale", value.into_expr()), Phase) }
-    /// `OrchestrationAIGuardrailId`: text. Update: in place.
+    /// `OrchestrationAIGuardrailId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-orchestrationaiagentconfiguration.html#cfn-wisdom-aiagent-orchestrationaiagentconfiguration-orchestrationaiguardrailid)
     pub fn orchestration_ai_guardrail_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OrchestrationAIGuardrailId", value.into_expr()), Phase) }
-    /// `OrchestrationAIPromptId`: text, required. Update: in place.
+    /// `OrchestrationAIPromptId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-orchestrationaiagentconfiguration.html#cfn-wisdom-aiagent-orchestrationaiagentconfiguration-orchestrationaipromptid)
     pub fn orchestration_ai_prompt_id(self, value: impl Arg<str>) -> OrchestrationAIAgentConfiguration<Set> { OrchestrationAIAgentConfiguration(put(self.0, "OrchestrationAIPromptId", value.into_expr()), Phase) }
-    /// `ToolConfigurations`: list of `ToolConfiguration`. Update: in place.
+    /// `ToolConfigurations`: list of `ToolConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-orchestrationaiagentconfiguration.html#cfn-wisdom-aiagent-orchestrationaiagentconfiguration-toolconfigurations)
     pub fn tool_configurations(self, value: impl Arg<Arr<ToolConfiguration>>) -> Self { Self(put(self.0, "ToolConfigurations", value.into_expr()), Phase) }
 }
 impl Done for OrchestrationAIAgentConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -245,13 +245,13 @@ impl Done for OrchestrationAIAgentConfiguration { fn into_props(self) -> Bag { s
 impl SelfServiceAIAgentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AssociationConfigurations`: list of `AssociationConfiguration`. Update: in place.
+    /// `AssociationConfigurations`: list of `AssociationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-selfserviceaiagentconfiguration.html#cfn-wisdom-aiagent-selfserviceaiagentconfiguration-associationconfigurations)
     pub fn association_configurations(self, value: impl Arg<Arr<AssociationConfiguration>>) -> Self { Self(put(self.0, "AssociationConfigurations", value.into_expr())) }
-    /// `SelfServiceAIGuardrailId`: text. Update: in place.
+    /// `SelfServiceAIGuardrailId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-selfserviceaiagentconfiguration.html#cfn-wisdom-aiagent-selfserviceaiagentconfiguration-selfserviceaiguardrailid)
     pub fn self_service_ai_guardrail_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SelfServiceAIGuardrailId", value.into_expr())) }
-    /// `SelfServiceAnswerGenerationAIPromptId`: text. Update: in place.
+    /// `SelfServiceAnswerGenerationAIPromptId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-selfserviceaiagentconfiguration.html#cfn-wisdom-aiagent-selfserviceaiagentconfiguration-selfserviceanswergenerationaipromptid)
     pub fn self_service_answer_generation_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SelfServiceAnswerGenerationAIPromptId", value.into_expr())) }
-    /// `SelfServicePreProcessingAIPromptId`: text. Update: in place.
+    /// `SelfServicePreProcessingAIPromptId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-selfserviceaiagentconfiguration.html#cfn-wisdom-aiagent-selfserviceaiagentconfiguration-selfservicepreprocessingaipromptid)
     pub fn self_service_pre_processing_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SelfServicePreProcessingAIPromptId", value.into_expr())) }
 }
 impl Done for SelfServiceAIAgentConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -262,9 +262,9 @@ impl TagCondition {
     pub fn new() -> TagCondition<Missing<super::required::Key>> { TagCondition(Bag::default(), Phase) }
 }
 impl<R0> TagCondition<R0> {
-    /// `Key`: text, required. Update: in place.
+    /// `Key`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-tagcondition.html#cfn-wisdom-aiagent-tagcondition-key)
     pub fn key(self, value: impl Arg<str>) -> TagCondition<Set> { TagCondition(put(self.0, "Key", value.into_expr()), Phase) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-tagcondition.html#cfn-wisdom-aiagent-tagcondition-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagCondition { fn into_props(self) -> Bag { self.0 } }
@@ -273,11 +273,11 @@ impl Done for TagCondition { fn into_props(self) -> Bag { self.0 } }
 impl TagFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AndConditions`: list of `TagCondition`. Update: in place.
+    /// `AndConditions`: list of `TagCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-tagfilter.html#cfn-wisdom-aiagent-tagfilter-andconditions)
     pub fn and_conditions(self, value: impl Arg<Arr<TagCondition>>) -> Self { Self(put(self.0, "AndConditions", value.into_expr())) }
-    /// `OrConditions`: list of `OrCondition`. Update: in place.
+    /// `OrConditions`: list of `OrCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-tagfilter.html#cfn-wisdom-aiagent-tagfilter-orconditions)
     pub fn or_conditions(self, value: impl Arg<Arr<OrCondition>>) -> Self { Self(put(self.0, "OrConditions", value.into_expr())) }
-    /// `TagCondition`: `TagCondition`. Update: in place.
+    /// `TagCondition`: `TagCondition`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-tagfilter.html#cfn-wisdom-aiagent-tagfilter-tagcondition)
     pub fn tag_condition(self, value: impl Arg<TagCondition>) -> Self { Self(put(self.0, "TagCondition", value.into_expr())) }
 }
 impl Done for TagFilter { fn into_props(self) -> Bag { self.0 } }
@@ -288,29 +288,29 @@ impl ToolConfiguration {
     pub fn new() -> ToolConfiguration<Missing<super::required::ToolName>, Missing<super::required::ToolType>> { ToolConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> ToolConfiguration<R0, R1> {
-    /// `Annotations`: JSON. Update: in place.
+    /// `Annotations`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-toolconfiguration.html#cfn-wisdom-aiagent-toolconfiguration-annotations)
     pub fn annotations(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Annotations", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-toolconfiguration.html#cfn-wisdom-aiagent-toolconfiguration-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `InputSchema`: JSON. Update: in place.
+    /// `InputSchema`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-toolconfiguration.html#cfn-wisdom-aiagent-toolconfiguration-inputschema)
     pub fn input_schema(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "InputSchema", value.into_expr()), Phase) }
-    /// `Instruction`: `ToolInstruction`. Update: in place.
+    /// `Instruction`: `ToolInstruction`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-toolconfiguration.html#cfn-wisdom-aiagent-toolconfiguration-instruction)
     pub fn instruction(self, value: impl Arg<ToolInstruction>) -> Self { Self(put(self.0, "Instruction", value.into_expr()), Phase) }
-    /// `OutputFilters`: list of `ToolOutputFilter`. Update: in place.
+    /// `OutputFilters`: list of `ToolOutputFilter`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-toolconfiguration.html#cfn-wisdom-aiagent-toolconfiguration-outputfilters)
     pub fn output_filters(self, value: impl Arg<Arr<ToolOutputFilter>>) -> Self { Self(put(self.0, "OutputFilters", value.into_expr()), Phase) }
-    /// `OutputSchema`: JSON. Update: in place.
+    /// `OutputSchema`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-toolconfiguration.html#cfn-wisdom-aiagent-toolconfiguration-outputschema)
     pub fn output_schema(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "OutputSchema", value.into_expr()), Phase) }
-    /// `OverrideInputValues`: list of `ToolOverrideInputValue`. Update: in place.
+    /// `OverrideInputValues`: list of `ToolOverrideInputValue`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-toolconfiguration.html#cfn-wisdom-aiagent-toolconfiguration-overrideinputvalues)
     pub fn override_input_values(self, value: impl Arg<Arr<ToolOverrideInputValue>>) -> Self { Self(put(self.0, "OverrideInputValues", value.into_expr()), Phase) }
-    /// `Title`: text. Update: in place.
+    /// `Title`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-toolconfiguration.html#cfn-wisdom-aiagent-toolconfiguration-title)
     pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value.into_expr()), Phase) }
-    /// `ToolId`: text. Update: in place.
+    /// `ToolId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-toolconfiguration.html#cfn-wisdom-aiagent-toolconfiguration-toolid)
     pub fn tool_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ToolId", value.into_expr()), Phase) }
-    /// `ToolName`: text, required. Update: in place.
+    /// `ToolName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-toolconfiguration.html#cfn-wisdom-aiagent-toolconfiguration-toolname)
     pub fn tool_name(self, value: impl Arg<str>) -> ToolConfiguration<Set, R1> { ToolConfiguration(put(self.0, "ToolName", value.into_expr()), Phase) }
-    /// `ToolType`: `ToolType`, required. Update: in place.
+    /// `ToolType`: `ToolType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-toolconfiguration.html#cfn-wisdom-aiagent-toolconfiguration-tooltype)
     pub fn tool_type(self, value: impl Arg<ToolType>) -> ToolConfiguration<R0, Set> { ToolConfiguration(put(self.0, "ToolType", value.into_expr()), Phase) }
-    /// `UserInteractionConfiguration`: `UserInteractionConfiguration`. Update: in place.
+    /// `UserInteractionConfiguration`: `UserInteractionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-toolconfiguration.html#cfn-wisdom-aiagent-toolconfiguration-userinteractionconfiguration)
     pub fn user_interaction_configuration(self, value: impl Arg<UserInteractionConfiguration>) -> Self { Self(put(self.0, "UserInteractionConfiguration", value.into_expr()), Phase) }
 }
 impl Done for ToolConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -319,9 +319,9 @@ impl Done for ToolConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl ToolInstruction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Examples`: list of text. Update: in place.
+    /// `Examples`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-toolinstruction.html#cfn-wisdom-aiagent-toolinstruction-examples)
     pub fn examples(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Examples", value.into_expr())) }
-    /// `Instruction`: text. Update: in place.
+    /// `Instruction`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-toolinstruction.html#cfn-wisdom-aiagent-toolinstruction-instruction)
     pub fn instruction(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Instruction", value.into_expr())) }
 }
 impl Done for ToolInstruction { fn into_props(self) -> Bag { self.0 } }
@@ -330,9 +330,9 @@ impl Done for ToolInstruction { fn into_props(self) -> Bag { self.0 } }
 impl ToolOutputConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `OutputVariableNameOverride`: text. Update: in place.
+    /// `OutputVariableNameOverride`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-tooloutputconfiguration.html#cfn-wisdom-aiagent-tooloutputconfiguration-outputvariablenameoverride)
     pub fn output_variable_name_override(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputVariableNameOverride", value.into_expr())) }
-    /// `SessionDataNamespace`: text. Update: in place.
+    /// `SessionDataNamespace`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-tooloutputconfiguration.html#cfn-wisdom-aiagent-tooloutputconfiguration-sessiondatanamespace)
     pub fn session_data_namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionDataNamespace", value.into_expr())) }
 }
 impl Done for ToolOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -343,9 +343,9 @@ impl ToolOutputFilter {
     pub fn new() -> ToolOutputFilter<Missing<super::required::JsonPath>> { ToolOutputFilter(Bag::default(), Phase) }
 }
 impl<R0> ToolOutputFilter<R0> {
-    /// `JsonPath`: text, required. Update: in place.
+    /// `JsonPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-tooloutputfilter.html#cfn-wisdom-aiagent-tooloutputfilter-jsonpath)
     pub fn json_path(self, value: impl Arg<str>) -> ToolOutputFilter<Set> { ToolOutputFilter(put(self.0, "JsonPath", value.into_expr()), Phase) }
-    /// `OutputConfiguration`: `ToolOutputConfiguration`. Update: in place.
+    /// `OutputConfiguration`: `ToolOutputConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-tooloutputfilter.html#cfn-wisdom-aiagent-tooloutputfilter-outputconfiguration)
     pub fn output_configuration(self, value: impl Arg<ToolOutputConfiguration>) -> Self { Self(put(self.0, "OutputConfiguration", value.into_expr()), Phase) }
 }
 impl Done for ToolOutputFilter { fn into_props(self) -> Bag { self.0 } }
@@ -356,9 +356,9 @@ impl ToolOverrideConstantInputValue {
     pub fn new() -> ToolOverrideConstantInputValue<Missing<super::required::Type>, Missing<super::required::Value>> { ToolOverrideConstantInputValue(Bag::default(), Phase) }
 }
 impl<R0, R1> ToolOverrideConstantInputValue<R0, R1> {
-    /// `Type`: `ToolOverrideConstantInputValueType`, required. Update: in place.
+    /// `Type`: `ToolOverrideConstantInputValueType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-tooloverrideconstantinputvalue.html#cfn-wisdom-aiagent-tooloverrideconstantinputvalue-type)
     pub fn type_(self, value: impl Arg<ToolOverrideConstantInputValueType>) -> ToolOverrideConstantInputValue<Set, R1> { ToolOverrideConstantInputValue(put(self.0, "Type", value.into_expr()), Phase) }
-    /// `Value`: text, required. Update: in place.
+    /// `Value`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-tooloverrideconstantinputvalue.html#cfn-wisdom-aiagent-tooloverrideconstantinputvalue-value)
     pub fn value(self, value: impl Arg<str>) -> ToolOverrideConstantInputValue<R0, Set> { ToolOverrideConstantInputValue(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ToolOverrideConstantInputValue { fn into_props(self) -> Bag { self.0 } }
@@ -369,9 +369,9 @@ impl ToolOverrideInputValue {
     pub fn new() -> ToolOverrideInputValue<Missing<super::required::JsonPath>, Missing<super::required::Value>> { ToolOverrideInputValue(Bag::default(), Phase) }
 }
 impl<R0, R1> ToolOverrideInputValue<R0, R1> {
-    /// `JsonPath`: text, required. Update: in place.
+    /// `JsonPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-tooloverrideinputvalue.html#cfn-wisdom-aiagent-tooloverrideinputvalue-jsonpath)
     pub fn json_path(self, value: impl Arg<str>) -> ToolOverrideInputValue<Set, R1> { ToolOverrideInputValue(put(self.0, "JsonPath", value.into_expr()), Phase) }
-    /// `Value`: `ToolOverrideInputValueConfiguration`, required. Update: in place.
+    /// `Value`: `ToolOverrideInputValueConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-tooloverrideinputvalue.html#cfn-wisdom-aiagent-tooloverrideinputvalue-value)
     pub fn value(self, value: impl Arg<ToolOverrideInputValueConfiguration>) -> ToolOverrideInputValue<R0, Set> { ToolOverrideInputValue(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ToolOverrideInputValue { fn into_props(self) -> Bag { self.0 } }
@@ -382,7 +382,7 @@ impl ToolOverrideInputValueConfiguration {
     pub fn new() -> ToolOverrideInputValueConfiguration<Missing<super::required::Constant>> { ToolOverrideInputValueConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ToolOverrideInputValueConfiguration<R0> {
-    /// `Constant`: `ToolOverrideConstantInputValue`, required. Update: in place.
+    /// `Constant`: `ToolOverrideConstantInputValue`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-tooloverrideinputvalueconfiguration.html#cfn-wisdom-aiagent-tooloverrideinputvalueconfiguration-constant)
     pub fn constant(self, value: impl Arg<ToolOverrideConstantInputValue>) -> ToolOverrideInputValueConfiguration<Set> { ToolOverrideInputValueConfiguration(put(self.0, "Constant", value.into_expr()), Phase) }
 }
 impl Done for ToolOverrideInputValueConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -391,7 +391,7 @@ impl Done for ToolOverrideInputValueConfiguration { fn into_props(self) -> Bag {
 impl UserInteractionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IsUserConfirmationRequired`: boolean. Update: in place.
+    /// `IsUserConfirmationRequired`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-userinteractionconfiguration.html#cfn-wisdom-aiagent-userinteractionconfiguration-isuserconfirmationrequired)
     pub fn is_user_confirmation_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsUserConfirmationRequired", value.into_expr())) }
 }
 impl Done for UserInteractionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -415,13 +415,13 @@ impl CfnAIAgentVersion {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAIAgentVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AIAgentArn`: `OtherArn`.
+    /// The attribute `AIAgentArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiagentversion.html#AIAgentArn-fn::getatt)
     pub fn attr_ai_agent_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AIAgentArn") }
-    /// The attribute `AIAgentVersionId`: text.
+    /// The attribute `AIAgentVersionId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiagentversion.html#AIAgentVersionId-fn::getatt)
     pub fn attr_ai_agent_version_id(&self) -> Val<str> { self.0.get_att("AIAgentVersionId") }
-    /// The attribute `AssistantArn`: `OtherArn`.
+    /// The attribute `AssistantArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiagentversion.html#AssistantArn-fn::getatt)
     pub fn attr_assistant_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AssistantArn") }
-    /// The attribute `VersionNumber`: number.
+    /// The attribute `VersionNumber`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiagentversion.html#VersionNumber-fn::getatt)
     pub fn attr_version_number(&self) -> Val<f64> { self.0.get_att("VersionNumber") }
 }
 impl Parent for CfnAIAgentVersion { fn node(&self) -> &Place { &self.0 } }
@@ -432,11 +432,11 @@ impl CfnAIAgentVersionProps {
     pub fn new() -> CfnAIAgentVersionProps<Missing<required::AIAgentId>, Missing<required::AssistantId>> { CfnAIAgentVersionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAIAgentVersionProps<R0, R1> {
-    /// `AIAgentId`: text, required. Update: replacement.
+    /// `AIAgentId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiagentversion.html#cfn-wisdom-aiagentversion-aiagentid)
     pub fn ai_agent_id(self, value: impl Arg<str>) -> CfnAIAgentVersionProps<Set, R1> { CfnAIAgentVersionProps(put(self.0, "AIAgentId", value.into_expr()), Phase) }
-    /// `AssistantId`: text, required. Update: replacement.
+    /// `AssistantId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiagentversion.html#cfn-wisdom-aiagentversion-assistantid)
     pub fn assistant_id(self, value: impl Arg<str>) -> CfnAIAgentVersionProps<R0, Set> { CfnAIAgentVersionProps(put(self.0, "AssistantId", value.into_expr()), Phase) }
-    /// `ModifiedTimeSeconds`: number. Update: replacement.
+    /// `ModifiedTimeSeconds`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiagentversion.html#cfn-wisdom-aiagentversion-modifiedtimeseconds)
     pub fn modified_time_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ModifiedTimeSeconds", value.into_expr()), Phase) }
 }
 impl Done for CfnAIAgentVersionProps { fn into_props(self) -> Bag { self.0 } }
@@ -449,13 +449,13 @@ impl CfnAIGuardrail {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAIGuardrailProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AIGuardrailArn`: `OtherArn`.
+    /// The attribute `AIGuardrailArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiguardrail.html#AIGuardrailArn-fn::getatt)
     pub fn attr_ai_guardrail_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AIGuardrailArn") }
-    /// The attribute `AIGuardrailId`: text.
+    /// The attribute `AIGuardrailId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiguardrail.html#AIGuardrailId-fn::getatt)
     pub fn attr_ai_guardrail_id(&self) -> Val<str> { self.0.get_att("AIGuardrailId") }
-    /// The attribute `AssistantArn`: `OtherArn`.
+    /// The attribute `AssistantArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiguardrail.html#AssistantArn-fn::getatt)
     pub fn attr_assistant_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AssistantArn") }
-    /// The attribute `ModifiedTimeSeconds`: number.
+    /// The attribute `ModifiedTimeSeconds`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiguardrail.html#ModifiedTimeSeconds-fn::getatt)
     pub fn attr_modified_time_seconds(&self) -> Val<f64> { self.0.get_att("ModifiedTimeSeconds") }
 }
 impl Parent for CfnAIGuardrail { fn node(&self) -> &Place { &self.0 } }
@@ -466,27 +466,27 @@ impl CfnAIGuardrailProps {
     pub fn new() -> CfnAIGuardrailProps<Missing<required::AssistantId>, Missing<required::BlockedInputMessaging>, Missing<required::BlockedOutputsMessaging>> { CfnAIGuardrailProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnAIGuardrailProps<R0, R1, R2> {
-    /// `AssistantId`: text, required. Update: replacement.
+    /// `AssistantId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiguardrail.html#cfn-wisdom-aiguardrail-assistantid)
     pub fn assistant_id(self, value: impl Arg<str>) -> CfnAIGuardrailProps<Set, R1, R2> { CfnAIGuardrailProps(put(self.0, "AssistantId", value.into_expr()), Phase) }
-    /// `BlockedInputMessaging`: text, required. Update: in place.
+    /// `BlockedInputMessaging`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiguardrail.html#cfn-wisdom-aiguardrail-blockedinputmessaging)
     pub fn blocked_input_messaging(self, value: impl Arg<str>) -> CfnAIGuardrailProps<R0, Set, R2> { CfnAIGuardrailProps(put(self.0, "BlockedInputMessaging", value.into_expr()), Phase) }
-    /// `BlockedOutputsMessaging`: text, required. Update: in place.
+    /// `BlockedOutputsMessaging`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiguardrail.html#cfn-wisdom-aiguardrail-blockedoutputsmessaging)
     pub fn blocked_outputs_messaging(self, value: impl Arg<str>) -> CfnAIGuardrailProps<R0, R1, Set> { CfnAIGuardrailProps(put(self.0, "BlockedOutputsMessaging", value.into_expr()), Phase) }
-    /// `ContentPolicyConfig`: `AIGuardrailContentPolicyConfig`. Update: in place.
+    /// `ContentPolicyConfig`: `AIGuardrailContentPolicyConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiguardrail.html#cfn-wisdom-aiguardrail-contentpolicyconfig)
     pub fn content_policy_config(self, value: impl Arg<ai_guardrail::AIGuardrailContentPolicyConfig>) -> Self { Self(put(self.0, "ContentPolicyConfig", value.into_expr()), Phase) }
-    /// `ContextualGroundingPolicyConfig`: `AIGuardrailContextualGroundingPolicyConfig`. Update: in place.
+    /// `ContextualGroundingPolicyConfig`: `AIGuardrailContextualGroundingPolicyConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiguardrail.html#cfn-wisdom-aiguardrail-contextualgroundingpolicyconfig)
     pub fn contextual_grounding_policy_config(self, value: impl Arg<ai_guardrail::AIGuardrailContextualGroundingPolicyConfig>) -> Self { Self(put(self.0, "ContextualGroundingPolicyConfig", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiguardrail.html#cfn-wisdom-aiguardrail-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiguardrail.html#cfn-wisdom-aiguardrail-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `SensitiveInformationPolicyConfig`: `AIGuardrailSensitiveInformationPolicyConfig`. Update: in place.
+    /// `SensitiveInformationPolicyConfig`: `AIGuardrailSensitiveInformationPolicyConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiguardrail.html#cfn-wisdom-aiguardrail-sensitiveinformationpolicyconfig)
     pub fn sensitive_information_policy_config(self, value: impl Arg<ai_guardrail::AIGuardrailSensitiveInformationPolicyConfig>) -> Self { Self(put(self.0, "SensitiveInformationPolicyConfig", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: replacement.
+    /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiguardrail.html#cfn-wisdom-aiguardrail-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TopicPolicyConfig`: `AIGuardrailTopicPolicyConfig`. Update: in place.
+    /// `TopicPolicyConfig`: `AIGuardrailTopicPolicyConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiguardrail.html#cfn-wisdom-aiguardrail-topicpolicyconfig)
     pub fn topic_policy_config(self, value: impl Arg<ai_guardrail::AIGuardrailTopicPolicyConfig>) -> Self { Self(put(self.0, "TopicPolicyConfig", value.into_expr()), Phase) }
-    /// `WordPolicyConfig`: `AIGuardrailWordPolicyConfig`. Update: in place.
+    /// `WordPolicyConfig`: `AIGuardrailWordPolicyConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiguardrail.html#cfn-wisdom-aiguardrail-wordpolicyconfig)
     pub fn word_policy_config(self, value: impl Arg<ai_guardrail::AIGuardrailWordPolicyConfig>) -> Self { Self(put(self.0, "WordPolicyConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnAIGuardrailProps { fn into_props(self) -> Bag { self.0 } }
@@ -500,7 +500,7 @@ impl AIGuardrailContentPolicyConfig {
     pub fn new() -> AIGuardrailContentPolicyConfig<Missing<super::required::FiltersConfig>> { AIGuardrailContentPolicyConfig(Bag::default(), Phase) }
 }
 impl<R0> AIGuardrailContentPolicyConfig<R0> {
-    /// `FiltersConfig`: list of `GuardrailContentFilterConfig`, required. Update: in place.
+    /// `FiltersConfig`: list of `GuardrailContentFilterConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-aiguardrailcontentpolicyconfig.html#cfn-wisdom-aiguardrail-aiguardrailcontentpolicyconfig-filtersconfig)
     pub fn filters_config(self, value: impl Arg<Arr<GuardrailContentFilterConfig>>) -> AIGuardrailContentPolicyConfig<Set> { AIGuardrailContentPolicyConfig(put(self.0, "FiltersConfig", value.into_expr()), Phase) }
 }
 impl Done for AIGuardrailContentPolicyConfig { fn into_props(self) -> Bag { self.0 } }
@@ -511,7 +511,7 @@ impl AIGuardrailContextualGroundingPolicyConfig {
     pub fn new() -> AIGuardrailContextualGroundingPolicyConfig<Missing<super::required::FiltersConfig>> { AIGuardrailContextualGroundingPolicyConfig(Bag::default(), Phase) }
 }
 impl<R0> AIGuardrailContextualGroundingPolicyConfig<R0> {
-    /// `FiltersConfig`: list of `GuardrailContextualGroundingFilterConfig`, required. Update: in place.
+    /// `FiltersConfig`: list of `GuardrailContextualGroundingFilterConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-aiguardrailcontextualgroundingpolicyconfig.html#cfn-wisdom-aiguardrail-aiguardrailcontextualgroundingpolicyconfig-filtersconfig)
     pub fn filters_config(self, value: impl Arg<Arr<GuardrailContextualGroundingFilterConfig>>) -> AIGuardrailContextualGroundingPolicyConfig<Set> { AIGuardrailContextualGroundingPolicyConfig(put(self.0, "FiltersConfig", value.into_expr()), Phase) }
 }
 impl Done for AIGuardrailContextualGroundingPolicyConfig { fn into_props(self) -> Bag { self.0 } }
@@ -520,9 +520,9 @@ impl Done for AIGuardrailContextualGroundingPolicyConfig { fn into_props(self) -
 impl AIGuardrailSensitiveInformationPolicyConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PiiEntitiesConfig`: list of `GuardrailPiiEntityConfig`. Update: in place.
+    /// `PiiEntitiesConfig`: list of `GuardrailPiiEntityConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-aiguardrailsensitiveinformationpolicyconfig.html#cfn-wisdom-aiguardrail-aiguardrailsensitiveinformationpolicyconfig-piientitiesconfig)
     pub fn pii_entities_config(self, value: impl Arg<Arr<GuardrailPiiEntityConfig>>) -> Self { Self(put(self.0, "PiiEntitiesConfig", value.into_expr())) }
-    /// `RegexesConfig`: list of `GuardrailRegexConfig`. Update: in place.
+    /// `RegexesConfig`: list of `GuardrailRegexConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-aiguardrailsensitiveinformationpolicyconfig.html#cfn-wisdom-aiguardrail-aiguardrailsensitiveinformationpolicyconfig-regexesconfig)
     pub fn regexes_config(self, value: impl Arg<Arr<GuardrailRegexConfig>>) -> Self { Self(put(self.0, "RegexesConfig", value.into_expr())) }
 }
 impl Done for AIGuardrailSensitiveInformationPolicyConfig { fn into_props(self) -> Bag { self.0 } }
@@ -533,7 +533,7 @@ impl AIGuardrailTopicPolicyConfig {
     pub fn new() -> AIGuardrailTopicPolicyConfig<Missing<super::required::TopicsConfig>> { AIGuardrailTopicPolicyConfig(Bag::default(), Phase) }
 }
 impl<R0> AIGuardrailTopicPolicyConfig<R0> {
-    /// `TopicsConfig`: list of `GuardrailTopicConfig`, required. Update: in place.
+    /// `TopicsConfig`: list of `GuardrailTopicConfig`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-aiguardrailtopicpolicyconfig.html#cfn-wisdom-aiguardrail-aiguardrailtopicpolicyconfig-topicsconfig)
     pub fn topics_config(self, value: impl Arg<Arr<GuardrailTopicConfig>>) -> AIGuardrailTopicPolicyConfig<Set> { AIGuardrailTopicPolicyConfig(put(self.0, "TopicsConfig", value.into_expr()), Phase) }
 }
 impl Done for AIGuardrailTopicPolicyConfig { fn into_props(self) -> Bag { self.0 } }
@@ -542,9 +542,9 @@ impl Done for AIGuardrailTopicPolicyConfig { fn into_props(self) -> Bag { self.0
 impl AIGuardrailWordPolicyConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ManagedWordListsConfig`: list of `GuardrailManagedWordsConfig`. Update: in place.
+    /// `ManagedWordListsConfig`: list of `GuardrailManagedWordsConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-aiguardrailwordpolicyconfig.html#cfn-wisdom-aiguardrail-aiguardrailwordpolicyconfig-managedwordlistsconfig)
     pub fn managed_word_lists_config(self, value: impl Arg<Arr<GuardrailManagedWordsConfig>>) -> Self { Self(put(self.0, "ManagedWordListsConfig", value.into_expr())) }
-    /// `WordsConfig`: list of `GuardrailWordConfig`. Update: in place.
+    /// `WordsConfig`: list of `GuardrailWordConfig`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-aiguardrailwordpolicyconfig.html#cfn-wisdom-aiguardrail-aiguardrailwordpolicyconfig-wordsconfig)
     pub fn words_config(self, value: impl Arg<Arr<GuardrailWordConfig>>) -> Self { Self(put(self.0, "WordsConfig", value.into_expr())) }
 }
 impl Done for AIGuardrailWordPolicyConfig { fn into_props(self) -> Bag { self.0 } }
@@ -555,11 +555,11 @@ impl GuardrailContentFilterConfig {
     pub fn new() -> GuardrailContentFilterConfig<Missing<super::required::InputStrength>, Missing<super::required::OutputStrength>, Missing<super::required::Type>> { GuardrailContentFilterConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> GuardrailContentFilterConfig<R0, R1, R2> {
-    /// `InputStrength`: `InputStrength`, required. Update: in place.
+    /// `InputStrength`: `InputStrength`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-guardrailcontentfilterconfig.html#cfn-wisdom-aiguardrail-guardrailcontentfilterconfig-inputstrength)
     pub fn input_strength(self, value: impl Arg<InputStrength>) -> GuardrailContentFilterConfig<Set, R1, R2> { GuardrailContentFilterConfig(put(self.0, "InputStrength", value.into_expr()), Phase) }
-    /// `OutputStrength`: `OutputStrength`, required. Update: in place.
+    /// `OutputStrength`: `OutputStrength`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-guardrailcontentfilterconfig.html#cfn-wisdom-aiguardrail-guardrailcontentfilterconfig-outputstrength)
     pub fn output_strength(self, value: impl Arg<OutputStrength>) -> GuardrailContentFilterConfig<R0, Set, R2> { GuardrailContentFilterConfig(put(self.0, "OutputStrength", value.into_expr()), Phase) }
-    /// `Type`: `GuardrailContentFilterConfigType`, required. Update: in place.
+    /// `Type`: `GuardrailContentFilterConfigType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-guardrailcontentfilterconfig.html#cfn-wisdom-aiguardrail-guardrailcontentfilterconfig-type)
     pub fn type_(self, value: impl Arg<GuardrailContentFilterConfigType>) -> GuardrailContentFilterConfig<R0, R1, Set> { GuardrailContentFilterConfig(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for GuardrailContentFilterConfig { fn into_props(self) -> Bag { self.0 } }
@@ -570,9 +570,9 @@ impl GuardrailContextualGroundingFilterConfig {
     pub fn new() -> GuardrailContextualGroundingFilterConfig<Missing<super::required::Threshold>, Missing<super::required::Type>> { GuardrailContextualGroundingFilterConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> GuardrailContextualGroundingFilterConfig<R0, R1> {
-    /// `Threshold`: number, required. Update: in place.
+    /// `Threshold`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-guardrailcontextualgroundingfilterconfig.html#cfn-wisdom-aiguardrail-guardrailcontextualgroundingfilterconfig-threshold)
     pub fn threshold(self, value: impl Arg<f64>) -> GuardrailContextualGroundingFilterConfig<Set, R1> { GuardrailContextualGroundingFilterConfig(put(self.0, "Threshold", value.into_expr()), Phase) }
-    /// `Type`: `GuardrailContextualGroundingFilterConfigType`, required. Update: in place.
+    /// `Type`: `GuardrailContextualGroundingFilterConfigType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-guardrailcontextualgroundingfilterconfig.html#cfn-wisdom-aiguardrail-guardrailcontextualgroundingfilterconfig-type)
     pub fn type_(self, value: impl Arg<GuardrailContextualGroundingFilterConfigType>) -> GuardrailContextualGroundingFilterConfig<R0, Set> { GuardrailContextualGroundingFilterConfig(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for GuardrailContextualGroundingFilterConfig { fn into_props(self) -> Bag { self.0 } }
@@ -583,7 +583,7 @@ impl GuardrailManagedWordsConfig {
     pub fn new() -> GuardrailManagedWordsConfig<Missing<super::required::Type>> { GuardrailManagedWordsConfig(Bag::default(), Phase) }
 }
 impl<R0> GuardrailManagedWordsConfig<R0> {
-    /// `Type`: `GuardrailManagedWordsConfigType`, required. Update: in place.
+    /// `Type`: `GuardrailManagedWordsConfigType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-guardrailmanagedwordsconfig.html#cfn-wisdom-aiguardrail-guardrailmanagedwordsconfig-type)
     pub fn type_(self, value: impl Arg<GuardrailManagedWordsConfigType>) -> GuardrailManagedWordsConfig<Set> { GuardrailManagedWordsConfig(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for GuardrailManagedWordsConfig { fn into_props(self) -> Bag { self.0 } }
@@ -594,9 +594,9 @@ impl GuardrailPiiEntityConfig {
     pub fn new() -> GuardrailPiiEntityConfig<Missing<super::required::Action>, Missing<super::required::Type>> { GuardrailPiiEntityConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> GuardrailPiiEntityConfig<R0, R1> {
-    /// `Action`: `Action`, required. Update: in place.
+    /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-guardrailpiientityconfig.html#cfn-wisdom-aiguardrail-guardrailpiientityconfig-action)
     pub fn action(self, value: impl Arg<Action>) -> GuardrailPiiEntityConfig<Set, R1> { GuardrailPiiEntityConfig(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `Type`: `GuardrailPiiEntityConfigType`, required. Update: in place.
+    /// `Type`: `GuardrailPiiEntityConfigType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-guardrailpiientityconfig.html#cfn-wisdom-aiguardrail-guardrailpiientityconfig-type)
     pub fn type_(self, value: impl Arg<GuardrailPiiEntityConfigType>) -> GuardrailPiiEntityConfig<R0, Set> { GuardrailPiiEntityConfig(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for GuardrailPiiEntityConfig { fn into_props(self) -> Bag { self.0 } }
@@ -607,13 +607,13 @@ impl GuardrailRegexConfig {
     pub fn new() -> GuardrailRegexConfig<Missing<super::required::Action>, Missing<super::required::Name>, Missing<super::required::Pattern>> { GuardrailRegexConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> GuardrailRegexConfig<R0, R1, R2> {
-    /// `Action`: `Action`, required. Update: in place.
+    /// `Action`: `Action`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-guardrailregexconfig.html#cfn-wisdom-aiguardrail-guardrailregexconfig-action)
     pub fn action(self, value: impl Arg<Action>) -> GuardrailRegexConfig<Set, R1, R2> { GuardrailRegexConfig(put(self.0, "Action", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-guardrailregexconfig.html#cfn-wisdom-aiguardrail-guardrailregexconfig-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-guardrailregexconfig.html#cfn-wisdom-aiguardrail-guardrailregexconfig-name)
     pub fn name(self, value: impl Arg<str>) -> GuardrailRegexConfig<R0, Set, R2> { GuardrailRegexConfig(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Pattern`: text, required. Update: in place.
+    /// `Pattern`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-guardrailregexconfig.html#cfn-wisdom-aiguardrail-guardrailregexconfig-pattern)
     pub fn pattern(self, value: impl Arg<str>) -> GuardrailRegexConfig<R0, R1, Set> { GuardrailRegexConfig(put(self.0, "Pattern", value.into_expr()), Phase) }
 }
 impl Done for GuardrailRegexConfig { fn into_props(self) -> Bag { self.0 } }
@@ -624,13 +624,13 @@ impl GuardrailTopicConfig {
     pub fn new() -> GuardrailTopicConfig<Missing<super::required::Definition>, Missing<super::required::Name>, Missing<super::required::Type>> { GuardrailTopicConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> GuardrailTopicConfig<R0, R1, R2> {
-    /// `Definition`: text, required. Update: in place.
+    /// `Definition`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-guardrailtopicconfig.html#cfn-wisdom-aiguardrail-guardrailtopicconfig-definition)
     pub fn definition(self, value: impl Arg<str>) -> GuardrailTopicConfig<Set, R1, R2> { GuardrailTopicConfig(put(self.0, "Definition", value.into_expr()), Phase) }
-    /// `Examples`: list of text. Update: in place.
+    /// `Examples`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-guardrailtopicconfig.html#cfn-wisdom-aiguardrail-guardrailtopicconfig-examples)
     pub fn examples(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Examples", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-guardrailtopicconfig.html#cfn-wisdom-aiguardrail-guardrailtopicconfig-name)
     pub fn name(self, value: impl Arg<str>) -> GuardrailTopicConfig<R0, Set, R2> { GuardrailTopicConfig(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-guardrailtopicconfig.html#cfn-wisdom-aiguardrail-guardrailtopicconfig-type)
     pub fn type_(self, value: impl Arg<Type>) -> GuardrailTopicConfig<R0, R1, Set> { GuardrailTopicConfig(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for GuardrailTopicConfig { fn into_props(self) -> Bag { self.0 } }
@@ -641,7 +641,7 @@ impl GuardrailWordConfig {
     pub fn new() -> GuardrailWordConfig<Missing<super::required::Text>> { GuardrailWordConfig(Bag::default(), Phase) }
 }
 impl<R0> GuardrailWordConfig<R0> {
-    /// `Text`: text, required. Update: in place.
+    /// `Text`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-guardrailwordconfig.html#cfn-wisdom-aiguardrail-guardrailwordconfig-text)
     pub fn text(self, value: impl Arg<str>) -> GuardrailWordConfig<Set> { GuardrailWordConfig(put(self.0, "Text", value.into_expr()), Phase) }
 }
 impl Done for GuardrailWordConfig { fn into_props(self) -> Bag { self.0 } }
@@ -671,13 +671,13 @@ impl CfnAIGuardrailVersion {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAIGuardrailVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AIGuardrailArn`: `OtherArn`.
+    /// The attribute `AIGuardrailArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiguardrailversion.html#AIGuardrailArn-fn::getatt)
     pub fn attr_ai_guardrail_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AIGuardrailArn") }
-    /// The attribute `AIGuardrailVersionId`: text.
+    /// The attribute `AIGuardrailVersionId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiguardrailversion.html#AIGuardrailVersionId-fn::getatt)
     pub fn attr_ai_guardrail_version_id(&self) -> Val<str> { self.0.get_att("AIGuardrailVersionId") }
-    /// The attribute `AssistantArn`: `OtherArn`.
+    /// The attribute `AssistantArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiguardrailversion.html#AssistantArn-fn::getatt)
     pub fn attr_assistant_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AssistantArn") }
-    /// The attribute `VersionNumber`: number.
+    /// The attribute `VersionNumber`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiguardrailversion.html#VersionNumber-fn::getatt)
     pub fn attr_version_number(&self) -> Val<f64> { self.0.get_att("VersionNumber") }
 }
 impl Parent for CfnAIGuardrailVersion { fn node(&self) -> &Place { &self.0 } }
@@ -688,11 +688,11 @@ impl CfnAIGuardrailVersionProps {
     pub fn new() -> CfnAIGuardrailVersionProps<Missing<required::AIGuardrailId>, Missing<required::AssistantId>> { CfnAIGuardrailVersionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAIGuardrailVersionProps<R0, R1> {
-    /// `AIGuardrailId`: text, required. Update: replacement.
+    /// `AIGuardrailId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiguardrailversion.html#cfn-wisdom-aiguardrailversion-aiguardrailid)
     pub fn ai_guardrail_id(self, value: impl Arg<str>) -> CfnAIGuardrailVersionProps<Set, R1> { CfnAIGuardrailVersionProps(put(self.0, "AIGuardrailId", value.into_expr()), Phase) }
-    /// `AssistantId`: text, required. Update: replacement.
+    /// `AssistantId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiguardrailversion.html#cfn-wisdom-aiguardrailversion-assistantid)
     pub fn assistant_id(self, value: impl Arg<str>) -> CfnAIGuardrailVersionProps<R0, Set> { CfnAIGuardrailVersionProps(put(self.0, "AssistantId", value.into_expr()), Phase) }
-    /// `ModifiedTimeSeconds`: number. Update: replacement.
+    /// `ModifiedTimeSeconds`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiguardrailversion.html#cfn-wisdom-aiguardrailversion-modifiedtimeseconds)
     pub fn modified_time_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ModifiedTimeSeconds", value.into_expr()), Phase) }
 }
 impl Done for CfnAIGuardrailVersionProps { fn into_props(self) -> Bag { self.0 } }
@@ -705,13 +705,13 @@ impl CfnAIPrompt {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAIPromptProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AIPromptArn`: `OtherArn`.
+    /// The attribute `AIPromptArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiprompt.html#AIPromptArn-fn::getatt)
     pub fn attr_ai_prompt_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AIPromptArn") }
-    /// The attribute `AIPromptId`: text.
+    /// The attribute `AIPromptId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiprompt.html#AIPromptId-fn::getatt)
     pub fn attr_ai_prompt_id(&self) -> Val<str> { self.0.get_att("AIPromptId") }
-    /// The attribute `AssistantArn`: `OtherArn`.
+    /// The attribute `AssistantArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiprompt.html#AssistantArn-fn::getatt)
     pub fn attr_assistant_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AssistantArn") }
-    /// The attribute `ModifiedTimeSeconds`: number.
+    /// The attribute `ModifiedTimeSeconds`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiprompt.html#ModifiedTimeSeconds-fn::getatt)
     pub fn attr_modified_time_seconds(&self) -> Val<f64> { self.0.get_att("ModifiedTimeSeconds") }
 }
 impl Parent for CfnAIPrompt { fn node(&self) -> &Place { &self.0 } }
@@ -722,23 +722,23 @@ impl CfnAIPromptProps {
     pub fn new() -> CfnAIPromptProps<Missing<required::ApiFormat>, Missing<required::ModelId>, Missing<required::TemplateConfiguration>, Missing<required::TemplateType>, Missing<required::Type>> { CfnAIPromptProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnAIPromptProps<R0, R1, R2, R3, R4> {
-    /// `ApiFormat`: `ApiFormat`, required. Update: replacement.
+    /// `ApiFormat`: `ApiFormat`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiprompt.html#cfn-wisdom-aiprompt-apiformat)
     pub fn api_format(self, value: impl Arg<ai_prompt::ApiFormat>) -> CfnAIPromptProps<Set, R1, R2, R3, R4> { CfnAIPromptProps(put(self.0, "ApiFormat", value.into_expr()), Phase) }
-    /// `AssistantId`: text. Update: replacement.
+    /// `AssistantId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiprompt.html#cfn-wisdom-aiprompt-assistantid)
     pub fn assistant_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssistantId", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiprompt.html#cfn-wisdom-aiprompt-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `ModelId`: text, required. Update: in place.
+    /// `ModelId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiprompt.html#cfn-wisdom-aiprompt-modelid)
     pub fn model_id(self, value: impl Arg<str>) -> CfnAIPromptProps<R0, Set, R2, R3, R4> { CfnAIPromptProps(put(self.0, "ModelId", value.into_expr()), Phase) }
-    /// `Name`: text. Update: replacement.
+    /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiprompt.html#cfn-wisdom-aiprompt-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: map of text. Update: replacement.
+    /// `Tags`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiprompt.html#cfn-wisdom-aiprompt-tags)
     pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TemplateConfiguration`: `AIPromptTemplateConfiguration`, required. Update: in place.
+    /// `TemplateConfiguration`: `AIPromptTemplateConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiprompt.html#cfn-wisdom-aiprompt-templateconfiguration)
     pub fn template_configuration(self, value: impl Arg<ai_prompt::AIPromptTemplateConfiguration>) -> CfnAIPromptProps<R0, R1, Set, R3, R4> { CfnAIPromptProps(put(self.0, "TemplateConfiguration", value.into_expr()), Phase) }
-    /// `TemplateType`: `TemplateType`, required. Update: replacement.
+    /// `TemplateType`: `TemplateType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiprompt.html#cfn-wisdom-aiprompt-templatetype)
     pub fn template_type(self, value: impl Arg<ai_prompt::TemplateType>) -> CfnAIPromptProps<R0, R1, R2, Set, R4> { CfnAIPromptProps(put(self.0, "TemplateType", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: replacement.
+    /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiprompt.html#cfn-wisdom-aiprompt-type)
     pub fn type_(self, value: impl Arg<ai_prompt::Type>) -> CfnAIPromptProps<R0, R1, R2, R3, Set> { CfnAIPromptProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnAIPromptProps { fn into_props(self) -> Bag { self.0 } }
@@ -750,7 +750,7 @@ use crate::cfn::support::*;
 impl AIPromptTemplateConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TextFullAIPromptEditTemplateConfiguration`: `TextFullAIPromptEditTemplateConfiguration`. Update: in place.
+    /// `TextFullAIPromptEditTemplateConfiguration`: `TextFullAIPromptEditTemplateConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiprompt-aiprompttemplateconfiguration.html#cfn-wisdom-aiprompt-aiprompttemplateconfiguration-textfullaipromptedittemplateconfiguration)
     pub fn text_full_ai_prompt_edit_template_configuration(self, value: impl Arg<TextFullAIPromptEditTemplateConfiguration>) -> Self { Self(put(self.0, "TextFullAIPromptEditTemplateConfiguration", value.into_expr())) }
 }
 impl Done for AIPromptTemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -761,7 +761,7 @@ impl TextFullAIPromptEditTemplateConfiguration {
     pub fn new() -> TextFullAIPromptEditTemplateConfiguration<Missing<super::required::Text>> { TextFullAIPromptEditTemplateConfiguration(Bag::default(), Phase) }
 }
 impl<R0> TextFullAIPromptEditTemplateConfiguration<R0> {
-    /// `Text`: text, required. Update: in place.
+    /// `Text`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiprompt-textfullaipromptedittemplateconfiguration.html#cfn-wisdom-aiprompt-textfullaipromptedittemplateconfiguration-text)
     pub fn text(self, value: impl Arg<str>) -> TextFullAIPromptEditTemplateConfiguration<Set> { TextFullAIPromptEditTemplateConfiguration(put(self.0, "Text", value.into_expr()), Phase) }
 }
 impl Done for TextFullAIPromptEditTemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -781,13 +781,13 @@ impl CfnAIPromptVersion {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAIPromptVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AIPromptArn`: `OtherArn`.
+    /// The attribute `AIPromptArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aipromptversion.html#AIPromptArn-fn::getatt)
     pub fn attr_ai_prompt_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AIPromptArn") }
-    /// The attribute `AIPromptVersionId`: text.
+    /// The attribute `AIPromptVersionId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aipromptversion.html#AIPromptVersionId-fn::getatt)
     pub fn attr_ai_prompt_version_id(&self) -> Val<str> { self.0.get_att("AIPromptVersionId") }
-    /// The attribute `AssistantArn`: `OtherArn`.
+    /// The attribute `AssistantArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aipromptversion.html#AssistantArn-fn::getatt)
     pub fn attr_assistant_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AssistantArn") }
-    /// The attribute `VersionNumber`: number.
+    /// The attribute `VersionNumber`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aipromptversion.html#VersionNumber-fn::getatt)
     pub fn attr_version_number(&self) -> Val<f64> { self.0.get_att("VersionNumber") }
 }
 impl Parent for CfnAIPromptVersion { fn node(&self) -> &Place { &self.0 } }
@@ -798,11 +798,11 @@ impl CfnAIPromptVersionProps {
     pub fn new() -> CfnAIPromptVersionProps<Missing<required::AIPromptId>, Missing<required::AssistantId>> { CfnAIPromptVersionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAIPromptVersionProps<R0, R1> {
-    /// `AIPromptId`: text, required. Update: replacement.
+    /// `AIPromptId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aipromptversion.html#cfn-wisdom-aipromptversion-aipromptid)
     pub fn ai_prompt_id(self, value: impl Arg<str>) -> CfnAIPromptVersionProps<Set, R1> { CfnAIPromptVersionProps(put(self.0, "AIPromptId", value.into_expr()), Phase) }
-    /// `AssistantId`: text, required. Update: replacement.
+    /// `AssistantId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aipromptversion.html#cfn-wisdom-aipromptversion-assistantid)
     pub fn assistant_id(self, value: impl Arg<str>) -> CfnAIPromptVersionProps<R0, Set> { CfnAIPromptVersionProps(put(self.0, "AssistantId", value.into_expr()), Phase) }
-    /// `ModifiedTimeSeconds`: number. Update: replacement.
+    /// `ModifiedTimeSeconds`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aipromptversion.html#cfn-wisdom-aipromptversion-modifiedtimeseconds)
     pub fn modified_time_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ModifiedTimeSeconds", value.into_expr()), Phase) }
 }
 impl Done for CfnAIPromptVersionProps { fn into_props(self) -> Bag { self.0 } }
@@ -815,9 +815,9 @@ impl CfnAssistant {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAssistantProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AssistantId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AssistantArn`: `OtherArn`.
+    /// The attribute `AssistantArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-assistant.html#AssistantArn-fn::getatt)
     pub fn attr_assistant_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AssistantArn") }
-    /// The attribute `AssistantId`: text.
+    /// The attribute `AssistantId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-assistant.html#AssistantId-fn::getatt)
     pub fn attr_assistant_id(&self) -> Val<str> { self.0.get_att("AssistantId") }
 }
 impl Parent for CfnAssistant { fn node(&self) -> &Place { &self.0 } }
@@ -828,15 +828,15 @@ impl CfnAssistantProps {
     pub fn new() -> CfnAssistantProps<Missing<required::Name>, Missing<required::Type>> { CfnAssistantProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAssistantProps<R0, R1> {
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-assistant.html#cfn-wisdom-assistant-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-assistant.html#cfn-wisdom-assistant-name)
     pub fn name(self, value: impl Arg<str>) -> CfnAssistantProps<Set, R1> { CfnAssistantProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ServerSideEncryptionConfiguration`: `ServerSideEncryptionConfiguration`. Update: replacement.
+    /// `ServerSideEncryptionConfiguration`: `ServerSideEncryptionConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-assistant.html#cfn-wisdom-assistant-serversideencryptionconfiguration)
     pub fn server_side_encryption_configuration(self, value: impl Arg<assistant::ServerSideEncryptionConfiguration>) -> Self { Self(put(self.0, "ServerSideEncryptionConfiguration", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-assistant.html#cfn-wisdom-assistant-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: replacement.
+    /// `Type`: `Type`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-assistant.html#cfn-wisdom-assistant-type)
     pub fn type_(self, value: impl Arg<assistant::Type>) -> CfnAssistantProps<R0, Set> { CfnAssistantProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnAssistantProps { fn into_props(self) -> Bag { self.0 } }
@@ -848,7 +848,7 @@ use crate::cfn::support::*;
 impl ServerSideEncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-assistant-serversideencryptionconfiguration.html#cfn-wisdom-assistant-serversideencryptionconfiguration-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
 }
 impl Done for ServerSideEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -864,11 +864,11 @@ impl CfnAssistantAssociation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAssistantAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AssistantArn`: `OtherArn`.
+    /// The attribute `AssistantArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-assistantassociation.html#AssistantArn-fn::getatt)
     pub fn attr_assistant_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AssistantArn") }
-    /// The attribute `AssistantAssociationArn`: `OtherArn`.
+    /// The attribute `AssistantAssociationArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-assistantassociation.html#AssistantAssociationArn-fn::getatt)
     pub fn attr_assistant_association_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AssistantAssociationArn") }
-    /// The attribute `AssistantAssociationId`: text.
+    /// The attribute `AssistantAssociationId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-assistantassociation.html#AssistantAssociationId-fn::getatt)
     pub fn attr_assistant_association_id(&self) -> Val<str> { self.0.get_att("AssistantAssociationId") }
 }
 impl Parent for CfnAssistantAssociation { fn node(&self) -> &Place { &self.0 } }
@@ -879,13 +879,13 @@ impl CfnAssistantAssociationProps {
     pub fn new() -> CfnAssistantAssociationProps<Missing<required::AssistantId>, Missing<required::Association>, Missing<required::AssociationType>> { CfnAssistantAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnAssistantAssociationProps<R0, R1, R2> {
-    /// `AssistantId`: text, required. Update: replacement.
+    /// `AssistantId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-assistantassociation.html#cfn-wisdom-assistantassociation-assistantid)
     pub fn assistant_id(self, value: impl Arg<str>) -> CfnAssistantAssociationProps<Set, R1, R2> { CfnAssistantAssociationProps(put(self.0, "AssistantId", value.into_expr()), Phase) }
-    /// `Association`: `AssociationData`, required. Update: replacement.
+    /// `Association`: `AssociationData`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-assistantassociation.html#cfn-wisdom-assistantassociation-association)
     pub fn association(self, value: impl Arg<assistant_association::AssociationData>) -> CfnAssistantAssociationProps<R0, Set, R2> { CfnAssistantAssociationProps(put(self.0, "Association", value.into_expr()), Phase) }
-    /// `AssociationType`: `AssociationType`, required. Update: replacement.
+    /// `AssociationType`: `AssociationType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-assistantassociation.html#cfn-wisdom-assistantassociation-associationtype)
     pub fn association_type(self, value: impl Arg<assistant_association::AssociationType>) -> CfnAssistantAssociationProps<R0, R1, Set> { CfnAssistantAssociationProps(put(self.0, "AssociationType", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-assistantassociation.html#cfn-wisdom-assistantassociation-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAssistantAssociationProps { fn into_props(self) -> Bag { self.0 } }
@@ -897,9 +897,9 @@ use crate::cfn::support::*;
 impl AssociationData {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ExternalBedrockKnowledgeBaseConfig`: `ExternalBedrockKnowledgeBaseConfig`. Update: replacement.
+    /// `ExternalBedrockKnowledgeBaseConfig`: `ExternalBedrockKnowledgeBaseConfig`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-assistantassociation-associationdata.html#cfn-wisdom-assistantassociation-associationdata-externalbedrockknowledgebaseconfig)
     pub fn external_bedrock_knowledge_base_config(self, value: impl Arg<ExternalBedrockKnowledgeBaseConfig>) -> Self { Self(put(self.0, "ExternalBedrockKnowledgeBaseConfig", value.into_expr())) }
-    /// `KnowledgeBaseId`: text. Update: replacement.
+    /// `KnowledgeBaseId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-assistantassociation-associationdata.html#cfn-wisdom-assistantassociation-associationdata-knowledgebaseid)
     pub fn knowledge_base_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KnowledgeBaseId", value.into_expr())) }
 }
 impl Done for AssociationData { fn into_props(self) -> Bag { self.0 } }
@@ -910,9 +910,9 @@ impl ExternalBedrockKnowledgeBaseConfig {
     pub fn new() -> ExternalBedrockKnowledgeBaseConfig<Missing<super::required::AccessRoleArn>, Missing<super::required::BedrockKnowledgeBaseArn>> { ExternalBedrockKnowledgeBaseConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> ExternalBedrockKnowledgeBaseConfig<R0, R1> {
-    /// `AccessRoleArn`: text, required. Update: replacement.
+    /// `AccessRoleArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-assistantassociation-externalbedrockknowledgebaseconfig.html#cfn-wisdom-assistantassociation-externalbedrockknowledgebaseconfig-accessrolearn)
     pub fn access_role_arn(self, value: impl Arg<str>) -> ExternalBedrockKnowledgeBaseConfig<Set, R1> { ExternalBedrockKnowledgeBaseConfig(put(self.0, "AccessRoleArn", value.into_expr()), Phase) }
-    /// `BedrockKnowledgeBaseArn`: text, required. Update: replacement.
+    /// `BedrockKnowledgeBaseArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-assistantassociation-externalbedrockknowledgebaseconfig.html#cfn-wisdom-assistantassociation-externalbedrockknowledgebaseconfig-bedrockknowledgebasearn)
     pub fn bedrock_knowledge_base_arn(self, value: impl Arg<str>) -> ExternalBedrockKnowledgeBaseConfig<R0, Set> { ExternalBedrockKnowledgeBaseConfig(put(self.0, "BedrockKnowledgeBaseArn", value.into_expr()), Phase) }
 }
 impl Done for ExternalBedrockKnowledgeBaseConfig { fn into_props(self) -> Bag { self.0 } }
@@ -928,9 +928,9 @@ impl CfnKnowledgeBase {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnKnowledgeBaseProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `KnowledgeBaseId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `KnowledgeBaseArn`: `OtherArn`.
+    /// The attribute `KnowledgeBaseArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-knowledgebase.html#KnowledgeBaseArn-fn::getatt)
     pub fn attr_knowledge_base_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("KnowledgeBaseArn") }
-    /// The attribute `KnowledgeBaseId`: text.
+    /// The attribute `KnowledgeBaseId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-knowledgebase.html#KnowledgeBaseId-fn::getatt)
     pub fn attr_knowledge_base_id(&self) -> Val<str> { self.0.get_att("KnowledgeBaseId") }
 }
 impl Parent for CfnKnowledgeBase { fn node(&self) -> &Place { &self.0 } }
@@ -941,21 +941,21 @@ impl CfnKnowledgeBaseProps {
     pub fn new() -> CfnKnowledgeBaseProps<Missing<required::KnowledgeBaseType>, Missing<required::Name>> { CfnKnowledgeBaseProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnKnowledgeBaseProps<R0, R1> {
-    /// `Description`: text. Update: replacement.
+    /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-knowledgebase.html#cfn-wisdom-knowledgebase-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `KnowledgeBaseType`: `KnowledgeBaseType`, required. Update: replacement.
+    /// `KnowledgeBaseType`: `KnowledgeBaseType`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-knowledgebase.html#cfn-wisdom-knowledgebase-knowledgebasetype)
     pub fn knowledge_base_type(self, value: impl Arg<knowledge_base::KnowledgeBaseType>) -> CfnKnowledgeBaseProps<Set, R1> { CfnKnowledgeBaseProps(put(self.0, "KnowledgeBaseType", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: replacement.
+    /// `Name`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-knowledgebase.html#cfn-wisdom-knowledgebase-name)
     pub fn name(self, value: impl Arg<str>) -> CfnKnowledgeBaseProps<R0, Set> { CfnKnowledgeBaseProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `RenderingConfiguration`: `RenderingConfiguration`. Update: in place.
+    /// `RenderingConfiguration`: `RenderingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-knowledgebase.html#cfn-wisdom-knowledgebase-renderingconfiguration)
     pub fn rendering_configuration(self, value: impl Arg<knowledge_base::RenderingConfiguration>) -> Self { Self(put(self.0, "RenderingConfiguration", value.into_expr()), Phase) }
-    /// `ServerSideEncryptionConfiguration`: `ServerSideEncryptionConfiguration`. Update: replacement.
+    /// `ServerSideEncryptionConfiguration`: `ServerSideEncryptionConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-knowledgebase.html#cfn-wisdom-knowledgebase-serversideencryptionconfiguration)
     pub fn server_side_encryption_configuration(self, value: impl Arg<knowledge_base::ServerSideEncryptionConfiguration>) -> Self { Self(put(self.0, "ServerSideEncryptionConfiguration", value.into_expr()), Phase) }
-    /// `SourceConfiguration`: `SourceConfiguration`. Update: replacement.
+    /// `SourceConfiguration`: `SourceConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-knowledgebase.html#cfn-wisdom-knowledgebase-sourceconfiguration)
     pub fn source_configuration(self, value: impl Arg<knowledge_base::SourceConfiguration>) -> Self { Self(put(self.0, "SourceConfiguration", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-knowledgebase.html#cfn-wisdom-knowledgebase-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VectorIngestionConfiguration`: `VectorIngestionConfiguration`. Update: in place.
+    /// `VectorIngestionConfiguration`: `VectorIngestionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-knowledgebase.html#cfn-wisdom-knowledgebase-vectoringestionconfiguration)
     pub fn vector_ingestion_configuration(self, value: impl Arg<knowledge_base::VectorIngestionConfiguration>) -> Self { Self(put(self.0, "VectorIngestionConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnKnowledgeBaseProps { fn into_props(self) -> Bag { self.0 } }
@@ -969,9 +969,9 @@ impl AppIntegrationsConfiguration {
     pub fn new() -> AppIntegrationsConfiguration<Missing<super::required::AppIntegrationArn>> { AppIntegrationsConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AppIntegrationsConfiguration<R0> {
-    /// `AppIntegrationArn`: text, required. Update: replacement.
+    /// `AppIntegrationArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-appintegrationsconfiguration.html#cfn-wisdom-knowledgebase-appintegrationsconfiguration-appintegrationarn)
     pub fn app_integration_arn(self, value: impl Arg<str>) -> AppIntegrationsConfiguration<Set> { AppIntegrationsConfiguration(put(self.0, "AppIntegrationArn", value.into_expr()), Phase) }
-    /// `ObjectFields`: list of text. Update: replacement.
+    /// `ObjectFields`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-appintegrationsconfiguration.html#cfn-wisdom-knowledgebase-appintegrationsconfiguration-objectfields)
     pub fn object_fields(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ObjectFields", value.into_expr()), Phase) }
 }
 impl Done for AppIntegrationsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -982,9 +982,9 @@ impl BedrockFoundationModelConfiguration {
     pub fn new() -> BedrockFoundationModelConfiguration<Missing<super::required::ModelArn>> { BedrockFoundationModelConfiguration(Bag::default(), Phase) }
 }
 impl<R0> BedrockFoundationModelConfiguration<R0> {
-    /// `ModelArn`: text, required. Update: in place.
+    /// `ModelArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-bedrockfoundationmodelconfiguration.html#cfn-wisdom-knowledgebase-bedrockfoundationmodelconfiguration-modelarn)
     pub fn model_arn(self, value: impl Arg<str>) -> BedrockFoundationModelConfiguration<Set> { BedrockFoundationModelConfiguration(put(self.0, "ModelArn", value.into_expr()), Phase) }
-    /// `ParsingPrompt`: `ParsingPrompt`. Update: in place.
+    /// `ParsingPrompt`: `ParsingPrompt`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-bedrockfoundationmodelconfiguration.html#cfn-wisdom-knowledgebase-bedrockfoundationmodelconfiguration-parsingprompt)
     pub fn parsing_prompt(self, value: impl Arg<ParsingPrompt>) -> Self { Self(put(self.0, "ParsingPrompt", value.into_expr()), Phase) }
 }
 impl Done for BedrockFoundationModelConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -995,13 +995,13 @@ impl ChunkingConfiguration {
     pub fn new() -> ChunkingConfiguration<Missing<super::required::ChunkingStrategy>> { ChunkingConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ChunkingConfiguration<R0> {
-    /// `ChunkingStrategy`: `ChunkingStrategy`, required. Update: in place.
+    /// `ChunkingStrategy`: `ChunkingStrategy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-chunkingconfiguration.html#cfn-wisdom-knowledgebase-chunkingconfiguration-chunkingstrategy)
     pub fn chunking_strategy(self, value: impl Arg<ChunkingStrategy>) -> ChunkingConfiguration<Set> { ChunkingConfiguration(put(self.0, "ChunkingStrategy", value.into_expr()), Phase) }
-    /// `FixedSizeChunkingConfiguration`: `FixedSizeChunkingConfiguration`. Update: in place.
+    /// `FixedSizeChunkingConfiguration`: `FixedSizeChunkingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-chunkingconfiguration.html#cfn-wisdom-knowledgebase-chunkingconfiguration-fixedsizechunkingconfiguration)
     pub fn fixed_size_chunking_configuration(self, value: impl Arg<FixedSizeChunkingConfiguration>) -> Self { Self(put(self.0, "FixedSizeChunkingConfiguration", value.into_expr()), Phase) }
-    /// `HierarchicalChunkingConfiguration`: `HierarchicalChunkingConfiguration`. Update: in place.
+    /// `HierarchicalChunkingConfiguration`: `HierarchicalChunkingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-chunkingconfiguration.html#cfn-wisdom-knowledgebase-chunkingconfiguration-hierarchicalchunkingconfiguration)
     pub fn hierarchical_chunking_configuration(self, value: impl Arg<HierarchicalChunkingConfiguration>) -> Self { Self(put(self.0, "HierarchicalChunkingConfiguration", value.into_expr()), Phase) }
-    /// `SemanticChunkingConfiguration`: `SemanticChunkingConfiguration`. Update: in place.
+    /// `SemanticChunkingConfiguration`: `SemanticChunkingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-chunkingconfiguration.html#cfn-wisdom-knowledgebase-chunkingconfiguration-semanticchunkingconfiguration)
     pub fn semantic_chunking_configuration(self, value: impl Arg<SemanticChunkingConfiguration>) -> Self { Self(put(self.0, "SemanticChunkingConfiguration", value.into_expr()), Phase) }
 }
 impl Done for ChunkingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1010,7 +1010,7 @@ impl Done for ChunkingConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl CrawlerLimits {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RateLimit`: number. Update: replacement.
+    /// `RateLimit`: number. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-crawlerlimits.html#cfn-wisdom-knowledgebase-crawlerlimits-ratelimit)
     pub fn rate_limit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "RateLimit", value.into_expr())) }
 }
 impl Done for CrawlerLimits { fn into_props(self) -> Bag { self.0 } }
@@ -1021,9 +1021,9 @@ impl FixedSizeChunkingConfiguration {
     pub fn new() -> FixedSizeChunkingConfiguration<Missing<super::required::MaxTokens>, Missing<super::required::OverlapPercentage>> { FixedSizeChunkingConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> FixedSizeChunkingConfiguration<R0, R1> {
-    /// `MaxTokens`: number, required. Update: in place.
+    /// `MaxTokens`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-fixedsizechunkingconfiguration.html#cfn-wisdom-knowledgebase-fixedsizechunkingconfiguration-maxtokens)
     pub fn max_tokens(self, value: impl Arg<f64>) -> FixedSizeChunkingConfiguration<Set, R1> { FixedSizeChunkingConfiguration(put(self.0, "MaxTokens", value.into_expr()), Phase) }
-    /// `OverlapPercentage`: number, required. Update: in place.
+    /// `OverlapPercentage`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-fixedsizechunkingconfiguration.html#cfn-wisdom-knowledgebase-fixedsizechunkingconfiguration-overlappercentage)
     pub fn overlap_percentage(self, value: impl Arg<f64>) -> FixedSizeChunkingConfiguration<R0, Set> { FixedSizeChunkingConfiguration(put(self.0, "OverlapPercentage", value.into_expr()), Phase) }
 }
 impl Done for FixedSizeChunkingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1034,9 +1034,9 @@ impl HierarchicalChunkingConfiguration {
     pub fn new() -> HierarchicalChunkingConfiguration<Missing<super::required::LevelConfigurations>, Missing<super::required::OverlapTokens>> { HierarchicalChunkingConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> HierarchicalChunkingConfiguration<R0, R1> {
-    /// `LevelConfigurations`: list of `HierarchicalChunkingLevelConfiguration`, required. Update: in place.
+    /// `LevelConfigurations`: list of `HierarchicalChunkingLevelConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-hierarchicalchunkingconfiguration.html#cfn-wisdom-knowledgebase-hierarchicalchunkingconfiguration-levelconfigurations)
     pub fn level_configurations(self, value: impl Arg<Arr<HierarchicalChunkingLevelConfiguration>>) -> HierarchicalChunkingConfiguration<Set, R1> { HierarchicalChunkingConfiguration(put(self.0, "LevelConfigurations", value.into_expr()), Phase) }
-    /// `OverlapTokens`: number, required. Update: in place.
+    /// `OverlapTokens`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-hierarchicalchunkingconfiguration.html#cfn-wisdom-knowledgebase-hierarchicalchunkingconfiguration-overlaptokens)
     pub fn overlap_tokens(self, value: impl Arg<f64>) -> HierarchicalChunkingConfiguration<R0, Set> { HierarchicalChunkingConfiguration(put(self.0, "OverlapTokens", value.into_expr()), Phase) }
 }
 impl Done for HierarchicalChunkingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1047,7 +1047,7 @@ impl HierarchicalChunkingLevelConfiguration {
     pub fn new() -> HierarchicalChunkingLevelConfiguration<Missing<super::required::MaxTokens>> { HierarchicalChunkingLevelConfiguration(Bag::default(), Phase) }
 }
 impl<R0> HierarchicalChunkingLevelConfiguration<R0> {
-    /// `MaxTokens`: number, required. Update: in place.
+    /// `MaxTokens`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-hierarchicalchunkinglevelconfiguration.html#cfn-wisdom-knowledgebase-hierarchicalchunkinglevelconfiguration-maxtokens)
     pub fn max_tokens(self, value: impl Arg<f64>) -> HierarchicalChunkingLevelConfiguration<Set> { HierarchicalChunkingLevelConfiguration(put(self.0, "MaxTokens", value.into_expr()), Phase) }
 }
 impl Done for HierarchicalChunkingLevelConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1058,7 +1058,7 @@ impl ManagedSourceConfiguration {
     pub fn new() -> ManagedSourceConfiguration<Missing<super::required::WebCrawlerConfiguration>> { ManagedSourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ManagedSourceConfiguration<R0> {
-    /// `WebCrawlerConfiguration`: `WebCrawlerConfiguration`, required. Update: replacement.
+    /// `WebCrawlerConfiguration`: `WebCrawlerConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-managedsourceconfiguration.html#cfn-wisdom-knowledgebase-managedsourceconfiguration-webcrawlerconfiguration)
     pub fn web_crawler_configuration(self, value: impl Arg<WebCrawlerConfiguration>) -> ManagedSourceConfiguration<Set> { ManagedSourceConfiguration(put(self.0, "WebCrawlerConfiguration", value.into_expr()), Phase) }
 }
 impl Done for ManagedSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1069,9 +1069,9 @@ impl ParsingConfiguration {
     pub fn new() -> ParsingConfiguration<Missing<super::required::ParsingStrategy>> { ParsingConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ParsingConfiguration<R0> {
-    /// `BedrockFoundationModelConfiguration`: `BedrockFoundationModelConfiguration`. Update: in place.
+    /// `BedrockFoundationModelConfiguration`: `BedrockFoundationModelConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-parsingconfiguration.html#cfn-wisdom-knowledgebase-parsingconfiguration-bedrockfoundationmodelconfiguration)
     pub fn bedrock_foundation_model_configuration(self, value: impl Arg<BedrockFoundationModelConfiguration>) -> Self { Self(put(self.0, "BedrockFoundationModelConfiguration", value.into_expr()), Phase) }
-    /// `ParsingStrategy`: `ParsingStrategy`, required. Update: in place.
+    /// `ParsingStrategy`: `ParsingStrategy`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-parsingconfiguration.html#cfn-wisdom-knowledgebase-parsingconfiguration-parsingstrategy)
     pub fn parsing_strategy(self, value: impl Arg<ParsingStrategy>) -> ParsingConfiguration<Set> { ParsingConfiguration(put(self.0, "ParsingStrategy", value.into_expr()), Phase) }
 }
 impl Done for ParsingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1082,7 +1082,7 @@ impl ParsingPrompt {
     pub fn new() -> ParsingPrompt<Missing<super::required::ParsingPromptText>> { ParsingPrompt(Bag::default(), Phase) }
 }
 impl<R0> ParsingPrompt<R0> {
-    /// `ParsingPromptText`: text, required. Update: in place.
+    /// `ParsingPromptText`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-parsingprompt.html#cfn-wisdom-knowledgebase-parsingprompt-parsingprompttext)
     pub fn parsing_prompt_text(self, value: impl Arg<str>) -> ParsingPrompt<Set> { ParsingPrompt(put(self.0, "ParsingPromptText", value.into_expr()), Phase) }
 }
 impl Done for ParsingPrompt { fn into_props(self) -> Bag { self.0 } }
@@ -1091,7 +1091,7 @@ impl Done for ParsingPrompt { fn into_props(self) -> Bag { self.0 } }
 impl RenderingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TemplateUri`: text. Update: in place.
+    /// `TemplateUri`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-renderingconfiguration.html#cfn-wisdom-knowledgebase-renderingconfiguration-templateuri)
     pub fn template_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateUri", value.into_expr())) }
 }
 impl Done for RenderingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1100,7 +1100,7 @@ impl Done for RenderingConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl SeedUrl {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Url`: text. Update: replacement.
+    /// `Url`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-seedurl.html#cfn-wisdom-knowledgebase-seedurl-url)
     pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
 }
 impl Done for SeedUrl { fn into_props(self) -> Bag { self.0 } }
@@ -1111,11 +1111,11 @@ impl SemanticChunkingConfiguration {
     pub fn new() -> SemanticChunkingConfiguration<Missing<super::required::BreakpointPercentileThreshold>, Missing<super::required::BufferSize>, Missing<super::required::MaxTokens>> { SemanticChunkingConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SemanticChunkingConfiguration<R0, R1, R2> {
-    /// `BreakpointPercentileThreshold`: number, required. Update: in place.
+    /// `BreakpointPercentileThreshold`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-semanticchunkingconfiguration.html#cfn-wisdom-knowledgebase-semanticchunkingconfiguration-breakpointpercentilethreshold)
     pub fn breakpoint_percentile_threshold(self, value: impl Arg<f64>) -> SemanticChunkingConfiguration<Set, R1, R2> { SemanticChunkingConfiguration(put(self.0, "BreakpointPercentileThreshold", value.into_expr()), Phase) }
-    /// `BufferSize`: number, required. Update: in place.
+    /// `BufferSize`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-semanticchunkingconfiguration.html#cfn-wisdom-knowledgebase-semanticchunkingconfiguration-buffersize)
     pub fn buffer_size(self, value: impl Arg<f64>) -> SemanticChunkingConfiguration<R0, Set, R2> { SemanticChunkingConfiguration(put(self.0, "BufferSize", value.into_expr()), Phase) }
-    /// `MaxTokens`: number, required. Update: in place.
+    /// `MaxTokens`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-semanticchunkingconfiguration.html#cfn-wisdom-knowledgebase-semanticchunkingconfiguration-maxtokens)
     pub fn max_tokens(self, value: impl Arg<f64>) -> SemanticChunkingConfiguration<R0, R1, Set> { SemanticChunkingConfiguration(put(self.0, "MaxTokens", value.into_expr()), Phase) }
 }
 impl Done for SemanticChunkingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1124,7 +1124,7 @@ impl Done for SemanticChunkingConfiguration { fn into_props(self) -> Bag { self.
 impl ServerSideEncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-serversideencryptionconfiguration.html#cfn-wisdom-knowledgebase-serversideencryptionconfiguration-kmskeyid)
     pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
 }
 impl Done for ServerSideEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1133,9 +1133,9 @@ impl Done for ServerSideEncryptionConfiguration { fn into_props(self) -> Bag { s
 impl SourceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AppIntegrations`: `AppIntegrationsConfiguration`. Update: replacement.
+    /// `AppIntegrations`: `AppIntegrationsConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-sourceconfiguration.html#cfn-wisdom-knowledgebase-sourceconfiguration-appintegrations)
     pub fn app_integrations(self, value: impl Arg<AppIntegrationsConfiguration>) -> Self { Self(put(self.0, "AppIntegrations", value.into_expr())) }
-    /// `ManagedSourceConfiguration`: `ManagedSourceConfiguration`. Update: replacement.
+    /// `ManagedSourceConfiguration`: `ManagedSourceConfiguration`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-sourceconfiguration.html#cfn-wisdom-knowledgebase-sourceconfiguration-managedsourceconfiguration)
     pub fn managed_source_configuration(self, value: impl Arg<ManagedSourceConfiguration>) -> Self { Self(put(self.0, "ManagedSourceConfiguration", value.into_expr())) }
 }
 impl Done for SourceConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1144,7 +1144,7 @@ impl Done for SourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl UrlConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SeedUrls`: list of `SeedUrl`. Update: replacement.
+    /// `SeedUrls`: list of `SeedUrl`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-urlconfiguration.html#cfn-wisdom-knowledgebase-urlconfiguration-seedurls)
     pub fn seed_urls(self, value: impl Arg<Arr<SeedUrl>>) -> Self { Self(put(self.0, "SeedUrls", value.into_expr())) }
 }
 impl Done for UrlConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1153,9 +1153,9 @@ impl Done for UrlConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl VectorIngestionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ChunkingConfiguration`: `ChunkingConfiguration`. Update: in place.
+    /// `ChunkingConfiguration`: `ChunkingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-vectoringestionconfiguration.html#cfn-wisdom-knowledgebase-vectoringestionconfiguration-chunkingconfiguration)
     pub fn chunking_configuration(self, value: impl Arg<ChunkingConfiguration>) -> Self { Self(put(self.0, "ChunkingConfiguration", value.into_expr())) }
-    /// `ParsingConfiguration`: `ParsingConfiguration`. Update: in place.
+    /// `ParsingConfiguration`: `ParsingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-vectoringestionconfiguration.html#cfn-wisdom-knowledgebase-vectoringestionconfiguration-parsingconfiguration)
     pub fn parsing_configuration(self, value: impl Arg<ParsingConfiguration>) -> Self { Self(put(self.0, "ParsingConfiguration", value.into_expr())) }
 }
 impl Done for VectorIngestionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1166,15 +1166,15 @@ impl WebCrawlerConfiguration {
     pub fn new() -> WebCrawlerConfiguration<Missing<super::required::UrlConfiguration>> { WebCrawlerConfiguration(Bag::default(), Phase) }
 }
 impl<R0> WebCrawlerConfiguration<R0> {
-    /// `CrawlerLimits`: `CrawlerLimits`. Update: replacement.
+    /// `CrawlerLimits`: `CrawlerLimits`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-webcrawlerconfiguration.html#cfn-wisdom-knowledgebase-webcrawlerconfiguration-crawlerlimits)
     pub fn crawler_limits(self, value: impl Arg<CrawlerLimits>) -> Self { Self(put(self.0, "CrawlerLimits", value.into_expr()), Phase) }
-    /// `ExclusionFilters`: list of text. Update: replacement.
+    /// `ExclusionFilters`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-webcrawlerconfiguration.html#cfn-wisdom-knowledgebase-webcrawlerconfiguration-exclusionfilters)
     pub fn exclusion_filters(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExclusionFilters", value.into_expr()), Phase) }
-    /// `InclusionFilters`: list of text. Update: replacement.
+    /// `InclusionFilters`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-webcrawlerconfiguration.html#cfn-wisdom-knowledgebase-webcrawlerconfiguration-inclusionfilters)
     pub fn inclusion_filters(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InclusionFilters", value.into_expr()), Phase) }
-    /// `Scope`: `Scope`. Update: replacement.
+    /// `Scope`: `Scope`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-webcrawlerconfiguration.html#cfn-wisdom-knowledgebase-webcrawlerconfiguration-scope)
     pub fn scope(self, value: impl Arg<Scope>) -> Self { Self(put(self.0, "Scope", value.into_expr()), Phase) }
-    /// `UrlConfiguration`: `UrlConfiguration`, required. Update: replacement.
+    /// `UrlConfiguration`: `UrlConfiguration`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-webcrawlerconfiguration.html#cfn-wisdom-knowledgebase-webcrawlerconfiguration-urlconfiguration)
     pub fn url_configuration(self, value: impl Arg<UrlConfiguration>) -> WebCrawlerConfiguration<Set> { WebCrawlerConfiguration(put(self.0, "UrlConfiguration", value.into_expr()), Phase) }
 }
 impl Done for WebCrawlerConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1196,11 +1196,11 @@ impl CfnMessageTemplate {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMessageTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `MessageTemplateArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `MessageTemplateArn`: `OtherArn`.
+    /// The attribute `MessageTemplateArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-messagetemplate.html#MessageTemplateArn-fn::getatt)
     pub fn attr_message_template_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MessageTemplateArn") }
-    /// The attribute `MessageTemplateContentSha256`: text.
+    /// The attribute `MessageTemplateContentSha256`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-messagetemplate.html#MessageTemplateContentSha256-fn::getatt)
     pub fn attr_message_template_content_sha256(&self) -> Val<str> { self.0.get_att("MessageTemplateContentSha256") }
-    /// The attribute `MessageTemplateId`: text.
+    /// The attribute `MessageTemplateId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-messagetemplate.html#MessageTemplateId-fn::getatt)
     pub fn attr_message_template_id(&self) -> Val<str> { self.0.get_att("MessageTemplateId") }
 }
 impl Parent for CfnMessageTemplate { fn node(&self) -> &Place { &self.0 } }
@@ -1211,25 +1211,25 @@ impl CfnMessageTemplateProps {
     pub fn new() -> CfnMessageTemplateProps<Missing<required::ChannelSubtype>, Missing<required::Content>, Missing<required::KnowledgeBaseArn>, Missing<required::Name>> { CfnMessageTemplateProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnMessageTemplateProps<R0, R1, R2, R3> {
-    /// `ChannelSubtype`: `ChannelSubtype`, required. Update: replacement.
+    /// `ChannelSubtype`: `ChannelSubtype`, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-messagetemplate.html#cfn-wisdom-messagetemplate-channelsubtype)
     pub fn channel_subtype(self, value: impl Arg<message_template::ChannelSubtype>) -> CfnMessageTemplateProps<Set, R1, R2, R3> { CfnMessageTemplateProps(put(self.0, "ChannelSubtype", value.into_expr()), Phase) }
-    /// `Content`: `Content`, required. Update: in place.
+    /// `Content`: `Content`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-messagetemplate.html#cfn-wisdom-messagetemplate-content)
     pub fn content(self, value: impl Arg<message_template::Content>) -> CfnMessageTemplateProps<R0, Set, R2, R3> { CfnMessageTemplateProps(put(self.0, "Content", value.into_expr()), Phase) }
-    /// `DefaultAttributes`: `MessageTemplateAttributes`. Update: in place.
+    /// `DefaultAttributes`: `MessageTemplateAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-messagetemplate.html#cfn-wisdom-messagetemplate-defaultattributes)
     pub fn default_attributes(self, value: impl Arg<message_template::MessageTemplateAttributes>) -> Self { Self(put(self.0, "DefaultAttributes", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-messagetemplate.html#cfn-wisdom-messagetemplate-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `GroupingConfiguration`: `GroupingConfiguration`. Update: in place.
+    /// `GroupingConfiguration`: `GroupingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-messagetemplate.html#cfn-wisdom-messagetemplate-groupingconfiguration)
     pub fn grouping_configuration(self, value: impl Arg<message_template::GroupingConfiguration>) -> Self { Self(put(self.0, "GroupingConfiguration", value.into_expr()), Phase) }
-    /// `KnowledgeBaseArn`: text, required. Update: replacement.
+    /// `KnowledgeBaseArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-messagetemplate.html#cfn-wisdom-messagetemplate-knowledgebasearn)
     pub fn knowledge_base_arn(self, value: impl Arg<str>) -> CfnMessageTemplateProps<R0, R1, Set, R3> { CfnMessageTemplateProps(put(self.0, "KnowledgeBaseArn", value.into_expr()), Phase) }
-    /// `Language`: text. Update: in place.
+    /// `Language`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-messagetemplate.html#cfn-wisdom-messagetemplate-language)
     pub fn language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Language", value.into_expr()), Phase) }
-    /// `MessageTemplateAttachments`: list of `MessageTemplateAttachment`. Update: in place.
+    /// `MessageTemplateAttachments`: list of `MessageTemplateAttachment`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-messagetemplate.html#cfn-wisdom-messagetemplate-messagetemplateattachments)
     pub fn message_template_attachments(self, value: impl Arg<Arr<message_template::MessageTemplateAttachment>>) -> Self { Self(put(self.0, "MessageTemplateAttachments", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-messagetemplate.html#cfn-wisdom-messagetemplate-name)
     pub fn name(self, value: impl Arg<str>) -> CfnMessageTemplateProps<R0, R1, R2, Set> { CfnMessageTemplateProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-messagetemplate.html#cfn-wisdom-messagetemplate-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnMessageTemplateProps { fn into_props(self) -> Bag { self.0 } }
@@ -1241,9 +1241,9 @@ use crate::cfn::support::*;
 impl AgentAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FirstName`: text. Update: in place.
+    /// `FirstName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-agentattributes.html#cfn-wisdom-messagetemplate-agentattributes-firstname)
     pub fn first_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FirstName", value.into_expr())) }
-    /// `LastName`: text. Update: in place.
+    /// `LastName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-agentattributes.html#cfn-wisdom-messagetemplate-agentattributes-lastname)
     pub fn last_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastName", value.into_expr())) }
 }
 impl Done for AgentAttributes { fn into_props(self) -> Bag { self.0 } }
@@ -1252,9 +1252,9 @@ impl Done for AgentAttributes { fn into_props(self) -> Bag { self.0 } }
 impl Content {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `EmailMessageTemplateContent`: `EmailMessageTemplateContent`. Update: in place.
+    /// `EmailMessageTemplateContent`: `EmailMessageTemplateContent`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-content.html#cfn-wisdom-messagetemplate-content-emailmessagetemplatecontent)
     pub fn email_message_template_content(self, value: impl Arg<EmailMessageTemplateContent>) -> Self { Self(put(self.0, "EmailMessageTemplateContent", value.into_expr())) }
-    /// `SmsMessageTemplateContent`: `SmsMessageTemplateContent`. Update: in place.
+    /// `SmsMessageTemplateContent`: `SmsMessageTemplateContent`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-content.html#cfn-wisdom-messagetemplate-content-smsmessagetemplatecontent)
     pub fn sms_message_template_content(self, value: impl Arg<SmsMessageTemplateContent>) -> Self { Self(put(self.0, "SmsMessageTemplateContent", value.into_expr())) }
 }
 impl Done for Content { fn into_props(self) -> Bag { self.0 } }
@@ -1263,121 +1263,121 @@ impl Done for Content { fn into_props(self) -> Bag { self.0 } }
 impl CustomerProfileAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AccountNumber`: text. Update: in place.
+    /// `AccountNumber`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-accountnumber)
     pub fn account_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccountNumber", value.into_expr())) }
-    /// `AdditionalInformation`: text. Update: in place.
+    /// `AdditionalInformation`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-additionalinformation)
     pub fn additional_information(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdditionalInformation", value.into_expr())) }
-    /// `Address1`: text. Update: in place.
+    /// `Address1`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-address1)
     pub fn address1(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address1", value.into_expr())) }
-    /// `Address2`: text. Update: in place.
+    /// `Address2`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-address2)
     pub fn address2(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address2", value.into_expr())) }
-    /// `Address3`: text. Update: in place.
+    /// `Address3`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-address3)
     pub fn address3(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address3", value.into_expr())) }
-    /// `Address4`: text. Update: in place.
+    /// `Address4`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-address4)
     pub fn address4(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address4", value.into_expr())) }
-    /// `BillingAddress1`: text. Update: in place.
+    /// `BillingAddress1`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-billingaddress1)
     pub fn billing_address1(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingAddress1", value.into_expr())) }
-    /// `BillingAddress2`: text. Update: in place.
+    /// `BillingAddress2`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-billingaddress2)
     pub fn billing_address2(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingAddress2", value.into_expr())) }
-    /// `BillingAddress3`: text. Update: in place.
+    /// `BillingAddress3`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-billingaddress3)
     pub fn billing_address3(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingAddress3", value.into_expr())) }
-    /// `BillingAddress4`: text. Update: in place.
+    /// `BillingAddress4`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-billingaddress4)
     pub fn billing_address4(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingAddress4", value.into_expr())) }
-    /// `BillingCity`: text. Update: in place.
+    /// `BillingCity`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-billingcity)
     pub fn billing_city(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingCity", value.into_expr())) }
-    /// `BillingCountry`: text. Update: in place.
+    /// `BillingCountry`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-billingcountry)
     pub fn billing_country(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingCountry", value.into_expr())) }
-    /// `BillingCounty`: text. Update: in place.
+    /// `BillingCounty`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-billingcounty)
     pub fn billing_county(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingCounty", value.into_expr())) }
-    /// `BillingPostalCode`: text. Update: in place.
+    /// `BillingPostalCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-billingpostalcode)
     pub fn billing_postal_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingPostalCode", value.into_expr())) }
-    /// `BillingProvince`: text. Update: in place.
+    /// `BillingProvince`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-billingprovince)
     pub fn billing_province(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingProvince", value.into_expr())) }
-    /// `BillingState`: text. Update: in place.
+    /// `BillingState`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-billingstate)
     pub fn billing_state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingState", value.into_expr())) }
-    /// `BirthDate`: text. Update: in place.
+    /// `BirthDate`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-birthdate)
     pub fn birth_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BirthDate", value.into_expr())) }
-    /// `BusinessEmailAddress`: text. Update: in place.
+    /// `BusinessEmailAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-businessemailaddress)
     pub fn business_email_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BusinessEmailAddress", value.into_expr())) }
-    /// `BusinessName`: text. Update: in place.
+    /// `BusinessName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-businessname)
     pub fn business_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BusinessName", value.into_expr())) }
-    /// `BusinessPhoneNumber`: text. Update: in place.
+    /// `BusinessPhoneNumber`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-businessphonenumber)
     pub fn business_phone_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BusinessPhoneNumber", value.into_expr())) }
-    /// `City`: text. Update: in place.
+    /// `City`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-city)
     pub fn city(self, value: impl Arg<str>) -> Self { Self(put(self.0, "City", value.into_expr())) }
-    /// `Country`: text. Update: in place.
+    /// `Country`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-country)
     pub fn country(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Country", value.into_expr())) }
-    /// `County`: text. Update: in place.
+    /// `County`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-county)
     pub fn county(self, value: impl Arg<str>) -> Self { Self(put(self.0, "County", value.into_expr())) }
-    /// `Custom`: map of text. Update: in place.
+    /// `Custom`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-custom)
     pub fn custom(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Custom", value.into_expr())) }
-    /// `EmailAddress`: text. Update: in place.
+    /// `EmailAddress`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-emailaddress)
     pub fn email_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailAddress", value.into_expr())) }
-    /// `FirstName`: text. Update: in place.
+    /// `FirstName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-firstname)
     pub fn first_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FirstName", value.into_expr())) }
-    /// `Gender`: text. Update: in place.
+    /// `Gender`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-gender)
     pub fn gender(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Gender", value.into_expr())) }
-    /// `HomePhoneNumber`: text. Update: in place.
+    /// `HomePhoneNumber`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-homephonenumber)
     pub fn home_phone_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HomePhoneNumber", value.into_expr())) }
-    /// `LastName`: text. Update: in place.
+    /// `LastName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-lastname)
     pub fn last_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastName", value.into_expr())) }
-    /// `MailingAddress1`: text. Update: in place.
+    /// `MailingAddress1`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-mailingaddress1)
     pub fn mailing_address1(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MailingAddress1", value.into_expr())) }
-    /// `MailingAddress2`: text. Update: in place.
+    /// `MailingAddress2`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-mailingaddress2)
     pub fn mailing_address2(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MailingAddress2", value.into_expr())) }
-    /// `MailingAddress3`: text. Update: in place.
+    /// `MailingAddress3`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-mailingaddress3)
     pub fn mailing_address3(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MailingAddress3", value.into_expr())) }
-    /// `MailingAddress4`: text. Update: in place.
+    /// `MailingAddress4`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-mailingaddress4)
     pub fn mailing_address4(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MailingAddress4", value.into_expr())) }
-    /// `MailingCity`: text. Update: in place.
+    /// `MailingCity`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-mailingcity)
     pub fn mailing_city(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MailingCity", value.into_expr())) }
-    /// `MailingCountry`: text. Update: in place.
+    /// `MailingCountry`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-mailingcountry)
     pub fn mailing_country(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MailingCountry", value.into_expr())) }
-    /// `MailingCounty`: text. Update: in place.
+    /// `MailingCounty`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-mailingcounty)
     pub fn mailing_county(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MailingCounty", value.into_expr())) }
-    /// `MailingPostalCode`: text. Update: in place.
+    /// `MailingPostalCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-mailingpostalcode)
     pub fn mailing_postal_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MailingPostalCode", value.into_expr())) }
-    /// `MailingProvince`: text. Update: in place.
+    /// `MailingProvince`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-mailingprovince)
     pub fn mailing_province(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MailingProvince", value.into_expr())) }
-    /// `MailingState`: text. Update: in place.
+    /// `MailingState`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-mailingstate)
     pub fn mailing_state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MailingState", value.into_expr())) }
-    /// `MiddleName`: text. Update: in place.
+    /// `MiddleName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-middlename)
     pub fn middle_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MiddleName", value.into_expr())) }
-    /// `MobilePhoneNumber`: text. Update: in place.
+    /// `MobilePhoneNumber`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-mobilephonenumber)
     pub fn mobile_phone_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MobilePhoneNumber", value.into_expr())) }
-    /// `PartyType`: text. Update: in place.
+    /// `PartyType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-partytype)
     pub fn party_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PartyType", value.into_expr())) }
-    /// `PhoneNumber`: text. Update: in place.
+    /// `PhoneNumber`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-phonenumber)
     pub fn phone_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PhoneNumber", value.into_expr())) }
-    /// `PostalCode`: text. Update: in place.
+    /// `PostalCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-postalcode)
     pub fn postal_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PostalCode", value.into_expr())) }
-    /// `ProfileARN`: text. Update: in place.
+    /// `ProfileARN`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-profilearn)
     pub fn profile_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProfileARN", value.into_expr())) }
-    /// `ProfileId`: text. Update: in place.
+    /// `ProfileId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-profileid)
     pub fn profile_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProfileId", value.into_expr())) }
-    /// `Province`: text. Update: in place.
+    /// `Province`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-province)
     pub fn province(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Province", value.into_expr())) }
-    /// `ShippingAddress1`: text. Update: in place.
+    /// `ShippingAddress1`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-shippingaddress1)
     pub fn shipping_address1(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShippingAddress1", value.into_expr())) }
-    /// `ShippingAddress2`: text. Update: in place.
+    /// `ShippingAddress2`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-shippingaddress2)
     pub fn shipping_address2(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShippingAddress2", value.into_expr())) }
-    /// `ShippingAddress3`: text. Update: in place.
+    /// `ShippingAddress3`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-shippingaddress3)
     pub fn shipping_address3(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShippingAddress3", value.into_expr())) }
-    /// `ShippingAddress4`: text. Update: in place.
+    /// `ShippingAddress4`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-shippingaddress4)
     pub fn shipping_address4(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShippingAddress4", value.into_expr())) }
-    /// `ShippingCity`: text. Update: in place.
+    /// `ShippingCity`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-shippingcity)
     pub fn shipping_city(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShippingCity", value.into_expr())) }
-    /// `ShippingCountry`: text. Update: in place.
+    /// `ShippingCountry`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-shippingcountry)
     pub fn shipping_country(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShippingCountry", value.into_expr())) }
-    /// `ShippingCounty`: text. Update: in place.
+    /// `ShippingCounty`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-shippingcounty)
     pub fn shipping_county(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShippingCounty", value.into_expr())) }
-    /// `ShippingPostalCode`: text. Update: in place.
+    /// `ShippingPostalCode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-shippingpostalcode)
     pub fn shipping_postal_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShippingPostalCode", value.into_expr())) }
-    /// `ShippingProvince`: text. Update: in place.
+    /// `ShippingProvince`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-shippingprovince)
     pub fn shipping_province(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShippingProvince", value.into_expr())) }
-    /// `ShippingState`: text. Update: in place.
+    /// `ShippingState`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-shippingstate)
     pub fn shipping_state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShippingState", value.into_expr())) }
-    /// `State`: text. Update: in place.
+    /// `State`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html#cfn-wisdom-messagetemplate-customerprofileattributes-state)
     pub fn state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "State", value.into_expr())) }
 }
 impl Done for CustomerProfileAttributes { fn into_props(self) -> Bag { self.0 } }
@@ -1388,11 +1388,11 @@ impl EmailMessageTemplateContent {
     pub fn new() -> EmailMessageTemplateContent<Missing<super::required::Body>, Missing<super::required::Headers>, Missing<super::required::Subject>> { EmailMessageTemplateContent(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> EmailMessageTemplateContent<R0, R1, R2> {
-    /// `Body`: `EmailMessageTemplateContentBody`, required. Update: in place.
+    /// `Body`: `EmailMessageTemplateContentBody`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-emailmessagetemplatecontent.html#cfn-wisdom-messagetemplate-emailmessagetemplatecontent-body)
     pub fn body(self, value: impl Arg<EmailMessageTemplateContentBody>) -> EmailMessageTemplateContent<Set, R1, R2> { EmailMessageTemplateContent(put(self.0, "Body", value.into_expr()), Phase) }
-    /// `Headers`: list of `EmailMessageTemplateHeader`, required. Update: in place.
+    /// `Headers`: list of `EmailMessageTemplateHeader`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-emailmessagetemplatecontent.html#cfn-wisdom-messagetemplate-emailmessagetemplatecontent-headers)
     pub fn headers(self, value: impl Arg<Arr<EmailMessageTemplateHeader>>) -> EmailMessageTemplateContent<R0, Set, R2> { EmailMessageTemplateContent(put(self.0, "Headers", value.into_expr()), Phase) }
-    /// `Subject`: text, required. Update: in place.
+    /// `Subject`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-emailmessagetemplatecontent.html#cfn-wisdom-messagetemplate-emailmessagetemplatecontent-subject)
     pub fn subject(self, value: impl Arg<str>) -> EmailMessageTemplateContent<R0, R1, Set> { EmailMessageTemplateContent(put(self.0, "Subject", value.into_expr()), Phase) }
 }
 impl Done for EmailMessageTemplateContent { fn into_props(self) -> Bag { self.0 } }
@@ -1401,9 +1401,9 @@ impl Done for EmailMessageTemplateContent { fn into_props(self) -> Bag { self.0 
 impl EmailMessageTemplateContentBody {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Html`: `MessageTemplateBodyContentProvider`. Update: in place.
+    /// `Html`: `MessageTemplateBodyContentProvider`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-emailmessagetemplatecontentbody.html#cfn-wisdom-messagetemplate-emailmessagetemplatecontentbody-html)
     pub fn html(self, value: impl Arg<MessageTemplateBodyContentProvider>) -> Self { Self(put(self.0, "Html", value.into_expr())) }
-    /// `PlainText`: `MessageTemplateBodyContentProvider`. Update: in place.
+    /// `PlainText`: `MessageTemplateBodyContentProvider`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-emailmessagetemplatecontentbody.html#cfn-wisdom-messagetemplate-emailmessagetemplatecontentbody-plaintext)
     pub fn plain_text(self, value: impl Arg<MessageTemplateBodyContentProvider>) -> Self { Self(put(self.0, "PlainText", value.into_expr())) }
 }
 impl Done for EmailMessageTemplateContentBody { fn into_props(self) -> Bag { self.0 } }
@@ -1412,9 +1412,9 @@ impl Done for EmailMessageTemplateContentBody { fn into_props(self) -> Bag { sel
 impl EmailMessageTemplateHeader {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-emailmessagetemplateheader.html#cfn-wisdom-messagetemplate-emailmessagetemplateheader-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `Value`: text. Update: in place.
+    /// `Value`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-emailmessagetemplateheader.html#cfn-wisdom-messagetemplate-emailmessagetemplateheader-value)
     pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for EmailMessageTemplateHeader { fn into_props(self) -> Bag { self.0 } }
@@ -1425,9 +1425,9 @@ impl GroupingConfiguration {
     pub fn new() -> GroupingConfiguration<Missing<super::required::Criteria>, Missing<super::required::Values>> { GroupingConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> GroupingConfiguration<R0, R1> {
-    /// `Criteria`: text, required. Update: in place.
+    /// `Criteria`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-groupingconfiguration.html#cfn-wisdom-messagetemplate-groupingconfiguration-criteria)
     pub fn criteria(self, value: impl Arg<str>) -> GroupingConfiguration<Set, R1> { GroupingConfiguration(put(self.0, "Criteria", value.into_expr()), Phase) }
-    /// `Values`: list of text, required. Update: in place.
+    /// `Values`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-groupingconfiguration.html#cfn-wisdom-messagetemplate-groupingconfiguration-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> GroupingConfiguration<R0, Set> { GroupingConfiguration(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for GroupingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1438,11 +1438,11 @@ impl MessageTemplateAttachment {
     pub fn new() -> MessageTemplateAttachment<Missing<super::required::AttachmentName>, Missing<super::required::S3PresignedUrl>> { MessageTemplateAttachment(Bag::default(), Phase) }
 }
 impl<R0, R1> MessageTemplateAttachment<R0, R1> {
-    /// `AttachmentId`: text. Update: in place.
+    /// `AttachmentId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-messagetemplateattachment.html#cfn-wisdom-messagetemplate-messagetemplateattachment-attachmentid)
     pub fn attachment_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttachmentId", value.into_expr()), Phase) }
-    /// `AttachmentName`: text, required. Update: in place.
+    /// `AttachmentName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-messagetemplateattachment.html#cfn-wisdom-messagetemplate-messagetemplateattachment-attachmentname)
     pub fn attachment_name(self, value: impl Arg<str>) -> MessageTemplateAttachment<Set, R1> { MessageTemplateAttachment(put(self.0, "AttachmentName", value.into_expr()), Phase) }
-    /// `S3PresignedUrl`: text, required. Update: in place.
+    /// `S3PresignedUrl`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-messagetemplateattachment.html#cfn-wisdom-messagetemplate-messagetemplateattachment-s3presignedurl)
     pub fn s3_presigned_url(self, value: impl Arg<str>) -> MessageTemplateAttachment<R0, Set> { MessageTemplateAttachment(put(self.0, "S3PresignedUrl", value.into_expr()), Phase) }
 }
 impl Done for MessageTemplateAttachment { fn into_props(self) -> Bag { self.0 } }
@@ -1451,13 +1451,13 @@ impl Done for MessageTemplateAttachment { fn into_props(self) -> Bag { self.0 } 
 impl MessageTemplateAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AgentAttributes`: `AgentAttributes`. Update: in place.
+    /// `AgentAttributes`: `AgentAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-messagetemplateattributes.html#cfn-wisdom-messagetemplate-messagetemplateattributes-agentattributes)
     pub fn agent_attributes(self, value: impl Arg<AgentAttributes>) -> Self { Self(put(self.0, "AgentAttributes", value.into_expr())) }
-    /// `CustomAttributes`: map of text. Update: in place.
+    /// `CustomAttributes`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-messagetemplateattributes.html#cfn-wisdom-messagetemplate-messagetemplateattributes-customattributes)
     pub fn custom_attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "CustomAttributes", value.into_expr())) }
-    /// `CustomerProfileAttributes`: `CustomerProfileAttributes`. Update: in place.
+    /// `CustomerProfileAttributes`: `CustomerProfileAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-messagetemplateattributes.html#cfn-wisdom-messagetemplate-messagetemplateattributes-customerprofileattributes)
     pub fn customer_profile_attributes(self, value: impl Arg<CustomerProfileAttributes>) -> Self { Self(put(self.0, "CustomerProfileAttributes", value.into_expr())) }
-    /// `SystemAttributes`: `SystemAttributes`. Update: in place.
+    /// `SystemAttributes`: `SystemAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-messagetemplateattributes.html#cfn-wisdom-messagetemplate-messagetemplateattributes-systemattributes)
     pub fn system_attributes(self, value: impl Arg<SystemAttributes>) -> Self { Self(put(self.0, "SystemAttributes", value.into_expr())) }
 }
 impl Done for MessageTemplateAttributes { fn into_props(self) -> Bag { self.0 } }
@@ -1466,7 +1466,7 @@ impl Done for MessageTemplateAttributes { fn into_props(self) -> Bag { self.0 } 
 impl MessageTemplateBodyContentProvider {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Content`: text. Update: in place.
+    /// `Content`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-messagetemplatebodycontentprovider.html#cfn-wisdom-messagetemplate-messagetemplatebodycontentprovider-content)
     pub fn content(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Content", value.into_expr())) }
 }
 impl Done for MessageTemplateBodyContentProvider { fn into_props(self) -> Bag { self.0 } }
@@ -1477,7 +1477,7 @@ impl SmsMessageTemplateContent {
     pub fn new() -> SmsMessageTemplateContent<Missing<super::required::Body>> { SmsMessageTemplateContent(Bag::default(), Phase) }
 }
 impl<R0> SmsMessageTemplateContent<R0> {
-    /// `Body`: `SmsMessageTemplateContentBody`, required. Update: in place.
+    /// `Body`: `SmsMessageTemplateContentBody`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-smsmessagetemplatecontent.html#cfn-wisdom-messagetemplate-smsmessagetemplatecontent-body)
     pub fn body(self, value: impl Arg<SmsMessageTemplateContentBody>) -> SmsMessageTemplateContent<Set> { SmsMessageTemplateContent(put(self.0, "Body", value.into_expr()), Phase) }
 }
 impl Done for SmsMessageTemplateContent { fn into_props(self) -> Bag { self.0 } }
@@ -1486,7 +1486,7 @@ impl Done for SmsMessageTemplateContent { fn into_props(self) -> Bag { self.0 } 
 impl SmsMessageTemplateContentBody {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `PlainText`: `MessageTemplateBodyContentProvider`. Update: in place.
+    /// `PlainText`: `MessageTemplateBodyContentProvider`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-smsmessagetemplatecontentbody.html#cfn-wisdom-messagetemplate-smsmessagetemplatecontentbody-plaintext)
     pub fn plain_text(self, value: impl Arg<MessageTemplateBodyContentProvider>) -> Self { Self(put(self.0, "PlainText", value.into_expr())) }
 }
 impl Done for SmsMessageTemplateContentBody { fn into_props(self) -> Bag { self.0 } }
@@ -1495,11 +1495,11 @@ impl Done for SmsMessageTemplateContentBody { fn into_props(self) -> Bag { self.
 impl SystemAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CustomerEndpoint`: `SystemEndpointAttributes`. Update: in place.
+    /// `CustomerEndpoint`: `SystemEndpointAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-systemattributes.html#cfn-wisdom-messagetemplate-systemattributes-customerendpoint)
     pub fn customer_endpoint(self, value: impl Arg<SystemEndpointAttributes>) -> Self { Self(put(self.0, "CustomerEndpoint", value.into_expr())) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-systemattributes.html#cfn-wisdom-messagetemplate-systemattributes-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
-    /// `SystemEndpoint`: `SystemEndpointAttributes`. Update: in place.
+    /// `SystemEndpoint`: `SystemEndpointAttributes`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-systemattributes.html#cfn-wisdom-messagetemplate-systemattributes-systemendpoint)
     pub fn system_endpoint(self, value: impl Arg<SystemEndpointAttributes>) -> Self { Self(put(self.0, "SystemEndpoint", value.into_expr())) }
 }
 impl Done for SystemAttributes { fn into_props(self) -> Bag { self.0 } }
@@ -1508,7 +1508,7 @@ impl Done for SystemAttributes { fn into_props(self) -> Bag { self.0 } }
 impl SystemEndpointAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Address`: text. Update: in place.
+    /// `Address`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-systemendpointattributes.html#cfn-wisdom-messagetemplate-systemendpointattributes-address)
     pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value.into_expr())) }
 }
 impl Done for SystemEndpointAttributes { fn into_props(self) -> Bag { self.0 } }
@@ -1524,9 +1524,9 @@ impl CfnMessageTemplateVersion {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMessageTemplateVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `MessageTemplateVersionArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `MessageTemplateVersionArn`: `OtherArn`.
+    /// The attribute `MessageTemplateVersionArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-messagetemplateversion.html#MessageTemplateVersionArn-fn::getatt)
     pub fn attr_message_template_version_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MessageTemplateVersionArn") }
-    /// The attribute `MessageTemplateVersionNumber`: number.
+    /// The attribute `MessageTemplateVersionNumber`: number. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-messagetemplateversion.html#MessageTemplateVersionNumber-fn::getatt)
     pub fn attr_message_template_version_number(&self) -> Val<f64> { self.0.get_att("MessageTemplateVersionNumber") }
 }
 impl Parent for CfnMessageTemplateVersion { fn node(&self) -> &Place { &self.0 } }
@@ -1537,9 +1537,9 @@ impl CfnMessageTemplateVersionProps {
     pub fn new() -> CfnMessageTemplateVersionProps<Missing<required::MessageTemplateArn>> { CfnMessageTemplateVersionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnMessageTemplateVersionProps<R0> {
-    /// `MessageTemplateArn`: text, required. Update: replacement.
+    /// `MessageTemplateArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-messagetemplateversion.html#cfn-wisdom-messagetemplateversion-messagetemplatearn)
     pub fn message_template_arn(self, value: impl Arg<str>) -> CfnMessageTemplateVersionProps<Set> { CfnMessageTemplateVersionProps(put(self.0, "MessageTemplateArn", value.into_expr()), Phase) }
-    /// `MessageTemplateContentSha256`: text. Update: in place.
+    /// `MessageTemplateContentSha256`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-messagetemplateversion.html#cfn-wisdom-messagetemplateversion-messagetemplatecontentsha256)
     pub fn message_template_content_sha256(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageTemplateContentSha256", value.into_expr()), Phase) }
 }
 impl Done for CfnMessageTemplateVersionProps { fn into_props(self) -> Bag { self.0 } }
@@ -1552,13 +1552,13 @@ impl CfnQuickResponse {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnQuickResponseProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `QuickResponseArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Contents`: `QuickResponseContents`.
+    /// The attribute `Contents`: `QuickResponseContents`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-quickresponse.html#Contents-fn::getatt)
     pub fn attr_contents(&self) -> Val<quick_response::QuickResponseContents> { self.0.get_att("Contents") }
-    /// The attribute `QuickResponseArn`: `OtherArn`.
+    /// The attribute `QuickResponseArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-quickresponse.html#QuickResponseArn-fn::getatt)
     pub fn attr_quick_response_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("QuickResponseArn") }
-    /// The attribute `QuickResponseId`: text.
+    /// The attribute `QuickResponseId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-quickresponse.html#QuickResponseId-fn::getatt)
     pub fn attr_quick_response_id(&self) -> Val<str> { self.0.get_att("QuickResponseId") }
-    /// The attribute `Status`: text.
+    /// The attribute `Status`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-quickresponse.html#Status-fn::getatt)
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnQuickResponse { fn node(&self) -> &Place { &self.0 } }
@@ -1569,27 +1569,27 @@ impl CfnQuickResponseProps {
     pub fn new() -> CfnQuickResponseProps<Missing<required::Content>, Missing<required::KnowledgeBaseArn>, Missing<required::Name>> { CfnQuickResponseProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnQuickResponseProps<R0, R1, R2> {
-    /// `Channels`: list of `Channels`. Update: in place.
+    /// `Channels`: list of `Channels`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-quickresponse.html#cfn-wisdom-quickresponse-channels)
     pub fn channels(self, value: impl Arg<Arr<quick_response::Channels>>) -> Self { Self(put(self.0, "Channels", value.into_expr()), Phase) }
-    /// `Content`: `QuickResponseContentProvider`, required. Update: in place.
+    /// `Content`: `QuickResponseContentProvider`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-quickresponse.html#cfn-wisdom-quickresponse-content)
     pub fn content(self, value: impl Arg<quick_response::QuickResponseContentProvider>) -> CfnQuickResponseProps<Set, R1, R2> { CfnQuickResponseProps(put(self.0, "Content", value.into_expr()), Phase) }
-    /// `ContentType`: text. Update: in place.
+    /// `ContentType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-quickresponse.html#cfn-wisdom-quickresponse-contenttype)
     pub fn content_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentType", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-quickresponse.html#cfn-wisdom-quickresponse-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `GroupingConfiguration`: `GroupingConfiguration`. Update: in place.
+    /// `GroupingConfiguration`: `GroupingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-quickresponse.html#cfn-wisdom-quickresponse-groupingconfiguration)
     pub fn grouping_configuration(self, value: impl Arg<quick_response::GroupingConfiguration>) -> Self { Self(put(self.0, "GroupingConfiguration", value.into_expr()), Phase) }
-    /// `IsActive`: boolean. Update: in place.
+    /// `IsActive`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-quickresponse.html#cfn-wisdom-quickresponse-isactive)
     pub fn is_active(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsActive", value.into_expr()), Phase) }
-    /// `KnowledgeBaseArn`: text, required. Update: replacement.
+    /// `KnowledgeBaseArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-quickresponse.html#cfn-wisdom-quickresponse-knowledgebasearn)
     pub fn knowledge_base_arn(self, value: impl Arg<str>) -> CfnQuickResponseProps<R0, Set, R2> { CfnQuickResponseProps(put(self.0, "KnowledgeBaseArn", value.into_expr()), Phase) }
-    /// `Language`: text. Update: in place.
+    /// `Language`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-quickresponse.html#cfn-wisdom-quickresponse-language)
     pub fn language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Language", value.into_expr()), Phase) }
-    /// `Name`: text, required. Update: in place.
+    /// `Name`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-quickresponse.html#cfn-wisdom-quickresponse-name)
     pub fn name(self, value: impl Arg<str>) -> CfnQuickResponseProps<R0, R1, Set> { CfnQuickResponseProps(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `ShortcutKey`: text. Update: in place.
+    /// `ShortcutKey`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-quickresponse.html#cfn-wisdom-quickresponse-shortcutkey)
     pub fn shortcut_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShortcutKey", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-quickresponse.html#cfn-wisdom-quickresponse-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnQuickResponseProps { fn into_props(self) -> Bag { self.0 } }
@@ -1603,9 +1603,9 @@ impl GroupingConfiguration {
     pub fn new() -> GroupingConfiguration<Missing<super::required::Criteria>, Missing<super::required::Values>> { GroupingConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> GroupingConfiguration<R0, R1> {
-    /// `Criteria`: text, required. Update: in place.
+    /// `Criteria`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-quickresponse-groupingconfiguration.html#cfn-wisdom-quickresponse-groupingconfiguration-criteria)
     pub fn criteria(self, value: impl Arg<str>) -> GroupingConfiguration<Set, R1> { GroupingConfiguration(put(self.0, "Criteria", value.into_expr()), Phase) }
-    /// `Values`: list of text, required. Update: in place.
+    /// `Values`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-quickresponse-groupingconfiguration.html#cfn-wisdom-quickresponse-groupingconfiguration-values)
     pub fn values(self, value: impl Arg<Arr<str>>) -> GroupingConfiguration<R0, Set> { GroupingConfiguration(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for GroupingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -1614,7 +1614,7 @@ impl Done for GroupingConfiguration { fn into_props(self) -> Bag { self.0 } }
 impl QuickResponseContentProvider {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Content`: text. Update: in place.
+    /// `Content`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-quickresponse-quickresponsecontentprovider.html#cfn-wisdom-quickresponse-quickresponsecontentprovider-content)
     pub fn content(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Content", value.into_expr())) }
 }
 impl Done for QuickResponseContentProvider { fn into_props(self) -> Bag { self.0 } }
@@ -1623,9 +1623,9 @@ impl Done for QuickResponseContentProvider { fn into_props(self) -> Bag { self.0
 impl QuickResponseContents {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Markdown`: `QuickResponseContentProvider`. Update: in place.
+    /// `Markdown`: `QuickResponseContentProvider`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-quickresponse-quickresponsecontents.html#cfn-wisdom-quickresponse-quickresponsecontents-markdown)
     pub fn markdown(self, value: impl Arg<QuickResponseContentProvider>) -> Self { Self(put(self.0, "Markdown", value.into_expr())) }
-    /// `PlainText`: `QuickResponseContentProvider`. Update: in place.
+    /// `PlainText`: `QuickResponseContentProvider`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-quickresponse-quickresponsecontents.html#cfn-wisdom-quickresponse-quickresponsecontents-plaintext)
     pub fn plain_text(self, value: impl Arg<QuickResponseContentProvider>) -> Self { Self(put(self.0, "PlainText", value.into_expr())) }
 }
 impl Done for QuickResponseContents { fn into_props(self) -> Bag { self.0 } }

@@ -13,11 +13,11 @@ impl CfnConnectionAlias {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectionAliasProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AliasId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AliasId`: text.
+    /// The attribute `AliasId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-connectionalias.html#AliasId-fn::getatt)
     pub fn attr_alias_id(&self) -> Val<str> { self.0.get_att("AliasId") }
-    /// The attribute `Associations`: list of `ConnectionAliasAssociation`.
+    /// The attribute `Associations`: list of `ConnectionAliasAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-connectionalias.html#Associations-fn::getatt)
     pub fn attr_associations(&self) -> Val<Arr<connection_alias::ConnectionAliasAssociation>> { self.0.get_att("Associations") }
-    /// The attribute `ConnectionAliasState`: text.
+    /// The attribute `ConnectionAliasState`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-connectionalias.html#ConnectionAliasState-fn::getatt)
     pub fn attr_connection_alias_state(&self) -> Val<str> { self.0.get_att("ConnectionAliasState") }
 }
 impl Parent for CfnConnectionAlias { fn node(&self) -> &Place { &self.0 } }
@@ -28,9 +28,9 @@ impl CfnConnectionAliasProps {
     pub fn new() -> CfnConnectionAliasProps<Missing<required::ConnectionString>> { CfnConnectionAliasProps(Bag::default(), Phase) }
 }
 impl<R0> CfnConnectionAliasProps<R0> {
-    /// `ConnectionString`: text, required. Update: replacement.
+    /// `ConnectionString`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-connectionalias.html#cfn-workspaces-connectionalias-connectionstring)
     pub fn connection_string(self, value: impl Arg<str>) -> CfnConnectionAliasProps<Set> { CfnConnectionAliasProps(put(self.0, "ConnectionString", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: replacement.
+    /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-connectionalias.html#cfn-workspaces-connectionalias-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectionAliasProps { fn into_props(self) -> Bag { self.0 } }
@@ -42,13 +42,13 @@ use crate::cfn::support::*;
 impl ConnectionAliasAssociation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AssociatedAccountId`: text. Update: in place.
+    /// `AssociatedAccountId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspaces-connectionalias-connectionaliasassociation.html#cfn-workspaces-connectionalias-connectionaliasassociation-associatedaccountid)
     pub fn associated_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssociatedAccountId", value.into_expr())) }
-    /// `AssociationStatus`: `AssociationStatus`. Update: in place.
+    /// `AssociationStatus`: `AssociationStatus`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspaces-connectionalias-connectionaliasassociation.html#cfn-workspaces-connectionalias-connectionaliasassociation-associationstatus)
     pub fn association_status(self, value: impl Arg<AssociationStatus>) -> Self { Self(put(self.0, "AssociationStatus", value.into_expr())) }
-    /// `ConnectionIdentifier`: text. Update: in place.
+    /// `ConnectionIdentifier`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspaces-connectionalias-connectionaliasassociation.html#cfn-workspaces-connectionalias-connectionaliasassociation-connectionidentifier)
     pub fn connection_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionIdentifier", value.into_expr())) }
-    /// `ResourceId`: text. Update: in place.
+    /// `ResourceId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspaces-connectionalias-connectionaliasassociation.html#cfn-workspaces-connectionalias-connectionaliasassociation-resourceid)
     pub fn resource_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceId", value.into_expr())) }
 }
 impl Done for ConnectionAliasAssociation { fn into_props(self) -> Bag { self.0 } }
@@ -64,9 +64,9 @@ impl CfnWorkspace {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWorkspaceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `WorkspaceId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspace.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `WorkspaceId`: text.
+    /// The attribute `WorkspaceId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspace.html#WorkspaceId-fn::getatt)
     pub fn attr_workspace_id(&self) -> Val<str> { self.0.get_att("WorkspaceId") }
 }
 impl Parent for CfnWorkspace { fn node(&self) -> &Place { &self.0 } }
@@ -77,21 +77,21 @@ impl CfnWorkspaceProps {
     pub fn new() -> CfnWorkspaceProps<Missing<required::BundleId>, Missing<required::DirectoryId>, Missing<required::UserName>> { CfnWorkspaceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnWorkspaceProps<R0, R1, R2> {
-    /// `BundleId`: text, required. Update: may replace.
+    /// `BundleId`: text, required. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspace.html#cfn-workspaces-workspace-bundleid)
     pub fn bundle_id(self, value: impl Arg<str>) -> CfnWorkspaceProps<Set, R1, R2> { CfnWorkspaceProps(put(self.0, "BundleId", value.into_expr()), Phase) }
-    /// `DirectoryId`: text, required. Update: replacement.
+    /// `DirectoryId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspace.html#cfn-workspaces-workspace-directoryid)
     pub fn directory_id(self, value: impl Arg<str>) -> CfnWorkspaceProps<R0, Set, R2> { CfnWorkspaceProps(put(self.0, "DirectoryId", value.into_expr()), Phase) }
-    /// `RootVolumeEncryptionEnabled`: boolean. Update: may replace.
+    /// `RootVolumeEncryptionEnabled`: boolean. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspace.html#cfn-workspaces-workspace-rootvolumeencryptionenabled)
     pub fn root_volume_encryption_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RootVolumeEncryptionEnabled", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspace.html#cfn-workspaces-workspace-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `UserName`: text, required. Update: replacement.
+    /// `UserName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspace.html#cfn-workspaces-workspace-username)
     pub fn user_name(self, value: impl Arg<str>) -> CfnWorkspaceProps<R0, R1, Set> { CfnWorkspaceProps(put(self.0, "UserName", value.into_expr()), Phase) }
-    /// `UserVolumeEncryptionEnabled`: boolean. Update: may replace.
+    /// `UserVolumeEncryptionEnabled`: boolean. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspace.html#cfn-workspaces-workspace-uservolumeencryptionenabled)
     pub fn user_volume_encryption_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UserVolumeEncryptionEnabled", value.into_expr()), Phase) }
-    /// `VolumeEncryptionKey`: text. Update: may replace.
+    /// `VolumeEncryptionKey`: text. Update: may replace. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspace.html#cfn-workspaces-workspace-volumeencryptionkey)
     pub fn volume_encryption_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeEncryptionKey", value.into_expr()), Phase) }
-    /// `WorkspaceProperties`: `WorkspaceProperties`. Update: in place.
+    /// `WorkspaceProperties`: `WorkspaceProperties`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspace.html#cfn-workspaces-workspace-workspaceproperties)
     pub fn workspace_properties(self, value: impl Arg<workspace::WorkspaceProperties>) -> Self { Self(put(self.0, "WorkspaceProperties", value.into_expr()), Phase) }
 }
 impl Done for CfnWorkspaceProps { fn into_props(self) -> Bag { self.0 } }
@@ -103,15 +103,15 @@ use crate::cfn::support::*;
 impl WorkspaceProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ComputeTypeName`: text. Update: in place.
+    /// `ComputeTypeName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspaces-workspace-workspaceproperties.html#cfn-workspaces-workspace-workspaceproperties-computetypename)
     pub fn compute_type_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComputeTypeName", value.into_expr())) }
-    /// `RootVolumeSizeGib`: integer. Update: in place.
+    /// `RootVolumeSizeGib`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspaces-workspace-workspaceproperties.html#cfn-workspaces-workspace-workspaceproperties-rootvolumesizegib)
     pub fn root_volume_size_gib(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RootVolumeSizeGib", value.into_expr())) }
-    /// `RunningMode`: text. Update: in place.
+    /// `RunningMode`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspaces-workspace-workspaceproperties.html#cfn-workspaces-workspace-workspaceproperties-runningmode)
     pub fn running_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RunningMode", value.into_expr())) }
-    /// `RunningModeAutoStopTimeoutInMinutes`: integer. Update: in place.
+    /// `RunningModeAutoStopTimeoutInMinutes`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspaces-workspace-workspaceproperties.html#cfn-workspaces-workspace-workspaceproperties-runningmodeautostoptimeoutinminutes)
     pub fn running_mode_auto_stop_timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RunningModeAutoStopTimeoutInMinutes", value.into_expr())) }
-    /// `UserVolumeSizeGib`: integer. Update: in place.
+    /// `UserVolumeSizeGib`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspaces-workspace-workspaceproperties.html#cfn-workspaces-workspace-workspaceproperties-uservolumesizegib)
     pub fn user_volume_size_gib(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UserVolumeSizeGib", value.into_expr())) }
 }
 impl Done for WorkspaceProperties { fn into_props(self) -> Bag { self.0 } }
@@ -125,9 +125,9 @@ impl CfnWorkspaceIpGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWorkspaceIpGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspaceipgroup.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `GroupId`: text.
+    /// The attribute `GroupId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspaceipgroup.html#GroupId-fn::getatt)
     pub fn attr_group_id(&self) -> Val<str> { self.0.get_att("GroupId") }
 }
 impl Parent for CfnWorkspaceIpGroup { fn node(&self) -> &Place { &self.0 } }
@@ -138,13 +138,13 @@ impl CfnWorkspaceIpGroupProps {
     pub fn new() -> CfnWorkspaceIpGroupProps<Missing<required::GroupName>> { CfnWorkspaceIpGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnWorkspaceIpGroupProps<R0> {
-    /// `GroupDesc`: text. Update: replacement.
+    /// `GroupDesc`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspaceipgroup.html#cfn-workspaces-workspaceipgroup-groupdesc)
     pub fn group_desc(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupDesc", value.into_expr()), Phase) }
-    /// `GroupName`: text, required. Update: replacement.
+    /// `GroupName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspaceipgroup.html#cfn-workspaces-workspaceipgroup-groupname)
     pub fn group_name(self, value: impl Arg<str>) -> CfnWorkspaceIpGroupProps<Set> { CfnWorkspaceIpGroupProps(put(self.0, "GroupName", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspaceipgroup.html#cfn-workspaces-workspaceipgroup-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `UserRules`: list of `IpRuleItem`. Update: in place.
+    /// `UserRules`: list of `IpRuleItem`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspaceipgroup.html#cfn-workspaces-workspaceipgroup-userrules)
     pub fn user_rules(self, value: impl Arg<Arr<workspace_ip_group::IpRuleItem>>) -> Self { Self(put(self.0, "UserRules", value.into_expr()), Phase) }
 }
 impl Done for CfnWorkspaceIpGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -158,9 +158,9 @@ impl IpRuleItem {
     pub fn new() -> IpRuleItem<Missing<super::required::IpRule>> { IpRuleItem(Bag::default(), Phase) }
 }
 impl<R0> IpRuleItem<R0> {
-    /// `IpRule`: text, required. Update: in place.
+    /// `IpRule`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspaces-workspaceipgroup-ipruleitem.html#cfn-workspaces-workspaceipgroup-ipruleitem-iprule)
     pub fn ip_rule(self, value: impl Arg<str>) -> IpRuleItem<Set> { IpRuleItem(put(self.0, "IpRule", value.into_expr()), Phase) }
-    /// `RuleDesc`: text. Update: in place.
+    /// `RuleDesc`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspaces-workspaceipgroup-ipruleitem.html#cfn-workspaces-workspaceipgroup-ipruleitem-ruledesc)
     pub fn rule_desc(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleDesc", value.into_expr()), Phase) }
 }
 impl Done for IpRuleItem { fn into_props(self) -> Bag { self.0 } }
@@ -174,11 +174,11 @@ impl CfnWorkspacesPool {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWorkspacesPoolProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PoolId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspacespool.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `PoolArn`: `OtherArn`.
+    /// The attribute `PoolArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspacespool.html#PoolArn-fn::getatt)
     pub fn attr_pool_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PoolArn") }
-    /// The attribute `PoolId`: text.
+    /// The attribute `PoolId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspacespool.html#PoolId-fn::getatt)
     pub fn attr_pool_id(&self) -> Val<str> { self.0.get_att("PoolId") }
 }
 impl Parent for CfnWorkspacesPool { fn node(&self) -> &Place { &self.0 } }
@@ -189,23 +189,23 @@ impl CfnWorkspacesPoolProps {
     pub fn new() -> CfnWorkspacesPoolProps<Missing<required::BundleId>, Missing<required::Capacity>, Missing<required::DirectoryId>, Missing<required::PoolName>> { CfnWorkspacesPoolProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnWorkspacesPoolProps<R0, R1, R2, R3> {
-    /// `ApplicationSettings`: `ApplicationSettings`. Update: in place.
+    /// `ApplicationSettings`: `ApplicationSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspacespool.html#cfn-workspaces-workspacespool-applicationsettings)
     pub fn application_settings(self, value: impl Arg<workspaces_pool::ApplicationSettings>) -> Self { Self(put(self.0, "ApplicationSettings", value.into_expr()), Phase) }
-    /// `BundleId`: text, required. Update: in place.
+    /// `BundleId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspacespool.html#cfn-workspaces-workspacespool-bundleid)
     pub fn bundle_id(self, value: impl Arg<str>) -> CfnWorkspacesPoolProps<Set, R1, R2, R3> { CfnWorkspacesPoolProps(put(self.0, "BundleId", value.into_expr()), Phase) }
-    /// `Capacity`: `Capacity`, required. Update: in place.
+    /// `Capacity`: `Capacity`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspacespool.html#cfn-workspaces-workspacespool-capacity)
     pub fn capacity(self, value: impl Arg<workspaces_pool::Capacity>) -> CfnWorkspacesPoolProps<R0, Set, R2, R3> { CfnWorkspacesPoolProps(put(self.0, "Capacity", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspacespool.html#cfn-workspaces-workspacespool-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DirectoryId`: text, required. Update: in place.
+    /// `DirectoryId`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspacespool.html#cfn-workspaces-workspacespool-directoryid)
     pub fn directory_id(self, value: impl Arg<str>) -> CfnWorkspacesPoolProps<R0, R1, Set, R3> { CfnWorkspacesPoolProps(put(self.0, "DirectoryId", value.into_expr()), Phase) }
-    /// `PoolName`: text, required. Update: replacement.
+    /// `PoolName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspacespool.html#cfn-workspaces-workspacespool-poolname)
     pub fn pool_name(self, value: impl Arg<str>) -> CfnWorkspacesPoolProps<R0, R1, R2, Set> { CfnWorkspacesPoolProps(put(self.0, "PoolName", value.into_expr()), Phase) }
-    /// `RunningMode`: `RunningMode`. Update: in place.
+    /// `RunningMode`: `RunningMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspacespool.html#cfn-workspaces-workspacespool-runningmode)
     pub fn running_mode(self, value: impl Arg<workspaces_pool::RunningMode>) -> Self { Self(put(self.0, "RunningMode", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place. AWS advises against it.
+    /// `Tags`: list of tag. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspacespool.html#cfn-workspaces-workspacespool-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `TimeoutSettings`: `TimeoutSettings`. Update: in place.
+    /// `TimeoutSettings`: `TimeoutSettings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspacespool.html#cfn-workspaces-workspacespool-timeoutsettings)
     pub fn timeout_settings(self, value: impl Arg<workspaces_pool::TimeoutSettings>) -> Self { Self(put(self.0, "TimeoutSettings", value.into_expr()), Phase) }
 }
 impl Done for CfnWorkspacesPoolProps { fn into_props(self) -> Bag { self.0 } }
@@ -219,9 +219,9 @@ impl ApplicationSettings {
     pub fn new() -> ApplicationSettings<Missing<super::required::Status>> { ApplicationSettings(Bag::default(), Phase) }
 }
 impl<R0> ApplicationSettings<R0> {
-    /// `SettingsGroup`: text. Update: in place.
+    /// `SettingsGroup`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspaces-workspacespool-applicationsettings.html#cfn-workspaces-workspacespool-applicationsettings-settingsgroup)
     pub fn settings_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SettingsGroup", value.into_expr()), Phase) }
-    /// `Status`: `Status`, required. Update: in place.
+    /// `Status`: `Status`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspaces-workspacespool-applicationsettings.html#cfn-workspaces-workspacespool-applicationsettings-status)
     pub fn status(self, value: impl Arg<Status>) -> ApplicationSettings<Set> { ApplicationSettings(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for ApplicationSettings { fn into_props(self) -> Bag { self.0 } }
@@ -232,7 +232,7 @@ impl Capacity {
     pub fn new() -> Capacity<Missing<super::required::DesiredUserSessions>> { Capacity(Bag::default(), Phase) }
 }
 impl<R0> Capacity<R0> {
-    /// `DesiredUserSessions`: integer, required. Update: in place.
+    /// `DesiredUserSessions`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspaces-workspacespool-capacity.html#cfn-workspaces-workspacespool-capacity-desiredusersessions)
     pub fn desired_user_sessions(self, value: impl Arg<i64>) -> Capacity<Set> { Capacity(put(self.0, "DesiredUserSessions", value.into_expr()), Phase) }
 }
 impl Done for Capacity { fn into_props(self) -> Bag { self.0 } }
@@ -241,11 +241,11 @@ impl Done for Capacity { fn into_props(self) -> Bag { self.0 } }
 impl TimeoutSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DisconnectTimeoutInSeconds`: integer. Update: in place.
+    /// `DisconnectTimeoutInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspaces-workspacespool-timeoutsettings.html#cfn-workspaces-workspacespool-timeoutsettings-disconnecttimeoutinseconds)
     pub fn disconnect_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DisconnectTimeoutInSeconds", value.into_expr())) }
-    /// `IdleDisconnectTimeoutInSeconds`: integer. Update: in place.
+    /// `IdleDisconnectTimeoutInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspaces-workspacespool-timeoutsettings.html#cfn-workspaces-workspacespool-timeoutsettings-idledisconnecttimeoutinseconds)
     pub fn idle_disconnect_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleDisconnectTimeoutInSeconds", value.into_expr())) }
-    /// `MaxUserDurationInSeconds`: integer. Update: in place.
+    /// `MaxUserDurationInSeconds`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspaces-workspacespool-timeoutsettings.html#cfn-workspaces-workspacespool-timeoutsettings-maxuserdurationinseconds)
     pub fn max_user_duration_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxUserDurationInSeconds", value.into_expr())) }
 }
 impl Done for TimeoutSettings { fn into_props(self) -> Bag { self.0 } }

@@ -13,25 +13,25 @@ impl CfnEnvironment {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEnvironmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ActivationCode`: text.
+    /// The attribute `ActivationCode`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesthinclient-environment.html#ActivationCode-fn::getatt)
     pub fn attr_activation_code(&self) -> Val<str> { self.0.get_att("ActivationCode") }
-    /// The attribute `Arn`: `OtherArn`.
+    /// The attribute `Arn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesthinclient-environment.html#Arn-fn::getatt)
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CreatedAt`: text.
+    /// The attribute `CreatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesthinclient-environment.html#CreatedAt-fn::getatt)
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `DesktopType`: text.
+    /// The attribute `DesktopType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesthinclient-environment.html#DesktopType-fn::getatt)
     pub fn attr_desktop_type(&self) -> Val<str> { self.0.get_att("DesktopType") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesthinclient-environment.html#Id-fn::getatt)
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `PendingSoftwareSetId`: text.
+    /// The attribute `PendingSoftwareSetId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesthinclient-environment.html#PendingSoftwareSetId-fn::getatt)
     pub fn attr_pending_software_set_id(&self) -> Val<str> { self.0.get_att("PendingSoftwareSetId") }
-    /// The attribute `PendingSoftwareSetVersion`: text.
+    /// The attribute `PendingSoftwareSetVersion`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesthinclient-environment.html#PendingSoftwareSetVersion-fn::getatt)
     pub fn attr_pending_software_set_version(&self) -> Val<str> { self.0.get_att("PendingSoftwareSetVersion") }
-    /// The attribute `RegisteredDevicesCount`: integer.
+    /// The attribute `RegisteredDevicesCount`: integer. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesthinclient-environment.html#RegisteredDevicesCount-fn::getatt)
     pub fn attr_registered_devices_count(&self) -> Val<i64> { self.0.get_att("RegisteredDevicesCount") }
-    /// The attribute `SoftwareSetComplianceStatus`: text.
+    /// The attribute `SoftwareSetComplianceStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesthinclient-environment.html#SoftwareSetComplianceStatus-fn::getatt)
     pub fn attr_software_set_compliance_status(&self) -> Val<str> { self.0.get_att("SoftwareSetComplianceStatus") }
-    /// The attribute `UpdatedAt`: text.
+    /// The attribute `UpdatedAt`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesthinclient-environment.html#UpdatedAt-fn::getatt)
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnEnvironment { fn node(&self) -> &Place { &self.0 } }
@@ -42,25 +42,25 @@ impl CfnEnvironmentProps {
     pub fn new() -> CfnEnvironmentProps<Missing<required::DesktopArn>> { CfnEnvironmentProps(Bag::default(), Phase) }
 }
 impl<R0> CfnEnvironmentProps<R0> {
-    /// `DesiredSoftwareSetId`: text. Update: in place.
+    /// `DesiredSoftwareSetId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesthinclient-environment.html#cfn-workspacesthinclient-environment-desiredsoftwaresetid)
     pub fn desired_software_set_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DesiredSoftwareSetId", value.into_expr()), Phase) }
-    /// `DesktopArn`: text, required. Update: replacement.
+    /// `DesktopArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesthinclient-environment.html#cfn-workspacesthinclient-environment-desktoparn)
     pub fn desktop_arn(self, value: impl Arg<str>) -> CfnEnvironmentProps<Set> { CfnEnvironmentProps(put(self.0, "DesktopArn", value.into_expr()), Phase) }
-    /// `DesktopEndpoint`: text. Update: in place.
+    /// `DesktopEndpoint`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesthinclient-environment.html#cfn-workspacesthinclient-environment-desktopendpoint)
     pub fn desktop_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DesktopEndpoint", value.into_expr()), Phase) }
-    /// `DeviceCreationTags`: list of tag. Update: in place.
+    /// `DeviceCreationTags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesthinclient-environment.html#cfn-workspacesthinclient-environment-devicecreationtags)
     pub fn device_creation_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "DeviceCreationTags", value.into_expr()), Phase) }
-    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement.
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesthinclient-environment.html#cfn-workspacesthinclient-environment-kmskeyarn)
     pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
-    /// `MaintenanceWindow`: `MaintenanceWindow`. Update: in place.
+    /// `MaintenanceWindow`: `MaintenanceWindow`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesthinclient-environment.html#cfn-workspacesthinclient-environment-maintenancewindow)
     pub fn maintenance_window(self, value: impl Arg<environment::MaintenanceWindow>) -> Self { Self(put(self.0, "MaintenanceWindow", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesthinclient-environment.html#cfn-workspacesthinclient-environment-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `SoftwareSetUpdateMode`: `SoftwareSetUpdateMode`. Update: in place.
+    /// `SoftwareSetUpdateMode`: `SoftwareSetUpdateMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesthinclient-environment.html#cfn-workspacesthinclient-environment-softwaresetupdatemode)
     pub fn software_set_update_mode(self, value: impl Arg<environment::SoftwareSetUpdateMode>) -> Self { Self(put(self.0, "SoftwareSetUpdateMode", value.into_expr()), Phase) }
-    /// `SoftwareSetUpdateSchedule`: `SoftwareSetUpdateSchedule`. Update: in place.
+    /// `SoftwareSetUpdateSchedule`: `SoftwareSetUpdateSchedule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesthinclient-environment.html#cfn-workspacesthinclient-environment-softwaresetupdateschedule)
     pub fn software_set_update_schedule(self, value: impl Arg<environment::SoftwareSetUpdateSchedule>) -> Self { Self(put(self.0, "SoftwareSetUpdateSchedule", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesthinclient-environment.html#cfn-workspacesthinclient-environment-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnEnvironmentProps { fn into_props(self) -> Bag { self.0 } }
@@ -74,19 +74,19 @@ impl MaintenanceWindow {
     pub fn new() -> MaintenanceWindow<Missing<super::required::Type>> { MaintenanceWindow(Bag::default(), Phase) }
 }
 impl<R0> MaintenanceWindow<R0> {
-    /// `ApplyTimeOf`: `ApplyTimeOf`. Update: in place.
+    /// `ApplyTimeOf`: `ApplyTimeOf`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesthinclient-environment-maintenancewindow.html#cfn-workspacesthinclient-environment-maintenancewindow-applytimeof)
     pub fn apply_time_of(self, value: impl Arg<ApplyTimeOf>) -> Self { Self(put(self.0, "ApplyTimeOf", value.into_expr()), Phase) }
-    /// `DaysOfTheWeek`: list of `DaysOfTheWeek`. Update: in place.
+    /// `DaysOfTheWeek`: list of `DaysOfTheWeek`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesthinclient-environment-maintenancewindow.html#cfn-workspacesthinclient-environment-maintenancewindow-daysoftheweek)
     pub fn days_of_the_week(self, value: impl Arg<Arr<DaysOfTheWeek>>) -> Self { Self(put(self.0, "DaysOfTheWeek", value.into_expr()), Phase) }
-    /// `EndTimeHour`: integer. Update: in place.
+    /// `EndTimeHour`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesthinclient-environment-maintenancewindow.html#cfn-workspacesthinclient-environment-maintenancewindow-endtimehour)
     pub fn end_time_hour(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EndTimeHour", value.into_expr()), Phase) }
-    /// `EndTimeMinute`: integer. Update: in place.
+    /// `EndTimeMinute`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesthinclient-environment-maintenancewindow.html#cfn-workspacesthinclient-environment-maintenancewindow-endtimeminute)
     pub fn end_time_minute(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EndTimeMinute", value.into_expr()), Phase) }
-    /// `StartTimeHour`: integer. Update: in place.
+    /// `StartTimeHour`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesthinclient-environment-maintenancewindow.html#cfn-workspacesthinclient-environment-maintenancewindow-starttimehour)
     pub fn start_time_hour(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartTimeHour", value.into_expr()), Phase) }
-    /// `StartTimeMinute`: integer. Update: in place.
+    /// `StartTimeMinute`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesthinclient-environment-maintenancewindow.html#cfn-workspacesthinclient-environment-maintenancewindow-starttimeminute)
     pub fn start_time_minute(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartTimeMinute", value.into_expr()), Phase) }
-    /// `Type`: `Type`, required. Update: in place.
+    /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesthinclient-environment-maintenancewindow.html#cfn-workspacesthinclient-environment-maintenancewindow-type)
     pub fn type_(self, value: impl Arg<Type>) -> MaintenanceWindow<Set> { MaintenanceWindow(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for MaintenanceWindow { fn into_props(self) -> Bag { self.0 } }

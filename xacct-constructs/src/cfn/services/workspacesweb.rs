@@ -13,9 +13,9 @@ impl CfnBrowserSettings {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnBrowserSettingsProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `BrowserSettingsArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AssociatedPortalArns`: list of text.
+    /// The attribute `AssociatedPortalArns`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-browsersettings.html#AssociatedPortalArns-fn::getatt)
     pub fn attr_associated_portal_arns(&self) -> Val<Arr<str>> { self.0.get_att("AssociatedPortalArns") }
-    /// The attribute `BrowserSettingsArn`: `OtherArn`.
+    /// The attribute `BrowserSettingsArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-browsersettings.html#BrowserSettingsArn-fn::getatt)
     pub fn attr_browser_settings_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("BrowserSettingsArn") }
 }
 impl Parent for CfnBrowserSettings { fn node(&self) -> &Place { &self.0 } }
@@ -24,15 +24,15 @@ impl Parent for CfnBrowserSettings { fn node(&self) -> &Place { &self.0 } }
 impl CfnBrowserSettingsProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AdditionalEncryptionContext`: map of text. Update: replacement.
+    /// `AdditionalEncryptionContext`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-browsersettings.html#cfn-workspacesweb-browsersettings-additionalencryptioncontext)
     pub fn additional_encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalEncryptionContext", value.into_expr())) }
-    /// `BrowserPolicy`: text. Update: in place.
+    /// `BrowserPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-browsersettings.html#cfn-workspacesweb-browsersettings-browserpolicy)
     pub fn browser_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BrowserPolicy", value.into_expr())) }
-    /// `CustomerManagedKey`: text. Update: replacement.
+    /// `CustomerManagedKey`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-browsersettings.html#cfn-workspacesweb-browsersettings-customermanagedkey)
     pub fn customer_managed_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerManagedKey", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-browsersettings.html#cfn-workspacesweb-browsersettings-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `WebContentFilteringPolicy`: `WebContentFilteringPolicy`. Update: in place.
+    /// `WebContentFilteringPolicy`: `WebContentFilteringPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-browsersettings.html#cfn-workspacesweb-browsersettings-webcontentfilteringpolicy)
     pub fn web_content_filtering_policy(self, value: impl Arg<browser_settings::WebContentFilteringPolicy>) -> Self { Self(put(self.0, "WebContentFilteringPolicy", value.into_expr())) }
 }
 impl Done for CfnBrowserSettingsProps { fn into_props(self) -> Bag { self.0 } }
@@ -44,11 +44,11 @@ use crate::cfn::support::*;
 impl WebContentFilteringPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AllowedUrls`: list of text. Update: in place.
+    /// `AllowedUrls`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-browsersettings-webcontentfilteringpolicy.html#cfn-workspacesweb-browsersettings-webcontentfilteringpolicy-allowedurls)
     pub fn allowed_urls(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedUrls", value.into_expr())) }
-    /// `BlockedCategories`: list of `BlockedCategories`. Update: in place.
+    /// `BlockedCategories`: list of `BlockedCategories`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-browsersettings-webcontentfilteringpolicy.html#cfn-workspacesweb-browsersettings-webcontentfilteringpolicy-blockedcategories)
     pub fn blocked_categories(self, value: impl Arg<Arr<BlockedCategories>>) -> Self { Self(put(self.0, "BlockedCategories", value.into_expr())) }
-    /// `BlockedUrls`: list of text. Update: in place.
+    /// `BlockedUrls`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-browsersettings-webcontentfilteringpolicy.html#cfn-workspacesweb-browsersettings-webcontentfilteringpolicy-blockedurls)
     pub fn blocked_urls(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "BlockedUrls", value.into_expr())) }
 }
 impl Done for WebContentFilteringPolicy { fn into_props(self) -> Bag { self.0 } }
@@ -64,11 +64,11 @@ impl CfnDataProtectionSettings {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnDataProtectionSettingsProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `DataProtectionSettingsArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AssociatedPortalArns`: list of text.
+    /// The attribute `AssociatedPortalArns`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-dataprotectionsettings.html#AssociatedPortalArns-fn::getatt)
     pub fn attr_associated_portal_arns(&self) -> Val<Arr<str>> { self.0.get_att("AssociatedPortalArns") }
-    /// The attribute `CreationDate`: text.
+    /// The attribute `CreationDate`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-dataprotectionsettings.html#CreationDate-fn::getatt)
     pub fn attr_creation_date(&self) -> Val<str> { self.0.get_att("CreationDate") }
-    /// The attribute `DataProtectionSettingsArn`: `OtherArn`.
+    /// The attribute `DataProtectionSettingsArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-dataprotectionsettings.html#DataProtectionSettingsArn-fn::getatt)
     pub fn attr_data_protection_settings_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DataProtectionSettingsArn") }
 }
 impl Parent for CfnDataProtectionSettings { fn node(&self) -> &Place { &self.0 } }
@@ -77,17 +77,17 @@ impl Parent for CfnDataProtectionSettings { fn node(&self) -> &Place { &self.0 }
 impl CfnDataProtectionSettingsProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AdditionalEncryptionContext`: map of text. Update: replacement.
+    /// `AdditionalEncryptionContext`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-dataprotectionsettings.html#cfn-workspacesweb-dataprotectionsettings-additionalencryptioncontext)
     pub fn additional_encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalEncryptionContext", value.into_expr())) }
-    /// `CustomerManagedKey`: text. Update: replacement.
+    /// `CustomerManagedKey`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-dataprotectionsettings.html#cfn-workspacesweb-dataprotectionsettings-customermanagedkey)
     pub fn customer_managed_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerManagedKey", value.into_expr())) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-dataprotectionsettings.html#cfn-workspacesweb-dataprotectionsettings-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
-    /// `DisplayName`: text. Update: in place.
+    /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-dataprotectionsettings.html#cfn-workspacesweb-dataprotectionsettings-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr())) }
-    /// `InlineRedactionConfiguration`: `InlineRedactionConfiguration`. Update: in place.
+    /// `InlineRedactionConfiguration`: `InlineRedactionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-dataprotectionsettings.html#cfn-workspacesweb-dataprotectionsettings-inlineredactionconfiguration)
     pub fn inline_redaction_configuration(self, value: impl Arg<data_protection_settings::InlineRedactionConfiguration>) -> Self { Self(put(self.0, "InlineRedactionConfiguration", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-dataprotectionsettings.html#cfn-workspacesweb-dataprotectionsettings-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnDataProtectionSettingsProps { fn into_props(self) -> Bag { self.0 } }
@@ -101,13 +101,13 @@ impl CustomPattern {
     pub fn new() -> CustomPattern<Missing<super::required::PatternName>, Missing<super::required::PatternRegex>> { CustomPattern(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomPattern<R0, R1> {
-    /// `KeywordRegex`: text. Update: in place.
+    /// `KeywordRegex`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-dataprotectionsettings-custompattern.html#cfn-workspacesweb-dataprotectionsettings-custompattern-keywordregex)
     pub fn keyword_regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeywordRegex", value.into_expr()), Phase) }
-    /// `PatternDescription`: text. Update: in place.
+    /// `PatternDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-dataprotectionsettings-custompattern.html#cfn-workspacesweb-dataprotectionsettings-custompattern-patterndescription)
     pub fn pattern_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PatternDescription", value.into_expr()), Phase) }
-    /// `PatternName`: text, required. Update: in place.
+    /// `PatternName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-dataprotectionsettings-custompattern.html#cfn-workspacesweb-dataprotectionsettings-custompattern-patternname)
     pub fn pattern_name(self, value: impl Arg<str>) -> CustomPattern<Set, R1> { CustomPattern(put(self.0, "PatternName", value.into_expr()), Phase) }
-    /// `PatternRegex`: text, required. Update: in place.
+    /// `PatternRegex`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-dataprotectionsettings-custompattern.html#cfn-workspacesweb-dataprotectionsettings-custompattern-patternregex)
     pub fn pattern_regex(self, value: impl Arg<str>) -> CustomPattern<R0, Set> { CustomPattern(put(self.0, "PatternRegex", value.into_expr()), Phase) }
 }
 impl Done for CustomPattern { fn into_props(self) -> Bag { self.0 } }
@@ -118,13 +118,13 @@ impl InlineRedactionConfiguration {
     pub fn new() -> InlineRedactionConfiguration<Missing<super::required::InlineRedactionPatterns>> { InlineRedactionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> InlineRedactionConfiguration<R0> {
-    /// `GlobalConfidenceLevel`: number. Update: in place.
+    /// `GlobalConfidenceLevel`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-dataprotectionsettings-inlineredactionconfiguration.html#cfn-workspacesweb-dataprotectionsettings-inlineredactionconfiguration-globalconfidencelevel)
     pub fn global_confidence_level(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "GlobalConfidenceLevel", value.into_expr()), Phase) }
-    /// `GlobalEnforcedUrls`: list of text. Update: in place.
+    /// `GlobalEnforcedUrls`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-dataprotectionsettings-inlineredactionconfiguration.html#cfn-workspacesweb-dataprotectionsettings-inlineredactionconfiguration-globalenforcedurls)
     pub fn global_enforced_urls(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "GlobalEnforcedUrls", value.into_expr()), Phase) }
-    /// `GlobalExemptUrls`: list of text. Update: in place.
+    /// `GlobalExemptUrls`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-dataprotectionsettings-inlineredactionconfiguration.html#cfn-workspacesweb-dataprotectionsettings-inlineredactionconfiguration-globalexempturls)
     pub fn global_exempt_urls(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "GlobalExemptUrls", value.into_expr()), Phase) }
-    /// `InlineRedactionPatterns`: list of `InlineRedactionPattern`, required. Update: in place.
+    /// `InlineRedactionPatterns`: list of `InlineRedactionPattern`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-dataprotectionsettings-inlineredactionconfiguration.html#cfn-workspacesweb-dataprotectionsettings-inlineredactionconfiguration-inlineredactionpatterns)
     pub fn inline_redaction_patterns(self, value: impl Arg<Arr<InlineRedactionPattern>>) -> InlineRedactionConfiguration<Set> { InlineRedactionConfiguration(put(self.0, "InlineRedactionPatterns", value.into_expr()), Phase) }
 }
 impl Done for InlineRedactionConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -135,17 +135,17 @@ impl InlineRedactionPattern {
     pub fn new() -> InlineRedactionPattern<Missing<super::required::RedactionPlaceHolder>> { InlineRedactionPattern(Bag::default(), Phase) }
 }
 impl<R0> InlineRedactionPattern<R0> {
-    /// `BuiltInPatternId`: text. Update: in place.
+    /// `BuiltInPatternId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-dataprotectionsettings-inlineredactionpattern.html#cfn-workspacesweb-dataprotectionsettings-inlineredactionpattern-builtinpatternid)
     pub fn built_in_pattern_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BuiltInPatternId", value.into_expr()), Phase) }
-    /// `ConfidenceLevel`: number. Update: in place.
+    /// `ConfidenceLevel`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-dataprotectionsettings-inlineredactionpattern.html#cfn-workspacesweb-dataprotectionsettings-inlineredactionpattern-confidencelevel)
     pub fn confidence_level(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ConfidenceLevel", value.into_expr()), Phase) }
-    /// `CustomPattern`: `CustomPattern`. Update: in place.
+    /// `CustomPattern`: `CustomPattern`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-dataprotectionsettings-inlineredactionpattern.html#cfn-workspacesweb-dataprotectionsettings-inlineredactionpattern-custompattern)
     pub fn custom_pattern(self, value: impl Arg<CustomPattern>) -> Self { Self(put(self.0, "CustomPattern", value.into_expr()), Phase) }
-    /// `EnforcedUrls`: list of text. Update: in place.
+    /// `EnforcedUrls`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-dataprotectionsettings-inlineredactionpattern.html#cfn-workspacesweb-dataprotectionsettings-inlineredactionpattern-enforcedurls)
     pub fn enforced_urls(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EnforcedUrls", value.into_expr()), Phase) }
-    /// `ExemptUrls`: list of text. Update: in place.
+    /// `ExemptUrls`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-dataprotectionsettings-inlineredactionpattern.html#cfn-workspacesweb-dataprotectionsettings-inlineredactionpattern-exempturls)
     pub fn exempt_urls(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExemptUrls", value.into_expr()), Phase) }
-    /// `RedactionPlaceHolder`: `RedactionPlaceHolder`, required. Update: in place.
+    /// `RedactionPlaceHolder`: `RedactionPlaceHolder`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-dataprotectionsettings-inlineredactionpattern.html#cfn-workspacesweb-dataprotectionsettings-inlineredactionpattern-redactionplaceholder)
     pub fn redaction_place_holder(self, value: impl Arg<RedactionPlaceHolder>) -> InlineRedactionPattern<Set> { InlineRedactionPattern(put(self.0, "RedactionPlaceHolder", value.into_expr()), Phase) }
 }
 impl Done for InlineRedactionPattern { fn into_props(self) -> Bag { self.0 } }
@@ -156,9 +156,9 @@ impl RedactionPlaceHolder {
     pub fn new() -> RedactionPlaceHolder<Missing<super::required::RedactionPlaceHolderType>> { RedactionPlaceHolder(Bag::default(), Phase) }
 }
 impl<R0> RedactionPlaceHolder<R0> {
-    /// `RedactionPlaceHolderText`: text. Update: in place.
+    /// `RedactionPlaceHolderText`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-dataprotectionsettings-redactionplaceholder.html#cfn-workspacesweb-dataprotectionsettings-redactionplaceholder-redactionplaceholdertext)
     pub fn redaction_place_holder_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RedactionPlaceHolderText", value.into_expr()), Phase) }
-    /// `RedactionPlaceHolderType`: `RedactionPlaceHolderType`, required. Update: in place.
+    /// `RedactionPlaceHolderType`: `RedactionPlaceHolderType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-dataprotectionsettings-redactionplaceholder.html#cfn-workspacesweb-dataprotectionsettings-redactionplaceholder-redactionplaceholdertype)
     pub fn redaction_place_holder_type(self, value: impl Arg<RedactionPlaceHolderType>) -> RedactionPlaceHolder<Set> { RedactionPlaceHolder(put(self.0, "RedactionPlaceHolderType", value.into_expr()), Phase) }
 }
 impl Done for RedactionPlaceHolder { fn into_props(self) -> Bag { self.0 } }
@@ -174,7 +174,7 @@ impl CfnIdentityProvider {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIdentityProviderProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `IdentityProviderArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `IdentityProviderArn`: `OtherArn`.
+    /// The attribute `IdentityProviderArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-identityprovider.html#IdentityProviderArn-fn::getatt)
     pub fn attr_identity_provider_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("IdentityProviderArn") }
 }
 impl Parent for CfnIdentityProvider { fn node(&self) -> &Place { &self.0 } }
@@ -185,15 +185,15 @@ impl CfnIdentityProviderProps {
     pub fn new() -> CfnIdentityProviderProps<Missing<required::IdentityProviderDetails>, Missing<required::IdentityProviderName>, Missing<required::IdentityProviderType>> { CfnIdentityProviderProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnIdentityProviderProps<R0, R1, R2> {
-    /// `IdentityProviderDetails`: map of text, required. Update: in place.
+    /// `IdentityProviderDetails`: map of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-identityprovider.html#cfn-workspacesweb-identityprovider-identityproviderdetails)
     pub fn identity_provider_details(self, value: impl Arg<Dict<str>>) -> CfnIdentityProviderProps<Set, R1, R2> { CfnIdentityProviderProps(put(self.0, "IdentityProviderDetails", value.into_expr()), Phase) }
-    /// `IdentityProviderName`: text, required. Update: in place.
+    /// `IdentityProviderName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-identityprovider.html#cfn-workspacesweb-identityprovider-identityprovidername)
     pub fn identity_provider_name(self, value: impl Arg<str>) -> CfnIdentityProviderProps<R0, Set, R2> { CfnIdentityProviderProps(put(self.0, "IdentityProviderName", value.into_expr()), Phase) }
-    /// `IdentityProviderType`: `IdentityProviderType`, required. Update: in place.
+    /// `IdentityProviderType`: `IdentityProviderType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-identityprovider.html#cfn-workspacesweb-identityprovider-identityprovidertype)
     pub fn identity_provider_type(self, value: impl Arg<identity_provider::IdentityProviderType>) -> CfnIdentityProviderProps<R0, R1, Set> { CfnIdentityProviderProps(put(self.0, "IdentityProviderType", value.into_expr()), Phase) }
-    /// `PortalArn`: text. Update: replacement.
+    /// `PortalArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-identityprovider.html#cfn-workspacesweb-identityprovider-portalarn)
     pub fn portal_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PortalArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-identityprovider.html#cfn-workspacesweb-identityprovider-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnIdentityProviderProps { fn into_props(self) -> Bag { self.0 } }
@@ -212,11 +212,11 @@ impl CfnIpAccessSettings {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIpAccessSettingsProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `IpAccessSettingsArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AssociatedPortalArns`: list of text.
+    /// The attribute `AssociatedPortalArns`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-ipaccesssettings.html#AssociatedPortalArns-fn::getatt)
     pub fn attr_associated_portal_arns(&self) -> Val<Arr<str>> { self.0.get_att("AssociatedPortalArns") }
-    /// The attribute `CreationDate`: text.
+    /// The attribute `CreationDate`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-ipaccesssettings.html#CreationDate-fn::getatt)
     pub fn attr_creation_date(&self) -> Val<str> { self.0.get_att("CreationDate") }
-    /// The attribute `IpAccessSettingsArn`: `OtherArn`.
+    /// The attribute `IpAccessSettingsArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-ipaccesssettings.html#IpAccessSettingsArn-fn::getatt)
     pub fn attr_ip_access_settings_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("IpAccessSettingsArn") }
 }
 impl Parent for CfnIpAccessSettings { fn node(&self) -> &Place { &self.0 } }
@@ -227,17 +227,17 @@ impl CfnIpAccessSettingsProps {
     pub fn new() -> CfnIpAccessSettingsProps<Missing<required::IpRules>> { CfnIpAccessSettingsProps(Bag::default(), Phase) }
 }
 impl<R0> CfnIpAccessSettingsProps<R0> {
-    /// `AdditionalEncryptionContext`: map of text. Update: replacement.
+    /// `AdditionalEncryptionContext`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-ipaccesssettings.html#cfn-workspacesweb-ipaccesssettings-additionalencryptioncontext)
     pub fn additional_encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalEncryptionContext", value.into_expr()), Phase) }
-    /// `CustomerManagedKey`: text. Update: replacement.
+    /// `CustomerManagedKey`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-ipaccesssettings.html#cfn-workspacesweb-ipaccesssettings-customermanagedkey)
     pub fn customer_managed_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerManagedKey", value.into_expr()), Phase) }
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-ipaccesssettings.html#cfn-workspacesweb-ipaccesssettings-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `DisplayName`: text. Update: in place.
+    /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-ipaccesssettings.html#cfn-workspacesweb-ipaccesssettings-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
-    /// `IpRules`: list of `IpRule`, required. Update: in place.
+    /// `IpRules`: list of `IpRule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-ipaccesssettings.html#cfn-workspacesweb-ipaccesssettings-iprules)
     pub fn ip_rules(self, value: impl Arg<Arr<ip_access_settings::IpRule>>) -> CfnIpAccessSettingsProps<Set> { CfnIpAccessSettingsProps(put(self.0, "IpRules", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-ipaccesssettings.html#cfn-workspacesweb-ipaccesssettings-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnIpAccessSettingsProps { fn into_props(self) -> Bag { self.0 } }
@@ -251,9 +251,9 @@ impl IpRule {
     pub fn new() -> IpRule<Missing<super::required::IpRange>> { IpRule(Bag::default(), Phase) }
 }
 impl<R0> IpRule<R0> {
-    /// `Description`: text. Update: in place.
+    /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-ipaccesssettings-iprule.html#cfn-workspacesweb-ipaccesssettings-iprule-description)
     pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
-    /// `IpRange`: text, required. Update: in place.
+    /// `IpRange`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-ipaccesssettings-iprule.html#cfn-workspacesweb-ipaccesssettings-iprule-iprange)
     pub fn ip_range(self, value: impl Arg<str>) -> IpRule<Set> { IpRule(put(self.0, "IpRange", value.into_expr()), Phase) }
 }
 impl Done for IpRule { fn into_props(self) -> Bag { self.0 } }
@@ -267,9 +267,9 @@ impl CfnNetworkSettings {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnNetworkSettingsProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `NetworkSettingsArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AssociatedPortalArns`: list of text.
+    /// The attribute `AssociatedPortalArns`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-networksettings.html#AssociatedPortalArns-fn::getatt)
     pub fn attr_associated_portal_arns(&self) -> Val<Arr<str>> { self.0.get_att("AssociatedPortalArns") }
-    /// The attribute `NetworkSettingsArn`: `OtherArn`.
+    /// The attribute `NetworkSettingsArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-networksettings.html#NetworkSettingsArn-fn::getatt)
     pub fn attr_network_settings_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("NetworkSettingsArn") }
 }
 impl Parent for CfnNetworkSettings { fn node(&self) -> &Place { &self.0 } }
@@ -280,13 +280,13 @@ impl CfnNetworkSettingsProps {
     pub fn new() -> CfnNetworkSettingsProps<Missing<required::SecurityGroupIds>, Missing<required::SubnetIds>, Missing<required::VpcId>> { CfnNetworkSettingsProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnNetworkSettingsProps<R0, R1, R2> {
-    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place.
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-networksettings.html#cfn-workspacesweb-networksettings-securitygroupids)
     pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> CfnNetworkSettingsProps<Set, R1, R2> { CfnNetworkSettingsProps(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
-    /// `SubnetIds`: list of text, required. Update: in place.
+    /// `SubnetIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-networksettings.html#cfn-workspacesweb-networksettings-subnetids)
     pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> CfnNetworkSettingsProps<R0, Set, R2> { CfnNetworkSettingsProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-networksettings.html#cfn-workspacesweb-networksettings-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `VpcId`: `Ec2VpcId`, required. Update: in place.
+    /// `VpcId`: `Ec2VpcId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-networksettings.html#cfn-workspacesweb-networksettings-vpcid)
     pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnNetworkSettingsProps<R0, R1, Set> { CfnNetworkSettingsProps(put(self.0, "VpcId", value.into_expr()), Phase) }
 }
 impl Done for CfnNetworkSettingsProps { fn into_props(self) -> Bag { self.0 } }
@@ -299,21 +299,21 @@ impl CfnPortal {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnPortalProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `PortalArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `BrowserType`: text.
+    /// The attribute `BrowserType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-portal.html#BrowserType-fn::getatt)
     pub fn attr_browser_type(&self) -> Val<str> { self.0.get_att("BrowserType") }
-    /// The attribute `CreationDate`: text.
+    /// The attribute `CreationDate`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-portal.html#CreationDate-fn::getatt)
     pub fn attr_creation_date(&self) -> Val<str> { self.0.get_att("CreationDate") }
-    /// The attribute `PortalArn`: `OtherArn`.
+    /// The attribute `PortalArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-portal.html#PortalArn-fn::getatt)
     pub fn attr_portal_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PortalArn") }
-    /// The attribute `PortalEndpoint`: text.
+    /// The attribute `PortalEndpoint`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-portal.html#PortalEndpoint-fn::getatt)
     pub fn attr_portal_endpoint(&self) -> Val<str> { self.0.get_att("PortalEndpoint") }
-    /// The attribute `PortalStatus`: text.
+    /// The attribute `PortalStatus`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-portal.html#PortalStatus-fn::getatt)
     pub fn attr_portal_status(&self) -> Val<str> { self.0.get_att("PortalStatus") }
-    /// The attribute `RendererType`: text.
+    /// The attribute `RendererType`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-portal.html#RendererType-fn::getatt)
     pub fn attr_renderer_type(&self) -> Val<str> { self.0.get_att("RendererType") }
-    /// The attribute `ServiceProviderSamlMetadata`: text.
+    /// The attribute `ServiceProviderSamlMetadata`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-portal.html#ServiceProviderSamlMetadata-fn::getatt)
     pub fn attr_service_provider_saml_metadata(&self) -> Val<str> { self.0.get_att("ServiceProviderSamlMetadata") }
-    /// The attribute `StatusReason`: text.
+    /// The attribute `StatusReason`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-portal.html#StatusReason-fn::getatt)
     pub fn attr_status_reason(&self) -> Val<str> { self.0.get_att("StatusReason") }
 }
 impl Parent for CfnPortal { fn node(&self) -> &Place { &self.0 } }
@@ -322,37 +322,37 @@ impl Parent for CfnPortal { fn node(&self) -> &Place { &self.0 } }
 impl CfnPortalProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AdditionalEncryptionContext`: map of text. Update: replacement.
+    /// `AdditionalEncryptionContext`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-portal.html#cfn-workspacesweb-portal-additionalencryptioncontext)
     pub fn additional_encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalEncryptionContext", value.into_expr())) }
-    /// `AuthenticationType`: `AuthenticationType`. Update: in place.
+    /// `AuthenticationType`: `AuthenticationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-portal.html#cfn-workspacesweb-portal-authenticationtype)
     pub fn authentication_type(self, value: impl Arg<portal::AuthenticationType>) -> Self { Self(put(self.0, "AuthenticationType", value.into_expr())) }
-    /// `BrowserSettingsArn`: text. Update: in place.
+    /// `BrowserSettingsArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-portal.html#cfn-workspacesweb-portal-browsersettingsarn)
     pub fn browser_settings_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BrowserSettingsArn", value.into_expr())) }
-    /// `CustomerManagedKey`: text. Update: replacement.
+    /// `CustomerManagedKey`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-portal.html#cfn-workspacesweb-portal-customermanagedkey)
     pub fn customer_managed_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerManagedKey", value.into_expr())) }
-    /// `DataProtectionSettingsArn`: text. Update: in place.
+    /// `DataProtectionSettingsArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-portal.html#cfn-workspacesweb-portal-dataprotectionsettingsarn)
     pub fn data_protection_settings_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataProtectionSettingsArn", value.into_expr())) }
-    /// `DisplayName`: text. Update: in place.
+    /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-portal.html#cfn-workspacesweb-portal-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr())) }
-    /// `InstanceType`: `InstanceType`. Update: in place.
+    /// `InstanceType`: `InstanceType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-portal.html#cfn-workspacesweb-portal-instancetype)
     pub fn instance_type(self, value: impl Arg<portal::InstanceType>) -> Self { Self(put(self.0, "InstanceType", value.into_expr())) }
-    /// `IpAccessSettingsArn`: text. Update: in place.
+    /// `IpAccessSettingsArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-portal.html#cfn-workspacesweb-portal-ipaccesssettingsarn)
     pub fn ip_access_settings_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAccessSettingsArn", value.into_expr())) }
-    /// `MaxConcurrentSessions`: number. Update: in place.
+    /// `MaxConcurrentSessions`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-portal.html#cfn-workspacesweb-portal-maxconcurrentsessions)
     pub fn max_concurrent_sessions(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxConcurrentSessions", value.into_expr())) }
-    /// `NetworkSettingsArn`: text. Update: in place.
+    /// `NetworkSettingsArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-portal.html#cfn-workspacesweb-portal-networksettingsarn)
     pub fn network_settings_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkSettingsArn", value.into_expr())) }
-    /// `PortalCustomDomain`: text. Update: in place.
+    /// `PortalCustomDomain`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-portal.html#cfn-workspacesweb-portal-portalcustomdomain)
     pub fn portal_custom_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PortalCustomDomain", value.into_expr())) }
-    /// `SessionLoggerArn`: text. Update: in place.
+    /// `SessionLoggerArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-portal.html#cfn-workspacesweb-portal-sessionloggerarn)
     pub fn session_logger_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionLoggerArn", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-portal.html#cfn-workspacesweb-portal-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
-    /// `TrustStoreArn`: text. Update: in place.
+    /// `TrustStoreArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-portal.html#cfn-workspacesweb-portal-truststorearn)
     pub fn trust_store_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrustStoreArn", value.into_expr())) }
-    /// `UserAccessLoggingSettingsArn`: text. Update: in place.
+    /// `UserAccessLoggingSettingsArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-portal.html#cfn-workspacesweb-portal-useraccessloggingsettingsarn)
     pub fn user_access_logging_settings_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserAccessLoggingSettingsArn", value.into_expr())) }
-    /// `UserSettingsArn`: text. Update: in place.
+    /// `UserSettingsArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-portal.html#cfn-workspacesweb-portal-usersettingsarn)
     pub fn user_settings_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserSettingsArn", value.into_expr())) }
 }
 impl Done for CfnPortalProps { fn into_props(self) -> Bag { self.0 } }
@@ -373,11 +373,11 @@ impl CfnSessionLogger {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSessionLoggerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SessionLoggerArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AssociatedPortalArns`: list of text.
+    /// The attribute `AssociatedPortalArns`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-sessionlogger.html#AssociatedPortalArns-fn::getatt)
     pub fn attr_associated_portal_arns(&self) -> Val<Arr<str>> { self.0.get_att("AssociatedPortalArns") }
-    /// The attribute `CreationDate`: text.
+    /// The attribute `CreationDate`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-sessionlogger.html#CreationDate-fn::getatt)
     pub fn attr_creation_date(&self) -> Val<str> { self.0.get_att("CreationDate") }
-    /// The attribute `SessionLoggerArn`: `OtherArn`.
+    /// The attribute `SessionLoggerArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-sessionlogger.html#SessionLoggerArn-fn::getatt)
     pub fn attr_session_logger_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SessionLoggerArn") }
 }
 impl Parent for CfnSessionLogger { fn node(&self) -> &Place { &self.0 } }
@@ -388,17 +388,17 @@ impl CfnSessionLoggerProps {
     pub fn new() -> CfnSessionLoggerProps<Missing<required::EventFilter>, Missing<required::LogConfiguration>> { CfnSessionLoggerProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSessionLoggerProps<R0, R1> {
-    /// `AdditionalEncryptionContext`: map of text. Update: replacement.
+    /// `AdditionalEncryptionContext`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-sessionlogger.html#cfn-workspacesweb-sessionlogger-additionalencryptioncontext)
     pub fn additional_encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalEncryptionContext", value.into_expr()), Phase) }
-    /// `CustomerManagedKey`: text. Update: replacement.
+    /// `CustomerManagedKey`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-sessionlogger.html#cfn-workspacesweb-sessionlogger-customermanagedkey)
     pub fn customer_managed_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerManagedKey", value.into_expr()), Phase) }
-    /// `DisplayName`: text. Update: in place.
+    /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-sessionlogger.html#cfn-workspacesweb-sessionlogger-displayname)
     pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
-    /// `EventFilter`: `EventFilter`, required. Update: in place.
+    /// `EventFilter`: `EventFilter`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-sessionlogger.html#cfn-workspacesweb-sessionlogger-eventfilter)
     pub fn event_filter(self, value: impl Arg<session_logger::EventFilter>) -> CfnSessionLoggerProps<Set, R1> { CfnSessionLoggerProps(put(self.0, "EventFilter", value.into_expr()), Phase) }
-    /// `LogConfiguration`: `LogConfiguration`, required. Update: in place.
+    /// `LogConfiguration`: `LogConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-sessionlogger.html#cfn-workspacesweb-sessionlogger-logconfiguration)
     pub fn log_configuration(self, value: impl Arg<session_logger::LogConfiguration>) -> CfnSessionLoggerProps<R0, Set> { CfnSessionLoggerProps(put(self.0, "LogConfiguration", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-sessionlogger.html#cfn-workspacesweb-sessionlogger-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSessionLoggerProps { fn into_props(self) -> Bag { self.0 } }
@@ -410,9 +410,9 @@ use crate::cfn::support::*;
 impl EventFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `All`: JSON. Update: in place.
+    /// `All`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-sessionlogger-eventfilter.html#cfn-workspacesweb-sessionlogger-eventfilter-all)
     pub fn all(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "All", value.into_expr())) }
-    /// `Include`: list of `Include`. Update: in place.
+    /// `Include`: list of `Include`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-sessionlogger-eventfilter.html#cfn-workspacesweb-sessionlogger-eventfilter-include)
     pub fn include(self, value: impl Arg<Arr<Include>>) -> Self { Self(put(self.0, "Include", value.into_expr())) }
 }
 impl Done for EventFilter { fn into_props(self) -> Bag { self.0 } }
@@ -421,7 +421,7 @@ impl Done for EventFilter { fn into_props(self) -> Bag { self.0 } }
 impl LogConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `S3`: `S3LogConfiguration`. Update: in place.
+    /// `S3`: `S3LogConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-sessionlogger-logconfiguration.html#cfn-workspacesweb-sessionlogger-logconfiguration-s3)
     pub fn s3(self, value: impl Arg<S3LogConfiguration>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
 }
 impl Done for LogConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -432,15 +432,15 @@ impl S3LogConfiguration {
     pub fn new() -> S3LogConfiguration<Missing<super::required::Bucket>, Missing<super::required::FolderStructure>, Missing<super::required::LogFileFormat>> { S3LogConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> S3LogConfiguration<R0, R1, R2> {
-    /// `Bucket`: text, required. Update: in place.
+    /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-sessionlogger-s3logconfiguration.html#cfn-workspacesweb-sessionlogger-s3logconfiguration-bucket)
     pub fn bucket(self, value: impl Arg<str>) -> S3LogConfiguration<Set, R1, R2> { S3LogConfiguration(put(self.0, "Bucket", value.into_expr()), Phase) }
-    /// `BucketOwner`: text. Update: in place.
+    /// `BucketOwner`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-sessionlogger-s3logconfiguration.html#cfn-workspacesweb-sessionlogger-s3logconfiguration-bucketowner)
     pub fn bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketOwner", value.into_expr()), Phase) }
-    /// `FolderStructure`: `FolderStructure`, required. Update: in place.
+    /// `FolderStructure`: `FolderStructure`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-sessionlogger-s3logconfiguration.html#cfn-workspacesweb-sessionlogger-s3logconfiguration-folderstructure)
     pub fn folder_structure(self, value: impl Arg<FolderStructure>) -> S3LogConfiguration<R0, Set, R2> { S3LogConfiguration(put(self.0, "FolderStructure", value.into_expr()), Phase) }
-    /// `KeyPrefix`: text. Update: in place.
+    /// `KeyPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-sessionlogger-s3logconfiguration.html#cfn-workspacesweb-sessionlogger-s3logconfiguration-keyprefix)
     pub fn key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPrefix", value.into_expr()), Phase) }
-    /// `LogFileFormat`: `LogFileFormat`, required. Update: in place.
+    /// `LogFileFormat`: `LogFileFormat`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-sessionlogger-s3logconfiguration.html#cfn-workspacesweb-sessionlogger-s3logconfiguration-logfileformat)
     pub fn log_file_format(self, value: impl Arg<LogFileFormat>) -> S3LogConfiguration<R0, R1, Set> { S3LogConfiguration(put(self.0, "LogFileFormat", value.into_expr()), Phase) }
 }
 impl Done for S3LogConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -460,9 +460,9 @@ impl CfnTrustStore {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTrustStoreProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TrustStoreArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AssociatedPortalArns`: list of text.
+    /// The attribute `AssociatedPortalArns`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-truststore.html#AssociatedPortalArns-fn::getatt)
     pub fn attr_associated_portal_arns(&self) -> Val<Arr<str>> { self.0.get_att("AssociatedPortalArns") }
-    /// The attribute `TrustStoreArn`: `OtherArn`.
+    /// The attribute `TrustStoreArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-truststore.html#TrustStoreArn-fn::getatt)
     pub fn attr_trust_store_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TrustStoreArn") }
 }
 impl Parent for CfnTrustStore { fn node(&self) -> &Place { &self.0 } }
@@ -473,9 +473,9 @@ impl CfnTrustStoreProps {
     pub fn new() -> CfnTrustStoreProps<Missing<required::CertificateList>> { CfnTrustStoreProps(Bag::default(), Phase) }
 }
 impl<R0> CfnTrustStoreProps<R0> {
-    /// `CertificateList`: list of text, required. Update: in place.
+    /// `CertificateList`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-truststore.html#cfn-workspacesweb-truststore-certificatelist)
     pub fn certificate_list(self, value: impl Arg<Arr<str>>) -> CfnTrustStoreProps<Set> { CfnTrustStoreProps(put(self.0, "CertificateList", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-truststore.html#cfn-workspacesweb-truststore-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnTrustStoreProps { fn into_props(self) -> Bag { self.0 } }
@@ -488,9 +488,9 @@ impl CfnUserAccessLoggingSettings {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUserAccessLoggingSettingsProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `UserAccessLoggingSettingsArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AssociatedPortalArns`: list of text.
+    /// The attribute `AssociatedPortalArns`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-useraccessloggingsettings.html#AssociatedPortalArns-fn::getatt)
     pub fn attr_associated_portal_arns(&self) -> Val<Arr<str>> { self.0.get_att("AssociatedPortalArns") }
-    /// The attribute `UserAccessLoggingSettingsArn`: `OtherArn`.
+    /// The attribute `UserAccessLoggingSettingsArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-useraccessloggingsettings.html#UserAccessLoggingSettingsArn-fn::getatt)
     pub fn attr_user_access_logging_settings_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("UserAccessLoggingSettingsArn") }
 }
 impl Parent for CfnUserAccessLoggingSettings { fn node(&self) -> &Place { &self.0 } }
@@ -501,9 +501,9 @@ impl CfnUserAccessLoggingSettingsProps {
     pub fn new() -> CfnUserAccessLoggingSettingsProps<Missing<required::KinesisStreamArn>> { CfnUserAccessLoggingSettingsProps(Bag::default(), Phase) }
 }
 impl<R0> CfnUserAccessLoggingSettingsProps<R0> {
-    /// `KinesisStreamArn`: text, required. Update: in place.
+    /// `KinesisStreamArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-useraccessloggingsettings.html#cfn-workspacesweb-useraccessloggingsettings-kinesisstreamarn)
     pub fn kinesis_stream_arn(self, value: impl Arg<str>) -> CfnUserAccessLoggingSettingsProps<Set> { CfnUserAccessLoggingSettingsProps(put(self.0, "KinesisStreamArn", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-useraccessloggingsettings.html#cfn-workspacesweb-useraccessloggingsettings-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnUserAccessLoggingSettingsProps { fn into_props(self) -> Bag { self.0 } }
@@ -516,15 +516,15 @@ impl CfnUserSettings {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUserSettingsProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `UserSettingsArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AssociatedPortalArns`: list of text.
+    /// The attribute `AssociatedPortalArns`: list of text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-usersettings.html#AssociatedPortalArns-fn::getatt)
     pub fn attr_associated_portal_arns(&self) -> Val<Arr<str>> { self.0.get_att("AssociatedPortalArns") }
-    /// The attribute `BrandingConfiguration.FaviconMetadata`: `ImageMetadata`.
+    /// The attribute `BrandingConfiguration.FaviconMetadata`: `ImageMetadata`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-usersettings.html#BrandingConfiguration.FaviconMetadata-fn::getatt)
     pub fn attr_branding_configuration_favicon_metadata(&self) -> Val<user_settings::ImageMetadata> { self.0.get_att("BrandingConfiguration.FaviconMetadata") }
-    /// The attribute `BrandingConfiguration.LogoMetadata`: `ImageMetadata`.
+    /// The attribute `BrandingConfiguration.LogoMetadata`: `ImageMetadata`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-usersettings.html#BrandingConfiguration.LogoMetadata-fn::getatt)
     pub fn attr_branding_configuration_logo_metadata(&self) -> Val<user_settings::ImageMetadata> { self.0.get_att("BrandingConfiguration.LogoMetadata") }
-    /// The attribute `BrandingConfiguration.WallpaperMetadata`: `ImageMetadata`.
+    /// The attribute `BrandingConfiguration.WallpaperMetadata`: `ImageMetadata`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-usersettings.html#BrandingConfiguration.WallpaperMetadata-fn::getatt)
     pub fn attr_branding_configuration_wallpaper_metadata(&self) -> Val<user_settings::ImageMetadata> { self.0.get_att("BrandingConfiguration.WallpaperMetadata") }
-    /// The attribute `UserSettingsArn`: `OtherArn`.
+    /// The attribute `UserSettingsArn`: `OtherArn`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-usersettings.html#UserSettingsArn-fn::getatt)
     pub fn attr_user_settings_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("UserSettingsArn") }
 }
 impl Parent for CfnUserSettings { fn node(&self) -> &Place { &self.0 } }
@@ -535,35 +535,35 @@ impl CfnUserSettingsProps {
     pub fn new() -> CfnUserSettingsProps<Missing<required::CopyAllowed>, Missing<required::DownloadAllowed>, Missing<required::PasteAllowed>, Missing<required::PrintAllowed>, Missing<required::UploadAllowed>> { CfnUserSettingsProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnUserSettingsProps<R0, R1, R2, R3, R4> {
-    /// `AdditionalEncryptionContext`: map of text. Update: replacement.
+    /// `AdditionalEncryptionContext`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-usersettings.html#cfn-workspacesweb-usersettings-additionalencryptioncontext)
     pub fn additional_encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalEncryptionContext", value.into_expr()), Phase) }
-    /// `BrandingConfiguration`: `BrandingConfiguration`. Update: in place.
+    /// `BrandingConfiguration`: `BrandingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-usersettings.html#cfn-workspacesweb-usersettings-brandingconfiguration)
     pub fn branding_configuration(self, value: impl Arg<user_settings::BrandingConfiguration>) -> Self { Self(put(self.0, "BrandingConfiguration", value.into_expr()), Phase) }
-    /// `CookieSynchronizationConfiguration`: `CookieSynchronizationConfiguration`. Update: in place.
+    /// `CookieSynchronizationConfiguration`: `CookieSynchronizationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-usersettings.html#cfn-workspacesweb-usersettings-cookiesynchronizationconfiguration)
     pub fn cookie_synchronization_configuration(self, value: impl Arg<user_settings::CookieSynchronizationConfiguration>) -> Self { Self(put(self.0, "CookieSynchronizationConfiguration", value.into_expr()), Phase) }
-    /// `CopyAllowed`: `CopyAllowed`, required. Update: in place.
+    /// `CopyAllowed`: `CopyAllowed`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-usersettings.html#cfn-workspacesweb-usersettings-copyallowed)
     pub fn copy_allowed(self, value: impl Arg<user_settings::CopyAllowed>) -> CfnUserSettingsProps<Set, R1, R2, R3, R4> { CfnUserSettingsProps(put(self.0, "CopyAllowed", value.into_expr()), Phase) }
-    /// `CustomerManagedKey`: text. Update: replacement.
+    /// `CustomerManagedKey`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-usersettings.html#cfn-workspacesweb-usersettings-customermanagedkey)
     pub fn customer_managed_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerManagedKey", value.into_expr()), Phase) }
-    /// `DeepLinkAllowed`: `DeepLinkAllowed`. Update: in place.
+    /// `DeepLinkAllowed`: `DeepLinkAllowed`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-usersettings.html#cfn-workspacesweb-usersettings-deeplinkallowed)
     pub fn deep_link_allowed(self, value: impl Arg<user_settings::DeepLinkAllowed>) -> Self { Self(put(self.0, "DeepLinkAllowed", value.into_expr()), Phase) }
-    /// `DisconnectTimeoutInMinutes`: number. Update: in place.
+    /// `DisconnectTimeoutInMinutes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-usersettings.html#cfn-workspacesweb-usersettings-disconnecttimeoutinminutes)
     pub fn disconnect_timeout_in_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DisconnectTimeoutInMinutes", value.into_expr()), Phase) }
-    /// `DownloadAllowed`: `DownloadAllowed`, required. Update: in place.
+    /// `DownloadAllowed`: `DownloadAllowed`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-usersettings.html#cfn-workspacesweb-usersettings-downloadallowed)
     pub fn download_allowed(self, value: impl Arg<user_settings::DownloadAllowed>) -> CfnUserSettingsProps<R0, Set, R2, R3, R4> { CfnUserSettingsProps(put(self.0, "DownloadAllowed", value.into_expr()), Phase) }
-    /// `IdleDisconnectTimeoutInMinutes`: number. Update: in place.
+    /// `IdleDisconnectTimeoutInMinutes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-usersettings.html#cfn-workspacesweb-usersettings-idledisconnecttimeoutinminutes)
     pub fn idle_disconnect_timeout_in_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "IdleDisconnectTimeoutInMinutes", value.into_expr()), Phase) }
-    /// `PasteAllowed`: `PasteAllowed`, required. Update: in place.
+    /// `PasteAllowed`: `PasteAllowed`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-usersettings.html#cfn-workspacesweb-usersettings-pasteallowed)
     pub fn paste_allowed(self, value: impl Arg<user_settings::PasteAllowed>) -> CfnUserSettingsProps<R0, R1, Set, R3, R4> { CfnUserSettingsProps(put(self.0, "PasteAllowed", value.into_expr()), Phase) }
-    /// `PrintAllowed`: `PrintAllowed`, required. Update: in place.
+    /// `PrintAllowed`: `PrintAllowed`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-usersettings.html#cfn-workspacesweb-usersettings-printallowed)
     pub fn print_allowed(self, value: impl Arg<user_settings::PrintAllowed>) -> CfnUserSettingsProps<R0, R1, R2, Set, R4> { CfnUserSettingsProps(put(self.0, "PrintAllowed", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-usersettings.html#cfn-workspacesweb-usersettings-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
-    /// `ToolbarConfiguration`: `ToolbarConfiguration`. Update: in place.
+    /// `ToolbarConfiguration`: `ToolbarConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-usersettings.html#cfn-workspacesweb-usersettings-toolbarconfiguration)
     pub fn toolbar_configuration(self, value: impl Arg<user_settings::ToolbarConfiguration>) -> Self { Self(put(self.0, "ToolbarConfiguration", value.into_expr()), Phase) }
-    /// `UploadAllowed`: `UploadAllowed`, required. Update: in place.
+    /// `UploadAllowed`: `UploadAllowed`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-usersettings.html#cfn-workspacesweb-usersettings-uploadallowed)
     pub fn upload_allowed(self, value: impl Arg<user_settings::UploadAllowed>) -> CfnUserSettingsProps<R0, R1, R2, R3, Set> { CfnUserSettingsProps(put(self.0, "UploadAllowed", value.into_expr()), Phase) }
-    /// `WebAuthnAllowed`: `WebAuthnAllowed`. Update: in place.
+    /// `WebAuthnAllowed`: `WebAuthnAllowed`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-usersettings.html#cfn-workspacesweb-usersettings-webauthnallowed)
     pub fn web_authn_allowed(self, value: impl Arg<user_settings::WebAuthnAllowed>) -> Self { Self(put(self.0, "WebAuthnAllowed", value.into_expr()), Phase) }
 }
 impl Done for CfnUserSettingsProps { fn into_props(self) -> Bag { self.0 } }
@@ -575,23 +575,23 @@ use crate::cfn::support::*;
 impl BrandingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ColorTheme`: `ColorTheme`. Update: in place.
+    /// `ColorTheme`: `ColorTheme`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-brandingconfiguration.html#cfn-workspacesweb-usersettings-brandingconfiguration-colortheme)
     pub fn color_theme(self, value: impl Arg<ColorTheme>) -> Self { Self(put(self.0, "ColorTheme", value.into_expr())) }
-    /// `Favicon`: text. Update: in place.
+    /// `Favicon`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-brandingconfiguration.html#cfn-workspacesweb-usersettings-brandingconfiguration-favicon)
     pub fn favicon(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Favicon", value.into_expr())) }
-    /// `FaviconMetadata`: `ImageMetadata`. Update: in place.
+    /// `FaviconMetadata`: `ImageMetadata`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-brandingconfiguration.html#cfn-workspacesweb-usersettings-brandingconfiguration-faviconmetadata)
     pub fn favicon_metadata(self, value: impl Arg<ImageMetadata>) -> Self { Self(put(self.0, "FaviconMetadata", value.into_expr())) }
-    /// `LocalizedStrings`: map of `LocalizedBrandingStrings`. Update: in place.
+    /// `LocalizedStrings`: map of `LocalizedBrandingStrings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-brandingconfiguration.html#cfn-workspacesweb-usersettings-brandingconfiguration-localizedstrings)
     pub fn localized_strings(self, value: impl Arg<Dict<LocalizedBrandingStrings>>) -> Self { Self(put(self.0, "LocalizedStrings", value.into_expr())) }
-    /// `Logo`: text. Update: in place.
+    /// `Logo`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-brandingconfiguration.html#cfn-workspacesweb-usersettings-brandingconfiguration-logo)
     pub fn logo(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Logo", value.into_expr())) }
-    /// `LogoMetadata`: `ImageMetadata`. Update: in place.
+    /// `LogoMetadata`: `ImageMetadata`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-brandingconfiguration.html#cfn-workspacesweb-usersettings-brandingconfiguration-logometadata)
     pub fn logo_metadata(self, value: impl Arg<ImageMetadata>) -> Self { Self(put(self.0, "LogoMetadata", value.into_expr())) }
-    /// `TermsOfService`: text. Update: in place.
+    /// `TermsOfService`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-brandingconfiguration.html#cfn-workspacesweb-usersettings-brandingconfiguration-termsofservice)
     pub fn terms_of_service(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TermsOfService", value.into_expr())) }
-    /// `Wallpaper`: text. Update: in place.
+    /// `Wallpaper`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-brandingconfiguration.html#cfn-workspacesweb-usersettings-brandingconfiguration-wallpaper)
     pub fn wallpaper(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Wallpaper", value.into_expr())) }
-    /// `WallpaperMetadata`: `ImageMetadata`. Update: in place.
+    /// `WallpaperMetadata`: `ImageMetadata`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-brandingconfiguration.html#cfn-workspacesweb-usersettings-brandingconfiguration-wallpapermetadata)
     pub fn wallpaper_metadata(self, value: impl Arg<ImageMetadata>) -> Self { Self(put(self.0, "WallpaperMetadata", value.into_expr())) }
 }
 impl Done for BrandingConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -602,11 +602,11 @@ impl CookieSpecification {
     pub fn new() -> CookieSpecification<Missing<super::required::Domain>> { CookieSpecification(Bag::default(), Phase) }
 }
 impl<R0> CookieSpecification<R0> {
-    /// `Domain`: text, required. Update: in place.
+    /// `Domain`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-cookiespecification.html#cfn-workspacesweb-usersettings-cookiespecification-domain)
     pub fn domain(self, value: impl Arg<str>) -> CookieSpecification<Set> { CookieSpecification(put(self.0, "Domain", value.into_expr()), Phase) }
-    /// `Name`: text. Update: in place.
+    /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-cookiespecification.html#cfn-workspacesweb-usersettings-cookiespecification-name)
     pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
-    /// `Path`: text. Update: in place.
+    /// `Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-cookiespecification.html#cfn-workspacesweb-usersettings-cookiespecification-path)
     pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr()), Phase) }
 }
 impl Done for CookieSpecification { fn into_props(self) -> Bag { self.0 } }
@@ -617,9 +617,9 @@ impl CookieSynchronizationConfiguration {
     pub fn new() -> CookieSynchronizationConfiguration<Missing<super::required::Allowlist>> { CookieSynchronizationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CookieSynchronizationConfiguration<R0> {
-    /// `Allowlist`: list of `CookieSpecification`, required. Update: in place.
+    /// `Allowlist`: list of `CookieSpecification`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-cookiesynchronizationconfiguration.html#cfn-workspacesweb-usersettings-cookiesynchronizationconfiguration-allowlist)
     pub fn allowlist(self, value: impl Arg<Arr<CookieSpecification>>) -> CookieSynchronizationConfiguration<Set> { CookieSynchronizationConfiguration(put(self.0, "Allowlist", value.into_expr()), Phase) }
-    /// `Blocklist`: list of `CookieSpecification`. Update: in place.
+    /// `Blocklist`: list of `CookieSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-cookiesynchronizationconfiguration.html#cfn-workspacesweb-usersettings-cookiesynchronizationconfiguration-blocklist)
     pub fn blocklist(self, value: impl Arg<Arr<CookieSpecification>>) -> Self { Self(put(self.0, "Blocklist", value.into_expr()), Phase) }
 }
 impl Done for CookieSynchronizationConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -630,11 +630,11 @@ impl ImageMetadata {
     pub fn new() -> ImageMetadata<Missing<super::required::FileExtension>, Missing<super::required::LastUploadTimestamp>, Missing<super::required::MimeType>> { ImageMetadata(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ImageMetadata<R0, R1, R2> {
-    /// `FileExtension`: text, required. Update: in place.
+    /// `FileExtension`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-imagemetadata.html#cfn-workspacesweb-usersettings-imagemetadata-fileextension)
     pub fn file_extension(self, value: impl Arg<str>) -> ImageMetadata<Set, R1, R2> { ImageMetadata(put(self.0, "FileExtension", value.into_expr()), Phase) }
-    /// `LastUploadTimestamp`: text, required. Update: in place.
+    /// `LastUploadTimestamp`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-imagemetadata.html#cfn-workspacesweb-usersettings-imagemetadata-lastuploadtimestamp)
     pub fn last_upload_timestamp(self, value: impl Arg<str>) -> ImageMetadata<R0, Set, R2> { ImageMetadata(put(self.0, "LastUploadTimestamp", value.into_expr()), Phase) }
-    /// `MimeType`: `MimeType`, required. Update: in place.
+    /// `MimeType`: `MimeType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-imagemetadata.html#cfn-workspacesweb-usersettings-imagemetadata-mimetype)
     pub fn mime_type(self, value: impl Arg<MimeType>) -> ImageMetadata<R0, R1, Set> { ImageMetadata(put(self.0, "MimeType", value.into_expr()), Phase) }
 }
 impl Done for ImageMetadata { fn into_props(self) -> Bag { self.0 } }
@@ -645,21 +645,21 @@ impl LocalizedBrandingStrings {
     pub fn new() -> LocalizedBrandingStrings<Missing<super::required::BrowserTabTitle>, Missing<super::required::WelcomeText>> { LocalizedBrandingStrings(Bag::default(), Phase) }
 }
 impl<R0, R1> LocalizedBrandingStrings<R0, R1> {
-    /// `BrowserTabTitle`: text, required. Update: in place.
+    /// `BrowserTabTitle`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-localizedbrandingstrings.html#cfn-workspacesweb-usersettings-localizedbrandingstrings-browsertabtitle)
     pub fn browser_tab_title(self, value: impl Arg<str>) -> LocalizedBrandingStrings<Set, R1> { LocalizedBrandingStrings(put(self.0, "BrowserTabTitle", value.into_expr()), Phase) }
-    /// `ContactButtonText`: text. Update: in place.
+    /// `ContactButtonText`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-localizedbrandingstrings.html#cfn-workspacesweb-usersettings-localizedbrandingstrings-contactbuttontext)
     pub fn contact_button_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContactButtonText", value.into_expr()), Phase) }
-    /// `ContactLink`: text. Update: in place.
+    /// `ContactLink`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-localizedbrandingstrings.html#cfn-workspacesweb-usersettings-localizedbrandingstrings-contactlink)
     pub fn contact_link(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContactLink", value.into_expr()), Phase) }
-    /// `LoadingText`: text. Update: in place.
+    /// `LoadingText`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-localizedbrandingstrings.html#cfn-workspacesweb-usersettings-localizedbrandingstrings-loadingtext)
     pub fn loading_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoadingText", value.into_expr()), Phase) }
-    /// `LoginButtonText`: text. Update: in place.
+    /// `LoginButtonText`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-localizedbrandingstrings.html#cfn-workspacesweb-usersettings-localizedbrandingstrings-loginbuttontext)
     pub fn login_button_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoginButtonText", value.into_expr()), Phase) }
-    /// `LoginDescription`: text. Update: in place.
+    /// `LoginDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-localizedbrandingstrings.html#cfn-workspacesweb-usersettings-localizedbrandingstrings-logindescription)
     pub fn login_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoginDescription", value.into_expr()), Phase) }
-    /// `LoginTitle`: text. Update: in place.
+    /// `LoginTitle`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-localizedbrandingstrings.html#cfn-workspacesweb-usersettings-localizedbrandingstrings-logintitle)
     pub fn login_title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoginTitle", value.into_expr()), Phase) }
-    /// `WelcomeText`: text, required. Update: in place.
+    /// `WelcomeText`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-localizedbrandingstrings.html#cfn-workspacesweb-usersettings-localizedbrandingstrings-welcometext)
     pub fn welcome_text(self, value: impl Arg<str>) -> LocalizedBrandingStrings<R0, Set> { LocalizedBrandingStrings(put(self.0, "WelcomeText", value.into_expr()), Phase) }
 }
 impl Done for LocalizedBrandingStrings { fn into_props(self) -> Bag { self.0 } }
@@ -668,13 +668,13 @@ impl Done for LocalizedBrandingStrings { fn into_props(self) -> Bag { self.0 } }
 impl ToolbarConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `HiddenToolbarItems`: list of `HiddenToolbarItems`. Update: in place.
+    /// `HiddenToolbarItems`: list of `HiddenToolbarItems`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-toolbarconfiguration.html#cfn-workspacesweb-usersettings-toolbarconfiguration-hiddentoolbaritems)
     pub fn hidden_toolbar_items(self, value: impl Arg<Arr<HiddenToolbarItems>>) -> Self { Self(put(self.0, "HiddenToolbarItems", value.into_expr())) }
-    /// `MaxDisplayResolution`: `MaxDisplayResolution`. Update: in place.
+    /// `MaxDisplayResolution`: `MaxDisplayResolution`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-toolbarconfiguration.html#cfn-workspacesweb-usersettings-toolbarconfiguration-maxdisplayresolution)
     pub fn max_display_resolution(self, value: impl Arg<MaxDisplayResolution>) -> Self { Self(put(self.0, "MaxDisplayResolution", value.into_expr())) }
-    /// `ToolbarType`: `ToolbarType`. Update: in place.
+    /// `ToolbarType`: `ToolbarType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-toolbarconfiguration.html#cfn-workspacesweb-usersettings-toolbarconfiguration-toolbartype)
     pub fn toolbar_type(self, value: impl Arg<ToolbarType>) -> Self { Self(put(self.0, "ToolbarType", value.into_expr())) }
-    /// `VisualMode`: `VisualMode`. Update: in place.
+    /// `VisualMode`: `VisualMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-toolbarconfiguration.html#cfn-workspacesweb-usersettings-toolbarconfiguration-visualmode)
     pub fn visual_mode(self, value: impl Arg<VisualMode>) -> Self { Self(put(self.0, "VisualMode", value.into_expr())) }
 }
 impl Done for ToolbarConfiguration { fn into_props(self) -> Bag { self.0 } }

@@ -13,7 +13,7 @@ impl CfnGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `GroupARN`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `GroupARN`: text.
+    /// The attribute `GroupARN`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-xray-group.html#GroupARN-fn::getatt)
     pub fn attr_group_arn(&self) -> Val<str> { self.0.get_att("GroupARN") }
 }
 impl Parent for CfnGroup { fn node(&self) -> &Place { &self.0 } }
@@ -24,13 +24,13 @@ impl CfnGroupProps {
     pub fn new() -> CfnGroupProps<Missing<required::GroupName>> { CfnGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnGroupProps<R0> {
-    /// `FilterExpression`: text. Update: in place.
+    /// `FilterExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-xray-group.html#cfn-xray-group-filterexpression)
     pub fn filter_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FilterExpression", value.into_expr()), Phase) }
-    /// `GroupName`: text, required. Update: in place.
+    /// `GroupName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-xray-group.html#cfn-xray-group-groupname)
     pub fn group_name(self, value: impl Arg<str>) -> CfnGroupProps<Set> { CfnGroupProps(put(self.0, "GroupName", value.into_expr()), Phase) }
-    /// `InsightsConfiguration`: `InsightsConfiguration`. Update: in place.
+    /// `InsightsConfiguration`: `InsightsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-xray-group.html#cfn-xray-group-insightsconfiguration)
     pub fn insights_configuration(self, value: impl Arg<group::InsightsConfiguration>) -> Self { Self(put(self.0, "InsightsConfiguration", value.into_expr()), Phase) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-xray-group.html#cfn-xray-group-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnGroupProps { fn into_props(self) -> Bag { self.0 } }
@@ -42,9 +42,9 @@ use crate::cfn::support::*;
 impl InsightsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `InsightsEnabled`: boolean. Update: in place.
+    /// `InsightsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-group-insightsconfiguration.html#cfn-xray-group-insightsconfiguration-insightsenabled)
     pub fn insights_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InsightsEnabled", value.into_expr())) }
-    /// `NotificationsEnabled`: boolean. Update: in place.
+    /// `NotificationsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-group-insightsconfiguration.html#cfn-xray-group-insightsconfiguration-notificationsenabled)
     pub fn notifications_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NotificationsEnabled", value.into_expr())) }
 }
 impl Done for InsightsConfiguration { fn into_props(self) -> Bag { self.0 } }
@@ -67,11 +67,11 @@ impl CfnResourcePolicyProps {
     pub fn new() -> CfnResourcePolicyProps<Missing<required::PolicyDocument>, Missing<required::PolicyName>> { CfnResourcePolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnResourcePolicyProps<R0, R1> {
-    /// `BypassPolicyLockoutCheck`: boolean. Update: in place.
+    /// `BypassPolicyLockoutCheck`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-xray-resourcepolicy.html#cfn-xray-resourcepolicy-bypasspolicylockoutcheck)
     pub fn bypass_policy_lockout_check(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BypassPolicyLockoutCheck", value.into_expr()), Phase) }
-    /// `PolicyDocument`: text, required. Update: in place.
+    /// `PolicyDocument`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-xray-resourcepolicy.html#cfn-xray-resourcepolicy-policydocument)
     pub fn policy_document(self, value: impl Arg<str>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
-    /// `PolicyName`: text, required. Update: replacement.
+    /// `PolicyName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-xray-resourcepolicy.html#cfn-xray-resourcepolicy-policyname)
     pub fn policy_name(self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "PolicyName", value.into_expr()), Phase) }
 }
 impl Done for CfnResourcePolicyProps { fn into_props(self) -> Bag { self.0 } }
@@ -84,7 +84,7 @@ impl CfnSamplingRule {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnSamplingRuleProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `RuleARN`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `RuleARN`: text.
+    /// The attribute `RuleARN`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-xray-samplingrule.html#RuleARN-fn::getatt)
     pub fn attr_rule_arn(&self) -> Val<str> { self.0.get_att("RuleARN") }
 }
 impl Parent for CfnSamplingRule { fn node(&self) -> &Place { &self.0 } }
@@ -93,15 +93,15 @@ impl Parent for CfnSamplingRule { fn node(&self) -> &Place { &self.0 } }
 impl CfnSamplingRuleProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RuleName`: text. Update: in place. AWS advises against it.
+    /// `RuleName`: text. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-xray-samplingrule.html#cfn-xray-samplingrule-rulename)
     pub fn rule_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleName", value.into_expr())) }
-    /// `SamplingRule`: `SamplingRule`. Update: in place.
+    /// `SamplingRule`: `SamplingRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-xray-samplingrule.html#cfn-xray-samplingrule-samplingrule)
     pub fn sampling_rule(self, value: impl Arg<sampling_rule::SamplingRule>) -> Self { Self(put(self.0, "SamplingRule", value.into_expr())) }
-    /// `SamplingRuleRecord`: `SamplingRuleRecord`. Update: in place. AWS advises against it.
+    /// `SamplingRuleRecord`: `SamplingRuleRecord`. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-xray-samplingrule.html#cfn-xray-samplingrule-samplingrulerecord)
     pub fn sampling_rule_record(self, value: impl Arg<sampling_rule::SamplingRuleRecord>) -> Self { Self(put(self.0, "SamplingRuleRecord", value.into_expr())) }
-    /// `SamplingRuleUpdate`: `SamplingRuleUpdate`. Update: in place. AWS advises against it.
+    /// `SamplingRuleUpdate`: `SamplingRuleUpdate`. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-xray-samplingrule.html#cfn-xray-samplingrule-samplingruleupdate)
     pub fn sampling_rule_update(self, value: impl Arg<sampling_rule::SamplingRuleUpdate>) -> Self { Self(put(self.0, "SamplingRuleUpdate", value.into_expr())) }
-    /// `Tags`: list of tag. Update: in place.
+    /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-xray-samplingrule.html#cfn-xray-samplingrule-tags)
     pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnSamplingRuleProps { fn into_props(self) -> Bag { self.0 } }
@@ -115,9 +115,9 @@ impl SamplingRateBoost {
     pub fn new() -> SamplingRateBoost<Missing<super::required::CooldownWindowMinutes>, Missing<super::required::MaxRate>> { SamplingRateBoost(Bag::default(), Phase) }
 }
 impl<R0, R1> SamplingRateBoost<R0, R1> {
-    /// `CooldownWindowMinutes`: integer, required. Update: in place.
+    /// `CooldownWindowMinutes`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingrateboost.html#cfn-xray-samplingrule-samplingrateboost-cooldownwindowminutes)
     pub fn cooldown_window_minutes(self, value: impl Arg<i64>) -> SamplingRateBoost<Set, R1> { SamplingRateBoost(put(self.0, "CooldownWindowMinutes", value.into_expr()), Phase) }
-    /// `MaxRate`: number, required. Update: in place.
+    /// `MaxRate`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingrateboost.html#cfn-xray-samplingrule-samplingrateboost-maxrate)
     pub fn max_rate(self, value: impl Arg<f64>) -> SamplingRateBoost<R0, Set> { SamplingRateBoost(put(self.0, "MaxRate", value.into_expr()), Phase) }
 }
 impl Done for SamplingRateBoost { fn into_props(self) -> Bag { self.0 } }
@@ -128,33 +128,33 @@ impl SamplingRule {
     pub fn new() -> SamplingRule<Missing<super::required::FixedRate>, Missing<super::required::Host>, Missing<super::required::HTTPMethod>, Missing<super::required::Priority>, Missing<super::required::ReservoirSize>, Missing<super::required::ResourceARN>, Missing<super::required::ServiceName>, Missing<super::required::ServiceType>, Missing<super::required::URLPath>> { SamplingRule(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5, R6, R7, R8> SamplingRule<R0, R1, R2, R3, R4, R5, R6, R7, R8> {
-    /// `Attributes`: map of text. Update: in place.
+    /// `Attributes`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingrule.html#cfn-xray-samplingrule-samplingrule-attributes)
     pub fn attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Attributes", value.into_expr()), Phase) }
-    /// `FixedRate`: number, required. Update: in place.
+    /// `FixedRate`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingrule.html#cfn-xray-samplingrule-samplingrule-fixedrate)
     pub fn fixed_rate(self, value: impl Arg<f64>) -> SamplingRule<Set, R1, R2, R3, R4, R5, R6, R7, R8> { SamplingRule(put(self.0, "FixedRate", value.into_expr()), Phase) }
-    /// `Host`: text, required. Update: in place.
+    /// `Host`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingrule.html#cfn-xray-samplingrule-samplingrule-host)
     pub fn host(self, value: impl Arg<str>) -> SamplingRule<R0, Set, R2, R3, R4, R5, R6, R7, R8> { SamplingRule(put(self.0, "Host", value.into_expr()), Phase) }
-    /// `HTTPMethod`: text, required. Update: in place.
+    /// `HTTPMethod`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingrule.html#cfn-xray-samplingrule-samplingrule-httpmethod)
     pub fn http_method(self, value: impl Arg<str>) -> SamplingRule<R0, R1, Set, R3, R4, R5, R6, R7, R8> { SamplingRule(put(self.0, "HTTPMethod", value.into_expr()), Phase) }
-    /// `Priority`: integer, required. Update: in place.
+    /// `Priority`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingrule.html#cfn-xray-samplingrule-samplingrule-priority)
     pub fn priority(self, value: impl Arg<i64>) -> SamplingRule<R0, R1, R2, Set, R4, R5, R6, R7, R8> { SamplingRule(put(self.0, "Priority", value.into_expr()), Phase) }
-    /// `ReservoirSize`: integer, required. Update: in place.
+    /// `ReservoirSize`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingrule.html#cfn-xray-samplingrule-samplingrule-reservoirsize)
     pub fn reservoir_size(self, value: impl Arg<i64>) -> SamplingRule<R0, R1, R2, R3, Set, R5, R6, R7, R8> { SamplingRule(put(self.0, "ReservoirSize", value.into_expr()), Phase) }
-    /// `ResourceARN`: text, required. Update: in place.
+    /// `ResourceARN`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingrule.html#cfn-xray-samplingrule-samplingrule-resourcearn)
     pub fn resource_arn(self, value: impl Arg<str>) -> SamplingRule<R0, R1, R2, R3, R4, Set, R6, R7, R8> { SamplingRule(put(self.0, "ResourceARN", value.into_expr()), Phase) }
-    /// `RuleARN`: text. Update: in place.
+    /// `RuleARN`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingrule.html#cfn-xray-samplingrule-samplingrule-rulearn)
     pub fn rule_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleARN", value.into_expr()), Phase) }
-    /// `RuleName`: text. Update: in place.
+    /// `RuleName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingrule.html#cfn-xray-samplingrule-samplingrule-rulename)
     pub fn rule_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleName", value.into_expr()), Phase) }
-    /// `SamplingRateBoost`: `SamplingRateBoost`. Update: in place.
+    /// `SamplingRateBoost`: `SamplingRateBoost`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingrule.html#cfn-xray-samplingrule-samplingrule-samplingrateboost)
     pub fn sampling_rate_boost(self, value: impl Arg<SamplingRateBoost>) -> Self { Self(put(self.0, "SamplingRateBoost", value.into_expr()), Phase) }
-    /// `ServiceName`: text, required. Update: in place.
+    /// `ServiceName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingrule.html#cfn-xray-samplingrule-samplingrule-servicename)
     pub fn service_name(self, value: impl Arg<str>) -> SamplingRule<R0, R1, R2, R3, R4, R5, Set, R7, R8> { SamplingRule(put(self.0, "ServiceName", value.into_expr()), Phase) }
-    /// `ServiceType`: text, required. Update: in place.
+    /// `ServiceType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingrule.html#cfn-xray-samplingrule-samplingrule-servicetype)
     pub fn service_type(self, value: impl Arg<str>) -> SamplingRule<R0, R1, R2, R3, R4, R5, R6, Set, R8> { SamplingRule(put(self.0, "ServiceType", value.into_expr()), Phase) }
-    /// `URLPath`: text, required. Update: in place.
+    /// `URLPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingrule.html#cfn-xray-samplingrule-samplingrule-urlpath)
     pub fn url_path(self, value: impl Arg<str>) -> SamplingRule<R0, R1, R2, R3, R4, R5, R6, R7, Set> { SamplingRule(put(self.0, "URLPath", value.into_expr()), Phase) }
-    /// `Version`: integer. Update: replacement.
+    /// `Version`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingrule.html#cfn-xray-samplingrule-samplingrule-version)
     pub fn version(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for SamplingRule { fn into_props(self) -> Bag { self.0 } }
@@ -163,11 +163,11 @@ impl Done for SamplingRule { fn into_props(self) -> Bag { self.0 } }
 impl SamplingRuleRecord {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CreatedAt`: text. Update: in place.
+    /// `CreatedAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingrulerecord.html#cfn-xray-samplingrule-samplingrulerecord-createdat)
     pub fn created_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedAt", value.into_expr())) }
-    /// `ModifiedAt`: text. Update: in place.
+    /// `ModifiedAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingrulerecord.html#cfn-xray-samplingrule-samplingrulerecord-modifiedat)
     pub fn modified_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModifiedAt", value.into_expr())) }
-    /// `SamplingRule`: `SamplingRule`. Update: in place.
+    /// `SamplingRule`: `SamplingRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingrulerecord.html#cfn-xray-samplingrule-samplingrulerecord-samplingrule)
     pub fn sampling_rule(self, value: impl Arg<SamplingRule>) -> Self { Self(put(self.0, "SamplingRule", value.into_expr())) }
 }
 impl Done for SamplingRuleRecord { fn into_props(self) -> Bag { self.0 } }
@@ -176,31 +176,31 @@ impl Done for SamplingRuleRecord { fn into_props(self) -> Bag { self.0 } }
 impl SamplingRuleUpdate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Attributes`: map of text. Update: in place.
+    /// `Attributes`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingruleupdate.html#cfn-xray-samplingrule-samplingruleupdate-attributes)
     pub fn attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Attributes", value.into_expr())) }
-    /// `FixedRate`: number. Update: in place.
+    /// `FixedRate`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingruleupdate.html#cfn-xray-samplingrule-samplingruleupdate-fixedrate)
     pub fn fixed_rate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "FixedRate", value.into_expr())) }
-    /// `Host`: text. Update: in place.
+    /// `Host`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingruleupdate.html#cfn-xray-samplingrule-samplingruleupdate-host)
     pub fn host(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Host", value.into_expr())) }
-    /// `HTTPMethod`: text. Update: in place.
+    /// `HTTPMethod`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingruleupdate.html#cfn-xray-samplingrule-samplingruleupdate-httpmethod)
     pub fn http_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HTTPMethod", value.into_expr())) }
-    /// `Priority`: integer. Update: in place.
+    /// `Priority`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingruleupdate.html#cfn-xray-samplingrule-samplingruleupdate-priority)
     pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value.into_expr())) }
-    /// `ReservoirSize`: integer. Update: in place.
+    /// `ReservoirSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingruleupdate.html#cfn-xray-samplingrule-samplingruleupdate-reservoirsize)
     pub fn reservoir_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReservoirSize", value.into_expr())) }
-    /// `ResourceARN`: text. Update: in place.
+    /// `ResourceARN`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingruleupdate.html#cfn-xray-samplingrule-samplingruleupdate-resourcearn)
     pub fn resource_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceARN", value.into_expr())) }
-    /// `RuleARN`: text. Update: in place.
+    /// `RuleARN`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingruleupdate.html#cfn-xray-samplingrule-samplingruleupdate-rulearn)
     pub fn rule_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleARN", value.into_expr())) }
-    /// `RuleName`: text. Update: in place.
+    /// `RuleName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingruleupdate.html#cfn-xray-samplingrule-samplingruleupdate-rulename)
     pub fn rule_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleName", value.into_expr())) }
-    /// `SamplingRateBoost`: `SamplingRateBoost`. Update: in place.
+    /// `SamplingRateBoost`: `SamplingRateBoost`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingruleupdate.html#cfn-xray-samplingrule-samplingruleupdate-samplingrateboost)
     pub fn sampling_rate_boost(self, value: impl Arg<SamplingRateBoost>) -> Self { Self(put(self.0, "SamplingRateBoost", value.into_expr())) }
-    /// `ServiceName`: text. Update: in place.
+    /// `ServiceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingruleupdate.html#cfn-xray-samplingrule-samplingruleupdate-servicename)
     pub fn service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceName", value.into_expr())) }
-    /// `ServiceType`: text. Update: in place.
+    /// `ServiceType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingruleupdate.html#cfn-xray-samplingrule-samplingruleupdate-servicetype)
     pub fn service_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceType", value.into_expr())) }
-    /// `URLPath`: text. Update: in place.
+    /// `URLPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingruleupdate.html#cfn-xray-samplingrule-samplingruleupdate-urlpath)
     pub fn url_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "URLPath", value.into_expr())) }
 }
 impl Done for SamplingRuleUpdate { fn into_props(self) -> Bag { self.0 } }
@@ -214,7 +214,7 @@ impl CfnTransactionSearchConfig {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnTransactionSearchConfigProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `AccountId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AccountId`: text.
+    /// The attribute `AccountId`: text. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-xray-transactionsearchconfig.html#AccountId-fn::getatt)
     pub fn attr_account_id(&self) -> Val<str> { self.0.get_att("AccountId") }
 }
 impl Parent for CfnTransactionSearchConfig { fn node(&self) -> &Place { &self.0 } }
@@ -223,7 +223,7 @@ impl Parent for CfnTransactionSearchConfig { fn node(&self) -> &Place { &self.0 
 impl CfnTransactionSearchConfigProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `IndexingPercentage`: number. Update: in place.
+    /// `IndexingPercentage`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-xray-transactionsearchconfig.html#cfn-xray-transactionsearchconfig-indexingpercentage)
     pub fn indexing_percentage(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "IndexingPercentage", value.into_expr())) }
 }
 impl Done for CfnTransactionSearchConfigProps { fn into_props(self) -> Bag { self.0 } }
